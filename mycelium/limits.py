@@ -1,0 +1,55 @@
+"""Every bound of the project in one place: what it limits, its unit, and why it has this value.
+
+A node is open to strangers, so each queue and table that they can fill ends here.
+"""
+
+from typing import Final
+
+# -- sizes of datagrams and frames, bytes ------------------------------------------------------------------------------
+DATAGRAM_FLOOR: Final = 1_232  # UDP payload that fits the IPv6 minimum MTU of 1,280
+DATAGRAM_CEILING: Final = 8_952  # what path MTU probing may reach: a 9,000-byte Ethernet less IPv6 and UDP headers
+FRAME_PLAINTEXT: Final = 131_072  # one super-packet of 64 KiB beside a batch of small ones
+OVERLAY_MTU: Final = 1_400  # a constant of the network, the same as the Rust implementation's
+GSO_BYTES: Final = (
+    62_000  # largest super-packet asked of the kernel: its sealed frame still fits one 64-KiB UDP GSO call
+)
+
+# -- what one read of TUN may put together -----------------------------------------------------------------------------
+PACKETS_PER_BATCH: Final = 64
+BYTES_PER_BATCH: Final = 60_000  # reading ends beyond it; the last packet may be a super-packet
+
+# -- links -------------------------------------------------------------------------------------------------------------
+LINKS: Final = 1_024  # authenticated neighbours of a node
+PATHS_PER_LINK: Final = 4  # addresses at which one neighbour is kept or tried
+PARTIAL_FRAMES_PER_SESSION: Final = 64  # frames some chunks of which have come; the oldest gives way
+PARTIAL_BYTES_PER_SESSION: Final = 4 << 20
+PARTIAL_BYTES_PER_NODE: Final = 64 << 20
+REPLAY_WINDOW: Final = 8_192  # counters a late frame may be behind the newest
+HALF_OPEN_HANDSHAKES: Final = 256  # as responder; beyond it the oldest gives way
+HANDSHAKES_PER_SECOND: Final = 50  # answered without a cookie; beyond it a cookie is asked first
+REMEMBERED_EPHEMERALS: Final = 4_096  # first handshake messages whose replay draws no answer
+CONTROL_QUEUE_BYTES: Final = 4 << 20  # control messages waiting for one neighbour; beyond it the link is resynchronised
+CONTROL_WINDOW_SEGMENTS: Final = 64  # unacknowledged control segments
+CONTROL_MESSAGE_BYTES: Final = 1_024  # one control message
+CONFIGURED_PEERS: Final = 1_024
+
+# -- end-to-end sessions -----------------------------------------------------------------------------------------------
+SESSIONS: Final = 4_096
+SESSION_QUEUE_PACKETS: Final = 64  # first packets that wait for one session's handshake
+SESSION_QUEUE_BYTES: Final = 256 << 10
+SESSION_QUEUE_BYTES_PER_NODE: Final = 16 << 20
+QUOTED_PACKETS: Final = 64  # newest trains of a session whose first bytes are kept for ICMPv6 errors
+
+# -- routing -----------------------------------------------------------------------------------------------------------
+DESTINATIONS: Final = 65_536  # nodes in the route table
+ROUTES_PER_NEIGHBOUR: Final = 65_536
+PREFIXES_PER_NODE: Final = 16  # prefixes in one announcement
+PENDING_REQUESTS: Final = 4_096  # sequence-number requests that wait for an answer
+REQUESTS_PER_SECOND: Final = 200  # sequence-number requests accepted from one neighbour
+VERIFICATIONS_PER_SECOND: Final = 2_000  # signatures checked for one neighbour
+REQUEST_HOPS: Final = 64
+
+# -- errors sent to others ---------------------------------------------------------------------------------------------
+RELAY_ERRORS_PER_SECOND: Final = 50  # signed errors towards sources of trains that can't be forwarded
+ICMP_ERRORS_PER_SECOND: Final = 100  # ICMPv6 errors to local applications
+HOP_LIMIT: Final = 64

@@ -1,0 +1,87 @@
+"""The signed origin: what a node says of itself, and every other node can check.
+
+    0   1   version, 1
+    1   1   flags, 0
+    2   2   how many bytes of prefixes follow the fixed part, P
+    4   32  Ed25519 public key of the origin
+    36  4   epoch      } the sequence, one 48-bit integer
+    40  2   counter    }
+    42  8   network id
+    50  P   prefixes the origin owns beside its own /64: length in bits (1), address (16), each
+    50+P 64 Ed25519 signature over the label and all of the above
+
+Flags and whatever a later version appends inside P are covered by the signature.
+"""
+
+import struct
+from typing import Final
+
+from msgspec import Struct
+
+from mycelium.errors import DecodeError
+from mycelium.identity import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
+from mycelium.limits import PREFIXES_PER_NODE
+
+VERSION: Final = 1
+SIGNATURE_LABEL: Final = b"mycelium announcement 1\x00"
+NETWORK_ID_BYTES: Final = 8
+EPOCH_SHIFT: Final = 16
+SEQUENCE_LIMIT: Final = 1 << 48
+
+_FIXED: Final = struct.Struct("!BBH32s6s8s")
+_PREFIX: Final = struct.Struct("!B16s")
+
+
+class Announcement(Struct, frozen=True):
+    """A node's statement about itself; `sequence` is epoch << 16 | counter."""
+
+    signing_public_key: bytes
+    sequence: int
+    network_id: bytes
+    prefixes: tuple[tuple[int, bytes], ...] = ()
+    flags: int = 0
+    signature: bytes = bytes(SIGNATURE_BYTES)
+
+
+def signed_bytes(announcement: Announcement) -> bytes:
+    """Returns what the signature covers: the label and every field before it."""
+    return SIGNATURE_LABEL + _encode_unsigned(announcement)
+
+
+def encode_announcement(announcement: Announcement) -> bytes:
+    """Returns the announcement as it travels."""
+    return _encode_unsigned(announcement) + announcement.signature
+
+
+def decode_announcement(data: bytes) -> Announcement:
+    """Reads one announcement that fills `data`; raises DecodeError. The signature is not checked here."""
+    if len(data) < _FIXED.size + SIGNATURE_BYTES:
+        raise DecodeError("announcement is short")
+    version, flags, prefix_bytes, key, sequence, network_id = _FIXED.unpack_from(data)
+    if version != VERSION:
+        raise DecodeError(f"announcement version {version}")
+    if len(data) != _FIXED.size + prefix_bytes + SIGNATURE_BYTES:
+        raise DecodeError("announcement length")
+    if prefix_bytes % _PREFIX.size or prefix_bytes > PREFIXES_PER_NODE * _PREFIX.size:
+        raise DecodeError("announcement prefixes")
+    prefixes = tuple(_PREFIX.iter_unpack(data[_FIXED.size : _FIXED.size + prefix_bytes]))
+    if any(length > 128 for length, _ in prefixes):
+        raise DecodeError("prefix length")
+    return Announcement(
+        key, int.from_bytes(sequence, "big"), network_id, prefixes, flags, bytes(data[-SIGNATURE_BYTES:])
+    )
+
+
+def _encode_unsigned(announcement: Announcement) -> bytes:
+    fixed = _FIXED.pack(
+        VERSION,
+        announcement.flags,
+        len(announcement.prefixes) * _PREFIX.size,
+        announcement.signing_public_key,
+        announcement.sequence.to_bytes(6, "big"),
+        announcement.network_id,
+    )
+    return fixed + b"".join(_PREFIX.pack(length, address) for length, address in announcement.prefixes)
+
+
+assert _FIXED.size == 50 and PUBLIC_KEY_BYTES == 32

@@ -1,0 +1,125 @@
+"""Control messages: what neighbours tell each other over the reliable control channel.
+
+    0  1  type
+    1  2  length of the body, L
+    3  L  body
+
+    type                body
+    1 update            node (16), sequence (6), metric (4, units of 10 us; all ones retracts), then an announcement or nothing
+    2 seqno request     node (16), sequence wanted (6), hops left (1)
+    3 route request     node (16); all zeros asks for everything
+    4 digest            digest (16) of all that the sender advertises to the receiver, number of its routes (4)
+
+A message of a type that is not known here, and bytes behind the fields that are, are skipped: room to grow.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from mycelium.errors import DecodeError
+from mycelium.limits import CONTROL_MESSAGE_BYTES
+from mycelium.wire.announcement import Announcement, decode_announcement, encode_announcement
+
+INFINITY: Final = 0xFFFF_FFFF
+ANY_NODE: Final = bytes(16)
+
+_HEAD: Final = struct.Struct("!BH")
+_UPDATE: Final = struct.Struct("!16s6sI")
+_SEQNO_REQUEST: Final = struct.Struct("!16s6sB")
+_ROUTE_REQUEST: Final = struct.Struct("!16s")
+_DIGEST: Final = struct.Struct("!16sI")
+
+
+class Update(Struct, frozen=True):
+    """RFC 8966 Update: `metric` is the sender's distance to `node`; INFINITY is a retraction.
+
+    `announcement` travels along when its sequence is new to the receiver.
+    """
+
+    node: bytes
+    sequence: int
+    metric: int
+    announcement: Announcement | None = None
+
+
+class SeqnoRequest(Struct, frozen=True):
+    """RFC 8966 Seqno Request: asks for a route to `node` with at least `sequence`."""
+
+    node: bytes
+    sequence: int
+    hops: int
+
+
+class RouteRequest(Struct, frozen=True):
+    """RFC 8966 Route Request for one node, or for the whole table with ANY_NODE."""
+
+    node: bytes
+
+
+class Digest(Struct, frozen=True):
+    """The digest and size of the table that the sender has advertised to the receiver."""
+
+    digest: bytes
+    routes: int
+
+
+Item = Update | SeqnoRequest | RouteRequest | Digest
+
+
+def encode_item(item: Item) -> bytes:
+    """Returns one control message."""
+    match item:
+        case Update():
+            body = _UPDATE.pack(item.node, item.sequence.to_bytes(6, "big"), item.metric)
+            if item.announcement is not None:
+                body += encode_announcement(item.announcement)
+            kind = 1
+        case SeqnoRequest():
+            kind, body = 2, _SEQNO_REQUEST.pack(item.node, item.sequence.to_bytes(6, "big"), item.hops)
+        case RouteRequest():
+            kind, body = 3, _ROUTE_REQUEST.pack(item.node)
+        case Digest():
+            kind, body = 4, _DIGEST.pack(item.digest, item.routes)
+    return _HEAD.pack(kind, len(body)) + body
+
+
+def decode_items(data: bytes) -> list[Item]:
+    """Reads control messages that fill `data`, skipping unknown types; raises DecodeError."""
+    return [item for kind, body in _split(data) if (item := _decode_item(kind, body)) is not None]
+
+
+def _split(data: bytes) -> Iterator[tuple[int, bytes]]:
+    position = 0
+    while position < len(data):
+        if len(data) - position < _HEAD.size:
+            raise DecodeError("control message head")
+        kind, length = _HEAD.unpack_from(data, position)
+        position += _HEAD.size
+        if length > CONTROL_MESSAGE_BYTES or position + length > len(data):
+            raise DecodeError("control message length")
+        yield kind, data[position : position + length]
+        position += length
+
+
+def _decode_item(kind: int, body: bytes) -> Item | None:
+    try:
+        match kind:
+            case 1:
+                node, sequence, metric = _UPDATE.unpack_from(body)
+                rest = body[_UPDATE.size :]
+                announcement = decode_announcement(rest) if rest else None
+                return Update(node, int.from_bytes(sequence, "big"), metric, announcement)
+            case 2:
+                node, sequence, hops = _SEQNO_REQUEST.unpack_from(body)
+                return SeqnoRequest(node, int.from_bytes(sequence, "big"), hops)
+            case 3:
+                return RouteRequest(*_ROUTE_REQUEST.unpack_from(body))
+            case 4:
+                return Digest(*_DIGEST.unpack_from(body))
+            case _:
+                return None
+    except struct.error as error:
+        raise DecodeError(f"control message {kind} is short") from error

@@ -1,0 +1,44 @@
+"""Datagrams between neighbours: the first bytes of everything on the underlay.
+
+Integers are big endian. The first byte is a type in 0x10..0x1F, so that QUIC can share the port (RFC 9443).
+
+    handshake 1   type 0x10, version, suites offered, flags | sender index 4 | e 32 | e1 1184 | mac 8                 1,232
+    handshake 2   type 0x11, version, suite chosen, flags | sender 4 | receiver 4 | e 32 | ekem1 1104 | s 48 | tag 16 1,212
+    handshake 3   type 0x12, zeros 3 | receiver 4 | s 48 | tag 16                                                        72
+    cookie        type 0x13, zeros 3 | receiver 4 | mac of the message it answers 8 | cookie 32 | mac 8                  56
+    frame         type 0x14, zeros 3 | receiver 4 | counter 8 | sealed frame
+    chunk         type 0x15, byte offset 3 | receiver 4 | counter 8 | length of the sealed frame 4 | its bytes
+
+A frame that fits a datagram travels as `frame`; a longer one as chunks. Either way the associated data of its seal is the
+16-byte header of the `frame` form, and its nonce is four zero bytes and the counter.
+"""
+
+import struct
+from typing import Final
+
+HANDSHAKE_1: Final = 0x10
+HANDSHAKE_2: Final = 0x11
+HANDSHAKE_3: Final = 0x12
+COOKIE: Final = 0x13
+FRAME: Final = 0x14
+CHUNK: Final = 0x15
+
+PROTOCOL_VERSION: Final = 1
+SUITE_AES_256_GCM: Final = 0x01
+SUITE_CHACHA20_POLY1305: Final = 0x02
+
+HANDSHAKE_1_BYTES: Final = 1_232
+HANDSHAKE_2_BYTES: Final = 1_212
+HANDSHAKE_3_BYTES: Final = 72
+COOKIE_BYTES: Final = 56
+
+HANDSHAKE_1_HEAD: Final = struct.Struct("!BBBBI")
+HANDSHAKE_2_HEAD: Final = struct.Struct("!BBBBII")
+HANDSHAKE_3_HEAD: Final = struct.Struct("!B3xI")
+COOKIE_DATAGRAM: Final = struct.Struct("!B3xI8s32s8s")
+FRAME_HEAD: Final = struct.Struct("!IIQ")  # type << 24, receiver, counter
+CHUNK_HEAD: Final = struct.Struct("!IIQI")  # type << 24 | offset, receiver, counter, total
+FRAME_WORD: Final = FRAME << 24
+CHUNK_WORD: Final = CHUNK << 24
+CHUNK_OFFSET_MASK: Final = 0xFF_FFFF
+TAG_BYTES: Final = 16

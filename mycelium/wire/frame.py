@@ -1,0 +1,44 @@
+"""Inside a sealed link frame.
+
+    0  1  kind: 1 control, 2 probe, 3 data, 4 close; others are skipped
+    1  1  number of the path it was sent on
+    2  2  zeros
+    4  4  echo: low 32 bits of the newest counter received on that path, 0 for none
+    8     body
+
+Control body (one segment of the reliable control channel):
+    0  4  stream of the sender
+    4  4  number of this segment in it, from 1; 0 carries an acknowledgement only
+    8  4  stream of the receiver that is acknowledged
+    12 4  every segment up to this number has come
+    16 8  bit n: segment (that number + 2 + n) has come too
+    24    control messages
+
+Probe body:
+    0  1  flags: 1 wants a reply, 2 is a reply
+    1  3  zeros
+    4  4  token: chosen by the asker, repeated by the reply
+    8  8  asker's clock when it asked, us; repeated by the reply
+    16 4  us between the question's arrival and the reply's departure
+    20 4  low 32 bits of how many frames the sender has opened in this session
+    24 4  low 32 bits of the newest counter it has opened in this session
+    28    zeros to any length: a path MTU probe
+
+Close body: 1 reason (1 leaving, 2 replaced), then UTF-8 text or nothing.
+Data body: trains, see `mycelium.wire.train`.
+"""
+
+import struct
+from typing import Final
+
+CONTROL: Final = 1
+PROBE: Final = 2
+DATA: Final = 3
+CLOSE: Final = 4
+
+FRAME_HEADER: Final = struct.Struct("!BBHI")
+CONTROL_HEADER: Final = struct.Struct("!IIIIQ")
+PROBE_BODY: Final = struct.Struct("!BxxxIQIII")
+PROBE_WANTS_REPLY: Final = 1
+PROBE_IS_REPLY: Final = 2
+CLOSE_LEAVING: Final = 1

@@ -1,0 +1,72 @@
+"""Trains: the packets of one read for one destination, sealed end to end once, passed on whole by relays.
+
+    0  1  hop limit                            } relays change these two bytes;
+    1  1  flags: 1 deflected                   } all that follows is associated data of the seal
+    2  1  version 1 in the high half, type in the low: 0 data, 1 session request, 2 session reply, 3 error, 4 who are you
+    3  1  traffic class of the packets
+    4  1  flow bucket
+    5  3  length of the body
+    8  4  session index: the receiver's; in a session request 0
+    12 8  counter; in a session request and reply the sender's own index
+    20 16 destination node
+    36 16 source node
+    52    body
+
+Body of data: items, sealed; nonce = four zero bytes and the counter. Of a session request and reply: the handshake message,
+1,296 and 1,152 bytes. Of an error (signed by the node that could not forward): code 1 (0 no route, 3 hop limit), zeros 3,
+session index 4, counter 8, destination 16 and last 16 bytes of the train it quotes; Ed25519 public key 32; signature 64 over
+the label, the destination of the error, and all of the body before it. Of "who are you" (the receiver does not know the
+session): zeros 4, session index 4, counter 8, last 16 bytes of the train it quotes.
+
+Item:
+    0  3  length of what follows the 8-byte head
+    3  1  type in the high half: 0 packet, 1 report; low half for a packet: 1 TCP super-packet, 2 UDP super-packet,
+          4 transport checksum holds only the pseudo-header's sum, 8 the super-packet carries CWR
+    4  2  segment size of a super-packet: payload bytes of each packet in it
+    6  2  zeros
+    8     packet
+
+Report (how well our trains arrive, so that the sender puts less into one where many are lost):
+    0  8  newest counter opened
+    8  8  how many trains were opened in this session
+"""
+
+import struct
+from typing import Final
+
+TRAIN_HEADER: Final = struct.Struct("!BBBBIIQ16s16s")  # bucket << 24 | length is one word
+TRAIN_HEADER_BYTES: Final = TRAIN_HEADER.size
+AAD_START: Final = 2
+VERSION: Final = 1
+
+DATA: Final = 0x10
+SESSION_REQUEST: Final = 0x11
+SESSION_REPLY: Final = 0x12
+ERROR: Final = 0x13
+WHO_ARE_YOU: Final = 0x14
+
+DEFLECTED: Final = 1
+LENGTH_MASK: Final = 0xFF_FFFF
+
+SESSION_REQUEST_BYTES: Final = 1_296
+SESSION_REPLY_BYTES: Final = 1_152
+
+ITEM_HEADER: Final = struct.Struct("!IHxx")  # length << 8 | type and flags, segment size
+ITEM_HEADER_BYTES: Final = ITEM_HEADER.size
+ITEM_REPORT: Final = 0x10
+SUPER_TCP: Final = 0x01
+SUPER_UDP: Final = 0x02
+SUPER_MASK: Final = 0x03
+PARTIAL_CHECKSUM: Final = 0x04
+SUPER_CWR: Final = 0x08
+
+REPORT: Final = struct.Struct("!QQ")
+
+ERROR_NO_ROUTE: Final = 0
+ERROR_HOP_LIMIT: Final = 3
+ERROR_LABEL: Final = b"mycelium relay error 1\x00"
+ERROR_QUOTE: Final = struct.Struct("!BxxxIQ16s16s")
+QUOTE: Final = struct.Struct("!4xIQ16s")
+QUOTED_TAG_BYTES: Final = 16
+
+assert TRAIN_HEADER_BYTES == 52 and ITEM_HEADER_BYTES == 8
