@@ -19,7 +19,7 @@ from typing import Final
 from msgspec import Struct
 
 from mycelium.errors import DecodeError
-from mycelium.identity import PUBLIC_KEY_BYTES, SIGNATURE_BYTES
+from mycelium.identity import SIGNATURE_BYTES
 from mycelium.limits import PREFIXES_PER_NODE
 
 VERSION: Final = 1
@@ -84,4 +84,4 @@ def _encode_unsigned(announcement: Announcement) -> bytes:
     return fixed + b"".join(_PREFIX.pack(length, address) for length, address in announcement.prefixes)
 
 
-assert _FIXED.size == 50 and PUBLIC_KEY_BYTES == 32
+assert _FIXED.size + SIGNATURE_BYTES == 114

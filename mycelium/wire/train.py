@@ -69,4 +69,5 @@ ERROR_QUOTE: Final = struct.Struct("!BxxxIQ16s16s")
 QUOTE: Final = struct.Struct("!4xIQ16s")
 QUOTED_TAG_BYTES: Final = 16
 
-assert TRAIN_HEADER_BYTES == 52 and ITEM_HEADER_BYTES == 8
+assert TRAIN_HEADER_BYTES == 52
+assert ITEM_HEADER_BYTES == 8
