@@ -1,7 +1,7 @@
 """Packets on their way between TUN and the node, without a copy or an object each.
 
-Read from TUN: `PacketBatch`, one buffer with the packets back to back, `ITEM_HEADER_BYTES` of room before each, so that a run of
-packets for one destination, once its item heads are filled in, is the plaintext of a train as it stands.
+Read from TUN: `PacketBatch`, one buffer with the packets back to back, `ITEM_HEADER_BYTES` of room before each, so that a
+run of packets for one destination, once its item heads are filled in, is the plaintext of a train as it stands.
 
 Written to TUN: a list of `Delivery`, views into the node's buffers that hold until the node is called again.
 """

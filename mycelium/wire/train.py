@@ -2,12 +2,13 @@
 
     0  1  hop limit                            } relays change these two bytes;
     1  1  flags: 1 deflected                   } all that follows is associated data of the seal
-    2  1  version 1 in the high half, type in the low: 0 data, 1 session request, 2 session reply, 3 error, 4 who are you
+    2  1  version 1 in the high half, type in the low: 0 data, 1 session request, 2 session reply, 3 error
     3  1  traffic class of the packets
     4  1  flow bucket
     5  3  length of the body
     8  4  session index: the receiver's; in a session request 0
-    12 8  counter; in a session request and reply the sender's own index
+    12 8  counter; in a session request and reply the sender's own index, above it (bits 32-39) the suites it offers
+          or the one it chose (`wire.datagram`)
     20 16 destination node
     36 16 source node
     52    body
@@ -15,8 +16,7 @@
 Body of data: items, sealed; nonce = four zero bytes and the counter. Of a session request and reply: the handshake message,
 1,296 and 1,152 bytes. Of an error (signed by the node that could not forward): code 1 (0 no route, 3 hop limit), zeros 3,
 session index 4, counter 8, destination 16 and last 16 bytes of the train it quotes; Ed25519 public key 32; signature 64 over
-the label, the destination of the error, and all of the body before it. Of "who are you" (the receiver does not know the
-session): zeros 4, session index 4, counter 8, last 16 bytes of the train it quotes.
+the label, the destination of the error, and all of the body before it.
 
 Item:
     0  3  length of what follows the 8-byte head
@@ -43,7 +43,6 @@ DATA: Final = 0x10
 SESSION_REQUEST: Final = 0x11
 SESSION_REPLY: Final = 0x12
 ERROR: Final = 0x13
-WHO_ARE_YOU: Final = 0x14
 
 DEFLECTED: Final = 1
 LENGTH_MASK: Final = 0xFF_FFFF
@@ -66,7 +65,6 @@ ERROR_NO_ROUTE: Final = 0
 ERROR_HOP_LIMIT: Final = 3
 ERROR_LABEL: Final = b"mycelium relay error 1\x00"
 ERROR_QUOTE: Final = struct.Struct("!BxxxIQ16s16s")
-QUOTE: Final = struct.Struct("!4xIQ16s")
 QUOTED_TAG_BYTES: Final = 16
 
 assert TRAIN_HEADER_BYTES == 52
