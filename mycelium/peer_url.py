@@ -1,0 +1,127 @@
+"""How people write where a neighbour is: `udp://host:port#publickey`. Pure: no name is looked up here."""
+
+import ipaddress
+import re
+from typing import Final
+
+from msgspec import Struct
+
+from mycelium.errors import ConfigError
+from mycelium.identity import PUBLIC_KEY_BYTES
+
+SCHEMES: Final = ("udp",)
+DEFAULT_PORT: Final = 9651
+
+_HOST_NAME_BYTES: Final = 253  # RFC 1035 2.3.4, less the length octets at both ends
+_LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_SCOPE: Final = re.compile(r"[A-Za-z0-9_.@:-]{1,15}")  # an interface name fits IFNAMSIZ
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_PIN: Final = re.compile(f"[0-9A-Fa-f]{{{2 * PUBLIC_KEY_BYTES}}}")
+
+
+class PeerUrl(Struct, frozen=True):
+    """Where to dial or listen, in canonical form: equal URLs are one peer.
+
+    `host` is a lower-case name, an IPv4 or an IPv6 address, the last with its `%interface` where it has one. `pin` is the
+    X25519 public key that must answer there; None accepts any.
+    """
+
+    scheme: str
+    host: str
+    port: int = DEFAULT_PORT
+    pin: bytes | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "PeerUrl":
+        """Parses the URL of a peer to dial; raises ConfigError that says what is wrong with it."""
+        url = _parse(text)
+        if url.port == 0:
+            raise _error(text, "port 0 can't be dialled")
+        return url
+
+    @classmethod
+    def parse_listen(cls, text: str) -> "PeerUrl":
+        """Parses a URL to listen at: a numeric host, no pin; port 0 leaves the choice to the kernel."""
+        url = _parse(text)
+        if url.pin is not None:
+            raise _error(text, "only a peer has a public key behind '#'")
+        if not url.is_numeric:
+            raise _error(text, "listening takes an address such as [::] or 0.0.0.0, not a name")
+        return url
+
+    @property
+    def is_numeric(self) -> bool:
+        """Tells whether `host` is an address, not a name to be looked up."""
+        return ":" in self.host or self.host.rpartition(".")[2].isdigit()
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        pin = "" if self.pin is None else f"#{self.pin.hex()}"
+        return f"{self.scheme}://{host}:{self.port}{pin}"
+
+
+def _parse(text: str) -> PeerUrl:
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        raise _error(text, "it has no scheme, as in udp://host:9651")
+    if scheme.lower() not in SCHEMES:
+        raise _error(text, f"no transport is called {scheme[:20]!r} (there is: {', '.join(SCHEMES)})")
+    authority, separator, pin = rest.partition("#")
+    if separator and not _PIN.fullmatch(pin):
+        raise _error(text, f"the public key behind '#' must be {2 * PUBLIC_KEY_BYTES} hex digits")
+    host, port = _split(text, authority)
+    return PeerUrl(scheme.lower(), host, port, bytes.fromhex(pin) if separator else None)
+
+
+def _split(text: str, authority: str) -> tuple[str, int]:
+    if authority.startswith("["):
+        literal, bracket, tail = authority[1:].partition("]")
+        if not bracket or (tail and not tail.startswith(":")):
+            raise _error(text, "an IPv6 address is written [address]:port")
+        return _ipv6(text, literal), _port(text, tail[1:] if tail else None)
+    host, colon, port = authority.partition(":")
+    if ":" in port:
+        raise _error(text, "an IPv6 address belongs in brackets, as in udp://[2001:db8::1]:9651")
+    return _name_or_ipv4(text, host), _port(text, port if colon else None)
+
+
+def _port(text: str, digits: str | None) -> int:
+    if digits is None:
+        return DEFAULT_PORT
+    if not _PORT.fullmatch(digits) or int(digits) > 0xFFFF:
+        raise _error(text, "nothing but a port from 1 to 65535 may follow the host")
+    return int(digits)
+
+
+def _ipv6(text: str, literal: str) -> str:
+    address, percent, scope = literal.partition("%")
+    if percent and not _SCOPE.fullmatch(scope):
+        raise _error(text, "what follows '%' is no interface")
+    try:
+        parsed = ipaddress.IPv6Address(address)
+    except ValueError:
+        raise _error(text, f"{address[:50]!r} is no IPv6 address") from None
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    if parsed.is_link_local and not percent:
+        raise _error(text, f"a link-local address needs its interface, as in [{parsed}%eth0]")
+    return f"{parsed}%{scope}" if percent else str(parsed)
+
+
+def _name_or_ipv4(text: str, host: str) -> str:
+    if not host:
+        raise _error(text, "it has no host")
+    labels = host.removesuffix(".").split(".")
+    if labels[-1].isdigit():
+        try:
+            return str(ipaddress.IPv4Address(host))
+        except ValueError:
+            raise _error(text, f"{host[:50]!r} is no IPv4 address") from None
+    if len(host) > _HOST_NAME_BYTES or not all(_LABEL.fullmatch(label) for label in labels):
+        raise _error(text, f"{host[:50]!r} is no host name")
+    return host.lower()
+
+
+def _error(text: str, reason: str) -> ConfigError:
+    shown = text if len(text) <= 100 else f"{text[:100]}..."
+    return ConfigError(f"{shown!r} is no usable URL: {reason}")

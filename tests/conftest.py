@@ -1,0 +1,21 @@
+"""Settings every test shares: hypothesis profiles, and where the namespace tests stand in a run."""
+
+import os
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("ci", derandomize=True, max_examples=50, deadline=None)
+settings.register_profile("deep", max_examples=5_000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the namespace tests last and in one xdist group: they measure time and share the machine's two cores."""
+    for item in items:
+        if item.get_closest_marker("netns") is None:
+            continue
+        item.add_marker(pytest.mark.xdist_group("netns"))
+        if os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="network namespaces need root"))
+    items.sort(key=lambda item: item.get_closest_marker("netns") is not None)

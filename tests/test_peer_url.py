@@ -1,0 +1,122 @@
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mycelium.errors import ConfigError
+from mycelium.peer_url import DEFAULT_PORT, PeerUrl
+
+KEY = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "canonical"),
+    [
+        ("udp://198.51.100.7:9651", "198.51.100.7", 9651, "udp://198.51.100.7:9651"),
+        ("udp://198.51.100.7", "198.51.100.7", DEFAULT_PORT, "udp://198.51.100.7:9651"),
+        ("UDP://Relay.Example.ORG:1", "relay.example.org", 1, "udp://relay.example.org:1"),
+        ("udp://localhost", "localhost", DEFAULT_PORT, "udp://localhost:9651"),
+        ("udp://example.org.:7", "example.org.", 7, "udp://example.org.:7"),
+        ("udp://[2001:DB8:0:0::1]:65535", "2001:db8::1", 65535, "udp://[2001:db8::1]:65535"),
+        ("udp://[2001:db8::1]", "2001:db8::1", DEFAULT_PORT, "udp://[2001:db8::1]:9651"),
+        ("udp://[fe80::1%eth0]:5", "fe80::1%eth0", 5, "udp://[fe80::1%eth0]:5"),
+        ("udp://[::ffff:192.0.2.1]:5", "192.0.2.1", 5, "udp://192.0.2.1:5"),
+    ],
+)
+def test_each_way_to_write_a_host_has_one_canonical_form(text: str, host: str, port: int, canonical: str) -> None:
+    url = PeerUrl.parse(text)
+    assert (url.scheme, url.host, url.port, url.pin) == ("udp", host, port, None)
+    assert str(url) == canonical
+    assert PeerUrl.parse(canonical) == url
+
+
+def test_a_pin_is_the_key_behind_the_hash_sign() -> None:
+    url = PeerUrl.parse(f"udp://host:1#{KEY.upper()}")
+    assert url.pin == bytes.fromhex(KEY)
+    assert str(url) == f"udp://host:1#{KEY}"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "no scheme"),
+        ("host:9651", "no scheme"),
+        ("quic://host:9651", "no transport is called 'quic' (there is: udp)"),
+        ("udp://", "no host"),
+        ("udp://:9651", "no host"),
+        ("udp://host:", "port from 1 to 65535"),
+        ("udp://host:0", "port 0"),
+        ("udp://host:65536", "port from 1 to 65535"),
+        ("udp://host:+1", "port from 1 to 65535"),
+        ("udp://host:\uff19", "port from 1 to 65535"),
+        ("udp://host:1/path", "port from 1 to 65535"),
+        ("udp://host/path", "no host name"),
+        ("udp://user@host", "no host name"),
+        ("udp://ho st", "no host name"),
+        ("udp://-host", "no host name"),
+        ("udp://a..b", "no host name"),
+        ("udp://münchen.example", "no host name"),
+        ("udp://" + "a" * 64, "no host name"),
+        ("udp://" + "a." * 127, "no host name"),
+        ("udp://1.2.3", "no IPv4 address"),
+        ("udp://1.2.3.256", "no IPv4 address"),
+        ("udp://2001:db8::1", "belongs in brackets"),
+        ("udp://[2001:db8::1", "written [address]:port"),
+        ("udp://[2001:db8::1]9651", "written [address]:port"),
+        ("udp://[2001:db8::g]", "no IPv6 address"),
+        ("udp://[1.2.3.4]", "no IPv6 address"),
+        ("udp://[fe80::1]:1", "needs its interface"),
+        ("udp://[fe80::1%]:1", "no interface"),
+        ("udp://[fe80::1%an-interface-too-long]:1", "no interface"),
+        ("udp://host:1#", "64 hex digits"),
+        ("udp://host:1#" + KEY[:-1], "64 hex digits"),
+        ("udp://host:1#" + KEY[:-1] + "g", "64 hex digits"),
+    ],
+)
+def test_each_mistake_is_told_in_words(text: str, reason: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        PeerUrl.parse(text)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["udp://[::]:9651", "udp://0.0.0.0:0", "udp://[fe80::1%eth0]:1", "udp://127.0.0.1"])
+def test_listening_takes_addresses_and_port_zero(text: str) -> None:
+    assert PeerUrl.parse_listen(text).is_numeric
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("udp://name:1", "not a name"), (f"udp://[::]:1#{KEY}", "only a peer has a public key")]
+)
+def test_listening_takes_no_name_and_no_pin(text: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
+        PeerUrl.parse_listen(text)
+
+
+def test_a_huge_url_is_not_repeated_in_full() -> None:
+    with pytest.raises(ConfigError) as caught:
+        PeerUrl.parse("udp://" + "[" * 100_000)
+    assert len(str(caught.value)) < 300
+
+
+@given(st.text() | st.text(alphabet="udp:/[]%#.-0123456789abcf ").map("udp://".__add__))
+def test_any_text_is_a_canonical_url_or_a_config_error(text: str) -> None:
+    try:
+        url = PeerUrl.parse(text)
+    except ConfigError:
+        return
+    assert PeerUrl.parse(str(url)) == url
+
+
+LABELS = st.text(string.ascii_letters + string.digits, min_size=1, max_size=20)
+
+
+@given(
+    host=st.lists(LABELS, min_size=1, max_size=5).map(lambda labels: ".".join([*labels, "x"]))
+    | st.ip_addresses(v=4).map(str),
+    port=st.integers(1, 65_535),
+    pin=st.none() | st.binary(min_size=32, max_size=32),
+)
+def test_what_is_printed_is_parsed_back(host: str, port: int, pin: bytes | None) -> None:
+    url = PeerUrl("udp", host.lower(), port, pin)
+    assert PeerUrl.parse(str(url)) == url
