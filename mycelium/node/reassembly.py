@@ -1,0 +1,237 @@
+"""Puts the chunks of long frames together again; one `Reassembly` a session, one `PartialBudget` a node.
+
+Chunks are not authenticated one by one: only the seal of the whole frame tells. So what comes here may be forged, and a forged
+chunk may cost the frame it claims to be part of, never more: no allocation without an acceptable counter, every byte held is
+charged with its overhead, and the oldest partial frame gives way, in the session and in the node.
+
+The usual burst, one whole frame in consecutive chunks, is joined straight from the receive buffer. What is held of a partial
+frame are runs of consecutive chunks, in order and without overlap: what is missing are the gaps between them.
+"""
+
+import struct
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from mycelium.limits import (
+    FRAME_PLAINTEXT,
+    PARTIAL_BYTES_PER_NODE,
+    PARTIAL_BYTES_PER_SESSION,
+    PARTIAL_FRAMES_PER_SESSION,
+)
+from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_OFFSET_MASK, TAG_BYTES
+
+SEALED_CEILING: Final = FRAME_PLAINTEXT + TAG_BYTES
+FRAME_OVERHEAD: Final = 512  # bytes charged for a partial frame beside what it holds
+RUN_OVERHEAD: Final = 128  # bytes charged for each run of chunks in it
+
+_WORD: Final = struct.Struct("!I")  # type << 24 | offset
+_REST: Final = struct.Struct("!IQI")  # receiver, counter, total: the same in all chunks of a frame
+_REST_BYTES: Final = slice(_WORD.size, CHUNK_HEAD.size)
+
+Frame = tuple[int, bytes]  # counter, the sealed frame
+
+
+class PartialFrame:
+    """Some runs of one frame: `starts` ascending, `runs[i]` the bytes from `starts[i]`, none overlapping another."""
+
+    __slots__ = ("charge", "counter", "held", "is_stale", "runs", "starts", "total")
+
+    def __init__(self, counter: int, total: int) -> None:
+        self.counter = counter
+        self.total = total
+        self.starts: list[int] = []
+        self.runs: list[bytes] = []
+        self.held = 0
+        self.charge = FRAME_OVERHEAD
+        self.is_stale = False
+
+    def insert(self, start: int, data: bytes) -> int:
+        """Fills gaps with `data`, which lies within the frame; bytes held already stay. Returns the growth of `charge`."""
+        before = self.charge
+        end = start + len(data)
+        position = start
+        index = bisect_right(self.starts, start)
+        if index:
+            position = max(position, self.starts[index - 1] + len(self.runs[index - 1]))
+        while position < end:
+            is_last = index == len(self.starts)
+            gap_end = end if is_last else min(end, self.starts[index])
+            if position < gap_end:
+                self._put(index, position, data[position - start : gap_end - start])
+                index += 1
+            if is_last:
+                break
+            position = self.starts[index] + len(self.runs[index])
+            index += 1
+        return self.charge - before
+
+    def _put(self, index: int, start: int, run: bytes) -> None:
+        self.starts.insert(index, start)
+        self.runs.insert(index, run)
+        self.held += len(run)
+        self.charge += len(run) + RUN_OVERHEAD
+
+
+class PartialBudget:
+    """What all sessions of a node hold of partial frames, at most PARTIAL_BYTES_PER_NODE; the oldest gives way."""
+
+    __slots__ = ("_owners", "held_bytes")
+
+    def __init__(self) -> None:
+        self._owners: dict[PartialFrame, Reassembly] = {}  # oldest first
+        self.held_bytes = 0
+
+    def add(self, frame: PartialFrame, owner: "Reassembly") -> None:
+        """Takes a new partial frame into account."""
+        self._owners[frame] = owner
+        self.held_bytes += frame.charge
+
+    def remove(self, frame: PartialFrame) -> None:
+        """Gives back all that `frame` was charged with."""
+        del self._owners[frame]
+        self.held_bytes -= frame.charge
+
+    def shrink(self) -> None:
+        """Evicts the oldest frames of any session until the rest is within the bound."""
+        while self.held_bytes > PARTIAL_BYTES_PER_NODE:
+            frame, owner = next(iter(self._owners.items()))
+            owner.evict(frame)
+
+
+class Reassembly:
+    """Collects the chunks that come for one session.
+
+    `is_acceptable` tells whether a frame of this counter could still be opened: the session's replay window.
+    """
+
+    __slots__ = (
+        "_budget",
+        "_is_acceptable",
+        "_partial",
+        "_receiver",
+        "_segment",
+        "_segment_size",
+        "evicted_frames",
+        "held_bytes",
+        "refused_chunks",
+    )
+
+    def __init__(self, receiver: int, is_acceptable: Callable[[int], bool], budget: PartialBudget) -> None:
+        self._receiver = receiver
+        self._is_acceptable = is_acceptable
+        self._budget = budget
+        self._partial: dict[int, PartialFrame] = {}  # by counter, oldest first
+        self._segment_size = 0
+        self._segment = _WORD
+        self.held_bytes = 0
+        self.evicted_frames = 0
+        self.refused_chunks = 0
+
+    def add_burst(self, burst: memoryview, segment_size: int) -> tuple[list[Frame], list[memoryview]]:
+        """Takes a burst of datagrams of `segment_size` bytes, the last one perhaps shorter.
+
+        Returns the frames that it completed, which do not refer to `burst`, and the datagrams that are no chunks of this
+        session, as views of it.
+        """
+        segment_size = min(segment_size, len(burst))
+        if segment_size <= CHUNK_HEAD.size:
+            return [], [burst[at : at + segment_size] for at in range(0, len(burst), segment_size or 1)]
+        if segment_size != self._segment_size:
+            self._segment_size = segment_size
+            self._segment = struct.Struct(f"!I{_REST.size}s{segment_size - CHUNK_HEAD.size}s")
+        cut = len(burst) - len(burst) % segment_size
+        words, rests, payloads = zip(*self._segment.iter_unpack(burst[:cut]), strict=True)
+        tail = burst[cut:]
+        if len(tail) > CHUNK_HEAD.size:
+            words += _WORD.unpack_from(tail)
+            rests += (tail[_REST_BYTES],)
+            payloads += (tail[CHUNK_HEAD.size :],)
+            tail = tail[:0]
+        frames: list[Frame] = []
+        odd: list[memoryview] = []
+        for first, end in _split_into_runs(words, rests, payloads):
+            receiver, counter, total = _REST.unpack(rests[first])
+            if receiver != self._receiver or words[first] >> 24 != CHUNK:
+                odd += [burst[at * segment_size : (at + 1) * segment_size] for at in range(first, end)]
+                continue
+            frame = self._add_run(counter, total, words[first] & CHUNK_OFFSET_MASK, payloads[first:end])
+            if frame is not None:
+                frames.append((counter, frame))
+        if tail:
+            odd.append(tail)
+        return frames, odd
+
+    def sweep(self) -> None:
+        """Drops the partial frames that were there at the previous sweep; to be called every second or so."""
+        for frame in list(self._partial.values()):
+            if frame.is_stale:
+                self.evict(frame)
+            frame.is_stale = True
+
+    def close(self) -> None:
+        """Gives everything back; the session is over."""
+        for frame in list(self._partial.values()):
+            self._remove(frame)
+
+    def evict(self, frame: PartialFrame) -> None:
+        """Drops one of the partial frames, for want of room."""
+        self._remove(frame)
+        self.evicted_frames += 1
+
+    def _add_run(self, counter: int, total: int, start: int, payloads: Sequence[bytes | memoryview]) -> bytes | None:
+        data = b"".join(payloads)
+        frame = self._partial.get(counter)
+        if (
+            total > SEALED_CEILING
+            or start + len(data) > total
+            or (frame is not None and frame.total != total)
+            or (frame is None and not self._is_acceptable(counter))
+        ):
+            self.refused_chunks += len(payloads)
+            return None
+        if frame is None:
+            if len(data) == total:
+                return data
+            frame = self._open_partial(counter, total)
+        growth = frame.insert(start, data)
+        self.held_bytes += growth
+        self._budget.held_bytes += growth
+        if frame.held == total:
+            self._remove(frame)
+            return b"".join(frame.runs)
+        self._shrink()
+        return None
+
+    def _open_partial(self, counter: int, total: int) -> PartialFrame:
+        frame = self._partial[counter] = PartialFrame(counter, total)
+        self.held_bytes += frame.charge
+        self._budget.add(frame, self)
+        return frame
+
+    def _remove(self, frame: PartialFrame) -> None:
+        del self._partial[frame.counter]
+        self.held_bytes -= frame.charge
+        self._budget.remove(frame)
+
+    def _shrink(self) -> None:
+        while len(self._partial) > PARTIAL_FRAMES_PER_SESSION or self.held_bytes > PARTIAL_BYTES_PER_SESSION:
+            self.evict(next(iter(self._partial.values())))
+        self._budget.shrink()
+
+
+def _split_into_runs(
+    words: Sequence[int], rests: Sequence[bytes | memoryview], payloads: Sequence[bytes | memoryview]
+) -> list[tuple[int, int]]:
+    """Returns (first, end) of each run of chunks that follow one another in one frame."""
+    count = len(words)
+    step = len(payloads[0])
+    if rests.count(rests[0]) == count and words == tuple(range(words[0], words[0] + count * step, step)):
+        return [(0, count)]
+    borders = [
+        at for at in range(1, count) if words[at] != words[at - 1] + len(payloads[at - 1]) or rests[at] != rests[at - 1]
+    ]
+    return list(zip([0, *borders], [*borders, count], strict=True))
+
+
+assert _WORD.size + _REST.size == CHUNK_HEAD.size
