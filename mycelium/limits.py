@@ -53,3 +53,15 @@ REQUEST_HOPS: Final = 64
 RELAY_ERRORS_PER_SECOND: Final = 50  # signed errors towards sources of trains that can't be forwarded
 ICMP_ERRORS_PER_SECOND: Final = 100  # ICMPv6 errors to local applications
 HOP_LIMIT: Final = 64
+
+# -- transports --------------------------------------------------------------------------------------------------------
+SOCKET_BUFFER_BYTES: Final = 8 << 20  # asked of the kernel each way: 30 ms at 2 Gbit/s, while Python is busy elsewhere
+ENDPOINTS_REMEMBERED: Final = 4_096  # prepared addresses of a transport; made-up sources fill it, then it starts anew
+SEGMENT_SIZES_REMEMBERED: Final = 16  # prepared control messages of one endpoint
+MEMORY_TRANSPORT_BYTES: Final = 8 << 20  # waiting in an in-memory transport, as in a socket buffer
+
+# -- the operator's side -----------------------------------------------------------------------------------------------
+API_BODY_BYTES: Final = 16 << 10  # one request to the HTTP API; a peer's URL has at most some hundred
+API_CONNECTIONS: Final = 64  # open at one time; beyond it a new one is closed at once
+API_RESPONSE_BYTES: Final = 64 << 20  # what the command line reads of one answer: all routes of a full table
+LOG_KEYS: Final = 256  # different warnings whose rate is remembered

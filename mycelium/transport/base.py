@@ -1,0 +1,40 @@
+"""What every medium looks like from above: batches of datagrams in and out, and no protocol."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from mycelium.endpoint import Endpoint
+
+Buffer = bytes | bytearray | memoryview
+
+# datagrams of one sender back to back, their size (the last may be shorter; at least 1), and where they came from
+Received = tuple[memoryview, int, Endpoint]
+
+
+class Transport(Protocol):
+    """A non-blocking medium that carries datagrams; bad weather on it is counted, never raised."""
+
+    def fileno(self) -> int:
+        """Returns the descriptor that is readable while `receive` has something."""
+
+    def receive(self) -> Received | None:
+        """Takes what one system call brings; None when nothing waits. The view holds until the next call."""
+
+    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int) -> bool:
+        """Sends the buffers' bytes as one datagram, or cut into datagrams of `segment_size` where they are longer.
+
+        False means that the medium is full: the same bytes may be offered again once the descriptor is writable. A first
+        part of a long batch may have left by then, so the receiver must bear a datagram that comes twice. True means
+        that they left or that they never can, in which case a counter says why.
+        """
+
+    @property
+    def local_endpoints(self) -> list[Endpoint]:
+        """Where the transport listens."""
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Returns a copy of the counters, by name."""
+
+    def close(self) -> None:
+        """Gives the descriptor back; may be called twice."""

@@ -1,0 +1,113 @@
+"""Transports that are joined in memory: the twin of UDP for tests, lossless unless told otherwise."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from mycelium.endpoint import Endpoint
+from mycelium.limits import MEMORY_TRANSPORT_BYTES
+from mycelium.transport.base import Buffer, Received
+
+# from, to, the datagram: True loses it
+Drop = Callable[[Endpoint, Endpoint, bytes], bool]
+
+
+class MemoryHub:
+    """A network without distance: joins any number of transports, and loses what `drop` picks."""
+
+    def __init__(self, drop: Drop | None = None) -> None:
+        self.drop = drop
+        self._transports: dict[Endpoint, MemoryTransport] = {}
+
+    def open(self, host: str, port: int = 9651) -> "MemoryTransport":
+        """Adds a transport that is reached at memory://host:port."""
+        transport = MemoryTransport(self, Endpoint("memory", host, port))
+        self._transports[transport.endpoint] = transport
+        return transport
+
+    def carry(self, source: Endpoint, destination: Endpoint, datagrams: list[bytes], segment_size: int) -> bool:
+        """Brings a batch, less what is lost, to its destination; False when that is full."""
+        receiver = self._transports.get(destination)
+        if receiver is None:
+            return True
+        if self.drop is not None:
+            datagrams = [datagram for datagram in datagrams if not self.drop(source, destination, datagram)]
+        return receiver.deliver(source, datagrams, segment_size)
+
+    def remove(self, endpoint: Endpoint) -> None:
+        """Takes a transport off the network; what is sent to it is lost."""
+        self._transports.pop(endpoint, None)
+
+
+class MemoryTransport:
+    """One end on a `MemoryHub`; see `Transport` for what its methods promise."""
+
+    def __init__(self, hub: MemoryHub, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._hub = hub
+        self._waiting: deque[tuple[bytes, int, Endpoint]] = deque()
+        self._waiting_bytes = 0
+        self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._counters = {
+            "received_batches": 0,
+            "received_bytes": 0,
+            "sent_batches": 0,
+            "sent_bytes": 0,
+            "send_full": 0,
+        }
+
+    @classmethod
+    def pair(cls) -> "tuple[MemoryTransport, MemoryTransport]":
+        """Returns two transports on a hub of their own."""
+        hub = MemoryHub()
+        return hub.open("a"), hub.open("b")
+
+    def fileno(self) -> int:
+        return self._event
+
+    def receive(self) -> Received | None:
+        if not self._waiting:
+            return None
+        data, size, source = self._waiting.popleft()
+        self._waiting_bytes -= len(data)
+        if not self._waiting:
+            os.eventfd_read(self._event)
+        self._counters["received_batches"] += 1
+        self._counters["received_bytes"] += len(data)
+        return memoryview(data), size, source
+
+    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int) -> bool:
+        batch = b"".join(buffers)
+        datagrams = [batch[start : start + segment_size] for start in range(0, len(batch), segment_size)]
+        if not self._hub.carry(self.endpoint, endpoint, datagrams or [b""], segment_size):
+            self._counters["send_full"] += 1
+            return False
+        self._counters["sent_batches"] += 1
+        self._counters["sent_bytes"] += len(batch)
+        return True
+
+    def deliver(self, source: Endpoint, datagrams: list[bytes], segment_size: int) -> bool:
+        """Queues a batch that the hub brings, to be received at once as with UDP_GRO; False when the queue is full."""
+        batch = b"".join(datagrams)
+        if self._waiting_bytes + len(batch) > MEMORY_TRANSPORT_BYTES:
+            return False
+        if datagrams:
+            if not self._waiting:
+                os.eventfd_write(self._event, 1)
+            self._waiting.append((batch, min(segment_size, len(batch)) or 1, source))
+            self._waiting_bytes += len(batch)
+        return True
+
+    @property
+    def local_endpoints(self) -> list[Endpoint]:
+        return [self.endpoint]
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return dict(self._counters)
+
+    def close(self) -> None:
+        self._hub.remove(self.endpoint)
+        if self._event >= 0:
+            os.close(self._event)
+            self._event = -1

@@ -1,0 +1,244 @@
+"""UDP, a system call for many datagrams: UDP_SEGMENT (GSO) out and UDP_GRO in where the kernel has them.
+
+Answers leave from the address that was spoken to (PKTINFO). Where that address is gone, because the machine moved to
+another network, the kernel chooses a new one, and the neighbour follows. Errors born of ICMP are never raised: they can be
+forged.
+"""
+
+import errno
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+from mycelium.endpoint import Endpoint
+from mycelium.limits import ENDPOINTS_REMEMBERED, SEGMENT_SIZES_REMEMBERED
+from mycelium.transport.base import Buffer, Received
+from mycelium.transport.udp_address import (
+    ControlMessage,
+    FromSocket,
+    SocketAddress,
+    ToSocket,
+    from_inet,
+    from_inet6,
+    to_inet,
+    to_inet6,
+)
+from mycelium.transport.udp_socket import SOL_UDP, UDP_GRO, UDP_SEGMENT, enable_gro, has_gso, open_udp_socket
+
+RECEIVE_BYTES: Final = 65_536  # above the largest UDP payload, so that nothing is ever cut off
+ANCILLARY_BYTES: Final = socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20)  # a GRO size and the larger PKTINFO
+GSO_SEGMENTS: Final = 64  # the kernel's UDP_MAX_SEGMENTS; newer ones take 128
+GSO_SEND_BYTES: Final = 65_507  # the largest UDP payload over IPv4
+FEW_BUFFERS: Final = 4
+SOURCE_GONE: Final = (errno.EINVAL, errno.ENETUNREACH)  # what IPv6 and IPv4 say of a source that is not ours
+
+_INT: Final = struct.Struct("=i")
+_U16: Final = struct.Struct("=H")
+
+
+class UdpTransport:
+    """One UDP socket; see `Transport` for what its methods promise."""
+
+    __slots__ = (
+        "_from_socket",
+        "_receive_buffers",
+        "_routes",
+        "_sendmsg",
+        "_socket",
+        "_sources",
+        "_to_socket",
+        "_view",
+        "gro",
+        "gso",
+        "receive_errors",
+        "received_batches",
+        "received_bytes",
+        "send_errors",
+        "send_full",
+        "send_oversize",
+        "sent_batches",
+        "sent_bytes",
+        "source_gone",
+    )
+
+    def __init__(self, udp: socket.socket, *, offload: bool = True) -> None:
+        self._socket = udp
+        self._sendmsg = udp.sendmsg
+        inet = udp.family == socket.AF_INET
+        self._to_socket: ToSocket = to_inet if inet else to_inet6
+        self._from_socket: FromSocket = from_inet if inet else from_inet6
+        self._view = memoryview(bytearray(RECEIVE_BYTES))
+        self._receive_buffers = [self._view]
+        self._sources: dict[tuple[SocketAddress, bytes], Endpoint] = {}
+        self._routes: dict[Endpoint, _Route] = {}
+        self.gso = offload and has_gso(udp)
+        self.gro = offload and enable_gro(udp)
+        self.received_batches = 0
+        self.received_bytes = 0
+        self.receive_errors = 0
+        self.sent_batches = 0
+        self.sent_bytes = 0
+        self.send_full = 0
+        self.send_oversize = 0  # a datagram larger than the interface or UDP can carry
+        self.send_errors = 0
+        self.source_gone = 0  # sends that left from another address, since ours was taken away
+
+    @classmethod
+    def open(cls, host: str, port: int, *, offload: bool = True) -> "UdpTransport":
+        """Listens on a numeric address, `::` for all of both families; raises DeviceError, written for the operator.
+
+        `offload` False leaves GSO and GRO unused even where the kernel has them.
+        """
+        return cls(open_udp_socket(host, port), offload=offload)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def receive(self) -> Received | None:
+        try:
+            length, ancillary, _, address = self._socket.recvmsg_into(self._receive_buffers, ANCILLARY_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError:
+            self.receive_errors += 1
+            return None
+        size = length or 1
+        pktinfo = b""
+        for level, kind, data in ancillary:
+            if kind == UDP_GRO and level == SOL_UDP:
+                size = _INT.unpack(data)[0]
+            else:
+                pktinfo = data
+        self.received_batches += 1
+        self.received_bytes += length
+        source = self._sources.get((address, pktinfo)) or self._remember_source(address, pktinfo)
+        return self._view[:length], size, source
+
+    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int) -> bool:
+        route = self._routes.get(endpoint) or self._remember_route(endpoint)
+        if route is None:
+            return True
+        # Few buffers are summed to spare a lone datagram the segment size; many are left to the kernel, which
+        # refuses at once what is too much for one call.
+        if len(buffers) <= FEW_BUFFERS and sum(map(len, buffers)) <= segment_size:
+            control = route.source
+        elif self.gso:
+            control = route.control(segment_size)
+        else:
+            return self._send_pieces(route, buffers, segment_size)
+        try:
+            self.sent_bytes += self._sendmsg(buffers, control, 0, route.address)
+        except BlockingIOError:
+            self.send_full += 1
+            return False
+        except OSError as error:
+            if error.errno == errno.EIO:  # the interface cannot checksum segments
+                self.gso = False
+            return self._send_pieces(route, buffers, segment_size)
+        self.sent_batches += 1
+        return True
+
+    @property
+    def local_endpoints(self) -> list[Endpoint]:
+        return [self._from_socket(self._socket.getsockname(), b"")]
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return {
+            "received_batches": self.received_batches,
+            "received_bytes": self.received_bytes,
+            "receive_errors": self.receive_errors,
+            "sent_batches": self.sent_batches,
+            "sent_bytes": self.sent_bytes,
+            "send_full": self.send_full,
+            "send_oversize": self.send_oversize,
+            "send_errors": self.send_errors,
+            "source_gone": self.source_gone,
+        }
+
+    def close(self) -> None:
+        self._socket.close()
+
+    # -- what is prepared once per endpoint ----------------------------------------------------------------------------
+
+    def _remember_source(self, address: SocketAddress, pktinfo: bytes) -> Endpoint:
+        if len(self._sources) >= ENDPOINTS_REMEMBERED:
+            self._sources.clear()
+        endpoint = self._from_socket(address, pktinfo)
+        self._sources[address, pktinfo] = endpoint
+        return endpoint
+
+    def _remember_route(self, endpoint: Endpoint) -> "_Route | None":
+        if len(self._routes) >= ENDPOINTS_REMEMBERED:
+            self._routes.clear()
+        try:
+            address, source = self._to_socket(endpoint)
+        except ValueError:  # a host name, or IPv6 on a socket that has none
+            self.send_errors += 1
+            return None
+        route = self._routes[endpoint] = _Route(address, source)
+        return route
+
+    # -- the ways to send that are not the usual one -------------------------------------------------------------------
+
+    def _send_pieces(self, route: "_Route", buffers: Sequence[Buffer], segment_size: int) -> bool:
+        """Sends in as many calls as it takes: one a datagram without GSO, else as much as one call may carry."""
+        batch = memoryview(b"".join(buffers))
+        segments = max(1, min(GSO_SEGMENTS, GSO_SEND_BYTES // segment_size)) if self.gso else 1
+        step = segments * segment_size
+        return all(
+            self._send_piece(route, batch[start : start + step], segment_size) for start in range(0, len(batch), step)
+        )
+
+    def _send_piece(self, route: "_Route", piece: memoryview, segment_size: int) -> bool:
+        is_cut = len(piece) > segment_size
+        error = self._try_send(route.address, piece, route.control(segment_size) if is_cut else route.source)
+        if error in SOURCE_GONE and route.source:
+            stray = _Route(route.address, [])
+            error = self._try_send(route.address, piece, stray.control(segment_size) if is_cut else [])
+            if not error:
+                self.source_gone += 1
+                route.forget_source()
+        if error == errno.EAGAIN:
+            self.send_full += 1
+            return False
+        if error == errno.EMSGSIZE or (error == errno.EINVAL and is_cut):
+            self.send_oversize += 1
+        elif error:
+            self.send_errors += 1
+        return True
+
+    def _try_send(self, address: SocketAddress, piece: memoryview, control: list[ControlMessage]) -> int:
+        try:
+            self.sent_bytes += self._sendmsg([piece], control, 0, address)
+        except OSError as error:
+            return error.errno or errno.EIO
+        self.sent_batches += 1
+        return 0
+
+
+class _Route:
+    """How to reach one endpoint: what `sendmsg` takes, made once."""
+
+    __slots__ = ("_controls", "address", "source")
+
+    def __init__(self, address: SocketAddress, source: list[ControlMessage]) -> None:
+        self.address = address
+        self.source = source
+        self._controls: dict[int, list[ControlMessage]] = {}
+
+    def control(self, segment_size: int) -> list[ControlMessage]:
+        """Returns the control messages for a batch that the kernel cuts into datagrams of `segment_size`."""
+        control = self._controls.get(segment_size)
+        if control is None:
+            if len(self._controls) >= SEGMENT_SIZES_REMEMBERED:
+                self._controls.clear()
+            control = [*self.source, (SOL_UDP, UDP_SEGMENT, _U16.pack(min(segment_size, 0xFFFF)))]
+            self._controls[segment_size] = control
+        return control
+
+    def forget_source(self) -> None:
+        """Leaves the choice of our own address to the kernel from here on."""
+        self.source = []
+        self._controls.clear()

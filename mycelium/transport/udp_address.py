@@ -1,0 +1,67 @@
+"""Endpoints to what the socket calls take, and back: socket addresses and PKTINFO control messages.
+
+A dual-stack socket speaks IPv4 as IPv6 addresses in ::ffff:0:0/96; nobody above sees that.
+"""
+
+import ipaddress
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any, Final
+
+from mycelium.endpoint import Endpoint
+from mycelium.transport.udp_socket import IP_PKTINFO
+
+SCHEME: Final = "udp"
+MAPPED_TEXT: Final = "::ffff:"
+MAPPED_BYTES: Final = bytes(10) + b"\xff\xff"
+
+IN_PKTINFO: Final = struct.Struct("=I4s4s")  # interface index, local address, destination in the header
+IN6_PKTINFO: Final = struct.Struct("=16sI")  # local address, interface index
+
+SocketAddress = tuple[Any, ...]  # as the socket module has it
+ControlMessage = tuple[int, int, bytes]  # level, type, data
+
+ToSocket = Callable[[Endpoint], tuple[SocketAddress, list[ControlMessage]]]
+FromSocket = Callable[[SocketAddress, bytes], Endpoint]
+
+
+def to_inet(endpoint: Endpoint) -> tuple[SocketAddress, list[ControlMessage]]:
+    """Returns the address and the control messages for an IPv4 socket; raises ValueError for an IPv6 endpoint."""
+    ipaddress.IPv4Address(endpoint.host)
+    return (endpoint.host, endpoint.port), _inet_source(endpoint.local)
+
+
+def from_inet(address: SocketAddress, pktinfo: bytes) -> Endpoint:
+    """Returns where a datagram came from, on an IPv4 socket."""
+    local = IN_PKTINFO.unpack(pktinfo)[1] if pktinfo else b""
+    return Endpoint(SCHEME, address[0], address[1], 0, local)
+
+
+def to_inet6(endpoint: Endpoint) -> tuple[SocketAddress, list[ControlMessage]]:
+    """Returns the address and the control messages for a dual-stack socket; raises ValueError for a malformed host."""
+    if ipaddress.ip_address(endpoint.host).version == 4:
+        mapped = MAPPED_BYTES + endpoint.local if endpoint.local else b""
+        return (MAPPED_TEXT + endpoint.host, endpoint.port, 0, 0), _inet6_source(mapped, 0)
+    return (endpoint.host, endpoint.port, 0, endpoint.scope), _inet6_source(endpoint.local, endpoint.scope)
+
+
+def from_inet6(address: SocketAddress, pktinfo: bytes) -> Endpoint:
+    """Returns where a datagram came from, on a dual-stack socket."""
+    host, port, _, scope = address
+    local = IN6_PKTINFO.unpack(pktinfo)[0] if pktinfo else b""
+    if host.startswith(MAPPED_TEXT) and "." in host:
+        return Endpoint(SCHEME, host[len(MAPPED_TEXT) :], port, 0, local[12:])
+    return Endpoint(SCHEME, host, port, scope, local)
+
+
+def _inet_source(local: bytes) -> list[ControlMessage]:
+    if not local:
+        return []
+    return [(socket.IPPROTO_IP, IP_PKTINFO, IN_PKTINFO.pack(0, local, bytes(4)))]
+
+
+def _inet6_source(local: bytes, scope: int) -> list[ControlMessage]:
+    if not local:
+        return []
+    return [(socket.IPPROTO_IPV6, socket.IPV6_PKTINFO, IN6_PKTINFO.pack(local, scope))]

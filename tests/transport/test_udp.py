@@ -1,0 +1,310 @@
+"""UDP over loopback: both families, with and without offloads, and every way that a send can be refused."""
+
+import errno
+import os
+import random
+import select
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mycelium.endpoint import Endpoint
+from mycelium.errors import DeviceError
+from mycelium.limits import ENDPOINTS_REMEMBERED, SEGMENT_SIZES_REMEMBERED, SOCKET_BUFFER_BYTES
+from mycelium.transport import udp_socket
+from mycelium.transport.base import Transport
+from mycelium.transport.udp import UdpTransport
+
+DEADLINE_S = 5.0
+
+
+@pytest.fixture(params=["127.0.0.1", "::1"])
+def host(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=[True, False], ids=["offload", "portable"])
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[UdpTransport, UdpTransport]]:
+    transports = UdpTransport.open("::", 0, offload=request.param), UdpTransport.open("::", 0, offload=request.param)
+    yield transports
+    for transport in transports:
+        transport.close()
+
+
+def at(transport: Transport, host: str) -> Endpoint:
+    return Endpoint("udp", host, transport.local_endpoints[0].port)
+
+
+def receive_datagrams(transport: Transport, count: int) -> list[tuple[bytes, Endpoint]]:
+    datagrams: list[tuple[bytes, Endpoint]] = []
+    while len(datagrams) < count:
+        received = transport.receive()
+        if received is None:
+            assert select.select([transport], [], [], DEADLINE_S)[0], f"only {len(datagrams)} of {count} datagrams came"
+            continue
+        data, size, source = received
+        datagrams += ((bytes(data[start : start + size]), source) for start in range(0, len(data), size))
+    return datagrams
+
+
+def test_a_lone_datagram_arrives_and_its_answer_goes_back(pair: tuple[UdpTransport, UdpTransport], host: str) -> None:
+    one, two = pair
+    assert one.send(at(two, host), [b"hel", memoryview(b"lo")], 1_200)
+    [(data, source)] = receive_datagrams(two, 1)
+    assert (data, source.host, source.port) == (b"hello", host, at(one, host).port)
+    assert two.send(source, [b"answer"], 1_200)
+    assert receive_datagrams(one, 1)[0][0] == b"answer"
+
+
+@pytest.mark.parametrize("total", [1_201, 2_400, 44 * 1_200, 62_000, 131_072, 300_000])
+def test_a_long_batch_is_cut_into_equal_datagrams(
+    pair: tuple[UdpTransport, UdpTransport], host: str, total: int
+) -> None:
+    one, two = pair
+    batch = random.Random(total).randbytes(total)
+    pieces = [batch[start : start + 700] for start in range(0, total, 700)]
+    assert one.send(at(two, host), pieces, 1_200)
+    datagrams = [data for data, _ in receive_datagrams(two, -(-total // 1_200))]
+    assert datagrams == [batch[start : start + 1_200] for start in range(0, total, 1_200)]
+    assert one.counters["sent_bytes"] == total == two.counters["received_bytes"]
+
+
+def test_many_small_segments_take_several_calls(pair: tuple[UdpTransport, UdpTransport], host: str) -> None:
+    one, two = pair
+    assert one.send(at(two, host), [bytes(10)] * 500, 10)
+    assert [data for data, _ in receive_datagrams(two, 500)] == [bytes(10)] * 500
+
+
+def test_offloads_move_a_burst_in_one_call_each_way(host: str) -> None:
+    one, two = UdpTransport.open("::", 0), UdpTransport.open("::", 0)
+    if not (one.gso and two.gro):
+        pytest.skip("this kernel has no UDP offloads")
+    one.send(at(two, host), [bytes(1_200)] * 40, 1_200)
+    receive_datagrams(two, 40)
+    assert (one.counters["sent_batches"], two.counters["received_batches"]) == (1, 1)
+    one.close()
+    two.close()
+
+
+def test_a_kernel_without_offloads_is_served_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udp_socket, "UDP_SEGMENT", 9_999)
+    monkeypatch.setattr(udp_socket, "UDP_GRO", 9_999)
+    transport = UdpTransport.open("::", 0)
+    assert (transport.gso, transport.gro) == (False, False)
+    assert transport.send(at(transport, "::1"), [bytes(1_000)] * 5, 1_000)
+    assert len(receive_datagrams(transport, 5)) == 5
+    transport.close()
+
+
+def test_a_single_family_socket_speaks_its_family(host: str) -> None:
+    transport = UdpTransport.open(host, 0)
+    assert transport.local_endpoints == [Endpoint("udp", host, transport.local_endpoints[0].port)]
+    transport.send(at(transport, host), [bytes(100)] * 8, 100)
+    [first, *others] = receive_datagrams(transport, 8)
+    assert first[1]._replace(local=b"") == at(transport, host)
+    assert others == [first] * 7
+    transport.close()
+
+
+def test_an_ipv4_socket_counts_what_is_meant_for_ipv6() -> None:
+    transport = UdpTransport.open("127.0.0.1", 0)
+    assert transport.send(Endpoint("udp", "::1", 9), [b"x"], 1_200)
+    assert transport.counters["send_errors"] == 1
+    transport.close()
+
+
+def test_a_machine_without_ipv6_gets_ipv4(monkeypatch: pytest.MonkeyPatch) -> None:
+    make = socket.socket
+
+    def no_ipv6(family: int = -1, *arguments: Any) -> socket.socket:
+        if family == socket.AF_INET6:
+            raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+        return make(family, *arguments)
+
+    monkeypatch.setattr(socket, "socket", no_ipv6)
+    transport = UdpTransport.open("::", 0)
+    assert transport.local_endpoints[0].host == "0.0.0.0"
+    with pytest.raises(DeviceError, match="cannot listen on udp \\[::1\\]:0"):
+        UdpTransport.open("::1", 0)
+    transport.close()
+
+
+def test_the_answer_leaves_from_the_address_that_was_spoken_to(pair: tuple[UdpTransport, UdpTransport]) -> None:
+    one, two = pair
+    one.send(Endpoint("udp", "127.0.0.77", at(two, "").port), [b"question"], 1_200)
+    [(_, source)] = receive_datagrams(two, 1)
+    assert source.local == bytes((127, 0, 0, 77))
+    two.send(source, [bytes(100)] * 3, 100)
+    assert [answer.host for _, answer in receive_datagrams(one, 3)] == ["127.0.0.77"] * 3
+
+
+@pytest.mark.parametrize(
+    ("host", "gone"),
+    [("127.0.0.1", bytes((192, 0, 2, 1))), ("::1", socket.inet_pton(socket.AF_INET6, "2001:db8::1"))],
+)
+def test_where_our_address_is_gone_the_kernel_chooses_another(
+    pair: tuple[UdpTransport, UdpTransport], host: str, gone: bytes
+) -> None:
+    one, two = pair
+    stale = at(two, host)._replace(local=gone)
+    for _ in range(2):
+        assert one.send(stale, [bytes(100)] * 6, 100)
+        assert [source.host for _, source in receive_datagrams(two, 6)] == [host] * 6
+    assert 1 <= one.counters["source_gone"] <= 6
+    assert one.counters["send_errors"] == 0
+    # learned once: the second batch needed no second attempt
+    before = one.counters["source_gone"]
+    one.send(stale, [b"x"], 100)
+    assert one.counters["source_gone"] == before
+
+
+def test_a_datagram_too_large_for_udp_is_refused_and_counted(
+    pair: tuple[UdpTransport, UdpTransport], host: str
+) -> None:
+    one, two = pair
+    assert one.send(at(two, host), [bytes(70_000)], 70_000)
+    assert one.send(at(two, host), [bytes(140_000)], 70_000)
+    assert one.counters["send_oversize"] == 3
+    assert one.counters["sent_bytes"] == 0
+    one.send(at(two, host), [b"still works"], 1_200)
+    assert receive_datagrams(two, 1)[0][0] == b"still works"
+
+
+def test_a_full_socket_says_so(pair: tuple[UdpTransport, UdpTransport], monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = pair
+
+    def full(*_: object) -> int:
+        raise BlockingIOError(errno.EAGAIN, "full")
+
+    monkeypatch.setattr(one, "_sendmsg", full)
+    assert not one.send(at(two, "::1"), [b"x"], 1_200)
+    assert not one.send(at(two, "::1"), [bytes(1_200)] * 9, 1_200)
+    assert one.counters["send_full"] == 2
+
+
+def test_an_interface_without_checksum_offload_turns_gso_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    transport = UdpTransport.open("::", 0)
+    if not transport.gso:
+        pytest.skip("this kernel has no UDP offloads")
+    real = transport._sendmsg
+
+    def refuses_gso(buffers: Any, control: Any, flags: int, address: Any) -> int:
+        if any(level == udp_socket.SOL_UDP for level, _, _ in control):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(buffers, control, flags, address)
+
+    monkeypatch.setattr(transport, "_sendmsg", refuses_gso)
+    assert transport.send(at(transport, "::1"), [bytes(500)] * 10, 500)
+    assert len(receive_datagrams(transport, 10)) == 10
+    assert not transport.gso
+    transport.close()
+
+
+def test_errors_born_of_icmp_are_never_raised(pair: tuple[UdpTransport, UdpTransport], host: str) -> None:
+    one, two = pair
+    closed = UdpTransport.open("::", 0)
+    nobody = at(closed, host)
+    closed.close()
+    for _ in range(5):
+        assert one.send(nobody, [b"anyone?"], 1_200)
+        assert one.receive() is None
+    one.send(at(two, host), [b"x"], 1_200)
+    receive_datagrams(two, 1)
+
+
+@pytest.mark.parametrize("error", [errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EPERM, errno.ENOBUFS])
+def test_other_errors_are_counted(
+    pair: tuple[UdpTransport, UdpTransport], monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    one, two = pair
+
+    def fails(*_: object) -> int:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(one, "_sendmsg", fails)
+    assert one.send(at(two, "::1"), [b"x"], 1_200)
+    assert one.counters["send_errors"] == 1
+
+
+@pytest.mark.parametrize("name", ["example.net", "fe80::1::2", ""])
+def test_a_host_that_is_no_address_is_counted(pair: tuple[UdpTransport, UdpTransport], name: str) -> None:
+    assert pair[0].send(Endpoint("udp", name, 9651), [b"x"], 1_200)
+    assert pair[0].counters["send_errors"] == 1
+
+
+def test_an_empty_datagram_is_harmless(pair: tuple[UdpTransport, UdpTransport], host: str) -> None:
+    one, two = pair
+    one.send(at(two, host), [], 1_200)
+    assert select.select([two], [], [], DEADLINE_S)[0]
+    received = two.receive()
+    assert received is not None
+    assert (bytes(received[0]), received[1]) == (b"", 1)
+
+
+def test_one_source_is_one_endpoint_object(pair: tuple[UdpTransport, UdpTransport], host: str) -> None:
+    one, two = pair
+    for _ in range(2):
+        one.send(at(two, host), [b"x"], 1_200)
+    [(_, first), (_, second)] = receive_datagrams(two, 2)
+    assert first is second
+
+
+def test_made_up_sources_and_destinations_fill_no_memory(pair: tuple[UdpTransport, UdpTransport]) -> None:
+    one, two = pair
+    for index in range(ENDPOINTS_REMEMBERED + 10):
+        two._remember_source(("::1", index, 0, 0), b"")
+        one.send(Endpoint("udp", "::1", 9, 0, b"")._replace(scope=index), [], 1_200)
+    assert len(two._sources) <= ENDPOINTS_REMEMBERED
+    assert len(one._routes) <= ENDPOINTS_REMEMBERED
+    route = one._remember_route(at(two, "::1"))
+    assert route is not None
+    for size in range(1, 3 * SEGMENT_SIZES_REMEMBERED):
+        route.control(size)
+    assert len(route._controls) <= SEGMENT_SIZES_REMEMBERED
+
+
+def test_a_port_in_use_is_said_plainly() -> None:
+    transport = UdpTransport.open("::", 0)
+    port = transport.local_endpoints[0].port
+    with pytest.raises(DeviceError, match=f"udp port {port} is in use: is another mycelium running\\?"):
+        UdpTransport.open("::", port)
+    transport.close()
+    UdpTransport.open("::", port).close()
+
+
+@pytest.mark.parametrize(
+    ("host", "text"),
+    [
+        ("192.0.2.1", "192.0.2.1:9651: this machine does not have that address"),
+        ("2001:db8::1", "\\[2001:db8::1\\]:9651: this machine does not have that address"),
+        ("example.net", "example.net:9651: not a numeric address"),
+    ],
+)
+def test_an_address_that_can_not_be_bound_is_said_plainly(host: str, text: str) -> None:
+    with pytest.raises(DeviceError, match=f"cannot listen on udp {text}"):
+        UdpTransport.open(host, 9651)
+
+
+class UnprivilegedSocket(socket.socket):
+    def setsockopt(self, level: int, option: int, value: Any, *_: Any) -> None:
+        if option in (udp_socket.SO_RCVBUFFORCE, udp_socket.SO_SNDBUFFORCE):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        super().setsockopt(level, option, value)
+
+
+def test_without_privileges_buffers_are_as_large_as_the_system_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "socket", UnprivilegedSocket)
+    udp = udp_socket.open_udp_socket("127.0.0.1", 0)
+    with Path("/proc/sys/net/core/rmem_max").open() as limit:
+        assert udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * min(SOCKET_BUFFER_BYTES, int(limit.read()))
+    udp.close()
+
+
+def test_closing_twice_is_fine() -> None:
+    transport = UdpTransport.open("::", 0)
+    transport.close()
+    transport.close()
+    assert transport.fileno() == -1
