@@ -1,0 +1,137 @@
+"""The API's methods: paths, status codes and JSON as the Rust implementation's `/api/v1`. Imported late: aiohttp is large."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from mycelium.api.guard import Guard
+from mycelium.daemon.control import NodeControl
+from mycelium.errors import ConfigError, LocalError
+from mycelium.limits import API_BODY_BYTES
+
+PREFIX: Final = "/api/v1"
+
+_BODY_SECONDS: Final = 10
+_log = logging.getLogger(__name__)
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class PeerRequest(msgspec.Struct, frozen=True):
+    """The body of POST /admin/peers."""
+
+    endpoint: str
+
+
+def application(control: NodeControl, guard: Guard) -> web.Application:
+    """Returns the aiohttp application over one node."""
+    app = web.Application(middlewares=[_answer_errors_as_json, _guarded(guard)], client_max_size=API_BODY_BYTES)
+    methods = _Methods(control)
+    app.add_routes(
+        [
+            web.get(f"{PREFIX}/admin", _snapshot(control.admin)),
+            web.get(f"{PREFIX}/admin/peers", _snapshot(control.peers)),
+            web.post(f"{PREFIX}/admin/peers", methods.add_peer),
+            web.delete(f"{PREFIX}/admin/peers/{{endpoint:.+}}", methods.remove_peer),
+            web.get(f"{PREFIX}/admin/routes/selected", _snapshot(control.routes_selected)),
+            web.get(f"{PREFIX}/admin/routes/fallback", _snapshot(control.routes_fallback)),
+            web.get(f"{PREFIX}/admin/status", _snapshot(control.status)),
+            web.get(f"{PREFIX}/pubkey/{{ip}}", methods.public_key),
+        ]
+    )
+    return app
+
+
+class _Methods:
+    """The calls that take an argument."""
+
+    def __init__(self, control: NodeControl) -> None:
+        self._control = control
+
+    async def add_peer(self, request: web.Request) -> web.StreamResponse:
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                body = await request.read()
+        except TimeoutError:
+            return _error(408, "the body did not come in time")
+        try:
+            self._control.add_peer(msgspec.json.decode(body, type=PeerRequest).endpoint)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ConfigError) as error:
+            return _error(400, str(error))
+        except LocalError as error:
+            return _error(409, str(error))
+        return web.Response(status=204)
+
+    async def remove_peer(self, request: web.Request) -> web.StreamResponse:
+        try:
+            self._control.remove_peer(request.match_info["endpoint"])
+        except ConfigError as error:
+            return _error(400, str(error))
+        except LocalError as error:
+            return _error(404, str(error))
+        return web.Response(status=204)
+
+    async def public_key(self, request: web.Request) -> web.StreamResponse:
+        address = _overlay_address(request.match_info["ip"])
+        if address is None:
+            return _error(400, "not an IPv6 address")
+        key = self._control.public_key_of(address)
+        return _error(404, "no key is known for this address") if key is None else _json({"publicKey": key})
+
+
+def _overlay_address(text: str) -> str | None:
+    """Returns an IPv6 address in its shortest form; None where the text is none."""
+    try:
+        packed = socket.inet_pton(socket.AF_INET6, text)
+    except (OSError, ValueError):
+        return None
+    return socket.inet_ntop(socket.AF_INET6, packed)
+
+
+def _snapshot(call: Callable[[], object]) -> _Handler:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        return _json(call())
+
+    return handler
+
+
+def _json(value: object, *, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json")
+
+
+def _error(status: int, reason: str) -> web.Response:
+    return _json({"error": reason}, status=status)
+
+
+def _guarded(guard: Guard) -> Middleware:
+    @web.middleware
+    async def middleware(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        headers = request.headers
+        refusal = guard.refusal(
+            request.method,
+            host=headers.get("Host"),
+            origin=headers.get("Origin"),
+            authorization=headers.get("Authorization"),
+        )
+        return await handler(request) if refusal is None else _error(refusal.status, refusal.reason)
+
+    return middleware
+
+
+@web.middleware
+async def _answer_errors_as_json(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as answer:
+        if answer.status < 400:
+            raise
+        return _error(answer.status, answer.reason)
+    except Exception:
+        _log.exception("the API failed at %s %s", request.method, request.path)
+        return _error(500, "an error inside the daemon; its log has more")

@@ -1,0 +1,82 @@
+"""The API's listening socket: on TCP, or as a file that only its owner may open."""
+
+import errno
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import Final
+
+from mycelium.api.address import ApiAddress
+from mycelium.errors import DeviceError
+
+_BACKLOG: Final = 64
+_OWNER_ONLY: Final = 0o177  # umask that leaves 0600
+
+
+def open_listener(address: ApiAddress) -> socket.socket:
+    """Returns a bound, non-blocking socket; raises DeviceError where the address is taken or can't be had."""
+    try:
+        return _open_unix(Path(address.path)) if address.is_unix else _open_tcp(address)
+    except OSError as error:
+        in_use = error.errno == errno.EADDRINUSE
+        reason = "another program listens there: another mycelium?" if in_use else error.strerror or str(error)
+        raise DeviceError(f"can't serve the API at {address}: {reason} (--api-addr names another place)") from None
+
+
+def remove_socket_file(address: ApiAddress, inode: int) -> None:
+    """Deletes the socket's file, unless another daemon has put its own in that place."""
+    try:
+        if os.lstat(address.path).st_ino == inode:
+            os.unlink(address.path)
+    except OSError:
+        return  # gone already, and a left-over file stops nobody: the next daemon replaces it
+
+
+def _open_tcp(address: ApiAddress) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((address.host, address.port))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    listener.setblocking(False)
+    return listener
+
+
+def _open_unix(path: Path) -> socket.socket:
+    _remove_stale(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    umask = os.umask(_OWNER_ONLY)
+    try:
+        listener.bind(str(path))
+        listener.listen(_BACKLOG)
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(umask)
+    listener.setblocking(False)
+    return listener
+
+
+def _remove_stale(path: Path) -> None:
+    """Clears away the socket file of a daemon that is dead; raises OSError where it lives or the file is something else."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(mode):
+        raise OSError(errno.EEXIST, "a file that is no socket is there")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+        except BlockingIOError:
+            pass  # its queue is full: it lives
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))

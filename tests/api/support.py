@@ -1,0 +1,88 @@
+"""A node that is made of literals, for the tests of the API and of the command line."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from mycelium.api.address import ApiAddress
+from mycelium.api.server import ApiServer
+from mycelium.daemon.control import AdminInfo, EndpointInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.errors import LocalError
+from mycelium.peer_url import PeerUrl
+
+ADDRESS = "5c3:943d:3d21:1d4b:9fa8:5e65:db0e:113"
+KEY = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
+FIRST_PEER = "udp://198.51.100.7:9651"
+
+
+class FakeNode:
+    """A NodeControl: its peers are those it was given, everything else is fixed."""
+
+    def __init__(self, *peers: str) -> None:
+        self.urls = list(peers or (FIRST_PEER,))
+
+    def admin(self) -> AdminInfo:
+        return AdminInfo("5c3:943d:3d21:1d4b::/64", ADDRESS, KEY, 1_795_000_000)
+
+    def peers(self) -> list[PeerInfo]:
+        return [
+            PeerInfo(
+                endpoint=EndpointInfo("udp", url.removeprefix("udp://")),
+                type="static",
+                connection_state="alive",
+                tx_bytes=1_500,
+                rx_bytes=3_000_000,
+                discovered=90,
+                url=url,
+                address=ADDRESS,
+                rtt_ms=1.25,
+                loss=0.01,
+                cost=63,
+            )
+            for url in self.urls
+        ]
+
+    def add_peer(self, url: str) -> None:
+        canonical = str(PeerUrl.parse(url))
+        if canonical in self.urls:
+            raise LocalError(f"{canonical} is a peer already")
+        self.urls.append(canonical)
+
+    def remove_peer(self, url: str) -> None:
+        canonical = str(PeerUrl.parse(url))
+        if canonical not in self.urls:
+            raise LocalError(f"{canonical} is no peer")
+        self.urls.remove(canonical)
+
+    def routes_selected(self) -> list[RouteInfo]:
+        return [RouteInfo("5c3:943d:3d21:1d4b::/64", FIRST_PEER, 63, 7), RouteInfo("400:1::/64", "-", "infinite", 1)]
+
+    def routes_fallback(self) -> list[RouteInfo]:
+        return []
+
+    def public_key_of(self, address: str) -> str | None:
+        return KEY if address == ADDRESS else None
+
+    def status(self) -> StatusInfo:
+        return StatusInfo(
+            version="0.1.0",
+            node_ip=ADDRESS,
+            node_pubkey=KEY,
+            uptime_s=3_725.5,
+            tun="mycelium",
+            listening=["udp://[::]:9651"],
+            peers_alive=1,
+            peers_total=2,
+            routes=2,
+            sessions=1,
+            counters={"replayed": 3, "undecodable": 0},
+        )
+
+
+@asynccontextmanager
+async def serving(node: FakeNode, address: ApiAddress, *, token: str | None = None) -> AsyncIterator[ApiServer]:
+    server = ApiServer(node, address, token=token)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
