@@ -68,3 +68,7 @@ API_BODY_BYTES: Final = 16 << 10  # one request to the HTTP API; a peer's URL ha
 API_CONNECTIONS: Final = 64  # open at one time; beyond it a new one is closed at once
 API_RESPONSE_BYTES: Final = 64 << 20  # what the command line reads of one answer: all routes of a full table
 LOG_KEYS: Final = 256  # different warnings whose rate is remembered
+
+# -- super-packets -----------------------------------------------------------------------------------------------------
+SEGMENTS_PER_SUPER_PACKET: Final = 1_300  # GSO_BYTES at the least TCP MSS of Linux, 48; tinier would flood the kernel
+PACKETS_PER_RUN: Final = 128  # small packets merged before a write to TUN: what Linux takes as one UDP super-packet

@@ -1,0 +1,81 @@
+"""The two keys of a session, one for each direction: sealing and opening, with their counters and limits.
+
+The hot path: everything that leaves or enters the node passes `seal_into` and `open_into`.
+"""
+
+import struct
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+
+from mycelium.crypto.primitives import Aead, Buffer
+from mycelium.crypto.replay import ReplayWindow
+from mycelium.errors import LocalError
+
+REKEY_BLOCKS: Final = 1 << 32  # 64 GiB: a new handshake is due
+LAST_BLOCK: Final = 1 << 34  # nothing is sealed beyond
+
+_NONCE: Final = struct.Struct("!4xQ")
+_pack_nonce: Final = _NONCE.pack
+
+
+class SealingKey:
+    """Seals what this end sends. `counter` is the next one to use, from 1; `blocks` counts 16-byte cipher blocks."""
+
+    __slots__ = ("blocks", "cipher", "counter")
+
+    def __init__(self, cipher: Aead) -> None:
+        self.cipher = cipher
+        self.counter = 1
+        self.blocks = 0
+
+    @property
+    def should_rekey(self) -> bool:
+        """Tells whether so much has been sealed that new keys are due."""
+        return self.blocks >= REKEY_BLOCKS
+
+    def seal_into(self, counter: int, plaintext: Buffer, aad: Buffer, out: Buffer) -> None:
+        """Seals `plaintext` into `out`, exactly 16 bytes longer, and makes counter + 1 the next.
+
+        Raises LocalError, and seals nothing, for a counter that was used and where the key is worn out.
+        """
+        if counter < self.counter:
+            raise LocalError(f"counter {counter} is behind {self.counter}: a nonce must never seal twice")
+        blocks = self.blocks + (len(plaintext) + 31 >> 4)  # one more block masks the tag
+        if blocks > LAST_BLOCK:
+            raise LocalError("the key is worn out: a new handshake is overdue")
+        self.counter = counter + 1
+        self.blocks = blocks
+        self.cipher.encrypt_into(_pack_nonce(counter), plaintext, aad, out)
+
+
+class OpeningKey:
+    """Opens what the other end sent, each counter once. `opened` counts the frames that authenticated."""
+
+    __slots__ = ("cipher", "opened", "window")
+
+    def __init__(self, cipher: Aead) -> None:
+        self.cipher = cipher
+        self.window = ReplayWindow()
+        self.opened = 0
+
+    @property
+    def newest(self) -> int:
+        """The newest counter opened, 0 for none."""
+        return self.window.newest
+
+    def open_into(self, counter: int, sealed: Buffer, aad: Buffer, out: Buffer) -> bool:
+        """Opens `sealed` into `out`, exactly 16 bytes shorter; tells whether it is authentic and new.
+
+        After a no, nothing has changed here, and `out` holds what nobody may look at.
+        """
+        window = self.window
+        if not window.check(counter):
+            return False
+        try:
+            self.cipher.decrypt_into(_pack_nonce(counter), sealed, aad, out)
+        except InvalidTag:
+            return False
+        window.commit(counter)
+        self.opened += 1
+        return True

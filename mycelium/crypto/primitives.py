@@ -1,0 +1,95 @@
+"""The ciphers and key exchanges that everything else here is made of, behind one interface.
+
+The simulator hands in another `Primitives` of the same sizes that costs next to nothing.
+"""
+
+from typing import Any, Final, Protocol
+
+import nacl.bindings as sodium
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from nacl.exceptions import CryptoError
+
+from mycelium.errors import HandshakeError
+from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
+
+Buffer = bytes | bytearray | memoryview
+
+EXCHANGE_BYTES: Final = 32  # an X25519 secret, public key or shared secret
+KEM_SEED_BYTES: Final = 64
+KEM_PUBLIC_BYTES: Final = 1_184
+KEM_CIPHERTEXT_BYTES: Final = 1_088
+
+
+class Aead(Protocol):
+    """A keyed cipher with a 12-byte nonce and a 16-byte tag behind the ciphertext.
+
+    `out` has exactly the size of the result, else ValueError. `decrypt_into` raises cryptography's InvalidTag, and then leaves
+    in `out` what nobody may look at.
+    """
+
+    def encrypt_into(self, nonce: Buffer, data: Buffer, associated_data: Buffer | None, buf: Buffer, /) -> int: ...
+    def decrypt_into(self, nonce: Buffer, data: Buffer, associated_data: Buffer | None, buf: Buffer, /) -> int: ...
+
+
+class Primitives(Protocol):
+    """Ciphers, X25519 and ML-KEM-768, or stand-ins of the same sizes."""
+
+    def aead(self, suite: int, key: bytes) -> Aead:
+        """Returns the cipher of a suite, one of `wire.datagram`'s SUITE_*, under a 32-byte key."""
+
+    def exchange(self, secret: bytes, public: bytes) -> bytes:
+        """Returns the 32-byte X25519 shared secret; raises HandshakeError for a key of small order."""
+
+    def public_of(self, secret: bytes) -> bytes:
+        """Returns the X25519 public key of a 32-byte secret."""
+
+    def kem_keypair(self, seed: bytes) -> tuple[Any, bytes]:
+        """Returns a private key, opaque to the caller, and its 1,184-byte public key from a 64-byte seed."""
+
+    def kem_encapsulate(self, public: bytes) -> tuple[bytes, bytes]:
+        """Returns a 32-byte shared secret and its 1,088-byte ciphertext; raises HandshakeError for a bad public key."""
+
+    def kem_decapsulate(self, private: Any, ciphertext: bytes) -> bytes:
+        """Returns the 32-byte shared secret; raises HandshakeError for a ciphertext of the wrong size.
+
+        One that was made for another key gives a secret that nobody else has.
+        """
+
+
+class RealPrimitives:
+    """X25519 by libsodium, ML-KEM-768, AES-256-GCM and ChaCha20-Poly1305 by OpenSSL."""
+
+    __slots__ = ()
+
+    def aead(self, suite: int, key: bytes) -> Aead:
+        if suite == SUITE_AES_256_GCM:
+            return AESGCM(key)
+        if suite == SUITE_CHACHA20_POLY1305:
+            return ChaCha20Poly1305(key)
+        raise HandshakeError(f"cipher suite {suite}")
+
+    def exchange(self, secret: bytes, public: bytes) -> bytes:
+        try:
+            return sodium.crypto_scalarmult(secret, public)
+        except (CryptoError, ValueError, TypeError) as error:
+            raise HandshakeError("not a usable X25519 key") from error
+
+    def public_of(self, secret: bytes) -> bytes:
+        return sodium.crypto_scalarmult_base(secret)
+
+    def kem_keypair(self, seed: bytes) -> tuple[MLKEM768PrivateKey, bytes]:
+        private = MLKEM768PrivateKey.from_seed_bytes(seed)
+        return private, private.public_key().public_bytes_raw()
+
+    def kem_encapsulate(self, public: bytes) -> tuple[bytes, bytes]:
+        try:
+            return MLKEM768PublicKey.from_public_bytes(public).encapsulate()
+        except ValueError as error:
+            raise HandshakeError("not an ML-KEM-768 public key") from error
+
+    def kem_decapsulate(self, private: MLKEM768PrivateKey, ciphertext: bytes) -> bytes:
+        try:
+            return private.decapsulate(ciphertext)
+        except ValueError as error:
+            raise HandshakeError("not an ML-KEM-768 ciphertext") from error

@@ -1,0 +1,48 @@
+"""Which counters have been seen: the replay window of RFC 6479's kind, a byte for each of the newest counters."""
+
+from typing import Final
+
+from mycelium.limits import REPLAY_WINDOW
+
+_MASK: Final = REPLAY_WINDOW - 1
+_EMPTY: Final = bytes(REPLAY_WINDOW)
+
+assert REPLAY_WINDOW & _MASK == 0, "the ring is indexed by the low bits of a counter"
+
+
+class ReplayWindow:
+    """Accepts each counter once, as long as it is less than REPLAY_WINDOW behind the newest; counters start at 1.
+
+    `check` changes nothing, so that a counter counts as seen only after its frame has authenticated: then call `commit`.
+    """
+
+    __slots__ = ("_seen", "newest")
+
+    def __init__(self) -> None:
+        self.newest = 0
+        self._seen = bytearray(_EMPTY)  # slot counter & _MASK speaks of the one counter inside the window that it fits
+        self._seen[0] = 1
+
+    def check(self, counter: int) -> bool:
+        """Tells whether a frame with this counter may be opened."""
+        newest = self.newest
+        return counter > newest or (counter > newest - REPLAY_WINDOW and not self._seen[counter & _MASK])
+
+    def commit(self, counter: int) -> None:
+        """Marks a counter that `check` has let pass as seen."""
+        skipped = counter - self.newest - 1
+        if skipped >= 0:
+            if skipped:
+                self._forget(self.newest + 1, skipped)
+            self.newest = counter
+        self._seen[counter & _MASK] = 1
+
+    def _forget(self, start: int, length: int) -> None:
+        """Clears the slots of counters that the window jumped over: they still speak of counters that left it."""
+        if length >= REPLAY_WINDOW:
+            self._seen[:] = _EMPTY
+            return
+        first = start & _MASK
+        wrapped = max(0, first + length - REPLAY_WINDOW)
+        self._seen[first : first + length - wrapped] = bytes(length - wrapped)
+        self._seen[:wrapped] = bytes(wrapped)

@@ -1,0 +1,68 @@
+"""Pairs of handshakes in memory, from fixed seeds."""
+
+import random
+from collections.abc import Callable
+
+from mycelium.crypto.keys import OpeningKey, SealingKey
+from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
+from mycelium.crypto.noise import NO_PSK
+from mycelium.crypto.primitives import RealPrimitives
+from mycelium.identity import Identity
+from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
+
+BOTH_SUITES = SUITE_AES_256_GCM | SUITE_CHACHA20_POLY1305
+ALICE = Identity(bytes(range(32)))
+BOB = Identity(bytes(range(32, 64)))
+PRIMITIVES = RealPrimitives()
+
+
+def entropy_of(seed: int) -> Callable[[int], bytes]:
+    return random.Random(seed).randbytes
+
+
+def link_initiator(
+    identity: Identity = ALICE,
+    *,
+    psk: bytes = NO_PSK,
+    suites: int = BOTH_SUITES,
+    pin: bytes | None = None,
+    seed: int = 1,
+) -> LinkInitiator:
+    return LinkInitiator(
+        identity,
+        psk=psk,
+        suites=suites,
+        sender_index=0x11111111,
+        pin=pin,
+        entropy=entropy_of(seed),
+        primitives=PRIMITIVES,
+    )
+
+
+def link_responder(
+    identity: Identity = BOB, *, psk: bytes = NO_PSK, suites: int = BOTH_SUITES, seed: int = 2
+) -> LinkResponder:
+    return LinkResponder(
+        identity,
+        psk=psk,
+        suites=suites,
+        sender_index=0x22222222,
+        entropy=entropy_of(seed),
+        primitives=PRIMITIVES,
+    )
+
+
+def flip(data: bytes, bit: int) -> bytes:
+    """Returns `data` with one bit changed."""
+    changed = bytearray(data)
+    changed[bit // 8] ^= 1 << bit % 8
+    return bytes(changed)
+
+
+def carries(sending: SealingKey, opening: OpeningKey) -> bool:
+    """Tells whether what one end seals the other end opens."""
+    sealed = bytearray(5 + 16)
+    opened = bytearray(5)
+    counter = sending.counter
+    sending.seal_into(counter, b"hello", b"header", sealed)
+    return opening.open_into(counter, sealed, b"header", opened) and opened == b"hello"
