@@ -65,6 +65,8 @@ ERROR_NO_ROUTE: Final = 0
 ERROR_HOP_LIMIT: Final = 3
 ERROR_LABEL: Final = b"mycelium relay error 1\x00"
 ERROR_QUOTE: Final = struct.Struct("!BxxxIQ16s16s")
+ERROR_SIGNED_BYTES: Final = ERROR_QUOTE.size + 32
+ERROR_BODY_BYTES: Final = ERROR_SIGNED_BYTES + 64
 QUOTED_TAG_BYTES: Final = 16
 
 assert TRAIN_HEADER_BYTES == 52

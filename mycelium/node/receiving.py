@@ -1,0 +1,219 @@
+"""From the links to TUN or onward: frames are taken apart into trains, trains into packets.
+
+    an opened frame -> its trains -> for others: hop limit, next hop, sealed by the next link, whole and unopened
+                                  -> for us: opened end to end, every packet checked, delivered to TUN
+
+This file is the data path: a run of trains for one next hop is sealed again from where it lies, without a copy.
+"""
+
+import struct
+from typing import Final
+
+from mycelium.identity import subnet_of
+from mycelium.limits import HOP_LIMIT
+from mycelium.node.link import Link
+from mycelium.node.outbox import Outbox
+from mycelium.node.relay_errors import RelayErrors
+from mycelium.node.sending import Sending
+from mycelium.node.session import Keys, Session
+from mycelium.node.sessions import Sessions
+from mycelium.routing.forwarding import ForwardingTable
+from mycelium.wire.datagram import TAG_BYTES
+from mycelium.wire.frame import DATA as DATA_FRAME
+from mycelium.wire.frame import FRAME_HEADER
+from mycelium.wire.ipv6 import HEADER_BYTES
+from mycelium.wire.train import (
+    AAD_START,
+    DATA,
+    ERROR,
+    ERROR_HOP_LIMIT,
+    ERROR_NO_ROUTE,
+    ITEM_HEADER,
+    ITEM_HEADER_BYTES,
+    ITEM_REPORT,
+    LENGTH_MASK,
+    REPORT,
+    SESSION_REPLY,
+    SESSION_REQUEST,
+    TRAIN_HEADER,
+    TRAIN_HEADER_BYTES,
+)
+
+_FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
+_VERSION_6: Final = 6
+_HOP_LIMIT_OFFSET: Final = 7
+_ITEM_FLAGS: Final = 0x0F
+_ITEM_TYPE: Final = 0xF0
+
+# version and class, next header and hop limit skipped; /64 of the source; /64 of the destination
+_IPV6: Final = struct.Struct("!B7x8s8x8s8x")
+
+
+class Receiving:
+    """Forwards and delivers trains."""
+
+    def __init__(
+        self,
+        own_address: bytes,
+        *,
+        forwarding: ForwardingTable,
+        links: dict[bytes, Link],
+        sessions: Sessions,
+        sending: Sending,
+        relay_errors: RelayErrors,
+        outbox: Outbox,
+    ) -> None:
+        self._own_address = own_address
+        self._own_subnet = subnet_of(own_address)
+        self._next_hop = forwarding.next_hop
+        self._links = links
+        self._sessions = sessions
+        self._sending = sending
+        self._relay_errors = relay_errors
+        self._outbox = outbox
+        self.delivered = 0
+        self.forwarded = 0  # trains
+        self.malformed = 0
+        self.no_route = 0
+        self.hop_limit_exceeded = 0
+        self.unknown_session = 0
+        self.not_opened = 0
+        self.foreign_packets = 0  # source not the sender's, or destination not ours
+
+    def receive_frame(self, frame: memoryview, *, now: float) -> None:
+        """Takes an opened data frame; its bytes are changed on the way."""
+        position = run_start = _FRAME_HEADER_BYTES
+        length = len(frame)
+        run_link: Link | None = None
+        while position + TRAIN_HEADER_BYTES <= length:
+            header = TRAIN_HEADER.unpack_from(frame, position)
+            end = position + TRAIN_HEADER_BYTES + (header[4] & LENGTH_MASK)
+            if end > length:
+                break
+            if header[7] == self._own_address:
+                link = None
+                self._receive_train(header, frame[position:end], now)
+            else:
+                link = self._next_link(header, frame, position, end, now)
+            if link is not run_link:
+                if run_link is not None:
+                    self._forward(run_link, frame, run_start, position, now)
+                run_link, run_start = link, position
+            position = end
+        if run_link is not None:
+            self._forward(run_link, frame, run_start, position, now)
+        if position != length:
+            self.malformed += 1
+
+    # -- onward --------------------------------------------------------------------------------------------------------
+
+    def _next_link(
+        self, header: tuple[int, int, int, int, int, int, int, bytes, bytes], frame: memoryview, position: int, end: int, now: float
+    ) -> Link | None:
+        """Returns the link that a train goes out on, its hop limit lowered; None where it goes no further."""
+        hop_limit = header[0]
+        if hop_limit <= 1:
+            self.hop_limit_exceeded += 1
+            self._relay_errors.report(ERROR_HOP_LIMIT, frame[position:end], now=now)
+            return None
+        link = self._links.get(self._next_hop.get(header[7], b""))
+        if link is None:
+            self.no_route += 1
+            self._relay_errors.report(ERROR_NO_ROUTE, frame[position:end], now=now)
+            return None
+        frame[position] = hop_limit - 1
+        self.forwarded += 1
+        return link
+
+    def _forward(self, link: Link, frame: memoryview, start: int, end: int, now: float) -> None:
+        """Sends trains that lie side by side; the bytes before them, of what is done with, give room for the frame's header."""
+        if end - start + _FRAME_HEADER_BYTES <= link.frame_limit:
+            link.send_frame(DATA_FRAME, frame[start - _FRAME_HEADER_BYTES : end], now=now)
+            return
+        position = start
+        while position < end:
+            following = position + TRAIN_HEADER_BYTES + (TRAIN_HEADER.unpack_from(frame, position)[4] & LENGTH_MASK)
+            link.send_frame(DATA_FRAME, frame[position - _FRAME_HEADER_BYTES : following], now=now)
+            position = following
+
+    # -- for us --------------------------------------------------------------------------------------------------------
+
+    def _receive_train(
+        self, header: tuple[int, int, int, int, int, int, int, bytes, bytes], train: memoryview, now: float
+    ) -> None:
+        hop_limit, _, kind, _, _, index, counter, _, source = header
+        if kind == DATA:
+            self._open_train(hop_limit, index, counter, source, train, now)
+        elif kind == SESSION_REQUEST:
+            self._sessions.receive_request(source, counter, train[TRAIN_HEADER_BYTES:], now=now)
+        elif kind == SESSION_REPLY:
+            self._sessions.receive_reply(source, index, counter, train[TRAIN_HEADER_BYTES:], now=now)
+        elif kind == ERROR:
+            self._relay_errors.receive(source, train[TRAIN_HEADER_BYTES:], now=now)
+        else:
+            self.malformed += 1
+        if self._sessions.ready:
+            self._release_ready(now)
+
+    def _open_train(
+        self, hop_limit: int, index: int, counter: int, source: bytes, train: memoryview, now: float
+    ) -> None:
+        entry = self._sessions.by_index.get(index)
+        if entry is None or entry[0].peer != source:
+            # The other end has keys that we lost: one handshake of ours replaces them.
+            self.unknown_session += 1
+            self._sessions.request(self._sessions.find(source, now=now), now=now)
+            return
+        session, keys = entry
+        sealed = train[TRAIN_HEADER_BYTES:]
+        opening = keys.noise.opening
+        if len(sealed) < TAG_BYTES:
+            self.malformed += 1
+            return
+        plain = self._outbox.take(len(sealed) - TAG_BYTES)
+        if not opening.open_into(counter, sealed, train[AAD_START:TRAIN_HEADER_BYTES], plain):
+            self.not_opened += 1
+            return
+        keys.last_opened = session.last_used = now
+        if not keys.confirmed:
+            self._sessions.confirm(session, keys)
+        self._deliver(session, plain, hop_limit, now)
+        if keys.report.is_due(opening.opened, opening.newest, now=now):
+            self._sending.report(session, keys, now=now)
+
+    def _deliver(self, session: Session, plain: memoryview, hop_limit: int, now: float) -> None:
+        """Hands the packets of a train to TUN, each only if its source is the sender's and its destination ours."""
+        deliveries = self._outbox.deliveries
+        unpack_item, unpack = ITEM_HEADER.unpack_from, _IPV6.unpack_from
+        theirs, ours = session.subnet, self._own_subnet
+        position, length = 0, len(plain)
+        while position + ITEM_HEADER_BYTES <= length:
+            word, segment_size = unpack_item(plain, position)
+            start = position + ITEM_HEADER_BYTES
+            position = start + (word >> 8)
+            if position > length:
+                self.malformed += 1
+                return
+            if word & _ITEM_TYPE:
+                if word & _ITEM_TYPE == ITEM_REPORT and position - start >= REPORT.size:
+                    newest, opened = REPORT.unpack_from(plain, start)
+                    session.budget.report(opened, newest, now=now)
+                continue
+            if position - start < HEADER_BYTES:
+                self.malformed += 1
+                continue
+            first, source, destination = unpack(plain, start)
+            if source != theirs or destination != ours or first >> 4 != _VERSION_6:
+                self.foreign_packets += 1
+                continue
+            plain[start + _HOP_LIMIT_OFFSET] = hop_limit
+            deliveries.append((plain[start:position], word & _ITEM_FLAGS, segment_size))
+            self.delivered += 1
+
+    def _release_ready(self, now: float) -> None:
+        ready, self._sessions.ready[:] = list(self._sessions.ready), []
+        for session in ready:
+            if session.queue:
+                self._sending.send_queued(session, now=now)
+            else:
+                self._sending.confirm(session, now=now)

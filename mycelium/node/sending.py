@@ -1,0 +1,267 @@
+"""From TUN to the links: packets become trains, trains become frames.
+
+    packets of one read, back to back -> runs for one destination, hop limit and traffic class -> sealed end to end, once each
+    -> the frame that is open on the link towards the destination -> sealed by the link when the batch is done
+
+This file is the data path: no object per packet, no copy. A run of packets is sealed from where it was read into its place
+in the frame.
+"""
+
+import struct
+from typing import Final
+
+from mycelium.identity import subnet_of
+from mycelium.limits import FRAME_PLAINTEXT, HOP_LIMIT
+from mycelium.node.local_errors import NO_ROUTE, SOURCE_POLICY, LocalErrors
+from mycelium.node.link import Link
+from mycelium.node.outbox import Outbox
+from mycelium.node.session import QUOTED_BYTES, Keys, Session
+from mycelium.node.sessions import Sessions
+from mycelium.routing.forwarding import ForwardingTable
+from mycelium.wire.batch import PacketBatch, Slot
+from mycelium.wire.datagram import TAG_BYTES
+from mycelium.wire.frame import DATA as DATA_FRAME
+from mycelium.wire.frame import FRAME_HEADER
+from mycelium.wire.segment import split
+from mycelium.wire.train import (
+    AAD_START,
+    DATA,
+    ITEM_HEADER,
+    ITEM_HEADER_BYTES,
+    ITEM_REPORT,
+    QUOTED_TAG_BYTES,
+    REPORT,
+    SUPER_MASK,
+    TRAIN_HEADER,
+    TRAIN_HEADER_BYTES,
+)
+
+_HEADER_ROOM: Final = FRAME_HEADER.size
+TRAIN_OVERHEAD: Final = TRAIN_HEADER_BYTES + TAG_BYTES
+SPLIT_HEADROOM: Final = 120  # headers that each packet split from a super-packet may add to its payload, bytes
+_CLASS_SHIFT: Final = 20
+_CLASS_MASK: Final = 0xFF
+
+# version, class and flow label; payload length, next header, hop limit; /64 of the source; destination
+_IPV6: Final = struct.Struct("!IHBB8s8x16s")
+
+# traffic class (the version's four bits above it), hop limit, destination
+_RunKey = tuple[int, int, bytes]
+
+
+class Sending:
+    """Turns batches of packets into frames."""
+
+    def __init__(
+        self,
+        own_address: bytes,
+        *,
+        forwarding: ForwardingTable,
+        links: dict[bytes, Link],
+        sessions: Sessions,
+        errors: LocalErrors,
+        outbox: Outbox,
+    ) -> None:
+        self._own_address = own_address
+        self._own_subnet = subnet_of(own_address)
+        self._owner = forwarding.owner
+        self._next_hop = forwarding.next_hop
+        self._links = links
+        self._sessions = sessions
+        self._errors = errors
+        self._outbox = outbox
+        self._open: list[Link] = []  # links that a frame is being filled for
+        self._single = PacketBatch()
+        self.packets = 0
+        self.foreign_source = 0
+        self.no_route = 0
+
+    def send_packets(self, batch: PacketBatch, *, now: float) -> None:
+        """Seals and sends what was read from TUN in one go; packets of other sources than ours are refused."""
+        buffer, slots = batch.buffer, batch.slots
+        unpack, pack_item, own_subnet = _IPV6.unpack_from, ITEM_HEADER.pack_into, self._own_subnet
+        run_key: _RunKey | None = None
+        first = 0
+        for index, (start, end, flags, segment_size) in enumerate(slots):
+            word, _, _, hop_limit, source, destination = unpack(buffer, start)
+            pack_item(buffer, start - ITEM_HEADER_BYTES, (end - start) << 8 | flags, segment_size)
+            key: _RunKey | None = (word >> _CLASS_SHIFT, hop_limit, destination)
+            if source != own_subnet:
+                key = None
+                self._refuse_source(buffer[start:end], now)
+            if key != run_key:
+                if run_key is not None:
+                    self._send_run(run_key, batch, first, index, now)
+                run_key, first = key, index
+        if run_key is not None:
+            self._send_run(run_key, batch, first, len(slots), now)
+        self.packets += len(slots)
+        self.flush(now)
+
+    def send_queued(self, session: Session, *, now: float) -> None:
+        """Sends the packets that waited for a session's keys."""
+        batch = self._single
+        for packet in self._sessions.take_queue(session):
+            end = ITEM_HEADER_BYTES + len(packet.data)
+            batch.buffer[ITEM_HEADER_BYTES:end] = packet.data
+            batch.slots = [(ITEM_HEADER_BYTES, end, packet.flags, packet.segment_size)]
+            self.send_packets(batch, now=now)
+
+    def send_train(self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, now: float) -> bool:
+        """Sends a train with a body of its own, a handshake message or an error; False where no way leads to `node`."""
+        link = self._links.get(self._next_hop.get(node, b""))
+        if link is None:
+            return False
+        frame, used = self._reserve(link, TRAIN_HEADER_BYTES + len(body), now)
+        TRAIN_HEADER.pack_into(frame, used, HOP_LIMIT, 0, kind, 0, len(body), index, counter, node, self._own_address)
+        frame[used + TRAIN_HEADER_BYTES : link.frame_used] = body
+        self.flush(now)
+        return True
+
+    def confirm(self, session: Session, *, now: float) -> None:
+        """Sends an empty train, which tells the other end that its reply has come."""
+        link = self._links.get(self._next_hop.get(session.peer, b""))
+        if link is not None and session.sending is not None:
+            self._seal_train(link, session, (0, HOP_LIMIT, session.peer), memoryview(b""), 0, now)
+            self.flush(now)
+
+    def report(self, session: Session, keys: Keys, *, now: float) -> None:
+        """Tells the other end how well its trains arrive."""
+        link = self._links.get(self._next_hop.get(session.peer, b""))
+        if link is None or session.sending is None:
+            return
+        body = ITEM_HEADER.pack(REPORT.size << 8 | ITEM_REPORT, 0) + REPORT.pack(
+            keys.noise.opening.newest, keys.noise.opening.opened
+        )
+        self._seal_train(link, session, (0, HOP_LIMIT, session.peer), memoryview(body), 0, now)
+        self.flush(now)
+
+    def flush(self, now: float) -> None:
+        """Seals and sends every frame that is being filled."""
+        for link in self._open:
+            self._close_frame(link, now)
+        self._open.clear()
+
+    # -- a run of packets ----------------------------------------------------------------------------------------------
+
+    def _send_run(self, key: _RunKey, batch: PacketBatch, first: int, stop: int, now: float) -> None:
+        """Sends slots[first:stop], which have one destination, hop limit and traffic class."""
+        slots = batch.slots
+        node = self._owner.get(subnet_of(key[2]))
+        link = self._links.get(self._next_hop.get(node, b"")) if node is not None else None
+        if node is None or link is None:
+            self._refuse_destination(batch, first, stop, now)
+            return
+        session = self._sessions.find(node, now=now)
+        if session.sending is None:
+            for start, end, flags, segment_size in slots[first:stop]:
+                self._sessions.enqueue(session, batch.buffer[start:end], flags, segment_size, now=now)
+            return
+        session.last_used = now
+        start, end = slots[first][0] - ITEM_HEADER_BYTES, slots[stop - 1][1]
+        limit = min(session.budget.limit, link.frame_limit - TRAIN_OVERHEAD)
+        if end - start <= limit:
+            bucket = batch.buffer[start + ITEM_HEADER_BYTES + 3]  # low byte of the flow label
+            self._seal_train(link, session, key, batch.buffer[start:end], bucket, now)
+        else:
+            self._send_in_parts(link, session, key, batch, slots[first:stop], limit, now)
+
+    def _send_in_parts(
+        self, link: Link, session: Session, key: _RunKey, batch: PacketBatch, slots: list[Slot], limit: int, now: float
+    ) -> None:
+        """Puts less into each train, for a way that loses much: at most `limit` bytes, or one packet."""
+        buffer = batch.buffer
+        bucket = buffer[slots[0][0] + 3]
+        first = 0
+        for index, (start, end, flags, segment_size) in enumerate(slots):
+            begin = slots[first][0] - ITEM_HEADER_BYTES
+            if end - start + ITEM_HEADER_BYTES > limit and flags & SUPER_MASK:
+                if index > first:
+                    self._seal_train(link, session, key, buffer[begin : slots[index - 1][1]], bucket, now)
+                self._send_split(link, session, key, buffer[start:end], flags, segment_size, limit, now)
+                first = index + 1
+            elif end - begin > limit and index > first:
+                self._seal_train(link, session, key, buffer[begin : slots[index - 1][1]], bucket, now)
+                first = index
+        if first < len(slots):
+            begin = slots[first][0] - ITEM_HEADER_BYTES
+            self._seal_train(link, session, key, buffer[begin : slots[-1][1]], bucket, now)
+
+    def _send_split(
+        self,
+        link: Link,
+        session: Session,
+        key: _RunKey,
+        packet: memoryview,
+        flags: int,
+        segment_size: int,
+        limit: int,
+        now: float,
+    ) -> None:
+        segments = max(1, (limit - ITEM_HEADER_BYTES) // (segment_size + SPLIT_HEADROOM))
+        for part, part_flags, part_size in split(packet, flags, segment_size, segments):
+            item = ITEM_HEADER.pack(len(part) << 8 | part_flags, part_size)
+            self._seal_train(link, session, key, memoryview(item + part), packet[3], now)
+
+    def _seal_train(
+        self, link: Link, session: Session, key: _RunKey, items: memoryview, bucket: int, now: float
+    ) -> None:
+        """Seals items end to end into the frame that is open on `link`."""
+        keys = session.sending
+        assert keys is not None
+        body = len(items) + TAG_BYTES
+        frame, used = self._reserve(link, TRAIN_HEADER_BYTES + body, now)
+        sealing = keys.noise.sending
+        counter = sealing.counter
+        TRAIN_HEADER.pack_into(
+            frame,
+            used,
+            key[1],
+            0,
+            DATA,
+            key[0] & _CLASS_MASK,
+            bucket << 24 | body,
+            keys.remote_index,
+            counter,
+            session.peer,
+            self._own_address,
+        )
+        end = link.frame_used
+        start = used + TRAIN_HEADER_BYTES
+        sealing.seal_into(counter, items, frame[used + AAD_START : start], frame[start:end])
+        quote = bytes(items[ITEM_HEADER_BYTES : ITEM_HEADER_BYTES + QUOTED_BYTES])
+        session.recent.append((counter, bytes(frame[end - QUOTED_TAG_BYTES : end]), quote))
+
+    # -- frames --------------------------------------------------------------------------------------------------------
+
+    def _reserve(self, link: Link, length: int, now: float) -> tuple[memoryview, int]:
+        """Returns the frame that is open on a link and where in it the next `length` bytes are to go."""
+        frame = link.frame
+        if frame is not None and link.frame_used + length > link.frame_limit:
+            self._close_frame(link, now)
+            self._open.remove(link)
+            frame = None
+        if frame is None:
+            frame = link.frame = self._outbox.take(max(FRAME_PLAINTEXT, _HEADER_ROOM + length))
+            link.frame_used = _HEADER_ROOM
+            self._open.append(link)
+        used = link.frame_used
+        link.frame_used = used + length
+        return frame, used
+
+    def _close_frame(self, link: Link, now: float) -> None:
+        frame = link.frame
+        if frame is not None:
+            link.send_frame(DATA_FRAME, frame[: link.frame_used], now=now)
+            link.frame = None
+
+    # -- refusals ------------------------------------------------------------------------------------------------------
+
+    def _refuse_source(self, packet: memoryview, now: float) -> None:
+        self.foreign_source += 1
+        self._errors.report(SOURCE_POLICY, packet, now=now)
+
+    def _refuse_destination(self, batch: PacketBatch, first: int, stop: int, now: float) -> None:
+        for start, end, _, _ in batch.slots[first:stop]:
+            self.no_route += 1
+            self._errors.report(NO_ROUTE, batch.buffer[start:end], now=now)
