@@ -1,0 +1,255 @@
+"""The reliable, in-order channel for control messages over frames that may be lost, doubled and reordered.
+
+The same on every transport, so that a session may move from one to another. Layout: `mycelium.wire.frame`.
+
+Invariant: what `receive` has returned for one stream of the peer is a prefix of what the peer's `send` took in that stream.
+A stream ends when its sender calls `restart` (the link was dead, or the queue full): what it still held is gone, and the
+receiver of the next stream learns of it by `take_peer_restart`, so that routing starts over. Answer a peer's restart by sending
+the table again, never by a restart of one's own, which the peer would have to answer in turn.
+
+Resending follows TCP: after three later segments came (RFC 6675), else after a timeout that doubles until something is
+acknowledged (RFC 6298); a timeout halves the window, an acknowledgement opens it again.
+"""
+
+import math
+from collections import deque
+from typing import Final
+
+from mycelium.errors import DecodeError, LocalError
+from mycelium.limits import CONTROL_QUEUE_BYTES, CONTROL_WINDOW_SEGMENTS, DATAGRAM_FLOOR
+from mycelium.wire.datagram import FRAME_HEAD, TAG_BYTES
+from mycelium.wire.frame import CONTROL_HEADER, FRAME_HEADER
+
+# messages in one segment: its frame is one datagram on every path, also on the one that it is resent on
+CONTROL_SEGMENT_BYTES: Final = DATAGRAM_FLOOR - FRAME_HEAD.size - FRAME_HEADER.size - CONTROL_HEADER.size - TAG_BYTES
+LAST_NUMBER: Final = 0xFF00_0000  # of a segment that takes new messages: a stream ends well before its numbers do
+PASSED_BY: Final = 3  # later segments acknowledged before a missing one is resent
+FIRST_WINDOW: Final = 16  # segments
+LEAST_WINDOW: Final = 4
+BACKOFF_CEILING: Final = 5  # a timeout grows to 2^5 times the first one
+
+
+class _Segment:
+    """One segment on its way; `passed` counts the segments sent after it that were acknowledged before it."""
+
+    __slots__ = ("number", "passed", "payload", "sent_at")
+
+    def __init__(self, number: int, payload: bytes) -> None:
+        self.number = number
+        self.payload = payload
+        self.passed = 0
+        self.sent_at = 0.0
+
+
+class ControlChannel:
+    """Both directions of the control channel of one link.
+
+    The owner hands each control body to `receive`, then sends what `next_segment` gives until it gives None.
+    """
+
+    __slots__ = (
+        "_acked",
+        "_ahead",
+        "_backoff",
+        "_in_flight",
+        "_is_ack_owed",
+        "_lost",
+        "_next_number",
+        "_peer_restarted",
+        "_peer_stream",
+        "_progress_at",
+        "_queue",
+        "_received",
+        "_window",
+        "queued_bytes",
+        "resent_segments",
+        "stream",
+    )
+
+    def __init__(self, stream: int) -> None:
+        self.stream = stream  # of what we send; above 0
+        self.queued_bytes = 0  # taken by `send` and not yet acknowledged
+        self.resent_segments = 0
+        self._queue: deque[bytes] = deque()
+        self._in_flight: dict[int, _Segment] = {}  # in the order of their last sending
+        self._lost: deque[int] = deque()  # of those in flight, to be resent at once
+        self._next_number = 1
+        self._acked = 0  # every segment of ours up to this number has arrived
+        self._window = FIRST_WINDOW
+        self._backoff = 0
+        self._progress_at = 0.0  # when something was acknowledged: timeouts count from there (RFC 6298, 5.3)
+        self._peer_stream = 0
+        self._peer_restarted = False
+        self._received = 0  # every segment of the peer up to this number has been returned
+        self._ahead: dict[int, bytes] = {}  # segments beyond a gap
+        self._is_ack_owed = False
+
+    def send(self, message: bytes) -> bool:
+        """Queues one control message of 1 to CONTROL_SEGMENT_BYTES bytes.
+
+        Returns False, and takes nothing, when the peer is too slow for what we say: restart the stream then.
+        """
+        if not 0 < len(message) <= CONTROL_SEGMENT_BYTES:
+            raise LocalError(f"a control message is 1 to {CONTROL_SEGMENT_BYTES} bytes, not {len(message)}")
+        if self.queued_bytes + len(message) > CONTROL_QUEUE_BYTES or self._next_number > LAST_NUMBER:
+            return False
+        self.queued_bytes += len(message)
+        self._queue.append(message)
+        return True
+
+    def restart(self, stream: int) -> None:
+        """Gives up all that was sent and not acknowledged, and begins a stream of a higher number."""
+        if stream <= self.stream:
+            raise LocalError(f"stream {stream} after stream {self.stream}")
+        self.stream = stream
+        self.queued_bytes = 0
+        self._queue.clear()
+        self._in_flight.clear()
+        self._lost.clear()
+        self._next_number = 1
+        self._acked = 0
+        self._window = FIRST_WINDOW
+        self._backoff = 0
+        self._is_ack_owed = True  # tells the peer of the new stream even before there is a message
+
+    def take_peer_restart(self) -> bool:
+        """Tells, once each time, whether the peer began a stream after an earlier one: what it knew of us may be gone."""
+        restarted, self._peer_restarted = self._peer_restarted, False
+        return restarted
+
+    def receive(self, body: bytes | memoryview, *, now: float) -> list[bytes]:
+        """Takes one control body; returns what is in order with it, each a blob of whole messages for `decode_items`.
+
+        Raises DecodeError, and changes nothing, for a body that no peer in its senses sends.
+        """
+        if not 0 <= len(body) - CONTROL_HEADER.size <= CONTROL_SEGMENT_BYTES:
+            raise DecodeError("control segment length")
+        stream, number, acked_stream, acked, beyond = CONTROL_HEADER.unpack_from(body)
+        if acked_stream == self.stream and acked >= self._next_number:
+            raise DecodeError("acknowledges a control segment that was never sent")
+        if stream == 0:
+            raise DecodeError("control stream 0")
+        if stream < self._peer_stream:
+            return []
+        if stream > self._peer_stream:
+            self._begin_peer_stream(stream)
+        if acked_stream == self.stream:
+            self._take_acknowledgement(acked, beyond, now)
+        if number == 0:
+            return []
+        self._is_ack_owed = True
+        return self._take_segment(number, bytes(body[CONTROL_HEADER.size :]))
+
+    def next_segment(self, *, now: float, rto: float, room: int) -> bytes | None:
+        """Returns the next control body to send, of at most `room` bytes, or None: there is nothing, or it does not fit.
+
+        A room of CONTROL_HEADER.size + CONTROL_SEGMENT_BYTES is always enough.
+        """
+        room -= CONTROL_HEADER.size
+        if room < 0:
+            return None
+        segment = self._segment_to_resend(now, rto) or self._new_segment(room)
+        if segment is None:
+            return self._encode(0, b"") if self._is_ack_owed else None
+        if len(segment.payload) > room:
+            return None
+        if self._in_flight.pop(segment.number, None) is not None:
+            self._note_resend()
+        self._in_flight[segment.number] = segment
+        segment.sent_at = now
+        segment.passed = 0
+        return self._encode(segment.number, segment.payload)
+
+    def next_deadline(self, rto: float) -> float:
+        """Returns when `next_segment` has something to send: minus infinity for at once, infinity for nothing."""
+        if self._is_ack_owed or self._lost or (self._queue and self._has_window):
+            return -math.inf
+        return self._resend_at(rto)
+
+    @property
+    def _has_window(self) -> bool:
+        return len(self._in_flight) < self._window and self._next_number <= self._acked + CONTROL_WINDOW_SEGMENTS
+
+    def _resend_at(self, rto: float) -> float:
+        for oldest in self._in_flight.values():
+            return max(oldest.sent_at, self._progress_at) + rto * (1 << self._backoff)
+        return math.inf
+
+    def _segment_to_resend(self, now: float, rto: float) -> _Segment | None:
+        if self._lost:
+            return self._in_flight[self._lost[0]]
+        return next(iter(self._in_flight.values())) if now >= self._resend_at(rto) else None
+
+    def _note_resend(self) -> None:
+        self.resent_segments += 1
+        if self._lost:
+            self._lost.popleft()
+        else:
+            self._backoff = min(self._backoff + 1, BACKOFF_CEILING)
+            self._window = max(self._window // 2, LEAST_WINDOW)
+
+    def _new_segment(self, room: int) -> _Segment | None:
+        if not self._queue or not self._has_window or len(self._queue[0]) > room:
+            return None
+        room = min(room, CONTROL_SEGMENT_BYTES)
+        messages: list[bytes] = []
+        while self._queue and len(self._queue[0]) <= room:
+            room -= len(self._queue[0])
+            messages.append(self._queue.popleft())
+        segment = _Segment(self._next_number, b"".join(messages))
+        self._next_number += 1
+        return segment
+
+    def _encode(self, number: int, payload: bytes) -> bytes:
+        self._is_ack_owed = False
+        base = self._received + 2
+        beyond = 0
+        for ahead in self._ahead:
+            beyond |= 1 << (ahead - base)
+        return CONTROL_HEADER.pack(self.stream, number, self._peer_stream, self._received, beyond) + payload
+
+    def _begin_peer_stream(self, stream: int) -> None:
+        self._peer_restarted = self._peer_stream != 0
+        self._peer_stream = stream
+        self._received = 0
+        self._ahead.clear()
+
+    def _take_segment(self, number: int, payload: bytes) -> list[bytes]:
+        if not self._received < number <= self._received + CONTROL_WINDOW_SEGMENTS:
+            return []
+        self._ahead.setdefault(number, payload)
+        in_order: list[bytes] = []
+        while (following := self._ahead.pop(self._received + 1, None)) is not None:
+            self._received += 1
+            if following:
+                in_order.append(following)
+        return in_order
+
+    def _take_acknowledgement(self, acked: int, beyond: int, now: float) -> None:
+        self._acked = max(self._acked, acked)
+        arrived = {
+            number
+            for number in self._in_flight
+            if number <= acked or (number > acked + 1 and beyond >> (number - acked - 2) & 1)
+        }
+        if not arrived:
+            return
+        self._count_passed(arrived)
+        for number in sorted(arrived):
+            self.queued_bytes -= len(self._in_flight.pop(number).payload)
+        self._lost = deque(number for number in self._lost if number not in arrived)
+        self._backoff = 0
+        self._progress_at = now
+        self._window = min(self._window + len(arrived), CONTROL_WINDOW_SEGMENTS)
+
+    def _count_passed(self, arrived: set[int]) -> None:
+        later = 0
+        newly_lost: list[int] = []
+        for segment in reversed(self._in_flight.values()):
+            if segment.number in arrived:
+                later += 1
+                continue
+            if segment.passed < PASSED_BY <= segment.passed + later:
+                newly_lost.append(segment.number)
+            segment.passed += later
+        self._lost.extend(sorted(newly_lost))

@@ -1,0 +1,68 @@
+"""The round-trip time of a path: smoothed for timeouts (RFC 6298), its windowed minimum for the metric (as RFC 9616 wants it).
+
+The minimum over a short window is close to the propagation delay: it leaves out our own queues, which would otherwise move
+routes, and with the routes the queues.
+"""
+
+import math
+from collections import deque
+from typing import Final
+
+WINDOW_S: Final = 2.0
+BUCKET_S: Final = 0.25  # the window's grain: bounds what is kept however many samples come
+GRANULARITY_S: Final = 0.025  # the peer may wait 20 ms before it answers, and timers are late
+INITIAL_RTO_S: Final = 0.5
+RTO_FLOOR_S: Final = 0.030
+RTO_CEILING_S: Final = 10.0
+SAMPLE_CEILING_S: Final = 60.0
+
+
+class RttEstimator:
+    """Digests the round-trip times of one path."""
+
+    __slots__ = ("_minima", "rttvar", "srtt")
+
+    def __init__(self) -> None:
+        self.srtt: float | None = None  # seconds; None before the first sample
+        self.rttvar = 0.0
+        self._minima: deque[tuple[float, float]] = deque()  # when the bucket began, the least of it
+
+    def sample(self, rtt_s: float, *, now: float) -> None:
+        """Takes one measured round trip; what cannot be one (negative, endless, no number) is ignored."""
+        if not 0.0 <= rtt_s <= SAMPLE_CEILING_S:
+            return
+        if self.srtt is None:
+            self.srtt, self.rttvar = rtt_s, rtt_s / 2
+        else:
+            self.rttvar += (abs(self.srtt - rtt_s) - self.rttvar) / 4
+            self.srtt += (rtt_s - self.srtt) / 8
+        self._put(rtt_s, now)
+
+    @property
+    def rto(self) -> float:
+        """Seconds after which something unanswered is taken for lost."""
+        if self.srtt is None:
+            return INITIAL_RTO_S
+        return min(max(self.srtt + max(GRANULARITY_S, 4 * self.rttvar), RTO_FLOOR_S), RTO_CEILING_S)
+
+    @property
+    def pto(self) -> float:
+        """Seconds after which silence deserves a probe: a little more patient than `rto`, the answer may have been delayed."""
+        if self.srtt is None:
+            return INITIAL_RTO_S
+        return min(self.srtt + 4 * self.rttvar + GRANULARITY_S, RTO_CEILING_S)
+
+    def minimum(self, *, now: float) -> float:
+        """Returns the least round trip of the last WINDOW_S seconds, or of the last samples there were; infinity for none."""
+        while len(self._minima) > 1 and self._minima[0][0] < now - WINDOW_S:
+            self._minima.popleft()
+        return min((least for _, least in self._minima), default=math.inf)
+
+    def _put(self, rtt_s: float, now: float) -> None:
+        if self._minima and now - self._minima[-1][0] < BUCKET_S:
+            began, least = self._minima[-1]
+            self._minima[-1] = (began, min(least, rtt_s))
+            return
+        self._minima.append((now, rtt_s))
+        while self._minima[0][0] < now - WINDOW_S:
+            self._minima.popleft()

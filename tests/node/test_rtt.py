@@ -1,0 +1,76 @@
+"""The estimator follows RFC 6298, and its minimum forgets after two seconds."""
+
+import math
+
+import pytest
+
+from mycelium.node.rtt import GRANULARITY_S, INITIAL_RTO_S, RTO_CEILING_S, WINDOW_S, RttEstimator
+
+
+def test_first_sample_sets_both_averages() -> None:
+    rtt = RttEstimator()
+    assert (rtt.rto, rtt.pto, rtt.srtt) == (INITIAL_RTO_S, INITIAL_RTO_S, None)
+
+    rtt.sample(0.100, now=0.0)
+
+    assert (rtt.srtt, rtt.rttvar) == (0.100, 0.050)
+    assert rtt.rto == pytest.approx(0.300)
+    assert rtt.pto == pytest.approx(0.325)
+
+
+def test_further_samples_move_the_averages_by_an_eighth_and_a_quarter() -> None:
+    rtt = RttEstimator()
+    rtt.sample(0.100, now=0.0)
+    rtt.sample(0.180, now=0.1)
+
+    assert rtt.rttvar == pytest.approx(0.050 * 3 / 4 + 0.080 / 4)
+    assert rtt.srtt == pytest.approx(0.110)
+
+
+def test_timeout_of_a_steady_link_ends_at_the_granularity() -> None:
+    rtt = RttEstimator()
+    for step in range(200):
+        rtt.sample(0.010, now=step / 10)
+
+    assert rtt.rto == pytest.approx(0.010 + GRANULARITY_S)
+
+
+def test_timeout_is_bounded() -> None:
+    rtt = RttEstimator()
+    rtt.sample(50.0, now=0.0)
+
+    assert (rtt.rto, rtt.pto) == (RTO_CEILING_S, RTO_CEILING_S)
+
+
+def test_impossible_samples_are_ignored() -> None:
+    rtt = RttEstimator()
+    for sample in (-0.001, math.nan, math.inf, 61.0):
+        rtt.sample(sample, now=0.0)
+
+    assert rtt.srtt is None
+    assert rtt.minimum(now=0.0) == math.inf
+
+
+def test_minimum_forgets_after_the_window() -> None:
+    rtt = RttEstimator()
+    rtt.sample(0.010, now=0.0)
+    for step in range(1, 40):
+        rtt.sample(0.030, now=step / 10)
+        expected = 0.010 if step / 10 <= WINDOW_S else 0.030
+        assert rtt.minimum(now=step / 10) == expected
+
+
+def test_minimum_of_an_idle_link_is_its_last_sample() -> None:
+    rtt = RttEstimator()
+    rtt.sample(0.010, now=0.0)
+    rtt.sample(0.012, now=5.0)
+
+    assert rtt.minimum(now=100.0) == 0.012
+
+
+def test_many_samples_keep_little() -> None:
+    rtt = RttEstimator()
+    for step in range(10_000):
+        rtt.sample(0.001 + step / 1e6, now=step / 1000)
+
+    assert len(rtt._minima) <= 10
