@@ -141,6 +141,19 @@ def test_new_stream_of_the_peer_is_reported_once_and_the_old_one_is_ignored() ->
     assert [b.take_peer_restart(), b.take_peer_restart()] == [True, False]
 
 
+def test_late_segments_of_an_ended_stream_never_mix_with_the_next() -> None:
+    a, b = ControlChannel(1), ControlChannel(1)
+    old = [next(iter(drain(a))) for name in (b"o1", b"o2", b"o3") if a.send(name)]
+    b.receive(old[2], now=0.0)
+    a.restart(2)
+    new = [next(iter(drain(a))) for name in (b"n1", b"n2", b"n3") if a.send(name)]
+
+    assert b.receive(new[0], now=0.0) == [b"n1"]
+    assert b.receive(old[1], now=0.0) == []
+    assert b.receive(new[1], now=0.0) == [b"n2"]
+    assert b.receive(new[2], now=0.0) == [b"n3"]
+
+
 def test_restart_is_told_even_without_a_message() -> None:
     a, b = ControlChannel(1), ControlChannel(1)
     a.send(b"old")
@@ -260,7 +273,6 @@ def test_table_crosses_a_lossy_link_within_a_second() -> None:
         assert b"".join(net.heard[0, 1]) == b"".join(net.said[0, 1])
         took.append(net.last_heard_at)
 
-    print(took)
     assert max(took) < 1.0
 
 
