@@ -1,0 +1,168 @@
+"""The TUN device of Linux, opened with virtio-net headers so that super-packets pass whole.
+
+It is never persistent: the kernel removes it, its addresses and its routes with the last descriptor, however the process ends.
+"""
+
+import errno
+import fcntl
+import os
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from mycelium.errors import DecodeError, DeviceError
+from mycelium.limits import BYTES_PER_BATCH, PACKETS_PER_BATCH
+from mycelium.tun.base import TunCounters
+from mycelium.tun.coalesce import Run, coalesce
+from mycelium.tun.virtio import HEADER_BYTES, item_of, partial_checksum_header
+from mycelium.wire.batch import Delivery, PacketBatch
+from mycelium.wire.ipv6 import UDP, UDP_HEADER_BYTES, Buffer, is_ipv6
+from mycelium.wire.segment import split
+from mycelium.wire.train import ITEM_HEADER_BYTES, SUPER_MASK, SUPER_UDP
+
+_NAME_BYTES: Final = 15
+_TUNSETOFFLOAD: Final = 0x4004_54D0  # linux/if_tun.h
+_OFFLOAD_CHECKSUM_AND_TCP: Final = 0x01 | 0x02 | 0x04 | 0x08  # CSUM, TSO4, TSO6, TSO_ECN
+_OFFLOAD_UDP: Final = 0x20 | 0x40  # USO4, USO6: Linux 6.2
+
+
+class _Handle(Protocol):
+    """What is used of pytun's device."""
+
+    name: str
+
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
+
+
+class LinuxTun:
+    """A TunDevice of the kernel; made by `open`."""
+
+    __slots__ = ("_fd", "_handle", "_header", "_takes_udp_super_packets", "counters", "name")
+
+    def __init__(self, handle: _Handle, *, takes_udp_super_packets: bool) -> None:
+        self.name = handle.name
+        self.counters = TunCounters()
+        self._handle = handle
+        self._fd = handle.fileno()
+        self._takes_udp_super_packets = takes_udp_super_packets
+        self._header = bytearray(HEADER_BYTES)
+
+    @classmethod
+    def open(cls, name: str, *, udp_super_packets: bool = True) -> "LinuxTun":
+        """Makes the device `name` (empty: the kernel picks one), with every offload that the kernel has.
+
+        `udp_super_packets=False` does without those of UDP, as on Linux before 6.2. Raises DeviceError.
+        """
+        handle = _create(name)
+        try:
+            os.set_inheritable(handle.fileno(), False)  # a child that outlives us would keep the device
+            os.set_blocking(handle.fileno(), False)
+            takes_udp = udp_super_packets and _set_offloads(handle, _OFFLOAD_CHECKSUM_AND_TCP | _OFFLOAD_UDP)
+            if not takes_udp and not _set_offloads(handle, _OFFLOAD_CHECKSUM_AND_TCP):
+                raise DeviceError(f"the kernel refuses segmentation offload for the TUN device {handle.name}")
+        except BaseException:
+            handle.close()
+            raise
+        return cls(handle, takes_udp_super_packets=takes_udp)
+
+    def fileno(self) -> int:
+        """Returns the descriptor to poll for reading."""
+        return self._fd
+
+    def close(self) -> None:
+        """Gives the device up: interface, addresses and routes vanish."""
+        self._handle.close()
+        self._fd = -1
+
+    def read_batch(self, batch: PacketBatch) -> int:
+        """Reads what waits straight into `batch`; see TunDevice."""
+        buffer, slots, header, counters = batch.buffer, batch.slots, self._header, self.counters
+        slots.clear()
+        position = 0
+        for _ in range(PACKETS_PER_BATCH):
+            start = position + ITEM_HEADER_BYTES
+            try:
+                end = start + os.readv(self._fd, (header, buffer[start:])) - HEADER_BYTES
+            except BlockingIOError:
+                break
+            except OSError as error:
+                raise DeviceError(f"the TUN device {self.name} is gone: {error.strerror}") from error
+            packet = buffer[start:end]
+            if not is_ipv6(packet):
+                counters.not_ipv6 += 1
+                continue
+            try:
+                flags, segment_size = item_of(header, packet)
+            except DecodeError:
+                counters.malformed += 1
+                continue
+            slots.append((start, end, flags, segment_size))
+            position = end
+            if position >= BYTES_PER_BATCH:
+                break
+        counters.packets_read += len(slots)
+        counters.bytes_read += position - ITEM_HEADER_BYTES * len(slots)
+        return len(slots)
+
+    def write(self, deliveries: Sequence[Delivery]) -> None:
+        """Hands packets to the kernel, runs of one flow as one super-packet; see TunDevice."""
+        counters = self.counters
+        counters.packets_written += len(deliveries)
+        runs = coalesce(deliveries, merge_udp=self._takes_udp_super_packets)
+        for run in runs:
+            try:
+                if run.flags & SUPER_MASK == SUPER_UDP and not self._takes_udp_super_packets:
+                    self._write_segments(run)
+                else:
+                    self._writev(run.buffers())
+            except DecodeError:
+                counters.malformed += 1
+
+    def _write_segments(self, run: Run) -> None:
+        for headers, payload, _, _ in split(run.packet, run.flags, run.segment_size, 1):
+            self._writev([partial_checksum_header(UDP, len(headers) - UDP_HEADER_BYTES), headers, payload])
+
+    def _writev(self, buffers: Sequence[Buffer]) -> None:
+        self.counters.writes += 1
+        try:
+            self.counters.bytes_written += os.writev(self._fd, buffers) - HEADER_BYTES
+        except OSError:
+            self.counters.refused += 1
+
+
+def _create(name: str) -> _Handle:
+    import pytun
+
+    if len(os.fsencode(name)) > _NAME_BYTES:
+        raise DeviceError(f"the TUN device name {name!r} is longer than {_NAME_BYTES} bytes")
+    try:
+        handle: _Handle = pytun.TunTapDevice(
+            name=name, flags=pytun.IFF_TUN | pytun.IFF_NO_PI | pytun.IFF_VNET_HDR | pytun.IFF_TUN_EXCL
+        )
+    except OSError as error:
+        raise DeviceError(_reason(name, error.errno or error.args[0])) from error
+    return handle
+
+
+def _reason(name: str, code: int) -> str:
+    match code:
+        case errno.ENOENT | errno.ENODEV | errno.ENXIO:
+            return "/dev/net/tun is missing: load the tun module, give the container the device, or run with --no-tun"
+        case errno.EPERM | errno.EACCES:
+            return (
+                f"no permission to make the TUN device {name}: it takes CAP_NET_ADMIN (run as root, or with --no-tun)"
+            )
+        case errno.EBUSY:
+            return f"the interface name {name} is taken: is another mycelium running? Choose another with --tun-name"
+        case errno.EINVAL:
+            return f"the kernel refuses {name!r} as an interface name"
+        case _:
+            return f"the TUN device {name} can't be made: {os.strerror(code)}"
+
+
+def _set_offloads(handle: _Handle, offloads: int) -> bool:
+    try:
+        fcntl.ioctl(handle.fileno(), _TUNSETOFFLOAD, offloads)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,91 @@
+"""The virtio-net header before each packet of the TUN device: what item flags and segment size say, in the kernel's words.
+
+Never on the wire: the receiving node builds its own from the packet, so that a hostile one can only hurt its own flow.
+Layout: struct virtio_net_hdr of linux/virtio_net.h, in the byte order of the machine.
+"""
+
+import struct
+from typing import Final
+
+from mycelium.errors import DecodeError
+from mycelium.wire.ipv6 import CHECKSUM_OFFSET, is_ipv6, upper_layer
+from mycelium.wire.segment import (
+    SUPER_PROTOCOL,
+    TCP_CWR,
+    TCP_FLAGS,
+    complete_checksum_at,
+    super_packet_layout,
+    transport_layout,
+)
+from mycelium.wire.train import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_MASK, SUPER_TCP, SUPER_UDP
+
+HEADER: Final = struct.Struct("=BBHHHH")  # flags, GSO type, header length, segment size, checksum start and offset
+HEADER_BYTES: Final = HEADER.size
+NEEDS_CHECKSUM: Final = 1
+GSO_TCPV6: Final = 4
+GSO_UDP_L4: Final = 5
+GSO_ECN: Final = 0x80
+
+PLAIN: Final = bytes(HEADER_BYTES)
+
+_SUPER_OF_GSO: Final = {0: 0, GSO_TCPV6: SUPER_TCP, GSO_UDP_L4: SUPER_UDP}
+_GSO_OF_SUPER: Final = {SUPER_TCP: GSO_TCPV6, SUPER_UDP: GSO_UDP_L4}
+
+
+def item_of(header: bytes | bytearray, packet: memoryview) -> tuple[int, int]:
+    """Returns the item flags and segment size of a packet that the kernel handed over with `header`.
+
+    A partial checksum that is not the packet's own TCP or UDP one (a tunnel's, say) is completed in place, since no item flag
+    tells where it is. Raises DecodeError for an offload that was not asked for.
+    """
+    flags, gso_type, _, segment_size, start, field = HEADER.unpack(header)
+    kind = _SUPER_OF_GSO.get(gso_type & ~GSO_ECN)
+    if kind is None:
+        raise DecodeError(f"GSO type {gso_type}")
+    if flags & NEEDS_CHECKSUM and _is_own_checksum(packet, start, field):
+        if not kind:
+            return PARTIAL_CHECKSUM, 0
+        return kind | PARTIAL_CHECKSUM | (SUPER_CWR if gso_type & GSO_ECN else 0), segment_size
+    if kind:
+        raise DecodeError("super-packet without its checksum")
+    if flags & NEEDS_CHECKSUM:
+        if start + field + 2 > len(packet):
+            raise DecodeError("checksum past the end")
+        complete_checksum_at(packet, start, field)
+    return 0, 0
+
+
+def _is_own_checksum(packet: memoryview, start: int, field: int) -> bool:
+    try:
+        protocol, offset = upper_layer(packet)
+    except DecodeError:
+        return False
+    return offset == start and CHECKSUM_OFFSET.get(protocol) == field
+
+
+def header_of(packet: memoryview, flags: int, segment_size: int) -> bytes:
+    """Returns the header to write before a packet with these item flags; raises DecodeError where they don't fit it."""
+    if not flags:
+        if not is_ipv6(packet):
+            raise DecodeError("not IPv6")
+        return PLAIN
+    if not flags & SUPER_MASK:
+        if flags != PARTIAL_CHECKSUM:
+            raise DecodeError("item flags")
+        protocol, offset, _ = transport_layout(packet)
+        return partial_checksum_header(protocol, offset)
+    protocol, offset, payload = super_packet_layout(packet, flags, segment_size)
+    is_cwr = flags & SUPER_MASK == SUPER_TCP and packet[offset + TCP_FLAGS] & TCP_CWR
+    return super_header(flags & SUPER_MASK, offset, payload, segment_size, is_cwr=bool(is_cwr))
+
+
+def partial_checksum_header(protocol: int, offset: int) -> bytes:
+    """Returns the header of a single packet whose transport header, at `offset`, wants its checksum completed."""
+    return HEADER.pack(NEEDS_CHECKSUM, 0, 0, 0, offset, CHECKSUM_OFFSET[protocol])
+
+
+def super_header(kind: int, offset: int, payload: int, segment_size: int, *, is_cwr: bool = False) -> bytes:
+    """Returns the header of a super-packet of `kind` whose transport header is at `offset` and whose payload at `payload`."""
+    gso_type = _GSO_OF_SUPER[kind] | (GSO_ECN if is_cwr else 0)
+    field = CHECKSUM_OFFSET[SUPER_PROTOCOL[kind]]
+    return HEADER.pack(NEEDS_CHECKSUM, gso_type, payload, segment_size, offset, field)
