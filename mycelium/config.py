@@ -16,6 +16,7 @@ from msgspec import Struct, field
 from mycelium import limits
 from mycelium.api.address import ApiAddress
 from mycelium.errors import ConfigError
+from mycelium.keyfile import default_key_path
 from mycelium.peer_url import PeerUrl
 
 LOG_FORMATS: Final = ("compact", "logfmt", "plain", "json")
@@ -51,7 +52,7 @@ def load(given: Mapping[str, object]) -> Settings:
     `given` maps field names to what was typed: strings, lists of them, booleans. Its `config_file`, where there is one,
     must exist; the default one need not. Raises ConfigError that names the file or flag and the key.
     """
-    values: dict[str, object] = {"key_file": default_key_file()}
+    values: dict[str, object] = {}
     path = _config_file(given)
     if path is not None:
         for key, value in _read_toml(path).items():
@@ -59,34 +60,27 @@ def load(given: Mapping[str, object]) -> Settings:
     for key, value in given.items():
         if key != CONFIG_FILE:
             values[key] = _checked("--", key, value, folder=Path.cwd())
+    if "key_file" not in values:
+        values["key_file"] = default_key_path()
     return Settings(given=dict(given), **values)  # type: ignore[arg-type]  # _CHECKS gives each field its type
 
 
-def default_config_file() -> Path:
-    """Returns where the configuration file is looked for when none is named."""
-    return _xdg_home("XDG_CONFIG_HOME", ".config") / "mycelium" / "mycelium.toml"
-
-
-def default_key_file() -> Path:
-    """Returns where the node's key is kept when no file is named."""
-    return _xdg_home("XDG_DATA_HOME", ".local/share") / "mycelium" / "key"
-
-
-def _xdg_home(variable: str, otherwise: str) -> Path:
-    folder = Path(os.environ.get(variable, ""))
-    if folder.is_absolute():
-        return folder
-    try:
-        return Path.home() / otherwise
-    except RuntimeError:
-        raise ConfigError(f"this user has no home folder: name the files, or set {variable}") from None
+def default_config_file() -> Path | None:
+    """Returns where the configuration file is looked for when none is named; None for a user without home."""
+    folder = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    if not folder.is_absolute():  # the XDG specification has relative ones ignored
+        try:
+            folder = Path.home() / ".config"
+        except RuntimeError:
+            return None
+    return folder / "mycelium" / "mycelium.toml"
 
 
 def _config_file(given: Mapping[str, object]) -> Path | None:
     if CONFIG_FILE in given:
         return _path(given[CONFIG_FILE], Path.cwd())
     default = default_config_file()
-    return default if os.path.exists(default) else None
+    return default if default is not None and os.path.exists(default) else None
 
 
 def _read_toml(path: Path) -> dict[str, object]:

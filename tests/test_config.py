@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from mycelium import config
 from mycelium.api.address import ApiAddress
-from mycelium.errors import ConfigError
+from mycelium.errors import ConfigError, IdentityError
 from mycelium.limits import CONFIGURED_PEERS
 from mycelium.peer_url import PeerUrl
 
@@ -30,7 +30,7 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
     assert config.load({}) == config.Settings(
         peers=(),
         listen=(PeerUrl("udp", "::", 9651),),
-        key_file=home / ".local/share/mycelium/key",
+        key_file=home / ".local/share/mycelium/priv_key.bin",
         tun_name="mycelium",
         no_tun=False,
         api_addr=ApiAddress("127.0.0.1", 8989),
@@ -169,12 +169,13 @@ def test_there_is_a_bound_on_peers() -> None:
         config.load({"peers": [f"udp://a:{port}" for port in range(1, CONFIGURED_PEERS + 2)]})
 
 
-def test_a_user_without_home_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_without_home_can_name_the_files(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_home() -> Path:
         raise RuntimeError
 
     monkeypatch.setattr(Path, "home", no_home)
-    with pytest.raises(ConfigError, match="no home folder"):
+    assert config.load({"key_file": str(home / "key")}).key_file == home / "key"
+    with pytest.raises(IdentityError, match="no home"):
         config.load({})
 
 
