@@ -30,11 +30,12 @@ from mycelium.wire.ipv6 import (
     has_valid_checksum,
     pseudo_header_sum,
 )
-from mycelium.wire.segment import TCP_ACK, TCP_ECE, TCP_FLAGS, TCP_PSH, UDP_LENGTH
+from mycelium.wire.segment import TCP_ACK, TCP_DATA_OFFSET, TCP_ECE, TCP_FLAGS, TCP_PSH, UDP_LENGTH
 from mycelium.wire.train import PARTIAL_CHECKSUM, SUPER_TCP, SUPER_UDP
 
 _UDP_HEADERS: Final = HEADER_BYTES + UDP_HEADER_BYTES
 _TCP_HEADERS: Final = HEADER_BYTES + TCP_HEADER_BYTES
+_TCP_DATA_OFFSET: Final = HEADER_BYTES + TCP_DATA_OFFSET
 _TCP_FLAGS: Final = HEADER_BYTES + TCP_FLAGS
 _MERGED_FLAGS: Final = frozenset({TCP_ACK, TCP_ACK | TCP_ECE})  # PSH aside
 _SUPER: Final = {TCP: SUPER_TCP, UDP: SUPER_UDP}
@@ -172,9 +173,12 @@ def _udp_segment(packet: memoryview, segment_size: int) -> _Segment | None:
 
 
 def _tcp_segment(packet: memoryview, segment_size: int) -> _Segment | None:
+    payload = HEADER_BYTES + (packet[_TCP_DATA_OFFSET] >> 4 << 2)
+    if not _TCP_HEADERS <= payload < len(packet):
+        return None
     first, length, last, sequence, ack, data_offset, bits, window, urgent = _TCP_FIELDS.unpack_from(packet)
-    payload, flags = HEADER_BYTES + (data_offset >> 4 << 2), bits & ~TCP_PSH
-    if length != len(packet) - HEADER_BYTES or not _TCP_HEADERS <= payload < len(packet) or flags not in _MERGED_FLAGS:
+    flags = bits & ~TCP_PSH
+    if length != len(packet) - HEADER_BYTES or flags not in _MERGED_FLAGS:
         return None
     same = first, last, ack, data_offset, flags, window, urgent, bytes(packet[_TCP_HEADERS:payload])
     return _Segment(same, sequence, payload, segment_size or len(packet) - payload, bool(bits & TCP_PSH))

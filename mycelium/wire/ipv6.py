@@ -74,6 +74,8 @@ def upper_layer(packet: Buffer) -> tuple[int, int]:
     A fragment of a longer packet ends the walk: FRAGMENT and the place of that header. Raises DecodeError where the
     headers run past the end or are too many.
     """
+    if len(packet) < HEADER_BYTES:
+        raise DecodeError("shorter than an IPv6 header")
     protocol, offset = packet[NEXT_HEADER], HEADER_BYTES
     if protocol not in _EXTENSIONS:
         return protocol, offset
