@@ -1,0 +1,114 @@
+"""Calls the running daemon's HTTP API, synchronously and with light imports: the command line's side."""
+
+import http.client
+import socket
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from mycelium.api.address import ApiAddress
+from mycelium.daemon.control import AdminInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.errors import ApiError
+from mycelium.limits import API_RESPONSE_BYTES
+
+_PREFIX: Final = "/api/v1"
+_TIMEOUT_S: Final = 10.0
+
+_Answer = TypeVar("_Answer")
+
+
+class ApiClient:
+    """The methods of one daemon. Each raises ApiError, whose text is meant for the operator."""
+
+    def __init__(self, address: ApiAddress, *, token: str | None = None, timeout_s: float = _TIMEOUT_S) -> None:
+        self._address = address
+        self._token = token
+        self._timeout_s = timeout_s
+
+    def admin(self) -> AdminInfo:
+        return self._get("/admin", AdminInfo)
+
+    def peers(self) -> list[PeerInfo]:
+        return self._get("/admin/peers", list[PeerInfo])
+
+    def add_peer(self, url: str) -> None:
+        self._call("POST", "/admin/peers", msgspec.json.encode({"endpoint": url}))
+
+    def remove_peer(self, url: str) -> None:
+        self._call("DELETE", f"/admin/peers/{quote(url, safe='')}")
+
+    def routes_selected(self) -> list[RouteInfo]:
+        return self._get("/admin/routes/selected", list[RouteInfo])
+
+    def routes_fallback(self) -> list[RouteInfo]:
+        return self._get("/admin/routes/fallback", list[RouteInfo])
+
+    def status(self) -> StatusInfo:
+        return self._get("/admin/status", StatusInfo)
+
+    def _get(self, path: str, answer: type[_Answer]) -> _Answer:
+        body = self._call("GET", path)
+        try:
+            return msgspec.json.decode(body, type=answer)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise ApiError(f"what answers at {self._address} speaks another API: {error}") from None
+
+    def _call(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        connection = self._connection()
+        headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
+        try:
+            connection.request(method, _PREFIX + path, body, headers)
+            response = connection.getresponse()
+            answer = response.read(API_RESPONSE_BYTES + 1)
+        except (OSError, http.client.HTTPException) as error:
+            raise ApiError(self._reason(error)) from None
+        finally:
+            connection.close()
+        if response.status >= 400:
+            raise ApiError(_refusal(response, answer))
+        if len(answer) > API_RESPONSE_BYTES:
+            raise ApiError(f"the answer of {self._address} has more than {API_RESPONSE_BYTES} bytes")
+        return answer
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if self._address.is_unix:
+            return _UnixConnection(self._address.path, timeout_s=self._timeout_s)
+        return http.client.HTTPConnection(self._address.host, self._address.port, timeout=self._timeout_s)
+
+    def _reason(self, error: Exception) -> str:
+        match error:
+            case ConnectionRefusedError() | FileNotFoundError():
+                return f"no mycelium is listening at {self._address}: is the daemon running?"
+            case PermissionError():
+                return f"{self._address} is not yours to open: call as the user that runs the daemon"
+            case TimeoutError():
+                return f"the daemon at {self._address} did not answer within {self._timeout_s:g} s"
+            case ConnectionResetError():
+                return f"the daemon at {self._address} closed the connection"
+            case OSError():
+                return f"can't reach a daemon at {self._address}: {error.strerror or error}"
+        return f"what answers at {self._address} is no mycelium"
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, *, timeout_s: float) -> None:
+        super().__init__("localhost", timeout=timeout_s)
+        self._path = path
+        self._timeout_s = timeout_s
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self._timeout_s)
+        self.sock.connect(self._path)
+
+
+class _Refused(msgspec.Struct):
+    error: str
+
+
+def _refusal(response: http.client.HTTPResponse, body: bytes) -> str:
+    try:
+        return msgspec.json.decode(body, type=_Refused).error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return f"the daemon answered {response.status} {response.reason}"

@@ -1,0 +1,86 @@
+"""`mycelium generate-keys` and `mycelium inspect`: keys and the addresses they make, without a daemon."""
+
+import os
+import re
+import socket
+from pathlib import Path
+from typing import Final
+
+import click
+from msgspec import Struct
+
+from mycelium import keyfile
+from mycelium.cli import options
+from mycelium.cli.output import print_fields, print_json
+from mycelium.errors import IdentityError
+from mycelium.identity import PUBLIC_KEY_BYTES, SEED_BYTES, Identity, address_of_exchange_key, subnet_of
+
+_HEX_KEY: Final = re.compile(f"[0-9A-Fa-f]{{{2 * PUBLIC_KEY_BYTES}}}")
+
+
+class KeyInfo(Struct, frozen=True, rename="camel"):
+    """What is public about a node."""
+
+    public_key: str  # X25519, hex
+    address: str
+    subnet: str
+
+
+@click.command("generate-keys")
+@options.together(options.key_file, options.config_file)
+@click.option("--force", is_flag=True, help="Replace a key that is there; its address is lost.")
+@options.as_json
+@click.pass_context
+def generate_keys(context: click.Context, force: bool, as_json: bool) -> None:
+    """Make a new secret key, and with it a new address."""
+    path = _key_file(context)
+    seed = os.urandom(SEED_BYTES)
+    identity = _replace(path, seed) if force else keyfile.create_identity(path, seed, parents=True)
+    _print(identity.exchange_public_key, as_json=as_json)
+    if not as_json:
+        print_fields([("Key file:", path)])
+
+
+@click.command
+@options.together(options.key_file, options.config_file)
+@options.as_json
+@click.argument("key", required=False)
+@click.pass_context
+def inspect(context: click.Context, key: str | None, as_json: bool) -> None:
+    """Show the address of a public KEY (64 hex digits), or of this node's own."""
+    if key is None:
+        public_key = keyfile.load_identity(_key_file(context)).exchange_public_key
+    elif _HEX_KEY.fullmatch(key):
+        public_key = bytes.fromhex(key)
+    else:
+        raise IdentityError(f"{key[:80]!r} is no public key: that has {2 * PUBLIC_KEY_BYTES} hex digits")
+    _print(public_key, as_json=as_json)
+
+
+def _key_file(context: click.Context) -> Path:
+    from mycelium import config
+
+    return config.load(options.given(context)).key_file
+
+
+def _replace(path: Path, seed: bytes) -> Identity:
+    """Writes the new key beside the old one and moves it into place, so that there is a whole key at any moment."""
+    beside = path.with_name(f"{path.name}.new")
+    beside.unlink(missing_ok=True)
+    identity = keyfile.create_identity(beside, seed, parents=True)
+    try:
+        beside.replace(path)
+    except OSError:
+        beside.unlink()
+        raise
+    return identity
+
+
+def _print(public_key: bytes, *, as_json: bool) -> None:
+    address = address_of_exchange_key(public_key)
+    subnet = socket.inet_ntop(socket.AF_INET6, subnet_of(address).ljust(16, b"\0"))
+    info = KeyInfo(public_key.hex(), socket.inet_ntop(socket.AF_INET6, address), f"{subnet}/64")
+    if as_json:
+        print_json(info)
+    else:
+        print_fields([("Public key:", info.public_key), ("Address:", info.address), ("Subnet:", info.subnet)])

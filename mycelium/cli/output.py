@@ -1,0 +1,54 @@
+"""How commands print: JSON for programs, aligned tables for people."""
+
+import sys
+from collections.abc import Iterable, Sequence
+
+import click
+import msgspec
+
+
+def print_json(value: object) -> None:
+    """Prints any structure or list of them, indented."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+
+def print_fields(fields: Iterable[tuple[str, object]]) -> None:
+    """Prints name and value a line, the values below each other."""
+    for name, value in fields:
+        click.echo(f"{name:<12} {value}")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Prints rows under a heading; columns that begin with '>' are aligned to the right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
+    width = None if sys.stdout.isatty() else 1_000  # a pipe's reader wants whole lines
+    Console(width=width, soft_wrap=True).print(table)
+
+
+def duration(seconds: float) -> str:
+    """Writes a time span by its two largest units, as in 1h02m."""
+    whole = int(seconds)
+    days, hours, minutes = whole // 86_400, whole // 3_600 % 24, whole // 60 % 60
+    if days:
+        return f"{days}d{hours:02}h"
+    if hours:
+        return f"{hours}h{minutes:02}m"
+    return f"{minutes}m{whole % 60:02}s" if minutes else f"{whole}s"
+
+
+def size(count: int) -> str:
+    """Writes a number of bytes with three digits at least, as in 1.46 MiB."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1_024:
+            return f"{value:.3g} {unit}" if value < 999.5 else f"{value:.0f} {unit}"
+        value /= 1_024
+    return f"{value:.1f} TiB"

@@ -1,0 +1,51 @@
+"""Two habits of the Rust command line that click does not have: no subcommand means `run`, and a flag takes many values."""
+
+from typing import Final
+
+import click
+
+DEFAULT_COMMAND: Final = "run"
+
+
+class DefaultGroup(click.Group):
+    """A group that runs DEFAULT_COMMAND where none is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, self._with_command(ctx, args))
+
+    def _with_command(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Skips the group's own flags; what follows is a command's name, or belongs to the default one."""
+        flags = {name: option for option in self.get_params(ctx) for name in option.opts}
+        index = 0
+        while index < len(args) and args[index].startswith("-"):
+            name, has_value, _ = args[index].partition("=")
+            option = flags.get(name)
+            if option is None:
+                break
+            if option.is_eager:
+                return args
+            index += 1 if has_value or getattr(option, "is_flag", False) else 2
+        is_named = index < len(args) and not args[index].startswith("-")
+        if is_named or index > len(args):  # beyond the end: the last flag lacks its value, which click complains about
+            return args
+        return [*args[:index], DEFAULT_COMMAND, *args[index:]]
+
+
+class ManyValuesCommand(click.Command):
+    """A command whose repeatable flags take several values each: `--peers A B` is `--peers A --peers B`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        many = {name for option in self.get_params(ctx) if option.multiple for name in option.opts}
+        spread: list[str] = []
+        flag, values = "", 0  # the repeatable flag that is being read, and how many values it has so far
+        for arg in [*args, "-"]:
+            if flag and not arg.startswith("-"):
+                spread += (flag, arg)
+                values += 1
+                continue
+            if flag and not values:
+                raise click.BadOptionUsage(flag, f"Option {flag!r} requires a value.", ctx)
+            flag, values = (arg, 0) if arg in many else ("", 0)
+            if not flag:
+                spread.append(arg)
+        return super().parse_args(ctx, spread[:-1])

@@ -1,0 +1,146 @@
+"""Commands that ask a running daemon: `mycelium peers`, `mycelium routes`, `mycelium status`."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from mycelium.cli import options
+from mycelium.cli.output import duration, print_fields, print_json, print_table, size
+
+if TYPE_CHECKING:
+    from mycelium.api.client import ApiClient
+    from mycelium.daemon.control import PeerInfo, RouteInfo
+
+
+@click.group(no_args_is_help=False)
+@options.client
+def peers() -> None:
+    """Show, add and remove peers of the running daemon."""
+
+
+@peers.command("list")
+@options.client
+@options.as_json
+@click.pass_context
+def list_peers(context: click.Context, as_json: bool) -> None:
+    """List all peers with their state."""
+    found = _daemon(context).peers()
+    if as_json:
+        print_json(found)
+        return
+    columns = ("Peer", "Type", "State", "Address", ">RTT", ">Loss", ">Sent", ">Received", ">Known for")
+    print_table(columns, [_peer_row(peer) for peer in found])
+
+
+@peers.command("add")
+@options.client
+@options.as_json
+@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@click.pass_context
+def add_peers(context: click.Context, urls: tuple[str, ...], as_json: bool) -> None:
+    """Connect to more peers, until the daemon stops."""
+    daemon = _daemon(context)
+    for url in urls:
+        daemon.add_peer(url)
+    if as_json:
+        print_json({"added": urls})
+
+
+@peers.command("remove")
+@options.client
+@options.as_json
+@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@click.pass_context
+def remove_peers(context: click.Context, urls: tuple[str, ...], as_json: bool) -> None:
+    """Disconnect from peers, until the daemon is started again."""
+    daemon = _daemon(context)
+    for url in urls:
+        daemon.remove_peer(url)
+    if as_json:
+        print_json({"removed": urls})
+
+
+@click.group(no_args_is_help=False)
+@options.client
+def routes() -> None:
+    """Show the routes of the running daemon."""
+
+
+@routes.command
+@options.client
+@options.as_json
+@click.pass_context
+def selected(context: click.Context, as_json: bool) -> None:
+    """List the routes that packets take."""
+    _print_routes(_daemon(context).routes_selected(), as_json=as_json)
+
+
+@routes.command
+@options.client
+@options.as_json
+@click.pass_context
+def fallback(context: click.Context, as_json: bool) -> None:
+    """List the routes that could be taken instead."""
+    _print_routes(_daemon(context).routes_fallback(), as_json=as_json)
+
+
+@click.command
+@options.client
+@options.as_json
+@click.pass_context
+def status(context: click.Context, as_json: bool) -> None:
+    """Show how the running daemon does."""
+    found = _daemon(context).status()
+    if as_json:
+        print_json(found)
+        return
+    print_fields(
+        [
+            ("Address:", found.node_ip),
+            ("Public key:", found.node_pubkey),
+            ("Version:", found.version),
+            ("Running for:", duration(found.uptime_s)),
+            ("Interface:", found.tun or "none"),
+            ("Listening:", ", ".join(found.listening) or "nowhere"),
+            ("Peers:", f"{found.peers_alive} of {found.peers_total} alive"),
+            ("Routes:", found.routes),
+            ("Sessions:", found.sessions),
+        ]
+    )
+    counted = [(name, count) for name, count in found.counters.items() if count]
+    if counted:
+        click.echo()
+        print_table(("Counter", ">Value"), counted)
+
+
+def _daemon(context: click.Context) -> "ApiClient":
+    from mycelium import config
+    from mycelium.api.client import ApiClient
+    from mycelium.private_file import read_api_token
+
+    settings = config.load(options.given(context))
+    token_file = settings.api_token_file
+    needs_token = token_file is not None and not settings.api_addr.is_unix
+    return ApiClient(settings.api_addr, token=read_api_token(token_file) if token_file and needs_token else None)
+
+
+def _peer_row(peer: "PeerInfo") -> tuple[str, ...]:
+    return (
+        peer.url or f"{peer.endpoint.proto}://{peer.endpoint.addr}",
+        peer.type,
+        peer.connection_state,
+        peer.address or "",
+        "" if peer.rtt_ms is None else f"{peer.rtt_ms:.2f} ms",
+        "" if peer.loss is None else f"{peer.loss:.1%}",
+        size(peer.tx_bytes),
+        size(peer.rx_bytes),
+        duration(peer.discovered),
+    )
+
+
+def _print_routes(found: "list[RouteInfo]", *, as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+    else:
+        rows = [(route.subnet, route.next_hop, route.metric, route.seqno) for route in found]
+        print_table(("Subnet", "Next hop", ">Metric", ">Seqno"), rows)

@@ -1,0 +1,33 @@
+"""`mycelium [run]`: the daemon."""
+
+import click
+
+from mycelium.cli import options
+from mycelium.cli.parsing import ManyValuesCommand
+
+
+@click.command(cls=ManyValuesCommand)
+@options.together(
+    options.peers,
+    options.listen,
+    options.tun_name,
+    options.no_tun,
+    options.network_name,
+    options.network_key_file,
+    options.api_addr,
+    options.api_token_file,
+    options.key_file,
+    options.config_file,
+    options.debug,
+    options.silent,
+    options.log_format,
+)
+@click.pass_context
+def run(context: click.Context) -> int:
+    """Join the mesh and stay in it (the default command)."""
+    from mycelium import config
+
+    settings = config.load(options.given(context))
+    from mycelium.daemon import daemon  # loads every layer: not before the settings are known to be right
+
+    return daemon.run(settings)

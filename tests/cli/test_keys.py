@@ -1,0 +1,80 @@
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from mycelium.cli.main import main
+from mycelium.keyfile import load_identity
+
+Capture = pytest.CaptureFixture[str]
+
+KEY = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
+ADDRESS = "5c3:943d:3d21:1d4b:9fa8:5e65:db0e:113"
+
+
+def test_inspect_shows_the_address_of_a_key(capsys: Capture) -> None:
+    assert main(["inspect", KEY]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"Public key:  {KEY}",
+        f"Address:     {ADDRESS}",
+        "Subnet:      5c3:943d:3d21:1d4b::/64",
+    ]
+
+
+def test_inspect_prints_json(capsys: Capture) -> None:
+    assert main(["inspect", "--json", KEY.upper()]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == {"publicKey": KEY, "address": ADDRESS, "subnet": "5c3:943d:3d21:1d4b::/64"}
+
+
+@pytest.mark.parametrize("key", ["", "12", KEY[:-1], KEY + "0", KEY[:-1] + "g", KEY[:-1] + "\n", "\u0663" * 64])
+def test_inspect_refuses_what_is_no_key(capsys: Capture, key: str) -> None:
+    assert main(["inspect", key]) == 1
+    assert "is no public key: that has 64 hex digits" in capsys.readouterr().err
+
+
+def test_inspect_without_key_shows_the_nodes_own(capsys: Capture, home: Path) -> None:
+    assert main(["generate-keys"]) == 0
+    generated = capsys.readouterr().out
+    assert main(["inspect"]) == 0
+    assert generated == capsys.readouterr().out + f"Key file:    {home}/.local/share/mycelium/priv_key.bin\n"
+
+
+def test_inspect_without_key_file_says_so(capsys: Capture) -> None:
+    assert main(["inspect"]) == 1
+    assert "priv_key.bin" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_key_file_may_be_named_before_or_behind_the_command(capsys: Capture, home: Path, before: bool) -> None:
+    flag = ["--key-file", str(home / "mine")]
+    assert main([*flag, "generate-keys", "--json"] if before else ["generate-keys", "--json", *flag]) == 0
+    identity = load_identity(home / "mine")
+    assert json.loads(capsys.readouterr().out)["publicKey"] == identity.exchange_public_key.hex()
+
+
+def test_the_key_file_of_the_settings_counts(home: Path) -> None:
+    (home / "some.toml").write_text('key_file = "from-settings"')
+    assert main(["generate-keys", "-c", str(home / "some.toml")]) == 0
+    assert (home / "from-settings").exists()
+
+
+def test_a_key_is_replaced_only_by_force(capsys: Capture, home: Path) -> None:
+    path = home / "key"
+    assert main(["generate-keys", "-k", str(path)]) == 0
+    seed = path.read_bytes()
+    assert main(["generate-keys", "-k", str(path)]) == 1
+    assert path.read_bytes() == seed
+    assert "exists already" in capsys.readouterr().err
+    assert main(["generate-keys", "--force", "-k", str(path)]) == 0
+    assert path.read_bytes() != seed
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(home.iterdir()) == [path]
+
+
+def test_force_leaves_no_secret_behind_where_it_fails(capsys: Capture, home: Path) -> None:
+    (home / "folder").mkdir()
+    assert main(["generate-keys", "--force", "-k", str(home / "folder")]) == 1
+    assert [path.name for path in home.iterdir()] == ["folder"]
+    assert capsys.readouterr().err.startswith("mycelium: ")
