@@ -56,7 +56,7 @@ def read_cookie(datagram: bytes, message_1: bytes, psk: bytes) -> bytes:
     """Returns the cookie in a datagram that answers `message_1`; raises HandshakeError where it does not."""
     if not message_1 or len(datagram) != COOKIE_DATAGRAM.size or datagram[0] != COOKIE:
         raise HandshakeError("not a cookie for this message 1")
-    _, answered, cookie, mac = COOKIE_DATAGRAM.unpack(datagram)
+    _, _, answered, cookie, mac = COOKIE_DATAGRAM.unpack(datagram)
     expected = _mac(datagram[:-MAC_BYTES], _COOKIE_LABEL, psk, message_1[_EPHEMERAL])
     if answered != message_1[-MAC_BYTES:] or not hmac.compare_digest(mac, expected):
         raise HandshakeError("the cookie does not answer this message 1")

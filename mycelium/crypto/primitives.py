@@ -70,10 +70,12 @@ class RealPrimitives:
         raise HandshakeError(f"cipher suite {suite}")
 
     def exchange(self, secret: bytes, public: bytes) -> bytes:
+        if len(public) != EXCHANGE_BYTES:  # PyNaCl does not look, and libsodium would read beyond the end
+            raise HandshakeError(f"an X25519 key of {len(public)} bytes")
         try:
             return sodium.crypto_scalarmult(secret, public)
-        except (CryptoError, ValueError, TypeError) as error:
-            raise HandshakeError("not a usable X25519 key") from error
+        except CryptoError as error:
+            raise HandshakeError("an X25519 key of small order") from error
 
     def public_of(self, secret: bytes) -> bytes:
         return sodium.crypto_scalarmult_base(secret)

@@ -1,0 +1,279 @@
+"""The gate in front of handshakes: who is answered, who is asked for a cookie, who hears nothing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mycelium.crypto.cookies import COOKIE_SECRET_PERIOD_S, Admission, HandshakeGate
+from mycelium.crypto.noise import NO_PSK
+from mycelium.errors import HandshakeError
+from mycelium.limits import (
+    HANDSHAKE_SUBNETS,
+    HANDSHAKES_PER_SECOND,
+    HANDSHAKES_PER_SECOND_AND_SUBNET,
+    HANDSHAKES_PER_SECOND_WITH_COOKIE,
+    REMEMBERED_EPHEMERALS,
+)
+from mycelium.wire.datagram import COOKIE_BYTES, HANDSHAKE_1_BYTES
+from tests.crypto.support import carries, entropy_of, flip, link_initiator, link_responder
+
+PSK = bytes(range(100, 132))
+HERE = "192.0.2.1"
+ACCEPTED = Admission(accepted=True)
+SILENT = Admission(accepted=False)
+
+
+def new_gate(psk: bytes = NO_PSK) -> HandshakeGate:
+    return HandshakeGate(psk=psk, entropy=entropy_of(9))
+
+
+def plain_message_1(seed: int) -> bytes:
+    return link_initiator(seed=seed).message_1()
+
+
+def exhaust(gate: HandshakeGate, *, now: float) -> None:
+    """Uses up what is answered without a cookie."""
+    for seed in range(1_000, 1_000 + HANDSHAKES_PER_SECOND):
+        assert gate.admit(plain_message_1(seed), source="198.51.100.1", now=now) == ACCEPTED
+
+
+def counted(gate: HandshakeGate) -> dict[str, int]:
+    return {name.removeprefix("handshakes_"): count for name, count in gate.counters.items() if count}
+
+
+def cookied_message_1(gate: HandshakeGate, source: str | bytes, *, seed: int, now: float) -> bytes:
+    """Lets a gate under load ask for a cookie, and returns the message that brings it back."""
+    initiator = link_initiator(seed=seed)
+    admission = gate.admit(initiator.message_1(), source=source, now=now)
+    assert admission.cookie is not None
+    initiator.receive_cookie(admission.cookie)
+    return initiator.message_1()
+
+
+def test_a_message_with_a_valid_mac_is_accepted_once() -> None:
+    gate, message_1 = new_gate(), plain_message_1(1)
+
+    assert gate.admit(message_1, source=HERE, now=0.0) == ACCEPTED
+    assert gate.admit(message_1, source=HERE, now=0.1) == SILENT
+    assert gate.admit(message_1, source="203.0.113.9", now=3_600.0) == SILENT
+    assert counted(gate) == {"accepted": 1, "replayed": 2}
+
+
+def test_a_private_network_answers_no_stranger() -> None:
+    gate = new_gate(PSK)
+
+    assert gate.admit(plain_message_1(1), source=HERE, now=0.0) == SILENT
+    assert gate.admit(link_initiator(psk=PSK).message_1(), source=HERE, now=0.0) == ACCEPTED
+    assert counted(gate) == {"without_mac": 1, "accepted": 1}
+
+
+def test_a_private_network_under_load_gives_strangers_no_cookie_either() -> None:
+    gate = new_gate(PSK)
+    for seed in range(HANDSHAKES_PER_SECOND):
+        gate.admit(link_initiator(psk=PSK, seed=seed).message_1(), source=HERE, now=0.0)
+
+    assert gate.admit(plain_message_1(999), source=HERE, now=0.0) == SILENT
+
+
+@pytest.mark.parametrize("size", [0, 1, 8, HANDSHAKE_1_BYTES - 1, HANDSHAKE_1_BYTES + 1])
+def test_a_message_of_the_wrong_size_draws_no_answer(size: int) -> None:
+    gate = new_gate()
+
+    assert gate.admit(plain_message_1(1).ljust(size, b"x")[:size], source=HERE, now=0.0) == SILENT
+    assert counted(gate) == {"malformed": 1}
+
+
+@pytest.mark.parametrize("position", [0, 1])
+def test_another_type_or_version_draws_no_answer(position: int) -> None:
+    gate = new_gate()
+
+    assert gate.admit(flip(plain_message_1(1), position * 8), source=HERE, now=0.0) == SILENT
+    assert counted(gate) == {"malformed": 1}
+
+
+def test_under_load_a_cookie_is_asked_and_its_bearer_completes() -> None:
+    gate, initiator, responder = new_gate(), link_initiator(), link_responder()
+    exhaust(gate, now=0.0)
+    first = initiator.message_1()
+
+    asked = gate.admit(first, source=HERE, now=0.0)
+    assert asked.cookie is not None
+    assert (asked.accepted, len(asked.cookie)) == (False, COOKIE_BYTES)
+    initiator.receive_cookie(asked.cookie)
+    second = initiator.message_1()
+
+    assert gate.admit(second, source=HERE, now=0.1) == ACCEPTED
+    assert (first[:-8], first[-8:] != second[-8:]) == (second[:-8], True)
+    responder.receive_message_3(initiator.receive_message_2(responder.receive_message_1(second)))
+    assert carries(initiator.result.sending, responder.result.opening)
+    assert counted(gate) == {"accepted": HANDSHAKES_PER_SECOND + 1, "sent_a_cookie": 1}
+
+
+def test_a_cookie_is_never_asked_of_someone_who_is_remembered() -> None:
+    gate = new_gate()
+    exhaust(gate, now=0.0)
+
+    assert gate.admit(plain_message_1(1_000), source=HERE, now=0.0) == SILENT
+
+
+def test_nothing_is_remembered_of_a_message_that_only_drew_a_cookie() -> None:
+    gate, message_1 = new_gate(), plain_message_1(1)
+    exhaust(gate, now=0.0)
+
+    first = gate.admit(message_1, source=HERE, now=0.0)
+    later = gate.admit(message_1, source=HERE, now=10.0)
+
+    assert first.cookie is not None
+    assert later == ACCEPTED
+
+
+def test_the_budget_comes_back_with_time() -> None:
+    gate = new_gate()
+    exhaust(gate, now=5.0)
+
+    answers = [
+        gate.admit(plain_message_1(seed), source=HERE, now=5.0 + 2.5 / HANDSHAKES_PER_SECOND) for seed in (1, 2, 3)
+    ]
+
+    assert [answer.accepted for answer in answers] == [True, True, False]
+
+
+def test_a_cookie_is_good_for_the_address_it_was_given_to_only() -> None:
+    gate = new_gate()
+    exhaust(gate, now=0.0)
+    message_1 = cookied_message_1(gate, HERE, seed=1, now=0.0)
+
+    assert gate.admit(message_1, source="192.0.2.2", now=0.0) == SILENT
+    assert gate.admit(message_1, source=HERE, now=0.0) == ACCEPTED
+
+
+def test_a_cookie_message_is_accepted_once() -> None:
+    gate = new_gate()
+    exhaust(gate, now=0.0)
+    message_1 = cookied_message_1(gate, HERE, seed=1, now=0.0)
+
+    assert gate.admit(message_1, source=HERE, now=0.0) == ACCEPTED
+    assert gate.admit(message_1, source=HERE, now=0.0) == SILENT
+
+
+@pytest.mark.parametrize(
+    ("age", "accepted"),
+    [
+        (1.0, True),
+        (COOKIE_SECRET_PERIOD_S, True),
+        (2 * COOKIE_SECRET_PERIOD_S - 1, True),
+        (2 * COOKIE_SECRET_PERIOD_S, False),
+        (1_000_000.0, False),
+    ],
+)
+def test_a_cookie_lives_while_its_secret_is_the_current_or_the_previous_one(age: float, accepted: bool) -> None:
+    gate = new_gate()
+    exhaust(gate, now=0.0)
+    message_1 = cookied_message_1(gate, HERE, seed=1, now=0.0)
+
+    assert gate.admit(message_1, source=HERE, now=age).accepted is accepted
+
+
+def test_a_cookie_dies_two_rotations_on_however_busy_the_gate() -> None:
+    gate = new_gate()
+    exhaust(gate, now=0.0)
+    message_1 = cookied_message_1(gate, HERE, seed=1, now=0.0)
+    for rotation in (1, 2):
+        gate.admit(bytes([0x10, 1]) + bytes(1_230), source=HERE, now=rotation * COOKIE_SECRET_PERIOD_S)
+
+    assert gate.admit(message_1, source=HERE, now=2 * COOKIE_SECRET_PERIOD_S) == SILENT
+
+
+def test_cookies_of_two_gates_differ() -> None:
+    answers = []
+    for seed in (1, 2):
+        gate = HandshakeGate(psk=NO_PSK, entropy=entropy_of(seed))
+        exhaust(gate, now=0.0)
+        answers.append(gate.admit(plain_message_1(1), source=HERE, now=0.0).cookie)
+
+    assert answers[0] != answers[1]
+
+
+def test_a_forged_cookie_is_refused_and_the_last_one_kept() -> None:
+    gate, initiator = new_gate(), link_initiator()
+    exhaust(gate, now=0.0)
+    answer = gate.admit(initiator.message_1(), source=HERE, now=0.0).cookie
+    assert answer is not None
+
+    for bit in range(COOKIE_BYTES * 8):
+        with pytest.raises(HandshakeError):
+            initiator.receive_cookie(flip(answer, bit))
+    assert initiator.cookie is None
+
+    initiator.receive_cookie(answer)
+    assert initiator.cookie == answer[16:48]
+
+
+def test_a_cookie_for_another_message_or_of_another_network_is_refused() -> None:
+    gate = new_gate()
+    exhaust(gate, now=0.0)
+    answer = gate.admit(plain_message_1(1), source=HERE, now=0.0).cookie
+    assert answer is not None
+    unasked, other, stranger = link_initiator(seed=1), link_initiator(seed=2), link_initiator(seed=1, psk=PSK)
+    other.message_1()
+    stranger.message_1()
+
+    for initiator in (unasked, other, stranger):
+        with pytest.raises(HandshakeError):
+            initiator.receive_cookie(answer)
+
+
+def subnet_answers(gate: HandshakeGate, sources: list[str | bytes], now: float) -> list[bool]:
+    messages = [cookied_message_1(gate, source, seed=seed, now=now) for seed, source in enumerate(sources)]
+    return [
+        gate.admit(message, source=source, now=now).accepted for message, source in zip(messages, sources, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("neighbours", "outsider"),
+    [
+        ([f"192.0.2.{n}" for n in range(30)], "192.0.3.1"),
+        ([f"2001:db8::{n:x}" for n in range(30)], "2001:db8:0:1::1"),
+        ([bytes((192, 0, 2, n)) for n in range(30)], bytes((192, 0, 3, 1))),
+        ([bytes(15) + bytes((n,)) for n in range(30)], bytes(7) + b"\x01" + bytes(8)),
+        (["some pipe"] * 30, "another pipe"),
+    ],
+    ids=["ipv4", "ipv6", "packed ipv4", "packed ipv6", "no address"],
+)
+def test_one_subnet_cannot_use_up_what_others_need(neighbours: list[str | bytes], outsider: str | bytes) -> None:
+    gate = new_gate()
+    exhaust(gate, now=0.0)
+
+    answers = subnet_answers(gate, [*neighbours, outsider], now=0.0)
+
+    assert answers.count(True) == HANDSHAKES_PER_SECOND_AND_SUBNET + 1
+    assert answers[-1] is True
+
+
+def test_all_subnets_together_have_a_limit() -> None:
+    gate = new_gate()
+    exhaust(gate, now=0.0)
+
+    answers = subnet_answers(gate, [f"10.{n}.0.1" for n in range(HANDSHAKES_PER_SECOND_WITH_COOKIE + 5)], now=0.0)
+
+    assert answers == [True] * HANDSHAKES_PER_SECOND_WITH_COOKIE + [False] * 5
+    assert gate.counters["handshakes_over_budget"] == 5
+
+
+def test_what_a_gate_remembers_is_bounded() -> None:
+    gate = new_gate()
+    first = plain_message_1(0)
+    gate.admit(first, source=HERE, now=0.0)
+    for n in range(REMEMBERED_EPHEMERALS + 10):
+        gate._remember(n.to_bytes(32, "big"))
+        gate._subnet_budget(n.to_bytes(3, "big") + b"\0", 0.0)
+
+    assert len(gate._ephemerals) == REMEMBERED_EPHEMERALS
+    assert len(gate._subnets) == HANDSHAKE_SUBNETS
+    assert gate.admit(first, source=HERE, now=1.0) == ACCEPTED
+
+
+@given(st.binary(max_size=1_300), st.one_of(st.text(max_size=20), st.binary(max_size=20)))
+def test_any_bytes_from_anywhere_are_silently_dropped(data: bytes, source: str | bytes) -> None:
+    assert new_gate().admit(data, source=source, now=0.0) == SILENT
