@@ -1,0 +1,322 @@
+"""The real TUN device, in network namespaces: two hosts whose devices this process joins by hand."""
+
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from mycelium.errors import DeviceError
+from mycelium.limits import GSO_BYTES, OVERLAY_MTU
+from mycelium.tun.linux import LinuxTun
+from mycelium.tun.netlink import configure
+from mycelium.wire.batch import Delivery, PacketBatch
+from mycelium.wire.ipv6 import HEADER_BYTES, UDP, has_valid_checksum
+from mycelium.wire.segment import complete_checksum
+from mycelium.wire.train import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_TCP, SUPER_UDP
+from tests.support.namespaces import Host, Lab
+from tests.wire.packets import tcp_packet, udp_packet
+
+ROOT = Path(__file__).parents[2]
+LEFT, RIGHT = "400::1", "400::2"
+RIGHT_TO_LEFT = socket.inet_pton(socket.AF_INET6, RIGHT) + socket.inet_pton(socket.AF_INET6, LEFT)
+PORT = 5201
+UDP_SEGMENT, SOL_UDP = 103, 17
+WAIT_SECONDS = 10.0
+
+
+class Side(NamedTuple):
+    """A host and its device."""
+
+    host: Host
+    tun: LinuxTun
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    with Lab() as lab:
+        yield lab.add_hosts(["one"])[0]
+
+
+@pytest.fixture
+def side(host: Host) -> Iterator[Side]:
+    side = bring_up(host, LEFT)
+    yield side
+    side.tun.close()
+
+
+@pytest.fixture
+def sides() -> Iterator[tuple[Side, Side]]:
+    with Lab() as lab:
+        left, right = (
+            bring_up(host, address) for host, address in zip(lab.add_hosts("lr"), (LEFT, RIGHT), strict=True)
+        )
+        yield left, right
+        left.tun.close()
+        right.tun.close()
+
+
+def bring_up(host: Host, address: str, *, udp_super_packets: bool = True) -> Side:
+    with host.entered():
+        tun = LinuxTun.open("mesh0", udp_super_packets=udp_super_packets)
+        configure("mesh0", address)
+    return Side(host, tun)
+
+
+def udp_socket(host: Host, address: str) -> socket.socket:
+    with host.entered():
+        made = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    made.bind((address, PORT))
+    made.settimeout(WAIT_SECONDS)
+    return made
+
+
+def read_some(tun: LinuxTun) -> list[Delivery]:
+    """Returns what the device has to read, waiting for the first packet."""
+    batch = PacketBatch()
+    while not tun.read_batch(batch):
+        assert select.select([tun], [], [], WAIT_SECONDS)[0], "nothing to read"
+    return [(batch.buffer[start:end], flags, size) for start, end, flags, size in batch.slots]
+
+
+@pytest.mark.netns
+def test_tcp_crosses_in_super_packets_of_60_kilobytes(sides: tuple[Side, Side]) -> None:
+    left, right = sides
+    data = os.urandom(1 << 20) * 4
+    with right.host.entered():
+        listener = socket.create_server((RIGHT, PORT), family=socket.AF_INET6)
+    with left.host.entered():
+        sender = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+    sender.setblocking(False)
+    sender.connect_ex((RIGHT, PORT))
+    received, largest, writes = transfer(left.tun, right.tun, listener, sender, data)
+    sender.close()
+    listener.close()
+    assert received == data
+    assert 60_000 <= largest[0] <= GSO_BYTES + 1_000
+    assert largest[1] == SUPER_TCP | PARTIAL_CHECKSUM
+    assert largest[2] > 1_000
+    assert right.tun.counters.refused == left.tun.counters.refused == 0
+    assert writes < len(data) / 10_000
+
+
+def transfer(
+    left: LinuxTun, right: LinuxTun, listener: socket.socket, sender: socket.socket, data: bytes
+) -> tuple[bytes, tuple[int, int, int], int]:
+    """Carries packets between the devices until all of `data` has come; returns it, the largest packet seen, the writes."""
+    batch, received, sent = PacketBatch(), bytearray(), 0
+    largest = (0, 0, 0)
+    receiver: socket.socket | None = None
+    while len(received) < len(data):
+        writers = [sender] if sent < len(data) else []
+        readers: list[Any] = [left, right, receiver or listener]
+        readable, writable, _ = select.select(readers, writers, [], WAIT_SECONDS)
+        assert readable or writable, "the transfer has stalled"
+        if writable:
+            sent += sender.send(data[sent : sent + (1 << 20)])
+        if listener in readable:
+            receiver, _ = listener.accept()
+        elif receiver in readable and receiver is not None:
+            received += receiver.recv(1 << 20)
+        for source, target in ((left, right), (right, left)):
+            if source.read_batch(batch):
+                largest = max(largest, *((end - start, flags, size) for start, end, flags, size in batch.slots))
+                target.write([(batch.buffer[start:end], flags, size) for start, end, flags, size in batch.slots])
+    if receiver is not None:
+        receiver.close()
+    return bytes(received), largest, right.counters.writes
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("as_one", [True, False], ids=["run of packets", "super-packet"])
+@pytest.mark.parametrize("udp_super_packets", [True, False], ids=["kernel cuts", "we cut"])
+def test_a_udp_run_is_received_as_separate_datagrams(host: Host, as_one: bool, udp_super_packets: bool) -> None:
+    tun = bring_up(host, LEFT, udp_super_packets=udp_super_packets).tun
+    payloads = [bytes((number,)) * 100 for number in range(9)] + [b"the last is short"]
+    whole = udp_packet(b"".join(payloads), addresses=RIGHT_TO_LEFT)
+    packets = [udp_packet(payload, addresses=RIGHT_TO_LEFT) for payload in payloads]
+    with udp_socket(host, LEFT) as receiver:
+        if as_one:
+            tun.write([(memoryview(whole), SUPER_UDP | PARTIAL_CHECKSUM, 100)])
+        else:
+            tun.write([(memoryview(packet), PARTIAL_CHECKSUM, 0) for packet in packets])
+        assert [receiver.recv(2_000) for _ in payloads] == payloads
+    assert (tun.counters.writes, tun.counters.refused) == (1 if udp_super_packets else len(payloads), 0)
+    tun.close()
+
+
+@pytest.mark.netns
+def test_a_udp_super_packet_is_read_whole(side: Side) -> None:
+    with udp_socket(side.host, LEFT) as sender:
+        sender.sendmsg([bytes(12_050)], [(SOL_UDP, UDP_SEGMENT, struct.pack("H", 1_200))], 0, (RIGHT, PORT))
+    (packet, flags, size), *_ = [item for item in read_some(side.tun) if item[0][6] == UDP]
+    assert (len(packet), flags, size) == (HEADER_BYTES + 8 + 12_050, SUPER_UDP | PARTIAL_CHECKSUM, 1_200)
+
+
+@pytest.mark.netns
+def test_a_lone_datagram_comes_with_a_partial_checksum_that_can_be_completed(side: Side) -> None:
+    with udp_socket(side.host, LEFT) as sender:
+        sender.sendto(b"hello", (RIGHT, PORT))
+    (packet, flags, size), *_ = [item for item in read_some(side.tun) if item[0][6] == UDP]
+    assert (bytes(packet[HEADER_BYTES + 8 :]), flags, size) == (b"hello", PARTIAL_CHECKSUM, 0)
+    assert not has_valid_checksum(packet, UDP, HEADER_BYTES)
+    complete_checksum(packet)
+    assert has_valid_checksum(packet, UDP, HEADER_BYTES)
+
+
+@pytest.mark.netns
+def test_ipv4_is_dropped_and_counted(side: Side) -> None:
+    side.host.ip("address add 10.9.9.1/24 dev mesh0")
+    with side.host.entered():
+        sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with sender:
+        sender.sendto(b"old", ("10.9.9.2", PORT))
+    batch = PacketBatch()
+    assert select.select([side.tun], [], [], WAIT_SECONDS)[0]
+    side.tun.read_batch(batch)
+    assert side.tun.counters.not_ipv6 == 1
+    assert all(batch.buffer[start] >> 4 == 6 for start, _, _, _ in batch.slots)
+
+
+@pytest.mark.netns
+def test_hostile_and_refused_packets_are_dropped_and_counted(side: Side) -> None:
+    hostile: list[Delivery] = [
+        (memoryview(udp_packet(b"data")), SUPER_TCP | PARTIAL_CHECKSUM, 2),
+        (memoryview(tcp_packet(b"data")), SUPER_CWR, 0),
+        (memoryview(b"\x45" + bytes(40)), 0, 0),
+        (memoryview(b""), 0, 0),
+    ]
+    for delivery in hostile:
+        side.tun.write([delivery])
+    side.tun.write(hostile)
+    side.host.ip("link set mesh0 down")
+    side.tun.write([(memoryview(udp_packet(b"data")), PARTIAL_CHECKSUM, 0)])
+    assert (side.tun.counters.malformed, side.tun.counters.refused) == (2 * len(hostile), 1)
+
+
+@pytest.mark.netns
+def test_address_route_and_link_are_set(side: Side) -> None:
+    addresses = side.host.run("ip", "-6", "-o", "address", "show", "dev", "mesh0").stdout
+    assert addresses.count("inet6") == 1
+    assert f"{LEFT}/7 scope global nodad" in addresses
+    assert "tentative" not in addresses
+    assert side.host.run("ip", "-6", "route").stdout.startswith("400::/7 dev mesh0 ")
+    link = side.host.run("ip", "-d", "link", "show", "mesh0").stdout
+    for expected in (f"mtu {OVERLAY_MTU} ", "qlen 1000", f"gso_max_size {GSO_BYTES} ", "persist off", "UP,"):
+        assert expected in link
+
+
+@pytest.mark.netns
+def test_the_device_and_its_routes_are_gone_after_close(side: Side) -> None:
+    side.tun.close()
+    side.tun.close()
+    assert not side.host.has_interface("mesh0")
+    assert side.host.run("ip", "-6", "route").stdout == ""
+
+
+CHILD = """
+import subprocess, sys
+from mycelium.tun.linux import LinuxTun
+tun = LinuxTun.open("mesh0")
+sleeper = subprocess.Popen(["sleep", "60"], close_fds=False, stdout=subprocess.DEVNULL)
+print(sleeper.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.netns
+def test_the_device_is_gone_after_kill_9_though_a_child_lives_on(host: Host) -> None:
+    child = start_child(host)
+    assert child.stdout is not None
+    sleeper = Path("/proc", child.stdout.readline().strip())
+    assert host.has_interface("mesh0")
+    child.send_signal(signal.SIGKILL)
+    child.communicate()
+    assert not host.has_interface("mesh0")
+    assert (sleeper / "comm").read_text() == "sleep\n"
+
+
+def start_child(host: Host) -> Any:
+    return host.start(sys.executable, "-c", CHILD, cwd=ROOT, stdin=-1, stdout=-1)
+
+
+@pytest.mark.netns
+def test_reading_a_removed_device_is_a_clear_error(side: Side) -> None:
+    side.host.ip("link del mesh0")
+    with pytest.raises(DeviceError, match="mesh0 is gone"):
+        side.tun.read_batch(PacketBatch())
+
+
+@pytest.mark.netns
+def test_a_name_in_use_is_a_clear_error(side: Side) -> None:
+    with side.host.entered(), pytest.raises(DeviceError, match="mesh0 is taken: is another mycelium running"):
+        LinuxTun.open("mesh0")
+
+
+@pytest.mark.netns
+def test_a_second_mesh_on_the_host_is_a_clear_error(side: Side) -> None:
+    with side.host.entered():
+        second = LinuxTun.open("mesh1")
+        with pytest.raises(DeviceError, match="mesh0 already holds a route into 400::/7: is another mycelium running"):
+            configure("mesh1", RIGHT)
+        second.close()
+
+
+@pytest.mark.netns
+def test_a_default_route_elsewhere_is_no_second_mesh(host: Host) -> None:
+    host.ip("route add ::/0 dev lo")
+    bring_up(host, LEFT).tun.close()
+
+
+@pytest.mark.netns
+def test_configuring_without_ipv6_or_without_the_device_is_a_clear_error(host: Host) -> None:
+    with host.entered():
+        tun = LinuxTun.open("mesh0")
+        host.run("sysctl", "-qw", "net.ipv6.conf.mesh0.disable_ipv6=1")
+        with pytest.raises(DeviceError, match="IPv6 is switched off"):
+            configure("mesh0", LEFT)
+        tun.close()
+        with pytest.raises(DeviceError, match="there is no interface mesh0"):
+            configure("mesh0", LEFT)
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize(("name", "reason"), [("much/too", "refuses 'much/too'"), ("x" * 16, "longer than 15 bytes")])
+def test_an_impossible_name_is_a_clear_error(host: Host, name: str, reason: str) -> None:
+    with host.entered(), pytest.raises(DeviceError, match=reason):
+        LinuxTun.open(name)
+
+
+UNPRIVILEGED = """
+from mycelium.tun.linux import LinuxTun
+try:
+    LinuxTun.open("mesh0")
+except Exception as error:
+    print(repr(error))
+"""
+
+
+@pytest.mark.netns
+def test_missing_permission_is_a_clear_error(host: Host) -> None:
+    without = ("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin", "env", f"PYTHONPATH={ROOT}")
+    shown = host.run(*without, sys.executable, "-c", UNPRIVILEGED).stdout
+    assert shown.startswith("DeviceError('no permission to make the TUN device mesh0: it takes CAP_NET_ADMIN")
+
+
+def test_a_missing_device_node_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytun.TunTapDevice", failing(FileNotFoundError(2, "No such file or directory")))
+    with pytest.raises(DeviceError, match="/dev/net/tun is missing"):
+        LinuxTun.open("mesh0")
+
+
+def failing(error: OSError) -> Callable[..., None]:
+    def fail(**_: object) -> None:
+        raise error
+
+    return fail
