@@ -51,6 +51,7 @@ PENDING_REQUESTS: Final = 4_096  # sequence-number requests that wait for an ans
 REQUESTS_PER_SECOND: Final = 200  # sequence-number requests accepted from one neighbour
 VERIFICATIONS_PER_SECOND: Final = 2_000  # signatures checked for one neighbour
 REQUEST_HOPS: Final = 64
+ROUTE_CHANGES: Final = 256  # newest changes of next hops kept for the driver's journal
 
 # -- errors sent to others ---------------------------------------------------------------------------------------------
 RELAY_ERRORS_PER_SECOND: Final = 50  # signed errors towards sources of trains that can't be forwarded
@@ -72,3 +73,6 @@ LOG_KEYS: Final = 256  # different warnings whose rate is remembered
 # -- super-packets -----------------------------------------------------------------------------------------------------
 SEGMENTS_PER_SUPER_PACKET: Final = 1_300  # GSO_BYTES at the least TCP MSS of Linux, 48; tinier would flood the kernel
 PACKETS_PER_RUN: Final = 128  # small packets merged before a write to TUN: what Linux takes as one UDP super-packet
+
+# -- the daemon --------------------------------------------------------------------------------------------------------
+UNSENT_BYTES: Final = 8 << 20  # datagrams that wait for a socket that is full

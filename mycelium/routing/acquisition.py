@@ -1,0 +1,201 @@
+"""Route acquisition (RFC 8966 section 3.5.3): what an update does to the table.
+
+Every update is stored, unfeasible ones too: they are what recovery starts from. A finite one counts only if its node has
+signed the sequence; one that it has not is taken as a retraction of what the neighbour advertised before.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from mycelium.routing.advertise import Advertiser
+from mycelium.routing.announcements import AnnouncementChecker
+from mycelium.routing.counters import Counters
+from mycelium.routing.distance import RETRACTED, SEQUENCE_MASK, sequence_of
+from mycelium.routing.forwarding import ForwardingTable
+from mycelium.routing.neighbour import Neighbour
+from mycelium.routing.origin import Origin
+from mycelium.routing.parameters import RoutingParameters
+from mycelium.routing.requests import Requests
+from mycelium.routing.selection import Selection
+from mycelium.routing.source import ForgottenSources
+from mycelium.routing.table import OURSELVES, Destination, RouteTable
+from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
+from mycelium.wire.control import INFINITY, Item, RouteRequest, Update
+
+
+class Acquisition:
+    """Applies updates."""
+
+    __slots__ = (
+        "_advertiser",
+        "_checker",
+        "_counters",
+        "_forwarding",
+        "_origin",
+        "_parameters",
+        "_requests",
+        "_selection",
+        "_sources",
+        "_table",
+    )
+
+    def __init__(
+        self,
+        *,
+        table: RouteTable,
+        sources: ForgottenSources,
+        checker: AnnouncementChecker,
+        origin: Origin,
+        selection: Selection,
+        requests: Requests,
+        advertiser: Advertiser,
+        forwarding: ForwardingTable,
+        parameters: RoutingParameters,
+        counters: Counters,
+    ) -> None:
+        self._table = table
+        self._sources = sources
+        self._checker = checker
+        self._origin = origin
+        self._selection = selection
+        self._requests = requests
+        self._advertiser = advertiser
+        self._forwarding = forwarding
+        self._parameters = parameters
+        self._counters = counters
+
+    def take_updates(self, neighbour: Neighbour, items: Sequence[Item], now: float) -> Iterator[Item]:
+        """Applies the updates among `items` in order and yields the others where they stand."""
+        # The loop of all loops at a cold start: attributes are bound to names, the frequent case has no call in it.
+        slot = neighbour.slot
+        rows = self._table.rows
+        costs = self._table.costs
+        for item in items:
+            if type(item) is not Update:
+                yield item
+                continue
+            self._counters.updates_received += 1
+            metric = item.metric
+            row = rows.get(item.node)
+            if (
+                row is None
+                or item.sequence != row.sequence
+                or (item.announcement is not row.announcement and item.announcement is not None)
+            ):
+                row = self._admit(neighbour, item, row, now)
+                if row is None:
+                    continue
+            if metric == INFINITY:
+                self._selection.retract(row, slot, now)
+                continue
+            routes = row.routes
+            before = routes[slot]
+            route = (item.sequence ^ SEQUENCE_MASK) << 32 | metric
+            routes[slot] = route
+            if slot == row.selected:
+                self._selection.selected_updated(row, before, now)
+            elif metric + costs[slot] < row.metric:
+                if route < row.feasibility_distance:
+                    self._selection.choose(row, slot, metric + costs[slot], now, "better")
+                else:
+                    self._requests.ask(row, now)
+
+    def _admit(self, neighbour: Neighbour, update: Update, row: Destination | None, now: float) -> Destination | None:
+        """Returns the row of an update that may be applied, made or brought up to date as it says; else None."""
+        if row is not None and row.selected == OURSELVES:
+            self._hear_of_ourselves(neighbour, update, now)
+            return row
+        if update.metric == INFINITY:
+            self._take_announcement(neighbour, update, row, now)
+            return row
+        if row is None:
+            return self._first_update(neighbour, update, now)
+        if not self._is_signed(neighbour, update, row, now):
+            self._selection.retract(row, neighbour.slot, now)
+            return None
+        if self._is_outdated(neighbour, update, row.sequence):
+            self._advertiser.tell_newer(neighbour, row.node, row.announcement, now)
+        return row
+
+    def _hear_of_ourselves(self, neighbour: Neighbour, update: Update, now: float) -> None:
+        """Notes a newer sequence of ours that we have signed and forgotten. The route itself is never used."""
+        announcement = update.announcement
+        if announcement is None or announcement.sequence <= self._origin.sequence:
+            return
+        if self._checker.is_valid(announcement, update.node, neighbour, now):
+            self._origin.want_past(announcement.sequence)
+
+    def _take_announcement(self, neighbour: Neighbour, update: Update, row: Destination | None, now: float) -> None:
+        """Learns from a retraction that shows a newer announcement than we have."""
+        announcement = update.announcement
+        if row is None or announcement is None or announcement.sequence <= row.sequence:
+            return
+        if self._checker.is_valid(announcement, update.node, neighbour, now):
+            self._learn(row, announcement, now)
+
+    def _first_update(self, neighbour: Neighbour, update: Update, now: float) -> Destination | None:
+        announcement = update.announcement
+        if not self._is_introduced(neighbour, update, now):
+            return None
+        assert announcement is not None
+        advanced = now
+        source = self._sources.recall(update.node, now)
+        if source is not None and update.sequence <= source.announcement.sequence:
+            if self._is_outdated(neighbour, update, source.announcement.sequence):
+                self._advertiser.tell_newer(neighbour, update.node, source.announcement, now)
+            advanced = source.advanced
+            if update.sequence < source.announcement.sequence or now - advanced >= self._parameters.expiry_s:
+                self._counters.announcements_stale += 1
+                return None
+        row = self._table.add_row(update.node, announcement, advanced)
+        if row is None:
+            self._counters.table_full += 1
+            return None
+        self._sources.forget(update.node)
+        self._forwarding.claim(update.node)
+        return row
+
+    def _is_signed(self, neighbour: Neighbour, update: Update, row: Destination, now: float) -> bool:
+        """Tells whether the update's sequence is known to be signed by its node, learning it where it is new."""
+        known = row.announcement_of(update.sequence)
+        if known is not None and update.announcement in (None, known):
+            return True
+        if not self._is_introduced(neighbour, update, now):
+            return False
+        assert update.announcement is not None
+        if known is None:
+            self._learn(row, update.announcement, now)
+        return True
+
+    def _is_introduced(self, neighbour: Neighbour, update: Update, now: float) -> bool:
+        """Tells whether the update brings a valid announcement of its own sequence."""
+        announcement = update.announcement
+        if announcement is None:
+            self._counters.announcements_missing += 1
+            if neighbour.question_budget.spend(now):
+                neighbour.requests.append(RouteRequest(update.node))
+                self._advertiser.hurry(now)
+            return False
+        if announcement.sequence != update.sequence:
+            self._counters.announcements_mismatched += 1
+            return False
+        return self._checker.is_valid(announcement, update.node, neighbour, now)
+
+    def _learn(self, row: Destination, announcement: Announcement, now: float) -> None:
+        """Takes a verified announcement, and shows one of a new epoch to neighbours that still follow an older one."""
+        epoch = row.sequence >> EPOCH_SHIFT
+        row.learn(announcement, now)
+        if announcement.sequence >> EPOCH_SHIFT <= epoch:
+            return
+        for neighbour in self._table.by_address.values():
+            route = row.routes[neighbour.slot]
+            if route < RETRACTED and sequence_of(route) >> EPOCH_SHIFT <= epoch:
+                self._advertiser.tell_newer(neighbour, row.node, announcement, now)
+
+    def _is_outdated(self, neighbour: Neighbour, update: Update, newest: int) -> bool:
+        """Tells whether someone upstream does not know the node's newest sequence for a reason beside laziness.
+
+        That is an older epoch, or an older sequence from the node itself: it has lost its memory.
+        """
+        if update.sequence >= newest:
+            return False
+        return update.sequence >> EPOCH_SHIFT < newest >> EPOCH_SHIFT or neighbour.address == update.node

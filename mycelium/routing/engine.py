@@ -1,0 +1,265 @@
+"""The routing engine: Babel's decisions (RFC 8966) over reliable streams, fed with decoded items and the time.
+
+It composes the nouns of this package. What is received is applied at once; what is to be said leaves in short batches
+through `outbox`. It knows nothing of bytes, sessions or packets.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Final
+
+from mycelium.identity import address_of_signing_key
+from mycelium.routing.acquisition import Acquisition
+from mycelium.routing.advertise import Advertiser
+from mycelium.routing.announcements import AnnouncementChecker
+from mycelium.routing.counters import Counters
+from mycelium.routing.exchange import Exchange
+from mycelium.routing.expiry import Expiry
+from mycelium.routing.forwarding import ForwardingTable
+from mycelium.routing.neighbour import NEVER, FlapDamping, Neighbour
+from mycelium.routing.origin import Origin
+from mycelium.routing.parameters import RoutingParameters
+from mycelium.routing.requests import Requests
+from mycelium.routing.selection import RouteChange, Selection
+from mycelium.routing.snapshot import RouteSnapshot, snapshots
+from mycelium.routing.source import ForgottenSources
+from mycelium.routing.table import Destination, RouteTable
+from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
+from mycelium.wire.control import Item
+
+DEFAULT_PARAMETERS: Final = RoutingParameters()
+
+
+class RoutingEngine:
+    """One node's routing.
+
+    `announce(sequence)` returns our signed announcement, `verify` checks a signature only, `address_of` derives a node from
+    its signing key. Costs are in units of 10 us, 1 or more. The driver drains `outbox`, (neighbour, items) in order, and
+    `changes`, which keeps the newest only.
+    """
+
+    def __init__(
+        self,
+        *,
+        node: bytes,
+        announce: Callable[[int], Announcement],
+        verify: Callable[[Announcement], bool],
+        epoch: int,
+        rng: Random,
+        now: float,
+        network_id: bytes = bytes(8),
+        parameters: RoutingParameters = DEFAULT_PARAMETERS,
+        address_of: Callable[[bytes], bytes] = address_of_signing_key,
+    ) -> None:
+        self.node = node
+        self.counters = Counters()
+        self._rng = rng
+        self._parameters = parameters
+        self._origin = Origin(announce, epoch, parameters, rng, self.counters, now)
+        self._table = RouteTable(Destination(node, self._origin.announcement, 0, now))
+        self._sources = ForgottenSources(parameters.memory_s)
+        self._advertiser = Advertiser(self._table, parameters, rng, self.counters)
+        self._requests = Requests(self._table, self._advertiser, parameters, self.counters)
+        self.forwarding = ForwardingTable(self._table, self.counters)
+        self.forwarding.claim(node)
+        self._selection = Selection(self._table, self.forwarding, self._advertiser, self._requests, self.counters)
+        self._acquisition = Acquisition(
+            table=self._table,
+            sources=self._sources,
+            checker=AnnouncementChecker(
+                verify=verify, address_of=address_of, network_id=network_id, counters=self.counters
+            ),
+            origin=self._origin,
+            selection=self._selection,
+            requests=self._requests,
+            advertiser=self._advertiser,
+            forwarding=self.forwarding,
+            parameters=parameters,
+            counters=self.counters,
+        )
+        self._exchange = Exchange(
+            table=self._table,
+            selection=self._selection,
+            requests=self._requests,
+            advertiser=self._advertiser,
+            origin=self._origin,
+            parameters=parameters,
+            counters=self.counters,
+        )
+        self._expiry = Expiry(
+            table=self._table,
+            sources=self._sources,
+            selection=self._selection,
+            forwarding=self.forwarding,
+            parameters=parameters,
+            counters=self.counters,
+            now=now,
+        )
+        self._damping = FlapDamping(parameters)
+        self._neighbours_at = NEVER  # the next digest, or end of a damping
+
+    # Neighbours come, change and go.
+
+    def neighbour_up(self, neighbour: bytes, cost: int, *, now: float) -> None:
+        """Takes a neighbour over a fresh control stream: it is told everything, and all it told before is void."""
+        if neighbour in self._table.by_address:
+            self._remove(self._table.by_address[neighbour], now)
+        peer = self._table.add_neighbour(neighbour, cost, now)
+        hold_s = self._damping.hold_s(neighbour)
+        if hold_s:
+            peer.damped_until = now + hold_s
+            self.counters.damped += 1
+        peer.digest_at = self._next_digest(now)
+        self._apply_cost(peer, now, "up")
+        self._advertiser.dump(peer, now)
+        self._arm_neighbours(now)
+
+    def neighbour_down(self, neighbour: bytes, *, now: float) -> None:
+        """Drops a dead neighbour with all its routes; unknown ones are ignored."""
+        peer = self._table.by_address.get(neighbour)
+        if peer is None:
+            return
+        row = self._table.rows.get(neighbour)
+        self._damping.died(peer, 0 if row is None else row.sequence >> EPOCH_SHIFT, now)
+        self._remove(peer, now)
+        self._arm_neighbours(now)
+
+    def neighbour_cost(self, neighbour: bytes, cost: int, *, now: float) -> None:
+        """Applies a newly published link cost."""
+        peer = self._table.by_address.get(neighbour)
+        if peer is not None:
+            peer.link_cost = cost
+            self._apply_cost(peer, now, "cost")
+
+    def neighbour_suspect(self, neighbour: bytes, suspected: bool, *, now: float) -> None:
+        """Stops using a neighbour without forgetting its routes, or uses it again.
+
+        Feasible alternates take over at once and without a word; destinations without one are retracted.
+        """
+        peer = self._table.by_address.get(neighbour)
+        if peer is None:
+            return
+        peer.suspected = suspected
+        self._table.suspected = self._table.suspected & ~peer.bit | (peer.bit if suspected else 0)
+        self._apply_cost(peer, now, "suspected" if suspected else "trusted")
+
+    # Items and time.
+
+    @property
+    def outbox(self) -> list[tuple[bytes, list[Item]]]:
+        """What is to be sent, in order; the driver takes it and clears the list."""
+        return self._advertiser.outbox
+
+    @property
+    def changes(self) -> deque[RouteChange]:
+        """The newest changes of next hops; the driver takes them and clears the queue."""
+        return self._selection.changes
+
+    def receive(self, neighbour: bytes, items: Sequence[Item], *, now: float) -> None:
+        """Applies what a neighbour has sent; items of one that is not up are dropped."""
+        peer = self._table.by_address.get(neighbour)
+        if peer is None:
+            self.counters.unknown_neighbour += 1
+            return
+        self._exchange.note_heard(peer, items)
+        for item in self._acquisition.take_updates(peer, items, now):
+            self._exchange.handle(peer, item, now)
+        self._advance_sequence(now)
+        if peer.damped_until > now:
+            self._forgive_restarted(peer, now)
+
+    def next_deadline(self) -> float:
+        """Returns when `handle_timeout` is to be called; math.inf when there is nothing to wait for."""
+        return min(
+            self._advertiser.flush_at,
+            self._advertiser.lazy_at,
+            self._neighbours_at,
+            self._requests.next_deadline(),
+            self._origin.next_deadline(),
+            self._expiry.next_deadline(),
+        )
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Does what is due; early calls do nothing."""
+        self._advance_sequence(now)
+        if now >= self._neighbours_at:
+            self._neighbours_are_due(now)
+        self._requests.handle_timeout(now)
+        self._expiry.handle_timeout(now)
+        self._advertiser.handle_timeout(now)
+
+    # What others read.
+
+    @property
+    def sequence(self) -> int:
+        """Our sequence, epoch << 16 | counter."""
+        return self._origin.sequence
+
+    @property
+    def epoch(self) -> int:
+        """Our epoch, to be persisted: the next start takes a greater one."""
+        return self._origin.sequence >> EPOCH_SHIFT
+
+    def resolve(self, node: bytes) -> Announcement | None:
+        """Returns the newest verified announcement of a node, ours for ourselves, None for an unknown one."""
+        row = self._table.rows.get(node)
+        return None if row is None else row.announcement
+
+    def selected_routes(self) -> list[RouteSnapshot]:
+        """Returns the route in use to each reachable node, in the order of their addresses."""
+        return [route for route in snapshots(self._table) if route.is_selected]
+
+    def fallback_routes(self) -> list[RouteSnapshot]:
+        """Returns all other finite routes, feasible or not, in the order of their nodes' addresses."""
+        return [route for route in snapshots(self._table) if not route.is_selected]
+
+    def statistics(self) -> dict[str, int]:
+        """Returns the counters, and the sizes of the tables."""
+        return self.counters.snapshot() | {
+            "neighbours": len(self._table.by_address),
+            "destinations": len(self._table.rows),
+            "selected_routes": len(self.forwarding.next_hop),
+            "dying_destinations": len(self._table.dying),
+            "forgotten_sources": len(self._sources),
+            "pending_requests": len(self._requests.pending),
+        }
+
+    def _advance_sequence(self, now: float) -> None:
+        if self._origin.advance(now):
+            # Direct neighbours hear of it at once: else their own routes to us would be the stale ones (RFC 8966 3.7.2).
+            self._table.own.learn(self._origin.announcement, now)
+            self._advertiser.mark(self._table.own, now)
+
+    def _remove(self, peer: Neighbour, now: float) -> None:
+        self._table.suspected &= ~peer.bit
+        self._selection.remove(peer, now)
+        self._table.remove_neighbour(peer)
+
+    def _apply_cost(self, peer: Neighbour, now: float, cause: str) -> None:
+        self._selection.set_cost(peer, peer.cost(now), now, cause)
+
+    def _forgive_restarted(self, peer: Neighbour, now: float) -> None:
+        row = self._table.rows.get(peer.address)
+        if row is not None and self._damping.is_over(peer.address, row.sequence >> EPOCH_SHIFT):
+            peer.damped_until = now
+            self._apply_cost(peer, now, "restarted")
+
+    def _neighbours_are_due(self, now: float) -> None:
+        for peer in self._table.by_address.values():
+            if now >= peer.digest_at:
+                peer.digest_at = self._next_digest(now)
+                self._advertiser.compare(peer, now)
+            if peer.damped_until <= now:
+                self._apply_cost(peer, now, "damping over")
+        self._arm_neighbours(now)
+
+    def _arm_neighbours(self, now: float) -> None:
+        self._neighbours_at = NEVER
+        for peer in self._table.by_address.values():
+            self._neighbours_at = min(self._neighbours_at, peer.digest_at)
+            if peer.damped_until > now:
+                self._neighbours_at = min(self._neighbours_at, peer.damped_until)
+
+    def _next_digest(self, now: float) -> float:
+        return now + self._parameters.digest_s * self._rng.uniform(0.8, 1.2)

@@ -1,0 +1,137 @@
+"""What neighbours ask of each other beside updates: routes, newer sequences, and whether their tables agree."""
+
+from collections.abc import Sequence
+
+from mycelium.routing.advertise import Advertiser
+from mycelium.routing.counters import Counters
+from mycelium.routing.digest import digest_of
+from mycelium.routing.distance import RETRACTED, sequence_of
+from mycelium.routing.neighbour import Neighbour
+from mycelium.routing.origin import Origin
+from mycelium.routing.parameters import RoutingParameters
+from mycelium.routing.requests import Requests
+from mycelium.routing.selection import Selection
+from mycelium.routing.table import RouteTable
+from mycelium.wire.announcement import EPOCH_SHIFT
+from mycelium.wire.control import ANY_NODE, INFINITY, Digest, Item, RouteRequest, SeqnoRequest, Update
+
+
+class Exchange:
+    """Answers neighbours' requests and compares digests."""
+
+    __slots__ = ("_advertiser", "_counters", "_origin", "_parameters", "_requests", "_selection", "_table")
+
+    def __init__(
+        self,
+        *,
+        table: RouteTable,
+        selection: Selection,
+        requests: Requests,
+        advertiser: Advertiser,
+        origin: Origin,
+        parameters: RoutingParameters,
+        counters: Counters,
+    ) -> None:
+        self._table = table
+        self._selection = selection
+        self._requests = requests
+        self._advertiser = advertiser
+        self._origin = origin
+        self._parameters = parameters
+        self._counters = counters
+
+    def handle(self, neighbour: Neighbour, item: Item, now: float) -> None:
+        """Handles one item that is no update."""
+        match item:
+            case Digest():
+                self._compare(neighbour, item, now)
+            case SeqnoRequest():
+                self._counters.requests_received += 1
+                if neighbour.request_budget.spend(now):
+                    self._sequence_wanted(neighbour, item, now)
+                else:
+                    self._counters.requests_dropped += 1
+            case RouteRequest():
+                self._counters.requests_received += 1
+                if neighbour.request_budget.spend(now):
+                    self._route_wanted(neighbour, item.node, now)
+                else:
+                    self._counters.requests_dropped += 1
+
+    def _sequence_wanted(self, neighbour: Neighbour, request: SeqnoRequest, now: float) -> None:
+        row = self._table.rows.get(request.node)
+        if row is None:
+            self._counters.requests_dropped += 1
+        elif row is self._table.own:
+            if request.sequence > row.sequence:
+                self._origin.want_newer(now)
+            self._advertiser.answer(row, neighbour, now)
+        elif row.selected >= 0 and sequence_of(row.routes[row.selected]) >= request.sequence:
+            self._advertiser.answer(row, neighbour, now)
+        else:
+            if request.sequence >> EPOCH_SHIFT < row.sequence >> EPOCH_SHIFT:
+                self._advertiser.tell_newer(neighbour, row.node, row.announcement, now)
+            self._requests.relay(neighbour, row, request, now)
+
+    def _route_wanted(self, neighbour: Neighbour, node: bytes, now: float) -> None:
+        if node == ANY_NODE:
+            self._table_wanted(neighbour, now)
+            return
+        row = self._table.rows.get(node)
+        if row is None:
+            neighbour.retractions.append(Update(node, 0, INFINITY))
+            self._advertiser.hurry(now)
+        else:
+            row.announced &= ~neighbour.bit
+            self._advertiser.answer(row, neighbour, now)
+
+    def _table_wanted(self, neighbour: Neighbour, now: float) -> None:
+        if now < neighbour.dump_at:
+            self._counters.requests_dropped += 1
+            return
+        neighbour.dump_at = now + self._parameters.dump_spacing_s
+        others = ~neighbour.bit
+        for row in self._table.rows.values():
+            row.current &= others
+            row.announced &= others
+        self._advertiser.dump(neighbour, now)
+        self._advertiser.compare(neighbour, now)
+
+    def note_heard(self, neighbour: Neighbour, items: Sequence[Item]) -> None:
+        """Notes which nodes a neighbour has spoken of since it was asked for its whole table."""
+        if neighbour.heard is not None:
+            neighbour.heard.update(item.node for item in items if isinstance(item, Update))
+
+    def ask_for_table(self, neighbour: Neighbour, now: float) -> None:
+        """Asks a neighbour for everything it advertises; it ends with a digest."""
+        neighbour.heard = set()
+        neighbour.requests.append(RouteRequest(ANY_NODE))
+        self._advertiser.hurry(now)
+
+    def _compare(self, neighbour: Neighbour, digest: Digest, now: float) -> None:
+        """Compares a digest with what the neighbour has told us, and mends a difference.
+
+        What it did not mention in a dump that agrees with its digest, it does not advertise.
+        """
+        slot = neighbour.slot
+        held = [(row.node, row.routes[slot]) for row in self._table.rows.values() if row.routes[slot] < RETRACTED]
+        if len(held) == digest.routes and digest_of(held) == digest.digest:
+            neighbour.heard = None
+            neighbour.resync_wait_s = 0.0
+            return
+        self._counters.digests_differing += 1
+        heard = neighbour.heard
+        if heard is not None:
+            told = [(node, route) for node, route in held if node in heard]
+            if len(told) == digest.routes and digest_of(told) == digest.digest:
+                for node, _ in held:
+                    if node not in heard:
+                        self._selection.retract(self._table.rows[node], slot, now)
+                neighbour.heard = None
+                return
+        if now >= neighbour.resync_at:
+            neighbour.resync_wait_s = min(
+                max(2 * neighbour.resync_wait_s, self._parameters.resync_floor_s), self._parameters.resync_ceiling_s
+            )
+            neighbour.resync_at = now + neighbour.resync_wait_s
+            self.ask_for_table(neighbour, now)

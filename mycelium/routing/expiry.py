@@ -1,0 +1,91 @@
+"""What ends by time alone: source entries, rows, nodes whose sequence stands still (RFC 8966 sections 3.5.4 and 3.7.3).
+
+A feasibility distance may go once no neighbour has held our route for some minutes: no route anywhere can be descended from
+it any more. What is unfeasible until then becomes usable, or the row is removed.
+"""
+
+from mycelium.routing.counters import Counters
+from mycelium.routing.distance import NO_SOURCE, RETRACTED
+from mycelium.routing.forwarding import ForwardingTable
+from mycelium.routing.neighbour import NEVER
+from mycelium.routing.parameters import RoutingParameters
+from mycelium.routing.selection import Selection
+from mycelium.routing.source import ForgottenSources
+from mycelium.routing.table import Destination, RouteTable
+from mycelium.wire.control import INFINITY
+
+
+class Expiry:
+    """Collects what is over."""
+
+    __slots__ = ("_counters", "_forwarding", "_parameters", "_selection", "_sources", "_sweep_at", "_table")
+
+    def __init__(
+        self,
+        *,
+        table: RouteTable,
+        sources: ForgottenSources,
+        selection: Selection,
+        forwarding: ForwardingTable,
+        parameters: RoutingParameters,
+        counters: Counters,
+        now: float,
+    ) -> None:
+        self._table = table
+        self._sources = sources
+        self._selection = selection
+        self._forwarding = forwarding
+        self._parameters = parameters
+        self._counters = counters
+        self._sweep_at = now + parameters.sweep_s
+
+    def next_deadline(self) -> float:
+        """Returns when something may end."""
+        dying = self._table.dying
+        oldest = next(iter(dying.values())) if dying else NEVER
+        return min(self._sweep_at, oldest + self._parameters.source_s)
+
+    def handle_timeout(self, now: float) -> None:
+        """Ends what is due."""
+        if now >= self._sweep_at:
+            self._sweep_at = now + self._parameters.sweep_s
+            self._sweep(now)
+        dying = self._table.dying
+        while dying:
+            row, since = next(iter(dying.items()))
+            if since + self._parameters.source_s > now:
+                return
+            del dying[row]
+            if not row.holders and self._table.rows.get(row.node) is row:
+                self._end_source(row, now)
+
+    def _end_source(self, row: Destination, now: float) -> None:
+        row.feasibility_distance = NO_SOURCE
+        if row.has_routes():
+            self._selection.reselect(row, now, "source expired")
+        else:
+            self._remove(row, now)
+
+    def _sweep(self, now: float) -> None:
+        self._sources.purge(now)
+        for row in list(self._table.rows.values()):
+            if row is self._table.own:
+                continue
+            if now - row.advanced >= self._parameters.expiry_s:
+                self._expire(row, now)
+            elif row.metric == INFINITY and row not in self._table.dying:
+                self._table.note_unheld(row, now)
+
+    def _expire(self, row: Destination, now: float) -> None:
+        """Ends a node that has shown no sign of life; only a newer sequence brings it back, so no source is needed."""
+        self._counters.expired_nodes += 1
+        row.routes = [route | RETRACTED for route in row.routes]
+        if row.metric != INFINITY:
+            self._selection.reselect(row, now, "expired")
+        self._remove(row, now)
+
+    def _remove(self, row: Destination, now: float) -> None:
+        # If holders are still to be told a retraction, the row is queued and tells them on its way out.
+        del self._table.rows[row.node]
+        self._forwarding.release(row.node)
+        self._sources.remember(row.node, row.announcement, row.advanced, now)

@@ -1,0 +1,70 @@
+"""The forwarding table: all that the data path reads, as plain dicts.
+
+Invariant: `next_hop` holds selected routes only, so it never leads to a neighbour that is lost or suspected, and following
+it from node to node never comes to a node twice.
+"""
+
+from mycelium.identity import subnet_of
+from mycelium.routing.counters import Counters
+from mycelium.routing.distance import RETRACTED, metric_of
+from mycelium.routing.table import RouteTable
+from mycelium.wire.control import INFINITY
+
+
+class ForwardingTable:
+    """Where trains go next, and whose a /64 is."""
+
+    __slots__ = ("_contenders", "_counters", "_table", "next_hop", "owner", "version")
+
+    def __init__(self, table: RouteTable, counters: Counters) -> None:
+        self._table = table
+        self._counters = counters
+        self._contenders: dict[bytes, list[bytes]] = {}  # nodes whose /64 another one had first
+        self.next_hop: dict[bytes, bytes] = {}  # destination node -> neighbour
+        self.owner: dict[bytes, bytes] = {}  # /64, 8 bytes -> node; the incumbent keeps it on a collision
+        self.version = 0  # grows with each change of a next hop
+
+    def alternate(self, node: bytes) -> bytes | None:
+        """Returns the best neighbour beside the next hop to hand one deflected train, feasible ones first, or None.
+
+        An unfeasible one may lead back here: a train may be deflected once only.
+        """
+        row = self._table.rows.get(node)
+        if row is None or row is self._table.own:
+            return None
+        best: tuple[bool, int, int] | None = None
+        for slot, (route, cost) in enumerate(zip(row.routes, self._table.costs, strict=True)):
+            if route >= RETRACTED or slot == row.selected or metric_of(route) + cost >= INFINITY:
+                continue
+            candidate = (route >= row.feasibility_distance, metric_of(route) + cost, slot)
+            if best is None or candidate < best:
+                best = candidate
+        return None if best is None else self._table.neighbour_at(best[2]).address
+
+    def point(self, node: bytes, neighbour: bytes | None) -> None:
+        """Sends trains for `node` to `neighbour` from here on, or nowhere."""
+        self.version += 1
+        if neighbour is None:
+            del self.next_hop[node]
+        else:
+            self.next_hop[node] = neighbour
+
+    def claim(self, node: bytes) -> None:
+        """Gives a node its /64 unless another has it."""
+        subnet = subnet_of(node)
+        if self.owner.setdefault(subnet, node) != node:
+            self._contenders.setdefault(subnet, []).append(node)
+            self._counters.prefix_collisions += 1
+
+    def release(self, node: bytes) -> None:
+        """Takes a forgotten node's /64 and gives it to whoever asked next."""
+        subnet = subnet_of(node)
+        contenders = self._contenders.pop(subnet, [])
+        if self.owner[subnet] == node:
+            del self.owner[subnet]
+        else:
+            contenders.remove(node)
+        if subnet not in self.owner and contenders:
+            self.owner[subnet] = contenders.pop(0)
+        if contenders:
+            self._contenders[subnet] = contenders

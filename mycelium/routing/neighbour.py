@@ -1,0 +1,105 @@
+"""Neighbours (RFC 8966 section 3.2.4): one per live link, each with a slot number that names it in every route table row."""
+
+from typing import TYPE_CHECKING, Final
+
+from mycelium.limits import LINKS, REQUESTS_PER_SECOND, VERIFICATIONS_PER_SECOND
+from mycelium.routing.budget import Budget
+from mycelium.routing.parameters import RoutingParameters
+from mycelium.wire.announcement import Announcement
+from mycelium.wire.control import INFINITY, Item
+
+if TYPE_CHECKING:
+    from mycelium.routing.table import Destination
+
+NEVER: Final = float("inf")
+
+
+class Neighbour:
+    """What is known of one neighbour, and what waits to be sent to it."""
+
+    __slots__ = (
+        "address",
+        "answers",
+        "bit",
+        "damped_until",
+        "digest_at",
+        "digest_due",
+        "dump_at",
+        "dump_due",
+        "heard",
+        "link_cost",
+        "newer",
+        "question_budget",
+        "request_budget",
+        "requests",
+        "resync_at",
+        "resync_wait_s",
+        "retractions",
+        "slot",
+        "suspected",
+        "up_since",
+        "updates",
+        "verification_budget",
+    )
+
+    def __init__(self, address: bytes, slot: int, cost: int, now: float) -> None:
+        self.address = address
+        self.slot = slot
+        self.bit = 1 << slot
+        self.link_cost = cost
+        self.suspected = False
+        self.damped_until = 0.0
+        self.up_since = now
+        self.digest_at = NEVER
+        self.heard: set[bytes] | None = None  # nodes it spoke of since it was asked for its whole table; never iterated
+        self.resync_at = 0.0  # not to be asked again before
+        self.resync_wait_s = 0.0
+        self.dump_at = 0.0  # not given our whole table again before
+        self.verification_budget = Budget(VERIFICATIONS_PER_SECOND, now)
+        self.question_budget = Budget(REQUESTS_PER_SECOND, now)  # what we may ask because it left something out
+        self.request_budget = Budget(REQUESTS_PER_SECOND, now)
+        self.dump_due = True  # a fresh stream: it is told everything
+        self.digest_due = False
+        self.answers: dict[Destination, None] = {}  # told again even if nothing changed
+        self.newer: dict[bytes, Announcement] = {}  # shown to it, by node
+        self.retractions: list[Item] = []
+        self.requests: list[Item] = []
+        self.updates: list[Item] = []
+
+    def cost(self, now: float) -> int:
+        """Returns what routes through it cost on top, INFINITY while it is suspected or damped."""
+        return INFINITY if self.suspected or now < self.damped_until else self.link_cost
+
+
+class FlapDamping:
+    """Keeps a link that dies again and again unused for a while; its first death costs nothing."""
+
+    __slots__ = ("_deaths", "_parameters")
+
+    def __init__(self, parameters: RoutingParameters) -> None:
+        self._parameters = parameters
+        self._deaths: dict[bytes, tuple[int, int]] = {}  # by address: deaths in a row, epoch at the last one
+
+    def died(self, neighbour: Neighbour, epoch: int, now: float) -> None:
+        """Notes the death of a link to a neighbour of that epoch."""
+        count, known = self._deaths.pop(neighbour.address, (0, 0))
+        if epoch > known or now - neighbour.up_since > self._parameters.damping_forgiven_s:
+            count = 0
+        self._deaths[neighbour.address] = (count + 1, max(epoch, known))
+        if len(self._deaths) > LINKS:
+            del self._deaths[next(iter(self._deaths))]
+
+    def hold_s(self, address: bytes) -> float:
+        """Returns for how many seconds a link to this neighbour that comes up is to stay unused."""
+        deaths, _ = self._deaths.get(address, (0, 0))
+        if deaths < 2:
+            return 0.0
+        return min(self._parameters.damping_unit_s * (1 << min(deaths - 2, 16)), self._parameters.damping_ceiling_s)
+
+    def is_over(self, address: bytes, epoch: int) -> bool:
+        """Tells whether a neighbour of that epoch has restarted since its last death, and forgives it if so."""
+        _, known = self._deaths.get(address, (0, 0))
+        if epoch <= known:
+            return False
+        self._deaths.pop(address, None)
+        return True

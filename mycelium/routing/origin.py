@@ -1,0 +1,91 @@
+"""What this node says of itself: its sequence, and when the next one is due (RFC 8966 sections 3.2.1 and 3.8.1.2).
+
+A sequence is epoch << 16 | counter and only grows; a counter that runs out carries into the epoch.
+"""
+
+from collections.abc import Callable
+from random import Random
+
+from mycelium.routing.counters import Counters
+from mycelium.routing.neighbour import NEVER
+from mycelium.routing.parameters import RoutingParameters
+from mycelium.wire.announcement import EPOCH_SHIFT, SEQUENCE_LIMIT, Announcement
+
+
+class Origin:
+    """Our own sequence and announcement."""
+
+    __slots__ = (
+        "_announce",
+        "_bumped_at",
+        "_counters",
+        "_hourly_at",
+        "_jump_past",
+        "_jumped_at",
+        "_parameters",
+        "_rng",
+        "_wanted_at",
+        "announcement",
+        "sequence",
+    )
+
+    def __init__(
+        self,
+        announce: Callable[[int], Announcement],
+        epoch: int,
+        parameters: RoutingParameters,
+        rng: Random,
+        counters: Counters,
+        now: float,
+    ) -> None:
+        self._announce = announce
+        self._parameters = parameters
+        self._rng = rng
+        self._counters = counters
+        self.sequence = epoch << EPOCH_SHIFT
+        self.announcement = announce(self.sequence)
+        self._bumped_at = -NEVER
+        self._wanted_at = NEVER
+        self._jumped_at = -NEVER
+        self._jump_past = 0
+        self._hourly_at = self._next_hourly(now)
+
+    def next_deadline(self) -> float:
+        """Returns when the sequence is to grow."""
+        return min(self._hourly_at, self._wanted_at, self._jump_at())
+
+    def want_newer(self, now: float) -> None:
+        """Notes that someone asks for a sequence newer than ours: by one, however far ahead, and not too often."""
+        if self._wanted_at == NEVER:
+            self._wanted_at = max(now, self._bumped_at + self._parameters.bump_spacing_s)
+
+    def want_past(self, sequence: int) -> None:
+        """Notes that a sequence of ours is known that is newer than ours: we lost our memory, or our clock was set back."""
+        self._jump_past = max(self._jump_past, sequence)
+
+    def advance(self, now: float) -> bool:
+        """Moves to the sequence that is due by now, if any, and tells whether it did."""
+        if now < self.next_deadline():
+            return False
+        jumps = now >= self._jump_at()
+        sequence = max(self.sequence, self._jump_past if jumps else 0) + 1
+        if jumps:
+            self._jumped_at = now
+            self._counters.sequence_jumps += 1
+        self._bumped_at = now
+        self._wanted_at = NEVER
+        self._hourly_at = self._next_hourly(now)
+        if sequence >= SEQUENCE_LIMIT:
+            return False
+        self.sequence = sequence
+        self.announcement = self._announce(sequence)
+        self._counters.sequence_bumps += 1
+        return True
+
+    def _jump_at(self) -> float:
+        if self._jump_past <= self.sequence or self._jump_past + 1 >= SEQUENCE_LIMIT:
+            return NEVER
+        return self._jumped_at + self._parameters.jump_spacing_s
+
+    def _next_hourly(self, now: float) -> float:
+        return now + self._parameters.bump_s * self._rng.uniform(0.9, 1.1)

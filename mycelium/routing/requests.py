@@ -1,0 +1,195 @@
+"""Sequence-number requests (RFC 8966 sections 3.8.1.2 and 3.8.2): asking an origin, through others, for a newer sequence.
+
+They end starvation: a node whose routes are all unfeasible, or whose best one is, asks for the sequence after its
+feasibility distance. A request that is not ours goes to exactly one neighbour, along the selected route where there is one:
+its answer comes back on a route that is selected and so passed on.
+"""
+
+import heapq
+
+from mycelium.limits import PENDING_REQUESTS, REQUEST_HOPS
+from mycelium.routing.advertise import Advertiser
+from mycelium.routing.counters import Counters
+from mycelium.routing.distance import NO_SOURCE, RETRACTED, metric_of, sequence_of
+from mycelium.routing.metric import COST_UNIT_S
+from mycelium.routing.neighbour import NEVER, Neighbour
+from mycelium.routing.parameters import RoutingParameters
+from mycelium.routing.table import Destination, RouteTable
+from mycelium.wire.announcement import SEQUENCE_LIMIT
+from mycelium.wire.control import INFINITY, SeqnoRequest
+
+
+class PendingRequest:
+    """A request for one node that waits for its answer."""
+
+    __slots__ = ("asked", "askers", "deadline", "is_ours", "retry_s", "sequence", "suppressed_until", "tries")
+
+    def __init__(self, sequence: int) -> None:
+        self.sequence = sequence  # the newest one asked for
+        self.askers: dict[int, int] = {}  # slot of a neighbour that asked us -> the sequence it wants
+        self.is_ours = False
+        self.asked = 0  # bits of neighbours that were asked for us
+        self.tries = 0
+        self.retry_s = 0.0
+        self.suppressed_until = 0.0  # the same request of another neighbour is not passed on before
+        self.deadline = NEVER
+
+
+class Requests:
+    """All requests that wait, ours and those passed on for neighbours."""
+
+    __slots__ = ("_advertiser", "_counters", "_heap", "_parameters", "_table", "pending")
+
+    def __init__(
+        self, table: RouteTable, advertiser: Advertiser, parameters: RoutingParameters, counters: Counters
+    ) -> None:
+        self._table = table
+        self._advertiser = advertiser
+        self._parameters = parameters
+        self._counters = counters
+        self._heap: list[tuple[float, bytes]] = []
+        self.pending: dict[bytes, PendingRequest] = {}
+
+    def next_deadline(self) -> float:
+        """Returns when the next retry is due."""
+        return self._heap[0][0] if self._heap else NEVER
+
+    def ask(self, row: Destination, now: float) -> None:
+        """Asks for a newer sequence if an unfeasible route would be better than the selected one, or there is none."""
+        target = self._better_unfeasible(row, 0)
+        if target is None or self._waits_for_suspected(row):
+            return
+        wanted = min(sequence_of(row.feasibility_distance) + 1, SEQUENCE_LIMIT - 1)
+        request = self._pending(row.node, wanted)
+        if request is None or self._is_on_its_way(request, wanted, target):
+            return
+        request.sequence = max(request.sequence, wanted)
+        request.is_ours = True
+        request.tries = 0
+        request.asked = 0
+        request.retry_s = self._retry_s(row, target)
+        self._send_ours(row, request, target, now)
+
+    def relay(self, asker: Neighbour, row: Destination, request: SeqnoRequest, now: float) -> None:
+        """Passes a neighbour's request on to one other neighbour and remembers who asked."""
+        target = self._next_for(row, asker)
+        if target is None or request.hops < 2:
+            self._counters.requests_dropped += 1
+            return
+        entry = self._pending(row.node, request.sequence)
+        if entry is None:
+            return
+        entry.askers[asker.slot] = request.sequence
+        if request.sequence <= entry.sequence and now < entry.suppressed_until:
+            return
+        entry.sequence = max(entry.sequence, request.sequence)
+        # The asker's own retries must get through, so this is shorter than they are.
+        entry.suppressed_until = now + self._retry_s(row, target) / 2
+        if not entry.is_ours:
+            self._arm(row.node, entry, now + self._parameters.relayed_request_s)
+        target.requests.append(SeqnoRequest(row.node, request.sequence, request.hops - 1))
+        self._advertiser.hurry(now)
+
+    def satisfy(self, row: Destination, now: float) -> None:
+        """Answers whoever asked for the sequence that the selected route has, or an older one."""
+        entry = self.pending[row.node]
+        sequence = row.sequence if row.selected < 0 else sequence_of(row.routes[row.selected])
+        for slot in [slot for slot, wanted in entry.askers.items() if wanted <= sequence]:
+            del entry.askers[slot]
+            self._advertiser.answer(row, self._table.neighbour_at(slot), now)
+        if sequence >= entry.sequence or not (entry.askers or entry.is_ours):
+            del self.pending[row.node]
+
+    def forget_neighbour(self, neighbour: Neighbour) -> None:
+        """Drops what a neighbour that is gone has asked."""
+        for entry in self.pending.values():
+            entry.askers.pop(neighbour.slot, None)
+            entry.asked &= ~neighbour.bit
+
+    def handle_timeout(self, now: float) -> None:
+        """Retries ours that got no answer, each time with another neighbour, and forgets those of others."""
+        while self._heap and self._heap[0][0] <= now:
+            deadline, node = heapq.heappop(self._heap)
+            entry = self.pending.get(node)
+            if entry is None or entry.deadline != deadline:
+                continue
+            row = self._table.rows.get(node)
+            if row is None or not entry.is_ours or not self._retry(row, entry, now):
+                del self.pending[node]
+
+    def _is_on_its_way(self, request: PendingRequest, wanted: int, target: Neighbour) -> bool:
+        if not request.is_ours or request.sequence < wanted:
+            return False
+        return request.tries < self._parameters.request_tries or bool(request.asked & target.bit)
+
+    def _retry(self, row: Destination, entry: PendingRequest, now: float) -> bool:
+        target = self._better_unfeasible(row, entry.asked)
+        if target is None:
+            entry.asked = 0
+            target = self._better_unfeasible(row, 0)
+        if target is None:
+            return False
+        entry.retry_s *= 2
+        if entry.tries >= self._parameters.request_tries:
+            entry.retry_s = self._parameters.request_slow_s
+        entry.sequence = min(sequence_of(row.feasibility_distance) + 1, SEQUENCE_LIMIT - 1)
+        self._send_ours(row, entry, target, now)
+        return True
+
+    def _send_ours(self, row: Destination, entry: PendingRequest, target: Neighbour, now: float) -> None:
+        entry.tries += 1
+        entry.asked |= target.bit
+        self._arm(row.node, entry, now + entry.retry_s)
+        target.requests.append(SeqnoRequest(row.node, entry.sequence, REQUEST_HOPS))
+        self._advertiser.hurry(now)
+
+    def _arm(self, node: bytes, entry: PendingRequest, deadline: float) -> None:
+        entry.deadline = deadline
+        heapq.heappush(self._heap, (deadline, node))
+
+    def _pending(self, node: bytes, sequence: int) -> PendingRequest | None:
+        entry = self.pending.get(node)
+        if entry is None:
+            if len(self.pending) >= PENDING_REQUESTS:
+                self._counters.requests_dropped += 1
+                return None
+            entry = self.pending[node] = PendingRequest(sequence)
+        return entry
+
+    def _retry_s(self, row: Destination, target: Neighbour) -> float:
+        route = row.routes[target.slot]
+        path_s = (metric_of(route) + target.link_cost) * COST_UNIT_S if route < RETRACTED else 0.0
+        return max(self._parameters.retry_floor_s, 2 * path_s)
+
+    def _better_unfeasible(self, row: Destination, passed_over: int) -> Neighbour | None:
+        """Returns the neighbour whose unfeasible route is the best, if it is better than the selected one."""
+        best, best_slot = row.metric, -1
+        if row.feasibility_distance == NO_SOURCE:
+            return None
+        for slot, (route, cost) in enumerate(zip(row.routes, self._table.costs, strict=True)):
+            if row.feasibility_distance <= route < RETRACTED and not passed_over >> slot & 1:
+                metric = metric_of(route) + cost
+                if metric < best:
+                    best, best_slot = metric, slot
+        return None if best_slot < 0 else self._table.neighbour_at(best_slot)
+
+    def _waits_for_suspected(self, row: Destination) -> bool:
+        """Tells whether a route is only out of use because its neighbour is suspected: that ends soon, one way or the other."""
+        if row.metric != INFINITY or not self._table.suspected:
+            return False
+        return any(
+            route < row.feasibility_distance and self._table.suspected >> slot & 1
+            for slot, route in enumerate(row.routes)
+        )
+
+    def _next_for(self, row: Destination, asker: Neighbour) -> Neighbour | None:
+        """Chooses who gets a relayed request: the selected next hop, else the best feasible, else the best unfeasible route."""
+        if row.selected >= 0 and row.selected != asker.slot:
+            return self._table.neighbour_at(row.selected)
+        best: tuple[bool, int, int] | None = None
+        for slot, (route, cost) in enumerate(zip(row.routes, self._table.costs, strict=True)):
+            if route < RETRACTED and slot != asker.slot and metric_of(route) + cost < INFINITY:
+                candidate = (route >= row.feasibility_distance, metric_of(route) + cost, slot)
+                if best is None or candidate < best:
+                    best = candidate
+        return None if best is None else self._table.neighbour_at(best[2])

@@ -1,0 +1,133 @@
+"""Route selection (RFC 8966 section 3.6): the feasible route of the smallest metric, the incumbent on ties.
+
+Selection is never put off: a route is unselected in the same call that makes it unusable. Feasibility compares what the
+neighbour advertises, never what the way through it costs us.
+"""
+
+from collections import deque
+
+from mycelium.limits import ROUTE_CHANGES
+from mycelium.routing.advertise import Advertiser
+from mycelium.routing.counters import Counters
+from mycelium.routing.distance import RETRACTED, UNKNOWN, metric_of
+from mycelium.routing.forwarding import ForwardingTable
+from mycelium.routing.neighbour import Neighbour
+from mycelium.routing.requests import Requests
+from mycelium.routing.table import NOBODY, OURSELVES, Destination, RouteTable
+from mycelium.wire.control import INFINITY
+
+# when, destination node, next hop before and after (None: none), why
+RouteChange = tuple[float, bytes, bytes | None, bytes | None, str]
+
+
+class Selection:
+    """Chooses routes, and has the forwarding table and the neighbours follow."""
+
+    __slots__ = ("_advertiser", "_counters", "_forwarding", "_requests", "_table", "changes")
+
+    def __init__(
+        self,
+        table: RouteTable,
+        forwarding: ForwardingTable,
+        advertiser: Advertiser,
+        requests: Requests,
+        counters: Counters,
+    ) -> None:
+        self._table = table
+        self._forwarding = forwarding
+        self._advertiser = advertiser
+        self._requests = requests
+        self._counters = counters
+        self.changes: deque[RouteChange] = deque(maxlen=ROUTE_CHANGES)
+
+    def choose(self, row: Destination, slot: int, metric: int, now: float, cause: str) -> None:
+        """Selects a feasible route that the caller found to be the best, or NOBODY with INFINITY."""
+        if row.selected != slot:
+            before = self._forwarding.next_hop.get(row.node)
+            after = None if slot == NOBODY else self._table.neighbour_at(slot).address
+            self._forwarding.point(row.node, after)
+            self._counters.route_changes += 1
+            self.changes.append((now, row.node, before, after, cause))
+        row.selected = slot
+        row.metric = metric
+        self._advertiser.mark(row, now)
+        if row.node in self._requests.pending and slot != NOBODY:
+            self._requests.satisfy(row, now)
+
+    def selected_updated(self, row: Destination, before: int, now: float) -> None:
+        """Follows the selected neighbour's update, which is in the row already; `before` is the route it replaces."""
+        slot = row.selected
+        route = row.routes[slot]
+        metric = metric_of(route) + self._table.costs[slot]
+        if route >= row.feasibility_distance or metric > row.metric:
+            self.reselect(row, now, "retracted" if route >= RETRACTED else "worse")
+        elif metric < row.metric:
+            self.choose(row, slot, metric, now, "better")
+        elif route != before:
+            self._advertiser.mark_lazy(row, now)
+            if row.node in self._requests.pending:
+                self._requests.satisfy(row, now)
+
+    def reselect(self, row: Destination, now: float, cause: str) -> None:
+        """Looks at all routes of a row whose selected one is worse than it was, or gone."""
+        limit = row.feasibility_distance
+        costs = self._table.costs
+        best, best_slot = INFINITY, NOBODY
+        if row.selected >= 0 and row.routes[row.selected] < limit:
+            metric = metric_of(row.routes[row.selected]) + costs[row.selected]
+            if metric < INFINITY:
+                best, best_slot = metric, row.selected
+        for slot, route in enumerate(row.routes):
+            if route < limit:
+                metric = metric_of(route) + costs[slot]
+                if metric < best:
+                    best, best_slot = metric, slot
+        if best_slot != row.selected or best != row.metric:
+            self.choose(row, best_slot, best, now, cause)
+        self._requests.ask(row, now)
+
+    def retract(self, row: Destination, slot: int, now: float) -> None:
+        """Takes a neighbour's route away."""
+        before = row.routes[slot]
+        row.routes[slot] = before | RETRACTED
+        if slot == row.selected:
+            self.reselect(row, now, "retracted")
+
+    def set_cost(self, neighbour: Neighbour, cost: int, now: float, cause: str) -> None:
+        """Applies a neighbour's cost, INFINITY where it is not to be used, to all its routes."""
+        before = self._table.costs[neighbour.slot]
+        self._table.costs[neighbour.slot] = cost
+        if cost > before:
+            self._link_worsened(neighbour.slot, now, cause)
+        elif cost < before:
+            self._link_improved(neighbour.slot, cost, now, cause)
+
+    def remove(self, neighbour: Neighbour, now: float) -> None:
+        """Forgets all that a lost neighbour has told and been told."""
+        slot, others = neighbour.slot, ~neighbour.bit
+        self._table.costs[slot] = INFINITY
+        self._requests.forget_neighbour(neighbour)
+        for row in self._table.rows.values():
+            row.routes[slot] = UNKNOWN
+            row.announced &= others
+            if row.holders & neighbour.bit:
+                row.holders &= others
+                row.current &= others
+                self._table.note_unheld(row, now)
+            if row.selected == slot:
+                self.reselect(row, now, "lost")
+
+    def _link_worsened(self, slot: int, now: float, cause: str) -> None:
+        for row in self._table.rows.values():
+            if row.selected == slot:
+                self.reselect(row, now, cause)
+
+    def _link_improved(self, slot: int, cost: int, now: float, cause: str) -> None:
+        for row in self._table.rows.values():
+            route = row.routes[slot]
+            if route >= RETRACTED or metric_of(route) + cost >= row.metric:
+                continue
+            if route < row.feasibility_distance:
+                self.choose(row, slot, metric_of(route) + cost, now, cause)
+            elif row.selected != OURSELVES:
+                self._requests.ask(row, now)

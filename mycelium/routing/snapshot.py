@@ -1,0 +1,40 @@
+"""What people and tools see of the routes."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from mycelium.routing.distance import RETRACTED, metric_of, sequence_of
+from mycelium.routing.table import RouteTable
+from mycelium.wire.control import INFINITY
+
+
+class RouteSnapshot(Struct, frozen=True):
+    """One neighbour's route to one node; metrics in units of 10 us."""
+
+    node: bytes
+    neighbour: bytes
+    metric: int  # through that neighbour, the link included; INFINITY while the neighbour is suspected
+    advertised: int  # what the neighbour advertises
+    sequence: int
+    is_feasible: bool
+    is_selected: bool
+
+
+def snapshots(table: RouteTable) -> Iterator[RouteSnapshot]:
+    """Yields every finite route to another node, in the order of nodes, then of slots."""
+    for node in sorted(table.rows):
+        row = table.rows[node]
+        if row is table.own:
+            continue
+        for slot, route in enumerate(row.routes):
+            if route < RETRACTED:
+                yield RouteSnapshot(
+                    node=node,
+                    neighbour=table.neighbour_at(slot).address,
+                    metric=min(metric_of(route) + table.costs[slot], INFINITY),
+                    advertised=metric_of(route),
+                    sequence=sequence_of(route),
+                    is_feasible=route < row.feasibility_distance,
+                    is_selected=slot == row.selected,
+                )

@@ -1,0 +1,151 @@
+"""The route table (RFC 8966 sections 3.2.5 and 3.2.6): a row per node, with its source entry, its routes and who was told.
+
+A row's routes are a list indexed by the neighbours' slots, each one packed integer (`distance`), unfeasible and retracted
+ones included: a route costs 8 bytes and its integer. There are no timers per route: neighbours' tables are kept in step by
+reliable streams, and end with them.
+
+Invariants: `metric` is INFINITY exactly when `selected` is NOBODY; a selected route is finite and feasible; a neighbour
+outside `holders` holds no finite route of ours, one in `current` holds `advertised`.
+"""
+
+from typing import Final
+
+from mycelium.limits import DESTINATIONS
+from mycelium.routing.distance import NO_SOURCE, RETRACTED, UNKNOWN, sequence_of
+from mycelium.routing.neighbour import Neighbour
+from mycelium.wire.announcement import Announcement
+from mycelium.wire.control import INFINITY
+
+NOBODY: Final = -1  # in place of a slot: no route is selected
+OURSELVES: Final = -2  # in place of a slot: the row of this node itself
+
+SETTLED: Final = 0
+LAZY: Final = 1  # only the sequence has changed since it was advertised
+DIRTY: Final = 2
+
+
+class Destination:
+    """One node: the row of the route table and of the source table."""
+
+    __slots__ = (
+        "advanced",
+        "advertised",
+        "announced",
+        "announcement",
+        "current",
+        "feasibility_distance",
+        "holders",
+        "metric",
+        "node",
+        "older",
+        "queued",
+        "routes",
+        "selected",
+        "sequence",
+    )
+
+    def __init__(self, node: bytes, announcement: Announcement, slots: int, advanced: float) -> None:
+        self.node = node
+        self.announcement = announcement  # the newest that was verified
+        self.sequence = announcement.sequence
+        self.older: tuple[Announcement, ...] = ()  # verified ones whose sequence some route still has
+        self.advanced = advanced  # when the newest sequence was first seen
+        self.routes = [UNKNOWN] * slots  # what each neighbour advertises
+        self.feasibility_distance = NO_SOURCE
+        self.selected = NOBODY
+        self.metric = INFINITY
+        self.advertised = UNKNOWN  # what we last advertised
+        self.holders = 0  # bits of neighbours that hold a finite advertisement of ours
+        self.current = 0  # those of them that hold `advertised`
+        self.announced = 0  # bits of neighbours that were sent the announcement of `advertised`
+        self.queued = SETTLED
+
+    def announcement_of(self, sequence: int) -> Announcement | None:
+        """Returns the verified announcement with this sequence while it is in use, else None."""
+        if sequence == self.sequence:
+            return self.announcement
+        for announcement in self.older:
+            if announcement.sequence == sequence:
+                return announcement
+        return None
+
+    def learn(self, announcement: Announcement, now: float) -> None:
+        """Takes a verified announcement; keeps the others as long as a route or advertisement has their sequence."""
+        if announcement.sequence < self.sequence:
+            self.older = (*self.older, announcement)
+            return
+        used = {sequence_of(route) for route in (*self.routes, self.advertised) if route != UNKNOWN}
+        self.older = tuple(one for one in (self.announcement, *self.older) if one.sequence in used)
+        self.announcement = announcement
+        self.sequence = announcement.sequence
+        self.advanced = now
+
+    def has_routes(self) -> bool:
+        """Tells whether any neighbour advertises a finite route, feasible or not."""
+        return any(route < RETRACTED for route in self.routes)
+
+
+class RouteTable:
+    """All rows, and the neighbours that their routes are indexed by."""
+
+    __slots__ = ("by_address", "costs", "dying", "own", "rows", "slots", "suspected", "up")
+
+    def __init__(self, own: Destination) -> None:
+        own.selected = OURSELVES
+        own.metric = 0
+        self.own = own
+        self.rows: dict[bytes, Destination] = {own.node: own}
+        self.slots: list[Neighbour | None] = []
+        self.by_address: dict[bytes, Neighbour] = {}
+        self.costs: list[int] = []  # by slot; INFINITY where the neighbour is down, suspected or damped
+        self.up = 0  # bits of the neighbours
+        self.suspected = 0  # bits of the suspected ones
+        self.dying: dict[Destination, float] = {}  # rows that nobody holds from us, since when; in that order
+
+    def add_neighbour(self, address: bytes, cost: int, now: float) -> Neighbour:
+        """Gives a neighbour the lowest free slot; its routes cost INFINITY until a cost is set."""
+        if None in self.slots:
+            slot = self.slots.index(None)
+        else:
+            slot = len(self.slots)
+            self.slots.append(None)
+            self.costs.append(INFINITY)
+            for row in self.rows.values():
+                row.routes.append(UNKNOWN)
+        neighbour = Neighbour(address, slot, cost, now)
+        self.slots[slot] = neighbour
+        self.by_address[address] = neighbour
+        self.up |= neighbour.bit
+        return neighbour
+
+    def remove_neighbour(self, neighbour: Neighbour) -> None:
+        """Frees the slot of a neighbour whose routes the caller has cleared."""
+        self.slots[neighbour.slot] = None
+        self.costs[neighbour.slot] = INFINITY
+        self.up &= ~neighbour.bit
+        self.suspected &= ~neighbour.bit
+        del self.by_address[neighbour.address]
+
+    def add_row(self, node: bytes, announcement: Announcement, advanced: float) -> Destination | None:
+        """Makes the row of a node whose announcement is verified; None when the table is full."""
+        if len(self.rows) >= DESTINATIONS:
+            return None
+        row = Destination(node, announcement, len(self.slots), advanced)
+        self.rows[node] = row
+        return row
+
+    def neighbour_at(self, slot: int) -> Neighbour:
+        """Returns the neighbour in a slot that is known to be taken."""
+        neighbour = self.slots[slot]
+        assert neighbour is not None
+        return neighbour
+
+    def note_unheld(self, row: Destination, now: float) -> None:
+        """Starts the end of a row's source entry if no neighbour holds our route any more."""
+        if (
+            not row.holders
+            and row is not self.own
+            and (row.feasibility_distance != NO_SOURCE or row.metric == INFINITY)
+        ):
+            self.dying.pop(row, None)
+            self.dying[row] = now
