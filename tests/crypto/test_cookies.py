@@ -223,6 +223,18 @@ def test_a_cookie_for_another_message_or_of_another_network_is_refused() -> None
             initiator.receive_cookie(answer)
 
 
+def test_a_cookie_that_answers_an_earlier_form_of_the_message_is_refused() -> None:
+    gate, initiator = new_gate(), link_initiator()
+    exhaust(gate, now=0.0)
+    answer = gate.admit(initiator.message_1(), source=HERE, now=0.0).cookie
+    assert answer is not None
+    initiator.receive_cookie(answer)
+    initiator.message_1()
+
+    with pytest.raises(HandshakeError, match="does not answer"):
+        initiator.receive_cookie(answer)
+
+
 def subnet_answers(gate: HandshakeGate, sources: list[str | bytes], now: float) -> list[bool]:
     messages = [cookied_message_1(gate, source, seed=seed, now=now) for seed, source in enumerate(sources)]
     return [

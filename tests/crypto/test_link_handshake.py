@@ -252,6 +252,22 @@ def test_a_message_2_for_another_handshake_is_refused() -> None:
         link_initiator(seed=8).receive_message_2(other)
 
 
+def test_what_is_not_addressed_to_a_handshake_is_refused_before_any_work() -> None:
+    initiator, responder = link_initiator(), link_responder()
+    message_1 = initiator.message_1()
+    with pytest.raises(HandshakeError, match="not a message 1"):
+        responder.receive_message_1(flip(message_1, 0))
+    message_2 = responder.receive_message_1(message_1)
+    message_3 = initiator.receive_message_2(message_2)
+
+    for bit in (0, 8, 8 * 8, 12 * 8 - 1):  # type, version, receiver
+        with pytest.raises(HandshakeError, match="not an answer"):
+            link_initiator().receive_message_2(flip(message_2, bit))
+    for bit in (0, 4 * 8, 8 * 8 - 1):
+        with pytest.raises(HandshakeError, match="not an answer"):
+            responder.receive_message_3(flip(message_3, bit))
+
+
 @pytest.mark.parametrize("suite", [0, 3, 4, SUITE_AES_256_GCM])
 def test_a_suite_that_was_not_offered_is_refused(suite: int) -> None:
     initiator, responder = link_initiator(suites=SUITE_CHACHA20_POLY1305), link_responder()
