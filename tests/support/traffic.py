@@ -1,0 +1,123 @@
+"""TCP and UDP between hosts, every byte checked, and iperf3.
+
+The sockets are made inside the namespaces and then used from here: no helper process is needed.
+"""
+
+import contextlib
+import hashlib
+import json
+import random
+import socket
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import Any, Final
+
+from tests.support.namespaces import Host
+from tests.support.waiting import wait_until
+
+BLOCK_BYTES: Final = 1 << 18
+
+_ports = count(20_000)
+
+
+def exchange_tcp(client: Host, server: Host, address: str, size: int, *, seconds: float) -> float:
+    """Sends `size` bytes each way at once over one connection, checks them, and returns how many seconds it took."""
+    with client.entered():
+        one = socket.socket(socket.AF_INET6)
+    with server.entered():
+        listener = socket.create_server((address, next(_ports)), family=socket.AF_INET6)
+    with one, listener:
+        for end in (one, listener):
+            end.settimeout(seconds)
+        begin = time.monotonic()
+        one.connect(listener.getsockname())
+        two, _ = listener.accept()
+        with two:
+            two.settimeout(seconds)
+            _exchange(one, two, size)
+        return time.monotonic() - begin
+
+
+def _exchange(one: socket.socket, two: socket.socket, size: int) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        there, back = pool.submit(_send, one, 1, size), pool.submit(_send, two, 2, size)
+        there_came, back_came = pool.submit(_receive, two, size), pool.submit(_receive, one, size)
+    assert there.result() == there_came.result(), "bytes changed on the way there"
+    assert back.result() == back_came.result(), "bytes changed on the way back"
+    assert there.result() != back.result()
+
+
+def _send(end: socket.socket, seed: int, size: int) -> str:
+    digest = hashlib.blake2b()
+    block = bytearray(random.Random(seed).randbytes(BLOCK_BYTES))
+    for start in range(0, size, BLOCK_BYTES):
+        block[:8] = start.to_bytes(8, "big")  # no two blocks are alike
+        piece = memoryview(block)[: size - start]
+        digest.update(piece)
+        end.sendall(piece)
+    end.shutdown(socket.SHUT_WR)
+    return digest.hexdigest()
+
+
+def _receive(end: socket.socket, size: int) -> str:
+    digest, length = hashlib.blake2b(), 0
+    while piece := end.recv(BLOCK_BYTES):
+        digest.update(piece)
+        length += len(piece)
+    assert length == size, f"{length} of {size} bytes came"
+    return digest.hexdigest()
+
+
+def echo_udp(client: Host, server: Host, address: str, *, size: int, times: int, seconds: float = 1.0) -> int:
+    """Sends datagrams one after the other to be echoed, and returns how many came back unchanged within `seconds` each."""
+    with client.entered():
+        one = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    with server.entered():
+        two = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    with one, two:
+        two.bind((address, next(_ports)))
+        one.settimeout(seconds / 2)
+        two.settimeout(seconds / 2)
+        return sum(_is_echoed(one, two, random.Random(seed).randbytes(size)) for seed in range(times))
+
+
+def _is_echoed(one: socket.socket, two: socket.socket, data: bytes) -> bool:
+    with contextlib.suppress(TimeoutError):
+        one.sendto(data, two.getsockname())
+        source = _receive_datagram(two, data)
+        two.sendto(data, source)
+        _receive_datagram(one, data)
+        return True
+    return False
+
+
+def _receive_datagram(end: socket.socket, data: bytes) -> Any:
+    """Waits for one datagram past late ones, and returns where it came from."""
+    while True:
+        heard, source = end.recvfrom(65_536)
+        if heard == data:
+            return source
+
+
+def iperf(client: Host, server: Host, address: str, *options: str, seconds: float) -> dict[str, Any]:
+    """Runs iperf3 from client to server for some seconds and returns its JSON."""
+    port = str(next(_ports))
+    serving = server.start(
+        "iperf3", "-s", "-1", "-p", port, "--forceflush", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until(lambda: _listens(server, port), 5, "iperf3 listens")
+        command = ("iperf3", "-c", address, "-p", port, "-t", f"{seconds:g}", "-J", *options)
+        done = client.run(*command, timeout=seconds + 30, check=False)
+        report = json.loads(done.stdout)
+        assert "error" not in report, f"iperf3: {report['error']}"
+        return dict(report)
+    finally:
+        serving.kill()
+        serving.wait()
+
+
+def _listens(host: Host, port: str) -> bool:
+    return bool(host.run("ss", "-Hltn", f"sport = :{port}").stdout)
