@@ -20,7 +20,7 @@ from mycelium.node.outbox import Outbox
 from mycelium.wire.datagram import COOKIE, HANDSHAKE_1, HANDSHAKE_1_HEAD, HANDSHAKE_2, HANDSHAKE_2_BYTES, HANDSHAKE_3
 
 FIRST_RETRANSMIT_S: Final = 0.25
-RETRANSMIT_FACTOR: Final = 1.6
+RETRANSMIT_CEILING_S: Final = 0.5
 INITIATOR_PATIENCE_S: Final = 6.0
 RESPONDER_PATIENCE_S: Final = 10.0
 REPLIES_PER_HANDSHAKE: Final = 5  # message 2 sent again for a message 1 sent again
@@ -160,7 +160,7 @@ class Handshakes:
             elif now >= one.next_send:
                 self._send(one.endpoint, one.message_1)
                 one.next_send = now + one.interval * self._rng.uniform(0.9, 1.1)
-                one.interval *= RETRANSMIT_FACTOR
+                one.interval = min(one.interval * 1.5, RETRANSMIT_CEILING_S)
         for index, response in list(self._responses.items()):
             if now >= response.forget:
                 self._forget_response(index)

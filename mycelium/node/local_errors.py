@@ -2,7 +2,7 @@
 
 from mycelium.limits import ICMP_ERRORS_PER_SECOND
 from mycelium.node.outbox import Outbox
-from mycelium.node.rate import TokenBucket
+from mycelium.rate import TokenBucket
 from mycelium.wire.ipv6 import HEADER_BYTES, IcmpKind, icmpv6_error, may_answer, source_of
 
 

@@ -4,6 +4,7 @@ The buffers named here belong to the node and hold until the outbox is cleared: 
 reused from its start, so that the data path works in warm memory and allocates nothing.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -14,7 +15,7 @@ from mycelium.wire.batch import Delivery
 ARENA_BYTES: Final = 1 << 20  # several frames of one wake-up, each opened and sealed
 
 # to whom, buffers that follow one another, and the length of the datagrams that the kernel is to cut them into
-Transmit = tuple[Endpoint, list[memoryview], int]
+Transmit = tuple[Endpoint, Sequence[bytes | memoryview], int]
 
 
 class LinkUp(Struct, frozen=True):

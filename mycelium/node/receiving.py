@@ -10,12 +10,11 @@ import struct
 from typing import Final
 
 from mycelium.identity import subnet_of
-from mycelium.limits import HOP_LIMIT
 from mycelium.node.link import Link
 from mycelium.node.outbox import Outbox
 from mycelium.node.relay_errors import RelayErrors
 from mycelium.node.sending import Sending
-from mycelium.node.session import Keys, Session
+from mycelium.node.session import Session
 from mycelium.node.sessions import Sessions
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.wire.datagram import TAG_BYTES
@@ -47,6 +46,9 @@ _ITEM_TYPE: Final = 0xF0
 
 # version and class, next header and hop limit skipped; /64 of the source; /64 of the destination
 _IPV6: Final = struct.Struct("!B7x8s8x8s8x")
+
+# the fields of TRAIN_HEADER
+_Header = tuple[int, int, int, int, int, int, int, bytes, bytes]
 
 
 class Receiving:
@@ -107,9 +109,7 @@ class Receiving:
 
     # -- onward --------------------------------------------------------------------------------------------------------
 
-    def _next_link(
-        self, header: tuple[int, int, int, int, int, int, int, bytes, bytes], frame: memoryview, position: int, end: int, now: float
-    ) -> Link | None:
+    def _next_link(self, header: _Header, frame: memoryview, position: int, end: int, now: float) -> Link | None:
         """Returns the link that a train goes out on, its hop limit lowered; None where it goes no further."""
         hop_limit = header[0]
         if hop_limit <= 1:
@@ -138,9 +138,7 @@ class Receiving:
 
     # -- for us --------------------------------------------------------------------------------------------------------
 
-    def _receive_train(
-        self, header: tuple[int, int, int, int, int, int, int, bytes, bytes], train: memoryview, now: float
-    ) -> None:
+    def _receive_train(self, header: _Header, train: memoryview, now: float) -> None:
         hop_limit, _, kind, _, _, index, counter, _, source = header
         if kind == DATA:
             self._open_train(hop_limit, index, counter, source, train, now)
@@ -160,9 +158,8 @@ class Receiving:
     ) -> None:
         entry = self._sessions.by_index.get(index)
         if entry is None or entry[0].peer != source:
-            # The other end has keys that we lost: one handshake of ours replaces them.
             self.unknown_session += 1
-            self._sessions.request(self._sessions.find(source, now=now), now=now)
+            self._sessions.receive_unknown(source, now=now)
             return
         session, keys = entry
         sealed = train[TRAIN_HEADER_BYTES:]

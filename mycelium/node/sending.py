@@ -12,8 +12,8 @@ from typing import Final
 
 from mycelium.identity import subnet_of
 from mycelium.limits import FRAME_PLAINTEXT, HOP_LIMIT
-from mycelium.node.local_errors import NO_ROUTE, SOURCE_POLICY, LocalErrors
 from mycelium.node.link import Link
+from mycelium.node.local_errors import LocalErrors
 from mycelium.node.outbox import Outbox
 from mycelium.node.session import QUOTED_BYTES, Keys, Session
 from mycelium.node.sessions import Sessions
@@ -22,6 +22,7 @@ from mycelium.wire.batch import PacketBatch, Slot
 from mycelium.wire.datagram import TAG_BYTES
 from mycelium.wire.frame import DATA as DATA_FRAME
 from mycelium.wire.frame import FRAME_HEADER
+from mycelium.wire.ipv6 import ADDRESS_UNREACHABLE, NO_ROUTE, SOURCE_POLICY
 from mycelium.wire.segment import split
 from mycelium.wire.train import (
     AAD_START,
@@ -199,9 +200,9 @@ class Sending:
         now: float,
     ) -> None:
         segments = max(1, (limit - ITEM_HEADER_BYTES) // (segment_size + SPLIT_HEADROOM))
-        for part, part_flags, part_size in split(packet, flags, segment_size, segments):
-            item = ITEM_HEADER.pack(len(part) << 8 | part_flags, part_size)
-            self._seal_train(link, session, key, memoryview(item + part), packet[3], now)
+        for headers, payload, part_flags, part_size in split(packet, flags, segment_size, segments):
+            head = ITEM_HEADER.pack(len(headers) + len(payload) << 8 | part_flags, part_size)
+            self._seal_train(link, session, key, memoryview(b"".join((head, headers, payload))), packet[3], now)
 
     def _seal_train(
         self, link: Link, session: Session, key: _RunKey, items: memoryview, bucket: int, now: float
@@ -231,6 +232,11 @@ class Sending:
         sealing.seal_into(counter, items, frame[used + AAD_START : start], frame[start:end])
         quote = bytes(items[ITEM_HEADER_BYTES : ITEM_HEADER_BYTES + QUOTED_BYTES])
         session.recent.append((counter, bytes(frame[end - QUOTED_TAG_BYTES : end]), quote))
+
+    def reject_queued(self, session: Session, *, now: float) -> None:
+        """Tells the senders of packets that waited in vain that the other end does not answer."""
+        for packet in self._sessions.take_queue(session):
+            self._errors.report(ADDRESS_UNREACHABLE, memoryview(packet.data), now=now)
 
     # -- frames --------------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from mycelium.crypto.session_handshake import SessionInitiator, SessionKeys, Ses
 from mycelium.errors import HandshakeError
 from mycelium.identity import Identity
 from mycelium.limits import HANDSHAKES_PER_SECOND, SESSION_QUEUE_BYTES_PER_NODE, SESSIONS
-from mycelium.node.rate import TokenBucket
+from mycelium.rate import TokenBucket
 from mycelium.node.session import REKEY_AFTER_S, Keys, QueuedPacket, Request, Session
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
@@ -180,6 +180,13 @@ class Sessions:
         session.confirm(keys)
         if session.queue:
             self.ready.append(session)
+
+    def receive_unknown(self, peer: bytes, *, now: float) -> None:
+        """Called for a train under keys that we do not hold: a handshake of ours replaces what the other end believes in."""
+        if self._resolve(peer) is not None and self._answers.take(now=now):
+            session = self.find(peer, now=now)
+            self.request(session, now=now)
+            session.next_attempt = max(session.next_attempt, now + RETRY_AFTER_S)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,214 @@
+"""Starts and stops a node on this host: opens what it needs in order, runs until told to stop, gives everything back.
+
+key and epoch -> sockets -> TUN device and its address -> node and driver -> API -> peers are dialled
+"""
+
+import asyncio
+import fcntl
+import gc
+import logging
+import os
+import random
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from ipaddress import IPv6Address
+from time import monotonic
+from typing import Final
+
+from mycelium import config, keyfile
+from mycelium.api.server import ApiServer
+from mycelium.config import Settings
+from mycelium.crypto.primitives import RealPrimitives
+from mycelium.daemon.driver import Driver
+from mycelium.daemon.epoch import next_epoch
+from mycelium.daemon.live_control import LiveControl
+from mycelium.daemon.netwatch import NetWatch
+from mycelium.daemon.resolver import resolve
+from mycelium.errors import ConfigError, IdentityError, LocalError
+from mycelium.identity import Identity, blake2b
+from mycelium.node.node import Node, NodeSettings
+from mycelium.node.outbox import Event, LinkDown, LinkUp, ResolvePeer
+from mycelium.peer_url import PeerUrl
+from mycelium.private_file import read_api_token, read_network_key
+from mycelium.transport.base import Transport
+from mycelium.transport.udp import UdpTransport
+from mycelium.tun.base import TunDevice
+from mycelium.wire.announcement import NETWORK_ID_BYTES
+from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
+
+log = logging.getLogger("mycelium")
+
+CPU_FEATURES: Final = "/proc/cpuinfo"
+
+
+def run(settings: Settings) -> int:
+    """Runs a node until SIGINT or SIGTERM; returns the exit code. Raises LocalError where it can't start."""
+    try:
+        import uvloop
+    except ImportError:
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    else:
+        loop_factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(Daemon(settings).serve())
+
+
+class Daemon:
+    """One running node and what it holds of this host."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stopping = asyncio.Event()
+        self._urls: dict[str, PeerUrl] = {}
+        self._control: LiveControl
+        self._driver: Driver
+        self._node: Node
+        self._tasks: asyncio.TaskGroup
+
+    async def serve(self) -> int:
+        """Starts, waits for a signal, stops."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stopping.set)
+        async with AsyncExitStack() as stack:
+            await self._start(stack, loop)
+            loop.add_signal_handler(signal.SIGHUP, self._reload)
+            gc.collect()
+            gc.freeze()  # what is alive now stays: the collector need not walk it again
+            async with asyncio.TaskGroup() as self._tasks:
+                for url in self._settings.peers:
+                    self._add_peer(url)
+                await self._stopping.wait()
+            log.info("stopping")
+        return 0
+
+    async def _start(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
+        settings = self._settings
+        identity = stack.enter_context(_claimed_identity(settings))
+        address = str(IPv6Address(identity.address))
+        transports = [_listen(url, stack) for url in settings.listen]
+        tun = None if settings.no_tun else await _open_tun(settings.tun_name, address, stack, loop)
+        self._node = Node(
+            identity,
+            settings=NodeSettings(psk=_psk(settings), network_id=_network_id(settings), suites=_quick_suites()),
+            epoch=next_epoch(settings.key_file),
+            entropy=os.urandom,
+            rng=random.Random(os.urandom(16)),
+            primitives=RealPrimitives(),
+            now=monotonic(),
+        )
+        self._driver = Driver(self._node, transports=transports, tun=tun, loop=loop, on_event=self._on_event)
+        self._control = LiveControl(self._node, self._driver, transports, tun, self._add_peer, self._remove_peer)
+        token = None if settings.api_token_file is None else read_api_token(settings.api_token_file)
+        api = ApiServer(self._control, settings.api_addr, token=token)
+        await api.start()
+        stack.push_async_callback(api.stop)
+        self._driver.start()
+        stack.callback(self._driver.stop)
+        watch = NetWatch(loop, lambda: self._driver.act(lambda now: self._node.network_changed(now=now)))
+        stack.callback(watch.close)
+        listening = ", ".join(str(one) for transport in transports for one in transport.local_endpoints)
+        log.info("this node is %s, on %s", address, listening)
+
+    # -- peers ---------------------------------------------------------------------------------------------------------
+
+    def _add_peer(self, url: PeerUrl) -> None:
+        """Adds a peer; raises LocalError where it is known."""
+        name = str(url)
+        self._driver.act(lambda now: self._dial(name, url, now))
+
+    def _dial(self, name: str, url: PeerUrl, now: float) -> None:
+        known = self._urls.get(name)
+        self._urls[name] = url
+        try:
+            self._node.add_peer(name, pin=url.pin, now=now)
+        except LocalError:
+            if known is None:
+                del self._urls[name]
+            raise
+
+    def _remove_peer(self, url: PeerUrl) -> None:
+        """Forgets a peer and closes its link; raises LocalError where it is not known."""
+        self._driver.act(lambda now: self._node.remove_peer(str(url), now=now))
+        self._urls.pop(str(url), None)
+
+    def _reload(self) -> None:
+        """SIGHUP: the peer list of the configuration file is read again; links of peers that stay are not touched."""
+        try:
+            wanted = {str(url): url for url in config.load(self._settings.given).peers}
+        except ConfigError as error:
+            log.error("reload: %s", error)
+            return
+        for name in [name for name in self._urls if name not in wanted]:
+            self._remove_peer(self._urls[name])
+        for name in [name for name in wanted if name not in self._urls]:
+            self._add_peer(wanted[name])
+        log.info("reloaded: %d peers", len(wanted))
+
+    # -- events --------------------------------------------------------------------------------------------------------
+
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case ResolvePeer():
+                self._tasks.create_task(self._resolve(event.url))
+            case LinkUp():
+                log.info("link up: %s at %s", IPv6Address(event.address), event.endpoint)
+            case LinkDown():
+                log.info("link down: %s, %s", IPv6Address(event.address), event.reason)
+
+    async def _resolve(self, name: str) -> None:
+        url = self._urls.get(name)
+        if url is None:
+            return
+        endpoints = await resolve(url, asyncio.get_running_loop())
+        if not endpoints:
+            log.warning("peer %s: the name is not known", name)
+        self._driver.act(lambda now: self._node.peer_resolved(name, endpoints, now=now))
+
+
+@contextmanager
+def _claimed_identity(settings: Settings) -> Iterator[Identity]:
+    """Reads the key, made anew where there is none, and holds it against a second daemon."""
+    identity = keyfile.load_or_create_identity(settings.key_file)
+    with open(settings.key_file, "rb") as key_file:
+        try:
+            fcntl.flock(key_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise IdentityError(f"another mycelium is running with the key {settings.key_file}") from error
+        yield identity
+
+
+def _listen(url: PeerUrl, stack: AsyncExitStack) -> Transport:
+    transport = UdpTransport.open(url.host, url.port)
+    stack.callback(transport.close)
+    return transport
+
+
+async def _open_tun(name: str, address: str, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> TunDevice:
+    from mycelium.tun.linux import LinuxTun
+    from mycelium.tun.netlink import configure
+
+    tun = LinuxTun.open(name)
+    stack.callback(tun.close)
+    await loop.run_in_executor(None, configure, tun.name, address)
+    return tun
+
+
+def _psk(settings: Settings) -> bytes:
+    return bytes(32) if settings.network_key_file is None else read_network_key(settings.network_key_file)
+
+
+def _network_id(settings: Settings) -> bytes:
+    name = settings.network_name.encode()
+    return blake2b(name, size=NETWORK_ID_BYTES) if name else bytes(NETWORK_ID_BYTES)
+
+
+def _quick_suites() -> int:
+    """Returns the ciphers that this machine is quick at: AES only where the processor has instructions for it."""
+    try:
+        with open(CPU_FEATURES, encoding="ascii", errors="replace") as file:
+            has_aes = any(line.startswith(("flags", "Features")) and " aes" in line for line in file)
+    except OSError:
+        has_aes = False
+    return SUITE_CHACHA20_POLY1305 | (SUITE_AES_256_GCM if has_aes else 0)

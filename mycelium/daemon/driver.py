@@ -1,0 +1,177 @@
+"""Drives a node on a real host: reads the clock and the descriptors, hands bytes to the node, carries out its outbox.
+
+    TUN readable  -> read_batch -> node.send_packets -> outbox -> transport.send
+    UDP readable  -> receive    -> node.receive      -> outbox -> transport.send, tun.write
+    timer         -> node.handle_timeout             -> outbox
+
+The one place where data crosses between descriptors and the node. Nothing here looks into a packet.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from time import monotonic
+from typing import Final
+
+from mycelium.endpoint import Endpoint
+from mycelium.limits import UNSENT_BYTES
+from mycelium.node.node import Node
+from mycelium.node.outbox import Event
+from mycelium.transport.base import Transport
+from mycelium.tun.base import TunDevice
+from mycelium.wire.batch import PacketBatch
+
+TICK_S: Final = 0.005  # after traffic the node's timers are looked at within this time, not after every packet
+READS_PER_WAKE: Final = 16  # of one descriptor, before the others have their turn
+ASLEEP_S: Final = 5.0  # a timer later than this: the host slept
+
+
+class Driver:
+    """Ties one node to its transports and, unless it only relays, its TUN device."""
+
+    def __init__(
+        self,
+        node: Node,
+        *,
+        transports: list[Transport],
+        tun: TunDevice | None,
+        loop: asyncio.AbstractEventLoop,
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self._node = node
+        self._outbox = node.outbox
+        self._transports = transports
+        self._tun = tun
+        self._loop = loop
+        self._on_event = on_event
+        self._batch = PacketBatch()
+        self._transport_of: dict[Endpoint, Transport] = {}  # only where there are several
+        self._unsent: deque[tuple[Transport, Endpoint, bytes, int]] = deque()  # of transports that are full
+        self._unsent_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._armed_for = 0.0
+        self.dropped_unsent = 0
+
+    def start(self) -> None:
+        """Begins to read; the loop must be running."""
+        for transport in self._transports:
+            self._loop.add_reader(transport.fileno(), self._on_transport, transport)
+        if self._tun is not None:
+            self._loop.add_reader(self._tun.fileno(), self._on_tun)
+        self.act(lambda now: None)
+
+    def stop(self) -> None:
+        """Says goodbye to the neighbours and stops reading; what was opened stays its opener's."""
+        self._node.close(now=monotonic())
+        self._flush()
+        if self._timer is not None:
+            self._timer.cancel()
+        for transport in self._transports:
+            self._loop.remove_reader(transport.fileno())
+            self._loop.remove_writer(transport.fileno())
+        if self._tun is not None:
+            self._loop.remove_reader(self._tun.fileno())
+
+    def act(self, action: Callable[[float], None]) -> None:
+        """Calls the node from outside the data path, with the time, and carries out what it wants done."""
+        action(monotonic())
+        self._flush()
+        self._arm()
+
+    # -- descriptors ---------------------------------------------------------------------------------------------------
+
+    def _on_transport(self, transport: Transport) -> None:
+        node, tun, outbox = self._node, self._tun, self._outbox
+        several = len(self._transports) > 1
+        now = monotonic()
+        for _ in range(READS_PER_WAKE):
+            received = transport.receive()
+            if received is None:
+                break
+            data, segment_size, endpoint = received
+            if several:
+                self._transport_of[endpoint] = transport
+            now = monotonic()
+            node.receive(endpoint, data, segment_size, now=now)
+            if outbox.deliveries and tun is not None:
+                tun.write(outbox.deliveries)
+                outbox.deliveries.clear()
+            self._flush()
+        self._tick(now)
+
+    def _on_tun(self) -> None:
+        assert self._tun is not None
+        node, tun, batch = self._node, self._tun, self._batch
+        now = monotonic()
+        for _ in range(READS_PER_WAKE):
+            if self._unsent or not tun.read_batch(batch):
+                break
+            now = monotonic()
+            node.send_packets(batch, now=now)
+            self._flush()
+        self._tick(now)
+
+    def _flush(self) -> None:
+        outbox = self._outbox
+        for endpoint, buffers, segment_size in outbox.transmits:
+            transport = self._transport_of.get(endpoint) or self._transports[0]
+            if self._unsent or not transport.send(endpoint, buffers, segment_size):
+                self._keep_unsent(transport, endpoint, b"".join(buffers), segment_size)
+        if outbox.deliveries and self._tun is not None:
+            self._tun.write(outbox.deliveries)
+        events = list(outbox.events)
+        outbox.clear()
+        for event in events:
+            self._on_event(event)
+
+    # -- a full transport ----------------------------------------------------------------------------------------------
+
+    def _keep_unsent(self, transport: Transport, endpoint: Endpoint, data: bytes, segment_size: int) -> None:
+        """The socket is full: nothing more is read from TUN until it has room again."""
+        if self._unsent_bytes + len(data) > UNSENT_BYTES:
+            self.dropped_unsent += 1
+            return
+        if not self._unsent:
+            self._loop.add_writer(transport.fileno(), self._on_writable, transport)
+            if self._tun is not None:
+                self._loop.remove_reader(self._tun.fileno())
+        self._unsent.append((transport, endpoint, data, segment_size))
+        self._unsent_bytes += len(data)
+
+    def _on_writable(self, full: Transport) -> None:
+        while self._unsent:
+            transport, endpoint, data, segment_size = self._unsent[0]
+            if not transport.send(endpoint, [data], segment_size):
+                if transport is not full:
+                    self._loop.remove_writer(full.fileno())
+                    self._loop.add_writer(transport.fileno(), self._on_writable, transport)
+                return
+            self._unsent.popleft()
+            self._unsent_bytes -= len(data)
+        self._loop.remove_writer(full.fileno())
+        if self._tun is not None:
+            self._loop.add_reader(self._tun.fileno(), self._on_tun)
+
+    # -- the one timer -------------------------------------------------------------------------------------------------
+
+    def _tick(self, now: float) -> None:
+        """Traffic may have brought a deadline forward."""
+        if self._armed_for > now + TICK_S:
+            self._set_timer(now + TICK_S, now)
+
+    def _arm(self) -> None:
+        self._set_timer(self._node.next_deadline(), monotonic())
+
+    def _set_timer(self, when: float, now: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._armed_for = when
+        self._timer = self._loop.call_later(max(0.0, when - now), self._on_timer)
+
+    def _on_timer(self) -> None:
+        now = monotonic()
+        if now - self._armed_for > ASLEEP_S:
+            self._node.network_changed(now=now)
+        self._node.handle_timeout(now=now)
+        self._flush()
+        self._arm()

@@ -1,0 +1,175 @@
+"""The running node as the operator's side sees it: frozen snapshots, and the few things that may be asked of it."""
+
+import time
+from collections.abc import Callable
+from ipaddress import AddressValueError, IPv6Address
+from time import monotonic
+
+import mycelium
+from mycelium.daemon.control import AdminInfo, EndpointInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.daemon.driver import Driver
+from mycelium.endpoint import Endpoint
+from mycelium.identity import exchange_key_of_signing_key, subnet_of
+from mycelium.node.link import Link, LinkState
+from mycelium.node.node import Node
+from mycelium.node.peers import ConfiguredPeer
+from mycelium.peer_url import PeerUrl
+from mycelium.routing.snapshot import RouteSnapshot
+from mycelium.transport.base import Transport
+from mycelium.tun.base import TunDevice
+from mycelium.wire.control import INFINITY
+
+
+class LiveControl:
+    """Implements `daemon.control.NodeControl` on a running node."""
+
+    def __init__(
+        self,
+        node: Node,
+        driver: Driver,
+        transports: list[Transport],
+        tun: TunDevice | None,
+        add_peer: Callable[[PeerUrl], None],
+        remove_peer: Callable[[PeerUrl], None],
+    ) -> None:
+        self._node = node
+        self._driver = driver
+        self._transports = transports
+        self._tun = tun
+        self._add_peer = add_peer
+        self._remove_peer = remove_peer
+        self._started = int(time.time())
+        self._started_monotonic = monotonic()
+
+    def admin(self) -> AdminInfo:
+        """Who this node is."""
+        identity = self._node.identity
+        return AdminInfo(
+            node_subnet=_subnet_text(identity.address),
+            node_ip=str(IPv6Address(identity.address)),
+            node_pubkey=identity.exchange_public_key.hex(),
+            node_start_time=self._started,
+        )
+
+    def peers(self) -> list[PeerInfo]:
+        """Configured peers first, then neighbours that came to us."""
+        now = monotonic()
+        node = self._node
+        infos = [self._configured(peer, now) for peer in node.peers.by_url.values()]
+        linked = {peer.link for peer in node.peers.by_url.values()}
+        infos += [self._linked(link, None, now) for link in node.links.values() if link.address not in linked]
+        return infos
+
+    def add_peer(self, url: str) -> None:
+        """Raises ConfigError for a bad URL, LocalError where the peer is known already."""
+        self._add_peer(PeerUrl.parse(url))
+
+    def remove_peer(self, url: str) -> None:
+        """Raises LocalError where no such peer is configured."""
+        self._remove_peer(PeerUrl.parse(url))
+
+    def routes_selected(self) -> list[RouteInfo]:
+        """The routes that packets take."""
+        return [_route(route) for route in self._node.routing.selected_routes()]
+
+    def routes_fallback(self) -> list[RouteInfo]:
+        """The routes that are known beside them."""
+        return [_route(route) for route in self._node.routing.fallback_routes()]
+
+    def public_key_of(self, address: str) -> str | None:
+        """Returns the X25519 key of the node that owns an address, as hex."""
+        try:
+            packed = IPv6Address(address).packed
+        except AddressValueError:
+            return None
+        node = self._node
+        owner = node.routing.forwarding.owner.get(subnet_of(packed))
+        if owner is None:
+            return None
+        if owner == node.identity.address:
+            return node.identity.exchange_public_key.hex()
+        announcement = node.routing.resolve(owner)
+        return None if announcement is None else exchange_key_of_signing_key(announcement.signing_public_key).hex()
+
+    def status(self) -> StatusInfo:
+        """The node at a glance, with every counter."""
+        node = self._node
+        return StatusInfo(
+            version=mycelium.__version__,
+            node_ip=str(IPv6Address(node.identity.address)),
+            node_pubkey=node.identity.exchange_public_key.hex(),
+            uptime_s=monotonic() - self._started_monotonic,
+            tun=self._tun.name if self._tun is not None else None,
+            listening=[str(one) for transport in self._transports for one in transport.local_endpoints],
+            peers_alive=sum(link.state is not LinkState.DOWN for link in node.links.values()),
+            peers_total=len(self.peers()),
+            routes=len(node.routing.forwarding.next_hop),
+            sessions=len(node.sessions.by_peer),
+            counters=self._counters(),
+        )
+
+    def _counters(self) -> dict[str, int]:
+        counters = dict(self._node.counters())
+        counters["unsent_dropped"] = self._driver.dropped_unsent
+        for transport in self._transports:
+            for name, value in transport.counters.items():
+                counters[f"udp_{name}"] = counters.get(f"udp_{name}", 0) + value
+        if self._tun is not None:
+            tun = self._tun.counters
+            counters |= {f"tun_{name}": getattr(tun, name) for name in tun.__slots__}
+        return counters
+
+    def _configured(self, peer: ConfiguredPeer, now: float) -> PeerInfo:
+        link = self._node.links.get(peer.link) if peer.link is not None else None
+        if link is not None:
+            return self._linked(link, peer, now)
+        url = PeerUrl.parse(peer.url)
+        host = f"[{url.host}]" if ":" in url.host else url.host
+        is_knocking = any(self._node.handshakes.is_under_way(endpoint) for endpoint in peer.endpoints)
+        return PeerInfo(
+            endpoint=EndpointInfo(url.scheme, f"{host}:{url.port}"),
+            type="static",
+            connection_state="connecting" if is_knocking or not peer.endpoints else "dead",
+            tx_bytes=0,
+            rx_bytes=0,
+            discovered=int(now - peer.known_since),
+            last_connected=None if peer.last_connected is None else int(now - peer.last_connected),
+            url=peer.url,
+        )
+
+    def _linked(self, link: Link, peer: ConfiguredPeer | None, now: float) -> PeerInfo:
+        path = link.active
+        srtt = path.rtt.srtt
+        return PeerInfo(
+            endpoint=_endpoint(path.endpoint),
+            type="static" if peer is not None else "inbound",
+            connection_state="dead" if link.state is LinkState.DOWN else "alive",
+            tx_bytes=sum(one.tx_bytes for one in link.paths.values()),
+            rx_bytes=sum(one.rx_bytes for one in link.paths.values()),
+            discovered=int(now - (peer.known_since if peer is not None else link.connected_since)),
+            last_connected=int(now - link.last_heard),
+            url=peer.url if peer is not None else None,
+            address=str(IPv6Address(link.address)),
+            public_key=link.exchange_key.hex(),
+            rtt_ms=None if srtt is None else round(srtt * 1000, 3),
+            loss=round(link.budget.loss, 4),
+            cost=link.cost,
+            mtu=path.mtu.size,
+        )
+
+
+def _endpoint(endpoint: Endpoint) -> EndpointInfo:
+    return EndpointInfo(endpoint.scheme, str(endpoint).partition("://")[2])
+
+
+def _route(route: RouteSnapshot) -> RouteInfo:
+    return RouteInfo(
+        subnet=_subnet_text(route.node),
+        next_hop=str(IPv6Address(route.neighbour)),
+        metric="infinite" if route.metric == INFINITY else route.metric,
+        seqno=route.sequence,
+    )
+
+
+def _subnet_text(address: bytes) -> str:
+    return f"{IPv6Address(subnet_of(address) + bytes(8))}/64"

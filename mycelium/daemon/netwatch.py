@@ -1,0 +1,55 @@
+"""Tells when this host's addresses, routes or links have changed.
+
+Only that something changed is wanted, not what: a bare netlink socket tells, without the library that can read its messages.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Final
+
+RTMGRP_LINK: Final = 0x1
+RTMGRP_IPV4_IFADDR: Final = 0x10
+RTMGRP_IPV4_ROUTE: Final = 0x40
+RTMGRP_IPV6_IFADDR: Final = 0x100
+RTMGRP_IPV6_ROUTE: Final = 0x400
+GROUPS: Final = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE
+SETTLE_S: Final = 0.05  # changes come in bursts: one report for those that follow one another
+PAUSE_S: Final = 1.0  # between reports
+
+
+class NetWatch:
+    """Calls `on_change` after changes, at most once in PAUSE_S."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_change: Callable[[], None]) -> None:
+        self._loop = loop
+        self._on_change = on_change
+        self._timer: asyncio.TimerHandle | None = None
+        self._not_before = 0.0
+        self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
+        self._netlink.bind((0, GROUPS))
+        loop.add_reader(self._netlink.fileno(), self._on_readable)
+
+    def close(self) -> None:
+        """Stops watching."""
+        self._loop.remove_reader(self._netlink.fileno())
+        self._netlink.close()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _on_readable(self) -> None:
+        try:
+            while self._netlink.recv(65_536):
+                pass
+        except BlockingIOError:
+            pass
+        except OSError:  # ENOBUFS: so much changed that the kernel dropped the messages
+            pass
+        if self._timer is None:
+            wait = max(SETTLE_S, self._not_before - self._loop.time())
+            self._timer = self._loop.call_later(wait, self._report)
+
+    def _report(self) -> None:
+        self._timer = None
+        self._not_before = self._loop.time() + PAUSE_S
+        self._on_change()

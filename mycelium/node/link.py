@@ -1,0 +1,542 @@
+"""A link: an authenticated neighbour, the keys shared with it, and the paths that lead to it.
+
+The only place where frames are sealed, cut into chunks, put together and opened. Only a frame that opens moves anything
+here: window, path, echo, liveness.
+
+    send_frame: header with the echo -> seal -> one datagram, or chunks of the path's size -> outbox
+    receive:    chunks put together -> opened -> control and probes handled here, data frames returned
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from math import inf
+from typing import Final
+
+from mycelium.endpoint import Endpoint
+from mycelium.errors import DecodeError, LocalError
+from mycelium.limits import PATHS_PER_LINK
+from mycelium.node.control_channel import ControlChannel
+from mycelium.node.handshakes import Completed
+from mycelium.node.link_session import IDLE_KEYS_KEPT_S, MESSAGE_3_AGAIN_S, LinkSession
+from mycelium.node.liveness import Action, PathState, Role
+from mycelium.node.loss import FrameBudget
+from mycelium.node.outbox import Outbox
+from mycelium.node.path import Path
+from mycelium.node.reassembly import PartialBudget
+from mycelium.routing.metric import PublishedCost, link_cost
+from mycelium.wire.control import Item, decode_items, encode_item
+from mycelium.wire.datagram import (
+    CHUNK,
+    CHUNK_HEAD,
+    CHUNK_WORD,
+    FRAME,
+    FRAME_HEAD,
+    FRAME_WORD,
+    TAG_BYTES,
+)
+from mycelium.wire.frame import (
+    CLOSE,
+    CONTROL,
+    CONTROL_HEADER,
+    DATA,
+    FRAME_HEADER,
+    PROBE,
+    PROBE_BODY,
+    PROBE_IS_REPLY,
+    PROBE_WANTS_REPLY,
+)
+
+SESSIONS_PER_LINK: Final = 4
+FIRST_REDIAL_S: Final = 1.0
+BUSY_BYTES_PER_S: Final = 10_000
+_HEAD_BYTES: Final = FRAME_HEAD.size
+_FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
+_SEALED_OVERHEAD: Final = _HEAD_BYTES + _FRAME_HEADER_BYTES + TAG_BYTES
+_MASK_32: Final = 0xFFFF_FFFF
+_PROBES_REMEMBERED: Final = 32
+
+
+class LinkState(Enum):
+    """What routing is told of a neighbour."""
+
+    DOWN = "down"
+    UP = "up"
+    SUSPECT = "suspect"
+
+
+class Link:
+    """One neighbour. `frame` and `frame_used` are the data frame that is being filled for it, by `node.sending`."""
+
+    __slots__ = (
+        "_carried",
+        "_control",
+        "_cost",
+        "_new_stream",
+        "_next_path_number",
+        "_next_token",
+        "_opened",
+        "_outbox",
+        "_own_exchange_key",
+        "_partial_budget",
+        "_redial_at",
+        "_redial_wait",
+        "_sessions",
+        "active",
+        "address",
+        "budget",
+        "closed_by_peer",
+        "connected_since",
+        "cost",
+        "cost_changed",
+        "exchange_key",
+        "frame",
+        "frame_limit",
+        "frame_used",
+        "items",
+        "last_heard",
+        "malformed",
+        "not_opened",
+        "paths",
+        "peer_restarted",
+        "purposes",
+        "reported",
+        "sending",
+    )
+
+    def __init__(
+        self,
+        completed: Completed,
+        *,
+        own_exchange_key: bytes,
+        outbox: Outbox,
+        partial_budget: PartialBudget,
+        new_stream: Callable[[], int],
+        now: float,
+    ) -> None:
+        self.address = completed.keys.peer_address
+        self.exchange_key = completed.keys.peer_exchange_key
+        self._own_exchange_key = own_exchange_key
+        self._outbox = outbox
+        self._partial_budget = partial_budget
+        self._new_stream = new_stream
+        self._control = ControlChannel(new_stream())
+        self._sessions: dict[int, LinkSession] = {}  # by our index, oldest first
+        self._next_path_number = 0
+        self._next_token = 1
+        self._opened = 0  # frames, under all keys
+        self._cost = PublishedCost()
+        self.cost: int | None = None  # as published, units of 10 us
+        self.cost_changed = False  # since routing was told
+        self.budget = FrameBudget()
+        self.frame_limit = self.budget.limit
+        self.frame: memoryview | None = None
+        self.frame_used = 0
+        self.items: list[Item] = []  # control messages that came, to be drained by the node
+        self.peer_restarted = False  # the neighbour has lost what we told it
+        self.closed_by_peer = False
+        self.reported = LinkState.DOWN  # what routing was told last
+        self.connected_since = now
+        self.last_heard = now
+        self._redial_at = inf
+        self._redial_wait = FIRST_REDIAL_S
+        self._carried = 0  # bytes over all paths, at the last sweep
+        self.purposes: list[str] = []  # URLs of the configured peers that this link serves
+        self.malformed = 0
+        self.not_opened = 0
+        self.paths: dict[Endpoint, Path] = {}
+        self.active = self._add_path(completed.endpoint, is_validated=True, now=now)
+        self.sending = self._add_session(completed, now)
+
+    # -- handshakes ----------------------------------------------------------------------------------------------------
+
+    @property
+    def indices(self) -> list[int]:
+        """Our indices under which the neighbour may send."""
+        return list(self._sessions)
+
+    @property
+    def state(self) -> LinkState:
+        """What the path in use says."""
+        if self.cost is None or self.closed_by_peer or self.active.liveness.state is PathState.DEAD:
+            return LinkState.DOWN
+        return LinkState.SUSPECT if self.active.liveness.state is PathState.SUSPECT else LinkState.UP
+
+    def adopt(self, completed: Completed, *, now: float) -> None:
+        """Takes in the keys and the path of another handshake with the same neighbour: a rekey, a restart, a second path."""
+        was_down = self.state is LinkState.DOWN
+        session = self._add_session(completed, now)
+        path = self.paths.get(completed.endpoint)
+        if path is None:
+            path = self._add_path(completed.endpoint, is_validated=True, now=now)
+        path.is_validated = True
+        path.liveness.received(now)
+        self.closed_by_peer = False
+        if was_down:
+            self.active = path
+        if was_down or session.message_3 is None:
+            self._prefer(session)
+        self._probe(path, now=now)
+
+    def _add_session(self, completed: Completed, now: float) -> LinkSession:
+        session = LinkSession(completed, self._partial_budget, now=now)
+        self._sessions[completed.keys.local_index] = session
+        if completed.purpose and completed.purpose not in self.purposes:
+            self.purposes.append(completed.purpose)
+        for index, old in list(self._sessions.items()):
+            if len(self._sessions) > SESSIONS_PER_LINK and old is not session and old is not self.sending:
+                self._drop_session(index)
+        return session
+
+    def _prefer(self, session: LinkSession) -> None:
+        """Sends under `session` from here on if it is the better one; counters go on, so that echoes stay unambiguous."""
+        if self.state is LinkState.DOWN or self.sending.is_replaced_by(session, self._own_exchange_key):
+            session.sealing.counter = max(session.sealing.counter, self.sending.sealing.counter)
+            self.sending = session
+
+    def _drop_session(self, index: int) -> None:
+        self._sessions.pop(index).reassembly.close()
+
+    # -- sending -------------------------------------------------------------------------------------------------------
+
+    def send_frame(
+        self,
+        kind: int,
+        plain: memoryview,
+        *,
+        now: float,
+        path: Path | None = None,
+        wants_echo: bool = True,
+        datagram_size: int = 0,
+    ) -> None:
+        """Seals one frame and puts its datagrams into the outbox.
+
+        `plain` begins with room for the frame header, which is written here. Datagrams have the size that the path is known to
+        carry, or `datagram_size` where that is to be found out.
+        """
+        if path is None:
+            path = self.active
+        session = self.sending
+        sealing = session.sealing
+        counter = sealing.counter
+        receiver = session.keys.remote_index
+        FRAME_HEADER.pack_into(plain, 0, kind, path.number, 0, path.newest & _MASK_32)
+        total = len(plain) + TAG_BYTES
+        block = self._outbox.take(_HEAD_BYTES + total)
+        sealed = block[_HEAD_BYTES:]
+        FRAME_HEAD.pack_into(block, 0, FRAME_WORD, receiver, counter)
+        try:
+            sealing.seal_into(counter, plain, block[:_HEAD_BYTES], sealed)
+        except LocalError:  # worn out: nothing leaves until a handshake brings new keys
+            return
+        size = datagram_size or path.mtu.size
+        if _HEAD_BYTES + total <= size:
+            self._outbox.transmits.append((path.endpoint, [block], _HEAD_BYTES + total))
+        else:
+            room = size - CHUNK_HEAD.size
+            pack = CHUNK_HEAD.pack
+            buffers: list[bytes | memoryview] = []
+            for offset in range(0, total, room):
+                buffers += (pack(CHUNK_WORD | offset, receiver, counter, total), sealed[offset : offset + room])
+            self._outbox.transmits.append((path.endpoint, buffers, size))
+        path.tx_bytes += total
+        path.liveness.sent(counter, now, wants_echo)
+
+    def send_items(self, items: list[Item], *, now: float) -> None:
+        """Queues control messages for the neighbour and sends what the channel's window lets through."""
+        for item in items:
+            if not self._control.send(encode_item(item)):
+                self._control.restart(self._new_stream())
+                self.peer_restarted = True  # the neighbour must be told everything again
+                break
+        self.flush_control(now=now)
+
+    def flush_control(self, *, now: float) -> None:
+        """Sends segments, resends and acknowledgements that are due."""
+        path = self.active
+        room = path.mtu.size - _SEALED_OVERHEAD
+        while (body := self._control.next_segment(now=now, rto=path.rtt.rto, room=room)) is not None:
+            plain = memoryview(bytearray(_FRAME_HEADER_BYTES + len(body)))
+            plain[_FRAME_HEADER_BYTES:] = body
+            carries_segment = CONTROL_HEADER.unpack_from(body)[1] != 0
+            self.send_frame(CONTROL, plain, now=now, wants_echo=carries_segment)
+
+    def close(self, reason: int, *, now: float) -> None:
+        """Says goodbye."""
+        plain = memoryview(bytearray(_FRAME_HEADER_BYTES + 1))
+        plain[_FRAME_HEADER_BYTES] = reason
+        self.send_frame(CLOSE, plain, now=now, wants_echo=False)
+
+    # -- receiving -----------------------------------------------------------------------------------------------------
+
+    def receive(
+        self, index: int, endpoint: Endpoint, burst: memoryview, segment_size: int, *, now: float
+    ) -> list[memoryview]:
+        """Takes datagrams of equal size under one of our indices; returns the data frames that they completed, opened."""
+        session = self._sessions.get(index)
+        frames: list[memoryview] = []
+        if session is None:
+            return frames
+        if len(burst) <= segment_size and burst[0] == FRAME:
+            self._open_whole(session, endpoint, burst, frames, now)
+            return frames
+        path = self.paths.get(endpoint)
+        if path is None or not path.is_validated:
+            for start in range(0, len(burst), segment_size):  # long frames wait until the path is validated
+                if burst[start] == FRAME:
+                    self._open_whole(session, endpoint, burst[start : start + segment_size], frames, now)
+            return frames
+        complete, odd = session.reassembly.add_burst(burst, segment_size)
+        for datagram in odd:
+            self._receive_odd(endpoint, datagram, frames, now)
+        for counter, sealed in complete:
+            head = FRAME_HEAD.pack(FRAME_WORD, index, counter)
+            self._open(session, endpoint, counter, head, sealed, frames, now)
+        return frames
+
+    def _receive_odd(self, endpoint: Endpoint, datagram: memoryview, frames: list[memoryview], now: float) -> None:
+        """A whole frame among chunks, or chunks under another of our indices."""
+        if len(datagram) <= _SEALED_OVERHEAD:
+            self.malformed += 1
+            return
+        session = self._sessions.get(int.from_bytes(datagram[4:8], "big"))
+        if session is None:
+            self.not_opened += 1
+        elif datagram[0] == FRAME:
+            self._open_whole(session, endpoint, datagram, frames, now)
+        elif datagram[0] == CHUNK:
+            for counter, sealed in session.reassembly.add_burst(datagram, len(datagram))[0]:
+                head = FRAME_HEAD.pack(FRAME_WORD, session.keys.local_index, counter)
+                self._open(session, endpoint, counter, head, sealed, frames, now)
+
+    def _open_whole(
+        self, session: LinkSession, endpoint: Endpoint, datagram: memoryview, frames: list[memoryview], now: float
+    ) -> None:
+        if len(datagram) < _SEALED_OVERHEAD:
+            self.malformed += 1
+            return
+        _, _, counter = FRAME_HEAD.unpack_from(datagram)
+        self._open(session, endpoint, counter, datagram[:_HEAD_BYTES], datagram[_HEAD_BYTES:], frames, now)
+
+    def _open(
+        self,
+        session: LinkSession,
+        endpoint: Endpoint,
+        counter: int,
+        head: memoryview | bytes,
+        sealed: memoryview | bytes,
+        frames: list[memoryview],
+        now: float,
+    ) -> None:
+        """Opens a frame; a data frame is added to `frames`, whatever else is handled here."""
+        if len(sealed) < _FRAME_HEADER_BYTES + TAG_BYTES:
+            self.malformed += 1
+            return
+        plain = self._outbox.take(len(sealed) - TAG_BYTES)
+        if not session.opening.open_into(counter, sealed, head, plain):
+            self.not_opened += 1
+            return
+        kind, number, _, echo = FRAME_HEADER.unpack_from(plain)
+        path = self.paths.get(endpoint)
+        if path is None:
+            path = self._meet_path(endpoint, number, now)
+        path.peer_number = number
+        path.note_arrival(session, counter)
+        self._opened += 1
+        path.rx_bytes += len(sealed)
+        session.last_opened = self.last_heard = now
+        if session.message_3 is not None:
+            session.message_3 = None
+            self._prefer(session)
+        path.liveness.received(now, wants_echo=kind == DATA)
+        if echo:
+            path.liveness.echoed(echo, now)
+        if kind == DATA:
+            frames.append(plain)
+        else:
+            self._receive_other(kind, session, path, plain, now)
+
+    def _receive_other(self, kind: int, session: LinkSession, path: Path, plain: memoryview, now: float) -> None:
+        body = plain[_FRAME_HEADER_BYTES:]
+        if kind == CONTROL:
+            self._receive_control(body, now)
+        elif kind == PROBE and len(body) >= PROBE_BODY.size:
+            self._receive_probe(session, path, body, now)
+        elif kind == CLOSE:
+            self.closed_by_peer = True
+        else:
+            self.malformed += 1
+
+    def _receive_control(self, body: memoryview, now: float) -> None:
+        try:
+            blobs = self._control.receive(body, now=now)
+            for blob in blobs:
+                self.items += decode_items(blob)
+        except DecodeError:
+            self.malformed += 1
+            return
+        if self._control.take_peer_restart():
+            self.peer_restarted = True
+            if CONTROL_HEADER.unpack_from(body)[2] != self._control.stream:  # it does not know our stream either
+                self._control.restart(self._new_stream())
+        self.flush_control(now=now)
+
+    # -- probes and paths ----------------------------------------------------------------------------------------------
+
+    def _receive_probe(self, session: LinkSession, path: Path, body: memoryview, now: float) -> None:
+        flags, token, origin, hold, opened, newest = PROBE_BODY.unpack_from(body)
+        if newest:
+            self.budget.report(opened, newest, now=now)
+            self.frame_limit = self.budget.limit
+        if flags & PROBE_WANTS_REPLY:
+            self._send_probe(path, now, flags=PROBE_IS_REPLY, token=token, origin=origin)
+        elif flags & PROBE_IS_REPLY:
+            self._receive_reply(session, path, token, now - origin / 1e6 - hold / 1e6, now)
+
+    def _receive_reply(self, session: LinkSession, path: Path, token: int, rtt_s: float, now: float) -> None:
+        size = path.probes.pop(token, None)
+        if size is None:
+            return
+        path.rtt.sample(rtt_s, now=now)
+        if size:
+            path.mtu.acknowledged(size, now=now)
+        else:
+            path.liveness.probe_answered(now)
+        if not path.is_validated:
+            path.is_validated = True
+            self._settle_path(path, now)
+        if path is self.active:
+            loss = self.budget.datagram_loss(path.mtu.size)
+            cost = self._cost.update(link_cost(path.rtt.minimum(now=now), loss), now)
+            if cost is not None:
+                self.cost_changed = cost != self.cost
+                self.cost = cost
+
+    def _probe(self, path: Path, *, now: float, size: int = 0) -> None:
+        """Asks for an answer over a path; with `size` by a datagram of so many bytes."""
+        token = self._next_token
+        self._next_token = token + 1 & _MASK_32
+        path.probes[token] = size
+        if len(path.probes) > _PROBES_REMEMBERED:
+            del path.probes[next(iter(path.probes))]
+        self._send_probe(path, now, flags=PROBE_WANTS_REPLY, token=token, origin=int(now * 1e6), size=size)
+
+    def _send_probe(
+        self, path: Path, now: float, *, flags: int, token: int = 0, origin: int = 0, size: int = 0
+    ) -> None:
+        plain = memoryview(bytearray(max(size - _HEAD_BYTES - TAG_BYTES, _FRAME_HEADER_BYTES + PROBE_BODY.size)))
+        opened, newest = self._opened & _MASK_32, path.newest & _MASK_32
+        PROBE_BODY.pack_into(plain, _FRAME_HEADER_BYTES, flags, token, origin, 0, opened, newest)
+        wants_echo = flags == PROBE_WANTS_REPLY and not size  # a probe that is too long says nothing of the path's life
+        self.send_frame(PROBE, plain, now=now, path=path, wants_echo=wants_echo, datagram_size=size)
+
+    def _add_path(self, endpoint: Endpoint, *, is_validated: bool, now: float) -> Path:
+        path = Path(self._next_path_number, endpoint, is_validated=is_validated, now=now)
+        self._next_path_number = self._next_path_number + 1 & 0xFF
+        self.paths[endpoint] = path
+        for other in list(self.paths.values()):
+            if len(self.paths) > PATHS_PER_LINK and other is not path and other is not getattr(self, "active", path):
+                del self.paths[other.endpoint]
+        return path
+
+    def _meet_path(self, endpoint: Endpoint, number: int, now: float) -> Path:
+        """An authentic frame came from an address that is new: ask there, and believe in it when the answer comes."""
+        path = self._add_path(endpoint, is_validated=False, now=now)
+        path.peer_number = number
+        self._probe(path, now=now)
+        return path
+
+    def _settle_path(self, path: Path, now: float) -> None:
+        """A path has proved itself. If the neighbour calls it by the number of the one in use, its address has changed."""
+        moved = self.active.peer_number == path.peer_number and path is not self.active
+        if moved or self.active.liveness.state is PathState.DEAD:
+            old, self.active = self.active, path
+            if moved:
+                del self.paths[old.endpoint]
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Probes, resends, and sees to keys and paths."""
+        for path in list(self.paths.values()):
+            action = path.liveness.handle_timeout(now)
+            if action is Action.PROBE:
+                self._probe(path, now=now)
+            elif action is Action.ECHO:
+                self._send_probe(path, now, flags=0)
+            size = path.mtu.probe_to_send(now) if path.is_validated and path.rtt.srtt is not None else None
+            if size is not None:
+                self._probe(path, now=now, size=size)
+        self._leave_dead_path()
+        self.flush_control(now=now)
+        for index, session in list(self._sessions.items()):
+            self._keep_session(index, session, now)
+
+    def next_deadline(self) -> float:
+        """When `handle_timeout` is wanted next."""
+        deadline = self._control.next_deadline(self.active.rtt.rto)
+        for path in self.paths.values():
+            deadline = min(deadline, path.liveness.next_deadline())
+            if path.is_validated and path.rtt.srtt is not None:
+                deadline = min(deadline, path.mtu.next_deadline())
+        for session in self._sessions.values():
+            deadline = min(deadline, session.message_3_due if session.message_3 is not None else inf)
+        return deadline
+
+    def wants_new_keys(self, now: float) -> bool:
+        """Tells whether the node should begin a handshake over the path in use."""
+        return self.sending.wants_new_keys(now)
+
+    def went_down(self, *, now: float) -> None:
+        """Called once routing was told that the neighbour is gone: what is queued for it is void, knocking begins."""
+        self._control.restart(self._new_stream())
+        self.items.clear()
+        self.cost = None
+        self._cost = PublishedCost()
+        self._redial_at = now
+        self._redial_wait = FIRST_REDIAL_S
+
+    def take_redial(self, now: float) -> bool:
+        """Tells whether the node should knock where the neighbour was last; with back-off."""
+        if now < self._redial_at:
+            return False
+        self._redial_at = now + self._redial_wait
+        self._redial_wait *= 1.5
+        return True
+
+    def sweep(self, *, now: float) -> None:
+        """Forgets frames that have long been in parts, and judges how busy the link is; to be called every second."""
+        for session in self._sessions.values():
+            session.reassembly.sweep()
+        carried = sum(path.tx_bytes + path.rx_bytes for path in self.paths.values())
+        is_busy = carried - self._carried > BUSY_BYTES_PER_S
+        self._carried = carried
+        for path in self.paths.values():
+            path.liveness.set_role(Role.SPARE if path is not self.active else Role.BUSY if is_busy else Role.SELECTED)
+
+    def drop_all(self) -> None:
+        """Gives back what the link holds; it is over."""
+        for index in self.indices:
+            self._drop_session(index)
+
+    def probe_all(self, *, now: float) -> None:
+        """Something about our addresses has changed: ask on every path, and look for the size of each afresh."""
+        for path in self.paths.values():
+            path.mtu.reset(now)
+            self._probe(path, now=now)
+
+    def _leave_dead_path(self) -> None:
+        if self.active.liveness.state is not PathState.DEAD:
+            return
+        for path in self.paths.values():
+            if path.is_validated and path.liveness.state is not PathState.DEAD and path.rtt.srtt is not None:
+                self.active = path
+                return
+
+    def _keep_session(self, index: int, session: LinkSession, now: float) -> None:
+        if session.message_3 is not None and now >= session.message_3_due:
+            session.message_3_due = now + MESSAGE_3_AGAIN_S
+            data = memoryview(session.message_3)
+            self._outbox.transmits.append((self.active.endpoint, [data], len(data)))
+        replaced = session is not self.sending and session.established < self.sending.established
+        if replaced and now - session.last_opened > IDLE_KEYS_KEPT_S:
+            self._drop_session(index)

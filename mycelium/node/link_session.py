@@ -1,0 +1,45 @@
+"""The keys that one handshake with a neighbour left, and what comes under them."""
+
+from typing import Final
+
+from mycelium.crypto.link_handshake import LinkKeys
+from mycelium.node.handshakes import Completed
+from mycelium.node.reassembly import PartialBudget, Reassembly
+
+REKEY_AFTER_S: Final = 15 * 60.0
+RESPONDER_REKEYS_LATER_S: Final = 20.0  # so that one end begins
+CROSSING_S: Final = 10.0  # handshakes completed within it may have crossed
+IDLE_KEYS_KEPT_S: Final = 30.0
+MESSAGE_3_AGAIN_S: Final = 0.25
+
+
+class LinkSession:
+    """One set of link keys in use. `message_3` is kept by an initiator until the neighbour is heard under these keys."""
+
+    __slots__ = ("established", "keys", "last_opened", "message_3", "message_3_due", "opening", "reassembly", "sealing")
+
+    def __init__(self, completed: Completed, budget: PartialBudget, *, now: float) -> None:
+        keys = completed.keys
+        self.keys: LinkKeys = keys
+        self.sealing = keys.sending
+        self.opening = keys.opening
+        self.reassembly = Reassembly(keys.local_index, keys.opening.window.check, budget)
+        self.established = now
+        self.last_opened = now
+        self.message_3 = completed.message_3
+        self.message_3_due = now + MESSAGE_3_AGAIN_S
+
+    def begun_by(self, own_exchange_key: bytes) -> bytes:
+        """Returns the X25519 key of the end that began the handshake."""
+        return own_exchange_key if self.keys.initiator else self.keys.peer_exchange_key
+
+    def wants_new_keys(self, now: float) -> bool:
+        """Tells whether a rekey is due at this end."""
+        age = REKEY_AFTER_S if self.keys.initiator else REKEY_AFTER_S + RESPONDER_REKEYS_LATER_S
+        return now - self.established > age or self.sealing.should_rekey
+
+    def is_replaced_by(self, other: "LinkSession", own_exchange_key: bytes) -> bool:
+        """Tells whether what we send should travel under `other`: of crossing handshakes, the lower key's carries."""
+        if abs(other.established - self.established) < CROSSING_S:
+            return other.begun_by(own_exchange_key) <= self.begun_by(own_exchange_key)
+        return other.established > self.established

@@ -1,0 +1,386 @@
+"""The whole of a node, still pure: links, routing, sessions and forwarding, composed.
+
+Drivers, the daemon and the simulator alike, hand in bytes and `now`, then empty `outbox` and arm one timer for
+`next_deadline()`. Nothing here does I/O, reads a clock or rolls dice of its own.
+
+    receive(datagrams) -> link -> control messages -> routing
+                               -> data frames      -> receiving -> outbox.deliveries, or the next link
+    send_packets(batch) -> sending -> link -> outbox.transmits
+"""
+
+import random
+from collections.abc import Callable, Iterable
+from math import inf
+from typing import Final
+
+from msgspec import Struct
+
+from mycelium.crypto.primitives import Primitives
+from mycelium.endpoint import Endpoint
+from mycelium.identity import Identity, verify_signature
+from mycelium.limits import LINKS
+from mycelium.node.handshakes import Completed, Handshakes
+from mycelium.node.link import Link, LinkState
+from mycelium.node.local_errors import LocalErrors
+from mycelium.node.outbox import LinkDown, LinkUp, Outbox, ResolvePeer
+from mycelium.node.peers import ENDPOINTS_PER_PEER, Peers
+from mycelium.node.reassembly import PartialBudget
+from mycelium.node.receiving import Receiving
+from mycelium.node.relay_errors import RelayErrors
+from mycelium.node.sending import Sending
+from mycelium.node.sessions import Sessions
+from mycelium.routing.engine import RoutingEngine
+from mycelium.wire.announcement import Announcement, signed_bytes
+from mycelium.wire.batch import PacketBatch
+from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, COOKIE, FRAME, HANDSHAKE_1
+from mycelium.wire.frame import CLOSE_LEAVING
+
+HOUSEKEEPING_S: Final = 1.0
+DEAD_LINK_KEPT_S: Final = 60.0
+_SHORTEST_DATAGRAM: Final = CHUNK_HEAD.size + 1
+_INDEX: Final = slice(4, 8)
+
+
+class NodeSettings(Struct, frozen=True, kw_only=True):
+    """What an operator decides about a node's protocol."""
+
+    psk: bytes = bytes(32)  # of a private network
+    network_id: bytes = bytes(8)
+    suites: int  # ciphers that this machine is quick at, `wire.datagram.SUITE_*`
+
+
+class Node:
+    """One node. `epoch` must be larger than at any earlier start under this identity; `rng` is for jitter only."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        settings: NodeSettings,
+        epoch: int,
+        entropy: Callable[[int], bytes],
+        rng: random.Random,
+        primitives: Primitives,
+        now: float,
+    ) -> None:
+        self.identity = identity
+        self.outbox = Outbox()
+        self.links: dict[bytes, Link] = {}  # by neighbour
+        self.peers = Peers(rng)
+        self.unknown_datagrams = 0
+        self._entropy = entropy
+        self._settings = settings
+        self._stream = epoch
+        self._link_of: dict[int, Link] = {}  # by our index, what the first bytes of a datagram name
+        self._partial_budget = PartialBudget()
+        self._next_housekeeping = now + HOUSEKEEPING_S
+        self.handshakes = Handshakes(
+            identity,
+            psk=settings.psk,
+            suites=settings.suites,
+            entropy=entropy,
+            rng=rng,
+            primitives=primitives,
+            outbox=self.outbox,
+            new_index=self._new_index,
+        )
+        self.routing = RoutingEngine(
+            node=identity.address,
+            announce=self._announce,
+            verify=_is_signed,
+            epoch=epoch,
+            rng=rng,
+            now=now,
+            network_id=settings.network_id,
+        )
+        self.sessions = Sessions(
+            identity,
+            psk=settings.psk,
+            suites=settings.suites,
+            entropy=entropy,
+            rng=rng,
+            primitives=primitives,
+            resolve=self.routing.resolve,
+            send=self._send_train,
+            now=now,
+        )
+        self.local_errors = LocalErrors(identity.address, self.outbox, now=now)
+        self.sending = Sending(
+            identity.address,
+            forwarding=self.routing.forwarding,
+            links=self.links,
+            sessions=self.sessions,
+            errors=self.local_errors,
+            outbox=self.outbox,
+        )
+        self.relay_errors = RelayErrors(
+            identity, sessions=self.sessions, errors=self.local_errors, send=self._send_train, now=now
+        )
+        self.receiving = Receiving(
+            identity.address,
+            forwarding=self.routing.forwarding,
+            links=self.links,
+            sessions=self.sessions,
+            sending=self.sending,
+            relay_errors=self.relay_errors,
+            outbox=self.outbox,
+        )
+
+    # -- data ----------------------------------------------------------------------------------------------------------
+
+    def receive(self, endpoint: Endpoint, burst: memoryview, segment_size: int, *, now: float) -> None:
+        """Takes datagrams of one sender, `segment_size` bytes each, the last one perhaps shorter."""
+        if len(burst) < _SHORTEST_DATAGRAM:
+            self.unknown_datagrams += 1
+            return
+        kind = burst[0]
+        if kind in (FRAME, CHUNK):
+            index = int.from_bytes(burst[_INDEX], "big")
+            link = self._link_of.get(index)
+            if link is None:
+                self.unknown_datagrams += 1
+                return
+            for frame in link.receive(index, endpoint, burst, segment_size, now=now):
+                self.receiving.receive_frame(frame, now=now)
+            if link.items or link.peer_restarted or link.state is not link.reported or link.cost_changed:
+                self._follow(link, now)
+        elif HANDSHAKE_1 <= kind <= COOKIE:
+            for start in range(0, len(burst), segment_size):
+                completed = self.handshakes.receive(endpoint, burst[start : start + segment_size], now=now)
+                if completed is not None:
+                    self._adopt(completed, now)
+        else:
+            self.unknown_datagrams += 1
+
+    def send_packets(self, batch: PacketBatch, *, now: float) -> None:
+        """Sends what was read from TUN in one go."""
+        self.sending.send_packets(batch, now=now)
+
+    # -- peers ---------------------------------------------------------------------------------------------------------
+
+    def add_peer(self, url: str, *, pin: bytes | None = None, now: float) -> None:
+        """Adds a peer to keep a link with; raises LocalError where it is known."""
+        self.peers.add(url, pin, now=now)
+        self._dial_due(now)
+
+    def remove_peer(self, url: str, *, now: float) -> None:
+        """Stops dialling a peer and closes the link that came of it; raises LocalError where there is none."""
+        peer = self.peers.remove(url)
+        self.handshakes.abandon(url)
+        link = self.links.get(peer.link) if peer.link is not None else None
+        if link is not None and not any(other.link == link.address for other in self.peers.by_url.values()):
+            link.close(CLOSE_LEAVING, now=now)
+            self._remove_link(link, "the peer was removed", now)
+
+    def peer_resolved(self, url: str, endpoints: Iterable[Endpoint], *, now: float) -> None:
+        """Takes the addresses of a peer whose name was asked for by `ResolvePeer`, best first."""
+        peer = self.peers.by_url.get(url)
+        if peer is None or peer.link is not None:
+            return
+        peer.endpoints = list(endpoints)[:ENDPOINTS_PER_PEER]
+        for endpoint in peer.endpoints:
+            if not self.handshakes.is_under_way(endpoint):
+                self.handshakes.begin(endpoint, pin=peer.pin, purpose=url, now=now)
+
+    def network_changed(self, *, now: float) -> None:
+        """Addresses or routes of this host have changed: every path is probed and every missing peer dialled, at once."""
+        for link in self.links.values():
+            link.probe_all(now=now)
+        self.peers.retry_all(now=now)
+        self._dial_due(now)
+
+    def close(self, *, now: float) -> None:
+        """Says goodbye to every neighbour; the driver sends what is in the outbox and calls no more."""
+        for link in self.links.values():
+            link.close(CLOSE_LEAVING, now=now)
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float:
+        """When `handle_timeout` is wanted next; later is legal, earlier is not. Ask again after every call."""
+        links = min((link.next_deadline() for link in self.links.values()), default=inf)
+        return min(
+            links,
+            self.handshakes.next_deadline(),
+            self.routing.next_deadline(),
+            self.sessions.next_deadline(),
+            self.peers.next_deadline(),
+            self._next_housekeeping,
+        )
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Does whatever is due."""
+        for link in list(self.links.values()):
+            if link.next_deadline() <= now:
+                link.handle_timeout(now=now)
+            self._follow(link, now)
+        self.handshakes.handle_timeout(now=now)
+        self._dial_due(now)
+        self.sessions.handle_timeout(now=now)
+        self._reject_failed(now)
+        if self.routing.next_deadline() <= now:
+            self.routing.handle_timeout(now=now)
+        if now >= self._next_housekeeping:
+            self._next_housekeeping = now + HOUSEKEEPING_S
+            self._keep_house(now)
+        self._pass_on(now)
+
+    # -- links ---------------------------------------------------------------------------------------------------------
+
+    def _adopt(self, completed: Completed, now: float) -> None:
+        """A handshake is done: a new neighbour, or new keys or a new path for a known one."""
+        address = completed.keys.peer_address
+        link = self.links.get(address)
+        if link is not None:
+            link.adopt(completed, now=now)
+        elif len(self.links) >= LINKS:
+            return
+        else:
+            link = self.links[address] = Link(
+                completed,
+                own_exchange_key=self.identity.exchange_public_key,
+                outbox=self.outbox,
+                partial_budget=self._partial_budget,
+                new_stream=self._new_stream,
+                now=now,
+            )
+            link.probe_all(now=now)
+        self._link_of[completed.keys.local_index] = link
+        if completed.purpose:
+            self.peers.connected(completed.purpose, address, now=now)
+        self._follow(link, now)
+
+    def _follow(self, link: Link, now: float) -> None:
+        """Tells routing what has become of a neighbour, and hands it what the neighbour said."""
+        state = link.state
+        routing, address = self.routing, link.address
+        if state is LinkState.DOWN:
+            if link.reported is not LinkState.DOWN:
+                link.reported = state
+                link.went_down(now=now)
+                routing.neighbour_down(address, now=now)
+                self.peers.disconnected(address, now=now)
+                self.outbox.events.append(LinkDown(address, "closed" if link.closed_by_peer else "silent"))
+                self._dial_due(now)
+        else:
+            self._follow_live(link, state, now)
+        link.items.clear()
+        self._pass_on(now)
+
+    def _follow_live(self, link: Link, state: LinkState, now: float) -> None:
+        routing, address = self.routing, link.address
+        assert link.cost is not None
+        if link.reported is LinkState.DOWN or link.peer_restarted:
+            if link.reported is not LinkState.DOWN:
+                routing.neighbour_down(address, now=now)
+            else:
+                self.outbox.events.append(LinkUp(address, link.active.endpoint))
+            link.peer_restarted = False
+            routing.neighbour_up(address, link.cost, now=now)
+        elif link.cost_changed:
+            routing.neighbour_cost(address, link.cost, now=now)
+        link.cost_changed = False
+        if (state is LinkState.SUSPECT) is not (link.reported is LinkState.SUSPECT):
+            routing.neighbour_suspect(address, state is LinkState.SUSPECT, now=now)
+        link.reported = state
+        if link.items:
+            routing.receive(address, link.items, now=now)
+
+    def _pass_on(self, now: float) -> None:
+        """Sends what routing has decided to say."""
+        if not self.routing.outbox:
+            return
+        for neighbour, items in self.routing.outbox:
+            link = self.links.get(neighbour)
+            if link is not None and link.reported is not LinkState.DOWN:
+                link.send_items(items, now=now)
+        self.routing.outbox.clear()
+
+    def _remove_link(self, link: Link, reason: str, now: float) -> None:
+        if link.reported is not LinkState.DOWN:
+            self.routing.neighbour_down(link.address, now=now)
+            self.outbox.events.append(LinkDown(link.address, reason))
+        self.peers.disconnected(link.address, now=now)
+        del self.links[link.address]
+        link.drop_all()
+        self._link_of = {index: other for index, other in self._link_of.items() if other is not link}
+        self._pass_on(now)
+
+    def _keep_house(self, now: float) -> None:
+        for link in list(self.links.values()):
+            link.sweep(now=now)
+            alive = set(link.indices)
+            for index in [index for index, other in self._link_of.items() if other is link and index not in alive]:
+                del self._link_of[index]
+            if link.state is LinkState.DOWN:
+                if now - link.last_heard > DEAD_LINK_KEPT_S:
+                    self._remove_link(link, "silent for long", now)
+                elif link.take_redial(now) and not self.handshakes.is_under_way(link.active.endpoint):
+                    self.handshakes.begin(link.active.endpoint, pin=link.exchange_key, purpose="", now=now)
+            elif link.wants_new_keys(now) and not self.handshakes.is_under_way(link.active.endpoint):
+                self.handshakes.begin(link.active.endpoint, pin=link.exchange_key, purpose="", now=now)
+
+    def _dial_due(self, now: float) -> None:
+        for peer in self.peers.take_due(now=now):
+            self.outbox.events.append(ResolvePeer(peer.url))
+
+    def counters(self) -> dict[str, int]:
+        """Everything that is counted, by name."""
+        sending, receiving, links = self.sending, self.receiving, self.links.values()
+        return {
+            "datagrams_unknown": self.unknown_datagrams,
+            "frames_malformed": sum(link.malformed for link in links) + receiving.malformed,
+            "frames_not_opened": sum(link.not_opened for link in links),
+            "packets_sent": sending.packets,
+            "packets_foreign_source": sending.foreign_source,
+            "packets_no_route": sending.no_route,
+            "packets_queue_full": self.sessions.queue_full,
+            "packets_delivered": receiving.delivered,
+            "packets_foreign": receiving.foreign_packets,
+            "trains_forwarded": receiving.forwarded,
+            "trains_no_route": receiving.no_route,
+            "trains_hop_limit": receiving.hop_limit_exceeded,
+            "trains_unknown_session": receiving.unknown_session,
+            "trains_not_opened": receiving.not_opened,
+            "sessions_refused": self.sessions.refused,
+            "relay_errors_sent": self.relay_errors.sent,
+            "relay_errors_refused": self.relay_errors.refused,
+            "icmp_errors": self.local_errors.reported,
+            **self.handshakes.counters,
+            **{f"routing_{name}": value for name, value in self.routing.statistics().items()},
+        }
+
+    # -- helpers -------------------------------------------------------------------------------------------------------
+
+    def _send_train(self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, now: float) -> bool:
+        return self.sending.send_train(node, kind, index, counter, body, now=now)
+
+    def _reject_failed(self, now: float) -> None:
+        """Packets waited for a session that did not come about: their senders are told."""
+        failed, self.sessions.failed[:] = list(self.sessions.failed), []
+        for session in failed:
+            self.sending.reject_queued(session, now=now)
+
+    def _announce(self, sequence: int) -> Announcement:
+        unsigned = Announcement(self.identity.signing_public_key, sequence, self._settings.network_id)
+        return Announcement(
+            unsigned.signing_public_key,
+            unsigned.sequence,
+            unsigned.network_id,
+            signature=self.identity.sign(signed_bytes(unsigned)),
+        )
+
+    def _new_stream(self) -> int:
+        """Numbers of control streams grow over all links and starts, so that no stream is ever taken for an older one."""
+        self._stream += 1
+        return self._stream
+
+    def _new_index(self) -> int:
+        while True:
+            index = int.from_bytes(self._entropy(4), "big")
+            if index and index not in self._link_of and not self.handshakes.holds(index):
+                return index
+
+
+def _is_signed(announcement: Announcement) -> bool:
+    return verify_signature(announcement.signing_public_key, signed_bytes(announcement), announcement.signature)

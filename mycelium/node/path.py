@@ -1,0 +1,49 @@
+"""A path: one pair of underlay addresses over which a neighbour is reached, and what is known of it."""
+
+from mycelium.endpoint import Endpoint
+from mycelium.node.link_session import LinkSession
+from mycelium.node.liveness import Liveness
+from mycelium.node.path_mtu import PathMtu
+from mycelium.node.rtt import RttEstimator
+
+
+class Path:
+    """The state of one path; `number` names it to the neighbour, `peer_number` is the neighbour's name for it."""
+
+    __slots__ = (
+        "endpoint",
+        "is_validated",
+        "liveness",
+        "mtu",
+        "newest",
+        "number",
+        "peer_number",
+        "probes",
+        "rtt",
+        "rx_bytes",
+        "session",
+        "tx_bytes",
+    )
+
+    def __init__(self, number: int, endpoint: Endpoint, *, is_validated: bool, now: float) -> None:
+        self.number = number
+        self.peer_number = -1
+        self.endpoint = endpoint
+        self.is_validated = is_validated  # the neighbour has answered from there: big things may be sent to it
+        self.newest = 0  # newest counter that came over it: what we echo
+        self.session: LinkSession | None = None  # the newest keys that something came under
+        self.rtt = RttEstimator()
+        self.mtu = PathMtu(now=now)
+        self.liveness = Liveness(self.rtt, now=now)
+        self.probes: dict[int, int] = {}  # token of a question on its way -> length of its datagram
+        self.tx_bytes = 0
+        self.rx_bytes = 0
+
+    def note_arrival(self, session: LinkSession, counter: int) -> None:
+        """Remembers the newest counter, which each frame of ours echoes. Newer keys begin afresh; older ones move nothing."""
+        if session is self.session:
+            if counter > self.newest:
+                self.newest = counter
+        elif self.session is None or session.established >= self.session.established:
+            self.session = session
+            self.newest = counter
