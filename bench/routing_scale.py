@@ -42,7 +42,10 @@ class World:
             cost = rng.randint(100, 5_000)
             graph.edges[one, other]["cost"] = cost
             a, b = address(one), address(other)
-            for node, neighbour in ((self.engines[a].node, self.engines[b].node), (self.engines[b].node, self.engines[a].node)):
+            for node, neighbour in (
+                (self.engines[a].node, self.engines[b].node),
+                (self.engines[b].node, self.engines[a].node),
+            ):
                 self.cost[node, neighbour] = cost
                 self.engines[node].neighbour_up(neighbour, cost, now=0.0)
         for node in self.engines.values():

@@ -125,12 +125,13 @@ class Acquisition:
             self._origin.want_past(announcement.sequence)
 
     def _take_announcement(self, neighbour: Neighbour, update: Update, row: Destination | None, now: float) -> None:
-        """Learns from a retraction that shows a newer announcement than we have."""
+        """Learns from a retraction that shows a newer announcement than we have, and passes it on towards the origin."""
         announcement = update.announcement
         if row is None or announcement is None or announcement.sequence <= row.sequence:
             return
         if self._checker.is_valid(announcement, update.node, neighbour, now):
-            self._learn(row, announcement, now)
+            row.learn(announcement, now)
+            self._tell_followers(row, announcement.sequence, now)
 
     def _first_update(self, neighbour: Neighbour, update: Update, now: float) -> Destination | None:
         announcement = update.announcement
@@ -140,10 +141,11 @@ class Acquisition:
         advanced = now
         source = self._sources.recall(update.node, now)
         if source is not None and update.sequence <= source.announcement.sequence:
-            if self._is_outdated(neighbour, update, source.announcement.sequence):
-                self._advertiser.tell_newer(neighbour, update.node, source.announcement, now)
             advanced = source.advanced
-            if update.sequence < source.announcement.sequence or now - advanced >= self._parameters.expiry_s:
+            is_older = update.sequence < source.announcement.sequence
+            if is_older:
+                self._advertiser.tell_newer(neighbour, update.node, source.announcement, now)
+            if is_older or now - advanced >= self._parameters.expiry_s:
                 self._counters.announcements_stale += 1
                 return None
         row = self._table.add_row(update.node, announcement, advanced)
@@ -181,15 +183,18 @@ class Acquisition:
         return self._checker.is_valid(announcement, update.node, neighbour, now)
 
     def _learn(self, row: Destination, announcement: Announcement, now: float) -> None:
-        """Takes a verified announcement, and shows one of a new epoch to neighbours that still follow an older one."""
+        """Takes a verified announcement; one of a new epoch is shown to neighbours that still follow an older one."""
         epoch = row.sequence >> EPOCH_SHIFT
         row.learn(announcement, now)
-        if announcement.sequence >> EPOCH_SHIFT <= epoch:
-            return
+        if announcement.sequence >> EPOCH_SHIFT > epoch:
+            self._tell_followers(row, epoch + 1 << EPOCH_SHIFT, now)
+
+    def _tell_followers(self, row: Destination, sequence: int, now: float) -> None:
+        """Shows the newest announcement to all neighbours whose routes are older than `sequence`."""
         for neighbour in self._table.by_address.values():
             route = row.routes[neighbour.slot]
-            if route < RETRACTED and sequence_of(route) >> EPOCH_SHIFT <= epoch:
-                self._advertiser.tell_newer(neighbour, row.node, announcement, now)
+            if route < RETRACTED and sequence_of(route) < sequence:
+                self._advertiser.tell_newer(neighbour, row.node, row.announcement, now)
 
     def _is_outdated(self, neighbour: Neighbour, update: Update, newest: int) -> bool:
         """Tells whether someone upstream does not know the node's newest sequence for a reason beside laziness.

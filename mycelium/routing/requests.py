@@ -57,18 +57,22 @@ class Requests:
     def ask(self, row: Destination, now: float) -> None:
         """Asks for a newer sequence if an unfeasible route would be better than the selected one, or there is none."""
         target = self._better_unfeasible(row, 0)
-        if target is None or self._waits_for_suspected(row):
+        if target is None:
             return
         wanted = min(sequence_of(row.feasibility_distance) + 1, SEQUENCE_LIMIT - 1)
         request = self._pending(row.node, wanted)
-        if request is None or self._is_on_its_way(request, wanted, target):
+        waits = self._waits_for_suspected(row)
+        if request is None or self._is_on_its_way(request, wanted, target, waits):
             return
         request.sequence = max(request.sequence, wanted)
         request.is_ours = True
         request.tries = 0
         request.asked = 0
         request.retry_s = self._retry_s(row, target)
-        self._send_ours(row, request, target, now)
+        if waits:
+            self._arm(row.node, request, now + request.retry_s)
+        else:
+            self._send_ours(row, request, target, now)
 
     def relay(self, asker: Neighbour, row: Destination, request: SeqnoRequest, now: float) -> None:
         """Passes a neighbour's request on to one other neighbour and remembers who asked."""
@@ -117,9 +121,11 @@ class Requests:
             if row is None or not entry.is_ours or not self._retry(row, entry, now):
                 del self.pending[node]
 
-    def _is_on_its_way(self, request: PendingRequest, wanted: int, target: Neighbour) -> bool:
+    def _is_on_its_way(self, request: PendingRequest, wanted: int, target: Neighbour, waits: bool) -> bool:
         if not request.is_ours or request.sequence < wanted:
             return False
+        if not request.tries:
+            return waits
         return request.tries < self._parameters.request_tries or bool(request.asked & target.bit)
 
     def _retry(self, row: Destination, entry: PendingRequest, now: float) -> bool:
@@ -174,7 +180,7 @@ class Requests:
         return None if best_slot < 0 else self._table.neighbour_at(best_slot)
 
     def _waits_for_suspected(self, row: Destination) -> bool:
-        """Tells whether a route is only out of use because its neighbour is suspected: that ends soon, one way or the other."""
+        """Tells whether a route is out of use only because its neighbour is suspected: that may end before an answer comes."""
         if row.metric != INFINITY or not self._table.suspected:
             return False
         return any(
