@@ -8,6 +8,7 @@ import struct
 from typing import Final
 
 from mycelium.errors import DecodeError
+from mycelium.wire import ipv6
 from mycelium.wire.ipv6 import CHECKSUM_OFFSET, is_ipv6, upper_layer
 from mycelium.wire.segment import (
     SUPER_PROTOCOL,
@@ -56,6 +57,8 @@ def item_of(header: bytes | bytearray, packet: memoryview) -> tuple[int, int]:
 
 
 def _is_own_checksum(packet: memoryview, start: int, field: int) -> bool:
+    if start == ipv6.HEADER_BYTES:  # nearly always
+        return CHECKSUM_OFFSET.get(packet[ipv6.NEXT_HEADER]) == field
     try:
         protocol, offset = upper_layer(packet)
     except DecodeError:

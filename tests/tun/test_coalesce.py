@@ -234,6 +234,48 @@ def test_an_inconsistent_super_packet_stays_apart(size: int, flags: int) -> None
     assert len(merged([first, (tcp_packet(bytes(300), sequence=1_300), flags, size)])) == 2
 
 
+def test_a_run_ends_where_the_length_field_would_overflow() -> None:
+    first = (tcp_packet(bytes(40_000)), TCP_FLAGS, 1_000)
+    second = (tcp_packet(bytes(26_000), sequence=41_000), TCP_FLAGS, 1_000)
+    assert [len(cut(run)) for run in merged([first, second])] == [40, 26]
+
+
+def test_nothing_joins_a_super_packet_whose_last_segment_is_short() -> None:
+    first = (tcp_packet(bytes(250)), TCP_FLAGS, 100)
+    assert len(merged([first, *singles(tcp_packet(bytes(100), sequence=1_250))])) == 2
+
+
+def test_nothing_joins_a_segment_that_pushes() -> None:
+    assert len(merged(segments(100, 100, flags=ACK | PSH))) == 2
+
+
+def test_a_tcp_run_goes_on_over_the_end_of_the_sequence_space() -> None:
+    packets = [tcp_packet(bytes(100), sequence=start) for start in (0xFFFF_FF9C, 0, 100)]
+    assert [cut(run) for run in merged(singles(*packets))] == [[complete(packet) for packet in packets]]
+
+
+PLAIN_UDP = udp_packet(bytes(64))
+
+
+@pytest.mark.parametrize("first", [PLAIN_UDP, None], ids=["behind a good one", "behind one like it"])
+@pytest.mark.parametrize(
+    "item",
+    [
+        pytest.param((PLAIN_UDP, 0, 0), id="partial checksum called full"),
+        pytest.param((PLAIN_UDP, UDP_FLAGS, 0), id="super-packet without segment size"),
+        pytest.param((b"\x45" + PLAIN_UDP[1:], PARTIAL_CHECKSUM, 0), id="another IP version"),
+        pytest.param((PLAIN_UDP[:4] + b"\x00\x09" + PLAIN_UDP[6:], PARTIAL_CHECKSUM, 0), id="wrong IPv6 length"),
+    ],
+)
+def test_a_mislabelled_packet_is_not_merged(first: bytes | None, item: Item) -> None:
+    assert len(merged([(first, PARTIAL_CHECKSUM, 0) if first else item, item])) == 2
+
+
+def test_tcp_whose_length_lies_stays_apart() -> None:
+    first, second = (tcp_packet(bytes(100), sequence=start) for start in (1_000, 1_100))
+    assert len(merged(singles(first[:4] + b"\x00\x09" + first[6:], second[:4] + b"\x00\x09" + second[6:]))) == 2
+
+
 @given(st.lists(st.tuples(st.binary(max_size=80), st.integers(0, 255), st.integers(0, 0xFFFF)), max_size=8))
 def test_any_bytes_are_coalesced_without_harm(delivered: list[Item]) -> None:
     runs = merged(delivered)

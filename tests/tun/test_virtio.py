@@ -83,6 +83,7 @@ def test_an_offload_that_was_not_asked_for_is_refused(fields: tuple[int, ...]) -
         (udp_packet(b"data"), TCP_FLAGS, 2),
         (tcp_packet(b"data") + b"more", PARTIAL_CHECKSUM, 0),
         (tcp_packet(b"data")[:-5], TCP_FLAGS, 2),
+        (tcp_packet(b"data")[:52] + b"\xf0" + tcp_packet(b"data")[53:], PARTIAL_CHECKSUM, 0),
         (ipv6_packet(58, bytes(8)), PARTIAL_CHECKSUM, 0),
         (ipv6_packet(44, bytes((TCP, 0, 0, 1, 0, 0, 0, 0)) + bytes(20)), PARTIAL_CHECKSUM, 0),
         (ipv6_packet(UDP, bytes(7)), PARTIAL_CHECKSUM, 0),
