@@ -1,11 +1,31 @@
-"""Laboratories for the tests with real daemons, and their logs where one fails."""
+"""Laboratories and meshes for the tests with real daemons, and the daemons' logs where one fails."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+from tests.support.mesh import Mesh
 from tests.support.namespaces import Lab, is_available, remove_leftovers
+
+LABS: Final = pytest.StashKey[list[Lab]]()
+
+MakeMesh = Callable[..., Mesh]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[LABS] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows what the daemons wrote when a test fails."""
+    report = yield
+    if report.failed:
+        for lab in item.config.stash[LABS]:
+            report.sections += [(f"log of {daemon.name}", daemon.log_tail()) for daemon in lab.daemons]
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -16,20 +36,31 @@ def _tidy_system() -> None:
 
 
 @pytest.fixture
-def lab() -> Iterator[Lab]:
+def lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """An empty laboratory of the test's own."""
-    with Lab() as made:
-        yield made
+    yield from _lab(request.config)
 
 
 @pytest.fixture(scope="module")
-def module_lab() -> Iterator[Lab]:
+def module_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
     """An empty laboratory that the tests of a module share."""
-    with Lab() as made:
-        yield made
+    yield from _lab(request.config)
+
+
+@pytest.fixture
+def make_mesh(lab: Lab, tmp_path: Path) -> MakeMesh:
+    """Makes a mesh of the test's own, as `Mesh(lab, directory, ...)`; nothing is started yet."""
+    return lambda *arguments, **options: Mesh(lab, tmp_path, *arguments, **options)
 
 
 @pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the daemons of a module keep keys, sockets and logs."""
-    return tmp_path_factory.mktemp("nodes")
+def make_module_mesh(module_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> MakeMesh:
+    """Makes a mesh that the tests of a module share."""
+    return lambda *arguments, **options: Mesh(module_lab, tmp_path_factory.mktemp("nodes"), *arguments, **options)
+
+
+def _lab(config: pytest.Config) -> Iterator[Lab]:
+    with Lab() as made:
+        config.stash[LABS].append(made)
+        yield made
+        config.stash[LABS].remove(made)

@@ -24,7 +24,7 @@ TUN: Final = "tun0"
 START_SECONDS: Final = 15.0
 STOP_SECONDS: Final = 5.0
 ANSWER_SECONDS: Final = 10.0
-LOG_TAIL_BYTES: Final = 12_000
+LOG_TAIL_BYTES: Final = 4_000
 
 
 class Daemon:

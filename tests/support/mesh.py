@@ -32,6 +32,7 @@ class Mesh:
         self.lab = lab
         self.hosts: dict[str, Host] = dict(zip(names, lab.add_hosts(names), strict=True))
         self.daemons = {name: Daemon(host, directory, options=options) for name, host in self.hosts.items()}
+        lab.daemons += self.daemons.values()
         self.links: dict[frozenset[str], Link] = {}
         for number, (one, two) in enumerate(edges):
             link = lab.add_link(self.hosts[one], self.hosts[two])

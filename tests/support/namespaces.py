@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from tests.support.offload import switch_segmentation
 
@@ -182,11 +182,23 @@ class Link:
         self.ends = (new, self.ends[1]) if self.ends[0] is old else (self.ends[0], new)
 
 
+class Logging(Protocol):
+    """Something in a laboratory that keeps a log."""
+
+    name: str
+
+    def log_tail(self) -> str: ...
+
+
 class Lab:
-    """Hosts and the links between them; closing it kills what runs in the hosts and removes them."""
+    """Hosts and the links between them; closing it kills what runs in the hosts and removes them.
+
+    `daemons` is who has something to tell when a test fails.
+    """
 
     def __init__(self) -> None:
         self.hosts: list[Host] = []
+        self.daemons: list[Logging] = []
         self.links: list[Link] = []
         self._name = f"{PREFIX}-{os.getpid()}-{next(_numbers)}"
 

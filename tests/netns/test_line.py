@@ -1,0 +1,142 @@
+"""Five daemons in a line: everything that crosses one to three relays."""
+
+import json
+import re
+import signal
+import socket
+from typing import Any
+
+import pytest
+
+from tests.netns.conftest import MakeMesh
+from tests.support.daemon import PROGRAM
+from tests.support.mesh import Mesh, line
+from tests.support.ping import ping
+from tests.support.traffic import echo_udp, exchange_tcp
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.netns
+
+
+@pytest.fixture(scope="module")
+def mesh(make_module_mesh: MakeMesh) -> Mesh:
+    made = make_module_mesh(line("a", "b", "c", "d", "e"))
+    made.start()
+    made.wait_converged()
+    return made
+
+
+def test_all_reach_all(mesh: Mesh) -> None:
+    for one in mesh.daemons.values():
+        for other in mesh.daemons.values():
+            assert ping(one.host, other.address, count=2).received == 2, f"{one.name} to {other.name}"
+
+
+@pytest.mark.parametrize("size", [8, 64, 1_352, 1_353, 4_000, 65_000])
+def test_pings_of_every_size_cross_three_relays(mesh: Mesh, size: int) -> None:
+    assert ping(mesh["a"].host, mesh["e"].address, count=5, size=size).received == 5
+
+
+def test_tcp_both_ways_at_once_arrives_unchanged(mesh: Mesh) -> None:
+    exchange_tcp(mesh["a"].host, mesh["e"].host, mesh["e"].address, 30_000_000, seconds=30)
+
+
+@pytest.mark.parametrize("size", [1, 64, 1_200, 1_352, 8_000])
+def test_udp_arrives_unchanged(mesh: Mesh, size: int) -> None:
+    assert echo_udp(mesh["a"].host, mesh["e"].host, mesh["e"].address, size=size, times=30) == 30
+
+
+def test_traceroute_shows_every_relay(mesh: Mesh) -> None:
+    output = mesh["a"].host.run("traceroute", "-6", "-n", "-q", "1", "-w", "2", mesh["e"].address).stdout
+    hops = re.findall(r"^\s*\d+\s+(\S+)", output, re.MULTILINE)
+    assert hops == [mesh[name].address for name in "bcde"], output
+
+
+def test_an_address_nobody_has_is_unreachable_at_once(mesh: Mesh) -> None:
+    done = mesh["a"].host.run("ping", "-c", "2", "-i", "0.2", "-W", "2", "400:1:2:3::4", check=False)
+    assert done.returncode == 1
+    assert re.search(r"icmp_seq=1 Destination unreachable: No route", done.stdout), done.stdout
+    with mesh["a"].host.entered():
+        tcp = socket.socket(socket.AF_INET6)
+    with tcp:
+        tcp.settimeout(2)
+        with pytest.raises(OSError, match="Network is unreachable"):
+            tcp.connect(("400:1:2:3::4", 9))
+
+
+def test_a_closed_port_at_the_far_end_says_so(mesh: Mesh) -> None:
+    with mesh["a"].host.entered():
+        tcp = socket.socket(socket.AF_INET6)
+    with tcp:
+        tcp.settimeout(5)
+        with pytest.raises(ConnectionRefusedError):
+            tcp.connect((mesh["e"].address, 9))
+
+
+def test_what_is_not_ours_never_leaves(mesh: Mesh) -> None:
+    """A packet from a foreign source address is dropped by the node it would leave."""
+    host = mesh["a"].host
+    host.ip("address add 400:bad::1/128 dev tun0 nodad")
+    try:
+        before = mesh["b"].counters()
+        done = host.run("ping", "-c", "3", "-i", "0.1", "-W", "1", "-I", "400:bad::1", mesh["e"].address, check=False)
+        assert " 0 received" in done.stdout
+        assert before.keys() == mesh["b"].counters().keys()
+    finally:
+        host.ip("address del 400:bad::1/128 dev tun0")
+
+
+def test_the_operator_sees_the_same_by_http_and_command_line(mesh: Mesh) -> None:
+    daemon = mesh["b"]
+    assert daemon.get("admin") == {
+        "nodeSubnet": daemon.subnet,
+        "nodeIp": daemon.address,
+        "nodePubkey": daemon.public_key,
+        "nodeStartTime": daemon.get("admin")["nodeStartTime"],
+    }
+    assert {peer["publicKey"] for peer in daemon.cli("peers", "list")} == {mesh[n].public_key for n in "ac"}
+    peers = {peer["address"]: peer for peer in daemon.get("admin/peers")}
+    assert {address: peer["type"] for address, peer in peers.items()} == {
+        mesh["a"].address: "inbound",
+        mesh["c"].address: "static",
+    }
+    assert all(peer["connectionState"] == "alive" and peer["rttMs"] < 50 for peer in peers.values())
+    assert [without_metric(route) for route in daemon.cli("routes", "selected")] == [
+        without_metric(route) for route in daemon.get("admin/routes/selected")
+    ]
+    status = daemon.cli("status")
+    assert (status["tun"], status["peersAlive"], status["routes"]) == ("tun0", 2, 4)
+    assert status["counters"].keys() == daemon.counters().keys()
+
+
+def without_metric(route: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in route.items() if key != "metric"}
+
+
+def test_the_api_flag_may_stand_before_or_after_the_command(mesh: Mesh) -> None:
+    daemon = mesh["b"]
+    flag = ("--api-addr", f"unix:{daemon.api_socket}")
+    before = daemon.host.run(PROGRAM, *flag, "status", "--json").stdout
+    after = daemon.host.run(PROGRAM, "status", "--json", *flag).stdout
+    assert json.loads(before)["nodeIp"] == json.loads(after)["nodeIp"] == daemon.address
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
+def test_the_middle_node_may_restart(mesh: Mesh, sign: signal.Signals) -> None:
+    one, other, middle = mesh["a"], mesh["e"], mesh["c"]
+    assert ping(one.host, other.address).received == 1
+    middle.stop(sign)
+    wait_until(lambda: other.subnet not in one.reachable_subnets(), 10, "the loss of the middle is noticed")
+    mesh.start(["c"])
+    wait_until(lambda: ping(one.host, other.address, wait=1).received, 10, "the ends reach each other again")
+    mesh.wait_converged()
+    exchange_tcp(one.host, other.host, other.address, 3_000_000, seconds=10)
+
+
+def test_a_restarted_end_is_reached_again(mesh: Mesh) -> None:
+    one, other = mesh["a"], mesh["e"]
+    assert ping(one.host, other.address).received == 1
+    other.kill()
+    mesh.start(["e"])
+    wait_until(lambda: ping(one.host, other.address, wait=1).received, 10, "the restarted end answers")
+    assert ping(other.host, one.address, count=5).received == 5
