@@ -14,12 +14,12 @@ from typing import Final
 
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DecodeError, LocalError
-from mycelium.limits import PATHS_PER_LINK
+from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
 from mycelium.node.control_channel import ControlChannel
 from mycelium.node.handshakes import Completed
 from mycelium.node.link_session import IDLE_KEYS_KEPT_S, MESSAGE_3_AGAIN_S, LinkSession
 from mycelium.node.liveness import Action, PathState, Role
-from mycelium.node.loss import FrameBudget
+from mycelium.node.loss import HEAVY, FrameBudget
 from mycelium.node.outbox import Outbox
 from mycelium.node.path import Path
 from mycelium.node.reassembly import PartialBudget
@@ -74,7 +74,6 @@ class Link:
         "_new_stream",
         "_next_path_number",
         "_next_token",
-        "_opened",
         "_outbox",
         "_own_exchange_key",
         "_partial_budget",
@@ -123,11 +122,10 @@ class Link:
         self._sessions: dict[int, LinkSession] = {}  # by our index, oldest first
         self._next_path_number = 0
         self._next_token = 1
-        self._opened = 0  # frames, under all keys
         self._cost = PublishedCost()
         self.cost: int | None = None  # as published, units of 10 us
         self.cost_changed = False  # since routing was told
-        self.budget = FrameBudget()
+        self.budget = FrameBudget(floor=DATAGRAM_FLOOR - _HEAD_BYTES - TAG_BYTES, now=now)
         self.frame_limit = self.budget.limit
         self.frame: memoryview | None = None
         self.frame_used = 0
@@ -188,10 +186,14 @@ class Link:
         return session
 
     def _prefer(self, session: LinkSession) -> None:
-        """Sends under `session` from here on if it is the better one; counters go on, so that echoes stay unambiguous."""
-        if self.state is LinkState.DOWN or self.sending.is_replaced_by(session, self._own_exchange_key):
-            session.sealing.counter = max(session.sealing.counter, self.sending.sealing.counter)
-            self.sending = session
+        """Sends under `session` from here on if it is the better one."""
+        is_down = self.state is LinkState.DOWN
+        if session is self.sending or not (is_down or self.sending.is_replaced_by(session, self._own_exchange_key)):
+            return
+        self.sending = session
+        self.budget.restart_counters()
+        for path in self.paths.values():
+            path.liveness.restart_counters()
 
     def _drop_session(self, index: int) -> None:
         self._sessions.pop(index).reassembly.close()
@@ -239,6 +241,7 @@ class Link:
                 buffers += (pack(CHUNK_WORD | offset, receiver, counter, total), sealed[offset : offset + room])
             self._outbox.transmits.append((path.endpoint, buffers, size))
         path.tx_bytes += total
+        self.budget.sent_datagrams += 1 + total // size
         path.liveness.sent(counter, now, wants_echo)
 
     def send_items(self, items: list[Item], *, now: float) -> None:
@@ -341,7 +344,6 @@ class Link:
             path = self._meet_path(endpoint, number, now)
         path.peer_number = number
         path.note_arrival(session, counter)
-        self._opened += 1
         path.rx_bytes += len(sealed)
         session.last_opened = self.last_heard = now
         if session.message_3 is not None:
@@ -385,7 +387,7 @@ class Link:
     def _receive_probe(self, session: LinkSession, path: Path, body: memoryview, now: float) -> None:
         flags, token, origin, hold, opened, newest = PROBE_BODY.unpack_from(body)
         if newest:
-            self.budget.report(opened, newest, now=now)
+            self.budget.report(opened, newest, now)
             self.frame_limit = self.budget.limit
         if flags & PROBE_WANTS_REPLY:
             self._send_probe(path, now, flags=PROBE_IS_REPLY, token=token, origin=origin)
@@ -398,15 +400,17 @@ class Link:
             return
         path.rtt.sample(rtt_s, now=now)
         if size:
-            path.mtu.acknowledged(size, now=now)
+            path.mtu.acknowledged(size, now)
+            if path is self.active:
+                self.budget.set_floor(path.mtu.size - _HEAD_BYTES - TAG_BYTES)
+                self.frame_limit = self.budget.limit
         else:
             path.liveness.probe_answered(now)
         if not path.is_validated:
             path.is_validated = True
             self._settle_path(path, now)
         if path is self.active:
-            loss = self.budget.datagram_loss(path.mtu.size)
-            cost = self._cost.update(link_cost(path.rtt.minimum(now=now), loss), now)
+            cost = self._cost.update(link_cost(path.rtt.minimum(now=now), self.budget.datagram_loss), now)
             if cost is not None:
                 self.cost_changed = cost != self.cost
                 self.cost = cost
@@ -424,7 +428,7 @@ class Link:
         self, path: Path, now: float, *, flags: int, token: int = 0, origin: int = 0, size: int = 0
     ) -> None:
         plain = memoryview(bytearray(max(size - _HEAD_BYTES - TAG_BYTES, _FRAME_HEADER_BYTES + PROBE_BODY.size)))
-        opened, newest = self._opened & _MASK_32, path.newest & _MASK_32
+        opened, newest = path.arrivals
         PROBE_BODY.pack_into(plain, _FRAME_HEADER_BYTES, flags, token, origin, 0, opened, newest)
         wants_echo = flags == PROBE_WANTS_REPLY and not size  # a probe that is too long says nothing of the path's life
         self.send_frame(PROBE, plain, now=now, path=path, wants_echo=wants_echo, datagram_size=size)
@@ -510,6 +514,8 @@ class Link:
         carried = sum(path.tx_bytes + path.rx_bytes for path in self.paths.values())
         is_busy = carried - self._carried > BUSY_BYTES_PER_S
         self._carried = carried
+        if self.budget.loss > HEAVY:
+            self.active.mtu.doubt(now)
         for path in self.paths.values():
             path.liveness.set_role(Role.SPARE if path is not self.active else Role.BUSY if is_busy else Role.SELECTED)
 

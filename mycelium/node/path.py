@@ -31,7 +31,7 @@ class Path:
         self.endpoint = endpoint
         self.is_validated = is_validated  # the neighbour has answered from there: big things may be sent to it
         self.newest = 0  # newest counter that came over it: what we echo
-        self.session: LinkSession | None = None  # the newest keys that something came under
+        self.session: LinkSession | None = None  # the keys that something came under last
         self.rtt = RttEstimator()
         self.mtu = PathMtu(now=now)
         self.liveness = Liveness(self.rtt, now=now)
@@ -40,10 +40,17 @@ class Path:
         self.rx_bytes = 0
 
     def note_arrival(self, session: LinkSession, counter: int) -> None:
-        """Remembers the newest counter, which each frame of ours echoes. Newer keys begin afresh; older ones move nothing."""
-        if session is self.session:
-            if counter > self.newest:
-                self.newest = counter
-        elif self.session is None or session.established >= self.session.established:
+        """Remembers the newest counter, which each frame of ours echoes. Under other keys counting begins afresh."""
+        if session is not self.session:
             self.session = session
             self.newest = counter
+        elif counter > self.newest:
+            self.newest = counter
+
+    @property
+    def arrivals(self) -> tuple[int, int]:
+        """How many frames were opened under the keys that the neighbour sends with, and the newest counter; low 32 bits."""
+        if self.session is None:
+            return 0, 0
+        opening = self.session.opening
+        return opening.opened & 0xFFFF_FFFF, opening.newest & 0xFFFF_FFFF

@@ -175,8 +175,10 @@ class Receiving:
         if not keys.confirmed:
             self._sessions.confirm(session, keys)
         self._deliver(session, plain, hop_limit, now)
-        if keys.report.is_due(opening.opened, opening.newest, now=now):
-            self._sending.report(session, keys, now=now)
+        report = keys.report
+        report.add(counter, now)
+        if report.due_at <= now and report.is_due(now):
+            self._sending.report(session, *report.take(now), now=now)
 
     def _deliver(self, session: Session, plain: memoryview, hop_limit: int, now: float) -> None:
         """Hands the packets of a train to TUN, each only if its source is the sender's and its destination ours."""
@@ -194,7 +196,7 @@ class Receiving:
             if word & _ITEM_TYPE:
                 if word & _ITEM_TYPE == ITEM_REPORT and position - start >= REPORT.size:
                     newest, opened = REPORT.unpack_from(plain, start)
-                    session.budget.report(opened, newest, now=now)
+                    session.budget.report(opened, newest, now)
                 continue
             if position - start < HEADER_BYTES:
                 self.malformed += 1

@@ -8,9 +8,9 @@ from mycelium.errors import IdentityError
 from mycelium.identity import SIGNATURE_BYTES, Identity, address_of_signing_key, verify_signature
 from mycelium.limits import RELAY_ERRORS_PER_SECOND
 from mycelium.node.local_errors import LocalErrors
-from mycelium.rate import TokenBucket
 from mycelium.node.session import Session
 from mycelium.node.sessions import Sessions, TrainSender
+from mycelium.rate import TokenBucket
 from mycelium.wire.ipv6 import HOP_LIMIT_EXCEEDED, NO_ROUTE
 from mycelium.wire.train import (
     DATA,

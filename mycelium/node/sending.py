@@ -15,7 +15,7 @@ from mycelium.limits import FRAME_PLAINTEXT, HOP_LIMIT
 from mycelium.node.link import Link
 from mycelium.node.local_errors import LocalErrors
 from mycelium.node.outbox import Outbox
-from mycelium.node.session import QUOTED_BYTES, Keys, Session
+from mycelium.node.session import QUOTED_BYTES, Session
 from mycelium.node.sessions import Sessions
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.wire.batch import PacketBatch, Slot
@@ -126,14 +126,12 @@ class Sending:
             self._seal_train(link, session, (0, HOP_LIMIT, session.peer), memoryview(b""), 0, now)
             self.flush(now)
 
-    def report(self, session: Session, keys: Keys, *, now: float) -> None:
+    def report(self, session: Session, opened: int, newest: int, *, now: float) -> None:
         """Tells the other end how well its trains arrive."""
         link = self._links.get(self._next_hop.get(session.peer, b""))
         if link is None or session.sending is None:
             return
-        body = ITEM_HEADER.pack(REPORT.size << 8 | ITEM_REPORT, 0) + REPORT.pack(
-            keys.noise.opening.newest, keys.noise.opening.opened
-        )
+        body = ITEM_HEADER.pack(REPORT.size << 8 | ITEM_REPORT, 0) + REPORT.pack(newest, opened)
         self._seal_train(link, session, (0, HOP_LIMIT, session.peer), memoryview(body), 0, now)
         self.flush(now)
 

@@ -15,6 +15,7 @@ REKEY_AFTER_S: Final = 15 * 60.0
 OLD_KEYS_KEPT_S: Final = 30.0
 KEYS_PER_SESSION: Final = 4  # a rekey, a crossing handshake and a restart at once
 UNCONFIRMED_KEYS: Final = 2
+TRAIN_FLOOR: Final = 1_024  # bytes of items in a train that fits one datagram on every path
 QUOTED_BYTES: Final = 128  # of a train's first packet: what an ICMPv6 error needs to name its flow
 
 
@@ -87,7 +88,7 @@ class Session:
         self.queue: deque[QueuedPacket] = deque()
         self.queued_bytes = 0
         self.recent: deque[tuple[int, bytes, bytes]] = deque(maxlen=QUOTED_PACKETS)  # counter, tag, quote
-        self.budget = FrameBudget()
+        self.budget = FrameBudget(floor=TRAIN_FLOOR, now=now)
         self.last_used = now
 
     def enqueue(self, packet: memoryview, flags: int, segment_size: int) -> bool:
@@ -109,13 +110,13 @@ class Session:
         """Takes new keys in; the initiator's send at once. Of crossing handshakes both pairs of keys stay open."""
         self.keys.insert(0, keys)
         if keys.confirmed:
-            self.sending = keys
+            self._send_under(keys)
 
     def confirm(self, keys: Keys) -> None:
         """Called when keys that we answered with have opened their first train: the other end really holds them."""
         keys.confirmed = True
         if self.sending is None or keys.established >= self.sending.established:
-            self.sending = keys
+            self._send_under(keys)
 
     def trim_keys(self) -> list[Keys]:
         """Drops and returns keys beyond the bounds; unconfirmed ones, which a recorded request can make, among themselves."""
@@ -133,3 +134,7 @@ class Session:
         old = [one for one in self.keys if one.established < newest and now - one.last_opened > OLD_KEYS_KEPT_S]
         self.keys = [one for one in self.keys if one not in old]
         return old
+
+    def _send_under(self, keys: Keys) -> None:
+        self.sending = keys
+        self.budget.restart_counters()

@@ -13,8 +13,8 @@ from mycelium.crypto.session_handshake import SessionInitiator, SessionKeys, Ses
 from mycelium.errors import HandshakeError
 from mycelium.identity import Identity
 from mycelium.limits import HANDSHAKES_PER_SECOND, SESSION_QUEUE_BYTES_PER_NODE, SESSIONS
-from mycelium.rate import TokenBucket
 from mycelium.node.session import REKEY_AFTER_S, Keys, QueuedPacket, Request, Session
+from mycelium.rate import TokenBucket
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 from mycelium.wire.train import SESSION_REPLY, SESSION_REPLY_BYTES, SESSION_REQUEST, SESSION_REQUEST_BYTES

@@ -1,0 +1,107 @@
+"""What the node itself costs, without any system call: microseconds per super-packet, per small packet, per relayed frame.
+
+python -m bench.datapath
+"""
+
+import statistics
+from collections.abc import Callable
+from time import perf_counter
+
+from mycelium.endpoint import Endpoint
+from mycelium.node.node import Node
+from mycelium.wire.batch import PacketBatch
+from mycelium.wire.ipv6 import HEADER_BYTES
+from mycelium.wire.train import ITEM_HEADER_BYTES, PARTIAL_CHECKSUM, SUPER_TCP
+from tests.support.node_net import NodeNet
+
+ROUNDS = 2_000
+DATAGRAM = 1_472
+
+
+def ready_net(names: str) -> NodeNet:
+    """Returns a line of nodes whose ends have a session."""
+    net = NodeNet()
+    for name in names:
+        net.add(name)
+    for one, other in zip(names, names[1:], strict=False):
+        net.join(one, other, 0.001)
+    net.run(3)
+    first, last = net.hosts[names[0]], net.hosts[names[-1]]
+    net.send(names[0], packet(first.address, last.address, 64))
+    net.run(3)
+    assert last.delivered, "the first packet did not arrive"
+    for host in net.hosts.values():
+        for link in host.node.links.values():
+            link.active.mtu.size = DATAGRAM
+    return net
+
+
+def packet(source: bytes, destination: bytes, payload: int, protocol: int = 17) -> bytes:
+    """Returns an IPv6 packet with zeros in it."""
+    return b"\x60\0\0\0" + payload.to_bytes(2, "big") + bytes((protocol, 64)) + source + destination + bytes(payload)
+
+
+def batch_of(data: bytes, copies: int, flags: int = 0, segment_size: int = 0) -> PacketBatch:
+    """Returns a batch with copies of one packet."""
+    batch = PacketBatch()
+    position = 0
+    for _ in range(copies):
+        start = position + ITEM_HEADER_BYTES
+        position = start + len(data)
+        batch.buffer[start:position] = data
+        batch.slots.append((start, position, flags, segment_size))
+    return batch
+
+
+def bursts(node: Node) -> list[tuple[memoryview, int]]:
+    """Returns what the receiver's GRO would read of what is in the outbox, and clears it."""
+    taken = [(memoryview(b"".join(buffers)), size) for _, buffers, size in node.outbox.transmits]
+    node.outbox.clear()
+    return taken
+
+
+def measure(net: NodeNet, names: str, batch: PacketBatch) -> list[float]:
+    """Returns the median microseconds that each node of a line spends on one batch."""
+    nodes = [net.hosts[name].node for name in names]
+    costs: list[list[float]] = [[] for _ in nodes]
+    for _ in range(ROUNDS):
+        begin = perf_counter()
+        nodes[0].send_packets(batch, now=net.now)
+        costs[0].append(perf_counter() - begin)
+        for index, node in enumerate(nodes[1:], 1):
+            work = bursts(nodes[index - 1])
+            sender = Endpoint("udp", names[index - 1], 9651)
+            begin = perf_counter()
+            for data, size in work:
+                node.receive(sender, data, size, now=net.now)
+            costs[index].append(perf_counter() - begin)
+        nodes[-1].outbox.clear()
+    return [statistics.median(cost) * 1e6 for cost in costs]
+
+
+def show(title: str, names: str, make: Callable[[bytes, bytes], PacketBatch]) -> None:
+    """Prints one line of the table."""
+    net = ready_net(names)
+    batch = make(net.hosts[names[0]].address, net.hosts[names[-1]].address)
+    cells = "  ".join(
+        f"{role} {cost:6.1f}"
+        for role, cost in zip(
+            ("send", *["relay"] * (len(names) - 2), "receive"), measure(net, names, batch), strict=True
+        )
+    )
+    print(f"{title:34} {cells}  us")
+
+
+def main() -> None:
+    """Prints the table."""
+    flags = SUPER_TCP | PARTIAL_CHECKSUM
+    show("62 KB TCP super-packet, direct", "ab", lambda a, b: batch_of(packet(a, b, 61_900, 6), 1, flags, 1340))
+    show("62 KB TCP super-packet, one relay", "abc", lambda a, c: batch_of(packet(a, c, 61_900, 6), 1, flags, 1340))
+    show("64 UDP packets of 64 B, direct", "ab", lambda a, b: batch_of(packet(a, b, 64 + 8), 64))
+    show("one packet of 104 B, direct", "ab", lambda a, b: batch_of(packet(a, b, 64), 1))
+    show("one packet of 104 B, one relay", "abc", lambda a, c: batch_of(packet(a, c, 64), 1))
+    assert HEADER_BYTES == 40
+
+
+if __name__ == "__main__":
+    main()

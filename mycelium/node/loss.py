@@ -1,0 +1,140 @@
+"""How many bytes one frame may hold: a frame of many datagrams is lost with any of them.
+
+The receiver reports how many frames it has opened and the newest counter among them; the difference is what was lost. The
+sender halves its frames while more than SHRINK_ABOVE of them are lost, goes down to single datagrams at once when it is more
+than HEAVY, and grows them slowly. For the frames of a link and, with the same reports, for the trains of a session.
+"""
+
+import math
+from typing import Final
+
+from mycelium.limits import FRAME_PLAINTEXT
+
+SHRINK_ABOVE: Final = 0.01
+GROW_BELOW: Final = 0.003
+HEAVY: Final = 0.10
+GROW_EVERY_S: Final = 2.0
+EVIDENCE: Final = 3  # lost frames that make a rate
+ENOUGH_FRAMES: Final = 400  # that make one without
+SMOOTHING_FRAMES: Final = 256
+
+REPORT_AFTER_S: Final = 0.010  # since a frame was missed, which may only be late
+REPORT_EVERY_S: Final = 0.050
+
+_LOW_32: Final = 0xFFFF_FFFF
+_HALF: Final = 0x8000_0000
+
+
+class FrameBudget:
+    """The sender's side. `floor` is what fits one datagram; the owner adds to `sent_datagrams` what its frames take."""
+
+    __slots__ = (
+        "_ceiling",
+        "_changed_at",
+        "_counted_datagrams",
+        "_frames",
+        "_lost",
+        "_newest",
+        "_opened",
+        "datagram_loss",
+        "floor",
+        "limit",
+        "loss",
+        "sent_datagrams",
+    )
+
+    def __init__(self, *, floor: int, now: float, ceiling: int = FRAME_PLAINTEXT) -> None:
+        self.floor = floor
+        self.limit = ceiling  # bytes to put into one frame
+        self.loss = 0.0  # share of frames, smoothed
+        self.datagram_loss = 0.0  # share of datagrams, smoothed: the metric's
+        self.sent_datagrams = 0
+        self._ceiling = ceiling
+        self._changed_at = now
+        self._counted_datagrams = 0
+        self.restart_counters()
+
+    def restart_counters(self) -> None:
+        """The session's keys are new and its frames count from the start again."""
+        self._opened = 0
+        self._newest = 0
+        self._frames = 0
+        self._lost = 0
+
+    def report(self, opened: int, newest: int, now: float) -> None:
+        """Takes the low 32 bits of how many frames the peer has opened, and of the newest counter among them."""
+        frames = (newest - self._newest) & _LOW_32
+        if frames == 0 or frames >= _HALF:
+            return
+        arrived = (opened - self._opened) & _LOW_32
+        if arrived >= _HALF:
+            return
+        self._opened, self._newest = opened, newest
+        datagrams = self.sent_datagrams - self._counted_datagrams
+        self._counted_datagrams = self.sent_datagrams
+        self._frames += frames
+        self._lost = max(self._lost + frames - arrived, 0)  # what was only late is given back
+        self._smooth(frames, max(frames - arrived, 0) / frames, max(datagrams / frames, 1.0))
+        self._decide(now)
+
+    def set_floor(self, floor: int) -> None:
+        """Takes what fits one datagram of another size."""
+        self.floor = floor
+        self.limit = max(self.limit, floor)
+
+    def _smooth(self, frames: int, lost: float, datagrams_per_frame: float) -> None:
+        weight = 1 - math.exp(-frames / SMOOTHING_FRAMES)
+        self.loss += (lost - self.loss) * weight
+        lost_datagrams = 1 - (1 - lost) ** (1 / datagrams_per_frame)
+        self.datagram_loss += (lost_datagrams - self.datagram_loss) * weight
+
+    def _decide(self, now: float) -> None:
+        if self._lost < EVIDENCE and self._frames < ENOUGH_FRAMES:
+            return
+        rate = self._lost / self._frames
+        if rate > SHRINK_ABOVE:
+            self.limit = self.floor if rate > HEAVY else max(self.limit // 2, self.floor)
+            self._changed_at = now
+        elif rate >= GROW_BELOW:
+            self._changed_at = now
+        elif now >= self._changed_at + GROW_EVERY_S:
+            self.limit = min(self.limit * 2, self._ceiling)
+            self._changed_at = now
+        self._frames = self._lost = 0
+
+
+class ArrivalReport:
+    """The receiver's side: what to report, and when to do so unasked, which is only when a frame is missing."""
+
+    __slots__ = ("_missing", "_reported_at", "due_at", "newest", "opened")
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.newest = 0
+        self.due_at = math.inf
+        self._missing = 0  # at the last report
+        self._reported_at = -math.inf
+
+    def add(self, counter: int, now: float) -> None:
+        """Notes an opened frame."""
+        self.opened += 1
+        if counter > self.newest:
+            self.newest = counter
+            if counter - self.opened > self._missing and self.due_at == math.inf:
+                self.due_at = max(now + REPORT_AFTER_S, self._reported_at + REPORT_EVERY_S)
+
+    def is_due(self, now: float) -> bool:
+        """Tells, at or after `due_at`, whether a report must be sent; what had only been late needs none."""
+        if now < self.due_at:
+            return False
+        if self.newest - self.opened > self._missing:
+            return True
+        self.due_at = math.inf
+        return False
+
+    def take(self, now: float) -> tuple[int, int]:
+        """Returns the low 32 bits of both figures, to be sent at once."""
+        self.due_at = math.inf
+        self._reported_at = now
+        self._missing = self.newest - self.opened
+        return self.opened & _LOW_32, self.newest & _LOW_32

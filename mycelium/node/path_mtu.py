@@ -1,0 +1,98 @@
+"""How large a datagram a path carries, found by padded probes (RFC 8899).
+
+A size counts when a probe of it was answered, and is used at once; it is given up after TRIES unanswered ones. The order of the
+search finds the usual sizes first: what is not between the largest confirmed and the smallest failed size is skipped.
+
+What once passed may stop to pass while small datagrams still do, and nobody tells: then `doubt`, and the size is proved again.
+"""
+
+from typing import Final
+
+from mycelium.limits import DATAGRAM_CEILING, DATAGRAM_FLOOR
+
+SEARCH_ORDER: Final = (
+    1_452,  # Ethernet, IPv6
+    1_472,  # Ethernet, IPv4
+    8_952,  # jumbo frames of 9,000, IPv6
+    4_052,  # cloud networks of about 4,100
+    1_372,  # tunnels of 1,420, IPv6
+    1_392,  # tunnels of 1,420, IPv4
+    1_432,  # tunnels of 1,480, IPv6
+    1_444,  # PPPoE, IPv6
+    1_464,  # PPPoE, IPv4
+)
+TRIES: Final = 3
+PROBE_TIMEOUT_S: Final = 0.5  # a later answer counts all the same
+VERIFY_TIMEOUT_S: Final = 0.2
+SEARCH_AGAIN_S: Final = 600.0
+DOUBT_INTERVAL_S: Final = 5.0  # plain loss raises doubts all the time
+
+
+class PathMtu:
+    """Finds one UDP path's datagram size; `size` is the payload in bytes that may be used now."""
+
+    __slots__ = ("_deadline", "_failed", "_is_verifying", "_probed", "_tries", "_verified_at", "size")
+
+    def __init__(self, *, now: float) -> None:
+        self.size = DATAGRAM_FLOOR
+        self._failed = DATAGRAM_CEILING + 1  # the smallest size that failed
+        self._probed: int | None = None  # the size that is tried; None between searches
+        self._tries = 0
+        self._is_verifying = False
+        self._verified_at = now
+        self._deadline = now
+        self.reset(now)
+
+    def reset(self, now: float) -> None:
+        """Starts over: the path goes to another address or leaves by another one."""
+        self.size = DATAGRAM_FLOOR
+        self._verified_at = now
+        self._search(DATAGRAM_CEILING + 1, now)
+
+    def probe_to_send(self, now: float) -> int | None:
+        """Returns the size of the probe that is due, which counts as sent, or None."""
+        if now < self._deadline:
+            return None
+        if self._probed is None:
+            self._search(DATAGRAM_CEILING + 1, now)
+        elif self._tries == TRIES:
+            self._give_up(self._probed, now)
+        if self._probed is not None:
+            self._tries += 1
+            self._deadline = now + (VERIFY_TIMEOUT_S if self._is_verifying else PROBE_TIMEOUT_S)
+        return self._probed
+
+    def acknowledged(self, size: int, now: float) -> None:
+        """Takes the answer to a probe of `size`, however late."""
+        self.size = max(self.size, size)
+        if self._probed is not None and size >= self._probed:
+            self._verified_at = now
+            self._search(max(self._failed, size + 1), now)
+
+    def refused(self, size: int, now: float) -> None:
+        """Takes the kernel's word that `size` is too long to leave this machine (EMSGSIZE)."""
+        if size > DATAGRAM_FLOOR:
+            self._give_up(size, now)
+
+    def doubt(self, now: float) -> None:
+        """Has the size proved again: many frames are lost, perhaps all of the long ones."""
+        if self.size > DATAGRAM_FLOOR and not self._is_verifying and now >= self._verified_at + DOUBT_INTERVAL_S:
+            self._is_verifying = True
+            self._verified_at = now
+            self._probed, self._tries, self._deadline = self.size, 0, now
+
+    def next_deadline(self) -> float:
+        """Returns when `probe_to_send` may have something."""
+        return self._deadline
+
+    def _give_up(self, size: int, now: float) -> None:
+        if size <= self.size:
+            self.size = DATAGRAM_FLOOR
+        self._search(min(self._failed, size), now)
+
+    def _search(self, failed: int, now: float) -> None:
+        self._failed = failed
+        self._is_verifying = False
+        self._tries = 0
+        self._probed = next((size for size in SEARCH_ORDER if self.size < size < failed), None)
+        self._deadline = now + SEARCH_AGAIN_S if self._probed is None else now
