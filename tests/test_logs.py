@@ -121,10 +121,18 @@ def test_a_repeated_warning_is_held_back_and_counted(caplog: pytest.LogCaptureFi
 
 
 def test_the_rate_limiter_forgets_the_key_logged_longest_ago(caplog: pytest.LogCaptureFixture) -> None:
-    limited = logs.RateLimited(logging.getLogger("mycelium.x"), clock=Clock())
-    for number in range(LOG_KEYS + 1):
+    clock = Clock()
+    limited = logs.RateLimited(logging.getLogger("mycelium.x"), interval_s=10.0, clock=clock)
+    limited.warning("renewed", "warning")
+    for number in range(LOG_KEYS - 1):
         limited.warning(str(number), "warning")
+    clock.now += 10.0
+    limited.warning("renewed", "warning")
+    limited.warning("one more", "warning")
     caplog.clear()
+    clock.now += 5.0
+    limited.warning("renewed", "still held back")
+    clock.now -= 10.0
     limited.warning("1", "still held back")
     limited.warning("0", "forgotten, so logged")
     assert caplog.messages == ["forgotten, so logged"]

@@ -1,8 +1,9 @@
 """Starts and stops the HTTP API of one node on a TCP address or a unix socket."""
 
 import asyncio
+import logging
 import os
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from mycelium.api.address import ApiAddress
 from mycelium.api.guard import Guard
@@ -12,6 +13,9 @@ from mycelium.limits import API_CONNECTIONS
 
 if TYPE_CHECKING:
     from aiohttp import web
+
+
+_IDLE_SECONDS: Final = 15  # how long a connection may stay without a request
 
 
 class ApiServer:
@@ -74,6 +78,13 @@ class ApiServer:
         if server is None or len(server.connections) >= API_CONNECTIONS:
             return _Refusing()
         return server()
+
+
+def _silence() -> logging.Logger:
+    """Returns a log that goes nowhere: aiohttp would write a traceback for each caller that speaks no HTTP."""
+    logger = logging.Logger("aiohttp")
+    logger.addHandler(logging.NullHandler())
+    return logger
 
 
 class _Refusing(asyncio.Protocol):

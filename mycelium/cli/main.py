@@ -1,7 +1,6 @@
 """The command line: its commands, and how any error becomes one line on standard error."""
 
 import os
-import sys
 from collections.abc import Sequence
 
 import click
@@ -42,9 +41,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error.format_message(), _FAILURE)
     except click.Abort:
         return _INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter's last flush complains
-        return _FAILURE
     except MyceliumError as error:
         return _complain(str(error), _FAILURE)
     except OSError as error:

@@ -25,9 +25,10 @@ from mycelium.cli.parsing import ManyValuesCommand
 @click.pass_context
 def run(context: click.Context) -> int:
     """Join the mesh and stay in it (the default command)."""
-    from mycelium import config
+    from mycelium import config, logs
 
     settings = config.load(options.given(context))
+    logs.configure(settings.debug, settings.log_format, silent=settings.silent)
     from mycelium.daemon import daemon  # loads every layer: not before the settings are known to be right
 
     return daemon.run(settings)

@@ -95,7 +95,8 @@ def test_peers_come_and_go_with_the_anchors_status_codes(address: ApiAddress) ->
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b"null", b'{"endpoint":1}', b"{}", b"\xff", b"[" * 10_000, b'{"endpoint":"x"}']
+    "body",
+    [b"", b"{", b"[]", b"null", b'{"endpoint":1}', b"{}", b"\xff", b'{"x":' + b"[" * 10_000, b'{"endpoint":"x"}'],
 )
 def test_a_bad_body_is_a_400_that_says_why(tmp_path: Path, body: bytes) -> None:
     async def talk(call: Call) -> None:
@@ -141,6 +142,20 @@ def test_an_error_inside_the_node_is_a_500_and_the_next_call_works(
 
     calling(unix(tmp_path), talk)
     assert "KeyError" in caplog.text
+
+
+def test_a_caller_that_speaks_no_http_is_answered_and_not_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        async with serving(FakeNode(), unix(tmp_path)) as server, asyncio.timeout(5):
+            reader, writer = await asyncio.open_unix_connection(server.address.path)
+            writer.write(b"\0garbage\r\n\r\n")
+            assert (await reader.readline()).endswith(b"400 Bad Request\r\n")
+            writer.close()
+
+    asyncio.run(run())
+    assert caplog.messages == []
 
 
 def test_web_pages_and_foreign_host_names_are_refused_on_loopback() -> None:
@@ -237,10 +252,11 @@ def test_there_is_a_bound_on_open_connections(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(FakeNode(), unix(tmp_path)) as server:
             streams = [await asyncio.open_unix_connection(server.address.path) for _ in range(API_CONNECTIONS + 1)]
-            refused, _ = streams[-1]
-            assert await refused.read() == b""
-            streams[0][1].close()
-            await streams[0][1].wait_closed()
+            async with asyncio.timeout(5):
+                assert await streams[-1][0].read() == b""
+                reader, writer = streams[0]
+                writer.write(b"GET /api/v1/admin HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
             for _, writer in streams:
                 writer.close()
 

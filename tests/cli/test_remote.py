@@ -149,10 +149,13 @@ def test_whatever_else_answers_is_told_apart(tmp_path: Path, answer: bytes, told
         thread.join()
 
 
-def test_a_daemon_that_hangs_is_given_up(tmp_path: Path) -> None:
-    path = tmp_path / "hung.sock"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
+@pytest.mark.parametrize("family", [socket.AF_UNIX, socket.AF_INET])
+def test_a_daemon_that_hangs_is_given_up(tmp_path: Path, family: socket.AddressFamily) -> None:
+    is_unix = family is socket.AF_UNIX
+    with socket.socket(family) as listener:
+        listener.bind(f"{tmp_path}/hung.sock" if is_unix else ("127.0.0.1", 0))
         listener.listen()
+        name = listener.getsockname()
+        address = ApiAddress("", 0, name) if is_unix else ApiAddress(*name)
         with pytest.raises(ApiError, match="did not answer within"):
-            ApiClient(ApiAddress.parse(f"unix:{path}"), timeout_s=0.05).status()
+            ApiClient(address, timeout_s=0.05).status()

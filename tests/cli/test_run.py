@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mycelium import __version__
+from mycelium import __version__, logs
 from mycelium.api.address import ApiAddress
 from mycelium.cli.main import main
 from mycelium.config import Settings
@@ -35,6 +35,26 @@ def replace_daemon(monkeypatch: pytest.MonkeyPatch, run: Callable[[Settings], in
     daemon.run = run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "mycelium.daemon.daemon", daemon)
     monkeypatch.setattr("mycelium.daemon.daemon", daemon, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def log_settings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, str, bool]]:
+    """What the log was set up with; the test runner's own log stays."""
+    calls: list[tuple[bool, str, bool]] = []
+
+    def configure(debug: bool, log_format: str, *, silent: bool) -> None:
+        calls.append((debug, log_format, silent))
+
+    monkeypatch.setattr(logs, "configure", configure)
+    return calls
+
+
+def test_the_log_is_set_up_before_the_daemon_starts(
+    monkeypatch: pytest.MonkeyPatch, log_settings: list[tuple[bool, str, bool]]
+) -> None:
+    replace_daemon(monkeypatch, lambda settings: len(log_settings))
+    assert main(["--silent", "--log-format", "json"]) == 1
+    assert log_settings == [(False, "json", True)]
 
 
 def test_no_command_starts_the_daemon(started: list[Settings]) -> None:
