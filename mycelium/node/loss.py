@@ -13,13 +13,16 @@ from mycelium.limits import FRAME_PLAINTEXT
 SHRINK_ABOVE: Final = 0.01
 GROW_BELOW: Final = 0.003
 HEAVY: Final = 0.10
-GROW_EVERY_S: Final = 2.0
-EVIDENCE: Final = 3  # lost frames that make a rate
-ENOUGH_FRAMES: Final = 400  # that make one without
-SMOOTHING_FRAMES: Final = 256
+GROW_EVERY_S: Final = 0.5
+HEAVY_EVIDENCE: Final = 3  # lost frames that make a heavy rate,
+EVIDENCE: Final = 8  # or any rate,
+ENOUGH_FRAMES: Final = 600  # or as many frames, whatever was lost
+SMOOTHING_FRAMES: Final = 512
 
 REPORT_AFTER_S: Final = 0.010  # since a frame was missed, which may only be late
 REPORT_EVERY_S: Final = 0.050
+CALM_EVERY_S: Final = 1.0  # after a loss the sender is told that there is no more of it
+CALM_FOR_S: Final = 60.0
 
 _LOW_32: Final = 0xFFFF_FFFF
 _HALF: Final = 0x8000_0000
@@ -37,6 +40,7 @@ class FrameBudget:
         "_newest",
         "_opened",
         "datagram_loss",
+        "expendable",
         "floor",
         "limit",
         "loss",
@@ -49,6 +53,7 @@ class FrameBudget:
         self.loss = 0.0  # share of frames, smoothed
         self.datagram_loss = 0.0  # share of datagrams, smoothed: the metric's
         self.sent_datagrams = 0
+        self.expendable = 0  # frames sent that may be too long for the path: their loss is no loss
         self._ceiling = ceiling
         self._changed_at = now
         self._counted_datagrams = 0
@@ -70,6 +75,9 @@ class FrameBudget:
         if arrived >= _HALF:
             return
         self._opened, self._newest = opened, newest
+        excused = min(self.expendable, max(frames - arrived, 0))
+        self.expendable -= excused
+        arrived += excused
         datagrams = self.sent_datagrams - self._counted_datagrams
         self._counted_datagrams = self.sent_datagrams
         self._frames += frames
@@ -89,11 +97,12 @@ class FrameBudget:
         self.datagram_loss += (lost_datagrams - self.datagram_loss) * weight
 
     def _decide(self, now: float) -> None:
-        if self._lost < EVIDENCE and self._frames < ENOUGH_FRAMES:
-            return
         rate = self._lost / self._frames
+        is_heavy = rate > HEAVY and self._lost >= HEAVY_EVIDENCE
+        if not is_heavy and self._lost < EVIDENCE and self._frames < ENOUGH_FRAMES:
+            return
         if rate > SHRINK_ABOVE:
-            self.limit = self.floor if rate > HEAVY else max(self.limit // 2, self.floor)
+            self.limit = self.floor if is_heavy else max(self.limit // 2, self.floor)
             self._changed_at = now
         elif rate >= GROW_BELOW:
             self._changed_at = now
@@ -104,9 +113,9 @@ class FrameBudget:
 
 
 class ArrivalReport:
-    """The receiver's side: what to report, and when to do so unasked, which is only when a frame is missing."""
+    """The receiver's side: what to report, and when to do so unasked: when a frame is missing, and for a minute after."""
 
-    __slots__ = ("_missing", "_reported_at", "due_at", "newest", "opened")
+    __slots__ = ("_calm_until", "_missing", "_reported_at", "due_at", "newest", "opened")
 
     def __init__(self) -> None:
         self.opened = 0
@@ -114,27 +123,35 @@ class ArrivalReport:
         self.due_at = math.inf
         self._missing = 0  # at the last report
         self._reported_at = -math.inf
+        self._calm_until = -math.inf
 
     def add(self, counter: int, now: float) -> None:
         """Notes an opened frame."""
         self.opened += 1
         if counter > self.newest:
             self.newest = counter
-            if counter - self.opened > self._missing and self.due_at == math.inf:
-                self.due_at = max(now + REPORT_AFTER_S, self._reported_at + REPORT_EVERY_S)
+            if counter - self.opened > self._missing:
+                self.due_at = min(self.due_at, max(now + REPORT_AFTER_S, self._reported_at + REPORT_EVERY_S))
 
     def is_due(self, now: float) -> bool:
         """Tells, at or after `due_at`, whether a report must be sent; what had only been late needs none."""
         if now < self.due_at:
             return False
-        if self.newest - self.opened > self._missing:
+        if self.newest - self.opened > self._missing or now >= self._calm_report_at():
             return True
-        self.due_at = math.inf
+        self.due_at = self._calm_report_at()
         return False
 
     def take(self, now: float) -> tuple[int, int]:
         """Returns the low 32 bits of both figures, to be sent at once."""
-        self.due_at = math.inf
+        missing = self.newest - self.opened
+        if missing > self._missing:
+            self._calm_until = now + CALM_FOR_S
+        self._missing = missing
         self._reported_at = now
-        self._missing = self.newest - self.opened
+        self.due_at = self._calm_report_at()
         return self.opened & _LOW_32, self.newest & _LOW_32
+
+    def _calm_report_at(self) -> float:
+        at = self._reported_at + CALM_EVERY_S
+        return at if at <= self._calm_until else math.inf

@@ -65,9 +65,11 @@ class PathMtu:
     def acknowledged(self, size: int, now: float) -> None:
         """Takes the answer to a probe of `size`, however late."""
         self.size = max(self.size, size)
-        if self._probed is not None and size >= self._probed:
+        if size >= self._failed:  # nothing has failed, the path is only slow
+            self._search(DATAGRAM_CEILING + 1, now)
+        elif self._probed is not None and size >= self._probed:
             self._verified_at = now
-            self._search(max(self._failed, size + 1), now)
+            self._search(self._failed, now)
 
     def refused(self, size: int, now: float) -> None:
         """Takes the kernel's word that `size` is too long to leave this machine (EMSGSIZE)."""
