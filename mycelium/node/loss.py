@@ -13,7 +13,7 @@ from mycelium.limits import FRAME_PLAINTEXT
 SHRINK_ABOVE: Final = 0.01
 GROW_BELOW: Final = 0.003
 HEAVY: Final = 0.10
-GROW_EVERY_S: Final = 0.5
+GROW_EVERY_S: Final = 2.0
 HEAVY_EVIDENCE: Final = 3  # lost frames that make a heavy rate,
 EVIDENCE: Final = 8  # or any rate,
 ENOUGH_FRAMES: Final = 600  # or as many frames, whatever was lost
@@ -154,4 +154,4 @@ class ArrivalReport:
 
     def _calm_report_at(self) -> float:
         at = self._reported_at + CALM_EVERY_S
-        return at if at <= self._calm_until else math.inf
+        return at if at < self._calm_until else math.inf

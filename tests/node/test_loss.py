@@ -71,7 +71,7 @@ def test_limit_doubles_every_two_seconds_without_loss() -> None:
     link = LossyLink(2)
     link.run(seconds=5.0, datagram_loss=0.05)
     limits = [link.budget.limit]
-    for _ in range(10):
+    for _ in range(15):
         link.run(seconds=GROW_EVERY_S + 0.1, datagram_loss=0.0)
         limits.append(link.budget.limit)
 
