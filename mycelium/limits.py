@@ -76,3 +76,7 @@ PACKETS_PER_RUN: Final = 128  # small packets merged before a write to TUN: what
 
 # -- the daemon --------------------------------------------------------------------------------------------------------
 UNSENT_BYTES: Final = 8 << 20  # datagrams that wait for a socket that is full
+
+# -- the simulator -----------------------------------------------------------------------------------------------------
+SIM_NODES: Final = 20_000  # of one simulated mesh: full tables of more fit no machine's memory
+SIM_FILE_BYTES: Final = 64 << 20  # a topology read from a file
