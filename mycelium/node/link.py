@@ -401,6 +401,7 @@ class Link:
         path.rtt.sample(rtt_s, now=now)
         if size:
             path.mtu.acknowledged(size, now)
+            self.budget.expendable = max(self.budget.expendable - 1, 0)
             if path is self.active:
                 self.budget.set_floor(path.mtu.size - _HEAD_BYTES - TAG_BYTES)
                 self.frame_limit = self.budget.limit
@@ -420,6 +421,7 @@ class Link:
         token = self._next_token
         self._next_token = token + 1 & _MASK_32
         path.probes[token] = size
+        self.budget.expendable += size > 0
         if len(path.probes) > _PROBES_REMEMBERED:
             del path.probes[next(iter(path.probes))]
         self._send_probe(path, now, flags=PROBE_WANTS_REPLY, token=token, origin=int(now * 1e6), size=size)
