@@ -10,7 +10,7 @@ import logging
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from ipaddress import IPv6Address
 from time import monotonic
@@ -25,7 +25,7 @@ from mycelium.daemon.epoch import next_epoch
 from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.netwatch import NetWatch
 from mycelium.daemon.resolver import resolve
-from mycelium.errors import ConfigError, IdentityError, LocalError
+from mycelium.errors import IdentityError, LocalError
 from mycelium.identity import Identity, blake2b
 from mycelium.node.node import Node, NodeSettings
 from mycelium.node.outbox import Event, LinkDown, LinkUp, ResolvePeer
@@ -77,8 +77,7 @@ class Daemon:
             gc.collect()
             gc.freeze()  # what is alive now stays: the collector need not walk it again
             async with asyncio.TaskGroup() as self._tasks:
-                for url in self._settings.peers:
-                    self._add_peer(url)
+                self._follow_peer_list(self._settings.peers)
                 await self._stopping.wait()
             log.info("stopping")
         return 0
@@ -119,14 +118,8 @@ class Daemon:
         self._driver.act(lambda now: self._dial(name, url, now))
 
     def _dial(self, name: str, url: PeerUrl, now: float) -> None:
-        known = self._urls.get(name)
+        self._node.add_peer(name, pin=url.pin, now=now)
         self._urls[name] = url
-        try:
-            self._node.add_peer(name, pin=url.pin, now=now)
-        except LocalError:
-            if known is None:
-                del self._urls[name]
-            raise
 
     def _remove_peer(self, url: PeerUrl) -> None:
         """Forgets a peer and closes its link; raises LocalError where it is not known."""
@@ -136,15 +129,23 @@ class Daemon:
     def _reload(self) -> None:
         """SIGHUP: the peer list of the configuration file is read again; links of peers that stay are not touched."""
         try:
-            wanted = {str(url): url for url in config.load(self._settings.given).peers}
-        except ConfigError as error:
+            wanted = config.load(self._settings.given).peers
+        except LocalError as error:
             log.error("reload: %s", error)
             return
-        for name in [name for name in self._urls if name not in wanted]:
-            self._remove_peer(self._urls[name])
-        for name in [name for name in wanted if name not in self._urls]:
-            self._add_peer(wanted[name])
+        self._follow_peer_list(wanted)
         log.info("reloaded: %d peers", len(wanted))
+
+    def _follow_peer_list(self, wanted: Iterable[PeerUrl]) -> None:
+        """Adds and removes peers until the list is as wanted; what can't be is logged."""
+        names = {str(url): url for url in wanted}
+        try:
+            for name in [name for name in self._urls if name not in names]:
+                self._remove_peer(self._urls[name])
+            for name in [name for name in names if name not in self._urls]:
+                self._add_peer(names[name])
+        except LocalError as error:
+            log.error("peers: %s", error)
 
     # -- events --------------------------------------------------------------------------------------------------------
 
