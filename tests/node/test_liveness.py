@@ -15,6 +15,7 @@ from mycelium.node.liveness import (
     ECHO_GAP_S,
     LEAST_PROBES,
     MOST_PROBES,
+    SUSPECT_AFTER_S,
     TRANSITIONS,
     Action,
     Liveness,
@@ -182,6 +183,28 @@ def test_laptop_that_slept_for_an_hour_probes_before_it_judges() -> None:
     assert net.ends[1].state is PathState.ALIVE
 
 
+@pytest.mark.parametrize("deadlines", range(8))
+def test_deadline_handled_late_asks_again_before_it_judges(deadlines: int) -> None:
+    path, _ = path_that_asks()
+    for _ in range(deadlines):
+        path.handle_timeout(path.next_deadline())
+    before = path.state
+
+    action = path.handle_timeout(path.next_deadline() + 0.300)
+
+    assert (action, path.state) == (Action.PROBE, before)
+
+
+def test_peer_that_pauses_shortly_is_not_suspected() -> None:
+    path, asked_at = path_that_asks()
+
+    now = asked_at
+    while path.state is PathState.ALIVE:
+        path.handle_timeout(now := path.next_deadline())
+
+    assert now >= asked_at + SUSPECT_AFTER_S
+
+
 def test_process_that_is_always_late_still_finds_a_cut() -> None:
     path = Liveness(RttEstimator(), now=0.0)
     now = 0.0
@@ -296,6 +319,19 @@ def test_busier_role_probes_sooner() -> None:
 def test_path_is_never_dead_before_it_is_suspect() -> None:
     assert PathState.DEAD not in TRANSITIONS[PathState.ALIVE]
     assert TRANSITIONS.keys() == set(PathState)
+
+
+def path_that_asks() -> tuple[Liveness, float]:
+    """A path of 1 ms that has never lost anything, and when its probe that waits for an answer was sent."""
+    rtt = RttEstimator()
+    path = Liveness(rtt, now=0.0, role=Role.BUSY)
+    deaths_in(path, random.Random(0), seconds=200.0, loss=0.0)
+    for _ in range(50):
+        rtt.sample(0.001, now=200.0)
+    path.echoed(path._sent, 200.0)
+    while path.handle_timeout(now := path.next_deadline()) is not Action.PROBE:
+        pass
+    return path, now
 
 
 def suspect_path(*, newest: int, echoed: int) -> Liveness:

@@ -82,9 +82,9 @@ def test_limit_doubles_every_two_seconds_without_loss() -> None:
 
 def test_frames_that_were_only_late_are_not_lost() -> None:
     budget = FrameBudget(floor=FLOOR, now=0.0)
-    budget.report(998, 1_000, 0.1)
     for step in range(1, 100):
-        budget.report(998 + 100 * step + step % 2 * 2, 1_000 + 100 * step, 0.1 + step)
+        newest = 100 * step
+        budget.report(newest - step % 2 * 4, newest, float(step))
 
     assert budget.limit == FRAME_PLAINTEXT
 
@@ -102,6 +102,7 @@ def test_report_that_comes_late_or_twice_is_ignored() -> None:
     budget.report(1_000, 1_000, 0.1)
     for _ in range(50):
         budget.report(900, 990, 0.2)
+        budget.report(1_000, 990, 0.2)
         budget.report(1_000, 1_000, 0.2)
 
     assert (budget.limit, budget.loss) == (FRAME_PLAINTEXT, 0.0)
