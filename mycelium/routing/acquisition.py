@@ -69,11 +69,12 @@ class Acquisition:
         slot = neighbour.slot
         rows = self._table.rows
         costs = self._table.costs
+        self._counters.updates_received += len(items)
         for item in items:
             if type(item) is not Update:
+                self._counters.updates_received -= 1
                 yield item
                 continue
-            self._counters.updates_received += 1
             metric = item.metric
             row = rows.get(item.node)
             if (
@@ -152,7 +153,8 @@ class Acquisition:
         if row is None:
             self._counters.table_full += 1
             return None
-        self._sources.forget(update.node)
+        if source is not None:
+            self._sources.forget(update.node)
         self._forwarding.claim(update.node)
         return row
 

@@ -6,11 +6,14 @@ can be exchanged for another. Each neighbour can make us verify at a bounded rat
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from mycelium.errors import IdentityError
 from mycelium.routing.counters import Counters
 from mycelium.routing.neighbour import Neighbour
 from mycelium.wire.announcement import Announcement
+
+BUDGET_REFILL_S: Final = 1.0  # after which the neighbour is asked again for what was refused
 
 
 class AnnouncementChecker:
@@ -38,6 +41,7 @@ class AnnouncementChecker:
             return False
         if not neighbour.verification_budget.spend(now):
             self._counters.announcements_over_budget += 1
+            neighbour.table_wanted_at = min(neighbour.table_wanted_at, now + BUDGET_REFILL_S)
             return False
         if not self._is_of(announcement, node):
             self._counters.announcements_wrong_node += 1

@@ -15,7 +15,6 @@ class Counters:
     requests_dropped: int = 0
     digests_sent: int = 0
     digests_differing: int = 0
-    route_changes: int = 0
     announcements_verified: int = 0
     announcements_missing: int = 0
     announcements_mismatched: int = 0

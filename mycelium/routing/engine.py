@@ -26,7 +26,7 @@ from mycelium.routing.snapshot import RouteSnapshot, snapshots
 from mycelium.routing.source import ForgottenSources
 from mycelium.routing.table import Destination, RouteTable
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
-from mycelium.wire.control import Item
+from mycelium.wire.control import Item, Update
 
 DEFAULT_PARAMETERS: Final = RoutingParameters()
 
@@ -63,7 +63,7 @@ class RoutingEngine:
         self._requests = Requests(self._table, self._advertiser, parameters, self.counters)
         self.forwarding = ForwardingTable(self._table, self.counters)
         self.forwarding.claim(node)
-        self._selection = Selection(self._table, self.forwarding, self._advertiser, self._requests, self.counters)
+        self._selection = Selection(self._table, self.forwarding, self._advertiser, self._requests)
         self._acquisition = Acquisition(
             table=self._table,
             sources=self._sources,
@@ -162,10 +162,13 @@ class RoutingEngine:
         if peer is None:
             self.counters.unknown_neighbour += 1
             return
-        self._exchange.note_heard(peer, items)
+        if peer.heard is not None:
+            peer.heard.update(item.node for item in items if isinstance(item, Update))
         for item in self._acquisition.take_updates(peer, items, now):
             self._exchange.handle(peer, item, now)
         self._advance_sequence(now)
+        if peer.table_wanted_at < self._neighbours_at:
+            self._neighbours_at = peer.table_wanted_at
         if peer.damped_until > now:
             self._forgive_restarted(peer, now)
 
@@ -176,7 +179,7 @@ class RoutingEngine:
             self._advertiser.lazy_at,
             self._neighbours_at,
             self._requests.next_deadline(),
-            self._origin.next_deadline(),
+            self._origin.deadline,
             self._expiry.next_deadline(),
         )
 
@@ -217,6 +220,7 @@ class RoutingEngine:
     def statistics(self) -> dict[str, int]:
         """Returns the counters, and the sizes of the tables."""
         return self.counters.snapshot() | {
+            "route_changes": self.forwarding.version,
             "neighbours": len(self._table.by_address),
             "destinations": len(self._table.rows),
             "selected_routes": len(self.forwarding.next_hop),
@@ -226,7 +230,7 @@ class RoutingEngine:
         }
 
     def _advance_sequence(self, now: float) -> None:
-        if self._origin.advance(now):
+        if now >= self._origin.deadline and self._origin.advance(now):
             # Direct neighbours hear of it at once: else their own routes to us would be the stale ones (RFC 8966 3.7.2).
             self._table.own.learn(self._origin.announcement, now)
             self._advertiser.mark(self._table.own, now)
@@ -250,6 +254,9 @@ class RoutingEngine:
             if now >= peer.digest_at:
                 peer.digest_at = self._next_digest(now)
                 self._advertiser.compare(peer, now)
+            if now >= peer.table_wanted_at:
+                peer.table_wanted_at = NEVER
+                self._exchange.ask_for_table(peer, now)
             if peer.damped_until <= now:
                 self._apply_cost(peer, now, "damping over")
         self._arm_neighbours(now)
@@ -257,7 +264,7 @@ class RoutingEngine:
     def _arm_neighbours(self, now: float) -> None:
         self._neighbours_at = NEVER
         for peer in self._table.by_address.values():
-            self._neighbours_at = min(self._neighbours_at, peer.digest_at)
+            self._neighbours_at = min(self._neighbours_at, peer.digest_at, peer.table_wanted_at)
             if peer.damped_until > now:
                 self._neighbours_at = min(self._neighbours_at, peer.damped_until)
 

@@ -1,7 +1,5 @@
 """What neighbours ask of each other beside updates: routes, newer sequences, and whether their tables agree."""
 
-from collections.abc import Sequence
-
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.counters import Counters
 from mycelium.routing.digest import digest_of
@@ -96,11 +94,6 @@ class Exchange:
             row.announced &= others
         self._advertiser.dump(neighbour, now)
         self._advertiser.compare(neighbour, now)
-
-    def note_heard(self, neighbour: Neighbour, items: Sequence[Item]) -> None:
-        """Notes which nodes a neighbour has spoken of since it was asked for its whole table."""
-        if neighbour.heard is not None:
-            neighbour.heard.update(item.node for item in items if isinstance(item, Update))
 
     def ask_for_table(self, neighbour: Neighbour, now: float) -> None:
         """Asks a neighbour for everything it advertises; it ends with a digest."""

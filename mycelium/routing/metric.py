@@ -15,7 +15,13 @@ LOSS_WEIGHT: Final = 3.0  # a frame lost costs about three times its delay
 PUBLISH_RATIO: Final = 0.05
 PUBLISH_FLOOR: Final = 50  # 0.5 ms
 WORSE_SAMPLES: Final = 3  # a worse link hurts at once
+WORSE_SPAN_S: Final = (
+    0.03  # from the first to the last of them: what a burst of frames measures is one piece of evidence
+)
 BETTER_SAMPLES: Final = 10  # an improvement lowers feasibility distances everywhere: only one that lasts is told
+BETTER_SPAN_S: Final = 0.15
+SURE_RATIO: Final = 0.25  # beyond it a change is more than jitter
+UNSURE_PATIENCE: Final = 10  # below it that many times more samples are wanted
 
 
 def link_cost(rtt_s: float, loss: float) -> int:
@@ -35,8 +41,8 @@ class PublishedCost:
 
     def __init__(self) -> None:
         self.cost: int | None = None
-        self._worse: list[int] = []
-        self._better: list[int] = []
+        self._worse = _Run(WORSE_SAMPLES, WORSE_SPAN_S)
+        self._better = _Run(BETTER_SAMPLES, BETTER_SPAN_S)
 
     def update(self, cost: int, now: float) -> int | None:
         """Takes one sample and returns the cost to publish, or None while the published one stands.
@@ -46,17 +52,46 @@ class PublishedCost:
         if self.cost is None:
             self.cost = cost
             return cost
-        threshold = max(self.cost * PUBLISH_RATIO, PUBLISH_FLOOR)
-        self._worse = [*self._worse, cost] if cost > self.cost + threshold else []
-        self._better = [*self._better, cost] if cost < self.cost - threshold else []
-        if len(self._worse) >= WORSE_SAMPLES:
-            return self._publish(min(self._worse))
-        if len(self._better) >= BETTER_SAMPLES:
-            return self._publish(max(self._better))
-        return None
+        change = cost - self.cost
+        if abs(change) <= max(self.cost * PUBLISH_RATIO, PUBLISH_FLOOR):
+            self._worse.end()
+            self._better.end()
+            return None
+        run, other = (self._worse, self._better) if change > 0 else (self._better, self._worse)
+        other.end()
+        run.add(change, now)
+        patience = 1 if abs(run.change) > self.cost * SURE_RATIO else UNSURE_PATIENCE
+        if not run.has_lasted(patience, now):
+            return None
+        self.cost += run.change
+        run.end()
+        return self.cost
 
-    def _publish(self, cost: int) -> int:
-        self.cost = cost
-        self._worse = []
-        self._better = []
-        return cost
+
+class _Run:
+    """Samples in a row that all went the same way."""
+
+    __slots__ = ("_count", "_samples", "_since", "_span_s", "change")
+
+    def __init__(self, samples: int, span_s: float) -> None:
+        self._samples = samples
+        self._span_s = span_s
+        self.end()
+
+    def add(self, change: int, now: float) -> None:
+        """Takes one, by how much it differs from the published cost."""
+        if not self._count:
+            self._since = now
+            self.change = change
+        self._count += 1
+        self.change = min(self.change, change, key=abs)
+
+    def has_lasted(self, patience: int, now: float) -> bool:
+        """Tells whether there are enough of them, `patience` times the least, and not all at once."""
+        return self._count >= self._samples * patience and now - self._since >= self._span_s
+
+    def end(self) -> None:
+        """Starts afresh."""
+        self._count = 0
+        self._since = 0.0
+        self.change = 0

@@ -37,6 +37,7 @@ class Neighbour:
         "retractions",
         "slot",
         "suspected",
+        "table_wanted_at",
         "up_since",
         "updates",
         "verification_budget",
@@ -51,6 +52,7 @@ class Neighbour:
         self.damped_until = 0.0
         self.up_since = now
         self.digest_at = NEVER
+        self.table_wanted_at = NEVER  # when to ask for its whole table, some of which was refused
         self.heard: set[bytes] | None = None  # nodes it spoke of since it was asked for its whole table; never iterated
         self.resync_at = 0.0  # not to be asked again before
         self.resync_wait_s = 0.0

@@ -26,6 +26,7 @@ class Origin:
         "_rng",
         "_wanted_at",
         "announcement",
+        "deadline",
         "sequence",
     )
 
@@ -49,23 +50,22 @@ class Origin:
         self._jumped_at = -NEVER
         self._jump_past = 0
         self._hourly_at = self._next_hourly(now)
-
-    def next_deadline(self) -> float:
-        """Returns when the sequence is to grow."""
-        return min(self._hourly_at, self._wanted_at, self._jump_at())
+        self.deadline = self._hourly_at  # when the sequence is to grow
 
     def want_newer(self, now: float) -> None:
         """Notes that someone asks for a sequence newer than ours: by one, however far ahead, and not too often."""
         if self._wanted_at == NEVER:
             self._wanted_at = max(now, self._bumped_at + self._parameters.bump_spacing_s)
+            self._arm()
 
     def want_past(self, sequence: int) -> None:
         """Notes that a sequence of ours is known that is newer than ours: we lost our memory, or our clock was set back."""
         self._jump_past = max(self._jump_past, sequence)
+        self._arm()
 
     def advance(self, now: float) -> bool:
         """Moves to the sequence that is due by now, if any, and tells whether it did."""
-        if now < self.next_deadline():
+        if now < self.deadline:
             return False
         jumps = now >= self._jump_at()
         sequence = max(self.sequence, self._jump_past if jumps else 0) + 1
@@ -75,12 +75,15 @@ class Origin:
         self._bumped_at = now
         self._wanted_at = NEVER
         self._hourly_at = self._next_hourly(now)
-        if sequence >= SEQUENCE_LIMIT:
-            return False
-        self.sequence = sequence
-        self.announcement = self._announce(sequence)
-        self._counters.sequence_bumps += 1
+        if sequence < SEQUENCE_LIMIT:
+            self.sequence = sequence
+            self.announcement = self._announce(sequence)
+            self._counters.sequence_bumps += 1
+        self._arm()
         return True
+
+    def _arm(self) -> None:
+        self.deadline = min(self._hourly_at, self._wanted_at, self._jump_at())
 
     def _jump_at(self) -> float:
         if self._jump_past <= self.sequence or self._jump_past + 1 >= SEQUENCE_LIMIT:

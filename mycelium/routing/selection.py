@@ -8,7 +8,6 @@ from collections import deque
 
 from mycelium.limits import ROUTE_CHANGES
 from mycelium.routing.advertise import Advertiser
-from mycelium.routing.counters import Counters
 from mycelium.routing.distance import RETRACTED, UNKNOWN, metric_of
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.neighbour import Neighbour
@@ -23,7 +22,7 @@ RouteChange = tuple[float, bytes, bytes | None, bytes | None, str]
 class Selection:
     """Chooses routes, and has the forwarding table and the neighbours follow."""
 
-    __slots__ = ("_advertiser", "_counters", "_forwarding", "_requests", "_table", "changes")
+    __slots__ = ("_advertiser", "_forwarding", "_requests", "_table", "changes")
 
     def __init__(
         self,
@@ -31,22 +30,18 @@ class Selection:
         forwarding: ForwardingTable,
         advertiser: Advertiser,
         requests: Requests,
-        counters: Counters,
     ) -> None:
         self._table = table
         self._forwarding = forwarding
         self._advertiser = advertiser
         self._requests = requests
-        self._counters = counters
         self.changes: deque[RouteChange] = deque(maxlen=ROUTE_CHANGES)
 
     def choose(self, row: Destination, slot: int, metric: int, now: float, cause: str) -> None:
         """Selects a feasible route that the caller found to be the best, or NOBODY with INFINITY."""
         if row.selected != slot:
-            before = self._forwarding.next_hop.get(row.node)
             after = None if slot == NOBODY else self._table.neighbour_at(slot).address
-            self._forwarding.point(row.node, after)
-            self._counters.route_changes += 1
+            before = self._forwarding.point(row.node, after)
             self.changes.append((now, row.node, before, after, cause))
         row.selected = slot
         row.metric = metric

@@ -1,0 +1,97 @@
+"""What a link costs, and when a change of it is told."""
+
+import random
+from collections import deque
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mycelium.routing.metric import PublishedCost, link_cost
+from mycelium.wire.control import INFINITY
+
+
+@pytest.mark.parametrize(
+    ("rtt_s", "loss", "cost"),
+    [
+        (0.0, 0.0, 30),
+        (0.0002, 0.0, 40),
+        (0.010, 0.0, 530),
+        (0.300, 0.0, 15_030),
+        (0.010, 0.1, 689),
+        (0.010, 1.0, 2_120),
+    ],
+)
+def test_a_cost_is_half_the_round_trip_and_a_hop_times_the_loss_factor(rtt_s: float, loss: float, cost: int) -> None:
+    assert link_cost(rtt_s, loss) == cost
+
+
+@given(st.floats(allow_nan=False), st.floats(allow_nan=False))
+def test_any_measurement_makes_a_finite_cost(rtt_s: float, loss: float) -> None:
+    assert 1 <= link_cost(min(rtt_s, 1e300), loss) < INFINITY
+
+
+@given(st.floats(0, 10), st.floats(0, 10), st.floats(0, 1))
+def test_a_longer_round_trip_never_costs_less(one_s: float, other_s: float, loss: float) -> None:
+    shorter, longer = sorted((one_s, other_s))
+    assert link_cost(shorter, loss) <= link_cost(longer, loss)
+
+
+def feed(published: PublishedCost, costs: list[int], interval_s: float = 0.1) -> list[int | None]:
+    return [published.update(cost, index * interval_s) for index, cost in enumerate(costs)]
+
+
+def test_the_first_cost_is_published_at_once() -> None:
+    assert feed(PublishedCost(), [500]) == [500]
+
+
+def test_a_worse_cost_is_published_with_its_third_sample() -> None:
+    assert feed(PublishedCost(), [500, 900, 800, 850]) == [500, None, None, 800]
+
+
+def test_a_better_cost_is_published_with_its_tenth_sample() -> None:
+    assert feed(PublishedCost(), [500, *[300] * 9, 320]) == [500, *[None] * 9, 320]
+
+
+def test_one_sample_back_to_normal_starts_the_count_anew() -> None:
+    assert feed(PublishedCost(), [500, 900, 900, 500, 900, 900, 900]) == [500, *[None] * 5, 900]
+
+
+def test_worse_samples_end_a_run_of_better_ones() -> None:
+    assert feed(PublishedCost(), [500, *[300] * 9, 900, 300]) == [500, *[None] * 11]
+
+
+def test_a_change_below_half_a_millisecond_is_not_told() -> None:
+    assert feed(PublishedCost(), [30, *[80] * 20]) == [30, *[None] * 20]
+
+
+def test_a_change_below_five_percent_is_not_told() -> None:
+    assert feed(PublishedCost(), [10_000, *[10_500] * 20, *[9_500] * 20]) == [10_000, *[None] * 40]
+
+
+def test_a_change_as_small_as_jitter_must_last_ten_times_longer() -> None:
+    assert feed(PublishedCost(), [1_000, *[1_200] * 30]) == [1_000, *[None] * 29, 1_200]
+    assert feed(PublishedCost(), [1_000, *[800] * 100]) == [1_000, *[None] * 99, 800]
+
+
+def test_a_burst_of_frames_is_one_piece_of_evidence() -> None:
+    assert feed(PublishedCost(), [500, *[900] * 29], interval_s=0.001) == [500, *[None] * 29]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_twenty_percent_jitter_of_the_cost_itself_moves_nothing(seed: int) -> None:
+    rng = random.Random(seed)
+    told = feed(PublishedCost(), [10_000, *(round(10_000 * rng.uniform(0.8, 1.2)) for _ in range(5_000))])
+    assert [cost for cost in told[1:] if cost is not None] == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_twenty_percent_jitter_of_the_round_trip_moves_nothing(seed: int) -> None:
+    rng = random.Random(seed)
+    published = PublishedCost()
+    window: deque[float] = deque((0.05 * rng.uniform(1.0, 1.2) for _ in range(20)), maxlen=20)
+    told = []
+    for step in range(5_000):
+        window.append(0.05 * rng.uniform(1.0, 1.2))
+        told.append(published.update(link_cost(min(window), 0.0), step * 0.1))
+    assert [cost for cost in told[1:] if cost is not None] == []
