@@ -34,6 +34,7 @@ from mycelium.private_file import read_api_token, read_network_key
 from mycelium.transport.base import Transport
 from mycelium.transport.udp import UdpTransport
 from mycelium.tun.base import TunDevice
+from mycelium.tun.netlink import configure_apart
 from mycelium.wire.announcement import NETWORK_ID_BYTES
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 
@@ -87,7 +88,7 @@ class Daemon:
         identity = stack.enter_context(_claimed_identity(settings))
         address = str(IPv6Address(identity.address))
         transports = [_listen(url, stack) for url in settings.listen]
-        tun = None if settings.no_tun else await _open_tun(settings.tun_name, address, stack, loop)
+        tun = None if settings.no_tun else _open_tun(settings.tun_name, stack)
         self._node = Node(
             identity,
             settings=NodeSettings(psk=_psk(settings), network_id=_network_id(settings), suites=_quick_suites()),
@@ -101,8 +102,8 @@ class Daemon:
         self._control = LiveControl(self._node, self._driver, transports, tun, self._add_peer, self._remove_peer)
         token = None if settings.api_token_file is None else read_api_token(settings.api_token_file)
         api = ApiServer(self._control, settings.api_addr, token=token)
-        await api.start()
         stack.push_async_callback(api.stop)
+        await asyncio.gather(_configure(tun, address), api.start())
         self._driver.start()
         stack.callback(self._driver.stop)
         watch = NetWatch(loop, lambda: self._driver.act(lambda now: self._node.network_changed(now=now)))
@@ -186,14 +187,17 @@ def _listen(url: PeerUrl, stack: AsyncExitStack) -> Transport:
     return transport
 
 
-async def _open_tun(name: str, address: str, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> TunDevice:
+def _open_tun(name: str, stack: AsyncExitStack) -> TunDevice:
     from mycelium.tun.linux import LinuxTun
-    from mycelium.tun.netlink import configure
 
     tun = LinuxTun.open(name)
     stack.callback(tun.close)
-    await loop.run_in_executor(None, configure, tun.name, address)
     return tun
+
+
+async def _configure(tun: TunDevice | None, address: str) -> None:
+    if tun is not None:
+        await configure_apart(tun.name, address)
 
 
 def _psk(settings: Settings) -> bytes:
