@@ -5,7 +5,7 @@ through `outbox`. It knows nothing of bytes, sessions or packets.
 """
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Final
 
@@ -216,6 +216,15 @@ class RoutingEngine:
     def fallback_routes(self) -> list[RouteSnapshot]:
         """Returns all other finite routes, feasible or not, in the order of their nodes' addresses."""
         return [route for route in snapshots(self._table) if not route.is_selected]
+
+    def metrics(self) -> Iterator[tuple[bytes, int]]:
+        """Yields each known node, this one included, and our metric to it: INFINITY where there is no route."""
+        return ((node, row.metric) for node, row in self._table.rows.items())
+
+    def link_costs(self) -> dict[bytes, int]:
+        """Returns what each neighbour costs at this moment, INFINITY while it is suspected or damped."""
+        costs = self._table.costs
+        return {address: costs[peer.slot] for address, peer in self._table.by_address.items()}
 
     def statistics(self) -> dict[str, int]:
         """Returns the counters, and the sizes of the tables."""
