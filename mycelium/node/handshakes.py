@@ -112,7 +112,7 @@ class Handshakes:
 
     def is_under_way(self, endpoint: Endpoint) -> bool:
         """Tells whether we are already knocking at this address."""
-        return any(one.endpoint == endpoint for one in self._initiations.values())
+        return any(_is_same_remote(one.endpoint, endpoint) for one in self._initiations.values())
 
     def begin(self, endpoint: Endpoint, *, pin: bytes | None, purpose: str, now: float) -> None:
         """Begins a handshake with whoever is at `endpoint`; with `pin` only the holder of that X25519 key will do."""
@@ -211,7 +211,7 @@ class Handshakes:
             raise HandshakeError("message 2 length")
         index = int.from_bytes(data[8:12], "big")
         one = self._initiations.get(index)
-        if one is None:
+        if one is None or not _is_same_remote(one.endpoint, endpoint):
             raise HandshakeError("message 2 for no handshake of ours")
         message_3 = one.noise.receive_message_2(data)
         del self._initiations[index]
@@ -221,7 +221,7 @@ class Handshakes:
     def _receive_message_3(self, endpoint: Endpoint, data: bytes) -> Completed:
         index = int.from_bytes(data[4:8], "big")
         response = self._responses.get(index)
-        if response is None:
+        if response is None or not _is_same_remote(response.endpoint, endpoint):
             raise HandshakeError("message 3 for no handshake of ours")
         response.noise.receive_message_3(data)
         self._forget_response(index)
@@ -238,3 +238,11 @@ class Handshakes:
     def _forget_response(self, index: int) -> None:
         response = self._responses.pop(index)
         self._response_of.pop(response.ephemeral, None)
+
+
+def _is_same_remote(one: Endpoint, other: Endpoint) -> bool:
+    """Compares scheme, host and port: which of our own addresses was used does not matter.
+
+    A message from elsewhere may be a copy that a bystander sent on, to have us talk to a third party.
+    """
+    return one[:3] == other[:3]

@@ -17,7 +17,7 @@ from mycelium.errors import DecodeError, LocalError
 from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
 from mycelium.node.control_channel import ControlChannel
 from mycelium.node.handshakes import Completed
-from mycelium.node.link_session import IDLE_KEYS_KEPT_S, MESSAGE_3_AGAIN_S, LinkSession
+from mycelium.node.link_session import IDLE_KEYS_KEPT_S, MESSAGE_3_AGAIN_S, MESSAGE_3_PATIENCE_S, LinkSession
 from mycelium.node.liveness import Action, PathState, Role
 from mycelium.node.loss import HEAVY, FrameBudget
 from mycelium.node.outbox import Outbox
@@ -148,6 +148,11 @@ class Link:
     # -- handshakes ----------------------------------------------------------------------------------------------------
 
     @property
+    def was_never_up(self) -> bool:
+        """Tells whether the handshake led to nothing: the neighbour has vanished in the middle of it."""
+        return self.cost is None and self._redial_at == inf
+
+    @property
     def indices(self) -> list[int]:
         """Our indices under which the neighbour may send."""
         return list(self._sessions)
@@ -172,7 +177,7 @@ class Link:
         if was_down:
             self.active = path
         if was_down or session.message_3 is None:
-            self._prefer(session)
+            self._send_under(session)
         self._probe(path, now=now)
 
     def _add_session(self, completed: Completed, now: float) -> LinkSession:
@@ -185,11 +190,19 @@ class Link:
                 self._drop_session(index)
         return session
 
-    def _prefer(self, session: LinkSession) -> None:
-        """Sends under `session` from here on if it is the better one."""
-        is_down = self.state is LinkState.DOWN
-        if session is self.sending or not (is_down or self.sending.is_replaced_by(session, self._own_exchange_key)):
-            return
+    def _heard_under(self, session: LinkSession, path: Path, now: float) -> None:
+        """A frame came under keys that the neighbour had not used before, or that we do not send under.
+
+        At first we follow it: it may hold no others. Once it uses both keys of crossing handshakes, both ends take the same.
+        """
+        is_first = session.message_3 is not None
+        session.message_3 = None
+        if is_first and self.cost is None:  # it could not open what we asked before
+            self._probe(path, now=now)
+        if session is not self.sending and (is_first or self.sending.is_replaced_by(session, self._own_exchange_key)):
+            self._send_under(session)
+
+    def _send_under(self, session: LinkSession) -> None:
         self.sending = session
         self.budget.restart_counters()
         for path in self.paths.values():
@@ -346,9 +359,8 @@ class Link:
         path.note_arrival(session, counter)
         path.rx_bytes += len(sealed)
         session.last_opened = self.last_heard = now
-        if session.message_3 is not None:
-            session.message_3 = None
-            self._prefer(session)
+        if session is not self.sending or session.message_3 is not None:
+            self._heard_under(session, path, now)
         path.liveness.received(now, wants_echo=kind == DATA)
         if echo:
             path.liveness.echoed(echo, now)
@@ -369,6 +381,8 @@ class Link:
             self.malformed += 1
 
     def _receive_control(self, body: memoryview, now: float) -> None:
+        if self.cost is None:  # routing does not know the neighbour yet: it must say this again
+            return
         try:
             blobs = self._control.receive(body, now=now)
             for blob in blobs:
@@ -542,9 +556,11 @@ class Link:
 
     def _keep_session(self, index: int, session: LinkSession, now: float) -> None:
         if session.message_3 is not None and now >= session.message_3_due:
+            if now > session.established + MESSAGE_3_PATIENCE_S:
+                session.message_3 = None
+                return
             session.message_3_due = now + MESSAGE_3_AGAIN_S
             data = memoryview(session.message_3)
-            self._outbox.transmits.append((self.active.endpoint, [data], len(data)))
-        replaced = session is not self.sending and session.established < self.sending.established
-        if replaced and now - session.last_opened > IDLE_KEYS_KEPT_S:
+            self._outbox.transmits.append((session.endpoint, [data], len(data)))
+        if session is not self.sending and now - session.last_opened > IDLE_KEYS_KEPT_S:
             self._drop_session(index)

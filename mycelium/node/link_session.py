@@ -11,16 +11,28 @@ RESPONDER_REKEYS_LATER_S: Final = 20.0  # so that one end begins
 CROSSING_S: Final = 10.0  # handshakes completed within it may have crossed
 IDLE_KEYS_KEPT_S: Final = 30.0
 MESSAGE_3_AGAIN_S: Final = 0.25
+MESSAGE_3_PATIENCE_S: Final = 5.0
 
 
 class LinkSession:
     """One set of link keys in use. `message_3` is kept by an initiator until the neighbour is heard under these keys."""
 
-    __slots__ = ("established", "keys", "last_opened", "message_3", "message_3_due", "opening", "reassembly", "sealing")
+    __slots__ = (
+        "endpoint",
+        "established",
+        "keys",
+        "last_opened",
+        "message_3",
+        "message_3_due",
+        "opening",
+        "reassembly",
+        "sealing",
+    )
 
     def __init__(self, completed: Completed, budget: PartialBudget, *, now: float) -> None:
         keys = completed.keys
         self.keys: LinkKeys = keys
+        self.endpoint = completed.endpoint  # over which they were agreed
         self.sealing = keys.sending
         self.opening = keys.opening
         self.reassembly = Reassembly(keys.local_index, keys.opening.window.check, budget)
@@ -40,6 +52,7 @@ class LinkSession:
 
     def is_replaced_by(self, other: "LinkSession", own_exchange_key: bytes) -> bool:
         """Tells whether what we send should travel under `other`: of crossing handshakes, the lower key's carries."""
-        if abs(other.established - self.established) < CROSSING_S:
-            return other.begun_by(own_exchange_key) <= self.begun_by(own_exchange_key)
+        ours, others = self.begun_by(own_exchange_key), other.begun_by(own_exchange_key)
+        if ours != others and abs(other.established - self.established) < CROSSING_S:
+            return others < ours
         return other.established > self.established

@@ -37,6 +37,7 @@ from mycelium.wire.frame import CLOSE_LEAVING
 
 HOUSEKEEPING_S: Final = 1.0
 DEAD_LINK_KEPT_S: Final = 60.0
+NEW_LINK_KEPT_S: Final = 6.0  # that nothing was ever heard of
 _SHORTEST_DATAGRAM: Final = CHUNK_HEAD.size + 1
 _INDEX: Final = slice(4, 8)
 
@@ -313,7 +314,7 @@ class Node:
             for index in [index for index, other in self._link_of.items() if other is link and index not in alive]:
                 del self._link_of[index]
             if link.state is LinkState.DOWN:
-                if now - link.last_heard > DEAD_LINK_KEPT_S:
+                if now - link.last_heard > (NEW_LINK_KEPT_S if link.was_never_up else DEAD_LINK_KEPT_S):
                     self._remove_link(link, "silent for long", now)
                 elif link.take_redial(now) and not self.handshakes.is_under_way(link.active.endpoint):
                     self.handshakes.begin(link.active.endpoint, pin=link.exchange_key, purpose="", now=now)

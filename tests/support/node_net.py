@@ -214,6 +214,10 @@ class NodeNet:
         host.node.receive(sender, memoryview(bytearray(data)), segment_size or len(data) or 1, now=self.now)
         self._drain(host)
 
+    def drain(self, name: str) -> None:
+        """Carries out what a node wants done, after a test has called it."""
+        self._drain(self.hosts[name])
+
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def run(self, seconds: float, until: Callable[[], bool] | None = None) -> float:
