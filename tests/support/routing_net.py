@@ -9,6 +9,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 import networkx
 
@@ -99,24 +100,23 @@ class RoutingNetwork:
     # What happens to the network.
 
     def connect(self, one: int, other: int, cost: int, back: int | None = None) -> None:
-        """Brings a link up; `back` is what it costs the other end, where that differs."""
+        """Brings a link up, in place of one that is there; `back` is what it costs the other end, where that differs."""
         low, high = sorted((one, other))
-        self.cut(low, high, notice=False)
+        self.cut(low, high)
         session = Session({one: cost, other: cost if back is None else back})
         self.links[low, high] = session
         first, second = self.rng.sample((one, other), 2)
         self._up(first, second, session)
         self._deliver(first, session, lambda: self._up(second, first, session))
 
-    def cut(self, one: int, other: int, *, notice: bool = True) -> None:
+    def cut(self, one: int, other: int) -> None:
         """Silently cuts a link: what is under way is lost, and each end notices a while later."""
         session = self.links.pop((min(one, other), max(one, other)), None)
         if session is None:
             return
         session.is_cut = True
-        if notice:
-            for node, neighbour in ((one, other), (other, one)):
-                self._after(self.rng.uniform(*DETECTION_S), lambda a=node, b=neighbour: self._down(a, b, session))
+        for ends in ((one, other), (other, one)):
+            self._after(self.rng.uniform(*DETECTION_S), partial(self._down, *ends, session))
 
     def set_cost(self, node: int, neighbour: int, cost: int) -> None:
         """Changes what a link costs to one of its ends."""
@@ -144,12 +144,7 @@ class RoutingNetwork:
             neighbour = low if node == high else high
             costs = session.costs
             self.cut(low, high)
-            self._after(
-                self.rng.uniform(0.01, 0.5),
-                lambda n=neighbour, c=costs: (
-                    None if (min(node, n), max(node, n)) in self.links else self.connect(node, n, c[node], c[n])
-                ),
-            )
+            self._after(self.rng.uniform(0.01, 0.5), partial(self._reconnect, node, neighbour, costs))
         for pair, session in list(self.views.items()):
             if node in pair:
                 session.has_restarted_end = True
@@ -251,6 +246,10 @@ class RoutingNetwork:
         self._feasibility[name] = {}
         self._arm(name)
 
+    def _reconnect(self, node: int, neighbour: int, costs: dict[int, int]) -> None:
+        if (min(node, neighbour), max(node, neighbour)) not in self.links:
+            self.connect(node, neighbour, costs[node], costs[neighbour])
+
     def _up(self, node: int, neighbour: int, session: Session) -> None:
         if session.is_cut:
             return
@@ -287,7 +286,7 @@ class RoutingNetwork:
             neighbour = int.from_bytes(receiver[2:8], "big")
             self.sent.append((name, neighbour, items))
             session = self.views[name, neighbour]
-            self._deliver(name, session, lambda n=neighbour, s=session, i=items: self._receive(n, name, s, i))
+            self._deliver(name, session, partial(self._receive, neighbour, name, session, items))
         engine.outbox.clear()
         self._arm(name)
 
