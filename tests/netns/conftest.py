@@ -63,4 +63,7 @@ def _lab(config: pytest.Config) -> Iterator[Lab]:
     with Lab() as made:
         config.stash[LABS].append(made)
         yield made
+        complaints = [complaint for daemon in made.daemons if (complaint := daemon.complaint())]
+        logs = [f"{daemon.name}:\n{daemon.log_tail()}" for daemon in made.daemons if complaints]
         config.stash[LABS].remove(made)
+    assert not complaints, "\n".join(logs)

@@ -136,6 +136,12 @@ class Daemon:
         """Returns what the daemon has written."""
         return self.log_file.read_text() if self.log_file.exists() else ""
 
+    def complaint(self) -> str:
+        """Returns what is wrong with it though no test asked: it ended on its own, or an error passed through its loop."""
+        if self._process is not None and not self.is_running:
+            return f"{self.name} ended on its own with status {self._process.returncode}"
+        return f"{self.name} had an error" if "Traceback" in self.log() else ""
+
     def log_tail(self) -> str:
         """Returns the end of what the daemon has written."""
         return self.log()[-LOG_TAIL_BYTES:]

@@ -25,6 +25,7 @@ PREFIX: Final = "mycelium-lab"
 RUN_SECONDS: Final = 30.0
 CLONE_NEWNET: Final = 0x4000_0000
 FIRST_INDEX: Final = 1_000
+SETTINGS: Final = Path("/proc/sys/net/ipv6/conf/default")
 NETNS_ETC: Final = Path("/etc/netns")
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -188,6 +189,7 @@ class Logging(Protocol):
     name: str
 
     def log_tail(self) -> str: ...
+    def complaint(self) -> str: ...
 
 
 class Lab:
@@ -218,7 +220,8 @@ class Lab:
         for host in hosts:
             host.ip("link set lo up")
             with host.entered():  # addresses are unique by construction: no second of waiting before they work
-                Path("/proc/sys/net/ipv6/conf/default/accept_dad").write_text("0")
+                SETTINGS.joinpath("accept_dad").write_text("0")
+                SETTINGS.joinpath("keep_addr_on_down").write_text("1")  # as a network manager would see to
         return hosts
 
     def add_link(self, first: Host, second: Host) -> Link:

@@ -4,44 +4,41 @@ import re
 import signal
 import subprocess
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 from tests.support.namespaces import Host
 
-REPLY: Final = re.compile(r"icmp_seq=(\d+) .*time=([\d.]+) ms")
+REPLY: Final = re.compile(r"\[([\d.]+)\] .*icmp_seq=\d+ .*time=([\d.]+) ms")
 SUMMARY: Final = re.compile(r"(\d+) packets transmitted, (\d+) received")
 
 
 @dataclass(frozen=True)
 class PingResult:
-    """How many went out and came back; `times_ms` has the round trip of each answered sequence number."""
+    """How many went out and came back; for each answer when it came and its round trip."""
 
     sent: int
     received: int
-    interval: float
-    times_ms: dict[int, float] = field(repr=False)
+    answered_at: list[float] = field(repr=False)
+    round_trips_ms: list[float] = field(repr=False)
 
     @property
     def average_ms(self) -> float:
         """The mean round trip of those that came back."""
-        return sum(self.times_ms.values()) / len(self.times_ms) if self.times_ms else float("nan")
+        return sum(self.round_trips_ms) / len(self.round_trips_ms) if self.round_trips_ms else float("nan")
 
     @property
     def outage_s(self) -> float:
-        """The longest time without an answer, from the longest run of unanswered pings."""
-        longest = run = 0
-        for number in range(1, self.sent + 1):
-            run = 0 if number in self.times_ms else run + 1
-            longest = max(longest, run)
-        return longest * self.interval
+        """The longest time between two answers."""
+        return max((later - earlier for earlier, later in pairwise(self.answered_at)), default=float("inf"))
 
 
-def parse_ping(output: str, interval: float) -> PingResult:
-    """Reads what iputils' ping printed."""
+def parse_ping(output: str) -> PingResult:
+    """Reads what iputils' `ping -D` printed."""
     summary = SUMMARY.search(output)
     assert summary is not None, f"ping said: {output}"
-    times = {int(number): float(time) for number, time in REPLY.findall(output)}
-    return PingResult(int(summary[1]), int(summary[2]), interval, times)
+    replies = [(float(at), float(trip)) for at, trip in REPLY.findall(output)]
+    return PingResult(int(summary[1]), int(summary[2]), [at for at, _ in replies], [trip for _, trip in replies])
 
 
 def ping(
@@ -50,21 +47,20 @@ def ping(
     """Pings an address from a host; `wait` seconds for the last answers."""
     options = ["-c", str(count), "-i", str(interval), "-s", str(size), "-W", str(wait)]
     timeout = count * interval + wait + 20
-    done = host.run("ping", *options, address, timeout=timeout, check=False)
-    return parse_ping(done.stdout + done.stderr, interval)
+    done = host.run("ping", "-D", *options, address, timeout=timeout, check=False)
+    return parse_ping(done.stdout + done.stderr)
 
 
 class Pings:
     """Pings that run beside the test until they are collected."""
 
     def __init__(self, host: Host, address: str, *, interval: float = 0.01) -> None:
-        self.interval = interval
         self._process = host.start(
-            "ping", "-i", str(interval), address, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            "ping", "-D", "-i", str(interval), address, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
 
     def finish(self) -> PingResult:
         """Ends the pings and returns what they saw."""
         self._process.send_signal(signal.SIGINT)
         output, _ = self._process.communicate(timeout=10)
-        return parse_ping(output, self.interval)
+        return parse_ping(output)

@@ -155,11 +155,11 @@ def test_pings_beside_the_test_show_an_outage(pair: tuple[Host, Host, Link]) -> 
     assert 0.2 < pings.finish().outage_s < 1
 
 
-def test_an_outage_is_the_longest_run_of_missing_answers() -> None:
-    output = "".join(f"64 bytes from x: icmp_seq={n} ttl=64 time=0.5 ms\n" for n in (1, 2, 5, 6))
-    result = parse_ping(output + "10 packets transmitted, 4 received, 60% packet loss", 0.1)
-    assert result.outage_s == pytest.approx(0.4)
-    assert result.average_ms == 0.5
+def test_an_outage_is_the_longest_time_between_two_answers() -> None:
+    output = "".join(f"[{n / 10}] 64 bytes from x: icmp_seq={n} ttl=64 time={n} ms\n" for n in (1, 2, 5, 6))
+    result = parse_ping(output + "10 packets transmitted, 4 received, 60% packet loss")
+    assert result.outage_s == pytest.approx(0.3)
+    assert (result.sent, result.received, result.average_ms) == (10, 4, 3.5)
 
 
 def test_the_proxy_delays_both_ways(pair: tuple[Host, Host, Link]) -> None:

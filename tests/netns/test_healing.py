@@ -1,0 +1,127 @@
+"""Four daemons in a ring: whatever breaks, packets find the other way round, and come back."""
+
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Final
+
+import pytest
+
+from tests.netns.conftest import MakeMesh
+from tests.support.daemon import TUN
+from tests.support.mesh import Mesh, line, ring
+from tests.support.ping import Pings, ping
+from tests.support.traffic import exchange_tcp
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.netns
+
+HEALED_SECONDS: Final = 1.5
+BACK_SECONDS: Final = 20.0
+
+
+@pytest.fixture(scope="module")
+def ring_mesh(make_module_mesh: MakeMesh) -> Mesh:
+    mesh = make_module_mesh(ring("a", "b", "c", "d"))
+    mesh.start()
+    return mesh
+
+
+@pytest.fixture
+def mesh(ring_mesh: Mesh) -> Iterator[Mesh]:
+    """The ring when it is whole; made whole again afterwards."""
+    wait_whole(ring_mesh)
+    yield ring_mesh
+    for link in ring_mesh.links.values():
+        link.mend()
+        link.set_carrier(up=True)
+    ring_mesh.start([name for name, daemon in ring_mesh.daemons.items() if not daemon.is_running])
+
+
+def wait_whole(mesh: Mesh) -> None:
+    """Waits until each takes the direct way to both neighbours."""
+    for one, other in [sorted(names) for names in mesh.links]:
+        wait_until(partial(is_direct, mesh, one, other), BACK_SECONDS, f"{one} reaches {other} directly")
+
+
+def is_direct(mesh: Mesh, one: str, other: str) -> bool:
+    """Tells whether a packet that no relay may pass on arrives."""
+    done = mesh[one].host.run("ping", "-c", "1", "-t", "1", "-W", "1", mesh[other].address, check=False)
+    return done.returncode == 0
+
+
+def outage_of(mesh: Mesh, one: str, other: str, action: Callable[[], object]) -> float:
+    """Returns for how long pings stayed unanswered because of `action`."""
+    host, address = mesh[one].host, mesh[other].address
+    pings = Pings(host, address)
+    ping(host, address, count=50, interval=0.01)
+    action()
+    burst = 20
+    wait_until(lambda: ping(host, address, count=burst, interval=0.01, wait=1).received == burst, 20, "it heals")
+    return pings.finish().outage_s
+
+
+def relay_between(mesh: Mesh, one: str, other: str) -> str:
+    """Returns the name of the first relay on the way."""
+    first_hop = (
+        mesh[one].host.run("traceroute", "-6", "-n", "-q", "1", "-m", "1", mesh[other].address).stdout.split()[-3]
+    )
+    return next(name for name, daemon in mesh.daemons.items() if daemon.address == first_hop)
+
+
+def test_a_silent_cut_heals(mesh: Mesh) -> None:
+    assert outage_of(mesh, "a", "b", mesh.link("a", "b").cut) < HEALED_SECONDS
+    assert not is_direct(mesh, "a", "b")
+
+
+@pytest.mark.parametrize("end", ["a", "b"])
+def test_a_cut_of_one_direction_heals(mesh: Mesh, end: str) -> None:
+    assert outage_of(mesh, "a", "b", lambda: mesh.link("a", "b").cut(towards=mesh[end].host)) < HEALED_SECONDS
+    assert not is_direct(mesh, "a", "b")
+
+
+def test_a_pulled_plug_heals(mesh: Mesh) -> None:
+    assert outage_of(mesh, "a", "b", lambda: mesh.link("a", "b").set_carrier(up=False)) < HEALED_SECONDS
+
+
+def test_tcp_survives_a_silent_cut(mesh: Mesh) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        transfer = pool.submit(exchange_tcp, mesh["a"].host, mesh["b"].host, mesh["b"].address, 100_000_000, seconds=40)
+        ping(mesh["a"].host, mesh["b"].address, count=20, interval=0.01)
+        mesh.link("a", "b").cut()
+        assert not transfer.done(), "the transfer was over before the cut"
+        transfer.result()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
+def test_the_loss_of_a_relay_heals_and_leaves_no_device(mesh: Mesh, sign: signal.Signals) -> None:
+    relay = mesh[relay_between(mesh, "a", "c")]
+    assert outage_of(mesh, "a", "c", lambda: relay.stop(sign)) < HEALED_SECONDS
+    assert not relay.host.has_interface(TUN)
+
+
+def test_a_partition_is_told_and_ends(mesh: Mesh) -> None:
+    for neighbour in "bd":
+        mesh.link("a", neighbour).cut()
+    wait_until(lambda: not mesh["a"].reachable_subnets() & {mesh["c"].subnet}, 10, "a knows that it is alone")
+    done = mesh["a"].host.run("ping", "-c", "1", "-W", "2", mesh["c"].address, check=False)
+    assert "Destination unreachable: No route" in done.stdout
+    for neighbour in "bd":
+        mesh.link("a", neighbour).mend()
+    wait_until(lambda: ping(mesh["a"].host, mesh["c"].address, wait=1).received, BACK_SECONDS, "a is back")
+
+
+@pytest.mark.parametrize("edges", [line("a", "b"), [("x", "y"), ("a", "b")]], ids=["IPv4", "IPv6"])
+@pytest.mark.parametrize("mover", ["a", "b"], ids=["dialling", "dialled"])
+def test_a_changed_address_is_followed(make_mesh: MakeMesh, edges: list[tuple[str, str]], mover: str) -> None:
+    mesh = make_mesh(edges)
+    mesh.start("ab")
+    mesh.wait_converged()
+    link = mesh.link("a", "b")
+    number = mesh.lab.links.index(link) + 1
+    host = mesh[mover].host
+    move = (f"10.0.{number}.77", f"fd00:0:0:{number}::77")
+    assert outage_of(mesh, "a", "b", lambda: link.change_address(host, *move)) < HEALED_SECONDS
+    [peer] = mesh["a" if mover == "b" else "b"].get("admin/peers")
+    assert move[number - 1] in peer["endpoint"]["addr"]
