@@ -1,0 +1,45 @@
+"""Virtual time: a heap of what is to happen, in the order of time, then of scheduling."""
+
+import heapq
+from collections.abc import Callable
+from itertools import count
+from typing import Any, Final
+
+NEVER: Final = float("inf")
+
+
+class EventHeap:
+    """The clock of a simulation: `now` is the time of the event that is being handled, in seconds."""
+
+    __slots__ = ("_heap", "_order", "handled", "now")
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.handled = 0
+        self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._order = count()
+
+    def at(self, when: float, action: Callable[..., None], *arguments: Any) -> None:
+        """Has `action(*arguments)` called at `when`, which is not in the past."""
+        heapq.heappush(self._heap, (when, next(self._order), action, arguments))
+
+    def after(self, seconds: float, action: Callable[..., None], *arguments: Any) -> None:
+        """Has `action(*arguments)` called so many seconds from now."""
+        self.at(self.now + seconds, action, *arguments)
+
+    def next_time(self) -> float:
+        """Returns when the next event is due; infinity when there is none."""
+        return self._heap[0][0] if self._heap else NEVER
+
+    def run(self, until: float, *, events: int = 1 << 62) -> bool:
+        """Handles what is due up to `until`, but at most so many events; tells whether it got there."""
+        heap = self._heap
+        last = self.handled + events
+        while heap and heap[0][0] <= until:
+            if self.handled >= last:
+                return False
+            self.now, _, action, arguments = heapq.heappop(heap)
+            self.handled += 1
+            action(*arguments)
+        self.now = until
+        return True

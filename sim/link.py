@@ -1,0 +1,131 @@
+"""What a link does to what is sent over it: delay, jitter, loss, reordering, duplication, bandwidth with a queue, MTU.
+
+Each direction has its own model and its own dice. Datagrams may be lost; batches of control messages go through the reliable
+channel of a link, so that what loss costs them is time.
+"""
+
+from random import Random
+from typing import Final
+
+from msgspec import Struct, structs
+
+RESEND_FLOOR_S: Final = 0.020  # beyond 1.5 round trips: what a lost segment waits for its resend
+SEGMENT_BYTES: Final = 1_200
+
+
+class LinkModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One direction of a link; shares are 0 to 1."""
+
+    delay_s: float
+    jitter_s: float = 0.0  # added to the delay, uniformly from 0; it reorders nothing
+    loss: float = 0.0
+    reorder: float = 0.0  # share of datagrams that are held back by `reorder_s`, so that later ones overtake them
+    reorder_s: float = 0.010
+    duplicate: float = 0.0
+    bytes_per_s: float = 0.0  # 0: unlimited
+    queue_bytes: int = 65_536  # waiting for the wire; what comes beyond it is dropped
+    mtu: int = 1_500  # bytes of IP packet; longer datagrams vanish
+
+    def changed(self, **changes: float) -> "LinkModel":
+        """Returns a copy with some values replaced."""
+        return structs.replace(self, **changes)
+
+
+class Direction:
+    """One direction of a link at work."""
+
+    __slots__ = ("_arrived_at", "_free_at", "_rng", "is_open", "model")
+
+    def __init__(self, model: LinkModel, rng: Random) -> None:
+        self.model = model
+        self.is_open = True
+        self._rng = rng
+        self._free_at = 0.0
+        self._arrived_at = 0.0
+
+    def arrivals(self, size: int, now: float) -> list[float]:
+        """Returns when a datagram of `size` bytes, IP header included, arrives: not at all, once or twice."""
+        model = self.model
+        if not self.is_open or size > model.mtu or (model.loss and self._rng.random() < model.loss):
+            return []
+        sent_at = now
+        if model.bytes_per_s:
+            sent_at = max(now, self._free_at)
+            if (sent_at - now) * model.bytes_per_s > model.queue_bytes:
+                return []
+            sent_at += size / model.bytes_per_s
+            self._free_at = sent_at
+        copies = 2 if model.duplicate and self._rng.random() < model.duplicate else 1
+        return [self._arrival(sent_at) for _ in range(copies)]
+
+    def _arrival(self, sent_at: float) -> float:
+        model = self.model
+        arrival = sent_at + model.delay_s
+        if model.jitter_s:
+            arrival += self._rng.random() * model.jitter_s
+        if model.reorder and self._rng.random() < model.reorder:
+            return arrival + model.reorder_s
+        self._arrived_at = max(self._arrived_at, arrival)
+        return self._arrived_at
+
+    def batch_arrival(self, size: int, now: float, round_trip_s: float) -> float:
+        """Returns when a batch of control messages arrives, in order, resends included."""
+        model = self.model
+        arrival = now + model.delay_s
+        if model.bytes_per_s:
+            self._free_at = max(now, self._free_at) + size / model.bytes_per_s
+            arrival = self._free_at + model.delay_s
+        if model.jitter_s:
+            arrival += self._rng.random() * model.jitter_s
+        if model.loss:
+            clean = (1 - model.loss) ** (1 + size // SEGMENT_BYTES)
+            while self._rng.random() >= clean:
+                arrival += 1.5 * round_trip_s + RESEND_FLOOR_S
+        if arrival < self._arrived_at:
+            return self._arrived_at
+        self._arrived_at = arrival
+        return arrival
+
+
+class Link:
+    """Two directions between two nodes, and what the link is taken to cost."""
+
+    __slots__ = ("cost", "directions", "high", "low")
+
+    def __init__(self, low: int, high: int, model: LinkModel, rng: Random, cost: int | None = None) -> None:
+        self.low = low
+        self.high = high
+        self.cost = cost  # units of 10 us both ways; None: it follows the round trip and the loss
+        self.directions = {low: Direction(model, rng), high: Direction(model, rng)}  # by sender
+
+    @property
+    def is_open(self) -> bool:
+        """Tells whether both directions carry anything."""
+        return all(direction.is_open for direction in self.directions.values())
+
+    @property
+    def round_trip_s(self) -> float:
+        """The delay there and back."""
+        return sum(direction.model.delay_s for direction in self.directions.values())
+
+    @property
+    def loss(self) -> float:
+        """The share of round trips that something is lost of."""
+        kept = 1.0
+        for direction in self.directions.values():
+            kept *= 1 - direction.model.loss
+        return 1 - kept
+
+    def close(self) -> None:
+        """Stops carrying anything, both ways."""
+        for direction in self.directions.values():
+            direction.is_open = False
+
+    def open(self) -> None:
+        """Carries both ways."""
+        for direction in self.directions.values():
+            direction.is_open = True
+
+    def other(self, node: int) -> int:
+        """Returns the other end."""
+        return self.low if node == self.high else self.high

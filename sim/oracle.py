@@ -1,0 +1,114 @@
+"""The oracle: what every metric must be, by Dijkstra over the links as their ends see them.
+
+A metric of a node is right when it equals the oracle's to the last unit. The matrix is computed anew only when a link's cost,
+as an engine uses it, has changed.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+
+from mycelium.wire.control import INFINITY
+from sim.mesh import Mesh
+
+CHECKED_MISMATCHES: Final = 20  # named in a report; the others are counted
+
+Edge = tuple[int, int, int]  # node, neighbour, cost to that node
+
+
+class Oracle:
+    """Knows the shortest paths of a mesh."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+        self._edges: list[Edge] | None = None
+        self._metrics: NDArray[np.uint32] = np.zeros((0, 0), np.uint32)
+        self._right: dict[int, bool] = {}
+        self.computations = 0
+
+    def refresh(self) -> None:
+        """Looks at all links; if any has changed, computes all shortest paths again."""
+        edges = list(self._present_edges())
+        if edges == self._edges:
+            return
+        self._edges = edges
+        self._right.clear()
+        self.computations += 1
+        size = max(self._mesh.epochs, default=-1) + 1
+        nodes, neighbours, costs = zip(*edges, strict=True) if edges else ((), (), ())
+        graph = csr_array((np.array(costs, np.float64), (nodes, neighbours)), shape=(size, size))
+        distances = dijkstra(graph, directed=True)
+        distances[~np.isfinite(distances)] = INFINITY
+        self._metrics = distances.astype(np.uint32)
+
+    def _present_edges(self) -> list[Edge]:
+        # A liar may attract, but nobody passes through it: what it says of others counts for nothing here.
+        mesh, edges = self._mesh, []
+        for node in mesh.running():
+            engine = mesh.engine(node)
+            if engine is None or node in mesh.liars:
+                continue
+            for address, cost in engine.link_costs().items():
+                if cost < INFINITY:
+                    edges.append((node, mesh.index_of[address], cost))
+        return edges
+
+    def forget(self, node: int) -> None:
+        """Notes that something about a node may have changed since it was judged."""
+        self._right.pop(node, None)
+
+    def converged(self) -> int:
+        """Returns how many running nodes have all metrics right; to be called after `refresh`."""
+        return sum(self._is_right(node) for node in self._mesh.running())
+
+    def _is_right(self, node: int) -> bool:
+        known = self._right.get(node)
+        if known is None:
+            known = self._right[node] = node in self._mesh.liars or next(self._mismatches(node), None) is None
+        return known
+
+    def _mismatches(self, node: int) -> Iterator[tuple[int, int, int]]:
+        """Yields (destination, metric found, metric expected) for each that differs."""
+        engine = self._mesh.engine(node)
+        if engine is None:
+            return
+        expected = self._metrics[node].tolist()
+        index_of = self._mesh.index_of
+        reached = 0
+        for address, metric in engine.metrics():
+            destination = index_of.get(address, -1)
+            right = expected[destination] if destination >= 0 else INFINITY
+            if metric != right:
+                yield destination, metric, right
+            reached += metric < INFINITY
+        if reached < sum(metric < INFINITY for metric in expected):
+            yield from self._missing(node, expected)
+
+    def _missing(self, node: int, expected: list[int]) -> Iterator[tuple[int, int, int]]:
+        engine = self._mesh.engine(node)
+        assert engine is not None
+        known = {self._mesh.index_of.get(address, -1) for address, _ in engine.metrics()}
+        for destination, metric in enumerate(expected):
+            if metric < INFINITY and destination not in known:
+                yield destination, INFINITY, metric
+
+    def mismatches(self) -> tuple[int, list[dict[str, int]]]:
+        """Returns how many metrics are wrong, and the first of them in words."""
+        count = 0
+        named: list[dict[str, int]] = []
+        for node in self._mesh.running():
+            if node in self._mesh.liars:
+                continue
+            for destination, metric, right in self._mismatches(node):
+                count += 1
+                if len(named) < CHECKED_MISMATCHES:
+                    named.append({"node": node, "destination": destination, "metric": metric, "expected": right})
+        return count, named
+
+    def metric(self, node: int, destination: int) -> int:
+        """Returns the metric that a node should have, INFINITY where there is no path."""
+        return int(self._metrics[node, destination])

@@ -1,0 +1,45 @@
+"""What control messages weigh on the wire, by formula: engines are simulated without a byte being encoded."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from mycelium.wire.announcement import Announcement, encode_announcement
+from mycelium.wire.control import ANY_NODE, Digest, Item, RouteRequest, SeqnoRequest, Update, encode_item
+from mycelium.wire.datagram import FRAME_HEAD, TAG_BYTES
+from mycelium.wire.frame import CONTROL_HEADER, FRAME_HEADER
+
+UPDATE_BYTES: Final = len(encode_item(Update(ANY_NODE, 0, 0)))
+ANNOUNCEMENT_BYTES: Final = len(encode_announcement(Announcement(bytes(32), 0, bytes(8))))
+PREFIX_BYTES: Final = 17
+SEQNO_REQUEST_BYTES: Final = len(encode_item(SeqnoRequest(ANY_NODE, 0, 0)))
+ROUTE_REQUEST_BYTES: Final = len(encode_item(RouteRequest(ANY_NODE)))
+DIGEST_BYTES: Final = len(encode_item(Digest(bytes(16), 0)))
+
+SEGMENT_OVERHEAD: Final = FRAME_HEAD.size + FRAME_HEADER.size + CONTROL_HEADER.size + TAG_BYTES
+SEGMENT_ROOM: Final = 1_232 - SEGMENT_OVERHEAD
+
+
+def items_bytes(items: Iterable[Item]) -> int:
+    """Returns the length of encoded control messages."""
+    total = 0
+    for item in items:
+        if type(item) is Update:
+            announcement = item.announcement
+            if announcement is None:
+                total += UPDATE_BYTES
+            else:
+                total += UPDATE_BYTES + ANNOUNCEMENT_BYTES + PREFIX_BYTES * len(announcement.prefixes)
+        elif type(item) is SeqnoRequest:
+            total += SEQNO_REQUEST_BYTES
+        else:
+            total += DIGEST_BYTES if type(item) is Digest else ROUTE_REQUEST_BYTES
+    return total
+
+
+def batch_bytes(length: int) -> int:
+    """Returns what messages of that length take in frames, UDP and IP headers apart, their acknowledgement included.
+
+    The acknowledgement is counted with the sender of what it acknowledges; one answers up to two segments.
+    """
+    segments = -(-length // SEGMENT_ROOM)
+    return length + (segments + -(-segments // 2)) * SEGMENT_OVERHEAD
