@@ -17,7 +17,7 @@ Builder = Callable[[int, random.Random, Mapping[str, float]], nx.Graph]
 
 _DELAY_FLOOR_S: Final = 0.0002  # two nodes in one room still have equipment between them
 _REGION_RADIUS: Final = 0.12  # of the map: how far a region's cities lie from its middle
-_CITY_RADIUS: Final = 0.008
+_CITY_RADIUS: Final = 0.025
 _TRANSIT_REACH: Final = 0.25  # of the map: the distance at which a transit node's liking has fallen to 1/e
 _STUB_REACH: Final = 0.03
 _LAST_MILE_S: Final = (0.001, 0.010)  # what an access network adds to a stub's link
