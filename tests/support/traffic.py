@@ -8,8 +8,10 @@ import hashlib
 import json
 import random
 import socket
+import struct
 import subprocess
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any, Final
@@ -18,6 +20,10 @@ from tests.support.namespaces import Host
 from tests.support.waiting import wait_until
 
 BLOCK_BYTES: Final = 1 << 18
+PING_AGAIN_SECONDS: Final = 0.5
+ICMPV6_ECHO_REQUEST: Final = 128
+ICMPV6_ECHO_REPLY: Final = 129
+ECHO_REQUEST: Final = struct.Struct("!BBHHH")  # type, code, checksum (the kernel's), identifier, sequence
 
 _ports = count(20_000)
 
@@ -99,6 +105,25 @@ def _receive_datagram(end: socket.socket, data: bytes) -> Any:
         heard, source = end.recvfrom(65_536)
         if heard == data:
             return source
+
+
+def answering(host: Host, addresses: Sequence[str], *, seconds: float) -> set[str]:
+    """Pings many addresses at once, again and again for some seconds, and returns those that answered."""
+    with host.entered():
+        icmp = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    answered: set[str] = set()
+    deadline = time.monotonic() + seconds
+    with icmp:
+        icmp.settimeout(PING_AGAIN_SECONDS)
+        while len(answered) < len(set(addresses)) and time.monotonic() < deadline:
+            for address in addresses:
+                icmp.sendto(ECHO_REQUEST.pack(ICMPV6_ECHO_REQUEST, 0, 0, 77, 1), (address, 0))
+            with contextlib.suppress(TimeoutError):
+                while len(answered) < len(set(addresses)):
+                    reply, source = icmp.recvfrom(2_000)
+                    if reply[0] == ICMPV6_ECHO_REPLY:
+                        answered.add(source[0])
+    return answered & set(addresses)
 
 
 def iperf(client: Host, server: Host, address: str, *options: str, seconds: float) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+"""Twenty daemons on a random graph: all reach all, cheaply."""
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import networkx
+import pytest
+
+from tests.netns.conftest import MakeMesh
+from tests.support.mesh import Edge, Mesh
+from tests.support.traffic import answering
+
+pytestmark = pytest.mark.netns
+
+NODES = 20
+EDGES = 30
+CONVERGED_SECONDS = 30.0
+IDLE_SECONDS = 8.0
+CPU_SHARE = 0.02  # of a core, each
+RSS_BYTES = 70 << 20
+
+
+@pytest.fixture(scope="module")
+def mesh(make_module_mesh: MakeMesh) -> Mesh:
+    made = make_module_mesh(random_edges(seed=1))
+    made.start()
+    made.wait_converged(CONVERGED_SECONDS)
+    return made
+
+
+def random_edges(seed: int) -> list[Edge]:
+    """Returns the edges of a connected random graph: a random tree, and random edges beside it."""
+    rng = random.Random(seed)
+    graph = networkx.Graph((rng.randrange(node), node) for node in range(1, NODES))
+    while graph.number_of_edges() < EDGES:
+        graph.add_edge(*rng.sample(range(NODES), 2))
+    return [(f"n{one}", f"n{other}") for one, other in sorted(graph.edges)]
+
+
+def test_all_pairs_reach_each_other(mesh: Mesh) -> None:
+    addresses = {name: daemon.address for name, daemon in mesh.daemons.items()}
+    with ThreadPoolExecutor(4) as pool:
+        jobs = {
+            name: pool.submit(answering, daemon.host, list(addresses.values()), seconds=15)
+            for name, daemon in mesh.daemons.items()
+        }
+        silent = {
+            f"{name} to {other}"
+            for name, job in jobs.items()
+            for other, address in addresses.items()
+            if address not in job.result()
+        }
+    assert silent == set()
+
+
+def test_each_is_small_and_quiet_when_idle(mesh: Mesh) -> None:
+    assert {name: size for name, daemon in mesh.daemons.items() if (size := daemon.rss_bytes()) > RSS_BYTES} == {}
+    before = {name: daemon.cpu_seconds() for name, daemon in mesh.daemons.items()}
+    begin = time.monotonic()
+    time.sleep(IDLE_SECONDS)
+    spent = time.monotonic() - begin
+    shares = {name: (daemon.cpu_seconds() - before[name]) / spent for name, daemon in mesh.daemons.items()}
+    assert {name: share for name, share in shares.items() if share > CPU_SHARE} == {}

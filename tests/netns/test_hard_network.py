@@ -1,0 +1,72 @@
+"""The basics over links that are slow, late, lossy and narrow: 20 Mbit/s, 40 ms, 1 % loss, an MTU of 1,280."""
+
+import pytest
+
+from tests.netns.conftest import MakeMesh
+from tests.support.daemon import PORT
+from tests.support.mesh import Mesh, ring
+from tests.support.ping import Pings, ping
+from tests.support.traffic import answering, echo_udp, exchange_tcp
+from tests.support.udp_proxy import start_proxy
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.netns
+
+RATE_MEGABITS = 20
+DELAY_MS = 20  # each way
+LOSS_PERCENT = 1
+MTU = 1_280
+HEALED_SECONDS = 4.0
+
+
+@pytest.fixture(scope="module")
+def mesh(make_module_mesh: MakeMesh) -> Mesh:
+    made = make_module_mesh(ring("a", "b", "c", "d"))
+    for number, ((one, _), link) in enumerate(zip(ring("a", "b", "c", "d"), made.links.values(), strict=True)):
+        far = link.far_end(made[one].host)
+        start_proxy(far.host, 7_000 + number, ("127.0.0.1", PORT), delay_ms=DELAY_MS, jitter_ms=2)
+        made[one].peers = [f"udp://{far.ipv4}:{7_000 + number}"]
+        link.set_mtu(MTU)
+        link.lose(LOSS_PERCENT)
+        link.limit_rate(RATE_MEGABITS)
+    made.start()
+    made.wait_converged(30)
+    return made
+
+
+def test_all_reach_all(mesh: Mesh) -> None:
+    addresses = [daemon.address for daemon in mesh.daemons.values()]
+    for daemon in mesh.daemons.values():
+        assert answering(daemon.host, addresses, seconds=15) == set(addresses)
+
+
+@pytest.mark.parametrize("size", [64, 1_352, 16_000])
+def test_pings_are_as_late_and_as_often_lost_as_the_links_are(mesh: Mesh, size: int) -> None:
+    result = ping(mesh["a"].host, mesh["c"].address, count=40, interval=0.1, size=size)
+    assert result.received >= 34 if size < 2_000 else result.received >= 10
+    assert result.average_ms >= 2 * 2 * DELAY_MS * 0.9
+
+
+def test_tcp_both_ways_at_once_arrives_unchanged(mesh: Mesh) -> None:
+    exchange_tcp(mesh["a"].host, mesh["c"].host, mesh["c"].address, 1_000_000, seconds=60)
+
+
+def test_udp_arrives_unchanged(mesh: Mesh) -> None:
+    for size in (64, 1_200):
+        assert echo_udp(mesh["a"].host, mesh["c"].host, mesh["c"].address, size=size, times=20) >= 15
+
+
+def test_links_stay_up_under_load(mesh: Mesh) -> None:
+    """Loss and full queues are no reason to give a link up."""
+    downs = sum(daemon.log().count("link down") for daemon in mesh.daemons.values())
+    exchange_tcp(mesh["a"].host, mesh["b"].host, mesh["b"].address, 3_000_000, seconds=60)
+    assert sum(daemon.log().count("link down") for daemon in mesh.daemons.values()) == downs
+
+
+def test_a_silent_cut_heals(mesh: Mesh) -> None:
+    one, other = mesh["a"], mesh["b"]
+    pings = Pings(one.host, other.address, interval=0.05)
+    ping(one.host, other.address, count=10, interval=0.1)
+    mesh.link("a", "b").cut()
+    wait_until(lambda: ping(one.host, other.address, count=5, interval=0.1, wait=1).received >= 4, 20, "it heals")
+    assert pings.finish().outage_s < HEALED_SECONDS
