@@ -74,7 +74,7 @@ class Advertiser:
         self.hurry(now)
 
     def compare(self, neighbour: Neighbour, now: float) -> None:
-        """Queues the digest of what the neighbour holds, behind all that it has not been told yet."""
+        """Queues the digest of what the neighbour will hold by then."""
         neighbour.digest_due = True
         self.hurry(now)
 
@@ -179,6 +179,7 @@ class Advertiser:
             for neighbour in self._table.by_address.values():
                 if receivers & neighbour.bit:
                     neighbour.retractions.append(retraction)
+                    neighbour.answers.pop(row, None)
             row.holders &= ~receivers
             row.current &= ~receivers
         self._table.note_unheld(row, now)

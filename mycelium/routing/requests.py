@@ -103,6 +103,8 @@ class Requests:
             self._advertiser.answer(row, self._table.neighbour_at(slot), now)
         if sequence >= entry.sequence or not (entry.askers or entry.is_ours):
             del self.pending[row.node]
+            if entry.is_ours:
+                self.ask(row, now)  # the first answer may have come a longer way than the best one will
 
     def forget_neighbour(self, neighbour: Neighbour) -> None:
         """Drops what a neighbour that is gone has asked."""
@@ -136,8 +138,6 @@ class Requests:
         if target is None:
             return False
         entry.retry_s *= 2
-        if entry.tries >= self._parameters.request_tries:
-            entry.retry_s = self._parameters.request_slow_s
         entry.sequence = min(sequence_of(row.feasibility_distance) + 1, SEQUENCE_LIMIT - 1)
         self._send_ours(row, entry, target, now)
         return True
@@ -145,7 +145,8 @@ class Requests:
     def _send_ours(self, row: Destination, entry: PendingRequest, target: Neighbour, now: float) -> None:
         entry.tries += 1
         entry.asked |= target.bit
-        self._arm(row.node, entry, now + entry.retry_s)
+        is_hopeful = entry.tries < self._parameters.request_tries
+        self._arm(row.node, entry, now + (entry.retry_s if is_hopeful else self._parameters.request_slow_s))
         target.requests.append(SeqnoRequest(row.node, entry.sequence, REQUEST_HOPS))
         self._advertiser.hurry(now)
 

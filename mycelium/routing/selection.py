@@ -103,6 +103,7 @@ class Selection:
         self._table.costs[slot] = INFINITY
         self._requests.forget_neighbour(neighbour)
         for row in self._table.rows.values():
+            lost = row.routes[slot]
             row.routes[slot] = UNKNOWN
             row.announced &= others
             if row.holders & neighbour.bit:
@@ -111,6 +112,9 @@ class Selection:
                 self._table.note_unheld(row, now)
             if row.selected == slot:
                 self.reselect(row, now, "lost")
+            elif row.metric == INFINITY and lost < row.feasibility_distance:
+                # It was suspected, and others were not asked because it might have come back.
+                self._requests.ask(row, now)
 
     def _link_worsened(self, slot: int, now: float, cause: str) -> None:
         for row in self._table.rows.values():

@@ -1,0 +1,199 @@
+"""What neighbours are told, when, and how often."""
+
+from mycelium.routing.digest import digest_of
+from mycelium.routing.distance import distance
+from mycelium.routing.parameters import RoutingParameters
+from mycelium.wire.control import ANY_NODE, INFINITY, Digest, RouteRequest, SeqnoRequest, Update
+from tests.routing.lab import Lab, retraction, seq, update
+from tests.support.routing_net import address, announcement
+
+FAR = 9
+
+
+def test_a_new_neighbour_is_told_everything_with_announcements() -> None:
+    lab = Lab()
+    lab.up(1)
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.engine.neighbour_up(address(2), 10, now=lab.now)
+    assert lab.flush() == {
+        2: [
+            Update(address(0), seq(), 0, announcement(0, seq())),
+            Update(address(FAR), seq(), 60, announcement(FAR, seq())),
+        ]
+    }
+
+
+def test_an_update_goes_once_to_all_but_the_next_hop() -> None:
+    lab = Lab()
+    lab.up(1, 2, 3)
+    lab.says(1, update(FAR, 50))
+    assert lab.updates(lab.flush(), FAR) == {2: [(0, 60)], 3: [(0, 60)]}
+    assert lab.wait(10.0) == {}
+
+
+def test_a_new_next_hop_that_holds_our_route_is_told_a_retraction_and_the_old_one_the_route() -> None:
+    lab = Lab()
+    lab.up(1, 2, 3)
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.says(2, update(FAR, 30))
+    assert lab.updates(lab.flush(), FAR) == {1: [(0, 40)], 2: [(0, INFINITY)], 3: [(0, 40)]}
+
+
+def test_better_news_waits_and_a_retraction_is_urgent() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    assert lab.wait(0.003) == {}
+    assert lab.updates(lab.wait(0.004), FAR) == {2: [(0, 60)]}
+    lab.says(1, retraction(FAR))
+    assert lab.updates(lab.wait(0.0025), FAR) == {2: [(0, INFINITY)]}
+
+
+def test_retractions_and_requests_come_first_in_a_batch() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(7, 50), update(8, 50))
+    lab.flush()
+    lab.says(1, update(6, 50), retraction(7), update(8, 70))
+    told = lab.flush()[2]
+    assert [type(item) for item in told] == [Update, Update, Update]
+    assert [item.metric == INFINITY for item in told if isinstance(item, Update)] == [True, True, False]
+
+
+def test_what_changed_back_before_the_batch_is_not_told() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.says(1, update(FAR, 40))
+    lab.says(1, update(FAR, 50))
+    assert lab.wait(5.0) == {}
+
+
+def test_a_route_lost_before_the_batch_that_would_announce_it_is_not_told_at_all() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50), retraction(FAR))
+    assert lab.wait(5.0) == {}
+
+
+def test_an_announcement_rides_along_once_per_neighbour_and_sequence() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    assert lab.flush()[2] == [Update(address(FAR), seq(), 60, announcement(FAR, seq()))]
+    lab.says(1, update(FAR, 40, bare=True))
+    assert lab.flush()[2] == [Update(address(FAR), seq(), 50)]
+    lab.says(1, update(FAR, 40, 1))
+    lab.says(1, update(FAR, 30, 1, bare=True))
+    assert lab.flush()[2] == [Update(address(FAR), seq(1), 40, announcement(FAR, seq(1)))]
+
+
+def test_the_announcement_of_an_older_sequence_in_use_is_kept_for_new_neighbours() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50, 0))
+    lab.says(2, update(FAR, 55, 1))  # newer, but not better
+    lab.flush()
+    lab.engine.neighbour_up(address(3), 10, now=lab.now)
+    assert Update(address(FAR), seq(0), 60, announcement(FAR, seq(0))) in lab.flush()[3]
+    assert lab.resolved(FAR) == announcement(FAR, seq(1))
+
+
+def test_a_change_of_the_sequence_alone_is_passed_on_lazily() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50, 0))
+    lab.flush()
+    lab.says(1, update(FAR, 50, 1))
+    assert lab.wait(14.9) == {}
+    assert lab.updates(lab.wait(15.2), FAR) == {2: [(1, 60)]}
+
+
+def test_lazy_changes_are_collected_into_one_batch() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(8, 50, 0), update(FAR, 50, 0))
+    lab.flush()
+    lab.says(1, update(8, 50, 1))
+    lab.wait(5.0)
+    lab.says(1, update(FAR, 50, 1), update(8, 50, 2))
+    told = lab.wait(25.1)
+    assert (lab.updates(told, 8), lab.updates(told, FAR)) == ({2: [(2, 60)]}, {2: [(1, 60)]})
+
+
+def test_the_origin_tells_its_neighbours_a_new_sequence_at_once() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, SeqnoRequest(address(0), seq(1), 5))
+    assert lab.updates(lab.wait(0.003), 0) == {1: [(1, 0)], 2: [(1, 0)]}
+
+
+def test_a_digest_speaks_of_what_the_neighbour_holds_and_hastens_no_lazy_change() -> None:
+    lab = Lab(RoutingParameters(lazy_s=(200.0, 200.0)))
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50, 0))
+    lab.flush()
+    lab.says(1, update(FAR, 50, 1))
+    held = digest_of([(address(0), distance(seq(), 0)), (address(FAR), distance(seq(0), 60))])
+    assert lab.wait(73.0)[2] == [Digest(held, 2)]
+
+
+def test_a_digest_follows_what_only_others_were_told() -> None:
+    lab = Lab(RoutingParameters(lazy_s=(200.0, 200.0)))
+    lab.up(1, 2, 3)
+    lab.says(1, update(FAR, 50, 0))
+    lab.flush()
+    lab.says(1, update(FAR, 50, 1))
+    lab.says(3, SeqnoRequest(address(FAR), seq(1), 5))
+    told = lab.wait(73.0)
+    held = digest_of([(address(0), distance(seq(), 0)), (address(FAR), distance(seq(1), 60))])
+    assert told[2] == [Update(address(FAR), seq(1), 60, announcement(FAR, seq(1))), Digest(held, 2)]
+
+
+def test_a_table_asked_for_is_told_whole_and_ends_with_its_digest() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.says(2, RouteRequest(ANY_NODE))
+    told = lab.flush()
+    assert lab.updates(told, FAR) == {2: [(0, 60)]}
+    assert lab.updates(told, 0) == {2: [(0, 0)]}
+    assert [type(item) for item in told[2]] == [Update, Update, Digest]
+
+
+def test_a_table_is_not_told_more_than_once_a_second() -> None:
+    lab = Lab()
+    lab.up(1)
+    lab.says(1, RouteRequest(ANY_NODE))
+    assert list(lab.flush()) == [1]
+    lab.says(1, RouteRequest(ANY_NODE))
+    assert lab.flush() == {}
+
+
+def test_a_route_asked_for_is_told_with_its_announcement() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.says(2, RouteRequest(address(FAR)))
+    assert lab.flush() == {2: [Update(address(FAR), seq(), 60, announcement(FAR, seq()))]}
+
+
+def test_an_unknown_route_asked_for_is_answered_with_a_retraction() -> None:
+    lab = Lab()
+    lab.up(1)
+    lab.says(1, RouteRequest(address(FAR)))
+    assert lab.flush() == {1: [Update(address(FAR), 0, INFINITY)]}
+
+
+def test_our_next_hop_that_asks_for_the_route_is_answered_with_a_retraction() -> None:
+    lab = Lab()
+    lab.up(1)
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.says(1, RouteRequest(address(FAR)))
+    assert lab.updates(lab.flush(), FAR) == {1: [(0, INFINITY)]}

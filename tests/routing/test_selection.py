@@ -1,0 +1,198 @@
+"""Which route is taken, and when it changes."""
+
+from mycelium.wire.control import INFINITY
+from tests.routing.lab import Lab, retraction, update
+from tests.support.routing_net import address
+
+FAR = 9
+
+
+def test_the_smallest_sum_of_metric_and_cost_wins() -> None:
+    lab = Lab()
+    lab.up(1, cost=10)
+    lab.up(2, cost=50)
+    lab.says(1, update(FAR, 100))
+    lab.says(2, update(FAR, 50))
+    assert (lab.next_hop(FAR), lab.metric(FAR)) == (2, 100)
+
+
+def test_the_incumbent_stays_on_a_tie() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(2, update(FAR, 100))
+    lab.says(1, update(FAR, 100))
+    assert lab.next_hop(FAR) == 2
+
+
+def test_a_newer_sequence_alone_wins_nothing() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50, 0))
+    lab.says(2, update(FAR, 60, 1))
+    assert lab.next_hop(FAR) == 1
+
+
+def test_feasibility_compares_what_the_neighbour_advertises_not_the_way_through_it() -> None:
+    lab = Lab()
+    lab.up(1, 2, 3)
+    lab.says(1, update(FAR, 100))
+    lab.flush()  # advertised: feasibility distance 110
+    lab.engine.neighbour_cost(address(2), 40, now=lab.now)
+    lab.says(2, update(FAR, 105))  # 145 through it, but 105 < 110
+    lab.down(1)
+    assert (lab.next_hop(FAR), lab.metric(FAR)) == (2, 145)
+
+
+def test_an_advertised_metric_equal_to_the_feasibility_distance_is_not_feasible() -> None:
+    lab = Lab()
+    lab.up(1, 2, 3)
+    lab.says(1, update(FAR, 100))
+    lab.flush()
+    lab.says(2, update(FAR, 110))
+    lab.down(1)
+    assert lab.next_hop(FAR) is None
+
+
+def test_a_node_that_has_advertised_nothing_takes_any_route() -> None:
+    lab = Lab()
+    lab.up(1)
+    lab.says(1, update(FAR, 100))
+    lab.flush()
+    lab.says(1, update(FAR, 5_000))
+    assert lab.metric(FAR) == 5_010
+
+
+def test_the_feasibility_distance_is_lowered_by_sending_not_by_selecting() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 100))  # selected, not yet sent
+    lab.says(1, update(FAR, 5_000))
+    assert lab.metric(FAR) == 5_010
+    lab.flush()
+    lab.says(1, update(FAR, 5_010))
+    assert lab.metric(FAR) is None
+
+
+def test_an_unfeasible_update_of_the_selected_route_unselects_it_in_the_same_call() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 100))
+    lab.flush()
+    lab.says(1, update(FAR, 200))
+    assert lab.next_hop(FAR) is None
+    assert [r.is_feasible for r in lab.engine.fallback_routes()] == [False]
+
+
+def test_a_worse_but_feasible_update_makes_way_for_a_better_alternate() -> None:
+    lab = Lab()
+    lab.up(1, 2, 3)
+    lab.says(1, update(FAR, 50))
+    lab.says(2, update(FAR, 55))
+    lab.flush()
+    lab.says(1, update(FAR, 59))
+    assert lab.next_hop(FAR) == 2
+
+
+def test_a_better_cost_draws_routes_and_a_worse_one_sends_them_away() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 100))
+    lab.says(2, update(FAR, 105))
+    lab.engine.neighbour_cost(address(2), 1, now=lab.now)
+    assert (lab.next_hop(FAR), lab.metric(FAR)) == (2, 106)
+    lab.engine.neighbour_cost(address(2), 30, now=lab.now)
+    assert (lab.next_hop(FAR), lab.metric(FAR)) == (1, 110)
+
+
+def test_a_sum_beyond_infinity_is_no_route() -> None:
+    lab = Lab()
+    lab.up(1)
+    lab.says(1, update(FAR, INFINITY - 5))
+    assert lab.next_hop(FAR) is None
+
+
+def test_a_suspected_neighbour_is_left_for_a_feasible_alternate_without_a_retraction() -> None:
+    lab = Lab()
+    lab.up(1, 2, 3)
+    lab.says(1, update(FAR, 50))
+    lab.says(2, update(FAR, 55))
+    lab.flush()
+    lab.engine.neighbour_suspect(address(1), True, now=lab.now)
+    assert lab.next_hop(FAR) == 2
+    assert lab.updates(lab.flush(), FAR)[3] == [(0, 65)]
+
+
+def test_without_an_alternate_suspicion_retracts_and_trust_restores() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.engine.neighbour_suspect(address(1), True, now=lab.now)
+    assert lab.next_hop(FAR) is None
+    told = lab.flush()
+    assert (lab.updates(told, FAR), lab.requests(told)) == ({2: [(0, INFINITY)]}, [])
+    lab.engine.neighbour_suspect(address(1), False, now=lab.now)
+    assert lab.next_hop(FAR) == 1
+    assert lab.updates(lab.flush(), FAR) == {2: [(0, 60)]}
+
+
+def test_updates_of_a_suspected_neighbour_are_kept_for_later() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.engine.neighbour_suspect(address(1), True, now=lab.now)
+    lab.says(1, update(FAR, 50))
+    assert lab.next_hop(FAR) is None
+    lab.engine.neighbour_suspect(address(1), False, now=lab.now)
+    assert lab.next_hop(FAR) == 1
+
+
+def test_a_dead_neighbours_routes_go_at_once() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50), update(8, 50))
+    lab.says(2, update(8, 55))
+    lab.down(1)
+    assert (lab.next_hop(FAR), lab.next_hop(8)) == (None, 2)
+
+
+def test_a_fresh_stream_of_a_neighbour_voids_what_it_told_before() -> None:
+    lab = Lab()
+    lab.up(1)
+    lab.says(1, update(FAR, 50))
+    lab.engine.neighbour_up(address(1), 10, now=lab.now)
+    assert lab.next_hop(FAR) is None
+
+
+def test_a_slot_is_used_again_without_what_its_last_neighbour_knew() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(2, update(FAR, 50))
+    lab.flush()
+    lab.down(1)
+    lab.up(3)
+    lab.says(2, update(FAR, 40))
+    assert lab.updates(lab.flush(), FAR) == {3: [(0, 50)]}
+
+
+def test_items_of_an_unknown_neighbour_are_counted_and_dropped() -> None:
+    lab = Lab()
+    lab.says(1, update(FAR, 50))
+    assert (lab.next_hop(FAR), lab.count("unknown_neighbour")) == (None, 1)
+
+
+def test_changes_of_next_hops_are_recorded_with_their_cause() -> None:
+    lab = Lab()
+    lab.up(1)
+    lab.says(1, update(FAR, 50))
+    lab.says(1, retraction(FAR))
+    assert [change[1:] for change in lab.engine.changes] == [
+        (address(FAR), None, address(1), "better"),
+        (address(FAR), address(1), None, "retracted"),
+    ]
+
+
+def test_no_route_to_ourselves_is_ever_selected() -> None:
+    lab = Lab()
+    lab.up(1)
+    lab.says(1, update(0, 1, 5))
+    assert lab.next_hop(0) is None
