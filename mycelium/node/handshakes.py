@@ -5,7 +5,7 @@ timers and their bounds.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 from typing import Final
 
@@ -133,6 +133,13 @@ class Handshakes:
         """Stops knocking for a peer that is no longer wanted."""
         for index in [index for index, one in self._initiations.items() if one.purpose == purpose]:
             del self._initiations[index]
+
+    def abandon_again(self, endpoints: Iterable[Endpoint]) -> None:
+        """Stops what was begun for new keys, or to find a neighbour again, at any of these addresses."""
+        for endpoint in endpoints:
+            for index, one in list(self._initiations.items()):
+                if not one.purpose and _is_same_remote(one.endpoint, endpoint):
+                    del self._initiations[index]
 
     def receive(self, endpoint: Endpoint, datagram: memoryview, *, now: float) -> Completed | None:
         """Takes one handshake or cookie datagram; returns the handshake that it completes, if it does."""

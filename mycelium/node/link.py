@@ -19,7 +19,7 @@ from mycelium.node.control_channel import ControlChannel
 from mycelium.node.handshakes import Completed
 from mycelium.node.link_session import IDLE_KEYS_KEPT_S, MESSAGE_3_AGAIN_S, MESSAGE_3_PATIENCE_S, LinkSession
 from mycelium.node.liveness import Action, PathState, Role
-from mycelium.node.loss import HEAVY, FrameBudget
+from mycelium.node.loss import FrameBudget
 from mycelium.node.outbox import Outbox
 from mycelium.node.path import Path
 from mycelium.node.reassembly import PartialBudget
@@ -49,6 +49,7 @@ from mycelium.wire.frame import (
 SESSIONS_PER_LINK: Final = 4
 FIRST_REDIAL_S: Final = 1.0
 BUSY_BYTES_PER_S: Final = 10_000
+DOUBTFUL_LOSS: Final = 0.001  # share of frames: a few, perhaps all that were long
 _HEAD_BYTES: Final = FRAME_HEAD.size
 _FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
 _SEALED_OVERHEAD: Final = _HEAD_BYTES + _FRAME_HEADER_BYTES + TAG_BYTES
@@ -148,8 +149,8 @@ class Link:
     # -- handshakes ----------------------------------------------------------------------------------------------------
 
     @property
-    def was_never_up(self) -> bool:
-        """Tells whether the handshake led to nothing: the neighbour has vanished in the middle of it."""
+    def is_over(self) -> bool:
+        """Tells whether nothing is to be waited for: the neighbour has left, or vanished in the middle of the handshake."""
         return self.cost is None and self._redial_at == inf
 
     @property
@@ -385,16 +386,19 @@ class Link:
             return
         try:
             blobs = self._control.receive(body, now=now)
+            if self._control.take_peer_restart():
+                self._note_peer_restart(acked_stream=CONTROL_HEADER.unpack_from(body)[2])
             for blob in blobs:
                 self.items += decode_items(blob)
         except DecodeError:
             self.malformed += 1
-            return
-        if self._control.take_peer_restart():
-            self.peer_restarted = True
-            if CONTROL_HEADER.unpack_from(body)[2] != self._control.stream:  # it does not know our stream either
-                self._control.restart(self._new_stream())
         self.flush_control(now=now)
+
+    def _note_peer_restart(self, acked_stream: int) -> None:
+        self.peer_restarted = True
+        self.items.clear()  # of the stream before
+        if acked_stream != self._control.stream:  # it does not know our stream either
+            self._control.restart(self._new_stream())
 
     # -- probes and paths ----------------------------------------------------------------------------------------------
 
@@ -405,6 +409,8 @@ class Link:
             self.frame_limit = self.budget.limit
         if flags & PROBE_WANTS_REPLY:
             self._send_probe(path, now, flags=PROBE_IS_REPLY, token=token, origin=origin)
+            if self.cost is None:  # it is back before we have asked again
+                self._probe(path, now=now)
         elif flags & PROBE_IS_REPLY:
             self._receive_reply(session, path, token, now - origin / 1e6 - hold / 1e6, now)
 
@@ -459,7 +465,15 @@ class Link:
         return path
 
     def _meet_path(self, endpoint: Endpoint, number: int, now: float) -> Path:
-        """An authentic frame came from an address that is new: ask there, and believe in it when the answer comes."""
+        """An authentic frame came from an address that is new: ask there, and believe in it when the answer comes.
+
+        If new is only which address of ours it reached, that is where the kernel has begun to send from.
+        """
+        known = self.paths.pop(endpoint._replace(local=b""), None)
+        if known is not None:
+            known.endpoint = endpoint
+            self.paths[endpoint] = known
+            return known
         path = self._add_path(endpoint, is_validated=False, now=now)
         path.peer_number = number
         self._probe(path, now=now)
@@ -507,12 +521,15 @@ class Link:
         return self.sending.wants_new_keys(now)
 
     def went_down(self, *, now: float) -> None:
-        """Called once routing was told that the neighbour is gone: what is queued for it is void, knocking begins."""
+        """Called once routing was told that the neighbour is gone: what is queued for it is void, knocking begins.
+
+        Who has left is not knocked at: it may have us in its peer list no more.
+        """
         self._control.restart(self._new_stream())
         self.items.clear()
         self.cost = None
         self._cost = PublishedCost()
-        self._redial_at = now
+        self._redial_at = inf if self.closed_by_peer else now
         self._redial_wait = FIRST_REDIAL_S
 
     def take_redial(self, now: float) -> bool:
@@ -530,7 +547,7 @@ class Link:
         carried = sum(path.tx_bytes + path.rx_bytes for path in self.paths.values())
         is_busy = carried - self._carried > BUSY_BYTES_PER_S
         self._carried = carried
-        if self.budget.loss > HEAVY:
+        if self.budget.loss > DOUBTFUL_LOSS:
             self.active.mtu.doubt(now)
         for path in self.paths.values():
             path.liveness.set_role(Role.SPARE if path is not self.active else Role.BUSY if is_busy else Role.SELECTED)
@@ -541,7 +558,15 @@ class Link:
             self._drop_session(index)
 
     def probe_all(self, *, now: float) -> None:
-        """Something about our addresses has changed: ask on every path, and look for the size of each afresh."""
+        """Something about our addresses has changed: ask on every path, and look for the size of each afresh.
+
+        The kernel chooses anew which address to send from: the one used so far may be gone.
+        """
+        paths = sorted(self.paths.values(), key=lambda path: path is self.active)
+        self.paths.clear()
+        for path in paths:
+            path.endpoint = path.endpoint._replace(local=b"")
+            self.paths[path.endpoint] = path
         for path in self.paths.values():
             path.mtu.reset(now)
             self._probe(path, now=now)

@@ -37,7 +37,7 @@ from mycelium.wire.frame import CLOSE_LEAVING
 
 HOUSEKEEPING_S: Final = 1.0
 DEAD_LINK_KEPT_S: Final = 60.0
-NEW_LINK_KEPT_S: Final = 6.0  # that nothing was ever heard of
+ENDED_LINK_KEPT_S: Final = 6.0
 _SHORTEST_DATAGRAM: Final = CHUNK_HEAD.size + 1
 _INDEX: Final = slice(4, 8)
 
@@ -171,6 +171,7 @@ class Node:
         link = self.links.get(peer.link) if peer.link is not None else None
         if link is not None and not any(other.link == link.address for other in self.peers.by_url.values()):
             link.close(CLOSE_LEAVING, now=now)
+            self.handshakes.abandon_again(link.paths)
             self._remove_link(link, "the peer was removed", now)
 
     def peer_resolved(self, url: str, endpoints: Iterable[Endpoint], *, now: float) -> None:
@@ -259,6 +260,8 @@ class Node:
             if link.reported is not LinkState.DOWN:
                 link.reported = state
                 link.went_down(now=now)
+                if link.closed_by_peer:
+                    self.handshakes.abandon_again(link.paths)
                 routing.neighbour_down(address, now=now)
                 self.peers.disconnected(address, now=now)
                 self.outbox.events.append(LinkDown(address, "closed" if link.closed_by_peer else "silent"))
@@ -272,11 +275,10 @@ class Node:
         routing, address = self.routing, link.address
         assert link.cost is not None
         if link.reported is LinkState.DOWN or link.peer_restarted:
-            if link.reported is not LinkState.DOWN:
-                routing.neighbour_down(address, now=now)
-            else:
+            if link.reported is LinkState.DOWN:
                 self.outbox.events.append(LinkUp(address, link.active.endpoint))
             link.peer_restarted = False
+            link.reported = LinkState.UP
             routing.neighbour_up(address, link.cost, now=now)
         elif link.cost_changed:
             routing.neighbour_cost(address, link.cost, now=now)
@@ -314,12 +316,16 @@ class Node:
             for index in [index for index, other in self._link_of.items() if other is link and index not in alive]:
                 del self._link_of[index]
             if link.state is LinkState.DOWN:
-                if now - link.last_heard > (NEW_LINK_KEPT_S if link.was_never_up else DEAD_LINK_KEPT_S):
+                if now - link.last_heard > (ENDED_LINK_KEPT_S if link.is_over else DEAD_LINK_KEPT_S):
                     self._remove_link(link, "silent for long", now)
-                elif link.take_redial(now) and not self.handshakes.is_under_way(link.active.endpoint):
-                    self.handshakes.begin(link.active.endpoint, pin=link.exchange_key, purpose="", now=now)
-            elif link.wants_new_keys(now) and not self.handshakes.is_under_way(link.active.endpoint):
-                self.handshakes.begin(link.active.endpoint, pin=link.exchange_key, purpose="", now=now)
+                elif link.take_redial(now):
+                    self._dial_again(link, link.active.endpoint._replace(local=b""), now)
+            elif link.wants_new_keys(now):
+                self._dial_again(link, link.active.endpoint, now)
+
+    def _dial_again(self, link: Link, endpoint: Endpoint, now: float) -> None:
+        if not self.handshakes.is_under_way(endpoint):
+            self.handshakes.begin(endpoint, pin=link.exchange_key, purpose="", now=now)
 
     def _dial_due(self, now: float) -> None:
         for peer in self.peers.take_due(now=now):

@@ -1,6 +1,6 @@
 """What tests of whole nodes have in common: small meshes, pings that can be told apart, and what came of them."""
 
-from itertools import count
+from itertools import count, pairwise
 
 from mycelium.node.link import Link, LinkState
 from mycelium.wire.ipv6 import HEADER_BYTES, echo_request
@@ -14,7 +14,7 @@ def line(net: NodeNet, names: str, delay: float = 0.005) -> None:
     """Adds hosts of one letter each and joins neighbours; the first ones dial."""
     for name in names:
         net.add(name)
-    for one, other in zip(names, names[1:], strict=False):
+    for one, other in pairwise(names):
         net.join(one, other, delay)
 
 
