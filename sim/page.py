@@ -4,6 +4,7 @@ import base64
 from collections.abc import Iterable
 from html import escape
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,7 @@ from matplotlib.figure import Figure
 from mycelium import __version__
 from mycelium.errors import ConfigError
 from sim.plots import PLOTS, draw_plots
-from sim.report import Report, describe, summary_rows
+from sim.report import Report, describe, reproduction, summary_rows
 from sim.theme import DARK, LIGHT, Theme
 
 PAGE: Final = "report.html"
@@ -91,7 +92,7 @@ def render_page(report: Report, light: dict[str, bytes], dark: dict[str, bytes])
             "</table></div>",
             _plots(light, dark),
             _events("Actions", ((action.t, action.what, action.details) for action in report.actions)),
-            _events("Violations", ((broken.t, "violation", broken.details) for broken in report.violations), bad=True),
+            _events("Violations", ((broken.t, broken.what, broken.details) for broken in report.violations), bad=True),
             f"<footer>mycelium-sim {escape(__version__)}. Times are virtual unless called real.</footer>",
             "</body></html>",
         )
@@ -103,7 +104,9 @@ def _warnings(report: Report) -> str:
     if not report.is_complete:
         warnings.append("The run was interrupted: this is what there was until then.")
     if report.violations:
-        warnings.append(f"An invariant broke, {len(report.violations)} times; see the end of this page.")
+        warnings.append(f"An invariant broke ({len(report.violations):,}); see the end of this page.")
+        commands = filter(None, (reproduction(violation) for violation in report.violations))
+        warnings += [f"<code>{escape(command)}</code> shows it again." for command in islice(commands, 1)]
     return "\n".join(f'<p class="warning">{warning}</p>' for warning in warnings)
 
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
 from sim.meshmap import plot_map
 from sim.quantiles import quantiles
@@ -21,6 +21,7 @@ from sim.report import Report
 from sim.theme import LIGHT, Theme, dress, new_figure, title
 
 _LABELLED_ACTIONS: Final = 6  # beyond it labels would cover each other
+_OBSERVATIONS: Final = ("settled", "choose", "watch", "idle")  # actions that leave the mesh as it is
 _DECADE: Final = 10.0  # an axis turns logarithmic when values span more
 _TAIL: Final = 30.0  # and one of durations when the longest exceeds the median so often
 
@@ -29,33 +30,33 @@ Plot = Callable[[Report, Theme], Figure | None]
 
 def plot_convergence(report: Report, theme: Theme = LIGHT) -> Figure | None:
     """Draws the nodes with all routes right, and the control traffic, over virtual time."""
-    samples = report.samples
-    if len(samples) < 2:
+    if not report.samples:
         return None
+    samples = [Sample(t=0.0), *report.samples]
+    deeds = [action for action in report.actions if action.what not in _OBSERVATIONS]
     figure = new_figure(theme, height=4.6)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    _draw_converged(upper, report, theme)
+    _draw_converged(upper, samples, report.run.nodes, theme)
     _draw_traffic(lower, samples, report.run.nodes, theme)
     for axes in (upper, lower):
         dress(axes, theme)
-        axes.set_xlim(0, samples[-1].t)
+        axes.set_xlim(0, max(samples[-1].t, *(action.t for action in deeds), 1e-3))
         axes.set_ylim(bottom=0)
-        _mark_actions(axes, report.actions, theme, labelled=axes is upper)
+        _mark_actions(axes, deeds, theme, labelled=axes is upper)
     lower.set_xlabel("virtual time, s")
     title(upper, "Convergence", f"n = {report.run.nodes:,} nodes; {report.run.topology}, {report.run.scenario}", theme)
     return figure
 
 
-def _draw_converged(axes: Axes, report: Report, theme: Theme) -> None:
-    times = [sample.t for sample in report.samples]
-    counts = [sample.converged_nodes for sample in report.samples]
+def _draw_converged(axes: Axes, samples: Sequence[Sample], nodes: int, theme: Theme) -> None:
+    times = [sample.t for sample in samples]
+    counts = [sample.converged_nodes for sample in samples]
     axes.fill_between(times, counts, step="post", color=theme.main, alpha=0.12, linewidth=0)
     axes.step(times, counts, where="post", color=theme.main, linewidth=1.8)
     axes.set_ylabel("nodes converged")
     axes.yaxis.set_major_formatter(FuncFormatter(_thousands))
-    if report.run.nodes:
-        axes.axhline(report.run.nodes, color=theme.muted, linewidth=0.8, linestyle=(0, (4, 3)))
-        axes.set_ylim(top=1.08 * max(report.run.nodes, *counts))
+    axes.axhline(nodes, color=theme.muted, linewidth=0.8, linestyle=(0, (4, 3)))
+    axes.set_ylim(top=1.08 * max(nodes, *counts, 1))
 
 
 def _draw_traffic(axes: Axes, samples: Sequence[Sample], nodes: int, theme: Theme) -> None:
@@ -73,18 +74,20 @@ def _draw_traffic(axes: Axes, samples: Sequence[Sample], nodes: int, theme: Them
 def _mark_actions(axes: Axes, actions: Sequence[Action], theme: Theme, *, labelled: bool) -> None:
     for action in actions:
         axes.axvline(action.t, color=theme.bad, linewidth=0.9, alpha=0.8 if len(actions) <= 20 else 0.25)
-    if not labelled or len(actions) > _LABELLED_ACTIONS:
+    moments = dict.fromkeys(action.t for action in actions)
+    if not labelled or len(moments) > _LABELLED_ACTIONS:
         return
-    for moment in dict.fromkeys(action.t for action in actions):
+    for moment in moments:
         words = ", ".join(dict.fromkeys(action.what for action in actions if action.t == moment))
         axes.annotate(
             words,
             (moment, 0.5),
             xycoords=("data", "axes fraction"),
-            xytext=(3, 0),
+            xytext=(4, 0),
             textcoords="offset points",
             color=theme.bad,
-            fontsize=8,
+            fontsize=8.5,
+            bbox={"boxstyle": "round,pad=0.2", "facecolor": theme.surface, "edgecolor": "none", "alpha": 0.85},
         )
 
 
@@ -188,6 +191,7 @@ def _scale_both(axes: Axes, x: Sequence[float], y: Sequence[float]) -> str:
         return " (log)"
     axes.set_xlim(0, 1.05 * max(x))
     axes.set_ylim(0, 1.08 * max(*y, 1e-3))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     return ""
 
 

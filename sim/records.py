@@ -24,7 +24,7 @@ class Run(msgspec.Struct, frozen=True):
 
 
 class Action(msgspec.Struct, frozen=True):
-    """One thing that the scenario did; `details` is the whole record."""
+    """One thing that the scenario did; `details` is the rest of the record."""
 
     t: float = 0.0
     what: str = "?"
@@ -76,9 +76,10 @@ class Map(msgspec.Struct, frozen=True):
 
 
 class Violation(msgspec.Struct, frozen=True):
-    """An invariant that did not hold; `details` is the whole record."""
+    """An invariant that did not hold; `details` is the rest of the record."""
 
     t: float | None = None
+    what: str = "violation"
     details: dict[str, object] = {}
 
 
@@ -92,6 +93,7 @@ class Summary(msgspec.Struct, frozen=True):
     events: int | None = None
     messages: int | None = None
     bytes_per_node: float | None = None
+    idle_bytes_per_node_per_s: float | None = None
     loops: int | None = None
     metric_mismatches: int | None = None
     violations: int | None = None

@@ -17,6 +17,7 @@ from sim.quantiles import Quantiles, quantiles
 from sim.records import Action, Map, Node, Outage, Run, Sample, Stretch, Summary, Violation
 
 _SHOWN_VIOLATIONS: Final = 5
+_LONG: Final = ("reproduce", "last_events")  # of a violation: for whoever looks into it, in the file
 _Record = TypeVar("_Record", bound=msgspec.Struct)
 
 
@@ -162,6 +163,7 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
         ("outage after detection", _spread(summary.after_detection_s)),
         ("flows still out at the end", _count_if(sum(outage.outage_s is None for outage in report.outages))),
         ("control traffic per node", _kilobytes(summary.bytes_per_node)),
+        ("idle control traffic per node", _rate(summary.idle_bytes_per_node_per_s)),
         ("control messages", _count(summary.messages)),
         ("forwarding loops", _count(summary.loops)),
         ("metrics unlike the oracle's", _count(summary.metric_mismatches)),
@@ -187,6 +189,10 @@ def _kilobytes(value: float | None) -> str | None:
     return None if value is None else f"{value / 1_000:,.1f} kB"
 
 
+def _rate(value: float | None) -> str | None:
+    return None if value is None else f"{value:,.1f} B/s"
+
+
 def _seconds(value: float | None) -> str | None:
     if value is None:
         return None
@@ -199,9 +205,16 @@ def _spread(spread: Quantiles | None) -> str | None:
     return f"median {_seconds(spread.median)}, p99 {_seconds(spread.p99)}, max {_seconds(spread.max)}"
 
 
+def reproduction(violation: Violation) -> str | None:
+    """Returns the command that shows a violation again, where its record has one."""
+    recipe = violation.details.get("reproduce")
+    command = recipe.get("command") if isinstance(recipe, dict) else None
+    return command if isinstance(command, str) else None
+
+
 def describe(details: Mapping[str, object]) -> str:
     """Returns the fields of an action or a violation in one short text."""
-    text = ", ".join(f"{key} {_brief(value)}" for key, value in details.items())
+    text = ", ".join(f"{key} {_brief(value)}" for key, value in details.items() if key not in _LONG)
     return text if len(text) <= 200 else text[:199] + "…"
 
 
@@ -230,6 +243,10 @@ def print_summary(report: Report, console: Console) -> None:
     console.print(summary_table(report))
     for violation in report.violations[:_SHOWN_VIOLATIONS]:
         moment = "" if violation.t is None else f" at {violation.t:.3f} s"
-        console.print(f"violation{moment}: {describe(violation.details)}", style="red", markup=False, highlight=False)
+        console.print(
+            f"{violation.what}{moment}: {describe(violation.details)}", style="red", markup=False, highlight=False
+        )
+        if command := reproduction(violation):
+            console.print(f"  again: {command}", markup=False, highlight=False, soft_wrap=True)
     if len(report.violations) > _SHOWN_VIOLATIONS:
         console.print(f"and {len(report.violations) - _SHOWN_VIOLATIONS} more")

@@ -98,8 +98,16 @@ def test_an_unknown_field_is_passed_over() -> None:
 def test_violations_are_printed_the_first_ones_in_full() -> None:
     report = collect({"type": "violation", "t": 1.5, "what": "loop", "nodes": [1, 2, 1, number]} for number in range(8))
     text = printed(report)
-    assert "violation at 1.500 s: nodes [1, 2, 1, 0]" in text
+    assert "loop at 1.500 s: nodes [1, 2, 1, 0]" in text
     assert "and 3 more" in text
+
+
+def test_a_violation_tells_how_to_see_it_again() -> None:
+    recipe = {"command": "mycelium-sim run --seed 7", "steps": [{"do": "start"}]}
+    text = printed(
+        collect([{"type": "violation", "t": 1.5, "what": "loop", "reproduce": recipe, "last_events": ["x"] * 99}])
+    )
+    assert text.endswith("loop at 1.500 s: \n  again: mycelium-sim run --seed 7\n")
 
 
 @pytest.mark.parametrize("content", ["", "hello\n", "[1]\n", '{"a": 1}\n'])
