@@ -68,7 +68,7 @@ class Mesh:
                 if other is not daemon and other.subnet not in daemon.reachable_subnets()
             ]
 
-        wait_until(lambda: not missing(), seconds, "every daemon has a route to every other")
+        wait_until(lambda: not missing(), seconds, lambda: f"no route from {', '.join(missing())}")
 
     def stop(self) -> None:
         """Kills what runs."""

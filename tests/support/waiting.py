@@ -9,13 +9,16 @@ T = TypeVar("T")
 POLL_SECONDS: Final = 0.02
 
 
-def wait_until(condition: Callable[[], T], seconds: float, what: str) -> T:
-    """Calls `condition` until it returns something true and returns that; AssertionError after `seconds`."""
+def wait_until(condition: Callable[[], T], seconds: float, what: str | Callable[[], str]) -> T:
+    """Calls `condition` until it returns something true and returns that; AssertionError after `seconds`.
+
+    `what` is awaited, or tells what is missing when the time is over.
+    """
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s: {what} (last seen: {value!r})")
+            raise AssertionError(f"not within {seconds:g} s: {what if isinstance(what, str) else what()}")
         time.sleep(POLL_SECONDS)

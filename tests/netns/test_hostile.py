@@ -1,0 +1,143 @@
+"""100,000 datagrams of each hostile kind at a daemon's port: its link lives, its memory is flat, and each is counted."""
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import pytest
+
+from mycelium.crypto.cookies import seal_message_1
+from mycelium.crypto.primitives import RealPrimitives
+from mycelium.wire.datagram import CHUNK, FRAME, HANDSHAKE_1, HANDSHAKE_1_HEAD, PROTOCOL_VERSION, SUITE_AES_256_GCM
+from tests.netns.conftest import MakeMesh
+from tests.support.capture import Capture, Forger
+from tests.support.daemon import PORT, Daemon
+from tests.support.mesh import Mesh, line
+from tests.support.ping import Pings, ping
+from tests.support.traffic import exchange_tcp
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.netns
+
+DATAGRAMS: Final = 100_000
+BATCH: Final = 100
+BATCHES_PER_SECOND: Final = 400
+LONGEST: Final = 1_472
+GROWTH_BYTES: Final = 12 << 20
+MAC_BYTES: Final = 8
+KINDS_COUNTED: Final = ("datagrams_", "frames_", "chunks_", "handshakes_")
+
+Hostile = Iterator[bytes]
+
+
+@pytest.fixture(scope="module")
+def mesh(make_module_mesh: MakeMesh) -> Mesh:
+    """`a` and `b` are neighbours; the stranger `x` has a wire to `b`, and no daemon."""
+    return make_module_mesh([*line("a", "b"), ("x", "b")])
+
+
+@pytest.fixture(scope="module")
+def captured(mesh: Mesh) -> list[bytes]:
+    """Everything that `a` said to `b` at the start of their link and under some traffic."""
+    mesh.link("a", "b").lose(0)  # the wire carries datagrams, not super-packets of them
+    with Capture(mesh["b"].host, "eth0", PORT) as capture:
+        mesh.start("ab")
+        mesh.wait_converged()
+        ping(mesh["a"].host, mesh["b"].address, count=50, interval=0.01)
+        exchange_tcp(mesh["a"].host, mesh["b"].host, mesh["b"].address, 20_000_000, seconds=20)
+    datagrams = [datagram for datagram in capture.payloads if len(datagram) <= LONGEST]
+    assert {FRAME, CHUNK, HANDSHAKE_1} <= {datagram[0] for datagram in datagrams}
+    return datagrams
+
+
+def random_bytes(captured: list[bytes], rng: random.Random) -> Hostile:
+    while True:
+        yield rng.randbytes(rng.randrange(LONGEST))
+
+
+def random_bytes_of_known_types(captured: list[bytes], rng: random.Random) -> Hostile:
+    while True:
+        yield bytes((rng.randrange(0x10, 0x17),)) + rng.randbytes(rng.randrange(LONGEST))
+
+
+def truncated(captured: list[bytes], rng: random.Random) -> Hostile:
+    while True:
+        datagram = rng.choice(captured)
+        yield datagram[: rng.randrange(len(datagram))]
+
+
+def flipped(captured: list[bytes], rng: random.Random) -> Hostile:
+    while True:
+        datagram = bytearray(rng.choice(captured))
+        datagram[rng.randrange(len(datagram))] ^= 1 << rng.randrange(8)
+        yield bytes(datagram)
+
+
+def replayed(captured: list[bytes], rng: random.Random) -> Hostile:
+    while True:
+        yield rng.choice(captured)
+
+
+def handshakes(captured: list[bytes], rng: random.Random) -> Hostile:
+    """First messages as anybody can make them in a network without a key of its own, each with another `e`."""
+    kem = RealPrimitives().kem_keypair(rng.randbytes(64))[1]
+    while True:
+        head = HANDSHAKE_1_HEAD.pack(HANDSHAKE_1, PROTOCOL_VERSION, SUITE_AES_256_GCM, 0, rng.getrandbits(32))
+        yield seal_message_1(head + rng.randbytes(32) + kem, bytes(32), None)
+
+
+KINDS: Final = (random_bytes, random_bytes_of_known_types, truncated, flipped, replayed, handshakes)
+
+
+@pytest.mark.parametrize("source", ["stranger", "neighbour"])
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_a_daemon_keeps_serving(
+    mesh: Mesh, captured: list[bytes], kind: Callable[[list[bytes], random.Random], Hostile], source: str
+) -> None:
+    one, target = mesh["a"], mesh["b"]
+    counted, dropped, memory = counted_by(target), dropped_by_kernel(target), target.rss_bytes()
+    downs = target.log().count("link down")
+    pings = Pings(one.host, target.address, interval=0.05)
+    with forger_of(mesh, source) as forger:
+        flood(forger, kind(captured, random.Random(source)))
+    result = pings.finish()
+    assert result.received >= 0.9 * result.sent
+    assert target.log().count("link down") == downs
+    assert target.rss_bytes() - memory < GROWTH_BYTES
+
+    def uncounted() -> int:
+        return DATAGRAMS - (counted_by(target) - counted) - (dropped_by_kernel(target) - dropped)
+
+    wait_until(lambda: uncounted() <= 0, 5, lambda: f"{uncounted()} hostile datagrams are not counted")
+    assert ping(one.host, target.address, count=5).received == 5
+
+
+def forger_of(mesh: Mesh, source: str) -> Forger:
+    """Sends as the stranger from its own address, or from the wire of `a` with the address and port of its daemon."""
+    name = {"stranger": "x", "neighbour": "a"}[source]
+    link = mesh.link(name, "b")
+    host = mesh[name].host
+    return Forger(host, (link.end(host).ipv4, PORT), (link.far_end(host).ipv4, PORT))
+
+
+def flood(forger: Forger, hostile: Hostile) -> None:
+    """Sends them as fast as a daemon on one core can be expected to look at them."""
+    begin = time.monotonic()
+    for batch in range(DATAGRAMS // BATCH):
+        for _ in range(BATCH):
+            forger.send(next(hostile))
+        time.sleep(max(0.0, begin + (batch + 1) / BATCHES_PER_SECOND - time.monotonic()))
+
+
+def counted_by(daemon: Daemon) -> int:
+    """Returns how many datagrams the daemon has counted as something else than good."""
+    return sum(value for name, value in daemon.counters().items() if name.startswith(KINDS_COUNTED))
+
+
+def dropped_by_kernel(daemon: Daemon) -> int:
+    """Returns how many datagrams came while the socket's buffer was full."""
+    shown = daemon.host.run("ss", "-Hlunm", f"sport = :{PORT}").stdout
+    [drops] = re.findall(r"skmem:\(.*,d(\d+)\)", shown)
+    return int(drops)
