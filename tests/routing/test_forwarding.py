@@ -1,0 +1,85 @@
+"""What the data path and people read."""
+
+from mycelium.routing.snapshot import RouteSnapshot
+from tests.routing.lab import Lab, retraction, seq, update
+from tests.support.routing_net import address
+
+FAR = 9
+
+
+def test_our_own_subnet_is_ours_from_the_start() -> None:
+    assert Lab().engine.forwarding.owner == {address(0)[:8]: address(0)}
+
+
+def test_a_known_nodes_subnet_is_its_own_and_stays_when_its_route_is_lost() -> None:
+    lab = Lab()
+    lab.up(1)
+    lab.says(1, update(FAR, 50), retraction(FAR))
+    assert lab.engine.forwarding.owner[address(FAR)[:8]] == address(FAR)
+
+
+def test_the_version_grows_with_each_change_of_a_next_hop_only() -> None:
+    lab = Lab()
+    lab.up(1)
+    before = lab.engine.forwarding.version
+    lab.says(1, update(FAR, 50))
+    lab.says(1, update(FAR, 40))
+    assert lab.engine.forwarding.version == before + 1
+
+
+def test_the_alternate_is_the_best_feasible_one_else_the_best_unfeasible_one() -> None:
+    lab = Lab()
+    lab.up(1, 2, 3)
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.says(2, update(FAR, 100))
+    lab.says(3, update(FAR, 90))
+    assert lab.engine.forwarding.alternate(address(FAR)) == address(3)
+    lab.says(2, update(FAR, 59))
+    assert lab.engine.forwarding.alternate(address(FAR)) == address(2)
+
+
+def test_the_alternate_is_never_suspected_retracted_or_the_next_hop() -> None:
+    lab = Lab()
+    lab.up(1, 2, 3)
+    lab.says(1, update(FAR, 50))
+    lab.says(2, update(FAR, 55))
+    lab.says(3, update(FAR, 56), retraction(FAR))
+    lab.engine.neighbour_suspect(address(2), True, now=lab.now)
+    assert lab.engine.forwarding.alternate(address(FAR)) is None
+    assert lab.engine.forwarding.alternate(address(8)) is None
+    assert lab.engine.forwarding.alternate(address(0)) is None
+
+
+def test_a_node_without_a_selected_route_still_has_an_alternate() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.says(2, update(FAR, 100))
+    lab.down(1)
+    assert (lab.next_hop(FAR), lab.engine.forwarding.alternate(address(FAR))) == (None, address(2))
+
+
+def test_on_a_collision_the_incumbent_keeps_the_subnet_until_it_is_forgotten() -> None:
+    forwarding = Lab().engine.forwarding
+    first, second, third = (address(FAR)[:15] + bytes((last,)) for last in (1, 2, 3))
+    for node in (first, second, third):
+        forwarding.claim(node)
+    subnet = first[:8]
+    assert forwarding.owner[subnet] == first
+    forwarding.release(second)
+    forwarding.release(first)
+    assert forwarding.owner[subnet] == third
+    forwarding.release(third)
+    assert subnet not in forwarding.owner
+
+
+def test_snapshots_tell_selected_from_fallback_routes() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.says(2, update(FAR, 100))
+    assert lab.engine.selected_routes() == [RouteSnapshot(address(FAR), address(1), 60, 50, seq(), True, True)]
+    assert lab.engine.fallback_routes() == [RouteSnapshot(address(FAR), address(2), 110, 100, seq(), False, False)]
