@@ -5,7 +5,7 @@ The same on every transport, so that a session may move from one to another. Lay
 Invariant: what `receive` has returned for one stream of the peer is a prefix of what the peer's `send` took in that stream.
 A stream ends when its sender calls `restart` (the link was dead, or the queue full): what it still held is gone, and the
 receiver of the next stream learns of it by `take_peer_restart`, so that routing starts over. Answer a peer's restart by sending
-the table again, never by a restart of one's own, which the peer would have to answer in turn.
+the table again, and by a restart of one's own only if the stream `is_forgotten`: the peer would have to answer it in turn.
 
 Resending follows TCP: after three later segments came (RFC 6675), else after a timeout that doubles until something is
 acknowledged (RFC 6298); a timeout halves the window, an acknowledgement opens it again.
@@ -61,6 +61,7 @@ class ControlChannel:
         "_queue",
         "_received",
         "_window",
+        "is_forgotten",
         "queued_bytes",
         "resent_segments",
         "stream",
@@ -68,6 +69,7 @@ class ControlChannel:
 
     def __init__(self, stream: int) -> None:
         self.stream = stream  # of what we send; above 0
+        self.is_forgotten = False  # the peer, which has restarted, does not hold what it had acknowledged of our stream
         self.queued_bytes = 0  # taken by `send` and not yet acknowledged
         self.resent_segments = 0
         self._queue: deque[bytes] = deque()
@@ -102,6 +104,7 @@ class ControlChannel:
         if stream <= self.stream:
             raise LocalError(f"stream {stream} after stream {self.stream}")
         self.stream = stream
+        self.is_forgotten = False
         self.queued_bytes = 0
         self._queue.clear()
         self._in_flight.clear()
@@ -117,8 +120,10 @@ class ControlChannel:
         restarted, self._peer_restarted = self._peer_restarted, False
         return restarted
 
-    def receive(self, body: bytes | memoryview, *, now: float) -> list[bytes]:
+    def receive(self, body: bytes | memoryview, *, now: float, may_be_another: bool = False) -> list[bytes]:
         """Takes one control body; returns what is in order with it, each a blob of whole messages for `decode_items`.
+
+        `may_be_another` when the peer may be another process than before, which numbers its streams as it likes.
 
         Raises DecodeError, and changes nothing, for a body that no peer in its senses sends.
         """
@@ -129,10 +134,11 @@ class ControlChannel:
             raise DecodeError("acknowledges a control segment that was never sent")
         if stream == 0:
             raise DecodeError("control stream 0")
-        if stream < self._peer_stream:
+        if stream < self._peer_stream and not may_be_another:
             return []
-        if stream > self._peer_stream:
+        if stream != self._peer_stream:
             self._begin_peer_stream(stream)
+            self.is_forgotten = acked_stream != self.stream or acked < self._acked
         if acked_stream == self.stream:
             self._take_acknowledgement(acked, beyond, now)
         if number == 0:

@@ -71,6 +71,7 @@ class Link:
     __slots__ = (
         "_carried",
         "_control",
+        "_control_keys_since",
         "_cost",
         "_new_stream",
         "_next_path_number",
@@ -120,6 +121,7 @@ class Link:
         self._partial_budget = partial_budget
         self._new_stream = new_stream
         self._control = ControlChannel(new_stream())
+        self._control_keys_since = -inf  # when the newest keys were agreed that control messages came under
         self._sessions: dict[int, LinkSession] = {}  # by our index, oldest first
         self._next_path_number = 0
         self._next_token = 1
@@ -373,7 +375,7 @@ class Link:
     def _receive_other(self, kind: int, session: LinkSession, path: Path, plain: memoryview, now: float) -> None:
         body = plain[_FRAME_HEADER_BYTES:]
         if kind == CONTROL:
-            self._receive_control(body, now)
+            self._receive_control(session, body, now)
         elif kind == PROBE and len(body) >= PROBE_BODY.size:
             self._receive_probe(session, path, body, now)
         elif kind == CLOSE:
@@ -381,24 +383,23 @@ class Link:
         else:
             self.malformed += 1
 
-    def _receive_control(self, body: memoryview, now: float) -> None:
+    def _receive_control(self, session: LinkSession, body: memoryview, now: float) -> None:
         if self.cost is None:  # routing does not know the neighbour yet: it must say this again
             return
+        has_newer_keys = session.established > self._control_keys_since
+        self._control_keys_since = max(session.established, self._control_keys_since)
         try:
-            blobs = self._control.receive(body, now=now)
+            blobs = self._control.receive(body, now=now, may_be_another=has_newer_keys)
             if self._control.take_peer_restart():
-                self._note_peer_restart(acked_stream=CONTROL_HEADER.unpack_from(body)[2])
+                self.peer_restarted = True
+                self.items.clear()  # of the stream before
+            if self._control.is_forgotten:
+                self._control.restart(self._new_stream())
             for blob in blobs:
                 self.items += decode_items(blob)
         except DecodeError:
             self.malformed += 1
         self.flush_control(now=now)
-
-    def _note_peer_restart(self, acked_stream: int) -> None:
-        self.peer_restarted = True
-        self.items.clear()  # of the stream before
-        if acked_stream != self._control.stream:  # it does not know our stream either
-            self._control.restart(self._new_stream())
 
     # -- probes and paths ----------------------------------------------------------------------------------------------
 

@@ -71,7 +71,7 @@ class Node:
         self.unknown_datagrams = 0
         self._entropy = entropy
         self._settings = settings
-        self._stream = epoch
+        self._stream = int.from_bytes(entropy(4), "big") >> 1
         self._link_of: dict[int, Link] = {}  # by our index, what the first bytes of a datagram name
         self._partial_budget = PartialBudget()
         self._next_housekeeping = now + HOUSEKEEPING_S
@@ -378,7 +378,7 @@ class Node:
         )
 
     def _new_stream(self) -> int:
-        """Numbers of control streams grow over all links and starts, so that no stream is ever taken for an older one."""
+        """Numbers of control streams grow over all links, and start by chance, so that none is taken for the last process's."""
         self._stream += 1
         return self._stream
 

@@ -180,6 +180,46 @@ def test_acknowledgement_of_an_earlier_stream_frees_nothing() -> None:
     assert a.queued_bytes == 3
 
 
+def test_another_process_may_begin_a_lower_stream() -> None:
+    a, old, new = ControlChannel(1), ControlChannel(9), ControlChannel(3)
+    old.send(b"old")
+    new.send(b"new")
+    a.receive(drain(old)[0], now=0.0)
+    (body,) = drain(new)
+
+    assert a.receive(body, now=0.0) == []
+    assert not a.take_peer_restart()
+    assert a.receive(body, now=0.0, may_be_another=True) == [b"new"]
+    assert a.take_peer_restart()
+
+
+def test_another_process_that_hears_of_a_stream_in_its_middle_has_forgotten_it() -> None:
+    a, old, new = ControlChannel(1), ControlChannel(3), ControlChannel(9)
+    a.send(b"first")
+    old.receive(drain(a)[0], now=0.0)
+    a.receive(drain(old)[0], now=0.0)
+    a.send(b"second")
+    new.receive(drain(a)[0], now=0.0)
+    (answer,) = drain(new)
+
+    a.receive(answer, now=0.0)
+    assert a.take_peer_restart()
+    assert a.is_forgotten
+
+
+def test_a_process_that_restarts_its_stream_has_forgotten_nothing() -> None:
+    a, b = ControlChannel(1), ControlChannel(2)
+    a.send(b"first")
+    b.receive(drain(a)[0], now=0.0)
+    a.receive(drain(b)[0], now=0.0)
+    b.restart(3)
+    (answer,) = drain(b)
+
+    a.receive(answer, now=0.0)
+    assert a.take_peer_restart()
+    assert not a.is_forgotten
+
+
 def test_restart_to_a_lower_stream_is_refused() -> None:
     with pytest.raises(LocalError):
         ControlChannel(5).restart(5)
