@@ -6,6 +6,7 @@ key and epoch -> sockets -> TUN device and its address -> node and driver -> API
 import asyncio
 import fcntl
 import gc
+import importlib
 import logging
 import os
 import random
@@ -52,7 +53,12 @@ def run(settings: Settings) -> int:
     else:
         loop_factory = uvloop.new_event_loop
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        return runner.run(Daemon(settings).serve())
+        try:
+            return runner.run(Daemon(settings).serve())
+        except ExceptionGroup as group:  # of the task group
+            if isinstance(group.exceptions[0], LocalError):
+                raise group.exceptions[0] from None
+            raise
 
 
 class Daemon:
@@ -73,20 +79,23 @@ class Daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
         async with AsyncExitStack() as stack:
-            await self._start(stack, loop)
-            loop.add_signal_handler(signal.SIGHUP, self._reload)
-            gc.collect()
-            gc.freeze()  # what is alive now stays: the collector need not walk it again
+            tun = self._open(stack, loop)
             async with asyncio.TaskGroup() as self._tasks:
-                self._follow_peer_list(self._settings.peers)
+                self._driver.start()
+                stack.callback(self._driver.stop)
+                self._follow_peer_list(self._settings.peers)  # links form while the rest of the start goes on
+                await self._open_to_operator(stack, loop, tun)
+                loop.add_signal_handler(signal.SIGHUP, self._reload)
+                gc.collect()
+                gc.freeze()  # what is alive now stays: the collector need not walk it again
                 await self._stopping.wait()
             log.info("stopping")
         return 0
 
-    async def _start(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
+    def _open(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> TunDevice | None:
+        """Opens key, sockets and TUN device, and makes the node that lives on them."""
         settings = self._settings
         identity = stack.enter_context(_claimed_identity(settings))
-        address = str(IPv6Address(identity.address))
         transports = [_listen(url, stack) for url in settings.listen]
         tun = None if settings.no_tun else _open_tun(settings.tun_name, stack)
         self._node = Node(
@@ -100,16 +109,25 @@ class Daemon:
         )
         self._driver = Driver(self._node, transports=transports, tun=tun, loop=loop, on_event=self._on_event)
         self._control = LiveControl(self._node, self._driver, transports, tun, self._add_peer, self._remove_peer)
+        listening = ", ".join(str(one) for transport in transports for one in transport.local_endpoints)
+        log.info("this node is %s, on %s", IPv6Address(identity.address), listening)
+        return tun
+
+    async def _open_to_operator(
+        self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop, tun: TunDevice | None
+    ) -> None:
+        """Gives the TUN device its address, opens the API, and watches the network."""
+        settings = self._settings
         token = None if settings.api_token_file is None else read_api_token(settings.api_token_file)
         api = ApiServer(self._control, settings.api_addr, token=token)
         stack.push_async_callback(api.stop)
-        await asyncio.gather(_configure(tun, address), api.start())
-        self._driver.start()
-        stack.callback(self._driver.stop)
+        address = str(IPv6Address(self._node.identity.address))
+        # Each takes a fifth of a second: one in a process of its own, the other's imports in a thread.
+        apart = _configure(tun, address), loop.run_in_executor(None, importlib.import_module, "mycelium.api.app")
+        await asyncio.gather(*apart)
+        await api.start()
         watch = NetWatch(loop, lambda: self._driver.act(lambda now: self._node.network_changed(now=now)))
         stack.callback(watch.close)
-        listening = ", ".join(str(one) for transport in transports for one in transport.local_endpoints)
-        log.info("this node is %s, on %s", address, listening)
 
     # -- peers ---------------------------------------------------------------------------------------------------------
 
