@@ -45,8 +45,9 @@ def wait(stage: Stage, *, s: float) -> Iterator[None]:
     yield from stage.pass_time(s)
 
 
-def idle(stage: Stage, *, s: float) -> Iterator[None]:
+def idle(stage: Stage, *, minutes: float) -> Iterator[None]:
     """Lets time pass and reports what a quiet mesh says meanwhile."""
+    s = 60 * minutes
     stage.mark()
     yield from stage.pass_time(s)
     nodes = len(stage.mesh.tables)
@@ -112,16 +113,16 @@ def cost(
     *,
     link: object = "random",
     count: int = 1,
-    factor: float = 0.0,
-    delay_s: float = 0.0,
+    factor: float = 1.0,
+    divide_by: float = 1.0,
     loss: float = 0.0,
 ) -> Iterator[None]:
-    """Changes what links cost: their delay by a factor or to a value, or their loss."""
+    """Changes what links cost: their delay by a factor, and their loss."""
+    stage.mark()
     for one, other in links_by_name(stage, link, count):
-        before = stage.mesh.link(one, other).round_trip_s / 2
-        delay = delay_s or before * (factor or 1.0)
-        stage.act("cost", link=[one, other], delay_s=delay, loss=loss)
-        stage.mesh.reshape(one, other, delay_s=delay, loss=loss)
+        delay_s = stage.mesh.link(one, other).round_trip_s / 2 * factor / divide_by
+        stage.act("cost", link=[one, other], delay_s=delay_s, loss=loss)
+        stage.mesh.reshape(one, other, delay_s=delay_s, loss=loss)
     yield
 
 

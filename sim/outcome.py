@@ -61,9 +61,7 @@ def _stretch(stage: Stage) -> list[float]:
 
 
 def _map(stage: Stage) -> dict[str, Any]:
-    positions = {
-        str(node): [data["x"], data["y"]] for node, data in stage.graph.nodes(data=True) if "x" in data and "y" in data
-    }
+    positions = {str(node): list(place) for node, place in stage.graph.nodes(data="pos") if place is not None}
     edges = [
         [low, high, link.round_trip_s / 2, "up" if link.is_open else "down"]
         for (low, high), link in stage.mesh.links.items()

@@ -1,0 +1,205 @@
+"""`mycelium-sim`: run a scenario on a mesh of any size, list what there is, sweep over parameters."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+from typing import Any, BinaryIO, Final
+
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from mycelium import __version__
+from mycelium.errors import ConfigError, MyceliumError
+from sim import scenario as scenarios
+from sim.progress import Progress
+from sim.run import FIDELITIES, ROUTING, Run, RunSpec
+from sim.sweep_cli import sweep_command
+from sim.topology import list_topologies
+
+RECORDS: Final = "run.jsonl"
+VIOLATION: Final = "violation.json"
+_FAILURE: Final = 1
+_USAGE: Final = 2
+
+
+@click.group()
+@click.version_option(__version__, message="mycelium-sim %(version)s")
+def cli() -> None:
+    """Simulates meshes of thousands of nodes in virtual time: they run the daemon's own routing, unmodified."""
+
+
+@cli.command()
+@click.option("--topology", default="ba:m=2", show_default=True, help="NAME[:key=value,...] or file:PATH; see list.")
+@click.option("--nodes", type=int, default=100, show_default=True, help="How many nodes; a file has its own.")
+@click.option(
+    "--scenario", default="start", show_default=True, help="NAME or FILE.toml or FILE.py, then [:key=value,...]."
+)
+@click.option("--seed", type=int, default=1, show_default=True, help="The same seed gives the same run.")
+@click.option("--fidelity", type=click.Choice(FIDELITIES), default=ROUTING, show_default=True,
+              help="Routing engines joined by modelled links, or whole nodes.")  # fmt: skip
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE,...",
+              help="Parameters of links (loss=0.01), of routing (batch_s=0.01), of the checks (black_hole_s=5).")  # fmt: skip
+@click.option("--json", "json_file", metavar="FILE", help="Writes the records as JSON lines, - for standard output.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Writes records, plots and a page here.")
+@click.option("--quiet", is_flag=True, help="Shows no progress and no summary.")
+def run(
+    topology: str,
+    nodes: int,
+    scenario: str,
+    seed: int,
+    fidelity: str,
+    settings: tuple[str, ...],
+    json_file: str | None,
+    out: Path | None,
+    quiet: bool,
+) -> int:
+    """Runs a scenario on a mesh; exits with 0 only if no invariant broke.
+
+    Ctrl-C ends it with what there is.
+    """
+    parameters = {key: value for text in settings for key, value in scenarios.parse_settings(text).items()}
+    spec = RunSpec(topology, nodes, scenario, seed, fidelity, parameters)
+    console = Console(stderr=json_file == "-")
+    begun = Run(spec)
+    with ExitStack() as stack:
+        sinks = _sinks(json_file, out, stack)
+        progress = stack.enter_context(Progress(len(begun.graph), console=console, is_shown=not quiet))
+        records = _play(begun, sinks, progress)
+    if not quiet:
+        _report(records, console)
+    if out is not None:
+        _write_folder(records, out, console, quiet)
+    return 0 if records[-1]["violations"] == 0 else _FAILURE
+
+
+def _sinks(json_file: str | None, out: Path | None, stack: ExitStack) -> list[BinaryIO]:
+    """Opens what records are written to."""
+    sinks: list[BinaryIO] = []
+    if json_file == "-":
+        sinks.append(sys.stdout.buffer)
+    elif json_file is not None:
+        sinks.append(_opened(Path(json_file), stack))
+    if out is not None:
+        sinks.append(_opened(out / RECORDS, stack))
+    return sinks
+
+
+def _opened(path: Path, stack: ExitStack) -> BinaryIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("wb")
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: {error.strerror}") from error
+    return stack.enter_context(file)
+
+
+def _play(begun: Run, sinks: list[BinaryIO], progress: Progress) -> list[dict[str, Any]]:
+    """Runs to the end or to Ctrl-C; a second Ctrl-C stops at once."""
+    records = []
+    before = signal.getsignal(signal.SIGINT)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        begun.interrupted = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        for record in begun.records():
+            records.append(record)
+            line = msgspec.json.encode(record) + b"\n"
+            for sink in sinks:
+                sink.write(line)
+                sink.flush()
+            progress.take(record)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    return records
+
+
+def _report(records: list[dict[str, Any]], console: Console) -> None:
+    from sim.report import collect, print_summary
+
+    print_summary(collect(records), console)
+
+
+def _write_folder(records: list[dict[str, Any]], out: Path, console: Console, quiet: bool) -> None:
+    from sim.page import write_folder
+    from sim.report import collect
+
+    for record in records:
+        if record["type"] == "violation":
+            (out / VIOLATION).write_bytes(msgspec.json.format(msgspec.json.encode(record)))
+    written = write_folder(collect(records), out)
+    if not quiet:
+        console.print(f"written to {written[-1]}", markup=False, highlight=False)
+
+
+@cli.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="Prints JSON.")
+def list_all(as_json: bool) -> None:
+    """Lists topologies and scenarios with their parameters."""
+    known = [scenarios.load(name, {}) for name in scenarios.names()]
+    if as_json:
+        click.echo(
+            msgspec.json.encode({"topologies": list(_topologies()), "scenarios": [_brief(one) for one in known]})
+        )
+        return
+    console = Console()
+    table = Table("topology", "what it is", "parameters", title="Topologies", title_justify="left")
+    for entry in _topologies():
+        table.add_row(entry["name"], entry["about"], _settings(entry["parameters"]))
+    console.print(table)
+    table = Table("scenario", "what happens", "parameters", title="Scenarios", title_justify="left")
+    for one in known:
+        table.add_row(one.name, one.about, _settings(one.parameters))
+    console.print(table)
+
+
+def _topologies() -> Iterator[dict[str, Any]]:
+    for topology in list_topologies():
+        parameters = {name: parameter.default for name, parameter in topology.parameters.items()}
+        yield {"name": topology.name, "about": topology.summary, "parameters": parameters}
+
+
+def _brief(one: scenarios.Scenario) -> dict[str, Any]:
+    return {"name": one.name, "about": one.about, "parameters": one.parameters}
+
+
+def _settings(parameters: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in parameters.items())
+
+
+cli.add_command(sweep_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line, sys.argv's unless another is given, and returns the exit status."""
+    try:
+        return _status(lambda: cli.main(arguments, prog_name="mycelium-sim", standalone_mode=False))
+    except click.UsageError as error:
+        return _complain(error.format_message().rstrip("."), _USAGE)
+    except click.ClickException as error:
+        return _complain(error.format_message(), error.exit_code)
+    except MyceliumError as error:
+        return _complain(str(error), _FAILURE)
+    except (KeyboardInterrupt, click.Abort):
+        return _complain("interrupted", 130)
+
+
+def _status(command: Callable[[], Any]) -> int:
+    status = command()
+    return status if isinstance(status, int) else 0
+
+
+def _complain(text: str, status: int) -> int:
+    print(f"mycelium-sim: {text}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
