@@ -140,6 +140,16 @@ def test_a_neighbour_that_follows_an_older_epoch_is_shown_the_newer_announcement
     assert newer in lab.flush()[3]
 
 
+def test_a_newer_epoch_on_a_route_that_is_not_selected_is_shown_to_who_follows_the_older() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(2, update(FAR, 50, epoch=19))
+    lab.flush()
+    lab.says(1, update(FAR, 500, epoch=20))
+    assert lab.next_hop(FAR) == 2
+    assert Update(address(FAR), seq(0, 20), INFINITY, announcement(FAR, seq(0, 20))) in lab.flush()[2]
+
+
 def test_a_node_that_has_lost_its_memory_is_shown_its_own_newer_sequence() -> None:
     lab = Lab()
     lab.up(FAR)

@@ -24,6 +24,16 @@ def test_a_new_neighbour_is_told_everything_with_announcements() -> None:
     }
 
 
+def test_a_neighbour_in_a_slot_used_before_is_told_with_announcements_too() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.down(2)
+    lab.engine.neighbour_up(address(3), 10, now=lab.now)
+    assert Update(address(FAR), seq(), 60, announcement(FAR, seq())) in lab.flush()[3]
+
+
 def test_an_update_goes_once_to_all_but_the_next_hop() -> None:
     lab = Lab()
     lab.up(1, 2, 3)
@@ -160,9 +170,12 @@ def test_a_table_asked_for_is_told_whole_and_ends_with_its_digest() -> None:
     lab.flush()
     lab.says(2, RouteRequest(ANY_NODE))
     told = lab.flush()
-    assert lab.updates(told, FAR) == {2: [(0, 60)]}
-    assert lab.updates(told, 0) == {2: [(0, 0)]}
-    assert [type(item) for item in told[2]] == [Update, Update, Digest]
+    assert list(told) == [2]
+    assert told[2][:-1] == [
+        Update(address(0), seq(), 0, announcement(0, seq())),
+        Update(address(FAR), seq(), 60, announcement(FAR, seq())),
+    ]
+    assert isinstance(told[2][-1], Digest)
 
 
 def test_a_table_is_not_told_more_than_once_a_second() -> None:
@@ -188,6 +201,16 @@ def test_an_unknown_route_asked_for_is_answered_with_a_retraction() -> None:
     lab.up(1)
     lab.says(1, RouteRequest(address(FAR)))
     assert lab.flush() == {1: [Update(address(FAR), 0, INFINITY)]}
+
+
+def test_a_known_node_without_a_route_is_answered_with_a_retraction_as_often_as_asked() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50), retraction(FAR))
+    lab.flush()
+    for _ in range(2):
+        lab.says(2, RouteRequest(address(FAR)))
+        assert lab.updates(lab.flush(), FAR) == {2: [(0, INFINITY)]}
 
 
 def test_our_next_hop_that_asks_for_the_route_is_answered_with_a_retraction() -> None:

@@ -39,6 +39,27 @@ def test_a_feasibility_distance_stays_while_a_neighbour_holds_our_route() -> Non
     assert lab.next_hop(FAR) is None
 
 
+def test_a_feasibility_distance_ends_three_minutes_after_the_last_holder_is_gone() -> None:
+    lab = Lab(QUIET)
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.down(2)
+    lab.wait(190.0)
+    lab.says(1, update(FAR, 70))
+    assert lab.next_hop(FAR) == 1
+
+
+def test_a_route_that_came_back_in_time_keeps_its_feasibility_distance() -> None:
+    lab = Lab(QUIET)
+    lost(lab)
+    lab.wait(100.0)
+    lab.says(1, update(FAR, 50, 1))
+    lab.wait(200.0)
+    lab.says(1, update(FAR, 70, 1))
+    assert lab.next_hop(FAR) is None
+
+
 def test_a_node_without_routes_is_forgotten_after_its_source() -> None:
     lab = Lab()
     lost(lab)

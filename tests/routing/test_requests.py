@@ -68,6 +68,19 @@ def test_an_unfeasible_route_that_is_merely_better_is_asked_for_too() -> None:
     assert lab.requests(lab.flush()) == [(3, SeqnoRequest(address(FAR), seq(1), REQUEST_HOPS))]
 
 
+def test_a_link_that_gets_cheaper_makes_its_unfeasible_route_worth_asking_for() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.up(3, cost=1_000)
+    lab.says(1, update(FAR, 50))
+    lab.says(3, update(FAR, 70))
+    lab.flush()
+    lab.engine.neighbour_cost(address(1), 500, now=lab.now)
+    assert lab.requests(lab.flush()) == []
+    lab.engine.neighbour_cost(address(3), 10, now=lab.now)
+    assert [name for name, _ in lab.requests(lab.flush())] == [3]
+
+
 def test_an_answer_ends_the_asking() -> None:
     lab = Lab()
     starving(lab)
@@ -127,6 +140,16 @@ def test_a_request_goes_to_the_selected_next_hop_only_with_a_hop_less() -> None:
     lab.flush()
     lab.says(2, ask(1))
     assert lab.requests(lab.flush()) == [(1, ask(1, hops=9))]
+
+
+def test_of_two_equal_routes_a_request_goes_along_the_selected_one() -> None:
+    lab = Lab()
+    lab.up(1, 2, 3)
+    lab.says(2, update(FAR, 50))
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.says(3, ask(1))
+    assert lab.requests(lab.flush()) == [(2, ask(1, hops=9))]
 
 
 def test_a_request_never_goes_back_to_its_asker_nor_to_a_retracted_route() -> None:

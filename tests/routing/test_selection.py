@@ -83,6 +83,15 @@ def test_an_unfeasible_update_of_the_selected_route_unselects_it_in_the_same_cal
     assert [r.is_feasible for r in lab.engine.fallback_routes()] == [False]
 
 
+def test_an_older_sequence_is_unfeasible_however_small_its_metric() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 100, 1))
+    lab.flush()
+    lab.says(1, update(FAR, 20, 0))
+    assert lab.next_hop(FAR) is None
+
+
 def test_a_worse_but_feasible_update_makes_way_for_a_better_alternate() -> None:
     lab = Lab()
     lab.up(1, 2, 3)
