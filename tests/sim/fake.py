@@ -1,8 +1,14 @@
 """Runs that never ran: the records of a made-up simulation, for tests of reports and sweeps; nothing here simulates."""
 
+import os
 import random
+import signal
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
+from mycelium.errors import ConfigError
+from sim.run import RunSpec
 from sim.topology import make_topology
 
 DETECTION_S = 0.2
@@ -101,3 +107,51 @@ def spread(ordered: list[float]) -> dict[str, float] | None:
     if not ordered:
         return None
     return {"median": ordered[len(ordered) // 2], "p99": ordered[-1], "max": ordered[-1]}
+
+
+def run(spec: RunSpec) -> Iterator[dict[str, object]]:
+    """Runs nothing, quickly."""
+    scale = spec.parameters.get("scale", 1.0)
+    yield from fake_records(
+        topology=spec.topology, nodes=spec.nodes, seed=spec.seed, scenario=spec.scenario, parameter=scale
+    )
+
+
+def run_but_die_once(spec: RunSpec) -> Iterator[dict[str, object]]:
+    """Takes its process down at the first try of each seed; the folder `marks` remembers the tries."""
+    mark = Path(spec.parameters["marks"]) / f"tried-{spec.seed}"
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield from run(spec)
+
+
+def run_but_die_always(spec: RunSpec) -> Iterator[dict[str, object]]:
+    """Takes its process down when the seed is 1."""
+    if spec.seed == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield from run(spec)
+
+
+def run_but_raise(spec: RunSpec) -> Iterator[dict[str, object]]:
+    """Raises when the seed is 1."""
+    if spec.seed == 1:
+        raise ConfigError("seed 1 is not to my taste")
+    yield from run(spec)
+
+
+def run_with_loops(spec: RunSpec) -> Iterator[dict[str, object]]:
+    """Says in its summary that a loop was seen."""
+    yield {"type": "summary", "nodes": spec.nodes, "loops": 1, "violations": 1}
+
+
+def run_for_ever(spec: RunSpec) -> Iterator[dict[str, object]]:
+    """Ends only for seed 0."""
+    if spec.seed:
+        threading.Event().wait()
+    yield from run(spec)
+
+
+def run_telling_process(spec: RunSpec) -> Iterator[dict[str, object]]:
+    """Says in its summary which process it ran in."""
+    yield {"type": "summary", "process": os.getpid()}
