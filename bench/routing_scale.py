@@ -41,15 +41,12 @@ class World:
         for one, other in graph.edges:
             cost = rng.randint(100, 5_000)
             graph.edges[one, other]["cost"] = cost
-            a, b = address(one), address(other)
-            for node, neighbour in (
-                (self.engines[a].node, self.engines[b].node),
-                (self.engines[b].node, self.engines[a].node),
-            ):
-                self.cost[node, neighbour] = cost
-                self.engines[node].neighbour_up(neighbour, cost, now=0.0)
-        for node in self.engines.values():
-            self.arm(node)
+            a, b = self.engines[address(one)], self.engines[address(other)]
+            for end, neighbour in ((a, b.node), (b, a.node)):
+                self.cost[end.node, neighbour] = cost
+                end.neighbour_up(neighbour, cost, now=0.0)
+        for each in self.engines.values():
+            self.arm(each)
 
     def arm(self, node: RoutingEngine) -> None:
         deadline = node.next_deadline()
@@ -106,6 +103,7 @@ def engine(name: int, seed: int) -> RoutingEngine:
 
 
 def measure(nodes: int, seed: int) -> None:
+    """Prints one line; seconds are processor time of this one thread."""
     gc.collect()
     gc.disable()
     before = memory_mib()
