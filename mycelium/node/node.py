@@ -50,8 +50,16 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
     suites: int  # ciphers that this machine is quick at, `wire.datagram.SUITE_*`
 
 
+def is_signed(announcement: Announcement) -> bool:
+    """Tells whether the announcement's signature is its key's."""
+    return verify_signature(announcement.signing_public_key, signed_bytes(announcement), announcement.signature)
+
+
 class Node:
-    """One node. `epoch` must be larger than at any earlier start under this identity; `rng` is for jitter only."""
+    """One node. `epoch` must be larger than at any earlier start under this identity; `rng` is for jitter only.
+
+    `verify` checks the signature of an announcement.
+    """
 
     def __init__(
         self,
@@ -63,6 +71,7 @@ class Node:
         rng: random.Random,
         primitives: Primitives,
         now: float,
+        verify: Callable[[Announcement], bool] = is_signed,
     ) -> None:
         self.identity = identity
         self.outbox = Outbox()
@@ -88,7 +97,7 @@ class Node:
         self.routing = RoutingEngine(
             node=identity.address,
             announce=self._announce,
-            verify=_is_signed,
+            verify=verify,
             epoch=epoch,
             rng=rng,
             now=now,
@@ -156,6 +165,8 @@ class Node:
     def send_packets(self, batch: PacketBatch, *, now: float) -> None:
         """Sends what was read from TUN in one go."""
         self.sending.send_packets(batch, now=now)
+        if self.sessions.failed:
+            self._reject_failed(now)
 
     # -- peers ---------------------------------------------------------------------------------------------------------
 
@@ -387,7 +398,3 @@ class Node:
             index = int.from_bytes(self._entropy(4), "big")
             if index and index not in self._link_of and not self.handshakes.holds(index):
                 return index
-
-
-def _is_signed(announcement: Announcement) -> bool:
-    return verify_signature(announcement.signing_public_key, signed_bytes(announcement), announcement.signature)
