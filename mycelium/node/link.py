@@ -16,6 +16,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import DecodeError, LocalError
 from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
 from mycelium.node.control_channel import ControlChannel
+from mycelium.node.crossing import is_replaced
 from mycelium.node.handshakes import Completed
 from mycelium.node.link_session import IDLE_KEYS_KEPT_S, MESSAGE_3_AGAIN_S, MESSAGE_3_PATIENCE_S, LinkSession
 from mycelium.node.liveness import Action, PathState, Role
@@ -202,7 +203,7 @@ class Link:
         session.message_3 = None
         if is_first and self.cost is None:  # it could not open what we asked before
             self._probe(path, now=now)
-        if session is not self.sending and (is_first or self.sending.is_replaced_by(session, self._own_exchange_key)):
+        if session is not self.sending and (is_first or is_replaced(self.sending, session, self._own_exchange_key)):
             self._send_under(session)
 
     def _send_under(self, session: LinkSession) -> None:

@@ -8,7 +8,6 @@ from mycelium.node.reassembly import PartialBudget, Reassembly
 
 REKEY_AFTER_S: Final = 15 * 60.0
 RESPONDER_REKEYS_LATER_S: Final = 20.0  # so that one end begins
-CROSSING_S: Final = 10.0  # handshakes completed within it may have crossed
 IDLE_KEYS_KEPT_S: Final = 30.0
 MESSAGE_3_AGAIN_S: Final = 0.25
 MESSAGE_3_PATIENCE_S: Final = 5.0
@@ -49,10 +48,3 @@ class LinkSession:
         """Tells whether a rekey is due at this end."""
         age = REKEY_AFTER_S if self.keys.initiator else REKEY_AFTER_S + RESPONDER_REKEYS_LATER_S
         return now - self.established > age or self.sealing.should_rekey
-
-    def is_replaced_by(self, other: "LinkSession", own_exchange_key: bytes) -> bool:
-        """Tells whether what we send should travel under `other`: of crossing handshakes, the lower key's carries."""
-        ours, others = self.begun_by(own_exchange_key), other.begun_by(own_exchange_key)
-        if ours != others and abs(other.established - self.established) < CROSSING_S:
-            return others < ours
-        return other.established > self.established

@@ -172,8 +172,8 @@ class Receiving:
             self.not_opened += 1
             return
         keys.last_opened = session.last_used = now
-        if not keys.confirmed:
-            self._sessions.confirm(session, keys)
+        if keys is not session.sending:
+            self._sessions.heard_under(session, keys)
         self._deliver(session, plain, hop_limit, now)
         report = keys.report
         report.add(counter, now)

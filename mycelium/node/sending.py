@@ -153,6 +153,7 @@ class Sending:
             return
         session = self._sessions.find(node, now=now)
         if session.sending is None:
+            self.packets -= stop - first  # they count when they leave
             for start, end, flags, segment_size in slots[first:stop]:
                 self._sessions.enqueue(session, batch.buffer[start:end], flags, segment_size, now=now)
             return

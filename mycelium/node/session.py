@@ -4,14 +4,16 @@ A session outlives its keys: a rekey puts new ones beside the old, which still o
 """
 
 from collections import deque
-from typing import Final
+from typing import Final, NamedTuple
 
 from mycelium.crypto.session_handshake import SessionInitiator, SessionKeys
 from mycelium.identity import subnet_of
 from mycelium.limits import QUOTED_PACKETS, SESSION_QUEUE_BYTES, SESSION_QUEUE_PACKETS
+from mycelium.node.crossing import is_replaced
 from mycelium.node.loss import ArrivalReport, FrameBudget
 
 REKEY_AFTER_S: Final = 15 * 60.0
+RESPONDER_REKEYS_LATER_S: Final = 20.0  # so that one end begins
 OLD_KEYS_KEPT_S: Final = 30.0
 KEYS_PER_SESSION: Final = 4  # a rekey, a crossing handshake and a restart at once
 UNCONFIRMED_KEYS: Final = 2
@@ -30,10 +32,18 @@ class QueuedPacket:
         self.segment_size = segment_size
 
 
+class Answer(NamedTuple):
+    """What a responder said to a request, to be said again if the request comes again."""
+
+    request_digest: bytes
+    counter: int  # of the reply's train
+    reply: bytes
+
+
 class Keys:
     """One set of session keys in use: ours to send, theirs to open, and how they are named on the wire."""
 
-    __slots__ = ("confirmed", "established", "last_opened", "local_index", "noise", "remote_index", "report")
+    __slots__ = ("answer", "confirmed", "established", "last_opened", "local_index", "noise", "remote_index", "report")
 
     def __init__(self, noise: SessionKeys, *, local_index: int, remote_index: int, initiator: bool, now: float) -> None:
         self.noise = noise
@@ -43,7 +53,17 @@ class Keys:
         self.last_opened = now
         # A responder does not send before it has opened something: until then a request may be a recording.
         self.confirmed = initiator
+        self.answer: Answer | None = None  # until they are confirmed
         self.report = ArrivalReport()
+
+    def begun_by(self, own_exchange_key: bytes) -> bytes:
+        """Returns the X25519 key of the end that began the handshake."""
+        return own_exchange_key if self.noise.initiator else self.noise.peer_exchange_key
+
+    def wants_replacement(self, now: float) -> bool:
+        """Tells whether a rekey is due at this end."""
+        age = REKEY_AFTER_S if self.noise.initiator else REKEY_AFTER_S + RESPONDER_REKEYS_LATER_S
+        return now - self.established > age or self.noise.sending.should_rekey
 
 
 class Request:
@@ -66,7 +86,7 @@ class Session:
         "budget",
         "keys",
         "last_used",
-        "next_attempt",
+        "next_repair",
         "peer",
         "peer_epoch",
         "queue",
@@ -84,7 +104,7 @@ class Session:
         self.keys: list[Keys] = []  # newest first
         self.sending: Keys | None = None
         self.request: Request | None = None
-        self.next_attempt = 0.0
+        self.next_repair = 0.0  # a train under unknown keys begins no handshake before
         self.queue: deque[QueuedPacket] = deque()
         self.queued_bytes = 0
         self.recent: deque[tuple[int, bytes, bytes]] = deque(maxlen=QUOTED_PACKETS)  # counter, tag, quote
@@ -112,10 +132,16 @@ class Session:
         if keys.confirmed:
             self._send_under(keys)
 
-    def confirm(self, keys: Keys) -> None:
-        """Called when keys that we answered with have opened their first train: the other end really holds them."""
+    def heard_under(self, keys: Keys, own_exchange_key: bytes) -> None:
+        """Called when keys have opened a train that are not the ones we send under.
+
+        At first we follow the other end: it may hold no others. Once it uses both keys of crossing handshakes, both ends
+        take the same.
+        """
+        is_first = not keys.confirmed
         keys.confirmed = True
-        if self.sending is None or keys.established >= self.sending.established:
+        keys.answer = None
+        if is_first or self.sending is None or is_replaced(self.sending, keys, own_exchange_key):
             self._send_under(keys)
 
     def trim_keys(self) -> list[Keys]:
@@ -127,11 +153,16 @@ class Session:
         return dropped
 
     def expire_keys(self, now: float) -> list[Keys]:
-        """Drops and returns keys that newer ones have replaced, once nothing comes under them any more."""
+        """Drops and returns keys that newer ones have replaced, once nothing comes under them any more.
+
+        Those that opened something last are kept: the other end may be silent and still send under them.
+        """
         if self.sending is None:
             return []
         newest = self.sending.established
-        old = [one for one in self.keys if one.established < newest and now - one.last_opened > OLD_KEYS_KEPT_S]
+        heard = max(self.keys, key=lambda one: one.last_opened)
+        idle = [one for one in self.keys if one is not heard and now - one.last_opened > OLD_KEYS_KEPT_S]
+        old = [one for one in idle if one.established < newest]
         self.keys = [one for one in self.keys if one not in old]
         return old
 

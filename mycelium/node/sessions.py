@@ -8,24 +8,28 @@ from collections.abc import Callable
 from math import inf
 from typing import Final, Protocol
 
+from mycelium.crypto.keys import LAST_BLOCK
 from mycelium.crypto.primitives import Primitives
 from mycelium.crypto.session_handshake import SessionInitiator, SessionKeys, SessionResponder
 from mycelium.errors import HandshakeError
-from mycelium.identity import Identity
+from mycelium.identity import Identity, blake2b
 from mycelium.limits import HANDSHAKES_PER_SECOND, SESSION_QUEUE_BYTES_PER_NODE, SESSIONS
-from mycelium.node.session import REKEY_AFTER_S, Keys, QueuedPacket, Request, Session
+from mycelium.node.session import Answer, Keys, QueuedPacket, Request, Session
 from mycelium.rate import TokenBucket
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 from mycelium.wire.train import SESSION_REPLY, SESSION_REPLY_BYTES, SESSION_REQUEST, SESSION_REQUEST_BYTES
 
 FIRST_RETRANSMIT_S: Final = 0.25
+RETRANSMIT_CEILING_S: Final = 1.0
 REQUEST_PATIENCE_S: Final = 6.0
-RETRY_AFTER_S: Final = 1.0
+REPAIR_SPACING_S: Final = 1.0  # of handshakes that a train under unknown keys begins, with one peer
+WORN_OUT_BLOCKS: Final = LAST_BLOCK - (1 << 31)  # 32 GiB before the end: more than is sealed between two looks at it
 IDLE_FORGOTTEN_S: Final = 10 * 60.0
 HOUSEKEEPING_S: Final = 5.0
 
 _SUITE_SHIFT: Final = 32
+_DIGEST_BYTES: Final = 16
 
 
 class TrainSender(Protocol):
@@ -59,6 +63,7 @@ class Sessions:
         self._resolve = resolve
         self._send = send
         self._answers = TokenBucket(HANDSHAKES_PER_SECOND, now=now)
+        self._repairs = TokenBucket(HANDSHAKES_PER_SECOND, now=now)
         self.by_peer: dict[bytes, Session] = {}
         self.by_index: dict[int, tuple[Session, Keys]] = {}
         self._requests: dict[int, Session] = {}  # our index of a request under way
@@ -95,12 +100,11 @@ class Sessions:
         return session.take_queue()
 
     def request(self, session: Session, *, now: float) -> None:
-        """Begins a handshake unless one is under way or has just failed, or the node's key is not known."""
-        if session.request is not None or now < session.next_attempt:
+        """Begins a handshake unless one is under way; fails where the node's key is not known."""
+        if session.request is not None:
             return
         announcement = self._resolve(session.peer)
         if announcement is None:
-            session.next_attempt = now + RETRY_AFTER_S
             self._fail(session)
             return
         index = self._new_index()
@@ -115,7 +119,6 @@ class Sessions:
             )
         except HandshakeError:
             self.refused += 1
-            session.next_attempt = now + RETRY_AFTER_S
             self._fail(session)
             return
         session.peer_epoch = announcement.sequence >> EPOCH_SHIFT
@@ -126,11 +129,15 @@ class Sessions:
     # -- handshake trains ----------------------------------------------------------------------------------------------
 
     def receive_request(self, peer: bytes, counter: int, body: memoryview, *, now: float) -> None:
-        """Answers a session request that another node sent to us."""
-        if len(body) != SESSION_REQUEST_BYTES or not self._answers.take(now=now):
+        """Answers a session request that another node sent to us; one that comes again as before, at no cost."""
+        is_answerable = len(body) == SESSION_REQUEST_BYTES and self._resolve(peer) is not None
+        if not is_answerable or not self._answers.take(now=now):
             self.refused += 1
             return
         remote_index, offered = counter & 0xFFFF_FFFF, counter >> _SUITE_SHIFT & 0xFF
+        digest = blake2b(counter.to_bytes(8, "big") + body, size=_DIGEST_BYTES)
+        if self._answer_again(peer, remote_index, digest, now):
+            return
         suite = self._choose(offered)
         if not suite:
             self.refused += 1
@@ -148,8 +155,17 @@ class Sessions:
             self.refused += 1
             return
         session = self.find(peer, now=now)
-        index = self._adopt(session, responder.result, None, remote_index, initiator=False, now=now)
-        self._send(peer, SESSION_REPLY, remote_index, suite << _SUITE_SHIFT | index, reply, now=now)
+        keys = self._adopt(session, responder.result, self._new_index(), remote_index, initiator=False, now=now)
+        keys.answer = Answer(digest, suite << _SUITE_SHIFT | keys.local_index, reply)
+        self._send(peer, SESSION_REPLY, remote_index, keys.answer.counter, reply, now=now)
+
+    def _answer_again(self, peer: bytes, remote_index: int, digest: bytes, now: float) -> bool:
+        session = self.by_peer.get(peer)
+        for keys in session.keys if session is not None else ():
+            if keys.answer is not None and keys.answer.request_digest == digest:
+                self._send(peer, SESSION_REPLY, remote_index, keys.answer.counter, keys.answer.reply, now=now)
+                return True
+        return False
 
     def receive_reply(self, peer: bytes, index: int, counter: int, body: memoryview, *, now: float) -> None:
         """Takes the reply to a request of ours; the session's waiting packets may then leave."""
@@ -175,18 +191,26 @@ class Sessions:
         self._adopt(session, keys, index, counter & 0xFFFF_FFFF, initiator=True, now=now)
         self.ready.append(session)
 
-    def confirm(self, session: Session, keys: Keys) -> None:
-        """Called at the first train that keys of ours as responder opened: from here on we may send under them."""
-        session.confirm(keys)
+    def heard_under(self, session: Session, keys: Keys) -> None:
+        """Called when keys have opened a train that are not the ones we send under; we may be waiting for it."""
+        session.heard_under(keys, self._identity.exchange_public_key)
         if session.queue:
             self.ready.append(session)
 
     def receive_unknown(self, peer: bytes, *, now: float) -> None:
-        """Called for a train under keys that we do not hold: a handshake of ours replaces what the other end believes in."""
-        if self._resolve(peer) is not None and self._answers.take(now=now):
+        """Called for a train under keys that we do not hold: a handshake of ours replaces what the other end believes in.
+
+        Unless it was heard a moment ago under the keys that we send under: then it is a straggler or a forgery.
+        """
+        session = self.by_peer.get(peer)
+        if session is not None:
+            is_in_use = session.sending is not None and now - session.sending.last_opened < REPAIR_SPACING_S
+            if is_in_use or session.request is not None or now < session.next_repair:
+                return
+        if self._resolve(peer) is not None and self._repairs.take(now=now):
             session = self.find(peer, now=now)
+            session.next_repair = now + REPAIR_SPACING_S
             self.request(session, now=now)
-            session.next_attempt = max(session.next_attempt, now + RETRY_AFTER_S)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -197,7 +221,6 @@ class Sessions:
             if request is None or now >= request.give_up:
                 del self._requests[index]
                 session.request = None
-                session.next_attempt = now + RETRY_AFTER_S
                 self._fail(session)
             elif now >= request.next_send:
                 self._send_request(session, request, now)
@@ -216,17 +239,17 @@ class Sessions:
                 del self.by_index[keys.local_index]
             if now - session.last_used > IDLE_FORGOTTEN_S:
                 self._forget(session)
-            elif session.sending is not None and self._wants_new_keys(session, session.sending, now):
-                self.request(session, now=now)
+            elif session.sending is not None:
+                self._renew(session, session.sending, now)
 
-    def _wants_new_keys(self, session: Session, keys: Keys, now: float) -> bool:
-        """Keys are old, have sealed much, or the other end has restarted since they were agreed."""
+    def _renew(self, session: Session, keys: Keys, now: float) -> None:
+        """Begins a handshake where keys are old, have sealed much, or the other end has restarted since they were agreed."""
         announcement = self._resolve(session.peer)
-        return (
-            now - keys.established > REKEY_AFTER_S
-            or keys.noise.sending.should_rekey
-            or (announcement is not None and announcement.sequence >> EPOCH_SHIFT > session.peer_epoch)
-        )
+        has_restarted = announcement is not None and announcement.sequence >> EPOCH_SHIFT > session.peer_epoch
+        if has_restarted or keys.wants_replacement(now):
+            self.request(session, now=now)
+        if keys.noise.sending.blocks > WORN_OUT_BLOCKS:
+            session.sending = None
 
     # -- helpers -------------------------------------------------------------------------------------------------------
 
@@ -234,12 +257,11 @@ class Sessions:
         counter = self._suites << _SUITE_SHIFT | request.local_index
         self._send(session.peer, SESSION_REQUEST, 0, counter, request.noise.request, now=now)
         request.next_send = now + request.interval * self._rng.uniform(0.9, 1.1)
-        request.interval *= 2
+        request.interval = min(request.interval * 2, RETRANSMIT_CEILING_S)
 
     def _adopt(
-        self, session: Session, noise: SessionKeys, index: int | None, remote: int, *, initiator: bool, now: float
-    ) -> int:
-        index = self._new_index() if index is None else index
+        self, session: Session, noise: SessionKeys, index: int, remote: int, *, initiator: bool, now: float
+    ) -> Keys:
         keys = Keys(noise, local_index=index, remote_index=remote, initiator=initiator, now=now)
         self.by_index[index] = (session, keys)
         session.adopt(keys)
@@ -248,10 +270,10 @@ class Sessions:
         announcement = self._resolve(session.peer)
         if announcement is not None:
             session.peer_epoch = announcement.sequence >> EPOCH_SHIFT
-        return index
+        return keys
 
     def _fail(self, session: Session) -> None:
-        if session.queue:
+        if session.queue and session not in self.failed:
             self.failed.append(session)
 
     def _forget(self, session: Session) -> None:

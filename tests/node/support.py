@@ -3,7 +3,9 @@
 from itertools import count, pairwise
 
 from mycelium.node.link import Link, LinkState
+from mycelium.wire.frame import FRAME_HEADER
 from mycelium.wire.ipv6 import HEADER_BYTES, echo_request
+from mycelium.wire.train import TRAIN_HEADER_BYTES
 from tests.support.node_net import NodeNet
 
 _ECHO_BYTES = 8
@@ -103,3 +105,21 @@ def is_up(net: NodeNet, one: str, other: str) -> bool:
 def counter(net: NodeNet, host: str, name: str) -> int:
     """Returns one counter of a host."""
     return net.hosts[host].node.counters()[name]
+
+
+def train_kinds(net: NodeNet, name: str) -> list[tuple[int, bytes]]:
+    """Returns a list that fills with the trains that come to a host, opened by its links: type, bytes."""
+    trains: list[tuple[int, bytes]] = []
+    receiving = net.hosts[name].node.receiving
+    receive_frame = receiving.receive_frame
+
+    def watch(frame: memoryview, *, now: float) -> None:
+        position = FRAME_HEADER.size
+        while position < len(frame):
+            end = position + TRAIN_HEADER_BYTES + int.from_bytes(frame[position + 5 : position + 8], "big")
+            trains.append((frame[position + 2], bytes(frame[position:end])))
+            position = end
+        receive_frame(frame, now=now)
+
+    receiving.receive_frame = watch  # type: ignore[method-assign]
+    return trains
