@@ -26,7 +26,9 @@ def plot_map(report: Report, theme: Theme = LIGHT) -> Figure | None:
     mesh = report.map
     if mesh is None or not mesh.edges:
         return None
-    places = _places(mesh)
+    if report.places is None:
+        report.places = _places(mesh)  # a second drawing, in other colours, has the same
+    places = report.places
     alive = [edge for edge in mesh.edges if edge[3] in _ALIVE]
     failed = [edge for edge in mesh.edges if edge[3] not in _ALIVE]
     figure = new_figure(theme, height=6.0)
@@ -34,16 +36,10 @@ def plot_map(report: Report, theme: Theme = LIGHT) -> Figure | None:
     axes.set_axis_off()
     axes.set_aspect("equal", adjustable="datalim")
     _draw_links(axes, alive, places, theme)
-    axes.add_collection(
-        LineCollection(
-            _segments(failed, places), colors=theme.bad, linewidths=2.4, linestyles=(0, (2.2, 1.2)), zorder=4
-        )
-    )
     _draw_nodes(axes, mesh, places, theme)
     if failed:
-        mark = Line2D([], [], color=theme.bad, linewidth=2.4, linestyle=(0, (2.2, 1.2)), label=_failed_label(failed))
-        axes.legend(handles=[mark], loc="lower left", frameon=False, labelcolor=theme.ink, fontsize=9)
-    drawn_by = "places as given" if mesh.positions else "places by springs, distance means nothing"
+        _draw_failed(axes, failed, places, theme)
+    drawn_by = "places as given" if places is mesh.positions else "places by springs, distance means nothing"
     title(axes, "The mesh at the end", f"n = {len(places):,} nodes, {len(mesh.edges):,} links; {drawn_by}", theme)
     return figure
 

@@ -30,6 +30,7 @@ class Report:
         "map",
         "nodes",
         "outages",
+        "places",
         "run",
         "samples",
         "stretch",
@@ -45,6 +46,7 @@ class Report:
         self.nodes: list[Node] = []
         self.stretch: list[float] = []
         self.map: Map | None = None
+        self.places: dict[int, tuple[float, float]] | None = None  # of all nodes, once the map was drawn
         self.violations: list[Violation] = []
         self.last_summary: Summary | None = None
         self.unread = 0
