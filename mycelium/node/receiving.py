@@ -208,6 +208,8 @@ class Receiving:
             plain[start + _HOP_LIMIT_OFFSET] = hop_limit
             deliveries.append((plain[start:position], word & _ITEM_FLAGS, segment_size))
             self.delivered += 1
+        if position != length:
+            self.malformed += 1
 
     def _release_ready(self, now: float) -> None:
         ready, self._sessions.ready[:] = list(self._sessions.ready), []

@@ -8,7 +8,6 @@ from mycelium.errors import IdentityError
 from mycelium.identity import SIGNATURE_BYTES, Identity, address_of_signing_key, verify_signature
 from mycelium.limits import RELAY_ERRORS_PER_SECOND
 from mycelium.node.local_errors import LocalErrors
-from mycelium.node.session import Session
 from mycelium.node.sessions import Sessions, TrainSender
 from mycelium.rate import TokenBucket
 from mycelium.wire.ipv6 import HOP_LIMIT_EXCEEDED, NO_ROUTE
@@ -56,25 +55,21 @@ class RelayErrors:
 
     def receive(self, reporter: bytes, body: memoryview, *, now: float) -> None:
         """Passes an authentic error about a recent train of ours on to the application as ICMPv6."""
-        session = self._session_of(body)
-        if session is None or not self._checked.take(now=now) or not self._is_authentic(reporter, bytes(body)):
+        quote = self._quoted_packet(body)
+        if quote is None or not self._checked.take(now=now) or not self._is_authentic(reporter, bytes(body)):
             self.refused += 1
             return
-        code, _, counter, _, tag = ERROR_QUOTE.unpack_from(body)
-        kind = _ICMP_KINDS.get(code)
-        for recent_counter, recent_tag, quote in session.recent:
-            if recent_counter == counter and recent_tag == tag and kind is not None:
-                self._errors.report(kind, memoryview(quote), now=now, reporter=reporter)
-                return
-        self.refused += 1
+        self._errors.report(_ICMP_KINDS[body[0]], memoryview(quote), now=now, reporter=reporter)
 
-    def _session_of(self, body: memoryview) -> Session | None:
+    def _quoted_packet(self, body: memoryview) -> bytes | None:
+        """Returns the beginning of the packet that an error is about: only who has seen its train can name it."""
         if len(body) != ERROR_BODY_BYTES:
             return None
-        _, index, _, destination, _ = ERROR_QUOTE.unpack_from(body)
+        code, index, counter, destination, tag = ERROR_QUOTE.unpack_from(body)
         session = self._sessions.by_peer.get(destination)
-        is_ours = session is not None and any(keys.remote_index == index for keys in session.keys)
-        return session if is_ours else None
+        if session is None or code not in _ICMP_KINDS or all(keys.remote_index != index for keys in session.keys):
+            return None
+        return next((quote for sent, own_tag, quote in session.recent if sent == counter and own_tag == tag), None)
 
     def _is_authentic(self, reporter: bytes, body: bytes) -> bool:
         key = body[ERROR_QUOTE.size : ERROR_SIGNED_BYTES]

@@ -7,6 +7,7 @@ import heapq
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from ipaddress import IPv6Address
 from itertools import count
 
 from mycelium.crypto.primitives import Primitives, RealPrimitives
@@ -64,6 +65,10 @@ class Host:
     @property
     def address(self) -> bytes:
         return self.identity.address
+
+    @property
+    def address_text(self) -> str:
+        return str(IPv6Address(self.address))
 
     @property
     def endpoint(self) -> Endpoint:
