@@ -138,7 +138,9 @@ class ControlChannel:
             return []
         if stream != self._peer_stream:
             self._begin_peer_stream(stream)
-            self.is_forgotten = acked_stream != self.stream or acked < self._acked
+            # What was never acknowledged is sent again from the first segment on. Two ends that restart at once acknowledge
+            # each other's former stream: to take that for forgetting would make them restart for ever.
+            self.is_forgotten = self._acked > 0 and (acked_stream != self.stream or acked < self._acked)
         if acked_stream == self.stream:
             self._take_acknowledgement(acked, beyond, now)
         if number == 0:

@@ -220,6 +220,23 @@ def test_a_process_that_restarts_its_stream_has_forgotten_nothing() -> None:
     assert not a.is_forgotten
 
 
+def test_ends_that_restart_at_once_do_not_restart_again() -> None:
+    a, b = ControlChannel(1), ControlChannel(1)
+    a.send(b"a")
+    b.receive(drain(a)[0], now=0.0)
+    a.receive(drain(b)[0], now=0.0)
+    a.restart(2)
+    b.restart(2)
+    from_a, from_b = drain(a), drain(b)
+    a.receive(from_b[0], now=0.0)
+    b.receive(from_a[0], now=0.0)
+
+    assert a.take_peer_restart()
+    assert b.take_peer_restart()
+    assert not a.is_forgotten
+    assert not b.is_forgotten
+
+
 def test_restart_to_a_lower_stream_is_refused() -> None:
     with pytest.raises(LocalError):
         ControlChannel(5).restart(5)
