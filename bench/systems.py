@@ -1,0 +1,128 @@
+"""What the benchmarks compare: each sets up a line of hosts and gives its ends addresses to talk over."""
+
+import contextlib
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+from tests.support.mesh import Mesh, line
+from tests.support.namespaces import Host, Lab, Link
+from tests.support.ping import ping
+from tests.support.waiting import wait_until
+
+READY_SECONDS: Final = 30.0
+WIREGUARD_PORT: Final = 51_820
+YGGDRASIL_PORT: Final = 9_001
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of hosts that is up: traffic goes from the first to `address`, which the last one has."""
+
+    first: Host
+    last: Host
+    address: str
+    links: list[Link]
+
+
+# makes a line of so many relays between two ends, its files in the directory
+System = Callable[[Lab, Path, int], Line]
+
+
+def mycelium(lab: Lab, directory: Path, relays: int) -> Line:
+    """The daemon of this repository."""
+    names = _names(relays)
+    mesh = Mesh(lab, directory, line(*names))
+    mesh.start()
+    mesh.wait_converged()
+    first, last = mesh[names[0]], mesh[names[-1]]
+    return _checked(Line(first.host, last.host, last.address, lab.links))
+
+
+def veth(lab: Lab, directory: Path, relays: int) -> Line:
+    """Nothing at all: the bare cable, for scale."""
+    first, last = _two_hosts(lab, relays)
+    return _checked(Line(first, last, lab.links[0].end(last).ipv6, lab.links))
+
+
+def wireguard_go(lab: Lab, directory: Path, relays: int) -> Line:
+    """wireguard-go: one point-to-point tunnel, no mesh."""
+    hosts = _two_hosts(lab, relays)
+    keys = [host.run("wg", "genkey").stdout.strip() for host in hosts]
+    for number, (host, other, key, other_key) in enumerate(zip(hosts, hosts[::-1], keys, keys[::-1], strict=True), 1):
+        file = directory / f"{host.name}.wg"
+        file.write_text(key)
+        other_public = host.run("sh", "-c", f"echo {other_key} | wg pubkey").stdout.strip()
+        host.run("wireguard-go", f"wg{number}")
+        endpoint = f"{lab.links[0].end(other).ipv4}:{WIREGUARD_PORT}"
+        peer = ("peer", other_public, "allowed-ips", "::/0", "endpoint", endpoint)
+        host.run("wg", "set", f"wg{number}", "listen-port", str(WIREGUARD_PORT), "private-key", file, *peer)
+        host.ip(f"address add fd77::{number}/64 dev wg{number} nodad", f"link set wg{number} up mtu 1420")
+    return _checked(Line(hosts[0], hosts[1], "fd77::2", lab.links))
+
+
+def yggdrasil(lab: Lab, directory: Path, relays: int) -> Line:
+    """Yggdrasil with TCP peerings."""
+    names = _names(relays)
+    hosts = lab.add_hosts(names)
+    links = [lab.add_link(one, other) for one, other in pairwise(hosts)]
+    addresses = []
+    for number, host in reversed(list(enumerate(hosts))):  # a refused dial is tried again only a minute later
+        file = directory / f"{host.name}.conf"
+        config = json.loads(host.run("yggdrasil", "-genconf", "-json").stdout)
+        dialled = [f"tcp://{links[number].far_end(host).ipv4}:{YGGDRASIL_PORT}"] if host is not hosts[-1] else []
+        config |= {"Listen": [f"tcp://0.0.0.0:{YGGDRASIL_PORT}"], "Peers": dialled, "MulticastInterfaces": []}
+        config |= {"AdminListen": "none", "IfName": "ygg0"}
+        file.write_text(json.dumps(config))
+        addresses.append(host.run("yggdrasil", "-useconffile", file, "-address").stdout.strip())
+        with (directory / f"{host.name}.log").open("w") as log:
+            host.start("yggdrasil", "-useconffile", file, stdout=log, stderr=subprocess.STDOUT)
+        wait_until(partial(_listens, host), READY_SECONDS, "yggdrasil listens")
+    return _checked(Line(hosts[0], hosts[-1], addresses[0], links))
+
+
+SYSTEMS: Final[dict[str, System]] = {
+    "mycelium": mycelium,
+    "veth": veth,
+    "wireguard-go": wireguard_go,
+    "yggdrasil": yggdrasil,
+}
+PROGRAMS: Final = {"wireguard-go": ("wireguard-go", "wg"), "yggdrasil": ("yggdrasil",)}
+WITHOUT_RELAYS: Final = ("veth", "wireguard-go")
+
+
+def is_installed(name: str) -> bool:
+    """Tells whether the programs of a system are there."""
+    return all(shutil.which(program) for program in PROGRAMS.get(name, ()))
+
+
+def _names(relays: int) -> list[str]:
+    return [f"n{number}" for number in range(relays + 2)]
+
+
+def _listens(host: Host) -> bool:
+    return bool(host.run("ss", "-Hltn", f"sport = :{YGGDRASIL_PORT}").stdout)
+
+
+def _two_hosts(lab: Lab, relays: int) -> list[Host]:
+    if relays:
+        raise ValueError("this system has no relays")
+    hosts = lab.add_hosts(_names(0))
+    lab.add_link(*hosts)
+    return hosts
+
+
+def _checked(made: Line) -> Line:
+    def answers() -> bool:
+        with contextlib.suppress(AssertionError):  # no route yet
+            return ping(made.first, made.address, wait=1).received == 1
+        return False
+
+    wait_until(answers, READY_SECONDS, f"{made.address} answers")
+    return made
