@@ -1,14 +1,12 @@
 """Twenty daemons on a random graph: all reach all, cheaply."""
 
-import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import networkx
 import pytest
 
 from tests.netns.conftest import MakeMesh
-from tests.support.mesh import Edge, Mesh
+from tests.support.mesh import Mesh, random_graph
 from tests.support.traffic import answering
 
 pytestmark = pytest.mark.netns
@@ -23,19 +21,10 @@ RSS_BYTES = 70 << 20
 
 @pytest.fixture(scope="module")
 def mesh(make_module_mesh: MakeMesh) -> Mesh:
-    made = make_module_mesh(random_edges(seed=1))
+    made = make_module_mesh(random_graph(NODES, EDGES, seed=1))
     made.start()
     made.wait_converged(CONVERGED_SECONDS)
     return made
-
-
-def random_edges(seed: int) -> list[Edge]:
-    """Returns the edges of a connected random graph: a random tree, and random edges beside it."""
-    rng = random.Random(seed)
-    graph = networkx.Graph((rng.randrange(node), node) for node in range(1, NODES))
-    while graph.number_of_edges() < EDGES:
-        graph.add_edge(*rng.sample(range(NODES), 2))
-    return [(f"n{one}", f"n{other}") for one, other in sorted(graph.edges)]
 
 
 def test_all_pairs_reach_each_other(mesh: Mesh) -> None:

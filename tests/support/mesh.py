@@ -1,9 +1,12 @@
 """A network of hosts, cables and daemons, made from the names of its nodes and its edges."""
 
+import random
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
+
+import networkx
 
 from tests.support.daemon import PORT, Daemon
 from tests.support.namespaces import Host, Lab, Link
@@ -22,6 +25,15 @@ def line(*names: str) -> list[Edge]:
 def ring(*names: str) -> list[Edge]:
     """Returns the edges of a ring."""
     return [*line(*names), (names[-1], names[0])]
+
+
+def random_graph(nodes: int, edges: int, seed: int) -> list[Edge]:
+    """Returns the edges of a connected random graph: a random tree, and random edges beside it."""
+    rng = random.Random(seed)
+    graph = networkx.Graph((rng.randrange(node), node) for node in range(1, nodes))
+    while graph.number_of_edges() < min(edges, nodes * (nodes - 1) // 2):
+        graph.add_edge(*rng.sample(range(nodes), 2))
+    return [(f"n{one}", f"n{other}") for one, other in sorted(graph.edges)]
 
 
 class Mesh:
