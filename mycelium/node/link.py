@@ -50,7 +50,6 @@ from mycelium.wire.frame import (
 SESSIONS_PER_LINK: Final = 4
 FIRST_REDIAL_S: Final = 1.0
 BUSY_BYTES_PER_S: Final = 10_000
-DOUBTFUL_LOSS: Final = 0.001  # share of frames: a few, perhaps all that were long
 _HEAD_BYTES: Final = FRAME_HEAD.size
 _FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
 _SEALED_OVERHEAD: Final = _HEAD_BYTES + _FRAME_HEADER_BYTES + TAG_BYTES
@@ -74,6 +73,7 @@ class Link:
         "_control",
         "_control_keys_since",
         "_cost",
+        "_missed",
         "_new_stream",
         "_next_path_number",
         "_next_token",
@@ -141,6 +141,7 @@ class Link:
         self.last_heard = now
         self._redial_at = inf
         self._redial_wait = FIRST_REDIAL_S
+        self._missed = 0  # frames, at the last sweep
         self._carried = 0  # bytes over all paths, at the last sweep
         self.purposes: list[str] = []  # URLs of the configured peers that this link serves
         self.malformed = 0
@@ -549,7 +550,8 @@ class Link:
         carried = sum(path.tx_bytes + path.rx_bytes for path in self.paths.values())
         is_busy = carried - self._carried > BUSY_BYTES_PER_S
         self._carried = carried
-        if self.budget.loss > DOUBTFUL_LOSS:
+        if self.budget.missed > self._missed:  # perhaps all that were long
+            self._missed = self.budget.missed
             self.active.mtu.doubt(now)
         for path in self.paths.values():
             path.liveness.set_role(Role.SPARE if path is not self.active else Role.BUSY if is_busy else Role.SELECTED)

@@ -44,6 +44,7 @@ class FrameBudget:
         "floor",
         "limit",
         "loss",
+        "missed",
         "sent_datagrams",
     )
 
@@ -52,6 +53,7 @@ class FrameBudget:
         self.limit = ceiling  # bytes to put into one frame
         self.loss = 0.0  # share of frames, smoothed
         self.datagram_loss = 0.0  # share of datagrams, smoothed: the metric's
+        self.missed = 0  # frames, at the reports so far; some may only have been late
         self.sent_datagrams = 0
         self.expendable = 0  # frames sent that may be too long for the path: their loss is no loss
         self._ceiling = ceiling
@@ -80,6 +82,7 @@ class FrameBudget:
         arrived += excused
         datagrams = self.sent_datagrams - self._counted_datagrams
         self._counted_datagrams = self.sent_datagrams
+        self.missed += max(frames - arrived, 0)
         self._frames += frames
         self._lost = max(self._lost + frames - arrived, 0)  # what was only late is given back
         self._smooth(frames, max(frames - arrived, 0) / frames, max(datagrams / frames, 1.0))

@@ -147,18 +147,19 @@ class Node:
         if kind in (FRAME, CHUNK):
             index = int.from_bytes(burst[_INDEX], "big")
             link = self._link_of.get(index)
-            if link is None:
-                self.unknown_datagrams += 1
+            if link is not None:
+                for frame in link.receive(index, endpoint, burst, segment_size, now=now):
+                    self.receiving.receive_frame(frame, now=now)
+                if link.items or link.peer_restarted or link.state is not link.reported or link.cost_changed:
+                    self._follow(link, now)
                 return
-            for frame in link.receive(index, endpoint, burst, segment_size, now=now):
-                self.receiving.receive_frame(frame, now=now)
-            if link.items or link.peer_restarted or link.state is not link.reported or link.cost_changed:
-                self._follow(link, now)
-        elif HANDSHAKE_1 <= kind <= COOKIE:
+        if len(burst) > segment_size:  # of mixed kinds: the kernel joins what has the same size
             for start in range(0, len(burst), segment_size):
-                completed = self.handshakes.receive(endpoint, burst[start : start + segment_size], now=now)
-                if completed is not None:
-                    self._adopt(completed, now)
+                self.receive(endpoint, burst[start : start + segment_size], segment_size, now=now)
+        elif HANDSHAKE_1 <= kind <= COOKIE:
+            completed = self.handshakes.receive(endpoint, burst, now=now)
+            if completed is not None:
+                self._adopt(completed, now)
         else:
             self.unknown_datagrams += 1
 

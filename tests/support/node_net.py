@@ -21,6 +21,7 @@ from mycelium.wire.train import ITEM_HEADER_BYTES
 
 BOTH_SUITES = SUITE_AES_256_GCM | SUITE_CHACHA20_POLY1305
 PORT = 9651
+SEGMENTS_PER_BURST = 64  # that the kernel joins
 WAKES_AT_ONE_TIME = 50  # of one host: beyond it its timer spins
 
 Packet = tuple[bytes, int, int]  # bytes, item flags, segment size
@@ -102,6 +103,7 @@ class NodeNet:
         self.capture: list[tuple[str, str, bytes]] | None = None  # what was sent since it was set to []
         self.primitives = primitives or RealPrimitives()
         self._pktinfo = pktinfo
+        self._last_burst: dict[tuple[str, str], tuple[float, list[bytes]]] = {}  # by wire: when it arrives
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._count = count()
 
@@ -303,9 +305,14 @@ class NodeNet:
 
     def _carry(self, wire: Wire, source: str, destination: str, burst: list[bytes]) -> None:
         """Brings datagrams of one transmission, the last perhaps shorter, as receive offload hands them over."""
-        data, segment_size = b"".join(burst), len(burst[0])
         delay = wire.delay + (self.rng.random() * wire.jitter if wire.jitter else 0.0)
-        self.at(self.now + delay, lambda: self._arrive(source, destination, data, segment_size))
+        when = self.now + delay
+        last_when, last_burst = self._last_burst.get((source, destination), (0.0, []))
+        if when == last_when and _can_follow(last_burst, burst):
+            last_burst += burst
+            return
+        self._last_burst[source, destination] = when, burst
+        self.at(when, lambda: self._arrive(source, destination, b"".join(burst), len(burst[0])))
 
     def _arrive(self, source: str, destination: str, data: bytes, segment_size: int) -> None:
         for host in self.hosts.values():
@@ -313,6 +320,13 @@ class NodeNet:
                 local = destination.encode() if self._pktinfo else b""
                 self.inject(host.name, Endpoint("udp", source, PORT, 0, local), data, segment_size)
                 return
+
+
+def _can_follow(burst: list[bytes], more: list[bytes]) -> bool:
+    """Tells whether receive offload would join datagrams to what came just before: equal sizes, but for the last."""
+    size = len(burst[0])
+    are_full = all(len(datagram) == size for datagram in burst + more[:-1])
+    return are_full and len(more[-1]) <= size and len(burst) + len(more) <= SEGMENTS_PER_BURST
 
 
 def url_of(address: str) -> str:
