@@ -6,11 +6,15 @@ Its keyword arguments, with their defaults, are the arguments of a step in a sce
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import msgspec
 import networkx
 
 from mycelium.errors import ConfigError
 from sim.choice import links_by_name, nodes_by_name, pairs, pairs_across
 from sim.liar import LIES
+from sim.nat import NatModel
+from sim.node_mesh import NodeMesh
+from sim.routing_mesh import RoutingMesh
 from sim.stage import Stage
 
 Action = Callable[..., Iterator[None]]
@@ -63,18 +67,24 @@ def choose(stage: Stage, *, link: object = "carrying", count: int = 1) -> Iterat
     yield
 
 
-def watch(stage: Stage, *, flows: int = 50, across: object = None, pair: object = None) -> Iterator[None]:
-    """Watches flows between random pairs, between those whose way leads over some links, or one given pair."""
+def watch(
+    stage: Stage, *, flows: int = 50, across: object = None, pair: object = None, every_s: float = 0.01
+) -> Iterator[None]:
+    """Watches flows between random pairs, between those whose way leads over some links, or one given pair.
+
+    Whole nodes send a packet of each flow `every_s`: their links notice a cut by what is not answered.
+    """
     if isinstance(pair, list):
         found = [(int(pair[0]), int(pair[1]))]
     elif across is None:
         found = pairs(stage, flows)
     else:
         found = pairs_across(stage, links_by_name(stage, across), flows)
-    for source, destination in found:
-        stage.flows.watch(source, destination)
     stage.act("watch", flows=len(found))
-    yield
+    for source, destination in found:
+        stage.watch(source, destination, every_s)
+    if stage.pings is not None:  # sessions are made before anything happens to them
+        yield from stage.pass_time(2.0)
 
 
 def cut(stage: Stage, *, link: object = "random", count: int = 1, one_way: bool = False) -> Iterator[None]:
@@ -215,6 +225,8 @@ def move(stage: Stage, *, node: object = "random", count: int = 1, links: int = 
 
 def lie(stage: Stage, *, node: object = "random", how: str = "forge") -> Iterator[None]:
     """Has a node lie in all it says from now on, beginning with a restart."""
+    if not isinstance(stage.mesh, RoutingMesh):
+        raise ConfigError("nodes lie in routing fidelity only")
     if how not in LIES:
         raise ConfigError(f"a node can lie in these ways: {', '.join(LIES)}; not {how!r}")
     (liar,) = nodes_by_name(stage, node)
@@ -222,6 +234,44 @@ def lie(stage: Stage, *, node: object = "random", how: str = "forge") -> Iterato
     stage.mesh.liars[liar] = how
     _restart(stage, liar, 0.5)
     yield from stage.pass_time(0.5)
+
+
+def nat(
+    stage: Stage,
+    *,
+    share: float = 0.3,
+    mapping: str = "endpoint-independent",
+    filtering: str = "address-and-port-dependent",
+    expiry_s: float = 30.0,
+) -> Iterator[None]:
+    """Before the start: puts random nodes, no two of them neighbours, behind NATs (RFC 4787)."""
+    mesh = _node_mesh(stage)
+    try:
+        model = msgspec.convert({"mapping": mapping, "filtering": filtering, "expiry_s": expiry_s}, NatModel)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"nat: {error}") from error
+    hidden: list[int] = []
+    for node in stage.dice.sample(sorted(stage.graph), len(stage.graph)):
+        if len(hidden) < share * len(stage.graph) and not any(stage.graph.has_edge(node, other) for other in hidden):
+            hidden.append(node)
+            mesh.put_behind_nat(node, model)
+    stage.act("nat", nodes=sorted(hidden), mapping=mapping, filtering=filtering, expiry_s=expiry_s)
+    yield
+
+
+def roam(stage: Stage, *, node: object = "random", count: int = 1) -> Iterator[None]:
+    """Gives nodes another address on the underlay, as a phone that leaves the Wi-Fi; their links must follow."""
+    mesh = _node_mesh(stage)
+    for one in nodes_by_name(stage, node, count):
+        stage.act("roam", node=one)
+        mesh.roam(one)
+    yield
+
+
+def _node_mesh(stage: Stage) -> NodeMesh:
+    if not isinstance(stage.mesh, NodeMesh):
+        raise ConfigError("addresses on the underlay and NATs exist in node fidelity only")
+    return stage.mesh
 
 
 def clock_jump(stage: Stage, *, node: object = "random", back_s: int = 86_400) -> Iterator[None]:
@@ -239,7 +289,7 @@ ACTIONS: Final[dict[str, Action]] = {
     action.__name__: action
     for action in (
         start, settle, wait, idle, choose, watch, cut, mend, flap, cost, partition, merge,
-        restart, churn, join, move, lie, clock_jump,
+        restart, churn, join, move, lie, nat, roam, clock_jump,
     )
 }  # fmt: skip
 

@@ -45,11 +45,15 @@ class Mesh(ABC):
         self.links: dict[tuple[int, int], Link] = {}  # by (lower, higher)
         self.index_of: dict[bytes, int] = {}  # by address
         self.epochs: dict[int, int] = {}  # the newest of each node
-        self.messages = 0  # control messages sent
         self.liars: dict[int, str] = {}  # node -> how it lies
         self.last_activity = 0.0  # when routing last said anything but a digest
         self.tables: dict[bytes, dict[bytes, bytes]] = {}  # by address of a running node: destination -> next hop
         self._link_defaults = link_defaults
+
+    @property
+    def messages(self) -> int:
+        """Control messages that all nodes have sent."""
+        return sum(self.messages_sent(node) for node in self.epochs)
 
     @property
     def now(self) -> float:

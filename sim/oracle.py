@@ -25,20 +25,20 @@ class Oracle:
 
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
-        self._edges: list[Edge] | None = None
+        self._seen: tuple[int, list[Edge]] = (0, [])  # number of nodes, links
         self._metrics: NDArray[np.uint32] = np.zeros((0, 0), np.uint32)
         self._right: dict[int, bool] = {}
         self.computations = 0
 
     def refresh(self) -> None:
         """Looks at all links; if any has changed, computes all shortest paths again."""
-        edges = list(self._present_edges())
-        if edges == self._edges:
+        edges = self._present_edges()
+        size = max(self._mesh.epochs, default=-1) + 1
+        if (size, edges) == self._seen:
             return
-        self._edges = edges
+        self._seen = size, edges
         self._right.clear()
         self.computations += 1
-        size = max(self._mesh.epochs, default=-1) + 1
         nodes, neighbours, costs = zip(*edges, strict=True) if edges else ((), (), ())
         graph = csr_array((np.array(costs, np.float64), (nodes, neighbours)), shape=(size, size))
         distances = dijkstra(graph, directed=True)

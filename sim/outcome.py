@@ -90,9 +90,17 @@ def _summary(stage: Stage, violation: dict[str, Any] | None) -> dict[str, Any]:
         "violations": 0 if violation is None else 1,
         "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "log_hash": _log_hash(stage),
+        "pings": _pings(stage),
         "outage_s": _quantiles(stage.flows.outages_s),
         "after_detection_s": _quantiles(stage.flows.after_detection_s),
     }
+
+
+def _pings(stage: Stage) -> dict[str, float] | None:
+    pings = stage.pings
+    if pings is None:
+        return None
+    return {"sent": pings.sent, "arrived": pings.arrived, "longest_gap_s": round(pings.longest_gap_s, 4)}
 
 
 def _quantiles(values: list[float]) -> dict[str, float] | None:

@@ -328,7 +328,6 @@ class RoutingMesh(Mesh):
         size = items_bytes(items)
         node.bytes_sent += batch_bytes(size)
         node.messages_sent += len(items)
-        self.messages += len(items)
         if len(items) > 1 or type(items[0]) is not Digest:
             self.last_activity = self.now
         end.pipe.append(items)

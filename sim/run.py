@@ -6,7 +6,7 @@ The same spec gives the same records in any process, but for wall-clock times an
 """
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from sim.actions import perform
 from sim.invariants import InvariantBroken
 from sim.link import LinkModel
 from sim.mesh import Mesh
+from sim.node_mesh import NodeMesh, NodeMeshSettings
 from sim.outcome import ending
 from sim.routing_mesh import RoutingMesh, RoutingSettings, settings_from
 from sim.scenario import Scenario, load
@@ -31,6 +32,13 @@ NODE: Final = "node"
 FIDELITIES: Final = (ROUTING, NODE)
 
 _CHECKS: Final = {"black_hole_s": 10.0, "stride": 0}
+_FIDELITY_FIELDS: Final = {
+    ROUTING: (
+        *(name for name in RoutingSettings.__struct_fields__ if name != "parameters"),
+        *RoutingParameters.__struct_fields__,
+    ),
+    NODE: NodeMeshSettings.__struct_fields__,
+}
 _LINK_FIELDS: Final = [name for name in LinkModel.__struct_fields__ if name != "delay_s"]
 
 
@@ -70,6 +78,8 @@ class Run:
         self.spec = spec
         self.scenario: Scenario = load(spec.scenario, spec.parameters)
         _refuse_unknown(spec, self.scenario)
+        if self.scenario.fidelity not in (None, spec.fidelity):
+            raise ConfigError(f"scenario {self.scenario.name} needs --fidelity {self.scenario.fidelity}")
         self.interrupted = False  # set by whoever has had enough: the run ends with what there is
         self.graph: networkx.Graph[int] = make_topology(spec.topology, spec.nodes, spec.seed)
         self.stage = Stage(make_mesh(spec), self.graph, **_chosen(_CHECKS, spec.parameters))
@@ -126,10 +136,17 @@ class Run:
 
 def make_mesh(spec: RunSpec) -> Mesh:
     """Returns the empty mesh that a run plays on."""
-    links = {name: spec.parameters[name] for name in _LINK_FIELDS if name in spec.parameters}
+    links = _chosen_of(_LINK_FIELDS, spec.parameters)
     if spec.fidelity == ROUTING:
         return RoutingMesh(seed=spec.seed, link_defaults=links, settings=settings_from(spec.parameters))
+    if spec.fidelity == NODE:
+        own = _chosen_of(NodeMeshSettings.__struct_fields__, spec.parameters)
+        return NodeMesh(seed=spec.seed, link_defaults=links, settings=NodeMeshSettings(**own))
     raise ConfigError(f"a fidelity is one of {', '.join(FIDELITIES)}, not {spec.fidelity!r}")
+
+
+def _chosen_of(names: Iterable[str], values: dict[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in names if name in values}
 
 
 def _chosen(defaults: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
@@ -137,13 +154,7 @@ def _chosen(defaults: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_unknown(spec: RunSpec, scenario: Scenario) -> None:
-    known = [
-        *scenario.parameters,
-        *_CHECKS,
-        *_LINK_FIELDS,
-        *(name for name in RoutingSettings.__struct_fields__ if name != "parameters"),
-        *RoutingParameters.__struct_fields__,
-    ]
+    known = [*scenario.parameters, *_CHECKS, *_LINK_FIELDS, *_FIDELITY_FIELDS.get(spec.fidelity, ())]
     for name in spec.parameters:
         if name not in known:
             raise ConfigError(f"there is no parameter {name!r}; there are {', '.join(known)}")

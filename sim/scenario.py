@@ -1,6 +1,7 @@
 """Scenarios: what happens to a mesh, step by step, as a TOML or Python file or one of the named ones beside this code.
 
     about = "One line for `mycelium-sim list`."
+    fidelity = "node"       # where it makes sense in one only
 
     [parameters]            # with their defaults; --scenario NAME:flows=50 sets them
     flows = 200
@@ -40,12 +41,14 @@ class Scenario(Struct, frozen=True):
     about: str
     parameters: dict[str, Any]
     steps: list[Step]
+    fidelity: str | None = None  # the only one it can be run in
 
 
 class _File(Struct, forbid_unknown_fields=True):
     about: str
     steps: list[dict[str, Any]]
     parameters: dict[str, Any] = {}
+    fidelity: str | None = None
 
 
 def names() -> list[str]:
@@ -68,7 +71,8 @@ def load(text: str, given: dict[str, Any]) -> Scenario:
             f"scenario {label} has no parameter {unknown[0]!r}; it has {', '.join(file.parameters) or 'none'}"
         )
     parameters = {key: {**given, **own}.get(key, default) for key, default in file.parameters.items()}
-    return Scenario(label, file.about, parameters, [_step(label, step, parameters) for step in file.steps])
+    steps = [_step(label, step, parameters) for step in file.steps]
+    return Scenario(label, file.about, parameters, steps, file.fidelity)
 
 
 def parse_settings(text: str) -> dict[str, Any]:

@@ -13,7 +13,9 @@ import networkx
 from sim.flows import FlowWatch
 from sim.invariants import EVERY, InvariantBroken, LoopWatch, check_owners, check_tables
 from sim.mesh import Mesh
+from sim.node_mesh import NodeMesh
 from sim.oracle import Oracle
+from sim.pings import Pings
 
 SAMPLE_S: Final = 0.05
 QUIET_S: Final = 0.25  # nothing said for so long, or ...
@@ -38,6 +40,7 @@ class Stage:
         self.settled_s: list[float] = []  # how long each `settle` took
         self.idle_bytes_per_s: float | None = None
         self.mismatches = 0
+        self.pings: Pings | None = None
         self._full_stride = stride
         self._began = time.monotonic()
         self._sampled_at = -1.0
@@ -60,6 +63,14 @@ class Stage:
         self._links_changed = True
         if self.flows.flows:
             self.flows.links_changed()
+
+    def watch(self, source: int, destination: int, every_s: float) -> None:
+        """Watches a flow from now on; between whole nodes it sends packets too."""
+        self.flows.watch(source, destination)
+        if isinstance(self.mesh, NodeMesh):
+            if self.pings is None:
+                self.pings = Pings(self.mesh)
+            self.pings.add(source, destination, every_s)
 
     # Records.
 

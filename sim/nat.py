@@ -1,0 +1,79 @@
+"""A NAT in front of a node, in the words of RFC 4787: what an outgoing datagram is mapped to, and what may come back."""
+
+from typing import Final, Literal
+
+from msgspec import Struct
+
+from mycelium.endpoint import Endpoint
+
+Behaviour = Literal["endpoint-independent", "address-dependent", "address-and-port-dependent"]
+
+FIRST_PORT: Final = 40_000
+PORTS: Final = 20_000
+
+
+class NatModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a NAT behaves; most at home map endpoint-independently and filter by address and port."""
+
+    mapping: Behaviour = "endpoint-independent"
+    filtering: Behaviour = "address-and-port-dependent"
+    expiry_s: float = 30.0  # of a mapping that nothing has gone out through
+
+
+class _Mapping:
+    __slots__ = ("key", "port", "refreshed_at", "sent_to")
+
+    def __init__(self, key: tuple[str, int], port: int, now: float) -> None:
+        self.key = key
+        self.port = port
+        self.refreshed_at = now
+        self.sent_to: dict[tuple[str, int], None] = {}
+
+
+class Nat:
+    """One NAT with one address outside and one node inside."""
+
+    def __init__(self, model: NatModel) -> None:
+        self.model = model
+        self._by_key: dict[tuple[str, int], _Mapping] = {}
+        self._by_port: dict[int, _Mapping] = {}
+        self._next = 0
+
+    def send(self, destination: Endpoint, now: float) -> int:
+        """Returns the port that a datagram for `destination` leaves from."""
+        key = _part(self.model.mapping, destination)
+        mapping = self._by_key.get(key)
+        if mapping is None or self._has_expired(mapping, now):
+            mapping = self._map(key, now)
+        mapping.refreshed_at = now
+        mapping.sent_to[_part(self.model.filtering, destination)] = None
+        return mapping.port
+
+    def admits(self, port: int, source: Endpoint, now: float) -> bool:
+        """Tells whether a datagram of `source` to this port outside gets in."""
+        mapping = self._by_port.get(port)
+        if mapping is None or self._has_expired(mapping, now):
+            return False
+        return _part(self.model.filtering, source) in mapping.sent_to
+
+    def _map(self, key: tuple[str, int], now: float) -> _Mapping:
+        stale = self._by_key.pop(key, None)
+        if stale is not None:
+            del self._by_port[stale.port]
+        while True:
+            port = FIRST_PORT + self._next % PORTS
+            self._next += 1
+            if port not in self._by_port:
+                break
+        mapping = self._by_key[key] = self._by_port[port] = _Mapping(key, port, now)
+        return mapping
+
+    def _has_expired(self, mapping: _Mapping, now: float) -> bool:
+        return now - mapping.refreshed_at > self.model.expiry_s
+
+
+def _part(behaviour: Behaviour, remote: Endpoint) -> tuple[str, int]:
+    """Returns what of a remote endpoint a behaviour looks at."""
+    if behaviour == "endpoint-independent":
+        return "", 0
+    return (remote.host, remote.port) if behaviour == "address-and-port-dependent" else (remote.host, 0)
