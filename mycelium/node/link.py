@@ -72,6 +72,7 @@ class Link:
         "_carried",
         "_control",
         "_control_keys_since",
+        "_evicted_frames",
         "_cost",
         "_missed",
         "_new_stream",
@@ -81,6 +82,7 @@ class Link:
         "_own_exchange_key",
         "_partial_budget",
         "_redial_at",
+        "_refused_chunks",
         "_redial_wait",
         "_sessions",
         "active",
@@ -144,6 +146,8 @@ class Link:
         self._missed = 0  # frames, at the last sweep
         self._carried = 0  # bytes over all paths, at the last sweep
         self.purposes: list[str] = []  # URLs of the configured peers that this link serves
+        self._refused_chunks = 0  # of sessions that have ended
+        self._evicted_frames = 0
         self.malformed = 0
         self.not_opened = 0
         self.paths: dict[Endpoint, Path] = {}
@@ -161,6 +165,10 @@ class Link:
     def indices(self) -> list[int]:
         """Our indices under which the neighbour may send."""
         return list(self._sessions)
+
+    def holds(self, index: int) -> bool:
+        """Tells whether the neighbour may send under this index of ours."""
+        return index in self._sessions
 
     @property
     def state(self) -> LinkState:
@@ -214,7 +222,10 @@ class Link:
             path.liveness.restart_counters()
 
     def _drop_session(self, index: int) -> None:
-        self._sessions.pop(index).reassembly.close()
+        reassembly = self._sessions.pop(index).reassembly
+        reassembly.close()
+        self._refused_chunks += reassembly.refused_chunks
+        self._evicted_frames += reassembly.evicted_frames
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
@@ -296,6 +307,7 @@ class Link:
         session = self._sessions.get(index)
         frames: list[memoryview] = []
         if session is None:
+            self.not_opened += -(-len(burst) // segment_size)
             return frames
         if len(burst) <= segment_size and burst[0] == FRAME:
             self._open_whole(session, endpoint, burst, frames, now)
@@ -305,6 +317,8 @@ class Link:
             for start in range(0, len(burst), segment_size):  # long frames wait until the path is validated
                 if burst[start] == FRAME:
                     self._open_whole(session, endpoint, burst[start : start + segment_size], frames, now)
+                else:
+                    self._refused_chunks += 1
             return frames
         complete, odd = session.reassembly.add_burst(burst, segment_size)
         for datagram in odd:
@@ -522,6 +536,16 @@ class Link:
     def wants_new_keys(self, now: float) -> bool:
         """Tells whether the node should begin a handshake over the path in use."""
         return self.sending.wants_new_keys(now)
+
+    def counters(self) -> dict[str, int]:
+        """What was dropped of all that came under our indices."""
+        parts = [session.reassembly for session in self._sessions.values()]
+        return {
+            "frames_malformed": self.malformed,
+            "frames_not_opened": self.not_opened,
+            "frames_incomplete": self._evicted_frames + sum(part.evicted_frames for part in parts),
+            "chunks_refused": self._refused_chunks + sum(part.refused_chunks for part in parts),
+        }
 
     def went_down(self, *, now: float) -> None:
         """Called once routing was told that the neighbour is gone: what is queued for it is void, knocking begins.

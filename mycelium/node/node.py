@@ -9,6 +9,7 @@ Drivers, the daemon and the simulator alike, hand in bytes and `now`, then empty
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable
 from math import inf
 from typing import Final
@@ -19,6 +20,7 @@ from mycelium.crypto.primitives import Primitives
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity, verify_signature
 from mycelium.limits import LINKS
+from mycelium.node.discovery import Discovery
 from mycelium.node.handshakes import Completed, Handshakes
 from mycelium.node.link import Link, LinkState
 from mycelium.node.local_errors import LocalErrors
@@ -36,6 +38,9 @@ from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, COOKIE, FRAME, HANDSHAKE_1
 from mycelium.wire.frame import CLOSE_LEAVING
 
 HOUSEKEEPING_S: Final = 1.0
+LINK_COUNTERS: Final = dict.fromkeys(
+    ("frames_malformed", "frames_not_opened", "frames_incomplete", "chunks_refused"), 0
+)
 DEAD_LINK_KEPT_S: Final = 60.0
 ENDED_LINK_KEPT_S: Final = 6.0
 _SHORTEST_DATAGRAM: Final = CHUNK_HEAD.size + 1
@@ -78,6 +83,7 @@ class Node:
         self.links: dict[bytes, Link] = {}  # by neighbour
         self.peers = Peers(rng)
         self.unknown_datagrams = 0
+        self._ended_links = Counter(LINK_COUNTERS)
         self._entropy = entropy
         self._settings = settings
         self._stream = int.from_bytes(entropy(4), "big") >> 1
@@ -93,6 +99,16 @@ class Node:
             primitives=primitives,
             outbox=self.outbox,
             new_index=self._new_index,
+        )
+        self.discovery = Discovery(
+            psk=settings.psk,
+            network_id=settings.network_id,
+            links=self.links,
+            handshakes=self.handshakes,
+            outbox=self.outbox,
+            entropy=entropy,
+            rng=rng,
+            now=now,
         )
         self.routing = RoutingEngine(
             node=identity.address,
@@ -201,6 +217,7 @@ class Node:
         for link in self.links.values():
             link.probe_all(now=now)
         self.peers.retry_all(now=now)
+        self.discovery.network_changed(now=now)
         self._dial_due(now)
 
     def close(self, *, now: float) -> None:
@@ -219,6 +236,7 @@ class Node:
             self.routing.next_deadline(),
             self.sessions.next_deadline(),
             self.peers.next_deadline(),
+            self.discovery.next_deadline(),
             self._next_housekeeping,
         )
 
@@ -229,6 +247,7 @@ class Node:
                 link.handle_timeout(now=now)
             self._follow(link, now)
         self.handshakes.handle_timeout(now=now)
+        self.discovery.handle_timeout(now=now)
         self._dial_due(now)
         self.sessions.handle_timeout(now=now)
         self._reject_failed(now)
@@ -318,15 +337,13 @@ class Node:
         self.peers.disconnected(link.address, now=now)
         del self.links[link.address]
         link.drop_all()
-        self._link_of = {index: other for index, other in self._link_of.items() if other is not link}
+        self._ended_links.update(link.counters())
+        self._forget_indices()
         self._pass_on(now)
 
     def _keep_house(self, now: float) -> None:
         for link in list(self.links.values()):
             link.sweep(now=now)
-            alive = set(link.indices)
-            for index in [index for index, other in self._link_of.items() if other is link and index not in alive]:
-                del self._link_of[index]
             if link.state is LinkState.DOWN:
                 if now - link.last_heard > (ENDED_LINK_KEPT_S if link.is_over else DEAD_LINK_KEPT_S):
                     self._remove_link(link, "silent for long", now)
@@ -334,6 +351,11 @@ class Node:
                     self._dial_again(link, link.active.endpoint._replace(local=b""), now)
             elif link.wants_new_keys(now):
                 self._dial_again(link, link.active.endpoint, now)
+
+        self._forget_indices()
+
+    def _forget_indices(self) -> None:
+        self._link_of = {index: link for index, link in self._link_of.items() if link.holds(index)}
 
     def _dial_again(self, link: Link, endpoint: Endpoint, now: float) -> None:
         if not self.handshakes.is_under_way(endpoint):
@@ -345,11 +367,14 @@ class Node:
 
     def counters(self) -> dict[str, int]:
         """Everything that is counted, by name."""
-        sending, receiving, links = self.sending, self.receiving, self.links.values()
+        sending, receiving = self.sending, self.receiving
+        of_links = self._ended_links.copy()
+        for link in self.links.values():
+            of_links.update(link.counters())
+        of_links["frames_malformed"] += receiving.malformed
         return {
             "datagrams_unknown": self.unknown_datagrams,
-            "frames_malformed": sum(link.malformed for link in links) + receiving.malformed,
-            "frames_not_opened": sum(link.not_opened for link in links),
+            **of_links,
             "packets_sent": sending.packets,
             "packets_foreign_source": sending.foreign_source,
             "packets_no_route": sending.no_route,
@@ -366,6 +391,7 @@ class Node:
             "relay_errors_refused": self.relay_errors.refused,
             "icmp_errors": self.local_errors.reported,
             **self.handshakes.counters,
+            **self.discovery.counters,
             **{f"routing_{name}": value for name, value in self.routing.statistics().items()},
         }
 
