@@ -9,21 +9,41 @@ The one place where data crosses between descriptors and the node. Nothing here 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from time import monotonic
 from typing import Final
 
 from mycelium.endpoint import Endpoint
 from mycelium.limits import UNSENT_BYTES
 from mycelium.node.node import Node
-from mycelium.node.outbox import Event
+from mycelium.node.outbox import Event, Transmit
 from mycelium.transport.base import Transport
 from mycelium.tun.base import TunDevice
 from mycelium.wire.batch import PacketBatch
 
 TICK_S: Final = 0.005  # after traffic the node's timers are looked at within this time, not after every packet
 READS_PER_WAKE: Final = 16  # of one descriptor, before the others have their turn
+SEGMENTS_PER_SEND: Final = 64  # datagrams that one system call may carry
+BYTES_PER_SEND: Final = 64_000
 ASLEEP_S: Final = 5.0  # a timer later than this: the host slept
+
+
+def merged(transmits: list[Transmit]) -> Iterable[Transmit]:
+    """Joins lone datagrams in a row that go to one place and are equally long, the last perhaps shorter: one system call."""
+    if len(transmits) < 2:
+        return transmits
+    joined: list[Transmit] = []
+    run: list[bytes | memoryview] = []  # of the last of `joined`, while it may grow
+    room = 0
+    for endpoint, buffers, segment_size in transmits:
+        if room and endpoint == joined[-1][0] and segment_size <= joined[-1][2] and len(buffers) == 1:
+            run.append(buffers[0])
+            room = room - 1 if segment_size == joined[-1][2] else 0
+            continue
+        run = list(buffers)
+        joined.append((endpoint, run, segment_size))
+        room = min(SEGMENTS_PER_SEND, BYTES_PER_SEND // segment_size) - 1 if len(run) == 1 else 0
+    return joined
 
 
 class Driver:
@@ -113,7 +133,7 @@ class Driver:
 
     def _flush(self) -> None:
         outbox = self._outbox
-        for endpoint, buffers, segment_size in outbox.transmits:
+        for endpoint, buffers, segment_size in merged(outbox.transmits):
             transport = self._transport_of.get(endpoint) or self._transports[0]
             if self._unsent or not transport.send(endpoint, buffers, segment_size):
                 self._keep_unsent(transport, endpoint, b"".join(buffers), segment_size)

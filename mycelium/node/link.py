@@ -54,6 +54,7 @@ _HEAD_BYTES: Final = FRAME_HEAD.size
 _FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
 _SEALED_OVERHEAD: Final = _HEAD_BYTES + _FRAME_HEADER_BYTES + TAG_BYTES
 _MASK_32: Final = 0xFFFF_FFFF
+_INDEX: Final = slice(4, 8)  # of a datagram: the receiver's index
 _PROBES_REMEMBERED: Final = 32
 
 
@@ -72,8 +73,8 @@ class Link:
         "_carried",
         "_control",
         "_control_keys_since",
-        "_evicted_frames",
         "_cost",
+        "_evicted_frames",
         "_missed",
         "_new_stream",
         "_next_path_number",
@@ -82,8 +83,8 @@ class Link:
         "_own_exchange_key",
         "_partial_budget",
         "_redial_at",
-        "_refused_chunks",
         "_redial_wait",
+        "_refused_chunks",
         "_sessions",
         "active",
         "address",
@@ -309,16 +310,18 @@ class Link:
         if session is None:
             self.not_opened += -(-len(burst) // segment_size)
             return frames
-        if len(burst) <= segment_size and burst[0] == FRAME:
-            self._open_whole(session, endpoint, burst, frames, now)
-            return frames
-        path = self.paths.get(endpoint)
-        if path is None or not path.is_validated:
-            for start in range(0, len(burst), segment_size):  # long frames wait until the path is validated
-                if burst[start] == FRAME:
-                    self._open_whole(session, endpoint, burst[start : start + segment_size], frames, now)
+        if burst[0] == FRAME:
+            name = burst[_INDEX]
+            for start in range(0, len(burst), segment_size):
+                datagram = burst[start : start + segment_size]
+                if datagram[0] == FRAME and datagram[_INDEX] == name:
+                    self._open_whole(session, endpoint, datagram, frames, now)
                 else:
-                    self._refused_chunks += 1
+                    self._receive_odd(endpoint, datagram, frames, now)
+            return frames
+        if not self._takes_chunks(endpoint):
+            for start in range(0, len(burst), segment_size):
+                self._receive_odd(endpoint, burst[start : start + segment_size], frames, now)
             return frames
         complete, odd = session.reassembly.add_burst(burst, segment_size)
         for datagram in odd:
@@ -328,16 +331,23 @@ class Link:
             self._open(session, endpoint, counter, head, sealed, frames, now)
         return frames
 
+    def _takes_chunks(self, endpoint: Endpoint) -> bool:
+        """Tells whether long frames are taken from there: not before the path is validated."""
+        path = self.paths.get(endpoint)
+        return path is not None and path.is_validated
+
     def _receive_odd(self, endpoint: Endpoint, datagram: memoryview, frames: list[memoryview], now: float) -> None:
         """A whole frame among chunks, or chunks under another of our indices."""
         if len(datagram) <= _SEALED_OVERHEAD:
             self.malformed += 1
             return
-        session = self._sessions.get(int.from_bytes(datagram[4:8], "big"))
+        session = self._sessions.get(int.from_bytes(datagram[_INDEX], "big"))
         if session is None:
             self.not_opened += 1
         elif datagram[0] == FRAME:
             self._open_whole(session, endpoint, datagram, frames, now)
+        elif datagram[0] == CHUNK and not self._takes_chunks(endpoint):
+            self._refused_chunks += 1
         elif datagram[0] == CHUNK:
             for counter, sealed in session.reassembly.add_burst(datagram, len(datagram))[0]:
                 head = FRAME_HEAD.pack(FRAME_WORD, session.keys.local_index, counter)
@@ -436,6 +446,9 @@ class Link:
         if size is None:
             return
         path.rtt.sample(rtt_s, now=now)
+        if path.rtt.srtt is None:  # a time that can't be
+            self.malformed += 1
+            return
         if size:
             path.mtu.acknowledged(size, now)
             self.budget.expendable = max(self.budget.expendable - 1, 0)

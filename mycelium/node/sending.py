@@ -23,7 +23,7 @@ from mycelium.wire.datagram import TAG_BYTES
 from mycelium.wire.frame import DATA as DATA_FRAME
 from mycelium.wire.frame import FRAME_HEADER
 from mycelium.wire.ipv6 import ADDRESS_UNREACHABLE, NO_ROUTE, SOURCE_POLICY
-from mycelium.wire.segment import split
+from mycelium.wire.segment import split, super_packet_layout
 from mycelium.wire.train import (
     AAD_START,
     DATA,
@@ -33,13 +33,13 @@ from mycelium.wire.train import (
     QUOTED_TAG_BYTES,
     REPORT,
     SUPER_MASK,
+    SUPER_TCP,
     TRAIN_HEADER,
     TRAIN_HEADER_BYTES,
 )
 
 _HEADER_ROOM: Final = FRAME_HEADER.size
-TRAIN_OVERHEAD: Final = TRAIN_HEADER_BYTES + TAG_BYTES
-SPLIT_HEADROOM: Final = 120  # headers that each packet split from a super-packet may add to its payload, bytes
+FRAME_OVERHEAD: Final = _HEADER_ROOM + TRAIN_HEADER_BYTES + TAG_BYTES  # of a frame with one train, bytes
 _CLASS_SHIFT: Final = 20
 _CLASS_MASK: Final = 0xFF
 
@@ -159,7 +159,8 @@ class Sending:
             return
         session.last_used = now
         start, end = slots[first][0] - ITEM_HEADER_BYTES, slots[stop - 1][1]
-        limit = min(session.budget.limit, link.frame_limit - TRAIN_OVERHEAD)
+        one_datagram = link.budget.floor - FRAME_OVERHEAD
+        limit = min(max(session.budget.limit, one_datagram), link.frame_limit - FRAME_OVERHEAD)
         if end - start <= limit:
             bucket = batch.buffer[start + ITEM_HEADER_BYTES + 3]  # low byte of the flow label
             self._seal_train(link, session, key, batch.buffer[start:end], bucket, now)
@@ -198,7 +199,11 @@ class Sending:
         limit: int,
         now: float,
     ) -> None:
-        segments = max(1, (limit - ITEM_HEADER_BYTES) // (segment_size + SPLIT_HEADROOM))
+        headers_bytes = super_packet_layout(packet, flags, segment_size)[2]
+        room = limit - ITEM_HEADER_BYTES - headers_bytes
+        segments = max(1, room // segment_size)
+        if flags & SUPER_TCP and 0 < room < segment_size:  # a stream may be cut anywhere: so that one datagram holds it
+            segment_size = room
         for headers, payload, part_flags, part_size in split(packet, flags, segment_size, segments):
             head = ITEM_HEADER.pack(len(headers) + len(payload) << 8 | part_flags, part_size)
             self._seal_train(link, session, key, memoryview(b"".join((head, headers, payload))), packet[3], now)

@@ -27,6 +27,7 @@ from mycelium.transport.udp_address import (
 from mycelium.transport.udp_socket import SOL_UDP, UDP_GRO, UDP_SEGMENT, enable_gro, has_gso, open_udp_socket
 
 RECEIVE_BYTES: Final = 65_536  # above the largest UDP payload, so that nothing is ever cut off
+GATHER_BYTES: Final = 62_000  # of lone datagrams taken together: one frame, or 64 of the usual size, at a time
 ANCILLARY_BYTES: Final = socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20)  # a GRO size and the larger PKTINFO
 GSO_SEGMENTS: Final = 64  # the kernel's UDP_MAX_SEGMENTS; newer ones take 128
 GSO_SEND_BYTES: Final = 65_507  # the largest UDP payload over IPv4
@@ -42,7 +43,9 @@ class UdpTransport:
 
     __slots__ = (
         "_from_socket",
-        "_receive_buffers",
+        "_held",
+        "_is_drained",
+        "_recvmsg_into",
         "_routes",
         "_sendmsg",
         "_socket",
@@ -68,8 +71,10 @@ class UdpTransport:
         inet = udp.family == socket.AF_INET
         self._to_socket: ToSocket = to_inet if inet else to_inet6
         self._from_socket: FromSocket = from_inet if inet else from_inet6
-        self._view = memoryview(bytearray(RECEIVE_BYTES))
-        self._receive_buffers = [self._view]
+        self._recvmsg_into = udp.recvmsg_into
+        self._view = memoryview(bytearray(GATHER_BYTES + 2 * RECEIVE_BYTES))
+        self._held: Received | None = None  # read already, of another sender or size than what was before it
+        self._is_drained = False
         self._sources: dict[tuple[SocketAddress, bytes], Endpoint] = {}
         self._routes: dict[Endpoint, _Route] = {}
         self.gso = offload and has_gso(udp)
@@ -96,8 +101,42 @@ class UdpTransport:
         return self._socket.fileno()
 
     def receive(self) -> Received | None:
+        if self._held is not None:
+            held, self._held = self._held, None
+            return held
+        if self._is_drained:  # known since the call before
+            self._is_drained = False
+            return None
+        received = self._receive_at(0)
+        if received is None:
+            return None
+        data, size, source = received
+        if len(data) != size:
+            return received
+        return self._gather(size, source)
+
+    def _gather(self, size: int, source: Endpoint) -> Received:
+        """Adds the datagrams that follow a lone one, while they are as long and of the same sender: what GRO did not do."""
+        end = size
+        while end <= GATHER_BYTES:
+            following = self._receive_at(end)
+            if following is None:
+                self._is_drained = True
+                break
+            data, its_size, its_source = following
+            if its_source is not source or its_size > size or len(data) != its_size:
+                self._held = following
+                break
+            end += its_size
+            if its_size < size:
+                break
+        return self._view[:end], size, source
+
+    def _receive_at(self, start: int) -> Received | None:
+        """Takes what one system call brings into the buffer from `start`; None when nothing waits."""
+        view = self._view[start:]
         try:
-            length, ancillary, _, address = self._socket.recvmsg_into(self._receive_buffers, ANCILLARY_BYTES)
+            length, ancillary, _, address = self._recvmsg_into((view,), ANCILLARY_BYTES)
         except BlockingIOError:
             return None
         except OSError:
@@ -113,7 +152,7 @@ class UdpTransport:
         self.received_batches += 1
         self.received_bytes += length
         source = self._sources.get((address, pktinfo)) or self._remember_source(address, pktinfo)
-        return self._view[:length], size, source
+        return view[:length], size, source
 
     def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int) -> bool:
         route = self._routes.get(endpoint) or self._remember_route(endpoint)
