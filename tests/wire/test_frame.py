@@ -1,0 +1,63 @@
+"""What is inside a sealed frame."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mycelium.limits import DATAGRAM_FLOOR
+from mycelium.node.control_channel import CONTROL_SEGMENT_BYTES
+from mycelium.wire.datagram import FRAME_HEAD, TAG_BYTES
+from mycelium.wire.frame import (
+    CLOSE,
+    CONTROL,
+    CONTROL_HEADER,
+    DATA,
+    FRAME_HEADER,
+    PROBE,
+    PROBE_BODY,
+    PROBE_IS_REPLY,
+    PROBE_WANTS_REPLY,
+)
+from mycelium.wire.train import ERROR_BODY_BYTES, SESSION_REQUEST_BYTES, TRAIN_HEADER_BYTES
+
+BYTES = st.integers(0, 0xFF)
+WORDS = st.integers(0, 0xFFFF_FFFF)
+LONGS = st.integers(0, 0xFFFF_FFFF_FFFF_FFFF)
+
+
+def test_kinds_and_flags_differ() -> None:
+    assert [CONTROL, PROBE, DATA, CLOSE] == [1, 2, 3, 4]
+    assert PROBE_WANTS_REPLY & PROBE_IS_REPLY == 0
+
+
+@given(BYTES, BYTES, WORDS)
+def test_a_frame_header_survives_the_wire(kind: int, path: int, echo: int) -> None:
+    data = FRAME_HEADER.pack(kind, path, 0, echo)
+    assert data == bytes((kind, path, 0, 0)) + echo.to_bytes(4, "big")
+    assert FRAME_HEADER.unpack(data) == (kind, path, 0, echo)
+
+
+@given(st.tuples(WORDS, WORDS, WORDS, WORDS), LONGS)
+def test_a_control_header_survives_the_wire(words: tuple[int, int, int, int], beyond: int) -> None:
+    data = CONTROL_HEADER.pack(*words, beyond)
+    assert data == b"".join(word.to_bytes(4, "big") for word in words) + beyond.to_bytes(8, "big")
+    assert CONTROL_HEADER.unpack(data) == (*words, beyond)
+
+
+@given(BYTES, LONGS, st.tuples(WORDS, WORDS, WORDS, WORDS))
+def test_a_probe_survives_the_wire(flags: int, clock: int, words: tuple[int, int, int, int]) -> None:
+    token, hold, opened, newest = words
+    data = PROBE_BODY.pack(flags, token, clock, hold, opened, newest)
+    tail = b"".join(word.to_bytes(4, "big") for word in (hold, opened, newest))
+    assert data == bytes((flags, 0, 0, 0)) + token.to_bytes(4, "big") + clock.to_bytes(8, "big") + tail
+    assert PROBE_BODY.unpack(data) == (flags, token, clock, hold, opened, newest)
+
+
+def test_a_full_control_segment_is_one_datagram_on_every_path() -> None:
+    around = FRAME_HEAD.size + FRAME_HEADER.size + CONTROL_HEADER.size + TAG_BYTES
+    assert around + CONTROL_SEGMENT_BYTES == DATAGRAM_FLOOR
+
+
+def test_an_error_train_is_one_datagram_on_every_path_and_a_session_request_two() -> None:
+    around = FRAME_HEAD.size + FRAME_HEADER.size + TRAIN_HEADER_BYTES + TAG_BYTES
+    assert around + ERROR_BODY_BYTES <= DATAGRAM_FLOOR
+    assert DATAGRAM_FLOOR < around + SESSION_REQUEST_BYTES <= 2 * (DATAGRAM_FLOOR - 20)
