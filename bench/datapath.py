@@ -41,6 +41,12 @@ def packet(source: bytes, destination: bytes, payload: int, protocol: int = 17) 
     return b"\x60\0\0\0" + payload.to_bytes(2, "big") + bytes((protocol, 64)) + source + destination + bytes(payload)
 
 
+def tcp(source: bytes, destination: bytes, payload: int) -> bytes:
+    """Returns a TCP packet with zeros for payload."""
+    header = bytes(12) + b"\x50\x10" + bytes(6)
+    return packet(source, destination, len(header) + payload, 6)[:40] + header + bytes(payload)
+
+
 def batch_of(data: bytes, copies: int, flags: int = 0, segment_size: int = 0) -> PacketBatch:
     """Returns a batch with copies of one packet."""
     batch = PacketBatch()
@@ -79,9 +85,13 @@ def measure(net: NodeNet, names: str, batch: PacketBatch) -> list[float]:
     return [statistics.median(cost) * 1e6 for cost in costs]
 
 
-def show(title: str, names: str, make: Callable[[bytes, bytes], PacketBatch]) -> None:
-    """Prints one line of the table."""
+def show(title: str, names: str, make: Callable[[bytes, bytes], PacketBatch], *, lossy: bool = False) -> None:
+    """Prints one line of the table; on a lossy way every frame is one datagram."""
     net = ready_net(names)
+    if lossy:
+        for host in net.hosts.values():
+            for link in host.node.links.values():
+                link.budget.floor = link.budget.limit = link.frame_limit = DATAGRAM - 32
     batch = make(net.hosts[names[0]].address, net.hosts[names[-1]].address)
     cells = "  ".join(
         f"{role} {cost:6.1f}"
@@ -95,9 +105,10 @@ def show(title: str, names: str, make: Callable[[bytes, bytes], PacketBatch]) ->
 def main() -> None:
     """Prints the table."""
     flags = SUPER_TCP | PARTIAL_CHECKSUM
-    show("62 KB TCP super-packet, direct", "ab", lambda a, b: batch_of(packet(a, b, 61_900, 6), 1, flags, 1340))
-    show("62 KB TCP super-packet, one relay", "abc", lambda a, c: batch_of(packet(a, c, 61_900, 6), 1, flags, 1340))
+    show("62 KB TCP super-packet, direct", "ab", lambda a, b: batch_of(tcp(a, b, 61_900), 1, flags, 1340))
+    show("62 KB TCP super-packet, one relay", "abc", lambda a, c: batch_of(tcp(a, c, 61_900), 1, flags, 1340))
     show("64 UDP packets of 64 B, direct", "ab", lambda a, b: batch_of(packet(a, b, 64 + 8), 64))
+    show("12 TCP segments, lossy, direct", "ab", lambda a, b: batch_of(tcp(a, b, 16_000), 1, flags, 1340), lossy=True)
     show("one packet of 104 B, direct", "ab", lambda a, b: batch_of(packet(a, b, 64), 1))
     show("one packet of 104 B, one relay", "abc", lambda a, c: batch_of(packet(a, c, 64), 1))
     assert HEADER_BYTES == 40
