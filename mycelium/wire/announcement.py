@@ -10,7 +10,7 @@
     50  P   prefixes the origin owns beside its own /64: length in bits (1), address (16), each
     50+P 64 Ed25519 signature over the label and all of the above
 
-Flags and whatever a later version appends inside P are covered by the signature.
+Flags and prefixes are covered by the signature and passed on; this version gives them no meaning.
 """
 
 import struct

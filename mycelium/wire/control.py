@@ -10,7 +10,8 @@
     3 route request     node (16); all zeros asks for everything
     4 digest            digest (16) of all that the sender advertises to the receiver, number of its routes (4)
 
-A message of a type that is not known here, and bytes behind the fields that are, are skipped: room to grow.
+A message of a type that is not known here is skipped, and so are bytes behind the fields of a request or digest: room to grow.
+Behind those of an update there is an announcement of a known version or nothing.
 """
 
 import struct

@@ -24,7 +24,7 @@ Probe body:
     24 4  low 32 bits of the newest counter it has opened in this session
     28    zeros to any length: a path MTU probe
 
-Close body: 1 reason (1 leaving, 2 replaced), then UTF-8 text or nothing.
+Close body: 1 reason (1 leaving; others mean the same), then UTF-8 text or nothing.
 Data body: trains, see `mycelium.wire.train`.
 """
 

@@ -27,8 +27,8 @@ Item:
     8     packet
 
 Report (how well our trains arrive, so that the sender puts less into one where many are lost):
-    0  8  newest counter opened
-    8  8  how many trains were opened in this session
+    0  8  newest counter opened under the keys that trains came under last; only the low 32 bits count
+    8  8  how many trains were opened under them; only the low 32 bits count
 """
 
 import struct
