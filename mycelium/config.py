@@ -22,10 +22,11 @@ from mycelium.peer_url import PeerUrl
 LOG_FORMATS: Final = ("compact", "logfmt", "plain", "json")
 CONFIG_FILE: Final = "config_file"
 
-_TUN_NAME: Final = re.compile(
+_INTERFACE_NAME: Final = re.compile(
     r"(?!\.{1,2}$)[^\s/%:\x00-\x1f\x7f-\U0010ffff]{1,15}"
 )  # what dev_valid_name() in Linux takes
 _NETWORK_NAME_BYTES: Final = range(2, 65)
+_DIGITS: Final = re.compile(r"[0-9]{1,5}")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -36,6 +37,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     listen: tuple[PeerUrl, ...] = (PeerUrl("udp", "::"),)
     tun_name: str = "mycelium"
     no_tun: bool = False
+    disable_peer_discovery: bool = False
+    peer_discovery_interfaces: tuple[str, ...] = ()  # none named: every one that is fit for it
+    peer_discovery_port: int = 9650
     api_addr: ApiAddress = ApiAddress()
     api_token_file: Path | None = None
     network_name: str = ""
@@ -141,11 +145,28 @@ def _urls(parse: Callable[[str], PeerUrl]) -> Callable[[object, Path], tuple[Pee
     return check
 
 
-def _tun_name(value: object, folder: Path) -> str:
+def _interface(value: object, folder: Path) -> str:
     name = _text(value, folder)
-    if not _TUN_NAME.fullmatch(name):
+    if not _INTERFACE_NAME.fullmatch(name):
         raise ConfigError(f"{name[:50]!r} is no name of an interface (1 to 15 characters, no space, / or :)")
     return name
+
+
+def _interfaces(value: object, folder: Path) -> tuple[str, ...]:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple):
+        raise ConfigError(f"must be a list of interfaces, not {_kind(value)}")
+    if len(names) > limits.DISCOVERY_INTERFACES:
+        raise ConfigError(f"more than {limits.DISCOVERY_INTERFACES} interfaces")
+    return tuple(dict.fromkeys(_interface(name, folder) for name in names))
+
+
+def _port(value: object, folder: Path) -> int:
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 0xFFFF:
+        raise ConfigError("must be a number from 1 to 65535")
+    return value
 
 
 def _network_name(value: object, folder: Path) -> str:
@@ -175,8 +196,11 @@ _CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
     "peers": _urls(PeerUrl.parse),
     "listen": _urls(PeerUrl.parse_listen),
     "key_file": _path,
-    "tun_name": _tun_name,
+    "tun_name": _interface,
     "no_tun": _flag,
+    "disable_peer_discovery": _flag,
+    "peer_discovery_interfaces": _interfaces,
+    "peer_discovery_port": _port,
     "api_addr": _api_address,
     "api_token_file": _path,
     "network_name": _network_name,

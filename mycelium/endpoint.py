@@ -16,5 +16,6 @@ class Endpoint(NamedTuple):
     local: bytes = b""  # local address, 4 or 16 bytes as in PKTINFO; empty: the kernel chooses
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        scope = f"%{self.scope}" if self.scope else ""
+        host = f"[{self.host}{scope}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"

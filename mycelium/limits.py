@@ -64,6 +64,14 @@ ENDPOINTS_REMEMBERED: Final = 4_096  # prepared addresses of a transport; made-u
 SEGMENT_SIZES_REMEMBERED: Final = 16  # prepared control messages of one endpoint
 MEMORY_TRANSPORT_BYTES: Final = 8 << 20  # waiting in an in-memory transport, as in a socket buffer
 
+# -- discovery on the link ---------------------------------------------------------------------------------------------
+DISCOVERED_PEERS: Final = 64  # neighbours on the same links that a node dials; others may still dial it
+DIALS_PER_SECOND: Final = 20  # to neighbours discovered: in a public network anybody on the link can make beacons
+BEACON_BYTES: Final = 512  # a beacon of this version has 44
+BEACONS_PER_SECOND: Final = 200  # read from one interface; beyond it the node closes its ears there for a second
+BEACON_BUFFER_BYTES: Final = 64 << 10  # of a kernel's buffer for one interface
+DISCOVERY_INTERFACES: Final = 64  # that a node discovers on; hosts of containers have more than anyone looks for
+
 # -- the operator's side -----------------------------------------------------------------------------------------------
 API_BODY_BYTES: Final = 16 << 10  # one request to the HTTP API; a peer's URL has at most some hundred
 API_CONNECTIONS: Final = 64  # open at one time; beyond it a new one is closed at once

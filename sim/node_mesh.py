@@ -16,7 +16,7 @@ from mycelium.errors import ConfigError
 from mycelium.identity import Identity, address_of_signing_key, blake2b
 from mycelium.node.link import LinkState
 from mycelium.node.node import Node, NodeSettings, is_signed
-from mycelium.node.outbox import LinkDown, LinkUp, ResolvePeer
+from mycelium.node.outbox import Event, LinkDown, LinkUp, ResolvePeer
 from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.batch import PacketBatch
@@ -316,11 +316,12 @@ class NodeMesh(Mesh):
         for packet in delivered:
             self.receive_packet(host.index, packet)
 
-    def _take_event(self, host: Host, node: Node, event: LinkUp | LinkDown | ResolvePeer) -> None:
+    def _take_event(self, host: Host, node: Node, event: Event) -> None:
         if isinstance(event, ResolvePeer):
             name = event.url.removeprefix("udp://[").partition("]")[0]
             node.peer_resolved(event.url, [Endpoint("udp", name, PORT)], now=self.now)
             return
+        assert isinstance(event, LinkUp | LinkDown)  # beacons are for nodes that were told to discover
         kind = UP if isinstance(event, LinkUp) else DOWN
         self.journal.note(self.now, kind, host.index, self.index_of[event.address], 0)
         self._tell_links_changed()

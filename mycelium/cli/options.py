@@ -41,6 +41,17 @@ peers = _flag("--peers", multiple=True, metavar="URL...", help="Nodes to connect
 listen = _flag("--listen", multiple=True, metavar="URL...", help="Where to be reached; udp://[::]:9651 unless given.")
 tun_name = _flag("--tun-name", metavar="NAME", help="Name of the TUN interface.")
 no_tun = _flag("--no-tun", is_flag=True, help="Only relay for others; needs no privileges.")
+disable_peer_discovery = _flag("--disable-peer-discovery", is_flag=True, help="Find no neighbours on the local links.")
+peer_discovery_interfaces = _flag(
+    "--peer-discovery-interface",
+    "peer_discovery_interfaces",
+    multiple=True,
+    metavar="NAME...",
+    help="Interfaces to find neighbours on; every one that has link-local multicast unless given.",
+)
+peer_discovery_port = _flag(
+    "--peer-discovery-port", metavar="PORT", help="UDP port for finding neighbours; 9650 unless given."
+)
 network_name = _flag("--network-name", metavar="NAME", help="Name of a private network.")
 network_key_file = _flag("--network-key-file", metavar="FILE", help="Key that all nodes of a private network share.")
 api_token_file = _flag(

@@ -21,15 +21,17 @@ from mycelium import config, keyfile
 from mycelium.api.server import ApiServer
 from mycelium.config import Settings
 from mycelium.crypto.primitives import RealPrimitives
+from mycelium.daemon.discovery import LanDiscovery
 from mycelium.daemon.driver import Driver
 from mycelium.daemon.epoch import next_epoch
 from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.netwatch import NetWatch
 from mycelium.daemon.resolver import resolve
+from mycelium.endpoint import Endpoint
 from mycelium.errors import IdentityError, LocalError
 from mycelium.identity import Identity, blake2b
 from mycelium.node.node import Node, NodeSettings
-from mycelium.node.outbox import Event, LinkDown, LinkUp, ResolvePeer
+from mycelium.node.outbox import BeaconDue, Event, LinkDown, LinkUp, ResolvePeer
 from mycelium.peer_url import PeerUrl
 from mycelium.private_file import read_api_token, read_network_key
 from mycelium.transport.base import Transport
@@ -42,6 +44,7 @@ from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 log = logging.getLogger("mycelium")
 
 CPU_FEATURES: Final = "/proc/cpuinfo"
+ANY_ADDRESS: Final = "::"
 
 
 def run(settings: Settings) -> int:
@@ -71,6 +74,8 @@ class Daemon:
         self._control: LiveControl
         self._driver: Driver
         self._node: Node
+        self._discovery: LanDiscovery | None = None
+        self._listening: Endpoint  # what neighbours on our links are told
         self._tasks: asyncio.TaskGroup
 
     async def serve(self) -> int:
@@ -83,12 +88,14 @@ class Daemon:
             async with asyncio.TaskGroup() as self._tasks:
                 self._driver.start()
                 stack.callback(self._driver.stop)
+                discovering = self._tasks.create_task(self._discover())
                 self._follow_peer_list(self._settings.peers)  # links form while the rest of the start goes on
                 await self._open_to_operator(stack, loop, tun)
                 loop.add_signal_handler(signal.SIGHUP, self._reload)
                 gc.collect()
                 gc.freeze()  # what is alive now stays: the collector need not walk it again
                 await self._stopping.wait()
+                discovering.cancel()
             log.info("stopping")
         return 0
 
@@ -96,7 +103,9 @@ class Daemon:
         """Opens key, sockets and TUN device, and makes the node that lives on them."""
         settings = self._settings
         identity = stack.enter_context(_claimed_identity(settings))
-        transports = [_listen(url, stack) for url in settings.listen]
+        # the first one carries what is dialled: one that speaks both families, where there is one
+        urls = sorted(settings.listen, key=lambda url: url.host != ANY_ADDRESS)
+        transports = [_listen(url, stack) for url in urls]
         tun = None if settings.no_tun else _open_tun(settings.tun_name, stack)
         self._node = Node(
             identity,
@@ -107,6 +116,7 @@ class Daemon:
             primitives=RealPrimitives(),
             now=monotonic(),
         )
+        self._listening = transports[0].local_endpoints[0]
         self._driver = Driver(self._node, transports=transports, tun=tun, loop=loop, on_event=self._on_event)
         self._control = LiveControl(self._node, self._driver, transports, tun, self._add_peer, self._remove_peer)
         listening = ", ".join(str(one) for transport in transports for one in transport.local_endpoints)
@@ -166,12 +176,33 @@ class Daemon:
         except LocalError as error:
             log.error("peers: %s", error)
 
+    async def _discover(self) -> None:
+        """Finds neighbours on the links of this host until it is cancelled."""
+        settings = self._settings
+        if settings.disable_peer_discovery:
+            return
+        if self._listening.host != ANY_ADDRESS:
+            log.info("no peer discovery: it takes a socket that listens on [::]")
+            return
+        discovery = self._node.discovery
+        self._discovery = self._control.discovery = LanDiscovery(
+            port=settings.peer_discovery_port,
+            only=settings.peer_discovery_interfaces,
+            beacon=discovery.beacon,
+            on_beacon=lambda data, source: self._driver.act(lambda now: discovery.receive(data, source, now=now)),
+        )
+        self._driver.act(lambda now: discovery.start(self._listening.port, now=now))
+        await self._discovery.run()
+
     # -- events --------------------------------------------------------------------------------------------------------
 
     def _on_event(self, event: Event) -> None:
         match event:
             case ResolvePeer():
                 self._tasks.create_task(self._resolve(event.url))
+            case BeaconDue():
+                assert self._discovery is not None
+                self._discovery.announce()
             case LinkUp():
                 log.info("link up: %s at %s", IPv6Address(event.address), event.endpoint)
             case LinkDown():

@@ -1,15 +1,19 @@
 """The running node as the operator's side sees it: frozen snapshots, and the few things that may be asked of it."""
 
+import socket
 import time
 from collections.abc import Callable
 from ipaddress import AddressValueError, IPv6Address
 from time import monotonic
+from typing import Final
 
 import mycelium
 from mycelium.daemon.control import AdminInfo, EndpointInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.daemon.discovery import LanDiscovery
 from mycelium.daemon.driver import Driver
 from mycelium.endpoint import Endpoint
 from mycelium.identity import exchange_key_of_signing_key, subnet_of
+from mycelium.node.discovery import DiscoveredPeer
 from mycelium.node.link import Link, LinkState
 from mycelium.node.node import Node
 from mycelium.node.peers import ConfiguredPeer
@@ -18,6 +22,8 @@ from mycelium.routing.snapshot import RouteSnapshot
 from mycelium.transport.base import Transport
 from mycelium.tun.base import TunDevice
 from mycelium.wire.control import INFINITY
+
+DISCOVERED: Final = "linkLocalDiscovery"
 
 
 class LiveControl:
@@ -38,6 +44,7 @@ class LiveControl:
         self._tun = tun
         self._add_peer = add_peer
         self._remove_peer = remove_peer
+        self.discovery: LanDiscovery | None = None  # once it has started
         self._started = int(time.time())
         self._started_monotonic = monotonic()
 
@@ -52,12 +59,23 @@ class LiveControl:
         )
 
     def peers(self) -> list[PeerInfo]:
-        """Configured peers first, then neighbours that came to us."""
+        """Configured peers first, then neighbours that came to us or were discovered."""
         now = monotonic()
         node = self._node
         infos = [self._configured(peer, now) for peer in node.peers.by_url.values()]
         linked = {peer.link for peer in node.peers.by_url.values()}
-        infos += [self._linked(link, None, now) for link in node.links.values() if link.address not in linked]
+        by_endpoint = node.discovery.links_by_peer()
+        discovered = {link.address: node.discovery.by_endpoint[endpoint] for endpoint, link in by_endpoint.items()}
+        infos += [
+            self._linked(link, discovered.get(link.address), now)
+            for link in node.links.values()
+            if link.address not in linked
+        ]
+        infos += [
+            self._discovered(peer, now)
+            for endpoint, peer in node.discovery.by_endpoint.items()
+            if endpoint not in by_endpoint
+        ]
         return infos
 
     def add_peer(self, url: str) -> None:
@@ -114,6 +132,8 @@ class LiveControl:
         for transport in self._transports:
             for name, value in transport.counters.items():
                 counters[f"udp_{name}"] = counters.get(f"udp_{name}", 0) + value
+        if self.discovery is not None:
+            counters |= self.discovery.counters
         if self._tun is not None:
             tun = self._tun.counters
             counters |= {f"tun_{name}": getattr(tun, name) for name in tun.__slots__}
@@ -137,18 +157,31 @@ class LiveControl:
             url=peer.url,
         )
 
-    def _linked(self, link: Link, peer: ConfiguredPeer | None, now: float) -> PeerInfo:
+    def _discovered(self, peer: DiscoveredPeer, now: float) -> PeerInfo:
+        """One that was heard and has no link."""
+        is_knocking = self._node.handshakes.is_under_way(peer.endpoint)
+        return PeerInfo(
+            endpoint=_endpoint(peer.endpoint),
+            type=DISCOVERED,
+            connection_state="connecting" if is_knocking else "dead",
+            tx_bytes=0,
+            rx_bytes=0,
+            discovered=int(now - peer.known_since),
+            url=_url(peer.endpoint),
+        )
+
+    def _linked(self, link: Link, peer: ConfiguredPeer | DiscoveredPeer | None, now: float) -> PeerInfo:
         path = link.active
         srtt = path.rtt.srtt
         return PeerInfo(
             endpoint=_endpoint(path.endpoint),
-            type="static" if peer is not None else "inbound",
+            type="inbound" if peer is None else DISCOVERED if isinstance(peer, DiscoveredPeer) else "static",
             connection_state="dead" if link.state is LinkState.DOWN else "alive",
             tx_bytes=sum(one.tx_bytes for one in link.paths.values()),
             rx_bytes=sum(one.rx_bytes for one in link.paths.values()),
             discovered=int(now - (peer.known_since if peer is not None else link.connected_since)),
             last_connected=int(now - link.last_heard),
-            url=peer.url if peer is not None else None,
+            url=None if peer is None else _url(peer.endpoint) if isinstance(peer, DiscoveredPeer) else peer.url,
             address=str(IPv6Address(link.address)),
             public_key=link.exchange_key.hex(),
             rtt_ms=None if srtt is None else round(srtt * 1000, 3),
@@ -160,6 +193,15 @@ class LiveControl:
 
 def _endpoint(endpoint: Endpoint) -> EndpointInfo:
     return EndpointInfo(endpoint.scheme, str(endpoint).partition("://")[2])
+
+
+def _url(endpoint: Endpoint) -> str:
+    """Returns the URL by which one could dial a link-local endpoint: with the name of its interface."""
+    try:
+        interface = socket.if_indextoname(endpoint.scope)
+    except OSError:  # it is gone
+        interface = str(endpoint.scope)
+    return f"{endpoint.scheme}://[{endpoint.host}%{interface}]:{endpoint.port}"
 
 
 def _route(route: RouteSnapshot) -> RouteInfo:

@@ -248,8 +248,8 @@ class Handshakes:
 
 
 def _is_same_remote(one: Endpoint, other: Endpoint) -> bool:
-    """Compares scheme, host and port: which of our own addresses was used does not matter.
+    """Compares scheme, host, port and scope: which of our own addresses was used does not matter.
 
     A message from elsewhere may be a copy that a bystander sent on, to have us talk to a third party.
     """
-    return one[:3] == other[:3]
+    return one[:4] == other[:4]

@@ -38,7 +38,11 @@ class ResolvePeer(Struct, frozen=True):
     url: str
 
 
-Event = LinkUp | LinkDown | ResolvePeer
+class BeaconDue(Struct, frozen=True):
+    """Neighbours on our links are to be told that we are here: send `Node.discovery.beacon` on each interface."""
+
+
+Event = LinkUp | LinkDown | ResolvePeer | BeaconDue
 
 
 class Outbox:

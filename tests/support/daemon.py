@@ -30,11 +30,14 @@ LOG_TAIL_BYTES: Final = 4_000
 class Daemon:
     """One node: made with a new random key, started, asked, stopped, started again."""
 
-    def __init__(self, host: Host, directory: Path, *, options: Sequence[str | Path] = ()) -> None:
+    def __init__(
+        self, host: Host, directory: Path, *, options: Sequence[str | Path] = (), discovers: bool = False
+    ) -> None:
         self.host = host
         self.name = host.name
         self.options = [str(option) for option in options]
         self.peers: list[str] = []
+        self.discovers = discovers  # neighbours on its cables; else it knows no one but its peers
         self.key_file = directory / f"{host.name}.key"
         self.log_file = directory / f"{host.name}.log"
         self.api_socket = directory / f"{host.name}.sock"
@@ -61,7 +64,8 @@ class Daemon:
         peers = ["--peers", *self.peers] if self.peers else []
         tun = ["--tun-name", TUN] if self.has_tun else []
         own = ["--key-file", self.key_file, "--api-addr", f"unix:{self.api_socket}", "--debug"]
-        return [str(word) for word in (PROGRAM, *peers, *own, *tun, *self.options)]
+        lonely = [] if self.discovers else ["--disable-peer-discovery"]
+        return [str(word) for word in (PROGRAM, *peers, *own, *tun, *lonely, *self.options)]
 
     def start(self) -> None:
         """Starts the process and returns at once; `wait_ready` waits for it."""

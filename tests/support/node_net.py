@@ -7,6 +7,7 @@ import heapq
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from ipaddress import IPv6Address
 from itertools import count
 
@@ -14,13 +15,14 @@ from mycelium.crypto.primitives import Primitives, RealPrimitives
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
 from mycelium.node.node import Node, NodeSettings
-from mycelium.node.outbox import LinkDown, LinkUp, ResolvePeer
+from mycelium.node.outbox import BeaconDue, LinkDown, LinkUp, ResolvePeer
 from mycelium.wire.batch import PacketBatch
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 from mycelium.wire.train import ITEM_HEADER_BYTES
 
 BOTH_SUITES = SUITE_AES_256_GCM | SUITE_CHACHA20_POLY1305
 PORT = 9651
+DISCOVERY_PORT = 9650
 SEGMENTS_PER_BURST = 64  # that the kernel joins
 WAKES_AT_ONE_TIME = 50  # of one host: beyond it its timer spins
 
@@ -268,6 +270,8 @@ class NodeNet:
         for event in outbox.events:
             if isinstance(event, ResolvePeer):
                 resolve.append(event.url)
+            elif isinstance(event, BeaconDue):
+                self._call(host)
             else:
                 host.events.append(event)
         outbox.clear()
@@ -297,6 +301,21 @@ class NodeNet:
                 self._carry(wire, source, endpoint.host, [datagram])
         elif burst:
             self._carry(wire, source, endpoint.host, burst)
+
+    def _call(self, host: Host) -> None:
+        """Brings a beacon from each of a host's addresses, which must be link-local ones, to all that wires lead to."""
+        for source in host.addresses:
+            data = host.node.discovery.beacon(IPv6Address(source).packed)
+            for (sender, receiver), wire in list(self.wires.items()):
+                if sender == source and not self._is_lost(wire, sender, receiver, data):
+                    self.at(self.now + wire.delay, partial(self._hear, source, receiver, data))
+
+    def _hear(self, source: str, destination: str, data: bytes) -> None:
+        for host in self.hosts.values():
+            if destination in host.addresses:
+                host.node.discovery.receive(data, Endpoint("udp", source, DISCOVERY_PORT), now=self.now)
+                self._drain(host)
+                return
 
     def _is_lost(self, wire: Wire, source: str, destination: str, datagram: bytes) -> bool:
         if wire.is_cut or len(datagram) > wire.mtu or self.drop(source, destination, datagram):

@@ -1,0 +1,136 @@
+"""Sends and hears the beacons of LAN discovery: one datagram stream on each interface that is fit for it.
+
+What a beacon says and what comes of one is `node.discovery`'s business.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Collection
+from time import monotonic
+from typing import Final, cast
+
+import asyncio_dgram
+from asyncio_dgram.aio import DatagramServer, TransportClosed
+
+from mycelium.endpoint import Endpoint
+from mycelium.errors import DeviceError
+from mycelium.limits import BEACONS_PER_SECOND
+from mycelium.logs import RateLimited
+from mycelium.rate import TokenBucket
+from mycelium.transport.discovery import Interface, find_interfaces, join, leave, open_group_socket
+from mycelium.wire.beacon import BEACON_GROUP
+
+log = logging.getLogger("mycelium")
+
+SCHEME: Final = "udp"
+DEAF_S: Final = 1.0  # after more beacons came than are read
+
+
+class LanDiscovery:
+    """Beacons in and out. `on_beacon` takes what came and from where, `beacon` makes what is sent from an address.
+
+    `only` names the interfaces; all that are fit for it unless given.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int,
+        only: Collection[str],
+        beacon: Callable[[bytes], bytes],
+        on_beacon: Callable[[bytes, Endpoint], None],
+    ) -> None:
+        self._port = port
+        self._only = only
+        self._beacon = beacon
+        self._on_beacon = on_beacon
+        self._due = asyncio.Event()
+        self._streams: dict[Interface, DatagramServer] = {}
+        self._warnings = RateLimited(log)
+        self._sent = 0
+        self._send_errors = 0
+        self._deaf = 0
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What was sent, and how often an interface was not listened to because of a flood."""
+        return {"beacons_sent": self._sent, "beacons_not_sent": self._send_errors, "beacons_deaf": self._deaf}
+
+    def announce(self) -> None:
+        """Has a beacon sent on every interface that there is by then."""
+        self._due.set()
+
+    async def run(self) -> None:
+        """Listens, and sends when told to, until it is cancelled."""
+        try:
+            async with asyncio.TaskGroup() as listeners:
+                while True:
+                    await self._due.wait()
+                    self._due.clear()
+                    await self._follow_interfaces(listeners)
+                    for interface, stream in self._streams.items():
+                        await self._send(interface, stream)
+        finally:
+            for stream in self._streams.values():
+                stream.close()
+
+    async def _follow_interfaces(self, listeners: asyncio.TaskGroup) -> None:
+        """Opens streams on interfaces that have come, and closes those on interfaces that have gone or changed."""
+        found = find_interfaces(BEACON_GROUP, only=self._only)
+        for interface in [one for one in self._streams if one not in found]:
+            self._streams.pop(interface).close()
+            log.debug("peer discovery ends on %s", interface.name)
+        for interface in found:
+            if interface not in self._streams:
+                await self._open(interface, listeners)
+        missing = sorted(set(self._only) - {interface.name for interface in found})
+        if missing:
+            self._warnings.warning("missing", "no peer discovery on %s: not there, or not fit", ", ".join(missing))
+
+    async def _open(self, interface: Interface, listeners: asyncio.TaskGroup) -> None:
+        try:
+            udp = open_group_socket(BEACON_GROUP, self._port, interface)
+        except DeviceError as error:
+            self._warnings.warning(interface.name, "no peer discovery on %s: %s", interface.name, error)
+            return
+        stream = await asyncio_dgram.from_socket(udp)
+        assert isinstance(stream, DatagramServer)  # a socket that is not connected
+        self._streams[interface] = stream
+        listeners.create_task(self._listen(interface, stream, udp))
+        log.debug("peer discovery begins on %s", interface.name)
+
+    async def _send(self, interface: Interface, stream: DatagramServer) -> None:
+        try:
+            await stream.send(self._beacon(interface.source), (BEACON_GROUP, self._port, 0, interface.index))
+            _ = stream.exception  # raises what the kernel said
+        except OSError:
+            self._send_errors += 1
+        else:
+            self._sent += 1
+
+    async def _listen(self, interface: Interface, stream: DatagramServer, udp: socket.socket) -> None:
+        bucket = TokenBucket(BEACONS_PER_SECOND, now=monotonic())
+        while True:
+            try:
+                data, source = await stream.recv()
+            except TransportClosed:
+                return
+            except OSError:  # of a send
+                self._send_errors += 1
+                continue
+            if bucket.take(now=monotonic()):
+                host, port, _, scope = cast(tuple[str, int, int, int], source)
+                self._on_beacon(data, Endpoint(SCHEME, host.partition("%")[0], port, scope))
+            else:
+                await self._rest(interface, udp)
+
+    async def _rest(self, interface: Interface, udp: socket.socket) -> None:
+        """Leaves the group for a while: what comes meanwhile costs nothing."""
+        self._deaf += 1
+        self._warnings.warning("flood", "a flood of beacons on %s", interface.name)
+        leave(udp, BEACON_GROUP, interface.index)
+        await asyncio.sleep(DEAF_S)
+        with contextlib.suppress(OSError):  # the interface is gone, which is found out before the next beacon is sent
+            join(udp, BEACON_GROUP, interface.index)
