@@ -433,19 +433,25 @@ def test_an_item_that_holds_no_packet_is_counted(item: Packet, attacked: Attacke
     assert (attacked.count("frames_malformed"), len(attacked.a.delivered)) == (before + 1, 1)
 
 
-def test_a_relay_error_with_a_stranger_s_signature_changes_nothing(attacked: Attacked) -> None:
+@pytest.mark.parametrize("is_honest", [True, False])
+def test_a_relay_error_counts_only_if_whom_it_comes_from_has_signed_it(is_honest: bool, attacked: Attacked) -> None:
     attacked.net.send("a", echo_request(attacked.a.address, attacked.b.address, 1, 1))
     attacked.net.run(1)
     session = attacked.a.node.sessions.by_peer[attacked.b.address]
     counter, tag, _ = session.recent[-1]
-    forger = Identity(bytes(32))
-    fields: dict[str, Any] = {
-        "quoted_session": session.keys[0].remote_index,
-        "quoted_counter": counter,
-        "quoted_destination": dissect.text_of(attacked.b.address),
-        "quoted_tag": tag,
-        "signing_key": forger.signing_public_key,
-    }
-    attacked.send_sealed(train_to_a(dissect.RelayError, attacked, **fields))
-    assert attacked.count("relay_errors_refused") == 1
-    assert attacked.a.delivered == []
+    relay = BOB if is_honest else Identity(bytes(32))
+    error = dissect.RelayError(
+        destination=dissect.text_of(attacked.a.address),
+        source=dissect.text_of(BOB.address),
+        quoted_session=session.keys[0].remote_index,
+        quoted_counter=counter,
+        quoted_destination=dissect.text_of(attacked.b.address),
+        quoted_tag=tag,
+        signing_key=relay.signing_public_key,
+    )
+    signed = b"mycelium relay error 1\0" + attacked.a.address + bytes(error)[52:132]
+    error.signature = relay.sign(signed)
+    before = attacked.count("icmp_errors"), attacked.count("relay_errors_refused")
+    attacked.send_sealed(dissect.DataFrame(trains=[error]))
+    after = attacked.count("icmp_errors"), attacked.count("relay_errors_refused")
+    assert [new - old for old, new in zip(before, after, strict=True)] == [is_honest, not is_honest]
