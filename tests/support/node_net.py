@@ -277,7 +277,9 @@ class NodeNet:
         outbox.clear()
         for url in resolve:
             name = url.removeprefix("udp://").rpartition(":")[0]
-            host.node.peer_resolved(url, [Endpoint("udp", name, PORT)], now=self.now)
+            known = self._last.get(name)  # names follow their host, other addresses stand for themselves
+            address = known.addresses[0] if known is not None else name
+            host.node.peer_resolved(url, [Endpoint("udp", address, PORT)], now=self.now)
             self._drain(host)
         self._wake(host)
 
