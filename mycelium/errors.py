@@ -44,5 +44,9 @@ class DecodeError(RemoteError):
     """Bytes do not follow the wire format."""
 
 
+class OtherVersion(DecodeError):
+    """Bytes follow another version of the wire format; what holds them can be skipped."""
+
+
 class HandshakeError(RemoteError):
     """A handshake message does not authenticate or comes at the wrong moment."""

@@ -405,7 +405,8 @@ class Link:
         elif kind == PROBE and len(body) >= PROBE_BODY.size:
             self._receive_probe(session, path, body, now)
         elif kind == CLOSE:
-            self.closed_by_peer = True
+            # One that comes late under old keys says nothing of a neighbour that has new ones.
+            self.closed_by_peer |= session.established >= self.sending.established
         else:
             self.malformed += 1
 
@@ -416,22 +417,26 @@ class Link:
         self._control_keys_since = max(session.established, self._control_keys_since)
         try:
             blobs = self._control.receive(body, now=now, may_be_another=has_newer_keys)
-            if self._control.take_peer_restart():
-                self.peer_restarted = True
-                self.items.clear()  # of the stream before
-            if self._control.is_forgotten:
-                self._control.restart(self._new_stream())
-            for blob in blobs:
-                self.items += decode_items(blob)
         except DecodeError:
             self.malformed += 1
+            return
+        if self._control.take_peer_restart():
+            self.peer_restarted = True
+            self.items.clear()  # of the stream before
+        if self._control.is_forgotten:
+            self._control.restart(self._new_stream())
+        for blob in blobs:
+            try:
+                self.items += decode_items(blob)
+            except DecodeError:
+                self.malformed += 1
         self.flush_control(now=now)
 
     # -- probes and paths ----------------------------------------------------------------------------------------------
 
     def _receive_probe(self, session: LinkSession, path: Path, body: memoryview, now: float) -> None:
         flags, token, origin, hold, opened, newest = PROBE_BODY.unpack_from(body)
-        if newest:
+        if 0 < newest < self.sending.sealing.counter & _MASK_32:  # not of keys that we sent under before
             self.budget.report(opened, newest, now)
             self.frame_limit = self.budget.limit
         if flags & PROBE_WANTS_REPLY:
@@ -489,9 +494,9 @@ class Link:
         path = Path(self._next_path_number, endpoint, is_validated=is_validated, now=now)
         self._next_path_number = self._next_path_number + 1 & 0xFF
         self.paths[endpoint] = path
-        for other in list(self.paths.values()):
-            if len(self.paths) > PATHS_PER_LINK and other is not path and other is not getattr(self, "active", path):
-                del self.paths[other.endpoint]
+        if len(self.paths) > PATHS_PER_LINK:  # unproven ones give way first, then the oldest
+            spare = [other for other in self.paths.values() if other is not path and other is not self.active]
+            del self.paths[min(spare, key=lambda other: other.is_validated).endpoint]
         return path
 
     def _meet_path(self, endpoint: Endpoint, number: int, now: float) -> Path:

@@ -18,7 +18,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from mycelium.errors import DecodeError
+from mycelium.errors import DecodeError, OtherVersion
 from mycelium.identity import SIGNATURE_BYTES
 from mycelium.limits import PREFIXES_PER_NODE
 
@@ -59,7 +59,7 @@ def decode_announcement(data: bytes) -> Announcement:
         raise DecodeError("announcement is short")
     version, flags, prefix_bytes, key, sequence, network_id = _FIXED.unpack_from(data)
     if version != VERSION:
-        raise DecodeError(f"announcement version {version}")
+        raise OtherVersion(f"announcement version {version}")
     if len(data) != _FIXED.size + prefix_bytes + SIGNATURE_BYTES:
         raise DecodeError("announcement length")
     if prefix_bytes % _PREFIX.size or prefix_bytes > PREFIXES_PER_NODE * _PREFIX.size:

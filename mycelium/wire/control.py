@@ -11,7 +11,7 @@
     4 digest            digest (16) of all that the sender advertises to the receiver, number of its routes (4)
 
 A message of a type that is not known here is skipped, and so are bytes behind the fields of a request or digest: room to grow.
-Behind those of an update there is an announcement of a known version or nothing.
+Behind those of an update there is an announcement or nothing; an update with an announcement of another version is skipped.
 """
 
 import struct
@@ -20,7 +20,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from mycelium.errors import DecodeError
+from mycelium.errors import DecodeError, OtherVersion
 from mycelium.limits import CONTROL_MESSAGE_BYTES
 from mycelium.wire.announcement import Announcement, decode_announcement, encode_announcement
 
@@ -122,5 +122,7 @@ def _decode_item(kind: int, body: bytes) -> Item | None:
                 return Digest(*_DIGEST.unpack_from(body))
             case _:
                 return None
+    except OtherVersion:
+        return None
     except struct.error as error:
         raise DecodeError(f"control message {kind} is short") from error

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mycelium.errors import DecodeError
 from mycelium.limits import CONTROL_MESSAGE_BYTES
-from mycelium.wire.announcement import SEQUENCE_LIMIT, encode_announcement
+from mycelium.wire.announcement import SEQUENCE_LIMIT, Announcement, encode_announcement
 from mycelium.wire.control import (
     INFINITY,
     Digest,
@@ -107,3 +107,11 @@ def test_a_route_request_has_the_documented_bytes() -> None:
 
 def test_a_digest_has_the_documented_bytes() -> None:
     assert encode_item(Digest(b"D" * 16, 258)) == b"\x04\x00\x14" + b"D" * 16 + b"\x00\x00\x01\x02"
+
+
+def test_an_update_with_an_announcement_of_another_version_is_skipped_alone() -> None:
+    update = Update(bytes(16), 1 << 16, 5, Announcement(bytes(32), 1 << 16, bytes(8)))
+    newer = bytearray(encode_item(update))
+    newer[3 + 26] = 2
+    request = RouteRequest(bytes(16))
+    assert decode_items(bytes(newer) + encode_item(request)) == [request]

@@ -201,7 +201,6 @@ def update(**fields: Any) -> bytes:
 @pytest.mark.parametrize(
     "messages",
     [
-        update(version=2),
         update(prefix_bytes=17),
         update(prefix_bytes=16),
         update(prefixes=[dissect.Prefix(bits=129)]),
