@@ -165,7 +165,7 @@ class Node:
             link = self._link_of.get(index)
             if link is not None:
                 for frame in link.receive(index, endpoint, burst, segment_size, now=now):
-                    self.receiving.receive_frame(frame, now=now)
+                    self.receiving.receive_frame(frame, now=now, neighbour=link.address)
                 if link.items or link.peer_restarted or link.state is not link.reported or link.cost_changed:
                     self._follow(link, now)
                 return
@@ -382,6 +382,7 @@ class Node:
             "packets_delivered": receiving.delivered,
             "packets_foreign": receiving.foreign_packets,
             "trains_forwarded": receiving.forwarded,
+            "trains_deflected": sending.deflected + receiving.deflected,
             "trains_no_route": receiving.no_route,
             "trains_hop_limit": receiving.hop_limit_exceeded,
             "trains_unknown_session": receiving.unknown_session,

@@ -1,6 +1,7 @@
 """From the links to TUN or onward: frames are taken apart into trains, trains into packets.
 
-    an opened frame -> its trains -> for others: hop limit, next hop, sealed by the next link, whole and unopened
+    an opened frame -> its trains -> for others: hop limit, next hop, sealed by the next link, whole and unopened;
+                                     where the next hop is gone to another neighbour, but only once (deflected)
                                   -> for us: opened end to end, every packet checked, delivered to TUN
 
 This file is the data path: a run of trains for one next hop is sealed again from where it lies, without a copy.
@@ -24,6 +25,7 @@ from mycelium.wire.ipv6 import HEADER_BYTES
 from mycelium.wire.train import (
     AAD_START,
     DATA,
+    DEFLECTED,
     ERROR,
     ERROR_HOP_LIMIT,
     ERROR_NO_ROUTE,
@@ -41,6 +43,7 @@ from mycelium.wire.train import (
 _FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
 _VERSION_6: Final = 6
 _HOP_LIMIT_OFFSET: Final = 7
+_TRAIN_FLAGS_OFFSET: Final = 1
 _ITEM_FLAGS: Final = 0x0F
 _ITEM_TYPE: Final = 0xF0
 
@@ -67,6 +70,7 @@ class Receiving:
     ) -> None:
         self._own_address = own_address
         self._own_subnet = subnet_of(own_address)
+        self._forwarding = forwarding
         self._next_hop = forwarding.next_hop
         self._links = links
         self._sessions = sessions
@@ -75,6 +79,7 @@ class Receiving:
         self._outbox = outbox
         self.delivered = 0
         self.forwarded = 0  # trains
+        self.deflected = 0  # of them, to another neighbour than the next hop, which is gone
         self.malformed = 0
         self.no_route = 0
         self.hop_limit_exceeded = 0
@@ -82,8 +87,8 @@ class Receiving:
         self.not_opened = 0
         self.foreign_packets = 0  # source not the sender's, or destination not ours
 
-    def receive_frame(self, frame: memoryview, *, now: float) -> None:
-        """Takes an opened data frame; its bytes are changed on the way."""
+    def receive_frame(self, frame: memoryview, *, now: float, neighbour: bytes = b"") -> None:
+        """Takes an opened data frame of a neighbour; its bytes are changed on the way."""
         position = run_start = _FRAME_HEADER_BYTES
         length = len(frame)
         run_link: Link | None = None
@@ -96,7 +101,7 @@ class Receiving:
                 link = None
                 self._receive_train(header, frame[position:end], now)
             else:
-                link = self._next_link(header, frame, position, end, now)
+                link = self._next_link(header, frame, position, end, neighbour, now)
             if link is not run_link:
                 if run_link is not None:
                     self._forward(run_link, frame, run_start, position, now)
@@ -109,7 +114,9 @@ class Receiving:
 
     # -- onward --------------------------------------------------------------------------------------------------------
 
-    def _next_link(self, header: _Header, frame: memoryview, position: int, end: int, now: float) -> Link | None:
+    def _next_link(
+        self, header: _Header, frame: memoryview, position: int, end: int, neighbour: bytes, now: float
+    ) -> Link | None:
         """Returns the link that a train goes out on, its hop limit lowered; None where it goes no further."""
         hop_limit = header[0]
         if hop_limit <= 1:
@@ -117,12 +124,25 @@ class Receiving:
             self._relay_errors.report(ERROR_HOP_LIMIT, frame[position:end], now=now)
             return None
         link = self._links.get(self._next_hop.get(header[7], b""))
-        if link is None:
+        if link is None and (link := self._deflect(header, frame, position, neighbour)) is None:
             self.no_route += 1
             self._relay_errors.report(ERROR_NO_ROUTE, frame[position:end], now=now)
             return None
         frame[position] = hop_limit - 1
         self.forwarded += 1
+        return link
+
+    def _deflect(self, header: _Header, frame: memoryview, position: int, neighbour: bytes) -> Link | None:
+        """Marks a train whose next hop is gone and returns the link of another neighbour; None if it was marked before.
+
+        Marked, it follows next hops only. Those never lead in a circle, so it comes to no node a third time.
+        """
+        if header[1] & DEFLECTED:
+            return None
+        link = self._links.get(self._forwarding.alternate(header[7], neighbour) or b"")
+        if link is not None:
+            frame[position + _TRAIN_FLAGS_OFFSET] = header[1] | DEFLECTED
+            self.deflected += 1
         return link
 
     def _forward(self, link: Link, frame: memoryview, start: int, end: int, now: float) -> None:

@@ -27,6 +27,7 @@ from mycelium.wire.segment import split, super_packet_layout
 from mycelium.wire.train import (
     AAD_START,
     DATA,
+    DEFLECTED,
     ITEM_HEADER,
     ITEM_HEADER_BYTES,
     ITEM_REPORT,
@@ -49,6 +50,9 @@ _IPV6: Final = struct.Struct("!IHBB8s8x16s")
 # traffic class (the version's four bits above it), hop limit, destination
 _RunKey = tuple[int, int, bytes]
 
+# the link that trains for a node leave on, and the flags they start with
+_Way = tuple[Link, int]
+
 
 class Sending:
     """Turns batches of packets into frames."""
@@ -66,6 +70,7 @@ class Sending:
         self._own_address = own_address
         self._own_subnet = subnet_of(own_address)
         self._owner = forwarding.owner
+        self._forwarding = forwarding
         self._next_hop = forwarding.next_hop
         self._links = links
         self._sessions = sessions
@@ -74,6 +79,7 @@ class Sending:
         self._open: list[Link] = []  # links that a frame is being filled for
         self._single = PacketBatch()
         self.packets = 0
+        self.deflected = 0  # trains that left by another neighbour than the next hop, which is gone
         self.foreign_source = 0
         self.no_route = 0
 
@@ -110,29 +116,33 @@ class Sending:
 
     def send_train(self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, now: float) -> bool:
         """Sends a train with a body of its own, a handshake message or an error; False where no way leads to `node`."""
-        link = self._links.get(self._next_hop.get(node, b""))
-        if link is None:
+        way = self._way(node)
+        if way is None:
             return False
+        link, flags = way
         frame, used = self._reserve(link, TRAIN_HEADER_BYTES + len(body), now)
-        TRAIN_HEADER.pack_into(frame, used, HOP_LIMIT, 0, kind, 0, len(body), index, counter, node, self._own_address)
+        head = (HOP_LIMIT, flags, kind, 0, len(body), index, counter, node, self._own_address)
+        TRAIN_HEADER.pack_into(frame, used, *head)
         frame[used + TRAIN_HEADER_BYTES : link.frame_used] = body
+        if flags:
+            self.deflected += 1
         self.flush(now)
         return True
 
     def confirm(self, session: Session, *, now: float) -> None:
         """Sends an empty train, which tells the other end that its reply has come."""
-        link = self._links.get(self._next_hop.get(session.peer, b""))
-        if link is not None and session.sending is not None:
-            self._seal_train(link, session, (0, HOP_LIMIT, session.peer), memoryview(b""), 0, now)
+        way = self._way(session.peer)
+        if way is not None and session.sending is not None:
+            self._seal_train(way, session, (0, HOP_LIMIT, session.peer), memoryview(b""), 0, now)
             self.flush(now)
 
     def report(self, session: Session, opened: int, newest: int, *, now: float) -> None:
         """Tells the other end how well its trains arrive."""
-        link = self._links.get(self._next_hop.get(session.peer, b""))
-        if link is None or session.sending is None:
+        way = self._way(session.peer)
+        if way is None or session.sending is None:
             return
         body = ITEM_HEADER.pack(REPORT.size << 8 | ITEM_REPORT, 0) + REPORT.pack(newest, opened)
-        self._seal_train(link, session, (0, HOP_LIMIT, session.peer), memoryview(body), 0, now)
+        self._seal_train(way, session, (0, HOP_LIMIT, session.peer), memoryview(body), 0, now)
         self.flush(now)
 
     def flush(self, now: float) -> None:
@@ -146,9 +156,10 @@ class Sending:
     def _send_run(self, key: _RunKey, batch: PacketBatch, first: int, stop: int, now: float) -> None:
         """Sends slots[first:stop], which have one destination, hop limit and traffic class."""
         slots = batch.slots
-        node = self._owner.get(subnet_of(key[2]))
-        link = self._links.get(self._next_hop.get(node, b"")) if node is not None else None
-        if node is None or link is None:
+        node = self._owner.get(subnet_of(key[2]), b"")
+        link = self._links.get(self._next_hop.get(node, b""))
+        way = (link, 0) if link is not None else self._detour(node)
+        if way is None:
             self._refuse_destination(batch, first, stop, now)
             return
         session = self._sessions.find(node, now=now)
@@ -158,17 +169,28 @@ class Sending:
                 self._sessions.enqueue(session, batch.buffer[start:end], flags, segment_size, now=now)
             return
         session.last_used = now
+        link = way[0]
         start, end = slots[first][0] - ITEM_HEADER_BYTES, slots[stop - 1][1]
         one_datagram = link.budget.floor - FRAME_OVERHEAD
         limit = min(max(session.budget.limit, one_datagram), link.frame_limit - FRAME_OVERHEAD)
         if end - start <= limit:
             bucket = batch.buffer[start + ITEM_HEADER_BYTES + 3]  # low byte of the flow label
-            self._seal_train(link, session, key, batch.buffer[start:end], bucket, now)
+            self._seal_train(way, session, key, batch.buffer[start:end], bucket, now)
         else:
-            self._send_in_parts(link, session, key, batch, slots[first:stop], limit, now)
+            self._send_in_parts(way, session, key, batch, slots[first:stop], limit, now)
+
+    def _way(self, node: bytes) -> _Way | None:
+        """Returns how trains for a node leave; None where no way leads there."""
+        link = self._links.get(self._next_hop.get(node, b""))
+        return (link, 0) if link is not None else self._detour(node)
+
+    def _detour(self, node: bytes) -> _Way | None:
+        """Returns how trains for a node leave whose next hop is gone: by another neighbour, marked as deflected."""
+        link = self._links.get(self._forwarding.alternate(node) or b"")
+        return None if link is None else (link, DEFLECTED)
 
     def _send_in_parts(
-        self, link: Link, session: Session, key: _RunKey, batch: PacketBatch, slots: list[Slot], limit: int, now: float
+        self, way: _Way, session: Session, key: _RunKey, batch: PacketBatch, slots: list[Slot], limit: int, now: float
     ) -> None:
         """Puts less into each train, for a way that loses much: at most `limit` bytes, or one packet."""
         buffer = batch.buffer
@@ -178,19 +200,19 @@ class Sending:
             begin = slots[first][0] - ITEM_HEADER_BYTES
             if end - start + ITEM_HEADER_BYTES > limit and flags & SUPER_MASK:
                 if index > first:
-                    self._seal_train(link, session, key, buffer[begin : slots[index - 1][1]], bucket, now)
-                self._send_split(link, session, key, buffer[start:end], flags, segment_size, limit, now)
+                    self._seal_train(way, session, key, buffer[begin : slots[index - 1][1]], bucket, now)
+                self._send_split(way, session, key, buffer[start:end], flags, segment_size, limit, now)
                 first = index + 1
             elif end - begin > limit and index > first:
-                self._seal_train(link, session, key, buffer[begin : slots[index - 1][1]], bucket, now)
+                self._seal_train(way, session, key, buffer[begin : slots[index - 1][1]], bucket, now)
                 first = index
         if first < len(slots):
             begin = slots[first][0] - ITEM_HEADER_BYTES
-            self._seal_train(link, session, key, buffer[begin : slots[-1][1]], bucket, now)
+            self._seal_train(way, session, key, buffer[begin : slots[-1][1]], bucket, now)
 
     def _send_split(
         self,
-        link: Link,
+        way: _Way,
         session: Session,
         key: _RunKey,
         packet: memoryview,
@@ -206,12 +228,13 @@ class Sending:
             segment_size = room
         for headers, payload, part_flags, part_size in split(packet, flags, segment_size, segments):
             head = ITEM_HEADER.pack(len(headers) + len(payload) << 8 | part_flags, part_size)
-            self._seal_train(link, session, key, memoryview(b"".join((head, headers, payload))), packet[3], now)
+            self._seal_train(way, session, key, memoryview(b"".join((head, headers, payload))), packet[3], now)
 
     def _seal_train(
-        self, link: Link, session: Session, key: _RunKey, items: memoryview, bucket: int, now: float
+        self, way: _Way, session: Session, key: _RunKey, items: memoryview, bucket: int, now: float
     ) -> None:
-        """Seals items end to end into the frame that is open on `link`."""
+        """Seals items end to end into the frame that is open on the way's link."""
+        link, flags = way
         keys = session.sending
         assert keys is not None
         body = len(items) + TAG_BYTES
@@ -222,7 +245,7 @@ class Sending:
             frame,
             used,
             key[1],
-            0,
+            flags,
             DATA,
             key[0] & _CLASS_MASK,
             bucket << 24 | body,
@@ -235,6 +258,8 @@ class Sending:
         start = used + TRAIN_HEADER_BYTES
         sealing.seal_into(counter, items, frame[used + AAD_START : start], frame[start:end])
         quote = bytes(items[ITEM_HEADER_BYTES : ITEM_HEADER_BYTES + QUOTED_BYTES])
+        if flags:
+            self.deflected += 1
         session.recent.append((counter, bytes(frame[end - QUOTED_TAG_BYTES : end]), quote))
 
     def reject_queued(self, session: Session, *, now: float) -> None:

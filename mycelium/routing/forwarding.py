@@ -24,22 +24,25 @@ class ForwardingTable:
         self.owner: dict[bytes, bytes] = {}  # /64, 8 bytes -> node; the incumbent keeps it on a collision
         self.version = 0  # grows with each change of a next hop
 
-    def alternate(self, node: bytes) -> bytes | None:
+    def alternate(self, node: bytes, avoid: bytes = b"") -> bytes | None:
         """Returns the best neighbour beside the next hop to hand one deflected train, feasible ones first, or None.
 
-        An unfeasible one may lead back here: a train may be deflected once only.
+        An unfeasible one may lead back here: a train may be deflected once only. `avoid`, the neighbour that it came from,
+        is the last choice.
         """
         row = self._table.rows.get(node)
         if row is None or row is self._table.own:
             return None
-        best: tuple[bool, int, int] | None = None
+        avoided = self._table.by_address.get(avoid)
+        best: tuple[bool, bool, int, int] | None = None
         for slot, (route, cost) in enumerate(zip(row.routes, self._table.costs, strict=True)):
             if route >= RETRACTED or slot == row.selected or metric_of(route) + cost >= INFINITY:
                 continue
-            candidate = (route >= row.feasibility_distance, metric_of(route) + cost, slot)
+            is_avoided = avoided is not None and slot == avoided.slot
+            candidate = (is_avoided, route >= row.feasibility_distance, metric_of(route) + cost, slot)
             if best is None or candidate < best:
                 best = candidate
-        return None if best is None else self._table.neighbour_at(best[2]).address
+        return None if best is None else self._table.neighbour_at(best[3]).address
 
     def point(self, node: bytes, neighbour: bytes | None) -> bytes | None:
         """Sends trains for `node` to `neighbour` from here on, or nowhere; returns where they went before."""

@@ -113,13 +113,13 @@ def train_kinds(net: NodeNet, name: str) -> list[tuple[int, bytes]]:
     receiving = net.hosts[name].node.receiving
     receive_frame = receiving.receive_frame
 
-    def watch(frame: memoryview, *, now: float) -> None:
+    def watch(frame: memoryview, *, now: float, neighbour: bytes = b"") -> None:
         position = FRAME_HEADER.size
         while position < len(frame):
             end = position + TRAIN_HEADER_BYTES + int.from_bytes(frame[position + 5 : position + 8], "big")
             trains.append((frame[position + 2], bytes(frame[position:end])))
             position = end
-        receive_frame(frame, now=now)
+        receive_frame(frame, now=now, neighbour=neighbour)
 
     receiving.receive_frame = watch  # type: ignore[method-assign]
     return trains
