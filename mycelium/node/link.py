@@ -103,7 +103,6 @@ class Link:
         "not_opened",
         "paths",
         "peer_restarted",
-        "purposes",
         "reported",
         "sending",
     )
@@ -146,7 +145,6 @@ class Link:
         self._redial_wait = FIRST_REDIAL_S
         self._missed = 0  # frames, at the last sweep
         self._carried = 0  # bytes over all paths, at the last sweep
-        self.purposes: list[str] = []  # URLs of the configured peers that this link serves
         self._refused_chunks = 0  # of sessions that have ended
         self._evicted_frames = 0
         self.malformed = 0
@@ -197,8 +195,6 @@ class Link:
     def _add_session(self, completed: Completed, now: float) -> LinkSession:
         session = LinkSession(completed, self._partial_budget, now=now)
         self._sessions[completed.keys.local_index] = session
-        if completed.purpose and completed.purpose not in self.purposes:
-            self.purposes.append(completed.purpose)
         for index, old in list(self._sessions.items()):
             if len(self._sessions) > SESSIONS_PER_LINK and old is not session and old is not self.sending:
                 self._drop_session(index)
@@ -259,6 +255,7 @@ class Link:
         try:
             sealing.seal_into(counter, plain, block[:_HEAD_BYTES], sealed)
         except LocalError:  # worn out: nothing leaves until a handshake brings new keys
+            path.liveness.sent(counter - 1, now, False)
             return
         size = datagram_size or path.mtu.size
         if _HEAD_BYTES + total <= size:

@@ -205,6 +205,7 @@ def test_a_worn_out_key_stops_the_link_until_it_has_new_keys() -> None:
     link = link_of(net, "a", "b")
     link.sending.sealing.blocks = 1 << 34
     ping(net, "a", "b")
+    ping(net, "b", "a")
     net.run(3, until=lambda: link.sending.sealing.blocks < 1 << 30)
     net.run(3, until=lambda: is_up(net, "a", "b") and reaches(net, "a", "b"))
     deliver(net, "a", "b")

@@ -1,4 +1,4 @@
-"""Meshes of whole nodes: they heal, part and merge; whatever happens, all who can reach each other do, and nothing goes astray."""
+"""Meshes of whole nodes heal, part and merge; whatever happens, who can reach each other do, and nothing goes astray."""
 
 import os
 import subprocess
@@ -276,7 +276,7 @@ class AnyMesh(RuleBasedStateMachine):
             host.delivered.clear()
 
 
-AnyMesh.TestCase.settings = settings(max_examples=settings.default.max_examples // 2, stateful_step_count=20)
+AnyMesh.TestCase.settings = settings(max_examples=settings().max_examples // 2, stateful_step_count=20)
 TestAnyMesh = AnyMesh.TestCase
 
 
