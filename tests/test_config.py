@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mycelium import config
 from mycelium.api.address import ApiAddress
 from mycelium.errors import ConfigError, IdentityError
-from mycelium.limits import CONFIGURED_PEERS
+from mycelium.limits import CONFIGURED_PEERS, DISCOVERY_INTERFACES
 from mycelium.peer_url import PeerUrl
 
 
@@ -33,6 +33,9 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
         key_file=home / ".local/share/mycelium/priv_key.bin",
         tun_name="mycelium",
         no_tun=False,
+        disable_peer_discovery=False,
+        peer_discovery_interfaces=(),
+        peer_discovery_port=9650,
         api_addr=ApiAddress("127.0.0.1", 8989),
         api_token_file=None,
         network_name="",
@@ -53,6 +56,9 @@ def test_a_file_sets_every_key(home: Path) -> None:
         key_file = "keys/mine"
         tun_name = "mesh0"
         no_tun = true
+        disable_peer_discovery = true
+        peer_discovery_interfaces = ["eth0", "wlan0"]
+        peer_discovery_port = 9000
         api_addr = "unix:/run/mycelium.sock"
         api_token_file = "/etc/token"
         network_name = "home"
@@ -68,6 +74,9 @@ def test_a_file_sets_every_key(home: Path) -> None:
         key_file=home / "keys/mine",
         tun_name="mesh0",
         no_tun=True,
+        disable_peer_discovery=True,
+        peer_discovery_interfaces=("eth0", "wlan0"),
+        peer_discovery_port=9000,
         api_addr=ApiAddress.parse("unix:/run/mycelium.sock"),
         api_token_file=Path("/etc/token"),
         network_name="home",
@@ -126,6 +135,13 @@ def test_a_peer_named_twice_is_one_peer() -> None:
         ("tun_name = '..'", "tun_name: '..' is no name of an interface"),
         ("tun_name = 'a/b'", "tun_name: 'a/b' is no name of an interface"),
         ("tun_name = 'a%d'", "tun_name: 'a%d' is no name of an interface"),
+        ("peer_discovery_interfaces = 1", "peer_discovery_interfaces: must be a list of interfaces, not a number"),
+        ("peer_discovery_interfaces = ['a/b']", "peer_discovery_interfaces: 'a/b' is no name of an interface"),
+        ("peer_discovery_interface = 'eth0'", "peer_discovery_interface: no such key; did you mean peer_discovery_int"),
+        ("peer_discovery_port = 0", "peer_discovery_port: must be a number from 1 to 65535"),
+        ("peer_discovery_port = 65536", "peer_discovery_port: must be a number from 1 to 65535"),
+        ("peer_discovery_port = true", "peer_discovery_port: must be a number from 1 to 65535"),
+        ("peer_discovery_port = '9x'", "peer_discovery_port: must be a number from 1 to 65535"),
         ("peers = 1", "peers: must be a list of URLs, not a number"),
         ("peers = [1]", "peers: must be a text in quotes, not a number"),
         ("peers = ['tcp://a']", "peers: 'tcp://a' is no usable URL: no transport is called 'tcp'"),
@@ -167,6 +183,11 @@ def test_bytes_that_are_no_text_are_no_toml(home: Path) -> None:
 def test_there_is_a_bound_on_peers() -> None:
     with pytest.raises(ConfigError, match=f"more than {CONFIGURED_PEERS} URLs"):
         config.load({"peers": [f"udp://a:{port}" for port in range(1, CONFIGURED_PEERS + 2)]})
+
+
+def test_there_is_a_bound_on_interfaces_to_discover_on() -> None:
+    with pytest.raises(ConfigError, match=f"more than {DISCOVERY_INTERFACES} interfaces"):
+        config.load({"peer_discovery_interfaces": [f"eth{number}" for number in range(DISCOVERY_INTERFACES + 1)]})
 
 
 def test_a_user_without_home_can_name_the_files(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,230 @@
+"""Daemons on one link find each other without a peer list, by link-local multicast."""
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterable
+from functools import partial
+from ipaddress import IPv6Address
+from pathlib import Path
+
+import pytest
+
+from mycelium.limits import BEACONS_PER_SECOND
+from mycelium.transport.discovery import Interface, find_interfaces
+from mycelium.wire.beacon import BEACON_GROUP, Beacon, encode_beacon
+from tests.support.daemon import Daemon
+from tests.support.namespaces import Host, Lab
+from tests.support.ping import ping
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.netns
+
+FOUND_SECONDS = 10.0
+BURST = 3
+PORT = 9650
+
+MakeDaemon = Callable[..., Daemon]
+
+
+@pytest.fixture
+def make_daemon(lab: Lab, tmp_path: Path) -> MakeDaemon:
+    """Makes a daemon that discovers."""
+
+    def make(host: Host, *options: str | Path) -> Daemon:
+        daemon = Daemon(host, tmp_path, options=options, discovers=True)
+        lab.daemons.append(daemon)
+        return daemon
+
+    return make
+
+
+def on_one_switch(lab: Lab, names: str) -> list[Host]:
+    """Makes hosts whose first interfaces share a link."""
+    switch, *hosts = lab.add_hosts(["switch", *names])
+    switch.ip("link add switch type bridge", "link set switch up")
+    for host in hosts:
+        port = lab.add_link(switch, host).end(switch).interface
+        switch.ip(f"link set {port} master switch")
+    return hosts
+
+
+def start(*daemons: Daemon) -> None:
+    for daemon in daemons:
+        daemon.start()
+    for daemon in daemons:
+        daemon.wait_ready()
+
+
+def wait_each(daemons: Iterable[Daemon], condition: Callable[[Daemon], bool], what: str) -> None:
+    for daemon in daemons:
+        wait_until(partial(condition, daemon), FOUND_SECONDS, f"{daemon.name} {what}")
+
+
+def keys(*daemons: Daemon) -> set[str]:
+    return {daemon.public_key for daemon in daemons}
+
+
+def wait_meshed(*daemons: Daemon) -> None:
+    """Waits until each of them has a link to each other one."""
+    wait_each(daemons, lambda one: one.alive_peers() >= keys(*daemons) - {one.public_key}, "finds the others")
+
+
+def wait_called(*daemons: Daemon) -> None:
+    """Waits until each of them has sent the beacons of its start."""
+    wait_each(daemons, lambda one: one.counters()["beacons_sent"] >= BURST, "sends its beacons")
+
+
+def test_three_daemons_on_a_link_form_a_mesh(lab: Lab, make_daemon: MakeDaemon) -> None:
+    hosts = on_one_switch(lab, "abc")
+    daemons = [make_daemon(host) for host in hosts]
+    start(*daemons)
+    wait_meshed(*daemons)
+    one, other = daemons[0], daemons[2]
+    wait_each(daemons, lambda one: len(one.reachable_subnets()) == 2, "has routes")
+    assert ping(one.host, other.address, count=3, interval=0.1).received == 3
+    wait_called(*daemons)
+    for daemon in daemons:
+        assert [peer["type"] for peer in daemon.get("admin/peers")] == ["linkLocalDiscovery"] * 2
+    found = {peer["publicKey"]: peer for peer in one.get("admin/peers")}[other.public_key]
+    (interface,) = interfaces(other.host, "eth0")
+    assert found["url"] == f"udp://[{IPv6Address(interface.source)}%eth0]:9651"
+    assert [daemon.stop() for daemon in daemons] == [0, 0, 0]
+
+
+def test_one_that_does_not_discover_is_left_alone(lab: Lab, make_daemon: MakeDaemon) -> None:
+    a, b, c = (make_daemon(host) for host in on_one_switch(lab, "abc"))
+    c.discovers = False
+    start(a, b, c)
+    wait_meshed(a, b)
+    wait_called(a, b)
+    assert c.get("admin/peers") == []
+    assert "beacons_sent" not in c.counters()
+    assert a.alive_peers() == keys(b)
+
+
+@pytest.mark.parametrize("what", ["key", "port"])
+def test_daemons_of_another_network_or_port_stay_apart(
+    lab: Lab, make_daemon: MakeDaemon, tmp_path: Path, what: str
+) -> None:
+    hosts = on_one_switch(lab, "abcd")
+    ours, theirs = (options(tmp_path, what, number) for number in (1, 2))
+    a, b, c, d = (make_daemon(host, *given) for host, given in zip(hosts, (ours, ours, theirs, theirs), strict=True))
+    start(a, b, c, d)
+    wait_meshed(a, b)
+    wait_meshed(c, d)
+    wait_called(a, b, c, d)
+    assert a.alive_peers() == keys(b)
+    assert c.alive_peers() == keys(d)
+    assert [len(daemon.get("admin/peers")) for daemon in (a, b, c, d)] == [1, 1, 1, 1]
+    assert (a.counters()["beacons_forged"] > 0) == (what == "key")
+
+
+def options(directory: Path, what: str, number: int) -> tuple[str | Path, ...]:
+    if what == "port":
+        return ("--peer-discovery-port", str(7_000 + number))
+    path = directory / f"network-{number}"
+    path.write_bytes(os.urandom(32))
+    path.chmod(0o600)
+    return ("--network-key-file", path)
+
+
+def test_only_the_named_interface_is_used(lab: Lab, make_daemon: MakeDaemon) -> None:
+    a, b, c = lab.add_hosts("abc")
+    lab.add_link(a, b)
+    lab.add_link(a, c)
+    daemons = make_daemon(a, "--peer-discovery-interface", "eth1"), make_daemon(b), make_daemon(c)
+    start(*daemons)
+    wait_meshed(daemons[0], daemons[2])
+    wait_called(*daemons)
+    assert daemons[0].alive_peers() == keys(daemons[2])
+    assert daemons[1].get("admin/peers") == []
+
+
+def test_a_cable_plugged_in_later_is_noticed(lab: Lab, make_daemon: MakeDaemon) -> None:
+    a, b = lab.add_hosts("ab")
+    cable = lab.add_link(a, b)
+    cable.set_carrier(up=False)
+    daemons = make_daemon(a), make_daemon(b)
+    start(*daemons)
+    assert daemons[0].get("admin/peers") == []
+    cable.set_carrier(up=True)
+    wait_meshed(*daemons)
+
+
+def test_a_taken_port_is_a_warning_and_the_rest_works(lab: Lab, make_daemon: MakeDaemon) -> None:
+    a, b = lab.add_hosts("ab")
+    cable = lab.add_link(a, b)
+    one, other = make_daemon(a), make_daemon(b)
+    one.peers.append(f"udp://{cable.end(b).ipv4}:9651")
+    with a.entered(), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as taken:
+        taken.bind(("::", PORT))
+        start(one, other)
+        wait_meshed(one, other)
+        expected = "no peer discovery on eth0: udp port 9650: Address already in use"
+        wait_until(lambda: expected in one.log(), FOUND_SECONDS, "a warning")
+
+
+def test_a_flood_of_forged_beacons_is_not_listened_to(lab: Lab, make_daemon: MakeDaemon) -> None:
+    hosts = on_one_switch(lab, "abc")
+    a, b = make_daemon(hosts[0]), make_daemon(hosts[1])
+    start(a, b)
+    wait_meshed(a, b)
+    before = a.counters()
+    with hosts[2].entered(), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as flood:
+        index = socket.if_nametoindex("eth0")
+        data = encode_beacon(Beacon(9651, bytes(16)))
+        for _ in range(30_000):
+            flood.sendto(data, (BEACON_GROUP, PORT, 0, index))
+    wait_until(lambda: a.counters()["beacons_deaf"] > before["beacons_deaf"], FOUND_SECONDS, "it closes its ears")
+    assert BEACONS_PER_SECOND <= a.counters()["beacons_forged"] - before["beacons_forged"] < 10_000
+    c = make_daemon(hosts[2])
+    start(c)
+    wait_meshed(a, b, c)
+    assert "link down" not in a.log()
+
+
+# -- interfaces --------------------------------------------------------------------------------------------------------
+
+
+def interfaces(host: Host, *only: str) -> list[Interface]:
+    with host.entered():
+        return find_interfaces(BEACON_GROUP, only=only)
+
+
+def shown(host: Host, name: str) -> tuple[int, str]:
+    """Returns what the ip command says of an interface: its index and its link-local address."""
+    links = json.loads(host.run("ip", "-j", "-6", "address", "show", "dev", name, "scope", "link").stdout)
+    (link,) = (link for link in links if link)
+    (address,) = (info for info in link["addr_info"] if info)
+    return link["ifindex"], address["local"]
+
+
+def test_interfaces_that_are_up_and_have_link_local_multicast_are_fit(lab: Lab) -> None:
+    a, b = lab.add_hosts("ab")
+    for _ in range(3):
+        lab.add_link(a, b)
+    a.ip(
+        "link set eth1 down",
+        "link set eth2 multicast off",
+        "tuntap add tun0 mode tun",
+        "link set tun0 up",
+        "link add plain type veth peer name far",
+        "link set far addrgenmode none",
+        "link set plain up",
+        "link set far up",
+    )
+    found = interfaces(a)
+    assert [interface.name for interface in found] == ["plain", "eth0"]
+    for interface in found:
+        assert (interface.index, str(IPv6Address(interface.source))) == shown(a, interface.name)
+    assert interfaces(a, "eth0") == [found[1]]
+    assert interfaces(a, "eth1", "lo", "tun0", "none") == []
+
+
+def test_an_address_that_is_still_tested_for_duplicates_does_not_count(lab: Lab) -> None:
+    (a,) = lab.add_hosts("a")
+    a.run("sysctl", "-q", "net.ipv6.conf.default.accept_dad=1")
+    a.ip("link add slow type veth peer name far", "link set far up", "link set slow up")
+    assert interfaces(a, "slow") == []
+    wait_until(lambda: interfaces(a, "slow") != [], FOUND_SECONDS, "the address is usable")
