@@ -10,6 +10,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 RESEND_FLOOR_S: Final = 0.020  # beyond 1.5 round trips: what a lost segment waits for its resend
+RESENDS: Final = 32  # beyond them a real link would be dead
 SEGMENT_BYTES: Final = 1_200
 
 
@@ -78,13 +79,19 @@ class Direction:
         if model.jitter_s:
             arrival += self._rng.random() * model.jitter_s
         if model.loss:
-            clean = (1 - model.loss) ** (1 + size // SEGMENT_BYTES)
-            while self._rng.random() >= clean:
-                arrival += 1.5 * round_trip_s + RESEND_FLOOR_S
+            resends = self._resends(1 + size // SEGMENT_BYTES)
+            arrival += resends * (1.5 * round_trip_s + RESEND_FLOOR_S)
         if arrival < self._arrived_at:
             return self._arrived_at
         self._arrived_at = arrival
         return arrival
+
+    def _resends(self, segments: int) -> int:
+        """Draws how often something must be sent again until all segments have arrived."""
+        drawn, resends = self._rng.random(), 0
+        while (1 - self.model.loss ** (resends + 1)) ** segments <= drawn and resends < RESENDS:
+            resends += 1
+        return resends
 
 
 class Link:

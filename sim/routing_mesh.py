@@ -84,6 +84,7 @@ class RoutingMesh(Mesh):
         super().__init__(seed=seed, link_defaults=link_defaults)
         self._settings = settings
         self._notary = Notary(f"{seed}")
+        self.verify = self._notary.verify  # what engines check signatures with
         self._nodes: dict[int, SimulatedNode] = {}
         self._ends: dict[tuple[int, int], End] = {}  # by (node, other)
         self._sessions = NO_SESSION
@@ -98,7 +99,7 @@ class RoutingMesh(Mesh):
         simulated.engine = RoutingEngine(
             node=simulated.address,
             announce=lambda sequence: self._notary.sign(key, sequence),
-            verify=self._notary.verify,
+            verify=self.verify,
             address_of=address_of_key,
             epoch=epoch,
             rng=Random(f"{self.seed}/engine/{node}/{epoch}"),

@@ -15,6 +15,7 @@ A Python file has `ABOUT`, `PARAMETERS` and `steps(parameters) -> list[dict]` in
 
 import runpy
 import tomllib
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +45,13 @@ class Scenario(Struct, frozen=True):
     fidelity: str | None = None  # the only one it can be run in
 
 
+class _Source(Struct):
+    about: str
+    parameters: dict[str, Any]
+    fidelity: str | None
+    steps: Callable[[dict[str, Any]], list[dict[str, Any]]]
+
+
 class _File(Struct, forbid_unknown_fields=True):
     about: str
     steps: list[dict[str, Any]]
@@ -64,15 +72,14 @@ def load(text: str, given: dict[str, Any]) -> Scenario:
     """
     name, _, settings = text.partition(":")
     own = parse_settings(settings)
-    file, label = _read(name)
-    unknown = [key for key in own if key not in file.parameters]
+    source, label = _read(name)
+    unknown = [key for key in own if key not in source.parameters]
     if unknown:
-        raise ConfigError(
-            f"scenario {label} has no parameter {unknown[0]!r}; it has {', '.join(file.parameters) or 'none'}"
-        )
-    parameters = {key: {**given, **own}.get(key, default) for key, default in file.parameters.items()}
-    steps = [_step(label, step, parameters) for step in file.steps]
-    return Scenario(label, file.about, parameters, steps, file.fidelity)
+        known = ", ".join(source.parameters) or "none"
+        raise ConfigError(f"scenario {label} has no parameter {unknown[0]!r}; it has {known}")
+    parameters = {key: {**given, **own}.get(key, default) for key, default in source.parameters.items()}
+    steps = [_step(label, step, parameters) for step in source.steps(parameters)]
+    return Scenario(label, source.about, parameters, steps, source.fidelity)
 
 
 def parse_settings(text: str) -> dict[str, Any]:
@@ -110,7 +117,7 @@ def _filled(label: str, value: Any, parameters: dict[str, Any]) -> Any:
     return parameters[value[1:]]
 
 
-def _read(name: str) -> tuple[_File, str]:
+def _read(name: str) -> tuple[_Source, str]:
     path = Path(name)
     if path.suffix == ".py":
         return _read_python(path), path.stem
@@ -129,18 +136,18 @@ def _text(path: Path) -> str:
         raise ConfigError(f"scenario {path}: {error}") from error
 
 
-def _decode(label: str, text: str) -> _File:
+def _decode(label: str, text: str) -> _Source:
     try:
-        return msgspec.convert(tomllib.loads(text), _File)
+        file = msgspec.convert(tomllib.loads(text), _File)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(f"scenario {label}: {error}") from error
+    return _Source(file.about, file.parameters, file.fidelity, lambda parameters: file.steps)
 
 
-def _read_python(path: Path) -> _File:
+def _read_python(path: Path) -> _Source:
     _text(path)
-    members = runpy.run_path(str(path))
     try:
-        parameters = dict(members["PARAMETERS"])
-        return _File(members["ABOUT"], list(members["steps"](parameters)), parameters)
-    except (KeyError, TypeError) as error:
-        raise ConfigError(f"scenario {path} lacks ABOUT, PARAMETERS or steps(parameters): {error}") from error
+        members = runpy.run_path(str(path))
+        return _Source(members["ABOUT"], dict(members["PARAMETERS"]), members.get("FIDELITY"), members["steps"])
+    except (KeyError, SyntaxError) as error:
+        raise ConfigError(f"scenario {path} needs ABOUT, PARAMETERS and steps(parameters): {error!r}") from error
