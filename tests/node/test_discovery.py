@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mycelium.endpoint import Endpoint
 from mycelium.identity import blake2b
 from mycelium.limits import DIALS_PER_SECOND, DISCOVERED_PEERS
-from mycelium.node.discovery import FORGET_S, HESITATION_S, INTERVAL_S, LEAST_GAP_S
+from mycelium.node.discovery import FIRST_WAIT_S, FORGET_S, HESITATION_S, INTERVAL_S, LEAST_GAP_S
 from mycelium.node.link import LinkState
 from mycelium.wire.beacon import BEACON_KEY_LABEL, Beacon, encode_beacon, tagged_bytes
 from mycelium.wire.datagram import HANDSHAKE_1
@@ -79,6 +79,26 @@ def forged(source: str, *, instance: bytes = bytes(16), port: int = PORT, psk: b
 def hear(net: NodeNet, receiver: str, source: str, data: bytes) -> None:
     net.hosts[receiver].node.discovery.receive(data, Endpoint("udp", source, DISCOVERY_PORT), now=net.now)
     net.drain(receiver)
+
+
+def stranger_at_b(*, cut: bool = False) -> NodeNet:
+    """Returns a host that discovers, its own first beacons long sent, and another one that calls as the test has it call."""
+    net = lan([A, B])
+    discover(net, A)
+    net.run(60)
+    if cut:
+        net.cut(A, B)
+    net.capture = []
+    return net
+
+
+def cut_until_it_rests(net: NodeNet) -> None:
+    """Cuts the link, and waits for a moment in which its own knocking pauses."""
+    net.cut(A, B)
+    net.run(20)
+    handshakes = net.hosts[A].node.handshakes
+    net.run(20, until=lambda: not handshakes.is_under_way(net.hosts[B].endpoint))
+    net.capture = []
 
 
 # -- finding each other ------------------------------------------------------------------------------------------------
@@ -283,6 +303,9 @@ def test_a_restarted_neighbour_is_greeted_though_its_link_seems_to_be_up() -> No
     discover(net, B)
     back = net.run(5, until=lambda: linked(net, A, B) and reaches(net, A, B) and reaches(net, B, A))
     assert back < 0.1
+    net.capture = []
+    net.run(10 * INTERVAL_S)
+    assert knocks(net) == []
 
 
 @pytest.mark.parametrize("pause", [30, 150, 400])
@@ -297,17 +320,14 @@ def test_after_a_cut_the_next_beacon_brings_the_link_back(pause: float) -> None:
     assert net.run(100, until=lambda: linked(net, A, B)) < 1.2 * INTERVAL_S
 
 
-def test_a_link_that_is_down_is_knocked_for_as_soon_as_a_beacon_tells_that_it_could_be_up() -> None:
-    net = lan([A, B])
-    net.hosts[A].node.discovery.start(PORT, now=net.now)
+def test_who_is_heard_while_its_link_is_down_is_dialled_at_once() -> None:
+    net = stranger_at_b()
     hear(net, A, B, forged(B))
     net.run(5, until=lambda: linked(net, A, B))
-    net.cut(A, B)
-    net.run(30)
+    cut_until_it_rests(net)
     assert net.hosts[A].node.links[net.hosts[B].address].state is LinkState.DOWN
-    net.mend(A, B)
     hear(net, A, B, forged(B))
-    assert net.run(5, until=lambda: linked(net, A, B)) < 0.1
+    assert knocks(net) == [(A, B)]
 
 
 def test_who_calls_and_never_answers_is_dialled_ever_more_rarely() -> None:
@@ -318,6 +338,49 @@ def test_who_calls_and_never_answers_is_dialled_ever_more_rarely() -> None:
     net.run(7_200)
     dials = [pair for pair in knocks(net) if pair == (A, B)]
     assert 10 < len(dials) < 25
+
+
+def test_who_is_being_dialled_is_not_dialled_again() -> None:
+    net = stranger_at_b(cut=True)
+    hear(net, A, B, forged(B))
+    net.run(5.5)
+    hear(net, A, B, forged(B))
+    assert knocks(net) == [(A, B)]
+
+
+def test_who_is_silent_is_not_dialled_because_of_an_earlier_beacon() -> None:
+    net = stranger_at_b(cut=True)
+    for pause in (10, 25, 1):
+        hear(net, A, B, forged(B))
+        net.run(pause)
+    before = len(knocks(net))
+    hear(net, A, B, forged(B))
+    net.run(60)
+    assert len(knocks(net)) == before == 3
+
+
+def test_who_did_not_answer_for_long_is_dialled_soon_after_it_has_restarted() -> None:
+    net = stranger_at_b(cut=True)
+    for _ in range(60):
+        hear(net, A, B, forged(B))
+        net.run(INTERVAL_S)
+    net.mend(A, B)
+    hear(net, A, B, forged(B, instance=b"2" * 16))
+    assert net.run(20, until=lambda: linked(net, A, B)) < FIRST_WAIT_S
+
+
+def test_a_link_that_came_about_ends_the_patience_that_many_dials_in_vain_had_taught() -> None:
+    net = stranger_at_b(cut=True)
+    for _ in range(60):
+        hear(net, A, B, forged(B))
+        net.run(INTERVAL_S)
+    net.mend(A, B)
+    net.add_peer(B, f"udp://{A}:{PORT}")
+    net.run(20)
+    assert linked(net, A, B)
+    cut_until_it_rests(net)
+    hear(net, A, B, forged(B))
+    assert knocks(net) == [(A, B)]
 
 
 # -- floods ------------------------------------------------------------------------------------------------------------
