@@ -592,7 +592,9 @@ class Link:
         if self.budget.missed > self._missed:  # perhaps all that were long
             self._missed = self.budget.missed
             self.active.mtu.doubt(now)
-        for path in self.paths.values():
+        for path in list(self.paths.values()):
+            if not path.is_validated and path.liveness.state is PathState.DEAD:
+                del self.paths[path.endpoint]
             path.liveness.set_role(Role.SPARE if path is not self.active else Role.BUSY if is_busy else Role.SELECTED)
 
     def drop_all(self) -> None:

@@ -83,6 +83,7 @@ class Node:
         self.links: dict[bytes, Link] = {}  # by neighbour
         self.peers = Peers(rng)
         self.unknown_datagrams = 0
+        self.links_refused = 0  # authentic neighbours beyond LINKS
         self._ended_links = Counter(LINK_COUNTERS)
         self._entropy = entropy
         self._settings = settings
@@ -266,7 +267,8 @@ class Node:
         link = self.links.get(address)
         if link is not None:
             link.adopt(completed, now=now)
-        elif len(self.links) >= LINKS:
+        elif len(self.links) >= LINKS and not completed.purpose:  # strangers can't keep out whom the operator named
+            self.links_refused += 1
             return
         else:
             link = self.links[address] = Link(
@@ -374,6 +376,7 @@ class Node:
         of_links["frames_malformed"] += receiving.malformed
         return {
             "datagrams_unknown": self.unknown_datagrams,
+            "links_refused": self.links_refused,
             **of_links,
             "packets_sent": sending.packets,
             "packets_foreign_source": sending.foreign_source,

@@ -13,7 +13,12 @@ from mycelium.crypto.primitives import Primitives
 from mycelium.crypto.session_handshake import SessionInitiator, SessionKeys, SessionResponder
 from mycelium.errors import HandshakeError
 from mycelium.identity import Identity, blake2b
-from mycelium.limits import HANDSHAKES_PER_SECOND, SESSION_QUEUE_BYTES_PER_NODE, SESSIONS
+from mycelium.limits import (
+    HANDSHAKES_PER_SECOND,
+    HANDSHAKES_PER_SECOND_WITH_COOKIE,
+    SESSION_QUEUE_BYTES_PER_NODE,
+    SESSIONS,
+)
 from mycelium.node.session import Answer, Keys, QueuedPacket, Request, Session
 from mycelium.rate import TokenBucket
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
@@ -62,7 +67,7 @@ class Sessions:
         self._primitives = primitives
         self._resolve = resolve
         self._send = send
-        self._answers = TokenBucket(HANDSHAKES_PER_SECOND, now=now)
+        self._answers = TokenBucket(HANDSHAKES_PER_SECOND_WITH_COOKIE, now=now)
         self._repairs = TokenBucket(HANDSHAKES_PER_SECOND, now=now)
         self.by_peer: dict[bytes, Session] = {}
         self.by_index: dict[int, tuple[Session, Keys]] = {}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mycelium.endpoint import Endpoint
 from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
 from mycelium.node.link import LinkState
 from mycelium.node.link_session import IDLE_KEYS_KEPT_S, REKEY_AFTER_S
@@ -19,7 +20,7 @@ from tests.node.support import (
     ready_pair,
     received,
 )
-from tests.support.node_net import NodeNet, url_of
+from tests.support.node_net import PORT, NodeNet, url_of
 
 
 def steady_pings(net: NodeNet, source: str, destination: str, seconds: float, every: float = 0.01) -> list[bytes]:
@@ -267,6 +268,18 @@ def test_addresses_kept_for_one_neighbour_are_bounded() -> None:
     deliver(net, "a", "b")
 
 
+def test_an_address_that_never_answers_is_forgotten() -> None:
+    net = ready_pair()
+    net.capture = []
+    net.drop = lambda sender, receiver, data: receiver == "b"
+    ping(net, "a", "b")
+    net.drop = lambda sender, receiver, data: False
+    net.inject("b", Endpoint("udp", "thief", PORT), net.capture[0][2])
+    assert len(link_of(net, "b", "a").paths) == 2
+    net.run(10)
+    assert [endpoint.host for endpoint in link_of(net, "b", "a").paths] == ["a"]
+
+
 # -- several paths -----------------------------------------------------------------------------------------------------
 
 
@@ -295,6 +308,29 @@ def test_a_spare_path_takes_over_and_the_neighbour_is_never_down() -> None:
     assert link_of(net, "a", "b").active.endpoint.host == "b2"
     for name in "ab":
         assert [event for event in net.hosts[name].events if isinstance(event, LinkDown)] == []
+
+
+def test_addresses_that_prove_nothing_do_not_push_a_spare_path_out() -> None:
+    net = two_paths()
+    for number in range(10):
+        net.capture = []
+        net.drop = lambda sender, receiver, data: receiver == "a"
+        ping(net, "b", "a")
+        net.drop = lambda sender, receiver, data: False
+        net.inject("a", Endpoint("udp", f"thief{number}", PORT, 0, b"a"), net.capture[0][2])
+    assert {"b", "b2"} < {endpoint.host for endpoint in link_of(net, "a", "b").paths}
+    assert len(link_of(net, "a", "b").paths) == PATHS_PER_LINK
+
+
+def test_links_are_bounded_and_who_comes_too_late_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = ready_pair()
+    monkeypatch.setattr("mycelium.node.node.LINKS", 1)
+    net.add("c")
+    net.join("c", "b")
+    net.run(10)
+    assert list(net.hosts["b"].node.links) == [net.hosts["a"].address]
+    assert net.hosts["b"].node.counters()["links_refused"] > 0
+    assert len(net.hosts["b"].node._link_of) == 1
 
 
 def test_a_neighbour_that_is_gone_on_all_paths_is_down_soon() -> None:
