@@ -49,7 +49,9 @@ def find_interfaces(group: str, *, only: Collection[str] = ()) -> list[Interface
             source = _source_towards(group, index)
             if source is not None:
                 found.append(Interface(index, name, source))
-    return found[:DISCOVERY_INTERFACES]
+            if len(found) == DISCOVERY_INTERFACES:
+                break
+    return found
 
 
 def open_group_socket(group: str, port: int, interface: Interface) -> socket.socket:
