@@ -24,6 +24,10 @@ PATHS_PER_LINK: Final = 4  # addresses at which one neighbour is kept or tried
 PARTIAL_FRAMES_PER_SESSION: Final = 64  # frames some chunks of which have come; the oldest gives way
 PARTIAL_BYTES_PER_SESSION: Final = 4 << 20
 PARTIAL_BYTES_PER_NODE: Final = 64 << 20
+HOLES_PER_SESSION: Final = 512  # missing frames that are asked for at one time
+HELD_BYTES_PER_LINK: Final = 4 << 20  # opened frames that wait for an earlier one of their flow: 10 ms at 3 Gbit/s
+SENT_BYTES_PER_LINK: Final = 4 << 20  # sealed frames kept to be sent again, on a lossy link
+REPAIR_BYTES_PER_NODE: Final = 16 << 20  # both of these, each, over all links
 REPLAY_WINDOW: Final = 8_192  # counters a late frame may be behind the newest
 HALF_OPEN_HANDSHAKES: Final = 256  # as responder; beyond it the oldest gives way
 HANDSHAKES_PER_SECOND: Final = 50  # answered without a cookie; beyond it a cookie is asked first
@@ -51,7 +55,13 @@ PENDING_REQUESTS: Final = 4_096  # sequence-number requests that wait for an ans
 REQUESTS_PER_SECOND: Final = 200  # sequence-number requests accepted from one neighbour
 VERIFICATIONS_PER_SECOND: Final = 2_000  # signatures checked for one neighbour
 REQUEST_HOPS: Final = 64
-ROUTE_CHANGES: Final = 256  # newest changes of next hops kept for the driver's journal
+ROUTE_CHANGES: Final = 2_048  # newest changes of next hops kept until the driver has read them
+
+# -- the journal -------------------------------------------------------------------------------------------------------
+JOURNAL_ENTRIES: Final = 1_024  # newest entries kept of links, peers and sessions, and as many of routes
+JOURNAL_ROUTES_PER_SECOND: Final = 32  # entries of routes with traffic, and as many of others; the rest is counted
+JOURNAL_LOST_ROUTES: Final = 4_096  # lost routes whose beginning is remembered; the oldest give way
+JOURNAL_LINES_PER_SECOND: Final = 20  # entries that are logged
 
 # -- errors sent to others ---------------------------------------------------------------------------------------------
 RELAY_ERRORS_PER_SECOND: Final = 50  # signed errors towards sources of trains that can't be forwarded
@@ -76,6 +86,7 @@ DISCOVERY_INTERFACES: Final = 64  # that a node discovers on; hosts of container
 API_BODY_BYTES: Final = 16 << 10  # one request to the HTTP API; a peer's URL has at most some hundred
 API_CONNECTIONS: Final = 64  # open at one time; beyond it a new one is closed at once
 API_RESPONSE_BYTES: Final = 64 << 20  # what the command line reads of one answer: all routes of a full table
+API_WAIT_S: Final = 30.0  # for events that are yet to come; then the answer is an empty list
 LOG_KEYS: Final = 256  # different warnings whose rate is remembered
 
 # -- super-packets -----------------------------------------------------------------------------------------------------

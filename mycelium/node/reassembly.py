@@ -10,7 +10,7 @@ frame are runs of consecutive chunks, in order and without overlap: what is miss
 
 import struct
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from mycelium.limits import (
@@ -20,6 +20,7 @@ from mycelium.limits import (
     PARTIAL_FRAMES_PER_SESSION,
 )
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_OFFSET_MASK, TAG_BYTES
+from mycelium.wire.frame import WHOLE_FRAME
 
 SEALED_CEILING: Final = FRAME_PLAINTEXT + TAG_BYTES
 FRAME_OVERHEAD: Final = 512  # bytes charged for a partial frame beside what it holds
@@ -65,6 +66,12 @@ class PartialFrame:
             position = self.starts[index] + len(self.runs[index])
             index += 1
         return self.charge - before
+
+    def gaps(self) -> list[tuple[int, int]]:
+        """Returns what is missing, in order: (first byte, end)."""
+        ends = [start + len(run) for start, run in zip(self.starts, self.runs, strict=True)]
+        between = zip([0, *ends], [*self.starts, self.total], strict=True)
+        return [(start, end) for start, end in between if start < end]
 
     def _put(self, index: int, start: int, run: bytes) -> None:
         self.starts.insert(index, start)
@@ -161,6 +168,15 @@ class Reassembly:
         if tail:
             odd.append(tail)
         return frames, odd
+
+    def begun(self) -> Collection[int]:
+        """Returns the counters of the frames that have come in part."""
+        return self._partial.keys()
+
+    def gaps(self, counter: int) -> list[tuple[int, int]]:
+        """Returns what is missing of a frame: (first byte, end); all of it where nothing has come."""
+        frame = self._partial.get(counter)
+        return [(0, WHOLE_FRAME)] if frame is None else frame.gaps()
 
     def sweep(self) -> None:
         """Drops the partial frames that were there at the previous sweep; to be called every second or so."""

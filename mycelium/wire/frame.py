@@ -1,8 +1,9 @@
 """Inside a sealed link frame.
 
-    0  1  kind: 1 control, 2 probe, 3 data, 4 close; others are skipped
+    0  1  kind: 1 control, 2 probe, 3 data, 4 close, 5 repair; others are skipped
     1  1  number of the path it was sent on
-    2  2  zeros
+    2  2  of data: how many counters back the nearest earlier data frame is that may carry the same flow, 0 for none
+          within 65,535; of others zeros
     4  4  echo: low 32 bits of the newest counter received on that path, 0 for none
     8     body
 
@@ -26,6 +27,13 @@ Probe body:
 
 Close body: 1 reason (1 leaving; others mean the same), then UTF-8 text or nothing.
 Data body: trains, see `mycelium.wire.train`.
+
+Repair body (what the neighbour is asked to send again, as it was sealed):
+    0  4  receiver: the index that the frames were sent to
+    4     ranges of sealed frames, those of one frame side by side and in order:
+          0  8  counter of the frame
+          8  4  first byte
+          12 4  end; beyond the end of the frame means all the rest
 """
 
 import struct
@@ -35,10 +43,14 @@ CONTROL: Final = 1
 PROBE: Final = 2
 DATA: Final = 3
 CLOSE: Final = 4
+REPAIR: Final = 5
 
 FRAME_HEADER: Final = struct.Struct("!BBHI")
 CONTROL_HEADER: Final = struct.Struct("!IIIIQ")
 PROBE_BODY: Final = struct.Struct("!BxxxIQIII")
+REPAIR_HEAD: Final = struct.Struct("!I")
+REPAIR_RANGE: Final = struct.Struct("!QII")
+WHOLE_FRAME: Final = 0xFFFF_FFFF  # as the end of a range
 PROBE_WANTS_REPLY: Final = 1
 PROBE_IS_REPLY: Final = 2
 CLOSE_LEAVING: Final = 1

@@ -1,0 +1,41 @@
+"""Which earlier frame of a link a data frame must not overtake: the nearest one that may carry the same flow."""
+
+import struct
+from typing import Final
+
+from mycelium.wire.frame import FRAME_HEADER
+from mycelium.wire.train import LENGTH_MASK, TRAIN_HEADER_BYTES
+
+BUCKETS: Final = 256
+DISTANCE_CEILING: Final = 0xFFFF
+_WORD: Final = struct.Struct("!I")  # of a train's header: bucket << 24 | length
+_WORD_OFFSET: Final = 4
+_FIRST_WORD: Final = FRAME_HEADER.size + _WORD_OFFSET
+_REST_OF_HEADER: Final = TRAIN_HEADER_BYTES - _WORD_OFFSET
+
+
+class FlowOrder:
+    """The sender's memory: in which frame each flow bucket left last."""
+
+    __slots__ = ("_last",)
+
+    def __init__(self) -> None:
+        self._last = [0] * BUCKETS  # counters
+
+    def restart(self) -> None:
+        """Counters start afresh: the keys are new."""
+        self._last = [0] * BUCKETS
+
+    def distance(self, counter: int, plain: memoryview) -> int:
+        """Notes the trains in a data frame and returns the field of its header, before it is sealed."""
+        last, nearest = self._last, 0
+        position, end = _FIRST_WORD, len(plain) - _REST_OF_HEADER
+        while position <= end:
+            (word,) = _WORD.unpack_from(plain, position)
+            bucket = word >> 24
+            if last[bucket] > nearest and last[bucket] != counter:
+                nearest = last[bucket]
+            last[bucket] = counter
+            position += TRAIN_HEADER_BYTES + (word & LENGTH_MASK)
+        distance = counter - nearest
+        return distance if nearest and distance <= DISTANCE_CEILING else 0
