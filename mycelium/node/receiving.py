@@ -47,8 +47,8 @@ _TRAIN_FLAGS_OFFSET: Final = 1
 _ITEM_FLAGS: Final = 0x0F
 _ITEM_TYPE: Final = 0xF0
 
-# version and class, next header and hop limit skipped; /64 of the source; /64 of the destination
-_IPV6: Final = struct.Struct("!B7x8s8x8s8x")
+# version and class, hop limit; source; /64 of the destination
+_IPV6: Final = struct.Struct("!B6xB16s8s8x")
 
 # the fields of TRAIN_HEADER
 _Header = tuple[int, int, int, int, int, int, int, bytes, bytes]
@@ -72,6 +72,7 @@ class Receiving:
         self._own_subnet = subnet_of(own_address)
         self._forwarding = forwarding
         self._next_hop = forwarding.next_hop
+        self._owner = forwarding.owner
         self._links = links
         self._sessions = sessions
         self._sending = sending
@@ -204,7 +205,7 @@ class Receiving:
         """Hands the packets of a train to TUN, each only if its source is the sender's and its destination ours."""
         deliveries = self._outbox.deliveries
         unpack_item, unpack = ITEM_HEADER.unpack_from, _IPV6.unpack_from
-        theirs, ours = session.subnet, self._own_subnet
+        peer, ours = session.peer, self._own_subnet
         position, length = 0, len(plain)
         while position + ITEM_HEADER_BYTES <= length:
             word, segment_size = unpack_item(plain, position)
@@ -216,20 +217,27 @@ class Receiving:
             if word & _ITEM_TYPE:
                 if word & _ITEM_TYPE == ITEM_REPORT and position - start >= REPORT.size:
                     newest, opened = REPORT.unpack_from(plain, start)
-                    session.budget.report(opened, newest, now)
+                    session.take_report(opened, newest, now)
                 continue
             if position - start < HEADER_BYTES:
                 self.malformed += 1
                 continue
-            first, source, destination = unpack(plain, start)
-            if source != theirs or destination != ours or first >> 4 != _VERSION_6:
+            first, its_hop_limit, source, destination = unpack(plain, start)
+            is_theirs = source == peer or self._owns(session, source)
+            if not is_theirs or destination != ours or first >> 4 != _VERSION_6:
                 self.foreign_packets += 1
                 continue
-            plain[start + _HOP_LIMIT_OFFSET] = hop_limit
+            if hop_limit < its_hop_limit:  # relays may lower it, never raise it
+                plain[start + _HOP_LIMIT_OFFSET] = hop_limit
             deliveries.append((plain[start:position], word & _ITEM_FLAGS, segment_size))
             self.delivered += 1
         if position != length:
             self.malformed += 1
+
+    def _owns(self, session: Session, source: bytes) -> bool:
+        """Tells whether an address in a sender's /64, but not its own, is its to use; a /64 may have a second claimant."""
+        subnet = subnet_of(source)
+        return subnet == session.subnet and self._owner.get(subnet) == session.peer and source not in self._next_hop
 
     def _release_ready(self, now: float) -> None:
         ready, self._sessions.ready[:] = list(self._sessions.ready), []

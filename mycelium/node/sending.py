@@ -156,7 +156,8 @@ class Sending:
     def _send_run(self, key: _RunKey, batch: PacketBatch, first: int, stop: int, now: float) -> None:
         """Sends slots[first:stop], which have one destination, hop limit and traffic class."""
         slots = batch.slots
-        node = self._owner.get(subnet_of(key[2]), b"")
+        destination = key[2]  # a node's own address is that node's, whoever had its /64 first
+        node = destination if destination in self._next_hop else self._owner.get(subnet_of(destination), b"")
         link = self._links.get(self._next_hop.get(node, b""))
         way = (link, 0) if link is not None else self._detour(node)
         if way is None:

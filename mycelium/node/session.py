@@ -111,6 +111,11 @@ class Session:
         self.budget = FrameBudget(floor=TRAIN_FLOOR, now=now)
         self.last_used = now
 
+    def take_report(self, opened: int, newest: int, now: float) -> None:
+        """Takes what the other end says of our trains, unless it speaks of keys that we sent under before."""
+        if self.sending is not None and 0 < newest < self.sending.noise.sending.counter & 0xFFFF_FFFF:
+            self.budget.report(opened, newest, now)
+
     def enqueue(self, packet: memoryview, flags: int, segment_size: int) -> bool:
         """Keeps a copy of a packet until there are keys; False where the queue is full."""
         if len(self.queue) >= SESSION_QUEUE_PACKETS or self.queued_bytes + len(packet) > SESSION_QUEUE_BYTES:

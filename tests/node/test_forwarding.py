@@ -330,3 +330,35 @@ def test_a_packet_whose_length_field_lies_is_passed_on_as_it_is() -> None:
     net.send("a", bytes(packet))
     net.run(1)
     assert [delivered for delivered, _, _ in net.hosts["b"].delivered] == [bytes(packet)]
+
+
+def test_a_nodes_own_address_is_that_nodes_whoever_had_its_subnet_first() -> None:
+    net = ready("abc")
+    a, b, c = (net.hosts[name] for name in "abc")
+    a.node.routing.forwarding.owner[c.address[:8]] = b.address
+    net.send("a", ping_packet(net, "a", "c", b"to c"))
+    net.run(1)
+    assert received(net, "c") == [b"to c"]
+    assert received(net, "b") == []
+
+
+def test_an_address_in_the_senders_subnet_is_its_to_use_unless_it_is_another_nodes() -> None:
+    net = ready("abc")
+    a, c = net.hosts["a"], net.hosts["c"]
+    packet = bytearray(ping_packet(net, "a", "c", b"second address"))
+    other = a.address[:8] + bytes(7) + b"\1"
+    packet[8:24] = other
+    send_items(net, item(bytes(packet)))
+    assert len(c.delivered) == 1
+    c.node.routing.forwarding.next_hop[other] = a.address
+    send_items(net, item(bytes(packet)))
+    assert len(c.delivered) == 1
+    assert counter(net, "c", "packets_foreign") == 1
+
+
+def test_a_relay_does_not_raise_the_hop_limit() -> None:
+    net = ready("abc")
+    packet = bytearray(ping_packet(net, "a", "c", b"near"))
+    packet[7] = 3
+    send_items(net, item(bytes(packet)))
+    assert net.hosts["c"].delivered[0][0][7] == 3
