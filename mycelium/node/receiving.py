@@ -100,7 +100,7 @@ class Receiving:
                 break
             if header[7] == self._own_address:
                 link = None
-                self._receive_train(header, frame[position:end], now)
+                self._receive_train(header, frame[position:end], neighbour, now)
             else:
                 link = self._next_link(header, frame, position, end, neighbour, now)
             if link is not run_link:
@@ -159,12 +159,13 @@ class Receiving:
 
     # -- for us --------------------------------------------------------------------------------------------------------
 
-    def _receive_train(self, header: _Header, train: memoryview, now: float) -> None:
+    def _receive_train(self, header: _Header, train: memoryview, neighbour: bytes, now: float) -> None:
         hop_limit, _, kind, _, _, index, counter, _, source = header
         if kind == DATA:
             self._open_train(hop_limit, index, counter, source, train, now)
         elif kind == SESSION_REQUEST:
-            self._sessions.receive_request(source, counter, train[TRAIN_HEADER_BYTES:], now=now)
+            body = train[TRAIN_HEADER_BYTES:]
+            self._sessions.receive_request(source, counter, body, neighbour=neighbour, now=now)
         elif kind == SESSION_REPLY:
             self._sessions.receive_reply(source, index, counter, train[TRAIN_HEADER_BYTES:], now=now)
         elif kind == ERROR:

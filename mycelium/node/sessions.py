@@ -16,10 +16,12 @@ from mycelium.identity import Identity, blake2b
 from mycelium.limits import (
     HANDSHAKES_PER_SECOND,
     HANDSHAKES_PER_SECOND_WITH_COOKIE,
+    LINKS,
     SESSION_QUEUE_BYTES_PER_NODE,
     SESSIONS,
 )
-from mycelium.node.session import Answer, Keys, QueuedPacket, Request, Session
+from mycelium.node.crossing import CROSSING_S
+from mycelium.node.session import REKEY_AFTER_S, Answer, Keys, QueuedPacket, Request, Session
 from mycelium.rate import TokenBucket
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
@@ -68,12 +70,14 @@ class Sessions:
         self._resolve = resolve
         self._send = send
         self._answers = TokenBucket(HANDSHAKES_PER_SECOND_WITH_COOKIE, now=now)
+        self._shares: dict[bytes, TokenBucket] = {}  # of it, by the neighbour that brings the requests
         self._repairs = TokenBucket(HANDSHAKES_PER_SECOND, now=now)
         self.by_peer: dict[bytes, Session] = {}
         self.by_index: dict[int, tuple[Session, Keys]] = {}
         self._requests: dict[int, Session] = {}  # our index of a request under way
         self._next_housekeeping = now + HOUSEKEEPING_S
         self.ready: list[Session] = []  # sessions whose waiting packets may leave; drained by the caller
+        self.renewed: list[bytes] = []  # nodes whose keys were replaced before their time; drained by the caller
         self.failed: list[Session] = []  # sessions that could not be set up, with what waited in them
         self._queued_bytes = 0
         self.refused = 0
@@ -133,10 +137,13 @@ class Sessions:
 
     # -- handshake trains ----------------------------------------------------------------------------------------------
 
-    def receive_request(self, peer: bytes, counter: int, body: memoryview, *, now: float) -> None:
-        """Answers a session request that another node sent to us; one that comes again as before, at no cost."""
+    def receive_request(self, peer: bytes, counter: int, body: memoryview, *, neighbour: bytes, now: float) -> None:
+        """Answers a session request that another node sent to us; one that comes again as before, at no cost.
+
+        `neighbour` brought it: whoever floods uses up its own share only.
+        """
         is_answerable = len(body) == SESSION_REQUEST_BYTES and self._resolve(peer) is not None
-        if not is_answerable or not self._answers.take(now=now):
+        if not is_answerable or not self._share_of(neighbour, now).take(now=now) or not self._answers.take(now=now):
             self.refused += 1
             return
         remote_index, offered = counter & 0xFFFF_FFFF, counter >> _SUITE_SHIFT & 0xFF
@@ -163,6 +170,13 @@ class Sessions:
         keys = self._adopt(session, responder.result, self._new_index(), remote_index, initiator=False, now=now)
         keys.answer = Answer(digest, suite << _SUITE_SHIFT | keys.local_index, reply)
         self._send(peer, SESSION_REPLY, remote_index, keys.answer.counter, reply, now=now)
+
+    def _share_of(self, neighbour: bytes, now: float) -> TokenBucket:
+        if neighbour not in self._shares:
+            if len(self._shares) >= LINKS:
+                del self._shares[next(iter(self._shares))]
+            self._shares[neighbour] = TokenBucket(HANDSHAKES_PER_SECOND, now=now)
+        return self._shares[neighbour]
 
     def _answer_again(self, peer: bytes, remote_index: int, digest: bytes, now: float) -> bool:
         session = self.by_peer.get(peer)
@@ -193,12 +207,16 @@ class Sessions:
             return
         del self._requests[index]
         session.request = None
+        before = session.sending
         self._adopt(session, keys, index, counter & 0xFFFF_FFFF, initiator=True, now=now)
+        self._note_renewal(session, before)
         self.ready.append(session)
 
     def heard_under(self, session: Session, keys: Keys) -> None:
         """Called when keys have opened a train that are not the ones we send under; we may be waiting for it."""
+        before = session.sending
         session.heard_under(keys, self._identity.exchange_public_key)
+        self._note_renewal(session, before)
         if session.queue:
             self.ready.append(session)
 
@@ -276,6 +294,12 @@ class Sessions:
         if announcement is not None:
             session.peer_epoch = announcement.sequence >> EPOCH_SHIFT
         return keys
+
+    def _note_renewal(self, session: Session, before: Keys | None) -> None:
+        after = session.sending
+        age = 0.0 if before is None or after is None else after.established - before.established
+        if CROSSING_S < age < REKEY_AFTER_S:
+            self.renewed.append(session.peer)
 
     def _fail(self, session: Session) -> None:
         if session.queue and session not in self.failed:

@@ -12,6 +12,7 @@ from mycelium.wire.train import (
     PARTIAL_CHECKSUM,
     SESSION_REPLY,
     SESSION_REQUEST,
+    SESSION_REQUEST_BYTES,
     SUPER_TCP,
     SUPER_UDP,
     TRAIN_HEADER_BYTES,
@@ -392,3 +393,18 @@ def test_a_batch_beyond_what_one_frame_may_hold_arrives_in_order() -> None:
     assert [packet for packet in delivered if packet[6] == 58] == [packet for packet, _, _ in packets]
     assert len(delivered) == 30 + 5
     assert [packet[6] for packet in delivered[10:15]] == [6] * 5
+
+
+def test_a_neighbour_that_floods_requests_does_not_keep_others_from_answers() -> None:
+    net = NodeNet()
+    for name in "abm":
+        net.add(name)
+    net.join("a", "b")
+    net.join("m", "b")
+    net.run(3)
+    sessions = net.hosts["b"].node.sessions
+    garbage = memoryview(bytes(SESSION_REQUEST_BYTES))
+    for number in range(1_000):
+        sessions.receive_request(net.hosts["m"].address, number, garbage, neighbour=net.hosts["m"].address, now=net.now)
+    net.send("a", ping_packet(net, "a", "b", b"through"))
+    net.run(0.2, until=lambda: bool(net.hosts["b"].delivered))
