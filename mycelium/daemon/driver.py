@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Final
 
 from mycelium.endpoint import Endpoint
-from mycelium.limits import UNSENT_BYTES
+from mycelium.limits import ENDPOINTS_REMEMBERED, UNSENT_BYTES
 from mycelium.node.node import Node
 from mycelium.node.outbox import Event, Transmit
 from mycelium.transport.base import Transport
@@ -110,6 +110,8 @@ class Driver:
                 break
             data, segment_size, endpoint = received
             if several:
+                if len(self._transport_of) >= ENDPOINTS_REMEMBERED:
+                    self._transport_of.clear()
                 self._transport_of[endpoint] = transport
             now = monotonic()
             node.receive(endpoint, data, segment_size, now=now)
