@@ -96,6 +96,7 @@ class Handshakes:
         self._response_of: dict[bytes, int] = {}  # ephemeral key of message 1 -> our index
         self.refused = 0  # messages that did not authenticate or came at the wrong moment
         self.given_up = 0
+        self.unanswered: list[str] = []  # URLs of peers that handshakes were given up for; drained by the caller
 
     @property
     def counters(self) -> dict[str, int]:
@@ -164,6 +165,8 @@ class Handshakes:
             if now >= one.give_up:
                 del self._initiations[index]
                 self.given_up += 1
+                if one.purpose:
+                    self.unanswered.append(one.purpose)
             elif now >= one.next_send:
                 self._send(one.endpoint, one.message_1)
                 one.next_send = now + one.interval * self._rng.uniform(0.9, 1.1)

@@ -548,6 +548,10 @@ class Link:
             deadline = min(deadline, session.message_3_due if session.message_3 is not None else inf)
         return deadline
 
+    def silent_since(self) -> float:
+        """Since when the neighbour owes us an answer on the path in use; infinity where it owes none."""
+        return self.active.liveness.silent_since
+
     def wants_new_keys(self, now: float) -> bool:
         """Tells whether the node should begin a handshake over the path in use."""
         return self.sending.wants_new_keys(now)

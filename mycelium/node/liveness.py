@@ -183,6 +183,11 @@ class Liveness:
         return Action.ECHO if now >= self.echo_due else Action.NONE
 
     @property
+    def silent_since(self) -> float:
+        """Since when something of ours waits for an answer; infinity where nothing does."""
+        return self._silent_since
+
+    @property
     def loss(self) -> float:
         """The share of probes that stay unanswered, for whichever direction's loss."""
         return min(max(1 - self._answered / self._asked, 0.001), 0.5)

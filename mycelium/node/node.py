@@ -22,6 +22,7 @@ from mycelium.identity import Identity, verify_signature
 from mycelium.limits import LINKS
 from mycelium.node.discovery import Discovery
 from mycelium.node.handshakes import Completed, Handshakes
+from mycelium.node.journal import Journal
 from mycelium.node.link import Link, LinkState
 from mycelium.node.local_errors import LocalErrors
 from mycelium.node.outbox import LinkDown, LinkUp, Outbox, ResolvePeer
@@ -55,6 +56,11 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
     suites: int  # ciphers that this machine is quick at, `wire.datagram.SUITE_*`
 
 
+def _elapsed(since: float, now: float) -> float:
+    """Returns the time since then, 0 where that is yet to come."""
+    return max(0.0, now - since)
+
+
 def is_signed(announcement: Announcement) -> bool:
     """Tells whether the announcement's signature is its key's."""
     return verify_signature(announcement.signing_public_key, signed_bytes(announcement), announcement.signature)
@@ -82,6 +88,7 @@ class Node:
         self.outbox = Outbox()
         self.links: dict[bytes, Link] = {}  # by neighbour
         self.peers = Peers(rng)
+        self.journal = Journal(now=now)
         self.unknown_datagrams = 0
         self.links_refused = 0  # authentic neighbours beyond LINKS
         self._ended_links = Counter(LINK_COUNTERS)
@@ -209,6 +216,8 @@ class Node:
         if peer is None or peer.link is not None:
             return
         peer.endpoints = list(endpoints)[:ENDPOINTS_PER_PEER]
+        if not peer.endpoints:
+            self.journal.peer_failed(url, "the name is not known", self.peers.failed(url), now=now)
         for endpoint in peer.endpoints:
             if not self.handshakes.is_under_way(endpoint):
                 self.handshakes.begin(endpoint, pin=peer.pin, purpose=url, now=now)
@@ -248,6 +257,7 @@ class Node:
                 link.handle_timeout(now=now)
             self._follow(link, now)
         self.handshakes.handle_timeout(now=now)
+        self._note_failures(now)
         self.discovery.handle_timeout(now=now)
         self._dial_due(now)
         self.sessions.handle_timeout(now=now)
@@ -267,6 +277,8 @@ class Node:
         link = self.links.get(address)
         if link is not None:
             link.adopt(completed, now=now)
+            if link.reported is not LinkState.DOWN:
+                self.journal.link_keys(address, now=now)
         elif len(self.links) >= LINKS and not completed.purpose:  # strangers can't keep out whom the operator named
             self.links_refused += 1
             return
@@ -297,7 +309,7 @@ class Node:
                     self.handshakes.abandon_again(link.paths)
                 routing.neighbour_down(address, now=now)
                 self.peers.disconnected(address, now=now)
-                self.outbox.events.append(LinkDown(address, "closed" if link.closed_by_peer else "silent"))
+                self._note_down(link, "closed" if link.closed_by_peer else "silent", now)
                 self._dial_due(now)
         else:
             self._follow_live(link, state, now)
@@ -310,6 +322,9 @@ class Node:
         if link.reported is LinkState.DOWN or link.peer_restarted:
             if link.reported is LinkState.DOWN:
                 self.outbox.events.append(LinkUp(address, link.active.endpoint))
+                self.journal.link_up(address, link.active.endpoint, now=now)
+            else:
+                self.journal.link_restarted(address, now=now)
             link.peer_restarted = False
             link.reported = LinkState.UP
             routing.neighbour_up(address, link.cost, now=now)
@@ -318,7 +333,12 @@ class Node:
         link.cost_changed = False
         if (state is LinkState.SUSPECT) is not (link.reported is LinkState.SUSPECT):
             routing.neighbour_suspect(address, state is LinkState.SUSPECT, now=now)
+            if state is LinkState.SUSPECT:
+                self.journal.link_suspect(address, _elapsed(link.silent_since(), now), now=now)
+            else:
+                self.journal.link_trusted(address, now=now)
         link.reported = state
+        self.journal.link_at(address, link.active.endpoint, now=now)
         if link.items:
             routing.receive(address, link.items, now=now)
 
@@ -335,7 +355,7 @@ class Node:
     def _remove_link(self, link: Link, reason: str, now: float) -> None:
         if link.reported is not LinkState.DOWN:
             self.routing.neighbour_down(link.address, now=now)
-            self.outbox.events.append(LinkDown(link.address, reason))
+            self._note_down(link, reason, now)
         self.peers.disconnected(link.address, now=now)
         del self.links[link.address]
         link.drop_all()
@@ -355,6 +375,7 @@ class Node:
                 self._dial_again(link, link.active.endpoint, now)
 
         self._forget_indices()
+        self.journal.sweep(now=now)
 
     def _forget_indices(self) -> None:
         self._link_of = {index: link for index, link in self._link_of.items() if link.holds(index)}
@@ -398,6 +419,38 @@ class Node:
             **self.discovery.counters,
             **{f"routing_{name}": value for name, value in self.routing.statistics().items()},
         }
+
+    # -- the journal ---------------------------------------------------------------------------------------------------
+
+    def note_route_changes(self, *, now: float) -> None:
+        """Writes what has changed in the routes into the journal; for drivers whose operators read it."""
+        changes = list(self.routing.changes)
+        self.routing.changes.clear()
+        self.journal.routes_changed(
+            changes,
+            self.routing.forwarding.version,
+            is_in_use=self.sessions.by_peer.__contains__,
+            silent_since=self._silent_since,
+            now=now,
+        )
+
+    def _silent_since(self, neighbour: bytes) -> float:
+        """Since when a neighbour that is not used any more had not answered; infinity where it is used or is not known."""
+        link = self.links.get(neighbour)
+        return inf if link is None or link.reported is LinkState.UP else link.silent_since()
+
+    def _note_down(self, link: Link, cause: str, now: float) -> None:
+        self.outbox.events.append(LinkDown(link.address, cause))
+        self.journal.link_down(link.address, cause, _elapsed(link.silent_since(), now), now=now)
+
+    def _note_failures(self, now: float) -> None:
+        """Handshakes with peers were given up, or end-to-end keys replaced that others had lost."""
+        for url in dict.fromkeys(self.handshakes.unanswered):
+            self.journal.peer_failed(url, "no answer", self.peers.failed(url), now=now)
+        self.handshakes.unanswered.clear()
+        for node in self.sessions.renewed:
+            self.journal.session_renewed(node, now=now)
+        self.sessions.renewed.clear()
 
     # -- helpers -------------------------------------------------------------------------------------------------------
 

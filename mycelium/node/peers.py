@@ -22,7 +22,7 @@ ENDPOINTS_PER_PEER: Final = 4  # addresses of one name that are tried side by si
 class ConfiguredPeer:
     """One entry of the peer list. `link` is the overlay address of the neighbour that it led to, while that is up."""
 
-    __slots__ = ("endpoints", "known_since", "last_connected", "link", "next_attempt", "pin", "url", "wait")
+    __slots__ = ("endpoints", "failures", "known_since", "last_connected", "link", "next_attempt", "pin", "url", "wait")
 
     def __init__(self, url: str, pin: bytes | None, *, now: float) -> None:
         self.url = url
@@ -33,6 +33,7 @@ class ConfiguredPeer:
         self.last_connected: float | None = None
         self.next_attempt = now
         self.wait = FIRST_WAIT_S
+        self.failures = 0  # attempts in a row
 
 
 class Peers:
@@ -76,6 +77,15 @@ class Peers:
             peer.link = link
             peer.last_connected = now
             peer.wait = FIRST_WAIT_S
+            peer.failures = 0
+
+    def failed(self, url: str) -> int:
+        """An attempt to reach a peer has failed; returns how many have in a row, 0 where it has a link or is not known."""
+        peer = self.by_url.get(url)
+        if peer is None or peer.link is not None:
+            return 0
+        peer.failures += 1
+        return peer.failures
 
     def disconnected(self, link: bytes, *, now: float) -> None:
         """A link is down: the peers that it came of are dialled at once."""

@@ -1,0 +1,110 @@
+"""What is worth telling of changes of next hops, which a mesh can bring about by the thousand.
+
+A route that is lost and comes back within a moment is one event, with the time between; one that stays away is told as lost,
+and again when it is back. So many events are told in a second, those of destinations with traffic first; others are counted.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple, Protocol
+
+from mycelium.limits import JOURNAL_LOST_ROUTES, JOURNAL_ROUTES_PER_SECOND
+from mycelium.rate import TokenBucket
+from mycelium.routing.selection import RouteChange
+
+PATIENCE_S: Final = 1.0  # a route that is back by then was not lost, it has changed
+
+
+class RouteTeller(Protocol):
+    """Takes the change of one destination: when, next hop before and after (None: none), why, and how long without."""
+
+    def __call__(
+        self, at: float, node: bytes, before: bytes | None, after: bytes | None, cause: str, without_s: float | None
+    ) -> None: ...
+
+
+class _Loss(NamedTuple):
+    at: float
+    silent_since: float  # the next hop that was lost; infinity where it did answer
+    before: bytes
+    cause: str
+    is_used: bool
+
+
+class RouteStory:
+    """Follows the changes of one node's routes. `tell_of_more` takes when, and how many were not told."""
+
+    __slots__ = ("_gone", "_held_back", "_lost", "_others", "_tell", "_tell_of_more", "_used", "_version")
+
+    def __init__(self, *, tell: RouteTeller, tell_of_more: Callable[[float, int], None], now: float) -> None:
+        self._tell = tell
+        self._tell_of_more = tell_of_more
+        self._lost: dict[bytes, _Loss] = {}  # since less than PATIENCE_S, oldest first
+        self._gone: dict[bytes, _Loss] = {}  # since longer
+        self._used = TokenBucket(JOURNAL_ROUTES_PER_SECOND, now=now)  # events of destinations with traffic
+        self._others = TokenBucket(JOURNAL_ROUTES_PER_SECOND, now=now)
+        self._held_back = 0
+        self._version = 0  # how many changes there had been
+
+    def take(
+        self,
+        changes: Iterable[RouteChange],
+        version: int,
+        *,
+        is_in_use: Callable[[bytes], bool],
+        silent_since: Callable[[bytes], float],
+        now: float,
+    ) -> None:
+        """Takes the newest changes, the oldest of them first; `version` tells how many there have ever been."""
+        taken = 0
+        for at, node, before, after, cause in changes:
+            taken += 1
+            is_used = is_in_use(node)
+            loss = self._lost.pop(node, None) or self._gone.pop(node, None)
+            if after is None:
+                assert before is not None
+                _keep(self._lost, node, _Loss(at, silent_since(before), before, cause, is_used))
+            elif before is not None:
+                silent_s = at - silent_since(before)
+                self._tell_one(is_used, now, at, node, before, after, cause, silent_s if silent_s > 0 else None)
+            elif loss is not None:
+                without_s = at - min(loss.at, loss.silent_since)
+                self._tell_one(is_used, now, at, node, loss.before, after, loss.cause, without_s)
+            else:
+                self._tell_one(is_used, now, at, node, None, after, cause, None)
+        self._held_back += max(version - self._version - taken, 0)
+        self._version = version
+
+    def sweep(self, *, now: float) -> None:
+        """Tells which routes have been gone for PATIENCE_S, and how many events were held back; to be called every second."""
+        for node, loss in list(self._lost.items()):
+            if loss.at + PATIENCE_S > now:
+                break
+            del self._lost[node]
+            _keep(self._gone, node, loss)
+            self._tell_one(loss.is_used, now, loss.at, node, loss.before, None, loss.cause, None)
+        if self._held_back:
+            self._tell_of_more(now, self._held_back)
+            self._held_back = 0
+
+    def _tell_one(
+        self,
+        is_used: bool,
+        now: float,
+        at: float,
+        node: bytes,
+        before: bytes | None,
+        after: bytes | None,
+        cause: str,
+        without_s: float | None,
+    ) -> None:
+        bucket = self._used if is_used else self._others
+        if bucket.take(now=now):
+            self._tell(at, node, before, after, cause, without_s)
+        else:
+            self._held_back += 1
+
+
+def _keep(losses: dict[bytes, _Loss], node: bytes, loss: _Loss) -> None:
+    losses[node] = loss
+    if len(losses) > JOURNAL_LOST_ROUTES:
+        del losses[next(iter(losses))]
