@@ -136,8 +136,10 @@ class Advertiser:
             if wanting:
                 if packed < row.feasibility_distance:
                     row.feasibility_distance = packed
-                update, introduction = self._updates(row, wanting)
                 news = wanting & ~row.announced
+                if news:
+                    news = _uninformed(row, news)
+                update, introduction = self._updates(row, wanting, news)
                 for bit, append in lanes:
                     if wanting & bit:
                         append(introduction if news & bit else update)
@@ -160,16 +162,19 @@ class Advertiser:
             row.current = 0
         return row.advertised
 
-    def _updates(self, row: Destination, receivers: int) -> tuple[Update, Update]:
-        """Returns the update without and with its announcement, the same object where just one kind is wanted."""
+    def _updates(self, row: Destination, receivers: int, news: int) -> tuple[Update, Update]:
+        """Returns the update for most of `receivers`, and the one with the announcement for those to whom that is news.
+
+        They are the same object where just one kind is wanted.
+        """
         sequence = sequence_of(row.advertised)
-        if not receivers & ~row.announced:
+        if not news:
             update = Update(row.node, sequence, row.metric)
             return update, update
         announcement = row.announcement_of(sequence)
         assert announcement is not None
         introduction = Update(row.node, announcement.sequence, row.metric, announcement)
-        if not receivers & row.announced:
+        if news == receivers:
             return introduction, introduction
         return Update(row.node, sequence, row.metric), introduction
 
@@ -209,7 +214,7 @@ class Advertiser:
         packed = self._advertise(row)
         if packed < row.feasibility_distance:
             row.feasibility_distance = packed
-        neighbour.updates.append(self._updates(row, bit)[1])
+        neighbour.updates.append(self._updates(row, bit, bit & ~row.announced)[1])
         row.holders |= bit
         row.current |= bit
         row.announced |= bit
@@ -237,3 +242,12 @@ class Advertiser:
         held = [(row.node, row.advertised) for row in self._table.rows.values() if row.holders & bit]
         neighbour.updates.append(Digest(digest_of(held), len(held)))
         self._counters.digests_sent += 1
+
+
+def _uninformed(row: Destination, neighbours: int) -> int:
+    """Returns those of the neighbours that do not advertise the sequence in question themselves: the others know it."""
+    sequence = row.advertised >> 32
+    for slot, route in enumerate(row.routes):
+        if route >> 32 == sequence:
+            neighbours &= ~(1 << slot)
+    return neighbours

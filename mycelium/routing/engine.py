@@ -26,7 +26,7 @@ from mycelium.routing.snapshot import RouteSnapshot, snapshots
 from mycelium.routing.source import ForgottenSources
 from mycelium.routing.table import Destination, RouteTable
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
-from mycelium.wire.control import Item, Update
+from mycelium.wire.control import INFINITY, Item, Update
 
 DEFAULT_PARAMETERS: Final = RoutingParameters()
 
@@ -216,6 +216,11 @@ class RoutingEngine:
     def fallback_routes(self) -> list[RouteSnapshot]:
         """Returns all other finite routes, feasible or not, in the order of their nodes' addresses."""
         return [route for route in snapshots(self._table) if not route.is_selected]
+
+    def metric(self, node: bytes) -> int:
+        """Returns our metric to a node, INFINITY where there is no route."""
+        row = self._table.rows.get(node)
+        return INFINITY if row is None else row.metric
 
     def metrics(self) -> Iterator[tuple[bytes, int]]:
         """Yields each known node, this one included, and our metric to it: INFINITY where there is no route."""
