@@ -28,6 +28,7 @@ class Oracle:
         self._seen: tuple[int, list[Edge]] = (0, [])  # number of nodes, links
         self._metrics: NDArray[np.uint32] = np.zeros((0, 0), np.uint32)
         self._right: dict[int, bool] = {}
+        self._wrong: dict[int, int] = {}  # node -> a destination whose metric was wrong
         self.computations = 0
 
     def refresh(self) -> None:
@@ -68,8 +69,21 @@ class Oracle:
     def _is_right(self, node: int) -> bool:
         known = self._right.get(node)
         if known is None:
-            known = self._right[node] = node in self._mesh.liars or next(self._mismatches(node), None) is None
+            known = self._right[node] = node in self._mesh.liars or self._judge(node)
         return known
+
+    def _judge(self, node: int) -> bool:
+        """Looks first where the node was last found wrong: while a mesh converges, that settles it mostly."""
+        wrong = self._wrong.pop(node, None)
+        engine = self._mesh.engine(node)
+        assert engine is not None
+        if wrong is not None and engine.metric(self._mesh.address(wrong)) != self.metric(node, wrong):
+            self._wrong[node] = wrong
+            return False
+        first = next(self._mismatches(node), None)
+        if first is not None and first[0] >= 0:
+            self._wrong[node] = first[0]
+        return first is None
 
     def _mismatches(self, node: int) -> Iterator[tuple[int, int, int]]:
         """Yields (destination, metric found, metric expected) for each that differs."""

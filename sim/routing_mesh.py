@@ -278,7 +278,7 @@ class RoutingMesh(Mesh):
     # Messages.
 
     def _launch(self, end: End, items: list[Item], extra_s: float = 0.0) -> None:
-        arrival = end.direction.batch_arrival(items_bytes(items), self.now + extra_s, end.link.round_trip_s)
+        arrival = end.direction.batch_arrival(items_bytes(items), self.heap.now + extra_s, end.link.round_trip_s)
         self.heap.at(arrival, self._arrive, end, end.generation)
 
     def _arrive(self, sender: End, generation: int) -> None:
@@ -289,16 +289,16 @@ class RoutingMesh(Mesh):
         node = receiver.node
         if receiver.session != sender.session or node.engine is None:
             return
-        self.journal.note(self.now, RECEIVE, node.index, sender.node.index, len(items))
-        node.engine.receive(sender.node.address, items, now=self.now)
+        self.journal.note(self.heap.now, RECEIVE, node.index, sender.node.index, len(items))
+        node.engine.receive(sender.node.address, items, now=self.heap.now)
         self._after_event(node)
 
     def _wake(self, node: SimulatedNode, engine: RoutingEngine, due: float) -> None:
         if node.due != due or node.engine is not engine:
             return
         node.due = NEVER
-        engine.handle_timeout(now=self.now)
-        self.journal.note(self.now, WAKE, node.index, -1, node.version)
+        engine.handle_timeout(now=self.heap.now)
+        self.journal.note(self.heap.now, WAKE, node.index, -1, node.version)
         self._after_event(node)
 
     def _after_event(self, node: SimulatedNode) -> None:
@@ -320,7 +320,7 @@ class RoutingMesh(Mesh):
             engine.outbox.clear()
         deadline = engine.next_deadline()
         if deadline < node.due:
-            node.due = deadline = max(deadline, self.now)
+            node.due = deadline = max(deadline, self.heap.now)
             self.heap.at(deadline, self._wake, node, engine, deadline)
 
     def _send(self, node: SimulatedNode, end: End, items: list[Item]) -> None:
@@ -330,10 +330,10 @@ class RoutingMesh(Mesh):
         node.bytes_sent += batch_bytes(size)
         node.messages_sent += len(items)
         if len(items) > 1 or type(items[0]) is not Digest:
-            self.last_activity = self.now
+            self.last_activity = self.heap.now
         end.pipe.append(items)
         if end.link.is_open:
-            arrival = end.direction.batch_arrival(size, self.now, end.link.round_trip_s)
+            arrival = end.direction.batch_arrival(size, self.heap.now, end.link.round_trip_s)
             self.heap.at(arrival, self._arrive, end, end.generation)
 
 

@@ -12,6 +12,7 @@ class Notary:
     def __init__(self, seed: str) -> None:
         self._seed = seed.encode()
         self._signed: dict[tuple[bytes, int], Announcement] = {}
+        self._newest: dict[bytes, Announcement] = {}  # by key
 
     def sign(self, key: bytes, sequence: int) -> Announcement:
         """Returns the announcement of the node that holds `key`."""
@@ -19,12 +20,15 @@ class Notary:
         if known is None:
             signature = blake2b(key + sequence.to_bytes(6, "big"), size=SIGNATURE_BYTES, key=self._seed[:64])
             known = self._signed[key, sequence] = Announcement(key, sequence, NETWORK_ID, signature=signature)
+            self._newest[key] = known
         return known
 
     def verify(self, announcement: Announcement) -> bool:
         """Tells whether exactly this was signed."""
+        if self._newest.get(announcement.signing_public_key) is announcement:
+            return True
         known = self._signed.get((announcement.signing_public_key, announcement.sequence))
-        return known is not None and (known is announcement or known == announcement)
+        return known is not None and known == announcement
 
 
 def address_of(seed: str, index: int) -> bytes:
