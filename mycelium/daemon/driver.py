@@ -10,6 +10,7 @@ The one place where data crosses between descriptors and the node. Nothing here 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from math import inf
 from time import monotonic
 from typing import Final
 
@@ -178,8 +179,10 @@ class Driver:
 
     def _tick(self, now: float) -> None:
         """Traffic may have brought a deadline forward."""
-        if self._armed_for > now + TICK_S:
-            self._set_timer(now + TICK_S, now)
+        when = min(now + TICK_S, self._outbox.urgent_at)
+        self._outbox.urgent_at = inf
+        if self._armed_for > when:
+            self._set_timer(when, now)
 
     def _arm(self) -> None:
         self._set_timer(self._node.next_deadline(), monotonic())
@@ -195,5 +198,6 @@ class Driver:
         if now - self._armed_for > ASLEEP_S:
             self._node.network_changed(now=now)
         self._node.handle_timeout(now=now)
+        self._outbox.urgent_at = inf
         self._flush()
         self._arm()

@@ -24,6 +24,7 @@ from mycelium.node.loss import FrameBudget
 from mycelium.node.outbox import Outbox
 from mycelium.node.path import Path
 from mycelium.node.reassembly import PartialBudget
+from mycelium.node.repair import Repair, RepairBudgets
 from mycelium.routing.metric import PublishedCost, link_cost
 from mycelium.wire.control import Item, decode_items, encode_item
 from mycelium.wire.datagram import (
@@ -45,6 +46,7 @@ from mycelium.wire.frame import (
     PROBE_BODY,
     PROBE_IS_REPLY,
     PROBE_WANTS_REPLY,
+    REPAIR,
 )
 
 SESSIONS_PER_LINK: Final = 4
@@ -85,6 +87,8 @@ class Link:
         "_redial_at",
         "_redial_wait",
         "_refused_chunks",
+        "_repair",
+        "_repair_budgets",
         "_sessions",
         "active",
         "address",
@@ -114,6 +118,7 @@ class Link:
         own_exchange_key: bytes,
         outbox: Outbox,
         partial_budget: PartialBudget,
+        repair_budgets: RepairBudgets,
         new_stream: Callable[[], int],
         now: float,
     ) -> None:
@@ -122,6 +127,8 @@ class Link:
         self._own_exchange_key = own_exchange_key
         self._outbox = outbox
         self._partial_budget = partial_budget
+        self._repair_budgets = repair_budgets
+        self._repair = Repair(repair_budgets, outbox)
         self._new_stream = new_stream
         self._control = ControlChannel(new_stream())
         self._control_keys_since = -inf  # when the newest keys were agreed that control messages came under
@@ -193,7 +200,7 @@ class Link:
         self._probe(path, now=now)
 
     def _add_session(self, completed: Completed, now: float) -> LinkSession:
-        session = LinkSession(completed, self._partial_budget, now=now)
+        session = LinkSession(completed, self._partial_budget, self._repair_budgets.held, now=now)
         self._sessions[completed.keys.local_index] = session
         for index, old in list(self._sessions.items()):
             if len(self._sessions) > SESSIONS_PER_LINK and old is not session and old is not self.sending:
@@ -215,11 +222,14 @@ class Link:
     def _send_under(self, session: LinkSession) -> None:
         self.sending = session
         self.budget.restart_counters()
+        self._repair.restart_counters()
         for path in self.paths.values():
             path.liveness.restart_counters()
 
     def _drop_session(self, index: int) -> None:
-        reassembly = self._sessions.pop(index).reassembly
+        session = self._sessions.pop(index)
+        self._repair.end(session.holes)
+        reassembly = session.reassembly
         reassembly.close()
         self._refused_chunks += reassembly.refused_chunks
         self._evicted_frames += reassembly.evicted_frames
@@ -247,7 +257,8 @@ class Link:
         sealing = session.sealing
         counter = sealing.counter
         receiver = session.keys.remote_index
-        FRAME_HEADER.pack_into(plain, 0, kind, path.number, 0, path.newest & _MASK_32)
+        distance = self._repair.order.distance(counter, plain) if kind == DATA else 0
+        FRAME_HEADER.pack_into(plain, 0, kind, path.number, distance, path.newest & _MASK_32)
         total = len(plain) + TAG_BYTES
         block = self._outbox.take(_HEAD_BYTES + total)
         sealed = block[_HEAD_BYTES:]
@@ -267,6 +278,11 @@ class Link:
             for offset in range(0, total, room):
                 buffers += (pack(CHUNK_WORD | offset, receiver, counter, total), sealed[offset : offset + room])
             self._outbox.transmits.append((path.endpoint, buffers, size))
+        if kind == DATA:
+            if now < self._repair.sent.keeps_until:
+                self._repair.sent.keep(counter, sealed, now=now)
+        elif datagram_size:
+            self._repair.sent.may_be_lost(counter)
         path.tx_bytes += total
         self.budget.sent_datagrams += 1 + total // size
         path.liveness.sent(counter, now, wants_echo)
@@ -301,12 +317,30 @@ class Link:
     def receive(
         self, index: int, endpoint: Endpoint, burst: memoryview, segment_size: int, *, now: float
     ) -> list[memoryview]:
-        """Takes datagrams of equal size under one of our indices; returns the data frames that they completed, opened."""
+        """Takes datagrams of equal size under one of our indices; returns the data frames whose turn has come, opened."""
         session = self._sessions.get(index)
         frames: list[memoryview] = []
         if session is None:
             self.not_opened += -(-len(burst) // segment_size)
             return frames
+        self._take_burst(session, endpoint, burst, segment_size, frames, now)
+        holes = session.holes
+        if session.reassembly.held_bytes:
+            holes.begun(session.reassembly.begun(), now=now, srtt=self.active.rtt.srtt)
+        if not holes.is_clean:
+            self._mend(session, frames, now)
+            self._outbox.urgent_at = min(self._outbox.urgent_at, holes.due_at)
+        return frames
+
+    def _take_burst(
+        self,
+        session: LinkSession,
+        endpoint: Endpoint,
+        burst: memoryview,
+        segment_size: int,
+        frames: list[memoryview],
+        now: float,
+    ) -> None:
         if burst[0] == FRAME:
             name = burst[_INDEX]
             for start in range(0, len(burst), segment_size):
@@ -315,18 +349,26 @@ class Link:
                     self._open_whole(session, endpoint, datagram, frames, now)
                 else:
                     self._receive_odd(endpoint, datagram, frames, now)
-            return frames
+            return
         if not self._takes_chunks(endpoint):
             for start in range(0, len(burst), segment_size):
                 self._receive_odd(endpoint, burst[start : start + segment_size], frames, now)
-            return frames
+            return
         complete, odd = session.reassembly.add_burst(burst, segment_size)
         for datagram in odd:
             self._receive_odd(endpoint, datagram, frames, now)
         for counter, sealed in complete:
-            head = FRAME_HEAD.pack(FRAME_WORD, index, counter)
+            head = FRAME_HEAD.pack(FRAME_WORD, session.keys.local_index, counter)
             self._open(session, endpoint, counter, head, sealed, frames, now)
-        return frames
+
+    def _mend(self, session: LinkSession, frames: list[memoryview], now: float) -> None:
+        """Asks for what is missing, if that is due; what has waited in vain is added to `frames`."""
+        if session.holes.due_at <= now:
+            path = self.active
+            room = path.mtu.size - _HEAD_BYTES - TAG_BYTES
+            plain = self._repair.request(session, srtt=path.rtt.srtt, room=room, now=now, released=frames)
+            if plain is not None:
+                self.send_frame(REPAIR, plain, now=now, wants_echo=False)
 
     def _takes_chunks(self, endpoint: Endpoint) -> bool:
         """Tells whether long frames are taken from there: not before the path is validated."""
@@ -369,7 +411,7 @@ class Link:
         frames: list[memoryview],
         now: float,
     ) -> None:
-        """Opens a frame; a data frame is added to `frames`, whatever else is handled here."""
+        """Opens a frame; a data frame is added to `frames`, unless it must wait, whatever else is handled here."""
         if len(sealed) < _FRAME_HEADER_BYTES + TAG_BYTES:
             self.malformed += 1
             return
@@ -377,7 +419,7 @@ class Link:
         if not session.opening.open_into(counter, sealed, head, plain):
             self.not_opened += 1
             return
-        kind, number, _, echo = FRAME_HEADER.unpack_from(plain)
+        kind, number, distance, echo = FRAME_HEADER.unpack_from(plain)
         path = self.paths.get(endpoint)
         if path is None:
             path = self._meet_path(endpoint, number, now)
@@ -390,9 +432,18 @@ class Link:
         path.liveness.received(now, wants_echo=kind == DATA)
         if echo:
             path.liveness.echoed(echo, now)
-        if kind == DATA:
-            frames.append(plain)
+        holes = session.holes
+        if counter == holes.newest + 1 and holes.is_clean:
+            holes.newest = counter
+            if kind == DATA:
+                frames.append(plain)
         else:
+            holes.opened(counter, now=now, srtt=self.active.rtt.srtt)
+            if kind == DATA:
+                holes.admit(counter, distance, plain, frames)
+            else:
+                holes.settle(counter, frames)
+        if kind != DATA:
             self._receive_other(kind, session, path, plain, now)
 
     def _receive_other(self, kind: int, session: LinkSession, path: Path, plain: memoryview, now: float) -> None:
@@ -401,6 +452,8 @@ class Link:
             self._receive_control(session, body, now)
         elif kind == PROBE and len(body) >= PROBE_BODY.size:
             self._receive_probe(session, path, body, now)
+        elif kind == REPAIR:
+            self.active.tx_bytes += self._repair.answer(body, self.active, self.sending, now=now)
         elif kind == CLOSE:
             # One that comes late under old keys says nothing of a neighbour that has new ones.
             self.closed_by_peer |= session.established >= self.sending.established
@@ -462,6 +515,8 @@ class Link:
         if not path.is_validated:
             path.is_validated = True
             self._settle_path(path, now)
+        if self.active.liveness.state is not PathState.ALIVE:
+            self.active = path  # it has just answered
         if path is self.active:
             cost = self._cost.update(link_cost(path.rtt.minimum(now=now), self.budget.datagram_loss), now)
             if cost is not None:
@@ -521,8 +576,11 @@ class Link:
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
-    def handle_timeout(self, *, now: float) -> None:
-        """Probes, resends, and sees to keys and paths."""
+    def handle_timeout(self, *, now: float) -> list[memoryview]:
+        """Probes, resends, and sees to keys and paths; returns data frames that have waited in vain for earlier ones."""
+        released: list[memoryview] = []
+        for session in self._sessions.values():
+            self._mend(session, released, now)
         for path in list(self.paths.values()):
             action = path.liveness.handle_timeout(now)
             if action is Action.PROBE:
@@ -532,10 +590,11 @@ class Link:
             size = path.mtu.probe_to_send(now) if path.is_validated and path.rtt.srtt is not None else None
             if size is not None:
                 self._probe(path, now=now, size=size)
-        self._leave_dead_path()
+        self._look_for_another_path(now)
         self.flush_control(now=now)
         for index, session in list(self._sessions.items()):
             self._keep_session(index, session, now)
+        return released
 
     def next_deadline(self) -> float:
         """When `handle_timeout` is wanted next."""
@@ -545,7 +604,9 @@ class Link:
             if path.is_validated and path.rtt.srtt is not None:
                 deadline = min(deadline, path.mtu.next_deadline())
         for session in self._sessions.values():
-            deadline = min(deadline, session.message_3_due if session.message_3 is not None else inf)
+            deadline = min(
+                deadline, session.holes.due_at, session.message_3_due if session.message_3 is not None else inf
+            )
         return deadline
 
     def silent_since(self) -> float:
@@ -560,10 +621,11 @@ class Link:
         """What was dropped of all that came under our indices."""
         parts = [session.reassembly for session in self._sessions.values()]
         return {
-            "frames_malformed": self.malformed,
+            "frames_malformed": self.malformed + self._repair.malformed,
             "frames_not_opened": self.not_opened,
             "frames_incomplete": self._evicted_frames + sum(part.evicted_frames for part in parts),
             "chunks_refused": self._refused_chunks + sum(part.refused_chunks for part in parts),
+            **self._repair.counters(session.holes for session in self._sessions.values()),
         }
 
     def went_down(self, *, now: float) -> None:
@@ -590,6 +652,7 @@ class Link:
         """Forgets frames that have long been in parts, and judges how busy the link is; to be called every second."""
         for session in self._sessions.values():
             session.reassembly.sweep()
+        self._repair.sent.sweep(now=now)
         carried = sum(path.tx_bytes + path.rx_bytes for path in self.paths.values())
         is_busy = carried - self._carried > BUSY_BYTES_PER_S
         self._carried = carried
@@ -605,6 +668,7 @@ class Link:
         """Gives back what the link holds; it is over."""
         for index in self.indices:
             self._drop_session(index)
+        self._repair.sent.clear()
 
     def probe_all(self, *, now: float) -> None:
         """Something about our addresses has changed: ask on every path, and look for the size of each afresh.
@@ -620,13 +684,13 @@ class Link:
             path.mtu.reset(now)
             self._probe(path, now=now)
 
-    def _leave_dead_path(self) -> None:
-        if self.active.liveness.state is not PathState.DEAD:
+    def _look_for_another_path(self, now: float) -> None:
+        """While the path in use is in doubt the spare ones are asked; the first that answers takes over."""
+        if self.active.liveness.state is PathState.ALIVE:
             return
         for path in self.paths.values():
-            if path.is_validated and path.liveness.state is not PathState.DEAD and path.rtt.srtt is not None:
-                self.active = path
-                return
+            if path is not self.active and path.is_validated:
+                path.liveness.doubt(now)
 
     def _keep_session(self, index: int, session: LinkSession, now: float) -> None:
         if session.message_3 is not None and now >= session.message_3_due:

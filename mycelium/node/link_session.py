@@ -4,7 +4,9 @@ from typing import Final
 
 from mycelium.crypto.link_handshake import LinkKeys
 from mycelium.node.handshakes import Completed
+from mycelium.node.holes import Holes
 from mycelium.node.reassembly import PartialBudget, Reassembly
+from mycelium.node.repair_budget import RepairBudget
 
 REKEY_AFTER_S: Final = 15 * 60.0
 RESPONDER_REKEYS_LATER_S: Final = 20.0  # so that one end begins
@@ -19,6 +21,7 @@ class LinkSession:
     __slots__ = (
         "endpoint",
         "established",
+        "holes",
         "keys",
         "last_opened",
         "message_3",
@@ -28,13 +31,14 @@ class LinkSession:
         "sealing",
     )
 
-    def __init__(self, completed: Completed, budget: PartialBudget, *, now: float) -> None:
+    def __init__(self, completed: Completed, budget: PartialBudget, held: RepairBudget, *, now: float) -> None:
         keys = completed.keys
         self.keys: LinkKeys = keys
         self.endpoint = completed.endpoint  # over which they were agreed
         self.sealing = keys.sending
         self.opening = keys.opening
         self.reassembly = Reassembly(keys.local_index, keys.opening.window.check, budget)
+        self.holes = Holes(held)
         self.established = now
         self.last_opened = now
         self.message_3 = completed.message_3

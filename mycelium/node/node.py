@@ -30,6 +30,7 @@ from mycelium.node.peers import ENDPOINTS_PER_PEER, Peers
 from mycelium.node.reassembly import PartialBudget
 from mycelium.node.receiving import Receiving
 from mycelium.node.relay_errors import RelayErrors
+from mycelium.node.repair import REPAIR_COUNTERS, RepairBudgets
 from mycelium.node.sending import Sending
 from mycelium.node.sessions import Sessions
 from mycelium.routing.engine import RoutingEngine
@@ -40,7 +41,7 @@ from mycelium.wire.frame import CLOSE_LEAVING
 
 HOUSEKEEPING_S: Final = 1.0
 LINK_COUNTERS: Final = dict.fromkeys(
-    ("frames_malformed", "frames_not_opened", "frames_incomplete", "chunks_refused"), 0
+    ("frames_malformed", "frames_not_opened", "frames_incomplete", "chunks_refused", *REPAIR_COUNTERS), 0
 )
 DEAD_LINK_KEPT_S: Final = 60.0
 ENDED_LINK_KEPT_S: Final = 6.0
@@ -97,6 +98,7 @@ class Node:
         self._stream = int.from_bytes(entropy(4), "big") >> 1
         self._link_of: dict[int, Link] = {}  # by our index, what the first bytes of a datagram name
         self._partial_budget = PartialBudget()
+        self._repair_budgets = RepairBudgets()
         self._next_housekeeping = now + HOUSEKEEPING_S
         self.handshakes = Handshakes(
             identity,
@@ -254,7 +256,8 @@ class Node:
         """Does whatever is due."""
         for link in list(self.links.values()):
             if link.next_deadline() <= now:
-                link.handle_timeout(now=now)
+                for frame in link.handle_timeout(now=now):
+                    self.receiving.receive_frame(frame, now=now, neighbour=link.address)
             self._follow(link, now)
         self.handshakes.handle_timeout(now=now)
         self._note_failures(now)
@@ -288,6 +291,7 @@ class Node:
                 own_exchange_key=self.identity.exchange_public_key,
                 outbox=self.outbox,
                 partial_budget=self._partial_budget,
+                repair_budgets=self._repair_budgets,
                 new_stream=self._new_stream,
                 now=now,
             )

@@ -49,8 +49,11 @@ class Path:
 
     @property
     def arrivals(self) -> tuple[int, int]:
-        """How many frames were opened under the keys that the neighbour sends with, and the newest counter; low 32 bits."""
+        """How many frames were opened under the keys that the neighbour sends with, and the newest counter; low 32 bits.
+
+        Frames that may still be repaired count as opened.
+        """
         if self.session is None:
             return 0, 0
         opening = self.session.opening
-        return opening.opened & 0xFFFF_FFFF, opening.newest & 0xFFFF_FFFF
+        return opening.opened + self.session.holes.pending & 0xFFFF_FFFF, opening.newest & 0xFFFF_FFFF

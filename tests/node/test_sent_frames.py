@@ -5,16 +5,14 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.endpoint import Endpoint
 from mycelium.limits import SENT_BYTES_PER_LINK
 from mycelium.node.reassembly import PartialBudget, Reassembly
-from mycelium.node.repair import Repair, RepairBudgets, grouped
+from mycelium.node.repair import grouped
 from mycelium.node.repair_budget import RepairBudget
 from mycelium.node.sent_frames import ANSWERS, FIRST_ALLOWANCE, KEEPING_S, KEPT_S, SentFrames
-from mycelium.wire.frame import REPAIR_HEAD, REPAIR_RANGE, WHOLE_FRAME
+from mycelium.wire.frame import WHOLE_FRAME
 
 WHOLE = (0, WHOLE_FRAME)
-ENDPOINT = Endpoint("udp", "b", 9651)
 
 
 def sealed(size: int, seed: int = 0) -> bytes:
@@ -97,29 +95,6 @@ def test_frames_are_forgotten_when_nobody_can_want_them() -> None:
     assert frames.held_bytes
     frames.sweep(now=KEPT_S * 2)
     assert frames.held_bytes == 0
-
-
-def body(receiver: int, *ranges: tuple[int, int, int]) -> memoryview:
-    return memoryview(REPAIR_HEAD.pack(receiver) + b"".join(REPAIR_RANGE.pack(*wanted) for wanted in ranges))
-
-
-def test_a_request_is_answered_with_the_datagrams_that_are_missing() -> None:
-    repair = Repair(RepairBudgets())
-    repair.sent.keep(3, memoryview(sealed(5000)), now=0.0)
-    repair.sent.keep(4, memoryview(sealed(300)), now=0.0)
-    request = body(77, (3, 1480, 2960), (3, 4440, WHOLE_FRAME), (4, *WHOLE))
-    transmits = repair.answer(request, ENDPOINT, receiver=77, newest=4, size=1500, now=0.0)
-    assert [[len(datagram) for datagram in datagrams] for _, datagrams, _ in transmits] == [[1500, 580], [316]]
-    assert {(endpoint, size) for endpoint, _, size in transmits} == {(ENDPOINT, 1500)}
-    assert repair.sent.resent_bytes == 1480 + 560 + 300
-
-
-def test_requests_under_other_keys_and_cut_ones_are_not_answered() -> None:
-    repair = Repair(RepairBudgets())
-    repair.sent.keep(3, memoryview(sealed(5000)), now=0.0)
-    for request in (body(78, (3, *WHOLE)), body(77, (3, *WHOLE))[:-1], memoryview(b"\0")):
-        assert repair.answer(request, ENDPOINT, receiver=77, newest=4, size=1500, now=0.0) == []
-    assert repair.malformed == 2
 
 
 @given(st.integers(100, 60_000), st.integers(400, 1500), st.integers(400, 1500), st.integers(0, 2**32 - 1))
