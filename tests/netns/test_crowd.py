@@ -8,13 +8,15 @@ import pytest
 from tests.netns.conftest import MakeMesh
 from tests.support.mesh import Mesh, random_graph
 from tests.support.traffic import answering
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.netns
 
 NODES = 20
 EDGES = 30
 CONVERGED_SECONDS = 30.0
-IDLE_SECONDS = 8.0
+WATCHED_SECONDS = 5.0
+QUIET_SECONDS = 30.0
 CPU_SHARE = 0.02  # of a core, each
 RSS_BYTES = 70 << 20
 
@@ -43,11 +45,20 @@ def test_all_pairs_reach_each_other(mesh: Mesh) -> None:
     assert silent == set()
 
 
-def test_each_is_small_and_quiet_when_idle(mesh: Mesh) -> None:
+def test_each_is_small(mesh: Mesh) -> None:
     assert {name: size for name, daemon in mesh.daemons.items() if (size := daemon.rss_bytes()) > RSS_BYTES} == {}
+
+
+def test_each_becomes_quiet(mesh: Mesh) -> None:
+    """Sessions and links that were just used are probed for a while; then there is next to nothing to do."""
+    wait_until(lambda: not busy(mesh), QUIET_SECONDS, lambda: f"processor shares of {busy(mesh)}")
+
+
+def busy(mesh: Mesh) -> dict[str, float]:
+    """Watches all daemons for some seconds and returns the share of a core of those that use too much."""
     before = {name: daemon.cpu_seconds() for name, daemon in mesh.daemons.items()}
     begin = time.monotonic()
-    time.sleep(IDLE_SECONDS)
+    time.sleep(WATCHED_SECONDS)
     spent = time.monotonic() - begin
     shares = {name: (daemon.cpu_seconds() - before[name]) / spent for name, daemon in mesh.daemons.items()}
-    assert {name: share for name, share in shares.items() if share > CPU_SHARE} == {}
+    return {name: share for name, share in shares.items() if share > CPU_SHARE}

@@ -81,9 +81,11 @@ def test_a_pulled_plug_heals(mesh: Mesh) -> None:
 
 def test_tcp_survives_a_silent_cut(mesh: Mesh) -> None:
     link = mesh.link("a", first_hop(mesh, "a", "b"))
+    one, other = mesh["a"], mesh["b"]
+    before = one.counters()["tun_bytes_read"]
     with ThreadPoolExecutor(1) as pool:
-        transfer = pool.submit(exchange_tcp, mesh["a"].host, mesh["b"].host, mesh["b"].address, 100_000_000, seconds=40)
-        ping(mesh["a"].host, mesh["b"].address, count=20, interval=0.01)
+        transfer = pool.submit(exchange_tcp, one.host, other.host, other.address, 60_000_000, seconds=40)
+        wait_until(lambda: one.counters()["tun_bytes_read"] > before + 1_000_000, 10, "the transfer is under way")
         link.cut()
         assert not transfer.done(), "the transfer was over before the cut"
         transfer.result()

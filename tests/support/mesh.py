@@ -8,7 +8,7 @@ from typing import Final
 
 import networkx
 
-from tests.support.daemon import PORT, Daemon
+from tests.support.daemon import PORT, START_SECONDS, Daemon
 from tests.support.namespaces import Host, Lab, Link
 from tests.support.waiting import wait_until
 
@@ -66,7 +66,7 @@ class Mesh:
         for daemon in chosen:
             daemon.start()
         for daemon in chosen:
-            daemon.wait_ready()
+            daemon.wait_ready(START_SECONDS + len(chosen))  # all at once on few cores take their time
 
     def wait_converged(self, seconds: float = CONVERGED_SECONDS) -> None:
         """Waits until every running daemon has a route to every other."""
