@@ -11,11 +11,12 @@ NEVER: Final = float("inf")
 class EventHeap:
     """The clock of a simulation: `now` is the time of the event that is being handled, in seconds."""
 
-    __slots__ = ("_heap", "_order", "handled", "now")
+    __slots__ = ("_heap", "_order", "_until", "handled", "now")
 
     def __init__(self) -> None:
         self.now = 0.0
         self.handled = 0
+        self._until = 0.0
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._order = count()
 
@@ -32,14 +33,19 @@ class EventHeap:
         return self._heap[0][0] if self._heap else NEVER
 
     def run(self, until: float, *, events: int = 1 << 62) -> bool:
-        """Handles what is due up to `until`, but at most so many events; tells whether it got there."""
+        """Handles what is due up to `until`, but at most so many events; tells whether it stopped for the time."""
+        self._until = until
         heap = self._heap
         last = self.handled + events
-        while heap and heap[0][0] <= until:
+        while heap and heap[0][0] <= self._until:
             if self.handled >= last:
                 return False
             self.now, _, action, arguments = heapq.heappop(heap)
             self.handled += 1
             action(*arguments)
-        self.now = until
+        self.now = self._until
         return True
+
+    def stop_by(self, when: float) -> None:
+        """Has the `run` under way, if there is one, end at `when` where it would have ended later."""
+        self._until = max(self.now, min(self._until, when))

@@ -155,7 +155,7 @@ class Mesh(ABC):
     # Time.
 
     def run(self, until: float, *, events: int = 1 << 62) -> bool:
-        """Lets time pass up to `until`, or for so many events; tells whether it got there."""
+        """Lets time pass up to `until`, or for so many events; tells whether it stopped for the time."""
         return self.heap.run(until, events=events)
 
     def _tell_links_changed(self) -> None:

@@ -17,7 +17,8 @@ from sim.node_mesh import NodeMesh
 from sim.oracle import Oracle
 from sim.pings import Pings
 
-SAMPLE_S: Final = 0.05
+SAMPLE_S: Final = 0.05  # between samples while anything changes, and ...
+REST_S: Final = 5.0  # ... at rest, when nothing but new sequences of quiet origins moves
 QUIET_S: Final = 0.25  # nothing said for so long, or ...
 STEADY_S: Final = 2.0  # ... all metrics right for so long, while sequences still trickle through the mesh
 EVENTS_AT_ONCE: Final = 20_000  # between two looks at the driver
@@ -45,6 +46,7 @@ class Stage:
         self._began = time.monotonic()
         self._sampled_at = -1.0
         self._links_changed = True
+        self._is_resting = False
         self._marked = (0.0, 0)  # time and bytes at the last mark
         mesh.watchers.append(self)
 
@@ -61,6 +63,8 @@ class Stage:
 
     def links_changed(self) -> None:
         self._links_changed = True
+        self._is_resting = False
+        self.mesh.heap.stop_by(self.mesh.now + SAMPLE_S)
         if self.flows.flows:
             self.flows.links_changed()
 
@@ -112,7 +116,8 @@ class Stage:
         mesh = self.mesh
         end = mesh.now + seconds
         while mesh.now < end:
-            tick = min(end, max(mesh.now + SAMPLE_S, mesh.heap.next_time()))
+            step_s = REST_S if self._is_resting else SAMPLE_S
+            tick = min(end, max(mesh.now + step_s, mesh.heap.next_time()))
             while not mesh.run(tick, events=EVENTS_AT_ONCE):
                 yield
             self._look()
@@ -128,11 +133,13 @@ class Stage:
         self._links_changed = False
         self._sampled_at = mesh.now
         self.oracle.refresh()
+        converged = self.oracle.converged()
+        self._is_resting = converged == len(mesh.tables)
         self.emit(
             "sample",
             t=mesh.now,
             wall_s=round(self.wall_s, 3),
-            converged_nodes=self.oracle.converged(),
+            converged_nodes=converged,
             messages=mesh.messages,
             bytes=self.total_bytes(),
             events=mesh.heap.handled,
