@@ -13,8 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mycelium.errors import DecodeError, LocalError
-from mycelium.limits import CONTROL_QUEUE_BYTES, CONTROL_WINDOW_SEGMENTS
+from mycelium.limits import CONTROL_QUEUE_BYTES, CONTROL_WINDOW_SEGMENTS, DESTINATIONS
 from mycelium.node.control_channel import CONTROL_SEGMENT_BYTES, ControlChannel
+from mycelium.wire.announcement import Announcement
+from mycelium.wire.control import Update, encode_item
 from mycelium.wire.frame import CONTROL_HEADER
 
 ROOM = CONTROL_HEADER.size + CONTROL_SEGMENT_BYTES
@@ -235,6 +237,11 @@ def test_ends_that_restart_at_once_do_not_restart_again() -> None:
     assert b.take_peer_restart()
     assert not a.is_forgotten
     assert not b.is_forgotten
+
+
+def test_the_queue_holds_a_whole_table() -> None:
+    update = encode_item(Update(bytes(16), 1, 1, Announcement(bytes(32), 1, bytes(8))))
+    assert DESTINATIONS * len(update) <= CONTROL_QUEUE_BYTES
 
 
 def test_restart_to_a_lower_stream_is_refused() -> None:

@@ -97,7 +97,7 @@ def test_a_node_that_left_is_gone_everywhere_at_once() -> None:
 
 def test_a_quiet_mesh_loses_no_link() -> None:
     net = ring("abc")
-    net.run(1800)
+    net.run(900)
     for host in net.hosts.values():
         assert [event for event in host.events if isinstance(event, LinkDown)] == []
         assert len(host.node.routing.forwarding.next_hop) == 2
@@ -276,7 +276,7 @@ class AnyMesh(RuleBasedStateMachine):
             host.delivered.clear()
 
 
-AnyMesh.TestCase.settings = settings(max_examples=settings().max_examples // 2, stateful_step_count=20)
+AnyMesh.TestCase.settings = settings(max_examples=settings().max_examples // 3, stateful_step_count=20)
 TestAnyMesh = AnyMesh.TestCase
 
 
