@@ -1,6 +1,7 @@
 """The API's methods: paths, status codes and JSON as the Rust implementation's `/api/v1`. Imported late: aiohttp is large."""
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,7 @@ from aiohttp.typedefs import Middleware
 from mycelium.api.guard import Guard
 from mycelium.daemon.control import NodeControl
 from mycelium.errors import ConfigError, LocalError
-from mycelium.limits import API_BODY_BYTES
+from mycelium.limits import API_BODY_BYTES, API_WAIT_S
 
 PREFIX: Final = "/api/v1"
 
@@ -33,6 +34,7 @@ def application(control: NodeControl, guard: Guard) -> web.Application:
     """Returns the aiohttp application over one node."""
     app = web.Application(middlewares=[_answer_errors_as_json, _guarded(guard)], client_max_size=API_BODY_BYTES)
     methods = _Methods(control)
+    app.on_shutdown.append(methods.stop_waiting)
     app.add_routes(
         [
             web.get(f"{PREFIX}/admin", _snapshot(control.admin)),
@@ -42,6 +44,7 @@ def application(control: NodeControl, guard: Guard) -> web.Application:
             web.get(f"{PREFIX}/admin/routes/selected", _snapshot(control.routes_selected)),
             web.get(f"{PREFIX}/admin/routes/fallback", _snapshot(control.routes_fallback)),
             web.get(f"{PREFIX}/admin/status", _snapshot(control.status)),
+            web.get(f"{PREFIX}/admin/events", methods.events),
             web.get(f"{PREFIX}/pubkey/{{ip}}", methods.public_key),
         ]
     )
@@ -53,6 +56,25 @@ class _Methods:
 
     def __init__(self, control: NodeControl) -> None:
         self._control = control
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        """Events after the number `after`; with `wait`, seconds, until there is one."""
+        try:
+            after = int(request.query.get("after", "0"))
+            wait_s = float(request.query.get("wait", "0"))
+        except ValueError:
+            return _error(400, "after is a whole number, wait is seconds")
+        found = self._control.events(after)
+        if not found and wait_s > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(wait_s, API_WAIT_S)):
+                    await self._control.next_event().wait()
+            found = self._control.events(after)
+        return _json(found)
+
+    async def stop_waiting(self, _: web.Application) -> None:
+        """The daemon stops: whoever waits for an event is answered now."""
+        self._control.next_event().set()
 
     async def add_peer(self, request: web.Request) -> web.StreamResponse:
         try:

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from mycelium.api.address import ApiAddress
-from mycelium.daemon.control import AdminInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.daemon.control import AdminInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
 from mycelium.errors import ApiError
 from mycelium.limits import API_RESPONSE_BYTES
 
@@ -46,6 +46,10 @@ class ApiClient:
 
     def status(self) -> StatusInfo:
         return self._get("/admin/status", StatusInfo)
+
+    def events(self, after: int, *, wait_s: float = 0) -> list[EventInfo]:
+        """Returns the events after this number; where there is none yet it waits for one so long, below the timeout."""
+        return self._get(f"/admin/events?after={after}&wait={wait_s:g}", list[EventInfo])
 
     def _get(self, path: str, answer: type[_Answer]) -> _Answer:
         body = self._call("GET", path)

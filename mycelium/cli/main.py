@@ -9,7 +9,7 @@ from mycelium import __version__
 from mycelium.cli import options
 from mycelium.cli.keys import generate_keys, inspect
 from mycelium.cli.parsing import DefaultGroup
-from mycelium.cli.remote import peers, routes, status
+from mycelium.cli.remote import events, peers, routes, status
 from mycelium.cli.run import run
 from mycelium.errors import MyceliumError
 
@@ -26,7 +26,7 @@ def cli() -> None:
     """A self-healing, end-to-end encrypted IPv6 mesh overlay network."""
 
 
-for _command in (run, status, peers, routes, inspect, generate_keys):
+for _command in (run, status, peers, routes, events, inspect, generate_keys):
     cli.add_command(_command)
 
 

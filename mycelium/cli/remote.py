@@ -1,15 +1,19 @@
-"""Commands that ask a running daemon: `mycelium peers`, `mycelium routes`, `mycelium status`."""
+"""Commands that ask a running daemon: `mycelium peers`, `mycelium routes`, `mycelium status`, `mycelium events`."""
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
 import click
+import msgspec
 
 from mycelium.cli import options
 from mycelium.cli.output import duration, print_fields, print_json, print_table, size
 
 if TYPE_CHECKING:
     from mycelium.api.client import ApiClient
-    from mycelium.daemon.control import PeerInfo, RouteInfo
+    from mycelium.daemon.control import EventInfo, PeerInfo, RouteInfo
+
+_WAIT_S: Final = 5.0  # for the next event, in one call
 
 
 @click.group(no_args_is_help=False)
@@ -111,6 +115,40 @@ def status(context: click.Context, as_json: bool) -> None:
     if counted:
         click.echo()
         print_table(("Counter", ">Value"), counted)
+
+
+@click.command
+@options.client
+@options.as_json
+@click.option("--follow", "-f", is_flag=True, help="Go on with what happens from now on; as JSON one object a line.")
+@click.pass_context
+def events(context: click.Context, as_json: bool, follow: bool) -> None:
+    """Show what happened: to links and peers, and which routes changed and why."""
+    daemon = _daemon(context)
+    found = daemon.events(0)
+    if as_json and not follow:
+        print_json(found)
+        return
+    newest = _print_events(found, 0, as_json=as_json)
+    while follow:
+        newest = _print_events(daemon.events(newest, wait_s=_WAIT_S), newest, as_json=as_json)
+
+
+def _print_events(found: "list[EventInfo]", newest: int, *, as_json: bool) -> int:
+    """Prints a line for each; returns the number of the newest event seen so far."""
+    from mycelium.daemon.event_text import describe
+
+    for event in found:
+        if as_json:
+            click.echo(msgspec.json.encode(event))
+        else:
+            click.echo(f"{_moment(event.time)} {describe(event)}")
+        newest = event.sequence
+    return newest
+
+
+def _moment(seconds: float) -> str:
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(seconds))}.{int(seconds * 1_000) % 1_000:03}"
 
 
 def _daemon(context: click.Context) -> "ApiClient":

@@ -1,8 +1,11 @@
 """What the operator's side may ask of a running node; the API and the command line know nothing else of it."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class AdminInfo(Struct, frozen=True, rename="camel"):
@@ -65,6 +68,22 @@ class StatusInfo(Struct, frozen=True, rename="camel", kw_only=True):
     counters: dict[str, int]
 
 
+class EventInfo(Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True):
+    """One entry of GET /api/v1/admin/events; absent is what does not concern its kind. Nodes are overlay addresses."""
+
+    sequence: int  # grows by one; a gap: what was older than the kept ones
+    time: float  # Unix seconds
+    kind: str  # link-up|suspect|trusted|down|restarted|keys|moved, peer-failed, session-renewed, route, routes
+    node: str | None = None  # the neighbour, a route's destination, or a session's other end
+    peer: str | None = None  # URL of a configured peer
+    before: str | None = None  # next hop of a route; where a neighbour was reached
+    after: str | None = None
+    cause: str | None = None
+    silent_s: float | None = None  # how long the neighbour had not answered
+    without_s: float | None = None  # how long packets went nowhere: from the old next hop's silence to the new next hop
+    count: int = 1  # failures of a peer in a row; changes of routes that have no entry of their own
+
+
 class NodeControl(Protocol):
     """The running node as the API sees it. Every call is made in the daemon's loop and returns a frozen snapshot."""
 
@@ -82,3 +101,8 @@ class NodeControl(Protocol):
         """Returns the X25519 key, as hex, of the node that owns an overlay address; None where it is not known."""
 
     def status(self) -> StatusInfo: ...
+    def events(self, after: int) -> list[EventInfo]:
+        """Returns what happened after the event with this number, as far as it is kept; oldest first."""
+
+    def next_event(self) -> "asyncio.Event":
+        """Returns what is set when the next event has happened."""

@@ -24,6 +24,7 @@ from mycelium.crypto.primitives import RealPrimitives
 from mycelium.daemon.discovery import LanDiscovery
 from mycelium.daemon.driver import Driver
 from mycelium.daemon.epoch import next_epoch
+from mycelium.daemon.events import EventLog
 from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.netwatch import NetWatch
 from mycelium.daemon.resolver import resolve
@@ -31,7 +32,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import IdentityError, LocalError
 from mycelium.identity import Identity, blake2b
 from mycelium.node.node import Node, NodeSettings
-from mycelium.node.outbox import BeaconDue, Event, LinkDown, LinkUp, ResolvePeer
+from mycelium.node.outbox import BeaconDue, Event, ResolvePeer
 from mycelium.peer_url import PeerUrl
 from mycelium.private_file import read_api_token, read_network_key
 from mycelium.transport.base import Transport
@@ -74,6 +75,7 @@ class Daemon:
         self._control: LiveControl
         self._driver: Driver
         self._node: Node
+        self._event_log: EventLog
         self._discovery: LanDiscovery | None = None
         self._listening: Endpoint  # what neighbours on our links are told
         self._tasks: asyncio.TaskGroup
@@ -117,7 +119,15 @@ class Daemon:
             now=monotonic(),
         )
         self._listening = transports[0].local_endpoints[0]
-        self._driver = Driver(self._node, transports=transports, tun=tun, loop=loop, on_event=self._on_event)
+        self._event_log = EventLog(self._node.journal)
+        self._driver = Driver(
+            self._node,
+            transports=transports,
+            tun=tun,
+            loop=loop,
+            on_event=self._on_event,
+            on_journal=self._on_journal,
+        )
         self._control = LiveControl(self._node, self._driver, transports, tun, self._add_peer, self._remove_peer)
         listening = ", ".join(str(one) for transport in transports for one in transport.local_endpoints)
         log.info("this node is %s, on %s", IPv6Address(identity.address), listening)
@@ -203,18 +213,16 @@ class Daemon:
             case BeaconDue():
                 assert self._discovery is not None
                 self._discovery.announce()
-            case LinkUp():
-                log.info("link up: %s at %s", IPv6Address(event.address), event.endpoint)
-            case LinkDown():
-                log.info("link down: %s, %s", IPv6Address(event.address), event.reason)
+
+    def _on_journal(self) -> None:
+        self._event_log.follow()
+        self._control.journal_grew()
 
     async def _resolve(self, name: str) -> None:
         url = self._urls.get(name)
         if url is None:
             return
         endpoints = await resolve(url, asyncio.get_running_loop())
-        if not endpoints:
-            log.warning("peer %s: the name is not known", name)
         self._driver.act(lambda now: self._node.peer_resolved(name, endpoints, now=now))
 
 

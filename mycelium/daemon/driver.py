@@ -58,6 +58,7 @@ class Driver:
         tun: TunDevice | None,
         loop: asyncio.AbstractEventLoop,
         on_event: Callable[[Event], None],
+        on_journal: Callable[[], None],
     ) -> None:
         self._node = node
         self._outbox = node.outbox
@@ -65,6 +66,9 @@ class Driver:
         self._tun = tun
         self._loop = loop
         self._on_event = on_event
+        self._on_journal = on_journal
+        self._journal = node.journal
+        self._journal_seen = 0
         self._batch = PacketBatch()
         self._transport_of: dict[Endpoint, Transport] = {}  # only where there are several
         self._unsent: deque[tuple[Transport, Endpoint, bytes, int]] = deque()  # of transports that are full
@@ -178,14 +182,24 @@ class Driver:
     # -- the one timer -------------------------------------------------------------------------------------------------
 
     def _tick(self, now: float) -> None:
-        """Traffic may have brought a deadline forward."""
+        """Traffic may have brought a deadline forward, or news."""
+        self._look_at_journal(now)
         when = min(now + TICK_S, self._outbox.urgent_at)
         self._outbox.urgent_at = inf
         if self._armed_for > when:
             self._set_timer(when, now)
 
     def _arm(self) -> None:
-        self._set_timer(self._node.next_deadline(), monotonic())
+        now = monotonic()
+        self._look_at_journal(now)
+        self._set_timer(self._node.next_deadline(), now)
+
+    def _look_at_journal(self, now: float) -> None:
+        if self._node.routing.changes:
+            self._node.note_route_changes(now=now)
+        if self._journal.newest != self._journal_seen:
+            self._journal_seen = self._journal.newest
+            self._on_journal()
 
     def _set_timer(self, when: float, now: float) -> None:
         if self._timer is not None:

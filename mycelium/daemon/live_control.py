@@ -1,5 +1,6 @@
 """The running node as the operator's side sees it: frozen snapshots, and the few things that may be asked of it."""
 
+import asyncio
 import socket
 import time
 from collections.abc import Callable
@@ -8,9 +9,10 @@ from time import monotonic
 from typing import Final
 
 import mycelium
-from mycelium.daemon.control import AdminInfo, EndpointInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.daemon.control import AdminInfo, EndpointInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
 from mycelium.daemon.discovery import LanDiscovery
 from mycelium.daemon.driver import Driver
+from mycelium.daemon.events import event_infos
 from mycelium.endpoint import Endpoint
 from mycelium.identity import exchange_key_of_signing_key, subnet_of
 from mycelium.node.discovery import DiscoveredPeer
@@ -47,6 +49,7 @@ class LiveControl:
         self.discovery: LanDiscovery | None = None  # once it has started
         self._started = int(time.time())
         self._started_monotonic = monotonic()
+        self._next_event = asyncio.Event()
 
     def admin(self) -> AdminInfo:
         """Who this node is."""
@@ -125,6 +128,19 @@ class LiveControl:
             sessions=len(node.sessions.by_peer),
             counters=self._counters(),
         )
+
+    def events(self, after: int) -> list[EventInfo]:
+        """What the node's journal keeps that is newer than this number."""
+        return event_infos(self._node.journal, after)
+
+    def next_event(self) -> asyncio.Event:
+        """Set when the next event has happened."""
+        return self._next_event
+
+    def journal_grew(self) -> None:
+        """Wakes whoever waits for an event."""
+        self._next_event.set()
+        self._next_event = asyncio.Event()
 
     def _counters(self) -> dict[str, int]:
         counters = dict(self._node.counters())

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from heapq import merge
+from itertools import takewhile
 from typing import Any, Final
 
 from msgspec import Struct
@@ -64,8 +65,8 @@ class Journal:
 
     def after(self, sequence: int) -> list[Entry]:
         """Returns the entries with a greater sequence that are still kept, oldest first."""
-        both = merge(self._notes, self._route_notes, key=lambda entry: entry.sequence)
-        return [entry for entry in both if entry.sequence > sequence]
+        newer = _newer(self._notes, sequence), _newer(self._route_notes, sequence)
+        return list(merge(*newer, key=lambda entry: entry.sequence))
 
     # -- links ---------------------------------------------------------------------------------------------------------
 
@@ -149,3 +150,9 @@ class Journal:
         self.newest += 1
         entry = Entry(sequence=self.newest, at=at, kind=kind, **fields)
         (self._notes if ring is None else ring).append(entry)
+
+
+def _newer(ring: deque[Entry], sequence: int) -> list[Entry]:
+    newer = list(takewhile(lambda entry: entry.sequence > sequence, reversed(ring)))
+    newer.reverse()
+    return newer

@@ -1,11 +1,12 @@
 """A node that is made of literals, for the tests of the API and of the command line."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from mycelium.api.address import ApiAddress
 from mycelium.api.server import ApiServer
-from mycelium.daemon.control import AdminInfo, EndpointInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.daemon.control import AdminInfo, EndpointInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
 from mycelium.errors import LocalError
 from mycelium.peer_url import PeerUrl
 
@@ -19,6 +20,16 @@ class FakeNode:
 
     def __init__(self, *peers: str) -> None:
         self.urls = list(peers or (FIRST_PEER,))
+        self.happened: list[EventInfo] = []
+        self.watched = asyncio.Event()  # somebody waits for an event, or has
+        self._next_event = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def happen(self, event: EventInfo) -> None:
+        """Adds an event; to be called in the API's loop."""
+        self.happened.append(event)
+        self._next_event.set()
+        self._next_event = asyncio.Event()
 
     def admin(self) -> AdminInfo:
         return AdminInfo("5c3:943d:3d21:1d4b::/64", ADDRESS, KEY, 1_795_000_000)
@@ -76,6 +87,19 @@ class FakeNode:
             sessions=1,
             counters={"replayed": 3, "undecodable": 0},
         )
+
+    def events(self, after: int) -> list[EventInfo]:
+        return [event for event in self.happened if event.sequence > after]
+
+    def next_event(self) -> asyncio.Event:
+        self.watched.set()
+        self._loop = asyncio.get_running_loop()
+        return self._next_event
+
+    def happen_from_outside(self, event: EventInfo) -> None:
+        """Adds an event from another thread; somebody must wait for one."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self.happen, event)
 
 
 @asynccontextmanager

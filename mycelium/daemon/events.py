@@ -1,0 +1,84 @@
+"""The node's journal as the operator's side sees it: wall-clock time, addresses as text, and the log."""
+
+import logging
+import time
+from ipaddress import IPv6Address
+from time import monotonic
+from typing import Final
+
+from mycelium.daemon.control import EventInfo
+from mycelium.daemon.event_text import describe
+from mycelium.endpoint import Endpoint
+from mycelium.limits import JOURNAL_LINES_PER_SECOND
+from mycelium.node.journal import Entry, Journal, Kind
+from mycelium.rate import TokenBucket
+
+_log = logging.getLogger(__name__)
+
+_LEVELS: Final = {
+    Kind.ROUTE: logging.DEBUG,
+    Kind.ROUTES: logging.DEBUG,
+    Kind.LINK_KEYS: logging.DEBUG,
+    Kind.SESSION_RENEWED: logging.DEBUG,
+    Kind.PEER_FAILED: logging.WARNING,
+}
+
+
+def event_infos(journal: Journal, after: int) -> list[EventInfo]:
+    """Returns the events with a greater number, with the time by today's setting of the clock."""
+    clock = time.time() - monotonic()
+    return [_info(entry, clock) for entry in journal.after(after)]
+
+
+class EventLog:
+    """Writes the journal's new entries into the daemon's log; in a flood of them some, and how many it left out."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._written = journal.newest
+        self._lines = TokenBucket(JOURNAL_LINES_PER_SECOND, now=monotonic())
+        self._held_back = 0
+
+    def follow(self) -> None:
+        """Writes what is new."""
+        if self._journal.newest == self._written:
+            return
+        now = monotonic()
+        for entry in self._journal.after(self._written):
+            level = _LEVELS.get(entry.kind, logging.INFO)
+            if not _log.isEnabledFor(level):
+                continue
+            if not self._lines.take(now=now):
+                self._held_back += 1
+                continue
+            if self._held_back:
+                _log.info("%d events are not logged: ask for them by 'mycelium events'", self._held_back)
+                self._held_back = 0
+            _log.log(level, "%s", describe(_info(entry, 0.0)))
+        self._written = self._journal.newest
+
+
+def _info(entry: Entry, clock: float) -> EventInfo:
+    return EventInfo(
+        sequence=entry.sequence,
+        time=round(entry.at + clock, 3),
+        kind=entry.kind.value,
+        node=_text(entry.node),
+        peer=entry.peer,
+        before=_text(entry.before),
+        after=_text(entry.after),
+        cause=entry.cause,
+        silent_s=_rounded(entry.silent_s),
+        without_s=_rounded(entry.without_s),
+        count=entry.count,
+    )
+
+
+def _text(value: bytes | Endpoint | None) -> str | None:
+    if value is None:
+        return None
+    return str(IPv6Address(value)) if isinstance(value, bytes) else str(value)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

@@ -1,0 +1,75 @@
+import json
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mycelium.api.address import ApiAddress
+from mycelium.cli.main import main
+from mycelium.daemon.control import EventInfo
+from tests.api.support import ADDRESS, FakeNode
+from tests.cli.support import served
+from tests.support.waiting import wait_until
+
+Capture = pytest.CaptureFixture[str]
+
+
+def event(sequence: int) -> EventInfo:
+    return EventInfo(sequence=sequence, time=1_795_000_000.25, kind="link-down", node=ADDRESS, cause="closed")
+
+
+@pytest.fixture
+def node() -> FakeNode:
+    node = FakeNode()
+    node.happened = [event(1), event(2)]
+    return node
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, node: FakeNode) -> Iterator[str]:
+    """The API address of a running daemon."""
+    with served(node, ApiAddress.parse(f"unix:{tmp_path}/api.sock")) as actual:
+        yield str(actual)
+
+
+def test_events_are_lines_with_a_time(daemon: str, capsys: Capture) -> None:
+    assert main(["events", "--api-addr", daemon]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1_795_000_000))
+    assert lines == [f"{moment}.250 link down: {ADDRESS}, closed"] * 2
+
+
+def test_events_are_json(daemon: str, capsys: Capture) -> None:
+    assert main(["--api-addr", daemon, "events", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["sequence"] for one in found] == [1, 2]
+    assert found[0]["cause"] == "closed"
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_following_prints_what_happens_until_the_daemon_stops(tmp_path: Path, form: list[str]) -> None:
+    node = FakeNode()
+    node.happened = [event(1)]
+    with served(node, ApiAddress.parse(f"unix:{tmp_path}/api.sock")) as address:
+        command = [sys.executable, "-m", "mycelium", "events", "--follow", "--api-addr", str(address), *form]
+        output = tmp_path / "output"
+        with output.open("w") as file:
+            follower = subprocess.Popen(command, stdout=file, stderr=subprocess.PIPE, text=True)
+
+        def lines() -> list[str]:
+            return output.read_text().splitlines()
+
+        wait_until(node.watched.is_set, 10, "the follower waits")
+        node.happen_from_outside(event(2))
+        wait_until(lambda: len(lines()) == 2, 10, "the next event is printed")
+        node.happen_from_outside(event(3))
+        wait_until(lambda: len(lines()) == 3, 10, "the one after it is printed")
+    _, complaint = follower.communicate(timeout=10)
+    assert follower.returncode == 1
+    assert re.fullmatch(r"mycelium: .*\n", complaint)
+    if form:
+        assert [json.loads(line)["sequence"] for line in lines()] == [1, 2, 3]
