@@ -80,7 +80,7 @@ class EventInfo(Struct, frozen=True, rename="camel", kw_only=True, omit_defaults
     after: str | None = None
     cause: str | None = None
     silent_s: float | None = None  # how long the neighbour had not answered
-    without_s: float | None = None  # how long packets went nowhere: from the old next hop's silence to the new next hop
+    without_s: float | None = None  # how long it had no working route: from the old next hop's silence to the new one
     count: int = 1  # failures of a peer in a row; changes of routes that have no entry of their own
 
 

@@ -49,7 +49,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     after: bytes | Endpoint | None = None
     cause: str | None = None
     silent_s: float | None = None  # how long the neighbour had not answered
-    without_s: float | None = None  # how long packets went nowhere: from the old next hop's silence to the new next hop
+    without_s: float | None = None  # how long it had no working route: from the old next hop's silence to the new one
     count: int = 1
 
 
