@@ -86,7 +86,6 @@ class Session:
         "budget",
         "keys",
         "last_used",
-        "next_repair",
         "peer",
         "peer_epoch",
         "queue",
@@ -104,7 +103,6 @@ class Session:
         self.keys: list[Keys] = []  # newest first
         self.sending: Keys | None = None
         self.request: Request | None = None
-        self.next_repair = 0.0  # a train under unknown keys begins no handshake before
         self.queue: deque[QueuedPacket] = deque()
         self.queued_bytes = 0
         self.recent: deque[tuple[int, bytes, bytes]] = deque(maxlen=QUOTED_PACKETS)  # counter, tag, quote

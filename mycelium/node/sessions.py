@@ -223,16 +223,15 @@ class Sessions:
     def receive_unknown(self, peer: bytes, *, now: float) -> None:
         """Called for a train under keys that we do not hold: a handshake of ours replaces what the other end believes in.
 
-        Unless it was heard a moment ago under the keys that we send under: then it is a straggler or a forgery.
+        Unless it was heard, or the keys that we send under agreed, a moment ago: then it is a straggler or a forgery.
         """
         session = self.by_peer.get(peer)
         if session is not None:
             is_in_use = session.sending is not None and now - session.sending.last_opened < REPAIR_SPACING_S
-            if is_in_use or session.request is not None or now < session.next_repair:
+            if is_in_use or session.request is not None:
                 return
         if self._resolve(peer) is not None and self._repairs.take(now=now):
             session = self.find(peer, now=now)
-            session.next_repair = now + REPAIR_SPACING_S
             self.request(session, now=now)
 
     # -- time ----------------------------------------------------------------------------------------------------------

@@ -140,6 +140,15 @@ def test_an_idle_link_is_quiet() -> None:
     assert sum(len(data) for _, _, data in net.capture) / 100 < 400
 
 
+def test_a_lone_packet_is_echoed_before_anybody_has_to_ask() -> None:
+    net = ready_pair()
+    steady_pings(net, "a", "b", 10, every=0.45)
+    net.capture = []
+    steady_pings(net, "a", "b", 10, every=0.45)
+    probes = [data for sender, _, data in net.capture if sender == "a" and len(data) < 80]
+    assert len(probes) < 11 * 2 + 5  # ours, once a second, and the answers to theirs
+
+
 # -- goodbye -----------------------------------------------------------------------------------------------------------
 
 
