@@ -6,7 +6,7 @@ A data frame names the nearest earlier one that may carry the same flow. While t
 waits: what it carries comes out in order, as if nothing had been lost. All that waits is released when the hole is filled or
 given up, which happens within `patience`; other flows wait for nothing.
 
-Where a round trip is longer than WORTHWHILE_RTT_S nothing is asked for and nothing waits.
+Where a round trip is longer than WORTHWHILE_RTT_S nothing is asked for and nothing waits: there `srtt` is None.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,9 +18,9 @@ from mycelium.limits import HELD_BYTES_PER_LINK, HOLES_PER_SESSION
 from mycelium.node.repair_budget import RepairBudget
 
 WORTHWHILE_RTT_S: Final = 0.025  # beyond it TCP's own resend is hardly later
-ASKS: Final = 3
+ASKS: Final = 4
 LEAST_ASK_AGAIN_S: Final = 0.002
-LEAST_PATIENCE_S: Final = 0.010
+LEAST_PATIENCE_S: Final = 0.040  # queues and busy processes make an answer late; TCP's own timeout is 200 ms
 NO_REORDERING_RTT_S: Final = 0.001  # networks so short keep the order
 MOST_REORDERING_S: Final = 0.002
 BETWEEN_REQUESTS_S: Final = 0.000_2
@@ -30,11 +30,6 @@ HELD_OVERHEAD: Final = 256  # bytes charged for a frame that waits beside its ow
 
 Range = tuple[int, int, int]  # counter, first byte of the sealed frame, end
 Gaps = Callable[[int], list[tuple[int, int]]]  # what is missing of a frame: (first byte, end)
-
-
-def is_worthwhile(srtt: float | None) -> bool:
-    """Tells whether losses on a path of this round-trip time are repaired."""
-    return srtt is not None and srtt <= WORTHWHILE_RTT_S
 
 
 def patience(srtt: float) -> float:
@@ -109,7 +104,7 @@ class Holes:
         newest = self.newest
         if counter > newest:
             self.newest = counter
-            if counter > newest + 1 and srtt is not None and is_worthwhile(srtt):
+            if counter > newest + 1 and srtt is not None:
                 room = max(HOLES_PER_SESSION - len(self._missing), 0)
                 for missed in range(max(newest + 1, counter - room), counter):
                     self._add(missed, now, srtt)
@@ -122,7 +117,7 @@ class Holes:
 
     def begun(self, partial: Iterable[int], *, now: float, srtt: float | None) -> None:
         """Notes the frames of which chunks have come: what is older than the newest of them has lost something."""
-        if srtt is None or not is_worthwhile(srtt):
+        if srtt is None:
             return
         ahead = [counter for counter in partial if self.newest < counter <= self.newest + AHEAD]
         if not ahead:
@@ -167,7 +162,7 @@ class Holes:
         self, gaps: Gaps, *, now: float, srtt: float | None, limit: int, released: list[memoryview]
     ) -> list[Range]:
         """Gives up what is overdue; returns what to ask for now, at most `limit` ranges."""
-        if srtt is None or not is_worthwhile(srtt):
+        if srtt is None:
             self.give_up_all(released)
             return []
         if self._tail_due <= now:
@@ -183,7 +178,7 @@ class Holes:
             if hole.ask_at <= now and len(ranges) < limit:
                 ranges += [(counter, start, end) for start, end in gaps(counter)][: limit - len(ranges)]
                 hole.asks += 1
-                hole.ask_at = now + ask_again_after(srtt) if hole.asks < ASKS else inf
+                hole.ask_at = now + ask_again_after(srtt) * (1 << hole.asks - 1) if hole.asks < ASKS else inf
             due_at = min(due_at, max(hole.ask_at, now + BETWEEN_REQUESTS_S), hole.gives_up_at)
         self.due_at = due_at
         self._note_whether_clean()

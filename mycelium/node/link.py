@@ -326,7 +326,7 @@ class Link:
         self._take_burst(session, endpoint, burst, segment_size, frames, now)
         holes = session.holes
         if session.reassembly.held_bytes:
-            holes.begun(session.reassembly.begun(), now=now, srtt=self.active.rtt.srtt)
+            holes.begun(session.reassembly.begun(), now=now, srtt=self.active.repair_rtt(now))
         if not holes.is_clean:
             self._mend(session, frames, now)
             self._outbox.urgent_at = min(self._outbox.urgent_at, holes.due_at)
@@ -366,7 +366,7 @@ class Link:
         if session.holes.due_at <= now:
             path = self.active
             room = path.mtu.size - _HEAD_BYTES - TAG_BYTES
-            plain = self._repair.request(session, srtt=path.rtt.srtt, room=room, now=now, released=frames)
+            plain = self._repair.request(session, srtt=path.repair_rtt(now), room=room, now=now, released=frames)
             if plain is not None:
                 self.send_frame(REPAIR, plain, now=now, wants_echo=False)
 
@@ -438,7 +438,7 @@ class Link:
             if kind == DATA:
                 frames.append(plain)
         else:
-            holes.opened(counter, now=now, srtt=self.active.rtt.srtt)
+            holes.opened(counter, now=now, srtt=self.active.repair_rtt(now))
             if kind == DATA:
                 holes.admit(counter, distance, plain, frames)
             else:
@@ -454,6 +454,7 @@ class Link:
             self._receive_probe(session, path, body, now)
         elif kind == REPAIR:
             self.active.tx_bytes += self._repair.answer(body, self.active, self.sending, now=now)
+            self.budget.expendable += self._repair.take_excused()
         elif kind == CLOSE:
             # One that comes late under old keys says nothing of a neighbour that has new ones.
             self.closed_by_peer |= session.established >= self.sending.established

@@ -1,6 +1,7 @@
 """A path: one pair of underlay addresses over which a neighbour is reached, and what is known of it."""
 
 from mycelium.endpoint import Endpoint
+from mycelium.node.holes import WORTHWHILE_RTT_S
 from mycelium.node.link_session import LinkSession
 from mycelium.node.liveness import Liveness
 from mycelium.node.path_mtu import PathMtu
@@ -46,6 +47,13 @@ class Path:
             self.newest = counter
         elif counter > self.newest:
             self.newest = counter
+
+    def repair_rtt(self, now: float) -> float | None:
+        """Returns the round trip that repair has to reckon with, None where that is too long; queues make no path long."""
+        srtt = self.rtt.srtt
+        if srtt is None or (srtt > WORTHWHILE_RTT_S and self.rtt.minimum(now=now) > WORTHWHILE_RTT_S):
+            return None
+        return min(srtt, WORTHWHILE_RTT_S)
 
     @property
     def arrivals(self) -> tuple[int, int]:

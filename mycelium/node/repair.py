@@ -83,6 +83,11 @@ class Repair:
             self._outbox.transmits.append((path.endpoint, datagrams, len(datagrams[0])))
         return sum(end - start for _, _, start, end in pieces)
 
+    def take_excused(self) -> int:
+        """Returns how many frames the neighbour has newly asked for that carried no data."""
+        excused, self.sent.excused = self.sent.excused, 0
+        return excused
+
     def counters(self, holes: Iterable[Holes]) -> dict[str, int]:
         """What is counted, by the names of REPAIR_COUNTERS."""
         present = list(holes)

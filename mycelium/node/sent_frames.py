@@ -15,12 +15,12 @@ from mycelium.node.repair_budget import RepairBudget
 
 KEEPING_S: Final = 60.0  # since the last sign of loss
 KEPT_S: Final = 0.25  # a frame: nobody asks for it later
-ANSWERS: Final = 3  # resends of one frame, or of parts of it
+ANSWERS: Final = 4  # resends of one frame, or of parts of it
 RESENT_SHARE: Final = 4  # bytes sent for each byte that may be resent
 FIRST_ALLOWANCE: Final = 128 << 10  # bytes to resend before there is a share
 MOST_ALLOWANCE: Final = 1 << 20
 SENT_OVERHEAD: Final = 256  # bytes charged for a frame beside its own
-_REMEMBERED_PROBES: Final = 32
+_REMEMBERED: Final = 128
 
 Piece = tuple[int, bytes, int, int]  # counter, the sealed frame, first byte and end of what to send of it
 
@@ -44,6 +44,7 @@ class SentFrames:
         "_budget",
         "_expendable",
         "_frames",
+        "excused",
         "held_bytes",
         "keeps_until",
         "refused",
@@ -58,7 +59,8 @@ class SentFrames:
         self._allowance = FIRST_ALLOWANCE
         self._budget = budget
         self._frames: dict[int, SentFrame] = {}  # by counter, oldest first
-        self._expendable: deque[int] = deque(maxlen=_REMEMBERED_PROBES)
+        self.excused = 0  # frames asked for that carried no data: nobody misses them; taken by the owner
+        self._expendable: deque[int] = deque(maxlen=_REMEMBERED)
 
     def keep(self, counter: int, sealed: memoryview, *, now: float) -> None:
         """Keeps a copy of a data frame that is sent now."""
@@ -84,6 +86,7 @@ class SentFrames:
             frame = self._frames.get(counter)
             if frame is None:
                 self.refused += 1
+                self._excuse(counter)
                 continue
             if counter != current:
                 current, position = counter, 0
@@ -107,6 +110,12 @@ class SentFrames:
         self._frames.clear()
         self._expendable.clear()
         self._charge(-self.held_bytes)
+
+    def _excuse(self, counter: int) -> None:
+        """Counts a frame that was sent after one that is kept: had it carried data it would be kept too."""
+        if counter > next(iter(self._frames), counter) and counter not in self._expendable:
+            self._expendable.append(counter)
+            self.excused += 1
 
     def _shrink(self, now: float) -> None:
         frames = self._frames
