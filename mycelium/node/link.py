@@ -77,6 +77,7 @@ class Link:
         "_control_keys_since",
         "_cost",
         "_evicted_frames",
+        "_flow_order",
         "_missed",
         "_new_stream",
         "_next_path_number",
@@ -89,6 +90,7 @@ class Link:
         "_refused_chunks",
         "_repair",
         "_repair_budgets",
+        "_sent_frames",
         "_sessions",
         "active",
         "address",
@@ -129,6 +131,8 @@ class Link:
         self._partial_budget = partial_budget
         self._repair_budgets = repair_budgets
         self._repair = Repair(repair_budgets, outbox)
+        self._flow_order = self._repair.order
+        self._sent_frames = self._repair.sent
         self._new_stream = new_stream
         self._control = ControlChannel(new_stream())
         self._control_keys_since = -inf  # when the newest keys were agreed that control messages came under
@@ -257,7 +261,7 @@ class Link:
         sealing = session.sealing
         counter = sealing.counter
         receiver = session.keys.remote_index
-        distance = self._repair.order.distance(counter, plain) if kind == DATA else 0
+        distance = self._flow_order.distance(counter, plain) if kind == DATA else 0
         FRAME_HEADER.pack_into(plain, 0, kind, path.number, distance, path.newest & _MASK_32)
         total = len(plain) + TAG_BYTES
         block = self._outbox.take(_HEAD_BYTES + total)
@@ -279,10 +283,10 @@ class Link:
                 buffers += (pack(CHUNK_WORD | offset, receiver, counter, total), sealed[offset : offset + room])
             self._outbox.transmits.append((path.endpoint, buffers, size))
         if kind == DATA:
-            if now < self._repair.sent.keeps_until:
-                self._repair.sent.keep(counter, sealed, now=now)
+            if now < self._sent_frames.keeps_until:
+                self._sent_frames.keep(counter, sealed, now=now)
         elif datagram_size:
-            self._repair.sent.may_be_lost(counter)
+            self._sent_frames.may_be_lost(counter)
         path.tx_bytes += total
         self.budget.sent_datagrams += 1 + total // size
         path.liveness.sent(counter, now, wants_echo)
@@ -439,6 +443,7 @@ class Link:
                 frames.append(plain)
         else:
             holes.opened(counter, now=now, srtt=self.active.repair_rtt(now))
+            session.reassembly.forget(counter)
             if kind == DATA:
                 holes.admit(counter, distance, plain, frames)
             else:
@@ -653,7 +658,7 @@ class Link:
         """Forgets frames that have long been in parts, and judges how busy the link is; to be called every second."""
         for session in self._sessions.values():
             session.reassembly.sweep()
-        self._repair.sent.sweep(now=now)
+        self._sent_frames.sweep(now=now)
         carried = sum(path.tx_bytes + path.rx_bytes for path in self.paths.values())
         is_busy = carried - self._carried > BUSY_BYTES_PER_S
         self._carried = carried
@@ -669,7 +674,7 @@ class Link:
         """Gives back what the link holds; it is over."""
         for index in self.indices:
             self._drop_session(index)
-        self._repair.sent.clear()
+        self._sent_frames.clear()
 
     def probe_all(self, *, now: float) -> None:
         """Something about our addresses has changed: ask on every path, and look for the size of each afresh.

@@ -178,6 +178,12 @@ class Reassembly:
         frame = self._partial.get(counter)
         return [(0, WHOLE_FRAME)] if frame is None else frame.gaps()
 
+    def forget(self, counter: int) -> None:
+        """Drops what has come once more of a frame that is open by now."""
+        frame = self._partial.get(counter)
+        if frame is not None:
+            self._remove(frame)
+
     def sweep(self) -> None:
         """Drops the partial frames that were there at the previous sweep; to be called every second or so."""
         for frame in list(self._partial.values()):

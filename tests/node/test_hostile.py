@@ -261,7 +261,7 @@ def test_a_flood_of_forged_chunks_is_bounded_and_forgotten(is_spoofed: bool) -> 
     source = net.hosts["a"].endpoint if is_spoofed else STRANGER
     for _ in range(20):
         before = drops(net.hosts["b"])
-        for chunk in forged_chunks(net, rng, 300):
+        for chunk in forged_chunks(net, rng, 600):
             net.inject("b", source, chunk)
         check_bounds(net.hosts["b"])
         assert drops(net.hosts["b"]) > before + 200

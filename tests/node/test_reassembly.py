@@ -120,6 +120,19 @@ def test_oldest_partial_frame_gives_way_to_the_newest() -> None:
         assert inbox.add_burst(memoryview(last), len(last)) == (completed, [])
 
 
+def test_what_came_twice_of_a_frame_can_be_forgotten() -> None:
+    budget = PartialBudget()
+    inbox = Reassembly(RECEIVER, lambda counter: True, budget)
+    chunk = CHUNK_HEAD.pack(CHUNK_WORD, RECEIVER, 5, 3_000) + bytes(1_000)
+    inbox.add_burst(memoryview(chunk), len(chunk))
+    assert list(inbox.begun()) == [5]
+    assert inbox.gaps(5) == [(1_000, 3_000)]
+    inbox.forget(5)
+    inbox.forget(6)
+    assert list(inbox.begun()) == []
+    assert budget.held_bytes == inbox.held_bytes == inbox.evicted_frames == 0
+
+
 def test_what_a_session_holds_is_bounded_however_small_the_chunks() -> None:
     inbox = make_reassembly()
     head = CHUNK_HEAD.pack
