@@ -28,21 +28,25 @@ class ForwardingTable:
         """Returns the best neighbour beside the next hop to hand one deflected train, feasible ones first, or None.
 
         An unfeasible one may lead back here: a train may be deflected once only. `avoid`, the neighbour that it came from,
-        is the last choice.
+        is the last choice but for a suspected one, which may be as good as dead, or as good as ever.
         """
         row = self._table.rows.get(node)
         if row is None or row is self._table.own:
             return None
         avoided = self._table.by_address.get(avoid)
-        best: tuple[bool, bool, int, int] | None = None
+        best: tuple[bool, bool, bool, int, int] | None = None
         for slot, (route, cost) in enumerate(zip(row.routes, self._table.costs, strict=True)):
-            if route >= RETRACTED or slot == row.selected or metric_of(route) + cost >= INFINITY:
+            if route >= RETRACTED or slot == row.selected:
+                continue
+            is_suspected = bool(self._table.suspected >> slot & 1)
+            metric = metric_of(route) + (self._table.neighbour_at(slot).link_cost if is_suspected else cost)
+            if metric >= INFINITY:
                 continue
             is_avoided = avoided is not None and slot == avoided.slot
-            candidate = (is_avoided, route >= row.feasibility_distance, metric_of(route) + cost, slot)
+            candidate = (is_suspected, is_avoided, route >= row.feasibility_distance, metric, slot)
             if best is None or candidate < best:
                 best = candidate
-        return None if best is None else self._table.neighbour_at(best[3]).address
+        return None if best is None else self._table.neighbour_at(best[4]).address
 
     def point(self, node: bytes, neighbour: bytes | None) -> bytes | None:
         """Sends trains for `node` to `neighbour` from here on, or nowhere; returns where they went before."""

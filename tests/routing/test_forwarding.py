@@ -39,16 +39,26 @@ def test_the_alternate_is_the_best_feasible_one_else_the_best_unfeasible_one() -
     assert lab.engine.forwarding.alternate(address(FAR)) == address(2)
 
 
-def test_the_alternate_is_never_suspected_retracted_or_the_next_hop() -> None:
+def test_the_alternate_is_never_retracted_or_the_next_hop() -> None:
     lab = Lab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 50))
-    lab.says(2, update(FAR, 55))
     lab.says(3, update(FAR, 56), retraction(FAR))
-    lab.engine.neighbour_suspect(address(2), True, now=lab.now)
     assert lab.engine.forwarding.alternate(address(FAR)) is None
     assert lab.engine.forwarding.alternate(address(8)) is None
     assert lab.engine.forwarding.alternate(address(0)) is None
+
+
+def test_a_suspected_neighbour_is_the_last_alternate() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.engine.neighbour_suspect(address(1), True, now=lab.now)
+    assert lab.next_hop(FAR) is None
+    assert lab.engine.forwarding.alternate(address(FAR)) == address(1)
+    lab.says(2, update(FAR, 900))
+    assert lab.engine.forwarding.alternate(address(FAR), avoid=address(2)) == address(2)
 
 
 def test_a_node_without_a_selected_route_still_has_an_alternate() -> None:
