@@ -108,12 +108,12 @@ class Link:
     @property
     def is_open(self) -> bool:
         """Tells whether both directions carry anything."""
-        return all(direction.is_open for direction in self.directions.values())
+        return self.directions[self.low].is_open and self.directions[self.high].is_open
 
     @property
     def round_trip_s(self) -> float:
         """The delay there and back."""
-        return sum(direction.model.delay_s for direction in self.directions.values())
+        return self.directions[self.low].model.delay_s + self.directions[self.high].model.delay_s
 
     @property
     def loss(self) -> float:
