@@ -23,7 +23,7 @@ LEAST_ASK_AGAIN_S: Final = 0.002
 LEAST_PATIENCE_S: Final = 0.040  # queues and busy processes make an answer late; TCP's own timeout is 200 ms
 NO_REORDERING_RTT_S: Final = 0.001  # networks so short keep the order
 MOST_REORDERING_S: Final = 0.002
-BETWEEN_REQUESTS_S: Final = 0.000_2
+BETWEEN_REQUESTS_S: Final = 0.000_2  # strangers who forge chunks can make us ask
 LOSSY_FOR_S: Final = 60.0  # since the last hole
 AHEAD: Final = 256  # counters beyond the newest opened that a chunk, which proves nothing, may claim
 HELD_OVERHEAD: Final = 256  # bytes charged for a frame that waits beside its own
@@ -62,6 +62,7 @@ class Holes:
     """The holes of one session, and the frames that wait for them. Everything released is appended to `released`, in order."""
 
     __slots__ = (
+        "_asked_at",
         "_budget",
         "_followers",
         "_held",
@@ -84,6 +85,7 @@ class Holes:
         self.held_bytes = 0
         self.repaired = 0  # frames that came after they had been asked for
         self.given_up = 0
+        self._asked_at = -inf
         self._budget = budget
         self._missing: dict[int, Hole] = {}
         self._held: dict[int, tuple[int, memoryview]] = {}  # counter -> the counter it waits for, the frame
@@ -171,6 +173,8 @@ class Holes:
             self._tail, self._tail_due = 0, inf
         ranges: list[Range] = []
         due_at = self._tail_due
+        if now < self._asked_at + BETWEEN_REQUESTS_S:
+            limit = 0
         for counter, hole in list(self._missing.items()):
             if hole.gives_up_at <= now:
                 self._give_up(counter, released)
@@ -179,8 +183,10 @@ class Holes:
                 ranges += [(counter, start, end) for start, end in gaps(counter)][: limit - len(ranges)]
                 hole.asks += 1
                 hole.ask_at = now + ask_again_after(srtt) * (1 << hole.asks - 1) if hole.asks < ASKS else inf
-            due_at = min(due_at, max(hole.ask_at, now + BETWEEN_REQUESTS_S), hole.gives_up_at)
-        self.due_at = due_at
+            due_at = min(due_at, hole.ask_at, hole.gives_up_at)
+        if ranges:
+            self._asked_at = now
+        self.due_at = max(due_at, self._asked_at + BETWEEN_REQUESTS_S)
         self._note_whether_clean()
         return ranges
 

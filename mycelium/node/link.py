@@ -58,6 +58,7 @@ _SEALED_OVERHEAD: Final = _HEAD_BYTES + _FRAME_HEADER_BYTES + TAG_BYTES
 _MASK_32: Final = 0xFFFF_FFFF
 _INDEX: Final = slice(4, 8)  # of a datagram: the receiver's index
 _PROBES_REMEMBERED: Final = 32
+MOST_EXPENDABLE: Final = 64  # frames that are excused in advance: some that seem lost come late
 
 
 class LinkState(Enum):
@@ -459,7 +460,7 @@ class Link:
             self._receive_probe(session, path, body, now)
         elif kind == REPAIR:
             self.active.tx_bytes += self._repair.answer(body, self.active, self.sending, now=now)
-            self.budget.expendable += self._repair.take_excused()
+            self.budget.expendable = min(self.budget.expendable + self._repair.take_excused(), MOST_EXPENDABLE)
         elif kind == CLOSE:
             # One that comes late under old keys says nothing of a neighbour that has new ones.
             self.closed_by_peer |= session.established >= self.sending.established

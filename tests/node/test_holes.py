@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mycelium.limits import HOLES_PER_SESSION
 from mycelium.node import holes as holes_module
 from mycelium.node.flow_order import FlowOrder
-from mycelium.node.holes import ASKS, Holes, Range, ask_again_after, patience, reordering
+from mycelium.node.holes import ASKS, BETWEEN_REQUESTS_S, Holes, Range, ask_again_after, patience, reordering
 from mycelium.node.repair_budget import RepairBudget
 from mycelium.wire.frame import FRAME_HEADER, WHOLE_FRAME
 from mycelium.wire.train import TRAIN_HEADER_BYTES
@@ -122,6 +122,16 @@ def test_no_more_is_asked_for_in_one_request_than_fits_it() -> None:
     assert [counter for counter, _, _ in receiver.asks(limit=4)] == [1, 2, 3, 4]
     assert receiver.holes.due_at <= receiver.now + 0.001
     assert [counter for counter, _, _ in receiver.asks(0.001)] == [5, 6, 7, 8, 9, 10]
+
+
+def test_requests_keep_a_distance() -> None:
+    receiver = Receiver()
+    receiver.opens(2)
+    assert len(receiver.asks()) == 1
+    receiver.opens(4)
+    assert receiver.asks(BETWEEN_REQUESTS_S / 2) == []
+    assert receiver.holes.due_at == BETWEEN_REQUESTS_S
+    assert receiver.asks(BETWEEN_REQUESTS_S / 2) == [(3, 0, WHOLE_FRAME)]
 
 
 def test_holes_are_bounded_and_the_newest_count() -> None:
