@@ -15,6 +15,7 @@ from typing import Final
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DecodeError, LocalError
 from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
+from mycelium.node.burst import ProbeBurst
 from mycelium.node.control_channel import ControlChannel
 from mycelium.node.crossing import is_replaced
 from mycelium.node.handshakes import Completed
@@ -73,6 +74,7 @@ class Link:
     """One neighbour. `frame` and `frame_used` are the data frame that is being filled for it, by `node.sending`."""
 
     __slots__ = (
+        "_burst",
         "_carried",
         "_control",
         "_control_keys_since",
@@ -141,6 +143,7 @@ class Link:
         self._next_path_number = 0
         self._next_token = 1
         self._cost = PublishedCost()
+        self._burst = ProbeBurst()
         self.cost: int | None = None  # as published, units of 10 us
         self.cost_changed = False  # since routing was told
         self.budget = FrameBudget(floor=DATAGRAM_FLOOR - _HEAD_BYTES - TAG_BYTES, now=now)
@@ -529,6 +532,8 @@ class Link:
             if cost is not None:
                 self.cost_changed = cost != self.cost
                 self.cost = cost
+                self._burst = ProbeBurst()  # it may have further to go
+            self._burst.judge(is_doubtful=self._cost.is_doubtful, now=now)
 
     def _probe(self, path: Path, *, now: float, size: int = 0) -> None:
         """Asks for an answer over a path; with `size` by a datagram of so many bytes."""
@@ -597,6 +602,8 @@ class Link:
             size = path.mtu.probe_to_send(now) if path.is_validated and path.rtt.srtt is not None else None
             if size is not None:
                 self._probe(path, now=now, size=size)
+        if self._burst.take_due(now):
+            self._probe(self.active, now=now)
         self._look_for_another_path(now)
         self.flush_control(now=now)
         for index, session in list(self._sessions.items()):
@@ -605,7 +612,7 @@ class Link:
 
     def next_deadline(self) -> float:
         """When `handle_timeout` is wanted next."""
-        deadline = self._control.next_deadline(self.active.rtt.rto)
+        deadline = min(self._control.next_deadline(self.active.rtt.rto), self._burst.due_at)
         for path in self.paths.values():
             deadline = min(deadline, path.liveness.next_deadline())
             if path.is_validated and path.rtt.srtt is not None:

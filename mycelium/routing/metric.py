@@ -67,6 +67,11 @@ class PublishedCost:
         run.end()
         return self.cost
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Tells whether the last samples were off: more of them will show whether the link has changed."""
+        return self._worse.has_begun or self._better.has_begun
+
 
 class _Run:
     """Samples in a row that all went the same way."""
@@ -85,6 +90,11 @@ class _Run:
             self.change = change
         self._count += 1
         self.change = min(self.change, change, key=abs)
+
+    @property
+    def has_begun(self) -> bool:
+        """Tells whether there is any."""
+        return self._count > 0
 
     def has_lasted(self, patience: int, now: float) -> bool:
         """Tells whether there are enough of them, `patience` times the least, and not all at once."""

@@ -1,0 +1,37 @@
+"""Extra probes while a link's cost seems to have changed, so that a real change counts within a second and a blip does not."""
+
+from math import inf
+from typing import Final
+
+PROBES: Final = 10
+SPACING_S: Final = 0.02
+PAUSE_S: Final = 5.0  # from one burst to the next: jitter that goes on must not cost more than an idle link may
+
+
+class ProbeBurst:
+    """At most PROBES probes SPACING_S apart, at most once in PAUSE_S, for as long as there is doubt."""
+
+    __slots__ = ("_left", "_not_before", "due_at")
+
+    def __init__(self) -> None:
+        self.due_at = inf  # when a probe is to be sent
+        self._left = 0
+        self._not_before = -inf
+
+    def judge(self, *, is_doubtful: bool, now: float) -> None:
+        """Called with each sample of the cost: while it is doubtful the next probe follows soon."""
+        if not is_doubtful:
+            self._left = 0
+            self.due_at = inf
+        elif self.due_at == inf and not self._left and now >= self._not_before:
+            self._left = PROBES
+            self._not_before = now + PAUSE_S
+            self.due_at = now + SPACING_S
+
+    def take_due(self, now: float) -> bool:
+        """Tells whether a probe is due, which then counts as sent."""
+        if now < self.due_at:
+            return False
+        self._left -= 1
+        self.due_at = now + SPACING_S if self._left else inf
+        return True

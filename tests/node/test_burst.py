@@ -1,0 +1,48 @@
+"""Bursts of probes that settle whether a cost has really changed."""
+
+from math import inf
+
+from mycelium.node.burst import PAUSE_S, PROBES, ProbeBurst
+from tests.support.node_net import NodeNet
+
+
+def probes_until(burst: ProbeBurst, end: float) -> int:
+    sent = 0
+    while burst.due_at <= end:
+        assert burst.take_due(burst.due_at)
+        sent += 1
+    return sent
+
+
+def test_doubt_brings_a_burst_and_then_a_pause() -> None:
+    burst = ProbeBurst()
+    assert burst.due_at == inf
+    burst.judge(is_doubtful=True, now=0.0)
+    assert probes_until(burst, 1.0) == PROBES
+    burst.judge(is_doubtful=True, now=1.0)
+    assert burst.due_at == inf
+    burst.judge(is_doubtful=True, now=PAUSE_S)
+    assert probes_until(burst, PAUSE_S + 1) == PROBES
+
+
+def test_certainty_ends_a_burst() -> None:
+    burst = ProbeBurst()
+    burst.judge(is_doubtful=True, now=0.0)
+    burst.judge(is_doubtful=False, now=0.03)
+    assert burst.due_at == inf
+    assert not burst.take_due(1.0)
+
+
+def test_a_cost_measured_under_load_is_corrected_within_seconds_on_an_idle_link() -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    net.join("a", "b", 0.05)
+    net.run(1)
+    link = net.hosts["a"].node.links[net.hosts["b"].address]
+    assert link.cost is not None
+    high = link.cost
+    for wire in net.both("a", "b"):
+        wire.delay = 0.002
+    net.run(3.5)
+    assert link.cost < high / 5
