@@ -86,6 +86,7 @@ def test_memory_is_bounded_for_a_link_and_for_the_node() -> None:
     for link in links:
         link.clear()
     assert budget.held_bytes == 0
+    assert links[1].answer([(2999, *WHOLE)], newest=2999, now=0.0) == []
 
 
 def test_frames_are_forgotten_when_nobody_can_want_them() -> None:
