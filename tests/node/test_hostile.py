@@ -15,7 +15,8 @@ from mycelium.limits import (
     PATHS_PER_LINK,
     SESSIONS,
 )
-from mycelium.node.link import SESSIONS_PER_LINK, Link, LinkState
+from mycelium.node.link import Link, LinkState
+from mycelium.node.link_frames import SESSIONS_PER_LINK
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Digest, Item, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_WORD, COOKIE, FRAME, HANDSHAKE_1
