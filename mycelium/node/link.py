@@ -260,6 +260,8 @@ class Link(LinkFrames):
         if self.active.liveness.state is not PathState.ALIVE:
             self.active = path  # it has just answered
         if path is self.active:
+            if self.cost is None:
+                self.budget.start_over(self.sending.sealing.counter)
             cost = self._cost.update(link_cost(path.rtt.minimum(now=now), self.budget.datagram_loss), now)
             if cost is not None:
                 self.cost_changed = cost != self.cost

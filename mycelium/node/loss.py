@@ -39,6 +39,7 @@ class FrameBudget:
         "_lost",
         "_newest",
         "_opened",
+        "_starts_at",
         "datagram_loss",
         "expendable",
         "floor",
@@ -61,8 +62,15 @@ class FrameBudget:
         self._counted_datagrams = 0
         self.restart_counters()
 
+    def start_over(self, counter: int) -> None:
+        """The link was dead and is back: only frames from `counter` on tell how it is now."""
+        self.restart_counters()
+        self.loss = self.datagram_loss = 0.0
+        self._starts_at = counter & _LOW_32
+
     def restart_counters(self) -> None:
         """The session's keys are new and its frames count from the start again."""
+        self._starts_at: int | None = None
         self._opened = 0
         self._newest = 0
         self._frames = 0
@@ -70,6 +78,10 @@ class FrameBudget:
 
     def report(self, opened: int, newest: int, now: float) -> None:
         """Takes the low 32 bits of how many frames the peer has opened, and of the newest counter among them."""
+        if self._starts_at is not None:
+            if (newest - self._starts_at) & _LOW_32 < _HALF:
+                self._opened, self._newest, self._starts_at = opened, newest, None
+            return
         frames = (newest - self._newest) & _LOW_32
         if frames == 0 or frames >= _HALF:
             return

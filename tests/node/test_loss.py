@@ -220,3 +220,15 @@ class LossyLink:
             self.budget.sent_datagrams += datagrams
             if self.rng.random() < arrives:
                 self.arrivals.add(self.counter, self.now)
+
+
+def test_what_was_lost_while_the_link_was_dead_is_forgotten() -> None:
+    budget = FrameBudget(floor=1_400, now=0.0)
+    budget.report(100, 100, 1.0)
+    budget.start_over(201)
+    budget.report(100, 100, 2.0)
+    budget.report(105, 205, 2.1)
+    budget.report(205, 305, 3.0)
+    assert budget.loss == 0
+    budget.report(255, 405, 4.0)
+    assert budget.loss > 0
