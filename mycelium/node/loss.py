@@ -58,6 +58,7 @@ class FrameBudget:
         self.sent_datagrams = 0
         self.expendable = 0  # frames sent that may be too long for the path: their loss is no loss
         self._ceiling = ceiling
+        self._starts_at: int | None = None
         self._changed_at = now
         self._counted_datagrams = 0
         self.restart_counters()
@@ -66,11 +67,11 @@ class FrameBudget:
         """The link was dead and is back: only frames from `counter` on tell how it is now."""
         self.restart_counters()
         self.loss = self.datagram_loss = 0.0
-        self._starts_at = counter & _LOW_32
+        self._starts_at = counter & _LOW_32  # reports of earlier frames are void
 
     def restart_counters(self) -> None:
         """The session's keys are new and its frames count from the start again."""
-        self._starts_at: int | None = None
+        self._starts_at = None
         self._opened = 0
         self._newest = 0
         self._frames = 0
