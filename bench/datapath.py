@@ -3,6 +3,7 @@
 python -m bench.datapath
 """
 
+import itertools
 import statistics
 from collections.abc import Callable
 from time import perf_counter
@@ -23,7 +24,7 @@ def ready_net(names: str) -> NodeNet:
     net = NodeNet()
     for name in names:
         net.add(name)
-    for one, other in zip(names, names[1:], strict=False):
+    for one, other in itertools.pairwise(names):
         net.join(one, other, 0.001)
     net.run(3)
     first, last = net.hosts[names[0]], net.hosts[names[-1]]
