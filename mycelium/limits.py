@@ -35,9 +35,7 @@ REMEMBERED_EPHEMERALS: Final = 4_096  # first handshake messages whose replay dr
 HANDSHAKES_PER_SECOND_WITH_COOKIE: Final = 200  # answered to proven addresses: a tenth of a slow core
 HANDSHAKES_PER_SECOND_AND_SUBNET: Final = 20  # of them to one IPv4 /24 or IPv6 /64
 HANDSHAKE_SUBNETS: Final = 4_096  # subnets whose budget is remembered; the one heard of longest ago gives way
-CONTROL_QUEUE_BYTES: Final = (
-    12 << 20
-)  # for one neighbour, as much as a full table; beyond it the link is resynchronised
+CONTROL_QUEUE_BYTES: Final = 12 << 20  # for one neighbour: a full table; beyond it the link is resynchronised
 CONTROL_WINDOW_SEGMENTS: Final = 64  # unacknowledged control segments
 CONTROL_MESSAGE_BYTES: Final = 1_024  # one control message
 CONFIGURED_PEERS: Final = 1_024
