@@ -39,7 +39,7 @@ _DATAGRAM_TYPES: Final = {
     0x15: "chunk",
 }
 _SUITES: Final = ["AES-256-GCM", "ChaCha20-Poly1305"]
-_FRAME_KINDS: Final = {1: "control", 2: "probe", 3: "data", 4: "close"}
+_FRAME_KINDS: Final = {1: "control", 2: "probe", 3: "data", 4: "close", 5: "repair"}
 _MESSAGE_TYPES: Final = {1: "update", 2: "seqno request", 3: "route request", 4: "digest"}
 _TRAIN_TYPES: Final = {0: "data", 1: "session request", 2: "session reply", 3: "error"}
 _ITEM_TYPES: Final = {0: "packet", 1: "report"}
@@ -247,7 +247,7 @@ class FrameHead(Layer):
     fields_desc = [
         ByteEnumField("kind", 1, _FRAME_KINDS),
         ByteField("path", 0),
-        ShortField("zeros", 0),
+        ShortField("distance", 0),
         IntField("echo", 0),
     ]
 
@@ -288,6 +288,25 @@ class CloseFrame(FrameHead):
         *FrameHead.fields_desc[1:],
         ByteEnumField("reason", 1, {1: "leaving"}),
         StrField("text", b""),
+    ]
+
+
+class RepairRange(Layer):
+    """Bytes of one sealed frame that are asked for again."""
+
+    fields_desc = [LongField("counter", 0), IntField("first", 0), XIntField("end", 0xFFFFFFFF)]
+
+    def extract_padding(self, data: bytes) -> tuple[bytes, bytes]:
+        return b"", data
+
+
+class RepairFrame(FrameHead):
+    name = "Repair frame"
+    fields_desc = [
+        ByteEnumField("kind", 5, _FRAME_KINDS),
+        *FrameHead.fields_desc[1:],
+        XIntField("receiver", 0),
+        PacketListField("ranges", [], RepairRange),
     ]
 
 
@@ -412,7 +431,13 @@ class DataFrame(FrameHead):
     ]
 
 
-_FRAMES: Final[dict[int, type[Layer]]] = {1: ControlFrame, 2: ProbeFrame, 3: DataFrame, 4: CloseFrame}
+_FRAMES: Final[dict[int, type[Layer]]] = {
+    1: ControlFrame,
+    2: ProbeFrame,
+    3: DataFrame,
+    4: CloseFrame,
+    5: RepairFrame,
+}
 
 
 # -- items -------------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from mycelium.wire.control import (
     encode_item,
 )
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
-from mycelium.wire.frame import DATA
+from mycelium.wire.frame import DATA, FRAME_HEADER, REPAIR, REPAIR_HEAD, REPAIR_RANGE, WHOLE_FRAME
 from mycelium.wire.ipv6 import echo_request
 from tests.crypto.support import BOB, link_initiator, link_responder
 from tests.support import dissect
@@ -454,3 +454,11 @@ def test_a_relay_error_counts_only_if_whom_it_comes_from_has_signed_it(is_honest
     attacked.send_sealed(dissect.DataFrame(trains=[error]))
     after = attacked.count("icmp_errors"), attacked.count("relay_errors_refused")
     assert [new - old for old, new in zip(before, after, strict=True)] == [is_honest, not is_honest]
+
+
+def test_a_repair_frame_names_the_ranges_it_asks_for() -> None:
+    body = REPAIR_HEAD.pack(0xABCD) + REPAIR_RANGE.pack(7, 0, WHOLE_FRAME) + REPAIR_RANGE.pack(9, 1_452, 2_904)
+    frame = dissect_frame(FRAME_HEADER.pack(REPAIR, 0, 0, 3) + body)
+    assert isinstance(frame, dissect.RepairFrame)
+    assert frame.receiver == 0xABCD
+    assert [(one.counter, one.first, one.end) for one in frame.ranges] == [(7, 0, WHOLE_FRAME), (9, 1_452, 2_904)]
