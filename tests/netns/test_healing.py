@@ -102,8 +102,12 @@ def test_a_partition_is_told_and_ends(mesh: Mesh) -> None:
     for neighbour in "bd":
         mesh.link("a", neighbour).cut()
     wait_until(lambda: not mesh["a"].reachable_subnets() & {mesh["c"].subnet}, 10, "a knows that it is alone")
-    done = mesh["a"].host.run("ping", "-c", "1", "-W", "2", mesh["c"].address, check=False)
-    assert "Destination unreachable: No route" in done.stdout
+
+    def is_told() -> bool:
+        done = mesh["a"].host.run("ping", "-c", "1", "-W", "1", mesh["c"].address, check=False)
+        return "Destination unreachable: No route" in done.stdout
+
+    wait_until(is_told, 5, "the application is told")
     for neighbour in "bd":
         mesh.link("a", neighbour).mend()
     wait_until(lambda: ping(mesh["a"].host, mesh["c"].address, wait=1).received, BACK_SECONDS, "a is back")
