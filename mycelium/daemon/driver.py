@@ -108,6 +108,7 @@ class Driver:
     def _on_transport(self, transport: Transport) -> None:
         node, tun, outbox = self._node, self._tun, self._outbox
         several = len(self._transports) > 1
+        has_delivered = False
         now = monotonic()
         for _ in range(READS_PER_WAKE):
             received = transport.receive()
@@ -123,8 +124,12 @@ class Driver:
             if outbox.deliveries and tun is not None:
                 tun.write(outbox.deliveries)
                 outbox.deliveries.clear()
+                has_delivered = True
             self._flush()
-        self._tick(now)
+        if has_delivered and not self._unsent:
+            self._on_tun()  # the kernel answers at once what it was handed: acknowledgements, echo replies
+        else:
+            self._tick(now)
 
     def _on_tun(self) -> None:
         assert self._tun is not None
