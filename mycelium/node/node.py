@@ -140,9 +140,13 @@ class Node:
             send=self._send_train,
             now=now,
         )
-        self.local_errors = LocalErrors(identity.address, self.outbox, now=now)
+        self._compose_data_path(now)
+
+    def _compose_data_path(self, now: float) -> None:
+        """What packets and trains pass through, tied together."""
+        self.local_errors = LocalErrors(self.identity.address, self.outbox, now=now)
         self.sending = Sending(
-            identity.address,
+            self.identity.address,
             forwarding=self.routing.forwarding,
             links=self.links,
             sessions=self.sessions,
@@ -150,10 +154,10 @@ class Node:
             outbox=self.outbox,
         )
         self.relay_errors = RelayErrors(
-            identity, sessions=self.sessions, errors=self.local_errors, send=self._send_train, now=now
+            self.identity, sessions=self.sessions, errors=self.local_errors, send=self._send_train, now=now
         )
         self.receiving = Receiving(
-            identity.address,
+            self.identity.address,
             forwarding=self.routing.forwarding,
             links=self.links,
             sessions=self.sessions,
