@@ -31,6 +31,10 @@ def test_the_source_of_a_cut_way_tells_the_link_the_switch_and_the_time_without(
     def since(number: int, *, wait_s: float = 0) -> list[dict[str, Any]]:
         return list(a.get(f"admin/events?after={number}&wait={wait_s}"))
 
+    def goes_direct() -> bool:
+        return any((one["subnet"], one["nextHop"]) == (b.subnet, b.address) for one in a.get("admin/routes/selected"))
+
+    wait_until(goes_direct, 30, "the cost of the link, measured while all daemons started, has come down")
     newest = a.get("admin/events")[-1]["sequence"]
     pings = Pings(a.host, b.address)
     ping(a.host, b.address, count=50, interval=0.01)
