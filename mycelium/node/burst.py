@@ -5,7 +5,7 @@ from typing import Final
 
 PROBES: Final = 10
 SPACING_S: Final = 0.02
-PAUSE_S: Final = 5.0  # from one burst to the next: jitter that goes on must not cost more than an idle link may
+PAUSE_S: Final = 30.0  # from one burst to the next: jitter that goes on must not cost more than an idle link may
 
 
 class ProbeBurst:
