@@ -62,16 +62,6 @@ class ApiServer:
             remove_socket_file(self.address, self._inode)
             self._inode = 0
 
-    async def _listen(self) -> None:
-        listener = open_listener(self.address)
-        loop = asyncio.get_running_loop()
-        if self.address.is_unix:
-            self._inode = os.lstat(self.address.path).st_ino
-            self._listener = await loop.create_unix_server(self._protocol, sock=listener)
-        else:
-            self.address = ApiAddress(self.address.host, listener.getsockname()[1])
-            self._listener = await loop.create_server(self._protocol, sock=listener)
-
     def _protocol(self) -> asyncio.BaseProtocol:
         """Called for each new connection."""
         server = self._runner.server if self._runner is not None else None
