@@ -61,9 +61,9 @@ class Link(LinkFrames):
         "_control",
         "_control_keys_since",
         "_cost",
+        "_entropy",
         "_missed",
         "_new_stream",
-        "_next_token",
         "_redial_at",
         "_redial_wait",
         "address",
@@ -86,6 +86,7 @@ class Link(LinkFrames):
         partial_budget: PartialBudget,
         repair_budgets: RepairBudgets,
         new_stream: Callable[[], int],
+        entropy: Callable[[int], bytes],
         now: float,
     ) -> None:
         super().__init__(
@@ -101,7 +102,7 @@ class Link(LinkFrames):
         self._new_stream = new_stream
         self._control = ControlChannel(new_stream())
         self._control_keys_since = -inf  # when the newest keys were agreed that control messages came under
-        self._next_token = 1
+        self._entropy = entropy
         self._cost = PublishedCost()
         self._burst = ProbeBurst()
         self.cost: int | None = None  # as published, units of 10 us
@@ -192,7 +193,7 @@ class Link(LinkFrames):
         if kind == CONTROL:
             self._receive_control(session, body, now)
         elif kind == PROBE and len(body) >= PROBE_BODY.size:
-            self._receive_probe(session, path, body, now)
+            self._receive_probe(path, body, now)
         elif kind == REPAIR:
             self.active.tx_bytes += self._repair.answer(body, self.active, self.sending, now=now)
             self.budget.expendable = min(self.budget.expendable + self._repair.take_excused(), MOST_EXPENDABLE)
@@ -226,25 +227,25 @@ class Link(LinkFrames):
 
     # -- probes and paths ----------------------------------------------------------------------------------------------
 
-    def _receive_probe(self, session: LinkSession, path: Path, body: memoryview, now: float) -> None:
-        flags, token, origin, hold, opened, newest = PROBE_BODY.unpack_from(body)
+    def _receive_probe(self, path: Path, body: memoryview, now: float) -> None:
+        flags, token, opened, newest = PROBE_BODY.unpack_from(body)
         if 0 < newest < self.sending.sealing.counter & MASK_32:  # not of keys that we sent under before
             self.budget.report(opened, newest, now)
             self.frame_limit = self.budget.limit
         if flags & PROBE_WANTS_REPLY:
-            self._send_probe(path, now, flags=PROBE_IS_REPLY, token=token, origin=origin)
+            self._send_probe(path, now, flags=PROBE_IS_REPLY, token=token)
             if self.cost is None:  # it is back before we have asked again
                 self._probe(path, now=now)
         elif flags & PROBE_IS_REPLY:
-            self._receive_reply(session, path, token, now - origin / 1e6 - hold / 1e6, now)
+            self._receive_reply(path, token, now)
 
-    def _receive_reply(self, session: LinkSession, path: Path, token: int, rtt_s: float, now: float) -> None:
-        size = path.probes.pop(token, None)
-        if size is None:
+    def _receive_reply(self, path: Path, token: int, now: float) -> None:
+        question = path.probes.pop(token, None)
+        if question is None:
             return
-        path.rtt.sample(rtt_s, now=now)
-        if path.rtt.srtt is None:  # a time that can't be
-            self.malformed += 1
+        asked_at, size = question
+        path.rtt.sample(now - asked_at, now=now)
+        if path.rtt.srtt is None:  # it took longer than any round trip
             return
         if size:
             path.mtu.acknowledged(size, now)
@@ -271,20 +272,17 @@ class Link(LinkFrames):
 
     def _probe(self, path: Path, *, now: float, size: int = 0) -> None:
         """Asks for an answer over a path; with `size` by a datagram of so many bytes."""
-        token = self._next_token
-        self._next_token = token + 1 & MASK_32
-        path.probes[token] = size
+        token = int.from_bytes(self._entropy(4), "big")  # nobody can answer before being asked
+        path.probes[token] = now, size
         self.budget.expendable += size > 0
         if len(path.probes) > _PROBES_REMEMBERED:
             del path.probes[next(iter(path.probes))]
-        self._send_probe(path, now, flags=PROBE_WANTS_REPLY, token=token, origin=int(now * 1e6), size=size)
+        self._send_probe(path, now, flags=PROBE_WANTS_REPLY, token=token, size=size)
 
-    def _send_probe(
-        self, path: Path, now: float, *, flags: int, token: int = 0, origin: int = 0, size: int = 0
-    ) -> None:
+    def _send_probe(self, path: Path, now: float, *, flags: int, token: int = 0, size: int = 0) -> None:
         plain = memoryview(bytearray(max(size - HEAD_BYTES - TAG_BYTES, FRAME_HEADER_BYTES + PROBE_BODY.size)))
         opened, newest = path.arrivals
-        PROBE_BODY.pack_into(plain, FRAME_HEADER_BYTES, flags, token, origin, 0, opened, newest)
+        PROBE_BODY.pack_into(plain, FRAME_HEADER_BYTES, flags, token, opened, newest)
         wants_echo = flags == PROBE_WANTS_REPLY and not size  # a probe that is too long says nothing of the path's life
         self.send_frame(PROBE, plain, now=now, path=path, wants_echo=wants_echo, datagram_size=size)
 

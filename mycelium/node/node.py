@@ -297,6 +297,7 @@ class Node:
                 partial_budget=self._partial_budget,
                 repair_budgets=self._repair_budgets,
                 new_stream=self._new_stream,
+                entropy=self._entropy,
                 now=now,
             )
             link.probe_all(now=now)

@@ -36,7 +36,9 @@ class Path:
         self.rtt = RttEstimator()
         self.mtu = PathMtu(now=now)
         self.liveness = Liveness(self.rtt, now=now)
-        self.probes: dict[int, int] = {}  # token of a question on its way -> length of its datagram
+        self.probes: dict[
+            int, tuple[float, int]
+        ] = {}  # questions on their way: token -> when it left, its datagram's length
         self.tx_bytes = 0
         self.rx_bytes = 0
 

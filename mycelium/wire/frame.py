@@ -18,12 +18,10 @@ Control body (one segment of the reliable control channel):
 Probe body:
     0  1  flags: 1 wants a reply, 2 is a reply
     1  3  zeros
-    4  4  token: chosen by the asker, repeated by the reply
-    8  8  asker's clock when it asked, us; repeated by the reply
-    16 4  us between the question's arrival and the reply's departure
-    20 4  low 32 bits of how many frames the sender has opened in this session
-    24 4  low 32 bits of the newest counter it has opened in this session
-    28    zeros to any length: a path MTU probe
+    4  4  token: random, chosen by the asker, repeated by the reply
+    8  4  low 32 bits of how many frames the sender has opened in this session
+    12 4  low 32 bits of the newest counter it has opened in this session
+    16    zeros to any length: a path MTU probe
 
 Close body: 1 reason (1 leaving; others mean the same), then UTF-8 text or nothing.
 Data body: trains, see `mycelium.wire.train`.
@@ -47,7 +45,7 @@ REPAIR: Final = 5
 
 FRAME_HEADER: Final = struct.Struct("!BBHI")
 CONTROL_HEADER: Final = struct.Struct("!IIIIQ")
-PROBE_BODY: Final = struct.Struct("!BxxxIQIII")
+PROBE_BODY: Final = struct.Struct("!BxxxIII")
 REPAIR_HEAD: Final = struct.Struct("!I")
 REPAIR_RANGE: Final = struct.Struct("!QII")
 WHOLE_FRAME: Final = 0xFFFF_FFFF  # as the end of a range

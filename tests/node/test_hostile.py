@@ -289,7 +289,7 @@ def test_forged_chunks_from_elsewhere_do_not_touch_long_frames_under_way() -> No
 # -- a neighbour that lies ---------------------------------------------------------------------------------------------
 
 
-def attack(net: NodeNet, kind: int, body: bytes, *, number: int | None = None) -> None:
+def attack(net: NodeNet, kind: int, body: bytes, *, number: int | None = None, wait: float = 0.006) -> None:
     """Has a seal any frame for b, and b receive it."""
     link: Link = link_of(net, "a", "b")
     own_number = link.active.number
@@ -299,7 +299,7 @@ def attack(net: NodeNet, kind: int, body: bytes, *, number: int | None = None) -
     link.send_frame(kind, plain, now=net.now)
     link.active.number = own_number
     net.drain("a")
-    net.run(0.006)
+    net.run(wait)
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.binary(max_size=300)), min_size=1, max_size=15))
@@ -319,15 +319,13 @@ counts = st.one_of(st.integers(0, 5), st.integers(0, 2**32 - 1), st.just(2**32 -
         st.tuples(
             st.sampled_from((0, PROBE_WANTS_REPLY, PROBE_IS_REPLY, 3, 255)),
             counts,
-            st.one_of(st.integers(0, 10), st.integers(0, 2**64 - 1)),
-            counts,
             counts,
             counts,
         ),
         max_size=12,
     )
 )
-def test_any_probe_of_a_neighbour_is_survived(probes: list[tuple[int, int, int, int, int, int]]) -> None:
+def test_any_probe_of_a_neighbour_is_survived(probes: list[tuple[int, int, int, int]]) -> None:
     net = ready_pair()
     for fields in probes:
         attack(net, PROBE, PROBE_BODY.pack(*fields))
@@ -335,19 +333,17 @@ def test_any_probe_of_a_neighbour_is_survived(probes: list[tuple[int, int, int, 
     check_bounds(net.hosts["b"])
 
 
-@pytest.mark.parametrize("origin", [0, 1, 2**63, 2**64 - 1])
-def test_a_first_reply_that_tells_a_wrong_time_is_survived(origin: int) -> None:
-    net = NodeNet()
-    net.add("a")
-    net.add("b")
-    net.drop = lambda sender, receiver, data: sender == "a" and data[0] == FRAME
-    net.join("a", "b")
-    net.run(0.1)
-    net.drop = lambda sender, receiver, data: False
-    for token in range(1, 5):
-        attack(net, PROBE, PROBE_BODY.pack(PROBE_IS_REPLY, token, origin, 0, 1, 1))
-    net.run(3)
-    assert is_up(net, "a", "b")
+def test_a_neighbour_cannot_look_nearer_than_it_is_by_answering_early() -> None:
+    net = ready_pair(delay=0.05)
+    for step in range(400):
+        for token in range(64):
+            attack(net, PROBE, PROBE_BODY.pack(PROBE_IS_REPLY, token, 0, 0), wait=0.0)
+        if step % 10 == 0:
+            ping(net, "b", "a")
+        net.run(0.005)
+    path = link_of(net, "b", "a").active
+    assert path.rtt.minimum(now=net.now) == pytest.approx(0.1)
+    assert len(path.probes) < 32
 
 
 nodes = st.sampled_from([bytes(16), bytes(range(16)), b"\x04" + bytes(15), b"\xff" * 16])
@@ -438,7 +434,7 @@ def test_a_neighbour_that_moves_all_the_time_is_kept_in_bounds() -> None:
     for number in range(500):
         source = Endpoint("udp", f"198.51.{number >> 8}.{number & 255}", PORT)
         net.drop = lambda sender, receiver, data: receiver == "b"
-        attack(net, PROBE, PROBE_BODY.pack(PROBE_WANTS_REPLY, 7, 0, 0, 0, 0), number=number & 255)
+        attack(net, PROBE, PROBE_BODY.pack(PROBE_WANTS_REPLY, 7, 0, 0), number=number & 255)
         net.drop = lambda sender, receiver, data: False
         net.inject("b", source, net.capture[-1][2])
         check_bounds(net.hosts["b"])

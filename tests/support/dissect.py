@@ -273,8 +273,6 @@ class ProbeFrame(FrameHead):
         FlagsField("flags", 0, 8, ["wants reply", "is reply"]),
         ThreeBytesField("more_zeros", 0),
         XIntField("token", 0),
-        LongField("asked_us", 0),
-        IntField("held_us", 0),
         IntField("opened", 0),
         IntField("newest", 0),
         XStrField("padding", b""),
