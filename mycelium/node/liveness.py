@@ -19,7 +19,9 @@ from typing import Final
 from mycelium.node.rtt import RttEstimator
 
 ANSWER_WITHIN_S: Final = 0.020  # the receiver of data that has nothing to say echoes within this time
-ECHO_GAP_S: Final = 0.050  # but not sooner after its last frame
+ECHO_GAP_S: Final = (
+    0.050  # but not sooner after its last frame, nor than the round trip and the above where that is less
+)
 SUSPECT_AFTER_S: Final = 0.070  # at least, since the first unanswered probe
 DEAD_AFTER_S: Final = 0.205  # at least: a peer that is not run for 200 ms is not dead
 DEAD_AFTER_HEARD_S: Final = 0.5  # at least, while frames of the peer still come
@@ -131,7 +133,9 @@ class Liveness:
         """Notes an opened frame; `wants_echo` when it held data or control messages."""
         self.heard_at = now
         if wants_echo and self.echo_due == _INFINITY:
-            self.echo_due = max(now + ANSWER_WITHIN_S, self._sent_at + ECHO_GAP_S)
+            # The gap stays below the peer's probe timeout, or it would have to ask for what it is about to be told.
+            gap = min(ECHO_GAP_S, ANSWER_WITHIN_S + (self._rtt.srtt or 0.0))
+            self.echo_due = max(now + ANSWER_WITHIN_S, self._sent_at + gap)
 
     def echoed(self, counter_low32: int, now: float) -> None:
         """Notes the echo in an opened frame's header; 0 is none."""

@@ -118,12 +118,16 @@ def test_traffic_both_ways_costs_only_the_probes_of_its_role() -> None:
     assert net.extra_frames[0] / 100.0 == pytest.approx(10.0, rel=0.05)
 
 
-def test_traffic_one_way_costs_few_probes_and_echoes() -> None:
-    net = Pair(7, delay=0.005, jitter=0.001, role=Role.BUSY)
-    net.flow(0, every=0.002)
+@pytest.mark.parametrize("every", [0.002, 0.02, 0.05])
+@pytest.mark.parametrize(("delay", "echoes"), [(0.0002, 50), (0.005, 34), (0.02, 20)])
+def test_traffic_one_way_is_echoed_before_it_must_be_asked_for(delay: float, echoes: int, every: float) -> None:
+    net = Pair(7, delay=delay, jitter=delay / 5, role=Role.BUSY)
+    net.flow(0, every=every)
     net.run(until=100.0)
 
-    assert max(net.extra_frames) / 100.0 < 40.0
+    probes, answers = (frames / 100.0 for frames in net.extra_frames)
+    assert probes == pytest.approx(10.0, rel=0.02)  # both ends ask at the interval of their role, and reply
+    assert answers < echoes + 10.0
 
 
 def test_day_of_five_percent_loss_kills_no_idle_path() -> None:
@@ -225,8 +229,12 @@ def test_probes_to_die_follow_the_loss_within_their_bounds() -> None:
     assert found[0.0] < found[0.01] < found[0.05] < found[0.3] == MOST_PROBES
 
 
-def test_echo_is_owed_within_20_ms_but_only_every_50_ms() -> None:
-    path = Liveness(RttEstimator(), now=0.0)
+@pytest.mark.parametrize(("rtt_s", "gap_s"), [(None, 0.020), (0.001, 0.021), (0.02, 0.040), (0.3, ECHO_GAP_S)])
+def test_echo_is_owed_within_20_ms_but_only_so_often(rtt_s: float | None, gap_s: float) -> None:
+    rtt = RttEstimator()
+    if rtt_s is not None:
+        rtt.sample(rtt_s, now=0.0)
+    path = Liveness(rtt, now=0.0)
     assert path.handle_timeout(0.0) is Action.PROBE
     path.sent(1, 0.0, True)
 
@@ -238,7 +246,7 @@ def test_echo_is_owed_within_20_ms_but_only_every_50_ms() -> None:
     path.sent(2, 1.02, False)
     assert path.echo_due == math.inf
     path.received(1.021, True)
-    assert path.echo_due == 1.02 + ECHO_GAP_S
+    assert path.echo_due == pytest.approx(max(1.021 + ANSWER_WITHIN_S, 1.02 + gap_s))
 
 
 def test_owed_echo_is_asked_for_when_due() -> None:
