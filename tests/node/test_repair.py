@@ -6,6 +6,7 @@ from math import inf
 import pytest
 
 from mycelium.node.holes import ASKS, LEAST_PATIENCE_S
+from mycelium.node.link_frames import SEALED_OVERHEAD
 from mycelium.node.sent_frames import KEEPING_S
 from mycelium.wire.datagram import CHUNK, FRAME, FRAME_HEAD
 from mycelium.wire.frame import FRAME_HEADER, REPAIR, REPAIR_HEAD, REPAIR_RANGE, WHOLE_FRAME
@@ -13,6 +14,7 @@ from tests.node.support import counter, data_of, link_of, ping, ping_packet, rea
 from tests.support.node_net import NodeNet
 
 SHORT = 0.000_3  # delay of a wire, seconds
+REQUEST_BYTES = SEALED_OVERHEAD + REPAIR_HEAD.size + REPAIR_RANGE.size  # a datagram that asks for one thing
 BULK = 40  # packets of 1,300 bytes in one batch: a frame of 37 datagrams
 
 
@@ -229,8 +231,8 @@ def test_requests_are_few() -> None:
     net.capture = []
     ping(net, "a", "b")
     net.run(0.045)
-    answers = [data for sender, _, data in net.capture if sender == "b"]
-    assert ASKS <= len(answers) <= ASKS + 4  # with probes and echoes
+    requests = [data for sender, _, data in net.capture if sender == "b" and len(data) == REQUEST_BYTES]
+    assert len(requests) == ASKS
 
 
 def test_resent_datagrams_are_the_very_same() -> None:
