@@ -166,7 +166,7 @@ class Discovery:
             remote: link
             for link in self._links.values()
             for path in link.paths.values()
-            if (remote := path.endpoint._replace(local=b"")) in self.by_endpoint
+            if (remote := path.remote) in self.by_endpoint
         }
 
     def _tag(self, data: bytes, source: bytes) -> bytes:

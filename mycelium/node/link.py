@@ -398,7 +398,7 @@ class Link(LinkFrames):
         paths = sorted(self.paths.values(), key=lambda path: path is self.active)
         self.paths.clear()
         for path in paths:
-            path.endpoint = path.endpoint._replace(local=b"")
+            path.endpoint = path.remote
             self.paths[path.endpoint] = path
         for path in self.paths.values():
             path.mtu.reset(now)

@@ -210,8 +210,10 @@ class Node:
         """Stops dialling a peer and closes the link that came of it; raises LocalError where there is none."""
         peer = self.peers.remove(url)
         self.handshakes.abandon(url)
-        link = self.links.get(peer.link) if peer.link is not None else None
-        if link is not None and not any(other.link == link.address for other in self.peers.by_url.values()):
+        link = self.links.get(peer.neighbour) if peer.neighbour is not None else None
+        if link is None or any(other.neighbour == link.address for other in self.peers.by_url.values()):
+            return
+        if peer.link is not None or link.state is LinkState.DOWN:
             link.close(CLOSE_LEAVING, now=now)
             self.handshakes.abandon_again(link.paths)
             self._remove_link(link, "the peer was removed", now)
@@ -332,6 +334,7 @@ class Node:
             if link.reported is LinkState.DOWN:
                 self.outbox.events.append(LinkUp(address, link.active.endpoint))
                 self.journal.link_up(address, link.active.endpoint, now=now)
+                self.peers.returned(address, {path.remote for path in link.paths.values()}, now=now)
             else:
                 self.journal.link_restarted(address, now=now)
             link.peer_restarted = False
@@ -379,7 +382,7 @@ class Node:
                 if now - link.last_heard > (ENDED_LINK_KEPT_S if link.is_over else DEAD_LINK_KEPT_S):
                     self._remove_link(link, "silent for long", now)
                 elif link.take_redial(now):
-                    self._dial_again(link, link.active.endpoint._replace(local=b""), now)
+                    self._dial_again(link, link.active.remote, now)
             elif link.wants_new_keys(now):
                 self._dial_again(link, link.active.endpoint, now)
 

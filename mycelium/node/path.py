@@ -50,6 +50,11 @@ class Path:
         elif counter > self.newest:
             self.newest = counter
 
+    @property
+    def remote(self) -> Endpoint:
+        """The neighbour's address, whichever of ours it is spoken to from."""
+        return self.endpoint._replace(local=b"")
+
     def repair_rtt(self, now: float) -> float | None:
         """Returns the round trip that repair has to reckon with, None where that is too long; queues make no path long."""
         srtt = self.rtt.srtt
