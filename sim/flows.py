@@ -7,7 +7,7 @@ dead link any more; what comes after that is routing's own time.
 
 import networkx
 
-from mycelium.wire.control import INFINITY
+from mycelium.wire.distance import INFINITY
 from sim.invariants import InvariantBroken
 from sim.mesh import Mesh
 

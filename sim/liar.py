@@ -6,14 +6,15 @@ from typing import Final
 from msgspec import structs
 
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.control import INFINITY, Item, Update
+from mycelium.wire.control import Item, Update
+from mycelium.wire.distance import INFINITY, distance
 
 ATTRACTIVE_METRIC: Final = 1
 
 
 def _attract(update: Update, liar: bytes) -> Update:
     """Claims to be next to everyone; no signature covers a metric."""
-    return structs.replace(update, metric=ATTRACTIVE_METRIC)
+    return structs.replace(update, distance=distance(update.sequence, ATTRACTIVE_METRIC))
 
 
 def _forge(update: Update, liar: bytes) -> Update:
@@ -21,13 +22,13 @@ def _forge(update: Update, liar: bytes) -> Update:
     key = update.node + bytes(16)
     sequence = update.sequence + 1
     announcement = Announcement(key, sequence, b"simulate", signature=liar * 4)
-    return Update(update.node, sequence, ATTRACTIVE_METRIC, announcement)
+    return Update(update.node, distance(sequence, ATTRACTIVE_METRIC), announcement)
 
 
 def _impersonate(update: Update, liar: bytes) -> Update:
     """Introduces every node with an announcement of its own, as if their addresses were the liar's."""
     announcement = Announcement(liar + bytes(16), update.sequence, b"simulate", signature=liar * 4)
-    return Update(update.node, update.sequence, ATTRACTIVE_METRIC, announcement)
+    return Update(update.node, distance(update.sequence, ATTRACTIVE_METRIC), announcement)
 
 
 LIES: Final[dict[str, Callable[[Update, bytes], Update]]] = {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
-from mycelium.wire.control import INFINITY
+from mycelium.wire.distance import INFINITY
 from sim.mesh import Mesh
 
 CHECKED_MISMATCHES: Final = 20  # named in a report; the others are counted

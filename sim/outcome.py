@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from mycelium.identity import blake2b
-from mycelium.wire.control import INFINITY
+from mycelium.wire.distance import INFINITY
 from sim.choice import pairs
 from sim.quantiles import quantiles
 from sim.stage import Stage

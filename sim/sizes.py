@@ -6,9 +6,10 @@ from typing import Final
 from mycelium.wire.announcement import Announcement, encode_announcement
 from mycelium.wire.control import ANY_NODE, Digest, Item, RouteRequest, SeqnoRequest, Update, encode_item
 from mycelium.wire.datagram import FRAME_HEAD, TAG_BYTES
+from mycelium.wire.distance import distance
 from mycelium.wire.frame import CONTROL_HEADER, FRAME_HEADER
 
-UPDATE_BYTES: Final = len(encode_item(Update(ANY_NODE, 0, 0)))
+UPDATE_BYTES: Final = len(encode_item(Update(ANY_NODE, distance(0, 0))))
 ANNOUNCEMENT_BYTES: Final = len(encode_announcement(Announcement(bytes(32), 0, bytes(8))))
 PREFIX_BYTES: Final = 17
 SEQNO_REQUEST_BYTES: Final = len(encode_item(SeqnoRequest(ANY_NODE, 0, 0)))

@@ -14,11 +14,11 @@ import pytest
 
 from mycelium.identity import Identity, address_of_exchange_key, blake2b
 from mycelium.routing.digest import digest_of
-from mycelium.routing.distance import distance
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire import announcement, beacon, control, datagram, frame, train
 from mycelium.wire.announcement import Announcement, encode_announcement, signed_bytes
 from mycelium.wire.control import ANY_NODE, Digest, Item, RouteRequest, SeqnoRequest, Update, encode_item
+from mycelium.wire.distance import distance
 
 DOCUMENT: Final = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
 UNITS: Final = {
@@ -138,7 +138,7 @@ def test_datagrams_have_the_sizes_said() -> None:
 
 def test_control_messages_have_the_types_said() -> None:
     items: dict[str, Item] = {
-        "update": Update(ANY_NODE, 0, 0),
+        "update": Update(ANY_NODE, distance(0, 0)),
         "sequence request": SeqnoRequest(ANY_NODE, 0, 0),
         "route request": RouteRequest(ANY_NODE),
         "digest": Digest(bytes(16), 0),
@@ -167,7 +167,7 @@ def test_the_examples_are_the_codes() -> None:
         identity.address,
         blake2b(b"example", size=8),
         encode_announcement(signed),
-        encode_item(Update(identity.address, sequence, 64)),
+        encode_item(Update(identity.address, distance(sequence, 64))),
         encode_item(SeqnoRequest(identity.address, sequence + 1, 64)),
         encode_item(RouteRequest(ANY_NODE)),
         encode_item(Digest(held, 1)),

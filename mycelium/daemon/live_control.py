@@ -23,7 +23,7 @@ from mycelium.peer_url import PeerUrl
 from mycelium.routing.snapshot import RouteSnapshot
 from mycelium.transport.base import Transport
 from mycelium.tun.base import TunDevice
-from mycelium.wire.control import INFINITY
+from mycelium.wire.distance import INFINITY
 
 DISCOVERED: Final = "linkLocalDiscovery"
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.announcements import AnnouncementChecker
 from mycelium.routing.counters import Counters
-from mycelium.routing.distance import RETRACTED, SEQUENCE_MASK, sequence_of
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.origin import Origin
@@ -19,7 +18,8 @@ from mycelium.routing.selection import Selection
 from mycelium.routing.source import ForgottenSources
 from mycelium.routing.table import OURSELVES, Destination, RouteTable
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
-from mycelium.wire.control import INFINITY, Item, RouteRequest, Update
+from mycelium.wire.control import Item, RouteRequest, Update
+from mycelium.wire.distance import INFINITY, RETRACTED, metric_of, sequence_of
 
 
 class Acquisition:
@@ -67,36 +67,38 @@ class Acquisition:
         """Applies the updates among `items` in order and yields the others where they stand."""
         # The loop of all loops at a cold start: attributes are bound to names, the frequent case has no call in it.
         slot = neighbour.slot
-        rows = self._table.rows
+        row_of = self._table.rows.get
         costs = self._table.costs
+        choose = self._selection.choose
         self._counters.updates_received += len(items)
         for item in items:
             if type(item) is not Update:
                 self._counters.updates_received -= 1
                 yield item
                 continue
-            metric = item.metric
-            row = rows.get(item.node)
+            route = item.distance
+            row = row_of(item.node)
             if (
                 row is None
-                or item.sequence != row.sequence
+                or not 0 <= (metric := route - row.floor) < INFINITY
                 or (item.announcement is not row.announcement and item.announcement is not None)
             ):
+                # Anything but a finite metric of the newest sequence that we know.
                 row = self._admit(neighbour, item, row, now)
                 if row is None:
                     continue
-            if metric == INFINITY:
-                self._selection.retract(row, slot, now)
-                continue
+                metric = metric_of(route)
+                if metric == INFINITY:
+                    self._selection.retract(row, slot, now)
+                    continue
             routes = row.routes
             before = routes[slot]
-            route = (item.sequence ^ SEQUENCE_MASK) << 32 | metric
             routes[slot] = route
             if slot == row.selected:
                 self._selection.selected_updated(row, before, now)
             elif metric + costs[slot] < row.metric:
                 if route < row.feasibility_distance:
-                    self._selection.choose(row, slot, metric + costs[slot], now, "better")
+                    choose(row, slot, metric + costs[slot], now, "better")
                 else:
                     self._requests.ask(row, now)
 

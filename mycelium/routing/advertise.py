@@ -9,12 +9,12 @@ from random import Random
 
 from mycelium.routing.counters import Counters
 from mycelium.routing.digest import digest_of
-from mycelium.routing.distance import distance, sequence_of
 from mycelium.routing.neighbour import NEVER, Neighbour
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.table import DIRTY, LAZY, OURSELVES, SETTLED, Destination, RouteTable
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.control import INFINITY, Digest, Item, Update
+from mycelium.wire.control import Digest, Item, Update
+from mycelium.wire.distance import INFINITY, distance, sequence_of
 
 
 class Advertiser:
@@ -153,34 +153,34 @@ class Advertiser:
 
     def _advertise(self, row: Destination) -> int:
         """Returns the row's own distance, and makes it what is advertised."""
-        route = distance(row.sequence, 0) if row.selected == OURSELVES else row.routes[row.selected]
-        packed = route >> 32 << 32 | row.metric
+        selected = row.selected
+        packed = row.floor if selected == OURSELVES else row.routes[selected] + self._table.costs[selected]
         if packed != row.advertised:
             if packed >> 32 != row.advertised >> 32:
                 row.announced = 0
             row.advertised = packed
             row.current = 0
-        return row.advertised
+        return packed
 
     def _updates(self, row: Destination, receivers: int, news: int) -> tuple[Update, Update]:
         """Returns the update for most of `receivers`, and the one with the announcement for those to whom that is news.
 
         They are the same object where just one kind is wanted.
         """
-        sequence = sequence_of(row.advertised)
+        packed = row.advertised
         if not news:
-            update = Update(row.node, sequence, row.metric)
+            update = Update(row.node, packed)
             return update, update
-        announcement = row.announcement_of(sequence)
+        announcement = row.announcement_of(sequence_of(packed))
         assert announcement is not None
-        introduction = Update(row.node, announcement.sequence, row.metric, announcement)
+        introduction = Update(row.node, packed, announcement)
         if news == receivers:
             return introduction, introduction
-        return Update(row.node, sequence, row.metric), introduction
+        return Update(row.node, packed), introduction
 
     def _retract(self, row: Destination, receivers: int, now: float) -> None:
         if receivers:
-            retraction = Update(row.node, row.sequence, INFINITY)
+            retraction = Update(row.node, distance(row.sequence, INFINITY))
             for neighbour in self._table.by_address.values():
                 if receivers & neighbour.bit:
                     neighbour.retractions.append(retraction)
@@ -207,7 +207,7 @@ class Advertiser:
         """Tells one neighbour a row's state, whatever it holds."""
         bit = neighbour.bit
         if row.metric == INFINITY or row.selected == neighbour.slot:
-            neighbour.retractions.append(Update(row.node, row.sequence, INFINITY))
+            neighbour.retractions.append(Update(row.node, distance(row.sequence, INFINITY)))
             row.holders &= ~bit
             row.current &= ~bit
             return
@@ -229,7 +229,7 @@ class Advertiser:
                 and sequence_of(row.advertised) >= announcement.sequence
             ):
                 continue
-            neighbour.retractions.append(Update(node, announcement.sequence, INFINITY, announcement))
+            neighbour.retractions.append(Update(node, distance(announcement.sequence, INFINITY), announcement))
             if row is not None and row.holders & neighbour.bit:
                 self._tell(row, neighbour)
 

@@ -6,7 +6,7 @@ BLAKE2b of 16 bytes over, in ascending order of node: node (16), sequence (6), m
 from collections.abc import Iterable
 
 from mycelium.identity import blake2b
-from mycelium.routing.distance import FLIP
+from mycelium.wire.distance import FLIP
 
 DIGEST_BYTES = 16
 

@@ -26,7 +26,8 @@ from mycelium.routing.snapshot import RouteSnapshot, snapshots
 from mycelium.routing.source import ForgottenSources
 from mycelium.routing.table import Destination, RouteTable
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
-from mycelium.wire.control import INFINITY, Item, Update
+from mycelium.wire.control import Item, Update
+from mycelium.wire.distance import INFINITY
 
 DEFAULT_PARAMETERS: Final = RoutingParameters()
 

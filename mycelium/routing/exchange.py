@@ -3,7 +3,6 @@
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.counters import Counters
 from mycelium.routing.digest import digest_of
-from mycelium.routing.distance import RETRACTED, sequence_of
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.origin import Origin
 from mycelium.routing.parameters import RoutingParameters
@@ -11,7 +10,8 @@ from mycelium.routing.requests import Requests
 from mycelium.routing.selection import Selection
 from mycelium.routing.table import RouteTable
 from mycelium.wire.announcement import EPOCH_SHIFT
-from mycelium.wire.control import ANY_NODE, INFINITY, Digest, Item, RouteRequest, SeqnoRequest, Update
+from mycelium.wire.control import ANY_NODE, Digest, Item, RouteRequest, SeqnoRequest, Update
+from mycelium.wire.distance import INFINITY, RETRACTED, distance, sequence_of
 
 
 class Exchange:
@@ -77,7 +77,7 @@ class Exchange:
             return
         row = self._table.rows.get(node)
         if row is None:
-            neighbour.retractions.append(Update(node, 0, INFINITY))
+            neighbour.retractions.append(Update(node, distance(0, INFINITY)))
             self._advertiser.hurry(now)
         else:
             row.announced &= ~neighbour.bit

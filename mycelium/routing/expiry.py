@@ -5,14 +5,13 @@ it any more. What is unfeasible until then becomes usable, or the row is removed
 """
 
 from mycelium.routing.counters import Counters
-from mycelium.routing.distance import NO_SOURCE, RETRACTED
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.neighbour import NEVER
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.selection import Selection
 from mycelium.routing.source import ForgottenSources
 from mycelium.routing.table import Destination, RouteTable
-from mycelium.wire.control import INFINITY
+from mycelium.wire.distance import INFINITY, NO_SOURCE, RETRACTED
 
 
 class Expiry:

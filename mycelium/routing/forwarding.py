@@ -6,9 +6,8 @@ it from node to node never comes to a node twice.
 
 from mycelium.identity import subnet_of
 from mycelium.routing.counters import Counters
-from mycelium.routing.distance import RETRACTED, metric_of
 from mycelium.routing.table import RouteTable
-from mycelium.wire.control import INFINITY
+from mycelium.wire.distance import INFINITY, RETRACTED, metric_of
 
 
 class ForwardingTable:

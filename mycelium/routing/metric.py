@@ -6,7 +6,7 @@ one between 201 and 202 ms.
 
 from typing import Final
 
-from mycelium.wire.control import INFINITY
+from mycelium.wire.distance import INFINITY
 
 COST_UNIT_S: Final = 1e-5
 HOP_COST_S: Final = 0.3e-3  # what crossing a node costs beside the wire

@@ -6,7 +6,8 @@ from mycelium.limits import LINKS, REQUESTS_PER_SECOND, VERIFICATIONS_PER_SECOND
 from mycelium.routing.budget import Budget
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.control import INFINITY, Item
+from mycelium.wire.control import Item
+from mycelium.wire.distance import INFINITY
 
 if TYPE_CHECKING:
     from mycelium.routing.table import Destination

@@ -10,13 +10,13 @@ import heapq
 from mycelium.limits import PENDING_REQUESTS, REQUEST_HOPS
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.counters import Counters
-from mycelium.routing.distance import NO_SOURCE, RETRACTED, metric_of, sequence_of
 from mycelium.routing.metric import COST_UNIT_S
 from mycelium.routing.neighbour import NEVER, Neighbour
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.table import Destination, RouteTable
 from mycelium.wire.announcement import SEQUENCE_LIMIT
-from mycelium.wire.control import INFINITY, SeqnoRequest
+from mycelium.wire.control import SeqnoRequest
+from mycelium.wire.distance import INFINITY, NO_SOURCE, RETRACTED, metric_of, sequence_of
 
 
 class PendingRequest:

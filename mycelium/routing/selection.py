@@ -8,12 +8,11 @@ from collections import deque
 
 from mycelium.limits import ROUTE_CHANGES
 from mycelium.routing.advertise import Advertiser
-from mycelium.routing.distance import RETRACTED, UNKNOWN, metric_of
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.requests import Requests
 from mycelium.routing.table import NOBODY, OURSELVES, Destination, RouteTable
-from mycelium.wire.control import INFINITY
+from mycelium.wire.distance import INFINITY, RETRACTED, UNKNOWN, metric_of
 
 # when, destination node, next hop before and after (None: none), why
 RouteChange = tuple[float, bytes, bytes | None, bytes | None, str]

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from mycelium.routing.distance import RETRACTED, metric_of, sequence_of
 from mycelium.routing.table import RouteTable
-from mycelium.wire.control import INFINITY
+from mycelium.wire.distance import INFINITY, RETRACTED, metric_of, sequence_of
 
 
 class RouteSnapshot(Struct, frozen=True):

@@ -11,10 +11,9 @@ outside `holders` holds no finite route of ours, one in `current` holds `adverti
 from typing import Final
 
 from mycelium.limits import DESTINATIONS
-from mycelium.routing.distance import NO_SOURCE, RETRACTED, UNKNOWN, sequence_of
 from mycelium.routing.neighbour import Neighbour
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.control import INFINITY
+from mycelium.wire.distance import INFINITY, NO_SOURCE, RETRACTED, UNKNOWN, distance, sequence_of
 
 NOBODY: Final = -1  # in place of a slot: no route is selected
 OURSELVES: Final = -2  # in place of a slot: the row of this node itself
@@ -34,6 +33,7 @@ class Destination:
         "announcement",
         "current",
         "feasibility_distance",
+        "floor",
         "holders",
         "metric",
         "node",
@@ -48,6 +48,7 @@ class Destination:
         self.node = node
         self.announcement = announcement  # the newest that was verified
         self.sequence = announcement.sequence
+        self.floor = distance(announcement.sequence, 0)  # the least distance of that sequence
         self.older: tuple[Announcement, ...] = ()  # verified ones whose sequence some route still has
         self.advanced = advanced  # when the newest sequence was first seen
         self.routes = [UNKNOWN] * slots  # what each neighbour advertises
@@ -78,6 +79,7 @@ class Destination:
         self.older = tuple(one for one in (self.announcement, *self.older) if one.sequence in used)
         self.announcement = announcement
         self.sequence = announcement.sequence
+        self.floor = distance(announcement.sequence, 0)
         self.advanced = now
 
     def has_routes(self) -> bool:

@@ -23,27 +23,36 @@ from msgspec import Struct
 from mycelium.errors import DecodeError, OtherVersion
 from mycelium.limits import CONTROL_MESSAGE_BYTES
 from mycelium.wire.announcement import Announcement, decode_announcement, encode_announcement
+from mycelium.wire.distance import FLIP, metric_of, sequence_of
 
-INFINITY: Final = 0xFFFF_FFFF
 ANY_NODE: Final = bytes(16)
 
 _HEAD: Final = struct.Struct("!BH")
-_UPDATE: Final = struct.Struct("!16s6sI")
+_UPDATE: Final = struct.Struct("!16s10s")  # a sequence and a metric are read as one number
 _SEQNO_REQUEST: Final = struct.Struct("!16s6sB")
 _ROUTE_REQUEST: Final = struct.Struct("!16s")
 _DIGEST: Final = struct.Struct("!16sI")
 
 
 class Update(Struct, frozen=True):
-    """RFC 8966 Update: `metric` is the sender's distance to `node`; INFINITY is a retraction.
+    """RFC 8966 Update: the sender's distance to `node`, packed (`distance.py`); a metric of INFINITY is a retraction.
 
     `announcement` travels along when its sequence is new to the receiver.
     """
 
     node: bytes
-    sequence: int
-    metric: int
+    distance: int
     announcement: Announcement | None = None
+
+    @property
+    def sequence(self) -> int:
+        """The sequence in the distance."""
+        return sequence_of(self.distance)
+
+    @property
+    def metric(self) -> int:
+        """The metric in the distance, units of 10 us."""
+        return metric_of(self.distance)
 
 
 class SeqnoRequest(Struct, frozen=True):
@@ -74,7 +83,7 @@ def encode_item(item: Item) -> bytes:
     """Returns one control message."""
     match item:
         case Update():
-            body = _UPDATE.pack(item.node, item.sequence.to_bytes(6, "big"), item.metric)
+            body = _UPDATE.pack(item.node, (item.distance ^ FLIP).to_bytes(10, "big"))
             if item.announcement is not None:
                 body += encode_announcement(item.announcement)
             kind = 1
@@ -109,10 +118,10 @@ def _decode_item(kind: int, body: bytes) -> Item | None:
     try:
         match kind:
             case 1:
-                node, sequence, metric = _UPDATE.unpack_from(body)
+                node, packed = _UPDATE.unpack_from(body)
                 rest = body[_UPDATE.size :]
                 announcement = decode_announcement(rest) if rest else None
-                return Update(node, int.from_bytes(sequence, "big"), metric, announcement)
+                return Update(node, int.from_bytes(packed, "big") ^ FLIP, announcement)
             case 2:
                 node, sequence, hops = _SEQNO_REQUEST.unpack_from(body)
                 return SeqnoRequest(node, int.from_bytes(sequence, "big"), hops)

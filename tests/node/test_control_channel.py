@@ -17,6 +17,7 @@ from mycelium.limits import CONTROL_QUEUE_BYTES, CONTROL_WINDOW_SEGMENTS, DESTIN
 from mycelium.node.control_channel import CONTROL_SEGMENT_BYTES, ControlChannel
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Update, encode_item
+from mycelium.wire.distance import distance
 from mycelium.wire.frame import CONTROL_HEADER
 
 ROOM = CONTROL_HEADER.size + CONTROL_SEGMENT_BYTES
@@ -240,7 +241,7 @@ def test_ends_that_restart_at_once_do_not_restart_again() -> None:
 
 
 def test_the_queue_holds_a_whole_table() -> None:
-    update = encode_item(Update(bytes(16), 1, 1, Announcement(bytes(32), 1, bytes(8))))
+    update = encode_item(Update(bytes(16), distance(1, 1), Announcement(bytes(32), 1, bytes(8))))
     assert DESTINATIONS * len(update) <= CONTROL_QUEUE_BYTES
 
 

@@ -20,6 +20,7 @@ from mycelium.node.link_frames import SESSIONS_PER_LINK
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Digest, Item, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_WORD, COOKIE, FRAME, HANDSHAKE_1
+from mycelium.wire.distance import distance
 from mycelium.wire.frame import (
     CONTROL,
     CONTROL_HEADER,
@@ -358,7 +359,7 @@ announcements = st.builds(
     flags=st.integers(0, 255),
 )
 items = st.one_of(
-    st.builds(Update, nodes, sequences, metrics, st.one_of(st.none(), announcements)),
+    st.builds(Update, nodes, st.builds(distance, sequences, metrics), st.one_of(st.none(), announcements)),
     st.builds(SeqnoRequest, nodes, sequences, st.integers(0, 255)),
     st.builds(RouteRequest, nodes),
     st.builds(Digest, st.binary(min_size=16, max_size=16), st.integers(0, 2**32 - 1)),
@@ -383,7 +384,7 @@ def test_any_control_message_of_a_neighbour_is_survived(batches: list[list[Item]
 def _with_node(item: Item, node: bytes) -> Item:
     match item:
         case Update():
-            return Update(node, item.sequence, item.metric, item.announcement)
+            return Update(node, item.distance, item.announcement)
         case SeqnoRequest():
             return SeqnoRequest(node, item.sequence, item.hops)
         case RouteRequest():

@@ -3,7 +3,8 @@
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.control import INFINITY, Item, RouteRequest, SeqnoRequest, Update
+from mycelium.wire.control import Item, RouteRequest, SeqnoRequest, Update
+from mycelium.wire.distance import INFINITY, distance
 from tests.support.routing_net import address, announcement, make_engine
 
 EPOCH = 10
@@ -17,12 +18,12 @@ def seq(counter: int = 0, epoch: int = EPOCH) -> int:
 def update(name: int, metric: int, counter: int = 0, *, epoch: int = EPOCH, bare: bool = False) -> Update:
     """Returns an update about node `name`, with its announcement unless `bare`."""
     sequence = seq(counter, epoch)
-    return Update(address(name), sequence, metric, None if bare else announcement(name, sequence))
+    return Update(address(name), distance(sequence, metric), None if bare else announcement(name, sequence))
 
 
 def retraction(name: int, counter: int = 0) -> Update:
     """Returns a retraction."""
-    return Update(address(name), seq(counter), INFINITY)
+    return Update(address(name), distance(seq(counter), INFINITY))
 
 
 class Lab:

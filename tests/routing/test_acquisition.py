@@ -5,7 +5,8 @@ from msgspec.structs import replace
 
 from mycelium.limits import VERIFICATIONS_PER_SECOND
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.control import ANY_NODE, INFINITY, RouteRequest, SeqnoRequest, Update
+from mycelium.wire.control import ANY_NODE, RouteRequest, SeqnoRequest, Update
+from mycelium.wire.distance import INFINITY, distance
 from tests.routing.lab import Lab, retraction, seq, update
 from tests.support.routing_net import NETWORK_ID, address, announcement, key_of
 
@@ -27,7 +28,7 @@ FAR = 9
 def test_a_route_without_its_nodes_signature_is_refused_and_counted(signed: Announcement | None, counter: str) -> None:
     lab = Lab()
     lab.up(1, 2)
-    lab.says(1, Update(address(FAR), seq(), 50, signed))
+    lab.says(1, Update(address(FAR), distance(seq(), 50), signed))
     assert (lab.next_hop(FAR), lab.resolved(FAR), lab.count(counter)) == (None, None, 1)
     assert lab.updates(lab.flush(), FAR) == {}
 
@@ -36,7 +37,7 @@ def test_a_forged_newer_sequence_takes_the_neighbours_older_route_along() -> Non
     lab = Lab()
     lab.up(1)
     lab.says(1, update(FAR, 50))
-    lab.says(1, Update(address(FAR), seq(1), 20, replace(announcement(FAR, seq(1)), signature=bytes(64))))
+    lab.says(1, Update(address(FAR), distance(seq(1), 20), replace(announcement(FAR, seq(1)), signature=bytes(64))))
     assert (lab.next_hop(FAR), lab.resolved(FAR)) == (None, announcement(FAR, seq()))
 
 
@@ -44,7 +45,7 @@ def test_a_changed_copy_of_a_known_announcement_is_verified_again() -> None:
     lab = Lab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
-    lab.says(2, Update(address(FAR), seq(), 20, replace(announcement(FAR, seq()), flags=1)))
+    lab.says(2, Update(address(FAR), distance(seq(), 20), replace(announcement(FAR, seq()), flags=1)))
     assert (lab.next_hop(FAR), lab.count("announcements_forged")) == (1, 1)
 
 
@@ -75,14 +76,14 @@ def test_a_retraction_needs_neither_sequence_nor_signature() -> None:
     lab = Lab()
     lab.up(1)
     lab.says(1, update(FAR, 50))
-    lab.says(1, Update(address(FAR), 0, INFINITY))
+    lab.says(1, Update(address(FAR), distance(0, INFINITY)))
     assert lab.next_hop(FAR) is None
 
 
 def test_a_retraction_of_an_unknown_node_makes_no_row() -> None:
     lab = Lab()
     lab.up(1)
-    lab.says(1, Update(address(FAR), seq(), INFINITY, announcement(FAR, seq())))
+    lab.says(1, Update(address(FAR), distance(seq(), INFINITY), announcement(FAR, seq())))
     assert (lab.count("destinations"), lab.count("announcements_verified")) == (1, 0)
 
 
@@ -91,7 +92,7 @@ def test_a_neighbour_can_make_us_verify_at_a_bounded_rate_and_is_asked_again() -
     lab.up(1)
     forged = replace(announcement(FAR, seq()), signature=bytes(64))
     for _ in range(3 * VERIFICATIONS_PER_SECOND):
-        lab.says(1, Update(address(FAR), seq(), 50, forged))
+        lab.says(1, Update(address(FAR), distance(seq(), 50), forged))
     assert lab.count("announcements_forged") <= 2 * VERIFICATIONS_PER_SECOND
     assert lab.count("announcements_over_budget") >= VERIFICATIONS_PER_SECOND
     assert lab.questions(lab.wait(1.1)) == [(1, RouteRequest(ANY_NODE))]
@@ -102,7 +103,7 @@ def test_a_neighbours_budget_is_its_own() -> None:
     lab.up(1, 2)
     forged = replace(announcement(FAR, seq()), signature=bytes(64))
     for _ in range(3 * VERIFICATIONS_PER_SECOND):
-        lab.says(1, Update(address(FAR), seq(), 50, forged))
+        lab.says(1, Update(address(FAR), distance(seq(), 50), forged))
     lab.says(2, update(FAR, 50))
     assert lab.next_hop(FAR) == 2
 
@@ -136,7 +137,7 @@ def test_a_neighbour_that_follows_an_older_epoch_is_shown_the_newer_announcement
     lab.flush()
     lab.up(3)
     lab.says(3, update(FAR, 5, epoch=19))
-    newer = Update(address(FAR), seq(0, 20), INFINITY, announcement(FAR, seq(0, 20)))
+    newer = Update(address(FAR), distance(seq(0, 20), INFINITY), announcement(FAR, seq(0, 20)))
     assert newer in lab.flush()[3]
 
 
@@ -147,7 +148,7 @@ def test_a_newer_epoch_on_a_route_that_is_not_selected_is_shown_to_who_follows_t
     lab.flush()
     lab.says(1, update(FAR, 500, epoch=20))
     assert lab.next_hop(FAR) == 2
-    assert Update(address(FAR), seq(0, 20), INFINITY, announcement(FAR, seq(0, 20))) in lab.flush()[2]
+    assert Update(address(FAR), distance(seq(0, 20), INFINITY), announcement(FAR, seq(0, 20))) in lab.flush()[2]
 
 
 def test_a_node_that_has_lost_its_memory_is_shown_its_own_newer_sequence() -> None:
@@ -155,7 +156,7 @@ def test_a_node_that_has_lost_its_memory_is_shown_its_own_newer_sequence() -> No
     lab.up(FAR)
     lab.says(FAR, update(FAR, 0, 7))
     lab.says(FAR, update(FAR, 0, 2))
-    assert lab.flush()[FAR] == [Update(address(FAR), seq(7), INFINITY, announcement(FAR, seq(7)))]
+    assert lab.flush()[FAR] == [Update(address(FAR), distance(seq(7), INFINITY), announcement(FAR, seq(7)))]
 
 
 def test_a_lazy_neighbours_older_sequence_is_no_reason_to_speak() -> None:
@@ -172,7 +173,7 @@ def test_what_we_are_shown_travels_on_to_who_follows_the_older_epoch() -> None:
     lab.up(1, 2)
     lab.says(1, update(FAR, 50, epoch=19))
     lab.flush()
-    newer = Update(address(FAR), seq(0, 20), INFINITY, announcement(FAR, seq(0, 20)))
+    newer = Update(address(FAR), distance(seq(0, 20), INFINITY), announcement(FAR, seq(0, 20)))
     lab.says(2, newer)
     assert newer in lab.flush()[1]
     assert lab.next_hop(FAR) == 1
@@ -181,7 +182,7 @@ def test_what_we_are_shown_travels_on_to_who_follows_the_older_epoch() -> None:
 def test_an_origin_shown_its_own_newer_sequence_jumps_past_it() -> None:
     lab = Lab()
     lab.up(1)
-    lab.says(1, Update(address(0), seq(3, 50), INFINITY, announcement(0, seq(3, 50))))
+    lab.says(1, Update(address(0), distance(seq(3, 50), INFINITY), announcement(0, seq(3, 50))))
     assert lab.engine.sequence == seq(4, 50)
     assert lab.engine.epoch == 50
     assert lab.updates(lab.wait(0.003), 0) == {1: [(4, 0)]}
@@ -191,7 +192,7 @@ def test_an_origin_jumps_at_most_once_in_ten_seconds() -> None:
     lab = Lab()
     lab.up(1)
     for epoch in (50, 60, 70):
-        lab.says(1, Update(address(0), seq(3, epoch), 5, announcement(0, seq(3, epoch))))
+        lab.says(1, Update(address(0), distance(seq(3, epoch), 5), announcement(0, seq(3, epoch))))
     assert lab.engine.epoch == 50
     lab.wait(9.5)
     assert lab.engine.epoch == 50
@@ -203,8 +204,8 @@ def test_a_newer_sequence_of_ours_that_we_never_signed_moves_nothing() -> None:
     lab = Lab()
     lab.up(1)
     forged = replace(announcement(0, seq(3, 50)), signature=bytes(64))
-    lab.says(1, Update(address(0), seq(3, 50), 5, forged))
-    lab.says(1, Update(address(0), seq(3, 50), 5))
+    lab.says(1, Update(address(0), distance(seq(3, 50), 5), forged))
+    lab.says(1, Update(address(0), distance(seq(3, 50), 5)))
     assert lab.engine.sequence == seq()
 
 
@@ -215,14 +216,14 @@ def test_a_request_of_an_older_epoch_is_answered_with_the_newer_announcement() -
     lab.says(1, retraction(FAR))
     lab.flush()
     lab.says(2, SeqnoRequest(address(FAR), seq(1, 19), 5))
-    assert lab.flush()[2] == [Update(address(FAR), seq(0, 20), INFINITY, announcement(FAR, seq(0, 20)))]
+    assert lab.flush()[2] == [Update(address(FAR), distance(seq(0, 20), INFINITY), announcement(FAR, seq(0, 20)))]
 
 
 def test_a_counter_that_runs_out_carries_into_the_epoch() -> None:
     lab = Lab()
     lab.up(1)
     last = announcement(0, seq(0xFFFE, 50))
-    lab.says(1, Update(address(0), last.sequence, 5, last))
+    lab.says(1, Update(address(0), distance(last.sequence, 5), last))
     lab.wait(0.2)
     lab.says(1, SeqnoRequest(address(0), lab.engine.sequence + 1, 5))
     lab.wait(0.2)

@@ -1,9 +1,9 @@
 """What neighbours are told, when, and how often."""
 
 from mycelium.routing.digest import digest_of
-from mycelium.routing.distance import distance
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.wire.control import ANY_NODE, INFINITY, Digest, RouteRequest, SeqnoRequest, Update
+from mycelium.wire.control import ANY_NODE, Digest, RouteRequest, SeqnoRequest, Update
+from mycelium.wire.distance import INFINITY, distance
 from tests.routing.lab import Lab, retraction, seq, update
 from tests.support.routing_net import address, announcement
 
@@ -18,8 +18,8 @@ def test_a_new_neighbour_is_told_everything_with_announcements() -> None:
     lab.engine.neighbour_up(address(2), 10, now=lab.now)
     assert lab.flush() == {
         2: [
-            Update(address(0), seq(), 0, announcement(0, seq())),
-            Update(address(FAR), seq(), 60, announcement(FAR, seq())),
+            Update(address(0), distance(seq(), 0), announcement(0, seq())),
+            Update(address(FAR), distance(seq(), 60), announcement(FAR, seq())),
         ]
     }
 
@@ -31,7 +31,7 @@ def test_a_neighbour_in_a_slot_used_before_is_told_with_announcements_too() -> N
     lab.flush()
     lab.down(2)
     lab.engine.neighbour_up(address(3), 10, now=lab.now)
-    assert Update(address(FAR), seq(), 60, announcement(FAR, seq())) in lab.flush()[3]
+    assert Update(address(FAR), distance(seq(), 60), announcement(FAR, seq())) in lab.flush()[3]
 
 
 def test_an_update_goes_once_to_all_but_the_next_hop() -> None:
@@ -93,12 +93,12 @@ def test_an_announcement_rides_along_once_per_neighbour_and_sequence() -> None:
     lab = Lab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
-    assert lab.flush()[2] == [Update(address(FAR), seq(), 60, announcement(FAR, seq()))]
+    assert lab.flush()[2] == [Update(address(FAR), distance(seq(), 60), announcement(FAR, seq()))]
     lab.says(1, update(FAR, 40, bare=True))
-    assert lab.flush()[2] == [Update(address(FAR), seq(), 50)]
+    assert lab.flush()[2] == [Update(address(FAR), distance(seq(), 50))]
     lab.says(1, update(FAR, 40, 1))
     lab.says(1, update(FAR, 30, 1, bare=True))
-    assert lab.flush()[2] == [Update(address(FAR), seq(1), 40, announcement(FAR, seq(1)))]
+    assert lab.flush()[2] == [Update(address(FAR), distance(seq(1), 40), announcement(FAR, seq(1)))]
 
 
 def test_the_announcement_of_an_older_sequence_in_use_is_kept_for_new_neighbours() -> None:
@@ -108,7 +108,7 @@ def test_the_announcement_of_an_older_sequence_in_use_is_kept_for_new_neighbours
     lab.says(2, update(FAR, 55, 1))  # newer, but not better
     lab.flush()
     lab.engine.neighbour_up(address(3), 10, now=lab.now)
-    assert Update(address(FAR), seq(0), 60, announcement(FAR, seq(0))) in lab.flush()[3]
+    assert Update(address(FAR), distance(seq(0), 60), announcement(FAR, seq(0))) in lab.flush()[3]
     assert lab.resolved(FAR) == announcement(FAR, seq(1))
 
 
@@ -160,7 +160,7 @@ def test_a_digest_follows_what_only_others_were_told() -> None:
     lab.says(3, SeqnoRequest(address(FAR), seq(1), 5))
     told = lab.wait(73.0)
     held = digest_of([(address(0), distance(seq(), 0)), (address(FAR), distance(seq(1), 60))])
-    assert told[2] == [Update(address(FAR), seq(1), 60, announcement(FAR, seq(1))), Digest(held, 2)]
+    assert told[2] == [Update(address(FAR), distance(seq(1), 60), announcement(FAR, seq(1))), Digest(held, 2)]
 
 
 def test_a_table_asked_for_is_told_whole_and_ends_with_its_digest() -> None:
@@ -172,8 +172,8 @@ def test_a_table_asked_for_is_told_whole_and_ends_with_its_digest() -> None:
     told = lab.flush()
     assert list(told) == [2]
     assert told[2][:-1] == [
-        Update(address(0), seq(), 0, announcement(0, seq())),
-        Update(address(FAR), seq(), 60, announcement(FAR, seq())),
+        Update(address(0), distance(seq(), 0), announcement(0, seq())),
+        Update(address(FAR), distance(seq(), 60), announcement(FAR, seq())),
     ]
     assert isinstance(told[2][-1], Digest)
 
@@ -193,14 +193,14 @@ def test_a_route_asked_for_is_told_with_its_announcement() -> None:
     lab.says(1, update(FAR, 50))
     lab.flush()
     lab.says(2, RouteRequest(address(FAR)))
-    assert lab.flush() == {2: [Update(address(FAR), seq(), 60, announcement(FAR, seq()))]}
+    assert lab.flush() == {2: [Update(address(FAR), distance(seq(), 60), announcement(FAR, seq()))]}
 
 
 def test_an_unknown_route_asked_for_is_answered_with_a_retraction() -> None:
     lab = Lab()
     lab.up(1)
     lab.says(1, RouteRequest(address(FAR)))
-    assert lab.flush() == {1: [Update(address(FAR), 0, INFINITY)]}
+    assert lab.flush() == {1: [Update(address(FAR), distance(0, INFINITY))]}
 
 
 def test_a_known_node_without_a_route_is_answered_with_a_retraction_as_often_as_asked() -> None:

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 from mycelium.routing.budget import Budget
 from mycelium.routing.digest import digest_of
-from mycelium.routing.distance import NO_SOURCE, RETRACTED, UNKNOWN, distance, metric_of, sequence_of
 from mycelium.wire.announcement import SEQUENCE_LIMIT
-from mycelium.wire.control import INFINITY
+from mycelium.wire.distance import INFINITY, NO_SOURCE, RETRACTED, UNKNOWN, distance, metric_of, sequence_of
 
 SEQUENCES = st.integers(0, SEQUENCE_LIMIT - 1)
 METRICS = st.integers(0, INFINITY)

@@ -3,7 +3,8 @@
 import hashlib
 
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.wire.control import INFINITY, Digest, RouteRequest, Update
+from mycelium.wire.control import Digest, RouteRequest, Update
+from mycelium.wire.distance import INFINITY, distance
 from tests.routing.lab import Lab, retraction, seq, update
 from tests.support.routing_net import address, announcement
 
@@ -75,7 +76,7 @@ def test_an_older_sequence_of_a_forgotten_node_is_refused_and_answered_with_the_
     lab.wait(200.0)
     lab.says(2, update(FAR, 50, 4))
     assert (lab.next_hop(FAR), lab.count("announcements_stale")) == (None, 1)
-    assert lab.flush()[2] == [Update(address(FAR), seq(5), INFINITY, announcement(FAR, seq(5)))]
+    assert lab.flush()[2] == [Update(address(FAR), distance(seq(5), INFINITY), announcement(FAR, seq(5)))]
 
 
 def test_a_forgotten_node_may_come_back_with_the_same_sequence() -> None:

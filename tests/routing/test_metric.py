@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mycelium.routing.metric import PublishedCost, link_cost
-from mycelium.wire.control import INFINITY
+from mycelium.wire.distance import INFINITY
 
 
 @pytest.mark.parametrize(

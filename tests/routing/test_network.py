@@ -5,7 +5,8 @@ import random
 import networkx
 import pytest
 
-from mycelium.wire.control import INFINITY, Digest, Update
+from mycelium.wire.control import Digest, Update
+from mycelium.wire.distance import INFINITY
 from tests.support.routing_net import RoutingNetwork, address
 
 

@@ -24,7 +24,8 @@ import random
 from mycelium.identity import Identity, verify_signature
 from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.announcement import Announcement, signed_bytes
-from mycelium.wire.control import INFINITY, RouteRequest, Update, decode_items, encode_item
+from mycelium.wire.control import RouteRequest, Update, decode_items, encode_item
+from mycelium.wire.distance import INFINITY, distance
 from tests.routing.lab import Lab, retraction, update
 from tests.support.routing_net import RoutingNetwork, address
 
@@ -130,7 +131,7 @@ def test_a_relay_cannot_make_up_a_node_with_a_key_of_its_own() -> None:
     victim, liar, reader = (Identity(bytes((number,)) * 32) for number in (1, 2, 3))
     engine = engine_of(reader)
     engine.neighbour_up(liar.address, 10, now=0.0)
-    engine.receive(liar.address, [Update(victim.address, 1 << 16, 5, announce(liar, 1 << 16))], now=0.1)
+    engine.receive(liar.address, [Update(victim.address, distance(1 << 16, 5), announce(liar, 1 << 16))], now=0.1)
     assert engine.forwarding.next_hop == {}
     assert engine.counters.announcements_wrong_node == 1
 

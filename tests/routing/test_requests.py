@@ -1,7 +1,8 @@
 """Asking for newer sequences, and being asked."""
 
 from mycelium.limits import REQUEST_HOPS, REQUESTS_PER_SECOND
-from mycelium.wire.control import INFINITY, SeqnoRequest
+from mycelium.wire.control import SeqnoRequest
+from mycelium.wire.distance import INFINITY
 from tests.routing.lab import Lab, retraction, seq, update
 from tests.support.routing_net import address
 

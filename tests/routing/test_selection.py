@@ -1,6 +1,6 @@
 """Which route is taken, and when it changes."""
 
-from mycelium.wire.control import INFINITY
+from mycelium.wire.distance import INFINITY
 from tests.routing.lab import Lab, retraction, update
 from tests.support.routing_net import address
 

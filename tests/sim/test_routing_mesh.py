@@ -2,7 +2,7 @@
 
 import pytest
 
-from mycelium.wire.control import INFINITY
+from mycelium.wire.distance import INFINITY
 from sim.routing_mesh import RoutingMesh, RoutingSettings
 
 

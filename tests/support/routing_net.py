@@ -14,12 +14,12 @@ from functools import partial
 import networkx
 
 from mycelium.identity import blake2b
-from mycelium.routing.distance import NO_SOURCE, RETRACTED, metric_of
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.table import OURSELVES, Destination
 from mycelium.wire.announcement import Announcement, signed_bytes
-from mycelium.wire.control import INFINITY, Digest, Item
+from mycelium.wire.control import Digest, Item
+from mycelium.wire.distance import INFINITY, NO_SOURCE, RETRACTED, metric_of
 
 QUICK = RoutingParameters(
     lazy_s=(1.0, 2.0), digest_s=5.0, damping_unit_s=0.1, damping_ceiling_s=0.5, request_slow_s=5.0, resync_floor_s=1.0

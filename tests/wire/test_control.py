@@ -7,22 +7,15 @@ from hypothesis import strategies as st
 from mycelium.errors import DecodeError
 from mycelium.limits import CONTROL_MESSAGE_BYTES
 from mycelium.wire.announcement import SEQUENCE_LIMIT, Announcement, encode_announcement
-from mycelium.wire.control import (
-    INFINITY,
-    Digest,
-    Item,
-    RouteRequest,
-    SeqnoRequest,
-    Update,
-    decode_items,
-    encode_item,
-)
+from mycelium.wire.control import Digest, Item, RouteRequest, SeqnoRequest, Update, decode_items, encode_item
+from mycelium.wire.distance import INFINITY, distance
 from tests.wire.test_announcement import ANNOUNCEMENTS
 
 NODES = st.binary(min_size=16, max_size=16)
 SEQUENCES = st.integers(0, SEQUENCE_LIMIT - 1)
+DISTANCES = st.builds(distance, SEQUENCES, st.integers(0, INFINITY))
 ITEMS: st.SearchStrategy[Item] = st.one_of(
-    st.builds(Update, NODES, SEQUENCES, st.integers(0, INFINITY), st.none() | ANNOUNCEMENTS),
+    st.builds(Update, NODES, DISTANCES, st.none() | ANNOUNCEMENTS),
     st.builds(SeqnoRequest, NODES, SEQUENCES, st.integers(0, 255)),
     st.builds(RouteRequest, NODES),
     st.builds(Digest, NODES, st.integers(0, 0xFFFF_FFFF)),
@@ -82,13 +75,13 @@ def test_a_message_longer_than_its_bound_is_refused() -> None:
 
 
 def test_a_message_with_a_damaged_announcement_is_refused() -> None:
-    data = encode_item(Update(bytes(16), 1, 5))
+    data = encode_item(Update(bytes(16), distance(1, 5)))
     body = data[3:] + b"not an announcement"
     with pytest.raises(DecodeError):
         decode_items(data[:1] + len(body).to_bytes(2, "big") + body)
 
 
-@given(st.builds(Update, NODES, SEQUENCES, st.integers(0, INFINITY), ANNOUNCEMENTS))
+@given(st.builds(Update, NODES, DISTANCES, ANNOUNCEMENTS))
 def test_an_update_has_the_documented_bytes(update: Update) -> None:
     assert update.announcement is not None
     announcement = encode_announcement(update.announcement)
@@ -110,7 +103,7 @@ def test_a_digest_has_the_documented_bytes() -> None:
 
 
 def test_an_update_with_an_announcement_of_another_version_is_skipped_alone() -> None:
-    update = Update(bytes(16), 1 << 16, 5, Announcement(bytes(32), 1 << 16, bytes(8)))
+    update = Update(bytes(16), distance(1 << 16, 5), Announcement(bytes(32), 1 << 16, bytes(8)))
     newer = bytearray(encode_item(update))
     newer[3 + 26] = 2
     request = RouteRequest(bytes(16))

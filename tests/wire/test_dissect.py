@@ -12,17 +12,9 @@ from mycelium.identity import Identity
 from mycelium.limits import FRAME_PLAINTEXT
 from mycelium.node.link import Link
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.control import (
-    INFINITY,
-    Digest,
-    Item,
-    RouteRequest,
-    SeqnoRequest,
-    Update,
-    decode_items,
-    encode_item,
-)
+from mycelium.wire.control import Digest, Item, RouteRequest, SeqnoRequest, Update, decode_items, encode_item
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
+from mycelium.wire.distance import INFINITY, distance
 from mycelium.wire.frame import DATA, FRAME_HEADER, REPAIR, REPAIR_HEAD, REPAIR_RANGE, WHOLE_FRAME
 from mycelium.wire.ipv6 import echo_request
 from tests.crypto.support import BOB, link_initiator, link_responder
@@ -58,8 +50,8 @@ def test_the_messages_of_a_handshake_are_read() -> None:
 @pytest.mark.parametrize(
     ("item", "expected"),
     [
-        (Update(NODE, 7 << 16 | 3, 64), {"epoch": 7, "counter": 3, "metric": 64}),
-        (Update(NODE, 7 << 16 | 3, INFINITY, ANNOUNCEMENT), {"metric": INFINITY}),
+        (Update(NODE, distance(7 << 16 | 3, 64)), {"epoch": 7, "counter": 3, "metric": 64}),
+        (Update(NODE, distance(7 << 16 | 3, INFINITY), ANNOUNCEMENT), {"metric": INFINITY}),
         (SeqnoRequest(NODE, 8 << 16, 9), {"epoch": 8, "counter": 0, "hops": 9}),
         (RouteRequest(NODE), {"length": 16}),
         (Digest(b"d" * 16, 4), {"digest": b"d" * 16, "routes": 4}),
@@ -74,7 +66,7 @@ def test_each_control_message_is_read(item: Item, expected: dict[str, Any]) -> N
 
 
 def test_an_announcement_is_read_to_its_last_prefix() -> None:
-    message = encode_item(Update(NODE, ANNOUNCEMENT.sequence, 1, ANNOUNCEMENT))
+    message = encode_item(Update(NODE, distance(ANNOUNCEMENT.sequence, 1), ANNOUNCEMENT))
     layer = dissect_frame(bytes((1,)) + bytes(31) + message).messages[0].announcement[0]
     assert (layer.version, layer.flags, layer.epoch, layer.counter) == (1, 5, 7, 3)
     assert (layer.signing_key, layer.network_id, layer.signature) == (bytes(range(32)), b"network!", b"s" * 64)

@@ -8,6 +8,7 @@ from typing import Final
 
 from mycelium.wire.announcement import SEQUENCE_LIMIT
 
+INFINITY: Final = 0xFFFF_FFFF  # the metric of what cannot be reached
 METRIC_MASK: Final = 0xFFFF_FFFF
 SEQUENCE_MASK: Final = SEQUENCE_LIMIT - 1
 
