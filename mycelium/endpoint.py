@@ -19,3 +19,25 @@ class Endpoint(NamedTuple):
         scope = f"%{self.scope}" if self.scope else ""
         host = f"[{self.host}{scope}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
+
+
+def is_same_remote(one: Endpoint, other: Endpoint) -> bool:
+    """Compares scheme, host, port and scope: which of our own addresses was used does not matter.
+
+    A message from elsewhere may be a copy that a bystander sent on, to have us talk to a third party.
+    """
+    return one[:4] == other[:4]
+
+
+class Lost(NamedTuple):
+    """What this host can't send with any more, as its system tells."""
+
+    addresses: frozenset[bytes] = frozenset()  # of its own, 4 or 16 bytes; none of them link-local
+    interface: int = 0  # index; 0 for none
+    endpoint: Endpoint | None = None  # the system refused to send there
+
+    def carries(self, endpoint: Endpoint) -> bool:
+        """Tells whether what is sent to an endpoint went by this."""
+        if self.endpoint is not None:
+            return endpoint == self.endpoint
+        return endpoint.local in self.addresses or 0 < self.interface == endpoint.scope

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from ipaddress import AddressValueError, IPv6Address
 from time import monotonic
 from typing import Final
@@ -66,13 +66,13 @@ class LiveControl:
         now = monotonic()
         node = self._node
         infos = [self._configured(peer, now) for peer in node.peers.by_url.values()]
-        linked = {peer.link for peer in node.peers.by_url.values()}
+        shown = {peer.neighbour for peer in node.peers.by_url.values()}
         by_endpoint = node.discovery.links_by_peer()
         discovered = {link.address: node.discovery.by_endpoint[endpoint] for endpoint, link in by_endpoint.items()}
         infos += [
             self._linked(link, discovered.get(link.address), now)
             for link in node.links.values()
-            if link.address not in linked
+            if link.address not in shown
         ]
         infos += [
             self._discovered(peer, now)
@@ -156,16 +156,15 @@ class LiveControl:
         return counters
 
     def _configured(self, peer: ConfiguredPeer, now: float) -> PeerInfo:
-        link = self._node.links.get(peer.link) if peer.link is not None else None
+        link = self._node.links.get(peer.neighbour) if peer.neighbour is not None else None
         if link is not None:
             return self._linked(link, peer, now)
         url = PeerUrl.parse(peer.url)
         host = f"[{url.host}]" if ":" in url.host else url.host
-        is_knocking = any(self._node.handshakes.is_under_way(endpoint) for endpoint in peer.endpoints)
         return PeerInfo(
             endpoint=EndpointInfo(url.scheme, f"{host}:{url.port}"),
             type="static",
-            connection_state="connecting" if is_knocking or not peer.endpoints else "dead",
+            connection_state="connecting" if not peer.endpoints else self._state_of_missing(peer.endpoints),
             tx_bytes=0,
             rx_bytes=0,
             discovered=int(now - peer.known_since),
@@ -173,13 +172,17 @@ class LiveControl:
             url=peer.url,
         )
 
+    def _state_of_missing(self, endpoints: Iterable[Endpoint]) -> str:
+        """What to say of a peer without a live link that is reached, if at all, at these endpoints."""
+        is_knocking = any(self._node.handshakes.is_under_way(endpoint) for endpoint in endpoints)
+        return "connecting" if is_knocking else "dead"
+
     def _discovered(self, peer: DiscoveredPeer, now: float) -> PeerInfo:
         """One that was heard and has no link."""
-        is_knocking = self._node.handshakes.is_under_way(peer.endpoint)
         return PeerInfo(
             endpoint=_endpoint(peer.endpoint),
             type=DISCOVERED,
-            connection_state="connecting" if is_knocking else "dead",
+            connection_state=self._state_of_missing([peer.endpoint]),
             tx_bytes=0,
             rx_bytes=0,
             discovered=int(now - peer.known_since),
@@ -192,7 +195,7 @@ class LiveControl:
         return PeerInfo(
             endpoint=_endpoint(path.endpoint),
             type="inbound" if peer is None else DISCOVERED if isinstance(peer, DiscoveredPeer) else "static",
-            connection_state="dead" if link.state is LinkState.DOWN else "alive",
+            connection_state="alive" if link.state is not LinkState.DOWN else self._state_of_missing(link.paths),
             tx_bytes=sum(one.tx_bytes for one in link.paths.values()),
             rx_bytes=sum(one.rx_bytes for one in link.paths.values()),
             discovered=int(now - (peer.known_since if peer is not None else link.connected_since)),

@@ -12,7 +12,7 @@ from typing import Final
 from mycelium.crypto.cookies import HandshakeGate
 from mycelium.crypto.link_handshake import LinkInitiator, LinkKeys, LinkResponder
 from mycelium.crypto.primitives import Primitives
-from mycelium.endpoint import Endpoint
+from mycelium.endpoint import Endpoint, is_same_remote
 from mycelium.errors import HandshakeError
 from mycelium.identity import Identity
 from mycelium.limits import HALF_OPEN_HANDSHAKES
@@ -113,7 +113,7 @@ class Handshakes:
 
     def is_under_way(self, endpoint: Endpoint) -> bool:
         """Tells whether we are already knocking at this address."""
-        return any(_is_same_remote(one.endpoint, endpoint) for one in self._initiations.values())
+        return any(is_same_remote(one.endpoint, endpoint) for one in self._initiations.values())
 
     def begin(self, endpoint: Endpoint, *, pin: bytes | None, purpose: str, now: float) -> None:
         """Begins a handshake with whoever is at `endpoint`; with `pin` only the holder of that X25519 key will do."""
@@ -139,7 +139,7 @@ class Handshakes:
         """Stops what was begun for new keys, or to find a neighbour again, at any of these addresses."""
         for endpoint in endpoints:
             for index, one in list(self._initiations.items()):
-                if not one.purpose and _is_same_remote(one.endpoint, endpoint):
+                if not one.purpose and is_same_remote(one.endpoint, endpoint):
                     del self._initiations[index]
 
     def receive(self, endpoint: Endpoint, datagram: memoryview, *, now: float) -> Completed | None:
@@ -221,7 +221,7 @@ class Handshakes:
             raise HandshakeError("message 2 length")
         index = int.from_bytes(data[8:12], "big")
         one = self._initiations.get(index)
-        if one is None or not _is_same_remote(one.endpoint, endpoint):
+        if one is None or not is_same_remote(one.endpoint, endpoint):
             raise HandshakeError("message 2 for no handshake of ours")
         message_3 = one.noise.receive_message_2(data)
         del self._initiations[index]
@@ -231,7 +231,7 @@ class Handshakes:
     def _receive_message_3(self, endpoint: Endpoint, data: bytes) -> Completed:
         index = int.from_bytes(data[4:8], "big")
         response = self._responses.get(index)
-        if response is None or not _is_same_remote(response.endpoint, endpoint):
+        if response is None or not is_same_remote(response.endpoint, endpoint):
             raise HandshakeError("message 3 for no handshake of ours")
         response.noise.receive_message_3(data)
         self._forget_response(index)
@@ -248,11 +248,3 @@ class Handshakes:
     def _forget_response(self, index: int) -> None:
         response = self._responses.pop(index)
         self._response_of.pop(response.ephemeral, None)
-
-
-def _is_same_remote(one: Endpoint, other: Endpoint) -> bool:
-    """Compares scheme, host, port and scope: which of our own addresses was used does not matter.
-
-    A message from elsewhere may be a copy that a bystander sent on, to have us talk to a third party.
-    """
-    return one[:4] == other[:4]

@@ -9,7 +9,7 @@ from enum import Enum
 from math import inf
 from typing import Final
 
-from mycelium.endpoint import Endpoint
+from mycelium.endpoint import Endpoint, Lost, is_same_remote
 from mycelium.errors import DecodeError
 from mycelium.node.burst import ProbeBurst
 from mycelium.node.control_channel import ControlChannel
@@ -402,14 +402,37 @@ class Link(LinkFrames):
             self.paths[path.endpoint] = path
         for path in self.paths.values():
             path.mtu.reset(now)
-            self._probe(path, now=now)
+            path.liveness.doubt(now)
+
+    def rumour(self, endpoint: Endpoint, *, now: float) -> None:
+        """Somebody says that this address of the neighbour does not answer: it is asked."""
+        for path in self.paths.values():
+            if is_same_remote(path.endpoint, endpoint):
+                path.liveness.rumour(now)
+
+    def cut(self, lost: Lost, *, now: float) -> None:
+        """This host has lost an interface, addresses or a way: paths that ran over it are dead, the others are asked.
+
+        If the one in use is among them, the nearest of the others takes over before anything can be missed.
+        """
+        for path in self.paths.values():
+            if lost.carries(path.endpoint):
+                path.probes.clear()
+                path.liveness.cut(now)
+            elif lost.endpoint is None:
+                path.liveness.doubt(now)
+        if self.active.liveness.state is PathState.DEAD:
+            alive = [
+                path for path in self.paths.values() if path.is_validated and path.liveness.state is PathState.ALIVE
+            ]
+            self.active = min(alive, key=lambda path: path.rtt.minimum(now=now), default=self.active)
 
     def _look_for_another_path(self, now: float) -> None:
         """While the path in use is in doubt the spare ones are asked; the first that answers takes over."""
         if self.active.liveness.state is PathState.ALIVE:
             return
         for path in self.paths.values():
-            if path is not self.active and path.is_validated:
+            if path is not self.active and path.is_validated and path.liveness.state is not PathState.DEAD:
                 path.liveness.doubt(now)
 
     def _keep_session(self, index: int, session: LinkSession, now: float) -> None:

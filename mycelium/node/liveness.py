@@ -7,7 +7,9 @@ A frame that wants an echo starts a silence; what the path's probe timeout (PTO)
 peer may take before it echoes. One PTO later we ask by a probe, then once every PTO. So a path under traffic notices a cut in a
 tenth of a second, and an idle one after its role's probe interval. Probes that stay unanswered make the path SUSPECT, which
 costs routing little, then DEAD. How many it takes depends on how many the path loses anyway, and never less than a time in
-which a busy process may not be run, or, while frames still come, in which a queue in front of ours may fill.
+which a busy process may not be run, or, while frames still come, in which a queue in front of ours may fill. Where something
+besides silence speaks for a cut (`doubt`) probes begin at once, and suspicion waits for nothing else. Where this host has lost
+what the path runs over (`cut`) it is dead.
 
 Silence while *we* were not run is not the peer's: a deadline that is handled late is put off, once, and asks again.
 """
@@ -81,6 +83,7 @@ class Liveness:
         "_asked_at",
         "_deadline",
         "_echoed",
+        "_is_doubted",
         "_is_forgiven",
         "_overdue",
         "_pending",
@@ -113,6 +116,7 @@ class Liveness:
         self._asked_at = 0.0  # when the first of the pending probes was sent
         self._pending = 0  # probes sent since the last evidence
         self._overdue = 0  # of them, waited for a probe timeout
+        self._is_doubted = False  # since the last evidence, by more than silence
         self._is_forgiven = False
         self._asked = float(REMEMBERED_PROBES)  # both decay
         self._answered = REMEMBERED_PROBES * (1 - FIRST_LOSS)
@@ -159,10 +163,28 @@ class Liveness:
         self._deadline = min(self._deadline, self._due())
 
     def doubt(self, now: float) -> None:
-        """Asks for a probe at once: an ICMP error or a failed send, which prove nothing."""
-        if not self._pending:
+        """Asks for a probe at once: there is news of the network, which proves nothing but is no accident either."""
+        self._is_doubted = True
+        if not self._pending or self.state is PathState.DEAD:
             self._probe_at = -_INFINITY
             self._deadline = now
+
+    def rumour(self, now: float) -> None:
+        """Takes an ICMP error, which anybody may have made: a doubt that costs at most a probe a probe timeout."""
+        if now >= self._probe_at + self._rtt.pto:
+            self.doubt(now)
+
+    def cut(self, now: float) -> None:
+        """The host can't send on the path: it is dead until something is answered that is sent from here on."""
+        if self.state is PathState.DEAD:
+            return
+        self._echoed = self._sent & _LOW_32
+        self._silent_since = min(self._silent_since, now)
+        if self.state is PathState.ALIVE:
+            self._change(PathState.SUSPECT)
+        self._change(PathState.DEAD)
+        self.died_at = now
+        self.doubt(now)
 
     def restart_counters(self) -> None:
         """The session's keys are new and its frames count from the start again."""
@@ -237,7 +259,8 @@ class Liveness:
         probes_to_die = self.probes_to_die
         probes_to_suspect = max(LEAST_TO_SUSPECT, probes_to_die // 2)
         if self.state is PathState.ALIVE:
-            if self._overdue >= probes_to_suspect and now >= self._asked_at + SUSPECT_AFTER_S:
+            patience = 0.0 if self._is_doubted else SUSPECT_AFTER_S
+            if self._overdue >= probes_to_suspect and now >= self._asked_at + patience:
                 self._change(PathState.SUSPECT)
         elif self._overdue >= probes_to_die and now >= self._dies_at(now):
             self._change(PathState.DEAD)
@@ -252,6 +275,7 @@ class Liveness:
             self._change(PathState.ALIVE)
         self._pending = 0
         self._overdue = 0
+        self._is_doubted = False
         is_all_echoed = self._echoed is not None and (self._echoed - self._wanted) & _LOW_32 < _HALF
         self._silent_since = _INFINITY if is_all_echoed else now
 

@@ -17,7 +17,7 @@ from typing import Final
 from msgspec import Struct
 
 from mycelium.crypto.primitives import Primitives
-from mycelium.endpoint import Endpoint
+from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity, verify_signature
 from mycelium.limits import LINKS
 from mycelium.node.discovery import Discovery
@@ -237,6 +237,23 @@ class Node:
         self.peers.retry_all(now=now)
         self.discovery.network_changed(now=now)
         self._dial_due(now)
+
+    def host_lost(self, lost: Lost, *, now: float) -> None:
+        """An interface, an address or a way of this host is gone: paths over it are dead at once, all others are asked."""
+        for link in list(self.links.values()):
+            link.cut(lost, now=now)
+            self._follow(link, now)
+
+    def unreachable(self, endpoint: Endpoint, *, now: float) -> None:
+        """Somebody says that nothing answers at an address, as ICMP does, which can be forged: its paths are asked."""
+        for link in self.links.values():
+            link.rumour(endpoint, now=now)
+
+    def resumed(self, *, now: float) -> None:
+        """The host has slept: neighbours may have given us up, so all are knocked at besides what a new network asks for."""
+        for link in self.links.values():
+            self._dial_again(link, link.active.remote, now)
+        self.network_changed(now=now)
 
     def close(self, *, now: float) -> None:
         """Says goodbye to every neighbour; the driver sends what is in the outbox and calls no more."""
