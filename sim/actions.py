@@ -6,14 +6,12 @@ Its keyword arguments, with their defaults, are the arguments of a step in a sce
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-import msgspec
 import networkx
 
 from mycelium.errors import ConfigError
 from sim.choice import links_by_name, nodes_by_name, pairs, pairs_across
+from sim.hardships import cut_lane, nat, rebind, roam, saturate, starve, trace, uplinks
 from sim.liar import LIES
-from sim.nat import NatModel
-from sim.node_mesh import NodeMesh
 from sim.routing_mesh import RoutingMesh
 from sim.stage import Stage
 
@@ -87,13 +85,22 @@ def watch(
         yield from stage.pass_time(2.0)
 
 
-def cut(stage: Stage, *, link: object = "random", count: int = 1, one_way: bool = False) -> Iterator[None]:
-    """Cuts links without a word, or one direction of each."""
+def measure(stage: Stage) -> Iterator[None]:
+    """Counts what scenarios promise bounds on from now on."""
+    stage.act("measure")
+    stage.measure()
+    yield
+
+
+def cut(
+    stage: Stage, *, link: object = "random", count: int = 1, one_way: bool = False, is_told: bool = False
+) -> Iterator[None]:
+    """Cuts links without a word, or one direction of each; or both ends are told, as when a cable is pulled."""
     stage.chosen = links_by_name(stage, link, count)
     stage.mark()
     for one, other in stage.chosen:
-        stage.act("cut", link=[one, other], one_way=one_way)
-        stage.mesh.cut(one, other, one_way=one_way)
+        stage.act("cut", link=[one, other], one_way=one_way, is_told=is_told)
+        stage.mesh.cut(one, other, one_way=one_way, is_told=is_told)
     yield
 
 
@@ -161,18 +168,46 @@ def merge(stage: Stage) -> Iterator[None]:
     yield
 
 
-def restart(stage: Stage, *, node: object = "random", count: int = 1, down_s: float = 1.0) -> Iterator[None]:
-    """Stops nodes without a word and starts them again, all their memory lost."""
+def jitter(stage: Stage, *, link: object = "all", share: float = 0.2) -> Iterator[None]:
+    """Has the delay of links vary by a share of it, up and down."""
+    stage.act("jitter", share=share)
+    for one, other in links_by_name(stage, link):
+        delay_s = stage.mesh.link(one, other).round_trip_s / 2
+        stage.mesh.reshape(one, other, delay_s=delay_s * (1 - share), jitter_s=2 * delay_s * share)
+    yield
+
+
+def lose(stage: Stage, *, link: object = "chosen", share: float = 0.3) -> Iterator[None]:
+    """Has links lose a share of all datagrams, each way."""
+    stage.mark()
+    for one, other in links_by_name(stage, link):
+        stage.act("lose", link=[one, other], share=share)
+        stage.mesh.reshape(one, other, loss=share)
+    yield
+
+
+def restart(
+    stage: Stage,
+    *,
+    node: object = "random",
+    count: int = 1,
+    down_s: float = 1.0,
+    says_goodbye: bool = False,
+    back_s: int = 0,
+) -> Iterator[None]:
+    """Stops nodes, perhaps with a goodbye, and starts them again, their memory lost and their clocks set back."""
     stage.mark()
     for one in nodes_by_name(stage, node, count):
-        _restart(stage, one, down_s)
+        _restart(stage, one, down_s, says_goodbye=says_goodbye, back_s=back_s)
     yield from stage.pass_time(down_s)
 
 
-def _restart(stage: Stage, node: int, down_s: float) -> None:
-    stage.act("restart", node=node, down_s=down_s)
-    stage.mesh.stop(node)
-    stage.mesh.heap.after(down_s, stage.mesh.start, node)
+def _restart(stage: Stage, node: int, down_s: float, *, says_goodbye: bool = False, back_s: int = 0) -> None:
+    mesh = stage.mesh
+    epoch = max(1, mesh.next_epoch(node) - back_s) if back_s else None
+    stage.act("restart", node=node, down_s=down_s, says_goodbye=says_goodbye, back_s=back_s)
+    mesh.stop(node, says_goodbye=says_goodbye)
+    mesh.heap.after(down_s, lambda: mesh.start(node, epoch=epoch))
 
 
 def churn(
@@ -236,60 +271,11 @@ def lie(stage: Stage, *, node: object = "random", how: str = "forge") -> Iterato
     yield from stage.pass_time(0.5)
 
 
-def nat(
-    stage: Stage,
-    *,
-    share: float = 0.3,
-    mapping: str = "endpoint-independent",
-    filtering: str = "address-and-port-dependent",
-    expiry_s: float = 30.0,
-) -> Iterator[None]:
-    """Before the start: puts random nodes, no two of them neighbours, behind NATs (RFC 4787)."""
-    mesh = _node_mesh(stage)
-    try:
-        model = msgspec.convert({"mapping": mapping, "filtering": filtering, "expiry_s": expiry_s}, NatModel)
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"nat: {error}") from error
-    hidden: list[int] = []
-    for node in stage.dice.sample(sorted(stage.graph), len(stage.graph)):
-        if len(hidden) < share * len(stage.graph) and not any(stage.graph.has_edge(node, other) for other in hidden):
-            hidden.append(node)
-            mesh.put_behind_nat(node, model)
-    stage.act("nat", nodes=sorted(hidden), mapping=mapping, filtering=filtering, expiry_s=expiry_s)
-    yield
-
-
-def roam(stage: Stage, *, node: object = "random", count: int = 1) -> Iterator[None]:
-    """Gives nodes another address on the underlay, as a phone that leaves the Wi-Fi; their links must follow."""
-    mesh = _node_mesh(stage)
-    for one in nodes_by_name(stage, node, count):
-        stage.act("roam", node=one)
-        mesh.roam(one)
-    yield
-
-
-def _node_mesh(stage: Stage) -> NodeMesh:
-    if not isinstance(stage.mesh, NodeMesh):
-        raise ConfigError("addresses on the underlay and NATs exist in node fidelity only")
-    return stage.mesh
-
-
-def clock_jump(stage: Stage, *, node: object = "random", back_s: int = 86_400) -> Iterator[None]:
-    """Restarts a node that has lost its memory and whose clock is wrong: its epoch is older than what others know."""
-    mesh = stage.mesh
-    (one,) = nodes_by_name(stage, node)
-    epoch = max(1, mesh.next_epoch(one) - back_s)
-    stage.act("clock_jump", node=one, epoch=epoch)
-    mesh.stop(one)
-    mesh.heap.after(1.0, lambda: mesh.start(one, epoch=epoch))
-    yield from stage.pass_time(1.0)
-
-
 ACTIONS: Final[dict[str, Action]] = {
     action.__name__: action
     for action in (
-        start, settle, wait, idle, choose, watch, cut, mend, flap, cost, partition, merge,
-        restart, churn, join, move, lie, nat, roam, clock_jump,
+        start, settle, wait, idle, choose, watch, measure, cut, mend, flap, cost, jitter, lose, partition, merge,
+        restart, churn, join, move, lie, nat, rebind, roam, uplinks, cut_lane, starve, saturate, trace,
     )
 }  # fmt: skip
 

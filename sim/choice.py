@@ -14,7 +14,7 @@ Edge = tuple[int, int]
 
 
 def nodes_by_name(stage: Stage, name: object, count: int = 1) -> list[int]:
-    """Returns nodes: a number, "random", or "hub" for those of the highest degree."""
+    """Returns nodes: a number, "random", "hub" for those of the highest degree, or "ends" for those of chosen links."""
     running = list(stage.mesh.running())
     if isinstance(name, int):
         if name not in running:
@@ -25,11 +25,13 @@ def nodes_by_name(stage: Stage, name: object, count: int = 1) -> list[int]:
     if name == "hub":
         graph = stage.mesh.graph()
         return sorted(running, key=lambda node: (-graph.degree(node), node))[:count]
-    raise ConfigError(f'a node is a number, "random" or "hub", not {name!r}')
+    if name == "ends":
+        return sorted({node for edge in stage.chosen for node in edge}.intersection(running))
+    raise ConfigError(f'a node is a number, "random", "hub" or "ends", not {name!r}')
 
 
 def links_by_name(stage: Stage, name: object, count: int = 1) -> list[Edge]:
-    """Returns links: [node, node], "random", "carrying", "chosen" or "cut" for those that are closed."""
+    """Returns links: [node, node], "random", "carrying", "all", "chosen" or "cut" for those that are closed."""
     mesh = stage.mesh
     match name:
         case [int(one), int(other)]:
@@ -39,13 +41,15 @@ def links_by_name(stage: Stage, name: object, count: int = 1) -> list[Edge]:
         case "random":
             open_links = [edge for edge, link in mesh.links.items() if link.is_open]
             return stage.dice.sample(open_links, min(count, len(open_links)))
+        case "all":
+            return list(mesh.links)
         case "carrying":
             return carrying_links(stage, count)
         case "chosen":
             return list(stage.chosen)
         case "cut":
             return [edge for edge, link in mesh.links.items() if not link.is_open]
-    raise ConfigError(f'a link is [node, node], "random", "carrying", "chosen" or "cut", not {name!r}')
+    raise ConfigError(f'a link is [node, node], "random", "carrying", "all", "chosen" or "cut", not {name!r}')
 
 
 def pairs(stage: Stage, count: int) -> list[Edge]:

@@ -58,7 +58,7 @@ def run(
     out: Path | None,
     quiet: bool,
 ) -> int:
-    """Runs a scenario on a mesh; exits with 0 only if no invariant broke.
+    """Runs a scenario on a mesh; exits with 0 only if no invariant broke and what the scenario promises was kept.
 
     Ctrl-C ends it with what there is.
     """
@@ -154,9 +154,9 @@ def list_all(as_json: bool) -> None:
     for entry in _topologies():
         table.add_row(entry["name"], entry["about"], _settings(entry["parameters"]))
     console.print(table)
-    table = Table("scenario", "what happens", "parameters", title="Scenarios", title_justify="left")
+    table = Table("scenario", "what happens", "parameters", "promises at most", title="Scenarios", title_justify="left")
     for one in known:
-        table.add_row(one.name, one.about, _settings(one.parameters))
+        table.add_row(one.name, one.about, _settings(one.parameters), _settings(one.promises))
     console.print(table)
 
 
@@ -167,7 +167,7 @@ def _topologies() -> Iterator[dict[str, Any]]:
 
 
 def _brief(one: scenarios.Scenario) -> dict[str, Any]:
-    return {"name": one.name, "about": one.about, "parameters": one.parameters}
+    return {"name": one.name, "about": one.about, "parameters": one.parameters, "promises": one.promises}
 
 
 def _settings(parameters: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 A flow is followed through the forwarding tables as they are at one moment, whenever one on its way, or a link, changes. Its
 outage begins with the cut or the lost route that stops it. It is detected as soon as nobody on its way hands packets to a
-dead link any more; what comes after that is routing's own time.
+dead link any more; what comes after that is routing's own time. The part of an outage in which there was a way is avoidable.
 """
 
 import networkx
@@ -18,7 +18,7 @@ NO_ROUTE = "no route"
 class Flow:
     """One direction between two nodes."""
 
-    __slots__ = ("destination", "detected", "path", "reachable_since", "since", "source")
+    __slots__ = ("destination", "detected", "is_parted", "path", "reachable_since", "since", "source")
 
     def __init__(self, source: int, destination: int) -> None:
         self.source = source
@@ -26,7 +26,8 @@ class Flow:
         self.path: tuple[int, ...] = ()  # as far as packets come
         self.since: float | None = None  # when the present outage began
         self.detected: float | None = None
-        self.reachable_since = 0.0  # for how long in this outage there has been a way
+        self.is_parted = False  # there was no way when last looked
+        self.reachable_since = 0.0  # since when in this outage there has been a way
 
 
 class FlowWatch:
@@ -40,6 +41,7 @@ class FlowWatch:
         self.ended: list[dict[str, object]] = []  # records of outages since someone last took them
         self.outages_s: list[float] = []
         self.after_detection_s: list[float] = []
+        self._avoidable_s: list[float] = []  # of outages that have ended since someone last started over
 
     def watch(self, source: int, destination: int) -> None:
         """Watches one more flow from now on."""
@@ -69,9 +71,21 @@ class FlowWatch:
             self._follow(flow)
 
     def links_changed(self) -> None:
-        """Follows every flow anew."""
+        """Follows every flow anew; those that had no way until now may have one."""
         for flow in self.flows:
+            if flow.is_parted:
+                flow.reachable_since = self._mesh.now
             self._follow(flow)
+
+    def start_over(self) -> None:
+        """Forgets the outages that have ended."""
+        self._avoidable_s.clear()
+
+    def avoidable_s(self) -> list[float]:
+        """Returns for how many seconds of each outage there was a way; those count that have not ended."""
+        now = self._mesh.now
+        lasting = [now - flow.reachable_since for flow in self.flows if flow.since is not None and not flow.is_parted]
+        return [*self._avoidable_s, *lasting]
 
     def _follow(self, flow: Flow) -> None:
         path, stop = self.path(flow.source, flow.destination)
@@ -89,6 +103,7 @@ class FlowWatch:
         now = self._mesh.now
         if flow.since is None:
             flow.since = flow.reachable_since = now
+            flow.is_parted = False
             flow.detected = None
         if stop != DEAD_LINK and flow.detected is None:
             flow.detected = now
@@ -99,6 +114,7 @@ class FlowWatch:
         detected = now if flow.detected is None else flow.detected
         self.outages_s.append(now - flow.since)
         self.after_detection_s.append(now - detected)
+        self._avoidable_s.append(now - flow.reachable_since)
         self.ended.append(_record(flow, now, now - flow.since, now - detected))
         flow.since = None
 
@@ -113,7 +129,8 @@ class FlowWatch:
             component.update(dict.fromkeys(nodes, number))
         for flow in out:
             place = component.get(flow.source)
-            if place is None or place != component.get(flow.destination):
+            flow.is_parted = place is None or place != component.get(flow.destination)
+            if flow.is_parted:
                 flow.reachable_since = now
             elif now - flow.reachable_since > self._black_hole_s:
                 raise InvariantBroken(

@@ -97,18 +97,29 @@ class Direction:
 class Link:
     """Two directions between two nodes, and what the link is taken to cost."""
 
-    __slots__ = ("cost", "directions", "high", "low")
+    __slots__ = ("alternate", "broken_at", "cost", "directions", "high", "low")
 
     def __init__(self, low: int, high: int, model: LinkModel, rng: Random, cost: int | None = None) -> None:
         self.low = low
         self.high = high
         self.cost = cost  # units of 10 us both ways; None: it follows the round trip and the loss
         self.directions = {low: Direction(model, rng), high: Direction(model, rng)}  # by sender
+        self.alternate: Link | None = None  # another way between the same two, over their second uplinks
+        self.broken_at = 0.0  # when it last failed to carry: mended then, or one of its ends restarted or moved
 
     @property
     def is_open(self) -> bool:
-        """Tells whether both directions carry anything."""
-        return self.directions[self.low].is_open and self.directions[self.high].is_open
+        """Tells whether both directions carry anything, in one way or another."""
+        own = self.directions[self.low].is_open and self.directions[self.high].is_open
+        return own or (self.alternate is not None and self.alternate.is_open)
+
+    def lanes(self) -> "tuple[Link, ...]":
+        """Returns the ways between the two, by uplink."""
+        return (self,) if self.alternate is None else (self, self.alternate)
+
+    def carries(self, sender: int) -> bool:
+        """Tells whether what this end sends arrives, in one way or another."""
+        return self.directions[sender].is_open or (self.alternate is not None and self.alternate.carries(sender))
 
     @property
     def round_trip_s(self) -> float:
@@ -125,13 +136,17 @@ class Link:
 
     def close(self) -> None:
         """Stops carrying anything, both ways."""
-        for direction in self.directions.values():
-            direction.is_open = False
+        self._set(is_open=False)
 
     def open(self) -> None:
         """Carries both ways."""
+        self._set(is_open=True)
+
+    def _set(self, *, is_open: bool) -> None:
         for direction in self.directions.values():
-            direction.is_open = True
+            direction.is_open = is_open
+        if self.alternate is not None:
+            self.alternate._set(is_open=is_open)
 
     def other(self, node: int) -> int:
         """Returns the other end."""

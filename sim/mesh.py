@@ -33,6 +33,9 @@ class Watcher(Protocol):
     def links_changed(self) -> None:
         """Called when a link, or a node, has come or gone or is noticed to have."""
 
+    def link_lost(self, node: int, neighbour: int, *, is_false: bool) -> None:
+        """Called when a whole node gives up a neighbour for its silence; falsely if the link carried all the while."""
+
 
 class Mesh(ABC):
     """Nodes 0, 1, 2 ... and their links; a node that is down has no engine."""
@@ -71,8 +74,8 @@ class Mesh(ABC):
         """Starts a node that is down, without any memory; the epoch grows by itself where none is given."""
 
     @abstractmethod
-    def stop(self, node: int) -> None:
-        """Stops a node without a word."""
+    def stop(self, node: int, *, says_goodbye: bool = False) -> None:
+        """Stops a node, without a word unless it is to say goodbye to its neighbours."""
 
     @abstractmethod
     def engine(self, node: int) -> RoutingEngine | None:
@@ -124,8 +127,8 @@ class Mesh(ABC):
         return self.links[min(one, other), max(one, other)]
 
     @abstractmethod
-    def cut(self, one: int, other: int, *, one_way: bool = False) -> None:
-        """Cuts a link silently, or only its direction from `one` to `other`."""
+    def cut(self, one: int, other: int, *, one_way: bool = False, is_told: bool = False) -> None:
+        """Cuts a link silently, or only its direction from `one` to `other`; or the kernels at its ends tell their nodes."""
 
     @abstractmethod
     def mend(self, one: int, other: int) -> None:

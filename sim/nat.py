@@ -56,6 +56,11 @@ class Nat:
             return False
         return _part(self.model.filtering, source) in mapping.sent_to
 
+    def forget(self) -> None:
+        """Forgets all mappings; those that follow have other ports."""
+        self._by_key.clear()
+        self._by_port.clear()
+
     def _map(self, key: tuple[str, int], now: float) -> _Mapping:
         stale = self._by_key.pop(key, None)
         if stale is not None:

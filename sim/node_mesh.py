@@ -1,7 +1,8 @@
 """Hundreds of whole nodes: handshakes, sessions, liveness, forwarding and traffic, in memory and in virtual time.
 
-Each node has one address on the underlay, perhaps behind a NAT. A link between two nodes is where datagrams between their
-addresses go; one of its ends has the other in its peer list. What a link costs, and that it is dead, nodes find out themselves.
+Each node has one address on the underlay, or one at each of its uplinks, perhaps behind a NAT. A link between two nodes is
+where datagrams between their addresses go; one of its ends has the other in its peer list. What a link costs, and that it is
+dead, nodes find out themselves.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from msgspec import Struct
 from mycelium.crypto.primitives import Primitives, RealPrimitives
 from mycelium.endpoint import Endpoint
 from mycelium.errors import ConfigError
-from mycelium.identity import Identity, address_of_signing_key, blake2b
+from mycelium.identity import SEED_BYTES, Identity, address_of_signing_key, blake2b
 from mycelium.node.link import LinkState
 from mycelium.node.node import Node, NodeSettings, is_signed
 from mycelium.node.outbox import Event, LinkDown, LinkUp, ResolvePeer
@@ -23,6 +24,7 @@ from mycelium.wire.batch import PacketBatch
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 from mycelium.wire.train import ITEM_HEADER_BYTES
 from sim.events import NEVER
+from sim.host import Host
 from sim.journal import CHANGE, DOWN, RECEIVE, UP, WAKE
 from sim.link import Link
 from sim.mesh import Mesh
@@ -31,6 +33,7 @@ from sim.null_crypto import NullIdentity, NullPrimitives, is_null_signed
 
 PORT: Final = 9651
 UNDERLAY_OVERHEAD: Final = 48  # IPv6 and UDP headers
+TOLD_AFTER_S: Final = 0.05  # what kernels tell of links and addresses reaches their nodes, put together, after this
 SUITES: Final = SUITE_AES_256_GCM | SUITE_CHACHA20_POLY1305
 
 
@@ -38,44 +41,6 @@ class NodeMeshSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """What this fidelity can be told."""
 
     real_crypto: bool = False  # real ciphers and signatures in place of null ones of equal size
-
-
-class Host:
-    """A node, its place on the underlay, and what it has done in all its lives."""
-
-    __slots__ = (
-        "bytes_sent",
-        "datagrams_sent",
-        "due",
-        "generation",
-        "identity",
-        "index",
-        "messages",
-        "nat",
-        "node",
-        "peers",
-        "said",
-        "version",
-    )
-
-    def __init__(self, index: int, identity: Identity) -> None:
-        self.index = index
-        self.identity = identity
-        self.node: Node | None = None
-        self.generation = 0  # of its address
-        self.nat: Nat | None = None
-        self.peers: list[int] = []  # those that it dials
-        self.due = NEVER
-        self.version = 0
-        self.said = 0  # control messages that were no digests, in this life, when last looked at
-        self.messages = 0  # control messages of earlier lives
-        self.bytes_sent = 0
-        self.datagrams_sent = 0
-
-    @property
-    def name(self) -> str:
-        """Its address on the underlay: a /64 of its own, as different sites have."""
-        return f"fd00:{self.index:x}:{self.generation:x}::1"
 
 
 class NodeMesh(Mesh):
@@ -89,6 +54,7 @@ class NodeMesh(Mesh):
         self._hosts: dict[int, Host] = {}
         self._host_at: dict[str, Host] = {}  # by underlay address
         self._batch = PacketBatch()
+        self.alternate_delay_factor = 0.0  # of second uplinks, which all nodes have unless it is 0
         self.receive_packet: Callable[[int, bytes], None] = lambda node, packet: None  # who takes what nodes deliver
 
     # Nodes.
@@ -111,14 +77,19 @@ class NodeMesh(Mesh):
         self.tables[host.identity.address] = host.node.routing.forwarding.next_hop
         self.journal.note(self.now, CHANGE, node, -1, epoch)
         for peer in host.peers:
-            host.node.add_peer(self._url(peer), now=self.now)
+            host.node.add_peer(_url(peer), now=self.now)
+        self._note_broken(node)
         self._after_event(host)
         self._tell_links_changed()
 
-    def stop(self, node: int) -> None:
+    def stop(self, node: int, *, says_goodbye: bool = False) -> None:
         host = self._host(node)
         assert host.node is not None
+        if says_goodbye:
+            host.node.close(now=self.now)
+            self._drain(host, host.node)
         host.messages = self.messages_sent(node)
+        host.hop_limit_deaths += _hop_limit_deaths(host.node)
         host.node = None
         host.due = NEVER
         del self.tables[host.identity.address]
@@ -149,34 +120,68 @@ class NodeMesh(Mesh):
         counters = host.node.routing.counters
         return host.messages + counters.updates_sent + counters.retractions_sent + counters.requests_sent
 
+    def hop_limit_deaths(self) -> int:
+        """Returns how many trains have died of their hop limit, at any node."""
+        dead = sum(host.hop_limit_deaths for host in self._hosts.values())
+        return dead + sum(_hop_limit_deaths(host.node) for host in self._hosts.values() if host.node is not None)
+
     def put_behind_nat(self, node: int, model: NatModel) -> None:
         """Puts a NAT before a node that has not been started."""
         self._host(node).nat = Nat(model)
 
-    def roam(self, node: int) -> None:
-        """Gives a node another address on the underlay; nobody is told, and its old one is nobody's."""
+    def roam(self, node: int, *, is_told: bool = False) -> None:
+        """Gives a node other addresses on the underlay, and its old ones are nobody's; its kernel may tell it."""
         host = self._hosts[node]
-        del self._host_at[host.name]
-        host.generation += 1
-        self._host_at[host.name] = host
+        for name in host.names:
+            del self._host_at[name]
+        host.move()
+        self._host_at.update(dict.fromkeys(host.names, host))
         if host.nat is not None:
             host.nat = Nat(host.nat.model)
+        self._note_broken(node)
         self.journal.note(self.now, CHANGE, node, -1, host.generation)
+        if is_told:
+            self._tell_network_changed(node)
+
+    def rebind(self, node: int) -> None:
+        """Has the NAT before a node forget all mappings, as when it restarts: what the node sends leaves from other ports."""
+        host = self._hosts[node]
+        if host.nat is None:
+            raise ConfigError(f"node {node} is behind no NAT")
+        host.nat.forget()
+        self._note_broken(node)
+        self.journal.note(self.now, CHANGE, node, -1, 0)
+
+    def starve(self, node: int, seconds: float) -> None:
+        """Keeps a node from being run: what comes for it meanwhile waits, and its timers are late."""
+        host = self._hosts[node]
+        host.asleep_until = max(host.asleep_until, self.now + seconds)
+
+    def _note_broken(self, node: int) -> None:
+        for edge, link in self.links.items():
+            if node in edge:
+                link.broken_at = self.now
+
+    def _tell_network_changed(self, node: int) -> None:
+        """What the daemon does when its kernel tells of another address or link."""
+        self.heap.after(TOLD_AFTER_S, self._network_changed, self._hosts[node], self._hosts[node].node)
+
+    def _network_changed(self, host: Host, node: Node | None) -> None:
+        if node is not None and host.node is node:
+            node.network_changed(now=self.now)
+            self._after_event(host)
 
     def _host(self, index: int) -> Host:
         known = self._hosts.get(index)
         if known is None:
-            seed = blake2b(f"{self.seed}/identity/{index}".encode(), size=32)
+            seed = identity_seed(self.seed, index)
             identity = Identity(seed) if self._null is None else NullIdentity(seed)
             if self._null is not None:
                 self._null.introduce(identity)
-            known = self._hosts[index] = Host(index, identity)
-            self._host_at[known.name] = known
+            known = self._hosts[index] = Host(index, identity, uplinks=2 if self.alternate_delay_factor else 1)
+            self._host_at.update(dict.fromkeys(known.names, known))
             self.index_of[identity.address] = index
         return known
-
-    def _url(self, node: int) -> str:
-        return f"udp://[{self._hosts[node].name}]:{PORT}"
 
     # Links.
 
@@ -187,8 +192,12 @@ class NodeMesh(Mesh):
             dialler, dialled = dialled, dialler
         dialler.peers.append(dialled.index)
         if dialler.node is not None:
-            dialler.node.add_peer(self._url(dialled.index), now=self.now)
+            dialler.node.add_peer(_url(dialled.index), now=self.now)
             self._after_event(dialler)
+        if self.alternate_delay_factor:
+            model = link.directions[one].model.changed(delay_s=delay_s * self.alternate_delay_factor)
+            link.alternate = Link(link.low, link.high, model, self.rng(f"alternate/{link.low}/{link.high}"))
+            link.close()
         return link
 
     def remove_link(self, one: int, other: int) -> None:
@@ -198,32 +207,46 @@ class NodeMesh(Mesh):
             if neighbour in host.peers:
                 host.peers.remove(neighbour)
                 if host.node is not None:
-                    host.node.remove_peer(self._url(neighbour), now=self.now)
+                    host.node.remove_peer(_url(neighbour), now=self.now)
                     self._after_event(host)
 
-    def cut(self, one: int, other: int, *, one_way: bool = False) -> None:
+    def cut(self, one: int, other: int, *, one_way: bool = False, is_told: bool = False) -> None:
         link = self.link(one, other)
-        link.directions[one].is_open = False
-        if not one_way:
-            link.directions[other].is_open = False
+        for lane in link.lanes():
+            lane.directions[one].is_open = False
+            if not one_way:
+                lane.directions[other].is_open = False
         self.journal.note(self.now, CHANGE, one, other, 0)
+        if is_told:
+            self._tell_network_changed(one)
+            self._tell_network_changed(other)
+        self._tell_links_changed()
+
+    def cut_lane(self, one: int, other: int) -> None:
+        """Cuts the way between the first uplinks of two nodes silently; that between the second ones stays."""
+        link = self.link(one, other)
+        link.directions[one].is_open = link.directions[other].is_open = False
+        self.journal.note(self.now, CHANGE, one, other, 3)
         self._tell_links_changed()
 
     def mend(self, one: int, other: int) -> None:
-        self.link(one, other).open()
+        link = self.link(one, other)
+        link.open()
+        link.broken_at = self.now
         self.journal.note(self.now, CHANGE, one, other, 1)
         self._tell_links_changed()
 
     def reshape(self, one: int, other: int, *, cost: int | None = None, **changes: float) -> None:
         if cost is not None:
             raise ConfigError("whole nodes measure what a link costs: change its delay or its loss")
-        for direction in self.link(one, other).directions.values():
-            direction.model = direction.model.changed(**changes)
+        for lane in self.link(one, other).lanes():
+            for direction in lane.directions.values():
+                direction.model = direction.model.changed(**changes)
         self.journal.note(self.now, CHANGE, one, other, 2)
 
     def carries(self, node: int, hop: int) -> bool:
         link = self.links.get((min(node, hop), max(node, hop)))
-        return link is not None and link.directions[node].is_open and self._has(node, hop) and self._has(hop, node)
+        return link is not None and link.carries(node) and self._has(node, hop) and self._has(hop, node)
 
     def _has(self, node: int, neighbour: int) -> bool:
         found = self._hosts[node].node
@@ -232,27 +255,35 @@ class NodeMesh(Mesh):
 
     # Packets and datagrams.
 
-    def send_packet(self, node: int, packet: bytes) -> None:
-        """Has an application on a running node send an IPv6 packet."""
+    def send_packets(self, node: int, packets: list[bytes]) -> None:
+        """Has applications on a running node send IPv6 packets, as many as one read of TUN may bring."""
         host = self._hosts[node]
         if host.node is None:
             return
-        end = ITEM_HEADER_BYTES + len(packet)
-        self._batch.buffer[ITEM_HEADER_BYTES:end] = packet
-        self._batch.slots = [(ITEM_HEADER_BYTES, end, 0, 0)]
+        if host.asleep_until > self.now:
+            self.heap.at(host.asleep_until, self.send_packets, node, packets)
+            return
+        batch, end = self._batch, 0
+        batch.slots = []
+        for packet in packets:
+            start = end + ITEM_HEADER_BYTES
+            end = start + len(packet)
+            batch.buffer[start:end] = packet
+            batch.slots.append((start, end, 0, 0))
         host.node.send_packets(self._batch, now=self.now)
         self._after_event(host)
 
     def _transmit(self, host: Host, endpoint: Endpoint, data: bytes, segment_size: int) -> None:
         """Sends datagrams of equal size; those that arrive together are handed over together."""
         receiver = self._host_at.get(endpoint.host)
+        lane = 0 if receiver is None else min(receiver.names.index(endpoint.host), len(host.names) - 1)
         host.bytes_sent += len(data)
         host.datagrams_sent += -(-len(data) // segment_size)
-        source = Endpoint("udp", host.name, PORT if host.nat is None else host.nat.send(endpoint, self.now))
+        source = Endpoint("udp", host.names[lane], PORT if host.nat is None else host.nat.send(endpoint, self.now))
         link = None if receiver is None else self.links.get(_pair(host.index, receiver.index))
         if receiver is None or link is None:
             return
-        direction = link.directions[host.index]
+        direction = link.lanes()[lane].directions[host.index]
         together: dict[float, bytes] = {}
         for start in range(0, len(data), segment_size):
             datagram = data[start : start + segment_size]
@@ -265,6 +296,9 @@ class NodeMesh(Mesh):
         host = self._host_at.get(endpoint.host)
         if host is None or host.node is None:
             return
+        if host.asleep_until > self.now:
+            self.heap.at(host.asleep_until, self._arrive, source, endpoint, burst, segment_size)
+            return
         if host.nat is not None and not host.nat.admits(endpoint.port, source, self.now):
             return
         self.journal.note(self.now, RECEIVE, host.index, segment_size, len(burst))
@@ -273,6 +307,10 @@ class NodeMesh(Mesh):
 
     def _wake(self, host: Host, node: Node, due: float) -> None:
         if host.due != due or host.node is not node:
+            return
+        if host.asleep_until > self.now:
+            host.due = host.asleep_until
+            self.heap.at(host.due, self._wake, host, node, host.due)
             return
         host.due = NEVER
         node.handle_timeout(now=self.now)
@@ -318,13 +356,42 @@ class NodeMesh(Mesh):
 
     def _take_event(self, host: Host, node: Node, event: Event) -> None:
         if isinstance(event, ResolvePeer):
-            name = event.url.removeprefix("udp://[").partition("]")[0]
-            node.peer_resolved(event.url, [Endpoint("udp", name, PORT)], now=self.now)
+            peer = self._hosts[_named(event.url)]
+            node.peer_resolved(event.url, [Endpoint("udp", name, PORT) for name in peer.names], now=self.now)
             return
         assert isinstance(event, LinkUp | LinkDown)  # beacons are for nodes that were told to discover
         kind = UP if isinstance(event, LinkUp) else DOWN
-        self.journal.note(self.now, kind, host.index, self.index_of[event.address], 0)
+        neighbour = self.index_of[event.address]
+        self.journal.note(self.now, kind, host.index, neighbour, 0)
         self._tell_links_changed()
+        if isinstance(event, LinkDown) and event.reason == "silent":
+            link = node.links.get(event.address)
+            is_false = link is not None and self._has_carried(host, neighbour, link.silent_since())
+            for watcher in self.watchers:
+                watcher.link_lost(host.index, neighbour, is_false=is_false)
+
+    def _has_carried(self, host: Host, neighbour: int, since: float) -> bool:
+        """Tells whether the link between them has carried both ways all the time since then, and the other one was there."""
+        link = self.links.get(_pair(host.index, neighbour))
+        return link is not None and link.is_open and self._hosts[neighbour].node is not None and link.broken_at < since
+
+
+def _url(node: int) -> str:
+    """A peer by its name, which leads to wherever the node is."""
+    return f"udp://n{node}:{PORT}"
+
+
+def _named(url: str) -> int:
+    return int(url.removeprefix("udp://n").partition(":")[0])
+
+
+def _hop_limit_deaths(node: Node) -> int:
+    return node.receiving.hop_limit_exceeded
+
+
+def identity_seed(seed: int, node: int) -> bytes:
+    """Returns the secret of a node's identity in a mesh of some seed; a daemon that has it is the same node."""
+    return blake2b(f"{seed}/identity/{node}".encode(), size=SEED_BYTES)
 
 
 def _pair(one: int, other: int) -> tuple[int, int]:

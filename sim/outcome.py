@@ -16,18 +16,21 @@ from sim.stage import Stage
 STRETCH_PAIRS: Final = 2_000
 
 
-def ending(stage: Stage, violation: dict[str, Any] | None, reproduction: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def ending(stage: Stage, violations: list[dict[str, Any]], reproduction: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yields the last records of a run; a violation comes with what it takes to see it again."""
-    if violation is not None:
-        nodes = set(violation.get("nodes", [violation.get("node")]))
-        events = stage.mesh.journal.last_events(lambda node, peer: node in nodes or peer in nodes)
-        yield {**violation, "reproduce": reproduction, "last_events": events}
+    for violation in violations:
+        yield {**violation, "reproduce": reproduction, "last_events": _last_events(stage, violation)}
     yield from stage.flows.unfinished()
     yield from _nodes(stage)
     stage.oracle.refresh()
     yield {"type": "stretch", "values": _stretch(stage)}
     yield _map(stage)
-    yield _summary(stage, violation)
+    yield _summary(stage, len(violations))
+
+
+def _last_events(stage: Stage, violation: dict[str, Any]) -> list[dict[str, Any]]:
+    nodes = set(violation.get("nodes", [violation.get("node")]))
+    return stage.mesh.journal.last_events(lambda node, peer: node in nodes or peer in nodes)
 
 
 def _nodes(stage: Stage) -> Iterator[dict[str, Any]]:
@@ -69,7 +72,7 @@ def _map(stage: Stage) -> dict[str, Any]:
     return {"type": "map", "positions": positions, "edges": edges}
 
 
-def _summary(stage: Stage, violation: dict[str, Any] | None) -> dict[str, Any]:
+def _summary(stage: Stage, violations: int) -> dict[str, Any]:
     mesh = stage.mesh
     nodes = max(len(mesh.epochs), 1)
     return {
@@ -87,10 +90,11 @@ def _summary(stage: Stage, violation: dict[str, Any] | None) -> dict[str, Any]:
         "next_hops_checked": stage.loops.checked,
         "loops": stage.loops.loops,
         "metric_mismatches": stage.mismatches,
-        "violations": 0 if violation is None else 1,
+        "violations": violations,
         "peak_rss_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
         "log_hash": _log_hash(stage),
         "pings": _pings(stage),
+        "figures": stage.figures.values(stage.pings),
         "outage_s": _quantiles(stage.flows.outages_s),
         "after_detection_s": _quantiles(stage.flows.after_detection_s),
     }

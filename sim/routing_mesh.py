@@ -115,7 +115,7 @@ class RoutingMesh(Mesh):
             self._shake_hands(end)
         self._tell_links_changed()
 
-    def stop(self, node: int) -> None:
+    def stop(self, node: int, *, says_goodbye: bool = False) -> None:
         simulated = self._node(node)
         simulated.engine = None
         simulated.due = NEVER
@@ -124,7 +124,7 @@ class RoutingMesh(Mesh):
         for end in simulated.ends.values():
             end.drop()
             end.other.void()
-            self._expect_notice(end.other)
+            self._expect_notice(end.other, is_told=says_goodbye)
         self._tell_links_changed()
 
     def engine(self, node: int) -> RoutingEngine | None:
@@ -172,7 +172,7 @@ class RoutingMesh(Mesh):
             # It still counts as a link until its end has noticed.
             self.heap.after(self._settings.detection_s, self._forget, end)
 
-    def cut(self, one: int, other: int, *, one_way: bool = False) -> None:
+    def cut(self, one: int, other: int, *, one_way: bool = False, is_told: bool = False) -> None:
         link = self.link(one, other)
         link.directions[one].is_open = False
         if not one_way:
@@ -180,7 +180,7 @@ class RoutingMesh(Mesh):
         self.journal.note(self.now, CHANGE, one, other, 0)
         for end in (self._ends[one, other], self._ends[other, one]):
             end.void()
-            self._expect_notice(end)
+            self._expect_notice(end, is_told=is_told)
         self._tell_links_changed()
 
     def mend(self, one: int, other: int) -> None:
@@ -241,10 +241,13 @@ class RoutingMesh(Mesh):
         if end.other.session == session:
             self._tell_links_changed()
 
-    def _expect_notice(self, end: End) -> None:
+    def _expect_notice(self, end: End, *, is_told: bool) -> None:
         if end.session == NO_SESSION:
             return
         settings = self._settings
+        if is_told:
+            self.heap.after(end.other.direction.model.delay_s, self._fall, end, end.session, self.now)
+            return
         if settings.suspicion_s:
             self.heap.after(settings.suspicion_s, self._suspect, end, end.session)
         spread = self._dice.random() * settings.detection_spread_s

@@ -97,14 +97,16 @@ class Run:
             "fidelity": spec.fidelity,
             "parameters": {**spec.parameters, **self.scenario.parameters},
         }
-        violation: dict[str, Any] | None = None
+        violations: list[dict[str, Any]] = []
         with _collector_off():
             try:
                 yield from self._play()
+                if not self.interrupted:
+                    violations = self.stage.broken_promises(self.scenario.promises)
             except InvariantBroken as broken:
-                violation = broken.record
+                violations = [broken.record]
             yield from self.stage.take_records()
-            yield from ending(self.stage, violation, self._reproduction())
+            yield from ending(self.stage, violations, self._reproduction())
 
     def _play(self) -> Iterator[dict[str, Any]]:
         for step in self.scenario.steps:

@@ -10,7 +10,10 @@
     do = "watch"            # an action of `sim.actions`, and its arguments
     flows = "$flows"        # a parameter's value
 
-A Python file has `ABOUT`, `PARAMETERS` and `steps(parameters) -> list[dict]` in their place.
+    [expect]                # what it promises: upper bounds on figures of `sim.figures`
+    outage_max_s = 0.5
+
+A Python file has `ABOUT`, `PARAMETERS`, `steps(parameters) -> list[dict]` and perhaps `FIDELITY` and `EXPECT` in their place.
 """
 
 import runpy
@@ -24,6 +27,7 @@ import msgspec
 from msgspec import Struct
 
 from mycelium.errors import ConfigError
+from sim import figures
 
 _SUFFIX: Final = ".toml"
 
@@ -43,12 +47,14 @@ class Scenario(Struct, frozen=True):
     parameters: dict[str, Any]
     steps: list[Step]
     fidelity: str | None = None  # the only one it can be run in
+    promises: dict[str, float] = {}  # figure -> its upper bound
 
 
 class _Source(Struct):
     about: str
     parameters: dict[str, Any]
     fidelity: str | None
+    expect: dict[str, Any]
     steps: Callable[[dict[str, Any]], list[dict[str, Any]]]
 
 
@@ -57,6 +63,7 @@ class _File(Struct, forbid_unknown_fields=True):
     steps: list[dict[str, Any]]
     parameters: dict[str, Any] = {}
     fidelity: str | None = None
+    expect: dict[str, float | str] = {}
 
 
 def names() -> list[str]:
@@ -79,7 +86,8 @@ def load(text: str, given: dict[str, Any]) -> Scenario:
         raise ConfigError(f"scenario {label} has no parameter {unknown[0]!r}; it has {known}")
     parameters = {key: {**given, **own}.get(key, default) for key, default in source.parameters.items()}
     steps = [_step(label, step, parameters) for step in source.steps(parameters)]
-    return Scenario(label, source.about, parameters, steps, source.fidelity)
+    promises = {name: _promise(label, name, bound, parameters) for name, bound in source.expect.items()}
+    return Scenario(label, source.about, parameters, steps, source.fidelity, promises)
 
 
 def parse_settings(text: str) -> dict[str, Any]:
@@ -107,6 +115,15 @@ def _step(label: str, step: dict[str, Any], parameters: dict[str, Any]) -> Step:
     if not isinstance(step.get("do"), str):
         raise ConfigError(f'a step of scenario {label} has no "do": {step}')
     return Step(step["do"], arguments)
+
+
+def _promise(label: str, name: str, bound: Any, parameters: dict[str, Any]) -> float:
+    if name not in figures.NAMES:
+        raise ConfigError(f"scenario {label} expects something of {name!r}; there are {', '.join(figures.NAMES)}")
+    value = _filled(label, bound, parameters)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"scenario {label} expects {name} to be at most {value!r}, which is no number")
+    return value
 
 
 def _filled(label: str, value: Any, parameters: dict[str, Any]) -> Any:
@@ -141,13 +158,14 @@ def _decode(label: str, text: str) -> _Source:
         file = msgspec.convert(tomllib.loads(text), _File)
     except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise ConfigError(f"scenario {label}: {error}") from error
-    return _Source(file.about, file.parameters, file.fidelity, lambda parameters: file.steps)
+    return _Source(file.about, file.parameters, file.fidelity, file.expect, lambda parameters: file.steps)
 
 
 def _read_python(path: Path) -> _Source:
     _text(path)
     try:
         members = runpy.run_path(str(path))
-        return _Source(members["ABOUT"], dict(members["PARAMETERS"]), members.get("FIDELITY"), members["steps"])
+        optional = members.get("FIDELITY"), members.get("EXPECT", {})
+        return _Source(members["ABOUT"], dict(members["PARAMETERS"]), *optional, members["steps"])
     except (KeyError, SyntaxError) as error:
         raise ConfigError(f"scenario {path} needs ABOUT, PARAMETERS and steps(parameters): {error!r}") from error

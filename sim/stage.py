@@ -10,6 +10,8 @@ from typing import Any, Final
 
 import networkx
 
+from mycelium.wire.distance import INFINITY
+from sim.figures import Figures
 from sim.flows import FlowWatch
 from sim.invariants import EVERY, InvariantBroken, LoopWatch, check_owners, check_tables
 from sim.mesh import Mesh
@@ -35,8 +37,10 @@ class Stage:
         self.oracle = Oracle(mesh)
         self.loops = LoopWatch(mesh)
         self.flows = FlowWatch(mesh, black_hole_s=black_hole_s)
+        self.figures = Figures(mesh, self.flows)
         self.records: list[dict[str, Any]] = []
         self.chosen: list[tuple[int, int]] = []  # links that the scenario speaks of as "chosen"
+        self.hidden: list[int] = []  # nodes behind NATs
         self.severed: list[tuple[int, int]] = []  # links that a partition has cut
         self.settled_s: list[float] = []  # how long each `settle` took
         self.idle_bytes_per_s: float | None = None
@@ -55,6 +59,7 @@ class Stage:
     def routes_changed(self, node: int) -> None:
         self.oracle.forget(node)
         self.loops.check(node)
+        self.figures.routes_changed(node)
         if self.flows.flows:
             self.flows.routes_changed(node)
 
@@ -67,6 +72,19 @@ class Stage:
         self.mesh.heap.stop_by(self.mesh.now + SAMPLE_S)
         if self.flows.flows:
             self.flows.links_changed()
+
+    def link_lost(self, node: int, neighbour: int, *, is_false: bool) -> None:
+        self.act("link lost", node=node, neighbour=neighbour, is_false=is_false)
+        if is_false:
+            self.figures.false_dead.append((self.mesh.now, node, neighbour))
+
+    def measure(self) -> None:
+        """Counts the figures that scenarios promise bounds on from now on."""
+        self.figures.start_over(self.pings)
+
+    def broken_promises(self, promises: dict[str, float]) -> list[dict[str, Any]]:
+        """Returns a record of each promise that was not kept."""
+        return self.figures.broken(promises, self.pings)
 
     def watch(self, source: int, destination: int, every_s: float) -> None:
         """Watches a flow from now on; between whole nodes it sends packets too."""
@@ -164,14 +182,21 @@ class Stage:
                 return self._has_settled(begun, right_since)
 
     def _is_at_rest(self, metrics: bool) -> bool:
-        if not self._are_links_up():
+        if not self._are_links_known():
             return False
         self.oracle.refresh()
         return not metrics or self.oracle.converged() == len(self.mesh.tables)
 
-    def _are_links_up(self) -> bool:
+    def _are_links_known(self) -> bool:
+        """Tells whether all that can carry does, and nobody counts on what can't."""
         mesh = self.mesh
-        return all(mesh.carries(low, high) and mesh.carries(high, low) for low, high in mesh.graph().edges)
+        graph = mesh.graph()
+        return all(mesh.carries(low, high) and mesh.carries(high, low) for low, high in graph.edges) and not any(
+            cost < INFINITY and not graph.has_edge(node, mesh.index_of[address])
+            for node in graph
+            if (engine := mesh.engine(node)) is not None
+            for address, cost in engine.link_costs().items()
+        )
 
     def _has_settled(self, begun: float, settled: float) -> None:
         self.mismatches = 0

@@ -65,7 +65,9 @@ def test_list_names_topologies_and_scenarios_with_their_parameters(capsys: pytes
     listed = msgspec.json.decode(capsys.readouterr().out)
     ba = next(entry for entry in listed["topologies"] if entry["name"] == "ba")
     assert ba["parameters"]["m"] == 2
-    assert next(entry for entry in listed["scenarios"] if entry["name"] == "cut")["parameters"] == {"flows": 200}
+    cut = next(entry for entry in listed["scenarios"] if entry["name"] == "cut")
+    assert cut["parameters"] == {"flows": 200, "outage_max_s": 3.0}
+    assert cut["promises"]["outage_max_s"] == 3.0
     assert main(["list"]) == 0
     assert "churn" in capsys.readouterr().out
 
