@@ -12,7 +12,7 @@ from typing import Final
 from msgspec import Struct
 
 from mycelium.crypto.primitives import Primitives, RealPrimitives
-from mycelium.endpoint import Endpoint
+from mycelium.endpoint import Endpoint, Lost
 from mycelium.errors import ConfigError
 from mycelium.identity import SEED_BYTES, Identity, address_of_signing_key, blake2b
 from mycelium.node.link import LinkState
@@ -33,7 +33,8 @@ from sim.null_crypto import NullIdentity, NullPrimitives, is_null_signed
 
 PORT: Final = 9651
 UNDERLAY_OVERHEAD: Final = 48  # IPv6 and UDP headers
-TOLD_AFTER_S: Final = 0.05  # what kernels tell of links and addresses reaches their nodes, put together, after this
+LOST_AFTER_S: Final = 0.005  # a kernel that has lost an interface or an address tells its node within this time, ...
+TOLD_AFTER_S: Final = 0.05  # ... and what all has changed, put together, after this
 SUITES: Final = SUITE_AES_256_GCM | SUITE_CHACHA20_POLY1305
 
 
@@ -141,7 +142,7 @@ class NodeMesh(Mesh):
         self._note_broken(node)
         self.journal.note(self.now, CHANGE, node, -1, host.generation)
         if is_told:
-            self._tell_network_changed(node)
+            self._tell(node, [other for edge in self.links if node in edge for other in edge if other != node])
 
     def rebind(self, node: int) -> None:
         """Has the NAT before a node forget all mappings, as when it restarts: what the node sends leaves from other ports."""
@@ -162,9 +163,21 @@ class NodeMesh(Mesh):
             if node in edge:
                 link.broken_at = self.now
 
-    def _tell_network_changed(self, node: int) -> None:
-        """What the daemon does when its kernel tells of another address or link."""
-        self.heap.after(TOLD_AFTER_S, self._network_changed, self._hosts[node], self._hosts[node].node)
+    def _tell(self, node: int, neighbours: list[int]) -> None:
+        """What daemons do when their kernels tell that the ways to these neighbours are gone, and others there perhaps."""
+        host = self._hosts[node]
+        self.heap.after(LOST_AFTER_S, self._ways_lost, host, host.node, neighbours)
+        self.heap.after(TOLD_AFTER_S, self._network_changed, host, host.node)
+
+    def _ways_lost(self, host: Host, node: Node | None, neighbours: list[int]) -> None:
+        if node is None or host.node is not node:
+            return
+        for neighbour in neighbours:
+            self.link(host.index, neighbour).broken_at = self.now
+        links = [node.links.get(self.address(neighbour)) for neighbour in neighbours]
+        for endpoint in [endpoint for link in links if link is not None for endpoint in link.paths]:
+            node.host_lost(Lost(endpoint=endpoint), now=self.now)
+        self._after_event(host)
 
     def _network_changed(self, host: Host, node: Node | None) -> None:
         if node is not None and host.node is node:
@@ -218,8 +231,8 @@ class NodeMesh(Mesh):
                 lane.directions[other].is_open = False
         self.journal.note(self.now, CHANGE, one, other, 0)
         if is_told:
-            self._tell_network_changed(one)
-            self._tell_network_changed(other)
+            self._tell(one, [other])
+            self._tell(other, [one])
         self._tell_links_changed()
 
     def cut_lane(self, one: int, other: int) -> None:
