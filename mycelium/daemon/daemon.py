@@ -25,6 +25,7 @@ from mycelium.daemon.discovery import LanDiscovery
 from mycelium.daemon.driver import Driver
 from mycelium.daemon.epoch import next_epoch
 from mycelium.daemon.events import EventLog
+from mycelium.daemon.icmpwatch import IcmpWatch
 from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.netwatch import NetWatch
 from mycelium.daemon.resolver import resolve
@@ -78,6 +79,7 @@ class Daemon:
         self._event_log: EventLog
         self._discovery: LanDiscovery | None = None
         self._listening: Endpoint  # what neighbours on our links are told
+        self._ports: frozenset[int]  # that we listen at
         self._tasks: asyncio.TaskGroup
 
     async def serve(self) -> int:
@@ -119,6 +121,7 @@ class Daemon:
             now=monotonic(),
         )
         self._listening = transports[0].local_endpoints[0]
+        self._ports = frozenset(one.port for transport in transports for one in transport.local_endpoints)
         self._event_log = EventLog(self._node.journal)
         self._driver = Driver(
             self._node,
@@ -146,8 +149,19 @@ class Daemon:
         apart = _configure(tun, address), loop.run_in_executor(None, importlib.import_module, "mycelium.api.app")
         await asyncio.gather(*apart)
         await api.start()
-        watch = NetWatch(loop, lambda: self._driver.act(lambda now: self._node.network_changed(now=now)))
-        stack.callback(watch.close)
+        self._watch(stack, loop)
+
+    def _watch(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
+        """Has the node told what the system says of the network."""
+        node, act = self._node, self._driver.act
+        network = NetWatch(
+            loop,
+            on_loss=lambda lost: act(lambda now: node.host_lost(lost, now=now)),
+            on_change=lambda: act(lambda now: node.network_changed(now=now)),
+        )
+        stack.callback(network.close)
+        icmp = IcmpWatch(loop, self._ports, lambda endpoint: act(lambda now: node.unreachable(endpoint, now=now)))
+        stack.callback(icmp.close)
 
     # -- peers ---------------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,8 @@ from math import inf
 from time import monotonic
 from typing import Final
 
-from mycelium.endpoint import Endpoint
+from mycelium.daemon.sleep import SleepWatch, slept_s
+from mycelium.endpoint import Endpoint, Lost
 from mycelium.limits import ENDPOINTS_REMEMBERED, UNSENT_BYTES
 from mycelium.node.node import Node
 from mycelium.node.outbox import Event, Transmit
@@ -26,7 +27,7 @@ TICK_S: Final = 0.005  # after traffic the node's timers are looked at within th
 READS_PER_WAKE: Final = 16  # of one descriptor, before the others have their turn
 SEGMENTS_PER_SEND: Final = 64  # datagrams that one system call may carry
 BYTES_PER_SEND: Final = 64_000
-ASLEEP_S: Final = 5.0  # a timer later than this: the host slept
+LATE_S: Final = 0.01  # a timer later than this is not looked at before what has come meanwhile
 
 
 def merged(transmits: list[Transmit]) -> Iterable[Transmit]:
@@ -75,6 +76,7 @@ class Driver:
         self._unsent_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = 0.0
+        self._sleep = SleepWatch(slept_s())
         self.dropped_unsent = 0
 
     def start(self) -> None:
@@ -188,6 +190,7 @@ class Driver:
 
     def _tick(self, now: float) -> None:
         """Traffic may have brought a deadline forward, or news."""
+        self._note_unreachable(now)
         self._look_at_journal(now)
         when = min(now + TICK_S, self._outbox.urgent_at)
         self._outbox.urgent_at = inf
@@ -196,8 +199,19 @@ class Driver:
 
     def _arm(self) -> None:
         now = monotonic()
+        self._note_unreachable(now)
         self._look_at_journal(now)
         self._set_timer(self._node.next_deadline(), now)
+
+    def _note_unreachable(self, now: float) -> None:
+        """The system knows no way to an endpoint: what went there goes another way from here on."""
+        for transport in self._transports:
+            if transport.unreachable:
+                endpoints = list(transport.unreachable)
+                transport.unreachable.clear()
+                for endpoint in endpoints:
+                    self._node.host_lost(Lost(endpoint=endpoint), now=now)
+                self._flush()
 
     def _look_at_journal(self, now: float) -> None:
         if self._node.routing.changes:
@@ -214,8 +228,12 @@ class Driver:
 
     def _on_timer(self) -> None:
         now = monotonic()
-        if now - self._armed_for > ASLEEP_S:
-            self._node.network_changed(now=now)
+        late_s = now - self._armed_for
+        if late_s > LATE_S:  # what we seem to miss may have been waiting for us
+            for transport in self._transports:
+                self._on_transport(transport)
+        if self._sleep.has_slept(slept_s(), late_s):
+            self._node.resumed(now=now)
         self._node.handle_timeout(now=now)
         self._outbox.urgent_at = inf
         self._flush()

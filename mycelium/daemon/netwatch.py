@@ -1,12 +1,15 @@
-"""Tells when this host's addresses, routes or links have changed.
+"""Tells when this host's addresses, routes or links have changed, and at once when it has lost one.
 
-Only that something changed is wanted, not what: a bare netlink socket tells, without the library that can read its messages.
+A bare netlink socket, without the library that knows all of it: what little is wanted is read in `daemon.host_network`.
 """
 
 import asyncio
 import socket
 from collections.abc import Callable
 from typing import Final
+
+from mycelium.daemon.host_network import ASK_FOR_ADDRESSES, HostNetwork
+from mycelium.endpoint import Lost
 
 RTMGRP_LINK: Final = 0x1
 RTMGRP_IPV4_IFADDR: Final = 0x10
@@ -19,15 +22,20 @@ PAUSE_S: Final = 1.0  # between reports
 
 
 class NetWatch:
-    """Calls `on_change` after changes, at most once in PAUSE_S."""
+    """Calls `on_loss` with each loss as it is told, and `on_change` after changes, at most once in PAUSE_S."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, *, on_loss: Callable[[Lost], None], on_change: Callable[[], None]
+    ) -> None:
         self._loop = loop
+        self._on_loss = on_loss
         self._on_change = on_change
+        self._network = HostNetwork()
         self._timer: asyncio.TimerHandle | None = None
         self._not_before = 0.0
         self._netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
         self._netlink.bind((0, GROUPS))
+        self._netlink.send(ASK_FOR_ADDRESSES)
         loop.add_reader(self._netlink.fileno(), self._on_readable)
 
     def close(self) -> None:
@@ -38,14 +46,22 @@ class NetWatch:
             self._timer.cancel()
 
     def _on_readable(self) -> None:
+        has_changed = False
+        losses: dict[Lost, None] = {}
         try:
-            while self._netlink.recv(65_536):
-                pass
+            while data := self._netlink.recv(65_536):
+                lost, changed = self._network.take(data)
+                losses.update(dict.fromkeys(lost))
+                has_changed |= changed
         except BlockingIOError:
             pass
         except OSError:  # ENOBUFS: so much changed that the kernel dropped the messages
-            pass
-        if self._timer is None:
+            self._netlink.send(ASK_FOR_ADDRESSES)
+            losses[Lost()] = None
+            has_changed = True
+        for loss in losses:
+            self._on_loss(loss)
+        if has_changed and self._timer is None:
             wait = max(SETTLE_S, self._not_before - self._loop.time())
             self._timer = self._loop.call_later(wait, self._report)
 

@@ -14,6 +14,8 @@ Received = tuple[memoryview, int, Endpoint]
 class Transport(Protocol):
     """A non-blocking medium that carries datagrams; bad weather on it is counted, never raised."""
 
+    unreachable: dict[Endpoint, None]  # the system knows no way there, for a moment perhaps; emptied by the owner
+
     def fileno(self) -> int:
         """Returns the descriptor that is readable while `receive` has something."""
 

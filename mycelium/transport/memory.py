@@ -48,6 +48,7 @@ class MemoryTransport:
         self._waiting: deque[tuple[bytes, int, Endpoint]] = deque()
         self._waiting_bytes = 0
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.unreachable: dict[Endpoint, None] = {}
         self._counters = {
             "received_batches": 0,
             "received_bytes": 0,

@@ -32,6 +32,7 @@ ANCILLARY_BYTES: Final = socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20)  # a GRO s
 GSO_SEGMENTS: Final = 64  # the kernel's UDP_MAX_SEGMENTS; newer ones take 128
 GSO_SEND_BYTES: Final = 65_507  # the largest UDP payload over IPv4
 FEW_BUFFERS: Final = 4
+NO_WAY: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.ENODEV)
 SOURCE_GONE: Final = (errno.EINVAL, errno.ENETUNREACH)  # what IPv6 and IPv4 say of a source that is not ours
 
 _INT: Final = struct.Struct("=i")
@@ -63,6 +64,7 @@ class UdpTransport:
         "sent_batches",
         "sent_bytes",
         "source_gone",
+        "unreachable",
     )
 
     def __init__(self, udp: socket.socket, *, offload: bool = True) -> None:
@@ -87,6 +89,7 @@ class UdpTransport:
         self.send_full = 0
         self.send_oversize = 0  # a datagram larger than the interface or UDP can carry
         self.send_errors = 0
+        self.unreachable: dict[Endpoint, None] = {}
         self.source_gone = 0  # sends that left from another address, since ours was taken away
 
     @classmethod
@@ -216,7 +219,7 @@ class UdpTransport:
         except ValueError:  # a host name, or IPv6 on a socket that has none
             self.send_errors += 1
             return None
-        route = self._routes[endpoint] = _Route(address, source)
+        route = self._routes[endpoint] = _Route(endpoint, address, source)
         return route
 
     # -- the ways to send that are not the usual one -------------------------------------------------------------------
@@ -234,7 +237,7 @@ class UdpTransport:
         is_cut = len(piece) > segment_size
         error = self._try_send(route.address, piece, route.control(segment_size) if is_cut else route.source)
         if error in SOURCE_GONE and route.source:
-            stray = _Route(route.address, [])
+            stray = _Route(route.endpoint, route.address, [])
             error = self._try_send(route.address, piece, stray.control(segment_size) if is_cut else [])
             if not error:
                 self.source_gone += 1
@@ -246,6 +249,8 @@ class UdpTransport:
             self.send_oversize += 1
         elif error:
             self.send_errors += 1
+            if error in NO_WAY and len(self.unreachable) < ENDPOINTS_REMEMBERED:
+                self.unreachable[route.endpoint] = None
         return True
 
     def _try_send(self, address: SocketAddress, piece: memoryview, control: list[ControlMessage]) -> int:
@@ -260,9 +265,10 @@ class UdpTransport:
 class _Route:
     """How to reach one endpoint: what `sendmsg` takes, made once."""
 
-    __slots__ = ("_controls", "address", "source")
+    __slots__ = ("_controls", "address", "endpoint", "source")
 
-    def __init__(self, address: SocketAddress, source: list[ControlMessage]) -> None:
+    def __init__(self, endpoint: Endpoint, address: SocketAddress, source: list[ControlMessage]) -> None:
+        self.endpoint = endpoint
         self.address = address
         self.source = source
         self._controls: dict[int, list[ControlMessage]] = {}

@@ -1,0 +1,100 @@
+"""What the kernel's netlink messages say of this host's interfaces and addresses, as far as links depend on it.
+
+Only read here are which interface went down and which address went away; that anything else has changed is enough to know.
+Layouts: <linux/netlink.h>, <linux/rtnetlink.h>, rtnetlink(7).
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+from mycelium.endpoint import Lost
+
+RTM_NEWLINK: Final = 16
+RTM_DELLINK: Final = 17
+RTM_NEWADDR: Final = 20
+RTM_DELADDR: Final = 21
+RTM_GETADDR: Final = 22
+RTM_DELROUTE: Final = 25
+NLM_F_REQUEST: Final = 0x001
+NLM_F_MULTI: Final = 0x002
+NLM_F_DUMP: Final = 0x300
+IFF_UP: Final = 0x1
+IFF_LOWER_UP: Final = 0x1_0000  # has a carrier
+IFA_ADDRESS: Final = 1
+IFA_LOCAL: Final = 2
+LINK_LOCAL: Final = b"\xfe\x80"  # said of each interface anew: such addresses tell nothing, the interface's index does
+
+_HEADER: Final = struct.Struct("=IHHII")  # length, type, flags, sequence, port
+_LINK: Final = struct.Struct("=BxHiII")  # family, type, index, flags, change
+_ADDRESS: Final = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
+_ATTRIBUTE: Final = struct.Struct("=HH")  # length, type
+
+ASK_FOR_ADDRESSES: Final = _HEADER.pack(
+    _HEADER.size + _ADDRESS.size, RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, 1, 0
+) + bytes(_ADDRESS.size)
+
+
+class HostNetwork:
+    """The addresses of each interface, and which are down, as told so far."""
+
+    def __init__(self) -> None:
+        self._interfaces: dict[bytes, int] = {}  # by address
+        self._down: set[int] = set()
+
+    def take(self, data: bytes) -> tuple[list[Lost], bool]:
+        """Takes what one read brought; returns what is lost by it, and whether anything has changed at all."""
+        losses: list[Lost] = []
+        has_changed = False
+        for kind, flags, body in _messages(data):
+            is_answer = bool(flags & NLM_F_MULTI)
+            has_changed |= not is_answer
+            if kind in (RTM_NEWLINK, RTM_DELLINK) and len(body) >= _LINK.size:
+                losses += self._take_link(kind, body)
+            elif kind in (RTM_NEWADDR, RTM_DELADDR) and len(body) >= _ADDRESS.size:
+                losses += self._take_address(kind, body)
+            elif kind == RTM_DELROUTE:
+                losses.append(Lost())
+        return losses, has_changed
+
+    def _take_link(self, kind: int, body: bytes) -> Iterator[Lost]:
+        _, _, index, flags, _ = _LINK.unpack_from(body)
+        if kind == RTM_NEWLINK and flags & IFF_UP and flags & IFF_LOWER_UP:
+            self._down.discard(index)
+        elif index not in self._down:
+            self._down.add(index)
+            yield Lost(frozenset(address for address, its in self._interfaces.items() if its == index), index)
+        if kind == RTM_DELLINK:
+            self._down.discard(index)
+
+    def _take_address(self, kind: int, body: bytes) -> Iterator[Lost]:
+        *_, index = _ADDRESS.unpack_from(body)
+        attributes = dict(_attributes(body[_ADDRESS.size :]))
+        address = attributes.get(IFA_LOCAL) or attributes.get(IFA_ADDRESS) or b""
+        if not address or address.startswith(LINK_LOCAL):
+            return
+        if kind == RTM_NEWADDR:
+            self._interfaces[address] = index
+        elif self._interfaces.get(address) == index:
+            del self._interfaces[address]
+            yield Lost(frozenset((address,)))
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    position = 0
+    while position + _HEADER.size <= len(data):
+        length, kind, flags, _, _ = _HEADER.unpack_from(data, position)
+        if length < _HEADER.size:
+            return
+        yield kind, flags, data[position + _HEADER.size : position + length]
+        position += length + 3 & ~3
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
+    position = 0
+    while position + _ATTRIBUTE.size <= len(data):
+        length, kind = _ATTRIBUTE.unpack_from(data, position)
+        if length < _ATTRIBUTE.size:
+            return
+        yield kind, data[position + _ATTRIBUTE.size : position + length]
+        position += length + 3 & ~3

@@ -1,0 +1,91 @@
+"""What is read of netlink messages: carrier gone, addresses gone, and nothing that was only asked for."""
+
+import struct
+from socket import AF_INET, AF_INET6, inet_pton
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mycelium.daemon.host_network import (
+    IFF_LOWER_UP,
+    IFF_UP,
+    NLM_F_MULTI,
+    RTM_DELADDR,
+    RTM_DELLINK,
+    RTM_DELROUTE,
+    RTM_NEWADDR,
+    RTM_NEWLINK,
+    HostNetwork,
+)
+from mycelium.endpoint import Endpoint, Lost
+
+V4, V6, LOCAL = inet_pton(AF_INET, "192.0.2.7"), inet_pton(AF_INET6, "2001:db8::7"), inet_pton(AF_INET6, "fe80::7")
+UP = IFF_UP | IFF_LOWER_UP
+
+
+def message(kind: int, body: bytes, flags: int = 0) -> bytes:
+    return struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body + bytes(-len(body) % 4)
+
+
+def link(index: int, flags: int, kind: int = RTM_NEWLINK) -> bytes:
+    return message(kind, struct.pack("=BxHiII", 0, 1, index, flags, 0xFFFF_FFFF))
+
+
+def address(index: int, value: bytes, kind: int = RTM_NEWADDR, *, flags: int = 0, peer: bytes = b"") -> bytes:
+    body = struct.pack("=BBBBI", 2, 24, 0, 0, index)
+    for attribute, content in ((1, peer or value), (2, value)):
+        if attribute == 1 or peer:
+            body += struct.pack("=HH", 4 + len(content), attribute) + content
+    return message(kind, body, flags)
+
+
+def known() -> HostNetwork:
+    network = HostNetwork()
+    told = b"".join(
+        address(index, value, flags=NLM_F_MULTI) for index, value in ((2, V4), (2, V6), (2, LOCAL), (3, bytes(4)))
+    )
+    assert network.take(told) == ([], False)
+    return network
+
+
+def test_an_interface_without_carrier_takes_its_addresses_along_once() -> None:
+    network = known()
+    for down in (link(2, IFF_UP) * 2, link(2, IFF_LOWER_UP) + link(2, 0), link(2, 0, RTM_DELLINK)):
+        assert network.take(down) == ([Lost(frozenset((V4, V6)), 2)], True)
+        assert network.take(link(2, UP)) == ([], True)
+
+
+def test_an_address_that_is_removed_is_lost_and_one_that_moved_is_not() -> None:
+    network = known()
+    network.take(address(3, V4))
+    assert network.take(address(2, V4, RTM_DELADDR)) == ([], True)
+    assert network.take(address(3, V4, RTM_DELADDR)) == ([Lost(frozenset((V4,)))], True)
+    assert network.take(address(2, LOCAL, RTM_DELADDR)) == ([], True)
+
+
+def test_of_a_point_to_point_interface_the_own_address_counts() -> None:
+    network = HostNetwork()
+    network.take(address(4, V4, peer=bytes(4)))
+    assert network.take(link(4, 0))[0] == [Lost(frozenset((V4,)), 4)]
+
+
+def test_a_route_that_is_gone_names_no_path() -> None:
+    [lost], _ = known().take(message(RTM_DELROUTE, bytes(12)))
+    assert not lost.carries(Endpoint("udp", "192.0.2.1", 1, 0, V4))
+    assert not lost.carries(Endpoint("udp", "fe80::1", 1))
+
+
+def test_a_loss_carries_what_was_sent_over_it() -> None:
+    lost = Lost(frozenset((V4,)), 2)
+    assert lost.carries(Endpoint("udp", "192.0.2.1", 1, 0, V4))
+    assert lost.carries(Endpoint("udp", "fe80::1", 1, 2, LOCAL))
+    assert not lost.carries(Endpoint("udp", "fe80::1", 1, 3, LOCAL))
+    assert not lost.carries(Endpoint("udp", "192.0.2.1", 1))
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read(data: bytes) -> None:
+    network = HostNetwork()
+    network.take(data)
+    for kind in (RTM_NEWLINK, RTM_DELLINK, RTM_NEWADDR, RTM_DELADDR):
+        network.take(message(kind, data))
