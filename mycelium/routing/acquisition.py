@@ -19,7 +19,7 @@ from mycelium.routing.source import ForgottenSources
 from mycelium.routing.table import OURSELVES, Destination, RouteTable
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.control import Item, RouteRequest, Update
-from mycelium.wire.distance import INFINITY, RETRACTED, metric_of, sequence_of
+from mycelium.wire.distance import INFINITY, METRIC_MASK, RETRACTED, SEQUENCE_MASK, metric_of, sequence_of
 
 
 class Acquisition:
@@ -104,14 +104,14 @@ class Acquisition:
 
     def _admit(self, neighbour: Neighbour, update: Update, row: Destination | None, now: float) -> Destination | None:
         """Returns the row of an update that may be applied, made or brought up to date as it says; else None."""
-        if row is not None and row.selected == OURSELVES:
+        if row is None:
+            return self._first_update(neighbour, update, now)
+        if row.selected == OURSELVES:
             self._hear_of_ourselves(neighbour, update, now)
             return row
         if update.metric == INFINITY:
             self._take_announcement(neighbour, update, row, now)
             return row
-        if row is None:
-            return self._first_update(neighbour, update, now)
         if not self._is_signed(neighbour, update, row, now):
             self._selection.retract(row, neighbour.slot, now)
             return None
@@ -127,10 +127,10 @@ class Acquisition:
         if self._checker.is_valid(announcement, update.node, neighbour, now):
             self._origin.want_past(announcement.sequence)
 
-    def _take_announcement(self, neighbour: Neighbour, update: Update, row: Destination | None, now: float) -> None:
+    def _take_announcement(self, neighbour: Neighbour, update: Update, row: Destination, now: float) -> None:
         """Learns from a retraction that shows a newer announcement than we have, and passes it on towards the origin."""
         announcement = update.announcement
-        if row is None or announcement is None or announcement.sequence <= row.sequence:
+        if announcement is None or announcement.sequence <= row.sequence:
             return
         if self._checker.is_valid(announcement, update.node, neighbour, now):
             row.learn(announcement, now)
@@ -138,7 +138,7 @@ class Acquisition:
 
     def _first_update(self, neighbour: Neighbour, update: Update, now: float) -> Destination | None:
         announcement = update.announcement
-        if not self._is_introduced(neighbour, update, now):
+        if update.distance & METRIC_MASK == INFINITY or not self._is_introduced(neighbour, update, now):
             return None
         assert announcement is not None
         advanced = now
@@ -162,7 +162,7 @@ class Acquisition:
 
     def _is_signed(self, neighbour: Neighbour, update: Update, row: Destination, now: float) -> bool:
         """Tells whether the update's sequence is known to be signed by its node, learning it where it is new."""
-        known = row.announcement_of(update.sequence)
+        known = row.announcement_of(update.distance)
         if known is not None and update.announcement in (None, known):
             return True
         if not self._is_introduced(neighbour, update, now):
@@ -181,7 +181,7 @@ class Acquisition:
                 neighbour.requests.append(RouteRequest(update.node))
                 self._advertiser.hurry(now)
             return False
-        if announcement.sequence != update.sequence:
+        if announcement.sequence != update.distance >> 32 ^ SEQUENCE_MASK:
             self._counters.announcements_mismatched += 1
             return False
         return self._checker.is_valid(announcement, update.node, neighbour, now)

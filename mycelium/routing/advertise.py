@@ -5,6 +5,7 @@ What is sent is the state at that moment, not the one that queued it. The new ne
 (poison reverse) where it holds our route, and nothing where it does not.
 """
 
+from collections.abc import Callable
 from random import Random
 
 from mycelium.routing.counters import Counters
@@ -14,7 +15,9 @@ from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.table import DIRTY, LAZY, OURSELVES, SETTLED, Destination, RouteTable
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Digest, Item, Update
-from mycelium.wire.distance import INFINITY, distance, sequence_of
+from mycelium.wire.distance import INFINITY, METRIC_MASK, distance, sequence_of
+
+Lane = tuple[int, Callable[[Item], None]]  # a neighbour's bit, and what appends to its updates
 
 
 class Advertiser:
@@ -136,13 +139,7 @@ class Advertiser:
             if wanting:
                 if packed < row.feasibility_distance:
                     row.feasibility_distance = packed
-                news = wanting & ~row.announced
-                if news:
-                    news = _uninformed(row, news)
-                update, introduction = self._updates(row, wanting, news)
-                for bit, append in lanes:
-                    if wanting & bit:
-                        append(introduction if news & bit else update)
+                _append_to(lanes, wanting, row, packed)
                 row.holders |= wanting
                 row.current |= wanting
                 row.announced |= wanting
@@ -156,27 +153,11 @@ class Advertiser:
         selected = row.selected
         packed = row.floor if selected == OURSELVES else row.routes[selected] + self._table.costs[selected]
         if packed != row.advertised:
-            if packed >> 32 != row.advertised >> 32:
-                row.announced = 0
+            if packed ^ row.advertised > METRIC_MASK:
+                row.announced = 0  # another sequence
             row.advertised = packed
             row.current = 0
         return packed
-
-    def _updates(self, row: Destination, receivers: int, news: int) -> tuple[Update, Update]:
-        """Returns the update for most of `receivers`, and the one with the announcement for those to whom that is news.
-
-        They are the same object where just one kind is wanted.
-        """
-        packed = row.advertised
-        if not news:
-            update = Update(row.node, packed)
-            return update, update
-        announcement = row.announcement_of(sequence_of(packed))
-        assert announcement is not None
-        introduction = Update(row.node, packed, announcement)
-        if news == receivers:
-            return introduction, introduction
-        return Update(row.node, packed), introduction
 
     def _retract(self, row: Destination, receivers: int, now: float) -> None:
         if receivers:
@@ -214,7 +195,8 @@ class Advertiser:
         packed = self._advertise(row)
         if packed < row.feasibility_distance:
             row.feasibility_distance = packed
-        neighbour.updates.append(self._updates(row, bit, bit & ~row.announced)[1])
+        is_known = row.announced & bit
+        neighbour.updates.append(Update(row.node, packed, None if is_known else row.announcement_of(packed)))
         row.holders |= bit
         row.current |= bit
         row.announced |= bit
@@ -244,10 +226,28 @@ class Advertiser:
         self._counters.digests_sent += 1
 
 
+def _append_to(lanes: list[Lane], receivers: int, row: Destination, packed: int) -> None:
+    """Appends an update for each receiver, with the announcement where that is news."""
+    news = receivers & ~row.announced
+    if news:
+        news = _uninformed(row, news)
+        introduction = Update(row.node, packed, row.announcement_of(packed))
+        for bit, append in lanes:
+            if news & bit:
+                append(introduction)
+        receivers &= ~news
+    if receivers:
+        update = Update(row.node, packed)
+        for bit, append in lanes:
+            if receivers & bit:
+                append(update)
+
+
 def _uninformed(row: Destination, neighbours: int) -> int:
     """Returns those of the neighbours that do not advertise the sequence in question themselves: the others know it."""
-    sequence = row.advertised >> 32
+    newest = row.advertised | METRIC_MASK
+    oldest = newest - METRIC_MASK
     for slot, route in enumerate(row.routes):
-        if route >> 32 == sequence:
+        if oldest <= route <= newest:
             neighbours &= ~(1 << slot)
     return neighbours

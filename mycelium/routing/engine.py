@@ -24,7 +24,7 @@ from mycelium.routing.requests import Requests
 from mycelium.routing.selection import RouteChange, Selection
 from mycelium.routing.snapshot import RouteSnapshot, snapshots
 from mycelium.routing.source import ForgottenSources
-from mycelium.routing.table import Destination, RouteTable
+from mycelium.routing.table import RouteTable
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.control import Item, Update
 from mycelium.wire.distance import INFINITY
@@ -58,7 +58,7 @@ class RoutingEngine:
         self._rng = rng
         self._parameters = parameters
         self._origin = Origin(announce, epoch, parameters, rng, self.counters, now)
-        self._table = RouteTable(Destination(node, self._origin.announcement, 0, now))
+        self._table = RouteTable(node, self._origin.announcement, now)
         self._sources = ForgottenSources(parameters.memory_s)
         self._advertiser = Advertiser(self._table, parameters, rng, self.counters)
         self._requests = Requests(self._table, self._advertiser, parameters, self.counters)

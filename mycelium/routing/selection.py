@@ -39,7 +39,7 @@ class Selection:
     def choose(self, row: Destination, slot: int, metric: int, now: float, cause: str) -> None:
         """Selects a feasible route that the caller found to be the best, or NOBODY with INFINITY."""
         if row.selected != slot:
-            after = None if slot == NOBODY else self._table.neighbour_at(slot).address
+            after = None if slot == NOBODY else self._table.addresses[slot]
             before = self._forwarding.point(row.node, after)
             self.changes.append((now, row.node, before, after, cause))
         row.selected = slot

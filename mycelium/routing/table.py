@@ -10,10 +10,12 @@ outside `holders` holds no finite route of ours, one in `current` holds `adverti
 
 from typing import Final
 
+from msgspec import Struct
+
 from mycelium.limits import DESTINATIONS
 from mycelium.routing.neighbour import Neighbour
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.distance import INFINITY, NO_SOURCE, RETRACTED, UNKNOWN, distance, sequence_of
+from mycelium.wire.distance import INFINITY, METRIC_MASK, NO_SOURCE, RETRACTED, UNKNOWN, distance, sequence_of
 
 NOBODY: Final = -1  # in place of a slot: no route is selected
 OURSELVES: Final = -2  # in place of a slot: the row of this node itself
@@ -23,52 +25,35 @@ LAZY: Final = 1  # only the sequence has changed since it was advertised
 DIRTY: Final = 2
 
 
-class Destination:
+class Destination(Struct, eq=False, gc=False):
     """One node: the row of the route table and of the source table."""
 
-    __slots__ = (
-        "advanced",
-        "advertised",
-        "announced",
-        "announcement",
-        "current",
-        "feasibility_distance",
-        "floor",
-        "holders",
-        "metric",
-        "node",
-        "older",
-        "queued",
-        "routes",
-        "selected",
-        "sequence",
-    )
+    node: bytes
+    announcement: Announcement  # the newest that was verified
+    floor: int  # the least distance of its sequence
+    advanced: float  # when its sequence was first seen
+    routes: list[int]  # what each neighbour advertises
+    older: tuple[Announcement, ...] = ()  # verified ones whose sequence some route still has
+    feasibility_distance: int = NO_SOURCE
+    selected: int = NOBODY
+    metric: int = INFINITY
+    advertised: int = UNKNOWN  # what we last advertised
+    holders: int = 0  # bits of neighbours that hold a finite advertisement of ours
+    current: int = 0  # those of them that hold `advertised`
+    announced: int = 0  # bits of neighbours that were sent the announcement of `advertised`
+    queued: int = SETTLED
 
-    def __init__(self, node: bytes, announcement: Announcement, slots: int, advanced: float) -> None:
-        self.node = node
-        self.announcement = announcement  # the newest that was verified
-        self.sequence = announcement.sequence
-        self.floor = distance(announcement.sequence, 0)  # the least distance of that sequence
-        self.older: tuple[Announcement, ...] = ()  # verified ones whose sequence some route still has
-        self.advanced = advanced  # when the newest sequence was first seen
-        self.routes = [UNKNOWN] * slots  # what each neighbour advertises
-        self.feasibility_distance = NO_SOURCE
-        self.selected = NOBODY
-        self.metric = INFINITY
-        self.advertised = UNKNOWN  # what we last advertised
-        self.holders = 0  # bits of neighbours that hold a finite advertisement of ours
-        self.current = 0  # those of them that hold `advertised`
-        self.announced = 0  # bits of neighbours that were sent the announcement of `advertised`
-        self.queued = SETTLED
+    @property
+    def sequence(self) -> int:
+        """The newest sequence that is known to be signed."""
+        return self.announcement.sequence
 
-    def announcement_of(self, sequence: int) -> Announcement | None:
-        """Returns the verified announcement with this sequence while it is in use, else None."""
-        if sequence == self.sequence:
+    def announcement_of(self, packed: int) -> Announcement | None:
+        """Returns the verified announcement with the sequence of a distance while it is in use, else None."""
+        if 0 <= packed - self.floor <= METRIC_MASK:
             return self.announcement
-        for announcement in self.older:
-            if announcement.sequence == sequence:
-                return announcement
-        return None
+        sequence = sequence_of(packed)
+        return next((older for older in self.older if older.sequence == sequence), None)
 
     def learn(self, announcement: Announcement, now: float) -> None:
         """Takes a verified announcement; keeps the others as long as a route or advertisement has their sequence."""
@@ -78,7 +63,6 @@ class Destination:
         used = {sequence_of(route) for route in (*self.routes, self.advertised) if route != UNKNOWN}
         self.older = tuple(one for one in (self.announcement, *self.older) if one.sequence in used)
         self.announcement = announcement
-        self.sequence = announcement.sequence
         self.floor = distance(announcement.sequence, 0)
         self.advanced = now
 
@@ -90,16 +74,16 @@ class Destination:
 class RouteTable:
     """All rows, and the neighbours that their routes are indexed by."""
 
-    __slots__ = ("by_address", "costs", "dying", "own", "rows", "slots", "suspected", "up")
+    __slots__ = ("addresses", "by_address", "costs", "dying", "own", "rows", "slots", "suspected", "up")
 
-    def __init__(self, own: Destination) -> None:
-        own.selected = OURSELVES
-        own.metric = 0
+    def __init__(self, node: bytes, announcement: Announcement, now: float) -> None:
+        own = Destination(node, announcement, distance(announcement.sequence, 0), now, [], selected=OURSELVES, metric=0)
         self.own = own
         self.rows: dict[bytes, Destination] = {own.node: own}
         self.slots: list[Neighbour | None] = []
         self.by_address: dict[bytes, Neighbour] = {}
         self.costs: list[int] = []  # by slot; INFINITY where the neighbour is down, suspected or damped
+        self.addresses: list[bytes] = []  # by slot
         self.up = 0  # bits of the neighbours
         self.suspected = 0  # bits of the suspected ones
         self.dying: dict[Destination, float] = {}  # rows that nobody holds from us, since when; in that order
@@ -112,10 +96,12 @@ class RouteTable:
             slot = len(self.slots)
             self.slots.append(None)
             self.costs.append(INFINITY)
+            self.addresses.append(address)
             for row in self.rows.values():
                 row.routes.append(UNKNOWN)
         neighbour = Neighbour(address, slot, cost, now)
         self.slots[slot] = neighbour
+        self.addresses[slot] = address
         self.by_address[address] = neighbour
         self.up |= neighbour.bit
         return neighbour
@@ -132,7 +118,7 @@ class RouteTable:
         """Makes the row of a node whose announcement is verified; None when the table is full."""
         if len(self.rows) >= DESTINATIONS:
             return None
-        row = Destination(node, announcement, len(self.slots), advanced)
+        row = Destination(node, announcement, distance(announcement.sequence, 0), advanced, [UNKNOWN] * len(self.slots))
         self.rows[node] = row
         return row
 

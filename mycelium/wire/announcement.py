@@ -32,7 +32,7 @@ _FIXED: Final = struct.Struct("!BBH32s6s8s")
 _PREFIX: Final = struct.Struct("!B16s")
 
 
-class Announcement(Struct, frozen=True):
+class Announcement(Struct, frozen=True, gc=False):
     """A node's statement about itself; `sequence` is epoch << 16 | counter."""
 
     signing_public_key: bytes

@@ -34,7 +34,7 @@ _ROUTE_REQUEST: Final = struct.Struct("!16s")
 _DIGEST: Final = struct.Struct("!16sI")
 
 
-class Update(Struct, frozen=True):
+class Update(Struct, frozen=True, gc=False):
     """RFC 8966 Update: the sender's distance to `node`, packed (`distance.py`); a metric of INFINITY is a retraction.
 
     `announcement` travels along when its sequence is new to the receiver.
