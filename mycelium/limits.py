@@ -49,7 +49,6 @@ QUOTED_PACKETS: Final = 64  # newest trains of a session whose first bytes are k
 
 # -- routing -----------------------------------------------------------------------------------------------------------
 DESTINATIONS: Final = 65_536  # nodes in the route table
-ROUTES_PER_NEIGHBOUR: Final = 65_536
 PREFIXES_PER_NODE: Final = 16  # prefixes in one announcement
 PENDING_REQUESTS: Final = 4_096  # sequence-number requests that wait for an answer
 REQUESTS_PER_SECOND: Final = 200  # sequence-number requests accepted from one neighbour

@@ -169,10 +169,12 @@ class Requests:
         return max(self._parameters.retry_floor_s, 2 * path_s)
 
     def _better_unfeasible(self, row: Destination, passed_over: int) -> Neighbour | None:
-        """Returns the neighbour whose unfeasible route is the best, if it is better than the selected one."""
+        """Returns the neighbour whose unfeasible route is the best, if it is better than the selected one, or that one."""
         best, best_slot = row.metric, -1
         if row.feasibility_distance == NO_SOURCE:
             return None
+        if row.selected >= 0 and row.routes[row.selected] >= row.feasibility_distance:
+            best += 1
         for slot, (route, cost) in enumerate(zip(row.routes, self._table.costs, strict=True)):
             if row.feasibility_distance <= route < RETRACTED and not passed_over >> slot & 1:
                 metric = metric_of(route) + cost

@@ -1,7 +1,7 @@
 """Route selection (RFC 8966 section 3.6): the feasible route of the smallest metric, the incumbent on ties.
 
 Selection is never put off: a route is unselected in the same call that makes it unusable. Feasibility compares what the
-neighbour advertises, never what the way through it costs us.
+neighbour advertises, never what the way through it costs us; it is asked of a route to be selected, not of the one in use.
 """
 
 from collections import deque
@@ -63,11 +63,15 @@ class Selection:
                 self._requests.satisfy(row, now)
 
     def reselect(self, row: Destination, now: float, cause: str) -> None:
-        """Looks at all routes of a row whose selected one is worse than it was, or gone."""
+        """Looks at all routes of a row whose selected one is worse than it was, or gone.
+
+        The one in use may stay though it is no longer feasible: a feasibility distance never grows while others depend on
+        it, so the neighbour's is still smaller than ours, which is all that freedom from loops takes.
+        """
         limit = row.feasibility_distance
         costs = self._table.costs
         best, best_slot = INFINITY, NOBODY
-        if row.selected >= 0 and row.routes[row.selected] < limit:
+        if row.selected >= 0 and row.routes[row.selected] < RETRACTED:
             metric = metric_of(row.routes[row.selected]) + costs[row.selected]
             if metric < INFINITY:
                 best, best_slot = metric, row.selected
@@ -125,7 +129,7 @@ class Selection:
             route = row.routes[slot]
             if route >= RETRACTED or metric_of(route) + cost >= row.metric:
                 continue
-            if route < row.feasibility_distance:
+            if route < row.feasibility_distance or slot == row.selected:
                 self.choose(row, slot, metric_of(route) + cost, now, cause)
             elif row.selected != OURSELVES:
                 self._requests.ask(row, now)

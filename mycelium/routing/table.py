@@ -4,8 +4,8 @@ A row's routes are a list indexed by the neighbours' slots, each one packed inte
 ones included: a route costs 8 bytes and its integer. There are no timers per route: neighbours' tables are kept in step by
 reliable streams, and end with them.
 
-Invariants: `metric` is INFINITY exactly when `selected` is NOBODY; a selected route is finite and feasible; a neighbour
-outside `holders` holds no finite route of ours, one in `current` holds `advertised`.
+Invariants: `metric` is INFINITY exactly when `selected` is NOBODY; a selected route is finite, and was feasible when it was
+selected; a neighbour outside `holders` holds no finite route of ours, one in `current` holds `advertised`.
 """
 
 from typing import Final

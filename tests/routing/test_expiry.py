@@ -33,10 +33,11 @@ def test_a_feasibility_distance_outlives_the_route_by_three_minutes() -> None:
 
 def test_a_feasibility_distance_stays_while_a_neighbour_holds_our_route() -> None:
     lab = Lab(QUIET)
-    lab.up(1, 2)
+    lab.up(1, 2, 3)
     lab.says(1, update(FAR, 50))
     lab.wait(3_000.0)
-    lab.says(1, update(FAR, 70))
+    lab.says(3, update(FAR, 70))
+    lab.down(1)
     assert lab.next_hop(FAR) is None
 
 
@@ -47,8 +48,10 @@ def test_a_feasibility_distance_ends_three_minutes_after_the_last_holder_is_gone
     lab.flush()
     lab.down(2)
     lab.wait(190.0)
-    lab.says(1, update(FAR, 70))
-    assert lab.next_hop(FAR) == 1
+    lab.engine.neighbour_up(address(3), 10, now=lab.now)
+    lab.says(3, update(FAR, 70))
+    lab.down(1)
+    assert lab.next_hop(FAR) == 3
 
 
 def test_a_route_that_came_back_in_time_keeps_its_feasibility_distance() -> None:
@@ -57,7 +60,8 @@ def test_a_route_that_came_back_in_time_keeps_its_feasibility_distance() -> None
     lab.wait(100.0)
     lab.says(1, update(FAR, 50, 1))
     lab.wait(200.0)
-    lab.says(1, update(FAR, 70, 1))
+    lab.says(2, update(FAR, 70, 1))
+    lab.down(1)
     assert lab.next_hop(FAR) is None
 
 

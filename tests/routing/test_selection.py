@@ -1,7 +1,9 @@
 """Which route is taken, and when it changes."""
 
+from mycelium.limits import REQUEST_HOPS
+from mycelium.wire.control import SeqnoRequest
 from mycelium.wire.distance import INFINITY
-from tests.routing.lab import Lab, retraction, update
+from tests.routing.lab import Lab, retraction, seq, update
 from tests.support.routing_net import address
 
 FAR = 9
@@ -69,18 +71,61 @@ def test_the_feasibility_distance_is_lowered_by_sending_not_by_selecting() -> No
     lab.says(1, update(FAR, 5_000))
     assert lab.metric(FAR) == 5_010
     lab.flush()
-    lab.says(1, update(FAR, 5_010))
+    lab.says(2, update(FAR, 5_009))
+    lab.down(1)
+    assert lab.metric(FAR) == 5_019
+    lab.flush()
+    lab.says(2, update(FAR, 5_010), retraction(FAR))
     assert lab.metric(FAR) is None
 
 
-def test_an_unfeasible_update_of_the_selected_route_unselects_it_in_the_same_call() -> None:
+def test_a_selected_route_that_turns_unfeasible_is_kept_told_and_asked_for() -> None:
     lab = Lab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 100))
     lab.flush()
     lab.says(1, update(FAR, 200))
+    assert (lab.next_hop(FAR), lab.metric(FAR)) == (1, 210)
+    told = lab.flush()
+    assert lab.updates(told, FAR) == {2: [(0, 210)]}
+    assert lab.requests(told) == [(1, SeqnoRequest(address(FAR), seq(1), REQUEST_HOPS))]
+    lab.says(1, update(FAR, 200, 1))
+    lab.says(2, update(FAR, 205, 1))
+    lab.down(1)
+    assert lab.next_hop(FAR) == 2  # its distance is feasible: the answer has started afresh
+
+
+def test_a_route_kept_though_unfeasible_makes_way_for_a_feasible_one() -> None:
+    lab = Lab()
+    lab.up(1, 2, 3)
+    lab.says(1, update(FAR, 100))
+    lab.says(2, update(FAR, 109))
+    lab.flush()
+    lab.says(1, update(FAR, 105))
+    assert lab.next_hop(FAR) == 1
+    lab.says(1, update(FAR, 200))
+    assert lab.next_hop(FAR) == 2
+
+
+def test_a_link_that_gets_cheaper_keeps_an_unfeasible_route_in_use_and_lowers_its_metric() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 100))
+    lab.flush()
+    lab.says(1, update(FAR, 200))
+    lab.engine.neighbour_cost(address(1), 4, now=lab.now)
+    assert (lab.next_hop(FAR), lab.metric(FAR)) == (1, 204)
+
+
+def test_an_unfeasible_route_given_up_is_not_taken_again() -> None:
+    lab = Lab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 100))
+    lab.flush()
+    lab.says(1, update(FAR, 200))
+    lab.engine.neighbour_suspect(address(1), True, now=lab.now)
+    lab.engine.neighbour_suspect(address(1), False, now=lab.now)
     assert lab.next_hop(FAR) is None
-    assert [r.is_feasible for r in lab.engine.fallback_routes()] == [False]
 
 
 def test_an_older_sequence_is_unfeasible_however_small_its_metric() -> None:
@@ -88,7 +133,9 @@ def test_an_older_sequence_is_unfeasible_however_small_its_metric() -> None:
     lab.up(1, 2)
     lab.says(1, update(FAR, 100, 1))
     lab.flush()
-    lab.says(1, update(FAR, 20, 0))
+    lab.says(2, update(FAR, 20, 0))
+    assert lab.next_hop(FAR) == 1
+    lab.down(1)
     assert lab.next_hop(FAR) is None
 
 

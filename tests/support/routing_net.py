@@ -211,19 +211,19 @@ class RoutingNetwork:
             neighbour = table.neighbour_at(row.selected)
             next_hops[row.node] = neighbour.address
             assert route < RETRACTED
-            assert route < row.feasibility_distance, "an unfeasible route is selected"
             assert not neighbour.suspected
             assert row.metric == metric_of(route) + neighbour.link_cost
             self._check_descent(name, row, route, int.from_bytes(neighbour.address[2:8], "big"))
         assert engine.forwarding.next_hop == next_hops
 
     def _check_descent(self, name: int, row: Destination, route: int, neighbour: int) -> None:
-        """I2: the next hop's feasibility distance is no greater than what it has advertised."""
+        """I2: the next hop's feasibility distance is no greater than what it advertises, and smaller than ours."""
         if self.views[name, neighbour].has_restarted_end:
             return
         theirs = self.engines[neighbour]._table.rows.get(row.node)
         assert theirs is not None
         assert theirs.feasibility_distance <= route
+        assert theirs.feasibility_distance < row.feasibility_distance
 
     def check_loops(self, name: int, destination: bytes) -> None:
         """I1: following next hops from a node never comes to a node twice."""
