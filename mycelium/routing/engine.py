@@ -14,10 +14,11 @@ from mycelium.routing.acquisition import Acquisition
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.announcements import AnnouncementChecker
 from mycelium.routing.counters import Counters
+from mycelium.routing.damping import FlapDamping
 from mycelium.routing.exchange import Exchange
 from mycelium.routing.expiry import Expiry
 from mycelium.routing.forwarding import ForwardingTable
-from mycelium.routing.neighbour import NEVER, FlapDamping, Neighbour
+from mycelium.routing.neighbour import NEVER, Neighbour
 from mycelium.routing.origin import Origin
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.requests import Requests
@@ -108,7 +109,7 @@ class RoutingEngine:
             self._remove(self._table.by_address[neighbour], now)
         peer = self._table.add_neighbour(neighbour, cost, now)
         hold_s = self._damping.hold_s(neighbour)
-        if hold_s:
+        if hold_s and any(not other.suspected for other in self._table.by_address.values() if other is not peer):
             peer.damped_until = now + hold_s
             self.counters.damped += 1
         peer.digest_at = self._next_digest(now)
@@ -228,7 +229,7 @@ class RoutingEngine:
         return ((node, row.metric) for node, row in self._table.rows.items())
 
     def link_costs(self) -> dict[bytes, int]:
-        """Returns what each neighbour costs at this moment, INFINITY while it is suspected or damped."""
+        """Returns what each neighbour costs at this moment, INFINITY while it is suspected."""
         costs = self._table.costs
         return {address: costs[peer.slot] for address, peer in self._table.by_address.items()}
 

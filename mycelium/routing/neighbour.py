@@ -2,9 +2,8 @@
 
 from typing import TYPE_CHECKING, Final
 
-from mycelium.limits import LINKS, REQUESTS_PER_SECOND, VERIFICATIONS_PER_SECOND
+from mycelium.limits import REQUESTS_PER_SECOND, VERIFICATIONS_PER_SECOND
 from mycelium.routing.budget import Budget
-from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Item
 from mycelium.wire.distance import INFINITY
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
     from mycelium.routing.table import Destination
 
 NEVER: Final = float("inf")
+DAMPED_COST: Final = 1_000_000  # 10 s: any other way is better, none is worse
 
 
 class Neighbour:
@@ -70,39 +70,7 @@ class Neighbour:
         self.updates: list[Item] = []
 
     def cost(self, now: float) -> int:
-        """Returns what routes through it cost on top, INFINITY while it is suspected or damped."""
-        return INFINITY if self.suspected or now < self.damped_until else self.link_cost
-
-
-class FlapDamping:
-    """Keeps a link that dies again and again unused for a while; its first death costs nothing."""
-
-    __slots__ = ("_deaths", "_parameters")
-
-    def __init__(self, parameters: RoutingParameters) -> None:
-        self._parameters = parameters
-        self._deaths: dict[bytes, tuple[int, int]] = {}  # by address: deaths in a row, epoch at the last one
-
-    def died(self, neighbour: Neighbour, epoch: int, now: float) -> None:
-        """Notes the death of a link to a neighbour of that epoch."""
-        count, known = self._deaths.pop(neighbour.address, (0, 0))
-        if epoch > known or now - neighbour.up_since > self._parameters.damping_forgiven_s:
-            count = 0
-        self._deaths[neighbour.address] = (count + 1, max(epoch, known))
-        if len(self._deaths) > LINKS:
-            del self._deaths[next(iter(self._deaths))]
-
-    def hold_s(self, address: bytes) -> float:
-        """Returns for how many seconds a link to this neighbour that comes up is to stay unused."""
-        deaths, _ = self._deaths.get(address, (0, 0))
-        if deaths < 2:
-            return 0.0
-        return min(self._parameters.damping_unit_s * (1 << min(deaths - 2, 16)), self._parameters.damping_ceiling_s)
-
-    def is_over(self, address: bytes, epoch: int) -> bool:
-        """Tells whether a neighbour of that epoch has restarted since its last death, and forgives it if so."""
-        _, known = self._deaths.get(address, (0, 0))
-        if epoch <= known:
-            return False
-        self._deaths.pop(address, None)
-        return True
+        """Returns what routes through it cost on top: INFINITY while it is suspected, dear while it is damped."""
+        if self.suspected:
+            return INFINITY
+        return min(self.link_cost + DAMPED_COST, INFINITY - 1) if now < self.damped_until else self.link_cost

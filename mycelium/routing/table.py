@@ -82,7 +82,7 @@ class RouteTable:
         self.rows: dict[bytes, Destination] = {own.node: own}
         self.slots: list[Neighbour | None] = []
         self.by_address: dict[bytes, Neighbour] = {}
-        self.costs: list[int] = []  # by slot; INFINITY where the neighbour is down, suspected or damped
+        self.costs: list[int] = []  # by slot; INFINITY where the neighbour is down or suspected
         self.addresses: list[bytes] = []  # by slot
         self.up = 0  # bits of the neighbours
         self.suspected = 0  # bits of the suspected ones
