@@ -1,11 +1,25 @@
 """Whole nodes in memory: they agree with the routing engines alone, and keep what links and NATs demand of them."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sim.node_mesh import NodeMesh
 from sim.run import NODE, ROUTING, Run, RunSpec, run
+
+QUIET_CUT = """
+about = "A link is cut that nobody watches."
+[[steps]]
+do = "start"
+[[steps]]
+do = "settle"
+[[steps]]
+do = "cut"
+link = "carrying"
+[[steps]]
+do = "settle"
+"""
 
 
 def summary(scenario: str, *, nodes: int = 12, seed: int = 1, **parameters: Any) -> Any:
@@ -45,11 +59,25 @@ def test_no_scenario_breaks_an_invariant(scenario: str) -> None:
     assert (found["violations"], found["loops"], found["metric_mismatches"]) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("scenario", ["start", "cut:flows=10"])
+@pytest.mark.parametrize("scenario", ["start", "cut:flows=10", "mend:flows=10"])
 def test_both_fidelities_choose_the_same_next_hops(scenario: str) -> None:
     found = [next_hops(Run(RunSpec("ba:m=2", 14, scenario, 5, fidelity))) for fidelity in (ROUTING, NODE)]
     assert len(found[0]) == 14 * 13
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(("fidelity", "parameters"), [(ROUTING, {"detection_s": 2.0}), (NODE, {})])
+def test_a_mesh_has_not_settled_before_a_cut_is_noticed(
+    fidelity: str, parameters: dict[str, Any], tmp_path: Path
+) -> None:
+    scenario = tmp_path / "quiet.toml"
+    scenario.write_text(QUIET_CUT)
+    begun = Run(RunSpec("ba:m=2", 14, str(scenario), 5, fidelity, parameters))
+    assert list(begun.records())[-1]["violations"] == 0
+    mesh = begun.stage.mesh
+    ((one, other),) = begun.stage.chosen
+    for node, neighbour in ((one, other), (other, one)):
+        assert mesh.address(neighbour) not in mesh.tables[mesh.address(node)].values()
 
 
 def test_real_ciphers_choose_the_same_next_hops_in_the_same_bytes() -> None:
@@ -84,3 +112,15 @@ def test_nodes_behind_nats_are_linked_and_reached() -> None:
     assert isinstance(begun.stage.mesh, NodeMesh)
     assert last["violations"] == 0
     assert last["pings"]["arrived"] > 0.95 * last["pings"]["sent"]
+
+
+def test_a_node_that_has_moved_can_be_unlinked_and_linked_anew() -> None:
+    begun = Run(RunSpec("ring", 4, "roam:flows=2", 1, NODE))
+    assert list(begun.records())[-1]["violations"] == 0
+    mesh = begun.stage.mesh
+    mesh.remove_link(0, 1)
+    mesh.add_link(0, 2, delay_s=0.01)
+    mesh.mend(0, 2)
+    list(begun.stage.pass_time(2.0))
+    assert mesh.carries(0, 2)
+    assert mesh.carries(2, 0)
