@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
+from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.distance import INFINITY
 from sim.mesh import Mesh
 
@@ -80,10 +81,22 @@ class Oracle:
         if wrong is not None and engine.metric(self._mesh.address(wrong)) != self.metric(node, wrong):
             self._wrong[node] = wrong
             return False
+        if self._is_exact(node, engine):
+            return True
         first = next(self._mismatches(node), None)
         if first is not None and first[0] >= 0:
             self._wrong[node] = first[0]
         return first is None
+
+    def _is_exact(self, node: int, engine: RoutingEngine) -> bool:
+        """Compares all metrics of a node at one go; False also where it knows of a node that does not exist."""
+        known = dict(engine.metrics())
+        if not known.keys() <= self._mesh.index_of.keys():
+            return False
+        destinations = [*map(self._mesh.index_of.__getitem__, known)]
+        found = np.full(len(self._metrics), INFINITY, np.uint32)
+        found[destinations] = [*known.values()]
+        return np.array_equal(found, self._metrics[node])
 
     def _mismatches(self, node: int) -> Iterator[tuple[int, int, int]]:
         """Yields (destination, metric found, metric expected) for each that differs."""
