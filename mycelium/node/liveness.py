@@ -62,7 +62,7 @@ class Role(Enum):
     """What a path is used for; the value is the interval between probes in seconds while nothing is wrong."""
 
     BUSY = 0.2  # carries traffic
-    SELECTED = 1.0  # next hop of some route
+    SELECTED = 2.0  # in use, but idle: what is sent will be missed at once, so this is for who is on the way
     SPARE = 5.0
 
 
@@ -267,7 +267,8 @@ class Liveness:
             self.died_at = now
 
     def _take_evidence(self, now: float) -> None:
-        if self._pending and self.state is not PathState.DEAD:  # a cut tells nothing of loss
+        was_asked = self._pending > 0
+        if was_asked and self.state is not PathState.DEAD:  # a cut tells nothing of loss
             keep = 1 - self._pending / REMEMBERED_PROBES
             self._asked = self._asked * keep + self._pending
             self._answered *= keep
@@ -278,6 +279,8 @@ class Liveness:
         self._is_doubted = False
         is_all_echoed = self._echoed is not None and (self._echoed - self._wanted) & _LOW_32 < _HALF
         self._silent_since = _INFINITY if is_all_echoed else now
+        if was_asked:
+            self._deadline = self._due()  # an idle host is not to be woken for an answer that has come
 
     def _change(self, state: PathState) -> None:
         assert state in TRANSITIONS[self.state], f"{self.state} -> {state}"

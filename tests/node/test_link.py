@@ -22,6 +22,26 @@ from tests.node.support import (
 )
 from tests.support.node_net import PORT, NodeNet, url_of
 
+HEADERS_BYTES = 48  # of UDP and IPv6
+
+
+def frames_between(capture: list[tuple[str, str, bytes]], sender: str, receiver: str) -> list[bytes]:
+    return [data for source, destination, data in capture if (source, destination) == (sender, receiver)]
+
+
+def wakes_of(net: NodeNet, name: str) -> list[float]:
+    """Returns a list that fills with the times at which a host's timer wakes it."""
+    node = net.hosts[name].node
+    wakes: list[float] = []
+    handle_timeout = node.handle_timeout
+
+    def count(*, now: float) -> None:
+        wakes.append(now)
+        handle_timeout(now=now)
+
+    node.handle_timeout = count  # type: ignore[method-assign]
+    return wakes
+
 
 def steady_pings(net: NodeNet, source: str, destination: str, seconds: float, every: float = 0.01) -> list[bytes]:
     """Sends a ping now and then for a while; returns their data."""
@@ -131,13 +151,20 @@ def test_a_short_cut_is_over_within_a_second_of_its_end() -> None:
     assert net.run(5, until=lambda: reaches(net, "a", "b") and reaches(net, "b", "a")) < 1.5
 
 
-def test_an_idle_link_is_quiet() -> None:
-    net = ready_pair()
-    net.run(60)
+def test_an_idle_node_is_quiet_and_sleeps() -> None:
+    net = NodeNet(seed=4)
+    for name in "abcde":
+        net.add(name)
+    for name in "bcde":
+        net.join("a", name, 0.01)
+    net.run(120)
     net.capture = []
-    net.run(100)
-    assert len(net.capture) / 100 < 5
-    assert sum(len(data) for _, _, data in net.capture) / 100 < 400
+    wakes = wakes_of(net, "a")
+    net.run(600)
+    for name in "bcde":
+        frames = [data for ends in ("a" + name, name + "a") for data in frames_between(net.capture, *ends)]
+        assert sum(len(data) + HEADERS_BYTES for data in frames) * 8 / 600 < 2_000
+    assert len(wakes) / 600 < 3.5  # once a second to keep house, and each link's question every two seconds
 
 
 def test_a_lone_packet_is_echoed_before_anybody_has_to_ask() -> None:
@@ -146,7 +173,7 @@ def test_a_lone_packet_is_echoed_before_anybody_has_to_ask() -> None:
     net.capture = []
     steady_pings(net, "a", "b", 10, every=0.45)
     probes = [data for sender, _, data in net.capture if sender == "a" and len(data) < 80]
-    assert len(probes) < 11 * 2 + 5  # ours, once a second, and the answers to theirs
+    assert len(probes) < 11 + 5  # ours, every two seconds, and the answers to theirs
 
 
 # -- goodbye -----------------------------------------------------------------------------------------------------------

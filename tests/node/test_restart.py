@@ -36,7 +36,7 @@ def test_a_restart_soon_after_the_start_is_no_crossing_handshake(name: str, age:
     net = ready_pair()
     net.run(age)
     net.restart(name)
-    assert net.run(5, until=lambda: is_up(net, "a", "b") and reaches(net, "b", "a") and reaches(net, "a", "b")) < 1.5
+    assert net.run(5, until=lambda: is_up(net, "a", "b") and reaches(net, "b", "a") and reaches(net, "a", "b")) < 2.3
     net.run(20)
     assert is_up(net, "a", "b")
 
