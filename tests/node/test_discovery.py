@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from mycelium.endpoint import Endpoint
 from mycelium.identity import blake2b
 from mycelium.limits import DIALS_PER_SECOND, DISCOVERED_PEERS
-from mycelium.node.discovery import FIRST_WAIT_S, FORGET_S, HESITATION_S, INTERVAL_S, LEAST_GAP_S
+from mycelium.node.discovery import CROSSING_S, FIRST_WAIT_S, FORGET_S, HESITATION_S, INTERVAL_S, LEAST_GAP_S
 from mycelium.node.link import LinkState
 from mycelium.wire.beacon import BEACON_KEY_LABEL, Beacon, encode_beacon, tagged_bytes
 from mycelium.wire.datagram import HANDSHAKE_1
@@ -93,11 +93,13 @@ def stranger_at_b(*, cut: bool = False) -> NodeNet:
 
 
 def cut_until_it_rests(net: NodeNet) -> None:
-    """Cuts the link, and waits for a moment in which its own knocking pauses."""
+    """Cuts the link, and waits for a moment in which its own knocking pauses and its last beacon is forgotten."""
     net.cut(A, B)
     net.run(20)
-    handshakes = net.hosts[A].node.handshakes
-    net.run(20, until=lambda: not handshakes.is_under_way(net.hosts[B].endpoint))
+    node, endpoint = net.hosts[A].node, net.hosts[B].endpoint
+    net.run(
+        20, until=lambda: not node.handshakes.is_under_way(endpoint) and net.now > node.discovery._sent_at + CROSSING_S
+    )
     net.capture = []
 
 

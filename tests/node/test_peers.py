@@ -8,7 +8,7 @@ import pytest
 from mycelium.endpoint import Endpoint
 from mycelium.node.link import LinkState
 from mycelium.node.peers import FRESH_S, Peers
-from tests.node.support import is_up, link_of, ping, ping_until_answered, ready_line, ready_pair
+from tests.node.support import is_up, link_of, ping, ping_until_answered, reaches, ready_line, ready_pair
 from tests.support.node_net import PORT, NodeNet, url_of
 
 
@@ -80,3 +80,25 @@ def ping_under_way(net: NodeNet, seconds: float) -> None:
     while net.now < end:
         net.run(0.01)
         ping(net, "a", "b")
+
+
+@pytest.mark.parametrize("slept_s", [3.0, 40.0, 600.0])
+@pytest.mark.parametrize("sleeper", ["a", "b"], ids=["dialling", "dialled"])
+def test_a_host_that_slept_is_back_as_soon_as_it_wakes(sleeper: str, slept_s: float) -> None:
+    net = ready_pair(0.01)
+    net.run(5.0)
+    net.starve(sleeper, slept_s)
+    net.drop = lambda source, destination, data: sleeper in (source, destination)  # its interface sleeps too
+    net.run(slept_s - 0.001)
+    net.drop = lambda source, destination, data: False
+    net.run(0.002)
+    net.hosts[sleeper].node.resumed(now=net.now)
+    net.drain(sleeper)
+    woken_at = net.now
+    net.run(0.1)
+    assert is_up(net, "a", "b")
+    assert reaches(net, "a", "b")
+    assert reaches(net, "b", "a")
+    assert ping_until_answered(net, "a", "b", within=0.1) < 0.1
+    net.run(woken_at + 20 - net.now)
+    assert is_up(net, "a", "b")

@@ -64,6 +64,7 @@ class Host:
         self.events: list[LinkUp | LinkDown] = []
         self.woken_at = 0.0
         self.wakes = 0
+        self.starved_until = 0.0
 
     @property
     def address(self) -> bytes:
@@ -128,6 +129,10 @@ class NodeNet:
         host.node.close(now=self.now)
         self._drain(host)
         self.stop(name)
+
+    def starve(self, name: str, seconds: float) -> None:
+        """Gives a process no processor: what comes and what is due waits, and then is all there at once."""
+        self.hosts[name].starved_until = self.now + seconds
 
     def restart(self, name: str, *, epoch: int | None = None) -> Host:
         """Starts a host again, stopped or not, with the same key, addresses and peer list."""
@@ -253,6 +258,9 @@ class NodeNet:
     def _on_wake(self, host: Host) -> None:
         if self.hosts.get(host.name) is not host or host.node.next_deadline() > self.now:
             return
+        if host.starved_until > self.now:
+            self.at(host.starved_until, lambda: self._on_wake(host))
+            return
         host.wakes = host.wakes + 1 if host.woken_at == self.now else 0
         host.woken_at = self.now
         assert host.wakes < WAKES_AT_ONE_TIME, f"the timer of {host.name} spins"
@@ -338,6 +346,9 @@ class NodeNet:
     def _arrive(self, source: str, destination: str, data: bytes, segment_size: int) -> None:
         for host in self.hosts.values():
             if destination in host.addresses:
+                if host.starved_until > self.now:
+                    self.at(host.starved_until, lambda: self._arrive(source, destination, data, segment_size))
+                    return
                 local = destination.encode() if self._pktinfo else b""
                 self.inject(host.name, Endpoint("udp", source, PORT, 0, local), data, segment_size)
                 return
