@@ -1,17 +1,16 @@
 """The node's secret on disk: a 32-byte seed that only its owner may read, and that nothing here ever overwrites."""
 
 import os
-import stat
 import tempfile
 from pathlib import Path
 from typing import Final
 
 from mycelium.errors import IdentityError
 from mycelium.identity import SEED_BYTES, Identity
+from mycelium.private_file import read_private
 
 _MODE: Final = 0o600
 _DIRECTORY_MODE: Final = 0o700
-_FOR_OTHERS: Final = 0o077
 
 
 def default_key_path() -> Path:
@@ -27,18 +26,10 @@ def default_key_path() -> Path:
 
 def load_identity(path: Path) -> Identity:
     """Reads a key file; raises IdentityError where there is none, it is damaged or others may read it."""
-    try:
-        # A FIFO in its place must not make the start wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError as error:
-        raise IdentityError(f"cannot read the key file {path}: {error.strerror}") from error
-    try:
-        _check(os.fstat(descriptor), path)
-        return Identity(os.read(descriptor, SEED_BYTES))
-    except OSError as error:
-        raise IdentityError(f"cannot read the key file {path}: {error.strerror}") from error
-    finally:
-        os.close(descriptor)
+    seed = read_private(path, name=f"the key file {path}", error=IdentityError)
+    if len(seed) != SEED_BYTES:
+        raise IdentityError(f"the key file {path} has {len(seed)} bytes, not {SEED_BYTES}")
+    return Identity(seed)
 
 
 def create_identity(path: Path, seed: bytes, *, parents: bool = False) -> Identity:
@@ -61,16 +52,6 @@ def load_or_create_identity(path: Path) -> Identity:
     if os.path.lexists(path):
         return load_identity(path)
     return create_identity(path, os.urandom(SEED_BYTES), parents=True)
-
-
-def _check(status: os.stat_result, path: Path) -> None:
-    if not stat.S_ISREG(status.st_mode):
-        raise IdentityError(f"the key file {path} is not a regular file")
-    if status.st_mode & _FOR_OTHERS:
-        mode = stat.S_IMODE(status.st_mode)
-        raise IdentityError(f"the key file {path} is open to others (mode {mode:04o}): chmod 600 {path}")
-    if status.st_size != SEED_BYTES:
-        raise IdentityError(f"the key file {path} has {status.st_size} bytes, not {SEED_BYTES}")
 
 
 def _write_atomically(path: Path, seed: bytes) -> None:

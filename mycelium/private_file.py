@@ -1,16 +1,16 @@
-"""Secrets that the operator puts on disk: the key of a private network, the token of the API. Others must not read them."""
+"""Secrets on disk, which others must not read: how one is opened, the key of a private network, the token of the API."""
 
 import os
 import stat
 from pathlib import Path
 from typing import Final
 
-from mycelium.errors import ConfigError
+from mycelium.errors import ConfigError, LocalError
 
 NETWORK_KEY_BYTES: Final = 32
 
 _FOR_OTHERS: Final = 0o077
-_MOST_BYTES: Final = 1_024
+MOST_BYTES: Final = 1_024  # longer than any secret here
 _TOKEN_BYTES: Final = range(16, 257)  # shorter ones can be guessed
 
 
@@ -38,17 +38,23 @@ def read_api_token(path: Path) -> str:
     return token
 
 
-def _read(path: Path) -> bytes:
+def read_private(path: Path, *, name: str, error: type[LocalError]) -> bytes:
+    """Reads the first MOST_BYTES of a regular file that only its owner may read; raises `error`, about `name`."""
     try:
         # A FIFO in its place must not make the start wait for a writer.
-        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
-            status = os.fstat(file.fileno())
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise ConfigError(f"{path}: not a regular file")
+                raise error(f"{name} is not a regular file")
             if status.st_mode & _FOR_OTHERS:
-                raise ConfigError(
-                    f"{path}: others may read it (mode {stat.S_IMODE(status.st_mode):04o}): chmod 600 {path}"
-                )
-            return file.read(_MOST_BYTES)
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from None
+                raise error(f"{name} is open to others (mode {stat.S_IMODE(status.st_mode):04o}): chmod 600 {path}")
+            return os.read(descriptor, MOST_BYTES)
+        finally:
+            os.close(descriptor)
+    except OSError as cause:
+        raise error(f"cannot read {name}: {cause.strerror}") from None
+
+
+def _read(path: Path) -> bytes:
+    return read_private(path, name=str(path), error=ConfigError)
