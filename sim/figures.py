@@ -4,6 +4,7 @@ outage_max_s, outage_median_s   how long watched flows were out though there was
 gap_max_s, gap_median_s         of each flow the longest time of which no packet arrived; whole nodes only
 ping_loss                       share of packets that did not arrive; whole nodes only
 false_dead                      links given up though they carried all the while; whole nodes only
+detours                         ends of links that use, when all is over, a slower way than another; whole nodes only
 hop_limit                       trains that died of their hop limit; whole nodes only
 route_changes                   next hops that were taken, since the step `measure`
 route_changes_per_minute        the most of one node towards one destination within a minute
@@ -25,6 +26,7 @@ NAMES: Final = (
     "gap_median_s",
     "ping_loss",
     "false_dead",
+    "detours",
     "hop_limit",
     "route_changes",
     "route_changes_per_minute",
@@ -88,6 +90,7 @@ class Figures:
             found["ping_loss"] = max(0.0, 1 - pings.arrived / pings.sent)
         if isinstance(self._mesh, NodeMesh):
             found |= {"false_dead": len(self.false_dead), "hop_limit": self._mesh.hop_limit_deaths()}
+            found["detours"] = len(self._mesh.detours())
         if self._is_measuring:
             found |= {"route_changes": self._changes, "route_changes_per_minute": self._most_a_minute}
         return {name: round(value, _PLACES) for name, value in found.items()}

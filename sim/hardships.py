@@ -72,7 +72,7 @@ def uplinks(stage: Stage, *, delay_factor: float = 1.5) -> Iterator[None]:
 
 
 def cut_lane(stage: Stage, *, link: object = "chosen") -> Iterator[None]:
-    """Cuts of links that have two ways the first, silently."""
+    """Cuts of links that have two ways the one in use, silently."""
     mesh = _node_mesh(stage)
     for one, other in links_by_name(stage, link):
         stage.act("cut_lane", link=[one, other])

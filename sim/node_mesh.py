@@ -5,6 +5,7 @@ where datagrams between their addresses go; one of its ends has the other in its
 dead, nodes find out themselves.
 """
 
+import math
 from collections.abc import Callable
 from random import Random
 from typing import Final
@@ -14,7 +15,7 @@ from msgspec import Struct
 from mycelium.crypto.primitives import Primitives, RealPrimitives
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.errors import ConfigError
-from mycelium.identity import SEED_BYTES, Identity, address_of_signing_key, blake2b
+from mycelium.identity import SEED_BYTES, Identity, blake2b
 from mycelium.node.link import LinkState
 from mycelium.node.node import Node, NodeSettings, is_signed
 from mycelium.node.outbox import Event, LinkDown, LinkUp, ResolvePeer
@@ -34,6 +35,8 @@ from sim.null_crypto import NullIdentity, NullPrimitives, is_null_signed
 PORT: Final = 9651
 UNDERLAY_OVERHEAD: Final = 48  # IPv6 and UDP headers
 LOST_AFTER_S: Final = 0.005  # a kernel that has lost an interface or an address tells its node within this time, ...
+DETOUR: Final = 1.2  # a way that takes so much longer than another is clearly worse
+TICK_S: Final = 0.005  # within this time after traffic a driver looks at the timers
 TOLD_AFTER_S: Final = 0.05  # ... and what all has changed, put together, after this
 SUITES: Final = SUITE_AES_256_GCM | SUITE_CHACHA20_POLY1305
 
@@ -109,7 +112,8 @@ class NodeMesh(Mesh):
         return self._hosts[node].identity.address
 
     def is_signed(self, address: bytes, announcement: Announcement) -> bool:
-        return address_of_signing_key(announcement.signing_public_key) == address and self._verify(announcement)
+        key = self._hosts[self.index_of[address]].identity.signing_public_key
+        return announcement.signing_public_key == key and self._verify(announcement)
 
     def bytes_sent(self, node: int) -> int:
         return self._hosts[node].bytes_sent
@@ -236,11 +240,31 @@ class NodeMesh(Mesh):
         self._tell_links_changed()
 
     def cut_lane(self, one: int, other: int) -> None:
-        """Cuts the way between the first uplinks of two nodes silently; that between the second ones stays."""
-        link = self.link(one, other)
-        link.directions[one].is_open = link.directions[other].is_open = False
+        """Cuts silently, of the two ways between the uplinks of two nodes, the one that `one` uses."""
+        lane = self.link(one, other).lanes()[self._lane_in_use(one, other) or 0]
+        lane.directions[one].is_open = lane.directions[other].is_open = False
         self.journal.note(self.now, CHANGE, one, other, 3)
         self._tell_links_changed()
+
+    def detours(self) -> list[tuple[int, int]]:
+        """Returns (node, neighbour) where a node uses a way that takes clearly longer than another that is open."""
+        found = []
+        for low, high in self.links:
+            lanes = self.link(low, high).lanes()
+            best_s = min((lane.round_trip_s for lane in lanes if lane.is_open), default=math.inf)
+            for node, neighbour in ((low, high), (high, low)):
+                used = self._lane_in_use(node, neighbour)
+                if used is not None and lanes[used].round_trip_s > DETOUR * best_s:
+                    found.append((node, neighbour))
+        return found
+
+    def _lane_in_use(self, node: int, neighbour: int) -> int | None:
+        host = self._hosts[node]
+        link = None if host.node is None else host.node.links.get(self.address(neighbour))
+        names = self._hosts[neighbour].names
+        return (
+            names.index(link.active.endpoint.host) if link is not None and link.active.endpoint.host in names else None
+        )
 
     def mend(self, one: int, other: int) -> None:
         link = self.link(one, other)
@@ -284,7 +308,7 @@ class NodeMesh(Mesh):
             batch.buffer[start:end] = packet
             batch.slots.append((start, end, 0, 0))
         host.node.send_packets(self._batch, now=self.now)
-        self._after_event(host)
+        self._after_traffic(host, host.node)
 
     def _transmit(self, host: Host, endpoint: Endpoint, data: bytes, segment_size: int) -> None:
         """Sends datagrams of equal size; those that arrive together are handed over together."""
@@ -316,7 +340,7 @@ class NodeMesh(Mesh):
             return
         self.journal.note(self.now, RECEIVE, host.index, segment_size, len(burst))
         host.node.receive(source, memoryview(bytearray(burst)), min(segment_size, len(burst)), now=self.now)
-        self._after_event(host)
+        self._after_traffic(host, host.node)
 
     def _wake(self, host: Host, node: Node, due: float) -> None:
         if host.due != due or host.node is not node:
@@ -326,14 +350,30 @@ class NodeMesh(Mesh):
             self.heap.at(host.due, self._wake, host, node, host.due)
             return
         host.due = NEVER
+        deadline = node.next_deadline()
+        if deadline > self.now:
+            self._arm(host, node, deadline)
+            return
         node.handle_timeout(now=self.now)
         self.journal.note(self.now, WAKE, host.index, -1, host.version)
         self._after_event(host)
 
     def _after_event(self, host: Host) -> None:
-        """Empties a node's outbox, lets watchers look, and arms its timer."""
+        """Does what a driver does after it has told a node something, and arms the node's timer."""
         node = host.node
         assert node is not None
+        self._hand_on(host, node)
+        node.outbox.urgent_at = NEVER
+        self._arm(host, node, node.next_deadline())
+
+    def _after_traffic(self, host: Host, node: Node) -> None:
+        """As `_after_event`, but as the daemon it looks at the timers a little later: asking for them takes long."""
+        self._hand_on(host, node)
+        self._arm(host, node, min(self.now + TICK_S, node.outbox.urgent_at))
+        node.outbox.urgent_at = NEVER
+
+    def _hand_on(self, host: Host, node: Node) -> None:
+        """Empties a node's outbox and lets watchers look."""
         while node.outbox.transmits or node.outbox.events or node.outbox.deliveries:
             self._drain(host, node)
         engine = node.routing
@@ -350,7 +390,8 @@ class NodeMesh(Mesh):
         else:
             for watcher in self.watchers:
                 watcher.node_heard(host.index)
-        deadline = node.next_deadline()
+
+    def _arm(self, host: Host, node: Node, deadline: float) -> None:
         if deadline < host.due:
             host.due = deadline = max(deadline, self.now)
             self.heap.at(deadline, self._wake, host, node, deadline)

@@ -79,3 +79,16 @@ def test_batches_arrive_in_order_whatever_the_link_does(
         arrivals.append(reliable.batch_arrival(size, now, 0.02))
         assert arrivals[-1] >= now + 0.01
     assert arrivals == sorted(arrivals)
+
+
+def test_a_link_with_two_ways_is_open_while_one_of_them_is() -> None:
+    link = Link(1, 2, LinkModel(delay_s=0.01), Random(1))
+    link.alternate = Link(1, 2, LinkModel(delay_s=0.02), Random(1))
+    link.directions[1].is_open = False
+    assert link.is_open
+    assert link.carries(1)
+    link.alternate.directions[1].is_open = False
+    assert not link.is_open
+    assert (link.carries(1), link.carries(2)) == (False, True)
+    link.open()
+    assert all(direction.is_open for lane in link.lanes() for direction in lane.directions.values())

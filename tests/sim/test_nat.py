@@ -54,3 +54,11 @@ def test_a_mapping_ends_when_nothing_has_gone_out_for_long_and_the_next_has_anot
     assert not nat.admits(port, HERE, 60.0)
     assert nat.send(HERE, 60.0) != port
     assert not nat.admits(port, HERE, 60.0)
+
+
+def test_a_nat_that_forgets_lets_nothing_in_until_something_went_out_from_another_port() -> None:
+    nat = Nat(NatModel())
+    port = nat.send(HERE, 0.0)
+    nat.forget()
+    assert not nat.admits(port, HERE, 0.1)
+    assert nat.send(HERE, 0.2) != port

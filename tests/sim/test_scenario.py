@@ -71,3 +71,22 @@ def test_a_file_that_is_wrong_is_named_with_what_is_wrong(tmp_path: Path, conten
 def test_what_does_not_exist_is_a_clear_error(text: str) -> None:
     with pytest.raises(ConfigError):
         scenario.load(text, {})
+
+
+def test_a_scenario_promises_bounds_that_parameters_may_set(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('about = "x"\nsteps = []\n[parameters]\ns = 2\n[expect]\noutage_max_s = "$s"\nfalse_dead = 0\n')
+    assert scenario.load(f"{file}:s=0.5", {}).promises == {"outage_max_s": 0.5, "false_dead": 0}
+
+
+@pytest.mark.parametrize(
+    ("expectation", "complaint"),
+    [("speed = 1", "speed"), ('outage_max_s = "$none"', "none of its"), ('outage_max_s = "soon"', "no number")],
+)
+def test_a_promise_of_what_is_not_measured_or_without_a_bound_is_refused(
+    tmp_path: Path, expectation: str, complaint: str
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(f'about = "x"\nsteps = []\n[expect]\n{expectation}\n')
+    with pytest.raises(ConfigError, match=complaint):
+        scenario.load(str(file), {})

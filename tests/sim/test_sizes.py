@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from mycelium.limits import PREFIXES_PER_NODE
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Digest, Item, RouteRequest, SeqnoRequest, Update, encode_item
+from mycelium.wire.distance import distance
 from sim.sizes import SEGMENT_OVERHEAD, SEGMENT_ROOM, batch_bytes, items_bytes
 
 NODES = st.binary(min_size=16, max_size=16)
@@ -13,7 +14,9 @@ ANNOUNCEMENTS = st.integers(0, PREFIXES_PER_NODE).map(
     lambda prefixes: Announcement(bytes(32), 1, bytes(8), ((64, bytes(16)),) * prefixes)
 )
 ITEMS: st.SearchStrategy[Item] = st.one_of(
-    st.builds(Update, NODES, st.integers(0, 1 << 40), st.integers(0, 1 << 31), st.none() | ANNOUNCEMENTS),
+    st.builds(
+        Update, NODES, st.builds(distance, st.integers(0, 1 << 40), st.integers(0, 1 << 31)), st.none() | ANNOUNCEMENTS
+    ),
     st.builds(SeqnoRequest, NODES, st.integers(0, 1 << 40), st.integers(0, 64)),
     st.builds(RouteRequest, NODES),
     st.builds(Digest, NODES, st.integers(0, 1 << 20)),
