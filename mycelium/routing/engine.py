@@ -6,6 +6,7 @@ through `outbox`. It knows nothing of bytes, sessions or packets.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 from random import Random
 from typing import Final
 
@@ -31,6 +32,7 @@ from mycelium.wire.control import Item, Update
 from mycelium.wire.distance import INFINITY
 
 DEFAULT_PARAMETERS: Final = RoutingParameters()
+_METRIC: Final = attrgetter("metric")
 
 
 class RoutingEngine:
@@ -226,7 +228,7 @@ class RoutingEngine:
 
     def metrics(self) -> Iterator[tuple[bytes, int]]:
         """Yields each known node, this one included, and our metric to it: INFINITY where there is no route."""
-        return ((node, row.metric) for node, row in self._table.rows.items())
+        return zip(self._table.rows, map(_METRIC, self._table.rows.values()), strict=True)
 
     def link_costs(self) -> dict[bytes, int]:
         """Returns what each neighbour costs at this moment, INFINITY while it is suspected."""
