@@ -9,7 +9,6 @@ Drivers, the daemon and the simulator alike, hand in bytes and `now`, then empty
 """
 
 import random
-from collections import Counter
 from collections.abc import Callable, Iterable
 from math import inf
 from typing import Final
@@ -19,18 +18,16 @@ from msgspec import Struct
 from mycelium.crypto.primitives import Primitives
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity, verify_signature
-from mycelium.limits import LINKS
 from mycelium.node.discovery import Discovery
-from mycelium.node.handshakes import Completed, Handshakes
+from mycelium.node.handshakes import Handshakes
 from mycelium.node.journal import Journal
-from mycelium.node.link import Link, LinkState
+from mycelium.node.link import LinkState
 from mycelium.node.local_errors import LocalErrors
-from mycelium.node.outbox import LinkDown, LinkUp, Outbox, ResolvePeer
+from mycelium.node.neighbours import Neighbours
+from mycelium.node.outbox import Outbox
 from mycelium.node.peers import ENDPOINTS_PER_PEER, Peers
-from mycelium.node.reassembly import PartialBudget
 from mycelium.node.receiving import Receiving
 from mycelium.node.relay_errors import RelayErrors
-from mycelium.node.repair import REPAIR_COUNTERS, RepairBudgets
 from mycelium.node.sending import Sending
 from mycelium.node.sessions import Sessions
 from mycelium.routing.engine import RoutingEngine
@@ -40,11 +37,6 @@ from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, COOKIE, FRAME, HANDSHAKE_1
 from mycelium.wire.frame import CLOSE_LEAVING
 
 HOUSEKEEPING_S: Final = 1.0
-LINK_COUNTERS: Final = dict.fromkeys(
-    ("frames_malformed", "frames_not_opened", "frames_incomplete", "chunks_refused", *REPAIR_COUNTERS), 0
-)
-DEAD_LINK_KEPT_S: Final = 60.0
-ENDED_LINK_KEPT_S: Final = 6.0
 _SHORTEST_DATAGRAM: Final = CHUNK_HEAD.size + 1
 _INDEX: Final = slice(4, 8)
 
@@ -55,11 +47,6 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
     psk: bytes = bytes(32)  # of a private network
     network_id: bytes = bytes(8)
     suites: int  # ciphers that this machine is quick at, `wire.datagram.SUITE_*`
-
-
-def _elapsed(since: float, now: float) -> float:
-    """Returns the time since then, 0 where that is yet to come."""
-    return max(0.0, now - since)
 
 
 def is_signed(announcement: Announcement) -> bool:
@@ -87,18 +74,11 @@ class Node:
     ) -> None:
         self.identity = identity
         self.outbox = Outbox()
-        self.links: dict[bytes, Link] = {}  # by neighbour
         self.peers = Peers(rng)
         self.journal = Journal(now=now)
         self.unknown_datagrams = 0
-        self.links_refused = 0  # authentic neighbours beyond LINKS
-        self._ended_links = Counter(LINK_COUNTERS)
         self._entropy = entropy
         self._settings = settings
-        self._stream = int.from_bytes(entropy(4), "big") >> 1
-        self._link_of: dict[int, Link] = {}  # by our index, what the first bytes of a datagram name
-        self._partial_budget = PartialBudget()
-        self._repair_budgets = RepairBudgets()
         self._next_housekeeping = now + HOUSEKEEPING_S
         self.handshakes = Handshakes(
             identity,
@@ -110,6 +90,25 @@ class Node:
             outbox=self.outbox,
             new_index=self._new_index,
         )
+        self.routing = RoutingEngine(
+            node=identity.address,
+            announce=self._announce,
+            verify=verify,
+            epoch=epoch,
+            rng=rng,
+            now=now,
+            network_id=settings.network_id,
+        )
+        self.neighbours = Neighbours(
+            identity,
+            peers=self.peers,
+            handshakes=self.handshakes,
+            routing=self.routing,
+            journal=self.journal,
+            outbox=self.outbox,
+            entropy=entropy,
+        )
+        self.links = self.neighbours.links  # by neighbour
         self.discovery = Discovery(
             psk=settings.psk,
             network_id=settings.network_id,
@@ -120,30 +119,21 @@ class Node:
             rng=rng,
             now=now,
         )
-        self.routing = RoutingEngine(
-            node=identity.address,
-            announce=self._announce,
-            verify=verify,
-            epoch=epoch,
-            rng=rng,
-            now=now,
-            network_id=settings.network_id,
-        )
+        self._compose_data_path(primitives, rng, now)
+
+    def _compose_data_path(self, primitives: Primitives, rng: random.Random, now: float) -> None:
+        """What packets and trains pass through, tied together."""
         self.sessions = Sessions(
-            identity,
-            psk=settings.psk,
-            suites=settings.suites,
-            entropy=entropy,
+            self.identity,
+            psk=self._settings.psk,
+            suites=self._settings.suites,
+            entropy=self._entropy,
             rng=rng,
             primitives=primitives,
             resolve=self.routing.resolve,
             send=self._send_train,
             now=now,
         )
-        self._compose_data_path(now)
-
-    def _compose_data_path(self, now: float) -> None:
-        """What packets and trains pass through, tied together."""
         self.local_errors = LocalErrors(self.identity.address, self.outbox, now=now)
         self.sending = Sending(
             self.identity.address,
@@ -176,12 +166,12 @@ class Node:
         kind = burst[0]
         if kind in (FRAME, CHUNK):
             index = int.from_bytes(burst[_INDEX], "big")
-            link = self._link_of.get(index)
+            link = self.neighbours.by_index.get(index)
             if link is not None:
                 for frame in link.receive(index, endpoint, burst, segment_size, now=now):
                     self.receiving.receive_frame(frame, now=now, neighbour=link.address)
                 if link.items or link.peer_restarted or link.state is not link.reported or link.cost_changed:
-                    self._follow(link, now)
+                    self.neighbours.follow(link, now)
                 return
         if len(burst) > segment_size:  # of mixed kinds: the kernel joins what has the same size
             for start in range(0, len(burst), segment_size):
@@ -189,7 +179,7 @@ class Node:
         elif HANDSHAKE_1 <= kind <= COOKIE:
             completed = self.handshakes.receive(endpoint, burst, now=now)
             if completed is not None:
-                self._adopt(completed, now)
+                self.neighbours.adopt(completed, now)
         else:
             self.unknown_datagrams += 1
 
@@ -204,7 +194,7 @@ class Node:
     def add_peer(self, url: str, *, pin: bytes | None = None, now: float) -> None:
         """Adds a peer to keep a link with; raises LocalError where it is known."""
         self.peers.add(url, pin, now=now)
-        self._dial_due(now)
+        self.neighbours.dial_due(now)
 
     def remove_peer(self, url: str, *, now: float) -> None:
         """Stops dialling a peer and closes the link that came of it; raises LocalError where there is none."""
@@ -216,7 +206,7 @@ class Node:
         if peer.link is not None or link.state is LinkState.DOWN:
             link.close(CLOSE_LEAVING, now=now)
             self.handshakes.abandon_again(link.paths)
-            self._remove_link(link, "the peer was removed", now)
+            self.neighbours.remove(link, "the peer was removed", now)
 
     def peer_resolved(self, url: str, endpoints: Iterable[Endpoint], *, now: float) -> None:
         """Takes the addresses of a peer whose name was asked for by `ResolvePeer`, best first."""
@@ -236,13 +226,11 @@ class Node:
             link.probe_all(now=now)
         self.peers.retry_all(now=now)
         self.discovery.network_changed(now=now)
-        self._dial_due(now)
+        self.neighbours.dial_due(now)
 
     def host_lost(self, lost: Lost, *, now: float) -> None:
         """An interface, an address or a way of this host is gone: paths over it are dead at once, all others are asked."""
-        for link in list(self.links.values()):
-            link.cut(lost, now=now)
-            self._follow(link, now)
+        self.neighbours.host_lost(lost, now=now)
 
     def unreachable(self, endpoint: Endpoint, *, now: float) -> None:
         """Somebody says that nothing answers at an address, as ICMP does, which can be forged: its paths are asked."""
@@ -252,7 +240,7 @@ class Node:
     def resumed(self, *, now: float) -> None:
         """The host has slept: neighbours may have given us up, so all are knocked at besides what a new network asks for."""
         for link in self.links.values():
-            self._dial_again(link, link.active.remote, now)
+            self.neighbours.dial_again(link, link.active.remote, now)
         self.network_changed(now=now)
 
     def close(self, *, now: float) -> None:
@@ -281,152 +269,29 @@ class Node:
             if link.next_deadline() <= now:
                 for frame in link.handle_timeout(now=now):
                     self.receiving.receive_frame(frame, now=now, neighbour=link.address)
-            self._follow(link, now)
+            self.neighbours.follow(link, now)
         self.handshakes.handle_timeout(now=now)
         self._note_failures(now)
         self.discovery.handle_timeout(now=now)
-        self._dial_due(now)
+        self.neighbours.dial_due(now)
         self.sessions.handle_timeout(now=now)
         self._reject_failed(now)
         if self.routing.next_deadline() <= now:
             self.routing.handle_timeout(now=now)
         if now >= self._next_housekeeping:
             self._next_housekeeping = now + HOUSEKEEPING_S
-            self._keep_house(now)
-        self._pass_on(now)
-
-    # -- links ---------------------------------------------------------------------------------------------------------
-
-    def _adopt(self, completed: Completed, now: float) -> None:
-        """A handshake is done: a new neighbour, or new keys or a new path for a known one."""
-        address = completed.keys.peer_address
-        link = self.links.get(address)
-        if link is not None:
-            link.adopt(completed, now=now)
-            if link.reported is not LinkState.DOWN:
-                self.journal.link_keys(address, now=now)
-        elif len(self.links) >= LINKS and not completed.purpose:  # strangers can't keep out whom the operator named
-            self.links_refused += 1
-            return
-        else:
-            link = self.links[address] = Link(
-                completed,
-                own_exchange_key=self.identity.exchange_public_key,
-                outbox=self.outbox,
-                partial_budget=self._partial_budget,
-                repair_budgets=self._repair_budgets,
-                new_stream=self._new_stream,
-                entropy=self._entropy,
-                now=now,
-            )
-            link.probe_all(now=now)
-        self._link_of[completed.keys.local_index] = link
-        if completed.purpose:
-            self.peers.connected(completed.purpose, address, now=now)
-        self._follow(link, now)
-
-    def _follow(self, link: Link, now: float) -> None:
-        """Tells routing what has become of a neighbour, and hands it what the neighbour said."""
-        state = link.state
-        routing, address = self.routing, link.address
-        if state is LinkState.DOWN:
-            if link.reported is not LinkState.DOWN:
-                link.reported = state
-                link.went_down(now=now)
-                if link.closed_by_peer:
-                    self.handshakes.abandon_again(link.paths)
-                routing.neighbour_down(address, now=now)
-                self.peers.disconnected(address, now=now)
-                self._note_down(link, "closed" if link.closed_by_peer else "silent", now)
-                self._dial_due(now)
-        else:
-            self._follow_live(link, state, now)
-        link.items.clear()
-        self._pass_on(now)
-
-    def _follow_live(self, link: Link, state: LinkState, now: float) -> None:
-        routing, address = self.routing, link.address
-        assert link.cost is not None
-        if link.reported is LinkState.DOWN or link.peer_restarted:
-            if link.reported is LinkState.DOWN:
-                self.outbox.events.append(LinkUp(address, link.active.endpoint))
-                self.journal.link_up(address, link.active.endpoint, now=now)
-                self.peers.returned(address, {path.remote for path in link.paths.values()}, now=now)
-            else:
-                self.journal.link_restarted(address, now=now)
-            link.peer_restarted = False
-            link.reported = LinkState.UP
-            routing.neighbour_up(address, link.cost, now=now)
-        elif link.cost_changed:
-            routing.neighbour_cost(address, link.cost, now=now)
-        link.cost_changed = False
-        if (state is LinkState.SUSPECT) is not (link.reported is LinkState.SUSPECT):
-            routing.neighbour_suspect(address, state is LinkState.SUSPECT, now=now)
-            if state is LinkState.SUSPECT:
-                self.journal.link_suspect(address, _elapsed(link.silent_since(), now), now=now)
-            else:
-                self.journal.link_trusted(address, now=now)
-        link.reported = state
-        self.journal.link_at(address, link.active.endpoint, now=now)
-        if link.items:
-            routing.receive(address, link.items, now=now)
-
-    def _pass_on(self, now: float) -> None:
-        """Sends what routing has decided to say."""
-        if not self.routing.outbox:
-            return
-        for neighbour, items in self.routing.outbox:
-            link = self.links.get(neighbour)
-            if link is not None and link.reported is not LinkState.DOWN:
-                link.send_items(items, now=now)
-        self.routing.outbox.clear()
-
-    def _remove_link(self, link: Link, reason: str, now: float) -> None:
-        if link.reported is not LinkState.DOWN:
-            self.routing.neighbour_down(link.address, now=now)
-            self._note_down(link, reason, now)
-        self.peers.disconnected(link.address, now=now)
-        del self.links[link.address]
-        link.drop_all()
-        self._ended_links.update(link.counters())
-        self._forget_indices()
-        self._pass_on(now)
-
-    def _keep_house(self, now: float) -> None:
-        for link in list(self.links.values()):
-            link.sweep(now=now)
-            if link.state is LinkState.DOWN:
-                if now - link.last_heard > (ENDED_LINK_KEPT_S if link.is_over else DEAD_LINK_KEPT_S):
-                    self._remove_link(link, "silent for long", now)
-                elif link.take_redial(now):
-                    self._dial_again(link, link.active.remote, now)
-            elif link.wants_new_keys(now):
-                self._dial_again(link, link.active.endpoint, now)
-
-        self._forget_indices()
-        self.journal.sweep(now=now)
-
-    def _forget_indices(self) -> None:
-        self._link_of = {index: link for index, link in self._link_of.items() if link.holds(index)}
-
-    def _dial_again(self, link: Link, endpoint: Endpoint, now: float) -> None:
-        if not self.handshakes.is_under_way(endpoint):
-            self.handshakes.begin(endpoint, pin=link.exchange_key, purpose="", now=now)
-
-    def _dial_due(self, now: float) -> None:
-        for peer in self.peers.take_due(now=now):
-            self.outbox.events.append(ResolvePeer(peer.url))
+            self.neighbours.keep_house(now)
+            self.journal.sweep(now=now)
+        self.neighbours.pass_on(now)
 
     def counters(self) -> dict[str, int]:
         """Everything that is counted, by name."""
         sending, receiving = self.sending, self.receiving
-        of_links = self._ended_links.copy()
-        for link in self.links.values():
-            of_links.update(link.counters())
+        of_links = self.neighbours.counters()
         of_links["frames_malformed"] += receiving.malformed
         return {
             "datagrams_unknown": self.unknown_datagrams,
-            "links_refused": self.links_refused,
+            "links_refused": self.neighbours.refused,
             **of_links,
             "packets_sent": sending.packets,
             "packets_foreign_source": sending.foreign_source,
@@ -459,18 +324,9 @@ class Node:
             changes,
             self.routing.forwarding.version,
             is_in_use=self.sessions.by_peer.__contains__,
-            silent_since=self._silent_since,
+            silent_since=self.neighbours.silent_since,
             now=now,
         )
-
-    def _silent_since(self, neighbour: bytes) -> float:
-        """Since when a neighbour that is not used any more had not answered; infinity where it is used or is not known."""
-        link = self.links.get(neighbour)
-        return inf if link is None or link.reported is LinkState.UP else link.silent_since()
-
-    def _note_down(self, link: Link, cause: str, now: float) -> None:
-        self.outbox.events.append(LinkDown(link.address, cause))
-        self.journal.link_down(link.address, cause, _elapsed(link.silent_since(), now), now=now)
 
     def _note_failures(self, now: float) -> None:
         """Handshakes with peers were given up, or end-to-end keys replaced that others had lost."""
@@ -501,13 +357,8 @@ class Node:
             signature=self.identity.sign(signed_bytes(unsigned)),
         )
 
-    def _new_stream(self) -> int:
-        """Numbers of control streams grow over all links, and start by chance, so that none is taken for the last process's."""
-        self._stream += 1
-        return self._stream
-
     def _new_index(self) -> int:
         while True:
             index = int.from_bytes(self._entropy(4), "big")
-            if index and index not in self._link_of and not self.handshakes.holds(index):
+            if index and index not in self.neighbours.by_index and not self.handshakes.holds(index):
                 return index

@@ -64,7 +64,7 @@ def check_bounds(host: Host) -> None:
     assert len(node.handshakes._initiations) <= 8
     assert len(node.sessions.by_peer) <= SESSIONS
     assert len(node.sessions.by_index) <= 8 * len(node.sessions.by_peer)
-    assert len(node._link_of) <= (SESSIONS_PER_LINK + 1) * len(node.links)
+    assert len(node.neighbours.by_index) <= (SESSIONS_PER_LINK + 1) * len(node.links)
     for link in node.links.values():
         assert len(link.paths) <= PATHS_PER_LINK
         assert len(link.indices) <= SESSIONS_PER_LINK
@@ -270,7 +270,7 @@ def test_a_flood_of_forged_chunks_is_bounded_and_forgotten(is_spoofed: bool) -> 
         net.run(0.1)
         deliver(net, "a", "b", within=0.1)
     net.run(5)
-    budget = net.hosts["b"].node._partial_budget
+    budget = net.hosts["b"].node.neighbours._partial_budget
     assert budget.held_bytes == 0
     assert not budget._owners
     still_serves(net)

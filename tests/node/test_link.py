@@ -234,7 +234,7 @@ def test_old_keys_are_dropped_after_a_rekey() -> None:
     for one, other in ("ab", "ba"):
         link = link_of(net, one, other)
         assert link.indices == [link.sending.keys.local_index]
-        assert list(net.hosts[one].node._link_of) == link.indices
+        assert list(net.hosts[one].node.neighbours.by_index) == link.indices
 
 
 def test_a_worn_out_key_stops_the_link_until_it_has_new_keys() -> None:
@@ -360,13 +360,13 @@ def test_addresses_that_prove_nothing_do_not_push_a_spare_path_out() -> None:
 
 def test_links_are_bounded_and_who_comes_too_late_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     net = ready_pair()
-    monkeypatch.setattr("mycelium.node.node.LINKS", 1)
+    monkeypatch.setattr("mycelium.node.neighbours.LINKS", 1)
     net.add("c")
     net.join("c", "b")
     net.run(10)
     assert list(net.hosts["b"].node.links) == [net.hosts["a"].address]
     assert net.hosts["b"].node.counters()["links_refused"] > 0
-    assert len(net.hosts["b"].node._link_of) == 1
+    assert len(net.hosts["b"].node.neighbours.by_index) == 1
 
 
 @pytest.mark.parametrize("idle_s", [0, 30])
