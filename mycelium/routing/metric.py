@@ -21,7 +21,8 @@ WORSE_SPAN_S: Final = (
 BETTER_SAMPLES: Final = 10  # an improvement lowers feasibility distances everywhere: only one that lasts is told
 BETTER_SPAN_S: Final = 0.15
 SURE_RATIO: Final = 0.25  # beyond it a change is more than jitter
-UNSURE_PATIENCE: Final = 10  # below it that many times more samples are wanted
+UNSURE_PATIENCE: Final = 10  # below it that many times more samples are wanted, ...
+YOUNG_S: Final = 30.0  # ... but of improvements not so soon after the first sample, which a handshake may have delayed
 
 
 def link_cost(rtt_s: float, loss: float) -> int:
@@ -37,12 +38,15 @@ def link_cost(rtt_s: float, loss: float) -> int:
 class PublishedCost:
     """The cost that routing knows of a link: it follows samples only when they moved far enough for long enough."""
 
-    __slots__ = ("_better", "_worse", "cost")
+    __slots__ = ("_better", "_much_better", "_much_worse", "_since", "_worse", "cost")
 
     def __init__(self) -> None:
         self.cost: int | None = None
+        self._since = 0.0  # when the first sample came
         self._worse = _Run(WORSE_SAMPLES, WORSE_SPAN_S)
+        self._much_worse = _Run(WORSE_SAMPLES, WORSE_SPAN_S)
         self._better = _Run(BETTER_SAMPLES, BETTER_SPAN_S)
+        self._much_better = _Run(BETTER_SAMPLES, BETTER_SPAN_S)
 
     def update(self, cost: int, now: float) -> int | None:
         """Takes one sample and returns the cost to publish, or None while the published one stands.
@@ -50,21 +54,28 @@ class PublishedCost:
         Of a run of samples the one nearest to the published cost counts: all of them went at least that far.
         """
         if self.cost is None:
-            self.cost = cost
+            self.cost, self._since = cost, now
             return cost
         change = cost - self.cost
-        if abs(change) <= max(self.cost * PUBLISH_RATIO, PUBLISH_FLOOR):
-            self._worse.end()
-            self._better.end()
+        size = abs(change)
+        is_told = size > max(self.cost * PUBLISH_RATIO, PUBLISH_FLOOR)
+        is_sure = is_told and size > self.cost * SURE_RATIO
+        self._worse.take(change, now, counts=is_told and change > 0)
+        self._better.take(change, now, counts=is_told and change < 0)
+        self._much_worse.take(change, now, counts=is_sure and change > 0)
+        self._much_better.take(change, now, counts=is_sure and change < 0)
+        patience = 1 if now < self._since + YOUNG_S else UNSURE_PATIENCE
+        lasting = (
+            self._much_worse.lasting(1, now)
+            or self._much_better.lasting(1, now)
+            or self._worse.lasting(UNSURE_PATIENCE, now)
+            or self._better.lasting(patience, now)
+        )
+        if not lasting:
             return None
-        run, other = (self._worse, self._better) if change > 0 else (self._better, self._worse)
-        other.end()
-        run.add(change, now)
-        patience = 1 if abs(run.change) > self.cost * SURE_RATIO else UNSURE_PATIENCE
-        if not run.has_lasted(patience, now):
-            return None
-        self.cost += run.change
-        run.end()
+        self.cost += lasting
+        for run in (self._worse, self._much_worse, self._better, self._much_better):
+            run.end()
         return self.cost
 
     @property
@@ -76,32 +87,36 @@ class PublishedCost:
 class _Run:
     """Samples in a row that all went the same way."""
 
-    __slots__ = ("_count", "_samples", "_since", "_span_s", "change")
+    __slots__ = ("_change", "_count", "_samples", "_since", "_span_s")
 
     def __init__(self, samples: int, span_s: float) -> None:
         self._samples = samples
         self._span_s = span_s
         self.end()
 
-    def add(self, change: int, now: float) -> None:
-        """Takes one, by how much it differs from the published cost."""
+    def take(self, change: int, now: float, *, counts: bool) -> None:
+        """Takes a sample, by how much it differs from the published cost; one that does not count ends the run."""
+        if not counts:
+            self.end()
+            return
         if not self._count:
             self._since = now
-            self.change = change
+            self._change = change
         self._count += 1
-        self.change = min(self.change, change, key=abs)
+        self._change = min(self._change, change, key=abs)
 
     @property
     def has_begun(self) -> bool:
         """Tells whether there is any."""
         return self._count > 0
 
-    def has_lasted(self, patience: int, now: float) -> bool:
-        """Tells whether there are enough of them, `patience` times the least, and not all at once."""
-        return self._count >= self._samples * patience and now - self._since >= self._span_s
+    def lasting(self, patience: int, now: float) -> int:
+        """Returns how far all samples went; 0 until they are `patience` times the least number, and not all at once."""
+        is_long = self._count >= self._samples * patience and now - self._since >= self._span_s
+        return self._change if is_long else 0
 
     def end(self) -> None:
         """Starts afresh."""
         self._count = 0
         self._since = 0.0
-        self.change = 0
+        self._change = 0

@@ -71,7 +71,7 @@ def test_a_change_below_five_percent_is_not_told() -> None:
 
 def test_a_change_as_small_as_jitter_must_last_ten_times_longer() -> None:
     assert feed(PublishedCost(), [1_000, *[1_200] * 30]) == [1_000, *[None] * 29, 1_200]
-    assert feed(PublishedCost(), [1_000, *[800] * 100]) == [1_000, *[None] * 99, 800]
+    assert feed(PublishedCost(), [*[1_000] * 300, *[800] * 100]) == [1_000, *[None] * 398, 800]
 
 
 def test_a_burst_of_frames_is_one_piece_of_evidence() -> None:
@@ -79,9 +79,10 @@ def test_a_burst_of_frames_is_one_piece_of_evidence() -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_twenty_percent_jitter_of_the_cost_itself_moves_nothing(seed: int) -> None:
+def test_twenty_percent_jitter_of_the_cost_itself_moves_nothing_once_the_link_is_known(seed: int) -> None:
     rng = random.Random(seed)
-    told = feed(PublishedCost(), [10_000, *(round(10_000 * rng.uniform(0.8, 1.2)) for _ in range(5_000))])
+    jittery = [round(10_000 * rng.uniform(0.8, 1.2)) for _ in range(5_000)]
+    told = feed(PublishedCost(), [10_000] * 300 + jittery)
     assert [cost for cost in told[1:] if cost is not None] == []
 
 
@@ -95,3 +96,12 @@ def test_twenty_percent_jitter_of_the_round_trip_moves_nothing(seed: int) -> Non
         window.append(0.05 * rng.uniform(1.0, 1.2))
         told.append(published.update(link_cost(min(window), 0.0), step * 0.1))
     assert [cost for cost in told[1:] if cost is not None] == []
+
+
+def test_one_sample_as_small_as_jitter_does_not_hide_a_large_change() -> None:
+    assert feed(PublishedCost(), [*[1_000] * 300, 800, *[300] * 10]) == [1_000, *[None] * 309, 300]
+    assert feed(PublishedCost(), [1_000, 1_200, *[3_000] * 3]) == [1_000, *[None] * 3, 3_000]
+
+
+def test_a_small_improvement_counts_soon_while_the_link_is_young() -> None:
+    assert feed(PublishedCost(), [1_000, *[900] * 10]) == [1_000, *[None] * 9, 900]
