@@ -1,95 +1,186 @@
-"""For how long are pings lost when the link under them is cut without a word?
+"""For how long are pings unanswered when something breaks in a mesh: a cable, a direction of it, a relay, half of the mesh?
 
     python -m bench.heal --runs 10
+    python -m bench.heal --cases silent-cut killed-relay --shapes square --systems mycelium yggdrasil babeld
 
-A square of four hosts; pings go every 10 ms between two neighbours, their link is cut silently (its carrier stays up), and
-packets find the way round by the two others. Also: how long until the first ping through a relay after the last of three
-daemons has started. As root: hosts are network namespaces of this machine.
+Pings go every 10 ms between two hosts; what their way leads over is found and broken (bench/heal_cases.py), in a square of
+four, a ring of six and a grid of 7x7. The square is a fresh one for each trial, and other meshes run beside it
+(bench/heal_systems.py). Further: starts, restarts, moves, TCP across a cut (bench/heal_daemon.py). As root: hosts are network
+namespaces of this machine. Everything, ten times, takes about two hours.
 """
 
 import argparse
 import contextlib
-import socket
-import struct
+import random
 import tempfile
-import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+from bench.heal_cases import CASES, SHAPES, Case, Figures, Shape, find_trial
+from bench.heal_daemon import MEASURES
+from bench.heal_systems import NETWORKS, MyceliumNetwork, Network
 from bench.report import Row, print_table, progress, summary, write_json_lines
-from tests.support.mesh import Mesh, line, ring
-from tests.support.namespaces import Host, Lab
-from tests.support.ping import Pings, ping
-from tests.support.waiting import wait_until
+from bench.systems import is_installed
+from tests.support.namespaces import Lab
 
-COLUMNS: Final = ("measure", "median", "least", "most", "unit", "runs")
-SETTLED_SECONDS: Final = 2.0  # of pings before the cut
-ECHO_REQUEST: Final = struct.pack("!BBHHH", 128, 0, 0, 7, 1)
-ECHO_REPLY: Final = 129
+COLUMNS: Final = ("case", "shape", "system", "measure", "least", "median", "most", "runs", "failed")
+COMPARED_SHAPE: Final = "square"
+
+Key = tuple[str, str, str]  # case, shape, system
 
 
-def outage(lab: Lab, directory: Path) -> float:
-    """Returns the seconds between the last answer before a cut and the first after it."""
-    mesh = Mesh(lab, directory, ring("a", "b", "c", "d"))
-    mesh.start()
-    mesh.wait_converged()
-    host, address = mesh["a"].host, mesh["b"].address
-    wait_until(lambda: ping(host, address, wait=1).received, 10, "the first ping is answered")
-    pings = Pings(host, address)
-    time.sleep(SETTLED_SECONDS)
-    mesh.link("a", "b").cut()
-    wait_until(lambda: ping(host, address, count=10, interval=0.01, wait=1).received == 10, 60, "it heals")
-    return pings.finish().outage_s
+class Results:
+    """The figures of all trials, and how many trials failed."""
+
+    def __init__(self) -> None:
+        self._figures: dict[Key, dict[str, list[float]]] = {}
+        self._failed: dict[Key, int] = {}
+
+    def take(self, key: Key, label: str, measure: Callable[[], Figures]) -> bool:
+        """Makes a trial and tells of it; returns whether it came to an end."""
+        measures = self._figures.setdefault(key, {})
+        name = f"{label}: {', '.join(key)}"
+        try:
+            figures = measure()
+        except (AssertionError, OSError) as error:
+            self._failed[key] = self._failed.get(key, 0) + 1
+            progress(f"{name}: failed: {str(error)[:500]}")
+            return False
+        for what, value in figures.items():
+            measures.setdefault(what, []).append(value)
+        progress(f"{name}: {', '.join(f'{what} {value:.3f}' for what, value in figures.items())}")
+        return True
+
+    def rows(self) -> list[Row]:
+        """Returns one row for each measure."""
+        rows: list[Row] = []
+        for key, measures in self._figures.items():
+            head: Row = dict(zip(("case", "shape", "system"), key, strict=True))
+            head["failed"] = self._failed.get(key, 0)
+            rows += [head | {"measure": what} | summary(values) for what, values in measures.items()]
+            if not measures:
+                rows.append(head | {"measure": "none", "runs": 0})
+        return rows
 
 
-def first_ping(lab: Lab, directory: Path) -> float:
-    """Returns the seconds from the start of the last daemon to the first answer through it."""
-    mesh = Mesh(lab, directory, line("a", "relay", "b"))
-    mesh.start(["relay", "b"])
-    mesh["a"].start()
-    begin = time.monotonic()
-    _wait_for_answer(mesh["a"].host, mesh["b"].address)
-    return time.monotonic() - begin
+class Trials:
+    """The trials of one case in one shape by one system: a mesh for each, or as many in one mesh as it has fresh links for."""
+
+    def __init__(self, system: str, case: Case, shape: Shape, folder: Path | None) -> None:
+        self._make = NETWORKS[system]
+        self._case = case
+        self._shape = shape
+        self._folder = folder
+        self._rng = random.Random(1)
+        self._held = contextlib.ExitStack()
+        self._network: Network | None = None
+        self._worn: set[frozenset[str]] = set()
+
+    def run(self, number: int) -> Figures:
+        """Makes one trial."""
+        network = self._network or self._started(number)
+        search = (network, self._shape, self._case.victim, number)
+        trial = find_trial(*search, worn=self._worn, rng=self._rng)
+        if trial is None and self._worn:
+            self.close()
+            return self.run(number)
+        assert trial is not None, "nothing to break was found"
+        self._worn |= trial.broken
+        figures = self._case.act(trial)
+        if self._shape.is_reused and isinstance(network, MyceliumNetwork):
+            network.mend()
+        else:
+            self.close()
+        return figures
+
+    def close(self) -> None:
+        """Ends the mesh, if there is one."""
+        self._held.close()
+        self._network = None
+        self._worn.clear()
+
+    def _started(self, number: int) -> Network:
+        lab, directory = self._held.enter_context(laboratory(self._folder, number))
+        self._network = self._make(lab, directory, self._shape.edges)
+        self._network.start()
+        return self._network
 
 
-def _wait_for_answer(host: Host, address: str) -> None:
-    """Pings every 10 ms from the moment there is a device to ping by."""
-    with host.entered():
-        icmp = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
-    deadline = time.monotonic() + 60
-    with icmp:
-        icmp.settimeout(0.01)
-        while time.monotonic() < deadline:
-            with contextlib.suppress(TimeoutError, OSError):
-                icmp.sendto(ECHO_REQUEST, (address, 0))
-                while icmp.recv(2_000)[0] != ECHO_REPLY:
-                    continue
-                return
-            time.sleep(0.001)
-    raise AssertionError("no answer within 60 s")
-
-
-MEASURES: Final = {"outage after a silent cut in a square": outage, "start to first ping through a relay": first_ping}
+@contextlib.contextmanager
+def laboratory(folder: Path | None, number: int) -> Iterator[tuple[Lab, Path]]:
+    """Gives a laboratory and a directory for files, which stays where a folder for it is given."""
+    with Lab() as lab, tempfile.TemporaryDirectory() as passing:
+        kept = None if folder is None else folder / str(number)
+        if kept is not None:
+            kept.mkdir(parents=True)
+        yield lab, kept or Path(passing)
 
 
 def main() -> None:
     """Measures and reports."""
+    given = _arguments()
+    results = Results()
+    for shape in given.shapes:
+        for case in filter(CASES.__contains__, given.cases):
+            _run_case(results, case, shape, given)
+    for name in filter(MEASURES.__contains__, given.cases):
+        for run in range(given.runs):
+            _run_measure(results, name, run, given)
+    rows = results.rows()
+    print_table(rows, COLUMNS)
+    write_json_lines(rows, given.json)
+
+
+def _run_case(results: Results, name: str, shape: str, given: argparse.Namespace) -> None:
+    """Makes the trials of a case; the systems take turns."""
+    case = CASES[name]
+    is_compared = case.is_compared and shape == COMPARED_SHAPE
+    systems = [system for system in given.systems if system == "mycelium" or is_compared]
+    with contextlib.ExitStack() as stack:
+        trials = {
+            system: Trials(system, case, SHAPES[shape], _folder(given, name, shape, system)) for system in systems
+        }
+        for each in trials.values():
+            stack.callback(each.close)
+        for run in range(given.runs):
+            for system in systems:
+                label = f"{run + 1} of {given.runs}"
+                if not results.take((name, shape, system), label, lambda: trials[system].run(run)):  # noqa: B023
+                    trials[system].close()
+
+
+def _run_measure(results: Results, name: str, run: int, given: argparse.Namespace) -> None:
+    if "mycelium" not in given.systems:
+        return
+    with laboratory(_folder(given, name), run) as (lab, directory):
+        key = (name, "", "mycelium")
+        results.take(key, f"{run + 1} of {given.runs}", lambda: MEASURES[name](lab, directory, run))
+
+
+def _folder(given: argparse.Namespace, *names: str) -> Path | None:
+    return None if given.logs is None else Path(given.logs, *names)
+
+
+def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    everything = [*CASES, *MEASURES]
+    parser.add_argument(
+        "--cases", nargs="+", choices=everything, default=everything, metavar="CASE", help=", ".join(everything)
+    )
+    parser.add_argument("--shapes", nargs="+", choices=sorted(SHAPES), default=list(SHAPES))
+    parser.add_argument("--systems", nargs="+", choices=sorted(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--logs", type=Path, metavar="FOLDER", help="where to keep what the daemons wrote")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="where to write JSON lines; standard output otherwise"
     )
     given = parser.parse_args()
-    rows: list[Row] = []
-    for name, take in MEASURES.items():
-        values = []
-        for run in range(given.runs):
-            with Lab() as lab, tempfile.TemporaryDirectory() as directory:
-                values.append(take(lab, Path(directory)))
-            progress(f"run {run + 1} of {given.runs}: {name}: {values[-1]:.3f} s")
-        rows.append({"measure": name, "unit": "s", **summary(values)})
-    print_table(rows, COLUMNS)
-    write_json_lines(rows, given.json)
+    missing = [system for system in given.systems if not is_installed(system)]
+    if missing:
+        progress(f"not installed, so left out: {', '.join(missing)}")
+    given.systems = [system for system in given.systems if system not in missing]
+    return given
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import contextlib
 import json
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -69,22 +69,28 @@ def wireguard_go(lab: Lab, directory: Path, relays: int) -> Line:
 
 def yggdrasil(lab: Lab, directory: Path, relays: int) -> Line:
     """Yggdrasil with TCP peerings."""
-    names = _names(relays)
-    hosts = lab.add_hosts(names)
+    hosts = lab.add_hosts(_names(relays))
     links = [lab.add_link(one, other) for one, other in pairwise(hosts)]
     addresses = []
     for number, host in reversed(list(enumerate(hosts))):  # a refused dial is tried again only a minute later
-        file = directory / f"{host.name}.conf"
-        config = json.loads(host.run("yggdrasil", "-genconf", "-json").stdout)
-        dialled = [f"tcp://{links[number].far_end(host).ipv4}:{YGGDRASIL_PORT}"] if host is not hosts[-1] else []
-        config |= {"Listen": [f"tcp://0.0.0.0:{YGGDRASIL_PORT}"], "Peers": dialled, "MulticastInterfaces": []}
-        config |= {"AdminListen": "none", "IfName": "ygg0"}
-        file.write_text(json.dumps(config))
-        addresses.append(host.run("yggdrasil", "-useconffile", file, "-address").stdout.strip())
-        with (directory / f"{host.name}.log").open("w") as log:
-            host.start("yggdrasil", "-useconffile", file, stdout=log, stderr=subprocess.STDOUT)
-        wait_until(partial(_listens, host), READY_SECONDS, "yggdrasil listens")
+        dialled = [links[number].far_end(host).ipv4] if host is not hosts[-1] else []
+        addresses.append(start_yggdrasil(host, directory, dialled)[0])
     return _checked(Line(hosts[0], hosts[-1], addresses[0], links))
+
+
+def start_yggdrasil(host: Host, directory: Path, dialled: Sequence[str]) -> "tuple[str, subprocess.Popen[str]]":
+    """Starts yggdrasil, dialling IPv4 addresses, waits until it listens, and returns its own address and its process."""
+    file = directory / f"{host.name}.conf"
+    config = json.loads(host.run("yggdrasil", "-genconf", "-json").stdout)
+    peers = [f"tcp://{address}:{YGGDRASIL_PORT}" for address in dialled]
+    config |= {"Listen": [f"tcp://0.0.0.0:{YGGDRASIL_PORT}"], "Peers": peers, "MulticastInterfaces": []}
+    config |= {"AdminListen": "none", "IfName": "ygg0"}
+    file.write_text(json.dumps(config))
+    address = host.run("yggdrasil", "-useconffile", file, "-address").stdout.strip()
+    with (directory / f"{host.name}.log").open("w") as log:
+        process = host.start("yggdrasil", "-useconffile", file, stdout=log, stderr=subprocess.STDOUT)
+    wait_until(partial(_listens, host), READY_SECONDS, "yggdrasil listens")
+    return address, process
 
 
 SYSTEMS: Final[dict[str, System]] = {
@@ -93,7 +99,7 @@ SYSTEMS: Final[dict[str, System]] = {
     "wireguard-go": wireguard_go,
     "yggdrasil": yggdrasil,
 }
-PROGRAMS: Final = {"wireguard-go": ("wireguard-go", "wg"), "yggdrasil": ("yggdrasil",)}
+PROGRAMS: Final = {"babeld": ("babeld",), "wireguard-go": ("wireguard-go", "wg"), "yggdrasil": ("yggdrasil",)}
 WITHOUT_RELAYS: Final = ("veth", "wireguard-go")
 
 

@@ -122,6 +122,10 @@ class Daemon:
         """Returns the overlay prefixes that it has a selected route to."""
         return {route["subnet"] for route in self.get("admin/routes/selected")}
 
+    def next_hops(self) -> dict[str, str]:
+        """Returns the overlay address of the next hop to each prefix that it has a selected route to."""
+        return {route["subnet"]: route["nextHop"] for route in self.get("admin/routes/selected")}
+
     def counters(self) -> dict[str, int]:
         """Returns its counters, by name."""
         return dict(self.get("admin/status")["counters"])

@@ -1,8 +1,9 @@
 """A network of hosts, cables and daemons, made from the names of its nodes and its edges."""
 
 import random
+import time
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,8 @@ from tests.support.namespaces import Host, Lab, Link
 from tests.support.waiting import wait_until
 
 CONVERGED_SECONDS: Final = 15.0
+SETTLED_SECONDS: Final = 60.0
+QUIET_SECONDS: Final = 1.0  # in which nothing changes, where all is settled
 
 Edge = tuple[str, str]
 
@@ -25,6 +28,13 @@ def line(*names: str) -> list[Edge]:
 def ring(*names: str) -> list[Edge]:
     """Returns the edges of a ring."""
     return [*line(*names), (names[-1], names[0])]
+
+
+def grid(rows: int, columns: int) -> list[Edge]:
+    """Returns the edges of a grid; its nodes are named by row and column, as in r0c3."""
+    names = [[f"r{row}c{column}" for column in range(columns)] for row in range(rows)]
+    across = [edge for row in names for edge in pairwise(row)]
+    return across + [edge for column in zip(*names, strict=True) for edge in pairwise(column)]
 
 
 def random_graph(nodes: int, edges: int, seed: int) -> list[Edge]:
@@ -73,14 +83,45 @@ class Mesh:
         running = [daemon for daemon in self.daemons.values() if daemon.is_running]
 
         def missing() -> list[str]:
+            reached = {daemon.name: daemon.reachable_subnets() for daemon in running}
             return [
                 f"{daemon.name} to {other.name}"
                 for daemon in running
                 for other in running
-                if other is not daemon and other.subnet not in daemon.reachable_subnets()
+                if other is not daemon and other.subnet not in reached[daemon.name]
             ]
 
         wait_until(lambda: not missing(), seconds, lambda: f"no route from {', '.join(missing())}")
+
+    def next_hop(self, one: str, other: str) -> str | None:
+        """Returns the neighbour that a node sends to on the way to another; None where it has no route."""
+        return self._next_hops(one).get(other)
+
+    def wait_settled(self, seconds: float = SETTLED_SECONDS, *, quiet: float = QUIET_SECONDS) -> None:
+        """Waits until all routes and links are there, neighbours are reached directly, and next hops stay as they are."""
+        self.wait_converged(seconds)
+        deadline = time.monotonic() + seconds
+        wait_until(lambda: not self._detours(), seconds, lambda: f"not reached directly: {self._detours()}")
+        hops, since = self._all_next_hops(), time.monotonic()
+        while time.monotonic() < since + quiet or self._detours():
+            assert time.monotonic() < deadline, f"next hops still change after {seconds:g} s"
+            time.sleep(quiet / 2)
+            if (new := self._all_next_hops()) != hops:
+                hops, since = new, time.monotonic()
+
+    def _next_hops(self, name: str) -> dict[str, str]:
+        names = {daemon.subnet: name for name, daemon in self.daemons.items()}
+        addresses = {daemon.address: name for name, daemon in self.daemons.items()}
+        return {names[subnet]: addresses[hop] for subnet, hop in self.daemons[name].next_hops().items()}
+
+    def _all_next_hops(self) -> dict[str, dict[str, str]]:
+        return {name: self._next_hops(name) for name, daemon in self.daemons.items() if daemon.is_running}
+
+    def _detours(self) -> list[str]:
+        """Returns the links, as from one end, that are not up or not the way to the other end."""
+        hops = self._all_next_hops()
+        ends = [(one, other) for edge in self.links for one, other in permutations(sorted(edge))]
+        return [f"{one} to {other}" for one, other in ends if one in hops and hops[one].get(other) != other]
 
     def stop(self) -> None:
         """Kills what runs."""

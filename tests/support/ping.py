@@ -3,6 +3,7 @@
 import re
 import signal
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
@@ -32,6 +33,10 @@ class PingResult:
         """The longest time between two answers."""
         return max((later - earlier for earlier, later in pairwise(self.answered_at)), default=float("inf"))
 
+    def answered_after(self, moment: float) -> float:
+        """Returns the seconds from a moment of the wall clock to the next answer; infinity where none came."""
+        return min((at - moment for at in self.answered_at if at >= moment), default=float("inf"))
+
 
 def parse_ping(output: str) -> PingResult:
     """Reads what iputils' `ping -D` printed."""
@@ -55,12 +60,16 @@ class Pings:
     """Pings that run beside the test until they are collected."""
 
     def __init__(self, host: Host, address: str, *, interval: float = 0.01) -> None:
+        self.interval = interval
+        self._printed = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody reads stops ping when it is full
         self._process = host.start(
-            "ping", "-D", "-i", str(interval), address, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            "ping", "-D", "-i", str(interval), address, stdout=self._printed, stderr=subprocess.STDOUT
         )
 
     def finish(self) -> PingResult:
         """Ends the pings and returns what they saw."""
         self._process.send_signal(signal.SIGINT)
-        output, _ = self._process.communicate(timeout=10)
-        return parse_ping(output)
+        self._process.wait(timeout=10)
+        with self._printed:
+            self._printed.seek(0)
+            return parse_ping(self._printed.read())

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.mesh import grid, line
 from tests.support.namespaces import Host, Lab, Link, is_available, remove_leftovers
 from tests.support.ping import Pings, parse_ping, ping
-from tests.support.traffic import echo_udp, exchange_tcp, iperf
+from tests.support.traffic import echo_udp, exchange_tcp, iperf, stream_tcp
 from tests.support.udp_proxy import REPOSITORY, Weather, start_proxy
 from tests.support.waiting import wait_until
 
@@ -137,6 +138,13 @@ def test_tcp_both_ways_is_checked(pair: tuple[Host, Host, Link]) -> None:
     assert exchange_tcp(one, two, link.end(two).ipv6, 3_000_000, seconds=10) < 10
 
 
+def test_a_stream_goes_on_for_its_time_and_is_checked(pair: tuple[Host, Host, Link]) -> None:
+    one, two, link = pair
+    begin = os.times().elapsed
+    assert stream_tcp(one, two, link.end(two).ipv6, seconds=0.3) > 1_000_000
+    assert os.times().elapsed - begin > 0.25
+
+
 def test_udp_echoes_are_counted(pair: tuple[Host, Host, Link]) -> None:
     one, two, link = pair
     assert echo_udp(one, two, link.end(two).ipv6, size=1_200, times=20) == 20
@@ -160,6 +168,16 @@ def test_an_outage_is_the_longest_time_between_two_answers() -> None:
     result = parse_ping(output + "10 packets transmitted, 4 received, 60% packet loss")
     assert result.outage_s == pytest.approx(0.3)
     assert (result.sent, result.received, result.average_ms) == (10, 4, 3.5)
+    assert result.answered_after(0.25) == pytest.approx(0.25)
+    assert result.answered_after(0.61) == float("inf")
+
+
+def test_a_grid_joins_neighbours_in_rows_and_columns() -> None:
+    edges = grid(2, 3)
+    assert sorted(edges) == sorted(
+        [*line("r0c0", "r0c1", "r0c2"), *line("r1c0", "r1c1", "r1c2")] + [(f"r0c{n}", f"r1c{n}") for n in range(3)]
+    )
+    assert len(grid(7, 7)) == 84
 
 
 def test_the_proxy_delays_both_ways(pair: tuple[Host, Host, Link]) -> None:

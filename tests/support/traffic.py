@@ -11,7 +11,7 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any, Final
@@ -46,34 +46,65 @@ def exchange_tcp(client: Host, server: Host, address: str, size: int, *, seconds
         return time.monotonic() - begin
 
 
+def stream_tcp(client: Host, server: Host, address: str, *, seconds: float, patience: float = 60.0) -> float:
+    """Sends over one connection for some seconds, checks that every byte came, and returns the bytes per second.
+
+    The time counts until the last byte has come; a connection that stands still for `patience` seconds fails.
+    """
+    with client.entered():
+        one = socket.socket(socket.AF_INET6)
+    with server.entered():
+        listener = socket.create_server((address, next(_ports)), family=socket.AF_INET6)
+    with one, listener, ThreadPoolExecutor(2) as pool:
+        one.settimeout(patience)
+        begin = time.monotonic()
+        one.connect(listener.getsockname())
+        two, _ = listener.accept()
+        with two:
+            two.settimeout(patience)
+            receiving = pool.submit(_receive, two)
+            sent, size = pool.submit(_send_blocks, one, 3, _sizes_for(seconds)).result()
+            received, length = receiving.result()
+        assert (received, length) == (sent, size), f"{length} of {size} bytes came, or changed on the way"
+        return size / (time.monotonic() - begin)
+
+
+def _sizes_for(seconds: float) -> Iterator[int]:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        yield BLOCK_BYTES
+
+
 def _exchange(one: socket.socket, two: socket.socket, size: int) -> None:
+    sizes = [min(BLOCK_BYTES, size - start) for start in range(0, size, BLOCK_BYTES)]
     with ThreadPoolExecutor(4) as pool:
-        there, back = pool.submit(_send, one, 1, size), pool.submit(_send, two, 2, size)
-        there_came, back_came = pool.submit(_receive, two, size), pool.submit(_receive, one, size)
-    assert there.result() == there_came.result(), "bytes changed on the way there"
-    assert back.result() == back_came.result(), "bytes changed on the way back"
+        there, back = pool.submit(_send_blocks, one, 1, sizes), pool.submit(_send_blocks, two, 2, sizes)
+        there_came, back_came = pool.submit(_receive, two), pool.submit(_receive, one)
+    assert there.result() == there_came.result(), "bytes were lost or changed on the way there"
+    assert back.result() == back_came.result(), "bytes were lost or changed on the way back"
     assert there.result() != back.result()
 
 
-def _send(end: socket.socket, seed: int, size: int) -> str:
-    digest = hashlib.blake2b()
+def _send_blocks(end: socket.socket, seed: int, sizes: Iterable[int]) -> tuple[str, int]:
+    """Sends random blocks and the end; returns the digest of what was sent, and how much it was."""
+    digest, length = hashlib.blake2b(), 0
     block = bytearray(random.Random(seed).randbytes(BLOCK_BYTES))
-    for start in range(0, size, BLOCK_BYTES):
-        block[:8] = start.to_bytes(8, "big")  # no two blocks are alike
-        piece = memoryview(block)[: size - start]
+    for size in sizes:
+        block[:8] = length.to_bytes(8, "big")  # no two blocks are alike
+        piece = memoryview(block)[:size]
         digest.update(piece)
         end.sendall(piece)
+        length += size
     end.shutdown(socket.SHUT_WR)
-    return digest.hexdigest()
+    return digest.hexdigest(), length
 
 
-def _receive(end: socket.socket, size: int) -> str:
+def _receive(end: socket.socket) -> tuple[str, int]:
     digest, length = hashlib.blake2b(), 0
     while piece := end.recv(BLOCK_BYTES):
         digest.update(piece)
         length += len(piece)
-    assert length == size, f"{length} of {size} bytes came"
-    return digest.hexdigest()
+    return digest.hexdigest(), length
 
 
 def echo_udp(client: Host, server: Host, address: str, *, size: int, times: int, seconds: float = 1.0) -> int:

@@ -1,0 +1,233 @@
+"""What is broken and how, while pings go every 10 ms between two hosts of a mesh at rest."""
+
+import contextlib
+import itertools
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+import networkx
+
+from bench.heal_systems import Network
+from tests.support.mesh import Edge, grid, ring
+from tests.support.namespaces import Host, Link
+from tests.support.ping import PingResult, Pings, ping
+from tests.support.waiting import wait_until
+
+HEAL_SECONDS: Final = 90.0
+REST_PINGS: Final = 100  # before the break and after it: one second each
+ANSWERED_IN_A_ROW: Final = 20
+LOSS_PERCENT: Final = 30.0
+LOSS_SECONDS: Final = 10.0
+FLAPS: Final = 4
+FLAP_UP_SECONDS: Final = 3.0
+FLAP_DOWN_SECONDS: Final = 1.0
+PARTED_SECONDS: Final = 10.0
+
+Figures = dict[str, float]  # seconds by what they measure
+
+
+class Victim(Enum):
+    """What of a way is broken."""
+
+    LINK = "the link in the middle"
+    RELAY = "the relay in the middle"
+    PARTITION = "all links between two parts of the mesh"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A form of mesh: its edges, how many hops the ends of a trial are apart, and the parts it can break into."""
+
+    edges: list[Edge]
+    hops_over_link: range
+    hops_over_relay: range
+    parts: list[set[str]]
+    is_reused: bool = False  # for several trials, each on links that have not failed before
+
+    def pairs(self, victim: Victim) -> list[Edge]:
+        """Returns pairs of nodes that are as far apart as trials of this kind want."""
+        hops = self.hops_over_link if victim is Victim.LINK else self.hops_over_relay
+        distances = dict(networkx.all_pairs_shortest_path_length(networkx.Graph(self.edges)))
+        return [(one, other) for one, other in itertools.permutations(distances, 2) if distances[one][other] in hops]
+
+
+def _grid_parts(size: int) -> list[set[str]]:
+    cells = list(itertools.product(range(size), repeat=2))
+    rows = [{f"r{row}c{column}" for row, column in cells if row < edge} for edge in range(1, size)]
+    columns = [{f"r{row}c{column}" for row, column in cells if column < edge} for edge in range(1, size)]
+    return rows + columns
+
+
+SHAPES: Final = {
+    "square": Shape(ring(*"abcd"), range(1, 2), range(2, 3), [set("ab"), set("bc")]),
+    "ring": Shape(ring(*"abcdef"), range(3, 4), range(3, 4), [set("abc"), set("bcd"), set("cde")]),
+    "grid": Shape(grid(7, 7), range(4, 9), range(4, 9), _grid_parts(7), is_reused=True),
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One break of a mesh at rest, between two hosts whose way leads over what is broken."""
+
+    network: Network
+    one: str
+    other: str
+    broken: frozenset[frozenset[str]]  # edges
+    near: str  # the hosts at both ends of the broken link, in the direction of the pings
+    relay: str  # its far end; the relay that is killed
+    number: int
+
+    @property
+    def host(self) -> Host:
+        """Where the pings come from."""
+        return self.network.hosts[self.one]
+
+    @property
+    def address(self) -> str:
+        """Where they go."""
+        return self.network.address(self.other)
+
+    @property
+    def links(self) -> list[Link]:
+        """The cables that are broken."""
+        return [self.network.links[edge] for edge in sorted(self.broken, key=sorted)]
+
+
+def find_trial(
+    network: Network, shape: Shape, victim: Victim, number: int, *, worn: set[frozenset[str]], rng: random.Random
+) -> Trial | None:
+    """Finds something to break that carries and none of whose links has failed before; None where nothing is left."""
+    pairs = shape.pairs(victim)
+    for one, other in rng.sample(pairs, len(pairs)):
+        way = network.way(one, other)
+        middle = len(way) // 2
+        near, relay = way[middle - 1], way[middle]
+        for broken in _candidates(network, shape, victim, (one, other), (near, relay)):
+            if not broken & worn:
+                return Trial(network, one, other, broken, near, relay, number)
+    return None
+
+
+def _candidates(
+    network: Network, shape: Shape, victim: Victim, ends: Edge, middle: Edge
+) -> list[frozenset[frozenset[str]]]:
+    if victim is Victim.LINK:
+        return [frozenset([frozenset(middle)])]
+    if victim is Victim.RELAY:
+        return [network.edges_of(middle[1])]
+    between = [part for part in shape.parts if len(part & set(ends)) == 1]
+    return [frozenset(edge for edge in network.links if len(edge & part) == 1) for part in between]
+
+
+# -- the cases: each breaks and returns seconds ------------------------------------------------------------------------
+
+
+def silent_cut(trial: Trial) -> Figures:
+    """The cable swallows everything; its carrier stays up."""
+    return _outage(trial, trial.links[0].cut)
+
+
+def one_way_cut(trial: Trial) -> Figures:
+    """The cable swallows one direction: that of the requests in even trials, that of the answers in odd ones."""
+    deaf = trial.relay if trial.number % 2 == 0 else trial.near
+    return _outage(trial, lambda: trial.links[0].cut(towards=trial.network.hosts[deaf]))
+
+
+def carrier_loss(trial: Trial) -> Figures:
+    """The cable is pulled and both ends see it."""
+    return _outage(trial, lambda: trial.links[0].set_carrier(up=False))
+
+
+def killed_relay(trial: Trial) -> Figures:
+    """The relay's daemon is killed with -9; its host stays."""
+    return _outage(trial, lambda: trial.network.kill(trial.relay))
+
+
+def loss_onset(trial: Trial) -> Figures:
+    """The cable loses 30 % each way from one moment to the next."""
+
+    def act() -> None:
+        trial.links[0].lose(LOSS_PERCENT)
+        time.sleep(LOSS_SECONDS)
+
+    return _both(*_watch(trial, act))
+
+
+def flapping(trial: Trial) -> Figures:
+    """The cable is silent for 1 s and good for 3 s, four times."""
+
+    def act() -> None:
+        for _ in range(FLAPS):
+            trial.links[0].cut()
+            time.sleep(FLAP_DOWN_SECONDS)
+            trial.links[0].mend()
+            time.sleep(FLAP_UP_SECONDS)
+
+    return _both(*_watch(trial, act))
+
+
+def partition(trial: Trial) -> Figures:
+    """All cables between two parts swallow everything for 10 s, then carry again."""
+    merged = 0.0
+
+    def act() -> None:
+        nonlocal merged
+        for link in trial.links:
+            link.cut()
+        time.sleep(PARTED_SECONDS)
+        merged = time.time()
+        for link in trial.links:
+            link.mend()
+
+    result, _ = _watch(trial, act)
+    return {"merge to first answer": result.answered_after(merged)}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is broken, and by what."""
+
+    victim: Victim
+    act: Callable[[Trial], Figures]
+    is_compared: bool = False  # with the other systems
+
+
+CASES: Final = {
+    "silent-cut": Case(Victim.LINK, silent_cut, is_compared=True),
+    "carrier-loss": Case(Victim.LINK, carrier_loss, is_compared=True),
+    "killed-relay": Case(Victim.RELAY, killed_relay, is_compared=True),
+    "one-way-cut": Case(Victim.LINK, one_way_cut),
+    "loss-onset": Case(Victim.LINK, loss_onset),
+    "flapping": Case(Victim.LINK, flapping),
+    "partition": Case(Victim.PARTITION, partition),
+}
+
+
+def _outage(trial: Trial, act: Callable[[], None]) -> Figures:
+    return {"outage": _watch(trial, act)[0].outage_s}
+
+
+def _both(result: PingResult, interval: float) -> Figures:
+    return {"longest outage": result.outage_s, "unanswered in all": (result.sent - result.received) * interval}
+
+
+def _watch(trial: Trial, act: Callable[[], None]) -> tuple[PingResult, float]:
+    """Pings before, during and after what is done, until answers come in a row again; also returns their interval."""
+    host, address = trial.host, trial.address
+    wait_until(lambda: _answers(host, address), HEAL_SECONDS, "pings are answered before the break")
+    pings = Pings(host, address)
+    ping(host, address, count=REST_PINGS, interval=pings.interval)
+    act()
+    wait_until(lambda: _answers(host, address), HEAL_SECONDS, "the mesh heals")
+    ping(host, address, count=REST_PINGS, interval=pings.interval)
+    return pings.finish(), pings.interval
+
+
+def _answers(host: Host, address: str) -> bool:
+    with contextlib.suppress(AssertionError):  # no route yet
+        return ping(host, address, count=ANSWERED_IN_A_ROW, interval=0.01, wait=1).received >= ANSWERED_IN_A_ROW
+    return False

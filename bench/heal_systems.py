@@ -1,0 +1,208 @@
+"""The meshes that are broken on purpose: the daemon of this repository, and others on the same hosts and cables.
+
+Each tells which neighbour carries, so that it can be the one that is hit.
+"""
+
+import contextlib
+import json
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import permutations
+from pathlib import Path
+from typing import Final
+
+from bench.systems import start_yggdrasil
+from tests.support.mesh import Edge, Mesh
+from tests.support.namespaces import Host, Lab, Link
+from tests.support.ping import ping
+from tests.support.waiting import wait_until
+
+READY_SECONDS: Final = 120.0
+COUNTED_PINGS: Final = 30
+COUNTED_BYTES: Final = 1_000
+IPV6_FORWARDING: Final = Path("/proc/sys/net/ipv6/conf/all/forwarding")
+
+
+class Network(ABC):
+    """Hosts and the cables between them, with a daemon in each host."""
+
+    hosts: Mapping[str, Host]
+    links: Mapping[frozenset[str], Link]
+
+    @abstractmethod
+    def start(self) -> None:
+        """Starts all daemons and waits until nothing changes any more."""
+
+    @abstractmethod
+    def address(self, name: str) -> str:
+        """Returns the address at which a host is reached over the mesh."""
+
+    @abstractmethod
+    def next_hop(self, name: str, destination: str) -> str | None:
+        """Returns the neighbour that a host hands packets for another to; None where it knows of none."""
+
+    @abstractmethod
+    def kill(self, name: str) -> None:
+        """Ends a daemon so that it can do nothing about it."""
+
+    def way(self, one: str, other: str) -> list[str]:
+        """Returns the hosts that packets pass from one to another, both included."""
+        names = [one]
+        while names[-1] != other:
+            hop = self.next_hop(names[-1], other)
+            if hop is None or hop in names:
+                raise AssertionError(f"no way from {one} to {other} by {names} and {hop}")
+            names.append(hop)
+        return names
+
+    def edges_of(self, name: str) -> frozenset[frozenset[str]]:
+        """Returns the edges that end at a host."""
+        return frozenset(edge for edge in self.links if name in edge)
+
+
+class MyceliumNetwork(Network):
+    """The daemon of this repository."""
+
+    def __init__(self, lab: Lab, directory: Path, edges: Sequence[Edge]) -> None:
+        self.mesh = Mesh(lab, directory, edges, options=["--log-format", "plain"])
+        self.hosts = self.mesh.hosts
+        self.links = self.mesh.links
+
+    def start(self) -> None:
+        """Starts all daemons and waits until nothing changes any more."""
+        self.mesh.start()
+        self.mesh.wait_settled(READY_SECONDS)
+
+    def address(self, name: str) -> str:
+        """Returns the overlay address."""
+        return self.mesh[name].address
+
+    def next_hop(self, name: str, destination: str) -> str | None:
+        """Asks the daemon's API."""
+        return self.mesh.next_hop(name, destination)
+
+    def kill(self, name: str) -> None:
+        """Ends a daemon so that it can do nothing about it."""
+        self.mesh[name].kill()
+
+    def mend(self) -> None:
+        """Makes every cable and daemon whole again, and waits until nothing changes any more."""
+        for link in self.links.values():
+            link.mend()
+            link.set_carrier(up=True)
+        self.mesh.start([name for name, daemon in self.mesh.daemons.items() if not daemon.is_running])
+        self.mesh.wait_settled(READY_SECONDS)
+
+
+class _OtherNetwork(Network):
+    """What the others have in common: cables made from edges, and processes to kill."""
+
+    def __init__(self, lab: Lab, directory: Path, edges: Sequence[Edge]) -> None:
+        names = list(dict.fromkeys(name for edge in edges for name in edge))
+        self.directory = directory
+        self.hosts = dict(zip(names, lab.add_hosts(names), strict=True))
+        self.links = {frozenset((one, other)): lab.add_link(self.hosts[one], self.hosts[other]) for one, other in edges}
+        self.addresses: dict[str, str] = {}
+        self.processes: dict[str, subprocess.Popen[str]] = {}
+
+    def address(self, name: str) -> str:
+        """Returns the address in the mesh."""
+        return self.addresses[name]
+
+    def kill(self, name: str) -> None:
+        """Ends a daemon so that it can do nothing about it."""
+        self.processes[name].kill()
+        self.processes[name].wait()
+
+    def neighbour_at(self, name: str, interface: str) -> str | None:
+        """Returns who is at the other end of an interface's cable."""
+        host = self.hosts[name]
+        for edge in sorted(self.edges_of(name), key=sorted):
+            link = self.links[edge]
+            if link.end(host).interface == interface:
+                return link.far_end(host).host.name
+        return None
+
+    def _wait_for_answers(self) -> None:
+        for one, other in permutations(self.hosts, 2):
+            wait_until(partial(self._answers, one, other), READY_SECONDS, f"{other} answers {one}")
+
+    def _answers(self, one: str, other: str) -> bool:
+        with contextlib.suppress(AssertionError):  # no route yet
+            result = ping(self.hosts[one], self.address(other), count=10, interval=0.01, wait=1)
+            return result.received == result.sent
+        return False
+
+
+class YggdrasilNetwork(_OtherNetwork):
+    """Yggdrasil with TCP peerings, otherwise as it comes."""
+
+    def start(self) -> None:
+        """Starts one after the other, each dialling those that listen already: a refused dial costs it a minute."""
+        for name, host in self.hosts.items():
+            earlier = [
+                self.links[edge] for edge in sorted(self.edges_of(name), key=sorted) if edge & set(self.addresses)
+            ]
+            dialled = [link.far_end(host).ipv4 for link in earlier]
+            self.addresses[name], self.processes[name] = start_yggdrasil(host, self.directory, dialled)
+        self._wait_for_answers()
+
+    def next_hop(self, name: str, destination: str) -> str | None:
+        """Sees over which cable most bytes of some pings leave."""
+        before = self._sent_bytes(name)
+        ping(self.hosts[name], self.address(destination), count=COUNTED_PINGS, size=COUNTED_BYTES)
+        after = self._sent_bytes(name)
+        return max(after, key=lambda neighbour: after[neighbour] - before[neighbour])
+
+    def _sent_bytes(self, name: str) -> dict[str, int]:
+        counted = json.loads(self.hosts[name].run("ip", "-j", "-s", "link").stdout)
+        by_neighbour = {self.neighbour_at(name, one["ifname"]): one["stats64"]["tx"]["bytes"] for one in counted}
+        return {neighbour: sent for neighbour, sent in by_neighbour.items() if neighbour is not None}
+
+
+class BabelNetwork(_OtherNetwork):
+    """babeld as Debian configures it, by an empty file: hellos each 4 s on a wire, updates each 16 s; the kernel forwards."""
+
+    def __init__(self, lab: Lab, directory: Path, edges: Sequence[Edge]) -> None:
+        super().__init__(lab, directory, edges)
+        for number, (name, host) in enumerate(self.hosts.items(), start=1):
+            self.addresses[name] = f"fd99::{number}"
+            host.ip(f"address add fd99::{number}/128 dev lo")
+            with host.entered():
+                IPV6_FORWARDING.write_text("1")
+        for link in self.links.values():
+            for end in link.ends:  # so that pings come from the address that is announced
+                end.host.ip(f"address del {end.ipv6}/64 dev {end.interface}")
+
+    def start(self) -> None:
+        """Starts all and waits until neighbours reach each other directly, and all answer."""
+        for name, host in self.hosts.items():
+            interfaces = [self.links[edge].end(host).interface for edge in sorted(self.edges_of(name), key=sorted)]
+            files = ("-I", self.directory / f"{name}.pid", "-S", self.directory / f"{name}.state")
+            with (self.directory / f"{name}.log").open("w") as log:
+                process = host.start("babeld", *files, *interfaces, stdout=log, stderr=subprocess.STDOUT)
+            self.processes[name] = process
+        for edge in sorted(self.links, key=sorted):
+            for one, other in permutations(sorted(edge)):
+                wait_until(partial(self._is_direct, one, other), READY_SECONDS, f"{one} reaches {other} directly")
+        self._wait_for_answers()
+
+    def next_hop(self, name: str, destination: str) -> str | None:
+        """Asks the kernel."""
+        done = self.hosts[name].run("ip", "-6", "-j", "route", "get", self.address(destination), check=False)
+        routes = json.loads(done.stdout or "[]")
+        return self.neighbour_at(name, routes[0]["dev"]) if routes else None
+
+    def _is_direct(self, one: str, other: str) -> bool:
+        return self.next_hop(one, other) == other
+
+
+MakeNetwork = Callable[[Lab, Path, Sequence[Edge]], Network]
+
+NETWORKS: Final[dict[str, MakeNetwork]] = {
+    "mycelium": MyceliumNetwork,
+    "yggdrasil": YggdrasilNetwork,
+    "babeld": BabelNetwork,
+}
