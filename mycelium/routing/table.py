@@ -118,7 +118,10 @@ class RouteTable:
         """Makes the row of a node whose announcement is verified; None when the table is full."""
         if len(self.rows) >= DESTINATIONS:
             return None
-        row = Destination(node, announcement, distance(announcement.sequence, 0), advanced, [UNKNOWN] * len(self.slots))
+        # Nodes that began in the same second share a sequence: one integer for all of them is that much less to touch.
+        is_ours = announcement.sequence == self.own.announcement.sequence
+        floor = self.own.floor if is_ours else distance(announcement.sequence, 0)
+        row = Destination(node, announcement, floor, advanced, [UNKNOWN] * len(self.slots))
         self.rows[node] = row
         return row
 
