@@ -8,7 +8,8 @@ import math
 from collections import deque
 from typing import Final
 
-WINDOW_S: Final = 2.0
+WINDOW_S: Final = 2.0  # of a busy path;
+LEAST_BUCKETS: Final = 2  # of an idle one, whose samples are farther apart
 BUCKET_S: Final = 0.25  # the window's grain: bounds what is kept however many samples come
 GRANULARITY_S: Final = 0.025  # the peer may wait 20 ms before it answers, and timers are late
 INITIAL_RTO_S: Final = 0.5
@@ -53,9 +54,8 @@ class RttEstimator:
         return min(self.srtt + 4 * self.rttvar + GRANULARITY_S, RTO_CEILING_S)
 
     def minimum(self, *, now: float) -> float:
-        """Returns the least round trip of the last WINDOW_S seconds, or of the last samples there were; infinity for none."""
-        while len(self._minima) > 1 and self._minima[0][0] < now - WINDOW_S:
-            self._minima.popleft()
+        """Returns the least round trip of the last WINDOW_S seconds and of the last LEAST_BUCKETS; infinity for none."""
+        self._forget(now)
         return min((least for _, least in self._minima), default=math.inf)
 
     def _put(self, rtt_s: float, now: float) -> None:
@@ -64,5 +64,8 @@ class RttEstimator:
             self._minima[-1] = (began, min(least, rtt_s))
             return
         self._minima.append((now, rtt_s))
-        while self._minima[0][0] < now - WINDOW_S:
+        self._forget(now)
+
+    def _forget(self, now: float) -> None:
+        while len(self._minima) > LEAST_BUCKETS and self._minima[0][0] < now - WINDOW_S:
             self._minima.popleft()

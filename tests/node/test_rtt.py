@@ -60,12 +60,11 @@ def test_minimum_forgets_after_the_window() -> None:
         assert rtt.minimum(now=step / 10) == expected
 
 
-def test_minimum_of_an_idle_link_is_its_last_sample() -> None:
+def test_minimum_of_an_idle_link_is_of_its_last_two_samples() -> None:
     rtt = RttEstimator()
-    rtt.sample(0.010, now=0.0)
-    rtt.sample(0.012, now=5.0)
-
-    assert rtt.minimum(now=100.0) == 0.012
+    for now, rtt_s, expected in ((0.0, 0.010, 0.010), (5.0, 0.030, 0.010), (10.0, 0.020, 0.020), (15.0, 0.030, 0.020)):
+        rtt.sample(rtt_s, now=now)
+        assert rtt.minimum(now=now + 4.0) == expected
 
 
 def test_many_samples_keep_little() -> None:
