@@ -106,7 +106,7 @@ class Figures:
         ]
 
     def _violation(self, name: str, bound: float, value: float | None) -> dict[str, Any]:
-        details: dict[str, Any] = {"promise": name, "bound": bound, "found": value, "nodes": []}
+        details: dict[str, Any] = {"promise": name, "bound": bound, "found": value}
         if name == "false_dead":
             details["links"] = [[at, node, neighbour] for at, node, neighbour in self.false_dead[:20]]
             details["nodes"] = sorted({node for _, *ends in self.false_dead for node in ends})

@@ -33,8 +33,8 @@ class Watcher(Protocol):
     def links_changed(self) -> None:
         """Called when a link, or a node, has come or gone or is noticed to have."""
 
-    def link_lost(self, node: int, neighbour: int, *, is_false: bool) -> None:
-        """Called when a whole node gives up a neighbour for its silence; falsely if the link carried all the while."""
+    def link_lost(self, node: int, neighbour: int, cause: str, *, is_false: bool) -> None:
+        """Called when a whole node gives up a neighbour; falsely if for a silence in which the link carried all the while."""
 
 
 class Mesh(ABC):

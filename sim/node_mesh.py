@@ -418,11 +418,11 @@ class NodeMesh(Mesh):
         neighbour = self.index_of[event.address]
         self.journal.note(self.now, kind, host.index, neighbour, 0)
         self._tell_links_changed()
-        if isinstance(event, LinkDown) and event.reason == "silent":
-            link = node.links.get(event.address)
+        if isinstance(event, LinkDown):
+            link = node.links.get(event.address) if event.reason == "silent" else None
             is_false = link is not None and self._has_carried(host, neighbour, link.silent_since())
             for watcher in self.watchers:
-                watcher.link_lost(host.index, neighbour, is_false=is_false)
+                watcher.link_lost(host.index, neighbour, event.reason, is_false=is_false)
 
     def _has_carried(self, host: Host, neighbour: int, since: float) -> bool:
         """Tells whether the link between them has carried both ways all the time since then, and the other one was there."""

@@ -16,7 +16,9 @@ from sim.stage import Stage
 STRETCH_PAIRS: Final = 2_000
 
 
-def ending(stage: Stage, violations: list[dict[str, Any]], reproduction: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def ending(
+    stage: Stage, violations: list[dict[str, Any]], promises: dict[str, float], reproduction: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
     """Yields the last records of a run; a violation comes with what it takes to see it again."""
     for violation in violations:
         yield {**violation, "reproduce": reproduction, "last_events": _last_events(stage, violation)}
@@ -25,7 +27,7 @@ def ending(stage: Stage, violations: list[dict[str, Any]], reproduction: dict[st
     stage.oracle.refresh()
     yield {"type": "stretch", "values": _stretch(stage)}
     yield _map(stage)
-    yield _summary(stage, len(violations))
+    yield _summary(stage, len(violations), promises)
 
 
 def _last_events(stage: Stage, violation: dict[str, Any]) -> list[dict[str, Any]]:
@@ -72,7 +74,7 @@ def _map(stage: Stage) -> dict[str, Any]:
     return {"type": "map", "positions": positions, "edges": edges}
 
 
-def _summary(stage: Stage, violations: int) -> dict[str, Any]:
+def _summary(stage: Stage, violations: int, promises: dict[str, float]) -> dict[str, Any]:
     mesh = stage.mesh
     nodes = max(len(mesh.epochs), 1)
     return {
@@ -95,6 +97,7 @@ def _summary(stage: Stage, violations: int) -> dict[str, Any]:
         "log_hash": _log_hash(stage),
         "pings": _pings(stage),
         "figures": stage.figures.values(stage.pings),
+        "promises": promises,
         "outage_s": _quantiles(stage.flows.outages_s),
         "after_detection_s": _quantiles(stage.flows.after_detection_s),
     }

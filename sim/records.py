@@ -99,5 +99,7 @@ class Summary(msgspec.Struct, frozen=True):
     violations: int | None = None
     peak_rss_mib: float | None = None
     log_hash: str | None = None
+    figures: dict[str, float] = {}
+    promises: dict[str, float] = {}
     outage_s: Quantiles | None = None
     after_detection_s: Quantiles | None = None

@@ -163,6 +163,10 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
         ("all pairs converged", _seconds(summary.converged_s) or "not seen"),
         ("outage of flows", _spread(summary.outage_s)),
         ("outage after detection", _spread(summary.after_detection_s)),
+        (
+            "healing",
+            ", ".join(_figure(name, value, summary.promises) for name, value in summary.figures.items()) or None,
+        ),
         ("flows still out at the end", _count_if(sum(outage.outage_s is None for outage in report.outages))),
         ("control traffic per node", _kilobytes(summary.bytes_per_node)),
         ("idle control traffic per node", _rate(summary.idle_bytes_per_node_per_s)),
@@ -177,6 +181,11 @@ def summary_rows(report: Report) -> list[tuple[str, str]]:
         ("records passed over", _count_if(report.unread)),
     ]
     return [(name, text) for name, text in rows if text is not None]
+
+
+def _figure(name: str, value: float, promises: Mapping[str, float]) -> str:
+    bound = f" (at most {promises[name]:g})" if name in promises else ""
+    return f"{name} {value:.4g}{bound}"
 
 
 def _count(value: int | None) -> str | None:

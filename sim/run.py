@@ -106,7 +106,7 @@ class Run:
             except InvariantBroken as broken:
                 violations = [broken.record]
             yield from self.stage.take_records()
-            yield from ending(self.stage, violations, self._reproduction())
+            yield from ending(self.stage, violations, self.scenario.promises, self._reproduction())
 
     def _play(self) -> Iterator[dict[str, Any]]:
         for step in self.scenario.steps:

@@ -73,8 +73,8 @@ class Stage:
         if self.flows.flows:
             self.flows.links_changed()
 
-    def link_lost(self, node: int, neighbour: int, *, is_false: bool) -> None:
-        self.act("link lost", node=node, neighbour=neighbour, is_false=is_false)
+    def link_lost(self, node: int, neighbour: int, cause: str, *, is_false: bool) -> None:
+        self.act("link lost", node=node, neighbour=neighbour, cause=cause, is_false=is_false)
         if is_false:
             self.figures.false_dead.append((self.mesh.now, node, neighbour))
 
