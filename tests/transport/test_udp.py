@@ -308,3 +308,16 @@ def test_closing_twice_is_fine() -> None:
     transport.close()
     transport.close()
     assert transport.fileno() == -1
+
+
+def test_an_endpoint_that_the_system_knows_no_way_to_is_named() -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    endpoint = Endpoint("udp", "127.0.0.1", 9)
+    transport = UdpTransport.open("127.0.0.1", 0)
+    transport._sendmsg = refuse
+    assert transport.send(endpoint, [b"x"], 1)
+    assert list(transport.unreachable) == [endpoint]
+    assert transport.counters["send_errors"] == 1
+    transport.close()
