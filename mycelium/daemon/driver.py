@@ -223,7 +223,7 @@ class Driver:
     def _set_timer(self, when: float, now: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._armed_for = when
+        self._armed_for = max(when, now)  # what is due at once is not late
         self._timer = self._loop.call_later(max(0.0, when - now), self._on_timer)
 
     def _on_timer(self) -> None:

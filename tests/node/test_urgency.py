@@ -1,5 +1,6 @@
 """What is urgent after traffic: the driver arms its timer for it, and only for it."""
 
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -29,3 +30,15 @@ def test_the_timer_is_armed_for_the_next_tick_or_for_what_is_urgent(urgent_in: f
     assert loop.waits == [pytest.approx(expected)]
     driver._tick(1000.0)
     assert len(loop.waits) == 1, "it is armed already"
+
+
+def test_a_timer_that_is_due_at_once_is_not_taken_for_a_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else every neighbour would be knocked at whenever something is to be sent at once, as when a link has died."""
+    loop: Any = Loop()
+    node = NodeNet().add("a").node
+    slept: list[float] = []
+    monkeypatch.setattr(node, "resumed", lambda *, now: slept.append(now))
+    driver = Driver(node, transports=[], tun=None, loop=loop, on_event=lambda event: None, on_journal=lambda: None)
+    driver._set_timer(float("-inf"), monotonic())
+    driver._on_timer()
+    assert slept == []
