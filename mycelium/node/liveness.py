@@ -171,7 +171,7 @@ class Liveness:
 
     def rumour(self, now: float) -> None:
         """Takes an ICMP error, which anybody may have made: a doubt that costs at most a probe a probe timeout."""
-        if now >= self._probe_at + self._rtt.pto:
+        if self.state is not PathState.DEAD and now >= self._probe_at + self._rtt.pto:
             self.doubt(now)
 
     def cut(self, now: float) -> None:

@@ -311,6 +311,52 @@ def test_doubt_probes_at_once_but_not_again_before_the_answer() -> None:
     assert path.handle_timeout(1.01) is Action.NONE
 
 
+def test_rumour_asks_a_living_path_at_most_once_a_probe_timeout_and_a_dead_one_never() -> None:
+    path, asked_at = path_that_asks()
+    path.probe_answered(asked_at)
+    probes = 0
+    for step in range(1_000):
+        now = asked_at + step / 1_000
+        path.rumour(now)
+        if path.handle_timeout(now) is Action.PROBE:
+            probes += 1
+            path.sent(10_000 + step, now, True)
+            path.probe_answered(now)
+    assert 20 < probes < 40
+
+    path.cut(asked_at + 1.0)
+    assert path.handle_timeout(asked_at + 1.0) is Action.PROBE
+    path.rumour(asked_at + 1.5)
+    assert path.handle_timeout(asked_at + 1.5) is Action.NONE
+
+
+def test_cut_path_is_dead_until_something_newer_is_echoed() -> None:
+    path = Liveness(RttEstimator(), now=0.0)
+    path.sent(5, 0.0, True)
+    path.cut(0.1)
+    states = [path.state]
+    path.echoed(5, 0.1)
+    states.append(path.state)
+    assert path.handle_timeout(0.1) is Action.PROBE
+    path.sent(6, 0.1, True)
+    path.echoed(6, 0.2)
+
+    assert [*states, path.state] == [PathState.DEAD, PathState.DEAD, PathState.ALIVE]
+    assert path.died_at == 0.1
+
+
+def test_doubted_path_is_suspected_as_soon_as_two_questions_are_overdue() -> None:
+    path, _ = path_that_asks()
+    path.probe_answered(200.5)
+    path.doubt(201.0)
+    now = 201.0
+    while path.state is PathState.ALIVE:
+        path.handle_timeout(now)
+        now = path.next_deadline()
+
+    assert path._probe_at - 201.0 < SUSPECT_AFTER_S
+
+
 def test_busier_role_probes_sooner() -> None:
     path = Liveness(RttEstimator(), now=0.0, role=Role.SPARE)
     path.handle_timeout(0.0)
