@@ -48,7 +48,7 @@ CASES = [
 LONG_CASES = [
     (SQUARE, "saturate:minutes=10.0"),
     (SQUARE, "saturate:minutes=10.0,bytes_per_s=50000.0"),
-    (RING, "starve:minutes=30.0"),
+    (RING, "starve:minutes=10.0"),
     (SQUARE, "lossy:minutes=1440.0,flows=1,every_s=1.0"),
     (SCALE_FREE, "jitter:minutes=30.0"),
     (SCALE_FREE, "trace:minutes=30.0"),
