@@ -28,10 +28,16 @@ LOG_TAIL_BYTES: Final = 4_000
 
 
 class Daemon:
-    """One node: made with a new random key, started, asked, stopped, started again."""
+    """One node: made with a key, a random one unless given, started, asked, stopped, started again."""
 
     def __init__(
-        self, host: Host, directory: Path, *, options: Sequence[str | Path] = (), discovers: bool = False
+        self,
+        host: Host,
+        directory: Path,
+        *,
+        options: Sequence[str | Path] = (),
+        discovers: bool = False,
+        seed: bytes | None = None,
     ) -> None:
         self.host = host
         self.name = host.name
@@ -42,7 +48,7 @@ class Daemon:
         self.log_file = directory / f"{host.name}.log"
         self.api_socket = directory / f"{host.name}.sock"
         self.has_tun = "--no-tun" not in self.options
-        identity = create_identity(self.key_file, os.urandom(SEED_BYTES))
+        identity = create_identity(self.key_file, seed or os.urandom(SEED_BYTES))
         self.public_key = identity.exchange_public_key.hex()
         self.address = str(ipaddress.IPv6Address(identity.address))
         self.subnet = str(ipaddress.IPv6Network((identity.address, 64), strict=False))

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 import networkx
 
 from tests.support.daemon import PORT, START_SECONDS, Daemon
+from tests.support.long_cable import LongCables
 from tests.support.namespaces import Host, Lab, Link
 from tests.support.waiting import wait_until
 
@@ -47,21 +48,39 @@ def random_graph(nodes: int, edges: int, seed: int) -> list[Edge]:
 
 
 class Mesh:
-    """Daemons by name, each dialling the later end of its edges, IPv4 and IPv6 by turns."""
+    """Daemons by name, each dialling the later end of its edges, IPv4 and IPv6 by turns.
 
-    def __init__(self, lab: Lab, directory: Path, edges: Sequence[Edge], *, options: Sequence[str | Path] = ()) -> None:
+    `delays_s` makes cables long, one value for each edge; `seeds` are the keys of nodes that need certain ones.
+    """
+
+    def __init__(
+        self,
+        lab: Lab,
+        directory: Path,
+        edges: Sequence[Edge],
+        *,
+        options: Sequence[str | Path] = (),
+        delays_s: Sequence[float] = (),
+        seeds: Mapping[str, bytes] = {},
+    ) -> None:
         names = list(dict.fromkeys(name for edge in edges for name in edge))
         self.lab = lab
         self.hosts: dict[str, Host] = dict(zip(names, lab.add_hosts(names), strict=True))
-        self.daemons = {name: Daemon(host, directory, options=options) for name, host in self.hosts.items()}
+        self.daemons = {
+            name: Daemon(host, directory, options=options, seed=seeds.get(name)) for name, host in self.hosts.items()
+        }
         lab.daemons += self.daemons.values()
         self.links: dict[frozenset[str], Link] = {}
+        cables = LongCables()
         for number, (one, two) in enumerate(edges):
-            link = lab.add_link(self.hosts[one], self.hosts[two])
+            lay = cables.of(delays_s[number]) if delays_s else None
+            link = lab.add_link(self.hosts[one], self.hosts[two], lay=lay)
             self.links[frozenset((one, two))] = link
             far = link.end(self.hosts[two])
             address = f"[{far.ipv6}]" if number % 2 else far.ipv4
             self.daemons[one].peers.append(f"udp://{address}:{PORT}")
+        if delays_s:
+            cables.carry(self.hosts[names[0]])
 
     def __getitem__(self, name: str) -> Daemon:
         return self.daemons[name]

@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -123,6 +123,9 @@ class End(NamedTuple):
         _checked(["ip", "netns", "exec", self.host.namespace, "nft", "-f", "-"], rules)
 
 
+LayCable = Callable[[End, End], None]  # makes both interfaces and what is between them
+
+
 class Link:
     """A cable between two hosts, whose carrier stays up whatever is done to its traffic."""
 
@@ -224,8 +227,8 @@ class Lab:
                 SETTINGS.joinpath("keep_addr_on_down").write_text("1")  # as a network manager would see to
         return hosts
 
-    def add_link(self, first: Host, second: Host) -> Link:
-        """Joins two hosts by a veth pair with a /24 and a /64 of their own."""
+    def add_link(self, first: Host, second: Host, *, lay: LayCable | None = None) -> Link:
+        """Joins two hosts by a cable with a /24 and a /64 of its own: a veth pair, or what `lay` makes."""
         number = len(self.links) + 1
         ends = []
         for side, host in enumerate((first, second), start=1):
@@ -233,10 +236,10 @@ class Lab:
             ends.append(End(host, f"eth{host.interfaces}", ipv4, f"fd00:0:0:{number:x}::{side}"))
             host.interfaces += 1
         one, two = ends
-        # The kernel tells of a carrier at once only where the two indices differ; else it may take a second.
-        peer = f"peer name {two.interface} index {2 * number + FIRST_INDEX + 1} netns {second.namespace}"
-        device = f"name {one.interface} index {2 * number + FIRST_INDEX} netns {first.namespace}"
-        run_batch("ip", lines=[f"link add {device} type veth {peer}"])
+        if lay is None:
+            _lay_veth(one, two, number)
+        else:
+            lay(one, two)
         for end in ends:
             end.host.ip(
                 f"address add {end.ipv4}/24 dev {end.interface}",
@@ -252,6 +255,13 @@ class Lab:
         for host in self.hosts:
             host.close()
         self.hosts.clear()
+
+
+def _lay_veth(one: End, two: End, number: int) -> None:
+    # The kernel tells of a carrier at once only where the two indices differ; else it may take a second.
+    peer = f"peer name {two.interface} index {2 * number + FIRST_INDEX + 1} netns {two.host.namespace}"
+    device = f"name {one.interface} index {2 * number + FIRST_INDEX} netns {one.host.namespace}"
+    run_batch("ip", lines=[f"link add {device} type veth {peer}"])
 
 
 def remove_leftovers() -> None:

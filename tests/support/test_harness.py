@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.long_cable import LongCables
 from tests.support.mesh import grid, line
 from tests.support.namespaces import Host, Lab, Link, is_available, remove_leftovers
 from tests.support.ping import Pings, parse_ping, ping
@@ -52,6 +53,18 @@ def test_a_cut_is_silent_and_can_be_mended(pair: tuple[Host, Host, Link]) -> Non
     assert "LOWER_UP" in one.run("ip", "link", "show", "eth0").stdout
     link.mend()
     assert loss(one, link.end(two).ipv4) == 0
+
+
+def test_a_long_cable_takes_its_time_and_loses_nothing() -> None:
+    with Lab() as lab:
+        one, two = lab.add_hosts(["one", "two"])
+        cables = LongCables()
+        link = lab.add_link(one, two, lay=cables.of(0.03))
+        cables.carry(one)
+        for address in (link.end(two).ipv4, link.end(two).ipv6):
+            result = ping(one, address, count=10, interval=0.05)
+            assert result.received == 10
+            assert 60 <= min(result.round_trips_ms) < 90
 
 
 def test_a_cut_may_be_one_way(pair: tuple[Host, Host, Link]) -> None:
