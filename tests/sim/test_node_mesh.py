@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sim.actions import start
 from sim.node_mesh import NodeMesh
 from sim.run import NODE, ROUTING, Run, RunSpec, run
 
@@ -124,3 +125,20 @@ def test_a_node_that_has_moved_can_be_unlinked_and_linked_anew() -> None:
     list(begun.stage.pass_time(2.0))
     assert mesh.carries(0, 2)
     assert mesh.carries(2, 0)
+
+
+def test_a_start_among_starved_nodes_leaves_no_wrong_cost_behind() -> None:
+    stage = Run(RunSpec("ba:m=2", 12, "start", 1, NODE)).stage
+    mesh = stage.mesh
+    assert isinstance(mesh, NodeMesh)
+    list(start(stage))
+    for _ in range(30):
+        for node in stage.dice.sample(range(12), 7):
+            mesh.starve(node, stage.dice.uniform(0.0, 0.6))
+        list(stage.pass_time(0.3))
+    list(stage.pass_time(30.0))
+    for (low, high), link in mesh.links.items():
+        for node, neighbour in ((low, high), (high, low)):
+            engine = mesh.engine(node)
+            assert engine is not None
+            assert engine.link_costs()[mesh.address(neighbour)] == pytest.approx(mesh.cost_of(link), rel=0.2, abs=60)
