@@ -49,7 +49,7 @@ LONG_CASES = [
     (SQUARE, "saturate:minutes=10.0"),
     (SQUARE, "saturate:minutes=10.0,bytes_per_s=50000.0"),
     (RING, "starve:minutes=10.0"),
-    (SQUARE, "lossy:minutes=1440.0,flows=1,every_s=1.0"),
+    (SQUARE, "lossy:minutes=1440.0,flows=1,every_s=1.0,gap_max_s=10.0"),
     (SCALE_FREE, "jitter:minutes=30.0"),
     (SCALE_FREE, "trace:minutes=30.0"),
     (("grid", 49), "cut:outage_max_s=1.0"),
