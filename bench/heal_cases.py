@@ -103,8 +103,8 @@ def find_trial(
     """Finds something to break that carries and none of whose links has failed before; None where nothing is left."""
     pairs = shape.pairs(victim)
     for one, other in rng.sample(pairs, len(pairs)):
-        way = network.way(one, other)
-        middle = len(way) // 2
+        way = network.steady_way(one, other)
+        middle = len(way) // 2  # at least 1
         near, relay = way[middle - 1], way[middle]
         for broken in _candidates(network, shape, victim, (one, other), (near, relay)):
             if not broken & worn:

@@ -6,6 +6,7 @@ Each tells which neighbour carries, so that it can be the one that is hit.
 import contextlib
 import json
 import subprocess
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -20,6 +21,8 @@ from tests.support.ping import ping
 from tests.support.waiting import wait_until
 
 READY_SECONDS: Final = 120.0
+STEADY_SECONDS: Final = 1.0
+SMALL_MESH: Final = 10  # hosts; up to that every next hop is waited for, not only those of the way that is measured
 COUNTED_PINGS: Final = 30
 COUNTED_BYTES: Final = 1_000
 IPV6_FORWARDING: Final = Path("/proc/sys/net/ipv6/conf/all/forwarding")
@@ -47,13 +50,24 @@ class Network(ABC):
     def kill(self, name: str) -> None:
         """Ends a daemon so that it can do nothing about it."""
 
-    def way(self, one: str, other: str) -> list[str]:
-        """Returns the hosts that packets pass from one to another, both included."""
+    def steady_way(self, one: str, other: str) -> list[str]:
+        """Returns the hosts that packets pass from one to another, both included, once they stay the same for a while."""
+        deadline = time.monotonic() + READY_SECONDS
+        way = self._way(one, other)
+        while time.monotonic() < deadline:
+            time.sleep(STEADY_SECONDS)
+            before, way = way, self._way(one, other)
+            if way and way == before:
+                return way
+        raise AssertionError(f"the way from {one} to {other} still changes after {READY_SECONDS:g} s")
+
+    def _way(self, one: str, other: str) -> list[str]:
+        """Returns the hosts as they are from one moment to the next; none while there is no way."""
         names = [one]
         while names[-1] != other:
             hop = self.next_hop(names[-1], other)
             if hop is None or hop in names:
-                raise AssertionError(f"no way from {one} to {other} by {names} and {hop}")
+                return []
             names.append(hop)
         return names
 
@@ -73,7 +87,7 @@ class MyceliumNetwork(Network):
     def start(self) -> None:
         """Starts all daemons and waits until nothing changes any more."""
         self.mesh.start()
-        self.mesh.wait_settled(READY_SECONDS)
+        self._wait_for_rest()
 
     def address(self, name: str) -> str:
         """Returns the overlay address."""
@@ -93,7 +107,14 @@ class MyceliumNetwork(Network):
             link.mend()
             link.set_carrier(up=True)
         self.mesh.start([name for name, daemon in self.mesh.daemons.items() if not daemon.is_running])
-        self.mesh.wait_settled(READY_SECONDS)
+        self._wait_for_rest()
+
+    def _wait_for_rest(self) -> None:
+        if len(self.hosts) <= SMALL_MESH:
+            self.mesh.wait_settled(READY_SECONDS)
+        else:
+            self.mesh.wait_linked(READY_SECONDS)
+            self.mesh.wait_converged(READY_SECONDS)
 
 
 class _OtherNetwork(Network):

@@ -112,6 +112,17 @@ class Mesh:
 
         wait_until(lambda: not missing(), seconds, lambda: f"no route from {', '.join(missing())}")
 
+    def wait_linked(self, seconds: float = SETTLED_SECONDS) -> None:
+        """Waits until every cable between running daemons has a link."""
+        keys = {name: daemon.public_key for name, daemon in self.daemons.items() if daemon.is_running}
+        ends = [(one, other) for edge in self.links for one, other in permutations(sorted(edge)) if edge <= set(keys)]
+
+        def missing() -> list[str]:
+            alive = {name: self.daemons[name].alive_peers() for name in keys}
+            return [f"{one} to {other}" for one, other in ends if keys[other] not in alive[one]]
+
+        wait_until(lambda: not missing(), seconds, lambda: f"no link from {', '.join(missing())}")
+
     def next_hop(self, one: str, other: str) -> str | None:
         """Returns the neighbour that a node sends to on the way to another; None where it has no route."""
         return self._next_hops(one).get(other)
