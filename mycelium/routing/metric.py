@@ -4,6 +4,7 @@ A linear delay metric: unlike RFC 9616, whose penalty saturates, the difference 
 one between 201 and 202 ms.
 """
 
+from math import inf
 from typing import Final
 
 from mycelium.wire.distance import INFINITY
@@ -15,13 +16,14 @@ LOSS_WEIGHT: Final = 3.0  # a frame lost costs about three times its delay
 PUBLISH_RATIO: Final = 0.05
 PUBLISH_FLOOR: Final = 50  # 0.5 ms
 WORSE_SAMPLES: Final = 3  # a worse link hurts at once
-WORSE_SPAN_S: Final = (
-    0.03  # from the first to the last of them: what a burst of frames measures is one piece of evidence
-)
+WORSE_SPAN_S: Final = 0.3  # from the first to the last of them: a moment's delay is no worse link
 BETTER_SAMPLES: Final = 10  # an improvement lowers feasibility distances everywhere: only one that lasts is told
 BETTER_SPAN_S: Final = 0.15
 SURE_RATIO: Final = 0.25  # beyond it a change is more than jitter
 UNSURE_PATIENCE: Final = 10  # below it that many times more samples are wanted, ...
+SWING_S: Final = 60.0  # an improvement so soon after a worsening undoes it: traffic that left a full link emptied it
+CALM_FLOOR_S: Final = 5.0  # how long the next improvement must last then; doubles with each
+CALM_CEILING_S: Final = 120.0
 YOUNG_S: Final = 30.0  # ... but of improvements not so soon after the first sample, which a handshake may have delayed
 
 
@@ -36,17 +38,32 @@ def link_cost(rtt_s: float, loss: float) -> int:
 
 
 class PublishedCost:
-    """The cost that routing knows of a link: it follows samples only when they moved far enough for long enough."""
+    """The cost that routing knows of a link: it follows samples only when they moved far enough for long enough.
 
-    __slots__ = ("_better", "_much_better", "_much_worse", "_since", "_worse", "cost")
+    A cost that swings, because the traffic that it draws makes it rise, comes down later each time: routes would swing too.
+    """
+
+    __slots__ = (
+        "_better",
+        "_calm_s",
+        "_much_better",
+        "_much_worse",
+        "_since",
+        "_swung_at",
+        "_worse",
+        "_worsened_at",
+        "cost",
+    )
 
     def __init__(self) -> None:
         self.cost: int | None = None
         self._since = 0.0  # when the first sample came
-        self._worse = _Run(WORSE_SAMPLES, WORSE_SPAN_S)
-        self._much_worse = _Run(WORSE_SAMPLES, WORSE_SPAN_S)
-        self._better = _Run(BETTER_SAMPLES, BETTER_SPAN_S)
-        self._much_better = _Run(BETTER_SAMPLES, BETTER_SPAN_S)
+        self._worsened_at = self._swung_at = -inf
+        self._calm_s = BETTER_SPAN_S  # for how long an improvement must last
+        self._worse = _Run(WORSE_SAMPLES)
+        self._much_worse = _Run(WORSE_SAMPLES)
+        self._better = _Run(BETTER_SAMPLES)
+        self._much_better = _Run(BETTER_SAMPLES)
 
     def update(self, cost: int, now: float) -> int | None:
         """Takes one sample and returns the cost to publish, or None while the published one stands.
@@ -66,17 +83,28 @@ class PublishedCost:
         self._much_better.take(change, now, counts=is_sure and change < 0)
         patience = 1 if now < self._since + YOUNG_S else UNSURE_PATIENCE
         lasting = (
-            self._much_worse.lasting(1, now)
-            or self._much_better.lasting(1, now)
-            or self._worse.lasting(UNSURE_PATIENCE, now)
-            or self._better.lasting(patience, now)
+            self._much_worse.lasting(1, WORSE_SPAN_S, now)
+            or self._much_better.lasting(1, self._calm_s, now)
+            or self._worse.lasting(UNSURE_PATIENCE, WORSE_SPAN_S, now)
+            or self._better.lasting(patience, self._calm_s, now)
         )
         if not lasting:
             return None
         self.cost += lasting
+        self._note(lasting, now)
         for run in (self._worse, self._much_worse, self._better, self._much_better):
             run.end()
         return self.cost
+
+    def _note(self, change: int, now: float) -> None:
+        """Learns from a published change how long the next improvement must last."""
+        if change > 0:
+            if now > self._swung_at + self._calm_s + SWING_S:
+                self._calm_s = BETTER_SPAN_S
+            self._worsened_at = now
+        elif now <= self._worsened_at + self._calm_s + SWING_S:
+            self._swung_at = now
+            self._calm_s = min(max(2 * self._calm_s, CALM_FLOOR_S), CALM_CEILING_S)
 
     @property
     def is_doubtful(self) -> bool:
@@ -87,11 +115,10 @@ class PublishedCost:
 class _Run:
     """Samples in a row that all went the same way."""
 
-    __slots__ = ("_change", "_count", "_samples", "_since", "_span_s")
+    __slots__ = ("_change", "_count", "_samples", "_since")
 
-    def __init__(self, samples: int, span_s: float) -> None:
+    def __init__(self, samples: int) -> None:
         self._samples = samples
-        self._span_s = span_s
         self.end()
 
     def take(self, change: int, now: float, *, counts: bool) -> None:
@@ -110,9 +137,9 @@ class _Run:
         """Tells whether there is any."""
         return self._count > 0
 
-    def lasting(self, patience: int, now: float) -> int:
-        """Returns how far all samples went; 0 until they are `patience` times the least number, and not all at once."""
-        is_long = self._count >= self._samples * patience and now - self._since >= self._span_s
+    def lasting(self, patience: int, span_s: float, now: float) -> int:
+        """Returns how far all samples went; 0 until they are `patience` times the least number, over `span_s` or more."""
+        is_long = self._count >= self._samples * patience and now - self._since >= span_s
         return self._change if is_long else 0
 
     def end(self) -> None:

@@ -2,6 +2,7 @@
 
 import random
 from collections import deque
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -37,7 +38,7 @@ def test_a_longer_round_trip_never_costs_less(one_s: float, other_s: float, loss
     assert link_cost(shorter, loss) <= link_cost(longer, loss)
 
 
-def feed(published: PublishedCost, costs: list[int], interval_s: float = 0.1) -> list[int | None]:
+def feed(published: PublishedCost, costs: list[int], interval_s: float = 0.16) -> list[int | None]:
     return [published.update(cost, index * interval_s) for index, cost in enumerate(costs)]
 
 
@@ -105,3 +106,36 @@ def test_one_sample_as_small_as_jitter_does_not_hide_a_large_change() -> None:
 
 def test_a_small_improvement_counts_soon_while_the_link_is_young() -> None:
     assert feed(PublishedCost(), [1_000, *[900] * 10]) == [1_000, *[None] * 9, 900]
+
+
+def swings(published: PublishedCost, seconds: float, *, dear: int, cheap: int, queue_s: float) -> list[float]:
+    """Returns when the cost came down of a link whose queue is full `queue_s` after that, and empty once it is dear."""
+    falls = []
+    now, cost, full_at = 0.0, cheap, queue_s
+    while now < seconds:
+        now += 0.1
+        cost = dear if now >= full_at and published.cost != dear else cheap
+        before = published.cost
+        if published.update(cost, now) is not None and before is not None and published.cost == cheap:
+            falls.append(now)
+            full_at = now + queue_s
+    return falls
+
+
+def test_a_cost_that_its_own_traffic_makes_swing_comes_down_ever_later() -> None:
+    falls = swings(PublishedCost(), 900.0, dear=8_000, cheap=1_000, queue_s=2.0)
+    pauses = [later - earlier for earlier, later in pairwise(falls)]
+    assert pauses[0] < 10
+    assert all(later > earlier for earlier, later in pairwise(pauses[:4]))
+    assert pauses[-1] > 100
+
+
+def test_after_a_calm_time_an_improvement_is_told_soon_again() -> None:
+    published = PublishedCost()
+    swings(published, 60.0, dear=8_000, cheap=1_000, queue_s=2.0)
+    for now in range(61, 400):
+        published.update(1_000, float(now))
+    for now in range(400, 500):
+        published.update(8_000, float(now))
+    told = [now for now in range(500, 600) if published.update(1_000, float(now)) is not None]
+    assert told == [509]
