@@ -411,24 +411,37 @@ class Link(LinkFrames):
                 path.liveness.rumour(now)
 
     def cut(self, lost: Lost, *, now: float) -> None:
-        """This host has lost an interface, addresses or a way: paths that ran over it are dead, the others are asked.
+        """This host has lost an interface, addresses or a way: paths over it are as good as dead, the others are asked.
 
         If the one in use is among them, the nearest of the others takes over before anything can be missed.
         """
-        for path in self.paths.values():
+        for path in list(self.paths.values()):
             if lost.carries(path.endpoint):
                 path.probes.clear()
                 path.liveness.cut(now)
+                self._send_from_anywhere(path)
             elif lost.endpoint is None:
                 path.liveness.doubt(now)
-        if self.active.liveness.state is PathState.DEAD:
+        self._leave_doubtful(now)
+
+    def _send_from_anywhere(self, path: Path) -> None:
+        """The kernel chooses anew which address to send from: the one used so far may be gone."""
+        if path.remote not in self.paths:
+            del self.paths[path.endpoint]
+            path.endpoint = path.remote
+            self.paths[path.endpoint] = path
+
+    def _leave_doubtful(self, now: float) -> None:
+        """Where the path in use is in doubt, the nearest one that is not takes over, and routing need not hear of it."""
+        if self.active.liveness.state is not PathState.ALIVE:
             alive = [
                 path for path in self.paths.values() if path.is_validated and path.liveness.state is PathState.ALIVE
             ]
             self.active = min(alive, key=lambda path: path.rtt.minimum(now=now), default=self.active)
 
     def _look_for_another_path(self, now: float) -> None:
-        """While the path in use is in doubt the spare ones are asked; the first that answers takes over."""
+        """A path in doubt is left; while none is beyond doubt the spare ones are asked, and the first to answer is taken."""
+        self._leave_doubtful(now)
         if self.active.liveness.state is PathState.ALIVE:
             return
         for path in self.paths.values():

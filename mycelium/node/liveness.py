@@ -9,7 +9,7 @@ tenth of a second, and an idle one after its role's probe interval. Probes that 
 costs routing little, then DEAD. How many it takes depends on how many the path loses anyway, and never less than a time in
 which a busy process may not be run, or, while frames still come, in which a queue in front of ours may fill. Where something
 besides silence speaks for a cut (`doubt`) probes begin at once, and suspicion waits for nothing else. Where this host has lost
-what the path runs over (`cut`) it is dead.
+what the path runs over (`cut`) it is suspect, and dead as soon as a probe is overdue: there may be another way.
 
 Silence while *we* were not run is not the peer's: a deadline that is handled late is put off, once, and asks again.
 """
@@ -30,6 +30,7 @@ DEAD_AFTER_HEARD_S: Final = 0.5  # at least, while frames of the peer still come
 HEARD_WITHIN_S: Final = 0.1  # the newest of them
 DEAD_INTERVAL_S: Final = 1.0  # between probes of a dead path, to notice that it is back
 LATE_S: Final = 0.025  # a deadline handled later than this tells that we were not run
+QUIET_S: Final = 0.06  # since data came on a busy path
 
 FALSE_ALARMS_PER_DAY: Final = 0.01  # wrong deaths that loss may cause on one path
 LEAST_PROBES: Final = 3  # unanswered before a path is dead
@@ -61,7 +62,9 @@ TRANSITIONS: Final = {
 class Role(Enum):
     """What a path is used for; the value is the interval between probes in seconds while nothing is wrong."""
 
-    BUSY = 0.2  # carries traffic
+    BUSY = (
+        0.2  # carries traffic; also asked when that has stopped to come, for the peer may have died, not just be done
+    )
     SELECTED = 2.0  # in use, but idle: what is sent will be missed at once, so this is for who is on the way
     SPARE = 5.0
 
@@ -81,8 +84,10 @@ class Liveness:
         "_answered",
         "_asked",
         "_asked_at",
+        "_data_at",
         "_deadline",
         "_echoed",
+        "_is_cut",
         "_is_doubted",
         "_is_forgiven",
         "_overdue",
@@ -112,11 +117,13 @@ class Liveness:
         self._wanted = 0  # newest counter sent that wants an echo
         self._echoed: int | None = None  # low 32 bits of the newest counter the peer has echoed
         self._silent_since = _INFINITY  # infinity: nothing is waited for
+        self._data_at = -_INFINITY  # when data came last
         self._probe_at = -_INFINITY
         self._asked_at = 0.0  # when the first of the pending probes was sent
         self._pending = 0  # probes sent since the last evidence
         self._overdue = 0  # of them, waited for a probe timeout
-        self._is_doubted = False  # since the last evidence, by more than silence
+        self._is_cut = False  # since the last evidence
+        self._is_doubted = False  # the same, by more than silence
         self._is_forgiven = False
         self._asked = float(REMEMBERED_PROBES)  # both decay
         self._answered = REMEMBERED_PROBES * (1 - FIRST_LOSS)
@@ -136,6 +143,10 @@ class Liveness:
     def received(self, now: float, wants_echo: bool = False) -> None:
         """Notes an opened frame; `wants_echo` when it held data or control messages."""
         self.heard_at = now
+        if wants_echo:
+            self._data_at = now
+            if self.role is Role.BUSY and self._deadline > now + QUIET_S:
+                self._deadline = now + QUIET_S
         if wants_echo and self.echo_due == _INFINITY:
             # The gap stays below the peer's probe timeout, or it would have to ask for what it is about to be told.
             gap = min(ECHO_GAP_S, ANSWER_WITHIN_S + (self._rtt.srtt or 0.0))
@@ -175,15 +186,15 @@ class Liveness:
             self.doubt(now)
 
     def cut(self, now: float) -> None:
-        """The host can't send on the path: it is dead until something is answered that is sent from here on."""
-        if self.state is PathState.DEAD:
+        """The host has lost what the path ran over: only an answer to what is sent from here on saves it."""
+        if self.state is PathState.DEAD or self._is_cut:
             return
+        self._is_cut = True
         self._echoed = self._sent & _LOW_32
         self._silent_since = min(self._silent_since, now)
+        self._pending = self._overdue = 0
         if self.state is PathState.ALIVE:
             self._change(PathState.SUSPECT)
-        self._change(PathState.DEAD)
-        self.died_at = now
         self.doubt(now)
 
     def restart_counters(self) -> None:
@@ -229,7 +240,10 @@ class Liveness:
         if self.state is PathState.DEAD:
             return self._probe_at + max(DEAD_INTERVAL_S, self.role.value)
         if not self._pending:
-            return min(self._probe_at + self.role.value, self._silent_since + self._rtt.pto)
+            due = min(self._probe_at + self.role.value, self._silent_since + self._rtt.pto)
+            if self.role is Role.BUSY and self._data_at > self._probe_at:
+                due = min(due, self._data_at + QUIET_S)
+            return due
         due = self._probe_at + self._rtt.pto
         if self._overdue >= self.probes_to_die and (dies_at := self._dies_at(self._probe_at)) > self._probe_at:
             due = min(due, dies_at)
@@ -237,7 +251,8 @@ class Liveness:
 
     def _dies_at(self, now: float) -> float:
         is_heard = now - self.heard_at < HEARD_WITHIN_S
-        return self._asked_at + (DEAD_AFTER_HEARD_S if is_heard else DEAD_AFTER_S)
+        round_trip_s = (self._rtt.srtt or 0.0) + 4 * self._rtt.rttvar
+        return self._asked_at + round_trip_s + (DEAD_AFTER_HEARD_S if is_heard else DEAD_AFTER_S)
 
     def _is_probe_due(self, now: float) -> bool:
         late = now - self._deadline
@@ -262,7 +277,7 @@ class Liveness:
             patience = 0.0 if self._is_doubted else SUSPECT_AFTER_S
             if self._overdue >= probes_to_suspect and now >= self._asked_at + patience:
                 self._change(PathState.SUSPECT)
-        elif self._overdue >= probes_to_die and now >= self._dies_at(now):
+        elif (self._is_cut and self._overdue) or (self._overdue >= probes_to_die and now >= self._dies_at(now)):
             self._change(PathState.DEAD)
             self.died_at = now
 
@@ -276,7 +291,7 @@ class Liveness:
             self._change(PathState.ALIVE)
         self._pending = 0
         self._overdue = 0
-        self._is_doubted = False
+        self._is_cut = self._is_doubted = False
         is_all_echoed = self._echoed is not None and (self._echoed - self._wanted) & _LOW_32 < _HALF
         self._silent_since = _INFINITY if is_all_echoed else now
         if was_asked:

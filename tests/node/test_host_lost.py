@@ -8,6 +8,7 @@ import pytest
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.node.link import LinkState
 from mycelium.node.liveness import DEAD_INTERVAL_S
+from mycelium.node.outbox import LinkDown
 from tests.node.support import deliver, is_up, is_whole, link_of, ping, ready_line, ready_pair
 from tests.support.node_net import PORT, NodeNet, url_of
 
@@ -36,7 +37,9 @@ def test_packets_leave_another_way_at_the_moment_the_host_loses_an_address(lost:
     net.cut("a", "b")
     net.hosts["a"].node.host_lost(lost, now=net.now)
     net.drain("a")
+    assert link_of(net, "a", "b").reported is LinkState.SUSPECT
     assert deliver(net, "a", "b", within=0.01) < 0.002
+    net.run(0.1)
     assert link_of(net, "a", "b").reported is LinkState.DOWN
     assert link_of(net, "a", "c").reported is LinkState.UP
 
@@ -45,10 +48,12 @@ def test_a_link_local_neighbour_is_lost_with_its_interface() -> None:
     net = ready_pair()
     link = link_of(net, "a", "b")
     link.active.endpoint = link.active.endpoint._replace(scope=7)
+    link.paths.clear()
+    link.paths[link.active.endpoint] = link.active
     net.hosts["a"].node.host_lost(Lost(interface=6), now=net.now)
     assert link.state is LinkState.UP
     net.hosts["a"].node.host_lost(Lost(interface=7), now=net.now)
-    assert link.reported is LinkState.DOWN
+    assert link.reported is LinkState.SUSPECT
 
 
 def test_a_warm_second_path_takes_over_and_routing_notices_nothing() -> None:
@@ -69,12 +74,22 @@ def test_a_warm_second_path_takes_over_and_routing_notices_nothing() -> None:
     assert deliver(net, "a", "b", within=0.1) < 0.01
 
 
+def test_a_host_that_keeps_another_address_keeps_its_link() -> None:
+    net = ready_pair(pktinfo=True)
+    net.add_address("a", "a2")
+    net.hosts["a"].addresses.remove("a")
+    net.hosts["a"].node.host_lost(Lost(frozenset((b"a",))), now=net.now)
+    net.drain("a")
+    net.run(0.05, until=lambda: is_up(net, "a", "b"))
+    assert not any(isinstance(event, LinkDown) for host in net.hosts.values() for event in host.events)
+
+
 def test_a_path_that_was_wrongly_taken_for_lost_is_back_after_one_round_trip() -> None:
     net = ready_pair(pktinfo=True)
     node = net.hosts["a"].node
     node.host_lost(Lost(frozenset((b"a",))), now=net.now)
     net.drain("a")
-    assert link_of(net, "a", "b").reported is LinkState.DOWN
+    assert link_of(net, "a", "b").reported is LinkState.SUSPECT
     net.run(0.05, until=lambda: is_up(net, "a", "b"))
 
 

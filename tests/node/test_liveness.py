@@ -15,6 +15,7 @@ from mycelium.node.liveness import (
     ECHO_GAP_S,
     LEAST_PROBES,
     MOST_PROBES,
+    QUIET_S,
     SUSPECT_AFTER_S,
     TRANSITIONS,
     Action,
@@ -177,6 +178,37 @@ def test_process_starved_for_200_ms_kills_nothing(side: int) -> None:
     assert net.deaths == []
 
 
+@pytest.mark.parametrize("delay", [0.005, 0.02, 0.1])
+def test_peer_that_falls_asleep_just_before_it_is_asked_is_waited_for(delay: float) -> None:
+    net = Pair(14, delay=delay, jitter=0.0, role=Role.BUSY)
+    for _ in range(300):
+        net.run(until=net.now + 1.0 + net.rng.random())
+        net.starve(1, 0.200)
+
+    assert net.deaths == []
+
+
+def test_peer_whose_data_stops_is_asked_before_its_turn_and_only_once() -> None:
+    path = Liveness(RttEstimator(), now=0.0, role=Role.BUSY)
+    assert path.handle_timeout(0.0) is Action.PROBE
+    path.sent(1, 0.0, True)
+    path.probe_answered(0.001)
+    path.echoed(1, 0.001)
+    for step in range(1, 6):
+        path.received(step / 100, True)
+    probes = []
+    while (now := path.next_deadline()) < 0.29:
+        if path.handle_timeout(now) is Action.PROBE:
+            probes.append(now)
+            path.sent(len(probes) + 1, now, True)
+            path.echoed(len(probes) + 1, now)
+            path.probe_answered(now)
+        elif now >= path.echo_due:
+            path.sent(50, now, False)
+
+    assert probes == [pytest.approx(0.05 + QUIET_S)]
+
+
 def test_laptop_that_slept_for_an_hour_probes_before_it_judges() -> None:
     net = Pair(13, delay=0.0005, jitter=0.0, role=Role.BUSY)
     net.run(until=5.0)
@@ -324,13 +356,13 @@ def test_rumour_asks_a_living_path_at_most_once_a_probe_timeout_and_a_dead_one_n
             path.probe_answered(now)
     assert 20 < probes < 40
 
-    path.cut(asked_at + 1.0)
-    assert path.handle_timeout(asked_at + 1.0) is Action.PROBE
-    path.rumour(asked_at + 1.5)
-    assert path.handle_timeout(asked_at + 1.5) is Action.NONE
+    while path.state is not PathState.DEAD:
+        path.handle_timeout(now := path.next_deadline())
+    path.rumour(now + 0.5)
+    assert path.handle_timeout(now + 0.5) is Action.NONE
 
 
-def test_cut_path_is_dead_until_something_newer_is_echoed() -> None:
+def test_cut_path_is_in_doubt_until_something_newer_is_echoed() -> None:
     path = Liveness(RttEstimator(), now=0.0)
     path.sent(5, 0.0, True)
     path.cut(0.1)
@@ -341,8 +373,18 @@ def test_cut_path_is_dead_until_something_newer_is_echoed() -> None:
     path.sent(6, 0.1, True)
     path.echoed(6, 0.2)
 
-    assert [*states, path.state] == [PathState.DEAD, PathState.DEAD, PathState.ALIVE]
-    assert path.died_at == 0.1
+    assert [*states, path.state] == [PathState.SUSPECT, PathState.SUSPECT, PathState.ALIVE]
+
+
+def test_cut_path_is_dead_as_soon_as_a_question_is_overdue() -> None:
+    path, _ = path_that_asks()
+    path.probe_answered(200.5)
+    path.cut(201.0)
+    while path.state is not PathState.DEAD:
+        path.handle_timeout(path.next_deadline())
+        path.cut(path.next_deadline())  # told again and again
+
+    assert path.died_at - 201.0 < 0.04
 
 
 def test_doubted_path_is_suspected_as_soon_as_two_questions_are_overdue() -> None:

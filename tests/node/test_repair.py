@@ -211,6 +211,7 @@ def test_requests_under_other_keys_malformed_ones_and_those_for_frames_to_come_g
     before = counter(net, "a", "repair_bytes_resent")
     ask(net, "b", "a", (newest - 1, 0, WHOLE_FRAME), index=12345)
     ask(net, "b", "a", (newest + 1000, 0, WHOLE_FRAME))
+    lossy(net, 0.0, "ab")
     link = link_of(net, "b", "a")
     malformed = counter(net, "a", "frames_malformed")
     for size in (0, 3, 5, 19):

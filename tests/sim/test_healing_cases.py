@@ -89,12 +89,13 @@ def test_it_heals_whatever_the_dice_say(mesh: tuple[str, int], scenario: str, se
     assert broken(records(mesh, scenario, seed)) == []
 
 
-def test_each_end_of_a_pulled_cable_leaves_it_before_anyone_could_notice_its_silence() -> None:
+def test_each_end_of_a_pulled_cable_gives_it_up_once_no_other_way_answers() -> None:
     found = records(SQUARE, "carrier:flows=4")
     (cut,) = [record for record in found if record.get("what") == "cut"]
     lost = [record for record in found if record.get("what") == "link lost"]
     assert sorted(record["node"] for record in lost) == sorted(cut["link"])
-    assert all(record["t"] - cut["t"] < 0.01 and not record["is_false"] for record in lost)
+    assert all(record["t"] - cut["t"] < 0.2 and not record["is_false"] for record in lost)
+    assert found[-1]["outage_s"]["max"] < 0.15
 
 
 def test_a_link_with_two_ways_loses_one_and_is_not_lost() -> None:
@@ -102,7 +103,6 @@ def test_a_link_with_two_ways_loses_one_and_is_not_lost() -> None:
     assert [record for record in found if record.get("what") == "link lost"] == []
 
 
-@pytest.mark.xfail(reason="the suspected path is left only once the other one was asked")
 def test_a_link_with_two_ways_loses_one_and_routing_never_knows() -> None:
     assert records(SQUARE, "uplinks:flows=4")[-1]["figures"]["route_changes"] == 0
 
