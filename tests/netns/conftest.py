@@ -66,4 +66,4 @@ def _lab(config: pytest.Config) -> Iterator[Lab]:
         complaints = [complaint for daemon in made.daemons if (complaint := daemon.complaint())]
         logs = [f"{daemon.name}:\n{daemon.log_tail()}" for daemon in made.daemons if complaints]
         config.stash[LABS].remove(made)
-    assert not complaints, "\n".join(logs)
+    assert not complaints, "\n".join(complaints + logs)

@@ -1,23 +1,19 @@
 """Four daemons in a ring: whatever breaks, packets find the other way round, and come back."""
 
 import signal
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Final
 
 import pytest
 
 from tests.netns.conftest import MakeMesh
+from tests.netns.healing import BACK_SECONDS, HEALED_SECONDS, next_hop, outage_of
 from tests.support.daemon import TUN
 from tests.support.mesh import Mesh, line, ring
-from tests.support.ping import Pings, ping
+from tests.support.ping import ping
 from tests.support.traffic import exchange_tcp
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.netns
-
-HEALED_SECONDS: Final = 1.5
-BACK_SECONDS: Final = 20.0
 
 
 @pytest.fixture
@@ -34,44 +30,27 @@ def is_whole(mesh: Mesh) -> bool:
     return all(len(daemon.alive_peers()) == 2 for daemon in mesh.daemons.values())
 
 
-def first_hop(mesh: Mesh, one: str, other: str) -> str:
-    """Returns the name of the first node on the way, which may be the last."""
-    output = mesh[one].host.run("traceroute", "-6", "-n", "-q", "1", "-m", "1", mesh[other].address).stdout
-    return next(name for name, daemon in mesh.daemons.items() if f" {daemon.address} " in output.splitlines()[1])
-
-
-def outage_of(mesh: Mesh, one: str, other: str, action: Callable[[], object]) -> float:
-    """Returns for how long pings stayed unanswered because of `action`."""
-    host, address = mesh[one].host, mesh[other].address
-    pings = Pings(host, address)
-    ping(host, address, count=50, interval=0.01)
-    action()
-    burst = 20
-    wait_until(lambda: ping(host, address, count=burst, interval=0.01, wait=1).received == burst, 20, "it heals")
-    return pings.finish().outage_s
-
-
 def test_a_silent_cut_heals(mesh: Mesh) -> None:
-    hop = first_hop(mesh, "a", "b")
-    assert outage_of(mesh, "a", "b", mesh.link("a", hop).cut) < HEALED_SECONDS
-    assert first_hop(mesh, "a", "b") != hop
+    hop = next_hop(mesh, "a", "b")
+    assert outage_of(mesh["a"], mesh["b"], mesh.link("a", hop).cut) < HEALED_SECONDS
+    assert next_hop(mesh, "a", "b") != hop
 
 
 @pytest.mark.parametrize("outward", [True, False], ids=["outward", "inward"])
 def test_a_cut_of_one_direction_heals(mesh: Mesh, outward: bool) -> None:
-    hop = first_hop(mesh, "a", "b")
+    hop = next_hop(mesh, "a", "b")
     deaf = mesh[hop if outward else "a"].host
-    assert outage_of(mesh, "a", "b", lambda: mesh.link("a", hop).cut(towards=deaf)) < HEALED_SECONDS
-    assert first_hop(mesh, "a", "b") != hop
+    assert outage_of(mesh["a"], mesh["b"], lambda: mesh.link("a", hop).cut(towards=deaf)) < HEALED_SECONDS
+    assert next_hop(mesh, "a", "b") != hop
 
 
 def test_a_pulled_plug_heals(mesh: Mesh) -> None:
-    link = mesh.link("a", first_hop(mesh, "a", "b"))
-    assert outage_of(mesh, "a", "b", lambda: link.set_carrier(up=False)) < HEALED_SECONDS
+    link = mesh.link("a", next_hop(mesh, "a", "b"))
+    assert outage_of(mesh["a"], mesh["b"], lambda: link.set_carrier(up=False)) < HEALED_SECONDS
 
 
 def test_tcp_survives_a_silent_cut(mesh: Mesh) -> None:
-    link = mesh.link("a", first_hop(mesh, "a", "b"))
+    link = mesh.link("a", next_hop(mesh, "a", "b"))
     one, other = mesh["a"], mesh["b"]
     before = one.counters()["tun_bytes_read"]
     with ThreadPoolExecutor(1) as pool:
@@ -84,8 +63,8 @@ def test_tcp_survives_a_silent_cut(mesh: Mesh) -> None:
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
 def test_the_loss_of_a_relay_heals_and_leaves_no_device(mesh: Mesh, sign: signal.Signals) -> None:
-    relay = mesh[first_hop(mesh, "a", "c")]
-    assert outage_of(mesh, "a", "c", lambda: relay.stop(sign)) < HEALED_SECONDS
+    relay = mesh[next_hop(mesh, "a", "c")]
+    assert outage_of(mesh["a"], mesh["c"], lambda: relay.stop(sign)) < HEALED_SECONDS
     assert not relay.host.has_interface(TUN)
 
 
@@ -114,6 +93,6 @@ def test_a_changed_address_is_followed(make_mesh: MakeMesh, edges: list[tuple[st
     number = mesh.lab.links.index(link) + 1
     host = mesh[mover].host
     move = (f"10.0.{number}.77", f"fd00:0:0:{number}::77")
-    assert outage_of(mesh, "a", "b", lambda: link.change_address(host, *move)) < HEALED_SECONDS
+    assert outage_of(mesh["a"], mesh["b"], lambda: link.change_address(host, *move)) < HEALED_SECONDS
     [peer] = mesh["a" if mover == "b" else "b"].get("admin/peers")
     assert move[number - 1] in peer["endpoint"]["addr"]

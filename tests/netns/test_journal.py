@@ -66,3 +66,4 @@ def test_the_source_of_a_cut_way_tells_the_link_the_switch_and_the_time_without(
     assert f"link down: {b.address}, silent for" in printed
     assert f"route to {b.address}: {b.address} -> {d.address}, suspected" in printed
     assert f"link down: {b.address}" in a.log()
+    assert a.cli("events") == a.get("admin/events")

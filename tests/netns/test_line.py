@@ -47,6 +47,8 @@ def test_udp_arrives_unchanged(mesh: Mesh, size: int) -> None:
 
 
 def test_traceroute_shows_every_relay(mesh: Mesh) -> None:
+    for daemon in mesh.daemons.values():
+        daemon.is_traced = True
     output = mesh["a"].host.run("traceroute", "-6", "-n", "-q", "1", "-w", "2", mesh["e"].address).stdout
     hops = re.findall(r"^\s*\d+\s+(\S+)", output, re.MULTILINE)
     assert hops == [mesh[name].address for name in "bcde"], output

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -52,7 +52,14 @@ class Daemon:
         self.public_key = identity.exchange_public_key.hex()
         self.address = str(ipaddress.IPv6Address(identity.address))
         self.subnet = str(ipaddress.IPv6Network((identity.address, 64), strict=False))
+        self.is_traced = False  # traceroute sends packets that die at their hop limit; nothing else may
+        self._expired = 0  # packets that died so in processes before this one
         self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def epoch_file(self) -> Path:
+        """Where it keeps the epoch of its last start."""
+        return self.key_file.with_name(self.key_file.name + ".epoch")
 
     @property
     def pid(self) -> int:
@@ -93,6 +100,7 @@ class Daemon:
     def stop(self, sign: signal.Signals = signal.SIGTERM, seconds: float = STOP_SECONDS) -> int:
         """Ends the daemon with a signal and returns its exit status."""
         assert self._process is not None, f"{self.name} does not run"
+        self._expired = self._count_expired()
         self._process.send_signal(sign)
         status = self._process.wait(seconds)
         self._process = None
@@ -101,6 +109,23 @@ class Daemon:
     def kill(self) -> None:
         """Ends the daemon so that it can do nothing about it."""
         self.stop(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Stops the process from being run, as the scheduler of a busy machine or a suspended laptop does."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets it run again."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Freezes it meanwhile."""
+        self.freeze()
+        try:
+            yield
+        finally:
+            self.thaw()
 
     def get(self, path: str) -> Any:
         """Returns the JSON of GET /api/v1/PATH; raises OSError while nothing answers."""
@@ -136,6 +161,15 @@ class Daemon:
         """Returns its counters, by name."""
         return dict(self.get("admin/status")["counters"])
 
+    def events(self, after: int = 0, kind: str | None = None) -> list[dict[str, Any]]:
+        """Returns what its journal tells that is newer than number `after`, of one kind or of all."""
+        told = self.get(f"admin/events?after={after}")
+        return [event for event in told if kind in (None, event["kind"])]
+
+    def newest_event(self) -> int:
+        """Returns the number of the newest entry of its journal."""
+        return max((event["sequence"] for event in self.events()), default=0)
+
     def rss_bytes(self) -> int:
         """Returns the memory that the process holds."""
         pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
@@ -151,10 +185,19 @@ class Daemon:
         return self.log_file.read_text() if self.log_file.exists() else ""
 
     def complaint(self) -> str:
-        """Returns what is wrong with it though no test asked: it ended on its own, or an error passed through its loop."""
+        """Returns what is wrong with it though no test asked: its process ended, had an error, or saw a loop."""
         if self._process is not None and not self.is_running:
             return f"{self.name} ended on its own with status {self._process.returncode}"
-        return f"{self.name} had an error" if "Traceback" in self.log() else ""
+        if "Traceback" in self.log():
+            return f"{self.name} had an error"
+        expired = 0 if self.is_traced else self._count_expired()
+        return f"{self.name} saw {expired} packets die at their hop limit: was there a loop?" if expired else ""
+
+    def _count_expired(self) -> int:
+        """Returns how many packets died at their hop limit in this process, if it answers, and those before."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return self._expired + self.counters()["trains_hop_limit"]
+        return self._expired
 
     def log_tail(self) -> str:
         """Returns the end of what the daemon has written."""

@@ -82,6 +82,10 @@ class Host:
         """Runs lines of the ip command in here."""
         run_batch("ip", "-n", self.namespace, lines=lines)
 
+    def apply_rules(self, rules: str) -> None:
+        """Applies rules of nftables, all or none."""
+        _checked(["ip", "netns", "exec", self.namespace, "nft", "-f", "-"], rules)
+
     def has_interface(self, name: str) -> bool:
         """Tells whether a network interface of this name is there."""
         return any(link["ifname"] == name for link in json.loads(self.run("ip", "-j", "link").stdout))
@@ -119,8 +123,7 @@ class End(NamedTuple):
         """Applies a rule of nftables to all that comes in here; an empty one lets everything pass."""
         chain = f'chain arriving {{\n type filter hook ingress device "{self.interface}" priority 0\n {rule}\n }}\n'
         table = f"table netdev {self.interface}"
-        rules = f"{table}\ndelete {table}\n{table} {{\n {chain} }}\n"
-        _checked(["ip", "netns", "exec", self.host.namespace, "nft", "-f", "-"], rules)
+        self.host.apply_rules(f"{table}\ndelete {table}\n{table} {{\n {chain} }}\n")
 
 
 LayCable = Callable[[End, End], None]  # makes both interfaces and what is between them

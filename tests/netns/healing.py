@@ -1,0 +1,65 @@
+"""What the tests of healing share: how long pings had no answer, which way packets go, what the journals tell."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from tests.support.daemon import Daemon
+from tests.support.mesh import Mesh
+from tests.support.ping import Pings, ping
+from tests.support.waiting import wait_until
+
+HEALED_SECONDS: Final = 1.5
+BACK_SECONDS: Final = 20.0
+BURST: Final = 20  # pings in a row that are all answered: it has healed
+WAY_SECONDS: Final = 30.0  # until costs measured on a busy machine have come down
+
+
+def is_answered(one: Daemon, other: Daemon) -> bool:
+    """Tells whether a burst of pings loses none."""
+    return ping(one.host, other.address, count=BURST, interval=0.01, wait=1).received == BURST
+
+
+def outage_of(one: Daemon, other: Daemon, action: Callable[[], object]) -> float:
+    """Returns for how many seconds pings stayed unanswered because of `action`."""
+    pings = Pings(one.host, other.address)
+    ping(one.host, other.address, count=50, interval=0.01)
+    action()
+    wait_answered(one, other, "it heals")
+    return pings.finish().outage_s
+
+
+def next_hop(mesh: Mesh, one: str, other: str) -> str:
+    """Returns the name of the first node on the way, which may be the last."""
+    hop = mesh.next_hop(one, other)
+    assert hop is not None, f"{one} has no route to {other}"
+    return hop
+
+
+def wait_answered(one: Daemon, other: Daemon, what: str = "pings are answered") -> None:
+    """Waits until a burst of pings loses none."""
+    wait_until(lambda: is_answered(one, other), BACK_SECONDS, f"{what}: {one.name} to {other.name}")
+
+
+def wait_way(mesh: Mesh, one: str, other: str, hop: str, seconds: float = WAY_SECONDS) -> None:
+    """Waits until packets between two nodes go by way of a third, as seen at the first."""
+    wait_until(
+        lambda: mesh.next_hop(one, other) == hop,
+        seconds,
+        lambda: f"{one} to {other} by way of {hop}, but {mesh.next_hop(one, other)}",
+    )
+
+
+def wait_told(daemon: Daemon, kind: str, since: int, seconds: float = 10.0, **fields: Any) -> dict[str, Any]:
+    """Waits for an entry in the journal newer than `since` that has these fields, and returns the first."""
+
+    def found() -> list[dict[str, Any]]:
+        told = daemon.events(since, kind)
+        return [event for event in told if all(event.get(key) == value for key, value in fields.items())]
+
+    return wait_until(found, seconds, lambda: f"{kind} {fields} at {daemon.name}, only {daemon.events(since)}")[0]
+
+
+def links_lost(mesh: Mesh) -> list[dict[str, Any]]:
+    """Returns the journals' entries of links that went down, of all daemons that run."""
+    running = [daemon for daemon in mesh.daemons.values() if daemon.is_running]
+    return [event for daemon in running for event in daemon.events(kind="link-down")]

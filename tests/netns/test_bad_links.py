@@ -1,0 +1,92 @@
+"""Links that get worse, come and go, or take half the mesh with them."""
+
+import time
+from functools import partial
+from typing import Final
+
+import pytest
+
+from tests.netns.conftest import MakeMesh
+from tests.netns.healing import BACK_SECONDS, HEALED_SECONDS, wait_answered, wait_told, wait_way
+from tests.support.daemon import Daemon
+from tests.support.mesh import Mesh, ring
+from tests.support.ping import Pings, ping
+from tests.support.traffic import answering
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.netns
+
+LOSS_PERCENT: Final = 30.0
+FLAPS: Final = 8  # by then it is left alone
+DOWN_SECONDS: Final = 0.7
+UP_SECONDS: Final = 1.0
+
+
+def test_a_link_that_begins_to_lose_is_left(make_mesh: MakeMesh) -> None:
+    mesh = make_mesh(ring("a", "b", "c"), delays_s=[0.020, 0.012, 0.012])
+    mesh.start()
+    mesh.wait_converged()
+    wait_way(mesh, "a", "b", "b")
+    a, b, c = mesh.daemons.values()
+    since = a.newest_event()
+    pings = Pings(a.host, b.address)
+    mesh.link("a", "b").lose(LOSS_PERCENT)
+    wait_way(mesh, "a", "b", "c")
+    wait_way(mesh, "b", "a", "c")
+    wait_answered(a, b)
+    assert pings.finish().outage_s < HEALED_SECONDS
+    assert wait_told(a, "route", since, node=b.address, before=b.address, after=c.address)["cause"]
+
+
+def test_a_flapping_link_is_left_alone(make_mesh: MakeMesh) -> None:
+    mesh = make_mesh(ring("a", "b", "c"), delays_s=[0.002, 0.004, 0.004])
+    mesh.start()
+    mesh.wait_converged()
+    wait_way(mesh, "a", "b", "b")
+    pings = Pings(mesh["a"].host, mesh["b"].address)
+    assert any(is_ignored(mesh) for _ in range(FLAPS)), "the route has followed the link each time"
+    wait_answered(mesh["a"], mesh["b"])
+    assert pings.finish().outage_s < HEALED_SECONDS
+
+
+def is_ignored(mesh: Mesh) -> bool:
+    """Cuts the link for a moment and mends it; tells whether the route to its other end stayed as it was."""
+    a, b, link = mesh["a"], mesh["b"], mesh.link("a", "b")
+    since = a.newest_event()
+    link.cut()
+    time.sleep(DOWN_SECONDS)
+    link.mend()
+    time.sleep(UP_SECONDS)
+    changes = [event for event in a.events(since, "route") if event["node"] == b.address]
+    return all(change["before"] == change["after"] for change in changes)
+
+
+def reaches_only(daemon: Daemon, subnets: set[str]) -> bool:
+    return daemon.reachable_subnets() == subnets
+
+
+def assert_meshed(mesh: Mesh, names: str) -> None:
+    """Pings from each to each."""
+    addresses = {mesh[name].address for name in names}
+    for name in names:
+        assert answering(mesh[name].host, sorted(addresses), seconds=5) == addresses
+
+
+def test_a_mesh_of_six_parts_and_is_one_again(make_mesh: MakeMesh) -> None:
+    halves = ["abc", "def"]
+    mesh = make_mesh([*ring(*"abc"), *ring(*"def"), ("a", "d"), ("c", "f")])
+    mesh.start()
+    mesh.wait_converged()
+    bridges = [mesh.link("a", "d"), mesh.link("c", "f")]
+    for bridge in bridges:
+        bridge.cut()
+    for half in halves:
+        for one in half:
+            others = {mesh[name].subnet for name in half if name != one}
+            wait_until(partial(reaches_only, mesh[one], others), 10, f"{one} knows that {half} is alone")
+        assert_meshed(mesh, half)
+    assert not ping(mesh["b"].host, mesh["e"].address, wait=1).received
+    for bridge in bridges:
+        bridge.mend()
+    mesh.wait_converged(BACK_SECONDS)
+    assert_meshed(mesh, "abcdef")

@@ -1,0 +1,99 @@
+"""What the kernel tells of interfaces, addresses and routes makes a daemon ask on all its paths at once."""
+
+import time
+from functools import partial
+from typing import Final
+
+import pytest
+
+from tests.netns.conftest import MakeMesh
+from tests.netns.healing import wait_answered, wait_told
+from tests.support.daemon import PORT, Daemon
+from tests.support.mesh import Mesh, line
+from tests.support.ping import ping
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.netns
+
+ASKED_BYTES: Final = 5_000  # at least, in probes of all sizes, where an idle link takes some hundred a second
+ASKED_SECONDS: Final = 5.0
+REPORTS_APART_SECONDS: Final = 1.1
+CHANGES: Final = [
+    "address add 10.99.0.1/32 dev lo",
+    "route add 2001:db8::/32 via {gateway}",
+]
+
+
+@pytest.fixture
+def pair(make_mesh: MakeMesh) -> Mesh:
+    return make_mesh(line("a", "b"))
+
+
+def start(mesh: Mesh) -> None:
+    mesh.start()
+    mesh.wait_converged()
+
+
+def sent_bytes(daemon: Daemon) -> int:
+    return sum(int(peer["txBytes"]) for peer in daemon.get("admin/peers"))
+
+
+def has_sent(daemon: Daemon, least: int) -> bool:
+    return sent_bytes(daemon) > least
+
+
+def wait_idle(daemon: Daemon) -> int:
+    """Waits until a second goes by with little sent, and returns how much was sent in all."""
+
+    def is_idle() -> bool:
+        before = sent_bytes(daemon)
+        time.sleep(REPORTS_APART_SECONDS)
+        return sent_bytes(daemon) - before < ASKED_BYTES // 5
+
+    wait_until(is_idle, 30, "the link is idle")
+    return sent_bytes(daemon)
+
+
+def test_every_path_is_asked_at_once(pair: Mesh) -> None:
+    start(pair)
+    a, gateway = pair["a"], pair.link("a", "b").end(pair["b"].host)
+    for change in CHANGES:
+        least = wait_idle(a) + ASKED_BYTES
+        a.host.ip(change.format(gateway=gateway.ipv6))
+        wait_until(partial(has_sent, a, least), ASKED_SECONDS, f"b is asked after {change}")
+    assert not a.events(kind="link-down")
+
+
+def test_a_missing_peer_is_looked_up_at_once(pair: Mesh) -> None:
+    """Else it would be after the back-off, more than seven seconds at first."""
+    a, address = pair["a"], pair.link("a", "b").end(pair["b"].host).ipv4
+    a.host.name_hosts({"other.test": "10.0.1.99"})
+    a.peers[0] = f"udp://b.test:{PORT}"
+    pair.start()
+    first = wait_told(a, "peer-failed", 0, cause="the name is not known")
+    a.host.name_hosts({"b.test": address})
+    a.host.ip("address add 10.99.0.1/32 dev lo")
+    up = wait_told(a, "link-up", first["sequence"], node=pair["b"].address)
+    assert up["time"] - first["time"] < 7
+
+
+@pytest.mark.parametrize("what", ["interface", "address"])
+def test_what_comes_back_is_used_again(pair: Mesh, what: str) -> None:
+    start(pair)
+    a, b = pair["a"], pair["b"]
+    end = pair.link("a", "b").end(a.host)
+    down, up = {
+        "interface": (f"link set {end.interface} down", f"link set {end.interface} up"),
+        "address": (
+            f"address del {end.ipv4}/24 dev {end.interface}",
+            f"address add {end.ipv4}/24 dev {end.interface}",
+        ),
+    }[what]
+    since, last = a.newest_event(), b.newest_event()
+    a.host.ip(down)
+    wait_told(a, "link-down", since, node=b.address, cause="this host lost the way")
+    wait_told(b, "link-down", last, node=a.address, cause="silent")
+    assert not ping(a.host, b.address, wait=1).received
+    a.host.ip(up)
+    wait_answered(a, b, "b is reached again")
+    wait_told(a, "link-up", since, node=b.address)

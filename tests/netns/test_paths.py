@@ -1,0 +1,77 @@
+"""Two ways to one neighbour: when one of them fails the other takes over, and no route goes another way."""
+
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+from tests.netns.conftest import MakeMesh
+from tests.netns.healing import HEALED_SECONDS, outage_of, wait_told, wait_way
+from tests.support.daemon import PORT, Daemon
+from tests.support.mesh import Mesh
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.netns
+
+
+DETOUR: Final = [("a", "c"), ("c", "b")]  # which routing would take if the link were down
+DETOUR_DELAYS_S: Final = [0.02, 0.02]
+
+
+def start(mesh: Mesh) -> None:
+    mesh.start()
+    mesh.wait_converged()
+    wait_way(mesh, "a", "b", "b")
+    wait_way(mesh, "b", "a", "a")
+    a, b = mesh["a"], mesh["b"]
+    wait_until(lambda: len(ways(a, b)) == 2, 10, "both ways lead to b")
+
+
+def ways(one: Daemon, other: Daemon) -> list[str]:
+    """Returns the URLs of the peer list that lead to a neighbour."""
+    return [peer["url"] for peer in one.get("admin/peers") if peer.get("publicKey") == other.public_key]
+
+
+def way_in_use(one: Daemon, other: Daemon) -> str:
+    """Returns the address at which a neighbour is reached now."""
+    addresses = {p["endpoint"]["addr"] for p in one.get("admin/peers") if p.get("publicKey") == other.public_key}
+    [address] = addresses
+    return str(address)
+
+
+def assert_no_detour(mesh: Mesh, cut: Callable[[], object]) -> None:
+    a, b = mesh["a"], mesh["b"]
+    since = {daemon.name: daemon.newest_event() for daemon in (a, b)}
+    before = way_in_use(a, b)
+    assert outage_of(a, b, cut) < HEALED_SECONDS
+    assert wait_told(a, "link-moved", since["a"], node=b.address, before=f"udp://{before}")
+    for one, other in ((a, b), (b, a)):
+        told = [event for event in one.events(since[one.name]) if event["node"] == other.address]
+        assert "link-down" not in {event["kind"] for event in told}
+        assert all(event["before"] == event["after"] for event in told if event["kind"] == "route"), told
+
+
+def test_one_of_two_cables_fails(make_mesh: MakeMesh) -> None:
+    mesh = make_mesh([("a", "b"), ("a", "b"), *DETOUR], delays_s=[0.001, 0.001, *DETOUR_DELAYS_S])
+    start(mesh)
+    used, far = way_in_use(mesh["a"], mesh["b"]), mesh["b"].host
+    [cable] = [
+        link
+        for link in mesh.lab.links[:2]
+        if used in (f"{link.end(far).ipv4}:{PORT}", f"[{link.end(far).ipv6}]:{PORT}")
+    ]
+    assert_no_detour(mesh, cable.cut)
+
+
+def test_one_of_two_families_fails(make_mesh: MakeMesh) -> None:
+    mesh = make_mesh([("a", "b"), *DETOUR], delays_s=[0.001, *DETOUR_DELAYS_S])
+    cable = mesh.link("a", "b")
+    mesh["a"].peers.append(f"udp://[{cable.end(mesh['b'].host).ipv6}]:{PORT}")
+    start(mesh)
+    family = "ip6" if way_in_use(mesh["a"], mesh["b"]).startswith("[") else "ip"
+
+    def cut() -> None:
+        for end in cable.ends:
+            end.set_filter(f"meta protocol {family} drop")
+
+    assert_no_detour(mesh, cut)

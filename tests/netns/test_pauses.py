@@ -1,0 +1,76 @@
+"""Daemons that are not run for a while: a blink kills no link, and who has slept is soon back."""
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
+from threading import Event
+from typing import Final
+
+import pytest
+
+from tests.netns.conftest import MakeMesh
+from tests.netns.healing import BACK_SECONDS, is_answered, links_lost, wait_answered, wait_told
+from tests.support.mesh import Mesh, line, ring
+from tests.support.traffic import iperf
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.netns
+
+BLINK_SECONDS: Final = 0.2
+SLEPT_SECONDS: Final = 6.0
+STREAMS: Final = 4
+LOADED_SECONDS: Final = 5.0
+
+
+def test_blinks_under_four_streams_take_no_link_down(make_mesh: MakeMesh) -> None:
+    mesh = make_mesh(line("a", "b", "c"))
+    mesh.start()
+    mesh.wait_converged()
+    is_over = Event()
+    with ThreadPoolExecutor(1) as pool:
+        blinking = pool.submit(blink, mesh, is_over)
+        try:
+            report = iperf(
+                mesh["a"].host, mesh["c"].host, mesh["c"].address, "-P", str(STREAMS), seconds=LOADED_SECONDS
+            )
+        finally:
+            is_over.set()
+        assert blinking.result() >= 4
+    received = [stream["receiver"]["bytes"] for stream in report["end"]["streams"]]
+    assert len(received) == STREAMS
+    assert all(received)
+    assert links_lost(mesh) == []
+    assert is_answered(mesh["a"], mesh["c"])
+
+
+def blink(mesh: Mesh, is_over: Event) -> int:
+    """Freezes one daemon after the other for a moment until told to end, and returns how often it did."""
+    rng = random.Random(7)
+    for times, daemon in enumerate(cycle(mesh.daemons.values())):
+        if is_over.wait(rng.uniform(0.2, 0.8)):
+            return times
+        with daemon.frozen():
+            time.sleep(BLINK_SECONDS)
+    raise AssertionError("there are no daemons")
+
+
+def test_a_node_that_has_slept_is_soon_back(make_mesh: MakeMesh) -> None:
+    mesh = make_mesh(ring("a", "b", "c", "d"))
+    mesh.start()
+    mesh.wait_converged()
+    a, b, c, d = mesh.daemons.values()
+    since = a.newest_event()
+    with b.frozen():
+        asleep_at = time.monotonic()
+        down = wait_told(a, "link-down", since, node=b.address, cause="silent")
+        wait_answered(a, c, "the others find the way around it")
+        wait_until(lambda: b.subnet not in d.reachable_subnets(), BACK_SECONDS, "the others know that it is gone")
+        time.sleep(max(0.0, asleep_at + SLEPT_SECONDS - time.monotonic()))
+    wait_until(lambda: is_answered(d, b) and is_answered(b, d), BACK_SECONDS, "it is reached again")
+    wait_told(a, "link-up", down["sequence"], node=b.address)
+    for neighbour in (a, c):
+        wait_answered(neighbour, b)
+    wait_until(
+        lambda: all(len(daemon.alive_peers()) == 2 for daemon in mesh.daemons.values()), BACK_SECONDS, "links are up"
+    )
