@@ -182,7 +182,9 @@ class Liveness:
 
     def rumour(self, now: float) -> None:
         """Takes an ICMP error, which anybody may have made: a doubt that costs at most a probe a probe timeout."""
-        if self.state is not PathState.DEAD and now >= self._probe_at + self._rtt.pto:
+        if self._pending:
+            self._is_doubted = True
+        elif now >= self._probe_at + self._rtt.pto:
             self.doubt(now)
 
     def cut(self, now: float) -> None:

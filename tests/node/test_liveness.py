@@ -362,6 +362,19 @@ def test_rumour_asks_a_living_path_at_most_once_a_probe_timeout_and_a_dead_one_n
     assert path.handle_timeout(now + 0.5) is Action.NONE
 
 
+def test_rumour_about_a_path_that_is_asked_already_shortens_its_patience() -> None:
+    found = []
+    for is_told in (True, False):
+        path, asked_at = path_that_asks()
+        if is_told:
+            path.rumour(asked_at + 0.001)
+        while path.state is PathState.ALIVE:
+            path.handle_timeout(now := path.next_deadline())
+        found.append(now - asked_at)
+
+    assert found[0] < SUSPECT_AFTER_S <= found[1]
+
+
 def test_cut_path_is_in_doubt_until_something_newer_is_echoed() -> None:
     path = Liveness(RttEstimator(), now=0.0)
     path.sent(5, 0.0, True)
