@@ -74,7 +74,7 @@ def test_a_way_that_the_system_refuses_is_left_at_once() -> None:
         [link] = one.node.links.values()
         one.transport.unreachable[link.active.endpoint] = None
         one.driver.act(lambda now: None)
-        assert link.reported is LinkState.DOWN
+        assert link.reported is LinkState.SUSPECT
         assert not one.transport.unreachable
         stop(one, other)
 
