@@ -192,7 +192,7 @@ def _write_graph(path: Path, edges: Sequence[Edge], delays_ms: Sequence[float]) 
     """Writes the mesh as the simulator reads it: `mycelium-sim run --topology file:PATH`."""
     names = sorted({name for edge in edges for name in edge}, key=lambda name: int(name[1:]))
     links = [
-        {"source": one, "target": other, "delay": delay_ms / 1_000}
+        {"source": one, "target": other, "delay": round(delay_ms / 1_000, 6)}
         for (one, other), delay_ms in zip(edges, delays_ms, strict=True)
     ]
     graph = {"nodes": [{"id": name} for name in names], "links": links}
