@@ -20,6 +20,7 @@ from mycelium.node.link_session import IDLE_KEYS_KEPT_S, MESSAGE_3_AGAIN_S, MESS
 from mycelium.node.liveness import Action, PathState, Role
 from mycelium.node.outbox import Outbox
 from mycelium.node.path import Path
+from mycelium.node.path_choice import PathChoice
 from mycelium.node.reassembly import PartialBudget
 from mycelium.node.repair import RepairBudgets
 from mycelium.routing.metric import PublishedCost, link_cost
@@ -58,6 +59,7 @@ class Link(LinkFrames):
     __slots__ = (
         "_burst",
         "_carried",
+        "_choice",
         "_control",
         "_control_keys_since",
         "_cost",
@@ -107,6 +109,7 @@ class Link(LinkFrames):
         self._burst = ProbeBurst()
         self.cost: int | None = None  # as published, units of 10 us
         self.cost_changed = False  # since routing was told
+        self._choice = PathChoice()
         self.items: list[Item] = []  # control messages that came, to be drained by the node
         self.peer_restarted = False  # the neighbour has lost what we told it
         self.closed_by_peer = False
@@ -388,6 +391,8 @@ class Link(LinkFrames):
         for path in list(self.paths.values()):
             if not path.is_validated and path.liveness.state is PathState.DEAD:
                 del self.paths[path.endpoint]
+        self._choose_path(now)
+        for path in self.paths.values():
             path.liveness.set_role(Role.SPARE if path is not self.active else Role.BUSY if is_busy else Role.SELECTED)
 
     def probe_all(self, *, now: float) -> None:
@@ -422,7 +427,7 @@ class Link(LinkFrames):
                 self._send_from_anywhere(path)
             elif lost.endpoint is None:
                 path.liveness.doubt(now)
-        self._leave_doubtful(now)
+        self._choose_path(now)
 
     def _send_from_anywhere(self, path: Path) -> None:
         """The kernel chooses anew which address to send from: the one used so far may be gone."""
@@ -431,17 +436,13 @@ class Link(LinkFrames):
             path.endpoint = path.remote
             self.paths[path.endpoint] = path
 
-    def _leave_doubtful(self, now: float) -> None:
-        """Where the path in use is in doubt, the nearest one that is not takes over, and routing need not hear of it."""
-        if self.active.liveness.state is not PathState.ALIVE:
-            alive = [
-                path for path in self.paths.values() if path.is_validated and path.liveness.state is PathState.ALIVE
-            ]
-            self.active = min(alive, key=lambda path: path.rtt.minimum(now=now), default=self.active)
+    def _choose_path(self, now: float) -> None:
+        """Where another path takes over, routing need not hear of it."""
+        self.active = self._choice.best(self.active, self.paths.values(), now=now)
 
     def _look_for_another_path(self, now: float) -> None:
         """A path in doubt is left; while none is beyond doubt the spare ones are asked, and the first to answer is taken."""
-        self._leave_doubtful(now)
+        self._choose_path(now)
         if self.active.liveness.state is PathState.ALIVE:
             return
         for path in self.paths.values():

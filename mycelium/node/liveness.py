@@ -37,6 +37,7 @@ LEAST_PROBES: Final = 3  # unanswered before a path is dead
 MOST_PROBES: Final = 10
 LEAST_TO_SUSPECT: Final = 2
 REMEMBERED_PROBES: Final = 128  # about as many tell the loss
+LUCK: Final = 1.5  # standard deviations of what so many can tell
 FIRST_LOSS: Final = 0.01  # assumed before they were sent
 
 _INFINITY: Final = math.inf
@@ -233,9 +234,13 @@ class Liveness:
 
     @property
     def probes_to_die(self) -> int:
-        """How many unanswered probes mean a cut, so that loss alone causes FALSE_ALARMS_PER_DAY."""
+        """How many unanswered probes mean a cut, so that loss alone causes FALSE_ALARMS_PER_DAY.
+
+        The loss is taken to be a little more than was seen: a run of luck must not make us hasty.
+        """
         trials_per_day = 86_400 / self.role.value
-        probes = math.ceil(math.log(trials_per_day / FALSE_ALARMS_PER_DAY) / -math.log(self.loss))
+        loss = self.loss + LUCK * math.sqrt(self.loss * (1 - self.loss) / REMEMBERED_PROBES)
+        probes = math.ceil(math.log(trials_per_day / FALSE_ALARMS_PER_DAY) / -math.log(loss))
         return min(max(probes, LEAST_PROBES), MOST_PROBES)
 
     def _due(self) -> float:

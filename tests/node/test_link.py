@@ -346,6 +346,26 @@ def test_a_spare_path_takes_over_and_the_neighbour_is_never_down() -> None:
         assert [event for event in net.hosts[name].events if isinstance(event, LinkDown)] == []
 
 
+def test_of_two_paths_the_quicker_one_is_used_and_routing_is_told_its_cost() -> None:
+    net = two_paths()
+    for wire in net.both("a", "b"):
+        wire.delay = 0.020
+    net.run(30)
+    link = link_of(net, "a", "b")
+    assert link.active.endpoint.host == "b2"
+    assert link.cost is not None
+    assert link.cost < 1_000  # 10 ms and a hop are 1,030: the other path would cost 2,030
+    assert [event for event in net.hosts["a"].events if isinstance(event, LinkDown)] == []
+
+
+def test_a_path_that_is_hardly_quicker_moves_nothing() -> None:
+    net = two_paths()
+    for wire in net.both("a", "b"):
+        wire.delay *= 1.1
+    net.run(60)
+    assert link_of(net, "a", "b").active.endpoint.host == "b"
+
+
 def test_addresses_that_prove_nothing_do_not_push_a_spare_path_out() -> None:
     net = two_paths()
     for number in range(10):
