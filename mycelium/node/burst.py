@@ -4,7 +4,7 @@ from math import inf
 from typing import Final
 
 PROBES: Final = 10
-SPACING_S: Final = 0.05
+SPACING_S: Final = 0.08
 PAUSE_S: Final = 30.0  # from one burst to the next: jitter that goes on must not cost more than an idle link may
 
 

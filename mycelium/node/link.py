@@ -23,6 +23,7 @@ from mycelium.node.path import Path
 from mycelium.node.path_choice import PathChoice
 from mycelium.node.reassembly import PartialBudget
 from mycelium.node.repair import RepairBudgets
+from mycelium.node.rtt import LOADED_WINDOW_S, WINDOW_S
 from mycelium.routing.metric import PublishedCost, link_cost
 from mycelium.wire.control import Item, decode_items, encode_item
 from mycelium.wire.datagram import (
@@ -41,6 +42,8 @@ from mycelium.wire.frame import (
 
 FIRST_REDIAL_S: Final = 1.0
 BUSY_BYTES_PER_S: Final = 10_000
+LOADED_BYTES_PER_S: Final = 125_000  # what may fill a path; a queue stays for a while
+LOADED_FOR_S: Final = 30.0
 _PROBES_REMEMBERED: Final = 32
 MOST_EXPENDABLE: Final = 64  # frames that are excused in advance: some that seem lost come late
 
@@ -64,6 +67,7 @@ class Link(LinkFrames):
         "_control_keys_since",
         "_cost",
         "_entropy",
+        "_loaded_until",
         "_missed",
         "_new_stream",
         "_redial_at",
@@ -119,6 +123,7 @@ class Link(LinkFrames):
         self._redial_wait = FIRST_REDIAL_S
         self._missed = 0  # frames, at the last sweep
         self._carried = 0  # bytes over all paths, at the last sweep
+        self._loaded_until = -inf
 
     # -- handshakes ----------------------------------------------------------------------------------------------------
 
@@ -266,7 +271,8 @@ class Link(LinkFrames):
         if path is self.active:
             if self.cost is None:
                 self.budget.start_over(self.sending.sealing.counter)
-            cost = self._cost.update(link_cost(path.rtt.minimum(now=now), self.budget.datagram_loss), now)
+            measured = link_cost(path.rtt.minimum(now=now), self.budget.datagram_loss)
+            cost = self._cost.update(measured, now, is_steady=path.rtt.is_steady)
             if cost is not None:
                 self.cost_changed = cost != self.cost
                 self.cost = cost
@@ -384,6 +390,8 @@ class Link(LinkFrames):
         self._sent_frames.sweep(now=now)
         carried = sum(path.tx_bytes + path.rx_bytes for path in self.paths.values())
         is_busy = carried - self._carried > BUSY_BYTES_PER_S
+        if carried - self._carried > LOADED_BYTES_PER_S:
+            self._loaded_until = now + LOADED_FOR_S
         self._carried = carried
         if self.budget.missed > self._missed:  # perhaps all that were long
             self._missed = self.budget.missed
@@ -393,6 +401,7 @@ class Link(LinkFrames):
                 del self.paths[path.endpoint]
         self._choose_path(now)
         for path in self.paths.values():
+            path.rtt.window_s = LOADED_WINDOW_S if path is self.active and now < self._loaded_until else WINDOW_S
             path.liveness.set_role(Role.SPARE if path is not self.active else Role.BUSY if is_busy else Role.SELECTED)
 
     def probe_all(self, *, now: float) -> None:

@@ -9,6 +9,7 @@ from collections import deque
 from typing import Final
 
 WINDOW_S: Final = 2.0  # of a busy path;
+LOADED_WINDOW_S: Final = 60.0  # of one that we may fill: what its round trip is above the least of it is our own queue
 LEAST_BUCKETS: Final = 2  # of an idle one, whose samples are farther apart
 BUCKET_S: Final = 0.25  # the window's grain: bounds what is kept however many samples come
 GRANULARITY_S: Final = 0.025  # the peer may wait 20 ms before it answers, and timers are late
@@ -16,17 +17,22 @@ INITIAL_RTO_S: Final = 0.5
 RTO_FLOOR_S: Final = 0.030
 RTO_CEILING_S: Final = 10.0
 SAMPLE_CEILING_S: Final = 60.0
+STEADY_SAMPLES: Final = 5
+STEADY_RATIO: Final = 0.25
+STEADY_FLOOR_S: Final = 0.5e-3
 
 
 class RttEstimator:
     """Digests the round-trip times of one path."""
 
-    __slots__ = ("_minima", "rttvar", "srtt")
+    __slots__ = ("_last", "_minima", "rttvar", "srtt", "window_s")
 
     def __init__(self) -> None:
         self.srtt: float | None = None  # seconds; None before the first sample
         self.rttvar = 0.0
+        self.window_s = WINDOW_S
         self._minima: deque[tuple[float, float]] = deque()  # when the bucket began, the least of it
+        self._last: deque[float] = deque(maxlen=STEADY_SAMPLES)
 
     def sample(self, rtt_s: float, *, now: float) -> None:
         """Takes one measured round trip; what cannot be one (negative, endless, no number) is ignored."""
@@ -37,6 +43,7 @@ class RttEstimator:
         else:
             self.rttvar += (abs(self.srtt - rtt_s) - self.rttvar) / 4
             self.srtt += (rtt_s - self.srtt) / 8
+        self._last.append(rtt_s)
         self._put(rtt_s, now)
 
     @property
@@ -53,8 +60,16 @@ class RttEstimator:
             return INITIAL_RTO_S
         return min(self.srtt + 4 * self.rttvar + GRANULARITY_S, RTO_CEILING_S)
 
+    @property
+    def is_steady(self) -> bool:
+        """Tells whether the last samples agree: queues, and processors busy with other things, set them apart."""
+        if len(self._last) < STEADY_SAMPLES:
+            return False
+        least = min(self._last)
+        return max(self._last) - least <= max(least * STEADY_RATIO, STEADY_FLOOR_S)
+
     def minimum(self, *, now: float) -> float:
-        """Returns the least round trip of the last WINDOW_S seconds and of the last LEAST_BUCKETS; infinity for none."""
+        """Returns the least round trip of the last `window_s` seconds and of the last LEAST_BUCKETS; infinity for none."""
         self._forget(now)
         return min((least for _, least in self._minima), default=math.inf)
 
@@ -67,5 +82,5 @@ class RttEstimator:
         self._forget(now)
 
     def _forget(self, now: float) -> None:
-        while len(self._minima) > LEAST_BUCKETS and self._minima[0][0] < now - WINDOW_S:
+        while len(self._minima) > LEAST_BUCKETS and self._minima[0][0] < now - self.window_s:
             self._minima.popleft()

@@ -20,6 +20,7 @@ WORSE_SPAN_S: Final = 0.3  # from the first to the last of them: a moment's dela
 BETTER_SAMPLES: Final = 10  # an improvement lowers feasibility distances everywhere: only one that lasts is told
 BETTER_SPAN_S: Final = 0.15
 SURE_RATIO: Final = 0.25  # beyond it a change is more than jitter
+UNSURE_SPAN_S: Final = 30.0  # a rise that is small, or may be a queue's, is told only when it has lasted so long
 UNSURE_PATIENCE: Final = 10  # below it that many times more samples are wanted, ...
 SWING_S: Final = 60.0  # an improvement so soon after a worsening undoes it: traffic that left a full link emptied it
 CALM_FLOOR_S: Final = 5.0  # how long the next improvement must last then; doubles with each
@@ -65,8 +66,10 @@ class PublishedCost:
         self._better = _Run(BETTER_SAMPLES)
         self._much_better = _Run(BETTER_SAMPLES)
 
-    def update(self, cost: int, now: float) -> int | None:
+    def update(self, cost: int, now: float, *, is_steady: bool = True) -> int | None:
         """Takes one sample and returns the cost to publish, or None while the published one stands.
+
+        A rise is believed soon only where the round trips behind it agree (`is_steady`).
 
         Of a run of samples the one nearest to the published cost counts: all of them went at least that far.
         """
@@ -79,13 +82,13 @@ class PublishedCost:
         is_sure = is_told and size > self.cost * SURE_RATIO
         self._worse.take(change, now, counts=is_told and change > 0)
         self._better.take(change, now, counts=is_told and change < 0)
-        self._much_worse.take(change, now, counts=is_sure and change > 0)
+        self._much_worse.take(change, now, counts=is_sure and is_steady and change > 0)
         self._much_better.take(change, now, counts=is_sure and change < 0)
         patience = 1 if now < self._since + YOUNG_S else UNSURE_PATIENCE
         lasting = (
             self._much_worse.lasting(1, WORSE_SPAN_S, now)
             or self._much_better.lasting(1, self._calm_s, now)
-            or self._worse.lasting(UNSURE_PATIENCE, WORSE_SPAN_S, now)
+            or self._worse.lasting(UNSURE_PATIENCE, UNSURE_SPAN_S, now)
             or self._better.lasting(patience, self._calm_s, now)
         )
         if not lasting:

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from mycelium.node.rtt import GRANULARITY_S, INITIAL_RTO_S, RTO_CEILING_S, WINDOW_S, RttEstimator
+from mycelium.node.rtt import GRANULARITY_S, INITIAL_RTO_S, LOADED_WINDOW_S, RTO_CEILING_S, WINDOW_S, RttEstimator
 
 
 def test_first_sample_sets_both_averages() -> None:
@@ -73,3 +73,24 @@ def test_many_samples_keep_little() -> None:
         rtt.sample(0.001 + step / 1e6, now=step / 1000)
 
     assert len(rtt._minima) <= 10
+
+
+def test_round_trips_are_steady_while_the_last_ones_agree() -> None:
+    estimator = RttEstimator()
+    for index in range(4):
+        estimator.sample(0.100, now=float(index))
+    assert not estimator.is_steady  # too few to tell
+    estimator.sample(0.120, now=5.0)
+    assert estimator.is_steady
+    estimator.sample(0.130, now=6.0)
+    assert not estimator.is_steady
+
+
+def test_a_longer_window_remembers_the_round_trip_without_the_queue() -> None:
+    estimator = RttEstimator()
+    estimator.window_s = LOADED_WINDOW_S
+    estimator.sample(0.010, now=0.0)
+    for second in range(1, 60):
+        estimator.sample(0.200, now=float(second))
+    assert estimator.minimum(now=59.0) == 0.010
+    assert estimator.minimum(now=100.0) == 0.200

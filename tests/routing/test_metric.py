@@ -71,7 +71,8 @@ def test_a_change_below_five_percent_is_not_told() -> None:
 
 
 def test_a_change_as_small_as_jitter_must_last_ten_times_longer() -> None:
-    assert feed(PublishedCost(), [1_000, *[1_200] * 30]) == [1_000, *[None] * 29, 1_200]
+    assert feed(PublishedCost(), [1_000, *[1_200] * 30], interval_s=1.1) == [1_000, *[None] * 29, 1_200]
+    assert feed(PublishedCost(), [1_000, *[1_200] * 180])[-2:] == [None, None]  # less than half a minute
     assert feed(PublishedCost(), [*[1_000] * 300, *[800] * 100]) == [1_000, *[None] * 398, 800]
 
 
@@ -102,6 +103,13 @@ def test_twenty_percent_jitter_of_the_round_trip_moves_nothing(seed: int) -> Non
 def test_one_sample_as_small_as_jitter_does_not_hide_a_large_change() -> None:
     assert feed(PublishedCost(), [*[1_000] * 300, 800, *[300] * 10]) == [1_000, *[None] * 309, 300]
     assert feed(PublishedCost(), [1_000, 1_200, *[3_000] * 3]) == [1_000, *[None] * 3, 3_000]
+
+
+def test_a_rise_whose_round_trips_disagree_is_believed_only_after_half_a_minute() -> None:
+    published = PublishedCost()
+    published.update(1_000, 0.0)
+    told = [now for now in range(1, 100) if published.update(9_000, float(now), is_steady=False) is not None]
+    assert told[0] == 31
 
 
 def test_a_small_improvement_counts_soon_while_the_link_is_young() -> None:
