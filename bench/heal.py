@@ -12,6 +12,7 @@ namespaces of this machine. Everything, ten times, takes about two hours.
 import argparse
 import contextlib
 import random
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ from bench.heal_daemon import MEASURES
 from bench.heal_systems import NETWORKS, MyceliumNetwork, Network
 from bench.report import Row, print_table, progress, summary, write_json_lines
 from bench.systems import is_installed
-from tests.support.namespaces import Lab
+from tests.support.namespaces import Lab, remove_leftovers
 
 COLUMNS: Final = ("case", "shape", "system", "measure", "least", "median", "most", "runs", "failed")
 COMPARED_SHAPE: Final = "square"
@@ -118,18 +119,27 @@ def laboratory(folder: Path | None, number: int) -> Iterator[tuple[Lab, Path]]:
 
 
 def main() -> None:
-    """Measures and reports."""
+    """Measures and reports; ended by a signal it reports what there is."""
     given = _arguments()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    remove_leftovers()
     results = Results()
+    try:
+        _run_all(results, given)
+    except KeyboardInterrupt:
+        progress("ended early")
+    rows = results.rows()
+    print_table(rows, COLUMNS)
+    write_json_lines(rows, given.json)
+
+
+def _run_all(results: Results, given: argparse.Namespace) -> None:
     for shape in given.shapes:
         for case in filter(CASES.__contains__, given.cases):
             _run_case(results, case, shape, given)
     for name in filter(MEASURES.__contains__, given.cases):
         for run in range(given.runs):
             _run_measure(results, name, run, given)
-    rows = results.rows()
-    print_table(rows, COLUMNS)
-    write_json_lines(rows, given.json)
 
 
 def _run_case(results: Results, name: str, shape: str, given: argparse.Namespace) -> None:
