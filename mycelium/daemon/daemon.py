@@ -157,6 +157,7 @@ class Daemon:
         network = NetWatch(
             loop,
             on_loss=lambda lost: act(lambda now: node.host_lost(lost, now=now)),
+            on_gain=lambda: act(lambda now: node.host_gained(now=now)),
             on_change=lambda: act(lambda now: node.network_changed(now=now)),
         )
         stack.callback(network.close)

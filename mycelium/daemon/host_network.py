@@ -6,7 +6,7 @@ Layouts: <linux/netlink.h>, <linux/rtnetlink.h>, rtnetlink(7).
 
 import struct
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from mycelium.endpoint import Lost
 
@@ -15,6 +15,7 @@ RTM_DELLINK: Final = 17
 RTM_NEWADDR: Final = 20
 RTM_DELADDR: Final = 21
 RTM_GETADDR: Final = 22
+RTM_NEWROUTE: Final = 24
 RTM_DELROUTE: Final = 25
 NLM_F_REQUEST: Final = 0x001
 NLM_F_MULTI: Final = 0x002
@@ -35,6 +36,14 @@ ASK_FOR_ADDRESSES: Final = _HEADER.pack(
 ) + bytes(_ADDRESS.size)
 
 
+class News(NamedTuple):
+    """What one read of the socket brought."""
+
+    losses: list[Lost]
+    has_gained: bool  # an address, a route or a carrier: what could not be sent may leave now
+    has_changed: bool
+
+
 class HostNetwork:
     """The addresses of each interface, and which are down, as told so far."""
 
@@ -42,20 +51,21 @@ class HostNetwork:
         self._interfaces: dict[bytes, int] = {}  # by address
         self._down: set[int] = set()
 
-    def take(self, data: bytes) -> tuple[list[Lost], bool]:
-        """Takes what one read brought; returns what is lost by it, and whether anything has changed at all."""
+    def take(self, data: bytes) -> News:
+        """Takes what one read brought, and says what it means."""
         losses: list[Lost] = []
-        has_changed = False
+        has_gained = has_changed = False
         for kind, flags, body in _messages(data):
             is_answer = bool(flags & NLM_F_MULTI)
             has_changed |= not is_answer
+            has_gained |= not is_answer and kind in (RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE)
             if kind in (RTM_NEWLINK, RTM_DELLINK) and len(body) >= _LINK.size:
                 losses += self._take_link(kind, body)
             elif kind in (RTM_NEWADDR, RTM_DELADDR) and len(body) >= _ADDRESS.size:
                 losses += self._take_address(kind, body)
             elif kind == RTM_DELROUTE:
                 losses.append(Lost())
-        return losses, has_changed
+        return News(losses, has_gained, has_changed)
 
     def _take_link(self, kind: int, body: bytes) -> Iterator[Lost]:
         _, _, index, flags, _ = _LINK.unpack_from(body)

@@ -22,13 +22,19 @@ PAUSE_S: Final = 1.0  # between reports
 
 
 class NetWatch:
-    """Calls `on_loss` with each loss as it is told, and `on_change` after changes, at most once in PAUSE_S."""
+    """Calls `on_loss` with each loss and `on_gain` as they are told, and `on_change` after changes, at most once in PAUSE_S."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, *, on_loss: Callable[[Lost], None], on_change: Callable[[], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        on_loss: Callable[[Lost], None],
+        on_gain: Callable[[], None],
+        on_change: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._on_loss = on_loss
+        self._on_gain = on_gain
         self._on_change = on_change
         self._network = HostNetwork()
         self._timer: asyncio.TimerHandle | None = None
@@ -46,13 +52,14 @@ class NetWatch:
             self._timer.cancel()
 
     def _on_readable(self) -> None:
-        has_changed = False
+        has_gained = has_changed = False
         losses: dict[Lost, None] = {}
         try:
             while data := self._netlink.recv(65_536):
-                lost, changed = self._network.take(data)
-                losses.update(dict.fromkeys(lost))
-                has_changed |= changed
+                news = self._network.take(data)
+                losses.update(dict.fromkeys(news.losses))
+                has_gained |= news.has_gained
+                has_changed |= news.has_changed
         except BlockingIOError:
             pass
         except OSError:  # ENOBUFS: so much changed that the kernel dropped the messages
@@ -61,6 +68,8 @@ class NetWatch:
             has_changed = True
         for loss in losses:
             self._on_loss(loss)
+        if has_gained:
+            self._on_gain()
         if has_changed and self._timer is None:
             wait = max(SETTLE_S, self._not_before - self._loop.time())
             self._timer = self._loop.call_later(wait, self._report)

@@ -438,6 +438,11 @@ class Link(LinkFrames):
                 path.liveness.doubt(now)
         self._choose_path(now)
 
+    def ask_again(self, *, now: float) -> None:
+        """The host has got something new to send from, or over: lost paths may work again."""
+        for path in self.paths.values():
+            path.liveness.ask_again(now)
+
     def _send_from_anywhere(self, path: Path) -> None:
         """The kernel chooses anew which address to send from: the one used so far may be gone."""
         if path.remote not in self.paths:

@@ -195,10 +195,15 @@ class Liveness:
         self._is_cut = True
         self._echoed = self._sent & _LOW_32
         self._silent_since = min(self._silent_since, now)
-        self._pending = self._overdue = 0
         if self.state is PathState.ALIVE:
             self._change(PathState.SUSPECT)
-        self.doubt(now)
+        self.ask_again(now)
+
+    def ask_again(self, now: float) -> None:
+        """Forgets the questions that a lost path may not have let out, and asks afresh."""
+        if self._is_cut:
+            self._pending = self._overdue = 0
+            self.doubt(now)
 
     def restart_counters(self) -> None:
         """The session's keys are new and its frames count from the start again."""

@@ -232,6 +232,11 @@ class Node:
         """An interface, an address or a way of this host is gone: paths over it are dead at once, all others are asked."""
         self.neighbours.host_lost(lost, now=now)
 
+    def host_gained(self, *, now: float) -> None:
+        """The host has got an address, a way or a carrier: lost paths are asked again, which could not be sent on."""
+        for link in self.links.values():
+            link.ask_again(now=now)
+
     def unreachable(self, endpoint: Endpoint, *, now: float) -> None:
         """Somebody says that nothing answers at an address, as ICMP does, which can be forged: its paths are asked."""
         for link in self.links.values():

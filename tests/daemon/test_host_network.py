@@ -44,33 +44,33 @@ def known() -> HostNetwork:
     told = b"".join(
         address(index, value, flags=NLM_F_MULTI) for index, value in ((2, V4), (2, V6), (2, LOCAL), (3, bytes(4)))
     )
-    assert network.take(told) == ([], False)
+    assert network.take(told) == ([], False, False)
     return network
 
 
 def test_an_interface_without_carrier_takes_its_addresses_along_once() -> None:
     network = known()
     for down in (link(2, IFF_UP) * 2, link(2, IFF_LOWER_UP) + link(2, 0), link(2, 0, RTM_DELLINK)):
-        assert network.take(down) == ([Lost(frozenset((V4, V6)), 2)], True)
-        assert network.take(link(2, UP)) == ([], True)
+        assert network.take(down).losses == [Lost(frozenset((V4, V6)), 2)]
+        assert network.take(link(2, UP)) == ([], True, True)
 
 
 def test_an_address_that_is_removed_is_lost_and_one_that_moved_is_not() -> None:
     network = known()
     network.take(address(3, V4))
-    assert network.take(address(2, V4, RTM_DELADDR)) == ([], True)
-    assert network.take(address(3, V4, RTM_DELADDR)) == ([Lost(frozenset((V4,)))], True)
-    assert network.take(address(2, LOCAL, RTM_DELADDR)) == ([], True)
+    assert network.take(address(2, V4, RTM_DELADDR)) == ([], False, True)
+    assert network.take(address(3, V4, RTM_DELADDR)) == ([Lost(frozenset((V4,)))], False, True)
+    assert network.take(address(2, LOCAL, RTM_DELADDR)) == ([], False, True)
 
 
 def test_of_a_point_to_point_interface_the_own_address_counts() -> None:
     network = HostNetwork()
     network.take(address(4, V4, peer=bytes(4)))
-    assert network.take(link(4, 0))[0] == [Lost(frozenset((V4,)), 4)]
+    assert network.take(link(4, 0)).losses == [Lost(frozenset((V4,)), 4)]
 
 
 def test_a_route_that_is_gone_names_no_path() -> None:
-    [lost], _ = known().take(message(RTM_DELROUTE, bytes(12)))
+    [lost] = known().take(message(RTM_DELROUTE, bytes(12))).losses
     assert not lost.carries(Endpoint("udp", "192.0.2.1", 1, 0, V4))
     assert not lost.carries(Endpoint("udp", "fe80::1", 1))
 

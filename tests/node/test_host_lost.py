@@ -163,3 +163,26 @@ def test_lies_about_unreachable_neighbours_cost_some_probes_and_no_link() -> Non
         net.run(0.001)
         assert link.reported is LinkState.UP
     assert len(net.capture) / 10 < 2 / 0.026 + 10  # a probe and its answer a probe timeout, and what is sent anyway
+
+
+def test_a_host_that_gets_another_address_at_once_keeps_its_link() -> None:
+    net = ready_pair(pktinfo=True)
+    host = net.hosts["a"]
+    net.cut("a", "b")
+    host.node.host_lost(Lost(frozenset((b"a",))), now=net.now)
+    net.drain("a")
+    net.run(0.010)
+    net.mend("a", "b")
+    host.node.host_gained(now=net.now)
+    net.drain("a")
+    net.run(0.5)
+    assert link_of(net, "a", "b").reported is LinkState.UP
+    assert [event for event in host.events if isinstance(event, LinkDown)] == []
+
+
+def test_a_host_that_gains_something_leaves_links_alone_that_have_lost_nothing() -> None:
+    net = ready_pair()
+    before = link_of(net, "a", "b").active.tx_bytes
+    net.hosts["a"].node.host_gained(now=net.now)
+    net.drain("a")
+    assert link_of(net, "a", "b").active.tx_bytes == before
