@@ -272,7 +272,7 @@ class Link(LinkFrames):
             if self.cost is None:
                 self.budget.start_over(self.sending.sealing.counter)
             measured = link_cost(path.rtt.minimum(now=now), self.budget.datagram_loss)
-            cost = self._cost.update(measured, now, is_steady=path.rtt.is_steady)
+            cost = self._cost.update(measured, now, is_steady=path.rtt.is_steady, jitter_s=path.rtt.rttvar)
             if cost is not None:
                 self.cost_changed = cost != self.cost
                 self.cost = cost

@@ -66,10 +66,11 @@ class PublishedCost:
         self._better = _Run(BETTER_SAMPLES)
         self._much_better = _Run(BETTER_SAMPLES)
 
-    def update(self, cost: int, now: float, *, is_steady: bool = True) -> int | None:
+    def update(self, cost: int, now: float, *, is_steady: bool = True, jitter_s: float = 0.0) -> int | None:
         """Takes one sample and returns the cost to publish, or None while the published one stands.
 
-        A rise is believed soon only where the round trips behind it agree (`is_steady`).
+        A rise is believed soon only where the round trips behind it agree (`is_steady`); what is less than the mean
+        deviation of the round trips, `jitter_s`, changes nothing.
 
         Of a run of samples the one nearest to the published cost counts: all of them went at least that far.
         """
@@ -78,7 +79,7 @@ class PublishedCost:
             return cost
         change = cost - self.cost
         size = abs(change)
-        is_told = size > max(self.cost * PUBLISH_RATIO, PUBLISH_FLOOR)
+        is_told = size > max(self.cost * PUBLISH_RATIO, PUBLISH_FLOOR, jitter_s / 2 / COST_UNIT_S)
         is_sure = is_told and size > self.cost * SURE_RATIO
         self._worse.take(change, now, counts=is_told and change > 0)
         self._better.take(change, now, counts=is_told and change < 0)

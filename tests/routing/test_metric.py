@@ -112,6 +112,13 @@ def test_a_rise_whose_round_trips_disagree_is_believed_only_after_half_a_minute(
     assert told[0] == 31
 
 
+def test_a_change_below_the_jitter_is_not_told_however_long_it_lasts() -> None:
+    published = PublishedCost()
+    published.update(100, 0.0)
+    assert all(published.update(300, float(now), jitter_s=0.005) is None for now in range(1, 1_000))
+    assert any(published.update(300, float(now), jitter_s=0.003) is not None for now in range(1_000, 2_000))
+
+
 def test_a_small_improvement_counts_soon_while_the_link_is_young() -> None:
     assert feed(PublishedCost(), [1_000, *[900] * 10]) == [1_000, *[None] * 9, 900]
 
