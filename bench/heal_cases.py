@@ -1,17 +1,17 @@
 """What is broken and how, while pings go every 10 ms between two hosts of a mesh at rest."""
 
-import contextlib
 import itertools
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Final
 
 import networkx
 
-from bench.heal_systems import Network
+from bench.heal_systems import Network, answers
 from tests.support.mesh import Edge, grid, ring
 from tests.support.namespaces import Host, Link
 from tests.support.ping import PingResult, Pings, ping
@@ -218,16 +218,11 @@ def _both(result: PingResult, interval: float) -> Figures:
 def _watch(trial: Trial, act: Callable[[], None]) -> tuple[PingResult, float]:
     """Pings before, during and after what is done, until answers come in a row again; also returns their interval."""
     host, address = trial.host, trial.address
-    wait_until(lambda: _answers(host, address), HEAL_SECONDS, "pings are answered before the break")
+    is_answered = partial(answers, host, address, count=ANSWERED_IN_A_ROW)
+    wait_until(is_answered, HEAL_SECONDS, "pings are answered before the break")
     pings = Pings(host, address)
     ping(host, address, count=REST_PINGS, interval=pings.interval)
     act()
-    wait_until(lambda: _answers(host, address), HEAL_SECONDS, "the mesh heals")
+    wait_until(is_answered, HEAL_SECONDS, "the mesh heals")
     ping(host, address, count=REST_PINGS, interval=pings.interval)
     return pings.finish(), pings.interval
-
-
-def _answers(host: Host, address: str) -> bool:
-    with contextlib.suppress(AssertionError):  # no route yet
-        return ping(host, address, count=ANSWERED_IN_A_ROW, interval=0.01, wait=1).received >= ANSWERED_IN_A_ROW
-    return False

@@ -28,6 +28,13 @@ COUNTED_BYTES: Final = 1_000
 IPV6_FORWARDING: Final = Path("/proc/sys/net/ipv6/conf/all/forwarding")
 
 
+def answers(host: Host, address: str, *, count: int) -> bool:
+    """Tells whether so many pings in a row are all answered."""
+    with contextlib.suppress(AssertionError):  # no route yet
+        return ping(host, address, count=count, interval=0.01, wait=1).received == count
+    return False
+
+
 class Network(ABC):
     """Hosts and the cables between them, with a daemon in each host."""
 
@@ -148,13 +155,8 @@ class _OtherNetwork(Network):
 
     def _wait_for_answers(self) -> None:
         for one, other in permutations(self.hosts, 2):
-            wait_until(partial(self._answers, one, other), READY_SECONDS, f"{other} answers {one}")
-
-    def _answers(self, one: str, other: str) -> bool:
-        with contextlib.suppress(AssertionError):  # no route yet
-            result = ping(self.hosts[one], self.address(other), count=10, interval=0.01, wait=1)
-            return result.received == result.sent
-        return False
+            host, address = self.hosts[one], self.address(other)
+            wait_until(partial(answers, host, address, count=10), READY_SECONDS, f"{other} answers {one}")
 
 
 class YggdrasilNetwork(_OtherNetwork):

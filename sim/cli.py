@@ -204,7 +204,10 @@ def _complain(text: str, status: int) -> int:
 
 
 def script() -> NoReturn:
-    """Runs the command line and ends the process at once: taking a mesh of thousands of nodes apart takes seconds."""
+    """Runs the command line and ends the process at once.
+
+    To take a mesh of thousands of nodes apart takes seconds, and so does one look of the cyclic collector at it.
+    """
     gc.disable()
     status = main()
     sys.stdout.flush()

@@ -35,9 +35,9 @@ from sim.null_crypto import NullIdentity, NullPrimitives, is_null_signed
 PORT: Final = 9651
 UNDERLAY_OVERHEAD: Final = 48  # IPv6 and UDP headers
 LOST_AFTER_S: Final = 0.005  # a kernel that has lost an interface or an address tells its node within this time, ...
+TOLD_AFTER_S: Final = 0.05  # ... and what all has changed, put together, after this
 DETOUR: Final = 1.2  # a way that takes so much longer than another is clearly worse
 TICK_S: Final = 0.005  # within this time after traffic a driver looks at the timers
-TOLD_AFTER_S: Final = 0.05  # ... and what all has changed, put together, after this
 SUITES: Final = SUITE_AES_256_GCM | SUITE_CHACHA20_POLY1305
 
 

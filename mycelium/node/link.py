@@ -26,9 +26,7 @@ from mycelium.node.repair import RepairBudgets
 from mycelium.node.rtt import LOADED_WINDOW_S, WINDOW_S
 from mycelium.routing.metric import PublishedCost, link_cost
 from mycelium.wire.control import Item, decode_items, encode_item
-from mycelium.wire.datagram import (
-    TAG_BYTES,
-)
+from mycelium.wire.datagram import TAG_BYTES
 from mycelium.wire.frame import (
     CLOSE,
     CONTROL,

@@ -19,7 +19,7 @@ from mycelium.routing.source import ForgottenSources
 from mycelium.routing.table import OURSELVES, Destination, RouteTable
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.control import Item, RouteRequest, Update
-from mycelium.wire.distance import INFINITY, METRIC_MASK, RETRACTED, SEQUENCE_MASK, metric_of, sequence_of
+from mycelium.wire.distance import INFINITY, RETRACTED, metric_of, sequence_of
 
 
 class Acquisition:
@@ -138,7 +138,7 @@ class Acquisition:
 
     def _first_update(self, neighbour: Neighbour, update: Update, now: float) -> Destination | None:
         announcement = update.announcement
-        if update.distance & METRIC_MASK == INFINITY or not self._is_introduced(neighbour, update, now):
+        if metric_of(update.distance) == INFINITY or not self._is_introduced(neighbour, update, now):
             return None
         assert announcement is not None
         advanced = now
@@ -181,7 +181,7 @@ class Acquisition:
                 neighbour.requests.append(RouteRequest(update.node))
                 self._advertiser.hurry(now)
             return False
-        if announcement.sequence != update.distance >> 32 ^ SEQUENCE_MASK:
+        if announcement.sequence != sequence_of(update.distance):
             self._counters.announcements_mismatched += 1
             return False
         return self._checker.is_valid(announcement, update.node, neighbour, now)

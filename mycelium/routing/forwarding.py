@@ -45,7 +45,7 @@ class ForwardingTable:
             candidate = (is_suspected, is_avoided, route >= row.feasibility_distance, metric, slot)
             if best is None or candidate < best:
                 best = candidate
-        return None if best is None else self._table.neighbour_at(best[4]).address
+        return None if best is None else self._table.addresses[best[4]]
 
     def point(self, node: bytes, neighbour: bytes | None) -> bytes | None:
         """Sends trains for `node` to `neighbour` from here on, or nowhere; returns where they went before."""

@@ -20,12 +20,12 @@ WORSE_SPAN_S: Final = 0.3  # from the first to the last of them: a moment's dela
 BETTER_SAMPLES: Final = 10  # an improvement lowers feasibility distances everywhere: only one that lasts is told
 BETTER_SPAN_S: Final = 0.15
 SURE_RATIO: Final = 0.25  # beyond it a change is more than jitter
-UNSURE_SPAN_S: Final = 30.0  # a rise that is small, or may be a queue's, is told only when it has lasted so long
 UNSURE_PATIENCE: Final = 10  # below it that many times more samples are wanted, ...
+YOUNG_S: Final = 30.0  # ... but of improvements not so soon after the first sample, which a handshake may have delayed
+UNSURE_SPAN_S: Final = 30.0  # a rise that is small, or may be a queue's, is told only when it has lasted so long
 SWING_S: Final = 60.0  # an improvement so soon after a worsening undoes it: traffic that left a full link emptied it
 CALM_FLOOR_S: Final = 5.0  # how long the next improvement must last then; doubles with each
 CALM_CEILING_S: Final = 120.0
-YOUNG_S: Final = 30.0  # ... but of improvements not so soon after the first sample, which a handshake may have delayed
 
 
 def link_cost(rtt_s: float, loss: float) -> int:

@@ -30,7 +30,7 @@ def snapshots(table: RouteTable) -> Iterator[RouteSnapshot]:
             if route < RETRACTED:
                 yield RouteSnapshot(
                     node=node,
-                    neighbour=table.neighbour_at(slot).address,
+                    neighbour=table.addresses[slot],
                     metric=min(metric_of(route) + table.costs[slot], INFINITY),
                     advertised=metric_of(route),
                     sequence=sequence_of(route),

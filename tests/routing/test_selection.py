@@ -79,12 +79,18 @@ def test_the_feasibility_distance_is_lowered_by_sending_not_by_selecting() -> No
     assert lab.metric(FAR) is None
 
 
-def test_a_selected_route_that_turns_unfeasible_is_kept_told_and_asked_for() -> None:
+def worsened() -> Lab:
+    """Returns node 0 whose route by 1, told to 2 with a metric of 110, has become worse than that."""
     lab = Lab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 100))
     lab.flush()
     lab.says(1, update(FAR, 200))
+    return lab
+
+
+def test_a_selected_route_that_turns_unfeasible_is_kept_told_and_asked_for() -> None:
+    lab = worsened()
     assert (lab.next_hop(FAR), lab.metric(FAR)) == (1, 210)
     told = lab.flush()
     assert lab.updates(told, FAR) == {2: [(0, 210)]}
@@ -108,21 +114,13 @@ def test_a_route_kept_though_unfeasible_makes_way_for_a_feasible_one() -> None:
 
 
 def test_a_link_that_gets_cheaper_keeps_an_unfeasible_route_in_use_and_lowers_its_metric() -> None:
-    lab = Lab()
-    lab.up(1, 2)
-    lab.says(1, update(FAR, 100))
-    lab.flush()
-    lab.says(1, update(FAR, 200))
+    lab = worsened()
     lab.engine.neighbour_cost(address(1), 4, now=lab.now)
     assert (lab.next_hop(FAR), lab.metric(FAR)) == (1, 204)
 
 
 def test_an_unfeasible_route_given_up_is_not_taken_again() -> None:
-    lab = Lab()
-    lab.up(1, 2)
-    lab.says(1, update(FAR, 100))
-    lab.flush()
-    lab.says(1, update(FAR, 200))
+    lab = worsened()
     lab.engine.neighbour_suspect(address(1), True, now=lab.now)
     lab.engine.neighbour_suspect(address(1), False, now=lab.now)
     assert lab.next_hop(FAR) is None
