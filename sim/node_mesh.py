@@ -327,19 +327,20 @@ class NodeMesh(Mesh):
             for arrival in direction.arrivals(len(datagram) + UNDERLAY_OVERHEAD, self.now):
                 together[arrival] = together.get(arrival, b"") + datagram
         for arrival, burst in together.items():
-            self.heap.at(arrival, self._arrive, source, endpoint, burst, segment_size)
+            self.heap.at(arrival, self._arrive, source, endpoint, burst, segment_size, arrival)
 
-    def _arrive(self, source: Endpoint, endpoint: Endpoint, burst: bytes, segment_size: int) -> None:
+    def _arrive(self, source: Endpoint, endpoint: Endpoint, burst: bytes, segment_size: int, arrival: float) -> None:
         host = self._host_at.get(endpoint.host)
         if host is None or host.node is None:
             return
         if host.asleep_until > self.now:
-            self.heap.at(host.asleep_until, self._arrive, source, endpoint, burst, segment_size)
+            self.heap.at(host.asleep_until, self._arrive, source, endpoint, burst, segment_size, arrival)
             return
         if host.nat is not None and not host.nat.admits(endpoint.port, source, self.now):
             return
         self.journal.note(self.now, RECEIVE, host.index, segment_size, len(burst))
-        host.node.receive(source, memoryview(bytearray(burst)), min(segment_size, len(burst)), now=self.now)
+        data, waited_s = memoryview(bytearray(burst)), self.now - arrival
+        host.node.receive(source, data, min(segment_size, len(burst)), now=self.now, waited_s=waited_s)
         self._after_traffic(host, host.node)
 
     def _wake(self, host: Host, node: Node, due: float) -> None:

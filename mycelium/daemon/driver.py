@@ -122,7 +122,8 @@ class Driver:
                     self._transport_of.clear()
                 self._transport_of[endpoint] = transport
             now = monotonic()
-            node.receive(endpoint, data, segment_size, now=now)
+            waited_s = transport.waited_s() if len(data) <= segment_size else 0.0  # questions and answers come alone
+            node.receive(endpoint, data, segment_size, now=now, waited_s=waited_s)
             if outbox.deliveries and tun is not None:
                 tun.write(outbox.deliveries)
                 outbox.deliveries.clear()

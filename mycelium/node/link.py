@@ -43,6 +43,7 @@ BUSY_BYTES_PER_S: Final = 10_000
 LOADED_BYTES_PER_S: Final = 125_000  # what may fill a path; a queue stays for a while
 LOADED_FOR_S: Final = 30.0
 _PROBES_REMEMBERED: Final = 32
+MOST_WAITED_US: Final = 0xFF_FFFF
 MOST_EXPENDABLE: Final = 64  # frames that are excused in advance: some that seem lost come late
 
 
@@ -234,7 +235,7 @@ class Link(LinkFrames):
     # -- probes and paths ----------------------------------------------------------------------------------------------
 
     def _receive_probe(self, path: Path, body: memoryview, now: float) -> None:
-        flags, token, opened, newest = PROBE_BODY.unpack_from(body)
+        flags, waited, token, opened, newest = PROBE_BODY.unpack_from(body)
         if 0 < newest < self.sending.sealing.counter & MASK_32:  # not of keys that we sent under before
             self.budget.report(opened, newest, now)
             self.frame_limit = self.budget.limit
@@ -243,14 +244,14 @@ class Link(LinkFrames):
             if self.cost is None:  # it is back before we have asked again
                 self._probe(path, now=now)
         elif flags & PROBE_IS_REPLY:
-            self._receive_reply(path, token, now)
+            self._receive_reply(path, token, int.from_bytes(waited, "big") * 1e-6, now)
 
-    def _receive_reply(self, path: Path, token: int, now: float) -> None:
+    def _receive_reply(self, path: Path, token: int, waited_s: float, now: float) -> None:
         question = path.probes.pop(token, None)
         if question is None:
             return
         asked_at, size = question
-        path.rtt.sample(now - asked_at, now=now)
+        path.rtt.sample(now - asked_at, now=now, waited_s=waited_s + self._waited_s)
         if path.rtt.srtt is None:  # it took longer than any round trip
             return
         if size:
@@ -270,7 +271,7 @@ class Link(LinkFrames):
             if self.cost is None:
                 self.budget.start_over(self.sending.sealing.counter)
             measured = link_cost(path.rtt.minimum(now=now), self.budget.datagram_loss)
-            cost = self._cost.update(measured, now, is_steady=path.rtt.is_steady, jitter_s=path.rtt.rttvar)
+            cost = self._cost.update(measured, now, is_steady=path.rtt.is_steady, jitter_s=path.rtt.jitter)
             if cost is not None:
                 self.cost_changed = cost != self.cost
                 self.cost = cost
@@ -289,7 +290,8 @@ class Link(LinkFrames):
     def _send_probe(self, path: Path, now: float, *, flags: int, token: int = 0, size: int = 0) -> None:
         plain = memoryview(bytearray(max(size - HEAD_BYTES - TAG_BYTES, FRAME_HEADER_BYTES + PROBE_BODY.size)))
         opened, newest = path.arrivals
-        PROBE_BODY.pack_into(plain, FRAME_HEADER_BYTES, flags, token, opened, newest)
+        waited = min(round(self._waited_s * 1e6), MOST_WAITED_US) if flags == PROBE_IS_REPLY else 0
+        PROBE_BODY.pack_into(plain, FRAME_HEADER_BYTES, flags, waited.to_bytes(3, "big"), token, opened, newest)
         wants_echo = flags == PROBE_WANTS_REPLY and not size  # a probe that is too long says nothing of the path's life
         self.send_frame(PROBE, plain, now=now, path=path, wants_echo=wants_echo, datagram_size=size)
 

@@ -59,6 +59,7 @@ class LinkFrames:
         "_repair_budgets",
         "_sent_frames",
         "_sessions",
+        "_waited_s",
         "active",
         "budget",
         "frame",
@@ -82,6 +83,7 @@ class LinkFrames:
         now: float,
     ) -> None:
         self._own_exchange_key = own_exchange_key
+        self._waited_s = 0.0  # how long what is being received had waited for us
         self._outbox = outbox
         self._partial_budget = partial_budget
         self._repair_budgets = repair_budgets
@@ -219,9 +221,10 @@ class LinkFrames:
     # -- receiving -----------------------------------------------------------------------------------------------------
 
     def receive(
-        self, index: int, endpoint: Endpoint, burst: memoryview, segment_size: int, *, now: float
+        self, index: int, endpoint: Endpoint, burst: memoryview, segment_size: int, *, now: float, waited_s: float
     ) -> list[memoryview]:
         """Takes datagrams of equal size under one of our indices; returns the data frames whose turn has come, opened."""
+        self._waited_s = waited_s
         session = self._sessions.get(index)
         frames: list[memoryview] = []
         if session is None:

@@ -158,8 +158,13 @@ class Node:
 
     # -- data ----------------------------------------------------------------------------------------------------------
 
-    def receive(self, endpoint: Endpoint, burst: memoryview, segment_size: int, *, now: float) -> None:
-        """Takes datagrams of one sender, `segment_size` bytes each, the last one perhaps shorter."""
+    def receive(
+        self, endpoint: Endpoint, burst: memoryview, segment_size: int, *, now: float, waited_s: float = 0.0
+    ) -> None:
+        """Takes datagrams of one sender, `segment_size` bytes each, the last one perhaps shorter.
+
+        `waited_s` is for how long they had been at this host.
+        """
         if len(burst) < _SHORTEST_DATAGRAM:
             self.unknown_datagrams += 1
             return
@@ -168,14 +173,14 @@ class Node:
             index = int.from_bytes(burst[_INDEX], "big")
             link = self.neighbours.by_index.get(index)
             if link is not None:
-                for frame in link.receive(index, endpoint, burst, segment_size, now=now):
+                for frame in link.receive(index, endpoint, burst, segment_size, now=now, waited_s=waited_s):
                     self.receiving.receive_frame(frame, now=now, neighbour=link.address)
                 if link.items or link.peer_restarted or link.state is not link.reported or link.cost_changed:
                     self.neighbours.follow(link, now)
                 return
         if len(burst) > segment_size:  # of mixed kinds: the kernel joins what has the same size
             for start in range(0, len(burst), segment_size):
-                self.receive(endpoint, burst[start : start + segment_size], segment_size, now=now)
+                self.receive(endpoint, burst[start : start + segment_size], segment_size, now=now, waited_s=waited_s)
         elif HANDSHAKE_1 <= kind <= COOKIE:
             completed = self.handshakes.receive(endpoint, burst, now=now)
             if completed is not None:

@@ -1,7 +1,8 @@
 """The round-trip time of a path: smoothed for timeouts (RFC 6298), its windowed minimum for the metric (as RFC 9616 wants it).
 
 The minimum over a short window is close to the propagation delay: it leaves out our own queues, which would otherwise move
-routes, and with the routes the queues.
+routes, and with the routes the queues. For the same reason the metric leaves out what a question and its answer waited for
+busy processes at both ends; timeouts have to allow for that.
 """
 
 import math
@@ -17,6 +18,7 @@ INITIAL_RTO_S: Final = 0.5
 RTO_FLOOR_S: Final = 0.030
 RTO_CEILING_S: Final = 10.0
 SAMPLE_CEILING_S: Final = 60.0
+SMOOTHING_S: Final = 3.0  # of samples far apart: an idle path is not to remember a load for minutes
 STEADY_SAMPLES: Final = 5
 STEADY_RATIO: Final = 0.25
 STEADY_FLOOR_S: Final = 0.5e-3
@@ -25,26 +27,36 @@ STEADY_FLOOR_S: Final = 0.5e-3
 class RttEstimator:
     """Digests the round-trip times of one path."""
 
-    __slots__ = ("_last", "_minima", "rttvar", "srtt", "window_s")
+    __slots__ = ("_last", "_minima", "_sampled_at", "jitter", "rttvar", "srtt", "window_s")
 
     def __init__(self) -> None:
         self.srtt: float | None = None  # seconds; None before the first sample
         self.rttvar = 0.0
+        self.jitter = 0.0  # seconds that one sample differs from the next, on the wire alone
         self.window_s = WINDOW_S
         self._minima: deque[tuple[float, float]] = deque()  # when the bucket began, the least of it
-        self._last: deque[float] = deque(maxlen=STEADY_SAMPLES)
+        self._last: deque[float] = deque(maxlen=STEADY_SAMPLES)  # on the wire alone
+        self._sampled_at = 0.0
 
-    def sample(self, rtt_s: float, *, now: float) -> None:
-        """Takes one measured round trip; what cannot be one (negative, endless, no number) is ignored."""
+    def sample(self, rtt_s: float, *, now: float, waited_s: float = 0.0) -> None:
+        """Takes one measured round trip, of which `waited_s` were waited at its ends; more than all of it counts as nothing.
+
+        What cannot be a round trip (negative, endless, no number) is ignored.
+        """
         if not 0.0 <= rtt_s <= SAMPLE_CEILING_S:
             return
         if self.srtt is None:
             self.srtt, self.rttvar = rtt_s, rtt_s / 2
         else:
-            self.rttvar += (abs(self.srtt - rtt_s) - self.rttvar) / 4
-            self.srtt += (rtt_s - self.srtt) / 8
-        self._last.append(rtt_s)
-        self._put(rtt_s, now)
+            weight = -math.expm1((self._sampled_at - now) / SMOOTHING_S)
+            self.rttvar += (abs(self.srtt - rtt_s) - self.rttvar) * max(weight, 1 / 4)
+            self.srtt += (rtt_s - self.srtt) * max(weight, 1 / 8)
+        self._sampled_at = now
+        wire_s = rtt_s - waited_s if 0.0 <= waited_s <= rtt_s else rtt_s
+        if self._last:
+            self.jitter += (abs(self._last[-1] - wire_s) - self.jitter) / 4
+        self._last.append(wire_s)
+        self._put(wire_s, now)
 
     @property
     def rto(self) -> float:

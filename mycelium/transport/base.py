@@ -22,6 +22,9 @@ class Transport(Protocol):
     def receive(self) -> Received | None:
         """Takes what one system call brings; None when nothing waits. The view holds until the next call."""
 
+    def waited_s(self) -> float:
+        """Returns for how many seconds the last that `receive` took had waited to be taken; 0 where that is not known."""
+
     def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int) -> bool:
         """Sends the buffers' bytes as one datagram, or cut into datagrams of `segment_size` where they are longer.
 

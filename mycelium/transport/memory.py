@@ -77,6 +77,9 @@ class MemoryTransport:
         self._counters["received_bytes"] += len(data)
         return memoryview(data), size, source
 
+    def waited_s(self) -> float:
+        return 0.0
+
     def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int) -> bool:
         batch = b"".join(buffers)
         datagrams = [batch[start : start + segment_size] for start in range(0, len(batch), segment_size)]

@@ -8,7 +8,9 @@ forged.
 import errno
 import socket
 import struct
+import time
 from collections.abc import Sequence
+from fcntl import ioctl
 from typing import Final
 
 from mycelium.endpoint import Endpoint
@@ -24,7 +26,15 @@ from mycelium.transport.udp_address import (
     to_inet,
     to_inet6,
 )
-from mycelium.transport.udp_socket import SOL_UDP, UDP_GRO, UDP_SEGMENT, enable_gro, has_gso, open_udp_socket
+from mycelium.transport.udp_socket import (
+    SIOCGSTAMPNS,
+    SOL_UDP,
+    UDP_GRO,
+    UDP_SEGMENT,
+    enable_gro,
+    has_gso,
+    open_udp_socket,
+)
 
 RECEIVE_BYTES: Final = 65_536  # above the largest UDP payload, so that nothing is ever cut off
 GATHER_BYTES: Final = 62_000  # of lone datagrams taken together: one frame, or 64 of the usual size, at a time
@@ -37,6 +47,8 @@ SOURCE_GONE: Final = (errno.EINVAL, errno.ENETUNREACH)  # what IPv6 and IPv4 say
 
 _INT: Final = struct.Struct("=i")
 _U16: Final = struct.Struct("=H")
+_TIMESPEC: Final = struct.Struct("=qq")
+_NO_TIMESPEC: Final = bytes(_TIMESPEC.size)
 
 
 class UdpTransport:
@@ -156,6 +168,14 @@ class UdpTransport:
         self.received_bytes += length
         source = self._sources.get((address, pktinfo)) or self._remember_source(address, pktinfo)
         return view[:length], size, source
+
+    def waited_s(self) -> float:
+        try:
+            seconds, nanoseconds = _TIMESPEC.unpack(ioctl(self._socket, SIOCGSTAMPNS, _NO_TIMESPEC))
+        except OSError:  # asked for the first time, or an old kernel
+            return 0.0
+        waited_s: float = time.time() - seconds - nanoseconds * 1e-9
+        return max(waited_s, 0.0)
 
     def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int) -> bool:
         route = self._routes.get(endpoint) or self._remember_route(endpoint)

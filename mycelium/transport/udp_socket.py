@@ -19,6 +19,9 @@ IPV6_DONTFRAG: Final = 62
 PMTUDISC_PROBE: Final = 3  # don't-fragment is set, and the kernel's own idea of the path MTU is ignored
 SO_SNDBUFFORCE: Final = 32
 SO_RCVBUFFORCE: Final = 33
+SIOCGSTAMPNS: Final = (
+    0x8010_8907  # SIOCGSTAMPNS_NEW: the arrival of what was taken last; asking makes the kernel note it
+)
 
 NO_IPV6: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 

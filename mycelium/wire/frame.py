@@ -17,7 +17,7 @@ Control body (one segment of the reliable control channel):
 
 Probe body:
     0  1  flags: 1 wants a reply, 2 is a reply
-    1  3  zeros
+    1  3  of a reply: microseconds that the question waited to be answered, all ones for more
     4  4  token: random, chosen by the asker, repeated by the reply
     8  4  low 32 bits of how many frames the sender has opened in this session
     12 4  low 32 bits of the newest counter it has opened in this session
@@ -45,7 +45,7 @@ REPAIR: Final = 5
 
 FRAME_HEADER: Final = struct.Struct("!BBHI")
 CONTROL_HEADER: Final = struct.Struct("!IIIIQ")
-PROBE_BODY: Final = struct.Struct("!BxxxIII")
+PROBE_BODY: Final = struct.Struct("!B3sIII")
 REPAIR_HEAD: Final = struct.Struct("!I")
 REPAIR_RANGE: Final = struct.Struct("!QII")
 WHOLE_FRAME: Final = 0xFFFF_FFFF  # as the end of a range

@@ -88,9 +88,9 @@ def test_a_late_timer_is_looked_at_after_what_has_come(late_s: float, monkeypatc
         order: list[str] = []
         receive, handle_timeout = one.node.receive, one.node.handle_timeout
 
-        def on_receive(endpoint: Endpoint, burst: memoryview, segment_size: int, *, now: float) -> None:
+        def on_receive(endpoint: Endpoint, burst: memoryview, segment_size: int, *, now: float, waited_s: float) -> None:
             order.append("datagram")
-            receive(endpoint, burst, segment_size, now=now)
+            receive(endpoint, burst, segment_size, now=now, waited_s=waited_s)
 
         def on_timeout(*, now: float) -> None:
             order.append("timer")

@@ -319,6 +319,7 @@ counts = st.one_of(st.integers(0, 5), st.integers(0, 2**32 - 1), st.just(2**32 -
     st.lists(
         st.tuples(
             st.sampled_from((0, PROBE_WANTS_REPLY, PROBE_IS_REPLY, 3, 255)),
+            st.sampled_from((bytes(3), b"\x01\x86\xa0", b"\xff" * 3)),
             counts,
             counts,
             counts,
@@ -326,7 +327,7 @@ counts = st.one_of(st.integers(0, 5), st.integers(0, 2**32 - 1), st.just(2**32 -
         max_size=12,
     )
 )
-def test_any_probe_of_a_neighbour_is_survived(probes: list[tuple[int, int, int, int]]) -> None:
+def test_any_probe_of_a_neighbour_is_survived(probes: list[tuple[int, bytes, int, int, int]]) -> None:
     net = ready_pair()
     for fields in probes:
         attack(net, PROBE, PROBE_BODY.pack(*fields))
@@ -338,7 +339,7 @@ def test_a_neighbour_cannot_look_nearer_than_it_is_by_answering_early() -> None:
     net = ready_pair(delay=0.05)
     for step in range(400):
         for token in range(64):
-            attack(net, PROBE, PROBE_BODY.pack(PROBE_IS_REPLY, token, 0, 0), wait=0.0)
+            attack(net, PROBE, PROBE_BODY.pack(PROBE_IS_REPLY, bytes(3), token, 0, 0), wait=0.0)
         if step % 10 == 0:
             ping(net, "b", "a")
         net.run(0.005)
@@ -435,7 +436,7 @@ def test_a_neighbour_that_moves_all_the_time_is_kept_in_bounds() -> None:
     for number in range(500):
         source = Endpoint("udp", f"198.51.{number >> 8}.{number & 255}", PORT)
         net.drop = lambda sender, receiver, data: receiver == "b"
-        attack(net, PROBE, PROBE_BODY.pack(PROBE_WANTS_REPLY, 7, 0, 0), number=number & 255)
+        attack(net, PROBE, PROBE_BODY.pack(PROBE_WANTS_REPLY, bytes(3), 7, 0, 0), number=number & 255)
         net.drop = lambda sender, receiver, data: False
         net.inject("b", source, net.capture[-1][2])
         check_bounds(net.hosts["b"])

@@ -445,3 +445,14 @@ def test_a_path_that_shrinks_unused_is_found_out_by_the_first_that_is_lost() -> 
     net.run(30)
     assert is_up(net, "a", "b")
     deliver(net, "a", "b", within=5)
+
+
+def test_processes_that_are_rarely_run_make_no_link_look_longer() -> None:
+    net = ready_pair(delay=0.010)
+    costs = {name: link_of(net, name, other).cost for name, other in ("ab", "ba")}
+    for step in range(200):
+        net.starve("ab"[step % 2], 0.15)
+        net.run(0.2)
+        link = link_of(net, "a", "b")
+        assert link.active.rtt.minimum(now=net.now) == pytest.approx(0.020)
+    assert {name: link_of(net, name, other).cost for name, other in ("ab", "ba")} == costs

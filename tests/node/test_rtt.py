@@ -27,6 +27,41 @@ def test_further_samples_move_the_averages_by_an_eighth_and_a_quarter() -> None:
     assert rtt.srtt == pytest.approx(0.110)
 
 
+def test_samples_far_apart_count_for_the_time_between_them() -> None:
+    rtt = RttEstimator()
+    for step in range(20):
+        rtt.sample(0.400, now=step / 10)
+    for step in range(1, 7):
+        rtt.sample(0.001, now=2.0 + 2 * step)
+
+    assert rtt.pto < 0.2  # twelve seconds after the load
+
+
+def test_what_was_waited_at_the_ends_is_for_timeouts_and_not_for_the_metric() -> None:
+    rtt = RttEstimator()
+    for step in range(5):
+        rtt.sample(0.300, now=step / 10, waited_s=0.2 + step / 50)
+
+    assert rtt.srtt == pytest.approx(0.300)
+    assert rtt.minimum(now=0.4) == pytest.approx(0.020)
+
+
+@pytest.mark.parametrize("waited_s", [0.301, 1e9, -0.1, math.nan])
+def test_an_impossible_wait_counts_as_none(waited_s: float) -> None:
+    rtt = RttEstimator()
+    rtt.sample(0.300, now=0.0, waited_s=waited_s)
+
+    assert rtt.minimum(now=0.0) == 0.300
+
+
+def test_jitter_is_what_one_sample_differs_from_the_next_on_the_wire() -> None:
+    rtt = RttEstimator()
+    for step in range(100):
+        rtt.sample(0.100 + 0.5 * (step % 3), now=step / 10, waited_s=0.5 * (step % 3) + 0.004 * (step % 2))
+
+    assert rtt.jitter == pytest.approx(0.004)
+
+
 def test_timeout_of_a_steady_link_ends_at_the_granularity() -> None:
     rtt = RttEstimator()
     for step in range(200):

@@ -222,10 +222,13 @@ class NodeNet:
         host.node.send_packets(batch, now=self.now)
         self._drain(host)
 
-    def inject(self, receiver: str, sender: Endpoint, data: bytes, segment_size: int = 0) -> None:
+    def inject(
+        self, receiver: str, sender: Endpoint, data: bytes, segment_size: int = 0, *, waited_s: float = 0.0
+    ) -> None:
         """Hands datagrams to a host as if `sender` had sent them."""
         host = self.hosts[receiver]
-        host.node.receive(sender, memoryview(bytearray(data)), segment_size or len(data) or 1, now=self.now)
+        burst = memoryview(bytearray(data))
+        host.node.receive(sender, burst, segment_size or len(data) or 1, now=self.now, waited_s=waited_s)
         self._drain(host)
 
     def drain(self, name: str) -> None:
@@ -341,16 +344,18 @@ class NodeNet:
             last_burst += burst
             return
         self._last_burst[source, destination] = when, burst
-        self.at(when, lambda: self._arrive(source, destination, b"".join(burst), len(burst[0])))
+        self.at(when, lambda: self._arrive(source, destination, b"".join(burst), len(burst[0]), when))
 
-    def _arrive(self, source: str, destination: str, data: bytes, segment_size: int) -> None:
+    def _arrive(self, source: str, destination: str, data: bytes, segment_size: int, arrival: float) -> None:
         for host in self.hosts.values():
             if destination in host.addresses:
                 if host.starved_until > self.now:
-                    self.at(host.starved_until, lambda: self._arrive(source, destination, data, segment_size))
+                    again = partial(self._arrive, source, destination, data, segment_size, arrival)
+                    self.at(host.starved_until, again)
                     return
                 local = destination.encode() if self._pktinfo else b""
-                self.inject(host.name, Endpoint("udp", source, PORT, 0, local), data, segment_size)
+                sender = Endpoint("udp", source, PORT, 0, local)
+                self.inject(host.name, sender, data, segment_size, waited_s=self.now - arrival)
                 return
 
 

@@ -5,6 +5,7 @@ import os
 import random
 import select
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,22 @@ def test_a_lone_datagram_arrives_and_its_answer_goes_back(pair: tuple[UdpTranspo
     assert (data, source.host, source.port) == (b"hello", host, at(one, host).port)
     assert two.send(source, [b"answer"], 1_200)
     assert receive_datagrams(one, 1)[0][0] == b"answer"
+
+
+def test_a_datagram_tells_for_how_long_it_waited_to_be_taken(
+    pair: tuple[UdpTransport, UdpTransport], host: str
+) -> None:
+    one, two = pair
+    assert two.waited_s() == 0.0  # nothing came yet
+    began = time.monotonic()
+    one.send(at(two, host), [b"a"], 1_200)
+    assert select.select([two], [], [], DEADLINE_S)[0]
+    came = time.monotonic()
+    time.sleep(0.05)
+    least = time.monotonic() - came
+    receive_datagrams(two, 1)
+
+    assert least <= two.waited_s() <= time.monotonic() - began
 
 
 @pytest.mark.parametrize("total", [1_201, 2_400, 44 * 1_200, 62_000, 131_072, 300_000])

@@ -43,11 +43,11 @@ def test_a_control_header_survives_the_wire(words: tuple[int, int, int, int], be
     assert CONTROL_HEADER.unpack(data) == (*words, beyond)
 
 
-@given(BYTES, st.tuples(WORDS, WORDS, WORDS))
-def test_a_probe_survives_the_wire(flags: int, words: tuple[int, int, int]) -> None:
-    data = PROBE_BODY.pack(flags, *words)
-    assert data == bytes((flags, 0, 0, 0)) + b"".join(word.to_bytes(4, "big") for word in words)
-    assert PROBE_BODY.unpack(data) == (flags, *words)
+@given(BYTES, st.binary(min_size=3, max_size=3), st.tuples(WORDS, WORDS, WORDS))
+def test_a_probe_survives_the_wire(flags: int, waited: bytes, words: tuple[int, int, int]) -> None:
+    data = PROBE_BODY.pack(flags, waited, *words)
+    assert data == bytes((flags, *waited)) + b"".join(word.to_bytes(4, "big") for word in words)
+    assert PROBE_BODY.unpack(data) == (flags, waited, *words)
 
 
 def test_a_full_control_segment_is_one_datagram_on_every_path() -> None:
