@@ -23,6 +23,7 @@ from tests.support.waiting import wait_until
 READY_SECONDS: Final = 120.0
 STEADY_SECONDS: Final = 1.0
 SMALL_MESH: Final = 10  # hosts; up to that every next hop is waited for, not only those of the way that is measured
+CALM_ROUND_TRIP_S: Final = 0.005  # smoothed, of each link: no daemon is late with its answers any more
 COUNTED_PINGS: Final = 30
 COUNTED_BYTES: Final = 1_000
 IPV6_FORWARDING: Final = Path("/proc/sys/net/ipv6/conf/all/forwarding")
@@ -122,6 +123,7 @@ class MyceliumNetwork(Network):
         else:
             self.mesh.wait_linked(READY_SECONDS)
             self.mesh.wait_converged(READY_SECONDS)
+            self.mesh.wait_calm(CALM_ROUND_TRIP_S, READY_SECONDS)
 
 
 class _OtherNetwork(Network):

@@ -149,6 +149,10 @@ class Daemon:
         peers = self.get("admin/peers")
         return {peer["publicKey"] for peer in peers if peer["connectionState"] == "alive"}
 
+    def slowest_round_trip_s(self) -> float:
+        """Returns the longest smoothed round trip to any neighbour: what its links allow for when they judge silence."""
+        return max((peer["rttMs"] or 0.0 for peer in self.get("admin/peers")), default=0.0) / 1e3
+
     def reachable_subnets(self) -> set[str]:
         """Returns the overlay prefixes that it has a selected route to."""
         return {route["subnet"] for route in self.get("admin/routes/selected")}

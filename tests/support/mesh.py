@@ -123,6 +123,16 @@ class Mesh:
 
         wait_until(lambda: not missing(), seconds, lambda: f"no link from {', '.join(missing())}")
 
+    def wait_calm(self, round_trip_s: float, seconds: float = SETTLED_SECONDS) -> None:
+        """Waits until no link's smoothed round trip is longer: many daemons that start on few cores answer late at first."""
+
+        def slow() -> list[str]:
+            time.sleep(QUIET_SECONDS)  # asking keeps them busy, too
+            running = [daemon for daemon in self.daemons.values() if daemon.is_running]
+            return [daemon.name for daemon in running if daemon.slowest_round_trip_s() > round_trip_s]
+
+        wait_until(lambda: not slow(), seconds, lambda: f"answers are late at {', '.join(slow())}")
+
     def next_hop(self, one: str, other: str) -> str | None:
         """Returns the neighbour that a node sends to on the way to another; None where it has no route."""
         return self._next_hops(one).get(other)
