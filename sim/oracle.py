@@ -5,6 +5,7 @@ as an engine uses it, has changed.
 """
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -27,7 +28,10 @@ class Oracle:
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
         self._seen: tuple[int, list[Edge]] = (0, [])  # number of nodes, links
-        self._metrics: NDArray[np.uint32] = np.zeros((0, 0), np.uint32)
+        self._metrics: NDArray[np.uint32] = np.zeros(
+            (0, 1), np.uint32
+        )  # a row per node; the last column is for strangers
+        self._reached: list[int] = []  # how many nodes each one reaches, itself included
         self._right: dict[int, bool] = {}
         self._wrong: dict[int, int] = {}  # node -> a destination whose metric was wrong
         self.computations = 0
@@ -46,6 +50,7 @@ class Oracle:
         distances = dijkstra(graph, directed=True)
         distances[~np.isfinite(distances)] = INFINITY
         self._metrics = distances.astype(np.uint32)
+        self._reached = np.count_nonzero(self._metrics != INFINITY, axis=1).tolist()
 
     def _present_edges(self) -> list[Edge]:
         # A liar may attract, but nobody passes through it: what it says of others counts for nothing here.
@@ -74,52 +79,34 @@ class Oracle:
         return known
 
     def _judge(self, node: int) -> bool:
-        """Looks first where the node was last found wrong: while a mesh converges, that settles it mostly."""
-        wrong = self._wrong.pop(node, None)
+        """Looks at how many nodes it reaches, then where it was last found wrong: while a mesh converges, that settles it."""
         engine = self._mesh.engine(node)
         assert engine is not None
-        if wrong is not None and engine.metric(self._mesh.address(wrong)) != self.metric(node, wrong):
+        if len(engine.forwarding.next_hop) + 1 != self._reached[node]:
+            return False
+        wrong = self._wrong.pop(node, None)
+        if wrong is None or engine.metric(self._mesh.address(wrong)) == self.metric(node, wrong):
+            first = next(self._unequal(node, engine), None)
+            if first is None:
+                return True  # as many as there are to reach, and all of them right
+            wrong = first[0]
+        if wrong >= 0:
             self._wrong[node] = wrong
-            return False
-        if self._is_exact(node, engine):
-            return True
-        first = next(self._mismatches(node), None)
-        if first is not None and first[0] >= 0:
-            self._wrong[node] = first[0]
-        return first is None
+        return False
 
-    def _is_exact(self, node: int, engine: RoutingEngine) -> bool:
-        """Compares all metrics of a node at one go; False also where it knows of a node that does not exist."""
-        known = dict(engine.metrics())
-        if not known.keys() <= self._mesh.index_of.keys():
-            return False
-        destinations = [*map(self._mesh.index_of.__getitem__, known)]
-        found = np.full(len(self._metrics), INFINITY, np.uint32)
-        found[destinations] = [*known.values()]
-        return np.array_equal(found, self._metrics[node])
-
-    def _mismatches(self, node: int) -> Iterator[tuple[int, int, int]]:
-        """Yields (destination, metric found, metric expected) for each that differs."""
-        engine = self._mesh.engine(node)
-        if engine is None:
-            return
-        expected = self._metrics[node].tolist()
+    def _unequal(self, node: int, engine: RoutingEngine) -> Iterator[tuple[int, int, int]]:
+        """Yields (destination, metric found, metric expected) for each known one that differs; -1 names a stranger."""
+        expected = [*self._metrics[node].tolist(), INFINITY]
         index_of = self._mesh.index_of
-        reached = 0
         for address, metric in engine.metrics():
             destination = index_of.get(address, -1)
-            right = expected[destination] if destination >= 0 else INFINITY
-            if metric != right:
-                yield destination, metric, right
-            reached += metric < INFINITY
-        if reached < sum(metric < INFINITY for metric in expected):
-            yield from self._missing(node, expected)
+            if metric != expected[destination]:
+                yield destination, metric, expected[destination]
 
-    def _missing(self, node: int, expected: list[int]) -> Iterator[tuple[int, int, int]]:
-        engine = self._mesh.engine(node)
-        assert engine is not None
+    def _missing(self, node: int, engine: RoutingEngine) -> Iterator[tuple[int, int, int]]:
+        """Yields the same for each that the node should reach and does not know."""
         known = {self._mesh.index_of.get(address, -1) for address, _ in engine.metrics()}
-        for destination, metric in enumerate(expected):
+        for destination, metric in enumerate(self._metrics[node].tolist()):
             if metric < INFINITY and destination not in known:
                 yield destination, INFINITY, metric
 
@@ -128,9 +115,10 @@ class Oracle:
         count = 0
         named: list[dict[str, int]] = []
         for node in self._mesh.running():
-            if node in self._mesh.liars:
+            engine = self._mesh.engine(node)
+            if engine is None or node in self._mesh.liars:
                 continue
-            for destination, metric, right in self._mismatches(node):
+            for destination, metric, right in chain(self._unequal(node, engine), self._missing(node, engine)):
                 count += 1
                 if len(named) < CHECKED_MISMATCHES:
                     named.append({"node": node, "destination": destination, "metric": metric, "expected": right})
