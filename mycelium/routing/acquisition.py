@@ -15,11 +15,11 @@ from mycelium.routing.origin import Origin
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.requests import Requests
 from mycelium.routing.selection import Selection
-from mycelium.routing.source import ForgottenSources
+from mycelium.routing.source import ForgottenSource, ForgottenSources
 from mycelium.routing.table import OURSELVES, Destination, RouteTable
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.control import Item, RouteRequest, Update
-from mycelium.wire.distance import INFINITY, RETRACTED, metric_of, sequence_of
+from mycelium.wire.distance import INFINITY, RETRACTED, SEQUENCE_MASK, metric_of, sequence_of
 
 
 class Acquisition:
@@ -77,14 +77,15 @@ class Acquisition:
                 yield item
                 continue
             route = item.distance
+            announcement = item.announcement
             row = row_of(item.node)
             if (
                 row is None
                 or not 0 <= (metric := route - row.floor) < INFINITY
-                or (item.announcement is not row.announcement and item.announcement is not None)
+                or (announcement is not None and announcement is not row.announcement)
             ):
                 # Anything but a finite metric of the newest sequence that we know.
-                row = self._admit(neighbour, item, row, now)
+                row = self._first_update(neighbour, item, now) if row is None else self._admit(neighbour, item, row, now)
                 if row is None:
                     continue
                 metric = metric_of(route)
@@ -92,20 +93,20 @@ class Acquisition:
                     self._selection.retract(row, slot, now)
                     continue
             routes = row.routes
-            before = routes[slot]
-            routes[slot] = route
             if slot == row.selected:
+                before = routes[slot]
+                routes[slot] = route
                 self._selection.selected_updated(row, before, now)
-            elif metric + costs[slot] < row.metric:
+                continue
+            routes[slot] = route
+            if metric + costs[slot] < row.metric:
                 if route < row.feasibility_distance:
                     choose(row, slot, metric + costs[slot], now, "better")
                 else:
                     self._requests.ask(row, now)
 
-    def _admit(self, neighbour: Neighbour, update: Update, row: Destination | None, now: float) -> Destination | None:
-        """Returns the row of an update that may be applied, made or brought up to date as it says; else None."""
-        if row is None:
-            return self._first_update(neighbour, update, now)
+    def _admit(self, neighbour: Neighbour, update: Update, row: Destination, now: float) -> Destination | None:
+        """Returns the row of an update that may be applied, brought up to date as it says; else None."""
         if row.selected == OURSELVES:
             self._hear_of_ourselves(neighbour, update, now)
             return row
@@ -137,28 +138,32 @@ class Acquisition:
             self._tell_followers(row, announcement.sequence, now)
 
     def _first_update(self, neighbour: Neighbour, update: Update, now: float) -> Destination | None:
-        announcement = update.announcement
+        """Returns the row, made here, of a node that has none if the update shows that it lives; else None."""
         if metric_of(update.distance) == INFINITY or not self._is_introduced(neighbour, update, now):
             return None
+        announcement = update.announcement
         assert announcement is not None
         advanced = now
-        source = self._sources.recall(update.node, now)
-        if source is not None and update.sequence <= source.announcement.sequence:
-            advanced = source.advanced
-            is_older = update.sequence < source.announcement.sequence
-            if is_older:
-                self._advertiser.tell_newer(neighbour, update.node, source.announcement, now)
-            if is_older or now - advanced >= self._parameters.expiry_s:
+        if self._sources.by_node and (source := self._sources.recall(update.node, now)) is not None:
+            if self._is_stale(neighbour, update, source, now):
                 self._counters.announcements_stale += 1
                 return None
+            if update.sequence == source.announcement.sequence:
+                advanced = source.advanced
         row = self._table.add_row(update.node, announcement, advanced)
         if row is None:
             self._counters.table_full += 1
             return None
-        if source is not None:
-            self._sources.forget(update.node)
+        self._sources.by_node.pop(update.node, None)
         self._forwarding.claim(update.node)
         return row
+
+    def _is_stale(self, neighbour: Neighbour, update: Update, source: ForgottenSource, now: float) -> bool:
+        """Tells whether a forgotten node has a newer sequence, which the neighbour is shown, or lives no more with this one."""
+        if update.sequence < source.announcement.sequence:
+            self._advertiser.tell_newer(neighbour, update.node, source.announcement, now)
+            return True
+        return update.sequence == source.announcement.sequence and now - source.advanced >= self._parameters.expiry_s
 
     def _is_signed(self, neighbour: Neighbour, update: Update, row: Destination, now: float) -> bool:
         """Tells whether the update's sequence is known to be signed by its node, learning it where it is new."""
@@ -181,7 +186,7 @@ class Acquisition:
                 neighbour.requests.append(RouteRequest(update.node))
                 self._advertiser.hurry(now)
             return False
-        if announcement.sequence != sequence_of(update.distance):
+        if announcement.sequence ^ update.distance >> 32 != SEQUENCE_MASK:
             self._counters.announcements_mismatched += 1
             return False
         return self._checker.is_valid(announcement, update.node, neighbour, now)

@@ -4,7 +4,7 @@ Invariant: `next_hop` holds selected routes only, so it never leads to a neighbo
 it from node to node never comes to a node twice.
 """
 
-from mycelium.identity import subnet_of
+from mycelium.identity import SUBNET_BYTES, subnet_of
 from mycelium.routing.counters import Counters
 from mycelium.routing.table import RouteTable
 from mycelium.wire.distance import INFINITY, RETRACTED, metric_of
@@ -59,9 +59,8 @@ class ForwardingTable:
 
     def claim(self, node: bytes) -> None:
         """Gives a node its /64 unless another has it."""
-        subnet = subnet_of(node)
-        if self.owner.setdefault(subnet, node) != node:
-            self._contenders.setdefault(subnet, []).append(node)
+        if self.owner.setdefault(node[:SUBNET_BYTES], node) is not node:
+            self._contenders.setdefault(subnet_of(node), []).append(node)
             self._counters.prefix_collisions += 1
 
     def release(self, node: bytes) -> None:

@@ -21,35 +21,35 @@ class ForgottenSource(NamedTuple):
 class ForgottenSources:
     """Bounded; the oldest gives way."""
 
-    __slots__ = ("_memory_s", "_sources")
+    __slots__ = ("_memory_s", "by_node")
 
     def __init__(self, memory_s: float) -> None:
         self._memory_s = memory_s
-        self._sources: dict[bytes, ForgottenSource] = {}  # in the order in which they end
+        self.by_node: dict[bytes, ForgottenSource] = {}  # in the order in which they end
 
     def __len__(self) -> int:
-        return len(self._sources)
+        return len(self.by_node)
 
     def remember(self, node: bytes, announcement: Announcement, advanced: float, now: float) -> None:
         """Takes a node whose row is removed."""
-        self._sources.pop(node, None)
-        self._sources[node] = ForgottenSource(announcement, advanced, now + self._memory_s)
-        if len(self._sources) > DESTINATIONS:
-            del self._sources[next(iter(self._sources))]
+        self.by_node.pop(node, None)
+        self.by_node[node] = ForgottenSource(announcement, advanced, now + self._memory_s)
+        if len(self.by_node) > DESTINATIONS:
+            del self.by_node[next(iter(self.by_node))]
 
     def recall(self, node: bytes, now: float) -> ForgottenSource | None:
         """Returns what is remembered of a node."""
-        source = self._sources.get(node)
+        source = self.by_node.get(node)
         return source if source is not None and now < source.until else None
 
     def forget(self, node: bytes) -> None:
         """Drops a node that has a row again."""
-        self._sources.pop(node, None)
+        self.by_node.pop(node, None)
 
     def purge(self, now: float) -> None:
         """Drops what has been remembered long enough."""
-        while self._sources:
-            node, source = next(iter(self._sources.items()))
+        while self.by_node:
+            node, source = next(iter(self.by_node.items()))
             if source.until > now:
                 return
-            del self._sources[node]
+            del self.by_node[node]
