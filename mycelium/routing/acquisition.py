@@ -19,7 +19,7 @@ from mycelium.routing.source import ForgottenSource, ForgottenSources
 from mycelium.routing.table import OURSELVES, Destination, RouteTable
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.control import Item, RouteRequest, Update
-from mycelium.wire.distance import INFINITY, RETRACTED, SEQUENCE_MASK, metric_of, sequence_of
+from mycelium.wire.distance import INFINITY, METRIC_MASK, RETRACTED, SEQUENCE_MASK, sequence_of
 
 
 class Acquisition:
@@ -85,12 +85,14 @@ class Acquisition:
                 or (announcement is not None and announcement is not row.announcement)
             ):
                 # Anything but a finite metric of the newest sequence that we know.
-                row = self._first_update(neighbour, item, now) if row is None else self._admit(neighbour, item, row, now)
-                if row is None:
-                    continue
-                metric = metric_of(route)
+                metric = route & METRIC_MASK
                 if metric == INFINITY:
-                    self._selection.retract(row, slot, now)
+                    self._take_retraction(neighbour, item, row, now)
+                    continue
+                row = (
+                    self._first_update(neighbour, item, now) if row is None else self._admit(neighbour, item, row, now)
+                )
+                if row is None:
                     continue
             routes = row.routes
             if slot == row.selected:
@@ -110,15 +112,21 @@ class Acquisition:
         if row.selected == OURSELVES:
             self._hear_of_ourselves(neighbour, update, now)
             return row
-        if update.metric == INFINITY:
-            self._take_announcement(neighbour, update, row, now)
-            return row
         if not self._is_signed(neighbour, update, row, now):
             self._selection.retract(row, neighbour.slot, now)
             return None
         if self._is_outdated(neighbour, update, row.sequence):
             self._advertiser.tell_newer(neighbour, row.node, row.announcement, now)
         return row
+
+    def _take_retraction(self, neighbour: Neighbour, update: Update, row: Destination | None, now: float) -> None:
+        if row is None:
+            return
+        if row.selected == OURSELVES:
+            self._hear_of_ourselves(neighbour, update, now)
+        else:
+            self._take_announcement(neighbour, update, row, now)
+        self._selection.retract(row, neighbour.slot, now)
 
     def _hear_of_ourselves(self, neighbour: Neighbour, update: Update, now: float) -> None:
         """Notes a newer sequence of ours that we have signed and forgotten. The route itself is never used."""
@@ -139,7 +147,7 @@ class Acquisition:
 
     def _first_update(self, neighbour: Neighbour, update: Update, now: float) -> Destination | None:
         """Returns the row, made here, of a node that has none if the update shows that it lives; else None."""
-        if metric_of(update.distance) == INFINITY or not self._is_introduced(neighbour, update, now):
+        if not self._is_introduced(neighbour, update, now):
             return None
         announcement = update.announcement
         assert announcement is not None
@@ -154,7 +162,8 @@ class Acquisition:
         if row is None:
             self._counters.table_full += 1
             return None
-        self._sources.by_node.pop(update.node, None)
+        if self._sources.by_node:
+            self._sources.forget(update.node)
         self._forwarding.claim(update.node)
         return row
 

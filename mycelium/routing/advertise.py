@@ -14,7 +14,7 @@ from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.table import DIRTY, LAZY, OURSELVES, SETTLED, Destination, RouteTable
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Digest, Item, Update
-from mycelium.wire.distance import INFINITY, METRIC_MASK, distance, sequence_of
+from mycelium.wire.distance import INFINITY, METRIC_MASK, UNKNOWN, distance, sequence_of
 
 
 class Advertiser:
@@ -256,9 +256,12 @@ class _Run:
 
 def _uninformed(row: Destination, neighbours: int) -> int:
     """Returns those of the neighbours that do not advertise the sequence in question themselves: the others know it."""
+    routes = row.routes
+    if routes.count(UNKNOWN) == len(routes) - (row.selected >= 0):
+        return neighbours  # nobody beside the next hop has said anything
     newest = row.advertised | METRIC_MASK
     oldest = newest - METRIC_MASK
-    for slot, route in enumerate(row.routes):
-        if oldest <= route <= newest:
+    for slot, route in enumerate(routes):
+        if newest >= route >= oldest:
             neighbours &= ~(1 << slot)
     return neighbours

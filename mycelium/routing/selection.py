@@ -42,10 +42,10 @@ class Selection:
             after = None if slot == NOBODY else self._table.addresses[slot]
             before = self._forwarding.point(row.node, after)
             self.changes.append((now, row.node, before, after, cause))
-        row.selected = slot
+            row.selected = slot
         row.metric = metric
         self._advertiser.mark(row, now)
-        if row.node in self._requests.pending and slot != NOBODY:
+        if self._requests.pending and slot != NOBODY and row.node in self._requests.pending:
             self._requests.satisfy(row, now)
 
     def selected_updated(self, row: Destination, before: int, now: float) -> None:
