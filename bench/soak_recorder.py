@@ -66,10 +66,10 @@ class Recorder:
         for sample in self.samples:
             link = dialled.get((sample["at"], sample["neighbour"]))
             second = round(sample["time"])
-            if link is None or sample["rtt_ms"] is None or second < due.get(link, 0):
+            if link is None or sample["wire_rtt_ms"] is None or second < due.get(link, 0):
                 continue
             due[link] = second - second % every_s + every_s
-            lines.append(f"{second},{link},{sample['rtt_ms']:.1f}")
+            lines.append(f"{second},{link},{sample['wire_rtt_ms']:.2f}")
         path.write_text("\n".join(lines) + "\n")
 
     def write_log(self, path: Path) -> None:
@@ -94,6 +94,7 @@ class Recorder:
                 "at": daemon.name,
                 "neighbour": self._names[peer["address"]],
                 "rtt_ms": peer.get("rttMs"),
+                "wire_rtt_ms": peer.get("wireRttMs"),
                 "cost": peer.get("cost"),
                 "loss": peer.get("loss"),
             }

@@ -37,7 +37,8 @@ class PeerInfo(Struct, frozen=True, rename="camel", kw_only=True):
     url: str | None = None  # as configured
     address: str | None = None  # overlay address, once known
     public_key: str | None = None
-    rtt_ms: float | None = None
+    rtt_ms: float | None = None  # smoothed, with what busy hosts add to it
+    wire_rtt_ms: float | None = None  # the newest, without that: what the cost comes from
     loss: float | None = None
     cost: int | None = None  # units of 10 us
     mtu: int | None = None  # datagram payload, bytes

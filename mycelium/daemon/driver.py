@@ -27,7 +27,9 @@ TICK_S: Final = 0.005  # after traffic the node's timers are looked at within th
 READS_PER_WAKE: Final = 16  # of one descriptor, before the others have their turn
 SEGMENTS_PER_SEND: Final = 64  # datagrams that one system call may carry
 BYTES_PER_SEND: Final = 64_000
-LATE_S: Final = 0.01  # a timer later than this is not looked at before what has come meanwhile
+LATE_S: Final = 0.01  # a timer later than this is not looked at before what has come meanwhile,
+BACKLOG_S: Final = 0.025  # nor is one while what is read has waited for longer than this
+ROUNDS_TO_CATCH_UP: Final = 16  # of reading, before the timer is looked at all the same
 
 
 def merged(transmits: list[Transmit]) -> Iterable[Transmit]:
@@ -76,6 +78,7 @@ class Driver:
         self._unsent_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = 0.0
+        self._backlog_s = 0.0  # how long what was read last had waited; 0 when nothing more waited behind it
         self._sleep = SleepWatch(slept_s())
         self.dropped_unsent = 0
 
@@ -115,6 +118,7 @@ class Driver:
         for _ in range(READS_PER_WAKE):
             received = transport.receive()
             if received is None:
+                self._backlog_s = 0.0
                 break
             data, segment_size, endpoint = received
             if several:
@@ -122,8 +126,8 @@ class Driver:
                     self._transport_of.clear()
                 self._transport_of[endpoint] = transport
             now = monotonic()
-            waited_s = transport.waited_s() if len(data) <= segment_size else 0.0  # questions and answers come alone
-            node.receive(endpoint, data, segment_size, now=now, waited_s=waited_s)
+            self._backlog_s = transport.waited_s()
+            node.receive(endpoint, data, segment_size, now=now, waited_s=self._backlog_s)
             if outbox.deliveries and tun is not None:
                 tun.write(outbox.deliveries)
                 outbox.deliveries.clear()
@@ -227,12 +231,19 @@ class Driver:
         self._armed_for = max(when, now)  # what is due at once is not late
         self._timer = self._loop.call_later(max(0.0, when - now), self._on_timer)
 
+    def _catch_up(self) -> None:
+        """Answers that we seem to miss may have been waiting for us."""
+        for transport in self._transports:
+            for _ in range(ROUNDS_TO_CATCH_UP):
+                self._on_transport(transport)
+                if self._backlog_s <= BACKLOG_S:
+                    break
+
     def _on_timer(self) -> None:
         now = monotonic()
         late_s = now - self._armed_for
-        if late_s > LATE_S:  # what we seem to miss may have been waiting for us
-            for transport in self._transports:
-                self._on_transport(transport)
+        if late_s > LATE_S or self._backlog_s > BACKLOG_S:
+            self._catch_up()
         if self._sleep.has_slept(slept_s(), late_s):
             self._node.resumed(now=now)
         self._node.handle_timeout(now=now)

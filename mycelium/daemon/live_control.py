@@ -191,7 +191,6 @@ class LiveControl:
 
     def _linked(self, link: Link, peer: ConfiguredPeer | DiscoveredPeer | None, now: float) -> PeerInfo:
         path = link.active
-        srtt = path.rtt.srtt
         return PeerInfo(
             endpoint=_endpoint(path.endpoint),
             type="inbound" if peer is None else DISCOVERED if isinstance(peer, DiscoveredPeer) else "static",
@@ -203,11 +202,16 @@ class LiveControl:
             url=None if peer is None else _url(peer.endpoint) if isinstance(peer, DiscoveredPeer) else peer.url,
             address=str(IPv6Address(link.address)),
             public_key=link.exchange_key.hex(),
-            rtt_ms=None if srtt is None else round(srtt * 1000, 3),
+            rtt_ms=_milliseconds(path.rtt.srtt),
+            wire_rtt_ms=_milliseconds(path.rtt.newest_on_wire),
             loss=round(link.budget.loss, 4),
             cost=link.cost,
             mtu=path.mtu.size,
         )
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1_000, 3)
 
 
 def _endpoint(endpoint: Endpoint) -> EndpointInfo:

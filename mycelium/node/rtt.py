@@ -59,6 +59,11 @@ class RttEstimator:
         self._put(wire_s, now)
 
     @property
+    def newest_on_wire(self) -> float | None:
+        """Returns the last round trip without what was waited at its ends; None before the first."""
+        return self._last[-1] if self._last else None
+
+    @property
     def rto(self) -> float:
         """Seconds after which something unanswered is taken for lost."""
         if self.srtt is None:

@@ -8,12 +8,13 @@ from time import monotonic
 import pytest
 
 from mycelium.crypto.primitives import RealPrimitives
-from mycelium.daemon.driver import Driver
+from mycelium.daemon.driver import READS_PER_WAKE, Driver
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
 from mycelium.node.link import LinkState
 from mycelium.node.node import Node, NodeSettings
 from mycelium.node.outbox import Event, LinkUp, ResolvePeer
+from mycelium.transport.base import Received
 from mycelium.transport.memory import MemoryHub, MemoryTransport
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
 
@@ -81,6 +82,30 @@ def test_a_way_that_the_system_refuses_is_left_at_once() -> None:
     asyncio.run(run())
 
 
+def test_the_timer_waits_for_a_long_backlog_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        one, other = await linked_pair()
+        backlog = iter([0.3] * (3 * READS_PER_WAKE) + [0.001] * READS_PER_WAKE)
+        read: list[float] = []
+
+        def receive() -> Received:
+            return memoryview(bytearray(64)), 64, one.transport.endpoint
+
+        def waited_s() -> float:
+            read.append(next(backlog))
+            return read[-1]
+
+        monkeypatch.setattr(one.transport, "receive", receive)
+        monkeypatch.setattr(one.transport, "waited_s", waited_s)
+        one.driver._on_transport(one.transport)
+        monkeypatch.setattr(one.node, "handle_timeout", lambda *, now: read.append(-1.0))
+        one.driver._on_timer()
+        assert read == [0.3] * (3 * READS_PER_WAKE) + [0.001] * READS_PER_WAKE + [-1.0]
+        stop(one, other)
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("late_s", [0.0, 0.3])
 def test_a_late_timer_is_looked_at_after_what_has_come(late_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
@@ -88,7 +113,9 @@ def test_a_late_timer_is_looked_at_after_what_has_come(late_s: float, monkeypatc
         order: list[str] = []
         receive, handle_timeout = one.node.receive, one.node.handle_timeout
 
-        def on_receive(endpoint: Endpoint, burst: memoryview, segment_size: int, *, now: float, waited_s: float) -> None:
+        def on_receive(
+            endpoint: Endpoint, burst: memoryview, segment_size: int, *, now: float, waited_s: float
+        ) -> None:
             order.append("datagram")
             receive(endpoint, burst, segment_size, now=now, waited_s=waited_s)
 

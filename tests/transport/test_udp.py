@@ -17,7 +17,7 @@ from mycelium.errors import DeviceError
 from mycelium.limits import ENDPOINTS_REMEMBERED, SEGMENT_SIZES_REMEMBERED, SOCKET_BUFFER_BYTES
 from mycelium.transport import udp_socket
 from mycelium.transport.base import Transport
-from mycelium.transport.udp import UdpTransport
+from mycelium.transport.udp import SHORT_BYTES, UdpTransport
 
 DEADLINE_S = 5.0
 
@@ -74,6 +74,22 @@ def test_a_datagram_tells_for_how_long_it_waited_to_be_taken(
     receive_datagrams(two, 1)
 
     assert least <= two.waited_s() <= time.monotonic() - began
+
+
+def test_short_datagrams_come_one_by_one_so_that_each_has_its_own_wait(host: str) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as one:
+        two = UdpTransport.open("::", 0, offload=False)
+        for size in (SHORT_BYTES, SHORT_BYTES, SHORT_BYTES + 1, SHORT_BYTES + 1):
+            one.sendto(bytes(size), (host, two.local_endpoints[0].port))
+        taken: list[bytes] = []
+        while sum(map(len, taken)) < 4 * SHORT_BYTES + 2:
+            assert select.select([two], [], [], DEADLINE_S)[0]
+            received = two.receive()
+            if received is not None:
+                taken.append(bytes(received[0]))
+        two.close()
+
+    assert [len(data) for data in taken] == [SHORT_BYTES, SHORT_BYTES, 2 * SHORT_BYTES + 2]
 
 
 @pytest.mark.parametrize("total", [1_201, 2_400, 44 * 1_200, 62_000, 131_072, 300_000])
