@@ -39,15 +39,13 @@ class LoopWatch:
         engine = self._mesh.engine(node)
         assert engine is not None
         changes = engine.changes
-        if len(changes) == changes.maxlen and self.stride == EVERY:  # some may have been pushed out
+        stride = self.stride
+        if len(changes) == changes.maxlen and stride == EVERY:  # some may have been pushed out
             destinations = list(engine.forwarding.next_hop)
         else:
-            destinations = [change[1] for change in changes if change[3] is not None]
-        stride = self.stride
-        if stride > EVERY:
-            first = (stride - self._skipped) % stride
-            self._skipped = (self._skipped + len(destinations)) % stride
-            destinations = destinations[first::stride]
+            first = -self._skipped % stride
+            self._skipped = (self._skipped + len(changes)) % stride
+            destinations = [change[1] for change in islice(changes, first, None, stride) if change[3] is not None]
         self.checked += len(destinations)
         tables = self._mesh.tables
         start = self._mesh.address(node)
@@ -105,7 +103,7 @@ def check_owners(mesh: Mesh) -> None:
     for node in mesh.running():
         engine = mesh.engine(node)
         assert engine is not None
-        for address, _ in islice(engine.metrics(), node % stride, None, stride):
+        for address in islice(engine.nodes(), node % stride, None, stride):
             announcement = engine.resolve(address)
             is_known = address in mesh.index_of
             if not is_known or announcement is None or not mesh.is_signed(address, announcement):

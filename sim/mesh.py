@@ -27,9 +27,6 @@ class Watcher(Protocol):
     def routes_changed(self, node: int) -> None:
         """Called at the end of an event in which a next hop of this node has changed."""
 
-    def node_heard(self, node: int) -> None:
-        """Called at the end of any other event of this node."""
-
     def links_changed(self) -> None:
         """Called when a link, or a node, has come or gone or is noticed to have."""
 

@@ -388,9 +388,6 @@ class NodeMesh(Mesh):
             for watcher in self.watchers:
                 watcher.routes_changed(host.index)
             engine.changes.clear()
-        else:
-            for watcher in self.watchers:
-                watcher.node_heard(host.index)
 
     def _arm(self, host: Host, node: Node, deadline: float) -> None:
         if deadline < host.due:

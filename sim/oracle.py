@@ -32,7 +32,9 @@ class Oracle:
             (0, 1), np.uint32
         )  # a row per node; the last column is for strangers
         self._reached: list[int] = []  # how many nodes each one reaches, itself included
-        self._right: dict[int, bool] = {}
+        self._judged: dict[
+            int, tuple[RoutingEngine, int, bool]
+        ] = {}  # at which of its choices a node was found right or wrong
         self._wrong: dict[int, int] = {}  # node -> a destination whose metric was wrong
         self.computations = 0
 
@@ -43,7 +45,7 @@ class Oracle:
         if (size, edges) == self._seen:
             return
         self._seen = size, edges
-        self._right.clear()
+        self._judged.clear()
         self.computations += 1
         nodes, neighbours, costs = zip(*edges, strict=True) if edges else ((), (), ())
         graph = csr_array((np.array(costs, np.float64), (nodes, neighbours)), shape=(size, size))
@@ -64,24 +66,23 @@ class Oracle:
                     edges.append((node, mesh.index_of[address], cost))
         return edges
 
-    def forget(self, node: int) -> None:
-        """Notes that something about a node may have changed since it was judged."""
-        self._right.pop(node, None)
-
     def converged(self) -> int:
         """Returns how many running nodes have all metrics right; to be called after `refresh`."""
         return sum(self._is_right(node) for node in self._mesh.running())
 
     def _is_right(self, node: int) -> bool:
-        known = self._right.get(node)
-        if known is None:
-            known = self._right[node] = node in self._mesh.liars or self._judge(node)
-        return known
-
-    def _judge(self, node: int) -> bool:
-        """Looks at how many nodes it reaches, then where it was last found wrong: while a mesh converges, that settles it."""
+        if node in self._mesh.liars:
+            return True
         engine = self._mesh.engine(node)
         assert engine is not None
+        last, choices, is_right = self._judged.get(node, (None, 0, False))
+        if last is not engine or choices != engine.choices:
+            is_right = self._judge(node, engine)
+            self._judged[node] = engine, engine.choices, is_right
+        return is_right
+
+    def _judge(self, node: int, engine: RoutingEngine) -> bool:
+        """Looks at how many nodes it reaches, then where it was last found wrong: while a mesh converges, that settles it."""
         if len(engine.forwarding.next_hop) + 1 != self._reached[node]:
             return False
         wrong = self._wrong.pop(node, None)

@@ -121,9 +121,7 @@ def _log_hash(stage: Stage) -> str:
     for node in mesh.running():
         engine = mesh.engine(node)
         assert engine is not None
-        hops = engine.forwarding.next_hop
-        table = b"".join(
-            address + metric.to_bytes(4, "big") + hops.get(address, b"") for address, metric in engine.metrics()
-        )
-        mesh.journal.add(blake2b(table, size=16))
+        hop_to = engine.forwarding.next_hop.get
+        table = [address + metric.to_bytes(4, "big") + hop_to(address, b"") for address, metric in engine.metrics()]
+        mesh.journal.add(blake2b(b"".join(table), size=16))
     return mesh.journal.digest()

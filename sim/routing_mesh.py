@@ -314,9 +314,6 @@ class RoutingMesh(Mesh):
             for watcher in self.watchers:
                 watcher.routes_changed(node.index)
             engine.changes.clear()
-        else:
-            for watcher in self.watchers:
-                watcher.node_heard(node.index)
         if engine.outbox:
             for address, items in engine.outbox:
                 self._send(node, node.ends[address], items)

@@ -1,6 +1,6 @@
 """What control messages weigh on the wire, by formula: engines are simulated without a byte being encoded."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final
 
 from mycelium.wire.announcement import Announcement, encode_announcement
@@ -12,28 +12,25 @@ from mycelium.wire.frame import CONTROL_HEADER, FRAME_HEADER
 UPDATE_BYTES: Final = len(encode_item(Update(ANY_NODE, distance(0, 0))))
 ANNOUNCEMENT_BYTES: Final = len(encode_announcement(Announcement(bytes(32), 0, bytes(8))))
 PREFIX_BYTES: Final = 17
-SEQNO_REQUEST_BYTES: Final = len(encode_item(SeqnoRequest(ANY_NODE, 0, 0)))
-ROUTE_REQUEST_BYTES: Final = len(encode_item(RouteRequest(ANY_NODE)))
 DIGEST_BYTES: Final = len(encode_item(Digest(bytes(16), 0)))
+OTHER_BYTES: Final = {
+    SeqnoRequest: len(encode_item(SeqnoRequest(ANY_NODE, 0, 0))),
+    RouteRequest: len(encode_item(RouteRequest(ANY_NODE))),
+    Digest: DIGEST_BYTES,
+}
 
 SEGMENT_OVERHEAD: Final = FRAME_HEAD.size + FRAME_HEADER.size + CONTROL_HEADER.size + TAG_BYTES
 SEGMENT_ROOM: Final = 1_232 - SEGMENT_OVERHEAD
 
 
-def items_bytes(items: Iterable[Item]) -> int:
+def items_bytes(items: Sequence[Item]) -> int:
     """Returns the length of encoded control messages."""
-    total = 0
+    total = UPDATE_BYTES * len(items)
     for item in items:
-        if type(item) is Update:
-            announcement = item.announcement
-            if announcement is None:
-                total += UPDATE_BYTES
-            else:
-                total += UPDATE_BYTES + ANNOUNCEMENT_BYTES + PREFIX_BYTES * len(announcement.prefixes)
-        elif type(item) is SeqnoRequest:
-            total += SEQNO_REQUEST_BYTES
-        else:
-            total += DIGEST_BYTES if type(item) is Digest else ROUTE_REQUEST_BYTES
+        if type(item) is not Update:
+            total += OTHER_BYTES[type(item)] - UPDATE_BYTES
+        elif (announcement := item.announcement) is not None:
+            total += ANNOUNCEMENT_BYTES + PREFIX_BYTES * len(announcement.prefixes)
     return total
 
 

@@ -57,14 +57,10 @@ class Stage:
     # What the mesh tells.
 
     def routes_changed(self, node: int) -> None:
-        self.oracle.forget(node)
         self.loops.check(node)
         self.figures.routes_changed(node)
         if self.flows.flows:
             self.flows.routes_changed(node)
-
-    def node_heard(self, node: int) -> None:
-        self.oracle.forget(node)
 
     def links_changed(self) -> None:
         self._links_changed = True

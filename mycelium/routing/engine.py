@@ -5,7 +5,7 @@ through `outbox`. It knows nothing of bytes, sessions or packets.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from random import Random
 from typing import Final
@@ -226,9 +226,18 @@ class RoutingEngine:
         row = self._table.rows.get(node)
         return INFINITY if row is None else row.metric
 
+    def nodes(self) -> Iterable[bytes]:
+        """Returns all known nodes, this one included."""
+        return self._table.rows.keys()
+
     def metrics(self) -> Iterator[tuple[bytes, int]]:
         """Yields each known node, this one included, and our metric to it: INFINITY where there is no route."""
         return zip(self._table.rows, map(_METRIC, self._table.rows.values()), strict=True)
+
+    @property
+    def choices(self) -> int:
+        """How often a next hop or a metric has changed."""
+        return self._selection.choices
 
     def link_costs(self) -> dict[bytes, int]:
         """Returns what each neighbour costs at this moment, INFINITY while it is suspected."""

@@ -21,7 +21,7 @@ RouteChange = tuple[float, bytes, bytes | None, bytes | None, str]
 class Selection:
     """Chooses routes, and has the forwarding table and the neighbours follow."""
 
-    __slots__ = ("_advertiser", "_forwarding", "_requests", "_table", "changes")
+    __slots__ = ("_advertiser", "_forwarding", "_requests", "_table", "changes", "choices")
 
     def __init__(
         self,
@@ -35,9 +35,11 @@ class Selection:
         self._advertiser = advertiser
         self._requests = requests
         self.changes: deque[RouteChange] = deque(maxlen=ROUTE_CHANGES)
+        self.choices = 0  # grows with each change of a next hop or a metric
 
     def choose(self, row: Destination, slot: int, metric: int, now: float, cause: str) -> None:
         """Selects a feasible route that the caller found to be the best, or NOBODY with INFINITY."""
+        self.choices += 1
         if row.selected != slot:
             after = None if slot == NOBODY else self._table.addresses[slot]
             before = self._forwarding.point(row.node, after)
