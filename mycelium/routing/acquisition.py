@@ -68,7 +68,7 @@ class Acquisition:
         # The loop of all loops at a cold start: attributes are bound to names, the frequent case has no call in it.
         slot = neighbour.slot
         row_of = self._table.rows.get
-        costs = self._table.costs
+        cost = self._table.costs[slot]
         choose = self._selection.choose
         self._counters.updates_received += len(items)
         for item in items:
@@ -81,7 +81,7 @@ class Acquisition:
             row = row_of(item.node)
             if (
                 row is None
-                or not 0 <= (metric := route - row.floor) < INFINITY
+                or (metric := route ^ row.floor) >= INFINITY
                 or (announcement is not None and announcement is not row.announcement)
             ):
                 # Anything but a finite metric of the newest sequence that we know.
@@ -101,9 +101,10 @@ class Acquisition:
                 self._selection.selected_updated(row, before, now)
                 continue
             routes[slot] = route
-            if metric + costs[slot] < row.metric:
+            metric += cost
+            if metric < row.metric:
                 if route < row.feasibility_distance:
-                    choose(row, slot, metric + costs[slot], now, "better")
+                    choose(row, slot, metric, now, "better")
                 else:
                     self._requests.ask(row, now)
 

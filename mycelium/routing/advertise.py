@@ -38,11 +38,10 @@ class Advertiser:
         if row.queued != DIRTY:
             row.queued = DIRTY
             self._dirty.append(row)
-        wait_s = self._parameters.batch_s
-        if row.metric == INFINITY or row.selected == OURSELVES:
-            wait_s = self._parameters.urgent_batch_s
-        if now + wait_s < self.flush_at:
-            self.flush_at = now + wait_s
+        if row.selected < 0:  # no route, or a new sequence of our own
+            self.hurry(now)
+        elif now + self._parameters.batch_s < self.flush_at:
+            self.flush_at = now + self._parameters.batch_s
 
     def mark_lazy(self, row: Destination, now: float) -> None:
         """Queues a row in which nothing but the sequence has changed."""

@@ -47,15 +47,13 @@ class ForwardingTable:
                 best = candidate
         return None if best is None else self._table.addresses[best[4]]
 
-    def point(self, node: bytes, neighbour: bytes | None) -> bytes | None:
-        """Sends trains for `node` to `neighbour` from here on, or nowhere; returns where they went before."""
+    def point(self, node: bytes, neighbour: bytes | None) -> None:
+        """Sends trains for `node` to `neighbour` from here on, or nowhere."""
         self.version += 1
-        before = self.next_hop.get(node)
         if neighbour is None:
             del self.next_hop[node]
         else:
             self.next_hop[node] = neighbour
-        return before
 
     def claim(self, node: bytes) -> None:
         """Gives a node its /64 unless another has it."""

@@ -41,8 +41,10 @@ class Selection:
         """Selects a feasible route that the caller found to be the best, or NOBODY with INFINITY."""
         self.choices += 1
         if row.selected != slot:
-            after = None if slot == NOBODY else self._table.addresses[slot]
-            before = self._forwarding.point(row.node, after)
+            addresses = self._table.addresses
+            before = addresses[row.selected] if row.selected >= 0 else None
+            after = addresses[slot] if slot >= 0 else None
+            self._forwarding.point(row.node, after)
             self.changes.append((now, row.node, before, after, cause))
             row.selected = slot
         row.metric = metric
