@@ -69,8 +69,8 @@ class Direction:
         self._arrived_at = max(self._arrived_at, arrival)
         return self._arrived_at
 
-    def batch_arrival(self, size: int, now: float, round_trip_s: float) -> float:
-        """Returns when a batch of control messages arrives, in order, resends included."""
+    def batch_arrival(self, size: int, now: float, link: "Link") -> float:
+        """Returns when a batch of control messages arrives over this direction of `link`, in order, resends included."""
         model = self.model
         arrival = now + model.delay_s
         if model.bytes_per_s:
@@ -80,7 +80,7 @@ class Direction:
             arrival += self._rng.random() * model.jitter_s
         if model.loss:
             resends = self._resends(1 + size // SEGMENT_BYTES)
-            arrival += resends * (1.5 * round_trip_s + RESEND_FLOOR_S)
+            arrival += resends * (1.5 * link.round_trip_s + RESEND_FLOOR_S)
         if arrival < self._arrived_at:
             return self._arrived_at
         self._arrived_at = arrival

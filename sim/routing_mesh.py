@@ -281,7 +281,7 @@ class RoutingMesh(Mesh):
     # Messages.
 
     def _launch(self, end: End, items: list[Item], extra_s: float = 0.0) -> None:
-        arrival = end.direction.batch_arrival(items_bytes(items), self.heap.now + extra_s, end.link.round_trip_s)
+        arrival = end.direction.batch_arrival(items_bytes(items), self.heap.now + extra_s, end.link)
         self.heap.at(arrival, self._arrive, end, end.generation)
 
     def _arrive(self, sender: End, generation: int) -> None:
@@ -333,7 +333,7 @@ class RoutingMesh(Mesh):
             self.last_activity = self.heap.now
         end.pipe.append(items)
         if end.link.is_open:
-            arrival = end.direction.batch_arrival(size, self.heap.now, end.link.round_trip_s)
+            arrival = end.direction.batch_arrival(size, self.heap.now, end.link)
             self.heap.at(arrival, self._arrive, end, end.generation)
 
 

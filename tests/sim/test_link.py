@@ -73,10 +73,11 @@ def test_batches_arrive_in_order_whatever_the_link_does(
     sent: list[tuple[float, int]], loss: float, jitter_s: float
 ) -> None:
     reliable = direction(loss=loss, jitter_s=jitter_s, bytes_per_s=1e6)
+    link = Link(1, 2, LinkModel(delay_s=0.01), Random(1))
     now, arrivals = 0.0, []
     for gap, size in sent:
         now += gap
-        arrivals.append(reliable.batch_arrival(size, now, 0.02))
+        arrivals.append(reliable.batch_arrival(size, now, link))
         assert arrivals[-1] >= now + 0.01
     assert arrivals == sorted(arrivals)
 
