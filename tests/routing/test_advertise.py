@@ -101,6 +101,30 @@ def test_an_announcement_rides_along_once_per_neighbour_and_sequence() -> None:
     assert lab.flush()[2] == [Update(address(FAR), distance(seq(1), 40), announcement(FAR, seq(1)))]
 
 
+def test_a_neighbour_that_has_told_the_sequence_itself_needs_no_announcement() -> None:
+    lab = Lab()
+    lab.up(1, 2, 3)
+    lab.says(1, update(FAR, 50))
+    lab.says(2, update(FAR, 90))
+    told = lab.flush()
+    assert told[2] == [Update(address(FAR), distance(seq(), 60))]
+    assert told[3] == [Update(address(FAR), distance(seq(), 60), announcement(FAR, seq()))]
+
+
+def test_each_neighbour_is_told_a_batch_in_the_order_of_its_changes_whoever_else_is() -> None:
+    lab = Lab()
+    lab.up(1, 2, 3)
+    for node, hop in ((10, 1), (11, 1), (12, 2), (13, 1), (14, 3)):
+        lab.says(hop, update(node, 50))
+    lab.says(2, update(13, 90))
+    told = {name: [item.node for item in items if isinstance(item, Update)] for name, items in lab.flush().items()}
+    assert told == {
+        1: [address(12), address(14)],
+        2: [address(10), address(11), address(13), address(14)],
+        3: [address(10), address(11), address(12), address(13)],
+    }
+
+
 def test_the_announcement_of_an_older_sequence_in_use_is_kept_for_new_neighbours() -> None:
     lab = Lab()
     lab.up(1, 2)
