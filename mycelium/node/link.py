@@ -271,7 +271,9 @@ class Link(LinkFrames):
             if self.cost is None:
                 self.budget.start_over(self.sending.sealing.counter)
             measured = link_cost(path.rtt.minimum(now=now), self.budget.datagram_loss)
-            cost = self._cost.update(measured, now, is_steady=path.rtt.is_steady, jitter_s=path.rtt.jitter)
+            newest = link_cost(path.rtt.newest_on_wire or 0.0, self.budget.datagram_loss)
+            rtt = path.rtt
+            cost = self._cost.update(measured, now, newest=newest, is_steady=rtt.is_steady, jitter_s=rtt.jitter)
             if cost is not None:
                 self.cost_changed = cost != self.cost
                 self.cost = cost

@@ -19,6 +19,7 @@ RTO_FLOOR_S: Final = 0.030
 RTO_CEILING_S: Final = 10.0
 SAMPLE_CEILING_S: Final = 60.0
 SMOOTHING_S: Final = 3.0  # of samples far apart: an idle path is not to remember a load for minutes
+JITTER_SAMPLES: Final = 16  # about as many tell it
 STEADY_SAMPLES: Final = 5
 STEADY_RATIO: Final = 0.25
 STEADY_FLOOR_S: Final = 0.5e-3
@@ -27,12 +28,13 @@ STEADY_FLOOR_S: Final = 0.5e-3
 class RttEstimator:
     """Digests the round-trip times of one path."""
 
-    __slots__ = ("_last", "_minima", "_sampled_at", "jitter", "rttvar", "srtt", "window_s")
+    __slots__ = ("_differences", "_last", "_minima", "_sampled_at", "jitter", "rttvar", "srtt", "window_s")
 
     def __init__(self) -> None:
         self.srtt: float | None = None  # seconds; None before the first sample
         self.rttvar = 0.0
         self.jitter = 0.0  # seconds that one sample differs from the next, on the wire alone
+        self._differences = 0
         self.window_s = WINDOW_S
         self._minima: deque[tuple[float, float]] = deque()  # when the bucket began, the least of it
         self._last: deque[float] = deque(maxlen=STEADY_SAMPLES)  # on the wire alone
@@ -54,7 +56,8 @@ class RttEstimator:
         self._sampled_at = now
         wire_s = rtt_s - waited_s if 0.0 <= waited_s <= rtt_s else rtt_s
         if self._last:
-            self.jitter += (abs(self._last[-1] - wire_s) - self.jitter) / 4
+            self._differences = min(self._differences + 1, JITTER_SAMPLES)
+            self.jitter += (abs(self._last[-1] - wire_s) - self.jitter) / self._differences
         self._last.append(wire_s)
         self._put(wire_s, now)
 

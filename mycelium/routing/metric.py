@@ -19,7 +19,8 @@ WORSE_SAMPLES: Final = 3  # a worse link hurts at once
 WORSE_SPAN_S: Final = 0.3  # from the first to the last of them: a moment's delay is no worse link
 BETTER_SAMPLES: Final = 10  # an improvement lowers feasibility distances everywhere: only one that lasts is told
 BETTER_SPAN_S: Final = 0.15
-SURE_RATIO: Final = 0.25  # beyond it a change is more than jitter
+SURE_RATIO: Final = 0.25  # beyond it, and beyond SURE_JITTERS times its jitter, a change is one of the link
+SURE_JITTERS: Final = 2.0
 UNSURE_PATIENCE: Final = 10  # below it that many times more samples are wanted, ...
 YOUNG_S: Final = 30.0  # ... but of improvements not so soon after the first sample, which a handshake may have delayed
 UNSURE_SPAN_S: Final = 30.0  # a rise that is small, or may be a queue's, is told only when it has lasted so long
@@ -66,25 +67,29 @@ class PublishedCost:
         self._better = _Run(BETTER_SAMPLES)
         self._much_better = _Run(BETTER_SAMPLES)
 
-    def update(self, cost: int, now: float, *, is_steady: bool = True, jitter_s: float = 0.0) -> int | None:
+    def update(
+        self, cost: int, now: float, *, newest: int = 0, is_steady: bool = True, jitter_s: float = 0.0
+    ) -> int | None:
         """Takes one sample and returns the cost to publish, or None while the published one stands.
 
-        A rise is believed soon only where the round trips behind it agree (`is_steady`); what is less than the mean
-        deviation of the round trips, `jitter_s`, changes nothing.
+        `cost` comes of the least round trip of a window. For an improvement each round trip has to speak, by the cost that
+        the `newest` makes: one that was lucky stays the least for long. A rise is believed soon only where the round trips
+        behind it agree (`is_steady`). What is less than the round trips differ from one to the next, `jitter_s`, changes
+        nothing.
 
         Of a run of samples the one nearest to the published cost counts: all of them went at least that far.
         """
         if self.cost is None:
             self.cost, self._since = cost, now
             return cost
-        change = cost - self.cost
-        size = abs(change)
-        is_told = size > max(self.cost * PUBLISH_RATIO, PUBLISH_FLOOR, jitter_s / 2 / COST_UNIT_S)
-        is_sure = is_told and size > self.cost * SURE_RATIO
-        self._worse.take(change, now, counts=is_told and change > 0)
-        self._better.take(change, now, counts=is_told and change < 0)
-        self._much_worse.take(change, now, counts=is_sure and is_steady and change > 0)
-        self._much_better.take(change, now, counts=is_sure and change < 0)
+        jitter = jitter_s / COST_UNIT_S
+        told = max(self.cost * PUBLISH_RATIO, PUBLISH_FLOOR, jitter)
+        sure = max(self.cost * SURE_RATIO, told, SURE_JITTERS * jitter)
+        rise, fall = cost - self.cost, self.cost - max(cost, newest)
+        self._worse.take(rise, now, counts=rise > told)
+        self._much_worse.take(rise, now, counts=rise > sure and is_steady)
+        self._better.take(-fall, now, counts=fall > told)
+        self._much_better.take(-fall, now, counts=fall > sure)
         patience = 1 if now < self._since + YOUNG_S else UNSURE_PATIENCE
         lasting = (
             self._much_worse.lasting(1, WORSE_SPAN_S, now)

@@ -115,8 +115,22 @@ def test_a_rise_whose_round_trips_disagree_is_believed_only_after_half_a_minute(
 def test_a_change_below_the_jitter_is_not_told_however_long_it_lasts() -> None:
     published = PublishedCost()
     published.update(100, 0.0)
-    assert all(published.update(300, float(now), jitter_s=0.005) is None for now in range(1, 1_000))
-    assert any(published.update(300, float(now), jitter_s=0.003) is not None for now in range(1_000, 2_000))
+    assert all(published.update(300, float(now), jitter_s=0.0025) is None for now in range(1, 1_000))
+    assert any(published.update(300, float(now), jitter_s=0.0015) is not None for now in range(1_000, 2_000))
+
+
+def test_one_lucky_round_trip_that_stays_the_least_for_long_is_no_improvement() -> None:
+    published = PublishedCost()
+    published.update(4_000, 0.0)
+    told = [published.update(3_000, 40 + step * 0.08, newest=3_000 if step == 0 else 4_000) for step in range(200)]
+    assert told == [None] * 200
+
+
+def test_a_rise_of_less_than_twice_the_jitter_is_believed_only_after_half_a_minute() -> None:
+    published = PublishedCost()
+    published.update(1_000, 0.0)
+    told = [now for now in range(1, 100) if published.update(1_500, float(now), jitter_s=0.003) is not None]
+    assert told[0] == 31
 
 
 def test_a_small_improvement_counts_soon_while_the_link_is_young() -> None:
