@@ -28,15 +28,10 @@ class Oracle:
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
         self._seen: tuple[int, list[Edge]] = (0, [])  # number of nodes, links
-        self._metrics: NDArray[np.uint32] = np.zeros(
-            (0, 1), np.uint32
-        )  # a row per node; the last column is for strangers
+        self._metrics: NDArray[np.uint32] = np.zeros((0, 0), np.uint32)
         self._reached: list[int] = []  # how many nodes each one reaches, itself included
-        self._judged: dict[
-            int, tuple[RoutingEngine, int, bool]
-        ] = {}  # at which of its choices a node was found right or wrong
+        self._judged: dict[int, tuple[RoutingEngine, int, bool]] = {}  # after how many of its choices; right or wrong
         self._wrong: dict[int, int] = {}  # node -> a destination whose metric was wrong
-        self.computations = 0
 
     def refresh(self) -> None:
         """Looks at all links; if any has changed, computes all shortest paths again."""
@@ -46,7 +41,6 @@ class Oracle:
             return
         self._seen = size, edges
         self._judged.clear()
-        self.computations += 1
         nodes, neighbours, costs = zip(*edges, strict=True) if edges else ((), (), ())
         graph = csr_array((np.array(costs, np.float64), (nodes, neighbours)), shape=(size, size))
         distances = dijkstra(graph, directed=True)
