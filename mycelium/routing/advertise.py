@@ -121,7 +121,7 @@ class Advertiser:
         neighbour.updates = []
 
     def _broadcast(self, rows: list[Destination], now: float) -> None:
-        # Rows in a row are mostly for the same neighbours: each of those gets the whole run at once.
+        # Consecutive rows are mostly for the same neighbours: each of those gets the whole run at once.
         table = self._table
         introductions, repeats = _Run(table), _Run(table)
         for row in rows:
