@@ -1,4 +1,4 @@
-"""Extra probes while a link's cost seems to have changed, so that a real change counts within a second and a blip does not."""
+"""Extra probes while a link's cost is new or seems to have changed: a second of them tells a change from a blip."""
 
 from math import inf
 from typing import Final
@@ -9,17 +9,26 @@ PAUSE_S: Final = 30.0  # from one burst to the next: jitter that goes on must no
 
 
 class ProbeBurst:
-    """At most PROBES probes SPACING_S apart, at most once in PAUSE_S, for as long as there is doubt."""
+    """PROBES probes SPACING_S apart: at the beginning, and in doubt while it lasts, then at most once in PAUSE_S."""
 
-    __slots__ = ("_left", "_not_before", "due_at")
+    __slots__ = ("_is_due_anyway", "_left", "_not_before", "due_at")
 
     def __init__(self) -> None:
         self.due_at = inf  # when a probe is to be sent
         self._left = 0
         self._not_before = -inf
+        self._is_due_anyway = False
+
+    def begin(self, now: float) -> None:
+        """Has all probes sent, whatever the first of them tell: one round trip says little of a new link."""
+        self._is_due_anyway = True
+        self._left = PROBES
+        self.due_at = now + SPACING_S
 
     def judge(self, *, is_doubtful: bool, now: float) -> None:
         """Called with each sample of the cost: while it is doubtful the next probe follows soon."""
+        if self._is_due_anyway:
+            return
         if not is_doubtful:
             self._left = 0
             self.due_at = inf
@@ -33,5 +42,6 @@ class ProbeBurst:
         if now < self.due_at:
             return False
         self._left -= 1
+        self._is_due_anyway &= self._left > 0
         self.due_at = now + SPACING_S if self._left else inf
         return True

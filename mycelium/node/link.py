@@ -275,9 +275,12 @@ class Link(LinkFrames):
             rtt = path.rtt
             cost = self._cost.update(measured, now, newest=newest, is_steady=rtt.is_steady, jitter_s=rtt.jitter)
             if cost is not None:
+                is_first = self.cost is None
                 self.cost_changed = cost != self.cost
                 self.cost = cost
                 self._burst = ProbeBurst()  # it may have further to go
+                if is_first:
+                    self._burst.begin(now)
             self._burst.judge(is_doubtful=self._cost.is_doubtful, now=now)
 
     def _probe(self, path: Path, *, now: float, size: int = 0) -> None:

@@ -33,12 +33,33 @@ def test_certainty_ends_a_burst() -> None:
     assert not burst.take_due(1.0)
 
 
+def test_a_new_link_has_its_whole_burst_whatever_the_first_probes_tell() -> None:
+    burst = ProbeBurst()
+    burst.begin(0.0)
+    burst.judge(is_doubtful=False, now=0.01)
+    assert probes_until(burst, 1.0) == PROBES
+    burst.judge(is_doubtful=True, now=1.0)
+    burst.judge(is_doubtful=False, now=1.1)
+    assert burst.due_at == inf
+
+
+def test_a_second_after_it_came_up_a_link_knows_its_round_trip_well() -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    net.join("a", "b", 0.05)
+    net.run(1.5)
+    for one, other in ("ab", "ba"):
+        rtt = net.hosts[one].node.links[net.hosts[other].address].active.rtt
+        assert rtt.pto < 1.5 * rtt.minimum(now=net.now)
+
+
 def test_a_cost_measured_under_load_is_corrected_within_seconds_on_an_idle_link() -> None:
     net = NodeNet()
     net.add("a")
     net.add("b")
     net.join("a", "b", 0.05)
-    net.run(1)
+    net.run(2)  # nothing is on its way
     link = net.hosts["a"].node.links[net.hosts["b"].address]
     assert link.cost is not None
     high = link.cost
