@@ -23,7 +23,7 @@ CASES = [
     (SQUARE, "cut:flows=8,outage_max_s=0.9"),
     (RING, "cut:flows=8,outage_max_s=1.0"),
     (GRID, "cut:flows=8,outage_max_s=0.8"),
-    (SQUARE, "oneway:flows=8,outage_max_s=0.9"),
+    (SQUARE, "oneway:flows=8,outage_max_s=1.0"),
     (GRID, "oneway:flows=8,outage_max_s=0.8"),
     (SQUARE, "carrier:flows=8,outage_max_s=0.5"),
     (RING, "carrier:flows=8,outage_max_s=0.7"),
