@@ -52,7 +52,8 @@ DESTINATIONS: Final = 65_536  # nodes in the route table
 PREFIXES_PER_NODE: Final = 16  # prefixes in one announcement
 PENDING_REQUESTS: Final = 4_096  # sequence-number requests that wait for an answer
 REQUESTS_PER_SECOND: Final = 200  # sequence-number requests accepted from one neighbour
-VERIFICATIONS_PER_SECOND: Final = 2_000  # signatures checked for one neighbour
+VERIFICATIONS_PER_SECOND: Final = 2_000  # signatures checked for one neighbour,
+VERIFICATIONS_AT_ONCE: Final = 8_192  # and for a new one, which brings a whole mesh: half a second of work
 REQUEST_HOPS: Final = 64
 ROUTE_CHANGES: Final = 2_048  # newest changes of next hops kept until the driver has read them
 

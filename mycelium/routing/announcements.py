@@ -52,6 +52,7 @@ class AnnouncementChecker:
             return False
         if not self._verify(announcement):
             self._counters.announcements_forged += 1
+            neighbour.verification_budget.lose_burst()  # it should have checked
             return False
         self._counters.announcements_verified += 1
         return True

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from mycelium.limits import VERIFICATIONS_PER_SECOND
+from mycelium.limits import VERIFICATIONS_AT_ONCE, VERIFICATIONS_PER_SECOND
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import ANY_NODE, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
@@ -96,6 +96,15 @@ def test_a_neighbour_can_make_us_verify_at_a_bounded_rate_and_is_asked_again() -
     assert lab.count("announcements_forged") <= 2 * VERIFICATIONS_PER_SECOND
     assert lab.count("announcements_over_budget") >= VERIFICATIONS_PER_SECOND
     assert lab.questions(lab.wait(1.1)) == [(1, RouteRequest(ANY_NODE))]
+
+
+def test_a_new_neighbour_may_bring_a_whole_mesh_at_once() -> None:
+    lab = Lab()
+    lab.up(1)
+    for sequence in range(VERIFICATIONS_AT_ONCE):
+        lab.says(1, Update(address(FAR), distance(seq(sequence), 50), announcement(FAR, seq(sequence))))
+    assert lab.count("announcements_verified") == VERIFICATIONS_AT_ONCE
+    assert lab.count("announcements_over_budget") == 0
 
 
 def test_a_neighbours_budget_is_its_own() -> None:
