@@ -24,7 +24,8 @@ ANSWER_WITHIN_S: Final = 0.020  # the receiver of data that has nothing to say e
 ECHO_GAP_S: Final = (
     0.050  # but not sooner after its last frame, nor than the round trip and the above where that is less
 )
-SUSPECT_AFTER_S: Final = 0.070  # at least, since the first unanswered probe
+SUSPECT_AFTER_S: Final = 0.070  # at least, since the first unanswered probe,
+SUSPECT_WAITS: Final = 8.0  # and so many times longer than processes have lately been late with their answers
 DEAD_AFTER_S: Final = 0.205  # at least: a peer that is not run for 200 ms is not dead
 DEAD_AFTER_HEARD_S: Final = 0.5  # at least, while frames of the peer still come
 HEARD_WITHIN_S: Final = 0.1  # the newest of them
@@ -286,12 +287,16 @@ class Liveness:
         probes_to_die = self.probes_to_die
         probes_to_suspect = max(LEAST_TO_SUSPECT, probes_to_die // 2)
         if self.state is PathState.ALIVE:
-            patience = 0.0 if self._is_doubted else SUSPECT_AFTER_S
+            patience = 0.0 if self._is_doubted else SUSPECT_AFTER_S + SUSPECT_WAITS * self._waits_s(now)
             if self._overdue >= probes_to_suspect and now >= self._asked_at + patience:
                 self._change(PathState.SUSPECT)
         elif (self._is_cut and self._overdue) or (self._overdue >= probes_to_die and now >= self._dies_at(now)):
             self._change(PathState.DEAD)
             self.died_at = now
+
+    def _waits_s(self, now: float) -> float:
+        """Returns how long answers lately took beyond what the wire needs."""
+        return max((self._rtt.srtt or 0.0) - self._rtt.minimum(now=now), 0.0)
 
     def _take_evidence(self, now: float) -> None:
         was_asked = self._pending > 0

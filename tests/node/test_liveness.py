@@ -241,6 +241,17 @@ def test_peer_that_pauses_shortly_is_not_suspected() -> None:
     assert now >= asked_at + SUSPECT_AFTER_S
 
 
+def test_peer_that_answers_late_because_it_is_busy_is_suspected_later() -> None:
+    found = []
+    for waited_s in (0.0, 0.010):
+        path, asked_at = path_that_asks(waited_s=waited_s)
+        while path.state is PathState.ALIVE:
+            path.handle_timeout(now := path.next_deadline())
+        found.append(now - asked_at)
+
+    assert found[1] - found[0] > 0.040
+
+
 def test_process_that_is_always_late_still_finds_a_cut() -> None:
     path = Liveness(RttEstimator(), now=0.0)
     now = 0.0
@@ -430,13 +441,16 @@ def test_path_is_never_dead_before_it_is_suspect() -> None:
     assert TRANSITIONS.keys() == set(PathState)
 
 
-def path_that_asks() -> tuple[Liveness, float]:
-    """A path of 1 ms that has never lost anything, and when its probe that waits for an answer was sent."""
+def path_that_asks(*, waited_s: float = 0.0) -> tuple[Liveness, float]:
+    """A path of 1 ms that has never lost anything, and when its probe that waits for an answer was sent.
+
+    `waited_s` is what busy processes have lately added to its round trips.
+    """
     rtt = RttEstimator()
     path = Liveness(rtt, now=0.0, role=Role.BUSY)
     deaths_in(path, random.Random(0), seconds=200.0, loss=0.0)
     for _ in range(50):
-        rtt.sample(0.001, now=200.0)
+        rtt.sample(0.001 + waited_s, now=200.0, waited_s=waited_s)
     path.echoed(path._sent, 200.0)
     while path.handle_timeout(now := path.next_deadline()) is not Action.PROBE:
         pass
