@@ -7,6 +7,7 @@ import pytest
 
 from mycelium.errors import ConfigError
 from sim import trace
+from sim.run import RunSpec, run
 from sim.trace import Recording
 
 
@@ -34,6 +35,12 @@ def test_a_recording_begins_again_when_its_last_row_has_held_as_long_as_the_othe
 
 def test_a_single_row_holds_for_ever() -> None:
     assert list(Recording([(3.0, 0.01)]).steps()) == [(0.0, 0.01)]
+
+
+def test_what_twenty_real_daemons_under_load_saw_of_their_links_moves_no_route() -> None:
+    mesh = f"file:{Path(trace.__file__).parent / 'traces' / 'twenty-daemons.json'}"
+    *_, summary = run(RunSpec(mesh, 0, "trace", fidelity="node", parameters={"file": "twenty-daemons", "minutes": 0.5}))
+    assert (summary["violations"], summary["figures"]["route_changes"]) == (0, 0)
 
 
 @pytest.mark.parametrize(
