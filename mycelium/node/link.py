@@ -270,9 +270,8 @@ class Link(LinkFrames):
         if path is self.active:
             if self.cost is None:
                 self.budget.start_over(self.sending.sealing.counter)
-            measured = link_cost(path.rtt.minimum(now=now), self.budget.datagram_loss)
-            newest = link_cost(path.rtt.newest_on_wire or 0.0, self.budget.datagram_loss)
-            rtt = path.rtt
+            rtt, loss = path.rtt, self.budget.datagram_loss
+            measured, newest = link_cost(rtt.minimum(now=now), loss), link_cost(rtt.newest_on_wire or 0.0, loss)
             cost = self._cost.update(measured, now, newest=newest, is_steady=rtt.is_steady, jitter_s=rtt.jitter)
             if cost is not None:
                 is_first = self.cost is None

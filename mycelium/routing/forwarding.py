@@ -57,8 +57,9 @@ class ForwardingTable:
 
     def claim(self, node: bytes) -> None:
         """Gives a node its /64 unless another has it."""
-        if self.owner.setdefault(node[:SUBNET_BYTES], node) is not node:
-            self._contenders.setdefault(subnet_of(node), []).append(node)
+        subnet = node[:SUBNET_BYTES]  # without a call: this runs for each node at each start
+        if self.owner.setdefault(subnet, node) != node:
+            self._contenders.setdefault(subnet, []).append(node)
             self._counters.prefix_collisions += 1
 
     def release(self, node: bytes) -> None:

@@ -85,11 +85,11 @@ class PublishedCost:
         jitter = jitter_s / COST_UNIT_S
         told = max(self.cost * PUBLISH_RATIO, PUBLISH_FLOOR, jitter)
         sure = max(self.cost * SURE_RATIO, told, SURE_JITTERS * jitter)
-        rise, fall = cost - self.cost, self.cost - max(cost, newest)
+        rise, fall = cost - self.cost, max(cost, newest) - self.cost
         self._worse.take(rise, now, counts=rise > told)
         self._much_worse.take(rise, now, counts=rise > sure and is_steady)
-        self._better.take(-fall, now, counts=fall > told)
-        self._much_better.take(-fall, now, counts=fall > sure)
+        self._better.take(fall, now, counts=fall < -told)
+        self._much_better.take(fall, now, counts=fall < -sure)
         patience = 1 if now < self._since + YOUNG_S else UNSURE_PATIENCE
         lasting = (
             self._much_worse.lasting(1, WORSE_SPAN_S, now)

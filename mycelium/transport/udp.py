@@ -37,9 +37,7 @@ from mycelium.transport.udp_socket import (
 )
 
 RECEIVE_BYTES: Final = 65_536  # above the largest UDP payload, so that nothing is ever cut off
-SHORT_BYTES: Final = (
-    80  # no packet fits in so few: such a datagram is handed over by itself, so that `waited_s` is its own
-)
+SHORT_BYTES: Final = 80  # no packet fits in so few: taken one by one, so that each has its own `waited_s`
 GATHER_BYTES: Final = 62_000  # of lone datagrams taken together: one frame, or 64 of the usual size, at a time
 ANCILLARY_BYTES: Final = socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20)  # a GRO size and the larger PKTINFO
 GSO_SEGMENTS: Final = 64  # the kernel's UDP_MAX_SEGMENTS; newer ones take 128
