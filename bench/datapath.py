@@ -10,9 +10,9 @@ from time import perf_counter
 
 from mycelium.endpoint import Endpoint
 from mycelium.node.node import Node
-from mycelium.wire.batch import PacketBatch
-from mycelium.wire.ipv6 import HEADER_BYTES
-from mycelium.wire.train import ITEM_HEADER_BYTES, PARTIAL_CHECKSUM, SUPER_TCP
+from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, PacketBatch
+from mycelium.packet.ipv6 import HEADER_BYTES
+from mycelium.wire.train import ITEM_HEADER_BYTES
 from tests.support.node_net import NodeNet
 
 ROUNDS = 2_000

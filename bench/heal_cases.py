@@ -12,10 +12,10 @@ from typing import Final
 import networkx
 
 from bench.heal_systems import Network, answers
-from tests.support.mesh import Edge, grid, ring
-from tests.support.namespaces import Host, Link
-from tests.support.ping import PingResult, Pings, ping
-from tests.support.waiting import wait_until
+from tests.lab.mesh import Edge, grid, ring
+from tests.lab.namespaces import Host, Link
+from tests.lab.ping import PingResult, Pings, ping
+from tests.lab.waiting import wait_until
 
 HEAL_SECONDS: Final = 90.0
 REST_PINGS: Final = 100  # before the break and after it: one second each

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from bench.heal_cases import Figures
-from tests.support.daemon import Daemon
-from tests.support.mesh import Edge, Mesh, line, ring
-from tests.support.namespaces import Host, Lab
-from tests.support.ping import Pings, ping
-from tests.support.traffic import answering, stream_tcp
-from tests.support.waiting import wait_until
+from tests.lab.daemon import Daemon
+from tests.lab.mesh import Edge, Mesh, line, ring
+from tests.lab.namespaces import Host, Lab
+from tests.lab.ping import Pings, ping
+from tests.lab.traffic import answering, stream_tcp
+from tests.lab.waiting import wait_until
 
 GOODPUT_SECONDS: Final = 10.0
 WARM_SECONDS: Final = 2.0

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from bench.systems import start_yggdrasil
-from tests.support.mesh import Edge, Mesh
-from tests.support.namespaces import Host, Lab, Link
-from tests.support.ping import ping
-from tests.support.waiting import wait_until
+from tests.lab.mesh import Edge, Mesh
+from tests.lab.namespaces import Host, Lab, Link
+from tests.lab.ping import ping
+from tests.lab.waiting import wait_until
 
 READY_SECONDS: Final = 120.0
 STEADY_SECONDS: Final = 1.0

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from bench.report import Row, print_table, progress, summary, write_json_lines
-from tests.support.mesh import Mesh, random_graph
-from tests.support.namespaces import Lab
+from tests.lab.mesh import Mesh, random_graph
+from tests.lab.namespaces import Lab
 
 COLUMNS: Final = ("measure", "median", "least", "most", "unit", "runs")
 

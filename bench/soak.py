@@ -26,12 +26,12 @@ from typing import Any, Final
 from bench.report import Row, print_table, progress, write_json_lines
 from bench.soak_delay import DelayLine, cpu_seconds, delay_lines
 from bench.soak_recorder import Recorder, route_changes, worst_minute
-from tests.support.daemon import PORT, Daemon
-from tests.support.mesh import Edge, Mesh, random_graph
-from tests.support.namespaces import Lab
-from tests.support.ping import ping
-from tests.support.traffic import iperf
-from tests.support.waiting import wait_until
+from tests.lab.daemon import PORT, Daemon
+from tests.lab.mesh import Edge, Mesh, random_graph
+from tests.lab.namespaces import Lab
+from tests.lab.ping import ping
+from tests.lab.traffic import iperf
+from tests.lab.waiting import wait_until
 
 COLUMNS: Final = ("shape", "measure", "value", "unit", "bar")
 CONVERGED_SECONDS: Final = 120.0

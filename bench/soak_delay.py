@@ -29,7 +29,7 @@ from mycelium.transport.udp_socket import (
     UDP_GRO,
     UDP_SEGMENT,
 )
-from tests.support.namespaces import Host
+from tests.lab.namespaces import Host
 
 READY: Final = "ready"
 BURST_BYTES: Final = 65_536

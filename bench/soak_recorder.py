@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.report import progress
-from tests.support.daemon import Daemon
-from tests.support.mesh import Edge, Mesh
+from tests.lab.daemon import Daemon
+from tests.lab.mesh import Edge, Mesh
 
 JOURNAL_SECONDS: Final = 5  # between readings: the journal keeps 16 s of the most that it takes down
 TOLD_SECONDS: Final = 30

@@ -11,10 +11,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from tests.support.mesh import Mesh, line
-from tests.support.namespaces import Host, Lab, Link
-from tests.support.ping import ping
-from tests.support.waiting import wait_until
+from tests.lab.mesh import Mesh, line
+from tests.lab.namespaces import Host, Lab, Link
+from tests.lab.ping import ping
+from tests.lab.waiting import wait_until
 
 READY_SECONDS: Final = 30.0
 WIREGUARD_PORT: Final = 51_820

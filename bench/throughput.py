@@ -16,9 +16,9 @@ from typing import Any, Final
 
 from bench.report import Row, print_table, progress, summary, write_json_lines
 from bench.systems import SYSTEMS, WITHOUT_RELAYS, Line, is_installed
-from tests.support.namespaces import Lab
-from tests.support.ping import ping
-from tests.support.traffic import iperf
+from tests.lab.namespaces import Lab
+from tests.lab.ping import ping
+from tests.lab.traffic import iperf
 
 COLUMNS: Final = ("measure", "system", "median", "least", "most", "unit", "runs")
 

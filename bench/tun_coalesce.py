@@ -6,11 +6,10 @@ Prints microseconds per call of coalescing and building the buffers, without the
 import struct
 import timeit
 
+from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, Delivery
+from mycelium.packet.ipv6 import TCP, UDP, pseudo_header_sum
+from mycelium.packet.offload import complete_checksum
 from mycelium.tun.coalesce import coalesce
-from mycelium.wire.batch import Delivery
-from mycelium.wire.ipv6 import TCP, UDP, pseudo_header_sum
-from mycelium.wire.segment import complete_checksum
-from mycelium.wire.train import PARTIAL_CHECKSUM, SUPER_TCP
 
 ADDRESSES = bytes.fromhex("05c3943d3d211d4b9fa85e65db0e0113") + bytes.fromhex("04c3943d3d211d4b9fa85e65db0e0114")
 ROUNDS, CALLS = 7, 300

@@ -15,10 +15,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from rich.console import Console
 from rich.table import Table
 
-from tests.support.mesh import Mesh
-from tests.support.namespaces import Lab, is_available
-from tests.support.ping import Pings, ping
-from tests.support.traffic import exchange_tcp, iperf
+from tests.lab.mesh import Mesh
+from tests.lab.namespaces import Lab, is_available
+from tests.lab.ping import Pings, ping
+from tests.lab.traffic import exchange_tcp, iperf
 
 EDGES = [
     ("amber", "birch"),

@@ -1,6 +1,6 @@
 """Who a node is: an Ed25519 key pair, the X25519 key it converts to, and the address made from that.
 
-Pure: where a seed is kept on disk is `mycelium.keyfile`'s business.
+Pure: where a seed is kept on disk is `mycelium.admin.keyfile`'s business.
 """
 
 import hashlib

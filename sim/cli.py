@@ -17,11 +17,11 @@ from rich.table import Table
 
 from mycelium import __version__
 from mycelium.errors import ConfigError, MyceliumError
-from sim import scenario as scenarios
-from sim.progress import Progress
-from sim.run import FIDELITIES, ROUTING, Run, RunSpec
-from sim.sweep_cli import sweep_command
-from sim.topology import list_topologies
+from sim.graphs.topology import list_topologies
+from sim.play import scenario as scenarios
+from sim.play.run import FIDELITIES, ROUTING, Run, RunSpec
+from sim.report.progress import Progress
+from sim.sweep.cli import sweep_command
 
 RECORDS: Final = "run.jsonl"
 VIOLATION: Final = "violation.json"
@@ -124,14 +124,14 @@ def _play(begun: Run, sinks: list[BinaryIO], progress: Progress) -> list[dict[st
 
 
 def _report(records: list[dict[str, Any]], console: Console) -> None:
-    from sim.report import collect, print_summary
+    from sim.report.report import collect, print_summary
 
     print_summary(collect(records), console)
 
 
 def _write_folder(records: list[dict[str, Any]], out: Path, console: Console, quiet: bool) -> None:
-    from sim.page import write_folder
-    from sim.report import collect
+    from sim.report.page import write_folder
+    from sim.report.report import collect
 
     for record in records:
         if record["type"] == "violation":

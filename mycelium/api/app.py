@@ -11,8 +11,8 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from mycelium.admin.control import NodeControl
 from mycelium.api.guard import Guard
-from mycelium.daemon.control import NodeControl
 from mycelium.errors import ConfigError, LocalError
 from mycelium.limits import API_BODY_BYTES, API_WAIT_S
 

@@ -7,8 +7,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from mycelium.api.address import ApiAddress
-from mycelium.daemon.control import AdminInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.control import AdminInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
 from mycelium.errors import ApiError
 from mycelium.limits import API_RESPONSE_BYTES
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from mycelium.api.address import ApiAddress
+from mycelium.admin.api_address import ApiAddress
 from mycelium.errors import ConfigError
 
 _SAFE_METHODS: Final = frozenset(("GET", "HEAD", "OPTIONS"))

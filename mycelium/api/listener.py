@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from mycelium.api.address import ApiAddress
+from mycelium.admin.api_address import ApiAddress
 from mycelium.errors import DeviceError
 
 _BACKLOG: Final = 64

@@ -5,10 +5,10 @@ import logging
 import os
 from typing import TYPE_CHECKING, Final, cast
 
-from mycelium.api.address import ApiAddress
+from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.control import NodeControl
 from mycelium.api.guard import Guard
 from mycelium.api.listener import open_listener, remove_socket_file
-from mycelium.daemon.control import NodeControl
 from mycelium.limits import API_CONNECTIONS
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Final
 import click
 from msgspec import Struct
 
-from mycelium import keyfile
+from mycelium.admin import keyfile
 from mycelium.cli import options
 from mycelium.cli.output import print_fields, print_json
 from mycelium.errors import IdentityError
@@ -58,7 +58,7 @@ def inspect(context: click.Context, key: str | None, as_json: bool) -> None:
 
 
 def _key_file(context: click.Context) -> Path:
-    from mycelium import config
+    from mycelium.admin import config
 
     return config.load(options.given(context)).key_file
 

@@ -10,8 +10,8 @@ from mycelium.cli import options
 from mycelium.cli.output import duration, print_fields, print_json, print_table, size
 
 if TYPE_CHECKING:
+    from mycelium.admin.control import EventInfo, PeerInfo, RouteInfo
     from mycelium.api.client import ApiClient
-    from mycelium.daemon.control import EventInfo, PeerInfo, RouteInfo
 
 _WAIT_S: Final = 5.0  # for the next event, in one call
 
@@ -136,7 +136,7 @@ def events(context: click.Context, as_json: bool, follow: bool) -> None:
 
 def _print_events(found: "list[EventInfo]", newest: int, *, as_json: bool) -> int:
     """Prints a line for each; returns the number of the newest event seen so far."""
-    from mycelium.daemon.event_text import describe
+    from mycelium.admin.event_text import describe
 
     for event in found:
         if as_json:
@@ -152,9 +152,9 @@ def _moment(seconds: float) -> str:
 
 
 def _daemon(context: click.Context) -> "ApiClient":
-    from mycelium import config
+    from mycelium.admin import config
+    from mycelium.admin.private_file import read_api_token
     from mycelium.api.client import ApiClient
-    from mycelium.private_file import read_api_token
 
     settings = config.load(options.given(context))
     token_file = settings.api_token_file

@@ -28,7 +28,7 @@ from mycelium.cli.parsing import ManyValuesCommand
 @click.pass_context
 def run(context: click.Context) -> int:
     """Join the mesh and stay in it (the default command)."""
-    from mycelium import config, logs
+    from mycelium.admin import config, logs
 
     settings = config.load(options.given(context))
     logs.configure(settings.debug, settings.log_format, silent=settings.silent)

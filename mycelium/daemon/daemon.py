@@ -17,9 +17,10 @@ from ipaddress import IPv6Address
 from time import monotonic
 from typing import Final
 
-from mycelium import config, keyfile
+from mycelium.admin import config, keyfile
+from mycelium.admin.config import Settings
+from mycelium.admin.private_file import read_api_token, read_network_key
 from mycelium.api.server import ApiServer
-from mycelium.config import Settings
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.daemon.discovery import LanDiscovery
 from mycelium.daemon.driver import Driver
@@ -33,9 +34,8 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import IdentityError, LocalError
 from mycelium.identity import Identity, blake2b
 from mycelium.node.node import Node, NodeSettings
-from mycelium.node.outbox import BeaconDue, Event, ResolvePeer
+from mycelium.outbox import BeaconDue, Event, ResolvePeer
 from mycelium.peer_url import PeerUrl
-from mycelium.private_file import read_api_token, read_network_key
 from mycelium.transport.base import Transport
 from mycelium.transport.udp import UdpTransport
 from mycelium.tun.base import TunDevice

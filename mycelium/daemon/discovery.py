@@ -14,10 +14,10 @@ from typing import Final, cast
 import asyncio_dgram
 from asyncio_dgram.aio import DatagramServer, TransportClosed
 
+from mycelium.admin.logs import RateLimited
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import BEACONS_PER_SECOND
-from mycelium.logs import RateLimited
 from mycelium.rate import TokenBucket
 from mycelium.transport.discovery import Interface, find_interfaces, join, leave, open_group_socket
 from mycelium.wire.beacon import BEACON_GROUP

@@ -18,10 +18,10 @@ from mycelium.daemon.sleep import SleepWatch, slept_s
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.limits import ENDPOINTS_REMEMBERED, UNSENT_BYTES
 from mycelium.node.node import Node
-from mycelium.node.outbox import Event, Transmit
+from mycelium.outbox import Event, Transmit
+from mycelium.packet.batch import PacketBatch
 from mycelium.transport.base import Transport
 from mycelium.tun.base import TunDevice
-from mycelium.wire.batch import PacketBatch
 
 TICK_S: Final = 0.005  # after traffic the node's timers are looked at within this time, not after every packet
 READS_PER_WAKE: Final = 16  # of one descriptor, before the others have their turn

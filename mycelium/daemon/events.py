@@ -6,8 +6,8 @@ from ipaddress import IPv6Address
 from time import monotonic
 from typing import Final
 
-from mycelium.daemon.control import EventInfo
-from mycelium.daemon.event_text import describe
+from mycelium.admin.control import EventInfo
+from mycelium.admin.event_text import describe
 from mycelium.endpoint import Endpoint
 from mycelium.limits import JOURNAL_LINES_PER_SECOND
 from mycelium.node.journal import Entry, Journal, Kind

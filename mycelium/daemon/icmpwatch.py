@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from mycelium.endpoint import Endpoint
-from mycelium.wire.unreachable import ICMP_UNREACHABLE, ICMPV6_UNREACHABLE, refused_over_ipv4, refused_over_ipv6
+from mycelium.packet.icmp_error import ICMP_UNREACHABLE, ICMPV6_UNREACHABLE, refused_over_ipv4, refused_over_ipv6
 
 log = logging.getLogger("mycelium")
 

@@ -9,17 +9,17 @@ from time import monotonic
 from typing import Final
 
 import mycelium
-from mycelium.daemon.control import AdminInfo, EndpointInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
 from mycelium.daemon.discovery import LanDiscovery
 from mycelium.daemon.driver import Driver
 from mycelium.daemon.events import event_infos
 from mycelium.endpoint import Endpoint
 from mycelium.identity import exchange_key_of_signing_key, subnet_of
-from mycelium.node.discovery import DiscoveredPeer
-from mycelium.node.link import Link, LinkState
+from mycelium.link.link import Link, LinkState
 from mycelium.node.node import Node
-from mycelium.node.peers import ConfiguredPeer
 from mycelium.peer_url import PeerUrl
+from mycelium.peering.configured import ConfiguredPeer
+from mycelium.peering.discovery import DiscoveredPeer
 from mycelium.routing.snapshot import RouteSnapshot
 from mycelium.transport.base import Transport
 from mycelium.tun.base import TunDevice

@@ -11,13 +11,13 @@ from typing import Final
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity
 from mycelium.limits import LINKS
-from mycelium.node.handshakes import Completed, Handshakes
+from mycelium.link.handshakes import Completed, Handshakes
+from mycelium.link.link import Link, LinkState
+from mycelium.link.reassembly import PartialBudget
+from mycelium.link.repair.repair import REPAIR_COUNTERS, RepairBudgets
 from mycelium.node.journal import Journal
-from mycelium.node.link import Link, LinkState
-from mycelium.node.outbox import LinkDown, LinkUp, Outbox, ResolvePeer
-from mycelium.node.peers import Peers
-from mycelium.node.reassembly import PartialBudget
-from mycelium.node.repair import REPAIR_COUNTERS, RepairBudgets
+from mycelium.outbox import LinkDown, LinkUp, Outbox, ResolvePeer
+from mycelium.peering.configured import Peers
 from mycelium.routing.engine import RoutingEngine
 
 LINK_COUNTERS: Final = dict.fromkeys(

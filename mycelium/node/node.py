@@ -16,23 +16,23 @@ from typing import Final
 from msgspec import Struct
 
 from mycelium.crypto.primitives import Primitives
+from mycelium.dataplane.local_errors import LocalErrors
+from mycelium.dataplane.receiving import Receiving
+from mycelium.dataplane.relay_errors import RelayErrors
+from mycelium.dataplane.sending import Sending
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity, verify_signature
-from mycelium.node.discovery import Discovery
-from mycelium.node.handshakes import Handshakes
+from mycelium.link.handshakes import Handshakes
+from mycelium.link.link import LinkState
 from mycelium.node.journal import Journal
-from mycelium.node.link import LinkState
-from mycelium.node.local_errors import LocalErrors
 from mycelium.node.neighbours import Neighbours
-from mycelium.node.outbox import Outbox
-from mycelium.node.peers import ENDPOINTS_PER_PEER, Peers
-from mycelium.node.receiving import Receiving
-from mycelium.node.relay_errors import RelayErrors
-from mycelium.node.sending import Sending
-from mycelium.node.sessions import Sessions
+from mycelium.outbox import Outbox
+from mycelium.packet.batch import PacketBatch
+from mycelium.peering.configured import ENDPOINTS_PER_PEER, Peers
+from mycelium.peering.discovery import Discovery
 from mycelium.routing.engine import RoutingEngine
+from mycelium.session.table import Sessions
 from mycelium.wire.announcement import Announcement, signed_bytes
-from mycelium.wire.batch import PacketBatch
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, COOKIE, FRAME, HANDSHAKE_1
 from mycelium.wire.frame import CLOSE_LEAVING
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from mycelium.wire.batch import Delivery, PacketBatch
+from mycelium.packet.batch import Delivery, PacketBatch
 
 
 class TunCounters:

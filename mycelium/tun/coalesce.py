@@ -13,9 +13,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from mycelium.limits import PACKETS_PER_RUN
-from mycelium.tun.virtio import header_of, super_header
-from mycelium.wire.batch import Delivery
-from mycelium.wire.ipv6 import (
+from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, SUPER_UDP, Delivery
+from mycelium.packet.ipv6 import (
     CHECKSUM_OFFSET,
     HEADER_BYTES,
     NEXT_HEADER,
@@ -30,8 +29,8 @@ from mycelium.wire.ipv6 import (
     has_valid_checksum,
     pseudo_header_sum,
 )
-from mycelium.wire.segment import TCP_ACK, TCP_DATA_OFFSET, TCP_ECE, TCP_FLAGS, TCP_PSH, UDP_LENGTH
-from mycelium.wire.train import PARTIAL_CHECKSUM, SUPER_TCP, SUPER_UDP
+from mycelium.packet.offload import TCP_ACK, TCP_DATA_OFFSET, TCP_ECE, TCP_FLAGS, TCP_PSH, UDP_LENGTH
+from mycelium.tun.virtio import header_of, super_header
 
 _UDP_HEADERS: Final = HEADER_BYTES + UDP_HEADER_BYTES
 _TCP_HEADERS: Final = HEADER_BYTES + TCP_HEADER_BYTES

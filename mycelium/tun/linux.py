@@ -11,13 +11,13 @@ from typing import Final, Protocol
 
 from mycelium.errors import DecodeError, DeviceError
 from mycelium.limits import BYTES_PER_BATCH, PACKETS_PER_BATCH
+from mycelium.packet.batch import SUPER_MASK, SUPER_UDP, Delivery, PacketBatch
+from mycelium.packet.ipv6 import UDP, UDP_HEADER_BYTES, Buffer, is_ipv6
+from mycelium.packet.offload import split
 from mycelium.tun.base import TunCounters
 from mycelium.tun.coalesce import Run, coalesce
 from mycelium.tun.virtio import HEADER_BYTES, item_of, partial_checksum_header
-from mycelium.wire.batch import Delivery, PacketBatch
-from mycelium.wire.ipv6 import UDP, UDP_HEADER_BYTES, Buffer, is_ipv6
-from mycelium.wire.segment import split
-from mycelium.wire.train import ITEM_HEADER_BYTES, SUPER_MASK, SUPER_UDP
+from mycelium.wire.train import ITEM_HEADER_BYTES
 
 _NAME_BYTES: Final = 15
 _TUNSETOFFLOAD: Final = 0x4004_54D0  # linux/if_tun.h

@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Sequence
 
 from mycelium.limits import BYTES_PER_BATCH, PACKETS_PER_BATCH
+from mycelium.packet.batch import Delivery, PacketBatch
+from mycelium.packet.ipv6 import Buffer, is_ipv6
 from mycelium.tun.base import TunCounters
-from mycelium.wire.batch import Delivery, PacketBatch
-from mycelium.wire.ipv6 import Buffer, is_ipv6
 from mycelium.wire.train import ITEM_HEADER_BYTES
 
 

@@ -8,9 +8,10 @@ import struct
 from typing import Final
 
 from mycelium.errors import DecodeError
-from mycelium.wire import ipv6
-from mycelium.wire.ipv6 import CHECKSUM_OFFSET, is_ipv6, upper_layer
-from mycelium.wire.segment import (
+from mycelium.packet import ipv6
+from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_MASK, SUPER_TCP, SUPER_UDP
+from mycelium.packet.ipv6 import CHECKSUM_OFFSET, is_ipv6, upper_layer
+from mycelium.packet.offload import (
     SUPER_PROTOCOL,
     TCP_CWR,
     TCP_FLAGS,
@@ -18,7 +19,6 @@ from mycelium.wire.segment import (
     super_packet_layout,
     transport_layout,
 )
-from mycelium.wire.train import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_MASK, SUPER_TCP, SUPER_UDP
 
 HEADER: Final = struct.Struct("=BBHHHH")  # flags, GSO type, header length, segment size, checksum start and offset
 HEADER_BYTES: Final = HEADER.size

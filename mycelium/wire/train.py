@@ -53,11 +53,6 @@ SESSION_REPLY_BYTES: Final = 1_152
 ITEM_HEADER: Final = struct.Struct("!IHxx")  # length << 8 | type and flags, segment size
 ITEM_HEADER_BYTES: Final = ITEM_HEADER.size
 ITEM_REPORT: Final = 0x10
-SUPER_TCP: Final = 0x01
-SUPER_UDP: Final = 0x02
-SUPER_MASK: Final = 0x03
-PARTIAL_CHECKSUM: Final = 0x04
-SUPER_CWR: Final = 0x08
 
 REPORT: Final = struct.Struct("!QQ")
 

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from mycelium.api.address import ApiAddress
+from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
 from mycelium.api.server import ApiServer
-from mycelium.daemon.control import AdminInfo, EndpointInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
 from mycelium.errors import LocalError
 from mycelium.peer_url import PeerUrl
 

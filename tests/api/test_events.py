@@ -11,9 +11,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from mycelium.api.address import ApiAddress
-from mycelium.daemon.control import EventInfo
-from mycelium.daemon.event_text import describe
+from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.control import EventInfo
+from mycelium.admin.event_text import describe
 from mycelium.daemon.events import EventLog, event_infos
 from mycelium.endpoint import Endpoint
 from mycelium.limits import JOURNAL_LINES_PER_SECOND

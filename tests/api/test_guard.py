@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.api.address import ApiAddress
+from mycelium.admin.api_address import ApiAddress
 from mycelium.api.guard import Guard
 from mycelium.errors import ConfigError
 

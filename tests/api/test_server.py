@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from mycelium.api.address import ApiAddress
+from mycelium.admin.api_address import ApiAddress
 from mycelium.api.server import ApiServer
 from mycelium.errors import ConfigError, DeviceError
 from mycelium.limits import API_BODY_BYTES, API_CONNECTIONS

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from mycelium.api.address import ApiAddress
+from mycelium.admin.api_address import ApiAddress
 from tests.api.support import FakeNode, serving
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mycelium.api.address import ApiAddress
+from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.control import EventInfo
 from mycelium.cli.main import main
-from mycelium.daemon.control import EventInfo
 from tests.api.support import ADDRESS, FakeNode
 from tests.cli.support import served
-from tests.support.waiting import wait_until
+from tests.lab.waiting import wait_until
 
 Capture = pytest.CaptureFixture[str]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from mycelium.admin.keyfile import load_identity
 from mycelium.cli.main import main
-from mycelium.keyfile import load_identity
 
 Capture = pytest.CaptureFixture[str]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mycelium.api.address import ApiAddress
+from mycelium.admin.api_address import ApiAddress
 from mycelium.api.client import ApiClient
 from mycelium.cli.main import main
 from mycelium.errors import ApiError

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from mycelium import __version__, logs
-from mycelium.api.address import ApiAddress
+from mycelium import __version__
+from mycelium.admin import logs
+from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.config import Settings
 from mycelium.cli.main import main
-from mycelium.config import Settings
 from mycelium.errors import DeviceError
 from mycelium.peer_url import PeerUrl
 
@@ -196,6 +197,6 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
 
 def test_the_command_line_imports_nothing_large() -> None:
     heavy = "{'aiohttp', 'rich', 'asyncio', 'pyroute2', 'cryptography', 'http.client', 'tomllib'}"
-    code = f"import mycelium.cli.main, mycelium.config, sys; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import mycelium.cli.main, mycelium.admin.config, sys; print(sorted({heavy} & set(sys.modules)))"
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert finished.stdout == "[]\n", finished.stderr

@@ -11,9 +11,9 @@ from mycelium.crypto.primitives import RealPrimitives
 from mycelium.daemon.driver import READS_PER_WAKE, Driver
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
-from mycelium.node.link import LinkState
+from mycelium.link.link import LinkState
 from mycelium.node.node import Node, NodeSettings
-from mycelium.node.outbox import Event, LinkUp, ResolvePeer
+from mycelium.outbox import Event, LinkUp, ResolvePeer
 from mycelium.transport.base import Received
 from mycelium.transport.memory import MemoryHub, MemoryTransport
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from mycelium.daemon.control import PeerInfo
+from mycelium.admin.control import PeerInfo
 from mycelium.daemon.driver import Driver
 from mycelium.daemon.live_control import LiveControl
-from tests.node.support import is_up, ready_pair
 from tests.support.node_net import NodeNet, url_of
+from tests.support.small_meshes import is_up, ready_pair
 
 
 @pytest.fixture

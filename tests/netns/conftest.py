@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
-from tests.support.mesh import Mesh
-from tests.support.namespaces import Lab, is_available, remove_leftovers
+from tests.lab.mesh import Mesh
+from tests.lab.namespaces import Lab, is_available, remove_leftovers
 
 LABS: Final = pytest.StashKey[list[Lab]]()
 

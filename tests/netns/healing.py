@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from tests.support.daemon import Daemon
-from tests.support.mesh import Mesh
-from tests.support.ping import Pings, ping
-from tests.support.waiting import wait_until
+from tests.lab.daemon import Daemon
+from tests.lab.mesh import Mesh
+from tests.lab.ping import Pings, ping
+from tests.lab.waiting import wait_until
 
 HEALED_SECONDS: Final = 1.5
 BACK_SECONDS: Final = 20.0

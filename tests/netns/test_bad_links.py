@@ -6,13 +6,13 @@ from typing import Final
 
 import pytest
 
+from tests.lab.daemon import Daemon
+from tests.lab.mesh import Mesh, ring
+from tests.lab.ping import Pings, ping
+from tests.lab.traffic import answering
+from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
 from tests.netns.healing import BACK_SECONDS, HEALED_SECONDS, wait_answered, wait_told, wait_way
-from tests.support.daemon import Daemon
-from tests.support.mesh import Mesh, ring
-from tests.support.ping import Pings, ping
-from tests.support.traffic import answering
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.netns
 

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.lab.mesh import Mesh, random_graph
+from tests.lab.traffic import answering
+from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
-from tests.support.mesh import Mesh, random_graph
-from tests.support.traffic import answering
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.netns
 

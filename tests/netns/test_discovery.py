@@ -13,10 +13,10 @@ import pytest
 from mycelium.limits import BEACONS_PER_SECOND
 from mycelium.transport.discovery import Interface, find_interfaces
 from mycelium.wire.beacon import BEACON_GROUP, Beacon, encode_beacon
-from tests.support.daemon import Daemon
-from tests.support.namespaces import Host, Lab
-from tests.support.ping import ping
-from tests.support.waiting import wait_until
+from tests.lab.daemon import Daemon
+from tests.lab.namespaces import Host, Lab
+from tests.lab.ping import ping
+from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.netns
 

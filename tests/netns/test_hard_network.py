@@ -2,13 +2,13 @@
 
 import pytest
 
+from tests.lab.daemon import PORT
+from tests.lab.mesh import Mesh, ring
+from tests.lab.ping import Pings, ping
+from tests.lab.traffic import answering, echo_udp, exchange_tcp
+from tests.lab.udp_proxy import start_proxy
+from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
-from tests.support.daemon import PORT
-from tests.support.mesh import Mesh, ring
-from tests.support.ping import Pings, ping
-from tests.support.traffic import answering, echo_udp, exchange_tcp
-from tests.support.udp_proxy import start_proxy
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.netns
 

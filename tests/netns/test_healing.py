@@ -5,13 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.lab.daemon import TUN
+from tests.lab.mesh import Mesh, line, ring
+from tests.lab.ping import ping
+from tests.lab.traffic import exchange_tcp
+from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
 from tests.netns.healing import BACK_SECONDS, HEALED_SECONDS, next_hop, outage_of
-from tests.support.daemon import TUN
-from tests.support.mesh import Mesh, line, ring
-from tests.support.ping import ping
-from tests.support.traffic import exchange_tcp
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.netns
 

@@ -10,13 +10,13 @@ import pytest
 from mycelium.crypto.cookies import seal_message_1
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.wire.datagram import CHUNK, FRAME, HANDSHAKE_1, HANDSHAKE_1_HEAD, PROTOCOL_VERSION, SUITE_AES_256_GCM
+from tests.lab.capture import Capture, Forger
+from tests.lab.daemon import PORT, Daemon
+from tests.lab.mesh import Mesh, line
+from tests.lab.ping import Pings, ping
+from tests.lab.traffic import exchange_tcp
+from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
-from tests.support.capture import Capture, Forger
-from tests.support.daemon import PORT, Daemon
-from tests.support.mesh import Mesh, line
-from tests.support.ping import Pings, ping
-from tests.support.traffic import exchange_tcp
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.netns
 

@@ -5,11 +5,11 @@ from typing import Any, Final
 
 import pytest
 
+from tests.lab.daemon import PROGRAM
+from tests.lab.mesh import ring
+from tests.lab.ping import Pings, ping
+from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
-from tests.support.daemon import PROGRAM
-from tests.support.mesh import ring
-from tests.support.ping import Pings, ping
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.netns
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from tests.lab.daemon import PROGRAM
+from tests.lab.mesh import Mesh, line
+from tests.lab.ping import ping
+from tests.lab.traffic import echo_udp, exchange_tcp
+from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
-from tests.support.daemon import PROGRAM
-from tests.support.mesh import Mesh, line
-from tests.support.ping import ping
-from tests.support.traffic import echo_udp, exchange_tcp
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.netns
 

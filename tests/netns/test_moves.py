@@ -6,13 +6,13 @@ from typing import Final
 
 import pytest
 
+from tests.lab.daemon import PORT, Daemon
+from tests.lab.mesh import Edge, line, ring
+from tests.lab.namespaces import Host, Lab, Link
+from tests.lab.traffic import exchange_tcp
+from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
 from tests.netns.healing import HEALED_SECONDS, is_answered, outage_of, wait_told
-from tests.support.daemon import PORT, Daemon
-from tests.support.mesh import Edge, line, ring
-from tests.support.namespaces import Host, Lab, Link
-from tests.support.traffic import exchange_tcp
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.netns
 

@@ -6,12 +6,12 @@ from typing import Final
 
 import pytest
 
+from tests.lab.daemon import PORT, Daemon
+from tests.lab.mesh import Mesh, line
+from tests.lab.ping import ping
+from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
 from tests.netns.healing import wait_answered, wait_told
-from tests.support.daemon import PORT, Daemon
-from tests.support.mesh import Mesh, line
-from tests.support.ping import ping
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.netns
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.daemon import PORT, PROGRAM, STOP_SECONDS, TUN
+from tests.lab.mesh import Mesh, line
+from tests.lab.namespaces import Lab
+from tests.lab.ping import ping
+from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
-from tests.support.daemon import PORT, PROGRAM, STOP_SECONDS, TUN
-from tests.support.mesh import Mesh, line
-from tests.support.namespaces import Lab
-from tests.support.ping import ping
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.netns
 

@@ -5,11 +5,11 @@ from typing import Final
 
 import pytest
 
+from tests.lab.daemon import PORT, Daemon
+from tests.lab.mesh import Mesh
+from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
 from tests.netns.healing import HEALED_SECONDS, outage_of, wait_told, wait_way
-from tests.support.daemon import PORT, Daemon
-from tests.support.mesh import Mesh
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.netns
 

@@ -9,11 +9,11 @@ from typing import Final
 
 import pytest
 
+from tests.lab.mesh import Mesh, line, ring
+from tests.lab.traffic import iperf
+from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
 from tests.netns.healing import BACK_SECONDS, is_answered, links_lost, wait_answered, wait_told
-from tests.support.mesh import Mesh, line, ring
-from tests.support.traffic import iperf
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.netns
 

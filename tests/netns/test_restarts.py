@@ -5,9 +5,9 @@ from typing import Final
 
 import pytest
 
+from tests.lab.mesh import Mesh, ring
 from tests.netns.conftest import MakeMesh
 from tests.netns.healing import HEALED_SECONDS, next_hop, outage_of, wait_answered, wait_told, wait_way
-from tests.support.mesh import Mesh, ring
 
 pytestmark = pytest.mark.netns
 

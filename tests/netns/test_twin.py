@@ -7,10 +7,10 @@ import networkx
 import pytest
 
 from mycelium.routing.metric import PUBLISH_RATIO, link_cost
-from sim.run import NODE, Run, RunSpec
+from sim.play.run import NODE, Run, RunSpec
+from tests.lab.twin import NextHops, Twins
+from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
-from tests.support.twin import NextHops, Twins
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.netns
 

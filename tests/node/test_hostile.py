@@ -15,8 +15,8 @@ from mycelium.limits import (
     PATHS_PER_LINK,
     SESSIONS,
 )
-from mycelium.node.link import Link, LinkState
-from mycelium.node.link_frames import SESSIONS_PER_LINK
+from mycelium.link.frames import SESSIONS_PER_LINK
+from mycelium.link.link import Link, LinkState
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Digest, Item, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_WORD, COOKIE, FRAME, HANDSHAKE_1
@@ -32,8 +32,18 @@ from mycelium.wire.frame import (
     PROBE_WANTS_REPLY,
 )
 from mycelium.wire.train import TRAIN_HEADER
-from tests.node.support import counter, deliver, is_up, is_whole, link_of, ping, ready_line, ready_pair, received
 from tests.support.node_net import PORT, Host, NodeNet, url_of
+from tests.support.small_meshes import (
+    counter,
+    deliver,
+    is_up,
+    is_whole,
+    link_of,
+    ping,
+    ready_line,
+    ready_pair,
+    received,
+)
 
 STRANGER = Endpoint("udp", "203.0.113.9", PORT)
 DROPS = (

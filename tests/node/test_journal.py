@@ -9,8 +9,8 @@ from mycelium.endpoint import Endpoint
 from mycelium.limits import JOURNAL_ENTRIES, JOURNAL_LOST_ROUTES, JOURNAL_ROUTES_PER_SECOND
 from mycelium.node.journal import Entry, Journal, Kind
 from mycelium.routing.selection import RouteChange
-from tests.node.support import deliver, is_up, ping, reaches, ready_line, ready_pair
 from tests.support.node_net import Host, NodeNet, url_of
+from tests.support.small_meshes import deliver, is_up, ping, reaches, ready_line, ready_pair
 
 HERE = Endpoint("udp", "192.0.2.1", 9651)
 THERE = Endpoint("udp", "192.0.2.2", 9651)

@@ -11,9 +11,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from mycelium.node.outbox import LinkDown
-from tests.node.support import data_of, deliver, is_whole, ping, ping_until_answered, reaches, ready_pair, received
+from mycelium.outbox import LinkDown
 from tests.support.node_net import NodeNet, url_of
+from tests.support.small_meshes import (
+    data_of,
+    deliver,
+    is_whole,
+    ping,
+    ping_until_answered,
+    reaches,
+    ready_pair,
+    received,
+)
 
 
 def ring(names: str, delay: float = 0.005, seed: int = 0) -> NodeNet:

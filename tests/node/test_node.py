@@ -1,6 +1,6 @@
 """Whole nodes in virtual time: links form, routes appear, packets cross end to end."""
 
-from tests.node.support import ping_packet, ready_line
+from tests.support.small_meshes import ping_packet, ready_line
 
 
 def test_a_packet_crosses_two_relays() -> None:

@@ -2,8 +2,17 @@
 
 import pytest
 
-from mycelium.node.link import LinkState
-from tests.node.support import deliver, is_up, is_whole, link_of, ping_until_answered, reaches, ready_line, ready_pair
+from mycelium.link.link import LinkState
+from tests.support.small_meshes import (
+    deliver,
+    is_up,
+    is_whole,
+    link_of,
+    ping_until_answered,
+    reaches,
+    ready_line,
+    ready_pair,
+)
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.2, 3.0, 30.0, 100.0])

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mycelium.errors import ConfigError
-from sim.run import RunSpec
-from sim.topology import make_topology
+from sim.graphs.topology import make_topology
+from sim.play.run import RunSpec
 
 DETECTION_S = 0.2
 CUT_S = 5.0

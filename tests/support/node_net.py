@@ -15,8 +15,8 @@ from mycelium.crypto.primitives import Primitives, RealPrimitives
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
 from mycelium.node.node import Node, NodeSettings
-from mycelium.node.outbox import BeaconDue, LinkDown, LinkUp, ResolvePeer
-from mycelium.wire.batch import PacketBatch
+from mycelium.outbox import BeaconDue, LinkDown, LinkUp, ResolvePeer
+from mycelium.packet.batch import PacketBatch
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 from mycelium.wire.train import ITEM_HEADER_BYTES
 

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mycelium.limits import PACKETS_PER_RUN
+from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, SUPER_UDP
+from mycelium.packet.ipv6 import UDP, echo_request
+from mycelium.packet.offload import complete_checksum, split
 from mycelium.tun.coalesce import Run, coalesce
 from mycelium.tun.virtio import HEADER
-from mycelium.wire.ipv6 import UDP, echo_request
-from mycelium.wire.segment import complete_checksum, split
-from mycelium.wire.train import PARTIAL_CHECKSUM, SUPER_TCP, SUPER_UDP
-from tests.wire.packets import ACK, CWR, DESTINATION, ECE, FIN, PSH, RST, SOURCE, SYN, URG, tcp_packet, udp_packet
+from tests.packet.packets import ACK, CWR, DESTINATION, ECE, FIN, PSH, RST, SOURCE, SYN, URG, tcp_packet, udp_packet
 
 TCP_FLAGS = SUPER_TCP | PARTIAL_CHECKSUM
 UDP_FLAGS = SUPER_UDP | PARTIAL_CHECKSUM

@@ -15,14 +15,13 @@ import pytest
 
 from mycelium.errors import DeviceError
 from mycelium.limits import GSO_BYTES, OVERLAY_MTU
+from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_TCP, SUPER_UDP, Delivery, PacketBatch
+from mycelium.packet.ipv6 import HEADER_BYTES, UDP, has_valid_checksum
+from mycelium.packet.offload import complete_checksum
 from mycelium.tun.linux import LinuxTun
 from mycelium.tun.netlink import configure
-from mycelium.wire.batch import Delivery, PacketBatch
-from mycelium.wire.ipv6 import HEADER_BYTES, UDP, has_valid_checksum
-from mycelium.wire.segment import complete_checksum
-from mycelium.wire.train import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_TCP, SUPER_UDP
-from tests.support.namespaces import Host, Lab
-from tests.wire.packets import tcp_packet, udp_packet
+from tests.lab.namespaces import Host, Lab
+from tests.packet.packets import tcp_packet, udp_packet
 
 ROOT = Path(__file__).parents[2]
 LEFT, RIGHT = "400::1", "400::2"

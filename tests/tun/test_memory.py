@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import pytest
 
 from mycelium.limits import BYTES_PER_BATCH, PACKETS_PER_BATCH
+from mycelium.packet.batch import PARTIAL_CHECKSUM, PacketBatch
 from mycelium.tun.base import TunDevice
 from mycelium.tun.memory import MemoryTun
-from mycelium.wire.batch import PacketBatch
-from mycelium.wire.train import ITEM_HEADER_BYTES, PARTIAL_CHECKSUM
-from tests.wire.packets import udp_packet
+from mycelium.wire.train import ITEM_HEADER_BYTES
+from tests.packet.packets import udp_packet
 
 PACKET = udp_packet(b"data")
 

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mycelium.errors import DecodeError
+from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_TCP, SUPER_UDP
+from mycelium.packet.ipv6 import TCP, UDP, has_valid_checksum
 from mycelium.tun.virtio import HEADER, PLAIN, header_of, item_of
-from mycelium.wire.ipv6 import TCP, UDP, has_valid_checksum
-from mycelium.wire.train import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_TCP, SUPER_UDP
-from tests.wire.packets import ACK, CWR, ipv6_packet, tcp_packet, udp_packet
+from tests.packet.packets import ACK, CWR, ipv6_packet, tcp_packet, udp_packet
 
 TCP_FLAGS = SUPER_TCP | PARTIAL_CHECKSUM
 UDP_FLAGS = SUPER_UDP | PARTIAL_CHECKSUM

@@ -10,13 +10,13 @@ from scapy.packet import Packet, Raw
 from mycelium.errors import DecodeError
 from mycelium.identity import Identity
 from mycelium.limits import FRAME_PLAINTEXT
-from mycelium.node.link import Link
+from mycelium.link.link import Link
+from mycelium.packet.ipv6 import echo_request
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Digest, Item, RouteRequest, SeqnoRequest, Update, decode_items, encode_item
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
 from mycelium.wire.distance import INFINITY, distance
 from mycelium.wire.frame import DATA, FRAME_HEADER, REPAIR, REPAIR_HEAD, REPAIR_RANGE, WHOLE_FRAME
-from mycelium.wire.ipv6 import echo_request
 from tests.crypto.support import BOB, link_initiator, link_responder
 from tests.support import dissect
 from tests.support.dissect import dissect_datagram, dissect_frame, dissect_items

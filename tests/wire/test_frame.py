@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mycelium.limits import DATAGRAM_FLOOR
-from mycelium.node.control_channel import CONTROL_SEGMENT_BYTES
+from mycelium.link.control_channel import CONTROL_SEGMENT_BYTES
 from mycelium.wire.datagram import FRAME_HEAD, TAG_BYTES
 from mycelium.wire.frame import (
     CLOSE,

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.wire.batch import PACKET_CEILING
+from mycelium.packet.batch import PACKET_CEILING, PARTIAL_CHECKSUM, SUPER_CWR, SUPER_MASK, SUPER_TCP, SUPER_UDP
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305, TAG_BYTES
 from mycelium.wire.train import (
     AAD_START,
@@ -16,17 +16,12 @@ from mycelium.wire.train import (
     ITEM_HEADER_BYTES,
     ITEM_REPORT,
     LENGTH_MASK,
-    PARTIAL_CHECKSUM,
     QUOTED_TAG_BYTES,
     REPORT,
     SESSION_REPLY,
     SESSION_REPLY_BYTES,
     SESSION_REQUEST,
     SESSION_REQUEST_BYTES,
-    SUPER_CWR,
-    SUPER_MASK,
-    SUPER_TCP,
-    SUPER_UDP,
     TRAIN_HEADER,
     TRAIN_HEADER_BYTES,
     VERSION,

@@ -1,0 +1,211 @@
+"""What the operator asked for: defaults, then the configuration file, then the command line, each over the one before.
+
+The keys of the TOML file are the names of the `Settings` fields, and of the flags with `_` for `-`. Nothing below the
+daemon reads these objects: it hands plain arguments on.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from msgspec import Struct, field
+
+from mycelium import limits
+from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.keyfile import default_key_path
+from mycelium.errors import ConfigError
+from mycelium.peer_url import PeerUrl
+
+LOG_FORMATS: Final = ("compact", "logfmt", "plain", "json")
+CONFIG_FILE: Final = "config_file"
+
+_INTERFACE_NAME: Final = re.compile(
+    r"(?!\.{1,2}$)[^\s/%:\x00-\x1f\x7f-\U0010ffff]{1,15}"
+)  # what dev_valid_name() in Linux takes
+_NETWORK_NAME_BYTES: Final = range(2, 65)
+_DIGITS: Final = re.compile(r"[0-9]{1,5}")
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    """Everything a daemon is told, checked; `given` is what `load` got, so that it can be asked again on SIGHUP."""
+
+    key_file: Path
+    peers: tuple[PeerUrl, ...] = ()
+    listen: tuple[PeerUrl, ...] = (PeerUrl("udp", "::"),)
+    tun_name: str = "mycelium"
+    no_tun: bool = False
+    disable_peer_discovery: bool = False
+    peer_discovery_interfaces: tuple[str, ...] = ()  # none named: every one that is fit for it
+    peer_discovery_port: int = 9650
+    api_addr: ApiAddress = ApiAddress()
+    api_token_file: Path | None = None
+    network_name: str = ""
+    network_key_file: Path | None = None
+    debug: bool = False
+    silent: bool = False
+    log_format: str = LOG_FORMATS[0]
+    given: Mapping[str, object] = field(default_factory=dict)
+
+
+def load(given: Mapping[str, object]) -> Settings:
+    """Merges what was given on the command line with the configuration file.
+
+    `given` maps field names to what was typed: strings, lists of them, booleans. Its `config_file`, where there is one,
+    must exist; the default one need not. Raises ConfigError that names the file or flag and the key.
+    """
+    values: dict[str, object] = {}
+    path = _config_file(given)
+    if path is not None:
+        for key, value in _read_toml(path).items():
+            values[key] = _checked(f"{path}: ", key, value, folder=path.parent)
+    for key, value in given.items():
+        if key != CONFIG_FILE:
+            values[key] = _checked("--", key, value, folder=Path.cwd())
+    if "key_file" not in values:
+        values["key_file"] = default_key_path()
+    return Settings(given=dict(given), **values)  # type: ignore[arg-type]  # _CHECKS gives each field its type
+
+
+def default_config_file() -> Path | None:
+    """Returns where the configuration file is looked for when none is named; None for a user without home."""
+    folder = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    if not folder.is_absolute():  # the XDG specification has relative ones ignored
+        try:
+            folder = Path.home() / ".config"
+        except RuntimeError:
+            return None
+    return folder / "mycelium" / "mycelium.toml"
+
+
+def _config_file(given: Mapping[str, object]) -> Path | None:
+    if CONFIG_FILE in given:
+        return _path(given[CONFIG_FILE], Path.cwd())
+    default = default_config_file()
+    return default if default is not None and os.path.exists(default) else None
+
+
+def _read_toml(path: Path) -> dict[str, object]:
+    import tomllib  # most runs have no file
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from None
+
+
+def _checked(where: str, key: str, value: object, *, folder: Path) -> object:
+    """Turns one value into its field's type; relative paths start at `folder`."""
+    shown = key if where != "--" else key.replace("_", "-")
+    check = _CHECKS.get(key)
+    if check is None:
+        near = difflib.get_close_matches(key, _CHECKS, n=1)
+        raise ConfigError(f"{where}{shown[:50]}: no such key" + (f"; did you mean {near[0]}?" if near else ""))
+    try:
+        return check(value, folder)
+    except ConfigError as error:
+        raise ConfigError(f"{where}{shown}: {error}") from None
+
+
+def _text(value: object, folder: Path) -> str:
+    if not isinstance(value, str):
+        raise ConfigError(f"must be a text in quotes, not {_kind(value)}")
+    return value
+
+
+def _flag(value: object, folder: Path) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigError(f"must be true or false, not {_kind(value)}")
+    return value
+
+
+def _path(value: object, folder: Path) -> Path:
+    text = os.fspath(value) if isinstance(value, Path) else _text(value, folder)
+    if not text or "\0" in text:
+        raise ConfigError("must be the path of a file")
+    try:
+        return folder / Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{text[:100]!r}: {error}") from None
+
+
+def _urls(parse: Callable[[str], PeerUrl]) -> Callable[[object, Path], tuple[PeerUrl, ...]]:
+    def check(value: object, folder: Path) -> tuple[PeerUrl, ...]:
+        texts = [value] if isinstance(value, str) else value
+        if not isinstance(texts, list | tuple):
+            raise ConfigError(f"must be a list of URLs, not {_kind(value)}")
+        if len(texts) > limits.CONFIGURED_PEERS:
+            raise ConfigError(f"more than {limits.CONFIGURED_PEERS} URLs")
+        return tuple(dict.fromkeys(parse(_text(text, folder)) for text in texts))
+
+    return check
+
+
+def _interface(value: object, folder: Path) -> str:
+    name = _text(value, folder)
+    if not _INTERFACE_NAME.fullmatch(name):
+        raise ConfigError(f"{name[:50]!r} is no name of an interface (1 to 15 characters, no space, / or :)")
+    return name
+
+
+def _interfaces(value: object, folder: Path) -> tuple[str, ...]:
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, list | tuple):
+        raise ConfigError(f"must be a list of interfaces, not {_kind(value)}")
+    if len(names) > limits.DISCOVERY_INTERFACES:
+        raise ConfigError(f"more than {limits.DISCOVERY_INTERFACES} interfaces")
+    return tuple(dict.fromkeys(_interface(name, folder) for name in names))
+
+
+def _port(value: object, folder: Path) -> int:
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 0xFFFF:
+        raise ConfigError("must be a number from 1 to 65535")
+    return value
+
+
+def _network_name(value: object, folder: Path) -> str:
+    name = _text(value, folder)
+    if len(name.encode(errors="surrogatepass")) not in _NETWORK_NAME_BYTES:
+        raise ConfigError(f"must have {_NETWORK_NAME_BYTES.start} to {_NETWORK_NAME_BYTES.stop - 1} bytes")
+    return name
+
+
+def _log_format(value: object, folder: Path) -> str:
+    name = _text(value, folder)
+    if name not in LOG_FORMATS:
+        raise ConfigError(f"{name[:50]!r} is not one of {', '.join(LOG_FORMATS)}")
+    return name
+
+
+def _api_address(value: object, folder: Path) -> ApiAddress:
+    return ApiAddress.parse(_text(value, folder))
+
+
+def _kind(value: object) -> str:
+    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "a table"}
+    return names.get(type(value), f"a {type(value).__name__}")
+
+
+_CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
+    "peers": _urls(PeerUrl.parse),
+    "listen": _urls(PeerUrl.parse_listen),
+    "key_file": _path,
+    "tun_name": _interface,
+    "no_tun": _flag,
+    "disable_peer_discovery": _flag,
+    "peer_discovery_interfaces": _interfaces,
+    "peer_discovery_port": _port,
+    "api_addr": _api_address,
+    "api_token_file": _path,
+    "network_name": _network_name,
+    "network_key_file": _path,
+    "debug": _flag,
+    "silent": _flag,
+    "log_format": _log_format,
+}

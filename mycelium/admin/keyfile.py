@@ -1,0 +1,79 @@
+"""The node's secret on disk: a 32-byte seed that only its owner may read, and that nothing here ever overwrites."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from mycelium.admin.private_file import read_private
+from mycelium.errors import IdentityError
+from mycelium.identity import SEED_BYTES, Identity
+
+_MODE: Final = 0o600
+_DIRECTORY_MODE: Final = 0o700
+
+
+def default_key_path() -> Path:
+    """Returns where a node keeps its key unless told otherwise: mycelium/priv_key.bin among the user's data."""
+    data_home = Path(os.environ.get("XDG_DATA_HOME", ""))
+    if not data_home.is_absolute():  # the XDG specification has relative ones ignored
+        try:
+            data_home = Path.home() / ".local" / "share"
+        except RuntimeError as error:
+            raise IdentityError("this user has no home directory: name a key file, or set XDG_DATA_HOME") from error
+    return data_home / "mycelium" / "priv_key.bin"
+
+
+def load_identity(path: Path) -> Identity:
+    """Reads a key file; raises IdentityError where there is none, it is damaged or others may read it."""
+    seed = read_private(path, name=f"the key file {path}", error=IdentityError)
+    if len(seed) != SEED_BYTES:
+        raise IdentityError(f"the key file {path} has {len(seed)} bytes, not {SEED_BYTES}")
+    return Identity(seed)
+
+
+def create_identity(path: Path, seed: bytes, *, parents: bool = False) -> Identity:
+    """Writes a new key file; raises IdentityError where it can't be written or something is there already.
+
+    The file appears whole, on disk, or not at all. With `parents` missing directories are made, for the user alone.
+    """
+    identity = Identity(seed)
+    try:
+        if parents:
+            path.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+        _write_atomically(path, seed)
+    except OSError as error:
+        raise IdentityError(f"cannot write the key file {path}: {error.strerror}") from error
+    return identity
+
+
+def load_or_create_identity(path: Path) -> Identity:
+    """Reads a key file, or makes one with a new random key where there is nothing; raises IdentityError."""
+    if os.path.lexists(path):
+        return load_identity(path)
+    return create_identity(path, os.urandom(SEED_BYTES), parents=True)
+
+
+def _write_atomically(path: Path, seed: bytes) -> None:
+    """Writes beside the place and links into it: a link, unlike a rename, fails where something is."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, _MODE)  # whatever the umask
+            file.write(seed)
+            file.flush()
+            os.fsync(descriptor)
+        os.link(temporary, path)
+    except FileExistsError as error:
+        raise IdentityError(f"the key file {path} exists already and is left as it is") from error
+    finally:
+        os.unlink(temporary)
+    _sync_directory(path.parent)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,249 @@
+"""From the links to TUN or onward: frames are taken apart into trains, trains into packets.
+
+    an opened frame -> its trains -> for others: hop limit, next hop, sealed by the next link, whole and unopened;
+                                     where the next hop is gone to another neighbour, but only once (deflected)
+                                  -> for us: opened end to end, every packet checked, delivered to TUN
+
+This file is the data path: a run of trains for one next hop is sealed again from where it lies, without a copy.
+"""
+
+import struct
+from typing import Final
+
+from mycelium.dataplane.relay_errors import RelayErrors
+from mycelium.dataplane.sending import Sending
+from mycelium.identity import subnet_of
+from mycelium.link.link import Link
+from mycelium.outbox import Outbox
+from mycelium.packet.ipv6 import HEADER_BYTES
+from mycelium.routing.forwarding import ForwardingTable
+from mycelium.session.session import Session
+from mycelium.session.table import Sessions
+from mycelium.wire.datagram import TAG_BYTES
+from mycelium.wire.frame import DATA as DATA_FRAME
+from mycelium.wire.frame import FRAME_HEADER
+from mycelium.wire.train import (
+    AAD_START,
+    DATA,
+    DEFLECTED,
+    ERROR,
+    ERROR_HOP_LIMIT,
+    ERROR_NO_ROUTE,
+    ITEM_HEADER,
+    ITEM_HEADER_BYTES,
+    ITEM_REPORT,
+    LENGTH_MASK,
+    REPORT,
+    SESSION_REPLY,
+    SESSION_REQUEST,
+    TRAIN_HEADER,
+    TRAIN_HEADER_BYTES,
+)
+
+_FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
+_VERSION_6: Final = 6
+_HOP_LIMIT_OFFSET: Final = 7
+_TRAIN_FLAGS_OFFSET: Final = 1
+_ITEM_FLAGS: Final = 0x0F
+_ITEM_TYPE: Final = 0xF0
+
+# version and class, hop limit; source; /64 of the destination
+_IPV6: Final = struct.Struct("!B6xB16s8s8x")
+
+# the fields of TRAIN_HEADER
+_Header = tuple[int, int, int, int, int, int, int, bytes, bytes]
+
+
+class Receiving:
+    """Forwards and delivers trains."""
+
+    def __init__(
+        self,
+        own_address: bytes,
+        *,
+        forwarding: ForwardingTable,
+        links: dict[bytes, Link],
+        sessions: Sessions,
+        sending: Sending,
+        relay_errors: RelayErrors,
+        outbox: Outbox,
+    ) -> None:
+        self._own_address = own_address
+        self._own_subnet = subnet_of(own_address)
+        self._forwarding = forwarding
+        self._next_hop = forwarding.next_hop
+        self._owner = forwarding.owner
+        self._links = links
+        self._sessions = sessions
+        self._sending = sending
+        self._relay_errors = relay_errors
+        self._outbox = outbox
+        self.delivered = 0
+        self.forwarded = 0  # trains
+        self.deflected = 0  # of them, to another neighbour than the next hop, which is gone
+        self.malformed = 0
+        self.no_route = 0
+        self.hop_limit_exceeded = 0
+        self.unknown_session = 0
+        self.not_opened = 0
+        self.foreign_packets = 0  # source not the sender's, or destination not ours
+
+    def receive_frame(self, frame: memoryview, *, now: float, neighbour: bytes = b"") -> None:
+        """Takes an opened data frame of a neighbour; its bytes are changed on the way."""
+        position = run_start = _FRAME_HEADER_BYTES
+        length = len(frame)
+        run_link: Link | None = None
+        while position + TRAIN_HEADER_BYTES <= length:
+            header = TRAIN_HEADER.unpack_from(frame, position)
+            end = position + TRAIN_HEADER_BYTES + (header[4] & LENGTH_MASK)
+            if end > length:
+                break
+            if header[7] == self._own_address:
+                link = None
+                self._receive_train(header, frame[position:end], neighbour, now)
+            else:
+                link = self._next_link(header, frame, position, end, neighbour, now)
+            if link is not run_link:
+                if run_link is not None:
+                    self._forward(run_link, frame, run_start, position, now)
+                run_link, run_start = link, position
+            position = end
+        if run_link is not None:
+            self._forward(run_link, frame, run_start, position, now)
+        if position != length:
+            self.malformed += 1
+
+    # -- onward --------------------------------------------------------------------------------------------------------
+
+    def _next_link(
+        self, header: _Header, frame: memoryview, position: int, end: int, neighbour: bytes, now: float
+    ) -> Link | None:
+        """Returns the link that a train goes out on, its hop limit lowered; None where it goes no further."""
+        hop_limit = header[0]
+        if hop_limit <= 1:
+            self.hop_limit_exceeded += 1
+            self._relay_errors.report(ERROR_HOP_LIMIT, frame[position:end], now=now)
+            return None
+        link = self._links.get(self._next_hop.get(header[7], b""))
+        if link is None and (link := self._deflect(header, frame, position, neighbour)) is None:
+            self.no_route += 1
+            self._relay_errors.report(ERROR_NO_ROUTE, frame[position:end], now=now)
+            return None
+        frame[position] = hop_limit - 1
+        self.forwarded += 1
+        return link
+
+    def _deflect(self, header: _Header, frame: memoryview, position: int, neighbour: bytes) -> Link | None:
+        """Marks a train whose next hop is gone and returns the link of another neighbour; None if it was marked before.
+
+        Marked, it follows next hops only. Those never lead in a circle, so it comes to no node a third time.
+        """
+        if header[1] & DEFLECTED:
+            return None
+        link = self._links.get(self._forwarding.alternate(header[7], neighbour) or b"")
+        if link is not None:
+            frame[position + _TRAIN_FLAGS_OFFSET] = header[1] | DEFLECTED
+            self.deflected += 1
+        return link
+
+    def _forward(self, link: Link, frame: memoryview, start: int, end: int, now: float) -> None:
+        """Sends trains that lie side by side; the bytes before them, of what is done with, give room for the frame's header."""
+        if end - start + _FRAME_HEADER_BYTES <= link.frame_limit:
+            link.send_frame(DATA_FRAME, frame[start - _FRAME_HEADER_BYTES : end], now=now)
+            return
+        position = start
+        while position < end:
+            following = position + TRAIN_HEADER_BYTES + (TRAIN_HEADER.unpack_from(frame, position)[4] & LENGTH_MASK)
+            link.send_frame(DATA_FRAME, frame[position - _FRAME_HEADER_BYTES : following], now=now)
+            position = following
+
+    # -- for us --------------------------------------------------------------------------------------------------------
+
+    def _receive_train(self, header: _Header, train: memoryview, neighbour: bytes, now: float) -> None:
+        hop_limit, _, kind, _, _, index, counter, _, source = header
+        if kind == DATA:
+            self._open_train(hop_limit, index, counter, source, train, now)
+        elif kind == SESSION_REQUEST:
+            body = train[TRAIN_HEADER_BYTES:]
+            self._sessions.receive_request(source, counter, body, neighbour=neighbour, now=now)
+        elif kind == SESSION_REPLY:
+            self._sessions.receive_reply(source, index, counter, train[TRAIN_HEADER_BYTES:], now=now)
+        elif kind == ERROR:
+            self._relay_errors.receive(source, train[TRAIN_HEADER_BYTES:], now=now)
+        else:
+            self.malformed += 1
+        if self._sessions.ready:
+            self._release_ready(now)
+
+    def _open_train(
+        self, hop_limit: int, index: int, counter: int, source: bytes, train: memoryview, now: float
+    ) -> None:
+        entry = self._sessions.by_index.get(index)
+        if entry is None or entry[0].peer != source:
+            self.unknown_session += 1
+            self._sessions.receive_unknown(source, now=now)
+            return
+        session, keys = entry
+        sealed = train[TRAIN_HEADER_BYTES:]
+        opening = keys.noise.opening
+        if len(sealed) < TAG_BYTES:
+            self.malformed += 1
+            return
+        plain = self._outbox.take(len(sealed) - TAG_BYTES)
+        if not opening.open_into(counter, sealed, train[AAD_START:TRAIN_HEADER_BYTES], plain):
+            self.not_opened += 1
+            return
+        keys.last_opened = session.last_used = now
+        if keys is not session.sending:
+            self._sessions.heard_under(session, keys)
+        self._deliver(session, plain, hop_limit, now)
+        report = keys.report
+        report.add(counter, now)
+        if report.due_at <= now and report.is_due(now):
+            self._sending.report(session, *report.take(now), now=now)
+
+    def _deliver(self, session: Session, plain: memoryview, hop_limit: int, now: float) -> None:
+        """Hands the packets of a train to TUN, each only if its source is the sender's and its destination ours."""
+        deliveries = self._outbox.deliveries
+        unpack_item, unpack = ITEM_HEADER.unpack_from, _IPV6.unpack_from
+        peer, ours = session.peer, self._own_subnet
+        position, length = 0, len(plain)
+        while position + ITEM_HEADER_BYTES <= length:
+            word, segment_size = unpack_item(plain, position)
+            start = position + ITEM_HEADER_BYTES
+            position = start + (word >> 8)
+            if position > length:
+                self.malformed += 1
+                return
+            if word & _ITEM_TYPE:
+                if word & _ITEM_TYPE == ITEM_REPORT and position - start >= REPORT.size:
+                    newest, opened = REPORT.unpack_from(plain, start)
+                    session.take_report(opened, newest, now)
+                continue
+            if position - start < HEADER_BYTES:
+                self.malformed += 1
+                continue
+            first, its_hop_limit, source, destination = unpack(plain, start)
+            is_theirs = source == peer or self._owns(session, source)
+            if not is_theirs or destination != ours or first >> 4 != _VERSION_6:
+                self.foreign_packets += 1
+                continue
+            if hop_limit < its_hop_limit:  # relays may lower it, never raise it
+                plain[start + _HOP_LIMIT_OFFSET] = hop_limit
+            deliveries.append((plain[start:position], word & _ITEM_FLAGS, segment_size))
+            self.delivered += 1
+        if position != length:
+            self.malformed += 1
+
+    def _owns(self, session: Session, source: bytes) -> bool:
+        """Tells whether an address in a sender's /64, but not its own, is its to use; a /64 may have a second claimant."""
+        subnet = subnet_of(source)
+        return subnet == session.subnet and self._owner.get(subnet) == session.peer and source not in self._next_hop
+
+    def _release_ready(self, now: float) -> None:
+        ready, self._sessions.ready[:] = list(self._sessions.ready), []
+        for session in ready:
+            if session.queue:
+                self._sending.send_queued(session, now=now)
+            else:
+                self._sending.confirm(session, now=now)

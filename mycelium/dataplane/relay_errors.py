@@ -1,0 +1,82 @@
+"""Errors that a relay sends to the source of a train it can't forward: made and signed here, checked and used here.
+
+A source takes one only as advice, and only if it names one of its recent trains by index, counter and tag, which nobody off
+the path has seen.
+"""
+
+from mycelium.dataplane.local_errors import LocalErrors
+from mycelium.errors import IdentityError
+from mycelium.identity import SIGNATURE_BYTES, Identity, address_of_signing_key, verify_signature
+from mycelium.limits import RELAY_ERRORS_PER_SECOND
+from mycelium.packet.ipv6 import HOP_LIMIT_EXCEEDED, NO_ROUTE
+from mycelium.rate import TokenBucket
+from mycelium.session.table import Sessions, TrainSender
+from mycelium.wire.train import (
+    DATA,
+    ERROR,
+    ERROR_BODY_BYTES,
+    ERROR_HOP_LIMIT,
+    ERROR_LABEL,
+    ERROR_NO_ROUTE,
+    ERROR_QUOTE,
+    ERROR_SIGNED_BYTES,
+    QUOTED_TAG_BYTES,
+    TRAIN_HEADER,
+)
+
+_ICMP_KINDS = {ERROR_NO_ROUTE: NO_ROUTE, ERROR_HOP_LIMIT: HOP_LIMIT_EXCEEDED}
+
+
+class RelayErrors:
+    """Both ends of an error: the relay's that reports it and the source's that passes it on to the application."""
+
+    def __init__(
+        self, identity: Identity, *, sessions: Sessions, errors: LocalErrors, send: TrainSender, now: float
+    ) -> None:
+        self._identity = identity
+        self._sessions = sessions
+        self._errors = errors
+        self._send = send
+        self._made = TokenBucket(RELAY_ERRORS_PER_SECOND, now=now)
+        self._checked = TokenBucket(RELAY_ERRORS_PER_SECOND, now=now)
+        self.sent = 0
+        self.refused = 0
+
+    def report(self, code: int, train: memoryview, *, now: float) -> None:
+        """Tells the source of a data train why it went no further. Other trains draw no error."""
+        _, _, kind, _, _, index, counter, destination, source = TRAIN_HEADER.unpack_from(train)
+        if kind != DATA or source == self._identity.address or not self._made.take(now=now):
+            return
+        quote = ERROR_QUOTE.pack(code, index, counter, destination, bytes(train[-QUOTED_TAG_BYTES:]))
+        body = quote + self._identity.signing_public_key
+        body += self._identity.sign(ERROR_LABEL + source + body)
+        if self._send(source, ERROR, 0, 0, body, now=now):
+            self.sent += 1
+
+    def receive(self, reporter: bytes, body: memoryview, *, now: float) -> None:
+        """Passes an authentic error about a recent train of ours on to the application as ICMPv6."""
+        quote = self._quoted_packet(body)
+        if quote is None or not self._checked.take(now=now) or not self._is_authentic(reporter, bytes(body)):
+            self.refused += 1
+            return
+        self._errors.report(_ICMP_KINDS[body[0]], memoryview(quote), now=now, reporter=reporter)
+
+    def _quoted_packet(self, body: memoryview) -> bytes | None:
+        """Returns the beginning of the packet that an error is about: only who has seen its train can name it."""
+        if len(body) != ERROR_BODY_BYTES:
+            return None
+        code, index, counter, destination, tag = ERROR_QUOTE.unpack_from(body)
+        session = self._sessions.by_peer.get(destination)
+        if session is None or code not in _ICMP_KINDS or all(keys.remote_index != index for keys in session.keys):
+            return None
+        return next((quote for sent, own_tag, quote in session.recent if sent == counter and own_tag == tag), None)
+
+    def _is_authentic(self, reporter: bytes, body: bytes) -> bool:
+        key = body[ERROR_QUOTE.size : ERROR_SIGNED_BYTES]
+        try:
+            if address_of_signing_key(key) != reporter:
+                return False
+        except IdentityError:
+            return False
+        signed = ERROR_LABEL + self._identity.address + body[:ERROR_SIGNED_BYTES]
+        return verify_signature(key, signed, body[-SIGNATURE_BYTES:])

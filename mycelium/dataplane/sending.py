@@ -1,0 +1,301 @@
+"""From TUN to the links: packets become trains, trains become frames.
+
+    packets of one read, back to back -> runs for one destination, hop limit and traffic class -> sealed end to end, once each
+    -> the frame that is open on the link towards the destination -> sealed by the link when the batch is done
+
+This file is the data path: no object per packet, no copy. A run of packets is sealed from where it was read into its place
+in the frame.
+"""
+
+import struct
+from typing import Final
+
+from mycelium.dataplane.local_errors import LocalErrors
+from mycelium.identity import subnet_of
+from mycelium.limits import FRAME_PLAINTEXT, HOP_LIMIT
+from mycelium.link.link import Link
+from mycelium.outbox import Outbox
+from mycelium.packet.batch import SUPER_MASK, SUPER_TCP, PacketBatch, Slot
+from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE, NO_ROUTE, SOURCE_POLICY
+from mycelium.packet.offload import split, super_packet_layout
+from mycelium.routing.forwarding import ForwardingTable
+from mycelium.session.session import QUOTED_BYTES, Session
+from mycelium.session.table import Sessions
+from mycelium.wire.datagram import TAG_BYTES
+from mycelium.wire.frame import DATA as DATA_FRAME
+from mycelium.wire.frame import FRAME_HEADER
+from mycelium.wire.train import (
+    AAD_START,
+    DATA,
+    DEFLECTED,
+    ITEM_HEADER,
+    ITEM_HEADER_BYTES,
+    ITEM_REPORT,
+    QUOTED_TAG_BYTES,
+    REPORT,
+    TRAIN_HEADER,
+    TRAIN_HEADER_BYTES,
+)
+
+_HEADER_ROOM: Final = FRAME_HEADER.size
+FRAME_OVERHEAD: Final = _HEADER_ROOM + TRAIN_HEADER_BYTES + TAG_BYTES  # of a frame with one train, bytes
+_CLASS_SHIFT: Final = 20
+_CLASS_MASK: Final = 0xFF
+
+# version, class and flow label; payload length, next header, hop limit; /64 of the source; destination
+_IPV6: Final = struct.Struct("!IHBB8s8x16s")
+
+# traffic class (the version's four bits above it), hop limit, destination
+_RunKey = tuple[int, int, bytes]
+
+# the link that trains for a node leave on, and the flags they start with
+_Way = tuple[Link, int]
+
+
+class Sending:
+    """Turns batches of packets into frames."""
+
+    def __init__(
+        self,
+        own_address: bytes,
+        *,
+        forwarding: ForwardingTable,
+        links: dict[bytes, Link],
+        sessions: Sessions,
+        errors: LocalErrors,
+        outbox: Outbox,
+    ) -> None:
+        self._own_address = own_address
+        self._own_subnet = subnet_of(own_address)
+        self._owner = forwarding.owner
+        self._forwarding = forwarding
+        self._next_hop = forwarding.next_hop
+        self._links = links
+        self._sessions = sessions
+        self._errors = errors
+        self._outbox = outbox
+        self._open: list[Link] = []  # links that a frame is being filled for
+        self._single = PacketBatch()
+        self.packets = 0
+        self.deflected = 0  # trains that left by another neighbour than the next hop, which is gone
+        self.foreign_source = 0
+        self.no_route = 0
+
+    def send_packets(self, batch: PacketBatch, *, now: float) -> None:
+        """Seals and sends what was read from TUN in one go; packets of other sources than ours are refused."""
+        buffer, slots = batch.buffer, batch.slots
+        unpack, pack_item, own_subnet = _IPV6.unpack_from, ITEM_HEADER.pack_into, self._own_subnet
+        run_key: _RunKey | None = None
+        first = 0
+        for index, (start, end, flags, segment_size) in enumerate(slots):
+            word, _, _, hop_limit, source, destination = unpack(buffer, start)
+            pack_item(buffer, start - ITEM_HEADER_BYTES, (end - start) << 8 | flags, segment_size)
+            key: _RunKey | None = (word >> _CLASS_SHIFT, hop_limit, destination)
+            if source != own_subnet:
+                key = None
+                self._refuse_source(buffer[start:end], now)
+            if key != run_key:
+                if run_key is not None:
+                    self._send_run(run_key, batch, first, index, now)
+                run_key, first = key, index
+        if run_key is not None:
+            self._send_run(run_key, batch, first, len(slots), now)
+        self.packets += len(slots)
+        self.flush(now)
+
+    def send_queued(self, session: Session, *, now: float) -> None:
+        """Sends the packets that waited for a session's keys."""
+        batch = self._single
+        for packet in self._sessions.take_queue(session):
+            end = ITEM_HEADER_BYTES + len(packet.data)
+            batch.buffer[ITEM_HEADER_BYTES:end] = packet.data
+            batch.slots = [(ITEM_HEADER_BYTES, end, packet.flags, packet.segment_size)]
+            self.send_packets(batch, now=now)
+
+    def send_train(self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, now: float) -> bool:
+        """Sends a train with a body of its own, a handshake message or an error; False where no way leads to `node`."""
+        way = self._way(node)
+        if way is None:
+            return False
+        link, flags = way
+        frame, used = self._reserve(link, TRAIN_HEADER_BYTES + len(body), now)
+        head = (HOP_LIMIT, flags, kind, 0, len(body), index, counter, node, self._own_address)
+        TRAIN_HEADER.pack_into(frame, used, *head)
+        frame[used + TRAIN_HEADER_BYTES : link.frame_used] = body
+        if flags:
+            self.deflected += 1
+        self.flush(now)
+        return True
+
+    def confirm(self, session: Session, *, now: float) -> None:
+        """Sends an empty train, which tells the other end that its reply has come."""
+        way = self._way(session.peer)
+        if way is not None and session.sending is not None:
+            self._seal_train(way, session, (0, HOP_LIMIT, session.peer), memoryview(b""), 0, now)
+            self.flush(now)
+
+    def report(self, session: Session, opened: int, newest: int, *, now: float) -> None:
+        """Tells the other end how well its trains arrive."""
+        way = self._way(session.peer)
+        if way is None or session.sending is None:
+            return
+        body = ITEM_HEADER.pack(REPORT.size << 8 | ITEM_REPORT, 0) + REPORT.pack(newest, opened)
+        self._seal_train(way, session, (0, HOP_LIMIT, session.peer), memoryview(body), 0, now)
+        self.flush(now)
+
+    def flush(self, now: float) -> None:
+        """Seals and sends every frame that is being filled."""
+        for link in self._open:
+            self._close_frame(link, now)
+        self._open.clear()
+
+    # -- a run of packets ----------------------------------------------------------------------------------------------
+
+    def _send_run(self, key: _RunKey, batch: PacketBatch, first: int, stop: int, now: float) -> None:
+        """Sends slots[first:stop], which have one destination, hop limit and traffic class."""
+        slots = batch.slots
+        destination = key[2]  # a node's own address is that node's, whoever had its /64 first
+        node = destination if destination in self._next_hop else self._owner.get(subnet_of(destination), b"")
+        link = self._links.get(self._next_hop.get(node, b""))
+        way = (link, 0) if link is not None else self._detour(node)
+        if way is None:
+            self._refuse_destination(batch, first, stop, now)
+            return
+        session = self._sessions.find(node, now=now)
+        if session.sending is None:
+            self.packets -= stop - first  # they count when they leave
+            for start, end, flags, segment_size in slots[first:stop]:
+                self._sessions.enqueue(session, batch.buffer[start:end], flags, segment_size, now=now)
+            return
+        session.last_used = now
+        link = way[0]
+        start, end = slots[first][0] - ITEM_HEADER_BYTES, slots[stop - 1][1]
+        one_datagram = link.budget.floor - FRAME_OVERHEAD
+        limit = min(max(session.budget.limit, one_datagram), link.frame_limit - FRAME_OVERHEAD)
+        if end - start <= limit:
+            bucket = batch.buffer[start + ITEM_HEADER_BYTES + 3]  # low byte of the flow label
+            self._seal_train(way, session, key, batch.buffer[start:end], bucket, now)
+        else:
+            self._send_in_parts(way, session, key, batch, slots[first:stop], limit, now)
+
+    def _way(self, node: bytes) -> _Way | None:
+        """Returns how trains for a node leave; None where no way leads there."""
+        link = self._links.get(self._next_hop.get(node, b""))
+        return (link, 0) if link is not None else self._detour(node)
+
+    def _detour(self, node: bytes) -> _Way | None:
+        """Returns how trains for a node leave whose next hop is gone: by another neighbour, marked as deflected."""
+        link = self._links.get(self._forwarding.alternate(node) or b"")
+        return None if link is None else (link, DEFLECTED)
+
+    def _send_in_parts(
+        self, way: _Way, session: Session, key: _RunKey, batch: PacketBatch, slots: list[Slot], limit: int, now: float
+    ) -> None:
+        """Puts less into each train, for a way that loses much: at most `limit` bytes, or one packet."""
+        buffer = batch.buffer
+        bucket = buffer[slots[0][0] + 3]
+        first = 0
+        for index, (start, end, flags, segment_size) in enumerate(slots):
+            begin = slots[first][0] - ITEM_HEADER_BYTES
+            if end - start + ITEM_HEADER_BYTES > limit and flags & SUPER_MASK:
+                if index > first:
+                    self._seal_train(way, session, key, buffer[begin : slots[index - 1][1]], bucket, now)
+                self._send_split(way, session, key, buffer[start:end], flags, segment_size, limit, now)
+                first = index + 1
+            elif end - begin > limit and index > first:
+                self._seal_train(way, session, key, buffer[begin : slots[index - 1][1]], bucket, now)
+                first = index
+        if first < len(slots):
+            begin = slots[first][0] - ITEM_HEADER_BYTES
+            self._seal_train(way, session, key, buffer[begin : slots[-1][1]], bucket, now)
+
+    def _send_split(
+        self,
+        way: _Way,
+        session: Session,
+        key: _RunKey,
+        packet: memoryview,
+        flags: int,
+        segment_size: int,
+        limit: int,
+        now: float,
+    ) -> None:
+        headers_bytes = super_packet_layout(packet, flags, segment_size)[2]
+        room = limit - ITEM_HEADER_BYTES - headers_bytes
+        segments = max(1, room // segment_size)
+        if flags & SUPER_TCP and 0 < room < segment_size:  # a stream may be cut anywhere: so that one datagram holds it
+            segment_size = room
+        for headers, payload, part_flags, part_size in split(packet, flags, segment_size, segments):
+            head = ITEM_HEADER.pack(len(headers) + len(payload) << 8 | part_flags, part_size)
+            self._seal_train(way, session, key, memoryview(b"".join((head, headers, payload))), packet[3], now)
+
+    def _seal_train(
+        self, way: _Way, session: Session, key: _RunKey, items: memoryview, bucket: int, now: float
+    ) -> None:
+        """Seals items end to end into the frame that is open on the way's link."""
+        link, flags = way
+        keys = session.sending
+        assert keys is not None
+        body = len(items) + TAG_BYTES
+        frame, used = self._reserve(link, TRAIN_HEADER_BYTES + body, now)
+        sealing = keys.noise.sending
+        counter = sealing.counter
+        TRAIN_HEADER.pack_into(
+            frame,
+            used,
+            key[1],
+            flags,
+            DATA,
+            key[0] & _CLASS_MASK,
+            bucket << 24 | body,
+            keys.remote_index,
+            counter,
+            session.peer,
+            self._own_address,
+        )
+        end = link.frame_used
+        start = used + TRAIN_HEADER_BYTES
+        sealing.seal_into(counter, items, frame[used + AAD_START : start], frame[start:end])
+        quote = bytes(items[ITEM_HEADER_BYTES : ITEM_HEADER_BYTES + QUOTED_BYTES])
+        if flags:
+            self.deflected += 1
+        session.recent.append((counter, bytes(frame[end - QUOTED_TAG_BYTES : end]), quote))
+
+    def reject_queued(self, session: Session, *, now: float) -> None:
+        """Tells the senders of packets that waited in vain that the other end does not answer."""
+        for packet in self._sessions.take_queue(session):
+            self._errors.report(ADDRESS_UNREACHABLE, memoryview(packet.data), now=now)
+
+    # -- frames --------------------------------------------------------------------------------------------------------
+
+    def _reserve(self, link: Link, length: int, now: float) -> tuple[memoryview, int]:
+        """Returns the frame that is open on a link and where in it the next `length` bytes are to go."""
+        frame = link.frame
+        if frame is not None and link.frame_used + length > link.frame_limit:
+            self._close_frame(link, now)
+            self._open.remove(link)
+            frame = None
+        if frame is None:
+            frame = link.frame = self._outbox.take(max(FRAME_PLAINTEXT, _HEADER_ROOM + length))
+            link.frame_used = _HEADER_ROOM
+            self._open.append(link)
+        used = link.frame_used
+        link.frame_used = used + length
+        return frame, used
+
+    def _close_frame(self, link: Link, now: float) -> None:
+        frame = link.frame
+        if frame is not None:
+            link.send_frame(DATA_FRAME, frame[: link.frame_used], now=now)
+            link.frame = None
+
+    # -- refusals ------------------------------------------------------------------------------------------------------
+
+    def _refuse_source(self, packet: memoryview, now: float) -> None:
+        self.foreign_source += 1
+        self._errors.report(SOURCE_POLICY, packet, now=now)
+
+    def _refuse_destination(self, batch: PacketBatch, first: int, stop: int, now: float) -> None:
+        for start, end, _, _ in batch.slots[first:stop]:
+            self.no_route += 1
+            self._errors.report(NO_ROUTE, batch.buffer[start:end], now=now)

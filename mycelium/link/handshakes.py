@@ -1,0 +1,250 @@
+"""Link handshakes under way: who begins, who answers, what is sent again and when it is given up.
+
+What a handshake says is `crypto.link_handshake`'s business, whom to answer at all `crypto.cookies`'; here are the tables, the
+timers and their bounds.
+"""
+
+import random
+from collections.abc import Callable, Iterable
+from math import inf
+from typing import Final
+
+from mycelium.crypto.cookies import HandshakeGate
+from mycelium.crypto.link_handshake import LinkInitiator, LinkKeys, LinkResponder
+from mycelium.crypto.primitives import Primitives
+from mycelium.endpoint import Endpoint, is_same_remote
+from mycelium.errors import HandshakeError
+from mycelium.identity import Identity
+from mycelium.limits import HALF_OPEN_HANDSHAKES
+from mycelium.outbox import Outbox
+from mycelium.wire.datagram import COOKIE, HANDSHAKE_1, HANDSHAKE_1_HEAD, HANDSHAKE_2, HANDSHAKE_2_BYTES, HANDSHAKE_3
+
+FIRST_RETRANSMIT_S: Final = 0.25
+RETRANSMIT_CEILING_S: Final = 0.5
+INITIATOR_PATIENCE_S: Final = 6.0
+RESPONDER_PATIENCE_S: Final = 10.0
+REPLIES_PER_HANDSHAKE: Final = 5  # message 2 sent again for a message 1 sent again
+
+_EPHEMERAL: Final = slice(HANDSHAKE_1_HEAD.size, HANDSHAKE_1_HEAD.size + 32)
+
+
+class Completed:
+    """A handshake that has come to its end: the keys, the address it ran over, and what it was begun for."""
+
+    __slots__ = ("endpoint", "keys", "message_3", "purpose")
+
+    def __init__(self, keys: LinkKeys, endpoint: Endpoint, purpose: str, message_3: bytes | None) -> None:
+        self.keys = keys
+        self.endpoint = endpoint
+        self.purpose = purpose  # the URL of the configured peer it was begun for; empty otherwise
+        self.message_3 = message_3  # the initiator's: to be sent again until the neighbour speaks
+
+
+class _Initiation:
+    __slots__ = ("endpoint", "give_up", "interval", "message_1", "next_send", "noise", "purpose")
+
+    def __init__(self, noise: LinkInitiator, endpoint: Endpoint, purpose: str, now: float) -> None:
+        self.noise = noise
+        self.endpoint = endpoint
+        self.purpose = purpose
+        self.message_1 = noise.message_1()
+        self.interval = FIRST_RETRANSMIT_S
+        self.next_send = now
+        self.give_up = now + INITIATOR_PATIENCE_S
+
+
+class _Response:
+    __slots__ = ("endpoint", "ephemeral", "forget", "message_2", "noise", "replies")
+
+    def __init__(
+        self, noise: LinkResponder, endpoint: Endpoint, ephemeral: bytes, message_2: bytes, now: float
+    ) -> None:
+        self.noise = noise
+        self.endpoint = endpoint
+        self.ephemeral = ephemeral
+        self.message_2 = message_2
+        self.replies = 1
+        self.forget = now + RESPONDER_PATIENCE_S
+
+
+class Handshakes:
+    """Both tables, by our own index: handshakes that we began, and those that we answered and wait to see finished."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        psk: bytes,
+        suites: int,
+        entropy: Callable[[int], bytes],
+        rng: random.Random,
+        primitives: Primitives,
+        outbox: Outbox,
+        new_index: Callable[[], int],
+    ) -> None:
+        self._identity = identity
+        self._psk = psk
+        self._suites = suites
+        self._entropy = entropy
+        self._rng = rng
+        self._primitives = primitives
+        self._outbox = outbox
+        self._new_index = new_index
+        self._gate = HandshakeGate(psk=psk, entropy=entropy)
+        self._initiations: dict[int, _Initiation] = {}
+        self._responses: dict[int, _Response] = {}
+        self._response_of: dict[bytes, int] = {}  # ephemeral key of message 1 -> our index
+        self.refused = 0  # messages that did not authenticate or came at the wrong moment
+        self.given_up = 0
+        self.unanswered: list[str] = []  # URLs of peers that handshakes were given up for; drained by the caller
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What was dropped and why."""
+        return {
+            **self._gate.counters,
+            "handshakes_refused": self.refused,
+            "handshakes_given_up": self.given_up,
+        }
+
+    def holds(self, index: int) -> bool:
+        """Tells whether an index is taken by a handshake."""
+        return index in self._initiations or index in self._responses
+
+    def is_under_way(self, endpoint: Endpoint) -> bool:
+        """Tells whether we are already knocking at this address."""
+        return any(is_same_remote(one.endpoint, endpoint) for one in self._initiations.values())
+
+    def begin(self, endpoint: Endpoint, *, pin: bytes | None, purpose: str, now: float) -> None:
+        """Begins a handshake with whoever is at `endpoint`; with `pin` only the holder of that X25519 key will do."""
+        index = self._new_index()
+        noise = LinkInitiator(
+            self._identity,
+            psk=self._psk,
+            suites=self._suites,
+            sender_index=index,
+            pin=pin,
+            entropy=self._entropy,
+            primitives=self._primitives,
+        )
+        self._initiations[index] = _Initiation(noise, endpoint, purpose, now)
+        self.handle_timeout(now=now)
+
+    def abandon(self, purpose: str) -> None:
+        """Stops knocking for a peer that is no longer wanted."""
+        for index in [index for index, one in self._initiations.items() if one.purpose == purpose]:
+            del self._initiations[index]
+
+    def abandon_again(self, endpoints: Iterable[Endpoint]) -> None:
+        """Stops what was begun for new keys, or to find a neighbour again, at any of these addresses."""
+        for endpoint in endpoints:
+            for index, one in list(self._initiations.items()):
+                if not one.purpose and is_same_remote(one.endpoint, endpoint):
+                    del self._initiations[index]
+
+    def receive(self, endpoint: Endpoint, datagram: memoryview, *, now: float) -> Completed | None:
+        """Takes one handshake or cookie datagram; returns the handshake that it completes, if it does."""
+        kind = datagram[0]
+        data = bytes(datagram)
+        try:
+            if kind == HANDSHAKE_1:
+                self._receive_message_1(endpoint, data, now)
+            elif kind == HANDSHAKE_2:
+                return self._receive_message_2(endpoint, data)
+            elif kind == HANDSHAKE_3:
+                return self._receive_message_3(endpoint, data)
+            elif kind == COOKIE:
+                self._receive_cookie(data)
+        except HandshakeError:
+            self.refused += 1
+        return None
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Sends again what is due and gives up what has waited long enough."""
+        for index, one in list(self._initiations.items()):
+            if now >= one.give_up:
+                del self._initiations[index]
+                self.given_up += 1
+                if one.purpose:
+                    self.unanswered.append(one.purpose)
+            elif now >= one.next_send:
+                self._send(one.endpoint, one.message_1)
+                one.next_send = now + one.interval * self._rng.uniform(0.9, 1.1)
+                one.interval = min(one.interval * 1.5, RETRANSMIT_CEILING_S)
+        for index, response in list(self._responses.items()):
+            if now >= response.forget:
+                self._forget_response(index)
+
+    def next_deadline(self) -> float:
+        """When `handle_timeout` is wanted next; infinity for never."""
+        sends = min((min(one.next_send, one.give_up) for one in self._initiations.values()), default=inf)
+        return min(sends, min((one.forget for one in self._responses.values()), default=inf))
+
+    def _send(self, endpoint: Endpoint, datagram: bytes) -> None:
+        self._outbox.transmits.append((endpoint, [memoryview(datagram)], len(datagram)))
+
+    def _receive_message_1(self, endpoint: Endpoint, data: bytes, now: float) -> None:
+        known = self._responses.get(self._response_of.get(data[_EPHEMERAL], 0))
+        if known is not None:
+            self._answer_again(known, endpoint)
+            return
+        admission = self._gate.admit(data, source=endpoint.host, now=now)
+        if admission.cookie is not None:
+            self._send(endpoint, admission.cookie)
+        if not admission.accepted:
+            return
+        index = self._new_index()
+        noise = LinkResponder(
+            self._identity,
+            psk=self._psk,
+            suites=self._suites,
+            sender_index=index,
+            entropy=self._entropy,
+            primitives=self._primitives,
+        )
+        message_2 = noise.receive_message_1(data)
+        if len(self._responses) >= HALF_OPEN_HANDSHAKES:
+            self._forget_response(next(iter(self._responses)))
+        ephemeral = data[_EPHEMERAL]
+        self._responses[index] = _Response(noise, endpoint, ephemeral, message_2, now)
+        self._response_of[ephemeral] = index
+        self._send(endpoint, message_2)
+
+    def _answer_again(self, response: _Response, endpoint: Endpoint) -> None:
+        """The initiator missed message 2. From another address it is a replay, which draws no answer."""
+        if endpoint == response.endpoint and response.replies < REPLIES_PER_HANDSHAKE:
+            response.replies += 1
+            self._send(endpoint, response.message_2)
+
+    def _receive_message_2(self, endpoint: Endpoint, data: bytes) -> Completed:
+        if len(data) != HANDSHAKE_2_BYTES:
+            raise HandshakeError("message 2 length")
+        index = int.from_bytes(data[8:12], "big")
+        one = self._initiations.get(index)
+        if one is None or not is_same_remote(one.endpoint, endpoint):
+            raise HandshakeError("message 2 for no handshake of ours")
+        message_3 = one.noise.receive_message_2(data)
+        del self._initiations[index]
+        self._send(endpoint, message_3)
+        return Completed(one.noise.result, endpoint, one.purpose, message_3)
+
+    def _receive_message_3(self, endpoint: Endpoint, data: bytes) -> Completed:
+        index = int.from_bytes(data[4:8], "big")
+        response = self._responses.get(index)
+        if response is None or not is_same_remote(response.endpoint, endpoint):
+            raise HandshakeError("message 3 for no handshake of ours")
+        response.noise.receive_message_3(data)
+        self._forget_response(index)
+        return Completed(response.noise.result, endpoint, "", None)
+
+    def _receive_cookie(self, data: bytes) -> None:
+        one = self._initiations.get(int.from_bytes(data[4:8], "big"))
+        if one is None:
+            raise HandshakeError("cookie for no handshake of ours")
+        one.noise.receive_cookie(data)
+        one.message_1 = one.noise.message_1()
+        self._send(one.endpoint, one.message_1)
+
+    def _forget_response(self, index: int) -> None:
+        response = self._responses.pop(index)
+        self._response_of.pop(response.ephemeral, None)

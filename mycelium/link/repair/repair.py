@@ -1,0 +1,126 @@
+"""What one link does about its losses: asks the neighbour for what is missing, answers when it is asked.
+
+opened frames -> holes -> a request (`wire.frame`, repair) -> sealed frames that were kept -> the same datagrams again
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from mycelium.limits import REPAIR_BYTES_PER_NODE
+from mycelium.link.keypair import LinkSession
+from mycelium.link.path.path import Path
+from mycelium.link.repair.budget import RepairBudget
+from mycelium.link.repair.flow_order import FlowOrder
+from mycelium.link.repair.holes import Holes
+from mycelium.link.repair.sent_frames import Piece, SentFrames
+from mycelium.outbox import Outbox
+from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_WORD, FRAME_HEAD, FRAME_WORD
+from mycelium.wire.frame import FRAME_HEADER, REPAIR_HEAD, REPAIR_RANGE
+
+REPAIR_COUNTERS: Final = ("frames_repaired", "frames_given_up", "repair_bytes_resent", "repair_ranges_refused")
+_DATAGRAMS_PER_TRANSMIT: Final = 40  # one UDP_SEGMENT call carries them
+_HEAD_BYTES: Final = FRAME_HEAD.size
+
+
+class RepairBudgets:
+    """What a node holds for repair, as receiver and as sender."""
+
+    __slots__ = ("held", "sent")
+
+    def __init__(self) -> None:
+        self.held = RepairBudget(REPAIR_BYTES_PER_NODE)
+        self.sent = RepairBudget(REPAIR_BYTES_PER_NODE)
+
+
+class Repair:
+    """The losses of one link. What is missing is known to each session's `Holes`."""
+
+    __slots__ = ("_given_up", "_outbox", "_repaired", "malformed", "order", "sent")
+
+    def __init__(self, budgets: RepairBudgets, outbox: Outbox) -> None:
+        self.order = FlowOrder()
+        self.sent = SentFrames(budgets.sent)
+        self.malformed = 0
+        self._outbox = outbox
+        self._repaired = 0  # frames of sessions that have ended
+        self._given_up = 0
+
+    def restart_counters(self) -> None:
+        """Frames are sealed with other keys from now on, and count from the start again."""
+        self.order.restart()
+        self.sent.clear()
+
+    def end(self, holes: Holes) -> None:
+        """A session is over: what waits is dropped with it."""
+        holes.give_up_all([])
+        self._repaired += holes.repaired
+        self._given_up += holes.given_up
+
+    def request(
+        self, session: LinkSession, *, srtt: float | None, room: int, now: float, released: list[memoryview]
+    ) -> memoryview | None:
+        """Returns a frame of at most `room` bytes that asks for what is due; frames that waited in vain go to `released`."""
+        limit = (room - FRAME_HEADER.size - REPAIR_HEAD.size) // REPAIR_RANGE.size
+        gaps = session.reassembly.gaps
+        ranges = session.holes.take_due(gaps, now=now, srtt=srtt, limit=limit, released=released)
+        if not ranges:
+            return None
+        head = bytes(FRAME_HEADER.size) + REPAIR_HEAD.pack(session.keys.local_index)
+        return memoryview(bytearray(head + b"".join(REPAIR_RANGE.pack(*wanted) for wanted in ranges)))
+
+    def answer(self, body: memoryview, path: Path, session: LinkSession, *, now: float) -> int:
+        """Takes the body of a request for frames that were sealed under `session`; returns how many bytes it sends again."""
+        ranges = body[REPAIR_HEAD.size :]
+        if len(body) < REPAIR_HEAD.size or len(ranges) % REPAIR_RANGE.size:
+            self.malformed += 1
+            return 0
+        receiver = session.keys.remote_index
+        if REPAIR_HEAD.unpack_from(body)[0] != receiver:  # of keys that are no more in use
+            return 0
+        newest = session.sealing.counter - 1
+        pieces = self.sent.answer(REPAIR_RANGE.iter_unpack(ranges), newest=newest, now=now)
+        for datagrams in grouped(pieces, receiver, path.mtu.size):
+            self._outbox.transmits.append((path.endpoint, datagrams, len(datagrams[0])))
+        return sum(end - start for _, _, start, end in pieces)
+
+    def take_excused(self) -> int:
+        """Returns how many frames the neighbour has newly asked for that carried no data."""
+        excused, self.sent.excused = self.sent.excused, 0
+        return excused
+
+    def counters(self, holes: Iterable[Holes]) -> dict[str, int]:
+        """What is counted, by the names of REPAIR_COUNTERS."""
+        present = list(holes)
+        counts = (
+            self._repaired + sum(one.repaired for one in present),
+            self._given_up + sum(one.given_up for one in present),
+            self.sent.resent_bytes,
+            self.sent.refused,
+        )
+        return dict(zip(REPAIR_COUNTERS, counts, strict=True))
+
+
+def grouped(pieces: list[Piece], receiver: int, size: int) -> list[list[bytes | memoryview]]:
+    """Cuts pieces of frames into datagrams; returns groups of them, all `size` bytes long but the last of a group."""
+    groups: list[list[bytes | memoryview]] = []
+    has_room = False
+    for datagram in _datagrams(pieces, receiver, size):
+        if not has_room:
+            groups.append([])
+        groups[-1].append(datagram)
+        has_room = len(datagram) == size and len(groups[-1]) < _DATAGRAMS_PER_TRANSMIT
+    return groups
+
+
+def _datagrams(pieces: list[Piece], receiver: int, size: int) -> list[bytes]:
+    datagrams: list[bytes] = []
+    room = size - CHUNK_HEAD.size
+    for counter, sealed, start, end in pieces:
+        total = len(sealed)
+        if _HEAD_BYTES + total <= size:
+            datagrams.append(FRAME_HEAD.pack(FRAME_WORD, receiver, counter) + sealed)
+            continue
+        for offset in range(start, end, room):
+            head = CHUNK_HEAD.pack(CHUNK_WORD | offset, receiver, counter, total)
+            datagrams.append(head + sealed[offset : min(offset + room, end)])
+    return datagrams

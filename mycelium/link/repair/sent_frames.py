@@ -1,0 +1,133 @@
+"""The sender's side of repair: sealed data frames that can be sent again, as they are.
+
+Nothing is kept before a neighbour has asked for something, nor KEEPING_S after it did so last: a link that loses nothing pays
+nothing. Whoever asks is authenticated, and may cost no more than a bounded memory, ANSWERS resends of a frame, and a quarter
+of what is sent anyway.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from math import inf
+from typing import Final
+
+from mycelium.limits import SENT_BYTES_PER_LINK
+from mycelium.link.repair.budget import RepairBudget
+
+KEEPING_S: Final = 60.0  # since the last sign of loss
+KEPT_S: Final = 0.25  # a frame: nobody asks for it later
+ANSWERS: Final = 4  # resends of one frame, or of parts of it
+RESENT_SHARE: Final = 4  # bytes sent for each byte that may be resent
+FIRST_ALLOWANCE: Final = 128 << 10  # bytes to resend before there is a share
+MOST_ALLOWANCE: Final = 1 << 20
+SENT_OVERHEAD: Final = 256  # bytes charged for a frame beside its own
+_REMEMBERED: Final = 128
+
+Piece = tuple[int, bytes, int, int]  # counter, the sealed frame, first byte and end of what to send of it
+
+
+class SentFrame:
+    """A frame as it was sent."""
+
+    __slots__ = ("answers", "sealed", "sent_at")
+
+    def __init__(self, sealed: bytes, now: float) -> None:
+        self.sealed = sealed
+        self.sent_at = now
+        self.answers = 0
+
+
+class SentFrames:
+    """The newest data frames of one link, under the keys in use."""
+
+    __slots__ = (
+        "_allowance",
+        "_budget",
+        "_expendable",
+        "_frames",
+        "excused",
+        "held_bytes",
+        "keeps_until",
+        "refused",
+        "resent_bytes",
+    )
+
+    def __init__(self, budget: RepairBudget) -> None:
+        self.keeps_until = -inf  # frames sent later need not be kept
+        self.held_bytes = 0
+        self.resent_bytes = 0
+        self.refused = 0  # ranges asked for and not sent
+        self._allowance = FIRST_ALLOWANCE
+        self._budget = budget
+        self._frames: dict[int, SentFrame] = {}  # by counter, oldest first
+        self.excused = 0  # frames asked for that carried no data: nobody misses them; taken by the owner
+        self._expendable: deque[int] = deque(maxlen=_REMEMBERED)
+
+    def keep(self, counter: int, sealed: memoryview, *, now: float) -> None:
+        """Keeps a copy of a data frame that is sent now."""
+        self._frames[counter] = SentFrame(bytes(sealed), now)
+        self._charge(len(sealed) + SENT_OVERHEAD)
+        self._allowance = min(self._allowance + len(sealed) // RESENT_SHARE, MOST_ALLOWANCE)
+        self._shrink(now)
+
+    def may_be_lost(self, counter: int) -> None:
+        """Notes a frame that may be too long for its path: its loss is no sign of a lossy link."""
+        self._expendable.append(counter)
+
+    def answer(self, ranges: Iterable[tuple[int, int, int]], *, newest: int, now: float) -> list[Piece]:
+        """Returns what to send of the ranges that are asked for: of frames up to `newest` that are kept, within bounds."""
+        pieces: list[Piece] = []
+        current, position = 0, 0
+        for counter, start, end in ranges:
+            if not 0 < counter <= newest:
+                self.refused += 1
+                continue
+            if counter not in self._expendable:
+                self.keeps_until = now + KEEPING_S
+            frame = self._frames.get(counter)
+            if frame is None:
+                self.refused += 1
+                self._excuse(counter)
+                continue
+            if counter != current:
+                current, position = counter, 0
+                frame.answers += 1
+            end = min(end, len(frame.sealed))
+            if frame.answers > ANSWERS or not position <= start < end or end - start > self._allowance:
+                self.refused += 1
+                continue
+            position = end
+            self._allowance -= end - start
+            self.resent_bytes += end - start
+            pieces.append((counter, frame.sealed, start, end))
+        return pieces
+
+    def sweep(self, *, now: float) -> None:
+        """Drops what nobody will ask for; to be called every second."""
+        self._shrink(now)
+
+    def clear(self) -> None:
+        """Drops everything: the keys are new, or the link is over."""
+        self._frames.clear()
+        self._expendable.clear()
+        self._charge(-self.held_bytes)
+
+    def _excuse(self, counter: int) -> None:
+        """Counts a frame that was sent after one that is kept: had it carried data it would be kept too."""
+        if counter > next(iter(self._frames), counter) and counter not in self._expendable:
+            self._expendable.append(counter)
+            self.excused += 1
+
+    def _shrink(self, now: float) -> None:
+        frames = self._frames
+        while frames:
+            counter = next(iter(frames))
+            frame = frames[counter]
+            is_within = self.held_bytes <= SENT_BYTES_PER_LINK and self._budget.has_room(0)
+            if is_within and frame.sent_at >= now - KEPT_S:
+                return
+            del frames[counter]
+            self._charge(-len(frame.sealed) - SENT_OVERHEAD)
+
+    def _charge(self, size: int) -> None:
+        self.held_bytes += size
+        self._budget.held_bytes += size

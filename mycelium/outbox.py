@@ -1,0 +1,78 @@
+"""What a node wants done, in the order it decided; the driver drains it after every call and then clears it.
+
+The buffers named here belong to the node and hold until the outbox is cleared: sealed and opened bytes lie in an arena that is
+reused from its start, so that the data path works in warm memory and allocates nothing.
+"""
+
+from collections.abc import Sequence
+from math import inf
+from typing import Final
+
+from msgspec import Struct
+
+from mycelium.endpoint import Endpoint
+from mycelium.packet.batch import Delivery
+
+ARENA_BYTES: Final = 1 << 20  # several frames of one wake-up, each opened and sealed
+
+# to whom, buffers that follow one another, and the length of the datagrams that the kernel is to cut them into
+Transmit = tuple[Endpoint, Sequence[bytes | memoryview], int]
+
+
+class LinkUp(Struct, frozen=True):
+    """A neighbour answers: its link carries traffic."""
+
+    address: bytes
+    endpoint: Endpoint
+
+
+class LinkDown(Struct, frozen=True):
+    """A neighbour is gone; `reason` is for people."""
+
+    address: bytes
+    reason: str
+
+
+class ResolvePeer(Struct, frozen=True):
+    """The host name of a configured peer is wanted as addresses: answer with `Node.peer_resolved`."""
+
+    url: str
+
+
+class BeaconDue(Struct, frozen=True):
+    """Neighbours on our links are to be told that we are here: send `Node.discovery.beacon` on each interface."""
+
+
+Event = LinkUp | LinkDown | ResolvePeer | BeaconDue
+
+
+class Outbox:
+    """Datagrams for the transports, packets for TUN, and events for the daemon."""
+
+    __slots__ = ("_arena", "_used", "deliveries", "events", "transmits", "urgent_at")
+
+    def __init__(self) -> None:
+        self.transmits: list[Transmit] = []
+        self.deliveries: list[Delivery] = []
+        self.events: list[Event] = []
+        self.urgent_at = (
+            inf  # a deadline that must not wait for the driver's next look at the timers; the driver resets it
+        )
+        self._arena = memoryview(bytearray(ARENA_BYTES))
+        self._used = 0
+
+    def take(self, length: int) -> memoryview:
+        """Returns `length` writable bytes that hold until the outbox is cleared."""
+        start = self._used
+        end = start + length
+        if end > ARENA_BYTES:
+            return memoryview(bytearray(length))
+        self._used = end
+        return self._arena[start:end]
+
+    def clear(self) -> None:
+        """Called by the driver once everything here has been handed on."""
+        self.transmits.clear()
+        self.deliveries.clear()
+        self.events.clear()
+        self._used = 0

@@ -1,0 +1,221 @@
+"""Discovery of neighbours on the same link by multicast beacons: when to send one, whom to dial on hearing one, whom to forget.
+
+A beacon says only where to knock; the handshake tells who is there. Nobody is dialled but upon a beacon, so who is silent is
+left alone. Of two nodes that hear each other at the same time one dials, the other waits.
+"""
+
+import hmac
+import random
+from collections.abc import Callable, Mapping
+from ipaddress import IPv6Address
+from math import inf
+from typing import Final
+
+from msgspec import structs
+
+from mycelium.endpoint import Endpoint
+from mycelium.errors import DecodeError
+from mycelium.identity import blake2b
+from mycelium.limits import DIALS_PER_SECOND, DISCOVERED_PEERS
+from mycelium.link.handshakes import Handshakes
+from mycelium.link.link import Link, LinkState
+from mycelium.outbox import BeaconDue, Outbox
+from mycelium.rate import TokenBucket
+from mycelium.wire.beacon import (
+    BEACON_KEY_LABEL,
+    BEACON_TAG_BYTES,
+    INSTANCE_BYTES,
+    Beacon,
+    decode_beacon,
+    encode_beacon,
+    tagged_bytes,
+)
+
+SCHEME: Final = "udp"
+BURST_GAPS_S: Final = (0.5, 1.5)  # between the first beacons: one may be lost, or come before the others listen
+INTERVAL_S: Final = 30.0
+LEAST_GAP_S: Final = 1.0  # however often the network changes
+HESITATION_S: Final = 1.0  # of the end that leaves dialling to the other
+CROSSING_S: Final = 2.0  # who sent a beacon within it may be dialled because of it
+FIRST_WAIT_S: Final = 5.0  # between two dials of one neighbour
+WAIT_CEILING_S: Final = 600.0
+FORGET_S: Final = 180.0  # without beacon and link
+SWEEP_S: Final = 10.0
+
+_LINK_LOCAL: Final = IPv6Address("fe80::").packed[:8]
+
+
+class DiscoveredPeer:
+    """A neighbour that was heard, at one endpoint; one that is heard on two interfaces is two of them."""
+
+    __slots__ = ("dial_at", "dialled_at", "endpoint", "has_restarted", "instance", "known_since", "last_heard", "wait")
+
+    def __init__(self, endpoint: Endpoint, instance: bytes, *, now: float) -> None:
+        self.endpoint = endpoint
+        self.instance = instance
+        self.known_since = now
+        self.last_heard = now
+        self.dial_at = inf
+        self.dialled_at = -inf
+        self.wait = FIRST_WAIT_S  # after that, before it is dialled again
+        self.has_restarted = False  # since it was dialled: a link that seems to be up is none
+
+
+class Discovery:
+    """Who is around, by endpoint. Rests until `start`."""
+
+    def __init__(
+        self,
+        *,
+        psk: bytes,
+        network_id: bytes,
+        links: Mapping[bytes, Link],
+        handshakes: Handshakes,
+        outbox: Outbox,
+        entropy: Callable[[int], bytes],
+        rng: random.Random,
+        now: float,
+    ) -> None:
+        self.by_endpoint: dict[Endpoint, DiscoveredPeer] = {}
+        self._key = blake2b(BEACON_KEY_LABEL + psk + network_id, size=32)
+        self._links = links
+        self._handshakes = handshakes
+        self._outbox = outbox
+        self._rng = rng
+        self._entropy = entropy
+        self._instance = b""
+        self._port = 0  # until it starts
+        self._dials = TokenBucket(DIALS_PER_SECOND, now=now)
+        self._sent = 0  # beacons since the start or the last change of the network
+        self._sent_at = -inf
+        self._next_beacon = inf
+        self._next_sweep = inf
+        self.accepted = 0
+        self.malformed = 0
+        self.forged = 0  # their tag is wrong: of another network, or a copy
+        self.refused = 0  # neighbours beyond the bounds
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What came of the beacons that were heard, by name."""
+        return {
+            "beacons_accepted": self.accepted,
+            "beacons_malformed": self.malformed,
+            "beacons_forged": self.forged,
+            "beacons_refused": self.refused,
+        }
+
+    def start(self, port: int, *, now: float) -> None:
+        """Begins to ask for beacons that name `port`, and to listen to those of others."""
+        self._port = port
+        self._instance = self._entropy(INSTANCE_BYTES)
+        self._next_beacon = now
+        self._next_sweep = now + SWEEP_S
+
+    def beacon(self, source: bytes) -> bytes:
+        """Returns the beacon to be sent from a link-local address of ours, 16 bytes."""
+        beacon = Beacon(self._port, self._instance)
+        return encode_beacon(structs.replace(beacon, tag=self._tag(encode_beacon(beacon), source)))
+
+    def network_changed(self, *, now: float) -> None:
+        """There may be other neighbours: beacons are sent as at the start."""
+        if self._port:
+            self._sent = 0
+            self._next_beacon = max(now, self._sent_at + LEAST_GAP_S)
+
+    def receive(self, data: bytes, source: Endpoint, *, now: float) -> None:
+        """Takes a datagram that came to the group from an IPv6 address; dials the sender if there is reason to."""
+        address = IPv6Address(source.host).packed
+        try:
+            beacon = decode_beacon(data)
+        except DecodeError:
+            self.malformed += 1
+            return
+        if beacon.instance == self._instance or not self._port:
+            return
+        if not address.startswith(_LINK_LOCAL) or not hmac.compare_digest(beacon.tag, self._tag(data, address)):
+            self.forged += 1
+            return
+        self.accepted += 1
+        peer = self._meet(Endpoint(SCHEME, source.host, beacon.port, source.scope), beacon.instance, now)
+        if peer is not None:
+            self._plan(peer, now)
+            self._dial_due(now)
+
+    def next_deadline(self) -> float:
+        """When `handle_timeout` is wanted next; infinity for never."""
+        dials = min((peer.dial_at for peer in self.by_endpoint.values()), default=inf)
+        return min(self._next_beacon, self._next_sweep, dials)
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Asks for a beacon, dials and forgets, whatever is due."""
+        if now >= self._next_beacon:
+            gap = BURST_GAPS_S[self._sent] if self._sent < len(BURST_GAPS_S) else INTERVAL_S
+            self._sent += 1
+            self._sent_at = now
+            self._next_beacon = now + gap * self._rng.uniform(0.8, 1.2)
+            self._outbox.events.append(BeaconDue())
+        self._dial_due(now)
+        if now >= self._next_sweep:
+            self._next_sweep = now + SWEEP_S
+            self._sweep(now)
+
+    def links_by_peer(self) -> dict[Endpoint, Link]:
+        """Returns the links that lead over the endpoints of discovered peers, whoever dialled."""
+        return {
+            remote: link
+            for link in self._links.values()
+            for path in link.paths.values()
+            if (remote := path.remote) in self.by_endpoint
+        }
+
+    def _tag(self, data: bytes, source: bytes) -> bytes:
+        return blake2b(tagged_bytes(data, source), size=BEACON_TAG_BYTES, key=self._key)
+
+    def _meet(self, endpoint: Endpoint, instance: bytes, now: float) -> DiscoveredPeer | None:
+        """Returns who is at an endpoint; None where it is somebody new and there have been too many of them."""
+        peer = self.by_endpoint.get(endpoint)
+        if peer is not None and peer.instance == instance:
+            peer.last_heard = now
+            return peer
+        if not self._dials.take(now=now) or (peer is None and len(self.by_endpoint) >= DISCOVERED_PEERS):
+            self.refused += 1
+            return None
+        if peer is None:
+            peer = self.by_endpoint[endpoint] = DiscoveredPeer(endpoint, instance, now=now)
+        else:
+            peer.instance = instance
+            peer.has_restarted = True
+            peer.wait = FIRST_WAIT_S
+        peer.last_heard = now
+        return peer
+
+    def _plan(self, peer: DiscoveredPeer, now: float) -> None:
+        """Whoever has just sent a beacon may be dialled by the one that answers to it: the lower instance goes first."""
+        allowed_at = peer.dialled_at + peer.wait
+        if peer.dial_at == inf and allowed_at <= now + FIRST_WAIT_S:  # where it is later, a later beacon will do
+            is_second = now - self._sent_at < CROSSING_S and self._instance > peer.instance
+            peer.dial_at = max(now + HESITATION_S * is_second, allowed_at)
+
+    def _dial_due(self, now: float) -> None:
+        due = [peer for peer in self.by_endpoint.values() if now >= peer.dial_at]
+        links = self.links_by_peer() if due else {}
+        for peer in due:
+            peer.dial_at = inf
+            link = links.get(peer.endpoint)
+            is_linked = link is not None and link.state is not LinkState.DOWN and not peer.has_restarted
+            if is_linked or self._handshakes.is_under_way(peer.endpoint):
+                continue
+            peer.has_restarted = False
+            peer.wait = min(peer.wait * 2, WAIT_CEILING_S) if peer.dialled_at > -inf else FIRST_WAIT_S
+            peer.dialled_at = now
+            self._handshakes.begin(peer.endpoint, pin=None, purpose="", now=now)
+
+    def _sweep(self, now: float) -> None:
+        links = self.links_by_peer()
+        for peer in list(self.by_endpoint.values()):
+            link = links.get(peer.endpoint)
+            if link is not None and link.state is not LinkState.DOWN:
+                peer.wait = FIRST_WAIT_S
+            elif now - peer.last_heard > FORGET_S:
+                del self.by_endpoint[peer.endpoint]

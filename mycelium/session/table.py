@@ -1,0 +1,326 @@
+"""The table of end-to-end sessions: handshakes, waiting packets, rekeying and expiry. The data path seals and opens with them.
+
+A session is keyed by the other node's address; which packets may travel in it is decided where they are read and delivered.
+"""
+
+import random
+from collections.abc import Callable
+from math import inf
+from typing import Final, Protocol
+
+from mycelium.channel.crossing import CROSSING_S
+from mycelium.crypto.keys import LAST_BLOCK
+from mycelium.crypto.primitives import Primitives
+from mycelium.crypto.session_handshake import SessionInitiator, SessionKeys, SessionResponder
+from mycelium.errors import HandshakeError
+from mycelium.identity import Identity, blake2b
+from mycelium.limits import (
+    HANDSHAKES_PER_SECOND,
+    HANDSHAKES_PER_SECOND_WITH_COOKIE,
+    LINKS,
+    SESSION_QUEUE_BYTES_PER_NODE,
+    SESSIONS,
+)
+from mycelium.rate import TokenBucket
+from mycelium.session.session import REKEY_AFTER_S, Answer, Keys, QueuedPacket, Request, Session
+from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
+from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
+from mycelium.wire.train import SESSION_REPLY, SESSION_REPLY_BYTES, SESSION_REQUEST, SESSION_REQUEST_BYTES
+
+FIRST_RETRANSMIT_S: Final = 0.25
+RETRANSMIT_CEILING_S: Final = 1.0
+REQUEST_PATIENCE_S: Final = 6.0
+REPAIR_SPACING_S: Final = 1.0  # of handshakes that a train under unknown keys begins, with one peer
+WORN_OUT_BLOCKS: Final = LAST_BLOCK - (1 << 31)  # 32 GiB before the end: more than is sealed between two looks at it
+IDLE_FORGOTTEN_S: Final = 10 * 60.0
+HOUSEKEEPING_S: Final = 5.0
+
+_SUITE_SHIFT: Final = 32
+_DIGEST_BYTES: Final = 16
+
+
+class TrainSender(Protocol):
+    """How handshake messages leave: as the body of a train of the given type towards a node; False where no way leads."""
+
+    def __call__(self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, now: float) -> bool: ...
+
+
+class Sessions:
+    """Every session of this node, by peer address and by our own index of its keys."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        psk: bytes,
+        suites: int,
+        entropy: Callable[[int], bytes],
+        rng: random.Random,
+        primitives: Primitives,
+        resolve: Callable[[bytes], Announcement | None],
+        send: TrainSender,
+        now: float,
+    ) -> None:
+        self._identity = identity
+        self._psk = psk
+        self._suites = suites
+        self._entropy = entropy
+        self._rng = rng
+        self._primitives = primitives
+        self._resolve = resolve
+        self._send = send
+        self._answers = TokenBucket(HANDSHAKES_PER_SECOND_WITH_COOKIE, now=now)
+        self._shares: dict[bytes, TokenBucket] = {}  # of it, by the neighbour that brings the requests
+        self._repairs = TokenBucket(HANDSHAKES_PER_SECOND, now=now)
+        self.by_peer: dict[bytes, Session] = {}
+        self.by_index: dict[int, tuple[Session, Keys]] = {}
+        self._requests: dict[int, Session] = {}  # our index of a request under way
+        self._next_housekeeping = now + HOUSEKEEPING_S
+        self.ready: list[Session] = []  # sessions whose waiting packets may leave; drained by the caller
+        self.renewed: list[bytes] = []  # nodes whose keys were replaced before their time; drained by the caller
+        self.failed: list[Session] = []  # sessions that could not be set up, with what waited in them
+        self._queued_bytes = 0
+        self.refused = 0
+        self.queue_full = 0
+
+    # -- on the way out ------------------------------------------------------------------------------------------------
+
+    def find(self, peer: bytes, *, now: float) -> Session:
+        """Returns the session with a node, a new one if need be; the one used longest ago gives way to it."""
+        session = self.by_peer.get(peer)
+        if session is None:
+            if len(self.by_peer) >= SESSIONS:
+                self._forget(min(self.by_peer.values(), key=lambda one: one.last_used))
+            session = self.by_peer[peer] = Session(peer, now=now)
+        return session
+
+    def enqueue(self, session: Session, packet: memoryview, flags: int, segment_size: int, *, now: float) -> None:
+        """Keeps a packet until the session has keys, and sees to it that it gets them."""
+        fits = self._queued_bytes + len(packet) <= SESSION_QUEUE_BYTES_PER_NODE
+        if fits and session.enqueue(packet, flags, segment_size):
+            self._queued_bytes += len(packet)
+        else:
+            self.queue_full += 1
+        self.request(session, now=now)
+
+    def take_queue(self, session: Session) -> list[QueuedPacket]:
+        """Hands over what waits in a session."""
+        self._queued_bytes -= session.queued_bytes
+        return session.take_queue()
+
+    def request(self, session: Session, *, now: float) -> None:
+        """Begins a handshake unless one is under way; fails where the node's key is not known."""
+        if session.request is not None:
+            return
+        announcement = self._resolve(session.peer)
+        if announcement is None:
+            self._fail(session)
+            return
+        index = self._new_index()
+        try:
+            noise = SessionInitiator(
+                self._identity,
+                announcement.signing_public_key,
+                psk=self._psk,
+                entropy=self._entropy,
+                primitives=self._primitives,
+                prologue=self._prologue(self._identity.address, session.peer, index, self._suites),
+            )
+        except HandshakeError:
+            self.refused += 1
+            self._fail(session)
+            return
+        session.peer_epoch = announcement.sequence >> EPOCH_SHIFT
+        session.request = Request(noise, index, interval=FIRST_RETRANSMIT_S, give_up=now + REQUEST_PATIENCE_S)
+        self._requests[index] = session
+        self._send_request(session, session.request, now)
+
+    # -- handshake trains ----------------------------------------------------------------------------------------------
+
+    def receive_request(self, peer: bytes, counter: int, body: memoryview, *, neighbour: bytes, now: float) -> None:
+        """Answers a session request that another node sent to us; one that comes again as before, at no cost.
+
+        `neighbour` brought it: whoever floods uses up its own share only.
+        """
+        is_answerable = len(body) == SESSION_REQUEST_BYTES and self._resolve(peer) is not None
+        if not is_answerable or not self._share_of(neighbour, now).take(now=now) or not self._answers.take(now=now):
+            self.refused += 1
+            return
+        remote_index, offered = counter & 0xFFFF_FFFF, counter >> _SUITE_SHIFT & 0xFF
+        digest = blake2b(counter.to_bytes(8, "big") + body, size=_DIGEST_BYTES)
+        if self._answer_again(peer, remote_index, digest, now):
+            return
+        suite = self._choose(offered)
+        if not suite:
+            self.refused += 1
+            return
+        prologue = self._prologue(peer, self._identity.address, remote_index, offered)
+        responder = SessionResponder(
+            self._identity, psk=self._psk, entropy=self._entropy, primitives=self._primitives, prologue=prologue
+        )
+        try:
+            reply = responder.receive_request(bytes(body), suite=suite)
+        except HandshakeError:
+            self.refused += 1
+            return
+        if responder.result.peer_address != peer:
+            self.refused += 1
+            return
+        session = self.find(peer, now=now)
+        keys = self._adopt(session, responder.result, self._new_index(), remote_index, initiator=False, now=now)
+        keys.answer = Answer(digest, suite << _SUITE_SHIFT | keys.local_index, reply)
+        self._send(peer, SESSION_REPLY, remote_index, keys.answer.counter, reply, now=now)
+
+    def _share_of(self, neighbour: bytes, now: float) -> TokenBucket:
+        if neighbour not in self._shares:
+            if len(self._shares) >= LINKS:
+                del self._shares[next(iter(self._shares))]
+            self._shares[neighbour] = TokenBucket(HANDSHAKES_PER_SECOND, now=now)
+        return self._shares[neighbour]
+
+    def _answer_again(self, peer: bytes, remote_index: int, digest: bytes, now: float) -> bool:
+        session = self.by_peer.get(peer)
+        for keys in session.keys if session is not None else ():
+            if keys.answer is not None and keys.answer.request_digest == digest:
+                self._send(peer, SESSION_REPLY, remote_index, keys.answer.counter, keys.answer.reply, now=now)
+                return True
+        return False
+
+    def receive_reply(self, peer: bytes, index: int, counter: int, body: memoryview, *, now: float) -> None:
+        """Takes the reply to a request of ours; the session's waiting packets may then leave."""
+        session = self._requests.get(index)
+        suite = counter >> _SUITE_SHIFT & 0xFF
+        if (
+            session is None
+            or session.request is None
+            or session.peer != peer
+            or len(body) != SESSION_REPLY_BYTES
+            or suite not in (SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305)
+            or not suite & self._suites
+        ):
+            self.refused += 1
+            return
+        try:
+            keys = session.request.noise.receive_reply(bytes(body), suite=suite)
+        except HandshakeError:
+            self.refused += 1
+            return
+        del self._requests[index]
+        session.request = None
+        before = session.sending
+        self._adopt(session, keys, index, counter & 0xFFFF_FFFF, initiator=True, now=now)
+        self._note_renewal(session, before)
+        self.ready.append(session)
+
+    def heard_under(self, session: Session, keys: Keys) -> None:
+        """Called when keys have opened a train that are not the ones we send under; we may be waiting for it."""
+        before = session.sending
+        session.heard_under(keys, self._identity.exchange_public_key)
+        self._note_renewal(session, before)
+        if session.queue:
+            self.ready.append(session)
+
+    def receive_unknown(self, peer: bytes, *, now: float) -> None:
+        """Called for a train under keys that we do not hold: a handshake of ours replaces what the other end believes in.
+
+        Unless it was heard, or the keys that we send under agreed, a moment ago: then it is a straggler or a forgery.
+        """
+        session = self.by_peer.get(peer)
+        if session is not None:
+            is_in_use = session.sending is not None and now - session.sending.last_opened < REPAIR_SPACING_S
+            if is_in_use or session.request is not None:
+                return
+        if self._resolve(peer) is not None and self._repairs.take(now=now):
+            session = self.find(peer, now=now)
+            self.request(session, now=now)
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Sends requests again, gives up the hopeless, rekeys what is old, forgets what is idle."""
+        for index, session in list(self._requests.items()):
+            request = session.request
+            if request is None or now >= request.give_up:
+                del self._requests[index]
+                session.request = None
+                self._fail(session)
+            elif now >= request.next_send:
+                self._send_request(session, request, now)
+        if now >= self._next_housekeeping:
+            self._next_housekeeping = now + HOUSEKEEPING_S
+            self._keep_house(now)
+
+    def next_deadline(self) -> float:
+        """When `handle_timeout` is wanted next."""
+        sends = (min(s.request.next_send, s.request.give_up) for s in self._requests.values() if s.request)
+        return min(min(sends, default=inf), self._next_housekeeping if self.by_peer else inf)
+
+    def _keep_house(self, now: float) -> None:
+        for session in list(self.by_peer.values()):
+            for keys in session.expire_keys(now):
+                del self.by_index[keys.local_index]
+            if now - session.last_used > IDLE_FORGOTTEN_S:
+                self._forget(session)
+            elif session.sending is not None:
+                self._renew(session, session.sending, now)
+
+    def _renew(self, session: Session, keys: Keys, now: float) -> None:
+        """Begins a handshake where keys are old, have sealed much, or the other end has restarted since they were agreed."""
+        announcement = self._resolve(session.peer)
+        has_restarted = announcement is not None and announcement.sequence >> EPOCH_SHIFT > session.peer_epoch
+        if has_restarted or keys.wants_replacement(now):
+            self.request(session, now=now)
+        if keys.noise.sending.blocks > WORN_OUT_BLOCKS:
+            session.sending = None
+
+    # -- helpers -------------------------------------------------------------------------------------------------------
+
+    def _send_request(self, session: Session, request: Request, now: float) -> None:
+        counter = self._suites << _SUITE_SHIFT | request.local_index
+        self._send(session.peer, SESSION_REQUEST, 0, counter, request.noise.request, now=now)
+        request.next_send = now + request.interval * self._rng.uniform(0.9, 1.1)
+        request.interval = min(request.interval * 2, RETRANSMIT_CEILING_S)
+
+    def _adopt(
+        self, session: Session, noise: SessionKeys, index: int, remote: int, *, initiator: bool, now: float
+    ) -> Keys:
+        keys = Keys(noise, local_index=index, remote_index=remote, initiator=initiator, now=now)
+        self.by_index[index] = (session, keys)
+        session.adopt(keys)
+        for old in session.trim_keys():
+            del self.by_index[old.local_index]
+        announcement = self._resolve(session.peer)
+        if announcement is not None:
+            session.peer_epoch = announcement.sequence >> EPOCH_SHIFT
+        return keys
+
+    def _note_renewal(self, session: Session, before: Keys | None) -> None:
+        after = session.sending
+        age = 0.0 if before is None or after is None else after.established - before.established
+        if CROSSING_S < age < REKEY_AFTER_S:
+            self.renewed.append(session.peer)
+
+    def _fail(self, session: Session) -> None:
+        if session.queue and session not in self.failed:
+            self.failed.append(session)
+
+    def _forget(self, session: Session) -> None:
+        self.take_queue(session)
+        del self.by_peer[session.peer]
+        for keys in session.keys:
+            del self.by_index[keys.local_index]
+        if session.request is not None:
+            self._requests.pop(session.request.local_index, None)
+
+    def _choose(self, offered: int) -> int:
+        both = offered & self._suites
+        return both & SUITE_AES_256_GCM or both & SUITE_CHACHA20_POLY1305
+
+    def _prologue(self, source: bytes, destination: bytes, sender_index: int, offered: int) -> bytes:
+        return source + destination + sender_index.to_bytes(4, "big") + bytes((offered,))
+
+    def _new_index(self) -> int:
+        while True:
+            index = int.from_bytes(self._entropy(4), "big")
+            if index and index not in self.by_index and index not in self._requests:
+                return index

@@ -1,0 +1,344 @@
+"""Thousands of routing engines, joined by modelled links.
+
+A link carries batches of control messages reliably and in order, as the control channel of real links does. Its ends share a
+session: it begins with a handshake of 1.5 round trips and ends, at each end by itself, when that end has noticed the link
+dead. What was sent in a session and has not arrived when the link is mended before anyone noticed is sent again; else it is
+lost with the session.
+"""
+
+from collections import deque
+from random import Random
+from typing import Any, Final
+
+from msgspec import Struct
+
+from mycelium.routing.engine import RoutingEngine
+from mycelium.routing.parameters import RoutingParameters
+from mycelium.wire.announcement import Announcement
+from mycelium.wire.control import Digest, Item
+from sim.net.events import NEVER
+from sim.net.journal import CHANGE, DOWN, RECEIVE, UP, WAKE
+from sim.net.liar import falsify
+from sim.net.link import RESEND_FLOOR_S, Direction, Link
+from sim.net.mesh import Mesh
+from sim.net.signing import NETWORK_ID, Notary, address_of, address_of_key, key_of
+from sim.net.sizes import batch_bytes, items_bytes
+
+NO_SESSION: Final = 0
+
+
+class RoutingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How links of this fidelity behave in time; seconds."""
+
+    detection_s: float = 0.2  # from a silent cut to both ends' notice
+    detection_spread_s: float = 0.0  # on top, drawn for each end
+    suspicion_s: float = 0.0  # from the cut to suspicion, which is below detection_s; 0: nobody suspects
+    parameters: RoutingParameters = RoutingParameters()
+
+
+class End:
+    """One end of a link, as its node sees it; `pipe` holds what it has sent in this session and has not arrived."""
+
+    __slots__ = ("direction", "generation", "link", "node", "other", "pipe", "session")
+
+    def __init__(self, node: "SimulatedNode", link: Link, direction: Direction) -> None:
+        self.node = node
+        self.link = link
+        self.direction = direction
+        self.other: End = self
+        self.session = NO_SESSION
+        self.pipe: deque[list[Item]] = deque()
+        self.generation = 0  # of arrivals: those of an older one are void
+
+    def void(self) -> None:
+        """Keeps what is under way from arriving."""
+        self.generation += 1
+
+    def drop(self) -> None:
+        """Ends the session at this end."""
+        self.session = NO_SESSION
+        self.pipe.clear()
+        self.generation += 1
+
+
+class SimulatedNode:
+    """A node: its engine while it is up, and its end of each link."""
+
+    __slots__ = ("address", "bytes_sent", "due", "ends", "engine", "index", "messages_sent", "version")
+
+    def __init__(self, index: int, address: bytes) -> None:
+        self.index = index
+        self.address = address
+        self.engine: RoutingEngine | None = None
+        self.ends: dict[bytes, End] = {}  # by the other end's address
+        self.due = NEVER  # the timer that is armed
+        self.version = 0  # of the forwarding table when watchers last looked
+        self.bytes_sent = 0
+        self.messages_sent = 0
+
+
+class RoutingMesh(Mesh):
+    """The mesh of `routing` fidelity."""
+
+    def __init__(self, *, seed: int, link_defaults: dict[str, float], settings: RoutingSettings) -> None:
+        super().__init__(seed=seed, link_defaults=link_defaults)
+        self._settings = settings
+        self._notary = Notary(f"{seed}")
+        self.verify = self._notary.verify  # what engines check signatures with
+        self._nodes: dict[int, SimulatedNode] = {}
+        self._ends: dict[tuple[int, int], End] = {}  # by (node, other)
+        self._sessions = NO_SESSION
+        self._dice = self.rng("detection")
+
+    # Nodes.
+
+    def start(self, node: int, *, epoch: int | None = None) -> None:
+        self.epochs[node] = epoch = self.next_epoch(node) if epoch is None else epoch
+        simulated = self._node(node)
+        key = key_of(simulated.address)
+        simulated.engine = RoutingEngine(
+            node=simulated.address,
+            announce=lambda sequence: self._notary.sign(key, sequence),
+            verify=self.verify,
+            address_of=address_of_key,
+            epoch=epoch,
+            rng=Random(f"{self.seed}/engine/{node}/{epoch}"),
+            now=self.now,
+            network_id=NETWORK_ID,
+            parameters=self._settings.parameters,
+        )
+        simulated.version = 0
+        self.tables[simulated.address] = simulated.engine.forwarding.next_hop
+        self.journal.note(self.now, CHANGE, node, -1, epoch)
+        self._after_event(simulated)
+        for end in simulated.ends.values():
+            self._shake_hands(end)
+        self._tell_links_changed()
+
+    def stop(self, node: int, *, says_goodbye: bool = False) -> None:
+        simulated = self._node(node)
+        simulated.engine = None
+        simulated.due = NEVER
+        del self.tables[simulated.address]
+        self.journal.note(self.now, CHANGE, node, -1, 0)
+        for end in simulated.ends.values():
+            end.drop()
+            end.other.void()
+            self._expect_notice(end.other, is_told=says_goodbye)
+        self._tell_links_changed()
+
+    def engine(self, node: int) -> RoutingEngine | None:
+        return self._nodes[node].engine
+
+    def address(self, node: int) -> bytes:
+        return self._nodes[node].address
+
+    def is_signed(self, address: bytes, announcement: Announcement) -> bool:
+        return address_of_key(announcement.signing_public_key) == address and self._notary.verify(announcement)
+
+    def bytes_sent(self, node: int) -> int:
+        return self._nodes[node].bytes_sent
+
+    def messages_sent(self, node: int) -> int:
+        return self._nodes[node].messages_sent
+
+    def _node(self, index: int) -> SimulatedNode:
+        known = self._nodes.get(index)
+        if known is None:
+            address = address_of(f"{self.seed}", index)
+            known = self._nodes[index] = SimulatedNode(index, address)
+            self.index_of[address] = index
+        return known
+
+    # Links.
+
+    def add_link(self, one: int, other: int, *, delay_s: float, cost: int | None = None) -> Link:
+        link = super().add_link(one, other, delay_s=delay_s, cost=cost)
+        a, b = self._node(one), self._node(other)
+        for node, neighbour in ((a, b), (b, a)):
+            if neighbour.address in node.ends:
+                self._forget(node.ends[neighbour.address])
+        near, far = End(a, link, link.directions[one]), End(b, link, link.directions[other])
+        near.other, far.other = far, near
+        a.ends[b.address], b.ends[a.address] = near, far
+        self._ends[one, other], self._ends[other, one] = near, far
+        return link
+
+    def remove_link(self, one: int, other: int) -> None:
+        super().remove_link(one, other)
+        for node, neighbour in ((one, other), (other, one)):
+            end = self._ends.pop((node, neighbour))
+            end.void()
+            # It still counts as a link until its end has noticed.
+            self.heap.after(self._settings.detection_s, self._forget, end)
+
+    def cut(self, one: int, other: int, *, one_way: bool = False, is_told: bool = False) -> None:
+        link = self.link(one, other)
+        link.directions[one].is_open = False
+        if not one_way:
+            link.directions[other].is_open = False
+        self.journal.note(self.now, CHANGE, one, other, 0)
+        for end in (self._ends[one, other], self._ends[other, one]):
+            end.void()
+            self._expect_notice(end, is_told=is_told)
+        self._tell_links_changed()
+
+    def mend(self, one: int, other: int) -> None:
+        link = self.link(one, other)
+        link.open()
+        self.journal.note(self.now, CHANGE, one, other, 1)
+        near, far = self._ends[one, other], self._ends[other, one]
+        if near.session == far.session != NO_SESSION:
+            for end in (near, far):
+                end.void()
+                for items in end.pipe:
+                    self._launch(end, items, 1.5 * link.round_trip_s + RESEND_FLOOR_S)
+        else:
+            self._shake_hands(near)
+        self._tell_links_changed()
+
+    def reshape(self, one: int, other: int, *, cost: int | None = None, **changes: float) -> None:
+        link = self.link(one, other)
+        before = self.cost_of(link)
+        if cost is not None:
+            link.cost = cost
+        for direction in link.directions.values():
+            direction.model = direction.model.changed(**changes)
+        self.journal.note(self.now, CHANGE, one, other, self.cost_of(link))
+        if self.cost_of(link) == before:
+            return
+        for end in (self._ends[one, other], self._ends[other, one]):
+            engine = end.node.engine
+            if engine is not None and end.session != NO_SESSION:
+                engine.neighbour_cost(end.other.node.address, self.cost_of(link), now=self.now)
+                self._after_event(end.node)
+
+    def carries(self, node: int, hop: int) -> bool:
+        end = self._ends.get((node, hop))
+        return end is not None and end.direction.is_open and end.session == end.other.session != NO_SESSION
+
+    # Sessions.
+
+    def _shake_hands(self, end: End) -> None:
+        """Begins a handshake if there is anyone to take part."""
+        if not end.link.is_open or end.node.engine is None or end.other.node.engine is None:
+            return
+        self._sessions += 1
+        session = self._sessions
+        message_1, message_2 = end.direction.model.delay_s, end.other.direction.model.delay_s
+        self.heap.after(message_1 + message_2, self._rise, end, session, end.node.engine)
+        self.heap.after(2 * message_1 + message_2, self._rise, end.other, session, end.other.node.engine)
+
+    def _rise(self, end: End, session: int, engine: RoutingEngine) -> None:
+        """The handshake is done at this end: all that was said before is void."""
+        if end.node.engine is not engine or not end.link.is_open or session < max(end.session, end.other.session):
+            return
+        end.drop()
+        end.session = session
+        engine.neighbour_up(end.other.node.address, self.cost_of(end.link), now=self.now)
+        self.journal.note(self.now, UP, end.node.index, end.other.node.index, session & 0xFFFF)
+        self._after_event(end.node)
+        if end.other.session == session:
+            self._tell_links_changed()
+
+    def _expect_notice(self, end: End, *, is_told: bool) -> None:
+        if end.session == NO_SESSION:
+            return
+        settings = self._settings
+        if is_told:
+            self.heap.after(end.other.direction.model.delay_s, self._fall, end, end.session, self.now)
+            return
+        if settings.suspicion_s:
+            self.heap.after(settings.suspicion_s, self._suspect, end, end.session)
+        spread = self._dice.random() * settings.detection_spread_s
+        self.heap.after(settings.detection_s + spread, self._fall, end, end.session, self.now)
+
+    def _is_working(self, end: End) -> bool:
+        return end.link.is_open and end.other.session == end.session
+
+    def _suspect(self, end: End, session: int) -> None:
+        if end.session != session or end.node.engine is None or self._is_working(end):
+            return
+        end.node.engine.neighbour_suspect(end.other.node.address, True, now=self.now)
+        self._after_event(end.node)
+
+    def _fall(self, end: End, session: int, since: float) -> None:
+        """This end notices that the link is dead."""
+        if end.session != session or end.node.engine is None or self._is_working(end):
+            return
+        end.drop()
+        end.node.engine.neighbour_down(end.other.node.address, now=self.now)
+        self.journal.note(self.now, DOWN, end.node.index, end.other.node.index, 0)
+        self._after_event(end.node)
+        self._tell_links_changed()
+
+    def _forget(self, end: End) -> None:
+        if end.session != NO_SESSION and end.node.engine is not None:
+            self._fall(end, end.session, self.now)
+        if end.node.ends.get(end.other.node.address) is end:
+            del end.node.ends[end.other.node.address]
+
+    # Messages.
+
+    def _launch(self, end: End, items: list[Item], extra_s: float = 0.0) -> None:
+        arrival = end.direction.batch_arrival(items_bytes(items), self.heap.now + extra_s, end.link)
+        self.heap.at(arrival, self._arrive, end, end.generation)
+
+    def _arrive(self, sender: End, generation: int) -> None:
+        if generation != sender.generation:
+            return
+        items = sender.pipe.popleft()
+        receiver = sender.other
+        node = receiver.node
+        if receiver.session != sender.session or node.engine is None:
+            return
+        self.journal.note(self.heap.now, RECEIVE, node.index, sender.node.index, len(items))
+        node.engine.receive(sender.node.address, items, now=self.heap.now)
+        self._after_event(node)
+
+    def _wake(self, node: SimulatedNode, engine: RoutingEngine, due: float) -> None:
+        if node.due != due or node.engine is not engine:
+            return
+        node.due = NEVER
+        engine.handle_timeout(now=self.heap.now)
+        self.journal.note(self.heap.now, WAKE, node.index, -1, node.version)
+        self._after_event(node)
+
+    def _after_event(self, node: SimulatedNode) -> None:
+        """Lets watchers look, sends what the engine has to say, and arms its timer."""
+        engine = node.engine
+        assert engine is not None
+        version = engine.forwarding.version
+        if version != node.version:
+            node.version = version
+            for watcher in self.watchers:
+                watcher.routes_changed(node.index)
+            engine.changes.clear()
+        if engine.outbox:
+            for address, items in engine.outbox:
+                self._send(node, node.ends[address], items)
+            engine.outbox.clear()
+        deadline = engine.next_deadline()
+        if deadline < node.due:
+            node.due = deadline = max(deadline, self.heap.now)
+            self.heap.at(deadline, self._wake, node, engine, deadline)
+
+    def _send(self, node: SimulatedNode, end: End, items: list[Item]) -> None:
+        if node.index in self.liars:
+            items = falsify(self.liars[node.index], items, node.address)
+        size = items_bytes(items)
+        node.bytes_sent += batch_bytes(size)
+        node.messages_sent += len(items)
+        if len(items) > 1 or type(items[0]) is not Digest:
+            self.last_activity = self.heap.now
+        end.pipe.append(items)
+        if end.link.is_open:
+            arrival = end.direction.batch_arrival(size, self.heap.now, end.link)
+            self.heap.at(arrival, self._arrive, end, end.generation)
+
+
+def settings_from(values: dict[str, Any]) -> RoutingSettings:
+    """Returns settings from plain values, those of `RoutingParameters` among them."""
+    own = {name: values[name] for name in RoutingSettings.__struct_fields__ if name in values and name != "parameters"}
+    routing = {name: values[name] for name in RoutingParameters.__struct_fields__ if name in values}
+    return RoutingSettings(**own, parameters=RoutingParameters(**routing))

@@ -1,0 +1,93 @@
+"""How scenarios choose links, nodes and pairs: by dice, by degree, or by what they carry."""
+
+import itertools
+from collections import Counter
+
+import networkx
+
+from mycelium.errors import ConfigError
+from sim.play.stage import Stage
+
+SAMPLED_PAIRS = 20_000  # of which the most carrying link and the flows across it are found
+
+Edge = tuple[int, int]
+
+
+def nodes_by_name(stage: Stage, name: object, count: int = 1) -> list[int]:
+    """Returns nodes: a number, "random", "hub" for those of the highest degree, or "ends" for those of chosen links."""
+    running = list(stage.mesh.running())
+    if isinstance(name, int):
+        if name not in running:
+            raise ConfigError(f"node {name} is not running")
+        return [name]
+    if name == "random":
+        return stage.dice.sample(running, min(count, len(running)))
+    if name == "hub":
+        graph = stage.mesh.graph()
+        return sorted(running, key=lambda node: (-graph.degree(node), node))[:count]
+    if name == "ends":
+        return sorted({node for edge in stage.chosen for node in edge}.intersection(running))
+    raise ConfigError(f'a node is a number, "random", "hub" or "ends", not {name!r}')
+
+
+def links_by_name(stage: Stage, name: object, count: int = 1) -> list[Edge]:
+    """Returns links: [node, node], "random", "carrying", "all", "chosen" or "cut" for those that are closed."""
+    mesh = stage.mesh
+    match name:
+        case [int(one), int(other)]:
+            if (min(one, other), max(one, other)) not in mesh.links:
+                raise ConfigError(f"there is no link between {one} and {other}")
+            return [(min(one, other), max(one, other))]
+        case "random":
+            open_links = [edge for edge, link in mesh.links.items() if link.is_open]
+            return stage.dice.sample(open_links, min(count, len(open_links)))
+        case "all":
+            return list(mesh.links)
+        case "carrying":
+            return carrying_links(stage, count)
+        case "chosen":
+            return list(stage.chosen)
+        case "cut":
+            return [edge for edge, link in mesh.links.items() if not link.is_open]
+    raise ConfigError(f'a link is [node, node], "random", "carrying", "all", "chosen" or "cut", not {name!r}')
+
+
+def pairs(stage: Stage, count: int) -> list[Edge]:
+    """Returns so many pairs of different running nodes."""
+    running = list(stage.mesh.running())
+    if len(running) < 2:
+        raise ConfigError("flows need two nodes")
+    chosen = []
+    for _ in range(count):
+        one, other = stage.dice.sample(running, 2)
+        chosen.append((one, other))
+    return chosen
+
+
+def carrying_links(stage: Stage, count: int) -> list[Edge]:
+    """Returns the links that most of some thousands of pairs use, those left out whose loss would part the mesh."""
+    carried: Counter[Edge] = Counter()
+    for source, destination in pairs(stage, SAMPLED_PAIRS // 4):
+        carried.update(_links_of(stage.flows.path(source, destination)[0]))
+    graph = stage.mesh.graph()
+    bridges = {(min(edge), max(edge)) for edge in networkx.bridges(graph)}
+    ranked = sorted((-number, edge) for edge, number in carried.items() if edge not in bridges)
+    if not ranked:
+        raise ConfigError("every link of this mesh is a bridge: none can be cut without parting it")
+    return [edge for _, edge in ranked[:count]]
+
+
+def pairs_across(stage: Stage, edges: list[Edge], count: int) -> list[Edge]:
+    """Returns pairs whose way leads over one of the links: at most `count`, fewer where the mesh has not as many."""
+    wanted = set(edges)
+    found: dict[Edge, None] = {}
+    for source, destination in pairs(stage, SAMPLED_PAIRS):
+        if len(found) >= count:
+            break
+        if not wanted.isdisjoint(_links_of(stage.flows.path(source, destination)[0])):
+            found[source, destination] = None
+    return list(found)
+
+
+def _links_of(path: tuple[int, ...]) -> list[Edge]:
+    return [(min(a, b), max(a, b)) for a, b in itertools.pairwise(path)]

@@ -1,0 +1,115 @@
+"""What a run measures of healing, beside what must always hold; a scenario promises bounds on it.
+
+outage_max_s, outage_median_s   how long watched flows were out though there was a way, by the forwarding tables
+gap_max_s, gap_median_s         of each flow the longest time of which no packet arrived; whole nodes only
+ping_loss                       share of packets that did not arrive; whole nodes only
+false_dead                      links given up though they carried all the while; whole nodes only
+detours                         ends of links that use, when all is over, a slower way than another; whole nodes only
+hop_limit                       trains that died of their hop limit; whole nodes only
+route_changes                   next hops that were taken, since the step `measure`
+route_changes_per_minute        the most of one node towards one destination within a minute
+"""
+
+from collections import deque
+from statistics import median
+from typing import Any, Final
+
+from sim.net.mesh import Mesh
+from sim.net.node_mesh import NodeMesh
+from sim.play.flows import FlowWatch
+from sim.play.pings import Pings
+
+NAMES: Final = (
+    "outage_max_s",
+    "outage_median_s",
+    "gap_max_s",
+    "gap_median_s",
+    "ping_loss",
+    "false_dead",
+    "detours",
+    "hop_limit",
+    "route_changes",
+    "route_changes_per_minute",
+)
+ALWAYS: Final = {"hop_limit": 0.0}  # promised by every scenario
+MINUTE_S: Final = 60.0
+_PLACES: Final = 6
+
+
+class Figures:
+    """Counts from the start of a run, or from when it is told to start over."""
+
+    def __init__(self, mesh: Mesh, flows: FlowWatch) -> None:
+        self._mesh = mesh
+        self._flows = flows
+        self._is_measuring = False  # changes of routes: at a cold start of many nodes they are too many to keep
+        self._changed_at: dict[tuple[int, bytes], deque[float]] = {}  # by node and destination, within a minute
+        self._changes = 0
+        self._most_a_minute = 0
+        self._restless: tuple[int, int] | None = None  # node and destination of the most
+        self.false_dead: list[tuple[float, int, int]] = []  # when, node, neighbour
+
+    def start_over(self, pings: Pings | None) -> None:
+        """Forgets what was counted, and counts changes of routes from now on."""
+        self._is_measuring = True
+        self._changed_at.clear()
+        self._changes = self._most_a_minute = 0
+        self._restless = None
+        self.false_dead.clear()
+        self._flows.start_over()
+        if pings is not None:
+            pings.start_over()
+
+    def routes_changed(self, node: int) -> None:
+        """Counts the newest changes of a node's next hops; a lost route counts when there is another, or the same again."""
+        engine = self._mesh.engine(node)
+        if not self._is_measuring or engine is None:
+            return
+        now = self._mesh.now
+        for _, destination, _, after, _ in engine.changes:
+            if after is None:
+                continue
+            self._changes += 1
+            times = self._changed_at.setdefault((node, destination), deque())
+            while times and times[0] < now - MINUTE_S:
+                times.popleft()
+            times.append(now)
+            if len(times) > self._most_a_minute:
+                self._most_a_minute = len(times)
+                self._restless = node, self._mesh.index_of[destination]
+
+    def values(self, pings: Pings | None) -> dict[str, float]:
+        """Returns all that was measured."""
+        found: dict[str, float] = {}
+        if self._flows.flows:
+            out_s = self._flows.avoidable_s() or [0.0]
+            found |= {"outage_max_s": max(out_s), "outage_median_s": median(out_s)}
+        if pings is not None and pings.sent:
+            gaps_s = pings.gaps_s()
+            found |= {"gap_max_s": max(gaps_s), "gap_median_s": median(gaps_s)}
+            found["ping_loss"] = max(0.0, 1 - pings.arrived / pings.sent)
+        if isinstance(self._mesh, NodeMesh):
+            found |= {"false_dead": len(self.false_dead), "hop_limit": self._mesh.hop_limit_deaths()}
+            found["detours"] = len(self._mesh.detours())
+        if self._is_measuring:
+            found |= {"route_changes": self._changes, "route_changes_per_minute": self._most_a_minute}
+        return {name: round(value, _PLACES) for name, value in found.items()}
+
+    def broken(self, promises: dict[str, float], pings: Pings | None) -> list[dict[str, Any]]:
+        """Returns a record of each promise that was not kept: a figure above its bound, or one that was never measured."""
+        found = self.values(pings)
+        whole_nodes = isinstance(self._mesh, NodeMesh)
+        return [
+            self._violation(name, bound, found.get(name))
+            for name, bound in {**ALWAYS, **promises}.items()
+            if (name in found or whole_nodes) and not found.get(name, bound + 1) <= bound
+        ]
+
+    def _violation(self, name: str, bound: float, value: float | None) -> dict[str, Any]:
+        details: dict[str, Any] = {"promise": name, "bound": bound, "found": value}
+        if name == "false_dead":
+            details["links"] = [[at, node, neighbour] for at, node, neighbour in self.false_dead[:20]]
+            details["nodes"] = sorted({node for _, *ends in self.false_dead for node in ends})
+        if name == "route_changes_per_minute" and self._restless is not None:
+            details["nodes"] = list(self._restless)
+        return {"type": "violation", "t": self._mesh.now, "what": "promise broken", **details}

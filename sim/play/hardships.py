@@ -1,0 +1,146 @@
+"""What a scenario can do to whole nodes beyond cutting their links: NATs, other addresses, narrow links, no time to run."""
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from mycelium.errors import ConfigError
+from sim.net import trace as traces
+from sim.net.mesh import Mesh
+from sim.net.nat import NatModel
+from sim.net.node_mesh import NodeMesh
+from sim.play.choice import Edge, links_by_name, nodes_by_name
+from sim.play.load import Load
+from sim.play.stage import Stage
+
+RESTED_S: Final = 1.0
+
+
+def nat(
+    stage: Stage,
+    *,
+    share: float = 0.3,
+    mapping: str = "endpoint-independent",
+    filtering: str = "address-and-port-dependent",
+    expiry_s: float = 30.0,
+) -> Iterator[None]:
+    """Before the start: puts random nodes, no two of them neighbours, behind NATs (RFC 4787)."""
+    mesh = _node_mesh(stage)
+    try:
+        model = msgspec.convert({"mapping": mapping, "filtering": filtering, "expiry_s": expiry_s}, NatModel)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"nat: {error}") from error
+    for node in stage.dice.sample(sorted(stage.graph), len(stage.graph)):
+        hidden = stage.hidden
+        if len(hidden) < share * len(stage.graph) and not any(stage.graph.has_edge(node, other) for other in hidden):
+            hidden.append(node)
+            mesh.put_behind_nat(node, model)
+    stage.act("nat", nodes=sorted(stage.hidden), mapping=mapping, filtering=filtering, expiry_s=expiry_s)
+    yield
+
+
+def rebind(stage: Stage) -> Iterator[None]:
+    """Has the NATs forget what they have mapped, as when they restart: other ports from now on."""
+    mesh = _node_mesh(stage)
+    stage.act("rebind", nodes=sorted(stage.hidden))
+    for node in sorted(stage.hidden):
+        mesh.rebind(node)
+    yield
+
+
+def roam(stage: Stage, *, node: object = "random", count: int = 1, is_told: bool = False) -> Iterator[None]:
+    """Gives nodes another address on the underlay, as a phone that leaves the Wi-Fi; their links must follow.
+
+    A node behind a NAT is not told; a phone's kernel tells.
+    """
+    mesh = _node_mesh(stage)
+    for one in nodes_by_name(stage, node, count):
+        stage.act("roam", node=one, is_told=is_told)
+        mesh.roam(one, is_told=is_told)
+    yield
+
+
+def uplinks(stage: Stage, *, delay_factor: float = 1.5) -> Iterator[None]:
+    """Before the start: gives all nodes a second uplink, whose ways take longer by a factor."""
+    if not delay_factor > 0:
+        raise ConfigError(f"uplinks: a delay can't grow by a factor of {delay_factor}")
+    _node_mesh(stage).alternate_delay_factor = delay_factor
+    stage.act("uplinks", delay_factor=delay_factor)
+    yield
+
+
+def cut_lane(stage: Stage, *, link: object = "chosen") -> Iterator[None]:
+    """Cuts of links that have two ways the one in use, silently."""
+    mesh = _node_mesh(stage)
+    for one, other in links_by_name(stage, link):
+        stage.act("cut_lane", link=[one, other])
+        mesh.cut_lane(one, other)
+    yield
+
+
+def starve(stage: Stage, *, for_s: float = 0.2, every_s: float = 5.0, minutes: float = 1.0) -> Iterator[None]:
+    """Now and then keeps a random node from being run for a moment; each node every so often, on average.
+
+    Between two such moments a node is run for at least a second.
+    """
+    mesh = _node_mesh(stage)
+    stage.act("starve", for_s=for_s, every_s=every_s)
+    end = mesh.now + 60 * minutes
+    rested_at: dict[int, float] = {}
+    while True:
+        gap = stage.dice.expovariate(len(mesh.epochs) / every_s)
+        if mesh.now + gap >= end:
+            break
+        yield from stage.pass_time(gap)
+        node = stage.dice.choice(list(mesh.running()))
+        if mesh.now >= rested_at.get(node, 0.0):
+            mesh.starve(node, for_s)
+            rested_at[node] = mesh.now + for_s + RESTED_S
+    yield from stage.pass_time(end - mesh.now)
+
+
+def saturate(
+    stage: Stage, *, link: object = "chosen", bytes_per_s: float = 250_000.0, share: float = 1.1, minutes: float = 1.0
+) -> Iterator[None]:
+    """Narrows a link and sends more over it than it carries, both ways."""
+    mesh = _node_mesh(stage)
+    ((one, other), *_) = links_by_name(stage, link)
+    mesh.reshape(one, other, bytes_per_s=bytes_per_s)
+    stage.act("saturate", link=[one, other], bytes_per_s=bytes_per_s, share=share)
+    loads = [Load(mesh, *ends, bytes_per_s * share) for ends in ((one, other), (other, one))]
+    yield from stage.pass_time(60 * minutes)
+    for load in loads:
+        load.end()
+
+
+def trace(stage: Stage, *, file: str = "sample", minutes: float = 2.0) -> Iterator[None]:
+    """Plays recorded round trips on all links: what was recorded of a link of the same name, or else of one in turn."""
+    recordings = traces.read(file)
+    in_turn = list(recordings.values())
+    stage.act("trace", file=file, recordings=len(recordings))
+    end = stage.mesh.now + 60 * minutes
+    for number, edge in enumerate(stage.mesh.links):
+        steps = (recordings.get(edge) or in_turn[number % len(in_turn)]).steps()
+        _play(stage.mesh, edge, steps, stage.mesh.now, end)
+    yield from stage.pass_time(60 * minutes)
+
+
+def _play(mesh: Mesh, edge: Edge, steps: Iterator[tuple[float, float]], begun: float, end: float) -> None:
+    """Has a link take the next round trip when its time has come."""
+    at, rtt_s = next(steps, (math.inf, 0.0))
+    if begun + at < end:
+        mesh.heap.at(begun + at, _set_delay, mesh, edge, rtt_s / 2)
+        mesh.heap.at(begun + at, _play, mesh, edge, steps, begun, end)
+
+
+def _set_delay(mesh: Mesh, edge: Edge, delay_s: float) -> None:
+    if edge in mesh.links:
+        mesh.reshape(*edge, delay_s=delay_s)
+
+
+def _node_mesh(stage: Stage) -> NodeMesh:
+    if not isinstance(stage.mesh, NodeMesh):
+        raise ConfigError("addresses on the underlay, NATs and a node's time exist in node fidelity only")
+    return stage.mesh

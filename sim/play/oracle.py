@@ -1,0 +1,124 @@
+"""The oracle: what every metric must be, by Dijkstra over the links as their ends see them.
+
+A metric of a node is right when it equals the oracle's to the last unit. The matrix is computed anew only when a link's cost,
+as an engine uses it, has changed.
+"""
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+
+from mycelium.routing.engine import RoutingEngine
+from mycelium.wire.distance import INFINITY
+from sim.net.mesh import Mesh
+
+CHECKED_MISMATCHES: Final = 20  # named in a report; the others are counted
+
+Edge = tuple[int, int, int]  # node, neighbour, cost to that node
+
+
+class Oracle:
+    """Knows the shortest paths of a mesh."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+        self._seen: tuple[int, list[Edge]] = (0, [])  # number of nodes, links
+        self._metrics: NDArray[np.uint32] = np.zeros((0, 0), np.uint32)
+        self._reached: list[int] = []  # how many nodes each one reaches, itself included
+        self._judged: dict[int, tuple[RoutingEngine, int, bool]] = {}  # after how many of its choices; right or wrong
+        self._wrong: dict[int, int] = {}  # node -> a destination whose metric was wrong
+
+    def refresh(self) -> None:
+        """Looks at all links; if any has changed, computes all shortest paths again."""
+        edges = self._present_edges()
+        size = max(self._mesh.epochs, default=-1) + 1
+        if (size, edges) == self._seen:
+            return
+        self._seen = size, edges
+        self._judged.clear()
+        nodes, neighbours, costs = zip(*edges, strict=True) if edges else ((), (), ())
+        graph = csr_array((np.array(costs, np.float64), (nodes, neighbours)), shape=(size, size))
+        distances = dijkstra(graph, directed=True)
+        distances[~np.isfinite(distances)] = INFINITY
+        self._metrics = distances.astype(np.uint32)
+        self._reached = np.count_nonzero(self._metrics != INFINITY, axis=1).tolist()
+
+    def _present_edges(self) -> list[Edge]:
+        # A liar may attract, but nobody passes through it: what it says of others counts for nothing here.
+        mesh, edges = self._mesh, []
+        for node in mesh.running():
+            engine = mesh.engine(node)
+            if engine is None or node in mesh.liars:
+                continue
+            for address, cost in engine.link_costs().items():
+                if cost < INFINITY:
+                    edges.append((node, mesh.index_of[address], cost))
+        return edges
+
+    def converged(self) -> int:
+        """Returns how many running nodes have all metrics right; to be called after `refresh`."""
+        return sum(self._is_right(node) for node in self._mesh.running())
+
+    def _is_right(self, node: int) -> bool:
+        if node in self._mesh.liars:
+            return True
+        engine = self._mesh.engine(node)
+        assert engine is not None
+        last, choices, is_right = self._judged.get(node, (None, 0, False))
+        if last is not engine or choices != engine.choices:
+            is_right = self._judge(node, engine)
+            self._judged[node] = engine, engine.choices, is_right
+        return is_right
+
+    def _judge(self, node: int, engine: RoutingEngine) -> bool:
+        """Looks at how many nodes it reaches, then where it was last found wrong: while a mesh converges, that settles it."""
+        if len(engine.forwarding.next_hop) + 1 != self._reached[node]:
+            return False
+        wrong = self._wrong.pop(node, None)
+        if wrong is None or engine.metric(self._mesh.address(wrong)) == self.metric(node, wrong):
+            first = next(self._unequal(node, engine), None)
+            if first is None:
+                return True  # as many as there are to reach, and all of them right
+            wrong = first[0]
+        if wrong >= 0:
+            self._wrong[node] = wrong
+        return False
+
+    def _unequal(self, node: int, engine: RoutingEngine) -> Iterator[tuple[int, int, int]]:
+        """Yields (destination, metric found, metric expected) for each known one that differs; -1 names a stranger."""
+        expected = [*self._metrics[node].tolist(), INFINITY]
+        index_of = self._mesh.index_of
+        for address, metric in engine.metrics():
+            destination = index_of.get(address, -1)
+            if metric != expected[destination]:
+                yield destination, metric, expected[destination]
+
+    def _missing(self, node: int, engine: RoutingEngine) -> Iterator[tuple[int, int, int]]:
+        """Yields the same for each that the node should reach and does not know."""
+        known = {self._mesh.index_of.get(address, -1) for address, _ in engine.metrics()}
+        for destination, metric in enumerate(self._metrics[node].tolist()):
+            if metric < INFINITY and destination not in known:
+                yield destination, INFINITY, metric
+
+    def mismatches(self) -> tuple[int, list[dict[str, int]]]:
+        """Returns how many metrics are wrong, and the first of them in words."""
+        count = 0
+        named: list[dict[str, int]] = []
+        for node in self._mesh.running():
+            engine = self._mesh.engine(node)
+            if engine is None or node in self._mesh.liars:
+                continue
+            for destination, metric, right in chain(self._unequal(node, engine), self._missing(node, engine)):
+                count += 1
+                if len(named) < CHECKED_MISMATCHES:
+                    named.append({"node": node, "destination": destination, "metric": metric, "expected": right})
+        return count, named
+
+    def metric(self, node: int, destination: int) -> int:
+        """Returns the metric that a node should have, INFINITY where there is no path."""
+        return int(self._metrics[node, destination])

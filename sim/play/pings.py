@@ -1,0 +1,88 @@
+"""Traffic between whole nodes: each watched flow sends a small packet at a steady pace, and someone counts what arrives.
+
+It is what makes links notice quickly that they are dead; and it measures what the forwarding tables cannot show: packets lost
+on the way, and the longest time that none came through. Times are those at which packets were sent.
+"""
+
+import struct
+from typing import Final
+
+from mycelium.packet.ipv6 import HEADER_BYTES, UDP, UDP_HEADER_BYTES
+from sim.net.node_mesh import NodeMesh
+
+_IPV6: Final = struct.Struct("!IHBB16s16s")
+_UDP: Final = struct.Struct("!HHHH")
+_BODY: Final = struct.Struct("!IQ")  # flow, microseconds at which it was sent
+_PORT: Final = 4_000
+_BODY_AT: Final = HEADER_BYTES + UDP_HEADER_BYTES
+_HOP_LIMIT: Final = 64
+_GRAIN_S: Final = 1e-6  # of the times in packets
+ON_THE_WAY_S: Final = 1.0  # what was sent less long ago may still arrive
+
+
+def udp_packet(source: bytes, destination: bytes, body: bytes) -> bytes:
+    """Returns an IPv6 packet with a UDP datagram."""
+    length = UDP_HEADER_BYTES + len(body)
+    head = _IPV6.pack(6 << 28, length, UDP, _HOP_LIMIT, source, destination)
+    return head + _UDP.pack(_PORT, _PORT, length, 0) + body
+
+
+class Pings:
+    """All flows that send."""
+
+    def __init__(self, mesh: NodeMesh) -> None:
+        self._mesh = mesh
+        self._flows: list[tuple[int, int]] = []
+        self._arrived_at: list[float] = []  # by flow: when the newest that arrived was sent
+        self._gaps_s: list[float] = []  # by flow: the longest time of which none arrived
+        self._since = 0.0  # packets sent from then on count
+        self.sent = 0
+        self.arrived = 0
+        mesh.receive_packet = self._receive
+
+    def add(self, source: int, destination: int, every_s: float) -> None:
+        """Begins to send."""
+        number = len(self._flows)
+        self._flows.append((source, destination))
+        self._arrived_at.append(self._mesh.now)
+        self._gaps_s.append(0.0)
+        self._mesh.heap.after(every_s * (number % 16) / 16, self._send, number, every_s)
+
+    def start_over(self) -> None:
+        """Forgets what was counted; packets sent from now on count."""
+        self._since = self._mesh.now
+        self.sent = self.arrived = 0
+        self._arrived_at = [self._since] * len(self._flows)
+        self._gaps_s = [0.0] * len(self._flows)
+
+    def gaps_s(self) -> list[float]:
+        """Returns of each flow the longest time of which no packet arrived, in seconds."""
+        latest = self._mesh.now - ON_THE_WAY_S
+        return [max(gap, latest - at) for gap, at in zip(self._gaps_s, self._arrived_at, strict=True)]
+
+    @property
+    def longest_gap_s(self) -> float:
+        """The longest time of which no packet of some flow arrived."""
+        return max(self.gaps_s(), default=0.0)
+
+    def _send(self, number: int, every_s: float) -> None:
+        mesh = self._mesh
+        source, destination = self._flows[number]
+        if mesh.node(source) is None or mesh.node(destination) is None:
+            self._arrived_at[number] = mesh.now  # there is nothing to miss
+        else:
+            self.sent += 1
+            body = _BODY.pack(number, round(mesh.now * 1e6))
+            mesh.send_packets(source, [udp_packet(mesh.address(source), mesh.address(destination), body)])
+        mesh.heap.after(every_s, self._send, number, every_s)
+
+    def _receive(self, node: int, packet: bytes) -> None:
+        if len(packet) != _BODY_AT + _BODY.size or packet[6] != UDP:
+            return
+        number, sent_us = _BODY.unpack_from(packet, _BODY_AT)
+        sent_at = sent_us / 1e6
+        if sent_at < self._since - _GRAIN_S:
+            return
+        self.arrived += 1
+        self._gaps_s[number] = max(self._gaps_s[number], sent_at - self._arrived_at[number])
+        self._arrived_at[number] = max(self._arrived_at[number], sent_at)

@@ -1,0 +1,175 @@
+"""One run: a topology, a scenario, a seed, and out come records.
+
+    run(spec) -> run, actions, samples, outages, ..., one node record a node, stretch, map, summary
+
+The same spec gives the same records in any process, but for wall-clock times and memory.
+"""
+
+import gc
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import networkx
+from msgspec import Struct
+
+from mycelium.errors import ConfigError
+from mycelium.routing.parameters import RoutingParameters
+from sim.graphs.topology import make_topology
+from sim.net.link import LinkModel
+from sim.net.mesh import Mesh
+from sim.net.node_mesh import NodeMesh, NodeMeshSettings
+from sim.net.routing_mesh import RoutingMesh, RoutingSettings, settings_from
+from sim.play.actions import perform
+from sim.play.invariants import InvariantBroken
+from sim.play.outcome import ending
+from sim.play.scenario import Scenario, load
+from sim.play.stage import Stage
+
+ROUTING: Final = "routing"
+NODE: Final = "node"
+FIDELITIES: Final = (ROUTING, NODE)
+
+_CHECKS: Final = {"black_hole_s": 10.0, "stride": 0}
+_FIDELITY_FIELDS: Final = {
+    ROUTING: (
+        *(name for name in RoutingSettings.__struct_fields__ if name != "parameters"),
+        *RoutingParameters.__struct_fields__,
+    ),
+    NODE: NodeMeshSettings.__struct_fields__,
+}
+_LINK_FIELDS: Final = [name for name in LinkModel.__struct_fields__ if name != "delay_s"]
+
+
+class RunSpec(Struct, frozen=True):
+    """What to run. `parameters` are those of the scenario, of links, of routing, and of the checks."""
+
+    topology: str
+    nodes: int
+    scenario: str
+    seed: int = 1
+    fidelity: str = ROUTING
+    parameters: dict[str, Any] = {}
+
+
+def run(spec: RunSpec) -> Iterator[dict[str, Any]]:
+    """Runs it and yields its records as they come about, the summary last; raises ConfigError for what can't be run.
+
+    An iterator that is closed early has given what there was; `interrupted` of `Run` ends it with a summary instead.
+    """
+    yield from Run(spec).records()
+
+
+def run_to_file(spec: RunSpec, path: Path) -> dict[str, Any]:
+    """Runs it, writes its records as JSON lines and returns the summary; raises ConfigError."""
+    summary: dict[str, Any] = {}
+    with path.open("wb") as file:
+        for record in run(spec):
+            file.write(msgspec.json.encode(record) + b"\n")
+            summary = record
+    return summary
+
+
+class Run:
+    """A run that someone may watch and interrupt."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        self.spec = spec
+        self.scenario: Scenario = load(spec.scenario, spec.parameters)
+        _refuse_unknown(spec, self.scenario)
+        if self.scenario.fidelity not in (None, spec.fidelity):
+            raise ConfigError(f"scenario {self.scenario.name} needs --fidelity {self.scenario.fidelity}")
+        self.interrupted = False  # set by whoever has had enough: the run ends with what there is
+        self.graph: networkx.Graph[int] = make_topology(spec.topology, spec.nodes, spec.seed)
+        self.stage = Stage(make_mesh(spec), self.graph, **_chosen(_CHECKS, spec.parameters))
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """Yields all records."""
+        spec = self.spec
+        yield {
+            "type": "run",
+            "topology": spec.topology,
+            "nodes": len(self.graph),
+            "links": self.graph.number_of_edges(),
+            "scenario": self.scenario.name,
+            "seed": spec.seed,
+            "fidelity": spec.fidelity,
+            "parameters": {**spec.parameters, **self.scenario.parameters},
+        }
+        violations: list[dict[str, Any]] = []
+        with _collector_off():
+            try:
+                yield from self._play()
+                if not self.interrupted:
+                    violations = self.stage.broken_promises(self.scenario.promises)
+            except InvariantBroken as broken:
+                violations = [broken.record]
+            yield from self.stage.take_records()
+            yield from ending(self.stage, violations, self.scenario.promises, self._reproduction())
+
+    def _play(self) -> Iterator[dict[str, Any]]:
+        for step in self.scenario.steps:
+            try:
+                action = perform(self.stage, step.do, step.arguments)
+            except TypeError as error:
+                raise ConfigError(f"scenario {self.scenario.name}, {step.do}: {error}") from error
+            for _ in action:
+                yield from self.stage.take_records()
+                if self.interrupted:
+                    self.stage.act("interrupted")
+                    return
+
+    def _reproduction(self) -> dict[str, Any]:
+        """What it takes to see the same again."""
+        spec = self.spec
+        settings = [f"--set {key}={value}" for key, value in spec.parameters.items()]
+        command = [
+            "mycelium-sim run",
+            f"--topology {spec.topology} --nodes {spec.nodes} --scenario {spec.scenario} --seed {spec.seed}",
+            f"--fidelity {spec.fidelity}",
+            *settings,
+        ]
+        return {
+            "command": " ".join(command),
+            "steps": [{"do": step.do, **step.arguments} for step in self.scenario.steps],
+        }
+
+
+def make_mesh(spec: RunSpec) -> Mesh:
+    """Returns the empty mesh that a run plays on."""
+    links = _chosen_of(_LINK_FIELDS, spec.parameters)
+    if spec.fidelity == ROUTING:
+        return RoutingMesh(seed=spec.seed, link_defaults=links, settings=settings_from(spec.parameters))
+    if spec.fidelity == NODE:
+        own = _chosen_of(NodeMeshSettings.__struct_fields__, spec.parameters)
+        return NodeMesh(seed=spec.seed, link_defaults=links, settings=NodeMeshSettings(**own))
+    raise ConfigError(f"a fidelity is one of {', '.join(FIDELITIES)}, not {spec.fidelity!r}")
+
+
+def _chosen_of(names: Iterable[str], values: dict[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in names if name in values}
+
+
+def _chosen(defaults: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    return {name: values.get(name, default) for name, default in defaults.items()}
+
+
+def _refuse_unknown(spec: RunSpec, scenario: Scenario) -> None:
+    known = [*scenario.parameters, *_CHECKS, *_LINK_FIELDS, *_FIDELITY_FIELDS.get(spec.fidelity, ())]
+    for name in spec.parameters:
+        if name not in known:
+            raise ConfigError(f"there is no parameter {name!r}; there are {', '.join(known)}")
+
+
+class _collector_off:
+    """Python's cyclic collector would look at millions of routes again and again, and find nothing."""
+
+    def __enter__(self) -> None:
+        self._was_on = gc.isenabled()
+        gc.collect()
+        gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        if self._was_on:
+            gc.enable()

@@ -1,0 +1,171 @@
+"""Scenarios: what happens to a mesh, step by step, as a TOML or Python file or one of the named ones beside this code.
+
+    about = "One line for `mycelium-sim list`."
+    fidelity = "node"       # where it makes sense in one only
+
+    [parameters]            # with their defaults; --scenario NAME:flows=50 sets them
+    flows = 200
+
+    [[steps]]               # one after the other
+    do = "watch"            # an action of `sim.play.actions`, and its arguments
+    flows = "$flows"        # a parameter's value
+
+    [expect]                # what it promises: upper bounds on figures of `sim.play.figures`
+    outage_max_s = 0.5
+
+A Python file has `ABOUT`, `PARAMETERS`, `steps(parameters) -> list[dict]` and perhaps `FIDELITY` and `EXPECT` in their place.
+"""
+
+import runpy
+import tomllib
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from mycelium.errors import ConfigError
+from sim.play import figures
+
+_SUFFIX: Final = ".toml"
+
+
+class Step(Struct, frozen=True):
+    """One action and its arguments."""
+
+    do: str
+    arguments: dict[str, Any]
+
+
+class Scenario(Struct, frozen=True):
+    """A scenario whose parameters have their values."""
+
+    name: str
+    about: str
+    parameters: dict[str, Any]
+    steps: list[Step]
+    fidelity: str | None = None  # the only one it can be run in
+    promises: dict[str, float] = {}  # figure -> its upper bound
+
+
+class _Source(Struct):
+    about: str
+    parameters: dict[str, Any]
+    fidelity: str | None
+    expect: dict[str, Any]
+    steps: Callable[[dict[str, Any]], list[dict[str, Any]]]
+
+
+class _File(Struct, forbid_unknown_fields=True):
+    about: str
+    steps: list[dict[str, Any]]
+    parameters: dict[str, Any] = {}
+    fidelity: str | None = None
+    expect: dict[str, float | str] = {}
+
+
+def names() -> list[str]:
+    """Returns the names of the scenarios that come along."""
+    folder = resources.files("sim") / "scenarios"
+    return sorted(entry.name.removesuffix(_SUFFIX) for entry in folder.iterdir() if entry.name.endswith(_SUFFIX))
+
+
+def load(text: str, given: dict[str, Any]) -> Scenario:
+    """Returns a scenario by `NAME` or `FILE`, then perhaps `:key=value,...`; `given` are parameters that others may take too.
+
+    Raises ConfigError.
+    """
+    name, _, settings = text.partition(":")
+    own = parse_settings(settings)
+    source, label = _read(name)
+    unknown = [key for key in own if key not in source.parameters]
+    if unknown:
+        known = ", ".join(source.parameters) or "none"
+        raise ConfigError(f"scenario {label} has no parameter {unknown[0]!r}; it has {known}")
+    parameters = {key: {**given, **own}.get(key, default) for key, default in source.parameters.items()}
+    steps = [_step(label, step, parameters) for step in source.steps(parameters)]
+    promises = {name: _promise(label, name, bound, parameters) for name, bound in source.expect.items()}
+    return Scenario(label, source.about, parameters, steps, source.fidelity, promises)
+
+
+def parse_settings(text: str) -> dict[str, Any]:
+    """Reads `key=value,...`; values are numbers, true, false or text. Raises ConfigError."""
+    settings: dict[str, Any] = {}
+    for entry in filter(None, text.split(",")):
+        key, equals, value = entry.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"{entry!r} is not key=value")
+        settings[key] = _value(value)
+    return settings
+
+
+def _value(text: str) -> Any:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return {"true": True, "false": False}.get(text, text)
+
+
+def _step(label: str, step: dict[str, Any], parameters: dict[str, Any]) -> Step:
+    arguments = {key: _filled(label, value, parameters) for key, value in step.items() if key != "do"}
+    if not isinstance(step.get("do"), str):
+        raise ConfigError(f'a step of scenario {label} has no "do": {step}')
+    return Step(step["do"], arguments)
+
+
+def _promise(label: str, name: str, bound: Any, parameters: dict[str, Any]) -> float:
+    if name not in figures.NAMES:
+        raise ConfigError(f"scenario {label} expects something of {name!r}; there are {', '.join(figures.NAMES)}")
+    value = _filled(label, bound, parameters)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"scenario {label} expects {name} to be at most {value!r}, which is no number")
+    return value
+
+
+def _filled(label: str, value: Any, parameters: dict[str, Any]) -> Any:
+    if not isinstance(value, str) or not value.startswith("$"):
+        return value
+    if value[1:] not in parameters:
+        raise ConfigError(f"scenario {label} speaks of {value}, which is none of its parameters")
+    return parameters[value[1:]]
+
+
+def _read(name: str) -> tuple[_Source, str]:
+    path = Path(name)
+    if path.suffix == ".py":
+        return _read_python(path), path.stem
+    if path.suffix == _SUFFIX or path.parent != Path():
+        return _decode(str(path), _text(path)), path.stem
+    if name not in names():
+        raise ConfigError(f"there is no scenario {name!r}: it is a file, or one of {', '.join(names())}")
+    entry = resources.files("sim") / "scenarios" / f"{name}{_SUFFIX}"
+    return _decode(name, entry.read_text(encoding="utf-8")), name
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"scenario {path}: {error}") from error
+
+
+def _decode(label: str, text: str) -> _Source:
+    try:
+        file = msgspec.convert(tomllib.loads(text), _File)
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise ConfigError(f"scenario {label}: {error}") from error
+    return _Source(file.about, file.parameters, file.fidelity, file.expect, lambda parameters: file.steps)
+
+
+def _read_python(path: Path) -> _Source:
+    _text(path)
+    try:
+        members = runpy.run_path(str(path))
+        optional = members.get("FIDELITY"), members.get("EXPECT", {})
+        return _Source(members["ABOUT"], dict(members["PARAMETERS"]), *optional, members["steps"])
+    except (KeyError, SyntaxError) as error:
+        raise ConfigError(f"scenario {path} needs ABOUT, PARAMETERS and steps(parameters): {error!r}") from error

@@ -1,0 +1,230 @@
+"""Where a scenario plays: a mesh, the time that passes on it, all that is checked meanwhile, and the records of it.
+
+What lets time pass is an iterator that yields now and then, so that whoever drives it may show progress, pass on records or
+stop.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import networkx
+
+from mycelium.wire.distance import INFINITY
+from sim.net.mesh import Mesh
+from sim.net.node_mesh import NodeMesh
+from sim.play.figures import Figures
+from sim.play.flows import FlowWatch
+from sim.play.invariants import EVERY, InvariantBroken, LoopWatch, check_owners, check_tables
+from sim.play.oracle import Oracle
+from sim.play.pings import Pings
+
+SAMPLE_S: Final = 0.05  # between samples while anything changes, and ...
+REST_S: Final = 5.0  # ... at rest, when nothing but new sequences of quiet origins moves
+QUIET_S: Final = 0.25  # nothing said for so long, or ...
+STEADY_S: Final = 2.0  # ... all metrics right for so long, while sequences still trickle through the mesh
+EVENTS_AT_ONCE: Final = 20_000  # between two looks at the driver
+FEW_NODES: Final = 200  # up to so many every change of a next hop is followed, also at a cold start
+
+
+class Stage:
+    """One run in progress."""
+
+    def __init__(self, mesh: Mesh, graph: "networkx.Graph[int]", *, black_hole_s: float, stride: int = 0) -> None:
+        self.mesh = mesh
+        self.graph = graph  # what the topology says; not what is left of it
+        self.dice = mesh.rng("scenario")
+        self.oracle = Oracle(mesh)
+        self.loops = LoopWatch(mesh)
+        self.flows = FlowWatch(mesh, black_hole_s=black_hole_s)
+        self.figures = Figures(mesh, self.flows)
+        self.records: list[dict[str, Any]] = []
+        self.chosen: list[tuple[int, int]] = []  # links that the scenario speaks of as "chosen"
+        self.hidden: list[int] = []  # nodes behind NATs
+        self.severed: list[tuple[int, int]] = []  # links that a partition has cut
+        self.settled_s: list[float] = []  # how long each `settle` took
+        self.idle_bytes_per_s: float | None = None
+        self.mismatches = 0
+        self.pings: Pings | None = None
+        self._full_stride = stride
+        self._began = time.monotonic()
+        self._sampled_at = -1.0
+        self._links_changed = True
+        self._is_resting = False
+        self._marked = (0.0, 0)  # time and bytes at the last mark
+        mesh.watchers.append(self)
+
+    # What the mesh tells.
+
+    def routes_changed(self, node: int) -> None:
+        self.loops.check(node)
+        self.figures.routes_changed(node)
+        if self.flows.flows:
+            self.flows.routes_changed(node)
+
+    def links_changed(self) -> None:
+        self._links_changed = True
+        self._is_resting = False
+        self.mesh.heap.stop_by(self.mesh.now + SAMPLE_S)
+        if self.flows.flows:
+            self.flows.links_changed()
+
+    def link_lost(self, node: int, neighbour: int, cause: str, *, is_false: bool) -> None:
+        self.act("link lost", node=node, neighbour=neighbour, cause=cause, is_false=is_false)
+        if is_false:
+            self.figures.false_dead.append((self.mesh.now, node, neighbour))
+
+    def measure(self) -> None:
+        """Counts the figures that scenarios promise bounds on from now on."""
+        self.figures.start_over(self.pings)
+
+    def broken_promises(self, promises: dict[str, float]) -> list[dict[str, Any]]:
+        """Returns a record of each promise that was not kept."""
+        return self.figures.broken(promises, self.pings)
+
+    def watch(self, source: int, destination: int, every_s: float) -> None:
+        """Watches a flow from now on; between whole nodes it sends packets too."""
+        self.flows.watch(source, destination)
+        if isinstance(self.mesh, NodeMesh):
+            if self.pings is None:
+                self.pings = Pings(self.mesh)
+            self.pings.add(source, destination, every_s)
+
+    # Records.
+
+    def emit(self, kind: str, **fields: Any) -> None:
+        """Records something."""
+        self.records.append({"type": kind, **fields})
+
+    def act(self, what: str, **details: Any) -> None:
+        """Records what the scenario does."""
+        self.emit("action", t=self.mesh.now, what=what, **details)
+
+    def take_records(self) -> list[dict[str, Any]]:
+        """Returns the records since the last call."""
+        self.records += self.flows.ended
+        self.flows.ended.clear()
+        records, self.records = self.records, []
+        return records
+
+    @property
+    def wall_s(self) -> float:
+        """Real seconds since the stage was set."""
+        return time.monotonic() - self._began
+
+    def total_bytes(self) -> int:
+        """Returns the control bytes that all nodes have sent."""
+        return sum(self.mesh.bytes_sent(node) for node in self.mesh.epochs)
+
+    # Time.
+
+    def watch_all_changes(self, wanted: bool) -> None:
+        """Follows every change of a next hop, or at a cold start of many nodes only as many as time allows."""
+        nodes = len(self.mesh.epochs)
+        self.loops.stride = EVERY if wanted or nodes <= FEW_NODES else nodes // 20
+        if self._full_stride:
+            self.loops.stride = self._full_stride
+
+    def pass_time(self, seconds: float) -> Iterator[None]:
+        """Lets virtual time pass."""
+        mesh = self.mesh
+        end = mesh.now + seconds
+        while mesh.now < end:
+            step_s = REST_S if self._is_resting else SAMPLE_S
+            tick = min(end, max(mesh.now + step_s, mesh.heap.next_time()))
+            while not mesh.run(tick, events=EVENTS_AT_ONCE):
+                yield
+            self._look()
+            yield
+
+    def _look(self) -> None:
+        self.flows.check()
+        if self._links_changed or self.mesh.last_activity > self._sampled_at:
+            self._sample()
+
+    def _sample(self) -> None:
+        mesh = self.mesh
+        self._links_changed = False
+        self._sampled_at = mesh.now
+        self.oracle.refresh()
+        converged = self.oracle.converged()
+        self._is_resting = converged == len(mesh.tables)
+        self.emit(
+            "sample",
+            t=mesh.now,
+            wall_s=round(self.wall_s, 3),
+            converged_nodes=converged,
+            messages=mesh.messages,
+            bytes=self.total_bytes(),
+            events=mesh.heap.handled,
+        )
+
+    def settle(self, *, within_s: float, metrics: bool = True) -> Iterator[None]:
+        """Lets time pass until all metrics are the shortest and routing is quiet; raises InvariantBroken if that takes longer.
+
+        Without `metrics` quiet is enough: a liar's claims make no metric right.
+        """
+        mesh = self.mesh
+        begun = right_since = mesh.now
+        while True:
+            yield from self.pass_time(SAMPLE_S)
+            if not self._is_at_rest(metrics):
+                right_since = mesh.now
+                if mesh.now - begun > within_s:
+                    self._give_up(within_s)
+            elif mesh.now - max(mesh.last_activity, begun) >= QUIET_S:
+                return self._has_settled(begun, max(mesh.last_activity, begun))
+            elif mesh.now - right_since >= STEADY_S:
+                return self._has_settled(begun, right_since)
+
+    def _is_at_rest(self, metrics: bool) -> bool:
+        if not self._are_links_known():
+            return False
+        self.oracle.refresh()
+        return not metrics or self.oracle.converged() == len(self.mesh.tables)
+
+    def _are_links_known(self) -> bool:
+        """Tells whether all that can carry does, and nobody counts on what can't."""
+        mesh = self.mesh
+        graph = mesh.graph()
+        return all(mesh.carries(low, high) and mesh.carries(high, low) for low, high in graph.edges) and not any(
+            cost < INFINITY and not graph.has_edge(node, mesh.index_of[address])
+            for node in graph
+            if (engine := mesh.engine(node)) is not None
+            for address, cost in engine.link_costs().items()
+        )
+
+    def _has_settled(self, begun: float, settled: float) -> None:
+        self.mismatches = 0
+        self.settled_s.append(settled - begun)
+        nodes = len(self.mesh.epochs)
+        sent = self.bytes_since_mark()
+        self.act("settled", settled_s=settled - begun, bytes_per_node=round(sent / nodes, 1))
+        self.mark()
+        check_tables(self.mesh)
+        check_owners(self.mesh)
+        self.watch_all_changes(True)
+
+    def _give_up(self, within_s: float) -> None:
+        mesh = self.mesh
+        self.mismatches, named = self.oracle.mismatches()
+        down = [
+            [low, high] for low, high in mesh.graph().edges if not (mesh.carries(low, high) and mesh.carries(high, low))
+        ]
+        raise InvariantBroken(
+            "not settled",
+            t=mesh.now,
+            within_s=within_s,
+            mismatches=self.mismatches,
+            first=named,
+            links_not_up=down[:20],
+            nodes=sorted({one["node"] for one in named}),
+        )
+
+    def mark(self) -> None:
+        """Counts bytes from here."""
+        self._marked = (self.mesh.now, self.total_bytes())
+
+    def bytes_since_mark(self) -> int:
+        """Returns the control bytes sent since the last mark."""
+        return self.total_bytes() - self._marked[1]

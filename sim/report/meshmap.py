@@ -1,0 +1,120 @@
+"""The map of the mesh: nodes where they are, or where springs would put them; links coloured by delay, failed ones marked."""
+
+from typing import Final
+
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from sim.graphs.layout import spring_layout
+from sim.report.records import Map
+from sim.report.report import Report
+from sim.report.theme import LIGHT, Theme, new_figure, title
+
+_ALIVE: Final = ("up", True)
+_LABELLED_NODES: Final = 40  # with more, numbers would cover each other
+_RINGED_LINKS: Final = 20
+
+_Place = tuple[float, float]
+_Edge = tuple[int, int, float, str | bool]
+
+
+def plot_map(report: Report, theme: Theme = LIGHT) -> Figure | None:
+    """Draws the mesh as it was at the end."""
+    mesh = report.map
+    if mesh is None or not mesh.edges:
+        return None
+    if report.places is None:
+        report.places = _places(mesh)  # a second drawing, in other colours, has the same
+    places = report.places
+    alive = [edge for edge in mesh.edges if edge[3] in _ALIVE]
+    failed = [edge for edge in mesh.edges if edge[3] not in _ALIVE]
+    figure = new_figure(theme, height=6.0)
+    axes = figure.subplots()
+    axes.set_axis_off()
+    axes.set_aspect("equal", adjustable="datalim")
+    _draw_links(axes, alive, places, theme)
+    _draw_nodes(axes, mesh, places, theme)
+    if failed:
+        _draw_failed(axes, failed, places, theme)
+    drawn_by = "places as given" if places is mesh.positions else "places by springs, distance means nothing"
+    title(axes, "The mesh at the end", f"n = {len(places):,} nodes, {len(mesh.edges):,} links; {drawn_by}", theme)
+    return figure
+
+
+def _places(mesh: Map) -> dict[int, _Place]:
+    """Returns each node's place: the given ones if all nodes have one, else those of a spring layout."""
+    nodes = sorted({*mesh.positions, *(end for a, b, _, _ in mesh.edges for end in (a, b))})
+    if all(node in mesh.positions for node in nodes):
+        return mesh.positions
+    rows = {node: row for row, node in enumerate(nodes)}
+    layout = spring_layout(len(nodes), [(rows[a], rows[b]) for a, b, _, _ in mesh.edges])
+    return {node: (float(x), float(y)) for node, (x, y) in zip(nodes, layout, strict=True)}
+
+
+def _segments(edges: list[_Edge], places: dict[int, _Place]) -> list[tuple[_Place, _Place]]:
+    return [(places[a], places[b]) for a, b, _, _ in edges]
+
+
+def _draw_links(axes: Axes, alive: list[_Edge], places: dict[int, _Place], theme: Theme) -> None:
+    delays_ms = [1_000 * delay for _, _, delay, _ in alive]
+    density = max(len(alive), 1) ** 0.5
+    lines = LineCollection(
+        _segments(alive, places),
+        array=delays_ms,
+        cmap=theme.scale,
+        linewidths=min(1.3, 25 / density),
+        alpha=min(0.8, max(0.25, 16 / density)),
+        zorder=1,
+    )
+    lines.set_clim(0, max([*delays_ms, 1e-3]))
+    axes.add_collection(lines)
+    opaque = ScalarMappable(norm=lines.norm, cmap=theme.scale)
+    bar = axes.figure.colorbar(opaque, ax=axes, shrink=0.55, aspect=28, pad=0.01)
+    bar.set_label("delay of a link, ms", color=theme.ink, fontsize=9.5)
+    bar.ax.tick_params(colors=theme.muted, labelsize=9, length=3)
+    bar.outline.set_visible(False)
+
+
+def _draw_failed(axes: Axes, failed: list[_Edge], places: dict[int, _Place], theme: Theme) -> None:
+    """Draws failed links over all else; a ring around the middle of each finds the short ones too."""
+    segments = _segments(failed, places)
+    dashes = (0, (2.2, 1.2))
+    axes.add_collection(LineCollection(segments, colors=theme.bad, linewidths=2.2, linestyles=dashes, zorder=4))
+    middles = [((ax + bx) / 2, (ay + by) / 2) for (ax, ay), (bx, by) in segments]
+    if len(failed) <= _RINGED_LINKS:
+        x, y = [x for x, _ in middles], [y for _, y in middles]
+        axes.scatter(x, y, s=170, facecolors="none", edgecolors=theme.bad, linewidths=1.4, zorder=5)
+    mark = Line2D([], [], color=theme.bad, linewidth=2.2, linestyle=dashes, label=_failed_label(failed))
+    axes.legend(handles=[mark], loc="lower left", frameon=False, labelcolor=theme.ink, fontsize=9)
+
+
+def _draw_nodes(axes: Axes, mesh: Map, places: dict[int, _Place], theme: Theme) -> None:
+    """Draws nodes as discs whose area grows with the degree."""
+    degrees = dict.fromkeys(places, 0)
+    for a, b, _, _ in mesh.edges:
+        degrees[a] += 1
+        degrees[b] += 1
+    unit = min(22.0, 1_600 / len(places) ** 0.9)
+    axes.scatter(
+        [x for x, _ in places.values()],
+        [y for _, y in places.values()],
+        s=[unit * max(degrees[node], 1) ** 0.8 for node in places],
+        color=theme.main,
+        edgecolors=theme.surface,
+        linewidths=0.5,
+        zorder=3,
+    )
+    if len(places) > _LABELLED_NODES:
+        return
+    for node, place in places.items():
+        axes.annotate(
+            str(node), place, (0, 6), textcoords="offset points", color=theme.muted, fontsize=7.5, ha="center"
+        )
+
+
+def _failed_label(failed: list[_Edge]) -> str:
+    states = sorted({str(state) for _, _, _, state in failed if not isinstance(state, bool)})
+    return f"{len(failed):,} failed ({', '.join(states)})" if states else f"{len(failed):,} failed"

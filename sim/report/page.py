@@ -1,0 +1,140 @@
+"""A run's report as files: its plots as PNG and one HTML page that needs nothing beside itself."""
+
+import base64
+from collections.abc import Iterable
+from html import escape
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+from matplotlib.figure import Figure
+
+from mycelium import __version__
+from mycelium.errors import ConfigError
+from sim.report.plots import PLOTS, draw_plots
+from sim.report.report import Report, describe, reproduction, summary_rows
+from sim.report.theme import DARK, LIGHT, Theme
+
+PAGE: Final = "report.html"
+_ROWS: Final = 500  # of actions or violations; a page of more nobody reads
+
+_STYLE: Final = """
+:root { color-scheme: light dark; --surface: #fff; --ground: #f4f6f9; --ink: #1d2430;
+  --muted: #6b7482; --line: #e4e8ee; --bad: #c22f18; }
+@media (prefers-color-scheme: dark) {
+  :root { --surface: #171b22; --ground: #0f1217; --ink: #e6e9ee; --muted: #98a2b0; --line: #2b323d; --bad: #ff6b57; }
+}
+* { box-sizing: border-box; }
+body { margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 72rem; background: var(--ground); color: var(--ink);
+  font: 15px/1.5 system-ui, sans-serif; }
+h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .7rem; }
+p.what { color: var(--muted); margin: .2rem 0 1.4rem; }
+p.warning { border-left: 4px solid var(--bad); padding: .5rem .9rem; background: var(--surface); }
+.card { background: var(--surface); border: 1px solid var(--line); border-radius: 8px; padding: 1rem; overflow-x: auto; }
+.plots { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); }
+.plots .card { margin: 0; display: flex; align-items: center; justify-content: center; }
+.plots img { display: block; max-width: 100%; height: auto; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
+th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); }
+tr:last-child th, tr:last-child td { border-bottom: 0; }
+th { font-weight: 600; white-space: nowrap; } td { overflow-wrap: anywhere; }
+td.time { white-space: nowrap; } .bad { color: var(--bad); }
+footer { color: var(--muted); margin-top: 2rem; font-size: .85rem; }
+"""
+
+
+def write_folder(report: Report, folder: str | Path) -> list[Path]:
+    """Writes the plots and the page into a folder, made if it is missing; returns what was written, the page last.
+
+    Raises ConfigError where a file can't be written.
+    """
+    target = Path(folder)
+    written = []
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        light = _drawn(report, LIGHT)
+        for name, image in light.items():
+            written.append(target / f"{name}.png")
+            written[-1].write_bytes(image)
+        written.append(target / PAGE)
+        written[-1].write_text(render_page(report, light, _drawn(report, DARK)), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: {error.strerror}") from error
+    return written
+
+
+def _drawn(report: Report, theme: Theme) -> dict[str, bytes]:
+    return {name: _png(figure) for name, figure in draw_plots(report, theme)}
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})  # the same figure gives the same bytes
+    return buffer.getvalue()
+
+
+def render_page(report: Report, light: dict[str, bytes], dark: dict[str, bytes]) -> str:
+    """Renders the page; `light` and `dark` are the plots as PNG by name, in both sets of colours."""
+    run = report.run
+    heading = f"{run.scenario} on {run.topology}, {run.nodes:,} nodes"
+    return "\n".join(
+        (
+            "<!doctype html>",
+            '<html lang="en"><head><meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<title>{escape(heading)}</title><style>{_STYLE}</style></head><body>",
+            f"<h1>{escape(heading)}</h1>",
+            f'<p class="what">seed {run.seed}, {run.links:,} links, fidelity {escape(run.fidelity)}</p>',
+            _warnings(report),
+            '<div class="card"><table>',
+            *(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in summary_rows(report)),
+            "</table></div>",
+            _plots(light, dark),
+            _events("Actions", ((action.t, action.what, action.details) for action in report.actions)),
+            _events("Violations", ((broken.t, broken.what, broken.details) for broken in report.violations), bad=True),
+            f"<footer>mycelium-sim {escape(__version__)}. Times are virtual unless called real.</footer>",
+            "</body></html>",
+        )
+    )
+
+
+def _warnings(report: Report) -> str:
+    warnings = []
+    if not report.is_complete:
+        warnings.append("The run was interrupted: this is what there was until then.")
+    if report.violations:
+        warnings.append(f"An invariant broke ({len(report.violations):,}); see the end of this page.")
+        commands = filter(None, (reproduction(violation) for violation in report.violations))
+        warnings += [f"<code>{escape(command)}</code> shows it again." for command in islice(commands, 1)]
+    return "\n".join(f'<p class="warning">{warning}</p>' for warning in warnings)
+
+
+def _plots(light: dict[str, bytes], dark: dict[str, bytes]) -> str:
+    if not light:
+        return ""
+    figures = (_picture(name, light[name], dark.get(name, light[name])) for name in PLOTS if name in light)
+    return "\n".join(("<h2>Plots</h2>", '<div class="plots">', *figures, "</div>"))
+
+
+def _picture(name: str, light: bytes, dark: bytes) -> str:
+    return (
+        f'<figure class="card"><picture><source media="(prefers-color-scheme: dark)" srcset="{_uri(dark)}">'
+        f'<img alt="{escape(name)}" src="{_uri(light)}"></picture></figure>'
+    )
+
+
+def _uri(image: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(image).decode()
+
+
+def _events(heading: str, events: Iterable[tuple[float | None, str, dict[str, object]]], *, bad: bool = False) -> str:
+    rows = [
+        f'<tr><td class="time">{"" if t is None else f"{t:,.3f} s"}</td>'
+        f"<th{' class=bad' if bad else ''}>{escape(what)}</th><td>{escape(describe(details))}</td></tr>"
+        for t, what, details in events
+    ]
+    if not rows:
+        return ""
+    more = [f"<tr><td></td><td></td><td>and {len(rows) - _ROWS:,} more</td></tr>"] if len(rows) > _ROWS else []
+    return "\n".join((f"<h2>{heading}</h2>", '<div class="card"><table>', *rows[:_ROWS], *more, "</table></div>"))

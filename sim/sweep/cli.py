@@ -1,0 +1,122 @@
+"""`mycelium-sim sweep`: many runs from one command line, on this machine's processes or on a Dask cluster."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from sim.play.run import RunSpec, run
+from sim.sweep.pools import DaskPool, ProcessPool
+from sim.sweep.store import ResultStore
+from sim.sweep.sweep import Pool, Result, Runner, make_specs, parse_seeds, parse_settings, run_key, sweep
+from sim.sweep.table import fault_count, make_rows, summary_table, varying, write_csv
+
+FAULTY: Final = 1
+INTERRUPTED: Final = 130
+_SHOWN_ERRORS: Final = 5
+
+
+@click.command("sweep")
+@click.option("--topology", default="ba:m=2", show_default=True, help="Graph to run on, see 'list'.")
+@click.option("--nodes", default=100, show_default=True, type=click.IntRange(min=2), help="Number of nodes.")
+@click.option("--scenario", default="start", show_default=True, help="Name or file, see 'list'.")
+@click.option("--fidelity", default="routing", show_default=True, help="routing or node.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE,...",
+    help="Values to try for topology, nodes, scenario, fidelity or any parameter; may be repeated. "
+    "Topologies, scenarios and fidelities are separated by ';'.",
+)
+@click.option("--seeds", default="0..9", show_default=True, metavar="0..9", help="Seeds for each combination.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes of this machine; a core each by default.")
+@click.option("--scheduler", metavar="tcp://HOST:PORT", help="Run on this Dask cluster instead.")
+@click.option(
+    "--out",
+    default="sweep",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for results; runs that it has are not run again.",
+)
+@click.option("--quiet", is_flag=True, help="No progress bar, no table.")
+@click.pass_context
+def sweep_command(
+    context: click.Context,
+    *,
+    topology: str,
+    nodes: int,
+    scenario: str,
+    fidelity: str,
+    settings: Sequence[str],
+    seeds: str,
+    workers: int | None,
+    scheduler: str | None,
+    out: Path,
+    quiet: bool,
+) -> None:
+    """Runs every combination of settings with every seed and puts all results in one table.
+
+    Ends with status 0 only if every run came to its end and no invariant broke.
+    """
+    chosen = parse_settings(settings)
+    base = RunSpec(topology=topology, nodes=nodes, scenario=scenario, fidelity=fidelity)
+    specs = make_specs(base, chosen, parse_seeds(seeds))
+    pool: Pool = DaskPool(scheduler) if scheduler else ProcessPool(workers or os.cpu_count() or 1)
+    console = Console(stderr=True, quiet=quiet)
+    context.exit(run_sweep(specs, pool, out, console=console, settings=list(chosen)))
+
+
+def run_sweep(
+    specs: Sequence[RunSpec], pool: Pool, out: Path, *, console: Console, settings: Sequence[str], runner: Runner = run
+) -> int:
+    """Carries out a sweep with a progress bar, writes and prints its table, and returns the exit status.
+
+    Ctrl-C ends it early with the table of what there is. Raises ConfigError.
+    """
+    status = 0
+    with ResultStore(out) as store:
+        try:
+            _sweep_visibly(specs, pool, store, runner, console)
+        except KeyboardInterrupt:
+            status = INTERRUPTED
+        results = list(store.load().values())
+    rows = make_rows(results)
+    path = write_csv(rows, out)
+    if rows:
+        console.print(summary_table(rows, varying(rows, settings)))
+    console.print(f"{len(rows)} runs: {store.path}, {path}", highlight=False)
+    return status or (FAULTY if fault_count(rows) else 0)
+
+
+def _sweep_visibly(specs: Sequence[RunSpec], pool: Pool, store: ResultStore, runner: Runner, console: Console) -> None:
+    done = store.done()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("runs", total=len(specs), completed=sum(run_key(spec) in done for spec in specs))
+        errors: list[Result] = []
+
+        def take(result: Result) -> None:
+            progress.advance(task)
+            if result.error is not None and len(errors) < _SHOWN_ERRORS:
+                errors.append(result)
+                progress.console.print(_complaint(result), markup=False, highlight=False)
+
+        sweep(specs, pool, store, runner=runner, on_result=take)
+
+
+def _complaint(result: Result) -> str:
+    spec = result.spec
+    settings: dict[str, Any] = spec.parameters
+    extra = "".join(f", {key} = {value}" for key, value in settings.items())
+    return f"{spec.topology}, {spec.nodes} nodes, {spec.scenario}, seed {spec.seed}{extra}: {result.error}"

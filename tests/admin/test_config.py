@@ -1,0 +1,215 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mycelium.admin import config
+from mycelium.admin.api_address import ApiAddress
+from mycelium.errors import ConfigError, IdentityError
+from mycelium.limits import CONFIGURED_PEERS, DISCOVERY_INTERFACES
+from mycelium.peer_url import PeerUrl
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    return tmp_path
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "some.toml"
+    path.write_text(text)
+    return path
+
+
+def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
+    assert config.load({}) == config.Settings(
+        peers=(),
+        listen=(PeerUrl("udp", "::", 9651),),
+        key_file=home / ".local/share/mycelium/priv_key.bin",
+        tun_name="mycelium",
+        no_tun=False,
+        disable_peer_discovery=False,
+        peer_discovery_interfaces=(),
+        peer_discovery_port=9650,
+        api_addr=ApiAddress("127.0.0.1", 8989),
+        api_token_file=None,
+        network_name="",
+        network_key_file=None,
+        debug=False,
+        silent=False,
+        log_format="compact",
+        given={},
+    )
+
+
+def test_a_file_sets_every_key(home: Path) -> None:
+    path = written(
+        home,
+        """
+        peers = ["udp://a:1", "udp://[2001:db8::1]"]
+        listen = "udp://0.0.0.0:7"
+        key_file = "keys/mine"
+        tun_name = "mesh0"
+        no_tun = true
+        disable_peer_discovery = true
+        peer_discovery_interfaces = ["eth0", "wlan0"]
+        peer_discovery_port = 9000
+        api_addr = "unix:/run/mycelium.sock"
+        api_token_file = "/etc/token"
+        network_name = "home"
+        network_key_file = "~/psk"
+        debug = true
+        silent = true
+        log_format = "json"
+        """,
+    )
+    assert config.load({"config_file": str(path)}) == config.Settings(
+        peers=(PeerUrl("udp", "a", 1), PeerUrl("udp", "2001:db8::1")),
+        listen=(PeerUrl("udp", "0.0.0.0", 7),),
+        key_file=home / "keys/mine",
+        tun_name="mesh0",
+        no_tun=True,
+        disable_peer_discovery=True,
+        peer_discovery_interfaces=("eth0", "wlan0"),
+        peer_discovery_port=9000,
+        api_addr=ApiAddress.parse("unix:/run/mycelium.sock"),
+        api_token_file=Path("/etc/token"),
+        network_name="home",
+        network_key_file=home / "psk",
+        debug=True,
+        silent=True,
+        log_format="json",
+        given={"config_file": str(path)},
+    )
+
+
+def test_the_command_line_wins_over_the_file(home: Path) -> None:
+    path = written(home, 'peers = "udp://file:1"\ntun_name = "fromfile"\nno_tun = true')
+    settings = config.load({"config_file": str(path), "peers": ["udp://flag:1"], "no_tun": False})
+    assert settings.peers == (PeerUrl("udp", "flag", 1),)
+    assert settings.tun_name == "fromfile"
+    assert not settings.no_tun
+
+
+def test_the_default_file_is_read_where_it_exists(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "xdg"))
+    (home / "xdg/mycelium").mkdir(parents=True)
+    (home / "xdg/mycelium/mycelium.toml").write_text('tun_name = "found"')
+    assert config.load({}).tun_name == "found"
+
+
+def test_a_relative_xdg_folder_is_ignored_as_its_specification_says(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", "relative")
+    assert config.default_config_file() == home / ".config/mycelium/mycelium.toml"
+
+
+def test_what_was_given_loads_the_changed_file_again(home: Path) -> None:
+    path = written(home, 'peers = "udp://a:1"')
+    before = config.load({"config_file": str(path), "tun_name": "mine"})
+    path.write_text('peers = "udp://b:1"')
+    after = config.load(before.given)
+    assert (after.peers, after.tun_name) == ((PeerUrl("udp", "b", 1),), "mine")
+
+
+def test_a_peer_named_twice_is_one_peer() -> None:
+    assert config.load({"peers": ["udp://HOST", "udp://host:9651"]}).peers == (PeerUrl("udp", "host"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("tun-name = 'x'", "tun-name: no such key; did you mean tun_name?"),
+        ("wxyz = 1", "wxyz: no such key"),
+        ("config_file = 'x'", "config_file: no such key"),
+        ("no_tun = 'yes'", "no_tun: must be true or false, not a text"),
+        ("tun_name = 7", "tun_name: must be a text in quotes, not a number"),
+        ("tun_name = ''", "tun_name: '' is no name of an interface"),
+        ("tun_name = 'sixteen-letters-'", "tun_name: 'sixteen-letters-' is no name"),
+        ("tun_name = '..'", "tun_name: '..' is no name of an interface"),
+        ("tun_name = 'a/b'", "tun_name: 'a/b' is no name of an interface"),
+        ("tun_name = 'a%d'", "tun_name: 'a%d' is no name of an interface"),
+        ("peer_discovery_interfaces = 1", "peer_discovery_interfaces: must be a list of interfaces, not a number"),
+        ("peer_discovery_interfaces = ['a/b']", "peer_discovery_interfaces: 'a/b' is no name of an interface"),
+        ("peer_discovery_interface = 'eth0'", "peer_discovery_interface: no such key; did you mean peer_discovery_int"),
+        ("peer_discovery_port = 0", "peer_discovery_port: must be a number from 1 to 65535"),
+        ("peer_discovery_port = 65536", "peer_discovery_port: must be a number from 1 to 65535"),
+        ("peer_discovery_port = true", "peer_discovery_port: must be a number from 1 to 65535"),
+        ("peer_discovery_port = '9x'", "peer_discovery_port: must be a number from 1 to 65535"),
+        ("peers = 1", "peers: must be a list of URLs, not a number"),
+        ("peers = [1]", "peers: must be a text in quotes, not a number"),
+        ("peers = ['tcp://a']", "peers: 'tcp://a' is no usable URL: no transport is called 'tcp'"),
+        ("listen = 'udp://name'", "listen: 'udp://name' is no usable URL"),
+        ("api_addr = '8989'", "api_addr: '8989' is no usable API address"),
+        ("key_file = ''", "key_file: must be the path of a file"),
+        ("key_file = '~nobody-of-this-name/x'", "key_file: '~nobody-of-this-name/x': "),
+        ("network_name = 'x'", "network_name: must have 2 to 64 bytes"),
+        ("log_format = 'xml'", "log_format: 'xml' is not one of compact, logfmt, plain, json"),
+        ("debug = 1979-05-27", "debug: must be true or false, not a date"),
+        ("peers = [", "not TOML: "),
+        ("a = " + "[" * 100_000, "not TOML: "),
+    ],
+)
+def test_each_mistake_names_file_and_key(home: Path, text: str, told: str) -> None:
+    path = written(home, text)
+    with pytest.raises(ConfigError) as caught:
+        config.load({"config_file": str(path)})
+    assert str(caught.value).startswith(f"{path}: {told}")
+
+
+def test_a_mistake_on_the_command_line_names_the_flag() -> None:
+    with pytest.raises(ConfigError, match=r"^--tun-name: 'a b' is no name"):
+        config.load({"tun_name": "a b"})
+
+
+def test_a_named_file_must_exist(home: Path) -> None:
+    with pytest.raises(ConfigError, match=r"/none\.toml: No such file or directory"):
+        config.load({"config_file": str(home / "none.toml")})
+
+
+def test_bytes_that_are_no_text_are_no_toml(home: Path) -> None:
+    path = home / "bytes.toml"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not TOML"):
+        config.load({"config_file": str(path)})
+
+
+def test_there_is_a_bound_on_peers() -> None:
+    with pytest.raises(ConfigError, match=f"more than {CONFIGURED_PEERS} URLs"):
+        config.load({"peers": [f"udp://a:{port}" for port in range(1, CONFIGURED_PEERS + 2)]})
+
+
+def test_there_is_a_bound_on_interfaces_to_discover_on() -> None:
+    with pytest.raises(ConfigError, match=f"more than {DISCOVERY_INTERFACES} interfaces"):
+        config.load({"peer_discovery_interfaces": [f"eth{number}" for number in range(DISCOVERY_INTERFACES + 1)]})
+
+
+def test_a_user_without_home_can_name_the_files(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError
+
+    monkeypatch.setattr(Path, "home", no_home)
+    assert config.load({"key_file": str(home / "key")}).key_file == home / "key"
+    with pytest.raises(IdentityError, match="no home"):
+        config.load({})
+
+
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.dates(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(key=st.sampled_from(config.Settings.__struct_fields__) | st.text(), value=VALUES)
+def test_any_key_with_any_value_is_settings_or_a_config_error(key: str, value: object) -> None:
+    try:
+        settings = config.load({key: value})
+    except ConfigError:
+        return
+    assert isinstance(settings, config.Settings)

@@ -1,0 +1,159 @@
+"""The key file: what is written, what is refused, and that nothing is ever overwritten."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from mycelium.admin.keyfile import create_identity, default_key_path, load_identity, load_or_create_identity
+from mycelium.errors import IdentityError
+
+SEED = bytes(range(32))
+
+
+@pytest.fixture
+def key_path(tmp_path: Path) -> Path:
+    return tmp_path / "key.bin"
+
+
+def write(path: Path, content: bytes, mode: int = 0o600) -> None:
+    path.write_bytes(content)
+    path.chmod(mode)
+
+
+def test_a_written_key_reads_back_as_the_same_identity(key_path: Path) -> None:
+    written = create_identity(key_path, SEED)
+
+    assert load_identity(key_path).address == written.address
+    assert key_path.read_bytes() == SEED
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def test_only_the_owner_may_read_a_new_key_whatever_the_umask(key_path: Path, umask: int) -> None:
+    previous = os.umask(umask)
+    try:
+        create_identity(key_path, SEED)
+    finally:
+        os.umask(previous)
+
+    assert stat.S_IMODE(key_path.stat().st_mode) == 0o600
+
+
+def test_writing_leaves_nothing_but_the_key_file(key_path: Path) -> None:
+    create_identity(key_path, SEED)
+
+    assert os.listdir(key_path.parent) == ["key.bin"]
+
+
+def test_an_existing_file_is_never_overwritten(key_path: Path) -> None:
+    write(key_path, b"something else", 0o644)
+
+    with pytest.raises(IdentityError, match="exists already"):
+        create_identity(key_path, SEED)
+
+    assert key_path.read_bytes() == b"something else"
+    assert os.listdir(key_path.parent) == ["key.bin"]
+
+
+def test_a_seed_of_the_wrong_size_is_not_written(key_path: Path) -> None:
+    with pytest.raises(IdentityError, match="32 bytes, not 31"):
+        create_identity(key_path, SEED[:31])
+
+    assert not key_path.exists()
+
+
+def test_missing_directories_are_made_only_when_asked(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "key.bin"
+
+    with pytest.raises(IdentityError, match="No such file"):
+        create_identity(path, SEED)
+    create_identity(path, SEED, parents=True)
+
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert path.read_bytes() == SEED
+
+
+def test_a_file_in_the_place_of_a_directory_is_a_clear_error(tmp_path: Path) -> None:
+    write(tmp_path / "file", b"")
+
+    with pytest.raises(IdentityError, match="cannot write the key file"):
+        create_identity(tmp_path / "file" / "key.bin", SEED, parents=True)
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o601, 0o777])
+def test_a_key_that_others_may_touch_is_refused(key_path: Path, mode: int) -> None:
+    write(key_path, SEED, mode)
+
+    with pytest.raises(IdentityError, match=f"open to others \\(mode {mode:04o}\\): chmod 600 "):
+        load_identity(key_path)
+
+
+@pytest.mark.parametrize("size", [0, 31, 33, 64])
+def test_a_key_of_the_wrong_size_is_refused(key_path: Path, size: int) -> None:
+    write(key_path, bytes(size))
+
+    with pytest.raises(IdentityError, match=f"has {size} bytes, not 32"):
+        load_identity(key_path)
+
+
+def test_a_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(IdentityError, match="not a regular file"):
+        load_identity(tmp_path)
+
+
+def test_a_fifo_is_refused_without_waiting(key_path: Path) -> None:
+    os.mkfifo(key_path, 0o600)
+
+    with pytest.raises(IdentityError, match="not a regular file"):
+        load_identity(key_path)
+
+
+def test_a_missing_key_is_a_clear_error(key_path: Path) -> None:
+    with pytest.raises(IdentityError, match=r"cannot read the key file .*No such file"):
+        load_identity(key_path)
+
+
+def test_the_first_start_makes_a_key_and_the_next_one_finds_it(tmp_path: Path) -> None:
+    path = tmp_path / "data" / "key.bin"
+
+    first = load_or_create_identity(path)
+
+    assert load_or_create_identity(path).seed == first.seed
+
+
+def test_a_damaged_key_is_not_replaced_by_a_new_one(key_path: Path) -> None:
+    write(key_path, b"short")
+
+    with pytest.raises(IdentityError, match="5 bytes"):
+        load_or_create_identity(key_path)
+
+    assert key_path.read_bytes() == b"short"
+
+
+def test_a_link_that_leads_nowhere_is_not_followed_into_a_new_key(key_path: Path) -> None:
+    key_path.symlink_to("nowhere")
+
+    with pytest.raises(IdentityError, match="No such file"):
+        load_or_create_identity(key_path)
+
+    assert os.listdir(key_path.parent) == ["key.bin"]
+
+
+def test_two_new_keys_differ(tmp_path: Path) -> None:
+    assert load_or_create_identity(tmp_path / "a").seed != load_or_create_identity(tmp_path / "b").seed
+
+
+@pytest.mark.parametrize(
+    ("data_home", "expected"),
+    [
+        ("/data", "/data/mycelium/priv_key.bin"),
+        ("", "/home/one/.local/share/mycelium/priv_key.bin"),
+        ("relative", "/home/one/.local/share/mycelium/priv_key.bin"),
+    ],
+)
+def test_the_default_place_follows_xdg(monkeypatch: pytest.MonkeyPatch, data_home: str, expected: str) -> None:
+    monkeypatch.setenv("HOME", "/home/one")
+    monkeypatch.setenv("XDG_DATA_HOME", data_home)
+
+    assert default_key_path() == Path(expected)

@@ -1,0 +1,138 @@
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from mycelium.admin import logs
+from mycelium.admin.config import LOG_FORMATS
+from mycelium.limits import LOG_KEYS
+
+
+@pytest.fixture(autouse=True)
+def logging_restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.getLogger(logs.ROOT).setLevel(logging.NOTSET)
+
+
+class Stderr:
+    """All that was written to standard error during the test."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self._text = ""
+
+    def getvalue(self) -> str:
+        self._text += self._capsys.readouterr().err
+        return self._text
+
+
+@pytest.fixture
+def stream(capsys: pytest.CaptureFixture[str]) -> Stderr:
+    return Stderr(capsys)
+
+
+def test_there_is_a_format_for_each_name_the_settings_take(stream: Stderr) -> None:
+    for log_format in LOG_FORMATS:
+        logs.configure(False, log_format)
+        logging.getLogger("mycelium.x").info("peer %s is up", "udp://a:1")
+    assert stream.getvalue().count("udp://a:1") == len(LOG_FORMATS)
+
+
+def test_compact_lines_have_time_level_and_message(stream: Stderr) -> None:
+    logs.configure()
+    logging.getLogger("mycelium.x").warning("odd")
+    assert stream.getvalue()[8:] == " WARNING odd\n"
+
+
+def test_json_lines_are_objects(stream: Stderr) -> None:
+    logs.configure(False, "json")
+    logging.getLogger("mycelium.x").info('a "quoted"\nmessage')
+    line = json.loads(stream.getvalue())
+    assert line.pop("time").endswith("Z")
+    assert line == {"level": "info", "target": "mycelium.x", "message": 'a "quoted"\nmessage'}
+
+
+def test_logfmt_quotes_what_needs_it_and_keeps_one_line(stream: Stderr) -> None:
+    logs.configure(False, "logfmt")
+    logging.getLogger("mycelium.x").info("two\nlines=2")
+    assert stream.getvalue().endswith(' level=info target=mycelium.x message="two\\nlines=2"\n')
+    assert stream.getvalue().count("\n") == 1
+
+
+@pytest.mark.parametrize("log_format", ["json", "logfmt"])
+def test_an_exception_stays_on_its_line(stream: Stderr, log_format: str) -> None:
+    logs.configure(False, log_format)
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        logging.getLogger("mycelium.x").exception("failed")
+    assert stream.getvalue().count("\n") == 1
+    assert "ValueError: broken" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("debug", "silent", "shown"),
+    [(False, False, "iwe"), (True, False, "diwe"), (False, True, "e"), (True, True, "diwe")],
+)
+def test_debug_adds_and_silent_leaves_errors_only(stream: Stderr, debug: bool, silent: bool, shown: str) -> None:
+    logs.configure(debug, "json", silent=silent)
+    logger = logging.getLogger("mycelium.x")
+    for log, letter in ((logger.debug, "d"), (logger.info, "i"), (logger.warning, "w"), (logger.error, "e")):
+        log(letter)
+    assert "".join(json.loads(line)["message"] for line in stream.getvalue().splitlines()) == shown
+
+
+def test_other_libraries_are_heard_from_warnings_on(stream: Stderr) -> None:
+    logs.configure(True)
+    logging.getLogger("asyncio").info("chatter")
+    logging.getLogger("asyncio").warning("trouble")
+    assert stream.getvalue().endswith("trouble\n")
+    assert "chatter" not in stream.getvalue()
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_repeated_warning_is_held_back_and_counted(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    limited = logs.RateLimited(logging.getLogger("mycelium.x"), interval_s=10.0, clock=clock)
+    for _ in range(4):
+        limited.warning("garbage", "garbage from %s", "a")
+    limited.warning("other", "something else")
+    clock.now += 10.0
+    limited.warning("garbage", "garbage from %s", "b")
+    clock.now += 10.0
+    limited.warning("garbage", "garbage from %s", "c")
+    assert caplog.messages == [
+        "garbage from a",
+        "something else",
+        "garbage from b (and 3 more like it)",
+        "garbage from c",
+    ]
+
+
+def test_the_rate_limiter_forgets_the_key_logged_longest_ago(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    limited = logs.RateLimited(logging.getLogger("mycelium.x"), interval_s=10.0, clock=clock)
+    limited.warning("renewed", "warning")
+    for number in range(LOG_KEYS - 1):
+        limited.warning(str(number), "warning")
+    clock.now += 10.0
+    limited.warning("renewed", "warning")
+    limited.warning("one more", "warning")
+    caplog.clear()
+    clock.now += 5.0
+    limited.warning("renewed", "still held back")
+    clock.now -= 10.0
+    limited.warning("1", "still held back")
+    limited.warning("0", "forgotten, so logged")
+    assert caplog.messages == ["forgotten, so logged"]

@@ -1,0 +1,82 @@
+"""Hears and forges UDP over IPv4 in a namespace: what an attacker on the wire can do."""
+
+import contextlib
+import socket
+import struct
+import threading
+from types import TracebackType
+from typing import Final
+
+from tests.lab.namespaces import Host
+
+ETH_P_ALL: Final = 3
+PACKET_BYTES: Final = 70_000
+IPV4: Final = struct.Struct("!BBHHHBBH4s4s")
+UDP: Final = struct.Struct("!HHHH")
+
+
+class Capture:
+    """Collects the payloads of UDP datagrams to a port that cross an interface, while it is entered."""
+
+    def __init__(self, host: Host, interface: str, port: int, *, most: int = 20_000) -> None:
+        with host.entered():
+            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
+        self._socket.bind((interface, ETH_P_ALL))
+        self._socket.settimeout(0.1)
+        self._port = port
+        self._most = most
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._listen)
+        self.payloads: list[bytes] = []
+
+    def __enter__(self) -> "Capture":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+        self._socket.close()
+
+    def _listen(self) -> None:
+        while not self._done.is_set() and len(self.payloads) < self._most:
+            with contextlib.suppress(TimeoutError):
+                payload = _udp_payload(self._socket.recv(PACKET_BYTES), self._port)
+                if payload:
+                    self.payloads.append(payload)
+
+
+def _udp_payload(packet: bytes, port: int) -> bytes:
+    if len(packet) < IPV4.size + UDP.size or packet[0] != 0x45 or packet[9] != socket.IPPROTO_UDP:
+        return b""
+    if UDP.unpack_from(packet, IPV4.size)[1] != port:
+        return b""
+    return packet[IPV4.size + UDP.size :]
+
+
+class Forger:
+    """Sends UDP datagrams from any IPv4 address and port, out of a host."""
+
+    def __init__(self, host: Host, source: tuple[str, int], target: tuple[str, int]) -> None:
+        with host.entered():
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+        self._source = socket.inet_aton(source[0])
+        self._target = socket.inet_aton(target[0])
+        self._ports = (source[1], target[1])
+        self._to = (target[0], 0)
+
+    def __enter__(self) -> "Forger":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    def send(self, payload: bytes) -> None:
+        """Sends one datagram; the kernel fills in lengths and the checksum of IPv4, and UDP does without."""
+        length = UDP.size + len(payload)
+        ip = IPV4.pack(0x45, 0, 0, 0, 0, 64, socket.IPPROTO_UDP, 0, self._source, self._target)
+        self._socket.sendto(ip + UDP.pack(*self._ports, length, 0) + payload, self._to)

@@ -1,0 +1,223 @@
+"""A real `mycelium` daemon in a namespace, with its own key, log and API socket."""
+
+import contextlib
+import http.client
+import ipaddress
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from mycelium.admin.keyfile import create_identity
+from mycelium.identity import SEED_BYTES
+from tests.lab.namespaces import Host
+from tests.lab.waiting import wait_until
+
+PROGRAM: Final = Path(sys.executable).with_name("mycelium")
+PORT: Final = 9651
+TUN: Final = "tun0"
+START_SECONDS: Final = 15.0
+STOP_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 10.0
+LOG_TAIL_BYTES: Final = 4_000
+
+
+class Daemon:
+    """One node: made with a key, a random one unless given, started, asked, stopped, started again."""
+
+    def __init__(
+        self,
+        host: Host,
+        directory: Path,
+        *,
+        options: Sequence[str | Path] = (),
+        discovers: bool = False,
+        seed: bytes | None = None,
+    ) -> None:
+        self.host = host
+        self.name = host.name
+        self.options = [str(option) for option in options]
+        self.peers: list[str] = []
+        self.discovers = discovers  # neighbours on its cables; else it knows no one but its peers
+        self.key_file = directory / f"{host.name}.key"
+        self.log_file = directory / f"{host.name}.log"
+        self.api_socket = directory / f"{host.name}.sock"
+        self.has_tun = "--no-tun" not in self.options
+        identity = create_identity(self.key_file, seed or os.urandom(SEED_BYTES))
+        self.public_key = identity.exchange_public_key.hex()
+        self.address = str(ipaddress.IPv6Address(identity.address))
+        self.subnet = str(ipaddress.IPv6Network((identity.address, 64), strict=False))
+        self.is_traced = False  # traceroute sends packets that die at their hop limit; nothing else may
+        self._expired = 0  # packets that died so in processes before this one
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def epoch_file(self) -> Path:
+        """Where it keeps the epoch of its last start."""
+        return self.key_file.with_name(self.key_file.name + ".epoch")
+
+    @property
+    def pid(self) -> int:
+        """The process's number; the daemon must run."""
+        assert self._process is not None, f"{self.name} does not run"
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Tells whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    def arguments(self) -> list[str]:
+        """Returns the command line it is started with."""
+        peers = ["--peers", *self.peers] if self.peers else []
+        tun = ["--tun-name", TUN] if self.has_tun else []
+        own = ["--key-file", self.key_file, "--api-addr", f"unix:{self.api_socket}", "--debug"]
+        lonely = [] if self.discovers else ["--disable-peer-discovery"]
+        return [str(word) for word in (PROGRAM, *peers, *own, *tun, *lonely, *self.options)]
+
+    def start(self) -> None:
+        """Starts the process and returns at once; `wait_ready` waits for it."""
+        environment = {**os.environ, "XDG_CONFIG_HOME": str(self.key_file.parent / "no-config")}
+        with self.log_file.open("a") as log:
+            self._process = self.host.start(*self.arguments(), stdout=log, stderr=subprocess.STDOUT, env=environment)
+
+    def wait_ready(self, seconds: float = START_SECONDS) -> None:
+        """Waits until the daemon answers its operator; fails at once where it has ended."""
+
+        def answers() -> bool:
+            assert self.is_running, f"{self.name} ended on its own:\n{self.log_tail()}"
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                return bool(self.get("admin"))
+            return False
+
+        wait_until(answers, seconds, f"{self.name} answers")
+
+    def stop(self, sign: signal.Signals = signal.SIGTERM, seconds: float = STOP_SECONDS) -> int:
+        """Ends the daemon with a signal and returns its exit status."""
+        assert self._process is not None, f"{self.name} does not run"
+        self._expired = self._count_expired()
+        self._process.send_signal(sign)
+        status = self._process.wait(seconds)
+        self._process = None
+        return status
+
+    def kill(self) -> None:
+        """Ends the daemon so that it can do nothing about it."""
+        self.stop(signal.SIGKILL)
+
+    def freeze(self) -> None:
+        """Stops the process from being run, as the scheduler of a busy machine or a suspended laptop does."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets it run again."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Freezes it meanwhile."""
+        self.freeze()
+        try:
+            yield
+        finally:
+            self.thaw()
+
+    def get(self, path: str) -> Any:
+        """Returns the JSON of GET /api/v1/PATH; raises OSError while nothing answers."""
+        connection = _UnixConnection(self.api_socket)
+        try:
+            connection.request("GET", f"/api/v1/{path}")
+            response = connection.getresponse()
+            body = response.read()
+        finally:
+            connection.close()
+        assert response.status == 200, f"{self.name}: {response.status} {body!r} for {path}"
+        return json.loads(body)
+
+    def cli(self, *arguments: str) -> Any:
+        """Returns the JSON that the command line prints about this daemon."""
+        address = ("--api-addr", f"unix:{self.api_socket}")
+        return json.loads(self.host.run(PROGRAM, *address, *arguments, "--json").stdout)
+
+    def alive_peers(self) -> set[str]:
+        """Returns the public keys of the neighbours that it has a live link to."""
+        peers = self.get("admin/peers")
+        return {peer["publicKey"] for peer in peers if peer["connectionState"] == "alive"}
+
+    def slowest_round_trip_s(self) -> float:
+        """Returns the longest smoothed round trip to any neighbour: what its links allow for when they judge silence."""
+        return max((peer["rttMs"] or 0.0 for peer in self.get("admin/peers")), default=0.0) / 1e3
+
+    def reachable_subnets(self) -> set[str]:
+        """Returns the overlay prefixes that it has a selected route to."""
+        return {route["subnet"] for route in self.get("admin/routes/selected")}
+
+    def next_hops(self) -> dict[str, str]:
+        """Returns the overlay address of the next hop to each prefix that it has a selected route to."""
+        return {route["subnet"]: route["nextHop"] for route in self.get("admin/routes/selected")}
+
+    def counters(self) -> dict[str, int]:
+        """Returns its counters, by name."""
+        return dict(self.get("admin/status")["counters"])
+
+    def events(self, after: int = 0, kind: str | None = None) -> list[dict[str, Any]]:
+        """Returns what its journal tells that is newer than number `after`, of one kind or of all."""
+        told = self.get(f"admin/events?after={after}")
+        return [event for event in told if kind in (None, event["kind"])]
+
+    def newest_event(self) -> int:
+        """Returns the number of the newest entry of its journal."""
+        return max((event["sequence"] for event in self.events()), default=0)
+
+    def rss_bytes(self) -> int:
+        """Returns the memory that the process holds."""
+        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def cpu_seconds(self) -> float:
+        """Returns the processor time that the process has used."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def log(self) -> str:
+        """Returns what the daemon has written."""
+        return self.log_file.read_text() if self.log_file.exists() else ""
+
+    def complaint(self) -> str:
+        """Returns what is wrong with it though no test asked: its process ended, had an error, or saw a loop."""
+        if self._process is not None and not self.is_running:
+            return f"{self.name} ended on its own with status {self._process.returncode}"
+        if "Traceback" in self.log():
+            return f"{self.name} had an error"
+        expired = 0 if self.is_traced else self._count_expired()
+        return f"{self.name} saw {expired} packets die at their hop limit: was there a loop?" if expired else ""
+
+    def _count_expired(self) -> int:
+        """Returns how many packets died at their hop limit in this process, if it answers, and those before."""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return self._expired + self.counters()["trains_hop_limit"]
+        return self._expired
+
+    def log_tail(self) -> str:
+        """Returns the end of what the daemon has written."""
+        return self.log()[-LOG_TAIL_BYTES:]
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=ANSWER_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        try:
+            self.sock.connect(str(self._path))
+        except OSError:
+            self.sock.close()
+            raise

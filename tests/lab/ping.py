@@ -1,0 +1,75 @@
+"""Pings between hosts, and what they tell."""
+
+import re
+import signal
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final
+
+from tests.lab.namespaces import Host
+
+REPLY: Final = re.compile(r"\[([\d.]+)\] .*icmp_seq=\d+ .*time=([\d.]+) ms")
+SUMMARY: Final = re.compile(r"(\d+) packets transmitted, (\d+) received")
+
+
+@dataclass(frozen=True)
+class PingResult:
+    """How many went out and came back; for each answer when it came and its round trip."""
+
+    sent: int
+    received: int
+    answered_at: list[float] = field(repr=False)
+    round_trips_ms: list[float] = field(repr=False)
+
+    @property
+    def average_ms(self) -> float:
+        """The mean round trip of those that came back."""
+        return sum(self.round_trips_ms) / len(self.round_trips_ms) if self.round_trips_ms else float("nan")
+
+    @property
+    def outage_s(self) -> float:
+        """The longest time between two answers."""
+        return max((later - earlier for earlier, later in pairwise(self.answered_at)), default=float("inf"))
+
+    def answered_after(self, moment: float) -> float:
+        """Returns the seconds from a moment of the wall clock to the next answer; infinity where none came."""
+        return min((at - moment for at in self.answered_at if at >= moment), default=float("inf"))
+
+
+def parse_ping(output: str) -> PingResult:
+    """Reads what iputils' `ping -D` printed."""
+    summary = SUMMARY.search(output)
+    assert summary is not None, f"ping said: {output}"
+    replies = [(float(at), float(trip)) for at, trip in REPLY.findall(output)]
+    return PingResult(int(summary[1]), int(summary[2]), [at for at, _ in replies], [trip for _, trip in replies])
+
+
+def ping(
+    host: Host, address: str, *, count: int = 1, interval: float = 0.02, size: int = 56, wait: int = 2
+) -> PingResult:
+    """Pings an address from a host; `wait` seconds for the last answers."""
+    options = ["-c", str(count), "-i", str(interval), "-s", str(size), "-W", str(wait)]
+    timeout = count * interval + wait + 20
+    done = host.run("ping", "-D", *options, address, timeout=timeout, check=False)
+    return parse_ping(done.stdout + done.stderr)
+
+
+class Pings:
+    """Pings that run beside the test until they are collected."""
+
+    def __init__(self, host: Host, address: str, *, interval: float = 0.01) -> None:
+        self.interval = interval
+        self._printed = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody reads stops ping when it is full
+        self._process = host.start(
+            "ping", "-D", "-i", str(interval), address, stdout=self._printed, stderr=subprocess.STDOUT
+        )
+
+    def finish(self) -> PingResult:
+        """Ends the pings and returns what they saw."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(timeout=10)
+        with self._printed:
+            self._printed.seek(0)
+            return parse_ping(self._printed.read())

@@ -1,0 +1,179 @@
+"""TCP and UDP between hosts, every byte checked, and iperf3.
+
+The sockets are made inside the namespaces and then used from here: no helper process is needed.
+"""
+
+import contextlib
+import hashlib
+import json
+import random
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from typing import Any, Final
+
+from tests.lab.namespaces import Host
+from tests.lab.waiting import wait_until
+
+BLOCK_BYTES: Final = 1 << 18
+PING_AGAIN_SECONDS: Final = 0.5
+ICMPV6_ECHO_REQUEST: Final = 128
+ICMPV6_ECHO_REPLY: Final = 129
+ECHO_REQUEST: Final = struct.Struct("!BBHHH")  # type, code, checksum (the kernel's), identifier, sequence
+
+_ports = count(20_000)
+
+
+def exchange_tcp(client: Host, server: Host, address: str, size: int, *, seconds: float) -> float:
+    """Sends `size` bytes each way at once over one connection, checks them, and returns how many seconds it took."""
+    with client.entered():
+        one = socket.socket(socket.AF_INET6)
+    with server.entered():
+        listener = socket.create_server((address, next(_ports)), family=socket.AF_INET6)
+    with one, listener:
+        for end in (one, listener):
+            end.settimeout(seconds)
+        begin = time.monotonic()
+        one.connect(listener.getsockname())
+        two, _ = listener.accept()
+        with two:
+            two.settimeout(seconds)
+            _exchange(one, two, size)
+        return time.monotonic() - begin
+
+
+def stream_tcp(client: Host, server: Host, address: str, *, seconds: float, patience: float = 60.0) -> float:
+    """Sends over one connection for some seconds, checks that every byte came, and returns the bytes per second.
+
+    The time counts until the last byte has come; a connection that stands still for `patience` seconds fails.
+    """
+    with client.entered():
+        one = socket.socket(socket.AF_INET6)
+    with server.entered():
+        listener = socket.create_server((address, next(_ports)), family=socket.AF_INET6)
+    with one, listener, ThreadPoolExecutor(2) as pool:
+        one.settimeout(patience)
+        begin = time.monotonic()
+        one.connect(listener.getsockname())
+        two, _ = listener.accept()
+        with two:
+            two.settimeout(patience)
+            receiving = pool.submit(_receive, two)
+            sent, size = pool.submit(_send_blocks, one, 3, _sizes_for(seconds)).result()
+            received, length = receiving.result()
+        assert (received, length) == (sent, size), f"{length} of {size} bytes came, or changed on the way"
+        return size / (time.monotonic() - begin)
+
+
+def _sizes_for(seconds: float) -> Iterator[int]:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        yield BLOCK_BYTES
+
+
+def _exchange(one: socket.socket, two: socket.socket, size: int) -> None:
+    sizes = [min(BLOCK_BYTES, size - start) for start in range(0, size, BLOCK_BYTES)]
+    with ThreadPoolExecutor(4) as pool:
+        there, back = pool.submit(_send_blocks, one, 1, sizes), pool.submit(_send_blocks, two, 2, sizes)
+        there_came, back_came = pool.submit(_receive, two), pool.submit(_receive, one)
+    assert there.result() == there_came.result(), "bytes were lost or changed on the way there"
+    assert back.result() == back_came.result(), "bytes were lost or changed on the way back"
+    assert there.result() != back.result()
+
+
+def _send_blocks(end: socket.socket, seed: int, sizes: Iterable[int]) -> tuple[str, int]:
+    """Sends random blocks and the end; returns the digest of what was sent, and how much it was."""
+    digest, length = hashlib.blake2b(), 0
+    block = bytearray(random.Random(seed).randbytes(BLOCK_BYTES))
+    for size in sizes:
+        block[:8] = length.to_bytes(8, "big")  # no two blocks are alike
+        piece = memoryview(block)[:size]
+        digest.update(piece)
+        end.sendall(piece)
+        length += size
+    end.shutdown(socket.SHUT_WR)
+    return digest.hexdigest(), length
+
+
+def _receive(end: socket.socket) -> tuple[str, int]:
+    digest, length = hashlib.blake2b(), 0
+    while piece := end.recv(BLOCK_BYTES):
+        digest.update(piece)
+        length += len(piece)
+    return digest.hexdigest(), length
+
+
+def echo_udp(client: Host, server: Host, address: str, *, size: int, times: int, seconds: float = 1.0) -> int:
+    """Sends datagrams one after the other to be echoed, and returns how many came back unchanged within `seconds` each."""
+    with client.entered():
+        one = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    with server.entered():
+        two = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    with one, two:
+        two.bind((address, next(_ports)))
+        one.settimeout(seconds / 2)
+        two.settimeout(seconds / 2)
+        return sum(_is_echoed(one, two, random.Random(seed).randbytes(size)) for seed in range(times))
+
+
+def _is_echoed(one: socket.socket, two: socket.socket, data: bytes) -> bool:
+    with contextlib.suppress(TimeoutError):
+        one.sendto(data, two.getsockname())
+        source = _receive_datagram(two, data)
+        two.sendto(data, source)
+        _receive_datagram(one, data)
+        return True
+    return False
+
+
+def _receive_datagram(end: socket.socket, data: bytes) -> Any:
+    """Waits for one datagram past late ones, and returns where it came from."""
+    while True:
+        heard, source = end.recvfrom(65_536)
+        if heard == data:
+            return source
+
+
+def answering(host: Host, addresses: Sequence[str], *, seconds: float) -> set[str]:
+    """Pings many addresses at once, again and again for some seconds, and returns those that answered."""
+    with host.entered():
+        icmp = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    answered: set[str] = set()
+    deadline = time.monotonic() + seconds
+    with icmp:
+        icmp.settimeout(PING_AGAIN_SECONDS)
+        while len(answered) < len(set(addresses)) and time.monotonic() < deadline:
+            for address in addresses:
+                icmp.sendto(ECHO_REQUEST.pack(ICMPV6_ECHO_REQUEST, 0, 0, 77, 1), (address, 0))
+            with contextlib.suppress(TimeoutError):
+                while len(answered) < len(set(addresses)):
+                    reply, source = icmp.recvfrom(2_000)
+                    if reply[0] == ICMPV6_ECHO_REPLY:
+                        answered.add(source[0])
+    return answered & set(addresses)
+
+
+def iperf(client: Host, server: Host, address: str, *options: str, seconds: float) -> dict[str, Any]:
+    """Runs iperf3 from client to server for some seconds and returns its JSON."""
+    port = str(next(_ports))
+    serving = server.start(
+        "iperf3", "-s", "-1", "-p", port, "--forceflush", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        wait_until(lambda: _listens(server, port), 5, "iperf3 listens")
+        command = ("iperf3", "-c", address, "-p", port, "-t", f"{seconds:g}", "-J", *options)
+        done = client.run(*command, timeout=seconds + 30, check=False)
+        report = json.loads(done.stdout)
+        assert "error" not in report, f"iperf3: {report['error']}"
+        return dict(report)
+    finally:
+        serving.kill()
+        serving.wait()
+
+
+def _listens(host: Host, port: str) -> bool:
+    return bool(host.run("ss", "-Hltn", f"sport = :{port}").stdout)

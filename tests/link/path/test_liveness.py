@@ -1,0 +1,582 @@
+"""A cut is found in a quarter of a second under traffic; loss, queues and starved processes kill nothing; idling is cheap."""
+
+import heapq
+import itertools
+import math
+import random
+from collections.abc import Callable
+from functools import partial
+
+import pytest
+
+from mycelium.link.path.liveness import (
+    ANSWER_WITHIN_S,
+    DEAD_AFTER_S,
+    ECHO_GAP_S,
+    LEAST_PROBES,
+    MOST_PROBES,
+    QUIET_S,
+    SUSPECT_AFTER_S,
+    TRANSITIONS,
+    Action,
+    Liveness,
+    PathState,
+    Role,
+)
+from mycelium.link.path.rtt import RttEstimator
+
+DAY_S = 86_400.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_cut_under_traffic_is_found_within_a_quarter_of_a_second(seed: int) -> None:
+    net = Pair(seed, delay=0.0005, jitter=0.0002)
+    net.flow(0, every=0.001)
+    net.run(until=3.0 + net.rng.random())
+    cut_at = net.now
+    assert net.deaths == []
+
+    net.loss = [1.0, 1.0]
+    net.run(until=cut_at + 0.150)
+    states = [net.ends[0].state]
+    net.run(until=cut_at + 0.250)
+    states.append(net.ends[0].state)
+
+    assert states == [PathState.SUSPECT, PathState.DEAD]
+    assert net.ends[0].died_at == net.deaths[0][1] > cut_at + DEAD_AFTER_S
+
+
+@pytest.mark.parametrize("deaf_side", [0, 1])
+def test_cut_of_one_direction_is_a_cut(deaf_side: int) -> None:
+    net = Pair(1, delay=0.0005, jitter=0.0002)
+    net.flow(0, every=0.001)
+    net.flow(1, every=0.001)
+    net.run(until=3.0)
+
+    net.loss[1 - deaf_side] = 1.0
+    net.run(until=3.250)
+    states = [net.ends[deaf_side].state, net.ends[1 - deaf_side].state]
+    net.run(until=3.600)
+
+    assert states == [PathState.DEAD, PathState.SUSPECT]
+    assert [end.state for end in net.ends] == [PathState.DEAD, PathState.DEAD]
+
+
+@pytest.mark.parametrize(("role", "within"), [(Role.BUSY, 0.2), (Role.SELECTED, 2.0), (Role.SPARE, 5.0)])
+def test_cut_of_an_idle_path_is_found_after_its_interval(role: Role, within: float) -> None:
+    net = Pair(2, delay=0.005, jitter=0.0, role=role)
+    net.run(until=60.0)
+    net.loss = [1.0, 1.0]
+
+    net.run(until=60.0 + within + DEAD_AFTER_S + 0.050)
+
+    assert net.ends[0].state is PathState.DEAD
+
+
+def test_path_lives_again_with_the_first_answer() -> None:
+    net = Pair(3, delay=0.005, jitter=0.0)
+    net.run(until=5.0)
+    net.loss = [1.0, 1.0]
+    net.run(until=30.0)
+    died_at = net.ends[0].died_at
+    assert died_at > 5.0
+
+    net.loss = [0.0, 0.0]
+    net.run(until=31.1)
+
+    assert net.ends[0].state is PathState.ALIVE
+    assert net.ends[0].died_at == died_at
+    net.run(until=200.0)
+    assert len(net.deaths) == 2
+
+
+def test_dead_path_is_probed_once_a_second() -> None:
+    net = Pair(4, delay=0.005, jitter=0.0, role=Role.BUSY)
+    net.run(until=5.0)
+    net.loss = [1.0, 1.0]
+    net.run(until=10.0)
+    before = net.frames[0]
+
+    net.run(until=110.0)
+
+    assert net.frames[0] - before == pytest.approx(100, abs=1)
+
+
+@pytest.mark.parametrize(("role", "frames_per_second"), [(Role.BUSY, 10.0), (Role.SELECTED, 1.0), (Role.SPARE, 0.4)])
+def test_idle_path_costs_a_probe_and_a_reply_an_interval(role: Role, frames_per_second: float) -> None:
+    net = Pair(5, delay=0.02, jitter=0.001, role=role)
+    net.run(until=200.0)
+
+    assert net.frames[0] / 200.0 == pytest.approx(frames_per_second, rel=0.02)
+
+
+def test_traffic_both_ways_costs_only_the_probes_of_its_role() -> None:
+    net = Pair(6, delay=0.005, jitter=0.001, role=Role.BUSY)
+    net.flow(0, every=0.002)
+    net.flow(1, every=0.002)
+    net.run(until=100.0)
+
+    assert net.extra_frames[0] / 100.0 == pytest.approx(10.0, rel=0.05)
+
+
+@pytest.mark.parametrize("every", [0.002, 0.02, 0.05])
+@pytest.mark.parametrize(("delay", "echoes"), [(0.0002, 50), (0.005, 34), (0.02, 20)])
+def test_traffic_one_way_is_echoed_before_it_must_be_asked_for(delay: float, echoes: int, every: float) -> None:
+    net = Pair(7, delay=delay, jitter=delay / 5, role=Role.BUSY)
+    net.flow(0, every=every)
+    net.run(until=100.0)
+
+    probes, answers = (frames / 100.0 for frames in net.extra_frames)
+    assert probes == pytest.approx(10.0, rel=0.02)  # both ends ask at the interval of their role, and reply
+    assert answers < echoes + 10.0
+
+
+def test_day_of_five_percent_loss_kills_no_idle_path() -> None:
+    path = Liveness(RttEstimator(), now=0.0, role=Role.SELECTED)
+
+    assert deaths_in(path, random.Random(8), seconds=DAY_S, loss=0.05) == 0
+    assert path.loss == pytest.approx(1 - 0.95**2, abs=0.06)
+
+
+@pytest.mark.parametrize("loss", [0.01, 0.05])
+def test_hours_of_loss_kill_no_busy_path(loss: float) -> None:
+    path = Liveness(RttEstimator(), now=0.0, role=Role.BUSY)
+
+    assert deaths_in(path, random.Random(9), seconds=DAY_S / 6, loss=loss) == 0
+
+
+def test_loss_under_traffic_kills_nothing() -> None:
+    net = Pair(10, delay=0.005, jitter=0.002, role=Role.BUSY)
+    net.loss = [0.05, 0.05]
+    net.flow(0, every=0.01)
+    net.run(until=300.0)
+
+    assert net.deaths == []
+
+
+def test_queue_that_fills_kills_nothing() -> None:
+    net = Pair(11, delay=0.0005, jitter=0.0001, role=Role.BUSY)
+    net.flow(0, every=0.001)
+    net.run(until=5.0)
+    for _ in range(20):
+        for step in range(100):  # half a second of queue grows in a quarter, stays and drains
+            net.at(net.now + 0.0025 * step, partial(net.queue, 0.005 * step))
+            net.at(net.now + 2.0 + 0.0025 * step, partial(net.queue, 0.5 - 0.005 * step))
+        net.run(until=net.now + 5.0)
+
+    assert net.deaths == []
+
+
+@pytest.mark.parametrize("side", [0, 1], ids=["we", "the peer"])
+def test_process_starved_for_200_ms_kills_nothing(side: int) -> None:
+    net = Pair(12, delay=0.0005, jitter=0.0002, role=Role.BUSY)
+    net.flow(0, every=0.001)
+    for _ in range(200):
+        net.run(until=net.now + 0.3 + net.rng.random())
+        net.starve(side, 0.200)
+
+    assert net.deaths == []
+
+
+@pytest.mark.parametrize("delay", [0.005, 0.02, 0.1])
+def test_peer_that_falls_asleep_just_before_it_is_asked_is_waited_for(delay: float) -> None:
+    net = Pair(14, delay=delay, jitter=0.0, role=Role.BUSY)
+    for _ in range(300):
+        net.run(until=net.now + 1.0 + net.rng.random())
+        net.starve(1, 0.200)
+
+    assert net.deaths == []
+
+
+def test_peer_whose_data_stops_is_asked_before_its_turn_and_only_once() -> None:
+    path = Liveness(RttEstimator(), now=0.0, role=Role.BUSY)
+    assert path.handle_timeout(0.0) is Action.PROBE
+    path.sent(1, 0.0, True)
+    path.probe_answered(0.001)
+    path.echoed(1, 0.001)
+    for step in range(1, 6):
+        path.received(step / 100, True)
+    probes = []
+    while (now := path.next_deadline()) < 0.29:
+        if path.handle_timeout(now) is Action.PROBE:
+            probes.append(now)
+            path.sent(len(probes) + 1, now, True)
+            path.echoed(len(probes) + 1, now)
+            path.probe_answered(now)
+        elif now >= path.echo_due:
+            path.sent(50, now, False)
+
+    assert probes == [pytest.approx(0.05 + QUIET_S)]
+
+
+def test_laptop_that_slept_for_an_hour_probes_before_it_judges() -> None:
+    net = Pair(13, delay=0.0005, jitter=0.0, role=Role.BUSY)
+    net.run(until=5.0)
+    net.starve(0, 3_600.0)
+    net.run(until=3_700.0)
+
+    assert [side for side, _ in net.deaths] == [1]
+    assert net.ends[1].state is PathState.ALIVE
+
+
+@pytest.mark.parametrize("deadlines", range(8))
+def test_deadline_handled_late_asks_again_before_it_judges(deadlines: int) -> None:
+    path, _ = path_that_asks()
+    for _ in range(deadlines):
+        path.handle_timeout(path.next_deadline())
+    before = path.state
+
+    action = path.handle_timeout(path.next_deadline() + 0.300)
+
+    assert (action, path.state) == (Action.PROBE, before)
+
+
+def test_peer_that_pauses_shortly_is_not_suspected() -> None:
+    path, asked_at = path_that_asks()
+
+    now = asked_at
+    while path.state is PathState.ALIVE:
+        path.handle_timeout(now := path.next_deadline())
+
+    assert now >= asked_at + SUSPECT_AFTER_S
+
+
+def test_peer_that_answers_late_because_it_is_busy_is_suspected_later() -> None:
+    found = []
+    for waited_s in (0.0, 0.010):
+        path, asked_at = path_that_asks(waited_s=waited_s)
+        while path.state is PathState.ALIVE:
+            path.handle_timeout(now := path.next_deadline())
+        found.append(now - asked_at)
+
+    assert found[1] - found[0] > 0.040
+
+
+def test_process_that_is_always_late_still_finds_a_cut() -> None:
+    path = Liveness(RttEstimator(), now=0.0)
+    now = 0.0
+    while path.state is not PathState.DEAD:
+        now = path.next_deadline() + 0.030
+        path.handle_timeout(now)
+        assert now < 30.0
+
+
+def test_probes_to_die_follow_the_loss_within_their_bounds() -> None:
+    path = Liveness(RttEstimator(), now=0.0, role=Role.SELECTED)
+    found = {}
+    for loss in (0.0, 0.01, 0.05, 0.3):
+        deaths_in(path, random.Random(14), seconds=3_000.0, loss=loss)
+        found[loss] = path.probes_to_die
+
+    assert found[0.0] == LEAST_PROBES
+    assert found[0.0] < found[0.01] < found[0.05] < found[0.3] == MOST_PROBES
+
+
+@pytest.mark.parametrize(("rtt_s", "gap_s"), [(None, 0.020), (0.001, 0.021), (0.02, 0.040), (0.3, ECHO_GAP_S)])
+def test_echo_is_owed_within_20_ms_but_only_so_often(rtt_s: float | None, gap_s: float) -> None:
+    rtt = RttEstimator()
+    if rtt_s is not None:
+        rtt.sample(rtt_s, now=0.0)
+    path = Liveness(rtt, now=0.0)
+    assert path.handle_timeout(0.0) is Action.PROBE
+    path.sent(1, 0.0, True)
+
+    path.received(1.0)
+    assert path.echo_due == math.inf
+    path.received(1.0, True)
+    path.received(1.01, True)
+    assert path.echo_due == 1.0 + ANSWER_WITHIN_S
+    path.sent(2, 1.02, False)
+    assert path.echo_due == math.inf
+    path.received(1.021, True)
+    assert path.echo_due == pytest.approx(max(1.021 + ANSWER_WITHIN_S, 1.02 + gap_s))
+
+
+def test_owed_echo_is_asked_for_when_due() -> None:
+    path = Liveness(RttEstimator(), now=0.0, role=Role.SPARE)
+    path.handle_timeout(0.0)
+    path.sent(1, 0.0, True)
+    path.echoed(1, 0.01)
+    path.received(0.5, True)
+    while path.next_deadline() < 0.5 + ANSWER_WITHIN_S:
+        assert path.handle_timeout(path.next_deadline()) is Action.NONE
+
+    assert path.next_deadline() == 0.5 + ANSWER_WITHIN_S
+    assert path.handle_timeout(0.5 + ANSWER_WITHIN_S) is Action.ECHO
+
+
+def test_timeout_before_its_time_does_nothing() -> None:
+    path = Liveness(RttEstimator(), now=1.0)
+
+    assert path.handle_timeout(0.9) is Action.NONE
+
+
+@pytest.mark.parametrize("echo", [0, 41, 999, 0x8000_0042], ids=["none", "old", "never sent", "half a turn away"])
+def test_echo_of_nothing_new_is_no_evidence(echo: int) -> None:
+    path = suspect_path(newest=50, echoed=42)
+    states = []
+    for counter in (42, echo, 43):
+        path.echoed(counter, 100.0)
+        states.append(path.state)
+
+    assert states == [PathState.SUSPECT, PathState.SUSPECT, PathState.ALIVE]
+
+
+def test_echo_is_understood_where_counters_pass_32_bits() -> None:
+    path = suspect_path(newest=(7 << 32) + 5, echoed=0xFFFF_FFF0)
+
+    path.echoed(4, 100.0)
+
+    assert path.state is PathState.ALIVE
+
+
+def test_counters_of_a_new_session_start_over() -> None:
+    path = suspect_path(newest=5_000_000, echoed=4_000_000)
+    path.restart_counters()
+    path.sent(1, 100.0, True)
+
+    states = []
+    for counter in (4_000_000, 1):
+        path.echoed(counter, 100.0)
+        states.append(path.state)
+
+    assert states == [PathState.SUSPECT, PathState.ALIVE]
+
+
+def test_doubt_probes_at_once_but_not_again_before_the_answer() -> None:
+    path = Liveness(RttEstimator(), now=0.0, role=Role.SPARE)
+    path.handle_timeout(0.0)
+    path.probe_answered(0.1)
+
+    path.doubt(1.0)
+    assert path.handle_timeout(1.0) is Action.PROBE
+    path.doubt(1.01)
+    assert path.handle_timeout(1.01) is Action.NONE
+
+
+def test_rumour_asks_a_living_path_at_most_once_a_probe_timeout_and_a_dead_one_never() -> None:
+    path, asked_at = path_that_asks()
+    path.probe_answered(asked_at)
+    probes = 0
+    for step in range(1_000):
+        now = asked_at + step / 1_000
+        path.rumour(now)
+        if path.handle_timeout(now) is Action.PROBE:
+            probes += 1
+            path.sent(10_000 + step, now, True)
+            path.probe_answered(now)
+    assert 20 < probes < 40
+
+    while path.state is not PathState.DEAD:
+        path.handle_timeout(now := path.next_deadline())
+    path.rumour(now + 0.5)
+    assert path.handle_timeout(now + 0.5) is Action.NONE
+
+
+def test_rumour_about_a_path_that_is_asked_already_shortens_its_patience() -> None:
+    found = []
+    for is_told in (True, False):
+        path, asked_at = path_that_asks()
+        if is_told:
+            path.rumour(asked_at + 0.001)
+        while path.state is PathState.ALIVE:
+            path.handle_timeout(now := path.next_deadline())
+        found.append(now - asked_at)
+
+    assert found[0] < SUSPECT_AFTER_S <= found[1]
+
+
+def test_cut_path_is_in_doubt_until_something_newer_is_echoed() -> None:
+    path = Liveness(RttEstimator(), now=0.0)
+    path.sent(5, 0.0, True)
+    path.cut(0.1)
+    states = [path.state]
+    path.echoed(5, 0.1)
+    states.append(path.state)
+    assert path.handle_timeout(0.1) is Action.PROBE
+    path.sent(6, 0.1, True)
+    path.echoed(6, 0.2)
+
+    assert [*states, path.state] == [PathState.SUSPECT, PathState.SUSPECT, PathState.ALIVE]
+
+
+def test_cut_path_is_dead_as_soon_as_a_question_is_overdue() -> None:
+    path, _ = path_that_asks()
+    path.probe_answered(200.5)
+    path.cut(201.0)
+    while path.state is not PathState.DEAD:
+        path.handle_timeout(path.next_deadline())
+        path.cut(path.next_deadline())  # told again and again
+
+    assert path.died_at - 201.0 < 0.04
+
+
+def test_doubted_path_is_suspected_as_soon_as_two_questions_are_overdue() -> None:
+    path, _ = path_that_asks()
+    path.probe_answered(200.5)
+    path.doubt(201.0)
+    now = 201.0
+    while path.state is PathState.ALIVE:
+        path.handle_timeout(now)
+        now = path.next_deadline()
+
+    assert path._probe_at - 201.0 < SUSPECT_AFTER_S
+
+
+def test_busier_role_probes_sooner() -> None:
+    path = Liveness(RttEstimator(), now=0.0, role=Role.SPARE)
+    path.handle_timeout(0.0)
+    path.sent(1, 0.0, True)
+    path.echoed(1, 0.01)
+    while path.next_deadline() < 1.0:
+        path.handle_timeout(path.next_deadline())
+
+    path.set_role(Role.SELECTED)
+
+    assert path.next_deadline() == Role.SELECTED.value
+
+
+def test_path_is_never_dead_before_it_is_suspect() -> None:
+    assert PathState.DEAD not in TRANSITIONS[PathState.ALIVE]
+    assert TRANSITIONS.keys() == set(PathState)
+
+
+def path_that_asks(*, waited_s: float = 0.0) -> tuple[Liveness, float]:
+    """A path of 1 ms that has never lost anything, and when its probe that waits for an answer was sent.
+
+    `waited_s` is what busy processes have lately added to its round trips.
+    """
+    rtt = RttEstimator()
+    path = Liveness(rtt, now=0.0, role=Role.BUSY)
+    deaths_in(path, random.Random(0), seconds=200.0, loss=0.0)
+    for _ in range(50):
+        rtt.sample(0.001 + waited_s, now=200.0, waited_s=waited_s)
+    path.echoed(path._sent, 200.0)
+    while path.handle_timeout(now := path.next_deadline()) is not Action.PROBE:
+        pass
+    return path, now
+
+
+def suspect_path(*, newest: int, echoed: int) -> Liveness:
+    path = Liveness(RttEstimator(), now=0.0)
+    path.sent(echoed, 0.0, True)
+    path.echoed(echoed & 0xFFFF_FFFF, 0.0)
+    path.sent(newest, 0.0, True)
+    while path.state is PathState.ALIVE:
+        path.handle_timeout(path.next_deadline())
+    return path
+
+
+def deaths_in(path: Liveness, rng: random.Random, *, seconds: float, loss: float) -> int:
+    """Counts the deaths of a path that carries nothing but our probes, at 10 ms of round trip."""
+    start = now = path.next_deadline()
+    deaths = counter = 0
+    answer_at = math.inf
+    while now < start + seconds:
+        now = min(path.next_deadline(), answer_at)
+        if now == answer_at:
+            answer_at = math.inf
+            path._rtt.sample(0.01, now=now)
+            path.echoed(counter & 0xFFFF_FFFF, now)
+            path.probe_answered(now)
+            continue
+        was_dead = path.state is PathState.DEAD
+        if path.handle_timeout(now) is Action.PROBE:
+            counter += 1
+            path.sent(counter, now, True)
+            if rng.random() < (1 - loss) ** 2:
+                answer_at = now + 0.01
+        deaths += path.state is PathState.DEAD and not was_dead
+    return deaths
+
+
+class Pair:
+    """Two ends of a path under virtual time: loss and queueing delay per direction, flows, starved processes."""
+
+    def __init__(self, seed: int, *, delay: float, jitter: float, role: Role = Role.SELECTED) -> None:
+        self.rng = random.Random(seed)
+        self.delay, self.jitter, self.queued = delay, jitter, 0.0
+        self.loss = [0.0, 0.0]  # of what each side sends
+        self.now = 0.0
+        self.frames = [0, 0]
+        self.extra_frames = [0, 0]  # all but the flows'
+        self.deaths: list[tuple[int, float]] = []
+        self.rtts = (RttEstimator(), RttEstimator())
+        self.ends = tuple(Liveness(rtt, now=0.0, role=role) for rtt in self.rtts)
+        self._starved_until = [0.0, 0.0]
+        self._newest = [0, 0]  # counter each side has received
+        self._last_arrival = [0.0, 0.0]
+        self._armed = [math.inf, math.inf]
+        self._serial = itertools.count()
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._arm(0)
+        self._arm(1)
+
+    def at(self, when: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (when, next(self._serial), action))
+
+    def run(self, *, until: float) -> None:
+        while self._events and self._events[0][0] <= until:
+            self.now, _, action = heapq.heappop(self._events)
+            action()
+        self.now = until
+
+    def flow(self, side: int, *, every: float) -> None:
+        if self.now >= self._starved_until[side]:
+            self._send(side, "data")
+            self._arm(side)
+        self.at(self.now + every, partial(self.flow, side, every=every))
+
+    def queue(self, seconds: float) -> None:
+        self.queued = seconds
+
+    def starve(self, side: int, seconds: float) -> None:
+        self._starved_until[side] = self.now + seconds
+
+    def _send(self, side: int, kind: str, asked_at: float = 0.0) -> None:
+        self.frames[side] += 1
+        self.extra_frames[side] += kind != "data"
+        counter = self.frames[side]
+        self.ends[side].sent(counter, self.now, kind in ("data", "probe"))
+        if self.rng.random() < self.loss[side]:
+            return
+        arrival = self.now + self.delay + self.queued + self.rng.uniform(0, self.jitter)
+        arrival = self._last_arrival[side] = max(arrival, self._last_arrival[side])
+        echo = self._newest[side]
+        self.at(arrival, partial(self._arrive, 1 - side, kind, counter, echo, asked_at or self.now))
+
+    def _arrive(self, side: int, kind: str, counter: int, echo: int, asked_at: float) -> None:
+        if self.now < self._starved_until[side]:
+            self.at(self._starved_until[side], partial(self._arrive, side, kind, counter, echo, asked_at))
+            return
+        end = self.ends[side]
+        self._newest[side] = max(self._newest[side], counter)
+        end.received(self.now, kind == "data")
+        if kind == "reply":
+            self.rtts[side].sample(self.now - asked_at, now=self.now)
+        end.echoed(echo, self.now)
+        if kind == "reply":
+            end.probe_answered(self.now)
+        if kind == "probe":
+            self._send(side, "reply", asked_at)
+        self._arm(side)
+
+    def _arm(self, side: int) -> None:
+        deadline = max(self.ends[side].next_deadline(), self._starved_until[side], self.now)
+        if deadline < self._armed[side]:
+            self._armed[side] = deadline
+            self.at(deadline, partial(self._fire, side))
+
+    def _fire(self, side: int) -> None:
+        if self.now != self._armed[side]:
+            return
+        self._armed[side] = math.inf
+        end = self.ends[side]
+        if self.now >= self._starved_until[side]:
+            was_dead = end.state is PathState.DEAD
+            action = end.handle_timeout(self.now)
+            if end.state is PathState.DEAD and not was_dead:
+                self.deaths.append((side, self.now))
+            if action is not Action.NONE:
+                self._send(side, "probe" if action is Action.PROBE else "echo")
+        self._arm(side)

@@ -1,0 +1,190 @@
+"""The search ends at the largest size that a path carries, and a path that shrinks is noticed."""
+
+import math
+import random
+
+import pytest
+
+from mycelium.limits import DATAGRAM_CEILING, DATAGRAM_FLOOR
+from mycelium.link.path.mtu import DOUBT_INTERVAL_S, SEARCH_AGAIN_S, SEARCH_ORDER, TRIES, PathMtu
+
+
+@pytest.mark.parametrize(
+    ("carries", "found"),
+    [
+        (1_232, 1_232),
+        (1_372, 1_372),
+        (1_392, 1_392),
+        (1_400, 1_392),
+        (1_432, 1_432),
+        (1_444, 1_444),
+        (1_452, 1_452),
+        (1_464, 1_464),
+        (1_472, 1_472),
+        (4_052, 4_052),
+        (8_952, 8_952),
+        (65_507, 8_952),
+    ],
+)
+def test_search_finds_the_largest_size_that_passes(carries: int, found: int) -> None:
+    path = PathMtu(now=0.0)
+
+    run(path, carries=carries, until=20.0)
+
+    assert path.size == found
+    assert 20.0 < path.next_deadline() < SEARCH_AGAIN_S + 20.0
+
+
+def test_ethernet_is_found_in_two_round_trips() -> None:
+    path = PathMtu(now=0.0)
+
+    run(path, carries=1_472, until=0.081, rtt=0.04)
+
+    assert path.size == 1_472
+
+
+def test_search_stands_some_loss() -> None:
+    for seed in range(20):
+        path = PathMtu(now=0.0)
+        run(path, carries=1_472, until=60.0, loss=0.05, rng=random.Random(seed))
+        assert path.size in (1_452, 1_472)
+
+
+def test_search_costs_few_probes() -> None:
+    path = PathMtu(now=0.0)
+
+    assert run(path, carries=1_472, until=SEARCH_AGAIN_S - 1) == 2 + 2 * TRIES
+
+
+def test_larger_path_is_found_after_ten_minutes() -> None:
+    path = PathMtu(now=0.0)
+    run(path, carries=1_452, until=100.0)
+
+    run(path, carries=1_472, until=SEARCH_AGAIN_S + 100.0, start=100.0)
+
+    assert path.size == 1_472
+
+
+def test_late_answer_counts() -> None:
+    path = PathMtu(now=0.0)
+
+    run(path, carries=1_472, until=30.0, rtt=3.0)
+
+    assert path.size == 1_472
+
+
+def test_doubted_size_that_still_passes_stays() -> None:
+    path = PathMtu(now=0.0)
+    run(path, carries=1_472, until=50.0)
+
+    path.doubt(50.0)
+    assert path.probe_to_send(50.0) == 1_472
+    path.acknowledged(1_472, 50.02)
+
+    assert path.size == 1_472
+    assert path.next_deadline() > 600.0
+
+
+def test_black_hole_leads_to_the_floor_at_once_and_to_a_new_search() -> None:
+    path = PathMtu(now=0.0)
+    run(path, carries=1_472, until=50.0)
+
+    path.doubt(50.0)
+    run(path, carries=1_400, until=50.7, start=50.0)
+    assert path.size in (DATAGRAM_FLOOR, 1_392)
+    run(path, carries=1_400, until=60.0, start=50.7)
+
+    assert path.size == 1_392
+
+
+def test_doubts_do_not_pile_up() -> None:
+    path = PathMtu(now=0.0)
+    run(path, carries=1_472, until=50.0)
+    probes = 0
+    for step in range(1_000):
+        now = 50.0 + step / 100
+        path.doubt(now)
+        probes += run(path, carries=1_472, until=now, start=now, rtt=0.0)
+
+    assert probes <= 10 / DOUBT_INTERVAL_S + 1
+
+
+def test_floor_is_never_doubted() -> None:
+    path = PathMtu(now=0.0)
+    run(path, carries=1_232, until=50.0)
+
+    path.doubt(50.0)
+
+    assert path.probe_to_send(50.0) is None
+
+
+def test_size_that_the_kernel_refuses_is_not_tried_again() -> None:
+    path = PathMtu(now=0.0)
+    tried = []
+    now = 0.0
+    while (size := path.probe_to_send(now)) is not None:
+        tried.append(size)
+        if size > 1_452:
+            path.refused(size, now)
+        else:
+            path.acknowledged(size, now)
+
+    assert path.size == 1_452
+    assert sorted(set(tried)) == sorted(tried) == [1_452, 1_464, 1_472]
+
+
+def test_kernel_that_refuses_the_size_in_use_leads_to_the_floor() -> None:
+    path = PathMtu(now=0.0)
+    run(path, carries=1_472, until=50.0)
+
+    path.refused(1_472, 50.0)
+
+    assert path.size == DATAGRAM_FLOOR
+    assert path.probe_to_send(50.0) == 1_452
+
+
+def test_refused_floor_changes_nothing() -> None:
+    path = PathMtu(now=0.0)
+    path.refused(DATAGRAM_FLOOR, 0.0)
+
+    assert (path.size, path.probe_to_send(0.0)) == (DATAGRAM_FLOOR, SEARCH_ORDER[0])
+
+
+def test_changed_path_starts_at_the_floor() -> None:
+    path = PathMtu(now=0.0)
+    run(path, carries=1_472, until=50.0)
+
+    path.reset(50.0)
+
+    assert (path.size, path.probe_to_send(50.0)) == (DATAGRAM_FLOOR, SEARCH_ORDER[0])
+
+
+def test_all_sizes_lie_between_the_bounds() -> None:
+    assert all(DATAGRAM_FLOOR < size <= DATAGRAM_CEILING for size in SEARCH_ORDER)
+
+
+def run(
+    path: PathMtu,
+    *,
+    carries: int,
+    until: float,
+    start: float = 0.0,
+    rtt: float = 0.02,
+    loss: float = 0.0,
+    rng: random.Random | None = None,
+) -> int:
+    """Answers the probes that a path of this size lets pass; returns how many were sent."""
+    rng = rng or random.Random(0)
+    answers: list[tuple[float, int]] = []
+    sent = 0
+    now = start
+    while True:
+        now = max(now, min(path.next_deadline(), answers[0][0] if answers else math.inf))
+        if now > until:
+            return sent
+        if answers and answers[0][0] <= now:
+            path.acknowledged(answers.pop(0)[1], now)
+        elif (size := path.probe_to_send(now)) is not None:
+            sent += 1
+            if size <= carries and rng.random() >= loss:
+                answers.append((now + rtt, size))

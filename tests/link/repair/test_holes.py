@@ -1,0 +1,343 @@
+"""What is missing, what waits for it, and for how long."""
+
+from itertools import pairwise
+from math import inf
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mycelium.limits import HOLES_PER_SESSION
+from mycelium.link.repair import holes as holes_module
+from mycelium.link.repair.budget import RepairBudget
+from mycelium.link.repair.flow_order import FlowOrder
+from mycelium.link.repair.holes import ASKS, BETWEEN_REQUESTS_S, Holes, Range, ask_again_after, patience, reordering
+from mycelium.wire.frame import FRAME_HEADER, WHOLE_FRAME
+from mycelium.wire.train import TRAIN_HEADER_BYTES
+
+SHORT = 0.000_5  # RTT in seconds
+MEDIUM = 0.004
+ROOMY = 1 << 30
+
+
+def frame_of(*buckets: int) -> memoryview:
+    """Returns a data frame with an empty train of each flow bucket."""
+    trains = b"".join(bytes((64, 0, 0x10, 0, bucket)) + bytes(TRAIN_HEADER_BYTES - 5) for bucket in buckets)
+    return memoryview(bytearray(bytes(FRAME_HEADER.size) + trains))
+
+
+class Receiver:
+    """Holes, driven as a link does; frames are their counters in eight bytes."""
+
+    def __init__(self, srtt: float | None = SHORT, room: int = ROOMY) -> None:
+        self.holes = Holes(RepairBudget(room))
+        self.srtt = srtt
+        self.now = 0.0
+        self.released: list[memoryview] = []
+        self.out: list[int] = []  # counters, in the order of release
+        self.parts: dict[int, list[tuple[int, int]]] = {}
+
+    def opens(self, counter: int, distance: int = 0, *, size: int = 8) -> None:
+        self.holes.opened(counter, now=self.now, srtt=self.srtt)
+        frame = bytearray(counter.to_bytes(8, "big") + bytes(size - 8))
+        self.holes.admit(counter, distance, memoryview(frame), self.released)
+        self.drain()
+        frame[:] = bytes(len(frame))  # as the arena is overwritten
+
+    def opens_other(self, counter: int) -> None:
+        self.holes.opened(counter, now=self.now, srtt=self.srtt)
+        self.holes.settle(counter, self.released)
+        self.drain()
+
+    def drain(self) -> None:
+        self.out += [int.from_bytes(frame[:8], "big") for frame in self.released]
+        self.released.clear()
+
+    def asks(self, after: float = 0.0, limit: int = 100) -> list[Range]:
+        self.now += after
+        ranges = self.holes.take_due(
+            lambda counter: self.parts.get(counter, [(0, WHOLE_FRAME)]),
+            now=self.now,
+            srtt=self.srtt,
+            limit=limit,
+            released=self.released,
+        )
+        self.drain()
+        return ranges
+
+
+# -- asking ------------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_asked_where_nothing_is_missing() -> None:
+    receiver = Receiver()
+    for counter in range(1, 10):
+        receiver.opens(counter, 1 if counter > 1 else 0)
+    assert receiver.holes.is_clean
+    assert receiver.holes.due_at == inf
+    assert receiver.out == list(range(1, 10))
+
+
+def test_a_frame_that_was_jumped_over_is_asked_for_at_once_on_a_short_path() -> None:
+    receiver = Receiver()
+    receiver.opens(1)
+    receiver.opens(3)
+    assert receiver.holes.due_at == receiver.now
+    assert receiver.asks() == [(2, 0, WHOLE_FRAME)]
+
+
+def test_on_a_longer_path_it_may_come_a_little_later() -> None:
+    receiver = Receiver(MEDIUM)
+    receiver.opens(1)
+    receiver.opens(3)
+    assert receiver.asks() == []
+    assert receiver.holes.due_at == reordering(MEDIUM) == MEDIUM / 8
+    receiver.opens(2)
+    assert receiver.holes.due_at == inf
+    assert receiver.asks(0.1) == []
+
+
+def test_only_what_is_missing_of_a_frame_is_asked_for() -> None:
+    receiver = Receiver()
+    receiver.parts[1] = [(100, 200), (300, 400)]
+    receiver.opens(2)
+    assert receiver.asks() == [(1, 100, 200), (1, 300, 400)]
+
+
+def test_it_is_asked_for_again_each_round_trip_and_then_given_up() -> None:
+    receiver = Receiver()
+    receiver.opens(2)
+    asked = [receiver.asks()]
+    while receiver.holes.due_at < inf:
+        receiver.now = receiver.holes.due_at
+        asked.append(receiver.asks())
+    assert [len(ranges) for ranges in asked] == [1] * ASKS + [0]
+    assert receiver.now == patience(SHORT)
+    assert receiver.holes.given_up == 1
+    assert receiver.holes.is_clean
+
+
+def test_no_more_is_asked_for_in_one_request_than_fits_it() -> None:
+    receiver = Receiver()
+    receiver.opens(11)
+    assert [counter for counter, _, _ in receiver.asks(limit=4)] == [1, 2, 3, 4]
+    assert receiver.holes.due_at <= receiver.now + 0.001
+    assert [counter for counter, _, _ in receiver.asks(0.001)] == [5, 6, 7, 8, 9, 10]
+
+
+def test_requests_keep_a_distance() -> None:
+    receiver = Receiver()
+    receiver.opens(2)
+    assert len(receiver.asks()) == 1
+    receiver.opens(4)
+    assert receiver.asks(BETWEEN_REQUESTS_S / 2) == []
+    assert receiver.holes.due_at == BETWEEN_REQUESTS_S
+    assert receiver.asks(BETWEEN_REQUESTS_S / 2) == [(3, 0, WHOLE_FRAME)]
+
+
+def test_holes_are_bounded_and_the_newest_count() -> None:
+    receiver = Receiver()
+    receiver.opens(1 << 40)
+    asked = [counter for counter, _, _ in receiver.asks(limit=ROOMY)]
+    assert asked == list(range((1 << 40) - HOLES_PER_SESSION, 1 << 40))
+    receiver.opens(1 << 50)
+    assert len(receiver.asks(0.004, limit=ROOMY)) == HOLES_PER_SESSION
+
+
+def test_no_loss_is_repaired_where_the_round_trip_is_too_long_or_unknown() -> None:
+    receiver = Receiver(None)
+    receiver.opens(2)
+    receiver.opens(3, 2)
+    assert receiver.asks() == []
+    assert receiver.out == [2, 3]
+
+
+def test_a_path_that_becomes_long_gives_up() -> None:
+    receiver = Receiver()
+    receiver.opens(2)
+    receiver.opens(3, 2)
+    receiver.srtt = None
+    receiver.asks(0.001)
+    assert receiver.out == [2, 3]
+    assert receiver.holes.is_clean
+    assert receiver.holes.held_bytes == 0
+
+
+# -- frames in parts ---------------------------------------------------------------------------------------------------
+
+
+def test_a_frame_in_parts_is_asked_for_once_a_later_one_has_begun() -> None:
+    receiver = Receiver()
+    receiver.parts = {1: [(10, 20)], 2: [(30, 40)]}
+    receiver.holes.begun([1], now=0.0, srtt=SHORT)
+    assert receiver.asks() == []
+    receiver.holes.begun([1, 2], now=0.0, srtt=SHORT)
+    assert receiver.asks() == [(1, 10, 20)]
+
+
+def test_the_last_frame_is_asked_for_after_a_silence_where_there_was_loss() -> None:
+    receiver = Receiver()
+    receiver.parts = {3: [(10, 20)]}
+    receiver.holes.begun([3], now=0.0, srtt=SHORT)
+    assert receiver.holes.due_at == inf, "there was no loss yet"
+    receiver.opens(2)
+    receiver.asks()
+    receiver.opens(1)
+    receiver.holes.begun([3], now=0.0, srtt=SHORT)
+    assert not receiver.holes.is_clean
+    receiver.now = receiver.holes.due_at
+    assert receiver.now == ask_again_after(SHORT)
+    assert receiver.asks() == [(3, 10, 20)]
+    receiver.opens(3)
+    assert receiver.holes.is_clean
+    assert receiver.holes.repaired == 2
+
+
+def test_forged_chunks_from_afar_are_not_asked_for() -> None:
+    receiver = Receiver()
+    receiver.opens(1)
+    receiver.holes.begun([holes_module.AHEAD + 2, holes_module.AHEAD + 3], now=0.0, srtt=SHORT)
+    assert receiver.asks() == []
+
+
+# -- order -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_frame_waits_for_the_one_of_its_flow_and_others_do_not() -> None:
+    receiver = Receiver()
+    receiver.opens(1)
+    receiver.opens(3, 1)  # names 2
+    receiver.opens(4, 3)  # names 1
+    receiver.opens(5, 2)  # names 3, which waits
+    assert receiver.out == [1, 4]
+    receiver.opens(2, 1)
+    assert receiver.out == [1, 4, 2, 3, 5]
+    assert receiver.holes.held_bytes == 0
+
+
+def test_waiting_ends_with_the_hole() -> None:
+    receiver = Receiver()
+    receiver.opens(2, 1)
+    receiver.opens(3, 1)
+    receiver.asks(patience(SHORT) - 0.001)
+    assert receiver.out == []
+    receiver.asks(0.001)
+    assert receiver.out == [2, 3]
+    receiver.opens(1)
+    assert receiver.out == [2, 3, 1], "late is better than never"
+
+
+def test_a_frame_that_is_no_data_fills_its_hole_and_releases() -> None:
+    receiver = Receiver()
+    receiver.opens(2, 1)
+    receiver.opens_other(1)
+    assert receiver.out == [2]
+
+
+def test_when_too_much_waits_the_hole_is_given_up() -> None:
+    receiver = Receiver(room=10_000)
+    for counter in range(2, 20):
+        receiver.opens(counter, 1, size=1_000)
+        assert receiver.holes.held_bytes <= 10_000
+    assert receiver.out == list(range(2, 20))
+    assert receiver.holes.given_up == 1
+
+
+EVENTS = st.lists(
+    st.tuples(
+        st.integers(0, 3),  # flow bucket
+        st.sampled_from([0, 0, 0, 0, 1, 2, 5, 9]),  # how much later than its turn it comes
+        st.sampled_from(["comes", "comes", "comes", "comes", "twice", "lost", "other kind"]),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@given(EVENTS, st.sampled_from([SHORT, MEDIUM]), st.sampled_from([2_000, ROOMY]), st.sampled_from([0.0001, 0.002]))
+def test_whatever_is_lost_or_late_all_that_opened_comes_out_once_and_each_flow_in_order(
+    events: list[tuple[int, int, str]], srtt: float, room: int, step: float
+) -> None:
+    order = FlowOrder()
+    sent = [
+        (counter, bucket, 0 if fate == "other kind" else order.distance(counter, frame_of(bucket)), late, fate)
+        for counter, (bucket, late, fate) in enumerate(events, 1)
+    ]
+    arrivals = sorted((counter + late, counter) for counter, _, _, late, fate in sent if fate != "lost")
+    receiver = Receiver(srtt, room)
+    opened_data: list[int] = []
+    strays: set[int] = set()  # came when they had been given up
+    for _, counter in arrivals:
+        _, _, distance, _, fate = sent[counter - 1]
+        receiver.now += step
+        if receiver.holes.due_at <= receiver.now:
+            receiver.asks()
+        if fate == "other kind":
+            receiver.opens_other(counter)
+        else:
+            if counter < receiver.holes.newest and counter not in receiver.holes._missing:
+                strays.add(counter)
+            receiver.opens(counter, distance)
+            opened_data.append(counter)
+        assert receiver.holes.held_bytes <= room
+    while receiver.holes.due_at < inf:
+        receiver.now = max(receiver.now, receiver.holes.due_at)
+        receiver.asks()
+    assert sorted(receiver.out) == sorted(opened_data)
+    assert receiver.holes.held_bytes == 0
+    assert receiver.holes.is_clean
+    assert receiver.holes.pending == 0
+    for bucket in range(4):
+        flow = [counter for counter in receiver.out if sent[counter - 1][1] == bucket and counter not in strays]
+        assert flow == sorted(flow)
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.integers(0, 50)), max_size=60))
+def test_a_neighbour_that_lies_about_distances_harms_nobody(frames: list[tuple[int, int]]) -> None:
+    receiver = Receiver(room=5_000)
+    seen: set[int] = set()
+    for counter, distance in frames:
+        if counter not in seen:
+            seen.add(counter)
+            receiver.opens(counter, distance)
+    receiver.asks(1.0)
+    assert sorted(receiver.out) == sorted(seen)
+    assert receiver.holes.held_bytes == 0
+
+
+# -- the sender's word -------------------------------------------------------------------------------------------------
+
+
+def test_distances_lead_back_to_the_last_frame_of_the_same_flow() -> None:
+    order = FlowOrder()
+    flows = [(7,), (8,), (7,), (9,), (8, 7), (7, 7)]
+    distances = [order.distance(counter, frame_of(*flow)) for counter, flow in enumerate(flows, 10)]
+    assert distances == [0, 0, 2, 0, 2, 1]
+
+
+def test_a_distance_that_does_not_fit_is_none_and_new_keys_begin_afresh() -> None:
+    order = FlowOrder()
+    order.distance(1, frame_of(1))
+    assert order.distance(0x1_0001, frame_of(1)) == 0
+    assert order.distance(0x2_0000, frame_of(1)) == 0xFFFF
+    order.restart()
+    assert order.distance(1, frame_of(1)) == 0
+
+
+def test_flows_are_found_behind_trains_of_any_length() -> None:
+    order = FlowOrder()
+    first = bytearray(frame_of(3)) + bytes(500)
+    first[8 + 5 : 8 + 8] = (500).to_bytes(3, "big")
+    both = memoryview(first + bytearray(frame_of(4))[8:])
+    order.distance(1, frame_of(4))
+    assert order.distance(2, both) == 1
+    assert order.distance(3, frame_of(3)) == 1
+
+
+def test_a_chain_keeps_its_order() -> None:
+    receiver = Receiver()
+    for counter in (2, 3, 4, 6, 7):
+        receiver.opens(counter, 1)
+    receiver.opens(5, 1)
+    receiver.opens(1)
+    assert receiver.out == [1, 2, 3, 4, 5, 6, 7]
+    assert all(one < other for one, other in pairwise(receiver.out))

@@ -1,0 +1,251 @@
+"""Links that lose datagrams and repair that: nothing is lost, nothing out of order, nobody waits for others, nobody is used."""
+
+from itertools import pairwise
+from math import inf
+
+import pytest
+
+from mycelium.link.frames import SEALED_OVERHEAD
+from mycelium.link.repair.holes import ASKS, LEAST_PATIENCE_S
+from mycelium.link.repair.sent_frames import KEEPING_S
+from mycelium.wire.datagram import CHUNK, FRAME, FRAME_HEAD
+from mycelium.wire.frame import FRAME_HEADER, REPAIR, REPAIR_HEAD, REPAIR_RANGE, WHOLE_FRAME
+from tests.support.node_net import NodeNet
+from tests.support.small_meshes import counter, data_of, link_of, ping, ping_packet, ready_line, ready_pair, received
+
+SHORT = 0.000_3  # delay of a wire, seconds
+REQUEST_BYTES = SEALED_OVERHEAD + REPAIR_HEAD.size + REPAIR_RANGE.size  # a datagram that asks for one thing
+BULK = 40  # packets of 1,300 bytes in one batch: a frame of 37 datagrams
+
+
+def lossy(net: NodeNet, loss: float, *pairs: str) -> None:
+    for pair in pairs:
+        for wire in net.both(pair[0], pair[1]):
+            wire.loss = loss
+
+
+def flow_packet(net: NodeNet, source: str, destination: str, flow: int, data: bytes) -> bytes:
+    packet = bytearray(ping_packet(net, source, destination, data))
+    packet[3] = flow  # low byte of the flow label
+    return bytes(packet)
+
+
+def stream(
+    net: NodeNet, source: str, destination: str, batches: int, *, flow: int = 1, every: float = 0.001
+) -> list[bytes]:
+    """Sends numbered bulk; returns the data of its packets, in order."""
+    sent: list[bytes] = []
+    for _ in range(batches):
+        batch = [f"{flow}/{len(sent) + number:06}/".encode().ljust(1300, b".") for number in range(BULK)]
+        net.send_batch(source, [(flow_packet(net, source, destination, flow, data), 0, 0) for data in batch])
+        sent += batch
+        net.run(every)
+    net.run(1)
+    return sent
+
+
+def warmed_up(names: str = "ab", *, loss: float = 0.05, delay: float = SHORT, seed: int = 5) -> NodeNet:
+    """Returns a line whose links have found out that they are lossy."""
+    net = ready_line(names, delay, seed=seed)
+    lossy(net, loss, *(one + other for one, other in pairwise(names)))
+    stream(net, names[0], names[-1], 20)
+    for host in net.hosts.values():
+        host.delivered.clear()
+    return net
+
+
+def cut_once(net: NodeNet, source: str, kind: int, *, skip: int = 0) -> list[bytes]:
+    """Loses one datagram of a kind from a host; returns a list that will hold it."""
+    lost: list[bytes] = []
+    seen = 0
+
+    def drop(sender: str, receiver: str, data: bytes) -> bool:
+        nonlocal seen
+        if sender != source or data[0] != kind or lost:
+            return False
+        seen += 1
+        if seen <= skip:
+            return False
+        lost.append(data)
+        return True
+
+    net.drop = drop
+    return lost
+
+
+# -- bulk --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("names", "loss"), [("ab", 0.01), ("ab", 0.05), ("abc", 0.05)])
+def test_bulk_over_lossy_links_arrives_whole_and_in_order(names: str, loss: float) -> None:
+    net = warmed_up(names, loss=loss)
+    sent = stream(net, names[0], names[-1], 300)
+    arrived = received(net, names[-1])
+    assert len(sent) - len(arrived) <= len(sent) // 1000
+    assert arrived == sorted(arrived)
+    assert len(set(arrived)) == len(arrived)
+
+
+def test_frames_stay_large_on_a_lossy_link_that_is_repaired() -> None:
+    net = warmed_up(loss=0.03)
+    net.run(20)
+    stream(net, "a", "b", 2000, every=0.005)
+    assert link_of(net, "a", "b").frame_limit > 60_000
+
+
+def test_reordered_and_doubled_datagrams_do_no_harm() -> None:
+    net = warmed_up()
+    for wire in net.both("a", "b"):
+        wire.jitter, wire.duplicates = 0.002, 0.1
+    sent = stream(net, "a", "b", 100)
+    arrived = received(net, "b")
+    assert len(sent) - len(arrived) <= len(sent) // 20
+    assert len(set(arrived)) == len(arrived)
+
+
+def test_a_long_link_repairs_nothing() -> None:
+    net = warmed_up(delay=0.020)
+    stream(net, "a", "b", 100)
+    assert counter(net, "b", "frames_repaired") == 0
+    assert counter(net, "a", "repair_bytes_resent") == 0
+
+
+# -- one loss ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_lost_chunk_costs_one_round_trip_and_one_chunk() -> None:
+    net = warmed_up(loss=0.0)
+    cut_once(net, "a", CHUNK)
+    stream(net, "a", "b", 2)  # it asks for the first time: nothing was kept yet
+    resent = counter(net, "a", "repair_bytes_resent")
+    net.hosts["b"].delivered.clear()
+    lost = cut_once(net, "a", CHUNK, skip=5)
+    sent = stream(net, "a", "b", 2)
+    assert received(net, "b") == sent
+    assert counter(net, "a", "repair_bytes_resent") == resent + len(lost[0]) - 20
+
+
+def test_the_last_frame_is_repaired_too() -> None:
+    net = warmed_up(loss=0.05)
+    lossy(net, 0.0, "ab")
+    lost = cut_once(net, "a", CHUNK, skip=5)
+    sent = stream(net, "a", "b", 1)
+    assert lost
+    assert received(net, "b") == sent
+
+
+def test_a_ping_does_not_wait_for_the_hole_of_a_flow() -> None:
+    net = warmed_up()
+    lossy(net, 0.0, "ab")
+    net.drop = lambda sender, receiver, data: sender == "a" and data[0] == CHUNK
+    bulk = [(flow_packet(net, "a", "b", 1, bytes([number]) * 1300), 0, 0) for number in range(BULK)]
+    net.send_batch("a", bulk)
+    net.drop = lambda sender, receiver, data: False
+    same, other = b"the same flow".ljust(64), b"another flow".ljust(64)
+    net.send("a", flow_packet(net, "a", "b", 1, same))
+    net.send("a", flow_packet(net, "a", "b", 2, other))
+    net.run(SHORT + 0.000_1)
+    assert received(net, "b") == [other]
+    net.run(0.01)
+    assert received(net, "b")[-1] == same
+    assert len(received(net, "b")) == BULK + 2
+
+
+def test_a_flow_waits_for_its_hole_but_not_for_ever() -> None:
+    net = warmed_up()
+    lossy(net, 0.0, "ab")
+    net.wires["b", "a"].is_cut = True  # whatever is asked for does not come
+    net.drop = lambda sender, receiver, data: sender == "a" and data[0] == FRAME
+    net.send("a", flow_packet(net, "a", "b", 3, b"lost".ljust(64)))
+    net.drop = lambda sender, receiver, data: False
+    data = b"after it".ljust(64)
+    net.send("a", flow_packet(net, "a", "b", 3, data))
+    waited = net.run(1, until=lambda: data in received(net, "b"))
+    assert LEAST_PATIENCE_S <= waited <= LEAST_PATIENCE_S + 0.01
+    assert link_of(net, "b", "a").sending.holes.due_at == inf
+
+
+def test_a_clean_link_keeps_nothing_and_stops_keeping_a_minute_after_the_last_loss() -> None:
+    net = ready_pair(SHORT)
+    stream(net, "a", "b", 5)
+    sent = link_of(net, "a", "b")._repair.sent
+    assert sent.keeps_until == -inf
+    lossy(net, 0.05, "ab")
+    stream(net, "a", "b", 5)
+    assert sent.keeps_until > net.now
+    lossy(net, 0.0, "ab")
+    net.run(KEEPING_S + 5)
+    assert sent.held_bytes == 0
+    stream(net, "a", "b", 1, every=0.0)
+    assert sent.held_bytes == 0
+
+
+# -- who asks too much -------------------------------------------------------------------------------------------------
+
+
+def ask(net: NodeNet, source: str, destination: str, *ranges: tuple[int, int, int], index: int | None = None) -> None:
+    link = link_of(net, source, destination)
+    own_index = link.sending.keys.local_index if index is None else index
+    body = REPAIR_HEAD.pack(own_index) + b"".join(REPAIR_RANGE.pack(*wanted) for wanted in ranges)
+    link.send_frame(REPAIR, memoryview(bytearray(bytes(FRAME_HEADER.size) + body)), now=net.now, wants_echo=False)
+    net.drain(source)
+
+
+def test_a_neighbour_that_asks_for_everything_gets_little() -> None:
+    net = warmed_up()
+    stream(net, "a", "b", 10)
+    newest = link_of(net, "a", "b").sending.sealing.counter - 1
+    before = counter(net, "a", "repair_bytes_resent")
+    for _ in range(100):
+        ask(net, "b", "a", *((one, 0, WHOLE_FRAME) for one in range(newest - 60, newest + 1)))
+        net.run(0.001)
+    resent = counter(net, "a", "repair_bytes_resent") - before
+    assert resent < 1 << 20
+    assert counter(net, "a", "repair_ranges_refused") > 1000
+
+
+def test_requests_under_other_keys_malformed_ones_and_those_for_frames_to_come_get_nothing() -> None:
+    net = warmed_up()
+    stream(net, "a", "b", 1, every=0.0)
+    newest = link_of(net, "a", "b").sending.sealing.counter
+    before = counter(net, "a", "repair_bytes_resent")
+    ask(net, "b", "a", (newest - 1, 0, WHOLE_FRAME), index=12345)
+    ask(net, "b", "a", (newest + 1000, 0, WHOLE_FRAME))
+    lossy(net, 0.0, "ab")
+    link = link_of(net, "b", "a")
+    malformed = counter(net, "a", "frames_malformed")
+    for size in (0, 3, 5, 19):
+        link.send_frame(REPAIR, memoryview(bytearray(FRAME_HEADER.size + size)), now=net.now)
+    net.drain("b")
+    net.run(0.1)
+    assert counter(net, "a", "repair_bytes_resent") == before
+    assert counter(net, "a", "frames_malformed") == malformed + 4
+
+
+def test_requests_are_few() -> None:
+    net = warmed_up()
+    lossy(net, 0.0, "ab")
+    net.drop = lambda sender, receiver, data: sender == "a" and data[0] == FRAME
+    ping(net, "a", "b")
+    net.drop = lambda sender, receiver, data: False
+    net.wires["b", "a"].is_cut = True
+    net.capture = []
+    ping(net, "a", "b")
+    net.run(0.045)
+    requests = [data for sender, _, data in net.capture if sender == "b" and len(data) == REQUEST_BYTES]
+    assert len(requests) == ASKS
+
+
+def test_resent_datagrams_are_the_very_same() -> None:
+    net = warmed_up()
+    net.capture = []
+    stream(net, "a", "b", 30)
+    seen: dict[tuple[int, int], bytes] = {}
+    twice = 0
+    for sender, _, data in net.capture:
+        if sender == "a" and data[0] == FRAME:
+            name = FRAME_HEAD.unpack_from(data)[1:]
+            twice += name in seen
+            assert seen.setdefault(name, data) == data
+    assert data_of(b"x" * 60) == b"x" * 12
+    assert counter(net, "a", "repair_bytes_resent") > 0

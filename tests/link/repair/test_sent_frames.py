@@ -1,0 +1,124 @@
+"""What is kept to be sent again, who gets it, and what that may cost."""
+
+import random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mycelium.limits import SENT_BYTES_PER_LINK
+from mycelium.link.reassembly import PartialBudget, Reassembly
+from mycelium.link.repair.budget import RepairBudget
+from mycelium.link.repair.repair import grouped
+from mycelium.link.repair.sent_frames import ANSWERS, FIRST_ALLOWANCE, KEEPING_S, KEPT_S, SentFrames
+from mycelium.wire.frame import WHOLE_FRAME
+
+WHOLE = (0, WHOLE_FRAME)
+
+
+def sealed(size: int, seed: int = 0) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+def sent_frames(node_bytes: int = 1 << 30) -> SentFrames:
+    return SentFrames(RepairBudget(node_bytes))
+
+
+def test_a_frame_is_kept_from_the_first_request_on_and_for_a_minute_after_the_last() -> None:
+    frames = sent_frames()
+    assert frames.keeps_until < 0
+    assert frames.answer([(4, *WHOLE)], newest=9, now=10.0) == []
+    assert frames.keeps_until == 10.0 + KEEPING_S
+    frames.keep(10, memoryview(sealed(100)), now=10.0)
+    assert frames.answer([(10, *WHOLE)], newest=10, now=11.0) == [(10, sealed(100), 0, 100)]
+    assert frames.keeps_until == 11.0 + KEEPING_S
+
+
+def test_the_loss_of_a_path_mtu_probe_is_no_sign() -> None:
+    frames = sent_frames()
+    frames.may_be_lost(4)
+    frames.answer([(4, *WHOLE)], newest=9, now=10.0)
+    assert frames.keeps_until < 0
+
+
+def test_frames_that_were_never_sent_are_no_sign_either() -> None:
+    frames = sent_frames()
+    frames.answer([(10, *WHOLE), (0, *WHOLE)], newest=9, now=10.0)
+    assert frames.keeps_until < 0
+    assert frames.refused == 2
+
+
+def test_ranges_are_sent_as_asked_for_and_once() -> None:
+    frames = sent_frames()
+    frames.keep(1, memoryview(sealed(1000)), now=0.0)
+    asked = [(1, 100, 200), (1, 150, 300), (1, 200, 300), (1, 900, WHOLE_FRAME), (1, 1000, 2000), (1, 50, 20)]
+    pieces = frames.answer(asked, newest=1, now=0.0)
+    assert [(start, end) for _, _, start, end in pieces] == [(100, 200), (200, 300), (900, 1000)]
+    assert frames.refused == 3
+    assert frames.resent_bytes == 300
+
+
+def test_a_frame_is_sent_again_a_few_times_only() -> None:
+    frames = sent_frames()
+    frames.keep(1, memoryview(sealed(1000)), now=0.0)
+    answers = [frames.answer([(1, *WHOLE)], newest=1, now=0.0) for _ in range(10)]
+    assert sum(bool(answer) for answer in answers) == ANSWERS
+
+
+def test_no_more_is_resent_than_a_quarter_of_what_is_sent() -> None:
+    frames = sent_frames()
+    total = 0
+    for counter in range(1, 200):
+        frames.keep(counter, memoryview(sealed(10_000)), now=0.0)
+        total += 10_000
+        frames.answer([(counter, *WHOLE)], newest=counter, now=0.0)
+        assert frames.resent_bytes <= FIRST_ALLOWANCE + total / 4
+    assert frames.resent_bytes > total / 5
+
+
+def test_memory_is_bounded_for_a_link_and_for_the_node() -> None:
+    budget = RepairBudget(5 << 20)
+    links = [SentFrames(budget), SentFrames(budget)]
+    for counter in range(1, 3000):
+        links[counter % 2].keep(counter, memoryview(sealed(5_000)), now=0.0)
+        assert budget.held_bytes <= 5 << 20
+        assert all(link.held_bytes <= SENT_BYTES_PER_LINK for link in links)
+    assert links[1].answer([(2999, *WHOLE)], newest=2999, now=0.0)
+    for link in links:
+        link.clear()
+    assert budget.held_bytes == 0
+    assert links[1].answer([(2999, *WHOLE)], newest=2999, now=0.0) == []
+
+
+def test_frames_are_forgotten_when_nobody_can_want_them() -> None:
+    frames = sent_frames()
+    frames.keep(1, memoryview(sealed(1000)), now=0.0)
+    frames.sweep(now=KEPT_S / 2)
+    assert frames.held_bytes
+    frames.sweep(now=KEPT_S * 2)
+    assert frames.held_bytes == 0
+
+
+@given(st.integers(100, 60_000), st.integers(400, 1500), st.integers(400, 1500), st.integers(0, 2**32 - 1))
+def test_what_was_lost_is_put_together_again_though_the_size_has_changed(
+    total: int, first_size: int, second_size: int, seed: int
+) -> None:
+    frame = sealed(total, seed)
+    rng = random.Random(seed)
+    reassembly = Reassembly(77, lambda counter: True, PartialBudget())
+    complete: list[bytes] = []
+
+    def carry(pieces: list[tuple[int, bytes, int, int]], size: int, loss: float) -> None:
+        for datagrams in grouped(pieces, 77, size):
+            assert all(len(datagram) == size for datagram in datagrams[:-1])
+            for datagram in datagrams:
+                if datagram[0] == 0x14:
+                    complete.append(bytes(datagram[16:]))
+                elif rng.random() >= loss:
+                    found, _ = reassembly.add_burst(memoryview(datagram), len(datagram))
+                    complete.extend(data for _, data in found)
+
+    carry([(5, frame, 0, total)], first_size, 0.3)
+    if not complete:
+        gaps = [(5, frame, start, min(end, total)) for start, end in reassembly.gaps(5)]
+        carry(gaps, second_size, 0.0)
+    assert complete == [frame]

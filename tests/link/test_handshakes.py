@@ -1,0 +1,272 @@
+"""How two nodes come to share a link: dialling, answering, losing messages, and refusing those who don't belong."""
+
+import pytest
+
+from mycelium.endpoint import Endpoint
+from mycelium.limits import HALF_OPEN_HANDSHAKES, HANDSHAKES_PER_SECOND
+from mycelium.link.keypair import MESSAGE_3_AGAIN_S
+from mycelium.wire.datagram import COOKIE, HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3
+from tests.support.node_net import PORT, NodeNet, url_of
+from tests.support.small_meshes import counter, deliver, is_up, link_of, reaches
+
+
+def pair(*, pin: bytes | None = None, psks: tuple[bytes, bytes] = (bytes(32), bytes(32))) -> NodeNet:
+    """Returns a and b, of which a dials."""
+    net = NodeNet()
+    net.add("a", psk=psks[0])
+    net.add("b", psk=psks[1])
+    net.join("a", "b", pin=pin)
+    return net
+
+
+def lose_first(net: NodeNet, kind: int, count: int = 1) -> None:
+    """Loses the first datagrams of a kind."""
+    left = [count]
+
+    def drop(sender: str, receiver: str, data: bytes) -> bool:
+        if data[0] != kind or not left[0]:
+            return False
+        left[0] -= 1
+        return True
+
+    net.drop = drop
+
+
+def test_a_link_takes_a_round_trip_and_a_half_to_form() -> None:
+    net = pair()
+    assert net.run(1, until=lambda: reaches(net, "a", "b") and reaches(net, "b", "a")) < 0.035
+    assert is_up(net, "a", "b")
+
+
+@pytest.mark.parametrize("kind", [HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3])
+def test_a_lost_message_is_sent_again_within_half_a_second(kind: int) -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    lose_first(net, kind)
+    net.join("a", "b")
+    assert 0.2 < net.run(1, until=lambda: reaches(net, "a", "b") and reaches(net, "b", "a")) < 0.5
+    deliver(net, "a", "b")
+
+
+def test_handshakes_that_cross_leave_one_link_and_no_repetition() -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    net.connect("a", "b")
+    net.add_peer("a", url_of("b"))
+    net.add_peer("b", url_of("a"))
+    net.run(1, until=lambda: reaches(net, "a", "b") and reaches(net, "b", "a"))
+    net.run(20)
+    ours, theirs = link_of(net, "a", "b"), link_of(net, "b", "a")
+    assert ours.sending.keys.remote_index == theirs.sending.keys.local_index
+    assert ours.sending.keys.local_index == theirs.sending.keys.remote_index
+    net.capture = []
+    net.run(10)
+    assert [data for _, _, data in net.capture if data[0] in (HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3)] == []
+    deliver(net, "a", "b")
+    deliver(net, "b", "a")
+
+
+def test_the_lower_key_carries_what_crossing_handshakes_left() -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    net.connect("a", "b")
+    net.add_peer("a", url_of("b"))
+    net.add_peer("b", url_of("a"))
+    net.run(1)
+    lower = min(net.hosts.values(), key=lambda host: host.identity.exchange_public_key)
+    for name, neighbour in (("a", "b"), ("b", "a")):
+        assert link_of(net, name, neighbour).sending.keys.initiator is (net.hosts[name] is lower)
+
+
+def test_the_right_pin_lets_the_neighbour_in() -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    net.join("a", "b", pin=net.hosts["b"].identity.exchange_public_key)
+    net.run(1, until=lambda: is_up(net, "a", "b"))
+
+
+def test_a_wrong_pin_ends_before_message_3_and_before_our_name_is_told() -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    net.capture = []
+    net.join("a", "b", pin=bytes(range(32)))
+    net.run(20)
+    assert HANDSHAKE_2 in {data[0] for _, _, data in net.capture}
+    assert HANDSHAKE_3 not in {data[0] for _, _, data in net.capture}
+    assert not net.hosts["a"].node.links
+    assert not net.hosts["b"].node.links
+    assert counter(net, "a", "handshakes_refused") > 0
+
+
+def test_a_node_is_silent_to_who_has_another_network_key() -> None:
+    net = pair(psks=(b"p" * 32, b"q" * 32))
+    net.capture = []
+    net.run(20)
+    assert {sender for sender, _, _ in net.capture} == {"a"}
+    assert not net.hosts["a"].node.links
+    assert not net.hosts["b"].node.links
+    assert counter(net, "b", "handshakes_without_mac") > 0
+
+
+def test_a_common_network_key_lets_the_neighbour_in() -> None:
+    net = pair(psks=(b"p" * 32, b"p" * 32))
+    net.run(1, until=lambda: is_up(net, "a", "b"))
+
+
+def test_a_node_that_dials_itself_gets_no_link() -> None:
+    net = NodeNet()
+    net.add("a")
+    net.join("a", "a")
+    net.run(20)
+    assert not net.hosts["a"].node.links
+    assert counter(net, "a", "handshakes_refused") > 0
+
+
+def test_a_replayed_message_1_draws_no_answer() -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    net.capture = []
+    net.join("a", "b")
+    net.run(1)
+    message_1 = next(data for _, _, data in net.capture if data[0] == HANDSHAKE_1)
+    net.capture = []
+    for source in ("a", "elsewhere"):
+        net.inject("b", Endpoint("udp", source, PORT), message_1)
+    assert net.capture == []
+    assert counter(net, "b", "handshakes_replayed") == 2
+
+
+def test_message_2_again_and_message_3_again_are_refused_and_change_nothing() -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    net.capture = []
+    net.join("a", "b")
+    net.run(1)
+    for sender, receiver, data in net.capture:
+        if data[0] in (HANDSHAKE_2, HANDSHAKE_3):
+            net.inject(receiver, net.hosts[sender].endpoint, data)
+    assert counter(net, "a", "handshakes_refused") == 1
+    assert counter(net, "b", "handshakes_refused") == 1
+    deliver(net, "a", "b")
+
+
+def test_message_3_from_another_address_than_message_1_is_refused() -> None:
+    net = pair()
+    held: list[bytes] = []
+
+    def hold(sender: str, receiver: str, data: bytes) -> bool:
+        held.extend([data] if data[0] == HANDSHAKE_3 else [])
+        return data[0] == HANDSHAKE_3
+
+    net.drop = hold
+    net.run(1, until=lambda: bool(held))
+    net.inject("b", Endpoint("udp", "victim", PORT), held[0])
+    assert not net.hosts["b"].node.links
+    net.drop = lambda sender, receiver, data: False
+    net.run(1, until=lambda: is_up(net, "a", "b"))
+    assert [endpoint.host for endpoint in link_of(net, "b", "a").paths] == ["a"]
+
+
+def test_message_2_from_another_address_than_was_asked_is_refused() -> None:
+    net = pair()
+    held: list[bytes] = []
+
+    def hold(sender: str, receiver: str, data: bytes) -> bool:
+        held.extend([data] if data[0] == HANDSHAKE_2 else [])
+        return data[0] == HANDSHAKE_2
+
+    net.drop = hold
+    net.run(1, until=lambda: bool(held))
+    net.inject("a", Endpoint("udp", "victim", PORT), held[0])
+    assert not net.hosts["a"].node.links
+    net.drop = lambda sender, receiver, data: False
+    net.run(1, until=lambda: is_up(net, "a", "b"))
+
+
+def flood(net: NodeNet, receiver: str, count: int) -> list[bytes]:
+    """Has strangers begin handshakes that they never finish; returns their first messages."""
+    messages: list[bytes] = []
+
+    def catch(sender: str, destination: str, data: bytes) -> bool:
+        messages.extend([data] if sender == "stranger" and data[0] == HANDSHAKE_1 else [])
+        return sender == "stranger"
+
+    before, net.drop = net.drop, catch
+    if "stranger" not in net.hosts:
+        net.add("stranger")
+        net.connect("stranger", receiver)
+    stranger = net.hosts["stranger"].node.handshakes
+    for _ in range(count):
+        stranger.begin(Endpoint("udp", receiver, PORT), pin=None, purpose="x", now=net.now)
+        net.drain("stranger")
+    stranger.abandon("x")
+    net.drop = before
+    for index, message in enumerate(messages):
+        net.inject(receiver, Endpoint("udp", f"192.0.2.{index % 250}", PORT), message)
+    return messages
+
+
+def test_under_load_strangers_get_a_cookie_and_who_answers_it_a_link() -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    flood(net, "b", HANDSHAKES_PER_SECOND + 5)
+    assert counter(net, "b", "handshakes_sent_a_cookie") == 5
+    net.capture = []
+    net.join("a", "b")
+    net.run(1, until=lambda: is_up(net, "a", "b"))
+    assert [data[0] for _, _, data in net.capture][:5] == [HANDSHAKE_1, COOKIE, HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3]
+
+
+def test_half_open_handshakes_are_bounded_and_forgotten() -> None:
+    net = NodeNet()
+    net.add("b")
+    for _ in range(8):
+        flood(net, "b", HANDSHAKES_PER_SECOND)
+        assert len(net.hosts["b"].node.handshakes._responses) <= HALF_OPEN_HANDSHAKES
+        net.run(1)
+    assert len(net.hosts["b"].node.handshakes._responses) == HALF_OPEN_HANDSHAKES
+    net.run(15)
+    assert not net.hosts["b"].node.handshakes._responses
+    assert not net.hosts["b"].node.handshakes._response_of
+
+
+def test_an_initiator_whose_responder_vanished_dials_again_soon() -> None:
+    net = pair()
+    net.drop = lambda sender, receiver, data: data[0] == HANDSHAKE_3
+    net.run(0.1)
+    net.restart("b")
+    net.drop = lambda sender, receiver, data: False
+    assert net.run(20, until=lambda: is_up(net, "a", "b")) < 9
+
+
+def test_message_3_is_not_repeated_for_ever() -> None:
+    net = pair()
+    net.drop = lambda sender, receiver, data: data[0] == HANDSHAKE_3
+    net.run(0.1)
+    net.stop("b")
+    net.run(30)
+    net.capture = []
+    net.run(10 * MESSAGE_3_AGAIN_S)
+    assert HANDSHAKE_3 not in {data[0] for _, _, data in net.capture}
+
+
+def test_a_peer_that_is_not_there_is_knocked_at_for_good_at_a_bounded_rate() -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    net.stop("b")
+    net.capture = []
+    net.join("a", "b")
+    net.run(300)
+    assert 300 / 25 < len(net.capture) < 300 * 3
+    assert len(net.hosts["a"].node.handshakes._initiations) <= 1
+    net.restart("b")
+    net.run(25, until=lambda: is_up(net, "a", "b"))

@@ -1,0 +1,458 @@
+"""Links over bad wires: loss, reordering, doubling, cuts, new keys, new addresses, several paths, and what size they carry."""
+
+import pytest
+
+from mycelium.endpoint import Endpoint
+from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
+from mycelium.link.keypair import IDLE_KEYS_KEPT_S, REKEY_AFTER_S
+from mycelium.link.link import LinkState
+from mycelium.outbox import LinkDown, LinkUp
+from mycelium.wire.datagram import CHUNK
+from tests.support.node_net import PORT, NodeNet, url_of
+from tests.support.small_meshes import (
+    deliver,
+    is_up,
+    link_of,
+    ping,
+    ping_packet,
+    ping_until_answered,
+    reaches,
+    ready_line,
+    ready_pair,
+    received,
+)
+
+HEADERS_BYTES = 48  # of UDP and IPv6
+
+
+def frames_between(capture: list[tuple[str, str, bytes]], sender: str, receiver: str) -> list[bytes]:
+    return [data for source, destination, data in capture if (source, destination) == (sender, receiver)]
+
+
+def wakes_of(net: NodeNet, name: str) -> list[float]:
+    """Returns a list that fills with the times at which a host's timer wakes it."""
+    node = net.hosts[name].node
+    wakes: list[float] = []
+    handle_timeout = node.handle_timeout
+
+    def count(*, now: float) -> None:
+        wakes.append(now)
+        handle_timeout(now=now)
+
+    node.handle_timeout = count  # type: ignore[method-assign]
+    return wakes
+
+
+def steady_pings(net: NodeNet, source: str, destination: str, seconds: float, every: float = 0.01) -> list[bytes]:
+    """Sends a ping now and then for a while; returns their data."""
+    sent: list[bytes] = []
+    end = net.now + seconds
+    while net.now < end:
+        sent.append(ping(net, source, destination))
+        net.run(every)
+    net.run(1)
+    return sent
+
+
+# -- bad wires ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_lossy_link_too_long_for_repair_loses_what_the_wire_loses_and_stays_up() -> None:
+    net = ready_pair(0.02, seed=1)
+    for wire in net.both("a", "b"):
+        wire.loss = 0.05
+    sent = steady_pings(net, "a", "b", 20)
+    arrived = set(received(net, "b"))
+    assert 0.9 < len(arrived & set(sent)) / len(sent) < 0.99
+    assert [event for event in net.hosts["a"].events if isinstance(event, LinkDown)] == []
+    assert is_up(net, "a", "b")
+
+
+def test_routes_cross_a_link_that_loses_a_third() -> None:
+    net = NodeNet(seed=3)
+    for name in "abc":
+        net.add(name)
+    for one, other in ("ab", "bc"):
+        net.connect(one, other)
+        for wire in net.both(one, other):
+            wire.loss = 0.3
+        net.add_peer(one, url_of(other))
+    net.run(20, until=lambda: reaches(net, "a", "c") and reaches(net, "c", "a"))
+
+
+def test_reordered_frames_all_arrive_once() -> None:
+    net = ready_pair(seed=2)
+    for wire in net.both("a", "b"):
+        wire.jitter = 0.05
+    sent = steady_pings(net, "a", "b", 5, every=0.002)
+    assert sorted(received(net, "b")[1:]) == sorted(sent)
+
+
+def test_doubled_frames_arrive_once() -> None:
+    net = ready_pair(seed=2)
+    for wire in net.both("a", "b"):
+        wire.duplicates = 0.5
+        wire.jitter = 0.01
+    sent = steady_pings(net, "a", "b", 2)
+    assert sorted(received(net, "b")[1:]) == sorted(sent)
+    assert net.hosts["b"].node.counters()["frames_not_opened"] > 0
+
+
+def test_frames_of_many_datagrams_cross_in_any_order() -> None:
+    net = ready_pair(seed=2)
+    for wire in net.both("a", "b"):
+        wire.jitter = 0.02
+        wire.duplicates = 0.2
+    packets = [(ping_packet(net, "a", "b", bytes([number]) * 1300), 0, 0) for number in range(40)]
+    net.send_batch("a", packets)
+    net.run(1)
+    assert [packet for packet, _, _ in net.hosts["b"].delivered[1:]] == [packet for packet, _, _ in packets]
+
+
+@pytest.mark.parametrize(("sender", "receiver"), ["ab", "ba"])
+def test_a_link_that_is_cut_one_way_is_down_at_both_ends(sender: str, receiver: str) -> None:
+    net = ready_pair()
+    net.wires[sender, receiver].is_cut = True
+    steady_pings(net, "a", "b", 1)
+    net.run(5)
+    assert link_of(net, "a", "b").reported is LinkState.DOWN
+    assert link_of(net, "b", "a").reported is LinkState.DOWN
+    net.wires[sender, receiver].is_cut = False
+    net.run(5, until=lambda: is_up(net, "a", "b") and reaches(net, "a", "b") and reaches(net, "b", "a"))
+
+
+def test_a_silent_cut_is_noticed_under_traffic_in_a_quarter_of_a_second() -> None:
+    net = ready_pair()
+    steady_pings(net, "a", "b", 2)
+    net.cut("a", "b")
+    start = net.now
+    while link_of(net, "a", "b").reported is not LinkState.DOWN:
+        ping(net, "a", "b")
+        net.run(0.01)
+        assert net.now < start + 0.4
+    assert isinstance(net.hosts["a"].events[-1], LinkDown)
+
+
+@pytest.mark.parametrize("seconds", [0.3, 2, 20, 90, 700])
+def test_a_link_comes_back_after_a_cut_of_any_length(seconds: float) -> None:
+    net = ready_pair()
+    net.cut("a", "b")
+    net.run(seconds)
+    net.mend("a", "b")
+    net.run(20, until=lambda: is_up(net, "a", "b") and reaches(net, "a", "b") and reaches(net, "b", "a"))
+    deliver(net, "a", "b")
+
+
+def test_a_short_cut_is_over_within_a_second_of_its_end() -> None:
+    net = ready_pair()
+    net.cut("a", "b")
+    net.run(5)
+    net.mend("a", "b")
+    assert net.run(5, until=lambda: reaches(net, "a", "b") and reaches(net, "b", "a")) < 1.5
+
+
+def test_an_idle_node_is_quiet_and_sleeps() -> None:
+    net = NodeNet(seed=4)
+    for name in "abcde":
+        net.add(name)
+    for name in "bcde":
+        net.join("a", name, 0.01)
+    net.run(120)
+    net.capture = []
+    wakes = wakes_of(net, "a")
+    net.run(600)
+    for name in "bcde":
+        frames = [data for ends in ("a" + name, name + "a") for data in frames_between(net.capture, *ends)]
+        assert sum(len(data) + HEADERS_BYTES for data in frames) * 8 / 600 < 2_000
+    assert len(wakes) / 600 < 3.5  # once a second to keep house, and each link's question every two seconds
+
+
+def test_a_lone_packet_is_echoed_before_anybody_has_to_ask() -> None:
+    net = ready_pair()
+    steady_pings(net, "a", "b", 10, every=0.45)
+    net.capture = []
+    steady_pings(net, "a", "b", 10, every=0.45)
+    probes = [data for sender, _, data in net.capture if sender == "a" and len(data) < 80]
+    assert len(probes) < 11 + 5  # ours, every two seconds, and the answers to theirs
+
+
+# -- goodbye -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_goodbye_takes_the_link_down_at_once() -> None:
+    net = ready_pair()
+    net.close("b")
+    net.run(0.006)
+    assert net.hosts["a"].events[-1] == LinkDown(net.hosts["a"].node.sessions.by_peer.copy().popitem()[0], "closed")
+    assert not net.hosts["a"].node.routing.forwarding.next_hop
+
+
+def test_who_left_is_dialled_by_who_has_it_in_its_peer_list() -> None:
+    net = ready_pair()
+    net.close("b")
+    net.run(10)
+    net.restart("b")
+    assert net.run(20, until=lambda: is_up(net, "a", "b")) < 10
+    ping_until_answered(net, "a", "b", within=1)
+
+
+def test_a_removed_peer_stays_away() -> None:
+    net = ready_pair()
+    net.hosts["a"].node.remove_peer(url_of("b"), now=net.now)
+    net.drain("a")
+    net.run(60)
+    assert not net.hosts["a"].node.links
+    assert isinstance(net.hosts["b"].events[-1], LinkDown)
+
+
+def test_a_peer_that_is_removed_in_the_middle_of_a_rekey_stays_away() -> None:
+    net = ready_pair()
+    net.run(REKEY_AFTER_S - 5)
+    handshakes = net.hosts["a"].node.handshakes
+    net.run(20, until=lambda: bool(handshakes._initiations))
+    net.hosts["a"].node.remove_peer(url_of("b"), now=net.now)
+    net.drain("a")
+    net.run(60)
+    assert not net.hosts["a"].node.links
+
+
+# -- keys --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_rekey_under_traffic_loses_nothing() -> None:
+    net = ready_pair()
+    before = link_of(net, "a", "b").sending
+    net.run(REKEY_AFTER_S - 2)
+    sent = steady_pings(net, "a", "b", 4) + steady_pings(net, "b", "a", 4)
+    assert link_of(net, "a", "b").sending is not before
+    assert sorted(received(net, "b")[1:] + received(net, "a")) == sorted(sent)
+
+
+def test_old_keys_are_dropped_after_a_rekey() -> None:
+    net = ready_pair()
+    net.run(REKEY_AFTER_S + IDLE_KEYS_KEPT_S + 10)
+    for one, other in ("ab", "ba"):
+        link = link_of(net, one, other)
+        assert link.indices == [link.sending.keys.local_index]
+        assert list(net.hosts[one].node.neighbours.by_index) == link.indices
+
+
+def test_a_worn_out_key_stops_the_link_until_it_has_new_keys() -> None:
+    net = ready_pair()
+    link = link_of(net, "a", "b")
+    link.sending.sealing.blocks = 1 << 34
+    ping(net, "a", "b")
+    ping(net, "b", "a")
+    net.run(3, until=lambda: link.sending.sealing.blocks < 1 << 30)
+    net.run(3, until=lambda: is_up(net, "a", "b") and reaches(net, "a", "b"))
+    deliver(net, "a", "b")
+
+
+# -- addresses ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pktinfo", [False, True])
+@pytest.mark.parametrize("mover", ["a", "b"])
+def test_a_changed_address_is_followed_within_a_round_trip(mover: str, pktinfo: bool) -> None:
+    net = ready_pair(delay=0.05, pktinfo=pktinfo)
+    stayer = "b" if mover == "a" else "a"
+    net.move(mover, "elsewhere")
+    net.run(0.21)
+    assert link_of(net, stayer, mover).active.endpoint.host == "elsewhere"
+    assert link_of(net, stayer, mover).reported is LinkState.UP
+    assert deliver(net, stayer, mover, within=0.06) < 0.06
+    assert deliver(net, mover, stayer, within=0.06) < 0.06
+    assert [type(event) for event in net.hosts[mover].events] == [LinkUp]
+    net.run(30)
+    assert [type(event) for event in net.hosts[stayer].events] == [LinkUp]
+
+
+def test_an_address_change_that_nobody_announces_is_followed_with_the_next_frame() -> None:
+    net = ready_pair(delay=0.05)
+    host = net.hosts["a"]
+    net.add_address("a", "elsewhere")
+    host.addresses.reverse()  # as a NAT that has forgotten its mapping
+    ping(net, "a", "b")
+    net.run(0.16)
+    assert link_of(net, "b", "a").active.endpoint.host == "elsewhere"
+
+
+def test_a_copied_frame_from_elsewhere_moves_nothing() -> None:
+    net = ready_pair()
+    net.capture = []
+    net.drop = lambda sender, receiver, data: receiver == "b"
+    ping(net, "a", "b")
+    net.drop = lambda sender, receiver, data: False
+    net.add("thief")
+    net.connect("thief", "b")
+    net.inject("b", net.hosts["thief"].endpoint, net.capture[0][2])
+    net.run(5)
+    link = link_of(net, "b", "a")
+    assert link.active.endpoint.host == "a"
+    net.capture = []
+    net.run(30)
+    assert not [data for sender, receiver, data in net.capture if receiver == "thief" and data[0] == CHUNK]
+
+
+def test_addresses_kept_for_one_neighbour_are_bounded() -> None:
+    net = ready_pair()
+    for number in range(10):
+        net.move("a", f"elsewhere{number}")
+        net.run(0.5)
+    for one, other in ("ab", "ba"):
+        assert len(link_of(net, one, other).paths) <= PATHS_PER_LINK
+    deliver(net, "a", "b")
+
+
+def test_an_address_that_never_answers_is_forgotten() -> None:
+    net = ready_pair()
+    net.capture = []
+    net.drop = lambda sender, receiver, data: receiver == "b"
+    ping(net, "a", "b")
+    net.drop = lambda sender, receiver, data: False
+    net.inject("b", Endpoint("udp", "thief", PORT), net.capture[0][2])
+    assert len(link_of(net, "b", "a").paths) == 2
+    net.run(10)
+    assert [endpoint.host for endpoint in link_of(net, "b", "a").paths] == ["a"]
+
+
+# -- several paths -----------------------------------------------------------------------------------------------------
+
+
+def two_paths() -> NodeNet:
+    """Returns a and b, where a has two addresses of b in its peer list."""
+    net = ready_pair(pktinfo=True)
+    net.add_address("b", "b2")
+    net.add_peer("a", url_of("b2"))
+    net.run(2)
+    return net
+
+
+def test_a_second_endpoint_becomes_a_spare_path() -> None:
+    net = two_paths()
+    assert len(net.hosts["a"].node.links) == 1
+    assert sorted(endpoint.host for endpoint in link_of(net, "a", "b").paths) == ["b", "b2"]
+    assert link_of(net, "a", "b").active.endpoint.host == "b"
+
+
+def test_a_spare_path_takes_over_and_the_neighbour_is_never_down() -> None:
+    net = two_paths()
+    steady_pings(net, "a", "b", 2)
+    net.cut("a", "b")
+    assert ping_until_answered(net, "a", "b", within=1) < 0.2
+    assert ping_until_answered(net, "b", "a", within=1) < 0.2
+    assert link_of(net, "a", "b").active.endpoint.host == "b2"
+    for name in "ab":
+        assert [event for event in net.hosts[name].events if isinstance(event, LinkDown)] == []
+
+
+def test_of_two_paths_the_quicker_one_is_used_and_routing_is_told_its_cost() -> None:
+    net = two_paths()
+    for wire in net.both("a", "b"):
+        wire.delay = 0.020
+    net.run(30)
+    link = link_of(net, "a", "b")
+    assert link.active.endpoint.host == "b2"
+    assert link.cost is not None
+    assert link.cost < 1_000  # 10 ms and a hop are 1,030: the other path would cost 2,030
+    assert [event for event in net.hosts["a"].events if isinstance(event, LinkDown)] == []
+
+
+def test_a_path_that_is_hardly_quicker_moves_nothing() -> None:
+    net = two_paths()
+    for wire in net.both("a", "b"):
+        wire.delay *= 1.1
+    net.run(60)
+    assert link_of(net, "a", "b").active.endpoint.host == "b"
+
+
+def test_addresses_that_prove_nothing_do_not_push_a_spare_path_out() -> None:
+    net = two_paths()
+    for number in range(10):
+        net.capture = []
+        net.drop = lambda sender, receiver, data: receiver == "a"
+        ping(net, "b", "a")
+        net.drop = lambda sender, receiver, data: False
+        net.inject("a", Endpoint("udp", f"thief{number}", PORT, 0, b"a"), net.capture[0][2])
+    assert {"b", "b2"} < {endpoint.host for endpoint in link_of(net, "a", "b").paths}
+    assert len(link_of(net, "a", "b").paths) == PATHS_PER_LINK
+
+
+def test_links_are_bounded_and_who_comes_too_late_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = ready_pair()
+    monkeypatch.setattr("mycelium.node.neighbours.LINKS", 1)
+    net.add("c")
+    net.join("c", "b")
+    net.run(10)
+    assert list(net.hosts["b"].node.links) == [net.hosts["a"].address]
+    assert net.hosts["b"].node.counters()["links_refused"] > 0
+    assert len(net.hosts["b"].node.neighbours.by_index) == 1
+
+
+@pytest.mark.parametrize("idle_s", [0, 30])
+def test_a_neighbour_that_is_gone_on_all_paths_is_down_as_soon_as_on_one(idle_s: float) -> None:
+    net = two_paths()
+    steady_pings(net, "a", "b", 2)
+    net.run(idle_s)
+    net.cut("a", "b")
+    net.cut("a", "b2")
+    start = net.now
+    while link_of(net, "a", "b").reported is not LinkState.DOWN:
+        ping(net, "a", "b")
+        net.run(0.01)
+        assert net.now < start + 0.4
+
+
+# -- size --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("mtu", "found"), [(65_000, 8_952), (1_472, 1_472), (1_460, 1_452), (1_232, 1_232)])
+def test_a_path_grows_to_what_it_carries(mtu: int, found: int) -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    net.connect("a", "b")
+    for wire in net.both("a", "b"):
+        wire.mtu = mtu
+    net.add_peer("a", url_of("b"))
+    net.run(20)
+    for one, other in ("ab", "ba"):
+        assert link_of(net, one, other).active.mtu.size == found
+    assert net.hosts["a"].node.links[net.hosts["b"].address].budget.limit > 60_000
+
+
+def test_a_path_that_shrinks_under_traffic_goes_back_and_carries_on() -> None:
+    net = ready_pair()
+    net.run(10)
+    assert link_of(net, "a", "b").active.mtu.size == 8_952
+    for wire in net.both("a", "b"):
+        wire.mtu = 1_400
+    packets = [(ping_packet(net, "a", "b", bytes(1300)), 0, 0)] * 20
+    start = net.now
+    while net.now < start + 10 and len(net.hosts["b"].delivered) < 200:
+        net.send_batch("a", packets)
+        net.run(0.05)
+    assert net.now < start + 6
+    assert DATAGRAM_FLOOR <= link_of(net, "a", "b").active.mtu.size <= 1_400
+    assert [event for event in net.hosts["a"].events if isinstance(event, LinkDown)] == []
+
+
+def test_a_path_that_shrinks_unused_is_found_out_by_the_first_that_is_lost() -> None:
+    net = ready_line("ab")
+    net.run(10)
+    for wire in net.both("a", "b"):
+        wire.mtu = 1_300
+    net.run(30)
+    assert is_up(net, "a", "b")
+    deliver(net, "a", "b", within=5)
+
+
+def test_processes_that_are_rarely_run_make_no_link_look_longer() -> None:
+    net = ready_pair(delay=0.010)
+    costs = {name: link_of(net, name, other).cost for name, other in ("ab", "ba")}
+    for step in range(200):
+        net.starve("ab"[step % 2], 0.15)
+        net.run(0.2)
+        link = link_of(net, "a", "b")
+        assert link.active.rtt.minimum(now=net.now) == pytest.approx(0.020)
+    assert {name: link_of(net, name, other).cost for name, other in ("ab", "ba")} == costs

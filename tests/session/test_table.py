@@ -1,0 +1,412 @@
+"""End-to-end sessions between nodes: first packets, handshakes that are lost or cross, restarts, new keys, super-packets."""
+
+import pytest
+
+from mycelium.crypto.keys import LAST_BLOCK
+from mycelium.limits import SESSION_QUEUE_BYTES, SESSION_QUEUE_PACKETS
+from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, SUPER_UDP
+from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE
+from mycelium.packet.offload import split
+from mycelium.session.session import OLD_KEYS_KEPT_S, REKEY_AFTER_S, Session
+from mycelium.session.table import IDLE_FORGOTTEN_S, REQUEST_PATIENCE_S
+from mycelium.wire.train import SESSION_REPLY, SESSION_REQUEST, SESSION_REQUEST_BYTES, TRAIN_HEADER_BYTES
+from tests.packet.packets import tcp_packet, udp_packet
+from tests.support.node_net import NodeNet
+from tests.support.small_meshes import (
+    counter,
+    deliver,
+    ping,
+    ping_packet,
+    ready_line,
+    ready_pair,
+    received,
+    train_kinds,
+)
+
+
+def session_of(net: NodeNet, name: str, peer: str) -> Session:
+    """Returns what one host holds of another."""
+    return net.hosts[name].node.sessions.by_peer[net.hosts[peer].address]
+
+
+# -- first packets -----------------------------------------------------------------------------------------------------
+
+
+def test_first_packets_wait_for_the_keys_and_arrive_in_order() -> None:
+    net = ready_line("abc")
+    sent = [ping(net, "a", "c") for _ in range(SESSION_QUEUE_PACKETS)]
+    net.run(1)
+    assert received(net, "c") == sent
+
+
+def test_packets_beyond_the_queue_are_dropped_and_counted() -> None:
+    net = ready_line("abc")
+    sent = [ping(net, "a", "c") for _ in range(SESSION_QUEUE_PACKETS + 5)]
+    net.run(1)
+    assert received(net, "c") == sent[:SESSION_QUEUE_PACKETS]
+    assert counter(net, "a", "packets_queue_full") == 5
+
+
+def test_the_queue_is_bounded_in_bytes() -> None:
+    net = ready_line("ab")
+    packet = ping_packet(net, "a", "b", bytes(60_000))
+    for _ in range(8):
+        net.send("a", packet)
+    assert session_of(net, "a", "b").queued_bytes <= SESSION_QUEUE_BYTES
+    net.run(1)
+    assert len(net.hosts["b"].delivered) == SESSION_QUEUE_BYTES // len(packet)
+    assert net.hosts["a"].node.sessions._queued_bytes == 0
+
+
+def test_a_packet_is_counted_as_sent_once() -> None:
+    net = ready_pair()
+    deliver(net, "a", "b")
+    assert counter(net, "a", "packets_sent") == 2
+
+
+def test_packets_for_who_never_answers_are_refused_with_address_unreachable() -> None:
+    net = ready_line("abc")
+    net.drop = lambda sender, receiver, data: sender == "b" and receiver == "c" and len(data) > 1_000
+    ping(net, "a", "c")
+    net.run(REQUEST_PATIENCE_S + 1)
+    (error, _, _) = net.hosts["a"].delivered[0]
+    assert tuple(error[40:42]) == ADDRESS_UNREACHABLE
+
+
+def test_no_packet_waits_for_ever() -> None:
+    net = ready_line("abc")
+    net.drop = lambda sender, receiver, data: sender == "b" and receiver == "c" and len(data) > 1_000
+    ping(net, "a", "c")
+    net.run(REQUEST_PATIENCE_S + 0.1)
+    for _ in range(3):
+        ping(net, "a", "c")
+        net.run(0.3)
+    net.run(REQUEST_PATIENCE_S + 1)
+    assert not session_of(net, "a", "c").queue
+    assert len(net.hosts["a"].delivered) == 4
+
+
+# -- handshakes --------------------------------------------------------------------------------------------------------
+
+
+def lose_first(net: NodeNet, name: str, kind: int) -> None:
+    """Loses the first frame that a host sends as its own end of a session handshake."""
+    sizes = {SESSION_REQUEST: 1_296, SESSION_REPLY: 1_152}
+    left = [1]
+
+    def drop(sender: str, receiver: str, data: bytes) -> bool:
+        if sender != name or not left[0] or not 0 <= len(data) - sizes[kind] - TRAIN_HEADER_BYTES < 60:
+            return False
+        left[0] -= 1
+        return True
+
+    net.drop = drop
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a", SESSION_REQUEST), ("c", SESSION_REPLY)])
+def test_a_lost_session_message_is_sent_again(name: str, kind: int) -> None:
+    net = ready_line("abc")
+    net.run(5)
+    lose_first(net, name, kind)
+    data = ping(net, "a", "c")
+    assert 0.2 < net.run(2, until=lambda: data in received(net, "c")) < 0.4
+
+
+@pytest.mark.parametrize("delay", [0.3, 0.6, 1.0])
+def test_a_way_of_seconds_gets_its_session_with_the_first_reply(delay: float) -> None:
+    net = ready_line("ab", delay=delay)
+    net.run(10)
+    data = ping(net, "a", "b")
+    assert net.run(20, until=lambda: data in received(net, "b")) < 3 * delay + 0.1
+    assert counter(net, "b", "trains_unknown_session") == 0
+    net.run(20)
+    data = ping(net, "b", "a")
+    assert net.run(20, until=lambda: data in received(net, "a")) < delay + 0.1
+
+
+def test_a_request_sent_again_costs_the_responder_nothing_new() -> None:
+    net = ready_line("ab", delay=0.6)
+    net.run(10)
+    ping(net, "a", "b")
+    net.run(1.5)
+    assert len(session_of(net, "b", "a").keys) == 1
+
+
+@pytest.mark.parametrize("idle_s", [0.0, 1.0, OLD_KEYS_KEPT_S * 2, OLD_KEYS_KEPT_S * 4])
+def test_session_handshakes_that_cross_leave_keys_that_stay_good(idle_s: float) -> None:
+    net = ready_line("abc", delay=0.02)
+    first, second = ping(net, "a", "c"), ping(net, "c", "a")
+    net.run(1)
+    assert received(net, "c") == [first]
+    assert received(net, "a") == [second]
+    for _ in range(3):
+        net.run(idle_s)
+        deliver(net, "a", "c", within=0.05)
+        net.run(idle_s)
+        deliver(net, "c", "a", within=0.05)
+    for name in "ac":
+        assert counter(net, name, "trains_unknown_session") == 0
+
+
+def test_after_crossing_handshakes_and_traffic_both_ends_send_under_the_same_keys() -> None:
+    net = ready_line("abc", delay=0.02)
+    ping(net, "a", "c")
+    ping(net, "c", "a")
+    net.run(1)
+    for _ in range(3):
+        deliver(net, "a", "c")
+        deliver(net, "c", "a")
+    ours, theirs = session_of(net, "a", "c").sending, session_of(net, "c", "a").sending
+    assert ours is not None
+    assert theirs is not None
+    assert ours.remote_index == theirs.local_index
+
+
+def test_a_replayed_request_replaces_no_live_session() -> None:
+    net = ready_line("abc")
+    trains = train_kinds(net, "c")
+    deliver(net, "a", "c")
+    sending = session_of(net, "c", "a").sending
+    request = next(train for kind, train in trains if kind == SESSION_REQUEST)
+    for _ in range(20):
+        net.hosts["c"].node.receiving.receive_frame(memoryview(bytearray(bytes(8) + request)), now=net.now)
+        net.drain("c")
+    net.run(1)
+    assert session_of(net, "c", "a").sending is sending
+    assert len(session_of(net, "c", "a").keys) <= 3
+    deliver(net, "a", "c", within=0.1)
+    deliver(net, "c", "a", within=0.1)
+
+
+def test_a_request_under_another_source_address_is_refused() -> None:
+    net = ready_line("abc")
+    trains = train_kinds(net, "c")
+    deliver(net, "a", "c")
+    request = next(bytearray(train) for kind, train in trains if kind == SESSION_REQUEST)
+    request[36:52] = net.hosts["b"].address
+    net.hosts["c"].node.receiving.receive_frame(memoryview(bytearray(8) + request), now=net.now)
+    net.drain("c")
+    assert counter(net, "c", "sessions_refused") == 1
+    assert net.hosts["b"].address not in net.hosts["c"].node.sessions.by_peer
+
+
+def test_a_request_from_who_can_not_be_answered_costs_nothing() -> None:
+    net = ready_line("abc")
+    trains = train_kinds(net, "c")
+    deliver(net, "a", "c")
+    request = next(train for kind, train in trains if kind == SESSION_REQUEST)
+    net.add("d", seed=net.hosts["c"].settings.seed)
+    net.hosts["d"].node.receiving.receive_frame(memoryview(bytearray(8) + bytearray(request)), now=net.now)
+    assert counter(net, "d", "sessions_refused") == 1
+    assert not net.hosts["d"].node.sessions.by_peer
+
+
+# -- restarts and expiry -----------------------------------------------------------------------------------------------
+
+
+def test_a_train_for_an_unknown_session_leads_to_a_new_one() -> None:
+    net = ready_line("abc")
+    deliver(net, "a", "c")
+    net.run(1)
+    sessions = net.hosts["c"].node.sessions
+    sessions._forget(session_of(net, "c", "a"))
+    lost = ping(net, "a", "c")
+    net.run(0.2)
+    assert lost not in received(net, "c")
+    deliver(net, "a", "c", within=0.1)
+    deliver(net, "c", "a", within=0.1)
+
+
+def unknown_train(net: NodeNet, source: str, destination: str, index: int) -> bytearray:
+    """Returns a data frame with a train under keys that nobody holds."""
+    header = bytes((64, 0, 0x10, 0, 0, 0, 0, 16)) + index.to_bytes(4, "big") + bytes(8)
+    return bytearray(8) + header + net.hosts[destination].address + net.hosts[source].address + bytes(16)
+
+
+def test_unknown_trains_begin_at_most_one_session_a_second_and_peer() -> None:
+    net = ready_line("abc")
+    net.run(5)
+    trains = train_kinds(net, "a")
+    for index in range(500):
+        net.hosts["c"].node.receiving.receive_frame(memoryview(unknown_train(net, "a", "c", index)), now=net.now)
+        net.drain("c")
+        net.run(0.01)
+    requests = [kind for kind, _ in trains if kind == SESSION_REQUEST]
+    assert 1 <= len(requests) <= 6
+
+
+def test_unknown_trains_never_keep_our_own_handshake_from_beginning() -> None:
+    net = ready_line("abc")
+    net.run(5)
+    net.drop = lambda sender, receiver, data: "c" in (sender, receiver) and len(data) > 1_000
+    for index in range(100):
+        net.hosts["c"].node.receiving.receive_frame(memoryview(unknown_train(net, "a", "c", index)), now=net.now)
+        net.drain("c")
+        net.run(0.1)
+    net.drop = lambda sender, receiver, data: False
+    sent: list[bytes] = []
+    for index in range(30):
+        sent.append(ping(net, "c", "a"))
+        net.hosts["c"].node.receiving.receive_frame(memoryview(unknown_train(net, "a", "c", index)), now=net.now)
+        net.drain("c")
+        net.run(0.1)
+    assert set(sent) & set(received(net, "a"))
+
+
+def test_forged_unknown_trains_do_not_touch_a_session_in_use() -> None:
+    net = ready_line("abc")
+    deliver(net, "a", "c")
+    net.run(1)
+    trains = train_kinds(net, "a")
+    for index in range(200):
+        if index % 20 == 0:
+            deliver(net, "a", "c")
+        net.hosts["c"].node.receiving.receive_frame(memoryview(unknown_train(net, "a", "c", index)), now=net.now)
+        net.drain("c")
+        net.run(0.01)
+    assert [kind for kind, _ in trains if kind == SESSION_REQUEST] == []
+
+
+def test_an_idle_session_is_forgotten_and_begun_again() -> None:
+    net = ready_line("abc")
+    deliver(net, "a", "c")
+    net.run(IDLE_FORGOTTEN_S + 20)
+    for name in "abc":
+        assert not net.hosts[name].node.sessions.by_peer
+        assert not net.hosts[name].node.sessions.by_index
+    deliver(net, "c", "a")
+
+
+def test_the_announcement_of_a_new_epoch_renews_the_session_before_anybody_sends() -> None:
+    net = ready_line("abc")
+    deliver(net, "a", "c")
+    net.run(20)
+    net.restart("c")
+    net.run(10)
+    deliver(net, "a", "c", within=0.1)
+    deliver(net, "c", "a", within=0.1)
+
+
+# -- new keys ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_rekey_of_a_session_under_traffic_loses_nothing_and_is_done_once() -> None:
+    net = ready_pair()
+    sent = busy(net, REKEY_AFTER_S - 10, every=20)
+    before = session_of(net, "a", "b").sending
+    trains = [train_kinds(net, "a"), train_kinds(net, "b")]
+    sent += busy(net, 40, every=0.05)
+    assert session_of(net, "a", "b").sending is not before
+    assert sorted(received(net, "b")[1:] + received(net, "a")) == sorted(sent)
+    assert [kind for seen in trains for kind, _ in seen].count(SESSION_REQUEST) == 1
+
+
+def busy(net: NodeNet, seconds: float, every: float = 2.0) -> list[bytes]:
+    """Sends pings both ways for a while."""
+    sent: list[bytes] = []
+    end = net.now + seconds
+    while net.now < end:
+        sent += [ping(net, "a", "b"), ping(net, "b", "a")]
+        net.run(every)
+    return sent
+
+
+def test_session_keys_are_new_after_a_quarter_of_an_hour_and_the_old_ones_gone() -> None:
+    net = ready_pair()
+    before = session_of(net, "a", "b").sending
+    sent = busy(net, REKEY_AFTER_S + OLD_KEYS_KEPT_S + 30)
+    assert session_of(net, "a", "b").sending is not before
+    for one, other in ("ab", "ba"):
+        assert len(session_of(net, one, other).keys) == 1
+        assert len(net.hosts[one].node.sessions.by_index) == 1
+    assert sorted(received(net, "b")[1:] + received(net, "a")) == sorted(sent)
+
+
+def test_a_worn_out_session_key_stops_the_traffic_and_crashes_nothing() -> None:
+    net = ready_pair()
+    sending = session_of(net, "a", "b").sending
+    assert sending is not None
+    net.wires["a", "b"].loss = 0.0
+    net.drop = lambda sender, receiver, data: sender == "b" and len(data) > 1_000  # no reply to our requests
+    sending.noise.sending.blocks = LAST_BLOCK - 1
+    net.run(6)
+    for _ in range(3):
+        ping(net, "a", "b")
+        net.run(0.1)
+    net.drop = lambda sender, receiver, data: False
+    net.run(10)
+    deliver(net, "a", "b")
+
+
+# -- super-packets -----------------------------------------------------------------------------------------------------
+
+
+def addressed(net: NodeNet, source: str, destination: str, packet: bytes) -> bytes:
+    """Returns a packet with other addresses; its checksum is not looked at here."""
+    return packet[:8] + net.hosts[source].address + net.hosts[destination].address + packet[40:]
+
+
+@pytest.mark.parametrize("names", ["ab", "abc"])
+def test_a_super_packet_of_64_kib_crosses_as_one(names: str) -> None:
+    net = ready_line(names)
+    first, last = names[0], names[-1]
+    packet = addressed(net, first, last, tcp_packet(bytes(range(256)) * 254))
+    net.send(first, packet, SUPER_TCP | PARTIAL_CHECKSUM, 1_340)
+    net.run(1)
+    ((delivered, flags, segment_size),) = net.hosts[last].delivered
+    assert (flags, segment_size) == (SUPER_TCP | PARTIAL_CHECKSUM, 1_340)
+    assert delivered[8:] == packet[8:]
+    assert delivered[7] == 64 - len(names) + 2
+
+
+def test_super_packets_beyond_what_one_frame_may_hold_are_split_and_nothing_is_lost() -> None:
+    net = ready_pair()
+    net.run(5)
+    session = session_of(net, "a", "b")
+    session.budget.limit = 9_000
+    payload = bytes(range(256)) * 200
+    packet = addressed(net, "a", "b", udp_packet(payload))
+    net.send("a", packet, SUPER_UDP | PARTIAL_CHECKSUM, 1_000)
+    net.run(1)
+    pieces = net.hosts["b"].delivered[1:]
+    assert len(pieces) > 1
+    assert all(len(piece) <= 9_000 for piece, _, _ in pieces)
+    whole = [b"".join((headers, data)) for headers, data, _, _ in split(memoryview(packet), SUPER_UDP | 4, 1_000, 1)]
+    ours = [
+        b"".join((headers, data))
+        for piece, flags, size in pieces
+        for headers, data, _, _ in (
+            split(memoryview(piece), flags, size, 1) if flags & SUPER_UDP else [(b"", piece, flags, size)]
+        )
+    ]
+    assert [packet[48:] for packet in ours] == [packet[48:] for packet in whole]
+
+
+def test_a_batch_beyond_what_one_frame_may_hold_arrives_in_order() -> None:
+    net = ready_pair()
+    net.run(5)
+    session_of(net, "a", "b").budget.limit = 1_024
+    net.hosts["a"].node.links[net.hosts["b"].address].budget.floor = 1_200
+    packets = [(ping_packet(net, "a", "b", bytes([number]) * (100 + 37 * number)), 0, 0) for number in range(30)]
+    super_packet = (addressed(net, "a", "b", tcp_packet(bytes(5_000))), SUPER_TCP | PARTIAL_CHECKSUM, 1_000)
+    net.send_batch("a", [*packets[:10], super_packet, *packets[10:]])
+    net.run(1)
+    delivered = [packet for packet, _, _ in net.hosts["b"].delivered[1:]]
+    assert [packet for packet in delivered if packet[6] == 58] == [packet for packet, _, _ in packets]
+    assert len(delivered) == 30 + 5
+    assert [packet[6] for packet in delivered[10:15]] == [6] * 5
+
+
+def test_a_neighbour_that_floods_requests_does_not_keep_others_from_answers() -> None:
+    net = NodeNet()
+    for name in "abm":
+        net.add(name)
+    net.join("a", "b")
+    net.join("m", "b")
+    net.run(3)
+    sessions = net.hosts["b"].node.sessions
+    garbage = memoryview(bytes(SESSION_REQUEST_BYTES))
+    for number in range(1_000):
+        sessions.receive_request(net.hosts["m"].address, number, garbage, neighbour=net.hosts["m"].address, now=net.now)
+    net.send("a", ping_packet(net, "a", "b", b"through"))
+    net.run(0.2, until=lambda: bool(net.hosts["b"].delivered))
