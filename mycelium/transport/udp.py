@@ -27,7 +27,6 @@ from mycelium.transport.udp_address import (
     to_inet6,
 )
 from mycelium.transport.udp_socket import (
-    SIOCGSTAMPNS,
     SOL_UDP,
     UDP_GRO,
     UDP_SEGMENT,
@@ -35,6 +34,7 @@ from mycelium.transport.udp_socket import (
     has_gso,
     open_udp_socket,
 )
+from mycelium.transport.udp_timestamps import NO_TIMESPEC, SIOCGSTAMPNS, TIMESPEC, start_timestamping
 
 RECEIVE_BYTES: Final = 65_536  # above the largest UDP payload, so that nothing is ever cut off
 SHORT_BYTES: Final = 80  # no packet fits in so few: taken one by one, so that each has its own `waited_s`
@@ -48,8 +48,6 @@ SOURCE_GONE: Final = (errno.EINVAL, errno.ENETUNREACH)  # what IPv6 and IPv4 say
 
 _INT: Final = struct.Struct("=i")
 _U16: Final = struct.Struct("=H")
-_TIMESPEC: Final = struct.Struct("=qq")
-_NO_TIMESPEC: Final = bytes(_TIMESPEC.size)
 
 
 class UdpTransport:
@@ -111,7 +109,9 @@ class UdpTransport:
 
         `offload` False leaves GSO and GRO unused even where the kernel has them.
         """
-        return cls(open_udp_socket(host, port), offload=offload)
+        udp = open_udp_socket(host, port)
+        start_timestamping(udp)
+        return cls(udp, offload=offload)
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -172,8 +172,8 @@ class UdpTransport:
 
     def waited_s(self) -> float:
         try:
-            seconds, nanoseconds = _TIMESPEC.unpack(ioctl(self._socket, SIOCGSTAMPNS, _NO_TIMESPEC))
-        except OSError:  # asked for the first time, or an old kernel
+            seconds, nanoseconds = TIMESPEC.unpack(ioctl(self._socket, SIOCGSTAMPNS, NO_TIMESPEC))
+        except OSError:  # nothing arrived yet, or an old kernel
             return 0.0
         waited_s: float = time.time() - seconds - nanoseconds * 1e-9
         return max(waited_s, 0.0)

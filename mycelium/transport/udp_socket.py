@@ -19,7 +19,6 @@ IPV6_DONTFRAG: Final = 62
 PMTUDISC_PROBE: Final = 3  # don't-fragment is set, and the kernel's own idea of the path MTU is ignored
 SO_SNDBUFFORCE: Final = 32
 SO_RCVBUFFORCE: Final = 33
-SIOCGSTAMPNS: Final = 0x8010_8907  # SIOCGSTAMPNS_NEW: when what was taken last arrived; noted once asked for
 
 NO_IPV6: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
