@@ -26,7 +26,7 @@ from mycelium.limits import (
     HANDSHAKES_PER_SECOND_WITH_COOKIE,
     REMEMBERED_EPHEMERALS,
 )
-from mycelium.rate import TokenBucket
+from mycelium.timing import TokenBucket
 from mycelium.wire.datagram import (
     COOKIE,
     COOKIE_DATAGRAM,

@@ -18,7 +18,7 @@ from mycelium.admin.logs import RateLimited
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import BEACONS_PER_SECOND
-from mycelium.rate import TokenBucket
+from mycelium.timing import TokenBucket
 from mycelium.transport.discovery import Interface, find_interfaces, join, leave, open_group_socket
 from mycelium.wire.beacon import BEACON_GROUP
 

@@ -11,7 +11,7 @@ from mycelium.admin.event_text import describe
 from mycelium.endpoint import Endpoint
 from mycelium.limits import JOURNAL_LINES_PER_SECOND
 from mycelium.node.journal import Entry, Journal, Kind
-from mycelium.rate import TokenBucket
+from mycelium.timing import TokenBucket
 
 _log = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from mycelium.limits import ICMP_ERRORS_PER_SECOND
 from mycelium.outbox import Outbox
 from mycelium.packet.ipv6 import HEADER_BYTES, IcmpKind, icmpv6_error, may_answer, source_of
-from mycelium.rate import TokenBucket
+from mycelium.timing import TokenBucket
 
 
 class LocalErrors:

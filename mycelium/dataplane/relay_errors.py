@@ -9,8 +9,8 @@ from mycelium.errors import IdentityError
 from mycelium.identity import SIGNATURE_BYTES, Identity, address_of_signing_key, verify_signature
 from mycelium.limits import RELAY_ERRORS_PER_SECOND
 from mycelium.packet.ipv6 import HOP_LIMIT_EXCEEDED, NO_ROUTE
-from mycelium.rate import TokenBucket
 from mycelium.session.table import Sessions, TrainSender
+from mycelium.timing import TokenBucket
 from mycelium.wire.train import (
     DATA,
     ERROR,

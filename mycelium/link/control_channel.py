@@ -17,6 +17,7 @@ from typing import Final
 
 from mycelium.errors import DecodeError, LocalError
 from mycelium.limits import CONTROL_QUEUE_BYTES, CONTROL_WINDOW_SEGMENTS, DATAGRAM_FLOOR
+from mycelium.timing import Backoff
 from mycelium.wire.datagram import FRAME_HEAD, TAG_BYTES
 from mycelium.wire.frame import CONTROL_HEADER, FRAME_HEADER
 
@@ -26,7 +27,8 @@ LAST_NUMBER: Final = 0xFF00_0000  # of a segment that takes new messages: a stre
 PASSED_BY: Final = 3  # later segments acknowledged before a missing one is resent
 FIRST_WINDOW: Final = 16  # segments
 LEAST_WINDOW: Final = 4
-BACKOFF_CEILING: Final = 5  # a timeout grows to 2^5 times the first one
+BACKOFF_FACTOR: Final = 2.0
+BACKOFF_CEILING: Final = 32.0  # of the timeout, as a multiple of the first one
 
 
 class _Segment:
@@ -78,7 +80,9 @@ class ControlChannel:
         self._next_number = 1
         self._acked = 0  # every segment of ours up to this number has arrived
         self._window = FIRST_WINDOW
-        self._backoff = 0
+        self._backoff = Backoff(
+            1.0, factor=BACKOFF_FACTOR, ceiling=BACKOFF_CEILING
+        )  # of the timeout, in multiples of the RTO
         self._progress_at = 0.0  # when something was acknowledged: timeouts count from there (RFC 6298, 5.3)
         self._peer_stream = 0
         self._peer_restarted = False
@@ -112,7 +116,7 @@ class ControlChannel:
         self._next_number = 1
         self._acked = 0
         self._window = FIRST_WINDOW
-        self._backoff = 0
+        self._backoff.reset()
         self._is_ack_owed = True  # tells the peer of the new stream even before there is a message
 
     def take_peer_restart(self) -> bool:
@@ -180,7 +184,7 @@ class ControlChannel:
 
     def _resend_at(self, rto: float) -> float:
         for oldest in self._in_flight.values():
-            return max(oldest.sent_at, self._progress_at) + rto * (1 << self._backoff)
+            return max(oldest.sent_at, self._progress_at) + rto * self._backoff.wait
         return math.inf
 
     def _segment_to_resend(self, now: float, rto: float) -> _Segment | None:
@@ -193,7 +197,7 @@ class ControlChannel:
         if self._lost:
             self._lost.popleft()
         else:
-            self._backoff = min(self._backoff + 1, BACKOFF_CEILING)
+            self._backoff.next()
             self._window = max(self._window // 2, LEAST_WINDOW)
 
     def _new_segment(self, room: int) -> _Segment | None:
@@ -246,7 +250,7 @@ class ControlChannel:
         for number in sorted(arrived):
             self.queued_bytes -= len(self._in_flight.pop(number).payload)
         self._lost = deque(number for number in self._lost if number not in arrived)
-        self._backoff = 0
+        self._backoff.reset()
         self._progress_at = now
         self._window = min(self._window + len(arrived), CONTROL_WINDOW_SEGMENTS)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, Protocol
 
 from mycelium.limits import JOURNAL_LOST_ROUTES, JOURNAL_ROUTES_PER_SECOND
-from mycelium.rate import TokenBucket
 from mycelium.routing.selection import RouteChange
+from mycelium.timing import TokenBucket
 
 PATIENCE_S: Final = 1.0  # a route that is back by then was not lost, it has changed
 

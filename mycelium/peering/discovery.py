@@ -20,7 +20,7 @@ from mycelium.limits import DIALS_PER_SECOND, DISCOVERED_PEERS
 from mycelium.link.handshakes import Handshakes
 from mycelium.link.link import Link, LinkState
 from mycelium.outbox import BeaconDue, Outbox
-from mycelium.rate import TokenBucket
+from mycelium.timing import TokenBucket
 from mycelium.wire.beacon import (
     BEACON_KEY_LABEL,
     BEACON_TAG_BYTES,

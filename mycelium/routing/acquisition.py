@@ -192,7 +192,7 @@ class Acquisition:
         announcement = update.announcement
         if announcement is None:
             self._counters.announcements_missing += 1
-            if neighbour.question_budget.spend(now):
+            if neighbour.question_budget.take(now=now):
                 neighbour.requests.append(RouteRequest(update.node))
                 self._advertiser.hurry(now)
             return False

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from mycelium.errors import IdentityError
+from mycelium.limits import VERIFICATIONS_PER_SECOND
 from mycelium.routing.counters import Counters
 from mycelium.routing.neighbour import Neighbour
 from mycelium.wire.announcement import Announcement
@@ -39,7 +40,7 @@ class AnnouncementChecker:
         if announcement.network_id != self._network_id:
             self._counters.announcements_foreign += 1
             return False
-        if not neighbour.verification_budget.spend(now):
+        if not neighbour.verification_budget.take(now=now):
             self._counters.announcements_over_budget += 1
             neighbour.table_wanted_at = min(neighbour.table_wanted_at, now + BUDGET_REFILL_S)
             return False
@@ -52,7 +53,7 @@ class AnnouncementChecker:
             return False
         if not self._verify(announcement):
             self._counters.announcements_forged += 1
-            neighbour.verification_budget.lose_burst()  # it should have checked
+            neighbour.verification_budget.limit_burst(VERIFICATIONS_PER_SECOND)  # it should have checked
             return False
         self._counters.announcements_verified += 1
         return True

@@ -45,13 +45,13 @@ class Exchange:
                 self._compare(neighbour, item, now)
             case SeqnoRequest():
                 self._counters.requests_received += 1
-                if neighbour.request_budget.spend(now):
+                if neighbour.request_budget.take(now=now):
                     self._sequence_wanted(neighbour, item, now)
                 else:
                     self._counters.requests_dropped += 1
             case RouteRequest():
                 self._counters.requests_received += 1
-                if neighbour.request_budget.spend(now):
+                if neighbour.request_budget.take(now=now):
                     self._route_wanted(neighbour, item.node, now)
                 else:
                     self._counters.requests_dropped += 1

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from mycelium.limits import REQUESTS_PER_SECOND, VERIFICATIONS_AT_ONCE, VERIFICATIONS_PER_SECOND
-from mycelium.routing.budget import Budget
+from mycelium.timing import TokenBucket
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Item
 from mycelium.wire.distance import INFINITY
@@ -58,9 +58,9 @@ class Neighbour:
         self.resync_at = 0.0  # not to be asked again before
         self.resync_wait_s = 0.0
         self.dump_at = 0.0  # not given our whole table again before
-        self.verification_budget = Budget(VERIFICATIONS_PER_SECOND, now, burst=VERIFICATIONS_AT_ONCE)
-        self.question_budget = Budget(REQUESTS_PER_SECOND, now)  # what we may ask because it left something out
-        self.request_budget = Budget(REQUESTS_PER_SECOND, now)
+        self.verification_budget = TokenBucket(VERIFICATIONS_PER_SECOND, burst=VERIFICATIONS_AT_ONCE, now=now)
+        self.question_budget = TokenBucket(REQUESTS_PER_SECOND, now=now)  # requests for announcements it left out
+        self.request_budget = TokenBucket(REQUESTS_PER_SECOND, now=now)
         self.dump_due = True  # a fresh stream: it is told everything
         self.digest_due = False
         self.answers: dict[Destination, None] = {}  # told again even if nothing changed

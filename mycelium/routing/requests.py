@@ -6,6 +6,7 @@ its answer comes back on a route that is selected and so passed on.
 """
 
 import heapq
+from typing import Final
 
 from mycelium.limits import PENDING_REQUESTS, REQUEST_HOPS
 from mycelium.routing.advertise import Advertiser
@@ -14,15 +15,18 @@ from mycelium.routing.metric import COST_UNIT_S
 from mycelium.routing.neighbour import NEVER, Neighbour
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.table import Destination, RouteTable
+from mycelium.timing import Backoff
 from mycelium.wire.announcement import SEQUENCE_LIMIT
 from mycelium.wire.control import SeqnoRequest
 from mycelium.wire.distance import INFINITY, NO_SOURCE, RETRACTED, metric_of, sequence_of
+
+RETRY_FACTOR: Final = 2.0
 
 
 class PendingRequest:
     """A request for one node that waits for its answer."""
 
-    __slots__ = ("asked", "askers", "deadline", "is_ours", "retry_s", "sequence", "suppressed_until", "tries")
+    __slots__ = ("asked", "askers", "backoff", "deadline", "is_ours", "sequence", "suppressed_until", "tries")
 
     def __init__(self, sequence: int) -> None:
         self.sequence = sequence  # the newest one asked for
@@ -30,7 +34,7 @@ class PendingRequest:
         self.is_ours = False
         self.asked = 0  # bits of neighbours that were asked for us
         self.tries = 0
-        self.retry_s = 0.0
+        self.backoff = Backoff(0.0, factor=RETRY_FACTOR)
         self.suppressed_until = 0.0  # the same request of another neighbour is not passed on before
         self.deadline = NEVER
 
@@ -68,9 +72,9 @@ class Requests:
         request.is_ours = True
         request.tries = 0
         request.asked = 0
-        request.retry_s = self._retry_s(row, target)
+        request.backoff = Backoff(self._retry_s(row, target), factor=RETRY_FACTOR)
         if waits:
-            self._arm(row.node, request, now + request.retry_s)
+            self._arm(row.node, request, now + request.backoff.next())
         else:
             self._send_ours(row, request, target, now)
 
@@ -137,7 +141,6 @@ class Requests:
             target = self._better_unfeasible(row, 0)
         if target is None:
             return False
-        entry.retry_s *= 2
         entry.sequence = min(sequence_of(row.feasibility_distance) + 1, SEQUENCE_LIMIT - 1)
         self._send_ours(row, entry, target, now)
         return True
@@ -146,7 +149,7 @@ class Requests:
         entry.tries += 1
         entry.asked |= target.bit
         is_hopeful = entry.tries < self._parameters.request_tries
-        self._arm(row.node, entry, now + (entry.retry_s if is_hopeful else self._parameters.request_slow_s))
+        self._arm(row.node, entry, now + (entry.backoff.next() if is_hopeful else self._parameters.request_slow_s))
         target.requests.append(SeqnoRequest(row.node, entry.sequence, REQUEST_HOPS))
         self._advertiser.hurry(now)
 

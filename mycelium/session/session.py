@@ -11,6 +11,7 @@ from mycelium.channel.frame_budget import ArrivalReport, FrameBudget
 from mycelium.crypto.session_handshake import SessionInitiator, SessionKeys
 from mycelium.identity import subnet_of
 from mycelium.limits import QUOTED_PACKETS, SESSION_QUEUE_BYTES, SESSION_QUEUE_PACKETS
+from mycelium.timing import Backoff
 
 REKEY_AFTER_S: Final = 15 * 60.0
 RESPONDER_REKEYS_LATER_S: Final = 20.0  # so that one end begins
@@ -69,12 +70,12 @@ class Keys:
 class Request:
     """A session request under way."""
 
-    __slots__ = ("give_up", "interval", "local_index", "next_send", "noise")
+    __slots__ = ("backoff", "give_up", "local_index", "next_send", "noise")
 
-    def __init__(self, noise: SessionInitiator, local_index: int, *, interval: float, give_up: float) -> None:
+    def __init__(self, noise: SessionInitiator, local_index: int, *, backoff: Backoff, give_up: float) -> None:
         self.noise = noise
         self.local_index = local_index
-        self.interval = interval
+        self.backoff = backoff
         self.next_send = 0.0
         self.give_up = give_up
 

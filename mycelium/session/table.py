@@ -21,8 +21,8 @@ from mycelium.limits import (
     SESSION_QUEUE_BYTES_PER_NODE,
     SESSIONS,
 )
-from mycelium.rate import TokenBucket
 from mycelium.session.session import REKEY_AFTER_S, Answer, Keys, QueuedPacket, Request, Session
+from mycelium.timing import Backoff, TokenBucket
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 from mycelium.wire.train import SESSION_REPLY, SESSION_REPLY_BYTES, SESSION_REQUEST, SESSION_REQUEST_BYTES
@@ -131,7 +131,8 @@ class Sessions:
             self._fail(session)
             return
         session.peer_epoch = announcement.sequence >> EPOCH_SHIFT
-        session.request = Request(noise, index, interval=FIRST_RETRANSMIT_S, give_up=now + REQUEST_PATIENCE_S)
+        backoff = Backoff(FIRST_RETRANSMIT_S, factor=2.0, ceiling=RETRANSMIT_CEILING_S, jitter=0.1, rng=self._rng)
+        session.request = Request(noise, index, backoff=backoff, give_up=now + REQUEST_PATIENCE_S)
         self._requests[index] = session
         self._send_request(session, session.request, now)
 
@@ -278,8 +279,7 @@ class Sessions:
     def _send_request(self, session: Session, request: Request, now: float) -> None:
         counter = self._suites << _SUITE_SHIFT | request.local_index
         self._send(session.peer, SESSION_REQUEST, 0, counter, request.noise.request, now=now)
-        request.next_send = now + request.interval * self._rng.uniform(0.9, 1.1)
-        request.interval = min(request.interval * 2, RETRANSMIT_CEILING_S)
+        request.next_send = now + request.backoff.next()
 
     def _adopt(
         self, session: Session, noise: SessionKeys, index: int, remote: int, *, initiator: bool, now: float

@@ -1,0 +1,70 @@
+import random
+
+from mycelium.timing import Backoff, TokenBucket
+
+
+def take_all(bucket: TokenBucket, *, now: float) -> int:
+    taken = 0
+    while bucket.take(now=now):
+        taken += 1
+    return taken
+
+
+def test_a_bucket_grants_one_second_s_worth_at_once_and_its_rate_from_then_on() -> None:
+    bucket = TokenBucket(10.0, now=5.0)
+    assert take_all(bucket, now=5.0) == 10
+    assert take_all(bucket, now=5.25) == 2
+    assert take_all(bucket, now=5.5) == 3  # the half token of before is not lost
+
+
+def test_a_bucket_left_alone_never_holds_more_than_its_burst() -> None:
+    bucket = TokenBucket(10.0, now=0.0)
+    assert take_all(bucket, now=1000.0) == 10
+    assert not bucket.take(now=1000.0)
+
+
+def test_a_burst_may_exceed_the_rate() -> None:
+    bucket = TokenBucket(10.0, burst=50.0, now=0.0)
+    assert take_all(bucket, now=0.0) == 50
+    assert take_all(bucket, now=1.0) == 10
+
+
+def test_a_limited_burst_is_lost_at_once_and_does_not_come_back() -> None:
+    bucket = TokenBucket(10.0, burst=50.0, now=0.0)
+    bucket.limit_burst(10.0)
+    assert take_all(bucket, now=0.0) == 10
+    assert take_all(bucket, now=100.0) == 10
+
+
+def test_limiting_a_burst_never_raises_it() -> None:
+    bucket = TokenBucket(10.0, now=0.0)
+    bucket.limit_burst(20.0)
+    assert take_all(bucket, now=0.0) == 10
+
+
+def test_waits_grow_by_the_factor_up_to_the_ceiling() -> None:
+    backoff = Backoff(0.5, factor=2.0, ceiling=3.0)
+    assert [backoff.next() for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]
+
+
+def test_a_reset_starts_from_the_initial_wait() -> None:
+    backoff = Backoff(0.5, factor=2.0)
+    backoff.next()
+    backoff.next()
+    backoff.reset()
+    assert [backoff.next(), backoff.next()] == [0.5, 1.0]
+
+
+def test_jitter_spreads_each_wait_around_its_nominal_value_and_does_not_accumulate() -> None:
+    backoff = Backoff(1.0, factor=1.0, ceiling=1.0, jitter=0.2, rng=random.Random(1))
+    waits = [backoff.next() for _ in range(500)]
+    assert 0.8 <= min(waits) < 0.82
+    assert 1.18 < max(waits) <= 1.2
+
+
+def test_a_ceiling_may_change_between_attempts() -> None:
+    backoff = Backoff(1.0, factor=10.0, ceiling=2.0)
+    backoff.next()
+    assert backoff.next() == 2.0
+    backoff.ceiling = 50.0
+    assert [backoff.next(), backoff.next()] == [2.0, 20.0]
