@@ -3,10 +3,12 @@
 import asyncio
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from ipaddress import AddressValueError, IPv6Address
 from time import monotonic
-from typing import Final
+from typing import Any, Final
+
+from msgspec.structs import replace
 
 import mycelium
 from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
@@ -14,18 +16,21 @@ from mycelium.daemon.discovery import LanDiscovery
 from mycelium.daemon.driver import Driver
 from mycelium.daemon.events import event_infos
 from mycelium.endpoint import Endpoint
-from mycelium.identity import exchange_key_of_signing_key, subnet_of
-from mycelium.link.link import Link, LinkState
+from mycelium.identity import subnet_of
+from mycelium.link.link import LinkState
 from mycelium.node.node import Node
+from mycelium.node.snapshot import LinkSnapshot, PeerOrigin, PeerSnapshot
 from mycelium.peer_url import PeerUrl
-from mycelium.peering.configured import ConfiguredPeer
-from mycelium.peering.discovery import DiscoveredPeer
 from mycelium.routing.snapshot import RouteSnapshot
 from mycelium.transport.base import Transport
 from mycelium.tun.base import TunDevice
 from mycelium.wire.distance import INFINITY
 
-DISCOVERED: Final = "linkLocalDiscovery"
+_TYPES: Final = {
+    PeerOrigin.CONFIGURED: "static",
+    PeerOrigin.DISCOVERED: "linkLocalDiscovery",
+    PeerOrigin.INBOUND: "inbound",
+}
 
 
 class LiveControl:
@@ -62,24 +67,9 @@ class LiveControl:
         )
 
     def peers(self) -> list[PeerInfo]:
-        """Configured peers first, then neighbours that came to us or were discovered."""
+        """Configured peers first, then neighbours that dialled us or were discovered."""
         now = monotonic()
-        node = self._node
-        infos = [self._configured(peer, now) for peer in node.peers.by_url.values()]
-        shown = {peer.neighbour for peer in node.peers.by_url.values()}
-        by_endpoint = node.discovery.links_by_peer()
-        discovered = {link.address: node.discovery.by_endpoint[endpoint] for endpoint, link in by_endpoint.items()}
-        infos += [
-            self._linked(link, discovered.get(link.address), now)
-            for link in node.links.values()
-            if link.address not in shown
-        ]
-        infos += [
-            self._discovered(peer, now)
-            for endpoint, peer in node.discovery.by_endpoint.items()
-            if endpoint not in by_endpoint
-        ]
-        return infos
+        return [_peer(peer, now=now) for peer in self._node.snapshot().peers]
 
     def add_peer(self, url: str) -> None:
         """Raises ConfigError for a bad URL, LocalError where the peer is known already."""
@@ -100,21 +90,14 @@ class LiveControl:
     def public_key_of(self, address: str) -> str | None:
         """Returns the X25519 key of the node that owns an address, as hex."""
         try:
-            packed = IPv6Address(address).packed
+            key = self._node.exchange_key_of(IPv6Address(address).packed)
         except AddressValueError:
             return None
-        node = self._node
-        owner = node.routing.forwarding.owner.get(subnet_of(packed))
-        if owner is None:
-            return None
-        if owner == node.identity.address:
-            return node.identity.exchange_public_key.hex()
-        announcement = node.routing.resolve(owner)
-        return None if announcement is None else exchange_key_of_signing_key(announcement.signing_public_key).hex()
+        return None if key is None else key.hex()
 
     def status(self) -> StatusInfo:
         """The node at a glance, with every counter."""
-        node = self._node
+        node, snapshot, counters = self._node, self._node.snapshot(), self._counters()
         return StatusInfo(
             version=mycelium.__version__,
             node_ip=str(IPv6Address(node.identity.address)),
@@ -122,11 +105,11 @@ class LiveControl:
             uptime_s=monotonic() - self._started_monotonic,
             tun=self._tun.name if self._tun is not None else None,
             listening=[str(one) for transport in self._transports for one in transport.local_endpoints],
-            peers_alive=sum(link.state is not LinkState.DOWN for link in node.links.values()),
-            peers_total=len(self.peers()),
-            routes=len(node.routing.forwarding.next_hop),
-            sessions=len(node.sessions.by_peer),
-            counters=self._counters(),
+            peers_alive=sum(link.state is not LinkState.DOWN for link in snapshot.links),
+            peers_total=len(snapshot.peers),
+            routes=counters["routing_selected_routes"],
+            sessions=len(snapshot.sessions),
+            counters=counters,
         )
 
     def events(self, after: int) -> list[EventInfo]:
@@ -155,74 +138,59 @@ class LiveControl:
             counters |= {f"tun_{name}": getattr(tun, name) for name in tun.__slots__}
         return counters
 
-    def _configured(self, peer: ConfiguredPeer, now: float) -> PeerInfo:
-        link = self._node.links.get(peer.neighbour) if peer.neighbour is not None else None
-        if link is not None:
-            return self._linked(link, peer, now)
-        url = PeerUrl.parse(peer.url)
-        host = f"[{url.host}]" if ":" in url.host else url.host
-        return PeerInfo(
-            endpoint=EndpointInfo(url.scheme, f"{host}:{url.port}"),
-            type="static",
-            connection_state="connecting" if not peer.endpoints else self._state_of_missing(peer.endpoints),
-            tx_bytes=0,
-            rx_bytes=0,
-            discovered=int(now - peer.known_since),
-            last_connected=None if peer.last_connected is None else int(now - peer.last_connected),
-            url=peer.url,
-        )
 
-    def _state_of_missing(self, endpoints: Iterable[Endpoint]) -> str:
-        """What to say of a peer without a live link that is reached, if at all, at these endpoints."""
-        is_knocking = any(self._node.handshakes.is_under_way(endpoint) for endpoint in endpoints)
-        return "connecting" if is_knocking else "dead"
+def _peer(peer: PeerSnapshot, *, now: float) -> PeerInfo:
+    link = peer.link
+    url = peer.url if peer.endpoint is None else _dialable_url(peer.endpoint)
+    info = PeerInfo(
+        endpoint=_reached_at(peer),
+        type=_TYPES[peer.origin],
+        connection_state=peer.state.value,
+        tx_bytes=0,
+        rx_bytes=0,
+        discovered=int(now - peer.known_since),
+        last_connected=None if peer.last_connected is None else int(now - peer.last_connected),
+        url=url,
+    )
+    return info if link is None else replace(info, **_link_fields(link))
 
-    def _discovered(self, peer: DiscoveredPeer, now: float) -> PeerInfo:
-        """One that was heard and has no link."""
-        return PeerInfo(
-            endpoint=_endpoint(peer.endpoint),
-            type=DISCOVERED,
-            connection_state=self._state_of_missing([peer.endpoint]),
-            tx_bytes=0,
-            rx_bytes=0,
-            discovered=int(now - peer.known_since),
-            url=_url(peer.endpoint),
-        )
 
-    def _linked(self, link: Link, peer: ConfiguredPeer | DiscoveredPeer | None, now: float) -> PeerInfo:
-        path = link.active
-        return PeerInfo(
-            endpoint=_endpoint(path.endpoint),
-            type="inbound" if peer is None else DISCOVERED if isinstance(peer, DiscoveredPeer) else "static",
-            connection_state="alive" if link.state is not LinkState.DOWN else self._state_of_missing(link.paths),
-            tx_bytes=sum(one.tx_bytes for one in link.paths.values()),
-            rx_bytes=sum(one.rx_bytes for one in link.paths.values()),
-            discovered=int(now - (peer.known_since if peer is not None else link.connected_since)),
-            last_connected=int(now - link.last_heard),
-            url=None if peer is None else _url(peer.endpoint) if isinstance(peer, DiscoveredPeer) else peer.url,
-            address=str(IPv6Address(link.address)),
-            public_key=link.exchange_key.hex(),
-            rtt_ms=_milliseconds(path.rtt.srtt),
-            wire_rtt_ms=_milliseconds(path.rtt.newest_on_wire),
-            loss=round(link.budget.loss, 4),
-            cost=link.cost,
-            mtu=path.mtu.size,
-        )
+def _link_fields(link: LinkSnapshot) -> dict[str, Any]:
+    """Returns what a peer's entry says of its link."""
+    path = link.paths[0]
+    return {
+        "tx_bytes": link.tx_bytes,
+        "rx_bytes": link.rx_bytes,
+        "address": str(IPv6Address(link.address)),
+        "public_key": link.exchange_key.hex(),
+        "rtt_ms": _milliseconds(path.rtt_s),
+        "wire_rtt_ms": _milliseconds(path.wire_rtt_s),
+        "loss": round(link.loss, 4),
+        "cost": link.cost,
+        "mtu": path.mtu,
+    }
+
+
+def _reached_at(peer: PeerSnapshot) -> EndpointInfo:
+    """Returns where a peer is reached; without a link, where it was discovered or what its URL says."""
+    endpoint = peer.endpoint if peer.link is None else peer.link.paths[0].endpoint
+    if endpoint is not None:
+        return EndpointInfo(endpoint.scheme, str(endpoint).partition("://")[2])
+    assert peer.url is not None
+    url = PeerUrl.parse(peer.url)
+    host = f"[{url.host}]" if ":" in url.host else url.host
+    return EndpointInfo(url.scheme, f"{host}:{url.port}")
 
 
 def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1_000, 3)
 
 
-def _endpoint(endpoint: Endpoint) -> EndpointInfo:
-    return EndpointInfo(endpoint.scheme, str(endpoint).partition("://")[2])
-
-
-def _url(endpoint: Endpoint) -> str:
-    """Returns the URL by which one could dial a link-local endpoint: with the name of its interface."""
+def _dialable_url(endpoint: Endpoint) -> str:
+    """Returns the URL that dials a link-local endpoint: with the name of its interface."""
     try:
         interface = socket.if_indextoname(endpoint.scope)
-    except OSError:  # it is gone
+    except OSError:  # the interface is gone
         interface = str(endpoint.scope)
     return f"{endpoint.scheme}://[{endpoint.host}%{interface}]:{endpoint.port}"
 

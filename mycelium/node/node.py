@@ -21,11 +21,12 @@ from mycelium.dataplane.receiving import Receiving
 from mycelium.dataplane.relay_errors import RelayErrors
 from mycelium.dataplane.sending import Sending
 from mycelium.endpoint import Endpoint, Lost
-from mycelium.identity import Identity, verify_signature
+from mycelium.identity import Identity, exchange_key_of_signing_key, subnet_of, verify_signature
 from mycelium.link.handshakes import Handshakes
 from mycelium.link.link import LinkState
 from mycelium.node.journal import Journal
 from mycelium.node.neighbours import Neighbours
+from mycelium.node.snapshot import NodeSnapshot, snapshot
 from mycelium.outbox import Outbox
 from mycelium.packet.batch import PacketBatch
 from mycelium.peering.configured import ENDPOINTS_PER_PEER, Peers
@@ -293,6 +294,24 @@ class Node:
             self.neighbours.keep_house(now)
             self.journal.sweep(now=now)
         self.neighbours.pass_on(now)
+
+    # -- what operators see ------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> NodeSnapshot:
+        """Returns the peers, links and sessions of this moment."""
+        return snapshot(
+            peers=self.peers,
+            discovery=self.discovery,
+            handshakes=self.handshakes,
+            links=self.links,
+            sessions=self.sessions,
+        )
+
+    def exchange_key_of(self, address: bytes) -> bytes | None:
+        """Returns the X25519 key of the node that owns a 16-byte overlay address; None for an unknown one."""
+        owner = self.routing.forwarding.owner.get(subnet_of(address))
+        announcement = None if owner is None else self.routing.resolve(owner)
+        return None if announcement is None else exchange_key_of_signing_key(announcement.signing_public_key)
 
     def counters(self) -> dict[str, int]:
         """Everything that is counted, by name."""

@@ -1,4 +1,4 @@
-"""What the operator is shown of the running node's peers: one row each, whatever has become of their links."""
+"""What the operator is shown of a running node: its peers, one row each whatever has become of their links, routes, keys."""
 
 import asyncio
 from collections.abc import Iterator
@@ -19,10 +19,14 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     loop.close()
 
 
-def peers_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> list[PeerInfo]:
+def control_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> LiveControl:
     node = net.hosts[name].node
     driver = Driver(node, transports=[], tun=None, loop=loop, on_event=lambda event: None, on_journal=lambda: None)
-    return LiveControl(node, driver, [], None, lambda url: None, lambda url: None).peers()
+    return LiveControl(node, driver, [], None, lambda url: None, lambda url: None)
+
+
+def peers_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> list[PeerInfo]:
+    return control_of(net, name, loop).peers()
 
 
 def test_a_dialled_peer_is_one_row_before_during_and_after_a_cut(loop: asyncio.AbstractEventLoop) -> None:
@@ -52,3 +56,43 @@ def test_who_dialled_us_and_is_gone_is_one_row(loop: asyncio.AbstractEventLoop) 
     [info] = peers_of(net, "b", loop)
     assert (info.type, info.url) == ("inbound", None)
     assert info.connection_state != "alive"
+
+
+def test_the_key_of_an_address_is_hex_and_unknown_or_malformed_addresses_have_none(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    net = ready_pair()
+    control, b = control_of(net, "a", loop), net.hosts["b"].node.identity
+    assert control.public_key_of(net.hosts["b"].address_text) == b.exchange_public_key.hex()
+    assert control.public_key_of("500::1") is None
+    assert control.public_key_of("not an address") is None
+
+
+def test_the_status_counts_live_peers_routes_and_sessions(loop: asyncio.AbstractEventLoop) -> None:
+    net = ready_pair()
+    net.add_peer("a", url_of("nobody"))
+    status = control_of(net, "a", loop).status()
+    assert (status.peers_alive, status.peers_total, status.routes, status.sessions) == (1, 2, 1, 1)
+    assert (status.tun, status.listening) == (None, [])
+    assert status.counters["packets_sent"] == 1
+    net.cut("a", "b")
+    net.run(10)
+    status = control_of(net, "a", loop).status()
+    assert (status.peers_alive, status.routes) == (0, 0)
+
+
+def test_routes_are_shown_as_subnets_with_their_next_hop(loop: asyncio.AbstractEventLoop) -> None:
+    net = ready_pair()
+    control = control_of(net, "a", loop)
+    [route] = control.routes_selected()
+    assert route.next_hop == net.hosts["b"].address_text
+    assert route.subnet.endswith("::/64")
+    assert control.routes_fallback() == []
+
+
+def test_whoever_waits_for_an_event_is_woken_by_the_next_one_only(loop: asyncio.AbstractEventLoop) -> None:
+    control = control_of(ready_pair(), "a", loop)
+    first = control.next_event()
+    control.journal_grew()
+    assert first.is_set()
+    assert not control.next_event().is_set()

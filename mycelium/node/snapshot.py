@@ -1,0 +1,197 @@
+"""Frozen snapshots of peers, links, paths and sessions, for operators and tools. Times are seconds of the clock of `now`."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from msgspec import Struct
+
+from mycelium.endpoint import Endpoint
+from mycelium.link.handshakes import Handshakes
+from mycelium.link.link import Link, LinkState
+from mycelium.link.path.liveness import PathState
+from mycelium.link.path.path import Path
+from mycelium.peering.configured import Peers
+from mycelium.peering.discovery import Discovery
+from mycelium.session.session import Session
+from mycelium.session.table import Sessions
+
+
+class PathSnapshot(Struct, frozen=True, kw_only=True):
+    """One path of a link."""
+
+    endpoint: Endpoint
+    state: PathState
+    is_validated: bool
+    rtt_s: float | None  # smoothed, scheduling delay of both hosts included
+    wire_rtt_s: float | None  # newest, without scheduling delay
+    mtu: int  # datagram payload, bytes
+    tx_bytes: int
+    rx_bytes: int
+
+
+class LinkSnapshot(Struct, frozen=True, kw_only=True):
+    """One authenticated neighbour; `address` is its overlay address, `exchange_key` its X25519 key."""
+
+    address: bytes
+    exchange_key: bytes
+    state: LinkState
+    cost: int | None  # as published to routing, units of 10 us; None before the first measurement
+    loss: float  # share of the frames sent to it, 0 to 1
+    connected_since: float
+    last_heard: float
+    paths: tuple[PathSnapshot, ...]  # the one in use first
+
+    @property
+    def tx_bytes(self) -> int:
+        """Bytes sent over all paths."""
+        return sum(path.tx_bytes for path in self.paths)
+
+    @property
+    def rx_bytes(self) -> int:
+        """Bytes received over all paths."""
+        return sum(path.rx_bytes for path in self.paths)
+
+
+class SessionSnapshot(Struct, frozen=True, kw_only=True):
+    """One end-to-end session."""
+
+    peer: bytes
+    has_keys: bool
+    is_requesting: bool  # a handshake of ours is under way
+    queued_packets: int
+    loss: float  # share of the trains sent to it, 0 to 1
+    last_used: float
+
+
+class PeerOrigin(StrEnum):
+    """How this node came to know a peer."""
+
+    CONFIGURED = "configured"
+    DISCOVERED = "discovered"
+    INBOUND = "inbound"
+
+
+class PeerState(StrEnum):
+    """Whether a peer has a link, or will get one."""
+
+    ALIVE = "alive"
+    CONNECTING = "connecting"
+    DEAD = "dead"
+
+
+class PeerSnapshot(Struct, frozen=True, kw_only=True):
+    """One peer, with its link if it has one."""
+
+    origin: PeerOrigin
+    state: PeerState
+    known_since: float
+    last_connected: float | None = None
+    url: str | None = None  # of a configured peer
+    endpoint: Endpoint | None = None  # of a discovered peer
+    link: LinkSnapshot | None = None
+
+
+class NodeSnapshot(Struct, frozen=True, kw_only=True):
+    """Everything that changes at a node, but for its routes."""
+
+    peers: tuple[PeerSnapshot, ...]  # configured ones first, then neighbours by link, then discovered ones without
+    links: tuple[LinkSnapshot, ...]
+    sessions: tuple[SessionSnapshot, ...]
+
+
+def snapshot(
+    *, peers: Peers, discovery: Discovery, handshakes: Handshakes, links: dict[bytes, Link], sessions: Sessions
+) -> NodeSnapshot:
+    """Returns a snapshot of the parts of one node."""
+    taken = {address: _link(link) for address, link in links.items()}
+    return NodeSnapshot(
+        peers=tuple(_peers(peers, discovery, handshakes, taken)),
+        links=tuple(taken.values()),
+        sessions=tuple(_session(session) for session in sessions.by_peer.values()),
+    )
+
+
+def _peers(
+    peers: Peers, discovery: Discovery, handshakes: Handshakes, links: dict[bytes, LinkSnapshot]
+) -> Iterable[PeerSnapshot]:
+    shown = {peer.neighbour for peer in peers.by_url.values()}
+    linked = {endpoint: link.address for endpoint, link in discovery.links_by_peer().items()}
+    heard = {address: discovery.by_endpoint[endpoint] for endpoint, address in linked.items()}
+    for peer in peers.by_url.values():
+        link = None if peer.neighbour is None else links.get(peer.neighbour)
+        yield PeerSnapshot(
+            origin=PeerOrigin.CONFIGURED,
+            # Without an address it is being resolved.
+            state=_state(link, peer.endpoints, handshakes) if link or peer.endpoints else PeerState.CONNECTING,
+            known_since=peer.known_since,
+            last_connected=peer.last_connected if link is None else link.last_heard,
+            url=peer.url,
+            link=link,
+        )
+    for link in links.values():
+        if link.address not in shown:
+            found = heard.get(link.address)
+            yield PeerSnapshot(
+                origin=PeerOrigin.INBOUND if found is None else PeerOrigin.DISCOVERED,
+                state=_state(link, (), handshakes),
+                known_since=link.connected_since if found is None else found.known_since,
+                last_connected=link.last_heard,
+                endpoint=None if found is None else found.endpoint,
+                link=link,
+            )
+    for endpoint, one in discovery.by_endpoint.items():
+        if endpoint not in linked:
+            yield PeerSnapshot(
+                origin=PeerOrigin.DISCOVERED,
+                state=_state(None, (endpoint,), handshakes),
+                known_since=one.known_since,
+                endpoint=endpoint,
+            )
+
+
+def _state(link: LinkSnapshot | None, endpoints: Iterable[Endpoint], handshakes: Handshakes) -> PeerState:
+    """Returns the state of a peer with this link, or of one reachable, if at all, at these endpoints."""
+    if link is not None:
+        if link.state is not LinkState.DOWN:
+            return PeerState.ALIVE
+        endpoints = [path.endpoint for path in link.paths]
+    is_dialling = any(handshakes.is_under_way(endpoint) for endpoint in endpoints)
+    return PeerState.CONNECTING if is_dialling else PeerState.DEAD
+
+
+def _link(link: Link) -> LinkSnapshot:
+    paths = sorted(link.paths.values(), key=lambda path: path is not link.active)
+    return LinkSnapshot(
+        address=link.address,
+        exchange_key=link.exchange_key,
+        state=link.state,
+        cost=link.cost,
+        loss=link.budget.loss,
+        connected_since=link.connected_since,
+        last_heard=link.last_heard,
+        paths=tuple(_path(path) for path in paths),
+    )
+
+
+def _path(path: Path) -> PathSnapshot:
+    return PathSnapshot(
+        endpoint=path.endpoint,
+        state=path.liveness.state,
+        is_validated=path.is_validated,
+        rtt_s=path.rtt.srtt,
+        wire_rtt_s=path.rtt.newest_on_wire,
+        mtu=path.mtu.size,
+        tx_bytes=path.tx_bytes,
+        rx_bytes=path.rx_bytes,
+    )
+
+
+def _session(session: Session) -> SessionSnapshot:
+    return SessionSnapshot(
+        peer=session.peer,
+        has_keys=session.sending is not None,
+        is_requesting=session.request is not None,
+        queued_packets=len(session.queue),
+        loss=session.budget.loss,
+        last_used=session.last_used,
+    )
