@@ -16,6 +16,7 @@ from mycelium.identity import subnet_of
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
 from mycelium.packet.ipv6 import HEADER_BYTES
+from mycelium.policy import Policy
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.session.session import Session
 from mycelium.session.table import Sessions
@@ -66,6 +67,7 @@ class Receiving:
         sessions: Sessions,
         sending: Sending,
         relay_errors: RelayErrors,
+        policy: Policy,
         outbox: Outbox,
     ) -> None:
         self._own_address = own_address
@@ -77,6 +79,7 @@ class Receiving:
         self._sessions = sessions
         self._sending = sending
         self._relay_errors = relay_errors
+        self._packet_filter = policy.packet_filter
         self._outbox = outbox
         self.delivered = 0
         self.forwarded = 0  # trains
@@ -87,6 +90,7 @@ class Receiving:
         self.unknown_session = 0
         self.not_opened = 0
         self.foreign_packets = 0  # source not the sender's, or destination not ours
+        self.denied_packets = 0  # refused by the policy
 
     def receive_frame(self, frame: memoryview, *, now: float, neighbour: bytes = b"") -> None:
         """Takes an opened data frame of a neighbour; its bytes are changed on the way."""
@@ -207,6 +211,7 @@ class Receiving:
         deliveries = self._outbox.deliveries
         unpack_item, unpack = ITEM_HEADER.unpack_from, _IPV6.unpack_from
         peer, ours = session.peer, self._own_subnet
+        admits = self._packet_filter(peer)
         position, length = 0, len(plain)
         while position + ITEM_HEADER_BYTES <= length:
             word, segment_size = unpack_item(plain, position)
@@ -227,6 +232,9 @@ class Receiving:
             is_theirs = source == peer or self._owns(session, source)
             if not is_theirs or destination != ours or first >> 4 != _VERSION_6:
                 self.foreign_packets += 1
+                continue
+            if admits is not None and not admits(plain[start:position]):
+                self.denied_packets += 1
                 continue
             if hop_limit < its_hop_limit:  # relays may lower it, never raise it
                 plain[start + _HOP_LIMIT_OFFSET] = hop_limit

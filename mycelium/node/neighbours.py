@@ -18,6 +18,7 @@ from mycelium.link.repair.repair import REPAIR_COUNTERS, RepairBudgets
 from mycelium.node.journal import Journal
 from mycelium.outbox import LinkDown, LinkUp, Outbox, ResolvePeer
 from mycelium.peering.configured import Peers
+from mycelium.policy import Policy
 from mycelium.routing.engine import RoutingEngine
 
 LINK_COUNTERS: Final = dict.fromkeys(
@@ -38,17 +39,20 @@ class Neighbours:
         handshakes: Handshakes,
         routing: RoutingEngine,
         journal: Journal,
+        policy: Policy,
         outbox: Outbox,
         entropy: Callable[[int], bytes],
     ) -> None:
         self.links: dict[bytes, Link] = {}  # by neighbour
         self.by_index: dict[int, Link] = {}  # by our index, what the first bytes of a datagram name
         self.refused = 0  # authentic neighbours beyond LINKS
+        self.denied = 0  # handshakes with neighbours that the policy keeps out
         self._own_exchange_key = identity.exchange_public_key
         self._peers = peers
         self._handshakes = handshakes
         self._routing = routing
         self._journal = journal
+        self._policy = policy
         self._outbox = outbox
         self._entropy = entropy
         self._partial_budget = PartialBudget()
@@ -59,6 +63,9 @@ class Neighbours:
     def adopt(self, completed: Completed, now: float) -> None:
         """A handshake is done: a new neighbour, or new keys or a new path for a known one."""
         address = completed.keys.peer_address
+        if not self._policy.allows_neighbour(address):
+            self.denied += 1
+            return
         link = self.links.get(address)
         if link is not None:
             link.adopt(completed, now=now)

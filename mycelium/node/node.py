@@ -31,6 +31,7 @@ from mycelium.outbox import Outbox
 from mycelium.packet.batch import PacketBatch
 from mycelium.peering.configured import ENDPOINTS_PER_PEER, Peers
 from mycelium.peering.discovery import Discovery
+from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.session.table import Sessions
 from mycelium.wire.announcement import Announcement, signed_bytes
@@ -71,6 +72,7 @@ class Node:
         rng: random.Random,
         primitives: Primitives,
         now: float,
+        policy: Policy = DEFAULT_POLICY,
         verify: Callable[[Announcement], bool] = is_signed,
     ) -> None:
         self.identity = identity
@@ -80,6 +82,7 @@ class Node:
         self.unknown_datagrams = 0
         self._entropy = entropy
         self._settings = settings
+        self._policy = policy
         self._next_housekeeping = now + HOUSEKEEPING_S
         self.handshakes = Handshakes(
             identity,
@@ -106,6 +109,7 @@ class Node:
             handshakes=self.handshakes,
             routing=self.routing,
             journal=self.journal,
+            policy=policy,
             outbox=self.outbox,
             entropy=entropy,
         )
@@ -132,6 +136,7 @@ class Node:
             rng=rng,
             primitives=primitives,
             resolve=self.routing.resolve,
+            policy=self._policy,
             send=self._send_train,
             now=now,
         )
@@ -154,6 +159,7 @@ class Node:
             sessions=self.sessions,
             sending=self.sending,
             relay_errors=self.relay_errors,
+            policy=self._policy,
             outbox=self.outbox,
         )
 
@@ -321,6 +327,7 @@ class Node:
         return {
             "datagrams_unknown": self.unknown_datagrams,
             "links_refused": self.neighbours.refused,
+            "links_denied": self.neighbours.denied,
             **of_links,
             "packets_sent": sending.packets,
             "packets_foreign_source": sending.foreign_source,
@@ -328,6 +335,7 @@ class Node:
             "packets_queue_full": self.sessions.queue_full,
             "packets_delivered": receiving.delivered,
             "packets_foreign": receiving.foreign_packets,
+            "packets_denied": receiving.denied_packets,
             "trains_forwarded": receiving.forwarded,
             "trains_deflected": sending.deflected + receiving.deflected,
             "trains_no_route": receiving.no_route,
@@ -335,6 +343,7 @@ class Node:
             "trains_unknown_session": receiving.unknown_session,
             "trains_not_opened": receiving.not_opened,
             "sessions_refused": self.sessions.refused,
+            "sessions_denied": self.sessions.denied,
             "relay_errors_sent": self.relay_errors.sent,
             "relay_errors_refused": self.relay_errors.refused,
             "icmp_errors": self.local_errors.reported,

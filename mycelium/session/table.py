@@ -21,6 +21,7 @@ from mycelium.limits import (
     SESSION_QUEUE_BYTES_PER_NODE,
     SESSIONS,
 )
+from mycelium.policy import Policy
 from mycelium.session.session import REKEY_AFTER_S, Answer, Keys, QueuedPacket, Request, Session
 from mycelium.timing import Backoff, TokenBucket
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
@@ -58,6 +59,7 @@ class Sessions:
         rng: random.Random,
         primitives: Primitives,
         resolve: Callable[[bytes], Announcement | None],
+        policy: Policy,
         send: TrainSender,
         now: float,
     ) -> None:
@@ -68,6 +70,7 @@ class Sessions:
         self._rng = rng
         self._primitives = primitives
         self._resolve = resolve
+        self._policy = policy
         self._send = send
         self._answers = TokenBucket(HANDSHAKES_PER_SECOND_WITH_COOKIE, now=now)
         self._shares: dict[bytes, TokenBucket] = {}  # of it, by the neighbour that brings the requests
@@ -81,6 +84,7 @@ class Sessions:
         self.failed: list[Session] = []  # sessions that could not be set up, with what waited in them
         self._queued_bytes = 0
         self.refused = 0
+        self.denied = 0  # requests of and to nodes that the policy keeps out
         self.queue_full = 0
 
     # -- on the way out ------------------------------------------------------------------------------------------------
@@ -109,8 +113,12 @@ class Sessions:
         return session.take_queue()
 
     def request(self, session: Session, *, now: float) -> None:
-        """Begins a handshake unless one is under way; fails where the node's key is not known."""
+        """Begins a handshake unless one is under way; fails where the policy forbids it or the node's key is not known."""
         if session.request is not None:
+            return
+        if not self._policy.allows_session(session.peer):
+            self.denied += 1
+            self._fail(session)
             return
         announcement = self._resolve(session.peer)
         if announcement is None:
@@ -143,6 +151,9 @@ class Sessions:
 
         `neighbour` brought it: whoever floods uses up its own share only.
         """
+        if not self._policy.allows_session(peer):
+            self.denied += 1
+            return
         is_answerable = len(body) == SESSION_REQUEST_BYTES and self._resolve(peer) is not None
         if not is_answerable or not self._share_of(neighbour, now).take(now=now) or not self._answers.take(now=now):
             self.refused += 1

@@ -17,6 +17,7 @@ from mycelium.identity import Identity
 from mycelium.node.node import Node, NodeSettings
 from mycelium.outbox import BeaconDue, LinkDown, LinkUp, ResolvePeer
 from mycelium.packet.batch import PacketBatch
+from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 from mycelium.wire.train import ITEM_HEADER_BYTES
 
@@ -59,6 +60,7 @@ class Host:
             rng=self.rng,
             primitives=net.primitives,
             now=net.now,
+            policy=settings.policy,
         )
         self.delivered: list[Packet] = []
         self.events: list[LinkUp | LinkDown] = []
@@ -87,6 +89,7 @@ class HostSettings:
     psk: bytes = bytes(32)
     suites: int = BOTH_SUITES
     epoch: int = 1
+    policy: Policy = DEFAULT_POLICY
 
 
 class NodeNet:
@@ -113,11 +116,18 @@ class NodeNet:
     # -- hosts ---------------------------------------------------------------------------------------------------------
 
     def add(
-        self, name: str, *, psk: bytes = bytes(32), suites: int = BOTH_SUITES, seed: int | None = None, epoch: int = 1
+        self,
+        name: str,
+        *,
+        psk: bytes = bytes(32),
+        suites: int = BOTH_SUITES,
+        seed: int | None = None,
+        epoch: int = 1,
+        policy: Policy = DEFAULT_POLICY,
     ) -> Host:
         """Adds a host."""
         key = sum(name.encode()) * 1000 + len(name) if seed is None else seed
-        return self._start(name, HostSettings(key, psk, suites, epoch))
+        return self._start(name, HostSettings(key, psk, suites, epoch, policy))
 
     def stop(self, name: str) -> None:
         """Ends a process without a goodbye."""
