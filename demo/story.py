@@ -5,12 +5,9 @@
 Needs root, for the namespaces and TUN devices; everything is gone when it ends.
 """
 
-import sys
 import tempfile
 import time
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from rich.console import Console
 from rich.table import Table
@@ -81,7 +78,7 @@ def demonstrate(mesh: Mesh) -> None:
 
     say("Ping from amber to fern, through relays that can't read it:")
     result = ping(amber.host, fern.address, count=50, interval=0.02)
-    console.print(f"  {len(result.times_ms)} of 50 answered, {result.average_ms:.2f} ms on average")
+    console.print(f"  {result.received} of 50 answered, {result.average_ms:.2f} ms on average")
 
     say(f"{TRANSFER_BYTES >> 20} MiB by TCP each way at once, every byte checked:")
     seconds = exchange_tcp(amber.host, fern.host, fern.address, TRANSFER_BYTES, seconds=60)
@@ -124,7 +121,3 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as directory, Lab() as lab:
         demonstrate(Mesh(lab, Path(directory), EDGES))
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,7 @@
+"""Runs the demonstration: python -m demo."""
+
+import sys
+
+from demo.story import main
+
+sys.exit(main())
