@@ -1,22 +1,23 @@
 """What the node itself costs, without any system call: microseconds per super-packet, per small packet, per relayed frame.
 
-python -m bench.datapath
+./dev bench datapath
 """
 
+import argparse
 import itertools
 import statistics
 from collections.abc import Callable
 from time import perf_counter
+from typing import Final
 
 from mycelium.endpoint import Endpoint
 from mycelium.node.node import Node
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, PacketBatch
-from mycelium.packet.ipv6 import HEADER_BYTES
 from mycelium.wire.train import ITEM_HEADER_BYTES
 from tests.support.node_net import NodeNet
 
-ROUNDS = 2_000
 DATAGRAM = 1_472
+SUPER = SUPER_TCP | PARTIAL_CHECKSUM
 
 
 def ready_net(names: str) -> NodeNet:
@@ -67,11 +68,11 @@ def bursts(node: Node) -> list[tuple[memoryview, int]]:
     return taken
 
 
-def measure(net: NodeNet, names: str, batch: PacketBatch) -> list[float]:
+def measure(net: NodeNet, names: str, batch: PacketBatch, rounds: int) -> list[float]:
     """Returns the median microseconds that each node of a line spends on one batch."""
     nodes = [net.hosts[name].node for name in names]
     costs: list[list[float]] = [[] for _ in nodes]
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         begin = perf_counter()
         nodes[0].send_packets(batch, now=net.now)
         costs[0].append(perf_counter() - begin)
@@ -86,33 +87,37 @@ def measure(net: NodeNet, names: str, batch: PacketBatch) -> list[float]:
     return [statistics.median(cost) * 1e6 for cost in costs]
 
 
-def show(title: str, names: str, make: Callable[[bytes, bytes], PacketBatch], *, lossy: bool = False) -> None:
-    """Prints one line of the table; on a lossy way every frame is one datagram."""
+CASES: Final[dict[str, tuple[str, Callable[[bytes, bytes], PacketBatch]]]] = {
+    "62 KB TCP super-packet, direct": ("ab", lambda a, b: batch_of(tcp(a, b, 61_900), 1, SUPER, 1340)),
+    "62 KB TCP super-packet, one relay": ("abc", lambda a, c: batch_of(tcp(a, c, 61_900), 1, SUPER, 1340)),
+    "64 UDP packets of 64 B, direct": ("ab", lambda a, b: batch_of(packet(a, b, 64 + 8), 64)),
+    "12 TCP segments, lossy, direct": ("ab", lambda a, b: batch_of(tcp(a, b, 16_000), 1, SUPER, 1340)),
+    "one packet of 104 B, direct": ("ab", lambda a, b: batch_of(packet(a, b, 64), 1)),
+    "one packet of 104 B, one relay": ("abc", lambda a, c: batch_of(packet(a, c, 64), 1)),
+}
+
+
+def show(title: str, rounds: int) -> None:
+    """Prints one line of the table; on a lossy path every frame is one datagram."""
+    names, make = CASES[title]
     net = ready_net(names)
-    if lossy:
+    if "lossy" in title:
         for host in net.hosts.values():
             for link in host.node.links.values():
                 link.budget.floor = link.budget.limit = link.frame_limit = DATAGRAM - 32
     batch = make(net.hosts[names[0]].address, net.hosts[names[-1]].address)
-    cells = "  ".join(
-        f"{role} {cost:6.1f}"
-        for role, cost in zip(
-            ("send", *["relay"] * (len(names) - 2), "receive"), measure(net, names, batch), strict=True
-        )
-    )
-    print(f"{title:34} {cells}  us")
+    roles = ("send", *["relay"] * (len(names) - 2), "receive")
+    costs = measure(net, names, batch, rounds)
+    print(f"{title:34} {'  '.join(f'{role} {cost:6.1f}' for role, cost in zip(roles, costs, strict=True))}  us")
 
 
 def main() -> None:
     """Prints the table."""
-    flags = SUPER_TCP | PARTIAL_CHECKSUM
-    show("62 KB TCP super-packet, direct", "ab", lambda a, b: batch_of(tcp(a, b, 61_900), 1, flags, 1340))
-    show("62 KB TCP super-packet, one relay", "abc", lambda a, c: batch_of(tcp(a, c, 61_900), 1, flags, 1340))
-    show("64 UDP packets of 64 B, direct", "ab", lambda a, b: batch_of(packet(a, b, 64 + 8), 64))
-    show("12 TCP segments, lossy, direct", "ab", lambda a, b: batch_of(tcp(a, b, 16_000), 1, flags, 1340), lossy=True)
-    show("one packet of 104 B, direct", "ab", lambda a, b: batch_of(packet(a, b, 64), 1))
-    show("one packet of 104 B, one relay", "abc", lambda a, c: batch_of(packet(a, c, 64), 1))
-    assert HEADER_BYTES == 40
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=2_000, help="batches per line; the median is shown")
+    rounds = parser.parse_args().rounds
+    for title in CASES:
+        show(title, rounds)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """For how long are pings unanswered when something breaks in a mesh: a cable, a direction of it, a relay, half of the mesh?
 
-    python -m bench.heal --runs 10
-    python -m bench.heal --cases silent-cut killed-relay --shapes square --systems mycelium yggdrasil babeld
+    ./dev bench heal --runs 10
+    ./dev bench heal --cases silent-cut killed-relay --shapes square --systems mycelium yggdrasil babeld
 
-Pings go every 10 ms between two hosts; what their way leads over is found and broken (bench/heal_cases.py), in a square of
-four, a ring of six and a grid of 7x7. The square is a fresh one for each trial, and other meshes run beside it
-(bench/heal_systems.py). Further: starts, restarts, moves, TCP across a cut (bench/heal_daemon.py). As root: hosts are network
-namespaces of this machine. Everything, ten times, takes about two hours.
+Pings go every 10 ms between two hosts; what their path leads over is found and broken (bench/support/heal_cases.py), in a
+square of four, a ring of six and a grid of 7x7. The square is a fresh one for each trial, and other meshes run beside it
+(bench/support/heal_systems.py). Further: starts, restarts, moves, TCP across a cut (bench/support/heal_daemon.py). As root:
+hosts are network namespaces of this machine. Everything, ten times, takes about two hours.
 """
 
 import argparse
@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from bench.heal_cases import CASES, SHAPES, Case, Figures, Shape, find_trial
-from bench.heal_daemon import MEASURES
-from bench.heal_systems import NETWORKS, MyceliumNetwork, Network
-from bench.report import Row, print_table, progress, summary, write_json_lines
-from bench.systems import is_installed
+from bench.support.heal_cases import CASES, SHAPES, Case, Figures, Shape, find_trial
+from bench.support.heal_daemon import MEASURES
+from bench.support.heal_systems import NETWORKS, MyceliumNetwork, Network
+from bench.support.report import Row, print_table, progress, summary, write_json_lines
+from bench.support.systems import is_installed
 from tests.lab.namespaces import Lab, remove_leftovers
 
 COLUMNS: Final = ("case", "shape", "system", "measure", "least", "median", "most", "runs", "failed")

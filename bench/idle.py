@@ -1,6 +1,6 @@
 """What twenty daemons cost that have nothing to do: processor time, memory and bytes on the wire.
 
-    python -m bench.idle --nodes 20 --seconds 60
+    ./dev bench idle --nodes 20 --seconds 60
 
 A random graph of one and a half edges a node, in network namespaces of this machine; as root.
 """
@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from bench.report import Row, print_table, progress, summary, write_json_lines
-from tests.lab.mesh import Mesh, random_graph
+from bench.support.report import Row, print_table, progress, summary, write_json_lines
+from tests.lab.mesh import DaemonMesh, random_graph
 from tests.lab.namespaces import Lab
 
 COLUMNS: Final = ("measure", "median", "least", "most", "unit", "runs")
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _measure(lab: Lab, directory: Path, given: argparse.Namespace) -> list[Row]:
-    mesh = Mesh(lab, directory, random_graph(given.nodes, given.nodes * 3 // 2, given.seed))
+    mesh = DaemonMesh(lab, directory, random_graph(given.nodes, given.nodes * 3 // 2, given.seed))
     begin = time.monotonic()
     mesh.start()
     mesh.wait_converged(120)
@@ -57,7 +57,7 @@ def _measure(lab: Lab, directory: Path, given: argparse.Namespace) -> list[Row]:
     ]
 
 
-def _readings(mesh: Mesh) -> list[tuple[float, int]]:
+def _readings(mesh: DaemonMesh) -> list[tuple[float, int]]:
     """Returns seconds of processor time and bytes sent, for each daemon."""
     return [(daemon.cpu_seconds(), daemon.counters()["udp_sent_bytes"]) for daemon in mesh.daemons.values()]
 

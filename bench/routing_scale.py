@@ -1,6 +1,6 @@
 """How long, in how much memory and with how many updates do N routing engines in one process find all shortest paths?
 
-    python bench/routing_scale.py 300 1000
+    ./dev bench routing_scale 300 1000
 
 A cold start on a Barabasi-Albert graph (m = 2) with link delays of 1 to 50 ms, cost = delay; signatures cost nothing. The
 result is checked against Dijkstra for some sources.

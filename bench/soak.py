@@ -1,7 +1,7 @@
 """Real daemons under load for minutes: is a link wrongly taken for dead, does a route change without need?
 
-    python -m bench.soak --shape link --seconds 600
-    python -m bench.soak --shape mesh --seconds 600 --trace rtt.csv
+    ./dev bench soak --shape link --seconds 600
+    ./dev bench soak --shape mesh --seconds 600 --trace rtt.csv
 
 `link` saturates a link between two daemons by four TCP streams and stops one of the daemons for 200 ms every ten seconds or so;
 `limited` does the same to a link of 50 Mbit/s with a queue of 100 ms. `mesh` sends four TCP streams across twenty daemons in
@@ -23,11 +23,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from bench.report import Row, print_table, progress, write_json_lines
-from bench.soak_delay import DelayLine, cpu_seconds, delay_lines
-from bench.soak_recorder import Recorder, route_changes, worst_minute
+from bench.support.report import Row, print_table, progress, write_json_lines
+from bench.support.soak_delay import DelayLine, cpu_seconds, delay_lines
+from bench.support.soak_recorder import Recorder, route_changes, worst_minute
 from tests.lab.daemon import PORT, Daemon
-from tests.lab.mesh import Edge, Mesh, random_graph
+from tests.lab.mesh import DaemonMesh, Edge, random_graph
 from tests.lab.namespaces import Lab
 from tests.lab.ping import ping
 from tests.lab.traffic import iperf
@@ -67,7 +67,7 @@ def mesh(lab: Lab, directory: Path, given: argparse.Namespace) -> Rows:
     rng = random.Random(given.seed)
     edges = random_graph(NODES, EDGES, given.seed)
     delays_ms = [PLAIN_MS if given.plain else round(rng.uniform(*DELAYS_MS), 1) for _ in edges]
-    made = Mesh(lab, directory, edges)
+    made = DaemonMesh(lab, directory, edges)
     with delay_lines([] if given.plain else _lengthen(made, edges, delays_ms, given.link_mbit)) as cables:
         made.start()
         made.wait_converged(CONVERGED_SECONDS)
@@ -110,13 +110,13 @@ SHAPES: Final[dict[str, Callable[[Lab, Path, argparse.Namespace], Rows]]] = {
 
 def _two_daemons(lab: Lab, directory: Path, given: argparse.Namespace, shape: str) -> Rows:
     edges = [("a", "b")]
-    made = Mesh(lab, directory, edges)
+    made = DaemonMesh(lab, directory, edges)
     made.start()
     made.wait_converged()
     one, other = made["a"], made["b"]
     wait_until(lambda: ping(one.host, other.address, wait=1).received, 10, "the first ping is answered")
     if shape == "limited":
-        made.link("a", "b").limit_rate(LIMIT_MEGABITS, queue_ms=LIMIT_QUEUE_MS)
+        made.cable("a", "b").limit_rate(LIMIT_MEGABITS, queue_ms=LIMIT_QUEUE_MS)
     recorder = Recorder(made, edges)
     starver = _Starver([one, other], random.Random(given.seed))
     with ThreadPoolExecutor(1) as pool, starver:
@@ -162,7 +162,7 @@ class _Starver:
                 self.stopped_s.append(time.monotonic() - begin)
 
 
-def _lengthen(made: Mesh, edges: Sequence[Edge], delays_ms: Sequence[float], megabits: float) -> list[DelayLine]:
+def _lengthen(made: DaemonMesh, edges: Sequence[Edge], delays_ms: Sequence[float], megabits: float) -> list[DelayLine]:
     """Has each daemon dial its neighbours by way of a delay line, and returns the lines."""
     lines = []
     for daemon in made.daemons.values():
@@ -170,7 +170,7 @@ def _lengthen(made: Mesh, edges: Sequence[Edge], delays_ms: Sequence[float], meg
     for number, ((one, other), delay_ms) in enumerate(zip(edges, delays_ms, strict=True)):
         host, port = made.hosts[other], DELAY_PORT + number
         lines.append(DelayLine(host.namespace, port, PORT, delay_ms / 1_000, megabits, QUEUE_MS / 1_000))
-        made[one].peers.append(f"udp://{made.link(one, other).end(host).ipv4}:{port}")
+        made[one].peers.append(f"udp://{made.cable(one, other).end(host).ipv4}:{port}")
     return lines
 
 
@@ -180,7 +180,7 @@ def _send(
     return pool.submit(iperf, one.host, other.host, other.address, *options, seconds=seconds)
 
 
-def _spent(made: Mesh) -> list[float]:
+def _spent(made: DaemonMesh) -> list[float]:
     return [daemon.cpu_seconds() for daemon in made.daemons.values()]
 
 

@@ -1,7 +1,7 @@
 """How fast a line of hosts carries TCP, UDP and pings: direct, through relays, and over a lossy link.
 
-    python -m bench.throughput --runs 5
-    python -m bench.throughput --systems mycelium wireguard-go yggdrasil veth --json results.jsonl
+    ./dev bench throughput --runs 5
+    ./dev bench throughput --systems mycelium wireguard-go yggdrasil veth --json results.jsonl
 
 As root: every host is a network namespace of this machine, every link a veth pair. Systems take turns, so that a change in
 the machine's mood hits all of them.
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bench.report import Row, print_table, progress, summary, write_json_lines
-from bench.systems import SYSTEMS, WITHOUT_RELAYS, Line, is_installed
+from bench.support.report import Row, print_table, progress, summary, write_json_lines
+from bench.support.systems import SYSTEMS, WITHOUT_RELAYS, Line, is_installed
 from tests.lab.namespaces import Lab
 from tests.lab.ping import ping
 from tests.lab.traffic import iperf
@@ -113,8 +113,8 @@ def _measure_system(
         with Lab() as lab, tempfile.TemporaryDirectory() as directory:
             line = SYSTEMS[system](lab, Path(directory), relays)
             if loss:
-                for link in line.links:
-                    link.lose(loss)
+                for cable in line.cables:
+                    cable.lose(loss)
             for measure in measures:
                 if (measure.relays, measure.loss_percent) == (relays, loss):
                     value = measure.take(line, seconds)

@@ -1,8 +1,11 @@
-"""How much Python stands between delivered packets and writev: `python bench/tun_coalesce.py`.
+"""How long the Python between delivered packets and writev takes: microseconds per call of coalescing and building the buffers.
 
-Prints microseconds per call of coalescing and building the buffers, without the system call; best of several rounds.
+    ./dev bench tun_coalesce
+
+The system call is left out; the best of several rounds counts.
 """
 
+import argparse
 import struct
 import timeit
 
@@ -12,7 +15,7 @@ from mycelium.packet.offload import complete_checksum
 from mycelium.tun.coalesce import coalesce
 
 ADDRESSES = bytes.fromhex("05c3943d3d211d4b9fa85e65db0e0113") + bytes.fromhex("04c3943d3d211d4b9fa85e65db0e0114")
-ROUNDS, CALLS = 7, 300
+ROUNDS = 7
 
 
 def packet(protocol: int, transport: bytes) -> bytearray:
@@ -54,12 +57,16 @@ CASES: dict[str, list[Delivery]] = {
 
 
 def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=300, help="per round")
+    calls = parser.parse_args().calls
     for name, deliveries in CASES.items():
         writes = len(coalesce(deliveries))
         seconds = min(
-            timeit.repeat(lambda: [run.buffers() for run in coalesce(deliveries)], number=CALLS, repeat=ROUNDS)  # noqa: B023
+            timeit.repeat(lambda: [run.buffers() for run in coalesce(deliveries)], number=calls, repeat=ROUNDS)  # noqa: B023
         )
-        print(f"{name:36} {seconds / CALLS * 1e6:7.1f} us  {len(deliveries):3} packets, {writes:2} writes")
+        print(f"{name:36} {seconds / calls * 1e6:7.1f} us  {len(deliveries):3} packets, {writes:2} writes")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How long the UDP transport takes per call: a batch of datagrams sent and received at once, and a lone datagram.
 
-python -m bench.udp_transport            # as root: also over a veth pair between two namespaces
+./dev bench udp_transport            # as root: also over a veth pair between two namespaces
 """
 
 import argparse
@@ -43,7 +43,7 @@ def _rows(times: int, runs: int) -> list[Row]:
     if is_available():
         with Lab() as lab:
             one, two = lab.add_hosts(["one", "two"])
-            end = lab.add_link(one, two).end(two)
+            end = lab.add_cable(one, two).end(two)
 
             def there(host: str, port: int, *, offload: bool) -> UdpTransport:
                 with one.entered():

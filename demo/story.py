@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.lab.mesh import Mesh
+from tests.lab.mesh import DaemonMesh
 from tests.lab.namespaces import Lab, is_available
 from tests.lab.ping import Pings, ping
 from tests.lab.traffic import exchange_tcp, iperf
@@ -39,7 +39,7 @@ def say(text: str) -> None:
     console.print(f"\n[bold cyan]•[/] {text}")
 
 
-def show_nodes(mesh: Mesh) -> None:
+def show_nodes(mesh: DaemonMesh) -> None:
     """Prints who is there and whom they see."""
     table = Table(box=None, padding=(0, 2), header_style="dim")
     for column in ("node", "address made from its key", "neighbours", "routes"):
@@ -49,7 +49,7 @@ def show_nodes(mesh: Mesh) -> None:
     console.print(table)
 
 
-def show_route(mesh: Mesh, source: str, destination: str) -> None:
+def show_route(mesh: DaemonMesh, source: str, destination: str) -> None:
     """Prints the path that packets take, as traceroute would find it."""
     path, here = [source], source
     while here != destination and len(path) <= len(mesh.daemons):
@@ -60,7 +60,7 @@ def show_route(mesh: Mesh, source: str, destination: str) -> None:
     console.print(f"  {source} reaches {destination} by [green]{' → '.join(path)}[/]")
 
 
-def demonstrate(mesh: Mesh) -> None:
+def demonstrate(mesh: DaemonMesh) -> None:
     """Shows one thing after the other; the mesh is ready to be started."""
     amber, fern = mesh["amber"], mesh["fern"]
     say("Six hosts, six cables; each daemon is told of one or two neighbours by address, and no more.")
@@ -91,14 +91,14 @@ def demonstrate(mesh: Mesh) -> None:
     say("Now the cable between birch and cedar goes silent, without a word to anyone, under a ping each 10 ms:")
     pings = Pings(amber.host, fern.address, interval=0.01)
     time.sleep(1.5)  # what is shown is a picture over time: some pings before, some after
-    mesh.link("birch", "cedar").cut()
+    mesh.cable("birch", "cedar").cut()
     time.sleep(3.0)
     result = pings.finish()
     show_route(mesh, "amber", "fern")
     console.print(f"  out for [bold]{result.outage_s:.2f} s[/], then around the hole")
 
     say("The cable is mended, and the shortest path is taken again:")
-    mesh.link("birch", "cedar").mend()
+    mesh.cable("birch", "cedar").mend()
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and not takes(mesh, "amber", "fern", "birch"):
         time.sleep(0.1)
@@ -107,7 +107,7 @@ def demonstrate(mesh: Mesh) -> None:
     say("Everything is taken down again. Next: [bold].venv/bin/mycelium --help[/] and README.md.")
 
 
-def takes(mesh: Mesh, source: str, destination: str, neighbour: str) -> bool:
+def takes(mesh: DaemonMesh, source: str, destination: str, neighbour: str) -> bool:
     """Tells whether the route goes by a neighbour."""
     routes = {route["subnet"]: route["nextHop"] for route in mesh[source].get("admin/routes/selected")}
     return routes.get(mesh[destination].subnet) == mesh[neighbour].address
@@ -119,5 +119,5 @@ def main() -> int:
         console.print("[red]The demonstration needs root and the tools that ./dev setup installs.[/]")
         return 1
     with tempfile.TemporaryDirectory() as directory, Lab() as lab:
-        demonstrate(Mesh(lab, Path(directory), EDGES))
+        demonstrate(DaemonMesh(lab, Path(directory), EDGES))
     return 0

@@ -7,7 +7,7 @@ import threading
 from types import TracebackType
 from typing import Final
 
-from tests.lab.namespaces import Host
+from tests.lab.namespaces import LabHost
 
 ETH_P_ALL: Final = 3
 PACKET_BYTES: Final = 70_000
@@ -18,7 +18,7 @@ UDP: Final = struct.Struct("!HHHH")
 class Capture:
     """Collects the payloads of UDP datagrams to a port that cross an interface, while it is entered."""
 
-    def __init__(self, host: Host, interface: str, port: int, *, most: int = 20_000) -> None:
+    def __init__(self, host: LabHost, interface: str, port: int, *, most: int = 20_000) -> None:
         with host.entered():
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
         self._socket.bind((interface, ETH_P_ALL))
@@ -59,7 +59,7 @@ def _udp_payload(packet: bytes, port: int) -> bytes:
 class Forger:
     """Sends UDP datagrams from any IPv4 address and port, out of a host."""
 
-    def __init__(self, host: Host, source: tuple[str, int], target: tuple[str, int]) -> None:
+    def __init__(self, host: LabHost, source: tuple[str, int], target: tuple[str, int]) -> None:
         with host.entered():
             self._socket = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
         self._source = socket.inet_aton(source[0])

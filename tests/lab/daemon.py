@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from mycelium.admin.keyfile import create_identity
 from mycelium.identity import SEED_BYTES
-from tests.lab.namespaces import Host
+from tests.lab.namespaces import LabHost
 from tests.lab.waiting import wait_until
 
 PROGRAM: Final = Path(sys.executable).with_name("mycelium")
@@ -32,7 +32,7 @@ class Daemon:
 
     def __init__(
         self,
-        host: Host,
+        host: LabHost,
         directory: Path,
         *,
         options: Sequence[str | Path] = (),

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tests.lab.namespaces import End, Host, LayCable
+from tests.lab.namespaces import CableEnd, LabHost, LayCable
 
 REPOSITORY: Final = Path(__file__).parents[2]
 TUNSETIFF: Final = 0x400454CA  # linux/if_tun.h
@@ -33,12 +33,12 @@ class LongCables:
     def of(self, delay_s: float) -> LayCable:
         """Returns what lays a cable that takes so long each way."""
 
-        def lay(one: End, other: End) -> None:
+        def lay(one: CableEnd, other: CableEnd) -> None:
             self._cables.append((_open_tap(one), _open_tap(other), delay_s))
 
         return lay
 
-    def carry(self, host: Host) -> None:
+    def carry(self, host: LabHost) -> None:
         """Starts the process, which lives as long as a host does."""
         descriptors = [end for one, other, _ in self._cables for end in (one, other)]
         words = [f"{one}:{other}:{delay_s}" for one, other, delay_s in self._cables]
@@ -47,7 +47,7 @@ class LongCables:
             os.close(descriptor)
 
 
-def _open_tap(end: End) -> int:
+def _open_tap(end: CableEnd) -> int:
     with end.host.entered():
         descriptor = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         fcntl.ioctl(descriptor, TUNSETIFF, struct.pack("16sH22x", end.interface.encode(), IFF_TAP | IFF_NO_PI))

@@ -11,7 +11,7 @@ import networkx
 
 from tests.lab.daemon import PORT, START_SECONDS, Daemon
 from tests.lab.long_cable import LongCables
-from tests.lab.namespaces import Host, Lab, Link
+from tests.lab.namespaces import Cable, Lab, LabHost
 from tests.lab.waiting import wait_until
 
 CONVERGED_SECONDS: Final = 15.0
@@ -47,7 +47,7 @@ def random_graph(nodes: int, edges: int, seed: int) -> list[Edge]:
     return [(f"n{one}", f"n{other}") for one, other in sorted(graph.edges)]
 
 
-class Mesh:
+class DaemonMesh:
     """Daemons by name, each dialling the later end of its edges, IPv4 and IPv6 by turns.
 
     `delays_s` makes cables long, one value for each edge; `seeds` are the keys of nodes that need certain ones.
@@ -65,18 +65,18 @@ class Mesh:
     ) -> None:
         names = list(dict.fromkeys(name for edge in edges for name in edge))
         self.lab = lab
-        self.hosts: dict[str, Host] = dict(zip(names, lab.add_hosts(names), strict=True))
+        self.hosts: dict[str, LabHost] = dict(zip(names, lab.add_hosts(names), strict=True))
         self.daemons = {
             name: Daemon(host, directory, options=options, seed=seeds.get(name)) for name, host in self.hosts.items()
         }
         lab.daemons += self.daemons.values()
-        self.links: dict[frozenset[str], Link] = {}
+        self.cables: dict[frozenset[str], Cable] = {}
         cables = LongCables()
         for number, (one, two) in enumerate(edges):
             lay = cables.of(delays_s[number]) if delays_s else None
-            link = lab.add_link(self.hosts[one], self.hosts[two], lay=lay)
-            self.links[frozenset((one, two))] = link
-            far = link.end(self.hosts[two])
+            cable = lab.add_cable(self.hosts[one], self.hosts[two], lay=lay)
+            self.cables[frozenset((one, two))] = cable
+            far = cable.end(self.hosts[two])
             address = f"[{far.ipv6}]" if number % 2 else far.ipv4
             self.daemons[one].peers.append(f"udp://{address}:{PORT}")
         if delays_s:
@@ -85,9 +85,9 @@ class Mesh:
     def __getitem__(self, name: str) -> Daemon:
         return self.daemons[name]
 
-    def link(self, one: str, two: str) -> Link:
+    def cable(self, one: str, two: str) -> Cable:
         """Returns the cable between two nodes."""
-        return self.links[frozenset((one, two))]
+        return self.cables[frozenset((one, two))]
 
     def start(self, names: Iterable[str] | None = None) -> None:
         """Starts daemons, all of them unless named, and waits until they answer."""
@@ -115,7 +115,7 @@ class Mesh:
     def wait_linked(self, seconds: float = SETTLED_SECONDS) -> None:
         """Waits until every cable between running daemons has a link."""
         keys = {name: daemon.public_key for name, daemon in self.daemons.items() if daemon.is_running}
-        ends = [(one, other) for edge in self.links for one, other in permutations(sorted(edge)) if edge <= set(keys)]
+        ends = [(one, other) for edge in self.cables for one, other in permutations(sorted(edge)) if edge <= set(keys)]
 
         def missing() -> list[str]:
             alive = {name: self.daemons[name].alive_peers() for name in keys}
@@ -160,7 +160,7 @@ class Mesh:
     def _detours(self) -> list[str]:
         """Returns the links, as from one end, that are not up or not the way to the other end."""
         hops = self._all_next_hops()
-        ends = [(one, other) for edge in self.links for one, other in permutations(sorted(edge))]
+        ends = [(one, other) for edge in self.cables for one, other in permutations(sorted(edge))]
         return [f"{one} to {other}" for one, other in ends if one in hops and hops[one].get(other) != other]
 
     def stop(self) -> None:

@@ -42,7 +42,7 @@ def is_available() -> bool:
     return os.geteuid() == 0 and all(shutil.which(tool) for tool in ("ip", "nft", "tc", "ping", "setpriv"))
 
 
-class Host:
+class LabHost:
     """One network namespace."""
 
     def __init__(self, name: str, namespace: str) -> None:
@@ -111,10 +111,10 @@ class Host:
         (directory / "hosts").write_text("".join(lines))
 
 
-class End(NamedTuple):
-    """One end of a link."""
+class CableEnd(NamedTuple):
+    """One end of a cable."""
 
-    host: Host
+    host: LabHost
     interface: str
     ipv4: str
     ipv6: str
@@ -126,24 +126,24 @@ class End(NamedTuple):
         self.host.apply_rules(f"{table}\ndelete {table}\n{table} {{\n {chain} }}\n")
 
 
-LayCable = Callable[[End, End], None]  # makes both interfaces and what is between them
+LayCable = Callable[[CableEnd, CableEnd], None]  # makes both interfaces and what is between them
 
 
-class Link:
+class Cable:
     """A cable between two hosts, whose carrier stays up whatever is done to its traffic."""
 
-    def __init__(self, first: End, second: End) -> None:
+    def __init__(self, first: CableEnd, second: CableEnd) -> None:
         self.ends = (first, second)
 
-    def end(self, host: Host) -> End:
+    def end(self, host: LabHost) -> CableEnd:
         """Returns the end that is at `host`."""
         return self.ends[0] if self.ends[0].host is host else self.ends[1]
 
-    def far_end(self, host: Host) -> End:
+    def far_end(self, host: LabHost) -> CableEnd:
         """Returns the end that is not at `host`."""
         return self.ends[1] if self.ends[0].host is host else self.ends[0]
 
-    def cut(self, *, towards: Host | None = None) -> None:
+    def cut(self, *, towards: LabHost | None = None) -> None:
         """Drops everything silently; with `towards`, in that direction only."""
         for end in self.ends:
             if towards is None or end.host is towards:
@@ -176,7 +176,7 @@ class Link:
         """Plugs or unplugs the cable: both ends see it."""
         self.ends[0].host.ip(f"link set {self.ends[0].interface} {'up' if up else 'down'}")
 
-    def change_address(self, host: Host, ipv4: str, ipv6: str) -> None:
+    def change_address(self, host: LabHost, ipv4: str, ipv6: str) -> None:
         """Replaces the addresses at one end, as on a move to another network; the other end learns no news of it."""
         old = self.end(host)
         host.ip(
@@ -199,15 +199,15 @@ class Logging(Protocol):
 
 
 class Lab:
-    """Hosts and the links between them; closing it kills what runs in the hosts and removes them.
+    """Hosts and the cables between them; closing it kills what runs in the hosts and removes them.
 
     `daemons` is who has something to tell when a test fails.
     """
 
     def __init__(self) -> None:
-        self.hosts: list[Host] = []
+        self.hosts: list[LabHost] = []
         self.daemons: list[Logging] = []
-        self.links: list[Link] = []
+        self.cables: list[Cable] = []
         self._name = f"{PREFIX}-{os.getpid()}-{next(_numbers)}"
 
     def __enter__(self) -> "Lab":
@@ -218,9 +218,9 @@ class Lab:
     ) -> None:
         self.close()
 
-    def add_hosts(self, names: Sequence[str]) -> list[Host]:
+    def add_hosts(self, names: Sequence[str]) -> list[LabHost]:
         """Makes namespaces with their loopback interface up."""
-        hosts = [Host(name, f"{self._name}-{name}") for name in names]
+        hosts = [LabHost(name, f"{self._name}-{name}") for name in names]
         self.hosts += hosts
         run_batch("ip", lines=[f"netns add {host.namespace}" for host in hosts])
         for host in hosts:
@@ -230,13 +230,13 @@ class Lab:
                 SETTINGS.joinpath("keep_addr_on_down").write_text("1")  # as a network manager would see to
         return hosts
 
-    def add_link(self, first: Host, second: Host, *, lay: LayCable | None = None) -> Link:
+    def add_cable(self, first: LabHost, second: LabHost, *, lay: LayCable | None = None) -> Cable:
         """Joins two hosts by a cable with a /24 and a /64 of its own: a veth pair, or what `lay` makes."""
-        number = len(self.links) + 1
+        number = len(self.cables) + 1
         ends = []
         for side, host in enumerate((first, second), start=1):
             ipv4 = f"10.{number >> 8}.{number & 255}.{side}"
-            ends.append(End(host, f"eth{host.interfaces}", ipv4, f"fd00:0:0:{number:x}::{side}"))
+            ends.append(CableEnd(host, f"eth{host.interfaces}", ipv4, f"fd00:0:0:{number:x}::{side}"))
             host.interfaces += 1
         one, two = ends
         if lay is None:
@@ -249,9 +249,9 @@ class Lab:
                 f"address add {end.ipv6}/64 dev {end.interface} nodad",
                 f"link set {end.interface} up",
             )
-        link = Link(one, two)
-        self.links.append(link)
-        return link
+        cable = Cable(one, two)
+        self.cables.append(cable)
+        return cable
 
     def close(self) -> None:
         """Kills every process in the hosts and removes the namespaces; may be called twice."""
@@ -260,7 +260,7 @@ class Lab:
         self.hosts.clear()
 
 
-def _lay_veth(one: End, two: End, number: int) -> None:
+def _lay_veth(one: CableEnd, two: CableEnd, number: int) -> None:
     # The kernel tells of a carrier at once only where the two indices differ; else it may take a second.
     peer = f"peer name {two.interface} index {2 * number + FIRST_INDEX + 1} netns {two.host.namespace}"
     device = f"name {one.interface} index {2 * number + FIRST_INDEX} netns {one.host.namespace}"

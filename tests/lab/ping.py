@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
-from tests.lab.namespaces import Host
+from tests.lab.namespaces import LabHost
 
 REPLY: Final = re.compile(r"\[([\d.]+)\] .*icmp_seq=\d+ .*time=([\d.]+) ms")
 SUMMARY: Final = re.compile(r"(\d+) packets transmitted, (\d+) received")
@@ -47,7 +47,7 @@ def parse_ping(output: str) -> PingResult:
 
 
 def ping(
-    host: Host, address: str, *, count: int = 1, interval: float = 0.02, size: int = 56, wait: int = 2
+    host: LabHost, address: str, *, count: int = 1, interval: float = 0.02, size: int = 56, wait: int = 2
 ) -> PingResult:
     """Pings an address from a host; `wait` seconds for the last answers."""
     options = ["-c", str(count), "-i", str(interval), "-s", str(size), "-W", str(wait)]
@@ -59,7 +59,7 @@ def ping(
 class Pings:
     """Pings that run beside the test until they are collected."""
 
-    def __init__(self, host: Host, address: str, *, interval: float = 0.01) -> None:
+    def __init__(self, host: LabHost, address: str, *, interval: float = 0.01) -> None:
         self.interval = interval
         self._printed = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody reads stops ping when it is full
         self._process = host.start(

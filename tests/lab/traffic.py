@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any, Final
 
-from tests.lab.namespaces import Host
+from tests.lab.namespaces import LabHost
 from tests.lab.waiting import wait_until
 
 BLOCK_BYTES: Final = 1 << 18
@@ -28,7 +28,7 @@ ECHO_REQUEST: Final = struct.Struct("!BBHHH")  # type, code, checksum (the kerne
 _ports = count(20_000)
 
 
-def exchange_tcp(client: Host, server: Host, address: str, size: int, *, seconds: float) -> float:
+def exchange_tcp(client: LabHost, server: LabHost, address: str, size: int, *, seconds: float) -> float:
     """Sends `size` bytes each way at once over one connection, checks them, and returns how many seconds it took."""
     with client.entered():
         one = socket.socket(socket.AF_INET6)
@@ -46,7 +46,7 @@ def exchange_tcp(client: Host, server: Host, address: str, size: int, *, seconds
         return time.monotonic() - begin
 
 
-def stream_tcp(client: Host, server: Host, address: str, *, seconds: float, patience: float = 60.0) -> float:
+def stream_tcp(client: LabHost, server: LabHost, address: str, *, seconds: float, patience: float = 60.0) -> float:
     """Sends over one connection for some seconds, checks that every byte came, and returns the bytes per second.
 
     The time counts until the last byte has come; a connection that stands still for `patience` seconds fails.
@@ -107,7 +107,7 @@ def _receive(end: socket.socket) -> tuple[str, int]:
     return digest.hexdigest(), length
 
 
-def echo_udp(client: Host, server: Host, address: str, *, size: int, times: int, seconds: float = 1.0) -> int:
+def echo_udp(client: LabHost, server: LabHost, address: str, *, size: int, times: int, seconds: float = 1.0) -> int:
     """Sends datagrams one after the other to be echoed, and returns how many came back unchanged within `seconds` each."""
     with client.entered():
         one = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
@@ -138,7 +138,7 @@ def _receive_datagram(end: socket.socket, data: bytes) -> Any:
             return source
 
 
-def answering(host: Host, addresses: Sequence[str], *, seconds: float) -> set[str]:
+def answering(host: LabHost, addresses: Sequence[str], *, seconds: float) -> set[str]:
     """Pings many addresses at once, again and again for some seconds, and returns those that answered."""
     with host.entered():
         icmp = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
@@ -157,7 +157,7 @@ def answering(host: Host, addresses: Sequence[str], *, seconds: float) -> set[st
     return answered & set(addresses)
 
 
-def iperf(client: Host, server: Host, address: str, *options: str, seconds: float) -> dict[str, Any]:
+def iperf(client: LabHost, server: LabHost, address: str, *options: str, seconds: float) -> dict[str, Any]:
     """Runs iperf3 from client to server for some seconds and returns its JSON."""
     port = str(next(_ports))
     serving = server.start(
@@ -175,5 +175,5 @@ def iperf(client: Host, server: Host, address: str, *options: str, seconds: floa
         serving.wait()
 
 
-def _listens(host: Host, port: str) -> bool:
+def _listens(host: LabHost, port: str) -> bool:
     return bool(host.run("ss", "-Hltn", f"sport = :{port}").stdout)

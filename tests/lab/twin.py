@@ -6,7 +6,7 @@ from typing import Any
 from sim.net.node_mesh import identity_seed
 from sim.play.run import Run
 from tests.lab.daemon import Daemon
-from tests.lab.mesh import Mesh
+from tests.lab.mesh import DaemonMesh
 
 NextHops = dict[int, int]  # destination -> next hop
 
@@ -14,7 +14,7 @@ NextHops = dict[int, int]  # destination -> next hop
 class Twins:
     """The simulator's mesh and its twin of real daemons: the same keys, links and delays."""
 
-    def __init__(self, run: Run, make_mesh: Callable[..., Mesh]) -> None:
+    def __init__(self, run: Run, make_mesh: Callable[..., DaemonMesh]) -> None:
         self.run = run
         graph = run.graph
         self.daemons = make_mesh(
@@ -42,9 +42,9 @@ class Twins:
                 self.daemons.start()
             case {"what": "cut", "link": [one, other], "one_way": one_way}:
                 towards = self.daemons[_name(other)].host if one_way else None
-                self.daemons.link(_name(one), _name(other)).cut(towards=towards)
+                self.daemons.cable(_name(one), _name(other)).cut(towards=towards)
             case {"what": "mend", "link": [one, other]}:
-                self.daemons.link(_name(one), _name(other)).mend()
+                self.daemons.cable(_name(one), _name(other)).mend()
             case {"what": what}:
                 assert what in ("settled", "link lost"), f"real daemons can't {what}"
 

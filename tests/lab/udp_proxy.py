@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from tests.lab.namespaces import Host
+from tests.lab.namespaces import LabHost
 
 DATAGRAM_BYTES: Final = 65_536
 BUFFER_BYTES: Final = 4 << 20
@@ -108,7 +108,7 @@ class Proxy:
                 continue  # a full or unreachable network loses datagrams
 
 
-def start_proxy(host: Host, port: int, target: tuple[str, int], **weather: float) -> "subprocess.Popen[str]":
+def start_proxy(host: LabHost, port: int, target: tuple[str, int], **weather: float) -> "subprocess.Popen[str]":
     """Starts a proxy at every IPv4 address of a host and waits until it listens; keywords as the options of `main`."""
     options = [f"--{name.replace('_', '-')}={value}" for name, value in weather.items()]
     command = (sys.executable, "-m", "tests.lab.udp_proxy", "0.0.0.0", str(port), target[0], str(target[1]))

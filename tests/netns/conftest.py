@@ -6,12 +6,12 @@ from typing import Final
 
 import pytest
 
-from tests.lab.mesh import Mesh
+from tests.lab.mesh import DaemonMesh
 from tests.lab.namespaces import Lab, is_available, remove_leftovers
 
 LABS: Final = pytest.StashKey[list[Lab]]()
 
-MakeMesh = Callable[..., Mesh]
+MakeMesh = Callable[..., DaemonMesh]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,14 +49,14 @@ def module_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 @pytest.fixture
 def make_mesh(lab: Lab, tmp_path: Path) -> MakeMesh:
-    """Makes a mesh of the test's own, as `Mesh(lab, directory, ...)`; nothing is started yet."""
-    return lambda *arguments, **options: Mesh(lab, tmp_path, *arguments, **options)
+    """Makes a mesh of the test's own, as `DaemonMesh(lab, directory, ...)`; nothing is started yet."""
+    return lambda *arguments, **options: DaemonMesh(lab, tmp_path, *arguments, **options)
 
 
 @pytest.fixture(scope="module")
 def make_module_mesh(module_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> MakeMesh:
     """Makes a mesh that the tests of a module share."""
-    return lambda *arguments, **options: Mesh(module_lab, tmp_path_factory.mktemp("nodes"), *arguments, **options)
+    return lambda *arguments, **options: DaemonMesh(module_lab, tmp_path_factory.mktemp("nodes"), *arguments, **options)
 
 
 def _lab(config: pytest.Config) -> Iterator[Lab]:

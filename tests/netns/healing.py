@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tests.lab.daemon import Daemon
-from tests.lab.mesh import Mesh
+from tests.lab.mesh import DaemonMesh
 from tests.lab.ping import Pings, ping
 from tests.lab.waiting import wait_until
 
@@ -28,7 +28,7 @@ def outage_of(one: Daemon, other: Daemon, action: Callable[[], object]) -> float
     return pings.finish().outage_s
 
 
-def next_hop(mesh: Mesh, one: str, other: str) -> str:
+def next_hop(mesh: DaemonMesh, one: str, other: str) -> str:
     """Returns the name of the first node on the way, which may be the last."""
     hop = mesh.next_hop(one, other)
     assert hop is not None, f"{one} has no route to {other}"
@@ -40,7 +40,7 @@ def wait_answered(one: Daemon, other: Daemon, what: str = "pings are answered") 
     wait_until(lambda: is_answered(one, other), BACK_SECONDS, f"{what}: {one.name} to {other.name}")
 
 
-def wait_way(mesh: Mesh, one: str, other: str, hop: str, seconds: float = WAY_SECONDS) -> None:
+def wait_way(mesh: DaemonMesh, one: str, other: str, hop: str, seconds: float = WAY_SECONDS) -> None:
     """Waits until packets between two nodes go by way of a third, as seen at the first."""
     wait_until(
         lambda: mesh.next_hop(one, other) == hop,
@@ -59,7 +59,7 @@ def wait_told(daemon: Daemon, kind: str, since: int, seconds: float = 10.0, **fi
     return wait_until(found, seconds, lambda: f"{kind} {fields} at {daemon.name}, only {daemon.events(since)}")[0]
 
 
-def links_lost(mesh: Mesh) -> list[dict[str, Any]]:
+def links_lost(mesh: DaemonMesh) -> list[dict[str, Any]]:
     """Returns the journals' entries of links that went down, of all daemons that run."""
     running = [daemon for daemon in mesh.daemons.values() if daemon.is_running]
     return [event for daemon in running for event in daemon.events(kind="link-down")]

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from tests.lab.daemon import Daemon
-from tests.lab.mesh import Mesh, ring
+from tests.lab.mesh import DaemonMesh, ring
 from tests.lab.ping import Pings, ping
 from tests.lab.traffic import answering
 from tests.lab.waiting import wait_until
@@ -30,7 +30,7 @@ def test_a_link_that_begins_to_lose_is_left(make_mesh: MakeMesh) -> None:
     a, b, c = mesh.daemons.values()
     since = a.newest_event()
     pings = Pings(a.host, b.address)
-    mesh.link("a", "b").lose(LOSS_PERCENT)
+    mesh.cable("a", "b").lose(LOSS_PERCENT)
     wait_way(mesh, "a", "b", "c")
     wait_way(mesh, "b", "a", "c")
     wait_answered(a, b)
@@ -49,13 +49,13 @@ def test_a_flapping_link_is_left_alone(make_mesh: MakeMesh) -> None:
     assert pings.finish().outage_s < HEALED_SECONDS
 
 
-def is_ignored(mesh: Mesh) -> bool:
+def is_ignored(mesh: DaemonMesh) -> bool:
     """Cuts the link for a moment and mends it; tells whether the route to its other end stayed as it was."""
-    a, b, link = mesh["a"], mesh["b"], mesh.link("a", "b")
+    a, b, cable = mesh["a"], mesh["b"], mesh.cable("a", "b")
     since = a.newest_event()
-    link.cut()
+    cable.cut()
     time.sleep(DOWN_SECONDS)
-    link.mend()
+    cable.mend()
     time.sleep(UP_SECONDS)
     changes = [event for event in a.events(since, "route") if event["node"] == b.address]
     return all(change["before"] == change["after"] for change in changes)
@@ -65,7 +65,7 @@ def reaches_only(daemon: Daemon, subnets: set[str]) -> bool:
     return daemon.reachable_subnets() == subnets
 
 
-def assert_meshed(mesh: Mesh, names: str) -> None:
+def assert_meshed(mesh: DaemonMesh, names: str) -> None:
     """Pings from each to each."""
     addresses = {mesh[name].address for name in names}
     for name in names:
@@ -77,7 +77,7 @@ def test_a_mesh_of_six_parts_and_is_one_again(make_mesh: MakeMesh) -> None:
     mesh = make_mesh([*ring(*"abc"), *ring(*"def"), ("a", "d"), ("c", "f")])
     mesh.start()
     mesh.wait_converged()
-    bridges = [mesh.link("a", "d"), mesh.link("c", "f")]
+    bridges = [mesh.cable("a", "d"), mesh.cable("c", "f")]
     for bridge in bridges:
         bridge.cut()
     for half in halves:

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.lab.mesh import Mesh, random_graph
+from tests.lab.mesh import DaemonMesh, random_graph
 from tests.lab.traffic import answering
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
@@ -22,14 +22,14 @@ RSS_BYTES = 70 << 20
 
 
 @pytest.fixture(scope="module")
-def mesh(make_module_mesh: MakeMesh) -> Mesh:
+def mesh(make_module_mesh: MakeMesh) -> DaemonMesh:
     made = make_module_mesh(random_graph(NODES, EDGES, seed=1))
     made.start()
     made.wait_converged(CONVERGED_SECONDS)
     return made
 
 
-def test_all_pairs_reach_each_other(mesh: Mesh) -> None:
+def test_all_pairs_reach_each_other(mesh: DaemonMesh) -> None:
     addresses = {name: daemon.address for name, daemon in mesh.daemons.items()}
     with ThreadPoolExecutor(4) as pool:
         jobs = {
@@ -45,16 +45,16 @@ def test_all_pairs_reach_each_other(mesh: Mesh) -> None:
     assert silent == set()
 
 
-def test_each_is_small(mesh: Mesh) -> None:
+def test_each_is_small(mesh: DaemonMesh) -> None:
     assert {name: size for name, daemon in mesh.daemons.items() if (size := daemon.rss_bytes()) > RSS_BYTES} == {}
 
 
-def test_each_becomes_quiet(mesh: Mesh) -> None:
+def test_each_becomes_quiet(mesh: DaemonMesh) -> None:
     """Sessions and links that were just used are probed for a while; then there is next to nothing to do."""
     wait_until(lambda: not busy(mesh), QUIET_SECONDS, lambda: f"processor shares of {busy(mesh)}")
 
 
-def busy(mesh: Mesh) -> dict[str, float]:
+def busy(mesh: DaemonMesh) -> dict[str, float]:
     """Watches all daemons for some seconds and returns the share of a core of those that use too much."""
     before = {name: daemon.cpu_seconds() for name, daemon in mesh.daemons.items()}
     begin = time.monotonic()

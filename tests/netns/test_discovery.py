@@ -14,7 +14,7 @@ from mycelium.limits import BEACONS_PER_SECOND
 from mycelium.transport.discovery import Interface, find_interfaces
 from mycelium.wire.beacon import BEACON_GROUP, Beacon, encode_beacon
 from tests.lab.daemon import Daemon
-from tests.lab.namespaces import Host, Lab
+from tests.lab.namespaces import Lab, LabHost
 from tests.lab.ping import ping
 from tests.lab.waiting import wait_until
 
@@ -31,7 +31,7 @@ MakeDaemon = Callable[..., Daemon]
 def make_daemon(lab: Lab, tmp_path: Path) -> MakeDaemon:
     """Makes a daemon that discovers."""
 
-    def make(host: Host, *options: str | Path) -> Daemon:
+    def make(host: LabHost, *options: str | Path) -> Daemon:
         daemon = Daemon(host, tmp_path, options=options, discovers=True)
         lab.daemons.append(daemon)
         return daemon
@@ -39,12 +39,12 @@ def make_daemon(lab: Lab, tmp_path: Path) -> MakeDaemon:
     return make
 
 
-def on_one_switch(lab: Lab, names: str) -> list[Host]:
+def on_one_switch(lab: Lab, names: str) -> list[LabHost]:
     """Makes hosts whose first interfaces share a link."""
     switch, *hosts = lab.add_hosts(["switch", *names])
     switch.ip("link add switch type bridge", "link set switch up")
     for host in hosts:
-        port = lab.add_link(switch, host).end(switch).interface
+        port = lab.add_cable(switch, host).end(switch).interface
         switch.ip(f"link set {port} master switch")
     return hosts
 
@@ -131,8 +131,8 @@ def options(directory: Path, what: str, number: int) -> tuple[str | Path, ...]:
 
 def test_only_the_named_interface_is_used(lab: Lab, make_daemon: MakeDaemon) -> None:
     a, b, c = lab.add_hosts("abc")
-    lab.add_link(a, b)
-    lab.add_link(a, c)
+    lab.add_cable(a, b)
+    lab.add_cable(a, c)
     daemons = make_daemon(a, "--peer-discovery-interface", "eth1"), make_daemon(b), make_daemon(c)
     start(*daemons)
     wait_meshed(daemons[0], daemons[2])
@@ -143,7 +143,7 @@ def test_only_the_named_interface_is_used(lab: Lab, make_daemon: MakeDaemon) -> 
 
 def test_a_cable_plugged_in_later_is_noticed(lab: Lab, make_daemon: MakeDaemon) -> None:
     a, b = lab.add_hosts("ab")
-    cable = lab.add_link(a, b)
+    cable = lab.add_cable(a, b)
     cable.set_carrier(up=False)
     daemons = make_daemon(a), make_daemon(b)
     start(*daemons)
@@ -154,7 +154,7 @@ def test_a_cable_plugged_in_later_is_noticed(lab: Lab, make_daemon: MakeDaemon) 
 
 def test_a_taken_port_is_a_warning_and_the_rest_works(lab: Lab, make_daemon: MakeDaemon) -> None:
     a, b = lab.add_hosts("ab")
-    cable = lab.add_link(a, b)
+    cable = lab.add_cable(a, b)
     one, other = make_daemon(a), make_daemon(b)
     one.peers.append(f"udp://{cable.end(b).ipv4}:9651")
     with a.entered(), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as taken:
@@ -187,12 +187,12 @@ def test_a_flood_of_forged_beacons_is_not_listened_to(lab: Lab, make_daemon: Mak
 # -- interfaces --------------------------------------------------------------------------------------------------------
 
 
-def interfaces(host: Host, *only: str) -> list[Interface]:
+def interfaces(host: LabHost, *only: str) -> list[Interface]:
     with host.entered():
         return find_interfaces(BEACON_GROUP, only=only)
 
 
-def shown(host: Host, name: str) -> tuple[int, str]:
+def shown(host: LabHost, name: str) -> tuple[int, str]:
     """Returns what the ip command says of an interface: its index and its link-local address."""
     links = json.loads(host.run("ip", "-j", "-6", "address", "show", "dev", name, "scope", "link").stdout)
     (link,) = (link for link in links if link)
@@ -203,7 +203,7 @@ def shown(host: Host, name: str) -> tuple[int, str]:
 def test_interfaces_that_are_up_and_have_link_local_multicast_are_fit(lab: Lab) -> None:
     a, b = lab.add_hosts("ab")
     for _ in range(3):
-        lab.add_link(a, b)
+        lab.add_cable(a, b)
     a.ip(
         "link set eth1 down",
         "link set eth2 multicast off",

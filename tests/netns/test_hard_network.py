@@ -3,7 +3,7 @@
 import pytest
 
 from tests.lab.daemon import PORT
-from tests.lab.mesh import Mesh, ring
+from tests.lab.mesh import DaemonMesh, ring
 from tests.lab.ping import Pings, ping
 from tests.lab.traffic import answering, echo_udp, exchange_tcp
 from tests.lab.udp_proxy import start_proxy
@@ -20,53 +20,53 @@ HEALED_SECONDS = 4.0
 
 
 @pytest.fixture(scope="module")
-def mesh(make_module_mesh: MakeMesh) -> Mesh:
+def mesh(make_module_mesh: MakeMesh) -> DaemonMesh:
     made = make_module_mesh(ring("a", "b", "c", "d"))
-    for number, ((one, _), link) in enumerate(zip(ring("a", "b", "c", "d"), made.links.values(), strict=True)):
-        far = link.far_end(made[one].host)
+    for number, ((one, _), cable) in enumerate(zip(ring("a", "b", "c", "d"), made.cables.values(), strict=True)):
+        far = cable.far_end(made[one].host)
         start_proxy(far.host, 7_000 + number, ("127.0.0.1", PORT), delay_ms=DELAY_MS, jitter_ms=2)
         made[one].peers = [f"udp://{far.ipv4}:{7_000 + number}"]
-        link.set_mtu(MTU)
-        link.lose(LOSS_PERCENT)
-        link.limit_rate(RATE_MEGABITS)
+        cable.set_mtu(MTU)
+        cable.lose(LOSS_PERCENT)
+        cable.limit_rate(RATE_MEGABITS)
     made.start()
     made.wait_converged(30)
     return made
 
 
-def test_all_reach_all(mesh: Mesh) -> None:
+def test_all_reach_all(mesh: DaemonMesh) -> None:
     addresses = [daemon.address for daemon in mesh.daemons.values()]
     for daemon in mesh.daemons.values():
         assert answering(daemon.host, addresses, seconds=15) == set(addresses)
 
 
 @pytest.mark.parametrize("size", [64, 1_352, 16_000])
-def test_pings_are_as_late_and_as_often_lost_as_the_links_are(mesh: Mesh, size: int) -> None:
+def test_pings_are_as_late_and_as_often_lost_as_the_links_are(mesh: DaemonMesh, size: int) -> None:
     result = ping(mesh["a"].host, mesh["c"].address, count=40, interval=0.1, size=size)
     assert result.received >= 34 if size < 2_000 else result.received >= 10
     assert result.average_ms >= 2 * 2 * DELAY_MS * 0.9
 
 
-def test_tcp_both_ways_at_once_arrives_unchanged(mesh: Mesh) -> None:
+def test_tcp_both_ways_at_once_arrives_unchanged(mesh: DaemonMesh) -> None:
     exchange_tcp(mesh["a"].host, mesh["c"].host, mesh["c"].address, 1_000_000, seconds=60)
 
 
-def test_udp_arrives_unchanged(mesh: Mesh) -> None:
+def test_udp_arrives_unchanged(mesh: DaemonMesh) -> None:
     for size in (64, 1_200):
         assert echo_udp(mesh["a"].host, mesh["c"].host, mesh["c"].address, size=size, times=20) >= 15
 
 
-def test_links_stay_up_under_load(mesh: Mesh) -> None:
+def test_links_stay_up_under_load(mesh: DaemonMesh) -> None:
     """Loss and full queues are no reason to give a link up."""
     downs = sum(daemon.log().count("link down") for daemon in mesh.daemons.values())
     exchange_tcp(mesh["a"].host, mesh["b"].host, mesh["b"].address, 3_000_000, seconds=60)
     assert sum(daemon.log().count("link down") for daemon in mesh.daemons.values()) == downs
 
 
-def test_a_silent_cut_heals(mesh: Mesh) -> None:
+def test_a_silent_cut_heals(mesh: DaemonMesh) -> None:
     one, other = mesh["a"], mesh["b"]
     pings = Pings(one.host, other.address, interval=0.05)
     ping(one.host, other.address, count=10, interval=0.1)
-    mesh.link("a", "b").cut()
+    mesh.cable("a", "b").cut()
     wait_until(lambda: ping(one.host, other.address, count=5, interval=0.1, wait=1).received >= 4, 20, "it heals")
     assert pings.finish().outage_s < HEALED_SECONDS

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.lab.daemon import TUN
-from tests.lab.mesh import Mesh, line, ring
+from tests.lab.mesh import DaemonMesh, line, ring
 from tests.lab.ping import ping
 from tests.lab.traffic import exchange_tcp
 from tests.lab.waiting import wait_until
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.netns
 
 
 @pytest.fixture
-def mesh(make_mesh: MakeMesh) -> Mesh:
+def mesh(make_mesh: MakeMesh) -> DaemonMesh:
     """A ring of its own for each test: a link that has died before is damped, as a flapping one should be."""
     mesh = make_mesh(ring("a", "b", "c", "d"))
     mesh.start()
@@ -26,51 +26,51 @@ def mesh(make_mesh: MakeMesh) -> Mesh:
     return mesh
 
 
-def is_whole(mesh: Mesh) -> bool:
+def is_whole(mesh: DaemonMesh) -> bool:
     return all(len(daemon.alive_peers()) == 2 for daemon in mesh.daemons.values())
 
 
-def test_a_silent_cut_heals(mesh: Mesh) -> None:
+def test_a_silent_cut_heals(mesh: DaemonMesh) -> None:
     hop = next_hop(mesh, "a", "b")
-    assert outage_of(mesh["a"], mesh["b"], mesh.link("a", hop).cut) < HEALED_SECONDS
+    assert outage_of(mesh["a"], mesh["b"], mesh.cable("a", hop).cut) < HEALED_SECONDS
     assert next_hop(mesh, "a", "b") != hop
 
 
 @pytest.mark.parametrize("outward", [True, False], ids=["outward", "inward"])
-def test_a_cut_of_one_direction_heals(mesh: Mesh, outward: bool) -> None:
+def test_a_cut_of_one_direction_heals(mesh: DaemonMesh, outward: bool) -> None:
     hop = next_hop(mesh, "a", "b")
     deaf = mesh[hop if outward else "a"].host
-    assert outage_of(mesh["a"], mesh["b"], lambda: mesh.link("a", hop).cut(towards=deaf)) < HEALED_SECONDS
+    assert outage_of(mesh["a"], mesh["b"], lambda: mesh.cable("a", hop).cut(towards=deaf)) < HEALED_SECONDS
     assert next_hop(mesh, "a", "b") != hop
 
 
-def test_a_pulled_plug_heals(mesh: Mesh) -> None:
-    link = mesh.link("a", next_hop(mesh, "a", "b"))
-    assert outage_of(mesh["a"], mesh["b"], lambda: link.set_carrier(up=False)) < HEALED_SECONDS
+def test_a_pulled_plug_heals(mesh: DaemonMesh) -> None:
+    cable = mesh.cable("a", next_hop(mesh, "a", "b"))
+    assert outage_of(mesh["a"], mesh["b"], lambda: cable.set_carrier(up=False)) < HEALED_SECONDS
 
 
-def test_tcp_survives_a_silent_cut(mesh: Mesh) -> None:
-    link = mesh.link("a", next_hop(mesh, "a", "b"))
+def test_tcp_survives_a_silent_cut(mesh: DaemonMesh) -> None:
+    cable = mesh.cable("a", next_hop(mesh, "a", "b"))
     one, other = mesh["a"], mesh["b"]
     before = one.counters()["tun_bytes_read"]
     with ThreadPoolExecutor(1) as pool:
         transfer = pool.submit(exchange_tcp, one.host, other.host, other.address, 60_000_000, seconds=40)
         wait_until(lambda: one.counters()["tun_bytes_read"] > before + 1_000_000, 10, "the transfer is under way")
-        link.cut()
+        cable.cut()
         assert not transfer.done(), "the transfer was over before the cut"
         transfer.result()
 
 
 @pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
-def test_the_loss_of_a_relay_heals_and_leaves_no_device(mesh: Mesh, sign: signal.Signals) -> None:
+def test_the_loss_of_a_relay_heals_and_leaves_no_device(mesh: DaemonMesh, sign: signal.Signals) -> None:
     relay = mesh[next_hop(mesh, "a", "c")]
     assert outage_of(mesh["a"], mesh["c"], lambda: relay.stop(sign)) < HEALED_SECONDS
     assert not relay.host.has_interface(TUN)
 
 
-def test_a_partition_is_told_and_ends(mesh: Mesh) -> None:
+def test_a_partition_is_told_and_ends(mesh: DaemonMesh) -> None:
     for neighbour in "bd":
-        mesh.link("a", neighbour).cut()
+        mesh.cable("a", neighbour).cut()
     wait_until(lambda: not mesh["a"].reachable_subnets() & {mesh["c"].subnet}, 10, "a knows that it is alone")
 
     def is_told() -> bool:
@@ -79,7 +79,7 @@ def test_a_partition_is_told_and_ends(mesh: Mesh) -> None:
 
     wait_until(is_told, 5, "the application is told")
     for neighbour in "bd":
-        mesh.link("a", neighbour).mend()
+        mesh.cable("a", neighbour).mend()
     wait_until(lambda: ping(mesh["a"].host, mesh["c"].address, wait=1).received, BACK_SECONDS, "a is back")
 
 
@@ -89,10 +89,10 @@ def test_a_changed_address_is_followed(make_mesh: MakeMesh, edges: list[tuple[st
     mesh = make_mesh(edges)
     mesh.start("ab")
     mesh.wait_converged()
-    link = mesh.link("a", "b")
-    number = mesh.lab.links.index(link) + 1
+    cable = mesh.cable("a", "b")
+    number = mesh.lab.cables.index(cable) + 1
     host = mesh[mover].host
     move = (f"10.0.{number}.77", f"fd00:0:0:{number}::77")
-    assert outage_of(mesh["a"], mesh["b"], lambda: link.change_address(host, *move)) < HEALED_SECONDS
+    assert outage_of(mesh["a"], mesh["b"], lambda: cable.change_address(host, *move)) < HEALED_SECONDS
     [peer] = mesh["a" if mover == "b" else "b"].get("admin/peers")
     assert move[number - 1] in peer["endpoint"]["addr"]

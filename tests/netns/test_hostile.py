@@ -12,7 +12,7 @@ from mycelium.crypto.primitives import RealPrimitives
 from mycelium.wire.datagram import CHUNK, FRAME, HANDSHAKE_1, HANDSHAKE_1_HEAD, PROTOCOL_VERSION, SUITE_AES_256_GCM
 from tests.lab.capture import Capture, Forger
 from tests.lab.daemon import PORT, Daemon
-from tests.lab.mesh import Mesh, line
+from tests.lab.mesh import DaemonMesh, line
 from tests.lab.ping import Pings, ping
 from tests.lab.traffic import exchange_tcp
 from tests.lab.waiting import wait_until
@@ -34,15 +34,15 @@ Hostile = Iterator[bytes]
 
 
 @pytest.fixture(scope="module")
-def mesh(make_module_mesh: MakeMesh) -> Mesh:
+def mesh(make_module_mesh: MakeMesh) -> DaemonMesh:
     """`a` and `b` are neighbours; the stranger `x` has a wire to `b`, and no daemon."""
     return make_module_mesh([*line("a", "b"), ("x", "b")])
 
 
 @pytest.fixture(scope="module")
-def captured(mesh: Mesh) -> list[bytes]:
+def captured(mesh: DaemonMesh) -> list[bytes]:
     """Everything that `a` said to `b` at the start of their link and under some traffic."""
-    mesh.link("a", "b").lose(0)  # the wire carries datagrams, not super-packets of them
+    mesh.cable("a", "b").lose(0)  # the wire carries datagrams, not super-packets of them
     with Capture(mesh["b"].host, "eth0", PORT) as capture:
         mesh.start("ab")
         mesh.wait_converged()
@@ -95,7 +95,7 @@ KINDS: Final = (random_bytes, random_bytes_of_known_types, truncated, flipped, r
 @pytest.mark.parametrize("source", ["stranger", "neighbour"])
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_a_daemon_keeps_serving(
-    mesh: Mesh, captured: list[bytes], kind: Callable[[list[bytes], random.Random], Hostile], source: str
+    mesh: DaemonMesh, captured: list[bytes], kind: Callable[[list[bytes], random.Random], Hostile], source: str
 ) -> None:
     one, target = mesh["a"], mesh["b"]
     counted, dropped, memory = counted_by(target), socket_memory(target, "d"), target.rss_bytes()
@@ -115,12 +115,12 @@ def test_a_daemon_keeps_serving(
     assert ping(one.host, target.address, count=5).received == 5
 
 
-def forger_of(mesh: Mesh, source: str) -> Forger:
+def forger_of(mesh: DaemonMesh, source: str) -> Forger:
     """Sends as the stranger from its own address, or from the wire of `a` with the address and port of its daemon."""
     name = {"stranger": "x", "neighbour": "a"}[source]
-    link = mesh.link(name, "b")
+    cable = mesh.cable(name, "b")
     host = mesh[name].host
-    return Forger(host, (link.end(host).ipv4, PORT), (link.far_end(host).ipv4, PORT))
+    return Forger(host, (cable.end(host).ipv4, PORT), (cable.far_end(host).ipv4, PORT))
 
 
 def flood(forger: Forger, hostile: Hostile, target: Daemon) -> None:

@@ -40,7 +40,7 @@ def test_the_source_of_a_cut_way_tells_the_link_the_switch_and_the_time_without(
     ping(a.host, b.address, count=50, interval=0.01)
     assert not [event for event in since(newest) if event["kind"].startswith("link-d")]
     cut_at = time.time()
-    mesh.link("a", "b").cut()
+    mesh.cable("a", "b").cut()
     wait_until(
         lambda: any(event["kind"] == "link-suspect" for event in since(newest, wait_s=1)), 5, "the suspicion is told"
     )

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.lab.daemon import PROGRAM
-from tests.lab.mesh import Mesh, line
+from tests.lab.mesh import DaemonMesh, line
 from tests.lab.ping import ping
 from tests.lab.traffic import echo_udp, exchange_tcp
 from tests.lab.waiting import wait_until
@@ -19,34 +19,34 @@ pytestmark = pytest.mark.netns
 
 
 @pytest.fixture(scope="module")
-def mesh(make_module_mesh: MakeMesh) -> Mesh:
+def mesh(make_module_mesh: MakeMesh) -> DaemonMesh:
     made = make_module_mesh(line("a", "b", "c", "d", "e"))
     made.start()
     made.wait_converged()
     return made
 
 
-def test_all_reach_all(mesh: Mesh) -> None:
+def test_all_reach_all(mesh: DaemonMesh) -> None:
     for one in mesh.daemons.values():
         for other in mesh.daemons.values():
             assert ping(one.host, other.address, count=2).received == 2, f"{one.name} to {other.name}"
 
 
 @pytest.mark.parametrize("size", [8, 64, 1_352, 1_353, 4_000, 65_000])
-def test_pings_of_every_size_cross_three_relays(mesh: Mesh, size: int) -> None:
+def test_pings_of_every_size_cross_three_relays(mesh: DaemonMesh, size: int) -> None:
     assert ping(mesh["a"].host, mesh["e"].address, count=5, size=size).received == 5
 
 
-def test_tcp_both_ways_at_once_arrives_unchanged(mesh: Mesh) -> None:
+def test_tcp_both_ways_at_once_arrives_unchanged(mesh: DaemonMesh) -> None:
     exchange_tcp(mesh["a"].host, mesh["e"].host, mesh["e"].address, 30_000_000, seconds=30)
 
 
 @pytest.mark.parametrize("size", [1, 64, 1_200, 1_352, 8_000])
-def test_udp_arrives_unchanged(mesh: Mesh, size: int) -> None:
+def test_udp_arrives_unchanged(mesh: DaemonMesh, size: int) -> None:
     assert echo_udp(mesh["a"].host, mesh["e"].host, mesh["e"].address, size=size, times=30) == 30
 
 
-def test_traceroute_shows_every_relay(mesh: Mesh) -> None:
+def test_traceroute_shows_every_relay(mesh: DaemonMesh) -> None:
     for daemon in mesh.daemons.values():
         daemon.is_traced = True
     output = mesh["a"].host.run("traceroute", "-6", "-n", "-q", "1", "-w", "2", mesh["e"].address).stdout
@@ -54,7 +54,7 @@ def test_traceroute_shows_every_relay(mesh: Mesh) -> None:
     assert hops == [mesh[name].address for name in "bcde"], output
 
 
-def test_an_address_nobody_has_is_unreachable_at_once(mesh: Mesh) -> None:
+def test_an_address_nobody_has_is_unreachable_at_once(mesh: DaemonMesh) -> None:
     done = mesh["a"].host.run("ping", "-c", "2", "-i", "0.2", "-W", "2", "400:1:2:3::4", check=False)
     assert done.returncode == 1
     assert re.search(r"icmp_seq=1 Destination unreachable: No route", done.stdout), done.stdout
@@ -66,7 +66,7 @@ def test_an_address_nobody_has_is_unreachable_at_once(mesh: Mesh) -> None:
             tcp.connect(("400:1:2:3::4", 9))
 
 
-def test_a_closed_port_at_the_far_end_says_so(mesh: Mesh) -> None:
+def test_a_closed_port_at_the_far_end_says_so(mesh: DaemonMesh) -> None:
     with mesh["a"].host.entered():
         tcp = socket.socket(socket.AF_INET6)
     with tcp:
@@ -75,7 +75,7 @@ def test_a_closed_port_at_the_far_end_says_so(mesh: Mesh) -> None:
             tcp.connect((mesh["e"].address, 9))
 
 
-def test_what_is_not_ours_never_leaves(mesh: Mesh) -> None:
+def test_what_is_not_ours_never_leaves(mesh: DaemonMesh) -> None:
     """A packet from a foreign source address is dropped by the node it would leave."""
     host = mesh["a"].host
     host.ip("address add 400:bad::1/128 dev tun0 nodad")
@@ -88,7 +88,7 @@ def test_what_is_not_ours_never_leaves(mesh: Mesh) -> None:
         host.ip("address del 400:bad::1/128 dev tun0")
 
 
-def test_the_operator_sees_the_same_by_http_and_command_line(mesh: Mesh) -> None:
+def test_the_operator_sees_the_same_by_http_and_command_line(mesh: DaemonMesh) -> None:
     daemon = mesh["b"]
     assert daemon.get("admin") == {
         "nodeSubnet": daemon.subnet,
@@ -115,7 +115,7 @@ def without_metric(route: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in route.items() if key != "metric"}
 
 
-def test_the_api_flag_may_stand_before_or_after_the_command(mesh: Mesh) -> None:
+def test_the_api_flag_may_stand_before_or_after_the_command(mesh: DaemonMesh) -> None:
     daemon = mesh["b"]
     flag = ("--api-addr", f"unix:{daemon.api_socket}")
     before = daemon.host.run(PROGRAM, *flag, "status", "--json").stdout
@@ -124,7 +124,7 @@ def test_the_api_flag_may_stand_before_or_after_the_command(mesh: Mesh) -> None:
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
-def test_the_middle_node_may_restart(mesh: Mesh, sign: signal.Signals) -> None:
+def test_the_middle_node_may_restart(mesh: DaemonMesh, sign: signal.Signals) -> None:
     one, other, middle = mesh["a"], mesh["e"], mesh["c"]
     assert ping(one.host, other.address).received == 1
     middle.stop(sign)
@@ -135,7 +135,7 @@ def test_the_middle_node_may_restart(mesh: Mesh, sign: signal.Signals) -> None:
     exchange_tcp(one.host, other.host, other.address, 3_000_000, seconds=10)
 
 
-def test_a_restarted_end_is_reached_again(mesh: Mesh) -> None:
+def test_a_restarted_end_is_reached_again(mesh: DaemonMesh) -> None:
     one, other = mesh["a"], mesh["e"]
     assert ping(one.host, other.address).received == 1
     other.kill()

@@ -8,7 +8,7 @@ import pytest
 
 from tests.lab.daemon import PORT, Daemon
 from tests.lab.mesh import Edge, line, ring
-from tests.lab.namespaces import Host, Lab, Link
+from tests.lab.namespaces import Cable, Lab, LabHost
 from tests.lab.traffic import exchange_tcp
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
@@ -31,19 +31,19 @@ def test_two_neighbours_that_move_at_once_find_each_other(
 ) -> None:
     mesh = make_mesh(edges)
     a, b = mesh["a"], mesh["b"]
-    link = mesh.link("a", "b")
-    a.host.name_hosts({"b.test": link.end(b.host).ipv4})
+    cable = mesh.cable("a", "b")
+    a.host.name_hosts({"b.test": cable.end(b.host).ipv4})
     a.peers[0] = f"udp://b.test:{PORT}"
     mesh.start()
     mesh.wait_converged()
     since = a.newest_event()
 
     def move() -> None:
-        link.cut()  # so that neither hears of the other's new address from the old one
+        cable.cut()  # so that neither hears of the other's new address from the old one
         a.host.name_hosts({"b.test": "10.0.1.88"})
-        link.change_address(a.host, "10.0.1.77", "fd00:0:0:1::77")
-        link.change_address(b.host, "10.0.1.88", "fd00:0:0:1::88")
-        link.mend()
+        cable.change_address(a.host, "10.0.1.77", "fd00:0:0:1::77")
+        cable.change_address(b.host, "10.0.1.88", "fd00:0:0:1::88")
+        cable.mend()
 
     assert outage_of(a, b, move) < seconds
     down = wait_told(a, "link-down", since, node=b.address)
@@ -57,7 +57,7 @@ def addresses(daemon: Daemon) -> dict[str, str]:
     return {peer["publicKey"]: peer["endpoint"]["addr"] for peer in daemon.get("admin/peers") if "publicKey" in peer}
 
 
-def make_pair(directory: Path, one: Host, other: Host, cable: Link) -> tuple[Daemon, Daemon]:
+def make_pair(directory: Path, one: LabHost, other: LabHost, cable: Cable) -> tuple[Daemon, Daemon]:
     """Makes two daemons, the first of which dials the other at its end of a cable."""
     a, b = Daemon(one, directory), Daemon(other, directory)
     a.peers.append(f"udp://{cable.end(other).ipv4}:{PORT}")
@@ -73,12 +73,12 @@ def start_pair(lab: Lab, a: Daemon, b: Daemon) -> None:
     wait_until(lambda: is_answered(a, b), 15, "they reach each other")
 
 
-def forward(router: Host) -> None:
+def forward(router: LabHost) -> None:
     with router.entered():
         FORWARDING.write_text("1")
 
 
-def masquerade(router: Host, interface: str, ports: str) -> None:
+def masquerade(router: LabHost, interface: str, ports: str) -> None:
     """Makes a router give out other ports from now on, and forget those it gave out."""
     from pyroute2 import NFCTSocket
 
@@ -91,7 +91,7 @@ def masquerade(router: Host, interface: str, ports: str) -> None:
 
 def test_a_connection_outlives_the_ports_of_a_router(lab: Lab, tmp_path: Path) -> None:
     one, router, other = lab.add_hosts(["a", "router", "b"])
-    inside, outside = lab.add_link(one, router), lab.add_link(router, other)
+    inside, outside = lab.add_cable(one, router), lab.add_cable(router, other)
     one.ip(f"route add default via {inside.end(router).ipv4}")
     forward(router)
     masquerade(router, outside.end(router).interface, "40000-44999")
@@ -115,7 +115,7 @@ def test_a_connection_outlives_the_ports_of_a_router(lab: Lab, tmp_path: Path) -
 def test_a_link_moves_to_another_uplink(lab: Lab, tmp_path: Path) -> None:
     """As from Wi-Fi to 5G: the default route is another, and what is sent from the old address goes nowhere."""
     one, router, other = lab.add_hosts(["a", "router", "b"])
-    first, second, far = lab.add_link(one, router), lab.add_link(one, router), lab.add_link(router, other)
+    first, second, far = lab.add_cable(one, router), lab.add_cable(one, router), lab.add_cable(router, other)
     forward(router)
     one.ip(f"route add default via {first.end(router).ipv4}")
     other.ip(f"route add default via {far.end(router).ipv4}")

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from tests.lab.daemon import PORT, Daemon
-from tests.lab.mesh import Mesh, line
+from tests.lab.mesh import DaemonMesh, line
 from tests.lab.ping import ping
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
@@ -25,11 +25,11 @@ CHANGES: Final = [
 
 
 @pytest.fixture
-def pair(make_mesh: MakeMesh) -> Mesh:
+def pair(make_mesh: MakeMesh) -> DaemonMesh:
     return make_mesh(line("a", "b"))
 
 
-def start(mesh: Mesh) -> None:
+def start(mesh: DaemonMesh) -> None:
     mesh.start()
     mesh.wait_converged()
 
@@ -54,9 +54,9 @@ def wait_idle(daemon: Daemon) -> int:
     return sent_bytes(daemon)
 
 
-def test_every_path_is_asked_at_once(pair: Mesh) -> None:
+def test_every_path_is_asked_at_once(pair: DaemonMesh) -> None:
     start(pair)
-    a, gateway = pair["a"], pair.link("a", "b").end(pair["b"].host)
+    a, gateway = pair["a"], pair.cable("a", "b").end(pair["b"].host)
     for change in CHANGES:
         least = wait_idle(a) + ASKED_BYTES
         a.host.ip(change.format(gateway=gateway.ipv6))
@@ -64,9 +64,9 @@ def test_every_path_is_asked_at_once(pair: Mesh) -> None:
     assert not a.events(kind="link-down")
 
 
-def test_a_missing_peer_is_looked_up_at_once(pair: Mesh) -> None:
+def test_a_missing_peer_is_looked_up_at_once(pair: DaemonMesh) -> None:
     """Else it would be after the back-off, more than seven seconds at first."""
-    a, address = pair["a"], pair.link("a", "b").end(pair["b"].host).ipv4
+    a, address = pair["a"], pair.cable("a", "b").end(pair["b"].host).ipv4
     a.host.name_hosts({"other.test": "10.0.1.99"})
     a.peers[0] = f"udp://b.test:{PORT}"
     pair.start()
@@ -78,10 +78,10 @@ def test_a_missing_peer_is_looked_up_at_once(pair: Mesh) -> None:
 
 
 @pytest.mark.parametrize("what", ["interface", "address"])
-def test_what_comes_back_is_used_again(pair: Mesh, what: str) -> None:
+def test_what_comes_back_is_used_again(pair: DaemonMesh, what: str) -> None:
     start(pair)
     a, b = pair["a"], pair["b"]
-    end = pair.link("a", "b").end(a.host)
+    end = pair.cable("a", "b").end(a.host)
     down, up = {
         "interface": (f"link set {end.interface} down", f"link set {end.interface} up"),
         "address": (

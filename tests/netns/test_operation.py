@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.daemon import PORT, PROGRAM, STOP_SECONDS, TUN
-from tests.lab.mesh import Mesh, line
+from tests.lab.mesh import DaemonMesh, line
 from tests.lab.namespaces import Lab
 from tests.lab.ping import ping
 from tests.lab.waiting import wait_until
@@ -21,20 +21,20 @@ REFUSED_SECONDS = 3.0
 
 
 @pytest.fixture
-def pair(make_mesh: MakeMesh) -> Mesh:
+def pair(make_mesh: MakeMesh) -> DaemonMesh:
     """Two joined hosts whose daemons are not started; `a` dials."""
     return make_mesh(line("a", "b"))
 
 
-def peer_url(mesh: Mesh) -> str:
-    return f"udp://{mesh.link('a', 'b').end(mesh['b'].host).ipv4}:{PORT}"
+def peer_url(mesh: DaemonMesh) -> str:
+    return f"udp://{mesh.cable('a', 'b').end(mesh['b'].host).ipv4}:{PORT}"
 
 
-def reaches(mesh: Mesh, one: str = "a", other: str = "b") -> bool:
+def reaches(mesh: DaemonMesh, one: str = "a", other: str = "b") -> bool:
     return ping(mesh[one].host, mesh[other].address, wait=1).received == 1
 
 
-def assert_strangers(mesh: Mesh) -> None:
+def assert_strangers(mesh: DaemonMesh) -> None:
     """Waits long enough for a link to come up, and sees that none did."""
     tried = mesh["a"].counters()["udp_sent_batches"]
     wait_until(lambda: mesh["a"].counters()["udp_sent_batches"] >= tried + 2, 10, "a goes on trying")
@@ -43,7 +43,7 @@ def assert_strangers(mesh: Mesh) -> None:
 
 
 @pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
-def test_a_stopped_daemon_leaves_nothing(pair: Mesh, sign: signal.Signals) -> None:
+def test_a_stopped_daemon_leaves_nothing(pair: DaemonMesh, sign: signal.Signals) -> None:
     daemon = pair["b"]
     pair.start()
     pair.wait_converged()
@@ -56,7 +56,7 @@ def test_a_stopped_daemon_leaves_nothing(pair: Mesh, sign: signal.Signals) -> No
     pair.wait_converged()
 
 
-def test_a_killed_daemon_leaves_no_device_and_can_start_again(pair: Mesh) -> None:
+def test_a_killed_daemon_leaves_no_device_and_can_start_again(pair: DaemonMesh) -> None:
     pair.start()
     pair.wait_converged()
     pair["b"].kill()
@@ -75,7 +75,7 @@ def test_a_relay_needs_no_device(lab: Lab, make_mesh: MakeMesh) -> None:
     assert reaches(mesh, "a", "c")
 
 
-def test_nodes_with_the_same_network_key_meet(pair: Mesh, tmp_path: Path) -> None:
+def test_nodes_with_the_same_network_key_meet(pair: DaemonMesh, tmp_path: Path) -> None:
     key = network_key(tmp_path / "shared", 7)
     for daemon in pair.daemons.values():
         daemon.options += ["--network-key-file", str(key)]
@@ -85,7 +85,7 @@ def test_nodes_with_the_same_network_key_meet(pair: Mesh, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("theirs", [None, 8], ids=["none", "another"])
-def test_nodes_with_different_network_keys_stay_strangers(pair: Mesh, tmp_path: Path, theirs: int | None) -> None:
+def test_nodes_with_different_network_keys_stay_strangers(pair: DaemonMesh, tmp_path: Path, theirs: int | None) -> None:
     pair["a"].options += ["--network-key-file", str(network_key(tmp_path / "ours", 7))]
     if theirs is not None:
         pair["b"].options += ["--network-key-file", str(network_key(tmp_path / "theirs", theirs))]
@@ -99,36 +99,36 @@ def network_key(path: Path, value: int) -> Path:
     return path
 
 
-def test_a_pinned_key_is_met(pair: Mesh) -> None:
+def test_a_pinned_key_is_met(pair: DaemonMesh) -> None:
     pair["a"].peers = [f"{peer_url(pair)}#{pair['b'].public_key}"]
     pair.start()
     pair.wait_converged()
 
 
-def test_another_key_than_the_pinned_one_is_refused(pair: Mesh) -> None:
+def test_another_key_than_the_pinned_one_is_refused(pair: DaemonMesh) -> None:
     pair["a"].peers = [f"{peer_url(pair)}#{pair['a'].public_key[::-1]}"]
     pair.start()
     assert_strangers(pair)
 
 
-def test_a_peer_may_be_given_by_name(pair: Mesh) -> None:
-    pair["a"].host.name_hosts({"b.test": pair.link("a", "b").end(pair["b"].host).ipv6})
+def test_a_peer_may_be_given_by_name(pair: DaemonMesh) -> None:
+    pair["a"].host.name_hosts({"b.test": pair.cable("a", "b").end(pair["b"].host).ipv6})
     pair["a"].peers = [f"udp://b.test:{PORT}"]
     pair.start()
     pair.wait_converged()
     assert reaches(pair)
 
 
-def test_a_name_that_is_not_known_yet_is_tried_again(pair: Mesh) -> None:
+def test_a_name_that_is_not_known_yet_is_tried_again(pair: DaemonMesh) -> None:
     pair["a"].host.name_hosts({"other.test": "10.0.1.9"})
     pair["a"].peers = [f"udp://b.test:{PORT}"]
     pair.start()
     wait_until(lambda: "b.test" in pair["a"].log(), 10, "the operator is told")
-    pair["a"].host.name_hosts({"b.test": pair.link("a", "b").end(pair["b"].host).ipv4})
+    pair["a"].host.name_hosts({"b.test": pair.cable("a", "b").end(pair["b"].host).ipv4})
     pair.wait_converged(40)
 
 
-def test_peers_come_and_go_by_command(pair: Mesh) -> None:
+def test_peers_come_and_go_by_command(pair: DaemonMesh) -> None:
     [url], pair["a"].peers = pair["a"].peers, []
     pair.start()
     assert pair["a"].cli("peers", "list") == []
@@ -141,11 +141,11 @@ def test_peers_come_and_go_by_command(pair: Mesh) -> None:
     wait_until(lambda: not pair["a"].alive_peers() | pair["b"].alive_peers(), 10, "both ends drop the link")
 
 
-def api(mesh: Mesh) -> tuple[str, str]:
+def api(mesh: DaemonMesh) -> tuple[str, str]:
     return ("--api-addr", f"unix:{mesh['a'].api_socket}")
 
 
-def test_the_api_listens_on_loopback_too(pair: Mesh) -> None:
+def test_the_api_listens_on_loopback_too(pair: DaemonMesh) -> None:
     daemon = pair["a"]
     words = daemon.arguments()
     words[words.index("--api-addr") + 1] = "127.0.0.1:8989"
@@ -157,7 +157,7 @@ def test_the_api_listens_on_loopback_too(pair: Mesh) -> None:
     assert process.wait(STOP_SECONDS) == 0
 
 
-def run_refused(mesh: Mesh, *words: str | Path) -> str:
+def run_refused(mesh: DaemonMesh, *words: str | Path) -> str:
     """Runs a daemon that must not start, and returns the one line that says why."""
     done = mesh["a"].host.run(PROGRAM, *words, check=False)
     assert done.returncode in (1, 2), done.stdout + done.stderr
@@ -166,7 +166,7 @@ def run_refused(mesh: Mesh, *words: str | Path) -> str:
     return text
 
 
-def test_a_second_daemon_on_the_same_port_says_so(pair: Mesh, tmp_path: Path) -> None:
+def test_a_second_daemon_on_the_same_port_says_so(pair: DaemonMesh, tmp_path: Path) -> None:
     pair.start("a")
     own = ("--key-file", tmp_path / "other.key", "--api-addr", f"unix:{tmp_path}/other.sock", "--tun-name", "tun1")
     assert f"udp port {PORT} is in use: is another mycelium running?" in run_refused(pair, *own)
@@ -174,7 +174,7 @@ def test_a_second_daemon_on_the_same_port_says_so(pair: Mesh, tmp_path: Path) ->
     assert pair["a"].get("admin")
 
 
-def test_a_second_daemon_with_the_same_key_says_so(pair: Mesh, tmp_path: Path) -> None:
+def test_a_second_daemon_with_the_same_key_says_so(pair: DaemonMesh, tmp_path: Path) -> None:
     pair.start("a")
     key = pair["a"].key_file
     own = ("--listen", "udp://[::]:9999", "--api-addr", f"unix:{tmp_path}/other.sock", "--tun-name", "tun1")
@@ -182,7 +182,7 @@ def test_a_second_daemon_with_the_same_key_says_so(pair: Mesh, tmp_path: Path) -
     assert pair["a"].get("admin")
 
 
-def test_a_second_daemon_with_the_same_device_says_so(pair: Mesh, tmp_path: Path) -> None:
+def test_a_second_daemon_with_the_same_device_says_so(pair: DaemonMesh, tmp_path: Path) -> None:
     pair.start("a")
     own = ("--key-file", tmp_path / "other.key", "--listen", "udp://[::]:9999", "--tun-name", TUN)
     text = run_refused(pair, *own, "--api-addr", f"unix:{tmp_path}/other.sock")
@@ -200,7 +200,7 @@ def test_a_second_daemon_with_the_same_device_says_so(pair: Mesh, tmp_path: Path
     ],
     ids=["readable", "damaged", "directory"],
 )
-def test_a_key_file_that_can_not_be_trusted_is_refused(pair: Mesh, spoil: "object", text: str) -> None:
+def test_a_key_file_that_can_not_be_trusted_is_refused(pair: DaemonMesh, spoil: "object", text: str) -> None:
     key = pair["a"].key_file
     assert callable(spoil)
     spoil(key)
@@ -220,13 +220,13 @@ def test_a_key_file_that_can_not_be_trusted_is_refused(pair: Mesh, spoil: "objec
     ],
     ids=lambda words: words[0],
 )
-def test_a_bad_flag_is_one_line_of_error(pair: Mesh, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_a_bad_flag_is_one_line_of_error(pair: DaemonMesh, tmp_path: Path, words: tuple[str, ...]) -> None:
     text = run_refused(pair, "--key-file", tmp_path / "new.key", *words)
     assert text.startswith("mycelium: ")
     assert not pair["a"].host.has_interface(TUN)
 
 
-def test_keys_are_made_and_inspected(pair: Mesh, tmp_path: Path) -> None:
+def test_keys_are_made_and_inspected(pair: DaemonMesh, tmp_path: Path) -> None:
     host, path = pair["a"].host, tmp_path / "made.key"
     host.run(PROGRAM, "generate-keys", "--key-file", path)
     assert path.stat().st_mode & 0o777 == 0o600
@@ -238,7 +238,7 @@ def test_keys_are_made_and_inspected(pair: Mesh, tmp_path: Path) -> None:
     assert path.read_bytes() == kept
 
 
-def test_a_new_key_is_made_where_there_is_none(pair: Mesh) -> None:
+def test_a_new_key_is_made_where_there_is_none(pair: DaemonMesh) -> None:
     os.unlink(pair["a"].key_file)
     pair["a"].start()
     pair["a"].wait_ready()

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from tests.lab.daemon import PORT, Daemon
-from tests.lab.mesh import Mesh
+from tests.lab.mesh import DaemonMesh
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
 from tests.netns.healing import HEALED_SECONDS, outage_of, wait_told, wait_way
@@ -18,7 +18,7 @@ DETOUR: Final = [("a", "c"), ("c", "b")]  # which routing would take if it heard
 DETOUR_DELAYS_S: Final = [0.02, 0.02]
 
 
-def start(mesh: Mesh, second: str) -> None:
+def start(mesh: DaemonMesh, second: str) -> None:
     """Starts all, and has a dial b's second URL once both send by the first way: two at once may part them."""
     a, b = mesh["a"], mesh["b"]
     a.peers.remove(second)
@@ -42,7 +42,7 @@ def way_in_use(one: Daemon, other: Daemon) -> str:
     return str(address)
 
 
-def assert_unnoticed(mesh: Mesh, cut: Callable[[], object]) -> None:
+def assert_unnoticed(mesh: DaemonMesh, cut: Callable[[], object]) -> None:
     a, b = mesh["a"], mesh["b"]
     since = {daemon.name: daemon.newest_event() for daemon in (a, b)}
     before = way_in_use(a, b)
@@ -59,16 +59,16 @@ def test_one_of_two_cables_fails(make_mesh: MakeMesh) -> None:
     start(mesh, mesh["a"].peers[1])
     used, far = way_in_use(mesh["a"], mesh["b"]), mesh["b"].host
     [cable] = [
-        link
-        for link in mesh.lab.links[:2]
-        if used in (f"{link.end(far).ipv4}:{PORT}", f"[{link.end(far).ipv6}]:{PORT}")
+        cable
+        for cable in mesh.lab.cables[:2]
+        if used in (f"{cable.end(far).ipv4}:{PORT}", f"[{cable.end(far).ipv6}]:{PORT}")
     ]
     assert_unnoticed(mesh, cable.cut)
 
 
 def test_one_of_two_families_fails(make_mesh: MakeMesh) -> None:
     mesh = make_mesh([("a", "b"), *DETOUR], delays_s=[0.001, *DETOUR_DELAYS_S])
-    cable = mesh.link("a", "b")
+    cable = mesh.cable("a", "b")
     second = f"udp://[{cable.end(mesh['b'].host).ipv6}]:{PORT}"
     mesh["a"].peers.append(second)
     start(mesh, second)

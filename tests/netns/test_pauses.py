@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from tests.lab.mesh import Mesh, line, ring
+from tests.lab.mesh import DaemonMesh, line, ring
 from tests.lab.traffic import iperf
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
@@ -44,7 +44,7 @@ def test_blinks_under_four_streams_take_no_link_down(make_mesh: MakeMesh) -> Non
     assert is_answered(mesh["a"], mesh["c"])
 
 
-def blink(mesh: Mesh, is_over: Event) -> int:
+def blink(mesh: DaemonMesh, is_over: Event) -> int:
     """Freezes one daemon after the other for a moment until told to end, and returns how often it did."""
     rng = random.Random(7)
     for times, daemon in enumerate(cycle(mesh.daemons.values())):

@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from tests.lab.mesh import Mesh, ring
+from tests.lab.mesh import DaemonMesh, ring
 from tests.netns.conftest import MakeMesh
 from tests.netns.healing import HEALED_SECONDS, next_hop, outage_of, wait_answered, wait_told, wait_way
 
@@ -16,12 +16,12 @@ RELAYS: Final = ("r", "s")
 
 
 @pytest.fixture
-def mesh(make_mesh: MakeMesh) -> Mesh:
+def mesh(make_mesh: MakeMesh) -> DaemonMesh:
     """Two relays between a and b."""
     return make_mesh(ring("a", "r", "b", "s"))
 
 
-def start(mesh: Mesh) -> tuple[str, str]:
+def start(mesh: DaemonMesh) -> tuple[str, str]:
     """Starts all and returns which relay carries from a to b, and the other."""
     mesh.start()
     mesh.wait_converged()
@@ -30,20 +30,20 @@ def start(mesh: Mesh) -> tuple[str, str]:
     return used, spare
 
 
-def sequence_of(mesh: Mesh, name: str) -> int:
+def sequence_of(mesh: DaemonMesh, name: str) -> int:
     """Returns the sequence of the node's announcement that a goes by."""
     [route] = [one for one in mesh["a"].get("admin/routes/selected") if one["subnet"] == mesh[name].subnet]
     return int(route["seqno"])
 
 
-def restart(mesh: Mesh, relay: str) -> None:
+def restart(mesh: DaemonMesh, relay: str) -> None:
     """Kills the relay, sees that pings take the other way, and starts it a second later."""
     assert outage_of(mesh["a"], mesh["b"], mesh[relay].kill) < HEALED_SECONDS
     time.sleep(1.0)
     mesh.start([relay])
 
 
-def assert_used_again(mesh: Mesh, relay: str, spare: str) -> None:
+def assert_used_again(mesh: DaemonMesh, relay: str, spare: str) -> None:
     """The relay is reached, and carries when the other one is gone."""
     for end in "ab":
         wait_answered(mesh[end], mesh[relay], "the relay itself is reached")
@@ -53,7 +53,7 @@ def assert_used_again(mesh: Mesh, relay: str, spare: str) -> None:
 
 
 @pytest.mark.parametrize("is_lost", [False, True], ids=["remembering", "forgetful"])
-def test_a_killed_relay_whose_clock_was_set_back_is_used_again(mesh: Mesh, is_lost: bool) -> None:
+def test_a_killed_relay_whose_clock_was_set_back_is_used_again(mesh: DaemonMesh, is_lost: bool) -> None:
     """Its start before was an hour later than this one; whether it remembers that or not, the mesh does."""
     later = int(time.time()) + HOUR
     for name in RELAYS:
@@ -71,7 +71,7 @@ def test_a_killed_relay_whose_clock_was_set_back_is_used_again(mesh: Mesh, is_lo
     assert_told(mesh, used, spare, since)
 
 
-def assert_told(mesh: Mesh, used: str, spare: str, since: int) -> None:
+def assert_told(mesh: DaemonMesh, used: str, spare: str, since: int) -> None:
     """The journal has the loss of the relay, the way around it, its return, and the way by it again."""
     b, first, second = (mesh[name].address for name in ("b", used, spare))
     wait_told(mesh["a"], "link-down", since, node=first, cause="silent")

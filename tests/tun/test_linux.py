@@ -20,7 +20,7 @@ from mycelium.packet.ipv6 import HEADER_BYTES, UDP, has_valid_checksum
 from mycelium.packet.offload import complete_checksum
 from mycelium.tun.linux import LinuxTun
 from mycelium.tun.netlink import configure
-from tests.lab.namespaces import Host, Lab
+from tests.lab.namespaces import Lab, LabHost
 from tests.packet.packets import tcp_packet, udp_packet
 
 ROOT = Path(__file__).parents[2]
@@ -34,18 +34,18 @@ WAIT_SECONDS = 10.0
 class Side(NamedTuple):
     """A host and its device."""
 
-    host: Host
+    host: LabHost
     tun: LinuxTun
 
 
 @pytest.fixture
-def host() -> Iterator[Host]:
+def host() -> Iterator[LabHost]:
     with Lab() as lab:
         yield lab.add_hosts(["one"])[0]
 
 
 @pytest.fixture
-def side(host: Host) -> Iterator[Side]:
+def side(host: LabHost) -> Iterator[Side]:
     side = bring_up(host, LEFT)
     yield side
     side.tun.close()
@@ -62,14 +62,14 @@ def sides() -> Iterator[tuple[Side, Side]]:
         right.tun.close()
 
 
-def bring_up(host: Host, address: str, *, udp_super_packets: bool = True) -> Side:
+def bring_up(host: LabHost, address: str, *, udp_super_packets: bool = True) -> Side:
     with host.entered():
         tun = LinuxTun.open("mesh0", udp_super_packets=udp_super_packets)
         configure("mesh0", address)
     return Side(host, tun)
 
 
-def udp_socket(host: Host, address: str) -> socket.socket:
+def udp_socket(host: LabHost, address: str) -> socket.socket:
     with host.entered():
         made = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     made.bind((address, PORT))
@@ -136,7 +136,7 @@ def transfer(
 @pytest.mark.netns
 @pytest.mark.parametrize("as_one", [True, False], ids=["run of packets", "super-packet"])
 @pytest.mark.parametrize("udp_super_packets", [True, False], ids=["kernel cuts", "we cut"])
-def test_a_udp_run_is_received_as_separate_datagrams(host: Host, as_one: bool, udp_super_packets: bool) -> None:
+def test_a_udp_run_is_received_as_separate_datagrams(host: LabHost, as_one: bool, udp_super_packets: bool) -> None:
     tun = bring_up(host, LEFT, udp_super_packets=udp_super_packets).tun
     payloads = [bytes((number,)) * 100 for number in range(9)] + [b"the last is short"]
     whole = udp_packet(b"".join(payloads), addresses=RIGHT_TO_LEFT)
@@ -226,9 +226,9 @@ def test_address_route_and_link_are_set(side: Side) -> None:
     assert f"{LEFT}/7 scope global nodad" in addresses
     assert "tentative" not in addresses
     assert side.host.run("ip", "-6", "route").stdout.startswith("400::/7 dev mesh0 ")
-    link = side.host.run("ip", "-d", "link", "show", "mesh0").stdout
+    cable = side.host.run("ip", "-d", "link", "show", "mesh0").stdout
     for expected in (f"mtu {OVERLAY_MTU} ", "qlen 1000", f"gso_max_size {GSO_BYTES} ", "persist off", "UP,"):
-        assert expected in link
+        assert expected in cable
 
 
 @pytest.mark.netns
@@ -250,7 +250,7 @@ sys.stdin.read()
 
 
 @pytest.mark.netns
-def test_the_device_is_gone_after_kill_9_though_a_child_lives_on(host: Host) -> None:
+def test_the_device_is_gone_after_kill_9_though_a_child_lives_on(host: LabHost) -> None:
     child = start_child(host)
     assert child.stdout is not None
     sleeper = Path("/proc", child.stdout.readline().strip())
@@ -261,7 +261,7 @@ def test_the_device_is_gone_after_kill_9_though_a_child_lives_on(host: Host) -> 
     assert (sleeper / "comm").read_text() == "sleep\n"
 
 
-def start_child(host: Host) -> Any:
+def start_child(host: LabHost) -> Any:
     return host.start(sys.executable, "-c", CHILD, cwd=ROOT, stdin=-1, stdout=-1)
 
 
@@ -288,13 +288,13 @@ def test_a_second_mesh_on_the_host_is_a_clear_error(side: Side) -> None:
 
 
 @pytest.mark.netns
-def test_a_default_route_elsewhere_is_no_second_mesh(host: Host) -> None:
+def test_a_default_route_elsewhere_is_no_second_mesh(host: LabHost) -> None:
     host.ip("route add ::/0 dev lo")
     bring_up(host, LEFT).tun.close()
 
 
 @pytest.mark.netns
-def test_configuring_without_ipv6_or_without_the_device_is_a_clear_error(host: Host) -> None:
+def test_configuring_without_ipv6_or_without_the_device_is_a_clear_error(host: LabHost) -> None:
     with host.entered():
         tun = LinuxTun.open("mesh0")
         host.run("sysctl", "-qw", "net.ipv6.conf.mesh0.disable_ipv6=1")
@@ -307,7 +307,7 @@ def test_configuring_without_ipv6_or_without_the_device_is_a_clear_error(host: H
 
 @pytest.mark.netns
 @pytest.mark.parametrize(("name", "reason"), [("much/too", "refuses 'much/too'"), ("x" * 16, "longer than 15 bytes")])
-def test_an_impossible_name_is_a_clear_error(host: Host, name: str, reason: str) -> None:
+def test_an_impossible_name_is_a_clear_error(host: LabHost, name: str, reason: str) -> None:
     with host.entered(), pytest.raises(DeviceError, match=reason):
         LinuxTun.open(name)
 
@@ -322,7 +322,7 @@ except Exception as error:
 
 
 @pytest.mark.netns
-def test_missing_permission_is_a_clear_error(host: Host) -> None:
+def test_missing_permission_is_a_clear_error(host: LabHost) -> None:
     without = ("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin", "env", f"PYTHONPATH={ROOT}")
     shown = host.run(*without, sys.executable, "-c", UNPRIVILEGED).stdout
     assert shown.startswith("DeviceError('no permission to make the TUN device mesh0: it takes CAP_NET_ADMIN")

@@ -29,13 +29,13 @@ from mycelium.transport.udp_socket import (
     UDP_GRO,
     UDP_SEGMENT,
 )
-from tests.lab.namespaces import Host
+from tests.lab.namespaces import LabHost
 
 READY: Final = "ready"
 BURST_BYTES: Final = 65_536
 SOCKET_BYTES: Final = 8 << 20
 BURSTS_PER_WAKE: Final = 16
-REPOSITORY: Final = Path(__file__).parents[1]
+REPOSITORY: Final = Path(__file__).parents[2]
 
 _INT: Final = struct.Struct("=i")
 _U16: Final = struct.Struct("=H")
@@ -96,7 +96,7 @@ class _Carrier:
             self._add(line)
 
     def _add(self, line: DelayLine) -> None:
-        with Host(line.namespace, line.namespace).entered():
+        with LabHost(line.namespace, line.namespace).entered():
             front, daemon = _udp_socket(), _udp_socket()
             front.bind(("0.0.0.0", line.port))
             daemon.connect(("127.0.0.1", line.daemon_port))
@@ -140,7 +140,7 @@ class _Carrier:
 @contextlib.contextmanager
 def delay_lines(lines: Sequence[DelayLine]) -> Iterator[int]:
     """Runs the process beside the caller, who is in the main thread; returns its number once the lines work."""
-    command = ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-m", "bench.soak_delay"]
+    command = ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, "-m", "bench.support.soak_delay"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY) as process:
         assert process.stdin is not None
         assert process.stdout is not None

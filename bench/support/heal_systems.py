@@ -14,9 +14,9 @@ from itertools import permutations
 from pathlib import Path
 from typing import Final
 
-from bench.systems import start_yggdrasil
-from tests.lab.mesh import Edge, Mesh
-from tests.lab.namespaces import Host, Lab, Link
+from bench.support.systems import start_yggdrasil
+from tests.lab.mesh import DaemonMesh, Edge
+from tests.lab.namespaces import Cable, Lab, LabHost
 from tests.lab.ping import ping
 from tests.lab.waiting import wait_until
 
@@ -29,7 +29,7 @@ COUNTED_BYTES: Final = 1_000
 IPV6_FORWARDING: Final = Path("/proc/sys/net/ipv6/conf/all/forwarding")
 
 
-def answers(host: Host, address: str, *, count: int) -> bool:
+def answers(host: LabHost, address: str, *, count: int) -> bool:
     """Tells whether so many pings in a row are all answered."""
     with contextlib.suppress(AssertionError):  # no route yet
         return ping(host, address, count=count, interval=0.01, wait=1).received == count
@@ -39,8 +39,8 @@ def answers(host: Host, address: str, *, count: int) -> bool:
 class Network(ABC):
     """Hosts and the cables between them, with a daemon in each host."""
 
-    hosts: Mapping[str, Host]
-    links: Mapping[frozenset[str], Link]
+    hosts: Mapping[str, LabHost]
+    cables: Mapping[frozenset[str], Cable]
 
     @abstractmethod
     def start(self) -> None:
@@ -81,16 +81,16 @@ class Network(ABC):
 
     def edges_of(self, name: str) -> frozenset[frozenset[str]]:
         """Returns the edges that end at a host."""
-        return frozenset(edge for edge in self.links if name in edge)
+        return frozenset(edge for edge in self.cables if name in edge)
 
 
 class MyceliumNetwork(Network):
     """The daemon of this repository."""
 
     def __init__(self, lab: Lab, directory: Path, edges: Sequence[Edge]) -> None:
-        self.mesh = Mesh(lab, directory, edges, options=["--log-format", "plain"])
+        self.mesh = DaemonMesh(lab, directory, edges, options=["--log-format", "plain"])
         self.hosts = self.mesh.hosts
-        self.links = self.mesh.links
+        self.cables = self.mesh.cables
 
     def start(self) -> None:
         """Starts all daemons and waits until nothing changes any more."""
@@ -111,9 +111,9 @@ class MyceliumNetwork(Network):
 
     def mend(self) -> None:
         """Makes every cable and daemon whole again, and waits until nothing changes any more."""
-        for link in self.links.values():
-            link.mend()
-            link.set_carrier(up=True)
+        for cable in self.cables.values():
+            cable.mend()
+            cable.set_carrier(up=True)
         self.mesh.start([name for name, daemon in self.mesh.daemons.items() if not daemon.is_running])
         self._wait_for_rest()
 
@@ -133,7 +133,9 @@ class _OtherNetwork(Network):
         names = list(dict.fromkeys(name for edge in edges for name in edge))
         self.directory = directory
         self.hosts = dict(zip(names, lab.add_hosts(names), strict=True))
-        self.links = {frozenset((one, other)): lab.add_link(self.hosts[one], self.hosts[other]) for one, other in edges}
+        self.cables = {
+            frozenset((one, other)): lab.add_cable(self.hosts[one], self.hosts[other]) for one, other in edges
+        }
         self.addresses: dict[str, str] = {}
         self.processes: dict[str, subprocess.Popen[str]] = {}
 
@@ -150,9 +152,9 @@ class _OtherNetwork(Network):
         """Returns who is at the other end of an interface's cable."""
         host = self.hosts[name]
         for edge in sorted(self.edges_of(name), key=sorted):
-            link = self.links[edge]
-            if link.end(host).interface == interface:
-                return link.far_end(host).host.name
+            cable = self.cables[edge]
+            if cable.end(host).interface == interface:
+                return cable.far_end(host).host.name
         return None
 
     def _wait_for_answers(self) -> None:
@@ -168,9 +170,9 @@ class YggdrasilNetwork(_OtherNetwork):
         """Starts one after the other, each dialling those that listen already: a refused dial costs it a minute."""
         for name, host in self.hosts.items():
             earlier = [
-                self.links[edge] for edge in sorted(self.edges_of(name), key=sorted) if edge & set(self.addresses)
+                self.cables[edge] for edge in sorted(self.edges_of(name), key=sorted) if edge & set(self.addresses)
             ]
-            dialled = [link.far_end(host).ipv4 for link in earlier]
+            dialled = [cable.far_end(host).ipv4 for cable in earlier]
             self.addresses[name], self.processes[name] = start_yggdrasil(host, self.directory, dialled)
         self._wait_for_answers()
 
@@ -197,19 +199,19 @@ class BabelNetwork(_OtherNetwork):
             host.ip(f"address add fd99::{number}/128 dev lo")
             with host.entered():
                 IPV6_FORWARDING.write_text("1")
-        for link in self.links.values():
-            for end in link.ends:  # so that pings come from the address that is announced
+        for cable in self.cables.values():
+            for end in cable.ends:  # so that pings come from the address that is announced
                 end.host.ip(f"address del {end.ipv6}/64 dev {end.interface}")
 
     def start(self) -> None:
         """Starts all and waits until neighbours reach each other directly, and all answer."""
         for name, host in self.hosts.items():
-            interfaces = [self.links[edge].end(host).interface for edge in sorted(self.edges_of(name), key=sorted)]
+            interfaces = [self.cables[edge].end(host).interface for edge in sorted(self.edges_of(name), key=sorted)]
             files = ("-I", self.directory / f"{name}.pid", "-S", self.directory / f"{name}.state")
             with (self.directory / f"{name}.log").open("w") as log:
                 process = host.start("babeld", *files, *interfaces, stdout=log, stderr=subprocess.STDOUT)
             self.processes[name] = process
-        for edge in sorted(self.links, key=sorted):
+        for edge in sorted(self.cables, key=sorted):
             for one, other in permutations(sorted(edge)):
                 wait_until(partial(self._is_direct, one, other), READY_SECONDS, f"{one} reaches {other} directly")
         self._wait_for_answers()

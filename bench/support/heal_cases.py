@@ -11,9 +11,9 @@ from typing import Final
 
 import networkx
 
-from bench.heal_systems import Network, answers
+from bench.support.heal_systems import Network, answers
 from tests.lab.mesh import Edge, grid, ring
-from tests.lab.namespaces import Host, Link
+from tests.lab.namespaces import Cable, LabHost
 from tests.lab.ping import PingResult, Pings, ping
 from tests.lab.waiting import wait_until
 
@@ -82,7 +82,7 @@ class Trial:
     number: int
 
     @property
-    def host(self) -> Host:
+    def host(self) -> LabHost:
         """Where the pings come from."""
         return self.network.hosts[self.one]
 
@@ -92,9 +92,9 @@ class Trial:
         return self.network.address(self.other)
 
     @property
-    def links(self) -> list[Link]:
+    def cables(self) -> list[Cable]:
         """The cables that are broken."""
-        return [self.network.links[edge] for edge in sorted(self.broken, key=sorted)]
+        return [self.network.cables[edge] for edge in sorted(self.broken, key=sorted)]
 
 
 def find_trial(
@@ -120,7 +120,7 @@ def _candidates(
     if victim is Victim.RELAY:
         return [network.edges_of(middle[1])]
     between = [part for part in shape.parts if len(part & set(ends)) == 1]
-    return [frozenset(edge for edge in network.links if len(edge & part) == 1) for part in between]
+    return [frozenset(edge for edge in network.cables if len(edge & part) == 1) for part in between]
 
 
 # -- the cases: each breaks and returns seconds ------------------------------------------------------------------------
@@ -128,18 +128,18 @@ def _candidates(
 
 def silent_cut(trial: Trial) -> Figures:
     """The cable swallows everything; its carrier stays up."""
-    return _outage(trial, trial.links[0].cut)
+    return _outage(trial, trial.cables[0].cut)
 
 
 def one_way_cut(trial: Trial) -> Figures:
     """The cable swallows one direction: that of the requests in even trials, that of the answers in odd ones."""
     deaf = trial.relay if trial.number % 2 == 0 else trial.near
-    return _outage(trial, lambda: trial.links[0].cut(towards=trial.network.hosts[deaf]))
+    return _outage(trial, lambda: trial.cables[0].cut(towards=trial.network.hosts[deaf]))
 
 
 def carrier_loss(trial: Trial) -> Figures:
     """The cable is pulled and both ends see it."""
-    return _outage(trial, lambda: trial.links[0].set_carrier(up=False))
+    return _outage(trial, lambda: trial.cables[0].set_carrier(up=False))
 
 
 def killed_relay(trial: Trial) -> Figures:
@@ -151,7 +151,7 @@ def loss_onset(trial: Trial) -> Figures:
     """The cable loses 30 % each way from one moment to the next."""
 
     def act() -> None:
-        trial.links[0].lose(LOSS_PERCENT)
+        trial.cables[0].lose(LOSS_PERCENT)
         time.sleep(LOSS_SECONDS)
 
     return _both(*_watch(trial, act))
@@ -162,9 +162,9 @@ def flapping(trial: Trial) -> Figures:
 
     def act() -> None:
         for _ in range(FLAPS):
-            trial.links[0].cut()
+            trial.cables[0].cut()
             time.sleep(FLAP_DOWN_SECONDS)
-            trial.links[0].mend()
+            trial.cables[0].mend()
             time.sleep(FLAP_UP_SECONDS)
 
     return _both(*_watch(trial, act))
@@ -176,12 +176,12 @@ def partition(trial: Trial) -> Figures:
 
     def act() -> None:
         nonlocal merged
-        for link in trial.links:
-            link.cut()
+        for cable in trial.cables:
+            cable.cut()
         time.sleep(PARTED_SECONDS)
         merged = time.time()
-        for link in trial.links:
-            link.mend()
+        for cable in trial.cables:
+            cable.mend()
 
     result, _ = _watch(trial, act)
     return {"merge to first answer": result.answered_after(merged)}

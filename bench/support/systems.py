@@ -11,8 +11,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from tests.lab.mesh import Mesh, line
-from tests.lab.namespaces import Host, Lab, Link
+from tests.lab.mesh import DaemonMesh, line
+from tests.lab.namespaces import Cable, Lab, LabHost
 from tests.lab.ping import ping
 from tests.lab.waiting import wait_until
 
@@ -25,10 +25,10 @@ YGGDRASIL_PORT: Final = 9_001
 class Line:
     """A line of hosts that is up: traffic goes from the first to `address`, which the last one has."""
 
-    first: Host
-    last: Host
+    first: LabHost
+    last: LabHost
     address: str
-    links: list[Link]
+    cables: list[Cable]
 
 
 # makes a line of so many relays between two ends, its files in the directory
@@ -38,17 +38,17 @@ System = Callable[[Lab, Path, int], Line]
 def mycelium(lab: Lab, directory: Path, relays: int) -> Line:
     """The daemon of this repository."""
     names = _names(relays)
-    mesh = Mesh(lab, directory, line(*names))
+    mesh = DaemonMesh(lab, directory, line(*names))
     mesh.start()
     mesh.wait_converged()
     first, last = mesh[names[0]], mesh[names[-1]]
-    return _checked(Line(first.host, last.host, last.address, lab.links))
+    return _checked(Line(first.host, last.host, last.address, lab.cables))
 
 
 def veth(lab: Lab, directory: Path, relays: int) -> Line:
     """Nothing at all: the bare cable, for scale."""
     first, last = _two_hosts(lab, relays)
-    return _checked(Line(first, last, lab.links[0].end(last).ipv6, lab.links))
+    return _checked(Line(first, last, lab.cables[0].end(last).ipv6, lab.cables))
 
 
 def wireguard_go(lab: Lab, directory: Path, relays: int) -> Line:
@@ -60,25 +60,25 @@ def wireguard_go(lab: Lab, directory: Path, relays: int) -> Line:
         file.write_text(key)
         other_public = host.run("sh", "-c", f"echo {other_key} | wg pubkey").stdout.strip()
         host.run("wireguard-go", f"wg{number}")
-        endpoint = f"{lab.links[0].end(other).ipv4}:{WIREGUARD_PORT}"
+        endpoint = f"{lab.cables[0].end(other).ipv4}:{WIREGUARD_PORT}"
         peer = ("peer", other_public, "allowed-ips", "::/0", "endpoint", endpoint)
         host.run("wg", "set", f"wg{number}", "listen-port", str(WIREGUARD_PORT), "private-key", file, *peer)
         host.ip(f"address add fd77::{number}/64 dev wg{number} nodad", f"link set wg{number} up mtu 1420")
-    return _checked(Line(hosts[0], hosts[1], "fd77::2", lab.links))
+    return _checked(Line(hosts[0], hosts[1], "fd77::2", lab.cables))
 
 
 def yggdrasil(lab: Lab, directory: Path, relays: int) -> Line:
     """Yggdrasil with TCP peerings."""
     hosts = lab.add_hosts(_names(relays))
-    links = [lab.add_link(one, other) for one, other in pairwise(hosts)]
+    cables = [lab.add_cable(one, other) for one, other in pairwise(hosts)]
     addresses = []
     for number, host in reversed(list(enumerate(hosts))):  # a refused dial is tried again only a minute later
-        dialled = [links[number].far_end(host).ipv4] if host is not hosts[-1] else []
+        dialled = [cables[number].far_end(host).ipv4] if host is not hosts[-1] else []
         addresses.append(start_yggdrasil(host, directory, dialled)[0])
-    return _checked(Line(hosts[0], hosts[-1], addresses[0], links))
+    return _checked(Line(hosts[0], hosts[-1], addresses[0], cables))
 
 
-def start_yggdrasil(host: Host, directory: Path, dialled: Sequence[str]) -> "tuple[str, subprocess.Popen[str]]":
+def start_yggdrasil(host: LabHost, directory: Path, dialled: Sequence[str]) -> "tuple[str, subprocess.Popen[str]]":
     """Starts yggdrasil, dialling IPv4 addresses, waits until it listens, and returns its own address and its process."""
     file = directory / f"{host.name}.conf"
     config = json.loads(host.run("yggdrasil", "-genconf", "-json").stdout)
@@ -112,15 +112,15 @@ def _names(relays: int) -> list[str]:
     return [f"n{number}" for number in range(relays + 2)]
 
 
-def _listens(host: Host) -> bool:
+def _listens(host: LabHost) -> bool:
     return bool(host.run("ss", "-Hltn", f"sport = :{YGGDRASIL_PORT}").stdout)
 
 
-def _two_hosts(lab: Lab, relays: int) -> list[Host]:
+def _two_hosts(lab: Lab, relays: int) -> list[LabHost]:
     if relays:
         raise ValueError("this system has no relays")
     hosts = lab.add_hosts(_names(0))
-    lab.add_link(*hosts)
+    lab.add_cable(*hosts)
     return hosts
 
 

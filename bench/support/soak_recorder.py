@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, Final
 
-from bench.report import progress
+from bench.support.report import progress
 from tests.lab.daemon import Daemon
-from tests.lab.mesh import Edge, Mesh
+from tests.lab.mesh import DaemonMesh, Edge
 
 JOURNAL_SECONDS: Final = 5  # between readings: the journal keeps 16 s of the most that it takes down
 TOLD_SECONDS: Final = 30
@@ -24,7 +24,7 @@ Record = dict[str, Any]
 class Recorder:
     """Watches a mesh. `events` are entries of all journals, `samples` each node's view of its links; both by nodes' names."""
 
-    def __init__(self, mesh: Mesh, edges: Sequence[Edge]) -> None:
+    def __init__(self, mesh: DaemonMesh, edges: Sequence[Edge]) -> None:
         self.events: list[Record] = []
         self.samples: list[Record] = []
         self.unanswered: list[str] = []  # who did not answer in time

@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from bench.heal_cases import Figures
+from bench.support.heal_cases import Figures
 from tests.lab.daemon import Daemon
-from tests.lab.mesh import Edge, Mesh, line, ring
-from tests.lab.namespaces import Host, Lab
+from tests.lab.mesh import DaemonMesh, Edge, line, ring
+from tests.lab.namespaces import Lab, LabHost
 from tests.lab.ping import Pings, ping
 from tests.lab.traffic import answering, stream_tcp
 from tests.lab.waiting import wait_until
@@ -72,7 +72,7 @@ def roam(lab: Lab, directory: Path, number: int) -> Figures:
     mover = "ab"[number % 2]
     pings = Pings(mesh["a"].host, mesh["b"].address)
     ping(mesh["a"].host, mesh["b"].address, count=REST_PINGS, interval=pings.interval)
-    mesh.link("a", "b").change_address(mesh[mover].host, "10.0.1.77", "fd00:0:0:1::77")
+    mesh.cable("a", "b").change_address(mesh[mover].host, "10.0.1.77", "fd00:0:0:1::77")
     ping(mesh["a"].host, mesh["b"].address, count=REST_PINGS, interval=pings.interval)
     wait_until(lambda: ping(mesh["a"].host, mesh["b"].address, wait=1).received, ANSWER_SECONDS, "the link has moved")
     result = pings.finish()
@@ -94,7 +94,7 @@ def goodput(lab: Lab, directory: Path, number: int) -> Figures:
         time.sleep(GOODPUT_SECONDS / 2)
         relay = mesh.next_hop("a", "c")
         assert relay is not None, "a has lost its route before the cut"
-        mesh.link("a" if number % 2 == 0 else "c", relay).cut()
+        mesh.cable("a" if number % 2 == 0 else "c", relay).cut()
         ratio = across.result() / undisturbed
     return {"goodput across a cut, of undisturbed": ratio, "undisturbed, Gbit/s": undisturbed * 8 / 1e9}
 
@@ -108,11 +108,11 @@ MEASURES: Final[dict[str, Callable[[Lab, Path, int], Figures]]] = {
 }
 
 
-def _mesh(lab: Lab, directory: Path, edges: list[Edge]) -> Mesh:
-    return Mesh(lab, directory, edges, options=["--log-format", "plain"])
+def _mesh(lab: Lab, directory: Path, edges: list[Edge]) -> DaemonMesh:
+    return DaemonMesh(lab, directory, edges, options=["--log-format", "plain"])
 
 
-def _settled(lab: Lab, directory: Path, edges: list[Edge]) -> Mesh:
+def _settled(lab: Lab, directory: Path, edges: list[Edge]) -> DaemonMesh:
     """Makes a mesh at rest; a has a session with everyone else."""
     mesh = _mesh(lab, directory, edges)
     mesh.start()
@@ -136,7 +136,7 @@ def _first_link(daemon: Daemon, begin: float) -> float:
     return float(ups[0] - begin)
 
 
-def _wait_for_answer(host: Host, address: str) -> None:
+def _wait_for_answer(host: LabHost, address: str) -> None:
     """Pings every 10 ms from the moment there is a device to ping by."""
     with host.entered():
         icmp = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
