@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 from msgspec import Struct
 
 from mycelium.crypto.primitives import EXCHANGE_BYTES, KEM_SEED_BYTES, Aead, Primitives
-from mycelium.errors import HandshakeError, IdentityError, LocalError
+from mycelium.errors import HandshakeError, IdentityError
 from mycelium.identity import Identity, exchange_key_of_signing_key
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305, TAG_BYTES
 
@@ -23,8 +23,6 @@ Entropy = Callable[[int], bytes]
 
 HASH_BYTES: Final = 64
 KEY_BYTES: Final = 32
-PSK_BYTES: Final = 32
-NO_PSK: Final = bytes(PSK_BYTES)
 
 _NONCE: Final = struct.Struct("<4xQ")
 
@@ -161,12 +159,6 @@ class KemEphemeral(Struct, frozen=True):
 
     private: Any
     public: bytes
-
-
-def require_psk(psk: bytes) -> None:
-    """Raises LocalError for a pre-shared key of the wrong size."""
-    if len(psk) != PSK_BYTES:
-        raise LocalError(f"a pre-shared key is {PSK_BYTES} bytes, not {len(psk)}")
 
 
 def peer_keys(signing_key: bytes) -> PeerKeys:

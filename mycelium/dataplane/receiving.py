@@ -189,7 +189,7 @@ class Receiving:
             return
         session, keys = entry
         sealed = train[TRAIN_HEADER_BYTES:]
-        opening = keys.noise.opening
+        opening = keys.opening
         if len(sealed) < TAG_BYTES:
             self.malformed += 1
             return

@@ -238,7 +238,7 @@ class Sending:
         assert keys is not None
         body = len(items) + TAG_BYTES
         frame, used = self._reserve(link, TRAIN_HEADER_BYTES + body, now)
-        sealing = keys.noise.sending
+        sealing = keys.sealing
         counter = sealing.counter
         TRAIN_HEADER.pack_into(
             frame,

@@ -13,7 +13,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import LocalError
 from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
 from mycelium.link.handshakes import Completed
-from mycelium.link.keypair import LinkSession
+from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.path import Path
 from mycelium.link.reassembly import PartialBudget
 from mycelium.link.repair.repair import Repair, RepairBudgets
@@ -90,7 +90,7 @@ class LinkFrames:
         self._repair = Repair(repair_budgets, outbox)
         self._flow_order = self._repair.order
         self._sent_frames = self._repair.sent
-        self._sessions: dict[int, LinkSession] = {}  # by our index, oldest first
+        self._sessions: dict[int, LinkKeypair] = {}  # by our index, oldest first
         self._next_path_number = 0
         self._refused_chunks = 0  # of sessions that have ended
         self._evicted_frames = 0
@@ -116,15 +116,15 @@ class LinkFrames:
 
     # -- keys and paths -----------------------------------------------------------------------------------------------
 
-    def _add_session(self, completed: Completed, now: float) -> LinkSession:
-        session = LinkSession(completed, self._partial_budget, self._repair_budgets.held, now=now)
+    def _add_session(self, completed: Completed, now: float) -> LinkKeypair:
+        session = LinkKeypair(completed, self._partial_budget, self._repair_budgets.held, now=now)
         self._sessions[completed.keys.local_index] = session
         for index, old in list(self._sessions.items()):
             if len(self._sessions) > SESSIONS_PER_LINK and old is not session and old is not self.sending:
                 self._drop_session(index)
         return session
 
-    def _send_under(self, session: LinkSession) -> None:
+    def _send_under(self, session: LinkKeypair) -> None:
         self.sending = session
         self.budget.restart_counters()
         self._repair.restart_counters()
@@ -187,7 +187,7 @@ class LinkFrames:
         session = self.sending
         sealing = session.sealing
         counter = sealing.counter
-        receiver = session.keys.remote_index
+        receiver = session.remote_index
         distance = self._flow_order.distance(counter, plain) if kind == DATA else 0
         FRAME_HEADER.pack_into(plain, 0, kind, path.number, distance, path.newest & MASK_32)
         total = len(plain) + TAG_BYTES
@@ -241,7 +241,7 @@ class LinkFrames:
 
     def _take_burst(
         self,
-        session: LinkSession,
+        session: LinkKeypair,
         endpoint: Endpoint,
         burst: memoryview,
         segment_size: int,
@@ -265,10 +265,10 @@ class LinkFrames:
         for datagram in odd:
             self._receive_odd(endpoint, datagram, frames, now)
         for counter, sealed in complete:
-            head = FRAME_HEAD.pack(FRAME_WORD, session.keys.local_index, counter)
+            head = FRAME_HEAD.pack(FRAME_WORD, session.local_index, counter)
             self._open(session, endpoint, counter, head, sealed, frames, now)
 
-    def _mend(self, session: LinkSession, frames: list[memoryview], now: float) -> None:
+    def _mend(self, session: LinkKeypair, frames: list[memoryview], now: float) -> None:
         """Asks for what is missing, if that is due; what has waited in vain is added to `frames`."""
         if session.holes.due_at <= now:
             path = self.active
@@ -296,11 +296,11 @@ class LinkFrames:
             self._refused_chunks += 1
         elif datagram[0] == CHUNK:
             for counter, sealed in session.reassembly.add_burst(datagram, len(datagram))[0]:
-                head = FRAME_HEAD.pack(FRAME_WORD, session.keys.local_index, counter)
+                head = FRAME_HEAD.pack(FRAME_WORD, session.local_index, counter)
                 self._open(session, endpoint, counter, head, sealed, frames, now)
 
     def _open_whole(
-        self, session: LinkSession, endpoint: Endpoint, datagram: memoryview, frames: list[memoryview], now: float
+        self, session: LinkKeypair, endpoint: Endpoint, datagram: memoryview, frames: list[memoryview], now: float
     ) -> None:
         if len(datagram) < SEALED_OVERHEAD:
             self.malformed += 1
@@ -310,7 +310,7 @@ class LinkFrames:
 
     def _open(
         self,
-        session: LinkSession,
+        session: LinkKeypair,
         endpoint: Endpoint,
         counter: int,
         head: memoryview | bytes,
@@ -360,10 +360,10 @@ class LinkFrames:
         """An authentic frame came from an address that is new."""
         raise NotImplementedError
 
-    def _heard_under(self, session: LinkSession, path: Path, now: float) -> None:
+    def _heard_under(self, session: LinkKeypair, path: Path, now: float) -> None:
         """A frame came under keys that the neighbour had not used before, or that we do not send under."""
         raise NotImplementedError
 
-    def _receive_other(self, kind: int, session: LinkSession, path: Path, plain: memoryview, now: float) -> None:
+    def _receive_other(self, kind: int, session: LinkKeypair, path: Path, plain: memoryview, now: float) -> None:
         """A frame came that carries no data."""
         raise NotImplementedError

@@ -10,11 +10,10 @@ from math import inf
 from typing import Final
 
 from mycelium.crypto.cookies import HandshakeGate
-from mycelium.crypto.link_handshake import LinkInitiator, LinkKeys, LinkResponder
-from mycelium.crypto.primitives import Primitives
+from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig
+from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
 from mycelium.endpoint import Endpoint, is_same_remote
 from mycelium.errors import HandshakeError
-from mycelium.identity import Identity
 from mycelium.limits import HALF_OPEN_HANDSHAKES
 from mycelium.outbox import Outbox
 from mycelium.wire.datagram import COOKIE, HANDSHAKE_1, HANDSHAKE_1_HEAD, HANDSHAKE_2, HANDSHAKE_2_BYTES, HANDSHAKE_3
@@ -33,7 +32,7 @@ class Completed:
 
     __slots__ = ("endpoint", "keys", "message_3", "purpose")
 
-    def __init__(self, keys: LinkKeys, endpoint: Endpoint, purpose: str, message_3: bytes | None) -> None:
+    def __init__(self, keys: AgreedKeys, endpoint: Endpoint, purpose: str, message_3: bytes | None) -> None:
         self.keys = keys
         self.endpoint = endpoint
         self.purpose = purpose  # the URL of the configured peer it was begun for; empty otherwise
@@ -72,25 +71,17 @@ class Handshakes:
 
     def __init__(
         self,
-        identity: Identity,
+        config: HandshakeConfig,
         *,
-        psk: bytes,
-        suites: int,
-        entropy: Callable[[int], bytes],
         rng: random.Random,
-        primitives: Primitives,
         outbox: Outbox,
         new_index: Callable[[], int],
     ) -> None:
-        self._identity = identity
-        self._psk = psk
-        self._suites = suites
-        self._entropy = entropy
+        self._config = config
         self._rng = rng
-        self._primitives = primitives
         self._outbox = outbox
         self._new_index = new_index
-        self._gate = HandshakeGate(psk=psk, entropy=entropy)
+        self._gate = HandshakeGate(psk=config.psk, entropy=config.entropy)
         self._initiations: dict[int, _Initiation] = {}
         self._responses: dict[int, _Response] = {}
         self._response_of: dict[bytes, int] = {}  # ephemeral key of message 1 -> our index
@@ -118,15 +109,7 @@ class Handshakes:
     def begin(self, endpoint: Endpoint, *, pin: bytes | None, purpose: str, now: float) -> None:
         """Begins a handshake with whoever is at `endpoint`; with `pin` only the holder of that X25519 key will do."""
         index = self._new_index()
-        noise = LinkInitiator(
-            self._identity,
-            psk=self._psk,
-            suites=self._suites,
-            sender_index=index,
-            pin=pin,
-            entropy=self._entropy,
-            primitives=self._primitives,
-        )
+        noise = LinkInitiator(self._config, local_index=index, pin=pin)
         self._initiations[index] = _Initiation(noise, endpoint, purpose, now)
         self.handle_timeout(now=now)
 
@@ -194,14 +177,7 @@ class Handshakes:
         if not admission.accepted:
             return
         index = self._new_index()
-        noise = LinkResponder(
-            self._identity,
-            psk=self._psk,
-            suites=self._suites,
-            sender_index=index,
-            entropy=self._entropy,
-            primitives=self._primitives,
-        )
+        noise = LinkResponder(self._config, local_index=index)
         message_2 = noise.receive_message_1(data)
         if len(self._responses) >= HALF_OPEN_HANDSHAKES:
             self._forget_response(next(iter(self._responses)))
@@ -223,19 +199,19 @@ class Handshakes:
         one = self._initiations.get(index)
         if one is None or not is_same_remote(one.endpoint, endpoint):
             raise HandshakeError("message 2 for no handshake of ours")
-        message_3 = one.noise.receive_message_2(data)
+        message_3, keys = one.noise.receive_message_2(data)
         del self._initiations[index]
         self._send(endpoint, message_3)
-        return Completed(one.noise.result, endpoint, one.purpose, message_3)
+        return Completed(keys, endpoint, one.purpose, message_3)
 
     def _receive_message_3(self, endpoint: Endpoint, data: bytes) -> Completed:
         index = int.from_bytes(data[4:8], "big")
         response = self._responses.get(index)
         if response is None or not is_same_remote(response.endpoint, endpoint):
             raise HandshakeError("message 3 for no handshake of ours")
-        response.noise.receive_message_3(data)
+        keys = response.noise.receive_message_3(data)
         self._forget_response(index)
-        return Completed(response.noise.result, endpoint, "", None)
+        return Completed(keys, endpoint, "", None)
 
     def _receive_cookie(self, data: bytes) -> None:
         one = self._initiations.get(int.from_bytes(data[4:8], "big"))

@@ -9,13 +9,13 @@ from enum import Enum
 from math import inf
 from typing import Final
 
-from mycelium.channel.crossing import is_replaced
+from mycelium.channel.simultaneous_open import is_superseded
 from mycelium.endpoint import Endpoint, Lost, is_same_remote
 from mycelium.errors import DecodeError
 from mycelium.link.control_channel import ControlChannel
 from mycelium.link.frames import FRAME_HEADER_BYTES, HEAD_BYTES, MASK_32, SEALED_OVERHEAD, LinkFrames
 from mycelium.link.handshakes import Completed
-from mycelium.link.keypair import IDLE_KEYS_KEPT_S, MESSAGE_3_AGAIN_S, MESSAGE_3_PATIENCE_S, LinkSession
+from mycelium.link.keypair import MESSAGE_3_AGAIN_S, MESSAGE_3_PATIENCE_S, LinkKeypair
 from mycelium.link.path.choice import PathChoice
 from mycelium.link.path.liveness import Action, PathState, Role
 from mycelium.link.path.path import Path
@@ -154,7 +154,7 @@ class Link(LinkFrames):
             self._send_under(session)
         self._probe(path, now=now)
 
-    def _heard_under(self, session: LinkSession, path: Path, now: float) -> None:
+    def _heard_under(self, session: LinkKeypair, path: Path, now: float) -> None:
         """A frame came under keys that the neighbour had not used before, or that we do not send under.
 
         At first we follow it: it may hold no others. Once it uses both keys of crossing handshakes, both ends take the same.
@@ -163,7 +163,7 @@ class Link(LinkFrames):
         session.message_3 = None
         if is_first and self.cost is None:  # it could not open what we asked before
             self._probe(path, now=now)
-        if session is not self.sending and (is_first or is_replaced(self.sending, session, self._own_exchange_key)):
+        if session is not self.sending and (is_first or is_superseded(self.sending, session, self._own_exchange_key)):
             self._send_under(session)
 
     # -- sending -------------------------------------------------------------------------------------------------------
@@ -195,7 +195,7 @@ class Link(LinkFrames):
 
     # -- receiving -----------------------------------------------------------------------------------------------------
 
-    def _receive_other(self, kind: int, session: LinkSession, path: Path, plain: memoryview, now: float) -> None:
+    def _receive_other(self, kind: int, session: LinkKeypair, path: Path, plain: memoryview, now: float) -> None:
         body = plain[FRAME_HEADER_BYTES:]
         if kind == CONTROL:
             self._receive_control(session, body, now)
@@ -210,7 +210,7 @@ class Link(LinkFrames):
         else:
             self.malformed += 1
 
-    def _receive_control(self, session: LinkSession, body: memoryview, now: float) -> None:
+    def _receive_control(self, session: LinkKeypair, body: memoryview, now: float) -> None:
         if self.cost is None:  # routing does not know the neighbour yet: it must say this again
             return
         has_newer_keys = session.established > self._control_keys_since
@@ -365,7 +365,7 @@ class Link(LinkFrames):
 
     def wants_new_keys(self, now: float) -> bool:
         """Tells whether the node should begin a handshake over the path in use."""
-        return self.sending.wants_new_keys(now)
+        return self.sending.wants_replacement(now=now)
 
     def went_down(self, *, now: float) -> None:
         """Called once routing was told that the neighbour is gone: what is queued for it is void, knocking begins.
@@ -467,7 +467,7 @@ class Link(LinkFrames):
             if path is not self.active and path.is_validated and path.liveness.state is not PathState.DEAD:
                 path.liveness.doubt(now)
 
-    def _keep_session(self, index: int, session: LinkSession, now: float) -> None:
+    def _keep_session(self, index: int, session: LinkKeypair, now: float) -> None:
         if session.message_3 is not None and now >= session.message_3_due:
             if now > session.established + MESSAGE_3_PATIENCE_S:
                 session.message_3 = None
@@ -475,5 +475,5 @@ class Link(LinkFrames):
             session.message_3_due = now + MESSAGE_3_AGAIN_S
             data = memoryview(session.message_3)
             self._outbox.transmits.append((session.endpoint, [data], len(data)))
-        if session is not self.sending and now - session.last_opened > IDLE_KEYS_KEPT_S:
+        if session is not self.sending and session.is_idle(now=now):
             self._drop_session(index)

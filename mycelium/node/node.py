@@ -15,6 +15,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.crypto.primitives import Primitives
 from mycelium.dataplane.local_errors import LocalErrors
 from mycelium.dataplane.receiving import Receiving
@@ -84,16 +85,10 @@ class Node:
         self._settings = settings
         self._policy = policy
         self._next_housekeeping = now + HOUSEKEEPING_S
-        self.handshakes = Handshakes(
-            identity,
-            psk=settings.psk,
-            suites=settings.suites,
-            entropy=entropy,
-            rng=rng,
-            primitives=primitives,
-            outbox=self.outbox,
-            new_index=self._new_index,
+        handshakes = HandshakeConfig(
+            identity=identity, psk=settings.psk, suites=settings.suites, entropy=entropy, primitives=primitives
         )
+        self.handshakes = Handshakes(handshakes, rng=rng, outbox=self.outbox, new_index=self._new_index)
         self.routing = RoutingEngine(
             node=identity.address,
             announce=self._announce,
@@ -124,17 +119,13 @@ class Node:
             rng=rng,
             now=now,
         )
-        self._compose_data_path(primitives, rng, now)
+        self._compose_data_path(handshakes, rng, now)
 
-    def _compose_data_path(self, primitives: Primitives, rng: random.Random, now: float) -> None:
+    def _compose_data_path(self, handshakes: HandshakeConfig, rng: random.Random, now: float) -> None:
         """What packets and trains pass through, tied together."""
         self.sessions = Sessions(
-            self.identity,
-            psk=self._settings.psk,
-            suites=self._settings.suites,
-            entropy=self._entropy,
+            handshakes,
             rng=rng,
-            primitives=primitives,
             resolve=self.routing.resolve,
             policy=self._policy,
             send=self._send_train,

@@ -6,16 +6,15 @@ A session outlives its keys: a rekey puts new ones beside the old, which still o
 from collections import deque
 from typing import Final, NamedTuple
 
-from mycelium.channel.crossing import is_replaced
 from mycelium.channel.frame_budget import ArrivalReport, FrameBudget
-from mycelium.crypto.session_handshake import SessionInitiator, SessionKeys
+from mycelium.channel.keypair import Keypair
+from mycelium.channel.simultaneous_open import is_superseded
+from mycelium.crypto.handshake import AgreedKeys
+from mycelium.crypto.session_handshake import SessionInitiator
 from mycelium.identity import subnet_of
 from mycelium.limits import QUOTED_PACKETS, SESSION_QUEUE_BYTES, SESSION_QUEUE_PACKETS
 from mycelium.timing import Backoff
 
-REKEY_AFTER_S: Final = 15 * 60.0
-RESPONDER_REKEYS_LATER_S: Final = 20.0  # so that one end begins
-OLD_KEYS_KEPT_S: Final = 30.0
 KEYS_PER_SESSION: Final = 4  # a rekey, a crossing handshake and a restart at once
 UNCONFIRMED_KEYS: Final = 2
 TRAIN_FLOOR: Final = 1_024  # bytes of items in a train that fits one datagram on every path
@@ -41,40 +40,26 @@ class Answer(NamedTuple):
     reply: bytes
 
 
-class Keys:
-    """One set of session keys in use: ours to send, theirs to open, and how they are named on the wire."""
+class SessionKeypair(Keypair):
+    """One keypair of a session."""
 
-    __slots__ = ("answer", "confirmed", "established", "last_opened", "local_index", "noise", "remote_index", "report")
+    __slots__ = ("answer", "confirmed", "report")
 
-    def __init__(self, noise: SessionKeys, *, local_index: int, remote_index: int, initiator: bool, now: float) -> None:
-        self.noise = noise
-        self.local_index = local_index
-        self.remote_index = remote_index
-        self.established = now
-        self.last_opened = now
-        # A responder does not send before it has opened something: until then a request may be a recording.
-        self.confirmed = initiator
-        self.answer: Answer | None = None  # until they are confirmed
+    def __init__(self, keys: AgreedKeys, *, now: float) -> None:
+        super().__init__(keys, now=now)
+        # A responder sends nothing before it has opened something: until then, the request may be a recording.
+        self.confirmed = keys.is_initiator
+        self.answer: Answer | None = None  # until confirmed
         self.report = ArrivalReport()
-
-    def begun_by(self, own_exchange_key: bytes) -> bytes:
-        """Returns the X25519 key of the end that began the handshake."""
-        return own_exchange_key if self.noise.initiator else self.noise.peer_exchange_key
-
-    def wants_replacement(self, now: float) -> bool:
-        """Tells whether a rekey is due at this end."""
-        age = REKEY_AFTER_S if self.noise.initiator else REKEY_AFTER_S + RESPONDER_REKEYS_LATER_S
-        return now - self.established > age or self.noise.sending.should_rekey
 
 
 class Request:
     """A session request under way."""
 
-    __slots__ = ("backoff", "give_up", "local_index", "next_send", "noise")
+    __slots__ = ("backoff", "give_up", "initiator", "next_send")
 
-    def __init__(self, noise: SessionInitiator, local_index: int, *, backoff: Backoff, give_up: float) -> None:
-        self.noise = noise
-        self.local_index = local_index
+    def __init__(self, initiator: SessionInitiator, *, backoff: Backoff, give_up: float) -> None:
+        self.initiator = initiator
         self.backoff = backoff
         self.next_send = 0.0
         self.give_up = give_up
@@ -101,8 +86,8 @@ class Session:
         self.peer = peer
         self.subnet = subnet_of(peer)
         self.peer_epoch = 0  # of the announcement that the keys were agreed under
-        self.keys: list[Keys] = []  # newest first
-        self.sending: Keys | None = None
+        self.keys: list[SessionKeypair] = []  # newest first
+        self.sending: SessionKeypair | None = None
         self.request: Request | None = None
         self.queue: deque[QueuedPacket] = deque()
         self.queued_bytes = 0
@@ -112,7 +97,7 @@ class Session:
 
     def take_report(self, opened: int, newest: int, now: float) -> None:
         """Takes what the other end says of our trains, unless it speaks of keys that we sent under before."""
-        if self.sending is not None and 0 < newest < self.sending.noise.sending.counter & 0xFFFF_FFFF:
+        if self.sending is not None and 0 < newest < self.sending.sealing.counter & 0xFFFF_FFFF:
             self.budget.report(opened, newest, now)
 
     def enqueue(self, packet: memoryview, flags: int, segment_size: int) -> bool:
@@ -130,13 +115,13 @@ class Session:
         self.queued_bytes = 0
         return packets
 
-    def adopt(self, keys: Keys) -> None:
+    def adopt(self, keys: SessionKeypair) -> None:
         """Takes new keys in; the initiator's send at once. Of crossing handshakes both pairs of keys stay open."""
         self.keys.insert(0, keys)
         if keys.confirmed:
             self._send_under(keys)
 
-    def heard_under(self, keys: Keys, own_exchange_key: bytes) -> None:
+    def heard_under(self, keys: SessionKeypair, own_exchange_key: bytes) -> None:
         """Called when keys have opened a train that are not the ones we send under.
 
         At first we follow the other end: it may hold no others. Once it uses both keys of crossing handshakes, both ends
@@ -145,10 +130,10 @@ class Session:
         is_first = not keys.confirmed
         keys.confirmed = True
         keys.answer = None
-        if is_first or self.sending is None or is_replaced(self.sending, keys, own_exchange_key):
+        if is_first or self.sending is None or is_superseded(self.sending, keys, own_exchange_key):
             self._send_under(keys)
 
-    def trim_keys(self) -> list[Keys]:
+    def trim_keys(self) -> list[SessionKeypair]:
         """Drops and returns keys beyond the bounds; unconfirmed ones, which a recorded request can make, among themselves."""
         confirmed = [one for one in self.keys if one.confirmed and one is not self.sending]
         unconfirmed = [one for one in self.keys if not one.confirmed]
@@ -156,7 +141,7 @@ class Session:
         self.keys = [one for one in self.keys if one not in dropped]
         return dropped
 
-    def expire_keys(self, now: float) -> list[Keys]:
+    def expire_keys(self, now: float) -> list[SessionKeypair]:
         """Drops and returns keys that newer ones have replaced, once nothing comes under them any more.
 
         Those that opened something last are kept: the other end may be silent and still send under them.
@@ -165,11 +150,11 @@ class Session:
             return []
         newest = self.sending.established
         heard = max(self.keys, key=lambda one: one.last_opened)
-        idle = [one for one in self.keys if one is not heard and now - one.last_opened > OLD_KEYS_KEPT_S]
+        idle = [one for one in self.keys if one is not heard and one.is_idle(now=now)]
         old = [one for one in idle if one.established < newest]
         self.keys = [one for one in self.keys if one not in old]
         return old
 
-    def _send_under(self, keys: Keys) -> None:
+    def _send_under(self, keys: SessionKeypair) -> None:
         self.sending = keys
         self.budget.restart_counters()

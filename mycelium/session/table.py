@@ -8,12 +8,13 @@ from collections.abc import Callable
 from math import inf
 from typing import Final, Protocol
 
-from mycelium.channel.crossing import CROSSING_S
+from mycelium.channel.keypair import REKEY_AFTER_S
+from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
+from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig, choose_suite
 from mycelium.crypto.keys import LAST_BLOCK
-from mycelium.crypto.primitives import Primitives
-from mycelium.crypto.session_handshake import SessionInitiator, SessionKeys, SessionResponder
+from mycelium.crypto.session_handshake import SessionInitiator, answer_request, prologue
 from mycelium.errors import HandshakeError
-from mycelium.identity import Identity, blake2b
+from mycelium.identity import blake2b
 from mycelium.limits import (
     HANDSHAKES_PER_SECOND,
     HANDSHAKES_PER_SECOND_WITH_COOKIE,
@@ -22,10 +23,9 @@ from mycelium.limits import (
     SESSIONS,
 )
 from mycelium.policy import Policy
-from mycelium.session.session import REKEY_AFTER_S, Answer, Keys, QueuedPacket, Request, Session
+from mycelium.session.session import Answer, QueuedPacket, Request, Session, SessionKeypair
 from mycelium.timing import Backoff, TokenBucket
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
-from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 from mycelium.wire.train import SESSION_REPLY, SESSION_REPLY_BYTES, SESSION_REQUEST, SESSION_REQUEST_BYTES
 
 FIRST_RETRANSMIT_S: Final = 0.25
@@ -51,24 +51,17 @@ class Sessions:
 
     def __init__(
         self,
-        identity: Identity,
+        config: HandshakeConfig,
         *,
-        psk: bytes,
-        suites: int,
-        entropy: Callable[[int], bytes],
         rng: random.Random,
-        primitives: Primitives,
         resolve: Callable[[bytes], Announcement | None],
         policy: Policy,
         send: TrainSender,
         now: float,
     ) -> None:
-        self._identity = identity
-        self._psk = psk
-        self._suites = suites
-        self._entropy = entropy
+        self._config = config
+        self._own_address = config.identity.address
         self._rng = rng
-        self._primitives = primitives
         self._resolve = resolve
         self._policy = policy
         self._send = send
@@ -76,7 +69,7 @@ class Sessions:
         self._shares: dict[bytes, TokenBucket] = {}  # of it, by the neighbour that brings the requests
         self._repairs = TokenBucket(HANDSHAKES_PER_SECOND, now=now)
         self.by_peer: dict[bytes, Session] = {}
-        self.by_index: dict[int, tuple[Session, Keys]] = {}
+        self.by_index: dict[int, tuple[Session, SessionKeypair]] = {}
         self._requests: dict[int, Session] = {}  # our index of a request under way
         self._next_housekeeping = now + HOUSEKEEPING_S
         self.ready: list[Session] = []  # sessions whose waiting packets may leave; drained by the caller
@@ -126,13 +119,11 @@ class Sessions:
             return
         index = self._new_index()
         try:
-            noise = SessionInitiator(
-                self._identity,
+            initiator = SessionInitiator(
+                self._config,
                 announcement.signing_public_key,
-                psk=self._psk,
-                entropy=self._entropy,
-                primitives=self._primitives,
-                prologue=self._prologue(self._identity.address, session.peer, index, self._suites),
+                local_index=index,
+                prologue=prologue(self._own_address, session.peer, initiator_index=index, offered=self._config.suites),
             )
         except HandshakeError:
             self.refused += 1
@@ -140,7 +131,7 @@ class Sessions:
             return
         session.peer_epoch = announcement.sequence >> EPOCH_SHIFT
         backoff = Backoff(FIRST_RETRANSMIT_S, factor=2.0, ceiling=RETRANSMIT_CEILING_S, jitter=0.1, rng=self._rng)
-        session.request = Request(noise, index, backoff=backoff, give_up=now + REQUEST_PATIENCE_S)
+        session.request = Request(initiator, backoff=backoff, give_up=now + REQUEST_PATIENCE_S)
         self._requests[index] = session
         self._send_request(session, session.request, now)
 
@@ -162,26 +153,26 @@ class Sessions:
         digest = blake2b(counter.to_bytes(8, "big") + body, size=_DIGEST_BYTES)
         if self._answer_again(peer, remote_index, digest, now):
             return
-        suite = self._choose(offered)
-        if not suite:
-            self.refused += 1
-            return
-        prologue = self._prologue(peer, self._identity.address, remote_index, offered)
-        responder = SessionResponder(
-            self._identity, psk=self._psk, entropy=self._entropy, primitives=self._primitives, prologue=prologue
-        )
         try:
-            reply = responder.receive_request(bytes(body), suite=suite)
+            suite = choose_suite(offered, self._config.suites)
+            reply, keys = answer_request(
+                self._config,
+                bytes(body),
+                suite=suite,
+                local_index=self._new_index(),
+                remote_index=remote_index,
+                prologue=prologue(peer, self._own_address, initiator_index=remote_index, offered=offered),
+            )
         except HandshakeError:
             self.refused += 1
             return
-        if responder.result.peer_address != peer:
+        if keys.peer_address != peer:
             self.refused += 1
             return
         session = self.find(peer, now=now)
-        keys = self._adopt(session, responder.result, self._new_index(), remote_index, initiator=False, now=now)
-        keys.answer = Answer(digest, suite << _SUITE_SHIFT | keys.local_index, reply)
-        self._send(peer, SESSION_REPLY, remote_index, keys.answer.counter, reply, now=now)
+        keypair = self._adopt(session, keys, now=now)
+        keypair.answer = Answer(digest, suite << _SUITE_SHIFT | keypair.local_index, reply)
+        self._send(peer, SESSION_REPLY, remote_index, keypair.answer.counter, reply, now=now)
 
     def _share_of(self, neighbour: bytes, now: float) -> TokenBucket:
         if neighbour not in self._shares:
@@ -202,32 +193,25 @@ class Sessions:
         """Takes the reply to a request of ours; the session's waiting packets may then leave."""
         session = self._requests.get(index)
         suite = counter >> _SUITE_SHIFT & 0xFF
-        if (
-            session is None
-            or session.request is None
-            or session.peer != peer
-            or len(body) != SESSION_REPLY_BYTES
-            or suite not in (SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305)
-            or not suite & self._suites
-        ):
+        if session is None or session.request is None or session.peer != peer or len(body) != SESSION_REPLY_BYTES:
             self.refused += 1
             return
         try:
-            keys = session.request.noise.receive_reply(bytes(body), suite=suite)
+            keys = session.request.initiator.receive_reply(bytes(body), suite=suite, remote_index=counter & 0xFFFF_FFFF)
         except HandshakeError:
             self.refused += 1
             return
         del self._requests[index]
         session.request = None
         before = session.sending
-        self._adopt(session, keys, index, counter & 0xFFFF_FFFF, initiator=True, now=now)
+        self._adopt(session, keys, now=now)
         self._note_renewal(session, before)
         self.ready.append(session)
 
-    def heard_under(self, session: Session, keys: Keys) -> None:
+    def heard_under(self, session: Session, keys: SessionKeypair) -> None:
         """Called when keys have opened a train that are not the ones we send under; we may be waiting for it."""
         before = session.sending
-        session.heard_under(keys, self._identity.exchange_public_key)
+        session.heard_under(keys, self._config.identity.exchange_public_key)
         self._note_renewal(session, before)
         if session.queue:
             self.ready.append(session)
@@ -276,39 +260,37 @@ class Sessions:
             elif session.sending is not None:
                 self._renew(session, session.sending, now)
 
-    def _renew(self, session: Session, keys: Keys, now: float) -> None:
+    def _renew(self, session: Session, keys: SessionKeypair, now: float) -> None:
         """Begins a handshake where keys are old, have sealed much, or the other end has restarted since they were agreed."""
         announcement = self._resolve(session.peer)
         has_restarted = announcement is not None and announcement.sequence >> EPOCH_SHIFT > session.peer_epoch
-        if has_restarted or keys.wants_replacement(now):
+        if has_restarted or keys.wants_replacement(now=now):
             self.request(session, now=now)
-        if keys.noise.sending.blocks > WORN_OUT_BLOCKS:
+        if keys.sealing.blocks > WORN_OUT_BLOCKS:
             session.sending = None
 
     # -- helpers -------------------------------------------------------------------------------------------------------
 
     def _send_request(self, session: Session, request: Request, now: float) -> None:
-        counter = self._suites << _SUITE_SHIFT | request.local_index
-        self._send(session.peer, SESSION_REQUEST, 0, counter, request.noise.request, now=now)
+        counter = self._config.suites << _SUITE_SHIFT | request.initiator.local_index
+        self._send(session.peer, SESSION_REQUEST, 0, counter, request.initiator.request, now=now)
         request.next_send = now + request.backoff.next()
 
-    def _adopt(
-        self, session: Session, noise: SessionKeys, index: int, remote: int, *, initiator: bool, now: float
-    ) -> Keys:
-        keys = Keys(noise, local_index=index, remote_index=remote, initiator=initiator, now=now)
-        self.by_index[index] = (session, keys)
-        session.adopt(keys)
+    def _adopt(self, session: Session, keys: AgreedKeys, *, now: float) -> SessionKeypair:
+        keypair = SessionKeypair(keys, now=now)
+        self.by_index[keypair.local_index] = (session, keypair)
+        session.adopt(keypair)
         for old in session.trim_keys():
             del self.by_index[old.local_index]
         announcement = self._resolve(session.peer)
         if announcement is not None:
             session.peer_epoch = announcement.sequence >> EPOCH_SHIFT
-        return keys
+        return keypair
 
-    def _note_renewal(self, session: Session, before: Keys | None) -> None:
+    def _note_renewal(self, session: Session, before: SessionKeypair | None) -> None:
         after = session.sending
         age = 0.0 if before is None or after is None else after.established - before.established
-        if CROSSING_S < age < REKEY_AFTER_S:
+        if SIMULTANEOUS_S < age < REKEY_AFTER_S:
             self.renewed.append(session.peer)
 
     def _fail(self, session: Session) -> None:
@@ -321,17 +303,10 @@ class Sessions:
         for keys in session.keys:
             del self.by_index[keys.local_index]
         if session.request is not None:
-            self._requests.pop(session.request.local_index, None)
-
-    def _choose(self, offered: int) -> int:
-        both = offered & self._suites
-        return both & SUITE_AES_256_GCM or both & SUITE_CHACHA20_POLY1305
-
-    def _prologue(self, source: bytes, destination: bytes, sender_index: int, offered: int) -> bytes:
-        return source + destination + sender_index.to_bytes(4, "big") + bytes((offered,))
+            self._requests.pop(session.request.initiator.local_index, None)
 
     def _new_index(self) -> int:
         while True:
-            index = int.from_bytes(self._entropy(4), "big")
+            index = int.from_bytes(self._config.entropy(4), "big")
             if index and index not in self.by_index and index not in self._requests:
                 return index

@@ -3,9 +3,9 @@
 import random
 from collections.abc import Callable
 
+from mycelium.crypto.handshake import NO_PSK, HandshakeConfig
 from mycelium.crypto.keys import OpeningKey, SealingKey
 from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
-from mycelium.crypto.noise import NO_PSK
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.identity import Identity
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
@@ -20,6 +20,10 @@ def entropy_of(seed: int) -> Callable[[int], bytes]:
     return random.Random(seed).randbytes
 
 
+def config_of(identity: Identity, *, psk: bytes = NO_PSK, suites: int = BOTH_SUITES, seed: int = 1) -> HandshakeConfig:
+    return HandshakeConfig(identity=identity, psk=psk, suites=suites, entropy=entropy_of(seed), primitives=PRIMITIVES)
+
+
 def link_initiator(
     identity: Identity = ALICE,
     *,
@@ -28,28 +32,13 @@ def link_initiator(
     pin: bytes | None = None,
     seed: int = 1,
 ) -> LinkInitiator:
-    return LinkInitiator(
-        identity,
-        psk=psk,
-        suites=suites,
-        sender_index=0x11111111,
-        pin=pin,
-        entropy=entropy_of(seed),
-        primitives=PRIMITIVES,
-    )
+    return LinkInitiator(config_of(identity, psk=psk, suites=suites, seed=seed), local_index=0x11111111, pin=pin)
 
 
 def link_responder(
     identity: Identity = BOB, *, psk: bytes = NO_PSK, suites: int = BOTH_SUITES, seed: int = 2
 ) -> LinkResponder:
-    return LinkResponder(
-        identity,
-        psk=psk,
-        suites=suites,
-        sender_index=0x22222222,
-        entropy=entropy_of(seed),
-        primitives=PRIMITIVES,
-    )
+    return LinkResponder(config_of(identity, psk=psk, suites=suites, seed=seed), local_index=0x22222222)
 
 
 def flip(data: bytes, bit: int) -> bytes:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mycelium.crypto.cookies import COOKIE_SECRET_PERIOD_S, Admission, HandshakeGate
-from mycelium.crypto.noise import NO_PSK
+from mycelium.crypto.handshake import NO_PSK
 from mycelium.errors import HandshakeError
 from mycelium.limits import (
     HANDSHAKE_SUBNETS,
@@ -104,8 +104,8 @@ def test_under_load_a_cookie_is_asked_and_its_bearer_completes() -> None:
 
     assert gate.admit(second, source=HERE, now=0.1) == ACCEPTED
     assert (first[:-8], first[-8:] != second[-8:]) == (second[:-8], True)
-    responder.receive_message_3(initiator.receive_message_2(responder.receive_message_1(second)))
-    assert carries(initiator.result.sending, responder.result.opening)
+    message_3, ours = initiator.receive_message_2(responder.receive_message_1(second))
+    assert carries(ours.sealing, responder.receive_message_3(message_3).opening)
     assert counted(gate) == {"accepted": HANDSHAKES_PER_SECOND + 1, "sent_a_cookie": 1}
 
 

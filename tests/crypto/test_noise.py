@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from mycelium.crypto.noise import PSK_BYTES, SymmetricState, hkdf, peer_keys, require_psk
-from mycelium.errors import HandshakeError, LocalError
+from mycelium.crypto.noise import SymmetricState, hkdf, peer_keys
+from mycelium.errors import HandshakeError
 from tests.crypto.support import ALICE, PRIMITIVES, flip
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent / "vectors" / "noise.json").read_text())
@@ -126,9 +126,3 @@ def test_a_static_key_of_our_own_is_refused() -> None:
 def test_what_is_no_static_key_is_a_handshake_error(key: bytes) -> None:
     with pytest.raises(HandshakeError):
         peer_keys(key)
-
-
-@pytest.mark.parametrize("size", [0, 31, 33])
-def test_a_pre_shared_key_of_the_wrong_size_is_our_own_callers_error(size: int) -> None:
-    with pytest.raises(LocalError, match=f"{PSK_BYTES} bytes, not {size}"):
-        require_psk(bytes(size))

@@ -59,8 +59,8 @@ def test_handshakes_that_cross_leave_one_link_and_no_repetition() -> None:
     net.run(1, until=lambda: reaches(net, "a", "b") and reaches(net, "b", "a"))
     net.run(20)
     ours, theirs = link_of(net, "a", "b"), link_of(net, "b", "a")
-    assert ours.sending.keys.remote_index == theirs.sending.keys.local_index
-    assert ours.sending.keys.local_index == theirs.sending.keys.remote_index
+    assert ours.sending.remote_index == theirs.sending.local_index
+    assert ours.sending.local_index == theirs.sending.remote_index
     net.capture = []
     net.run(10)
     assert [data for _, _, data in net.capture if data[0] in (HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3)] == []
@@ -78,7 +78,7 @@ def test_the_lower_key_carries_what_crossing_handshakes_left() -> None:
     net.run(1)
     lower = min(net.hosts.values(), key=lambda host: host.identity.exchange_public_key)
     for name, neighbour in (("a", "b"), ("b", "a")):
-        assert link_of(net, name, neighbour).sending.keys.initiator is (net.hosts[name] is lower)
+        assert link_of(net, name, neighbour).sending.is_initiator is (net.hosts[name] is lower)
 
 
 def test_the_right_pin_lets_the_neighbour_in() -> None:

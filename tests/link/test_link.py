@@ -2,9 +2,9 @@
 
 import pytest
 
+from mycelium.channel.keypair import IDLE_KEPT_S, REKEY_AFTER_S
 from mycelium.endpoint import Endpoint
 from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
-from mycelium.link.keypair import IDLE_KEYS_KEPT_S, REKEY_AFTER_S
 from mycelium.link.link import LinkState
 from mycelium.outbox import LinkDown, LinkUp
 from mycelium.wire.datagram import CHUNK
@@ -230,10 +230,10 @@ def test_a_rekey_under_traffic_loses_nothing() -> None:
 
 def test_old_keys_are_dropped_after_a_rekey() -> None:
     net = ready_pair()
-    net.run(REKEY_AFTER_S + IDLE_KEYS_KEPT_S + 10)
+    net.run(REKEY_AFTER_S + IDLE_KEPT_S + 10)
     for one, other in ("ab", "ba"):
         link = link_of(net, one, other)
-        assert link.indices == [link.sending.keys.local_index]
+        assert link.indices == [link.sending.local_index]
         assert list(net.hosts[one].node.neighbours.by_index) == link.indices
 
 

@@ -256,7 +256,7 @@ def test_a_flood_of_handshakes_keeps_nobody_out() -> None:
 def forged_chunks(net: NodeNet, rng: random.Random, count: int) -> list[bytes]:
     """Returns chunks that a stranger who has seen b's index makes up."""
     link = link_of(net, "a", "b")
-    index, newest = link.sending.keys.remote_index, link.sending.sealing.counter
+    index, newest = link.sending.remote_index, link.sending.sealing.counter
     chunks: list[bytes] = []
     for _ in range(count):
         total = rng.choice((30, 5_000, 60_000, 131_088, 200_000, 0xFFFF_FFFF))

@@ -2,12 +2,13 @@
 
 import pytest
 
+from mycelium.channel.keypair import IDLE_KEPT_S, REKEY_AFTER_S
 from mycelium.crypto.keys import LAST_BLOCK
 from mycelium.limits import SESSION_QUEUE_BYTES, SESSION_QUEUE_PACKETS
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, SUPER_UDP
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE
 from mycelium.packet.offload import split
-from mycelium.session.session import OLD_KEYS_KEPT_S, REKEY_AFTER_S, Session
+from mycelium.session.session import Session
 from mycelium.session.table import IDLE_FORGOTTEN_S, REQUEST_PATIENCE_S
 from mycelium.wire.train import SESSION_REPLY, SESSION_REQUEST, SESSION_REQUEST_BYTES, TRAIN_HEADER_BYTES
 from tests.packet.packets import tcp_packet, udp_packet
@@ -132,7 +133,7 @@ def test_a_request_sent_again_costs_the_responder_nothing_new() -> None:
     assert len(session_of(net, "b", "a").keys) == 1
 
 
-@pytest.mark.parametrize("idle_s", [0.0, 1.0, OLD_KEYS_KEPT_S * 2, OLD_KEYS_KEPT_S * 4])
+@pytest.mark.parametrize("idle_s", [0.0, 1.0, IDLE_KEPT_S * 2, IDLE_KEPT_S * 4])
 def test_session_handshakes_that_cross_leave_keys_that_stay_good(idle_s: float) -> None:
     net = ready_line("abc", delay=0.02)
     first, second = ping(net, "a", "c"), ping(net, "c", "a")
@@ -314,7 +315,7 @@ def busy(net: NodeNet, seconds: float, every: float = 2.0) -> list[bytes]:
 def test_session_keys_are_new_after_a_quarter_of_an_hour_and_the_old_ones_gone() -> None:
     net = ready_pair()
     before = session_of(net, "a", "b").sending
-    sent = busy(net, REKEY_AFTER_S + OLD_KEYS_KEPT_S + 30)
+    sent = busy(net, REKEY_AFTER_S + IDLE_KEPT_S + 30)
     assert session_of(net, "a", "b").sending is not before
     for one, other in ("ab", "ba"):
         assert len(session_of(net, one, other).keys) == 1
@@ -328,7 +329,7 @@ def test_a_worn_out_session_key_stops_the_traffic_and_crashes_nothing() -> None:
     assert sending is not None
     net.wires["a", "b"].loss = 0.0
     net.drop = lambda sender, receiver, data: sender == "b" and len(data) > 1_000  # no reply to our requests
-    sending.noise.sending.blocks = LAST_BLOCK - 1
+    sending.sealing.blocks = LAST_BLOCK - 1
     net.run(6)
     for _ in range(3):
         ping(net, "a", "b")

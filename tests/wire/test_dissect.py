@@ -39,7 +39,7 @@ def test_the_messages_of_a_handshake_are_read() -> None:
     initiator, responder = link_initiator(), link_responder(suites=SUITE_CHACHA20_POLY1305)
     message_1 = initiator.message_1()
     message_2 = responder.receive_message_1(message_1)
-    message_3 = initiator.receive_message_2(message_2)
+    message_3, _ = initiator.receive_message_2(message_2)
     first, second, third = (dissect_datagram(data) for data in (message_1, message_2, message_3))
     assert (first.version, first.suites, first.sender) == (1, 3, 0x11111111)
     assert (second.suite, second.sender, second.receiver) == (SUITE_CHACHA20_POLY1305, 0x22222222, 0x11111111)
@@ -158,7 +158,7 @@ def test_the_items_of_a_train_are_read(tapped: Wiretap) -> None:
     (_, data) = tapped.trains("b")
     a, b = tapped.net.hosts["a"], tapped.net.hosts["b"]
     session = b.node.sessions.by_peer[a.address]
-    cipher = session.keys[0].noise.opening.cipher
+    cipher = session.keys[0].opening.cipher
     plain = open_with(cipher, data.counter.to_bytes(8, "big"), bytes(data)[2:52], data.body)
     (item,) = dissect_items(plain).items
     assert isinstance(item.packet[0], IPv6)
@@ -228,7 +228,7 @@ class Attacked:
         self.net.join("a", "b")
         self.net.run(2)
         self.a, self.b = self.net.hosts["a"], self.net.hosts["b"]
-        self.index = self.link("a", "b").sending.keys.local_index
+        self.index = self.link("a", "b").sending.local_index
 
     def link(self, one: str, other: str) -> Link:
         return self.net.hosts[one].node.links[self.net.hosts[other].address]
@@ -376,7 +376,7 @@ def send_items(attacked: Attacked, items: bytes) -> None:
         attacked.net.run(1)
     keys = attacked.b.node.sessions.by_peer[attacked.a.address].sending
     assert keys is not None
-    sealing = keys.noise.sending
+    sealing = keys.sealing
     train = dissect.Train(
         session=keys.remote_index,
         counter=sealing.counter,

@@ -1,7 +1,7 @@
 """A path: one pair of underlay addresses over which a neighbour is reached, and what is known of it."""
 
 from mycelium.endpoint import Endpoint
-from mycelium.link.keypair import LinkSession
+from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.liveness import Liveness
 from mycelium.link.path.mtu import PathMtu
 from mycelium.link.path.rtt import RttEstimator
@@ -32,7 +32,7 @@ class Path:
         self.endpoint = endpoint
         self.is_validated = is_validated  # the neighbour has answered from there: big things may be sent to it
         self.newest = 0  # newest counter that came over it: what we echo
-        self.session: LinkSession | None = None  # the keys that something came under last
+        self.session: LinkKeypair | None = None  # the keys that something came under last
         self.rtt = RttEstimator()
         self.mtu = PathMtu(now=now)
         self.liveness = Liveness(self.rtt, now=now)
@@ -42,7 +42,7 @@ class Path:
         self.tx_bytes = 0
         self.rx_bytes = 0
 
-    def note_arrival(self, session: LinkSession, counter: int) -> None:
+    def note_arrival(self, session: LinkKeypair, counter: int) -> None:
         """Remembers the newest counter, which each frame of ours echoes. Under other keys counting begins afresh."""
         if session is not self.session:
             self.session = session

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from mycelium.limits import REPAIR_BYTES_PER_NODE
-from mycelium.link.keypair import LinkSession
+from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.path import Path
 from mycelium.link.repair.budget import RepairBudget
 from mycelium.link.repair.flow_order import FlowOrder
@@ -57,7 +57,7 @@ class Repair:
         self._given_up += holes.given_up
 
     def request(
-        self, session: LinkSession, *, srtt: float | None, room: int, now: float, released: list[memoryview]
+        self, session: LinkKeypair, *, srtt: float | None, room: int, now: float, released: list[memoryview]
     ) -> memoryview | None:
         """Returns a frame of at most `room` bytes that asks for what is due; frames that waited in vain go to `released`."""
         limit = (room - FRAME_HEADER.size - REPAIR_HEAD.size) // REPAIR_RANGE.size
@@ -65,16 +65,16 @@ class Repair:
         ranges = session.holes.take_due(gaps, now=now, srtt=srtt, limit=limit, released=released)
         if not ranges:
             return None
-        head = bytes(FRAME_HEADER.size) + REPAIR_HEAD.pack(session.keys.local_index)
+        head = bytes(FRAME_HEADER.size) + REPAIR_HEAD.pack(session.local_index)
         return memoryview(bytearray(head + b"".join(REPAIR_RANGE.pack(*wanted) for wanted in ranges)))
 
-    def answer(self, body: memoryview, path: Path, session: LinkSession, *, now: float) -> int:
+    def answer(self, body: memoryview, path: Path, session: LinkKeypair, *, now: float) -> int:
         """Takes the body of a request for frames that were sealed under `session`; returns how many bytes it sends again."""
         ranges = body[REPAIR_HEAD.size :]
         if len(body) < REPAIR_HEAD.size or len(ranges) % REPAIR_RANGE.size:
             self.malformed += 1
             return 0
-        receiver = session.keys.remote_index
+        receiver = session.remote_index
         if REPAIR_HEAD.unpack_from(body)[0] != receiver:  # of keys that are no more in use
             return 0
         newest = session.sealing.counter - 1

@@ -185,7 +185,7 @@ def test_a_clean_link_keeps_nothing_and_stops_keeping_a_minute_after_the_last_lo
 
 def ask(net: NodeNet, source: str, destination: str, *ranges: tuple[int, int, int], index: int | None = None) -> None:
     link = link_of(net, source, destination)
-    own_index = link.sending.keys.local_index if index is None else index
+    own_index = link.sending.local_index if index is None else index
     body = REPAIR_HEAD.pack(own_index) + b"".join(REPAIR_RANGE.pack(*wanted) for wanted in ranges)
     link.send_frame(REPAIR, memoryview(bytearray(bytes(FRAME_HEADER.size) + body)), now=net.now, wants_echo=False)
     net.drain(source)

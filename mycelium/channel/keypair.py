@@ -1,0 +1,50 @@
+"""A keypair, named as in WireGuard: the sealing key and the opening key that one handshake yielded, in use.
+
+Links and end-to-end sessions extend it. A rekey adds a keypair; the old one still opens frames that are under way.
+"""
+
+from typing import Final
+
+from mycelium.crypto.handshake import AgreedKeys
+
+REKEY_AFTER_S: Final = 15 * 60.0
+RESPONDER_REKEYS_LATER_S: Final = 20.0  # so that only one end starts
+IDLE_KEPT_S: Final = 30.0  # a keypair out of use is kept this long after the last frame opened under it
+
+
+class Keypair:
+    """Both keys, the index that each end gave them, and when they were agreed and last used."""
+
+    __slots__ = (
+        "established",
+        "is_initiator",
+        "last_opened",
+        "local_index",
+        "opening",
+        "peer_exchange_key",
+        "remote_index",
+        "sealing",
+    )
+
+    def __init__(self, keys: AgreedKeys, *, now: float) -> None:
+        self.peer_exchange_key = keys.peer_exchange_key
+        self.local_index = keys.local_index
+        self.remote_index = keys.remote_index
+        self.sealing = keys.sealing
+        self.opening = keys.opening
+        self.is_initiator = keys.is_initiator  # of the handshake
+        self.established = now
+        self.last_opened = now
+
+    def initiator_key(self, own_exchange_key: bytes) -> bytes:
+        """Returns the X25519 key of the end that started the handshake."""
+        return own_exchange_key if self.is_initiator else self.peer_exchange_key
+
+    def wants_replacement(self, *, now: float) -> bool:
+        """Tells whether this end should start a rekey."""
+        limit_s = REKEY_AFTER_S if self.is_initiator else REKEY_AFTER_S + RESPONDER_REKEYS_LATER_S
+        return now - self.established > limit_s or self.sealing.should_rekey
+
+    def is_idle(self, *, now: float) -> bool:
+        """Tells whether no straggler is expected under this keypair any more."""
+        return now - self.last_opened > IDLE_KEPT_S

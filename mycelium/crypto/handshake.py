@@ -1,0 +1,83 @@
+"""What the link handshake and the session handshake share: what a node brings to each, and the keys each yields."""
+
+from typing import Final
+
+from msgspec import Struct
+
+from mycelium.crypto.keys import OpeningKey, SealingKey
+from mycelium.crypto.noise import Entropy, PeerKeys, SymmetricState
+from mycelium.crypto.primitives import Primitives
+from mycelium.errors import HandshakeError, LocalError
+from mycelium.identity import Identity, address_of_exchange_key
+from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
+
+PSK_BYTES: Final = 32
+NO_PSK: Final = bytes(PSK_BYTES)
+
+_SUITES_BY_PREFERENCE: Final = (SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305)
+
+
+class HandshakeConfig(Struct, frozen=True, kw_only=True):
+    """What this node brings to every handshake; raises LocalError for a pre-shared key that is not 32 bytes long.
+
+    `suites` is a set of SUITE_* bits. A node whose CPU has no AES instructions leaves AES-256-GCM out.
+    """
+
+    identity: Identity
+    psk: bytes = NO_PSK
+    suites: int
+    entropy: Entropy
+    primitives: Primitives
+
+    def __post_init__(self) -> None:
+        if len(self.psk) != PSK_BYTES:
+            raise LocalError(f"a pre-shared key must be {PSK_BYTES} bytes, not {len(self.psk)}")
+
+
+class AgreedKeys(Struct, frozen=True, kw_only=True):
+    """What a completed handshake yields: the peer's identity, a key for each direction, and each end's index for them."""
+
+    peer_exchange_key: bytes
+    peer_address: bytes
+    local_index: int  # in what the peer sends to us
+    remote_index: int
+    sealing: SealingKey
+    opening: OpeningKey
+    is_initiator: bool
+
+
+def choose_suite(offered: int, supported: int) -> int:
+    """Returns the preferred suite of those in both sets; raises HandshakeError if there is none."""
+    for suite in _SUITES_BY_PREFERENCE:
+        if suite & offered & supported:
+            return suite
+    raise HandshakeError("no cipher suite in common")
+
+
+def require_offered(suite: int, offered: int) -> None:
+    """Raises HandshakeError unless a responder chose exactly one of the suites that were offered."""
+    if suite not in _SUITES_BY_PREFERENCE or not suite & offered:
+        raise HandshakeError(f"cipher suite {suite} was not offered")
+
+
+def agreed_keys(
+    state: SymmetricState,
+    peer: PeerKeys,
+    primitives: Primitives,
+    *,
+    suite: int,
+    local_index: int,
+    remote_index: int,
+    is_initiator: bool,
+) -> AgreedKeys:
+    """Splits the final state of a handshake into the keys of both directions (Noise, section 5.2)."""
+    of_initiator, of_responder = (primitives.aead(suite, key) for key in state.split())
+    return AgreedKeys(
+        peer_exchange_key=peer.exchange_key,
+        peer_address=address_of_exchange_key(peer.exchange_key),
+        local_index=local_index,
+        remote_index=remote_index,
+        sealing=SealingKey(of_initiator if is_initiator else of_responder),
+        opening=OpeningKey(of_responder if is_initiator else of_initiator),
+        is_initiator=is_initiator,
+    )
