@@ -8,7 +8,7 @@ This file is the data path: a run of trains for one next hop is sealed again fro
 """
 
 import struct
-from typing import Final
+from typing import Final, Protocol
 
 from mycelium.dataplane.relay_errors import RelayErrors
 from mycelium.dataplane.sending import Sending
@@ -55,8 +55,14 @@ _IPV6: Final = struct.Struct("!B6xB16s8s8x")
 _Header = tuple[int, int, int, int, int, int, int, bytes, bytes]
 
 
+class ItemHandler(Protocol):
+    """Takes the body of an item that is no packet, from a train of a session's peer; `body` holds until the call returns."""
+
+    def __call__(self, session: Session, body: memoryview, *, now: float) -> None: ...
+
+
 class Receiving:
-    """Forwards and delivers trains."""
+    """Forwards and delivers trains. `item_handlers` has, by type, who takes the items that are no packets."""
 
     def __init__(
         self,
@@ -81,6 +87,7 @@ class Receiving:
         self._relay_errors = relay_errors
         self._packet_filter = policy.packet_filter
         self._outbox = outbox
+        self.item_handlers: dict[int, ItemHandler] = {ITEM_REPORT: self._take_report}
         self.delivered = 0
         self.forwarded = 0  # trains
         self.deflected = 0  # of them, to another neighbour than the next hop, which is gone
@@ -91,6 +98,7 @@ class Receiving:
         self.not_opened = 0
         self.foreign_packets = 0  # source not the sender's, or destination not ours
         self.denied_packets = 0  # refused by the policy
+        self.unknown_items = 0
 
     def receive_frame(self, frame: memoryview, *, now: float, neighbour: bytes = b"") -> None:
         """Takes an opened data frame of a neighbour; its bytes are changed on the way."""
@@ -221,9 +229,7 @@ class Receiving:
                 self.malformed += 1
                 return
             if word & _ITEM_TYPE:
-                if word & _ITEM_TYPE == ITEM_REPORT and position - start >= REPORT.size:
-                    newest, opened = REPORT.unpack_from(plain, start)
-                    session.take_report(opened, newest, now)
+                self._handle_item(word & _ITEM_TYPE, session, plain[start:position], now=now)
                 continue
             if position - start < HEADER_BYTES:
                 self.malformed += 1
@@ -242,6 +248,20 @@ class Receiving:
             self.delivered += 1
         if position != length:
             self.malformed += 1
+
+    def _handle_item(self, kind: int, session: Session, body: memoryview, *, now: float) -> None:
+        handler = self.item_handlers.get(kind)
+        if handler is None:
+            self.unknown_items += 1
+        else:
+            handler(session, body, now=now)
+
+    def _take_report(self, session: Session, body: memoryview, *, now: float) -> None:
+        if len(body) < REPORT.size:
+            self.malformed += 1
+            return
+        newest, opened = REPORT.unpack_from(body)
+        session.take_report(opened, newest, now)
 
     def _owns(self, session: Session, source: bytes) -> bool:
         """Tells whether an address in a sender's /64, but not its own, is its to use; a /64 may have a second claimant."""

@@ -327,6 +327,7 @@ class Node:
             "packets_delivered": receiving.delivered,
             "packets_foreign": receiving.foreign_packets,
             "packets_denied": receiving.denied_packets,
+            "items_unknown": receiving.unknown_items,
             "trains_forwarded": receiving.forwarded,
             "trains_deflected": sending.deflected + receiving.deflected,
             "trains_no_route": receiving.no_route,

@@ -6,6 +6,7 @@ from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoRequest, ICMPv6TimeE
 from mycelium.identity import Identity
 from mycelium.limits import ICMP_ERRORS_PER_SECOND, RELAY_ERRORS_PER_SECOND
 from mycelium.packet.ipv6 import HOP_LIMIT_EXCEEDED, NO_ROUTE, PAYLOAD_LENGTH, SOURCE_POLICY, icmpv6_error
+from mycelium.session.session import Session
 from mycelium.wire.train import (
     DATA,
     ERROR_HOP_LIMIT,
@@ -248,7 +249,24 @@ def test_bad_items_cost_only_themselves() -> None:
     send_items(net, good + item(b"", word=0xFFFFFF << 8))
     send_items(net, good + b"\1\2\3")
     assert received(net, "c") == [b"good"] * 5
-    assert counter(net, "c", "frames_malformed") == 3
+    assert counter(net, "c", "frames_malformed") == 4
+    assert counter(net, "c", "items_unknown") == 1
+
+
+def test_each_item_goes_to_the_handler_of_its_type_with_the_session_it_came_in() -> None:
+    net = ready("abc")
+    taken = []
+
+    def take(session: Session, body: memoryview, *, now: float) -> None:
+        taken.append((session.peer, bytes(body), now))
+
+    net.hosts["c"].node.receiving.item_handlers[0x70] = take
+    send_items(net, item(b"for us", word=6 << 8 | 0x70) + item(ping_packet(net, "a", "c", b"packet")))
+    [(peer, body, now)] = taken
+    assert (peer, body) == (net.hosts["a"].address, b"for us")
+    assert net.now - 1 <= now <= net.now
+    assert received(net, "c") == [b"packet"]
+    assert counter(net, "c", "items_unknown") == 0
 
 
 def test_a_lying_report_does_no_harm() -> None:
