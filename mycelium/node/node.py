@@ -336,6 +336,7 @@ class Node:
             "trains_not_opened": receiving.not_opened,
             "sessions_refused": self.sessions.refused,
             "sessions_denied": self.sessions.denied,
+            "sessions_deferred": self.sessions.deferred,
             "relay_errors_sent": self.relay_errors.sent,
             "relay_errors_refused": self.relay_errors.refused,
             "icmp_errors": self.local_errors.reported,

@@ -54,12 +54,13 @@ class SessionKeypair(Keypair):
 
 
 class Request:
-    """A session request under way."""
+    """A session request under way; `initiator` is None until the peer's announcement has come."""
 
-    __slots__ = ("backoff", "give_up", "initiator", "next_send")
+    __slots__ = ("backoff", "give_up", "initiator", "local_index", "next_send")
 
-    def __init__(self, initiator: SessionInitiator, *, backoff: Backoff, give_up: float) -> None:
-        self.initiator = initiator
+    def __init__(self, local_index: int, *, backoff: Backoff, give_up: float) -> None:
+        self.initiator: SessionInitiator | None = None
+        self.local_index = local_index
         self.backoff = backoff
         self.next_send = 0.0
         self.give_up = give_up

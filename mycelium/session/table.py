@@ -4,7 +4,6 @@ A session is keyed by the other node's address; which packets may travel in it i
 """
 
 import random
-from collections.abc import Callable
 from math import inf
 from typing import Final, Protocol
 
@@ -23,6 +22,7 @@ from mycelium.limits import (
     SESSIONS,
 )
 from mycelium.policy import Policy
+from mycelium.routing.resolution import PENDING, Resolver
 from mycelium.session.session import Answer, QueuedPacket, Request, Session, SessionKeypair
 from mycelium.timing import Backoff, TokenBucket
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
@@ -31,6 +31,7 @@ from mycelium.wire.train import SESSION_REPLY, SESSION_REPLY_BYTES, SESSION_REQU
 FIRST_RETRANSMIT_S: Final = 0.25
 RETRANSMIT_CEILING_S: Final = 1.0
 REQUEST_PATIENCE_S: Final = 6.0
+RESOLVE_AGAIN_S: Final = 0.1  # while a peer's announcement is pending
 REPAIR_SPACING_S: Final = 1.0  # of handshakes that a train under unknown keys begins, with one peer
 WORN_OUT_BLOCKS: Final = LAST_BLOCK - (1 << 31)  # 32 GiB before the end: more than is sealed between two looks at it
 IDLE_FORGOTTEN_S: Final = 10 * 60.0
@@ -54,7 +55,7 @@ class Sessions:
         config: HandshakeConfig,
         *,
         rng: random.Random,
-        resolve: Callable[[bytes], Announcement | None],
+        resolve: Resolver,
         policy: Policy,
         send: TrainSender,
         now: float,
@@ -77,6 +78,7 @@ class Sessions:
         self.failed: list[Session] = []  # sessions that could not be set up, with what waited in them
         self._queued_bytes = 0
         self.refused = 0
+        self.deferred = 0  # requests of nodes whose announcement has not come yet
         self.denied = 0  # requests of and to nodes that the policy keeps out
         self.queue_full = 0
 
@@ -106,34 +108,17 @@ class Sessions:
         return session.take_queue()
 
     def request(self, session: Session, *, now: float) -> None:
-        """Begins a handshake unless one is under way; fails where the policy forbids it or the node's key is not known."""
+        """Begins a handshake unless one is under way; fails where the policy forbids it or the node is unknown."""
         if session.request is not None:
             return
         if not self._policy.allows_session(session.peer):
             self.denied += 1
             self._fail(session)
             return
-        announcement = self._resolve(session.peer)
-        if announcement is None:
-            self._fail(session)
-            return
-        index = self._new_index()
-        try:
-            initiator = SessionInitiator(
-                self._config,
-                announcement.signing_public_key,
-                local_index=index,
-                prologue=prologue(self._own_address, session.peer, initiator_index=index, offered=self._config.suites),
-            )
-        except HandshakeError:
-            self.refused += 1
-            self._fail(session)
-            return
-        session.peer_epoch = announcement.sequence >> EPOCH_SHIFT
         backoff = Backoff(FIRST_RETRANSMIT_S, factor=2.0, ceiling=RETRANSMIT_CEILING_S, jitter=0.1, rng=self._rng)
-        session.request = Request(initiator, backoff=backoff, give_up=now + REQUEST_PATIENCE_S)
-        self._requests[index] = session
-        self._send_request(session, session.request, now)
+        request = session.request = Request(self._new_index(), backoff=backoff, give_up=now + REQUEST_PATIENCE_S)
+        self._requests[request.local_index] = session
+        self._send_request(session, request, now=now)
 
     # -- handshake trains ----------------------------------------------------------------------------------------------
 
@@ -145,8 +130,11 @@ class Sessions:
         if not self._policy.allows_session(peer):
             self.denied += 1
             return
-        is_answerable = len(body) == SESSION_REQUEST_BYTES and self._resolve(peer) is not None
-        if not is_answerable or not self._share_of(neighbour, now).take(now=now) or not self._answers.take(now=now):
+        resolution = self._resolve(peer) if len(body) == SESSION_REQUEST_BYTES else None
+        if resolution is PENDING:  # the peer sends its request again
+            self.deferred += 1
+            return
+        if resolution is None or not self._share_of(neighbour, now).take(now=now) or not self._answers.take(now=now):
             self.refused += 1
             return
         remote_index, offered = counter & 0xFFFF_FFFF, counter >> _SUITE_SHIFT & 0xFF
@@ -193,11 +181,12 @@ class Sessions:
         """Takes the reply to a request of ours; the session's waiting packets may then leave."""
         session = self._requests.get(index)
         suite = counter >> _SUITE_SHIFT & 0xFF
-        if session is None or session.request is None or session.peer != peer or len(body) != SESSION_REPLY_BYTES:
+        initiator = None if session is None or session.request is None else session.request.initiator
+        if session is None or initiator is None or session.peer != peer or len(body) != SESSION_REPLY_BYTES:
             self.refused += 1
             return
         try:
-            keys = session.request.initiator.receive_reply(bytes(body), suite=suite, remote_index=counter & 0xFFFF_FFFF)
+            keys = initiator.receive_reply(bytes(body), suite=suite, remote_index=counter & 0xFFFF_FFFF)
         except HandshakeError:
             self.refused += 1
             return
@@ -237,11 +226,9 @@ class Sessions:
         for index, session in list(self._requests.items()):
             request = session.request
             if request is None or now >= request.give_up:
-                del self._requests[index]
-                session.request = None
-                self._fail(session)
+                self._give_up(session, index)
             elif now >= request.next_send:
-                self._send_request(session, request, now)
+                self._send_request(session, request, now=now)
         if now >= self._next_housekeeping:
             self._next_housekeeping = now + HOUSEKEEPING_S
             self._keep_house(now)
@@ -262,8 +249,7 @@ class Sessions:
 
     def _renew(self, session: Session, keys: SessionKeypair, now: float) -> None:
         """Begins a handshake where keys are old, have sealed much, or the other end has restarted since they were agreed."""
-        announcement = self._resolve(session.peer)
-        has_restarted = announcement is not None and announcement.sequence >> EPOCH_SHIFT > session.peer_epoch
+        has_restarted = self._epoch_of(session.peer) > session.peer_epoch
         if has_restarted or keys.wants_replacement(now=now):
             self.request(session, now=now)
         if keys.sealing.blocks > WORN_OUT_BLOCKS:
@@ -271,10 +257,45 @@ class Sessions:
 
     # -- helpers -------------------------------------------------------------------------------------------------------
 
-    def _send_request(self, session: Session, request: Request, now: float) -> None:
-        counter = self._config.suites << _SUITE_SHIFT | request.initiator.local_index
+    def _send_request(self, session: Session, request: Request, *, now: float) -> None:
+        """Sends a request, the first time or again; while the peer's announcement is pending it only looks for that."""
+        if request.initiator is None:
+            resolution = self._resolve(session.peer)
+            if resolution is PENDING:
+                request.next_send = now + RESOLVE_AGAIN_S
+                return
+            request.initiator = None if resolution is None else self._initiate(resolution, session, request)
+        if request.initiator is None:
+            self._give_up(session, request.local_index)
+            return
+        counter = self._config.suites << _SUITE_SHIFT | request.local_index
         self._send(session.peer, SESSION_REQUEST, 0, counter, request.initiator.request, now=now)
         request.next_send = now + request.backoff.next()
+
+    def _initiate(self, announcement: Announcement, session: Session, request: Request) -> SessionInitiator | None:
+        """Returns the initiator of a handshake; None where the announced key is unusable."""
+        index, offered = request.local_index, self._config.suites
+        session.peer_epoch = announcement.sequence >> EPOCH_SHIFT
+        try:
+            return SessionInitiator(
+                self._config,
+                announcement.signing_public_key,
+                local_index=index,
+                prologue=prologue(self._own_address, session.peer, initiator_index=index, offered=offered),
+            )
+        except HandshakeError:
+            self.refused += 1
+            return None
+
+    def _give_up(self, session: Session, index: int) -> None:
+        del self._requests[index]
+        session.request = None
+        self._fail(session)
+
+    def _epoch_of(self, peer: bytes) -> int:
+        """Returns the epoch of a peer's newest announcement, 0 where it is not known."""
+        resolution = self._resolve(peer)
+        return resolution.sequence >> EPOCH_SHIFT if isinstance(resolution, Announcement) else 0
 
     def _adopt(self, session: Session, keys: AgreedKeys, *, now: float) -> SessionKeypair:
         keypair = SessionKeypair(keys, now=now)
@@ -282,9 +303,7 @@ class Sessions:
         session.adopt(keypair)
         for old in session.trim_keys():
             del self.by_index[old.local_index]
-        announcement = self._resolve(session.peer)
-        if announcement is not None:
-            session.peer_epoch = announcement.sequence >> EPOCH_SHIFT
+        session.peer_epoch = self._epoch_of(session.peer) or session.peer_epoch
         return keypair
 
     def _note_renewal(self, session: Session, before: SessionKeypair | None) -> None:
@@ -303,7 +322,7 @@ class Sessions:
         for keys in session.keys:
             del self.by_index[keys.local_index]
         if session.request is not None:
-            self._requests.pop(session.request.initiator.local_index, None)
+            self._requests.pop(session.request.local_index, None)
 
     def _new_index(self) -> int:
         while True:
