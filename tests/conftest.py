@@ -4,7 +4,9 @@ import os
 
 import pytest
 from hypothesis import Phase, settings
+from hypothesis.configuration import set_hypothesis_home_dir
 
+set_hypothesis_home_dir(".cache/hypothesis")
 settings.register_profile("ci", derandomize=True, max_examples=50, deadline=None)
 settings.register_profile("deep", max_examples=5_000, deadline=None)
 settings.register_profile("mutate", settings.get_profile("ci"), phases=(Phase.explicit, Phase.generate))

@@ -134,7 +134,7 @@ class DaskPool:
         try:
             from distributed import Client, as_completed
         except ImportError as error:
-            raise ConfigError("--scheduler needs Dask: pip install 'mycelium-mesh[sim]'") from error
+            raise ConfigError("--scheduler needs Dask: pip install 'mycelium-mesh[dask]'") from error
         try:
             client = Client(self._address, timeout=_CONNECT_S, set_as_default=False)
         except (OSError, ValueError) as error:

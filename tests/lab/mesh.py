@@ -7,8 +7,6 @@ from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Final
 
-import networkx
-
 from tests.lab.daemon import PORT, START_SECONDS, Daemon
 from tests.lab.long_cable import LongCables
 from tests.lab.namespaces import Cable, Lab, LabHost
@@ -41,10 +39,11 @@ def grid(rows: int, columns: int) -> list[Edge]:
 def random_graph(nodes: int, edges: int, seed: int) -> list[Edge]:
     """Returns the edges of a connected random graph: a random tree, and random edges beside it."""
     rng = random.Random(seed)
-    graph = networkx.Graph((rng.randrange(node), node) for node in range(1, nodes))
-    while graph.number_of_edges() < min(edges, nodes * (nodes - 1) // 2):
-        graph.add_edge(*rng.sample(range(nodes), 2))
-    return [(f"n{one}", f"n{other}") for one, other in sorted(graph.edges)]
+    pairs = {(rng.randrange(node), node) for node in range(1, nodes)}
+    while len(pairs) < min(edges, nodes * (nodes - 1) // 2):
+        one, other = sorted(rng.sample(range(nodes), 2))
+        pairs.add((one, other))
+    return [(f"n{one}", f"n{other}") for one, other in sorted(pairs)]
 
 
 class DaemonMesh:

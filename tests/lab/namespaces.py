@@ -27,6 +27,7 @@ CLONE_NEWNET: Final = 0x4000_0000
 FIRST_INDEX: Final = 1_000
 SETTINGS: Final = Path("/proc/sys/net/ipv6/conf/default")
 NETNS_ETC: Final = Path("/etc/netns")
+HOSTS_FILE: Final = Path("/etc/hosts")
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = count(1)
@@ -49,6 +50,7 @@ class LabHost:
         self.name = name
         self.namespace = namespace
         self.interfaces = 0
+        self._made_hosts_file = False
         self._processes: list[subprocess.Popen[str]] = []
 
     def command(self, arguments: Sequence[str | os.PathLike[str]]) -> list[str]:
@@ -71,6 +73,8 @@ class LabHost:
     def close(self) -> None:
         """Kills what runs in here and removes the namespace."""
         _remove_namespace(self.namespace)
+        if self._made_hosts_file:
+            HOSTS_FILE.unlink()
         for process in self._processes:
             process.wait()
             for pipe in (process.stdin, process.stdout, process.stderr):
@@ -104,7 +108,10 @@ class LabHost:
             os.close(home)
 
     def name_hosts(self, addresses: Mapping[str, str]) -> None:
-        """Gives commands in here their own /etc/hosts."""
+        """Gives commands in here their own /etc/hosts, mounted over that of the system, which a minimal one lacks."""
+        if not HOSTS_FILE.exists():
+            HOSTS_FILE.touch()
+            self._made_hosts_file = True
         directory = NETNS_ETC / self.namespace
         directory.mkdir(parents=True, exist_ok=True)
         lines = [f"{address} {name}\n" for name, address in {"localhost": "127.0.0.1", **addresses}.items()]

@@ -147,7 +147,7 @@ def test_a_flow_that_never_came_back_keeps_the_curve_below_100_percent() -> None
 
     figure = plot_outages(only("outage", change=leave_out), LIGHT)
     assert figure is not None
-    assert np.max(figure.axes[0].lines[0].get_ydata()) == 0.5
+    assert np.max(np.asarray(figure.axes[0].lines[0].get_ydata())) == 0.5
     assert "20 still out at the end" in figure.axes[0].texts[0].get_text()
 
 
