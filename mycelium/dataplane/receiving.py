@@ -15,7 +15,7 @@ from mycelium.dataplane.sending import Sending
 from mycelium.identity import subnet_of
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
-from mycelium.packet.ipv6 import HEADER_BYTES
+from mycelium.packet.ipv6 import HEADER_BYTES, destination_of
 from mycelium.policy import Policy
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.session.session import Session
@@ -80,7 +80,6 @@ class Receiving:
         self._own_subnet = subnet_of(own_address)
         self._forwarding = forwarding
         self._next_hop = forwarding.next_hop
-        self._owner = forwarding.owner
         self._links = links
         self._sessions = sessions
         self._sending = sending
@@ -215,7 +214,7 @@ class Receiving:
             self._sending.report(session, *report.take(now), now=now)
 
     def _deliver(self, session: Session, plain: memoryview, hop_limit: int, now: float) -> None:
-        """Hands the packets of a train to TUN, each only if its source is the sender's and its destination ours."""
+        """Hands the packets of a train to TUN, each only if its sender owns its source and we its destination."""
         deliveries = self._outbox.deliveries
         unpack_item, unpack = ITEM_HEADER.unpack_from, _IPV6.unpack_from
         peer, ours = session.peer, self._own_subnet
@@ -235,8 +234,9 @@ class Receiving:
                 self.malformed += 1
                 continue
             first, its_hop_limit, source, destination = unpack(plain, start)
-            is_theirs = source == peer or self._owns(session, source)
-            if not is_theirs or destination != ours or first >> 4 != _VERSION_6:
+            is_theirs = source == peer or self._owns(peer, source)
+            is_for_us = destination == ours or self._owns(self._own_address, destination_of(plain[start:position]))
+            if not is_theirs or not is_for_us or first >> 4 != _VERSION_6:
                 self.foreign_packets += 1
                 continue
             if admits is not None and not admits(plain[start:position]):
@@ -263,10 +263,9 @@ class Receiving:
         newest, opened = REPORT.unpack_from(body)
         session.take_report(opened, newest, now)
 
-    def _owns(self, session: Session, source: bytes) -> bool:
-        """Tells whether an address in a sender's /64, but not its own, is its to use; a /64 may have a second claimant."""
-        subnet = subnet_of(source)
-        return subnet == session.subnet and self._owner.get(subnet) == session.peer and source not in self._next_hop
+    def _owns(self, node: bytes, address: bytes) -> bool:
+        """Tells whether an address that is no node's own lies in the /64 or in a prefix of this node."""
+        return self._forwarding.owner_of(address) == node and address not in self._next_hop
 
     def _release_ready(self, now: float) -> None:
         ready, self._sessions.ready[:] = list(self._sessions.ready), []

@@ -16,7 +16,7 @@ from mycelium.limits import FRAME_PLAINTEXT, HOP_LIMIT
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
 from mycelium.packet.batch import SUPER_MASK, SUPER_TCP, PacketBatch, Slot
-from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE, NO_ROUTE, SOURCE_POLICY
+from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE, NO_ROUTE, SOURCE_POLICY, source_of
 from mycelium.packet.offload import split, super_packet_layout
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.session.session import QUOTED_BYTES, Session
@@ -91,7 +91,7 @@ class Sending:
             word, _, _, hop_limit, source, destination = unpack(buffer, start)
             pack_item(buffer, start - ITEM_HEADER_BYTES, (end - start) << 8 | flags, segment_size)
             key: _RunKey | None = (word >> _CLASS_SHIFT, hop_limit, destination)
-            if source != own_subnet:
+            if source != own_subnet and not self._is_ours(source_of(buffer[start:end])):
                 key = None
                 self._refuse_source(buffer[start:end], now)
             if key != run_key:
@@ -155,7 +155,10 @@ class Sending:
         """Sends slots[first:stop], which have one destination, hop limit and traffic class."""
         slots = batch.slots
         destination = key[2]  # a node's own address is that node's, whoever had its /64 first
-        node = destination if destination in self._next_hop else self._owner.get(subnet_of(destination), b"")
+        if destination in self._next_hop:
+            node = destination
+        else:
+            node = self._owner.get(subnet_of(destination)) or self._forwarding.owner_of(destination) or b""
         link = self._links.get(self._next_hop.get(node, b""))
         way = (link, 0) if link is not None else self._detour(node)
         if way is None:
@@ -177,6 +180,10 @@ class Sending:
             self._seal_train(way, session, key, batch.buffer[start:end], bucket, now)
         else:
             self._send_in_parts(way, session, key, batch, slots[first:stop], limit, now)
+
+    def _is_ours(self, source: bytes) -> bool:
+        """Tells whether an address outside our /64 lies in a prefix of ours."""
+        return self._forwarding.owner_of(source) == self._own_address
 
     def _way(self, node: bytes) -> _Way | None:
         """Returns how trains for a node leave; None where no way leads there."""

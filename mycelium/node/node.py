@@ -14,6 +14,7 @@ from math import inf
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.crypto.primitives import Primitives
@@ -22,7 +23,9 @@ from mycelium.dataplane.receiving import Receiving
 from mycelium.dataplane.relay_errors import RelayErrors
 from mycelium.dataplane.sending import Sending
 from mycelium.endpoint import Endpoint, Lost
+from mycelium.errors import LocalError
 from mycelium.identity import Identity, exchange_key_of_signing_key, subnet_of, verify_signature
+from mycelium.limits import PREFIXES_PER_NODE
 from mycelium.link.handshakes import Handshakes
 from mycelium.link.link import LinkState
 from mycelium.node.journal import Journal
@@ -35,7 +38,7 @@ from mycelium.peering.discovery import Discovery
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.session.table import Sessions
-from mycelium.wire.announcement import Announcement, signed_bytes
+from mycelium.wire.announcement import Announcement, Prefix, signed_bytes
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, COOKIE, FRAME, HANDSHAKE_1
 from mycelium.wire.frame import CLOSE_LEAVING
 
@@ -45,11 +48,19 @@ _INDEX: Final = slice(4, 8)
 
 
 class NodeSettings(Struct, frozen=True, kw_only=True):
-    """What an operator decides about a node's protocol."""
+    """What an operator decides about a node's protocol; raises LocalError for prefixes that no announcement can hold."""
 
     psk: bytes = bytes(32)  # of a private network
     network_id: bytes = bytes(8)
+    prefixes: tuple[Prefix, ...] = ()  # announced beside the own /64
     suites: int  # ciphers that this machine is quick at, `wire.datagram.SUITE_*`
+
+    def __post_init__(self) -> None:
+        if len(self.prefixes) > PREFIXES_PER_NODE:
+            raise LocalError(f"a node announces at most {PREFIXES_PER_NODE} prefixes, not {len(self.prefixes)}")
+        for length, address in self.prefixes:
+            if not 0 <= length <= 8 * len(address) == 128:
+                raise LocalError(f"'{address.hex()}/{length}' is not an IPv6 prefix")
 
 
 def is_signed(announcement: Announcement) -> bool:
@@ -97,6 +108,7 @@ class Node:
             rng=rng,
             now=now,
             network_id=settings.network_id,
+            policy=policy,
         )
         self.neighbours = Neighbours(
             identity,
@@ -380,13 +392,9 @@ class Node:
             self.sending.reject_queued(session, now=now)
 
     def _announce(self, sequence: int) -> Announcement:
-        unsigned = Announcement(self.identity.signing_public_key, sequence, self._settings.network_id)
-        return Announcement(
-            unsigned.signing_public_key,
-            unsigned.sequence,
-            unsigned.network_id,
-            signature=self.identity.sign(signed_bytes(unsigned)),
-        )
+        settings = self._settings
+        unsigned = Announcement(self.identity.signing_public_key, sequence, settings.network_id, settings.prefixes)
+        return replace(unsigned, signature=self.identity.sign(signed_bytes(unsigned)))
 
     def _new_index(self) -> int:
         while True:

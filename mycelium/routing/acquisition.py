@@ -143,7 +143,7 @@ class Acquisition:
         if announcement is None or announcement.sequence <= row.sequence:
             return
         if self._checker.is_valid(announcement, update.node, neighbour, now):
-            row.learn(announcement, now)
+            self._keep(row, announcement, now)
             self._tell_followers(row, announcement.sequence, now)
 
     def _first_update(self, neighbour: Neighbour, update: Update, now: float) -> Destination | None:
@@ -166,6 +166,8 @@ class Acquisition:
         if self._sources.by_node:
             self._sources.forget(update.node)
         self._forwarding.claim(update.node)
+        if announcement.prefixes:
+            self._forwarding.assign(update.node, announcement.prefixes)
         return row
 
     def _is_stale(self, neighbour: Neighbour, update: Update, source: ForgottenSource, now: float) -> bool:
@@ -204,9 +206,15 @@ class Acquisition:
     def _learn(self, row: Destination, announcement: Announcement, now: float) -> None:
         """Takes a verified announcement; one of a new epoch is shown to neighbours that still follow an older one."""
         epoch = row.sequence >> EPOCH_SHIFT
-        row.learn(announcement, now)
+        self._keep(row, announcement, now)
         if announcement.sequence >> EPOCH_SHIFT > epoch:
             self._tell_followers(row, epoch + 1 << EPOCH_SHIFT, now)
+
+    def _keep(self, row: Destination, announcement: Announcement, now: float) -> None:
+        before = row.announcement.prefixes
+        row.learn(announcement, now)
+        if row.announcement.prefixes != before:
+            self._forwarding.assign(row.node, row.announcement.prefixes)
 
     def _tell_followers(self, row: Destination, sequence: int, now: float) -> None:
         """Shows the newest announcement to all neighbours whose routes are older than `sequence`."""

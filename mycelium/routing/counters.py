@@ -27,6 +27,7 @@ class Counters:
     sequence_jumps: int = 0
     expired_nodes: int = 0
     prefix_collisions: int = 0
+    prefixes_refused: int = 0
     table_full: int = 0
     unknown_neighbour: int = 0
     damped: int = 0

@@ -11,6 +11,7 @@ from random import Random
 from typing import Final
 
 from mycelium.identity import address_of_signing_key
+from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.routing.acquisition import Acquisition
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.announcements import AnnouncementChecker
@@ -54,6 +55,7 @@ class RoutingEngine:
         now: float,
         network_id: bytes = bytes(8),
         parameters: RoutingParameters = DEFAULT_PARAMETERS,
+        policy: Policy = DEFAULT_POLICY,
         address_of: Callable[[bytes], bytes] = address_of_signing_key,
     ) -> None:
         self.node = node
@@ -65,8 +67,9 @@ class RoutingEngine:
         self._sources = ForgottenSources(parameters.memory_s)
         self._advertiser = Advertiser(self._table, parameters, rng, self.counters)
         self._requests = Requests(self._table, self._advertiser, parameters, self.counters)
-        self.forwarding = ForwardingTable(self._table, self.counters)
+        self.forwarding = ForwardingTable(self._table, self.counters, allows_prefix=policy.allows_prefix)
         self.forwarding.claim(node)
+        self.forwarding.assign(node, self._origin.announcement.prefixes)
         self._selection = Selection(self._table, self.forwarding, self._advertiser, self._requests)
         self._acquisition = Acquisition(
             table=self._table,

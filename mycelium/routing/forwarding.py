@@ -4,20 +4,31 @@ Invariant: `next_hop` holds selected routes only, so it never leads to a neighbo
 it from node to node never comes to a node twice.
 """
 
+from collections.abc import Callable, Sequence
+
 from mycelium.identity import SUBNET_BYTES, subnet_of
 from mycelium.routing.counters import Counters
+from mycelium.routing.prefixes import PrefixTable
 from mycelium.routing.table import RouteTable
+from mycelium.wire.announcement import Prefix
 from mycelium.wire.distance import INFINITY, RETRACTED, metric_of
 
 
 class ForwardingTable:
-    """Where trains go next, and whose a /64 is."""
+    """Where trains go next, and which node owns an address.
 
-    __slots__ = ("_contenders", "_counters", "_table", "next_hop", "owner", "version")
+    `allows_prefix` tells whether another node (first) may own a prefix (length and address) that it announces.
+    """
 
-    def __init__(self, table: RouteTable, counters: Counters) -> None:
+    __slots__ = ("_allows_prefix", "_contenders", "_counters", "_prefixes", "_table", "next_hop", "owner", "version")
+
+    def __init__(
+        self, table: RouteTable, counters: Counters, *, allows_prefix: Callable[[bytes, int, bytes], bool]
+    ) -> None:
         self._table = table
         self._counters = counters
+        self._allows_prefix = allows_prefix
+        self._prefixes = PrefixTable()
         self._contenders: dict[bytes, list[bytes]] = {}  # nodes whose /64 another one had first
         self.next_hop: dict[bytes, bytes] = {}  # destination node -> neighbour
         self.owner: dict[bytes, bytes] = {}  # /64, 8 bytes -> node; the incumbent keeps it on a collision
@@ -47,6 +58,10 @@ class ForwardingTable:
                 best = candidate
         return None if best is None else self._table.addresses[best[4]]
 
+    def owner_of(self, address: bytes) -> bytes | None:
+        """Returns the node that owns a 16-byte address: by its /64, else by the longest prefix; None for an unknown one."""
+        return self.owner.get(subnet_of(address)) or self._prefixes.owner_of(address)
+
     def point(self, node: bytes, neighbour: bytes | None) -> None:
         """Sends trains for `node` to `neighbour` from here on, or nowhere."""
         self.version += 1
@@ -62,8 +77,16 @@ class ForwardingTable:
             self._contenders.setdefault(subnet, []).append(node)
             self._counters.prefix_collisions += 1
 
+    def assign(self, node: bytes, prefixes: Sequence[Prefix]) -> None:
+        """Gives a node the prefixes of its newest announcement, as far as it may own them, in place of those it had."""
+        is_self = node == self._table.own.node
+        allowed = [one for one in prefixes if is_self or self._allows_prefix(node, *one)]
+        self._counters.prefixes_refused += len(prefixes) - len(allowed)
+        self._prefixes.assign(node, allowed)
+
     def release(self, node: bytes) -> None:
-        """Takes a forgotten node's /64 and gives it to whoever asked next."""
+        """Takes a forgotten node's prefixes and its /64, which goes to whoever asked next."""
+        self._prefixes.assign(node, ())
         subnet = subnet_of(node)
         contenders = self._contenders.pop(subnet, [])
         if self.owner[subnet] == node:

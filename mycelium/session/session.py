@@ -11,7 +11,6 @@ from mycelium.channel.keypair import Keypair
 from mycelium.channel.simultaneous_open import is_superseded
 from mycelium.crypto.handshake import AgreedKeys
 from mycelium.crypto.session_handshake import SessionInitiator
-from mycelium.identity import subnet_of
 from mycelium.limits import QUOTED_PACKETS, SESSION_QUEUE_BYTES, SESSION_QUEUE_PACKETS
 from mycelium.timing import Backoff
 
@@ -80,12 +79,10 @@ class Session:
         "recent",
         "request",
         "sending",
-        "subnet",
     )
 
     def __init__(self, peer: bytes, *, now: float) -> None:
         self.peer = peer
-        self.subnet = subnet_of(peer)
         self.peer_epoch = 0  # of the announcement that the keys were agreed under
         self.keys: list[SessionKeypair] = []  # newest first
         self.sending: SessionKeypair | None = None

@@ -10,7 +10,7 @@
     50  P   prefixes the origin owns beside its own /64: length in bits (1), address (16), each
     50+P 64 Ed25519 signature over the label and all of the above
 
-Flags and prefixes are covered by the signature and passed on; this version gives them no meaning.
+Flags and prefixes are covered by the signature and passed on. This version gives flags no meaning.
 """
 
 import struct
@@ -32,13 +32,16 @@ _FIXED: Final = struct.Struct("!BBH32s6s8s")
 _PREFIX: Final = struct.Struct("!B16s")
 
 
+Prefix = tuple[int, bytes]  # length in bits, address of 16 bytes
+
+
 class Announcement(Struct, frozen=True, gc=False):
     """A node's statement about itself; `sequence` is epoch << 16 | counter."""
 
     signing_public_key: bytes
     sequence: int
     network_id: bytes
-    prefixes: tuple[tuple[int, bytes], ...] = ()
+    prefixes: tuple[Prefix, ...] = ()
     flags: int = 0
     signature: bytes = bytes(SIGNATURE_BYTES)
 

@@ -1,5 +1,7 @@
 """What the data path and people read."""
 
+from mycelium.routing.counters import Counters
+from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.snapshot import RouteSnapshot
 from tests.routing.lab import Lab, retraction, seq, update
 from tests.support.routing_net import address
@@ -16,6 +18,15 @@ def test_a_known_nodes_subnet_is_its_own_and_stays_when_its_route_is_lost() -> N
     lab.up(1)
     lab.says(1, update(FAR, 50), retraction(FAR))
     assert lab.engine.forwarding.owner[address(FAR)[:8]] == address(FAR)
+
+
+def test_a_forgotten_node_owns_nothing() -> None:
+    forwarding = ForwardingTable(Lab().engine._table, Counters(), allows_prefix=lambda node, length, bits: True)
+    forwarding.claim(address(FAR))
+    forwarding.assign(address(FAR), [(8, b"\xfd" + bytes(15))])
+    assert {forwarding.owner_of(one) for one in (address(FAR), b"\xfd" + bytes(15))} == {address(FAR)}
+    forwarding.release(address(FAR))
+    assert {forwarding.owner_of(one) for one in (address(FAR), b"\xfd" + bytes(15))} == {None}
 
 
 def test_the_version_grows_with_each_change_of_a_next_hop_only() -> None:

@@ -18,6 +18,7 @@ from mycelium.node.node import Node, NodeSettings
 from mycelium.outbox import BeaconDue, LinkDown, LinkUp, ResolvePeer
 from mycelium.packet.batch import PacketBatch
 from mycelium.policy import DEFAULT_POLICY, Policy
+from mycelium.wire.announcement import Prefix
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 from mycelium.wire.train import ITEM_HEADER_BYTES
 
@@ -54,7 +55,7 @@ class Host:
         self.rng = random.Random(f"{name}/{settings.epoch}/{net.seed}")
         self.node = Node(
             self.identity,
-            settings=NodeSettings(psk=settings.psk, suites=settings.suites),
+            settings=NodeSettings(psk=settings.psk, suites=settings.suites, prefixes=settings.prefixes),
             epoch=settings.epoch,
             entropy=self.rng.randbytes,
             rng=self.rng,
@@ -90,6 +91,7 @@ class HostSettings:
     suites: int = BOTH_SUITES
     epoch: int = 1
     policy: Policy = DEFAULT_POLICY
+    prefixes: tuple[Prefix, ...] = ()
 
 
 class NodeNet:
@@ -124,10 +126,11 @@ class NodeNet:
         seed: int | None = None,
         epoch: int = 1,
         policy: Policy = DEFAULT_POLICY,
+        prefixes: tuple[Prefix, ...] = (),
     ) -> Host:
         """Adds a host."""
         key = sum(name.encode()) * 1000 + len(name) if seed is None else seed
-        return self._start(name, HostSettings(key, psk, suites, epoch, policy))
+        return self._start(name, HostSettings(key, psk, suites, epoch, policy, prefixes))
 
     def stop(self, name: str) -> None:
         """Ends a process without a goodbye."""
