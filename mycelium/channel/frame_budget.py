@@ -77,7 +77,7 @@ class FrameBudget:
         self._frames = 0
         self._lost = 0
 
-    def report(self, opened: int, newest: int, now: float) -> None:
+    def report(self, opened: int, newest: int, *, now: float) -> None:
         """Takes the low 32 bits of how many frames the peer has opened, and of the newest counter among them."""
         if self._starts_at is not None:
             if (newest - self._starts_at) & _LOW_32 < _HALF:
@@ -99,7 +99,7 @@ class FrameBudget:
         self._frames += frames
         self._lost = max(self._lost + frames - arrived, 0)  # what was only late is given back
         self._smooth(frames, max(frames - arrived, 0) / frames, max(datagrams / frames, 1.0))
-        self._decide(now)
+        self._decide(now=now)
 
     def set_floor(self, floor: int) -> None:
         """Takes what fits one datagram of another size."""
@@ -112,7 +112,7 @@ class FrameBudget:
         lost_datagrams = 1 - (1 - lost) ** (1 / datagrams_per_frame)
         self.datagram_loss += (lost_datagrams - self.datagram_loss) * weight
 
-    def _decide(self, now: float) -> None:
+    def _decide(self, *, now: float) -> None:
         rate = self._lost / self._frames
         is_heavy = rate > HEAVY and self._lost >= HEAVY_EVIDENCE
         if not is_heavy and self._lost < EVIDENCE and self._frames < ENOUGH_FRAMES:
@@ -141,7 +141,7 @@ class ArrivalReport:
         self._reported_at = -math.inf
         self._calm_until = -math.inf
 
-    def add(self, counter: int, now: float) -> None:
+    def add(self, counter: int, *, now: float) -> None:
         """Notes an opened frame."""
         self.opened += 1
         if counter > self.newest:
@@ -149,7 +149,7 @@ class ArrivalReport:
             if counter - self.opened > self._missing:
                 self.due_at = min(self.due_at, max(now + REPORT_AFTER_S, self._reported_at + REPORT_EVERY_S))
 
-    def is_due(self, now: float) -> bool:
+    def is_due(self, *, now: float) -> bool:
         """Tells, at or after `due_at`, whether a report must be sent; what had only been late needs none."""
         if now < self.due_at:
             return False
@@ -158,7 +158,7 @@ class ArrivalReport:
         self.due_at = self._calm_report_at()
         return False
 
-    def take(self, now: float) -> tuple[int, int]:
+    def take(self, *, now: float) -> tuple[int, int]:
         """Returns the low 32 bits of both figures, to be sent at once."""
         missing = self.newest - self.opened
         if missing > self._missing:

@@ -106,7 +106,7 @@ class HandshakeGate:
 
     def admit(self, datagram: bytes, *, source: bytes | str, now: float) -> Admission:
         """Judges a message 1; `source` is the address it came from, 4 or 16 bytes or numeric text."""
-        outcome = self._judge(datagram, source, now)
+        outcome = self._judge(datagram, source, now=now)
         self.counters[f"handshakes_{outcome}"] += 1
         if outcome == "accepted":
             self._remember(datagram[_EPHEMERAL])
@@ -115,10 +115,10 @@ class HandshakeGate:
             return Admission(accepted=False, cookie=self._cookie_datagram(datagram, source))
         return Admission(accepted=False)
 
-    def _judge(self, datagram: bytes, source: bytes | str, now: float) -> str:
+    def _judge(self, datagram: bytes, source: bytes | str, *, now: float) -> str:
         if len(datagram) != HANDSHAKE_1_BYTES or datagram[0] != HANDSHAKE_1 or datagram[1] != PROTOCOL_VERSION:
             return "malformed"
-        self._rotate_secret(now)
+        self._rotate_secret(now=now)
         has_cookie = False
         if not self._has_mac(datagram, NO_COOKIE):
             has_cookie = self._carries_cookie(datagram, source)
@@ -128,7 +128,7 @@ class HandshakeGate:
             return "replayed"
         if not has_cookie:
             return "accepted" if self._unproven.take(now=now) else "sent_a_cookie"
-        has_budget = self._subnet_budget(source, now).take(now=now) and self._proven.take(now=now)
+        has_budget = self._subnet_budget(source, now=now).take(now=now) and self._proven.take(now=now)
         return "accepted" if has_budget else "over_budget"
 
     def _has_mac(self, datagram: bytes, cookie: bytes) -> bool:
@@ -144,7 +144,7 @@ class HandshakeGate:
         without_mac = COOKIE_DATAGRAM.pack(COOKIE, sender_index, message_1[-MAC_BYTES:], cookie, b"")[:-MAC_BYTES]
         return without_mac + _mac(without_mac, _COOKIE_LABEL, self._psk, message_1[_EPHEMERAL])
 
-    def _rotate_secret(self, now: float) -> None:
+    def _rotate_secret(self, *, now: float) -> None:
         age = now - self._secret_since
         if age < COOKIE_SECRET_PERIOD_S:
             return
@@ -158,7 +158,7 @@ class HandshakeGate:
             del self._ephemerals[next(iter(self._ephemerals))]
         self._ephemerals[ephemeral] = None
 
-    def _subnet_budget(self, source: bytes | str, now: float) -> TokenBucket:
+    def _subnet_budget(self, source: bytes | str, *, now: float) -> TokenBucket:
         subnet = _subnet(source)
         budget = self._subnets.get(subnet)
         if budget is None:

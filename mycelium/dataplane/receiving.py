@@ -209,9 +209,9 @@ class Receiving:
             self._sessions.heard_under(session, keys)
         self._deliver(session, plain, hop_limit, now)
         report = keys.report
-        report.add(counter, now)
-        if report.due_at <= now and report.is_due(now):
-            self._sending.report(session, *report.take(now), now=now)
+        report.add(counter, now=now)
+        if report.due_at <= now and report.is_due(now=now):
+            self._sending.report(session, *report.take(now=now), now=now)
 
     def _deliver(self, session: Session, plain: memoryview, hop_limit: int, now: float) -> None:
         """Hands the packets of a train to TUN, each only if its sender owns its source and we its destination."""

@@ -237,7 +237,7 @@ class Link(LinkFrames):
     def _receive_probe(self, path: Path, body: memoryview, now: float) -> None:
         flags, waited, token, opened, newest = PROBE_BODY.unpack_from(body)
         if 0 < newest < self.sending.sealing.counter & MASK_32:  # not of keys that we sent under before
-            self.budget.report(opened, newest, now)
+            self.budget.report(opened, newest, now=now)
             self.frame_limit = self.budget.limit
         if flags & PROBE_WANTS_REPLY:
             self._send_probe(path, now, flags=PROBE_IS_REPLY, token=token)
@@ -272,7 +272,7 @@ class Link(LinkFrames):
                 self.budget.start_over(self.sending.sealing.counter)
             rtt, loss = path.rtt, self.budget.datagram_loss
             measured, newest = link_cost(rtt.minimum(now=now), loss), link_cost(rtt.newest_on_wire or 0.0, loss)
-            cost = self._cost.update(measured, now, newest=newest, is_steady=rtt.is_steady, jitter_s=rtt.jitter)
+            cost = self._cost.update(measured, newest=newest, is_steady=rtt.is_steady, jitter_s=rtt.jitter, now=now)
             if cost is not None:
                 is_first = self.cost is None
                 self.cost_changed = cost != self.cost

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.announcements import AnnouncementChecker
 from mycelium.routing.counters import Counters
+from mycelium.routing.destination import OURSELVES, Destination
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.origin import Origin
@@ -16,7 +17,7 @@ from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.requests import Requests
 from mycelium.routing.selection import Selection
 from mycelium.routing.source import ForgottenSource, ForgottenSources
-from mycelium.routing.table import OURSELVES, Destination, RouteTable
+from mycelium.routing.table import RouteTable
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.control import Item, RouteRequest, Update
 from mycelium.wire.distance import INFINITY, METRIC_MASK, RETRACTED, SEQUENCE_MASK, sequence_of
@@ -63,7 +64,7 @@ class Acquisition:
         self._parameters = parameters
         self._counters = counters
 
-    def take_updates(self, neighbour: Neighbour, items: Sequence[Item], now: float) -> Iterator[Item]:
+    def take_updates(self, neighbour: Neighbour, items: Sequence[Item], *, now: float) -> Iterator[Item]:
         """Applies the updates among `items` in order and yields the others where they stand."""
         # The loop of all loops at a cold start: attributes are bound to names, the frequent case has no call in it.
         slot = neighbour.slot
@@ -87,10 +88,12 @@ class Acquisition:
                 # Anything but a finite metric of the newest sequence that we know.
                 metric = route & METRIC_MASK
                 if metric == INFINITY:
-                    self._take_retraction(neighbour, item, row, now)
+                    self._take_retraction(neighbour, item, row, now=now)
                     continue
                 row = (
-                    self._first_update(neighbour, item, now) if row is None else self._admit(neighbour, item, row, now)
+                    self._first_update(neighbour, item, now=now)
+                    if row is None
+                    else self._admit(neighbour, item, row, now=now)
                 )
                 if row is None:
                     continue
@@ -98,63 +101,63 @@ class Acquisition:
             if slot == row.selected:
                 before = routes[slot]
                 routes[slot] = route
-                self._selection.selected_updated(row, before, now)
+                self._selection.selected_updated(row, before, now=now)
                 continue
             routes[slot] = route
             metric += cost
             if metric < row.metric:
                 if route < row.feasibility_distance:
-                    choose(row, slot, metric, now, "better")
+                    choose(row, slot, metric, "better", now=now)
                 else:
-                    self._requests.ask(row, now)
+                    self._requests.ask(row, now=now)
 
-    def _admit(self, neighbour: Neighbour, update: Update, row: Destination, now: float) -> Destination | None:
+    def _admit(self, neighbour: Neighbour, update: Update, row: Destination, *, now: float) -> Destination | None:
         """Returns the row of an update that may be applied, brought up to date as it says; else None."""
         if row.selected == OURSELVES:
-            self._hear_of_ourselves(neighbour, update, now)
+            self._hear_of_ourselves(neighbour, update, now=now)
             return row
-        if not self._is_signed(neighbour, update, row, now):
-            self._selection.retract(row, neighbour.slot, now)
+        if not self._is_signed(neighbour, update, row, now=now):
+            self._selection.retract(row, neighbour.slot, now=now)
             return None
         if self._is_outdated(neighbour, update, row.sequence):
-            self._advertiser.tell_newer(neighbour, row.node, row.announcement, now)
+            self._advertiser.tell_newer(neighbour, row.node, row.announcement, now=now)
         return row
 
-    def _take_retraction(self, neighbour: Neighbour, update: Update, row: Destination | None, now: float) -> None:
+    def _take_retraction(self, neighbour: Neighbour, update: Update, row: Destination | None, *, now: float) -> None:
         if row is None:
             return
         if row.selected == OURSELVES:
-            self._hear_of_ourselves(neighbour, update, now)
+            self._hear_of_ourselves(neighbour, update, now=now)
         else:
-            self._take_announcement(neighbour, update, row, now)
-        self._selection.retract(row, neighbour.slot, now)
+            self._take_announcement(neighbour, update, row, now=now)
+        self._selection.retract(row, neighbour.slot, now=now)
 
-    def _hear_of_ourselves(self, neighbour: Neighbour, update: Update, now: float) -> None:
+    def _hear_of_ourselves(self, neighbour: Neighbour, update: Update, *, now: float) -> None:
         """Notes a newer sequence of ours that we have signed and forgotten. The route itself is never used."""
         announcement = update.announcement
         if announcement is None or announcement.sequence <= self._origin.sequence:
             return
-        if self._checker.is_valid(announcement, update.node, neighbour, now):
+        if self._checker.is_valid(announcement, update.node, neighbour, now=now):
             self._origin.want_past(announcement.sequence)
 
-    def _take_announcement(self, neighbour: Neighbour, update: Update, row: Destination, now: float) -> None:
+    def _take_announcement(self, neighbour: Neighbour, update: Update, row: Destination, *, now: float) -> None:
         """Learns from a retraction that shows a newer announcement than we have, and passes it on towards the origin."""
         announcement = update.announcement
         if announcement is None or announcement.sequence <= row.sequence:
             return
-        if self._checker.is_valid(announcement, update.node, neighbour, now):
-            self._keep(row, announcement, now)
-            self._tell_followers(row, announcement.sequence, now)
+        if self._checker.is_valid(announcement, update.node, neighbour, now=now):
+            self._keep(row, announcement, now=now)
+            self._tell_followers(row, announcement.sequence, now=now)
 
-    def _first_update(self, neighbour: Neighbour, update: Update, now: float) -> Destination | None:
+    def _first_update(self, neighbour: Neighbour, update: Update, *, now: float) -> Destination | None:
         """Returns the row, made here, of a node that has none if the update shows that it lives; else None."""
-        if not self._is_introduced(neighbour, update, now):
+        if not self._is_introduced(neighbour, update, now=now):
             return None
         announcement = update.announcement
         assert announcement is not None
         advanced = now
-        if self._sources.by_node and (source := self._sources.recall(update.node, now)) is not None:
-            if self._is_stale(neighbour, update, source, now):
+        if self._sources.by_node and (source := self._sources.recall(update.node, now=now)) is not None:
+            if self._is_stale(neighbour, update, source, now=now):
                 self._counters.announcements_stale += 1
                 return None
             if update.sequence == source.announcement.sequence:
@@ -170,58 +173,58 @@ class Acquisition:
             self._forwarding.assign(update.node, announcement.prefixes)
         return row
 
-    def _is_stale(self, neighbour: Neighbour, update: Update, source: ForgottenSource, now: float) -> bool:
+    def _is_stale(self, neighbour: Neighbour, update: Update, source: ForgottenSource, *, now: float) -> bool:
         """Tells whether a forgotten node has a newer sequence, which the neighbour is shown, or lives no more with this one."""
         if update.sequence < source.announcement.sequence:
-            self._advertiser.tell_newer(neighbour, update.node, source.announcement, now)
+            self._advertiser.tell_newer(neighbour, update.node, source.announcement, now=now)
             return True
         return update.sequence == source.announcement.sequence and now - source.advanced >= self._parameters.expiry_s
 
-    def _is_signed(self, neighbour: Neighbour, update: Update, row: Destination, now: float) -> bool:
+    def _is_signed(self, neighbour: Neighbour, update: Update, row: Destination, *, now: float) -> bool:
         """Tells whether the update's sequence is known to be signed by its node, learning it where it is new."""
         known = row.announcement_of(update.distance)
         if known is not None and update.announcement in (None, known):
             return True
-        if not self._is_introduced(neighbour, update, now):
+        if not self._is_introduced(neighbour, update, now=now):
             return False
         assert update.announcement is not None
         if known is None:
-            self._learn(row, update.announcement, now)
+            self._learn(row, update.announcement, now=now)
         return True
 
-    def _is_introduced(self, neighbour: Neighbour, update: Update, now: float) -> bool:
+    def _is_introduced(self, neighbour: Neighbour, update: Update, *, now: float) -> bool:
         """Tells whether the update brings a valid announcement of its own sequence."""
         announcement = update.announcement
         if announcement is None:
             self._counters.announcements_missing += 1
             if neighbour.question_budget.take(now=now):
                 neighbour.requests.append(RouteRequest(update.node))
-                self._advertiser.hurry(now)
+                self._advertiser.hurry(now=now)
             return False
         if announcement.sequence ^ update.distance >> 32 != SEQUENCE_MASK:
             self._counters.announcements_mismatched += 1
             return False
-        return self._checker.is_valid(announcement, update.node, neighbour, now)
+        return self._checker.is_valid(announcement, update.node, neighbour, now=now)
 
-    def _learn(self, row: Destination, announcement: Announcement, now: float) -> None:
+    def _learn(self, row: Destination, announcement: Announcement, *, now: float) -> None:
         """Takes a verified announcement; one of a new epoch is shown to neighbours that still follow an older one."""
         epoch = row.sequence >> EPOCH_SHIFT
-        self._keep(row, announcement, now)
+        self._keep(row, announcement, now=now)
         if announcement.sequence >> EPOCH_SHIFT > epoch:
-            self._tell_followers(row, epoch + 1 << EPOCH_SHIFT, now)
+            self._tell_followers(row, epoch + 1 << EPOCH_SHIFT, now=now)
 
-    def _keep(self, row: Destination, announcement: Announcement, now: float) -> None:
+    def _keep(self, row: Destination, announcement: Announcement, *, now: float) -> None:
         before = row.announcement.prefixes
-        row.learn(announcement, now)
+        row.learn(announcement, now=now)
         if row.announcement.prefixes != before:
             self._forwarding.assign(row.node, row.announcement.prefixes)
 
-    def _tell_followers(self, row: Destination, sequence: int, now: float) -> None:
+    def _tell_followers(self, row: Destination, sequence: int, *, now: float) -> None:
         """Shows the newest announcement to all neighbours whose routes are older than `sequence`."""
         for neighbour in self._table.by_address.values():
             route = row.routes[neighbour.slot]
             if route < RETRACTED and sequence_of(route) < sequence:
-                self._advertiser.tell_newer(neighbour, row.node, row.announcement, now)
+                self._advertiser.tell_newer(neighbour, row.node, row.announcement, now=now)
 
     def _is_outdated(self, neighbour: Neighbour, update: Update, newest: int) -> bool:
         """Tells whether someone upstream does not know the node's newest sequence for a reason beside laziness.

@@ -5,13 +5,15 @@ What is sent is the state at that moment, not the one that queued it. The new ne
 (poison reverse) where it holds our route, and nothing where it does not.
 """
 
+from math import inf
 from random import Random
 
 from mycelium.routing.counters import Counters
+from mycelium.routing.destination import DIRTY, LAZY, OURSELVES, SETTLED, Destination
 from mycelium.routing.digest import digest_of
-from mycelium.routing.neighbour import NEVER, Neighbour
+from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.routing.table import DIRTY, LAZY, OURSELVES, SETTLED, Destination, RouteTable
+from mycelium.routing.table import RouteTable
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Digest, Item, Update
 from mycelium.wire.distance import INFINITY, METRIC_MASK, UNKNOWN, distance, sequence_of
@@ -29,75 +31,75 @@ class Advertiser:
         self._counters = counters
         self._dirty: list[Destination] = []
         self._lazy: dict[Destination, None] = {}
-        self.flush_at = NEVER
-        self.lazy_at = NEVER
+        self.flush_at = inf
+        self.lazy_at = inf
         self.outbox: list[tuple[bytes, list[Item]]] = []
 
-    def mark(self, row: Destination, now: float) -> None:
+    def mark(self, row: Destination, *, now: float) -> None:
         """Queues a row that has changed for all neighbours; losing a route is urgent."""
         if row.queued != DIRTY:
             row.queued = DIRTY
             self._dirty.append(row)
         if row.selected < 0:  # no route, or a new sequence of our own
-            self.hurry(now)
+            self.hurry(now=now)
         elif now + self._parameters.batch_s < self.flush_at:
             self.flush_at = now + self._parameters.batch_s
 
-    def mark_lazy(self, row: Destination, now: float) -> None:
+    def mark_lazy(self, row: Destination, *, now: float) -> None:
         """Queues a row in which nothing but the sequence has changed."""
         if row.queued != SETTLED:
             return
         row.queued = LAZY
         self._lazy[row] = None
-        if self.lazy_at == NEVER:
+        if self.lazy_at == inf:
             self.lazy_at = now + self._rng.uniform(*self._parameters.lazy_s)
 
-    def answer(self, row: Destination, neighbour: Neighbour, now: float) -> None:
+    def answer(self, row: Destination, neighbour: Neighbour, *, now: float) -> None:
         """Queues a row for one neighbour, which is told its state even if it has been before."""
         row.current &= ~neighbour.bit
         neighbour.answers[row] = None
-        self.hurry(now)
+        self.hurry(now=now)
 
-    def tell_newer(self, neighbour: Neighbour, node: bytes, announcement: Announcement, now: float) -> None:
+    def tell_newer(self, neighbour: Neighbour, node: bytes, announcement: Announcement, *, now: float) -> None:
         """Queues a newer announcement than a neighbour seems to know, so that it travels on to its origin."""
         neighbour.newer[node] = announcement
-        self.hurry(now)
+        self.hurry(now=now)
 
-    def hurry(self, now: float) -> None:
+    def hurry(self, *, now: float) -> None:
         """Sees to it that what is queued leaves with the next urgent batch."""
         self.flush_at = min(self.flush_at, now + self._parameters.urgent_batch_s)
 
-    def dump(self, neighbour: Neighbour, now: float) -> None:
+    def dump(self, neighbour: Neighbour, *, now: float) -> None:
         """Queues the whole table for one neighbour."""
         neighbour.dump_due = True
-        self.hurry(now)
+        self.hurry(now=now)
 
-    def compare(self, neighbour: Neighbour, now: float) -> None:
+    def compare(self, neighbour: Neighbour, *, now: float) -> None:
         """Queues the digest of what the neighbour will hold by then."""
         neighbour.digest_due = True
-        self.hurry(now)
+        self.hurry(now=now)
 
-    def handle_timeout(self, now: float) -> None:
+    def handle_timeout(self, *, now: float) -> None:
         """Sends what is due."""
         if now >= self.lazy_at:
-            self._lazy_is_due(now)
+            self._lazy_is_due(now=now)
         if now >= self.flush_at:
-            self.flush(now)
+            self.flush(now=now)
 
-    def _lazy_is_due(self, now: float) -> None:
-        self.lazy_at = NEVER
+    def _lazy_is_due(self, *, now: float) -> None:
+        self.lazy_at = inf
         for row in self._lazy:
             if row.queued == LAZY:
                 row.queued = DIRTY
                 self._dirty.append(row)
         self._lazy.clear()
-        self.hurry(now)
+        self.hurry(now=now)
 
-    def flush(self, now: float) -> None:
+    def flush(self, *, now: float) -> None:
         """Makes one batch for each neighbour that something is queued for: retractions, requests, then updates."""
-        self.flush_at = NEVER
+        self.flush_at = inf
         dirty, self._dirty = self._dirty, []
-        self._broadcast(dirty, now)
+        self._broadcast(dirty, now=now)
         for neighbour in self._table.by_address.values():
             if neighbour.dump_due:
                 self._dump(neighbour)
@@ -120,14 +122,14 @@ class Advertiser:
         neighbour.requests = []
         neighbour.updates = []
 
-    def _broadcast(self, rows: list[Destination], now: float) -> None:
+    def _broadcast(self, rows: list[Destination], *, now: float) -> None:
         # Consecutive rows are mostly for the same neighbours: each of those gets the whole run at once.
         table = self._table
         introductions, repeats = _Run(table), _Run(table)
         for row in rows:
             row.queued = SETTLED
             if row.metric == INFINITY:
-                self._retract(row, row.holders, now)
+                self._retract(row, row.holders, now=now)
                 continue
             packed = self._advertise(row)
             next_hop = 1 << row.selected if row.selected >= 0 else 0
@@ -149,9 +151,9 @@ class Advertiser:
                 row.current |= wanting
                 row.announced |= wanting
             if row.holders & next_hop:
-                self._retract(row, next_hop, now)
+                self._retract(row, next_hop, now=now)
             elif not row.holders:
-                table.note_unheld(row, now)
+                table.note_unheld(row, now=now)
         introductions.end()
         repeats.end()
 
@@ -166,7 +168,7 @@ class Advertiser:
             row.current = 0
         return packed
 
-    def _retract(self, row: Destination, receivers: int, now: float) -> None:
+    def _retract(self, row: Destination, receivers: int, *, now: float) -> None:
         if receivers:
             retraction = Update(row.node, distance(row.sequence, INFINITY))
             for neighbour in self._table.by_address.values():
@@ -175,7 +177,7 @@ class Advertiser:
                     neighbour.answers.pop(row, None)
             row.holders &= ~receivers
             row.current &= ~receivers
-        self._table.note_unheld(row, now)
+        self._table.note_unheld(row, now=now)
 
     def _dump(self, neighbour: Neighbour) -> None:
         neighbour.dump_due = False

@@ -35,7 +35,7 @@ class AnnouncementChecker:
         self._network_id = network_id
         self._counters = counters
 
-    def is_valid(self, announcement: Announcement, node: bytes, neighbour: Neighbour, now: float) -> bool:
+    def is_valid(self, announcement: Announcement, node: bytes, neighbour: Neighbour, *, now: float) -> bool:
         """Tells whether `node` of our network has signed it; what it refuses it counts."""
         if announcement.network_id != self._network_id:
             self._counters.announcements_foreign += 1

@@ -23,7 +23,7 @@ class FlapDamping:
         self._parameters = parameters
         self._deaths: dict[bytes, tuple[int, int]] = {}  # by address: deaths in a row, epoch at the last one
 
-    def died(self, neighbour: Neighbour, epoch: int, now: float) -> None:
+    def died(self, neighbour: Neighbour, epoch: int, *, now: float) -> None:
         """Notes the death of a link to a neighbour of that epoch."""
         count, known = self._deaths.pop(neighbour.address, (0, 0))
         if epoch > known or now - neighbour.up_since >= self._parameters.damping_forgiven_s:

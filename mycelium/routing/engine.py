@@ -6,6 +6,7 @@ through `outbox`. It knows nothing of bytes, sessions or packets.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import inf
 from operator import attrgetter
 from random import Random
 from typing import Final
@@ -20,7 +21,7 @@ from mycelium.routing.damping import FlapDamping
 from mycelium.routing.exchange import Exchange
 from mycelium.routing.expiry import Expiry
 from mycelium.routing.forwarding import ForwardingTable
-from mycelium.routing.neighbour import NEVER, Neighbour
+from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.origin import Origin
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.requests import Requests
@@ -28,11 +29,13 @@ from mycelium.routing.selection import RouteChange, Selection
 from mycelium.routing.snapshot import RouteSnapshot, snapshots
 from mycelium.routing.source import ForgottenSources
 from mycelium.routing.table import RouteTable
+from mycelium.timing import Backoff
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.control import Item, Update
 from mycelium.wire.distance import INFINITY
 
 DEFAULT_PARAMETERS: Final = RoutingParameters()
+RESYNC_FACTOR: Final = 2.0
 _METRIC: Final = attrgetter("metric")
 
 
@@ -62,8 +65,8 @@ class RoutingEngine:
         self.counters = Counters()
         self._rng = rng
         self._parameters = parameters
-        self._origin = Origin(announce, epoch, parameters, rng, self.counters, now)
-        self._table = RouteTable(node, self._origin.announcement, now)
+        self._origin = Origin(announce, epoch, parameters, rng, self.counters, now=now)
+        self._table = RouteTable(node, self._origin.announcement, now=now)
         self._sources = ForgottenSources(parameters.memory_s)
         self._advertiser = Advertiser(self._table, parameters, rng, self.counters)
         self._requests = Requests(self._table, self._advertiser, parameters, self.counters)
@@ -104,23 +107,25 @@ class RoutingEngine:
             now=now,
         )
         self._damping = FlapDamping(parameters)
-        self._neighbours_at = NEVER  # the next digest, or end of a damping
+        self._neighbours_at = inf  # the next digest, or end of a damping
 
     # Neighbours come, change and go.
 
     def neighbour_up(self, neighbour: bytes, cost: int, *, now: float) -> None:
         """Takes a neighbour over a fresh control stream: it is told everything, and all it told before is void."""
         if neighbour in self._table.by_address:
-            self._remove(self._table.by_address[neighbour], now)
-        peer = self._table.add_neighbour(neighbour, cost, now)
+            self._remove(self._table.by_address[neighbour], now=now)
+        parameters = self._parameters
+        resync = Backoff(parameters.resync_floor_s, factor=RESYNC_FACTOR, ceiling=parameters.resync_ceiling_s)
+        peer = self._table.add_neighbour(neighbour, cost, resync=resync, now=now)
         hold_s = self._damping.hold_s(neighbour)
         if hold_s and any(not other.suspected for other in self._table.by_address.values() if other is not peer):
             peer.damped_until = now + hold_s
             self.counters.damped += 1
-        peer.digest_at = self._next_digest(now)
-        self._apply_cost(peer, now, "up")
-        self._advertiser.dump(peer, now)
-        self._arm_neighbours(now)
+        peer.digest_at = self._next_digest(now=now)
+        self._apply_cost(peer, "up", now=now)
+        self._advertiser.dump(peer, now=now)
+        self._arm_neighbours(now=now)
 
     def neighbour_down(self, neighbour: bytes, *, now: float) -> None:
         """Drops a dead neighbour with all its routes; unknown ones are ignored."""
@@ -128,16 +133,16 @@ class RoutingEngine:
         if peer is None:
             return
         row = self._table.rows.get(neighbour)
-        self._damping.died(peer, 0 if row is None else row.sequence >> EPOCH_SHIFT, now)
-        self._remove(peer, now)
-        self._arm_neighbours(now)
+        self._damping.died(peer, 0 if row is None else row.sequence >> EPOCH_SHIFT, now=now)
+        self._remove(peer, now=now)
+        self._arm_neighbours(now=now)
 
     def neighbour_cost(self, neighbour: bytes, cost: int, *, now: float) -> None:
         """Applies a newly published link cost."""
         peer = self._table.by_address.get(neighbour)
         if peer is not None:
             peer.link_cost = cost
-            self._apply_cost(peer, now, "cost")
+            self._apply_cost(peer, "cost", now=now)
 
     def neighbour_suspect(self, neighbour: bytes, suspected: bool, *, now: float) -> None:
         """Stops using a neighbour without forgetting its routes, or uses it again.
@@ -149,7 +154,7 @@ class RoutingEngine:
             return
         peer.suspected = suspected
         self._table.suspected = self._table.suspected & ~peer.bit | (peer.bit if suspected else 0)
-        self._apply_cost(peer, now, "suspected" if suspected else "trusted")
+        self._apply_cost(peer, "suspected" if suspected else "trusted", now=now)
 
     # Items and time.
 
@@ -171,13 +176,13 @@ class RoutingEngine:
             return
         if peer.heard is not None:
             peer.heard.update(item.node for item in items if isinstance(item, Update))
-        for item in self._acquisition.take_updates(peer, items, now):
-            self._exchange.handle(peer, item, now)
-        self._advance_sequence(now)
+        for item in self._acquisition.take_updates(peer, items, now=now):
+            self._exchange.handle(peer, item, now=now)
+        self._advance_sequence(now=now)
         if peer.table_wanted_at < self._neighbours_at:
             self._neighbours_at = peer.table_wanted_at
         if peer.damped_until > now:
-            self._forgive_restarted(peer, now)
+            self._forgive_restarted(peer, now=now)
 
     def next_deadline(self) -> float:
         """Returns when `handle_timeout` is to be called; math.inf when there is nothing to wait for."""
@@ -192,12 +197,12 @@ class RoutingEngine:
 
     def handle_timeout(self, *, now: float) -> None:
         """Does what is due; early calls do nothing."""
-        self._advance_sequence(now)
+        self._advance_sequence(now=now)
         if now >= self._neighbours_at:
-            self._neighbours_are_due(now)
-        self._requests.handle_timeout(now)
-        self._expiry.handle_timeout(now)
-        self._advertiser.handle_timeout(now)
+            self._neighbours_are_due(now=now)
+        self._requests.handle_timeout(now=now)
+        self._expiry.handle_timeout(now=now)
+        self._advertiser.handle_timeout(now=now)
 
     # What others read.
 
@@ -259,44 +264,44 @@ class RoutingEngine:
             "pending_requests": len(self._requests.pending),
         }
 
-    def _advance_sequence(self, now: float) -> None:
-        if now >= self._origin.deadline and self._origin.advance(now):
+    def _advance_sequence(self, *, now: float) -> None:
+        if now >= self._origin.deadline and self._origin.advance(now=now):
             # Direct neighbours hear of it at once: else their own routes to us would be the stale ones (RFC 8966 3.7.2).
-            self._table.own.learn(self._origin.announcement, now)
-            self._advertiser.mark(self._table.own, now)
+            self._table.own.learn(self._origin.announcement, now=now)
+            self._advertiser.mark(self._table.own, now=now)
 
-    def _remove(self, peer: Neighbour, now: float) -> None:
+    def _remove(self, peer: Neighbour, *, now: float) -> None:
         self._table.suspected &= ~peer.bit
-        self._selection.remove(peer, now)
+        self._selection.remove(peer, now=now)
         self._table.remove_neighbour(peer)
 
-    def _apply_cost(self, peer: Neighbour, now: float, cause: str) -> None:
-        self._selection.set_cost(peer, peer.cost(now), now, cause)
+    def _apply_cost(self, peer: Neighbour, cause: str, *, now: float) -> None:
+        self._selection.set_cost(peer, peer.cost(now=now), cause, now=now)
 
-    def _forgive_restarted(self, peer: Neighbour, now: float) -> None:
+    def _forgive_restarted(self, peer: Neighbour, *, now: float) -> None:
         row = self._table.rows.get(peer.address)
         if row is not None and self._damping.is_over(peer.address, row.sequence >> EPOCH_SHIFT):
             peer.damped_until = now
-            self._apply_cost(peer, now, "restarted")
+            self._apply_cost(peer, "restarted", now=now)
 
-    def _neighbours_are_due(self, now: float) -> None:
+    def _neighbours_are_due(self, *, now: float) -> None:
         for peer in self._table.by_address.values():
             if now >= peer.digest_at:
-                peer.digest_at = self._next_digest(now)
-                self._advertiser.compare(peer, now)
+                peer.digest_at = self._next_digest(now=now)
+                self._advertiser.compare(peer, now=now)
             if now >= peer.table_wanted_at:
-                peer.table_wanted_at = NEVER
-                self._exchange.ask_for_table(peer, now)
+                peer.table_wanted_at = inf
+                self._exchange.ask_for_table(peer, now=now)
             if peer.damped_until <= now:
-                self._apply_cost(peer, now, "damping over")
-        self._arm_neighbours(now)
+                self._apply_cost(peer, "damping over", now=now)
+        self._arm_neighbours(now=now)
 
-    def _arm_neighbours(self, now: float) -> None:
-        self._neighbours_at = NEVER
+    def _arm_neighbours(self, *, now: float) -> None:
+        self._neighbours_at = inf
         for peer in self._table.by_address.values():
             self._neighbours_at = min(self._neighbours_at, peer.digest_at, peer.table_wanted_at)
             if peer.damped_until > now:
                 self._neighbours_at = min(self._neighbours_at, peer.damped_until)
 
-    def _next_digest(self, now: float) -> float:
+    def _next_digest(self, *, now: float) -> float:
         return now + self._parameters.digest_s * self._rng.uniform(0.8, 1.2)

@@ -38,52 +38,52 @@ class Exchange:
         self._parameters = parameters
         self._counters = counters
 
-    def handle(self, neighbour: Neighbour, item: Item, now: float) -> None:
+    def handle(self, neighbour: Neighbour, item: Item, *, now: float) -> None:
         """Handles one item that is no update."""
         match item:
             case Digest():
-                self._compare(neighbour, item, now)
+                self._compare(neighbour, item, now=now)
             case SeqnoRequest():
                 self._counters.requests_received += 1
                 if neighbour.request_budget.take(now=now):
-                    self._sequence_wanted(neighbour, item, now)
+                    self._sequence_wanted(neighbour, item, now=now)
                 else:
                     self._counters.requests_dropped += 1
             case RouteRequest():
                 self._counters.requests_received += 1
                 if neighbour.request_budget.take(now=now):
-                    self._route_wanted(neighbour, item.node, now)
+                    self._route_wanted(neighbour, item.node, now=now)
                 else:
                     self._counters.requests_dropped += 1
 
-    def _sequence_wanted(self, neighbour: Neighbour, request: SeqnoRequest, now: float) -> None:
+    def _sequence_wanted(self, neighbour: Neighbour, request: SeqnoRequest, *, now: float) -> None:
         row = self._table.rows.get(request.node)
         if row is None:
             self._counters.requests_dropped += 1
         elif row is self._table.own:
             if request.sequence > row.sequence:
-                self._origin.want_newer(now)
-            self._advertiser.answer(row, neighbour, now)
+                self._origin.want_newer(now=now)
+            self._advertiser.answer(row, neighbour, now=now)
         elif row.selected >= 0 and sequence_of(row.routes[row.selected]) >= request.sequence:
-            self._advertiser.answer(row, neighbour, now)
+            self._advertiser.answer(row, neighbour, now=now)
         else:
             if request.sequence >> EPOCH_SHIFT < row.sequence >> EPOCH_SHIFT:
-                self._advertiser.tell_newer(neighbour, row.node, row.announcement, now)
-            self._requests.relay(neighbour, row, request, now)
+                self._advertiser.tell_newer(neighbour, row.node, row.announcement, now=now)
+            self._requests.relay(neighbour, row, request, now=now)
 
-    def _route_wanted(self, neighbour: Neighbour, node: bytes, now: float) -> None:
+    def _route_wanted(self, neighbour: Neighbour, node: bytes, *, now: float) -> None:
         if node == ANY_NODE:
-            self._table_wanted(neighbour, now)
+            self._table_wanted(neighbour, now=now)
             return
         row = self._table.rows.get(node)
         if row is None:
             neighbour.retractions.append(Update(node, distance(0, INFINITY)))
-            self._advertiser.hurry(now)
+            self._advertiser.hurry(now=now)
         else:
             row.announced &= ~neighbour.bit
-            self._advertiser.answer(row, neighbour, now)
+            self._advertiser.answer(row, neighbour, now=now)
 
-    def _table_wanted(self, neighbour: Neighbour, now: float) -> None:
+    def _table_wanted(self, neighbour: Neighbour, *, now: float) -> None:
         if now < neighbour.dump_at:
             self._counters.requests_dropped += 1
             return
@@ -92,16 +92,16 @@ class Exchange:
         for row in self._table.rows.values():
             row.current &= others
             row.announced &= others
-        self._advertiser.dump(neighbour, now)
-        self._advertiser.compare(neighbour, now)
+        self._advertiser.dump(neighbour, now=now)
+        self._advertiser.compare(neighbour, now=now)
 
-    def ask_for_table(self, neighbour: Neighbour, now: float) -> None:
+    def ask_for_table(self, neighbour: Neighbour, *, now: float) -> None:
         """Asks a neighbour for everything it advertises; it ends with a digest."""
         neighbour.heard = set()
         neighbour.requests.append(RouteRequest(ANY_NODE))
-        self._advertiser.hurry(now)
+        self._advertiser.hurry(now=now)
 
-    def _compare(self, neighbour: Neighbour, digest: Digest, now: float) -> None:
+    def _compare(self, neighbour: Neighbour, digest: Digest, *, now: float) -> None:
         """Compares a digest with what the neighbour has told us, and mends a difference.
 
         What it did not mention in a dump that agrees with its digest, it does not advertise.
@@ -110,7 +110,7 @@ class Exchange:
         held = [(row.node, row.routes[slot]) for row in self._table.rows.values() if row.routes[slot] < RETRACTED]
         if len(held) == digest.routes and digest_of(held) == digest.digest:
             neighbour.heard = None
-            neighbour.resync_wait_s = 0.0
+            neighbour.resync.reset()
             return
         self._counters.digests_differing += 1
         heard = neighbour.heard
@@ -119,12 +119,9 @@ class Exchange:
             if len(told) == digest.routes and digest_of(told) == digest.digest:
                 for node, _ in held:
                     if node not in heard:
-                        self._selection.retract(self._table.rows[node], slot, now)
+                        self._selection.retract(self._table.rows[node], slot, now=now)
                 neighbour.heard = None
                 return
         if now >= neighbour.resync_at:
-            neighbour.resync_wait_s = min(
-                max(2 * neighbour.resync_wait_s, self._parameters.resync_floor_s), self._parameters.resync_ceiling_s
-            )
-            neighbour.resync_at = now + neighbour.resync_wait_s
-            self.ask_for_table(neighbour, now)
+            neighbour.resync_at = now + neighbour.resync.next()
+            self.ask_for_table(neighbour, now=now)

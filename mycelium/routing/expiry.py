@@ -4,13 +4,15 @@ A feasibility distance may go once no neighbour has held our route for some minu
 it any more. What is unfeasible until then becomes usable, or the row is removed.
 """
 
+from math import inf
+
 from mycelium.routing.counters import Counters
+from mycelium.routing.destination import Destination
 from mycelium.routing.forwarding import ForwardingTable
-from mycelium.routing.neighbour import NEVER
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.selection import Selection
 from mycelium.routing.source import ForgottenSources
-from mycelium.routing.table import Destination, RouteTable
+from mycelium.routing.table import RouteTable
 from mycelium.wire.distance import INFINITY, NO_SOURCE, RETRACTED
 
 
@@ -41,14 +43,14 @@ class Expiry:
     def next_deadline(self) -> float:
         """Returns when something may end."""
         dying = self._table.dying
-        oldest = next(iter(dying.values())) if dying else NEVER
+        oldest = next(iter(dying.values())) if dying else inf
         return min(self._sweep_at, oldest + self._parameters.source_s)
 
-    def handle_timeout(self, now: float) -> None:
+    def handle_timeout(self, *, now: float) -> None:
         """Ends what is due."""
         if now >= self._sweep_at:
             self._sweep_at = now + self._parameters.sweep_s
-            self._sweep(now)
+            self._sweep(now=now)
         dying = self._table.dying
         while dying:
             row, since = next(iter(dying.items()))
@@ -56,35 +58,35 @@ class Expiry:
                 return
             del dying[row]
             if not row.holders and self._table.rows.get(row.node) is row:
-                self._end_source(row, now)
+                self._end_source(row, now=now)
 
-    def _end_source(self, row: Destination, now: float) -> None:
+    def _end_source(self, row: Destination, *, now: float) -> None:
         row.feasibility_distance = NO_SOURCE
         if row.has_routes():
-            self._selection.reselect(row, now, "source expired")
+            self._selection.reselect(row, "source expired", now=now)
         else:
-            self._remove(row, now)
+            self._remove(row, now=now)
 
-    def _sweep(self, now: float) -> None:
-        self._sources.purge(now)
+    def _sweep(self, *, now: float) -> None:
+        self._sources.purge(now=now)
         for row in list(self._table.rows.values()):
             if row is self._table.own:
                 continue
             if now - row.advanced >= self._parameters.expiry_s:
-                self._expire(row, now)
+                self._expire(row, now=now)
             elif row.metric == INFINITY and row not in self._table.dying:
-                self._table.note_unheld(row, now)
+                self._table.note_unheld(row, now=now)
 
-    def _expire(self, row: Destination, now: float) -> None:
+    def _expire(self, row: Destination, *, now: float) -> None:
         """Ends a node that has shown no sign of life; only a newer sequence brings it back, so no source is needed."""
         self._counters.expired_nodes += 1
         row.routes = [route | RETRACTED for route in row.routes]
         if row.metric != INFINITY:
-            self._selection.reselect(row, now, "expired")
-        self._remove(row, now)
+            self._selection.reselect(row, "expired", now=now)
+        self._remove(row, now=now)
 
-    def _remove(self, row: Destination, now: float) -> None:
+    def _remove(self, row: Destination, *, now: float) -> None:
         # If holders are still to be told a retraction, the row is queued and tells them on its way out.
         del self._table.rows[row.node]
         self._forwarding.release(row.node)
-        self._sources.remember(row.node, row.announcement, row.advanced, now)
+        self._sources.remember(row.node, row.announcement, row.advanced, now=now)

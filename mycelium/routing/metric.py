@@ -68,7 +68,7 @@ class PublishedCost:
         self._much_better = _Run(BETTER_SAMPLES)
 
     def update(
-        self, cost: int, now: float, *, newest: int = 0, is_steady: bool = True, jitter_s: float = 0.0
+        self, cost: int, *, newest: int = 0, is_steady: bool = True, jitter_s: float = 0.0, now: float
     ) -> int | None:
         """Takes one sample and returns the cost to publish, or None while the published one stands.
 
@@ -86,26 +86,26 @@ class PublishedCost:
         told = max(self.cost * PUBLISH_RATIO, PUBLISH_FLOOR, jitter)
         sure = max(self.cost * SURE_RATIO, told, SURE_JITTERS * jitter)
         rise, fall = cost - self.cost, max(cost, newest) - self.cost
-        self._worse.take(rise, now, counts=rise > told)
-        self._much_worse.take(rise, now, counts=rise > sure and is_steady)
-        self._better.take(fall, now, counts=fall < -told)
-        self._much_better.take(fall, now, counts=fall < -sure)
+        self._worse.take(rise, counts=rise > told, now=now)
+        self._much_worse.take(rise, counts=rise > sure and is_steady, now=now)
+        self._better.take(fall, counts=fall < -told, now=now)
+        self._much_better.take(fall, counts=fall < -sure, now=now)
         patience = 1 if now < self._since + YOUNG_S else UNSURE_PATIENCE
         lasting = (
-            self._much_worse.lasting(1, WORSE_SPAN_S, now)
-            or self._much_better.lasting(1, self._calm_s, now)
-            or self._worse.lasting(UNSURE_PATIENCE, UNSURE_SPAN_S, now)
-            or self._better.lasting(patience, self._calm_s, now)
+            self._much_worse.lasting(1, WORSE_SPAN_S, now=now)
+            or self._much_better.lasting(1, self._calm_s, now=now)
+            or self._worse.lasting(UNSURE_PATIENCE, UNSURE_SPAN_S, now=now)
+            or self._better.lasting(patience, self._calm_s, now=now)
         )
         if not lasting:
             return None
         self.cost += lasting
-        self._note(lasting, now)
+        self._note(lasting, now=now)
         for run in (self._worse, self._much_worse, self._better, self._much_better):
             run.end()
         return self.cost
 
-    def _note(self, change: int, now: float) -> None:
+    def _note(self, change: int, *, now: float) -> None:
         """Learns from a published change how long the next improvement must last."""
         if change > 0:
             if now > self._swung_at + self._calm_s + SWING_S:
@@ -130,7 +130,7 @@ class _Run:
         self._samples = samples
         self.end()
 
-    def take(self, change: int, now: float, *, counts: bool) -> None:
+    def take(self, change: int, *, counts: bool, now: float) -> None:
         """Takes a sample, by how much it differs from the published cost; one that does not count ends the run."""
         if not counts:
             self.end()
@@ -146,7 +146,7 @@ class _Run:
         """Tells whether there is any."""
         return self._count > 0
 
-    def lasting(self, patience: int, span_s: float, now: float) -> int:
+    def lasting(self, patience: int, span_s: float, *, now: float) -> int:
         """Returns how far all samples went; 0 until they are `patience` times the least number, over `span_s` or more."""
         is_long = self._count >= self._samples * patience and now - self._since >= span_s
         return self._change if is_long else 0

@@ -1,17 +1,15 @@
 """Neighbours (RFC 8966 section 3.2.4): one per live link, each with a slot number that names it in every route table row."""
 
-from typing import TYPE_CHECKING, Final
+from math import inf
+from typing import Final
 
 from mycelium.limits import REQUESTS_PER_SECOND, VERIFICATIONS_AT_ONCE, VERIFICATIONS_PER_SECOND
-from mycelium.timing import TokenBucket
+from mycelium.routing.destination import Destination
+from mycelium.timing import Backoff, TokenBucket
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Item
 from mycelium.wire.distance import INFINITY
 
-if TYPE_CHECKING:
-    from mycelium.routing.table import Destination
-
-NEVER: Final = float("inf")
 DAMPED_COST: Final = 1_000_000  # 10 s: any other way is better, none is worse
 
 
@@ -33,8 +31,8 @@ class Neighbour:
         "question_budget",
         "request_budget",
         "requests",
+        "resync",
         "resync_at",
-        "resync_wait_s",
         "retractions",
         "slot",
         "suspected",
@@ -44,7 +42,7 @@ class Neighbour:
         "verification_budget",
     )
 
-    def __init__(self, address: bytes, slot: int, cost: int, now: float) -> None:
+    def __init__(self, address: bytes, slot: int, cost: int, *, resync: Backoff, now: float) -> None:
         self.address = address
         self.slot = slot
         self.bit = 1 << slot
@@ -52,11 +50,11 @@ class Neighbour:
         self.suspected = False
         self.damped_until = 0.0
         self.up_since = now
-        self.digest_at = NEVER
-        self.table_wanted_at = NEVER  # when to ask for its whole table, some of which was refused
+        self.digest_at = inf
+        self.table_wanted_at = inf  # when to ask for its whole table, some of which was refused
         self.heard: set[bytes] | None = None  # nodes it spoke of since it was asked for its whole table; never iterated
-        self.resync_at = 0.0  # not to be asked again before
-        self.resync_wait_s = 0.0
+        self.resync = resync  # waits between requests for its whole table
+        self.resync_at = 0.0  # earliest time of the next one
         self.dump_at = 0.0  # not given our whole table again before
         self.verification_budget = TokenBucket(VERIFICATIONS_PER_SECOND, burst=VERIFICATIONS_AT_ONCE, now=now)
         self.question_budget = TokenBucket(REQUESTS_PER_SECOND, now=now)  # requests for announcements it left out
@@ -69,7 +67,7 @@ class Neighbour:
         self.requests: list[Item] = []
         self.updates: list[Item] = []
 
-    def cost(self, now: float) -> int:
+    def cost(self, *, now: float) -> int:
         """Returns what routes through it cost on top: INFINITY while it is suspected, dear while it is damped."""
         if self.suspected:
             return INFINITY

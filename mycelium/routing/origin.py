@@ -4,10 +4,10 @@ A sequence is epoch << 16 | counter and only grows; a counter that runs out carr
 """
 
 from collections.abc import Callable
+from math import inf
 from random import Random
 
 from mycelium.routing.counters import Counters
-from mycelium.routing.neighbour import NEVER
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.announcement import EPOCH_SHIFT, SEQUENCE_LIMIT, Announcement
 
@@ -37,6 +37,7 @@ class Origin:
         parameters: RoutingParameters,
         rng: Random,
         counters: Counters,
+        *,
         now: float,
     ) -> None:
         self._announce = announce
@@ -45,16 +46,16 @@ class Origin:
         self._counters = counters
         self.sequence = epoch << EPOCH_SHIFT
         self.announcement = announce(self.sequence)
-        self._bumped_at = -NEVER
-        self._wanted_at = NEVER
-        self._jumped_at = -NEVER
+        self._bumped_at = -inf
+        self._wanted_at = inf
+        self._jumped_at = -inf
         self._jump_past = 0
-        self._hourly_at = self._next_hourly(now)
+        self._hourly_at = self._next_hourly(now=now)
         self.deadline = self._hourly_at  # when the sequence is to grow
 
-    def want_newer(self, now: float) -> None:
+    def want_newer(self, *, now: float) -> None:
         """Notes that someone asks for a sequence newer than ours: by one, however far ahead, and not too often."""
-        if self._wanted_at == NEVER:
+        if self._wanted_at == inf:
             self._wanted_at = max(now, self._bumped_at + self._parameters.bump_spacing_s)
             self._arm()
 
@@ -63,7 +64,7 @@ class Origin:
         self._jump_past = max(self._jump_past, sequence)
         self._arm()
 
-    def advance(self, now: float) -> bool:
+    def advance(self, *, now: float) -> bool:
         """Moves to the sequence that is due by now, if any, and tells whether it did."""
         if now < self.deadline:
             return False
@@ -73,8 +74,8 @@ class Origin:
             self._jumped_at = now
             self._counters.sequence_jumps += 1
         self._bumped_at = now
-        self._wanted_at = NEVER
-        self._hourly_at = self._next_hourly(now)
+        self._wanted_at = inf
+        self._hourly_at = self._next_hourly(now=now)
         if sequence < SEQUENCE_LIMIT:
             self.sequence = sequence
             self.announcement = self._announce(sequence)
@@ -87,8 +88,8 @@ class Origin:
 
     def _jump_at(self) -> float:
         if self._jump_past <= self.sequence or self._jump_past + 1 >= SEQUENCE_LIMIT:
-            return NEVER
+            return inf
         return self._jumped_at + self._parameters.jump_spacing_s
 
-    def _next_hourly(self, now: float) -> float:
+    def _next_hourly(self, *, now: float) -> float:
         return now + self._parameters.bump_s * self._rng.uniform(0.9, 1.1)

@@ -6,15 +6,17 @@ its answer comes back on a route that is selected and so passed on.
 """
 
 import heapq
+from math import inf
 from typing import Final
 
 from mycelium.limits import PENDING_REQUESTS, REQUEST_HOPS
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.counters import Counters
+from mycelium.routing.destination import Destination
 from mycelium.routing.metric import COST_UNIT_S
-from mycelium.routing.neighbour import NEVER, Neighbour
+from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.routing.table import Destination, RouteTable
+from mycelium.routing.table import RouteTable
 from mycelium.timing import Backoff
 from mycelium.wire.announcement import SEQUENCE_LIMIT
 from mycelium.wire.control import SeqnoRequest
@@ -36,7 +38,7 @@ class PendingRequest:
         self.tries = 0
         self.backoff = Backoff(0.0, factor=RETRY_FACTOR)
         self.suppressed_until = 0.0  # the same request of another neighbour is not passed on before
-        self.deadline = NEVER
+        self.deadline = inf
 
 
 class Requests:
@@ -56,9 +58,9 @@ class Requests:
 
     def next_deadline(self) -> float:
         """Returns when the next retry is due."""
-        return self._heap[0][0] if self._heap else NEVER
+        return self._heap[0][0] if self._heap else inf
 
-    def ask(self, row: Destination, now: float) -> None:
+    def ask(self, row: Destination, *, now: float) -> None:
         """Asks for a newer sequence if an unfeasible route would be better than the selected one, or there is none."""
         target = self._better_unfeasible(row, 0)
         if target is None:
@@ -76,9 +78,9 @@ class Requests:
         if waits:
             self._arm(row.node, request, now + request.backoff.next())
         else:
-            self._send_ours(row, request, target, now)
+            self._send_ours(row, request, target, now=now)
 
-    def relay(self, asker: Neighbour, row: Destination, request: SeqnoRequest, now: float) -> None:
+    def relay(self, asker: Neighbour, row: Destination, request: SeqnoRequest, *, now: float) -> None:
         """Passes a neighbour's request on to one other neighbour and remembers who asked."""
         target = self._next_for(row, asker)
         if target is None or request.hops < 2:
@@ -96,19 +98,19 @@ class Requests:
         if not entry.is_ours:
             self._arm(row.node, entry, now + self._parameters.relayed_request_s)
         target.requests.append(SeqnoRequest(row.node, request.sequence, request.hops - 1))
-        self._advertiser.hurry(now)
+        self._advertiser.hurry(now=now)
 
-    def satisfy(self, row: Destination, now: float) -> None:
+    def satisfy(self, row: Destination, *, now: float) -> None:
         """Answers whoever asked for the sequence that the selected route has, or an older one."""
         entry = self.pending[row.node]
         sequence = row.sequence if row.selected < 0 else sequence_of(row.routes[row.selected])
         for slot in [slot for slot, wanted in entry.askers.items() if wanted <= sequence]:
             del entry.askers[slot]
-            self._advertiser.answer(row, self._table.neighbour_at(slot), now)
+            self._advertiser.answer(row, self._table.neighbour_at(slot), now=now)
         if sequence >= entry.sequence or not (entry.askers or entry.is_ours):
             del self.pending[row.node]
             if entry.is_ours:
-                self.ask(row, now)  # the first answer may have come a longer way than the best one will
+                self.ask(row, now=now)  # the first answer may have come a longer way than the best one will
 
     def forget_neighbour(self, neighbour: Neighbour) -> None:
         """Drops what a neighbour that is gone has asked."""
@@ -116,7 +118,7 @@ class Requests:
             entry.askers.pop(neighbour.slot, None)
             entry.asked &= ~neighbour.bit
 
-    def handle_timeout(self, now: float) -> None:
+    def handle_timeout(self, *, now: float) -> None:
         """Retries ours that got no answer, each time with another neighbour, and forgets those of others."""
         while self._heap and self._heap[0][0] <= now:
             deadline, node = heapq.heappop(self._heap)
@@ -124,7 +126,7 @@ class Requests:
             if entry is None or entry.deadline != deadline:
                 continue
             row = self._table.rows.get(node)
-            if row is None or not entry.is_ours or not self._retry(row, entry, now):
+            if row is None or not entry.is_ours or not self._retry(row, entry, now=now):
                 del self.pending[node]
 
     def _is_on_its_way(self, request: PendingRequest, wanted: int, target: Neighbour, waits: bool) -> bool:
@@ -134,7 +136,7 @@ class Requests:
             return waits
         return request.tries < self._parameters.request_tries or bool(request.asked & target.bit)
 
-    def _retry(self, row: Destination, entry: PendingRequest, now: float) -> bool:
+    def _retry(self, row: Destination, entry: PendingRequest, *, now: float) -> bool:
         target = self._better_unfeasible(row, entry.asked)
         if target is None:
             entry.asked = 0
@@ -142,16 +144,16 @@ class Requests:
         if target is None:
             return False
         entry.sequence = min(sequence_of(row.feasibility_distance) + 1, SEQUENCE_LIMIT - 1)
-        self._send_ours(row, entry, target, now)
+        self._send_ours(row, entry, target, now=now)
         return True
 
-    def _send_ours(self, row: Destination, entry: PendingRequest, target: Neighbour, now: float) -> None:
+    def _send_ours(self, row: Destination, entry: PendingRequest, target: Neighbour, *, now: float) -> None:
         entry.tries += 1
         entry.asked |= target.bit
         is_hopeful = entry.tries < self._parameters.request_tries
         self._arm(row.node, entry, now + (entry.backoff.next() if is_hopeful else self._parameters.request_slow_s))
         target.requests.append(SeqnoRequest(row.node, entry.sequence, REQUEST_HOPS))
-        self._advertiser.hurry(now)
+        self._advertiser.hurry(now=now)
 
     def _arm(self, node: bytes, entry: PendingRequest, deadline: float) -> None:
         entry.deadline = deadline

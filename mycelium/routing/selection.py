@@ -8,10 +8,11 @@ from collections import deque
 
 from mycelium.limits import ROUTE_CHANGES
 from mycelium.routing.advertise import Advertiser
+from mycelium.routing.destination import NOBODY, OURSELVES, Destination
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.requests import Requests
-from mycelium.routing.table import NOBODY, OURSELVES, Destination, RouteTable
+from mycelium.routing.table import RouteTable
 from mycelium.wire.distance import INFINITY, RETRACTED, UNKNOWN, metric_of
 
 # when, destination node, next hop before and after (None: none), why
@@ -37,7 +38,7 @@ class Selection:
         self.changes: deque[RouteChange] = deque(maxlen=ROUTE_CHANGES)
         self.choices = 0  # grows with each change of a next hop or a metric
 
-    def choose(self, row: Destination, slot: int, metric: int, now: float, cause: str) -> None:
+    def choose(self, row: Destination, slot: int, metric: int, cause: str, *, now: float) -> None:
         """Selects a feasible route that the caller found to be the best, or NOBODY with INFINITY."""
         self.choices += 1
         if row.selected != slot:
@@ -48,25 +49,25 @@ class Selection:
             self.changes.append((now, row.node, before, after, cause))
             row.selected = slot
         row.metric = metric
-        self._advertiser.mark(row, now)
+        self._advertiser.mark(row, now=now)
         if self._requests.pending and slot != NOBODY and row.node in self._requests.pending:
-            self._requests.satisfy(row, now)
+            self._requests.satisfy(row, now=now)
 
-    def selected_updated(self, row: Destination, before: int, now: float) -> None:
+    def selected_updated(self, row: Destination, before: int, *, now: float) -> None:
         """Follows the selected neighbour's update, which is in the row already; `before` is the route it replaces."""
         slot = row.selected
         route = row.routes[slot]
         metric = metric_of(route) + self._table.costs[slot]
         if route >= row.feasibility_distance or metric > row.metric:
-            self.reselect(row, now, "retracted" if route >= RETRACTED else "worse")
+            self.reselect(row, "retracted" if route >= RETRACTED else "worse", now=now)
         elif metric < row.metric:
-            self.choose(row, slot, metric, now, "better")
+            self.choose(row, slot, metric, "better", now=now)
         elif route != before:
-            self._advertiser.mark_lazy(row, now)
+            self._advertiser.mark_lazy(row, now=now)
             if row.node in self._requests.pending:
-                self._requests.satisfy(row, now)
+                self._requests.satisfy(row, now=now)
 
-    def reselect(self, row: Destination, now: float, cause: str) -> None:
+    def reselect(self, row: Destination, cause: str, *, now: float) -> None:
         """Looks at all routes of a row whose selected one is worse than it was, or gone.
 
         The one in use may stay though it is no longer feasible: a feasibility distance never grows while others depend on
@@ -85,26 +86,26 @@ class Selection:
                 if metric < best:
                     best, best_slot = metric, slot
         if best_slot != row.selected or best != row.metric:
-            self.choose(row, best_slot, best, now, cause)
-        self._requests.ask(row, now)
+            self.choose(row, best_slot, best, cause, now=now)
+        self._requests.ask(row, now=now)
 
-    def retract(self, row: Destination, slot: int, now: float) -> None:
+    def retract(self, row: Destination, slot: int, *, now: float) -> None:
         """Takes a neighbour's route away."""
         before = row.routes[slot]
         row.routes[slot] = before | RETRACTED
         if slot == row.selected:
-            self.reselect(row, now, "retracted")
+            self.reselect(row, "retracted", now=now)
 
-    def set_cost(self, neighbour: Neighbour, cost: int, now: float, cause: str) -> None:
+    def set_cost(self, neighbour: Neighbour, cost: int, cause: str, *, now: float) -> None:
         """Applies a neighbour's cost, INFINITY where it is not to be used, to all its routes."""
         before = self._table.costs[neighbour.slot]
         self._table.costs[neighbour.slot] = cost
         if cost > before:
-            self._link_worsened(neighbour.slot, now, cause)
+            self._link_worsened(neighbour.slot, cause, now=now)
         elif cost < before:
-            self._link_improved(neighbour.slot, cost, now, cause)
+            self._link_improved(neighbour.slot, cost, cause, now=now)
 
-    def remove(self, neighbour: Neighbour, now: float) -> None:
+    def remove(self, neighbour: Neighbour, *, now: float) -> None:
         """Forgets all that a lost neighbour has told and been told."""
         slot, others = neighbour.slot, ~neighbour.bit
         self._table.costs[slot] = INFINITY
@@ -116,24 +117,24 @@ class Selection:
             if row.holders & neighbour.bit:
                 row.holders &= others
                 row.current &= others
-                self._table.note_unheld(row, now)
+                self._table.note_unheld(row, now=now)
             if row.selected == slot:
-                self.reselect(row, now, "lost")
+                self.reselect(row, "lost", now=now)
             elif row.metric == INFINITY and lost < row.feasibility_distance:
                 # It was suspected, and others were not asked because it might have come back.
-                self._requests.ask(row, now)
+                self._requests.ask(row, now=now)
 
-    def _link_worsened(self, slot: int, now: float, cause: str) -> None:
+    def _link_worsened(self, slot: int, cause: str, *, now: float) -> None:
         for row in self._table.rows.values():
             if row.selected == slot:
-                self.reselect(row, now, cause)
+                self.reselect(row, cause, now=now)
 
-    def _link_improved(self, slot: int, cost: int, now: float, cause: str) -> None:
+    def _link_improved(self, slot: int, cost: int, cause: str, *, now: float) -> None:
         for row in self._table.rows.values():
             route = row.routes[slot]
             if route >= RETRACTED or metric_of(route) + cost >= row.metric:
                 continue
             if route < row.feasibility_distance or slot == row.selected:
-                self.choose(row, slot, metric_of(route) + cost, now, cause)
+                self.choose(row, slot, metric_of(route) + cost, cause, now=now)
             elif row.selected != OURSELVES:
-                self._requests.ask(row, now)
+                self._requests.ask(row, now=now)

@@ -30,14 +30,14 @@ class ForgottenSources:
     def __len__(self) -> int:
         return len(self.by_node)
 
-    def remember(self, node: bytes, announcement: Announcement, advanced: float, now: float) -> None:
+    def remember(self, node: bytes, announcement: Announcement, advanced: float, *, now: float) -> None:
         """Takes a node whose row is removed."""
         self.by_node.pop(node, None)
         self.by_node[node] = ForgottenSource(announcement, advanced, now + self._memory_s)
         if len(self.by_node) > DESTINATIONS:
             del self.by_node[next(iter(self.by_node))]
 
-    def recall(self, node: bytes, now: float) -> ForgottenSource | None:
+    def recall(self, node: bytes, *, now: float) -> ForgottenSource | None:
         """Returns what is remembered of a node."""
         source = self.by_node.get(node)
         return source if source is not None and now < source.until else None
@@ -46,7 +46,7 @@ class ForgottenSources:
         """Drops a node that has a row again."""
         self.by_node.pop(node, None)
 
-    def purge(self, now: float) -> None:
+    def purge(self, *, now: float) -> None:
         """Drops what has been remembered long enough."""
         while self.by_node:
             node, source = next(iter(self.by_node.items()))

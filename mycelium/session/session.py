@@ -96,7 +96,7 @@ class Session:
     def take_report(self, opened: int, newest: int, now: float) -> None:
         """Takes what the other end says of our trains, unless it speaks of keys that we sent under before."""
         if self.sending is not None and 0 < newest < self.sending.sealing.counter & 0xFFFF_FFFF:
-            self.budget.report(opened, newest, now)
+            self.budget.report(opened, newest, now=now)
 
     def enqueue(self, packet: memoryview, flags: int, segment_size: int) -> bool:
         """Keeps a copy of a packet until there are keys; False where the queue is full."""

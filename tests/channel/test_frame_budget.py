@@ -45,7 +45,7 @@ def test_heavy_loss_is_answered_by_the_first_report() -> None:
     budget = FrameBudget(floor=FLOOR, now=0.0)
     budget.sent_datagrams = 440
 
-    budget.report(6, 10, 0.05)
+    budget.report(6, 10, now=0.05)
 
     assert budget.limit == FLOOR
     assert budget.loss > 0.0
@@ -54,7 +54,7 @@ def test_heavy_loss_is_answered_by_the_first_report() -> None:
 def test_light_loss_halves_the_limit() -> None:
     budget = FrameBudget(floor=FLOOR, now=0.0)
 
-    budget.report(480, 500, 0.05)
+    budget.report(480, 500, now=0.05)
 
     assert budget.limit == FRAME_PLAINTEXT // 2
 
@@ -62,7 +62,7 @@ def test_light_loss_halves_the_limit() -> None:
 def test_single_lost_frame_is_no_rate() -> None:
     budget = FrameBudget(floor=FLOOR, now=0.0)
 
-    budget.report(19, 20, 0.05)
+    budget.report(19, 20, now=0.05)
 
     assert budget.limit == FRAME_PLAINTEXT
 
@@ -84,7 +84,7 @@ def test_frames_that_were_only_late_are_not_lost() -> None:
     budget = FrameBudget(floor=FLOOR, now=0.0)
     for step in range(1, 100):
         newest = 100 * step
-        budget.report(newest - step % 2 * 4, newest, float(step))
+        budget.report(newest - step % 2 * 4, newest, now=float(step))
 
     assert budget.limit == FRAME_PLAINTEXT
 
@@ -92,35 +92,35 @@ def test_frames_that_were_only_late_are_not_lost() -> None:
 def test_figures_that_pass_32_bits_are_understood() -> None:
     budget = FrameBudget(floor=FLOOR, now=0.0)
     for newest in range(0, (1 << 33) + 1, 1 << 30):
-        budget.report(newest & 0xFFFF_FFFF, newest & 0xFFFF_FFFF, 0.0)
+        budget.report(newest & 0xFFFF_FFFF, newest & 0xFFFF_FFFF, now=0.0)
 
     assert (budget.limit, budget.loss) == (FRAME_PLAINTEXT, 0.0)
 
 
 def test_report_that_comes_late_or_twice_is_ignored() -> None:
     budget = FrameBudget(floor=FLOOR, now=0.0)
-    budget.report(1_000, 1_000, 0.1)
+    budget.report(1_000, 1_000, now=0.1)
     for _ in range(50):
-        budget.report(900, 990, 0.2)
-        budget.report(1_000, 990, 0.2)
-        budget.report(1_000, 1_000, 0.2)
+        budget.report(900, 990, now=0.2)
+        budget.report(1_000, 990, now=0.2)
+        budget.report(1_000, 1_000, now=0.2)
 
     assert (budget.limit, budget.loss) == (FRAME_PLAINTEXT, 0.0)
 
 
 def test_counters_of_a_new_session_start_over() -> None:
     budget = FrameBudget(floor=FLOOR, now=0.0)
-    budget.report(1_000_000, 1_000_000, 0.1)
+    budget.report(1_000_000, 1_000_000, now=0.1)
     budget.restart_counters()
 
-    budget.report(60, 100, 0.2)
+    budget.report(60, 100, now=0.2)
 
     assert budget.limit == FLOOR
 
 
 def test_limit_is_never_below_a_datagram() -> None:
     budget = FrameBudget(floor=FLOOR, now=0.0)
-    budget.report(50, 100, 0.1)
+    budget.report(50, 100, now=0.1)
 
     budget.set_floor(8_900)
 
@@ -132,7 +132,7 @@ def test_lying_reports_stay_within_bounds(reports: list[tuple[int, int]]) -> Non
     budget = FrameBudget(floor=FLOOR, now=0.0)
     for step, (opened, newest) in enumerate(reports):
         budget.sent_datagrams += step
-        budget.report(opened, newest, float(step))
+        budget.report(opened, newest, now=float(step))
         assert FLOOR <= budget.limit <= FRAME_PLAINTEXT
         assert 0.0 <= budget.loss <= 1.0
         assert 0.0 <= budget.datagram_loss <= 1.0
@@ -141,22 +141,22 @@ def test_lying_reports_stay_within_bounds(reports: list[tuple[int, int]]) -> Non
 def test_nothing_is_reported_where_nothing_is_missing() -> None:
     arrivals = ArrivalReport()
     for counter in range(1, 1_000):
-        arrivals.add(counter, counter / 1_000)
+        arrivals.add(counter, now=counter / 1_000)
 
     assert arrivals.due_at == math.inf
-    assert arrivals.take(1.0) == (999, 999)
+    assert arrivals.take(now=1.0) == (999, 999)
 
 
 def test_missing_frame_is_reported_once() -> None:
     arrivals = ArrivalReport()
     for counter in (1, 2, 4):
-        arrivals.add(counter, 1.0)
+        arrivals.add(counter, now=1.0)
 
     assert arrivals.due_at == 1.0 + REPORT_AFTER_S
-    assert [arrivals.is_due(1.005), arrivals.is_due(1.0 + REPORT_AFTER_S)] == [False, True]
-    assert arrivals.take(1.01) == (3, 4)
+    assert [arrivals.is_due(now=1.005), arrivals.is_due(now=1.0 + REPORT_AFTER_S)] == [False, True]
+    assert arrivals.take(now=1.01) == (3, 4)
     for counter in range(5, 100):
-        arrivals.add(counter, 1.1)
+        arrivals.add(counter, now=1.1)
     assert arrivals.due_at == 1.01 + CALM_EVERY_S
 
 
@@ -165,10 +165,10 @@ def test_calm_after_a_loss_is_reported_each_second_for_a_minute() -> None:
     reports = []
     for step in range(1, 8_000):
         now = step / 100
-        arrivals.add(step + 1, now)
-        if arrivals.is_due(now):
+        arrivals.add(step + 1, now=now)
+        if arrivals.is_due(now=now):
             reports.append(now)
-            arrivals.take(now)
+            arrivals.take(now=now)
 
     gaps = [later - earlier for earlier, later in pairwise(reports)]
     assert len(reports) == pytest.approx(CALM_FOR_S / CALM_EVERY_S, abs=2)
@@ -177,10 +177,10 @@ def test_calm_after_a_loss_is_reported_each_second_for_a_minute() -> None:
 
 def test_reports_keep_their_distance() -> None:
     arrivals = ArrivalReport()
-    arrivals.add(2, 1.0)
-    arrivals.take(1.01)
+    arrivals.add(2, now=1.0)
+    arrivals.take(now=1.01)
 
-    arrivals.add(4, 1.02)
+    arrivals.add(4, now=1.02)
 
     assert arrivals.due_at == 1.01 + REPORT_EVERY_S
 
@@ -188,9 +188,9 @@ def test_reports_keep_their_distance() -> None:
 def test_frame_that_comes_in_time_makes_the_report_needless() -> None:
     arrivals = ArrivalReport()
     for counter in (1, 3, 2):
-        arrivals.add(counter, 1.0)
+        arrivals.add(counter, now=1.0)
 
-    assert [arrivals.is_due(1.0 + REPORT_AFTER_S), arrivals.take(2.0)] == [False, (3, 3)]
+    assert [arrivals.is_due(now=1.0 + REPORT_AFTER_S), arrivals.take(now=2.0)] == [False, (3, 3)]
     assert arrivals.due_at == math.inf
 
 
@@ -209,8 +209,8 @@ class LossyLink:
         while self.now < end:
             self._burst(datagram_loss)
             self.now += 0.01
-            if self.arrivals.is_due(self.now) or self.counter % 10 == 0:
-                self.budget.report(*self.arrivals.take(self.now), self.now)
+            if self.arrivals.is_due(now=self.now) or self.counter % 10 == 0:
+                self.budget.report(*self.arrivals.take(now=self.now), now=self.now)
 
     def _burst(self, datagram_loss: float) -> None:
         datagrams = -(-self.budget.limit // FLOOR)
@@ -219,16 +219,16 @@ class LossyLink:
             self.counter += 1
             self.budget.sent_datagrams += datagrams
             if self.rng.random() < arrives:
-                self.arrivals.add(self.counter, self.now)
+                self.arrivals.add(self.counter, now=self.now)
 
 
 def test_what_was_lost_while_the_link_was_dead_is_forgotten() -> None:
     budget = FrameBudget(floor=1_400, now=0.0)
-    budget.report(100, 100, 1.0)
+    budget.report(100, 100, now=1.0)
     budget.start_over(201)
-    budget.report(100, 100, 2.0)
-    budget.report(105, 205, 2.1)
-    budget.report(205, 305, 3.0)
+    budget.report(100, 100, now=2.0)
+    budget.report(105, 205, now=2.1)
+    budget.report(205, 305, now=3.0)
     assert budget.loss == 0
-    budget.report(255, 405, 4.0)
+    budget.report(255, 405, now=4.0)
     assert budget.loss > 0

@@ -279,7 +279,7 @@ def test_what_a_gate_remembers_is_bounded() -> None:
     gate.admit(first, source=HERE, now=0.0)
     for n in range(REMEMBERED_EPHEMERALS + 10):
         gate._remember(n.to_bytes(32, "big"))
-        gate._subnet_budget(n.to_bytes(3, "big") + b"\0", 0.0)
+        gate._subnet_budget(n.to_bytes(3, "big") + b"\0", now=0.0)
 
     assert len(gate._ephemerals) == REMEMBERED_EPHEMERALS
     assert len(gate._subnets) == HANDSHAKE_SUBNETS

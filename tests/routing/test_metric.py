@@ -39,7 +39,7 @@ def test_a_longer_round_trip_never_costs_less(one_s: float, other_s: float, loss
 
 
 def feed(published: PublishedCost, costs: list[int], interval_s: float = 0.16) -> list[int | None]:
-    return [published.update(cost, index * interval_s) for index, cost in enumerate(costs)]
+    return [published.update(cost, now=index * interval_s) for index, cost in enumerate(costs)]
 
 
 def test_the_first_cost_is_published_at_once() -> None:
@@ -96,7 +96,7 @@ def test_twenty_percent_jitter_of_the_round_trip_moves_nothing(seed: int) -> Non
     told = []
     for step in range(5_000):
         window.append(0.05 * rng.uniform(1.0, 1.2))
-        told.append(published.update(link_cost(min(window), 0.0), step * 0.1))
+        told.append(published.update(link_cost(min(window), 0.0), now=step * 0.1))
     assert [cost for cost in told[1:] if cost is not None] == []
 
 
@@ -107,29 +107,29 @@ def test_one_sample_as_small_as_jitter_does_not_hide_a_large_change() -> None:
 
 def test_a_rise_whose_round_trips_disagree_is_believed_only_after_half_a_minute() -> None:
     published = PublishedCost()
-    published.update(1_000, 0.0)
-    told = [now for now in range(1, 100) if published.update(9_000, float(now), is_steady=False) is not None]
+    published.update(1_000, now=0.0)
+    told = [now for now in range(1, 100) if published.update(9_000, is_steady=False, now=float(now)) is not None]
     assert told[0] == 31
 
 
 def test_a_change_below_the_jitter_is_not_told_however_long_it_lasts() -> None:
     published = PublishedCost()
-    published.update(100, 0.0)
-    assert all(published.update(300, float(now), jitter_s=0.0025) is None for now in range(1, 1_000))
-    assert any(published.update(300, float(now), jitter_s=0.0015) is not None for now in range(1_000, 2_000))
+    published.update(100, now=0.0)
+    assert all(published.update(300, jitter_s=0.0025, now=float(now)) is None for now in range(1, 1_000))
+    assert any(published.update(300, jitter_s=0.0015, now=float(now)) is not None for now in range(1_000, 2_000))
 
 
 def test_one_lucky_round_trip_that_stays_the_least_for_long_is_no_improvement() -> None:
     published = PublishedCost()
-    published.update(4_000, 0.0)
-    told = [published.update(3_000, 40 + step * 0.08, newest=3_000 if step == 0 else 4_000) for step in range(200)]
+    published.update(4_000, now=0.0)
+    told = [published.update(3_000, newest=3_000 if step == 0 else 4_000, now=40 + step * 0.08) for step in range(200)]
     assert told == [None] * 200
 
 
 def test_a_rise_of_less_than_twice_the_jitter_is_believed_only_after_half_a_minute() -> None:
     published = PublishedCost()
-    published.update(1_000, 0.0)
-    told = [now for now in range(1, 100) if published.update(1_500, float(now), jitter_s=0.003) is not None]
+    published.update(1_000, now=0.0)
+    told = [now for now in range(1, 100) if published.update(1_500, jitter_s=0.003, now=float(now)) is not None]
     assert told[0] == 31
 
 
@@ -145,7 +145,7 @@ def swings(published: PublishedCost, seconds: float, *, dear: int, cheap: int, q
         now += 0.1
         cost = dear if now >= full_at and published.cost != dear else cheap
         before = published.cost
-        if published.update(cost, now) is not None and before is not None and published.cost == cheap:
+        if published.update(cost, now=now) is not None and before is not None and published.cost == cheap:
             falls.append(now)
             full_at = now + queue_s
     return falls
@@ -163,8 +163,8 @@ def test_after_a_calm_time_an_improvement_is_told_soon_again() -> None:
     published = PublishedCost()
     swings(published, 60.0, dear=8_000, cheap=1_000, queue_s=2.0)
     for now in range(61, 400):
-        published.update(1_000, float(now))
+        published.update(1_000, now=float(now))
     for now in range(400, 500):
-        published.update(8_000, float(now))
-    told = [now for now in range(500, 600) if published.update(1_000, float(now)) is not None]
+        published.update(8_000, now=float(now))
+    told = [now for now in range(500, 600) if published.update(1_000, now=float(now)) is not None]
     assert told == [509]

@@ -14,9 +14,9 @@ from functools import partial
 import networkx
 
 from mycelium.identity import blake2b
+from mycelium.routing.destination import OURSELVES, Destination
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.routing.table import OURSELVES, Destination
 from mycelium.wire.announcement import Announcement, signed_bytes
 from mycelium.wire.control import Digest, Item
 from mycelium.wire.distance import INFINITY, NO_SOURCE, RETRACTED, metric_of
