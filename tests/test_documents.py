@@ -1,0 +1,146 @@
+"""Every command that README.md and CONTRIBUTING.md show is run as it stands there, or excused with a reason.
+
+The commands run in a network namespace, with an empty home folder, beside the daemon that README.md says how to start.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.lab.namespaces import Lab, LabHost
+from tests.lab.waiting import wait_until
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md")
+PROGRAMS: Final = ("./dev", "mycelium", "mycelium-sim", "ping", "pip", "make")
+SECONDS: Final = 60.0
+
+DAEMON: Final = "mycelium --peers udp://198.51.100.7:9651 'udp://[2001:db8::7]:9651' udp://hub.example.org:9651"
+ENDLESS: Final = ("mycelium events --follow",)  # run until they have printed something
+EXCUSED: Final = {
+    "./dev test": "it would run this test",
+    "./dev ci": "it would run this test",
+    "./dev check": "it would run the tests a second time",
+    "./dev check --cov": "it would run the tests a second time",
+    "./dev deep": "it takes an hour",
+    "./dev demo": "tests/demo runs it",
+    "./dev format": "it changes files",
+    "./dev lock": "it changes a file, and downloads",
+    "./dev setup": "it installs, and was the first thing that ./dev test did",
+    "pip install .": "it installs, and downloads",
+    "./dev sim": "it writes into the clone; mycelium-sim, below it, does the same elsewhere",
+    "./dev mutate mycelium.link.path.rtt": "it takes a minute; tests/mutate tests it",
+    "ping 4b0:1a2b:...": "the address stands for any",
+    "./dev bench throughput --systems mycelium yggdrasil wireguard-go --runs 3 --seconds 3": "it takes an hour",
+    "./dev bench heal": "it takes an hour",
+    "./dev bench soak --shape mesh --plain": "it takes ten minutes",
+    "./dev bench idle": "it takes a minute of an idle machine",
+}
+
+
+def commands(text: str) -> list[str]:
+    """Returns what a document tells its reader to type: the lines of its blocks, and code in a line that is a command."""
+    blocks = re.findall(r"^ {4}(\S.*)$", text, re.MULTILINE)
+    fenced = re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    lines = [line.partition(" #")[0].strip() for line in (*blocks, *"\n".join(fenced).splitlines()) if line.strip()]
+    spans = [" ".join(span.split()) for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", text)]
+    return lines + [span for span in spans if span.split()[0] in PROGRAMS]
+
+
+ALL: Final = list(dict.fromkeys(line for name in DOCUMENTS for line in commands((ROOT / name).read_text())))
+RUN: Final = [command for command in ALL if command not in EXCUSED and command not in (DAEMON, *ENDLESS)]
+
+
+def test_commands_are_found_in_blocks_and_in_lines() -> None:
+    text = (
+        "Do:\n\n    ./dev demo   # shows\n    sudo x\n\nor `mycelium\nstatus`, not `other`.\n```sh\n./dev check\n```\n"
+    )
+    assert commands(text) == ["./dev demo", "sudo x", "./dev check", "mycelium status"]
+
+
+def test_there_is_a_program_to_each_command() -> None:
+    assert [command for command in ALL if command.split()[0] not in PROGRAMS] == []
+
+
+def test_what_is_excused_or_special_stands_in_a_document() -> None:
+    assert [command for command in (DAEMON, *ENDLESS, *EXCUSED) if command not in ALL] == []
+
+
+@pytest.fixture(scope="module")
+def host() -> Iterator[LabHost]:
+    with Lab() as lab:
+        yield lab.add_hosts(["reader"])[0]
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of someone who has just installed the project."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "MYCELIUM_"))}
+    return {**kept, "HOME": str(tmp_path_factory.mktemp("home")), "PATH": path, "MYCELIUM_VENV": sys.prefix}
+
+
+@pytest.fixture(scope="module")
+def _daemon(host: LabHost, reader: dict[str, str]) -> None:
+    log = Path(reader["HOME"], "log")
+    with log.open("w") as output:
+        daemon = host.start(*shlex.split(DAEMON), stdout=output, stderr=subprocess.STDOUT, env=reader)
+
+    def answers() -> bool:
+        assert daemon.poll() is None, log.read_text()
+        return (
+            subprocess.run(_words(host, "mycelium status"), env=reader, capture_output=True, check=False).returncode
+            == 0
+        )
+
+    wait_until(answers, SECONDS, "the daemon answers")
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("_daemon")
+@pytest.mark.parametrize("command", RUN)
+def test_a_command_runs_as_it_stands_there(host: LabHost, reader: dict[str, str], command: str) -> None:
+    done = subprocess.run(
+        _words(host, command),
+        cwd=_folder(command, reader),
+        env=reader,
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()
+
+
+@pytest.mark.netns
+@pytest.mark.usefixtures("_daemon")
+@pytest.mark.parametrize("command", ENDLESS)
+def test_a_command_without_end_prints_something(host: LabHost, reader: dict[str, str], command: str) -> None:
+    follower = host.start(*shlex.split(command), env=reader, stdout=subprocess.PIPE)
+    assert follower.stdout is not None
+    assert follower.stdout.readline()
+    follower.kill()
+
+
+@pytest.mark.parametrize("command", [command for command in EXCUSED if "bench" in command])
+def test_a_benchmark_knows_its_options(reader: dict[str, str], command: str) -> None:
+    program, *options = command.split(" --")
+    told = subprocess.run(
+        [*program.split(), "--help"], cwd=ROOT, env=reader, capture_output=True, text=True, check=True
+    )
+    assert [option for option in options if f"--{option.split()[0]} " not in told.stdout] == []
+
+
+def _words(host: LabHost, command: str) -> list[str]:
+    return host.command(shlex.split(command))
+
+
+def _folder(command: str, reader: dict[str, str]) -> str | Path:
+    """Returns where a command is typed: at the root of the clone where it names a file of it."""
+    return ROOT if command.startswith("./") else reader["HOME"]
