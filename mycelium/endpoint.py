@@ -15,6 +15,11 @@ class Endpoint(NamedTuple):
     scope: int = 0  # interface index of a link-local address
     local: bytes = b""  # local address, 4 or 16 bytes as in PKTINFO; empty: the kernel chooses
 
+    @property
+    def remote(self) -> "Endpoint":
+        """The same remote address, spoken to from whichever local socket fits."""
+        return self._replace(local=b"")
+
     def __str__(self) -> str:
         scope = f"%{self.scope}" if self.scope else ""
         host = f"[{self.host}{scope}]" if ":" in self.host else self.host

@@ -39,6 +39,9 @@ CONTROL_QUEUE_BYTES: Final = 12 << 20  # for one neighbour: a full table; beyond
 CONTROL_WINDOW_SEGMENTS: Final = 64  # unacknowledged control segments
 CONTROL_MESSAGE_BYTES: Final = 1_024  # one control message
 CONFIGURED_PEERS: Final = 1_024
+ENDPOINTS_PER_PEER: Final = 4  # addresses of one name that are dialled side by side
+DIALS_PER_SOURCE: Final = 256  # handshakes of ours under way, at most 6 s each, for each source of candidates
+DIALS_WAITING_PER_SOURCE: Final = 4_096  # candidates that wait for their turn: all addresses of a full peer list
 
 # -- end-to-end sessions -----------------------------------------------------------------------------------------------
 SESSIONS: Final = 4_096

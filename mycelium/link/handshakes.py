@@ -1,11 +1,11 @@
-"""Link handshakes under way: who begins, who answers, what is sent again and when it is given up.
+"""Link handshakes under way, as initiator and as responder: their tables, timers and bounds.
 
-What a handshake says is `crypto.link_handshake`'s business, whom to answer at all `crypto.cookies`'; here are the tables, the
-timers and their bounds.
+The messages are made and read by `crypto.link_handshake`; `crypto.cookies` decides which first messages are answered at all,
+`peering.dialler` which handshakes are started.
 """
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from math import inf
 from typing import Final
 
@@ -16,38 +16,39 @@ from mycelium.endpoint import Endpoint, is_same_remote
 from mycelium.errors import HandshakeError
 from mycelium.limits import HALF_OPEN_HANDSHAKES
 from mycelium.outbox import Outbox
+from mycelium.timing import Backoff
 from mycelium.wire.datagram import COOKIE, HANDSHAKE_1, HANDSHAKE_1_HEAD, HANDSHAKE_2, HANDSHAKE_2_BYTES, HANDSHAKE_3
 
 FIRST_RETRANSMIT_S: Final = 0.25
+RETRANSMIT_FACTOR: Final = 1.5
 RETRANSMIT_CEILING_S: Final = 0.5
+RETRANSMIT_JITTER: Final = 0.1
 INITIATOR_PATIENCE_S: Final = 6.0
 RESPONDER_PATIENCE_S: Final = 10.0
-REPLIES_PER_HANDSHAKE: Final = 5  # message 2 sent again for a message 1 sent again
+REPLIES_PER_HANDSHAKE: Final = 5  # copies of message 2, each for one copy of message 1
 
 _EPHEMERAL: Final = slice(HANDSHAKE_1_HEAD.size, HANDSHAKE_1_HEAD.size + 32)
 
 
 class Completed:
-    """A handshake that has come to its end: the keys, the address it ran over, and what it was begun for."""
+    """A completed handshake: the keys and the endpoint it ran over. An initiator resends `message_3` until it hears a frame."""
 
-    __slots__ = ("endpoint", "keys", "message_3", "purpose")
+    __slots__ = ("endpoint", "keys", "message_3")
 
-    def __init__(self, keys: AgreedKeys, endpoint: Endpoint, purpose: str, message_3: bytes | None) -> None:
+    def __init__(self, keys: AgreedKeys, endpoint: Endpoint, message_3: bytes | None) -> None:
         self.keys = keys
         self.endpoint = endpoint
-        self.purpose = purpose  # the URL of the configured peer it was begun for; empty otherwise
-        self.message_3 = message_3  # the initiator's: to be sent again until the neighbour speaks
+        self.message_3 = message_3  # None for the responder
 
 
 class _Initiation:
-    __slots__ = ("endpoint", "give_up", "interval", "message_1", "next_send", "noise", "purpose")
+    __slots__ = ("backoff", "endpoint", "give_up", "message_1", "next_send", "noise")
 
-    def __init__(self, noise: LinkInitiator, endpoint: Endpoint, purpose: str, now: float) -> None:
+    def __init__(self, noise: LinkInitiator, endpoint: Endpoint, *, backoff: Backoff, now: float) -> None:
         self.noise = noise
         self.endpoint = endpoint
-        self.purpose = purpose
         self.message_1 = noise.message_1()
-        self.interval = FIRST_RETRANSMIT_S
+        self.backoff = backoff
         self.next_send = now
         self.give_up = now + INITIATOR_PATIENCE_S
 
@@ -56,7 +57,7 @@ class _Response:
     __slots__ = ("endpoint", "ephemeral", "forget", "message_2", "noise", "replies")
 
     def __init__(
-        self, noise: LinkResponder, endpoint: Endpoint, ephemeral: bytes, message_2: bytes, now: float
+        self, noise: LinkResponder, endpoint: Endpoint, ephemeral: bytes, message_2: bytes, *, now: float
     ) -> None:
         self.noise = noise
         self.endpoint = endpoint
@@ -67,7 +68,7 @@ class _Response:
 
 
 class Handshakes:
-    """Both tables, by our own index: handshakes that we began, and those that we answered and wait to see finished."""
+    """The handshakes that this node started, and those it has answered and not seen completed, by its own index."""
 
     def __init__(
         self,
@@ -85,9 +86,9 @@ class Handshakes:
         self._initiations: dict[int, _Initiation] = {}
         self._responses: dict[int, _Response] = {}
         self._response_of: dict[bytes, int] = {}  # ephemeral key of message 1 -> our index
+        self._unanswered: list[int] = []
         self.refused = 0  # messages that did not authenticate or came at the wrong moment
         self.given_up = 0
-        self.unanswered: list[str] = []  # URLs of peers that handshakes were given up for; drained by the caller
 
     @property
     def counters(self) -> dict[str, int]:
@@ -99,31 +100,35 @@ class Handshakes:
         }
 
     def holds(self, index: int) -> bool:
-        """Tells whether an index is taken by a handshake."""
+        """Tells whether an index belongs to a handshake."""
         return index in self._initiations or index in self._responses
 
-    def is_under_way(self, endpoint: Endpoint) -> bool:
-        """Tells whether we are already knocking at this address."""
-        return any(is_same_remote(one.endpoint, endpoint) for one in self._initiations.values())
+    def begin(self, endpoint: Endpoint, *, pin: bytes | None, now: float) -> int:
+        """Starts a handshake with whoever is at `endpoint`, or only with the holder of the X25519 key `pin`.
 
-    def begin(self, endpoint: Endpoint, *, pin: bytes | None, purpose: str, now: float) -> None:
-        """Begins a handshake with whoever is at `endpoint`; with `pin` only the holder of that X25519 key will do."""
+        Returns its index, which the keys will have as `local_index`.
+        """
         index = self._new_index()
         noise = LinkInitiator(self._config, local_index=index, pin=pin)
-        self._initiations[index] = _Initiation(noise, endpoint, purpose, now)
-        self.handle_timeout(now=now)
+        backoff = Backoff(
+            FIRST_RETRANSMIT_S,
+            factor=RETRANSMIT_FACTOR,
+            ceiling=RETRANSMIT_CEILING_S,
+            jitter=RETRANSMIT_JITTER,
+            rng=self._rng,
+        )
+        one = self._initiations[index] = _Initiation(noise, endpoint, backoff=backoff, now=now)
+        self._send_message_1(one, now=now)
+        return index
 
-    def abandon(self, purpose: str) -> None:
-        """Stops knocking for a peer that is no longer wanted."""
-        for index in [index for index, one in self._initiations.items() if one.purpose == purpose]:
-            del self._initiations[index]
+    def abandon(self, index: int) -> None:
+        """Ends a handshake that `begin` started, if it is still under way."""
+        self._initiations.pop(index, None)
 
-    def abandon_again(self, endpoints: Iterable[Endpoint]) -> None:
-        """Stops what was begun for new keys, or to find a neighbour again, at any of these addresses."""
-        for endpoint in endpoints:
-            for index, one in list(self._initiations.items()):
-                if not one.purpose and is_same_remote(one.endpoint, endpoint):
-                    del self._initiations[index]
+    def take_unanswered(self) -> list[int]:
+        """Returns the indices of the handshakes that were given up since the last call."""
+        unanswered, self._unanswered = self._unanswered, []
+        return unanswered
 
     def receive(self, endpoint: Endpoint, datagram: memoryview, *, now: float) -> Completed | None:
         """Takes one handshake or cookie datagram; returns the handshake that it completes, if it does."""
@@ -131,7 +136,7 @@ class Handshakes:
         data = bytes(datagram)
         try:
             if kind == HANDSHAKE_1:
-                self._receive_message_1(endpoint, data, now)
+                self._receive_message_1(endpoint, data, now=now)
             elif kind == HANDSHAKE_2:
                 return self._receive_message_2(endpoint, data)
             elif kind == HANDSHAKE_3:
@@ -143,17 +148,14 @@ class Handshakes:
         return None
 
     def handle_timeout(self, *, now: float) -> None:
-        """Sends again what is due and gives up what has waited long enough."""
+        """Sends first messages again and gives up handshakes, whatever is due."""
         for index, one in list(self._initiations.items()):
             if now >= one.give_up:
                 del self._initiations[index]
                 self.given_up += 1
-                if one.purpose:
-                    self.unanswered.append(one.purpose)
+                self._unanswered.append(index)
             elif now >= one.next_send:
-                self._send(one.endpoint, one.message_1)
-                one.next_send = now + one.interval * self._rng.uniform(0.9, 1.1)
-                one.interval = min(one.interval * 1.5, RETRANSMIT_CEILING_S)
+                self._send_message_1(one, now=now)
         for index, response in list(self._responses.items()):
             if now >= response.forget:
                 self._forget_response(index)
@@ -166,7 +168,11 @@ class Handshakes:
     def _send(self, endpoint: Endpoint, datagram: bytes) -> None:
         self._outbox.transmits.append((endpoint, [memoryview(datagram)], len(datagram)))
 
-    def _receive_message_1(self, endpoint: Endpoint, data: bytes, now: float) -> None:
+    def _send_message_1(self, one: _Initiation, *, now: float) -> None:
+        self._send(one.endpoint, one.message_1)
+        one.next_send = now + one.backoff.next()
+
+    def _receive_message_1(self, endpoint: Endpoint, data: bytes, *, now: float) -> None:
         known = self._responses.get(self._response_of.get(data[_EPHEMERAL], 0))
         if known is not None:
             self._answer_again(known, endpoint)
@@ -182,12 +188,12 @@ class Handshakes:
         if len(self._responses) >= HALF_OPEN_HANDSHAKES:
             self._forget_response(next(iter(self._responses)))
         ephemeral = data[_EPHEMERAL]
-        self._responses[index] = _Response(noise, endpoint, ephemeral, message_2, now)
+        self._responses[index] = _Response(noise, endpoint, ephemeral, message_2, now=now)
         self._response_of[ephemeral] = index
         self._send(endpoint, message_2)
 
     def _answer_again(self, response: _Response, endpoint: Endpoint) -> None:
-        """The initiator missed message 2. From another address it is a replay, which draws no answer."""
+        """Repeats message 2, which the initiator missed. A copy of message 1 from another address is a replay: no answer."""
         if endpoint == response.endpoint and response.replies < REPLIES_PER_HANDSHAKE:
             response.replies += 1
             self._send(endpoint, response.message_2)
@@ -202,7 +208,7 @@ class Handshakes:
         message_3, keys = one.noise.receive_message_2(data)
         del self._initiations[index]
         self._send(endpoint, message_3)
-        return Completed(keys, endpoint, one.purpose, message_3)
+        return Completed(keys, endpoint, message_3)
 
     def _receive_message_3(self, endpoint: Endpoint, data: bytes) -> Completed:
         index = int.from_bytes(data[4:8], "big")
@@ -211,7 +217,7 @@ class Handshakes:
             raise HandshakeError("message 3 for no handshake of ours")
         keys = response.noise.receive_message_3(data)
         self._forget_response(index)
-        return Completed(keys, endpoint, "", None)
+        return Completed(keys, endpoint, None)
 
     def _receive_cookie(self, data: bytes) -> None:
         one = self._initiations.get(int.from_bytes(data[4:8], "big"))

@@ -38,7 +38,6 @@ from mycelium.wire.frame import (
     REPAIR,
 )
 
-FIRST_REDIAL_S: Final = 1.0
 BUSY_BYTES_PER_S: Final = 10_000
 LOADED_BYTES_PER_S: Final = 125_000  # what may fill a path; a queue stays for a while
 LOADED_FOR_S: Final = 30.0
@@ -69,8 +68,6 @@ class Link(LinkFrames):
         "_loaded_until",
         "_missed",
         "_new_stream",
-        "_redial_at",
-        "_redial_wait",
         "address",
         "closed_by_peer",
         "connected_since",
@@ -118,18 +115,11 @@ class Link(LinkFrames):
         self.closed_by_peer = False
         self.reported = LinkState.DOWN  # what routing was told last
         self.connected_since = now
-        self._redial_at = inf
-        self._redial_wait = FIRST_REDIAL_S
         self._missed = 0  # frames, at the last sweep
         self._carried = 0  # bytes over all paths, at the last sweep
         self._loaded_until = -inf
 
     # -- handshakes ----------------------------------------------------------------------------------------------------
-
-    @property
-    def is_over(self) -> bool:
-        """Tells whether nothing is to be waited for: the neighbour has left, or vanished in the middle of the handshake."""
-        return self.cost is None and self._redial_at == inf
 
     @property
     def state(self) -> LinkState:
@@ -367,25 +357,12 @@ class Link(LinkFrames):
         """Tells whether the node should begin a handshake over the path in use."""
         return self.sending.wants_replacement(now=now)
 
-    def went_down(self, *, now: float) -> None:
-        """Called once routing was told that the neighbour is gone: what is queued for it is void, knocking begins.
-
-        Who has left is not knocked at: it may have us in its peer list no more.
-        """
+    def went_down(self) -> None:
+        """Drops what is queued for a neighbour that is gone; called once routing was told."""
         self._control.restart(self._new_stream())
         self.items.clear()
         self.cost = None
         self._cost = PublishedCost()
-        self._redial_at = inf if self.closed_by_peer else now
-        self._redial_wait = FIRST_REDIAL_S
-
-    def take_redial(self, now: float) -> bool:
-        """Tells whether the node should knock where the neighbour was last; with back-off."""
-        if now < self._redial_at:
-            return False
-        self._redial_at = now + self._redial_wait
-        self._redial_wait *= 1.5
-        return True
 
     def sweep(self, *, now: float) -> None:
         """Forgets frames that have long been in parts, and judges how busy the link is; to be called every second."""

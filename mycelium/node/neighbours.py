@@ -1,6 +1,6 @@
-"""The links of a node: made of handshakes, followed for routing, looked after, given up.
+"""The links of a node: created from completed handshakes, reported to routing, rekeyed, redialled, removed.
 
-Routing hears of a neighbour when its link is up, suspected or down, and of nothing else that happens to a link.
+Routing is told when a neighbour's link is up, suspected or down, and of nothing else that happens to a link.
 """
 
 from collections import Counter
@@ -11,13 +11,15 @@ from typing import Final
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity
 from mycelium.limits import LINKS
-from mycelium.link.handshakes import Completed, Handshakes
+from mycelium.link.handshakes import Completed
 from mycelium.link.link import Link, LinkState
 from mycelium.link.reassembly import PartialBudget
 from mycelium.link.repair.repair import REPAIR_COUNTERS, RepairBudgets
 from mycelium.node.journal import Journal
 from mycelium.outbox import LinkDown, LinkUp, Outbox, ResolvePeer
-from mycelium.peering.configured import Peers
+from mycelium.peering.configured import PeerList
+from mycelium.peering.dialler import Candidate, Dialler, Source
+from mycelium.peering.redials import Redials
 from mycelium.policy import Policy
 from mycelium.routing.engine import RoutingEngine
 
@@ -35,8 +37,8 @@ class Neighbours:
         self,
         identity: Identity,
         *,
-        peers: Peers,
-        handshakes: Handshakes,
+        peers: PeerList,
+        dialler: Dialler,
         routing: RoutingEngine,
         journal: Journal,
         policy: Policy,
@@ -49,7 +51,8 @@ class Neighbours:
         self.denied = 0  # handshakes with neighbours that the policy keeps out
         self._own_exchange_key = identity.exchange_public_key
         self._peers = peers
-        self._handshakes = handshakes
+        self._dialler = dialler
+        self._redials = Redials()
         self._routing = routing
         self._journal = journal
         self._policy = policy
@@ -60,19 +63,21 @@ class Neighbours:
         self._ended = Counter(LINK_COUNTERS)
         self._stream = int.from_bytes(entropy(4), "big") >> 1
 
-    def adopt(self, completed: Completed, now: float) -> None:
-        """A handshake is done: a new neighbour, or new keys or a new path for a known one."""
+    def adopt(self, completed: Completed, *, now: float) -> None:
+        """Takes in a completed handshake: a new neighbour, or new keys or a new path for a known one."""
         address = completed.keys.peer_address
+        self._dialler.completed(completed, now=now)
         if not self._policy.allows_neighbour(address):
             self.denied += 1
             return
+        entries = self._peers.missing_at((completed.endpoint.remote,), completed.keys.peer_exchange_key)
         link = self.links.get(address)
         if link is not None:
             link.adopt(completed, now=now)
             if link.reported is not LinkState.DOWN:
                 self._journal.link_keys(address, now=now)
-        elif len(self.links) >= LINKS and not completed.purpose:  # strangers can't keep out whom the operator named
-            self.refused += 1
+        elif len(self.links) >= (LINKS + len(self._peers.by_url) if entries else LINKS):
+            self.refused += 1  # strangers can't keep out a peer that the operator named
             return
         else:
             link = self.links[address] = Link(
@@ -87,8 +92,8 @@ class Neighbours:
             )
             link.probe_all(now=now)
         self.by_index[completed.keys.local_index] = link
-        if completed.purpose:
-            self._peers.connected(completed.purpose, address, now=now)
+        for entry in entries:
+            entry.connected(address, now=now)
         self.follow(link, now)
 
     def follow(self, link: Link, now: float, *, cause: str = "silent") -> None:
@@ -98,17 +103,19 @@ class Neighbours:
         if state is LinkState.DOWN:
             if link.reported is not LinkState.DOWN:
                 link.reported = state
-                link.went_down(now=now)
-                if link.closed_by_peer:
-                    self._handshakes.abandon_again(link.paths)
+                link.went_down()
+                if link.closed_by_peer:  # it may not want this node any more
+                    self.stop_dialling(link, now=now)
+                else:
+                    self._redials.start(address, now=now)
                 routing.neighbour_down(address, now=now)
                 self._peers.disconnected(address, now=now)
                 self._note_down(link, "closed" if link.closed_by_peer else cause, now)
-                self.dial_due(now)
+                self.dial_due(now=now)
         else:
             self._follow_live(link, state, now)
         link.items.clear()
-        self.pass_on(now)
+        self.pass_on(now=now)
 
     def _follow_live(self, link: Link, state: LinkState, now: float) -> None:
         routing, address = self._routing, link.address
@@ -117,7 +124,7 @@ class Neighbours:
             if link.reported is LinkState.DOWN:
                 self._outbox.events.append(LinkUp(address, link.active.endpoint))
                 self._journal.link_up(address, link.active.endpoint, now=now)
-                self._peers.returned(address, {path.remote for path in link.paths.values()}, now=now)
+                self._note_return(link, now=now)
             else:
                 self._journal.link_restarted(address, now=now)
             link.peer_restarted = False
@@ -137,7 +144,14 @@ class Neighbours:
         if link.items:
             routing.receive(address, link.items, now=now)
 
-    def pass_on(self, now: float) -> None:
+    def _note_return(self, link: Link, *, now: float) -> None:
+        """Ends the redialling of a neighbour whose link is up, and finds the entries of the peer list that it is reached at."""
+        self._redials.stop(link.address)
+        for entry in self._peers.missing_at({path.remote for path in link.paths.values()}, link.exchange_key):
+            entry.connected(link.address, now=now)
+        self._peers.returned(link.address, now=now)
+
+    def pass_on(self, *, now: float) -> None:
         """Sends what routing has decided to say."""
         if not self._routing.outbox:
             return
@@ -147,41 +161,50 @@ class Neighbours:
                 link.send_items(items, now=now)
         self._routing.outbox.clear()
 
-    def remove(self, link: Link, reason: str, now: float) -> None:
+    def remove(self, link: Link, reason: str, *, now: float) -> None:
         """Forgets a link and gives back what it holds."""
         if link.reported is not LinkState.DOWN:
             self._routing.neighbour_down(link.address, now=now)
             self._note_down(link, reason, now)
         self._peers.disconnected(link.address, now=now)
+        self._redials.stop(link.address)
         del self.links[link.address]
         link.drop_all()
         self._ended.update(link.counters())
         self._forget_indices()
-        self.pass_on(now)
+        self.pass_on(now=now)
 
-    def keep_house(self, now: float) -> None:
-        """Knocks at the dead, forgets the long dead, has keys renewed; to be called every second."""
+    def sweep(self, *, now: float) -> None:
+        """Redials neighbours whose links are down, removes long dead links, has keys renewed; to be called every second."""
         for link in list(self.links.values()):
             link.sweep(now=now)
             if link.state is LinkState.DOWN:
-                if now - link.last_heard > (ENDED_LINK_KEPT_S if link.is_over else DEAD_LINK_KEPT_S):
-                    self.remove(link, "silent for long", now)
-                elif link.take_redial(now):
-                    self.dial_again(link, link.active.remote, now)
+                kept_s = DEAD_LINK_KEPT_S if link.address in self._redials else ENDED_LINK_KEPT_S
+                if now - link.last_heard > kept_s:
+                    self.remove(link, "silent for long", now=now)
+                elif self._redials.take_due(link.address, now=now):
+                    self.redial(link, now=now)
             elif link.wants_new_keys(now):
-                self.dial_again(link, link.active.endpoint, now)
+                self._dial(link, link.active.endpoint, now=now)
         self._forget_indices()
 
     def _forget_indices(self) -> None:
         self.by_index = {index: link for index, link in self.by_index.items() if link.holds(index)}
 
-    def dial_again(self, link: Link, endpoint: Endpoint, now: float) -> None:
-        """Begins a handshake for new keys with a known neighbour, unless one is under way."""
-        if not self._handshakes.is_under_way(endpoint):
-            self._handshakes.begin(endpoint, pin=link.exchange_key, purpose="", now=now)
+    def redial(self, link: Link, *, now: float) -> None:
+        """Dials a neighbour at its last address, from whichever address of this host fits."""
+        self._dial(link, link.active.remote, now=now)
 
-    def dial_due(self, now: float) -> None:
-        """Asks for the addresses of the peers whose turn it is."""
+    def stop_dialling(self, link: Link, *, now: float) -> None:
+        """Leaves a neighbour alone, but for what the peer list asks for."""
+        self._redials.stop(link.address)
+        self._dialler.forget_neighbour({path.remote for path in link.paths.values()}, now=now)
+
+    def _dial(self, link: Link, endpoint: Endpoint, *, now: float) -> None:
+        self._dialler.dial(Candidate(endpoint, Source.NEIGHBOUR, link.exchange_key), now=now)
+
+    def dial_due(self, *, now: float) -> None:
+        """Asks for the addresses of the configured peers that are due to be dialled."""
         for peer in self._peers.take_due(now=now):
             self._outbox.events.append(ResolvePeer(peer.url))
 

@@ -33,7 +33,8 @@ from mycelium.node.neighbours import Neighbours
 from mycelium.node.snapshot import NodeSnapshot, snapshot
 from mycelium.outbox import Outbox
 from mycelium.packet.batch import PacketBatch
-from mycelium.peering.configured import ENDPOINTS_PER_PEER, Peers
+from mycelium.peering.configured import PeerList
+from mycelium.peering.dialler import Dialler
 from mycelium.peering.discovery import Discovery
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.routing.engine import RoutingEngine
@@ -89,7 +90,7 @@ class Node:
     ) -> None:
         self.identity = identity
         self.outbox = Outbox()
-        self.peers = Peers(rng)
+        self.peers = PeerList(rng)
         self.journal = Journal(now=now)
         self.unknown_datagrams = 0
         self._entropy = entropy
@@ -100,6 +101,7 @@ class Node:
             identity=identity, psk=settings.psk, suites=settings.suites, entropy=entropy, primitives=primitives
         )
         self.handshakes = Handshakes(handshakes, rng=rng, outbox=self.outbox, new_index=self._new_index)
+        self.dialler = Dialler(self.handshakes)
         self.routing = RoutingEngine(
             node=identity.address,
             announce=self._announce,
@@ -113,7 +115,7 @@ class Node:
         self.neighbours = Neighbours(
             identity,
             peers=self.peers,
-            handshakes=self.handshakes,
+            dialler=self.dialler,
             routing=self.routing,
             journal=self.journal,
             policy=policy,
@@ -125,7 +127,7 @@ class Node:
             psk=settings.psk,
             network_id=settings.network_id,
             links=self.links,
-            handshakes=self.handshakes,
+            dialler=self.dialler,
             outbox=self.outbox,
             entropy=entropy,
             rng=rng,
@@ -194,7 +196,7 @@ class Node:
         elif HANDSHAKE_1 <= kind <= COOKIE:
             completed = self.handshakes.receive(endpoint, burst, now=now)
             if completed is not None:
-                self.neighbours.adopt(completed, now)
+                self.neighbours.adopt(completed, now=now)
         else:
             self.unknown_datagrams += 1
 
@@ -209,39 +211,38 @@ class Node:
     def add_peer(self, url: str, *, pin: bytes | None = None, now: float) -> None:
         """Adds a peer to keep a link with; raises LocalError where it is known."""
         self.peers.add(url, pin, now=now)
-        self.neighbours.dial_due(now)
+        self.neighbours.dial_due(now=now)
 
     def remove_peer(self, url: str, *, now: float) -> None:
-        """Stops dialling a peer and closes the link that came of it; raises LocalError where there is none."""
+        """Stops dialling a peer and closes its link unless another entry has the same; raises LocalError for an unknown URL."""
         peer = self.peers.remove(url)
-        self.handshakes.abandon(url)
+        self.dialler.forget_entry(url, now=now)
         link = self.links.get(peer.neighbour) if peer.neighbour is not None else None
         if link is None or any(other.neighbour == link.address for other in self.peers.by_url.values()):
             return
-        if peer.link is not None or link.state is LinkState.DOWN:
+        if peer.is_linked or link.state is LinkState.DOWN:
             link.close(CLOSE_LEAVING, now=now)
-            self.handshakes.abandon_again(link.paths)
-            self.neighbours.remove(link, "the peer was removed", now)
+            self.neighbours.stop_dialling(link, now=now)
+            self.neighbours.remove(link, "the peer was removed", now=now)
 
     def peer_resolved(self, url: str, endpoints: Iterable[Endpoint], *, now: float) -> None:
-        """Takes the addresses of a peer whose name was asked for by `ResolvePeer`, best first."""
+        """Dials a configured peer at the addresses that `ResolvePeer` asked for, best first."""
         peer = self.peers.by_url.get(url)
-        if peer is None or peer.link is not None:
+        if peer is None or peer.is_linked:
             return
-        peer.endpoints = list(endpoints)[:ENDPOINTS_PER_PEER]
-        if not peer.endpoints:
+        candidates = peer.resolved(endpoints)
+        if not candidates:
             self.journal.peer_failed(url, "the name is not known", self.peers.failed(url), now=now)
-        for endpoint in peer.endpoints:
-            if not self.handshakes.is_under_way(endpoint):
-                self.handshakes.begin(endpoint, pin=peer.pin, purpose=url, now=now)
+        for candidate in candidates:
+            self.dialler.dial(candidate, now=now)
 
     def network_changed(self, *, now: float) -> None:
-        """Addresses or routes of this host have changed: every path is probed and every missing peer dialled, at once."""
+        """Probes every path and dials every missing peer at once, as addresses or routes of this host have changed."""
         for link in self.links.values():
             link.probe_all(now=now)
         self.peers.retry_all(now=now)
         self.discovery.network_changed(now=now)
-        self.neighbours.dial_due(now)
+        self.neighbours.dial_due(now=now)
 
     def host_lost(self, lost: Lost, *, now: float) -> None:
         """An interface, an address or a way of this host is gone: paths over it are dead at once, all others are asked."""
@@ -258,9 +259,9 @@ class Node:
             link.rumour(endpoint, now=now)
 
     def resumed(self, *, now: float) -> None:
-        """The host has slept: neighbours may have given us up, so all are knocked at besides what a new network asks for."""
+        """Redials every neighbour, besides what a changed network takes: they may have dropped a sleeping host's links."""
         for link in self.links.values():
-            self.neighbours.dial_again(link, link.active.remote, now)
+            self.neighbours.redial(link, now=now)
         self.network_changed(now=now)
 
     def close(self, *, now: float) -> None:
@@ -291,18 +292,19 @@ class Node:
                     self.receiving.receive_frame(frame, now=now, neighbour=link.address)
             self.neighbours.follow(link, now)
         self.handshakes.handle_timeout(now=now)
+        self.dialler.handle_timeout(now=now)
         self._note_failures(now)
         self.discovery.handle_timeout(now=now)
-        self.neighbours.dial_due(now)
+        self.neighbours.dial_due(now=now)
         self.sessions.handle_timeout(now=now)
         self._reject_failed(now)
         if self.routing.next_deadline() <= now:
             self.routing.handle_timeout(now=now)
         if now >= self._next_housekeeping:
             self._next_housekeeping = now + HOUSEKEEPING_S
-            self.neighbours.keep_house(now)
+            self.neighbours.sweep(now=now)
             self.journal.sweep(now=now)
-        self.neighbours.pass_on(now)
+        self.neighbours.pass_on(now=now)
 
     # -- what operators see ------------------------------------------------------------------------------------------------
 
@@ -311,7 +313,7 @@ class Node:
         return snapshot(
             peers=self.peers,
             discovery=self.discovery,
-            handshakes=self.handshakes,
+            dialler=self.dialler,
             links=self.links,
             sessions=self.sessions,
         )
@@ -353,6 +355,7 @@ class Node:
             "relay_errors_refused": self.relay_errors.refused,
             "icmp_errors": self.local_errors.reported,
             **self.handshakes.counters,
+            "dials_refused": self.dialler.refused,
             **self.discovery.counters,
             **{f"routing_{name}": value for name, value in self.routing.statistics().items()},
         }
@@ -373,9 +376,9 @@ class Node:
 
     def _note_failures(self, now: float) -> None:
         """Handshakes with peers were given up, or end-to-end keys replaced that others had lost."""
-        for url in dict.fromkeys(self.handshakes.unanswered):
+        for url in dict.fromkeys(one.url for one in self.dialler.unanswered if one.url is not None):
             self.journal.peer_failed(url, "no answer", self.peers.failed(url), now=now)
-        self.handshakes.unanswered.clear()
+        self.dialler.unanswered.clear()
         for node in self.sessions.renewed:
             self.journal.session_renewed(node, now=now)
         self.sessions.renewed.clear()

@@ -6,11 +6,11 @@ from enum import StrEnum
 from msgspec import Struct
 
 from mycelium.endpoint import Endpoint
-from mycelium.link.handshakes import Handshakes
 from mycelium.link.link import Link, LinkState
 from mycelium.link.path.liveness import PathState
 from mycelium.link.path.path import Path
-from mycelium.peering.configured import Peers
+from mycelium.peering.configured import PeerList
+from mycelium.peering.dialler import Dialler
 from mycelium.peering.discovery import Discovery
 from mycelium.session.session import Session
 from mycelium.session.table import Sessions
@@ -100,19 +100,19 @@ class NodeSnapshot(Struct, frozen=True, kw_only=True):
 
 
 def snapshot(
-    *, peers: Peers, discovery: Discovery, handshakes: Handshakes, links: dict[bytes, Link], sessions: Sessions
+    *, peers: PeerList, discovery: Discovery, dialler: Dialler, links: dict[bytes, Link], sessions: Sessions
 ) -> NodeSnapshot:
     """Returns a snapshot of the parts of one node."""
     taken = {address: _link(link) for address, link in links.items()}
     return NodeSnapshot(
-        peers=tuple(_peers(peers, discovery, handshakes, taken)),
+        peers=tuple(_peers(peers, discovery, dialler, taken)),
         links=tuple(taken.values()),
         sessions=tuple(_session(session) for session in sessions.by_peer.values()),
     )
 
 
 def _peers(
-    peers: Peers, discovery: Discovery, handshakes: Handshakes, links: dict[bytes, LinkSnapshot]
+    peers: PeerList, discovery: Discovery, dialler: Dialler, links: dict[bytes, LinkSnapshot]
 ) -> Iterable[PeerSnapshot]:
     shown = {peer.neighbour for peer in peers.by_url.values()}
     linked = {endpoint: link.address for endpoint, link in discovery.links_by_peer().items()}
@@ -122,7 +122,7 @@ def _peers(
         yield PeerSnapshot(
             origin=PeerOrigin.CONFIGURED,
             # Without an address it is being resolved.
-            state=_state(link, peer.endpoints, handshakes) if link or peer.endpoints else PeerState.CONNECTING,
+            state=_state(link, peer.endpoints, dialler) if link or peer.endpoints else PeerState.CONNECTING,
             known_since=peer.known_since,
             last_connected=peer.last_connected if link is None else link.last_heard,
             url=peer.url,
@@ -133,7 +133,7 @@ def _peers(
             found = heard.get(link.address)
             yield PeerSnapshot(
                 origin=PeerOrigin.INBOUND if found is None else PeerOrigin.DISCOVERED,
-                state=_state(link, (), handshakes),
+                state=_state(link, (), dialler),
                 known_since=link.connected_since if found is None else found.known_since,
                 last_connected=link.last_heard,
                 endpoint=None if found is None else found.endpoint,
@@ -143,19 +143,19 @@ def _peers(
         if endpoint not in linked:
             yield PeerSnapshot(
                 origin=PeerOrigin.DISCOVERED,
-                state=_state(None, (endpoint,), handshakes),
+                state=_state(None, (endpoint,), dialler),
                 known_since=one.known_since,
                 endpoint=endpoint,
             )
 
 
-def _state(link: LinkSnapshot | None, endpoints: Iterable[Endpoint], handshakes: Handshakes) -> PeerState:
+def _state(link: LinkSnapshot | None, endpoints: Iterable[Endpoint], dialler: Dialler) -> PeerState:
     """Returns the state of a peer with this link, or of one reachable, if at all, at these endpoints."""
     if link is not None:
         if link.state is not LinkState.DOWN:
             return PeerState.ALIVE
         endpoints = [path.endpoint for path in link.paths]
-    is_dialling = any(handshakes.is_under_way(endpoint) for endpoint in endpoints)
+    is_dialling = any(dialler.is_dialling(endpoint) for endpoint in endpoints)
     return PeerState.CONNECTING if is_dialling else PeerState.DEAD
 
 
@@ -190,7 +190,7 @@ def _session(session: Session) -> SessionSnapshot:
     return SessionSnapshot(
         peer=session.peer,
         has_keys=session.sending is not None,
-        is_requesting=session.is_requesting,
+        is_requesting=session.request is not None,
         queued_packets=len(session.queue),
         loss=session.budget.loss,
         last_used=session.last_used,

@@ -1,61 +1,97 @@
-"""The peers that the operator named: when to look their names up and knock, and which link came of it.
+"""The peers that the operator named: when to look up and dial each, and which neighbour it led to.
 
-A peer whose link is up is left alone. One that does not answer is asked again with back-off and jitter: often while it is
-missed since minutes, more rarely later, and at once when the network has changed or its neighbour is back by other means.
+A peer whose link is up is left alone. A missing one is tried again with back-off and jitter: every few seconds for some
+minutes, then less often, and at once when the network changes or its neighbour is back at another address.
 """
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from math import inf
 from typing import Final
 
 from mycelium.endpoint import Endpoint
 from mycelium.errors import LocalError
-from mycelium.limits import CONFIGURED_PEERS
+from mycelium.limits import CONFIGURED_PEERS, ENDPOINTS_PER_PEER
+from mycelium.peering.dialler import Candidate, Source
+from mycelium.timing import Backoff
 
 FIRST_WAIT_S: Final = 0.5
 WAIT_FACTOR: Final = 1.6
-FRESH_CEILING_S: Final = 3.0  # while it is fresh that the peer is missing
-FRESH_S: Final = 300.0
+WAIT_JITTER: Final = 0.2
+FRESH_S: Final = 300.0  # a peer counts as newly lost for this long
+FRESH_CEILING_S: Final = 3.0
 WAIT_CEILING_S: Final = 15.0
-ATTEMPT_S: Final = 7.0  # a look-up and a handshake, given up or not
-ENDPOINTS_PER_PEER: Final = 4  # addresses of one name that are tried side by side
+ATTEMPT_S: Final = 7.0  # a look-up and a handshake up to its being given up
 
 
 class ConfiguredPeer:
-    """One entry of the peer list.
-
-    `neighbour` is the overlay address of whom it led to last; `link` is the same while the link that came of it is up.
-    """
+    """One entry of the peer list: a URL, and what came of dialling it."""
 
     __slots__ = (
+        "_backoff",
         "endpoints",
         "failures",
+        "is_linked",
         "known_since",
         "last_connected",
-        "link",
         "neighbour",
         "next_attempt",
         "pin",
         "url",
-        "wait",
     )
 
-    def __init__(self, url: str, pin: bytes | None, *, now: float) -> None:
+    def __init__(self, url: str, pin: bytes | None, *, rng: random.Random, now: float) -> None:
         self.url = url
         self.pin = pin  # X25519 key
         self.endpoints: list[Endpoint] = []  # of the last look-up
-        self.link: bytes | None = None
-        self.neighbour: bytes | None = None
+        self.neighbour: bytes | None = None  # overlay address of whoever answered last
+        self.is_linked = False
         self.known_since = now
         self.last_connected: float | None = None
         self.next_attempt = now
-        self.wait = FIRST_WAIT_S
-        self.failures = 0  # attempts in a row
+        self.failures = 0  # in a row
+        self._backoff = Backoff(FIRST_WAIT_S, factor=WAIT_FACTOR, jitter=WAIT_JITTER, rng=rng)
+
+    def resolved(self, endpoints: Iterable[Endpoint]) -> list[Candidate]:
+        """Takes the addresses that the name stands for, best first; returns what to dial."""
+        self.endpoints = list(endpoints)[:ENDPOINTS_PER_PEER]
+        return [
+            Candidate(endpoint, Source.PEER_LIST, self.pin, self.url, priority)
+            for priority, endpoint in enumerate(self.endpoints)
+        ]
+
+    def is_at(self, remotes: Collection[Endpoint], exchange_key: bytes) -> bool:
+        """Tells whether the holder of a key, reached at these remote endpoints, is whom the entry names."""
+        return self.pin in (None, exchange_key) and any(endpoint in remotes for endpoint in self.endpoints)
+
+    def wait(self, *, now: float) -> None:
+        """Puts off the next attempt until the one that begins now has failed, and for a while longer."""
+        missing_since = self.known_since if self.last_connected is None else self.last_connected
+        self._backoff.ceiling = FRESH_CEILING_S if now - missing_since < FRESH_S else WAIT_CEILING_S
+        self.next_attempt = now + ATTEMPT_S + self._backoff.next()
+
+    def retry(self, *, now: float) -> None:
+        """Has the peer dialled at once, if it has no link."""
+        self.next_attempt = now
+        self._backoff.reset()
+
+    def connected(self, neighbour: bytes, *, now: float) -> None:
+        """Takes note of a link with the neighbour that the entry names."""
+        self.neighbour = neighbour
+        self.is_linked = True
+        self.last_connected = now
+        self.failures = 0
+        self._backoff.reset()
+
+    def disconnected(self, *, now: float) -> None:
+        """Takes note that the link is down: the peer is dialled at once."""
+        self.is_linked = False
+        self.last_connected = now
+        self.retry(now=now)
 
 
-class Peers:
-    """The peer list, by URL."""
+class PeerList:
+    """The configured peers, by URL."""
 
     def __init__(self, rng: random.Random) -> None:
         self._rng = rng
@@ -64,75 +100,54 @@ class Peers:
     def add(self, url: str, pin: bytes | None, *, now: float) -> None:
         """Adds a peer, to be dialled at once; raises LocalError where it is known or the list is full."""
         if url in self.by_url:
-            raise LocalError(f"peer {url} is known already")
+            raise LocalError(f"peer {url} is in the peer list already")
         if len(self.by_url) >= CONFIGURED_PEERS:
-            raise LocalError(f"there are {CONFIGURED_PEERS} peers already")
-        self.by_url[url] = ConfiguredPeer(url, pin, now=now)
+            raise LocalError(f"the peer list is full: it has {CONFIGURED_PEERS} peers")
+        self.by_url[url] = ConfiguredPeer(url, pin, rng=self._rng, now=now)
 
     def remove(self, url: str) -> ConfiguredPeer:
         """Forgets a peer; raises LocalError where there is none of this URL."""
         peer = self.by_url.pop(url, None)
         if peer is None:
-            raise LocalError(f"no peer {url}")
+            raise LocalError(f"peer {url} is not in the peer list")
         return peer
 
     def take_due(self, *, now: float) -> list[ConfiguredPeer]:
         """Returns the peers that are to be looked up and dialled, and sets when each is tried again."""
-        due = [peer for peer in self.by_url.values() if peer.link is None and now >= peer.next_attempt]
+        due = [peer for peer in self.by_url.values() if not peer.is_linked and now >= peer.next_attempt]
         for peer in due:
-            peer.next_attempt = now + ATTEMPT_S + peer.wait * self._rng.uniform(0.8, 1.2)
-            missed_since = peer.known_since if peer.last_connected is None else peer.last_connected
-            ceiling = FRESH_CEILING_S if now - missed_since < FRESH_S else WAIT_CEILING_S
-            peer.wait = min(peer.wait * WAIT_FACTOR, ceiling)
+            peer.wait(now=now)
         return due
 
     def next_deadline(self) -> float:
-        """When `take_due` will have something."""
-        return min((peer.next_attempt for peer in self.by_url.values() if peer.link is None), default=inf)
+        """When `take_due` will have something; infinity for never."""
+        return min((peer.next_attempt for peer in self.by_url.values() if not peer.is_linked), default=inf)
 
-    def connected(self, url: str, link: bytes, *, now: float) -> None:
-        """A link came of dialling a peer."""
-        peer = self.by_url.get(url)
-        if peer is not None:
-            _connect(peer, link, now)
+    def missing_at(self, remotes: Collection[Endpoint], exchange_key: bytes) -> list[ConfiguredPeer]:
+        """Returns the peers without a link that the holder of a key, reached at these remote endpoints, is the answer to."""
+        return [peer for peer in self.by_url.values() if not peer.is_linked and peer.is_at(remotes, exchange_key)]
 
-    def returned(self, link: bytes, remotes: Collection[Endpoint], *, now: float) -> None:
-        """A link is up, at these remote addresses: peers that it is the link of are found, others of it dialled at once."""
+    def returned(self, neighbour: bytes, *, now: float) -> None:
+        """A neighbour's link is up again: those of its entries that lead to other addresses are dialled at once."""
         for peer in self.by_url.values():
-            if peer.neighbour != link or peer.link is not None:
-                continue
-            if any(endpoint in remotes for endpoint in peer.endpoints):
-                _connect(peer, link, now)
-            else:
-                peer.next_attempt = now
-                peer.wait = FIRST_WAIT_S
+            if peer.neighbour == neighbour and not peer.is_linked:
+                peer.retry(now=now)
+
+    def disconnected(self, neighbour: bytes, *, now: float) -> None:
+        """A neighbour's link is down: its entries are dialled at once."""
+        for peer in self.by_url.values():
+            if peer.neighbour == neighbour and peer.is_linked:
+                peer.disconnected(now=now)
 
     def failed(self, url: str) -> int:
-        """An attempt to reach a peer has failed; returns how many have in a row, 0 where it has a link or is not known."""
+        """Counts a failed attempt; returns how many have failed in a row, 0 where the peer has a link or is not listed."""
         peer = self.by_url.get(url)
-        if peer is None or peer.link is not None:
+        if peer is None or peer.is_linked:
             return 0
         peer.failures += 1
         return peer.failures
 
-    def disconnected(self, link: bytes, *, now: float) -> None:
-        """A link is down: the peers that it came of are dialled at once."""
-        for peer in self.by_url.values():
-            if peer.link == link:
-                peer.link = None
-                peer.last_connected = now
-                peer.next_attempt = now
-                peer.wait = FIRST_WAIT_S
-
     def retry_all(self, *, now: float) -> None:
-        """The network has changed: whoever is missing is dialled at once."""
+        """The network has changed: every missing peer is dialled at once."""
         for peer in self.by_url.values():
-            peer.next_attempt = now
-            peer.wait = FIRST_WAIT_S
-
-
-def _connect(peer: ConfiguredPeer, link: bytes, now: float) -> None:
-    peer.link = peer.neighbour = link
-    peer.last_connected = now
-    peer.wait = FIRST_WAIT_S
-    peer.failures = 0
+            peer.retry(now=now)

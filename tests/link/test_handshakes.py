@@ -204,9 +204,9 @@ def flood(net: NodeNet, receiver: str, count: int) -> list[bytes]:
         net.connect("stranger", receiver)
     stranger = net.hosts["stranger"].node.handshakes
     for _ in range(count):
-        stranger.begin(Endpoint("udp", receiver, PORT), pin=None, purpose="x", now=net.now)
+        index = stranger.begin(Endpoint("udp", receiver, PORT), pin=None, now=net.now)
         net.drain("stranger")
-    stranger.abandon("x")
+        stranger.abandon(index)
     net.drop = before
     for index, message in enumerate(messages):
         net.inject(receiver, Endpoint("udp", f"192.0.2.{index % 250}", PORT), message)

@@ -60,7 +60,7 @@ def test_a_warm_second_path_takes_over_and_routing_notices_nothing() -> None:
     net = ready_pair(pktinfo=True)
     net.hosts["a"].addresses.append("a2")
     net.connect("a2", "b", 0.007)
-    net.hosts["b"].node.handshakes.begin(Endpoint("udp", "a2", PORT), pin=None, purpose="", now=net.now)
+    net.hosts["b"].node.handshakes.begin(Endpoint("udp", "a2", PORT), pin=None, now=net.now)
     net.drain("b")
     net.run(30)
     link = link_of(net, "a", "b")

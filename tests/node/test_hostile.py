@@ -225,10 +225,11 @@ def flood(net: NodeNet, receiver: str, count: int) -> None:
         return sender == "stranger"
 
     before, net.drop = net.drop, catch
-    for _ in range(count):
-        stranger.node.handshakes.begin(Endpoint("udp", receiver, PORT), pin=None, purpose="x", now=net.now)
+    handshakes = stranger.node.handshakes
+    begun = [handshakes.begin(Endpoint("udp", receiver, PORT), pin=None, now=net.now) for _ in range(count)]
     net.drain("stranger")
-    stranger.node.handshakes.abandon("x")
+    for index in begun:
+        handshakes.abandon(index)
     net.drop = before
     for index, message in enumerate(messages):
         net.inject(receiver, Endpoint("udp", f"198.51.{index >> 8}.{index & 255}", PORT), message)

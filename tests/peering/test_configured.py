@@ -7,7 +7,7 @@ import pytest
 
 from mycelium.endpoint import Endpoint
 from mycelium.link.link import LinkState
-from mycelium.peering.configured import FRESH_S, Peers
+from mycelium.peering.configured import FRESH_S, PeerList
 from tests.support.node_net import PORT, NodeNet, url_of
 from tests.support.small_meshes import is_up, link_of, ping, ping_until_answered, reaches, ready_line, ready_pair
 
@@ -23,7 +23,7 @@ def test_a_peer_lost_minutes_ago_is_found_within_five_seconds_of_its_return(gone
 
 
 def test_a_peer_lost_long_ago_is_knocked_at_more_rarely() -> None:
-    peers = Peers(random.Random(1))
+    peers = PeerList(random.Random(1))
     peers.add("udp://b:1", None, now=0.0)
     dialled = [0.0]
     while dialled[-1] < 3 * FRESH_S:
@@ -44,10 +44,10 @@ def test_a_peer_that_comes_to_us_is_dialled_at_its_address_at_once() -> None:
     b = net.restart("b")
     peer = net.hosts["a"].node.peers.by_url[url]
     peer.next_attempt = net.now + 18.0
-    b.node.handshakes.begin(Endpoint("udp", "a", PORT), pin=None, purpose="", now=net.now)
+    b.node.handshakes.begin(Endpoint("udp", "a", PORT), pin=None, now=net.now)
     net.drain("b")
 
-    net.run(1.0, until=lambda: peer.link == b.address)
+    net.run(1.0, until=lambda: peer.is_linked)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -12,7 +12,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.identity import blake2b
 from mycelium.limits import DIALS_PER_SECOND, DISCOVERED_PEERS
 from mycelium.link.link import LinkState
-from mycelium.peering.discovery import CROSSING_S, FIRST_WAIT_S, FORGET_S, HESITATION_S, INTERVAL_S, LEAST_GAP_S
+from mycelium.peering.discovery import FIRST_WAIT_S, FORGET_S, HESITATION_S, INTERVAL_S, LEAST_GAP_S, SIMULTANEOUS_S
 from mycelium.wire.beacon import BEACON_KEY_LABEL, Beacon, encode_beacon, tagged_bytes
 from mycelium.wire.datagram import HANDSHAKE_1
 from tests.support.node_net import DISCOVERY_PORT, PORT, NodeNet, url_of
@@ -98,7 +98,7 @@ def cut_until_it_rests(net: NodeNet) -> None:
     net.run(20)
     node, endpoint = net.hosts[A].node, net.hosts[B].endpoint
     net.run(
-        20, until=lambda: not node.handshakes.is_under_way(endpoint) and net.now > node.discovery._sent_at + CROSSING_S
+        20, until=lambda: not node.dialler.is_dialling(endpoint) and net.now > node.discovery._sent_at + SIMULTANEOUS_S
     )
     net.capture = []
 

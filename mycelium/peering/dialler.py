@@ -1,0 +1,160 @@
+"""Whom a node dials: the only place that starts link handshakes.
+
+Sources (the peer list, known neighbours, discovery) hand in candidates and decide when to try one again. The dialler shares
+one handshake between all candidates with the same endpoint and pin, and bounds the handshakes under way for each source.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection
+from enum import IntEnum
+from heapq import heappop, heappush
+from itertools import count
+from typing import Final
+
+from msgspec import Struct
+
+from mycelium.endpoint import Endpoint
+from mycelium.limits import DIALS_PER_SOURCE, DIALS_WAITING_PER_SOURCE
+from mycelium.link.handshakes import Completed, Handshakes
+
+ANY_KEY: Final = None
+
+
+class Source(IntEnum):
+    """Who names candidates. Each source has a share of the handshakes of its own, so none can starve another."""
+
+    PEER_LIST = 0
+    NEIGHBOUR = 1  # its last address: for new keys, or since its link is down
+    DISCOVERY = 2
+
+
+class Candidate(Struct, frozen=True):
+    """An endpoint at which a neighbour may answer.
+
+    `pin` is the X25519 key that must answer; None accepts any. `url` names the entry of the peer list. Of the candidates of
+    one source that wait, those with the lowest `priority` are dialled first.
+    """
+
+    endpoint: Endpoint
+    source: Source
+    pin: bytes | None = ANY_KEY
+    url: str | None = None
+    priority: int = 0
+
+
+_Target = tuple[Endpoint, bytes | None]  # remote endpoint, pin
+
+
+class _Attempt:
+    """A handshake with one target, under way or waiting for its turn, and the candidates that share it."""
+
+    __slots__ = ("candidates", "index", "source")
+
+    def __init__(self) -> None:
+        self.candidates: list[Candidate] = []
+        self.index: int | None = None  # of the handshake; None while waiting
+        self.source = Source.PEER_LIST  # whose share the handshake takes
+
+    def is_for(self, candidate: Candidate) -> bool:
+        """Tells whether the same source shares it already, for the same entry of the peer list."""
+        return any((one.source, one.url) == (candidate.source, candidate.url) for one in self.candidates)
+
+
+class Dialler:
+    """The attempts to reach candidates. `unanswered` is drained by the owner."""
+
+    def __init__(self, handshakes: Handshakes) -> None:
+        self._handshakes = handshakes
+        self._attempts: dict[_Target, _Attempt] = {}
+        self._by_index: dict[int, _Target] = {}  # of those under way
+        self._under_way: Counter[Source] = Counter()
+        self._waiting: dict[Source, list[tuple[int, int, _Target]]] = {source: [] for source in Source}  # heaps
+        self._arrivals = count()  # first come, first served within a priority
+        self.unanswered: list[Candidate] = []
+        self.refused = 0  # candidates beyond DIALS_WAITING_PER_SOURCE
+
+    def dial(self, candidate: Candidate, *, now: float) -> bool:
+        """Dials a candidate as soon as its source's share allows; returns False if it is being dialled already, or refused."""
+        target = self._target_of(candidate)
+        attempt = self._attempts.get(target) or _Attempt()
+        if attempt.is_for(candidate):
+            return False
+        if attempt.index is not None:
+            attempt.candidates.append(candidate)
+            return False
+        queue = self._waiting[candidate.source]
+        if len(queue) >= DIALS_WAITING_PER_SOURCE:
+            self.refused += 1
+            return False
+        self._attempts[target] = attempt
+        attempt.candidates.append(candidate)
+        heappush(queue, (candidate.priority, next(self._arrivals), target))
+        self._start_waiting(now=now)
+        return True
+
+    def is_dialling(self, endpoint: Endpoint) -> bool:
+        """Tells whether a candidate with this remote endpoint is being dialled, or waits for it."""
+        remote = endpoint.remote
+        return any(target[0] == remote for target in self._attempts)
+
+    def completed(self, completed: Completed, *, now: float) -> None:
+        """Ends the attempts that a completed handshake has made needless: those at its endpoint whose pin agrees."""
+        if completed.keys.is_initiator:
+            for pin in (ANY_KEY, completed.keys.peer_exchange_key):
+                self._end((completed.endpoint.remote, pin))
+            self._start_waiting(now=now)
+
+    def forget_entry(self, url: str, *, now: float) -> None:
+        """Stops dialling for an entry of the peer list that was removed."""
+        self._withdraw(lambda candidate: candidate.url == url, now=now)
+
+    def forget_neighbour(self, remotes: Collection[Endpoint], *, now: float) -> None:
+        """Stops dialling a neighbour at these remote endpoints, unless the peer list asks for it."""
+        self._withdraw(
+            lambda candidate: candidate.source is not Source.PEER_LIST and candidate.endpoint.remote in remotes, now=now
+        )
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Ends the attempts whose handshakes were given up, and starts waiting ones in their place."""
+        for index in self._handshakes.take_unanswered():
+            target = self._by_index.get(index)
+            if target is not None:
+                self.unanswered += self._end(target)
+        self._start_waiting(now=now)
+
+    def _target_of(self, candidate: Candidate) -> _Target:
+        remote = candidate.endpoint.remote
+        # A neighbour that answers whoever dials there needs no handshake of its own.
+        shares = candidate.source is Source.NEIGHBOUR and (remote, ANY_KEY) in self._attempts
+        return remote, ANY_KEY if shares else candidate.pin
+
+    def _start_waiting(self, *, now: float) -> None:
+        for source, queue in self._waiting.items():
+            while queue and self._under_way[source] < DIALS_PER_SOURCE:
+                _, _, target = heappop(queue)
+                attempt = self._attempts.get(target)
+                if attempt is not None and attempt.index is None:  # not withdrawn meanwhile
+                    self._start(target, attempt, source, now=now)
+
+    def _start(self, target: _Target, attempt: _Attempt, source: Source, *, now: float) -> None:
+        attempt.source = source
+        attempt.index = self._handshakes.begin(attempt.candidates[0].endpoint, pin=target[1], now=now)
+        self._by_index[attempt.index] = target
+        self._under_way[source] += 1
+
+    def _end(self, target: _Target) -> list[Candidate]:
+        attempt = self._attempts.pop(target, None)
+        if attempt is None:
+            return []
+        if attempt.index is not None:
+            self._handshakes.abandon(attempt.index)
+            del self._by_index[attempt.index]
+            self._under_way[attempt.source] -= 1
+        return attempt.candidates
+
+    def _withdraw(self, is_unwanted: Callable[[Candidate], bool], *, now: float) -> None:
+        for target, attempt in list(self._attempts.items()):
+            attempt.candidates = [candidate for candidate in attempt.candidates if not is_unwanted(candidate)]
+            if not attempt.candidates:
+                self._end(target)
+        self._start_waiting(now=now)

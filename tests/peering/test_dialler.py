@@ -1,0 +1,185 @@
+"""The dialler: one handshake for all candidates with the same endpoint and pin, and a bounded share for each source."""
+
+import random
+from itertools import count
+
+import pytest
+
+from mycelium.crypto.handshake import HandshakeConfig
+from mycelium.crypto.primitives import RealPrimitives
+from mycelium.endpoint import Endpoint
+from mycelium.identity import Identity
+from mycelium.link.handshakes import INITIATOR_PATIENCE_S, Completed, Handshakes
+from mycelium.outbox import Outbox
+from mycelium.peering import dialler as dialler_module
+from mycelium.peering.dialler import Candidate, Dialler, Source
+from mycelium.wire.datagram import HANDSHAKE_1, SUITE_CHACHA20_POLY1305
+
+OWN, PEER = Identity(bytes(31) + b"\x01"), Identity(bytes(31) + b"\x02")
+RIGHT, WRONG = PEER.exchange_public_key, OWN.exchange_public_key
+HERE = Endpoint("udp", "192.0.2.1", 9651)
+
+
+class End:
+    """One end of handshakes, with a dialler on it."""
+
+    def __init__(self, identity: Identity) -> None:
+        dice = random.Random(1)
+        config = HandshakeConfig(
+            identity=identity,
+            suites=SUITE_CHACHA20_POLY1305,
+            entropy=dice.randbytes,
+            primitives=RealPrimitives(),
+        )
+        self.outbox = Outbox()
+        indices = count(1)
+        self.handshakes = Handshakes(config, rng=dice, outbox=self.outbox, new_index=lambda: next(indices))
+        self.dialler = Dialler(self.handshakes)
+
+    def take_datagrams(self) -> list[tuple[Endpoint, memoryview]]:
+        taken = [(endpoint, memoryview(b"".join(buffers))) for endpoint, buffers, _ in self.outbox.transmits]
+        self.outbox.clear()
+        return taken
+
+    def dialled(self) -> list[str]:
+        """Returns the hosts that first messages were sent to since the last call."""
+        return [endpoint.host for endpoint, data in self.take_datagrams() if data[0] == HANDSHAKE_1]
+
+    def expire(self, *, now: float) -> list[str | None]:
+        """Lets time pass; returns for which entries of the peer list nobody answered."""
+        self.handshakes.handle_timeout(now=now)
+        self.take_datagrams()
+        self.dialler.handle_timeout(now=now)
+        unanswered = [candidate.url for candidate in self.dialler.unanswered]
+        self.dialler.unanswered.clear()
+        return unanswered
+
+
+def at(number: int, source: Source = Source.PEER_LIST, *, priority: int = 0) -> Candidate:
+    return Candidate(HERE._replace(host=f"192.0.2.{number}"), source, priority=priority)
+
+
+def exchange(ours: End, theirs: End) -> list[Completed]:
+    """Carries datagrams both ways until none is left; returns what was completed at our end, which the dialler is told."""
+    completed: list[Completed] = []
+    while datagrams := ours.take_datagrams():
+        for _, data in datagrams:
+            theirs.handshakes.receive(HERE, data, now=0.0)
+        for _, data in theirs.take_datagrams():
+            done = ours.handshakes.receive(HERE, data, now=0.0)
+            if done is not None:
+                completed.append(done)
+                ours.dialler.completed(done, now=0.0)
+    return completed
+
+
+@pytest.fixture
+def small_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dialler_module, "DIALS_PER_SOURCE", 2)
+    monkeypatch.setattr(dialler_module, "DIALS_WAITING_PER_SOURCE", 3)
+
+
+def test_candidates_for_one_endpoint_share_a_handshake() -> None:
+    end = End(OWN)
+    by_name = Candidate(HERE, Source.PEER_LIST, url="udp://name:9651")
+    assert end.dialler.dial(by_name, now=0.0)
+    assert not end.dialler.dial(by_name, now=0.0)
+    assert not end.dialler.dial(Candidate(HERE, Source.PEER_LIST, url="udp://192.0.2.1:9651"), now=0.0)
+    assert not end.dialler.dial(Candidate(HERE, Source.DISCOVERY), now=0.0)
+    assert end.dialled() == [HERE.host]
+    assert end.dialler.is_dialling(HERE._replace(local=b"1234"))
+
+
+def test_candidates_of_different_pins_have_handshakes_of_their_own() -> None:
+    ours, theirs = End(OWN), End(PEER)
+    ours.dialler.dial(Candidate(HERE, Source.PEER_LIST, WRONG, "wrong"), now=0.0)
+    ours.dialler.dial(Candidate(HERE, Source.PEER_LIST, RIGHT, "right"), now=0.0)
+    [completed] = exchange(ours, theirs)
+    assert completed.keys.peer_exchange_key == RIGHT
+    assert ours.expire(now=INITIATOR_PATIENCE_S) == ["wrong"]
+
+
+def test_a_completed_handshake_ends_all_attempts_that_its_key_satisfies() -> None:
+    ours, theirs = End(OWN), End(PEER)
+    for pin in (None, RIGHT, WRONG):
+        ours.dialler.dial(Candidate(HERE, Source.PEER_LIST, pin, f"{pin!r}"), now=0.0)
+    assert len(exchange(ours, theirs)) == 1
+    assert ours.expire(now=INITIATOR_PATIENCE_S) == [f"{WRONG!r}"]
+
+
+def test_a_known_neighbour_shares_the_handshake_that_any_key_may_answer() -> None:
+    end = End(OWN)
+    end.dialler.dial(Candidate(HERE, Source.PEER_LIST), now=0.0)
+    assert not end.dialler.dial(Candidate(HERE, Source.NEIGHBOUR, RIGHT), now=0.0)
+    assert end.dialled() == [HERE.host]
+
+
+def test_everybody_who_shared_an_unanswered_handshake_hears_of_it() -> None:
+    end = End(OWN)
+    end.dialler.dial(Candidate(HERE, Source.PEER_LIST, url="one"), now=0.0)
+    end.dialler.dial(Candidate(HERE, Source.PEER_LIST, url="other"), now=3.0)
+    assert end.expire(now=INITIATOR_PATIENCE_S - 0.1) == []
+    assert end.expire(now=INITIATOR_PATIENCE_S) == ["one", "other"]
+    assert not end.dialler.is_dialling(HERE)
+
+
+@pytest.mark.usefixtures("small_shares")
+def test_a_source_that_has_used_up_its_share_holds_no_other_back() -> None:
+    end = End(OWN)
+    for number in range(4):
+        assert end.dialler.dial(at(number, Source.DISCOVERY), now=0.0)
+    assert len(end.dialled()) == 2
+    for source in (Source.PEER_LIST, Source.NEIGHBOUR):
+        end.dialler.dial(at(100 + source, source), now=0.0)
+        assert end.dialled() == [f"192.0.2.{100 + source}"]
+
+
+@pytest.mark.usefixtures("small_shares")
+def test_a_waiting_endpoint_of_one_source_is_dialled_at_once_for_another_whose_share_allows() -> None:
+    end = End(OWN)
+    for number in range(3):
+        end.dialler.dial(at(number, Source.DISCOVERY), now=0.0)
+    assert end.dialled() == ["192.0.2.0", "192.0.2.1"]
+    end.dialler.dial(at(2, Source.PEER_LIST), now=0.0)
+    assert end.dialled() == ["192.0.2.2"]
+    assert end.expire(now=INITIATOR_PATIENCE_S) == [None] * 4
+
+
+@pytest.mark.usefixtures("small_shares")
+def test_candidates_wait_for_their_turn_by_priority_and_then_by_arrival() -> None:
+    end = End(OWN)
+    for number, priority in ((1, 0), (2, 0), (3, 1), (4, 0), (5, 1)):
+        end.dialler.dial(at(number, priority=priority), now=0.0)
+    assert end.dialled() == ["192.0.2.1", "192.0.2.2"]
+    end.handshakes.handle_timeout(now=INITIATOR_PATIENCE_S)
+    end.take_datagrams()
+    end.dialler.handle_timeout(now=INITIATOR_PATIENCE_S)
+    assert end.dialled() == ["192.0.2.4", "192.0.2.3"]
+
+
+@pytest.mark.usefixtures("small_shares")
+def test_candidates_beyond_the_bound_are_refused_and_counted() -> None:
+    end = End(OWN)
+    assert [end.dialler.dial(at(number), now=0.0) for number in range(7)] == [True] * 5 + [False] * 2
+    assert end.dialler.refused == 2
+    assert not end.dialler.is_dialling(at(6).endpoint)
+
+
+@pytest.mark.usefixtures("small_shares")
+def test_an_entry_that_is_removed_makes_room_and_leaves_shared_handshakes_to_the_others() -> None:
+    end = End(OWN)
+    for host, url in ((1, "stays"), (1, "goes"), (2, "goes"), (3, "goes"), (4, "stays")):
+        end.dialler.dial(Candidate(at(host).endpoint, Source.PEER_LIST, url=url), now=0.0)
+    assert end.dialled() == ["192.0.2.1", "192.0.2.2"]
+    end.dialler.forget_entry("goes", now=0.0)
+    assert end.dialled() == ["192.0.2.4"]
+    assert end.expire(now=INITIATOR_PATIENCE_S) == ["stays", "stays"]
+
+
+def test_a_neighbour_that_has_left_is_dialled_for_the_peer_list_only() -> None:
+    end = End(OWN)
+    end.dialler.dial(at(1, Source.PEER_LIST), now=0.0)
+    for number, source in ((1, Source.DISCOVERY), (2, Source.DISCOVERY), (3, Source.NEIGHBOUR), (4, Source.NEIGHBOUR)):
+        end.dialler.dial(at(number, source), now=0.0)
+    end.dialler.forget_neighbour({at(number).endpoint for number in (1, 2, 3)}, now=0.0)
+    assert [end.dialler.is_dialling(at(number).endpoint) for number in (1, 2, 3, 4)] == [True, False, False, True]
