@@ -16,7 +16,7 @@ from mycelium.identity import subnet_of
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
 from mycelium.packet.ipv6 import HEADER_BYTES, destination_of
-from mycelium.policy import Policy
+from mycelium.policy import PacketFilter, Policy
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.session.session import Session
 from mycelium.session.table import Sessions
@@ -216,17 +216,16 @@ class Receiving:
     def _deliver(self, session: Session, plain: memoryview, hop_limit: int, now: float) -> None:
         """Hands the packets of a train to TUN, each only if its sender owns its source and we its destination."""
         deliveries = self._outbox.deliveries
+        already = len(deliveries)
         unpack_item, unpack = ITEM_HEADER.unpack_from, _IPV6.unpack_from
         peer, ours = session.peer, self._own_subnet
-        admits = self._packet_filter(peer)
         position, length = 0, len(plain)
         while position + ITEM_HEADER_BYTES <= length:
             word, segment_size = unpack_item(plain, position)
             start = position + ITEM_HEADER_BYTES
             position = start + (word >> 8)
             if position > length:
-                self.malformed += 1
-                return
+                break
             if word & _ITEM_TYPE:
                 self._handle_item(word & _ITEM_TYPE, session, plain[start:position], now=now)
                 continue
@@ -234,20 +233,29 @@ class Receiving:
                 self.malformed += 1
                 continue
             first, its_hop_limit, source, destination = unpack(plain, start)
-            is_theirs = source == peer or self._owns(peer, source)
-            is_for_us = destination == ours or self._owns(self._own_address, destination_of(plain[start:position]))
-            if not is_theirs or not is_for_us or first >> 4 != _VERSION_6:
+            if (
+                (source != peer and not self._owns(peer, source))
+                or (destination != ours and not self._owns(self._own_address, destination_of(plain[start:position])))
+                or first >> 4 != _VERSION_6
+            ):
                 self.foreign_packets += 1
-                continue
-            if admits is not None and not admits(plain[start:position]):
-                self.denied_packets += 1
                 continue
             if hop_limit < its_hop_limit:  # relays may lower it, never raise it
                 plain[start + _HOP_LIMIT_OFFSET] = hop_limit
             deliveries.append((plain[start:position], word & _ITEM_FLAGS, segment_size))
-            self.delivered += 1
         if position != length:
             self.malformed += 1
+        admits = self._packet_filter(peer)
+        if admits is not None:
+            self._drop_denied(admits, already)
+        self.delivered += len(deliveries) - already
+
+    def _drop_denied(self, admits: PacketFilter, already: int) -> None:
+        """Takes the packets that a filter refuses out of the deliveries, but for those that were there before."""
+        deliveries = self._outbox.deliveries
+        arrived = deliveries[already:]
+        deliveries[already:] = [one for one in arrived if admits(one[0])]
+        self.denied_packets += already + len(arrived) - len(deliveries)
 
     def _handle_item(self, kind: int, session: Session, body: memoryview, *, now: float) -> None:
         handler = self.item_handlers.get(kind)
