@@ -19,20 +19,6 @@ ARENA_BYTES: Final = 1 << 20  # several frames of one wake-up, each opened and s
 Transmit = tuple[Endpoint, Sequence[bytes | memoryview], int]
 
 
-class LinkUp(Struct, frozen=True):
-    """A neighbour answers: its link carries traffic."""
-
-    address: bytes
-    endpoint: Endpoint
-
-
-class LinkDown(Struct, frozen=True):
-    """A neighbour is gone; `reason` is for people."""
-
-    address: bytes
-    reason: str
-
-
 class ResolvePeer(Struct, frozen=True):
     """The host name of a configured peer is wanted as addresses: answer with `Node.peer_resolved`."""
 
@@ -43,7 +29,7 @@ class BeaconDue(Struct, frozen=True):
     """Neighbours on our links are to be told that we are here: send `Node.discovery.beacon` on each interface."""
 
 
-Event = LinkUp | LinkDown | ResolvePeer | BeaconDue
+Event = ResolvePeer | BeaconDue
 
 
 class Outbox:

@@ -13,6 +13,18 @@ from mycelium.channel.simultaneous_open import is_superseded
 from mycelium.endpoint import Endpoint, Lost, is_same_remote
 from mycelium.errors import DecodeError
 from mycelium.link.control_channel import ControlChannel
+from mycelium.link.events import (
+    CostChanged,
+    ItemsReceived,
+    KeysRenewed,
+    LinkDown,
+    LinkEvent,
+    LinkMoved,
+    LinkSuspected,
+    LinkTrusted,
+    LinkUp,
+    NeighbourReset,
+)
 from mycelium.link.frames import FRAME_HEADER_BYTES, HEAD_BYTES, MASK_32, SEALED_OVERHEAD, LinkFrames
 from mycelium.link.handshakes import Completed
 from mycelium.link.keypair import MESSAGE_3_AGAIN_S, MESSAGE_3_PATIENCE_S, LinkKeypair
@@ -64,7 +76,9 @@ class Link(LinkFrames):
         "_control",
         "_control_keys_since",
         "_cost",
+        "_endpoint",
         "_entropy",
+        "_events",
         "_loaded_until",
         "_missed",
         "_new_stream",
@@ -72,11 +86,8 @@ class Link(LinkFrames):
         "closed_by_peer",
         "connected_since",
         "cost",
-        "cost_changed",
         "exchange_key",
-        "items",
-        "peer_restarted",
-        "reported",
+        "state",
     )
 
     def __init__(
@@ -85,6 +96,7 @@ class Link(LinkFrames):
         *,
         own_exchange_key: bytes,
         outbox: Outbox,
+        events: list[LinkEvent],
         partial_budget: PartialBudget,
         repair_budgets: RepairBudgets,
         new_stream: Callable[[], int],
@@ -108,12 +120,11 @@ class Link(LinkFrames):
         self._cost = PublishedCost()
         self._burst = ProbeBurst()
         self.cost: int | None = None  # as published, units of 10 us
-        self.cost_changed = False  # since routing was told
         self._choice = PathChoice()
-        self.items: list[Item] = []  # control messages that came, to be drained by the node
-        self.peer_restarted = False  # the neighbour has lost what we told it
         self.closed_by_peer = False
-        self.reported = LinkState.DOWN  # what routing was told last
+        self.state = LinkState.DOWN
+        self._events = events
+        self._endpoint = completed.endpoint  # of the path in use
         self.connected_since = now
         self._missed = 0  # frames, at the last sweep
         self._carried = 0  # bytes over all paths, at the last sweep
@@ -121,16 +132,11 @@ class Link(LinkFrames):
 
     # -- handshakes ----------------------------------------------------------------------------------------------------
 
-    @property
-    def state(self) -> LinkState:
-        """What the path in use says."""
-        if self.cost is None or self.closed_by_peer or self.active.liveness.state is PathState.DEAD:
-            return LinkState.DOWN
-        return LinkState.SUSPECT if self.active.liveness.state is PathState.SUSPECT else LinkState.UP
-
     def adopt(self, completed: Completed, *, now: float) -> None:
         """Takes in the keys and the path of another handshake with the same neighbour: a rekey, a restart, a second path."""
         was_down = self.state is LinkState.DOWN
+        if not was_down:
+            self._events.append(KeysRenewed(self.address))
         session = self._add_session(completed, now)
         path = self.paths.get(completed.endpoint)
         if path is None:
@@ -143,6 +149,7 @@ class Link(LinkFrames):
         if was_down or session.message_3 is None:
             self._send_under(session)
         self._probe(path, now=now)
+        self._report(now)
 
     def _heard_under(self, session: LinkKeypair, path: Path, now: float) -> None:
         """A frame came under keys that the neighbour had not used before, or that we do not send under.
@@ -163,7 +170,8 @@ class Link(LinkFrames):
         for item in items:
             if not self._control.send(encode_item(item)):
                 self._control.restart(self._new_stream())
-                self.peer_restarted = True  # the neighbour must be told everything again
+                if self.cost is not None:
+                    self._events.append(NeighbourReset(self.address, self.cost))
                 break
         self.flush_control(now=now)
 
@@ -183,7 +191,20 @@ class Link(LinkFrames):
         plain[FRAME_HEADER_BYTES] = reason
         self.send_frame(CLOSE, plain, now=now, wants_echo=False)
 
+    def end(self, cause: str, *, now: float) -> None:
+        """Gives back what the link holds: it is over, whatever the neighbour does."""
+        self._take_down(cause, now)
+        self.drop_all()
+
     # -- receiving -----------------------------------------------------------------------------------------------------
+
+    def receive(
+        self, index: int, endpoint: Endpoint, burst: memoryview, segment_size: int, *, now: float, waited_s: float
+    ) -> list[memoryview]:
+        """Takes datagrams of equal size under one of our indices; returns the data frames whose turn has come, opened."""
+        frames = super().receive(index, endpoint, burst, segment_size, now=now, waited_s=waited_s)
+        self._report(now)
+        return frames
 
     def _receive_other(self, kind: int, session: LinkKeypair, path: Path, plain: memoryview, now: float) -> None:
         body = plain[FRAME_HEADER_BYTES:]
@@ -199,9 +220,12 @@ class Link(LinkFrames):
             self.closed_by_peer |= session.established >= self.sending.established
         else:
             self.malformed += 1
+        self._report(now)
 
     def _receive_control(self, session: LinkKeypair, body: memoryview, now: float) -> None:
-        if self.cost is None:  # routing does not know the neighbour yet: it must say this again
+        if (
+            self.cost is None or self.state is LinkState.DOWN
+        ):  # not acknowledged: the neighbour must send it again later
             return
         has_newer_keys = session.established > self._control_keys_since
         self._control_keys_since = max(session.established, self._control_keys_since)
@@ -211,13 +235,12 @@ class Link(LinkFrames):
             self.malformed += 1
             return
         if self._control.take_peer_restart():
-            self.peer_restarted = True
-            self.items.clear()  # of the stream before
+            self._events.append(NeighbourReset(self.address, self.cost))
         if self._control.is_forgotten:
             self._control.restart(self._new_stream())
         for blob in blobs:
             try:
-                self.items += decode_items(blob)
+                self._events.append(ItemsReceived(self.address, decode_items(blob)))
             except DecodeError:
                 self.malformed += 1
         self.flush_control(now=now)
@@ -265,7 +288,8 @@ class Link(LinkFrames):
             cost = self._cost.update(measured, newest=newest, is_steady=rtt.is_steady, jitter_s=rtt.jitter, now=now)
             if cost is not None:
                 is_first = self.cost is None
-                self.cost_changed = cost != self.cost
+                if self.state is not LinkState.DOWN and cost != self.cost:
+                    self._events.append(CostChanged(self.address, cost))
                 self.cost = cost
                 self._burst = ProbeBurst()  # it may have further to go
                 if is_first:
@@ -312,6 +336,43 @@ class Link(LinkFrames):
             if moved:
                 del self.paths[old.endpoint]
 
+    # -- state ---------------------------------------------------------------------------------------------------------
+
+    def _report(self, now: float) -> None:
+        """Reports what has changed of the state and of the neighbour's address; to be called after whatever may do so."""
+        liveness = self.active.liveness
+        if self.cost is None or self.closed_by_peer or liveness.state is PathState.DEAD:
+            self._take_down("closed" if self.closed_by_peer else "silent", now)
+            return
+        endpoint = self.active.endpoint
+        if self.state is LinkState.DOWN:
+            self.state = LinkState.UP
+            self._endpoint = endpoint
+            self._events.append(LinkUp(self.address, endpoint, self.cost))
+        is_suspect = liveness.state is PathState.SUSPECT
+        if is_suspect is not (self.state is LinkState.SUSPECT):
+            self.state = LinkState.SUSPECT if is_suspect else LinkState.UP
+            self._events.append(
+                LinkSuspected(self.address, self._silent_s(now)) if is_suspect else LinkTrusted(self.address)
+            )
+        if endpoint is not self._endpoint:
+            before, self._endpoint = self._endpoint, endpoint
+            if not is_same_remote(before, endpoint):
+                self._events.append(LinkMoved(self.address, before, endpoint))
+
+    def _take_down(self, cause: str, now: float) -> None:
+        """Drops what is queued for the neighbour."""
+        if self.state is LinkState.DOWN:
+            return
+        self.state = LinkState.DOWN
+        self._control.restart(self._new_stream())
+        self.cost = None
+        self._cost = PublishedCost()
+        self._events.append(LinkDown(self.address, cause, self._silent_s(now)))
+
+    def _silent_s(self, now: float) -> float:
+        return max(now - self.silent_since(), 0.0)
+
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def handle_timeout(self, *, now: float) -> list[memoryview]:
@@ -334,6 +395,7 @@ class Link(LinkFrames):
         self.flush_control(now=now)
         for index, session in list(self._sessions.items()):
             self._keep_session(index, session, now)
+        self._report(now)
         return released
 
     def next_deadline(self) -> float:
@@ -357,13 +419,6 @@ class Link(LinkFrames):
         """Tells whether the node should begin a handshake over the path in use."""
         return self.sending.wants_replacement(now=now)
 
-    def went_down(self) -> None:
-        """Drops what is queued for a neighbour that is gone; called once routing was told."""
-        self._control.restart(self._new_stream())
-        self.items.clear()
-        self.cost = None
-        self._cost = PublishedCost()
-
     def sweep(self, *, now: float) -> None:
         """Forgets frames that have long been in parts, and judges how busy the link is; to be called every second."""
         for session in self._sessions.values():
@@ -384,6 +439,7 @@ class Link(LinkFrames):
         for path in self.paths.values():
             path.rtt.window_s = LOADED_WINDOW_S if path is self.active and now < self._loaded_until else WINDOW_S
             path.liveness.set_role(Role.SPARE if path is not self.active else Role.BUSY if is_busy else Role.SELECTED)
+        self._report(now)
 
     def probe_all(self, *, now: float) -> None:
         """Something about our addresses has changed: ask on every path, and look for the size of each afresh.
@@ -418,6 +474,7 @@ class Link(LinkFrames):
             elif lost.endpoint is None:
                 path.liveness.doubt(now)
         self._choose_path(now)
+        self._report(now)
 
     def ask_again(self, *, now: float) -> None:
         """The host has got something new to send from, or over: lost paths may work again."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from enum import StrEnum
 from heapq import merge
 from itertools import takewhile
-from typing import Any, Final
+from typing import Any
 
 from msgspec import Struct
 
@@ -17,8 +17,6 @@ from mycelium.endpoint import Endpoint
 from mycelium.limits import JOURNAL_ENTRIES
 from mycelium.node.route_story import RouteStory
 from mycelium.routing.selection import RouteChange
-
-_REMOTE: Final = slice(4)  # scheme, host, port and scope of an endpoint, without the address of ours
 
 
 class Kind(StrEnum):
@@ -60,7 +58,6 @@ class Journal:
         self.newest = 0  # sequence of the newest entry
         self._notes: deque[Entry] = deque(maxlen=JOURNAL_ENTRIES)
         self._route_notes: deque[Entry] = deque(maxlen=JOURNAL_ENTRIES)
-        self._endpoints: dict[bytes, Endpoint] = {}  # of neighbours whose links are up
         self._routes = RouteStory(tell=self._note_route, tell_of_more=self._note_more_routes, now=now)
 
     def after(self, sequence: int) -> list[Entry]:
@@ -72,16 +69,11 @@ class Journal:
 
     def link_up(self, neighbour: bytes, endpoint: Endpoint, *, now: float) -> None:
         """A neighbour's link carries traffic."""
-        self._endpoints[neighbour] = endpoint
         self._note(Kind.LINK_UP, now, node=neighbour, after=endpoint)
 
-    def link_at(self, neighbour: bytes, endpoint: Endpoint, *, now: float) -> None:
-        """A neighbour is reached at this address: perhaps another one than before. To be called often."""
-        before = self._endpoints.get(neighbour)
-        if before is not None and before is not endpoint:
-            self._endpoints[neighbour] = endpoint
-            if before[_REMOTE] != endpoint[_REMOTE]:
-                self._note(Kind.LINK_MOVED, now, node=neighbour, before=before, after=endpoint)
+    def link_moved(self, neighbour: bytes, before: Endpoint, after: Endpoint, *, now: float) -> None:
+        """A neighbour is reached at another address."""
+        self._note(Kind.LINK_MOVED, now, node=neighbour, before=before, after=after)
 
     def link_suspect(self, neighbour: bytes, silent_s: float, *, now: float) -> None:
         """A neighbour has not answered for so long and is not used meanwhile."""
@@ -93,7 +85,6 @@ class Journal:
 
     def link_down(self, neighbour: bytes, cause: str, silent_s: float, *, now: float) -> None:
         """A link is over."""
-        self._endpoints.pop(neighbour, None)
         self._note(Kind.LINK_DOWN, now, node=neighbour, cause=cause, silent_s=silent_s)
 
     def link_restarted(self, neighbour: bytes, *, now: float) -> None:

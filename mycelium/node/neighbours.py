@@ -1,6 +1,6 @@
 """The links of a node: created from completed handshakes, reported to routing, rekeyed, redialled, removed.
 
-Routing is told when a neighbour's link is up, suspected or down, and of nothing else that happens to a link.
+Links report by events: `handle_events` tells routing, the journal and the peer list of each, in the order they happened.
 """
 
 from collections import Counter
@@ -11,12 +11,24 @@ from typing import Final
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity
 from mycelium.limits import LINKS
+from mycelium.link.events import (
+    CostChanged,
+    ItemsReceived,
+    KeysRenewed,
+    LinkDown,
+    LinkEvent,
+    LinkMoved,
+    LinkSuspected,
+    LinkTrusted,
+    LinkUp,
+    NeighbourReset,
+)
 from mycelium.link.handshakes import Completed
 from mycelium.link.link import Link, LinkState
 from mycelium.link.reassembly import PartialBudget
 from mycelium.link.repair.repair import REPAIR_COUNTERS, RepairBudgets
 from mycelium.node.journal import Journal
-from mycelium.outbox import LinkDown, LinkUp, Outbox, ResolvePeer
+from mycelium.outbox import Outbox, ResolvePeer
 from mycelium.peering.configured import PeerList
 from mycelium.peering.dialler import Candidate, Dialler, Source
 from mycelium.peering.redials import Redials
@@ -47,6 +59,7 @@ class Neighbours:
     ) -> None:
         self.links: dict[bytes, Link] = {}  # by neighbour
         self.by_index: dict[int, Link] = {}  # by our index, what the first bytes of a datagram name
+        self.events: list[LinkEvent] = []  # of all links, not yet handled
         self.refused = 0  # authentic neighbours beyond LINKS
         self.denied = 0  # handshakes with neighbours that the policy keeps out
         self._own_exchange_key = identity.exchange_public_key
@@ -74,8 +87,6 @@ class Neighbours:
         link = self.links.get(address)
         if link is not None:
             link.adopt(completed, now=now)
-            if link.reported is not LinkState.DOWN:
-                self._journal.link_keys(address, now=now)
         elif len(self.links) >= (LINKS + len(self._peers.by_url) if entries else LINKS):
             self.refused += 1  # strangers can't keep out a peer that the operator named
             return
@@ -84,6 +95,7 @@ class Neighbours:
                 completed,
                 own_exchange_key=self._own_exchange_key,
                 outbox=self._outbox,
+                events=self.events,
                 partial_budget=self._partial_budget,
                 repair_budgets=self._repair_budgets,
                 new_stream=self._new_stream,
@@ -94,55 +106,60 @@ class Neighbours:
         self.by_index[completed.keys.local_index] = link
         for entry in entries:
             entry.connected(address, now=now)
-        self.follow(link, now)
+        self.handle_events(now=now)
 
-    def follow(self, link: Link, now: float, *, cause: str = "silent") -> None:
-        """Tells routing what has become of a neighbour, and hands it what the neighbour said."""
-        state = link.state
-        routing, address = self._routing, link.address
-        if state is LinkState.DOWN:
-            if link.reported is not LinkState.DOWN:
-                link.reported = state
-                link.went_down()
-                if link.closed_by_peer:  # it may not want this node any more
-                    self.stop_dialling(link, now=now)
-                else:
-                    self._redials.start(address, now=now)
-                routing.neighbour_down(address, now=now)
-                self._peers.disconnected(address, now=now)
-                self._note_down(link, "closed" if link.closed_by_peer else cause, now)
-                self.dial_due(now=now)
-        else:
-            self._follow_live(link, state, now)
-        link.items.clear()
+    # -- what links report ---------------------------------------------------------------------------------------------
+
+    def handle_events(self, *, now: float) -> None:
+        """Handles what links have reported since the last call, and sends what routing has to say to it.
+
+        What is reported by sending that waits for the next call: a neighbour too slow for a whole table must not keep us here.
+        """
+        events, self.events[:] = list(self.events), []
+        for event in events:
+            self._handle(event, now)
         self.pass_on(now=now)
 
-    def _follow_live(self, link: Link, state: LinkState, now: float) -> None:
-        routing, address = self._routing, link.address
-        assert link.cost is not None
-        if link.reported is LinkState.DOWN or link.peer_restarted:
-            if link.reported is LinkState.DOWN:
-                self._outbox.events.append(LinkUp(address, link.active.endpoint))
-                self._journal.link_up(address, link.active.endpoint, now=now)
-                self._note_return(link, now=now)
-            else:
-                self._journal.link_restarted(address, now=now)
-            link.peer_restarted = False
-            link.reported = LinkState.UP
-            routing.neighbour_up(address, link.cost, now=now)
-        elif link.cost_changed:
-            routing.neighbour_cost(address, link.cost, now=now)
-        link.cost_changed = False
-        if (state is LinkState.SUSPECT) is not (link.reported is LinkState.SUSPECT):
-            routing.neighbour_suspect(address, state is LinkState.SUSPECT, now=now)
-            if state is LinkState.SUSPECT:
-                self._journal.link_suspect(address, _elapsed(link.silent_since(), now), now=now)
-            else:
-                self._journal.link_trusted(address, now=now)
-        link.reported = state
-        self._journal.link_at(address, link.active.endpoint, now=now)
-        if link.items:
-            routing.receive(address, link.items, now=now)
+    def _handle(self, event: LinkEvent, now: float) -> None:
+        routing, journal, neighbour = self._routing, self._journal, event.neighbour
+        match event:
+            case ItemsReceived():
+                routing.receive(neighbour, event.items, now=now)
+            case LinkUp():
+                self._handle_up(event, now)
+            case LinkSuspected():
+                routing.neighbour_suspect(neighbour, True, now=now)
+                journal.link_suspect(neighbour, event.silent_s, now=now)
+            case LinkTrusted():
+                routing.neighbour_suspect(neighbour, False, now=now)
+                journal.link_trusted(neighbour, now=now)
+            case LinkDown():
+                self._handle_down(event, now)
+            case LinkMoved():
+                journal.link_moved(neighbour, event.before, event.after, now=now)
+            case CostChanged():
+                routing.neighbour_cost(neighbour, event.cost, now=now)
+            case NeighbourReset():
+                journal.link_restarted(neighbour, now=now)
+                routing.neighbour_up(neighbour, event.cost, now=now)
+            case KeysRenewed():
+                journal.link_keys(neighbour, now=now)
+
+    def _handle_up(self, event: LinkUp, now: float) -> None:
+        self._journal.link_up(event.neighbour, event.endpoint, now=now)
+        self._note_return(self.links[event.neighbour], now=now)
+        self._routing.neighbour_up(event.neighbour, event.cost, now=now)
+
+    def _handle_down(self, event: LinkDown, now: float) -> None:
+        link = self.links[event.neighbour]
+        if link.closed_by_peer:  # it may not want this node any more
+            self.stop_dialling(link, now=now)
+        else:
+            self._redials.start(event.neighbour, now=now)
+        self._routing.neighbour_down(event.neighbour, now=now)
+        self._peers.disconnected(event.neighbour, now=now)
+        self._journal.link_down(event.neighbour, event.cause, event.silent_s, now=now)
+        self.dial_due(now=now)
 
     def _note_return(self, link: Link, *, now: float) -> None:
         """Ends the redialling of a neighbour whose link is up, and finds the entries of the peer list that it is reached at."""
@@ -157,22 +174,19 @@ class Neighbours:
             return
         for neighbour, items in self._routing.outbox:
             link = self.links.get(neighbour)
-            if link is not None and link.reported is not LinkState.DOWN:
+            if link is not None and link.state is not LinkState.DOWN:
                 link.send_items(items, now=now)
         self._routing.outbox.clear()
 
     def remove(self, link: Link, reason: str, *, now: float) -> None:
         """Forgets a link and gives back what it holds."""
-        if link.reported is not LinkState.DOWN:
-            self._routing.neighbour_down(link.address, now=now)
-            self._note_down(link, reason, now)
+        link.end(reason, now=now)
+        self.handle_events(now=now)
         self._peers.disconnected(link.address, now=now)
         self._redials.stop(link.address)
         del self.links[link.address]
-        link.drop_all()
         self._ended.update(link.counters())
         self._forget_indices()
-        self.pass_on(now=now)
 
     def sweep(self, *, now: float) -> None:
         """Redials neighbours whose links are down, removes long dead links, has keys renewed; to be called every second."""
@@ -212,12 +226,12 @@ class Neighbours:
         """An interface, an address or a way of this host is gone: paths over it are dead at once, all others are asked."""
         for link in list(self.links.values()):
             link.cut(lost, now=now)
-            self.follow(link, now, cause="this host lost the way")
+            self.handle_events(now=now)
 
     def silent_since(self, neighbour: bytes) -> float:
         """Since when a neighbour that is not used any more had not answered; infinity where it is used or is not known."""
         link = self.links.get(neighbour)
-        return inf if link is None or link.reported is LinkState.UP else link.silent_since()
+        return inf if link is None or link.state is LinkState.UP else link.silent_since()
 
     def counters(self) -> Counter[str]:
         """What was dropped and repaired on all links, those that have ended included."""
@@ -226,16 +240,7 @@ class Neighbours:
             counters.update(link.counters())
         return counters
 
-    def _note_down(self, link: Link, cause: str, now: float) -> None:
-        self._outbox.events.append(LinkDown(link.address, cause))
-        self._journal.link_down(link.address, cause, _elapsed(link.silent_since(), now), now=now)
-
     def _new_stream(self) -> int:
         """Numbers of control streams grow over all links, and start by chance, so that none is taken for the last process's."""
         self._stream += 1
         return self._stream
-
-
-def _elapsed(since: float, now: float) -> float:
-    """Returns the time since then, 0 where that is yet to come."""
-    return max(0.0, now - since)

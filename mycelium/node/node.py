@@ -187,8 +187,8 @@ class Node:
             if link is not None:
                 for frame in link.receive(index, endpoint, burst, segment_size, now=now, waited_s=waited_s):
                     self.receiving.receive_frame(frame, now=now, neighbour=link.address)
-                if link.items or link.peer_restarted or link.state is not link.reported or link.cost_changed:
-                    self.neighbours.follow(link, now)
+                if self.neighbours.events:
+                    self.neighbours.handle_events(now=now)
                 return
         if len(burst) > segment_size:  # of mixed kinds: the kernel joins what has the same size
             for start in range(0, len(burst), segment_size):
@@ -290,7 +290,7 @@ class Node:
             if link.next_deadline() <= now:
                 for frame in link.handle_timeout(now=now):
                     self.receiving.receive_frame(frame, now=now, neighbour=link.address)
-            self.neighbours.follow(link, now)
+            self.neighbours.handle_events(now=now)
         self.handshakes.handle_timeout(now=now)
         self.dialler.handle_timeout(now=now)
         self._note_failures(now)

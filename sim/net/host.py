@@ -22,6 +22,7 @@ class Host:
         "names",
         "nat",
         "node",
+        "noted",
         "peers",
         "said",
         "uplinks",
@@ -42,6 +43,7 @@ class Host:
         self.version = 0
         self.said = 0  # control messages that were no digests, in this life, when last looked at
         self.messages = 0  # control messages of earlier lives
+        self.noted = 0  # newest entry of the node's journal, when last looked at
         self.hop_limit_deaths = 0  # of trains, in earlier lives
         self.bytes_sent = 0
         self.datagrams_sent = 0

@@ -17,8 +17,9 @@ from mycelium.endpoint import Endpoint, Lost
 from mycelium.errors import ConfigError
 from mycelium.identity import SEED_BYTES, Identity, blake2b
 from mycelium.link.link import LinkState
+from mycelium.node.journal import Kind
 from mycelium.node.node import Node, NodeSettings, is_signed
-from mycelium.outbox import Event, LinkDown, LinkUp, ResolvePeer
+from mycelium.outbox import ResolvePeer
 from mycelium.packet.batch import PacketBatch
 from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.announcement import Announcement
@@ -77,7 +78,7 @@ class NodeMesh(Mesh):
             now=self.now,
             verify=self._verify,
         )
-        host.version = host.said = 0
+        host.version = host.said = host.noted = 0
         self.tables[host.identity.address] = host.node.routing.forwarding.next_hop
         self.journal.note(self.now, CHANGE, node, -1, epoch)
         for peer in host.peers:
@@ -288,7 +289,7 @@ class NodeMesh(Mesh):
     def _has(self, node: int, neighbour: int) -> bool:
         found = self._hosts[node].node
         link = None if found is None else found.links.get(self.address(neighbour))
-        return link is not None and link.reported is not LinkState.DOWN
+        return link is not None and link.state is not LinkState.DOWN
 
     # Packets and datagrams.
 
@@ -377,6 +378,8 @@ class NodeMesh(Mesh):
         """Empties a node's outbox and lets watchers look."""
         while node.outbox.transmits or node.outbox.events or node.outbox.deliveries:
             self._drain(host, node)
+        if node.journal.newest != host.noted:
+            self._follow_journal(host, node)
         engine = node.routing
         counters = engine.counters
         said = counters.updates_received + counters.requests_received
@@ -402,25 +405,27 @@ class NodeMesh(Mesh):
         events = list(outbox.events)
         outbox.clear()
         for event in events:
-            self._take_event(host, node, event)
+            assert isinstance(event, ResolvePeer)  # beacons are for nodes that were told to discover
+            peer = self._hosts[_named(event.url)]
+            node.peer_resolved(event.url, [Endpoint("udp", name, PORT) for name in peer.names], now=self.now)
         for packet in delivered:
             self.receive_packet(host.index, packet)
 
-    def _take_event(self, host: Host, node: Node, event: Event) -> None:
-        if isinstance(event, ResolvePeer):
-            peer = self._hosts[_named(event.url)]
-            node.peer_resolved(event.url, [Endpoint("udp", name, PORT) for name in peer.names], now=self.now)
-            return
-        assert isinstance(event, LinkUp | LinkDown)  # beacons are for nodes that were told to discover
-        kind = UP if isinstance(event, LinkUp) else DOWN
-        neighbour = self.index_of[event.address]
-        self.journal.note(self.now, kind, host.index, neighbour, 0)
-        self._tell_links_changed()
-        if isinstance(event, LinkDown):
-            link = node.links.get(event.address) if event.reason == "silent" else None
-            is_false = link is not None and self._has_carried(host, neighbour, link.silent_since())
-            for watcher in self.watchers:
-                watcher.link_lost(host.index, neighbour, event.reason, is_false=is_false)
+    def _follow_journal(self, host: Host, node: Node) -> None:
+        """Tells watchers of the links that have come up and gone down since the last call."""
+        entries = node.journal.after(host.noted)
+        host.noted = node.journal.newest
+        for entry in entries:
+            if entry.node is None or entry.kind not in (Kind.LINK_UP, Kind.LINK_DOWN):
+                continue
+            neighbour = self.index_of[entry.node]
+            self.journal.note(self.now, UP if entry.kind is Kind.LINK_UP else DOWN, host.index, neighbour, 0)
+            self._tell_links_changed()
+            if entry.kind is Kind.LINK_DOWN:
+                link = node.links.get(entry.node) if entry.cause == "silent" else None
+                is_false = link is not None and self._has_carried(host, neighbour, link.silent_since())
+                for watcher in self.watchers:
+                    watcher.link_lost(host.index, neighbour, entry.cause or "", is_false=is_false)
 
     def _has_carried(self, host: Host, neighbour: int, since: float) -> bool:
         """Tells whether the link between them has carried both ways all the time since then, and the other one was there."""

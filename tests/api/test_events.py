@@ -35,7 +35,7 @@ def full_journal() -> Journal:
     journal.link_trusted(A, now=now)
     journal.link_restarted(A, now=now)
     journal.link_keys(A, now=now)
-    journal.link_at(A, THERE, now=now)
+    journal.link_moved(A, HERE, THERE, now=now)
     journal.link_down(A, "silent", 0.205, now=now)
     journal.link_down(B, "closed", 0.0, now=now)
     journal.peer_failed("udp://a:9651", "no answer", 1, now=now)

@@ -12,8 +12,9 @@ from mycelium.daemon.driver import READS_PER_WAKE, Driver
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
 from mycelium.link.link import LinkState
+from mycelium.node.journal import Kind
 from mycelium.node.node import Node, NodeSettings
-from mycelium.outbox import Event, LinkUp, ResolvePeer
+from mycelium.outbox import Event, ResolvePeer
 from mycelium.transport.base import Received
 from mycelium.transport.memory import MemoryHub, MemoryTransport
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
@@ -41,13 +42,15 @@ class Host:
             tun=None,
             loop=loop,
             on_event=self.on_event,
-            on_journal=lambda: None,
+            on_journal=self.on_journal,
         )
 
     def on_event(self, event: Event) -> None:
         if isinstance(event, ResolvePeer):
             self.node.peer_resolved(event.url, [self.peer], now=monotonic())
-        elif isinstance(event, LinkUp):
+
+    def on_journal(self) -> None:
+        if any(entry.kind is Kind.LINK_UP for entry in self.node.journal.after(0)):
             self.is_linked.set()
 
 
@@ -75,7 +78,7 @@ def test_a_way_that_the_system_refuses_is_left_at_once() -> None:
         [link] = one.node.links.values()
         one.transport.unreachable[link.active.endpoint] = None
         one.driver.act(lambda now: None)
-        assert link.reported is LinkState.SUSPECT
+        assert link.state is LinkState.SUSPECT
         assert not one.transport.unreachable
         stop(one, other)
 

@@ -46,7 +46,7 @@ def ready_mesh(edges: list[Edge], *sessions: tuple[str, str], seed: int = 0) -> 
 
 def is_doubted(net: NodeNet, one: str, other: str) -> bool:
     """Tells whether a host does not use its link to another."""
-    return link_of(net, one, other).reported is not LinkState.UP
+    return link_of(net, one, other).state is not LinkState.UP
 
 
 def ping_until(

@@ -6,7 +6,7 @@ from mycelium.channel.keypair import IDLE_KEPT_S, REKEY_AFTER_S
 from mycelium.endpoint import Endpoint
 from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
 from mycelium.link.link import LinkState
-from mycelium.outbox import LinkDown, LinkUp
+from mycelium.node.journal import Kind
 from mycelium.wire.datagram import CHUNK
 from tests.support.node_net import PORT, NodeNet, url_of
 from tests.support.small_meshes import (
@@ -64,7 +64,7 @@ def test_a_lossy_link_too_long_for_repair_loses_what_the_wire_loses_and_stays_up
     sent = steady_pings(net, "a", "b", 20)
     arrived = set(received(net, "b"))
     assert 0.9 < len(arrived & set(sent)) / len(sent) < 0.99
-    assert [event for event in net.hosts["a"].events if isinstance(event, LinkDown)] == []
+    assert net.hosts["a"].deaths == []
     assert is_up(net, "a", "b")
 
 
@@ -115,8 +115,8 @@ def test_a_link_that_is_cut_one_way_is_down_at_both_ends(sender: str, receiver: 
     net.wires[sender, receiver].is_cut = True
     steady_pings(net, "a", "b", 1)
     net.run(5)
-    assert link_of(net, "a", "b").reported is LinkState.DOWN
-    assert link_of(net, "b", "a").reported is LinkState.DOWN
+    assert link_of(net, "a", "b").state is LinkState.DOWN
+    assert link_of(net, "b", "a").state is LinkState.DOWN
     net.wires[sender, receiver].is_cut = False
     net.run(5, until=lambda: is_up(net, "a", "b") and reaches(net, "a", "b") and reaches(net, "b", "a"))
 
@@ -126,11 +126,11 @@ def test_a_silent_cut_is_noticed_under_traffic_in_a_quarter_of_a_second() -> Non
     steady_pings(net, "a", "b", 2)
     net.cut("a", "b")
     start = net.now
-    while link_of(net, "a", "b").reported is not LinkState.DOWN:
+    while link_of(net, "a", "b").state is not LinkState.DOWN:
         ping(net, "a", "b")
         net.run(0.01)
         assert net.now < start + 0.4
-    assert isinstance(net.hosts["a"].events[-1], LinkDown)
+    assert net.hosts["a"].link_events[-1].kind is Kind.LINK_DOWN
 
 
 @pytest.mark.parametrize("seconds", [0.3, 2, 20, 90, 700])
@@ -181,9 +181,10 @@ def test_a_lone_packet_is_echoed_before_anybody_has_to_ask() -> None:
 
 def test_a_goodbye_takes_the_link_down_at_once() -> None:
     net = ready_pair()
+    gone = net.hosts["b"].address
     net.close("b")
     net.run(0.006)
-    assert net.hosts["a"].events[-1] == LinkDown(net.hosts["a"].node.sessions.by_peer.copy().popitem()[0], "closed")
+    assert [(entry.node, entry.cause) for entry in net.hosts["a"].deaths] == [(gone, "closed")]
     assert not net.hosts["a"].node.routing.forwarding.next_hop
 
 
@@ -202,7 +203,7 @@ def test_a_removed_peer_stays_away() -> None:
     net.drain("a")
     net.run(60)
     assert not net.hosts["a"].node.links
-    assert isinstance(net.hosts["b"].events[-1], LinkDown)
+    assert net.hosts["b"].link_events[-1].kind is Kind.LINK_DOWN
 
 
 def test_a_peer_that_is_removed_in_the_middle_of_a_rekey_stays_away() -> None:
@@ -259,12 +260,12 @@ def test_a_changed_address_is_followed_within_a_round_trip(mover: str, pktinfo: 
     net.move(mover, "elsewhere")
     net.run(0.21)
     assert link_of(net, stayer, mover).active.endpoint.host == "elsewhere"
-    assert link_of(net, stayer, mover).reported is LinkState.UP
+    assert link_of(net, stayer, mover).state is LinkState.UP
     assert deliver(net, stayer, mover, within=0.06) < 0.06
     assert deliver(net, mover, stayer, within=0.06) < 0.06
-    assert [type(event) for event in net.hosts[mover].events] == [LinkUp]
+    assert [entry.kind for entry in net.hosts[mover].link_events] == [Kind.LINK_UP]
     net.run(30)
-    assert [type(event) for event in net.hosts[stayer].events] == [LinkUp]
+    assert [entry.kind for entry in net.hosts[stayer].link_events] == [Kind.LINK_UP]
 
 
 def test_an_address_change_that_nobody_announces_is_followed_with_the_next_frame() -> None:
@@ -343,7 +344,7 @@ def test_a_spare_path_takes_over_and_the_neighbour_is_never_down() -> None:
     assert ping_until_answered(net, "b", "a", within=1) < 0.2
     assert link_of(net, "a", "b").active.endpoint.host == "b2"
     for name in "ab":
-        assert [event for event in net.hosts[name].events if isinstance(event, LinkDown)] == []
+        assert net.hosts[name].deaths == []
 
 
 def test_of_two_paths_the_quicker_one_is_used_and_routing_is_told_its_cost() -> None:
@@ -355,7 +356,7 @@ def test_of_two_paths_the_quicker_one_is_used_and_routing_is_told_its_cost() -> 
     assert link.active.endpoint.host == "b2"
     assert link.cost is not None
     assert link.cost < 1_000  # 10 ms and a hop are 1,030: the other path would cost 2,030
-    assert [event for event in net.hosts["a"].events if isinstance(event, LinkDown)] == []
+    assert net.hosts["a"].deaths == []
 
 
 def test_a_path_that_is_hardly_quicker_moves_nothing() -> None:
@@ -397,7 +398,7 @@ def test_a_neighbour_that_is_gone_on_all_paths_is_down_as_soon_as_on_one(idle_s:
     net.cut("a", "b")
     net.cut("a", "b2")
     start = net.now
-    while link_of(net, "a", "b").reported is not LinkState.DOWN:
+    while link_of(net, "a", "b").state is not LinkState.DOWN:
         ping(net, "a", "b")
         net.run(0.01)
         assert net.now < start + 0.4
@@ -434,7 +435,7 @@ def test_a_path_that_shrinks_under_traffic_goes_back_and_carries_on() -> None:
         net.run(0.05)
     assert net.now < start + 6
     assert DATAGRAM_FLOOR <= link_of(net, "a", "b").active.mtu.size <= 1_400
-    assert [event for event in net.hosts["a"].events if isinstance(event, LinkDown)] == []
+    assert net.hosts["a"].deaths == []
 
 
 def test_a_path_that_shrinks_unused_is_found_out_by_the_first_that_is_lost() -> None:

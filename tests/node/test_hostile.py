@@ -389,7 +389,7 @@ def test_any_control_message_of_a_neighbour_is_survived(batches: list[list[Item]
         net.drain("a")
         net.run(0.02)
     net.run(2)
-    assert link_of(net, "b", "a").reported is LinkState.UP
+    assert link_of(net, "b", "a").state is LinkState.UP
     check_bounds(net.hosts["b"])
 
 

@@ -139,20 +139,6 @@ def test_routes_that_never_come_back_fill_no_memory() -> None:
 # -- everything else ---------------------------------------------------------------------------------------------------
 
 
-def test_only_another_address_of_the_neighbours_is_a_move() -> None:
-    journal = Journal(now=0.0)
-    journal.link_at(A, HERE, now=0.0)
-    journal.link_up(A, HERE, now=1.0)
-    for endpoint in (HERE, HERE._replace(local=b"\x01"), THERE, THERE):
-        journal.link_at(A, endpoint, now=2.0)
-    journal.link_down(A, "silent", 0.3, now=3.0)
-    journal.link_at(A, HERE, now=4.0)
-    up, moved, down = journal.after(0)
-    assert (up.kind, up.after) == (Kind.LINK_UP, HERE)
-    assert (moved.kind, moved.before, moved.after) == (Kind.LINK_MOVED, HERE._replace(local=b"\x01"), THERE)
-    assert (down.kind, down.cause, down.silent_s) == (Kind.LINK_DOWN, "silent", 0.3)
-
-
 def test_a_peer_that_never_answers_is_told_ever_more_rarely() -> None:
     journal = Journal(now=0.0)
     for failures in range(1_000):

@@ -11,7 +11,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from mycelium.outbox import LinkDown
 from tests.support.node_net import NodeNet, url_of
 from tests.support.small_meshes import (
     data_of,
@@ -108,7 +107,7 @@ def test_a_quiet_mesh_loses_no_link() -> None:
     net = ring("abc")
     net.run(900)
     for host in net.hosts.values():
-        assert [event for event in host.events if isinstance(event, LinkDown)] == []
+        assert host.deaths == []
         assert len(host.node.routing.forwarding.next_hop) == 2
 
 
@@ -140,7 +139,7 @@ def story() -> str:
     lines = [f"{sender} {receiver} {data[0]} {len(data)}" for sender, receiver, data in net.capture]
     for name, host in sorted(net.hosts.items()):
         lines += [repr(data) for data in received(net, name)]
-        lines += [repr(event) for event in host.events]
+        lines += [repr(entry) for entry in host.link_events]
         lines += [f"{counter} {value}" for counter, value in host.node.counters().items()]
     return "\n".join(lines)
 

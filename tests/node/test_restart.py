@@ -90,7 +90,7 @@ def test_the_keys_of_a_dead_process_are_given_up() -> None:
     net.restart("b")
     net.run(60)
     assert link_of(net, "a", "b").indices == [link_of(net, "a", "b").sending.local_index]
-    assert link_of(net, "a", "b").reported is LinkState.UP
+    assert link_of(net, "a", "b").state is LinkState.UP
 
 
 def test_restarts_in_quick_succession_leave_a_whole_mesh() -> None:

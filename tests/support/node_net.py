@@ -14,8 +14,9 @@ from itertools import count
 from mycelium.crypto.primitives import Primitives, RealPrimitives
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
+from mycelium.node.journal import Entry, Kind
 from mycelium.node.node import Node, NodeSettings
-from mycelium.outbox import BeaconDue, LinkDown, LinkUp, ResolvePeer
+from mycelium.outbox import BeaconDue, ResolvePeer
 from mycelium.packet.batch import PacketBatch
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.wire.announcement import Prefix
@@ -64,10 +65,19 @@ class Host:
             policy=settings.policy,
         )
         self.delivered: list[Packet] = []
-        self.events: list[LinkUp | LinkDown] = []
         self.woken_at = 0.0
         self.wakes = 0
         self.starved_until = 0.0
+
+    @property
+    def link_events(self) -> list[Entry]:
+        """The journal's entries of links that came up or went down."""
+        return [entry for entry in self.node.journal.after(0) if entry.kind in (Kind.LINK_UP, Kind.LINK_DOWN)]
+
+    @property
+    def deaths(self) -> list[Entry]:
+        """The journal's entries of links that went down."""
+        return [entry for entry in self.link_events if entry.kind is Kind.LINK_DOWN]
 
     @property
     def address(self) -> bytes:
@@ -296,8 +306,6 @@ class NodeNet:
                 resolve.append(event.url)
             elif isinstance(event, BeaconDue):
                 self._call(host)
-            else:
-                host.events.append(event)
         outbox.clear()
         for url in resolve:
             name = url.removeprefix("udp://").rpartition(":")[0]

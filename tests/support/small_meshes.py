@@ -97,7 +97,7 @@ def is_up(net: NodeNet, one: str, other: str) -> bool:
     """Tells whether both ends of a link are up."""
     for name, neighbour in ((one, other), (other, one)):
         link = net.hosts[name].node.links.get(net.hosts[neighbour].address)
-        if link is None or link.reported is not LinkState.UP:
+        if link is None or link.state is not LinkState.UP:
             return False
     return True
 
