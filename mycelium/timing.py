@@ -1,7 +1,12 @@
-"""Rates and waits: a token bucket, and exponential back-off."""
+"""Rates and waits: token buckets, and exponential back-off."""
 
 import random
+from collections import OrderedDict
+from collections.abc import Hashable
 from math import inf
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 class TokenBucket:
@@ -27,6 +32,30 @@ class TokenBucket:
         """Lowers the number of tokens granted at once."""
         self._burst = min(self._burst, burst)
         self._tokens = min(self._tokens, self._burst)
+
+
+class TokenBuckets(Generic[Key]):
+    """A token bucket for each of at most `keys` keys; the one used longest ago gives way, and starts full again."""
+
+    __slots__ = ("_by_key", "_keys", "_rate")
+
+    def __init__(self, rate: float, *, keys: int) -> None:
+        self._rate = rate
+        self._keys = keys
+        self._by_key: OrderedDict[Key, TokenBucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._by_key)
+
+    def take(self, key: Key, *, now: float) -> bool:
+        """Takes one token of a key; returns False if it has none."""
+        bucket = self._by_key.get(key)
+        if bucket is None:
+            if len(self._by_key) >= self._keys:
+                self._by_key.popitem(last=False)
+            bucket = self._by_key[key] = TokenBucket(self._rate, now=now)
+        self._by_key.move_to_end(key)
+        return bucket.take(now=now)
 
 
 class Backoff:

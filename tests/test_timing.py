@@ -1,6 +1,6 @@
 import random
 
-from mycelium.timing import Backoff, TokenBucket
+from mycelium.timing import Backoff, TokenBucket, TokenBuckets
 
 
 def take_all(bucket: TokenBucket, *, now: float) -> int:
@@ -40,6 +40,23 @@ def test_limiting_a_burst_never_raises_it() -> None:
     bucket = TokenBucket(10.0, now=0.0)
     bucket.limit_burst(20.0)
     assert take_all(bucket, now=0.0) == 10
+
+
+def test_each_key_has_a_bucket_of_its_own() -> None:
+    buckets = TokenBuckets[str](2.0, keys=10)
+    assert [buckets.take("a", now=0.0) for _ in range(3)] == [True, True, False]
+    assert buckets.take("b", now=0.0)
+    assert [buckets.take("a", now=0.5), buckets.take("a", now=0.5)] == [True, False]
+
+
+def test_beyond_the_bound_the_key_used_longest_ago_is_forgotten() -> None:
+    buckets = TokenBuckets[str](1.0, keys=2)
+    for key in "aba":
+        buckets.take(key, now=0.0)
+    assert buckets.take("c", now=0.0)
+    assert len(buckets) == 2
+    assert not buckets.take("a", now=0.0)
+    assert buckets.take("b", now=0.0)
 
 
 def test_waits_grow_by_the_factor_up_to_the_ceiling() -> None:

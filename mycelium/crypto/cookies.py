@@ -10,7 +10,6 @@ knows the network's key can make it.
 """
 
 import hmac
-from collections import OrderedDict
 from ipaddress import ip_address
 from math import inf
 from typing import Final, NamedTuple
@@ -26,7 +25,7 @@ from mycelium.limits import (
     HANDSHAKES_PER_SECOND_WITH_COOKIE,
     REMEMBERED_EPHEMERALS,
 )
-from mycelium.timing import TokenBucket
+from mycelium.timing import TokenBucket, TokenBuckets
 from mycelium.wire.datagram import (
     COOKIE,
     COOKIE_DATAGRAM,
@@ -93,7 +92,7 @@ class HandshakeGate:
         self._secret_since = -inf
         self._unproven = TokenBucket(HANDSHAKES_PER_SECOND, now=0.0)
         self._proven = TokenBucket(HANDSHAKES_PER_SECOND_WITH_COOKIE, now=0.0)
-        self._subnets: OrderedDict[bytes | str, TokenBucket] = OrderedDict()
+        self._subnets = TokenBuckets[bytes | str](HANDSHAKES_PER_SECOND_AND_SUBNET, keys=HANDSHAKE_SUBNETS)
         self._ephemerals: dict[bytes, None] = {}  # of the messages accepted last, in that order
         self.counters = {
             "handshakes_accepted": 0,
@@ -128,7 +127,7 @@ class HandshakeGate:
             return "replayed"
         if not has_cookie:
             return "accepted" if self._unproven.take(now=now) else "sent_a_cookie"
-        has_budget = self._subnet_budget(source, now=now).take(now=now) and self._proven.take(now=now)
+        has_budget = self._subnets.take(_subnet(source), now=now) and self._proven.take(now=now)
         return "accepted" if has_budget else "over_budget"
 
     def _has_mac(self, datagram: bytes, cookie: bytes) -> bool:
@@ -157,16 +156,6 @@ class HandshakeGate:
         if len(self._ephemerals) >= REMEMBERED_EPHEMERALS:
             del self._ephemerals[next(iter(self._ephemerals))]
         self._ephemerals[ephemeral] = None
-
-    def _subnet_budget(self, source: bytes | str, *, now: float) -> TokenBucket:
-        subnet = _subnet(source)
-        budget = self._subnets.get(subnet)
-        if budget is None:
-            if len(self._subnets) >= HANDSHAKE_SUBNETS:
-                self._subnets.popitem(last=False)
-            budget = self._subnets[subnet] = TokenBucket(HANDSHAKES_PER_SECOND_AND_SUBNET, now=now)
-        self._subnets.move_to_end(subnet)
-        return budget
 
 
 def _mac(data: bytes, label: bytes, psk: bytes, secret: bytes) -> bytes:

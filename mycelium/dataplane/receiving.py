@@ -206,7 +206,7 @@ class Receiving:
             return
         keys.last_opened = session.last_used = now
         if keys is not session.sending:
-            self._sessions.heard_under(session, keys)
+            self._sessions.opened_under(session, keys)
         self._deliver(session, plain, hop_limit, now)
         report = keys.report
         report.add(counter, now=now)
@@ -269,7 +269,7 @@ class Receiving:
             self.malformed += 1
             return
         newest, opened = REPORT.unpack_from(body)
-        session.take_report(opened, newest, now)
+        session.take_report(opened, newest, now=now)
 
     def _owns(self, node: bytes, address: bytes) -> bool:
         """Tells whether an address that is no node's own lies in the /64 or in a prefix of this node."""

@@ -9,7 +9,8 @@ from mycelium.errors import IdentityError
 from mycelium.identity import SIGNATURE_BYTES, Identity, address_of_signing_key, verify_signature
 from mycelium.limits import RELAY_ERRORS_PER_SECOND
 from mycelium.packet.ipv6 import HOP_LIMIT_EXCEEDED, NO_ROUTE
-from mycelium.session.table import Sessions, TrainSender
+from mycelium.session.requests import TrainSender
+from mycelium.session.table import Sessions
 from mycelium.timing import TokenBucket
 from mycelium.wire.train import (
     DATA,
@@ -67,7 +68,7 @@ class RelayErrors:
             return None
         code, index, counter, destination, tag = ERROR_QUOTE.unpack_from(body)
         session = self._sessions.by_peer.get(destination)
-        if session is None or code not in _ICMP_KINDS or all(keys.remote_index != index for keys in session.keys):
+        if session is None or code not in _ICMP_KINDS or all(keys.remote_index != index for keys in session.keypairs):
             return None
         return next((quote for sent, own_tag, quote in session.recent if sent == counter and own_tag == tag), None)
 

@@ -106,7 +106,7 @@ class Sending:
     def send_queued(self, session: Session, *, now: float) -> None:
         """Sends the packets that waited for a session's keys."""
         batch = self._single
-        for packet in self._sessions.take_queue(session):
+        for packet in session.queue.take_all():
             end = ITEM_HEADER_BYTES + len(packet.data)
             batch.buffer[ITEM_HEADER_BYTES:end] = packet.data
             batch.slots = [(ITEM_HEADER_BYTES, end, packet.flags, packet.segment_size)]
@@ -270,7 +270,7 @@ class Sending:
 
     def reject_queued(self, session: Session, *, now: float) -> None:
         """Tells the senders of packets that waited in vain that the other end does not answer."""
-        for packet in self._sessions.take_queue(session):
+        for packet in session.queue.take_all():
             self._errors.report(ADDRESS_UNREACHABLE, memoryview(packet.data), now=now)
 
     # -- frames --------------------------------------------------------------------------------------------------------

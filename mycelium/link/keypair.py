@@ -2,10 +2,10 @@
 
 from typing import Final
 
+from mycelium.channel.byte_budget import ByteBudget
 from mycelium.channel.keypair import Keypair
 from mycelium.link.handshakes import Completed
 from mycelium.link.reassembly import PartialBudget, Reassembly
-from mycelium.link.repair.budget import RepairBudget
 from mycelium.link.repair.holes import Holes
 
 MESSAGE_3_AGAIN_S: Final = 0.25
@@ -17,7 +17,7 @@ class LinkKeypair(Keypair):
 
     __slots__ = ("endpoint", "holes", "message_3", "message_3_due", "reassembly")
 
-    def __init__(self, completed: Completed, budget: PartialBudget, held: RepairBudget, *, now: float) -> None:
+    def __init__(self, completed: Completed, budget: PartialBudget, held: ByteBudget, *, now: float) -> None:
         super().__init__(completed.keys, now=now)
         self.endpoint = completed.endpoint  # of the handshake
         self.reassembly = Reassembly(self.local_index, self.opening.window.check, budget)

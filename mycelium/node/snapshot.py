@@ -190,7 +190,7 @@ def _session(session: Session) -> SessionSnapshot:
     return SessionSnapshot(
         peer=session.peer,
         has_keys=session.sending is not None,
-        is_requesting=session.request is not None,
+        is_requesting=session.is_requesting,
         queued_packets=len(session.queue),
         loss=session.budget.loss,
         last_used=session.last_used,

@@ -1,6 +1,6 @@
-"""One end-to-end session: the keys that we and another node share, the packets that wait for them, and what was sent lately.
+"""One end-to-end session: the keypairs that this node shares with another, the packets that wait for one, what was sent lately.
 
-A session outlives its keys: a rekey puts new ones beside the old, which still open what is under way.
+A session outlives its keypairs: a rekey adds one, and the old one still opens trains that are under way.
 """
 
 from collections import deque
@@ -10,149 +10,119 @@ from mycelium.channel.frame_budget import ArrivalReport, FrameBudget
 from mycelium.channel.keypair import Keypair
 from mycelium.channel.simultaneous_open import is_superseded
 from mycelium.crypto.handshake import AgreedKeys
-from mycelium.crypto.session_handshake import SessionInitiator
-from mycelium.limits import QUOTED_PACKETS, SESSION_QUEUE_BYTES, SESSION_QUEUE_PACKETS
-from mycelium.timing import Backoff
+from mycelium.limits import QUOTED_PACKETS
+from mycelium.session.queue import PacketQueue
 
-KEYS_PER_SESSION: Final = 4  # a rekey, a crossing handshake and a restart at once
-UNCONFIRMED_KEYS: Final = 2
+CONFIRMED_KEYPAIRS: Final = 4  # enough for a rekey, a simultaneous open and a restart at once
+UNCONFIRMED_KEYPAIRS: Final = 2
 TRAIN_FLOOR: Final = 1_024  # bytes of items in a train that fits one datagram on every path
 QUOTED_BYTES: Final = 128  # of a train's first packet: what an ICMPv6 error needs to name its flow
 
 
-class QueuedPacket:
-    """A copy of a packet that waits for the session's keys."""
-
-    __slots__ = ("data", "flags", "segment_size")
-
-    def __init__(self, data: bytes, flags: int, segment_size: int) -> None:
-        self.data = data
-        self.flags = flags
-        self.segment_size = segment_size
-
-
 class Answer(NamedTuple):
-    """What a responder said to a request, to be said again if the request comes again."""
+    """A responder's reply to a request, kept to be repeated if the request is retransmitted."""
 
     request_digest: bytes
-    counter: int  # of the reply's train
+    counter: int  # the counter field of the reply's train
     reply: bytes
 
 
 class SessionKeypair(Keypair):
-    """One keypair of a session."""
+    """One keypair of a session.
 
-    __slots__ = ("answer", "confirmed", "report")
+    A responder sends nothing under an unconfirmed keypair, one that has opened nothing yet: the request may be a recording.
+    """
+
+    __slots__ = ("answer", "is_confirmed", "report")
 
     def __init__(self, keys: AgreedKeys, *, now: float) -> None:
         super().__init__(keys, now=now)
-        # A responder sends nothing before it has opened something: until then, the request may be a recording.
-        self.confirmed = keys.is_initiator
-        self.answer: Answer | None = None  # until confirmed
+        self.is_confirmed = keys.is_initiator
+        self.answer: Answer | None = None  # None once confirmed
         self.report = ArrivalReport()
 
 
-class Request:
-    """A session request under way; `initiator` is None until the peer's announcement has come."""
-
-    __slots__ = ("backoff", "give_up", "initiator", "local_index", "next_send")
-
-    def __init__(self, local_index: int, *, backoff: Backoff, give_up: float) -> None:
-        self.initiator: SessionInitiator | None = None
-        self.local_index = local_index
-        self.backoff = backoff
-        self.next_send = 0.0
-        self.give_up = give_up
-
-
 class Session:
-    """What we hold of one other node."""
+    """What this node holds of one other node."""
 
     __slots__ = (
         "budget",
-        "keys",
+        "is_requesting",
+        "keypairs",
         "last_used",
         "peer",
         "peer_epoch",
         "queue",
-        "queued_bytes",
         "recent",
-        "request",
         "sending",
     )
 
-    def __init__(self, peer: bytes, *, now: float) -> None:
+    def __init__(self, peer: bytes, queue: PacketQueue, *, now: float) -> None:
         self.peer = peer
-        self.peer_epoch = 0  # of the announcement that the keys were agreed under
-        self.keys: list[SessionKeypair] = []  # newest first
+        self.peer_epoch = 0  # epoch of the peer's announcement when the newest keypair was agreed
+        self.keypairs: list[SessionKeypair] = []  # newest first
         self.sending: SessionKeypair | None = None
-        self.request: Request | None = None
-        self.queue: deque[QueuedPacket] = deque()
-        self.queued_bytes = 0
-        self.recent: deque[tuple[int, bytes, bytes]] = deque(maxlen=QUOTED_PACKETS)  # counter, tag, quote
+        self.is_requesting = False  # a request of ours is under way
+        self.queue = queue
+        self.recent: deque[tuple[int, bytes, bytes]] = deque(
+            maxlen=QUOTED_PACKETS
+        )  # counter, tag, quote of trains sent
         self.budget = FrameBudget(floor=TRAIN_FLOOR, now=now)
         self.last_used = now
 
-    def take_report(self, opened: int, newest: int, now: float) -> None:
-        """Takes what the other end says of our trains, unless it speaks of keys that we sent under before."""
+    def take_report(self, opened: int, newest: int, *, now: float) -> None:
+        """Takes the peer's report on our trains, unless it is about an earlier keypair."""
         if self.sending is not None and 0 < newest < self.sending.sealing.counter & 0xFFFF_FFFF:
             self.budget.report(opened, newest, now=now)
 
-    def enqueue(self, packet: memoryview, flags: int, segment_size: int) -> bool:
-        """Keeps a copy of a packet until there are keys; False where the queue is full."""
-        if len(self.queue) >= SESSION_QUEUE_PACKETS or self.queued_bytes + len(packet) > SESSION_QUEUE_BYTES:
-            return False
-        self.queue.append(QueuedPacket(bytes(packet), flags, segment_size))
-        self.queued_bytes += len(packet)
-        return True
+    def answer_to(self, request_digest: bytes) -> Answer | None:
+        """Returns the answer already given to a request, while its keypair is unconfirmed."""
+        answers = (keypair.answer for keypair in self.keypairs)
+        return next((one for one in answers if one is not None and one.request_digest == request_digest), None)
 
-    def take_queue(self) -> list[QueuedPacket]:
-        """Empties the queue."""
-        packets = list(self.queue)
-        self.queue.clear()
-        self.queued_bytes = 0
-        return packets
+    def adopt(self, keypair: SessionKeypair) -> None:
+        """Adds a keypair; an initiator sends under it at once."""
+        self.keypairs.insert(0, keypair)
+        if keypair.is_confirmed:
+            self._send_under(keypair)
 
-    def adopt(self, keys: SessionKeypair) -> None:
-        """Takes new keys in; the initiator's send at once. Of crossing handshakes both pairs of keys stay open."""
-        self.keys.insert(0, keys)
-        if keys.confirmed:
-            self._send_under(keys)
+    def opened_under(self, keypair: SessionKeypair, own_exchange_key: bytes) -> None:
+        """Called when a train was opened under a keypair that the session does not send under.
 
-    def heard_under(self, keys: SessionKeypair, own_exchange_key: bytes) -> None:
-        """Called when keys have opened a train that are not the ones we send under.
-
-        At first we follow the other end: it may hold no others. Once it uses both keys of crossing handshakes, both ends
-        take the same.
+        The first time the session switches to it, because the peer may hold no other. After a simultaneous open, once the peer
+        uses both keypairs, both ends settle on the same one.
         """
-        is_first = not keys.confirmed
-        keys.confirmed = True
-        keys.answer = None
-        if is_first or self.sending is None or is_superseded(self.sending, keys, own_exchange_key):
-            self._send_under(keys)
+        is_first = not keypair.is_confirmed
+        keypair.is_confirmed = True
+        keypair.answer = None
+        if is_first or self.sending is None or is_superseded(self.sending, keypair, own_exchange_key):
+            self._send_under(keypair)
 
-    def trim_keys(self) -> list[SessionKeypair]:
-        """Drops and returns keys beyond the bounds; unconfirmed ones, which a recorded request can make, among themselves."""
-        confirmed = [one for one in self.keys if one.confirmed and one is not self.sending]
-        unconfirmed = [one for one in self.keys if not one.confirmed]
-        dropped = confirmed[KEYS_PER_SESSION - 1 :] + unconfirmed[UNCONFIRMED_KEYS:]
-        self.keys = [one for one in self.keys if one not in dropped]
+    def trim_keypairs(self) -> list[SessionKeypair]:
+        """Drops and returns the oldest keypairs beyond the bounds.
+
+        Unconfirmed ones have a bound of their own, because recorded requests can create any number of them.
+        """
+        confirmed = [one for one in self.keypairs if one.is_confirmed and one is not self.sending]
+        unconfirmed = [one for one in self.keypairs if not one.is_confirmed]
+        dropped = confirmed[CONFIRMED_KEYPAIRS - 1 :] + unconfirmed[UNCONFIRMED_KEYPAIRS:]
+        self.keypairs = [one for one in self.keypairs if one not in dropped]
         return dropped
 
-    def expire_keys(self, now: float) -> list[SessionKeypair]:
-        """Drops and returns keys that newer ones have replaced, once nothing comes under them any more.
+    def expire_keypairs(self, *, now: float) -> list[SessionKeypair]:
+        """Drops and returns idle keypairs that a newer one has replaced.
 
-        Those that opened something last are kept: the other end may be silent and still send under them.
+        The one that opened a train last is kept: a silent peer may still send under it.
         """
         if self.sending is None:
             return []
         newest = self.sending.established
-        heard = max(self.keys, key=lambda one: one.last_opened)
-        idle = [one for one in self.keys if one is not heard and one.is_idle(now=now)]
+        heard = max(self.keypairs, key=lambda one: one.last_opened)
+        idle = [one for one in self.keypairs if one is not heard and one.is_idle(now=now)]
         old = [one for one in idle if one.established < newest]
-        self.keys = [one for one in self.keys if one not in old]
+        self.keypairs = [one for one in self.keypairs if one not in old]
         return old
 
-    def _send_under(self, keys: SessionKeypair) -> None:
-        self.sending = keys
+    def _send_under(self, keypair: SessionKeypair) -> None:
+        self.sending = keypair
         self.budget.restart_counters()

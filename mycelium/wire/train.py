@@ -46,6 +46,7 @@ ERROR: Final = 0x13
 
 DEFLECTED: Final = 1
 LENGTH_MASK: Final = 0xFF_FFFF
+_SUITES_SHIFT: Final = 32
 
 SESSION_REQUEST_BYTES: Final = 1_296
 SESSION_REPLY_BYTES: Final = 1_152
@@ -63,6 +64,17 @@ ERROR_QUOTE: Final = struct.Struct("!BxxxIQ16s16s")
 ERROR_SIGNED_BYTES: Final = ERROR_QUOTE.size + 32
 ERROR_BODY_BYTES: Final = ERROR_SIGNED_BYTES + 64
 QUOTED_TAG_BYTES: Final = 16
+
+
+def handshake_counter(index: int, suites: int) -> int:
+    """Returns the counter field of a session request or reply: the sender's own index, the suites offered or chosen."""
+    return suites << _SUITES_SHIFT | index
+
+
+def index_and_suites(counter: int) -> tuple[int, int]:
+    """Returns what `handshake_counter` packed."""
+    return counter & 0xFFFF_FFFF, counter >> _SUITES_SHIFT & 0xFF
+
 
 assert TRAIN_HEADER_BYTES == 52
 assert ITEM_HEADER_BYTES == 8

@@ -8,7 +8,6 @@ from mycelium.crypto.cookies import COOKIE_SECRET_PERIOD_S, Admission, Handshake
 from mycelium.crypto.handshake import NO_PSK
 from mycelium.errors import HandshakeError
 from mycelium.limits import (
-    HANDSHAKE_SUBNETS,
     HANDSHAKES_PER_SECOND,
     HANDSHAKES_PER_SECOND_AND_SUBNET,
     HANDSHAKES_PER_SECOND_WITH_COOKIE,
@@ -279,10 +278,8 @@ def test_what_a_gate_remembers_is_bounded() -> None:
     gate.admit(first, source=HERE, now=0.0)
     for n in range(REMEMBERED_EPHEMERALS + 10):
         gate._remember(n.to_bytes(32, "big"))
-        gate._subnet_budget(n.to_bytes(3, "big") + b"\0", now=0.0)
 
     assert len(gate._ephemerals) == REMEMBERED_EPHEMERALS
-    assert len(gate._subnets) == HANDSHAKE_SUBNETS
     assert gate.admit(first, source=HERE, now=1.0) == ACCEPTED
 
 

@@ -158,7 +158,7 @@ def test_the_items_of_a_train_are_read(tapped: Wiretap) -> None:
     (_, data) = tapped.trains("b")
     a, b = tapped.net.hosts["a"], tapped.net.hosts["b"]
     session = b.node.sessions.by_peer[a.address]
-    cipher = session.keys[0].opening.cipher
+    cipher = session.keypairs[0].opening.cipher
     plain = open_with(cipher, data.counter.to_bytes(8, "big"), bytes(data)[2:52], data.body)
     (item,) = dissect_items(plain).items
     assert isinstance(item.packet[0], IPv6)
@@ -434,7 +434,7 @@ def test_a_relay_error_counts_only_if_whom_it_comes_from_has_signed_it(is_honest
     error = dissect.RelayError(
         destination=dissect.text_of(attacked.a.address),
         source=dissect.text_of(BOB.address),
-        quoted_session=session.keys[0].remote_index,
+        quoted_session=session.keypairs[0].remote_index,
         quoted_counter=counter,
         quoted_destination=dissect.text_of(attacked.b.address),
         quoted_tag=tag,

@@ -14,8 +14,8 @@ from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Final
 
+from mycelium.channel.byte_budget import ByteBudget
 from mycelium.limits import HELD_BYTES_PER_LINK, HOLES_PER_SESSION
-from mycelium.link.repair.budget import RepairBudget
 
 WORTHWHILE_RTT_S: Final = 0.025  # beyond it TCP's own resend is hardly later
 ASKS: Final = 4
@@ -78,7 +78,7 @@ class Holes:
         "repaired",
     )
 
-    def __init__(self, budget: RepairBudget) -> None:
+    def __init__(self, budget: ByteBudget) -> None:
         self.newest = 0  # counter opened
         self.is_clean = True  # nothing is missing, nothing waits: the next counter in turn may be taken without asking
         self.due_at = inf  # when `take_due` is wanted next

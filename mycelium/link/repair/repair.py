@@ -6,10 +6,10 @@ opened frames -> holes -> a request (`wire.frame`, repair) -> sealed frames that
 from collections.abc import Iterable
 from typing import Final
 
+from mycelium.channel.byte_budget import ByteBudget
 from mycelium.limits import REPAIR_BYTES_PER_NODE
 from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.path import Path
-from mycelium.link.repair.budget import RepairBudget
 from mycelium.link.repair.flow_order import FlowOrder
 from mycelium.link.repair.holes import Holes
 from mycelium.link.repair.sent_frames import Piece, SentFrames
@@ -28,8 +28,8 @@ class RepairBudgets:
     __slots__ = ("held", "sent")
 
     def __init__(self) -> None:
-        self.held = RepairBudget(REPAIR_BYTES_PER_NODE)
-        self.sent = RepairBudget(REPAIR_BYTES_PER_NODE)
+        self.held = ByteBudget(REPAIR_BYTES_PER_NODE)
+        self.sent = ByteBudget(REPAIR_BYTES_PER_NODE)
 
 
 class Repair:

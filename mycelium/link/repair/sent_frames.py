@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from math import inf
 from typing import Final
 
+from mycelium.channel.byte_budget import ByteBudget
 from mycelium.limits import SENT_BYTES_PER_LINK
-from mycelium.link.repair.budget import RepairBudget
 
 KEEPING_S: Final = 60.0  # since the last sign of loss
 KEPT_S: Final = 0.25  # a frame: nobody asks for it later
@@ -51,7 +51,7 @@ class SentFrames:
         "resent_bytes",
     )
 
-    def __init__(self, budget: RepairBudget) -> None:
+    def __init__(self, budget: ByteBudget) -> None:
         self.keeps_until = -inf  # frames sent later need not be kept
         self.held_bytes = 0
         self.resent_bytes = 0

@@ -6,9 +6,9 @@ from math import inf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mycelium.channel.byte_budget import ByteBudget
 from mycelium.limits import HOLES_PER_SESSION
 from mycelium.link.repair import holes as holes_module
-from mycelium.link.repair.budget import RepairBudget
 from mycelium.link.repair.flow_order import FlowOrder
 from mycelium.link.repair.holes import ASKS, BETWEEN_REQUESTS_S, Holes, Range, ask_again_after, patience, reordering
 from mycelium.wire.frame import FRAME_HEADER, WHOLE_FRAME
@@ -29,7 +29,7 @@ class Receiver:
     """Holes, driven as a link does; frames are their counters in eight bytes."""
 
     def __init__(self, srtt: float | None = SHORT, room: int = ROOMY) -> None:
-        self.holes = Holes(RepairBudget(room))
+        self.holes = Holes(ByteBudget(room))
         self.srtt = srtt
         self.now = 0.0
         self.released: list[memoryview] = []

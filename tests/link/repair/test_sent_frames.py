@@ -5,9 +5,9 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mycelium.channel.byte_budget import ByteBudget
 from mycelium.limits import SENT_BYTES_PER_LINK
 from mycelium.link.reassembly import PartialBudget, Reassembly
-from mycelium.link.repair.budget import RepairBudget
 from mycelium.link.repair.repair import grouped
 from mycelium.link.repair.sent_frames import ANSWERS, FIRST_ALLOWANCE, KEEPING_S, KEPT_S, SentFrames
 from mycelium.wire.frame import WHOLE_FRAME
@@ -20,7 +20,7 @@ def sealed(size: int, seed: int = 0) -> bytes:
 
 
 def sent_frames(node_bytes: int = 1 << 30) -> SentFrames:
-    return SentFrames(RepairBudget(node_bytes))
+    return SentFrames(ByteBudget(node_bytes))
 
 
 def test_a_frame_is_kept_from_the_first_request_on_and_for_a_minute_after_the_last() -> None:
@@ -76,7 +76,7 @@ def test_no_more_is_resent_than_a_quarter_of_what_is_sent() -> None:
 
 
 def test_memory_is_bounded_for_a_link_and_for_the_node() -> None:
-    budget = RepairBudget(5 << 20)
+    budget = ByteBudget(5 << 20)
     links = [SentFrames(budget), SentFrames(budget)]
     for counter in range(1, 3000):
         links[counter % 2].keep(counter, memoryview(sealed(5_000)), now=0.0)

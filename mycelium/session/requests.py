@@ -1,0 +1,153 @@
+"""Session requests of ours that are under way: sent again with back-off until they are answered or given up."""
+
+import random
+from collections.abc import Callable
+from math import inf
+from typing import Final, Protocol
+
+from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig
+from mycelium.crypto.session_handshake import SessionInitiator, prologue
+from mycelium.errors import HandshakeError
+from mycelium.routing.resolution import PENDING, Resolver
+from mycelium.session.session import Session
+from mycelium.timing import Backoff
+from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
+from mycelium.wire.train import SESSION_REQUEST, handshake_counter, index_and_suites
+
+FIRST_RETRANSMIT_S: Final = 0.25
+RETRANSMIT_FACTOR: Final = 2.0
+RETRANSMIT_CEILING_S: Final = 1.0
+RETRANSMIT_JITTER: Final = 0.1
+PATIENCE_S: Final = 6.0
+RESOLVE_AGAIN_S: Final = 0.1  # while a peer's announcement is pending
+
+
+class TrainSender(Protocol):
+    """Sends `body` as a train of the given type towards a node; returns False if there is no route."""
+
+    def __call__(self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, now: float) -> bool: ...
+
+
+class SessionRequest:
+    """One request; `initiator` is None while the peer's announcement is pending."""
+
+    __slots__ = ("backoff", "give_up", "initiator", "local_index", "next_send", "session")
+
+    def __init__(self, session: Session, local_index: int, *, backoff: Backoff, now: float) -> None:
+        self.session = session
+        self.local_index = local_index
+        self.initiator: SessionInitiator | None = None
+        self.backoff = backoff
+        self.next_send = now
+        self.give_up = now + PATIENCE_S
+
+
+class SessionRequests:
+    """All requests under way, by our own index."""
+
+    def __init__(
+        self,
+        config: HandshakeConfig,
+        *,
+        rng: random.Random,
+        resolve: Resolver,
+        send: TrainSender,
+        new_index: Callable[[], int],
+    ) -> None:
+        self._config = config
+        self._rng = rng
+        self._resolve = resolve
+        self._send = send
+        self._new_index = new_index
+        self._by_index: dict[int, SessionRequest] = {}
+        self.failed: list[Session] = []  # given up while packets waited in them; drained by the owner
+        self.refused = 0  # announced keys that are unusable
+
+    def holds(self, index: int) -> bool:
+        """Tells whether a request uses this index."""
+        return index in self._by_index
+
+    def begin(self, session: Session, *, now: float) -> None:
+        """Starts a request for a session that has none under way; gives it up at once if the peer is unknown."""
+        backoff = Backoff(
+            FIRST_RETRANSMIT_S,
+            factor=RETRANSMIT_FACTOR,
+            ceiling=RETRANSMIT_CEILING_S,
+            jitter=RETRANSMIT_JITTER,
+            rng=self._rng,
+        )
+        request = SessionRequest(session, self._new_index(), backoff=backoff, now=now)
+        self._by_index[request.local_index] = request
+        session.is_requesting = True
+        self._send_or_wait(request, now=now)
+
+    def complete(self, peer: bytes, index: int, counter: int, body: bytes) -> tuple[Session, AgreedKeys]:
+        """Ends the request that a reply answers; raises HandshakeError for any other reply."""
+        request = self._by_index.get(index)
+        if request is None or request.initiator is None or request.session.peer != peer:
+            raise HandshakeError("reply to no request of ours")
+        remote_index, suite = index_and_suites(counter)
+        keys = request.initiator.receive_reply(body, suite=suite, remote_index=remote_index)
+        self._end(request)
+        return request.session, keys
+
+    def drop(self, session: Session) -> None:
+        """Ends the request of a session that is forgotten."""
+        for request in [one for one in self._by_index.values() if one.session is session]:
+            self._end(request)
+
+    def fail(self, session: Session) -> None:
+        """Reports a session that cannot be set up, if packets wait in it."""
+        if session.queue and session not in self.failed:
+            self.failed.append(session)
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Sends again what is due, and gives up requests that were not answered in time."""
+        for request in list(self._by_index.values()):
+            if now >= request.give_up:
+                self._give_up(request)
+            elif now >= request.next_send:
+                self._send_or_wait(request, now=now)
+
+    def next_deadline(self) -> float:
+        """Returns when `handle_timeout` is wanted next; infinity for never."""
+        return min((min(one.next_send, one.give_up) for one in self._by_index.values()), default=inf)
+
+    def _send_or_wait(self, request: SessionRequest, *, now: float) -> None:
+        """Sends a request once the peer's announcement is known."""
+        if request.initiator is None:
+            resolution = self._resolve(request.session.peer)
+            if resolution is PENDING:
+                request.next_send = now + RESOLVE_AGAIN_S
+                return
+            request.initiator = None if resolution is None else self._initiator(resolution, request)
+        if request.initiator is None:
+            self._give_up(request)
+            return
+        counter = handshake_counter(request.local_index, self._config.suites)
+        self._send(request.session.peer, SESSION_REQUEST, 0, counter, request.initiator.request, now=now)
+        request.next_send = now + request.backoff.next()
+
+    def _initiator(self, announcement: Announcement, request: SessionRequest) -> SessionInitiator | None:
+        """Returns the initiator of a handshake; None if the announced key is unusable."""
+        session, index = request.session, request.local_index
+        own_address, offered = self._config.identity.address, self._config.suites
+        session.peer_epoch = announcement.sequence >> EPOCH_SHIFT
+        try:
+            return SessionInitiator(
+                self._config,
+                announcement.signing_public_key,
+                local_index=index,
+                prologue=prologue(own_address, session.peer, initiator_index=index, offered=offered),
+            )
+        except HandshakeError:
+            self.refused += 1
+            return None
+
+    def _give_up(self, request: SessionRequest) -> None:
+        self._end(request)
+        self.fail(request.session)
+
+    def _end(self, request: SessionRequest) -> None:
+        del self._by_index[request.local_index]
+        request.session.is_requesting = False
