@@ -23,7 +23,7 @@ from bench.support.heal_daemon import MEASURES
 from bench.support.heal_systems import NETWORKS, MyceliumNetwork, Network
 from bench.support.report import Row, print_table, progress, summary, write_json_lines
 from bench.support.systems import is_installed
-from tests.lab.namespaces import Lab, remove_leftovers
+from tests.lab.laboratory import Lab, remove_leftovers
 
 COLUMNS: Final = ("case", "shape", "system", "measure", "least", "median", "most", "runs", "failed")
 COMPARED_SHAPE: Final = "square"

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from bench.support.report import Row, print_table, progress, summary, write_json_lines
+from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, random_graph
-from tests.lab.namespaces import Lab
 
 COLUMNS: Final = ("measure", "median", "least", "most", "unit", "runs")
 

@@ -11,11 +11,8 @@ As root: hosts are network namespaces of this machine, which should have nothing
 
 import argparse
 import json
-import os
 import random
-import signal
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,11 +21,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.support.report import Row, print_table, progress, write_json_lines
-from bench.support.soak_delay import DelayLine, cpu_seconds, delay_lines
 from bench.support.soak_recorder import Recorder, route_changes, worst_minute
-from tests.lab.daemon import PORT, Daemon
+from tests.lab.cable_emulator import CableTraits
+from tests.lab.daemon import Daemon
+from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, Edge, random_graph
-from tests.lab.namespaces import Lab
+from tests.lab.pauses import Pauses
 from tests.lab.ping import ping
 from tests.lab.traffic import iperf
 from tests.lab.waiting import wait_until
@@ -37,17 +35,14 @@ COLUMNS: Final = ("shape", "measure", "value", "unit", "bar")
 CONVERGED_SECONDS: Final = 120.0
 SETTLED_SECONDS: Final = 40.0  # before the traffic begins: what was measured while all started is corrected
 STREAMS: Final = 4
-STARVED_SECONDS: Final = 0.2
-STARVED_EVERY: Final = (8.0, 12.0)  # seconds between, at random
-LIMIT_MEGABITS: Final = 50.0
-LIMIT_QUEUE_MS: Final = 100
+PAUSES_APART_S: Final = (8.0, 12.0)  # at random
+LIMITED: Final = CableTraits(megabits=50.0, queue_s=0.1)
 NODES: Final = 20
 EDGES: Final = 32
 DELAYS_MS: Final = (1.0, 30.0)  # one way, at random
 RATE_MEGABITS: Final = 50.0  # of each link, so that they are what is short, not the processor that twenty daemons share
-QUEUE_MS: Final = 50
+QUEUE_S: Final = 0.05
 PLAIN_MS: Final = 0.2  # about what one way takes between two daemons with nothing but a cable between them
-DELAY_PORT: Final = 7_000
 
 Rows = list[Row]
 
@@ -67,20 +62,19 @@ def mesh(lab: Lab, directory: Path, given: argparse.Namespace) -> Rows:
     rng = random.Random(given.seed)
     edges = random_graph(NODES, EDGES, given.seed)
     delays_ms = [PLAIN_MS if given.plain else round(rng.uniform(*DELAYS_MS), 1) for _ in edges]
-    made = DaemonMesh(lab, directory, edges)
-    with delay_lines([] if given.plain else _lengthen(made, edges, delays_ms, given.link_mbit)) as cables:
-        made.start()
-        made.wait_converged(CONVERGED_SECONDS)
-        chosen = rng.sample([made[name] for name in sorted(made.daemons)], 2 * STREAMS)
-        pairs = list(zip(chosen[:STREAMS], chosen[STREAMS:], strict=True))
-        time.sleep(SETTLED_SECONDS)
-        recorder = Recorder(made, edges)
-        options = ("-b", f"{given.stream_mbit:g}M") if given.stream_mbit else ()
-        spent_before, cables_before = _spent(made), cpu_seconds(cables)
-        with ThreadPoolExecutor(STREAMS) as pool:
-            streams = [_send(pool, *pair, *options, seconds=given.seconds) for pair in pairs]
-            recorder.watch(given.seconds)
-        spent, cables_spent = _spent(made), cpu_seconds(cables)
+    made = DaemonMesh(lab, directory, edges, traits=() if given.plain else _traits(delays_ms, given.link_mbit))
+    made.start()
+    made.wait_converged(CONVERGED_SECONDS)
+    chosen = rng.sample([made[name] for name in sorted(made.daemons)], 2 * STREAMS)
+    pairs = list(zip(chosen[:STREAMS], chosen[STREAMS:], strict=True))
+    time.sleep(SETTLED_SECONDS)
+    recorder = Recorder(made, edges)
+    options = ("-b", f"{given.stream_mbit:g}M") if given.stream_mbit else ()
+    spent_before, cables_before = _spent(made), lab.emulator_cpu_seconds()
+    with ThreadPoolExecutor(STREAMS) as pool:
+        streams = [_send(pool, *pair, *options, seconds=given.seconds) for pair in pairs]
+        recorder.watch(given.seconds)
+    spent, cables_spent = _spent(made), lab.emulator_cpu_seconds()
     cpu = [100 * (late - early) / given.seconds for early, late in zip(spent_before, spent, strict=True)]
     if given.trace is not None:
         recorder.write_trace(given.trace, every_s=given.trace_every)
@@ -110,16 +104,14 @@ SHAPES: Final[dict[str, Callable[[Lab, Path, argparse.Namespace], Rows]]] = {
 
 def _two_daemons(lab: Lab, directory: Path, given: argparse.Namespace, shape: str) -> Rows:
     edges = [("a", "b")]
-    made = DaemonMesh(lab, directory, edges)
+    made = DaemonMesh(lab, directory, edges, traits=[LIMITED] if shape == "limited" else ())
     made.start()
     made.wait_converged()
     one, other = made["a"], made["b"]
     wait_until(lambda: ping(one.host, other.address, wait=1).received, 10, "the first ping is answered")
-    if shape == "limited":
-        made.cable("a", "b").limit_rate(LIMIT_MEGABITS, queue_ms=LIMIT_QUEUE_MS)
     recorder = Recorder(made, edges)
-    starver = _Starver([one, other], random.Random(given.seed))
-    with ThreadPoolExecutor(1) as pool, starver:
+    pauses = Pauses([one, other], apart_s=PAUSES_APART_S, rng=random.Random(given.seed))
+    with ThreadPoolExecutor(1) as pool, pauses:
         streams = _send(pool, one, other, "-P", str(STREAMS), seconds=given.seconds)
         recorder.watch(given.seconds)
     if given.log is not None:
@@ -127,51 +119,13 @@ def _two_daemons(lab: Lab, directory: Path, given: argparse.Namespace, shape: st
     return [
         *_alarm_rows(shape, recorder),
         _row(shape, "goodput, four streams", _megabits(streams), "Mbit/s"),
-        _row(shape, "a daemon was stopped", len(starver.stopped_s), "times"),
-        _row(shape, "for at most", 1_000 * max(starver.stopped_s, default=0.0), "ms"),
+        _row(shape, "a daemon was stopped", len(pauses.stopped_s), "times"),
+        _row(shape, "for at most", 1_000 * max(pauses.stopped_s, default=0.0), "ms"),
     ]
 
 
-class _Starver:
-    """While it is entered, stops one of some daemons now and then for a moment, as a busy machine would."""
-
-    def __init__(self, daemons: Sequence[Daemon], rng: random.Random) -> None:
-        self.stopped_s: list[float] = []
-        self._daemons = daemons
-        self._rng = rng
-        self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> "_Starver":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_over.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._is_over.wait(self._rng.uniform(*STARVED_EVERY)):
-            daemon = self._rng.choice(self._daemons)
-            begin = time.monotonic()
-            os.kill(daemon.pid, signal.SIGSTOP)
-            try:
-                time.sleep(STARVED_SECONDS)
-            finally:
-                os.kill(daemon.pid, signal.SIGCONT)
-                self.stopped_s.append(time.monotonic() - begin)
-
-
-def _lengthen(made: DaemonMesh, edges: Sequence[Edge], delays_ms: Sequence[float], megabits: float) -> list[DelayLine]:
-    """Has each daemon dial its neighbours by way of a delay line, and returns the lines."""
-    lines = []
-    for daemon in made.daemons.values():
-        daemon.peers.clear()
-    for number, ((one, other), delay_ms) in enumerate(zip(edges, delays_ms, strict=True)):
-        host, port = made.hosts[other], DELAY_PORT + number
-        lines.append(DelayLine(host.namespace, port, PORT, delay_ms / 1_000, megabits, QUEUE_MS / 1_000))
-        made[one].peers.append(f"udp://{made.cable(one, other).end(host).ipv4}:{port}")
-    return lines
+def _traits(delays_ms: Sequence[float], megabits: float) -> list[CableTraits]:
+    return [CableTraits(delay_s=delay_ms / 1_000, megabits=megabits, queue_s=QUEUE_S) for delay_ms in delays_ms]
 
 
 def _send(

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from bench.support.report import Row, print_table, progress, summary, write_json_lines
 from bench.support.systems import SYSTEMS, WITHOUT_RELAYS, Line, is_installed
-from tests.lab.namespaces import Lab
+from tests.lab.laboratory import Lab
 from tests.lab.ping import ping
 from tests.lab.traffic import iperf
 

@@ -13,7 +13,7 @@ from typing import Final
 from mycelium.endpoint import Endpoint
 from mycelium.transport.base import Buffer
 from mycelium.transport.udp import UdpTransport
-from tests.lab.namespaces import Lab, is_available
+from tests.lab.laboratory import Lab, is_available
 
 BURST_BYTES: Final = 62_000
 

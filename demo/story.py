@@ -12,8 +12,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.lab.laboratory import Lab, is_available
 from tests.lab.mesh import DaemonMesh
-from tests.lab.namespaces import Lab, is_available
 from tests.lab.ping import Pings, ping
 from tests.lab.traffic import exchange_tcp, iperf
 

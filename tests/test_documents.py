@@ -14,7 +14,8 @@ from typing import Final
 
 import pytest
 
-from tests.lab.namespaces import Lab, LabHost
+from tests.lab.laboratory import Lab
+from tests.lab.namespaces import LabHost
 from tests.lab.waiting import wait_until
 
 ROOT: Final = Path(__file__).resolve().parent.parent

@@ -11,10 +11,11 @@ from typing import Final
 
 import networkx
 
-from bench.support.heal_systems import Network, answers
+from bench.support.heal_systems import Network
+from tests.lab.cable import Cable
 from tests.lab.mesh import Edge, grid, ring
-from tests.lab.namespaces import Cable, LabHost
-from tests.lab.ping import PingResult, Pings, ping
+from tests.lab.namespaces import LabHost
+from tests.lab.ping import PingResult, Pings, answers, ping
 from tests.lab.waiting import wait_until
 
 HEAL_SECONDS: Final = 90.0
@@ -103,9 +104,9 @@ def find_trial(
     """Finds something to break that carries and none of whose links has failed before; None where nothing is left."""
     pairs = shape.pairs(victim)
     for one, other in rng.sample(pairs, len(pairs)):
-        way = network.steady_way(one, other)
-        middle = len(way) // 2  # at least 1
-        near, relay = way[middle - 1], way[middle]
+        path = network.steady_path(one, other)
+        middle = len(path) // 2  # at least 1
+        near, relay = path[middle - 1], path[middle]
         for broken in _candidates(network, shape, victim, (one, other), (near, relay)):
             if not broken & worn:
                 return Trial(network, one, other, broken, near, relay, number)

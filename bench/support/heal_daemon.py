@@ -1,8 +1,5 @@
 """What else healing is judged by, on the daemon of this repository alone: starts, restarts, moves, and TCP across a cut."""
 
-import contextlib
-import socket
-import struct
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +8,8 @@ from typing import Final
 
 from bench.support.heal_cases import Figures
 from tests.lab.daemon import Daemon
+from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, Edge, line, ring
-from tests.lab.namespaces import Lab, LabHost
 from tests.lab.ping import Pings, ping
 from tests.lab.traffic import answering, stream_tcp
 from tests.lab.waiting import wait_until
@@ -23,8 +20,6 @@ DOWN_SECONDS: Final = 1.0
 USED_AGAIN_SECONDS: Final = 60.0
 ANSWER_SECONDS: Final = 60.0
 REST_PINGS: Final = 100
-ECHO_REQUEST: Final = struct.pack("!BBHHH", 128, 0, 0, 7, 1)
-ECHO_REPLY: Final = 129
 
 
 def start(lab: Lab, directory: Path, number: int) -> Figures:
@@ -33,7 +28,7 @@ def start(lab: Lab, directory: Path, number: int) -> Figures:
     mesh.start(["relay", "b"])
     begin = time.time()
     mesh["a"].start()
-    _wait_for_answer(mesh["a"].host, mesh["b"].address)
+    assert answering(mesh["a"].host, [mesh["b"].address], seconds=ANSWER_SECONDS, again_s=0.01), "no answer"
     answered = time.time() - begin
     mesh["a"].wait_ready()
     return {"exec to first link": _first_link(mesh["a"], begin), "exec to first ping": answered}
@@ -134,20 +129,3 @@ def _kill_and_start(relay: Daemon) -> float:
 def _first_link(daemon: Daemon, begin: float) -> float:
     ups = [event["time"] for event in daemon.get("admin/events") if event["kind"] == "link-up"]
     return float(ups[0] - begin)
-
-
-def _wait_for_answer(host: LabHost, address: str) -> None:
-    """Pings every 10 ms from the moment there is a device to ping by."""
-    with host.entered():
-        icmp = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
-    deadline = time.monotonic() + ANSWER_SECONDS
-    with icmp:
-        icmp.settimeout(0.01)
-        while time.monotonic() < deadline:
-            with contextlib.suppress(TimeoutError, OSError):
-                icmp.sendto(ECHO_REQUEST, (address, 0))
-                while icmp.recv(2_000)[0] != ECHO_REPLY:
-                    continue
-                return
-            time.sleep(0.001)
-    raise AssertionError(f"no answer within {ANSWER_SECONDS:g} s")

@@ -3,10 +3,8 @@
 Each tells which neighbour carries, so that it can be the one that is hit.
 """
 
-import contextlib
 import json
 import subprocess
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -15,10 +13,12 @@ from pathlib import Path
 from typing import Final
 
 from bench.support.systems import start_yggdrasil
-from tests.lab.mesh import DaemonMesh, Edge
-from tests.lab.namespaces import Cable, Lab, LabHost
-from tests.lab.ping import ping
-from tests.lab.waiting import wait_until
+from tests.lab.cable import Cable
+from tests.lab.laboratory import Lab
+from tests.lab.mesh import DaemonMesh, Edge, trace_path
+from tests.lab.namespaces import LabHost
+from tests.lab.ping import answers, ping
+from tests.lab.waiting import wait_steady, wait_until
 
 READY_SECONDS: Final = 120.0
 STEADY_SECONDS: Final = 1.0
@@ -26,14 +26,6 @@ SMALL_MESH: Final = 10  # hosts; up to that every next hop is waited for, not on
 CALM_ROUND_TRIP_S: Final = 0.005  # smoothed, of each link: no daemon is late with its answers any more
 COUNTED_PINGS: Final = 30
 COUNTED_BYTES: Final = 1_000
-IPV6_FORWARDING: Final = Path("/proc/sys/net/ipv6/conf/all/forwarding")
-
-
-def answers(host: LabHost, address: str, *, count: int) -> bool:
-    """Tells whether so many pings in a row are all answered."""
-    with contextlib.suppress(AssertionError):  # no route yet
-        return ping(host, address, count=count, interval=0.01, wait=1).received == count
-    return False
 
 
 class Network(ABC):
@@ -58,26 +50,10 @@ class Network(ABC):
     def kill(self, name: str) -> None:
         """Ends a daemon so that it can do nothing about it."""
 
-    def steady_way(self, one: str, other: str) -> list[str]:
+    def steady_path(self, one: str, other: str) -> list[str]:
         """Returns the hosts that packets pass from one to another, both included, once they stay the same for a while."""
-        deadline = time.monotonic() + READY_SECONDS
-        way = self._way(one, other)
-        while time.monotonic() < deadline:
-            time.sleep(STEADY_SECONDS)
-            before, way = way, self._way(one, other)
-            if way and way == before:
-                return way
-        raise AssertionError(f"the way from {one} to {other} still changes after {READY_SECONDS:g} s")
-
-    def _way(self, one: str, other: str) -> list[str]:
-        """Returns the hosts as they are from one moment to the next; none while there is no way."""
-        names = [one]
-        while names[-1] != other:
-            hop = self.next_hop(names[-1], other)
-            if hop is None or hop in names:
-                return []
-            names.append(hop)
-        return names
+        path = partial(trace_path, self.next_hop, one, other)
+        return wait_steady(path, STEADY_SECONDS, READY_SECONDS, f"a steady path from {one} to {other}")
 
     def edges_of(self, name: str) -> frozenset[frozenset[str]]:
         """Returns the edges that end at a host."""
@@ -197,8 +173,7 @@ class BabelNetwork(_OtherNetwork):
         for number, (name, host) in enumerate(self.hosts.items(), start=1):
             self.addresses[name] = f"fd99::{number}"
             host.ip(f"address add fd99::{number}/128 dev lo")
-            with host.entered():
-                IPV6_FORWARDING.write_text("1")
+            host.sysctl("net.ipv6.conf.all.forwarding", 1)
         for cable in self.cables.values():
             for end in cable.ends:  # so that pings come from the address that is announced
                 end.host.ip(f"address del {end.ipv6}/64 dev {end.interface}")

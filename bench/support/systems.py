@@ -1,6 +1,5 @@
 """What the benchmarks compare: each sets up a line of hosts and gives its ends addresses to talk over."""
 
-import contextlib
 import json
 import shutil
 import subprocess
@@ -11,9 +10,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from tests.lab.cable import Cable
+from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, line
-from tests.lab.namespaces import Cable, Lab, LabHost
-from tests.lab.ping import ping
+from tests.lab.namespaces import LabHost
+from tests.lab.ping import answers
 from tests.lab.waiting import wait_until
 
 READY_SECONDS: Final = 30.0
@@ -89,7 +90,7 @@ def start_yggdrasil(host: LabHost, directory: Path, dialled: Sequence[str]) -> "
     address = host.run("yggdrasil", "-useconffile", file, "-address").stdout.strip()
     with (directory / f"{host.name}.log").open("w") as log:
         process = host.start("yggdrasil", "-useconffile", file, stdout=log, stderr=subprocess.STDOUT)
-    wait_until(partial(_listens, host), READY_SECONDS, "yggdrasil listens")
+    wait_until(partial(host.listens, YGGDRASIL_PORT), READY_SECONDS, "yggdrasil listens")
     return address, process
 
 
@@ -112,10 +113,6 @@ def _names(relays: int) -> list[str]:
     return [f"n{number}" for number in range(relays + 2)]
 
 
-def _listens(host: LabHost) -> bool:
-    return bool(host.run("ss", "-Hltn", f"sport = :{YGGDRASIL_PORT}").stdout)
-
-
 def _two_hosts(lab: Lab, relays: int) -> list[LabHost]:
     if relays:
         raise ValueError("this system has no relays")
@@ -125,10 +122,5 @@ def _two_hosts(lab: Lab, relays: int) -> list[LabHost]:
 
 
 def _checked(made: Line) -> Line:
-    def answers() -> bool:
-        with contextlib.suppress(AssertionError):  # no route yet
-            return ping(made.first, made.address, wait=1).received == 1
-        return False
-
-    wait_until(answers, READY_SECONDS, f"{made.address} answers")
+    wait_until(lambda: answers(made.first, made.address), READY_SECONDS, f"{made.address} answers")
     return made

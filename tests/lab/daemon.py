@@ -16,6 +16,7 @@ from typing import Any, Final
 from mycelium.admin.keyfile import create_identity
 from mycelium.identity import SEED_BYTES
 from tests.lab.namespaces import LabHost
+from tests.lab.process import cpu_seconds, rss_bytes
 from tests.lab.waiting import wait_until
 
 PROGRAM: Final = Path(sys.executable).with_name("mycelium")
@@ -176,13 +177,11 @@ class Daemon:
 
     def rss_bytes(self) -> int:
         """Returns the memory that the process holds."""
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+        return rss_bytes(self.pid)
 
     def cpu_seconds(self) -> float:
         """Returns the processor time that the process has used."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.pid)
 
     def log(self) -> str:
         """Returns what the daemon has written."""
@@ -206,6 +205,14 @@ class Daemon:
     def log_tail(self) -> str:
         """Returns the end of what the daemon has written."""
         return self.log()[-LOG_TAIL_BYTES:]
+
+
+def start_all(daemons: Sequence[Daemon]) -> None:
+    """Starts daemons at once and waits until all answer."""
+    for daemon in daemons:
+        daemon.start()
+    for daemon in daemons:
+        daemon.wait_ready(START_SECONDS + len(daemons))  # all at once on few cores take their time
 
 
 class _UnixConnection(http.client.HTTPConnection):

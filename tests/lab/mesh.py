@@ -1,22 +1,24 @@
 """A network of hosts, cables and daemons, made from the names of its nodes and its edges."""
 
 import random
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Final
 
-from tests.lab.daemon import PORT, START_SECONDS, Daemon
-from tests.lab.long_cable import LongCables
-from tests.lab.namespaces import Cable, Lab, LabHost
-from tests.lab.waiting import wait_until
+from tests.lab.cable import Cable
+from tests.lab.cable_emulator import CableTraits
+from tests.lab.daemon import PORT, Daemon, start_all
+from tests.lab.laboratory import Lab
+from tests.lab.namespaces import LabHost
+from tests.lab.waiting import wait_steady, wait_until
 
 CONVERGED_SECONDS: Final = 15.0
 SETTLED_SECONDS: Final = 60.0
 QUIET_SECONDS: Final = 1.0  # in which nothing changes, where all is settled
 
 Edge = tuple[str, str]
+NextHops = dict[str, dict[str, str]]  # node -> destination -> neighbour
 
 
 def line(*names: str) -> list[Edge]:
@@ -46,10 +48,22 @@ def random_graph(nodes: int, edges: int, seed: int) -> list[Edge]:
     return [(f"n{one}", f"n{other}") for one, other in sorted(pairs)]
 
 
+def trace_path(next_hop: Callable[[str, str], str | None], one: str, other: str) -> list[str]:
+    """Returns the nodes from one to another by way of each next hop; empty where a hop is missing or they go in a circle."""
+    path = [one]
+    while path[-1] != other:
+        hop = next_hop(path[-1], other)
+        if hop is None or hop in path:
+            return []
+        path.append(hop)
+    return path
+
+
 class DaemonMesh:
     """Daemons by name, each dialling the later end of its edges, IPv4 and IPv6 by turns.
 
-    `delays_s` makes cables long, one value for each edge; `seeds` are the keys of nodes that need certain ones.
+    `traits` are those of the cables, one for each edge; without them they are veth pairs. `seeds` are the keys of nodes that
+    need certain ones.
     """
 
     def __init__(
@@ -59,7 +73,7 @@ class DaemonMesh:
         edges: Sequence[Edge],
         *,
         options: Sequence[str | Path] = (),
-        delays_s: Sequence[float] = (),
+        traits: Sequence[CableTraits] = (),
         seeds: Mapping[str, bytes] = {},
     ) -> None:
         names = list(dict.fromkeys(name for edge in edges for name in edge))
@@ -70,16 +84,12 @@ class DaemonMesh:
         }
         lab.daemons += self.daemons.values()
         self.cables: dict[frozenset[str], Cable] = {}
-        cables = LongCables()
         for number, (one, two) in enumerate(edges):
-            lay = cables.of(delays_s[number]) if delays_s else None
-            cable = lab.add_cable(self.hosts[one], self.hosts[two], lay=lay)
+            cable = lab.add_cable(self.hosts[one], self.hosts[two], traits=traits[number] if traits else None)
             self.cables[frozenset((one, two))] = cable
             far = cable.end(self.hosts[two])
             address = f"[{far.ipv6}]" if number % 2 else far.ipv4
             self.daemons[one].peers.append(f"udp://{address}:{PORT}")
-        if delays_s:
-            cables.carry(self.hosts[names[0]])
 
     def __getitem__(self, name: str) -> Daemon:
         return self.daemons[name]
@@ -90,11 +100,7 @@ class DaemonMesh:
 
     def start(self, names: Iterable[str] | None = None) -> None:
         """Starts daemons, all of them unless named, and waits until they answer."""
-        chosen = [self.daemons[name] for name in (names if names is not None else self.daemons)]
-        for daemon in chosen:
-            daemon.start()
-        for daemon in chosen:
-            daemon.wait_ready(START_SECONDS + len(chosen))  # all at once on few cores take their time
+        start_all([self.daemons[name] for name in (names if names is not None else self.daemons)])
 
     def wait_converged(self, seconds: float = CONVERGED_SECONDS) -> None:
         """Waits until every running daemon has a route to every other."""
@@ -126,39 +132,45 @@ class DaemonMesh:
         """Waits until no link's smoothed round trip is longer: many daemons that start on few cores answer late at first."""
 
         def slow() -> list[str]:
-            time.sleep(QUIET_SECONDS)  # asking keeps them busy, too
             running = [daemon for daemon in self.daemons.values() if daemon.is_running]
             return [daemon.name for daemon in running if daemon.slowest_round_trip_s() > round_trip_s]
 
-        wait_until(lambda: not slow(), seconds, lambda: f"answers are late at {', '.join(slow())}")
+        def what() -> str:
+            return f"answers are late at {', '.join(slow())}"
+
+        wait_until(lambda: not slow(), seconds, what, every_s=QUIET_SECONDS)  # questions keep them busy, too
 
     def next_hop(self, one: str, other: str) -> str | None:
         """Returns the neighbour that a node sends to on the way to another; None where it has no route."""
         return self._next_hops(one).get(other)
 
+    def path(self, one: str, other: str) -> list[str]:
+        """Returns the nodes that packets pass from one to another, both included; empty where there is no path."""
+        return trace_path(self.next_hop, one, other)
+
     def wait_settled(self, seconds: float = SETTLED_SECONDS, *, quiet: float = QUIET_SECONDS) -> None:
         """Waits until all routes and links are there, neighbours are reached directly, and next hops stay as they are."""
         self.wait_converged(seconds)
-        deadline = time.monotonic() + seconds
-        wait_until(lambda: not self._detours(), seconds, lambda: f"not reached directly: {self._detours()}")
-        hops, since = self._all_next_hops(), time.monotonic()
-        while time.monotonic() < since + quiet or self._detours():
-            assert time.monotonic() < deadline, f"next hops still change after {seconds:g} s"
-            time.sleep(quiet / 2)
-            if (new := self._all_next_hops()) != hops:
-                hops, since = new, time.monotonic()
+
+        def direct_hops() -> NextHops:
+            hops = self._all_next_hops()
+            return {} if self._detours(hops) else hops
+
+        def what() -> str:
+            return f"next hops are steady; not reached directly: {self._detours(self._all_next_hops())}"
+
+        wait_steady(direct_hops, quiet, seconds, what)
 
     def _next_hops(self, name: str) -> dict[str, str]:
         names = {daemon.subnet: name for name, daemon in self.daemons.items()}
         addresses = {daemon.address: name for name, daemon in self.daemons.items()}
         return {names[subnet]: addresses[hop] for subnet, hop in self.daemons[name].next_hops().items()}
 
-    def _all_next_hops(self) -> dict[str, dict[str, str]]:
+    def _all_next_hops(self) -> NextHops:
         return {name: self._next_hops(name) for name, daemon in self.daemons.items() if daemon.is_running}
 
-    def _detours(self) -> list[str]:
+    def _detours(self, hops: NextHops) -> list[str]:
         """Returns the links, as from one end, that are not up or not the way to the other end."""
-        hops = self._all_next_hops()
         ends = [(one, other) for edge in self.cables for one, other in permutations(sorted(edge))]
         return [f"{one} to {other}" for one, other in ends if one in hops and hops[one].get(other) != other]
 

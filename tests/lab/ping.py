@@ -1,5 +1,6 @@
 """Pings between hosts, and what they tell."""
 
+import contextlib
 import re
 import signal
 import subprocess
@@ -54,6 +55,13 @@ def ping(
     timeout = count * interval + wait + 20
     done = host.run("ping", "-D", *options, address, timeout=timeout, check=False)
     return parse_ping(done.stdout + done.stderr)
+
+
+def answers(host: LabHost, address: str, *, count: int = 1) -> bool:
+    """Tells whether so many pings in a row, 10 ms apart, are all answered."""
+    with contextlib.suppress(AssertionError):  # no route yet
+        return ping(host, address, count=count, interval=0.01, wait=1).received == count
+    return False
 
 
 class Pings:

@@ -6,12 +6,13 @@ The sockets are made inside the namespaces and then used from here: no helper pr
 import contextlib
 import hashlib
 import json
+import math
 import random
 import socket
 import struct
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from typing import Any, Final
@@ -138,34 +139,48 @@ def _receive_datagram(end: socket.socket, data: bytes) -> Any:
             return source
 
 
-def answering(host: LabHost, addresses: Sequence[str], *, seconds: float) -> set[str]:
-    """Pings many addresses at once, again and again for some seconds, and returns those that answered."""
+def answering(
+    host: LabHost, addresses: Iterable[str], *, seconds: float, again_s: float = PING_AGAIN_SECONDS
+) -> set[str]:
+    """Pings addresses every `again_s` until all have answered, for `seconds` at most, and returns those that did."""
     with host.entered():
         icmp = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+    missing = set(addresses)
     answered: set[str] = set()
     deadline = time.monotonic() + seconds
     with icmp:
-        icmp.settimeout(PING_AGAIN_SECONDS)
-        while len(answered) < len(set(addresses)) and time.monotonic() < deadline:
-            for address in addresses:
-                icmp.sendto(ECHO_REQUEST.pack(ICMPV6_ECHO_REQUEST, 0, 0, 77, 1), (address, 0))
-            with contextlib.suppress(TimeoutError):
-                while len(answered) < len(set(addresses)):
-                    reply, source = icmp.recvfrom(2_000)
-                    if reply[0] == ICMPV6_ECHO_REPLY:
-                        answered.add(source[0])
-    return answered & set(addresses)
+        while missing and time.monotonic() < deadline:
+            for address in sorted(missing):
+                with contextlib.suppress(OSError):  # no route yet
+                    icmp.sendto(ECHO_REQUEST.pack(ICMPV6_ECHO_REQUEST, 0, 0, 77, 1), (address, 0))
+            heard = _hear_replies(icmp, missing, again_s)
+            missing -= heard
+            answered |= heard
+    return answered
+
+
+def _hear_replies(icmp: socket.socket, awaited: set[str], seconds: float) -> set[str]:
+    """Returns who of those awaited has answered within this time, or sooner when all have."""
+    heard: set[str] = set()
+    deadline = time.monotonic() + seconds
+    while heard != awaited and (left := deadline - time.monotonic()) > 0:
+        icmp.settimeout(left)
+        with contextlib.suppress(TimeoutError):
+            reply, source = icmp.recvfrom(2_000)
+            if reply[0] == ICMPV6_ECHO_REPLY and source[0] in awaited:
+                heard.add(source[0])
+    return heard
 
 
 def iperf(client: LabHost, server: LabHost, address: str, *options: str, seconds: float) -> dict[str, Any]:
-    """Runs iperf3 from client to server for some seconds and returns its JSON."""
+    """Runs iperf3 from client to server for some seconds, whole ones, rounded up, and returns its JSON."""
     port = str(next(_ports))
     serving = server.start(
         "iperf3", "-s", "-1", "-p", port, "--forceflush", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        wait_until(lambda: _listens(server, port), 5, "iperf3 listens")
-        command = ("iperf3", "-c", address, "-p", port, "-t", f"{seconds:g}", "-J", *options)
+        wait_until(lambda: server.listens(int(port)), 5, "iperf3 listens")
+        command = ("iperf3", "-c", address, "-p", port, "-t", str(math.ceil(seconds)), "-J", *options)
         done = client.run(*command, timeout=seconds + 30, check=False)
         report = json.loads(done.stdout)
         assert "error" not in report, f"iperf3: {report['error']}"
@@ -173,7 +188,3 @@ def iperf(client: LabHost, server: LabHost, address: str, *options: str, seconds
     finally:
         serving.kill()
         serving.wait()
-
-
-def _listens(host: LabHost, port: str) -> bool:
-    return bool(host.run("ss", "-Hltn", f"sport = :{port}").stdout)

@@ -5,6 +5,7 @@ from typing import Any
 
 from sim.net.node_mesh import identity_seed
 from sim.play.run import Run
+from tests.lab.cable_emulator import delays
 from tests.lab.daemon import Daemon
 from tests.lab.mesh import DaemonMesh
 
@@ -20,7 +21,7 @@ class Twins:
         self.daemons = make_mesh(
             [(_name(one), _name(other)) for one, other in graph.edges],
             options=["--no-tun"],
-            delays_s=[delay_s for _, _, delay_s in graph.edges.data("delay")],
+            traits=delays(*(delay_s for _, _, delay_s in graph.edges.data("delay"))),
             seeds={_name(node): identity_seed(run.spec.seed, node) for node in graph},
         )
         self._nodes = {daemon.address: node for node, daemon in self._numbered()}

@@ -9,10 +9,12 @@ T = TypeVar("T")
 POLL_SECONDS: Final = 0.02
 
 
-def wait_until(condition: Callable[[], T], seconds: float, what: str | Callable[[], str]) -> T:
-    """Calls `condition` until it returns something true and returns that; AssertionError after `seconds`.
+def wait_until(
+    condition: Callable[[], T], seconds: float, what: str | Callable[[], str], *, every_s: float = POLL_SECONDS
+) -> T:
+    """Calls `condition` every `every_s` until it returns something true and returns that; AssertionError after `seconds`.
 
-    `what` is awaited, or tells what is missing when the time is over.
+    `what` names what is awaited, or tells what is missing when the time is over.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -21,4 +23,18 @@ def wait_until(condition: Callable[[], T], seconds: float, what: str | Callable[
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds:g} s: {what if isinstance(what, str) else what()}")
-        time.sleep(POLL_SECONDS)
+        time.sleep(every_s)
+
+
+def wait_steady(read: Callable[[], T], quiet_s: float, seconds: float, what: str | Callable[[], str]) -> T:
+    """Waits until `read` has returned the same true value for `quiet_s`, and returns that; AssertionError after `seconds`."""
+    last, since = read(), time.monotonic()
+
+    def is_steady() -> bool:
+        nonlocal last, since
+        if (value := read()) != last:
+            last, since = value, time.monotonic()
+        return bool(last) and time.monotonic() >= since + quiet_s
+
+    wait_until(is_steady, seconds, what, every_s=quiet_s / 4)
+    return last

@@ -6,8 +6,8 @@ from typing import Final
 
 import pytest
 
+from tests.lab.laboratory import TOOLS, Lab, is_available, remove_leftovers
 from tests.lab.mesh import DaemonMesh
-from tests.lab.namespaces import Lab, is_available, remove_leftovers
 
 LABS: Final = pytest.StashKey[list[Lab]]()
 
@@ -31,7 +31,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 @pytest.fixture(scope="session", autouse=True)
 def _tidy_system() -> None:
     if not is_available():
-        pytest.skip("this needs root, ip, nft, tc, ping and setpriv")
+        pytest.skip(f"this needs root and {', '.join(TOOLS)}")
     remove_leftovers()
 
 

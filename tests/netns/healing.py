@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from tests.lab.daemon import Daemon
 from tests.lab.mesh import DaemonMesh
-from tests.lab.ping import Pings, ping
+from tests.lab.ping import Pings, answers, ping
 from tests.lab.waiting import wait_until
 
 HEALED_SECONDS: Final = 1.5
@@ -16,7 +16,7 @@ WAY_SECONDS: Final = 30.0  # until costs measured on a busy machine have come do
 
 def is_answered(one: Daemon, other: Daemon) -> bool:
     """Tells whether a burst of pings loses none."""
-    return ping(one.host, other.address, count=BURST, interval=0.01, wait=1).received == BURST
+    return answers(one.host, other.address, count=BURST)
 
 
 def outage_of(one: Daemon, other: Daemon, action: Callable[[], object]) -> float:

@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 
+from tests.lab.cable_emulator import delays
 from tests.lab.daemon import Daemon
 from tests.lab.mesh import DaemonMesh, ring
 from tests.lab.ping import Pings, ping
@@ -23,7 +24,7 @@ UP_SECONDS: Final = 1.0
 
 
 def test_a_link_that_begins_to_lose_is_left(make_mesh: MakeMesh) -> None:
-    mesh = make_mesh(ring("a", "b", "c"), delays_s=[0.020, 0.012, 0.012])
+    mesh = make_mesh(ring("a", "b", "c"), traits=delays(0.020, 0.012, 0.012))
     mesh.start()
     mesh.wait_converged()
     wait_way(mesh, "a", "b", "b")
@@ -39,7 +40,7 @@ def test_a_link_that_begins_to_lose_is_left(make_mesh: MakeMesh) -> None:
 
 
 def test_a_flapping_link_is_left_alone(make_mesh: MakeMesh) -> None:
-    mesh = make_mesh(ring("a", "b", "c"), delays_s=[0.002, 0.004, 0.004])
+    mesh = make_mesh(ring("a", "b", "c"), traits=delays(0.002, 0.004, 0.004))
     mesh.start()
     mesh.wait_converged()
     wait_way(mesh, "a", "b", "b")

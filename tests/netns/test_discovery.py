@@ -13,8 +13,9 @@ import pytest
 from mycelium.limits import BEACONS_PER_SECOND
 from mycelium.transport.discovery import Interface, find_interfaces
 from mycelium.wire.beacon import BEACON_GROUP, Beacon, encode_beacon
-from tests.lab.daemon import Daemon
-from tests.lab.namespaces import Lab, LabHost
+from tests.lab.daemon import Daemon, start_all
+from tests.lab.laboratory import Lab
+from tests.lab.namespaces import LabHost
 from tests.lab.ping import ping
 from tests.lab.waiting import wait_until
 
@@ -49,13 +50,6 @@ def on_one_switch(lab: Lab, names: str) -> list[LabHost]:
     return hosts
 
 
-def start(*daemons: Daemon) -> None:
-    for daemon in daemons:
-        daemon.start()
-    for daemon in daemons:
-        daemon.wait_ready()
-
-
 def wait_each(daemons: Iterable[Daemon], condition: Callable[[Daemon], bool], what: str) -> None:
     for daemon in daemons:
         wait_until(partial(condition, daemon), FOUND_SECONDS, f"{daemon.name} {what}")
@@ -78,7 +72,7 @@ def wait_called(*daemons: Daemon) -> None:
 def test_three_daemons_on_a_link_form_a_mesh(lab: Lab, make_daemon: MakeDaemon) -> None:
     hosts = on_one_switch(lab, "abc")
     daemons = [make_daemon(host) for host in hosts]
-    start(*daemons)
+    start_all(daemons)
     wait_meshed(*daemons)
     one, other = daemons[0], daemons[2]
     wait_each(daemons, lambda one: len(one.reachable_subnets()) == 2, "has routes")
@@ -95,7 +89,7 @@ def test_three_daemons_on_a_link_form_a_mesh(lab: Lab, make_daemon: MakeDaemon) 
 def test_one_that_does_not_discover_is_left_alone(lab: Lab, make_daemon: MakeDaemon) -> None:
     a, b, c = (make_daemon(host) for host in on_one_switch(lab, "abc"))
     c.discovers = False
-    start(a, b, c)
+    start_all([a, b, c])
     wait_meshed(a, b)
     wait_called(a, b)
     assert c.get("admin/peers") == []
@@ -110,7 +104,7 @@ def test_daemons_of_another_network_or_port_stay_apart(
     hosts = on_one_switch(lab, "abcd")
     ours, theirs = (options(tmp_path, what, number) for number in (1, 2))
     a, b, c, d = (make_daemon(host, *given) for host, given in zip(hosts, (ours, ours, theirs, theirs), strict=True))
-    start(a, b, c, d)
+    start_all([a, b, c, d])
     wait_meshed(a, b)
     wait_meshed(c, d)
     wait_called(a, b, c, d)
@@ -134,7 +128,7 @@ def test_only_the_named_interface_is_used(lab: Lab, make_daemon: MakeDaemon) -> 
     lab.add_cable(a, b)
     lab.add_cable(a, c)
     daemons = make_daemon(a, "--peer-discovery-interface", "eth1"), make_daemon(b), make_daemon(c)
-    start(*daemons)
+    start_all(daemons)
     wait_meshed(daemons[0], daemons[2])
     wait_called(*daemons)
     assert daemons[0].alive_peers() == keys(daemons[2])
@@ -146,7 +140,7 @@ def test_a_cable_plugged_in_later_is_noticed(lab: Lab, make_daemon: MakeDaemon) 
     cable = lab.add_cable(a, b)
     cable.set_carrier(up=False)
     daemons = make_daemon(a), make_daemon(b)
-    start(*daemons)
+    start_all(daemons)
     assert daemons[0].get("admin/peers") == []
     cable.set_carrier(up=True)
     wait_meshed(*daemons)
@@ -159,7 +153,7 @@ def test_a_taken_port_is_a_warning_and_the_rest_works(lab: Lab, make_daemon: Mak
     one.peers.append(f"udp://{cable.end(b).ipv4}:9651")
     with a.entered(), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as taken:
         taken.bind(("::", PORT))
-        start(one, other)
+        start_all([one, other])
         wait_meshed(one, other)
         expected = "no peer discovery on eth0: udp port 9650: Address already in use"
         wait_until(lambda: expected in one.log(), FOUND_SECONDS, "a warning")
@@ -168,7 +162,7 @@ def test_a_taken_port_is_a_warning_and_the_rest_works(lab: Lab, make_daemon: Mak
 def test_a_flood_of_forged_beacons_is_not_listened_to(lab: Lab, make_daemon: MakeDaemon) -> None:
     hosts = on_one_switch(lab, "abc")
     a, b = make_daemon(hosts[0]), make_daemon(hosts[1])
-    start(a, b)
+    start_all([a, b])
     wait_meshed(a, b)
     before = a.counters()
     with hosts[2].entered(), socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as flood:
@@ -179,7 +173,7 @@ def test_a_flood_of_forged_beacons_is_not_listened_to(lab: Lab, make_daemon: Mak
     wait_until(lambda: a.counters()["beacons_deaf"] > before["beacons_deaf"], FOUND_SECONDS, "it closes its ears")
     assert BEACONS_PER_SECOND <= a.counters()["beacons_forged"] - before["beacons_forged"] < 10_000
     c = make_daemon(hosts[2])
-    start(c)
+    start_all([c])
     wait_meshed(a, b, c)
     assert "link down" not in a.log()
 
@@ -224,7 +218,7 @@ def test_interfaces_that_are_up_and_have_link_local_multicast_are_fit(lab: Lab) 
 
 def test_an_address_that_is_still_tested_for_duplicates_does_not_count(lab: Lab) -> None:
     (a,) = lab.add_hosts("a")
-    a.run("sysctl", "-q", "net.ipv6.conf.default.accept_dad=1")
+    a.sysctl("net.ipv6.conf.default.accept_dad", 1)
     a.ip("link add slow type veth peer name far", "link set far up", "link set slow up")
     assert interfaces(a, "slow") == []
     wait_until(lambda: interfaces(a, "slow") != [], FOUND_SECONDS, "the address is usable")

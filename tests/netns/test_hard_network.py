@@ -2,18 +2,16 @@
 
 import pytest
 
-from tests.lab.daemon import PORT
+from tests.lab.cable_emulator import CableTraits
 from tests.lab.mesh import DaemonMesh, ring
 from tests.lab.ping import Pings, ping
 from tests.lab.traffic import answering, echo_udp, exchange_tcp
-from tests.lab.udp_proxy import start_proxy
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
 
 pytestmark = pytest.mark.netns
 
-RATE_MEGABITS = 20
-DELAY_MS = 20  # each way
+TRAITS = CableTraits(delay_s=0.020, jitter_s=0.002, megabits=20, queue_s=0.050)
 LOSS_PERCENT = 1
 MTU = 1_280
 HEALED_SECONDS = 4.0
@@ -21,14 +19,10 @@ HEALED_SECONDS = 4.0
 
 @pytest.fixture(scope="module")
 def mesh(make_module_mesh: MakeMesh) -> DaemonMesh:
-    made = make_module_mesh(ring("a", "b", "c", "d"))
-    for number, ((one, _), cable) in enumerate(zip(ring("a", "b", "c", "d"), made.cables.values(), strict=True)):
-        far = cable.far_end(made[one].host)
-        start_proxy(far.host, 7_000 + number, ("127.0.0.1", PORT), delay_ms=DELAY_MS, jitter_ms=2)
-        made[one].peers = [f"udp://{far.ipv4}:{7_000 + number}"]
+    made = make_module_mesh(ring("a", "b", "c", "d"), traits=[TRAITS] * 4)
+    for cable in made.cables.values():
         cable.set_mtu(MTU)
         cable.lose(LOSS_PERCENT)
-        cable.limit_rate(RATE_MEGABITS)
     made.start()
     made.wait_converged(30)
     return made
@@ -44,7 +38,7 @@ def test_all_reach_all(mesh: DaemonMesh) -> None:
 def test_pings_are_as_late_and_as_often_lost_as_the_links_are(mesh: DaemonMesh, size: int) -> None:
     result = ping(mesh["a"].host, mesh["c"].address, count=40, interval=0.1, size=size)
     assert result.received >= 34 if size < 2_000 else result.received >= 10
-    assert result.average_ms >= 2 * 2 * DELAY_MS * 0.9
+    assert result.average_ms >= 0.9 * 1_000 * 4 * TRAITS.delay_s
 
 
 def test_tcp_both_ways_at_once_arrives_unchanged(mesh: DaemonMesh) -> None:

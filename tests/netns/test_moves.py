@@ -6,9 +6,11 @@ from typing import Final
 
 import pytest
 
-from tests.lab.daemon import PORT, Daemon
+from tests.lab.cable import Cable
+from tests.lab.daemon import PORT, Daemon, start_all
+from tests.lab.laboratory import Lab
 from tests.lab.mesh import Edge, line, ring
-from tests.lab.namespaces import Cable, Lab, LabHost
+from tests.lab.namespaces import LabHost
 from tests.lab.traffic import exchange_tcp
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
@@ -16,7 +18,6 @@ from tests.netns.healing import HEALED_SECONDS, is_answered, outage_of, wait_tol
 
 pytestmark = pytest.mark.netns
 
-FORWARDING: Final = Path("/proc/sys/net/ipv4/ip_forward")
 TRANSFER_BYTES: Final = 60_000_000
 DIALLED_SECONDS: Final = 10.0
 
@@ -66,16 +67,8 @@ def make_pair(directory: Path, one: LabHost, other: LabHost, cable: Cable) -> tu
 
 def start_pair(lab: Lab, a: Daemon, b: Daemon) -> None:
     lab.daemons += [a, b]
-    for daemon in (a, b):
-        daemon.start()
-    for daemon in (a, b):
-        daemon.wait_ready()
+    start_all([a, b])
     wait_until(lambda: is_answered(a, b), 15, "they reach each other")
-
-
-def forward(router: LabHost) -> None:
-    with router.entered():
-        FORWARDING.write_text("1")
 
 
 def masquerade(router: LabHost, interface: str, ports: str) -> None:
@@ -93,7 +86,7 @@ def test_a_connection_outlives_the_ports_of_a_router(lab: Lab, tmp_path: Path) -
     one, router, other = lab.add_hosts(["a", "router", "b"])
     inside, outside = lab.add_cable(one, router), lab.add_cable(router, other)
     one.ip(f"route add default via {inside.end(router).ipv4}")
-    forward(router)
+    router.sysctl("net.ipv4.ip_forward", 1)
     masquerade(router, outside.end(router).interface, "40000-44999")
     a, b = make_pair(tmp_path, one, other, outside)
     start_pair(lab, a, b)
@@ -116,7 +109,7 @@ def test_a_link_moves_to_another_uplink(lab: Lab, tmp_path: Path) -> None:
     """As from Wi-Fi to 5G: the default route is another, and what is sent from the old address goes nowhere."""
     one, router, other = lab.add_hosts(["a", "router", "b"])
     first, second, far = lab.add_cable(one, router), lab.add_cable(one, router), lab.add_cable(router, other)
-    forward(router)
+    router.sysctl("net.ipv4.ip_forward", 1)
     one.ip(f"route add default via {first.end(router).ipv4}")
     other.ip(f"route add default via {far.end(router).ipv4}")
     a, b = make_pair(tmp_path, one, other, far)

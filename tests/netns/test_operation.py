@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab.daemon import PORT, PROGRAM, STOP_SECONDS, TUN
+from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, line
-from tests.lab.namespaces import Lab
 from tests.lab.ping import ping
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh

@@ -5,6 +5,7 @@ from typing import Final
 
 import pytest
 
+from tests.lab.cable_emulator import delays
 from tests.lab.daemon import PORT, Daemon
 from tests.lab.mesh import DaemonMesh
 from tests.lab.waiting import wait_until
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.netns
 
 
 DETOUR: Final = [("a", "c"), ("c", "b")]  # which routing would take if it heard
-DETOUR_DELAYS_S: Final = [0.02, 0.02]
+DETOUR_DELAYS_S: Final = (0.02, 0.02)
 
 
 def start(mesh: DaemonMesh, second: str) -> None:
@@ -55,7 +56,7 @@ def assert_unnoticed(mesh: DaemonMesh, cut: Callable[[], object]) -> None:
 
 
 def test_one_of_two_cables_fails(make_mesh: MakeMesh) -> None:
-    mesh = make_mesh([("a", "b"), ("a", "b"), *DETOUR], delays_s=[0.001, 0.001, *DETOUR_DELAYS_S])
+    mesh = make_mesh([("a", "b"), ("a", "b"), *DETOUR], traits=delays(0.001, 0.001, *DETOUR_DELAYS_S))
     start(mesh, mesh["a"].peers[1])
     used, far = way_in_use(mesh["a"], mesh["b"]), mesh["b"].host
     [cable] = [
@@ -67,7 +68,7 @@ def test_one_of_two_cables_fails(make_mesh: MakeMesh) -> None:
 
 
 def test_one_of_two_families_fails(make_mesh: MakeMesh) -> None:
-    mesh = make_mesh([("a", "b"), *DETOUR], delays_s=[0.001, *DETOUR_DELAYS_S])
+    mesh = make_mesh([("a", "b"), *DETOUR], traits=delays(0.001, *DETOUR_DELAYS_S))
     cable = mesh.cable("a", "b")
     second = f"udp://[{cable.end(mesh['b'].host).ipv6}]:{PORT}"
     mesh["a"].peers.append(second)

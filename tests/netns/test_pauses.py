@@ -2,14 +2,12 @@
 
 import random
 import time
-from concurrent.futures import ThreadPoolExecutor
-from itertools import cycle
-from threading import Event
 from typing import Final
 
 import pytest
 
-from tests.lab.mesh import DaemonMesh, line, ring
+from tests.lab.mesh import line, ring
+from tests.lab.pauses import Pauses
 from tests.lab.traffic import iperf
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
@@ -17,7 +15,7 @@ from tests.netns.healing import BACK_SECONDS, is_answered, links_lost, wait_answ
 
 pytestmark = pytest.mark.netns
 
-BLINK_SECONDS: Final = 0.2
+PAUSES_APART_S: Final = (0.2, 0.8)
 SLEPT_SECONDS: Final = 6.0
 STREAMS: Final = 4
 LOADED_SECONDS: Final = 5.0
@@ -27,32 +25,14 @@ def test_blinks_under_four_streams_take_no_link_down(make_mesh: MakeMesh) -> Non
     mesh = make_mesh(line("a", "b", "c"))
     mesh.start()
     mesh.wait_converged()
-    is_over = Event()
-    with ThreadPoolExecutor(1) as pool:
-        blinking = pool.submit(blink, mesh, is_over)
-        try:
-            report = iperf(
-                mesh["a"].host, mesh["c"].host, mesh["c"].address, "-P", str(STREAMS), seconds=LOADED_SECONDS
-            )
-        finally:
-            is_over.set()
-        assert blinking.result() >= 4
+    with Pauses(list(mesh.daemons.values()), apart_s=PAUSES_APART_S, rng=random.Random(7)) as pauses:
+        report = iperf(mesh["a"].host, mesh["c"].host, mesh["c"].address, "-P", str(STREAMS), seconds=LOADED_SECONDS)
+    assert len(pauses.stopped_s) >= 4
     received = [stream["receiver"]["bytes"] for stream in report["end"]["streams"]]
     assert len(received) == STREAMS
     assert all(received)
     assert links_lost(mesh) == []
     assert is_answered(mesh["a"], mesh["c"])
-
-
-def blink(mesh: DaemonMesh, is_over: Event) -> int:
-    """Freezes one daemon after the other for a moment until told to end, and returns how often it did."""
-    rng = random.Random(7)
-    for times, daemon in enumerate(cycle(mesh.daemons.values())):
-        if is_over.wait(rng.uniform(0.2, 0.8)):
-            return times
-        with daemon.frozen():
-            time.sleep(BLINK_SECONDS)
-    raise AssertionError("there are no daemons")
 
 
 def test_a_node_that_has_slept_is_soon_back(make_mesh: MakeMesh) -> None:

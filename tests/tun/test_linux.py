@@ -20,7 +20,8 @@ from mycelium.packet.ipv6 import HEADER_BYTES, UDP, has_valid_checksum
 from mycelium.packet.offload import complete_checksum
 from mycelium.tun.linux import LinuxTun
 from mycelium.tun.netlink import configure
-from tests.lab.namespaces import Lab, LabHost
+from tests.lab.laboratory import Lab
+from tests.lab.namespaces import LabHost
 from tests.packet.packets import tcp_packet, udp_packet
 
 ROOT = Path(__file__).parents[2]
@@ -297,7 +298,7 @@ def test_a_default_route_elsewhere_is_no_second_mesh(host: LabHost) -> None:
 def test_configuring_without_ipv6_or_without_the_device_is_a_clear_error(host: LabHost) -> None:
     with host.entered():
         tun = LinuxTun.open("mesh0")
-        host.run("sysctl", "-qw", "net.ipv6.conf.mesh0.disable_ipv6=1")
+        host.sysctl("net.ipv6.conf.mesh0.disable_ipv6", 1)
         with pytest.raises(DeviceError, match="IPv6 is switched off"):
             configure("mesh0", LEFT)
         tun.close()

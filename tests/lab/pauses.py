@@ -1,0 +1,38 @@
+"""Daemons that are not run for a moment, now and then, as on a busy machine."""
+
+import random
+import threading
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from tests.lab.daemon import Daemon
+
+PAUSE_SECONDS: Final = 0.2
+
+
+class Pauses:
+    """While it is entered, stops one of some daemons at random for PAUSE_SECONDS, after a random time, again and again."""
+
+    def __init__(self, daemons: Sequence[Daemon], *, apart_s: tuple[float, float], rng: random.Random) -> None:
+        self.stopped_s: list[float] = []  # how long each pause became
+        self._daemons = daemons
+        self._apart_s = apart_s
+        self._rng = rng
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> "Pauses":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._is_over.wait(self._rng.uniform(*self._apart_s)):
+            begin = time.monotonic()
+            with self._rng.choice(self._daemons).frozen():
+                time.sleep(PAUSE_SECONDS)
+            self.stopped_s.append(time.monotonic() - begin)

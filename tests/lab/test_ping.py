@@ -1,0 +1,35 @@
+"""Pings and what they tell."""
+
+import pytest
+
+from tests.lab.conftest import Pair
+from tests.lab.ping import Pings, answers, parse_ping, ping
+
+
+@pytest.mark.netns
+def test_pings_beside_the_test_show_an_outage(pair: Pair) -> None:
+    one, two, cable = pair
+    pings = Pings(one, cable.end(two).ipv4)
+    ping(one, cable.end(two).ipv4, count=20, interval=0.01)
+    cable.cut()
+    ping(one, "127.0.0.1", count=30, interval=0.01)
+    cable.mend()
+    ping(one, cable.end(two).ipv4, count=20, interval=0.01, wait=1)
+    assert 0.2 < pings.finish().outage_s < 1
+
+
+def test_an_outage_is_the_longest_time_between_two_answers() -> None:
+    output = "".join(f"[{n / 10}] 64 bytes from x: icmp_seq={n} ttl=64 time={n} ms\n" for n in (1, 2, 5, 6))
+    result = parse_ping(output + "10 packets transmitted, 4 received, 60% packet loss")
+    assert result.outage_s == pytest.approx(0.3)
+    assert (result.sent, result.received, result.average_ms) == (10, 4, 3.5)
+    assert result.answered_after(0.25) == pytest.approx(0.25)
+    assert result.answered_after(0.61) == float("inf")
+
+
+@pytest.mark.netns
+def test_a_burst_is_answered_or_not(pair: Pair) -> None:
+    one, two, cable = pair
+    assert answers(one, cable.end(two).ipv4, count=5)
+    assert not answers(one, "10.0.1.99")
+    assert not answers(one, "192.0.2.1")  # there is no route

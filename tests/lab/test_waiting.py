@@ -1,0 +1,32 @@
+"""Waiting ends when the condition holds, or with what is missing."""
+
+import itertools
+
+import pytest
+
+from tests.lab.waiting import wait_steady, wait_until
+
+
+def test_what_the_condition_returns_is_returned() -> None:
+    values = iter([0, "", "there"])
+    assert wait_until(lambda: next(values), 10, "a value", every_s=0) == "there"
+
+
+def test_a_deadline_tells_what_is_missing() -> None:
+    with pytest.raises(AssertionError, match=r"not within 0\.01 s: rain"):
+        wait_until(lambda: False, 0.01, "rain")
+    with pytest.raises(AssertionError, match="no rain yet"):
+        wait_until(lambda: False, 0.01, lambda: "no rain yet")
+
+
+def test_a_value_is_steady_when_it_stays_true_and_the_same() -> None:
+    values = itertools.chain([[], [1], [2]], itertools.repeat([3]))
+    assert wait_steady(lambda: next(values), 0.04, 10, "rest") == [3]
+
+
+def test_neither_a_changing_nor_a_false_value_is_steady() -> None:
+    numbers = itertools.count(1)
+    with pytest.raises(AssertionError, match="rest"):
+        wait_steady(lambda: next(numbers), 0.02, 0.1, "rest")
+    with pytest.raises(AssertionError, match="rest"):
+        wait_steady(lambda: 0, 0.02, 0.1, "rest")
