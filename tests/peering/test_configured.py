@@ -1,4 +1,4 @@
-"""Configured peers: how soon one that was lost is found again, and what has it dialled at once."""
+"""Configured peers: which neighbour each leads to, how soon a lost one is found again, and what has it dialled at once."""
 
 import random
 from itertools import pairwise
@@ -6,10 +6,196 @@ from itertools import pairwise
 import pytest
 
 from mycelium.endpoint import Endpoint
+from mycelium.errors import LocalError
+from mycelium.limits import CONFIGURED_PEERS, ENDPOINTS_PER_PEER
 from mycelium.link.link import LinkState
 from mycelium.peering.configured import FRESH_S, PeerList
+from mycelium.peering.dialler import Candidate, Source
+from mycelium.wire.datagram import HANDSHAKE_1
 from tests.support.node_net import PORT, NodeNet, url_of
 from tests.support.small_meshes import is_up, link_of, ping, ping_until_answered, reaches, ready_line, ready_pair
+
+NEIGHBOUR, OTHER = b"n" * 16, b"o" * 16
+KEY, OTHER_KEY = b"k" * 32, b"x" * 32
+HERE, THERE = Endpoint("udp", "192.0.2.1", PORT), Endpoint("udp", "192.0.2.2", PORT)
+
+
+def peer_list(*urls: str) -> PeerList:
+    peers = PeerList(random.Random(1))
+    for url in urls:
+        peers.add(url, None, now=0.0)
+    return peers
+
+
+# -- the peer list -----------------------------------------------------------------------------------------------------
+
+
+def test_a_peer_lost_long_ago_is_dialled_less_often() -> None:
+    peers = peer_list("b")
+    dialled = [0.0]
+    while dialled[-1] < 3 * FRESH_S:
+        assert peers.take_due(now=peers.next_deadline())
+        dialled.append(peers.next_deadline())
+    gaps = {True: [0.0], False: [0.0]}
+    for one, other in pairwise(dialled):
+        gaps[one > FRESH_S].append(other - one)
+    assert max(gaps[False]) < 11.0  # 7 s of which are the attempt itself
+    assert 20.0 < max(gaps[True]) < 26.0
+
+
+def test_a_peer_is_dialled_at_the_first_addresses_of_its_name_the_best_first() -> None:
+    peers = PeerList(random.Random(1))
+    peers.add("udp://b:1", KEY, now=0.0)
+    endpoints = [HERE._replace(port=port) for port in range(1, 10)]
+    candidates = peers.by_url["udp://b:1"].resolved(endpoints)
+    assert [candidate.endpoint for candidate in candidates] == endpoints[:ENDPOINTS_PER_PEER]
+    assert [candidate.priority for candidate in candidates] == list(range(ENDPOINTS_PER_PEER))
+    assert {(one.source, one.pin, one.url) for one in candidates} == {(Source.PEER_LIST, KEY, "udp://b:1")}
+
+
+def test_a_neighbour_is_the_answer_to_every_entry_with_its_address_and_no_other_pin() -> None:
+    peers = peer_list("by name", "by address", "elsewhere", "unresolved")
+    peers.add("right pin", KEY, now=0.0)
+    peers.add("wrong pin", OTHER_KEY, now=0.0)
+    for url, peer in peers.by_url.items():
+        peer.resolved([] if url == "unresolved" else [THERE] if url == "elsewhere" else [THERE, HERE])
+    peers.by_url["elsewhere"].resolved([THERE])
+    assert [peer.url for peer in peers.missing_at((HERE,), KEY)] == ["by name", "by address", "right pin"]
+    peers.by_url["by name"].connected(NEIGHBOUR, now=1.0)
+    assert [peer.url for peer in peers.missing_at((HERE,), KEY)] == ["by address", "right pin"]
+
+
+def test_peers_without_a_link_are_due_and_those_whose_link_goes_down_at_once() -> None:
+    peers = peer_list("one", "other")
+    peers.by_url["one"].connected(NEIGHBOUR, now=0.0)
+    assert [peer.url for peer in peers.take_due(now=0.0)] == ["other"]
+    assert peers.take_due(now=1.0) == []
+    peers.disconnected(OTHER, now=2.0)
+    assert peers.take_due(now=2.0) == []
+    peers.disconnected(NEIGHBOUR, now=2.0)
+    assert peers.next_deadline() == 2.0
+    assert [peer.url for peer in peers.take_due(now=2.0)] == ["one"]
+
+
+@pytest.mark.parametrize("event", ["network changed", "neighbour returned"])
+def test_some_events_have_a_missing_peer_dialled_at_once(event: str) -> None:
+    peers = peer_list("missing", "other")
+    for peer in peers.by_url.values():
+        peer.connected(NEIGHBOUR if peer.url == "missing" else OTHER, now=0.0)
+        peer.disconnected(now=0.0)
+    for _ in range(20):
+        peers.take_due(now=peers.next_deadline())
+    now = peers.next_deadline() - 5.0
+    if event == "network changed":
+        peers.retry_all(now=now)
+        assert [peer.url for peer in peers.take_due(now=now)] == ["missing", "other"]
+    else:
+        peers.returned(NEIGHBOUR, now=now)
+        assert [peer.url for peer in peers.take_due(now=now)] == ["missing"]
+    assert peers.by_url["missing"].next_attempt - now < 8.0
+
+
+def test_failures_are_counted_in_a_row_and_only_without_a_link() -> None:
+    peers = peer_list("one")
+    assert [peers.failed("one"), peers.failed("one"), peers.failed("removed")] == [1, 2, 0]
+    peers.by_url["one"].connected(NEIGHBOUR, now=0.0)
+    assert peers.failed("one") == 0
+    peers.disconnected(NEIGHBOUR, now=1.0)
+    assert peers.failed("one") == 1
+
+
+def test_the_peer_list_is_bounded_and_names_each_peer_once() -> None:
+    peers = peer_list(*(f"udp://b:{port}" for port in range(CONFIGURED_PEERS)))
+    with pytest.raises(LocalError, match="full"):
+        peers.add("udp://c:1", None, now=0.0)
+    assert peers.remove("udp://b:0").url == "udp://b:0"
+    with pytest.raises(LocalError, match="udp://b:0 is not in the peer list"):
+        peers.remove("udp://b:0")
+    with pytest.raises(LocalError, match="udp://b:1 is in the peer list already"):
+        peers.add("udp://b:1", None, now=0.0)
+
+
+# -- entries that lead to the same place -------------------------------------------------------------------------------
+
+
+def first_messages(net: NodeNet) -> int:
+    """Returns how many handshakes were started since the capture began."""
+    assert net.capture is not None
+    return len({data for _, _, data in net.capture if data[0] == HANDSHAKE_1})
+
+
+def link_flags(net: NodeNet, name: str) -> list[bool]:
+    return [peer.is_linked for peer in net.hosts[name].node.peers.by_url.values()]
+
+
+BY_NAME, BY_ADDRESS = "udp://b:1", "udp://b:2"  # both stand for b's one endpoint
+
+
+@pytest.mark.parametrize("wrong_first", [True, False])
+def test_a_wrongly_pinned_entry_does_not_hold_up_the_right_one_for_the_same_address(wrong_first: bool) -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    net.connect("a", "b")
+    wrong, right = (url_of("b") + "#wrong", OTHER_KEY), (url_of("b"), net.hosts["b"].identity.exchange_public_key)
+    for url, pin in (wrong, right) if wrong_first else (right, wrong):
+        net.hosts["a"].node.peers.add(url, pin, now=net.now)
+        net.hosts["a"].node.peer_resolved(url, [Endpoint("udp", "b", PORT)], now=net.now)
+        net.drain("a")
+    net.run(0.1, until=lambda: is_up(net, "a", "b"))
+    net.run(30)
+    assert is_up(net, "a", "b")
+    assert {peer.url: peer.is_linked for peer in net.hosts["a"].node.peers.by_url.values()} == {
+        wrong[0]: False,
+        right[0]: True,
+    }
+
+
+def test_two_entries_for_one_host_share_one_handshake_and_one_link() -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    net.connect("a", "b")
+    net.capture = []
+    net.add_peer("a", BY_NAME)
+    net.add_peer("a", BY_ADDRESS)
+    net.run(60)
+    assert first_messages(net) == 1
+    assert link_flags(net, "a") == [True, True]
+    net.hosts["a"].node.remove_peer(BY_NAME, now=net.now)
+    net.drain("a")
+    net.run(1)
+    assert is_up(net, "a", "b")
+
+
+def test_a_configured_peer_that_discovery_dials_first_has_its_link_from_that_handshake() -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    net.connect("a", "b")
+    net.capture = []
+    node = net.hosts["a"].node
+    node.dialler.dial(Candidate(Endpoint("udp", "b", PORT), Source.DISCOVERY), now=net.now)
+    net.add_peer("a", BY_NAME)
+    net.run(60)
+    assert first_messages(net) == 1
+    assert link_flags(net, "a") == [True]
+
+
+def test_entries_for_two_addresses_of_one_host_become_two_paths_of_one_link() -> None:
+    net = NodeNet(pktinfo=True)
+    net.add("a")
+    net.add("b")
+    net.connect("a", "b")
+    net.add_address("b", "b2")
+    net.add_peer("a", url_of("b"))
+    net.add_peer("a", url_of("b2"))
+    net.run(1)
+    assert sorted(path.remote.host for path in link_of(net, "a", "b").paths.values()) == ["b", "b2"]
+    assert link_flags(net, "a") == [True, True]
+
+
+# -- peers that go and come back ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -20,20 +206,6 @@ def test_a_peer_lost_minutes_ago_is_found_within_five_seconds_of_its_return(gone
     net.run(gone_s + seed)
     net.restart("b")
     assert net.run(30, until=lambda: is_up(net, "a", "b")) < 5.0
-
-
-def test_a_peer_lost_long_ago_is_knocked_at_more_rarely() -> None:
-    peers = PeerList(random.Random(1))
-    peers.add("udp://b:1", None, now=0.0)
-    dialled = [0.0]
-    while dialled[-1] < 3 * FRESH_S:
-        assert peers.take_due(now=peers.next_deadline())
-        dialled.append(peers.next_deadline())
-    gaps = {True: [0.0], False: [0.0]}
-    for one, other in pairwise(dialled):
-        gaps[one > FRESH_S].append(other - one)
-    assert max(gaps[False]) < 11.0  # of which a handshake knocks for six
-    assert 20.0 < max(gaps[True]) < 26.0
 
 
 def test_a_peer_that_comes_to_us_is_dialled_at_its_address_at_once() -> None:
