@@ -87,7 +87,9 @@ def test_a_silent_neighbour_is_dialled_ever_more_rarely_and_then_forgotten() -> 
     assert link.state is LinkState.DOWN
     assert 4 < handshakes_of(net, "b") < 9
     net.run(10)
-    assert not net.hosts["b"].node.links
+    neighbours = net.hosts["b"].node.neighbours
+    assert not neighbours.links
+    assert link.address not in neighbours._redials
 
 
 def test_a_link_that_never_came_up_is_forgotten_soon() -> None:
