@@ -1,0 +1,205 @@
+"""Rules of the house that a parser can check. An exception names what is still open; nobody adds to one."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted([*ROOT.glob("mycelium/**/*.py"), *ROOT.glob("sim/**/*.py")])
+SUPPORT = sorted(path for path in ROOT.glob("tests/**/*.py") if not path.name.startswith("test_"))
+FILE_LINES = 400
+FUNCTION_LINES = 50
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+TIME_BY_POSITION: set[str] = {
+    "mycelium/daemon/daemon.py",
+    "mycelium/daemon/driver.py",
+    "mycelium/dataplane/receiving.py",
+    "mycelium/dataplane/sending.py",
+    "mycelium/link/control_channel.py",
+    "mycelium/link/frames.py",
+    "mycelium/link/link.py",
+    "mycelium/link/path/choice.py",
+    "mycelium/link/path/liveness.py",
+    "mycelium/link/path/mtu.py",
+    "mycelium/link/path/path.py",
+    "mycelium/link/path/rtt.py",
+    "mycelium/link/probe_burst.py",
+    "mycelium/link/repair/holes.py",
+    "mycelium/link/repair/sent_frames.py",
+    "mycelium/node/neighbours.py",
+    "mycelium/node/node.py",
+    "mycelium/node/route_story.py",
+    "sim/net/journal.py",
+    "sim/net/link.py",
+    "sim/net/nat.py",
+}
+LONG_FILES: set[str] = {
+    "mycelium/link/link.py",
+    "mycelium/node/node.py",
+    "sim/net/node_mesh.py",
+}
+LONG_FUNCTIONS: set[str] = {
+    "mycelium/node/node.py:__init__",
+    "mycelium/routing/engine.py:__init__",
+}
+WITHOUT_TEST: set[str] = {
+    "mycelium/__main__.py",
+    "mycelium/admin/control.py",
+    "mycelium/admin/event_text.py",
+    "mycelium/api/app.py",
+    "mycelium/api/client.py",
+    "mycelium/api/listener.py",
+    "mycelium/cli/main.py",
+    "mycelium/cli/options.py",
+    "mycelium/cli/parsing.py",
+    "mycelium/daemon/daemon.py",
+    "mycelium/daemon/discovery.py",
+    "mycelium/daemon/epoch.py",
+    "mycelium/daemon/events.py",
+    "mycelium/daemon/icmpwatch.py",
+    "mycelium/daemon/netwatch.py",
+    "mycelium/daemon/resolver.py",
+    "mycelium/dataplane/local_errors.py",
+    "mycelium/dataplane/receiving.py",
+    "mycelium/dataplane/relay_errors.py",
+    "mycelium/dataplane/sending.py",
+    "mycelium/endpoint.py",
+    "mycelium/errors.py",
+    "mycelium/limits.py",
+    "mycelium/link/events.py",
+    "mycelium/link/frames.py",
+    "mycelium/link/keypair.py",
+    "mycelium/link/path/choice.py",
+    "mycelium/link/path/path.py",
+    "mycelium/link/repair/flow_order.py",
+    "mycelium/node/route_story.py",
+    "mycelium/outbox.py",
+    "mycelium/packet/batch.py",
+    "mycelium/routing/announcements.py",
+    "mycelium/routing/counters.py",
+    "mycelium/routing/destination.py",
+    "mycelium/routing/engine.py",
+    "mycelium/routing/exchange.py",
+    "mycelium/routing/neighbour.py",
+    "mycelium/routing/origin.py",
+    "mycelium/routing/parameters.py",
+    "mycelium/routing/snapshot.py",
+    "mycelium/routing/source.py",
+    "mycelium/routing/table.py",
+    "mycelium/session/session.py",
+    "mycelium/transport/base.py",
+    "mycelium/transport/discovery.py",
+    "mycelium/transport/udp_address.py",
+    "mycelium/transport/udp_socket.py",
+    "mycelium/tun/base.py",
+    "mycelium/tun/netlink.py",
+    "sim/graphs/generators.py",
+    "sim/graphs/layout.py",
+    "sim/net/events.py",
+    "sim/net/host.py",
+    "sim/net/journal.py",
+    "sim/net/liar.py",
+    "sim/net/mesh.py",
+    "sim/net/signing.py",
+    "sim/play/actions.py",
+    "sim/play/choice.py",
+    "sim/play/figures.py",
+    "sim/play/flows.py",
+    "sim/play/hardships.py",
+    "sim/play/invariants.py",
+    "sim/play/load.py",
+    "sim/play/oracle.py",
+    "sim/play/outcome.py",
+    "sim/play/pings.py",
+    "sim/play/stage.py",
+    "sim/report/meshmap.py",
+    "sim/report/page.py",
+    "sim/report/progress.py",
+    "sim/report/quantiles.py",
+    "sim/report/records.py",
+    "sim/report/theme.py",
+    "sim/sweep/cli.py",
+    "sim/sweep/pools.py",
+    "sim/sweep/store.py",
+    "sim/sweep/table.py",
+}
+CLASS_NAMES: set[str] = {
+    "Action",
+    "Daemon",
+    "Direction",
+    "Host",
+    "Journal",
+    "Lab",
+    "Link",
+    "Node",
+    "Pings",
+    "Run",
+    "Session",
+    "SessionRequest",
+    "_Run",
+    "_Segment",
+    "_UnixConnection",
+}
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def functions_of(path: Path) -> Iterator[Function]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, Function):
+            yield node
+
+
+def has_time_by_position(path: Path) -> bool:
+    return any(
+        argument.arg == "now"
+        for function in functions_of(path)
+        for argument in function.args.posonlyargs + function.args.args
+    )
+
+
+def is_tested(path: Path) -> bool:
+    """Tells whether tests/ has a file of the module's name where the module's folder is mirrored."""
+    folder = path.parent.relative_to(ROOT / "mycelium" if path.is_relative_to(ROOT / "mycelium") else ROOT)
+    return (ROOT / "tests" / folder / f"test_{path.name}").exists()
+
+
+def long_functions(path: Path) -> list[str]:
+    return [
+        f"{name_of(path)}:{function.name}"
+        for function in functions_of(path)
+        if (function.end_lineno or 0) - function.lineno + 1 > FUNCTION_LINES
+    ]
+
+
+def classes() -> dict[str, list[str]]:
+    """Returns where each class is defined, by its name."""
+    found = defaultdict(list)
+    for path in MODULES + SUPPORT:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                found[node.name].append(name_of(path))
+    return found
+
+
+def test_the_time_is_always_a_keyword() -> None:
+    assert {name_of(path) for path in MODULES if has_time_by_position(path)} <= TIME_BY_POSITION
+
+
+def test_files_and_functions_are_short() -> None:
+    assert {name_of(path) for path in MODULES if len(path.read_text().splitlines()) > FILE_LINES} <= LONG_FILES
+    assert {function for path in MODULES for function in long_functions(path)} <= LONG_FUNCTIONS
+
+
+def test_each_module_has_a_test_of_its_name() -> None:
+    modules = [path for path in MODULES if path.name != "__init__.py" and path.stat().st_size]
+    assert {name_of(path) for path in modules if not is_tested(path)} <= WITHOUT_TEST
+
+
+def test_no_class_name_means_two_things() -> None:
+    assert {name for name, places in classes().items() if len(places) > 1} <= CLASS_NAMES
