@@ -1,6 +1,9 @@
 """Asking for newer sequences, and being asked."""
 
+import pytest
+
 from mycelium.limits import REQUEST_HOPS, REQUESTS_PER_SECOND
+from mycelium.routing import requests as requests_module
 from mycelium.wire.control import SeqnoRequest
 from mycelium.wire.distance import INFINITY
 from tests.routing.lab import Lab, retraction, seq, update
@@ -271,3 +274,16 @@ def test_a_neighbours_requests_have_a_rate() -> None:
     for _ in range(3 * REQUESTS_PER_SECOND):
         lab.says(2, ask(1))
     assert lab.count("requests_dropped") >= REQUESTS_PER_SECOND
+
+
+def test_requests_that_wait_are_bounded_and_those_beyond_the_bound_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests_module, "PENDING_REQUESTS", 3)
+    lab = Lab()
+    lab.up(1, 2)
+    for name in range(FAR, FAR + 5):
+        lab.says(1, update(name, 50))
+        lab.says(2, update(name, 70))
+    lab.flush()
+    lab.says(1, *(retraction(name) for name in range(FAR, FAR + 5)))
+    assert len(lab.requests(lab.flush())) == lab.count("pending_requests") == 3
+    assert lab.count("requests_dropped") == 2

@@ -8,11 +8,13 @@ from mycelium.limits import SESSION_QUEUE_BYTES, SESSION_QUEUE_PACKETS
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, SUPER_UDP
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE
 from mycelium.packet.offload import split
+from mycelium.session import table as table_module
 from mycelium.session.requests import PATIENCE_S
 from mycelium.session.session import Session
 from mycelium.session.table import IDLE_FORGOTTEN_S
 from mycelium.wire.train import SESSION_REPLY, SESSION_REQUEST, SESSION_REQUEST_BYTES, TRAIN_HEADER_BYTES
 from tests.packet.packets import tcp_packet, udp_packet
+from tests.session.support import Peer
 from tests.support.node_net import NodeNet
 from tests.support.small_meshes import (
     counter,
@@ -410,3 +412,14 @@ def test_a_neighbour_that_floods_requests_does_not_keep_others_from_answers() ->
         sessions.receive_request(net.hosts["m"].address, number, garbage, neighbour=net.hosts["m"].address, now=net.now)
     net.send("a", ping_packet(net, "a", "b", b"through"))
     net.run(0.2, until=lambda: bool(net.hosts["b"].delivered))
+
+
+def test_the_shares_of_neighbours_that_bring_requests_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_module, "LINKS", 3)
+    peer = Peer(1)
+    peer.resolution = Peer(2).announcement
+    for number in range(10):
+        peer.sessions.receive_request(
+            bytes(16), 1, memoryview(bytes(SESSION_REQUEST_BYTES)), neighbour=bytes([number]) * 16, now=0.0
+        )
+    assert len(peer.sessions._answers_by_neighbour) == 3

@@ -1,0 +1,104 @@
+"""Errors of relays: which ones a source takes, how many it checks, and how many a relay sends."""
+
+import pytest
+
+from mycelium.dataplane import relay_errors as relay_errors_module
+from mycelium.identity import Identity, verify_signature
+from mycelium.limits import RELAY_ERRORS_PER_SECOND
+from mycelium.wire.train import ERROR_HOP_LIMIT, ERROR_LABEL, ERROR_QUOTE, QUOTED_TAG_BYTES
+from tests.support.node_net import NodeNet
+from tests.support.small_meshes import counter, deliver, ping, ready_line
+
+
+def ready(names: str) -> NodeNet:
+    """Returns a line whose ends have a session."""
+    net = ready_line(names)
+    deliver(net, names[0], names[-1])
+    return net
+
+
+def test_errors_to_other_nodes_are_limited() -> None:
+    net = ready("abc")
+    for _ in range(500):
+        ping(net, "a", "c", hop_limit=1)
+    net.run(0.1)
+    assert counter(net, "b", "trains_hop_limit") == 500
+    assert counter(net, "b", "relay_errors_sent") <= RELAY_ERRORS_PER_SECOND + 1
+
+
+def error_body(net: NodeNet, *, signer: Identity, source: bytes | None = None, tag_flip: int = 0) -> bytes:
+    """Returns an error about the newest train from a to c, signed by `signer` for `source`."""
+    session = net.hosts["a"].node.sessions.by_peer[net.hosts["c"].address]
+    number, tag, _ = session.recent[-1]
+    assert session.sending is not None
+    tag = bytes((tag[0] ^ tag_flip,)) + tag[1:]
+    assert len(tag) == QUOTED_TAG_BYTES
+    quote = ERROR_QUOTE.pack(ERROR_HOP_LIMIT, session.sending.remote_index, number, net.hosts["c"].address, tag)
+    body = quote + signer.signing_public_key
+    return body + signer.sign(ERROR_LABEL + (source or net.hosts["a"].address) + body)
+
+
+def receive_error(net: NodeNet, reporter: bytes, body: bytes) -> list[bytes]:
+    """Hands an error to a; returns what its applications get."""
+    net.hosts["a"].node.relay_errors.receive(reporter, memoryview(body), now=net.now)
+    net.drain("a")
+    return [packet for packet, _, _ in net.hosts["a"].delivered]
+
+
+def test_an_error_about_a_train_of_ours_is_taken() -> None:
+    net = ready("abc")
+    ping(net, "a", "c")
+    b = net.hosts["b"].identity
+    assert len(receive_error(net, b.address, error_body(net, signer=b))) == 1
+
+
+@pytest.mark.parametrize("forgery", ["reporter", "signature", "source", "tag", "short", "long", "key"])
+def test_a_forged_error_is_refused_and_counted(forgery: str) -> None:
+    net = ready("abc")
+    ping(net, "a", "c")
+    b = net.hosts["b"].identity
+    reporter, body = b.address, error_body(net, signer=b)
+    match forgery:
+        case "reporter":
+            reporter = net.hosts["c"].address
+        case "signature":
+            body = body[:-1] + bytes((body[-1] ^ 1,))
+        case "source":
+            body = error_body(net, signer=b, source=net.hosts["c"].address)
+        case "tag":
+            body = error_body(net, signer=b, tag_flip=1)
+        case "short":
+            body = body[:-1]
+        case "long":
+            body = body + b"\0"
+        case "key":
+            body = body[: ERROR_QUOTE.size] + b"\xff" * 32 + body[ERROR_QUOTE.size + 32 :]
+    assert receive_error(net, reporter, body) == []
+    assert counter(net, "a", "relay_errors_refused") == 1
+
+
+def test_forged_errors_do_not_keep_real_ones_out() -> None:
+    net = ready("abc")
+    ping(net, "a", "c")
+    b, stranger = net.hosts["b"].identity, Identity(bytes(range(32)))
+    for _ in range(500):
+        receive_error(net, stranger.address, error_body(net, signer=stranger, tag_flip=1))
+    assert len(receive_error(net, b.address, error_body(net, signer=b))) == 1
+
+
+def test_a_source_checks_a_bounded_number_of_signatures_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = ready("abc")
+    ping(net, "a", "c")
+    stranger = Identity(bytes(range(32)))
+    checked = []
+
+    def check(key: bytes, signed: bytes, signature: bytes) -> bool:
+        checked.append(signature)
+        return verify_signature(key, signed, signature)
+
+    monkeypatch.setattr(relay_errors_module, "verify_signature", check)
+    body = error_body(net, signer=stranger, source=bytes(16))  # of a train that it has seen
+    for _ in range(10 * RELAY_ERRORS_PER_SECOND):
+        assert receive_error(net, stranger.address, body) == []
+    assert len(checked) == RELAY_ERRORS_PER_SECOND
+    assert counter(net, "a", "relay_errors_refused") == 10 * RELAY_ERRORS_PER_SECOND
