@@ -1,24 +1,25 @@
 """Where a neighbour can be reached: an address on the underlay, as the transport and the node both name it.
 
-The node never looks inside: an endpoint is a key to find a path by, and a label for people.
+The node never looks inside: to it an endpoint is a key to find a path by, and a label for people.
 """
 
 from typing import NamedTuple
 
 
 class Endpoint(NamedTuple):
-    """A remote socket address and, once known, the local address that it is spoken to from."""
+    """A remote socket address and, once known, the local socket that it is spoken to from."""
 
-    scheme: str  # "udp"
+    scheme: str  # names the transport, as in a peer URL
     host: str  # numeric; IPv4 plainly, not mapped into IPv6
     port: int
     scope: int = 0  # interface index of a link-local address
     local: bytes = b""  # local address, 4 or 16 bytes as in PKTINFO; empty: the kernel chooses
+    local_port: int = 0  # tells apart local sockets of one address; 0: whichever fits
 
     @property
     def remote(self) -> "Endpoint":
         """The same remote address, spoken to from whichever local socket fits."""
-        return self._replace(local=b"")
+        return self._replace(local=b"", local_port=0)
 
     def __str__(self) -> str:
         scope = f"%{self.scope}" if self.scope else ""

@@ -73,9 +73,11 @@ HOP_LIMIT: Final = 64
 
 # -- transports --------------------------------------------------------------------------------------------------------
 SOCKET_BUFFER_BYTES: Final = 8 << 20  # asked of the kernel each way: 30 ms at 2 Gbit/s, while Python is busy elsewhere
-ENDPOINTS_REMEMBERED: Final = 4_096  # prepared addresses of a transport; made-up sources fill it, then it starts anew
+ENDPOINTS_REMEMBERED: Final = 4_096  # prepared addresses of a transport; forged sources evict the oldest, one by one
 SEGMENT_SIZES_REMEMBERED: Final = 16  # prepared control messages of one endpoint
 MEMORY_TRANSPORT_BYTES: Final = 8 << 20  # waiting in an in-memory transport, as in a socket buffer
+UNSENT_DATA_BYTES: Final = 8 << 20  # bulk datagrams that wait for one transport that is full
+UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for it, besides: some for each of LINKS neighbours
 
 # -- discovery on the link ---------------------------------------------------------------------------------------------
 DISCOVERED_PEERS: Final = 64  # neighbours on the same links that a node dials; others may still dial it
@@ -95,9 +97,6 @@ LOG_KEYS: Final = 256  # different warnings whose rate is remembered
 # -- super-packets -----------------------------------------------------------------------------------------------------
 SEGMENTS_PER_SUPER_PACKET: Final = 1_300  # GSO_BYTES at the least TCP MSS of Linux, 48; tinier would flood the kernel
 PACKETS_PER_RUN: Final = 128  # small packets merged before a write to TUN: what Linux takes as one UDP super-packet
-
-# -- the daemon --------------------------------------------------------------------------------------------------------
-UNSENT_BYTES: Final = 8 << 20  # datagrams that wait for a socket that is full
 
 # -- the simulator -----------------------------------------------------------------------------------------------------
 SIM_NODES: Final = 20_000  # of one simulated mesh: full tables of more fit no machine's memory

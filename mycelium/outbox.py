@@ -15,8 +15,9 @@ from mycelium.packet.batch import Delivery
 
 ARENA_BYTES: Final = 1 << 20  # several frames of one wake-up, each opened and sealed
 
-# to whom, buffers that follow one another, and the length of the datagrams that the kernel is to cut them into
-Transmit = tuple[Endpoint, Sequence[bytes | memoryview], int]
+# to whom; buffers that follow one another; the length of the datagrams that the kernel is to cut them into; whether it is
+# bulk data, which a full transport drops before anything that keeps links alive
+Transmit = tuple[Endpoint, Sequence[bytes | memoryview], int, bool]
 
 
 class ResolvePeer(Struct, frozen=True):

@@ -37,6 +37,7 @@ from mycelium.node.node import Node, NodeSettings
 from mycelium.outbox import BeaconDue, Event, ResolvePeer
 from mycelium.peer_url import PeerUrl
 from mycelium.transport.base import Transport
+from mycelium.transport.set import TransportSet
 from mycelium.transport.udp import UdpTransport
 from mycelium.tun.base import TunDevice
 from mycelium.tun.netlink import configure_apart
@@ -47,6 +48,7 @@ log = logging.getLogger("mycelium")
 
 CPU_FEATURES: Final = "/proc/cpuinfo"
 ANY_ADDRESS: Final = "::"
+UDP: Final = "udp"
 
 
 def run(settings: Settings) -> int:
@@ -78,8 +80,7 @@ class Daemon:
         self._node: Node
         self._event_log: EventLog
         self._discovery: LanDiscovery | None = None
-        self._listening: Endpoint  # what neighbours on our links are told
-        self._ports: frozenset[int]  # that we listen at
+        self._listening: list[Endpoint]
         self._tasks: asyncio.TaskGroup
 
     async def serve(self) -> int:
@@ -107,9 +108,7 @@ class Daemon:
         """Opens key, sockets and TUN device, and makes the node that lives on them."""
         settings = self._settings
         identity = stack.enter_context(_claimed_identity(settings))
-        # the first one carries what is dialled: one that speaks both families, where there is one
-        urls = sorted(settings.listen, key=lambda url: url.host != ANY_ADDRESS)
-        transports = [_listen(url, stack) for url in urls]
+        transports = TransportSet([_listen(url, stack) for url in settings.listen])
         tun = None if settings.no_tun else _open_tun(settings.tun_name, stack)
         self._node = Node(
             identity,
@@ -120,8 +119,7 @@ class Daemon:
             primitives=RealPrimitives(),
             now=monotonic(),
         )
-        self._listening = transports[0].local_endpoints[0]
-        self._ports = frozenset(one.port for transport in transports for one in transport.local_endpoints)
+        self._listening = transports.local_endpoints
         self._event_log = EventLog(self._node.journal)
         self._driver = Driver(
             self._node,
@@ -131,8 +129,8 @@ class Daemon:
             on_event=self._on_event,
             on_journal=self._on_journal,
         )
-        self._control = LiveControl(self._node, self._driver, transports, tun, self._add_peer, self._remove_peer)
-        listening = ", ".join(str(one) for transport in transports for one in transport.local_endpoints)
+        self._control = LiveControl(self._node, transports, tun, self._add_peer, self._remove_peer)
+        listening = ", ".join(map(str, self._listening))
         log.info("this node is %s, on %s", IPv6Address(identity.address), listening)
         return tun
 
@@ -161,7 +159,8 @@ class Daemon:
             on_change=lambda: act(lambda now: node.network_changed(now=now)),
         )
         stack.callback(network.close)
-        icmp = IcmpWatch(loop, self._ports, lambda endpoint: act(lambda now: node.unreachable(endpoint, now=now)))
+        ports = frozenset(one.port for one in self._listening if one.scheme == UDP)
+        icmp = IcmpWatch(loop, ports, lambda endpoint: act(lambda now: node.unreachable(endpoint, now=now)))
         stack.callback(icmp.close)
 
     # -- peers ---------------------------------------------------------------------------------------------------------
@@ -206,7 +205,8 @@ class Daemon:
         settings = self._settings
         if settings.disable_peer_discovery:
             return
-        if self._listening.host != ANY_ADDRESS:
+        port = next((one.port for one in self._listening if one.scheme == UDP and one.host == ANY_ADDRESS), None)
+        if port is None:
             log.info("no peer discovery: it takes a socket that listens on [::]")
             return
         discovery = self._node.discovery
@@ -216,7 +216,7 @@ class Daemon:
             beacon=discovery.beacon,
             on_beacon=lambda data, source: self._driver.act(lambda now: discovery.receive(data, source, now=now)),
         )
-        self._driver.act(lambda now: discovery.start(self._listening.port, now=now))
+        self._driver.act(lambda now: discovery.start(port, now=now))
         await self._discovery.run()
 
     # -- events --------------------------------------------------------------------------------------------------------

@@ -8,46 +8,28 @@ The one place where data crosses between descriptors and the node. Nothing here 
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from math import inf
 from time import monotonic
 from typing import Final
 
 from mycelium.daemon.sleep import SleepWatch, slept_s
-from mycelium.endpoint import Endpoint, Lost
-from mycelium.limits import ENDPOINTS_REMEMBERED, UNSENT_BYTES
+from mycelium.endpoint import Lost
 from mycelium.node.node import Node
-from mycelium.outbox import Event, Transmit
+from mycelium.outbox import Event
 from mycelium.packet.batch import PacketBatch
 from mycelium.transport.base import Transport
+from mycelium.transport.set import TransportSet
 from mycelium.tun.base import TunDevice
 
 TICK_S: Final = 0.005  # after traffic the node's timers are looked at within this time, not after every packet
-READS_PER_WAKE: Final = 16  # of one descriptor, before the others have their turn
-SEGMENTS_PER_SEND: Final = 64  # datagrams that one system call may carry
-BYTES_PER_SEND: Final = 64_000
-LATE_S: Final = 0.01  # a timer later than this is not looked at before what has come meanwhile,
-BACKLOG_S: Final = 0.025  # nor is one while what is read has waited for longer than this
-ROUNDS_TO_CATCH_UP: Final = 16  # of reading, before the timer is looked at all the same
-
-
-def merged(transmits: list[Transmit]) -> Iterable[Transmit]:
-    """Joins lone datagrams in a row that go to one place and are equally long, the last perhaps shorter: one system call."""
-    if len(transmits) < 2:
-        return transmits
-    joined: list[Transmit] = []
-    run: list[bytes | memoryview] = []  # of the last of `joined`, while it may grow
-    room = 0
-    for endpoint, buffers, segment_size in transmits:
-        if room and endpoint == joined[-1][0] and segment_size <= joined[-1][2] and len(buffers) == 1:
-            run.append(buffers[0])
-            room = room - 1 if segment_size == joined[-1][2] else 0
-            continue
-        run = list(buffers)
-        joined.append((endpoint, run, segment_size))
-        room = min(SEGMENTS_PER_SEND, BYTES_PER_SEND // segment_size) - 1 if len(run) == 1 else 0
-    return joined
+READS_PER_WAKE: Final = 16  # from one descriptor, before the others have their turn
+LATE_S: Final = 0.01  # a timer that fires later than this first has what arrived meanwhile read
+BACKLOG_S: Final = 0.025  # so does a timer that fires while what is read has waited for longer than this
+ROUNDS_TO_CATCH_UP: Final = 16  # of reading, before the timer has its turn all the same
+# A full transport stops the reading of TUN, which makes senders wait rather than lose packets, but for no longer than this:
+# traffic that takes other transports must flow on. Then the transport's queue takes what it can until it was empty once.
+TUN_PAUSE_S: Final = 0.02
 
 
 class Driver:
@@ -57,7 +39,7 @@ class Driver:
         self,
         node: Node,
         *,
-        transports: list[Transport],
+        transports: TransportSet,
         tun: TunDevice | None,
         loop: asyncio.AbstractEventLoop,
         on_event: Callable[[Event], None],
@@ -73,18 +55,17 @@ class Driver:
         self._journal = node.journal
         self._journal_seen = 0
         self._batch = PacketBatch()
-        self._transport_of: dict[Endpoint, Transport] = {}  # only where there are several
-        self._unsent: deque[tuple[Transport, Endpoint, bytes, int]] = deque()  # of transports that are full
-        self._unsent_bytes = 0
+        self._resume: asyncio.TimerHandle | None = None  # while TUN is not read, since a transport has become full
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = 0.0
-        self._backlog_s = 0.0  # how long what was read last had waited; 0 when nothing more waited behind it
+        # for how long what was read last from each had waited; 0 where nothing more waited behind it
+        self._backlog_s: dict[Transport, float] = {}
+        self._revisits: dict[Transport, asyncio.Handle] = {}  # to transports that hold more than one turn has read
         self._sleep = SleepWatch(slept_s())
-        self.dropped_unsent = 0
 
     def start(self) -> None:
         """Begins to read; the loop must be running."""
-        for transport in self._transports:
+        for transport in self._transports.transports:
             self._loop.add_reader(transport.fileno(), self._on_transport, transport)
         if self._tun is not None:
             self._loop.add_reader(self._tun.fileno(), self._on_tun)
@@ -96,7 +77,10 @@ class Driver:
         self._flush()
         if self._timer is not None:
             self._timer.cancel()
-        for transport in self._transports:
+        for handle in (self._resume, *self._revisits.values()):
+            if handle is not None:
+                handle.cancel()
+        for transport in self._transports.transports:
             self._loop.remove_reader(transport.fileno())
             self._loop.remove_writer(transport.fileno())
         if self._tun is not None:
@@ -112,38 +96,43 @@ class Driver:
 
     def _on_transport(self, transport: Transport) -> None:
         node, tun, outbox = self._node, self._tun, self._outbox
-        several = len(self._transports) > 1
         has_delivered = False
         now = monotonic()
         for _ in range(READS_PER_WAKE):
             received = transport.receive()
             if received is None:
-                self._backlog_s = 0.0
+                self._backlog_s[transport] = 0.0
                 break
             data, segment_size, endpoint = received
-            if several:
-                if len(self._transport_of) >= ENDPOINTS_REMEMBERED:
-                    self._transport_of.clear()
-                self._transport_of[endpoint] = transport
             now = monotonic()
-            self._backlog_s = transport.waited_s()
-            node.receive(endpoint, data, segment_size, now=now, waited_s=self._backlog_s)
+            waited_s = self._backlog_s[transport] = transport.waited_s()
+            node.receive(endpoint, data, segment_size, now=now, waited_s=waited_s)
             if outbox.deliveries and tun is not None:
                 tun.write(outbox.deliveries)
                 outbox.deliveries.clear()
                 has_delivered = True
             self._flush()
-        if has_delivered and not self._unsent:
+        else:
+            if transport.holds_more():
+                self._revisit(transport)
+        if has_delivered and self._resume is None:
             self._on_tun()  # the kernel answers at once what it was handed: acknowledgements, echo replies
         else:
             self._tick(now)
+
+    def _revisit(self, transport: Transport) -> None:
+        """Reads on in the next round of the loop: the descriptor does not tell of what the transport holds."""
+        waiting = self._revisits.pop(transport, None)
+        if waiting is not None:
+            waiting.cancel()
+        self._revisits[transport] = self._loop.call_soon(self._on_transport, transport)
 
     def _on_tun(self) -> None:
         assert self._tun is not None
         node, tun, batch = self._node, self._tun, self._batch
         now = monotonic()
         for _ in range(READS_PER_WAKE):
-            if self._unsent or not tun.read_batch(batch):
+            if self._resume is not None or not tun.read_batch(batch):
                 break
             now = monotonic()
             node.send_packets(batch, now=now)
@@ -152,10 +141,8 @@ class Driver:
 
     def _flush(self) -> None:
         outbox = self._outbox
-        for endpoint, buffers, segment_size in merged(outbox.transmits):
-            transport = self._transport_of.get(endpoint) or self._transports[0]
-            if self._unsent or not transport.send(endpoint, buffers, segment_size):
-                self._keep_unsent(transport, endpoint, b"".join(buffers), segment_size)
+        for transport in self._transports.send(outbox.transmits):
+            self._on_full(transport)
         if outbox.deliveries and self._tun is not None:
             self._tun.write(outbox.deliveries)
         events = list(outbox.events)
@@ -165,37 +152,28 @@ class Driver:
 
     # -- a full transport ----------------------------------------------------------------------------------------------
 
-    def _keep_unsent(self, transport: Transport, endpoint: Endpoint, data: bytes, segment_size: int) -> None:
-        """The socket is full: nothing more is read from TUN until it has room again."""
-        if self._unsent_bytes + len(data) > UNSENT_BYTES:
-            self.dropped_unsent += 1
-            return
-        if not self._unsent:
-            self._loop.add_writer(transport.fileno(), self._on_writable, transport)
-            if self._tun is not None:
-                self._loop.remove_reader(self._tun.fileno())
-        self._unsent.append((transport, endpoint, data, segment_size))
-        self._unsent_bytes += len(data)
+    def _on_full(self, transport: Transport) -> None:
+        self._loop.add_writer(transport.fileno(), self._on_writable, transport)
+        if self._tun is not None and self._resume is None:
+            self._loop.remove_reader(self._tun.fileno())
+            self._resume = self._loop.call_later(TUN_PAUSE_S, self._resume_tun)
 
-    def _on_writable(self, full: Transport) -> None:
-        while self._unsent:
-            transport, endpoint, data, segment_size = self._unsent[0]
-            if not transport.send(endpoint, [data], segment_size):
-                if transport is not full:
-                    self._loop.remove_writer(full.fileno())
-                    self._loop.add_writer(transport.fileno(), self._on_writable, transport)
-                return
-            self._unsent.popleft()
-            self._unsent_bytes -= len(data)
-        self._loop.remove_writer(full.fileno())
-        if self._tun is not None:
+    def _on_writable(self, transport: Transport) -> None:
+        if self._transports.drain(transport):
+            self._loop.remove_writer(transport.fileno())
+            self._resume_tun()
+
+    def _resume_tun(self) -> None:
+        if self._tun is not None and self._resume is not None:
+            self._resume.cancel()
+            self._resume = None
             self._loop.add_reader(self._tun.fileno(), self._on_tun)
 
     # -- the one timer -------------------------------------------------------------------------------------------------
 
     def _tick(self, now: float) -> None:
         """Traffic may have brought a deadline forward, or news."""
-        self._note_unreachable(now)
+        self._note_refusals(now)
         self._look_at_journal(now)
         when = min(now + TICK_S, self._outbox.urgent_at)
         self._outbox.urgent_at = inf
@@ -204,19 +182,19 @@ class Driver:
 
     def _arm(self) -> None:
         now = monotonic()
-        self._note_unreachable(now)
+        self._note_refusals(now)
         self._look_at_journal(now)
         self._set_timer(self._node.next_deadline(), now)
 
-    def _note_unreachable(self, now: float) -> None:
-        """The system knows no way to an endpoint: what went there goes another way from here on."""
-        for transport in self._transports:
-            if transport.unreachable:
-                endpoints = list(transport.unreachable)
-                transport.unreachable.clear()
-                for endpoint in endpoints:
-                    self._node.host_lost(Lost(endpoint=endpoint), now=now)
-                self._flush()
+    def _note_refusals(self, now: float) -> None:
+        """Tells the node what could not be sent: it has other paths, or shorter datagrams."""
+        oversize, unreachable = self._transports.take_oversize(), self._transports.take_unreachable()
+        for endpoint, size in oversize:
+            self._node.datagram_refused(endpoint, size, now=now)
+        for endpoint in unreachable:
+            self._node.host_lost(Lost(endpoint=endpoint), now=now)
+        if unreachable:
+            self._flush()
 
     def _look_at_journal(self, now: float) -> None:
         if self._node.routing.changes:
@@ -233,16 +211,16 @@ class Driver:
 
     def _catch_up(self) -> None:
         """Answers that we seem to miss may have been waiting for us."""
-        for transport in self._transports:
+        for transport in self._transports.transports:
             for _ in range(ROUNDS_TO_CATCH_UP):
                 self._on_transport(transport)
-                if self._backlog_s <= BACKLOG_S:
+                if self._backlog_s[transport] <= BACKLOG_S:
                     break
 
     def _on_timer(self) -> None:
         now = monotonic()
         late_s = now - self._armed_for
-        if late_s > LATE_S or self._backlog_s > BACKLOG_S:
+        if late_s > LATE_S or max(self._backlog_s.values(), default=0.0) > BACKLOG_S:
             self._catch_up()
         if self._sleep.has_slept(slept_s(), late_s):
             self._node.resumed(now=now)

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 import mycelium
 from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
 from mycelium.daemon.discovery import LanDiscovery
-from mycelium.daemon.driver import Driver
 from mycelium.daemon.events import event_infos
 from mycelium.endpoint import Endpoint
 from mycelium.identity import subnet_of
@@ -22,7 +21,7 @@ from mycelium.node.node import Node
 from mycelium.node.snapshot import LinkSnapshot, PeerOrigin, PeerSnapshot
 from mycelium.peer_url import PeerUrl
 from mycelium.routing.snapshot import RouteSnapshot
-from mycelium.transport.base import Transport
+from mycelium.transport.set import TransportSet
 from mycelium.tun.base import TunDevice
 from mycelium.wire.distance import INFINITY
 
@@ -39,14 +38,12 @@ class LiveControl:
     def __init__(
         self,
         node: Node,
-        driver: Driver,
-        transports: list[Transport],
+        transports: TransportSet,
         tun: TunDevice | None,
         add_peer: Callable[[PeerUrl], None],
         remove_peer: Callable[[PeerUrl], None],
     ) -> None:
         self._node = node
-        self._driver = driver
         self._transports = transports
         self._tun = tun
         self._add_peer = add_peer
@@ -104,7 +101,7 @@ class LiveControl:
             node_pubkey=node.identity.exchange_public_key.hex(),
             uptime_s=monotonic() - self._started_monotonic,
             tun=self._tun.name if self._tun is not None else None,
-            listening=[str(one) for transport in self._transports for one in transport.local_endpoints],
+            listening=[str(one) for one in self._transports.local_endpoints],
             peers_alive=sum(link.state is not LinkState.DOWN for link in snapshot.links),
             peers_total=len(snapshot.peers),
             routes=counters["routing_selected_routes"],
@@ -126,11 +123,7 @@ class LiveControl:
         self._next_event = asyncio.Event()
 
     def _counters(self) -> dict[str, int]:
-        counters = dict(self._node.counters())
-        counters["unsent_dropped"] = self._driver.dropped_unsent
-        for transport in self._transports:
-            for name, value in transport.counters.items():
-                counters[f"udp_{name}"] = counters.get(f"udp_{name}", 0) + value
+        counters = self._node.counters() | self._transports.counters
         if self.discovery is not None:
             counters |= self.discovery.counters
         if self._tun is not None:

@@ -201,14 +201,14 @@ class LinkFrames:
             return
         size = datagram_size or path.mtu.size
         if HEAD_BYTES + total <= size:
-            self._outbox.transmits.append((path.endpoint, [block], HEAD_BYTES + total))
+            self._outbox.transmits.append((path.endpoint, [block], HEAD_BYTES + total, kind == DATA))
         else:
             room = size - CHUNK_HEAD.size
             pack = CHUNK_HEAD.pack
             buffers: list[bytes | memoryview] = []
             for offset in range(0, total, room):
                 buffers += (pack(CHUNK_WORD | offset, receiver, counter, total), sealed[offset : offset + room])
-            self._outbox.transmits.append((path.endpoint, buffers, size))
+            self._outbox.transmits.append((path.endpoint, buffers, size, kind == DATA))
         if kind == DATA:
             if now < self._sent_frames.keeps_until:
                 self._sent_frames.keep(counter, sealed, now=now)

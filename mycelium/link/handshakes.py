@@ -166,7 +166,7 @@ class Handshakes:
         return min(sends, min((one.forget for one in self._responses.values()), default=inf))
 
     def _send(self, endpoint: Endpoint, datagram: bytes) -> None:
-        self._outbox.transmits.append((endpoint, [memoryview(datagram)], len(datagram)))
+        self._outbox.transmits.append((endpoint, [memoryview(datagram)], len(datagram), False))
 
     def _send_message_1(self, one: _Initiation, *, now: float) -> None:
         self._send(one.endpoint, one.message_1)

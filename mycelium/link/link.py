@@ -318,7 +318,7 @@ class Link(LinkFrames):
 
         If new is only which address of ours it reached, that is where the kernel has begun to send from.
         """
-        known = self.paths.pop(endpoint._replace(local=b""), None)
+        known = self.paths.pop(endpoint.remote, None)
         if known is not None:
             known.endpoint = endpoint
             self.paths[endpoint] = known
@@ -508,6 +508,6 @@ class Link(LinkFrames):
                 return
             session.message_3_due = now + MESSAGE_3_AGAIN_S
             data = memoryview(session.message_3)
-            self._outbox.transmits.append((session.endpoint, [data], len(data)))
+            self._outbox.transmits.append((session.endpoint, [data], len(data), False))
         if session is not self.sending and session.is_idle(now=now):
             self._drop_session(index)

@@ -248,6 +248,13 @@ class Node:
         """An interface, an address or a way of this host is gone: paths over it are dead at once, all others are asked."""
         self.neighbours.host_lost(lost, now=now)
 
+    def datagram_refused(self, endpoint: Endpoint, size: int, *, now: float) -> None:
+        """A datagram of `size` bytes was too long to leave this host (EMSGSIZE): its path gets shorter ones."""
+        for link in self.links.values():
+            path = link.paths.get(endpoint)
+            if path is not None:
+                path.mtu.refused(size, now)
+
     def host_gained(self, *, now: float) -> None:
         """The host has got an address, a way or a carrier: lost paths are asked again, which could not be sent on."""
         for link in self.links.values():

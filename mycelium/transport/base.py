@@ -1,4 +1,4 @@
-"""What every medium looks like from above: batches of datagrams in and out, and no protocol."""
+"""What every transport looks like from above: batches of datagrams in and out, and no protocol."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,25 +12,37 @@ Received = tuple[memoryview, int, Endpoint]
 
 
 class Transport(Protocol):
-    """A non-blocking medium that carries datagrams; bad weather on it is counted, never raised."""
+    """A non-blocking medium that carries datagrams; failures of the network are counted, never raised.
 
-    unreachable: dict[Endpoint, None]  # the system knows no way there, for a moment perhaps; emptied by the owner
+    `unreachable` and `oversize` tell what the system refused to send, until the owner empties them.
+    """
+
+    scheme: str  # of the endpoints that it can reach
+    unreachable: dict[Endpoint, None]  # no way to them, for a moment perhaps
+    oversize: dict[Endpoint, int]  # the length of a datagram that was too long to leave this host
 
     def fileno(self) -> int:
         """Returns the descriptor that is readable while `receive` has something."""
 
+    def reach(self, endpoint: Endpoint) -> float:
+        """Tells how well this transport is placed to send to an endpoint, beside others: 0 where it can't at all."""
+
     def receive(self) -> Received | None:
         """Takes what one system call brings; None when nothing waits. The view holds until the next call."""
+
+    def holds_more(self) -> bool:
+        """Tells whether `receive` has something that the descriptor does not show, since the system gave it out already."""
 
     def waited_s(self) -> float:
         """Returns for how many seconds the last that `receive` took had waited to be taken; 0 where that is not known."""
 
-    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int) -> bool:
+    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int, is_bulk: bool = False) -> bool:
         """Sends the buffers' bytes as one datagram, or cut into datagrams of `segment_size` where they are longer.
 
         False means that the medium is full: the same bytes may be offered again once the descriptor is writable. A first
         part of a long batch may have left by then, so the receiver must bear a datagram that comes twice. True means
-        that they left or that they never can, in which case a counter says why.
+        that they left, or wait in the transport, or are dropped for good, in which case a counter says why. A transport
+        that queues drops bulk data first.
         """
 
     @property

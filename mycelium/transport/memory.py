@@ -19,9 +19,9 @@ class MemoryHub:
         self.drop = drop
         self._transports: dict[Endpoint, MemoryTransport] = {}
 
-    def open(self, host: str, port: int = 9651) -> "MemoryTransport":
-        """Adds a transport that is reached at memory://host:port."""
-        transport = MemoryTransport(self, Endpoint("memory", host, port))
+    def open(self, host: str, port: int = 9651, *, scheme: str = "memory") -> "MemoryTransport":
+        """Adds a transport that is reached at memory://host:port, or stands in for one of another scheme."""
+        transport = MemoryTransport(self, Endpoint(scheme, host, port))
         self._transports[transport.endpoint] = transport
         return transport
 
@@ -44,11 +44,13 @@ class MemoryTransport:
 
     def __init__(self, hub: MemoryHub, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
+        self.scheme = endpoint.scheme
         self._hub = hub
         self._waiting: deque[tuple[bytes, int, Endpoint]] = deque()
         self._waiting_bytes = 0
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.unreachable: dict[Endpoint, None] = {}
+        self.oversize: dict[Endpoint, int] = {}
         self._counters = {
             "received_batches": 0,
             "received_bytes": 0,
@@ -66,6 +68,9 @@ class MemoryTransport:
     def fileno(self) -> int:
         return self._event
 
+    def reach(self, endpoint: Endpoint) -> float:
+        return float(endpoint.scheme == self.scheme)
+
     def receive(self) -> Received | None:
         if not self._waiting:
             return None
@@ -77,10 +82,13 @@ class MemoryTransport:
         self._counters["received_bytes"] += len(data)
         return memoryview(data), size, source
 
+    def holds_more(self) -> bool:
+        return False
+
     def waited_s(self) -> float:
         return 0.0
 
-    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int) -> bool:
+    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int, is_bulk: bool = False) -> bool:
         batch = b"".join(buffers)
         datagrams = [batch[start : start + segment_size] for start in range(0, len(batch), segment_size)]
         if not self._hub.carry(self.endpoint, endpoint, datagrams or [b""], segment_size):

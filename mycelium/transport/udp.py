@@ -17,12 +17,14 @@ from mycelium.endpoint import Endpoint
 from mycelium.limits import ENDPOINTS_REMEMBERED, SEGMENT_SIZES_REMEMBERED
 from mycelium.transport.base import Buffer, Received
 from mycelium.transport.udp_address import (
+    SCHEME,
     ControlMessage,
     FromSocket,
     SocketAddress,
     ToSocket,
     from_inet,
     from_inet6,
+    reach,
     to_inet,
     to_inet6,
 )
@@ -53,7 +55,10 @@ _U16: Final = struct.Struct("=H")
 class UdpTransport:
     """One UDP socket; see `Transport` for what its methods promise."""
 
+    scheme = SCHEME
+
     __slots__ = (
+        "_bound",
         "_from_socket",
         "_held",
         "_is_drained",
@@ -66,6 +71,7 @@ class UdpTransport:
         "_view",
         "gro",
         "gso",
+        "oversize",
         "receive_errors",
         "received_batches",
         "received_bytes",
@@ -84,6 +90,7 @@ class UdpTransport:
         inet = udp.family == socket.AF_INET
         self._to_socket: ToSocket = to_inet if inet else to_inet6
         self._from_socket: FromSocket = from_inet if inet else from_inet6
+        self._bound = self._from_socket(udp.getsockname(), b"")
         self._recvmsg_into = udp.recvmsg_into
         self._view = memoryview(bytearray(GATHER_BYTES + 2 * RECEIVE_BYTES))
         self._held: Received | None = None  # read already, of another sender or size than what was before it
@@ -101,6 +108,7 @@ class UdpTransport:
         self.send_oversize = 0  # a datagram larger than the interface or UDP can carry
         self.send_errors = 0
         self.unreachable: dict[Endpoint, None] = {}
+        self.oversize: dict[Endpoint, int] = {}
         self.source_gone = 0  # sends that left from another address, since ours was taken away
 
     @classmethod
@@ -115,6 +123,10 @@ class UdpTransport:
 
     def fileno(self) -> int:
         return self._socket.fileno()
+
+    def reach(self, endpoint: Endpoint) -> float:
+        is_mine = endpoint.scheme == SCHEME and endpoint.local_port in (0, self._bound.port)
+        return reach(self._bound, endpoint) if is_mine else 0.0
 
     def receive(self) -> Received | None:
         if self._held is not None:
@@ -170,6 +182,9 @@ class UdpTransport:
         source = self._sources.get((address, pktinfo)) or self._remember_source(address, pktinfo)
         return view[:length], size, source
 
+    def holds_more(self) -> bool:
+        return self._held is not None
+
     def waited_s(self) -> float:
         try:
             seconds, nanoseconds = TIMESPEC.unpack(ioctl(self._socket, SIOCGSTAMPNS, NO_TIMESPEC))
@@ -178,7 +193,7 @@ class UdpTransport:
         waited_s: float = time.time() - seconds - nanoseconds * 1e-9
         return max(waited_s, 0.0)
 
-    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int) -> bool:
+    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int, is_bulk: bool = False) -> bool:
         route = self._routes.get(endpoint) or self._remember_route(endpoint)
         if route is None:
             return True
@@ -204,7 +219,7 @@ class UdpTransport:
 
     @property
     def local_endpoints(self) -> list[Endpoint]:
-        return [self._from_socket(self._socket.getsockname(), b"")]
+        return [self._bound]
 
     @property
     def counters(self) -> dict[str, int]:
@@ -227,14 +242,14 @@ class UdpTransport:
 
     def _remember_source(self, address: SocketAddress, pktinfo: bytes) -> Endpoint:
         if len(self._sources) >= ENDPOINTS_REMEMBERED:
-            self._sources.clear()
-        endpoint = self._from_socket(address, pktinfo)
+            del self._sources[next(iter(self._sources))]
+        endpoint = self._from_socket(address, pktinfo)._replace(local_port=self._bound.port)
         self._sources[address, pktinfo] = endpoint
         return endpoint
 
     def _remember_route(self, endpoint: Endpoint) -> "_Route | None":
         if len(self._routes) >= ENDPOINTS_REMEMBERED:
-            self._routes.clear()
+            del self._routes[next(iter(self._routes))]
         try:
             address, source = self._to_socket(endpoint)
         except ValueError:  # a host name, or IPv6 on a socket that has none
@@ -268,6 +283,8 @@ class UdpTransport:
             return False
         if error == errno.EMSGSIZE or (error == errno.EINVAL and is_cut):
             self.send_oversize += 1
+            if len(self.oversize) < ENDPOINTS_REMEMBERED:
+                self.oversize[route.endpoint] = min(segment_size, len(piece))
         elif error:
             self.send_errors += 1
             if error in NO_WAY and len(self.unreachable) < ENDPOINTS_REMEMBERED:

@@ -1,4 +1,4 @@
-"""Endpoints to what the socket calls take, and back: socket addresses and PKTINFO control messages.
+"""Endpoints to what the socket calls take, and back: socket addresses and PKTINFO control messages; and which socket fits.
 
 A dual-stack socket speaks IPv4 as IPv6 addresses in ::ffff:0:0/96; nobody above sees that.
 """
@@ -53,6 +53,27 @@ def from_inet6(address: SocketAddress, pktinfo: bytes) -> Endpoint:
     if host.startswith(MAPPED_TEXT) and "." in host:
         return Endpoint(SCHEME, host[len(MAPPED_TEXT) :], port, 0, local[12:])
     return Endpoint(SCHEME, host, port, scope, local)
+
+
+def reach(bound: Endpoint, endpoint: Endpoint) -> float:
+    """Tells how well a socket of the `bound` address can send to an endpoint, beside others: 0 where it can't at all.
+
+    The socket that is bound to the endpoint's `local` address fits best, then one for all addresses, then the one whose
+    address has most leading bits in common with the remote one (RFC 6724, rule 8).
+    """
+    try:
+        remote, own = ipaddress.ip_address(endpoint.host), ipaddress.ip_address(bound.host)
+    except ValueError:
+        return 0.0
+    if own.is_unspecified:
+        return 2.0 if own.version in (6, remote.version) else 0.0
+    if own.version != remote.version or (own.is_loopback and not remote.is_loopback):
+        return 0.0
+    if endpoint.local:
+        return 3.0 if endpoint.local == own.packed else 0.0
+    if own.is_link_local and own.version == 6 and bound.scope != endpoint.scope:
+        return 0.0
+    return 1.0 + (own.max_prefixlen - (int(own) ^ int(remote)).bit_length()) / 256
 
 
 def _inet_source(local: bytes) -> list[ControlMessage]:

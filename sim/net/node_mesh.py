@@ -399,7 +399,7 @@ class NodeMesh(Mesh):
 
     def _drain(self, host: Host, node: Node) -> None:
         outbox = node.outbox
-        for endpoint, buffers, segment_size in outbox.transmits:
+        for endpoint, buffers, segment_size, _ in outbox.transmits:
             self._transmit(host, endpoint, b"".join(buffers), segment_size)
         delivered = [bytes(packet) for packet, _, _ in outbox.deliveries]
         events = list(outbox.events)

@@ -1,30 +1,45 @@
-"""The driver on two nodes joined in memory: what the system refuses is told at once, and late timers wait for what has come."""
+"""The driver on two nodes: what the system refuses is told at once, a full transport holds nobody else back, and late timers
+wait for what has arrived.
+"""
 
 import asyncio
 import os
 import random
+from collections.abc import Callable, Sequence
 from time import monotonic
 
 import pytest
 
 from mycelium.crypto.primitives import RealPrimitives
-from mycelium.daemon.driver import READS_PER_WAKE, Driver
+from mycelium.daemon.driver import READS_PER_WAKE, TUN_PAUSE_S, Driver
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
+from mycelium.limits import DATAGRAM_FLOOR
 from mycelium.link.link import LinkState
 from mycelium.node.journal import Kind
 from mycelium.node.node import Node, NodeSettings
 from mycelium.outbox import Event, ResolvePeer
-from mycelium.transport.base import Received
+from mycelium.packet.batch import PacketBatch
+from mycelium.transport.base import Buffer, Received, Transport
 from mycelium.transport.memory import MemoryHub, MemoryTransport
+from mycelium.transport.set import TransportSet
+from mycelium.transport.udp import UdpTransport
+from mycelium.tun.base import TunDevice
+from mycelium.tun.memory import MemoryTun
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
 
 
 class Host:
-    """A node with a driver and one transport."""
+    """A node with a driver and its transports."""
 
-    def __init__(self, hub: MemoryHub, name: str, peer: Endpoint, loop: asyncio.AbstractEventLoop) -> None:
-        self.transport: MemoryTransport = hub.open(name)
+    def __init__(
+        self,
+        transports: Sequence[Transport],
+        peer: Endpoint,
+        loop: asyncio.AbstractEventLoop,
+        tun: TunDevice | None = None,
+    ) -> None:
+        self.transports = TransportSet(transports)
         self.peer = peer
         self.is_linked = asyncio.Event()
         self.node = Node(
@@ -38,8 +53,8 @@ class Host:
         )
         self.driver = Driver(
             self.node,
-            transports=[self.transport],
-            tun=None,
+            transports=self.transports,
+            tun=tun,
             loop=loop,
             on_event=self.on_event,
             on_journal=self.on_journal,
@@ -56,30 +71,121 @@ class Host:
 
 async def linked_pair() -> tuple[Host, Host]:
     hub, loop = MemoryHub(), asyncio.get_running_loop()
-    one, other = (Host(hub, name, Endpoint("memory", peer, 9651), loop) for name, peer in ("ab", "ba"))
+    one, other = (Host([hub.open(name)], Endpoint("memory", peer, 9651), loop) for name, peer in ("ab", "ba"))
+    await link(one, other)
+    return one, other
+
+
+async def link(one: Host, other: Host) -> None:
+    """Has `one` dial its peer, and waits until both have a link."""
     for host in (one, other):
         host.driver.start()
     one.driver.act(lambda now: one.node.add_peer("memory://b:9651", now=now))
     async with asyncio.timeout(10):
         await one.is_linked.wait()
         await other.is_linked.wait()
-    return one, other
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 (what is waited for is plain state)
+            await asyncio.sleep(0.001)
 
 
 def stop(*hosts: Host) -> None:
     for host in hosts:
         host.driver.stop()
-        host.transport.close()
+        for transport in host.transports.transports:
+            transport.close()
 
 
 def test_a_way_that_the_system_refuses_is_left_at_once() -> None:
     async def run() -> None:
         one, other = await linked_pair()
         [link] = one.node.links.values()
-        one.transport.unreachable[link.active.endpoint] = None
+        [transport] = one.transports.transports
+        transport.unreachable[link.active.endpoint] = None
         one.driver.act(lambda now: None)
         assert link.state is LinkState.SUSPECT
-        assert not one.transport.unreachable
+        assert not transport.unreachable
+        stop(one, other)
+
+    asyncio.run(run())
+
+
+def test_a_datagram_too_long_for_the_interface_shortens_those_of_its_path_at_once() -> None:
+    async def run() -> None:
+        one, other = await linked_pair()
+        [link] = one.node.links.values()
+        [transport] = one.transports.transports
+        await until(lambda: link.active.mtu.size > DATAGRAM_FLOOR)
+        transport.oversize[link.active.endpoint] = link.active.mtu.size
+        one.driver.act(lambda now: None)
+        assert link.active.mtu.size == DATAGRAM_FLOOR
+        assert not transport.oversize
+        stop(one, other)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_of_sockets_of_two_families_the_right_one_dials(host: str) -> None:
+    """Whichever was opened first; and the neighbour accepts answers only from where it was dialled."""
+
+    async def run() -> None:
+        sockets = [UdpTransport.open(one, 0) for one in ("127.0.0.1", "::1")]
+        theirs = UdpTransport.open(host, 0)
+        loop = asyncio.get_running_loop()
+        one = Host(sockets, theirs.local_endpoints[0], loop)
+        other = Host([theirs], theirs.local_endpoints[0], loop)
+        await link(one, other)
+        stop(one, other)
+
+    asyncio.run(run())
+
+
+class WatchedTun(MemoryTun):
+    """Remembers when it was read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read_at: list[float] = []
+
+    def read_batch(self, batch: PacketBatch) -> int:
+        self.read_at.append(monotonic())
+        return super().read_batch(batch)
+
+
+class FullTransport(MemoryTransport):
+    """Takes nothing once it is told so."""
+
+    is_full = False
+
+    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int, is_bulk: bool = False) -> bool:
+        return not self.is_full and super().send(endpoint, buffers, segment_size, is_bulk)
+
+
+def test_a_full_transport_stops_the_reading_of_tun_for_a_moment_only() -> None:
+    """Traffic that takes other transports flows on, however long the one stays full."""
+
+    async def run() -> None:
+        hub, loop = MemoryHub(), asyncio.get_running_loop()
+        full = FullTransport(hub, Endpoint("full", "a", 9651))
+        tun = WatchedTun()
+        one = Host([full, hub.open("a")], Endpoint("memory", "b", 9651), loop, tun)
+        other = Host([hub.open("b")], Endpoint("memory", "a", 9651), loop)
+        await link(one, other)
+        full.is_full = True
+        tun.read_at.clear()
+        one.node.outbox.transmits.append((Endpoint("full", "b", 1), [b"x"], 1, True))
+        filled_at = monotonic()
+        one.driver.act(lambda now: None)
+        tun.send(b"\x60" + bytes(59))
+        await until(lambda: tun.read_at != [])
+        assert tun.read_at[0] - filled_at >= TUN_PAUSE_S * 0.9
+        one.node.outbox.transmits.append((Endpoint("full", "b", 1), [b"x"], 1, True))
+        one.driver.act(lambda now: None)
+        assert one.driver._resume is None, "it has been full all the time: TUN is not stopped again"
         stop(one, other)
 
     asyncio.run(run())
@@ -92,18 +198,63 @@ def test_the_timer_waits_for_a_long_backlog_to_be_read(monkeypatch: pytest.Monke
         read: list[float] = []
 
         def receive() -> Received:
-            return memoryview(bytearray(64)), 64, one.transport.endpoint
+            return memoryview(bytearray(64)), 64, Endpoint("memory", "b", 9651)
 
         def waited_s() -> float:
             read.append(next(backlog))
             return read[-1]
 
-        monkeypatch.setattr(one.transport, "receive", receive)
-        monkeypatch.setattr(one.transport, "waited_s", waited_s)
-        one.driver._on_transport(one.transport)
+        [transport] = one.transports.transports
+        monkeypatch.setattr(transport, "receive", receive)
+        monkeypatch.setattr(transport, "waited_s", waited_s)
+        one.driver._on_transport(transport)
         monkeypatch.setattr(one.node, "handle_timeout", lambda *, now: read.append(-1.0))
         one.driver._on_timer()
         assert read == [0.3] * (3 * READS_PER_WAKE) + [0.001] * READS_PER_WAKE + [-1.0]
+        stop(one, other)
+
+    asyncio.run(run())
+
+
+def test_the_backlog_of_one_transport_is_not_hidden_by_an_empty_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        hub, loop = MemoryHub(), asyncio.get_running_loop()
+        busy, empty = hub.open("a"), hub.open("aa")
+        one = Host([busy, empty], Endpoint("memory", "b", 9651), loop)
+        other = Host([hub.open("b")], Endpoint("memory", "a", 9651), loop)
+        await link(one, other)
+        order: list[str] = []
+
+        def receive() -> Received:
+            order.append("datagram")
+            return memoryview(bytearray(64)), 64, Endpoint("memory", "b", 9651)
+
+        monkeypatch.setattr(busy, "waited_s", lambda: 0.3 if len(order) <= READS_PER_WAKE else 0.0)
+        monkeypatch.setattr(busy, "receive", receive)
+        one.driver._on_transport(busy)
+        one.driver._on_transport(empty)
+        monkeypatch.setattr(one.node, "handle_timeout", lambda *, now: order.append("timer"))
+        one.driver._on_timer()
+        assert order == ["datagram"] * 2 * READS_PER_WAKE + ["timer"]
+        stop(one, other)
+
+    asyncio.run(run())
+
+
+def test_what_a_transport_holds_is_read_though_its_descriptor_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        one, other = await linked_pair()
+        [transport] = one.transports.transports
+        held = [b"x" * 64] * (2 * READS_PER_WAKE + 1)
+
+        def receive() -> Received | None:
+            return (memoryview(held.pop()), 64, Endpoint("memory", "b", 9651)) if held else None
+
+        monkeypatch.setattr(transport, "receive", receive)
+        monkeypatch.setattr(transport, "holds_more", lambda: bool(held))
+        one.driver._on_transport(transport)
+        assert len(held) == READS_PER_WAKE + 1
+        await until(lambda: not held)
         stop(one, other)
 
     asyncio.run(run())

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from mycelium.admin.control import PeerInfo
-from mycelium.daemon.driver import Driver
 from mycelium.daemon.live_control import LiveControl
+from mycelium.transport.set import TransportSet
 from tests.support.node_net import NodeNet, url_of
 from tests.support.small_meshes import is_up, ready_pair
 
@@ -21,8 +21,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 def control_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> LiveControl:
     node = net.hosts[name].node
-    driver = Driver(node, transports=[], tun=None, loop=loop, on_event=lambda event: None, on_journal=lambda: None)
-    return LiveControl(node, driver, [], None, lambda url: None, lambda url: None)
+    return LiveControl(node, TransportSet([]), None, lambda url: None, lambda url: None)
 
 
 def peers_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> list[PeerInfo]:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mycelium.daemon.driver import TICK_S, Driver
+from mycelium.transport.set import TransportSet
 from tests.support.node_net import NodeNet
 
 
@@ -23,7 +24,9 @@ class Loop:
 def test_the_timer_is_armed_for_the_next_tick_or_for_what_is_urgent(urgent_in: float, expected: float) -> None:
     loop: Any = Loop()
     node = NodeNet().add("a").node
-    driver = Driver(node, transports=[], tun=None, loop=loop, on_event=lambda event: None, on_journal=lambda: None)
+    driver = Driver(
+        node, transports=TransportSet([]), tun=None, loop=loop, on_event=lambda event: None, on_journal=lambda: None
+    )
     driver._armed_for = 2000.0
     node.outbox.urgent_at = 1000.0 + urgent_in
     driver._tick(1000.0)
@@ -38,7 +41,9 @@ def test_a_timer_that_is_due_at_once_is_not_taken_for_a_sleep(monkeypatch: pytes
     node = NodeNet().add("a").node
     slept: list[float] = []
     monkeypatch.setattr(node, "resumed", lambda *, now: slept.append(now))
-    driver = Driver(node, transports=[], tun=None, loop=loop, on_event=lambda event: None, on_journal=lambda: None)
+    driver = Driver(
+        node, transports=TransportSet([]), tun=None, loop=loop, on_event=lambda event: None, on_journal=lambda: None
+    )
     driver._set_timer(float("-inf"), monotonic())
     driver._on_timer()
     assert slept == []

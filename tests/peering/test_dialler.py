@@ -37,7 +37,7 @@ class End:
         self.dialler = Dialler(self.handshakes)
 
     def take_datagrams(self) -> list[tuple[Endpoint, memoryview]]:
-        taken = [(endpoint, memoryview(b"".join(buffers))) for endpoint, buffers, _ in self.outbox.transmits]
+        taken = [(endpoint, memoryview(b"".join(buffers))) for endpoint, buffers, _, _ in self.outbox.transmits]
         self.outbox.clear()
         return taken
 

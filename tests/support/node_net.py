@@ -298,7 +298,7 @@ class NodeNet:
     def _drain(self, host: Host) -> None:
         outbox = host.node.outbox
         resolve: list[str] = []
-        for endpoint, buffers, segment_size in outbox.transmits:
+        for endpoint, buffers, segment_size, _ in outbox.transmits:
             self._transmit(host, endpoint, b"".join(buffers), segment_size)
         host.delivered += [(bytes(packet), flags, size) for packet, flags, size in outbox.deliveries]
         for event in outbox.events:

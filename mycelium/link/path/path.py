@@ -53,7 +53,7 @@ class Path:
     @property
     def remote(self) -> Endpoint:
         """The neighbour's address, whichever of ours it is spoken to from."""
-        return self.endpoint._replace(local=b"")
+        return self.endpoint.remote
 
     def repair_rtt(self, now: float) -> float | None:
         """Returns the round trip that repair has to reckon with, None where that is too long; queues make no path long."""

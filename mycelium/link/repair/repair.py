@@ -80,7 +80,7 @@ class Repair:
         newest = session.sealing.counter - 1
         pieces = self.sent.answer(REPAIR_RANGE.iter_unpack(ranges), newest=newest, now=now)
         for datagrams in grouped(pieces, receiver, path.mtu.size):
-            self._outbox.transmits.append((path.endpoint, datagrams, len(datagrams[0])))
+            self._outbox.transmits.append((path.endpoint, datagrams, len(datagrams[0]), True))
         return sum(end - start for _, _, start, end in pieces)
 
     def take_excused(self) -> int:
