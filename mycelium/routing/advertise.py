@@ -125,7 +125,7 @@ class Advertiser:
     def _broadcast(self, rows: list[Destination], *, now: float) -> None:
         # Consecutive rows are mostly for the same neighbours: each of those gets the whole run at once.
         table = self._table
-        introductions, repeats = _Run(table), _Run(table)
+        introductions, repeats = _UpdateRun(table), _UpdateRun(table)
         for row in rows:
             row.queued = SETTLED
             if row.metric == INFINITY:
@@ -235,7 +235,7 @@ class Advertiser:
         self._counters.digests_sent += 1
 
 
-class _Run:
+class _UpdateRun:
     """Updates of consecutive rows that the same neighbours get."""
 
     __slots__ = ("_table", "receivers", "updates")

@@ -74,18 +74,25 @@ class RoutingEngine:
         self.forwarding.claim(node)
         self.forwarding.assign(node, self._origin.announcement.prefixes)
         self._selection = Selection(self._table, self.forwarding, self._advertiser, self._requests)
+        self._compose(
+            AnnouncementChecker(verify=verify, address_of=address_of, network_id=network_id, counters=self.counters),
+            now=now,
+        )
+        self._damping = FlapDamping(parameters)
+        self._neighbours_at = inf  # the next digest, or end of a damping
+
+    def _compose(self, checker: AnnouncementChecker, *, now: float) -> None:
+        """Ties the parts that handle what neighbours say, and what ends by time."""
         self._acquisition = Acquisition(
             table=self._table,
             sources=self._sources,
-            checker=AnnouncementChecker(
-                verify=verify, address_of=address_of, network_id=network_id, counters=self.counters
-            ),
+            checker=checker,
             origin=self._origin,
             selection=self._selection,
             requests=self._requests,
             advertiser=self._advertiser,
             forwarding=self.forwarding,
-            parameters=parameters,
+            parameters=self._parameters,
             counters=self.counters,
         )
         self._exchange = Exchange(
@@ -94,7 +101,7 @@ class RoutingEngine:
             requests=self._requests,
             advertiser=self._advertiser,
             origin=self._origin,
-            parameters=parameters,
+            parameters=self._parameters,
             counters=self.counters,
         )
         self._expiry = Expiry(
@@ -102,12 +109,10 @@ class RoutingEngine:
             sources=self._sources,
             selection=self._selection,
             forwarding=self.forwarding,
-            parameters=parameters,
+            parameters=self._parameters,
             counters=self.counters,
             now=now,
         )
-        self._damping = FlapDamping(parameters)
-        self._neighbours_at = inf  # the next digest, or end of a damping
 
     # Neighbours come, change and go.
 

@@ -62,10 +62,10 @@ class PublishedCost:
         self._since = 0.0  # when the first sample came
         self._worsened_at = self._swung_at = -inf
         self._calm_s = BETTER_SPAN_S  # for how long an improvement must last
-        self._worse = _Run(WORSE_SAMPLES)
-        self._much_worse = _Run(WORSE_SAMPLES)
-        self._better = _Run(BETTER_SAMPLES)
-        self._much_better = _Run(BETTER_SAMPLES)
+        self._worse = _Streak(WORSE_SAMPLES)
+        self._much_worse = _Streak(WORSE_SAMPLES)
+        self._better = _Streak(BETTER_SAMPLES)
+        self._much_better = _Streak(BETTER_SAMPLES)
 
     def update(
         self, cost: int, *, newest: int = 0, is_steady: bool = True, jitter_s: float = 0.0, now: float
@@ -121,7 +121,7 @@ class PublishedCost:
         return self._worse.has_begun or self._better.has_begun
 
 
-class _Run:
+class _Streak:
     """Samples in a row that all went the same way."""
 
     __slots__ = ("_change", "_count", "_samples", "_since")

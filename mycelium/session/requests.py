@@ -28,7 +28,7 @@ class TrainSender(Protocol):
     def __call__(self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, now: float) -> bool: ...
 
 
-class SessionRequest:
+class PendingSession:
     """One request; `initiator` is None while the peer's announcement is pending."""
 
     __slots__ = ("backoff", "give_up", "initiator", "local_index", "next_send", "session")
@@ -59,7 +59,7 @@ class SessionRequests:
         self._resolve = resolve
         self._send = send
         self._new_index = new_index
-        self._by_index: dict[int, SessionRequest] = {}
+        self._by_index: dict[int, PendingSession] = {}
         self.failed: list[Session] = []  # given up while packets waited in them; drained by the owner
         self.refused = 0  # announced keys that are unusable
 
@@ -76,7 +76,7 @@ class SessionRequests:
             jitter=RETRANSMIT_JITTER,
             rng=self._rng,
         )
-        request = SessionRequest(session, self._new_index(), backoff=backoff, now=now)
+        request = PendingSession(session, self._new_index(), backoff=backoff, now=now)
         self._by_index[request.local_index] = request
         session.is_requesting = True
         self._send_or_wait(request, now=now)
@@ -113,7 +113,7 @@ class SessionRequests:
         """Returns when `handle_timeout` is wanted next; infinity for never."""
         return min((min(one.next_send, one.give_up) for one in self._by_index.values()), default=inf)
 
-    def _send_or_wait(self, request: SessionRequest, *, now: float) -> None:
+    def _send_or_wait(self, request: PendingSession, *, now: float) -> None:
         """Sends a request once the peer's announcement is known."""
         if request.initiator is None:
             resolution = self._resolve(request.session.peer)
@@ -128,7 +128,7 @@ class SessionRequests:
         self._send(request.session.peer, SESSION_REQUEST, 0, counter, request.initiator.request, now=now)
         request.next_send = now + request.backoff.next()
 
-    def _initiator(self, announcement: Announcement, request: SessionRequest) -> SessionInitiator | None:
+    def _initiator(self, announcement: Announcement, request: PendingSession) -> SessionInitiator | None:
         """Returns the initiator of a handshake; None if the announced key is unusable."""
         session, index = request.session, request.local_index
         own_address, offered = self._config.identity.address, self._config.suites
@@ -144,10 +144,10 @@ class SessionRequests:
             self.refused += 1
             return None
 
-    def _give_up(self, request: SessionRequest) -> None:
+    def _give_up(self, request: PendingSession) -> None:
         self._end(request)
         self.fail(request.session)
 
-    def _end(self, request: SessionRequest) -> None:
+    def _end(self, request: PendingSession) -> None:
         del self._by_index[request.local_index]
         request.session.is_requesting = False

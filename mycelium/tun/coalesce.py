@@ -48,7 +48,7 @@ _TCP_FIELDS: Final = struct.Struct("!4sH2s36xI4sBB2s2x2s")
 _WORD: Final = struct.Struct("!H")
 
 
-class _Segment(NamedTuple):
+class _Mergeable(NamedTuple):
     """What merging must know of a packet."""
 
     same: tuple[object, ...]  # what all packets of a run share, the flow aside
@@ -58,7 +58,7 @@ class _Segment(NamedTuple):
     pushes: bool
 
 
-class Run:
+class MergedRun:
     """One write: a packet, and the payloads of those that followed it in its flow and joined it.
 
     `head` is a shortcut for UDP: a packet that begins like this and is as long as the first joins without another look.
@@ -126,12 +126,12 @@ class Run:
         return [header, headers, packet[segment.payload :], *self.payloads]
 
 
-def coalesce(deliveries: Sequence[Delivery], *, merge_udp: bool = True) -> list[Run]:
+def coalesce(deliveries: Sequence[Delivery], *, merge_udp: bool = True) -> list[MergedRun]:
     """Returns the writes that bring these packets to the kernel, in order."""
     if len(deliveries) == 1:
-        return [Run(*deliveries[0])]
-    runs: list[Run] = []
-    newest: dict[bytes, Run] = {}  # of each flow; an older one is closed
+        return [MergedRun(*deliveries[0])]
+    runs: list[MergedRun] = []
+    newest: dict[bytes, MergedRun] = {}  # of each flow; an older one is closed
     for packet, flags, segment_size in deliveries:
         head = bytes(packet[:_UDP_HEADERS])
         flow = head[_FLOW]
@@ -143,13 +143,13 @@ def coalesce(deliveries: Sequence[Delivery], *, merge_udp: bool = True) -> list[
                 continue
             if run.takes(packet, flags, segment_size):
                 continue
-        newest[flow] = run = Run(packet, flags, segment_size)
+        newest[flow] = run = MergedRun(packet, flags, segment_size)
         run.open(merge_udp=merge_udp)
         runs.append(run)
     return runs
 
 
-def _segment_of(packet: memoryview, flags: int, segment_size: int) -> _Segment | None:
+def _segment_of(packet: memoryview, flags: int, segment_size: int) -> _Mergeable | None:
     """Returns what merging must know of a packet, None if it is not to be merged."""
     if len(packet) <= _UDP_HEADERS or packet[0] >> 4 != 6:
         return None
@@ -164,14 +164,14 @@ def _segment_of(packet: memoryview, flags: int, segment_size: int) -> _Segment |
     return None
 
 
-def _udp_segment(packet: memoryview, segment_size: int) -> _Segment | None:
+def _udp_segment(packet: memoryview, segment_size: int) -> _Mergeable | None:
     first, length, last, udp_length = _UDP_FIELDS.unpack_from(packet)
     if not length == udp_length == len(packet) - HEADER_BYTES:
         return None
-    return _Segment((first, last), None, _UDP_HEADERS, segment_size or len(packet) - _UDP_HEADERS, False)
+    return _Mergeable((first, last), None, _UDP_HEADERS, segment_size or len(packet) - _UDP_HEADERS, False)
 
 
-def _tcp_segment(packet: memoryview, segment_size: int) -> _Segment | None:
+def _tcp_segment(packet: memoryview, segment_size: int) -> _Mergeable | None:
     payload = HEADER_BYTES + (packet[_TCP_DATA_OFFSET] >> 4 << 2)
     if not _TCP_HEADERS <= payload < len(packet):
         return None
@@ -180,7 +180,7 @@ def _tcp_segment(packet: memoryview, segment_size: int) -> _Segment | None:
     if length != len(packet) - HEADER_BYTES or flags not in _MERGED_FLAGS:
         return None
     same = first, last, ack, data_offset, flags, window, urgent, bytes(packet[_TCP_HEADERS:payload])
-    return _Segment(same, sequence, payload, segment_size or len(packet) - payload, bool(bits & TCP_PSH))
+    return _Mergeable(same, sequence, payload, segment_size or len(packet) - payload, bool(bits & TCP_PSH))
 
 
 def _is_sound(packet: memoryview, flags: int) -> bool:

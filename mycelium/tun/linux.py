@@ -15,7 +15,7 @@ from mycelium.packet.batch import SUPER_MASK, SUPER_UDP, Delivery, PacketBatch
 from mycelium.packet.ipv6 import UDP, UDP_HEADER_BYTES, Buffer, is_ipv6
 from mycelium.packet.offload import split
 from mycelium.tun.base import TunCounters
-from mycelium.tun.coalesce import Run, coalesce
+from mycelium.tun.coalesce import MergedRun, coalesce
 from mycelium.tun.virtio import HEADER_BYTES, item_of, partial_checksum_header
 from mycelium.wire.train import ITEM_HEADER_BYTES
 
@@ -118,7 +118,7 @@ class LinuxTun:
             except DecodeError:
                 counters.malformed += 1
 
-    def _write_segments(self, run: Run) -> None:
+    def _write_segments(self, run: MergedRun) -> None:
         for headers, payload, _, _ in split(run.packet, run.flags, run.segment_size, 1):
             self._writev([partial_checksum_header(UDP, len(headers) - UDP_HEADER_BYTES), headers, payload])
 

@@ -26,7 +26,7 @@ def retraction(name: int, counter: int = 0) -> Update:
     return Update(address(name), distance(seq(counter), INFINITY))
 
 
-class Lab:
+class RoutingLab:
     """Time stands still but for `flush` and `wait`."""
 
     def __init__(self, parameters: RoutingParameters | None = None) -> None:

@@ -7,7 +7,7 @@ from mycelium.limits import VERIFICATIONS_AT_ONCE, VERIFICATIONS_PER_SECOND
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import ANY_NODE, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
-from tests.routing.lab import Lab, retraction, seq, update
+from tests.routing.lab import RoutingLab, retraction, seq, update
 from tests.support.routing_net import NETWORK_ID, address, announcement, key_of
 
 FAR = 9
@@ -26,7 +26,7 @@ FAR = 9
     ],
 )
 def test_a_route_without_its_nodes_signature_is_refused_and_counted(signed: Announcement | None, counter: str) -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, Update(address(FAR), distance(seq(), 50), signed))
     assert (lab.next_hop(FAR), lab.resolved(FAR), lab.count(counter)) == (None, None, 1)
@@ -34,7 +34,7 @@ def test_a_route_without_its_nodes_signature_is_refused_and_counted(signed: Anno
 
 
 def test_a_forged_newer_sequence_takes_the_neighbours_older_route_along() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, update(FAR, 50))
     lab.says(1, Update(address(FAR), distance(seq(1), 20), replace(announcement(FAR, seq(1)), signature=bytes(64))))
@@ -42,7 +42,7 @@ def test_a_forged_newer_sequence_takes_the_neighbours_older_route_along() -> Non
 
 
 def test_a_changed_copy_of_a_known_announcement_is_verified_again() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.says(2, Update(address(FAR), distance(seq(), 20), replace(announcement(FAR, seq()), flags=1)))
@@ -50,7 +50,7 @@ def test_a_changed_copy_of_a_known_announcement_is_verified_again() -> None:
 
 
 def test_an_announcement_is_verified_once_however_many_bring_it() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     for name in (1, 2, 3):
         lab.says(name, update(FAR, 50))
@@ -58,7 +58,7 @@ def test_an_announcement_is_verified_once_however_many_bring_it() -> None:
 
 
 def test_a_known_sequence_needs_no_announcement() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.says(2, update(FAR, 40, bare=True))
@@ -66,14 +66,14 @@ def test_a_known_sequence_needs_no_announcement() -> None:
 
 
 def test_a_missing_announcement_is_asked_for() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, update(FAR, 50, bare=True))
     assert lab.questions(lab.flush()) == [(1, RouteRequest(address(FAR)))]
 
 
 def test_a_retraction_needs_neither_sequence_nor_signature() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, update(FAR, 50))
     lab.says(1, Update(address(FAR), distance(0, INFINITY)))
@@ -81,14 +81,14 @@ def test_a_retraction_needs_neither_sequence_nor_signature() -> None:
 
 
 def test_a_retraction_of_an_unknown_node_makes_no_row() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, Update(address(FAR), distance(seq(), INFINITY), announcement(FAR, seq())))
     assert (lab.count("destinations"), lab.count("announcements_verified")) == (1, 0)
 
 
 def test_a_neighbour_can_make_us_verify_at_a_bounded_rate_and_is_asked_again() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     forged = replace(announcement(FAR, seq()), signature=bytes(64))
     for _ in range(3 * VERIFICATIONS_PER_SECOND):
@@ -99,7 +99,7 @@ def test_a_neighbour_can_make_us_verify_at_a_bounded_rate_and_is_asked_again() -
 
 
 def test_a_new_neighbour_may_bring_a_whole_mesh_at_once() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     for sequence in range(VERIFICATIONS_AT_ONCE):
         lab.says(1, Update(address(FAR), distance(seq(sequence), 50), announcement(FAR, seq(sequence))))
@@ -108,7 +108,7 @@ def test_a_new_neighbour_may_bring_a_whole_mesh_at_once() -> None:
 
 
 def test_a_neighbours_budget_is_its_own() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     forged = replace(announcement(FAR, seq()), signature=bytes(64))
     for _ in range(3 * VERIFICATIONS_PER_SECOND):
@@ -119,14 +119,14 @@ def test_a_neighbours_budget_is_its_own() -> None:
 
 def test_the_table_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mycelium.routing.table.DESTINATIONS", 3)
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, *(update(name, 50) for name in range(5, 9)))
     assert (lab.count("destinations"), lab.count("table_full")) == (3, 2)
 
 
 def test_the_newest_announcement_is_what_resolves() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50, 0))
     lab.says(2, update(FAR, 90, 3))
@@ -138,7 +138,7 @@ def test_the_newest_announcement_is_what_resolves() -> None:
 
 
 def test_a_neighbour_that_follows_an_older_epoch_is_shown_the_newer_announcement() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50, epoch=20))
     lab.flush()
@@ -151,7 +151,7 @@ def test_a_neighbour_that_follows_an_older_epoch_is_shown_the_newer_announcement
 
 
 def test_a_newer_epoch_on_a_route_that_is_not_selected_is_shown_to_who_follows_the_older() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(2, update(FAR, 50, epoch=19))
     lab.flush()
@@ -161,7 +161,7 @@ def test_a_newer_epoch_on_a_route_that_is_not_selected_is_shown_to_who_follows_t
 
 
 def test_a_node_that_has_lost_its_memory_is_shown_its_own_newer_sequence() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(FAR)
     lab.says(FAR, update(FAR, 0, 7))
     lab.says(FAR, update(FAR, 0, 2))
@@ -169,7 +169,7 @@ def test_a_node_that_has_lost_its_memory_is_shown_its_own_newer_sequence() -> No
 
 
 def test_a_lazy_neighbours_older_sequence_is_no_reason_to_speak() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50, 7))
     lab.flush()
@@ -178,7 +178,7 @@ def test_a_lazy_neighbours_older_sequence_is_no_reason_to_speak() -> None:
 
 
 def test_what_we_are_shown_travels_on_to_who_follows_the_older_epoch() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50, epoch=19))
     lab.flush()
@@ -189,7 +189,7 @@ def test_what_we_are_shown_travels_on_to_who_follows_the_older_epoch() -> None:
 
 
 def test_an_origin_shown_its_own_newer_sequence_jumps_past_it() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, Update(address(0), distance(seq(3, 50), INFINITY), announcement(0, seq(3, 50))))
     assert lab.engine.sequence == seq(4, 50)
@@ -198,7 +198,7 @@ def test_an_origin_shown_its_own_newer_sequence_jumps_past_it() -> None:
 
 
 def test_an_origin_jumps_at_most_once_in_ten_seconds() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     for epoch in (50, 60, 70):
         lab.says(1, Update(address(0), distance(seq(3, epoch), 5), announcement(0, seq(3, epoch))))
@@ -210,7 +210,7 @@ def test_an_origin_jumps_at_most_once_in_ten_seconds() -> None:
 
 
 def test_a_newer_sequence_of_ours_that_we_never_signed_moves_nothing() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     forged = replace(announcement(0, seq(3, 50)), signature=bytes(64))
     lab.says(1, Update(address(0), distance(seq(3, 50), 5), forged))
@@ -219,7 +219,7 @@ def test_a_newer_sequence_of_ours_that_we_never_signed_moves_nothing() -> None:
 
 
 def test_a_request_of_an_older_epoch_is_answered_with_the_newer_announcement() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50, epoch=20))
     lab.says(1, retraction(FAR))
@@ -229,7 +229,7 @@ def test_a_request_of_an_older_epoch_is_answered_with_the_newer_announcement() -
 
 
 def test_a_counter_that_runs_out_carries_into_the_epoch() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     last = announcement(0, seq(0xFFFE, 50))
     lab.says(1, Update(address(0), distance(last.sequence, 5), last))

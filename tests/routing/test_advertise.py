@@ -4,14 +4,14 @@ from mycelium.routing.digest import digest_of
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.control import ANY_NODE, Digest, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
-from tests.routing.lab import Lab, retraction, seq, update
+from tests.routing.lab import RoutingLab, retraction, seq, update
 from tests.support.routing_net import address, announcement
 
 FAR = 9
 
 
 def test_a_new_neighbour_is_told_everything_with_announcements() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -25,7 +25,7 @@ def test_a_new_neighbour_is_told_everything_with_announcements() -> None:
 
 
 def test_a_neighbour_in_a_slot_used_before_is_told_with_announcements_too() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -35,7 +35,7 @@ def test_a_neighbour_in_a_slot_used_before_is_told_with_announcements_too() -> N
 
 
 def test_an_update_goes_once_to_all_but_the_next_hop() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 50))
     assert lab.updates(lab.flush(), FAR) == {2: [(0, 60)], 3: [(0, 60)]}
@@ -43,7 +43,7 @@ def test_an_update_goes_once_to_all_but_the_next_hop() -> None:
 
 
 def test_a_new_next_hop_that_holds_our_route_is_told_a_retraction_and_the_old_one_the_route() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -52,7 +52,7 @@ def test_a_new_next_hop_that_holds_our_route_is_told_a_retraction_and_the_old_on
 
 
 def test_better_news_waits_and_a_retraction_is_urgent() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     assert lab.wait(0.003) == {}
@@ -62,7 +62,7 @@ def test_better_news_waits_and_a_retraction_is_urgent() -> None:
 
 
 def test_retractions_and_requests_come_first_in_a_batch() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(7, 50), update(8, 50))
     lab.flush()
@@ -73,7 +73,7 @@ def test_retractions_and_requests_come_first_in_a_batch() -> None:
 
 
 def test_what_changed_back_before_the_batch_is_not_told() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -83,14 +83,14 @@ def test_what_changed_back_before_the_batch_is_not_told() -> None:
 
 
 def test_a_route_lost_before_the_batch_that_would_announce_it_is_not_told_at_all() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50), retraction(FAR))
     assert lab.wait(5.0) == {}
 
 
 def test_an_announcement_rides_along_once_per_neighbour_and_sequence() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     assert lab.flush()[2] == [Update(address(FAR), distance(seq(), 60), announcement(FAR, seq()))]
@@ -102,7 +102,7 @@ def test_an_announcement_rides_along_once_per_neighbour_and_sequence() -> None:
 
 
 def test_a_neighbour_that_has_told_the_sequence_itself_needs_no_announcement() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 50))
     lab.says(2, update(FAR, 90))
@@ -112,7 +112,7 @@ def test_a_neighbour_that_has_told_the_sequence_itself_needs_no_announcement() -
 
 
 def test_each_neighbour_is_told_a_batch_in_the_order_of_its_changes_whoever_else_is() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     for node, hop in ((10, 1), (11, 1), (12, 2), (13, 1), (14, 3)):
         lab.says(hop, update(node, 50))
@@ -126,7 +126,7 @@ def test_each_neighbour_is_told_a_batch_in_the_order_of_its_changes_whoever_else
 
 
 def test_the_announcement_of_an_older_sequence_in_use_is_kept_for_new_neighbours() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50, 0))
     lab.says(2, update(FAR, 55, 1))  # newer, but not better
@@ -137,7 +137,7 @@ def test_the_announcement_of_an_older_sequence_in_use_is_kept_for_new_neighbours
 
 
 def test_a_change_of_the_sequence_alone_is_passed_on_lazily() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50, 0))
     lab.flush()
@@ -147,7 +147,7 @@ def test_a_change_of_the_sequence_alone_is_passed_on_lazily() -> None:
 
 
 def test_lazy_changes_are_collected_into_one_batch() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(8, 50, 0), update(FAR, 50, 0))
     lab.flush()
@@ -159,14 +159,14 @@ def test_lazy_changes_are_collected_into_one_batch() -> None:
 
 
 def test_the_origin_tells_its_neighbours_a_new_sequence_at_once() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, SeqnoRequest(address(0), seq(1), 5))
     assert lab.updates(lab.wait(0.003), 0) == {1: [(1, 0)], 2: [(1, 0)]}
 
 
 def test_a_digest_speaks_of_what_the_neighbour_holds_and_hastens_no_lazy_change() -> None:
-    lab = Lab(RoutingParameters(lazy_s=(200.0, 200.0)))
+    lab = RoutingLab(RoutingParameters(lazy_s=(200.0, 200.0)))
     lab.up(1, 2)
     lab.says(1, update(FAR, 50, 0))
     lab.flush()
@@ -176,7 +176,7 @@ def test_a_digest_speaks_of_what_the_neighbour_holds_and_hastens_no_lazy_change(
 
 
 def test_a_digest_follows_what_only_others_were_told() -> None:
-    lab = Lab(RoutingParameters(lazy_s=(200.0, 200.0)))
+    lab = RoutingLab(RoutingParameters(lazy_s=(200.0, 200.0)))
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 50, 0))
     lab.flush()
@@ -188,7 +188,7 @@ def test_a_digest_follows_what_only_others_were_told() -> None:
 
 
 def test_a_table_asked_for_is_told_whole_and_ends_with_its_digest() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -203,7 +203,7 @@ def test_a_table_asked_for_is_told_whole_and_ends_with_its_digest() -> None:
 
 
 def test_a_table_is_not_told_more_than_once_a_second() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, RouteRequest(ANY_NODE))
     assert list(lab.flush()) == [1]
@@ -212,7 +212,7 @@ def test_a_table_is_not_told_more_than_once_a_second() -> None:
 
 
 def test_a_route_asked_for_is_told_with_its_announcement() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -221,14 +221,14 @@ def test_a_route_asked_for_is_told_with_its_announcement() -> None:
 
 
 def test_an_unknown_route_asked_for_is_answered_with_a_retraction() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, RouteRequest(address(FAR)))
     assert lab.flush() == {1: [Update(address(FAR), distance(0, INFINITY))]}
 
 
 def test_a_known_node_without_a_route_is_answered_with_a_retraction_as_often_as_asked() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50), retraction(FAR))
     lab.flush()
@@ -238,7 +238,7 @@ def test_a_known_node_without_a_route_is_answered_with_a_retraction_as_often_as_
 
 
 def test_our_next_hop_that_asks_for_the_route_is_answered_with_a_retraction() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, update(FAR, 50))
     lab.flush()

@@ -1,21 +1,21 @@
 """A link that dies again and again is passed over where there is another way, and used where there is none."""
 
 from mycelium.routing.neighbour import DAMPED_COST
-from tests.routing.lab import Lab, update
+from tests.routing.lab import RoutingLab, update
 from tests.support.routing_net import address
 
 FAR = 9
 
 
-def with_two_neighbours() -> Lab:
+def with_two_neighbours() -> RoutingLab:
     """Neighbour 1 is near and will flap, neighbour 2 is there all the time."""
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(2)
     lab.says(2, update(FAR, 900))
     return lab
 
 
-def flap(lab: Lab, times: int, *, lived_s: float = 0.0) -> None:
+def flap(lab: RoutingLab, times: int, *, lived_s: float = 0.0) -> None:
     for _ in range(times):
         lab.up(1)
         lab.says(1, update(FAR, 50))
@@ -23,7 +23,7 @@ def flap(lab: Lab, times: int, *, lived_s: float = 0.0) -> None:
         lab.down(1)
 
 
-def passed_over_s(lab: Lab, counter: int = 0) -> int:
+def passed_over_s(lab: RoutingLab, counter: int = 0) -> int:
     """Brings the link up; returns for how many seconds its better route is not taken."""
     lab.up(1)
     lab.says(1, update(FAR, 50, counter))
@@ -50,7 +50,7 @@ def test_a_link_that_lived_for_a_minute_starts_afresh() -> None:
 
 
 def test_the_only_link_is_never_damped() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     flap(lab, 10)
     lab.up(1)
     lab.says(1, update(FAR, 50))

@@ -5,14 +5,14 @@ import hashlib
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.control import Digest, RouteRequest, Update
 from mycelium.wire.distance import INFINITY, distance
-from tests.routing.lab import Lab, retraction, seq, update
+from tests.routing.lab import RoutingLab, retraction, seq, update
 from tests.support.routing_net import address, announcement
 
 FAR = 9
 QUIET = RoutingParameters(digest_s=1e9, bump_s=1e9)
 
 
-def lost(lab: Lab) -> None:
+def lost(lab: RoutingLab) -> None:
     """Leaves node 0 with a source entry for FAR and no route."""
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
@@ -22,7 +22,7 @@ def lost(lab: Lab) -> None:
 
 
 def test_a_feasibility_distance_outlives_the_route_by_three_minutes() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lost(lab)
     lab.wait(170.0)
     lab.says(2, update(FAR, 70))
@@ -32,7 +32,7 @@ def test_a_feasibility_distance_outlives_the_route_by_three_minutes() -> None:
 
 
 def test_a_feasibility_distance_stays_while_a_neighbour_holds_our_route() -> None:
-    lab = Lab(QUIET)
+    lab = RoutingLab(QUIET)
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 50))
     lab.wait(3_000.0)
@@ -42,7 +42,7 @@ def test_a_feasibility_distance_stays_while_a_neighbour_holds_our_route() -> Non
 
 
 def test_a_feasibility_distance_ends_three_minutes_after_the_last_holder_is_gone() -> None:
-    lab = Lab(QUIET)
+    lab = RoutingLab(QUIET)
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -55,7 +55,7 @@ def test_a_feasibility_distance_ends_three_minutes_after_the_last_holder_is_gone
 
 
 def test_a_route_that_came_back_in_time_keeps_its_feasibility_distance() -> None:
-    lab = Lab(QUIET)
+    lab = RoutingLab(QUIET)
     lost(lab)
     lab.wait(100.0)
     lab.says(1, update(FAR, 50, 1))
@@ -66,7 +66,7 @@ def test_a_route_that_came_back_in_time_keeps_its_feasibility_distance() -> None
 
 
 def test_a_node_without_routes_is_forgotten_after_its_source() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lost(lab)
     lab.wait(200.0)
     assert (lab.count("destinations"), lab.count("forgotten_sources"), lab.resolved(FAR)) == (1, 1, None)
@@ -74,7 +74,7 @@ def test_a_node_without_routes_is_forgotten_after_its_source() -> None:
 
 
 def test_an_older_sequence_of_a_forgotten_node_is_refused_and_answered_with_the_newest() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50, 5), retraction(FAR))
     lab.wait(200.0)
@@ -84,7 +84,7 @@ def test_an_older_sequence_of_a_forgotten_node_is_refused_and_answered_with_the_
 
 
 def test_a_forgotten_node_may_come_back_with_the_same_sequence() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lost(lab)
     lab.wait(200.0)
     lab.says(2, update(FAR, 500))
@@ -92,7 +92,7 @@ def test_a_forgotten_node_may_come_back_with_the_same_sequence() -> None:
 
 
 def test_the_newest_sequence_is_remembered_for_a_day() -> None:
-    lab = Lab(QUIET)
+    lab = RoutingLab(QUIET)
     lab.up(1, 2)
     lab.says(1, update(FAR, 50, 5), retraction(FAR))
     lab.wait(23 * 3_600.0)
@@ -105,7 +105,7 @@ def test_the_newest_sequence_is_remembered_for_a_day() -> None:
 
 
 def test_a_sequence_that_stands_still_for_three_hours_expires_the_node() -> None:
-    lab = Lab(QUIET)
+    lab = RoutingLab(QUIET)
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -115,7 +115,7 @@ def test_a_sequence_that_stands_still_for_three_hours_expires_the_node() -> None
 
 
 def test_an_expired_sequence_brings_nobody_back_but_a_newer_one_does() -> None:
-    lab = Lab(QUIET)
+    lab = RoutingLab(QUIET)
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.wait(3 * 3_600.0 + 700.0)
@@ -126,7 +126,7 @@ def test_an_expired_sequence_brings_nobody_back_but_a_newer_one_does() -> None:
 
 
 def test_a_node_that_advances_hourly_never_expires() -> None:
-    lab = Lab(QUIET)
+    lab = RoutingLab(QUIET)
     lab.up(1)
     for hour in range(10):
         lab.says(1, update(FAR, 50, hour))
@@ -135,27 +135,27 @@ def test_a_node_that_advances_hourly_never_expires() -> None:
 
 
 def test_an_origin_advances_hourly() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.wait(10 * 3_600.0)
     assert 9 <= lab.count("sequence_bumps") <= 11
 
 
 def test_equal_tables_stay_quiet() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, Digest(hashlib.blake2b(digest_size=16).digest(), 0))
     assert (lab.flush(), lab.count("digests_differing")) == ({}, 0)
 
 
 def test_a_differing_digest_asks_for_the_whole_table() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, Digest(bytes(16), 3))
     assert lab.questions(lab.flush()) == [(1, RouteRequest(bytes(16)))]
 
 
 def test_tables_that_stay_different_are_asked_for_ever_more_rarely() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     asked = 0
     for _ in range(100):
@@ -165,7 +165,7 @@ def test_tables_that_stay_different_are_asked_for_ever_more_rarely() -> None:
 
 
 def test_what_a_whole_table_does_not_mention_is_retracted() -> None:
-    one, other = Lab(), Lab()
+    one, other = RoutingLab(), RoutingLab()
     one.up(5)  # node 0 of the other lab plays neighbour 5 here: only items matter
     one.says(5, update(7, 50), update(8, 60), update(0, 0))
     other.up(1, 2)

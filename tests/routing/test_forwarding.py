@@ -3,25 +3,25 @@
 from mycelium.routing.counters import Counters
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.snapshot import RouteSnapshot
-from tests.routing.lab import Lab, retraction, seq, update
+from tests.routing.lab import RoutingLab, retraction, seq, update
 from tests.support.routing_net import address
 
 FAR = 9
 
 
 def test_our_own_subnet_is_ours_from_the_start() -> None:
-    assert Lab().engine.forwarding.owner == {address(0)[:8]: address(0)}
+    assert RoutingLab().engine.forwarding.owner == {address(0)[:8]: address(0)}
 
 
 def test_a_known_nodes_subnet_is_its_own_and_stays_when_its_route_is_lost() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, update(FAR, 50), retraction(FAR))
     assert lab.engine.forwarding.owner[address(FAR)[:8]] == address(FAR)
 
 
 def test_a_forgotten_node_owns_nothing() -> None:
-    forwarding = ForwardingTable(Lab().engine._table, Counters(), allows_prefix=lambda node, length, bits: True)
+    forwarding = ForwardingTable(RoutingLab().engine._table, Counters(), allows_prefix=lambda node, length, bits: True)
     forwarding.claim(address(FAR))
     forwarding.assign(address(FAR), [(8, b"\xfd" + bytes(15))])
     assert {forwarding.owner_of(one) for one in (address(FAR), b"\xfd" + bytes(15))} == {address(FAR)}
@@ -30,7 +30,7 @@ def test_a_forgotten_node_owns_nothing() -> None:
 
 
 def test_the_version_grows_with_each_change_of_a_next_hop_only() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     before = lab.engine.forwarding.version
     lab.says(1, update(FAR, 50))
@@ -39,7 +39,7 @@ def test_the_version_grows_with_each_change_of_a_next_hop_only() -> None:
 
 
 def test_the_alternate_is_the_best_feasible_one_else_the_best_unfeasible_one() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -51,7 +51,7 @@ def test_the_alternate_is_the_best_feasible_one_else_the_best_unfeasible_one() -
 
 
 def test_the_alternate_is_never_retracted_or_the_next_hop() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 50))
     lab.says(3, update(FAR, 56), retraction(FAR))
@@ -61,7 +61,7 @@ def test_the_alternate_is_never_retracted_or_the_next_hop() -> None:
 
 
 def test_a_suspected_neighbour_is_the_last_alternate() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -73,7 +73,7 @@ def test_a_suspected_neighbour_is_the_last_alternate() -> None:
 
 
 def test_a_node_without_a_selected_route_still_has_an_alternate() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -83,7 +83,7 @@ def test_a_node_without_a_selected_route_still_has_an_alternate() -> None:
 
 
 def test_on_a_collision_the_incumbent_keeps_the_subnet_until_it_is_forgotten() -> None:
-    forwarding = Lab().engine.forwarding
+    forwarding = RoutingLab().engine.forwarding
     first, second, third = (address(FAR)[:15] + bytes((last,)) for last in (1, 2, 3))
     for node in (first, second, third):
         forwarding.claim(node)
@@ -97,7 +97,7 @@ def test_on_a_collision_the_incumbent_keeps_the_subnet_until_it_is_forgotten() -
 
 
 def test_snapshots_tell_selected_from_fallback_routes() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()

@@ -26,14 +26,14 @@ from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.announcement import Announcement, signed_bytes
 from mycelium.wire.control import RouteRequest, Update, decode_items, encode_item
 from mycelium.wire.distance import INFINITY, distance
-from tests.routing.lab import Lab, retraction, update
+from tests.routing.lab import RoutingLab, retraction, update
 from tests.support.routing_net import RoutingNetwork, address
 
 FAR = 9
 
 
 def test_a_retraction_does_not_touch_the_feasibility_distance() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -46,7 +46,7 @@ def test_a_retraction_does_not_touch_the_feasibility_distance() -> None:
 
 
 def test_a_neighbour_that_retracted_is_no_feasible_alternate() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.says(2, update(FAR, 20))
@@ -56,7 +56,7 @@ def test_a_neighbour_that_retracted_is_no_feasible_alternate() -> None:
 
 
 def test_between_a_loss_and_its_batch_nothing_points_to_what_was_lost() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -66,7 +66,7 @@ def test_between_a_loss_and_its_batch_nothing_points_to_what_was_lost() -> None:
 
 
 def test_a_question_is_answered_with_what_is_true_when_the_batch_leaves() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()

@@ -6,13 +6,13 @@ from mycelium.limits import REQUEST_HOPS, REQUESTS_PER_SECOND
 from mycelium.routing import requests as requests_module
 from mycelium.wire.control import SeqnoRequest
 from mycelium.wire.distance import INFINITY
-from tests.routing.lab import Lab, retraction, seq, update
+from tests.routing.lab import RoutingLab, retraction, seq, update
 from tests.support.routing_net import address
 
 FAR = 9
 
 
-def starving(lab: Lab) -> None:
+def starving(lab: RoutingLab) -> None:
     """Leaves node 0 with two unfeasible routes to FAR, through 2 and, worse, 3."""
     lab.up(1, 2, 3, 4)
     lab.says(1, update(FAR, 50))
@@ -27,7 +27,7 @@ def ask(counter: int, hops: int = 10) -> SeqnoRequest:
 
 
 def test_a_starving_node_retracts_and_asks_the_best_unfeasible_neighbour_in_one_batch() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     starving(lab)
     told = lab.wait(0.003)
     assert lab.updates(told, FAR) == {2: [(0, INFINITY)], 3: [(0, INFINITY)], 4: [(0, INFINITY)]}
@@ -35,7 +35,7 @@ def test_a_starving_node_retracts_and_asks_the_best_unfeasible_neighbour_in_one_
 
 
 def test_a_request_without_answer_is_tried_with_others_on_the_scale_of_the_path() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     starving(lab)
     lab.flush()
     assert lab.requests(lab.wait(0.08)) == []
@@ -46,7 +46,7 @@ def test_a_request_without_answer_is_tried_with_others_on_the_scale_of_the_path(
 
 
 def test_a_long_path_is_given_two_of_its_round_trips() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 20_000))
     lab.says(2, update(FAR, 30_000))
@@ -58,7 +58,7 @@ def test_a_long_path_is_given_two_of_its_round_trips() -> None:
 
 
 def test_an_unfeasible_route_that_is_merely_better_is_asked_for_too() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 50))
     lab.says(2, update(FAR, 59))
@@ -73,7 +73,7 @@ def test_an_unfeasible_route_that_is_merely_better_is_asked_for_too() -> None:
 
 
 def test_a_link_that_gets_cheaper_makes_its_unfeasible_route_worth_asking_for() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.up(3, cost=1_000)
     lab.says(1, update(FAR, 50))
@@ -86,7 +86,7 @@ def test_a_link_that_gets_cheaper_makes_its_unfeasible_route_worth_asking_for() 
 
 
 def test_an_answer_ends_the_asking() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     starving(lab)
     lab.flush()
     lab.says(2, update(FAR, 70, 1))
@@ -95,7 +95,7 @@ def test_an_answer_ends_the_asking() -> None:
 
 
 def test_retracted_routes_are_not_asked_for() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     starving(lab)
     lab.says(2, retraction(FAR))
     lab.says(3, retraction(FAR))
@@ -104,7 +104,7 @@ def test_retracted_routes_are_not_asked_for() -> None:
 
 
 def test_a_suspected_neighbours_route_is_waited_for_a_moment() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.says(2, update(FAR, 70))
@@ -115,7 +115,7 @@ def test_a_suspected_neighbours_route_is_waited_for_a_moment() -> None:
 
 
 def test_the_death_of_a_suspected_neighbour_asks_at_once() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.says(2, update(FAR, 70))
@@ -127,7 +127,7 @@ def test_the_death_of_a_suspected_neighbour_asks_at_once() -> None:
 
 
 def test_a_request_that_the_selected_route_satisfies_is_answered() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50, 3))
     lab.flush()
@@ -137,7 +137,7 @@ def test_a_request_that_the_selected_route_satisfies_is_answered() -> None:
 
 
 def test_a_request_goes_to_the_selected_next_hop_only_with_a_hop_less() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 50))
     lab.says(3, update(FAR, 55))
@@ -147,7 +147,7 @@ def test_a_request_goes_to_the_selected_next_hop_only_with_a_hop_less() -> None:
 
 
 def test_of_two_equal_routes_a_request_goes_along_the_selected_one() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(2, update(FAR, 50))
     lab.says(1, update(FAR, 50))
@@ -157,7 +157,7 @@ def test_of_two_equal_routes_a_request_goes_along_the_selected_one() -> None:
 
 
 def test_a_request_never_goes_back_to_its_asker_nor_to_a_retracted_route() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 50))
     lab.says(3, update(FAR, 55), retraction(FAR))
@@ -168,7 +168,7 @@ def test_a_request_never_goes_back_to_its_asker_nor_to_a_retracted_route() -> No
 
 
 def test_a_request_out_of_hops_ends() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -177,7 +177,7 @@ def test_a_request_out_of_hops_ends() -> None:
 
 
 def test_the_same_request_of_two_neighbours_goes_on_once_and_both_are_answered() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -189,7 +189,7 @@ def test_the_same_request_of_two_neighbours_goes_on_once_and_both_are_answered()
 
 
 def test_a_retried_request_is_passed_on_again() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -200,7 +200,7 @@ def test_a_retried_request_is_passed_on_again() -> None:
 
 
 def test_only_who_asked_is_answered_at_once_others_lazily() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -212,7 +212,7 @@ def test_only_who_asked_is_answered_at_once_others_lazily() -> None:
 
 
 def test_an_answer_whose_route_is_lost_before_the_batch_becomes_a_retraction() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -222,7 +222,7 @@ def test_an_answer_whose_route_is_lost_before_the_batch_becomes_a_retraction() -
 
 
 def test_an_asker_that_is_gone_is_forgotten() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -235,7 +235,7 @@ def test_an_asker_that_is_gone_is_forgotten() -> None:
 
 
 def test_what_others_asked_is_forgotten_after_a_while() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -246,21 +246,21 @@ def test_what_others_asked_is_forgotten_after_a_while() -> None:
 
 
 def test_an_origin_asked_far_ahead_grows_by_one() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, SeqnoRequest(address(0), seq(900), 5))
     assert lab.updates(lab.flush(), 0) == {1: [(1, 0)], 2: [(1, 0)]}
 
 
 def test_an_origin_asked_for_what_it_has_grows_by_nothing() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, SeqnoRequest(address(0), seq(0), 5))
     assert lab.updates(lab.flush(), 0) == {1: [(0, 0)]}
 
 
 def test_an_origin_grows_at_most_every_tenth_of_a_second() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     for _ in range(50):
         lab.says(1, SeqnoRequest(address(0), lab.engine.sequence + 1, 5))
@@ -269,7 +269,7 @@ def test_an_origin_grows_at_most_every_tenth_of_a_second() -> None:
 
 
 def test_a_neighbours_requests_have_a_rate() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     for _ in range(3 * REQUESTS_PER_SECOND):
         lab.says(2, ask(1))
@@ -278,7 +278,7 @@ def test_a_neighbours_requests_have_a_rate() -> None:
 
 def test_requests_that_wait_are_bounded_and_those_beyond_the_bound_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requests_module, "PENDING_REQUESTS", 3)
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     for name in range(FAR, FAR + 5):
         lab.says(1, update(name, 50))

@@ -3,14 +3,14 @@
 from mycelium.limits import REQUEST_HOPS
 from mycelium.wire.control import SeqnoRequest
 from mycelium.wire.distance import INFINITY
-from tests.routing.lab import Lab, retraction, seq, update
+from tests.routing.lab import RoutingLab, retraction, seq, update
 from tests.support.routing_net import address
 
 FAR = 9
 
 
 def test_the_smallest_sum_of_metric_and_cost_wins() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, cost=10)
     lab.up(2, cost=50)
     lab.says(1, update(FAR, 100))
@@ -19,7 +19,7 @@ def test_the_smallest_sum_of_metric_and_cost_wins() -> None:
 
 
 def test_the_incumbent_stays_on_a_tie() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(2, update(FAR, 100))
     lab.says(1, update(FAR, 100))
@@ -27,7 +27,7 @@ def test_the_incumbent_stays_on_a_tie() -> None:
 
 
 def test_a_newer_sequence_alone_wins_nothing() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50, 0))
     lab.says(2, update(FAR, 60, 1))
@@ -35,7 +35,7 @@ def test_a_newer_sequence_alone_wins_nothing() -> None:
 
 
 def test_feasibility_compares_what_the_neighbour_advertises_not_the_way_through_it() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 100))
     lab.flush()  # advertised: feasibility distance 110
@@ -46,7 +46,7 @@ def test_feasibility_compares_what_the_neighbour_advertises_not_the_way_through_
 
 
 def test_an_advertised_metric_equal_to_the_feasibility_distance_is_not_feasible() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 100))
     lab.flush()
@@ -56,7 +56,7 @@ def test_an_advertised_metric_equal_to_the_feasibility_distance_is_not_feasible(
 
 
 def test_a_node_that_has_advertised_nothing_takes_any_route() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, update(FAR, 100))
     lab.flush()
@@ -65,7 +65,7 @@ def test_a_node_that_has_advertised_nothing_takes_any_route() -> None:
 
 
 def test_the_feasibility_distance_is_lowered_by_sending_not_by_selecting() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 100))  # selected, not yet sent
     lab.says(1, update(FAR, 5_000))
@@ -79,9 +79,9 @@ def test_the_feasibility_distance_is_lowered_by_sending_not_by_selecting() -> No
     assert lab.metric(FAR) is None
 
 
-def worsened() -> Lab:
+def worsened() -> RoutingLab:
     """Returns node 0 whose route by 1, told to 2 with a metric of 110, has become worse than that."""
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 100))
     lab.flush()
@@ -102,7 +102,7 @@ def test_a_selected_route_that_turns_unfeasible_is_kept_told_and_asked_for() -> 
 
 
 def test_a_route_kept_though_unfeasible_makes_way_for_a_feasible_one() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 100))
     lab.says(2, update(FAR, 109))
@@ -127,7 +127,7 @@ def test_an_unfeasible_route_given_up_is_not_taken_again() -> None:
 
 
 def test_an_older_sequence_is_unfeasible_however_small_its_metric() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 100, 1))
     lab.flush()
@@ -138,7 +138,7 @@ def test_an_older_sequence_is_unfeasible_however_small_its_metric() -> None:
 
 
 def test_a_worse_but_feasible_update_makes_way_for_a_better_alternate() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 50))
     lab.says(2, update(FAR, 55))
@@ -148,7 +148,7 @@ def test_a_worse_but_feasible_update_makes_way_for_a_better_alternate() -> None:
 
 
 def test_a_better_cost_draws_routes_and_a_worse_one_sends_them_away() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 100))
     lab.says(2, update(FAR, 105))
@@ -159,14 +159,14 @@ def test_a_better_cost_draws_routes_and_a_worse_one_sends_them_away() -> None:
 
 
 def test_a_sum_beyond_infinity_is_no_route() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, update(FAR, INFINITY - 5))
     assert lab.next_hop(FAR) is None
 
 
 def test_a_suspected_neighbour_is_left_for_a_feasible_alternate_without_a_retraction() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2, 3)
     lab.says(1, update(FAR, 50))
     lab.says(2, update(FAR, 55))
@@ -177,7 +177,7 @@ def test_a_suspected_neighbour_is_left_for_a_feasible_alternate_without_a_retrac
 
 
 def test_without_an_alternate_suspicion_retracts_and_trust_restores() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
     lab.flush()
@@ -191,7 +191,7 @@ def test_without_an_alternate_suspicion_retracts_and_trust_restores() -> None:
 
 
 def test_updates_of_a_suspected_neighbour_are_kept_for_later() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.engine.neighbour_suspect(address(1), True, now=lab.now)
     lab.says(1, update(FAR, 50))
@@ -201,7 +201,7 @@ def test_updates_of_a_suspected_neighbour_are_kept_for_later() -> None:
 
 
 def test_a_dead_neighbours_routes_go_at_once() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50), update(8, 50))
     lab.says(2, update(8, 55))
@@ -210,7 +210,7 @@ def test_a_dead_neighbours_routes_go_at_once() -> None:
 
 
 def test_a_fresh_stream_of_a_neighbour_voids_what_it_told_before() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, update(FAR, 50))
     lab.engine.neighbour_up(address(1), 10, now=lab.now)
@@ -218,7 +218,7 @@ def test_a_fresh_stream_of_a_neighbour_voids_what_it_told_before() -> None:
 
 
 def test_a_slot_is_used_again_without_what_its_last_neighbour_knew() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1, 2)
     lab.says(2, update(FAR, 50))
     lab.flush()
@@ -229,13 +229,13 @@ def test_a_slot_is_used_again_without_what_its_last_neighbour_knew() -> None:
 
 
 def test_items_of_an_unknown_neighbour_are_counted_and_dropped() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.says(1, update(FAR, 50))
     assert (lab.next_hop(FAR), lab.count("unknown_neighbour")) == (None, 1)
 
 
 def test_changes_of_next_hops_are_recorded_with_their_cause() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, update(FAR, 50))
     lab.says(1, retraction(FAR))
@@ -246,7 +246,7 @@ def test_changes_of_next_hops_are_recorded_with_their_cause() -> None:
 
 
 def test_no_route_to_ourselves_is_ever_selected() -> None:
-    lab = Lab()
+    lab = RoutingLab()
     lab.up(1)
     lab.says(1, update(0, 1, 5))
     assert lab.next_hop(0) is None

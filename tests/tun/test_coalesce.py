@@ -11,7 +11,7 @@ from mycelium.limits import PACKETS_PER_RUN
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, SUPER_UDP
 from mycelium.packet.ipv6 import UDP, echo_request
 from mycelium.packet.offload import complete_checksum, split
-from mycelium.tun.coalesce import Run, coalesce
+from mycelium.tun.coalesce import MergedRun, coalesce
 from mycelium.tun.virtio import HEADER
 from tests.packet.packets import ACK, CWR, DESTINATION, ECE, FIN, PSH, RST, SOURCE, SYN, URG, tcp_packet, udp_packet
 
@@ -21,7 +21,7 @@ UDP_FLAGS = SUPER_UDP | PARTIAL_CHECKSUM
 Item = tuple[bytes, int, int]
 
 
-def merged(items: Sequence[Item], *, merge_udp: bool = True) -> list[Run]:
+def merged(items: Sequence[Item], *, merge_udp: bool = True) -> list[MergedRun]:
     return coalesce([(memoryview(packet), flags, size) for packet, flags, size in items], merge_udp=merge_udp)
 
 
@@ -37,7 +37,7 @@ def segments(*sizes: int, flags: int = ACK) -> list[Item]:
     )
 
 
-def cut(run: Run) -> list[bytes]:
+def cut(run: MergedRun) -> list[bytes]:
     """Does what the kernel does with a write: cuts it into packets with full checksums."""
     header, *parts = run.buffers()
     packet = bytearray(b"".join(parts))
