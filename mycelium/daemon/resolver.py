@@ -1,4 +1,4 @@
-"""Turns the host of a peer URL into endpoints, as the system resolves names."""
+"""Resolves the host of a peer URL to endpoints, by the system's resolver."""
 
 import asyncio
 import ipaddress
@@ -9,7 +9,7 @@ from mycelium.peer_url import PeerUrl
 
 
 async def resolve(url: PeerUrl, loop: asyncio.AbstractEventLoop) -> list[Endpoint]:
-    """Returns the addresses of a peer, best first; none where the name is not known now."""
+    """Returns the endpoints of a peer, in the order of preference of RFC 6724; none if the look-up fails."""
     try:
         found = await loop.getaddrinfo(url.host, url.port, type=socket.SOCK_DGRAM)
     except OSError:
@@ -27,7 +27,7 @@ async def resolve(url: PeerUrl, loop: asyncio.AbstractEventLoop) -> list[Endpoin
 
 
 def _plain(host: str) -> str:
-    """IPv4 that is mapped into IPv6 is shown, and compared, as IPv4."""
+    """Returns an address as text, an IPv4-mapped one as IPv4: endpoints are compared by it."""
     address = ipaddress.ip_address(host)
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return str(mapped or address)

@@ -43,7 +43,7 @@ class ConfiguredPeer:
     def __init__(self, url: str, pin: bytes | None, *, rng: random.Random, now: float) -> None:
         self.url = url
         self.pin = pin  # X25519 key
-        self.endpoints: list[Endpoint] = []  # of the last look-up
+        self.endpoints: list[Endpoint] = []  # of the last look-up that found any
         self.neighbour: bytes | None = None  # overlay address of whoever answered last
         self.is_linked = False
         self.known_since = now
@@ -53,11 +53,15 @@ class ConfiguredPeer:
         self._backoff = Backoff(FIRST_WAIT_S, factor=WAIT_FACTOR, jitter=WAIT_JITTER, rng=rng)
 
     def resolved(self, endpoints: Iterable[Endpoint]) -> list[Candidate]:
-        """Takes the addresses that the name stands for, best first; returns what to dial."""
-        self.endpoints = list(endpoints)[:ENDPOINTS_PER_PEER]
+        """Takes the addresses that the name stands for, best first; returns what to dial.
+
+        A look-up that finds none leaves those of the last one: a handshake with one of them may be under way.
+        """
+        found = list(endpoints)[:ENDPOINTS_PER_PEER]
+        self.endpoints = found or self.endpoints
         return [
             Candidate(endpoint, Source.PEER_LIST, self.pin, self.url, priority)
-            for priority, endpoint in enumerate(self.endpoints)
+            for priority, endpoint in enumerate(found)
         ]
 
     def is_at(self, remotes: Collection[Endpoint], exchange_key: bytes) -> bool:

@@ -53,13 +53,19 @@ def test_a_peer_is_dialled_at_the_first_addresses_of_its_name_the_best_first() -
     assert {(one.source, one.pin, one.url) for one in candidates} == {(Source.PEER_LIST, KEY, "udp://b:1")}
 
 
+def test_a_look_up_that_finds_nothing_gives_nothing_to_dial_and_forgets_no_address() -> None:
+    peers = peer_list("one")
+    peers.by_url["one"].resolved([HERE])
+    assert peers.by_url["one"].resolved([]) == []
+    assert peers.missing_at((HERE,), KEY) == [peers.by_url["one"]]
+
+
 def test_a_neighbour_is_the_answer_to_every_entry_with_its_address_and_no_other_pin() -> None:
     peers = peer_list("by name", "by address", "elsewhere", "unresolved")
     peers.add("right pin", KEY, now=0.0)
     peers.add("wrong pin", OTHER_KEY, now=0.0)
     for url, peer in peers.by_url.items():
         peer.resolved([] if url == "unresolved" else [THERE] if url == "elsewhere" else [THERE, HERE])
-    peers.by_url["elsewhere"].resolved([THERE])
     assert [peer.url for peer in peers.missing_at((HERE,), KEY)] == ["by name", "by address", "right pin"]
     peers.by_url["by name"].connected(NEIGHBOUR, now=1.0)
     assert [peer.url for peer in peers.missing_at((HERE,), KEY)] == ["by address", "right pin"]

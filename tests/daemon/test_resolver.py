@@ -1,0 +1,76 @@
+"""Peer URLs resolved to endpoints: numeric hosts by the system's resolver, and answers that only a name server could give."""
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+
+from mycelium.daemon.resolver import resolve
+from mycelium.endpoint import Endpoint
+from mycelium.peer_url import PeerUrl
+
+LOOPBACK_INDEX = socket.if_nametoindex("lo")
+
+
+def endpoints_of(url: str, answer: list[Any] | OSError | None = None) -> list[Endpoint]:
+    """Resolves a URL; with `answer` the system's resolver returns or raises that."""
+
+    async def look_up() -> list[Endpoint]:
+        loop = asyncio.get_running_loop()
+        if answer is not None:
+            loop.getaddrinfo = answering  # type: ignore[method-assign]
+        return await resolve(PeerUrl.parse(url), loop)
+
+    async def answering(*args: Any, **options: Any) -> list[Any]:
+        if isinstance(answer, OSError):
+            raise answer
+        return answer or []
+
+    return asyncio.run(look_up())
+
+
+def v4(host: str) -> tuple[Any, ...]:
+    return socket.AF_INET, socket.SOCK_DGRAM, 17, "", (host, 9651)
+
+
+def v6(host: str, scope: int = 0) -> tuple[Any, ...]:
+    return socket.AF_INET6, socket.SOCK_DGRAM, 17, "", (host, 9651, 0, scope)
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("udp://192.0.2.1:7", Endpoint("udp", "192.0.2.1", 7)),
+        ("udp://[2001:db8::1]", Endpoint("udp", "2001:db8::1", 9651)),
+        ("udp://[::ffff:192.0.2.1]:7", Endpoint("udp", "192.0.2.1", 7)),
+        ("udp://[fe80::1%lo]:7", Endpoint("udp", "fe80::1", 7, LOOPBACK_INDEX)),
+    ],
+)
+def test_a_numeric_host_is_its_own_endpoint(url: str, endpoint: Endpoint) -> None:
+    assert endpoints_of(url) == [endpoint]
+
+
+def test_a_name_s_addresses_keep_their_order() -> None:
+    answer = [v6("2001:db8::1"), v4("192.0.2.1"), v6("fe80::1%eth0", 3)]
+    assert endpoints_of("udp://host.example", answer) == [
+        Endpoint("udp", "2001:db8::1", 9651),
+        Endpoint("udp", "192.0.2.1", 9651),
+        Endpoint("udp", "fe80::1", 9651, 3),
+    ]
+
+
+def test_an_address_that_is_given_twice_is_one_endpoint() -> None:
+    answer = [v4("192.0.2.1"), v6("::ffff:192.0.2.1"), v4("192.0.2.1")]
+    assert endpoints_of("udp://host.example", answer) == [Endpoint("udp", "192.0.2.1", 9651)]
+
+
+def test_addresses_of_other_families_are_passed_over() -> None:
+    assert endpoints_of("udp://host.example", [(socket.AF_UNIX, 0, 0, "", "/path"), v4("192.0.2.1")]) == [
+        Endpoint("udp", "192.0.2.1", 9651)
+    ]
+
+
+@pytest.mark.parametrize("answer", [socket.gaierror(-2, "Name or service not known"), []])
+def test_a_name_that_is_not_known_has_no_endpoint(answer: list[Any] | OSError) -> None:
+    assert endpoints_of("udp://host.example", answer) == []
