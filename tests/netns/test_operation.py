@@ -18,6 +18,7 @@ from tests.netns.conftest import MakeMesh
 pytestmark = pytest.mark.netns
 
 REFUSED_SECONDS = 3.0
+LINKED_SECONDS = 3.0  # less than a handshake that nobody answers takes
 
 
 @pytest.fixture
@@ -109,6 +110,19 @@ def test_another_key_than_the_pinned_one_is_refused(pair: DaemonMesh) -> None:
     pair["a"].peers = [f"{peer_url(pair)}#{pair['a'].public_key[::-1]}"]
     pair.start()
     assert_strangers(pair)
+
+
+def test_a_wrongly_pinned_entry_holds_up_no_right_one_for_the_same_address(pair: DaemonMesh) -> None:
+    wrong, right = (f"{peer_url(pair)}#{pair[key].public_key}" for key in "ab")
+    pair["a"].peers = [wrong, right]
+    pair.start()
+    wait_until(
+        lambda: pair["a"].alive_peers() == {pair["b"].public_key}, LINKED_SECONDS, "the right entry has its link"
+    )
+    assert reaches(pair)
+    states = {peer["url"]: peer["connectionState"] for peer in pair["a"].get("admin/peers")}
+    assert states[right] == "alive"
+    assert states[wrong] != "alive"
 
 
 def test_a_peer_may_be_given_by_name(pair: DaemonMesh) -> None:
