@@ -1,103 +1,113 @@
-"""Every bound of the project in one place: what it limits, its unit, and why it has this value.
+"""Every bound of the project: what it limits, its unit, and why it has this value.
 
-A node is open to strangers, so each queue and table that they can fill ends here.
+Anybody may send to a node, so each queue and table that grows with what is received has a bound here.
 """
 
 from typing import Final
 
 # -- sizes of datagrams and frames, bytes ------------------------------------------------------------------------------
-DATAGRAM_FLOOR: Final = 1_232  # UDP payload that fits the IPv6 minimum MTU of 1,280
-DATAGRAM_CEILING: Final = 8_952  # what path MTU probing may reach: a 9,000-byte Ethernet less IPv6 and UDP headers
-FRAME_PLAINTEXT: Final = 131_072  # one super-packet of 64 KiB beside a batch of small ones
-OVERLAY_MTU: Final = 1_400  # a constant of the network, the same as the Rust implementation's
-GSO_BYTES: Final = (
-    62_000  # largest super-packet asked of the kernel: its sealed frame still fits one 64-KiB UDP GSO call
-)
+DATAGRAM_FLOOR: Final = 1_232  # UDP payload that fits the IPv6 minimum MTU, 1,280
+# largest size that path MTU probing tries: a 9,000-byte Ethernet MTU minus IPv6 and UDP headers
+DATAGRAM_CEILING: Final = 8_952
+FRAME_PLAINTEXT: Final = 131_072  # room for a super-packet of 64 KiB and a batch of small packets
+OVERLAY_MTU: Final = 1_400  # the same in the whole network; the Rust implementation uses it too
+# largest super-packet requested of the kernel: the frame that carries it fits one UDP GSO call of 64 KiB
+GSO_BYTES: Final = 62_000
 
 # -- what one read of TUN may put together -----------------------------------------------------------------------------
 PACKETS_PER_BATCH: Final = 64
-BYTES_PER_BATCH: Final = 60_000  # reading ends beyond it; the last packet may be a super-packet
+BYTES_PER_BATCH: Final = 60_000  # a batch ends with the packet that exceeds it, which may be a super-packet
 
 # -- links -------------------------------------------------------------------------------------------------------------
-LINKS: Final = 1_024  # authenticated neighbours of a node
-PATHS_PER_LINK: Final = 4  # addresses at which one neighbour is kept or tried
-PARTIAL_FRAMES_PER_SESSION: Final = 256  # frames some chunks of which have come; the oldest gives way
-PARTIAL_BYTES_PER_SESSION: Final = 16 << 20  # what comes within some round trips, if all of it has lost something
-PARTIAL_BYTES_PER_NODE: Final = 64 << 20
-HOLES_PER_SESSION: Final = 512  # missing frames that are asked for at one time
+LINKS: Final = 1_024  # authenticated neighbours of one node
+PATHS_PER_LINK: Final = 4  # addresses of one neighbour that are in use or being probed
+PARTIAL_FRAMES_PER_SESSION: Final = 256  # incomplete frames under one keypair; a new one evicts the oldest
+# bytes of incomplete frames under one keypair: some round trips at full rate if every frame lost a chunk
+PARTIAL_BYTES_PER_SESSION: Final = 16 << 20
+PARTIAL_BYTES_PER_NODE: Final = 64 << 20  # bytes of incomplete frames of all links together
+HOLES_PER_SESSION: Final = 512  # missing frames under one keypair that are requested again
 HELD_BYTES_PER_LINK: Final = 8 << 20  # opened frames that wait for an earlier one of their flow: 40 ms at 1.6 Gbit/s
-SENT_BYTES_PER_LINK: Final = 8 << 20  # sealed frames kept to be sent again, on a lossy link
-REPAIR_BYTES_PER_NODE: Final = 32 << 20  # both of these, each, over all links
-REPLAY_WINDOW: Final = 8_192  # counters a late frame may be behind the newest
-HALF_OPEN_HANDSHAKES: Final = 256  # as responder; beyond it the oldest gives way
-HANDSHAKES_PER_SECOND: Final = 50  # answered without a cookie; beyond it a cookie is asked first
-REMEMBERED_EPHEMERALS: Final = 4_096  # first handshake messages whose replay draws no answer
-HANDSHAKES_PER_SECOND_WITH_COOKIE: Final = 200  # answered to proven addresses: a tenth of a slow core
-HANDSHAKES_PER_SECOND_AND_SUBNET: Final = 20  # of them to one IPv4 /24 or IPv6 /64
-HANDSHAKE_SUBNETS: Final = 4_096  # subnets whose budget is remembered; the one heard of longest ago gives way
-CONTROL_QUEUE_BYTES: Final = 12 << 20  # for one neighbour: a full table; beyond it the link is resynchronised
-CONTROL_WINDOW_SEGMENTS: Final = 64  # unacknowledged control segments
-CONTROL_MESSAGE_BYTES: Final = 1_024  # one control message
+SENT_BYTES_PER_LINK: Final = 8 << 20  # sealed frames kept to be sent again
+# bytes of frames kept to be sent again, and bytes of held frames, of all links together
+REPAIR_BYTES_PER_NODE: Final = 32 << 20
+REPLAY_WINDOW: Final = 8_192  # counters that a frame or train may be behind the newest one opened
+HALF_OPEN_HANDSHAKES: Final = 256  # handshakes that wait for message 3; a new one evicts the oldest
+HANDSHAKES_PER_SECOND: Final = 50  # answered without a cookie; further initiators must return one first
+REMEMBERED_EPHEMERALS: Final = 4_096  # ephemeral keys of accepted handshakes; a replayed message 1 gets no answer
+HANDSHAKES_PER_SECOND_WITH_COOKIE: Final = 200  # answered to initiators that returned a cookie: a tenth of a slow core
+# answered to initiators that returned a cookie, in one IPv4 /24 or IPv6 /64
+HANDSHAKES_PER_SECOND_AND_SUBNET: Final = 20
+# subnets with a rate of their own; the one that was used longest ago is forgotten first
+HANDSHAKE_SUBNETS: Final = 4_096
+# queued for one neighbour: room for a full table; on overflow the control stream restarts
+CONTROL_QUEUE_BYTES: Final = 12 << 20
+CONTROL_WINDOW_SEGMENTS: Final = 64  # unacknowledged segments of one control stream
+CONTROL_MESSAGE_BYTES: Final = 1_024  # body of one control message
 CONFIGURED_PEERS: Final = 1_024
 ENDPOINTS_PER_PEER: Final = 4  # addresses of one name that are dialled side by side
 DIALS_PER_SOURCE: Final = 256  # handshakes of ours under way, at most 6 s each, for each source of candidates
 DIALS_WAITING_PER_SOURCE: Final = 4_096  # candidates that wait for their turn: all addresses of a full peer list
 
 # -- end-to-end sessions -----------------------------------------------------------------------------------------------
-SESSIONS: Final = 4_096
-SESSION_QUEUE_PACKETS: Final = 64  # first packets that wait for one session's handshake
-SESSION_QUEUE_BYTES: Final = 256 << 10
-SESSION_QUEUE_BYTES_PER_NODE: Final = 16 << 20
-QUOTED_PACKETS: Final = 64  # newest trains of a session whose first bytes are kept for ICMPv6 errors
+SESSIONS: Final = 4_096  # end-to-end sessions of one node; the one used longest ago is forgotten first
+SESSION_QUEUE_PACKETS: Final = 64  # packets that wait for one session's handshake
+SESSION_QUEUE_BYTES: Final = 256 << 10  # bytes that wait for one session's handshake
+SESSION_QUEUE_BYTES_PER_NODE: Final = 16 << 20  # bytes that wait for handshakes of all sessions
+QUOTED_PACKETS: Final = 64  # newest trains of a session that an ICMPv6 error can quote
 
 # -- routing -----------------------------------------------------------------------------------------------------------
-DESTINATIONS: Final = 65_536  # nodes in the route table
+DESTINATIONS: Final = 65_536  # rows of the route table
 PREFIXES_PER_NODE: Final = 16  # prefixes in one announcement
-PENDING_REQUESTS: Final = 4_096  # sequence-number requests that wait for an answer
-REQUESTS_PER_SECOND: Final = 200  # sequence-number requests accepted from one neighbour
-VERIFICATIONS_PER_SECOND: Final = 2_000  # signatures checked for one neighbour,
-VERIFICATIONS_AT_ONCE: Final = 8_192  # and for a new one, which brings a whole mesh: half a second of work
-REQUEST_HOPS: Final = 64
-ROUTE_CHANGES: Final = 2_048  # newest changes of next hops kept until the driver has read them
+PENDING_REQUESTS: Final = 4_096  # sequence-number requests under way
+REQUESTS_PER_SECOND: Final = 200  # requests accepted from one neighbour, and announcements requested from it
+VERIFICATIONS_PER_SECOND: Final = 2_000  # signatures verified for one neighbour
+# burst of the same for a new neighbour, which brings a whole table: half a second of work
+# signatures of a new neighbour verified in a burst, as it brings a whole table: half a second of work
+VERIFICATIONS_AT_ONCE: Final = 8_192
+REQUEST_HOPS: Final = 64  # nodes that a sequence-number request may pass
+ROUTE_CHANGES: Final = 2_048  # newest changes of next hops kept until the driver reads them
 
 # -- the journal -------------------------------------------------------------------------------------------------------
-JOURNAL_ENTRIES: Final = 1_024  # newest entries kept of links, peers and sessions, and as many of routes
-JOURNAL_ROUTES_PER_SECOND: Final = 32  # entries of routes with traffic, and as many of others; the rest is counted
-JOURNAL_LOST_ROUTES: Final = 4_096  # lost routes whose beginning is remembered; the oldest give way
-JOURNAL_LINES_PER_SECOND: Final = 20  # entries that are logged
+JOURNAL_ENTRIES: Final = 1_024  # newest entries kept about links, peers and sessions, and as many about routes
+# entries about routes with traffic, and as many about other routes; the rest is counted
+JOURNAL_ROUTES_PER_SECOND: Final = 32
+JOURNAL_LOST_ROUTES: Final = 4_096  # lost routes whose time of loss is remembered; the oldest is forgotten first
+JOURNAL_LINES_PER_SECOND: Final = 20  # journal entries written to the log
 
 # -- errors sent to others ---------------------------------------------------------------------------------------------
-RELAY_ERRORS_PER_SECOND: Final = 50  # signed errors towards sources of trains that can't be forwarded
+RELAY_ERRORS_PER_SECOND: Final = 50  # signed errors to the sources of trains that this node cannot forward
 ICMP_ERRORS_PER_SECOND: Final = 100  # ICMPv6 errors to local applications
 HOP_LIMIT: Final = 64
 
 # -- transports --------------------------------------------------------------------------------------------------------
-SOCKET_BUFFER_BYTES: Final = 8 << 20  # asked of the kernel each way: 30 ms at 2 Gbit/s, while Python is busy elsewhere
+# requested of the kernel in each direction: 30 ms at 2 Gbit/s while Python is busy
+SOCKET_BUFFER_BYTES: Final = 8 << 20
 ENDPOINTS_REMEMBERED: Final = 4_096  # prepared addresses of a transport; forged sources evict the oldest, one by one
-SEGMENT_SIZES_REMEMBERED: Final = 16  # prepared control messages of one endpoint
-MEMORY_TRANSPORT_BYTES: Final = 8 << 20  # waiting in an in-memory transport, as in a socket buffer
+SEGMENT_SIZES_REMEMBERED: Final = 16  # prepared control messages for one endpoint
+MEMORY_TRANSPORT_BYTES: Final = 8 << 20  # received and unread bytes of an in-memory transport, as in a socket buffer
 UNSENT_DATA_BYTES: Final = 8 << 20  # bulk datagrams that wait for one transport that is full
 UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for it, besides: some for each of LINKS neighbours
 
 # -- discovery on the link ---------------------------------------------------------------------------------------------
-DISCOVERED_PEERS: Final = 64  # neighbours on the same links that a node dials; others may still dial it
-DIALS_PER_SECOND: Final = 20  # to neighbours discovered: in a public network anybody on the link can make beacons
-BEACON_BYTES: Final = 512  # a beacon of this version has 44
-BEACONS_PER_SECOND: Final = 200  # read from one interface; beyond it the node closes its ears there for a second
-BEACON_BUFFER_BYTES: Final = 64 << 10  # of a kernel's buffer for one interface
-DISCOVERY_INTERFACES: Final = 64  # that a node discovers on; hosts of containers have more than anyone looks for
+DISCOVERED_PEERS: Final = 64  # neighbours found by beacons that this node dials; others may still dial it
+DIALS_PER_SECOND: Final = 20  # dials that beacons cause; in a public network any host on the link can forge beacons
+BEACON_BYTES: Final = 512  # one beacon; this version uses 44
+BEACONS_PER_SECOND: Final = 200  # read from one interface; beyond it the node ignores that interface for a second
+BEACON_BUFFER_BYTES: Final = 64 << 10  # the kernel's receive buffer for one interface
+DISCOVERY_INTERFACES: Final = 64  # interfaces with discovery; a container host may have far more
 
 # -- the operator's side -----------------------------------------------------------------------------------------------
-API_BODY_BYTES: Final = 16 << 10  # one request to the HTTP API; a peer's URL has at most some hundred
-API_CONNECTIONS: Final = 64  # open at one time; beyond it a new one is closed at once
-API_RESPONSE_BYTES: Final = 64 << 20  # what the command line reads of one answer: all routes of a full table
-API_WAIT_S: Final = 30.0  # for events that are yet to come; then the answer is an empty list
-LOG_KEYS: Final = 256  # different warnings whose rate is remembered
+API_BODY_BYTES: Final = 16 << 10  # body of one request to the HTTP API; a peer URL takes some hundred bytes
+API_CONNECTIONS: Final = 64  # open connections to the HTTP API; a further one is closed at once
+API_RESPONSE_BYTES: Final = 64 << 20  # response that the command line accepts: all routes of a full table
+API_WAIT_S: Final = 30.0  # longest wait for events before an empty list is returned
+LOG_KEYS: Final = 256  # different warnings with a rate limit of their own
 
 # -- super-packets -----------------------------------------------------------------------------------------------------
-SEGMENTS_PER_SUPER_PACKET: Final = 1_300  # GSO_BYTES at the least TCP MSS of Linux, 48; tinier would flood the kernel
-PACKETS_PER_RUN: Final = 128  # small packets merged before a write to TUN: what Linux takes as one UDP super-packet
+SEGMENTS_PER_SUPER_PACKET: Final = 1_300  # GSO_BYTES at the smallest TCP MSS of Linux, 48 bytes
+# small packets merged into one write to TUN: the most that Linux accepts as a UDP super-packet
+PACKETS_PER_RUN: Final = 128
 
 # -- the simulator -----------------------------------------------------------------------------------------------------
-SIM_NODES: Final = 20_000  # of one simulated mesh: full tables of more fit no machine's memory
+SIM_NODES: Final = 20_000  # nodes of one simulated mesh; full tables of more exceed the memory of a machine
 SIM_FILE_BYTES: Final = 64 << 20  # a topology read from a file

@@ -1,7 +1,7 @@
-"""What a link costs, in units of 10 us, and when a changed cost is told to the network.
+"""The cost of a link, in units of 10 us, and when a changed cost is published to routing.
 
-A linear delay metric: unlike RFC 9616, whose penalty saturates, the difference between 1 and 2 ms counts as much as the
-one between 201 and 202 ms.
+The metric is linear in delay. The penalty of RFC 9616 saturates; here the difference between 1 and 2 ms counts as much as the
+difference between 201 and 202 ms.
 """
 
 from math import inf
@@ -10,29 +10,42 @@ from typing import Final
 from mycelium.wire.distance import INFINITY
 
 COST_UNIT_S: Final = 1e-5
-HOP_COST_S: Final = 0.3e-3  # what crossing a node costs beside the wire
-LOSS_WEIGHT: Final = 3.0  # a frame lost costs about three times its delay
+HOP_COST_S: Final = 0.3e-3  # cost of crossing a node, besides the link's delay
+LOSS_WEIGHT: Final = 3.0  # a lost frame costs about three times the link's delay
 
+# A change below these is not published.
 PUBLISH_RATIO: Final = 0.05
 PUBLISH_FLOOR: Final = 50  # 0.5 ms
-WORSE_SAMPLES: Final = 3  # a worse link hurts at once
-WORSE_SPAN_S: Final = 0.3  # from the first to the last of them: a moment's delay is no worse link
-BETTER_SAMPLES: Final = 10  # an improvement lowers feasibility distances everywhere: only one that lasts is told
+
+# A worse link hurts at once, so few samples suffice; their span keeps a momentary delay from counting.
+WORSE_SAMPLES: Final = 3
+WORSE_SPAN_S: Final = 0.3
+
+# An improvement lowers feasibility distances everywhere, so it must last.
+BETTER_SAMPLES: Final = 10
 BETTER_SPAN_S: Final = 0.15
-SURE_RATIO: Final = 0.25  # beyond it, and beyond SURE_JITTERS times its jitter, a change is one of the link
-SURE_JITTERS: Final = 2.0
-UNSURE_PATIENCE: Final = 10  # below it that many times more samples are wanted, ...
-YOUNG_S: Final = 30.0  # ... but of improvements not so soon after the first sample, which a handshake may have delayed
-UNSURE_SPAN_S: Final = 30.0  # a rise that is small, or may be a queue's, is told only when it has lasted so long
-SWING_S: Final = 60.0  # an improvement so soon after a worsening undoes it: traffic that left a full link emptied it
-CALM_FLOOR_S: Final = 5.0  # how long the next improvement must last then; doubles with each
+
+# A change beyond both of these is certain to be a change of the link.
+SURE_RATIO: Final = 0.25
+SURE_JITTERS: Final = 2.0  # multiple of the link's jitter
+
+# A smaller change needs this multiple of the samples. Improvements are exempt soon after the first sample, which may have
+# included the delay of a handshake.
+UNSURE_PATIENCE: Final = 10
+YOUNG_S: Final = 30.0
+UNSURE_SPAN_S: Final = 30.0  # a small rise, or one that a queue may have caused, must last this long
+
+# Traffic that leaves a congested link makes its cost fall again. An improvement within SWING_S of a rise counts as such a
+# swing, and each swing doubles the time that the next improvement must last.
+SWING_S: Final = 60.0
+CALM_FLOOR_S: Final = 5.0
 CALM_CEILING_S: Final = 120.0
 
 
 def link_cost(rtt_s: float, loss: float) -> int:
     """Returns the cost of a link in units of 10 us, from 1 up to just below INFINITY.
 
-    `rtt_s` is the minimum over a window, so that queueing delay does not move routes; `loss` is a share, 0 to 1.
+    `rtt_s` is the minimum over a window, so that queueing delay does not move routes; `loss` is a fraction, 0 to 1.
     """
     one_way_s = max(rtt_s, 0.0) / 2 + HOP_COST_S
     cost = one_way_s / COST_UNIT_S * (1 + LOSS_WEIGHT * min(max(loss, 0.0), 1.0))
@@ -40,17 +53,18 @@ def link_cost(rtt_s: float, loss: float) -> int:
 
 
 class PublishedCost:
-    """The cost that routing knows of a link: it follows samples only when they moved far enough for long enough.
+    """The published cost of a link: it changes only when samples differ from it by enough for long enough.
 
-    A cost that swings, because the traffic that it draws makes it rise, comes down later each time: routes would swing too.
+    Traffic that a low cost attracts may congest the link and raise the cost again. Each such swing delays the next improvement,
+    so that routes do not oscillate.
     """
 
     __slots__ = (
         "_better",
         "_calm_s",
+        "_first_sample_at",
         "_much_better",
         "_much_worse",
-        "_since",
         "_swung_at",
         "_worse",
         "_worsened_at",
@@ -59,9 +73,9 @@ class PublishedCost:
 
     def __init__(self) -> None:
         self.cost: int | None = None
-        self._since = 0.0  # when the first sample came
+        self._first_sample_at = 0.0
         self._worsened_at = self._swung_at = -inf
-        self._calm_s = BETTER_SPAN_S  # for how long an improvement must last
+        self._calm_s = BETTER_SPAN_S  # how long an improvement must last
         self._worse = _Streak(WORSE_SAMPLES)
         self._much_worse = _Streak(WORSE_SAMPLES)
         self._better = _Streak(BETTER_SAMPLES)
@@ -70,17 +84,16 @@ class PublishedCost:
     def update(
         self, cost: int, *, newest: int = 0, is_steady: bool = True, jitter_s: float = 0.0, now: float
     ) -> int | None:
-        """Takes one sample and returns the cost to publish, or None while the published one stands.
+        """Takes one sample and returns the cost to publish, or None while the published one remains valid.
 
-        `cost` comes of the least round trip of a window. For an improvement each round trip has to speak, by the cost that
-        the `newest` makes: one that was lucky stays the least for long. A rise is believed soon only where the round trips
-        behind it agree (`is_steady`). What is less than the round trips differ from one to the next, `jitter_s`, changes
-        nothing.
+        `cost` is that of the minimum RTT of a window, and `newest` that of the newest RTT alone: a single short RTT stays the
+        minimum for long, so an improvement must show in each new one. A rise is published early only if recent RTTs agree
+        (`is_steady`). Changes below `jitter_s`, the mean difference between successive RTTs, are ignored.
 
-        Of a run of samples the one nearest to the published cost counts: all of them went at least that far.
+        The sample nearest to the published cost is the one published: all others of its streak went at least that far.
         """
         if self.cost is None:
-            self.cost, self._since = cost, now
+            self.cost, self._first_sample_at = cost, now
             return cost
         jitter = jitter_s / COST_UNIT_S
         told = max(self.cost * PUBLISH_RATIO, PUBLISH_FLOOR, jitter)
@@ -90,7 +103,7 @@ class PublishedCost:
         self._much_worse.take(rise, counts=rise > sure and is_steady, now=now)
         self._better.take(fall, counts=fall < -told, now=now)
         self._much_better.take(fall, counts=fall < -sure, now=now)
-        patience = 1 if now < self._since + YOUNG_S else UNSURE_PATIENCE
+        patience = 1 if now < self._first_sample_at + YOUNG_S else UNSURE_PATIENCE
         lasting = (
             self._much_worse.lasting(1, WORSE_SPAN_S, now=now)
             or self._much_better.lasting(1, self._calm_s, now=now)
@@ -106,7 +119,7 @@ class PublishedCost:
         return self.cost
 
     def _note(self, change: int, *, now: float) -> None:
-        """Learns from a published change how long the next improvement must last."""
+        """Adapts the time that the next improvement must last to a published change."""
         if change > 0:
             if now > self._swung_at + self._calm_s + SWING_S:
                 self._calm_s = BETTER_SPAN_S
@@ -117,12 +130,12 @@ class PublishedCost:
 
     @property
     def is_doubtful(self) -> bool:
-        """Tells whether the last samples were off: more of them will show whether the link has changed."""
+        """Tells whether recent samples differ from the published cost: further probes will show whether the link changed."""
         return self._worse.has_begun or self._better.has_begun
 
 
 class _Streak:
-    """Samples in a row that all went the same way."""
+    """Successive samples that differ from the published cost in the same direction."""
 
     __slots__ = ("_change", "_count", "_samples", "_since")
 
@@ -131,7 +144,7 @@ class _Streak:
         self.end()
 
     def take(self, change: int, *, counts: bool, now: float) -> None:
-        """Takes a sample, by how much it differs from the published cost; one that does not count ends the run."""
+        """Takes the difference of a sample from the published cost; a sample that does not count ends the streak."""
         if not counts:
             self.end()
             return
@@ -143,16 +156,16 @@ class _Streak:
 
     @property
     def has_begun(self) -> bool:
-        """Tells whether there is any."""
+        """Tells whether the streak has a sample."""
         return self._count > 0
 
     def lasting(self, patience: int, span_s: float, *, now: float) -> int:
-        """Returns how far all samples went; 0 until they are `patience` times the least number, over `span_s` or more."""
+        """Returns the smallest difference; 0 until the streak has `patience` times its least samples and spans `span_s`."""
         is_long = self._count >= self._samples * patience and now - self._since >= span_s
         return self._change if is_long else 0
 
     def end(self) -> None:
-        """Starts afresh."""
+        """Ends the streak."""
         self._count = 0
         self._since = 0.0
         self._change = 0
