@@ -10,10 +10,12 @@ knows the network's key can make it.
 """
 
 import hmac
+from dataclasses import dataclass
 from ipaddress import ip_address
 from math import inf
 from typing import Final, NamedTuple
 
+from mycelium.counters import counter
 from mycelium.crypto.noise import Entropy
 from mycelium.crypto.primitives import EXCHANGE_BYTES
 from mycelium.errors import HandshakeError
@@ -69,6 +71,18 @@ class Admission(NamedTuple):
     cookie: bytes | None = None
 
 
+@dataclass(slots=True)
+class GateCounters:
+    """First handshake messages by outcome, since the node started."""
+
+    handshakes_accepted: int = counter("First handshake messages answered.")
+    handshakes_sent_a_cookie: int = counter("First handshake messages answered with a cookie, under load.")
+    handshakes_malformed: int = counter("First handshake messages dropped: malformed, or of another version.")
+    handshakes_without_mac: int = counter("First handshake messages dropped: no valid MAC.")
+    handshakes_replayed: int = counter("First handshake messages dropped: replayed.")
+    handshakes_over_budget: int = counter("First handshake messages dropped: too many, in spite of a cookie.")
+
+
 class HandshakeGate:
     """Judges each message 1 before anything is spent on it. `counters` tells how many went which way."""
 
@@ -94,19 +108,13 @@ class HandshakeGate:
         self._proven = TokenBucket(HANDSHAKES_PER_SECOND_WITH_COOKIE, now=0.0)
         self._subnets = TokenBuckets[bytes | str](HANDSHAKES_PER_SECOND_AND_SUBNET, keys=HANDSHAKE_SUBNETS)
         self._ephemerals: dict[bytes, None] = {}  # of the messages accepted last, in that order
-        self.counters = {
-            "handshakes_accepted": 0,
-            "handshakes_sent_a_cookie": 0,
-            "handshakes_malformed": 0,
-            "handshakes_without_mac": 0,
-            "handshakes_replayed": 0,
-            "handshakes_over_budget": 0,
-        }
+        self.counters = GateCounters()
 
     def admit(self, datagram: bytes, *, source: bytes | str, now: float) -> Admission:
         """Judges a message 1; `source` is the address it came from, 4 or 16 bytes or numeric text."""
         outcome = self._judge(datagram, source, now=now)
-        self.counters[f"handshakes_{outcome}"] += 1
+        name = f"handshakes_{outcome}"
+        setattr(self.counters, name, getattr(self.counters, name) + 1)
         if outcome == "accepted":
             self._remember(datagram[_EPHEMERAL])
             return Admission(accepted=True)

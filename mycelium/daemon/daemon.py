@@ -119,6 +119,8 @@ class Daemon:
             primitives=RealPrimitives(),
             now=monotonic(),
         )
+        if tun is not None:
+            self._node.metrics.add(tun.counters, prefix="tun_")
         self._listening = transports.local_endpoints
         self._event_log = EventLog(self._node.journal)
         self._driver = Driver(
@@ -210,12 +212,13 @@ class Daemon:
             log.info("no peer discovery: it takes a socket that listens on [::]")
             return
         discovery = self._node.discovery
-        self._discovery = self._control.discovery = LanDiscovery(
+        self._discovery = LanDiscovery(
             port=settings.peer_discovery_port,
             only=settings.peer_discovery_interfaces,
             beacon=discovery.beacon,
             on_beacon=lambda data, source: self._driver.act(lambda now: discovery.receive(data, source, now=now)),
         )
+        self._node.metrics.add(self._discovery.counters)
         self._driver.act(lambda now: discovery.start(port, now=now))
         await self._discovery.run()
 

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from time import monotonic
 from typing import Final, cast
 
@@ -15,6 +16,7 @@ import asyncio_dgram
 from asyncio_dgram.aio import DatagramServer, TransportClosed
 
 from mycelium.admin.logs import RateLimited
+from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import BEACONS_PER_SECOND
@@ -26,6 +28,15 @@ log = logging.getLogger("mycelium")
 
 SCHEME: Final = "udp"
 DEAF_S: Final = 1.0  # after more beacons came than are read
+
+
+@dataclass(slots=True)
+class LanCounters:
+    """Totals since discovery started."""
+
+    beacons_sent: int = counter("Beacons sent.")
+    beacons_not_sent: int = counter("Beacons that the host could not send.")
+    beacons_deaf: int = counter("Floods of beacons during which an interface was ignored for a second.")
 
 
 class LanDiscovery:
@@ -49,14 +60,7 @@ class LanDiscovery:
         self._due = asyncio.Event()
         self._streams: dict[Interface, DatagramServer] = {}
         self._warnings = RateLimited(log)
-        self._sent = 0
-        self._send_errors = 0
-        self._deaf = 0
-
-    @property
-    def counters(self) -> dict[str, int]:
-        """What was sent, and how often an interface was not listened to because of a flood."""
-        return {"beacons_sent": self._sent, "beacons_not_sent": self._send_errors, "beacons_deaf": self._deaf}
+        self.counters = LanCounters()
 
     def announce(self) -> None:
         """Has a beacon sent on every interface that there is by then."""
@@ -106,9 +110,9 @@ class LanDiscovery:
             await stream.send(self._beacon(interface.source), (BEACON_GROUP, self._port, 0, interface.index))
             _ = stream.exception  # raises what the kernel said
         except OSError:
-            self._send_errors += 1
+            self.counters.beacons_not_sent += 1
         else:
-            self._sent += 1
+            self.counters.beacons_sent += 1
 
     async def _listen(self, interface: Interface, stream: DatagramServer, udp: socket.socket) -> None:
         bucket = TokenBucket(BEACONS_PER_SECOND, now=monotonic())
@@ -118,7 +122,7 @@ class LanDiscovery:
             except TransportClosed:
                 return
             except OSError:  # of a send
-                self._send_errors += 1
+                self.counters.beacons_not_sent += 1
                 continue
             if bucket.take(now=monotonic()):
                 host, port, _, scope = cast(tuple[str, int, int, int], source)
@@ -128,7 +132,7 @@ class LanDiscovery:
 
     async def _rest(self, interface: Interface, udp: socket.socket) -> None:
         """Leaves the group for a while: what comes meanwhile costs nothing."""
-        self._deaf += 1
+        self.counters.beacons_deaf += 1
         self._warnings.warning("flood", "a flood of beacons on %s", interface.name)
         leave(udp, BEACON_GROUP, interface.index)
         await asyncio.sleep(DEAF_S)

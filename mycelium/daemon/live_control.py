@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 import mycelium
 from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
-from mycelium.daemon.discovery import LanDiscovery
 from mycelium.daemon.events import event_infos
 from mycelium.endpoint import Endpoint
 from mycelium.identity import subnet_of
@@ -48,7 +47,6 @@ class LiveControl:
         self._tun = tun
         self._add_peer = add_peer
         self._remove_peer = remove_peer
-        self.discovery: LanDiscovery | None = None  # once it has started
         self._started = int(time.time())
         self._started_monotonic = monotonic()
         self._next_event = asyncio.Event()
@@ -123,13 +121,7 @@ class LiveControl:
         self._next_event = asyncio.Event()
 
     def _counters(self) -> dict[str, int]:
-        counters = self._node.counters() | self._transports.counters
-        if self.discovery is not None:
-            counters |= self.discovery.counters
-        if self._tun is not None:
-            tun = self._tun.counters
-            counters |= {f"tun_{name}": getattr(tun, name) for name in tun.__slots__}
-        return counters
+        return self._node.counters() | self._transports.counters
 
 
 def _peer(peer: PeerSnapshot, *, now: float) -> PeerInfo:

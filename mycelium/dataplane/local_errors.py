@@ -1,5 +1,6 @@
 """ICMPv6 errors for the applications of this host, so that it behaves as on any network (RFC 4443)."""
 
+from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.limits import ICMP_ERRORS_PER_SECOND
 from mycelium.outbox import Outbox
 from mycelium.packet.ipv6 import HEADER_BYTES, IcmpKind, icmpv6_error, may_answer, source_of
@@ -9,11 +10,11 @@ from mycelium.timing import TokenBucket
 class LocalErrors:
     """Answers packets of local applications that can't be carried; rate-limited."""
 
-    def __init__(self, own_address: bytes, outbox: Outbox, *, now: float) -> None:
+    def __init__(self, own_address: bytes, outbox: Outbox, counters: DataplaneCounters, *, now: float) -> None:
         self._own_address = own_address
         self._outbox = outbox
         self._bucket = TokenBucket(ICMP_ERRORS_PER_SECOND, now=now)
-        self.reported = 0
+        self._counters = counters
 
     def report(self, kind: IcmpKind, invoking: memoryview, *, now: float, reporter: bytes | None = None) -> None:
         """Delivers an error about `invoking`, which may be no more than its first bytes, to its sender on this host.
@@ -24,4 +25,4 @@ class LocalErrors:
             return
         error = icmpv6_error(kind, reporter or self._own_address, source_of(invoking), invoking)
         self._outbox.deliveries.append((memoryview(error), 0, 0))
-        self.reported += 1
+        self._counters.icmp_errors += 1

@@ -10,6 +10,7 @@ This file is the data path: a run of trains for one next hop is sealed again fro
 import struct
 from typing import Final, Protocol
 
+from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.relay_errors import RelayErrors
 from mycelium.dataplane.sending import Sending
 from mycelium.identity import subnet_of
@@ -74,6 +75,7 @@ class Receiving:
         sending: Sending,
         relay_errors: RelayErrors,
         policy: Policy,
+        counters: DataplaneCounters,
         outbox: Outbox,
     ) -> None:
         self._own_address = own_address
@@ -85,19 +87,9 @@ class Receiving:
         self._sending = sending
         self._relay_errors = relay_errors
         self._packet_filter = policy.packet_filter
+        self._counters = counters
         self._outbox = outbox
         self.item_handlers: dict[int, ItemHandler] = {ITEM_REPORT: self._take_report}
-        self.delivered = 0
-        self.forwarded = 0  # trains
-        self.deflected = 0  # of them, to another neighbour than the next hop, which is gone
-        self.malformed = 0
-        self.no_route = 0
-        self.hop_limit_exceeded = 0
-        self.unknown_session = 0
-        self.not_opened = 0
-        self.foreign_packets = 0  # source not the sender's, or destination not ours
-        self.denied_packets = 0  # refused by the policy
-        self.unknown_items = 0
 
     def receive_frame(self, frame: memoryview, *, now: float, neighbour: bytes = b"") -> None:
         """Takes an opened data frame of a neighbour; its bytes are changed on the way."""
@@ -122,7 +114,7 @@ class Receiving:
         if run_link is not None:
             self._forward(run_link, frame, run_start, position, now)
         if position != length:
-            self.malformed += 1
+            self._counters.trains_malformed += 1
 
     # -- onward --------------------------------------------------------------------------------------------------------
 
@@ -132,16 +124,16 @@ class Receiving:
         """Returns the link that a train goes out on, its hop limit lowered; None where it goes no further."""
         hop_limit = header[0]
         if hop_limit <= 1:
-            self.hop_limit_exceeded += 1
+            self._counters.trains_hop_limit += 1
             self._relay_errors.report(ERROR_HOP_LIMIT, frame[position:end], now=now)
             return None
         link = self._links.get(self._next_hop.get(header[7], b""))
         if link is None and (link := self._deflect(header, frame, position, neighbour)) is None:
-            self.no_route += 1
+            self._counters.trains_no_route += 1
             self._relay_errors.report(ERROR_NO_ROUTE, frame[position:end], now=now)
             return None
         frame[position] = hop_limit - 1
-        self.forwarded += 1
+        self._counters.trains_forwarded += 1
         return link
 
     def _deflect(self, header: _Header, frame: memoryview, position: int, neighbour: bytes) -> Link | None:
@@ -154,7 +146,7 @@ class Receiving:
         link = self._links.get(self._forwarding.alternate(header[7], neighbour) or b"")
         if link is not None:
             frame[position + _TRAIN_FLAGS_OFFSET] = header[1] | DEFLECTED
-            self.deflected += 1
+            self._counters.trains_deflected += 1
         return link
 
     def _forward(self, link: Link, frame: memoryview, start: int, end: int, now: float) -> None:
@@ -182,7 +174,7 @@ class Receiving:
         elif kind == ERROR:
             self._relay_errors.receive(source, train[TRAIN_HEADER_BYTES:], now=now)
         else:
-            self.malformed += 1
+            self._counters.trains_malformed += 1
         if self._sessions.ready:
             self._release_ready(now)
 
@@ -191,18 +183,18 @@ class Receiving:
     ) -> None:
         entry = self._sessions.by_index.get(index)
         if entry is None or entry[0].peer != source:
-            self.unknown_session += 1
+            self._counters.trains_unknown_session += 1
             self._sessions.receive_unknown(source, now=now)
             return
         session, keys = entry
         sealed = train[TRAIN_HEADER_BYTES:]
         opening = keys.opening
         if len(sealed) < TAG_BYTES:
-            self.malformed += 1
+            self._counters.trains_malformed += 1
             return
         plain = self._outbox.take(len(sealed) - TAG_BYTES)
         if not opening.open_into(counter, sealed, train[AAD_START:TRAIN_HEADER_BYTES], plain):
-            self.not_opened += 1
+            self._counters.trains_not_opened += 1
             return
         keys.last_opened = session.last_used = now
         if keys is not session.sending:
@@ -230,7 +222,7 @@ class Receiving:
                 self._handle_item(word & _ITEM_TYPE, session, plain[start:position], now=now)
                 continue
             if position - start < HEADER_BYTES:
-                self.malformed += 1
+                self._counters.trains_malformed += 1
                 continue
             first, its_hop_limit, source, destination = unpack(plain, start)
             if (
@@ -238,35 +230,35 @@ class Receiving:
                 or (destination != ours and not self._owns(self._own_address, destination_of(plain[start:position])))
                 or first >> 4 != _VERSION_6
             ):
-                self.foreign_packets += 1
+                self._counters.packets_foreign += 1
                 continue
             if hop_limit < its_hop_limit:  # relays may lower it, never raise it
                 plain[start + _HOP_LIMIT_OFFSET] = hop_limit
             deliveries.append((plain[start:position], word & _ITEM_FLAGS, segment_size))
         if position != length:
-            self.malformed += 1
+            self._counters.trains_malformed += 1
         admits = self._packet_filter(peer)
         if admits is not None:
             self._drop_denied(admits, already)
-        self.delivered += len(deliveries) - already
+        self._counters.packets_delivered += len(deliveries) - already
 
     def _drop_denied(self, admits: PacketFilter, already: int) -> None:
         """Takes the packets that a filter refuses out of the deliveries, but for those that were there before."""
         deliveries = self._outbox.deliveries
         arrived = deliveries[already:]
         deliveries[already:] = [one for one in arrived if admits(one[0])]
-        self.denied_packets += already + len(arrived) - len(deliveries)
+        self._counters.packets_denied += already + len(arrived) - len(deliveries)
 
     def _handle_item(self, kind: int, session: Session, body: memoryview, *, now: float) -> None:
         handler = self.item_handlers.get(kind)
         if handler is None:
-            self.unknown_items += 1
+            self._counters.items_unknown += 1
         else:
             handler(session, body, now=now)
 
     def _take_report(self, session: Session, body: memoryview, *, now: float) -> None:
         if len(body) < REPORT.size:
-            self.malformed += 1
+            self._counters.trains_malformed += 1
             return
         newest, opened = REPORT.unpack_from(body)
         session.take_report(opened, newest, now=now)

@@ -4,6 +4,7 @@ A source takes one only as advice, and only if it names one of its recent trains
 the path has seen.
 """
 
+from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.local_errors import LocalErrors
 from mycelium.errors import IdentityError
 from mycelium.identity import SIGNATURE_BYTES, Identity, address_of_signing_key, verify_signature
@@ -32,7 +33,14 @@ class RelayErrors:
     """Both ends of an error: the relay's that reports it and the source's that passes it on to the application."""
 
     def __init__(
-        self, identity: Identity, *, sessions: Sessions, errors: LocalErrors, send: TrainSender, now: float
+        self,
+        identity: Identity,
+        *,
+        sessions: Sessions,
+        errors: LocalErrors,
+        counters: DataplaneCounters,
+        send: TrainSender,
+        now: float,
     ) -> None:
         self._identity = identity
         self._sessions = sessions
@@ -40,8 +48,7 @@ class RelayErrors:
         self._send = send
         self._made = TokenBucket(RELAY_ERRORS_PER_SECOND, now=now)
         self._checked = TokenBucket(RELAY_ERRORS_PER_SECOND, now=now)
-        self.sent = 0
-        self.refused = 0
+        self._counters = counters
 
     def report(self, code: int, train: memoryview, *, now: float) -> None:
         """Tells the source of a data train why it went no further. Other trains draw no error."""
@@ -52,13 +59,13 @@ class RelayErrors:
         body = quote + self._identity.signing_public_key
         body += self._identity.sign(ERROR_LABEL + source + body)
         if self._send(source, ERROR, 0, 0, body, now=now):
-            self.sent += 1
+            self._counters.relay_errors_sent += 1
 
     def receive(self, reporter: bytes, body: memoryview, *, now: float) -> None:
         """Passes an authentic error about a recent train of ours on to the application as ICMPv6."""
         quote = self._quoted_packet(body)
         if quote is None or not self._checked.take(now=now) or not self._is_authentic(reporter, bytes(body)):
-            self.refused += 1
+            self._counters.relay_errors_refused += 1
             return
         self._errors.report(_ICMP_KINDS[body[0]], memoryview(quote), now=now, reporter=reporter)
 

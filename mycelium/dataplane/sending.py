@@ -10,6 +10,7 @@ in the frame.
 import struct
 from typing import Final
 
+from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.local_errors import LocalErrors
 from mycelium.identity import subnet_of
 from mycelium.limits import FRAME_PLAINTEXT, HOP_LIMIT
@@ -63,6 +64,7 @@ class Sending:
         links: dict[bytes, Link],
         sessions: Sessions,
         errors: LocalErrors,
+        counters: DataplaneCounters,
         outbox: Outbox,
     ) -> None:
         self._own_address = own_address
@@ -73,13 +75,10 @@ class Sending:
         self._links = links
         self._sessions = sessions
         self._errors = errors
+        self._counters = counters
         self._outbox = outbox
         self._open: list[Link] = []  # links that a frame is being filled for
         self._single = PacketBatch()
-        self.packets = 0
-        self.deflected = 0  # trains that left by another neighbour than the next hop, which is gone
-        self.foreign_source = 0
-        self.no_route = 0
 
     def send_packets(self, batch: PacketBatch, *, now: float) -> None:
         """Seals and sends what was read from TUN in one go; packets of other sources than ours are refused."""
@@ -100,7 +99,7 @@ class Sending:
                 run_key, first = key, index
         if run_key is not None:
             self._send_run(run_key, batch, first, len(slots), now)
-        self.packets += len(slots)
+        self._counters.packets_sent += len(slots)
         self.flush(now)
 
     def send_queued(self, session: Session, *, now: float) -> None:
@@ -123,7 +122,7 @@ class Sending:
         TRAIN_HEADER.pack_into(frame, used, *head)
         frame[used + TRAIN_HEADER_BYTES : link.frame_used] = body
         if flags:
-            self.deflected += 1
+            self._counters.trains_deflected += 1
         self.flush(now)
         return True
 
@@ -166,7 +165,7 @@ class Sending:
             return
         session = self._sessions.find(node, now=now)
         if session.sending is None:
-            self.packets -= stop - first  # they count when they leave
+            self._counters.packets_sent -= stop - first  # they count when they leave
             for start, end, flags, segment_size in slots[first:stop]:
                 self._sessions.enqueue(session, batch.buffer[start:end], flags, segment_size, now=now)
             return
@@ -265,7 +264,7 @@ class Sending:
         sealing.seal_into(counter, items, frame[used + AAD_START : start], frame[start:end])
         quote = bytes(items[ITEM_HEADER_BYTES : ITEM_HEADER_BYTES + QUOTED_BYTES])
         if flags:
-            self.deflected += 1
+            self._counters.trains_deflected += 1
         session.recent.append((counter, bytes(frame[end - QUOTED_TAG_BYTES : end]), quote))
 
     def reject_queued(self, session: Session, *, now: float) -> None:
@@ -299,10 +298,10 @@ class Sending:
     # -- refusals ------------------------------------------------------------------------------------------------------
 
     def _refuse_source(self, packet: memoryview, now: float) -> None:
-        self.foreign_source += 1
+        self._counters.packets_foreign_source += 1
         self._errors.report(SOURCE_POLICY, packet, now=now)
 
     def _refuse_destination(self, batch: PacketBatch, first: int, stop: int, now: float) -> None:
         for start, end, _, _ in batch.slots[first:stop]:
-            self.no_route += 1
+            self._counters.packets_no_route += 1
             self._errors.report(NO_ROUTE, batch.buffer[start:end], now=now)

@@ -6,9 +6,11 @@ The messages are made and read by `crypto.link_handshake`; `crypto.cookies` deci
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from math import inf
 from typing import Final
 
+from mycelium.counters import counter
 from mycelium.crypto.cookies import HandshakeGate
 from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig
 from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
@@ -67,6 +69,14 @@ class _Response:
         self.forget = now + RESPONDER_PATIENCE_S
 
 
+@dataclass(slots=True)
+class HandshakeCounters:
+    """Totals since the node started; `HandshakeGate` counts the first messages."""
+
+    handshakes_refused: int = counter("Handshake messages dropped: not authentic, or unexpected.")
+    handshakes_given_up: int = counter("Handshakes given up: no answer.")
+
+
 class Handshakes:
     """The handshakes that this node started, and those it has answered and not seen completed, by its own index."""
 
@@ -87,17 +97,8 @@ class Handshakes:
         self._responses: dict[int, _Response] = {}
         self._response_of: dict[bytes, int] = {}  # ephemeral key of message 1 -> our index
         self._unanswered: list[int] = []
-        self.refused = 0  # messages that did not authenticate or came at the wrong moment
-        self.given_up = 0
-
-    @property
-    def counters(self) -> dict[str, int]:
-        """What was dropped and why."""
-        return {
-            **self._gate.counters,
-            "handshakes_refused": self.refused,
-            "handshakes_given_up": self.given_up,
-        }
+        self.counters = HandshakeCounters()
+        self.gate_counters = self._gate.counters
 
     def holds(self, index: int) -> bool:
         """Tells whether an index belongs to a handshake."""
@@ -144,7 +145,7 @@ class Handshakes:
             elif kind == COOKIE:
                 self._receive_cookie(data)
         except HandshakeError:
-            self.refused += 1
+            self.counters.handshakes_refused += 1
         return None
 
     def handle_timeout(self, *, now: float) -> None:
@@ -152,7 +153,7 @@ class Handshakes:
         for index, one in list(self._initiations.items()):
             if now >= one.give_up:
                 del self._initiations[index]
-                self.given_up += 1
+                self.counters.handshakes_given_up += 1
                 self._unanswered.append(index)
             elif now >= one.next_send:
                 self._send_message_1(one, now=now)

@@ -27,6 +27,7 @@ from mycelium.link.handshakes import Completed
 from mycelium.link.link import Link, LinkState
 from mycelium.link.reassembly import PartialBudget
 from mycelium.link.repair.repair import REPAIR_COUNTERS, RepairBudgets
+from mycelium.node.counters import NodeCounters
 from mycelium.node.journal import Journal
 from mycelium.outbox import Outbox, ResolvePeer
 from mycelium.peering.configured import PeerList
@@ -54,14 +55,14 @@ class Neighbours:
         routing: RoutingEngine,
         journal: Journal,
         policy: Policy,
+        counters: NodeCounters,
         outbox: Outbox,
         entropy: Callable[[int], bytes],
     ) -> None:
         self.links: dict[bytes, Link] = {}  # by neighbour
         self.by_index: dict[int, Link] = {}  # by our index, what the first bytes of a datagram name
         self.events: list[LinkEvent] = []  # of all links, not yet handled
-        self.refused = 0  # authentic neighbours beyond LINKS
-        self.denied = 0  # handshakes with neighbours that the policy keeps out
+        self._counters = counters
         self._own_exchange_key = identity.exchange_public_key
         self._peers = peers
         self._dialler = dialler
@@ -81,14 +82,14 @@ class Neighbours:
         address = completed.keys.peer_address
         self._dialler.completed(completed, now=now)
         if not self._policy.allows_neighbour(address):
-            self.denied += 1
+            self._counters.links_denied += 1
             return
         entries = self._peers.missing_at((completed.endpoint.remote,), completed.keys.peer_exchange_key)
         link = self.links.get(address)
         if link is not None:
             link.adopt(completed, now=now)
         elif len(self.links) >= (LINKS + len(self._peers.by_url) if entries else LINKS):
-            self.refused += 1  # strangers can't keep out a peer that the operator named
+            self._counters.links_refused += 1  # strangers can't keep out a peer that the operator named
             return
         else:
             link = self.links[address] = Link(

@@ -16,8 +16,10 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
+from mycelium.counters import Registry
 from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.crypto.primitives import Primitives
+from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.local_errors import LocalErrors
 from mycelium.dataplane.receiving import Receiving
 from mycelium.dataplane.relay_errors import RelayErrors
@@ -28,6 +30,7 @@ from mycelium.identity import Identity, exchange_key_of_signing_key, subnet_of, 
 from mycelium.limits import PREFIXES_PER_NODE
 from mycelium.link.handshakes import Handshakes
 from mycelium.link.link import LinkState
+from mycelium.node.counters import NodeCounters
 from mycelium.node.journal import Journal
 from mycelium.node.neighbours import Neighbours
 from mycelium.node.snapshot import NodeSnapshot, snapshot
@@ -92,7 +95,8 @@ class Node:
         self.outbox = Outbox()
         self.peers = PeerList(rng)
         self.journal = Journal(now=now)
-        self.unknown_datagrams = 0
+        self.metrics = Registry()
+        self._counters = NodeCounters()
         self._entropy = entropy
         self._settings = settings
         self._policy = policy
@@ -119,6 +123,7 @@ class Node:
             routing=self.routing,
             journal=self.journal,
             policy=policy,
+            counters=self._counters,
             outbox=self.outbox,
             entropy=entropy,
         )
@@ -134,6 +139,7 @@ class Node:
             now=now,
         )
         self._compose_data_path(handshakes, rng, now)
+        self._add_metrics()
 
     def _compose_data_path(self, handshakes: HandshakeConfig, rng: random.Random, now: float) -> None:
         """What packets and trains pass through, tied together."""
@@ -145,17 +151,24 @@ class Node:
             send=self._send_train,
             now=now,
         )
-        self.local_errors = LocalErrors(self.identity.address, self.outbox, now=now)
+        counters = self.dataplane_counters = DataplaneCounters()
+        self.local_errors = LocalErrors(self.identity.address, self.outbox, counters, now=now)
         self.sending = Sending(
             self.identity.address,
             forwarding=self.routing.forwarding,
             links=self.links,
             sessions=self.sessions,
             errors=self.local_errors,
+            counters=counters,
             outbox=self.outbox,
         )
         self.relay_errors = RelayErrors(
-            self.identity, sessions=self.sessions, errors=self.local_errors, send=self._send_train, now=now
+            self.identity,
+            sessions=self.sessions,
+            errors=self.local_errors,
+            counters=counters,
+            send=self._send_train,
+            now=now,
         )
         self.receiving = Receiving(
             self.identity.address,
@@ -165,8 +178,15 @@ class Node:
             sending=self.sending,
             relay_errors=self.relay_errors,
             policy=self._policy,
+            counters=counters,
             outbox=self.outbox,
         )
+
+    def _add_metrics(self) -> None:
+        self.metrics.add(self._counters, self.dataplane_counters, self.sessions.counters)
+        self.metrics.add(self.handshakes.gate_counters, self.handshakes.counters, self.dialler.counters)
+        self.metrics.add(self.discovery.counters)
+        self.routing.add_metrics(self.metrics)
 
     # -- data ----------------------------------------------------------------------------------------------------------
 
@@ -178,7 +198,7 @@ class Node:
         `waited_s` is for how long they had been at this host.
         """
         if len(burst) < _SHORTEST_DATAGRAM:
-            self.unknown_datagrams += 1
+            self._counters.datagrams_unknown += 1
             return
         kind = burst[0]
         if kind in (FRAME, CHUNK):
@@ -198,7 +218,7 @@ class Node:
             if completed is not None:
                 self.neighbours.adopt(completed, now=now)
         else:
-            self.unknown_datagrams += 1
+            self._counters.datagrams_unknown += 1
 
     def send_packets(self, batch: PacketBatch, *, now: float) -> None:
         """Sends what was read from TUN in one go."""
@@ -333,39 +353,7 @@ class Node:
 
     def counters(self) -> dict[str, int]:
         """Everything that is counted, by name."""
-        sending, receiving = self.sending, self.receiving
-        of_links = self.neighbours.counters()
-        of_links["frames_malformed"] += receiving.malformed
-        return {
-            "datagrams_unknown": self.unknown_datagrams,
-            "links_refused": self.neighbours.refused,
-            "links_denied": self.neighbours.denied,
-            **of_links,
-            "packets_sent": sending.packets,
-            "packets_foreign_source": sending.foreign_source,
-            "packets_no_route": sending.no_route,
-            "packets_queue_full": self.sessions.queue_full,
-            "packets_delivered": receiving.delivered,
-            "packets_foreign": receiving.foreign_packets,
-            "packets_denied": receiving.denied_packets,
-            "items_unknown": receiving.unknown_items,
-            "trains_forwarded": receiving.forwarded,
-            "trains_deflected": sending.deflected + receiving.deflected,
-            "trains_no_route": receiving.no_route,
-            "trains_hop_limit": receiving.hop_limit_exceeded,
-            "trains_unknown_session": receiving.unknown_session,
-            "trains_not_opened": receiving.not_opened,
-            "sessions_refused": self.sessions.refused,
-            "sessions_denied": self.sessions.denied,
-            "sessions_deferred": self.sessions.deferred,
-            "relay_errors_sent": self.relay_errors.sent,
-            "relay_errors_refused": self.relay_errors.refused,
-            "icmp_errors": self.local_errors.reported,
-            **self.handshakes.counters,
-            "dials_refused": self.dialler.refused,
-            **self.discovery.counters,
-            **{f"routing_{name}": value for name, value in self.routing.statistics().items()},
-        }
+        return self.metrics.values() | self.neighbours.counters()
 
     # -- the journal ---------------------------------------------------------------------------------------------------
 

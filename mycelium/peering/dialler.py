@@ -6,6 +6,7 @@ one handshake between all candidates with the same endpoint and pin, and bounds 
 
 from collections import Counter
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from enum import IntEnum
 from heapq import heappop, heappush
 from itertools import count
@@ -13,6 +14,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
 from mycelium.limits import DIALS_PER_SOURCE, DIALS_WAITING_PER_SOURCE
 from mycelium.link.handshakes import Completed, Handshakes
@@ -60,6 +62,13 @@ class _Attempt:
         return any((one.source, one.url) == (candidate.source, candidate.url) for one in self.candidates)
 
 
+@dataclass(slots=True)
+class DiallerCounters:
+    """Totals since the node started."""
+
+    dials_refused: int = counter("Candidates not dialled: too many of the same source are waiting.")
+
+
 class Dialler:
     """The attempts to reach candidates. `unanswered` is drained by the owner."""
 
@@ -71,7 +80,7 @@ class Dialler:
         self._waiting: dict[Source, list[tuple[int, int, _Target]]] = {source: [] for source in Source}  # heaps
         self._arrivals = count()  # first come, first served within a priority
         self.unanswered: list[Candidate] = []
-        self.refused = 0  # candidates beyond DIALS_WAITING_PER_SOURCE
+        self.counters = DiallerCounters()
 
     def dial(self, candidate: Candidate, *, now: float) -> bool:
         """Dials a candidate as soon as its source's share allows; returns False if it is being dialled already, or refused."""
@@ -84,7 +93,7 @@ class Dialler:
             return False
         queue = self._waiting[candidate.source]
         if len(queue) >= DIALS_WAITING_PER_SOURCE:
-            self.refused += 1
+            self.counters.dials_refused += 1
             return False
         self._attempts[target] = attempt
         attempt.candidates.append(candidate)

@@ -7,12 +7,14 @@ left alone. Of two nodes that hear each other at the same time one dials, the ot
 import hmac
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from ipaddress import IPv6Address
 from math import inf
 from typing import Final
 
 from msgspec import structs
 
+from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DecodeError
 from mycelium.identity import blake2b
@@ -84,6 +86,16 @@ class DiscoveredPeer:
         self.allowed_at = min(self.allowed_at, self._dialled_at + FIRST_WAIT_S)
 
 
+@dataclass(slots=True)
+class BeaconCounters:
+    """Received beacons by outcome, since the node started."""
+
+    beacons_accepted: int = counter("Authentic beacons of neighbours.")
+    beacons_malformed: int = counter("Malformed beacons dropped.")
+    beacons_forged: int = counter("Beacons dropped: a wrong tag, so of another network or copied.")
+    beacons_refused: int = counter("Beacons of new or restarted neighbours ignored: too many.")
+
+
 class Discovery:
     """The neighbours that beacons were received from, by endpoint. Does nothing before `start`."""
 
@@ -113,20 +125,7 @@ class Discovery:
         self._sent_at = -inf
         self._next_beacon = inf
         self._next_sweep = inf
-        self.accepted = 0
-        self.malformed = 0
-        self.forged = 0  # with a wrong tag: of another network, or copied
-        self.refused = 0  # of new or restarted neighbours beyond the bounds
-
-    @property
-    def counters(self) -> dict[str, int]:
-        """How many beacons were received, by outcome."""
-        return {
-            "beacons_accepted": self.accepted,
-            "beacons_malformed": self.malformed,
-            "beacons_forged": self.forged,
-            "beacons_refused": self.refused,
-        }
+        self.counters = BeaconCounters()
 
     def start(self, port: int, *, now: float) -> None:
         """Starts asking for beacons that name `port`, and dialling upon those of others."""
@@ -152,14 +151,14 @@ class Discovery:
         try:
             beacon = decode_beacon(data)
         except DecodeError:
-            self.malformed += 1
+            self.counters.beacons_malformed += 1
             return
         if beacon.instance == self._instance or not self._port:
             return
         if not address.startswith(_LINK_LOCAL) or not hmac.compare_digest(beacon.tag, self._tag(data, address)):
-            self.forged += 1
+            self.counters.beacons_forged += 1
             return
-        self.accepted += 1
+        self.counters.beacons_accepted += 1
         peer = self._meet(Endpoint(SCHEME, source.host, beacon.port, source.scope), beacon.instance, now=now)
         if peer is not None:
             self._plan(peer, now=now)
@@ -202,7 +201,7 @@ class Discovery:
             peer.last_heard = now
             return peer
         if not self._dials.take(now=now) or (peer is None and len(self.by_endpoint) >= DISCOVERED_PEERS):
-            self.refused += 1
+            self.counters.beacons_refused += 1
             return None
         if peer is None:
             peer = self.by_endpoint[endpoint] = DiscoveredPeer(endpoint, instance, now=now)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.announcements import AnnouncementChecker
-from mycelium.routing.counters import Counters
+from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import OURSELVES, Destination
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.neighbour import Neighbour
@@ -51,7 +51,7 @@ class Acquisition:
         advertiser: Advertiser,
         forwarding: ForwardingTable,
         parameters: RoutingParameters,
-        counters: Counters,
+        counters: RoutingCounters,
     ) -> None:
         self._table = table
         self._sources = sources

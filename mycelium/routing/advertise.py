@@ -8,7 +8,7 @@ What is sent is the state at that moment, not the one that queued it. The new ne
 from math import inf
 from random import Random
 
-from mycelium.routing.counters import Counters
+from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import DIRTY, LAZY, OURSELVES, SETTLED, Destination
 from mycelium.routing.digest import digest_of
 from mycelium.routing.neighbour import Neighbour
@@ -24,7 +24,9 @@ class Advertiser:
 
     __slots__ = ("_counters", "_dirty", "_lazy", "_parameters", "_rng", "_table", "flush_at", "lazy_at", "outbox")
 
-    def __init__(self, table: RouteTable, parameters: RoutingParameters, rng: Random, counters: Counters) -> None:
+    def __init__(
+        self, table: RouteTable, parameters: RoutingParameters, rng: Random, counters: RoutingCounters
+    ) -> None:
         self._table = table
         self._parameters = parameters
         self._rng = rng

@@ -10,7 +10,7 @@ from typing import Final
 
 from mycelium.errors import IdentityError
 from mycelium.limits import VERIFICATIONS_PER_SECOND
-from mycelium.routing.counters import Counters
+from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.neighbour import Neighbour
 from mycelium.wire.announcement import Announcement
 
@@ -28,7 +28,7 @@ class AnnouncementChecker:
         verify: Callable[[Announcement], bool],
         address_of: Callable[[bytes], bytes],
         network_id: bytes,
-        counters: Counters,
+        counters: RoutingCounters,
     ) -> None:
         self._verify = verify
         self._address_of = address_of

@@ -1,37 +1,38 @@
-"""What routing has done and refused: plain integers that anyone may read."""
+"""What routing counts."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+from mycelium.counters import counter
 
 
 @dataclass(slots=True)
-class Counters:
-    """Totals since the engine began; every kind of drop has its own."""
+class RoutingCounters:
+    """Totals since the engine started; each kind of drop has its own."""
 
-    updates_received: int = 0
-    updates_sent: int = 0
-    retractions_sent: int = 0
-    requests_received: int = 0
-    requests_sent: int = 0
-    requests_dropped: int = 0
-    digests_sent: int = 0
-    digests_differing: int = 0
-    announcements_verified: int = 0
-    announcements_missing: int = 0
-    announcements_mismatched: int = 0
-    announcements_wrong_node: int = 0
-    announcements_foreign: int = 0
-    announcements_forged: int = 0
-    announcements_over_budget: int = 0
-    announcements_stale: int = 0
-    sequence_bumps: int = 0
-    sequence_jumps: int = 0
-    expired_nodes: int = 0
-    prefix_collisions: int = 0
-    prefixes_refused: int = 0
-    table_full: int = 0
-    unknown_neighbour: int = 0
-    damped: int = 0
-
-    def snapshot(self) -> dict[str, int]:
-        """Returns the value of each by its name."""
-        return asdict(self)
+    updates_received: int = counter("Updates received from neighbours.")
+    updates_sent: int = counter("Updates sent to neighbours.")
+    retractions_sent: int = counter("Retractions sent to neighbours.")
+    requests_received: int = counter("Sequence-number requests received.")
+    requests_sent: int = counter("Sequence-number requests sent.")
+    requests_dropped: int = counter("Sequence-number requests dropped: too many, or out of hops.")
+    digests_sent: int = counter("Digests of the route table sent.")
+    digests_differing: int = counter("Digests received that differed from the own table.")
+    announcements_verified: int = counter("Announcements with a valid signature.")
+    announcements_missing: int = counter("Updates ignored: the announcement of their sequence is not known.")
+    announcements_mismatched: int = counter("Announcements ignored: not of the sequence of their update.")
+    announcements_wrong_node: int = counter("Announcements ignored: signed by another node.")
+    announcements_foreign: int = counter("Announcements ignored: of another network.")
+    announcements_forged: int = counter("Announcements ignored: invalid signature.")
+    announcements_over_budget: int = counter(
+        "Announcements ignored for now: a neighbour brings more than can be verified."
+    )
+    announcements_stale: int = counter("Announcements ignored: older than what is remembered of a lost node.")
+    sequence_bumps: int = counter("Increases of the own sequence.")
+    sequence_jumps: int = counter("Jumps of the own sequence past one that was signed before and forgotten.")
+    expired_nodes: int = counter("Nodes forgotten: no sign of life.")
+    prefix_collisions: int = counter("Nodes whose /64 another node had first.")
+    prefixes_refused: int = counter("Announced prefixes that the policy does not allow, once per announcement.")
+    table_full: int = counter("Updates ignored: the route table is full.")
+    unknown_neighbour: int = counter("Batches of messages dropped: their neighbour is not up.")
+    route_changes: int = counter("Changes of next hops.")
+    damped: int = counter("Links passed over for a while because they kept dying.")

@@ -6,17 +6,19 @@ through `outbox`. It knows nothing of bytes, sessions or packets.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from math import inf
 from operator import attrgetter
 from random import Random
 from typing import Final
 
+from mycelium.counters import Registry
 from mycelium.identity import address_of_signing_key
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.routing.acquisition import Acquisition
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.announcements import AnnouncementChecker
-from mycelium.routing.counters import Counters
+from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.damping import FlapDamping
 from mycelium.routing.exchange import Exchange
 from mycelium.routing.expiry import Expiry
@@ -36,6 +38,7 @@ from mycelium.wire.distance import INFINITY
 
 DEFAULT_PARAMETERS: Final = RoutingParameters()
 RESYNC_FACTOR: Final = 2.0
+METRIC_PREFIX: Final = "routing_"
 _METRIC: Final = attrgetter("metric")
 
 
@@ -62,7 +65,7 @@ class RoutingEngine:
         address_of: Callable[[bytes], bytes] = address_of_signing_key,
     ) -> None:
         self.node = node
-        self.counters = Counters()
+        self.counters = RoutingCounters()
         self._rng = rng
         self._parameters = parameters
         self._origin = Origin(announce, epoch, parameters, rng, self.counters, now=now)
@@ -257,17 +260,15 @@ class RoutingEngine:
         costs = self._table.costs
         return {address: costs[peer.slot] for address, peer in self._table.by_address.items()}
 
-    def statistics(self) -> dict[str, int]:
-        """Returns the counters, and the sizes of the tables."""
-        return self.counters.snapshot() | {
-            "route_changes": self.forwarding.version,
-            "neighbours": len(self._table.by_address),
-            "destinations": len(self._table.rows),
-            "selected_routes": len(self.forwarding.next_hop),
-            "dying_destinations": len(self._table.dying),
-            "forgotten_sources": len(self._sources),
-            "pending_requests": len(self._requests.pending),
-        }
+    def sizes(self) -> dict[str, int]:
+        """Returns the number of entries of each table, by name."""
+        return {name: read(self) for name, _, read in _SIZES}
+
+    def add_metrics(self, registry: Registry) -> None:
+        """Adds the counters and the sizes of the tables to a registry."""
+        registry.add(self.counters, prefix=METRIC_PREFIX)
+        for name, help, read in _SIZES:
+            registry.add_gauge(METRIC_PREFIX + name, help, partial(read, self))
 
     def _advance_sequence(self, *, now: float) -> None:
         if now >= self._origin.deadline and self._origin.advance(now=now):
@@ -310,3 +311,13 @@ class RoutingEngine:
 
     def _next_digest(self, *, now: float) -> float:
         return now + self._parameters.digest_s * self._rng.uniform(0.8, 1.2)
+
+
+_SIZES: Final[tuple[tuple[str, str, Callable[[RoutingEngine], int]], ...]] = (
+    ("neighbours", "Neighbours that routing exchanges routes with.", lambda engine: len(engine._table.by_address)),
+    ("destinations", "Known nodes, this one included.", lambda engine: len(engine._table.rows)),
+    ("selected_routes", "Nodes with a route in use.", lambda engine: len(engine.forwarding.next_hop)),
+    ("dying_destinations", "Nodes whose source entry is about to expire.", lambda engine: len(engine._table.dying)),
+    ("forgotten_sources", "Forgotten nodes whose newest sequence is remembered.", lambda engine: len(engine._sources)),
+    ("pending_requests", "Sequence-number requests without an answer.", lambda engine: len(engine._requests.pending)),
+)

@@ -1,7 +1,7 @@
 """What neighbours ask of each other beside updates: routes, newer sequences, and whether their tables agree."""
 
 from mycelium.routing.advertise import Advertiser
-from mycelium.routing.counters import Counters
+from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.digest import digest_of
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.origin import Origin
@@ -28,7 +28,7 @@ class Exchange:
         advertiser: Advertiser,
         origin: Origin,
         parameters: RoutingParameters,
-        counters: Counters,
+        counters: RoutingCounters,
     ) -> None:
         self._table = table
         self._selection = selection

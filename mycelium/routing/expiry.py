@@ -6,7 +6,7 @@ it any more. What is unfeasible until then becomes usable, or the row is removed
 
 from math import inf
 
-from mycelium.routing.counters import Counters
+from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import Destination
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.parameters import RoutingParameters
@@ -29,7 +29,7 @@ class Expiry:
         selection: Selection,
         forwarding: ForwardingTable,
         parameters: RoutingParameters,
-        counters: Counters,
+        counters: RoutingCounters,
         now: float,
     ) -> None:
         self._table = table

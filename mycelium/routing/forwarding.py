@@ -7,7 +7,7 @@ it from node to node never comes to a node twice.
 from collections.abc import Callable, Sequence
 
 from mycelium.identity import SUBNET_BYTES, subnet_of
-from mycelium.routing.counters import Counters
+from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.prefixes import PrefixTable
 from mycelium.routing.table import RouteTable
 from mycelium.wire.announcement import Prefix
@@ -20,10 +20,10 @@ class ForwardingTable:
     `allows_prefix` tells whether another node (first) may own a prefix (length and address) that it announces.
     """
 
-    __slots__ = ("_allows_prefix", "_contenders", "_counters", "_prefixes", "_table", "next_hop", "owner", "version")
+    __slots__ = ("_allows_prefix", "_contenders", "_counters", "_prefixes", "_table", "next_hop", "owner")
 
     def __init__(
-        self, table: RouteTable, counters: Counters, *, allows_prefix: Callable[[bytes, int, bytes], bool]
+        self, table: RouteTable, counters: RoutingCounters, *, allows_prefix: Callable[[bytes, int, bytes], bool]
     ) -> None:
         self._table = table
         self._counters = counters
@@ -32,7 +32,11 @@ class ForwardingTable:
         self._contenders: dict[bytes, list[bytes]] = {}  # nodes whose /64 another one had first
         self.next_hop: dict[bytes, bytes] = {}  # destination node -> neighbour
         self.owner: dict[bytes, bytes] = {}  # /64, 8 bytes -> node; the incumbent keeps it on a collision
-        self.version = 0  # grows with each change of a next hop
+
+    @property
+    def version(self) -> int:
+        """Grows with each change of a next hop."""
+        return self._counters.route_changes
 
     def alternate(self, node: bytes, avoid: bytes = b"") -> bytes | None:
         """Returns the best neighbour beside the next hop to hand one deflected train, feasible ones first, or None.
@@ -64,7 +68,7 @@ class ForwardingTable:
 
     def point(self, node: bytes, neighbour: bytes | None) -> None:
         """Sends trains for `node` to `neighbour` from here on, or nowhere."""
-        self.version += 1
+        self._counters.route_changes += 1
         if neighbour is None:
             del self.next_hop[node]
         else:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from math import inf
 from random import Random
 
-from mycelium.routing.counters import Counters
+from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.announcement import EPOCH_SHIFT, SEQUENCE_LIMIT, Announcement
 
@@ -36,7 +36,7 @@ class Origin:
         epoch: int,
         parameters: RoutingParameters,
         rng: Random,
-        counters: Counters,
+        counters: RoutingCounters,
         *,
         now: float,
     ) -> None:

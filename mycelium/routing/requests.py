@@ -11,7 +11,7 @@ from typing import Final
 
 from mycelium.limits import PENDING_REQUESTS, REQUEST_HOPS
 from mycelium.routing.advertise import Advertiser
-from mycelium.routing.counters import Counters
+from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import Destination
 from mycelium.routing.metric import COST_UNIT_S
 from mycelium.routing.neighbour import Neighbour
@@ -47,7 +47,7 @@ class Requests:
     __slots__ = ("_advertiser", "_counters", "_heap", "_parameters", "_table", "pending")
 
     def __init__(
-        self, table: RouteTable, advertiser: Advertiser, parameters: RoutingParameters, counters: Counters
+        self, table: RouteTable, advertiser: Advertiser, parameters: RoutingParameters, counters: RoutingCounters
     ) -> None:
         self._table = table
         self._advertiser = advertiser

@@ -9,6 +9,7 @@ from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig
 from mycelium.crypto.session_handshake import SessionInitiator, prologue
 from mycelium.errors import HandshakeError
 from mycelium.routing.resolution import PENDING, Resolver
+from mycelium.session.counters import SessionCounters
 from mycelium.session.session import Session
 from mycelium.timing import Backoff
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
@@ -52,6 +53,7 @@ class SessionRequests:
         rng: random.Random,
         resolve: Resolver,
         send: TrainSender,
+        counters: SessionCounters,
         new_index: Callable[[], int],
     ) -> None:
         self._config = config
@@ -61,7 +63,7 @@ class SessionRequests:
         self._new_index = new_index
         self._by_index: dict[int, PendingSession] = {}
         self.failed: list[Session] = []  # given up while packets waited in them; drained by the owner
-        self.refused = 0  # announced keys that are unusable
+        self._counters = counters
 
     def holds(self, index: int) -> bool:
         """Tells whether a request uses this index."""
@@ -141,7 +143,7 @@ class SessionRequests:
                 prologue=prologue(own_address, session.peer, initiator_index=index, offered=offered),
             )
         except HandshakeError:
-            self.refused += 1
+            self._counters.sessions_refused += 1
             return None
 
     def _give_up(self, request: PendingSession) -> None:

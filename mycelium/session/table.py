@@ -23,6 +23,7 @@ from mycelium.limits import (
 )
 from mycelium.policy import Policy
 from mycelium.routing.resolution import PENDING, Resolver
+from mycelium.session.counters import SessionCounters
 from mycelium.session.queue import PacketQueue
 from mycelium.session.requests import SessionRequests, TrainSender
 from mycelium.session.session import Answer, Session, SessionKeypair
@@ -55,7 +56,10 @@ class Sessions:
         self._resolve = resolve
         self._policy = policy
         self._send = send
-        self._requests = SessionRequests(config, rng=rng, resolve=resolve, send=send, new_index=self._new_index)
+        self.counters = SessionCounters()
+        self._requests = SessionRequests(
+            config, rng=rng, resolve=resolve, send=send, counters=self.counters, new_index=self._new_index
+        )
         self._answers = TokenBucket(HANDSHAKES_PER_SECOND_WITH_COOKIE, now=now)
         self._answers_by_neighbour = TokenBuckets[bytes](HANDSHAKES_PER_SECOND, keys=LINKS)
         self._renewals = TokenBucket(HANDSHAKES_PER_SECOND, now=now)  # handshakes that unknown trains start
@@ -66,15 +70,6 @@ class Sessions:
         self.ready: list[Session] = []  # their queued packets may leave; drained by the owner
         self.renewed: list[bytes] = []  # peers whose keypair was replaced early; drained by the owner
         self.failed = self._requests.failed
-        self._refused = 0
-        self.deferred = 0  # requests of peers whose announcement is pending
-        self.denied = 0  # requests from and to peers that the policy excludes
-        self.queue_full = 0
-
-    @property
-    def refused(self) -> int:
-        """Counts handshake messages that were invalid, unexpected or beyond a rate, and unusable keys of peers."""
-        return self._refused + self._requests.refused
 
     # -- outbound ------------------------------------------------------------------------------------------------------
 
@@ -90,7 +85,7 @@ class Sessions:
     def enqueue(self, session: Session, packet: memoryview, flags: int, segment_size: int, *, now: float) -> None:
         """Queues a packet until the session has a keypair, and requests one."""
         if not session.queue.append(packet, flags, segment_size):
-            self.queue_full += 1
+            self.counters.packets_queue_full += 1
         self.request(session, now=now)
 
     def request(self, session: Session, *, now: float) -> None:
@@ -100,7 +95,7 @@ class Sessions:
         if self._policy.allows_session(session.peer):
             self._requests.begin(session, now=now)
         else:
-            self.denied += 1
+            self.counters.sessions_denied += 1
             self._requests.fail(session)
 
     # -- handshake trains ----------------------------------------------------------------------------------------------
@@ -111,14 +106,14 @@ class Sessions:
         `neighbour` forwarded it; one that floods us uses up its own rate only.
         """
         if not self._policy.allows_session(peer):
-            self.denied += 1
+            self.counters.sessions_denied += 1
             return
         resolution = self._resolve(peer) if len(body) == SESSION_REQUEST_BYTES else None
         if resolution is PENDING:  # the peer retransmits its request
-            self.deferred += 1
+            self.counters.sessions_deferred += 1
             return
         if resolution is None or not self._may_answer(neighbour, now=now):
-            self._refused += 1
+            self.counters.sessions_refused += 1
             return
         session = self.by_peer.get(peer)
         digest = blake2b(counter.to_bytes(8, "big") + body, size=_DIGEST_BYTES)
@@ -127,7 +122,7 @@ class Sessions:
             try:
                 answer = self._answer(peer, counter, bytes(body), digest, now=now)
             except HandshakeError:
-                self._refused += 1
+                self.counters.sessions_refused += 1
                 return
         remote_index, _ = index_and_suites(counter)
         self._send(peer, SESSION_REPLY, remote_index, answer.counter, answer.reply, now=now)
@@ -159,7 +154,7 @@ class Sessions:
         try:
             session, keys = self._requests.complete(peer, index, counter, bytes(body))
         except HandshakeError:
-            self._refused += 1
+            self.counters.sessions_refused += 1
             return
         before = session.sending
         self._adopt(session, keys, now=now)

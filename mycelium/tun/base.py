@@ -1,37 +1,25 @@
 """What a TUN device is to the rest: batches of IPv6 packets in and out."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
+from mycelium.counters import counter
 from mycelium.packet.batch import Delivery, PacketBatch
 
 
+@dataclass(slots=True)
 class TunCounters:
-    """Counts since the device was opened; bumped on the data path, read by whoever wants to show them.
+    """Totals since the device was opened. A super-packet counts as one packet."""
 
-    A super-packet counts as one packet.
-    """
-
-    __slots__ = (
-        "bytes_read",
-        "bytes_written",
-        "malformed",
-        "not_ipv6",
-        "packets_read",
-        "packets_written",
-        "refused",
-        "writes",
-    )
-
-    def __init__(self) -> None:
-        self.packets_read = 0
-        self.bytes_read = 0
-        self.packets_written = 0  # as delivered, before runs are merged
-        self.bytes_written = 0
-        self.writes = 0  # system calls
-        self.not_ipv6 = 0  # read and dropped
-        self.malformed = 0  # dropped: item flags and packet do not fit each other
-        self.refused = 0  # writes that the kernel did not take, dropped
+    packets_read: int = counter("Packets read.")
+    bytes_read: int = counter("Bytes read.")
+    packets_written: int = counter("Packets written, before runs are merged.")
+    bytes_written: int = counter("Bytes written.")
+    writes: int = counter("System calls that wrote.")
+    not_ipv6: int = counter("Packets read and dropped: not IPv6.")
+    malformed: int = counter("Packets dropped: their offload flags do not fit them.")
+    refused: int = counter("Writes that the kernel refused, dropped.")
 
 
 class TunDevice(Protocol):

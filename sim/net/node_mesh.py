@@ -443,7 +443,7 @@ def _named(url: str) -> int:
 
 
 def _hop_limit_deaths(node: Node) -> int:
-    return node.receiving.hop_limit_exceeded
+    return node.dataplane_counters.trains_hop_limit
 
 
 def identity_seed(seed: int, node: int) -> bytes:

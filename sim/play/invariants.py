@@ -82,7 +82,7 @@ def check_tables(mesh: Mesh) -> None:
     for node in mesh.running():
         engine = mesh.engine(node)
         assert engine is not None
-        sizes = engine.statistics()
+        sizes = engine.sizes()
         limits = {
             "neighbours": LINKS,
             "destinations": min(DESTINATIONS, known),

@@ -1,5 +1,7 @@
 """The gate in front of handshakes: who is answered, who is asked for a cookie, who hears nothing."""
 
+from dataclasses import asdict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -37,7 +39,7 @@ def exhaust(gate: HandshakeGate, *, now: float) -> None:
 
 
 def counted(gate: HandshakeGate) -> dict[str, int]:
-    return {name.removeprefix("handshakes_"): count for name, count in gate.counters.items() if count}
+    return {name.removeprefix("handshakes_"): count for name, count in asdict(gate.counters).items() if count}
 
 
 def cookied_message_1(gate: HandshakeGate, source: str | bytes, *, seed: int, now: float) -> bytes:
@@ -269,7 +271,7 @@ def test_all_subnets_together_have_a_limit() -> None:
     answers = subnet_answers(gate, [f"10.{n}.0.1" for n in range(HANDSHAKES_PER_SECOND_WITH_COOKIE + 5)], now=0.0)
 
     assert answers == [True] * HANDSHAKES_PER_SECOND_WITH_COOKIE + [False] * 5
-    assert gate.counters["handshakes_over_budget"] == 5
+    assert gate.counters.handshakes_over_budget == 5
 
 
 def test_what_a_gate_remembers_is_bounded() -> None:

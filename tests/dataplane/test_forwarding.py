@@ -172,7 +172,7 @@ def test_bad_items_cost_only_themselves() -> None:
     send_items(net, good + item(b"", word=0xFFFFFF << 8))
     send_items(net, good + b"\1\2\3")
     assert received(net, "c") == [b"good"] * 5
-    assert counter(net, "c", "frames_malformed") == 4
+    assert counter(net, "c", "trains_malformed") == 4
     assert counter(net, "c", "items_unknown") == 1
 
 

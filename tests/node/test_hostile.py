@@ -49,6 +49,7 @@ STRANGER = Endpoint("udp", "203.0.113.9", PORT)
 DROPS = (
     "datagrams_unknown",
     "frames_malformed",
+    "trains_malformed",
     "frames_not_opened",
     "frames_incomplete",
     "chunks_refused",

@@ -161,7 +161,7 @@ def test_candidates_wait_for_their_turn_by_priority_and_then_by_arrival() -> Non
 def test_candidates_beyond_the_bound_are_refused_and_counted() -> None:
     end = End(OWN)
     assert [end.dialler.dial(at(number), now=0.0) for number in range(7)] == [True] * 5 + [False] * 2
-    assert end.dialler.refused == 2
+    assert end.dialler.counters.dials_refused == 2
     assert not end.dialler.is_dialling(at(6).endpoint)
 
 

@@ -400,7 +400,7 @@ def test_a_flood_of_made_up_neighbours_costs_a_bounded_table_and_few_dials() -> 
     discovery = net.hosts[A].node.discovery
     assert len(discovery.by_endpoint) == DISCOVERED_PEERS
     assert len(knocks(net)) <= DISCOVERED_PEERS
-    assert discovery.refused == 5_000 - (DISCOVERED_PEERS - 1)
+    assert discovery.counters.beacons_refused == 5_000 - (DISCOVERED_PEERS - 1)
     assert linked(net, A, B)
     net.run(FORGET_S + 20)
     assert len(discovery.by_endpoint) == 1
@@ -414,4 +414,4 @@ def test_made_up_restarts_of_one_neighbour_draw_few_dials() -> None:
         hear(net, A, B, forged(B, instance=number.to_bytes(16, "big")))
         net.run(0.01)
     assert len(knocks(net)) <= 30 / 5 + 1
-    assert net.hosts[A].node.discovery.refused >= 3_000 - 31 * DIALS_PER_SECOND
+    assert net.hosts[A].node.discovery.counters.beacons_refused >= 3_000 - 31 * DIALS_PER_SECOND

@@ -1,5 +1,7 @@
 """One engine under test, node 0, and neighbours that say what the test tells them to."""
 
+from dataclasses import asdict
+
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.announcement import Announcement
@@ -87,7 +89,8 @@ class RoutingLab:
         return next((r.metric for r in self.engine.selected_routes() if r.node == address(about)), None)
 
     def count(self, counter: str) -> int:
-        return self.engine.statistics()[counter]
+        values: dict[str, int] = asdict(self.engine.counters) | self.engine.sizes()
+        return values[counter]
 
     def resolved(self, about: int) -> Announcement | None:
         return self.engine.resolve(address(about))

@@ -1,6 +1,6 @@
 """What the data path and people read."""
 
-from mycelium.routing.counters import Counters
+from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.snapshot import RouteSnapshot
 from tests.routing.lab import RoutingLab, retraction, seq, update
@@ -21,7 +21,8 @@ def test_a_known_nodes_subnet_is_its_own_and_stays_when_its_route_is_lost() -> N
 
 
 def test_a_forgotten_node_owns_nothing() -> None:
-    forwarding = ForwardingTable(RoutingLab().engine._table, Counters(), allows_prefix=lambda node, length, bits: True)
+    table = RoutingLab().engine._table
+    forwarding = ForwardingTable(table, RoutingCounters(), allows_prefix=lambda node, length, bits: True)
     forwarding.claim(address(FAR))
     forwarding.assign(address(FAR), [(8, b"\xfd" + bytes(15))])
     assert {forwarding.owner_of(one) for one in (address(FAR), b"\xfd" + bytes(15))} == {address(FAR)}

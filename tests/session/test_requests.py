@@ -64,7 +64,7 @@ def test_a_request_of_a_node_that_is_pending_is_answered_when_it_comes_again(a: 
     a.resolution, b.resolution = b.announcement, PENDING
     a.send_to(b, now=0.0)
     b.receive_from(a, now=0.1)
-    assert (b.sent, b.sessions.deferred, b.sessions.refused) == ([], 1, 0)
+    assert (b.sent, b.sessions.counters.sessions_deferred, b.sessions.counters.sessions_refused) == ([], 1, 0)
     b.resolution = a.announcement
     a.sessions.handle_timeout(now=1.0)
     b.receive_from(a, now=1.1)
@@ -75,7 +75,7 @@ def test_a_request_of_an_unknown_node_is_refused(a: Peer, b: Peer) -> None:
     a.resolution = b.announcement
     a.send_to(b, now=0.0)
     b.receive_from(a, now=0.1)
-    assert (b.sent, b.sessions.refused) == ([], 1)
+    assert (b.sent, b.sessions.counters.sessions_refused) == ([], 1)
 
 
 def test_a_request_is_sent_again_with_growing_waits_until_it_is_given_up(a: Peer, b: Peer) -> None:
@@ -107,7 +107,7 @@ def test_a_reply_from_another_node_completes_nothing(a: Peer, b: Peer) -> None:
     [(_, index, counter, body)] = b.sent
     a.sessions.receive_reply(bytes(16), index, counter, memoryview(body), now=0.1)
     a.sessions.receive_reply(b.identity.address, index ^ 1, counter, memoryview(body), now=0.1)
-    assert (a.sessions.refused, a.sessions.ready) == (2, [])
+    assert (a.sessions.counters.sessions_refused, a.sessions.ready) == (2, [])
     a.receive_from(b, now=0.1)
     assert len(a.sessions.ready) == 1
     assert a.sessions.next_deadline() > 1.0  # nothing is sent again
@@ -116,7 +116,7 @@ def test_a_reply_from_another_node_completes_nothing(a: Peer, b: Peer) -> None:
 def test_a_peer_whose_key_is_unusable_fails_the_session(a: Peer) -> None:
     a.resolution = a.announcement  # nobody has a session with itself
     a.send_to(a, now=0.0)
-    assert (a.sent, len(a.sessions.failed), a.sessions.refused) == ([], 1, 1)
+    assert (a.sent, len(a.sessions.failed), a.sessions.counters.sessions_refused) == ([], 1, 1)
 
 
 def test_a_session_without_packets_fails_in_silence(a: Peer, b: Peer) -> None:

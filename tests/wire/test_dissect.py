@@ -319,9 +319,8 @@ def test_an_impossible_chunk_is_refused_and_held_nowhere(fields: dict[str, Any],
     ],
 )
 def test_a_sealed_frame_with_nonsense_in_it_is_counted(layer: Packet, attacked: Attacked) -> None:
-    before = attacked.count("frames_malformed")
     attacked.send_sealed(layer)
-    assert attacked.count("frames_malformed") == before + 1
+    assert attacked.count("frames_malformed") + attacked.count("trains_malformed") == 1
     assert len(attacked.a.node.links) == 1
 
 
@@ -348,8 +347,8 @@ def train_to_a(layer: type[dissect.Layer], attacked: Attacked, **fields: Any) ->
 @pytest.mark.parametrize(
     ("layer", "fields", "counter"),
     [
-        (dissect.Train, {"type": 9}, "frames_malformed"),
-        (dissect.Train, {"version": 2}, "frames_malformed"),
+        (dissect.Train, {"type": 9}, "trains_malformed"),
+        (dissect.Train, {"version": 2}, "trains_malformed"),
         (dissect.Train, {"session": 77, "body": bytes(20)}, "trains_unknown_session"),
         (dissect.Train, {"type": 1, "body": bytes(9)}, "sessions_refused"),
         (dissect.SessionRequest, {}, "sessions_refused"),
@@ -419,9 +418,8 @@ def test_a_packet_between_others_is_not_delivered(fields: dict[str, Any], attack
     ],
 )
 def test_an_item_that_holds_no_packet_is_counted(item: Packet, attacked: Attacked) -> None:
-    before = attacked.count("frames_malformed")
     send_items(attacked, bytes(item))
-    assert (attacked.count("frames_malformed"), len(attacked.a.delivered)) == (before + 1, 1)
+    assert (attacked.count("trains_malformed"), len(attacked.a.delivered)) == (1, 1)
 
 
 @pytest.mark.parametrize("is_honest", [True, False])

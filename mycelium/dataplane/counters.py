@@ -1,0 +1,34 @@
+"""What the data path counts."""
+
+from dataclasses import dataclass
+
+from mycelium.counters import counter
+
+
+@dataclass(slots=True)
+class DataplaneCounters:
+    """Totals since the node started. A super-packet counts as one packet."""
+
+    packets_sent: int = counter("Packets read from TUN and sent, or refused here.")
+    packets_foreign_source: int = counter("Packets read from TUN and refused: the source address is not this node's.")
+    packets_no_route: int = counter("Packets read from TUN and refused: no route to the destination.")
+    packets_delivered: int = counter("Packets delivered to TUN.")
+    packets_foreign: int = counter(
+        "Arrived packets dropped: source not the sender's, destination not ours, or not IPv6."
+    )
+    packets_denied: int = counter("Arrived packets dropped by the policy.")
+    items_unknown: int = counter("Items of an unknown type, skipped.")
+    trains_forwarded: int = counter("Trains forwarded for other nodes.")
+    trains_deflected: int = counter("Trains sent to another neighbour because the next hop was gone.")
+    trains_no_route: int = counter("Trains of other nodes dropped: no route to the destination.")
+    trains_hop_limit: int = counter("Trains of other nodes dropped: hop limit exceeded.")
+    trains_unknown_session: int = counter("Arrived trains dropped: sealed under keys that this node does not hold.")
+    trains_not_opened: int = counter("Arrived trains dropped: not authentic, or replayed.")
+    trains_malformed: int = counter(
+        "Data frames with more than whole trains, trains of unknown kinds, malformed items."
+    )
+    relay_errors_sent: int = counter("Errors sent to the sources of trains that could not be forwarded.")
+    relay_errors_refused: int = counter(
+        "Errors of relays ignored: not about a recent train, not authentic, or too many."
+    )
+    icmp_errors: int = counter("ICMPv6 errors delivered to local applications.")

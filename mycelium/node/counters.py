@@ -1,0 +1,14 @@
+"""What a node counts itself: datagrams for nobody, and neighbours that it does not adopt."""
+
+from dataclasses import dataclass
+
+from mycelium.counters import counter
+
+
+@dataclass(slots=True)
+class NodeCounters:
+    """Totals since the node started."""
+
+    datagrams_unknown: int = counter("Datagrams dropped: for no link of this node, or of no known kind.")
+    links_refused: int = counter("Authentic neighbours not adopted: too many links.")
+    links_denied: int = counter("Authentic neighbours not adopted: excluded by the policy.")
