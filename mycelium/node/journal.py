@@ -1,7 +1,7 @@
-"""What has happened to a node, for its operator: links, peers, sessions and routes, in the order it was noticed.
+"""What happened to the links, peers, sessions and routes of a node, for its operator, in the order in which it was noticed.
 
-Two rings, so that a mesh whose routes all change pushes out no link's death. Each entry has a number one greater than the
-one before; whoever reads now and then sees by a jump that some were pushed out.
+Route changes have a ring buffer of their own, so that thousands of them push out no entry of a link. Sequence numbers grow by
+one per entry: a reader that polls sees by a gap that entries were pushed out.
 """
 
 from collections import deque
@@ -20,26 +20,26 @@ from mycelium.routing.selection import RouteChange
 
 
 class Kind(StrEnum):
-    """What an entry is about; `Entry` says which of its fields are set."""
+    """What an entry is about, with the fields of `Entry` that are set."""
 
     LINK_UP = "link-up"  # node, after
     LINK_SUSPECT = "link-suspect"  # node, silent_s
-    LINK_TRUSTED = "link-trusted"  # node: it answers again
+    LINK_TRUSTED = "link-trusted"  # node; it answers again
     LINK_DOWN = "link-down"  # node, cause, silent_s
-    LINK_RESTARTED = "link-restarted"  # node: it tells its routes anew and hears ours
-    LINK_KEYS = "link-keys"  # node: they were renewed
+    LINK_RESTARTED = "link-restarted"  # node; routes are exchanged anew
+    LINK_KEYS = "link-keys"  # node; a rekey
     LINK_MOVED = "link-moved"  # node, before, after
     PEER_FAILED = "peer-failed"  # peer, cause, count
-    SESSION_RENEWED = "session-renewed"  # node: before its keys were old, as the other end had lost them
+    SESSION_RENEWED = "session-renewed"  # node; the other end had lost the keys
     ROUTE = "route"  # node, before, after, cause, without_s
-    ROUTES = "routes"  # count: changes that have no entry of their own
+    ROUTES = "routes"  # count of the changes without an entry of their own
 
 
 class Entry(Struct, frozen=True, kw_only=True):
-    """One thing that happened. Nodes are 16-byte addresses, next hops too; times are seconds."""
+    """One event. Nodes and next hops are 16-byte overlay addresses; times are seconds."""
 
     sequence: int
-    at: float  # of the same clock as every `now`
+    at: float  # on the clock of `now`
     kind: Kind
     node: bytes | None = None  # the neighbour, a route's destination, or a session's other end
     peer: str | None = None  # URL of a configured peer
@@ -47,12 +47,12 @@ class Entry(Struct, frozen=True, kw_only=True):
     after: bytes | Endpoint | None = None
     cause: str | None = None
     silent_s: float | None = None  # how long the neighbour had not answered
-    without_s: float | None = None  # how long it had no working route: from the old next hop's silence to the new one
+    without_s: float | None = None  # from the silence of the old next hop to the new one
     count: int = 1
 
 
 class Journal:
-    """Takes notes. What others can cause costs at most a push into a ring."""
+    """The newest entries. Anything a peer can trigger costs one ring-buffer append."""
 
     def __init__(self, *, now: float) -> None:
         self.newest = 0  # sequence of the newest entry
@@ -68,42 +68,42 @@ class Journal:
     # -- links ---------------------------------------------------------------------------------------------------------
 
     def link_up(self, neighbour: bytes, endpoint: Endpoint, *, now: float) -> None:
-        """A neighbour's link carries traffic."""
+        """Notes that a neighbour's link carries traffic."""
         self._note(Kind.LINK_UP, now, node=neighbour, after=endpoint)
 
     def link_moved(self, neighbour: bytes, before: Endpoint, after: Endpoint, *, now: float) -> None:
-        """A neighbour is reached at another address."""
+        """Notes that a neighbour is reached at another address."""
         self._note(Kind.LINK_MOVED, now, node=neighbour, before=before, after=after)
 
     def link_suspect(self, neighbour: bytes, silent_s: float, *, now: float) -> None:
-        """A neighbour has not answered for so long and is not used meanwhile."""
+        """Notes that a neighbour has not answered for `silent_s` seconds and is not used meanwhile."""
         self._note(Kind.LINK_SUSPECT, now, node=neighbour, silent_s=silent_s)
 
     def link_trusted(self, neighbour: bytes, *, now: float) -> None:
-        """A suspected neighbour has answered."""
+        """Notes that a suspected neighbour has answered."""
         self._note(Kind.LINK_TRUSTED, now, node=neighbour)
 
     def link_down(self, neighbour: bytes, cause: str, silent_s: float, *, now: float) -> None:
-        """A link is over."""
+        """Notes that a neighbour's link is down."""
         self._note(Kind.LINK_DOWN, now, node=neighbour, cause=cause, silent_s=silent_s)
 
     def link_restarted(self, neighbour: bytes, *, now: float) -> None:
-        """A neighbour has lost what we told it."""
+        """Notes that a neighbour has lost the routes it was told."""
         self._note(Kind.LINK_RESTARTED, now, node=neighbour)
 
     def link_keys(self, neighbour: bytes, *, now: float) -> None:
-        """Another handshake with a neighbour was completed."""
+        """Notes that the keys of a link are new."""
         self._note(Kind.LINK_KEYS, now, node=neighbour)
 
     # -- peers and sessions --------------------------------------------------------------------------------------------
 
     def peer_failed(self, url: str, cause: str, failures: int, *, now: float) -> None:
-        """A configured peer could not be reached, so many times in a row; noted the 1st, 2nd, 4th, 8th time and so on."""
+        """Notes a failed attempt to reach a configured peer, if the number of failures in a row is a power of two."""
         if failures and not failures & failures - 1:
             self._note(Kind.PEER_FAILED, now, peer=url, cause=cause, count=failures)
 
     def session_renewed(self, node: bytes, *, now: float) -> None:
-        """The keys shared with a node were replaced before their time."""
+        """Notes that a session's keys were replaced early."""
         self._note(Kind.SESSION_RENEWED, now, node=node)
 
     # -- routes --------------------------------------------------------------------------------------------------------
@@ -117,14 +117,14 @@ class Journal:
         silent_since: Callable[[bytes], float],
         now: float,
     ) -> None:
-        """Takes the newest changes of next hops; `version` tells how many there have ever been.
+        """Takes the newest changes of next hops; `version` is the number of all changes so far.
 
-        `is_in_use` tells for which destinations there is traffic, `silent_since` since when a neighbour has not answered.
+        `is_in_use` tells which destinations have traffic, `silent_since` since when a neighbour has not answered.
         """
         self._routes.take(changes, version, is_in_use=is_in_use, silent_since=silent_since, now=now)
 
     def sweep(self, *, now: float) -> None:
-        """Notes routes that have been gone for a while, and how many changes were left out; to be called every second."""
+        """Notes routes that are lost for good, and how many changes were left out; to be called every second."""
         self._routes.sweep(now=now)
 
     def _note_route(

@@ -1,7 +1,7 @@
-"""What is worth telling of changes of next hops, which a mesh can bring about by the thousand.
+"""The changes of next hops that are worth an entry in the journal: a mesh can cause them by the thousand.
 
-A route that is lost and comes back within a moment is one event, with the time between; one that stays away is told as lost,
-and again when it is back. So many events are told in a second, those of destinations with traffic first; others are counted.
+A route that is lost and back within PATIENCE_S is one event, which says for how long it was gone; one that stays away is told
+as lost, and again when it is back. The rate of events is bounded, apart for destinations with traffic; the rest is counted.
 """
 
 from collections.abc import Callable, Iterable
@@ -11,11 +11,14 @@ from mycelium.limits import JOURNAL_LOST_ROUTES, JOURNAL_ROUTES_PER_SECOND
 from mycelium.routing.selection import RouteChange
 from mycelium.timing import TokenBucket
 
-PATIENCE_S: Final = 1.0  # a route that is back by then was not lost, it has changed
+PATIENCE_S: Final = 1.0  # a route that is back by then counts as changed, not as lost
 
 
 class RouteTeller(Protocol):
-    """Takes the change of one destination: when, next hop before and after (None: none), why, and how long without."""
+    """Takes one event: when, the destination, its next hop before and after, the cause, and the seconds without a route.
+
+    None stands for no next hop, and for a time that is not known.
+    """
 
     def __call__(
         self, at: float, node: bytes, before: bytes | None, after: bytes | None, cause: str, without_s: float | None
@@ -24,26 +27,26 @@ class RouteTeller(Protocol):
 
 class _Loss(NamedTuple):
     at: float
-    silent_since: float  # the next hop that was lost; infinity where it did answer
+    silent_since: float  # of the lost next hop; infinity if it did answer
     before: bytes
     cause: str
     is_used: bool
 
 
 class RouteStory:
-    """Follows the changes of one node's routes. `tell_of_more` takes when, and how many were not told."""
+    """The lost routes of one node, and the events told of them. `tell_of_more` takes the time and how many were left out."""
 
     __slots__ = ("_gone", "_held_back", "_lost", "_others", "_tell", "_tell_of_more", "_used", "_version")
 
     def __init__(self, *, tell: RouteTeller, tell_of_more: Callable[[float, int], None], now: float) -> None:
         self._tell = tell
         self._tell_of_more = tell_of_more
-        self._lost: dict[bytes, _Loss] = {}  # since less than PATIENCE_S, oldest first
-        self._gone: dict[bytes, _Loss] = {}  # since longer
+        self._lost: dict[bytes, _Loss] = {}  # for less than PATIENCE_S, oldest first
+        self._gone: dict[bytes, _Loss] = {}  # for longer
         self._used = TokenBucket(JOURNAL_ROUTES_PER_SECOND, now=now)  # events of destinations with traffic
         self._others = TokenBucket(JOURNAL_ROUTES_PER_SECOND, now=now)
-        self._held_back = 0
-        self._version = 0  # how many changes there had been
+        self._held_back = 0  # events left out since the last sweep
+        self._version = 0  # number of changes at the last call
 
     def take(
         self,
@@ -54,7 +57,7 @@ class RouteStory:
         silent_since: Callable[[bytes], float],
         now: float,
     ) -> None:
-        """Takes the newest changes, the oldest of them first; `version` tells how many there have ever been."""
+        """Takes the newest changes, oldest first; `version` is the number of all changes so far."""
         taken = 0
         for at, node, before, after, cause in changes:
             taken += 1
@@ -65,23 +68,23 @@ class RouteStory:
                 _keep(self._lost, node, _Loss(at, silent_since(before), before, cause, is_used))
             elif before is not None:
                 silent_s = at - silent_since(before)
-                self._tell_one(is_used, now, at, node, before, after, cause, silent_s if silent_s > 0 else None)
+                self._tell_one(is_used, at, node, before, after, cause, silent_s if silent_s > 0 else None, now=now)
             elif loss is not None:
                 without_s = at - min(loss.at, loss.silent_since)
-                self._tell_one(is_used, now, at, node, loss.before, after, loss.cause, without_s)
+                self._tell_one(is_used, at, node, loss.before, after, loss.cause, without_s, now=now)
             else:
-                self._tell_one(is_used, now, at, node, None, after, cause, None)
+                self._tell_one(is_used, at, node, None, after, cause, None, now=now)
         self._held_back += max(version - self._version - taken, 0)
         self._version = version
 
     def sweep(self, *, now: float) -> None:
-        """Tells which routes have been gone for PATIENCE_S, and how many events were held back; to be called every second."""
+        """Tells which routes are gone for PATIENCE_S, and how many events were left out; to be called every second."""
         for node, loss in list(self._lost.items()):
             if loss.at + PATIENCE_S > now:
                 break
             del self._lost[node]
             _keep(self._gone, node, loss)
-            self._tell_one(loss.is_used, now, loss.at, node, loss.before, None, loss.cause, None)
+            self._tell_one(loss.is_used, loss.at, node, loss.before, None, loss.cause, None, now=now)
         if self._held_back:
             self._tell_of_more(now, self._held_back)
             self._held_back = 0
@@ -89,13 +92,14 @@ class RouteStory:
     def _tell_one(
         self,
         is_used: bool,
-        now: float,
         at: float,
         node: bytes,
         before: bytes | None,
         after: bytes | None,
         cause: str,
         without_s: float | None,
+        *,
+        now: float,
     ) -> None:
         bucket = self._used if is_used else self._others
         if bucket.take(now=now):
