@@ -28,25 +28,28 @@ def test_an_unknown_benchmark_is_an_error() -> None:
     assert dev("bench", "nonsense").returncode == 1
 
 
-def test_the_results_of_a_run_are_shown_in_the_end_and_a_failure_is_its_status(tmp_path: Path) -> None:
-    test = tmp_path / "test_x.py"
-    test.write_text("def test_good(): pass\ndef test_bad(): assert 0\n")
-    stages = f"""
-        prepare
-        check truth true
-        check falsehood false
-        run_tests some -p no:cacheprovider -c /dev/null {test}
-        run_tests none -p no:cacheprovider -c /dev/null {tmp_path}/nothing.py
-        show_results
-    """
-    script = (ROOT / "dev").read_text().partition("\ncommand=")[0] + stages
-    done = subprocess.run(
-        ["bash", "-c", script, ROOT / "dev"],
-        env={**os.environ, "MYCELIUM_VENV": sys.prefix, "TMPDIR": str(tmp_path)},
+def run_stages(folder: Path, stages: str) -> "subprocess.CompletedProcess[str]":
+    """Runs functions of ./dev as its commands do."""
+    script = (ROOT / "dev").read_text().partition("\ncommand=")[0]
+    return subprocess.run(
+        ["bash", "-c", f"{script}\nprepare\n{stages}\nshow_results", ROOT / "dev"],
+        env={**os.environ, "MYCELIUM_VENV": sys.prefix, "TMPDIR": str(folder)},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_the_results_of_a_run_are_shown_in_the_end_and_a_failure_is_its_status(tmp_path: Path) -> None:
+    test = tmp_path / "test_x.py"
+    test.write_text("def test_good(): pass\ndef test_bad(): assert 0\n")
+    stages = f"""
+        check truth true
+        check falsehood false
+        run_tests some -p no:cacheprovider -c /dev/null {test}
+        run_tests none -p no:cacheprovider -c /dev/null {tmp_path}/nothing.py
+    """
+    done = run_stages(tmp_path, stages)
     assert done.returncode == 1
     *_, truth, falsehood, some, none, total = done.stdout.splitlines()
     assert [line.split()[:2] for line in (truth, falsehood, some, none)] == [
@@ -58,3 +61,16 @@ def test_the_results_of_a_run_are_shown_in_the_end_and_a_failure_is_its_status(t
     assert "1 failed, 1 passed" in some
     assert total == "2 passed, 3 failed"
     assert not list(tmp_path.glob("mycelium-dev*"))
+
+
+def test_what_passes_wholly_has_status_0(tmp_path: Path) -> None:
+    done = run_stages(tmp_path, "check truth true")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 passed, 0 failed")
+
+
+def test_namespace_tests_that_lack_a_tool_are_a_failure(tmp_path: Path) -> None:
+    done = run_stages(tmp_path, "LAB_TOOLS='no-such-tool some-package'; namespace_tests")
+    assert done.returncode == 1
+    assert "tests in network namespaces can not run: " in done.stderr
+    reason = "missing Debian packages: some-package" if os.geteuid() == 0 else "that takes root"
+    assert f"FAILED  tests in network namespaces   did not run: {reason}" in done.stdout

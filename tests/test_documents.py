@@ -20,7 +20,7 @@ from tests.lab.waiting import wait_until
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md")
-PROGRAMS: Final = ("./dev", "mycelium", "mycelium-sim", "ping", "pip", "make")
+PROGRAMS: Final = ("./dev", "mycelium", "mycelium-sim", "ping", "pip")
 SECONDS: Final = 60.0
 
 DAEMON: Final = "mycelium --peers udp://198.51.100.7:9651 'udp://[2001:db8::7]:9651' udp://hub.example.org:9651"

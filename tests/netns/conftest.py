@@ -30,8 +30,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 @pytest.fixture(scope="session", autouse=True)
 def _tidy_system() -> None:
-    if not is_available():
-        pytest.skip(f"this needs root and {', '.join(TOOLS)}")
+    assert is_available(), f"this needs root and {', '.join(TOOLS)}"
     remove_leftovers()
 
 

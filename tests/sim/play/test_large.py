@@ -1,4 +1,4 @@
-"""The sizes that the simulator is made for; part of `make deep`, one after the other, for minutes and gigabytes.
+"""The sizes that the simulator is made for; part of `./dev deep`, one after the other, for minutes and gigabytes.
 
 Each runs as a user runs it, in a process of its own, so that memory and time are its own too.
 """
