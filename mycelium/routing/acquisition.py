@@ -1,7 +1,7 @@
-"""Route acquisition (RFC 8966 section 3.5.3): what an update does to the table.
+"""Route acquisition (RFC 8966 section 3.5.3): how an update changes the table.
 
-Every update is stored, unfeasible ones too: they are what recovery starts from. A finite one counts only if its node has
-signed the sequence; one that it has not is taken as a retraction of what the neighbour advertised before.
+Every update is stored, even an unfeasible one, because recovery starts from those. The sequence of a finite one must be signed
+by its node; otherwise the update counts as a retraction of the neighbour's previous route.
 """
 
 from collections.abc import Iterator, Sequence
@@ -65,8 +65,8 @@ class Acquisition:
         self._counters = counters
 
     def take_updates(self, neighbour: Neighbour, items: Sequence[Item], *, now: float) -> Iterator[Item]:
-        """Applies the updates among `items` in order and yields the others where they stand."""
-        # The loop of all loops at a cold start: attributes are bound to names, the frequent case has no call in it.
+        """Applies the updates among `items` in order and yields the other items in between."""
+        # The hottest loop of a cold start: attributes are bound to locals, and the frequent case makes no call.
         slot = neighbour.slot
         row_of = self._table.rows.get
         cost = self._table.costs[slot]
@@ -85,7 +85,7 @@ class Acquisition:
                 or (metric := route ^ row.floor) >= INFINITY
                 or (announcement is not None and announcement is not row.announcement)
             ):
-                # Anything but a finite metric of the newest sequence that we know.
+                # anything but a finite metric with the newest known sequence
                 metric = route & METRIC_MASK
                 if metric == INFINITY:
                     self._take_retraction(neighbour, item, row, now=now)
@@ -112,7 +112,7 @@ class Acquisition:
                     self._requests.ask(row, now=now)
 
     def _admit(self, neighbour: Neighbour, update: Update, row: Destination, *, now: float) -> Destination | None:
-        """Returns the row of an update that may be applied, brought up to date as it says; else None."""
+        """Returns the row of an update that may be applied, with its announcement stored; else None."""
         if row.selected == OURSELVES:
             self._hear_of_ourselves(neighbour, update, now=now)
             return row
@@ -133,7 +133,7 @@ class Acquisition:
         self._selection.retract(row, neighbour.slot, now=now)
 
     def _hear_of_ourselves(self, neighbour: Neighbour, update: Update, *, now: float) -> None:
-        """Notes a newer sequence of ours that we have signed and forgotten. The route itself is never used."""
+        """Notes a newer sequence of our own, signed before we lost our state. The route itself is never used."""
         announcement = update.announcement
         if announcement is None or announcement.sequence <= self._origin.sequence:
             return
@@ -141,16 +141,16 @@ class Acquisition:
             self._origin.want_past(announcement.sequence)
 
     def _take_announcement(self, neighbour: Neighbour, update: Update, row: Destination, *, now: float) -> None:
-        """Learns from a retraction that shows a newer announcement than we have, and passes it on towards the origin."""
+        """Stores the newer announcement that a retraction carries, and spreads it towards the origin."""
         announcement = update.announcement
         if announcement is None or announcement.sequence <= row.sequence:
             return
         if self._checker.is_valid(announcement, update.node, neighbour, now=now):
             self._keep(row, announcement, now=now)
-            self._tell_followers(row, announcement.sequence, now=now)
+            self._show_to_outdated(row, announcement.sequence, now=now)
 
     def _first_update(self, neighbour: Neighbour, update: Update, *, now: float) -> Destination | None:
-        """Returns the row, made here, of a node that has none if the update shows that it lives; else None."""
+        """Adds and returns the row of a new node if the update carries a current announcement; else None."""
         if not self._is_introduced(neighbour, update, now=now):
             return None
         announcement = update.announcement
@@ -174,14 +174,14 @@ class Acquisition:
         return row
 
     def _is_stale(self, neighbour: Neighbour, update: Update, source: ForgottenSource, *, now: float) -> bool:
-        """Tells whether a forgotten node has a newer sequence, which the neighbour is shown, or lives no more with this one."""
+        """Tells whether a removed node had a newer sequence, which the neighbour is then shown, or expired with this one."""
         if update.sequence < source.announcement.sequence:
             self._advertiser.tell_newer(neighbour, update.node, source.announcement, now=now)
             return True
         return update.sequence == source.announcement.sequence and now - source.advanced >= self._parameters.expiry_s
 
     def _is_signed(self, neighbour: Neighbour, update: Update, row: Destination, *, now: float) -> bool:
-        """Tells whether the update's sequence is known to be signed by its node, learning it where it is new."""
+        """Tells whether the update's sequence was signed by its node; stores a new announcement."""
         known = row.announcement_of(update.distance)
         if known is not None and update.announcement in (None, known):
             return True
@@ -193,7 +193,7 @@ class Acquisition:
         return True
 
     def _is_introduced(self, neighbour: Neighbour, update: Update, *, now: float) -> bool:
-        """Tells whether the update brings a valid announcement of its own sequence."""
+        """Tells whether the update carries a valid announcement with its sequence."""
         announcement = update.announcement
         if announcement is None:
             self._counters.announcements_missing += 1
@@ -207,11 +207,11 @@ class Acquisition:
         return self._checker.is_valid(announcement, update.node, neighbour, now=now)
 
     def _learn(self, row: Destination, announcement: Announcement, *, now: float) -> None:
-        """Takes a verified announcement; one of a new epoch is shown to neighbours that still follow an older one."""
+        """Stores a verified announcement; one of a new epoch is shown to neighbours whose routes have an older one."""
         epoch = row.sequence >> EPOCH_SHIFT
         self._keep(row, announcement, now=now)
         if announcement.sequence >> EPOCH_SHIFT > epoch:
-            self._tell_followers(row, epoch + 1 << EPOCH_SHIFT, now=now)
+            self._show_to_outdated(row, epoch + 1 << EPOCH_SHIFT, now=now)
 
     def _keep(self, row: Destination, announcement: Announcement, *, now: float) -> None:
         before = row.announcement.prefixes
@@ -219,17 +219,17 @@ class Acquisition:
         if row.announcement.prefixes != before:
             self._forwarding.assign(row.node, row.announcement.prefixes)
 
-    def _tell_followers(self, row: Destination, sequence: int, *, now: float) -> None:
-        """Shows the newest announcement to all neighbours whose routes are older than `sequence`."""
+    def _show_to_outdated(self, row: Destination, sequence: int, *, now: float) -> None:
+        """Shows the newest announcement to neighbours whose routes are older than `sequence`."""
         for neighbour in self._table.by_address.values():
             route = row.routes[neighbour.slot]
             if route < RETRACTED and sequence_of(route) < sequence:
                 self._advertiser.tell_newer(neighbour, row.node, row.announcement, now=now)
 
     def _is_outdated(self, neighbour: Neighbour, update: Update, newest: int) -> bool:
-        """Tells whether someone upstream does not know the node's newest sequence for a reason beside laziness.
+        """Tells whether an older sequence is more than an update that is still delayed.
 
-        That is an older epoch, or an older sequence from the node itself: it has lost its memory.
+        That is an older epoch, or an older sequence from the node itself, which has lost its state.
         """
         if update.sequence >= newest:
             return False

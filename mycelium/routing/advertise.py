@@ -1,8 +1,8 @@
-"""Delta sync: each neighbour is told of a route once, when it changes, in short batches over its reliable stream.
+"""Advertisement of routes: each neighbour gets an update only when a route changes, batched over its reliable stream.
 
-A feasibility distance is set here and nowhere else, at the moment an update is put into a batch (RFC 8966 section 3.7.3).
-What is sent is the state at that moment, not the one that queued it. The new next hop of a route is told a retraction
-(poison reverse) where it holds our route, and nothing where it does not.
+Feasibility distances are set only here, when an update is put into a batch (RFC 8966 section 3.7.3). A batch carries the state
+at that moment, not the one at the time of queueing. The new next hop of a route gets a retraction (poison reverse) if it holds
+our route, and nothing otherwise.
 """
 
 from math import inf
@@ -20,7 +20,7 @@ from mycelium.wire.distance import INFINITY, METRIC_MASK, UNKNOWN, distance, seq
 
 
 class Advertiser:
-    """What is to be told to whom, and when."""
+    """Queues rows for neighbours and makes batches of them."""
 
     __slots__ = ("_counters", "_dirty", "_lazy", "_parameters", "_rng", "_table", "flush_at", "lazy_at", "outbox")
 
@@ -38,7 +38,7 @@ class Advertiser:
         self.outbox: list[tuple[bytes, list[Item]]] = []
 
     def mark(self, row: Destination, *, now: float) -> None:
-        """Queues a row that has changed for all neighbours; losing a route is urgent."""
+        """Queues a changed row for all neighbours; a lost route is urgent."""
         if row.queued != DIRTY:
             row.queued = DIRTY
             self._dirty.append(row)
@@ -48,7 +48,7 @@ class Advertiser:
             self.flush_at = now + self._parameters.batch_s
 
     def mark_lazy(self, row: Destination, *, now: float) -> None:
-        """Queues a row in which nothing but the sequence has changed."""
+        """Queues a row of which only the sequence has changed."""
         if row.queued != SETTLED:
             return
         row.queued = LAZY
@@ -57,18 +57,18 @@ class Advertiser:
             self.lazy_at = now + self._rng.uniform(*self._parameters.lazy_s)
 
     def answer(self, row: Destination, neighbour: Neighbour, *, now: float) -> None:
-        """Queues a row for one neighbour, which is told its state even if it has been before."""
+        """Queues a row for one neighbour, even if that holds its current state."""
         row.current &= ~neighbour.bit
         neighbour.answers[row] = None
         self.hurry(now=now)
 
     def tell_newer(self, neighbour: Neighbour, node: bytes, announcement: Announcement, *, now: float) -> None:
-        """Queues a newer announcement than a neighbour seems to know, so that it travels on to its origin."""
+        """Queues an announcement that is newer than the one a neighbour knows, so that it spreads towards its origin."""
         neighbour.newer[node] = announcement
         self.hurry(now=now)
 
     def hurry(self, *, now: float) -> None:
-        """Sees to it that what is queued leaves with the next urgent batch."""
+        """Makes everything queued leave with the next urgent batch."""
         self.flush_at = min(self.flush_at, now + self._parameters.urgent_batch_s)
 
     def dump(self, neighbour: Neighbour, *, now: float) -> None:
@@ -77,7 +77,7 @@ class Advertiser:
         self.hurry(now=now)
 
     def compare(self, neighbour: Neighbour, *, now: float) -> None:
-        """Queues the digest of what the neighbour will hold by then."""
+        """Queues the digest of the table that the neighbour will hold after the batch."""
         neighbour.digest_due = True
         self.hurry(now=now)
 
@@ -98,7 +98,7 @@ class Advertiser:
         self.hurry(now=now)
 
     def flush(self, *, now: float) -> None:
-        """Makes one batch for each neighbour that something is queued for: retractions, requests, then updates."""
+        """Makes one batch for each neighbour with anything queued: retractions, then requests, then updates."""
         self.flush_at = inf
         dirty, self._dirty = self._dirty, []
         self._broadcast(dirty, now=now)
@@ -125,7 +125,7 @@ class Advertiser:
         neighbour.updates = []
 
     def _broadcast(self, rows: list[Destination], *, now: float) -> None:
-        # Consecutive rows are mostly for the same neighbours: each of those gets the whole run at once.
+        # Consecutive rows mostly go to the same neighbours, each of which then gets a whole run of updates at once.
         table = self._table
         introductions, repeats = _UpdateRun(table), _UpdateRun(table)
         for row in rows:
@@ -160,7 +160,7 @@ class Advertiser:
         repeats.end()
 
     def _advertise(self, row: Destination) -> int:
-        """Returns the row's own distance, and makes it what is advertised."""
+        """Updates and returns the distance that the row advertises."""
         selected = row.selected
         packed = row.floor if selected == OURSELVES else row.routes[selected] + self._table.costs[selected]
         if packed != row.advertised:
@@ -196,7 +196,7 @@ class Advertiser:
                 self._tell(row, neighbour)
 
     def _tell(self, row: Destination, neighbour: Neighbour) -> None:
-        """Tells one neighbour a row's state, whatever it holds."""
+        """Sends one neighbour the state of a row, whatever it holds."""
         bit = neighbour.bit
         if row.metric == INFINITY or row.selected == neighbour.slot:
             neighbour.retractions.append(Update(row.node, distance(row.sequence, INFINITY)))
@@ -238,7 +238,7 @@ class Advertiser:
 
 
 class _UpdateRun:
-    """Updates of consecutive rows that the same neighbours get."""
+    """Updates of consecutive rows that go to the same neighbours."""
 
     __slots__ = ("_table", "receivers", "updates")
 
@@ -248,7 +248,7 @@ class _UpdateRun:
         self.updates: list[Item] = []
 
     def end(self, receivers: int = 0) -> None:
-        """Hands the updates over, and begins a run for others."""
+        """Queues the updates for their receivers, and starts a run for others."""
         if self.updates:
             for neighbour in self._table.by_address.values():
                 if self.receivers & neighbour.bit:
@@ -258,10 +258,10 @@ class _UpdateRun:
 
 
 def _uninformed(row: Destination, neighbours: int) -> int:
-    """Returns those of the neighbours that do not advertise the sequence in question themselves: the others know it."""
+    """Returns those of the neighbours that do not advertise the row's sequence themselves, and so may not know it."""
     routes = row.routes
     if routes.count(UNKNOWN) == len(routes) - (row.selected >= 0):
-        return neighbours  # nobody beside the next hop has said anything
+        return neighbours  # only the next hop has advertised a route
     newest = row.advertised | METRIC_MASK
     oldest = newest - METRIC_MASK
     for slot, route in enumerate(routes):

@@ -1,8 +1,7 @@
-"""Signed origins: which announcements are believed (the signature itself is checked by a function handed in).
+"""Validation of announcements; the signature itself is verified by a function handed in.
 
-A row of the route table keeps the newest verified announcement of its node and compares a received one with it as a
-whole, all signed bytes and the signature: so each is verified once however many neighbours bring it, and no part of it
-can be exchanged for another. Each neighbour can make us verify at a bounded rate only.
+A row keeps the newest verified announcement of its node. A received one is compared with it as a whole, signature included, so
+each is verified once, whichever neighbours bring it. The rate of verifications is bounded for each neighbour.
 """
 
 from collections.abc import Callable
@@ -14,11 +13,11 @@ from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.neighbour import Neighbour
 from mycelium.wire.announcement import Announcement
 
-BUDGET_REFILL_S: Final = 1.0  # after which the neighbour is asked again for what was refused
+BUDGET_REFILL_S: Final = 1.0  # time until the neighbour's table is requested again, of which part was refused
 
 
 class AnnouncementChecker:
-    """Decides whether an announcement that came with an update speaks for its node."""
+    """Decides whether an announcement is valid for the node of its update."""
 
     __slots__ = ("_address_of", "_counters", "_network_id", "_verify")
 
@@ -36,7 +35,7 @@ class AnnouncementChecker:
         self._counters = counters
 
     def is_valid(self, announcement: Announcement, node: bytes, neighbour: Neighbour, *, now: float) -> bool:
-        """Tells whether `node` of our network has signed it; what it refuses it counts."""
+        """Tells whether `node` of our network signed it; counts the reason if not."""
         if announcement.network_id != self._network_id:
             self._counters.announcements_foreign += 1
             return False
@@ -53,7 +52,9 @@ class AnnouncementChecker:
             return False
         if not self._verify(announcement):
             self._counters.announcements_forged += 1
-            neighbour.verification_budget.limit_burst(VERIFICATIONS_PER_SECOND)  # it should have checked
+            neighbour.verification_budget.limit_burst(
+                VERIFICATIONS_PER_SECOND
+            )  # a correct neighbour would have verified it
             return False
         self._counters.announcements_verified += 1
         return True

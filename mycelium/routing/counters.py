@@ -1,4 +1,4 @@
-"""What routing counts."""
+"""Counters of the routing engine."""
 
 from dataclasses import dataclass
 

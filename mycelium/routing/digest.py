@@ -1,4 +1,4 @@
-"""The digest of an advertised table: how two neighbours find out that their reliable streams have lost something.
+"""The digest of an advertised table, by which two neighbours detect that their tables differ.
 
 BLAKE2b of 16 bytes over, in ascending order of node: node (16), sequence (6), metric (4) of each finite route.
 """

@@ -1,7 +1,7 @@
-"""The routing engine: Babel's decisions (RFC 8966) over reliable streams, fed with decoded items and the time.
+"""The routing engine: Babel (RFC 8966) over reliable streams, without I/O; it is fed decoded items and the time.
 
-It composes the nouns of this package. What is received is applied at once; what is to be said leaves in short batches
-through `outbox`. It knows nothing of bytes, sessions or packets.
+It composes the classes of this package. Received items are applied at once; outgoing items leave in short batches through
+`outbox`.
 """
 
 from collections import deque
@@ -45,9 +45,9 @@ _METRIC: Final = attrgetter("metric")
 class RoutingEngine:
     """One node's routing.
 
-    `announce(sequence)` returns our signed announcement, `verify` checks a signature only, `address_of` derives a node from
-    its signing key. Costs are in units of 10 us, 1 or more. The driver drains `outbox`, (neighbour, items) in order, and
-    `changes`, which keeps the newest only.
+    `announce(sequence)` returns our signed announcement, `verify` checks only a signature, `address_of` derives a node's
+    address from its signing key. Costs are in units of 10 us, at least 1. The driver drains `outbox`, (neighbour, items) in
+    order, and `changes`, which is bounded to the newest.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class RoutingEngine:
             now=now,
         )
         self._damping = FlapDamping(parameters)
-        self._neighbours_at = inf  # the next digest, or end of a damping
+        self._neighbours_at = inf  # earliest deadline of any neighbour: digest, table request, end of damping
 
     def _compose(self, checker: AnnouncementChecker, *, now: float) -> None:
-        """Ties the parts that handle what neighbours say, and what ends by time."""
+        """Creates the parts that handle received items and timeouts."""
         self._acquisition = Acquisition(
             table=self._table,
             sources=self._sources,
@@ -117,10 +117,10 @@ class RoutingEngine:
             now=now,
         )
 
-    # Neighbours come, change and go.
+    # -- neighbours ----------------------------------------------------------------------------------------------------
 
     def neighbour_up(self, neighbour: bytes, cost: int, *, now: float) -> None:
-        """Takes a neighbour over a fresh control stream: it is told everything, and all it told before is void."""
+        """Adds a neighbour with a new control stream: it gets our whole table, and all it advertised before is void."""
         if neighbour in self._table.by_address:
             self._remove(self._table.by_address[neighbour], now=now)
         parameters = self._parameters
@@ -136,12 +136,12 @@ class RoutingEngine:
         self._arm_neighbours(now=now)
 
     def neighbour_down(self, neighbour: bytes, *, now: float) -> None:
-        """Drops a dead neighbour with all its routes; unknown ones are ignored."""
+        """Removes a neighbour with all its routes; an unknown one is ignored."""
         peer = self._table.by_address.get(neighbour)
         if peer is None:
             return
         row = self._table.rows.get(neighbour)
-        self._damping.died(peer, 0 if row is None else row.sequence >> EPOCH_SHIFT, now=now)
+        self._damping.failed(peer, 0 if row is None else row.sequence >> EPOCH_SHIFT, now=now)
         self._remove(peer, now=now)
         self._arm_neighbours(now=now)
 
@@ -155,7 +155,7 @@ class RoutingEngine:
     def neighbour_suspect(self, neighbour: bytes, suspected: bool, *, now: float) -> None:
         """Stops using a neighbour without forgetting its routes, or uses it again.
 
-        Feasible alternates take over at once and without a word; destinations without one are retracted.
+        Feasible alternates take over at once, without updates; destinations without one are retracted.
         """
         peer = self._table.by_address.get(neighbour)
         if peer is None:
@@ -164,11 +164,11 @@ class RoutingEngine:
         self._table.suspected = self._table.suspected & ~peer.bit | (peer.bit if suspected else 0)
         self._apply_cost(peer, "suspected" if suspected else "trusted", now=now)
 
-    # Items and time.
+    # -- items and time ------------------------------------------------------------------------------------------------
 
     @property
     def outbox(self) -> list[tuple[bytes, list[Item]]]:
-        """What is to be sent, in order; the driver takes it and clears the list."""
+        """Items to be sent, in order; the driver takes them and clears the list."""
         return self._advertiser.outbox
 
     @property
@@ -177,7 +177,7 @@ class RoutingEngine:
         return self._selection.changes
 
     def receive(self, neighbour: bytes, items: Sequence[Item], *, now: float) -> None:
-        """Applies what a neighbour has sent; items of one that is not up are dropped."""
+        """Applies a neighbour's items; those of a neighbour that is not up are dropped."""
         peer = self._table.by_address.get(neighbour)
         if peer is None:
             self.counters.unknown_neighbour += 1
@@ -193,7 +193,7 @@ class RoutingEngine:
             self._forgive_restarted(peer, now=now)
 
     def next_deadline(self) -> float:
-        """Returns when `handle_timeout` is to be called; math.inf when there is nothing to wait for."""
+        """Returns when `handle_timeout` is wanted next; infinity for never."""
         return min(
             self._advertiser.flush_at,
             self._advertiser.lazy_at,
@@ -204,7 +204,7 @@ class RoutingEngine:
         )
 
     def handle_timeout(self, *, now: float) -> None:
-        """Does what is due; early calls do nothing."""
+        """Does what is due; an early call does nothing."""
         self._advance_sequence(now=now)
         if now >= self._neighbours_at:
             self._neighbours_are_due(now=now)
@@ -212,7 +212,7 @@ class RoutingEngine:
         self._expiry.handle_timeout(now=now)
         self._advertiser.handle_timeout(now=now)
 
-    # What others read.
+    # -- read access ---------------------------------------------------------------------------------------------------
 
     @property
     def sequence(self) -> int:
@@ -256,7 +256,7 @@ class RoutingEngine:
         return self._selection.choices
 
     def link_costs(self) -> dict[bytes, int]:
-        """Returns what each neighbour costs at this moment, INFINITY while it is suspected."""
+        """Returns the present cost of each neighbour, INFINITY while it is suspected."""
         costs = self._table.costs
         return {address: costs[peer.slot] for address, peer in self._table.by_address.items()}
 
@@ -272,7 +272,7 @@ class RoutingEngine:
 
     def _advance_sequence(self, *, now: float) -> None:
         if now >= self._origin.deadline and self._origin.advance(now=now):
-            # Direct neighbours hear of it at once: else their own routes to us would be the stale ones (RFC 8966 3.7.2).
+            # Direct neighbours get it at once, or their routes to us would have an older sequence than others (RFC 8966 3.7.2).
             self._table.own.learn(self._origin.announcement, now=now)
             self._advertiser.mark(self._table.own, now=now)
 
@@ -286,7 +286,7 @@ class RoutingEngine:
 
     def _forgive_restarted(self, peer: Neighbour, *, now: float) -> None:
         row = self._table.rows.get(peer.address)
-        if row is not None and self._damping.is_over(peer.address, row.sequence >> EPOCH_SHIFT):
+        if row is not None and self._damping.clear_if_restarted(peer.address, row.sequence >> EPOCH_SHIFT):
             peer.damped_until = now
             self._apply_cost(peer, "restarted", now=now)
 

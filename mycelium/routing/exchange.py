@@ -1,4 +1,4 @@
-"""What neighbours ask of each other beside updates: routes, newer sequences, and whether their tables agree."""
+"""Control items other than updates: requests for routes and sequences, and digests that compare tables."""
 
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.counters import RoutingCounters
@@ -39,7 +39,7 @@ class Exchange:
         self._counters = counters
 
     def handle(self, neighbour: Neighbour, item: Item, *, now: float) -> None:
-        """Handles one item that is no update."""
+        """Handles one item that is not an update."""
         match item:
             case Digest():
                 self._compare(neighbour, item, now=now)
@@ -96,15 +96,16 @@ class Exchange:
         self._advertiser.compare(neighbour, now=now)
 
     def ask_for_table(self, neighbour: Neighbour, *, now: float) -> None:
-        """Asks a neighbour for everything it advertises; it ends with a digest."""
+        """Requests everything that a neighbour advertises; its answer ends with a digest."""
         neighbour.heard = set()
         neighbour.requests.append(RouteRequest(ANY_NODE))
         self._advertiser.hurry(now=now)
 
     def _compare(self, neighbour: Neighbour, digest: Digest, *, now: float) -> None:
-        """Compares a digest with what the neighbour has told us, and mends a difference.
+        """Compares a digest with what the neighbour has advertised, and resolves a difference.
 
-        What it did not mention in a dump that agrees with its digest, it does not advertise.
+        If the routes of its last dump match the digest, the neighbour no longer advertises any others: those are retracted.
+        Otherwise its whole table is requested.
         """
         slot = neighbour.slot
         held = [(row.node, row.routes[slot]) for row in self._table.rows.values() if row.routes[slot] < RETRACTED]

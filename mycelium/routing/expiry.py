@@ -1,7 +1,7 @@
-"""What ends by time alone: source entries, rows, nodes whose sequence stands still (RFC 8966 sections 3.5.4 and 3.7.3).
+"""Timeouts of source entries, rows, and nodes whose sequence stands still (RFC 8966 sections 3.5.4 and 3.7.3).
 
-A feasibility distance may go once no neighbour has held our route for some minutes: no route anywhere can be descended from
-it any more. What is unfeasible until then becomes usable, or the row is removed.
+A feasibility distance expires once no neighbour has held our route for some minutes, because no route anywhere derives from it
+any more. Unfeasible routes then become usable; a row without routes is removed.
 """
 
 from math import inf
@@ -17,7 +17,7 @@ from mycelium.wire.distance import INFINITY, NO_SOURCE, RETRACTED
 
 
 class Expiry:
-    """Collects what is over."""
+    """Removes what has timed out."""
 
     __slots__ = ("_counters", "_forwarding", "_parameters", "_selection", "_sources", "_sweep_at", "_table")
 
@@ -41,13 +41,13 @@ class Expiry:
         self._sweep_at = now + parameters.sweep_s
 
     def next_deadline(self) -> float:
-        """Returns when something may end."""
+        """Returns when `handle_timeout` is wanted next."""
         dying = self._table.dying
         oldest = next(iter(dying.values())) if dying else inf
         return min(self._sweep_at, oldest + self._parameters.source_s)
 
     def handle_timeout(self, *, now: float) -> None:
-        """Ends what is due."""
+        """Removes what is due."""
         if now >= self._sweep_at:
             self._sweep_at = now + self._parameters.sweep_s
             self._sweep(now=now)
@@ -78,7 +78,7 @@ class Expiry:
                 self._table.note_unheld(row, now=now)
 
     def _expire(self, row: Destination, *, now: float) -> None:
-        """Ends a node that has shown no sign of life; only a newer sequence brings it back, so no source is needed."""
+        """Removes a node whose sequence has stood still; only a newer one brings it back, so no source entry is needed."""
         self._counters.expired_nodes += 1
         row.routes = [route | RETRACTED for route in row.routes]
         if row.metric != INFINITY:
@@ -86,7 +86,7 @@ class Expiry:
         self._remove(row, now=now)
 
     def _remove(self, row: Destination, *, now: float) -> None:
-        # If holders are still to be told a retraction, the row is queued and tells them on its way out.
+        # If neighbours still hold our route, the row is queued and a last batch retracts it.
         del self._table.rows[row.node]
         self._forwarding.release(row.node)
         self._sources.remember(row.node, row.announcement, row.advanced, now=now)

@@ -1,4 +1,4 @@
-"""The forwarding table: all that the data path reads, as plain dicts.
+"""The forwarding table: everything that the data path reads, as plain dicts.
 
 Invariant: `next_hop` holds selected routes only, so it never leads to a neighbour that is lost or suspected, and following
 it from node to node never comes to a node twice.
@@ -15,7 +15,7 @@ from mycelium.wire.distance import INFINITY, RETRACTED, metric_of
 
 
 class ForwardingTable:
-    """Where trains go next, and which node owns an address.
+    """The next hop of each node, and the owner of each address.
 
     `allows_prefix` tells whether another node (first) may own a prefix (length and address) that it announces.
     """
@@ -39,10 +39,10 @@ class ForwardingTable:
         return self._counters.route_changes
 
     def alternate(self, node: bytes, avoid: bytes = b"") -> bytes | None:
-        """Returns the best neighbour beside the next hop to hand one deflected train, feasible ones first, or None.
+        """Returns the best neighbour other than the next hop for a deflected train, feasible ones first, or None.
 
-        An unfeasible one may lead back here: a train may be deflected once only. `avoid`, the neighbour that it came from,
-        is the last choice but for a suspected one, which may be as good as dead, or as good as ever.
+        An unfeasible one may lead back here, so a train may be deflected only once. `avoid`, the neighbour that the train came
+        from, comes after all others, and suspected neighbours after that.
         """
         row = self._table.rows.get(node)
         if row is None or row is self._table.own:
@@ -67,7 +67,7 @@ class ForwardingTable:
         return self.owner.get(subnet_of(address)) or self._prefixes.owner_of(address)
 
     def point(self, node: bytes, neighbour: bytes | None) -> None:
-        """Sends trains for `node` to `neighbour` from here on, or nowhere."""
+        """Sets the next hop of a node, or removes it (None)."""
         self._counters.route_changes += 1
         if neighbour is None:
             del self.next_hop[node]

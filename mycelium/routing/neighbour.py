@@ -1,4 +1,4 @@
-"""Neighbours (RFC 8966 section 3.2.4): one per live link, each with a slot number that names it in every route table row."""
+"""Neighbours (RFC 8966 section 3.2.4): one per live link, each with a slot number that indexes the routes of every row."""
 
 from math import inf
 from typing import Final
@@ -10,11 +10,11 @@ from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Item
 from mycelium.wire.distance import INFINITY
 
-DAMPED_COST: Final = 1_000_000  # 10 s: any other way is better, none is worse
+DAMPED_COST: Final = 1_000_000  # 10 s: worse than any other route, better than none
 
 
 class Neighbour:
-    """What is known of one neighbour, and what waits to be sent to it."""
+    """The state of one neighbour, and the items that wait to be sent to it."""
 
     __slots__ = (
         "address",
@@ -51,24 +51,24 @@ class Neighbour:
         self.damped_until = 0.0
         self.up_since = now
         self.digest_at = inf
-        self.table_wanted_at = inf  # when to ask for its whole table, some of which was refused
-        self.heard: set[bytes] | None = None  # nodes it spoke of since it was asked for its whole table; never iterated
+        self.table_wanted_at = inf  # when to request its whole table, because part of it was refused
+        self.heard: set[bytes] | None = None  # nodes it mentioned since its whole table was requested; never iterated
         self.resync = resync  # waits between requests for its whole table
-        self.resync_at = 0.0  # earliest time of the next one
-        self.dump_at = 0.0  # not given our whole table again before
+        self.resync_at = 0.0  # earliest time of the next such request
+        self.dump_at = 0.0  # earliest time at which it gets our whole table again
         self.verification_budget = TokenBucket(VERIFICATIONS_PER_SECOND, burst=VERIFICATIONS_AT_ONCE, now=now)
-        self.question_budget = TokenBucket(REQUESTS_PER_SECOND, now=now)  # requests for announcements it left out
+        self.question_budget = TokenBucket(REQUESTS_PER_SECOND, now=now)  # requests for announcements that it left out
         self.request_budget = TokenBucket(REQUESTS_PER_SECOND, now=now)
-        self.dump_due = True  # a fresh stream: it is told everything
+        self.dump_due = True  # a new stream starts with our whole table
         self.digest_due = False
-        self.answers: dict[Destination, None] = {}  # told again even if nothing changed
-        self.newer: dict[bytes, Announcement] = {}  # shown to it, by node
+        self.answers: dict[Destination, None] = {}  # rows to be sent although they did not change
+        self.newer: dict[bytes, Announcement] = {}  # announcements that it seems not to know, by node
         self.retractions: list[Item] = []
         self.requests: list[Item] = []
         self.updates: list[Item] = []
 
     def cost(self, *, now: float) -> int:
-        """Returns what routes through it cost on top: INFINITY while it is suspected, dear while it is damped."""
+        """Returns the cost of routes through it: INFINITY while it is suspected, DAMPED_COST more while it is damped."""
         if self.suspected:
             return INFINITY
         return min(self.link_cost + DAMPED_COST, INFINITY - 1) if now < self.damped_until else self.link_cost

@@ -1,6 +1,6 @@
-"""What this node says of itself: its sequence, and when the next one is due (RFC 8966 sections 3.2.1 and 3.8.1.2).
+"""The origin of our own route: its sequence, and when that is increased (RFC 8966 sections 3.2.1 and 3.8.1.2).
 
-A sequence is epoch << 16 | counter and only grows; a counter that runs out carries into the epoch.
+A sequence is epoch << 16 | counter and only grows; the counter overflows into the epoch.
 """
 
 from collections.abc import Callable
@@ -51,21 +51,21 @@ class Origin:
         self._jumped_at = -inf
         self._jump_past = 0
         self._hourly_at = self._next_hourly(now=now)
-        self.deadline = self._hourly_at  # when the sequence is to grow
+        self.deadline = self._hourly_at  # when the sequence is to be increased
 
     def want_newer(self, *, now: float) -> None:
-        """Notes that someone asks for a sequence newer than ours: by one, however far ahead, and not too often."""
+        """Schedules an increase by one, at a bounded rate, however new the requested sequence is."""
         if self._wanted_at == inf:
             self._wanted_at = max(now, self._bumped_at + self._parameters.bump_spacing_s)
             self._arm()
 
     def want_past(self, sequence: int) -> None:
-        """Notes that a sequence of ours is known that is newer than ours: we lost our memory, or our clock was set back."""
+        """Schedules a jump past a sequence that others know of us: we lost our state, or our clock was set back."""
         self._jump_past = max(self._jump_past, sequence)
         self._arm()
 
     def advance(self, *, now: float) -> bool:
-        """Moves to the sequence that is due by now, if any, and tells whether it did."""
+        """Increases the sequence if that is due; tells whether it did."""
         if now < self.deadline:
             return False
         jumps = now >= self._jump_at()

@@ -1,29 +1,33 @@
-"""The times that routing lives by, all in seconds; a simulation may sweep them."""
+"""Time constants of routing in seconds; a simulation may vary them."""
 
 from msgspec import Struct
 
 
 class RoutingParameters(Struct, frozen=True):
-    """Defaults are what a network is meant to run with."""
+    """The defaults are those of a real network."""
 
-    urgent_batch_s: float = 0.002  # retractions, requests and answers are collected this long
-    batch_s: float = 0.006  # better news this long
-    lazy_s: tuple[float, float] = (15.0, 30.0)  # changes of nothing but the sequence
+    urgent_batch_s: float = 0.002  # retractions, requests and answers are collected for this long
+    batch_s: float = 0.006  # better routes are collected for this long
+    lazy_s: tuple[float, float] = (15.0, 30.0)  # delay of an update that changes only the sequence, uniform
     digest_s: float = 60.0  # between comparisons of tables with a neighbour, +- 20 %
-    resync_floor_s: float = 10.0  # between requests for the whole table of one neighbour; doubles while they don't help
-    resync_ceiling_s: float = 3_600.0
-    dump_spacing_s: float = 1.0  # a neighbour that wants our whole table more often is not answered
-    bump_s: float = 3_600.0  # between sequences of a quiet origin, +- 10 %
-    bump_spacing_s: float = 0.1  # at least, between sequences that others ask for
-    jump_spacing_s: float = 10.0  # at least, between jumps past a newer sequence of ourselves
-    expiry_s: float = 3 * 3_600.0  # a node whose sequence stands still that long is gone
-    sweep_s: float = 600.0  # between looks for expired nodes
-    source_s: float = 180.0  # a feasibility distance outlives the last neighbour that holds our route (RFC 8966 B)
-    memory_s: float = 24 * 3_600.0  # a newest sequence outlives its feasibility distance
-    retry_floor_s: float = 0.1  # first retry of a request, or twice the path's metric; doubles
-    request_tries: int = 5
-    request_slow_s: float = 60.0  # retries after those, while the better route stays out of reach
-    relayed_request_s: float = 10.0  # how long the asker of a request that we passed on is remembered
-    damping_unit_s: float = 1.0  # third death in a row: dear for 1 s, then 2 s ...
-    damping_ceiling_s: float = 30.0
-    damping_forgiven_s: float = 60.0  # a link that lived this long starts afresh
+    # first wait between requests for the whole table of one neighbour; doubles while digests differ
+    # first wait between requests for the whole table of one neighbour; doubles while digests differ
+    resync_floor_s: float = 10.0
+    resync_ceiling_s: float = 3_600.0  # longest such wait
+    dump_spacing_s: float = 1.0  # between dumps of our whole table to one neighbour
+    bump_s: float = 3_600.0  # between increases of an idle origin's sequence, +- 10 %
+    bump_spacing_s: float = 0.1  # between increases that neighbours request
+    jump_spacing_s: float = 10.0  # between jumps past a newer sequence of our own
+    expiry_s: float = 3 * 3_600.0  # a node whose sequence stands still for this long is removed
+    sweep_s: float = 600.0  # between searches for expired nodes
+    # a feasibility distance is kept this long after the last neighbour held our route (RFC 8966 B)
+    # a feasibility distance is kept this long after the last neighbour held our route (RFC 8966 B)
+    source_s: float = 180.0
+    memory_s: float = 24 * 3_600.0  # the newest sequence of a removed node is kept this long
+    retry_floor_s: float = 0.1  # first retry of a request, at least; twice the path's metric if that is more; doubles
+    request_tries: int = 5  # retries at that pace
+    request_slow_s: float = 60.0  # between further retries, while the better route stays unfeasible
+    relayed_request_s: float = 10.0  # how long the sender of a forwarded request is remembered
+    damping_unit_s: float = 1.0  # damping after the third failure in a row; doubles with each
+    damping_ceiling_s: float = 30.0  # longest damping
+    damping_forgiven_s: float = 60.0  # a link that was up for this long has no failures in a row

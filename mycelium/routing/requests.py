@@ -1,8 +1,8 @@
-"""Sequence-number requests (RFC 8966 sections 3.8.1.2 and 3.8.2): asking an origin, through others, for a newer sequence.
+"""Sequence-number requests (RFC 8966 sections 3.8.1.2 and 3.8.2): they ask an origin for a newer sequence, hop by hop.
 
-They end starvation: a node whose routes are all unfeasible, or whose best one is, asks for the sequence after its
-feasibility distance. A request that is not ours goes to exactly one neighbour, along the selected route where there is one:
-its answer comes back on a route that is selected and so passed on.
+They end starvation: a node whose routes are all unfeasible, or whose best route is, requests the sequence after its
+feasibility distance. A neighbour's request is forwarded to exactly one neighbour, along the selected route if there is one,
+because the answer returns along selected routes only.
 """
 
 import heapq
@@ -26,23 +26,23 @@ RETRY_FACTOR: Final = 2.0
 
 
 class PendingRequest:
-    """A request for one node that waits for its answer."""
+    """A request about one node that has no answer yet."""
 
     __slots__ = ("asked", "askers", "backoff", "deadline", "is_ours", "sequence", "suppressed_until", "tries")
 
     def __init__(self, sequence: int) -> None:
-        self.sequence = sequence  # the newest one asked for
-        self.askers: dict[int, int] = {}  # slot of a neighbour that asked us -> the sequence it wants
+        self.sequence = sequence  # the newest one requested
+        self.askers: dict[int, int] = {}  # sequence wanted, by the slot of the neighbour that asked
         self.is_ours = False
-        self.asked = 0  # bits of neighbours that were asked for us
+        self.asked = 0  # bits of the neighbours that our own request went to
         self.tries = 0
         self.backoff = Backoff(0.0, factor=RETRY_FACTOR)
-        self.suppressed_until = 0.0  # the same request of another neighbour is not passed on before
+        self.suppressed_until = 0.0  # until then, the same request of another neighbour is not forwarded
         self.deadline = inf
 
 
 class Requests:
-    """All requests that wait, ours and those passed on for neighbours."""
+    """All pending requests: our own, and those forwarded for neighbours."""
 
     __slots__ = ("_advertiser", "_counters", "_heap", "_parameters", "_table", "pending")
 
@@ -61,7 +61,7 @@ class Requests:
         return self._heap[0][0] if self._heap else inf
 
     def ask(self, row: Destination, *, now: float) -> None:
-        """Asks for a newer sequence if an unfeasible route would be better than the selected one, or there is none."""
+        """Requests a newer sequence if an unfeasible route would be better than the selected one, or no route is selected."""
         target = self._better_unfeasible(row, 0)
         if target is None:
             return
@@ -81,7 +81,7 @@ class Requests:
             self._send_ours(row, request, target, now=now)
 
     def relay(self, asker: Neighbour, row: Destination, request: SeqnoRequest, *, now: float) -> None:
-        """Passes a neighbour's request on to one other neighbour and remembers who asked."""
+        """Forwards a neighbour's request to one other neighbour and remembers who asked."""
         target = self._next_for(row, asker)
         if target is None or request.hops < 2:
             self._counters.requests_dropped += 1
@@ -93,7 +93,7 @@ class Requests:
         if request.sequence <= entry.sequence and now < entry.suppressed_until:
             return
         entry.sequence = max(entry.sequence, request.sequence)
-        # The asker's own retries must get through, so this is shorter than they are.
+        # This is shorter than the asker's own retry interval, so that its retries are forwarded.
         entry.suppressed_until = now + self._retry_s(row, target) / 2
         if not entry.is_ours:
             self._arm(row.node, entry, now + self._parameters.relayed_request_s)
@@ -101,7 +101,7 @@ class Requests:
         self._advertiser.hurry(now=now)
 
     def satisfy(self, row: Destination, *, now: float) -> None:
-        """Answers whoever asked for the sequence that the selected route has, or an older one."""
+        """Answers the neighbours that asked for the sequence of the selected route, or for an older one."""
         entry = self.pending[row.node]
         sequence = row.sequence if row.selected < 0 else sequence_of(row.routes[row.selected])
         for slot in [slot for slot, wanted in entry.askers.items() if wanted <= sequence]:
@@ -110,16 +110,16 @@ class Requests:
         if sequence >= entry.sequence or not (entry.askers or entry.is_ours):
             del self.pending[row.node]
             if entry.is_ours:
-                self.ask(row, now=now)  # the first answer may have come a longer way than the best one will
+                self.ask(row, now=now)  # a better route may still need a newer sequence
 
     def forget_neighbour(self, neighbour: Neighbour) -> None:
-        """Drops what a neighbour that is gone has asked."""
+        """Drops the requests of a neighbour that is down."""
         for entry in self.pending.values():
             entry.askers.pop(neighbour.slot, None)
             entry.asked &= ~neighbour.bit
 
     def handle_timeout(self, *, now: float) -> None:
-        """Retries ours that got no answer, each time with another neighbour, and forgets those of others."""
+        """Retries our unanswered requests, each time with another neighbour, and forgets those of neighbours."""
         while self._heap and self._heap[0][0] <= now:
             deadline, node = heapq.heappop(self._heap)
             entry = self.pending.get(node)
@@ -174,7 +174,7 @@ class Requests:
         return max(self._parameters.retry_floor_s, 2 * path_s)
 
     def _better_unfeasible(self, row: Destination, passed_over: int) -> Neighbour | None:
-        """Returns the neighbour whose unfeasible route is the best, if it is better than the selected one, or that one."""
+        """Returns the neighbour with the best unfeasible route, if that is better than the selected route, or is that route."""
         best, best_slot = row.metric, -1
         if row.feasibility_distance == NO_SOURCE:
             return None
@@ -188,7 +188,7 @@ class Requests:
         return None if best_slot < 0 else self._table.neighbour_at(best_slot)
 
     def _waits_for_suspected(self, row: Destination) -> bool:
-        """Tells whether a route is out of use only because its neighbour is suspected: that may end before an answer comes."""
+        """Tells whether a route is unusable only because its neighbour is suspected, which may end before an answer arrives."""
         if row.metric != INFINITY or not self._table.suspected:
             return False
         return any(
@@ -197,7 +197,7 @@ class Requests:
         )
 
     def _next_for(self, row: Destination, asker: Neighbour) -> Neighbour | None:
-        """Chooses who gets a relayed request: the selected next hop, else the best feasible, else the best unfeasible route."""
+        """Chooses where to forward a request: the selected next hop, else the best feasible, else the best unfeasible route."""
         if row.selected >= 0 and row.selected != asker.slot:
             return self._table.neighbour_at(row.selected)
         best: tuple[bool, int, int] | None = None

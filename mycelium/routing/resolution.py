@@ -1,4 +1,4 @@
-"""What is known of a node when its key is asked for: its announcement, nothing yet, or nothing at all."""
+"""The result of looking up a node's key: its announcement, pending, or unknown."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -13,9 +13,9 @@ class Pending(Enum):
     PENDING = "pending"
 
 
-PENDING: Final = Pending.PENDING  # the announcement has been asked for: worth asking again
+PENDING: Final = Pending.PENDING  # the announcement was requested and may arrive: ask again later
 
-# None: no such node is known, and asking again will not help
+# None: no such node is known
 Resolution = Announcement | Literal[Pending.PENDING] | None
 
 Resolver = Callable[[bytes], Resolution]

@@ -1,7 +1,7 @@
-"""Route selection (RFC 8966 section 3.6): the feasible route of the smallest metric, the incumbent on ties.
+"""Route selection (RFC 8966 section 3.6): the feasible route with the smallest metric, the selected one on ties.
 
-Selection is never put off: a route is unselected in the same call that makes it unusable. Feasibility compares what the
-neighbour advertises, never what the way through it costs us; it is asked of a route to be selected, not of the one in use.
+Selection is immediate: a route is unselected in the same call that makes it unusable. Feasibility compares the distance that
+the neighbour advertises, without the cost of its link. Only a route that is about to be selected must be feasible.
 """
 
 from collections import deque
@@ -15,12 +15,12 @@ from mycelium.routing.requests import Requests
 from mycelium.routing.table import RouteTable
 from mycelium.wire.distance import INFINITY, RETRACTED, UNKNOWN, metric_of
 
-# when, destination node, next hop before and after (None: none), why
+# time, destination node, next hop before and after (None for no route), cause
 RouteChange = tuple[float, bytes, bytes | None, bytes | None, str]
 
 
 class Selection:
-    """Chooses routes, and has the forwarding table and the neighbours follow."""
+    """Selects routes, and updates the forwarding table and the queues of neighbours."""
 
     __slots__ = ("_advertiser", "_forwarding", "_requests", "_table", "changes", "choices")
 
@@ -36,10 +36,10 @@ class Selection:
         self._advertiser = advertiser
         self._requests = requests
         self.changes: deque[RouteChange] = deque(maxlen=ROUTE_CHANGES)
-        self.choices = 0  # grows with each change of a next hop or a metric
+        self.choices = 0  # changes of a next hop or a metric
 
     def choose(self, row: Destination, slot: int, metric: int, cause: str, *, now: float) -> None:
-        """Selects a feasible route that the caller found to be the best, or NOBODY with INFINITY."""
+        """Selects the route that the caller found best, or none: slot NOBODY and metric INFINITY."""
         self.choices += 1
         if row.selected != slot:
             addresses = self._table.addresses
@@ -54,7 +54,7 @@ class Selection:
             self._requests.satisfy(row, now=now)
 
     def selected_updated(self, row: Destination, before: int, *, now: float) -> None:
-        """Follows the selected neighbour's update, which is in the row already; `before` is the route it replaces."""
+        """Handles an update of the selected route, which the row already holds; `before` is the route it replaced."""
         slot = row.selected
         route = row.routes[slot]
         metric = metric_of(route) + self._table.costs[slot]
@@ -68,10 +68,10 @@ class Selection:
                 self._requests.satisfy(row, now=now)
 
     def reselect(self, row: Destination, cause: str, *, now: float) -> None:
-        """Looks at all routes of a row whose selected one is worse than it was, or gone.
+        """Selects anew among all routes of a row whose selected route became worse or was lost.
 
-        The one in use may stay though it is no longer feasible: a feasibility distance never grows while others depend on
-        it, so the neighbour's is still smaller than ours, which is all that freedom from loops takes.
+        The selected route may stay although it is no longer feasible. A feasibility distance never grows while neighbours
+        hold our route, so the next hop's is still smaller than ours, and that is sufficient to exclude loops.
         """
         limit = row.feasibility_distance
         costs = self._table.costs
@@ -90,14 +90,14 @@ class Selection:
         self._requests.ask(row, now=now)
 
     def retract(self, row: Destination, slot: int, *, now: float) -> None:
-        """Takes a neighbour's route away."""
+        """Removes a neighbour's route."""
         before = row.routes[slot]
         row.routes[slot] = before | RETRACTED
         if slot == row.selected:
             self.reselect(row, "retracted", now=now)
 
     def set_cost(self, neighbour: Neighbour, cost: int, cause: str, *, now: float) -> None:
-        """Applies a neighbour's cost, INFINITY where it is not to be used, to all its routes."""
+        """Applies a neighbour's cost to all its routes; INFINITY excludes them."""
         before = self._table.costs[neighbour.slot]
         self._table.costs[neighbour.slot] = cost
         if cost > before:
@@ -106,7 +106,7 @@ class Selection:
             self._link_improved(neighbour.slot, cost, cause, now=now)
 
     def remove(self, neighbour: Neighbour, *, now: float) -> None:
-        """Forgets all that a lost neighbour has told and been told."""
+        """Forgets all that a lost neighbour advertised and holds."""
         slot, others = neighbour.slot, ~neighbour.bit
         self._table.costs[slot] = INFINITY
         self._requests.forget_neighbour(neighbour)
@@ -121,7 +121,7 @@ class Selection:
             if row.selected == slot:
                 self.reselect(row, "lost", now=now)
             elif row.metric == INFINITY and lost < row.feasibility_distance:
-                # It was suspected, and others were not asked because it might have come back.
+                # No request was sent while the neighbour was only suspected, because it might have come back.
                 self._requests.ask(row, now=now)
 
     def _link_worsened(self, slot: int, cause: str, *, now: float) -> None:

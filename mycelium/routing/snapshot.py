@@ -1,4 +1,4 @@
-"""What people and tools see of the routes."""
+"""Frozen snapshots of routes, for people and tools."""
 
 from collections.abc import Iterator
 
@@ -13,8 +13,8 @@ class RouteSnapshot(Struct, frozen=True):
 
     node: bytes
     neighbour: bytes
-    metric: int  # through that neighbour, the link included; INFINITY while the neighbour is suspected
-    advertised: int  # what the neighbour advertises
+    metric: int  # including the link; INFINITY while the neighbour is suspected
+    advertised: int  # metric that the neighbour advertises
     sequence: int
     is_feasible: bool
     is_selected: bool
