@@ -74,7 +74,7 @@ class EventInfo(Struct, frozen=True, rename="camel", kw_only=True, omit_defaults
 
     sequence: int  # grows by one; a gap: what was older than the kept ones
     time: float  # Unix seconds
-    kind: str  # link-up|suspect|trusted|down|restarted|keys|moved, peer-failed, session-renewed, route, routes
+    kind: str  # a value of `mycelium.node.event_kind.EventKind`
     node: str | None = None  # the neighbour, a route's destination, or a session's other end
     peer: str | None = None  # URL of a configured peer
     before: str | None = None  # next hop of a route; where a neighbour was reached

@@ -1,40 +1,26 @@
 """Events in words: one line each, for the log and the command line."""
 
-from collections.abc import Callable
+import re
 from typing import Final
 
+from msgspec import structs
+
 from mycelium.admin.control import EventInfo
+from mycelium.node.event_kind import EventKind
+
+_WORDS: Final = {kind.value: kind.words for kind in EventKind}
+_OPTIONAL: Final = re.compile(r"\[(.*?{(\w+).*?)\]")  # the part without its brackets, and its field
 
 
 def describe(event: EventInfo) -> str:
-    """Returns what happened, without the time."""
-    write = _TEXTS.get(event.kind)
-    return event.kind if write is None else write(event)
+    """Returns what happened, without the time; the bare kind of an event that only a newer daemon knows."""
+    words = _WORDS.get(event.kind)
+    if words is None:
+        return event.kind
+    fields = structs.asdict(event)
+    chosen = _OPTIONAL.sub(lambda part: part[1] if _is_telling(part[2], fields[part[2]]) else "", words)
+    return chosen.format_map({name: "none" if value is None else value for name, value in fields.items()})
 
 
-def _link_down(event: EventInfo) -> str:
-    return f"link down: {event.node}, {event.cause}" + (f" for {event.silent_s:.2f} s" if event.silent_s else "")
-
-
-def _peer_failed(event: EventInfo) -> str:
-    return f"peer {event.peer}: {event.cause}" + (f", {event.count} times in a row" if event.count > 1 else "")
-
-
-def _route(event: EventInfo) -> str:
-    hops = f"route to {event.node}: {event.before or 'none'} -> {event.after or 'none'}, {event.cause}"
-    return hops if event.without_s is None else f"{hops}, {event.without_s:.3f} s without"
-
-
-_TEXTS: Final[dict[str, Callable[[EventInfo], str]]] = {
-    "link-up": lambda event: f"link up: {event.node} at {event.after}",
-    "link-suspect": lambda event: f"link suspect: {event.node}, silent for {event.silent_s or 0:.2f} s",
-    "link-trusted": lambda event: f"link trusted again: {event.node}",
-    "link-down": _link_down,
-    "link-restarted": lambda event: f"link restarted: {event.node}",
-    "link-keys": lambda event: f"link keys renewed: {event.node}",
-    "link-moved": lambda event: f"link moved: {event.node} from {event.before} to {event.after}",
-    "peer-failed": _peer_failed,
-    "session-renewed": lambda event: f"session renewed: {event.node}",
-    "route": _route,
-    "routes": lambda event: f"routes: {event.count} more changes",
-}
+def _is_telling(field: str, value: object) -> bool:
+    return bool(value) and (field, value) != ("count", 1)

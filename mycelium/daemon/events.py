@@ -10,18 +10,12 @@ from mycelium.admin.control import EventInfo
 from mycelium.admin.event_text import describe
 from mycelium.endpoint import Endpoint
 from mycelium.limits import JOURNAL_LINES_PER_SECOND
-from mycelium.node.journal import Entry, Journal, Kind
+from mycelium.node.journal import Entry, Journal
 from mycelium.timing import TokenBucket
 
 _log = logging.getLogger(__name__)
 
-_LEVELS: Final = {
-    Kind.ROUTE: logging.DEBUG,
-    Kind.ROUTES: logging.DEBUG,
-    Kind.LINK_KEYS: logging.DEBUG,
-    Kind.SESSION_RENEWED: logging.DEBUG,
-    Kind.PEER_FAILED: logging.WARNING,
-}
+_LEVELS: Final = logging.getLevelNamesMapping()
 
 
 def event_infos(journal: Journal, after: int) -> list[EventInfo]:
@@ -45,7 +39,7 @@ class EventLog:
             return
         now = monotonic()
         for entry in self._journal.after(self._written):
-            level = _LEVELS.get(entry.kind, logging.INFO)
+            level = _LEVELS[entry.kind.level]
             if not _log.isEnabledFor(level):
                 continue
             if not self._lines.take(now=now):

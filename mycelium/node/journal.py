@@ -6,33 +6,16 @@ one per entry: a reader that polls sees by a gap that entries were pushed out.
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from enum import StrEnum
 from heapq import merge
 from itertools import takewhile
-from typing import Any
 
 from msgspec import Struct
 
 from mycelium.endpoint import Endpoint
 from mycelium.limits import JOURNAL_ENTRIES
+from mycelium.node.event_kind import EventKind
 from mycelium.node.route_story import RouteStory
 from mycelium.routing.selection import RouteChange
-
-
-class Kind(StrEnum):
-    """What an entry is about, with the fields of `Entry` that are set."""
-
-    LINK_UP = "link-up"  # node, after
-    LINK_SUSPECT = "link-suspect"  # node, silent_s
-    LINK_TRUSTED = "link-trusted"  # node; it answers again
-    LINK_DOWN = "link-down"  # node, cause, silent_s
-    LINK_RESTARTED = "link-restarted"  # node; routes are exchanged anew
-    LINK_KEYS = "link-keys"  # node; a rekey
-    LINK_MOVED = "link-moved"  # node, before, after
-    PEER_FAILED = "peer-failed"  # peer, cause, count
-    SESSION_RENEWED = "session-renewed"  # node; the other end had lost the keys
-    ROUTE = "route"  # node, before, after, cause, without_s
-    ROUTES = "routes"  # count of the changes without an entry of their own
 
 
 class Entry(Struct, frozen=True, kw_only=True):
@@ -40,7 +23,7 @@ class Entry(Struct, frozen=True, kw_only=True):
 
     sequence: int
     at: float  # on the clock of `now`
-    kind: Kind
+    kind: EventKind
     node: bytes | None = None  # the neighbour, a route's destination, or a session's other end
     peer: str | None = None  # URL of a configured peer
     before: bytes | Endpoint | None = None  # next hop, or a neighbour's address on the underlay
@@ -65,46 +48,40 @@ class Journal:
         newer = _newer(self._notes, sequence), _newer(self._route_notes, sequence)
         return list(merge(*newer, key=lambda entry: entry.sequence))
 
-    # -- links ---------------------------------------------------------------------------------------------------------
-
-    def link_up(self, neighbour: bytes, endpoint: Endpoint, *, now: float) -> None:
-        """Notes that a neighbour's link carries traffic."""
-        self._note(Kind.LINK_UP, now, node=neighbour, after=endpoint)
-
-    def link_moved(self, neighbour: bytes, before: Endpoint, after: Endpoint, *, now: float) -> None:
-        """Notes that a neighbour is reached at another address."""
-        self._note(Kind.LINK_MOVED, now, node=neighbour, before=before, after=after)
-
-    def link_suspect(self, neighbour: bytes, silent_s: float, *, now: float) -> None:
-        """Notes that a neighbour has not answered for `silent_s` seconds and is not used meanwhile."""
-        self._note(Kind.LINK_SUSPECT, now, node=neighbour, silent_s=silent_s)
-
-    def link_trusted(self, neighbour: bytes, *, now: float) -> None:
-        """Notes that a suspected neighbour has answered."""
-        self._note(Kind.LINK_TRUSTED, now, node=neighbour)
-
-    def link_down(self, neighbour: bytes, cause: str, silent_s: float, *, now: float) -> None:
-        """Notes that a neighbour's link is down."""
-        self._note(Kind.LINK_DOWN, now, node=neighbour, cause=cause, silent_s=silent_s)
-
-    def link_restarted(self, neighbour: bytes, *, now: float) -> None:
-        """Notes that a neighbour has lost the routes it was told."""
-        self._note(Kind.LINK_RESTARTED, now, node=neighbour)
-
-    def link_keys(self, neighbour: bytes, *, now: float) -> None:
-        """Notes that the keys of a link are new."""
-        self._note(Kind.LINK_KEYS, now, node=neighbour)
-
-    # -- peers and sessions --------------------------------------------------------------------------------------------
+    def note(
+        self,
+        kind: EventKind,
+        *,
+        now: float,
+        node: bytes | None = None,
+        peer: str | None = None,
+        before: Endpoint | None = None,
+        after: Endpoint | None = None,
+        cause: str | None = None,
+        silent_s: float | None = None,
+        count: int = 1,
+    ) -> None:
+        """Adds an entry about a link, a peer or a session; `Entry` says what the fields are."""
+        self._append(
+            self._notes,
+            Entry(
+                sequence=self.newest + 1,
+                at=now,
+                kind=kind,
+                node=node,
+                peer=peer,
+                before=before,
+                after=after,
+                cause=cause,
+                silent_s=silent_s,
+                count=count,
+            ),
+        )
 
     def peer_failed(self, url: str, cause: str, failures: int, *, now: float) -> None:
-        """Notes a failed attempt to reach a configured peer, if the number of failures in a row is a power of two."""
+        """A configured peer was not reached so many times in a row; noted the 1st, 2nd, 4th, 8th time and so on."""
         if failures and not failures & failures - 1:
-            self._note(Kind.PEER_FAILED, now, peer=url, cause=cause, count=failures)
-
-    def session_renewed(self, node: bytes, *, now: float) -> None:
-        """Notes that a session's keys were replaced early."""
-        self._note(Kind.SESSION_RENEWED, now, node=node)
+            self.note(EventKind.PEER_FAILED, peer=url, cause=cause, count=failures, now=now)
 
     # -- routes --------------------------------------------------------------------------------------------------------
 
@@ -130,17 +107,24 @@ class Journal:
     def _note_route(
         self, at: float, node: bytes, before: bytes | None, after: bytes | None, cause: str, without_s: float | None
     ) -> None:
-        self._note(
-            Kind.ROUTE, at, self._route_notes, node=node, before=before, after=after, cause=cause, without_s=without_s
+        entry = Entry(
+            sequence=self.newest + 1,
+            at=at,
+            kind=EventKind.ROUTE,
+            node=node,
+            before=before,
+            after=after,
+            cause=cause,
+            without_s=without_s,
         )
+        self._append(self._route_notes, entry)
 
     def _note_more_routes(self, at: float, count: int) -> None:
-        self._note(Kind.ROUTES, at, self._route_notes, count=count)
+        self._append(self._route_notes, Entry(sequence=self.newest + 1, at=at, kind=EventKind.ROUTES, count=count))
 
-    def _note(self, kind: Kind, at: float, ring: deque[Entry] | None = None, **fields: Any) -> None:
-        self.newest += 1
-        entry = Entry(sequence=self.newest, at=at, kind=kind, **fields)
-        (self._notes if ring is None else ring).append(entry)
+    def _append(self, ring: deque[Entry], entry: Entry) -> None:
+        self.newest = entry.sequence
+        ring.append(entry)
 
 
 def _newer(ring: deque[Entry], sequence: int) -> list[Entry]:

@@ -28,6 +28,7 @@ from mycelium.link.link import Link, LinkState
 from mycelium.link.reassembly import PartialBudget
 from mycelium.link.repair.repair import REPAIR_COUNTERS, RepairBudgets
 from mycelium.node.counters import NodeCounters
+from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.outbox import Outbox, ResolvePeer
 from mycelium.peering.configured import PeerList
@@ -130,24 +131,24 @@ class Neighbours:
                 self._handle_up(event, now)
             case LinkSuspected():
                 routing.neighbour_suspect(neighbour, True, now=now)
-                journal.link_suspect(neighbour, event.silent_s, now=now)
+                journal.note(EventKind.LINK_SUSPECT, node=neighbour, silent_s=event.silent_s, now=now)
             case LinkTrusted():
                 routing.neighbour_suspect(neighbour, False, now=now)
-                journal.link_trusted(neighbour, now=now)
+                journal.note(EventKind.LINK_TRUSTED, node=neighbour, now=now)
             case LinkDown():
                 self._handle_down(event, now)
             case LinkMoved():
-                journal.link_moved(neighbour, event.before, event.after, now=now)
+                journal.note(EventKind.LINK_MOVED, node=neighbour, before=event.before, after=event.after, now=now)
             case CostChanged():
                 routing.neighbour_cost(neighbour, event.cost, now=now)
             case NeighbourReset():
-                journal.link_restarted(neighbour, now=now)
+                journal.note(EventKind.LINK_RESTARTED, node=neighbour, now=now)
                 routing.neighbour_up(neighbour, event.cost, now=now)
             case KeysRenewed():
-                journal.link_keys(neighbour, now=now)
+                journal.note(EventKind.LINK_KEYS, node=neighbour, now=now)
 
     def _handle_up(self, event: LinkUp, now: float) -> None:
-        self._journal.link_up(event.neighbour, event.endpoint, now=now)
+        self._journal.note(EventKind.LINK_UP, node=event.neighbour, after=event.endpoint, now=now)
         self._note_return(self.links[event.neighbour], now=now)
         self._routing.neighbour_up(event.neighbour, event.cost, now=now)
 
@@ -159,7 +160,9 @@ class Neighbours:
             self._redials.start(event.neighbour, now=now)
         self._routing.neighbour_down(event.neighbour, now=now)
         self._peers.disconnected(event.neighbour, now=now)
-        self._journal.link_down(event.neighbour, event.cause, event.silent_s, now=now)
+        self._journal.note(
+            EventKind.LINK_DOWN, node=event.neighbour, cause=event.cause, silent_s=event.silent_s, now=now
+        )
         self.dial_due(now=now)
 
     def _note_return(self, link: Link, *, now: float) -> None:

@@ -31,6 +31,7 @@ from mycelium.limits import PREFIXES_PER_NODE
 from mycelium.link.handshakes import Handshakes
 from mycelium.link.link import LinkState
 from mycelium.node.counters import NodeCounters
+from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.node.neighbours import Neighbours
 from mycelium.node.snapshot import NodeSnapshot, snapshot
@@ -375,7 +376,7 @@ class Node:
             self.journal.peer_failed(url, "no answer", self.peers.failed(url), now=now)
         self.dialler.unanswered.clear()
         for node in self.sessions.renewed:
-            self.journal.session_renewed(node, now=now)
+            self.journal.note(EventKind.SESSION_RENEWED, node=node, now=now)
         self.sessions.renewed.clear()
 
     # -- helpers -------------------------------------------------------------------------------------------------------

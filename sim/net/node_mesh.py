@@ -17,7 +17,7 @@ from mycelium.endpoint import Endpoint, Lost
 from mycelium.errors import ConfigError
 from mycelium.identity import SEED_BYTES, Identity, blake2b
 from mycelium.link.link import LinkState
-from mycelium.node.journal import Kind
+from mycelium.node.event_kind import EventKind
 from mycelium.node.node import Node, NodeSettings, is_signed
 from mycelium.outbox import ResolvePeer
 from mycelium.packet.batch import PacketBatch
@@ -416,12 +416,12 @@ class NodeMesh(Mesh):
         entries = node.journal.after(host.noted)
         host.noted = node.journal.newest
         for entry in entries:
-            if entry.node is None or entry.kind not in (Kind.LINK_UP, Kind.LINK_DOWN):
+            if entry.node is None or entry.kind not in (EventKind.LINK_UP, EventKind.LINK_DOWN):
                 continue
             neighbour = self.index_of[entry.node]
-            self.journal.note(self.now, UP if entry.kind is Kind.LINK_UP else DOWN, host.index, neighbour, 0)
+            self.journal.note(self.now, UP if entry.kind is EventKind.LINK_UP else DOWN, host.index, neighbour, 0)
             self._tell_links_changed()
-            if entry.kind is Kind.LINK_DOWN:
+            if entry.kind is EventKind.LINK_DOWN:
                 link = node.links.get(entry.node) if entry.cause == "silent" else None
                 is_false = link is not None and self._has_carried(host, neighbour, link.silent_since())
                 for watcher in self.watchers:

@@ -1,8 +1,13 @@
 """A node that is made of literals, for the tests of the API and of the command line."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
 
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
@@ -12,6 +17,9 @@ from mycelium.peer_url import PeerUrl
 
 ADDRESS = "5c3:943d:3d21:1d4b:9fa8:5e65:db0e:113"
 KEY = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
+LOOPBACK = ApiAddress("127.0.0.1", 0)
+
+Call = Callable[..., Coroutine[Any, Any, tuple[int, Any]]]
 FIRST_PEER = "udp://198.51.100.7:9651"
 
 
@@ -110,3 +118,36 @@ async def serving(node: FakeNode, address: ApiAddress, *, token: str | None = No
         yield server
     finally:
         await server.stop()
+
+
+def unix(folder: Path) -> ApiAddress:
+    return ApiAddress.parse(f"unix:{folder}/api.sock")
+
+
+def calling(
+    address: ApiAddress, talk: Callable[[Call], Coroutine[Any, Any, None]], *, token: str | None = None
+) -> None:
+    """Serves a fake node at `address` while `talk` runs; it is handed a function that makes one call."""
+
+    async def run() -> None:
+        async with serving(FakeNode(), address, token=token) as server:
+            connector = aiohttp.UnixConnector(address.path) if address.is_unix else aiohttp.TCPConnector()
+            base = "http://localhost" if address.is_unix else f"http://{server.address}"
+            async with aiohttp.ClientSession(connector=connector) as session:
+
+                async def call(method: str, path: str, **options: Any) -> tuple[int, Any]:
+                    async with session.request(method, f"{base}/api/v1{path}", **options) as response:
+                        body = await response.read()
+                        return response.status, json.loads(body) if body else None
+
+                await talk(call)
+
+    asyncio.run(run())
+
+
+def start_and_stop(address: ApiAddress) -> None:
+    async def run() -> None:
+        async with serving(FakeNode(), address):
+            pass
+
+    asyncio.run(run())

@@ -16,7 +16,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
 from mycelium.limits import DATAGRAM_FLOOR
 from mycelium.link.link import LinkState
-from mycelium.node.journal import Kind
+from mycelium.node.event_kind import EventKind
 from mycelium.node.node import Node, NodeSettings
 from mycelium.outbox import Event, ResolvePeer
 from mycelium.packet.batch import PacketBatch
@@ -65,7 +65,7 @@ class Host:
             self.node.peer_resolved(event.url, [self.peer], now=monotonic())
 
     def on_journal(self) -> None:
-        if any(entry.kind is Kind.LINK_UP for entry in self.node.journal.after(0)):
+        if any(entry.kind is EventKind.LINK_UP for entry in self.node.journal.after(0)):
             self.is_linked.set()
 
 

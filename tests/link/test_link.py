@@ -6,7 +6,7 @@ from mycelium.channel.keypair import IDLE_KEPT_S, REKEY_AFTER_S
 from mycelium.endpoint import Endpoint
 from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
 from mycelium.link.link import LinkState
-from mycelium.node.journal import Kind
+from mycelium.node.event_kind import EventKind
 from mycelium.wire.datagram import CHUNK
 from tests.support.node_net import PORT, NodeNet, url_of
 from tests.support.small_meshes import (
@@ -130,7 +130,7 @@ def test_a_silent_cut_is_noticed_under_traffic_in_a_quarter_of_a_second() -> Non
         ping(net, "a", "b")
         net.run(0.01)
         assert net.now < start + 0.4
-    assert net.hosts["a"].link_events[-1].kind is Kind.LINK_DOWN
+    assert net.hosts["a"].link_events[-1].kind is EventKind.LINK_DOWN
 
 
 @pytest.mark.parametrize("seconds", [0.3, 2, 20, 90, 700])
@@ -203,7 +203,7 @@ def test_a_removed_peer_stays_away() -> None:
     net.drain("a")
     net.run(60)
     assert not net.hosts["a"].node.links
-    assert net.hosts["b"].link_events[-1].kind is Kind.LINK_DOWN
+    assert net.hosts["b"].link_events[-1].kind is EventKind.LINK_DOWN
 
 
 def test_a_peer_that_is_removed_in_the_middle_of_a_rekey_stays_away() -> None:
@@ -263,9 +263,9 @@ def test_a_changed_address_is_followed_within_a_round_trip(mover: str, pktinfo: 
     assert link_of(net, stayer, mover).state is LinkState.UP
     assert deliver(net, stayer, mover, within=0.06) < 0.06
     assert deliver(net, mover, stayer, within=0.06) < 0.06
-    assert [entry.kind for entry in net.hosts[mover].link_events] == [Kind.LINK_UP]
+    assert [entry.kind for entry in net.hosts[mover].link_events] == [EventKind.LINK_UP]
     net.run(30)
-    assert [entry.kind for entry in net.hosts[stayer].link_events] == [Kind.LINK_UP]
+    assert [entry.kind for entry in net.hosts[stayer].link_events] == [EventKind.LINK_UP]
 
 
 def test_an_address_change_that_nobody_announces_is_followed_with_the_next_frame() -> None:

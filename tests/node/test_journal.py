@@ -7,7 +7,8 @@ import pytest
 
 from mycelium.endpoint import Endpoint
 from mycelium.limits import JOURNAL_ENTRIES, JOURNAL_LOST_ROUTES, JOURNAL_ROUTES_PER_SECOND
-from mycelium.node.journal import Entry, Journal, Kind
+from mycelium.node.event_kind import EventKind
+from mycelium.node.journal import Entry, Journal
 from mycelium.routing.selection import RouteChange
 from tests.support.node_net import Host, NodeNet, url_of
 from tests.support.small_meshes import deliver, is_up, ping, reaches, ready_line, ready_pair
@@ -49,7 +50,7 @@ class Book:
 
 
 def route(node: bytes, before: bytes | None, after: bytes | None, cause: str, without_s: float | None = None) -> object:
-    return (Kind.ROUTE, node, before, after, cause, without_s, 1)
+    return (EventKind.ROUTE, node, before, after, cause, without_s, 1)
 
 
 # -- routes ------------------------------------------------------------------------------------------------------------
@@ -100,12 +101,12 @@ def test_changes_that_were_pushed_out_unread_are_counted_and_confuse_nothing() -
     book.tell([(10.0, A, B, None, "lost")], now=10.0, pushed_out=5)
     book.tell([(11.0, A, B, C, "better")], now=11.0)  # that A had come back was pushed out
     book.journal.sweep(now=11.5)
-    assert book.told == [route(A, B, C, "better"), (Kind.ROUTES, None, None, None, None, None, 5)]
+    assert book.told == [route(A, B, C, "better"), (EventKind.ROUTES, None, None, None, None, None, 5)]
 
 
 def test_a_mesh_whose_routes_all_change_costs_some_entries_and_a_count() -> None:
     book = Book()
-    book.journal.link_down(B, "silent", 0.2, now=9.0)
+    book.journal.note(EventKind.LINK_DOWN, node=B, cause="silent", silent_s=0.2, now=9.0)
     nodes = [destination(number) for number in range(1_000)]
     book.used = set(nodes[-5:])
     for second in range(100):
@@ -113,7 +114,7 @@ def test_a_mesh_whose_routes_all_change_costs_some_entries_and_a_count() -> None
         book.tell([(now, node, B, C, "worse") for node in nodes], now=now)
         book.journal.sweep(now=now + 0.5)
     told = book.told
-    assert told[0][0] is Kind.LINK_DOWN
+    assert told[0][0] is EventKind.LINK_DOWN
     assert len(told) == 1 + JOURNAL_ENTRIES
     in_last_second = [one for one in book.journal.after(0) if one.at >= now]
     counted = sum(entry.count for entry in in_last_second)
@@ -149,7 +150,7 @@ def test_a_peer_that_never_answers_is_told_ever_more_rarely() -> None:
 def test_the_oldest_entries_give_way_and_the_numbers_tell() -> None:
     journal = Journal(now=0.0)
     for _ in range(JOURNAL_ENTRIES + 7):
-        journal.link_keys(A, now=1.0)
+        journal.note(EventKind.LINK_KEYS, node=A, now=1.0)
     assert journal.newest == JOURNAL_ENTRIES + 7
     assert [entry.sequence for entry in journal.after(3)] == list(range(8, JOURNAL_ENTRIES + 8))
 
@@ -157,7 +158,7 @@ def test_the_oldest_entries_give_way_and_the_numbers_tell() -> None:
 # -- of a node ---------------------------------------------------------------------------------------------------------
 
 
-def entries(host: Host, *kinds: Kind) -> list[Entry]:
+def entries(host: Host, *kinds: EventKind) -> list[Entry]:
     """Returns what a host's journal has of these kinds."""
     host.node.note_route_changes(now=host.node.journal.after(0)[-1].at)
     return [entry for entry in host.node.journal.after(0) if entry.kind in kinds]
@@ -187,9 +188,9 @@ def test_a_cut_is_told_by_the_link_and_by_the_route_that_left_it() -> None:
         net.run(0.01)
         a.node.note_route_changes(now=net.now)
     told = [entry for entry in a.node.journal.after(before) if b.address == entry.node]
-    suspect, down = (entry for entry in told if entry.kind is not Kind.ROUTE)
-    (switch,) = (entry for entry in told if entry.kind is Kind.ROUTE)
-    assert (suspect.kind, down.kind, down.cause) == (Kind.LINK_SUSPECT, Kind.LINK_DOWN, "silent")
+    suspect, down = (entry for entry in told if entry.kind is not EventKind.ROUTE)
+    (switch,) = (entry for entry in told if entry.kind is EventKind.ROUTE)
+    assert (suspect.kind, down.kind, down.cause) == (EventKind.LINK_SUSPECT, EventKind.LINK_DOWN, "silent")
     assert suspect.silent_s == pytest.approx(suspect.at - cut_at, abs=0.03)
     assert down.silent_s == pytest.approx(down.at - cut_at, abs=0.03)
     assert (switch.before, switch.after, switch.cause) == (b.address, d.address, "suspected")
@@ -202,7 +203,7 @@ def test_a_goodbye_is_told_as_one() -> None:
     b = net.hosts["b"].address
     net.close("b")
     net.run(1)
-    (down,) = entries(net.hosts["a"], Kind.LINK_DOWN)
+    (down,) = entries(net.hosts["a"], EventKind.LINK_DOWN)
     assert (down.cause, down.node) == ("closed", b)
 
 
@@ -211,12 +212,12 @@ def test_a_suspicion_that_proves_wrong_is_taken_back() -> None:
     net.cut("a", "b")
     a = net.hosts["a"]
     ping(net, "a", "b")
-    net.run(1, until=lambda: bool(entries(a, Kind.LINK_SUSPECT)))
+    net.run(1, until=lambda: bool(entries(a, EventKind.LINK_SUSPECT)))
     net.mend("a", "b")
     net.run(1)
-    assert [one.kind for one in entries(a, Kind.LINK_SUSPECT, Kind.LINK_TRUSTED, Kind.LINK_DOWN)] == [
-        Kind.LINK_SUSPECT,
-        Kind.LINK_TRUSTED,
+    assert [one.kind for one in entries(a, EventKind.LINK_SUSPECT, EventKind.LINK_TRUSTED, EventKind.LINK_DOWN)] == [
+        EventKind.LINK_SUSPECT,
+        EventKind.LINK_TRUSTED,
     ]
 
 
@@ -227,8 +228,8 @@ def test_new_keys_of_a_link_are_told_and_new_keys_of_age_of_a_session_are_not() 
         ping(net, "a", "b")
         net.run(10)
     for name in "ab":
-        assert len(entries(net.hosts[name], Kind.LINK_KEYS)) == 1
-        assert entries(net.hosts[name], Kind.SESSION_RENEWED, Kind.LINK_DOWN) == []
+        assert len(entries(net.hosts[name], EventKind.LINK_KEYS)) == 1
+        assert entries(net.hosts[name], EventKind.SESSION_RENEWED, EventKind.LINK_DOWN) == []
 
 
 def test_a_restart_is_told_by_the_link_and_by_the_session() -> None:
@@ -239,10 +240,10 @@ def test_a_restart_is_told_by_the_link_and_by_the_session() -> None:
     net.run(3)
     deliver(net, "a", "c")
     net.run(1)
-    (renewed,) = entries(net.hosts["a"], Kind.SESSION_RENEWED)
+    (renewed,) = entries(net.hosts["a"], EventKind.SESSION_RENEWED)
     assert renewed.node == net.hosts["c"].address
-    restarts = entries(net.hosts["b"], Kind.LINK_RESTARTED, Kind.LINK_DOWN)
-    assert [one.kind for one in restarts] == [Kind.LINK_DOWN, Kind.LINK_RESTARTED]
+    restarts = entries(net.hosts["b"], EventKind.LINK_RESTARTED, EventKind.LINK_DOWN)
+    assert [one.kind for one in restarts] == [EventKind.LINK_DOWN, EventKind.LINK_RESTARTED]
     assert {one.node for one in restarts} == {net.hosts["c"].address}
 
 
@@ -251,7 +252,7 @@ def test_a_neighbour_that_moves_is_told_with_both_addresses() -> None:
     net.move("b", "elsewhere")
     net.run(3)
     assert is_up(net, "a", "b")
-    (moved,) = entries(net.hosts["a"], Kind.LINK_MOVED)
+    (moved,) = entries(net.hosts["a"], EventKind.LINK_MOVED)
     assert isinstance(moved.before, Endpoint)
     assert isinstance(moved.after, Endpoint)
     assert (moved.before.host, moved.after.host) == ("b", "elsewhere")
@@ -264,7 +265,7 @@ def test_peers_that_cannot_be_reached_are_told() -> None:
     net.run(10)
     a.node.peer_resolved(url_of("nobody"), [], now=net.now)
     net.run(1)
-    assert [(one.peer, one.cause, one.count) for one in entries(a, Kind.PEER_FAILED)] == [
+    assert [(one.peer, one.cause, one.count) for one in entries(a, EventKind.PEER_FAILED)] == [
         (url_of("nobody"), "no answer", 1),
         (url_of("nobody"), "the name is not known", 2),
     ]

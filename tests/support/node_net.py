@@ -14,7 +14,8 @@ from itertools import count
 from mycelium.crypto.primitives import Primitives, RealPrimitives
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
-from mycelium.node.journal import Entry, Kind
+from mycelium.node.event_kind import EventKind
+from mycelium.node.journal import Entry
 from mycelium.node.node import Node, NodeSettings
 from mycelium.outbox import BeaconDue, ResolvePeer
 from mycelium.packet.batch import PacketBatch
@@ -72,12 +73,12 @@ class Host:
     @property
     def link_events(self) -> list[Entry]:
         """The journal's entries of links that came up or went down."""
-        return [entry for entry in self.node.journal.after(0) if entry.kind in (Kind.LINK_UP, Kind.LINK_DOWN)]
+        return [entry for entry in self.node.journal.after(0) if entry.kind in (EventKind.LINK_UP, EventKind.LINK_DOWN)]
 
     @property
     def deaths(self) -> list[Entry]:
         """The journal's entries of links that went down."""
-        return [entry for entry in self.link_events if entry.kind is Kind.LINK_DOWN]
+        return [entry for entry in self.link_events if entry.kind is EventKind.LINK_DOWN]
 
     @property
     def address(self) -> bytes:

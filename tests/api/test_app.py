@@ -1,0 +1,197 @@
+"""The API's methods: their paths, status codes and JSON, and long polls for events."""
+
+import asyncio
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import aiohttp
+import pytest
+
+from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.control import EventInfo
+from mycelium.limits import API_BODY_BYTES
+from tests.api.support import ADDRESS, FIRST_PEER, KEY, LOOPBACK, Call, FakeNode, calling, serving, unix
+
+LONG_S = 20.0
+
+
+@pytest.fixture(params=["unix", "tcp"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> ApiAddress:
+    return unix(tmp_path) if request.param == "unix" else LOOPBACK
+
+
+def test_snapshots_have_the_field_names_of_the_rust_implementation(address: ApiAddress) -> None:
+    async def talk(call: Call) -> None:
+        assert await call("GET", "/admin") == (
+            200,
+            {
+                "nodeSubnet": "5c3:943d:3d21:1d4b::/64",
+                "nodeIp": ADDRESS,
+                "nodePubkey": KEY,
+                "nodeStartTime": 1_795_000_000,
+            },
+        )
+        status, (peer,) = await call("GET", "/admin/peers")
+        assert status == 200
+        assert peer["endpoint"] == {"proto": "udp", "addr": "198.51.100.7:9651"}
+        assert {"type", "connectionState", "txBytes", "rxBytes", "discovered", "lastConnected"} < set(peer)
+        assert await call("GET", "/admin/routes/selected") == (
+            200,
+            [
+                {"subnet": "5c3:943d:3d21:1d4b::/64", "nextHop": FIRST_PEER, "metric": 63, "seqno": 7},
+                {"subnet": "400:1::/64", "nextHop": "-", "metric": "infinite", "seqno": 1},
+            ],
+        )
+        assert await call("GET", "/admin/routes/fallback") == (200, [])
+        status, answer = await call("GET", "/admin/status")
+        assert (status, answer["peersAlive"]) == (200, 1)
+
+    calling(address, talk)
+
+
+def test_peers_come_and_go_with_the_anchors_status_codes(address: ApiAddress) -> None:
+    async def talk(call: Call) -> None:
+        new = {"endpoint": f"udp://[2001:db8::1]:7#{KEY}"}
+        path = f"/admin/peers/udp%3A%2F%2F%5B2001%3Adb8%3A%3A1%5D%3A7%23{KEY}"
+        assert await call("POST", "/admin/peers", json=new) == (204, None)
+        status, answer = await call("POST", "/admin/peers", json=new)
+        assert (status, "a peer already" in answer["error"]) == (409, True)
+        assert len((await call("GET", "/admin/peers"))[1]) == 2
+        assert (await call("DELETE", path))[0] == 204
+        assert (await call("DELETE", path))[0] == 404
+        assert (await call("DELETE", "/admin/peers/nonsense"))[0] == 400
+
+    calling(address, talk)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"{", b"[]", b"null", b'{"endpoint":1}', b"{}", b"\xff", b'{"x":' + b"[" * 10_000, b'{"endpoint":"x"}'],
+)
+def test_a_bad_body_is_a_400_that_says_why(tmp_path: Path, body: bytes) -> None:
+    async def talk(call: Call) -> None:
+        status, answer = await call("POST", "/admin/peers", data=body)
+        assert status == 400
+        assert answer["error"]
+
+    calling(unix(tmp_path), talk)
+
+
+def test_whatever_else_is_asked_is_answered_by_json_too(tmp_path: Path) -> None:
+    async def talk(call: Call) -> None:
+        assert await call("GET", "/nothing") == (404, {"error": "Not Found"})
+        assert await call("PUT", "/admin") == (405, {"error": "Method Not Allowed"})
+        assert (await call("POST", "/admin/peers", data=b" " * (API_BODY_BYTES + 1)))[0] == 413
+
+    calling(unix(tmp_path), talk)
+
+
+def test_a_key_is_found_by_any_spelling_of_its_address(tmp_path: Path) -> None:
+    async def talk(call: Call) -> None:
+        assert await call("GET", f"/pubkey/{ADDRESS}") == (200, {"publicKey": KEY})
+        assert await call("GET", f"/pubkey/{ADDRESS.upper().replace(':113', ':0113')}") == (200, {"publicKey": KEY})
+        assert (await call("GET", "/pubkey/400::1"))[0] == 404
+        assert (await call("GET", "/pubkey/127.0.0.1"))[0] == 400
+        assert (await call("GET", "/pubkey/%00"))[0] == 400
+
+    calling(unix(tmp_path), talk)
+
+
+def test_an_error_inside_the_node_is_a_500_and_the_next_call_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(node: FakeNode) -> None:
+        raise KeyError("inner detail")
+
+    monkeypatch.setattr(FakeNode, "status", broken)
+
+    async def talk(call: Call) -> None:
+        status, answer = await call("GET", "/admin/status")
+        assert (status, "inner detail" in str(answer)) == (500, False)
+        assert (await call("GET", "/admin"))[0] == 200
+
+    calling(unix(tmp_path), talk)
+    assert "KeyError" in caplog.text
+
+
+def event(sequence: int) -> EventInfo:
+    return EventInfo(sequence=sequence, time=1.5, kind="link-up", node=ADDRESS)
+
+
+class Api:
+    """A fake node's API, and calls of it."""
+
+    def __init__(self, node: FakeNode, session: aiohttp.ClientSession) -> None:
+        self.node = node
+        self._session = session
+
+    async def get(self, query: str) -> tuple[int, Any]:
+        async with self._session.get(f"http://localhost/api/v1/admin/events{query}") as response:
+            return response.status, await response.json()
+
+
+async def with_api(folder: Path, talk: Any) -> None:
+    node = FakeNode()
+    address = ApiAddress.parse(f"unix:{folder}/api.sock")
+    async with serving(node, address), aiohttp.ClientSession(connector=aiohttp.UnixConnector(address.path)) as session:
+        await talk(Api(node, session))
+
+
+def test_events_are_listed_after_a_number_without_the_fields_they_do_not_have(tmp_path: Path) -> None:
+    async def talk(api: Api) -> None:
+        assert await api.get("") == (200, [])
+        api.node.happened = [event(1), event(2)]
+        first, second = ({"sequence": number, "time": 1.5, "kind": "link-up", "node": ADDRESS} for number in (1, 2))
+        assert await api.get("") == (200, [first, second])
+        assert await api.get("?after=1") == (200, [second])
+        assert await api.get(f"?after=1&wait={LONG_S}") == (200, [second])
+        assert await api.get("?after=2") == (200, [])
+
+    asyncio.run(with_api(tmp_path, talk))
+
+
+def test_a_long_poll_ends_with_the_next_event(tmp_path: Path) -> None:
+    async def talk(api: Api) -> None:
+        begin = monotonic()
+        asyncio.get_running_loop().call_later(0.1, api.node.happen, event(1))
+        status, (found,) = await api.get(f"?after=0&wait={LONG_S}")
+        assert (status, found["sequence"]) == (200, 1)
+        assert 0.09 < monotonic() - begin < LONG_S / 2
+
+    asyncio.run(with_api(tmp_path, talk))
+
+
+def test_a_long_poll_ends_empty_when_nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.api.app.API_WAIT_S", 0.1)
+
+    async def talk(api: Api) -> None:
+        for wait in ("0.05", "1e9", "inf", "nan", "-3"):
+            assert await api.get(f"?wait={wait}") == (200, [])
+
+    asyncio.run(with_api(tmp_path, talk))
+
+
+def test_a_long_poll_does_not_keep_the_daemon_from_stopping(tmp_path: Path) -> None:
+    async def run() -> None:
+        node = FakeNode()
+        async with serving(node, ApiAddress.parse(f"unix:{tmp_path}/api.sock")):
+            reader, writer = await asyncio.open_unix_connection(tmp_path / "api.sock")
+            writer.write(f"GET /api/v1/admin/events?wait={LONG_S} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+            await node.watched.wait()
+            begin = monotonic()
+        assert monotonic() - begin < 0.9
+        assert (await reader.read()).startswith(b"HTTP/1.1 200 OK")
+        writer.close()
+        await writer.wait_closed()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("query", ["?after=x", "?after=1.5", "?wait=soon", "?after="])
+def test_what_is_no_number_is_refused(tmp_path: Path, query: str) -> None:
+    async def talk(api: Api) -> None:
+        status, answer = await api.get(query)
+        assert (status, "whole number" in answer["error"]) == (400, True)
+
+    asyncio.run(with_api(tmp_path, talk))
