@@ -33,7 +33,8 @@ from mycelium.daemon.resolver import resolve
 from mycelium.endpoint import Endpoint
 from mycelium.errors import IdentityError, LocalError
 from mycelium.identity import Identity, blake2b
-from mycelium.node.node import Node, NodeSettings
+from mycelium.node.node import Node
+from mycelium.node.settings import NodeSettings
 from mycelium.outbox import BeaconDue, Event, ResolvePeer
 from mycelium.peer_url import PeerUrl
 from mycelium.transport.base import Transport

@@ -40,8 +40,8 @@ from mycelium.routing.engine import RoutingEngine
 LINK_COUNTERS: Final = dict.fromkeys(
     ("frames_malformed", "frames_not_opened", "frames_incomplete", "chunks_refused", *REPAIR_COUNTERS), 0
 )
-DEAD_LINK_KEPT_S: Final = 60.0
-ENDED_LINK_KEPT_S: Final = 6.0
+DEAD_LINK_KEPT_S: Final = 60.0  # while it is redialled
+ENDED_LINK_KEPT_S: Final = 6.0  # closed by the neighbour, or never up
 
 
 class Neighbours:
@@ -61,8 +61,8 @@ class Neighbours:
         entropy: Callable[[int], bytes],
     ) -> None:
         self.links: dict[bytes, Link] = {}  # by neighbour
-        self.by_index: dict[int, Link] = {}  # by our index, what the first bytes of a datagram name
-        self.events: list[LinkEvent] = []  # of all links, not yet handled
+        self.by_index: dict[int, Link] = {}  # by the own index, which datagrams start with
+        self.events: list[LinkEvent] = []  # of all links, to be handled
         self._counters = counters
         self._own_exchange_key = identity.exchange_public_key
         self._peers = peers
@@ -79,7 +79,7 @@ class Neighbours:
         self._stream = int.from_bytes(entropy(4), "big") >> 1
 
     def adopt(self, completed: Completed, *, now: float) -> None:
-        """Takes in a completed handshake: a new neighbour, or new keys or a new path for a known one."""
+        """Gives a completed handshake to the neighbour's link, as new keys or a new path, or makes a link of it."""
         address = completed.keys.peer_address
         self._dialler.completed(completed, now=now)
         if not self._policy.allows_neighbour(address):
@@ -113,22 +113,22 @@ class Neighbours:
     # -- what links report ---------------------------------------------------------------------------------------------
 
     def handle_events(self, *, now: float) -> None:
-        """Handles what links have reported since the last call, and sends what routing has to say to it.
+        """Handles what links have reported since the last call, and sends routing's answers.
 
-        What is reported by sending that waits for the next call: a neighbour too slow for a whole table must not keep us here.
+        Sending may report more, which waits for the next call: a neighbour too slow for a whole table must not cause a loop.
         """
         events, self.events[:] = list(self.events), []
         for event in events:
-            self._handle(event, now)
+            self._handle(event, now=now)
         self.pass_on(now=now)
 
-    def _handle(self, event: LinkEvent, now: float) -> None:
+    def _handle(self, event: LinkEvent, *, now: float) -> None:
         routing, journal, neighbour = self._routing, self._journal, event.neighbour
         match event:
             case ItemsReceived():
                 routing.receive(neighbour, event.items, now=now)
             case LinkUp():
-                self._handle_up(event, now)
+                self._handle_up(event, now=now)
             case LinkSuspected():
                 routing.neighbour_suspect(neighbour, True, now=now)
                 journal.note(EventKind.LINK_SUSPECT, node=neighbour, silent_s=event.silent_s, now=now)
@@ -136,7 +136,7 @@ class Neighbours:
                 routing.neighbour_suspect(neighbour, False, now=now)
                 journal.note(EventKind.LINK_TRUSTED, node=neighbour, now=now)
             case LinkDown():
-                self._handle_down(event, now)
+                self._handle_down(event, now=now)
             case LinkMoved():
                 journal.note(EventKind.LINK_MOVED, node=neighbour, before=event.before, after=event.after, now=now)
             case CostChanged():
@@ -147,12 +147,12 @@ class Neighbours:
             case KeysRenewed():
                 journal.note(EventKind.LINK_KEYS, node=neighbour, now=now)
 
-    def _handle_up(self, event: LinkUp, now: float) -> None:
+    def _handle_up(self, event: LinkUp, *, now: float) -> None:
         self._journal.note(EventKind.LINK_UP, node=event.neighbour, after=event.endpoint, now=now)
         self._note_return(self.links[event.neighbour], now=now)
         self._routing.neighbour_up(event.neighbour, event.cost, now=now)
 
-    def _handle_down(self, event: LinkDown, now: float) -> None:
+    def _handle_down(self, event: LinkDown, *, now: float) -> None:
         link = self.links[event.neighbour]
         if link.closed_by_peer:  # it may not want this node any more
             self.stop_dialling(link, now=now)
@@ -166,14 +166,14 @@ class Neighbours:
         self.dial_due(now=now)
 
     def _note_return(self, link: Link, *, now: float) -> None:
-        """Ends the redialling of a neighbour whose link is up, and finds the entries of the peer list that it is reached at."""
+        """Ends the redialling of a neighbour whose link is up, and finds the entries of the peer list that lead to it."""
         self._redials.stop(link.address)
         for entry in self._peers.missing_at({path.remote for path in link.paths.values()}, link.exchange_key):
             entry.connected(link.address, now=now)
         self._peers.returned(link.address, now=now)
 
     def pass_on(self, *, now: float) -> None:
-        """Sends what routing has decided to say."""
+        """Sends the messages that routing has for neighbours."""
         if not self._routing.outbox:
             return
         for neighbour, items in self._routing.outbox:
@@ -183,7 +183,7 @@ class Neighbours:
         self._routing.outbox.clear()
 
     def remove(self, link: Link, reason: str, *, now: float) -> None:
-        """Forgets a link and gives back what it holds."""
+        """Ends a link and forgets it, for a reason that people read."""
         link.end(reason, now=now)
         self.handle_events(now=now)
         self._peers.disconnected(link.address, now=now)
@@ -227,24 +227,24 @@ class Neighbours:
             self._outbox.events.append(ResolvePeer(peer.url))
 
     def host_lost(self, lost: Lost, *, now: float) -> None:
-        """An interface, an address or a way of this host is gone: paths over it are dead at once, all others are asked."""
+        """Declares paths dead that this host has lost the interface, address or route for, and probes all others."""
         for link in list(self.links.values()):
             link.cut(lost, now=now)
             self.handle_events(now=now)
 
     def silent_since(self, neighbour: bytes) -> float:
-        """Since when a neighbour that is not used any more had not answered; infinity where it is used or is not known."""
+        """Since when a neighbour that is out of use has not answered; infinity for one in use and for an unknown one."""
         link = self.links.get(neighbour)
         return inf if link is None or link.state is LinkState.UP else link.silent_since()
 
     def counters(self) -> Counter[str]:
-        """What was dropped and repaired on all links, those that have ended included."""
+        """Returns what was dropped and repaired on all links, ended ones included, by name."""
         counters = self._ended.copy()
         for link in self.links.values():
             counters.update(link.counters())
         return counters
 
     def _new_stream(self) -> int:
-        """Numbers of control streams grow over all links, and start by chance, so that none is taken for the last process's."""
+        """Returns a number that no control stream of this node had, nor probably one before its last restart."""
         self._stream += 1
         return self._stream

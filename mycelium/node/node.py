@@ -1,7 +1,7 @@
-"""The whole of a node, still pure: links, routing, sessions and forwarding, composed.
+"""A whole node, composed of links, routing, sessions and the data path, and still pure: no I/O, no clock, no dice of its own.
 
-Drivers, the daemon and the simulator alike, hand in bytes and `now`, then empty `outbox` and arm one timer for
-`next_deadline()`. Nothing here does I/O, reads a clock or rolls dice of its own.
+A driver, of the daemon or of the simulator, hands in bytes and `now`, then empties `outbox` and arms one timer for
+`next_deadline()`.
 
     receive(datagrams) -> link -> control messages -> routing
                                -> data frames      -> receiving -> outbox.deliveries, or the next link
@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable
 from math import inf
 from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from mycelium.counters import Registry
@@ -25,15 +24,14 @@ from mycelium.dataplane.receiving import Receiving
 from mycelium.dataplane.relay_errors import RelayErrors
 from mycelium.dataplane.sending import Sending
 from mycelium.endpoint import Endpoint, Lost
-from mycelium.errors import LocalError
 from mycelium.identity import Identity, exchange_key_of_signing_key, subnet_of, verify_signature
-from mycelium.limits import PREFIXES_PER_NODE
 from mycelium.link.handshakes import Handshakes
 from mycelium.link.link import LinkState
 from mycelium.node.counters import NodeCounters
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.node.neighbours import Neighbours
+from mycelium.node.settings import NodeSettings
 from mycelium.node.snapshot import NodeSnapshot, snapshot
 from mycelium.outbox import Outbox
 from mycelium.packet.batch import PacketBatch
@@ -43,7 +41,7 @@ from mycelium.peering.discovery import Discovery
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.session.table import Sessions
-from mycelium.wire.announcement import Announcement, Prefix, signed_bytes
+from mycelium.wire.announcement import Announcement, signed_bytes
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, COOKIE, FRAME, HANDSHAKE_1
 from mycelium.wire.frame import CLOSE_LEAVING
 
@@ -52,24 +50,8 @@ _SHORTEST_DATAGRAM: Final = CHUNK_HEAD.size + 1
 _INDEX: Final = slice(4, 8)
 
 
-class NodeSettings(Struct, frozen=True, kw_only=True):
-    """What an operator decides about a node's protocol; raises LocalError for prefixes that no announcement can hold."""
-
-    psk: bytes = bytes(32)  # of a private network
-    network_id: bytes = bytes(8)
-    prefixes: tuple[Prefix, ...] = ()  # announced beside the own /64
-    suites: int  # ciphers that this machine is quick at, `wire.datagram.SUITE_*`
-
-    def __post_init__(self) -> None:
-        if len(self.prefixes) > PREFIXES_PER_NODE:
-            raise LocalError(f"a node announces at most {PREFIXES_PER_NODE} prefixes, not {len(self.prefixes)}")
-        for length, address in self.prefixes:
-            if not 0 <= length <= 8 * len(address) == 128:
-                raise LocalError(f"'{address.hex()}/{length}' is not an IPv6 prefix")
-
-
 def is_signed(announcement: Announcement) -> bool:
-    """Tells whether the announcement's signature is its key's."""
+    """Tells whether an announcement is signed by the key in it."""
     return verify_signature(announcement.signing_public_key, signed_bytes(announcement), announcement.signature)
 
 
@@ -105,8 +87,6 @@ class Node:
         handshakes = HandshakeConfig(
             identity=identity, psk=settings.psk, suites=settings.suites, entropy=entropy, primitives=primitives
         )
-        self.handshakes = Handshakes(handshakes, rng=rng, outbox=self.outbox, new_index=self._new_index)
-        self.dialler = Dialler(self.handshakes)
         self.routing = RoutingEngine(
             node=identity.address,
             announce=self._announce,
@@ -117,33 +97,39 @@ class Node:
             network_id=settings.network_id,
             policy=policy,
         )
+        self._compose_links(handshakes, rng, now=now)
+        self._compose_data_path(handshakes, rng, now=now)
+        self._add_metrics()
+
+    def _compose_links(self, handshakes: HandshakeConfig, rng: random.Random, *, now: float) -> None:
+        """Makes what finds neighbours and keeps links with them."""
+        self.handshakes = Handshakes(handshakes, rng=rng, outbox=self.outbox, new_index=self._new_index)
+        self.dialler = Dialler(self.handshakes)
         self.neighbours = Neighbours(
-            identity,
+            self.identity,
             peers=self.peers,
             dialler=self.dialler,
             routing=self.routing,
             journal=self.journal,
-            policy=policy,
+            policy=self._policy,
             counters=self._counters,
             outbox=self.outbox,
-            entropy=entropy,
+            entropy=self._entropy,
         )
         self.links = self.neighbours.links  # by neighbour
         self.discovery = Discovery(
-            psk=settings.psk,
-            network_id=settings.network_id,
+            psk=self._settings.psk,
+            network_id=self._settings.network_id,
             links=self.links,
             dialler=self.dialler,
             outbox=self.outbox,
-            entropy=entropy,
+            entropy=self._entropy,
             rng=rng,
             now=now,
         )
-        self._compose_data_path(handshakes, rng, now)
-        self._add_metrics()
 
-    def _compose_data_path(self, handshakes: HandshakeConfig, rng: random.Random, now: float) -> None:
-        """What packets and trains pass through, tied together."""
+    def _compose_data_path(self, handshakes: HandshakeConfig, rng: random.Random, *, now: float) -> None:
+        """Makes what packets and trains pass through."""
         self.sessions = Sessions(
             handshakes,
             rng=rng,
@@ -196,7 +182,7 @@ class Node:
     ) -> None:
         """Takes datagrams of one sender, `segment_size` bytes each, the last one perhaps shorter.
 
-        `waited_s` is for how long they had been at this host.
+        `waited_s` is the time since they arrived at this host.
         """
         if len(burst) < _SHORTEST_DATAGRAM:
             self._counters.datagrams_unknown += 1
@@ -211,7 +197,7 @@ class Node:
                 if self.neighbours.events:
                     self.neighbours.handle_events(now=now)
                 return
-        if len(burst) > segment_size:  # of mixed kinds: the kernel joins what has the same size
+        if len(burst) > segment_size:  # of mixed kinds: the kernel joins datagrams of equal size
             for start in range(0, len(burst), segment_size):
                 self.receive(endpoint, burst[start : start + segment_size], segment_size, now=now, waited_s=waited_s)
         elif HANDSHAKE_1 <= kind <= COOKIE:
@@ -222,15 +208,15 @@ class Node:
             self._counters.datagrams_unknown += 1
 
     def send_packets(self, batch: PacketBatch, *, now: float) -> None:
-        """Sends what was read from TUN in one go."""
+        """Sends the packets of one read of TUN."""
         self.sending.send_packets(batch, now=now)
         if self.sessions.failed:
-            self._reject_failed(now)
+            self._reject_failed(now=now)
 
     # -- peers ---------------------------------------------------------------------------------------------------------
 
     def add_peer(self, url: str, *, pin: bytes | None = None, now: float) -> None:
-        """Adds a peer to keep a link with; raises LocalError where it is known."""
+        """Adds a peer to keep a link with; raises LocalError if it is in the peer list already, or the list is full."""
         self.peers.add(url, pin, now=now)
         self.neighbours.dial_due(now=now)
 
@@ -266,23 +252,23 @@ class Node:
         self.neighbours.dial_due(now=now)
 
     def host_lost(self, lost: Lost, *, now: float) -> None:
-        """An interface, an address or a way of this host is gone: paths over it are dead at once, all others are asked."""
+        """Declares paths dead that this host has lost the interface, address or route for, and probes all others."""
         self.neighbours.host_lost(lost, now=now)
 
     def datagram_refused(self, endpoint: Endpoint, size: int, *, now: float) -> None:
-        """A datagram of `size` bytes was too long to leave this host (EMSGSIZE): its path gets shorter ones."""
+        """Shortens the datagrams of a path, as one of `size` bytes was too long to leave this host (EMSGSIZE)."""
         for link in self.links.values():
             path = link.paths.get(endpoint)
             if path is not None:
                 path.mtu.refused(size, now)
 
     def host_gained(self, *, now: float) -> None:
-        """The host has got an address, a way or a carrier: lost paths are asked again, which could not be sent on."""
+        """Probes dead paths again, as this host has a new address, route or carrier."""
         for link in self.links.values():
             link.ask_again(now=now)
 
     def unreachable(self, endpoint: Endpoint, *, now: float) -> None:
-        """Somebody says that nothing answers at an address, as ICMP does, which can be forged: its paths are asked."""
+        """Probes the paths to an address that a host reported unreachable; ICMP can be forged, so nothing more follows."""
         for link in self.links.values():
             link.rumour(endpoint, now=now)
 
@@ -293,14 +279,14 @@ class Node:
         self.network_changed(now=now)
 
     def close(self, *, now: float) -> None:
-        """Says goodbye to every neighbour; the driver sends what is in the outbox and calls no more."""
+        """Tells every neighbour that this node leaves; the driver sends what is in the outbox and makes no further call."""
         for link in self.links.values():
             link.close(CLOSE_LEAVING, now=now)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float:
-        """When `handle_timeout` is wanted next; later is legal, earlier is not. Ask again after every call."""
+        """When `handle_timeout` is due; a later call is legal, an earlier one harmless. Any other call may change it."""
         links = min((link.next_deadline() for link in self.links.values()), default=inf)
         return min(
             links,
@@ -321,11 +307,11 @@ class Node:
             self.neighbours.handle_events(now=now)
         self.handshakes.handle_timeout(now=now)
         self.dialler.handle_timeout(now=now)
-        self._note_failures(now)
+        self._note_failures(now=now)
         self.discovery.handle_timeout(now=now)
         self.neighbours.dial_due(now=now)
         self.sessions.handle_timeout(now=now)
-        self._reject_failed(now)
+        self._reject_failed(now=now)
         if self.routing.next_deadline() <= now:
             self.routing.handle_timeout(now=now)
         if now >= self._next_housekeeping:
@@ -337,7 +323,7 @@ class Node:
     # -- what operators see ------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> NodeSnapshot:
-        """Returns the peers, links and sessions of this moment."""
+        """Returns the current peers, links and sessions."""
         return snapshot(
             peers=self.peers,
             discovery=self.discovery,
@@ -353,13 +339,13 @@ class Node:
         return None if announcement is None else exchange_key_of_signing_key(announcement.signing_public_key)
 
     def counters(self) -> dict[str, int]:
-        """Everything that is counted, by name."""
+        """Returns all counters by name."""
         return self.metrics.values() | self.neighbours.counters()
 
     # -- the journal ---------------------------------------------------------------------------------------------------
 
     def note_route_changes(self, *, now: float) -> None:
-        """Writes what has changed in the routes into the journal; for drivers whose operators read it."""
+        """Writes the changes of routes into the journal; for drivers whose operators read it."""
         changes = list(self.routing.changes)
         self.routing.changes.clear()
         self.journal.routes_changed(
@@ -370,8 +356,8 @@ class Node:
             now=now,
         )
 
-    def _note_failures(self, now: float) -> None:
-        """Handshakes with peers were given up, or end-to-end keys replaced that others had lost."""
+    def _note_failures(self, *, now: float) -> None:
+        """Writes into the journal which configured peers did not answer, and which sessions have new keys."""
         for url in dict.fromkeys(one.url for one in self.dialler.unanswered if one.url is not None):
             self.journal.peer_failed(url, "no answer", self.peers.failed(url), now=now)
         self.dialler.unanswered.clear()
@@ -384,8 +370,8 @@ class Node:
     def _send_train(self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, now: float) -> bool:
         return self.sending.send_train(node, kind, index, counter, body, now=now)
 
-    def _reject_failed(self, now: float) -> None:
-        """Packets waited for a session that did not come about: their senders are told."""
+    def _reject_failed(self, *, now: float) -> None:
+        """Rejects the packets that waited for sessions which could not be established."""
         failed, self.sessions.failed[:] = list(self.sessions.failed), []
         for session in failed:
             self.sending.reject_queued(session, now=now)

@@ -18,7 +18,8 @@ from mycelium.errors import ConfigError
 from mycelium.identity import SEED_BYTES, Identity, blake2b
 from mycelium.link.link import LinkState
 from mycelium.node.event_kind import EventKind
-from mycelium.node.node import Node, NodeSettings, is_signed
+from mycelium.node.node import Node, is_signed
+from mycelium.node.settings import NodeSettings
 from mycelium.outbox import ResolvePeer
 from mycelium.packet.batch import PacketBatch
 from mycelium.routing.engine import RoutingEngine

@@ -17,7 +17,8 @@ from mycelium.identity import Identity
 from mycelium.limits import DATAGRAM_FLOOR
 from mycelium.link.link import LinkState
 from mycelium.node.event_kind import EventKind
-from mycelium.node.node import Node, NodeSettings
+from mycelium.node.node import Node
+from mycelium.node.settings import NodeSettings
 from mycelium.outbox import Event, ResolvePeer
 from mycelium.packet.batch import PacketBatch
 from mycelium.transport.base import Buffer, Received, Transport

@@ -3,15 +3,9 @@
 from dataclasses import replace
 from ipaddress import IPv6Address
 
-import pytest
-
-from mycelium.errors import LocalError
-from mycelium.limits import PREFIXES_PER_NODE
-from mycelium.node.node import NodeSettings
 from mycelium.packet.ipv6 import NO_ROUTE, SOURCE_POLICY, echo_request
 from mycelium.policy import DefaultPolicy
 from mycelium.wire.announcement import Prefix
-from mycelium.wire.datagram import SUITE_AES_256_GCM
 from tests.support.node_net import NodeNet
 from tests.support.small_meshes import counter, data_of, is_whole, ping_packet
 
@@ -108,11 +102,3 @@ def test_a_prefix_that_is_no_longer_announced_is_given_up() -> None:
     net.restart("b")
     net.run(5)
     assert forwarding.owner_of(BEHIND_B) is None
-
-
-@pytest.mark.parametrize(
-    "prefixes", [(PREFIX,) * (PREFIXES_PER_NODE + 1), ((129, bytes(16)),), ((-1, bytes(16)),), ((16, bytes(4)),)]
-)
-def test_prefixes_that_no_announcement_can_hold_are_refused(prefixes: tuple[Prefix, ...]) -> None:
-    with pytest.raises(LocalError):
-        NodeSettings(suites=SUITE_AES_256_GCM, prefixes=prefixes)

@@ -16,7 +16,8 @@ from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Entry
-from mycelium.node.node import Node, NodeSettings
+from mycelium.node.node import Node
+from mycelium.node.settings import NodeSettings
 from mycelium.outbox import BeaconDue, ResolvePeer
 from mycelium.packet.batch import PacketBatch
 from mycelium.policy import DEFAULT_POLICY, Policy

@@ -1,0 +1,23 @@
+"""What an operator decides about a node's protocol."""
+
+from msgspec import Struct
+
+from mycelium.errors import LocalError
+from mycelium.limits import PREFIXES_PER_NODE
+from mycelium.wire.announcement import Prefix
+
+
+class NodeSettings(Struct, frozen=True, kw_only=True):
+    """The settings of one node; raises LocalError for prefixes that no announcement can hold."""
+
+    psk: bytes = bytes(32)  # pre-shared key of a private network
+    network_id: bytes = bytes(8)
+    prefixes: tuple[Prefix, ...] = ()  # announced beside the own /64
+    suites: int  # ciphers for which this machine has fast code, SUITE_* of `wire.datagram`
+
+    def __post_init__(self) -> None:
+        if len(self.prefixes) > PREFIXES_PER_NODE:
+            raise LocalError(f"a node announces at most {PREFIXES_PER_NODE} prefixes, not {len(self.prefixes)}")
+        for length, address in self.prefixes:
+            if not 0 <= length <= 8 * len(address) == 128:
+                raise LocalError(f"'{address.hex()}/{length}' is not an IPv6 prefix")
