@@ -14,7 +14,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.node.node import Node
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, PacketBatch
 from mycelium.wire.train import ITEM_HEADER_BYTES
-from tests.support.node_net import NodeNet
+from sim.net.node_net import NodeNet
 
 DATAGRAM = 1_472
 SUPER = SUPER_TCP | PARTIAL_CHECKSUM

@@ -2,7 +2,7 @@
 
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE
 from mycelium.policy import DefaultPolicy, PacketFilter
-from tests.support.node_net import NodeNet
+from sim.net.node_net import NodeNet
 from tests.support.small_meshes import counter, data_of, is_up, ping, ping_packet, reaches, received
 
 

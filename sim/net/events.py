@@ -13,8 +13,8 @@ class EventHeap:
 
     __slots__ = ("_heap", "_order", "_until", "handled", "now")
 
-    def __init__(self) -> None:
-        self.now = 0.0
+    def __init__(self, *, now: float = 0.0) -> None:
+        self.now = now
         self.handled = 0
         self._until = 0.0
         self._heap: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
@@ -45,6 +45,12 @@ class EventHeap:
             action(*arguments)
         self.now = self._until
         return True
+
+    def step(self) -> None:
+        """Handles the next event; IndexError when there is none."""
+        self.now, _, action, arguments = heapq.heappop(self._heap)
+        self.handled += 1
+        action(*arguments)
 
     def stop_by(self, when: float) -> None:
         """Has the `run` under way, if there is one, end at `when` where it would have ended later."""

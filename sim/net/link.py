@@ -27,10 +27,6 @@ class LinkModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     queue_bytes: int = 65_536  # waiting for the wire; what comes beyond it is dropped
     mtu: int = 1_500  # bytes of IP packet; longer datagrams vanish
 
-    def changed(self, **changes: float) -> "LinkModel":
-        """Returns a copy with some values replaced."""
-        return structs.replace(self, **changes)
-
 
 class Direction:
     """One direction of a link at work."""
@@ -43,6 +39,10 @@ class Direction:
         self._rng = rng
         self._free_at = 0.0
         self._arrived_at = 0.0
+
+    def reshape(self, **changes: float) -> None:
+        """Replaces values of the model."""
+        self.model = structs.replace(self.model, **changes)
 
     def arrivals(self, size: int, now: float) -> list[float]:
         """Returns when a datagram of `size` bytes, IP header included, arrives: not at all, once or twice."""

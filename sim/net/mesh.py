@@ -14,8 +14,8 @@ import networkx
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.metric import link_cost
 from mycelium.wire.announcement import Announcement
+from sim.net.event_log import EventLog
 from sim.net.events import EventHeap
-from sim.net.journal import Journal
 from sim.net.link import Link, LinkModel
 
 FIRST_EPOCH: Final = 1_000_000  # seconds, as a clock would give it
@@ -40,7 +40,7 @@ class Mesh(ABC):
     def __init__(self, *, seed: int, link_defaults: dict[str, float]) -> None:
         self.seed = seed
         self.heap = EventHeap()
-        self.journal = Journal()
+        self.log = EventLog()
         self.watchers: list[Watcher] = []
         self.links: dict[tuple[int, int], Link] = {}  # by (lower, higher)
         self.index_of: dict[bytes, int] = {}  # by address

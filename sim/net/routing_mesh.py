@@ -16,8 +16,8 @@ from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Digest, Item
+from sim.net.event_log import CHANGE, DOWN, RECEIVE, UP, WAKE
 from sim.net.events import NEVER
-from sim.net.journal import CHANGE, DOWN, RECEIVE, UP, WAKE
 from sim.net.liar import falsify
 from sim.net.link import RESEND_FLOOR_S, Direction, Link
 from sim.net.mesh import Mesh
@@ -109,7 +109,7 @@ class RoutingMesh(Mesh):
         )
         simulated.version = 0
         self.tables[simulated.address] = simulated.engine.forwarding.next_hop
-        self.journal.note(self.now, CHANGE, node, -1, epoch)
+        self.log.note(self.now, CHANGE, node, -1, epoch)
         self._after_event(simulated)
         for end in simulated.ends.values():
             self._shake_hands(end)
@@ -120,7 +120,7 @@ class RoutingMesh(Mesh):
         simulated.engine = None
         simulated.due = NEVER
         del self.tables[simulated.address]
-        self.journal.note(self.now, CHANGE, node, -1, 0)
+        self.log.note(self.now, CHANGE, node, -1, 0)
         for end in simulated.ends.values():
             end.drop()
             end.other.void()
@@ -177,7 +177,7 @@ class RoutingMesh(Mesh):
         link.directions[one].is_open = False
         if not one_way:
             link.directions[other].is_open = False
-        self.journal.note(self.now, CHANGE, one, other, 0)
+        self.log.note(self.now, CHANGE, one, other, 0)
         for end in (self._ends[one, other], self._ends[other, one]):
             end.void()
             self._expect_notice(end, is_told=is_told)
@@ -186,7 +186,7 @@ class RoutingMesh(Mesh):
     def mend(self, one: int, other: int) -> None:
         link = self.link(one, other)
         link.open()
-        self.journal.note(self.now, CHANGE, one, other, 1)
+        self.log.note(self.now, CHANGE, one, other, 1)
         near, far = self._ends[one, other], self._ends[other, one]
         if near.session == far.session != NO_SESSION:
             for end in (near, far):
@@ -203,8 +203,8 @@ class RoutingMesh(Mesh):
         if cost is not None:
             link.cost = cost
         for direction in link.directions.values():
-            direction.model = direction.model.changed(**changes)
-        self.journal.note(self.now, CHANGE, one, other, self.cost_of(link))
+            direction.reshape(**changes)
+        self.log.note(self.now, CHANGE, one, other, self.cost_of(link))
         if self.cost_of(link) == before:
             return
         for end in (self._ends[one, other], self._ends[other, one]):
@@ -236,7 +236,7 @@ class RoutingMesh(Mesh):
         end.drop()
         end.session = session
         engine.neighbour_up(end.other.node.address, self.cost_of(end.link), now=self.now)
-        self.journal.note(self.now, UP, end.node.index, end.other.node.index, session & 0xFFFF)
+        self.log.note(self.now, UP, end.node.index, end.other.node.index, session & 0xFFFF)
         self._after_event(end.node)
         if end.other.session == session:
             self._tell_links_changed()
@@ -268,7 +268,7 @@ class RoutingMesh(Mesh):
             return
         end.drop()
         end.node.engine.neighbour_down(end.other.node.address, now=self.now)
-        self.journal.note(self.now, DOWN, end.node.index, end.other.node.index, 0)
+        self.log.note(self.now, DOWN, end.node.index, end.other.node.index, 0)
         self._after_event(end.node)
         self._tell_links_changed()
 
@@ -292,7 +292,7 @@ class RoutingMesh(Mesh):
         node = receiver.node
         if receiver.session != sender.session or node.engine is None:
             return
-        self.journal.note(self.heap.now, RECEIVE, node.index, sender.node.index, len(items))
+        self.log.note(self.heap.now, RECEIVE, node.index, sender.node.index, len(items))
         node.engine.receive(sender.node.address, items, now=self.heap.now)
         self._after_event(node)
 
@@ -301,7 +301,7 @@ class RoutingMesh(Mesh):
             return
         node.due = NEVER
         engine.handle_timeout(now=self.heap.now)
-        self.journal.note(self.heap.now, WAKE, node.index, -1, node.version)
+        self.log.note(self.heap.now, WAKE, node.index, -1, node.version)
         self._after_event(node)
 
     def _after_event(self, node: SimulatedNode) -> None:

@@ -32,7 +32,7 @@ def ending(
 
 def _last_events(stage: Stage, violation: dict[str, Any]) -> list[dict[str, Any]]:
     nodes = set(violation.get("nodes", [violation.get("node")]))
-    return stage.mesh.journal.last_events(lambda node, peer: node in nodes or peer in nodes)
+    return stage.mesh.log.last_events(lambda node, peer: node in nodes or peer in nodes)
 
 
 def _nodes(stage: Stage) -> Iterator[dict[str, Any]]:
@@ -123,5 +123,5 @@ def _log_hash(stage: Stage) -> str:
         assert engine is not None
         hop_to = engine.forwarding.next_hop.get
         table = [address + metric.to_bytes(4, "big") + hop_to(address, b"") for address, metric in engine.metrics()]
-        mesh.journal.add(blake2b(b"".join(table), size=16))
-    return mesh.journal.digest()
+        mesh.log.add(blake2b(b"".join(table), size=16))
+    return mesh.log.digest()

@@ -8,7 +8,8 @@ import pytest
 from mycelium.admin.control import PeerInfo
 from mycelium.daemon.live_control import LiveControl
 from mycelium.transport.set import TransportSet
-from tests.support.node_net import NodeNet, url_of
+from sim.net.network import url_of
+from sim.net.node_net import NodeNet
 from tests.support.small_meshes import is_up, ready_pair
 
 

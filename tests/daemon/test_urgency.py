@@ -7,7 +7,7 @@ import pytest
 
 from mycelium.daemon.driver import TICK_S, Driver
 from mycelium.transport.set import TransportSet
-from tests.support.node_net import NodeNet
+from sim.net.node_net import NodeNet
 
 
 class Loop:

@@ -9,7 +9,7 @@ import pytest
 
 from mycelium.link.link import LinkState
 from mycelium.wire.train import AAD_START, DATA, DEFLECTED, TRAIN_HEADER_BYTES
-from tests.support.node_net import NodeNet
+from sim.net.node_net import NodeNet
 from tests.support.small_meshes import (
     counter,
     deliver,

@@ -11,7 +11,7 @@ from mycelium.wire.train import (
     ITEM_HEADER,
     ITEM_REPORT,
 )
-from tests.support.node_net import NodeNet
+from sim.net.node_net import NodeNet
 from tests.support.small_meshes import (
     counter,
     data_of,

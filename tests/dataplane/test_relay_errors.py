@@ -6,7 +6,7 @@ from mycelium.dataplane import relay_errors as relay_errors_module
 from mycelium.identity import Identity, verify_signature
 from mycelium.limits import RELAY_ERRORS_PER_SECOND
 from mycelium.wire.train import ERROR_HOP_LIMIT, ERROR_LABEL, ERROR_QUOTE, QUOTED_TAG_BYTES
-from tests.support.node_net import NodeNet
+from sim.net.node_net import NodeNet
 from tests.support.small_meshes import counter, deliver, ping, ready_line
 
 

@@ -6,7 +6,7 @@ from math import pi, sin
 import pytest
 
 from mycelium.link.link import LinkState
-from tests.support.node_net import NodeNet
+from sim.net.node_net import NodeNet
 from tests.support.small_meshes import deliver, is_whole, link_of, ping, ready_pair, received
 
 LAN_S = 0.0004
@@ -26,10 +26,10 @@ def test_a_node_that_gets_no_processor_blames_nobody(flow: str, seed: int) -> No
         calm_until = net.now + rng.uniform(0.05, 0.6)
         for _ in range(rng.randrange(4)):  # a moment now and then is no help
             net.starve("a", rng.uniform(0.03, 0.4))
-            net.run(a.starved_until - net.now)
+            net.run(a.running.starved_until - net.now)
         net.starve("a", rng.uniform(0.2, 1.0))
-        while net.now < max(a.starved_until, calm_until):
-            if flow in ("out", "both") and a.starved_until <= net.now:
+        while net.now < max(a.running.starved_until, calm_until):
+            if flow in ("out", "both") and a.running.starved_until <= net.now:
                 ping(net, "a", "b")
             if flow in ("in", "both"):
                 ping(net, "b", "a")
@@ -48,7 +48,7 @@ def test_a_neighbour_that_gets_no_processor_for_200_ms_is_not_given_up(seed: int
         net.starve("ab"[rng.randrange(2)], 0.2)
         for _ in range(20 + rng.randrange(20)):
             for one, other in ("ab", "ba"):
-                if net.hosts[one].starved_until <= net.now:
+                if net.hosts[one].running.starved_until <= net.now:
                     ping(net, one, other)
             net.run(0.01)
     assert (deaths(net, "a"), deaths(net, "b")) == (0, 0)
@@ -59,7 +59,7 @@ def test_a_queue_of_a_tenth_of_a_second_is_no_cut() -> None:
     step_s = 0.002
     for step in range(10_000):
         queued = 0.1 * max(0.0, sin(2 * pi * step * step_s / 1.7))
-        net.wires["a", "b"].delay = LAN_S + queued
+        net.wires["a", "b"].reshape(delay_s=LAN_S + queued)
         ping(net, "a", "b", size=1_000)
         if step % 4 == 0:
             ping(net, "b", "a")  # the acknowledgements of four streams
@@ -77,7 +77,7 @@ def test_a_day_of_five_percent_loss_kills_no_link(hours: float) -> None:
     net.run(10, until=lambda: is_whole(net))
     deliver(net, "a", "b")
     for wire in net.both("a", "b"):
-        wire.loss = 0.05
+        wire.reshape(loss=0.05)
     rng = random.Random(6)
     end = net.now + hours * 3_600
     while net.now < end:

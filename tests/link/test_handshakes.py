@@ -6,7 +6,8 @@ from mycelium.endpoint import Endpoint
 from mycelium.limits import HALF_OPEN_HANDSHAKES, HANDSHAKES_PER_SECOND
 from mycelium.link.keypair import MESSAGE_3_AGAIN_S
 from mycelium.wire.datagram import COOKIE, HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3
-from tests.support.node_net import PORT, NodeNet, url_of
+from sim.net.network import PORT, url_of
+from sim.net.node_net import NodeNet
 from tests.support.small_meshes import counter, deliver, is_up, link_of, reaches
 
 

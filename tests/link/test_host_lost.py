@@ -8,7 +8,8 @@ import pytest
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.link.link import LinkState
 from mycelium.link.path.liveness import DEAD_INTERVAL_S
-from tests.support.node_net import PORT, NodeNet, url_of
+from sim.net.network import PORT, url_of
+from sim.net.node_net import NodeNet
 from tests.support.small_meshes import deliver, is_up, is_whole, link_of, ping, ready_line, ready_pair
 
 
@@ -17,7 +18,7 @@ def two_homed() -> NodeNet:
     net = NodeNet(pktinfo=True)
     for name in "abc":
         net.add(name)
-    net.hosts["a"].addresses.append("a2")
+    net.hosts["a"].add_address("a2")
     for one, other in ("ab", ("a2", "c"), "bc"):
         net.connect(one, other, 0.0005)
     net.add_peer("a", url_of("b"))
@@ -58,7 +59,7 @@ def test_a_link_local_neighbour_is_lost_with_its_interface() -> None:
 
 def test_a_warm_second_path_takes_over_and_routing_notices_nothing() -> None:
     net = ready_pair(pktinfo=True)
-    net.hosts["a"].addresses.append("a2")
+    net.hosts["a"].add_address("a2")
     net.connect("a2", "b", 0.007)
     net.hosts["b"].node.handshakes.begin(Endpoint("udp", "a2", PORT), pin=None, now=net.now)
     net.drain("b")

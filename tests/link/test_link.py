@@ -8,7 +8,8 @@ from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
 from mycelium.link.link import LinkState
 from mycelium.node.event_kind import EventKind
 from mycelium.wire.datagram import CHUNK
-from tests.support.node_net import PORT, NodeNet, url_of
+from sim.net.network import PORT, UNDERLAY_OVERHEAD, url_of
+from sim.net.node_net import NodeNet
 from tests.support.small_meshes import (
     deliver,
     is_up,
@@ -60,7 +61,7 @@ def steady_pings(net: NodeNet, source: str, destination: str, seconds: float, ev
 def test_a_lossy_link_too_long_for_repair_loses_what_the_wire_loses_and_stays_up() -> None:
     net = ready_pair(0.02, seed=1)
     for wire in net.both("a", "b"):
-        wire.loss = 0.05
+        wire.reshape(loss=0.05)
     sent = steady_pings(net, "a", "b", 20)
     arrived = set(received(net, "b"))
     assert 0.9 < len(arrived & set(sent)) / len(sent) < 0.99
@@ -75,7 +76,7 @@ def test_routes_cross_a_link_that_loses_a_third() -> None:
     for one, other in ("ab", "bc"):
         net.connect(one, other)
         for wire in net.both(one, other):
-            wire.loss = 0.3
+            wire.reshape(loss=0.3)
         net.add_peer(one, url_of(other))
     net.run(20, until=lambda: reaches(net, "a", "c") and reaches(net, "c", "a"))
 
@@ -83,7 +84,7 @@ def test_routes_cross_a_link_that_loses_a_third() -> None:
 def test_reordered_frames_all_arrive_once() -> None:
     net = ready_pair(seed=2)
     for wire in net.both("a", "b"):
-        wire.jitter = 0.05
+        wire.reshape(reorder=0.5, reorder_s=0.05)
     sent = steady_pings(net, "a", "b", 5, every=0.002)
     assert sorted(received(net, "b")[1:]) == sorted(sent)
 
@@ -91,8 +92,7 @@ def test_reordered_frames_all_arrive_once() -> None:
 def test_doubled_frames_arrive_once() -> None:
     net = ready_pair(seed=2)
     for wire in net.both("a", "b"):
-        wire.duplicates = 0.5
-        wire.jitter = 0.01
+        wire.reshape(duplicate=0.5, reorder=0.5, reorder_s=0.01)
     sent = steady_pings(net, "a", "b", 2)
     assert sorted(received(net, "b")[1:]) == sorted(sent)
     assert net.hosts["b"].node.counters()["frames_not_opened"] > 0
@@ -101,8 +101,7 @@ def test_doubled_frames_arrive_once() -> None:
 def test_frames_of_many_datagrams_cross_in_any_order() -> None:
     net = ready_pair(seed=2)
     for wire in net.both("a", "b"):
-        wire.jitter = 0.02
-        wire.duplicates = 0.2
+        wire.reshape(duplicate=0.2, reorder=0.5, reorder_s=0.02)
     packets = [(ping_packet(net, "a", "b", bytes([number]) * 1300), 0, 0) for number in range(40)]
     net.send_batch("a", packets)
     net.run(1)
@@ -112,12 +111,12 @@ def test_frames_of_many_datagrams_cross_in_any_order() -> None:
 @pytest.mark.parametrize(("sender", "receiver"), ["ab", "ba"])
 def test_a_link_that_is_cut_one_way_is_down_at_both_ends(sender: str, receiver: str) -> None:
     net = ready_pair()
-    net.wires[sender, receiver].is_cut = True
+    net.wires[sender, receiver].is_open = False
     steady_pings(net, "a", "b", 1)
     net.run(5)
     assert link_of(net, "a", "b").state is LinkState.DOWN
     assert link_of(net, "b", "a").state is LinkState.DOWN
-    net.wires[sender, receiver].is_cut = False
+    net.wires[sender, receiver].is_open = True
     net.run(5, until=lambda: is_up(net, "a", "b") and reaches(net, "a", "b") and reaches(net, "b", "a"))
 
 
@@ -350,7 +349,7 @@ def test_a_spare_path_takes_over_and_the_neighbour_is_never_down() -> None:
 def test_of_two_paths_the_quicker_one_is_used_and_routing_is_told_its_cost() -> None:
     net = two_paths()
     for wire in net.both("a", "b"):
-        wire.delay = 0.020
+        wire.reshape(delay_s=0.020)
     net.run(30)
     link = link_of(net, "a", "b")
     assert link.active.endpoint.host == "b2"
@@ -362,7 +361,7 @@ def test_of_two_paths_the_quicker_one_is_used_and_routing_is_told_its_cost() -> 
 def test_a_path_that_is_hardly_quicker_moves_nothing() -> None:
     net = two_paths()
     for wire in net.both("a", "b"):
-        wire.delay *= 1.1
+        wire.reshape(delay_s=1.1 * wire.model.delay_s)
     net.run(60)
     assert link_of(net, "a", "b").active.endpoint.host == "b"
 
@@ -414,7 +413,7 @@ def test_a_path_grows_to_what_it_carries(mtu: int, found: int) -> None:
     net.add("b")
     net.connect("a", "b")
     for wire in net.both("a", "b"):
-        wire.mtu = mtu
+        wire.reshape(mtu=mtu + UNDERLAY_OVERHEAD)
     net.add_peer("a", url_of("b"))
     net.run(20)
     for one, other in ("ab", "ba"):
@@ -427,7 +426,7 @@ def test_a_path_that_shrinks_under_traffic_goes_back_and_carries_on() -> None:
     net.run(10)
     assert link_of(net, "a", "b").active.mtu.size == 8_952
     for wire in net.both("a", "b"):
-        wire.mtu = 1_400
+        wire.reshape(mtu=1_400 + UNDERLAY_OVERHEAD)
     packets = [(ping_packet(net, "a", "b", bytes(1300)), 0, 0)] * 20
     start = net.now
     while net.now < start + 10 and len(net.hosts["b"].delivered) < 200:
@@ -442,7 +441,7 @@ def test_a_path_that_shrinks_unused_is_found_out_by_the_first_that_is_lost() -> 
     net = ready_line("ab")
     net.run(10)
     for wire in net.both("a", "b"):
-        wire.mtu = 1_300
+        wire.reshape(mtu=1_300 + UNDERLAY_OVERHEAD)
     net.run(30)
     assert is_up(net, "a", "b")
     deliver(net, "a", "b", within=5)

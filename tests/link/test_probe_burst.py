@@ -3,7 +3,7 @@
 from math import inf
 
 from mycelium.link.probe_burst import PAUSE_S, PROBES, ProbeBurst
-from tests.support.node_net import NodeNet
+from sim.net.node_net import NodeNet
 
 
 def probes_until(burst: ProbeBurst, end: float) -> int:
@@ -64,6 +64,6 @@ def test_a_cost_measured_under_load_is_corrected_within_seconds_on_an_idle_link(
     assert link.cost is not None
     high = link.cost
     for wire in net.both("a", "b"):
-        wire.delay = 0.002
+        wire.reshape(delay_s=0.002)
     net.run(3.5)
     assert link.cost < high / 5

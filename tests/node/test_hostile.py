@@ -32,7 +32,8 @@ from mycelium.wire.frame import (
     PROBE_WANTS_REPLY,
 )
 from mycelium.wire.train import TRAIN_HEADER
-from tests.support.node_net import PORT, Host, NodeNet, url_of
+from sim.net.network import PORT, url_of
+from sim.net.node_net import NamedHost, NodeNet
 from tests.support.small_meshes import (
     counter,
     deliver,
@@ -62,13 +63,13 @@ DROPS = (
 )
 
 
-def drops(host: Host) -> int:
+def drops(host: NamedHost) -> int:
     """Returns how many datagrams a host has dropped."""
     counters = host.node.counters()
     return sum(counters[name] for name in DROPS)
 
 
-def check_bounds(host: Host) -> None:
+def check_bounds(host: NamedHost) -> None:
     """Asserts that no table of a node has outgrown its limit."""
     node = host.node
     assert len(node.handshakes._responses) == len(node.handshakes._response_of) <= HALF_OPEN_HANDSHAKES

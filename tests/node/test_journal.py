@@ -10,7 +10,8 @@ from mycelium.limits import JOURNAL_ENTRIES, JOURNAL_LOST_ROUTES, JOURNAL_ROUTES
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Entry, Journal
 from mycelium.routing.selection import RouteChange
-from tests.support.node_net import Host, NodeNet, url_of
+from sim.net.network import url_of
+from sim.net.node_net import NamedHost, NodeNet
 from tests.support.small_meshes import deliver, is_up, ping, reaches, ready_line, ready_pair
 
 HERE = Endpoint("udp", "192.0.2.1", 9651)
@@ -158,7 +159,7 @@ def test_the_oldest_entries_give_way_and_the_numbers_tell() -> None:
 # -- of a node ---------------------------------------------------------------------------------------------------------
 
 
-def entries(host: Host, *kinds: EventKind) -> list[Entry]:
+def entries(host: NamedHost, *kinds: EventKind) -> list[Entry]:
     """Returns what a host's journal has of these kinds."""
     host.node.note_route_changes(now=host.node.journal.after(0)[-1].at)
     return [entry for entry in host.node.journal.after(0) if entry.kind in kinds]

@@ -11,7 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.support.node_net import NodeNet, url_of
+from sim.net.network import url_of
+from sim.net.node_net import NodeNet
 from tests.support.small_meshes import (
     data_of,
     deliver,
@@ -64,7 +65,7 @@ def test_a_mended_ring_goes_back_to_its_shortest_ways() -> None:
 def test_a_slow_link_is_avoided_where_a_way_round_is_quicker() -> None:
     net = ring("abc")
     for wire in net.both("a", "b"):
-        wire.delay = 0.1
+        wire.reshape(delay_s=0.1)
     net.run(10)
     ab = net.hosts["a"].node.routing.forwarding.next_hop[net.hosts["b"].address]
     assert ab == net.hosts["c"].address
@@ -123,8 +124,7 @@ def story() -> str:
     """Returns what happens in an eventful mesh: all that can be seen but sealed bytes, which hold the KEM's own chance."""
     net = ring("dbcae", seed=9)
     for one, other in list(net.wires):
-        net.wires[one, other].loss = 0.02
-        net.wires[one, other].jitter = 0.003
+        net.wires[one, other].reshape(loss=0.02, reorder=0.5, reorder_s=0.003)
     net.capture = []
     for round_number in range(4):
         for one, other in combinations("abcde", 2):
@@ -186,25 +186,24 @@ class AnyMesh(RuleBasedStateMachine):
     @rule(pair=pairs)
     def cut(self, pair: tuple[str, str]) -> None:
         for one, other in self.between(*pair):
-            self.net.wires[one, other].is_cut = True
+            self.net.wires[one, other].is_open = False
 
     @rule(pair=pairs, is_back=st.booleans())
     def cut_one_way(self, pair: tuple[str, str], is_back: bool) -> None:
         one, other = pair[::-1] if is_back else pair
         for sender, receiver in self.between(one, other):
             if sender[0] == one:
-                self.net.wires[sender, receiver].is_cut = True
+                self.net.wires[sender, receiver].is_open = False
 
     @rule(pair=pairs)
     def mend(self, pair: tuple[str, str]) -> None:
         for one, other in self.between(*pair):
-            self.net.wires[one, other].is_cut = False
+            self.net.wires[one, other].is_open = True
 
     @rule(pair=pairs, loss=st.sampled_from((0.0, 0.05, 0.3)), jitter=st.sampled_from((0.0, 0.002, 0.02)))
     def spoil(self, pair: tuple[str, str], loss: float, jitter: float) -> None:
         for one, other in self.between(*pair):
-            wire = self.net.wires[one, other]
-            wire.loss, wire.jitter, wire.duplicates = loss, jitter, loss
+            self.net.wires[one, other].reshape(loss=loss, duplicate=loss, reorder=0.5, reorder_s=jitter)
 
     @rule(name=names)
     def restart(self, name: str) -> None:
@@ -258,8 +257,8 @@ class AnyMesh(RuleBasedStateMachine):
         if not self.net.hosts:
             return
         for wire in self.net.wires.values():
-            wire.is_cut = False
-            wire.loss = wire.jitter = wire.duplicates = 0.0
+            wire.is_open = True
+            wire.reshape(loss=0.0, reorder=0.0, duplicate=0.0)
         for name in NAMES:
             if name not in self.net.hosts:
                 self.net.restart(name)

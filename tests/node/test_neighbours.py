@@ -6,7 +6,8 @@ from mycelium.link.link import LinkState
 from mycelium.node import neighbours as neighbours_module
 from mycelium.node.neighbours import DEAD_LINK_KEPT_S, ENDED_LINK_KEPT_S
 from mycelium.wire.datagram import HANDSHAKE_1, HANDSHAKE_3
-from tests.support.node_net import NodeNet, url_of
+from sim.net.network import url_of
+from sim.net.node_net import NodeNet
 from tests.support.small_meshes import counter, is_up, link_of, ready_pair
 
 

@@ -1,12 +1,13 @@
 """Addresses in a prefix that a node announces: reached through it where the policy authorises it, nowhere else."""
 
-from dataclasses import replace
 from ipaddress import IPv6Address
+
+from msgspec.structs import replace
 
 from mycelium.packet.ipv6 import NO_ROUTE, SOURCE_POLICY, echo_request
 from mycelium.policy import DefaultPolicy
 from mycelium.wire.announcement import Prefix
-from tests.support.node_net import NodeNet
+from sim.net.node_net import NodeNet
 from tests.support.small_meshes import counter, data_of, is_whole, ping_packet
 
 PREFIX = (16, IPv6Address("fd00::").packed)

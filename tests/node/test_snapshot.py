@@ -4,7 +4,8 @@ import pytest
 
 from mycelium.link.link import LinkState
 from mycelium.node.snapshot import NodeSnapshot, PeerOrigin, PeerState
-from tests.support.node_net import NodeNet, url_of
+from sim.net.network import url_of
+from sim.net.node_net import NodeNet
 from tests.support.small_meshes import deliver, ping, ready_pair
 
 

@@ -12,7 +12,8 @@ from mycelium.link.link import LinkState
 from mycelium.peering.configured import FRESH_S, PeerList
 from mycelium.peering.dialler import Candidate, Source
 from mycelium.wire.datagram import HANDSHAKE_1
-from tests.support.node_net import PORT, NodeNet, url_of
+from sim.net.network import PORT, url_of
+from sim.net.node_net import NodeNet
 from tests.support.small_meshes import is_up, link_of, ping, ping_until_answered, reaches, ready_line, ready_pair
 
 NEIGHBOUR, OTHER = b"n" * 16, b"o" * 16

@@ -15,7 +15,8 @@ from mycelium.link.link import LinkState
 from mycelium.peering.discovery import FIRST_WAIT_S, FORGET_S, HESITATION_S, INTERVAL_S, LEAST_GAP_S, SIMULTANEOUS_S
 from mycelium.wire.beacon import BEACON_KEY_LABEL, Beacon, encode_beacon, tagged_bytes
 from mycelium.wire.datagram import HANDSHAKE_1
-from tests.support.node_net import DISCOVERY_PORT, PORT, NodeNet, url_of
+from sim.net.network import DISCOVERY_PORT, PORT, url_of
+from sim.net.node_net import NodeNet
 from tests.support.small_meshes import is_up, is_whole, reaches
 
 A, B, C = "fe80::a", "fe80::b", "fe80::c"
@@ -52,6 +53,12 @@ def knocks(net: NodeNet) -> list[tuple[str, str]]:
     assert net.capture is not None
     firsts = {data: (sender, receiver) for sender, receiver, data in net.capture if data[0] == HANDSHAKE_1}
     return list(firsts.values())
+
+
+def besides_beacons(net: NodeNet) -> list[bytes]:
+    """Returns what was sent to one receiver alone."""
+    assert net.capture is not None
+    return [data for _, _, data in net.capture if not data.startswith(b"mycelium")]
 
 
 def beacon_times(net: NodeNet, sender: str, receiver: str) -> list[float]:
@@ -185,7 +192,7 @@ def test_nodes_of_different_networks_send_each_other_nothing() -> None:
     net.capture = []
     discover(net, A, B)
     net.run(100)
-    assert net.capture == []
+    assert besides_beacons(net) == []
     assert net.hosts[A].node.counters()["beacons_forged"] >= BURST
 
 
@@ -195,7 +202,7 @@ def test_a_beacon_that_is_sent_again_from_another_address_is_forged() -> None:
     discover(net, A)
     hear(net, A, C, forged(B))
     net.run(5)
-    assert net.capture == []
+    assert besides_beacons(net) == []
     assert net.hosts[A].node.counters()["beacons_forged"] == 1
 
 
@@ -205,7 +212,7 @@ def test_a_beacon_from_beyond_the_link_is_forged(source: str) -> None:
     discover(net, A)
     net.capture = []
     hear(net, A, source, forged(source))
-    assert net.capture == []
+    assert besides_beacons(net) == []
     assert net.hosts[A].node.counters()["beacons_forged"] == 1
 
 
@@ -216,7 +223,7 @@ def test_a_node_ignores_its_own_beacon_that_comes_back_by_another_interface() ->
     own = net.hosts[A].node.discovery.beacon(IPv6Address(B).packed)
     hear(net, A, B, own)
     net.run(5)
-    assert net.capture == []
+    assert besides_beacons(net) == []
     assert net.hosts[A].node.discovery.by_endpoint == {}
 
 

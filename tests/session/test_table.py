@@ -13,9 +13,9 @@ from mycelium.session.requests import PATIENCE_S
 from mycelium.session.session import Session
 from mycelium.session.table import IDLE_FORGOTTEN_S
 from mycelium.wire.train import SESSION_REPLY, SESSION_REQUEST, SESSION_REQUEST_BYTES, TRAIN_HEADER_BYTES
+from sim.net.node_net import NodeNet, seed_of
 from tests.packet.packets import tcp_packet, udp_packet
 from tests.session.support import Peer
-from tests.support.node_net import NodeNet
 from tests.support.small_meshes import (
     counter,
     deliver,
@@ -197,7 +197,7 @@ def test_a_request_from_who_can_not_be_answered_costs_nothing() -> None:
     trains = train_kinds(net, "c")
     deliver(net, "a", "c")
     request = next(train for kind, train in trains if kind == SESSION_REQUEST)
-    net.add("d", seed=net.hosts["c"].settings.seed)
+    net.add("d", seed=seed_of("c"))
     net.hosts["d"].node.receiving.receive_frame(memoryview(bytearray(8) + bytearray(request)), now=net.now)
     assert counter(net, "d", "sessions_refused") == 1
     assert not net.hosts["d"].node.sessions.by_peer
@@ -328,7 +328,7 @@ def test_a_worn_out_session_key_stops_the_traffic_and_crashes_nothing() -> None:
     net = ready_pair()
     sending = session_of(net, "a", "b").sending
     assert sending is not None
-    net.wires["a", "b"].loss = 0.0
+    net.wires["a", "b"].reshape(loss=0.0)
     net.drop = lambda sender, receiver, data: sender == "b" and len(data) > 1_000  # no reply to our requests
     sending.sealing.blocks = LAST_BLOCK - 1
     net.run(6)

@@ -6,7 +6,7 @@ from mycelium.link.link import Link, LinkState
 from mycelium.packet.ipv6 import HEADER_BYTES, echo_request
 from mycelium.wire.frame import FRAME_HEADER
 from mycelium.wire.train import TRAIN_HEADER_BYTES
-from tests.support.node_net import NodeNet
+from sim.net.node_net import NodeNet
 
 _ECHO_BYTES = 8
 _numbers = count(1)

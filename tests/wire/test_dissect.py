@@ -17,10 +17,10 @@ from mycelium.wire.control import Digest, Item, RouteRequest, SeqnoRequest, Upda
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
 from mycelium.wire.distance import INFINITY, distance
 from mycelium.wire.frame import DATA, FRAME_HEADER, REPAIR, REPAIR_HEAD, REPAIR_RANGE, WHOLE_FRAME
+from sim.net.node_net import NodeNet
 from tests.crypto.support import BOB, link_initiator, link_responder
 from tests.support import dissect
 from tests.support.dissect import dissect_datagram, dissect_frame, dissect_items
-from tests.support.node_net import NodeNet
 
 NODE = bytes.fromhex("04a4459a71c13cb007175626f0c8d354")
 ANNOUNCEMENT = Announcement(bytes(range(32)), 7 << 16 | 3, b"network!", ((64, NODE), (0, bytes(16))), 5, b"s" * 64)

@@ -10,7 +10,7 @@ from mycelium.link.repair.holes import ASKS, LEAST_PATIENCE_S
 from mycelium.link.repair.sent_frames import KEEPING_S
 from mycelium.wire.datagram import CHUNK, FRAME, FRAME_HEAD
 from mycelium.wire.frame import FRAME_HEADER, REPAIR, REPAIR_HEAD, REPAIR_RANGE, WHOLE_FRAME
-from tests.support.node_net import NodeNet
+from sim.net.node_net import NodeNet
 from tests.support.small_meshes import counter, data_of, link_of, ping, ping_packet, ready_line, ready_pair, received
 
 SHORT = 0.000_3  # delay of a wire, seconds
@@ -21,7 +21,7 @@ BULK = 40  # packets of 1,300 bytes in one batch: a frame of 37 datagrams
 def lossy(net: NodeNet, loss: float, *pairs: str) -> None:
     for pair in pairs:
         for wire in net.both(pair[0], pair[1]):
-            wire.loss = loss
+            wire.reshape(loss=loss)
 
 
 def flow_packet(net: NodeNet, source: str, destination: str, flow: int, data: bytes) -> bytes:
@@ -96,7 +96,7 @@ def test_frames_stay_large_on_a_lossy_link_that_is_repaired() -> None:
 def test_reordered_and_doubled_datagrams_do_no_harm() -> None:
     net = warmed_up()
     for wire in net.both("a", "b"):
-        wire.jitter, wire.duplicates = 0.002, 0.1
+        wire.reshape(reorder=0.5, reorder_s=0.002, duplicate=0.1)
     sent = stream(net, "a", "b", 100)
     arrived = received(net, "b")
     assert len(sent) - len(arrived) <= len(sent) // 20
@@ -154,7 +154,7 @@ def test_a_ping_does_not_wait_for_the_hole_of_a_flow() -> None:
 def test_a_flow_waits_for_its_hole_but_not_for_ever() -> None:
     net = warmed_up()
     lossy(net, 0.0, "ab")
-    net.wires["b", "a"].is_cut = True  # whatever is asked for does not come
+    net.wires["b", "a"].is_open = False  # whatever is asked for does not come
     net.drop = lambda sender, receiver, data: sender == "a" and data[0] == FRAME
     net.send("a", flow_packet(net, "a", "b", 3, b"lost".ljust(64)))
     net.drop = lambda sender, receiver, data: False
@@ -228,7 +228,7 @@ def test_requests_are_few() -> None:
     net.drop = lambda sender, receiver, data: sender == "a" and data[0] == FRAME
     ping(net, "a", "b")
     net.drop = lambda sender, receiver, data: False
-    net.wires["b", "a"].is_cut = True
+    net.wires["b", "a"].is_open = False
     net.capture = []
     ping(net, "a", "b")
     net.run(0.045)

@@ -60,8 +60,8 @@ def test_a_narrow_link_sends_one_after_the_other_and_drops_beyond_its_queue() ->
 
 def test_each_end_may_have_its_own_model() -> None:
     link = Link(1, 2, LinkModel(delay_s=0.01), Random(1))
-    link.directions[1].model = link.directions[1].model.changed(delay_s=0.03, loss=0.5)
-    link.directions[2].model = link.directions[2].model.changed(loss=0.5)
+    link.directions[1].reshape(delay_s=0.03, loss=0.5)
+    link.directions[2].reshape(loss=0.5)
     assert link.round_trip_s == 0.04
     assert link.loss == 0.75
 

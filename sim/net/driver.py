@@ -1,0 +1,178 @@
+"""Drives one node in virtual time, as `mycelium/daemon/driver.py` drives one on a real host.
+
+What every driver owes its node:
+
+- It calls the node from one thread, one call after the other, with `now` from a clock that never runs back.
+- After each call, and before the next, it sends `outbox.transmits` in their order, writes `outbox.deliveries` to TUN, takes
+  `outbox.events` and clears the outbox. Only then does it answer the events, because an answer is a call of its own.
+- After each call it arms one timer for `next_deadline()` and calls `handle_timeout` then. Later is legal, earlier is harmless.
+- After a time in which the process did not run it hands over what has arrived meanwhile before it looks at the timer, and says
+  how long each datagram has waited.
+- It reports what the host knows of its network (`network_changed`, `host_lost`), and ends with `close`, after which it
+  empties the outbox once more.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from mycelium.endpoint import Endpoint
+from mycelium.node.node import Node
+from mycelium.outbox import Event, ResolvePeer
+from mycelium.packet.batch import PacketBatch
+from mycelium.wire.train import ITEM_HEADER_BYTES
+from sim.net.event_log import RECEIVE, WAKE, EventLog
+from sim.net.events import NEVER, EventHeap
+
+TIMER_RUNS: Final = 50  # of one driver at one instant; more of them mean that its node's deadlines do not move on
+
+Packet = tuple[bytes, int, int]  # an IPv6 packet, its item flags, its segment size
+
+
+class Surroundings(Protocol):
+    """What a host does for the driver of its node."""
+
+    index: int  # the host's number in the event log
+
+    def transmit(self, endpoint: Endpoint, data: bytes, segment_size: int) -> None:
+        """Sends `data`, cut into datagrams of `segment_size` bytes, the last perhaps shorter."""
+
+    def deliver(self, packets: list[Packet]) -> None:
+        """Takes what comes out of the node's TUN."""
+
+    def resolve(self, url: str) -> list[Endpoint]:
+        """Returns the addresses of a configured peer."""
+
+    def send_beacons(self) -> None:
+        """Sends a beacon on every interface."""
+
+    def called(self) -> None:
+        """Looks at what a call has changed, the outbox being empty again."""
+
+
+class VirtualDriver:
+    """Drives one node from its start to its stop."""
+
+    __slots__ = (
+        "_armed_for",
+        "_batch",
+        "_heap",
+        "_host",
+        "_is_stopped",
+        "_log",
+        "_ran_at",
+        "_runs",
+        "node",
+        "starved_until",
+    )
+
+    def __init__(self, node: Node, host: Surroundings, *, heap: EventHeap, log: EventLog, batch: PacketBatch) -> None:
+        self.node = node
+        self._host = host
+        self._heap = heap
+        self._log = log
+        self._batch = batch
+        self._armed_for = NEVER
+        self.starved_until = 0.0  # the process does not run before
+        self._is_stopped = False
+        self._ran_at = 0.0
+        self._runs = 0
+
+    def act(self, call: Callable[..., object], *arguments: Any, **named: Any) -> None:
+        """Calls the node, with the time, and carries out what it wants done; does nothing once the driver is stopped."""
+        if not self._is_stopped:
+            call(*arguments, **named, now=self._heap.now)
+            self.flush()
+
+    def receive(self, source: Endpoint, data: bytes, segment_size: int, arrived_at: float) -> None:
+        """Hands over datagrams of one sender, `segment_size` bytes each, the last perhaps shorter."""
+        if self._is_stopped:
+            return
+        now = self._heap.now
+        if self.starved_until > now:
+            self._heap.at(self.starved_until, self.receive, source, data, segment_size, arrived_at)
+            return
+        self._log.note(now, RECEIVE, self._host.index, segment_size, len(data))
+        burst = memoryview(bytearray(data))
+        self.node.receive(source, burst, min(segment_size, len(data)), now=now, waited_s=now - arrived_at)
+        self.flush()
+
+    def send_packets(self, packets: Sequence[Packet]) -> None:
+        """Has applications on the host send packets, which one read of TUN brings."""
+        if self._is_stopped:
+            return
+        if self.starved_until > self._heap.now:
+            self._heap.at(self.starved_until, self.send_packets, packets)
+            return
+        batch, end = self._batch, 0
+        batch.slots.clear()
+        for packet, flags, segment_size in packets:
+            start = end + ITEM_HEADER_BYTES
+            end = start + len(packet)
+            batch.buffer[start:end] = packet
+            batch.slots.append((start, end, flags, segment_size))
+        self.node.send_packets(batch, now=self._heap.now)
+        self.flush()
+
+    def starve(self, seconds: float) -> None:
+        """Keeps the process from running: what arrives meanwhile waits, and its timer is late."""
+        self.starved_until = max(self.starved_until, self._heap.now + seconds)
+
+    def close(self) -> None:
+        """Stops the node after its goodbye."""
+        self.node.close(now=self._heap.now)
+        self._drain()
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends the process without a word."""
+        self._is_stopped = True
+
+    def flush(self) -> None:
+        """Does what is owed to the node after a call."""
+        outbox = self.node.outbox
+        while outbox.transmits or outbox.events or outbox.deliveries:
+            self._drain()
+        self._host.called()
+        self._arm(self.node.next_deadline())
+
+    def _drain(self) -> None:
+        outbox, host = self.node.outbox, self._host
+        for endpoint, buffers, segment_size, _ in outbox.transmits:
+            host.transmit(endpoint, b"".join(buffers), segment_size)
+        delivered = [(bytes(packet), flags, segment_size) for packet, flags, segment_size in outbox.deliveries]
+        events = list(outbox.events)
+        outbox.clear()
+        for event in events:
+            self._answer(event)
+        if delivered:
+            host.deliver(delivered)
+
+    def _answer(self, event: Event) -> None:
+        if isinstance(event, ResolvePeer):
+            self.node.peer_resolved(event.url, self._host.resolve(event.url), now=self._heap.now)
+        else:
+            self._host.send_beacons()
+
+    def _arm(self, deadline: float) -> None:
+        if deadline < self._armed_for:
+            self._armed_for = deadline = max(deadline, self._heap.now)
+            self._heap.at(deadline, self._on_timer, deadline)
+
+    def _on_timer(self, armed_for: float) -> None:
+        now = self._heap.now
+        if self._is_stopped or self._armed_for != armed_for:
+            return
+        self._armed_for = NEVER
+        if self.starved_until > now:
+            self._heap.at(self.starved_until, self._arm, self.starved_until)  # behind all that arrives until then
+            return
+        deadline = self.node.next_deadline()
+        if deadline > now:
+            self._arm(deadline)
+            return
+        self._runs = self._runs + 1 if self._ran_at == now else 0
+        self._ran_at = now
+        assert self._runs < TIMER_RUNS, f"the timer of host {self._host.index} spins"
+        self._log.note(now, WAKE, self._host.index, -1, self.node.routing.forwarding.version)
+        self.node.handle_timeout(now=now)
+        self.flush()

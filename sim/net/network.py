@@ -1,0 +1,268 @@
+"""The virtual network: hosts that run whole nodes, each with addresses on an underlay, and wires from address to address.
+
+Everything happens in virtual time and in one process. The simulator's meshes of whole nodes, the tests and the benchmarks
+all stand on it.
+"""
+
+from collections.abc import Callable, Sequence
+from ipaddress import IPv6Address
+from random import Random
+from typing import Final
+
+from mycelium.crypto.primitives import Primitives, RealPrimitives
+from mycelium.endpoint import Endpoint
+from mycelium.identity import Identity
+from mycelium.node.node import Node, is_signed
+from mycelium.node.settings import NodeSettings
+from mycelium.packet.batch import PacketBatch
+from mycelium.policy import DEFAULT_POLICY, Policy
+from mycelium.wire.announcement import Announcement
+from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
+from sim.net.driver import Packet, VirtualDriver
+from sim.net.event_log import EventLog
+from sim.net.events import NEVER, EventHeap
+from sim.net.link import Direction
+from sim.net.nat import Nat
+
+PORT: Final = 9651
+DISCOVERY_PORT: Final = 9650
+UNDERLAY_OVERHEAD: Final = 48  # IPv6 and UDP headers
+SEGMENTS_PER_BURST: Final = 64  # datagrams that the kernel joins
+BYTES_PER_BURST: Final = 65_535
+BOTH_SUITES: Final = SUITE_AES_256_GCM | SUITE_CHACHA20_POLY1305
+
+
+def url_of(name: str) -> str:
+    """Returns the URL of the peer at a host, by the host's name, or at an address."""
+    return f"udp://{name}:{PORT}"
+
+
+class VirtualHost:
+    """A machine with addresses on the underlay, and the node that it runs unless that is stopped."""
+
+    __slots__ = ("addresses", "bytes_sent", "driver", "identity", "index", "name", "nat", "network", "peers")
+
+    def __init__(
+        self, network: "VirtualNetwork", name: str, *, index: int, identity: Identity, addresses: Sequence[str]
+    ) -> None:
+        self.network = network
+        self.name = name
+        self.index = index  # in the event log
+        self.identity = identity
+        self.addresses: list[str] = []
+        self.nat: Nat | None = None
+        self.peers: dict[str, bytes | None] = {}  # the peers it dials: URL -> pin
+        self.driver: VirtualDriver | None = None
+        self.bytes_sent = 0  # payload of datagrams, in all lives of its node
+        network.by_name[name] = self
+        for address in addresses:
+            self.add_address(address)
+
+    @property
+    def address(self) -> bytes:
+        """The overlay address."""
+        return self.identity.address
+
+    @property
+    def running(self) -> VirtualDriver:
+        """The driver of the node, which must not be stopped."""
+        assert self.driver is not None, f"the node of {self.name} is stopped"
+        return self.driver
+
+    @property
+    def node(self) -> Node:
+        """The node, which must not be stopped."""
+        return self.running.node
+
+    # What may happen to a host.
+
+    def start(
+        self, *, epoch: int, rng: Random, settings: NodeSettings | None = None, policy: Policy = DEFAULT_POLICY
+    ) -> None:
+        """Starts a node without any memory but its identity and its peers."""
+        network = self.network
+        node = Node(
+            self.identity,
+            settings=settings or NodeSettings(suites=BOTH_SUITES),
+            epoch=epoch,
+            entropy=rng.randbytes,
+            rng=rng,
+            primitives=network.primitives,
+            now=network.heap.now,
+            verify=network.verify,
+            policy=policy,
+        )
+        self.driver = VirtualDriver(node, self, heap=network.heap, log=network.log, batch=network.batch)
+        for url, pin in self.peers.items():
+            node.add_peer(url, pin=pin, now=network.heap.now)
+        self.driver.flush()
+
+    def stop(self, *, says_goodbye: bool = False) -> None:
+        """Stops the node, without a word unless it is to say goodbye."""
+        if says_goodbye:
+            self.running.close()
+        self.running.stop()
+        self.driver = None
+
+    def add_peer(self, url: str, pin: bytes | None = None) -> None:
+        """Adds a peer to those that the node dials."""
+        self.peers[url] = pin
+        if self.driver is not None:
+            self.driver.act(self.driver.node.add_peer, url, pin=pin)
+
+    def remove_peer(self, url: str) -> None:
+        """Removes a peer."""
+        del self.peers[url]
+        if self.driver is not None:
+            self.driver.act(self.driver.node.remove_peer, url)
+
+    def add_address(self, address: str) -> None:
+        """Gives it one more address, as yet without wires."""
+        self.addresses.append(address)
+        self.network.host_at[address] = self
+
+    def move(self, addresses: Sequence[str]) -> None:
+        """Gives it other addresses in place of those it has: its wires lead to them, and the old ones are nobody's."""
+        network = self.network
+        renamed = dict(zip(self.addresses, addresses, strict=True))
+        for address in self.addresses:
+            del network.host_at[address]
+        self.addresses = list(addresses)
+        network.host_at.update(dict.fromkeys(addresses, self))
+        network.wires = {
+            (renamed.get(sender, sender), renamed.get(receiver, receiver)): wire
+            for (sender, receiver), wire in network.wires.items()
+        }
+
+    # What its driver needs of it.
+
+    def transmit(self, endpoint: Endpoint, data: bytes, segment_size: int) -> None:
+        """Sends datagrams from the address that the node names, or else from the first one with a wire to the receiver."""
+        network = self.network
+        source = endpoint.local.decode() or self._source_for(endpoint.host)
+        self.bytes_sent += len(data)
+        port = PORT if self.nat is None else self.nat.send(endpoint, network.heap.now)
+        wire = network.wires.get((source, endpoint.host))
+        if wire is not None and source in self.addresses:
+            network.carry(wire, Endpoint("udp", source, port), endpoint, data, segment_size)
+
+    def _source_for(self, destination: str) -> str:
+        wires = self.network.wires
+        for address in self.addresses:
+            if (address, destination) in wires:
+                return address
+        return self.addresses[0]
+
+    def receive(self, source: Endpoint, local: Endpoint, data: bytes, segment_size: int) -> None:
+        """Takes datagrams that have come to one of its addresses and ports."""
+        network = self.network
+        if self.driver is None or (self.nat is not None and not self.nat.admits(local.port, source, network.heap.now)):
+            return
+        if network.has_pktinfo:
+            source = source._replace(local=local.host.encode())
+        self.driver.receive(source, data, segment_size, network.heap.now)
+
+    def deliver(self, packets: list[Packet]) -> None:
+        """Takes what comes out of the node's TUN."""
+
+    def resolve(self, url: str) -> list[Endpoint]:
+        """Returns where a peer is: a name leads to wherever its host is, an address to itself."""
+        name = url.removeprefix("udp://").rpartition(":")[0]
+        known = self.network.by_name.get(name)
+        return [Endpoint("udp", address, PORT) for address in ([name] if known is None else known.addresses)]
+
+    def send_beacons(self) -> None:
+        """Sends a beacon from each address, which must be a link-local one, over every wire from there."""
+        network = self.network
+        for source in self.addresses:
+            data = self.node.discovery.beacon(IPv6Address(source).packed)
+            for (sender, receiver), wire in network.wires.items():
+                if sender == source:
+                    network.carry_beacon(wire, source, receiver, data)
+
+    def called(self) -> None:
+        """Looks at what a call has changed."""
+
+
+class VirtualNetwork:
+    """Hosts, and the wires between their addresses.
+
+    With `has_pktinfo` a node is told at which of its addresses a datagram has come in, and answers from there. `passes`, where
+    it is set, sees each datagram (sending address, receiving address, bytes) and tells whether it may go on.
+    """
+
+    def __init__(
+        self,
+        heap: EventHeap,
+        *,
+        log: EventLog,
+        primitives: Primitives | None = None,
+        verify: Callable[[Announcement], bool] = is_signed,
+        has_pktinfo: bool = False,
+    ) -> None:
+        self.heap = heap
+        self.log = log
+        self.primitives = primitives or RealPrimitives()
+        self.verify = verify
+        self.has_pktinfo = has_pktinfo
+        self.by_name: dict[str, VirtualHost] = {}
+        self.host_at: dict[str, VirtualHost] = {}  # by address on the underlay
+        self.wires: dict[tuple[str, str], Direction] = {}  # by sending and receiving address
+        self.passes: Callable[[str, str, bytes], bool] | None = None
+        self._newest: dict[
+            tuple[Endpoint, Endpoint], tuple[float, list[bytes]]
+        ] = {}  # burst, by its ends: when it arrives
+        self.batch = PacketBatch()  # which all drivers fill in turn
+
+    @property
+    def now(self) -> float:
+        """Virtual time, seconds."""
+        return self.heap.now
+
+    def carry(self, wire: Direction, source: Endpoint, destination: Endpoint, data: bytes, segment_size: int) -> None:
+        """Sends datagrams of `segment_size` bytes, the last perhaps shorter, over a wire."""
+        now, passes = self.heap.now, self.passes
+        for start in range(0, len(data), segment_size):
+            datagram = data[start : start + segment_size]
+            if passes is not None and not passes(source.host, destination.host, datagram):
+                continue
+            for arrival in wire.arrivals(len(datagram) + UNDERLAY_OVERHEAD, now):
+                self._schedule(arrival, source, destination, datagram)
+
+    def _schedule(self, arrival: float, source: Endpoint, destination: Endpoint, datagram: bytes) -> None:
+        """Has a datagram arrive, joined to the one before it where receive offload (UDP GRO) would join them."""
+        newest_arrival, burst = self._newest.get((source, destination), (NEVER, []))
+        if arrival == newest_arrival and _joins(burst, datagram):
+            burst.append(datagram)
+            return
+        burst = [datagram]
+        self._newest[source, destination] = arrival, burst
+        self.heap.at(arrival, self._arrive, source, destination, burst)
+
+    def _arrive(self, source: Endpoint, destination: Endpoint, burst: list[bytes]) -> None:
+        if self._newest.get((source, destination), (NEVER, []))[1] is burst:
+            del self._newest[source, destination]
+        host = self.host_at.get(destination.host)
+        if host is not None:
+            host.receive(source, destination, b"".join(burst), len(burst[0]))
+
+    def carry_beacon(self, wire: Direction, source: str, destination: str, data: bytes) -> None:
+        """Sends a multicast datagram over one wire."""
+        if self.passes is None or self.passes(source, destination, data):
+            for arrival in wire.arrivals(len(data) + UNDERLAY_OVERHEAD, self.heap.now):
+                self.heap.at(arrival, self._hear, source, destination, data)
+
+    def _hear(self, source: str, destination: str, data: bytes) -> None:
+        host = self.host_at.get(destination)
+        if host is not None and host.driver is not None:
+            host.driver.act(host.driver.node.discovery.receive, data, Endpoint("udp", source, DISCOVERY_PORT))
+
+
+def _joins(burst: list[bytes], datagram: bytes) -> bool:
+    """Tells whether a datagram is joined to those before it: all of one size, the last perhaps shorter."""
+    size = len(burst[0])
+    return (
+        len(datagram) <= size == len(burst[-1])
+        and len(burst) < SEGMENTS_PER_BURST
+        and (len(burst) + 1) * size <= BYTES_PER_BURST
+    )

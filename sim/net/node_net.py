@@ -1,0 +1,216 @@
+"""A virtual network in the hand: hosts by name, joined as one says, with packets in and out as plain bytes.
+
+For tests and benchmarks. A host's first address on the underlay is its name; a wire leads from one address to another, one way.
+"""
+
+from collections.abc import Callable
+from ipaddress import IPv6Address
+from random import Random
+
+from mycelium.crypto.primitives import Primitives
+from mycelium.endpoint import Endpoint
+from mycelium.identity import Identity
+from mycelium.node.event_kind import EventKind
+from mycelium.node.journal import Entry
+from mycelium.node.settings import NodeSettings
+from mycelium.policy import DEFAULT_POLICY, Policy
+from mycelium.wire.announcement import Prefix
+from sim.net.driver import Packet
+from sim.net.event_log import EventLog
+from sim.net.events import EventHeap
+from sim.net.link import Direction, LinkModel
+from sim.net.network import BOTH_SUITES, PORT, UNDERLAY_OVERHEAD, VirtualHost, VirtualNetwork, url_of
+
+ANY_SIZE = 65_507 + UNDERLAY_OVERHEAD  # MTU of wires that carry whatever UDP can
+
+
+def seed_of(name: str) -> int:
+    """Returns what the identity of a host is made from unless one says otherwise."""
+    return sum(name.encode()) * 1000 + len(name)
+
+
+class NamedHost(VirtualHost):
+    """A host that remembers what came out of its node since that started."""
+
+    __slots__ = ("delivered", "epoch", "policy", "rng", "settings")
+
+    def __init__(self, net: "NodeNet", name: str, identity: Identity, settings: NodeSettings, policy: Policy) -> None:
+        super().__init__(net, name, index=len(net.by_name), identity=identity, addresses=[name])
+        self.settings = settings
+        self.policy = policy
+        self.delivered: list[Packet] = []
+
+    @property
+    def address_text(self) -> str:
+        """The overlay address, as people write it."""
+        return str(IPv6Address(self.address))
+
+    @property
+    def link_events(self) -> list[Entry]:
+        """The journal's entries of links that came up or went down."""
+        return [entry for entry in self.node.journal.after(0) if entry.kind in (EventKind.LINK_UP, EventKind.LINK_DOWN)]
+
+    @property
+    def deaths(self) -> list[Entry]:
+        """The journal's entries of links that went down."""
+        return [entry for entry in self.link_events if entry.kind is EventKind.LINK_DOWN]
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where others find it."""
+        return Endpoint("udp", self.addresses[0], PORT)
+
+    def begin(self, epoch: int, seed: int) -> None:
+        """Starts the node."""
+        self.epoch = epoch
+        self.rng = Random(f"{self.name}/{epoch}/{seed}")
+        self.delivered = []
+        self.start(epoch=epoch, rng=self.rng, settings=self.settings, policy=self.policy)
+
+    def deliver(self, packets: list[Packet]) -> None:
+        self.delivered += packets
+
+
+class NodeNet(VirtualNetwork):
+    """Hosts by name and the wires between them.
+
+    `drop` sees each datagram (sending address, receiving address, bytes) and tells whether it is lost. `capture`, where it is
+    a list, fills with every datagram that goes out to a wire.
+    """
+
+    def __init__(self, seed: int = 0, *, pktinfo: bool = False, primitives: Primitives | None = None) -> None:
+        super().__init__(EventHeap(now=1000.0), log=EventLog(), primitives=primitives, has_pktinfo=pktinfo)
+        self.seed = seed
+        self.rng = Random(seed)
+        self.hosts: dict[str, NamedHost] = {}  # whose nodes run
+        self.drop: Callable[[str, str, bytes], bool] = lambda sender, receiver, data: False
+        self.capture: list[tuple[str, str, bytes]] | None = None
+        self._all: dict[str, NamedHost] = {}
+        self.passes = self._passes
+
+    def _passes(self, sender: str, receiver: str, data: bytes) -> bool:
+        if self.capture is not None:
+            self.capture.append((sender, receiver, data))
+        return not self.drop(sender, receiver, data)
+
+    # Hosts.
+
+    def add(
+        self,
+        name: str,
+        *,
+        psk: bytes = bytes(32),
+        suites: int = BOTH_SUITES,
+        seed: int | None = None,
+        epoch: int = 1,
+        policy: Policy = DEFAULT_POLICY,
+        prefixes: tuple[Prefix, ...] = (),
+    ) -> NamedHost:
+        """Adds a host and starts its node."""
+        identity = Identity((seed_of(name) if seed is None else seed).to_bytes(32, "big"))
+        settings = NodeSettings(psk=psk, suites=suites, prefixes=prefixes)
+        host = self.hosts[name] = self._all[name] = NamedHost(self, name, identity, settings, policy)
+        host.begin(epoch, self.seed)
+        return host
+
+    def stop(self, name: str, *, says_goodbye: bool = False) -> None:
+        """Ends a node's process, without a word unless it is to say goodbye."""
+        self.hosts.pop(name).stop(says_goodbye=says_goodbye)
+
+    def close(self, name: str) -> None:
+        """Ends a node's process properly."""
+        self.stop(name, says_goodbye=True)
+
+    def restart(self, name: str, *, epoch: int | None = None) -> NamedHost:
+        """Starts a node again, stopped or not, with the same key, addresses and peers."""
+        if name in self.hosts:
+            self.stop(name)
+        host = self.hosts[name] = self._all[name]
+        host.begin(host.epoch + 1 if epoch is None else epoch, self.seed)
+        return host
+
+    def starve(self, name: str, seconds: float) -> None:
+        """Keeps a process from running: what arrives and what is due waits, and then is all there at once."""
+        self.hosts[name].running.starve(seconds)
+
+    def add_peer(self, name: str, url: str, pin: bytes | None = None) -> None:
+        """Puts a URL into a host's list of peers."""
+        self.hosts[name].add_peer(url, pin)
+
+    def add_address(self, name: str, address: str) -> None:
+        """Gives a host another address, with wires like those of its first."""
+        host = self.hosts[name]
+        first = host.addresses[0]
+        for (sender, receiver), wire in list(self.wires.items()):
+            if sender == first:
+                self.wires[address, receiver] = Direction(wire.model, self.rng)
+            elif receiver == first:
+                self.wires[sender, address] = Direction(wire.model, self.rng)
+        host.add_address(address)
+
+    def move(self, name: str, address: str) -> None:
+        """Replaces the first address of a host, whose kernel tells its node that the network has changed."""
+        host = self.hosts[name]
+        host.move([address, *host.addresses[1:]])
+        host.running.act(host.node.network_changed)
+
+    # Wires.
+
+    def join(self, one: str, other: str, delay_s: float = 0.005, *, pin: bytes | None = None) -> None:
+        """Puts wires between two hosts; `one` has `other` among its peers."""
+        self.connect(one, other, delay_s)
+        self.add_peer(one, url_of(other), pin)
+
+    def connect(self, one: str, other: str, delay_s: float = 0.005) -> None:
+        """Puts wires between two addresses."""
+        for ends in ((one, other), (other, one)):
+            self.wires[ends] = Direction(LinkModel(delay_s=delay_s, mtu=ANY_SIZE), self.rng)
+
+    def both(self, one: str, other: str) -> tuple[Direction, Direction]:
+        """Returns the wires between two addresses."""
+        return self.wires[one, other], self.wires[other, one]
+
+    def cut(self, one: str, other: str) -> None:
+        """Cuts the wires between two addresses without a word."""
+        for wire in self.both(one, other):
+            wire.is_open = False
+
+    def mend(self, one: str, other: str) -> None:
+        """Ends a cut."""
+        for wire in self.both(one, other):
+            wire.is_open = True
+
+    # Packets.
+
+    def send(self, sender: str, packet: bytes, flags: int = 0, segment_size: int = 0) -> None:
+        """Has an application of `sender` send a packet."""
+        self.send_batch(sender, [(packet, flags, segment_size)])
+
+    def send_batch(self, sender: str, packets: list[Packet]) -> None:
+        """Has applications of `sender` send packets that are read from TUN in one go."""
+        self.hosts[sender].running.send_packets(packets)
+
+    def inject(self, receiver: str, sender: Endpoint, data: bytes, segment_size: int = 0) -> None:
+        """Hands datagrams to a node as if `sender` had sent them."""
+        self.hosts[receiver].running.receive(sender, data, segment_size or len(data) or 1, self.now)
+
+    def drain(self, name: str) -> None:
+        """Carries out what a node wants done, after a test has called it."""
+        self.hosts[name].running.flush()
+
+    # Time.
+
+    def run(self, seconds: float, until: Callable[[], bool] | None = None) -> float:
+        """Runs for so many seconds, or until the condition holds; returns how long it took, in seconds."""
+        start = self.now
+        if until is None:
+            self.heap.run(start + seconds)
+        else:
+            while not until():
+                assert self.heap.next_time() <= start + seconds, f"not within {seconds} s"
+                self.heap.step()
+        return self.now - start
+
+    def at(self, when: float, action: Callable[[], None]) -> None:
+        """Does something at a time."""
+        self.heap.at(when, action)
