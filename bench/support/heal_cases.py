@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
 from typing import Final
 
 import networkx
@@ -15,12 +14,11 @@ from bench.support.heal_systems import Network
 from tests.lab.cable import Cable
 from tests.lab.mesh import Edge, grid, ring
 from tests.lab.namespaces import LabHost
-from tests.lab.ping import PingResult, Pings, answers, ping
-from tests.lab.waiting import wait_until
+from tests.lab.outage import watch
+from tests.lab.ping import PING_INTERVAL_S, PingResult
 
 HEAL_SECONDS: Final = 90.0
 REST_PINGS: Final = 100  # before the break and after it: one second each
-ANSWERED_IN_A_ROW: Final = 20
 LOSS_PERCENT: Final = 30.0
 LOSS_SECONDS: Final = 10.0
 FLAPS: Final = 4
@@ -155,7 +153,7 @@ def loss_onset(trial: Trial) -> Figures:
         trial.cables[0].lose(LOSS_PERCENT)
         time.sleep(LOSS_SECONDS)
 
-    return _both(*_watch(trial, act))
+    return _both(_watch(trial, act))
 
 
 def flapping(trial: Trial) -> Figures:
@@ -168,7 +166,7 @@ def flapping(trial: Trial) -> Figures:
             trial.cables[0].mend()
             time.sleep(FLAP_UP_SECONDS)
 
-    return _both(*_watch(trial, act))
+    return _both(_watch(trial, act))
 
 
 def partition(trial: Trial) -> Figures:
@@ -184,8 +182,7 @@ def partition(trial: Trial) -> Figures:
         for cable in trial.cables:
             cable.mend()
 
-    result, _ = _watch(trial, act)
-    return {"merge to first answer": result.answered_after(merged)}
+    return {"merge to first answer": _watch(trial, act).answered_after(merged)}
 
 
 @dataclass(frozen=True)
@@ -209,21 +206,12 @@ CASES: Final = {
 
 
 def _outage(trial: Trial, act: Callable[[], None]) -> Figures:
-    return {"outage": _watch(trial, act)[0].outage_s}
+    return {"outage": _watch(trial, act).outage_s}
 
 
-def _both(result: PingResult, interval: float) -> Figures:
-    return {"longest outage": result.outage_s, "unanswered in all": (result.sent - result.received) * interval}
+def _both(result: PingResult) -> Figures:
+    return {"longest outage": result.outage_s, "unanswered in all": (result.sent - result.received) * PING_INTERVAL_S}
 
 
-def _watch(trial: Trial, act: Callable[[], None]) -> tuple[PingResult, float]:
-    """Pings before, during and after what is done, until answers come in a row again; also returns their interval."""
-    host, address = trial.host, trial.address
-    is_answered = partial(answers, host, address, count=ANSWERED_IN_A_ROW)
-    wait_until(is_answered, HEAL_SECONDS, "pings are answered before the break")
-    pings = Pings(host, address)
-    ping(host, address, count=REST_PINGS, interval=pings.interval)
-    act()
-    wait_until(is_answered, HEAL_SECONDS, "the mesh heals")
-    ping(host, address, count=REST_PINGS, interval=pings.interval)
-    return pings.finish(), pings.interval
+def _watch(trial: Trial, act: Callable[[], None]) -> PingResult:
+    return watch(trial.host, trial.address, act, seconds=HEAL_SECONDS, rest_pings=REST_PINGS)

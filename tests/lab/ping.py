@@ -11,6 +11,7 @@ from typing import Final
 
 from tests.lab.namespaces import LabHost
 
+PING_INTERVAL_S: Final = 0.01  # where a gap between two answers is what counts
 REPLY: Final = re.compile(r"\[([\d.]+)\] .*icmp_seq=\d+ .*time=([\d.]+) ms")
 SUMMARY: Final = re.compile(r"(\d+) packets transmitted, (\d+) received")
 
@@ -60,19 +61,26 @@ def ping(
 def answers(host: LabHost, address: str, *, count: int = 1) -> bool:
     """Tells whether so many pings in a row, 10 ms apart, are all answered."""
     with contextlib.suppress(AssertionError):  # no route yet
-        return ping(host, address, count=count, interval=0.01, wait=1).received == count
+        return ping(host, address, count=count, interval=PING_INTERVAL_S, wait=1).received == count
     return False
 
 
 class Pings:
-    """Pings that run beside the test until they are collected."""
+    """Pings that run beside the test until they are collected, or the context is left."""
 
-    def __init__(self, host: LabHost, address: str, *, interval: float = 0.01) -> None:
+    def __init__(self, host: LabHost, address: str, *, interval: float = PING_INTERVAL_S) -> None:
         self.interval = interval
         self._printed = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe that nobody reads stops ping when it is full
         self._process = host.start(
             "ping", "-D", "-i", str(interval), address, stdout=self._printed, stderr=subprocess.STDOUT
         )
+
+    def __enter__(self) -> "Pings":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._printed.closed:
+            self.finish()
 
     def finish(self) -> PingResult:
         """Ends the pings and returns what they saw."""

@@ -5,27 +5,23 @@ from typing import Any, Final
 
 from tests.lab.daemon import Daemon
 from tests.lab.mesh import DaemonMesh
-from tests.lab.ping import Pings, answers, ping
+from tests.lab.outage import ANSWERED_IN_A_ROW, watch
+from tests.lab.ping import answers
 from tests.lab.waiting import wait_until
 
 HEALED_SECONDS: Final = 1.5
 BACK_SECONDS: Final = 20.0
-BURST: Final = 20  # pings in a row that are all answered: it has healed
 WAY_SECONDS: Final = 30.0  # until costs measured on a busy machine have come down
 
 
 def is_answered(one: Daemon, other: Daemon) -> bool:
     """Tells whether a burst of pings loses none."""
-    return answers(one.host, other.address, count=BURST)
+    return answers(one.host, other.address, count=ANSWERED_IN_A_ROW)
 
 
 def outage_of(one: Daemon, other: Daemon, action: Callable[[], object]) -> float:
     """Returns for how many seconds pings stayed unanswered because of `action`."""
-    pings = Pings(one.host, other.address)
-    ping(one.host, other.address, count=50, interval=0.01)
-    action()
-    wait_answered(one, other, "it heals")
-    return pings.finish().outage_s
+    return watch(one.host, other.address, action, seconds=BACK_SECONDS).outage_s
 
 
 def next_hop(mesh: DaemonMesh, one: str, other: str) -> str:
