@@ -20,8 +20,8 @@ from mycelium.node.node import Node
 from mycelium.outbox import Event, ResolvePeer
 from mycelium.packet.batch import PacketBatch
 from mycelium.wire.train import ITEM_HEADER_BYTES
-from sim.net.event_log import RECEIVE, WAKE, EventLog
 from sim.net.events import NEVER, EventHeap
+from sim.net.run_log import RECEIVE, WAKE, RunLog
 
 TIMER_RUNS: Final = 50  # of one driver at one instant; more of them mean that its node's deadlines do not move on
 
@@ -65,7 +65,7 @@ class VirtualDriver:
         "starved_until",
     )
 
-    def __init__(self, node: Node, host: Surroundings, *, heap: EventHeap, log: EventLog, batch: PacketBatch) -> None:
+    def __init__(self, node: Node, host: Surroundings, *, heap: EventHeap, log: RunLog, batch: PacketBatch) -> None:
         self.node = node
         self._host = host
         self._heap = heap

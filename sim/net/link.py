@@ -28,7 +28,7 @@ class LinkModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     mtu: int = 1_500  # bytes of IP packet; longer datagrams vanish
 
 
-class Direction:
+class Wire:
     """One direction of a link at work."""
 
     __slots__ = ("_arrived_at", "_free_at", "_rng", "is_open", "model")
@@ -69,7 +69,7 @@ class Direction:
         self._arrived_at = max(self._arrived_at, arrival)
         return self._arrived_at
 
-    def batch_arrival(self, size: int, now: float, link: "Link") -> float:
+    def batch_arrival(self, size: int, now: float, link: "SimLink") -> float:
         """Returns when a batch of control messages arrives over this direction of `link`, in order, resends included."""
         model = self.model
         arrival = now + model.delay_s
@@ -94,7 +94,7 @@ class Direction:
         return resends
 
 
-class Link:
+class SimLink:
     """Two directions between two nodes, and what the link is taken to cost."""
 
     __slots__ = ("alternate", "broken_at", "cost", "directions", "high", "low")
@@ -103,8 +103,8 @@ class Link:
         self.low = low
         self.high = high
         self.cost = cost  # units of 10 us both ways; None: it follows the round trip and the loss
-        self.directions = {low: Direction(model, rng), high: Direction(model, rng)}  # by sender
-        self.alternate: Link | None = None  # another way between the same two, over their second uplinks
+        self.directions = {low: Wire(model, rng), high: Wire(model, rng)}  # by sender
+        self.alternate: SimLink | None = None  # another way between the same two, over their second uplinks
         self.broken_at = 0.0  # when it last failed to carry: mended then, or one of its ends restarted or moved
 
     @property
@@ -113,7 +113,7 @@ class Link:
         own = self.directions[self.low].is_open and self.directions[self.high].is_open
         return own or (self.alternate is not None and self.alternate.is_open)
 
-    def lanes(self) -> "tuple[Link, ...]":
+    def lanes(self) -> "tuple[SimLink, ...]":
         """Returns the ways between the two, by uplink."""
         return (self,) if self.alternate is None else (self, self.alternate)
 

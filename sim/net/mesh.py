@@ -14,9 +14,9 @@ import networkx
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.metric import link_cost
 from mycelium.wire.announcement import Announcement
-from sim.net.event_log import EventLog
 from sim.net.events import EventHeap
-from sim.net.link import Link, LinkModel
+from sim.net.link import LinkModel, SimLink
+from sim.net.run_log import RunLog
 
 FIRST_EPOCH: Final = 1_000_000  # seconds, as a clock would give it
 
@@ -40,9 +40,9 @@ class Mesh(ABC):
     def __init__(self, *, seed: int, link_defaults: dict[str, float]) -> None:
         self.seed = seed
         self.heap = EventHeap()
-        self.log = EventLog()
+        self.log = RunLog()
         self.watchers: list[Watcher] = []
-        self.links: dict[tuple[int, int], Link] = {}  # by (lower, higher)
+        self.links: dict[tuple[int, int], SimLink] = {}  # by (lower, higher)
         self.index_of: dict[bytes, int] = {}  # by address
         self.epochs: dict[int, int] = {}  # the newest of each node
         self.liars: dict[int, str] = {}  # node -> how it lies
@@ -104,11 +104,11 @@ class Mesh(ABC):
 
     # Links.
 
-    def add_link(self, one: int, other: int, *, delay_s: float, cost: int | None = None) -> Link:
+    def add_link(self, one: int, other: int, *, delay_s: float, cost: int | None = None) -> SimLink:
         """Lays a link, closed at first; the defaults of the mesh fill its model."""
         low, high = min(one, other), max(one, other)
         model = LinkModel(**{**self._link_defaults, "delay_s": delay_s})  # type: ignore[arg-type]
-        link = Link(low, high, model, self.rng(f"link/{low}/{high}/{self.heap.handled}"), cost)
+        link = SimLink(low, high, model, self.rng(f"link/{low}/{high}/{self.heap.handled}"), cost)
         link.close()
         self.links[low, high] = link
         return link
@@ -119,7 +119,7 @@ class Mesh(ABC):
         self.cut(low, high)
         del self.links[low, high]
 
-    def link(self, one: int, other: int) -> Link:
+    def link(self, one: int, other: int) -> SimLink:
         """Returns the link between two nodes; KeyError where there is none."""
         return self.links[min(one, other), max(one, other)]
 
@@ -139,7 +139,7 @@ class Mesh(ABC):
     def carries(self, node: int, hop: int) -> bool:
         """Tells whether what `node` hands to `hop` at this moment arrives there and is understood."""
 
-    def cost_of(self, link: Link) -> int:
+    def cost_of(self, link: SimLink) -> int:
         """Returns what both ends take a link to cost, in units of 10 us."""
         return link_cost(link.round_trip_s, link.loss) if link.cost is None else link.cost
 

@@ -19,10 +19,10 @@ from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 from sim.net.driver import Packet, VirtualDriver
-from sim.net.event_log import EventLog
 from sim.net.events import NEVER, EventHeap
-from sim.net.link import Direction
+from sim.net.link import Wire
 from sim.net.nat import Nat
+from sim.net.run_log import RunLog
 
 PORT: Final = 9651
 DISCOVERY_PORT: Final = 9650
@@ -195,7 +195,7 @@ class VirtualNetwork:
         self,
         heap: EventHeap,
         *,
-        log: EventLog,
+        log: RunLog,
         primitives: Primitives | None = None,
         verify: Callable[[Announcement], bool] = is_signed,
         has_pktinfo: bool = False,
@@ -207,7 +207,7 @@ class VirtualNetwork:
         self.has_pktinfo = has_pktinfo
         self.by_name: dict[str, VirtualHost] = {}
         self.host_at: dict[str, VirtualHost] = {}  # by address on the underlay
-        self.wires: dict[tuple[str, str], Direction] = {}  # by sending and receiving address
+        self.wires: dict[tuple[str, str], Wire] = {}  # by sending and receiving address
         self.passes: Callable[[str, str, bytes], bool] | None = None
         self._newest: dict[
             tuple[Endpoint, Endpoint], tuple[float, list[bytes]]
@@ -219,7 +219,7 @@ class VirtualNetwork:
         """Virtual time, seconds."""
         return self.heap.now
 
-    def carry(self, wire: Direction, source: Endpoint, destination: Endpoint, data: bytes, segment_size: int) -> None:
+    def carry(self, wire: Wire, source: Endpoint, destination: Endpoint, data: bytes, segment_size: int) -> None:
         """Sends datagrams of `segment_size` bytes, the last perhaps shorter, over a wire."""
         now, passes = self.heap.now, self.passes
         for start in range(0, len(data), segment_size):
@@ -246,7 +246,7 @@ class VirtualNetwork:
         if host is not None:
             host.receive(source, destination, b"".join(burst), len(burst[0]))
 
-    def carry_beacon(self, wire: Direction, source: str, destination: str, data: bytes) -> None:
+    def carry_beacon(self, wire: Wire, source: str, destination: str, data: bytes) -> None:
         """Sends a multicast datagram over one wire."""
         if self.passes is None or self.passes(source, destination, data):
             for arrival in wire.arrivals(len(data) + UNDERLAY_OVERHEAD, self.heap.now):

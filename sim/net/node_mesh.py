@@ -15,19 +15,18 @@ from msgspec import Struct, structs
 from mycelium.endpoint import Lost
 from mycelium.errors import ConfigError
 from mycelium.identity import SEED_BYTES, Identity, blake2b
-from mycelium.link.link import Link as NodeLink
-from mycelium.link.link import LinkState
+from mycelium.link.link import Link, LinkState
 from mycelium.node.event_kind import EventKind
 from mycelium.node.node import Node, is_signed
 from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.announcement import Announcement
 from sim.net.driver import Packet, VirtualDriver
-from sim.net.event_log import CHANGE, DOWN, UP
-from sim.net.link import Direction, Link
+from sim.net.link import SimLink, Wire
 from sim.net.mesh import Mesh
 from sim.net.nat import Nat, NatModel
 from sim.net.network import VirtualHost, VirtualNetwork, url_of
 from sim.net.null_crypto import NullIdentity, NullPrimitives, is_null_signed
+from sim.net.run_log import CHANGE, DOWN, UP
 
 LOST_AFTER_S: Final = 0.005  # from the loss of an interface or an address to what the kernel tells its node of it
 TOLD_AFTER_S: Final = 0.05  # from any change of the host's network to the end of what the kernel tells of it
@@ -208,11 +207,11 @@ class NodeMesh(Mesh):
 
     # Links.
 
-    def add_link(self, one: int, other: int, *, delay_s: float, cost: int | None = None) -> Link:
+    def add_link(self, one: int, other: int, *, delay_s: float, cost: int | None = None) -> SimLink:
         link = super().add_link(one, other, delay_s=delay_s, cost=cost)
         if self.alternate_delay_factor:
             model = structs.replace(link.directions[one].model, delay_s=delay_s * self.alternate_delay_factor)
-            link.alternate = Link(link.low, link.high, model, self.rng(f"alternate/{link.low}/{link.high}"))
+            link.alternate = SimLink(link.low, link.high, model, self.rng(f"alternate/{link.low}/{link.high}"))
             link.close()
         dialler, dialled = self._host(one), self._host(other)
         if dialled.nat is not None and dialler.nat is None:
@@ -231,7 +230,7 @@ class NodeMesh(Mesh):
             if url in self._hosts[node].peers:
                 self._hosts[node].remove_peer(url)
 
-    def _wires(self, link: Link) -> Iterator[tuple[tuple[str, str], Direction]]:
+    def _wires(self, link: SimLink) -> Iterator[tuple[tuple[str, str], Wire]]:
         """Yields the directions of a link by the addresses at their ends: the lane's, or the only one that a host has."""
         low, high = self._hosts[link.low].addresses, self._hosts[link.high].addresses
         for lane, ways in enumerate(link.lanes()[: max(len(low), len(high))]):
@@ -300,7 +299,7 @@ class NodeMesh(Mesh):
         link = self._link_of(node, neighbour)
         return link is not None and link.state is not LinkState.DOWN
 
-    def _link_of(self, node: int, neighbour: int) -> NodeLink | None:
+    def _link_of(self, node: int, neighbour: int) -> Link | None:
         found = self.node(node)
         return None if found is None else found.links.get(self.address(neighbour))
 

@@ -16,10 +16,10 @@ from mycelium.node.settings import NodeSettings
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.wire.announcement import Prefix
 from sim.net.driver import Packet
-from sim.net.event_log import EventLog
 from sim.net.events import EventHeap
-from sim.net.link import Direction, LinkModel
+from sim.net.link import LinkModel, Wire
 from sim.net.network import BOTH_SUITES, PORT, UNDERLAY_OVERHEAD, VirtualHost, VirtualNetwork, url_of
+from sim.net.run_log import RunLog
 
 ANY_SIZE = 65_507 + UNDERLAY_OVERHEAD  # MTU of wires that carry whatever UDP can
 
@@ -79,7 +79,7 @@ class NodeNet(VirtualNetwork):
     """
 
     def __init__(self, seed: int = 0, *, pktinfo: bool = False, primitives: Primitives | None = None) -> None:
-        super().__init__(EventHeap(now=1000.0), log=EventLog(), primitives=primitives, has_pktinfo=pktinfo)
+        super().__init__(EventHeap(now=1000.0), log=RunLog(), primitives=primitives, has_pktinfo=pktinfo)
         self.seed = seed
         self.rng = Random(seed)
         self.hosts: dict[str, NamedHost] = {}  # whose nodes run
@@ -143,9 +143,9 @@ class NodeNet(VirtualNetwork):
         first = host.addresses[0]
         for (sender, receiver), wire in list(self.wires.items()):
             if sender == first:
-                self.wires[address, receiver] = Direction(wire.model, self.rng)
+                self.wires[address, receiver] = Wire(wire.model, self.rng)
             elif receiver == first:
-                self.wires[sender, address] = Direction(wire.model, self.rng)
+                self.wires[sender, address] = Wire(wire.model, self.rng)
         host.add_address(address)
 
     def move(self, name: str, address: str) -> None:
@@ -164,9 +164,9 @@ class NodeNet(VirtualNetwork):
     def connect(self, one: str, other: str, delay_s: float = 0.005) -> None:
         """Puts wires between two addresses."""
         for ends in ((one, other), (other, one)):
-            self.wires[ends] = Direction(LinkModel(delay_s=delay_s, mtu=ANY_SIZE), self.rng)
+            self.wires[ends] = Wire(LinkModel(delay_s=delay_s, mtu=ANY_SIZE), self.rng)
 
-    def both(self, one: str, other: str) -> tuple[Direction, Direction]:
+    def both(self, one: str, other: str) -> tuple[Wire, Wire]:
         """Returns the wires between two addresses."""
         return self.wires[one, other], self.wires[other, one]
 

@@ -16,11 +16,11 @@ from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Digest, Item
-from sim.net.event_log import CHANGE, DOWN, RECEIVE, UP, WAKE
 from sim.net.events import NEVER
 from sim.net.liar import falsify
-from sim.net.link import RESEND_FLOOR_S, Direction, Link
+from sim.net.link import RESEND_FLOOR_S, SimLink, Wire
 from sim.net.mesh import Mesh
+from sim.net.run_log import CHANGE, DOWN, RECEIVE, UP, WAKE
 from sim.net.signing import NETWORK_ID, Notary, address_of, address_of_key, key_of
 from sim.net.sizes import batch_bytes, items_bytes
 
@@ -41,7 +41,7 @@ class End:
 
     __slots__ = ("direction", "generation", "link", "node", "other", "pipe", "session")
 
-    def __init__(self, node: "SimulatedNode", link: Link, direction: Direction) -> None:
+    def __init__(self, node: "SimulatedNode", link: SimLink, direction: Wire) -> None:
         self.node = node
         self.link = link
         self.direction = direction
@@ -152,7 +152,7 @@ class RoutingMesh(Mesh):
 
     # Links.
 
-    def add_link(self, one: int, other: int, *, delay_s: float, cost: int | None = None) -> Link:
+    def add_link(self, one: int, other: int, *, delay_s: float, cost: int | None = None) -> SimLink:
         link = super().add_link(one, other, delay_s=delay_s, cost=cost)
         a, b = self._node(one), self._node(other)
         for node, neighbour in ((a, b), (b, a)):

@@ -15,7 +15,7 @@ from sim.play.choice import links_by_name, nodes_by_name, pairs, pairs_across
 from sim.play.hardships import cut_lane, nat, rebind, roam, saturate, starve, trace, uplinks
 from sim.play.stage import Stage
 
-Action = Callable[..., Iterator[None]]
+ActionFunction = Callable[..., Iterator[None]]
 
 JOIN_DELAY_S: Final = (0.001, 0.05)
 
@@ -271,7 +271,7 @@ def lie(stage: Stage, *, node: object = "random", how: str = "forge") -> Iterato
     yield from stage.pass_time(0.5)
 
 
-ACTIONS: Final[dict[str, Action]] = {
+ACTIONS: Final[dict[str, ActionFunction]] = {
     action.__name__: action
     for action in (
         start, settle, wait, idle, choose, watch, measure, cut, mend, flap, cost, jitter, lose, partition, merge,

@@ -17,7 +17,7 @@ from typing import Any, Final
 from sim.net.mesh import Mesh
 from sim.net.node_mesh import NodeMesh
 from sim.play.flows import FlowWatch
-from sim.play.pings import Pings
+from sim.play.pings import PingTraffic
 
 NAMES: Final = (
     "outage_max_s",
@@ -49,7 +49,7 @@ class Figures:
         self._restless: tuple[int, int] | None = None  # node and destination of the most
         self.false_dead: list[tuple[float, int, int]] = []  # when, node, neighbour
 
-    def start_over(self, pings: Pings | None) -> None:
+    def start_over(self, pings: PingTraffic | None) -> None:
         """Forgets what was counted, and counts changes of routes from now on."""
         self._is_measuring = True
         self._changed_at.clear()
@@ -78,7 +78,7 @@ class Figures:
                 self._most_a_minute = len(times)
                 self._restless = node, self._mesh.index_of[destination]
 
-    def values(self, pings: Pings | None) -> dict[str, float]:
+    def values(self, pings: PingTraffic | None) -> dict[str, float]:
         """Returns all that was measured."""
         found: dict[str, float] = {}
         if self._flows.flows:
@@ -95,7 +95,7 @@ class Figures:
             found |= {"route_changes": self._changes, "route_changes_per_minute": self._most_a_minute}
         return {name: round(value, _PLACES) for name, value in found.items()}
 
-    def broken(self, promises: dict[str, float], pings: Pings | None) -> list[dict[str, Any]]:
+    def broken(self, promises: dict[str, float], pings: PingTraffic | None) -> list[dict[str, Any]]:
         """Returns a record of each promise that was not kept: a figure above its bound, or one that was never measured."""
         found = self.values(pings)
         whole_nodes = isinstance(self._mesh, NodeMesh)

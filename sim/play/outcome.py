@@ -11,7 +11,7 @@ from mycelium.identity import blake2b
 from mycelium.wire.distance import INFINITY
 from sim.play.choice import pairs
 from sim.play.stage import Stage
-from sim.report.quantiles import quantiles
+from sim.quantiles import quantiles
 
 STRETCH_PAIRS: Final = 2_000
 

@@ -27,7 +27,7 @@ def udp_packet(source: bytes, destination: bytes, body: bytes) -> bytes:
     return head + _UDP.pack(_PORT, _PORT, length, 0) + body
 
 
-class Pings:
+class PingTraffic:
     """All flows that send."""
 
     def __init__(self, mesh: NodeMesh) -> None:

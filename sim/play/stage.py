@@ -17,7 +17,7 @@ from sim.play.figures import Figures
 from sim.play.flows import FlowWatch
 from sim.play.invariants import EVERY, InvariantBroken, LoopWatch, check_owners, check_tables
 from sim.play.oracle import Oracle
-from sim.play.pings import Pings
+from sim.play.pings import PingTraffic
 
 SAMPLE_S: Final = 0.05  # between samples while anything changes, and ...
 REST_S: Final = 5.0  # ... at rest, when nothing but new sequences of quiet origins moves
@@ -45,7 +45,7 @@ class Stage:
         self.settled_s: list[float] = []  # how long each `settle` took
         self.idle_bytes_per_s: float | None = None
         self.mismatches = 0
-        self.pings: Pings | None = None
+        self.pings: PingTraffic | None = None
         self._full_stride = stride
         self._began = time.monotonic()
         self._sampled_at = -1.0
@@ -87,7 +87,7 @@ class Stage:
         self.flows.watch(source, destination)
         if isinstance(self.mesh, NodeMesh):
             if self.pings is None:
-                self.pings = Pings(self.mesh)
+                self.pings = PingTraffic(self.mesh)
             self.pings.add(source, destination, every_s)
 
     # Records.

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from sim.graphs.layout import spring_layout
-from sim.report.records import Map
+from sim.report.records import MapRecord
 from sim.report.report import Report
 from sim.report.theme import LIGHT, Theme, new_figure, title
 
@@ -44,7 +44,7 @@ def plot_map(report: Report, theme: Theme = LIGHT) -> Figure | None:
     return figure
 
 
-def _places(mesh: Map) -> dict[int, _Place]:
+def _places(mesh: MapRecord) -> dict[int, _Place]:
     """Returns each node's place: the given ones if all nodes have one, else those of a spring layout."""
     nodes = sorted({*mesh.positions, *(end for a, b, _, _ in mesh.edges for end in (a, b))})
     if all(node in mesh.positions for node in nodes):
@@ -91,7 +91,7 @@ def _draw_failed(axes: Axes, failed: list[_Edge], places: dict[int, _Place], the
     axes.legend(handles=[mark], loc="lower left", frameon=False, labelcolor=theme.ink, fontsize=9)
 
 
-def _draw_nodes(axes: Axes, mesh: Map, places: dict[int, _Place], theme: Theme) -> None:
+def _draw_nodes(axes: Axes, mesh: MapRecord, places: dict[int, _Place], theme: Theme) -> None:
     """Draws nodes as discs whose area grows with the degree."""
     degrees = dict.fromkeys(places, 0)
     for a, b, _, _ in mesh.edges:

@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
+from sim.quantiles import quantiles
 from sim.report.meshmap import plot_map
-from sim.report.quantiles import quantiles
-from sim.report.records import Action, Sample
+from sim.report.records import ActionRecord, SampleRecord
 from sim.report.report import Report
 from sim.report.theme import LIGHT, Theme, dress, new_figure, title
 
@@ -32,7 +32,7 @@ def plot_convergence(report: Report, theme: Theme = LIGHT) -> Figure | None:
     """Draws the nodes with all routes right, and the control traffic, over virtual time."""
     if not report.samples:
         return None
-    samples = [Sample(t=0.0), *report.samples]
+    samples = [SampleRecord(t=0.0), *report.samples]
     deeds = [action for action in report.actions if action.what not in _OBSERVATIONS]
     figure = new_figure(theme, height=4.6)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
@@ -48,7 +48,7 @@ def plot_convergence(report: Report, theme: Theme = LIGHT) -> Figure | None:
     return figure
 
 
-def _draw_converged(axes: Axes, samples: Sequence[Sample], nodes: int, theme: Theme) -> None:
+def _draw_converged(axes: Axes, samples: Sequence[SampleRecord], nodes: int, theme: Theme) -> None:
     times = [sample.t for sample in samples]
     counts = [sample.converged_nodes for sample in samples]
     axes.fill_between(times, counts, step="post", color=theme.main, alpha=0.12, linewidth=0)
@@ -59,7 +59,7 @@ def _draw_converged(axes: Axes, samples: Sequence[Sample], nodes: int, theme: Th
     axes.set_ylim(top=1.08 * max(nodes, *counts, 1))
 
 
-def _draw_traffic(axes: Axes, samples: Sequence[Sample], nodes: int, theme: Theme) -> None:
+def _draw_traffic(axes: Axes, samples: Sequence[SampleRecord], nodes: int, theme: Theme) -> None:
     """Draws bytes a second between samples; those count from the start of the run."""
     edges, rates = [samples[0].t], []
     for before, after in pairwise(samples):
@@ -71,7 +71,7 @@ def _draw_traffic(axes: Axes, samples: Sequence[Sample], nodes: int, theme: Them
     axes.set_ylabel("control traffic,\nkB/s per node")
 
 
-def _mark_actions(axes: Axes, actions: Sequence[Action], theme: Theme, *, labelled: bool) -> None:
+def _mark_actions(axes: Axes, actions: Sequence[ActionRecord], theme: Theme, *, labelled: bool) -> None:
     for action in actions:
         axes.axvline(action.t, color=theme.bad, linewidth=0.9, alpha=0.8 if len(actions) <= 20 else 0.25)
     moments = dict.fromkeys(action.t for action in actions)

@@ -6,12 +6,12 @@ whatever a run left behind. Times are virtual seconds from the start of the run 
 
 import msgspec
 
-from sim.report.quantiles import Quantiles
+from sim.quantiles import Quantiles
 
 Scalar = str | int | float | bool | None
 
 
-class Run(msgspec.Struct, frozen=True):
+class RunRecord(msgspec.Struct, frozen=True):
     """What was run."""
 
     topology: str = "?"
@@ -23,7 +23,7 @@ class Run(msgspec.Struct, frozen=True):
     parameters: dict[str, Scalar] = {}
 
 
-class Action(msgspec.Struct, frozen=True):
+class ActionRecord(msgspec.Struct, frozen=True):
     """One thing that the scenario did; `details` is the rest of the record."""
 
     t: float = 0.0
@@ -31,7 +31,7 @@ class Action(msgspec.Struct, frozen=True):
     details: dict[str, object] = {}
 
 
-class Sample(msgspec.Struct, frozen=True):
+class SampleRecord(msgspec.Struct, frozen=True):
     """The mesh at one moment; messages, bytes and events are counted from the start of the run."""
 
     t: float
@@ -42,7 +42,7 @@ class Sample(msgspec.Struct, frozen=True):
     events: int = 0
 
 
-class Outage(msgspec.Struct, frozen=True):
+class OutageRecord(msgspec.Struct, frozen=True):
     """One time that a watched flow was out; without an end it was out when the run ended."""
 
     flow: tuple[int, int] = (0, 0)
@@ -52,7 +52,7 @@ class Outage(msgspec.Struct, frozen=True):
     after_detection_s: float | None = None
 
 
-class Node(msgspec.Struct, frozen=True):
+class NodeRecord(msgspec.Struct, frozen=True):
     """What one node did in the whole run."""
 
     node: int
@@ -62,20 +62,20 @@ class Node(msgspec.Struct, frozen=True):
     routes: int = 0
 
 
-class Stretch(msgspec.Struct, frozen=True):
+class StretchRecord(msgspec.Struct, frozen=True):
     """Delays of paths taken, each divided by that of the shortest."""
 
     values: list[float] = []
 
 
-class Map(msgspec.Struct, frozen=True):
+class MapRecord(msgspec.Struct, frozen=True):
     """The mesh as it was at the end: places of nodes, where they have one, and links (a, b, delay in seconds, state)."""
 
     positions: dict[int, tuple[float, float]] = {}
     edges: list[tuple[int, int, float, str | bool]] = []
 
 
-class Violation(msgspec.Struct, frozen=True):
+class ViolationRecord(msgspec.Struct, frozen=True):
     """An invariant that did not hold; `details` is the rest of the record."""
 
     t: float | None = None
@@ -83,7 +83,7 @@ class Violation(msgspec.Struct, frozen=True):
     details: dict[str, object] = {}
 
 
-class Summary(msgspec.Struct, frozen=True):
+class SummaryRecord(msgspec.Struct, frozen=True):
     """The last record of a run."""
 
     nodes: int | None = None

@@ -13,8 +13,18 @@ from rich.table import Table
 from rich.text import Text
 
 from mycelium.errors import ConfigError
-from sim.report.quantiles import Quantiles, quantiles
-from sim.report.records import Action, Map, Node, Outage, Run, Sample, Stretch, Summary, Violation
+from sim.quantiles import Quantiles, quantiles
+from sim.report.records import (
+    ActionRecord,
+    MapRecord,
+    NodeRecord,
+    OutageRecord,
+    RunRecord,
+    SampleRecord,
+    StretchRecord,
+    SummaryRecord,
+    ViolationRecord,
+)
 
 _SHOWN_VIOLATIONS: Final = 5
 _LONG: Final = ("reproduce", "last_events")  # of a violation: for whoever looks into it, in the file
@@ -39,16 +49,16 @@ class Report:
     )
 
     def __init__(self) -> None:
-        self.run = Run()
-        self.actions: list[Action] = []
-        self.samples: list[Sample] = []
-        self.outages: list[Outage] = []
-        self.nodes: list[Node] = []
+        self.run = RunRecord()
+        self.actions: list[ActionRecord] = []
+        self.samples: list[SampleRecord] = []
+        self.outages: list[OutageRecord] = []
+        self.nodes: list[NodeRecord] = []
         self.stretch: list[float] = []
-        self.map: Map | None = None
+        self.map: MapRecord | None = None
         self.places: dict[int, tuple[float, float]] | None = None  # of all nodes, once the map was drawn
-        self.violations: list[Violation] = []
-        self.last_summary: Summary | None = None
+        self.violations: list[ViolationRecord] = []
+        self.last_summary: SummaryRecord | None = None
         self.unread = 0
 
     def add(self, record: Mapping[str, object]) -> None:
@@ -71,14 +81,14 @@ class Report:
         return self.last_summary is not None
 
     @property
-    def summary(self) -> Summary:
+    def summary(self) -> SummaryRecord:
         """Returns the run's own summary, or what can be told without it."""
         return self.last_summary or self._partial_summary()
 
-    def _partial_summary(self) -> Summary:
-        last = self.samples[-1] if self.samples else Sample(t=0.0)
+    def _partial_summary(self) -> SummaryRecord:
+        last = self.samples[-1] if self.samples else SampleRecord(t=0.0)
         nodes = self.run.nodes
-        return Summary(
+        return SummaryRecord(
             nodes=nodes,
             links=self.run.links,
             converged_s=next((sample.t for sample in self.samples if sample.converged_nodes >= nodes > 0), None),
@@ -105,11 +115,11 @@ def _read(record: Mapping[str, object], kind: type[_Record]) -> _Record:
 
 
 def _take_action(report: Report, record: Mapping[str, object]) -> None:
-    report.actions.append(msgspec.structs.replace(_read(record, Action), details=_details(record)))
+    report.actions.append(msgspec.structs.replace(_read(record, ActionRecord), details=_details(record)))
 
 
 def _take_violation(report: Report, record: Mapping[str, object]) -> None:
-    report.violations.append(msgspec.structs.replace(_read(record, Violation), details=_details(record)))
+    report.violations.append(msgspec.structs.replace(_read(record, ViolationRecord), details=_details(record)))
 
 
 def _details(record: Mapping[str, object]) -> dict[str, object]:
@@ -117,15 +127,15 @@ def _details(record: Mapping[str, object]) -> dict[str, object]:
 
 
 _TAKE: Final[dict[str, Callable[[Report, Mapping[str, object]], None]]] = {
-    "run": lambda report, record: setattr(report, "run", _read(record, Run)),
+    "run": lambda report, record: setattr(report, "run", _read(record, RunRecord)),
     "action": _take_action,
-    "sample": lambda report, record: report.samples.append(_read(record, Sample)),
-    "outage": lambda report, record: report.outages.append(_read(record, Outage)),
-    "node": lambda report, record: report.nodes.append(_read(record, Node)),
-    "stretch": lambda report, record: report.stretch.extend(_read(record, Stretch).values),
-    "map": lambda report, record: setattr(report, "map", _read(record, Map)),
+    "sample": lambda report, record: report.samples.append(_read(record, SampleRecord)),
+    "outage": lambda report, record: report.outages.append(_read(record, OutageRecord)),
+    "node": lambda report, record: report.nodes.append(_read(record, NodeRecord)),
+    "stretch": lambda report, record: report.stretch.extend(_read(record, StretchRecord).values),
+    "map": lambda report, record: setattr(report, "map", _read(record, MapRecord)),
     "violation": _take_violation,
-    "summary": lambda report, record: setattr(report, "last_summary", _read(record, Summary)),
+    "summary": lambda report, record: setattr(report, "last_summary", _read(record, SummaryRecord)),
 }
 
 
@@ -216,7 +226,7 @@ def _spread(spread: Quantiles | None) -> str | None:
     return f"median {_seconds(spread.median)}, p99 {_seconds(spread.p99)}, max {_seconds(spread.max)}"
 
 
-def reproduction(violation: Violation) -> str | None:
+def reproduction(violation: ViolationRecord) -> str | None:
     """Returns the command that shows a violation again, where its record has one."""
     recipe = violation.details.get("reproduce")
     command = recipe.get("command") if isinstance(recipe, dict) else None

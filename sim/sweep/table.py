@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mycelium.errors import ConfigError
-from sim.report.quantiles import quantiles
+from sim.quantiles import quantiles
 
 TABLE: Final = "results.csv"
 

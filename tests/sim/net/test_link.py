@@ -5,11 +5,11 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.net.link import Direction, Link, LinkModel
+from sim.net.link import LinkModel, SimLink, Wire
 
 
-def direction(**values: float) -> Direction:
-    return Direction(LinkModel(**{"delay_s": 0.01, **values}), Random(1))  # type: ignore[arg-type]
+def direction(**values: float) -> Wire:
+    return Wire(LinkModel(**{"delay_s": 0.01, **values}), Random(1))  # type: ignore[arg-type]
 
 
 def test_a_datagram_arrives_once_after_the_delay() -> None:
@@ -59,7 +59,7 @@ def test_a_narrow_link_sends_one_after_the_other_and_drops_beyond_its_queue() ->
 
 
 def test_each_end_may_have_its_own_model() -> None:
-    link = Link(1, 2, LinkModel(delay_s=0.01), Random(1))
+    link = SimLink(1, 2, LinkModel(delay_s=0.01), Random(1))
     link.directions[1].reshape(delay_s=0.03, loss=0.5)
     link.directions[2].reshape(loss=0.5)
     assert link.round_trip_s == 0.04
@@ -73,7 +73,7 @@ def test_batches_arrive_in_order_whatever_the_link_does(
     sent: list[tuple[float, int]], loss: float, jitter_s: float
 ) -> None:
     reliable = direction(loss=loss, jitter_s=jitter_s, bytes_per_s=1e6)
-    link = Link(1, 2, LinkModel(delay_s=0.01), Random(1))
+    link = SimLink(1, 2, LinkModel(delay_s=0.01), Random(1))
     now, arrivals = 0.0, []
     for gap, size in sent:
         now += gap
@@ -83,8 +83,8 @@ def test_batches_arrive_in_order_whatever_the_link_does(
 
 
 def test_a_link_with_two_ways_is_open_while_one_of_them_is() -> None:
-    link = Link(1, 2, LinkModel(delay_s=0.01), Random(1))
-    link.alternate = Link(1, 2, LinkModel(delay_s=0.02), Random(1))
+    link = SimLink(1, 2, LinkModel(delay_s=0.01), Random(1))
+    link.alternate = SimLink(1, 2, LinkModel(delay_s=0.02), Random(1))
     link.directions[1].is_open = False
     assert link.is_open
     assert link.carries(1)

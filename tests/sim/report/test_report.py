@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from mycelium.errors import ConfigError
-from sim.report.quantiles import Quantiles, quantiles
+from sim.quantiles import Quantiles, quantiles
 from sim.report.report import Report, collect, print_summary, read_report, summary_rows
 from tests.sim.fake import fake_records
 

@@ -18,7 +18,7 @@ CHANGE: Final = 5
 _NAMES: Final = {RECEIVE: "receive", WAKE: "wake", UP: "up", DOWN: "down", CHANGE: "change"}
 
 
-class EventLog:
+class RunLog:
     """The event log: two runs are the same when their hashes are."""
 
     __slots__ = ("_hash", "_last", "_pending")
