@@ -2,6 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from mycelium.admin import logs
+from mycelium.admin.config import Settings
+from tests.cli.support import replace_daemon
+
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -10,3 +14,28 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for variable in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "MYCELIUM_API_ADDR", "MYCELIUM_API_TOKEN_FILE"):
         monkeypatch.delenv(variable, raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
+    """What the daemon was started with; it ends at once with status 0."""
+    settings: list[Settings] = []
+
+    def run(given: Settings) -> int:
+        settings.append(given)
+        return 0
+
+    replace_daemon(monkeypatch, run)
+    return settings
+
+
+@pytest.fixture(autouse=True)
+def log_settings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, str, bool]]:
+    """What the log was set up with; the test runner's own log stays."""
+    calls: list[tuple[bool, str, bool]] = []
+
+    def configure(debug: bool, log_format: str, *, silent: bool) -> None:
+        calls.append((debug, log_format, silent))
+
+    monkeypatch.setattr(logs, "configure", configure)
+    return calls

@@ -1,11 +1,16 @@
-"""A daemon's API in a thread of its own, for command lines that are run in the test."""
+"""What stands in for a daemon while a test runs command lines: its API in a thread of its own, or a function."""
 
 import asyncio
+import sys
 import threading
-from collections.abc import Iterator
+import types
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.config import Settings
 from tests.api.support import FakeNode, serving
 
 
@@ -32,3 +37,11 @@ def served(node: FakeNode, address: ApiAddress, *, token: str | None = None) -> 
         loop.call_soon_threadsafe(stopping.set)
         thread.join()
         loop.close()
+
+
+def replace_daemon(monkeypatch: pytest.MonkeyPatch, run: Callable[[Settings], int]) -> None:
+    """Has `mycelium run` call a function in place of the daemon."""
+    daemon = types.ModuleType("mycelium.daemon.daemon")
+    daemon.run = run  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "mycelium.daemon.daemon", daemon)
+    monkeypatch.setattr("mycelium.daemon.daemon", daemon, raising=False)

@@ -1,24 +1,30 @@
+"""Commands that ask a running daemon: what they print of it, where they look for it, and what it refuses."""
+
 import json
-import socket
-import threading
+import re
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mycelium.admin.api_address import ApiAddress
-from mycelium.api.client import ApiClient
+from mycelium.admin.control import EventInfo
 from mycelium.cli.main import main
-from mycelium.errors import ApiError
 from tests.api.support import ADDRESS, FIRST_PEER, KEY, FakeNode
 from tests.cli.support import served
+from tests.lab.waiting import wait_until
 
 Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture
 def node() -> FakeNode:
-    return FakeNode()
+    node = FakeNode()
+    node.happened = [event(1), event(2)]
+    return node
 
 
 @pytest.fixture(params=["unix", "tcp"])
@@ -119,43 +125,47 @@ def test_without_a_daemon_the_user_is_asked_whether_it_runs(tmp_path: Path, caps
     assert capsys.readouterr().err == f"mycelium: no mycelium is listening at {address}: is the daemon running?\n"
 
 
-@pytest.mark.parametrize(
-    ("answer", "told"),
-    [
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "is no mycelium"),
-        (b"", "closed the connection"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "speaks another API"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n\xff\xfe\xfd", "speaks another API"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "speaks another API"),
-        (b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy", "answered 503 Busy"),
-    ],
-)
-def test_whatever_else_answers_is_told_apart(tmp_path: Path, answer: bytes, told: str) -> None:
-    path = tmp_path / "odd.sock"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(65_536)
-                connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        with pytest.raises(ApiError, match=told):
-            ApiClient(ApiAddress.parse(f"unix:{path}")).status()
-        thread.join()
+# -- events ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("family", [socket.AF_UNIX, socket.AF_INET])
-def test_a_daemon_that_hangs_is_given_up(tmp_path: Path, family: socket.AddressFamily) -> None:
-    is_unix = family is socket.AF_UNIX
-    with socket.socket(family) as listener:
-        listener.bind(f"{tmp_path}/hung.sock" if is_unix else ("127.0.0.1", 0))
-        listener.listen()
-        name = listener.getsockname()
-        address = ApiAddress("", 0, name) if is_unix else ApiAddress(*name)
-        with pytest.raises(ApiError, match="did not answer within"):
-            ApiClient(address, timeout_s=0.05).status()
+def event(sequence: int) -> EventInfo:
+    return EventInfo(sequence=sequence, time=1_795_000_000.25, kind="link-down", node=ADDRESS, cause="closed")
+
+
+def test_events_are_lines_with_a_time(daemon: str, capsys: Capture) -> None:
+    assert main(["events", "--api-addr", daemon]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1_795_000_000))
+    assert lines == [f"{moment}.250 link down: {ADDRESS}, closed"] * 2
+
+
+def test_events_are_json(daemon: str, capsys: Capture) -> None:
+    assert main(["--api-addr", daemon, "events", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [one["sequence"] for one in found] == [1, 2]
+    assert found[0]["cause"] == "closed"
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_following_prints_what_happens_until_the_daemon_stops(tmp_path: Path, form: list[str]) -> None:
+    node = FakeNode()
+    node.happened = [event(1)]
+    with served(node, ApiAddress.parse(f"unix:{tmp_path}/api.sock")) as address:
+        command = [sys.executable, "-m", "mycelium", "events", "--follow", "--api-addr", str(address), *form]
+        output = tmp_path / "output"
+        with output.open("w") as file:
+            follower = subprocess.Popen(command, stdout=file, stderr=subprocess.PIPE, text=True)
+
+        def lines() -> list[str]:
+            return output.read_text().splitlines()
+
+        wait_until(node.watched.is_set, 10, "the follower waits")
+        node.happen_from_outside(event(2))
+        wait_until(lambda: len(lines()) == 2, 10, "the next event is printed")
+        node.happen_from_outside(event(3))
+        wait_until(lambda: len(lines()) == 3, 10, "the one after it is printed")
+    _, complaint = follower.communicate(timeout=10)
+    assert follower.returncode == 1
+    assert re.fullmatch(r"mycelium: .*\n", complaint)
+    if form:
+        assert [json.loads(line)["sequence"] for line in lines()] == [1, 2, 3]

@@ -1,49 +1,14 @@
-"""Packets across relays: order, hop limits, errors that applications understand, and packets that must not pass."""
+"""From the links to TUN or onward: hop limits, routes, and packets that must not pass."""
 
 import pytest
-from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoRequest, ICMPv6TimeExceeded, IPv6
+from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoRequest, ICMPv6TimeExceeded
 
-from mycelium.limits import ICMP_ERRORS_PER_SECOND
-from mycelium.packet.ipv6 import HOP_LIMIT_EXCEEDED, NO_ROUTE, PAYLOAD_LENGTH, SOURCE_POLICY, icmpv6_error
+from mycelium.packet.ipv6 import HOP_LIMIT_EXCEEDED, NO_ROUTE
 from mycelium.session.session import Session
-from mycelium.wire.train import (
-    DATA,
-    ITEM_HEADER,
-    ITEM_REPORT,
-)
+from mycelium.wire.train import DATA, ITEM_REPORT
 from sim.net.node_net import NodeNet
-from tests.support.small_meshes import (
-    counter,
-    data_of,
-    deliver,
-    link_of,
-    ping,
-    ping_packet,
-    ready_line,
-    received,
-    train_kinds,
-)
-
-
-def ready(names: str) -> NodeNet:
-    """Returns a line whose ends have a session."""
-    net = ready_line(names)
-    deliver(net, names[0], names[-1])
-    for host in net.hosts.values():
-        host.delivered.clear()
-    return net
-
-
-def errors(net: NodeNet, name: str) -> list[IPv6]:
-    """Returns what a host's applications got, dissected, having checked every checksum."""
-    packets = [IPv6(packet) for packet, _, _ in net.hosts[name].delivered]
-    for packet, (raw, _, _) in zip(packets, net.hosts[name].delivered, strict=True):
-        del packet.payload.cksum
-        assert bytes(packet) == raw
-    return [IPv6(raw) for raw, _, _ in net.hosts[name].delivered]
-
-
-# -- errors ------------------------------------------------------------------------------------------------------------
+from tests.dataplane.support import errors, item, ready, send_items
+from tests.support.small_meshes import counter, data_of, deliver, ping, ping_packet, received, train_kinds
 
 
 @pytest.mark.parametrize("hops", [1, 2, 3])
@@ -82,68 +47,6 @@ def test_a_relay_without_a_route_says_so_to_the_application() -> None:
     assert (error[ICMPv6DestUnreach].type, error[ICMPv6DestUnreach].code) == NO_ROUTE
     assert error[ICMPv6DestUnreach].payload.dst == net.hosts["c"].address_text
     assert counter(net, "b", "trains_no_route") == 1
-
-
-def test_a_destination_that_nobody_has_is_no_route_at_once() -> None:
-    net = ready("ab")
-    packet = bytearray(ping_packet(net, "a", "b", b""))
-    packet[24:40] = bytes.fromhex("0555") + bytes(13) + b"\1"
-    net.send("a", bytes(packet))
-    (error,) = errors(net, "a")
-    assert (error[ICMPv6DestUnreach].type, error[ICMPv6DestUnreach].code) == NO_ROUTE
-    assert error.src == net.hosts["a"].address_text
-    assert counter(net, "a", "packets_no_route") == 1
-
-
-def test_a_source_that_is_not_ours_is_refused_as_by_policy() -> None:
-    net = ready("abc")
-    packet = bytearray(ping_packet(net, "b", "c", b"spoofed"))
-    net.send("a", bytes(packet))
-    net.run(1)
-    (error,) = errors(net, "a")
-    assert (error[ICMPv6DestUnreach].type, error[ICMPv6DestUnreach].code) == SOURCE_POLICY
-    assert error.dst == net.hosts["b"].address_text
-    assert received(net, "c") == []
-    assert counter(net, "a", "packets_foreign_source") == 1
-
-
-def test_no_error_answers_an_error() -> None:
-    net = ready("abc")
-    a, c = net.hosts["a"], net.hosts["c"]
-    error = bytearray(icmpv6_error(NO_ROUTE, a.address, c.address, ping_packet(net, "c", "a", b"")))
-    error[7] = 1
-    net.send("a", bytes(error))
-    net.run(1)
-    assert a.delivered == []
-
-
-def test_errors_to_applications_are_limited() -> None:
-    net = ready("ab")
-    packet = bytearray(ping_packet(net, "a", "b", b""))
-    packet[24:40] = bytes.fromhex("0555") + bytes(13) + b"\1"
-    net.run(2)
-    for _ in range(10):
-        net.send_batch("a", [(bytes(packet), 0, 0)] * 50)
-    assert len(net.hosts["a"].delivered) == ICMP_ERRORS_PER_SECOND
-
-
-# -- packets that must not pass ----------------------------------------------------------------------------------------
-
-
-def send_items(net: NodeNet, items: bytes) -> None:
-    """Has a seal these bytes for c as the items of a train."""
-    node = net.hosts["a"].node
-    session = node.sessions.by_peer[net.hosts["c"].address]
-    key = (0x60, 64, net.hosts["c"].address)
-    node.sending._seal_train((link_of(net, "a", "b"), 0), session, key, memoryview(items), 0, net.now)
-    node.sending.flush(net.now)
-    net.drain("a")
-    net.run(1)
-
-
-def item(packet: bytes, *, word: int | None = None) -> bytes:
-    """Returns a packet as an item."""
-    return ITEM_HEADER.pack(len(packet) << 8 if word is None else word, 0) + packet
 
 
 @pytest.mark.parametrize(("source", "destination"), ["bc", "ab", "ca"])
@@ -200,28 +103,6 @@ def test_a_lying_report_does_no_harm() -> None:
     deliver(net, "c", "a")
 
 
-# -- order -------------------------------------------------------------------------------------------------------------
-
-
-def test_packets_for_two_destinations_and_classes_in_one_batch_keep_their_order() -> None:
-    net = ready_line("abcd")
-    deliver(net, "a", "c")
-    deliver(net, "a", "d")
-    packets: list[bytes] = []
-    for number in range(40):
-        packet = bytearray(ping_packet(net, "a", "cd"[number % 3 == 0], bytes([number]) * 200))
-        packet[0] |= number % 2  # traffic class
-        packet[7] = 64 - number % 5
-        packets.append(bytes(packet))
-    net.send_batch("a", [(packet, 0, 0) for packet in packets])
-    net.run(1)
-    for name, hops in (("c", 1), ("d", 2)):
-        ours = [packet for packet in packets if packet[24:40] == net.hosts[name].address]
-        arrived = [packet for packet, _, _ in net.hosts[name].delivered[1:]]
-        assert [packet[:7] + packet[8:] for packet in arrived] == [packet[:7] + packet[8:] for packet in ours]
-        assert [packet[7] for packet in arrived] == [packet[7] - hops for packet in ours]
-
-
 def test_trains_of_one_frame_part_at_a_relay() -> None:
     net = NodeNet()
     for name in "abcd":
@@ -262,25 +143,6 @@ def test_the_datagrams_on_a_wire_name_no_node() -> None:
     for host in net.hosts.values():
         assert host.address not in wire
         assert host.identity.signing_public_key not in wire
-
-
-def test_a_packet_whose_length_field_lies_is_passed_on_as_it_is() -> None:
-    net = ready("ab")
-    packet = bytearray(ping_packet(net, "a", "b", b"x" * 100))
-    packet[PAYLOAD_LENGTH : PAYLOAD_LENGTH + 2] = b"\0\1"
-    net.send("a", bytes(packet))
-    net.run(1)
-    assert [delivered for delivered, _, _ in net.hosts["b"].delivered] == [bytes(packet)]
-
-
-def test_a_nodes_own_address_is_that_nodes_whoever_had_its_subnet_first() -> None:
-    net = ready("abc")
-    a, b, c = (net.hosts[name] for name in "abc")
-    a.node.routing.forwarding.owner[c.address[:8]] = b.address
-    net.send("a", ping_packet(net, "a", "c", b"to c"))
-    net.run(1)
-    assert received(net, "c") == [b"to c"]
-    assert received(net, "b") == []
 
 
 def test_an_address_in_the_senders_subnet_is_its_to_use_unless_it_is_another_nodes() -> None:

@@ -1,0 +1,86 @@
+"""The client of the API: its calls, and what it says of a daemon that answers badly or not at all."""
+
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.control import EventInfo
+from mycelium.api.client import ApiClient
+from mycelium.errors import ApiError
+from tests.api.support import ADDRESS, FakeNode
+from tests.cli.support import served
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "is no mycelium"),
+        (b"", "closed the connection"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "speaks another API"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n\xff\xfe\xfd", "speaks another API"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "speaks another API"),
+        (b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy", "answered 503 Busy"),
+    ],
+)
+def test_whatever_else_answers_is_told_apart(tmp_path: Path, answer: bytes, told: str) -> None:
+    path = tmp_path / "odd.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(ApiError, match=told):
+            ApiClient(ApiAddress.parse(f"unix:{path}")).status()
+        thread.join()
+
+
+@pytest.mark.parametrize("family", [socket.AF_UNIX, socket.AF_INET])
+def test_a_daemon_that_hangs_is_given_up(tmp_path: Path, family: socket.AddressFamily) -> None:
+    is_unix = family is socket.AF_UNIX
+    with socket.socket(family) as listener:
+        listener.bind(f"{tmp_path}/hung.sock" if is_unix else ("127.0.0.1", 0))
+        listener.listen()
+        name = listener.getsockname()
+        address = ApiAddress("", 0, name) if is_unix else ApiAddress(*name)
+        with pytest.raises(ApiError, match="did not answer within"):
+            ApiClient(address, timeout_s=0.05).status()
+
+
+def test_each_method_returns_what_the_node_has(tmp_path: Path) -> None:
+    node = FakeNode()
+    node.happened = [EventInfo(sequence=number, time=1.5, kind="link-up", node=ADDRESS) for number in (1, 2)]
+    with served(node, ApiAddress.parse(f"unix:{tmp_path}/api.sock")) as address:
+        client = ApiClient(address)
+        assert (client.admin(), client.peers(), client.status()) == (node.admin(), node.peers(), node.status())
+        assert (client.routes_selected(), client.routes_fallback()) == (node.routes_selected(), [])
+        assert client.events(1) == node.happened[1:]
+        client.add_peer("udp://[2001:db8::1%eth0]:7")
+        client.remove_peer("udp://[2001:db8::1%eth0]:7")
+        with pytest.raises(ApiError, match="is no peer"):
+            client.remove_peer("udp://b:1")
+
+
+def test_a_socket_of_another_user_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(self: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("mycelium.api.client._UnixConnection.connect", connect)
+    with pytest.raises(ApiError, match="the user that runs the daemon"):
+        ApiClient(ApiAddress.parse(f"unix:{tmp_path}/api.sock")).status()
+
+
+def test_an_answer_beyond_the_bound_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.api.client.API_RESPONSE_BYTES", 10)
+    address = ApiAddress.parse(f"unix:{tmp_path}/api.sock")
+    with served(FakeNode(), address), pytest.raises(ApiError, match="more than 10 bytes"):
+        ApiClient(address).status()

@@ -1,0 +1,57 @@
+"""Flags by their settings names: only what was really given, wherever it stood; every setting has one."""
+
+from typing import Any
+
+import click
+import pytest
+
+from mycelium.admin.config import CONFIG_FILE, Settings
+from mycelium.cli import options
+from mycelium.cli.main import cli
+
+
+def given(line: str, **environment: str) -> dict[str, Any]:
+    """Returns what one command line of a group with a command `inner` was given."""
+    found: dict[str, Any] = {}
+
+    @click.group
+    @options.general
+    def outer() -> None: ...
+
+    @outer.command
+    @options.together(options.peers, options.key_file, options.client_api_addr, options.no_tun)
+    @click.pass_context
+    def inner(context: click.Context) -> None:
+        found.update(options.given(context))
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        outer.main(line.split(), standalone_mode=False)
+    return found
+
+
+def test_only_what_was_given_counts() -> None:
+    assert given("inner") == {}
+    assert given("-d inner --no-tun") == {"debug": True, "no_tun": True}
+
+
+def test_a_flag_counts_before_and_behind_the_command_and_the_last_one_wins() -> None:
+    assert given("-k one inner") == {"key_file": "one"}
+    assert given("-k one inner -k two") == {"key_file": "two"}
+
+
+def test_a_repeatable_flag_is_a_list() -> None:
+    assert given("inner --peers a --peers b") == {"peers": ["a", "b"]}
+
+
+def test_the_environment_counts_where_no_flag_is_given() -> None:
+    assert given("inner", MYCELIUM_API_ADDR="unix:/e") == {"api_addr": "unix:/e"}
+    assert given("--api-addr unix:/f inner", MYCELIUM_API_ADDR="unix:/e") == {"api_addr": "unix:/f"}
+
+
+def test_every_setting_is_a_flag_of_run_with_a_help_text() -> None:
+    run = cli.commands["run"]
+    flags = {option.name: option for option in run.params if isinstance(option, click.Option)}
+    assert flags.keys() == {*Settings.__struct_fields__, CONFIG_FILE} - {"given"}
+    assert all(option.help and option.help.endswith(".") for option in flags.values())
