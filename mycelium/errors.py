@@ -1,52 +1,53 @@
-"""Every exception the project raises on purpose.
+"""Every exception that the project raises on purpose.
 
 MyceliumError
- +- LocalError           our own caller or operator erred
- |   +- ConfigError      a setting, flag, URL or configuration file
- |   +- IdentityError    a key or a key file
- |   +- DeviceError      the TUN device, a socket or the kernel's routes
- |   +- ApiError         the running daemon refused a call or is not there
- +- RemoteError          bytes from the network; never leaves the pure core
-     +- DecodeError      they do not follow the wire format
-     +- HandshakeError   they do not authenticate
+ +- LocalError            mistakes of the caller or operator
+ |   +- ConfigError
+ |   +- IdentityError
+ |   +- DeviceError
+ |   +- ApiError
+ +- RemoteError           invalid bytes from the network; never leaves the pure core
+     +- DecodeError
+     |   +- OtherVersion
+     +- HandshakeError
 """
 
 
 class MyceliumError(Exception):
-    """The root: whatever the project raises on purpose."""
+    """The base of all exceptions of the project."""
 
 
 class LocalError(MyceliumError):
-    """Our own caller or operator erred; the text is written for them."""
+    """The caller or operator made a mistake; the text is written for them."""
 
 
 class ConfigError(LocalError):
-    """A setting, flag, URL or configuration file can't be used."""
+    """A setting, flag, URL or configuration file is invalid."""
 
 
 class IdentityError(LocalError):
-    """A key or key file can't be used."""
+    """A key or key file is invalid or unusable."""
 
 
 class DeviceError(LocalError):
-    """The TUN device, a socket or the kernel's routes can't be set up."""
+    """The TUN device, a socket or a route of the kernel cannot be set up."""
 
 
 class ApiError(LocalError):
-    """The running daemon refused a call or can't be reached."""
+    """The daemon refused a call or cannot be reached."""
 
 
 class RemoteError(MyceliumError):
-    """Bytes from the network are not acceptable; counted and dropped, never fatal."""
+    """Bytes from the network are invalid; they are counted and dropped, never fatal."""
 
 
 class DecodeError(RemoteError):
-    """Bytes do not follow the wire format."""
+    """Bytes violate the wire format."""
 
 
 class OtherVersion(DecodeError):
-    """Bytes follow another version of the wire format; what holds them can be skipped."""
+    """Bytes follow another version of the wire format; the message that contains them can be skipped."""
 
 
 class HandshakeError(RemoteError):
-    """A handshake message does not authenticate or comes at the wrong moment."""
+    """A handshake message does not authenticate or is unexpected."""

@@ -1,7 +1,4 @@
-"""Who a node is: an Ed25519 key pair, the X25519 key it converts to, and the address made from that.
-
-Pure: where a seed is kept on disk is `mycelium.admin.keyfile`'s business.
-"""
+"""The identity of a node: an Ed25519 key pair, the X25519 key converted from it, and the address derived from that."""
 
 import hashlib
 from typing import Final
@@ -21,17 +18,17 @@ OVERLAY_PREFIX: Final = "400::/7"
 
 
 class Identity:
-    """A node's secret and what is public about it.
+    """A node's secret and public keys.
 
-    `signing_public_key` is Ed25519 and signs; `exchange_public_key` is X25519, the standard conversion of it, and is what
-    names the node: in pins, on screens, and hashed in its `address`.
+    `signing_public_key` is Ed25519. `exchange_public_key` is X25519, its standard conversion, and names the node: in pins, in
+    output, and as the input of its `address`. Raises IdentityError for a seed of the wrong size.
     """
 
     __slots__ = ("_signing_secret", "address", "exchange_public_key", "exchange_secret", "seed", "signing_public_key")
 
     def __init__(self, seed: bytes) -> None:
         if len(seed) != SEED_BYTES:
-            raise IdentityError(f"a key is {SEED_BYTES} bytes, not {len(seed)}")
+            raise IdentityError(f"a private key must be {SEED_BYTES} bytes, not {len(seed)}")
         self.seed = seed
         self.signing_public_key, self._signing_secret = sodium.crypto_sign_seed_keypair(seed)
         self.exchange_secret = sodium.crypto_sign_ed25519_sk_to_curve25519(self._signing_secret)
@@ -47,9 +44,9 @@ class Identity:
 
 
 def verify_signature(signing_public_key: bytes, message: bytes, signature: bytes) -> bool:
-    """Tells whether `signature` is the key holder's; any malformed key or signature is a plain no.
+    """Tells whether `signature` is valid; False for a malformed key or signature too.
 
-    libsodium refuses small-order keys, which others accept.
+    libsodium rejects small-order keys, which other implementations accept.
     """
     if len(signature) != SIGNATURE_BYTES or len(signing_public_key) != PUBLIC_KEY_BYTES:
         return False
@@ -61,7 +58,7 @@ def verify_signature(signing_public_key: bytes, message: bytes, signature: bytes
 
 
 def exchange_key_of_signing_key(signing_public_key: bytes) -> bytes:
-    """Converts an Ed25519 public key to its X25519 key; raises IdentityError where it is none."""
+    """Converts an Ed25519 public key to X25519; raises IdentityError for an invalid one."""
     try:
         return sodium.crypto_sign_ed25519_pk_to_curve25519(signing_public_key)
     except (CryptoError, ValueError, TypeError) as error:
@@ -69,23 +66,24 @@ def exchange_key_of_signing_key(signing_public_key: bytes) -> bytes:
 
 
 def address_of_exchange_key(exchange_public_key: bytes) -> bytes:
-    """Derives the 16-byte overlay address of an X25519 public key.
+    """Derives the 16-byte overlay address of an X25519 public key; raises IdentityError for a key of the wrong size.
 
-    The first 16 bytes of BLAKE3(key), byte 0 replaced by 0x04 or 0x05 by the parity of its bits: always in 400::/7.
+    It is the first 16 bytes of BLAKE3(key), with byte 0 replaced by 0x04 or 0x05 according to the parity of its bits, so that
+    it lies in 400::/7.
     """
     if len(exchange_public_key) != PUBLIC_KEY_BYTES:
-        raise IdentityError(f"a public key is {PUBLIC_KEY_BYTES} bytes, not {len(exchange_public_key)}")
+        raise IdentityError(f"a public key must be {PUBLIC_KEY_BYTES} bytes, not {len(exchange_public_key)}")
     digest = blake3(exchange_public_key).digest(ADDRESS_BYTES)
     return bytes((0x04 | digest[0].bit_count() & 1,)) + digest[1:]
 
 
 def address_of_signing_key(signing_public_key: bytes) -> bytes:
-    """Derives the overlay address of the node that signs with this Ed25519 key; raises IdentityError where it is none."""
+    """Derives the overlay address of an Ed25519 public key; raises IdentityError for an invalid one."""
     return address_of_exchange_key(exchange_key_of_signing_key(signing_public_key))
 
 
 def subnet_of(address: bytes) -> bytes:
-    """Returns the first 8 bytes of an address: the /64 that its node owns."""
+    """Returns the /64 of an address, its first 8 bytes."""
     return address[:SUBNET_BYTES]
 
 
@@ -95,5 +93,5 @@ def is_overlay_address(address: bytes) -> bool:
 
 
 def blake2b(data: bytes, *, size: int, key: bytes = b"") -> bytes:
-    """Returns the BLAKE2b digest of `data` in `size` bytes, keyed where a key is given."""
+    """Returns the BLAKE2b digest of `data`, `size` bytes, keyed if a key is given."""
     return hashlib.blake2b(data, digest_size=size, key=key).digest()

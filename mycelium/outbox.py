@@ -1,7 +1,7 @@
-"""What a node wants done, in the order it decided; the driver drains it after every call and then clears it.
+"""The output of a node, in order; the driver drains it after every call and then clears it.
 
-The buffers named here belong to the node and hold until the outbox is cleared: sealed and opened bytes lie in an arena that is
-reused from its start, so that the data path works in warm memory and allocates nothing.
+The buffers in it belong to the node and are valid until the outbox is cleared. Sealed and opened bytes lie in an arena that is
+reused from its start, so that the data path works in cached memory and allocates nothing.
 """
 
 from collections.abc import Sequence
@@ -13,21 +13,21 @@ from msgspec import Struct
 from mycelium.endpoint import Endpoint
 from mycelium.packet.batch import Delivery
 
-ARENA_BYTES: Final = 1 << 20  # several frames of one wake-up, each opened and sealed
+ARENA_BYTES: Final = 1 << 20  # room for several frames of one wake-up, each both opened and sealed
 
-# to whom; buffers that follow one another; the length of the datagrams that the kernel is to cut them into; whether it is
-# bulk data, which a full transport drops before anything that keeps links alive
+# destination; buffers, to be sent as one; size of the datagrams that the kernel cuts them into; whether it is bulk data,
+# which a full transport drops before anything that keeps links alive
 Transmit = tuple[Endpoint, Sequence[bytes | memoryview], int, bool]
 
 
 class ResolvePeer(Struct, frozen=True):
-    """The host name of a configured peer is wanted as addresses: answer with `Node.peer_resolved`."""
+    """The host name of a configured peer is to be resolved; the answer goes to `Node.peer_resolved`."""
 
     url: str
 
 
 class BeaconDue(Struct, frozen=True):
-    """Neighbours on our links are to be told that we are here: send `Node.discovery.beacon` on each interface."""
+    """A beacon is due: `Node.discovery.beacon` is to be sent on each interface."""
 
 
 Event = ResolvePeer | BeaconDue
@@ -49,7 +49,7 @@ class Outbox:
         self._used = 0
 
     def take(self, length: int) -> memoryview:
-        """Returns `length` writable bytes that hold until the outbox is cleared."""
+        """Returns `length` writable bytes that are valid until the outbox is cleared."""
         start = self._used
         end = start + length
         if end > ARENA_BYTES:
@@ -58,7 +58,7 @@ class Outbox:
         return self._arena[start:end]
 
     def clear(self) -> None:
-        """Called by the driver once everything here has been handed on."""
+        """Called by the driver once everything in it has been processed."""
         self.transmits.clear()
         self.deliveries.clear()
         self.events.clear()

@@ -1,8 +1,8 @@
-"""How many bytes one frame may hold: a frame of many datagrams is lost with any of them.
+"""The size of frames under loss: a frame of many datagrams is lost with any of them.
 
-The receiver reports how many frames it has opened and the newest counter among them; the difference is what was lost. The
-sender halves its frames while more than SHRINK_ABOVE of them are lost, goes down to single datagrams at once when it is more
-than HEAVY, and grows them slowly. For the frames of a link and, with the same reports, for the trains of a session.
+The receiver reports how many frames it has opened and the newest counter among them; the difference is the number of lost
+frames. The sender halves its frames while more than SHRINK_ABOVE of them are lost, uses single datagrams at once above HEAVY,
+and doubles frames again when few are lost. Links use this for frames, sessions for trains.
 """
 
 import math
@@ -10,18 +10,24 @@ from typing import Final
 
 from mycelium.limits import FRAME_PLAINTEXT
 
+# shares of lost frames
 SHRINK_ABOVE: Final = 0.01
 GROW_BELOW: Final = 0.003
 HEAVY: Final = 0.10
+
+# A decision needs HEAVY_EVIDENCE lost frames at a rate above HEAVY, else EVIDENCE lost frames, or ENOUGH_FRAMES in all.
+HEAVY_EVIDENCE: Final = 3
+EVIDENCE: Final = 8
+ENOUGH_FRAMES: Final = 600
+
 GROW_EVERY_S: Final = 2.0
-HEAVY_EVIDENCE: Final = 3  # lost frames that make a heavy rate,
-EVIDENCE: Final = 8  # or any rate,
-ENOUGH_FRAMES: Final = 600  # or as many frames, whatever was lost
 SMOOTHING_FRAMES: Final = 512
 
-REPORT_AFTER_S: Final = 0.010  # since a frame was missed, which may only be late
-REPORT_EVERY_S: Final = 0.050
-CALM_EVERY_S: Final = 1.0  # after a loss the sender is told that there is no more of it
+REPORT_AFTER_S: Final = 0.010  # delay of a report after a gap, which a late frame may fill
+REPORT_EVERY_S: Final = 0.050  # shortest interval between reports of new losses
+
+# After a loss, reports go on for a while, so that the sender learns when the loss has ended.
+CALM_EVERY_S: Final = 1.0
 CALM_FOR_S: Final = 60.0
 
 _LOW_32: Final = 0xFFFF_FFFF
@@ -29,7 +35,7 @@ _HALF: Final = 0x8000_0000
 
 
 class FrameBudget:
-    """The sender's side. `floor` is what fits one datagram; the owner adds to `sent_datagrams` what its frames take."""
+    """The sender's side. `floor` is the size that fits one datagram; the owner counts its datagrams in `sent_datagrams`."""
 
     __slots__ = (
         "_ceiling",
@@ -51,12 +57,12 @@ class FrameBudget:
 
     def __init__(self, *, floor: int, now: float, ceiling: int = FRAME_PLAINTEXT) -> None:
         self.floor = floor
-        self.limit = ceiling  # bytes to put into one frame
-        self.loss = 0.0  # share of frames, smoothed
-        self.datagram_loss = 0.0  # share of datagrams, smoothed: the metric's
-        self.missed = 0  # frames, at the reports so far; some may only have been late
+        self.limit = ceiling  # largest size of a frame, bytes
+        self.loss = 0.0  # share of frames lost, smoothed
+        self.datagram_loss = 0.0  # share of datagrams lost, smoothed; for the metric
+        self.missed = 0  # frames reported lost so far, some of which may only have been late
         self.sent_datagrams = 0
-        self.expendable = 0  # frames sent that may be too long for the path: their loss is no loss
+        self.expendable = 0  # frames sent whose loss does not count, as they may exceed the path MTU
         self._ceiling = ceiling
         self._starts_at: int | None = None
         self._changed_at = now
@@ -64,13 +70,13 @@ class FrameBudget:
         self.restart_counters()
 
     def start_over(self, counter: int) -> None:
-        """The link was dead and is back: only frames from `counter` on tell how it is now."""
+        """Resets all measurements after an outage; only frames from `counter` on count."""
         self.restart_counters()
         self.loss = self.datagram_loss = 0.0
-        self._starts_at = counter & _LOW_32  # reports of earlier frames are void
+        self._starts_at = counter & _LOW_32  # earlier frames are ignored
 
     def restart_counters(self) -> None:
-        """The session's keys are new and its frames count from the start again."""
+        """Called when the owner switches to another keypair, whose counters start anew."""
         self._starts_at = None
         self._opened = 0
         self._newest = 0
@@ -78,7 +84,7 @@ class FrameBudget:
         self._lost = 0
 
     def report(self, opened: int, newest: int, *, now: float) -> None:
-        """Takes the low 32 bits of how many frames the peer has opened, and of the newest counter among them."""
+        """Takes a report: low 32 bits of the number of frames the peer has opened, and of the newest counter among them."""
         if self._starts_at is not None:
             if (newest - self._starts_at) & _LOW_32 < _HALF:
                 self._opened, self._newest, self._starts_at = opened, newest, None
@@ -97,12 +103,12 @@ class FrameBudget:
         self._counted_datagrams = self.sent_datagrams
         self.missed += max(frames - arrived, 0)
         self._frames += frames
-        self._lost = max(self._lost + frames - arrived, 0)  # what was only late is given back
+        self._lost = max(self._lost + frames - arrived, 0)  # late frames reduce it again
         self._smooth(frames, max(frames - arrived, 0) / frames, max(datagrams / frames, 1.0))
         self._decide(now=now)
 
     def set_floor(self, floor: int) -> None:
-        """Takes what fits one datagram of another size."""
+        """Sets the size that fits one datagram."""
         self.floor = floor
         self.limit = max(self.limit, floor)
 
@@ -129,7 +135,7 @@ class FrameBudget:
 
 
 class ArrivalReport:
-    """The receiver's side: what to report, and when to do so unasked: when a frame is missing, and for a minute after."""
+    """The receiver's side: what to report, and when. Reports are due when a frame is missing, and for a minute after."""
 
     __slots__ = ("_calm_until", "_missing", "_reported_at", "due_at", "newest", "opened")
 
@@ -137,7 +143,7 @@ class ArrivalReport:
         self.opened = 0
         self.newest = 0
         self.due_at = math.inf
-        self._missing = 0  # at the last report
+        self._missing = 0  # frames missing at the last report
         self._reported_at = -math.inf
         self._calm_until = -math.inf
 
@@ -150,7 +156,7 @@ class ArrivalReport:
                 self.due_at = min(self.due_at, max(now + REPORT_AFTER_S, self._reported_at + REPORT_EVERY_S))
 
     def is_due(self, *, now: float) -> bool:
-        """Tells, at or after `due_at`, whether a report must be sent; what had only been late needs none."""
+        """Tells, at or after `due_at`, whether a report must be sent; late frames may have made it unnecessary."""
         if now < self.due_at:
             return False
         if self.newest - self.opened > self._missing or now >= self._calm_report_at():
@@ -159,7 +165,7 @@ class ArrivalReport:
         return False
 
     def take(self, *, now: float) -> tuple[int, int]:
-        """Returns the low 32 bits of both figures, to be sent at once."""
+        """Returns the low 32 bits of `opened` and `newest`, to be sent at once."""
         missing = self.newest - self.opened
         if missing > self._missing:
             self._calm_until = now + CALM_FOR_S

@@ -1,12 +1,12 @@
-"""Who gets an answer to a first handshake message: the gate in front of every public-key operation.
+"""Admission of first handshake messages, before any public-key operation.
 
-The mac of message 1 is BLAKE2b-8 over all before it, keyed with H(label, psk, cookie or zeros). Without a valid one the gate
-is silent, so a private network answers no stranger. When more handshakes come than a node wants to answer unseen, it answers
-with a cookie, BLAKE2b-32 of the source under a secret that changes every two minutes: who hashes it into the next mac has
-shown that datagrams reach it at its address, and is from then on counted by its subnet. No state is kept before that.
+The mac of message 1 is BLAKE2b-8 over all bytes before it, keyed with H(label, psk, cookie or zeros). Without a valid one there
+is no answer, so a private network is silent towards strangers. Beyond a rate of handshakes, the answer is a cookie: BLAKE2b-32
+of the source address under a secret that changes every two minutes. An initiator that uses it in its next mac has proved that
+it receives datagrams at its address, and is then rate-limited by its subnet. No state is kept before that.
 
-A cookie datagram names the mac it answers, and has a mac keyed with H(label, psk, `e` of message 1): only who saw message 1 and
-knows the network's key can make it.
+A cookie datagram names the mac it answers, and has a mac keyed with H(label, psk, `e` of message 1), which only a host that saw
+message 1 and knows the network's key can compute.
 """
 
 import hmac
@@ -49,12 +49,12 @@ _EPHEMERAL: Final = slice(HANDSHAKE_1_HEAD.size, HANDSHAKE_1_HEAD.size + EXCHANG
 
 
 def seal_message_1(unsealed: bytes, psk: bytes, cookie: bytes | None) -> bytes:
-    """Returns message 1 with its mac; without a cookie the mac is keyed with zeros in its place."""
+    """Returns message 1 with its mac; without a cookie, zeros take its place in the key of the mac."""
     return unsealed + _mac(unsealed, _MESSAGE_LABEL, psk, cookie or NO_COOKIE)
 
 
 def read_cookie(datagram: bytes, message_1: bytes, psk: bytes) -> bytes:
-    """Returns the cookie in a datagram that answers `message_1`; raises HandshakeError where it does not."""
+    """Returns the cookie in a datagram; raises HandshakeError if that does not answer `message_1`."""
     if not message_1 or len(datagram) != COOKIE_DATAGRAM.size or datagram[0] != COOKIE:
         raise HandshakeError("not a cookie for this message 1")
     _, _, answered, cookie, mac = COOKIE_DATAGRAM.unpack(datagram)
@@ -65,7 +65,7 @@ def read_cookie(datagram: bytes, message_1: bytes, psk: bytes) -> bytes:
 
 
 class Admission(NamedTuple):
-    """What to do with a message 1: hand it to a LinkResponder, or send the cookie datagram back, or nothing."""
+    """What to do with a message 1: hand it to a LinkResponder, send the cookie datagram back, or nothing."""
 
     accepted: bool
     cookie: bytes | None = None
@@ -84,7 +84,7 @@ class GateCounters:
 
 
 class HandshakeGate:
-    """Judges each message 1 before anything is spent on it. `counters` tells how many went which way."""
+    """Decides about each message 1 before anything is spent on it. `counters` tells how many went which way."""
 
     __slots__ = (
         "_entropy",
@@ -107,11 +107,11 @@ class HandshakeGate:
         self._unproven = TokenBucket(HANDSHAKES_PER_SECOND, now=0.0)
         self._proven = TokenBucket(HANDSHAKES_PER_SECOND_WITH_COOKIE, now=0.0)
         self._subnets = TokenBuckets[bytes | str](HANDSHAKES_PER_SECOND_AND_SUBNET, keys=HANDSHAKE_SUBNETS)
-        self._ephemerals: dict[bytes, None] = {}  # of the messages accepted last, in that order
+        self._ephemerals: dict[bytes, None] = {}  # of the messages accepted last, oldest first
         self.counters = GateCounters()
 
     def admit(self, datagram: bytes, *, source: bytes | str, now: float) -> Admission:
-        """Judges a message 1; `source` is the address it came from, 4 or 16 bytes or numeric text."""
+        """Decides about a message 1; `source` is the address it came from, 4 or 16 bytes or numeric text."""
         outcome = self._judge(datagram, source, now=now)
         name = f"handshakes_{outcome}"
         setattr(self.counters, name, getattr(self.counters, name) + 1)
@@ -175,7 +175,7 @@ def _cookie(secret: bytes, source: bytes | str) -> bytes:
 
 
 def _subnet(source: bytes | str) -> bytes | str:
-    """Returns the /24 or /64 of an address; what is no address stands for itself."""
+    """Returns the IPv4 /24 or IPv6 /64 of an address; a source that is not an address is returned as it is."""
     if isinstance(source, str):
         try:
             source = ip_address(source).packed

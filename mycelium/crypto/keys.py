@@ -1,6 +1,6 @@
-"""The two keys of a session, one for each direction: sealing and opening, with their counters and limits.
+"""The two keys of a keypair, one for each direction: sealing and opening, with their counters and limits.
 
-The hot path: everything that leaves or enters the node passes `seal_into` and `open_into`.
+Data path: everything that leaves or enters the node passes `seal_into` and `open_into`.
 """
 
 import struct
@@ -12,15 +12,15 @@ from mycelium.crypto.primitives import Aead, Buffer
 from mycelium.crypto.replay import ReplayWindow
 from mycelium.errors import LocalError
 
-REKEY_BLOCKS: Final = 1 << 32  # 64 GiB: a new handshake is due
-LAST_BLOCK: Final = 1 << 34  # nothing is sealed beyond
+REKEY_BLOCKS: Final = 1 << 32  # 64 GiB, after which a new handshake is due
+LAST_BLOCK: Final = 1 << 34  # 256 GiB, after which the key seals nothing more
 
 _NONCE: Final = struct.Struct("!4xQ")
 _pack_nonce: Final = _NONCE.pack
 
 
 class SealingKey:
-    """Seals what this end sends. `counter` is the next one to use, from 1; `blocks` counts 16-byte cipher blocks."""
+    """Seals what this end sends. `counter` is the next one to use, starting at 1; `blocks` counts 16-byte cipher blocks."""
 
     __slots__ = ("blocks", "cipher", "counter")
 
@@ -31,17 +31,17 @@ class SealingKey:
 
     @property
     def should_rekey(self) -> bool:
-        """Tells whether so much has been sealed that new keys are due."""
+        """Tells whether so much was sealed that a new handshake is due."""
         return self.blocks >= REKEY_BLOCKS
 
     def seal_into(self, counter: int, plaintext: Buffer, aad: Buffer, out: Buffer) -> None:
-        """Seals `plaintext` into `out`, exactly 16 bytes longer, and makes counter + 1 the next.
+        """Seals `plaintext` into `out`, exactly 16 bytes longer, and sets the next counter to `counter` + 1.
 
-        Raises LocalError, and seals nothing, for a counter that was used and where the key is worn out.
+        Raises LocalError, and seals nothing, for a counter that may have been used and for a worn-out key.
         """
         if counter < self.counter:
             raise LocalError(f"counter {counter} is behind {self.counter}: a nonce must never seal twice")
-        blocks = self.blocks + (len(plaintext) + 31 >> 4)  # one more block masks the tag
+        blocks = self.blocks + (len(plaintext) + 31 >> 4)  # one block masks the tag
         if blocks > LAST_BLOCK:
             raise LocalError("the key is worn out: a new handshake is overdue")
         self.counter = counter + 1
@@ -50,7 +50,7 @@ class SealingKey:
 
 
 class OpeningKey:
-    """Opens what the other end sent, each counter once. `opened` counts the frames that authenticated."""
+    """Opens what the peer sent, each counter once. `opened` counts the frames that authenticated."""
 
     __slots__ = ("cipher", "opened", "window")
 
@@ -65,9 +65,9 @@ class OpeningKey:
         return self.window.newest
 
     def open_into(self, counter: int, sealed: Buffer, aad: Buffer, out: Buffer) -> bool:
-        """Opens `sealed` into `out`, exactly 16 bytes shorter; tells whether it is authentic and new.
+        """Opens `sealed` into `out`, exactly 16 bytes shorter; tells whether it is authentic and not a replay.
 
-        After a no, nothing has changed here, and `out` holds what nobody may look at.
+        After False, no state has changed, and the content of `out` must not be used.
         """
         window = self.window
         if not window.check(counter):

@@ -4,11 +4,11 @@
     <- e, ee, ekem1, psk, s, es
     -> s, se
 
-The prologue is a label and the 8-byte head of message 1; the heads of messages 2 and 3 are mixed into the hash before anything
-else in them, so every byte of a datagram but the mac of message 1 is authenticated. The pre-shared key (32 zero bytes if the
-network has none) comes right after `ekem1`: whoever has another one fails at message 2.
+The prologue is a label and the 8-byte head of message 1; the heads of messages 2 and 3 are mixed into the hash before the rest
+of these messages, so every byte of a datagram is authenticated, except for the mac of message 1. The pre-shared key (32 zero
+bytes if the network has none) is mixed in after `ekem1`, so an end with another key fails at message 2.
 
-Everything that comes in is tried on a copy of the state, so a forged message never ends a handshake that is under way.
+Received messages are processed on a copy of the state, so a forged one never ends a handshake that is under way.
 """
 
 from typing import Final
@@ -70,7 +70,7 @@ class LinkInitiator:
         return self._last_message_1
 
     def receive_cookie(self, datagram: bytes) -> None:
-        """Keeps the cookie for `message_1`; raises HandshakeError where it does not answer the last one returned."""
+        """Keeps the cookie for `message_1`; raises HandshakeError if it does not answer the message 1 returned last."""
         self.cookie = read_cookie(datagram, self._last_message_1, self._config.psk)
 
     def receive_message_2(self, datagram: bytes) -> tuple[bytes, AgreedKeys]:
@@ -192,7 +192,7 @@ class LinkResponder:
 
 
 class _Pending(Struct, frozen=True):
-    """What a responder keeps between messages 2 and 3."""
+    """The state of a responder between messages 2 and 3."""
 
     state: SymmetricState
     ephemeral_secret: bytes
@@ -201,7 +201,7 @@ class _Pending(Struct, frozen=True):
 
 
 def _state_after_message_1(message_1: bytes, primitives: Primitives) -> SymmetricState:
-    """Reads or writes tokens e, e1, which is the same as there is no key yet; `message_1` comes without its mac."""
+    """Processes tokens e, e1, for both ends, as nothing is encrypted yet; `message_1` has no mac."""
     state = SymmetricState(PROTOCOL_NAME, PROLOGUE_LABEL + message_1[: HANDSHAKE_1_HEAD.size], primitives)
     state.mix_hash(message_1[HANDSHAKE_1_HEAD.size : _E1_END])
     state.mix_hash(message_1[_E1_END:])

@@ -1,8 +1,8 @@
-"""The Noise Protocol Framework's SymmetricState (revision 34), and the tokens that both handshakes are written with.
+"""The SymmetricState of the Noise Protocol Framework (revision 34), and the message tokens that both handshakes use.
 
-The cipher of the handshakes is ChaCha20-Poly1305, the hash BLAKE2b-512. `e1` and `ekem1` are those of the hybrid forward
-secrecy extension, with ML-KEM-768. A static key travels as an Ed25519 public key, because that one also checks signatures,
-and is converted for the exchange.
+The handshake cipher is ChaCha20-Poly1305, the hash BLAKE2b-512. `e1` and `ekem1` are the tokens of the hybrid forward secrecy
+extension, with ML-KEM-768. A static key is sent as an Ed25519 public key, which also verifies signatures, and is converted to
+X25519 for the exchange.
 """
 
 import hashlib
@@ -39,7 +39,7 @@ def hkdf(chaining_key: bytes, input_key: bytes, outputs: int) -> list[bytes]:
 
 
 class SymmetricState:
-    """Chaining key, handshake hash and cipher of a handshake under way; the methods are the specification's, section 5.2."""
+    """Chaining key, handshake hash and cipher of a handshake under way; methods as in section 5.2 of the specification."""
 
     __slots__ = ("_chaining_key", "_cipher", "_nonce", "_primitives", "handshake_hash")
 
@@ -56,11 +56,11 @@ class SymmetricState:
         self.mix_hash(prologue)
 
     def copy(self) -> "SymmetricState":
-        """Returns a twin to try a message on, so that a forged one changes nothing here."""
-        twin = SymmetricState.__new__(SymmetricState)
+        """Returns a copy to process a message on, so that a forged one does not change this state."""
+        copy = SymmetricState.__new__(SymmetricState)
         for name in self.__slots__:
-            setattr(twin, name, getattr(self, name))
-        return twin
+            setattr(copy, name, getattr(self, name))
+        return copy
 
     def mix_hash(self, data: bytes) -> None:
         self.handshake_hash = hashlib.blake2b(self.handshake_hash + data).digest()
@@ -75,7 +75,7 @@ class SymmetricState:
         self._set_key(key)
 
     def encrypt_and_hash(self, plaintext: bytes) -> bytes:
-        """Returns `plaintext` sealed, 16 bytes longer; as it is while there is no key yet."""
+        """Returns `plaintext` sealed, 16 bytes longer, or unchanged while there is no key."""
         if self._cipher is None:
             self.mix_hash(plaintext)
             return plaintext
@@ -87,7 +87,7 @@ class SymmetricState:
         return result
 
     def decrypt_and_hash(self, sealed: bytes) -> bytes:
-        """Returns what `encrypt_and_hash` sealed at the other end; raises HandshakeError where it does not authenticate."""
+        """Returns what the peer passed to `encrypt_and_hash`; raises HandshakeError if it does not authenticate."""
         if self._cipher is None:
             self.mix_hash(sealed)
             return sealed
@@ -108,7 +108,7 @@ class SymmetricState:
         return first[:KEY_BYTES], second[:KEY_BYTES]
 
     def mix_ephemeral(self, public: bytes) -> None:
-        """Mixes token e as patterns with a pre-shared key do (section 9.2): into the hash and into the key."""
+        """Mixes token e into the hash and the key, as patterns with a pre-shared key do (section 9.2)."""
         self.mix_hash(public)
         self.mix_key(public)
 
@@ -129,7 +129,7 @@ class SymmetricState:
         self.mix_key(self._primitives.kem_decapsulate(kem_private, ciphertext))
 
     def read_static(self, sealed: bytes, own: Identity) -> "PeerKeys":
-        """Reads token s: the peer's keys, proven only by what follows; raises HandshakeError where they are our own."""
+        """Reads token s: the peer's keys, proved only by later tokens; raises HandshakeError if they are our own."""
         peer = peer_keys(self.decrypt_and_hash(sealed))
         if peer.exchange_key == own.exchange_public_key:
             raise HandshakeError("the peer is this node itself")
@@ -141,7 +141,7 @@ class SymmetricState:
 
 
 class PeerKeys(Struct, frozen=True):
-    """A static public key in both its forms: Ed25519, and the X25519 key it converts to."""
+    """A static public key in both forms: Ed25519, and the X25519 key converted from it."""
 
     signing_key: bytes
     exchange_key: bytes
@@ -162,11 +162,11 @@ class KemEphemeral(Struct, frozen=True):
 
 
 def peer_keys(signing_key: bytes) -> PeerKeys:
-    """Converts a key that came from the network; raises HandshakeError where it is none."""
+    """Converts a received Ed25519 key; raises HandshakeError if it is invalid."""
     try:
         return PeerKeys(signing_key, exchange_key_of_signing_key(signing_key))
     except IdentityError as error:
-        raise HandshakeError("the peer's static key is no Ed25519 public key") from error
+        raise HandshakeError("the peer's static key is not an Ed25519 public key") from error
 
 
 def new_ephemeral(primitives: Primitives, entropy: Entropy) -> Ephemeral:

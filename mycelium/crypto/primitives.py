@@ -1,6 +1,6 @@
-"""The ciphers and key exchanges that everything else here is made of, behind one interface.
+"""Ciphers and key exchanges behind one interface.
 
-The simulator hands in another `Primitives` of the same sizes that costs next to nothing.
+The simulator uses an implementation with the same sizes that costs next to nothing.
 """
 
 from typing import Any, Final, Protocol
@@ -22,10 +22,10 @@ KEM_CIPHERTEXT_BYTES: Final = 1_088
 
 
 class Aead(Protocol):
-    """A keyed cipher with a 12-byte nonce and a 16-byte tag behind the ciphertext.
+    """A keyed cipher with a 12-byte nonce and a 16-byte tag after the ciphertext.
 
-    `out` has exactly the size of the result, else ValueError. `decrypt_into` raises cryptography's InvalidTag, and then leaves
-    in `out` what nobody may look at.
+    `buf` must have exactly the size of the result, else ValueError. `decrypt_into` raises cryptography's InvalidTag; the
+    content of `buf` must not be used then.
     """
 
     def encrypt_into(self, nonce: Buffer, data: Buffer, associated_data: Buffer | None, buf: Buffer, /) -> int: ...
@@ -48,12 +48,12 @@ class Primitives(Protocol):
         """Returns a private key, opaque to the caller, and its 1,184-byte public key from a 64-byte seed."""
 
     def kem_encapsulate(self, public: bytes) -> tuple[bytes, bytes]:
-        """Returns a 32-byte shared secret and its 1,088-byte ciphertext; raises HandshakeError for a bad public key."""
+        """Returns a 32-byte shared secret and its 1,088-byte ciphertext; raises HandshakeError for an invalid public key."""
 
     def kem_decapsulate(self, private: Any, ciphertext: bytes) -> bytes:
         """Returns the 32-byte shared secret; raises HandshakeError for a ciphertext of the wrong size.
 
-        One that was made for another key gives a secret that nobody else has.
+        A ciphertext for another key yields a secret that nobody else has.
         """
 
 
@@ -67,10 +67,10 @@ class RealPrimitives:
             return AESGCM(key)
         if suite == SUITE_CHACHA20_POLY1305:
             return ChaCha20Poly1305(key)
-        raise HandshakeError(f"cipher suite {suite}")
+        raise HandshakeError(f"unknown cipher suite {suite}")
 
     def exchange(self, secret: bytes, public: bytes) -> bytes:
-        if len(public) != EXCHANGE_BYTES:  # PyNaCl does not look, and libsodium would read beyond the end
+        if len(public) != EXCHANGE_BYTES:  # PyNaCl does not check, and libsodium would read past the end
             raise HandshakeError(f"an X25519 key of {len(public)} bytes")
         try:
             return sodium.crypto_scalarmult(secret, public)

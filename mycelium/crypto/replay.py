@@ -1,4 +1,4 @@
-"""Which counters have been seen: the replay window of RFC 6479's kind, a byte for each of the newest counters."""
+"""The replay window, after RFC 6479, with a byte for each of the newest counters."""
 
 from typing import Final
 
@@ -11,16 +11,18 @@ assert REPLAY_WINDOW & _MASK == 0, "the ring is indexed by the low bits of a cou
 
 
 class ReplayWindow:
-    """Accepts each counter once, as long as it is less than REPLAY_WINDOW behind the newest; counters start at 1.
+    """Accepts each counter once, if it is less than REPLAY_WINDOW behind the newest; counters start at 1.
 
-    `check` changes nothing, so that a counter counts as seen only after its frame has authenticated: then call `commit`.
+    `check` changes nothing; `commit` marks a counter as seen once its frame has authenticated.
     """
 
     __slots__ = ("_seen", "newest")
 
     def __init__(self) -> None:
         self.newest = 0
-        self._seen = bytearray(_EMPTY)  # slot counter & _MASK speaks of the one counter inside the window that it fits
+        self._seen = bytearray(
+            _EMPTY
+        )  # slot counter & _MASK belongs to the one counter inside the window that maps to it
         self._seen[0] = 1
 
     def check(self, counter: int) -> bool:
@@ -29,7 +31,7 @@ class ReplayWindow:
         return counter > newest or (counter > newest - REPLAY_WINDOW and not self._seen[counter & _MASK])
 
     def commit(self, counter: int) -> None:
-        """Marks a counter that `check` has let pass as seen."""
+        """Marks a counter that `check` accepted as seen."""
         skipped = counter - self.newest - 1
         if skipped >= 0:
             if skipped:
@@ -38,7 +40,7 @@ class ReplayWindow:
         self._seen[counter & _MASK] = 1
 
     def _forget(self, start: int, length: int) -> None:
-        """Clears the slots of counters that the window jumped over: they still speak of counters that left it."""
+        """Clears the slots of skipped counters, which still belong to counters that left the window."""
         if length >= REPLAY_WINDOW:
             self._seen[:] = _EMPTY
             return

@@ -1,18 +1,18 @@
-"""Packets on their way between TUN and the node, without a copy or an object each.
+"""Batches of packets between TUN and the node, without a copy or an object for each packet.
 
-Read from TUN: `PacketBatch`, one buffer with the packets back to back, `ITEM_HEADER_BYTES` of room before each, so that a
-run of packets for one destination, once its item heads are filled in, is the plaintext of a train as it stands.
+Read from TUN: a `PacketBatch`, one buffer that holds the packets back to back, with room for an item header before each. Once
+the headers are filled in, a run of packets for one destination is the plaintext of a train.
 
-Written to TUN: a list of `Delivery`, views into the node's buffers that hold until the node is called again.
+Written to TUN: a list of `Delivery`, views into the node's buffers that are valid until the node is called again.
 """
 
 from typing import Final
 
 from mycelium.limits import BYTES_PER_BATCH, PACKETS_PER_BATCH
 
-PACKET_CEILING: Final = 66_000  # bytes that one read of TUN can bring
+PACKET_CEILING: Final = 66_000  # longest packet that one read of TUN can return, bytes
 
-# what a packet is to segmentation offload: item flags
+# item flags: how segmentation offload treats a packet
 SUPER_TCP: Final = 0x01
 SUPER_UDP: Final = 0x02
 SUPER_MASK: Final = 0x03
@@ -27,7 +27,7 @@ Delivery = tuple[memoryview, int, int]
 
 
 class PacketBatch:
-    """What one wake-up read from TUN; reused for the next."""
+    """The packets that one wake-up has read from TUN; reused by the next one."""
 
     __slots__ = ("buffer", "slots")
 

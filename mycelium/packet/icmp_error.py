@@ -1,6 +1,6 @@
-"""ICMP and ICMPv6 errors that say of a UDP datagram that nobody takes it: whose it was, and where to. RFC 792, RFC 4443.
+"""ICMP and ICMPv6 errors which report that a UDP datagram is undeliverable (RFC 792, RFC 4443).
 
-Anybody can make one, so they are good for a question, never for an answer.
+They can be forged, so they are only a reason to probe.
 """
 
 import struct
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 ICMP_UNREACHABLE: Final = 3
 ICMPV6_UNREACHABLE: Final = 1
 ICMP_HEADER_BYTES: Final = 8
-NOT_A_LOSS: Final = 4  # code of ICMP: too big for the way, which path MTU discovery sees to
+FRAGMENTATION_NEEDED: Final = 4  # ICMP code; handled by path MTU discovery
 
 _UDP: Final = 17
 _IPV6_HEADER_BYTES: Final = 40
@@ -18,22 +18,22 @@ _PORTS: Final = struct.Struct("!HH")
 
 
 class Refused(NamedTuple):
-    """A datagram of ours that is said to have reached nobody."""
+    """The addressing of an undeliverable datagram of ours."""
 
     source_port: int
-    host: str  # numeric
+    host: str  # numeric address of the destination
     port: int
 
 
 def refused_over_ipv4(packet: bytes) -> Refused | None:
-    """Reads an IPv4 packet, as a raw socket hands it over; None for any other than the error in question."""
+    """Parses an IPv4 packet from a raw socket; returns None unless it is an error of this kind."""
     if not packet:
         return None
     start = (packet[0] & 0xF) * 4
     if (
         len(packet) < start + ICMP_HEADER_BYTES + 20
         or packet[start] != ICMP_UNREACHABLE
-        or packet[start + 1] == NOT_A_LOSS
+        or packet[start + 1] == FRAGMENTATION_NEEDED
     ):
         return None
     quoted = packet[start + ICMP_HEADER_BYTES :]
@@ -45,7 +45,7 @@ def refused_over_ipv4(packet: bytes) -> Refused | None:
 
 
 def refused_over_ipv6(message: bytes) -> Refused | None:
-    """Reads an ICMPv6 message, as a raw socket hands it over; None for any other than the error in question."""
+    """Parses an ICMPv6 message from a raw socket; returns None unless it is an error of this kind."""
     quoted = message[ICMP_HEADER_BYTES:]
     if len(quoted) < _IPV6_HEADER_BYTES + _PORTS.size or message[0] != ICMPV6_UNREACHABLE or quoted[6] != _UDP:
         return None

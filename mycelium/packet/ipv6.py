@@ -1,4 +1,4 @@
-"""Just enough of IPv6 and ICMPv6: where a packet's upper layer begins, checksums, and the errors a router sends.
+"""The parts of IPv6 and ICMPv6 that a node needs: finding the upper layer, checksums, and the errors that routers send.
 
 RFC 8200 for the packet, RFC 1071 for the checksum, RFC 4443 for ICMPv6.
 """
@@ -13,7 +13,7 @@ Buffer = bytes | bytearray | memoryview
 
 HEADER_BYTES: Final = 40
 MINIMUM_MTU: Final = 1_280
-PAYLOAD_LENGTH_LIMIT: Final = 0xFFFF  # what the length field can say; longer ones would be jumbograms
+PAYLOAD_LENGTH_LIMIT: Final = 0xFFFF  # largest value of the length field; longer packets would be jumbograms
 
 # offsets in the header
 PAYLOAD_LENGTH: Final = 4
@@ -28,7 +28,7 @@ ICMPV6: Final = 58
 FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
 _EXTENSIONS: Final = frozenset({0, 43, FRAGMENT, _AUTHENTICATION, 60, 135, 139, 140})
-_EXTENSIONS_WALKED: Final = 8  # of one packet; nobody sends more, and each costs time
+_EXTENSIONS_WALKED: Final = 8  # extension headers parsed in one packet; hosts do not send more, and each costs time
 
 UDP_HEADER_BYTES: Final = 8
 TCP_HEADER_BYTES: Final = 20
@@ -54,7 +54,7 @@ _QUOTED_BYTES: Final = MINIMUM_MTU - HEADER_BYTES - _ICMP.size
 
 
 def is_ipv6(packet: Buffer) -> bool:
-    """Tells whether `packet` begins with a whole IPv6 header."""
+    """Tells whether `packet` starts with a complete IPv6 header."""
     return len(packet) >= HEADER_BYTES and packet[0] >> 4 == 6
 
 
@@ -69,10 +69,10 @@ def destination_of(packet: Buffer) -> bytes:
 
 
 def upper_layer(packet: Buffer) -> tuple[int, int]:
-    """Returns the protocol above IPv6 and its extension headers, and where it begins.
+    """Returns the upper-layer protocol, after any extension headers, and its offset.
 
-    A fragment of a longer packet ends the walk: FRAGMENT and the place of that header. Raises DecodeError where the
-    headers run past the end or are too many.
+    For a fragment of a longer packet, returns FRAGMENT and the offset of that header. Raises DecodeError if the headers run
+    past the end or are too many.
     """
     if len(packet) < HEADER_BYTES:
         raise DecodeError("shorter than an IPv6 header")
@@ -81,7 +81,7 @@ def upper_layer(packet: Buffer) -> tuple[int, int]:
         return protocol, offset
     for _ in range(_EXTENSIONS_WALKED):
         if offset + 8 > len(packet):
-            raise DecodeError("extension header past the end")
+            raise DecodeError("extension header runs past the end")
         if protocol == FRAGMENT and _is_part(packet, offset):
             return protocol, offset
         following = packet[offset]
@@ -89,13 +89,13 @@ def upper_layer(packet: Buffer) -> tuple[int, int]:
         protocol = following
         if protocol not in _EXTENSIONS:
             if offset > len(packet):
-                raise DecodeError("extension header past the end")
+                raise DecodeError("extension header runs past the end")
             return protocol, offset
     raise DecodeError("too many extension headers")
 
 
 def _is_part(packet: Buffer, offset: int) -> bool:
-    """Tells whether the fragment header at `offset` is not that of an atomic fragment (RFC 6946)."""
+    """Tells whether the fragment header at `offset` is that of a real fragment, not of an atomic one (RFC 6946)."""
     return (packet[offset + 2] << 8 | packet[offset + 3]) & 0xFFF9 != 0
 
 
@@ -110,19 +110,19 @@ def _extension_bytes(protocol: int, length: int) -> int:
 def ones_complement_sum(data: Buffer) -> int:
     """Returns the ones' complement sum of the 16-bit words of `data`, zero-padded to an even length, modulo 0xFFFF.
 
-    2^16 is 1 modulo 0xFFFF, so all of `data` as one number leaves the same remainder as the sum of its words.
+    As 2^16 is 1 modulo 0xFFFF, `data` as a single integer has the same remainder as the sum of its words.
     """
     total = int.from_bytes(data, "big")
     return (total << 8 if len(data) & 1 else total) % 0xFFFF
 
 
 def fold(total: int) -> int:
-    """Returns a positive sum of 16-bit words with its carries added back: 1 to 0xFFFF."""
+    """Adds the carries of a positive sum of 16-bit words back to it; returns 1 to 0xFFFF."""
     return (total - 1) % 0xFFFF + 1
 
 
 def pseudo_header_sum(addresses: Buffer, protocol: int, length: int) -> int:
-    """Returns what a partial checksum field holds: the sum over both addresses (32 bytes), `protocol` and `length`."""
+    """Returns the value of a partial checksum field: the sum of both addresses (32 bytes), `protocol` and `length`."""
     return fold(ones_complement_sum(addresses) + protocol + length)
 
 
@@ -133,26 +133,26 @@ def checksum(addresses: Buffer, protocol: int, data: Buffer) -> int:
 
 
 def has_valid_checksum(packet: Buffer, protocol: int, offset: int) -> bool:
-    """Tells whether the checksum of the upper layer at `offset` is right as it stands."""
+    """Tells whether the checksum of the upper layer at `offset` is correct."""
     pseudo_header = pseudo_header_sum(packet[SOURCE:HEADER_BYTES], protocol, len(packet) - offset)
     return fold(pseudo_header + ones_complement_sum(packet[offset:])) == 0xFFFF
 
 
 def icmpv6_error(kind: IcmpKind, source: bytes, destination: bytes, invoking: Buffer, mtu: int = 0) -> bytes:
-    """Returns a whole packet from `source` to `destination`: an ICMPv6 error that quotes `invoking`, 1,280 bytes at most.
+    """Returns an ICMPv6 error packet from `source` to `destination` that quotes `invoking`, at most 1,280 bytes long.
 
-    `mtu` goes with PACKET_TOO_BIG. Ask `may_answer` first.
+    `mtu` is for PACKET_TOO_BIG. Only packets that `may_answer` accepts may be answered.
     """
     return _icmpv6(kind, source, destination, mtu, bytes(invoking[:_QUOTED_BYTES]))
 
 
 def echo_request(source: bytes, destination: bytes, identifier: int, sequence: int, data: bytes = b"") -> bytes:
-    """Returns a whole ping packet."""
+    """Returns an ICMPv6 echo request packet."""
     return _icmpv6(ECHO_REQUEST, source, destination, identifier << 16 | sequence, data)
 
 
 def echo_reply(source: bytes, destination: bytes, identifier: int, sequence: int, data: bytes = b"") -> bytes:
-    """Returns a whole packet that answers a ping."""
+    """Returns an ICMPv6 echo reply packet."""
     return _icmpv6(ECHO_REPLY, source, destination, identifier << 16 | sequence, data)
 
 
@@ -163,10 +163,10 @@ def _icmpv6(kind: IcmpKind, source: bytes, destination: bytes, word: int, data: 
 
 
 def may_answer(invoking: Buffer) -> bool:
-    """Tells whether RFC 4443 section 2.4 (e) lets an ICMPv6 error answer this packet.
+    """Tells whether an ICMPv6 error may be sent in response to this packet (RFC 4443 section 2.4 (e)).
 
-    Not one that is an error or redirect itself, that may be the rest of one, that was sent to many, or whose source is
-    nobody or many.
+    It may not if the packet is an error or redirect itself, or possibly a later fragment of one, if it was sent to a multicast
+    address, or if its source is unspecified or a multicast address.
     """
     if not is_ipv6(invoking) or invoking[DESTINATION] == 0xFF or invoking[SOURCE] == 0xFF:
         return False

@@ -1,8 +1,8 @@
-"""Super-packets: many TCP or UDP packets of one flow that share their headers, as segmentation offload knows them.
+"""Super-packets of segmentation offload: many TCP or UDP packets of one flow that share their headers.
 
-A super-packet's length fields and partial checksum cover all of its payload; its segment size says how to cut that. The rules
-for the pieces are those of any offload: sequence numbers advance by the payload, PSH and FIN stay with the last, CWR with the
-first (RFC 3168 section 6.1.2), a UDP packet each gets its own length.
+The length fields and the partial checksum of a super-packet cover its whole payload; the segment size says how to cut that. The
+usual rules of offloads apply: sequence numbers advance by the payload, PSH and FIN stay with the last packet, CWR with the
+first (RFC 3168 section 6.1.2), and each UDP packet gets its own length.
 """
 
 import struct
@@ -26,7 +26,8 @@ from mycelium.packet.ipv6 import (
     upper_layer,
 )
 
-TCP_SEQUENCE: Final = 4  # offsets in the transport header
+# offsets in the transport header
+TCP_SEQUENCE: Final = 4
 TCP_DATA_OFFSET: Final = 12
 TCP_FLAGS: Final = 13
 UDP_LENGTH: Final = 4
@@ -42,15 +43,15 @@ SUPER_PROTOCOL: Final = {SUPER_TCP: TCP, SUPER_UDP: UDP}
 # headers, payload, item flags, segment size
 Piece = tuple[bytearray, memoryview, int, int]
 
-_HEADER_BYTES: Final = {TCP: TCP_HEADER_BYTES, UDP: UDP_HEADER_BYTES}  # at least
+_HEADER_BYTES: Final = {TCP: TCP_HEADER_BYTES, UDP: UDP_HEADER_BYTES}  # without TCP options
 _WORD: Final = struct.Struct("!H")
 _SEQUENCE: Final = struct.Struct("!I")
 
 
 def transport_layout(packet: Buffer) -> tuple[int, int, int]:
-    """Returns the protocol, TCP or UDP, of a packet, where its header begins and where its payload does.
+    """Returns the protocol of a packet, TCP or UDP, and the offsets of its header and of its payload.
 
-    Raises DecodeError for anything else, and where a length does not agree with the packet.
+    Raises DecodeError for other protocols and for a length that disagrees with the packet.
     """
     size = len(packet)
     if not is_ipv6(packet) or _word(packet, PAYLOAD_LENGTH) != size - HEADER_BYTES:
@@ -62,12 +63,12 @@ def transport_layout(packet: Buffer) -> tuple[int, int, int]:
     elif protocol == UDP and offset + UDP_HEADER_BYTES <= size and _word(packet, offset + UDP_LENGTH) == size - offset:
         header_bytes = UDP_HEADER_BYTES
     if header_bytes < _HEADER_BYTES.get(protocol, 1) or offset + header_bytes > size:
-        raise DecodeError("neither TCP nor UDP, or not all of it")
+        raise DecodeError("not a complete TCP or UDP header")
     return protocol, offset, offset + header_bytes
 
 
 def super_packet_layout(packet: Buffer, flags: int, segment_size: int) -> tuple[int, int, int]:
-    """Returns `transport_layout` of a super-packet; raises DecodeError where item flags and segment size do not fit it."""
+    """Returns the `transport_layout` of a super-packet; raises DecodeError if item flags and segment size do not fit it."""
     layout = protocol, _, payload = transport_layout(packet)
     if SUPER_PROTOCOL.get(flags & SUPER_MASK) != protocol or not flags & PARTIAL_CHECKSUM:
         raise DecodeError("super-packet flags")
@@ -81,9 +82,9 @@ def _word(packet: Buffer, offset: int) -> int:
 
 
 def split(packet: memoryview, flags: int, segment_size: int, segments: int) -> list[Piece]:
-    """Splits a super-packet into such of at most `segments` segments each, or into single packets where that is one.
+    """Splits a super-packet into smaller ones of at most `segments` segments each; one of a single segment is a plain packet.
 
-    The payloads are views of `packet`; the checksums stay partial. Raises DecodeError for what is no super-packet.
+    The payloads are views of `packet`; the checksums stay partial. Raises DecodeError if it is not a super-packet.
     """
     protocol, offset, start = super_packet_layout(packet, flags, segment_size)
     pieces: list[Piece] = []
@@ -103,8 +104,8 @@ def split(packet: memoryview, flags: int, segment_size: int, segments: int) -> l
 
 
 def _set_lengths(headers: bytearray, protocol: int, offset: int, change: int) -> None:
-    # the partial checksum is adjusted, not made anew: behind a routing header it stands for another destination than the
-    # IPv6 header's (RFC 8200 section 8.1)
+    # The partial checksum is adjusted instead of recomputed: with a routing header, it covers another destination than that of
+    # the IPv6 header (RFC 8200 section 8.1).
     places = [PAYLOAD_LENGTH, offset + UDP_LENGTH] if protocol == UDP else [PAYLOAD_LENGTH]
     for place in places:
         _WORD.pack_into(headers, place, _WORD.unpack_from(headers, place)[0] + change)
@@ -122,15 +123,15 @@ def _set_tcp(headers: bytearray, offset: int, advance: int, *, is_first: bool, i
 
 
 def complete_checksum(packet: memoryview) -> None:
-    """Turns the partial checksum of a TCP or UDP packet into a full one, in place; raises DecodeError for other packets."""
+    """Completes the partial checksum of a TCP or UDP packet in place; raises DecodeError for other packets."""
     protocol, offset, _ = transport_layout(packet)
     complete_checksum_at(packet, offset, CHECKSUM_OFFSET[protocol])
 
 
 def complete_checksum_at(packet: memoryview, start: int, field: int) -> None:
-    """Sums `packet` from `start` to its end, the partial checksum at `start + field` included, and stores the complement.
+    """Completes the partial checksum at `start + field`, which covers `packet` from `start` to its end.
 
-    A zero becomes all ones, which is the same number and the only form UDP allows.
+    A result of zero is stored as all ones: an equal number in ones' complement, and the only one that UDP allows.
     """
     value = 0xFFFF - fold(ones_complement_sum(packet[start:]) or 0xFFFF)
     _WORD.pack_into(packet, start + field, value or 0xFFFF)

@@ -1,4 +1,4 @@
-"""What a TUN device is to the rest: batches of IPv6 packets in and out."""
+"""The interface of a TUN device: batches of IPv6 packets in and out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class TunCounters:
 
 
 class TunDevice(Protocol):
-    """A network interface whose packets this process reads and writes; nothing blocks."""
+    """A network interface whose packets this process reads and writes; no method blocks."""
 
     name: str
     counters: TunCounters
@@ -32,13 +32,13 @@ class TunDevice(Protocol):
         """Returns the descriptor to poll for reading."""
 
     def read_batch(self, batch: PacketBatch) -> int:
-        """Clears `batch`, reads what waits, a batch at most, and returns how many packets there are; drops what is not IPv6.
+        """Fills `batch` with waiting packets and returns their number; drops packets other than IPv6.
 
-        Raises DeviceError where the device is gone.
+        Raises DeviceError if the device was removed.
         """
 
     def write(self, deliveries: Sequence[Delivery]) -> None:
-        """Hands packets to the kernel; what is malformed or refused is dropped and counted."""
+        """Writes packets; those that are malformed or rejected by the kernel are dropped and counted."""
 
     def close(self) -> None:
-        """Gives the device up; it may be called again."""
+        """Closes the device; further calls do nothing."""

@@ -1,11 +1,11 @@
-"""Before TUN is written: a run of packets of one flow becomes one super-packet, one system call, one pass through the kernel.
+"""Coalescing before TUN is written: a run of packets of one flow becomes a super-packet, which takes a single system call.
 
-The rules are those of the kernel's own receive offload (GRO). Of a UDP flow: packets of equal size, the last may be shorter. Of
-a TCP flow: segments in sequence whose headers agree but for sequence number, PSH, length and checksum; without SYN, FIN, RST,
-URG or CWR; PSH or a shorter segment is the last. A super-packet may join a run as the segments that it stands for.
+The rules are those of generic receive offload (GRO) in Linux. UDP: packets of equal size, of which the last may be shorter.
+TCP: consecutive segments whose headers differ only in sequence number, PSH, length and checksum, without SYN, FIN, RST, URG or
+CWR; a segment with PSH, or a shorter one, is the last. A super-packet joins a run as the segments that it represents.
 
-The order within a flow stays. A full checksum is verified before it gives way to the super-packet's, so that no damaged packet
-is repaired by the way.
+The order within a flow is kept. A complete checksum is verified before the super-packet's replaces it, so that no damaged
+packet gets a valid one.
 """
 
 import struct
@@ -49,19 +49,19 @@ _WORD: Final = struct.Struct("!H")
 
 
 class _Mergeable(NamedTuple):
-    """What merging must know of a packet."""
+    """The properties of a packet that decide whether it can be merged."""
 
-    same: tuple[object, ...]  # what all packets of a run share, the flow aside
-    sequence: int | None  # TCP's
-    payload: int  # where it begins
-    size: int  # payload bytes in each segment but the last
+    same: tuple[object, ...]  # header fields that are equal in all packets of a run
+    sequence: int | None  # of TCP; None for UDP
+    payload: int  # offset of the payload
+    size: int  # payload bytes in each segment except the last
     pushes: bool
 
 
 class MergedRun:
-    """One write: a packet, and the payloads of those that followed it in its flow and joined it.
+    """One write: a packet, and the payloads of later packets of its flow that were merged into it.
 
-    `head` is a shortcut for UDP: a packet that begins like this and is as long as the first joins without another look.
+    `head` is a fast path for UDP: a packet with these first bytes and the length of the first one is merged without parsing.
     """
 
     __slots__ = ("_next_sequence", "_segment", "flags", "head", "packet", "payloads", "room", "segment_size")
@@ -71,11 +71,11 @@ class MergedRun:
         self.flags = flags
         self.segment_size = segment_size
         self.payloads: list[memoryview] = []
-        self.room = 0  # segments that may still join
+        self.room = 0  # segments that may still be merged
         self.head = b""
 
     def open(self, *, merge_udp: bool) -> None:
-        """Lets others join, if this packet is of a kind that can be merged."""
+        """Prepares for later packets, if this one can be merged."""
         segment = _segment_of(self.packet, self.flags, self.segment_size)
         if segment is None or segment.pushes or (segment.sequence is None and not merge_udp):
             return
@@ -90,7 +90,7 @@ class MergedRun:
             self.head = bytes(self.packet[:_UDP_HEADERS])
 
     def takes(self, packet: memoryview, flags: int, segment_size: int) -> bool:
-        """Lets the next packet of the flow join, if the rules allow it."""
+        """Merges the next packet of the flow if the rules allow it; tells whether it did."""
         ours, segment = self._segment, _segment_of(packet, flags, segment_size)
         if segment is None or segment.same != ours.same or segment.sequence != self._next_sequence:
             return False
@@ -107,7 +107,7 @@ class MergedRun:
         return True
 
     def buffers(self) -> list[Buffer]:
-        """Returns what to hand to writev, the virtio-net header first; raises DecodeError for a malformed packet."""
+        """Returns the buffers for writev, virtio-net header first; raises DecodeError for a malformed packet."""
         packet = self.packet
         if not self.payloads:
             return [header_of(packet, self.flags, self.segment_size), packet]
@@ -127,11 +127,11 @@ class MergedRun:
 
 
 def coalesce(deliveries: Sequence[Delivery], *, merge_udp: bool = True) -> list[MergedRun]:
-    """Returns the writes that bring these packets to the kernel, in order."""
+    """Returns the writes that deliver these packets to the kernel, in order."""
     if len(deliveries) == 1:
         return [MergedRun(*deliveries[0])]
     runs: list[MergedRun] = []
-    newest: dict[bytes, MergedRun] = {}  # of each flow; an older one is closed
+    newest: dict[bytes, MergedRun] = {}  # the newest run of each flow; older ones are complete
     for packet, flags, segment_size in deliveries:
         head = bytes(packet[:_UDP_HEADERS])
         flow = head[_FLOW]
@@ -150,7 +150,7 @@ def coalesce(deliveries: Sequence[Delivery], *, merge_udp: bool = True) -> list[
 
 
 def _segment_of(packet: memoryview, flags: int, segment_size: int) -> _Mergeable | None:
-    """Returns what merging must know of a packet, None if it is not to be merged."""
+    """Returns the properties of a packet that can be merged; None for any other."""
     if len(packet) <= _UDP_HEADERS or packet[0] >> 4 != 6:
         return None
     protocol = packet[NEXT_HEADER]

@@ -1,6 +1,6 @@
-"""The TUN device of Linux, opened with virtio-net headers so that super-packets pass whole.
+"""The TUN device of Linux, opened with virtio-net headers, so that super-packets are not split.
 
-It is never persistent: the kernel removes it, its addresses and its routes with the last descriptor, however the process ends.
+It is not persistent: the kernel removes it with its addresses and routes once the process ends, however that happens.
 """
 
 import errno
@@ -26,7 +26,7 @@ _OFFLOAD_UDP: Final = 0x20 | 0x40  # USO4, USO6: Linux 6.2
 
 
 class _Handle(Protocol):
-    """What is used of pytun's device."""
+    """The part of pytun's device that is used."""
 
     name: str
 
@@ -35,7 +35,7 @@ class _Handle(Protocol):
 
 
 class LinuxTun:
-    """A TunDevice of the kernel; made by `open`."""
+    """A TunDevice of the kernel; `open` creates it."""
 
     __slots__ = ("_fd", "_handle", "_header", "_takes_udp_super_packets", "counters", "name")
 
@@ -49,17 +49,17 @@ class LinuxTun:
 
     @classmethod
     def open(cls, name: str, *, udp_super_packets: bool = True) -> "LinuxTun":
-        """Makes the device `name` (empty: the kernel picks one), with every offload that the kernel has.
+        """Creates the device `name` (the kernel chooses one for an empty name) with all offloads that the kernel supports.
 
-        `udp_super_packets=False` does without those of UDP, as on Linux before 6.2. Raises DeviceError.
+        `udp_super_packets=False` disables UDP segmentation offload, as on Linux before 6.2. Raises DeviceError.
         """
         handle = _create(name)
         try:
-            os.set_inheritable(handle.fileno(), False)  # a child that outlives us would keep the device
+            os.set_inheritable(handle.fileno(), False)  # a child that outlives this process would keep the device
             os.set_blocking(handle.fileno(), False)
             takes_udp = udp_super_packets and _set_offloads(handle, _OFFLOAD_CHECKSUM_AND_TCP | _OFFLOAD_UDP)
             if not takes_udp and not _set_offloads(handle, _OFFLOAD_CHECKSUM_AND_TCP):
-                raise DeviceError(f"the kernel refuses segmentation offload for the TUN device {handle.name}")
+                raise DeviceError(f"the kernel rejects segmentation offload for the TUN device {handle.name}")
         except BaseException:
             handle.close()
             raise
@@ -70,12 +70,12 @@ class LinuxTun:
         return self._fd
 
     def close(self) -> None:
-        """Gives the device up: interface, addresses and routes vanish."""
+        """Closes the device, which removes the interface with its addresses and routes."""
         self._handle.close()
         self._fd = -1
 
     def read_batch(self, batch: PacketBatch) -> int:
-        """Reads what waits straight into `batch`; see TunDevice."""
+        """Reads waiting packets into the buffer of `batch`; see TunDevice."""
         buffer, slots, header, counters = batch.buffer, batch.slots, self._header, self.counters
         slots.clear()
         position = 0
@@ -86,7 +86,7 @@ class LinuxTun:
             except BlockingIOError:
                 break
             except OSError as error:
-                raise DeviceError(f"the TUN device {self.name} is gone: {error.strerror}") from error
+                raise DeviceError(f"the TUN device {self.name} was removed: {error.strerror}") from error
             packet = buffer[start:end]
             if not is_ipv6(packet):
                 counters.not_ipv6 += 1
@@ -105,7 +105,7 @@ class LinuxTun:
         return len(slots)
 
     def write(self, deliveries: Sequence[Delivery]) -> None:
-        """Hands packets to the kernel, runs of one flow as one super-packet; see TunDevice."""
+        """Writes packets, runs of one flow as one super-packet; see TunDevice."""
         counters = self.counters
         counters.packets_written += len(deliveries)
         runs = coalesce(deliveries, merge_udp=self._takes_udp_super_packets)
@@ -147,17 +147,19 @@ def _create(name: str) -> _Handle:
 def _reason(name: str, code: int) -> str:
     match code:
         case errno.ENOENT | errno.ENODEV | errno.ENXIO:
-            return "/dev/net/tun is missing: load the tun module, give the container the device, or run with --no-tun"
-        case errno.EPERM | errno.EACCES:
             return (
-                f"no permission to make the TUN device {name}: it takes CAP_NET_ADMIN (run as root, or with --no-tun)"
+                "/dev/net/tun is missing: load the tun module, pass the device to the container, or run with --no-tun"
             )
+        case errno.EPERM | errno.EACCES:
+            return f"no permission to create the TUN device {name}: run as root, with CAP_NET_ADMIN, or with --no-tun"
         case errno.EBUSY:
-            return f"the interface name {name} is taken: is another mycelium running? Choose another with --tun-name"
+            return (
+                f"the interface {name} already exists: is another mycelium running? Choose another name with --tun-name"
+            )
         case errno.EINVAL:
-            return f"the kernel refuses {name!r} as an interface name"
+            return f"the kernel rejects {name!r} as an interface name"
         case _:
-            return f"the TUN device {name} can't be made: {os.strerror(code)}"
+            return f"cannot create the TUN device {name}: {os.strerror(code)}"
 
 
 def _set_offloads(handle: _Handle, offloads: int) -> bool:

@@ -1,4 +1,4 @@
-"""The in-memory twin of a TUN device: lists in, lists out. For tests and for trying things out."""
+"""An in-memory TUN device, for tests and experiments."""
 
 import os
 from collections import deque
@@ -12,9 +12,9 @@ from mycelium.wire.train import ITEM_HEADER_BYTES
 
 
 class MemoryTun:
-    """A TunDevice without a kernel: what `send` queues is read, what is written is kept in `written`.
+    """A TunDevice without a kernel: packets queued by `send` are read, written packets are kept in `written`.
 
-    Its descriptor is a real one that polls readable while packets wait.
+    Its file descriptor is real, and is readable while packets wait.
     """
 
     __slots__ = ("_event", "_waiting", "counters", "name", "written")
@@ -37,7 +37,7 @@ class MemoryTun:
         return self._event
 
     def close(self) -> None:
-        """Gives the descriptor up; packets that wait are forgotten."""
+        """Closes the descriptor; waiting packets are dropped."""
         self._waiting.clear()
         if self._event >= 0:
             os.close(self._event)
@@ -64,7 +64,7 @@ class MemoryTun:
         return len(batch.slots)
 
     def write(self, deliveries: Sequence[Delivery]) -> None:
-        """Keeps copies of packets in `written`, each as it came; see TunDevice."""
+        """Appends copies of packets to `written`, unmerged; see TunDevice."""
         for packet, flags, segment_size in deliveries:
             if not is_ipv6(packet):
                 self.counters.malformed += 1

@@ -1,6 +1,6 @@
-"""Address, route, MTU and queue of the TUN device, by netlink. All of it vanishes with the device.
+"""Configures address, route, MTU and queue of the TUN device by netlink; the kernel removes them with the device.
 
-pyroute2 takes 0.1 s and 13 MiB to import for what is done once, so the daemon has it done by a short-lived process.
+Importing pyroute2 takes 0.1 s and 13 MiB for a task that is done once, so the daemon runs it in a short-lived process.
 """
 
 import asyncio
@@ -15,20 +15,21 @@ from typing import Any, Final
 from mycelium.errors import DeviceError
 from mycelium.limits import GSO_BYTES, OVERLAY_MTU
 
-_IFA_F_NODAD: Final = 0x02  # the address is a key's hash: nobody else has it, so it is usable at once
-_RTM_F_FIB_MATCH: Final = 0x2000  # answers with the route that matches, not with the way to one address
-_ADDR_GEN_MODE_NONE: Final = 1  # no link-local address: with one the kernel would send router solicitations
+# no duplicate address detection: the address is the hash of a key, so it is unique and usable at once
+_IFA_F_NODAD: Final = 0x02
+_RTM_F_FIB_MATCH: Final = 0x2000  # return the matching route entry instead of the resolved route
+_ADDR_GEN_MODE_NONE: Final = 1  # no link-local address, for which the kernel would send router solicitations
 
 
 async def configure_apart(name: str, address: str) -> None:
-    """Does what `configure` does in a process of its own, which leaves nothing in this one; raises DeviceError."""
+    """Runs `configure` in a separate process, which saves its memory in this one; raises DeviceError."""
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", __name__, name, address, stderr=asyncio.subprocess.PIPE
     )
     _, complaint = await child.communicate()
     if child.returncode:
         lines = complaint.decode(errors="replace").strip().splitlines()
-        raise DeviceError(lines[-1] if lines else f"{name} can't be configured")
+        raise DeviceError(lines[-1] if lines else f"cannot configure {name}")
 
 
 def configure(
@@ -39,11 +40,11 @@ def configure(
     queue_length: int = 1_000,
     gso_max_size: int = GSO_BYTES,
 ) -> None:
-    """Gives the device its IPv6 address, with an on-link route to all of the prefix, and sets it up.
+    """Gives the device its IPv6 address and an on-link route to the prefix, and brings it up.
 
-    Blocks for about 0.2 s. Raises DeviceError, also where another interface has a route into the prefix already.
+    Blocks for about 0.2 s. Raises DeviceError, also if another interface already has a route into the prefix.
     """
-    # pyroute2 runs an event loop of its own, which the caller's thread may not allow
+    # pyroute2 runs an event loop, which is impossible in a thread that already runs one
     with ThreadPoolExecutor(max_workers=1) as executor:
         executor.submit(_configure, name, address, prefix_length, mtu, queue_length, gso_max_size).result()
 
@@ -71,12 +72,12 @@ def _configure(name: str, address: str, prefix_length: int, mtu: int, queue_leng
 def _index_of(netlink: Any, name: str) -> int:
     indexes: list[int] = netlink.link_lookup(ifname=name)
     if not indexes:
-        raise DeviceError(f"there is no interface {name}")
+        raise DeviceError(f"no interface named {name}")
     return indexes[0]
 
 
 def _refuse_second(netlink: Any, index: int, address: str, prefix_length: int) -> None:
-    """Asks the kernel which route leads to our address: one within the prefix means that somebody else serves it."""
+    """Raises DeviceError if the kernel already has a route into the prefix over another interface."""
     from pyroute2.netlink.exceptions import NetlinkError
 
     try:
@@ -93,7 +94,7 @@ def _refuse_second(netlink: Any, index: int, address: str, prefix_length: int) -
 
 
 def _try_link(netlink: Any, index: int, **attributes: Any) -> None:
-    """Sets what some kernels do not know and the device can do without."""
+    """Sets optional attributes, which some kernels do not support."""
     from pyroute2.netlink.exceptions import NetlinkError
 
     try:
@@ -106,11 +107,11 @@ def _try_link(netlink: Any, index: int, **attributes: Any) -> None:
 def _reason(name: str, code: int) -> str:
     match code:
         case errno.EPERM:
-            return f"no permission to configure {name}: it takes CAP_NET_ADMIN"
+            return f"no permission to configure {name}: CAP_NET_ADMIN is required"
         case errno.EACCES | errno.EAFNOSUPPORT | errno.EOPNOTSUPP:
-            return f"IPv6 is switched off on this host: sysctl net.ipv6.conf.{name}.disable_ipv6 must be 0"
+            return f"IPv6 is disabled on this host: sysctl net.ipv6.conf.{name}.disable_ipv6 must be 0"
         case _:
-            return f"{name} can't be configured: {os.strerror(code)}"
+            return f"cannot configure {name}: {os.strerror(code)}"
 
 
 if __name__ == "__main__":

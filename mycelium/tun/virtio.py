@@ -1,6 +1,6 @@
-"""The virtio-net header before each packet of the TUN device: what item flags and segment size say, in the kernel's words.
+"""The virtio-net header before each packet of the TUN device, converted from and to item flags and segment size.
 
-Never on the wire: the receiving node builds its own from the packet, so that a hostile one can only hurt its own flow.
+It is never sent on the wire: the receiving node derives its own from the packet, so a hostile packet affects only its flow.
 Layout: struct virtio_net_hdr of linux/virtio_net.h, in the byte order of the machine.
 """
 
@@ -34,10 +34,10 @@ _GSO_OF_SUPER: Final = {SUPER_TCP: GSO_TCPV6, SUPER_UDP: GSO_UDP_L4}
 
 
 def item_of(header: bytes | bytearray, packet: memoryview) -> tuple[int, int]:
-    """Returns the item flags and segment size of a packet that the kernel handed over with `header`.
+    """Returns the item flags and segment size of a packet that the kernel passed with `header`.
 
-    A partial checksum that is not the packet's own TCP or UDP one (a tunnel's, say) is completed in place, since no item flag
-    tells where it is. Raises DecodeError for an offload that was not asked for.
+    A partial checksum other than the packet's own TCP or UDP checksum, such as one inside a tunnel, is completed in place,
+    because item flags do not tell its position. Raises DecodeError for an offload that was not enabled.
     """
     flags, gso_type, _, segment_size, start, field = HEADER.unpack(header)
     kind = _SUPER_OF_GSO.get(gso_type & ~GSO_ECN)
@@ -51,13 +51,13 @@ def item_of(header: bytes | bytearray, packet: memoryview) -> tuple[int, int]:
         raise DecodeError("super-packet without its checksum")
     if flags & NEEDS_CHECKSUM:
         if start + field + 2 > len(packet):
-            raise DecodeError("checksum past the end")
+            raise DecodeError("checksum field past the end")
         complete_checksum_at(packet, start, field)
     return 0, 0
 
 
 def _is_own_checksum(packet: memoryview, start: int, field: int) -> bool:
-    if start == ipv6.HEADER_BYTES:  # nearly always
+    if start == ipv6.HEADER_BYTES:  # the common case
         return CHECKSUM_OFFSET.get(packet[ipv6.NEXT_HEADER]) == field
     try:
         protocol, offset = upper_layer(packet)
@@ -67,7 +67,7 @@ def _is_own_checksum(packet: memoryview, start: int, field: int) -> bool:
 
 
 def header_of(packet: memoryview, flags: int, segment_size: int) -> bytes:
-    """Returns the header to write before a packet with these item flags; raises DecodeError where they don't fit it."""
+    """Returns the header for a packet with these item flags; raises DecodeError if they do not fit the packet."""
     if not flags:
         if not is_ipv6(packet):
             raise DecodeError("not IPv6")
@@ -83,7 +83,7 @@ def header_of(packet: memoryview, flags: int, segment_size: int) -> bytes:
 
 
 def partial_checksum_header(protocol: int, offset: int) -> bytes:
-    """Returns the header of a single packet whose transport header, at `offset`, wants its checksum completed."""
+    """Returns the header of a single packet with a partial checksum, whose transport header is at `offset`."""
     return HEADER.pack(NEEDS_CHECKSUM, 0, 0, 0, offset, CHECKSUM_OFFSET[protocol])
 
 

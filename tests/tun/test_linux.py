@@ -269,13 +269,13 @@ def start_child(host: LabHost) -> Any:
 @pytest.mark.netns
 def test_reading_a_removed_device_is_a_clear_error(side: Side) -> None:
     side.host.ip("link del mesh0")
-    with pytest.raises(DeviceError, match="mesh0 is gone"):
+    with pytest.raises(DeviceError, match="mesh0 was removed"):
         side.tun.read_batch(PacketBatch())
 
 
 @pytest.mark.netns
 def test_a_name_in_use_is_a_clear_error(side: Side) -> None:
-    with side.host.entered(), pytest.raises(DeviceError, match="mesh0 is taken: is another mycelium running"):
+    with side.host.entered(), pytest.raises(DeviceError, match="mesh0 already exists: is another mycelium running"):
         LinuxTun.open("mesh0")
 
 
@@ -299,15 +299,15 @@ def test_configuring_without_ipv6_or_without_the_device_is_a_clear_error(host: L
     with host.entered():
         tun = LinuxTun.open("mesh0")
         host.sysctl("net.ipv6.conf.mesh0.disable_ipv6", 1)
-        with pytest.raises(DeviceError, match="IPv6 is switched off"):
+        with pytest.raises(DeviceError, match="IPv6 is disabled"):
             configure("mesh0", LEFT)
         tun.close()
-        with pytest.raises(DeviceError, match="there is no interface mesh0"):
+        with pytest.raises(DeviceError, match="no interface named mesh0"):
             configure("mesh0", LEFT)
 
 
 @pytest.mark.netns
-@pytest.mark.parametrize(("name", "reason"), [("much/too", "refuses 'much/too'"), ("x" * 16, "longer than 15 bytes")])
+@pytest.mark.parametrize(("name", "reason"), [("much/too", "rejects 'much/too'"), ("x" * 16, "longer than 15 bytes")])
 def test_an_impossible_name_is_a_clear_error(host: LabHost, name: str, reason: str) -> None:
     with host.entered(), pytest.raises(DeviceError, match=reason):
         LinuxTun.open(name)
@@ -326,7 +326,9 @@ except Exception as error:
 def test_missing_permission_is_a_clear_error(host: LabHost) -> None:
     without = ("setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin", "env", f"PYTHONPATH={ROOT}")
     shown = host.run(*without, sys.executable, "-c", UNPRIVILEGED).stdout
-    assert shown.startswith("DeviceError('no permission to make the TUN device mesh0: it takes CAP_NET_ADMIN")
+    assert shown.startswith(
+        "DeviceError('no permission to create the TUN device mesh0: run as root, with CAP_NET_ADMIN"
+    )
 
 
 def test_a_missing_device_node_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
