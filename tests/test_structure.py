@@ -14,7 +14,6 @@ FUNCTION_LINES = 50
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 TIME_BY_POSITION: set[str] = {
-    "mycelium/daemon/daemon.py",
     "mycelium/daemon/driver.py",
     "mycelium/dataplane/receiving.py",
     "mycelium/dataplane/sending.py",

@@ -11,7 +11,7 @@ import logging
 import os
 import random
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
 from ipaddress import IPv6Address
 from time import monotonic
@@ -29,7 +29,7 @@ from mycelium.daemon.events import EventLog
 from mycelium.daemon.icmpwatch import IcmpWatch
 from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.netwatch import NetWatch
-from mycelium.daemon.resolver import resolve
+from mycelium.daemon.peers import Peers
 from mycelium.endpoint import Endpoint
 from mycelium.errors import IdentityError, LocalError
 from mycelium.identity import Identity, blake2b
@@ -75,7 +75,7 @@ class Daemon:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._stopping = asyncio.Event()
-        self._urls: dict[str, PeerUrl] = {}
+        self._peers: Peers
         self._control: LiveControl
         self._driver: Driver
         self._node: Node
@@ -95,7 +95,7 @@ class Daemon:
                 self._driver.start()
                 stack.callback(self._driver.stop)
                 discovering = self._tasks.create_task(self._discover())
-                self._follow_peer_list(self._settings.peers)  # links form while the rest of the start goes on
+                self._peers.replace(self._settings.peers)  # links form while the rest of the start goes on
                 await self._open_to_operator(stack, loop, tun)
                 loop.add_signal_handler(signal.SIGHUP, self._reload)
                 gc.collect()
@@ -132,7 +132,8 @@ class Daemon:
             on_event=self._on_event,
             on_journal=self._on_journal,
         )
-        self._control = LiveControl(self._node, transports, tun, self._add_peer, self._remove_peer)
+        self._peers = Peers(self._node, self._driver.act)
+        self._control = LiveControl(self._node, transports, tun, self._peers)
         listening = ", ".join(map(str, self._listening))
         log.info("this node is %s, on %s", IPv6Address(identity.address), listening)
         return tun
@@ -166,22 +167,6 @@ class Daemon:
         icmp = IcmpWatch(loop, ports, lambda endpoint: act(lambda now: node.unreachable(endpoint, now=now)))
         stack.callback(icmp.close)
 
-    # -- peers ---------------------------------------------------------------------------------------------------------
-
-    def _add_peer(self, url: PeerUrl) -> None:
-        """Adds a peer; raises LocalError where it is known."""
-        name = str(url)
-        self._driver.act(lambda now: self._dial(name, url, now))
-
-    def _dial(self, name: str, url: PeerUrl, now: float) -> None:
-        self._node.add_peer(name, pin=url.pin, now=now)
-        self._urls[name] = url
-
-    def _remove_peer(self, url: PeerUrl) -> None:
-        """Forgets a peer and closes its link; raises LocalError where it is not known."""
-        self._driver.act(lambda now: self._node.remove_peer(str(url), now=now))
-        self._urls.pop(str(url), None)
-
     def _reload(self) -> None:
         """SIGHUP: the peer list of the configuration file is read again; links of peers that stay are not touched."""
         try:
@@ -189,19 +174,8 @@ class Daemon:
         except LocalError as error:
             log.error("reload: %s", error)
             return
-        self._follow_peer_list(wanted)
+        self._peers.replace(wanted)
         log.info("reloaded: %d peers", len(wanted))
-
-    def _follow_peer_list(self, wanted: Iterable[PeerUrl]) -> None:
-        """Adds and removes peers until the list is as wanted; what can't be is logged."""
-        names = {str(url): url for url in wanted}
-        try:
-            for name in [name for name in self._urls if name not in names]:
-                self._remove_peer(self._urls[name])
-            for name in [name for name in names if name not in self._urls]:
-                self._add_peer(names[name])
-        except LocalError as error:
-            log.error("peers: %s", error)
 
     async def _discover(self) -> None:
         """Finds neighbours on the links of this host until it is cancelled."""
@@ -228,7 +202,7 @@ class Daemon:
     def _on_event(self, event: Event) -> None:
         match event:
             case ResolvePeer():
-                self._tasks.create_task(self._resolve(event.url))
+                self._tasks.create_task(self._peers.resolve(event.url))
             case BeaconDue():
                 assert self._discovery is not None
                 self._discovery.announce()
@@ -236,13 +210,6 @@ class Daemon:
     def _on_journal(self) -> None:
         self._event_log.follow()
         self._control.journal_grew()
-
-    async def _resolve(self, name: str) -> None:
-        url = self._urls.get(name)
-        if url is None:
-            return
-        endpoints = await resolve(url, asyncio.get_running_loop())
-        self._driver.act(lambda now: self._node.peer_resolved(name, endpoints, now=now))
 
 
 @contextmanager

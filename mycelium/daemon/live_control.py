@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import time
-from collections.abc import Callable
 from ipaddress import AddressValueError, IPv6Address
 from time import monotonic
 from typing import Any, Final
@@ -13,6 +12,7 @@ from msgspec.structs import replace
 import mycelium
 from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
 from mycelium.daemon.events import event_infos
+from mycelium.daemon.peers import Peers
 from mycelium.endpoint import Endpoint
 from mycelium.identity import subnet_of
 from mycelium.link.link import LinkState
@@ -39,14 +39,12 @@ class LiveControl:
         node: Node,
         transports: TransportSet,
         tun: TunDevice | None,
-        add_peer: Callable[[PeerUrl], None],
-        remove_peer: Callable[[PeerUrl], None],
+        peers: Peers,
     ) -> None:
         self._node = node
         self._transports = transports
         self._tun = tun
-        self._add_peer = add_peer
-        self._remove_peer = remove_peer
+        self._peers = peers
         self._started = int(time.time())
         self._started_monotonic = monotonic()
         self._next_event = asyncio.Event()
@@ -68,11 +66,11 @@ class LiveControl:
 
     def add_peer(self, url: str) -> None:
         """Raises ConfigError for a bad URL, LocalError where the peer is known already."""
-        self._add_peer(PeerUrl.parse(url))
+        self._peers.add(PeerUrl.parse(url))
 
     def remove_peer(self, url: str) -> None:
         """Raises LocalError where no such peer is configured."""
-        self._remove_peer(PeerUrl.parse(url))
+        self._peers.remove(PeerUrl.parse(url))
 
     def routes_selected(self) -> list[RouteInfo]:
         """The routes that packets take."""

@@ -11,7 +11,10 @@ from mycelium.peer_url import PeerUrl
 async def resolve(url: PeerUrl, loop: asyncio.AbstractEventLoop) -> list[Endpoint]:
     """Returns the endpoints of a peer, in the order of preference of RFC 6724; none if the look-up fails."""
     try:
-        found = await loop.getaddrinfo(url.host, url.port, type=socket.SOCK_DGRAM)
+        if url.is_numeric:  # at once: look-ups of names share a few threads
+            found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+        else:
+            found = await loop.getaddrinfo(url.host, url.port, type=socket.SOCK_DGRAM)
     except OSError:
         return []
     endpoints: list[Endpoint] = []

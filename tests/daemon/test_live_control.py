@@ -7,6 +7,7 @@ import pytest
 
 from mycelium.admin.control import PeerInfo
 from mycelium.daemon.live_control import LiveControl
+from mycelium.daemon.peers import Peers
 from mycelium.transport.set import TransportSet
 from sim.net.network import url_of
 from sim.net.node_net import NodeNet
@@ -22,7 +23,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 def control_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> LiveControl:
     node = net.hosts[name].node
-    return LiveControl(node, TransportSet([]), None, lambda url: None, lambda url: None)
+    return LiveControl(node, TransportSet([]), None, Peers(node, lambda action: action(net.now)))
 
 
 def peers_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> list[PeerInfo]:

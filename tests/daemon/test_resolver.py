@@ -74,3 +74,7 @@ def test_addresses_of_other_families_are_passed_over() -> None:
 @pytest.mark.parametrize("answer", [socket.gaierror(-2, "Name or service not known"), []])
 def test_a_name_that_is_not_known_has_no_endpoint(answer: list[Any] | OSError) -> None:
     assert endpoints_of("udp://host.example", answer) == []
+
+
+def test_a_numeric_host_does_not_wait_behind_look_ups_of_names() -> None:
+    assert endpoints_of("udp://192.0.2.1:7", OSError("the resolver was asked")) == [Endpoint("udp", "192.0.2.1", 7)]

@@ -1,0 +1,116 @@
+"""The peer list of a running daemon: what comes and goes, and how names become endpoints."""
+
+import asyncio
+
+import pytest
+
+from mycelium.daemon import peers as peers_module
+from mycelium.daemon.peers import Peers
+from mycelium.endpoint import Endpoint
+from mycelium.errors import LocalError
+from mycelium.node.node import Node
+from mycelium.outbox import ResolvePeer
+from mycelium.peer_url import PeerUrl
+from mycelium.peering import configured
+from sim.net.node_net import NodeNet
+
+ONE, OTHER, THIRD = (PeerUrl.parse(f"udp://{name}:9651") for name in ("one", "other", "third"))
+PIN = bytes(range(32))
+
+
+@pytest.fixture
+def node() -> Node:
+    return NodeNet().add("a").node
+
+
+@pytest.fixture
+def peers(node: Node) -> Peers:
+    return Peers(node, lambda action: action(1000.0))
+
+
+def asked(node: Node) -> list[str]:
+    """Returns the URLs that the node wants resolved."""
+    urls = [event.url for event in node.outbox.events if isinstance(event, ResolvePeer)]
+    node.outbox.clear()
+    return urls
+
+
+def test_an_added_peer_is_asked_for_with_its_pin(node: Node, peers: Peers) -> None:
+    url = PeerUrl("udp", "one", 9651, PIN)
+    peers.add(url)
+    assert asked(node) == [str(url)]
+    assert node.peers.by_url[str(url)].pin == PIN
+
+
+def test_a_peer_is_added_once_and_removed_once(node: Node, peers: Peers) -> None:
+    peers.add(ONE)
+    with pytest.raises(LocalError):
+        peers.add(ONE)
+    peers.remove(ONE)
+    assert not node.peers.by_url
+    with pytest.raises(LocalError):
+        peers.remove(ONE)
+
+
+def test_a_new_list_adds_and_removes_what_differs(node: Node, peers: Peers) -> None:
+    peers.replace([ONE, OTHER])
+    kept = node.peers.by_url[str(OTHER)]
+    peers.replace([OTHER, THIRD])
+    assert list(node.peers.by_url) == [str(OTHER), str(THIRD)]
+    assert node.peers.by_url[str(OTHER)] is kept
+
+
+def test_a_list_that_is_too_long_is_logged_and_taken_as_far_as_it_fits(
+    node: Node, peers: Peers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(configured, "CONFIGURED_PEERS", 2)
+    peers.replace([ONE, OTHER, THIRD])
+    assert list(node.peers.by_url) == [str(ONE), str(OTHER)]
+    assert "the peer list is full" in caplog.text
+
+
+def test_a_resolved_name_is_dialled(node: Node, peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
+    endpoint = Endpoint("udp", "192.0.2.1", 9651)
+
+    async def resolve(url: PeerUrl, loop: asyncio.AbstractEventLoop) -> list[Endpoint]:
+        return [endpoint]
+
+    monkeypatch.setattr(peers_module, "resolve", resolve)
+    peers.add(ONE)
+    asyncio.run(peers.resolve(str(ONE)))
+    assert node.dialler.is_dialling(endpoint)
+
+
+def test_a_name_is_looked_up_once_at_a_time_and_for_a_listed_peer_only(
+    peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up: list[str] = []
+
+    async def resolve(url: PeerUrl, loop: asyncio.AbstractEventLoop) -> list[Endpoint]:
+        looked_up.append(url.host)
+        await asyncio.sleep(0)
+        return []
+
+    async def resolve_all() -> None:
+        await asyncio.gather(*(peers.resolve(str(url)) for url in (ONE, ONE, OTHER, THIRD)))
+        await peers.resolve(str(ONE))
+
+    monkeypatch.setattr(peers_module, "resolve", resolve)
+    peers.replace([ONE, OTHER])
+    asyncio.run(resolve_all())
+    assert looked_up == ["one", "other", "one"]
+
+
+def test_a_peer_that_is_removed_while_its_name_is_looked_up_is_not_dialled(
+    node: Node, peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = Endpoint("udp", "192.0.2.1", 9651)
+
+    async def resolve(url: PeerUrl, loop: asyncio.AbstractEventLoop) -> list[Endpoint]:
+        peers.remove(url)
+        return [endpoint]
+
+    monkeypatch.setattr(peers_module, "resolve", resolve)
+    peers.add(ONE)
+    asyncio.run(peers.resolve(str(ONE)))
+    assert not node.dialler.is_dialling(endpoint)
