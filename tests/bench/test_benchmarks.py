@@ -1,17 +1,31 @@
-"""Every module directly in bench/ is a benchmark that says what it does; what they share lies below."""
+"""Every module directly in bench/ is a benchmark that says what it does, and runs; what they share lies below."""
 
 import importlib
+import subprocess
 import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-BENCH = Path(__file__).parents[2] / "bench"
-NAMES = sorted(path.stem for path in BENCH.glob("*.py") if path.stem != "__init__")
+ROOT: Final = Path(__file__).parents[2]
+NAMES: Final = sorted(path.stem for path in ROOT.joinpath("bench").glob("*.py") if path.stem != "__init__")
 
 
-def test_benchmarks_are_found() -> None:
-    assert {"datapath", "heal", "soak", "throughput"} <= set(NAMES)
+SHORT: Final = {  # the least that each can do
+    "datapath": "--rounds 3",
+    "heal": "--runs 1 --cases silent-cut --shapes square --systems mycelium",
+    "idle": "--nodes 3 --seconds 1 --settle 0",
+    "routing_scale": "30",
+    "soak": "--shape limited --seconds 2",
+    "throughput": "--runs 1 --seconds 1 --only flood",
+    "tun_coalesce": "--calls 1",
+    "udp_transport": "--times 3 --runs 1",
+}
+
+
+def test_each_benchmark_has_a_short_run() -> None:
+    assert sorted(SHORT) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -24,3 +38,13 @@ def test_a_benchmark_explains_itself(
         module.main()
     assert ended.value.code == 0
     assert f"./dev bench {name}" in capsys.readouterr().out
+
+
+@pytest.mark.netns
+@pytest.mark.parametrize("name", NAMES)
+def test_a_benchmark_runs(name: str) -> None:
+    command = [sys.executable, "-m", f"bench.{name}", *SHORT[name].split()]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout
+    assert "failed:" not in done.stderr
