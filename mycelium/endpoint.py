@@ -15,10 +15,11 @@ class Endpoint(NamedTuple):
     scope: int = 0  # interface index of a link-local address
     local: bytes = b""  # local address, 4 or 16 bytes as in PKTINFO; empty: the kernel chooses
     local_port: int = 0  # tells apart local sockets of one address; 0: whichever fits
+    connection: int = 0  # number of a connection that was accepted: once it is closed, nothing can be sent there again
 
     @property
     def remote(self) -> "Endpoint":
-        """The same remote address, spoken to from whichever local socket fits."""
+        """The same remote address or accepted connection, spoken to from whichever local address fits."""
         return self._replace(local=b"", local_port=0)
 
     def __str__(self) -> str:

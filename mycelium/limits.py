@@ -13,6 +13,7 @@ FRAME_PLAINTEXT: Final = 131_072  # room for a super-packet of 64 KiB and a batc
 OVERLAY_MTU: Final = 1_400  # the same in the whole network; the Rust implementation uses it too
 # largest super-packet requested of the kernel: the frame that carries it fits one UDP GSO call of 64 KiB
 GSO_BYTES: Final = 62_000
+STREAM_DATAGRAM: Final = 65_535  # what the two bytes of its length can say, where datagrams travel in a byte stream
 
 # -- what one read of TUN may put together -----------------------------------------------------------------------------
 PACKETS_PER_BATCH: Final = 64

@@ -270,9 +270,6 @@ class Link(LinkFrames):
         if size:
             path.mtu.acknowledged(size, now)
             self.budget.expendable = max(self.budget.expendable - 1, 0)
-            if path is self.active:
-                self.budget.set_floor(path.mtu.size - HEAD_BYTES - TAG_BYTES)
-                self.frame_limit = self.budget.limit
         else:
             path.liveness.probe_answered(now)
         if not path.is_validated:
@@ -281,6 +278,8 @@ class Link(LinkFrames):
         if self.active.liveness.state is not PathState.ALIVE:
             self.active = path  # it has just answered
         if path is self.active:
+            self.budget.set_floor(path.mtu.size - HEAD_BYTES - TAG_BYTES)
+            self.frame_limit = self.budget.limit
             if self.cost is None:
                 self.budget.start_over(self.sending.sealing.counter)
             rtt, loss = path.rtt, self.budget.datagram_loss
@@ -433,7 +432,8 @@ class Link(LinkFrames):
             self._missed = self.budget.missed
             self.active.mtu.doubt(now)
         for path in list(self.paths.values()):
-            if not path.is_validated and path.liveness.state is PathState.DEAD:
+            is_spent = path.endpoint.connection and path is not self.active  # what is closed can't be dialled again
+            if path.liveness.state is PathState.DEAD and (is_spent or not path.is_validated):
                 del self.paths[path.endpoint]
         self._choose_path(now)
         for path in self.paths.values():

@@ -1,7 +1,8 @@
 """Which of the paths to a neighbour is used: one that is alive, and of those the quickest.
 
 A path in doubt is left at once. One that is merely slower is left only for one that has been clearly quicker for a while:
-jitter moves nothing. Each end chooses for what it sends.
+jitter moves nothing. Of paths that are about equally quick, one over a preferred medium is used. Each end chooses for what it
+sends.
 """
 
 from collections.abc import Iterable
@@ -13,6 +14,9 @@ from mycelium.link.path.path import Path
 QUICKER_RATIO: Final = 0.8
 QUICKER_BY_S: Final = 0.5e-3
 QUICKER_FOR_S: Final = 3.0
+# About equally quick: less than half of what makes a path clearly quicker, so that preference and speed never disagree.
+EQUAL_RATIO: Final = 1.1
+EQUAL_BY_S: Final = 0.25e-3
 
 
 class PathChoice:
@@ -27,21 +31,29 @@ class PathChoice:
     def best(self, active: Path, paths: Iterable[Path], *, now: float) -> Path:
         """Returns the path to use from here on: `active` where nothing speaks against it."""
         others = [path for path in paths if path is not active and _is_usable(path)]
-        nearest = min(others, key=lambda path: path.rtt.minimum(now=now), default=None)
-        if nearest is None:
+        if not others:
             return active
+        least_s = min(path.rtt.minimum(now=now) for path in others)
+        equal = [path for path in others if path.rtt.minimum(now=now) <= _equal_limit(least_s)]
+        best = min(equal, key=lambda path: (path.medium.preference, path.rtt.minimum(now=now)))
         if active.liveness.state is not PathState.ALIVE:
-            return nearest
-        return nearest if self._has_been_quicker(nearest, active, now) else active
+            return best
+        return best if self._has_been_better(best, active, now) else active
 
-    def _has_been_quicker(self, path: Path, active: Path, now: float) -> bool:
-        limit_s = active.rtt.minimum(now=now)
-        if path.rtt.minimum(now=now) >= min(limit_s * QUICKER_RATIO, limit_s - QUICKER_BY_S):
+    def _has_been_better(self, path: Path, active: Path, now: float) -> bool:
+        rtt_s, active_s = path.rtt.minimum(now=now), active.rtt.minimum(now=now)
+        is_quicker = rtt_s < min(active_s * QUICKER_RATIO, active_s - QUICKER_BY_S)
+        is_preferred = path.medium.preference < active.medium.preference and rtt_s <= _equal_limit(active_s)
+        if not is_quicker and not is_preferred:
             self._candidate = None
             return False
         if path is not self._candidate:
             self._candidate, self._since = path, now
         return now - self._since >= QUICKER_FOR_S
+
+
+def _equal_limit(rtt_s: float) -> float:
+    return max(rtt_s * EQUAL_RATIO, rtt_s + EQUAL_BY_S)
 
 
 def _is_usable(path: Path) -> bool:

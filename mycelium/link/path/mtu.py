@@ -6,6 +6,7 @@ search finds the usual sizes first: what is not between the largest confirmed an
 What once passed may stop to pass while small datagrams still do, and nobody tells: then `doubt`, and the size is proved again.
 """
 
+from math import inf
 from typing import Final
 
 from mycelium.limits import DATAGRAM_CEILING, DATAGRAM_FLOOR
@@ -29,11 +30,15 @@ DOUBT_INTERVAL_S: Final = 5.0  # plain loss raises doubts all the time
 
 
 class PathMtu:
-    """Finds one UDP path's datagram size; `size` is the payload in bytes that may be used now."""
+    """Finds one path's datagram size; `size` is the payload in bytes that may be used now.
 
-    __slots__ = ("_deadline", "_failed", "_is_verifying", "_probed", "_tries", "_verified_at", "size")
+    `fixed_size` is what every path of a medium carries, where that is known: nothing is probed then.
+    """
 
-    def __init__(self, *, now: float) -> None:
+    __slots__ = ("_deadline", "_failed", "_fixed_size", "_is_verifying", "_probed", "_tries", "_verified_at", "size")
+
+    def __init__(self, *, now: float, fixed_size: int | None = None) -> None:
+        self._fixed_size = fixed_size
         self.size = DATAGRAM_FLOOR
         self._failed = DATAGRAM_CEILING + 1  # the smallest size that failed
         self._probed: int | None = None  # the size that is tried; None between searches
@@ -45,8 +50,11 @@ class PathMtu:
 
     def reset(self, now: float) -> None:
         """Starts over: the path goes to another address or leaves by another one."""
-        self.size = DATAGRAM_FLOOR
         self._verified_at = now
+        if self._fixed_size is not None:
+            self.size, self._deadline = self._fixed_size, inf
+            return
+        self.size = DATAGRAM_FLOOR
         self._search(DATAGRAM_CEILING + 1, now)
 
     def probe_to_send(self, now: float) -> int | None:
@@ -73,12 +81,14 @@ class PathMtu:
 
     def refused(self, size: int, now: float) -> None:
         """Takes the kernel's word that `size` is too long to leave this machine (EMSGSIZE)."""
-        if size > DATAGRAM_FLOOR:
+        if size > DATAGRAM_FLOOR and self._fixed_size is None:
             self._give_up(size, now)
 
     def doubt(self, now: float) -> None:
         """Has the size proved again: many frames are lost, perhaps all of the long ones."""
-        if self.size > DATAGRAM_FLOOR and not self._is_verifying and now >= self._verified_at + DOUBT_INTERVAL_S:
+        if self.size == DATAGRAM_FLOOR or self._fixed_size is not None or self._is_verifying:
+            return
+        if now >= self._verified_at + DOUBT_INTERVAL_S:
             self._is_verifying = True
             self._verified_at = now
             self._probed, self._tries, self._deadline = self.size, 0, now

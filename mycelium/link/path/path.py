@@ -6,6 +6,7 @@ from mycelium.link.path.liveness import Liveness
 from mycelium.link.path.mtu import PathMtu
 from mycelium.link.path.rtt import RttEstimator
 from mycelium.link.repair.holes import WORTHWHILE_RTT_S
+from mycelium.medium import medium_of
 
 
 class Path:
@@ -15,6 +16,7 @@ class Path:
         "endpoint",
         "is_validated",
         "liveness",
+        "medium",
         "mtu",
         "newest",
         "number",
@@ -34,7 +36,8 @@ class Path:
         self.newest = 0  # newest counter that came over it: what we echo
         self.session: LinkKeypair | None = None  # the keys that something came under last
         self.rtt = RttEstimator()
-        self.mtu = PathMtu(now=now)
+        self.medium = medium_of(endpoint.scheme)
+        self.mtu = PathMtu(now=now, fixed_size=self.medium.datagram_size)
         self.liveness = Liveness(self.rtt, now=now)
         self.probes: dict[
             int, tuple[float, int]
@@ -56,7 +59,12 @@ class Path:
         return self.endpoint.remote
 
     def repair_rtt(self, now: float) -> float | None:
-        """Returns the round trip that repair has to reckon with, None where that is too long; queues make no path long."""
+        """Returns the round trip that repair has to reckon with; None where it is too long for repair, or nothing gets lost.
+
+        Queues make no path long.
+        """
+        if self.medium.is_reliable:
+            return None
         srtt = self.rtt.srtt
         if srtt is None or (srtt > WORTHWHILE_RTT_S and self.rtt.minimum(now=now) > WORTHWHILE_RTT_S):
             return None

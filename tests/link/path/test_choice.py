@@ -1,0 +1,67 @@
+"""Which path is used: the quickest that is alive, and of about equal ones that over the preferred medium."""
+
+import pytest
+
+from mycelium.endpoint import Endpoint
+from mycelium.link.path.choice import QUICKER_FOR_S, PathChoice
+from mycelium.link.path.path import Path
+
+
+def path_of(rtt_s: float, scheme: str = "udp", *, is_validated: bool = True) -> Path:
+    path = Path(0, Endpoint(scheme, "192.0.2.1", 9651), is_validated=is_validated, now=0.0)
+    path.rtt.sample(rtt_s, now=0.0)
+    return path
+
+
+def cut(path: Path) -> Path:
+    path.liveness.cut(0.0)
+    return path
+
+
+def chosen(active: Path, *others: Path) -> Path:
+    """Has the choice made often enough that what must last for a while has lasted."""
+    choice = PathChoice()
+    assert choice.best(active, [active, *others], now=0.0) is active
+    return choice.best(active, [active, *others], now=QUICKER_FOR_S)
+
+
+def test_a_clearly_quicker_path_takes_over_after_a_while() -> None:
+    slow, quick = path_of(0.020), path_of(0.010)
+    choice = PathChoice()
+    assert choice.best(slow, [slow, quick], now=0.0) is slow
+    assert choice.best(slow, [slow, quick], now=QUICKER_FOR_S * 0.9) is slow
+    assert choice.best(slow, [slow, quick], now=QUICKER_FOR_S) is quick
+
+
+@pytest.mark.parametrize("rtt_s", [0.0161, 0.025])
+def test_a_path_that_is_not_clearly_quicker_takes_nothing_over(rtt_s: float) -> None:
+    active = path_of(0.020)
+    assert chosen(active, path_of(rtt_s)) is active
+
+
+def test_a_path_in_doubt_is_left_at_once_for_the_quickest_that_is_usable() -> None:
+    paths = [path_of(0.001, is_validated=False), cut(path_of(0.002)), path_of(0.050), path_of(0.030)]
+    active = cut(path_of(0.005))
+    assert PathChoice().best(active, [active, *paths], now=0.0) is paths[3]
+    assert PathChoice().best(active, [active], now=0.0) is active
+
+
+def test_of_about_equal_paths_the_one_over_the_preferred_medium_is_used() -> None:
+    tcp, udp = path_of(0.020, "tcp"), path_of(0.0215)
+    assert chosen(tcp, udp) is udp
+    assert chosen(udp, tcp) is udp
+
+
+def test_the_preferred_medium_is_no_reason_to_take_a_slower_path() -> None:
+    tcp, udp = path_of(0.020, "tcp"), path_of(0.023)
+    assert chosen(tcp, udp) is tcp
+
+
+def test_a_clearly_quicker_path_is_used_over_any_medium() -> None:
+    tcp, udp = path_of(0.010, "tcp"), path_of(0.020)
+    assert chosen(udp, tcp) is tcp
+
+
+def test_where_the_path_in_use_fails_an_equal_one_over_the_preferred_medium_is_next() -> None:
+    active, tcp, udp = cut(path_of(0.001)), path_of(0.020, "tcp"), path_of(0.021)
+    assert PathChoice().best(active, [active, tcp, udp], now=0.0) is udp

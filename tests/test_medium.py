@@ -1,0 +1,23 @@
+"""What the scheme of an endpoint says of the way there."""
+
+from mycelium.limits import STREAM_DATAGRAM
+from mycelium.medium import UDP, medium_of
+from mycelium.peer_url import SCHEMES
+
+
+def test_every_scheme_that_can_be_dialled_has_a_medium_of_its_own() -> None:
+    assert len({medium_of(scheme) for scheme in SCHEMES}) == len(SCHEMES)
+
+
+def test_a_stream_carries_what_its_prefix_can_say_and_loses_nothing() -> None:
+    tcp = medium_of("tcp")
+    assert (tcp.datagram_size, tcp.is_reliable) == (STREAM_DATAGRAM, True)
+
+
+def test_udp_is_preferred_and_has_its_size_found() -> None:
+    assert medium_of("udp").datagram_size is None
+    assert medium_of("udp").preference < medium_of("tcp").preference
+
+
+def test_an_unknown_scheme_is_like_udp() -> None:
+    assert medium_of("memory") is UDP
