@@ -1,14 +1,99 @@
 """How two nodes come to share a link: dialling, answering, losing messages, and refusing those who don't belong."""
 
+from itertools import pairwise
+from math import inf
+
 import pytest
 
 from mycelium.endpoint import Endpoint
 from mycelium.limits import HALF_OPEN_HANDSHAKES, HANDSHAKES_PER_SECOND
+from mycelium.link.handshakes import INITIATOR_PATIENCE_S, REPLIES_PER_HANDSHAKE, RETRANSMIT_CEILING_S
 from mycelium.link.keypair import MESSAGE_3_AGAIN_S
 from mycelium.wire.datagram import COOKIE, HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3
 from sim.net.network import PORT, url_of
 from sim.net.node_net import NodeNet
+from tests.link.support import HERE, OWN, PEER, HandshakeEnd, exchange
 from tests.support.small_meshes import counter, deliver, is_up, link_of, reaches
+
+# -- without a node ----------------------------------------------------------------------------------------------------
+
+
+def kinds(end: HandshakeEnd) -> list[int]:
+    """Returns the types of the datagrams that an end has sent since the last call."""
+    return [data[0] for _, data in end.take_datagrams()]
+
+
+def test_a_handshake_gives_both_ends_keys_under_each_others_indices() -> None:
+    ours, theirs = HandshakeEnd(OWN), HandshakeEnd(PEER)
+    index = ours.handshakes.begin(HERE, pin=PEER.exchange_public_key, now=0.0)
+    [[mine], [yours]] = exchange(ours, theirs)
+    assert mine.keys.local_index == yours.keys.remote_index == index
+    assert mine.keys.remote_index == yours.keys.local_index
+    assert (mine.keys.peer_address, yours.keys.peer_address) == (PEER.address, OWN.address)
+    assert mine.message_3 is not None
+    assert yours.message_3 is None
+    assert not any(
+        end.handshakes.holds(completed.keys.local_index) for end, completed in ((ours, mine), (theirs, yours))
+    )
+
+
+def test_a_first_message_is_sent_again_with_growing_waits_until_it_is_given_up() -> None:
+    end = HandshakeEnd(OWN)
+    index = end.handshakes.begin(HERE, pin=None, now=0.0)
+    sent: list[float] = []
+    while end.handshakes.holds(index):
+        now = end.handshakes.next_deadline() if sent else 0.0
+        end.handshakes.handle_timeout(now=now)
+        sent += [now] * len(kinds(end))
+    gaps = [after - before for before, after in pairwise(sent)]
+    assert all(0.9 * 0.25 <= gap <= 1.1 * 0.25 for gap in gaps[:1])
+    assert all(0.9 * RETRANSMIT_CEILING_S <= gap <= 1.1 * RETRANSMIT_CEILING_S for gap in gaps[2:])
+    assert len(set(gaps)) == len(gaps)
+    assert now == INITIATOR_PATIENCE_S
+    assert end.handshakes.take_unanswered() == [index]
+    assert end.handshakes.take_unanswered() == []
+    assert end.handshakes.counters.handshakes_given_up == 1
+    assert end.handshakes.next_deadline() == inf
+
+
+def test_an_abandoned_handshake_takes_no_answer_and_is_not_given_up() -> None:
+    ours, theirs = HandshakeEnd(OWN), HandshakeEnd(PEER)
+    ours.handshakes.abandon(ours.handshakes.begin(HERE, pin=None, now=0.0))
+    assert exchange(ours, theirs) == ([], [])
+    ours.handshakes.handle_timeout(now=2 * INITIATOR_PATIENCE_S)
+    assert ours.handshakes.take_unanswered() == []
+    assert ours.handshakes.counters.handshakes_refused == 1
+
+
+def test_a_repeated_first_message_draws_a_bounded_number_of_copies_of_the_second() -> None:
+    ours, theirs = HandshakeEnd(OWN), HandshakeEnd(PEER)
+    ours.handshakes.begin(HERE, pin=None, now=0.0)
+    [(_, message_1)] = ours.take_datagrams()
+    answers: list[bytes] = []
+    for _ in range(20):
+        theirs.receive(message_1)
+        answers += [bytes(data) for _, data in theirs.take_datagrams()]
+    assert len(answers) == REPLIES_PER_HANDSHAKE
+    assert len(set(answers)) == 1
+    theirs.receive(message_1, source=HERE._replace(host="192.0.2.9"))
+    assert kinds(theirs) == []
+
+
+def test_garbage_of_every_kind_and_length_is_dropped_and_counted() -> None:
+    ours, theirs = HandshakeEnd(OWN), HandshakeEnd(PEER)
+    ours.handshakes.begin(HERE, pin=None, now=0.0)
+    [(_, message_1)] = ours.take_datagrams()
+    for kind in (HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3, COOKIE):
+        for length in (9, 72, 1_212, 1_232):
+            for end in (ours, theirs):
+                assert end.receive(memoryview(bytes((kind,)) + bytes(length - 1))) is None
+                assert kinds(end) == []
+    theirs.receive(message_1)
+    [(_, message_2)] = theirs.take_datagrams()
+    assert ours.receive(message_2) is not None
+
+
+# -- between nodes -----------------------------------------------------------------------------------------------------
 
 
 def pair(*, pin: bytes | None = None, psks: tuple[bytes, bytes] = (bytes(32), bytes(32))) -> NodeNet:
@@ -50,7 +135,7 @@ def test_a_lost_message_is_sent_again_within_half_a_second(kind: int) -> None:
     deliver(net, "a", "b")
 
 
-def test_handshakes_that_cross_leave_one_link_and_no_repetition() -> None:
+def test_a_simultaneous_open_leaves_one_link_and_no_repetition() -> None:
     net = NodeNet()
     net.add("a")
     net.add("b")
@@ -69,7 +154,7 @@ def test_handshakes_that_cross_leave_one_link_and_no_repetition() -> None:
     deliver(net, "b", "a")
 
 
-def test_the_lower_key_carries_what_crossing_handshakes_left() -> None:
+def test_the_lower_key_carries_what_a_simultaneous_open_left() -> None:
     net = NodeNet()
     net.add("a")
     net.add("b")
@@ -259,7 +344,7 @@ def test_message_3_is_not_repeated_for_ever() -> None:
     assert HANDSHAKE_3 not in {data[0] for _, _, data in net.capture}
 
 
-def test_a_peer_that_is_not_there_is_knocked_at_for_good_at_a_bounded_rate() -> None:
+def test_a_peer_that_is_not_there_is_dialled_for_good_at_a_bounded_rate() -> None:
     net = NodeNet()
     net.add("a")
     net.add("b")

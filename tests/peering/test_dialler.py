@@ -1,45 +1,23 @@
 """The dialler: one handshake for all candidates with the same endpoint and pin, and a bounded share for each source."""
 
-import random
-from itertools import count
-
 import pytest
 
-from mycelium.crypto.handshake import HandshakeConfig
-from mycelium.crypto.primitives import RealPrimitives
-from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
-from mycelium.link.handshakes import INITIATOR_PATIENCE_S, Completed, Handshakes
-from mycelium.outbox import Outbox
+from mycelium.link.handshakes import INITIATOR_PATIENCE_S, Completed
 from mycelium.peering import dialler as dialler_module
 from mycelium.peering.dialler import Candidate, Dialler, Source
-from mycelium.wire.datagram import HANDSHAKE_1, SUITE_CHACHA20_POLY1305
+from mycelium.wire.datagram import HANDSHAKE_1
+from tests.link.support import HERE, OWN, PEER, HandshakeEnd, exchange
 
-OWN, PEER = Identity(bytes(31) + b"\x01"), Identity(bytes(31) + b"\x02")
 RIGHT, WRONG = PEER.exchange_public_key, OWN.exchange_public_key
-HERE = Endpoint("udp", "192.0.2.1", 9651)
 
 
-class End:
+class End(HandshakeEnd):
     """One end of handshakes, with a dialler on it."""
 
     def __init__(self, identity: Identity) -> None:
-        dice = random.Random(1)
-        config = HandshakeConfig(
-            identity=identity,
-            suites=SUITE_CHACHA20_POLY1305,
-            entropy=dice.randbytes,
-            primitives=RealPrimitives(),
-        )
-        self.outbox = Outbox()
-        indices = count(1)
-        self.handshakes = Handshakes(config, rng=dice, outbox=self.outbox, new_index=lambda: next(indices))
+        super().__init__(identity)
         self.dialler = Dialler(self.handshakes)
-
-    def take_datagrams(self) -> list[tuple[Endpoint, memoryview]]:
-        taken = [(endpoint, memoryview(b"".join(buffers))) for endpoint, buffers, _, _ in self.outbox.transmits]
-        self.outbox.clear()
-        return taken
 
     def dialled(self) -> list[str]:
         """Returns the hosts that first messages were sent to since the last call."""
@@ -59,18 +37,9 @@ def at(number: int, source: Source = Source.PEER_LIST, *, priority: int = 0) -> 
     return Candidate(HERE._replace(host=f"192.0.2.{number}"), source, priority=priority)
 
 
-def exchange(ours: End, theirs: End) -> list[Completed]:
+def complete(ours: End, theirs: End) -> list[Completed]:
     """Carries datagrams both ways until none is left; returns what was completed at our end, which the dialler is told."""
-    completed: list[Completed] = []
-    while datagrams := ours.take_datagrams():
-        for _, data in datagrams:
-            theirs.handshakes.receive(HERE, data, now=0.0)
-        for _, data in theirs.take_datagrams():
-            done = ours.handshakes.receive(HERE, data, now=0.0)
-            if done is not None:
-                completed.append(done)
-                ours.dialler.completed(done, now=0.0)
-    return completed
+    return exchange(ours, theirs, lambda completed: ours.dialler.completed(completed, now=0.0))[0]
 
 
 @pytest.fixture
@@ -94,7 +63,7 @@ def test_candidates_of_different_pins_have_handshakes_of_their_own() -> None:
     ours, theirs = End(OWN), End(PEER)
     ours.dialler.dial(Candidate(HERE, Source.PEER_LIST, WRONG, "wrong"), now=0.0)
     ours.dialler.dial(Candidate(HERE, Source.PEER_LIST, RIGHT, "right"), now=0.0)
-    [completed] = exchange(ours, theirs)
+    [completed] = complete(ours, theirs)
     assert completed.keys.peer_exchange_key == RIGHT
     assert ours.expire(now=INITIATOR_PATIENCE_S) == ["wrong"]
 
@@ -103,7 +72,7 @@ def test_a_completed_handshake_ends_all_attempts_that_its_key_satisfies() -> Non
     ours, theirs = End(OWN), End(PEER)
     for pin in (None, RIGHT, WRONG):
         ours.dialler.dial(Candidate(HERE, Source.PEER_LIST, pin, f"{pin!r}"), now=0.0)
-    assert len(exchange(ours, theirs)) == 1
+    assert len(complete(ours, theirs)) == 1
     assert ours.expire(now=INITIATOR_PATIENCE_S) == [f"{WRONG!r}"]
 
 

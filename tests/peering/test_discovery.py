@@ -48,7 +48,7 @@ def linked(net: NodeNet, one: str, other: str) -> bool:
     )
 
 
-def knocks(net: NodeNet) -> list[tuple[str, str]]:
+def dials(net: NodeNet) -> list[tuple[str, str]]:
     """Returns who sent a first handshake message to whom, those sent again left out."""
     assert net.capture is not None
     firsts = {data: (sender, receiver) for sender, receiver, data in net.capture if data[0] == HANDSHAKE_1}
@@ -100,7 +100,7 @@ def stranger_at_b(*, cut: bool = False) -> NodeNet:
 
 
 def cut_until_it_rests(net: NodeNet) -> None:
-    """Cuts the link, and waits for a moment in which its own knocking pauses and its last beacon is forgotten."""
+    """Cuts the link, and waits for a moment in which its own dialling pauses and its last beacon is forgotten."""
     net.cut(A, B)
     net.run(20)
     node, endpoint = net.hosts[A].node, net.hosts[B].endpoint
@@ -129,7 +129,7 @@ def test_of_two_that_start_together_one_dials(seed: int) -> None:
     discover(net, A, B)
     net.run(100)
     assert linked(net, A, B)
-    assert len(knocks(net)) == 1
+    assert len(dials(net)) == 1
 
 
 def test_a_newcomer_is_dialled_at_once() -> None:
@@ -140,7 +140,7 @@ def test_a_newcomer_is_dialled_at_once() -> None:
     discover(net, B)
     assert net.run(1, until=lambda: linked(net, A, B)) < 0.05
     net.run(100)
-    assert knocks(net) == [(A, B)]
+    assert dials(net) == [(A, B)]
 
 
 @pytest.mark.parametrize("deaf", [A, B])
@@ -180,7 +180,7 @@ def test_a_node_that_does_not_discover_neither_calls_nor_answers() -> None:
     discover(net, A)
     net.run(100)
     assert times == []
-    assert knocks(net) == []
+    assert dials(net) == []
     assert net.hosts[B].node.counters()["beacons_accepted"] == 0
 
 
@@ -289,7 +289,7 @@ def test_a_neighbour_that_left_is_not_dialled_and_forgotten() -> None:
     net.close(B)
     net.capture = []
     net.run(FORGET_S + 20)
-    assert knocks(net) == []
+    assert dials(net) == []
     assert net.hosts[A].node.discovery.by_endpoint == {}
 
 
@@ -314,7 +314,7 @@ def test_a_restarted_neighbour_is_greeted_though_its_link_seems_to_be_up() -> No
     assert back < 0.1
     net.capture = []
     net.run(10 * INTERVAL_S)
-    assert knocks(net) == []
+    assert dials(net) == []
 
 
 @pytest.mark.parametrize("pause", [30, 150, 400])
@@ -336,7 +336,7 @@ def test_who_is_heard_while_its_link_is_down_is_dialled_at_once() -> None:
     cut_until_it_rests(net)
     assert net.hosts[A].node.links[net.hosts[B].address].state is LinkState.DOWN
     hear(net, A, B, forged(B))
-    assert knocks(net) == [(A, B)]
+    assert dials(net) == [(A, B)]
 
 
 def test_who_calls_and_never_answers_is_dialled_ever_more_rarely() -> None:
@@ -345,8 +345,8 @@ def test_who_calls_and_never_answers_is_dialled_ever_more_rarely() -> None:
     net.capture = []
     discover(net, A, B)
     net.run(7_200)
-    dials = [pair for pair in knocks(net) if pair == (A, B)]
-    assert 10 < len(dials) < 25
+    calls = [pair for pair in dials(net) if pair == (A, B)]
+    assert 10 < len(calls) < 25
 
 
 def test_who_is_being_dialled_is_not_dialled_again() -> None:
@@ -354,7 +354,7 @@ def test_who_is_being_dialled_is_not_dialled_again() -> None:
     hear(net, A, B, forged(B))
     net.run(5.5)
     hear(net, A, B, forged(B))
-    assert knocks(net) == [(A, B)]
+    assert dials(net) == [(A, B)]
 
 
 def test_who_is_silent_is_not_dialled_because_of_an_earlier_beacon() -> None:
@@ -362,10 +362,10 @@ def test_who_is_silent_is_not_dialled_because_of_an_earlier_beacon() -> None:
     for pause in (10, 25, 1):
         hear(net, A, B, forged(B))
         net.run(pause)
-    before = len(knocks(net))
+    before = len(dials(net))
     hear(net, A, B, forged(B))
     net.run(60)
-    assert len(knocks(net)) == before == 3
+    assert len(dials(net)) == before == 3
 
 
 def test_who_did_not_answer_for_long_is_dialled_soon_after_it_has_restarted() -> None:
@@ -389,7 +389,7 @@ def test_a_link_that_came_about_ends_the_patience_that_many_dials_in_vain_had_ta
     assert linked(net, A, B)
     cut_until_it_rests(net)
     hear(net, A, B, forged(B))
-    assert knocks(net) == [(A, B)]
+    assert dials(net) == [(A, B)]
 
 
 # -- floods ------------------------------------------------------------------------------------------------------------
@@ -406,7 +406,7 @@ def test_a_flood_of_made_up_neighbours_costs_a_bounded_table_and_few_dials() -> 
         net.run(0.001)
     discovery = net.hosts[A].node.discovery
     assert len(discovery.by_endpoint) == DISCOVERED_PEERS
-    assert len(knocks(net)) <= DISCOVERED_PEERS
+    assert len(dials(net)) <= DISCOVERED_PEERS
     assert discovery.counters.beacons_refused == 5_000 - (DISCOVERED_PEERS - 1)
     assert linked(net, A, B)
     net.run(FORGET_S + 20)
@@ -420,5 +420,5 @@ def test_made_up_restarts_of_one_neighbour_draw_few_dials() -> None:
     for number in range(3_000):
         hear(net, A, B, forged(B, instance=number.to_bytes(16, "big")))
         net.run(0.01)
-    assert len(knocks(net)) <= 30 / 5 + 1
+    assert len(dials(net)) <= 30 / 5 + 1
     assert net.hosts[A].node.discovery.counters.beacons_refused >= 3_000 - 31 * DIALS_PER_SECOND
