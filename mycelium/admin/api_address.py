@@ -1,4 +1,4 @@
-"""Where the HTTP API is found: `host:port` on TCP, or `unix:/path` of a socket. Server, client and settings share it."""
+"""The address of the HTTP API: `host:port` on TCP, or `unix:/path`. Shared by server, client and settings."""
 
 import ipaddress
 import re
@@ -9,12 +9,12 @@ from msgspec import Struct
 from mycelium.errors import ConfigError
 
 UNIX_PREFIX: Final = "unix:"
-_UNIX_PATH_BYTES: Final = 107  # sun_path in unix(7), less the closing zero
+_UNIX_PATH_BYTES: Final = 107  # size of sun_path in unix(7), less the terminating zero
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 
 
 class ApiAddress(Struct, frozen=True):
-    """A TCP address, or where `path` is not empty a unix socket; `host` is numeric and without brackets."""
+    """A unix socket if `path` is not empty, else a TCP address; `host` is numeric, without brackets."""
 
     host: str = "127.0.0.1"
     port: int = 8989
@@ -22,21 +22,21 @@ class ApiAddress(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str) -> "ApiAddress":
-        """Parses `host:port`, `[host]:port` or `unix:/path`; raises ConfigError that says what is wrong with it."""
+        """Parses `host:port`, `[host]:port` or `unix:/path`; raises ConfigError with the reason."""
         if text.startswith(UNIX_PREFIX):
             return cls(host="", port=0, path=_socket_path(text))
         host, colon, port = text.rpartition(":")
         if not colon or not _PORT.fullmatch(port) or int(port) > 0xFFFF:
-            raise _error(text, "write host:port, as in 127.0.0.1:8989, or unix:/path")
+            raise _error(text, "write host:port, for example 127.0.0.1:8989, or unix:/path")
         if host == "localhost":
             return cls("127.0.0.1", int(port))
         bracketed = host.startswith("[") and host.endswith("]")
         try:
             address = ipaddress.ip_address(host[1:-1] if bracketed else host)
         except ValueError:
-            raise _error(text, f"{host[:50]!r} is no IP address") from None
+            raise _error(text, f"{host[:50]!r} is not an IP address") from None
         if bracketed != (address.version == 6):
-            raise _error(text, "an IPv6 address, and only that, is written in brackets")
+            raise _error(text, "write an IPv6 address in brackets, and no other")
         return cls(str(address), int(port))
 
     @property
@@ -45,7 +45,7 @@ class ApiAddress(Struct, frozen=True):
 
     @property
     def is_loopback(self) -> bool:
-        """Tells whether only this machine can reach it."""
+        """Tells whether only this host can reach it."""
         return self.is_unix or ipaddress.ip_address(self.host).is_loopback
 
     def __str__(self) -> str:
@@ -57,7 +57,7 @@ class ApiAddress(Struct, frozen=True):
 def _socket_path(text: str) -> str:
     path = text.removeprefix(UNIX_PREFIX)
     if not path.startswith("/") or "\0" in path:
-        raise _error(text, "the path of the socket must be absolute")
+        raise _error(text, "the path of a socket must be absolute")
     if len(path.encode(errors="surrogatepass")) > _UNIX_PATH_BYTES:
         raise _error(text, f"the path of a socket has at most {_UNIX_PATH_BYTES} bytes")
     return path
@@ -65,4 +65,4 @@ def _socket_path(text: str) -> str:
 
 def _error(text: str, reason: str) -> ConfigError:
     shown = text if len(text) <= 200 else f"{text[:200]}..."
-    return ConfigError(f"{shown!r} is no usable API address: {reason}")
+    return ConfigError(f"{shown!r} is not a valid API address: {reason}")

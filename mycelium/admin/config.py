@@ -1,7 +1,7 @@
-"""What the operator asked for: defaults, then the configuration file, then the command line, each over the one before.
+"""The operator's settings: the command line overrides the configuration file, and that overrides the defaults.
 
-The keys of the TOML file are the names of the `Settings` fields, and of the flags with `_` for `-`. Nothing below the
-daemon reads these objects: it hands plain arguments on.
+The keys of the TOML file are the names of the `Settings` fields: those of the flags, with `_` for `-`. Nothing below the daemon
+reads these objects; the daemon hands plain arguments on.
 """
 
 import difflib
@@ -22,15 +22,14 @@ from mycelium.peer_url import PeerUrl
 LOG_FORMATS: Final = ("compact", "logfmt", "plain", "json")
 CONFIG_FILE: Final = "config_file"
 
-_INTERFACE_NAME: Final = re.compile(
-    r"(?!\.{1,2}$)[^\s/%:\x00-\x1f\x7f-\U0010ffff]{1,15}"
-)  # what dev_valid_name() in Linux takes
+# what dev_valid_name() in Linux accepts
+_INTERFACE_NAME: Final = re.compile(r"(?!\.{1,2}$)[^\s/%:\x00-\x1f\x7f-\U0010ffff]{1,15}")
 _NETWORK_NAME_BYTES: Final = range(2, 65)
 _DIGITS: Final = re.compile(r"[0-9]{1,5}")
 
 
 class Settings(Struct, frozen=True, kw_only=True):
-    """Everything a daemon is told, checked; `given` is what `load` got, so that it can be asked again on SIGHUP."""
+    """All settings of a daemon, checked; `given` is the argument of `load`, to load them again on SIGHUP."""
 
     key_file: Path
     peers: tuple[PeerUrl, ...] = ()
@@ -38,7 +37,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     tun_name: str = "mycelium"
     no_tun: bool = False
     disable_peer_discovery: bool = False
-    peer_discovery_interfaces: tuple[str, ...] = ()  # none named: every one that is fit for it
+    peer_discovery_interfaces: tuple[str, ...] = ()  # empty: every suitable one
     peer_discovery_port: int = 9650
     api_addr: ApiAddress = ApiAddress()
     api_token_file: Path | None = None
@@ -51,10 +50,10 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 def load(given: Mapping[str, object]) -> Settings:
-    """Merges what was given on the command line with the configuration file.
+    """Merges the command line with the configuration file.
 
-    `given` maps field names to what was typed: strings, lists of them, booleans. Its `config_file`, where there is one,
-    must exist; the default one need not. Raises ConfigError that names the file or flag and the key.
+    `given` maps field names to what was typed: strings, lists of strings, booleans. A file named by its `config_file` must
+    exist; the default one need not. Raises ConfigError that names the file or flag, and the key.
     """
     values: dict[str, object] = {}
     path = _config_file(given)
@@ -70,9 +69,9 @@ def load(given: Mapping[str, object]) -> Settings:
 
 
 def default_config_file() -> Path | None:
-    """Returns where the configuration file is looked for when none is named; None for a user without home."""
+    """Returns where the configuration file is, unless one is named; None for a user without a home directory."""
     folder = Path(os.environ.get("XDG_CONFIG_HOME", ""))
-    if not folder.is_absolute():  # the XDG specification has relative ones ignored
+    if not folder.is_absolute():  # the XDG specification ignores relative paths
         try:
             folder = Path.home() / ".config"
         except RuntimeError:
@@ -88,23 +87,23 @@ def _config_file(given: Mapping[str, object]) -> Path | None:
 
 
 def _read_toml(path: Path) -> dict[str, object]:
-    import tomllib  # most runs have no file
+    import tomllib  # here, because most runs have no file
 
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from None
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
 
 
 def _checked(where: str, key: str, value: object, *, folder: Path) -> object:
-    """Turns one value into its field's type; relative paths start at `folder`."""
+    """Returns one value in its field's type; relative paths start at `folder`."""
     shown = key if where != "--" else key.replace("_", "-")
     check = _CHECKS.get(key)
     if check is None:
         near = difflib.get_close_matches(key, _CHECKS, n=1)
-        raise ConfigError(f"{where}{shown[:50]}: no such key" + (f"; did you mean {near[0]}?" if near else ""))
+        raise ConfigError(f"{where}{shown[:50]}: unknown setting" + (f"; did you mean {near[0]}?" if near else ""))
     try:
         return check(value, folder)
     except ConfigError as error:
@@ -113,7 +112,7 @@ def _checked(where: str, key: str, value: object, *, folder: Path) -> object:
 
 def _text(value: object, folder: Path) -> str:
     if not isinstance(value, str):
-        raise ConfigError(f"must be a text in quotes, not {_kind(value)}")
+        raise ConfigError(f"must be a string in quotes, not {_kind(value)}")
     return value
 
 
@@ -126,7 +125,7 @@ def _flag(value: object, folder: Path) -> bool:
 def _path(value: object, folder: Path) -> Path:
     text = os.fspath(value) if isinstance(value, Path) else _text(value, folder)
     if not text or "\0" in text:
-        raise ConfigError("must be the path of a file")
+        raise ConfigError("must be a file path")
     try:
         return folder / Path(text).expanduser()
     except RuntimeError as error:
@@ -139,7 +138,7 @@ def _urls(parse: Callable[[str], PeerUrl]) -> Callable[[object, Path], tuple[Pee
         if not isinstance(texts, list | tuple):
             raise ConfigError(f"must be a list of URLs, not {_kind(value)}")
         if len(texts) > limits.CONFIGURED_PEERS:
-            raise ConfigError(f"more than {limits.CONFIGURED_PEERS} URLs")
+            raise ConfigError(f"must be at most {limits.CONFIGURED_PEERS} URLs")
         return tuple(dict.fromkeys(parse(_text(text, folder)) for text in texts))
 
     return check
@@ -148,7 +147,7 @@ def _urls(parse: Callable[[str], PeerUrl]) -> Callable[[object, Path], tuple[Pee
 def _interface(value: object, folder: Path) -> str:
     name = _text(value, folder)
     if not _INTERFACE_NAME.fullmatch(name):
-        raise ConfigError(f"{name[:50]!r} is no name of an interface (1 to 15 characters, no space, / or :)")
+        raise ConfigError(f"{name[:50]!r} is not a valid interface name (1 to 15 characters, without spaces, / and :)")
     return name
 
 
@@ -157,7 +156,7 @@ def _interfaces(value: object, folder: Path) -> tuple[str, ...]:
     if not isinstance(names, list | tuple):
         raise ConfigError(f"must be a list of interfaces, not {_kind(value)}")
     if len(names) > limits.DISCOVERY_INTERFACES:
-        raise ConfigError(f"more than {limits.DISCOVERY_INTERFACES} interfaces")
+        raise ConfigError(f"must be at most {limits.DISCOVERY_INTERFACES} interfaces")
     return tuple(dict.fromkeys(_interface(name, folder) for name in names))
 
 
@@ -172,7 +171,7 @@ def _port(value: object, folder: Path) -> int:
 def _network_name(value: object, folder: Path) -> str:
     name = _text(value, folder)
     if len(name.encode(errors="surrogatepass")) not in _NETWORK_NAME_BYTES:
-        raise ConfigError(f"must have {_NETWORK_NAME_BYTES.start} to {_NETWORK_NAME_BYTES.stop - 1} bytes")
+        raise ConfigError(f"must be {_NETWORK_NAME_BYTES.start} to {_NETWORK_NAME_BYTES.stop - 1} bytes long")
     return name
 
 
@@ -188,7 +187,7 @@ def _api_address(value: object, folder: Path) -> ApiAddress:
 
 
 def _kind(value: object) -> str:
-    names = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "a table"}
+    names = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "a table"}
     return names.get(type(value), f"a {type(value).__name__}")
 
 

@@ -1,4 +1,4 @@
-"""What the operator's side may ask of a running node; the API and the command line know nothing else of it."""
+"""The interface of a running node to its operator: all that the API and the command line know of it."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -18,7 +18,7 @@ class AdminInfo(Struct, frozen=True, rename="camel"):
 
 
 class EndpointInfo(Struct, frozen=True, rename="camel"):
-    """An underlay address as the API shows it; `addr` is host:port."""
+    """An underlay address; `addr` is host:port."""
 
     proto: str
     addr: str
@@ -32,13 +32,13 @@ class PeerInfo(Struct, frozen=True, rename="camel", kw_only=True):
     connection_state: str  # alive | connecting | dead
     tx_bytes: int
     rx_bytes: int
-    discovered: int  # seconds since this peer was first known
-    last_connected: int | None = None  # seconds since the link was last up
+    discovered: int  # seconds since the node learned of this peer
+    last_connected: int | None = None  # seconds since it was last heard
     url: str | None = None  # as configured
     address: str | None = None  # overlay address, once known
     public_key: str | None = None
-    rtt_ms: float | None = None  # smoothed, with what busy hosts add to it
-    wire_rtt_ms: float | None = None  # the newest, without that: what the cost comes from
+    rtt_ms: float | None = None  # smoothed, scheduling delay of both hosts included
+    wire_rtt_ms: float | None = None  # newest, without scheduling delay; the cost comes from it
     loss: float | None = None
     cost: int | None = None  # units of 10 us
     mtu: int | None = None  # datagram payload, bytes
@@ -70,40 +70,40 @@ class StatusInfo(Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class EventInfo(Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True):
-    """One entry of GET /api/v1/admin/events; absent is what does not concern its kind. Nodes are overlay addresses."""
+    """One entry of GET /api/v1/admin/events; fields that its kind does not use are absent. Nodes are overlay addresses."""
 
-    sequence: int  # grows by one; a gap: what was older than the kept ones
+    sequence: int  # grows by one; a gap means that entries were discarded
     time: float  # Unix seconds
-    kind: str  # a value of `mycelium.node.event_kind.EventKind`
-    node: str | None = None  # the neighbour, a route's destination, or a session's other end
+    kind: str  # name of an `EventKind`
+    node: str | None = None  # the neighbour, the destination of a route, or the peer of a session
     peer: str | None = None  # URL of a configured peer
-    before: str | None = None  # next hop of a route; where a neighbour was reached
+    before: str | None = None  # next hop of a route, or underlay address of a neighbour
     after: str | None = None
     cause: str | None = None
-    silent_s: float | None = None  # how long the neighbour had not answered
-    without_s: float | None = None  # how long it had no working route: from the old next hop's silence to the new one
-    count: int = 1  # failures of a peer in a row; changes of routes that have no entry of their own
+    silent_s: float | None = None  # since the last answer of the neighbour
+    without_s: float | None = None  # without a working route: from the last answer of the old next hop to the new one
+    count: int = 1  # consecutive failures of a peer, or route changes without an entry of their own
 
 
 class NodeControl(Protocol):
-    """The running node as the API sees it. Every call is made in the daemon's loop and returns a frozen snapshot."""
+    """The running node. Every call is made in the daemon's event loop and returns a frozen snapshot."""
 
     def admin(self) -> AdminInfo: ...
     def peers(self) -> list[PeerInfo]: ...
     def add_peer(self, url: str) -> None:
-        """Raises ConfigError for a bad URL, LocalError where the peer is known already."""
+        """Raises ConfigError for an invalid URL, LocalError for a peer that is configured already."""
 
     def remove_peer(self, url: str) -> None:
-        """Raises LocalError where no such peer is configured."""
+        """Raises ConfigError for an invalid URL, LocalError for a peer that is not configured."""
 
     def routes_selected(self) -> list[RouteInfo]: ...
     def routes_fallback(self) -> list[RouteInfo]: ...
     def public_key_of(self, address: str) -> str | None:
-        """Returns the X25519 key, as hex, of the node that owns an overlay address; None where it is not known."""
+        """Returns the X25519 key, in hex, of the node that owns an overlay address; None for an unknown node."""
 
     def status(self) -> StatusInfo: ...
     def events(self, after: int) -> list[EventInfo]:
-        """Returns what happened after the event with this number, as far as it is kept; oldest first."""
+        """Returns the kept events with a greater sequence, oldest first."""
 
     def next_event(self) -> "asyncio.Event":
-        """Returns what is set when the next event has happened."""
+        """Returns what will be set at the next event."""

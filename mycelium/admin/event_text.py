@@ -1,4 +1,4 @@
-"""Events in words: one line each, for the log and the command line."""
+"""Events as one line of text each, for the log and the command line."""
 
 import re
 from typing import Final
@@ -9,11 +9,11 @@ from mycelium.admin.control import EventInfo
 from mycelium.node.event_kind import EventKind
 
 _WORDS: Final = {kind.value: kind.words for kind in EventKind}
-_OPTIONAL: Final = re.compile(r"\[(.*?{(\w+).*?)\]")  # the part without its brackets, and its field
+_OPTIONAL: Final = re.compile(r"\[(.*?{(\w+).*?)\]")  # groups: the part without its brackets, its field
 
 
 def describe(event: EventInfo) -> str:
-    """Returns what happened, without the time; the bare kind of an event that only a newer daemon knows."""
+    """Returns the text without the time; for a kind that only a newer daemon knows, its name."""
     words = _WORDS.get(event.kind)
     if words is None:
         return event.kind

@@ -1,4 +1,4 @@
-"""The node's secret on disk: a 32-byte seed that only its owner may read, and that nothing here ever overwrites."""
+"""The node's secret on disk: a 32-byte seed that only its owner may read. Nothing here overwrites one."""
 
 import os
 import tempfile
@@ -14,18 +14,20 @@ _DIRECTORY_MODE: Final = 0o700
 
 
 def default_key_path() -> Path:
-    """Returns where a node keeps its key unless told otherwise: mycelium/priv_key.bin among the user's data."""
+    """Returns the default path of the key file: mycelium/priv_key.bin in the user's data directory."""
     data_home = Path(os.environ.get("XDG_DATA_HOME", ""))
-    if not data_home.is_absolute():  # the XDG specification has relative ones ignored
+    if not data_home.is_absolute():  # the XDG specification ignores relative paths
         try:
             data_home = Path.home() / ".local" / "share"
         except RuntimeError as error:
-            raise IdentityError("this user has no home directory: name a key file, or set XDG_DATA_HOME") from error
+            raise IdentityError(
+                "this user has no home directory: name a key file with --key-file, or set XDG_DATA_HOME"
+            ) from error
     return data_home / "mycelium" / "priv_key.bin"
 
 
 def load_identity(path: Path) -> Identity:
-    """Reads a key file; raises IdentityError where there is none, it is damaged or others may read it."""
+    """Reads a key file; raises IdentityError if it is missing, damaged, or open to other users."""
     seed = read_private(path, name=f"the key file {path}", error=IdentityError)
     if len(seed) != SEED_BYTES:
         raise IdentityError(f"the key file {path} has {len(seed)} bytes, not {SEED_BYTES}")
@@ -33,9 +35,9 @@ def load_identity(path: Path) -> Identity:
 
 
 def create_identity(path: Path, seed: bytes, *, parents: bool = False) -> Identity:
-    """Writes a new key file; raises IdentityError where it can't be written or something is there already.
+    """Writes a new key file; raises IdentityError if it cannot be written or exists already.
 
-    The file appears whole, on disk, or not at all. With `parents` missing directories are made, for the user alone.
+    The whole file appears, synced to disk, or none. With `parents`, missing directories are created, open to the user alone.
     """
     identity = Identity(seed)
     try:
@@ -48,24 +50,24 @@ def create_identity(path: Path, seed: bytes, *, parents: bool = False) -> Identi
 
 
 def load_or_create_identity(path: Path) -> Identity:
-    """Reads a key file, or makes one with a new random key where there is nothing; raises IdentityError."""
+    """Reads a key file, or creates one with a new random key; raises IdentityError."""
     if os.path.lexists(path):
         return load_identity(path)
     return create_identity(path, os.urandom(SEED_BYTES), parents=True)
 
 
 def _write_atomically(path: Path, seed: bytes) -> None:
-    """Writes beside the place and links into it: a link, unlike a rename, fails where something is."""
+    """Writes a temporary file and links it into place: unlike a rename, a link never replaces a file."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, _MODE)  # whatever the umask
+            os.fchmod(descriptor, _MODE)  # independent of the umask
             file.write(seed)
             file.flush()
             os.fsync(descriptor)
         os.link(temporary, path)
     except FileExistsError as error:
-        raise IdentityError(f"the key file {path} exists already and is left as it is") from error
+        raise IdentityError(f"the key file {path} exists already and was not changed") from error
     finally:
         os.unlink(temporary)
     _sync_directory(path.parent)

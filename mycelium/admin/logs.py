@@ -1,6 +1,6 @@
-"""The daemon's log: one line an event on standard error, in one of four formats.
+"""The daemon's log: one line per event on standard error, in one of four formats.
 
-The pure core does not log and nothing logs on the data path; what strangers can trigger goes through `RateLimited`.
+The protocol logic and the data path do not log. Warnings that strangers can trigger go through `RateLimited`.
 """
 
 import json
@@ -16,7 +16,7 @@ _WARNING_INTERVAL_S: Final = 10.0
 
 
 def configure(debug: bool = False, log_format: str = "compact", *, silent: bool = False) -> None:
-    """Sends the project's log to standard error; `silent` leaves errors only, `debug` adds detail and wins over it."""
+    """Sends the project's log to standard error: errors only if `silent`, with details if `debug`, which wins over `silent`."""
     handler = logging.StreamHandler()
     handler.setFormatter(_FORMATTERS[log_format]())
     root = logging.getLogger()
@@ -27,9 +27,9 @@ def configure(debug: bool = False, log_format: str = "compact", *, silent: bool 
 
 
 class RateLimited:
-    """Warnings that others can provoke: one a key in an interval, the next of them telling how many were held back.
+    """Warnings that peers can trigger: at most one per key and interval. The next one says how many were suppressed.
 
-    `clock` gives monotonic seconds. Beyond LOG_KEYS keys the one that was logged longest ago is forgotten.
+    `clock` returns monotonic seconds. Of more than LOG_KEYS keys, the one logged longest ago is forgotten.
     """
 
     __slots__ = ("_clock", "_interval_s", "_logger", "_seen")
@@ -47,18 +47,18 @@ class RateLimited:
         self._seen: dict[str, tuple[float, int]] = {}
 
     def warning(self, key: str, message: str, *arguments: object) -> None:
-        """Logs `message % arguments`, unless one of the same key was logged less than an interval ago."""
+        """Logs `message % arguments`, unless the same key was logged less than an interval ago."""
         now = self._clock()
-        logged_at, held_back = self._seen.get(key, (None, 0))
+        logged_at, suppressed = self._seen.get(key, (None, 0))
         if logged_at is not None and now - logged_at < self._interval_s:
-            self._seen[key] = (logged_at, held_back + 1)
+            self._seen[key] = (logged_at, suppressed + 1)
             return
         self._seen.pop(key, None)
         if len(self._seen) >= LOG_KEYS:
             del self._seen[next(iter(self._seen))]
         self._seen[key] = (now, 0)
-        if held_back:
-            self._logger.warning(message + " (and %d more like it)", *arguments, held_back)
+        if suppressed:
+            self._logger.warning(message + " (and %d more)", *arguments, suppressed)
         else:
             self._logger.warning(message, *arguments)
 
@@ -76,7 +76,7 @@ class _Plain(logging.Formatter):
 
 
 class _Fields(logging.Formatter):
-    """The parts of a record that a machine reads, in the order they are written."""
+    """The fields of a record in machine-readable formats, in order."""
 
     def fields(self, record: logging.LogRecord) -> dict[str, str]:
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))

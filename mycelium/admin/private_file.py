@@ -1,4 +1,4 @@
-"""Secrets on disk, which others must not read: how one is opened, the key of a private network, the token of the API."""
+"""Secrets in files that only their owner may read: the key of a private network and the token of the API."""
 
 import os
 import stat
@@ -10,12 +10,12 @@ from mycelium.errors import ConfigError, LocalError
 NETWORK_KEY_BYTES: Final = 32
 
 _FOR_OTHERS: Final = 0o077
-MOST_BYTES: Final = 1_024  # longer than any secret here
-_TOKEN_BYTES: Final = range(16, 257)  # shorter ones can be guessed
+MAX_BYTES: Final = 1_024  # more than any secret has
+_TOKEN_BYTES: Final = range(16, 257)  # shorter tokens could be guessed
 
 
 def read_network_key(path: Path) -> bytes:
-    """Reads a pre-shared key, 32 bytes or 64 hex digits; raises ConfigError where it is none or others may read it."""
+    """Reads a pre-shared key, 32 bytes or 64 hex digits; raises ConfigError if it is invalid or open to other users."""
     data = _read(path)
     if len(data) == NETWORK_KEY_BYTES:
         return data
@@ -29,7 +29,7 @@ def read_network_key(path: Path) -> bytes:
 
 
 def read_api_token(path: Path) -> str:
-    """Reads the token of the API, one line of printable ASCII; raises ConfigError where it is none or others may read it."""
+    """Reads the token of the API, one line of printable ASCII; raises ConfigError if it is invalid or open to other users."""
     token = _read(path).strip().decode("ascii", errors="replace")
     if len(token) not in _TOKEN_BYTES or not (token.isascii() and token.isprintable()):
         raise ConfigError(
@@ -39,17 +39,19 @@ def read_api_token(path: Path) -> str:
 
 
 def read_private(path: Path, *, name: str, error: type[LocalError]) -> bytes:
-    """Reads the first MOST_BYTES of a regular file that only its owner may read; raises `error`, about `name`."""
+    """Reads the first MAX_BYTES of a regular file that only its owner may read; raises `error` with `name` in its text."""
     try:
-        # A FIFO in its place must not make the start wait for a writer.
+        # Non-blocking, because opening a FIFO would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise error(f"{name} is not a regular file")
             if status.st_mode & _FOR_OTHERS:
-                raise error(f"{name} is open to others (mode {stat.S_IMODE(status.st_mode):04o}): chmod 600 {path}")
-            return os.read(descriptor, MOST_BYTES)
+                raise error(
+                    f"{name} is open to other users (mode {stat.S_IMODE(status.st_mode):04o}): chmod 600 {path}"
+                )
+            return os.read(descriptor, MAX_BYTES)
         finally:
             os.close(descriptor)
     except OSError as cause:

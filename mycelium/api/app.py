@@ -1,4 +1,7 @@
-"""The API's methods: paths, status codes and JSON as the Rust implementation's `/api/v1`. Imported late: aiohttp is large."""
+"""The methods of the API: paths, status codes and JSON as in `/api/v1` of the Rust implementation.
+
+Imported late, because aiohttp is large.
+"""
 
 import asyncio
 import contextlib
@@ -31,7 +34,7 @@ class PeerRequest(msgspec.Struct, frozen=True):
 
 
 def application(control: NodeControl, guard: Guard) -> web.Application:
-    """Returns the aiohttp application over one node."""
+    """Returns the aiohttp application for one node."""
     app = web.Application(middlewares=[_answer_errors_as_json, _guarded(guard)], client_max_size=API_BODY_BYTES)
     methods = _Methods(control)
     app.on_shutdown.append(methods.stop_waiting)
@@ -52,18 +55,18 @@ def application(control: NodeControl, guard: Guard) -> web.Application:
 
 
 class _Methods:
-    """The calls that take an argument."""
+    """The methods with an argument."""
 
     def __init__(self, control: NodeControl) -> None:
         self._control = control
 
     async def events(self, request: web.Request) -> web.StreamResponse:
-        """Events after the number `after`; with `wait`, seconds, until there is one."""
+        """Returns the events with a sequence above `after`; if there are none, waits up to `wait` seconds for one."""
         try:
             after = int(request.query.get("after", "0"))
             wait_s = float(request.query.get("wait", "0"))
         except ValueError:
-            return _error(400, "after is a whole number, wait is seconds")
+            return _error(400, "after must be a whole number, wait a number of seconds")
         found = self._control.events(after)
         if not found and wait_s > 0:
             with contextlib.suppress(TimeoutError):
@@ -73,7 +76,7 @@ class _Methods:
         return _json(found)
 
     async def stop_waiting(self, _: web.Application) -> None:
-        """The daemon stops: whoever waits for an event is answered now."""
+        """Answers all waiting calls, because the daemon stops."""
         self._control.next_event().set()
 
     async def add_peer(self, request: web.Request) -> web.StreamResponse:
@@ -81,7 +84,7 @@ class _Methods:
             async with asyncio.timeout(_BODY_SECONDS):
                 body = await request.read()
         except TimeoutError:
-            return _error(408, "the body did not come in time")
+            return _error(408, "the request body did not arrive in time")
         try:
             self._control.add_peer(msgspec.json.decode(body, type=PeerRequest).endpoint)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ConfigError) as error:
@@ -102,13 +105,13 @@ class _Methods:
     async def public_key(self, request: web.Request) -> web.StreamResponse:
         address = _overlay_address(request.match_info["ip"])
         if address is None:
-            return _error(400, "not an IPv6 address")
+            return _error(400, "this is not an IPv6 address")
         key = self._control.public_key_of(address)
-        return _error(404, "no key is known for this address") if key is None else _json({"publicKey": key})
+        return _error(404, "no known node has this address") if key is None else _json({"publicKey": key})
 
 
 def _overlay_address(text: str) -> str | None:
-    """Returns an IPv6 address in its shortest form; None where the text is none."""
+    """Returns an IPv6 address in its shortest form; None for any other text."""
     try:
         packed = socket.inet_pton(socket.AF_INET6, text)
     except (OSError, ValueError):
@@ -156,4 +159,4 @@ async def _answer_errors_as_json(request: web.Request, handler: _Handler) -> web
         return _error(answer.status, answer.reason)
     except Exception:
         _log.exception("the API failed at %s %s", request.method, request.path)
-        return _error(500, "an error inside the daemon; its log has more")
+        return _error(500, "internal error; see the log of the daemon")

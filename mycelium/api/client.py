@@ -1,4 +1,4 @@
-"""Calls the running daemon's HTTP API, synchronously and with light imports: the command line's side."""
+"""A synchronous client of the HTTP API, with light imports, for the command line."""
 
 import http.client
 import socket
@@ -19,7 +19,7 @@ _Answer = TypeVar("_Answer")
 
 
 class ApiClient:
-    """The methods of one daemon. Each raises ApiError, whose text is meant for the operator."""
+    """The API of one daemon. Each method raises ApiError with a text for the operator."""
 
     def __init__(self, address: ApiAddress, *, token: str | None = None, timeout_s: float = _TIMEOUT_S) -> None:
         self._address = address
@@ -48,7 +48,7 @@ class ApiClient:
         return self._get("/admin/status", StatusInfo)
 
     def events(self, after: int, *, wait_s: float = 0) -> list[EventInfo]:
-        """Returns the events after this number; where there is none yet it waits for one so long, below the timeout."""
+        """Returns the events with a greater sequence; if there are none, waits for one. `wait_s` must be below the timeout."""
         return self._get(f"/admin/events?after={after}&wait={wait_s:g}", list[EventInfo])
 
     def _get(self, path: str, answer: type[_Answer]) -> _Answer:
@@ -56,7 +56,7 @@ class ApiClient:
         try:
             return msgspec.json.decode(body, type=answer)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise ApiError(f"what answers at {self._address} speaks another API: {error}") from None
+            raise ApiError(f"the program at {self._address} has another API: {error}") from None
 
     def _call(self, method: str, path: str, body: bytes | None = None) -> bytes:
         connection = self._connection()
@@ -72,7 +72,7 @@ class ApiClient:
         if response.status >= 400:
             raise ApiError(_refusal(response, answer))
         if len(answer) > API_RESPONSE_BYTES:
-            raise ApiError(f"the answer of {self._address} has more than {API_RESPONSE_BYTES} bytes")
+            raise ApiError(f"the answer from {self._address} is longer than {API_RESPONSE_BYTES} bytes")
         return answer
 
     def _connection(self) -> http.client.HTTPConnection:
@@ -83,16 +83,16 @@ class ApiClient:
     def _reason(self, error: Exception) -> str:
         match error:
             case ConnectionRefusedError() | FileNotFoundError():
-                return f"no mycelium is listening at {self._address}: is the daemon running?"
+                return f"no daemon is listening at {self._address}: is it running?"
             case PermissionError():
-                return f"{self._address} is not yours to open: call as the user that runs the daemon"
+                return f"no permission to open {self._address}: run this command as the user of the daemon"
             case TimeoutError():
                 return f"the daemon at {self._address} did not answer within {self._timeout_s:g} s"
             case ConnectionResetError():
                 return f"the daemon at {self._address} closed the connection"
             case OSError():
-                return f"can't reach a daemon at {self._address}: {error.strerror or error}"
-        return f"what answers at {self._address} is no mycelium"
+                return f"cannot reach the daemon at {self._address}: {error.strerror or error}"
+        return f"the program at {self._address} is not a Mycelium daemon"
 
 
 class _UnixConnection(http.client.HTTPConnection):

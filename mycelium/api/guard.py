@@ -1,8 +1,8 @@
-"""Who may call the HTTP API. Pure.
+"""Access control of the HTTP API. Pure.
 
-A unix socket is guarded by its file's mode. On loopback any local program may call, but a web page may not, neither by a
-form (it sends `Origin`) nor by pointing a name of its own at 127.0.0.1 (it sends that name as `Host`). Where a token is set
-it is asked of every call on TCP, and nothing else is; without one only loopback is served.
+A unix socket is protected by the mode of its file. On loopback any local program may call, but no web page: a form sends
+`Origin`, and DNS rebinding shows in `Host`. With a token, every call on TCP needs the token and nothing else; without one,
+only loopback is served.
 """
 
 import hmac
@@ -19,35 +19,35 @@ _SCHEME: Final = "Bearer "
 
 
 class Refusal(Struct, frozen=True):
-    """The answer to a call that may not be made."""
+    """The answer to a call that is not allowed."""
 
     status: int
     reason: str
 
 
 class Guard:
-    """Decides call by call, from the headers alone."""
+    """Judges each call by its headers."""
 
     __slots__ = ("_is_unix", "_token")
 
     def __init__(self, address: ApiAddress, token: str | None) -> None:
         if token is None and not address.is_loopback:
-            raise ConfigError(f"--api-addr {address}: others can reach it, so it needs --api-token-file")
+            raise ConfigError(f"--api-addr {address}: other hosts can reach this address, so it needs --api-token-file")
         self._is_unix = address.is_unix
         self._token = token
 
     def refusal(
         self, method: str, *, host: str | None, origin: str | None, authorization: str | None
     ) -> Refusal | None:
-        """Returns None for a call that may be made; the strings are the headers of these names, None where absent."""
+        """Returns None for an allowed call; the arguments are the headers of these names, None for absent ones."""
         if self._is_unix:
             return None
         if self._token is not None:
             return None if self._is_token(authorization) else Refusal(401, "this call needs the API token")
         if host is not None and not _is_loopback(host):
-            return Refusal(403, "the Host header does not name this machine's loopback")
+            return Refusal(403, "the Host header must name the loopback of this host")
         if origin is not None and method not in _SAFE_METHODS:
-            return Refusal(403, "web pages may not make this call")
+            return Refusal(403, "web pages are not allowed to make this call")
         return None
 
     def _is_token(self, authorization: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""The API's listening socket: on TCP, or as a file that only its owner may open."""
+"""The listening socket of the API: on TCP, or a unix socket that only its owner may open."""
 
 import errno
 import os
@@ -15,22 +15,26 @@ _OWNER_ONLY: Final = 0o177  # umask that leaves 0600
 
 
 def open_listener(address: ApiAddress) -> socket.socket:
-    """Returns a bound, non-blocking socket; raises DeviceError where the address is taken or can't be had."""
+    """Returns a bound, non-blocking socket; raises DeviceError if the address is in use or unavailable."""
     try:
         return _open_unix(Path(address.path)) if address.is_unix else _open_tcp(address)
     except OSError as error:
         in_use = error.errno == errno.EADDRINUSE
-        reason = "another program listens there: another mycelium?" if in_use else error.strerror or str(error)
-        raise DeviceError(f"can't serve the API at {address}: {reason} (--api-addr names another place)") from None
+        reason = (
+            "another program, perhaps another daemon, is listening there" if in_use else error.strerror or str(error)
+        )
+        raise DeviceError(
+            f"cannot serve the API at {address}: {reason} (choose another address with --api-addr)"
+        ) from None
 
 
 def remove_socket_file(address: ApiAddress, inode: int) -> None:
-    """Deletes the socket's file, unless another daemon has put its own in that place."""
+    """Deletes the file of the socket, unless another daemon has put its own in its place."""
     try:
         if os.lstat(address.path).st_ino == inode:
             os.unlink(address.path)
     except OSError:
-        return  # gone already, and a left-over file stops nobody: the next daemon replaces it
+        return  # gone already, or left for the next daemon to replace
 
 
 def _open_tcp(address: ApiAddress) -> socket.socket:
@@ -63,13 +67,13 @@ def _open_unix(path: Path) -> socket.socket:
 
 
 def _remove_stale(path: Path) -> None:
-    """Clears away the socket file of a daemon that is dead; raises OSError where it lives or the file is something else."""
+    """Removes the socket file of a dead daemon; raises OSError if the daemon is alive or the file is no socket."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(mode):
-        raise OSError(errno.EEXIST, "a file that is no socket is there")
+        raise OSError(errno.EEXIST, "a file that is not a socket is there")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         try:
@@ -78,5 +82,5 @@ def _remove_stale(path: Path) -> None:
             path.unlink(missing_ok=True)
             return
         except BlockingIOError:
-            pass  # its queue is full: it lives
+            pass  # its queue is full, so it is alive
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))

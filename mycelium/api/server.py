@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 
-_IDLE_SECONDS: Final = 15  # how long a connection may stay without a request
+_IDLE_SECONDS: Final = 15  # that a connection may stay open without a request
 
 
 class ApiServer:
-    """The API of one node. It answers between `start` and `stop`, in the loop that called them."""
+    """The API of one node. It answers between `start` and `stop`, in the event loop that called them."""
 
     def __init__(self, control: NodeControl, address: ApiAddress, *, token: str | None = None) -> None:
         self._control = control
@@ -27,11 +27,11 @@ class ApiServer:
         self._inode = 0
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
-        self.address = address  # after `start` with the port that the kernel chose, where 0 was asked
+        self.address = address  # after `start`, port 0 is replaced by the chosen port
 
     async def start(self) -> None:
-        """Begins to listen; raises ConfigError or DeviceError, and leaves nothing behind, where it can't."""
-        from aiohttp import web  # 0.2 s
+        """Starts to listen; raises ConfigError or DeviceError if it cannot, and leaves nothing behind."""
+        from aiohttp import web  # here, because it takes 0.2 s
 
         from mycelium.api.app import application
 
@@ -51,7 +51,7 @@ class ApiServer:
         self._listener = await serve(self._protocol, sock=listener)
 
     async def stop(self) -> None:
-        """Closes every connection and removes the socket's file; harmless when nothing was started."""
+        """Closes every connection and removes the socket file; does nothing before `start`."""
         if self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -63,7 +63,7 @@ class ApiServer:
             self._inode = 0
 
     def _protocol(self) -> asyncio.BaseProtocol:
-        """Called for each new connection."""
+        """Returns the protocol of a new connection."""
         server = self._runner.server if self._runner is not None else None
         if server is None or len(server.connections) >= API_CONNECTIONS:
             return _Refusing()
@@ -71,7 +71,7 @@ class ApiServer:
 
 
 def _silence() -> logging.Logger:
-    """Returns a log that goes nowhere: aiohttp would write a traceback for each caller that speaks no HTTP."""
+    """Returns a log without output: aiohttp would write a traceback for each caller that does not speak HTTP."""
     logger = logging.Logger("aiohttp")
     logger.addHandler(logging.NullHandler())
     return logger

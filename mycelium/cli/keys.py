@@ -1,4 +1,4 @@
-"""`mycelium generate-keys` and `mycelium inspect`: keys and the addresses they make, without a daemon."""
+"""`mycelium generate-keys` and `mycelium inspect`: keys and their addresses, without a daemon."""
 
 import os
 import re
@@ -19,7 +19,7 @@ _HEX_KEY: Final = re.compile(f"[0-9A-Fa-f]{{{2 * PUBLIC_KEY_BYTES}}}")
 
 
 class KeyInfo(Struct, frozen=True, rename="camel"):
-    """What is public about a node."""
+    """The public key of a node, and what follows from it."""
 
     public_key: str  # X25519, hex
     address: str
@@ -28,11 +28,11 @@ class KeyInfo(Struct, frozen=True, rename="camel"):
 
 @click.command("generate-keys")
 @options.together(options.key_file, options.config_file)
-@click.option("--force", is_flag=True, help="Replace a key that is there; its address is lost.")
+@click.option("--force", is_flag=True, help="Replace an existing key; its address is lost.")
 @options.as_json
 @click.pass_context
 def generate_keys(context: click.Context, force: bool, as_json: bool) -> None:
-    """Make a new secret key, and with it a new address."""
+    """Create a new secret key, and with it a new address."""
     path = _key_file(context)
     seed = os.urandom(SEED_BYTES)
     identity = _replace(path, seed) if force else keyfile.create_identity(path, seed, parents=True)
@@ -47,13 +47,13 @@ def generate_keys(context: click.Context, force: bool, as_json: bool) -> None:
 @click.argument("key", required=False)
 @click.pass_context
 def inspect(context: click.Context, key: str | None, as_json: bool) -> None:
-    """Show the address of a public KEY (64 hex digits), or of this node's own."""
+    """Show the address of a public KEY (64 hex digits), or that of this node."""
     if key is None:
         public_key = keyfile.load_identity(_key_file(context)).exchange_public_key
     elif _HEX_KEY.fullmatch(key):
         public_key = bytes.fromhex(key)
     else:
-        raise IdentityError(f"{key[:80]!r} is no public key: that has {2 * PUBLIC_KEY_BYTES} hex digits")
+        raise IdentityError(f"{key[:80]!r} is not a public key, which has {2 * PUBLIC_KEY_BYTES} hex digits")
     _print(public_key, as_json=as_json)
 
 
@@ -64,7 +64,7 @@ def _key_file(context: click.Context) -> Path:
 
 
 def _replace(path: Path, seed: bytes) -> Identity:
-    """Writes the new key beside the old one and moves it into place, so that there is a whole key at any moment."""
+    """Writes the new key beside the old one and renames it, so a complete key exists at any moment."""
     beside = path.with_name(f"{path.name}.new")
     beside.unlink(missing_ok=True)
     identity = keyfile.create_identity(beside, seed, parents=True)

@@ -1,4 +1,4 @@
-"""The command line: its commands, and how any error becomes one line on standard error."""
+"""The commands of the command line, and errors as one line on standard error."""
 
 import os
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ _INTERRUPTED = 130
 _TRACEBACK = "MYCELIUM_TRACEBACK"
 
 
-@click.group(cls=DefaultGroup, epilog="Without a command it runs the daemon: see 'mycelium run --help'.")
+@click.group(cls=DefaultGroup, epilog="Without a command, it runs the daemon: see 'mycelium run --help'.")
 @options.general
 @click.version_option(__version__, message="mycelium %(version)s")
 def cli() -> None:
@@ -31,7 +31,7 @@ for _command in (run, status, peers, routes, events, inspect, generate_keys):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command line, sys.argv's unless another is given, and returns the exit status."""
+    """Runs a command line, that of `sys.argv` by default, and returns the exit status."""
     try:
         return cli.main(arguments, prog_name="mycelium", standalone_mode=False) or 0
     except click.UsageError as error:

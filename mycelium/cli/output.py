@@ -1,4 +1,4 @@
-"""How commands print: JSON for programs, aligned tables for people."""
+"""Output of commands: JSON for programs, aligned tables for people."""
 
 import sys
 from collections.abc import Iterable, Sequence
@@ -13,13 +13,13 @@ def print_json(value: object) -> None:
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:
-    """Prints name and value a line, the values below each other."""
+    """Prints one name and value per line, the values aligned."""
     for name, value in fields:
         click.echo(f"{name:<12} {value}")
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints rows under a heading; columns that begin with '>' are aligned to the right."""
+    """Prints rows under a heading; columns whose name begins with '>' are aligned to the right."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""Two habits of the Rust command line that click does not have: no subcommand means `run`, and a flag takes many values."""
+"""Two features of the Rust command line that click lacks: a default command, and flags with several values."""
 
 from typing import Final
 
@@ -8,13 +8,13 @@ DEFAULT_COMMAND: Final = "run"
 
 
 class DefaultGroup(click.Group):
-    """A group that runs DEFAULT_COMMAND where none is named."""
+    """A group that runs DEFAULT_COMMAND if none is named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, self._with_command(ctx, args))
 
     def _with_command(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Skips the group's own flags; what follows is a command's name, or belongs to the default one."""
+        """Inserts the default command behind the group's own flags if no command follows them."""
         flags = {name: option for option in self.get_params(ctx) for name in option.opts}
         index = 0
         while index < len(args) and args[index].startswith("-"):
@@ -26,7 +26,7 @@ class DefaultGroup(click.Group):
                 return args
             index += 1 if has_value or getattr(option, "is_flag", False) else 2
         is_named = index < len(args) and not args[index].startswith("-")
-        if is_named or index > len(args):  # beyond the end: the last flag lacks its value, which click complains about
+        if is_named or index > len(args):  # beyond the end: the last flag lacks its value, which click reports
             return args
         return [*args[:index], DEFAULT_COMMAND, *args[index:]]
 
@@ -37,7 +37,7 @@ class ManyValuesCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         many = {name for option in self.get_params(ctx) if option.multiple for name in option.opts}
         spread: list[str] = []
-        flag, values = "", 0  # the repeatable flag that is being read, and how many values it has so far
+        flag, values = "", 0  # the current repeatable flag, and its number of values so far
         for arg in [*args, "-"]:
             if flag and not arg.startswith("-"):
                 spread += (flag, arg)

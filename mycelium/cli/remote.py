@@ -1,4 +1,4 @@
-"""Commands that ask a running daemon: `mycelium peers`, `mycelium routes`, `mycelium status`, `mycelium events`."""
+"""Commands that call a running daemon: `mycelium peers`, `mycelium routes`, `mycelium status`, `mycelium events`."""
 
 import time
 from typing import TYPE_CHECKING, Final
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from mycelium.admin.control import EventInfo, PeerInfo, RouteInfo
     from mycelium.api.client import ApiClient
 
-_WAIT_S: Final = 5.0  # for the next event, in one call
+_WAIT_S: Final = 5.0  # for the next event, per call
 
 
 @click.group(no_args_is_help=False)
 @options.client
 def peers() -> None:
-    """Show, add and remove peers of the running daemon."""
+    """Show, add and remove the peers of a running daemon."""
 
 
 @peers.command("list")
@@ -27,7 +27,7 @@ def peers() -> None:
 @options.as_json
 @click.pass_context
 def list_peers(context: click.Context, as_json: bool) -> None:
-    """List all peers with their state."""
+    """List all peers and their state."""
     found = _daemon(context).peers()
     if as_json:
         print_json(found)
@@ -42,7 +42,7 @@ def list_peers(context: click.Context, as_json: bool) -> None:
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
 @click.pass_context
 def add_peers(context: click.Context, urls: tuple[str, ...], as_json: bool) -> None:
-    """Connect to more peers, until the daemon stops."""
+    """Add peers until the daemon stops."""
     daemon = _daemon(context)
     for url in urls:
         daemon.add_peer(url)
@@ -56,7 +56,7 @@ def add_peers(context: click.Context, urls: tuple[str, ...], as_json: bool) -> N
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
 @click.pass_context
 def remove_peers(context: click.Context, urls: tuple[str, ...], as_json: bool) -> None:
-    """Disconnect from peers, until the daemon is started again."""
+    """Remove peers until the daemon starts again."""
     daemon = _daemon(context)
     for url in urls:
         daemon.remove_peer(url)
@@ -67,7 +67,7 @@ def remove_peers(context: click.Context, urls: tuple[str, ...], as_json: bool) -
 @click.group(no_args_is_help=False)
 @options.client
 def routes() -> None:
-    """Show the routes of the running daemon."""
+    """Show the routes of a running daemon."""
 
 
 @routes.command
@@ -75,7 +75,7 @@ def routes() -> None:
 @options.as_json
 @click.pass_context
 def selected(context: click.Context, as_json: bool) -> None:
-    """List the routes that packets take."""
+    """List the routes in use."""
     _print_routes(_daemon(context).routes_selected(), as_json=as_json)
 
 
@@ -84,7 +84,7 @@ def selected(context: click.Context, as_json: bool) -> None:
 @options.as_json
 @click.pass_context
 def fallback(context: click.Context, as_json: bool) -> None:
-    """List the routes that could be taken instead."""
+    """List the alternative routes."""
     _print_routes(_daemon(context).routes_fallback(), as_json=as_json)
 
 
@@ -93,7 +93,7 @@ def fallback(context: click.Context, as_json: bool) -> None:
 @options.as_json
 @click.pass_context
 def status(context: click.Context, as_json: bool) -> None:
-    """Show how the running daemon does."""
+    """Show the state of a running daemon, and its counters."""
     found = _daemon(context).status()
     if as_json:
         print_json(found)
@@ -120,10 +120,10 @@ def status(context: click.Context, as_json: bool) -> None:
 @click.command
 @options.client
 @options.as_json
-@click.option("--follow", "-f", is_flag=True, help="Go on with what happens from now on; as JSON one object a line.")
+@click.option("--follow", "-f", is_flag=True, help="Continue with new events; with --json, one object per line.")
 @click.pass_context
 def events(context: click.Context, as_json: bool, follow: bool) -> None:
-    """Show what happened: to links and peers, and which routes changed and why."""
+    """Show what happened to links, peers, sessions and routes, and why."""
     daemon = _daemon(context)
     found = daemon.events(0)
     if as_json and not follow:
@@ -135,7 +135,7 @@ def events(context: click.Context, as_json: bool, follow: bool) -> None:
 
 
 def _print_events(found: "list[EventInfo]", newest: int, *, as_json: bool) -> int:
-    """Prints a line for each; returns the number of the newest event seen so far."""
+    """Prints one line per event; returns the sequence of the newest."""
     from mycelium.admin.event_text import describe
 
     for event in found:

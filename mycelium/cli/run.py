@@ -1,4 +1,4 @@
-"""`mycelium [run]`: the daemon."""
+"""`mycelium [run]` runs the daemon."""
 
 import click
 
@@ -27,11 +27,11 @@ from mycelium.cli.parsing import ManyValuesCommand
 )
 @click.pass_context
 def run(context: click.Context) -> int:
-    """Join the mesh and stay in it (the default command)."""
+    """Run a node of the mesh (the default command)."""
     from mycelium.admin import config, logs
 
     settings = config.load(options.given(context))
     logs.configure(settings.debug, settings.log_format, silent=settings.silent)
-    from mycelium.daemon import daemon  # loads every layer: not before the settings are known to be right
+    from mycelium.daemon import daemon  # here, because it loads every layer: only once the settings are valid
 
     return daemon.run(settings)

@@ -208,7 +208,7 @@ class Daemon:
                 self._discovery.announce()
 
     def _on_journal(self) -> None:
-        self._event_log.follow()
+        self._event_log.write_new()
         self._control.journal_grew()
 
 

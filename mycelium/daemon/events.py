@@ -1,4 +1,4 @@
-"""The node's journal as the operator's side sees it: wall-clock time, addresses as text, and the log."""
+"""The node's journal for its operator: with wall-clock times and addresses as text, in the API and in the log."""
 
 import logging
 import time
@@ -19,22 +19,22 @@ _LEVELS: Final = logging.getLevelNamesMapping()
 
 
 def event_infos(journal: Journal, after: int) -> list[EventInfo]:
-    """Returns the events with a greater number, with the time by today's setting of the clock."""
+    """Returns the events with a greater sequence; their times follow the present setting of the wall clock."""
     clock = time.time() - monotonic()
     return [_info(entry, clock) for entry in journal.after(after)]
 
 
 class EventLog:
-    """Writes the journal's new entries into the daemon's log; in a flood of them some, and how many it left out."""
+    """Copies new entries of the journal to the daemon's log, at a bounded rate; says how many it left out."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._written = journal.newest
         self._lines = TokenBucket(JOURNAL_LINES_PER_SECOND, now=monotonic())
-        self._held_back = 0
+        self._suppressed = 0
 
-    def follow(self) -> None:
-        """Writes what is new."""
+    def write_new(self) -> None:
+        """Writes the entries that are new since the last call."""
         if self._journal.newest == self._written:
             return
         now = monotonic()
@@ -43,11 +43,11 @@ class EventLog:
             if not _log.isEnabledFor(level):
                 continue
             if not self._lines.take(now=now):
-                self._held_back += 1
+                self._suppressed += 1
                 continue
-            if self._held_back:
-                _log.info("%d events are not logged: ask for them by 'mycelium events'", self._held_back)
-                self._held_back = 0
+            if self._suppressed:
+                _log.info("%d events were not logged; 'mycelium events' shows them", self._suppressed)
+                self._suppressed = 0
             _log.log(level, "%s", describe(_info(entry, 0.0)))
         self._written = self._journal.newest
 

@@ -1,4 +1,4 @@
-"""The running node as the operator's side sees it: frozen snapshots, and the few things that may be asked of it."""
+"""The operator's interface to a running node, for the API."""
 
 import asyncio
 import socket
@@ -32,7 +32,7 @@ _TYPES: Final = {
 
 
 class LiveControl:
-    """Implements `daemon.control.NodeControl` on a running node."""
+    """Implements `admin.control.NodeControl`."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class LiveControl:
         self._next_event = asyncio.Event()
 
     def admin(self) -> AdminInfo:
-        """Who this node is."""
+        """Returns the identity of this node."""
         identity = self._node.identity
         return AdminInfo(
             node_subnet=_subnet_text(identity.address),
@@ -60,28 +60,28 @@ class LiveControl:
         )
 
     def peers(self) -> list[PeerInfo]:
-        """Configured peers first, then neighbours that dialled us or were discovered."""
+        """Returns configured peers, then neighbours that dialled us, then discovered ones without a link."""
         now = monotonic()
         return [_peer(peer, now=now) for peer in self._node.snapshot().peers]
 
     def add_peer(self, url: str) -> None:
-        """Raises ConfigError for a bad URL, LocalError where the peer is known already."""
+        """Raises ConfigError for an invalid URL, LocalError for a peer that is configured already."""
         self._peers.add(PeerUrl.parse(url))
 
     def remove_peer(self, url: str) -> None:
-        """Raises LocalError where no such peer is configured."""
+        """Raises ConfigError for an invalid URL, LocalError for a peer that is not configured."""
         self._peers.remove(PeerUrl.parse(url))
 
     def routes_selected(self) -> list[RouteInfo]:
-        """The routes that packets take."""
+        """Returns the routes in use."""
         return [_route(route) for route in self._node.routing.selected_routes()]
 
     def routes_fallback(self) -> list[RouteInfo]:
-        """The routes that are known beside them."""
+        """Returns all other finite routes."""
         return [_route(route) for route in self._node.routing.fallback_routes()]
 
     def public_key_of(self, address: str) -> str | None:
-        """Returns the X25519 key of the node that owns an address, as hex."""
+        """Returns the X25519 key of the node that owns an address, in hex; None for an unknown node or no address."""
         try:
             key = self._node.exchange_key_of(IPv6Address(address).packed)
         except AddressValueError:
@@ -89,7 +89,7 @@ class LiveControl:
         return None if key is None else key.hex()
 
     def status(self) -> StatusInfo:
-        """The node at a glance, with every counter."""
+        """Returns a summary of the node, and every counter."""
         node, snapshot, counters = self._node, self._node.snapshot(), self._counters()
         return StatusInfo(
             version=mycelium.__version__,
@@ -106,15 +106,15 @@ class LiveControl:
         )
 
     def events(self, after: int) -> list[EventInfo]:
-        """What the node's journal keeps that is newer than this number."""
+        """Returns the kept events with a greater sequence, oldest first."""
         return event_infos(self._node.journal, after)
 
     def next_event(self) -> asyncio.Event:
-        """Set when the next event has happened."""
+        """Returns what will be set at the next event."""
         return self._next_event
 
     def journal_grew(self) -> None:
-        """Wakes whoever waits for an event."""
+        """Wakes the calls that wait for an event."""
         self._next_event.set()
         self._next_event = asyncio.Event()
 

@@ -34,7 +34,7 @@ def test_localhost_is_written_as_its_address() -> None:
         ("8989", "write host:port"),
         ("127.0.0.1", "write host:port"),
         ("127.0.0.1:65536", "write host:port"),
-        ("host:1", "no IP address"),
+        ("host:1", "not an IP address"),
         ("::1:1", "in brackets"),
         ("[127.0.0.1]:1", "in brackets"),
         ("unix:", "must be absolute"),

@@ -85,7 +85,7 @@ def test_a_file_in_the_place_of_a_directory_is_a_clear_error(tmp_path: Path) -> 
 def test_a_key_that_others_may_touch_is_refused(key_path: Path, mode: int) -> None:
     write(key_path, SEED, mode)
 
-    with pytest.raises(IdentityError, match=f"open to others \\(mode {mode:04o}\\): chmod 600 "):
+    with pytest.raises(IdentityError, match=f"open to other users \\(mode {mode:04o}\\): chmod 600 "):
         load_identity(key_path)
 
 

@@ -115,7 +115,7 @@ def test_a_repeated_warning_is_held_back_and_counted(caplog: pytest.LogCaptureFi
     assert caplog.messages == [
         "garbage from a",
         "something else",
-        "garbage from b (and 3 more like it)",
+        "garbage from b (and 3 more)",
         "garbage from c",
     ]
 

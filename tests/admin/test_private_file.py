@@ -46,7 +46,7 @@ def test_anything_else_is_no_token(tmp_path: Path, data: bytes) -> None:
 def test_a_file_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
     path = private(tmp_path, KEY)
     path.chmod(mode)
-    with pytest.raises(ConfigError, match=f"open to others .mode {mode:04o}.: chmod 600"):
+    with pytest.raises(ConfigError, match=f"open to other users .mode {mode:04o}.: chmod 600"):
         read_network_key(path)
 
 

@@ -17,11 +17,11 @@ from tests.cli.support import served
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "is no mycelium"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "is not a Mycelium daemon"),
         (b"", "closed the connection"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "speaks another API"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n\xff\xfe\xfd", "speaks another API"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "speaks another API"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "has another API"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n\xff\xfe\xfd", "has another API"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "has another API"),
         (b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy", "answered 503 Busy"),
     ],
 )
@@ -75,12 +75,12 @@ def test_a_socket_of_another_user_is_told_apart(tmp_path: Path, monkeypatch: pyt
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("mycelium.api.client._UnixConnection.connect", connect)
-    with pytest.raises(ApiError, match="the user that runs the daemon"):
+    with pytest.raises(ApiError, match="the user of the daemon"):
         ApiClient(ApiAddress.parse(f"unix:{tmp_path}/api.sock")).status()
 
 
 def test_an_answer_beyond_the_bound_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mycelium.api.client.API_RESPONSE_BYTES", 10)
     address = ApiAddress.parse(f"unix:{tmp_path}/api.sock")
-    with served(FakeNode(), address), pytest.raises(ApiError, match="more than 10 bytes"):
+    with served(FakeNode(), address), pytest.raises(ApiError, match="longer than 10 bytes"):
         ApiClient(address).status()

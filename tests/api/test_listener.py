@@ -31,7 +31,7 @@ def test_the_socket_file_of_a_dead_daemon_is_replaced(tmp_path: Path) -> None:
 def test_the_socket_of_a_live_daemon_is_left_alone(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(FakeNode(), unix(tmp_path)):
-            with pytest.raises(DeviceError, match="another mycelium"):
+            with pytest.raises(DeviceError, match="perhaps another daemon"):
                 await ApiServer(FakeNode(), unix(tmp_path)).start()
             assert (tmp_path / "api.sock").is_socket()
 
@@ -40,7 +40,7 @@ def test_the_socket_of_a_live_daemon_is_left_alone(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_socket_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "api.sock").write_text("precious")
-    with pytest.raises(DeviceError, match="no socket"):
+    with pytest.raises(DeviceError, match="not a socket"):
         start_and_stop(unix(tmp_path))
     assert (tmp_path / "api.sock").read_text() == "precious"
 
@@ -63,7 +63,7 @@ def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
 def test_a_taken_port_is_told() -> None:
     async def run() -> None:
         async with serving(FakeNode(), LOOPBACK) as server:
-            with pytest.raises(DeviceError, match=r"another mycelium\? \(--api-addr names another place\)"):
+            with pytest.raises(DeviceError, match=r"perhaps another daemon, is listening there .*--api-addr"):
                 await ApiServer(FakeNode(), server.address).start()
 
     asyncio.run(run())

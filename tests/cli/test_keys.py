@@ -31,7 +31,7 @@ def test_inspect_prints_json(capsys: Capture) -> None:
 @pytest.mark.parametrize("key", ["", "12", KEY[:-1], KEY + "0", KEY[:-1] + "g", KEY[:-1] + "\n", "\u0663" * 64])
 def test_inspect_refuses_what_is_no_key(capsys: Capture, key: str) -> None:
     assert main(["inspect", key]) == 1
-    assert "is no public key: that has 64 hex digits" in capsys.readouterr().err
+    assert "is not a public key, which has 64 hex digits" in capsys.readouterr().err
 
 
 def test_inspect_without_key_shows_the_nodes_own(capsys: Capture, home: Path) -> None:

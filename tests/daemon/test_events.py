@@ -78,14 +78,14 @@ def test_the_log_has_links_as_information_routes_as_details_and_failures_as_warn
     log = EventLog(journal)
     with caplog.at_level(logging.DEBUG, "mycelium"):
         journal.note(EventKind.LINK_UP, node=A, after=HERE, now=monotonic())
-        log.follow()
+        log.write_new()
         journal.peer_failed("udp://a:9651", "the name is not known", 1, now=monotonic())
         now = monotonic()
         journal.routes_changed(
             [(now, A, None, B, "better")], 1, is_in_use=lambda node: True, silent_since=lambda node: inf, now=now
         )
-        log.follow()
-        log.follow()
+        log.write_new()
+        log.write_new()
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
         ("INFO", "link up: 400::1 at udp://192.0.2.1:9651"),
         ("WARNING", "peer udp://a:9651: the name is not known"),
@@ -103,10 +103,10 @@ def test_a_flood_of_events_is_logged_in_part_and_the_rest_is_counted(
     with caplog.at_level(logging.INFO, "mycelium"):
         for _ in range(500):
             journal.note(EventKind.LINK_TRUSTED, node=A, now=100.0)
-            log.follow()
+            log.write_new()
         assert len(caplog.records) == JOURNAL_LINES_PER_SECOND
         clock[0] += 1.0
         journal.note(EventKind.LINK_TRUSTED, node=A, now=101.0)
-        log.follow()
+        log.write_new()
     assert str(500 - JOURNAL_LINES_PER_SECOND) in caplog.records[-2].getMessage()
     assert "link trusted again" in caplog.records[-1].getMessage()

@@ -208,7 +208,7 @@ def test_a_second_daemon_with_the_same_device_says_so(pair: DaemonMesh, tmp_path
 @pytest.mark.parametrize(
     ("spoil", "text"),
     [
-        (lambda path: path.chmod(0o644), "open to others"),
+        (lambda path: path.chmod(0o644), "open to other users"),
         (lambda path: path.write_bytes(b"short"), "has 5 bytes, not 32"),
         (lambda path: (path.unlink(), path.mkdir()), "not a regular file"),
     ],
