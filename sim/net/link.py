@@ -31,11 +31,12 @@ class LinkModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Wire:
     """One direction of a link at work."""
 
-    __slots__ = ("_arrived_at", "_free_at", "_rng", "is_open", "model")
+    __slots__ = ("_arrived_at", "_free_at", "_rng", "cost", "is_open", "model")
 
-    def __init__(self, model: LinkModel, rng: Random) -> None:
+    def __init__(self, model: LinkModel, rng: Random, *, cost: int | None = None) -> None:
         self.model = model
         self.is_open = True
+        self.cost = cost  # to routing at the sending end, units of 10 us; None: it follows the round trip and the loss
         self._rng = rng
         self._free_at = 0.0
         self._arrived_at = 0.0
@@ -95,15 +96,14 @@ class Wire:
 
 
 class SimLink:
-    """Two directions between two nodes, and what the link is taken to cost."""
+    """The two wires between two nodes."""
 
-    __slots__ = ("alternate", "broken_at", "cost", "directions", "high", "low")
+    __slots__ = ("alternate", "broken_at", "directions", "high", "low")
 
     def __init__(self, low: int, high: int, model: LinkModel, rng: Random, cost: int | None = None) -> None:
         self.low = low
         self.high = high
-        self.cost = cost  # units of 10 us both ways; None: it follows the round trip and the loss
-        self.directions = {low: Wire(model, rng), high: Wire(model, rng)}  # by sender
+        self.directions = {node: Wire(model, rng, cost=cost) for node in (low, high)}  # by sender
         self.alternate: SimLink | None = None  # another way between the same two, over their second uplinks
         self.broken_at = 0.0  # when it last failed to carry: mended then, or one of its ends restarted or moved
 

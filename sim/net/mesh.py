@@ -139,9 +139,10 @@ class Mesh(ABC):
     def carries(self, node: int, hop: int) -> bool:
         """Tells whether what `node` hands to `hop` at this moment arrives there and is understood."""
 
-    def cost_of(self, link: SimLink) -> int:
-        """Returns what both ends take a link to cost, in units of 10 us."""
-        return link_cost(link.round_trip_s, link.loss) if link.cost is None else link.cost
+    def cost_of(self, link: SimLink, node: int) -> int:
+        """Returns what a link costs to routing at one of its ends, in units of 10 us."""
+        cost = link.directions[node].cost
+        return link_cost(link.round_trip_s, link.loss) if cost is None else cost
 
     def graph(self) -> "networkx.Graph[int]":
         """Returns the running nodes and open links."""

@@ -199,19 +199,21 @@ class RoutingMesh(Mesh):
 
     def reshape(self, one: int, other: int, *, cost: int | None = None, **changes: float) -> None:
         link = self.link(one, other)
-        before = self.cost_of(link)
-        if cost is not None:
-            link.cost = cost
+        before = {node: self.cost_of(link, node) for node in (one, other)}
         for direction in link.directions.values():
             direction.reshape(**changes)
-        self.log.note(self.now, CHANGE, one, other, self.cost_of(link))
-        if self.cost_of(link) == before:
-            return
+            if cost is not None:
+                direction.cost = cost
+        self.log.note(self.now, CHANGE, one, other, self.cost_of(link, one))
         for end in (self._ends[one, other], self._ends[other, one]):
-            engine = end.node.engine
-            if engine is not None and end.session != NO_SESSION:
-                engine.neighbour_cost(end.other.node.address, self.cost_of(link), now=self.now)
-                self._after_event(end.node)
+            if self.cost_of(link, end.node.index) != before[end.node.index]:
+                self._tell_cost(end)
+
+    def _tell_cost(self, end: End) -> None:
+        engine = end.node.engine
+        if engine is not None and end.session != NO_SESSION:
+            engine.neighbour_cost(end.other.node.address, self.cost_of(end.link, end.node.index), now=self.now)
+            self._after_event(end.node)
 
     def carries(self, node: int, hop: int) -> bool:
         end = self._ends.get((node, hop))
@@ -235,7 +237,7 @@ class RoutingMesh(Mesh):
             return
         end.drop()
         end.session = session
-        engine.neighbour_up(end.other.node.address, self.cost_of(end.link), now=self.now)
+        engine.neighbour_up(end.other.node.address, self.cost_of(end.link, end.node.index), now=self.now)
         self.log.note(self.now, UP, end.node.index, end.other.node.index, session & 0xFFFF)
         self._after_event(end.node)
         if end.other.session == session:

@@ -60,7 +60,7 @@ def _stretch(stage: Stage) -> list[float]:
         path, stop = stage.flows.path(source, destination)
         shortest = stage.oracle.metric(source, destination)
         if not stop and shortest != INFINITY:
-            taken = sum(mesh.cost_of(mesh.link(a, b)) for a, b in itertools.pairwise(path))
+            taken = sum(mesh.cost_of(mesh.link(a, b), a) for a, b in itertools.pairwise(path))
             values.append(round(taken / shortest, 4))
     return values
 

@@ -7,7 +7,7 @@ from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Item, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
-from tests.support.routing_net import address, announcement, make_engine
+from tests.routing.engines import address, announcement, make_engine
 
 EPOCH = 10
 

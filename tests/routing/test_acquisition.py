@@ -7,8 +7,8 @@ from mycelium.limits import VERIFICATIONS_AT_ONCE, VERIFICATIONS_PER_SECOND
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import ANY_NODE, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
+from tests.routing.engines import NETWORK_ID, address, announcement, key_of
 from tests.routing.lab import RoutingLab, retraction, seq, update
-from tests.support.routing_net import NETWORK_ID, address, announcement, key_of
 
 FAR = 9
 

@@ -4,8 +4,8 @@ from mycelium.routing.digest import digest_of
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.control import ANY_NODE, Digest, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
+from tests.routing.engines import address, announcement
 from tests.routing.lab import RoutingLab, retraction, seq, update
-from tests.support.routing_net import address, announcement
 
 FAR = 9
 

@@ -1,8 +1,8 @@
 """A link that dies again and again is passed over where there is another way, and used where there is none."""
 
 from mycelium.routing.neighbour import DAMPED_COST
+from tests.routing.engines import address
 from tests.routing.lab import RoutingLab, update
-from tests.support.routing_net import address
 
 FAR = 9
 

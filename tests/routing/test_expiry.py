@@ -5,8 +5,8 @@ import hashlib
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.control import Digest, RouteRequest, Update
 from mycelium.wire.distance import INFINITY, distance
+from tests.routing.engines import address, announcement
 from tests.routing.lab import RoutingLab, retraction, seq, update
-from tests.support.routing_net import address, announcement
 
 FAR = 9
 QUIET = RoutingParameters(digest_s=1e9, bump_s=1e9)

@@ -3,8 +3,8 @@
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.snapshot import RouteSnapshot
+from tests.routing.engines import address
 from tests.routing.lab import RoutingLab, retraction, seq, update
-from tests.support.routing_net import address
 
 FAR = 9
 

@@ -26,8 +26,9 @@ from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.announcement import Announcement, signed_bytes
 from mycelium.wire.control import RouteRequest, Update, decode_items, encode_item
 from mycelium.wire.distance import INFINITY, distance
+from tests.routing.checked_mesh import CheckedMesh
+from tests.routing.engines import address
 from tests.routing.lab import RoutingLab, retraction, update
-from tests.support.routing_net import RoutingNetwork, address
 
 FAR = 9
 
@@ -78,7 +79,7 @@ def test_a_question_is_answered_with_what_is_true_when_the_batch_leaves() -> Non
 
 
 def test_a_sequence_grown_for_one_asker_reaches_all_alternates_in_the_end() -> None:
-    network = RoutingNetwork(range(5))
+    network = CheckedMesh(range(5))
     for node in range(5):
         network.connect(node, (node + 1) % 5, 10)
     network.settle()
@@ -87,20 +88,22 @@ def test_a_sequence_grown_for_one_asker_reaches_all_alternates_in_the_end() -> N
     for destination in range(5):
         newest = network.engines[destination].sequence
         for name, engine in network.engines.items():
-            sequences = {route.sequence for route in engine.selected_routes() if route.node == address(destination)}
+            sequences = {
+                route.sequence for route in engine.selected_routes() if route.node == network.address(destination)
+            }
             assert sequences == (set() if name == destination else {newest})
 
 
 def test_the_same_seed_gives_the_same_run() -> None:
     def run() -> list[tuple[int, int, list[bytes]]]:
-        network = RoutingNetwork(range(6), seed=5)
+        network = CheckedMesh(range(6), seed=5)
         for node in range(6):
             network.connect(node, (node + 1) % 6, 10 + node)
             network.connect(node, (node + 2) % 6, 17)
-        network.run(1.0)
+        network.pass_time(1.0)
         network.cut(0, 1)
         network.restart(3, epoch=4)
-        network.run(5.0)
+        network.pass_time(5.0)
         return [(one, other, [encode_item(item) for item in items]) for one, other, items in network.sent]
 
     assert run() == run()

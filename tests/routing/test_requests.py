@@ -6,8 +6,8 @@ from mycelium.limits import REQUEST_HOPS, REQUESTS_PER_SECOND
 from mycelium.routing import requests as requests_module
 from mycelium.wire.control import SeqnoRequest
 from mycelium.wire.distance import INFINITY
+from tests.routing.engines import address
 from tests.routing.lab import RoutingLab, retraction, seq, update
-from tests.support.routing_net import address
 
 FAR = 9
 

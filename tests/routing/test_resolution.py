@@ -1,7 +1,7 @@
 """What the engine, which holds full tables, resolves a node to: its announcement or nothing, and never that it is pending."""
 
+from tests.routing.engines import announcement
 from tests.routing.lab import RoutingLab, update
-from tests.support.routing_net import announcement
 
 
 def test_a_known_node_resolves_to_its_newest_announcement_and_an_unknown_one_to_nothing() -> None:

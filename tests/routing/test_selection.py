@@ -3,8 +3,8 @@
 from mycelium.limits import REQUEST_HOPS
 from mycelium.wire.control import SeqnoRequest
 from mycelium.wire.distance import INFINITY
+from tests.routing.engines import address
 from tests.routing.lab import RoutingLab, retraction, seq, update
-from tests.support.routing_net import address
 
 FAR = 9
 

@@ -141,4 +141,6 @@ def test_a_start_among_starved_nodes_leaves_no_wrong_cost_behind() -> None:
         for node, neighbour in ((low, high), (high, low)):
             engine = mesh.engine(node)
             assert engine is not None
-            assert engine.link_costs()[mesh.address(neighbour)] == pytest.approx(mesh.cost_of(link), rel=0.2, abs=60)
+            assert engine.link_costs()[mesh.address(neighbour)] == pytest.approx(
+                mesh.cost_of(link, node), rel=0.2, abs=60
+            )
