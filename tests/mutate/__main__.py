@@ -69,7 +69,7 @@ def run_tests(tests: Sequence[str], path: Path | None = None, code: CodeType | N
         sys.meta_path.insert(0, _Finder(path, code))
     import pytest
 
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not netns and not deep"]
+    options = ["-x", "-q", "-p", "no:xdist", "-m", "not netns and not deep"]
     status: int = 0
     for number, test in enumerate(tests):  # one by one: pytest would sort them
         status = pytest.main([*options, *(f"--ignore={done}" for done in tests[:number]), test])

@@ -152,3 +152,40 @@ def test_a_neighbour_that_has_left_is_dialled_for_the_peer_list_only() -> None:
         end.dialler.dial(at(number, source), now=0.0)
     end.dialler.forget_neighbour({at(number).endpoint for number in (1, 2, 3)}, now=0.0)
     assert [end.dialler.is_dialling(at(number).endpoint) for number in (1, 2, 3, 4)] == [True, False, False, True]
+
+
+@pytest.mark.usefixtures("small_shares")
+def test_handshakes_that_end_leave_their_share_to_the_candidates_that_wait() -> None:
+    ours, theirs = End(OWN), End(PEER)
+    ours.dialler.dial(Candidate(HERE, Source.DISCOVERY), now=0.0)
+    complete(ours, theirs)
+    for number in range(4):
+        ours.dialler.dial(at(number, Source.DISCOVERY), now=0.0)
+    assert ours.dialled() == ["192.0.2.0", "192.0.2.1"]
+    ours.expire(now=INITIATOR_PATIENCE_S)
+    assert ours.dialled() == ["192.0.2.2", "192.0.2.3"]
+    ours.expire(now=2 * INITIATOR_PATIENCE_S)
+    assert not ours.dialler._attempts
+    assert not ours.dialler._by_index
+
+
+@pytest.mark.usefixtures("small_shares")
+def test_a_completed_handshake_lets_a_waiting_candidate_be_dialled() -> None:
+    ours, theirs = End(OWN), End(PEER)
+    ours.dialler.dial(Candidate(HERE, Source.PEER_LIST, RIGHT), now=0.0)
+    ours.dialler.dial(Candidate(HERE, Source.PEER_LIST, WRONG), now=0.0)
+    ours.dialler.dial(at(9), now=0.0)
+    for _, message_1 in ours.take_datagrams():
+        theirs.receive(message_1)
+    for _, message_2 in theirs.take_datagrams():
+        done = ours.receive(message_2)
+        if done is not None:
+            ours.dialler.completed(done, now=0.0)
+    assert ours.dialled() == ["192.0.2.9"]
+
+
+def test_a_candidate_that_is_named_again_while_it_is_dialled_fails_once() -> None:
+    end = End(OWN)
+    for now in (0.0, 1.0, 2.0):
+        end.dialler.dial(Candidate(HERE, Source.PEER_LIST, url="one"), now=now)
+    assert end.expire(now=INITIATOR_PATIENCE_S) == ["one"]
