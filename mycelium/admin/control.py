@@ -69,6 +69,15 @@ class StatusInfo(Struct, frozen=True, rename="camel", kw_only=True):
     counters: dict[str, int]
 
 
+class MetricInfo(Struct, frozen=True, rename="camel"):
+    """One entry of GET /api/v1/admin/metrics."""
+
+    name: str
+    kind: str  # counter | gauge
+    help: str
+    value: int
+
+
 class EventInfo(Struct, frozen=True, rename="camel", kw_only=True, omit_defaults=True):
     """One entry of GET /api/v1/admin/events; fields that its kind does not use are absent. Nodes are overlay addresses."""
 
@@ -102,6 +111,7 @@ class NodeControl(Protocol):
         """Returns the X25519 key, in hex, of the node that owns an overlay address; None for an unknown node."""
 
     def status(self) -> StatusInfo: ...
+    def metrics(self) -> list[MetricInfo]: ...
     def events(self, after: int) -> list[EventInfo]:
         """Returns the kept events with a greater sequence, oldest first."""
 

@@ -47,6 +47,7 @@ def application(control: NodeControl, guard: Guard) -> web.Application:
             web.get(f"{PREFIX}/admin/routes/selected", _snapshot(control.routes_selected)),
             web.get(f"{PREFIX}/admin/routes/fallback", _snapshot(control.routes_fallback)),
             web.get(f"{PREFIX}/admin/status", _snapshot(control.status)),
+            web.get(f"{PREFIX}/admin/metrics", _snapshot(control.metrics)),
             web.get(f"{PREFIX}/admin/events", methods.events),
             web.get(f"{PREFIX}/pubkey/{{ip}}", methods.public_key),
         ]

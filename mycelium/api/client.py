@@ -8,7 +8,7 @@ from urllib.parse import quote
 import msgspec
 
 from mycelium.admin.api_address import ApiAddress
-from mycelium.admin.control import AdminInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.admin.control import AdminInfo, EventInfo, MetricInfo, PeerInfo, RouteInfo, StatusInfo
 from mycelium.errors import ApiError
 from mycelium.limits import API_RESPONSE_BYTES
 
@@ -46,6 +46,9 @@ class ApiClient:
 
     def status(self) -> StatusInfo:
         return self._get("/admin/status", StatusInfo)
+
+    def metrics(self) -> list[MetricInfo]:
+        return self._get("/admin/metrics", list[MetricInfo])
 
     def events(self, after: int, *, wait_s: float = 0) -> list[EventInfo]:
         """Returns the events with a greater sequence; if there are none, waits for one. `wait_s` must be below the timeout."""

@@ -1,7 +1,6 @@
 """Starts and stops the HTTP API of one node on a TCP address or a unix socket."""
 
 import asyncio
-import logging
 import os
 from typing import TYPE_CHECKING, Final, cast
 
@@ -15,6 +14,8 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 
+# Turns of the event loop after which asyncio has handed over every connection that it has accepted, in time to be closed.
+_TURNS_TO_ACCEPT: Final = 5
 _IDLE_SECONDS: Final = 15  # that a connection may stay open without a request
 
 
@@ -43,7 +44,7 @@ class ApiServer:
             self.address = ApiAddress(self.address.host, listener.getsockname()[1])
         app = application(self._control, guard)
         self._runner = web.AppRunner(
-            app, handle_signals=False, access_log=None, keepalive_timeout=15, shutdown_timeout=1
+            app, handle_signals=False, access_log=None, keepalive_timeout=_IDLE_SECONDS, shutdown_timeout=1
         )
         await self._runner.setup()
         loop = asyncio.get_running_loop()
@@ -52,12 +53,14 @@ class ApiServer:
 
     async def stop(self) -> None:
         """Closes every connection and removes the socket file; does nothing before `start`."""
+        runner, self._runner = self._runner, None
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+            for _ in range(_TURNS_TO_ACCEPT):
+                await asyncio.sleep(0)
+        if runner is not None:
+            await runner.cleanup()
         if self._inode:
             remove_socket_file(self.address, self._inode)
             self._inode = 0
@@ -68,13 +71,6 @@ class ApiServer:
         if server is None or len(server.connections) >= API_CONNECTIONS:
             return _Refusing()
         return server()
-
-
-def _silence() -> logging.Logger:
-    """Returns a log without output: aiohttp would write a traceback for each caller that does not speak HTTP."""
-    logger = logging.Logger("aiohttp")
-    logger.addHandler(logging.NullHandler())
-    return logger
 
 
 class _Refusing(asyncio.Protocol):

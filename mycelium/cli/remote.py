@@ -93,8 +93,9 @@ def fallback(context: click.Context, as_json: bool) -> None:
 @options.as_json
 @click.pass_context
 def status(context: click.Context, as_json: bool) -> None:
-    """Show the state of a running daemon, and its counters."""
-    found = _daemon(context).status()
+    """Show the state of a running daemon, and its metrics that are not 0."""
+    daemon = _daemon(context)
+    found = daemon.status()
     if as_json:
         print_json(found)
         return
@@ -111,10 +112,10 @@ def status(context: click.Context, as_json: bool) -> None:
             ("Sessions:", found.sessions),
         ]
     )
-    counted = [(name, count) for name, count in found.counters.items() if count]
-    if counted:
+    metrics = [(metric.name, metric.value, metric.help) for metric in daemon.metrics() if metric.value]
+    if metrics:
         click.echo()
-        print_table(("Counter", ">Value"), counted)
+        print_table(("Metric", ">Value", "Meaning"), metrics)
 
 
 @click.command

@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 import mycelium
-from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, MetricInfo, PeerInfo, RouteInfo, StatusInfo
 from mycelium.daemon.events import event_infos
 from mycelium.daemon.peers import Peers
 from mycelium.endpoint import Endpoint
@@ -90,7 +90,7 @@ class LiveControl:
 
     def status(self) -> StatusInfo:
         """Returns a summary of the node, and every counter."""
-        node, snapshot, counters = self._node, self._node.snapshot(), self._counters()
+        node, snapshot, counters = self._node, self._node.snapshot(), self._values()
         return StatusInfo(
             version=mycelium.__version__,
             node_ip=str(IPv6Address(node.identity.address)),
@@ -118,7 +118,14 @@ class LiveControl:
         self._next_event.set()
         self._next_event = asyncio.Event()
 
-    def _counters(self) -> dict[str, int]:
+    def metrics(self) -> list[MetricInfo]:
+        """Returns every counter and gauge with its meaning."""
+        values = self._values()
+        return [
+            MetricInfo(one.name, one.kind.value, one.help, values[one.name]) for one in self._node.metrics.metrics()
+        ]
+
+    def _values(self) -> dict[str, int]:
         return self._node.counters() | self._transports.counters
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from mycelium.admin.api_address import ApiAddress
-from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, MetricInfo, PeerInfo, RouteInfo, StatusInfo
 from mycelium.api.server import ApiServer
 from mycelium.errors import LocalError
 from mycelium.peer_url import PeerUrl
@@ -95,6 +95,12 @@ class FakeNode:
             sessions=1,
             counters={"replayed": 3, "undecodable": 0},
         )
+
+    def metrics(self) -> list[MetricInfo]:
+        return [
+            MetricInfo("replayed", "counter", "Datagrams dropped: replayed.", 3),
+            MetricInfo("undecodable", "counter", "Datagrams dropped: malformed.", 0),
+        ]
 
     def events(self, after: int) -> list[EventInfo]:
         return [event for event in self.happened if event.sequence > after]

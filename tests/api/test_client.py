@@ -62,6 +62,7 @@ def test_each_method_returns_what_the_node_has(tmp_path: Path) -> None:
     with served(node, ApiAddress.parse(f"unix:{tmp_path}/api.sock")) as address:
         client = ApiClient(address)
         assert (client.admin(), client.peers(), client.status()) == (node.admin(), node.peers(), node.status())
+        assert client.metrics() == node.metrics()
         assert (client.routes_selected(), client.routes_fallback()) == (node.routes_selected(), [])
         assert client.events(1) == node.happened[1:]
         client.add_peer("udp://[2001:db8::1%eth0]:7")

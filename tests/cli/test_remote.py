@@ -86,7 +86,7 @@ def test_status_tells_what_is_not_zero(daemon: str, capsys: Capture) -> None:
     printed = capsys.readouterr().out
     assert "Running for: 1h02m" in printed
     assert "Peers:       1 of 2 alive" in printed
-    assert "replayed" in printed
+    assert "replayed      3  Datagrams dropped: replayed." in printed
     assert "undecodable" not in printed
     assert main(["status", "--json", "--api-addr", daemon]) == 0
     assert json.loads(capsys.readouterr().out)["counters"] == {"replayed": 3, "undecodable": 0}

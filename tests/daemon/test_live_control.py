@@ -97,3 +97,15 @@ def test_whoever_waits_for_an_event_is_woken_by_the_next_one_only(loop: asyncio.
     control.journal_grew()
     assert first.is_set()
     assert not control.next_event().is_set()
+
+
+def test_each_metric_has_its_kind_its_meaning_and_the_value_that_the_status_has(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    control = control_of(ready_pair(), "a", loop)
+    metrics = {metric.name: metric for metric in control.metrics()}
+    assert metrics["packets_sent"].kind == "counter"
+    assert metrics["routing_destinations"].kind == "gauge"
+    counters = control.status().counters
+    assert metrics["routing_destinations"].value == counters["routing_destinations"] == 2
+    assert metrics.keys() <= counters.keys()
