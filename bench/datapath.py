@@ -34,7 +34,7 @@ def ready_net(names: str) -> NodeNet:
     assert last.delivered, "the first packet did not arrive"
     for host in net.hosts.values():
         for link in host.node.links.values():
-            link.active.mtu.size = DATAGRAM
+            link.paths.active.mtu.size = DATAGRAM
     return net
 
 
@@ -104,7 +104,7 @@ def show(title: str, rounds: int) -> None:
     if "lossy" in title:
         for host in net.hosts.values():
             for link in host.node.links.values():
-                link.budget.floor = link.budget.limit = link.frame_limit = DATAGRAM - 32
+                link.frames.budget.floor = link.frames.budget.limit = DATAGRAM - 32
     batch = make(net.hosts[names[0]].address, net.hosts[names[-1]].address)
     roles = ("send", *["relay"] * (len(names) - 2), "receive")
     costs = measure(net, names, batch, rounds)

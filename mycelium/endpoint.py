@@ -43,8 +43,8 @@ class Lost(NamedTuple):
     interface: int = 0  # index; 0 for none
     endpoint: Endpoint | None = None  # the system refused to send there
 
-    def carries(self, endpoint: Endpoint) -> bool:
-        """Tells whether what is sent to an endpoint went by this."""
+    def affects(self, endpoint: Endpoint) -> bool:
+        """Tells whether datagrams to an endpoint were sent over this."""
         if self.endpoint is not None:
             return endpoint == self.endpoint
         return endpoint.local in self.addresses or 0 < self.interface == endpoint.scope

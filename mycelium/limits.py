@@ -22,11 +22,11 @@ BYTES_PER_BATCH: Final = 60_000  # a batch ends with the packet that exceeds it,
 # -- links -------------------------------------------------------------------------------------------------------------
 LINKS: Final = 1_024  # authenticated neighbours of one node
 PATHS_PER_LINK: Final = 4  # addresses of one neighbour that are in use or being probed
-PARTIAL_FRAMES_PER_SESSION: Final = 256  # incomplete frames under one keypair; a new one evicts the oldest
+PARTIAL_FRAMES_PER_KEYPAIR: Final = 256  # incomplete frames under one keypair; a new one evicts the oldest
 # bytes of incomplete frames under one keypair: some round trips at full rate if every frame lost a chunk
-PARTIAL_BYTES_PER_SESSION: Final = 16 << 20
+PARTIAL_BYTES_PER_KEYPAIR: Final = 16 << 20
 PARTIAL_BYTES_PER_NODE: Final = 64 << 20  # bytes of incomplete frames of all links together
-HOLES_PER_SESSION: Final = 512  # missing frames under one keypair that are requested again
+GAPS_PER_KEYPAIR: Final = 512  # missing frames under one keypair that are requested again
 HELD_BYTES_PER_LINK: Final = 8 << 20  # opened frames that wait for an earlier one of their flow: 40 ms at 1.6 Gbit/s
 SENT_BYTES_PER_LINK: Final = 8 << 20  # sealed frames kept to be sent again
 # bytes of frames kept to be sent again, and bytes of held frames, of all links together

@@ -41,4 +41,4 @@ def test_people_see_a_url(endpoint: Endpoint, text: str) -> None:
     ],
 )
 def test_a_loss_concerns_what_went_by_it(lost: Lost, is_affected: bool) -> None:
-    assert lost.carries(HEARD) is is_affected
+    assert lost.affects(HEARD) is is_affected

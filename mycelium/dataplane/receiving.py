@@ -151,13 +151,14 @@ class Receiving:
 
     def _forward(self, link: Link, frame: memoryview, start: int, end: int, now: float) -> None:
         """Sends trains that lie side by side; the bytes before them, of what is done with, give room for the frame's header."""
-        if end - start + _FRAME_HEADER_BYTES <= link.frame_limit:
-            link.send_frame(DATA_FRAME, frame[start - _FRAME_HEADER_BYTES : end], now=now)
+        frames = link.frames
+        if end - start + _FRAME_HEADER_BYTES <= frames.budget.limit:
+            frames.send(DATA_FRAME, frame[start - _FRAME_HEADER_BYTES : end], now=now)
             return
         position = start
         while position < end:
             following = position + TRAIN_HEADER_BYTES + (TRAIN_HEADER.unpack_from(frame, position)[4] & LENGTH_MASK)
-            link.send_frame(DATA_FRAME, frame[position - _FRAME_HEADER_BYTES : following], now=now)
+            frames.send(DATA_FRAME, frame[position - _FRAME_HEADER_BYTES : following], now=now)
             position = following
 
     # -- for us --------------------------------------------------------------------------------------------------------

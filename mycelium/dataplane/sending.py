@@ -13,7 +13,8 @@ from typing import Final
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.local_errors import LocalErrors
 from mycelium.identity import subnet_of
-from mycelium.limits import FRAME_PLAINTEXT, HOP_LIMIT
+from mycelium.limits import HOP_LIMIT
+from mycelium.link.frames import Frames
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
 from mycelium.packet.batch import SUPER_MASK, SUPER_TCP, PacketBatch, Slot
@@ -23,7 +24,6 @@ from mycelium.routing.forwarding import ForwardingTable
 from mycelium.session.session import QUOTED_BYTES, Session
 from mycelium.session.table import Sessions
 from mycelium.wire.datagram import TAG_BYTES
-from mycelium.wire.frame import DATA as DATA_FRAME
 from mycelium.wire.frame import FRAME_HEADER
 from mycelium.wire.train import (
     AAD_START,
@@ -77,7 +77,7 @@ class Sending:
         self._errors = errors
         self._counters = counters
         self._outbox = outbox
-        self._open: list[Link] = []  # links that a frame is being filled for
+        self._filled: list[Frames] = []  # of links that a frame is being filled for
         self._single = PacketBatch()
 
     def send_packets(self, batch: PacketBatch, *, now: float) -> None:
@@ -117,10 +117,13 @@ class Sending:
         if way is None:
             return False
         link, flags = way
-        frame, used = self._reserve(link, TRAIN_HEADER_BYTES + len(body), now)
+        frames = link.frames
+        if not frames.filled_bytes:
+            self._filled.append(frames)
+        frame, used = frames.reserve(TRAIN_HEADER_BYTES + len(body), now=now)
         head = (HOP_LIMIT, flags, kind, 0, len(body), index, counter, node, self._own_address)
         TRAIN_HEADER.pack_into(frame, used, *head)
-        frame[used + TRAIN_HEADER_BYTES : link.frame_used] = body
+        frame[used + TRAIN_HEADER_BYTES : used + TRAIN_HEADER_BYTES + len(body)] = body
         if flags:
             self._counters.trains_deflected += 1
         self.flush(now)
@@ -144,9 +147,9 @@ class Sending:
 
     def flush(self, now: float) -> None:
         """Seals and sends every frame that is being filled."""
-        for link in self._open:
-            self._close_frame(link, now)
-        self._open.clear()
+        for frames in self._filled:
+            frames.commit(now=now)
+        self._filled.clear()
 
     # -- a run of packets ----------------------------------------------------------------------------------------------
 
@@ -172,8 +175,9 @@ class Sending:
         session.last_used = now
         link = way[0]
         start, end = slots[first][0] - ITEM_HEADER_BYTES, slots[stop - 1][1]
-        one_datagram = link.budget.floor - FRAME_OVERHEAD
-        limit = min(max(session.budget.limit, one_datagram), link.frame_limit - FRAME_OVERHEAD)
+        of_link = link.frames.budget
+        one_datagram = of_link.floor - FRAME_OVERHEAD
+        limit = min(max(session.budget.limit, one_datagram), of_link.limit - FRAME_OVERHEAD)
         if end - start <= limit:
             bucket = batch.buffer[start + ITEM_HEADER_BYTES + 3]  # low byte of the flow label
             self._seal_train(way, session, key, batch.buffer[start:end], bucket, now)
@@ -243,7 +247,10 @@ class Sending:
         keys = session.sending
         assert keys is not None
         body = len(items) + TAG_BYTES
-        frame, used = self._reserve(link, TRAIN_HEADER_BYTES + body, now)
+        frames = link.frames
+        if not frames.filled_bytes:
+            self._filled.append(frames)
+        frame, used = frames.reserve(TRAIN_HEADER_BYTES + body, now=now)
         sealing = keys.sealing
         counter = sealing.counter
         TRAIN_HEADER.pack_into(
@@ -259,8 +266,8 @@ class Sending:
             session.peer,
             self._own_address,
         )
-        end = link.frame_used
         start = used + TRAIN_HEADER_BYTES
+        end = start + body
         sealing.seal_into(counter, items, frame[used + AAD_START : start], frame[start:end])
         quote = bytes(items[ITEM_HEADER_BYTES : ITEM_HEADER_BYTES + QUOTED_BYTES])
         if flags:
@@ -271,29 +278,6 @@ class Sending:
         """Tells the senders of packets that waited in vain that the other end does not answer."""
         for packet in session.queue.take_all():
             self._errors.report(ADDRESS_UNREACHABLE, memoryview(packet.data), now=now)
-
-    # -- frames --------------------------------------------------------------------------------------------------------
-
-    def _reserve(self, link: Link, length: int, now: float) -> tuple[memoryview, int]:
-        """Returns the frame that is open on a link and where in it the next `length` bytes are to go."""
-        frame = link.frame
-        if frame is not None and link.frame_used + length > link.frame_limit:
-            self._close_frame(link, now)
-            self._open.remove(link)
-            frame = None
-        if frame is None:
-            frame = link.frame = self._outbox.take(max(FRAME_PLAINTEXT, _HEADER_ROOM + length))
-            link.frame_used = _HEADER_ROOM
-            self._open.append(link)
-        used = link.frame_used
-        link.frame_used = used + length
-        return frame, used
-
-    def _close_frame(self, link: Link, now: float) -> None:
-        frame = link.frame
-        if frame is not None:
-            link.send_frame(DATA_FRAME, frame[: link.frame_used], now=now)
-            link.frame = None
 
     # -- refusals ------------------------------------------------------------------------------------------------------
 

@@ -146,7 +146,7 @@ class ControlChannel:
             # each other's former stream: to take that for forgetting would make them restart for ever.
             self.is_forgotten = self._acked > 0 and (acked_stream != self.stream or acked < self._acked)
         if acked_stream == self.stream:
-            self._take_acknowledgement(acked, beyond, now)
+            self._take_acknowledgement(acked, beyond, now=now)
         if number == 0:
             return []
         self._is_ack_owed = True
@@ -160,7 +160,7 @@ class ControlChannel:
         room -= CONTROL_HEADER.size
         if room < 0:
             return None
-        segment = self._segment_to_resend(now, rto) or self._new_segment(room)
+        segment = self._segment_to_resend(rto, now=now) or self._new_segment(room)
         if segment is None:
             return self._encode(0, b"") if self._is_ack_owed else None
         if len(segment.payload) > room:
@@ -187,7 +187,7 @@ class ControlChannel:
             return max(oldest.sent_at, self._progress_at) + rto * self._backoff.wait
         return math.inf
 
-    def _segment_to_resend(self, now: float, rto: float) -> _Segment | None:
+    def _segment_to_resend(self, rto: float, *, now: float) -> _Segment | None:
         if self._lost:
             return self._in_flight[self._lost[0]]
         return next(iter(self._in_flight.values())) if now >= self._resend_at(rto) else None
@@ -237,7 +237,7 @@ class ControlChannel:
                 in_order.append(following)
         return in_order
 
-    def _take_acknowledgement(self, acked: int, beyond: int, now: float) -> None:
+    def _take_acknowledgement(self, acked: int, beyond: int, *, now: float) -> None:
         self._acked = max(self._acked, acked)
         arrived = {
             number

@@ -1,11 +1,11 @@
-"""Puts the chunks of long frames together again; one `Reassembly` a session, one `PartialBudget` a node.
+"""Reassembles long frames from chunks; one `Reassembly` per keypair, one `PartialBudget` per node.
 
-Chunks are not authenticated one by one: only the seal of the whole frame tells. So what comes here may be forged, and a forged
-chunk may cost the frame it claims to be part of, never more: no allocation without an acceptable counter, every byte held is
-charged with its overhead, and the oldest partial frame gives way, in the session and in the node.
+Chunks are not authenticated singly, only the seal of the whole frame is. So what arrives here may be forged, and a forged
+chunk may cost the frame that it claims to be part of, never more: nothing is allocated without an acceptable counter, every
+byte held is charged with its overhead, and the oldest partial frame gives way, under the keypair and in the node.
 
-The usual burst, one whole frame in consecutive chunks, is joined straight from the receive buffer. What is held of a partial
-frame are runs of consecutive chunks, in order and without overlap: what is missing are the gaps between them.
+The usual burst, one whole frame in consecutive chunks, is joined straight from the receive buffer. A partial frame is held as
+runs of consecutive chunks, in order and without overlap.
 """
 
 import struct
@@ -15,15 +15,15 @@ from typing import Final
 
 from mycelium.limits import (
     FRAME_PLAINTEXT,
+    PARTIAL_BYTES_PER_KEYPAIR,
     PARTIAL_BYTES_PER_NODE,
-    PARTIAL_BYTES_PER_SESSION,
-    PARTIAL_FRAMES_PER_SESSION,
+    PARTIAL_FRAMES_PER_KEYPAIR,
 )
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_OFFSET_MASK, TAG_BYTES
 from mycelium.wire.frame import WHOLE_FRAME
 
 SEALED_CEILING: Final = FRAME_PLAINTEXT + TAG_BYTES
-FRAME_OVERHEAD: Final = 512  # bytes charged for a partial frame beside what it holds
+FRAME_OVERHEAD: Final = 512  # bytes charged for a partial frame besides what it holds
 RUN_OVERHEAD: Final = 128  # bytes charged for each run of chunks in it
 
 _WORD: Final = struct.Struct("!I")  # type << 24 | offset
@@ -48,7 +48,7 @@ class PartialFrame:
         self.is_stale = False
 
     def insert(self, start: int, data: bytes) -> int:
-        """Fills gaps with `data`, which lies within the frame; bytes held already stay. Returns the growth of `charge`."""
+        """Fills in `data`, which lies within the frame; bytes held already stay. Returns the growth of `charge`."""
         before = self.charge
         end = start + len(data)
         position = start
@@ -67,7 +67,7 @@ class PartialFrame:
             index += 1
         return self.charge - before
 
-    def gaps(self) -> list[tuple[int, int]]:
+    def missing(self) -> list[tuple[int, int]]:
         """Returns what is missing, in order: (first byte, end)."""
         ends = [start + len(run) for start, run in zip(self.starts, self.runs, strict=True)]
         between = zip([0, *ends], [*self.starts, self.total], strict=True)
@@ -81,7 +81,7 @@ class PartialFrame:
 
 
 class PartialBudget:
-    """What all sessions of a node hold of partial frames, at most PARTIAL_BYTES_PER_NODE; the oldest gives way."""
+    """The partial frames of a whole node, at most PARTIAL_BYTES_PER_NODE; the oldest gives way."""
 
     __slots__ = ("_owners", "held_bytes")
 
@@ -100,16 +100,16 @@ class PartialBudget:
         self.held_bytes -= frame.charge
 
     def shrink(self) -> None:
-        """Evicts the oldest frames of any session until the rest is within the bound."""
+        """Evicts the oldest frames of any keypair until the rest is within the bound."""
         while self.held_bytes > PARTIAL_BYTES_PER_NODE:
             frame, owner = next(iter(self._owners.items()))
             owner.evict(frame)
 
 
 class Reassembly:
-    """Collects the chunks that come for one session.
+    """Collects the chunks that arrive under one keypair.
 
-    `is_acceptable` tells whether a frame of this counter could still be opened: the session's replay window.
+    `is_acceptable` tells whether a frame of this counter could still be opened: the keypair's replay window.
     """
 
     __slots__ = (
@@ -138,8 +138,8 @@ class Reassembly:
     def add_burst(self, burst: memoryview, segment_size: int) -> tuple[list[Frame], list[memoryview]]:
         """Takes a burst of datagrams of `segment_size` bytes, the last one perhaps shorter.
 
-        Returns the frames that it completed, which do not refer to `burst`, and the datagrams that are no chunks of this
-        session, as views of it.
+        Returns the frames that it completed, which do not refer to `burst`, and the datagrams that are not chunks under this
+        keypair, as views of it.
         """
         segment_size = min(segment_size, len(burst))
         if segment_size <= CHUNK_HEAD.size:
@@ -169,17 +169,17 @@ class Reassembly:
             odd.append(tail)
         return frames, odd
 
-    def begun(self) -> Collection[int]:
-        """Returns the counters of the frames that have come in part."""
+    def started(self) -> Collection[int]:
+        """Returns the counters of the partial frames."""
         return self._partial.keys()
 
-    def gaps(self, counter: int) -> list[tuple[int, int]]:
-        """Returns what is missing of a frame: (first byte, end); all of it where nothing has come."""
+    def missing(self, counter: int) -> list[tuple[int, int]]:
+        """Returns what is missing of a frame: (first byte, end); all of it where nothing has arrived."""
         frame = self._partial.get(counter)
-        return [(0, WHOLE_FRAME)] if frame is None else frame.gaps()
+        return [(0, WHOLE_FRAME)] if frame is None else frame.missing()
 
     def forget(self, counter: int) -> None:
-        """Drops what has come once more of a frame that is open by now."""
+        """Drops what has arrived again of a frame that is open by now."""
         frame = self._partial.get(counter)
         if frame is not None:
             self._remove(frame)
@@ -192,12 +192,12 @@ class Reassembly:
             frame.is_stale = True
 
     def close(self) -> None:
-        """Gives everything back; the session is over."""
+        """Gives everything back: the keypair is gone."""
         for frame in list(self._partial.values()):
             self._remove(frame)
 
     def evict(self, frame: PartialFrame) -> None:
-        """Drops one of the partial frames, for want of room."""
+        """Drops one of the partial frames, for lack of room."""
         self._remove(frame)
         self.evicted_frames += 1
 
@@ -237,7 +237,7 @@ class Reassembly:
         self._budget.remove(frame)
 
     def _shrink(self) -> None:
-        while len(self._partial) > PARTIAL_FRAMES_PER_SESSION or self.held_bytes > PARTIAL_BYTES_PER_SESSION:
+        while len(self._partial) > PARTIAL_FRAMES_PER_KEYPAIR or self.held_bytes > PARTIAL_BYTES_PER_KEYPAIR:
             self.evict(next(iter(self._partial.values())))
         self._budget.shrink()
 

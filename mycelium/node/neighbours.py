@@ -26,7 +26,7 @@ from mycelium.link.events import (
 from mycelium.link.handshakes import Completed
 from mycelium.link.link import Link, LinkState
 from mycelium.link.reassembly import PartialBudget
-from mycelium.link.repair.repair import REPAIR_COUNTERS, RepairBudgets
+from mycelium.link.repair.repair import RepairBudgets
 from mycelium.node.counters import NodeCounters
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
@@ -38,7 +38,17 @@ from mycelium.policy import Policy
 from mycelium.routing.engine import RoutingEngine
 
 LINK_COUNTERS: Final = dict.fromkeys(
-    ("frames_malformed", "frames_not_opened", "frames_incomplete", "chunks_refused", *REPAIR_COUNTERS), 0
+    (
+        "frames_malformed",
+        "frames_not_opened",
+        "frames_incomplete",
+        "chunks_refused",
+        "frames_repaired",
+        "frames_given_up",
+        "repair_bytes_resent",
+        "repair_ranges_refused",
+    ),
+    0,
 )
 DEAD_LINK_KEPT_S: Final = 60.0  # while it is redialled
 ENDED_LINK_KEPT_S: Final = 6.0  # closed by the neighbour, or never up
@@ -104,7 +114,6 @@ class Neighbours:
                 entropy=self._entropy,
                 now=now,
             )
-            link.probe_all(now=now)
         self.by_index[completed.keys.local_index] = link
         for entry in entries:
             entry.connected(address, now=now)
@@ -168,7 +177,7 @@ class Neighbours:
     def _note_return(self, link: Link, *, now: float) -> None:
         """Ends the redialling of a neighbour whose link is up, and finds the entries of the peer list that lead to it."""
         self._redials.stop(link.address)
-        for entry in self._peers.missing_at({path.remote for path in link.paths.values()}, link.exchange_key):
+        for entry in self._peers.missing_at(link.paths.remotes(), link.exchange_key):
             entry.connected(link.address, now=now)
         self._peers.returned(link.address, now=now)
 
@@ -189,7 +198,7 @@ class Neighbours:
         self._peers.disconnected(link.address, now=now)
         self._redials.stop(link.address)
         del self.links[link.address]
-        self._ended.update(link.counters())
+        self._ended.update(link.frames.counters())
         self._forget_indices()
 
     def sweep(self, *, now: float) -> None:
@@ -198,25 +207,25 @@ class Neighbours:
             link.sweep(now=now)
             if link.state is LinkState.DOWN:
                 kept_s = DEAD_LINK_KEPT_S if link.address in self._redials else ENDED_LINK_KEPT_S
-                if now - link.last_heard > kept_s:
+                if now - link.frames.last_heard > kept_s:
                     self.remove(link, "silent for long", now=now)
                 elif self._redials.take_due(link.address, now=now):
                     self.redial(link, now=now)
-            elif link.wants_new_keys(now):
-                self._dial(link, link.active.endpoint, now=now)
+            elif link.wants_new_keypair(now=now):
+                self._dial(link, link.paths.active.endpoint, now=now)
         self._forget_indices()
 
     def _forget_indices(self) -> None:
-        self.by_index = {index: link for index, link in self.by_index.items() if link.holds(index)}
+        self.by_index = {index: link for index, link in self.by_index.items() if index in link.keypairs.by_index}
 
     def redial(self, link: Link, *, now: float) -> None:
         """Dials a neighbour at its last address, from whichever address of this host fits."""
-        self._dial(link, link.active.remote, now=now)
+        self._dial(link, link.paths.active.endpoint.remote, now=now)
 
     def stop_dialling(self, link: Link, *, now: float) -> None:
         """Leaves a neighbour alone, but for what the peer list asks for."""
         self._redials.stop(link.address)
-        self._dialler.forget_neighbour({path.remote for path in link.paths.values()}, now=now)
+        self._dialler.forget_neighbour(link.paths.remotes(), now=now)
 
     def _dial(self, link: Link, endpoint: Endpoint, *, now: float) -> None:
         self._dialler.dial(Candidate(endpoint, Source.NEIGHBOUR, link.exchange_key), now=now)
@@ -229,19 +238,19 @@ class Neighbours:
     def host_lost(self, lost: Lost, *, now: float) -> None:
         """Declares paths dead that this host has lost the interface, address or route for, and probes all others."""
         for link in list(self.links.values()):
-            link.cut(lost, now=now)
+            link.host_lost(lost, now=now)
             self.handle_events(now=now)
 
     def silent_since(self, neighbour: bytes) -> float:
         """Since when a neighbour that is out of use has not answered; infinity for one in use and for an unknown one."""
         link = self.links.get(neighbour)
-        return inf if link is None or link.state is LinkState.UP else link.silent_since()
+        return inf if link is None or link.state is LinkState.UP else link.silent_since
 
     def counters(self) -> Counter[str]:
         """Returns what was dropped and repaired on all links, ended ones included, by name."""
         counters = self._ended.copy()
         for link in self.links.values():
-            counters.update(link.counters())
+            counters.update(link.frames.counters())
         return counters
 
     def _new_stream(self) -> int:

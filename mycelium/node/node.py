@@ -246,7 +246,7 @@ class Node:
     def network_changed(self, *, now: float) -> None:
         """Probes every path and dials every missing peer at once, as addresses or routes of this host have changed."""
         for link in self.links.values():
-            link.probe_all(now=now)
+            link.network_changed(now=now)
         self.peers.retry_all(now=now)
         self.discovery.network_changed(now=now)
         self.neighbours.dial_due(now=now)
@@ -258,19 +258,19 @@ class Node:
     def datagram_refused(self, endpoint: Endpoint, size: int, *, now: float) -> None:
         """Shortens the datagrams of a path, as one of `size` bytes was too long to leave this host (EMSGSIZE)."""
         for link in self.links.values():
-            path = link.paths.get(endpoint)
+            path = link.paths.by_endpoint.get(endpoint)
             if path is not None:
-                path.mtu.refused(size, now)
+                path.mtu.refused(size, now=now)
 
     def host_gained(self, *, now: float) -> None:
         """Probes dead paths again, as this host has a new address, route or carrier."""
         for link in self.links.values():
-            link.ask_again(now=now)
+            link.host_gained(now=now)
 
     def unreachable(self, endpoint: Endpoint, *, now: float) -> None:
         """Probes the paths to an address that a host reported unreachable; ICMP can be forged, so nothing more follows."""
         for link in self.links.values():
-            link.rumour(endpoint, now=now)
+            link.reported_unreachable(endpoint, now=now)
 
     def resumed(self, *, now: float) -> None:
         """Redials every neighbour, besides what a changed network takes: they may have dropped a sleeping host's links."""

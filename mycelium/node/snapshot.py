@@ -160,15 +160,15 @@ def _state(link: LinkSnapshot | None, endpoints: Iterable[Endpoint], dialler: Di
 
 
 def _link(link: Link) -> LinkSnapshot:
-    paths = sorted(link.paths.values(), key=lambda path: path is not link.active)
+    paths = sorted(link.paths, key=lambda path: path is not link.paths.active)
     return LinkSnapshot(
         address=link.address,
         exchange_key=link.exchange_key,
         state=link.state,
         cost=link.cost,
-        loss=link.budget.loss,
+        loss=link.loss,
         connected_since=link.connected_since,
-        last_heard=link.last_heard,
+        last_heard=link.frames.last_heard,
         paths=tuple(_path(path) for path in paths),
     )
 

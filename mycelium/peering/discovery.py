@@ -187,8 +187,8 @@ class Discovery:
         return {
             remote: link
             for link in self._links.values()
-            for path in link.paths.values()
-            if (remote := path.remote) in self.by_endpoint
+            for path in link.paths
+            if (remote := path.endpoint.remote) in self.by_endpoint
         }
 
     def _tag(self, data: bytes, source: bytes) -> bytes:

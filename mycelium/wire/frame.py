@@ -4,7 +4,7 @@
     1  1  number of the path it was sent on
     2  2  of data: how many counters back the nearest earlier data frame is that may carry the same flow, 0 for none
           within 65,535; of others zeros
-    4  4  echo: low 32 bits of the newest counter received on that path, 0 for none
+    4  4  acknowledgement: low 32 bits of the newest counter received on that path, 0 for none
     8     body
 
 Control body (one segment of the reliable control channel):
@@ -35,7 +35,9 @@ Repair body (what the neighbour is asked to send again, as it was sealed):
 """
 
 import struct
-from typing import Final
+from typing import Final, NamedTuple
+
+from mycelium.errors import DecodeError
 
 CONTROL: Final = 1
 PROBE: Final = 2
@@ -46,9 +48,35 @@ REPAIR: Final = 5
 FRAME_HEADER: Final = struct.Struct("!BBHI")
 CONTROL_HEADER: Final = struct.Struct("!IIIIQ")
 PROBE_BODY: Final = struct.Struct("!B3sIII")
+WAITED_CEILING_US: Final = 0xFF_FFFF
 REPAIR_HEAD: Final = struct.Struct("!I")
 REPAIR_RANGE: Final = struct.Struct("!QII")
 WHOLE_FRAME: Final = 0xFFFF_FFFF  # as the end of a range
 PROBE_WANTS_REPLY: Final = 1
 PROBE_IS_REPLY: Final = 2
 CLOSE_LEAVING: Final = 1
+
+
+class ProbeFields(NamedTuple):
+    """The fields of a probe's body."""
+
+    flags: int
+    waited_s: float  # seconds; the wire rounds to microseconds and ends at WAITED_CEILING_US
+    token: int
+    opened: int
+    newest: int
+
+
+def write_probe(plain: memoryview, fields: ProbeFields) -> None:
+    """Writes the body behind the frame header, which stays as it is; bytes beyond the body are padding."""
+    waited_us = min(max(round(fields.waited_s * 1e6), 0), WAITED_CEILING_US)
+    body = (fields.flags, waited_us.to_bytes(3, "big"), fields.token, fields.opened, fields.newest)
+    PROBE_BODY.pack_into(plain, FRAME_HEADER.size, *body)
+
+
+def read_probe(body: memoryview) -> ProbeFields:
+    """Raises DecodeError for a body that is too short."""
+    if len(body) < PROBE_BODY.size:
+        raise DecodeError("probe length")
+    flags, waited_us, token, opened, newest = PROBE_BODY.unpack_from(body)
+    return ProbeFields(flags, int.from_bytes(waited_us, "big") * 1e-6, token, opened, newest)

@@ -189,7 +189,7 @@ class NodeMesh(Mesh):
         for neighbour in neighbours:
             self.link(node, neighbour).broken_at = self.now
         links = [driver.node.links.get(self.address(neighbour)) for neighbour in neighbours]
-        for endpoint in [endpoint for link in links if link is not None for endpoint in link.paths]:
+        for endpoint in [endpoint for link in links if link is not None for endpoint in link.paths.by_endpoint]:
             driver.act(driver.node.host_lost, Lost(endpoint=endpoint))
 
     def _host(self, index: int) -> MeshHost:
@@ -272,9 +272,9 @@ class NodeMesh(Mesh):
     def _lane_in_use(self, node: int, neighbour: int) -> int | None:
         link = self._link_of(node, neighbour)
         addresses = self._hosts[neighbour].addresses
-        if link is None or link.active.endpoint.host not in addresses:
+        if link is None or link.paths.active.endpoint.host not in addresses:
             return None
-        return addresses.index(link.active.endpoint.host)
+        return addresses.index(link.paths.active.endpoint.host)
 
     def mend(self, one: int, other: int) -> None:
         link = self.link(one, other)
@@ -334,7 +334,7 @@ class NodeMesh(Mesh):
             self._tell_links_changed()
             if entry.kind is EventKind.LINK_DOWN:
                 link = node.links.get(entry.node) if entry.cause == "silent" else None
-                is_false = link is not None and self._has_carried(host.index, neighbour, link.silent_since())
+                is_false = link is not None and self._has_carried(host.index, neighbour, link.silent_since)
                 for watcher in self.watchers:
                     watcher.link_lost(host.index, neighbour, entry.cause or "", is_false=is_false)
 

@@ -105,7 +105,7 @@ def test_a_way_that_the_system_refuses_is_left_at_once() -> None:
         one, other = await linked_pair()
         [link] = one.node.links.values()
         [transport] = one.transports.transports
-        transport.unreachable[link.active.endpoint] = None
+        transport.unreachable[link.paths.active.endpoint] = None
         one.driver.act(lambda now: None)
         assert link.state is LinkState.SUSPECT
         assert not transport.unreachable
@@ -119,10 +119,10 @@ def test_a_datagram_too_long_for_the_interface_shortens_those_of_its_path_at_onc
         one, other = await linked_pair()
         [link] = one.node.links.values()
         [transport] = one.transports.transports
-        await until(lambda: link.active.mtu.size > DATAGRAM_FLOOR)
-        transport.oversize[link.active.endpoint] = link.active.mtu.size
+        await until(lambda: link.paths.active.mtu.size > DATAGRAM_FLOOR)
+        transport.oversize[link.paths.active.endpoint] = link.paths.active.mtu.size
         one.driver.act(lambda now: None)
-        assert link.active.mtu.size == DATAGRAM_FLOOR
+        assert link.paths.active.mtu.size == DATAGRAM_FLOOR
         assert not transport.oversize
         stop(one, other)
 

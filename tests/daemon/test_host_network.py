@@ -71,16 +71,16 @@ def test_of_a_point_to_point_interface_the_own_address_counts() -> None:
 
 def test_a_route_that_is_gone_names_no_path() -> None:
     [lost] = known().take(message(RTM_DELROUTE, bytes(12))).losses
-    assert not lost.carries(Endpoint("udp", "192.0.2.1", 1, 0, V4))
-    assert not lost.carries(Endpoint("udp", "fe80::1", 1))
+    assert not lost.affects(Endpoint("udp", "192.0.2.1", 1, 0, V4))
+    assert not lost.affects(Endpoint("udp", "fe80::1", 1))
 
 
 def test_a_loss_carries_what_was_sent_over_it() -> None:
     lost = Lost(frozenset((V4,)), 2)
-    assert lost.carries(Endpoint("udp", "192.0.2.1", 1, 0, V4))
-    assert lost.carries(Endpoint("udp", "fe80::1", 1, 2, LOCAL))
-    assert not lost.carries(Endpoint("udp", "fe80::1", 1, 3, LOCAL))
-    assert not lost.carries(Endpoint("udp", "192.0.2.1", 1))
+    assert lost.affects(Endpoint("udp", "192.0.2.1", 1, 0, V4))
+    assert lost.affects(Endpoint("udp", "fe80::1", 1, 2, LOCAL))
+    assert not lost.affects(Endpoint("udp", "fe80::1", 1, 3, LOCAL))
+    assert not lost.affects(Endpoint("udp", "192.0.2.1", 1))
 
 
 @given(st.binary(max_size=300))

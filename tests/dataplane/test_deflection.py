@@ -135,7 +135,7 @@ def test_a_train_too_long_for_one_frame_is_deflected_in_all_its_parts() -> None:
     net.cut("a", "b")
     net.run(3, until=lambda: is_doubted(net, "a", "b"))
     trains = train_kinds(net, "d")
-    link_of(net, "a", "d").frame_limit = 1_000
+    link_of(net, "a", "d").frames.budget.limit = 1_000
     packets = [ping_packet(net, "a", "b", bytes((number,)) * 700) for number in range(3)]
     net.send_batch("a", [(packet, 0, 0) for packet in packets])
     net.run(0.1)
@@ -188,9 +188,9 @@ def test_nothing_is_left_in_a_frame_when_a_link_is_given_up() -> None:
     while not is_doubted(net, "a", "b"):
         batch = [(ping_packet(net, "a", name, b"%d" % number), 0, 0) for number, name in enumerate("bxbx")]
         net.send_batch("a", batch)
-        assert all(link.frame is None for link in links)
+        assert all(link.frames.filled_bytes == 0 for link in links)
         net.run(EVERY_S)
-        assert all(link.frame is None for link in links)
+        assert all(link.frames.filled_bytes == 0 for link in links)
 
 
 @pytest.mark.parametrize("seed", range(4))

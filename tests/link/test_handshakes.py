@@ -145,8 +145,8 @@ def test_a_simultaneous_open_leaves_one_link_and_no_repetition() -> None:
     net.run(1, until=lambda: reaches(net, "a", "b") and reaches(net, "b", "a"))
     net.run(20)
     ours, theirs = link_of(net, "a", "b"), link_of(net, "b", "a")
-    assert ours.sending.remote_index == theirs.sending.local_index
-    assert ours.sending.local_index == theirs.sending.remote_index
+    assert ours.keypairs.sending.remote_index == theirs.keypairs.sending.local_index
+    assert ours.keypairs.sending.local_index == theirs.keypairs.sending.remote_index
     net.capture = []
     net.run(10)
     assert [data for _, _, data in net.capture if data[0] in (HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3)] == []
@@ -164,7 +164,7 @@ def test_the_lower_key_carries_what_a_simultaneous_open_left() -> None:
     net.run(1)
     lower = min(net.hosts.values(), key=lambda host: host.identity.exchange_public_key)
     for name, neighbour in (("a", "b"), ("b", "a")):
-        assert link_of(net, name, neighbour).sending.is_initiator is (net.hosts[name] is lower)
+        assert link_of(net, name, neighbour).keypairs.sending.is_initiator is (net.hosts[name] is lower)
 
 
 def test_the_right_pin_lets_the_neighbour_in() -> None:
@@ -257,7 +257,7 @@ def test_message_3_from_another_address_than_message_1_is_refused() -> None:
     assert not net.hosts["b"].node.links
     net.drop = lambda sender, receiver, data: False
     net.run(1, until=lambda: is_up(net, "a", "b"))
-    assert [endpoint.host for endpoint in link_of(net, "b", "a").paths] == ["a"]
+    assert [path.endpoint.host for path in link_of(net, "b", "a").paths] == ["a"]
 
 
 def test_message_2_from_another_address_than_was_asked_is_refused() -> None:

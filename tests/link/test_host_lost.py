@@ -47,9 +47,9 @@ def test_packets_leave_another_way_at_the_moment_the_host_loses_an_address(lost:
 def test_a_link_local_neighbour_is_lost_with_its_interface() -> None:
     net = ready_pair()
     link = link_of(net, "a", "b")
-    link.active.endpoint = link.active.endpoint._replace(scope=7)
-    link.paths.clear()
-    link.paths[link.active.endpoint] = link.active
+    link.paths.active.endpoint = link.paths.active.endpoint._replace(scope=7)
+    link.paths.by_endpoint.clear()
+    link.paths.by_endpoint[link.paths.active.endpoint] = link.paths.active
     states = []
     for interface in (6, 7):
         net.hosts["a"].node.host_lost(Lost(interface=interface), now=net.now)
@@ -65,13 +65,13 @@ def test_a_warm_second_path_takes_over_and_routing_notices_nothing() -> None:
     net.drain("b")
     net.run(30)
     link = link_of(net, "a", "b")
-    assert len(link.paths) == 2
-    lost = link.active.endpoint.local
+    assert len(link.paths.by_endpoint) == 2
+    lost = link.paths.active.endpoint.local
     net.cut(lost.decode(), "b")
     net.hosts["a"].node.host_lost(Lost(frozenset((lost,))), now=net.now)
     net.drain("a")
     assert link.state is LinkState.UP
-    assert link.active.endpoint.local not in (lost, b"")
+    assert link.paths.active.endpoint.local not in (lost, b"")
     assert deliver(net, "a", "b", within=0.1) < 0.01
 
 
@@ -113,7 +113,7 @@ def test_news_that_name_no_path_find_a_silent_cut_of_an_idle_link_within_a_tenth
 def test_refused_sends_are_tried_again_once_a_second() -> None:
     net = ready_pair()
     a = net.hosts["a"].node
-    endpoint = link_of(net, "a", "b").active.endpoint
+    endpoint = link_of(net, "a", "b").paths.active.endpoint
     tries: list[float] = []
 
     def refuse(sender: str, receiver: str, data: bytes) -> bool:
@@ -159,7 +159,7 @@ def test_lies_about_unreachable_neighbours_cost_some_probes_and_no_link() -> Non
     a, link = net.hosts["a"].node, link_of(net, "a", "b")
     net.capture = []
     for _ in range(10_000):
-        a.unreachable(link.active.endpoint, now=net.now)
+        a.unreachable(link.paths.active.endpoint, now=net.now)
         net.drain("a")
         net.run(0.001)
         assert link.state is LinkState.UP
@@ -183,7 +183,7 @@ def test_a_host_that_gets_another_address_at_once_keeps_its_link() -> None:
 
 def test_a_host_that_gains_something_leaves_links_alone_that_have_lost_nothing() -> None:
     net = ready_pair()
-    before = link_of(net, "a", "b").active.tx_bytes
+    before = link_of(net, "a", "b").paths.active.tx_bytes
     net.hosts["a"].node.host_gained(now=net.now)
     net.drain("a")
-    assert link_of(net, "a", "b").active.tx_bytes == before
+    assert link_of(net, "a", "b").paths.active.tx_bytes == before

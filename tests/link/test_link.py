@@ -221,10 +221,10 @@ def test_a_peer_that_is_removed_in_the_middle_of_a_rekey_stays_away() -> None:
 
 def test_a_rekey_under_traffic_loses_nothing() -> None:
     net = ready_pair()
-    before = link_of(net, "a", "b").sending
+    before = link_of(net, "a", "b").keypairs.sending
     net.run(REKEY_AFTER_S - 2)
     sent = steady_pings(net, "a", "b", 4) + steady_pings(net, "b", "a", 4)
-    assert link_of(net, "a", "b").sending is not before
+    assert link_of(net, "a", "b").keypairs.sending is not before
     assert sorted(received(net, "b")[1:] + received(net, "a")) == sorted(sent)
 
 
@@ -233,17 +233,17 @@ def test_old_keys_are_dropped_after_a_rekey() -> None:
     net.run(REKEY_AFTER_S + IDLE_KEPT_S + 10)
     for one, other in ("ab", "ba"):
         link = link_of(net, one, other)
-        assert link.indices == [link.sending.local_index]
-        assert list(net.hosts[one].node.neighbours.by_index) == link.indices
+        assert list(link.keypairs.by_index) == [link.keypairs.sending.local_index]
+        assert list(net.hosts[one].node.neighbours.by_index) == list(link.keypairs.by_index)
 
 
 def test_a_worn_out_key_stops_the_link_until_it_has_new_keys() -> None:
     net = ready_pair()
     link = link_of(net, "a", "b")
-    link.sending.sealing.blocks = 1 << 34
+    link.keypairs.sending.sealing.blocks = 1 << 34
     ping(net, "a", "b")
     ping(net, "b", "a")
-    net.run(3, until=lambda: link.sending.sealing.blocks < 1 << 30)
+    net.run(3, until=lambda: link.keypairs.sending.sealing.blocks < 1 << 30)
     net.run(3, until=lambda: is_up(net, "a", "b") and reaches(net, "a", "b"))
     deliver(net, "a", "b")
 
@@ -258,7 +258,7 @@ def test_a_changed_address_is_followed_within_a_round_trip(mover: str, pktinfo: 
     stayer = "b" if mover == "a" else "a"
     net.move(mover, "elsewhere")
     net.run(0.21)
-    assert link_of(net, stayer, mover).active.endpoint.host == "elsewhere"
+    assert link_of(net, stayer, mover).paths.active.endpoint.host == "elsewhere"
     assert link_of(net, stayer, mover).state is LinkState.UP
     assert deliver(net, stayer, mover, within=0.06) < 0.06
     assert deliver(net, mover, stayer, within=0.06) < 0.06
@@ -274,7 +274,7 @@ def test_an_address_change_that_nobody_announces_is_followed_with_the_next_frame
     host.addresses.reverse()  # as a NAT that has forgotten its mapping
     ping(net, "a", "b")
     net.run(0.16)
-    assert link_of(net, "b", "a").active.endpoint.host == "elsewhere"
+    assert link_of(net, "b", "a").paths.active.endpoint.host == "elsewhere"
 
 
 def test_a_copied_frame_from_elsewhere_moves_nothing() -> None:
@@ -288,7 +288,7 @@ def test_a_copied_frame_from_elsewhere_moves_nothing() -> None:
     net.inject("b", net.hosts["thief"].endpoint, net.capture[0][2])
     net.run(5)
     link = link_of(net, "b", "a")
-    assert link.active.endpoint.host == "a"
+    assert link.paths.active.endpoint.host == "a"
     net.capture = []
     net.run(30)
     assert not [data for sender, receiver, data in net.capture if receiver == "thief" and data[0] == CHUNK]
@@ -300,7 +300,7 @@ def test_addresses_kept_for_one_neighbour_are_bounded() -> None:
         net.move("a", f"elsewhere{number}")
         net.run(0.5)
     for one, other in ("ab", "ba"):
-        assert len(link_of(net, one, other).paths) <= PATHS_PER_LINK
+        assert len(link_of(net, one, other).paths.by_endpoint) <= PATHS_PER_LINK
     deliver(net, "a", "b")
 
 
@@ -311,9 +311,9 @@ def test_an_address_that_never_answers_is_forgotten() -> None:
     ping(net, "a", "b")
     net.drop = lambda sender, receiver, data: False
     net.inject("b", Endpoint("udp", "thief", PORT), net.capture[0][2])
-    assert len(link_of(net, "b", "a").paths) == 2
+    assert len(link_of(net, "b", "a").paths.by_endpoint) == 2
     net.run(10)
-    assert [endpoint.host for endpoint in link_of(net, "b", "a").paths] == ["a"]
+    assert [path.endpoint.host for path in link_of(net, "b", "a").paths] == ["a"]
 
 
 # -- several paths -----------------------------------------------------------------------------------------------------
@@ -331,8 +331,8 @@ def two_paths() -> NodeNet:
 def test_a_second_endpoint_becomes_a_spare_path() -> None:
     net = two_paths()
     assert len(net.hosts["a"].node.links) == 1
-    assert sorted(endpoint.host for endpoint in link_of(net, "a", "b").paths) == ["b", "b2"]
-    assert link_of(net, "a", "b").active.endpoint.host == "b"
+    assert sorted(path.endpoint.host for path in link_of(net, "a", "b").paths) == ["b", "b2"]
+    assert link_of(net, "a", "b").paths.active.endpoint.host == "b"
 
 
 def test_a_spare_path_takes_over_and_the_neighbour_is_never_down() -> None:
@@ -341,7 +341,7 @@ def test_a_spare_path_takes_over_and_the_neighbour_is_never_down() -> None:
     net.cut("a", "b")
     assert ping_until_answered(net, "a", "b", within=1) < 0.2
     assert ping_until_answered(net, "b", "a", within=1) < 0.2
-    assert link_of(net, "a", "b").active.endpoint.host == "b2"
+    assert link_of(net, "a", "b").paths.active.endpoint.host == "b2"
     for name in "ab":
         assert net.hosts[name].deaths == []
 
@@ -352,7 +352,7 @@ def test_of_two_paths_the_quicker_one_is_used_and_routing_is_told_its_cost() -> 
         wire.reshape(delay_s=0.020)
     net.run(30)
     link = link_of(net, "a", "b")
-    assert link.active.endpoint.host == "b2"
+    assert link.paths.active.endpoint.host == "b2"
     assert link.cost is not None
     assert link.cost < 1_000  # 10 ms and a hop are 1,030: the other path would cost 2,030
     assert net.hosts["a"].deaths == []
@@ -363,7 +363,7 @@ def test_a_path_that_is_hardly_quicker_moves_nothing() -> None:
     for wire in net.both("a", "b"):
         wire.reshape(delay_s=1.1 * wire.model.delay_s)
     net.run(60)
-    assert link_of(net, "a", "b").active.endpoint.host == "b"
+    assert link_of(net, "a", "b").paths.active.endpoint.host == "b"
 
 
 def test_addresses_that_prove_nothing_do_not_push_a_spare_path_out() -> None:
@@ -374,8 +374,8 @@ def test_addresses_that_prove_nothing_do_not_push_a_spare_path_out() -> None:
         ping(net, "b", "a")
         net.drop = lambda sender, receiver, data: False
         net.inject("a", Endpoint("udp", f"thief{number}", PORT, 0, b"a"), net.capture[0][2])
-    assert {"b", "b2"} < {endpoint.host for endpoint in link_of(net, "a", "b").paths}
-    assert len(link_of(net, "a", "b").paths) == PATHS_PER_LINK
+    assert {"b", "b2"} < {path.endpoint.host for path in link_of(net, "a", "b").paths}
+    assert len(link_of(net, "a", "b").paths.by_endpoint) == PATHS_PER_LINK
 
 
 def test_links_are_bounded_and_who_comes_too_late_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -417,14 +417,14 @@ def test_a_path_grows_to_what_it_carries(mtu: int, found: int) -> None:
     net.add_peer("a", url_of("b"))
     net.run(20)
     for one, other in ("ab", "ba"):
-        assert link_of(net, one, other).active.mtu.size == found
-    assert net.hosts["a"].node.links[net.hosts["b"].address].budget.limit > 60_000
+        assert link_of(net, one, other).paths.active.mtu.size == found
+    assert net.hosts["a"].node.links[net.hosts["b"].address].frames.budget.limit > 60_000
 
 
 def test_a_path_that_shrinks_under_traffic_goes_back_and_carries_on() -> None:
     net = ready_pair()
     net.run(10)
-    assert link_of(net, "a", "b").active.mtu.size == 8_952
+    assert link_of(net, "a", "b").paths.active.mtu.size == 8_952
     for wire in net.both("a", "b"):
         wire.reshape(mtu=1_400 + UNDERLAY_OVERHEAD)
     packets = [(ping_packet(net, "a", "b", bytes(1300)), 0, 0)] * 20
@@ -433,7 +433,7 @@ def test_a_path_that_shrinks_under_traffic_goes_back_and_carries_on() -> None:
         net.send_batch("a", packets)
         net.run(0.05)
     assert net.now < start + 6
-    assert DATAGRAM_FLOOR <= link_of(net, "a", "b").active.mtu.size <= 1_400
+    assert DATAGRAM_FLOOR <= link_of(net, "a", "b").paths.active.mtu.size <= 1_400
     assert net.hosts["a"].deaths == []
 
 
@@ -454,5 +454,5 @@ def test_processes_that_are_rarely_run_make_no_link_look_longer() -> None:
         net.starve("ab"[step % 2], 0.15)
         net.run(0.2)
         link = link_of(net, "a", "b")
-        assert link.active.rtt.minimum(now=net.now) == pytest.approx(0.020)
+        assert link.paths.active.rtt.minimum(now=net.now) == pytest.approx(0.020)
     assert {name: link_of(net, name, other).cost for name, other in ("ab", "ba")} == costs

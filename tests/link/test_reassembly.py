@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mycelium.limits import PARTIAL_BYTES_PER_NODE, PARTIAL_BYTES_PER_SESSION, PARTIAL_FRAMES_PER_SESSION
+from mycelium.limits import PARTIAL_BYTES_PER_KEYPAIR, PARTIAL_BYTES_PER_NODE, PARTIAL_FRAMES_PER_KEYPAIR
 from mycelium.link import reassembly
 from mycelium.link.reassembly import SEALED_CEILING, PartialBudget, Reassembly
 from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_WORD, FRAME_HEAD, FRAME_WORD
@@ -108,7 +108,7 @@ def test_chunk_that_disagrees_about_the_length_leaves_the_frame_alone() -> None:
 
 def test_oldest_partial_frame_gives_way_to_the_newest() -> None:
     inbox = make_reassembly()
-    frames = {counter: sealed_frame(counter, 2_000) for counter in range(1, PARTIAL_FRAMES_PER_SESSION + 2)}
+    frames = {counter: sealed_frame(counter, 2_000) for counter in range(1, PARTIAL_FRAMES_PER_KEYPAIR + 2)}
 
     for counter, sealed in frames.items():
         inbox.add_burst(memoryview(chunks(counter, sealed)[0]), SEGMENT)
@@ -125,11 +125,11 @@ def test_what_came_twice_of_a_frame_can_be_forgotten() -> None:
     inbox = Reassembly(RECEIVER, lambda counter: True, budget)
     chunk = CHUNK_HEAD.pack(CHUNK_WORD, RECEIVER, 5, 3_000) + bytes(1_000)
     inbox.add_burst(memoryview(chunk), len(chunk))
-    assert list(inbox.begun()) == [5]
-    assert inbox.gaps(5) == [(1_000, 3_000)]
+    assert list(inbox.started()) == [5]
+    assert inbox.missing(5) == [(1_000, 3_000)]
     inbox.forget(5)
     inbox.forget(6)
-    assert list(inbox.begun()) == []
+    assert list(inbox.started()) == []
     assert budget.held_bytes == inbox.held_bytes == inbox.evicted_frames == 0
 
 
@@ -140,7 +140,7 @@ def test_what_a_session_holds_is_bounded_however_small_the_chunks() -> None:
         forged = [head(CHUNK_WORD | offset, RECEIVER, counter, 120_000) + b"x" for offset in range(0, 20_000, 2)]
         for at in range(0, len(forged), 1_000):
             inbox.add_burst(burst_of(forged[at : at + 1_000]), CHUNK_HEAD.size + 1)
-            assert inbox.held_bytes <= PARTIAL_BYTES_PER_SESSION
+            assert inbox.held_bytes <= PARTIAL_BYTES_PER_KEYPAIR
 
     assert inbox.evicted_frames > 0
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from mycelium.endpoint import Endpoint
 from mycelium.limits import (
     HALF_OPEN_HANDSHAKES,
-    PARTIAL_BYTES_PER_SESSION,
-    PARTIAL_FRAMES_PER_SESSION,
+    PARTIAL_BYTES_PER_KEYPAIR,
+    PARTIAL_FRAMES_PER_KEYPAIR,
     PATHS_PER_LINK,
     SESSIONS,
 )
-from mycelium.link.frames import SESSIONS_PER_LINK
+from mycelium.link.keypairs import KEYPAIRS_PER_LINK
 from mycelium.link.link import Link, LinkState
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Digest, Item, RouteRequest, SeqnoRequest, Update
@@ -76,13 +76,13 @@ def check_bounds(host: NamedHost) -> None:
     assert len(node.handshakes._initiations) <= 8
     assert len(node.sessions.by_peer) <= SESSIONS
     assert len(node.sessions.by_index) <= 8 * len(node.sessions.by_peer)
-    assert len(node.neighbours.by_index) <= (SESSIONS_PER_LINK + 1) * len(node.links)
+    assert len(node.neighbours.by_index) <= (KEYPAIRS_PER_LINK + 1) * len(node.links)
     for link in node.links.values():
-        assert len(link.paths) <= PATHS_PER_LINK
-        assert len(link.indices) <= SESSIONS_PER_LINK
-        for session in link._sessions.values():
-            assert len(session.reassembly._partial) <= PARTIAL_FRAMES_PER_SESSION
-            assert session.reassembly.held_bytes <= PARTIAL_BYTES_PER_SESSION
+        assert len(link.paths.by_endpoint) <= PATHS_PER_LINK
+        assert len(link.keypairs.by_index) <= KEYPAIRS_PER_LINK
+        for keypair in link.keypairs.by_index.values():
+            assert len(keypair.reassembly._partial) <= PARTIAL_FRAMES_PER_KEYPAIR
+            assert keypair.reassembly.held_bytes <= PARTIAL_BYTES_PER_KEYPAIR
     assert not node.outbox.events
     assert not node.outbox.transmits
 
@@ -148,14 +148,17 @@ def replay(net: NodeNet, captured: Iterable[tuple[str, str, bytes]], *, source: 
 def test_a_replay_of_everything_changes_nothing(source: Endpoint | None) -> None:
     net, captured = recorded()
     links = {name: (link_of(net, name, "ab"[name == "a"])) for name in "ab"}
-    before = {name: (link.indices, link.active.endpoint, link.sending) for name, link in links.items()}
+    before = {
+        name: (list(link.keypairs.by_index), link.paths.active.endpoint, link.keypairs.sending)
+        for name, link in links.items()
+    }
     packets = {name: len(host.delivered) for name, host in net.hosts.items()}
     for _ in range(2):
         replay(net, captured, source=source)
         net.run(1)
     for name, link in links.items():
         assert net.hosts[name].node.links[link.address] is link
-        assert (link.indices, link.active.endpoint, link.sending) == before[name]
+        assert (list(link.keypairs.by_index), link.paths.active.endpoint, link.keypairs.sending) == before[name]
         assert len(net.hosts[name].delivered) == packets[name]
     still_serves(net)
 
@@ -174,7 +177,7 @@ def test_flipped_and_truncated_copies_change_nothing(seed: int) -> None:
     net, captured = recorded()
     rng = random.Random(seed)
     links = [link_of(net, "a", "b"), link_of(net, "b", "a")]
-    before = [(link.indices, link.active.endpoint, link.sending) for link in links]
+    before = [(list(link.keypairs.by_index), link.paths.active.endpoint, link.keypairs.sending) for link in links]
     packets = [len(host.delivered) for host in net.hosts.values()]
     for sender, receiver, data in captured * 2:
         copy = bytearray(data)
@@ -183,7 +186,9 @@ def test_flipped_and_truncated_copies_change_nothing(seed: int) -> None:
         cut = bytes(copy[: rng.randrange(1, len(copy) + 1)]) if rng.random() < 0.5 else bytes(copy)
         source = rng.choice((net.hosts[sender].endpoint, STRANGER))
         net.inject(receiver, source, cut, rng.choice((0, 0, 17, 40, 1_232)))
-    assert [(link.indices, link.active.endpoint, link.sending) for link in links] == before
+    assert [
+        (list(link.keypairs.by_index), link.paths.active.endpoint, link.keypairs.sending) for link in links
+    ] == before
     assert [len(host.delivered) for host in net.hosts.values()] == packets
     still_serves(net)
 
@@ -259,7 +264,7 @@ def test_a_flood_of_handshakes_keeps_nobody_out() -> None:
 def forged_chunks(net: NodeNet, rng: random.Random, count: int) -> list[bytes]:
     """Returns chunks that a stranger who has seen b's index makes up."""
     link = link_of(net, "a", "b")
-    index, newest = link.sending.remote_index, link.sending.sealing.counter
+    index, newest = link.keypairs.sending.remote_index, link.keypairs.sending.sealing.counter
     chunks: list[bytes] = []
     for _ in range(count):
         total = rng.choice((30, 5_000, 60_000, 131_088, 200_000, 0xFFFF_FFFF))
@@ -306,12 +311,12 @@ def test_forged_chunks_from_elsewhere_do_not_touch_long_frames_under_way() -> No
 def attack(net: NodeNet, kind: int, body: bytes, *, number: int | None = None, wait: float = 0.006) -> None:
     """Has a seal any frame for b, and b receive it."""
     link: Link = link_of(net, "a", "b")
-    own_number = link.active.number
+    own_number = link.paths.active.number
     if number is not None:
-        link.active.number = number
+        link.paths.active.number = number
     plain = memoryview(bytearray(FRAME_HEADER.size) + body)
-    link.send_frame(kind, plain, now=net.now)
-    link.active.number = own_number
+    link.frames.send(kind, plain, now=net.now)
+    link.paths.active.number = own_number
     net.drain("a")
     net.run(wait)
 
@@ -356,7 +361,7 @@ def test_a_neighbour_cannot_look_nearer_than_it_is_by_answering_early() -> None:
         if step % 10 == 0:
             ping(net, "b", "a")
         net.run(0.005)
-    path = link_of(net, "b", "a").active
+    path = link_of(net, "b", "a").paths.active
     assert path.rtt.minimum(now=net.now) == pytest.approx(0.1)
     assert len(path.probes) < 32
 
@@ -453,7 +458,7 @@ def test_a_neighbour_that_moves_all_the_time_is_kept_in_bounds() -> None:
         net.drop = lambda sender, receiver, data: False
         net.inject("b", source, net.capture[-1][2])
         check_bounds(net.hosts["b"])
-    assert link.sending.sealing.counter > 500
+    assert link.keypairs.sending.sealing.counter > 500
     net.run(3)
     still_serves(net)
 
@@ -464,4 +469,4 @@ def test_a_neighbour_that_never_acknowledges_is_not_queued_for_without_end() -> 
     for _ in range(50):
         net.restart("c")
         net.run(1)
-    assert link_of(net, "b", "a")._control.queued_bytes < 100_000
+    assert link_of(net, "b", "a").queued_bytes < 100_000

@@ -89,7 +89,7 @@ def test_the_keys_of_a_dead_process_are_given_up() -> None:
     net.run(20)
     net.restart("b")
     net.run(60)
-    assert link_of(net, "a", "b").indices == [link_of(net, "a", "b").sending.local_index]
+    assert list(link_of(net, "a", "b").keypairs.by_index) == [link_of(net, "a", "b").keypairs.sending.local_index]
     assert link_of(net, "a", "b").state is LinkState.UP
 
 

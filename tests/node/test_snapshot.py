@@ -34,7 +34,7 @@ def test_the_path_in_use_stands_first_after_a_move() -> None:
         ping(net, "a", "b")
         net.run(0.5)
     [link] = snapshot_of(net, "a").links
-    assert link.paths[0].endpoint == net.hosts["a"].node.links[link.address].active.endpoint
+    assert link.paths[0].endpoint == net.hosts["a"].node.links[link.address].paths.active.endpoint
 
 
 def test_a_session_shows_its_keys_and_what_waits_for_them() -> None:

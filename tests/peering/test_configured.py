@@ -198,7 +198,7 @@ def test_entries_for_two_addresses_of_one_host_become_two_paths_of_one_link() ->
     net.add_peer("a", url_of("b"))
     net.add_peer("a", url_of("b2"))
     net.run(1)
-    assert sorted(path.remote.host for path in link_of(net, "a", "b").paths.values()) == ["b", "b2"]
+    assert sorted(path.endpoint.host for path in link_of(net, "a", "b").paths) == ["b", "b2"]
     assert link_flags(net, "a") == [True, True]
 
 

@@ -166,7 +166,7 @@ def test_a_neighbour_that_is_a_configured_peer_too_is_one_link_with_two_paths() 
     discover(net, A, B)
     net.run(100)
     (link,) = net.hosts[A].node.links.values()
-    assert sorted(endpoint.host for endpoint in link.paths) == ["fd00::b", B]
+    assert sorted(path.endpoint.host for path in link.paths) == ["fd00::b", B]
     assert linked(net, A, B)
 
 

@@ -388,7 +388,7 @@ def test_a_batch_beyond_what_one_frame_may_hold_arrives_in_order() -> None:
     net = ready_pair()
     net.run(5)
     session_of(net, "a", "b").budget.limit = 1_024
-    net.hosts["a"].node.links[net.hosts["b"].address].budget.floor = 1_200
+    net.hosts["a"].node.links[net.hosts["b"].address].frames.budget.floor = 1_200
     packets = [(ping_packet(net, "a", "b", bytes([number]) * (100 + 37 * number)), 0, 0) for number in range(30)]
     super_packet = (addressed(net, "a", "b", tcp_packet(bytes(5_000))), SUPER_TCP | PARTIAL_CHECKSUM, 1_000)
     net.send_batch("a", [*packets[:10], super_packet, *packets[10:]])

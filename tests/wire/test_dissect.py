@@ -97,14 +97,14 @@ class Wiretap:
 
     def frames(self) -> list[bytes]:
         """Returns the plaintexts of what `b` sent to `a`."""
-        cipher = self.link.sending.opening.cipher
+        cipher = self.link.keypairs.sending.opening.cipher
         return [open_with(cipher, data[8:16], data[:16], data[16:]) for data in self.datagrams("b") if data[0] == 0x14]
 
     def trains(self, receiver: str) -> list[Packet]:
         """Returns the trains that reached a host, as layers."""
         other = "b" if receiver == "a" else "a"
         link = self.net.hosts[receiver].node.links[self.net.hosts[other].address]
-        cipher = link.sending.opening.cipher
+        cipher = link.keypairs.sending.opening.cipher
         plain = [
             open_with(cipher, data[8:16], data[:16], data[16:]) for data in self.datagrams(other) if data[0] == 0x14
         ]
@@ -228,7 +228,7 @@ class Attacked:
         self.net.join("a", "b")
         self.net.run(2)
         self.a, self.b = self.net.hosts["a"], self.net.hosts["b"]
-        self.index = self.link("a", "b").sending.local_index
+        self.index = self.link("a", "b").keypairs.sending.local_index
 
     def link(self, one: str, other: str) -> Link:
         return self.net.hosts[one].node.links[self.net.hosts[other].address]
@@ -242,7 +242,7 @@ class Attacked:
     def send_sealed(self, layer: Packet) -> None:
         """Has the other end seal a frame that it would never make."""
         plain = bytes(layer)
-        self.link("b", "a").send_frame(plain[0], memoryview(bytearray(plain)), now=self.net.now)
+        self.link("b", "a").frames.send(plain[0], memoryview(bytearray(plain)), now=self.net.now)
         self.net.drain("b")
         self.net.run(0.1)
 
@@ -300,7 +300,7 @@ def test_a_crafted_frame_under_a_known_index_is_counted_and_dropped(
     ],
 )
 def test_an_impossible_chunk_is_refused_and_held_nowhere(fields: dict[str, Any], attacked: Attacked) -> None:
-    reassembly = attacked.link("a", "b").sending.reassembly
+    reassembly = attacked.link("a", "b").keypairs.sending.reassembly
     attacked.inject(dissect.Chunk(**{"receiver": attacked.index, "counter": 9999} | fields))
     assert (reassembly.refused_chunks, reassembly.held_bytes) == (1, 0)
 

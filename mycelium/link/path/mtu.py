@@ -1,9 +1,9 @@
-"""How large a datagram a path carries, found by padded probes (RFC 8899).
+"""The size of the datagrams that a path carries, found by padded probes (RFC 8899).
 
-A size counts when a probe of it was answered, and is used at once; it is given up after TRIES unanswered ones. The order of the
-search finds the usual sizes first: what is not between the largest confirmed and the smallest failed size is skipped.
+A size is used as soon as a probe of it was answered, and given up after TRIES unanswered ones. The order of the search tries
+the usual sizes first; what is not between the largest confirmed and the smallest failed size is skipped.
 
-What once passed may stop to pass while small datagrams still do, and nobody tells: then `doubt`, and the size is proved again.
+A size that passed once may stop passing while small datagrams still do, and no error tells of it. `verify` has it proved again.
 """
 
 from math import inf
@@ -26,7 +26,7 @@ TRIES: Final = 3
 PROBE_TIMEOUT_S: Final = 0.5  # a later answer counts all the same
 VERIFY_TIMEOUT_S: Final = 0.2
 SEARCH_AGAIN_S: Final = 600.0
-DOUBT_INTERVAL_S: Final = 5.0  # plain loss raises doubts all the time
+VERIFY_INTERVAL_S: Final = 5.0  # least time between verifications: ordinary loss asks for them all the time
 
 
 class PathMtu:
@@ -35,76 +35,72 @@ class PathMtu:
     `fixed_size` is what every path of a medium carries, where that is known: nothing is probed then.
     """
 
-    __slots__ = ("_deadline", "_failed", "_fixed_size", "_is_verifying", "_probed", "_tries", "_verified_at", "size")
+    __slots__ = ("_failed", "_fixed_size", "_is_verifying", "_probed", "_tries", "_verified_at", "deadline", "size")
 
-    def __init__(self, *, now: float, fixed_size: int | None = None) -> None:
+    def __init__(self, *, fixed_size: int | None = None, now: float) -> None:
         self._fixed_size = fixed_size
         self.size = DATAGRAM_FLOOR
+        self.deadline = now  # when `probe_to_send` may have something to send
         self._failed = DATAGRAM_CEILING + 1  # the smallest size that failed
         self._probed: int | None = None  # the size that is tried; None between searches
         self._tries = 0
         self._is_verifying = False
         self._verified_at = now
-        self._deadline = now
-        self.reset(now)
+        self.reset(now=now)
 
-    def reset(self, now: float) -> None:
-        """Starts over: the path goes to another address or leaves by another one."""
+    def reset(self, *, now: float) -> None:
+        """Starts over: datagrams leave for, or from, another address."""
         self._verified_at = now
         if self._fixed_size is not None:
-            self.size, self._deadline = self._fixed_size, inf
+            self.size, self.deadline = self._fixed_size, inf
             return
         self.size = DATAGRAM_FLOOR
-        self._search(DATAGRAM_CEILING + 1, now)
+        self._search(DATAGRAM_CEILING + 1, now=now)
 
-    def probe_to_send(self, now: float) -> int | None:
+    def probe_to_send(self, *, now: float) -> int | None:
         """Returns the size of the probe that is due, which counts as sent, or None."""
-        if now < self._deadline:
+        if now < self.deadline:
             return None
         if self._probed is None:
-            self._search(DATAGRAM_CEILING + 1, now)
+            self._search(DATAGRAM_CEILING + 1, now=now)
         elif self._tries == TRIES:
-            self._give_up(self._probed, now)
+            self._give_up(self._probed, now=now)
         if self._probed is not None:
             self._tries += 1
-            self._deadline = now + (VERIFY_TIMEOUT_S if self._is_verifying else PROBE_TIMEOUT_S)
+            self.deadline = now + (VERIFY_TIMEOUT_S if self._is_verifying else PROBE_TIMEOUT_S)
         return self._probed
 
-    def acknowledged(self, size: int, now: float) -> None:
+    def acknowledged(self, size: int, *, now: float) -> None:
         """Takes the answer to a probe of `size`, however late."""
         self.size = max(self.size, size)
-        if size >= self._failed:  # nothing has failed, the path is only slow
-            self._search(DATAGRAM_CEILING + 1, now)
+        if size >= self._failed:  # nothing has failed: the path is only slow
+            self._search(DATAGRAM_CEILING + 1, now=now)
         elif self._probed is not None and size >= self._probed:
             self._verified_at = now
-            self._search(self._failed, now)
+            self._search(self._failed, now=now)
 
-    def refused(self, size: int, now: float) -> None:
-        """Takes the kernel's word that `size` is too long to leave this machine (EMSGSIZE)."""
+    def refused(self, size: int, *, now: float) -> None:
+        """Takes the kernel's word that `size` is too long to leave this host (EMSGSIZE)."""
         if size > DATAGRAM_FLOOR and self._fixed_size is None:
-            self._give_up(size, now)
+            self._give_up(size, now=now)
 
-    def doubt(self, now: float) -> None:
+    def verify(self, *, now: float) -> None:
         """Has the size proved again: many frames are lost, perhaps all of the long ones."""
         if self.size == DATAGRAM_FLOOR or self._fixed_size is not None or self._is_verifying:
             return
-        if now >= self._verified_at + DOUBT_INTERVAL_S:
+        if now >= self._verified_at + VERIFY_INTERVAL_S:
             self._is_verifying = True
             self._verified_at = now
-            self._probed, self._tries, self._deadline = self.size, 0, now
+            self._probed, self._tries, self.deadline = self.size, 0, now
 
-    def next_deadline(self) -> float:
-        """Returns when `probe_to_send` may have something."""
-        return self._deadline
-
-    def _give_up(self, size: int, now: float) -> None:
+    def _give_up(self, size: int, *, now: float) -> None:
         if size <= self.size:
             self.size = DATAGRAM_FLOOR
-        self._search(min(self._failed, size), now)
+        self._search(min(self._failed, size), now=now)
 
-    def _search(self, failed: int, now: float) -> None:
+    def _search(self, failed: int, *, now: float) -> None:
         self._failed = failed
         self._is_verifying = False
         self._tries = 0
         self._probed = next((size for size in SEARCH_ORDER if self.size < size < failed), None)
-        self._deadline = now + SEARCH_AGAIN_S if self._probed is None else now
+        self.deadline = now + SEARCH_AGAIN_S if self._probed is None else now

@@ -5,8 +5,10 @@ from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.liveness import Liveness
 from mycelium.link.path.mtu import PathMtu
 from mycelium.link.path.rtt import RttEstimator
-from mycelium.link.repair.holes import WORTHWHILE_RTT_S
+from mycelium.link.repair.gaps import WORTHWHILE_RTT_S
 from mycelium.medium import medium_of
+
+_LOW_32 = 0xFFFF_FFFF
 
 
 class Path:
@@ -15,6 +17,7 @@ class Path:
     __slots__ = (
         "endpoint",
         "is_validated",
+        "keypair",
         "liveness",
         "medium",
         "mtu",
@@ -24,7 +27,6 @@ class Path:
         "probes",
         "rtt",
         "rx_bytes",
-        "session",
         "tx_bytes",
     )
 
@@ -32,36 +34,29 @@ class Path:
         self.number = number
         self.peer_number = -1
         self.endpoint = endpoint
-        self.is_validated = is_validated  # the neighbour has answered from there: big things may be sent to it
-        self.newest = 0  # newest counter that came over it: what we echo
-        self.session: LinkKeypair | None = None  # the keys that something came under last
+        self.is_validated = is_validated  # the neighbour has answered from there: long frames may be sent and taken
+        self.keypair: LinkKeypair | None = None  # under which the newest frame arrived
+        self.newest = 0  # newest counter that arrived over it, which each frame sent acknowledges
         self.rtt = RttEstimator()
         self.medium = medium_of(endpoint.scheme)
-        self.mtu = PathMtu(now=now, fixed_size=self.medium.datagram_size)
+        self.mtu = PathMtu(fixed_size=self.medium.datagram_size, now=now)
         self.liveness = Liveness(self.rtt, now=now)
-        self.probes: dict[
-            int, tuple[float, int]
-        ] = {}  # questions on their way: token -> when it left, its datagram's length
+        self.probes: dict[int, tuple[float, int]] = {}  # under way: token -> time sent, datagram size or 0 for any
         self.tx_bytes = 0
         self.rx_bytes = 0
 
-    def note_arrival(self, session: LinkKeypair, counter: int) -> None:
-        """Remembers the newest counter, which each frame of ours echoes. Under other keys counting begins afresh."""
-        if session is not self.session:
-            self.session = session
+    def note_arrival(self, keypair: LinkKeypair, counter: int) -> None:
+        """Remembers the newest counter. Under another keypair counters start again."""
+        if keypair is not self.keypair:
+            self.keypair = keypair
             self.newest = counter
         elif counter > self.newest:
             self.newest = counter
 
-    @property
-    def remote(self) -> Endpoint:
-        """The neighbour's address, whichever of ours it is spoken to from."""
-        return self.endpoint.remote
+    def repair_rtt(self, *, now: float) -> float | None:
+        """Returns the round trip that repair reckons with, in seconds; None where repair is not worthwhile.
 
-    def repair_rtt(self, now: float) -> float | None:
-        """Returns the round trip that repair has to reckon with; None where it is too long for repair, or nothing gets lost.
-
-        Queues make no path long.
+        That is where the path itself, not a queue, is too long, and where the medium loses nothing.
         """
         if self.medium.is_reliable:
             return None
@@ -72,11 +67,21 @@ class Path:
 
     @property
     def arrivals(self) -> tuple[int, int]:
-        """How many frames were opened under the keys that the neighbour sends with, and the newest counter; low 32 bits.
+        """How many frames were opened under the neighbour's keypair, and the newest counter of them; low 32 bits of both.
 
         Frames that may still be repaired count as opened.
         """
-        if self.session is None:
+        if self.keypair is None:
             return 0, 0
-        opening = self.session.opening
-        return opening.opened + self.session.holes.pending & 0xFFFF_FFFF, opening.newest & 0xFFFF_FFFF
+        opening = self.keypair.opening
+        return opening.opened + self.keypair.gaps.pending & _LOW_32, opening.newest & _LOW_32
+
+    def next_deadline(self) -> float:
+        """Returns when its liveness or its datagram size wants a look."""
+        deadline = self.liveness.next_deadline()
+        return min(deadline, self.mtu.deadline) if self.can_probe_size else deadline
+
+    @property
+    def can_probe_size(self) -> bool:
+        """Tells whether long probes may be sent: the neighbour has answered a short one."""
+        return self.is_validated and self.rtt.srtt is not None

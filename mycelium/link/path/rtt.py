@@ -1,25 +1,27 @@
-"""The round-trip time of a path: smoothed for timeouts (RFC 6298), its windowed minimum for the metric (as RFC 9616 wants it).
+"""The round-trip time of a path: smoothed for timeouts (RFC 6298), its windowed minimum for the metric (RFC 9616).
 
-The minimum over a short window is close to the propagation delay: it leaves out our own queues, which would otherwise move
-routes, and with the routes the queues. For the same reason the metric leaves out what a question and its answer waited for
-busy processes at both ends; timeouts have to allow for that.
+The minimum over a short window is close to the propagation delay. It leaves out queues on this host, which would otherwise move
+routes, and with the routes the queues. For the same reason the metric leaves out the time that a probe and its reply waited for
+busy processes at both ends; timeouts have to allow for it.
 """
 
 import math
 from collections import deque
 from typing import Final
 
-WINDOW_S: Final = 2.0  # of a busy path;
-LOADED_WINDOW_S: Final = 60.0  # of one that we may fill: what its round trip is above the least of it is our own queue
-LEAST_BUCKETS: Final = 2  # of an idle one, whose samples are farther apart
-BUCKET_S: Final = 0.25  # the window's grain: bounds what is kept however many samples come
-GRANULARITY_S: Final = 0.025  # the peer may wait 20 ms before it answers, and timers are late
+WINDOW_S: Final = 2.0
+LOADED_WINDOW_S: Final = 60.0  # for a path we may saturate: RTT above its minimum is our own queue
+LEAST_BUCKETS: Final = 2  # always kept: samples of an idle path may be further apart than the window
+BUCKET_S: Final = 0.25  # resolution of the window: bounds its memory for any number of samples
+GRANULARITY_S: Final = 0.025  # the peer may acknowledge after 20 ms, and timers are late
 INITIAL_RTO_S: Final = 0.5
 RTO_FLOOR_S: Final = 0.030
 RTO_CEILING_S: Final = 10.0
 SAMPLE_CEILING_S: Final = 60.0
-SMOOTHING_S: Final = 3.0  # of samples far apart: an idle path is not to remember a load for minutes
-JITTER_SAMPLES: Final = 16  # about as many tell it
+SMOOTHING_S: Final = (
+    3.0  # time constant for samples that are far apart: an idle path must not remember a load for minutes
+)
+JITTER_SAMPLES: Final = 16  # sample size of the jitter estimate
 STEADY_SAMPLES: Final = 5
 STEADY_RATIO: Final = 0.25
 STEADY_FLOOR_S: Final = 0.5e-3
@@ -33,17 +35,17 @@ class RttEstimator:
     def __init__(self) -> None:
         self.srtt: float | None = None  # seconds; None before the first sample
         self.rttvar = 0.0
-        self.jitter = 0.0  # seconds that one sample differs from the next, on the wire alone
-        self._differences = 0
+        self.jitter = 0.0  # mean difference of successive samples, seconds, on the wire alone
         self.window_s = WINDOW_S
-        self._minima: deque[tuple[float, float]] = deque()  # when the bucket began, the least of it
+        self._differences = 0
+        self._minima: deque[tuple[float, float]] = deque()  # start of a bucket, its minimum
         self._last: deque[float] = deque(maxlen=STEADY_SAMPLES)  # on the wire alone
         self._sampled_at = 0.0
 
     def sample(self, rtt_s: float, *, now: float, waited_s: float = 0.0) -> None:
-        """Takes one measured round trip, of which `waited_s` were waited at its ends; more than all of it counts as nothing.
+        """Takes one measured round trip, `waited_s` of which passed at its ends; a wait longer than the round trip is ignored.
 
-        What cannot be a round trip (negative, endless, no number) is ignored.
+        A value that cannot be a round trip (negative, infinite, not a number) is ignored.
         """
         if not 0.0 <= rtt_s <= SAMPLE_CEILING_S:
             return
@@ -59,48 +61,48 @@ class RttEstimator:
             self._differences = min(self._differences + 1, JITTER_SAMPLES)
             self.jitter += (abs(self._last[-1] - wire_s) - self.jitter) / self._differences
         self._last.append(wire_s)
-        self._put(wire_s, now)
+        self._put(wire_s, now=now)
 
     @property
     def newest_on_wire(self) -> float | None:
-        """Returns the last round trip without what was waited at its ends; None before the first."""
+        """The last round trip without the waits at its ends; None before the first."""
         return self._last[-1] if self._last else None
 
     @property
     def rto(self) -> float:
-        """Seconds after which something unanswered is taken for lost."""
+        """Retransmission timeout: seconds after which what is not acknowledged counts as lost."""
         if self.srtt is None:
             return INITIAL_RTO_S
         return min(max(self.srtt + max(GRANULARITY_S, 4 * self.rttvar), RTO_FLOOR_S), RTO_CEILING_S)
 
     @property
     def pto(self) -> float:
-        """Seconds after which silence deserves a probe: a little more patient than `rto`, the answer may have been delayed."""
+        """Probe timeout: seconds of silence before a probe; longer than `rto`, since the acknowledgement may be delayed."""
         if self.srtt is None:
             return INITIAL_RTO_S
         return min(self.srtt + 4 * self.rttvar + GRANULARITY_S, RTO_CEILING_S)
 
     @property
     def is_steady(self) -> bool:
-        """Tells whether the last samples agree: queues, and processors busy with other things, set them apart."""
+        """Tells whether the last samples agree. Queues and busy processors make them differ."""
         if len(self._last) < STEADY_SAMPLES:
             return False
         least = min(self._last)
         return max(self._last) - least <= max(least * STEADY_RATIO, STEADY_FLOOR_S)
 
     def minimum(self, *, now: float) -> float:
-        """Returns the least round trip of the last `window_s` seconds and of the last LEAST_BUCKETS; infinity for none."""
-        self._forget(now)
+        """Returns the least round trip of the last `window_s` seconds or LEAST_BUCKETS, in seconds; infinity for none."""
+        self._forget(now=now)
         return min((least for _, least in self._minima), default=math.inf)
 
-    def _put(self, rtt_s: float, now: float) -> None:
+    def _put(self, rtt_s: float, *, now: float) -> None:
         if self._minima and now - self._minima[-1][0] < BUCKET_S:
             began, least = self._minima[-1]
             self._minima[-1] = (began, min(least, rtt_s))
             return
         self._minima.append((now, rtt_s))
-        self._forget(now)
+        self._forget(now=now)
 
-    def _forget(self, now: float) -> None:
+    def _forget(self, *, now: float) -> None:
         while len(self._minima) > LEAST_BUCKETS and self._minima[0][0] < now - self.window_s:
             self._minima.popleft()

@@ -12,7 +12,7 @@ _WORD: Final = struct.Struct("!I")  # of a train's header: bucket << 24 | length
 _unpack_word: Final = _WORD.unpack_from
 _WORD_OFFSET: Final = 4
 _FIRST_WORD: Final = FRAME_HEADER.size + _WORD_OFFSET
-_ONE_TRAIN: Final = FRAME_HEADER.size + TRAIN_HEADER_BYTES  # bytes of a frame beside the body of its only train
+_ONE_TRAIN: Final = FRAME_HEADER.size + TRAIN_HEADER_BYTES  # bytes of a frame besides the body of its only train
 _REST_OF_HEADER: Final = TRAIN_HEADER_BYTES - _WORD_OFFSET
 
 
@@ -25,7 +25,7 @@ class FlowOrder:
         self._last = [0] * BUCKETS  # counters
 
     def restart(self) -> None:
-        """Counters start afresh: the keys are new."""
+        """Starts counting anew: frames are sealed under another keypair from now on."""
         self._last = [0] * BUCKETS
 
     def distance(self, counter: int, plain: memoryview) -> int:

@@ -1,9 +1,8 @@
-"""What one link does about its losses: asks the neighbour for what is missing, answers when it is asked.
+"""What one link does about its losses: it asks the neighbour for what is missing, and answers the same question.
 
-opened frames -> holes -> a request (`wire.frame`, repair) -> sealed frames that were kept -> the same datagrams again
+opened frames -> gaps -> a request (`wire.frame`, repair) -> sealed frames that were kept -> the same datagrams again
 """
 
-from collections.abc import Iterable
 from typing import Final
 
 from mycelium.channel.byte_budget import ByteBudget
@@ -11,13 +10,11 @@ from mycelium.limits import REPAIR_BYTES_PER_NODE
 from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.path import Path
 from mycelium.link.repair.flow_order import FlowOrder
-from mycelium.link.repair.holes import Holes
 from mycelium.link.repair.sent_frames import Piece, SentFrames
 from mycelium.outbox import Outbox
 from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_WORD, FRAME_HEAD, FRAME_WORD
 from mycelium.wire.frame import FRAME_HEADER, REPAIR_HEAD, REPAIR_RANGE
 
-REPAIR_COUNTERS: Final = ("frames_repaired", "frames_given_up", "repair_bytes_resent", "repair_ranges_refused")
 _DATAGRAMS_PER_TRANSMIT: Final = 40  # one UDP_SEGMENT call carries them
 _HEAD_BYTES: Final = FRAME_HEAD.size
 
@@ -33,71 +30,56 @@ class RepairBudgets:
 
 
 class Repair:
-    """The losses of one link. What is missing is known to each session's `Holes`."""
+    """Requests and answers of one link. What is missing is known to the `Gaps` of each keypair."""
 
-    __slots__ = ("_given_up", "_outbox", "_repaired", "malformed", "order", "sent")
+    __slots__ = ("_outbox", "malformed", "order", "sent")
 
     def __init__(self, budgets: RepairBudgets, outbox: Outbox) -> None:
         self.order = FlowOrder()
         self.sent = SentFrames(budgets.sent)
         self.malformed = 0
         self._outbox = outbox
-        self._repaired = 0  # frames of sessions that have ended
-        self._given_up = 0
 
     def restart_counters(self) -> None:
-        """Frames are sealed with other keys from now on, and count from the start again."""
+        """Starts counting anew: frames are sealed under another keypair from now on."""
         self.order.restart()
         self.sent.clear()
 
-    def end(self, holes: Holes) -> None:
-        """A session is over: what waits is dropped with it."""
-        holes.give_up_all([])
-        self._repaired += holes.repaired
-        self._given_up += holes.given_up
-
     def request(
-        self, session: LinkKeypair, *, srtt: float | None, room: int, now: float, released: list[memoryview]
+        self, keypair: LinkKeypair, *, srtt: float | None, room: int, released: list[memoryview], now: float
     ) -> memoryview | None:
         """Returns a frame of at most `room` bytes that asks for what is due; frames that waited in vain go to `released`."""
         limit = (room - FRAME_HEADER.size - REPAIR_HEAD.size) // REPAIR_RANGE.size
-        gaps = session.reassembly.gaps
-        ranges = session.holes.take_due(gaps, now=now, srtt=srtt, limit=limit, released=released)
+        missing = keypair.reassembly.missing
+        ranges = keypair.gaps.take_due(missing, srtt=srtt, limit=limit, released=released, now=now)
         if not ranges:
             return None
-        head = bytes(FRAME_HEADER.size) + REPAIR_HEAD.pack(session.local_index)
+        head = bytes(FRAME_HEADER.size) + REPAIR_HEAD.pack(keypair.local_index)
         return memoryview(bytearray(head + b"".join(REPAIR_RANGE.pack(*wanted) for wanted in ranges)))
 
-    def answer(self, body: memoryview, path: Path, session: LinkKeypair, *, now: float) -> int:
-        """Takes the body of a request for frames that were sealed under `session`; returns how many bytes it sends again."""
+    def answer(self, body: memoryview, path: Path, keypair: LinkKeypair, *, now: float) -> int:
+        """Takes the body of a request for frames that were sealed under `keypair`; returns how many bytes it resends."""
         ranges = body[REPAIR_HEAD.size :]
         if len(body) < REPAIR_HEAD.size or len(ranges) % REPAIR_RANGE.size:
             self.malformed += 1
             return 0
-        receiver = session.remote_index
-        if REPAIR_HEAD.unpack_from(body)[0] != receiver:  # of keys that are no more in use
+        receiver = keypair.remote_index
+        if REPAIR_HEAD.unpack_from(body)[0] != receiver:  # of a keypair that is no longer in use
             return 0
-        newest = session.sealing.counter - 1
+        newest = keypair.sealing.counter - 1
         pieces = self.sent.answer(REPAIR_RANGE.iter_unpack(ranges), newest=newest, now=now)
         for datagrams in grouped(pieces, receiver, path.mtu.size):
             self._outbox.transmits.append((path.endpoint, datagrams, len(datagrams[0]), True))
         return sum(end - start for _, _, start, end in pieces)
 
     def take_excused(self) -> int:
-        """Returns how many frames the neighbour has newly asked for that carried no data."""
+        """Returns how many frames without data the neighbour has asked for since the last call."""
         excused, self.sent.excused = self.sent.excused, 0
         return excused
 
-    def counters(self, holes: Iterable[Holes]) -> dict[str, int]:
-        """What is counted, by the names of REPAIR_COUNTERS."""
-        present = list(holes)
-        counts = (
-            self._repaired + sum(one.repaired for one in present),
-            self._given_up + sum(one.given_up for one in present),
-            self.sent.resent_bytes,
-            self.sent.refused,
-        )
-        return dict(zip(REPAIR_COUNTERS, counts, strict=True))
+    def counters(self) -> dict[str, int]:
+        """Returns what was answered and refused."""
+        return {"repair_bytes_resent": self.sent.resent_bytes, "repair_ranges_refused": self.sent.refused}
 
 
 def grouped(pieces: list[Piece], receiver: int, size: int) -> list[list[bytes | memoryview]]:

@@ -1,8 +1,8 @@
 """The sender's side of repair: sealed data frames that can be sent again, as they are.
 
-Nothing is kept before a neighbour has asked for something, nor KEEPING_S after it did so last: a link that loses nothing pays
-nothing. Whoever asks is authenticated, and may cost no more than a bounded memory, ANSWERS resends of a frame, and a quarter
-of what is sent anyway.
+Nothing is kept before the neighbour has asked for something, nor KEEPING_S after it last did: a link that loses nothing costs
+nothing. The neighbour is authenticated, and can cause no more than a bounded memory, ANSWERS resends of a frame, and a
+quarter of the bytes that are sent anyway.
 """
 
 from collections import deque
@@ -14,13 +14,13 @@ from mycelium.channel.byte_budget import ByteBudget
 from mycelium.limits import SENT_BYTES_PER_LINK
 
 KEEPING_S: Final = 60.0  # since the last sign of loss
-KEPT_S: Final = 0.25  # a frame: nobody asks for it later
+KEPT_S: Final = 0.25  # for one frame: the neighbour gives up earlier
 ANSWERS: Final = 4  # resends of one frame, or of parts of it
 RESENT_SHARE: Final = 4  # bytes sent for each byte that may be resent
 FIRST_ALLOWANCE: Final = 128 << 10  # bytes to resend before there is a share
 MOST_ALLOWANCE: Final = 1 << 20
-SENT_OVERHEAD: Final = 256  # bytes charged for a frame beside its own
-_REMEMBERED: Final = 128
+SENT_OVERHEAD: Final = 256  # bytes charged for a frame besides its own
+_REMEMBERED: Final = 128  # counters of frames that may be lost without harm
 
 Piece = tuple[int, bytes, int, int]  # counter, the sealed frame, first byte and end of what to send of it
 
@@ -30,7 +30,7 @@ class SentFrame:
 
     __slots__ = ("answers", "sealed", "sent_at")
 
-    def __init__(self, sealed: bytes, now: float) -> None:
+    def __init__(self, sealed: bytes, *, now: float) -> None:
         self.sealed = sealed
         self.sent_at = now
         self.answers = 0
@@ -59,22 +59,22 @@ class SentFrames:
         self._allowance = FIRST_ALLOWANCE
         self._budget = budget
         self._frames: dict[int, SentFrame] = {}  # by counter, oldest first
-        self.excused = 0  # frames asked for that carried no data: nobody misses them; taken by the owner
+        self.excused = 0  # frames without data that were asked for: nobody misses them; taken by the owner
         self._expendable: deque[int] = deque(maxlen=_REMEMBERED)
 
     def keep(self, counter: int, sealed: memoryview, *, now: float) -> None:
         """Keeps a copy of a data frame that is sent now."""
-        self._frames[counter] = SentFrame(bytes(sealed), now)
+        self._frames[counter] = SentFrame(bytes(sealed), now=now)
         self._charge(len(sealed) + SENT_OVERHEAD)
         self._allowance = min(self._allowance + len(sealed) // RESENT_SHARE, MOST_ALLOWANCE)
-        self._shrink(now)
+        self._shrink(now=now)
 
     def may_be_lost(self, counter: int) -> None:
-        """Notes a frame that may be too long for its path: its loss is no sign of a lossy link."""
+        """Notes a frame that may be too long for its path: its loss says nothing about the link."""
         self._expendable.append(counter)
 
     def answer(self, ranges: Iterable[tuple[int, int, int]], *, newest: int, now: float) -> list[Piece]:
-        """Returns what to send of the ranges that are asked for: of frames up to `newest` that are kept, within bounds."""
+        """Returns what to send of the ranges asked for: parts of frames up to `newest` that are kept, within the bounds."""
         pieces: list[Piece] = []
         current, position = 0, 0
         for counter, start, end in ranges:
@@ -102,22 +102,22 @@ class SentFrames:
         return pieces
 
     def sweep(self, *, now: float) -> None:
-        """Drops what nobody will ask for; to be called every second."""
-        self._shrink(now)
+        """Drops what nobody will ask for any more; to be called every second."""
+        self._shrink(now=now)
 
     def clear(self) -> None:
-        """Drops everything: the keys are new, or the link is over."""
+        """Drops everything: the keypair is new, or the link is over."""
         self._frames.clear()
         self._expendable.clear()
         self._charge(-self.held_bytes)
 
     def _excuse(self, counter: int) -> None:
-        """Counts a frame that was sent after one that is kept: had it carried data it would be kept too."""
+        """Counts a frame sent after one that is kept: if it had carried data, it would be kept too."""
         if counter > next(iter(self._frames), counter) and counter not in self._expendable:
             self._expendable.append(counter)
             self.excused += 1
 
-    def _shrink(self, now: float) -> None:
+    def _shrink(self, *, now: float) -> None:
         frames = self._frames
         while frames:
             counter = next(iter(frames))

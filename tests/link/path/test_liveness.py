@@ -10,9 +10,9 @@ from functools import partial
 import pytest
 
 from mycelium.link.path.liveness import (
+    ACK_GAP_S,
     ANSWER_WITHIN_S,
     DEAD_AFTER_S,
-    ECHO_GAP_S,
     LEAST_PROBES,
     MOST_PROBES,
     QUIET_S,
@@ -190,21 +190,21 @@ def test_peer_that_falls_asleep_just_before_it_is_asked_is_waited_for(delay: flo
 
 def test_peer_whose_data_stops_is_asked_before_its_turn_and_only_once() -> None:
     path = Liveness(RttEstimator(), now=0.0, role=Role.BUSY)
-    assert path.handle_timeout(0.0) is Action.PROBE
-    path.sent(1, 0.0, True)
-    path.probe_answered(0.001)
-    path.echoed(1, 0.001)
+    assert path.handle_timeout(now=0.0) is Action.PROBE
+    path.sent(1, now=0.0, wants_ack=True)
+    path.probe_answered(now=0.001)
+    path.acknowledged(1, now=0.001)
     for step in range(1, 6):
-        path.received(step / 100, True)
+        path.received(now=step / 100, wants_ack=True)
     probes = []
     while (now := path.next_deadline()) < 0.29:
-        if path.handle_timeout(now) is Action.PROBE:
+        if path.handle_timeout(now=now) is Action.PROBE:
             probes.append(now)
-            path.sent(len(probes) + 1, now, True)
-            path.echoed(len(probes) + 1, now)
-            path.probe_answered(now)
-        elif now >= path.echo_due:
-            path.sent(50, now, False)
+            path.sent(len(probes) + 1, now=now, wants_ack=True)
+            path.acknowledged(len(probes) + 1, now=now)
+            path.probe_answered(now=now)
+        elif now >= path.ack_due:
+            path.sent(50, now=now, wants_ack=False)
 
     assert probes == [pytest.approx(0.05 + QUIET_S)]
 
@@ -223,10 +223,10 @@ def test_laptop_that_slept_for_an_hour_probes_before_it_judges() -> None:
 def test_deadline_handled_late_asks_again_before_it_judges(deadlines: int) -> None:
     path, _ = path_that_asks()
     for _ in range(deadlines):
-        path.handle_timeout(path.next_deadline())
+        path.handle_timeout(now=path.next_deadline())
     before = path.state
 
-    action = path.handle_timeout(path.next_deadline() + 0.300)
+    action = path.handle_timeout(now=path.next_deadline() + 0.300)
 
     assert (action, path.state) == (Action.PROBE, before)
 
@@ -236,7 +236,7 @@ def test_peer_that_pauses_shortly_is_not_suspected() -> None:
 
     now = asked_at
     while path.state is PathState.ALIVE:
-        path.handle_timeout(now := path.next_deadline())
+        path.handle_timeout(now=(now := path.next_deadline()))
 
     assert now >= asked_at + SUSPECT_AFTER_S
 
@@ -246,7 +246,7 @@ def test_peer_that_answers_late_because_it_is_busy_is_suspected_later() -> None:
     for waited_s in (0.0, 0.010):
         path, asked_at = path_that_asks(waited_s=waited_s)
         while path.state is PathState.ALIVE:
-            path.handle_timeout(now := path.next_deadline())
+            path.handle_timeout(now=(now := path.next_deadline()))
         found.append(now - asked_at)
 
     assert found[1] - found[0] > 0.040
@@ -257,7 +257,7 @@ def test_process_that_is_always_late_still_finds_a_cut() -> None:
     now = 0.0
     while path.state is not PathState.DEAD:
         now = path.next_deadline() + 0.030
-        path.handle_timeout(now)
+        path.handle_timeout(now=now)
         assert now < 30.0
 
 
@@ -272,43 +272,43 @@ def test_probes_to_die_follow_the_loss_within_their_bounds() -> None:
     assert found[0.0] < found[0.01] < found[0.05] < found[0.3] == MOST_PROBES
 
 
-@pytest.mark.parametrize(("rtt_s", "gap_s"), [(None, 0.020), (0.001, 0.021), (0.02, 0.040), (0.3, ECHO_GAP_S)])
+@pytest.mark.parametrize(("rtt_s", "gap_s"), [(None, 0.020), (0.001, 0.021), (0.02, 0.040), (0.3, ACK_GAP_S)])
 def test_echo_is_owed_within_20_ms_but_only_so_often(rtt_s: float | None, gap_s: float) -> None:
     rtt = RttEstimator()
     if rtt_s is not None:
         rtt.sample(rtt_s, now=0.0)
     path = Liveness(rtt, now=0.0)
-    assert path.handle_timeout(0.0) is Action.PROBE
-    path.sent(1, 0.0, True)
+    assert path.handle_timeout(now=0.0) is Action.PROBE
+    path.sent(1, now=0.0, wants_ack=True)
 
-    path.received(1.0)
-    assert path.echo_due == math.inf
-    path.received(1.0, True)
-    path.received(1.01, True)
-    assert path.echo_due == 1.0 + ANSWER_WITHIN_S
-    path.sent(2, 1.02, False)
-    assert path.echo_due == math.inf
-    path.received(1.021, True)
-    assert path.echo_due == pytest.approx(max(1.021 + ANSWER_WITHIN_S, 1.02 + gap_s))
+    path.received(now=1.0)
+    assert path.ack_due == math.inf
+    path.received(now=1.0, wants_ack=True)
+    path.received(now=1.01, wants_ack=True)
+    assert path.ack_due == 1.0 + ANSWER_WITHIN_S
+    path.sent(2, now=1.02, wants_ack=False)
+    assert path.ack_due == math.inf
+    path.received(now=1.021, wants_ack=True)
+    assert path.ack_due == pytest.approx(max(1.021 + ANSWER_WITHIN_S, 1.02 + gap_s))
 
 
 def test_owed_echo_is_asked_for_when_due() -> None:
     path = Liveness(RttEstimator(), now=0.0, role=Role.SPARE)
-    path.handle_timeout(0.0)
-    path.sent(1, 0.0, True)
-    path.echoed(1, 0.01)
-    path.received(0.5, True)
+    path.handle_timeout(now=0.0)
+    path.sent(1, now=0.0, wants_ack=True)
+    path.acknowledged(1, now=0.01)
+    path.received(now=0.5, wants_ack=True)
     while path.next_deadline() < 0.5 + ANSWER_WITHIN_S:
-        assert path.handle_timeout(path.next_deadline()) is Action.NONE
+        assert path.handle_timeout(now=path.next_deadline()) is Action.NONE
 
     assert path.next_deadline() == 0.5 + ANSWER_WITHIN_S
-    assert path.handle_timeout(0.5 + ANSWER_WITHIN_S) is Action.ECHO
+    assert path.handle_timeout(now=0.5 + ANSWER_WITHIN_S) is Action.ACK
 
 
 def test_timeout_before_its_time_does_nothing() -> None:
     path = Liveness(RttEstimator(), now=1.0)
 
-    assert path.handle_timeout(0.9) is Action.NONE
+    assert path.handle_timeout(now=0.9) is Action.NONE
 
 
 @pytest.mark.parametrize("echo", [0, 41, 999, 0x8000_0042], ids=["none", "old", "never sent", "half a turn away"])
@@ -316,7 +316,7 @@ def test_echo_of_nothing_new_is_no_evidence(echo: int) -> None:
     path = suspect_path(newest=50, echoed=42)
     states = []
     for counter in (42, echo, 43):
-        path.echoed(counter, 100.0)
+        path.acknowledged(counter, now=100.0)
         states.append(path.state)
 
     assert states == [PathState.SUSPECT, PathState.SUSPECT, PathState.ALIVE]
@@ -325,7 +325,7 @@ def test_echo_of_nothing_new_is_no_evidence(echo: int) -> None:
 def test_echo_is_understood_where_counters_pass_32_bits() -> None:
     path = suspect_path(newest=(7 << 32) + 5, echoed=0xFFFF_FFF0)
 
-    path.echoed(4, 100.0)
+    path.acknowledged(4, now=100.0)
 
     assert path.state is PathState.ALIVE
 
@@ -333,11 +333,11 @@ def test_echo_is_understood_where_counters_pass_32_bits() -> None:
 def test_counters_of_a_new_session_start_over() -> None:
     path = suspect_path(newest=5_000_000, echoed=4_000_000)
     path.restart_counters()
-    path.sent(1, 100.0, True)
+    path.sent(1, now=100.0, wants_ack=True)
 
     states = []
     for counter in (4_000_000, 1):
-        path.echoed(counter, 100.0)
+        path.acknowledged(counter, now=100.0)
         states.append(path.state)
 
     assert states == [PathState.SUSPECT, PathState.ALIVE]
@@ -345,32 +345,32 @@ def test_counters_of_a_new_session_start_over() -> None:
 
 def test_doubt_probes_at_once_but_not_again_before_the_answer() -> None:
     path = Liveness(RttEstimator(), now=0.0, role=Role.SPARE)
-    path.handle_timeout(0.0)
-    path.probe_answered(0.1)
+    path.handle_timeout(now=0.0)
+    path.probe_answered(now=0.1)
 
-    path.doubt(1.0)
-    assert path.handle_timeout(1.0) is Action.PROBE
-    path.doubt(1.01)
-    assert path.handle_timeout(1.01) is Action.NONE
+    path.probe_now(now=1.0)
+    assert path.handle_timeout(now=1.0) is Action.PROBE
+    path.probe_now(now=1.01)
+    assert path.handle_timeout(now=1.01) is Action.NONE
 
 
 def test_rumour_asks_a_living_path_at_most_once_a_probe_timeout_and_a_dead_one_never() -> None:
     path, asked_at = path_that_asks()
-    path.probe_answered(asked_at)
+    path.probe_answered(now=asked_at)
     probes = 0
     for step in range(1_000):
         now = asked_at + step / 1_000
-        path.rumour(now)
-        if path.handle_timeout(now) is Action.PROBE:
+        path.reported_unreachable(now=now)
+        if path.handle_timeout(now=now) is Action.PROBE:
             probes += 1
-            path.sent(10_000 + step, now, True)
-            path.probe_answered(now)
+            path.sent(10_000 + step, now=now, wants_ack=True)
+            path.probe_answered(now=now)
     assert 20 < probes < 40
 
     while path.state is not PathState.DEAD:
-        path.handle_timeout(now := path.next_deadline())
-    path.rumour(now + 0.5)
-    assert path.handle_timeout(now + 0.5) is Action.NONE
+        path.handle_timeout(now=(now := path.next_deadline()))
+    path.reported_unreachable(now=now + 0.5)
+    assert path.handle_timeout(now=now + 0.5) is Action.NONE
 
 
 def test_rumour_about_a_path_that_is_asked_already_shortens_its_patience() -> None:
@@ -378,9 +378,9 @@ def test_rumour_about_a_path_that_is_asked_already_shortens_its_patience() -> No
     for is_told in (True, False):
         path, asked_at = path_that_asks()
         if is_told:
-            path.rumour(asked_at + 0.001)
+            path.reported_unreachable(now=asked_at + 0.001)
         while path.state is PathState.ALIVE:
-            path.handle_timeout(now := path.next_deadline())
+            path.handle_timeout(now=(now := path.next_deadline()))
         found.append(now - asked_at)
 
     assert found[0] < SUSPECT_AFTER_S <= found[1]
@@ -388,36 +388,36 @@ def test_rumour_about_a_path_that_is_asked_already_shortens_its_patience() -> No
 
 def test_cut_path_is_in_doubt_until_something_newer_is_echoed() -> None:
     path = Liveness(RttEstimator(), now=0.0)
-    path.sent(5, 0.0, True)
-    path.cut(0.1)
+    path.sent(5, now=0.0, wants_ack=True)
+    path.lose(now=0.1)
     states = [path.state]
-    path.echoed(5, 0.1)
+    path.acknowledged(5, now=0.1)
     states.append(path.state)
-    assert path.handle_timeout(0.1) is Action.PROBE
-    path.sent(6, 0.1, True)
-    path.echoed(6, 0.2)
+    assert path.handle_timeout(now=0.1) is Action.PROBE
+    path.sent(6, now=0.1, wants_ack=True)
+    path.acknowledged(6, now=0.2)
 
     assert [*states, path.state] == [PathState.SUSPECT, PathState.SUSPECT, PathState.ALIVE]
 
 
 def test_cut_path_is_dead_as_soon_as_a_question_is_overdue() -> None:
     path, _ = path_that_asks()
-    path.probe_answered(200.5)
-    path.cut(201.0)
+    path.probe_answered(now=200.5)
+    path.lose(now=201.0)
     while path.state is not PathState.DEAD:
-        path.handle_timeout(path.next_deadline())
-        path.cut(path.next_deadline())  # told again and again
+        path.handle_timeout(now=path.next_deadline())
+        path.lose(now=path.next_deadline())  # told again and again
 
     assert path.died_at - 201.0 < 0.04
 
 
 def test_doubted_path_is_suspected_as_soon_as_two_questions_are_overdue() -> None:
     path, _ = path_that_asks()
-    path.probe_answered(200.5)
-    path.doubt(201.0)
+    path.probe_answered(now=200.5)
+    path.probe_now(now=201.0)
     now = 201.0
     while path.state is PathState.ALIVE:
-        path.handle_timeout(now)
+        path.handle_timeout(now=now)
         now = path.next_deadline()
 
     assert path._probe_at - 201.0 < SUSPECT_AFTER_S
@@ -425,11 +425,11 @@ def test_doubted_path_is_suspected_as_soon_as_two_questions_are_overdue() -> Non
 
 def test_busier_role_probes_sooner() -> None:
     path = Liveness(RttEstimator(), now=0.0, role=Role.SPARE)
-    path.handle_timeout(0.0)
-    path.sent(1, 0.0, True)
-    path.echoed(1, 0.01)
+    path.handle_timeout(now=0.0)
+    path.sent(1, now=0.0, wants_ack=True)
+    path.acknowledged(1, now=0.01)
     while path.next_deadline() < 1.0:
-        path.handle_timeout(path.next_deadline())
+        path.handle_timeout(now=path.next_deadline())
 
     path.set_role(Role.SELECTED)
 
@@ -451,19 +451,19 @@ def path_that_asks(*, waited_s: float = 0.0) -> tuple[Liveness, float]:
     deaths_in(path, random.Random(0), seconds=200.0, loss=0.0)
     for _ in range(50):
         rtt.sample(0.001 + waited_s, now=200.0, waited_s=waited_s)
-    path.echoed(path._sent, 200.0)
-    while path.handle_timeout(now := path.next_deadline()) is not Action.PROBE:
+    path.acknowledged(path._sent, now=200.0)
+    while path.handle_timeout(now=(now := path.next_deadline())) is not Action.PROBE:
         pass
     return path, now
 
 
 def suspect_path(*, newest: int, echoed: int) -> Liveness:
     path = Liveness(RttEstimator(), now=0.0)
-    path.sent(echoed, 0.0, True)
-    path.echoed(echoed & 0xFFFF_FFFF, 0.0)
-    path.sent(newest, 0.0, True)
+    path.sent(echoed, now=0.0, wants_ack=True)
+    path.acknowledged(echoed & 0xFFFF_FFFF, now=0.0)
+    path.sent(newest, now=0.0, wants_ack=True)
     while path.state is PathState.ALIVE:
-        path.handle_timeout(path.next_deadline())
+        path.handle_timeout(now=path.next_deadline())
     return path
 
 
@@ -477,13 +477,13 @@ def deaths_in(path: Liveness, rng: random.Random, *, seconds: float, loss: float
         if now == answer_at:
             answer_at = math.inf
             path._rtt.sample(0.01, now=now)
-            path.echoed(counter & 0xFFFF_FFFF, now)
-            path.probe_answered(now)
+            path.acknowledged(counter & 0xFFFF_FFFF, now=now)
+            path.probe_answered(now=now)
             continue
         was_dead = path.state is PathState.DEAD
-        if path.handle_timeout(now) is Action.PROBE:
+        if path.handle_timeout(now=now) is Action.PROBE:
             counter += 1
-            path.sent(counter, now, True)
+            path.sent(counter, now=now, wants_ack=True)
             if rng.random() < (1 - loss) ** 2:
                 answer_at = now + 0.01
         deaths += path.state is PathState.DEAD and not was_dead
@@ -537,7 +537,7 @@ class Pair:
         self.frames[side] += 1
         self.extra_frames[side] += kind != "data"
         counter = self.frames[side]
-        self.ends[side].sent(counter, self.now, kind in ("data", "probe"))
+        self.ends[side].sent(counter, now=self.now, wants_ack=kind in ("data", "probe"))
         if self.rng.random() < self.loss[side]:
             return
         arrival = self.now + self.delay + self.queued + self.rng.uniform(0, self.jitter)
@@ -551,12 +551,12 @@ class Pair:
             return
         end = self.ends[side]
         self._newest[side] = max(self._newest[side], counter)
-        end.received(self.now, kind == "data")
+        end.received(now=self.now, wants_ack=kind == "data")
         if kind == "reply":
             self.rtts[side].sample(self.now - asked_at, now=self.now)
-        end.echoed(echo, self.now)
+        end.acknowledged(echo, now=self.now)
         if kind == "reply":
-            end.probe_answered(self.now)
+            end.probe_answered(now=self.now)
         if kind == "probe":
             self._send(side, "reply", asked_at)
         self._arm(side)
@@ -574,7 +574,7 @@ class Pair:
         end = self.ends[side]
         if self.now >= self._starved_until[side]:
             was_dead = end.state is PathState.DEAD
-            action = end.handle_timeout(self.now)
+            action = end.handle_timeout(now=self.now)
             if end.state is PathState.DEAD and not was_dead:
                 self.deaths.append((side, self.now))
             if action is not Action.NONE:

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from mycelium.limits import DATAGRAM_CEILING, DATAGRAM_FLOOR
-from mycelium.link.path.mtu import DOUBT_INTERVAL_S, SEARCH_AGAIN_S, SEARCH_ORDER, TRIES, PathMtu
+from mycelium.link.path.mtu import SEARCH_AGAIN_S, SEARCH_ORDER, TRIES, VERIFY_INTERVAL_S, PathMtu
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_search_finds_the_largest_size_that_passes(carries: int, found: int) -> 
     run(path, carries=carries, until=20.0)
 
     assert path.size == found
-    assert 20.0 < path.next_deadline() < SEARCH_AGAIN_S + 20.0
+    assert 20.0 < path.deadline < SEARCH_AGAIN_S + 20.0
 
 
 def test_ethernet_is_found_in_two_round_trips() -> None:
@@ -77,19 +77,19 @@ def test_doubted_size_that_still_passes_stays() -> None:
     path = PathMtu(now=0.0)
     run(path, carries=1_472, until=50.0)
 
-    path.doubt(50.0)
-    assert path.probe_to_send(50.0) == 1_472
-    path.acknowledged(1_472, 50.02)
+    path.verify(now=50.0)
+    assert path.probe_to_send(now=50.0) == 1_472
+    path.acknowledged(1_472, now=50.02)
 
     assert path.size == 1_472
-    assert path.next_deadline() > 600.0
+    assert path.deadline > 600.0
 
 
 def test_black_hole_leads_to_the_floor_at_once_and_to_a_new_search() -> None:
     path = PathMtu(now=0.0)
     run(path, carries=1_472, until=50.0)
 
-    path.doubt(50.0)
+    path.verify(now=50.0)
     run(path, carries=1_400, until=50.7, start=50.0)
     assert path.size in (DATAGRAM_FLOOR, 1_392)
     run(path, carries=1_400, until=60.0, start=50.7)
@@ -103,31 +103,31 @@ def test_doubts_do_not_pile_up() -> None:
     probes = 0
     for step in range(1_000):
         now = 50.0 + step / 100
-        path.doubt(now)
+        path.verify(now=now)
         probes += run(path, carries=1_472, until=now, start=now, rtt=0.0)
 
-    assert probes <= 10 / DOUBT_INTERVAL_S + 1
+    assert probes <= 10 / VERIFY_INTERVAL_S + 1
 
 
 def test_floor_is_never_doubted() -> None:
     path = PathMtu(now=0.0)
     run(path, carries=1_232, until=50.0)
 
-    path.doubt(50.0)
+    path.verify(now=50.0)
 
-    assert path.probe_to_send(50.0) is None
+    assert path.probe_to_send(now=50.0) is None
 
 
 def test_size_that_the_kernel_refuses_is_not_tried_again() -> None:
     path = PathMtu(now=0.0)
     tried = []
     now = 0.0
-    while (size := path.probe_to_send(now)) is not None:
+    while (size := path.probe_to_send(now=now)) is not None:
         tried.append(size)
         if size > 1_452:
-            path.refused(size, now)
+            path.refused(size, now=now)
         else:
-            path.acknowledged(size, now)
+            path.acknowledged(size, now=now)
 
     assert path.size == 1_452
     assert sorted(set(tried)) == sorted(tried) == [1_452, 1_464, 1_472]
@@ -137,26 +137,26 @@ def test_kernel_that_refuses_the_size_in_use_leads_to_the_floor() -> None:
     path = PathMtu(now=0.0)
     run(path, carries=1_472, until=50.0)
 
-    path.refused(1_472, 50.0)
+    path.refused(1_472, now=50.0)
 
     assert path.size == DATAGRAM_FLOOR
-    assert path.probe_to_send(50.0) == 1_452
+    assert path.probe_to_send(now=50.0) == 1_452
 
 
 def test_refused_floor_changes_nothing() -> None:
     path = PathMtu(now=0.0)
-    path.refused(DATAGRAM_FLOOR, 0.0)
+    path.refused(DATAGRAM_FLOOR, now=0.0)
 
-    assert (path.size, path.probe_to_send(0.0)) == (DATAGRAM_FLOOR, SEARCH_ORDER[0])
+    assert (path.size, path.probe_to_send(now=0.0)) == (DATAGRAM_FLOOR, SEARCH_ORDER[0])
 
 
 def test_changed_path_starts_at_the_floor() -> None:
     path = PathMtu(now=0.0)
     run(path, carries=1_472, until=50.0)
 
-    path.reset(50.0)
+    path.reset(now=50.0)
 
-    assert (path.size, path.probe_to_send(50.0)) == (DATAGRAM_FLOOR, SEARCH_ORDER[0])
+    assert (path.size, path.probe_to_send(now=50.0)) == (DATAGRAM_FLOOR, SEARCH_ORDER[0])
 
 
 def test_all_sizes_lie_between_the_bounds() -> None:
@@ -179,12 +179,12 @@ def run(
     sent = 0
     now = start
     while True:
-        now = max(now, min(path.next_deadline(), answers[0][0] if answers else math.inf))
+        now = max(now, min(path.deadline, answers[0][0] if answers else math.inf))
         if now > until:
             return sent
         if answers and answers[0][0] <= now:
-            path.acknowledged(answers.pop(0)[1], now)
-        elif (size := path.probe_to_send(now)) is not None:
+            path.acknowledged(answers.pop(0)[1], now=now)
+        elif (size := path.probe_to_send(now=now)) is not None:
             sent += 1
             if size <= carries and rng.random() >= loss:
                 answers.append((now + rtt, size))

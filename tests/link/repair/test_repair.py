@@ -6,7 +6,7 @@ from math import inf
 import pytest
 
 from mycelium.link.frames import SEALED_OVERHEAD
-from mycelium.link.repair.holes import ASKS, LEAST_PATIENCE_S
+from mycelium.link.repair.gaps import ASKS, LEAST_PATIENCE_S
 from mycelium.link.repair.sent_frames import KEEPING_S
 from mycelium.wire.datagram import CHUNK, FRAME, FRAME_HEAD
 from mycelium.wire.frame import FRAME_HEADER, REPAIR, REPAIR_HEAD, REPAIR_RANGE, WHOLE_FRAME
@@ -90,7 +90,7 @@ def test_frames_stay_large_on_a_lossy_link_that_is_repaired() -> None:
     net = warmed_up(loss=0.03)
     net.run(20)
     stream(net, "a", "b", 2000, every=0.005)
-    assert link_of(net, "a", "b").frame_limit > 60_000
+    assert link_of(net, "a", "b").frames.budget.limit > 60_000
 
 
 def test_reordered_and_doubled_datagrams_do_no_harm() -> None:
@@ -134,7 +134,7 @@ def test_the_last_frame_is_repaired_too() -> None:
     assert received(net, "b") == sent
 
 
-def test_a_ping_does_not_wait_for_the_hole_of_a_flow() -> None:
+def test_a_ping_does_not_wait_for_the_gap_of_a_flow() -> None:
     net = warmed_up()
     lossy(net, 0.0, "ab")
     net.drop = lambda sender, receiver, data: sender == "a" and data[0] == CHUNK
@@ -151,7 +151,7 @@ def test_a_ping_does_not_wait_for_the_hole_of_a_flow() -> None:
     assert len(received(net, "b")) == BULK + 2
 
 
-def test_a_flow_waits_for_its_hole_but_not_for_ever() -> None:
+def test_a_flow_waits_for_its_gap_but_not_for_ever() -> None:
     net = warmed_up()
     lossy(net, 0.0, "ab")
     net.wires["b", "a"].is_open = False  # whatever is asked for does not come
@@ -162,13 +162,13 @@ def test_a_flow_waits_for_its_hole_but_not_for_ever() -> None:
     net.send("a", flow_packet(net, "a", "b", 3, data))
     waited = net.run(1, until=lambda: data in received(net, "b"))
     assert LEAST_PATIENCE_S <= waited <= LEAST_PATIENCE_S + 0.01
-    assert link_of(net, "b", "a").sending.holes.due_at == inf
+    assert link_of(net, "b", "a").keypairs.sending.gaps.due_at == inf
 
 
 def test_a_clean_link_keeps_nothing_and_stops_keeping_a_minute_after_the_last_loss() -> None:
     net = ready_pair(SHORT)
     stream(net, "a", "b", 5)
-    sent = link_of(net, "a", "b")._repair.sent
+    sent = link_of(net, "a", "b").frames.repair.sent
     assert sent.keeps_until == -inf
     lossy(net, 0.05, "ab")
     stream(net, "a", "b", 5)
@@ -185,16 +185,16 @@ def test_a_clean_link_keeps_nothing_and_stops_keeping_a_minute_after_the_last_lo
 
 def ask(net: NodeNet, source: str, destination: str, *ranges: tuple[int, int, int], index: int | None = None) -> None:
     link = link_of(net, source, destination)
-    own_index = link.sending.local_index if index is None else index
+    own_index = link.keypairs.sending.local_index if index is None else index
     body = REPAIR_HEAD.pack(own_index) + b"".join(REPAIR_RANGE.pack(*wanted) for wanted in ranges)
-    link.send_frame(REPAIR, memoryview(bytearray(bytes(FRAME_HEADER.size) + body)), now=net.now, wants_echo=False)
+    link.frames.send(REPAIR, memoryview(bytearray(bytes(FRAME_HEADER.size) + body)), now=net.now, wants_ack=False)
     net.drain(source)
 
 
 def test_a_neighbour_that_asks_for_everything_gets_little() -> None:
     net = warmed_up()
     stream(net, "a", "b", 10)
-    newest = link_of(net, "a", "b").sending.sealing.counter - 1
+    newest = link_of(net, "a", "b").keypairs.sending.sealing.counter - 1
     before = counter(net, "a", "repair_bytes_resent")
     for _ in range(100):
         ask(net, "b", "a", *((one, 0, WHOLE_FRAME) for one in range(newest - 60, newest + 1)))
@@ -207,7 +207,7 @@ def test_a_neighbour_that_asks_for_everything_gets_little() -> None:
 def test_requests_under_other_keys_malformed_ones_and_those_for_frames_to_come_get_nothing() -> None:
     net = warmed_up()
     stream(net, "a", "b", 1, every=0.0)
-    newest = link_of(net, "a", "b").sending.sealing.counter
+    newest = link_of(net, "a", "b").keypairs.sending.sealing.counter
     before = counter(net, "a", "repair_bytes_resent")
     ask(net, "b", "a", (newest - 1, 0, WHOLE_FRAME), index=12345)
     ask(net, "b", "a", (newest + 1000, 0, WHOLE_FRAME))
@@ -215,7 +215,7 @@ def test_requests_under_other_keys_malformed_ones_and_those_for_frames_to_come_g
     link = link_of(net, "b", "a")
     malformed = counter(net, "a", "frames_malformed")
     for size in (0, 3, 5, 19):
-        link.send_frame(REPAIR, memoryview(bytearray(FRAME_HEADER.size + size)), now=net.now)
+        link.frames.send(REPAIR, memoryview(bytearray(FRAME_HEADER.size + size)), now=net.now)
     net.drain("b")
     net.run(0.1)
     assert counter(net, "a", "repair_bytes_resent") == before

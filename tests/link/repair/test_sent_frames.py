@@ -119,6 +119,6 @@ def test_what_was_lost_is_put_together_again_though_the_size_has_changed(
 
     carry([(5, frame, 0, total)], first_size, 0.3)
     if not complete:
-        gaps = [(5, frame, start, min(end, total)) for start, end in reassembly.gaps(5)]
+        gaps = [(5, frame, start, min(end, total)) for start, end in reassembly.missing(5)]
         carry(gaps, second_size, 0.0)
     assert complete == [frame]

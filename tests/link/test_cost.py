@@ -2,14 +2,14 @@
 
 from math import inf
 
-from mycelium.link.probe_burst import PAUSE_S, PROBES, ProbeBurst
+from mycelium.link.cost import BURST_PAUSE_S, BURST_PROBES, ProbeBurst
 from sim.net.node_net import NodeNet
 
 
 def probes_until(burst: ProbeBurst, end: float) -> int:
     sent = 0
     while burst.due_at <= end:
-        assert burst.take_due(burst.due_at)
+        assert burst.take_due(now=burst.due_at)
         sent += 1
     return sent
 
@@ -18,11 +18,11 @@ def test_doubt_brings_a_burst_and_then_a_pause() -> None:
     burst = ProbeBurst()
     assert burst.due_at == inf
     burst.judge(is_doubtful=True, now=0.0)
-    assert probes_until(burst, 1.0) == PROBES
+    assert probes_until(burst, 1.0) == BURST_PROBES
     burst.judge(is_doubtful=True, now=1.0)
     assert burst.due_at == inf
-    burst.judge(is_doubtful=True, now=PAUSE_S)
-    assert probes_until(burst, PAUSE_S + 1) == PROBES
+    burst.judge(is_doubtful=True, now=BURST_PAUSE_S)
+    assert probes_until(burst, BURST_PAUSE_S + 1) == BURST_PROBES
 
 
 def test_certainty_ends_a_burst() -> None:
@@ -30,14 +30,14 @@ def test_certainty_ends_a_burst() -> None:
     burst.judge(is_doubtful=True, now=0.0)
     burst.judge(is_doubtful=False, now=0.03)
     assert burst.due_at == inf
-    assert not burst.take_due(1.0)
+    assert not burst.take_due(now=1.0)
 
 
 def test_a_new_link_has_its_whole_burst_whatever_the_first_probes_tell() -> None:
     burst = ProbeBurst()
-    burst.begin(0.0)
+    burst.begin(now=0.0)
     burst.judge(is_doubtful=False, now=0.01)
-    assert probes_until(burst, 1.0) == PROBES
+    assert probes_until(burst, 1.0) == BURST_PROBES
     burst.judge(is_doubtful=True, now=1.0)
     burst.judge(is_doubtful=False, now=1.1)
     assert burst.due_at == inf
@@ -50,7 +50,7 @@ def test_a_second_after_it_came_up_a_link_knows_its_round_trip_well() -> None:
     net.join("a", "b", 0.05)
     net.run(1.5)
     for one, other in ("ab", "ba"):
-        rtt = net.hosts[one].node.links[net.hosts[other].address].active.rtt
+        rtt = net.hosts[one].node.links[net.hosts[other].address].paths.active.rtt
         assert rtt.pto < 1.5 * rtt.minimum(now=net.now)
 
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mycelium.channel.byte_budget import ByteBudget
-from mycelium.limits import HOLES_PER_SESSION
-from mycelium.link.repair import holes as holes_module
+from mycelium.limits import GAPS_PER_KEYPAIR
+from mycelium.link.repair import gaps as gaps_module
 from mycelium.link.repair.flow_order import FlowOrder
-from mycelium.link.repair.holes import ASKS, BETWEEN_REQUESTS_S, Holes, Range, ask_again_after, patience, reordering
+from mycelium.link.repair.gaps import ASKS, BETWEEN_REQUESTS_S, Gaps, Range, ask_again_after_s, patience_s, reordering_s
 from mycelium.wire.frame import FRAME_HEADER, WHOLE_FRAME
 from mycelium.wire.train import TRAIN_HEADER_BYTES
 
@@ -29,7 +29,7 @@ class Receiver:
     """Holes, driven as a link does; frames are their counters in eight bytes."""
 
     def __init__(self, srtt: float | None = SHORT, room: int = ROOMY) -> None:
-        self.holes = Holes(ByteBudget(room))
+        self.gaps = Gaps(ByteBudget(room))
         self.srtt = srtt
         self.now = 0.0
         self.released: list[memoryview] = []
@@ -37,15 +37,15 @@ class Receiver:
         self.parts: dict[int, list[tuple[int, int]]] = {}
 
     def opens(self, counter: int, distance: int = 0, *, size: int = 8) -> None:
-        self.holes.opened(counter, now=self.now, srtt=self.srtt)
+        self.gaps.opened(counter, now=self.now, srtt=self.srtt)
         frame = bytearray(counter.to_bytes(8, "big") + bytes(size - 8))
-        self.holes.admit(counter, distance, memoryview(frame), self.released)
+        self.gaps.admit(counter, distance, memoryview(frame), self.released)
         self.drain()
         frame[:] = bytes(len(frame))  # as the arena is overwritten
 
     def opens_other(self, counter: int) -> None:
-        self.holes.opened(counter, now=self.now, srtt=self.srtt)
-        self.holes.settle(counter, self.released)
+        self.gaps.opened(counter, now=self.now, srtt=self.srtt)
+        self.gaps.release_after(counter, self.released)
         self.drain()
 
     def drain(self) -> None:
@@ -54,7 +54,7 @@ class Receiver:
 
     def asks(self, after: float = 0.0, limit: int = 100) -> list[Range]:
         self.now += after
-        ranges = self.holes.take_due(
+        ranges = self.gaps.take_due(
             lambda counter: self.parts.get(counter, [(0, WHOLE_FRAME)]),
             now=self.now,
             srtt=self.srtt,
@@ -72,8 +72,8 @@ def test_nothing_is_asked_where_nothing_is_missing() -> None:
     receiver = Receiver()
     for counter in range(1, 10):
         receiver.opens(counter, 1 if counter > 1 else 0)
-    assert receiver.holes.is_clean
-    assert receiver.holes.due_at == inf
+    assert receiver.gaps.is_clean
+    assert receiver.gaps.due_at == inf
     assert receiver.out == list(range(1, 10))
 
 
@@ -81,7 +81,7 @@ def test_a_frame_that_was_jumped_over_is_asked_for_at_once_on_a_short_path() -> 
     receiver = Receiver()
     receiver.opens(1)
     receiver.opens(3)
-    assert receiver.holes.due_at == receiver.now
+    assert receiver.gaps.due_at == receiver.now
     assert receiver.asks() == [(2, 0, WHOLE_FRAME)]
 
 
@@ -90,9 +90,9 @@ def test_on_a_longer_path_it_may_come_a_little_later() -> None:
     receiver.opens(1)
     receiver.opens(3)
     assert receiver.asks() == []
-    assert receiver.holes.due_at == reordering(MEDIUM) == MEDIUM / 8
+    assert receiver.gaps.due_at == reordering_s(MEDIUM) == MEDIUM / 8
     receiver.opens(2)
-    assert receiver.holes.due_at == inf
+    assert receiver.gaps.due_at == inf
     assert receiver.asks(0.1) == []
 
 
@@ -107,20 +107,20 @@ def test_it_is_asked_for_again_each_round_trip_and_then_given_up() -> None:
     receiver = Receiver()
     receiver.opens(2)
     asked = [receiver.asks()]
-    while receiver.holes.due_at < inf:
-        receiver.now = receiver.holes.due_at
+    while receiver.gaps.due_at < inf:
+        receiver.now = receiver.gaps.due_at
         asked.append(receiver.asks())
     assert [len(ranges) for ranges in asked] == [1] * ASKS + [0]
-    assert receiver.now == patience(SHORT)
-    assert receiver.holes.given_up == 1
-    assert receiver.holes.is_clean
+    assert receiver.now == patience_s(SHORT)
+    assert receiver.gaps.given_up == 1
+    assert receiver.gaps.is_clean
 
 
 def test_no_more_is_asked_for_in_one_request_than_fits_it() -> None:
     receiver = Receiver()
     receiver.opens(11)
     assert [counter for counter, _, _ in receiver.asks(limit=4)] == [1, 2, 3, 4]
-    assert receiver.holes.due_at <= receiver.now + 0.001
+    assert receiver.gaps.due_at <= receiver.now + 0.001
     assert [counter for counter, _, _ in receiver.asks(0.001)] == [5, 6, 7, 8, 9, 10]
 
 
@@ -130,17 +130,17 @@ def test_requests_keep_a_distance() -> None:
     assert len(receiver.asks()) == 1
     receiver.opens(4)
     assert receiver.asks(BETWEEN_REQUESTS_S / 2) == []
-    assert receiver.holes.due_at == BETWEEN_REQUESTS_S
+    assert receiver.gaps.due_at == BETWEEN_REQUESTS_S
     assert receiver.asks(BETWEEN_REQUESTS_S / 2) == [(3, 0, WHOLE_FRAME)]
 
 
-def test_holes_are_bounded_and_the_newest_count() -> None:
+def test_gaps_are_bounded_and_the_newest_count() -> None:
     receiver = Receiver()
     receiver.opens(1 << 40)
     asked = [counter for counter, _, _ in receiver.asks(limit=ROOMY)]
-    assert asked == list(range((1 << 40) - HOLES_PER_SESSION, 1 << 40))
+    assert asked == list(range((1 << 40) - GAPS_PER_KEYPAIR, 1 << 40))
     receiver.opens(1 << 50)
-    assert len(receiver.asks(0.004, limit=ROOMY)) == HOLES_PER_SESSION
+    assert len(receiver.asks(0.004, limit=ROOMY)) == GAPS_PER_KEYPAIR
 
 
 def test_no_loss_is_repaired_where_the_round_trip_is_too_long_or_unknown() -> None:
@@ -158,8 +158,8 @@ def test_a_path_that_becomes_long_gives_up() -> None:
     receiver.srtt = None
     receiver.asks(0.001)
     assert receiver.out == [2, 3]
-    assert receiver.holes.is_clean
-    assert receiver.holes.held_bytes == 0
+    assert receiver.gaps.is_clean
+    assert receiver.gaps.held_bytes == 0
 
 
 # -- frames in parts ---------------------------------------------------------------------------------------------------
@@ -168,34 +168,34 @@ def test_a_path_that_becomes_long_gives_up() -> None:
 def test_a_frame_in_parts_is_asked_for_once_a_later_one_has_begun() -> None:
     receiver = Receiver()
     receiver.parts = {1: [(10, 20)], 2: [(30, 40)]}
-    receiver.holes.begun([1], now=0.0, srtt=SHORT)
+    receiver.gaps.started([1], now=0.0, srtt=SHORT)
     assert receiver.asks() == []
-    receiver.holes.begun([1, 2], now=0.0, srtt=SHORT)
+    receiver.gaps.started([1, 2], now=0.0, srtt=SHORT)
     assert receiver.asks() == [(1, 10, 20)]
 
 
 def test_the_last_frame_is_asked_for_after_a_silence_where_there_was_loss() -> None:
     receiver = Receiver()
     receiver.parts = {3: [(10, 20)]}
-    receiver.holes.begun([3], now=0.0, srtt=SHORT)
-    assert receiver.holes.due_at == inf, "there was no loss yet"
+    receiver.gaps.started([3], now=0.0, srtt=SHORT)
+    assert receiver.gaps.due_at == inf, "there was no loss yet"
     receiver.opens(2)
     receiver.asks()
     receiver.opens(1)
-    receiver.holes.begun([3], now=0.0, srtt=SHORT)
-    assert not receiver.holes.is_clean
-    receiver.now = receiver.holes.due_at
-    assert receiver.now == ask_again_after(SHORT)
+    receiver.gaps.started([3], now=0.0, srtt=SHORT)
+    assert not receiver.gaps.is_clean
+    receiver.now = receiver.gaps.due_at
+    assert receiver.now == ask_again_after_s(SHORT)
     assert receiver.asks() == [(3, 10, 20)]
     receiver.opens(3)
-    assert receiver.holes.is_clean
-    assert receiver.holes.repaired == 2
+    assert receiver.gaps.is_clean
+    assert receiver.gaps.repaired == 2
 
 
 def test_forged_chunks_from_afar_are_not_asked_for() -> None:
     receiver = Receiver()
     receiver.opens(1)
-    receiver.holes.begun([holes_module.AHEAD + 2, holes_module.AHEAD + 3], now=0.0, srtt=SHORT)
+    receiver.gaps.started([gaps_module.AHEAD + 2, gaps_module.AHEAD + 3], now=0.0, srtt=SHORT)
     assert receiver.asks() == []
 
 
@@ -211,14 +211,14 @@ def test_a_frame_waits_for_the_one_of_its_flow_and_others_do_not() -> None:
     assert receiver.out == [1, 4]
     receiver.opens(2, 1)
     assert receiver.out == [1, 4, 2, 3, 5]
-    assert receiver.holes.held_bytes == 0
+    assert receiver.gaps.held_bytes == 0
 
 
-def test_waiting_ends_with_the_hole() -> None:
+def test_waiting_ends_with_the_gap() -> None:
     receiver = Receiver()
     receiver.opens(2, 1)
     receiver.opens(3, 1)
-    receiver.asks(patience(SHORT) - 0.001)
+    receiver.asks(patience_s(SHORT) - 0.001)
     assert receiver.out == []
     receiver.asks(0.001)
     assert receiver.out == [2, 3]
@@ -226,20 +226,20 @@ def test_waiting_ends_with_the_hole() -> None:
     assert receiver.out == [2, 3, 1], "late is better than never"
 
 
-def test_a_frame_that_is_no_data_fills_its_hole_and_releases() -> None:
+def test_a_frame_that_is_no_data_fills_its_gap_and_releases() -> None:
     receiver = Receiver()
     receiver.opens(2, 1)
     receiver.opens_other(1)
     assert receiver.out == [2]
 
 
-def test_when_too_much_waits_the_hole_is_given_up() -> None:
+def test_when_too_much_waits_the_gap_is_given_up() -> None:
     receiver = Receiver(room=10_000)
     for counter in range(2, 20):
         receiver.opens(counter, 1, size=1_000)
-        assert receiver.holes.held_bytes <= 10_000
+        assert receiver.gaps.held_bytes <= 10_000
     assert receiver.out == list(range(2, 20))
-    assert receiver.holes.given_up == 1
+    assert receiver.gaps.given_up == 1
 
 
 EVENTS = st.lists(
@@ -269,23 +269,23 @@ def test_whatever_is_lost_or_late_all_that_opened_comes_out_once_and_each_flow_i
     for _, counter in arrivals:
         _, _, distance, _, fate = sent[counter - 1]
         receiver.now += step
-        if receiver.holes.due_at <= receiver.now:
+        if receiver.gaps.due_at <= receiver.now:
             receiver.asks()
         if fate == "other kind":
             receiver.opens_other(counter)
         else:
-            if counter < receiver.holes.newest and counter not in receiver.holes._missing:
+            if counter < receiver.gaps.newest and counter not in receiver.gaps._missing:
                 strays.add(counter)
             receiver.opens(counter, distance)
             opened_data.append(counter)
-        assert receiver.holes.held_bytes <= room
-    while receiver.holes.due_at < inf:
-        receiver.now = max(receiver.now, receiver.holes.due_at)
+        assert receiver.gaps.held_bytes <= room
+    while receiver.gaps.due_at < inf:
+        receiver.now = max(receiver.now, receiver.gaps.due_at)
         receiver.asks()
     assert sorted(receiver.out) == sorted(opened_data)
-    assert receiver.holes.held_bytes == 0
-    assert receiver.holes.is_clean
-    assert receiver.holes.pending == 0
+    assert receiver.gaps.held_bytes == 0
+    assert receiver.gaps.is_clean
+    assert receiver.gaps.pending == 0
     for bucket in range(4):
         flow = [counter for counter in receiver.out if sent[counter - 1][1] == bucket and counter not in strays]
         assert flow == sorted(flow)
@@ -301,7 +301,7 @@ def test_a_neighbour_that_lies_about_distances_harms_nobody(frames: list[tuple[i
             receiver.opens(counter, distance)
     receiver.asks(1.0)
     assert sorted(receiver.out) == sorted(seen)
-    assert receiver.holes.held_bytes == 0
+    assert receiver.gaps.held_bytes == 0
 
 
 # -- the sender's word -------------------------------------------------------------------------------------------------

@@ -1,0 +1,106 @@
+"""The keypairs of one link: the neighbour may send under any of them, this node sends under one.
+
+After a rekey the old keypair still opens the frames that are under way. An initiator resends message 3 of the handshake until
+the neighbour is heard under the new keypair, since nothing else tells that it has arrived.
+"""
+
+from collections import Counter
+from math import inf
+from typing import Final
+
+from mycelium.channel.byte_budget import ByteBudget
+from mycelium.channel.simultaneous_open import is_superseded
+from mycelium.link.handshakes import Completed
+from mycelium.link.keypair import MESSAGE_3_AGAIN_S, MESSAGE_3_PATIENCE_S, LinkKeypair
+from mycelium.link.reassembly import PartialBudget
+from mycelium.outbox import Outbox
+
+KEYPAIRS_PER_LINK: Final = 4
+
+
+class Keypairs:
+    """Keypairs by our index, which names them in datagrams, oldest first; `sending` is the one that seals."""
+
+    __slots__ = ("_ended", "_held_budget", "_outbox", "_own_exchange_key", "_partial_budget", "by_index", "sending")
+
+    def __init__(
+        self,
+        completed: Completed,
+        *,
+        own_exchange_key: bytes,
+        partial_budget: PartialBudget,
+        held_budget: ByteBudget,
+        outbox: Outbox,
+        now: float,
+    ) -> None:
+        self.by_index: dict[int, LinkKeypair] = {}
+        self._own_exchange_key = own_exchange_key
+        self._partial_budget = partial_budget
+        self._held_budget = held_budget
+        self._outbox = outbox
+        self._ended: Counter[str] = Counter()  # counters of keypairs that are gone
+        self.sending = self.add(completed, now=now)
+
+    def add(self, completed: Completed, *, now: float) -> LinkKeypair:
+        """Returns the keypair of a completed handshake; beyond the bound the oldest that is not in use is removed."""
+        keypair = LinkKeypair(completed, self._partial_budget, self._held_budget, now=now)
+        self.by_index[keypair.local_index] = keypair
+        for old in list(self.by_index.values()):
+            if len(self.by_index) > KEYPAIRS_PER_LINK and old is not keypair and old is not self.sending:
+                self._remove(old)
+        return keypair
+
+    def confirm(self, keypair: LinkKeypair) -> bool:
+        """Notes that the neighbour uses a keypair; returns whether this node is to send under it from now on.
+
+        At first it is followed: it may hold no other one. Once it uses both keypairs of a simultaneous open, both ends prefer
+        the same one.
+        """
+        is_first = keypair.message_3 is not None
+        keypair.message_3 = None
+        return keypair is not self.sending and (
+            is_first or is_superseded(self.sending, keypair, self._own_exchange_key)
+        )
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Resends message 3 where that is due, and removes keypairs out of use."""
+        for keypair in list(self.by_index.values()):
+            if keypair.message_3 is not None and now >= keypair.message_3_due:
+                self._resend_message_3(keypair, now=now)
+            elif keypair is not self.sending and keypair.is_idle(now=now):
+                self._remove(keypair)
+
+    def next_deadline(self) -> float:
+        """Returns when a message 3 or a gap is due."""
+        return min(
+            min(keypair.gaps.due_at, inf if keypair.message_3 is None else keypair.message_3_due)
+            for keypair in self.by_index.values()
+        )
+
+    def sweep(self) -> None:
+        """Drops frames that have long been incomplete; to be called every second."""
+        for keypair in self.by_index.values():
+            keypair.reassembly.sweep()
+
+    def close(self) -> None:
+        """Removes all keypairs: the link is over."""
+        for keypair in list(self.by_index.values()):
+            self._remove(keypair)
+
+    def counters(self) -> Counter[str]:
+        """Returns the counters of all keypairs, past and present, added up."""
+        return sum((keypair.counters() for keypair in self.by_index.values()), self._ended)
+
+    def _remove(self, keypair: LinkKeypair) -> None:
+        del self.by_index[keypair.local_index]
+        keypair.close()
+        self._ended += keypair.counters()
+
+    def _resend_message_3(self, keypair: LinkKeypair, *, now: float) -> None:
+        assert keypair.message_3 is not None
+        if now > keypair.established + MESSAGE_3_PATIENCE_S:
+            keypair.message_3 = None
+            return
+        keypair.message_3_due = now + MESSAGE_3_AGAIN_S
+        data = memoryview(keypair.message_3)
+        self._outbox.transmits.append((keypair.endpoint, [data], len(data), False))

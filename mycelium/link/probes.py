@@ -1,0 +1,92 @@
+"""Probes: questions that a path must answer, sent and answered. A reply measures the round trip and proves both directions.
+
+Every probe also reports how many of the neighbour's frames were opened, which tells the neighbour its loss. Padded to a given
+datagram size, a probe finds out whether the path carries that size.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from mycelium.link.frames import FRAME_HEADER_BYTES, HEAD_BYTES, MASK_32, Frames
+from mycelium.link.path.liveness import Action
+from mycelium.link.path.path import Path
+from mycelium.wire.datagram import TAG_BYTES
+from mycelium.wire.frame import (
+    PROBE,
+    PROBE_BODY,
+    PROBE_IS_REPLY,
+    PROBE_WANTS_REPLY,
+    ProbeFields,
+    write_probe,
+)
+
+PROBES_REMEMBERED: Final = 32  # per path; the oldest gives way
+
+
+class Probes:
+    """Asks and answers over the paths of one link."""
+
+    __slots__ = ("_entropy", "_frames")
+
+    def __init__(self, frames: Frames, *, entropy: Callable[[int], bytes]) -> None:
+        self._frames = frames
+        self._entropy = entropy
+
+    def ask(self, path: Path, *, size: int = 0, now: float) -> None:
+        """Sends a probe that wants a reply; with `size`, in a datagram of so many bytes."""
+        token = int.from_bytes(self._entropy(4), "big")  # unpredictable: nobody can reply before the probe has arrived
+        path.probes[token] = now, size
+        self._frames.budget.expendable += size > 0
+        if len(path.probes) > PROBES_REMEMBERED:
+            del path.probes[next(iter(path.probes))]
+        self._send(path, PROBE_WANTS_REPLY, token=token, size=size, now=now)
+
+    def answer(self, path: Path, token: int, *, now: float) -> None:
+        """Replies to a probe of the neighbour, which has just been received."""
+        self._send(path, PROBE_IS_REPLY, token=token, waited_s=self._frames.waited_s, now=now)
+
+    def handle_timeout(self, path: Path, *, now: float) -> None:
+        """Sends what a path's liveness and its search for the datagram size ask for."""
+        action = path.liveness.handle_timeout(now=now)
+        if action is Action.PROBE:
+            self.ask(path, now=now)
+        elif action is Action.ACK:
+            self._send(path, 0, now=now)
+        size = path.mtu.probe_to_send(now=now) if path.can_probe_size else None
+        if size is not None:
+            self.ask(path, size=size, now=now)
+
+    def take_report(self, fields: ProbeFields, *, now: float) -> None:
+        """Digests what the neighbour has opened of our frames, unless it refers to an earlier keypair."""
+        if 0 < fields.newest < self._frames.keypairs.sending.sealing.counter & MASK_32:
+            self._frames.budget.report(fields.opened, fields.newest, now=now)
+
+    def take_reply(self, path: Path, fields: ProbeFields, *, now: float) -> bool:
+        """Digests a reply; returns whether it measured the path."""
+        asked = path.probes.pop(fields.token, None)
+        if asked is None:
+            return False
+        asked_at, size = asked
+        path.rtt.sample(now - asked_at, now=now, waited_s=fields.waited_s + self._frames.waited_s)
+        if path.rtt.srtt is None:  # it took longer than any round trip
+            return False
+        paths, budget = self._frames.paths, self._frames.budget
+        if size:
+            path.mtu.acknowledged(size, now=now)
+            budget.expendable = max(budget.expendable - 1, 0)
+        else:
+            path.liveness.probe_answered(now=now)
+        paths.answered(path)
+        if path is paths.active:
+            budget.set_floor(path.mtu.size - HEAD_BYTES - TAG_BYTES)
+        return True
+
+    def _send(
+        self, path: Path, flags: int, *, token: int = 0, waited_s: float = 0.0, size: int = 0, now: float
+    ) -> None:
+        plain = memoryview(bytearray(max(size - HEAD_BYTES - TAG_BYTES, FRAME_HEADER_BYTES + PROBE_BODY.size)))
+        opened, newest = path.arrivals
+        write_probe(plain, ProbeFields(flags, waited_s, token, opened, newest))
+        # A probe that may be too long says nothing of the path's life.
+        wants_ack = flags == PROBE_WANTS_REPLY and not size
+        self._frames.send(PROBE, plain, path=path, wants_ack=wants_ack, datagram_size=size, now=now)
