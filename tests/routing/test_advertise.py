@@ -2,7 +2,7 @@
 
 from mycelium.routing.digest import digest_of
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.wire.control import ANY_NODE, Digest, RouteRequest, SeqnoRequest, Update
+from mycelium.wire.control import Digest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
 from tests.routing.engines import address, announcement
 from tests.routing.lab import RoutingLab, retraction, seq, update
@@ -185,62 +185,3 @@ def test_a_digest_follows_what_only_others_were_told() -> None:
     told = lab.wait(73.0)
     held = digest_of([(address(0), distance(seq(), 0)), (address(FAR), distance(seq(1), 60))])
     assert told[2] == [Update(address(FAR), distance(seq(1), 60), announcement(FAR, seq(1))), Digest(held, 2)]
-
-
-def test_a_table_asked_for_is_told_whole_and_ends_with_its_digest() -> None:
-    lab = RoutingLab()
-    lab.up(1, 2)
-    lab.says(1, update(FAR, 50))
-    lab.flush()
-    lab.says(2, RouteRequest(ANY_NODE))
-    told = lab.flush()
-    assert list(told) == [2]
-    assert told[2][:-1] == [
-        Update(address(0), distance(seq(), 0), announcement(0, seq())),
-        Update(address(FAR), distance(seq(), 60), announcement(FAR, seq())),
-    ]
-    assert isinstance(told[2][-1], Digest)
-
-
-def test_a_table_is_not_told_more_than_once_a_second() -> None:
-    lab = RoutingLab()
-    lab.up(1)
-    lab.says(1, RouteRequest(ANY_NODE))
-    assert list(lab.flush()) == [1]
-    lab.says(1, RouteRequest(ANY_NODE))
-    assert lab.flush() == {}
-
-
-def test_a_route_asked_for_is_told_with_its_announcement() -> None:
-    lab = RoutingLab()
-    lab.up(1, 2)
-    lab.says(1, update(FAR, 50))
-    lab.flush()
-    lab.says(2, RouteRequest(address(FAR)))
-    assert lab.flush() == {2: [Update(address(FAR), distance(seq(), 60), announcement(FAR, seq()))]}
-
-
-def test_an_unknown_route_asked_for_is_answered_with_a_retraction() -> None:
-    lab = RoutingLab()
-    lab.up(1)
-    lab.says(1, RouteRequest(address(FAR)))
-    assert lab.flush() == {1: [Update(address(FAR), distance(0, INFINITY))]}
-
-
-def test_a_known_node_without_a_route_is_answered_with_a_retraction_as_often_as_asked() -> None:
-    lab = RoutingLab()
-    lab.up(1, 2)
-    lab.says(1, update(FAR, 50), retraction(FAR))
-    lab.flush()
-    for _ in range(2):
-        lab.says(2, RouteRequest(address(FAR)))
-        assert lab.updates(lab.flush(), FAR) == {2: [(0, INFINITY)]}
-
-
-def test_our_next_hop_that_asks_for_the_route_is_answered_with_a_retraction() -> None:
-    lab = RoutingLab()
-    lab.up(1)
-    lab.says(1, update(FAR, 50))
-    lab.flush()
-    lab.says(1, RouteRequest(address(FAR)))
-    assert lab.updates(lab.flush(), FAR) == {1: [(0, INFINITY)]}

@@ -1,9 +1,7 @@
 """What ends by time, what is remembered beyond it, and links that come and go."""
 
-import hashlib
-
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.wire.control import Digest, RouteRequest, Update
+from mycelium.wire.control import Update
 from mycelium.wire.distance import INFINITY, distance
 from tests.routing.engines import address, announcement
 from tests.routing.lab import RoutingLab, retraction, seq, update
@@ -132,50 +130,3 @@ def test_a_node_that_advances_hourly_never_expires() -> None:
         lab.says(1, update(FAR, 50, hour))
         lab.wait(3_600.0)
     assert lab.next_hop(FAR) == 1
-
-
-def test_an_origin_advances_hourly() -> None:
-    lab = RoutingLab()
-    lab.wait(10 * 3_600.0)
-    assert 9 <= lab.count("sequence_bumps") <= 11
-
-
-def test_equal_tables_stay_quiet() -> None:
-    lab = RoutingLab()
-    lab.up(1)
-    lab.says(1, Digest(hashlib.blake2b(digest_size=16).digest(), 0))
-    assert (lab.flush(), lab.count("digests_differing")) == ({}, 0)
-
-
-def test_a_differing_digest_asks_for_the_whole_table() -> None:
-    lab = RoutingLab()
-    lab.up(1)
-    lab.says(1, Digest(bytes(16), 3))
-    assert lab.questions(lab.flush()) == [(1, RouteRequest(bytes(16)))]
-
-
-def test_tables_that_stay_different_are_asked_for_ever_more_rarely() -> None:
-    lab = RoutingLab()
-    lab.up(1)
-    asked = 0
-    for _ in range(100):
-        lab.says(1, Digest(bytes(16), 3))
-        asked += len(lab.questions(lab.wait(10.0)))
-    assert 5 <= asked <= 8
-
-
-def test_what_a_whole_table_does_not_mention_is_retracted() -> None:
-    one, other = RoutingLab(), RoutingLab()
-    one.up(5)  # node 0 of the other lab plays neighbour 5 here: only items matter
-    one.says(5, update(7, 50), update(8, 60), update(0, 0))
-    other.up(1, 2)
-    other.says(1, update(7, 50 - 10))
-    other.flush()
-    other.says(2, RouteRequest(bytes(16)))
-    table = other.flush()[2]
-    one.says(5, table[-1])  # the digest differs
-    assert one.questions(one.flush()) == [(5, RouteRequest(bytes(16)))]
-    one.says(5, *table)
-    assert (one.metric(7), one.metric(8)) == (60, None)
-    one.says(5, table[-1])
-    assert one.count("digests_differing") == 2

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mycelium.limits import REQUEST_HOPS, REQUESTS_PER_SECOND
+from mycelium.limits import REQUEST_HOPS
 from mycelium.routing import requests as requests_module
 from mycelium.wire.control import SeqnoRequest
 from mycelium.wire.distance import INFINITY
@@ -243,37 +243,6 @@ def test_what_others_asked_is_forgotten_after_a_while() -> None:
     assert lab.count("pending_requests") == 1
     lab.wait(11.0)
     assert lab.count("pending_requests") == 0
-
-
-def test_an_origin_asked_far_ahead_grows_by_one() -> None:
-    lab = RoutingLab()
-    lab.up(1, 2)
-    lab.says(1, SeqnoRequest(address(0), seq(900), 5))
-    assert lab.updates(lab.flush(), 0) == {1: [(1, 0)], 2: [(1, 0)]}
-
-
-def test_an_origin_asked_for_what_it_has_grows_by_nothing() -> None:
-    lab = RoutingLab()
-    lab.up(1, 2)
-    lab.says(1, SeqnoRequest(address(0), seq(0), 5))
-    assert lab.updates(lab.flush(), 0) == {1: [(0, 0)]}
-
-
-def test_an_origin_grows_at_most_every_tenth_of_a_second() -> None:
-    lab = RoutingLab()
-    lab.up(1)
-    for _ in range(50):
-        lab.says(1, SeqnoRequest(address(0), lab.engine.sequence + 1, 5))
-        lab.wait(0.01)
-    assert 5 <= lab.count("sequence_bumps") <= 6
-
-
-def test_a_neighbours_requests_have_a_rate() -> None:
-    lab = RoutingLab()
-    lab.up(1, 2)
-    for _ in range(3 * REQUESTS_PER_SECOND):
-        lab.says(2, ask(1))
-    assert lab.count("requests_dropped") >= REQUESTS_PER_SECOND
 
 
 def test_requests_that_wait_are_bounded_and_those_beyond_the_bound_counted(monkeypatch: pytest.MonkeyPatch) -> None:

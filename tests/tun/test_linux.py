@@ -9,47 +9,26 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from mycelium.errors import DeviceError
-from mycelium.limits import GSO_BYTES, OVERLAY_MTU
+from mycelium.limits import GSO_BYTES
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_TCP, SUPER_UDP, Delivery, PacketBatch
 from mycelium.packet.ipv6 import HEADER_BYTES, UDP, has_valid_checksum
 from mycelium.packet.offload import complete_checksum
 from mycelium.tun.linux import LinuxTun
-from mycelium.tun.netlink import configure
 from tests.lab.laboratory import Lab
 from tests.lab.namespaces import LabHost
 from tests.packet.packets import tcp_packet, udp_packet
+from tests.tun.support import LEFT, RIGHT, Side, bring_up
 
 ROOT = Path(__file__).parents[2]
-LEFT, RIGHT = "400::1", "400::2"
 RIGHT_TO_LEFT = socket.inet_pton(socket.AF_INET6, RIGHT) + socket.inet_pton(socket.AF_INET6, LEFT)
 PORT = 5201
 UDP_SEGMENT, SOL_UDP = 103, 17
 WAIT_SECONDS = 10.0
-
-
-class Side(NamedTuple):
-    """A host and its device."""
-
-    host: LabHost
-    tun: LinuxTun
-
-
-@pytest.fixture
-def host() -> Iterator[LabHost]:
-    with Lab() as lab:
-        yield lab.add_hosts(["one"])[0]
-
-
-@pytest.fixture
-def side(host: LabHost) -> Iterator[Side]:
-    side = bring_up(host, LEFT)
-    yield side
-    side.tun.close()
 
 
 @pytest.fixture
@@ -61,13 +40,6 @@ def sides() -> Iterator[tuple[Side, Side]]:
         yield left, right
         left.tun.close()
         right.tun.close()
-
-
-def bring_up(host: LabHost, address: str, *, udp_super_packets: bool = True) -> Side:
-    with host.entered():
-        tun = LinuxTun.open("mesh0", udp_super_packets=udp_super_packets)
-        configure("mesh0", address)
-    return Side(host, tun)
 
 
 def udp_socket(host: LabHost, address: str) -> socket.socket:
@@ -221,18 +193,6 @@ def test_hostile_and_refused_packets_are_dropped_and_counted(side: Side) -> None
 
 
 @pytest.mark.netns
-def test_address_route_and_link_are_set(side: Side) -> None:
-    addresses = side.host.run("ip", "-6", "-o", "address", "show", "dev", "mesh0").stdout
-    assert addresses.count("inet6") == 1
-    assert f"{LEFT}/7 scope global nodad" in addresses
-    assert "tentative" not in addresses
-    assert side.host.run("ip", "-6", "route").stdout.startswith("400::/7 dev mesh0 ")
-    cable = side.host.run("ip", "-d", "link", "show", "mesh0").stdout
-    for expected in (f"mtu {OVERLAY_MTU} ", "qlen 1000", f"gso_max_size {GSO_BYTES} ", "persist off", "UP,"):
-        assert expected in cable
-
-
-@pytest.mark.netns
 def test_the_device_and_its_routes_are_gone_after_close(side: Side) -> None:
     side.tun.close()
     side.tun.close()
@@ -277,33 +237,6 @@ def test_reading_a_removed_device_is_a_clear_error(side: Side) -> None:
 def test_a_name_in_use_is_a_clear_error(side: Side) -> None:
     with side.host.entered(), pytest.raises(DeviceError, match="mesh0 already exists: is another mycelium running"):
         LinuxTun.open("mesh0")
-
-
-@pytest.mark.netns
-def test_a_second_mesh_on_the_host_is_a_clear_error(side: Side) -> None:
-    with side.host.entered():
-        second = LinuxTun.open("mesh1")
-        with pytest.raises(DeviceError, match="mesh0 already holds a route into 400::/7: is another mycelium running"):
-            configure("mesh1", RIGHT)
-        second.close()
-
-
-@pytest.mark.netns
-def test_a_default_route_elsewhere_is_no_second_mesh(host: LabHost) -> None:
-    host.ip("route add ::/0 dev lo")
-    bring_up(host, LEFT).tun.close()
-
-
-@pytest.mark.netns
-def test_configuring_without_ipv6_or_without_the_device_is_a_clear_error(host: LabHost) -> None:
-    with host.entered():
-        tun = LinuxTun.open("mesh0")
-        host.sysctl("net.ipv6.conf.mesh0.disable_ipv6", 1)
-        with pytest.raises(DeviceError, match="IPv6 is disabled"):
-            configure("mesh0", LEFT)
-        tun.close()
-        with pytest.raises(DeviceError, match="no interface named mesh0"):
-            configure("mesh0", LEFT)
 
 
 @pytest.mark.netns

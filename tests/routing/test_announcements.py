@@ -1,0 +1,57 @@
+"""Which announcements are valid, and the rate at which they are verified."""
+
+from msgspec.structs import replace
+
+from mycelium.limits import VERIFICATIONS_AT_ONCE, VERIFICATIONS_PER_SECOND
+from mycelium.wire.control import ANY_NODE, RouteRequest, Update
+from mycelium.wire.distance import distance
+from tests.routing.engines import address, announcement
+from tests.routing.lab import RoutingLab, seq, update
+
+FAR = 9
+
+
+def test_a_changed_copy_of_a_known_announcement_is_verified_again() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.says(2, Update(address(FAR), distance(seq(), 20), replace(announcement(FAR, seq()), flags=1)))
+    assert (lab.next_hop(FAR), lab.count("announcements_forged")) == (1, 1)
+
+
+def test_an_announcement_is_verified_once_however_many_bring_it() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2, 3)
+    for name in (1, 2, 3):
+        lab.says(name, update(FAR, 50))
+    assert lab.count("announcements_verified") == 1
+
+
+def test_a_neighbour_can_make_us_verify_at_a_bounded_rate_and_is_asked_again() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    forged = replace(announcement(FAR, seq()), signature=bytes(64))
+    for _ in range(3 * VERIFICATIONS_PER_SECOND):
+        lab.says(1, Update(address(FAR), distance(seq(), 50), forged))
+    assert lab.count("announcements_forged") <= 2 * VERIFICATIONS_PER_SECOND
+    assert lab.count("announcements_over_budget") >= VERIFICATIONS_PER_SECOND
+    assert lab.questions(lab.wait(1.1)) == [(1, RouteRequest(ANY_NODE))]
+
+
+def test_a_new_neighbour_may_bring_a_whole_mesh_at_once() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    for sequence in range(VERIFICATIONS_AT_ONCE):
+        lab.says(1, Update(address(FAR), distance(seq(sequence), 50), announcement(FAR, seq(sequence))))
+    assert lab.count("announcements_verified") == VERIFICATIONS_AT_ONCE
+    assert lab.count("announcements_over_budget") == 0
+
+
+def test_a_neighbours_budget_is_its_own() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    forged = replace(announcement(FAR, seq()), signature=bytes(64))
+    for _ in range(3 * VERIFICATIONS_PER_SECOND):
+        lab.says(1, Update(address(FAR), distance(seq(), 50), forged))
+    lab.says(2, update(FAR, 50))
+    assert lab.next_hop(FAR) == 2

@@ -1,0 +1,57 @@
+import pytest
+
+from mycelium.routing.destination import Destination
+from mycelium.wire.announcement import Announcement
+from mycelium.wire.distance import RETRACTED, UNKNOWN, distance
+from tests.routing.engines import address, announcement
+
+
+def row_of(*routes: int, sequence: int = 5) -> Destination:
+    return Destination(address(9), announcement(9, sequence), distance(sequence, 0), 0.0, list(routes))
+
+
+def test_a_newer_announcement_moves_the_floor_and_the_time() -> None:
+    row = row_of()
+    row.learn(announcement(9, 7), now=30.0)
+    assert (row.sequence, row.floor, row.advanced) == (7, distance(7, 0), 30.0)
+
+
+def test_an_older_announcement_moves_neither() -> None:
+    row = row_of()
+    row.learn(announcement(9, 3), now=30.0)
+    assert (row.sequence, row.floor, row.advanced) == (5, distance(5, 0), 0.0)
+    assert row.announcement_of(distance(3, 10)) == announcement(9, 3)
+
+
+@pytest.mark.parametrize(
+    ("route", "advertised", "is_kept"),
+    [
+        (distance(5, 10), UNKNOWN, True),
+        (distance(5, 10) | RETRACTED, UNKNOWN, True),
+        (UNKNOWN, distance(5, 20), True),
+        (UNKNOWN, UNKNOWN, False),
+        (distance(7, 10), distance(6, 10), False),
+    ],
+)
+def test_an_announcement_is_kept_while_a_route_or_our_advertisement_has_its_sequence(
+    route: int, advertised: int, is_kept: bool
+) -> None:
+    row = row_of(route)
+    row.advertised = advertised
+    row.learn(announcement(9, 7), now=0.0)
+    expected: Announcement | None = announcement(9, 5) if is_kept else None
+    assert row.announcement_of(distance(5, 99)) == expected
+    assert row.announcement_of(distance(7, 99)) == announcement(9, 7)
+
+
+@pytest.mark.parametrize(
+    ("routes", "expected"),
+    [([], False), ([UNKNOWN, distance(5, 1) | RETRACTED], False), ([UNKNOWN, distance(5, 1)], True)],
+)
+def test_a_row_has_routes_while_one_is_finite(routes: list[int], expected: bool) -> None:
+    assert row_of(*routes).has_routes() is expected
+
+
+def test_rows_are_told_apart_by_identity() -> None:
+    assert row_of() != row_of()
+    assert len({row_of(), row_of()}) == 2

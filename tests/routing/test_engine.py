@@ -1,0 +1,106 @@
+"""The engine as a whole: the same seed gives the same run, with real keys and bytes too."""
+
+import random
+
+from mycelium.identity import Identity, verify_signature
+from mycelium.routing.engine import RoutingEngine
+from mycelium.wire.announcement import Announcement, signed_bytes
+from mycelium.wire.control import Update, decode_items, encode_item
+from mycelium.wire.distance import INFINITY, distance
+from tests.routing.checked_mesh import CheckedMesh
+from tests.routing.engines import address
+from tests.routing.lab import RoutingLab, update
+
+
+def engine_of(identity: Identity) -> RoutingEngine:
+    return RoutingEngine(
+        node=identity.address,
+        announce=lambda sequence: announce(identity, sequence),
+        verify=lambda signed: verify_signature(signed.signing_public_key, signed_bytes(signed), signed.signature),
+        epoch=1,
+        rng=random.Random(0),
+        now=0.0,
+    )
+
+
+def announce(identity: Identity, sequence: int) -> Announcement:
+    unsigned = Announcement(identity.signing_public_key, sequence, bytes(8))
+    return Announcement(
+        identity.signing_public_key, sequence, bytes(8), signature=identity.sign(signed_bytes(unsigned))
+    )
+
+
+def test_the_same_seed_gives_the_same_run() -> None:
+    def run() -> list[tuple[int, int, list[bytes]]]:
+        network = CheckedMesh(range(6), seed=5)
+        for node in range(6):
+            network.connect(node, (node + 1) % 6, 10 + node)
+            network.connect(node, (node + 2) % 6, 17)
+        network.pass_time(1.0)
+        network.cut(0, 1)
+        network.restart(3, epoch=4)
+        network.pass_time(5.0)
+        return [(one, other, [encode_item(item) for item in items]) for one, other, items in network.sent]
+
+    assert run() == run()
+
+
+def test_real_keys_and_real_bytes_make_the_same_routes() -> None:
+    identities = [Identity(bytes((number,)) * 32) for number in range(3)]
+    engines = {identity.address: engine_of(identity) for identity in identities}
+    line = [identity.address for identity in identities]
+    for one, other in ((line[0], line[1]), (line[1], line[2])):
+        engines[one].neighbour_up(other, 10, now=0.0)
+        engines[other].neighbour_up(one, 10, now=0.0)
+    for step in range(1, 100):
+        now = step * 0.01
+        for node, engine in engines.items():
+            engine.handle_timeout(now=now)
+            for neighbour, items in engine.outbox:
+                data = b"".join(encode_item(item) for item in items)
+                engines[neighbour].receive(node, decode_items(data), now=now)
+            engine.outbox.clear()
+    assert engines[line[0]].forwarding.next_hop == {line[1]: line[1], line[2]: line[1]}
+    resolved = engines[line[0]].resolve(line[2])
+    assert resolved is not None
+    assert resolved.signing_public_key == identities[2].signing_public_key
+
+
+def test_a_relay_cannot_make_up_a_node_with_a_key_of_its_own() -> None:
+    victim, liar, reader = (Identity(bytes((number,)) * 32) for number in (1, 2, 3))
+    engine = engine_of(reader)
+    engine.neighbour_up(liar.address, 10, now=0.0)
+    engine.receive(liar.address, [Update(victim.address, distance(1 << 16, 5), announce(liar, 1 << 16))], now=0.1)
+    assert engine.forwarding.next_hop == {}
+    assert engine.counters.announcements_wrong_node == 1
+
+
+def test_items_of_an_unknown_neighbour_are_counted_and_dropped() -> None:
+    lab = RoutingLab()
+    lab.says(7, update(9, 50))
+    lab.down(7)
+    assert (lab.count("unknown_neighbour"), lab.count("destinations")) == (1, 1)
+
+
+def test_a_neighbour_that_comes_up_again_starts_from_nothing() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(9, 50))
+    lab.up(1)
+    assert (lab.next_hop(9), lab.engine.metric(address(9))) == (None, INFINITY)
+
+
+def test_costs_are_those_of_the_moment() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.engine.neighbour_cost(address(1), 25, now=lab.now)
+    lab.engine.neighbour_suspect(address(2), True, now=lab.now)
+    assert lab.engine.link_costs() == {address(1): 25, address(2): INFINITY}
+
+
+def test_an_early_call_does_nothing() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    deadline = lab.engine.next_deadline()
+    lab.engine.handle_timeout(now=(lab.now + deadline) / 2)
+    assert (lab.engine.outbox, lab.engine.next_deadline()) == ([], deadline)

@@ -1,0 +1,129 @@
+"""Requests for routes and tables, requests for sequences, and digests that compare tables."""
+
+import hashlib
+
+from mycelium.limits import REQUESTS_PER_SECOND
+from mycelium.wire.control import ANY_NODE, Digest, RouteRequest, SeqnoRequest, Update
+from mycelium.wire.distance import INFINITY, distance
+from tests.routing.engines import address, announcement
+from tests.routing.lab import RoutingLab, retraction, seq, update
+
+FAR = 9
+
+
+def test_a_table_asked_for_is_told_whole_and_ends_with_its_digest() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.says(2, RouteRequest(ANY_NODE))
+    told = lab.flush()
+    assert list(told) == [2]
+    assert told[2][:-1] == [
+        Update(address(0), distance(seq(), 0), announcement(0, seq())),
+        Update(address(FAR), distance(seq(), 60), announcement(FAR, seq())),
+    ]
+    assert isinstance(told[2][-1], Digest)
+
+
+def test_a_table_is_not_told_more_than_once_a_second() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    lab.says(1, RouteRequest(ANY_NODE))
+    assert list(lab.flush()) == [1]
+    lab.says(1, RouteRequest(ANY_NODE))
+    assert lab.flush() == {}
+
+
+def test_a_route_asked_for_is_told_with_its_announcement() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.says(2, RouteRequest(address(FAR)))
+    assert lab.flush() == {2: [Update(address(FAR), distance(seq(), 60), announcement(FAR, seq()))]}
+
+
+def test_an_unknown_route_asked_for_is_answered_with_a_retraction() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    lab.says(1, RouteRequest(address(FAR)))
+    assert lab.flush() == {1: [Update(address(FAR), distance(0, INFINITY))]}
+
+
+def test_a_known_node_without_a_route_is_answered_with_a_retraction_as_often_as_asked() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50), retraction(FAR))
+    lab.flush()
+    for _ in range(2):
+        lab.says(2, RouteRequest(address(FAR)))
+        assert lab.updates(lab.flush(), FAR) == {2: [(0, INFINITY)]}
+
+
+def test_our_next_hop_that_asks_for_the_route_is_answered_with_a_retraction() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    lab.says(1, update(FAR, 50))
+    lab.flush()
+    lab.says(1, RouteRequest(address(FAR)))
+    assert lab.updates(lab.flush(), FAR) == {1: [(0, INFINITY)]}
+
+
+def test_equal_tables_stay_quiet() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    lab.says(1, Digest(hashlib.blake2b(digest_size=16).digest(), 0))
+    assert (lab.flush(), lab.count("digests_differing")) == ({}, 0)
+
+
+def test_a_differing_digest_asks_for_the_whole_table() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    lab.says(1, Digest(bytes(16), 3))
+    assert lab.questions(lab.flush()) == [(1, RouteRequest(bytes(16)))]
+
+
+def test_tables_that_stay_different_are_asked_for_ever_more_rarely() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    asked = 0
+    for _ in range(100):
+        lab.says(1, Digest(bytes(16), 3))
+        asked += len(lab.questions(lab.wait(10.0)))
+    assert 5 <= asked <= 8
+
+
+def test_what_a_whole_table_does_not_mention_is_retracted() -> None:
+    one, other = RoutingLab(), RoutingLab()
+    one.up(5)  # node 0 of the other lab plays neighbour 5 here: only items matter
+    one.says(5, update(7, 50), update(8, 60), update(0, 0))
+    other.up(1, 2)
+    other.says(1, update(7, 50 - 10))
+    other.flush()
+    other.says(2, RouteRequest(bytes(16)))
+    table = other.flush()[2]
+    one.says(5, table[-1])  # the digest differs
+    assert one.questions(one.flush()) == [(5, RouteRequest(bytes(16)))]
+    one.says(5, *table)
+    assert (one.metric(7), one.metric(8)) == (60, None)
+    one.says(5, table[-1])
+    assert one.count("digests_differing") == 2
+
+
+def test_a_neighbours_requests_have_a_rate() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    for _ in range(3 * REQUESTS_PER_SECOND):
+        lab.says(2, SeqnoRequest(address(FAR), seq(1), 10))
+    assert lab.count("requests_dropped") >= REQUESTS_PER_SECOND
+
+
+def test_a_request_of_an_older_epoch_is_answered_with_the_newer_announcement() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50, epoch=20))
+    lab.says(1, retraction(FAR))
+    lab.flush()
+    lab.says(2, SeqnoRequest(address(FAR), seq(1, 19), 5))
+    assert lab.flush()[2] == [Update(address(FAR), distance(seq(0, 20), INFINITY), announcement(FAR, seq(0, 20)))]

@@ -1,0 +1,80 @@
+"""When our own sequence is increased."""
+
+from msgspec.structs import replace
+
+from mycelium.wire.control import SeqnoRequest, Update
+from mycelium.wire.distance import INFINITY, distance
+from tests.routing.engines import address, announcement
+from tests.routing.lab import RoutingLab, seq
+
+FAR = 9
+
+
+def test_an_origin_advances_hourly() -> None:
+    lab = RoutingLab()
+    lab.wait(10 * 3_600.0)
+    assert 9 <= lab.count("sequence_bumps") <= 11
+
+
+def test_an_origin_asked_far_ahead_grows_by_one() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, SeqnoRequest(address(0), seq(900), 5))
+    assert lab.updates(lab.flush(), 0) == {1: [(1, 0)], 2: [(1, 0)]}
+
+
+def test_an_origin_asked_for_what_it_has_grows_by_nothing() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, SeqnoRequest(address(0), seq(0), 5))
+    assert lab.updates(lab.flush(), 0) == {1: [(0, 0)]}
+
+
+def test_an_origin_grows_at_most_every_tenth_of_a_second() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    for _ in range(50):
+        lab.says(1, SeqnoRequest(address(0), lab.engine.sequence + 1, 5))
+        lab.wait(0.01)
+    assert 5 <= lab.count("sequence_bumps") <= 6
+
+
+def test_an_origin_shown_its_own_newer_sequence_jumps_past_it() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    lab.says(1, Update(address(0), distance(seq(3, 50), INFINITY), announcement(0, seq(3, 50))))
+    assert lab.engine.sequence == seq(4, 50)
+    assert lab.engine.epoch == 50
+    assert lab.updates(lab.wait(0.003), 0) == {1: [(4, 0)]}
+
+
+def test_an_origin_jumps_at_most_once_in_ten_seconds() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    for epoch in (50, 60, 70):
+        lab.says(1, Update(address(0), distance(seq(3, epoch), 5), announcement(0, seq(3, epoch))))
+    assert lab.engine.epoch == 50
+    lab.wait(9.5)
+    assert lab.engine.epoch == 50
+    lab.wait(1.0)
+    assert lab.engine.epoch == 70
+
+
+def test_a_newer_sequence_of_ours_that_we_never_signed_moves_nothing() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    forged = replace(announcement(0, seq(3, 50)), signature=bytes(64))
+    lab.says(1, Update(address(0), distance(seq(3, 50), 5), forged))
+    lab.says(1, Update(address(0), distance(seq(3, 50), 5)))
+    assert lab.engine.sequence == seq()
+
+
+def test_a_counter_that_runs_out_carries_into_the_epoch() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    last = announcement(0, seq(0xFFFE, 50))
+    lab.says(1, Update(address(0), distance(last.sequence, 5), last))
+    lab.wait(0.2)
+    lab.says(1, SeqnoRequest(address(0), lab.engine.sequence + 1, 5))
+    lab.wait(0.2)
+    assert lab.engine.sequence == seq(0, 51)

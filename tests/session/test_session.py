@@ -1,0 +1,128 @@
+import pytest
+
+from mycelium.channel.byte_budget import ByteBudget
+from mycelium.channel.keypair import IDLE_KEPT_S
+from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
+from mycelium.session.queue import PacketQueue
+from mycelium.session.session import CONFIRMED_KEYPAIRS, UNCONFIRMED_KEYPAIRS, Answer, Session, SessionKeypair
+from tests.channel.support import OWN_KEY, agreed_keys
+
+ANSWER = Answer(b"digest", 7, b"reply")
+
+
+@pytest.fixture
+def session() -> Session:
+    return Session(bytes(16), PacketQueue(ByteBudget(0)), now=0.0)
+
+
+def keypair(*, is_initiator: bool = True, now: float = 0.0, index: int = 1) -> SessionKeypair:
+    return SessionKeypair(agreed_keys(is_initiator=is_initiator, index=index), now=now)
+
+
+def test_an_initiator_sends_under_its_keypair_at_once_and_a_responder_once_it_has_opened_a_train(
+    session: Session,
+) -> None:
+    first, second = keypair(), keypair(is_initiator=False, now=100.0)
+    session.adopt(first)
+    session.adopt(second)
+    assert session.sending is first
+    session.opened_under(second, OWN_KEY)
+    assert session.sending is second
+    assert session.keypairs == [second, first]
+
+
+def test_a_responder_without_another_keypair_sends_nothing_until_confirmed(session: Session) -> None:
+    session.adopt(keypair(is_initiator=False))
+    assert session.sending is None
+
+
+def test_a_straggler_under_an_older_keypair_changes_nothing(session: Session) -> None:
+    old, new = keypair(), keypair(now=SIMULTANEOUS_S + 1)
+    session.adopt(old)
+    session.adopt(new)
+    session.opened_under(old, OWN_KEY)
+    assert session.sending is new
+
+
+def test_the_first_train_under_a_responder_s_keypair_is_followed_even_if_the_other_keypair_wins_later(
+    session: Session,
+) -> None:
+    ours, theirs = keypair(now=1.0), keypair(is_initiator=False, now=0.0)
+    session.adopt(theirs)
+    session.adopt(ours)
+    session.opened_under(theirs, OWN_KEY)
+    assert session.sending is theirs
+    session.opened_under(ours, OWN_KEY)
+    assert session.sending is ours  # OWN_KEY is the lower one
+    session.opened_under(theirs, OWN_KEY)
+    assert session.sending is ours
+
+
+def test_a_switch_to_another_keypair_restarts_the_loss_counters(session: Session) -> None:
+    session.adopt(keypair())
+    session.take_report(50, 100, now=0.0)
+    assert session.budget.missed == 0  # nothing was sent under this keypair yet
+    assert session.sending is not None
+    session.sending.sealing.counter = 101
+    session.take_report(50, 100, now=0.1)
+    assert session.budget.missed == 50
+    session.adopt(keypair(now=1.0))
+    session.sending.sealing.counter = 11
+    session.take_report(10, 10, now=1.1)
+    assert session.budget.missed == 50
+
+
+@pytest.mark.parametrize("newest", [0, 101, 500])
+def test_a_report_about_trains_never_sent_is_ignored(session: Session, newest: int) -> None:
+    session.adopt(keypair())
+    assert session.sending is not None
+    session.sending.sealing.counter = 101
+    session.take_report(0, newest, now=1.0)
+    assert session.budget.missed == 0
+
+
+def test_a_request_is_answered_as_before_until_its_keypair_is_confirmed(session: Session) -> None:
+    responding = keypair(is_initiator=False)
+    responding.answer = ANSWER
+    session.adopt(responding)
+    assert session.answer_to(b"digest") == ANSWER
+    assert session.answer_to(b"other") is None
+    session.opened_under(responding, OWN_KEY)
+    assert session.answer_to(b"digest") is None
+
+
+def test_the_oldest_keypairs_beyond_the_bound_are_dropped_but_never_the_one_in_use(session: Session) -> None:
+    pairs = [keypair(now=float(number), index=number) for number in range(CONFIRMED_KEYPAIRS + 2)]
+    for one in pairs:
+        session.adopt(one)
+    session.sending = pairs[0]
+    dropped = session.trim_keypairs()
+    assert [one.local_index for one in dropped] == [2, 1]
+    assert len(session.keypairs) == CONFIRMED_KEYPAIRS
+    assert pairs[0] in session.keypairs
+
+
+def test_recorded_requests_push_no_confirmed_keypair_out(session: Session) -> None:
+    session.adopt(keypair(index=1))
+    for number in range(2, 10):
+        session.adopt(keypair(is_initiator=False, index=number))
+    session.trim_keypairs()
+    assert [one.local_index for one in session.keypairs] == [9, 8, 1][: UNCONFIRMED_KEYPAIRS + 1]
+
+
+def test_a_replaced_keypair_expires_once_idle_unless_it_was_the_last_to_open_a_train(session: Session) -> None:
+    old, older, new = keypair(now=1.0, index=1), keypair(index=2), keypair(now=2.0, index=3)
+    for one in (older, old, new):
+        session.adopt(one)
+    old.last_opened = 5.0
+    assert session.expire_keypairs(now=IDLE_KEPT_S) == []
+    assert session.expire_keypairs(now=IDLE_KEPT_S + 3.0) == [older]
+    assert session.expire_keypairs(now=1_000.0) == []
+    new.last_opened = 6.0
+    assert session.expire_keypairs(now=1_000.0) == [old]
+    assert session.keypairs == [new]
+
+
+def test_no_keypair_expires_while_none_is_in_use(session: Session) -> None:
+    session.adopt(keypair(is_initiator=False))
+    assert session.expire_keypairs(now=1_000.0) == []
