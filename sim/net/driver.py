@@ -2,14 +2,14 @@
 
 What every driver owes its node:
 
-- It calls the node from one thread, one call after the other, with `now` from a clock that never runs back.
-- After each call, and before the next, it sends `outbox.transmits` in their order, writes `outbox.deliveries` to TUN, takes
-  `outbox.events` and clears the outbox. Only then does it answer the events, because an answer is a call of its own.
-- After each call it arms one timer for `next_deadline()` and calls `handle_timeout` then. Later is legal, earlier is harmless.
-- After a time in which the process did not run it hands over what has arrived meanwhile before it looks at the timer, and says
-  how long each datagram has waited.
-- It reports what the host knows of its network (`network_changed`, `host_lost`), and ends with `close`, after which it
-  empties the outbox once more.
+- It calls the node from one thread, with `now` from a clock that never runs backwards.
+- After each call it sends `outbox.transmits` in order, writes `outbox.deliveries` to TUN, takes `outbox.events` and clears the
+  outbox, all before the next call. Then it answers the events; each answer is a call of its own.
+- After each call it arms one timer for `next_deadline()`, when it calls `handle_timeout`. Late is legal, early is harmless.
+- If the process did not run for a while, datagrams that arrived meanwhile are handed over before the timer is handled, with
+  the time that each has waited.
+- It reports what the host knows about its network (`network_changed`, `host_lost`). At the end it calls `close` and sends
+  what is in the outbox.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,30 +23,30 @@ from mycelium.wire.train import ITEM_HEADER_BYTES
 from sim.net.events import NEVER, EventHeap
 from sim.net.run_log import RECEIVE, WAKE, RunLog
 
-TIMER_RUNS: Final = 50  # of one driver at one instant; more of them mean that its node's deadlines do not move on
+TIMER_RUNS: Final = 50  # of one node at one instant; more of them mean that its deadlines make no progress
 
 Packet = tuple[bytes, int, int]  # an IPv6 packet, its item flags, its segment size
 
 
 class Surroundings(Protocol):
-    """What a host does for the driver of its node."""
+    """The host, as the driver of its node needs it."""
 
-    index: int  # the host's number in the event log
+    index: int  # in the run log
 
     def transmit(self, endpoint: Endpoint, data: bytes, segment_size: int) -> None:
-        """Sends `data`, cut into datagrams of `segment_size` bytes, the last perhaps shorter."""
+        """Sends `data` in datagrams of `segment_size` bytes; the last can be shorter."""
 
     def deliver(self, packets: list[Packet]) -> None:
-        """Takes what comes out of the node's TUN."""
+        """Takes packets that the node has written to its TUN device."""
 
     def resolve(self, url: str) -> list[Endpoint]:
-        """Returns the addresses of a configured peer."""
+        """Returns the endpoints of a configured peer."""
 
     def send_beacons(self) -> None:
         """Sends a beacon on every interface."""
 
     def called(self) -> None:
-        """Looks at what a call has changed, the outbox being empty again."""
+        """Called after each call of the node, once its outbox is empty."""
 
 
 class VirtualDriver:
@@ -72,32 +72,32 @@ class VirtualDriver:
         self._log = log
         self._batch = batch
         self._armed_for = NEVER
-        self.starved_until = 0.0  # the process does not run before
+        self.starved_until = 0.0  # end of the current suspension
         self._is_stopped = False
         self._ran_at = 0.0
         self._runs = 0
 
     def act(self, call: Callable[..., object], *arguments: Any, **named: Any) -> None:
-        """Calls the node, with the time, and carries out what it wants done; does nothing once the driver is stopped."""
+        """Calls a method of the node with the time, and does what it wants done; does nothing once stopped."""
         if not self._is_stopped:
             call(*arguments, **named, now=self._heap.now)
             self.flush()
 
     def receive(self, source: Endpoint, data: bytes, segment_size: int, arrived_at: float) -> None:
-        """Hands over datagrams of one sender, `segment_size` bytes each, the last perhaps shorter."""
+        """Hands over datagrams of one sender, `segment_size` bytes each; the last can be shorter."""
         if self._is_stopped:
             return
         now = self._heap.now
         if self.starved_until > now:
             self._heap.at(self.starved_until, self.receive, source, data, segment_size, arrived_at)
             return
-        self._log.note(now, RECEIVE, self._host.index, segment_size, len(data))
+        self._log.note(RECEIVE, self._host.index, segment_size, len(data), now=now)
         burst = memoryview(bytearray(data))
         self.node.receive(source, burst, min(segment_size, len(data)), now=now, waited_s=now - arrived_at)
         self.flush()
 
     def send_packets(self, packets: Sequence[Packet]) -> None:
-        """Has applications on the host send packets, which one read of TUN brings."""
+        """Hands over packets of local applications, as one read of the TUN device."""
         if self._is_stopped:
             return
         if self.starved_until > self._heap.now:
@@ -114,17 +114,17 @@ class VirtualDriver:
         self.flush()
 
     def starve(self, seconds: float) -> None:
-        """Keeps the process from running: what arrives meanwhile waits, and its timer is late."""
+        """Suspends the process: what arrives waits, and the timer is late."""
         self.starved_until = max(self.starved_until, self._heap.now + seconds)
 
     def close(self) -> None:
-        """Stops the node after its goodbye."""
+        """Says goodbye to the neighbours and stops."""
         self.node.close(now=self._heap.now)
         self._drain()
         self.stop()
 
     def stop(self) -> None:
-        """Ends the process without a word."""
+        """Stops silently."""
         self._is_stopped = True
 
     def flush(self) -> None:
@@ -164,7 +164,7 @@ class VirtualDriver:
             return
         self._armed_for = NEVER
         if self.starved_until > now:
-            self._heap.at(self.starved_until, self._arm, self.starved_until)  # behind all that arrives until then
+            self._heap.at(self.starved_until, self._arm, self.starved_until)  # after all that arrives until then
             return
         deadline = self.node.next_deadline()
         if deadline > now:
@@ -173,6 +173,6 @@ class VirtualDriver:
         self._runs = self._runs + 1 if self._ran_at == now else 0
         self._ran_at = now
         assert self._runs < TIMER_RUNS, f"the timer of host {self._host.index} spins"
-        self._log.note(now, WAKE, self._host.index, -1, self.node.routing.forwarding.version)
+        self._log.note(WAKE, self._host.index, -1, self.node.routing.forwarding.version, now=now)
         self.node.handle_timeout(now=now)
         self.flush()

@@ -1,4 +1,4 @@
-"""Virtual time: a heap of what is to happen, in the order of time, then of scheduling."""
+"""Virtual time: a heap of events, ordered by time, then by when they were scheduled."""
 
 import heapq
 from collections.abc import Callable
@@ -9,7 +9,7 @@ NEVER: Final = float("inf")
 
 
 class EventHeap:
-    """The clock of a simulation: `now` is the time of the event that is being handled, in seconds."""
+    """The clock of a simulation. `now` is the time of the current event, in seconds."""
 
     __slots__ = ("_heap", "_order", "_until", "handled", "now")
 
@@ -21,19 +21,19 @@ class EventHeap:
         self._order = count()
 
     def at(self, when: float, action: Callable[..., None], *arguments: Any) -> None:
-        """Has `action(*arguments)` called at `when`, which is not in the past."""
+        """Schedules `action(*arguments)` for the time `when`, which is not in the past."""
         heapq.heappush(self._heap, (when, next(self._order), action, arguments))
 
     def after(self, seconds: float, action: Callable[..., None], *arguments: Any) -> None:
-        """Has `action(*arguments)` called so many seconds from now."""
+        """Schedules `action(*arguments)` for so many seconds from now."""
         self.at(self.now + seconds, action, *arguments)
 
     def next_time(self) -> float:
-        """Returns when the next event is due; infinity when there is none."""
+        """Returns the time of the next event, infinity if there is none."""
         return self._heap[0][0] if self._heap else NEVER
 
     def run(self, until: float, *, events: int = 1 << 62) -> bool:
-        """Handles what is due up to `until`, but at most so many events; tells whether it stopped for the time."""
+        """Runs to the time `until` or for at most `events` events; tells whether the time was reached."""
         self._until = until
         heap = self._heap
         last = self.handled + events
@@ -47,11 +47,11 @@ class EventHeap:
         return True
 
     def step(self) -> None:
-        """Handles the next event; IndexError when there is none."""
+        """Handles the next event; raises IndexError if there is none."""
         self.now, _, action, arguments = heapq.heappop(self._heap)
         self.handled += 1
         action(*arguments)
 
     def stop_by(self, when: float) -> None:
-        """Has the `run` under way, if there is one, end at `when` where it would have ended later."""
+        """Makes the current call of `run` end at `when` if it would have ended later."""
         self._until = max(self.now, min(self._until, when))

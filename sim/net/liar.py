@@ -1,4 +1,4 @@
-"""What a node that lies makes of the updates it sends."""
+"""Falsified updates, as a malicious node would send them."""
 
 from collections.abc import Callable
 from typing import Final
@@ -13,12 +13,12 @@ ATTRACTIVE_METRIC: Final = 1
 
 
 def _attract(update: Update, liar: bytes) -> Update:
-    """Claims to be next to everyone; no signature covers a metric."""
+    """Claims a metric of 1 to every node; signatures do not cover metrics."""
     return structs.replace(update, distance=distance(update.sequence, ATTRACTIVE_METRIC))
 
 
 def _forge(update: Update, liar: bytes) -> Update:
-    """Speaks for everyone with a newer sequence than they have, under a signature that it makes up."""
+    """Announces a newer sequence number for every node under an invalid signature."""
     key = update.node + bytes(16)
     sequence = update.sequence + 1
     announcement = Announcement(key, sequence, b"simulate", signature=liar * 4)
@@ -26,7 +26,7 @@ def _forge(update: Update, liar: bytes) -> Update:
 
 
 def _impersonate(update: Update, liar: bytes) -> Update:
-    """Introduces every node with an announcement of its own, as if their addresses were the liar's."""
+    """Announces every node with the liar's own key."""
     announcement = Announcement(liar + bytes(16), update.sequence, b"simulate", signature=liar * 4)
     return Update(update.node, distance(update.sequence, ATTRACTIVE_METRIC), announcement)
 
@@ -39,7 +39,7 @@ LIES: Final[dict[str, Callable[[Update, bytes], Update]]] = {
 
 
 def falsify(lie: str, items: list[Item], liar: bytes) -> list[Item]:
-    """Returns what a liar sends in place of `items`; of itself it says the truth."""
+    """Returns what a liar sends in place of `items`. It announces itself truthfully."""
     change = LIES[lie]
     return [
         change(item, liar)

@@ -1,7 +1,7 @@
-"""What a link does to what is sent over it: delay, jitter, loss, reordering, duplication, bandwidth with a queue, MTU.
+"""Links between simulated nodes: delay, jitter, loss, reordering, duplication, bandwidth with a queue, MTU.
 
-Each direction has its own model and its own dice. Datagrams may be lost; batches of control messages go through the reliable
-channel of a link, so that what loss costs them is time.
+Each direction has a model of its own. Datagrams can be lost. Batches of control messages take the reliable control channel of
+a link, so loss only delays them.
 """
 
 from random import Random
@@ -9,27 +9,27 @@ from typing import Final
 
 from msgspec import Struct, structs
 
-RESEND_FLOOR_S: Final = 0.020  # beyond 1.5 round trips: what a lost segment waits for its resend
-RESENDS: Final = 32  # beyond them a real link would be dead
+RESEND_FLOOR_S: Final = 0.020  # added to 1.5 round trips: how long a lost segment waits for its retransmission
+RESENDS: Final = 32  # retransmissions; a real link is dead before that many
 SEGMENT_BYTES: Final = 1_200
 
 
 class LinkModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One direction of a link; shares are 0 to 1."""
+    """The properties of one direction of a link. Shares are between 0 and 1."""
 
     delay_s: float
-    jitter_s: float = 0.0  # added to the delay, uniformly from 0; it reorders nothing
+    jitter_s: float = 0.0  # uniformly distributed from 0 to this, added to the delay without reordering
     loss: float = 0.0
-    reorder: float = 0.0  # share of datagrams that are held back by `reorder_s`, so that later ones overtake them
+    reorder: float = 0.0  # share of datagrams delayed by another `reorder_s`, so that later ones overtake them
     reorder_s: float = 0.010
     duplicate: float = 0.0
     bytes_per_s: float = 0.0  # 0: unlimited
-    queue_bytes: int = 65_536  # waiting for the wire; what comes beyond it is dropped
-    mtu: int = 1_500  # bytes of IP packet; longer datagrams vanish
+    queue_bytes: int = 65_536  # room for what waits to be sent; the rest is dropped
+    mtu: int = 1_500  # bytes of an IP packet; longer ones are dropped silently
 
 
 class Wire:
-    """One direction of a link at work."""
+    """One direction of a link."""
 
     __slots__ = ("_arrived_at", "_free_at", "_rng", "cost", "is_open", "model")
 
@@ -42,11 +42,11 @@ class Wire:
         self._arrived_at = 0.0
 
     def reshape(self, **changes: float) -> None:
-        """Replaces values of the model."""
+        """Replaces some values of the model."""
         self.model = structs.replace(self.model, **changes)
 
-    def arrivals(self, size: int, now: float) -> list[float]:
-        """Returns when a datagram of `size` bytes, IP header included, arrives: not at all, once or twice."""
+    def arrivals(self, size: int, *, now: float) -> list[float]:
+        """Returns the arrival times, none to two, of a datagram of `size` bytes with its IP header."""
         model = self.model
         if not self.is_open or size > model.mtu or (model.loss and self._rng.random() < model.loss):
             return []
@@ -70,8 +70,8 @@ class Wire:
         self._arrived_at = max(self._arrived_at, arrival)
         return self._arrived_at
 
-    def batch_arrival(self, size: int, now: float, link: "SimLink") -> float:
-        """Returns when a batch of control messages arrives over this direction of `link`, in order, resends included."""
+    def batch_arrival(self, size: int, link: "SimLink", *, now: float) -> float:
+        """Returns when a batch of control messages arrives: in order, and after the retransmissions that loss causes."""
         model = self.model
         arrival = now + model.delay_s
         if model.bytes_per_s:
@@ -88,7 +88,7 @@ class Wire:
         return arrival
 
     def _resends(self, segments: int) -> int:
-        """Draws how often something must be sent again until all segments have arrived."""
+        """Draws how many retransmissions it takes until all segments have arrived."""
         drawn, resends = self._rng.random(), 0
         while (1 - self.model.loss ** (resends + 1)) ** segments <= drawn and resends < RESENDS:
             resends += 1
@@ -96,7 +96,7 @@ class Wire:
 
 
 class SimLink:
-    """The two wires between two nodes."""
+    """A pair of wires between two nodes, with a second pair where hosts have two uplinks."""
 
     __slots__ = ("alternate", "broken_at", "directions", "high", "low")
 
@@ -104,42 +104,42 @@ class SimLink:
         self.low = low
         self.high = high
         self.directions = {node: Wire(model, rng, cost=cost) for node in (low, high)}  # by sender
-        self.alternate: SimLink | None = None  # another way between the same two, over their second uplinks
-        self.broken_at = 0.0  # when it last failed to carry: mended then, or one of its ends restarted or moved
+        self.alternate: SimLink | None = None  # between their second uplinks
+        self.broken_at = 0.0  # when it last failed: it was mended then, or one of its ends restarted or moved
 
     @property
     def is_open(self) -> bool:
-        """Tells whether both directions carry anything, in one way or another."""
+        """Tells whether both directions of some lane are open."""
         own = self.directions[self.low].is_open and self.directions[self.high].is_open
         return own or (self.alternate is not None and self.alternate.is_open)
 
     def lanes(self) -> "tuple[SimLink, ...]":
-        """Returns the ways between the two, by uplink."""
+        """Returns the lanes between the two nodes, by uplink."""
         return (self,) if self.alternate is None else (self, self.alternate)
 
     def carries(self, sender: int) -> bool:
-        """Tells whether what this end sends arrives, in one way or another."""
+        """Tells whether some lane is open for what this end sends."""
         return self.directions[sender].is_open or (self.alternate is not None and self.alternate.carries(sender))
 
     @property
     def round_trip_s(self) -> float:
-        """The delay there and back."""
+        """The delay there and back, without jitter, in seconds."""
         return self.directions[self.low].model.delay_s + self.directions[self.high].model.delay_s
 
     @property
     def loss(self) -> float:
-        """The share of round trips that something is lost of."""
+        """The share of round trips in which either datagram is lost."""
         kept = 1.0
         for direction in self.directions.values():
             kept *= 1 - direction.model.loss
         return 1 - kept
 
     def close(self) -> None:
-        """Stops carrying anything, both ways."""
+        """Closes both directions of all lanes."""
         self._set(is_open=False)
 
     def open(self) -> None:
-        """Carries both ways."""
+        """Opens both directions of all lanes."""
         self._set(is_open=True)
 
     def _set(self, *, is_open: bool) -> None:
@@ -149,5 +149,5 @@ class SimLink:
             self.alternate._set(is_open=is_open)
 
     def other(self, node: int) -> int:
-        """Returns the other end."""
+        """Returns the node at the other end."""
         return self.low if node == self.high else self.high

@@ -1,7 +1,7 @@
-"""A mesh under simulation, of either fidelity: nodes by number, links between them, and what may be done to both.
+"""A simulated mesh of either fidelity: numbered nodes, the links between them, and what a scenario can do to both.
 
-Scenarios, oracle, invariants and traffic know this interface only. All randomness comes from the seed, and a name for what
-it is drawn for, so that one more drawing in one place changes nothing in another.
+Scenarios, oracle, invariants and traffic use this interface only. Each purpose has a random generator of its own, seeded by
+the run's seed and the name of the purpose, so that one more draw in one place changes nothing elsewhere.
 """
 
 from abc import ABC, abstractmethod
@@ -18,24 +18,24 @@ from sim.net.events import EventHeap
 from sim.net.link import LinkModel, SimLink
 from sim.net.run_log import RunLog
 
-FIRST_EPOCH: Final = 1_000_000  # seconds, as a clock would give it
+FIRST_EPOCH: Final = 1_000_000  # seconds, as from a clock
 
 
 class Watcher(Protocol):
-    """Who looks at a mesh while it runs."""
+    """An observer of a running mesh."""
 
     def routes_changed(self, node: int) -> None:
         """Called at the end of an event in which a next hop of this node has changed."""
 
     def links_changed(self) -> None:
-        """Called when a link, or a node, has come or gone or is noticed to have."""
+        """Called when a link or a node has come or gone, and when a node has noticed it."""
 
     def link_lost(self, node: int, neighbour: int, cause: str, *, is_false: bool) -> None:
-        """Called when a whole node gives up a neighbour; falsely if for a silence in which the link carried all the while."""
+        """Called when a whole node gives up a neighbour; `is_false` if the link carried datagrams throughout the silence."""
 
 
 class Mesh(ABC):
-    """Nodes 0, 1, 2 ... and their links; a node that is down has no engine."""
+    """Nodes 0, 1, 2 ... and their links. A stopped node has no engine."""
 
     def __init__(self, *, seed: int, link_defaults: dict[str, float]) -> None:
         self.seed = seed
@@ -44,15 +44,15 @@ class Mesh(ABC):
         self.watchers: list[Watcher] = []
         self.links: dict[tuple[int, int], SimLink] = {}  # by (lower, higher)
         self.index_of: dict[bytes, int] = {}  # by address
-        self.epochs: dict[int, int] = {}  # the newest of each node
+        self.epochs: dict[int, int] = {}  # of each node, the newest
         self.liars: dict[int, str] = {}  # node -> how it lies
-        self.last_activity = 0.0  # when routing last said anything but a digest
+        self.last_activity = 0.0  # when routing last sent anything but digests
         self.tables: dict[bytes, dict[bytes, bytes]] = {}  # by address of a running node: destination -> next hop
         self._link_defaults = link_defaults
 
     @property
     def messages(self) -> int:
-        """Control messages that all nodes have sent."""
+        """The number of control messages that all nodes have sent."""
         return sum(self.messages_sent(node) for node in self.epochs)
 
     @property
@@ -61,22 +61,22 @@ class Mesh(ABC):
         return self.heap.now
 
     def rng(self, purpose: str) -> Random:
-        """Returns dice for one purpose."""
+        """Returns a random generator for one purpose."""
         return Random(f"{self.seed}/{purpose}")
 
     # Nodes.
 
     @abstractmethod
     def start(self, node: int, *, epoch: int | None = None) -> None:
-        """Starts a node that is down, without any memory; the epoch grows by itself where none is given."""
+        """Starts a stopped node without any memory. Its epoch is the next one unless given."""
 
     @abstractmethod
     def stop(self, node: int, *, says_goodbye: bool = False) -> None:
-        """Stops a node, without a word unless it is to say goodbye to its neighbours."""
+        """Stops a node, silently unless it is to say goodbye to its neighbours."""
 
     @abstractmethod
     def engine(self, node: int) -> RoutingEngine | None:
-        """Returns the routing of a node, None while it is down."""
+        """Returns the routing engine of a node, None while it is stopped."""
 
     @abstractmethod
     def address(self, node: int) -> bytes:
@@ -84,28 +84,28 @@ class Mesh(ABC):
 
     @abstractmethod
     def is_signed(self, address: bytes, announcement: Announcement) -> bool:
-        """Tells whether the node of that address, and nobody else, has signed this."""
+        """Tells whether the node of that address has signed this announcement."""
 
     @abstractmethod
     def bytes_sent(self, node: int) -> int:
-        """Returns the control bytes that a node has sent over all its lives, UDP and IP headers apart."""
+        """Returns the bytes that a node has sent since it was first started, without UDP and IP headers."""
 
     @abstractmethod
     def messages_sent(self, node: int) -> int:
-        """Returns how many control messages a node has sent over all its lives."""
+        """Returns the number of control messages that a node has sent since it was first started."""
 
     def running(self) -> Iterator[int]:
-        """Yields the nodes that are up, in ascending order."""
+        """Yields the running nodes in ascending order."""
         return (node for node in sorted(self.epochs) if self.engine(node) is not None)
 
     def next_epoch(self, node: int) -> int:
-        """Returns what a good clock and memory give a node for its next start."""
+        """Returns the epoch of the next start of a node whose clock and state file are intact."""
         return max(self.epochs.get(node, 0) + 1, FIRST_EPOCH + int(self.now))
 
     # Links.
 
     def add_link(self, one: int, other: int, *, delay_s: float, cost: int | None = None) -> SimLink:
-        """Lays a link, closed at first; the defaults of the mesh fill its model."""
+        """Adds a closed link, whose model has the defaults of the mesh."""
         low, high = min(one, other), max(one, other)
         model = LinkModel(**{**self._link_defaults, "delay_s": delay_s})  # type: ignore[arg-type]
         link = SimLink(low, high, model, self.rng(f"link/{low}/{high}/{self.heap.handled}"), cost)
@@ -114,7 +114,7 @@ class Mesh(ABC):
         return link
 
     def remove_link(self, one: int, other: int) -> None:
-        """Cuts a link for ever."""
+        """Removes a link."""
         low, high = min(one, other), max(one, other)
         self.cut(low, high)
         del self.links[low, high]
@@ -125,7 +125,7 @@ class Mesh(ABC):
 
     @abstractmethod
     def cut(self, one: int, other: int, *, one_way: bool = False, is_told: bool = False) -> None:
-        """Cuts a link silently, or only its direction from `one` to `other`; or the kernels at its ends tell their nodes."""
+        """Cuts a link, or only its direction from `one` to `other`: silently, or noticed by the kernels at both ends."""
 
     @abstractmethod
     def mend(self, one: int, other: int) -> None:
@@ -133,11 +133,11 @@ class Mesh(ABC):
 
     @abstractmethod
     def reshape(self, one: int, other: int, *, cost: int | None = None, **changes: float) -> None:
-        """Changes values of a link's model, both ways, or what the link is said to cost."""
+        """Changes the model of a link in both directions, or its cost."""
 
     @abstractmethod
     def carries(self, node: int, hop: int) -> bool:
-        """Tells whether what `node` hands to `hop` at this moment arrives there and is understood."""
+        """Tells whether `hop` would now receive and accept what `node` sends it."""
 
     def cost_of(self, link: SimLink, node: int) -> int:
         """Returns what a link costs to routing at one of its ends, in units of 10 us."""
@@ -156,7 +156,7 @@ class Mesh(ABC):
     # Time.
 
     def run(self, until: float, *, events: int = 1 << 62) -> bool:
-        """Lets time pass up to `until`, or for so many events; tells whether it stopped for the time."""
+        """Runs to the time `until` or for at most `events` events; tells whether the time was reached."""
         return self.heap.run(until, events=events)
 
     def _tell_links_changed(self) -> None:

@@ -1,4 +1,4 @@
-"""A NAT in front of a node, in the words of RFC 4787: what an outgoing datagram is mapped to, and what may come back."""
+"""A NAT as RFC 4787 describes it: the mapping of outgoing datagrams and the filtering of incoming ones."""
 
 from typing import Final, Literal
 
@@ -13,17 +13,17 @@ PORTS: Final = 20_000
 
 
 class NatModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a NAT behaves; most at home map endpoint-independently and filter by address and port."""
+    """The behaviour of a NAT. The defaults are those of most home routers."""
 
     mapping: Behaviour = "endpoint-independent"
     filtering: Behaviour = "address-and-port-dependent"
-    expiry_s: float = 30.0  # of a mapping that nothing has gone out through
+    expiry_s: float = 30.0  # lifetime of a mapping after the last outgoing datagram
 
 
 class _Mapping:
     __slots__ = ("key", "port", "refreshed_at", "sent_to")
 
-    def __init__(self, key: tuple[str, int], port: int, now: float) -> None:
+    def __init__(self, key: tuple[str, int], port: int, *, now: float) -> None:
         self.key = key
         self.port = port
         self.refreshed_at = now
@@ -31,7 +31,7 @@ class _Mapping:
 
 
 class Nat:
-    """One NAT with one address outside and one node inside."""
+    """A NAT with one external address and one node behind it."""
 
     def __init__(self, model: NatModel) -> None:
         self.model = model
@@ -39,29 +39,29 @@ class Nat:
         self._by_port: dict[int, _Mapping] = {}
         self._next = 0
 
-    def send(self, destination: Endpoint, now: float) -> int:
-        """Returns the port that a datagram for `destination` leaves from."""
+    def send(self, destination: Endpoint, *, now: float) -> int:
+        """Returns the external port from which a datagram to `destination` is sent."""
         key = _part(self.model.mapping, destination)
         mapping = self._by_key.get(key)
-        if mapping is None or self._has_expired(mapping, now):
-            mapping = self._map(key, now)
+        if mapping is None or self._has_expired(mapping, now=now):
+            mapping = self._map(key, now=now)
         mapping.refreshed_at = now
         mapping.sent_to[_part(self.model.filtering, destination)] = None
         return mapping.port
 
-    def admits(self, port: int, source: Endpoint, now: float) -> bool:
-        """Tells whether a datagram of `source` to this port outside gets in."""
+    def admits(self, port: int, source: Endpoint, *, now: float) -> bool:
+        """Tells whether a datagram from `source` to this external port is let in."""
         mapping = self._by_port.get(port)
-        if mapping is None or self._has_expired(mapping, now):
+        if mapping is None or self._has_expired(mapping, now=now):
             return False
         return _part(self.model.filtering, source) in mapping.sent_to
 
     def forget(self) -> None:
-        """Forgets all mappings; those that follow have other ports."""
+        """Forgets all mappings, as in a restart; later ones have other ports."""
         self._by_key.clear()
         self._by_port.clear()
 
-    def _map(self, key: tuple[str, int], now: float) -> _Mapping:
+    def _map(self, key: tuple[str, int], *, now: float) -> _Mapping:
         stale = self._by_key.pop(key, None)
         if stale is not None:
             del self._by_port[stale.port]
@@ -70,15 +70,15 @@ class Nat:
             self._next += 1
             if port not in self._by_port:
                 break
-        mapping = self._by_key[key] = self._by_port[port] = _Mapping(key, port, now)
+        mapping = self._by_key[key] = self._by_port[port] = _Mapping(key, port, now=now)
         return mapping
 
-    def _has_expired(self, mapping: _Mapping, now: float) -> bool:
+    def _has_expired(self, mapping: _Mapping, *, now: float) -> bool:
         return now - mapping.refreshed_at > self.model.expiry_s
 
 
 def _part(behaviour: Behaviour, remote: Endpoint) -> tuple[str, int]:
-    """Returns what of a remote endpoint a behaviour looks at."""
+    """Returns the part of a remote endpoint that a behaviour depends on."""
     if behaviour == "endpoint-independent":
         return "", 0
     return (remote.host, remote.port) if behaviour == "address-and-port-dependent" else (remote.host, 0)

@@ -1,7 +1,6 @@
-"""The virtual network: hosts that run whole nodes, each with addresses on an underlay, and wires from address to address.
+"""The virtual network: hosts that run whole nodes, with underlay addresses and one-way wires from address to address.
 
-Everything happens in virtual time and in one process. The simulator's meshes of whole nodes, the tests and the benchmarks
-all stand on it.
+It runs in one process and in virtual time. The simulator's mesh of whole nodes, the tests and the benchmarks use it.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,18 +26,18 @@ from sim.net.run_log import RunLog
 PORT: Final = 9651
 DISCOVERY_PORT: Final = 9650
 UNDERLAY_OVERHEAD: Final = 48  # IPv6 and UDP headers
-SEGMENTS_PER_BURST: Final = 64  # datagrams that the kernel joins
+SEGMENTS_PER_BURST: Final = 64  # datagrams that receive offload (UDP GRO) joins at most
 BYTES_PER_BURST: Final = 65_535
 BOTH_SUITES: Final = SUITE_AES_256_GCM | SUITE_CHACHA20_POLY1305
 
 
 def url_of(name: str) -> str:
-    """Returns the URL of the peer at a host, by the host's name, or at an address."""
+    """Returns the URL of a peer, given the name of its host or one of its addresses."""
     return f"udp://{name}:{PORT}"
 
 
 class VirtualHost:
-    """A machine with addresses on the underlay, and the node that it runs unless that is stopped."""
+    """A machine with underlay addresses and a node, which can be running or stopped."""
 
     __slots__ = ("addresses", "bytes_sent", "driver", "identity", "index", "name", "nat", "network", "peers")
 
@@ -47,13 +46,13 @@ class VirtualHost:
     ) -> None:
         self.network = network
         self.name = name
-        self.index = index  # in the event log
+        self.index = index  # in the run log
         self.identity = identity
         self.addresses: list[str] = []
         self.nat: Nat | None = None
-        self.peers: dict[str, bytes | None] = {}  # the peers it dials: URL -> pin
+        self.peers: dict[str, bytes | None] = {}  # configured peers: URL -> pin
         self.driver: VirtualDriver | None = None
-        self.bytes_sent = 0  # payload of datagrams, in all lives of its node
+        self.bytes_sent = 0  # payload of datagrams since the first start of its node
         network.by_name[name] = self
         for address in addresses:
             self.add_address(address)
@@ -74,12 +73,12 @@ class VirtualHost:
         """The node, which must not be stopped."""
         return self.running.node
 
-    # What may happen to a host.
+    # What can happen to a host.
 
     def start(
         self, *, epoch: int, rng: Random, settings: NodeSettings | None = None, policy: Policy = DEFAULT_POLICY
     ) -> None:
-        """Starts a node without any memory but its identity and its peers."""
+        """Starts a node that knows its identity and its configured peers only."""
         network = self.network
         node = Node(
             self.identity,
@@ -98,31 +97,31 @@ class VirtualHost:
         self.driver.flush()
 
     def stop(self, *, says_goodbye: bool = False) -> None:
-        """Stops the node, without a word unless it is to say goodbye."""
+        """Stops the node, silently unless it is to say goodbye."""
         if says_goodbye:
             self.running.close()
         self.running.stop()
         self.driver = None
 
     def add_peer(self, url: str, pin: bytes | None = None) -> None:
-        """Adds a peer to those that the node dials."""
+        """Adds a configured peer."""
         self.peers[url] = pin
         if self.driver is not None:
             self.driver.act(self.driver.node.add_peer, url, pin=pin)
 
     def remove_peer(self, url: str) -> None:
-        """Removes a peer."""
+        """Removes a configured peer."""
         del self.peers[url]
         if self.driver is not None:
             self.driver.act(self.driver.node.remove_peer, url)
 
     def add_address(self, address: str) -> None:
-        """Gives it one more address, as yet without wires."""
+        """Adds an underlay address without wires."""
         self.addresses.append(address)
         self.network.host_at[address] = self
 
     def move(self, addresses: Sequence[str]) -> None:
-        """Gives it other addresses in place of those it has: its wires lead to them, and the old ones are nobody's."""
+        """Replaces the underlay addresses: wires end at the new ones, and datagrams to the old ones are lost."""
         network = self.network
         renamed = dict(zip(self.addresses, addresses, strict=True))
         for address in self.addresses:
@@ -134,14 +133,14 @@ class VirtualHost:
             for (sender, receiver), wire in network.wires.items()
         }
 
-    # What its driver needs of it.
+    # What the driver needs.
 
     def transmit(self, endpoint: Endpoint, data: bytes, segment_size: int) -> None:
-        """Sends datagrams from the address that the node names, or else from the first one with a wire to the receiver."""
+        """Sends datagrams from the address in `endpoint.local`, or else from the first address with a wire to the receiver."""
         network = self.network
         source = endpoint.local.decode() or self._source_for(endpoint.host)
         self.bytes_sent += len(data)
-        port = PORT if self.nat is None else self.nat.send(endpoint, network.heap.now)
+        port = PORT if self.nat is None else self.nat.send(endpoint, now=network.heap.now)
         wire = network.wires.get((source, endpoint.host))
         if wire is not None and source in self.addresses:
             network.carry(wire, Endpoint("udp", source, port), endpoint, data, segment_size)
@@ -154,25 +153,27 @@ class VirtualHost:
         return self.addresses[0]
 
     def receive(self, source: Endpoint, local: Endpoint, data: bytes, segment_size: int) -> None:
-        """Takes datagrams that have come to one of its addresses and ports."""
+        """Takes datagrams that have arrived at one of its addresses."""
         network = self.network
-        if self.driver is None or (self.nat is not None and not self.nat.admits(local.port, source, network.heap.now)):
+        if self.driver is None or (
+            self.nat is not None and not self.nat.admits(local.port, source, now=network.heap.now)
+        ):
             return
         if network.has_pktinfo:
             source = source._replace(local=local.host.encode())
         self.driver.receive(source, data, segment_size, network.heap.now)
 
     def deliver(self, packets: list[Packet]) -> None:
-        """Takes what comes out of the node's TUN."""
+        """Takes packets that the node has written to its TUN device."""
 
     def resolve(self, url: str) -> list[Endpoint]:
-        """Returns where a peer is: a name leads to wherever its host is, an address to itself."""
+        """Returns the endpoints of a peer: the addresses of the host of that name, or else the address in the URL."""
         name = url.removeprefix("udp://").rpartition(":")[0]
         known = self.network.by_name.get(name)
         return [Endpoint("udp", address, PORT) for address in ([name] if known is None else known.addresses)]
 
     def send_beacons(self) -> None:
-        """Sends a beacon from each address, which must be a link-local one, over every wire from there."""
+        """Sends a beacon over every wire. All addresses of the host must be link-local ones."""
         network = self.network
         for source in self.addresses:
             data = self.node.discovery.beacon(IPv6Address(source).packed)
@@ -181,14 +182,14 @@ class VirtualHost:
                     network.carry_beacon(wire, source, receiver, data)
 
     def called(self) -> None:
-        """Looks at what a call has changed."""
+        """Called after each call of the node, once its outbox is empty."""
 
 
 class VirtualNetwork:
     """Hosts, and the wires between their addresses.
 
-    With `has_pktinfo` a node is told at which of its addresses a datagram has come in, and answers from there. `passes`, where
-    it is set, sees each datagram (sending address, receiving address, bytes) and tells whether it may go on.
+    With `has_pktinfo` nodes are told at which of their addresses datagrams have arrived, and answer from there. `passes`, if
+    set, tells of each datagram (sending address, receiving address, bytes) whether it reaches its wire.
     """
 
     def __init__(
@@ -206,13 +207,13 @@ class VirtualNetwork:
         self.verify = verify
         self.has_pktinfo = has_pktinfo
         self.by_name: dict[str, VirtualHost] = {}
-        self.host_at: dict[str, VirtualHost] = {}  # by address on the underlay
+        self.host_at: dict[str, VirtualHost] = {}  # by underlay address
         self.wires: dict[tuple[str, str], Wire] = {}  # by sending and receiving address
         self.passes: Callable[[str, str, bytes], bool] | None = None
         self._newest: dict[
             tuple[Endpoint, Endpoint], tuple[float, list[bytes]]
-        ] = {}  # burst, by its ends: when it arrives
-        self.batch = PacketBatch()  # which all drivers fill in turn
+        ] = {}  # by its ends: arrival and datagrams of the newest burst
+        self.batch = PacketBatch()  # filled by one driver after the other
 
     @property
     def now(self) -> float:
@@ -226,11 +227,11 @@ class VirtualNetwork:
             datagram = data[start : start + segment_size]
             if passes is not None and not passes(source.host, destination.host, datagram):
                 continue
-            for arrival in wire.arrivals(len(datagram) + UNDERLAY_OVERHEAD, now):
+            for arrival in wire.arrivals(len(datagram) + UNDERLAY_OVERHEAD, now=now):
                 self._schedule(arrival, source, destination, datagram)
 
     def _schedule(self, arrival: float, source: Endpoint, destination: Endpoint, datagram: bytes) -> None:
-        """Has a datagram arrive, joined to the one before it where receive offload (UDP GRO) would join them."""
+        """Schedules the arrival of a datagram, joined to the previous one if receive offload (UDP GRO) would join them."""
         newest_arrival, burst = self._newest.get((source, destination), (NEVER, []))
         if arrival == newest_arrival and _joins(burst, datagram):
             burst.append(datagram)
@@ -249,7 +250,7 @@ class VirtualNetwork:
     def carry_beacon(self, wire: Wire, source: str, destination: str, data: bytes) -> None:
         """Sends a multicast datagram over one wire."""
         if self.passes is None or self.passes(source, destination, data):
-            for arrival in wire.arrivals(len(data) + UNDERLAY_OVERHEAD, self.heap.now):
+            for arrival in wire.arrivals(len(data) + UNDERLAY_OVERHEAD, now=self.heap.now):
                 self.heap.at(arrival, self._hear, source, destination, data)
 
     def _hear(self, source: str, destination: str, data: bytes) -> None:
@@ -259,7 +260,7 @@ class VirtualNetwork:
 
 
 def _joins(burst: list[bytes], datagram: bytes) -> bool:
-    """Tells whether a datagram is joined to those before it: all of one size, the last perhaps shorter."""
+    """Tells whether a datagram joins a burst, whose datagrams have one size but for the last, which can be shorter."""
     size = len(burst[0])
     return (
         len(datagram) <= size == len(burst[-1])

@@ -1,8 +1,7 @@
-"""Hundreds of whole nodes: handshakes, sessions, liveness, forwarding and traffic, in memory and in virtual time.
+"""The mesh of `node` fidelity: hundreds of whole nodes with their handshakes, sessions, liveness, forwarding and traffic.
 
-Each node has one address on the underlay, or one at each of its uplinks, perhaps behind a NAT. A link between two nodes is
-the wires between their addresses; one of its ends has the other in its peer list. What a link costs, and that it is dead,
-nodes find out themselves.
+Each node has one underlay address per uplink and can be behind a NAT. A link is the wires between the addresses of two nodes;
+one of the nodes has the other as a configured peer. Nodes measure the cost of links and detect dead ones themselves.
 """
 
 import math
@@ -28,19 +27,19 @@ from sim.net.network import VirtualHost, VirtualNetwork, url_of
 from sim.net.null_crypto import NullIdentity, NullPrimitives, is_null_signed
 from sim.net.run_log import CHANGE, DOWN, UP
 
-LOST_AFTER_S: Final = 0.005  # from the loss of an interface or an address to what the kernel tells its node of it
-TOLD_AFTER_S: Final = 0.05  # from any change of the host's network to the end of what the kernel tells of it
-DETOUR: Final = 1.2  # a lane whose round trip is this much longer than another one's is clearly worse
+LOST_AFTER_S: Final = 0.005  # from the loss of an interface or address to the kernel's notification of the node
+TOLD_AFTER_S: Final = 0.05  # from a change of the host's network to the kernel's last notification
+DETOUR: Final = 1.2  # ratio of round trips from which a lane counts as a detour
 
 
 class NodeMeshSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What this fidelity can be told."""
+    """The parameters of this fidelity."""
 
-    real_crypto: bool = False  # real ciphers and signatures in place of null ones of equal size
+    real_crypto: bool = False  # real ciphers and signatures, not null ones of the same sizes
 
 
 class MeshHost(VirtualHost):
-    """A host of the mesh, which tells the mesh what its node does."""
+    """A host of the mesh. It reports to the mesh what its node does."""
 
     __slots__ = ("generation", "hop_limit_deaths", "mesh", "messages", "noted", "said", "uplinks", "version")
 
@@ -49,7 +48,7 @@ class MeshHost(VirtualHost):
         self.uplinks = uplinks
         self.generation = 0  # of its addresses
         self.version = 0  # of the forwarding table when watchers last looked
-        self.said = 0  # control messages that were no digests, in this life, when last looked at
+        self.said = 0  # control messages received in this life, digests excepted, when last looked at
         self.noted = 0  # newest entry of the node's journal when last looked at
         self.messages = 0  # control messages of earlier lives
         self.hop_limit_deaths = 0  # of trains, in earlier lives
@@ -57,12 +56,12 @@ class MeshHost(VirtualHost):
         super().__init__(mesh.network, f"n{index}", index=index, identity=identity, addresses=addresses)
 
     def next_addresses(self) -> list[str]:
-        """Returns other addresses than any that it has had."""
+        """Returns addresses that the host has not had before."""
         self.generation += 1
         return self._addresses(self.index)
 
     def _addresses(self, index: int) -> list[str]:
-        """Each is in a /64 of its own, as different sites have."""
+        """Returns one address per uplink, each in a /64 of its own as at different sites."""
         return [f"fd00:{index:x}:{self.generation:x}:{uplink:x}::1" for uplink in range(self.uplinks)]
 
     def deliver(self, packets: list[Packet]) -> None:
@@ -82,8 +81,8 @@ class NodeMesh(Mesh):
         self._verify = is_signed if self._null is None else is_null_signed
         self.network = VirtualNetwork(self.heap, log=self.log, primitives=self._null, verify=self._verify)
         self._hosts: dict[int, MeshHost] = {}
-        self.alternate_delay_factor = 0.0  # of second uplinks, which all nodes have unless it is 0
-        self.receive_packet: Callable[[int, bytes], None] = lambda node, packet: None  # takes what nodes deliver
+        self.alternate_delay_factor = 0.0  # of links between second uplinks; 0: hosts have one uplink
+        self.receive_packet: Callable[[int, bytes], None] = lambda node, packet: None  # called with what nodes deliver
 
     # Nodes.
 
@@ -91,7 +90,7 @@ class NodeMesh(Mesh):
         self.epochs[node] = epoch = self.next_epoch(node) if epoch is None else epoch
         host = self._host(node)
         host.version = host.said = host.noted = 0
-        self.log.note(self.now, CHANGE, node, -1, epoch)
+        self.log.note(CHANGE, node, -1, epoch, now=self.now)
         self._note_broken(node)
         host.start(epoch=epoch, rng=Random(f"{self.seed}/node/{node}/{epoch}"))
         self.tables[host.address] = host.node.routing.forwarding.next_hop
@@ -103,7 +102,7 @@ class NodeMesh(Mesh):
         host.hop_limit_deaths += _hop_limit_deaths(host.node)
         host.stop(says_goodbye=says_goodbye)
         del self.tables[host.address]
-        self.log.note(self.now, CHANGE, node, -1, 0)
+        self.log.note(CHANGE, node, -1, 0, now=self.now)
         self._tell_links_changed()
 
     def engine(self, node: int) -> RoutingEngine | None:
@@ -111,7 +110,7 @@ class NodeMesh(Mesh):
         return None if found is None else found.routing
 
     def node(self, node: int) -> Node | None:
-        """Returns a whole node, None while it is down."""
+        """Returns a node, None while it is stopped."""
         driver = self._hosts[node].driver
         return None if driver is None else driver.node
 
@@ -133,40 +132,40 @@ class NodeMesh(Mesh):
         return host.messages + counters.updates_sent + counters.retractions_sent + counters.requests_sent
 
     def hop_limit_deaths(self) -> int:
-        """Returns how many trains have died of their hop limit, at any node."""
+        """Returns how many trains all nodes have dropped because of the hop limit."""
         dead = sum(host.hop_limit_deaths for host in self._hosts.values())
         return dead + sum(_hop_limit_deaths(host.node) for host in self._hosts.values() if host.driver is not None)
 
     def put_behind_nat(self, node: int, model: NatModel) -> None:
-        """Puts a NAT before a node that has not been started."""
+        """Puts a node that has not been started behind a NAT."""
         self._host(node).nat = Nat(model)
 
     def roam(self, node: int, *, is_told: bool = False) -> None:
-        """Gives a node other addresses on the underlay, and its old ones are nobody's; its kernel may tell it."""
+        """Gives a node new underlay addresses in place of its old ones; its kernel notifies it if `is_told`."""
         host = self._hosts[node]
         host.move(host.next_addresses())
         if host.nat is not None:
             host.nat = Nat(host.nat.model)
         self._note_broken(node)
-        self.log.note(self.now, CHANGE, node, -1, host.generation)
+        self.log.note(CHANGE, node, -1, host.generation, now=self.now)
         if is_told:
             self._tell(node, [other for edge in self.links if node in edge for other in edge if other != node])
 
     def rebind(self, node: int) -> None:
-        """Has the NAT before a node forget all mappings, as when it restarts: what the node sends leaves from other ports."""
+        """Makes the NAT of a node forget all mappings, so that its datagrams come from other ports."""
         host = self._hosts[node]
         if host.nat is None:
-            raise ConfigError(f"node {node} is behind no NAT")
+            raise ConfigError(f"node {node} is not behind a NAT")
         host.nat.forget()
         self._note_broken(node)
-        self.log.note(self.now, CHANGE, node, -1, 0)
+        self.log.note(CHANGE, node, -1, 0, now=self.now)
 
     def starve(self, node: int, seconds: float) -> None:
-        """Keeps a running node's process from running: what comes for it meanwhile waits, and its timers are late."""
+        """Suspends the process of a running node: what arrives waits, and timers are late."""
         self._hosts[node].running.starve(seconds)
 
     def send_packets(self, node: int, packets: list[bytes]) -> None:
-        """Has applications on a running node send IPv6 packets, as many as one read of TUN may bring."""
+        """Sends IPv6 packets from applications on a node, all in one read of its TUN device; does nothing if it is stopped."""
         driver = self._hosts[node].driver
         if driver is not None:
             driver.send_packets([(packet, 0, 0) for packet in packets])
@@ -177,7 +176,7 @@ class NodeMesh(Mesh):
                 link.broken_at = self.now
 
     def _tell(self, node: int, neighbours: list[int]) -> None:
-        """Does what daemons do whose kernels tell that the paths to these neighbours are gone, and others there perhaps."""
+        """Notifies a node, as the kernel does, that its paths to these neighbours are lost and that its network has changed."""
         driver = self._hosts[node].driver
         if driver is not None:
             self.heap.after(LOST_AFTER_S, self._paths_lost, driver, node, neighbours)
@@ -231,7 +230,7 @@ class NodeMesh(Mesh):
                 self._hosts[node].remove_peer(url)
 
     def _wires(self, link: SimLink) -> Iterator[tuple[tuple[str, str], Wire]]:
-        """Yields the directions of a link by the addresses at their ends: the lane's, or the only one that a host has."""
+        """Yields (sending and receiving address, wire) for each lane of a link; a host with one uplink uses that for both."""
         low, high = self._hosts[link.low].addresses, self._hosts[link.high].addresses
         for lane, ways in enumerate(link.lanes()[: max(len(low), len(high))]):
             here, there = low[min(lane, len(low) - 1)], high[min(lane, len(high) - 1)]
@@ -244,21 +243,21 @@ class NodeMesh(Mesh):
             lane.directions[one].is_open = False
             if not one_way:
                 lane.directions[other].is_open = False
-        self.log.note(self.now, CHANGE, one, other, 0)
+        self.log.note(CHANGE, one, other, 0, now=self.now)
         if is_told:
             self._tell(one, [other])
             self._tell(other, [one])
         self._tell_links_changed()
 
     def cut_lane(self, one: int, other: int) -> None:
-        """Cuts silently, of the two lanes between the uplinks of two nodes, the one that `one` uses."""
+        """Silently cuts the lane of a link that `one` uses."""
         lane = self.link(one, other).lanes()[self._lane_in_use(one, other) or 0]
         lane.directions[one].is_open = lane.directions[other].is_open = False
-        self.log.note(self.now, CHANGE, one, other, 3)
+        self.log.note(CHANGE, one, other, 3, now=self.now)
         self._tell_links_changed()
 
     def detours(self) -> list[tuple[int, int]]:
-        """Returns (node, neighbour) where a node uses a lane that takes clearly longer than another that is open."""
+        """Returns (node, neighbour) for each node that uses a lane although another open one is clearly faster."""
         found = []
         for low, high in self.links:
             lanes = self.link(low, high).lanes()
@@ -280,16 +279,16 @@ class NodeMesh(Mesh):
         link = self.link(one, other)
         link.open()
         link.broken_at = self.now
-        self.log.note(self.now, CHANGE, one, other, 1)
+        self.log.note(CHANGE, one, other, 1, now=self.now)
         self._tell_links_changed()
 
     def reshape(self, one: int, other: int, *, cost: int | None = None, **changes: float) -> None:
         if cost is not None:
-            raise ConfigError("whole nodes measure what a link costs: change its delay or its loss")
+            raise ConfigError("whole nodes measure the cost of a link: change its delay or its loss instead")
         for lane in self.link(one, other).lanes():
             for direction in lane.directions.values():
                 direction.reshape(**changes)
-        self.log.note(self.now, CHANGE, one, other, 2)
+        self.log.note(CHANGE, one, other, 2, now=self.now)
 
     def carries(self, node: int, hop: int) -> bool:
         link = self.links.get((min(node, hop), max(node, hop)))
@@ -303,10 +302,10 @@ class NodeMesh(Mesh):
         found = self.node(node)
         return None if found is None else found.links.get(self.address(neighbour))
 
-    # What its hosts tell.
+    # Reports of the hosts.
 
     def look_at(self, host: MeshHost) -> None:
-        """Looks at what a call of a node has changed, and lets watchers look."""
+        """Reports to the watchers what a call of a node has changed."""
         if host.node.journal.newest != host.noted:
             self._follow_journal(host)
         engine = host.node.routing
@@ -322,7 +321,7 @@ class NodeMesh(Mesh):
             engine.changes.clear()
 
     def _follow_journal(self, host: MeshHost) -> None:
-        """Tells watchers of the links that have come up or gone down since the last call."""
+        """Reports the links that have come up or gone down since the last call."""
         node = host.node
         entries = node.journal.after(host.noted)
         host.noted = node.journal.newest
@@ -330,7 +329,7 @@ class NodeMesh(Mesh):
             if entry.node is None or entry.kind not in (EventKind.LINK_UP, EventKind.LINK_DOWN):
                 continue
             neighbour = self.index_of[entry.node]
-            self.log.note(self.now, UP if entry.kind is EventKind.LINK_UP else DOWN, host.index, neighbour, 0)
+            self.log.note(UP if entry.kind is EventKind.LINK_UP else DOWN, host.index, neighbour, 0, now=self.now)
             self._tell_links_changed()
             if entry.kind is EventKind.LINK_DOWN:
                 link = node.links.get(entry.node) if entry.cause == "silent" else None
@@ -339,7 +338,7 @@ class NodeMesh(Mesh):
                     watcher.link_lost(host.index, neighbour, entry.cause or "", is_false=is_false)
 
     def _has_carried(self, node: int, neighbour: int, since: float) -> bool:
-        """Tells whether the link between them has carried both ways all the time since then, and the other one was there."""
+        """Tells whether the link has been open in both directions since then, with the neighbour running."""
         link = self.links.get((min(node, neighbour), max(node, neighbour)))
         return link is not None and link.is_open and self.node(neighbour) is not None and link.broken_at < since
 
@@ -349,5 +348,5 @@ def _hop_limit_deaths(node: Node) -> int:
 
 
 def identity_seed(seed: int, node: int) -> bytes:
-    """Returns the secret of a node's identity in a mesh of some seed; a daemon that has it is the same node."""
+    """Returns the secret seed of a node's identity, with which a daemon has the same address."""
     return blake2b(f"{seed}/identity/{node}".encode(), size=SEED_BYTES)

@@ -1,6 +1,6 @@
-"""A virtual network in the hand: hosts by name, joined as one says, with packets in and out as plain bytes.
+"""A virtual network for tests and benchmarks: hosts by name, with packets in and out as plain bytes.
 
-For tests and benchmarks. A host's first address on the underlay is its name; a wire leads from one address to another, one way.
+The name of a host is also its first underlay address.
 """
 
 from collections.abc import Callable
@@ -21,16 +21,16 @@ from sim.net.link import LinkModel, Wire
 from sim.net.network import BOTH_SUITES, PORT, UNDERLAY_OVERHEAD, VirtualHost, VirtualNetwork, url_of
 from sim.net.run_log import RunLog
 
-ANY_SIZE = 65_507 + UNDERLAY_OVERHEAD  # MTU of wires that carry whatever UDP can
+ANY_SIZE = 65_507 + UNDERLAY_OVERHEAD  # MTU of wires that carry every UDP datagram
 
 
 def seed_of(name: str) -> int:
-    """Returns what the identity of a host is made from unless one says otherwise."""
+    """Returns the default seed of a host's identity."""
     return sum(name.encode()) * 1000 + len(name)
 
 
 class NamedHost(VirtualHost):
-    """A host that remembers what came out of its node since that started."""
+    """A host that records what its node has delivered since its start."""
 
     __slots__ = ("delivered", "epoch", "policy", "rng", "settings")
 
@@ -42,7 +42,7 @@ class NamedHost(VirtualHost):
 
     @property
     def address_text(self) -> str:
-        """The overlay address, as people write it."""
+        """The overlay address in text form."""
         return str(IPv6Address(self.address))
 
     @property
@@ -57,7 +57,7 @@ class NamedHost(VirtualHost):
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where others find it."""
+        """The endpoint at its first address."""
         return Endpoint("udp", self.addresses[0], PORT)
 
     def begin(self, epoch: int, seed: int) -> None:
@@ -74,15 +74,15 @@ class NamedHost(VirtualHost):
 class NodeNet(VirtualNetwork):
     """Hosts by name and the wires between them.
 
-    `drop` sees each datagram (sending address, receiving address, bytes) and tells whether it is lost. `capture`, where it is
-    a list, fills with every datagram that goes out to a wire.
+    `drop` tells of each datagram (sending address, receiving address, bytes) whether it is lost. `capture`, if it is a list,
+    collects every datagram, lost or not.
     """
 
     def __init__(self, seed: int = 0, *, pktinfo: bool = False, primitives: Primitives | None = None) -> None:
         super().__init__(EventHeap(now=1000.0), log=RunLog(), primitives=primitives, has_pktinfo=pktinfo)
         self.seed = seed
         self.rng = Random(seed)
-        self.hosts: dict[str, NamedHost] = {}  # whose nodes run
+        self.hosts: dict[str, NamedHost] = {}  # with running nodes
         self.drop: Callable[[str, str, bytes], bool] = lambda sender, receiver, data: False
         self.capture: list[tuple[str, str, bytes]] | None = None
         self._all: dict[str, NamedHost] = {}
@@ -114,15 +114,15 @@ class NodeNet(VirtualNetwork):
         return host
 
     def stop(self, name: str, *, says_goodbye: bool = False) -> None:
-        """Ends a node's process, without a word unless it is to say goodbye."""
+        """Stops a node, silently unless it is to say goodbye."""
         self.hosts.pop(name).stop(says_goodbye=says_goodbye)
 
     def close(self, name: str) -> None:
-        """Ends a node's process properly."""
+        """Stops a node after its goodbye."""
         self.stop(name, says_goodbye=True)
 
     def restart(self, name: str, *, epoch: int | None = None) -> NamedHost:
-        """Starts a node again, stopped or not, with the same key, addresses and peers."""
+        """Restarts a running or stopped node with the same identity, addresses and peers."""
         if name in self.hosts:
             self.stop(name)
         host = self.hosts[name] = self._all[name]
@@ -130,15 +130,15 @@ class NodeNet(VirtualNetwork):
         return host
 
     def starve(self, name: str, seconds: float) -> None:
-        """Keeps a process from running: what arrives and what is due waits, and then is all there at once."""
+        """Suspends the process of a node: what arrives waits, and timers are late."""
         self.hosts[name].running.starve(seconds)
 
     def add_peer(self, name: str, url: str, pin: bytes | None = None) -> None:
-        """Puts a URL into a host's list of peers."""
+        """Adds a configured peer to a host."""
         self.hosts[name].add_peer(url, pin)
 
     def add_address(self, name: str, address: str) -> None:
-        """Gives a host another address, with wires like those of its first."""
+        """Adds an underlay address to a host, with wires like those of its first one."""
         host = self.hosts[name]
         first = host.addresses[0]
         for (sender, receiver), wire in list(self.wires.items()):
@@ -149,7 +149,7 @@ class NodeNet(VirtualNetwork):
         host.add_address(address)
 
     def move(self, name: str, address: str) -> None:
-        """Replaces the first address of a host, whose kernel tells its node that the network has changed."""
+        """Replaces the first address of a host and notifies its node that the network has changed."""
         host = self.hosts[name]
         host.move([address, *host.addresses[1:]])
         host.running.act(host.node.network_changed)
@@ -157,12 +157,12 @@ class NodeNet(VirtualNetwork):
     # Wires.
 
     def join(self, one: str, other: str, delay_s: float = 0.005, *, pin: bytes | None = None) -> None:
-        """Puts wires between two hosts; `one` has `other` among its peers."""
+        """Connects two hosts; `other` is a configured peer of `one`."""
         self.connect(one, other, delay_s)
         self.add_peer(one, url_of(other), pin)
 
     def connect(self, one: str, other: str, delay_s: float = 0.005) -> None:
-        """Puts wires between two addresses."""
+        """Adds wires in both directions between two addresses."""
         for ends in ((one, other), (other, one)):
             self.wires[ends] = Wire(LinkModel(delay_s=delay_s, mtu=ANY_SIZE), self.rng)
 
@@ -171,37 +171,37 @@ class NodeNet(VirtualNetwork):
         return self.wires[one, other], self.wires[other, one]
 
     def cut(self, one: str, other: str) -> None:
-        """Cuts the wires between two addresses without a word."""
+        """Silently cuts the wires between two addresses."""
         for wire in self.both(one, other):
             wire.is_open = False
 
     def mend(self, one: str, other: str) -> None:
-        """Ends a cut."""
+        """Mends the wires between two addresses."""
         for wire in self.both(one, other):
             wire.is_open = True
 
     # Packets.
 
     def send(self, sender: str, packet: bytes, flags: int = 0, segment_size: int = 0) -> None:
-        """Has an application of `sender` send a packet."""
+        """Sends a packet from an application on a host."""
         self.send_batch(sender, [(packet, flags, segment_size)])
 
     def send_batch(self, sender: str, packets: list[Packet]) -> None:
-        """Has applications of `sender` send packets that are read from TUN in one go."""
+        """Sends packets from applications on a host, all in one read of its TUN device."""
         self.hosts[sender].running.send_packets(packets)
 
     def inject(self, receiver: str, sender: Endpoint, data: bytes, segment_size: int = 0) -> None:
-        """Hands datagrams to a node as if `sender` had sent them."""
+        """Hands datagrams to a node as if they had come from `sender`."""
         self.hosts[receiver].running.receive(sender, data, segment_size or len(data) or 1, self.now)
 
     def drain(self, name: str) -> None:
-        """Carries out what a node wants done, after a test has called it."""
+        """Does what is owed to a node after a test has called it."""
         self.hosts[name].running.flush()
 
     # Time.
 
     def run(self, seconds: float, until: Callable[[], bool] | None = None) -> float:
-        """Runs for so many seconds, or until the condition holds; returns how long it took, in seconds."""
+        """Runs for `seconds`, or until a condition holds, which must be within that time; returns the time it took."""
         start = self.now
         if until is None:
             self.heap.run(start + seconds)
@@ -212,5 +212,5 @@ class NodeNet(VirtualNetwork):
         return self.now - start
 
     def at(self, when: float, action: Callable[[], None]) -> None:
-        """Does something at a time."""
+        """Schedules an action."""
         self.heap.at(when, action)

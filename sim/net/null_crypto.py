@@ -1,6 +1,6 @@
-"""Ciphers, key exchange and signatures that cost next to nothing and have the sizes of the real ones.
+"""Ciphers, key exchange and signatures that are as long as the real ones and take hardly any time.
 
-Who has the wrong key still opens nothing, so that a simulated mesh behaves as a real one does; there are no secrets.
+Nothing is secret, but a wrong key still opens nothing, so that a simulated mesh behaves like a real one.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ _TAG_BYTES = 16
 
 
 class NullAead:
-    """Copies, with the beginning of the key as tag."""
+    """Copies the plaintext and appends the first bytes of the key as the tag."""
 
     __slots__ = ("_tag",)
 
@@ -47,14 +47,14 @@ class NullAead:
 
 
 class NullPrimitives:
-    """Two ends agree on a secret that anyone could compute from their public keys."""
+    """A key exchange whose shared secret is a hash of both public keys."""
 
     def __init__(self) -> None:
         self._public_of: dict[bytes, bytes] = {}
         self._encapsulated = 0
 
     def introduce(self, identity: Identity) -> None:
-        """Makes a node's real key pair known."""
+        """Registers a node's real key pair."""
         self._public_of[identity.exchange_secret] = identity.exchange_public_key
 
     def aead(self, suite: int, key: bytes) -> Aead:
@@ -80,7 +80,7 @@ class NullPrimitives:
 
 
 class NullIdentity(Identity):
-    """A node's real keys and address with signatures that are plain hashes."""
+    """An identity with real keys and address, whose signatures are hashes that anyone can compute."""
 
     __slots__ = ()
 
@@ -89,7 +89,7 @@ class NullIdentity(Identity):
 
 
 def is_null_signed(announcement: Announcement) -> bool:
-    """Checks a signature of `NullIdentity`."""
+    """Tells whether an announcement has the signature of a `NullIdentity`."""
     return announcement.signature == _signature(announcement.signing_public_key, signed_bytes(announcement))
 
 

@@ -1,9 +1,8 @@
-"""Thousands of routing engines, joined by modelled links.
+"""The mesh of `routing` fidelity: thousands of routing engines joined by modelled links.
 
-A link carries batches of control messages reliably and in order, as the control channel of real links does. Its ends share a
-session: it begins with a handshake of 1.5 round trips and ends, at each end by itself, when that end has noticed the link
-dead. What was sent in a session and has not arrived when the link is mended before anyone noticed is sent again; else it is
-lost with the session.
+A link carries batches of control messages reliably and in order, like the control channel of a real link. A session between
+its ends begins with a handshake of 1.5 round trips and ends separately at each end, when that end notices that the link is
+dead. If the link is mended before either end notices, batches that have not arrived are sent again. Otherwise they are lost.
 """
 
 from collections import deque
@@ -28,16 +27,16 @@ NO_SESSION: Final = 0
 
 
 class RoutingSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How links of this fidelity behave in time; seconds."""
+    """The parameters of this fidelity. Times are in seconds."""
 
-    detection_s: float = 0.2  # from a silent cut to both ends' notice
-    detection_spread_s: float = 0.0  # on top, drawn for each end
-    suspicion_s: float = 0.0  # from the cut to suspicion, which is below detection_s; 0: nobody suspects
+    detection_s: float = 0.2  # from a silent cut to its detection at both ends
+    detection_spread_s: float = 0.0  # added to that for each end, uniformly distributed from 0
+    suspicion_s: float = 0.0  # from the cut to suspicion, less than detection_s; 0: nobody suspects
     parameters: RoutingParameters = RoutingParameters()
 
 
 class End:
-    """One end of a link, as its node sees it; `pipe` holds what it has sent in this session and has not arrived."""
+    """One end of a link. `pipe` holds the batches that it has sent in this session and that have not arrived."""
 
     __slots__ = ("direction", "generation", "link", "node", "other", "pipe", "session")
 
@@ -48,10 +47,10 @@ class End:
         self.other: End = self
         self.session = NO_SESSION
         self.pipe: deque[list[Item]] = deque()
-        self.generation = 0  # of arrivals: those of an older one are void
+        self.generation = 0  # of scheduled arrivals; those of an older generation are void
 
     def void(self) -> None:
-        """Keeps what is under way from arriving."""
+        """Cancels the arrival of what is in flight."""
         self.generation += 1
 
     def drop(self) -> None:
@@ -62,7 +61,7 @@ class End:
 
 
 class SimulatedNode:
-    """A node: its engine while it is up, and its end of each link."""
+    """A node: its engine while it is running, and its end of each link."""
 
     __slots__ = ("address", "bytes_sent", "due", "ends", "engine", "index", "messages_sent", "version")
 
@@ -71,7 +70,7 @@ class SimulatedNode:
         self.address = address
         self.engine: RoutingEngine | None = None
         self.ends: dict[bytes, End] = {}  # by the other end's address
-        self.due = NEVER  # the timer that is armed
+        self.due = NEVER  # when the armed timer fires
         self.version = 0  # of the forwarding table when watchers last looked
         self.bytes_sent = 0
         self.messages_sent = 0
@@ -84,7 +83,7 @@ class RoutingMesh(Mesh):
         super().__init__(seed=seed, link_defaults=link_defaults)
         self._settings = settings
         self._notary = Notary(f"{seed}")
-        self.verify = self._notary.verify  # what engines check signatures with
+        self.verify = self._notary.verify  # checks signatures for the engines
         self._nodes: dict[int, SimulatedNode] = {}
         self._ends: dict[tuple[int, int], End] = {}  # by (node, other)
         self._sessions = NO_SESSION
@@ -109,7 +108,7 @@ class RoutingMesh(Mesh):
         )
         simulated.version = 0
         self.tables[simulated.address] = simulated.engine.forwarding.next_hop
-        self.log.note(self.now, CHANGE, node, -1, epoch)
+        self.log.note(CHANGE, node, -1, epoch, now=self.now)
         self._after_event(simulated)
         for end in simulated.ends.values():
             self._shake_hands(end)
@@ -120,7 +119,7 @@ class RoutingMesh(Mesh):
         simulated.engine = None
         simulated.due = NEVER
         del self.tables[simulated.address]
-        self.log.note(self.now, CHANGE, node, -1, 0)
+        self.log.note(CHANGE, node, -1, 0, now=self.now)
         for end in simulated.ends.values():
             end.drop()
             end.other.void()
@@ -169,7 +168,7 @@ class RoutingMesh(Mesh):
         for node, neighbour in ((one, other), (other, one)):
             end = self._ends.pop((node, neighbour))
             end.void()
-            # It still counts as a link until its end has noticed.
+            # An end counts as one until its node has noticed the removal.
             self.heap.after(self._settings.detection_s, self._forget, end)
 
     def cut(self, one: int, other: int, *, one_way: bool = False, is_told: bool = False) -> None:
@@ -177,7 +176,7 @@ class RoutingMesh(Mesh):
         link.directions[one].is_open = False
         if not one_way:
             link.directions[other].is_open = False
-        self.log.note(self.now, CHANGE, one, other, 0)
+        self.log.note(CHANGE, one, other, 0, now=self.now)
         for end in (self._ends[one, other], self._ends[other, one]):
             end.void()
             self._expect_notice(end, is_told=is_told)
@@ -186,7 +185,7 @@ class RoutingMesh(Mesh):
     def mend(self, one: int, other: int) -> None:
         link = self.link(one, other)
         link.open()
-        self.log.note(self.now, CHANGE, one, other, 1)
+        self.log.note(CHANGE, one, other, 1, now=self.now)
         near, far = self._ends[one, other], self._ends[other, one]
         if near.session == far.session != NO_SESSION:
             for end in (near, far):
@@ -204,7 +203,7 @@ class RoutingMesh(Mesh):
             direction.reshape(**changes)
             if cost is not None:
                 direction.cost = cost
-        self.log.note(self.now, CHANGE, one, other, self.cost_of(link, one))
+        self.log.note(CHANGE, one, other, self.cost_of(link, one), now=self.now)
         for end in (self._ends[one, other], self._ends[other, one]):
             if self.cost_of(link, end.node.index) != before[end.node.index]:
                 self._tell_cost(end)
@@ -222,7 +221,7 @@ class RoutingMesh(Mesh):
     # Sessions.
 
     def _shake_hands(self, end: End) -> None:
-        """Begins a handshake if there is anyone to take part."""
+        """Begins a handshake if the link is open and both nodes are running."""
         if not end.link.is_open or end.node.engine is None or end.other.node.engine is None:
             return
         self._sessions += 1
@@ -232,13 +231,13 @@ class RoutingMesh(Mesh):
         self.heap.after(2 * message_1 + message_2, self._rise, end.other, session, end.other.node.engine)
 
     def _rise(self, end: End, session: int, engine: RoutingEngine) -> None:
-        """The handshake is done at this end: all that was said before is void."""
+        """Completes the handshake at one end, which voids the session before."""
         if end.node.engine is not engine or not end.link.is_open or session < max(end.session, end.other.session):
             return
         end.drop()
         end.session = session
         engine.neighbour_up(end.other.node.address, self.cost_of(end.link, end.node.index), now=self.now)
-        self.log.note(self.now, UP, end.node.index, end.other.node.index, session & 0xFFFF)
+        self.log.note(UP, end.node.index, end.other.node.index, session & 0xFFFF, now=self.now)
         self._after_event(end.node)
         if end.other.session == session:
             self._tell_links_changed()
@@ -265,12 +264,12 @@ class RoutingMesh(Mesh):
         self._after_event(end.node)
 
     def _fall(self, end: End, session: int, since: float) -> None:
-        """This end notices that the link is dead."""
+        """Lets an end notice that the link is dead."""
         if end.session != session or end.node.engine is None or self._is_working(end):
             return
         end.drop()
         end.node.engine.neighbour_down(end.other.node.address, now=self.now)
-        self.log.note(self.now, DOWN, end.node.index, end.other.node.index, 0)
+        self.log.note(DOWN, end.node.index, end.other.node.index, 0, now=self.now)
         self._after_event(end.node)
         self._tell_links_changed()
 
@@ -283,7 +282,7 @@ class RoutingMesh(Mesh):
     # Messages.
 
     def _launch(self, end: End, items: list[Item], extra_s: float = 0.0) -> None:
-        arrival = end.direction.batch_arrival(items_bytes(items), self.heap.now + extra_s, end.link)
+        arrival = end.direction.batch_arrival(items_bytes(items), end.link, now=self.heap.now + extra_s)
         self.heap.at(arrival, self._arrive, end, end.generation)
 
     def _arrive(self, sender: End, generation: int) -> None:
@@ -294,7 +293,7 @@ class RoutingMesh(Mesh):
         node = receiver.node
         if receiver.session != sender.session or node.engine is None:
             return
-        self.log.note(self.heap.now, RECEIVE, node.index, sender.node.index, len(items))
+        self.log.note(RECEIVE, node.index, sender.node.index, len(items), now=self.heap.now)
         node.engine.receive(sender.node.address, items, now=self.heap.now)
         self._after_event(node)
 
@@ -303,11 +302,11 @@ class RoutingMesh(Mesh):
             return
         node.due = NEVER
         engine.handle_timeout(now=self.heap.now)
-        self.log.note(self.heap.now, WAKE, node.index, -1, node.version)
+        self.log.note(WAKE, node.index, -1, node.version, now=self.heap.now)
         self._after_event(node)
 
     def _after_event(self, node: SimulatedNode) -> None:
-        """Lets watchers look, sends what the engine has to say, and arms its timer."""
+        """Does what is owed to an engine after a call (see `sim.net.driver`): reports to watchers, sends, arms the timer."""
         engine = node.engine
         assert engine is not None
         version = engine.forwarding.version
@@ -335,12 +334,12 @@ class RoutingMesh(Mesh):
             self.last_activity = self.heap.now
         end.pipe.append(items)
         if end.link.is_open:
-            arrival = end.direction.batch_arrival(size, self.heap.now, end.link)
+            arrival = end.direction.batch_arrival(size, end.link, now=self.heap.now)
             self.heap.at(arrival, self._arrive, end, end.generation)
 
 
 def settings_from(values: dict[str, Any]) -> RoutingSettings:
-    """Returns settings from plain values, those of `RoutingParameters` among them."""
+    """Returns the settings from plain values, which can include fields of `RoutingParameters`."""
     own = {name: values[name] for name in RoutingSettings.__struct_fields__ if name in values and name != "parameters"}
     routing = {name: values[name] for name in RoutingParameters.__struct_fields__ if name in values}
     return RoutingSettings(**own, parameters=RoutingParameters(**routing))

@@ -1,4 +1,4 @@
-"""What has happened, as a hash of all of it and as the last few hundred events in words."""
+"""The events of a run: a hash over all of them, and the newest few hundred for people."""
 
 import hashlib
 import struct
@@ -19,7 +19,7 @@ _NAMES: Final = {RECEIVE: "receive", WAKE: "wake", UP: "up", DOWN: "down", CHANG
 
 
 class RunLog:
-    """The event log: two runs are the same when their hashes are."""
+    """The log of one run. Two runs are the same if their digests are equal."""
 
     __slots__ = ("_hash", "_last", "_pending")
 
@@ -28,8 +28,8 @@ class RunLog:
         self._pending = bytearray()
         self._last: deque[tuple[float, int, int, int, int]] = deque(maxlen=LAST_EVENTS)
 
-    def note(self, now: float, kind: int, node: int, peer: int, detail: int) -> None:
-        """Notes an event; `detail` is what tells it from a similar one."""
+    def note(self, kind: int, node: int, peer: int, detail: int, *, now: float) -> None:
+        """Adds an event; `detail` distinguishes it from similar ones."""
         self._last.append((now, kind, node, peer, detail))
         pending = self._pending
         pending += _ENTRY.pack(now, kind, node, peer, detail & 0xFFFF_FFFF)
@@ -38,17 +38,17 @@ class RunLog:
             pending.clear()
 
     def add(self, data: bytes) -> None:
-        """Adds a result to the hash, beside the events."""
+        """Adds a result of the run to the hash."""
         self._pending += data
 
     def digest(self) -> str:
-        """Returns the hash of all events noted so far."""
+        """Returns the hash of all that was added so far."""
         self._hash.update(self._pending)
         self._pending.clear()
         return self._hash.hexdigest()
 
     def last_events(self, is_wanted: Callable[[int, int], bool] = lambda node, peer: True) -> list[dict[str, Any]]:
-        """Returns the newest events, oldest first; `is_wanted` sees node and peer of each."""
+        """Returns those of the newest events that `is_wanted` accepts by node and peer, oldest first."""
         return [
             {"t": t, "what": _NAMES[kind], "node": node, "peer": peer, "detail": detail}
             for t, kind, node, peer, detail in self._last

@@ -1,4 +1,4 @@
-"""Null signatures: as long as real ones, and nobody but the simulation can make one."""
+"""Signatures that are as long as real ones and valid only if the simulation has issued them."""
 
 from mycelium.identity import SIGNATURE_BYTES, blake2b
 from mycelium.wire.announcement import Announcement
@@ -7,7 +7,7 @@ NETWORK_ID = b"simulate"
 
 
 class Notary:
-    """Signs for all nodes of a simulation by remembering what it has signed."""
+    """Signs announcements for all nodes and remembers them, so that verifying is a look-up."""
 
     def __init__(self, seed: str) -> None:
         self._seed = seed.encode()
@@ -15,7 +15,7 @@ class Notary:
         self._newest: dict[bytes, Announcement] = {}  # by key
 
     def sign(self, key: bytes, sequence: int) -> Announcement:
-        """Returns the announcement of the node that holds `key`."""
+        """Returns the signed announcement of the node with this key."""
         known = self._signed.get((key, sequence))
         if known is None:
             signature = blake2b(key + sequence.to_bytes(6, "big"), size=SIGNATURE_BYTES, key=self._seed[:64])
@@ -24,7 +24,7 @@ class Notary:
         return known
 
     def verify(self, announcement: Announcement) -> bool:
-        """Tells whether exactly this was signed."""
+        """Tells whether this announcement has been signed here, exactly as it is."""
         if self._newest.get(announcement.signing_public_key) is announcement:
             return True
         known = self._signed.get((announcement.signing_public_key, announcement.sequence))
@@ -37,10 +37,10 @@ def address_of(seed: str, index: int) -> bytes:
 
 
 def key_of(address: bytes) -> bytes:
-    """Returns the signing key of a simulated node: its address and 16 zero bytes."""
+    """Returns the signing key of a simulated node: its address, then 16 zero bytes."""
     return address + bytes(16)
 
 
 def address_of_key(key: bytes) -> bytes:
-    """Returns the address of whoever holds a simulated signing key."""
+    """Returns the address that belongs to a simulated signing key."""
     return key[:16]

@@ -1,4 +1,4 @@
-"""What control messages weigh on the wire, by formula: engines are simulated without a byte being encoded."""
+"""The encoded length of control messages, computed because simulated engines exchange them as objects."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -35,9 +35,9 @@ def items_bytes(items: Sequence[Item]) -> int:
 
 
 def batch_bytes(length: int) -> int:
-    """Returns what messages of that length take in frames, UDP and IP headers apart, their acknowledgement included.
+    """Returns the UDP payload, in bytes, of the frames for messages of that length and of their acknowledgements.
 
-    The acknowledgement is counted with the sender of what it acknowledges; one answers up to two segments.
+    Acknowledgements count as sent by the sender of the messages. One acknowledges up to two segments.
     """
     segments = -(-length // SEGMENT_ROOM)
     return length + (segments + -(-segments // 2)) * SEGMENT_OVERHEAD

@@ -1,6 +1,6 @@
-"""Recorded round trips, played on the links of a mesh: a CSV file with the header `time_s,link,rtt_ms`.
+"""Recorded round-trip times that links of a mesh replay: CSV files with the header `time_s,link,rtt_ms`.
 
-A link is named by its ends, `n1-n2`. Rows may come in any order; between two rows of a link its round trip stays as it was.
+A link is named by its ends, as in `n1-n2`. Rows can be in any order. A round-trip time holds until the next row of its link.
 """
 
 import csv
@@ -22,7 +22,7 @@ Edge = tuple[int, int]
 
 
 class Recording:
-    """The round trip of one link over time, from rows of when it was seen and how long it took, in seconds."""
+    """The round-trip time of one link over time, from rows of (time, round-trip time) in seconds."""
 
     __slots__ = ("_length_s", "_rows")
 
@@ -33,7 +33,7 @@ class Recording:
         self._length_s = (last - first) * len(rows) / (len(rows) - 1) if last > first else math.inf
 
     def steps(self) -> Iterator[tuple[float, float]]:
-        """Yields when a round trip begins to hold, from 0 on, and the round trip; when it is over it begins again."""
+        """Yields the time from which a round-trip time holds, from 0 on, and that; starts over at the end of the recording."""
         begun = 0.0
         while begun < math.inf:
             for at, rtt_s in self._rows:
@@ -42,13 +42,13 @@ class Recording:
 
 
 def names() -> list[str]:
-    """Returns the names of the traces that come along."""
+    """Returns the names of the built-in traces."""
     folder = resources.files("sim") / "traces"
     return sorted(entry.name.removesuffix(_SUFFIX) for entry in folder.iterdir() if entry.name.endswith(_SUFFIX))
 
 
 def read(name: str) -> dict[Edge, Recording]:
-    """Returns the recordings of a trace that comes along or of a file, by the link's ends; raises ConfigError."""
+    """Returns the recordings of a built-in trace or a file by the ends of the links; raises ConfigError."""
     rows: dict[Edge, list[tuple[float, float]]] = {}
     try:
         table = csv.reader(_text(name).splitlines(), strict=True)
@@ -73,16 +73,18 @@ def _text(name: str) -> str:
             raise ConfigError(f"trace {name} is longer than {SIM_FILE_BYTES} bytes")
         return path.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"trace {name}: it is a file, or one of {', '.join(names())}: {error}") from error
+        raise ConfigError(
+            f"trace {name} is neither a readable file nor one of {', '.join(names())}: {error}"
+        ) from error
 
 
 def _parsed(row: list[str]) -> tuple[Edge, float, float]:
     at, link, rtt_ms = row
     ends = _LINK.fullmatch(link)
     if ends is None:
-        raise ValueError(f"{link!r} is no link like n1-n2")
+        raise ValueError(f"{link!r} is not a valid link name; an example is n1-n2")
     one, other = int(ends[1]), int(ends[2])
     rtt_s = float(rtt_ms) / 1e3
     if not math.isfinite(float(at)) or not 0 <= rtt_s < math.inf:
-        raise ValueError(f"{at} s and {rtt_ms} ms can't be")
+        raise ValueError(f"{at} s or {rtt_ms} ms is not a valid time")
     return (min(one, other), max(one, other)), float(at), rtt_s

@@ -20,10 +20,10 @@ ELSEWHERE = Endpoint("udp", "198.51.100.1", 1000)
 )
 def test_mapping_decides_who_sees_the_same_port(mapping: Behaviour, same_host: bool, elsewhere: bool) -> None:
     nat = Nat(NatModel(mapping=mapping))
-    port = nat.send(HERE, 0.0)
-    assert nat.send(HERE, 0.1) == port
-    assert (nat.send(SAME_HOST, 0.2) == port) is same_host
-    assert (nat.send(ELSEWHERE, 0.3) == port) is elsewhere
+    port = nat.send(HERE, now=0.0)
+    assert nat.send(HERE, now=0.1) == port
+    assert (nat.send(SAME_HOST, now=0.2) == port) is same_host
+    assert (nat.send(ELSEWHERE, now=0.3) == port) is elsewhere
 
 
 @pytest.mark.parametrize(
@@ -36,29 +36,29 @@ def test_mapping_decides_who_sees_the_same_port(mapping: Behaviour, same_host: b
 )
 def test_filtering_decides_who_may_answer(filtering: Behaviour, same_host: bool, elsewhere: bool) -> None:
     nat = Nat(NatModel(filtering=filtering))
-    port = nat.send(HERE, 0.0)
-    assert nat.admits(port, HERE, 0.1)
-    assert nat.admits(port, SAME_HOST, 0.1) is same_host
-    assert nat.admits(port, ELSEWHERE, 0.1) is elsewhere
+    port = nat.send(HERE, now=0.0)
+    assert nat.admits(port, HERE, now=0.1)
+    assert nat.admits(port, SAME_HOST, now=0.1) is same_host
+    assert nat.admits(port, ELSEWHERE, now=0.1) is elsewhere
 
 
 def test_nothing_gets_in_before_something_went_out() -> None:
-    assert not Nat(NatModel()).admits(40_000, HERE, 0.0)
+    assert not Nat(NatModel()).admits(40_000, HERE, now=0.0)
 
 
 def test_a_mapping_ends_when_nothing_has_gone_out_for_long_and_the_next_has_another_port() -> None:
     nat = Nat(NatModel(expiry_s=30.0))
-    port = nat.send(HERE, 0.0)
-    assert nat.send(HERE, 29.0) == port
-    assert nat.admits(port, HERE, 58.0)
-    assert not nat.admits(port, HERE, 60.0)
-    assert nat.send(HERE, 60.0) != port
-    assert not nat.admits(port, HERE, 60.0)
+    port = nat.send(HERE, now=0.0)
+    assert nat.send(HERE, now=29.0) == port
+    assert nat.admits(port, HERE, now=58.0)
+    assert not nat.admits(port, HERE, now=60.0)
+    assert nat.send(HERE, now=60.0) != port
+    assert not nat.admits(port, HERE, now=60.0)
 
 
 def test_a_nat_that_forgets_lets_nothing_in_until_something_went_out_from_another_port() -> None:
     nat = Nat(NatModel())
-    port = nat.send(HERE, 0.0)
+    port = nat.send(HERE, now=0.0)
     nat.forget()
-    assert not nat.admits(port, HERE, 0.1)
-    assert nat.send(HERE, 0.2) != port
+    assert not nat.admits(port, HERE, now=0.1)
+    assert nat.send(HERE, now=0.2) != port

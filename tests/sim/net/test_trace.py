@@ -48,11 +48,11 @@ def test_what_twenty_real_daemons_under_load_saw_of_their_links_moves_no_route()
     ("row", "complaint"),
     [
         ("1,n1-n2", "line 2"),
-        ("1,one-two,3", "no link like n1-n2"),
+        ("1,one-two,3", "'one-two' is not a valid link name"),
         ("soon,n1-n2,3", "soon"),
-        ("1,n1-n2,-3", "can't be"),
-        ("1,n1-n2,inf", "can't be"),
-        ("nan,n1-n2,3", "can't be"),
+        ("1,n1-n2,-3", "is not a valid time"),
+        ("1,n1-n2,inf", "is not a valid time"),
+        ("nan,n1-n2,3", "is not a valid time"),
     ],
 )
 def test_a_row_that_is_wrong_is_named_with_its_line(tmp_path: Path, row: str, complaint: str) -> None:
