@@ -116,7 +116,7 @@ class Neighbours:
             )
         self.by_index[completed.keys.local_index] = link
         for entry in entries:
-            entry.connected(address, now=now)
+            entry.connected(address)
         self.handle_events(now=now)
 
     # -- what links report ---------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ class Neighbours:
         """Ends the redialling of a neighbour whose link is up, and finds the entries of the peer list that lead to it."""
         self._redials.stop(link.address)
         for entry in self._peers.missing_at(link.paths.remotes(), link.exchange_key):
-            entry.connected(link.address, now=now)
+            entry.connected(link.address)
         self._peers.returned(link.address, now=now)
 
     def pass_on(self, *, now: float) -> None:

@@ -47,7 +47,7 @@ class ConfiguredPeer:
         self.neighbour: bytes | None = None  # overlay address of whoever answered last
         self.is_linked = False
         self.known_since = now
-        self.last_connected: float | None = None
+        self.last_connected: float | None = None  # when its last link went down
         self.next_attempt = now
         self.failures = 0  # in a row
         self._backoff = Backoff(FIRST_WAIT_S, factor=WAIT_FACTOR, jitter=WAIT_JITTER, rng=rng)
@@ -79,13 +79,11 @@ class ConfiguredPeer:
         self.next_attempt = now
         self._backoff.reset()
 
-    def connected(self, neighbour: bytes, *, now: float) -> None:
+    def connected(self, neighbour: bytes) -> None:
         """Takes note of a link with the neighbour that the entry names."""
         self.neighbour = neighbour
         self.is_linked = True
-        self.last_connected = now
         self.failures = 0
-        self._backoff.reset()
 
     def disconnected(self, *, now: float) -> None:
         """Takes note that the link is down: the peer is dialled at once."""

@@ -42,6 +42,17 @@ def test_a_peer_lost_long_ago_is_dialled_less_often() -> None:
         gaps[one > FRESH_S].append(other - one)
     assert max(gaps[False]) < 11.0  # 7 s of which are the attempt itself
     assert 20.0 < max(gaps[True]) < 26.0
+    assert len(set(gaps[True])) == len(gaps[True])  # jitter
+
+
+def test_a_peer_whose_link_was_up_for_long_counts_as_newly_lost() -> None:
+    peers = peer_list("one")
+    peers.by_url["one"].connected(NEIGHBOUR)
+    peers.disconnected(NEIGHBOUR, now=10 * FRESH_S)
+    for _ in range(10):
+        now = peers.next_deadline()
+        assert peers.take_due(now=now)
+    assert peers.next_deadline() - now < 11.0
 
 
 def test_a_peer_is_dialled_at_the_first_addresses_of_its_name_the_best_first() -> None:
@@ -68,13 +79,13 @@ def test_a_neighbour_is_the_answer_to_every_entry_with_its_address_and_no_other_
     for url, peer in peers.by_url.items():
         peer.resolved([] if url == "unresolved" else [THERE] if url == "elsewhere" else [THERE, HERE])
     assert [peer.url for peer in peers.missing_at((HERE,), KEY)] == ["by name", "by address", "right pin"]
-    peers.by_url["by name"].connected(NEIGHBOUR, now=1.0)
+    peers.by_url["by name"].connected(NEIGHBOUR)
     assert [peer.url for peer in peers.missing_at((HERE,), KEY)] == ["by address", "right pin"]
 
 
 def test_peers_without_a_link_are_due_and_those_whose_link_goes_down_at_once() -> None:
     peers = peer_list("one", "other")
-    peers.by_url["one"].connected(NEIGHBOUR, now=0.0)
+    peers.by_url["one"].connected(NEIGHBOUR)
     assert [peer.url for peer in peers.take_due(now=0.0)] == ["other"]
     assert peers.take_due(now=1.0) == []
     peers.disconnected(OTHER, now=2.0)
@@ -88,7 +99,7 @@ def test_peers_without_a_link_are_due_and_those_whose_link_goes_down_at_once() -
 def test_some_events_have_a_missing_peer_dialled_at_once(event: str) -> None:
     peers = peer_list("missing", "other")
     for peer in peers.by_url.values():
-        peer.connected(NEIGHBOUR if peer.url == "missing" else OTHER, now=0.0)
+        peer.connected(NEIGHBOUR if peer.url == "missing" else OTHER)
         peer.disconnected(now=0.0)
     for _ in range(20):
         peers.take_due(now=peers.next_deadline())
@@ -105,9 +116,9 @@ def test_some_events_have_a_missing_peer_dialled_at_once(event: str) -> None:
 def test_failures_are_counted_in_a_row_and_only_without_a_link() -> None:
     peers = peer_list("one")
     assert [peers.failed("one"), peers.failed("one"), peers.failed("removed")] == [1, 2, 0]
-    peers.by_url["one"].connected(NEIGHBOUR, now=0.0)
+    peers.by_url["one"].connected(NEIGHBOUR)
     assert peers.failed("one") == 0
-    peers.disconnected(NEIGHBOUR, now=1.0)
+    peers.disconnected(NEIGHBOUR, now=2.0)
     assert peers.failed("one") == 1
 
 
