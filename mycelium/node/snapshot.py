@@ -92,9 +92,9 @@ class PeerSnapshot(Struct, frozen=True, kw_only=True):
 
 
 class NodeSnapshot(Struct, frozen=True, kw_only=True):
-    """Everything that changes at a node, but for its routes."""
+    """Everything that changes at a node, except routes."""
 
-    peers: tuple[PeerSnapshot, ...]  # configured ones first, then neighbours by link, then discovered ones without
+    peers: tuple[PeerSnapshot, ...]  # configured ones, other neighbours with a link, discovered ones without
     links: tuple[LinkSnapshot, ...]
     sessions: tuple[SessionSnapshot, ...]
 
@@ -117,12 +117,13 @@ def _peers(
     shown = {peer.neighbour for peer in peers.by_url.values()}
     linked = {endpoint: link.address for endpoint, link in discovery.links_by_peer().items()}
     heard = {address: discovery.by_endpoint[endpoint] for endpoint, address in linked.items()}
+    dialled = dialler.remotes()
     for peer in peers.by_url.values():
         link = None if peer.neighbour is None else links.get(peer.neighbour)
         yield PeerSnapshot(
             origin=PeerOrigin.CONFIGURED,
-            # Without an address it is being resolved.
-            state=_state(link, peer.endpoints, dialler) if link or peer.endpoints else PeerState.CONNECTING,
+            # A name without an address is being resolved.
+            state=_state(link, peer.endpoints, dialled) if link or peer.endpoints else PeerState.CONNECTING,
             known_since=peer.known_since,
             last_connected=peer.last_connected if link is None else link.last_heard,
             url=peer.url,
@@ -133,7 +134,7 @@ def _peers(
             found = heard.get(link.address)
             yield PeerSnapshot(
                 origin=PeerOrigin.INBOUND if found is None else PeerOrigin.DISCOVERED,
-                state=_state(link, (), dialler),
+                state=_state(link, (), dialled),
                 known_since=link.connected_since if found is None else found.known_since,
                 last_connected=link.last_heard,
                 endpoint=None if found is None else found.endpoint,
@@ -143,20 +144,19 @@ def _peers(
         if endpoint not in linked:
             yield PeerSnapshot(
                 origin=PeerOrigin.DISCOVERED,
-                state=_state(None, (endpoint,), dialler),
+                state=_state(None, (endpoint,), dialled),
                 known_since=one.known_since,
                 endpoint=endpoint,
             )
 
 
-def _state(link: LinkSnapshot | None, endpoints: Iterable[Endpoint], dialler: Dialler) -> PeerState:
-    """Returns the state of a peer with this link, or of one reachable, if at all, at these endpoints."""
+def _state(link: LinkSnapshot | None, endpoints: Iterable[Endpoint], dialled: set[Endpoint]) -> PeerState:
+    """Returns the state of a peer with this link, or without one but with these endpoints; `dialled` are remote endpoints."""
     if link is not None:
         if link.state is not LinkState.DOWN:
             return PeerState.ALIVE
-        endpoints = [path.endpoint for path in link.paths]
-    is_dialling = any(dialler.is_dialling(endpoint) for endpoint in endpoints)
-    return PeerState.CONNECTING if is_dialling else PeerState.DEAD
+        endpoints = [path.endpoint.remote for path in link.paths]
+    return PeerState.DEAD if dialled.isdisjoint(endpoints) else PeerState.CONNECTING
 
 
 def _link(link: Link) -> LinkSnapshot:

@@ -101,10 +101,9 @@ class Dialler:
         self._start_waiting(now=now)
         return True
 
-    def is_dialling(self, endpoint: Endpoint) -> bool:
-        """Tells whether a candidate with this remote endpoint is being dialled, or waits for it."""
-        remote = endpoint.remote
-        return any(target[0] == remote for target in self._attempts)
+    def remotes(self) -> set[Endpoint]:
+        """Returns the remote endpoints that are being dialled, or wait for their turn."""
+        return {remote for remote, _ in self._attempts}
 
     def completed(self, completed: Completed, *, now: float) -> None:
         """Ends the attempts that a completed handshake has made needless: those at its endpoint whose pin agrees."""

@@ -78,7 +78,7 @@ def test_a_resolved_name_is_dialled(node: Node, peers: Peers, monkeypatch: pytes
     monkeypatch.setattr(peers_module, "resolve", resolve)
     peers.add(ONE)
     asyncio.run(peers.resolve(str(ONE)))
-    assert node.dialler.is_dialling(endpoint)
+    assert endpoint in node.dialler.remotes()
 
 
 def test_a_name_is_looked_up_once_at_a_time_and_for_a_listed_peer_only(
@@ -113,4 +113,4 @@ def test_a_peer_that_is_removed_while_its_name_is_looked_up_is_not_dialled(
     monkeypatch.setattr(peers_module, "resolve", resolve)
     peers.add(ONE)
     asyncio.run(peers.resolve(str(ONE)))
-    assert not node.dialler.is_dialling(endpoint)
+    assert endpoint not in node.dialler.remotes()

@@ -57,11 +57,11 @@ def test_a_goodbye_ends_the_handshakes_under_way_with_the_neighbour() -> None:
     b = net.hosts["b"].node
     b.neighbours.redial(link_of(net, "b", "a"), now=net.now)
     net.drain("b")
-    assert b.dialler.is_dialling(net.hosts["a"].endpoint)
+    assert net.hosts["a"].endpoint in b.dialler.remotes()
     net.hosts["a"].node.remove_peer(url_of("b"), now=net.now)
     net.drain("a")
     net.run(0.1)
-    assert not b.dialler.is_dialling(net.hosts["a"].endpoint)
+    assert net.hosts["a"].endpoint not in b.dialler.remotes()
     net.drop = lambda sender, receiver, data: False
     net.run(10)
     assert not net.hosts["a"].node.links

@@ -55,8 +55,9 @@ def test_candidates_for_one_endpoint_share_a_handshake() -> None:
     assert not end.dialler.dial(by_name, now=0.0)
     assert not end.dialler.dial(Candidate(HERE, Source.PEER_LIST, url="udp://192.0.2.1:9651"), now=0.0)
     assert not end.dialler.dial(Candidate(HERE, Source.DISCOVERY), now=0.0)
+    assert not end.dialler.dial(Candidate(HERE._replace(local=b"1234"), Source.NEIGHBOUR), now=0.0)
     assert end.dialled() == [HERE.host]
-    assert end.dialler.is_dialling(HERE._replace(local=b"1234"))
+    assert HERE in end.dialler.remotes()
 
 
 def test_candidates_of_different_pins_have_handshakes_of_their_own() -> None:
@@ -89,7 +90,7 @@ def test_everybody_who_shared_an_unanswered_handshake_hears_of_it() -> None:
     end.dialler.dial(Candidate(HERE, Source.PEER_LIST, url="other"), now=3.0)
     assert end.expire(now=INITIATOR_PATIENCE_S - 0.1) == []
     assert end.expire(now=INITIATOR_PATIENCE_S) == ["one", "other"]
-    assert not end.dialler.is_dialling(HERE)
+    assert HERE not in end.dialler.remotes()
 
 
 @pytest.mark.usefixtures("small_shares")
@@ -131,7 +132,7 @@ def test_candidates_beyond_the_bound_are_refused_and_counted() -> None:
     end = End(OWN)
     assert [end.dialler.dial(at(number), now=0.0) for number in range(7)] == [True] * 5 + [False] * 2
     assert end.dialler.counters.dials_refused == 2
-    assert not end.dialler.is_dialling(at(6).endpoint)
+    assert at(6).endpoint not in end.dialler.remotes()
 
 
 @pytest.mark.usefixtures("small_shares")
@@ -151,7 +152,7 @@ def test_a_neighbour_that_has_left_is_dialled_for_the_peer_list_only() -> None:
     for number, source in ((1, Source.DISCOVERY), (2, Source.DISCOVERY), (3, Source.NEIGHBOUR), (4, Source.NEIGHBOUR)):
         end.dialler.dial(at(number, source), now=0.0)
     end.dialler.forget_neighbour({at(number).endpoint for number in (1, 2, 3)}, now=0.0)
-    assert [end.dialler.is_dialling(at(number).endpoint) for number in (1, 2, 3, 4)] == [True, False, False, True]
+    assert [at(number).endpoint in end.dialler.remotes() for number in (1, 2, 3, 4)] == [True, False, False, True]
 
 
 @pytest.mark.usefixtures("small_shares")

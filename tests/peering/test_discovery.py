@@ -105,7 +105,7 @@ def cut_until_it_rests(net: NodeNet) -> None:
     net.run(20)
     node, endpoint = net.hosts[A].node, net.hosts[B].endpoint
     net.run(
-        20, until=lambda: not node.dialler.is_dialling(endpoint) and net.now > node.discovery._sent_at + SIMULTANEOUS_S
+        20, until=lambda: endpoint not in node.dialler.remotes() and net.now > node.discovery._sent_at + SIMULTANEOUS_S
     )
     net.capture = []
 

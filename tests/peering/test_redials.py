@@ -1,6 +1,6 @@
 """Neighbours whose links are down: when each is dialled again."""
 
-from mycelium.peering.redials import FIRST_WAIT_S, WAIT_FACTOR, Redials
+from mycelium.peering.redials import FIRST_WAIT_S, Redials
 
 NEIGHBOUR, OTHER = b"n" * 16, b"o" * 16
 
@@ -9,7 +9,7 @@ def test_a_neighbour_is_dialled_at_once_and_then_with_growing_waits() -> None:
     redials = Redials()
     redials.start(NEIGHBOUR, now=10.0)
     due_at = 10.0
-    for wait in (FIRST_WAIT_S, FIRST_WAIT_S * WAIT_FACTOR, FIRST_WAIT_S * WAIT_FACTOR**2):
+    for wait in (1.0, 1.5, 2.25):
         assert not redials.take_due(NEIGHBOUR, now=due_at - 0.01)
         assert redials.take_due(NEIGHBOUR, now=due_at)
         due_at += wait
