@@ -132,7 +132,7 @@ class Dialler:
 
     def _target_of(self, candidate: Candidate) -> _Target:
         remote = candidate.endpoint.remote
-        # A neighbour that answers whoever dials there needs no handshake of its own.
+        # An unpinned handshake with its endpoint gives a known neighbour new keys as well as one of its own would.
         shares = candidate.source is Source.NEIGHBOUR and (remote, ANY_KEY) in self._attempts
         return remote, ANY_KEY if shares else candidate.pin
 
