@@ -22,8 +22,8 @@ from tests.lab.waiting import wait_until
 PROGRAM: Final = Path(sys.executable).with_name("mycelium")
 PORT: Final = 9651
 TUN: Final = "tun0"
-START_SECONDS: Final = 15.0
-STOP_SECONDS: Final = 5.0
+START_SECONDS: Final = 30.0
+STOP_SECONDS: Final = 15.0
 ANSWER_SECONDS: Final = 10.0
 LOG_TAIL_BYTES: Final = 4_000
 

@@ -13,7 +13,7 @@ from tests.lab.laboratory import Lab
 from tests.lab.namespaces import LabHost
 from tests.lab.waiting import wait_steady, wait_until
 
-CONVERGED_SECONDS: Final = 15.0
+CONVERGED_SECONDS: Final = 30.0
 SETTLED_SECONDS: Final = 60.0
 QUIET_SECONDS: Final = 1.0  # in which nothing changes, where all is settled
 

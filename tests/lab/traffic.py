@@ -5,75 +5,105 @@ The sockets are made inside the namespaces and then used from here: no helper pr
 
 import contextlib
 import hashlib
+import itertools
 import json
 import math
 import random
 import socket
 import struct
 import subprocess
+import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 from typing import Any, Final
 
 from tests.lab.namespaces import LabHost
 from tests.lab.waiting import wait_until
 
 BLOCK_BYTES: Final = 1 << 18
+STREAM_PATIENCE_SECONDS: Final = 60.0
+FLOWING_BYTES: Final = 20_000_000  # more than the kernels and daemons on the way hold
 PING_AGAIN_SECONDS: Final = 0.5
 ICMPV6_ECHO_REQUEST: Final = 128
 ICMPV6_ECHO_REPLY: Final = 129
 ECHO_REQUEST: Final = struct.Struct("!BBHHH")  # type, code, checksum (the kernel's), identifier, sequence
 
-_ports = count(20_000)
+_ports = itertools.count(20_000)
 
 
-def exchange_tcp(client: LabHost, server: LabHost, address: str, size: int, *, seconds: float) -> float:
-    """Sends `size` bytes each way at once over one connection, checks them, and returns how many seconds it took."""
+@contextlib.contextmanager
+def _connection(
+    client: LabHost, server: LabHost, address: str, *, patience: float
+) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Connects two hosts; an end that stands still for `patience` seconds raises TimeoutError."""
     with client.entered():
         one = socket.socket(socket.AF_INET6)
     with server.entered():
         listener = socket.create_server((address, next(_ports)), family=socket.AF_INET6)
     with one, listener:
         for end in (one, listener):
-            end.settimeout(seconds)
-        begin = time.monotonic()
-        one.connect(listener.getsockname())
-        two, _ = listener.accept()
-        with two:
-            two.settimeout(seconds)
-            _exchange(one, two, size)
-        return time.monotonic() - begin
-
-
-def stream_tcp(client: LabHost, server: LabHost, address: str, *, seconds: float, patience: float = 60.0) -> float:
-    """Sends over one connection for some seconds, checks that every byte came, and returns the bytes per second.
-
-    The time counts until the last byte has come; a connection that stands still for `patience` seconds fails.
-    """
-    with client.entered():
-        one = socket.socket(socket.AF_INET6)
-    with server.entered():
-        listener = socket.create_server((address, next(_ports)), family=socket.AF_INET6)
-    with one, listener, ThreadPoolExecutor(2) as pool:
-        one.settimeout(patience)
-        begin = time.monotonic()
+            end.settimeout(patience)
         one.connect(listener.getsockname())
         two, _ = listener.accept()
         with two:
             two.settimeout(patience)
-            receiving = pool.submit(_receive, two)
-            sent, size = pool.submit(_send_blocks, one, 3, _sizes_for(seconds)).result()
-            received, length = receiving.result()
-        assert (received, length) == (sent, size), f"{length} of {size} bytes came, or changed on the way"
-        return size / (time.monotonic() - begin)
+            yield one, two
 
 
-def _sizes_for(seconds: float) -> Iterator[int]:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        yield BLOCK_BYTES
+def exchange_tcp(client: LabHost, server: LabHost, address: str, size: int, *, seconds: float) -> float:
+    """Sends `size` bytes each way at once over one connection, checks them, and returns how many seconds it took."""
+    begin = time.monotonic()
+    with _connection(client, server, address, patience=seconds) as (one, two):
+        _exchange(one, two, size)
+        return time.monotonic() - begin
+
+
+class Stream:
+    """TCP from client to server that flows while this is entered; at the end every byte is checked."""
+
+    def __init__(self, client: LabHost, server: LabHost, address: str) -> None:
+        self.bytes_per_second = 0.0  # up to the last byte, once it is over
+        self._held = contextlib.ExitStack()
+        self._ends = (client, server, address)
+        self._is_over = threading.Event()
+        self._received = 0
+
+    def __enter__(self) -> "Stream":
+        self._begin = time.monotonic()
+        one, two = self._held.enter_context(_connection(*self._ends, patience=STREAM_PATIENCE_SECONDS))
+        pool = self._held.enter_context(ThreadPoolExecutor(2))
+        self._receiving = pool.submit(_receive, two, self._count)
+        self._sending = pool.submit(
+            _send_blocks, one, 3, itertools.takewhile(self._goes_on, itertools.repeat(BLOCK_BYTES))
+        )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._is_over.set()
+        with self._held:
+            if kind is None:
+                (sent, size), (received, length) = self._sending.result(), self._receiving.result()
+                assert (received, length) == (sent, size), f"{length} of {size} bytes came, or changed on the way"
+                self.bytes_per_second = size / (time.monotonic() - self._begin)
+
+    def wait_flowing(self, seconds: float = 30.0) -> None:
+        """Waits until more has come than buffers may hold."""
+        least = self._received + FLOWING_BYTES
+        wait_until(lambda: self._received > least, seconds, lambda: f"{least - self._received} bytes more come")
+
+    def _count(self, length: int) -> None:
+        self._received += length
+
+    def _goes_on(self, _: int) -> bool:
+        return not self._is_over.is_set()
+
+
+def stream_tcp(client: LabHost, server: LabHost, address: str, *, seconds: float) -> float:
+    """Sends over one connection for some seconds, checks that every byte came, and returns the bytes per second."""
+    with Stream(client, server, address) as stream:
+        time.sleep(seconds)  # the measurement itself
+    return stream.bytes_per_second
 
 
 def _exchange(one: socket.socket, two: socket.socket, size: int) -> None:
@@ -100,15 +130,17 @@ def _send_blocks(end: socket.socket, seed: int, sizes: Iterable[int]) -> tuple[s
     return digest.hexdigest(), length
 
 
-def _receive(end: socket.socket) -> tuple[str, int]:
+def _receive(end: socket.socket, note: Callable[[int], None] = lambda length: None) -> tuple[str, int]:
+    """Returns the digest of all that comes, and how much it was; tells `note` how much came each time."""
     digest, length = hashlib.blake2b(), 0
     while piece := end.recv(BLOCK_BYTES):
         digest.update(piece)
         length += len(piece)
+        note(len(piece))
     return digest.hexdigest(), length
 
 
-def echo_udp(client: LabHost, server: LabHost, address: str, *, size: int, times: int, seconds: float = 1.0) -> int:
+def echo_udp(client: LabHost, server: LabHost, address: str, *, size: int, times: int, seconds: float = 10.0) -> int:
     """Sends datagrams one after the other to be echoed, and returns how many came back unchanged within `seconds` each."""
     with client.entered():
         one = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)

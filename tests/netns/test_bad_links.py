@@ -13,7 +13,7 @@ from tests.lab.ping import Pings, ping
 from tests.lab.traffic import answering
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
-from tests.netns.healing import BACK_SECONDS, HEALED_SECONDS, wait_answered, wait_told, wait_way
+from tests.netns.healing import BACK_SECONDS, HEALED_SECONDS, wait_answered, wait_next_hop, wait_told
 
 pytestmark = pytest.mark.netns
 
@@ -27,13 +27,13 @@ def test_a_link_that_begins_to_lose_is_left(make_mesh: MakeMesh) -> None:
     mesh = make_mesh(ring("a", "b", "c"), traits=delays(0.020, 0.012, 0.012))
     mesh.start()
     mesh.wait_converged()
-    wait_way(mesh, "a", "b", "b")
+    wait_next_hop(mesh, "a", "b", "b")
     a, b, c = mesh.daemons.values()
     since = a.newest_event()
     pings = Pings(a.host, b.address)
     mesh.cable("a", "b").lose(LOSS_PERCENT)
-    wait_way(mesh, "a", "b", "c")
-    wait_way(mesh, "b", "a", "c")
+    wait_next_hop(mesh, "a", "b", "c")
+    wait_next_hop(mesh, "b", "a", "c")
     wait_answered(a, b)
     assert pings.finish().outage_s < HEALED_SECONDS
     assert wait_told(a, "route", since, node=b.address, before=b.address, after=c.address)["cause"]
@@ -43,7 +43,7 @@ def test_a_flapping_link_is_left_alone(make_mesh: MakeMesh) -> None:
     mesh = make_mesh(ring("a", "b", "c"), traits=delays(0.002, 0.004, 0.004))
     mesh.start()
     mesh.wait_converged()
-    wait_way(mesh, "a", "b", "b")
+    wait_next_hop(mesh, "a", "b", "b")
     pings = Pings(mesh["a"].host, mesh["b"].address)
     assert any(is_ignored(mesh) for _ in range(FLAPS)), "the route has followed the link each time"
     wait_answered(mesh["a"], mesh["b"])
@@ -70,7 +70,7 @@ def assert_meshed(mesh: DaemonMesh, names: str) -> None:
     """Pings from each to each."""
     addresses = {mesh[name].address for name in names}
     for name in names:
-        assert answering(mesh[name].host, sorted(addresses), seconds=5) == addresses
+        assert answering(mesh[name].host, sorted(addresses), seconds=BACK_SECONDS) == addresses
 
 
 def test_a_mesh_of_six_parts_and_is_one_again(make_mesh: MakeMesh) -> None:
@@ -84,7 +84,7 @@ def test_a_mesh_of_six_parts_and_is_one_again(make_mesh: MakeMesh) -> None:
     for half in halves:
         for one in half:
             others = {mesh[name].subnet for name in half if name != one}
-            wait_until(partial(reaches_only, mesh[one], others), 10, f"{one} knows that {half} is alone")
+            wait_until(partial(reaches_only, mesh[one], others), BACK_SECONDS, f"{one} knows that {half} is alone")
         assert_meshed(mesh, half)
     assert not ping(mesh["b"].host, mesh["e"].address, wait=1).received
     for bridge in bridges:

@@ -34,10 +34,11 @@ def test_all_reach_all(mesh: DaemonMesh) -> None:
         assert answering(daemon.host, addresses, seconds=15) == set(addresses)
 
 
-@pytest.mark.parametrize("size", [64, 1_352, 16_000])
-def test_pings_are_as_late_and_as_often_lost_as_the_links_are(mesh: DaemonMesh, size: int) -> None:
+@pytest.mark.parametrize(("size", "least"), [(64, 32), (1_352, 26), (16_000, 8)])
+def test_pings_are_as_late_and_as_often_lost_as_the_links_are(mesh: DaemonMesh, size: int, least: int) -> None:
+    """Each crosses four links in 1, 2 or 13 datagrams; on average 38, 37 or 24 come back, and fewer than `least` never."""
     result = ping(mesh["a"].host, mesh["c"].address, count=40, interval=0.1, size=size)
-    assert result.received >= 34 if size < 2_000 else result.received >= 10
+    assert result.received >= least
     assert result.average_ms >= 0.9 * 1_000 * 4 * TRAITS.delay_s
 
 
@@ -47,7 +48,7 @@ def test_tcp_both_ways_at_once_arrives_unchanged(mesh: DaemonMesh) -> None:
 
 def test_udp_arrives_unchanged(mesh: DaemonMesh) -> None:
     for size in (64, 1_200):
-        assert echo_udp(mesh["a"].host, mesh["c"].host, mesh["c"].address, size=size, times=20) >= 15
+        assert echo_udp(mesh["a"].host, mesh["c"].host, mesh["c"].address, size=size, times=20, seconds=2) >= 10
 
 
 def test_links_stay_up_under_load(mesh: DaemonMesh) -> None:

@@ -47,7 +47,7 @@ def captured(mesh: DaemonMesh) -> list[bytes]:
         mesh.start("ab")
         mesh.wait_converged()
         ping(mesh["a"].host, mesh["b"].address, count=50, interval=0.01)
-        exchange_tcp(mesh["a"].host, mesh["b"].host, mesh["b"].address, 20_000_000, seconds=20)
+        exchange_tcp(mesh["a"].host, mesh["b"].host, mesh["b"].address, 20_000_000, seconds=60)
     datagrams = [datagram for datagram in capture.payloads if len(datagram) <= LONGEST]
     assert {FRAME, CHUNK, HANDSHAKE_1} <= {datagram[0] for datagram in datagrams}
     return datagrams

@@ -1,6 +1,5 @@
 """Nodes that move: to another network, behind another port of a router, from one uplink to another, two at once."""
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -11,14 +10,13 @@ from tests.lab.daemon import PORT, Daemon, start_all
 from tests.lab.laboratory import Lab
 from tests.lab.mesh import Edge, line, ring
 from tests.lab.namespaces import LabHost
-from tests.lab.traffic import exchange_tcp
+from tests.lab.traffic import Stream
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
-from tests.netns.healing import HEALED_SECONDS, is_answered, outage_of, wait_told
+from tests.netns.healing import BACK_SECONDS, HEALED_SECONDS, is_answered, outage_of, wait_told
 
 pytestmark = pytest.mark.netns
 
-TRANSFER_BYTES: Final = 60_000_000
 DIALLED_SECONDS: Final = 10.0
 
 
@@ -49,8 +47,8 @@ def test_two_neighbours_that_move_at_once_find_each_other(
     assert outage_of(a, b, move) < seconds
     down = wait_told(a, "link-down", since, node=b.address)
     wait_told(a, "link-up", down["sequence"], node=b.address)
-    wait_until(lambda: addresses(a)[b.public_key] == f"10.0.1.88:{PORT}", 10, "a has found b")
-    wait_until(lambda: addresses(b)[a.public_key] == f"10.0.1.77:{PORT}", 10, "b has found a")
+    wait_until(lambda: addresses(a)[b.public_key] == f"10.0.1.88:{PORT}", BACK_SECONDS, "a has found b")
+    wait_until(lambda: addresses(b)[a.public_key] == f"10.0.1.77:{PORT}", BACK_SECONDS, "b has found a")
 
 
 def addresses(daemon: Daemon) -> dict[str, str]:
@@ -68,7 +66,7 @@ def make_pair(directory: Path, one: LabHost, other: LabHost, cable: Cable) -> tu
 def start_pair(lab: Lab, a: Daemon, b: Daemon) -> None:
     lab.daemons += [a, b]
     start_all([a, b])
-    wait_until(lambda: is_answered(a, b), 15, "they reach each other")
+    wait_until(lambda: is_answered(a, b), BACK_SECONDS, "they reach each other")
 
 
 def masquerade(router: LabHost, interface: str, ports: str) -> None:
@@ -93,13 +91,10 @@ def test_a_connection_outlives_the_ports_of_a_router(lab: Lab, tmp_path: Path) -
     since, last = b.newest_event(), a.newest_event()
     seen = addresses(b)[a.public_key]
     assert seen.startswith(f"{outside.end(router).ipv4}:4")
-    read = a.counters()["tun_bytes_read"]
-    with ThreadPoolExecutor(1) as pool:
-        transfer = pool.submit(exchange_tcp, one, other, b.address, TRANSFER_BYTES, seconds=40)
-        wait_until(lambda: a.counters()["tun_bytes_read"] > read + 1_000_000, 10, "the transfer is under way")
+    with Stream(one, other, b.address) as stream:
+        stream.wait_flowing()
         masquerade(router, outside.end(router).interface, "50000-54999")
-        assert not transfer.done(), "the transfer was over before"
-        transfer.result()
+        stream.wait_flowing()
     moved = wait_told(b, "link-moved", since, node=a.address, before=f"udp://{seen}")
     assert moved["after"].startswith(f"udp://{outside.end(router).ipv4}:5")
     assert not b.events(since, "link-down") + a.events(last, "link-down")

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.daemon import PORT, PROGRAM, STOP_SECONDS, TUN
+from tests.lab.daemon import PORT, PROGRAM, START_SECONDS, STOP_SECONDS, TUN
 from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, line
 from tests.lab.ping import ping
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
+from tests.netns.healing import wait_told
 
 pytestmark = pytest.mark.netns
 
@@ -38,7 +39,7 @@ def reaches(mesh: DaemonMesh, one: str = "a", other: str = "b") -> bool:
 def assert_strangers(mesh: DaemonMesh) -> None:
     """Waits long enough for a link to come up, and sees that none did."""
     tried = mesh["a"].counters()["udp_sent_batches"]
-    wait_until(lambda: mesh["a"].counters()["udp_sent_batches"] >= tried + 2, 10, "a goes on trying")
+    wait_until(lambda: mesh["a"].counters()["udp_sent_batches"] >= tried + 2, 30, "a goes on trying")
     assert mesh["a"].alive_peers() == mesh["b"].alive_peers() == set()
     assert not reaches(mesh)
 
@@ -49,10 +50,11 @@ def test_a_stopped_daemon_leaves_nothing(pair: DaemonMesh, sign: signal.Signals)
     pair.start()
     pair.wait_converged()
     assert daemon.host.has_interface(TUN)
+    since = pair["a"].newest_event()
     assert daemon.stop(sign) == 0
     assert not daemon.host.has_interface(TUN)
     assert not daemon.api_socket.exists()
-    wait_until(lambda: not pair["a"].alive_peers(), 1, "the neighbour was told goodbye")
+    wait_told(pair["a"], "link-down", since, node=daemon.address, cause="closed")
     pair.start(["b"])
     pair.wait_converged()
 
@@ -63,7 +65,7 @@ def test_a_killed_daemon_leaves_no_device_and_can_start_again(pair: DaemonMesh) 
     pair["b"].kill()
     assert not pair["b"].host.has_interface(TUN)
     pair.start(["b"])
-    wait_until(lambda: reaches(pair), 10, "the neighbour reaches it again")
+    wait_until(lambda: reaches(pair), 20, "the neighbour reaches it again")
 
 
 def test_a_relay_needs_no_device(lab: Lab, make_mesh: MakeMesh) -> None:
@@ -137,7 +139,7 @@ def test_a_name_that_is_not_known_yet_is_tried_again(pair: DaemonMesh) -> None:
     pair["a"].host.name_hosts({"other.test": "10.0.1.9"})
     pair["a"].peers = [f"udp://b.test:{PORT}"]
     pair.start()
-    wait_until(lambda: "b.test" in pair["a"].log(), 10, "the operator is told")
+    wait_until(lambda: "b.test" in pair["a"].log(), 20, "the operator is told")
     pair["a"].host.name_hosts({"b.test": pair.cable("a", "b").end(pair["b"].host).ipv4})
     pair.wait_converged(40)
 
@@ -152,7 +154,7 @@ def test_peers_come_and_go_by_command(pair: DaemonMesh) -> None:
     assert (again.returncode, again.stdout) == (1, "")
     assert again.stderr.startswith("mycelium: ")
     pair["a"].cli("peers", "remove", url)
-    wait_until(lambda: not pair["a"].alive_peers() | pair["b"].alive_peers(), 10, "both ends drop the link")
+    wait_until(lambda: not pair["a"].alive_peers() | pair["b"].alive_peers(), 20, "both ends drop the link")
 
 
 def api(mesh: DaemonMesh) -> tuple[str, str]:
@@ -165,7 +167,7 @@ def test_the_api_listens_on_loopback_too(pair: DaemonMesh) -> None:
     words[words.index("--api-addr") + 1] = "127.0.0.1:8989"
     process = daemon.host.start(*words, stderr=subprocess.PIPE)
     command = (PROGRAM, "status", "--json", "--api-addr", "127.0.0.1:8989")
-    answer = wait_until(lambda: daemon.host.run(*command, check=False).stdout, 15, "the API answers")
+    answer = wait_until(lambda: daemon.host.run(*command, check=False).stdout, START_SECONDS, "the API answers")
     assert json.loads(answer)["nodeIp"] == daemon.address
     process.terminate()
     assert process.wait(STOP_SECONDS) == 0

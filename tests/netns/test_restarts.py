@@ -7,7 +7,7 @@ import pytest
 
 from tests.lab.mesh import DaemonMesh, ring
 from tests.netns.conftest import MakeMesh
-from tests.netns.healing import HEALED_SECONDS, next_hop, outage_of, wait_answered, wait_told, wait_way
+from tests.netns.healing import HEALED_SECONDS, next_hop, outage_of, wait_answered, wait_next_hop, wait_told
 
 pytestmark = pytest.mark.netns
 
@@ -48,8 +48,8 @@ def assert_used_again(mesh: DaemonMesh, relay: str, spare: str) -> None:
     for end in "ab":
         wait_answered(mesh[end], mesh[relay], "the relay itself is reached")
     assert outage_of(mesh["a"], mesh["b"], mesh[spare].kill) < HEALED_SECONDS
-    wait_way(mesh, "a", "b", relay)
-    wait_way(mesh, "b", "a", relay)
+    wait_next_hop(mesh, "a", "b", relay)
+    wait_next_hop(mesh, "b", "a", relay)
 
 
 @pytest.mark.parametrize("is_lost", [False, True], ids=["remembering", "forgetful"])

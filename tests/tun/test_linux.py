@@ -1,6 +1,5 @@
 """The real TUN device, in network namespaces: two hosts whose devices this process joins by hand."""
 
-import contextlib
 import os
 import select
 import signal
@@ -21,6 +20,7 @@ from mycelium.packet.offload import complete_checksum
 from mycelium.tun.linux import LinuxTun
 from tests.lab.laboratory import Lab
 from tests.lab.namespaces import LabHost
+from tests.lab.waiting import wait_until
 from tests.packet.packets import tcp_packet, udp_packet
 from tests.tun.support import LEFT, RIGHT, Side, bring_up
 
@@ -28,7 +28,8 @@ ROOT = Path(__file__).parents[2]
 RIGHT_TO_LEFT = socket.inet_pton(socket.AF_INET6, RIGHT) + socket.inet_pton(socket.AF_INET6, LEFT)
 PORT = 5201
 UDP_SEGMENT, SOL_UDP = 103, 17
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 20.0
+READY = b"ready?"
 
 
 @pytest.fixture
@@ -121,26 +122,26 @@ def test_a_udp_run_is_received_as_separate_datagrams(host: LabHost, as_one: bool
             tun.write([(memoryview(whole), SUPER_UDP | PARTIAL_CHECKSUM, 100)])
         else:
             tun.write([(memoryview(packet), PARTIAL_CHECKSUM, 0) for packet in packets])
-        assert [receiver.recv(2_000) for _ in payloads] == payloads
+        assert [receive(receiver) for _ in payloads] == payloads
     assert tun.counters.writes - before == (1 if udp_super_packets else len(payloads))
     tun.close()
 
 
 def wait_until_delivered(tun: LinuxTun, receiver: socket.socket) -> None:
     """Waits until the kernel, which takes its time to bring an interface up, delivers what is written."""
-    patience = receiver.gettimeout()
-    receiver.settimeout(0.2)
-    for _ in range(50):
-        tun.write([(memoryview(udp_packet(b"ready?", addresses=RIGHT_TO_LEFT)), PARTIAL_CHECKSUM, 0)])
-        with contextlib.suppress(TimeoutError):
-            receiver.recv(2_000)
-            break
-    else:
-        pytest.fail("nothing is delivered")
-    with contextlib.suppress(TimeoutError):
-        while receiver.recv(2_000):  # what was written before it was ready, if that comes late
-            pass
-    receiver.settimeout(patience)
+
+    def is_delivered() -> bool:
+        tun.write([(memoryview(udp_packet(READY, addresses=RIGHT_TO_LEFT)), PARTIAL_CHECKSUM, 0)])
+        return bool(select.select([receiver], [], [], 0.2)[0])
+
+    wait_until(is_delivered, WAIT_SECONDS, "a datagram is delivered")
+
+
+def receive(receiver: socket.socket) -> bytes:
+    """Returns the next datagram, past those that were to show that the interface is up."""
+    while (data := receiver.recv(2_000)) == READY:
+        pass
+    return data
 
 
 @pytest.mark.netns
