@@ -1,4 +1,4 @@
-"""For how long are pings unanswered when something breaks in a mesh: a cable, a direction of it, a relay, half of the mesh?
+"""How long do pings stay unanswered when something breaks in a mesh: a cable, one direction of it, a relay, half of the mesh?
 
     ./dev bench heal --runs 10
     ./dev bench heal --cases silent-cut killed-relay --shapes square --systems mycelium yggdrasil babeld
@@ -39,7 +39,7 @@ class Results:
         self._failed: dict[Key, int] = {}
 
     def take(self, key: Key, label: str, measure: Callable[[], Figures]) -> bool:
-        """Makes a trial and tells of it; returns whether it came to an end."""
+        """Runs a trial and reports it; returns whether it succeeded."""
         measures = self._figures.setdefault(key, {})
         name = f"{label}: {', '.join(key)}"
         try:
@@ -66,7 +66,7 @@ class Results:
 
 
 class Trials:
-    """The trials of one case in one shape by one system: a mesh for each, or as many in one mesh as it has fresh links for."""
+    """The trials of one case in one shape with one system: one mesh each, or several in one while it has fresh links."""
 
     def __init__(self, system: str, case: Case, shape: Shape, folder: Path | None) -> None:
         self._make = NETWORKS[system]
@@ -110,7 +110,7 @@ class Trials:
 
 @contextlib.contextmanager
 def laboratory(folder: Path | None, number: int) -> Iterator[tuple[Lab, Path]]:
-    """Gives a laboratory and a directory for files, which stays where a folder for it is given."""
+    """Yields a laboratory and a directory for files; the directory is kept if `folder` is given."""
     with Lab() as lab, tempfile.TemporaryDirectory() as passing:
         kept = None if folder is None else folder / str(number)
         if kept is not None:
@@ -119,7 +119,7 @@ def laboratory(folder: Path | None, number: int) -> Iterator[tuple[Lab, Path]]:
 
 
 def main() -> None:
-    """Measures and reports; ended by a signal it reports what there is."""
+    """Measures and reports; on SIGTERM or SIGINT it reports what it has."""
     given = _arguments()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     remove_leftovers()
@@ -143,7 +143,7 @@ def _run_all(results: Results, given: argparse.Namespace) -> None:
 
 
 def _run_case(results: Results, name: str, shape: str, given: argparse.Namespace) -> None:
-    """Makes the trials of a case; the systems take turns."""
+    """Runs the trials of a case; the systems take turns."""
     case = CASES[name]
     is_compared = case.is_compared and shape == COMPARED_SHAPE
     systems = [system for system in given.systems if system == "mycelium" or is_compared]

@@ -1,4 +1,4 @@
-"""What twenty daemons cost that have nothing to do: processor time, memory and bytes on the wire.
+"""What idle daemons cost: processor time, memory and bytes on the wire.
 
     ./dev bench idle --nodes 20 --seconds 60
 

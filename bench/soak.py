@@ -33,32 +33,34 @@ from tests.lab.waiting import wait_until
 
 COLUMNS: Final = ("shape", "measure", "value", "unit", "bar")
 CONVERGED_SECONDS: Final = 120.0
-SETTLED_SECONDS: Final = 40.0  # before the traffic begins: what was measured while all started is corrected
+SETTLED_SECONDS: Final = 40.0  # before the traffic: round trips measured while all daemons started must wear off
 STREAMS: Final = 4
 PAUSES_APART_S: Final = (8.0, 12.0)  # at random
 LIMITED: Final = CableTraits(megabits=50.0, queue_s=0.1)
 NODES: Final = 20
 EDGES: Final = 32
 DELAYS_MS: Final = (1.0, 30.0)  # one way, at random
-RATE_MEGABITS: Final = 50.0  # of each link, so that they are what is short, not the processor that twenty daemons share
+RATE_MEGABITS: Final = (
+    50.0  # of each link: low enough that links are the bottleneck, not the processor that the daemons share
+)
 QUEUE_S: Final = 0.05
-PLAIN_MS: Final = 0.2  # about what one way takes between two daemons with nothing but a cable between them
+PLAIN_MS: Final = 0.2  # one way between two daemons on a veth cable, roughly
 
 Rows = list[Row]
 
 
 def link(lab: Lab, directory: Path, given: argparse.Namespace) -> Rows:
-    """Two daemons, and their link as fast as it goes."""
+    """Two daemons and an unlimited link."""
     return _two_daemons(lab, directory, given, "link")
 
 
 def limited(lab: Lab, directory: Path, given: argparse.Namespace) -> Rows:
-    """Two daemons, and a slow link with a long queue."""
+    """Two daemons and a slow link with a long queue."""
     return _two_daemons(lab, directory, given, "limited")
 
 
 def mesh(lab: Lab, directory: Path, given: argparse.Namespace) -> Rows:
-    """Twenty daemons, and links of different lengths."""
+    """Twenty daemons and links with different delays."""
     rng = random.Random(given.seed)
     edges = random_graph(NODES, EDGES, given.seed)
     delays_ms = [PLAIN_MS if given.plain else round(rng.uniform(*DELAYS_MS), 1) for _ in edges]

@@ -25,7 +25,7 @@ COLUMNS: Final = ("measure", "system", "median", "least", "most", "unit", "runs"
 
 @dataclass(frozen=True)
 class Measure:
-    """One figure: taken on a line with so many relays and that much loss."""
+    """One figure, taken on a line with this number of relays and this loss."""
 
     name: str
     unit: str
@@ -35,7 +35,7 @@ class Measure:
 
 
 def tcp(*options: str) -> Callable[[Line, float], float]:
-    """Measures Gbit/s of TCP that arrive, the directions added up."""
+    """Measures TCP throughput in Gbit/s, the sum of both directions."""
 
     def take(line: Line, seconds: float) -> float:
         end = _iperf(line, seconds, *options)
@@ -47,7 +47,7 @@ def tcp(*options: str) -> Callable[[Line, float], float]:
 
 
 def udp(size: int) -> Callable[[Line, float], float]:
-    """Measures thousands of datagrams delivered per second while a sender floods."""
+    """Measures delivered datagrams, in thousands per second, under a flood."""
 
     def take(line: Line, seconds: float) -> float:
         total = _iperf(line, seconds, "-u", "-b", "0", "-l", str(size))["sum"]
@@ -106,7 +106,7 @@ def _measure_system(
     values: dict[tuple[Measure, str], list[float]],
     label: str,
 ) -> None:
-    """Takes every measure once, those on the same kind of line on one line."""
+    """Takes every measure once; measures that need the same kind of line share one."""
     for relays, loss in dict.fromkeys((measure.relays, measure.loss_percent) for measure in measures):
         if relays and system in WITHOUT_RELAYS:
             continue

@@ -1,6 +1,8 @@
 """How long the UDP transport takes per call: a batch of datagrams sent and received at once, and a lone datagram.
 
-./dev bench udp_transport            # as root: also over a veth pair between two namespaces
+    ./dev bench udp_transport
+
+As root it also measures over a veth pair between two namespaces.
 """
 
 import argparse

@@ -132,7 +132,7 @@ def _form(mesh: DaemonMesh) -> None:
 
 
 def _rest(mesh: DaemonMesh) -> None:
-    """Waits until the start is forgotten: daemons that answered late then are suspected later when they fall silent."""
+    """Waits until round trips measured during the start have worn off; until then a silence is judged more patiently."""
     begun = time.monotonic()
     try:
         mesh.wait_calm(CALM_ROUND_TRIP_S, CALM_SECONDS)

@@ -1,4 +1,4 @@
-"""What is broken and how, while pings go every 10 ms between two hosts of a mesh at rest."""
+"""What is broken and how, while two hosts of a mesh at rest ping each other every 10 ms."""
 
 import itertools
 import random
@@ -26,11 +26,11 @@ FLAP_UP_SECONDS: Final = 3.0
 FLAP_DOWN_SECONDS: Final = 1.0
 PARTED_SECONDS: Final = 10.0
 
-Figures = dict[str, float]  # seconds by what they measure
+Figures = dict[str, float]  # seconds, by the name of the measure
 
 
 class Victim(Enum):
-    """What of a way is broken."""
+    """The part of a path that is broken."""
 
     LINK = "the link in the middle"
     RELAY = "the relay in the middle"
@@ -39,16 +39,16 @@ class Victim(Enum):
 
 @dataclass(frozen=True)
 class Shape:
-    """A form of mesh: its edges, how many hops the ends of a trial are apart, and the parts it can break into."""
+    """A form of mesh: its edges, the distance in hops between the ends of a trial, and the parts it can be split into."""
 
     edges: list[Edge]
     hops_over_link: range
     hops_over_relay: range
     parts: list[set[str]]
-    is_reused: bool = False  # for several trials, each on links that have not failed before
+    is_reused: bool = False  # one mesh serves several trials, each on links that have not failed before
 
     def pairs(self, victim: Victim) -> list[Edge]:
-        """Returns pairs of nodes that are as far apart as trials of this kind want."""
+        """Returns the pairs of nodes that are as far apart as this kind of trial needs."""
         hops = self.hops_over_link if victim is Victim.LINK else self.hops_over_relay
         distances = dict(networkx.all_pairs_shortest_path_length(networkx.Graph(self.edges)))
         return [(one, other) for one, other in itertools.permutations(distances, 2) if distances[one][other] in hops]
@@ -70,7 +70,7 @@ SHAPES: Final = {
 
 @dataclass(frozen=True)
 class Trial:
-    """One break of a mesh at rest, between two hosts whose way leads over what is broken."""
+    """One break of a mesh at rest, between two hosts whose path uses what is broken."""
 
     network: Network
     one: str
@@ -99,7 +99,7 @@ class Trial:
 def find_trial(
     network: Network, shape: Shape, victim: Victim, number: int, *, worn: set[frozenset[str]], rng: random.Random
 ) -> Trial | None:
-    """Finds something to break that carries and none of whose links has failed before; None where nothing is left."""
+    """Finds a victim that carries traffic and whose links have not failed before; None if none is left."""
     pairs = shape.pairs(victim)
     for one, other in rng.sample(pairs, len(pairs)):
         path = network.steady_path(one, other)
@@ -126,12 +126,12 @@ def _candidates(
 
 
 def silent_cut(trial: Trial) -> Figures:
-    """The cable swallows everything; its carrier stays up."""
+    """The cable drops everything; its carrier stays up."""
     return _outage(trial, trial.cables[0].cut)
 
 
 def one_way_cut(trial: Trial) -> Figures:
-    """The cable swallows one direction: that of the requests in even trials, that of the answers in odd ones."""
+    """The cable drops one direction: requests in even trials, answers in odd ones."""
     deaf = trial.relay if trial.number % 2 == 0 else trial.near
     return _outage(trial, lambda: trial.cables[0].cut(towards=trial.network.hosts[deaf]))
 
@@ -170,7 +170,7 @@ def flapping(trial: Trial) -> Figures:
 
 
 def partition(trial: Trial) -> Figures:
-    """All cables between two parts swallow everything for 10 s, then carry again."""
+    """All cables between two parts drop everything for 10 s, then carry again."""
     merged = 0.0
 
     def act() -> None:

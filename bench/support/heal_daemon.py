@@ -1,4 +1,4 @@
-"""What else healing is judged by, on the daemon of this repository alone: starts, restarts, moves, and TCP across a cut."""
+"""Measures of this repository's daemon alone: starts, restarts, moves, and TCP across a cut."""
 
 import time
 from collections.abc import Callable

@@ -1,6 +1,6 @@
-"""The meshes that are broken on purpose: the daemon of this repository, and others on the same hosts and cables.
+"""The meshes that trials break: this repository's daemon, and other systems on the same hosts and cables.
 
-Each tells which neighbour carries, so that it can be the one that is hit.
+Each tells which neighbour carries the traffic, so that a trial breaks the right one.
 """
 
 import json
@@ -22,8 +22,8 @@ from tests.lab.waiting import wait_steady, wait_until
 
 READY_SECONDS: Final = 120.0
 STEADY_SECONDS: Final = 1.0
-SMALL_MESH: Final = 10  # hosts; up to that every next hop is waited for, not only those of the way that is measured
-CALM_ROUND_TRIP_S: Final = 0.005  # smoothed, of each link: no daemon is late with its answers any more
+SMALL_MESH: Final = 10  # hosts; in larger meshes only the measured path is waited for, not every next hop
+CALM_ROUND_TRIP_S: Final = 0.005  # smoothed, of each link; daemons that are still busy with starting take longer
 COUNTED_PINGS: Final = 30
 COUNTED_BYTES: Final = 1_000
 
@@ -44,14 +44,14 @@ class Network(ABC):
 
     @abstractmethod
     def next_hop(self, name: str, destination: str) -> str | None:
-        """Returns the neighbour that a host hands packets for another to; None where it knows of none."""
+        """Returns a host's next hop towards another host; None if it has no route."""
 
     @abstractmethod
     def kill(self, name: str) -> None:
         """Ends a daemon so that it can do nothing about it."""
 
     def steady_path(self, one: str, other: str) -> list[str]:
-        """Returns the hosts that packets pass from one to another, both included, once they stay the same for a while."""
+        """Returns the path between two hosts, both included, once it has been the same for a while."""
         path = partial(trace_path, self.next_hop, one, other)
         return wait_steady(path, STEADY_SECONDS, READY_SECONDS, f"a steady path from {one} to {other}")
 
@@ -86,7 +86,7 @@ class MyceliumNetwork(Network):
         self.mesh[name].kill()
 
     def mend(self) -> None:
-        """Makes every cable and daemon whole again, and waits until nothing changes any more."""
+        """Repairs every cable, restarts every dead daemon, and waits until nothing changes any more."""
         for cable in self.cables.values():
             cable.mend()
             cable.set_carrier(up=True)
@@ -103,7 +103,7 @@ class MyceliumNetwork(Network):
 
 
 class _OtherNetwork(Network):
-    """What the others have in common: cables made from edges, and processes to kill."""
+    """What the other systems share: cables made from edges, and processes to kill."""
 
     def __init__(self, lab: Lab, directory: Path, edges: Sequence[Edge]) -> None:
         names = list(dict.fromkeys(name for edge in edges for name in edge))
@@ -143,7 +143,7 @@ class YggdrasilNetwork(_OtherNetwork):
     """Yggdrasil with TCP peerings, otherwise as it comes."""
 
     def start(self) -> None:
-        """Starts one after the other, each dialling those that listen already: a refused dial costs it a minute."""
+        """Starts them one by one, each dialling those that already listen: a refused dial is retried only after a minute."""
         for name, host in self.hosts.items():
             earlier = [
                 self.cables[edge] for edge in sorted(self.edges_of(name), key=sorted) if edge & set(self.addresses)
@@ -153,7 +153,7 @@ class YggdrasilNetwork(_OtherNetwork):
         self._wait_for_answers()
 
     def next_hop(self, name: str, destination: str) -> str | None:
-        """Sees over which cable most bytes of some pings leave."""
+        """Returns the neighbour on the cable that carries most of the bytes of some pings."""
         before = self._sent_bytes(name)
         ping(self.hosts[name], self.address(destination), count=COUNTED_PINGS, size=COUNTED_BYTES)
         after = self._sent_bytes(name)
@@ -166,7 +166,7 @@ class YggdrasilNetwork(_OtherNetwork):
 
 
 class BabelNetwork(_OtherNetwork):
-    """babeld as Debian configures it, by an empty file: hellos each 4 s on a wire, updates each 16 s; the kernel forwards."""
+    """babeld with Debian's (empty) configuration: hellos every 4 s on wires, updates every 16 s; the kernel forwards."""
 
     def __init__(self, lab: Lab, directory: Path, edges: Sequence[Edge]) -> None:
         super().__init__(lab, directory, edges)

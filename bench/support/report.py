@@ -1,4 +1,4 @@
-"""Prints what a benchmark found: a table for people, JSON lines for programs."""
+"""Output of benchmarks: a table for people, JSON lines for programs."""
 
 import json
 import statistics
@@ -32,7 +32,7 @@ def summary(values: Sequence[float]) -> Row:
 
 
 def progress(text: str) -> None:
-    """Tells on standard error what is being done."""
+    """Reports progress on standard error."""
     print(text, file=sys.stderr, flush=True)
 
 

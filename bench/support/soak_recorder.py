@@ -1,4 +1,4 @@
-"""Writes down what the daemons of a mesh tell about themselves, second by second, and counts what happened."""
+"""Records what the daemons of a mesh report, second by second, and counts events."""
 
 import contextlib
 import http.client
@@ -14,7 +14,7 @@ from bench.support.report import progress
 from tests.lab.daemon import Daemon
 from tests.lab.mesh import DaemonMesh, Edge
 
-JOURNAL_SECONDS: Final = 5  # between readings: the journal keeps 16 s of the most that it takes down
+JOURNAL_SECONDS: Final = 5  # between readings; at its highest rate of entries the journal holds the last 16 s
 TOLD_SECONDS: Final = 30
 MINUTE_S: Final = 60.0
 
@@ -27,8 +27,8 @@ class Recorder:
     def __init__(self, mesh: DaemonMesh, edges: Sequence[Edge]) -> None:
         self.events: list[Record] = []
         self.samples: list[Record] = []
-        self.unanswered: list[str] = []  # who did not answer in time
-        self.pushed_out: list[int] = []  # how many events were gone from a journal before they were read
+        self.unanswered: list[str] = []  # names of daemons, once per request without an answer
+        self.pushed_out: list[int] = []  # entries that had left a journal before they were read
         self._daemons = list(mesh.daemons.values())
         self._edges = edges
         self._names = {daemon.address: daemon.name for daemon in self._daemons}
@@ -36,7 +36,7 @@ class Recorder:
         self._begin = 0.0  # Unix seconds
 
     def watch(self, seconds: float) -> None:
-        """Samples each daemon once a second for so long, each at a moment of its own, and reads the journals."""
+        """Samples each daemon once a second for this time, staggered, and reads the journals."""
         self._begin = time.time()
         begin = time.monotonic()
         with ThreadPoolExecutor(len(self._daemons)) as pool:
@@ -104,7 +104,7 @@ class Recorder:
 
     def _read_journal(self, daemon: Daemon) -> list[Record]:
         after = self._read[daemon.name]
-        with contextlib.suppress(OSError, http.client.HTTPException):  # the next reading brings it
+        with contextlib.suppress(OSError, http.client.HTTPException):  # the next reading catches up
             events = [self._event(daemon, event) for event in daemon.get(f"admin/events?after={after}")]
             if events:
                 self._read[daemon.name] = events[-1]["sequence"]

@@ -32,7 +32,7 @@ class Line:
     cables: list[Cable]
 
 
-# makes a line of so many relays between two ends, its files in the directory
+# makes a line with a number of relays; files go to the directory
 System = Callable[[Lab, Path, int], Line]
 
 
@@ -47,7 +47,7 @@ def mycelium(lab: Lab, directory: Path, relays: int) -> Line:
 
 
 def veth(lab: Lab, directory: Path, relays: int) -> Line:
-    """Nothing at all: the bare cable, for scale."""
+    """The bare cable, for comparison."""
     first, last = _two_hosts(lab, relays)
     return _checked(Line(first, last, lab.cables[0].end(last).ipv6, lab.cables))
 
@@ -73,7 +73,9 @@ def yggdrasil(lab: Lab, directory: Path, relays: int) -> Line:
     hosts = lab.add_hosts(_names(relays))
     cables = [lab.add_cable(one, other) for one, other in pairwise(hosts)]
     addresses = []
-    for number, host in reversed(list(enumerate(hosts))):  # a refused dial is tried again only a minute later
+    for number, host in reversed(
+        list(enumerate(hosts))
+    ):  # listeners first: a refused dial is retried only after a minute
         dialled = [cables[number].far_end(host).ipv4] if host is not hosts[-1] else []
         addresses.append(start_yggdrasil(host, directory, dialled)[0])
     return _checked(Line(hosts[0], hosts[-1], addresses[0], cables))

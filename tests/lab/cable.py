@@ -18,14 +18,14 @@ class CableEnd(NamedTuple):
     ipv6: str
 
     def set_filter(self, rule: str) -> None:
-        """Applies a rule of nftables to all that comes in here; an empty one lets everything pass."""
+        """Applies an nftables rule to everything that arrives at this end; an empty rule lets everything pass."""
         chain = f'chain arriving {{\n type filter hook ingress device "{self.interface}" priority 0\n {rule}\n }}\n'
         table = f"table netdev {self.interface}"
         self.host.apply_rules(f"{table}\ndelete {table}\n{table} {{\n {chain} }}\n")
 
 
 class Cable:
-    """A cable between two hosts, whose carrier stays up whatever is done to its traffic."""
+    """A cable between two hosts. Its carrier stays up whatever `cut` and `lose` do to its traffic."""
 
     def __init__(self, first: CableEnd, second: CableEnd) -> None:
         self.ends = (first, second)
@@ -45,12 +45,12 @@ class Cable:
                 end.set_filter("drop")
 
     def mend(self) -> None:
-        """Ends what `cut` and `lose` began."""
+        """Lets all packets pass again."""
         for end in self.ends:
             end.set_filter("")
 
     def lose(self, percent: float) -> None:
-        """Loses a share of the packets each way, at random; each on its own, even where senders segment late."""
+        """Drops a random share of the packets each way; super-packets are cut first, so that each packet has its own fate."""
         for end in self.ends:
             with end.host.entered():
                 switch_segmentation(end.interface, on=False)
@@ -62,14 +62,14 @@ class Cable:
             end.host.ip(f"link set {end.interface} mtu {mtu}")
 
     def set_carrier(self, *, up: bool) -> None:
-        """Plugs or unplugs the cable: both ends see it."""
+        """Plugs or unplugs a veth cable; both ends see it."""
         self.ends[0].host.ip(f"link set {self.ends[0].interface} {'up' if up else 'down'}")
 
     def change_address(self, host: LabHost, ipv4: str, ipv6: str) -> None:
-        """Replaces the addresses at one end, as on a move to another network; the other end learns no news of it."""
+        """Replaces the addresses at one end, as a move to another network does; the other end is not told."""
         old = self.end(host)
         host.ip(
-            f"address del {old.ipv4}/24 dev {old.interface}",  # first: it takes secondary addresses along
+            f"address del {old.ipv4}/24 dev {old.interface}",  # deleted first: this also deletes secondary addresses
             f"address del {old.ipv6}/64 dev {old.interface}",
             f"address add {ipv4}/24 dev {old.interface}",
             f"address add {ipv6}/64 dev {old.interface} nodad",

@@ -92,7 +92,7 @@ class CableEmulator:
 
     @property
     def pid(self) -> int:
-        """The process's number."""
+        """The process ID."""
         return self._process.pid
 
     def carry(self, one: int, other: int, traits: CableTraits) -> None:
@@ -161,8 +161,8 @@ class _Carrier:
         for _ in range(FRAMES_PER_WAKE):
             try:
                 frame = os.read(near, FRAME_BYTES)
-            except OSError as error:  # no more, or the interface is down
-                if error.errno == errno.EBADFD:  # or gone
+            except OSError as error:  # nothing left, or the interface is down
+                if error.errno == errno.EBADFD:  # the interface is gone
                     self._poll.unregister(near)
                 return
             due = direction.arrival(len(frame) - VNET_HEADER_BYTES, now=time.monotonic())
@@ -180,7 +180,9 @@ class _Carrier:
 def main() -> None:
     """Runs as a process."""
     with contextlib.suppress(PermissionError):
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))  # a cable does not wait for a processor
+        os.sched_setscheduler(
+            0, os.SCHED_FIFO, os.sched_param(1)
+        )  # the delay must not depend on the load of the machine
     _Carrier(socket.socket(fileno=int(sys.argv[1]))).run()
 
 

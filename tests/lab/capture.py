@@ -1,4 +1,4 @@
-"""Hears and forges UDP over IPv4 in a namespace: what an attacker on the wire can do."""
+"""Captures and forges UDP over IPv4 in a namespace, as an attacker on the wire can."""
 
 import contextlib
 import socket

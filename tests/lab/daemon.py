@@ -29,7 +29,7 @@ LOG_TAIL_BYTES: Final = 4_000
 
 
 class Daemon:
-    """One node: made with a key, a random one unless given, started, asked, stopped, started again."""
+    """One node: its key (random unless given), its files, and its process, which may be started and stopped many times."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Daemon:
         self.name = host.name
         self.options = [str(option) for option in options]
         self.peers: list[str] = []
-        self.discovers = discovers  # neighbours on its cables; else it knows no one but its peers
+        self.discovers = discovers  # finds neighbours on its cables by beacons; otherwise it knows its peers only
         self.key_file = directory / f"{host.name}.key"
         self.log_file = directory / f"{host.name}.log"
         self.api_socket = directory / f"{host.name}.sock"
@@ -53,24 +53,24 @@ class Daemon:
         self.public_key = identity.exchange_public_key.hex()
         self.address = str(ipaddress.IPv6Address(identity.address))
         self.subnet = str(ipaddress.IPv6Network((identity.address, 64), strict=False))
-        self.is_traced = False  # traceroute sends packets that die at their hop limit; nothing else may
-        self._expired = 0  # packets that died so in processes before this one
+        self.is_traced = False  # traceroute sends packets that expire on the way; nothing else may
+        self._expired = 0  # packets that expired in earlier processes of this node
         self._process: subprocess.Popen[str] | None = None
 
     @property
     def epoch_file(self) -> Path:
-        """Where it keeps the epoch of its last start."""
+        """The file that holds the epoch of the last start."""
         return self.key_file.with_name(self.key_file.name + ".epoch")
 
     @property
     def pid(self) -> int:
-        """The process's number; the daemon must run."""
+        """The process ID; the daemon must be running."""
         assert self._process is not None, f"{self.name} does not run"
         return self._process.pid
 
     @property
     def is_running(self) -> bool:
-        """Tells whether the process is there."""
+        """Tells whether the process is running."""
         return self._process is not None and self._process.poll() is None
 
     def arguments(self) -> list[str]:
@@ -88,7 +88,7 @@ class Daemon:
             self._process = self.host.start(*self.arguments(), stdout=log, stderr=subprocess.STDOUT, env=environment)
 
     def wait_ready(self, seconds: float = START_SECONDS) -> None:
-        """Waits until the daemon answers its operator; fails at once where it has ended."""
+        """Waits until the API answers; fails at once if the process has ended."""
 
         def answers() -> bool:
             assert self.is_running, f"{self.name} ended on its own:\n{self.log_tail()}"
@@ -108,20 +108,20 @@ class Daemon:
         return status
 
     def kill(self) -> None:
-        """Ends the daemon so that it can do nothing about it."""
+        """Kills the daemon with SIGKILL."""
         self.stop(signal.SIGKILL)
 
     def freeze(self) -> None:
-        """Stops the process from being run, as the scheduler of a busy machine or a suspended laptop does."""
+        """Stops the process with SIGSTOP, as a busy scheduler or a suspended laptop would."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Lets it run again."""
+        """Lets the process run again."""
         os.kill(self.pid, signal.SIGCONT)
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        """Freezes it meanwhile."""
+        """Freezes the process inside the `with` block."""
         self.freeze()
         try:
             yield
@@ -151,7 +151,7 @@ class Daemon:
         return {peer["publicKey"] for peer in peers if peer["connectionState"] == "alive"}
 
     def slowest_round_trip_s(self) -> float:
-        """Returns the longest smoothed round trip to any neighbour: what its links allow for when they judge silence."""
+        """Returns the longest smoothed round trip to any neighbour, in seconds."""
         return max((peer["rttMs"] or 0.0 for peer in self.get("admin/peers")), default=0.0) / 1e3
 
     def reachable_subnets(self) -> set[str]:
@@ -167,7 +167,7 @@ class Daemon:
         return dict(self.get("admin/status")["counters"])
 
     def events(self, after: int = 0, kind: str | None = None) -> list[dict[str, Any]]:
-        """Returns what its journal tells that is newer than number `after`, of one kind or of all."""
+        """Returns the journal's entries after number `after`, of one kind or of all kinds."""
         told = self.get(f"admin/events?after={after}")
         return [event for event in told if kind in (None, event["kind"])]
 
@@ -188,7 +188,7 @@ class Daemon:
         return self.log_file.read_text() if self.log_file.exists() else ""
 
     def complaint(self) -> str:
-        """Returns what is wrong with it though no test asked: its process ended, had an error, or saw a loop."""
+        """Returns what no test may cause: the process ended, raised an exception, or saw packets loop; empty if all is well."""
         if self._process is not None and not self.is_running:
             return f"{self.name} ended on its own with status {self._process.returncode}"
         if "Traceback" in self.log():
@@ -197,7 +197,7 @@ class Daemon:
         return f"{self.name} saw {expired} packets die at their hop limit: was there a loop?" if expired else ""
 
     def _count_expired(self) -> int:
-        """Returns how many packets died at their hop limit in this process, if it answers, and those before."""
+        """Returns how many packets have expired at their hop limit in all processes of this node that could be asked."""
         with contextlib.suppress(OSError, http.client.HTTPException):
             return self._expired + self.counters()["trains_hop_limit"]
         return self._expired
@@ -208,11 +208,11 @@ class Daemon:
 
 
 def start_all(daemons: Sequence[Daemon]) -> None:
-    """Starts daemons at once and waits until all answer."""
+    """Starts daemons together and waits until all of them answer."""
     for daemon in daemons:
         daemon.start()
     for daemon in daemons:
-        daemon.wait_ready(START_SECONDS + len(daemons))  # all at once on few cores take their time
+        daemon.wait_ready(START_SECONDS + len(daemons))  # they share few cores
 
 
 class _UnixConnection(http.client.HTTPConnection):

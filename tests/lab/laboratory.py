@@ -66,8 +66,10 @@ class Lab:
         run_batch("ip", lines=[f"netns add {host.namespace}" for host in hosts])
         for host in hosts:
             host.ip("link set lo up")
-            host.sysctl("net.ipv6.conf.default.accept_dad", 0)  # addresses are unique: none needs a second of waiting
-            host.sysctl("net.ipv6.conf.default.keep_addr_on_down", 1)  # as a network manager would see to
+            host.sysctl(
+                "net.ipv6.conf.default.accept_dad", 0
+            )  # addresses are unique, so duplicate detection would only delay
+            host.sysctl("net.ipv6.conf.default.keep_addr_on_down", 1)  # as a network manager would set it
         return hosts
 
     def add_cable(self, first: LabHost, second: LabHost, *, traits: CableTraits | None = None) -> Cable:

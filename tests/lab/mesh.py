@@ -15,7 +15,7 @@ from tests.lab.waiting import wait_steady, wait_until
 
 CONVERGED_SECONDS: Final = 30.0
 SETTLED_SECONDS: Final = 60.0
-QUIET_SECONDS: Final = 1.0  # in which nothing changes, where all is settled
+QUIET_SECONDS: Final = 1.0  # without a change before a mesh counts as settled
 
 Edge = tuple[str, str]
 NextHops = dict[str, dict[str, str]]  # node -> destination -> neighbour
@@ -49,7 +49,7 @@ def random_graph(nodes: int, edges: int, seed: int) -> list[Edge]:
 
 
 def trace_path(next_hop: Callable[[str, str], str | None], one: str, other: str) -> list[str]:
-    """Returns the nodes from one to another by way of each next hop; empty where a hop is missing or they go in a circle."""
+    """Returns the nodes that next hops lead through, both ends included; empty if one is missing or they form a loop."""
     path = [one]
     while path[-1] != other:
         hop = next_hop(path[-1], other)
@@ -129,7 +129,7 @@ class DaemonMesh:
         wait_until(lambda: not missing(), seconds, lambda: f"no link from {', '.join(missing())}")
 
     def wait_calm(self, round_trip_s: float, seconds: float = SETTLED_SECONDS) -> None:
-        """Waits until no link's smoothed round trip is longer: many daemons that start on few cores answer late at first."""
+        """Waits until no link's smoothed round trip is longer than this; while many daemons start, all of them answer late."""
 
         def slow() -> list[str]:
             running = [daemon for daemon in self.daemons.values() if daemon.is_running]
@@ -138,14 +138,14 @@ class DaemonMesh:
         def what() -> str:
             return f"answers are late at {', '.join(slow())}"
 
-        wait_until(lambda: not slow(), seconds, what, every_s=QUIET_SECONDS)  # questions keep them busy, too
+        wait_until(lambda: not slow(), seconds, what, every_s=QUIET_SECONDS)  # asking more often would keep them busy
 
     def next_hop(self, one: str, other: str) -> str | None:
-        """Returns the neighbour that a node sends to on the way to another; None where it has no route."""
+        """Returns a node's next hop towards another node; None if it has no route."""
         return self._next_hops(one).get(other)
 
     def path(self, one: str, other: str) -> list[str]:
-        """Returns the nodes that packets pass from one to another, both included; empty where there is no path."""
+        """Returns the nodes on the path from one to another, both included; empty if there is none."""
         return trace_path(self.next_hop, one, other)
 
     def wait_settled(self, seconds: float = SETTLED_SECONDS, *, quiet: float = QUIET_SECONDS) -> None:
@@ -170,12 +170,12 @@ class DaemonMesh:
         return {name: self._next_hops(name) for name, daemon in self.daemons.items() if daemon.is_running}
 
     def _detours(self, hops: NextHops) -> list[str]:
-        """Returns the links, as from one end, that are not up or not the way to the other end."""
+        """Returns the cables, by direction, whose far end is not its own next hop."""
         ends = [(one, other) for edge in self.cables for one, other in permutations(sorted(edge))]
         return [f"{one} to {other}" for one, other in ends if one in hops and hops[one].get(other) != other]
 
     def stop(self) -> None:
-        """Kills what runs."""
+        """Kills all running daemons."""
         for daemon in self.daemons.values():
             if daemon.is_running:
                 daemon.kill()

@@ -36,7 +36,7 @@ class LabHost:
         self._processes: list[subprocess.Popen[str]] = []
 
     def command(self, arguments: Sequence[str | os.PathLike[str]]) -> list[str]:
-        """Returns the command line that runs a command in here and takes it down with the process that started it."""
+        """Returns the command line that runs a command in here and kills it when this process ends."""
         inside = ["ip", "netns", "exec", self.namespace, "setpriv", "--pdeathsig", "KILL", "--"]
         return inside + [os.fspath(argument) for argument in arguments]
 
@@ -47,7 +47,7 @@ class LabHost:
         return _checked(self.command(arguments), timeout=timeout, check=check)
 
     def start(self, *arguments: str | os.PathLike[str], **options: Any) -> "subprocess.Popen[str]":
-        """Starts a command that is killed at the latest when the laboratory closes; call it from the main thread."""
+        """Starts a command, which dies with the laboratory and with the calling thread: call it from the main thread."""
         process: subprocess.Popen[str] = subprocess.Popen(self.command(arguments), text=True, **options)
         self._processes.append(process)
         return process
@@ -87,7 +87,7 @@ class LabHost:
 
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
-        """Moves the calling thread in here; sockets made meanwhile stay here."""
+        """Moves the calling thread in here inside the `with` block; sockets made there stay in here."""
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         there = os.open(f"/run/netns/{self.namespace}", os.O_RDONLY | os.O_CLOEXEC)
         try:

@@ -1,4 +1,4 @@
-"""Switches segmentation offloads of an interface, as `ethtool -K` does, where that tool is missing."""
+"""Switches segmentation offloads of an interface, as `ethtool -K` does, without needing that tool."""
 
 import ctypes
 import fcntl

@@ -8,14 +8,14 @@ from tests.lab.namespaces import LabHost
 from tests.lab.ping import PingResult, Pings, answers, ping
 from tests.lab.waiting import wait_until
 
-ANSWERED_IN_A_ROW: Final = 20  # then it has healed
+ANSWERED_IN_A_ROW: Final = 20  # enough to call it healed
 REST_PINGS: Final = 50
 
 
 def watch(
     host: LabHost, address: str, act: Callable[[], object], *, seconds: float, rest_pings: int = REST_PINGS
 ) -> PingResult:
-    """Pings each 10 ms before, during and after `act`, until answers come in a row again, for which it has `seconds`.
+    """Pings every 10 ms before, during and after `act`, until pings in a row are answered again, within `seconds`.
 
     `rest_pings` go before and after.
     """

@@ -1,4 +1,4 @@
-"""Daemons that are not run for a moment, now and then, as on a busy machine."""
+"""Daemons that are stopped for a moment now and then, as on a busy machine."""
 
 import random
 import threading
@@ -12,10 +12,10 @@ PAUSE_SECONDS: Final = 0.2
 
 
 class Pauses:
-    """While it is entered, stops one of some daemons at random for PAUSE_SECONDS, after a random time, again and again."""
+    """Inside the `with` block, repeatedly stops a random daemon for PAUSE_SECONDS after a random wait."""
 
     def __init__(self, daemons: Sequence[Daemon], *, apart_s: tuple[float, float], rng: random.Random) -> None:
-        self.stopped_s: list[float] = []  # how long each pause became
+        self.stopped_s: list[float] = []  # how long each pause lasted
         self._daemons = daemons
         self._apart_s = apart_s
         self._rng = rng

@@ -11,14 +11,14 @@ from typing import Final
 
 from tests.lab.namespaces import LabHost
 
-PING_INTERVAL_S: Final = 0.01  # where a gap between two answers is what counts
+PING_INTERVAL_S: Final = 0.01  # where the gap between two answers is the measurement
 REPLY: Final = re.compile(r"\[([\d.]+)\] .*icmp_seq=\d+ .*time=([\d.]+) ms")
 SUMMARY: Final = re.compile(r"(\d+) packets transmitted, (\d+) received")
 
 
 @dataclass(frozen=True)
 class PingResult:
-    """How many went out and came back; for each answer when it came and its round trip."""
+    """Numbers of pings sent and answered, and for each answer its time (Unix seconds) and round trip."""
 
     sent: int
     received: int
@@ -27,21 +27,21 @@ class PingResult:
 
     @property
     def average_ms(self) -> float:
-        """The mean round trip of those that came back."""
+        """The mean round trip in milliseconds; NaN if nothing was answered."""
         return sum(self.round_trips_ms) / len(self.round_trips_ms) if self.round_trips_ms else float("nan")
 
     @property
     def outage_s(self) -> float:
-        """The longest time between two answers."""
+        """The longest time between two consecutive answers."""
         return max((later - earlier for earlier, later in pairwise(self.answered_at)), default=float("inf"))
 
     def answered_after(self, moment: float) -> float:
-        """Returns the seconds from a moment of the wall clock to the next answer; infinity where none came."""
+        """Returns the seconds from a moment (Unix time) to the next answer; infinity if none came."""
         return min((at - moment for at in self.answered_at if at >= moment), default=float("inf"))
 
 
 def parse_ping(output: str) -> PingResult:
-    """Reads what iputils' `ping -D` printed."""
+    """Parses the output of `ping -D` from iputils."""
     summary = SUMMARY.search(output)
     assert summary is not None, f"ping said: {output}"
     replies = [(float(at), float(trip)) for at, trip in REPLY.findall(output)]
@@ -66,7 +66,7 @@ def answers(host: LabHost, address: str, *, count: int = 1) -> bool:
 
 
 class Pings:
-    """Pings that run beside the test until they are collected, or the context is left."""
+    """Pings in the background until `finish` or the end of the `with` block."""
 
     def __init__(self, host: LabHost, address: str, *, interval: float = PING_INTERVAL_S) -> None:
         self.interval = interval
