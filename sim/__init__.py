@@ -1,1 +1,1 @@
-"""Simulates meshes of the very code that the daemon runs, in virtual time."""
+"""The simulator: meshes of the code that the daemon runs, in virtual time."""

@@ -1,4 +1,4 @@
-"""`mycelium-sim`: run a scenario on a mesh of any size, list what there is, sweep over parameters."""
+"""`mycelium-sim`: runs scenarios on meshes of any size, lists topologies and scenarios, and sweeps over parameters."""
 
 import gc
 import os
@@ -32,12 +32,14 @@ _USAGE: Final = 2
 @click.group()
 @click.version_option(__version__, message="mycelium-sim %(version)s")
 def cli() -> None:
-    """Simulates meshes of thousands of nodes in virtual time: they run the daemon's own routing, unmodified."""
+    """Simulates meshes of thousands of nodes, which run the daemon's own code, in virtual time."""
 
 
 @cli.command()
 @click.option("--topology", default="ba:m=2", show_default=True, help="NAME[:key=value,...] or file:PATH; see list.")
-@click.option("--nodes", type=int, default=100, show_default=True, help="How many nodes; a file has its own.")
+@click.option(
+    "--nodes", type=int, default=100, show_default=True, help="Number of nodes, unless the topology is a file."
+)
 @click.option(
     "--scenario", default="start", show_default=True, help="NAME or FILE.toml or FILE.py, then [:key=value,...]."
 )
@@ -45,10 +47,16 @@ def cli() -> None:
 @click.option("--fidelity", type=click.Choice(FIDELITIES), default=ROUTING, show_default=True,
               help="Routing engines joined by modelled links, or whole nodes.")  # fmt: skip
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE,...",
-              help="Parameters of links (loss=0.01), of routing (batch_s=0.01), of the checks (black_hole_s=5).")  # fmt: skip
-@click.option("--json", "json_file", metavar="FILE", help="Writes the records as JSON lines, - for standard output.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Writes records, plots and a page here.")
-@click.option("--quiet", is_flag=True, help="Shows no progress and no summary.")
+              help="Parameters of links (loss=0.01), routing (batch_s=0.01) or checks (black_hole_s=5).")  # fmt: skip
+@click.option(
+    "--json", "json_file", metavar="FILE", help="Write the records to a file as JSON lines; - is standard output."
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write records, plots and an HTML page to this folder.",
+)
+@click.option("--quiet", is_flag=True, help="No progress bar, no summary.")
 def run(
     topology: str,
     nodes: int,
@@ -60,7 +68,7 @@ def run(
     out: Path | None,
     quiet: bool,
 ) -> int:
-    """Runs a scenario on a mesh; exits with 0 only if no invariant broke and what the scenario promises was kept.
+    """Runs a scenario on a mesh. The exit status is 0 only if all invariants held and all promises of the scenario were kept.
 
     Ctrl-C ends it with what there is.
     """
@@ -80,7 +88,7 @@ def run(
 
 
 def _sinks(json_file: str | None, out: Path | None, stack: ExitStack) -> list[BinaryIO]:
-    """Opens what records are written to."""
+    """Opens the files to which records are written."""
     sinks: list[BinaryIO] = []
     if json_file == "-":
         sinks.append(sys.stdout.buffer)
@@ -101,7 +109,7 @@ def _opened(path: Path, stack: ExitStack) -> BinaryIO:
 
 
 def _play(begun: Run, sinks: list[BinaryIO], progress: Progress) -> list[dict[str, Any]]:
-    """Runs to the end or to Ctrl-C; a second Ctrl-C stops at once."""
+    """Runs until the end or Ctrl-C. A second Ctrl-C ends the process at once."""
     records = []
     before = signal.getsignal(signal.SIGINT)
 
@@ -142,7 +150,7 @@ def _write_folder(records: list[dict[str, Any]], out: Path, console: Console, qu
 
 
 @cli.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="Prints JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_all(as_json: bool) -> None:
     """Lists topologies and scenarios with their parameters."""
     known = [scenarios.load(name, {}) for name in scenarios.names()]
@@ -180,7 +188,7 @@ cli.add_command(sweep_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command line, sys.argv's unless another is given, and returns the exit status."""
+    """Runs a command line, by default that of the process, and returns the exit status."""
     try:
         return _status(lambda: cli.main(arguments, prog_name="mycelium-sim", standalone_mode=False))
     except click.UsageError as error:
@@ -206,7 +214,7 @@ def _complain(text: str, status: int) -> int:
 def script() -> NoReturn:
     """Runs the command line and ends the process at once.
 
-    To take a mesh of thousands of nodes apart takes seconds, and so does one look of the cyclic collector at it.
+    Deallocating a mesh of thousands of nodes takes seconds, as does a pass of the cyclic collector.
     """
     gc.disable()
     status = main()

@@ -1,4 +1,4 @@
-"""Medians and 99th percentiles as every report of the simulator gives them: values that occurred, never interpolated."""
+"""Medians and 99th percentiles for all reports of the simulator: values that occurred, never interpolated."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import msgspec
 
 
 class Quantiles(msgspec.Struct, frozen=True):
-    """The middle, the 99th percentile and the largest of some values, in the values' own unit."""
+    """The median, the 99th percentile and the largest of some values, in the unit of the values."""
 
     median: float
     p99: float
@@ -15,12 +15,12 @@ class Quantiles(msgspec.Struct, frozen=True):
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """Returns the smallest of the ascending values that at least `share` of them do not exceed (nearest rank)."""
+    """Returns the quantile of values in ascending order by the nearest-rank method."""
     return ordered[max(math.ceil(share * len(ordered)) - 1, 0)]
 
 
 def quantiles(values: Sequence[float]) -> Quantiles | None:
-    """Returns the quantiles of the values in any order, None where there are none."""
+    """Returns the quantiles of values in any order, None if there are none."""
     if not values:
         return None
     ordered = sorted(values)

@@ -1,8 +1,7 @@
-"""Graphs read from files: GraphML, JSON with nodes and links, or an edge list, told apart by the file's ending.
+"""Graphs read from files: GraphML, JSON with nodes and links, or an edge list, recognised by the file name's suffix.
 
-Whatever the format, nodes come out under their names as text, with `pos` where the file places them, and links with `delay`
-(seconds) and `cost` (the metric's units) where it gives them, or a delay from the distance on the globe where both ends have
-a latitude and a longitude.
+In every format nodes have text names, and `pos` if the file gives places. Links have `delay` (seconds) and `cost` (units of the
+metric) if the file gives them. A link between nodes with latitude and longitude gets its delay from their distance otherwise.
 """
 
 import math
@@ -19,7 +18,7 @@ from mycelium.limits import SIM_FILE_BYTES
 
 _EARTH_RADIUS_KM: Final = 6_371.0
 _FIBRE_KM_PER_S: Final = 200_000.0
-_DELAY_FLOOR_S: Final = 0.0002  # two nodes in one place still have equipment between them
+_DELAY_FLOOR_S: Final = 0.0002  # delay of the equipment between two nodes in one place
 _DELAY_LEAST_S: Final = 1e-6
 _DELAY_CEILING_S: Final = 60.0
 _COST_CEILING: Final = (1 << 32) - 2  # all ones is infinity
@@ -39,7 +38,7 @@ class _Document(msgspec.Struct):
 
 
 def read_graph(path: str) -> nx.Graph:
-    """Reads the graph in a file; raises ConfigError that names the file and, where there is one, the line or the link."""
+    """Reads the graph in a file; raises ConfigError, which names the file and the line or link if there is one."""
     text = _read_text(path)
     try:
         match Path(path).suffix.lower():
@@ -85,20 +84,20 @@ def _parse_json(text: str) -> nx.Graph:
     for number, attributes in enumerate(document.nodes, 1):
         name = _name(attributes, "id", where=f"node {number}")
         if name in graph:
-            raise ValueError(f"node {number}: there are two of the id {name!r}")
+            raise ValueError(f"node {number}: the id {name!r} is not unique")
         _add_node(graph, name, attributes)
     for number, attributes in enumerate(document.links or document.edges, 1):
         where = f"link {number}"
         a, b = _name(attributes, "source", where=where), _name(attributes, "target", where=where)
         for end in (a, b):
             if document.nodes and end not in graph:
-                raise ValueError(f"{where}: there is no node {end!r}")
+                raise ValueError(f"{where}: {end!r} is not a node")
         _add_link(graph, a, b, attributes, where=where)
     return graph
 
 
 def _parse_edge_list(text: str) -> nx.Graph:
-    """Reads a link a line: two names and, where given, the delay in seconds; `#` begins a comment."""
+    """Reads one link per line: two names and optionally the delay in seconds. `#` begins a comment."""
     graph = nx.Graph()
     for number, line in enumerate(text.splitlines(), 1):
         fields = line.partition("#")[0].replace(",", " ").split()
@@ -106,7 +105,7 @@ def _parse_edge_list(text: str) -> nx.Graph:
             continue
         where = f"line {number}"
         if len(fields) not in (2, 3):
-            raise ValueError(f"{where}: not two names and perhaps a delay: {line.strip()[:60]!r}")
+            raise ValueError(f"{where}: not two names and an optional delay: {line.strip()[:60]!r}")
         attributes = {"delay": _to_number(fields[2], where=where)} if len(fields) == 3 else {}
         _add_link(graph, fields[0], fields[1], attributes, where=where)
     return graph
@@ -116,7 +115,7 @@ def _to_number(text: str, *, where: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"{where}: {text!r} is no delay in seconds") from None
+        raise ValueError(f"{where}: {text!r} is not a delay in seconds") from None
 
 
 def _name(attributes: _Attributes, key: str, *, where: str) -> str:
@@ -159,7 +158,7 @@ def _is_number(value: object) -> bool:
 
 
 def _add_link(graph: nx.Graph, a: str, b: str, attributes: _Attributes, *, where: str) -> None:
-    """Adds one link; of several between the same two nodes the quickest stays."""
+    """Adds a link; of several between the same two nodes the fastest is kept."""
     if a == b:
         raise ValueError(f"{where}: joins {a!r} to itself")
     known: dict[str, _Number] = {}
@@ -186,7 +185,7 @@ def _checked(attributes: _Attributes, key: str, least: float, greatest: float, *
 
 
 def _delay_on_globe(graph: nx.Graph, a: str, b: str) -> float | None:
-    """Returns the delay of a fibre along the great circle, where both ends' coordinates are known."""
+    """Returns the delay of a fibre along the great circle, in seconds, or None unless both ends have coordinates."""
     if not all(end in graph and "globe" in graph.nodes[end] for end in (a, b)):
         return None
     latitude_a, longitude_a = graph.nodes[a]["globe"]

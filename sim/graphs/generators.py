@@ -1,7 +1,7 @@
-"""Graphs made by rule and by chance: one function for each kind, from a number of nodes, a source of chance and parameters.
+"""Generated graphs: one function per kind, which takes the number of nodes, a random generator and parameters.
 
-They return nodes 0 to n-1, connected; the order of links is not theirs to keep. A link whose delay follows from its length
-has a `delay` already, in seconds.
+They return connected graphs of the nodes 0 to n-1, with links in any order. Links have a `delay` in seconds if it follows from
+their length.
 """
 
 import math
@@ -12,15 +12,17 @@ from typing import Final
 
 import networkx as nx
 
-Place = tuple[float, float]  # on a map that reaches from 0 to 1 both ways
+Place = tuple[float, float]  # coordinates between 0 and 1
 Builder = Callable[[int, random.Random, Mapping[str, float]], nx.Graph]
 
-_DELAY_FLOOR_S: Final = 0.0002  # two nodes in one room still have equipment between them
-_REGION_RADIUS: Final = 0.12  # of the map: how far a region's cities lie from its middle
+_DELAY_FLOOR_S: Final = 0.0002  # delay of the equipment between two nodes in one room
+_REGION_RADIUS: Final = 0.12  # share of the map: the distance of a region's cities from its centre
 _CITY_RADIUS: Final = 0.025
-_TRANSIT_REACH: Final = 0.25  # of the map: the distance at which a transit node's liking has fallen to 1/e
+_TRANSIT_REACH: Final = (
+    0.25  # share of the map: the distance at which the attraction of a transit node has fallen to 1/e
+)
 _STUB_REACH: Final = 0.03
-_LAST_MILE_S: Final = (0.001, 0.010)  # what an access network adds to a stub's link
+_LAST_MILE_S: Final = (0.001, 0.010)  # delay that an access network adds to the link of a stub
 
 
 def line(nodes: int, rng: random.Random, parameters: Mapping[str, float]) -> nx.Graph:
@@ -66,7 +68,7 @@ def barabasi_albert(nodes: int, rng: random.Random, parameters: Mapping[str, flo
 
 
 def watts_strogatz(nodes: int, rng: random.Random, parameters: Mapping[str, float]) -> nx.Graph:
-    """Rewires a share `p` of a ring lattice's links (Watts, Strogatz 1998), and joins what that cut off."""
+    """Rewires a share `p` of a ring lattice's links (Watts, Strogatz 1998), and connects the parts that result."""
     neighbours = int(parameters["k"])
     if neighbours % 2:
         raise ValueError(f"k is {neighbours}, not an even number")
@@ -78,7 +80,7 @@ def watts_strogatz(nodes: int, rng: random.Random, parameters: Mapping[str, floa
 
 
 def geometric(nodes: int, rng: random.Random, parameters: Mapping[str, float]) -> nx.Graph:
-    """Strews nodes over a square and joins those closer than gives `degree` neighbours on average."""
+    """Places nodes at random in a square and links close ones, with a distance that gives `degree` neighbours on average."""
     places = [(rng.random(), rng.random()) for _ in range(nodes)]
     radius = math.sqrt(parameters["degree"] / (math.pi * nodes))
     graph = nx.Graph()
@@ -96,7 +98,7 @@ def _parts(graph: nx.Graph) -> list[list[int]]:
 
 
 def _join_nearest(graph: nx.Graph, places: list[Place]) -> None:
-    """Links each part that stands alone to the nearest node of the main one, which grows by it."""
+    """Links each smaller part to the nearest node of the largest one, of which it is a part from then on."""
     main, *others = _parts(graph)
     for part in others:
         pairs = ((math.dist(places[a], places[b]), a, b) for a in part for b in main)
@@ -147,7 +149,7 @@ def _scatter(rng: random.Random, middle: Place, radius: float) -> Place:
 
 
 class _Market:
-    """Who attaches to whom: liking grows with the links that a node has and falls with the distance between cities."""
+    """Preferential attachment: attraction grows with the degree of a node and falls with the distance between cities."""
 
     __slots__ = ("_cities", "_degrees", "_homes", "_liking")
 
@@ -160,13 +162,13 @@ class _Market:
     def pick(
         self, rng: random.Random, node: int, candidates: Iterable[int], *, count: int, reach: float
     ) -> dict[int, None]:
-        """Picks up to `count` different candidates and takes note of the links; in a dict for its order."""
+        """Picks up to `count` different candidates, in a dict for its order, and counts the links."""
         likings = self._likings(self._homes[node], reach)
         pool = list(candidates)
         cumulative = list(accumulate((self._degrees[other] + 1) * likings[self._homes[other]] for other in pool))
         picked: dict[int, None] = {}
         wanted = min(count, len(pool))
-        for _ in range(4 * wanted):  # the same one may come up again; a link less is no harm
+        for _ in range(4 * wanted):  # draws can repeat; a link less does no harm
             if len(picked) < wanted:
                 picked[rng.choices(pool, cum_weights=cumulative)[0]] = None
         for other in picked:
@@ -175,7 +177,7 @@ class _Market:
         return picked
 
     def _likings(self, home: int, reach: float) -> list[float]:
-        """Returns how much a node of one city likes those of each other, by distance alone."""
+        """Returns the attraction of each city for a node of one city, by distance alone."""
         if (reach, home) not in self._liking:
             middle = self._cities[home]
             likings = [math.exp(-math.dist(middle, city) / reach) for city in self._cities]

@@ -1,6 +1,6 @@
-"""Places for nodes that have none: a force-directed layout (Fruchterman, Reingold 1991) fast enough for thousands.
+"""Places for nodes without any: a force-directed layout (Fruchterman, Reingold 1991), fast enough for thousands.
 
-All nodes push each other away and links pull; the forces of all pairs come from matrix products, a block of rows at a time.
+Nodes repel each other and links attract their ends. The forces of all pairs are matrix products, one block of rows at a time.
 """
 
 import math
@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 _ROUNDS: Final = 60
 _ROWS: Final = 64  # a block stays in the processor's cache and is too small for BLAS to wake threads for it
-_START_HEAT: Final = 0.12  # of the map's side: how far a node may move in the first round
+_START_HEAT: Final = 0.12  # share of the map's side: the largest move of a node in the first round
 
-_Array = NDArray[np.float32]  # twice as fast as double, and nobody sees the difference
+_Array = NDArray[np.float32]  # twice as fast as double precision, and precise enough for a map
 
 
 def spring_layout(nodes: int, links: Sequence[tuple[int, int]], seed: int = 1) -> _Array:
-    """Returns a place for each of the nodes 0 to n-1, an array of n rows (x, y) about the origin."""
+    """Returns the places of nodes 0 to n-1 as an array of n rows (x, y), centred at the origin."""
     places = np.random.default_rng(seed).random((nodes, 2), dtype=np.float32) - np.float32(0.5)
     if nodes < 2:
         return places
@@ -34,7 +34,7 @@ def spring_layout(nodes: int, links: Sequence[tuple[int, int]], seed: int = 1) -
 
 
 def _push(places: _Array, spacing: float) -> _Array:
-    """Every node repels every other with spacing^2 / distance."""
+    """Returns the repulsion between all nodes, spacing^2 / distance for each pair."""
     force = np.empty_like(places)
     squares = (places**2).sum(axis=1)
     for start in range(0, len(places), _ROWS):
@@ -49,7 +49,7 @@ def _push(places: _Array, spacing: float) -> _Array:
 
 
 def _pull(places: _Array, ends: NDArray[np.intp], spacing: float) -> _Array:
-    """A link draws its ends together with distance^2 / spacing."""
+    """Returns the attraction along all links, distance^2 / spacing for each."""
     span = places[ends[:, 1]] - places[ends[:, 0]]
     drawn = span * (np.hypot(span[:, 0], span[:, 1]) / spacing)[:, None]
     force = np.zeros_like(places)

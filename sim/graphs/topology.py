@@ -1,7 +1,7 @@
-"""From a short text such as `ba:m=2` to a graph that the simulator runs on.
+"""Topologies: graphs to simulate, by short texts such as `ba:m=2`.
 
-Every graph has the integers 0 to n-1 as nodes, is connected, and each link has a `delay`, one way, in seconds. The same
-text, number of nodes and seed give the same graph, links in the same order, in any process.
+Graphs are connected, their nodes are the integers 0 to n-1, and each link has a one-way `delay` in seconds. The same text,
+number of nodes and seed give the same graph, with links in the same order, in any process.
 """
 
 import math
@@ -23,7 +23,7 @@ _FILE: Final = "file"
 
 
 class Parameter(msgspec.Struct, frozen=True):
-    """One number that a topology takes; its default tells whether it is an integer."""
+    """A numeric parameter of a topology, an integer if its default is one."""
 
     default: float
     minimum: float
@@ -31,24 +31,24 @@ class Parameter(msgspec.Struct, frozen=True):
     meaning: str
 
     def parse(self, text: str) -> float:
-        """Returns the number in `text`; raises ValueError that says what would be right."""
+        """Returns the number in `text`; raises ValueError with the valid range."""
         is_integer = isinstance(self.default, int)
         try:
             value = int(text) if is_integer else float(text)
         except ValueError:
             raise ValueError(f"{text!r} is not {'an integer' if is_integer else 'a number'}") from None
-        if not self.minimum <= value <= self.maximum:  # not-a-number fails here too
+        if not self.minimum <= value <= self.maximum:  # NaN fails this comparison too
             raise ValueError(f"{text} is not between {self.minimum} and {self.maximum}")
         return value
 
 
 class Topology(msgspec.Struct, frozen=True):
-    """One named kind of graph and the parameters it takes."""
+    """A kind of graph and its parameters."""
 
     name: str
     summary: str
     parameters: dict[str, Parameter]
-    build: Builder | None  # None: read from a file
+    build: Builder | None  # None: the graph is read from a file
 
 
 _DRAWN_DELAY: Final = {
@@ -113,7 +113,7 @@ _TOPOLOGIES: Final = (
 
 
 def list_topologies() -> tuple[Topology, ...]:
-    """Returns all topologies that a text can name, with their parameters."""
+    """Returns all topologies with their parameters."""
     return _TOPOLOGIES
 
 
@@ -127,7 +127,7 @@ def make_topology(spec: str, nodes: int, seed: int) -> nx.Graph:
     topology = next((known for known in _TOPOLOGIES if known.name == name), None)
     if topology is None:
         known_names = ", ".join(known.name for known in _TOPOLOGIES)
-        raise ConfigError(f"there is no topology {name!r}; known are {known_names}")
+        raise ConfigError(f"{name!r} is not a topology; the topologies are {known_names}")
     if topology.build is None:
         return _from_file(rest, seed)
     parameters = _parse_parameters(topology, rest)
@@ -165,7 +165,7 @@ def _from_file(path: str, seed: int) -> nx.Graph:
         raise ConfigError(f"{path}: a topology has 2 to {SIM_NODES} nodes, not {len(named)}")
     parts = [len(part) for part in nx.connected_components(named)]
     if len(parts) > 1:
-        raise ConfigError(f"{path}: the graph falls into {len(parts)} parts, the largest of {max(parts)} nodes")
+        raise ConfigError(f"{path}: the graph has {len(parts)} separate parts, the largest with {max(parts)} nodes")
     numbers = {name: number for number, name in enumerate(_numbered_first(list(named)))}
     for name, attributes in named.nodes(data=True):
         attributes["name"] = name
@@ -175,14 +175,14 @@ def _from_file(path: str, seed: int) -> nx.Graph:
 
 
 def _numbered_first(names: list[str]) -> list[str]:
-    """Orders nodes as the file does, but by number where all names are numbers: 0 to n-1 stay what they are."""
+    """Orders nodes as in the file, or by number if all names are numbers, so that 0 to n-1 keep their names."""
     if all(name.isascii() and name.isdigit() for name in names):
         return sorted(names, key=int)
     return names
 
 
 def _in_order(raw: nx.Graph) -> nx.Graph:
-    """Rebuilds a graph with nodes and links in ascending order: generators may leave them in any."""
+    """Rebuilds a graph with nodes and links in ascending order, which generators do not guarantee."""
     graph = nx.Graph()
     graph.add_nodes_from((node, raw.nodes[node]) for node in sorted(raw))
     links = sorted((min(a, b), max(a, b)) for a, b in raw.edges)
@@ -191,7 +191,7 @@ def _in_order(raw: nx.Graph) -> nx.Graph:
 
 
 def _draw_delays(graph: nx.Graph, seed: int, least_s: float, greatest_s: float) -> None:
-    """Gives each link without a delay one from the seed; a link's own does not depend on which others have one."""
+    """Draws a delay for each link without one. It depends on the seed and the link only."""
     rng = random.Random(f"delays/{seed}")
     for _, _, attributes in graph.edges(data=True):
         drawn = rng.uniform(least_s, greatest_s)

@@ -1,6 +1,6 @@
-"""What a scenario can do, by name. An action is a generator: it acts, and yields while time passes.
+"""The actions of scenarios, by name. An action is a generator that yields while virtual time passes.
 
-Its keyword arguments, with their defaults, are the arguments of a step in a scenario file.
+Its keyword arguments and their defaults are the arguments of a step in a scenario file.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ JOIN_DELAY_S: Final = (0.001, 0.05)
 
 
 def start(stage: Stage, *, spread_s: float = 0.0) -> Iterator[None]:
-    """Starts all nodes and opens all links, at once or spread over some time."""
+    """Opens all links and starts all nodes, at once or spread over `spread_s`."""
     mesh = stage.mesh
     stage.act("start", nodes=len(stage.graph), links=stage.graph.number_of_edges())
     for one, other, data in stage.graph.edges(data=True):
@@ -38,7 +38,7 @@ def start(stage: Stage, *, spread_s: float = 0.0) -> Iterator[None]:
 
 
 def settle(stage: Stage, *, within_s: float = 30.0, metrics: bool = True) -> Iterator[None]:
-    """Waits until every metric is the shortest and routing is quiet; it is a violation if that takes longer."""
+    """Waits until every metric is the shortest and routing is quiet; taking longer is a violation."""
     yield from stage.settle(within_s=within_s, metrics=metrics)
 
 
@@ -48,7 +48,7 @@ def wait(stage: Stage, *, s: float) -> Iterator[None]:
 
 
 def idle(stage: Stage, *, minutes: float) -> Iterator[None]:
-    """Lets time pass and reports what a quiet mesh says meanwhile."""
+    """Lets time pass and reports how much a quiet mesh sends meanwhile."""
     s = 60 * minutes
     stage.mark()
     yield from stage.pass_time(s)
@@ -59,7 +59,7 @@ def idle(stage: Stage, *, minutes: float) -> Iterator[None]:
 
 
 def choose(stage: Stage, *, link: object = "carrying", count: int = 1) -> Iterator[None]:
-    """Chooses the links that later steps call "chosen"."""
+    """Chooses the links to which later steps refer as "chosen"."""
     stage.chosen = links_by_name(stage, link, count)
     stage.act("choose", links=[list(edge) for edge in stage.chosen])
     yield
@@ -68,9 +68,9 @@ def choose(stage: Stage, *, link: object = "carrying", count: int = 1) -> Iterat
 def watch(
     stage: Stage, *, flows: int = 50, across: object = None, pair: object = None, every_s: float = 0.01
 ) -> Iterator[None]:
-    """Watches flows between random pairs, between those whose way leads over some links, or one given pair.
+    """Watches flows between random pairs, between pairs whose path uses certain links, or between one given pair.
 
-    Whole nodes send a packet of each flow `every_s`: their links notice a cut by what is not answered.
+    Whole nodes send a packet of each flow `every_s`, so that their links notice a cut by missing acknowledgements.
     """
     if isinstance(pair, list):
         found = [(int(pair[0]), int(pair[1]))]
@@ -81,12 +81,12 @@ def watch(
     stage.act("watch", flows=len(found))
     for source, destination in found:
         stage.watch(source, destination, every_s)
-    if stage.pings is not None:  # sessions are made before anything happens to them
+    if stage.pings is not None:  # end-to-end sessions are established before anything fails
         yield from stage.pass_time(2.0)
 
 
 def measure(stage: Stage) -> Iterator[None]:
-    """Counts what scenarios promise bounds on from now on."""
+    """Starts to measure the figures on which scenarios promise bounds."""
     stage.act("measure")
     stage.measure()
     yield
@@ -95,7 +95,7 @@ def measure(stage: Stage) -> Iterator[None]:
 def cut(
     stage: Stage, *, link: object = "random", count: int = 1, one_way: bool = False, is_told: bool = False
 ) -> Iterator[None]:
-    """Cuts links without a word, or one direction of each; or both ends are told, as when a cable is pulled."""
+    """Cuts links, or one direction of each: silently, or noticed by both ends as when a cable is unplugged."""
     stage.chosen = links_by_name(stage, link, count)
     stage.mark()
     for one, other in stage.chosen:
@@ -105,7 +105,7 @@ def cut(
 
 
 def mend(stage: Stage, *, link: object = "cut") -> Iterator[None]:
-    """Mends links, by default all that are cut."""
+    """Mends links, by default all those that are cut."""
     for one, other in links_by_name(stage, link):
         stage.act("mend", link=[one, other])
         stage.mesh.mend(one, other)
@@ -134,7 +134,7 @@ def cost(
     divide_by: float = 1.0,
     loss: float = 0.0,
 ) -> Iterator[None]:
-    """Changes what links cost: their delay by a factor, and their loss."""
+    """Multiplies the delay of links and sets their loss, which changes their cost."""
     stage.mark()
     for one, other in links_by_name(stage, link, count):
         delay_s = stage.mesh.link(one, other).round_trip_s / 2 * factor / divide_by
@@ -144,7 +144,7 @@ def cost(
 
 
 def partition(stage: Stage, *, share: float = 0.5) -> Iterator[None]:
-    """Parts the mesh: the nodes nearest to one of them, that share of all, lose every link to the others."""
+    """Partitions the mesh: a random node and its nearest ones, `share` of all, lose their links to the others."""
     mesh = stage.mesh
     graph = mesh.graph()
     (centre,) = nodes_by_name(stage, "random")
@@ -159,7 +159,7 @@ def partition(stage: Stage, *, share: float = 0.5) -> Iterator[None]:
 
 
 def merge(stage: Stage) -> Iterator[None]:
-    """Mends all that the last partition has cut."""
+    """Mends the links that the last partition has cut."""
     stage.mark()
     stage.act("merge", links=len(stage.severed))
     for low, high in stage.severed:
@@ -169,7 +169,7 @@ def merge(stage: Stage) -> Iterator[None]:
 
 
 def jitter(stage: Stage, *, link: object = "all", share: float = 0.2) -> Iterator[None]:
-    """Has the delay of links vary by a share of it, up and down."""
+    """Varies the delay of links randomly by up to a share of it in either direction."""
     stage.act("jitter", share=share)
     for one, other in links_by_name(stage, link):
         delay_s = stage.mesh.link(one, other).round_trip_s / 2
@@ -178,7 +178,7 @@ def jitter(stage: Stage, *, link: object = "all", share: float = 0.2) -> Iterato
 
 
 def lose(stage: Stage, *, link: object = "chosen", share: float = 0.3) -> Iterator[None]:
-    """Has links lose a share of all datagrams, each way."""
+    """Makes links lose a share of all datagrams in each direction."""
     stage.mark()
     for one, other in links_by_name(stage, link):
         stage.act("lose", link=[one, other], share=share)
@@ -195,7 +195,7 @@ def restart(
     says_goodbye: bool = False,
     back_s: int = 0,
 ) -> Iterator[None]:
-    """Stops nodes, perhaps with a goodbye, and starts them again, their memory lost and their clocks set back."""
+    """Stops nodes and starts them again without memory, their clocks set back by `back_s`."""
     stage.mark()
     for one in nodes_by_name(stage, node, count):
         _restart(stage, one, down_s, says_goodbye=says_goodbye, back_s=back_s)
@@ -213,7 +213,7 @@ def _restart(stage: Stage, node: int, down_s: float, *, says_goodbye: bool = Fal
 def churn(
     stage: Stage, *, share_per_minute: float = 0.01, minutes: float = 10.0, down_s: float = 1.0
 ) -> Iterator[None]:
-    """Restarts random nodes at a rate, for some time."""
+    """Restarts random nodes at a constant rate."""
     nodes = len(stage.mesh.epochs)
     end = stage.mesh.now + 60 * minutes
     while True:
@@ -228,7 +228,7 @@ def churn(
 
 
 def join(stage: Stage, *, nodes: int = 1, links: int = 2, spread_s: float = 0.0) -> Iterator[None]:
-    """Has new nodes join, each linked to some that are running."""
+    """Adds new nodes, each linked to some running ones."""
     mesh = stage.mesh
     stage.mark()
     stage.act("join", nodes=nodes)
@@ -242,7 +242,7 @@ def join(stage: Stage, *, nodes: int = 1, links: int = 2, spread_s: float = 0.0)
 
 
 def move(stage: Stage, *, node: object = "random", count: int = 1, links: int = 2) -> Iterator[None]:
-    """Takes nodes from where they are to other neighbours: their links are gone without a word."""
+    """Moves nodes to other neighbours; their old links are cut silently."""
     mesh = stage.mesh
     stage.mark()
     for one in nodes_by_name(stage, node, count):
@@ -259,11 +259,11 @@ def move(stage: Stage, *, node: object = "random", count: int = 1, links: int = 
 
 
 def lie(stage: Stage, *, node: object = "random", how: str = "forge") -> Iterator[None]:
-    """Has a node lie in all it says from now on, beginning with a restart."""
+    """Restarts a node, which falsifies all updates from then on."""
     if not isinstance(stage.mesh, RoutingMesh):
-        raise ConfigError("nodes lie in routing fidelity only")
+        raise ConfigError("the action lie needs --fidelity routing")
     if how not in LIES:
-        raise ConfigError(f"a node can lie in these ways: {', '.join(LIES)}; not {how!r}")
+        raise ConfigError(f"{how!r} is not a kind of lie; the kinds are {', '.join(LIES)}")
     (liar,) = nodes_by_name(stage, node)
     stage.act("lie", node=liar, how=how)
     stage.mesh.liars[liar] = how
@@ -281,8 +281,8 @@ ACTIONS: Final[dict[str, ActionFunction]] = {
 
 
 def perform(stage: Stage, do: str, arguments: dict[str, Any]) -> Iterator[None]:
-    """Begins an action by its name; raises ConfigError for one that does not exist or does not take these arguments."""
+    """Begins an action by its name; raises ConfigError if there is no such action and TypeError for wrong arguments."""
     action = ACTIONS.get(do)
     if action is None:
-        raise ConfigError(f"there is no action {do!r}; there are {', '.join(ACTIONS)}")
+        raise ConfigError(f"{do!r} is not an action; the actions are {', '.join(ACTIONS)}")
     return action(stage, **arguments)

@@ -1,4 +1,4 @@
-"""How scenarios choose links, nodes and pairs: by dice, by degree, or by what they carry."""
+"""The choice of links, nodes and pairs of nodes in scenarios: at random, by degree, or by the traffic that they carry."""
 
 import itertools
 from collections import Counter
@@ -8,13 +8,13 @@ import networkx
 from mycelium.errors import ConfigError
 from sim.play.stage import Stage
 
-SAMPLED_PAIRS = 20_000  # of which the most carrying link and the flows across it are found
+SAMPLED_PAIRS = 20_000  # from which the busiest links and the flows across them are found
 
 Edge = tuple[int, int]
 
 
 def nodes_by_name(stage: Stage, name: object, count: int = 1) -> list[int]:
-    """Returns nodes: a number, "random", "hub" for those of the highest degree, or "ends" for those of chosen links."""
+    """Returns running nodes by number, "random", "hub" (highest degree) or "ends" (of chosen links); raises ConfigError."""
     running = list(stage.mesh.running())
     if isinstance(name, int):
         if name not in running:
@@ -27,11 +27,11 @@ def nodes_by_name(stage: Stage, name: object, count: int = 1) -> list[int]:
         return sorted(running, key=lambda node: (-graph.degree(node), node))[:count]
     if name == "ends":
         return sorted({node for edge in stage.chosen for node in edge}.intersection(running))
-    raise ConfigError(f'a node is a number, "random", "hub" or "ends", not {name!r}')
+    raise ConfigError(f'{name!r} is not a node: use a number, "random", "hub" or "ends"')
 
 
 def links_by_name(stage: Stage, name: object, count: int = 1) -> list[Edge]:
-    """Returns links: [node, node], "random", "carrying", "all", "chosen" or "cut" for those that are closed."""
+    """Returns links by [node, node], "random", "carrying", "all", "chosen" or "cut"; raises ConfigError."""
     mesh = stage.mesh
     match name:
         case [int(one), int(other)]:
@@ -49,14 +49,14 @@ def links_by_name(stage: Stage, name: object, count: int = 1) -> list[Edge]:
             return list(stage.chosen)
         case "cut":
             return [edge for edge, link in mesh.links.items() if not link.is_open]
-    raise ConfigError(f'a link is [node, node], "random", "carrying", "all", "chosen" or "cut", not {name!r}')
+    raise ConfigError(f'{name!r} is not a link: use [node, node], "random", "carrying", "all", "chosen" or "cut"')
 
 
 def pairs(stage: Stage, count: int) -> list[Edge]:
-    """Returns so many pairs of different running nodes."""
+    """Returns `count` random pairs of different running nodes; raises ConfigError if there are not two."""
     running = list(stage.mesh.running())
     if len(running) < 2:
-        raise ConfigError("flows need two nodes")
+        raise ConfigError("flows need at least two running nodes")
     chosen = []
     for _ in range(count):
         one, other = stage.dice.sample(running, 2)
@@ -65,7 +65,7 @@ def pairs(stage: Stage, count: int) -> list[Edge]:
 
 
 def carrying_links(stage: Stage, count: int) -> list[Edge]:
-    """Returns the links that most of some thousands of pairs use, those left out whose loss would part the mesh."""
+    """Returns the links that most of thousands of random pairs use, except bridges; raises ConfigError if all are bridges."""
     carried: Counter[Edge] = Counter()
     for source, destination in pairs(stage, SAMPLED_PAIRS // 4):
         carried.update(_links_of(stage.flows.path(source, destination)[0]))
@@ -73,12 +73,12 @@ def carrying_links(stage: Stage, count: int) -> list[Edge]:
     bridges = {(min(edge), max(edge)) for edge in networkx.bridges(graph)}
     ranked = sorted((-number, edge) for edge, number in carried.items() if edge not in bridges)
     if not ranked:
-        raise ConfigError("every link of this mesh is a bridge: none can be cut without parting it")
+        raise ConfigError("every link of this mesh is a bridge: cutting any one would partition it")
     return [edge for _, edge in ranked[:count]]
 
 
 def pairs_across(stage: Stage, edges: list[Edge], count: int) -> list[Edge]:
-    """Returns pairs whose way leads over one of the links: at most `count`, fewer where the mesh has not as many."""
+    """Returns up to `count` pairs whose path uses one of the links."""
     wanted = set(edges)
     found: dict[Edge, None] = {}
     for source, destination in pairs(stage, SAMPLED_PAIRS):

@@ -1,13 +1,13 @@
-"""What a run measures of healing, beside what must always hold; a scenario promises bounds on it.
+"""The figures that a run measures and on which a scenario can promise upper bounds.
 
-outage_max_s, outage_median_s   how long watched flows were out though there was a way, by the forwarding tables
-gap_max_s, gap_median_s         of each flow the longest time of which no packet arrived; whole nodes only
-ping_loss                       share of packets that did not arrive; whole nodes only
-false_dead                      links given up though they carried all the while; whole nodes only
-detours                         ends of links that use, when all is over, a slower way than another; whole nodes only
-hop_limit                       trains that died of their hop limit; whole nodes only
-route_changes                   next hops that were taken, since the step `measure`
-route_changes_per_minute        the most of one node towards one destination within a minute
+outage_max_s, outage_median_s   outages of watched flows while a path existed, by the forwarding tables
+gap_max_s, gap_median_s         the longest time without an arriving packet, of each flow; whole nodes only
+ping_loss                       share of packets that were lost; whole nodes only
+false_dead                      links given up although they carried datagrams throughout; whole nodes only
+detours                         ends of links that use the slower of two lanes when the run ends; whole nodes only
+hop_limit                       trains dropped because of their hop limit; whole nodes only
+route_changes                   next hops selected since the step `measure`
+route_changes_per_minute        the most of those within a minute, for one node and destination
 """
 
 from collections import deque
@@ -31,18 +31,18 @@ NAMES: Final = (
     "route_changes",
     "route_changes_per_minute",
 )
-ALWAYS: Final = {"hop_limit": 0.0}  # promised by every scenario
+ALWAYS: Final = {"hop_limit": 0.0}  # promised by all scenarios
 MINUTE_S: Final = 60.0
 _PLACES: Final = 6
 
 
 class Figures:
-    """Counts from the start of a run, or from when it is told to start over."""
+    """Measures from the start of a run, or from the last call of `start_over`."""
 
     def __init__(self, mesh: Mesh, flows: FlowWatch) -> None:
         self._mesh = mesh
         self._flows = flows
-        self._is_measuring = False  # changes of routes: at a cold start of many nodes they are too many to keep
+        self._is_measuring = False  # route changes, which are too many to keep during a cold start
         self._changed_at: dict[tuple[int, bytes], deque[float]] = {}  # by node and destination, within a minute
         self._changes = 0
         self._most_a_minute = 0
@@ -50,7 +50,7 @@ class Figures:
         self.false_dead: list[tuple[float, int, int]] = []  # when, node, neighbour
 
     def start_over(self, pings: PingTraffic | None) -> None:
-        """Forgets what was counted, and counts changes of routes from now on."""
+        """Discards what was measured, and measures route changes from now on too."""
         self._is_measuring = True
         self._changed_at.clear()
         self._changes = self._most_a_minute = 0
@@ -61,7 +61,7 @@ class Figures:
             pings.start_over()
 
     def routes_changed(self, node: int) -> None:
-        """Counts the newest changes of a node's next hops; a lost route counts when there is another, or the same again."""
+        """Counts the newest changes of a node's next hops. A lost route counts once there is a next hop again."""
         engine = self._mesh.engine(node)
         if not self._is_measuring or engine is None:
             return
@@ -79,7 +79,7 @@ class Figures:
                 self._restless = node, self._mesh.index_of[destination]
 
     def values(self, pings: PingTraffic | None) -> dict[str, float]:
-        """Returns all that was measured."""
+        """Returns the figures that were measured, by name."""
         found: dict[str, float] = {}
         if self._flows.flows:
             out_s = self._flows.avoidable_s() or [0.0]
@@ -96,7 +96,7 @@ class Figures:
         return {name: round(value, _PLACES) for name, value in found.items()}
 
     def broken(self, promises: dict[str, float], pings: PingTraffic | None) -> list[dict[str, Any]]:
-        """Returns a record of each promise that was not kept: a figure above its bound, or one that was never measured."""
+        """Returns a violation record for each promised figure that exceeds its bound or was never measured."""
         found = self.values(pings)
         whole_nodes = isinstance(self._mesh, NodeMesh)
         return [

@@ -1,8 +1,8 @@
-"""Watched flows: from when to when would a packet sent between two nodes not have arrived?
+"""Watched flows: the times during which a packet from one node to another would not have arrived.
 
-A flow is followed through the forwarding tables as they are at one moment, whenever one on its way, or a link, changes. Its
-outage begins with the cut or the lost route that stops it. It is detected as soon as nobody on its way hands packets to a
-dead link any more; what comes after that is routing's own time. The part of an outage in which there was a way is avoidable.
+The path of a flow is traced through the forwarding tables whenever a table on it, or any link, changes. An outage begins with
+the cut or the lost route that interrupts the path. It is detected once no node on the path forwards to a dead link any more;
+the rest of the outage is due to routing. The part during which the mesh had a path is avoidable.
 """
 
 import networkx
@@ -23,11 +23,11 @@ class Flow:
     def __init__(self, source: int, destination: int) -> None:
         self.source = source
         self.destination = destination
-        self.path: tuple[int, ...] = ()  # as far as packets come
-        self.since: float | None = None  # when the present outage began
+        self.path: tuple[int, ...] = ()  # as far as packets get
+        self.since: float | None = None  # start of the current outage
         self.detected: float | None = None
-        self.is_parted = False  # there was no way when last looked
-        self.reachable_since = 0.0  # since when in this outage there has been a way
+        self.is_parted = False  # the mesh had no path when last checked
+        self.reachable_since = 0.0  # start of the avoidable part of the current outage
 
 
 class FlowWatch:
@@ -36,21 +36,21 @@ class FlowWatch:
     def __init__(self, mesh: Mesh, *, black_hole_s: float) -> None:
         self._mesh = mesh
         self._black_hole_s = black_hole_s
-        self._through: dict[int, dict[Flow, None]] = {}  # by node on the way
+        self._through: dict[int, dict[Flow, None]] = {}  # by node on the path
         self.flows: list[Flow] = []
-        self.ended: list[dict[str, object]] = []  # records of outages since someone last took them
+        self.ended: list[dict[str, object]] = []  # records of outages, until they are taken
         self.outages_s: list[float] = []
         self.after_detection_s: list[float] = []
-        self._avoidable_s: list[float] = []  # of outages that have ended since someone last started over
+        self._avoidable_s: list[float] = []  # of outages that have ended since the last call of `start_over`
 
     def watch(self, source: int, destination: int) -> None:
-        """Watches one more flow from now on."""
+        """Starts to watch a flow."""
         flow = Flow(source, destination)
         self.flows.append(flow)
-        self._follow(flow)
+        self._trace(flow)
 
     def path(self, source: int, destination: int) -> tuple[tuple[int, ...], str]:
-        """Returns the nodes that a packet comes to, and why it stops at the last one, "" where that is its destination."""
+        """Returns the nodes that a packet reaches, and why it ends at the last one: "" if that is the destination."""
         mesh = self._mesh
         target = mesh.address(destination)
         node, path = source, [source]
@@ -66,28 +66,28 @@ class FlowWatch:
         return tuple(path), ""
 
     def routes_changed(self, node: int) -> None:
-        """Follows anew every flow that comes by a node."""
+        """Traces all flows whose path includes a node."""
         for flow in list(self._through.get(node, ())):
-            self._follow(flow)
+            self._trace(flow)
 
     def links_changed(self) -> None:
-        """Follows every flow anew; those that had no way until now may have one."""
+        """Traces all flows. Those without a path may have one now."""
         for flow in self.flows:
             if flow.is_parted:
                 flow.reachable_since = self._mesh.now
-            self._follow(flow)
+            self._trace(flow)
 
     def start_over(self) -> None:
-        """Forgets the outages that have ended."""
+        """Discards the outages that have ended."""
         self._avoidable_s.clear()
 
     def avoidable_s(self) -> list[float]:
-        """Returns for how many seconds of each outage there was a way; those count that have not ended."""
+        """Returns the avoidable seconds of each outage, current ones included."""
         now = self._mesh.now
         lasting = [now - flow.reachable_since for flow in self.flows if flow.since is not None and not flow.is_parted]
         return [*self._avoidable_s, *lasting]
 
-    def _follow(self, flow: Flow) -> None:
+    def _trace(self, flow: Flow) -> None:
         path, stop = self.path(flow.source, flow.destination)
         for node in flow.path:
             self._through[node].pop(flow, None)
@@ -119,7 +119,7 @@ class FlowWatch:
         flow.since = None
 
     def check(self) -> None:
-        """Looks for black holes: flows that have long been out though there is a way; raises InvariantBroken."""
+        """Checks for black holes: flows in a long outage although the mesh has a path; raises InvariantBroken."""
         out = [flow for flow in self.flows if flow.since is not None]
         if not out:
             return
@@ -138,7 +138,7 @@ class FlowWatch:
                 )
 
     def _usable_graph(self) -> "networkx.Graph[int]":
-        """Open links whose ends use them: a link that was dying again and again is left unused for a while."""
+        """Returns the open links that both ends use; a suspected link is not used."""
         mesh = self._mesh
         graph = mesh.graph()
         graph.remove_nodes_from([node for node in graph if node in mesh.liars])
@@ -151,7 +151,7 @@ class FlowWatch:
         return graph
 
     def unfinished(self) -> list[dict[str, object]]:
-        """Returns records of the outages that have not ended."""
+        """Returns records of the current outages."""
         return [_record(flow, None, None, None) for flow in self.flows if flow.since is not None]
 
 

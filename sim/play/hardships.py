@@ -1,4 +1,4 @@
-"""What a scenario can do to whole nodes beyond cutting their links: NATs, other addresses, narrow links, no time to run."""
+"""Actions on whole nodes besides cutting links: NATs, address changes, narrow links, suspended processes, replayed traces."""
 
 import math
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ def nat(
     filtering: str = "address-and-port-dependent",
     expiry_s: float = 30.0,
 ) -> Iterator[None]:
-    """Before the start: puts random nodes, no two of them neighbours, behind NATs (RFC 4787)."""
+    """Puts random nodes, no two of them neighbours, behind NATs (RFC 4787); a step before the start."""
     mesh = _node_mesh(stage)
     try:
         model = msgspec.convert({"mapping": mapping, "filtering": filtering, "expiry_s": expiry_s}, NatModel)
@@ -42,7 +42,7 @@ def nat(
 
 
 def rebind(stage: Stage) -> Iterator[None]:
-    """Has the NATs forget what they have mapped, as when they restart: other ports from now on."""
+    """Makes all NATs forget their mappings, as in a restart."""
     mesh = _node_mesh(stage)
     stage.act("rebind", nodes=sorted(stage.hidden))
     for node in sorted(stage.hidden):
@@ -51,9 +51,9 @@ def rebind(stage: Stage) -> Iterator[None]:
 
 
 def roam(stage: Stage, *, node: object = "random", count: int = 1, is_told: bool = False) -> Iterator[None]:
-    """Gives nodes another address on the underlay, as a phone that leaves the Wi-Fi; their links must follow.
+    """Changes the underlay address of nodes, as when a phone leaves the Wi-Fi.
 
-    A node behind a NAT is not told; a phone's kernel tells.
+    The kernel of a phone notifies its node (`is_told`). A node whose NAT changes its address is not notified.
     """
     mesh = _node_mesh(stage)
     for one in nodes_by_name(stage, node, count):
@@ -63,16 +63,16 @@ def roam(stage: Stage, *, node: object = "random", count: int = 1, is_told: bool
 
 
 def uplinks(stage: Stage, *, delay_factor: float = 1.5) -> Iterator[None]:
-    """Before the start: gives all nodes a second uplink, whose ways take longer by a factor."""
+    """Gives all nodes a second uplink, whose delays are longer by a factor; a step before the start."""
     if not delay_factor > 0:
-        raise ConfigError(f"uplinks: a delay can't grow by a factor of {delay_factor}")
+        raise ConfigError(f"uplinks: {delay_factor} is not a valid delay_factor, which is above 0")
     _node_mesh(stage).alternate_delay_factor = delay_factor
     stage.act("uplinks", delay_factor=delay_factor)
     yield
 
 
 def cut_lane(stage: Stage, *, link: object = "chosen") -> Iterator[None]:
-    """Cuts of links that have two ways the one in use, silently."""
+    """Silently cuts the lane in use of links that have two."""
     mesh = _node_mesh(stage)
     for one, other in links_by_name(stage, link):
         stage.act("cut_lane", link=[one, other])
@@ -81,9 +81,9 @@ def cut_lane(stage: Stage, *, link: object = "chosen") -> Iterator[None]:
 
 
 def starve(stage: Stage, *, for_s: float = 0.2, every_s: float = 5.0, minutes: float = 1.0) -> Iterator[None]:
-    """Now and then keeps a random node from being run for a moment; each node every so often, on average.
+    """Suspends the processes of random nodes for a moment, each node `every_s` on average.
 
-    Between two such moments a node is run for at least a second.
+    A node runs for at least a second between two suspensions.
     """
     mesh = _node_mesh(stage)
     stage.act("starve", for_s=for_s, every_s=every_s)
@@ -104,7 +104,7 @@ def starve(stage: Stage, *, for_s: float = 0.2, every_s: float = 5.0, minutes: f
 def saturate(
     stage: Stage, *, link: object = "chosen", bytes_per_s: float = 250_000.0, share: float = 1.1, minutes: float = 1.0
 ) -> Iterator[None]:
-    """Narrows a link and sends more over it than it carries, both ways."""
+    """Limits the bandwidth of a link and sends `share` of it through the link in each direction."""
     mesh = _node_mesh(stage)
     ((one, other), *_) = links_by_name(stage, link)
     mesh.reshape(one, other, bytes_per_s=bytes_per_s)
@@ -116,7 +116,7 @@ def saturate(
 
 
 def trace(stage: Stage, *, file: str = "sample", minutes: float = 2.0) -> Iterator[None]:
-    """Plays recorded round trips on all links: what was recorded of a link of the same name, or else of one in turn."""
+    """Replays recorded round-trip times on all links: those of the link of the same name, or else of each recording in turn."""
     recordings = traces.read(file)
     in_turn = list(recordings.values())
     stage.act("trace", file=file, recordings=len(recordings))
@@ -128,7 +128,7 @@ def trace(stage: Stage, *, file: str = "sample", minutes: float = 2.0) -> Iterat
 
 
 def _play(mesh: Mesh, edge: Edge, steps: Iterator[tuple[float, float]], begun: float, end: float) -> None:
-    """Has a link take the next round trip when its time has come."""
+    """Schedules the next round-trip time of a link."""
     at, rtt_s = next(steps, (math.inf, 0.0))
     if begun + at < end:
         mesh.heap.at(begun + at, _set_delay, mesh, edge, rtt_s / 2)
@@ -142,5 +142,5 @@ def _set_delay(mesh: Mesh, edge: Edge, delay_s: float) -> None:
 
 def _node_mesh(stage: Stage) -> NodeMesh:
     if not isinstance(stage.mesh, NodeMesh):
-        raise ConfigError("addresses on the underlay, NATs and a node's time exist in node fidelity only")
+        raise ConfigError("this action needs --fidelity node")
     return stage.mesh

@@ -1,4 +1,4 @@
-"""What must hold at every moment, whatever happens to the mesh; a breach ends the run."""
+"""The invariants of a mesh. A violation ends the run."""
 
 import itertools
 from itertools import islice
@@ -9,11 +9,11 @@ from mycelium.limits import DESTINATIONS, LINKS, PENDING_REQUESTS
 from sim.net.mesh import Mesh
 
 EVERY: Final = 1
-OWNERS_CHECKED: Final = 50_000  # pairs of nodes, where there are more
+OWNERS_CHECKED: Final = 50_000  # pairs of nodes that are checked at most
 
 
 class InvariantBroken(Exception):
-    """Carries the record of what was broken."""
+    """A violated invariant; `record` describes it."""
 
     def __init__(self, what: str, **details: Any) -> None:
         super().__init__(what)
@@ -21,10 +21,10 @@ class InvariantBroken(Exception):
 
 
 class LoopWatch:
-    """Follows next hops from where one has changed: no packet may come to a node twice.
+    """Checks that following next hops from a node whose next hop has changed never leads to a node twice.
 
-    A loop comes into being with a change at one of its nodes, so looking at every change misses none; `stride` n looks at
-    every n-th. Loops live on until someone mends them, so a large n still finds the lasting ones.
+    A loop arises by a change at one of its nodes, so checking every change misses none. With a `stride` of n only every n-th
+    change is checked, which still finds loops that last.
     """
 
     def __init__(self, mesh: Mesh) -> None:
@@ -35,12 +35,12 @@ class LoopWatch:
         self.loops = 0
 
     def check(self, node: int) -> None:
-        """Looks at the newest changes of a node; raises InvariantBroken."""
+        """Checks the newest changes of a node; raises InvariantBroken."""
         engine = self._mesh.engine(node)
         assert engine is not None
         changes = engine.changes
         stride = self.stride
-        if len(changes) == changes.maxlen and stride == EVERY:  # some may have been pushed out
+        if len(changes) == changes.maxlen and stride == EVERY:  # older ones may have been pushed out
             destinations = list(engine.forwarding.next_hop)
         else:
             first = -self._skipped % stride
@@ -62,7 +62,7 @@ class LoopWatch:
                 hop = None if table is None else table.get(destination)
 
     def _judge(self, start: bytes, destination: bytes) -> None:
-        """Next hops lead around; it is a loop if packets really go that way and no liar sends them."""
+        """Raises InvariantBroken if the next hops form a loop whose links are all alive and none of whose nodes lies."""
         mesh = self._mesh
         path, hop = [start], mesh.tables[start][destination]
         while hop not in path:
@@ -77,7 +77,7 @@ class LoopWatch:
 
 
 def check_tables(mesh: Mesh) -> None:
-    """Checks that no node holds more than its limits allow or than there is to know; raises InvariantBroken."""
+    """Checks that no table of a node exceeds its limit or the number of known nodes; raises InvariantBroken."""
     known = len(mesh.index_of)
     for node in mesh.running():
         engine = mesh.engine(node)
@@ -95,9 +95,9 @@ def check_tables(mesh: Mesh) -> None:
 
 
 def check_owners(mesh: Mesh) -> None:
-    """Checks that every prefix is with the node that its key belongs to, at every node; raises InvariantBroken.
+    """Checks that all nodes map each prefix to the node whose key it belongs to; raises InvariantBroken.
 
-    Among many nodes of which none lies it looks at some of each node's routes, others at each node.
+    In a large mesh without liars it checks a different part of the routes at each node.
     """
     stride = 1 if mesh.liars else max(1, len(mesh.tables) ** 2 // OWNERS_CHECKED)
     for node in mesh.running():

@@ -1,29 +1,29 @@
-"""Bulk traffic between two whole nodes: packets at a steady rate, whether they arrive or not."""
+"""Bulk traffic between two whole nodes: packets at a constant rate, whether they arrive or not."""
 
 from typing import Final
 
 from sim.net.node_mesh import NodeMesh
 from sim.play.pings import udp_packet
 
-PACKET_BYTES: Final = 1_280  # of which the headers leave a little less for the body
-READ_EVERY_S: Final = 0.01  # packets of so long are read from TUN at once
-PACKETS_AT_ONCE: Final = 32
+PACKET_BYTES: Final = 1_280  # body of a packet
+READ_EVERY_S: Final = 0.01  # interval between reads of the TUN device, unless packets are less frequent
+PACKETS_AT_ONCE: Final = 32  # packets per read, at most
 
 
 class Load:
-    """One such flow; it goes on until it is told to end."""
+    """One flow, which lasts until `end` is called."""
 
     def __init__(self, mesh: NodeMesh, source: int, destination: int, bytes_per_s: float) -> None:
         self._mesh = mesh
         self._ends = source, destination
         self._every_s = max(READ_EVERY_S, PACKET_BYTES / bytes_per_s)
-        self._due = 0.0  # packets, and the part of one
+        self._due = 0.0  # packets, with a fraction
         self._packets_per_s = bytes_per_s / PACKET_BYTES
         self._is_over = False
         self._send()
 
     def end(self) -> None:
-        """Sends no more."""
+        """Ends the flow."""
         self._is_over = True
 
     def _send(self) -> None:

@@ -1,7 +1,6 @@
-"""The oracle: what every metric must be, by Dijkstra over the links as their ends see them.
+"""The oracle: the right metrics, by Dijkstra's algorithm over the links with the costs that their ends use.
 
-A metric of a node is right when it equals the oracle's to the last unit. The matrix is computed anew only when a link's cost,
-as an engine uses it, has changed.
+A metric is right if it equals the oracle's exactly. The matrix is computed again only after the cost of a link has changed.
 """
 
 from collections.abc import Iterator
@@ -17,24 +16,26 @@ from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.distance import INFINITY
 from sim.net.mesh import Mesh
 
-CHECKED_MISMATCHES: Final = 20  # named in a report; the others are counted
+CHECKED_MISMATCHES: Final = 20  # named in a report; all are counted
 
 Edge = tuple[int, int, int]  # node, neighbour, cost to that node
 
 
 class Oracle:
-    """Knows the shortest paths of a mesh."""
+    """The shortest paths of a mesh."""
 
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
-        self._seen: tuple[int, list[Edge]] = (0, [])  # number of nodes, links
+        self._seen: tuple[int, list[Edge]] = (0, [])  # number of nodes and links of the matrix
         self._metrics: NDArray[np.uint32] = np.zeros((0, 0), np.uint32)
-        self._reached: list[int] = []  # how many nodes each one reaches, itself included
-        self._judged: dict[int, tuple[RoutingEngine, int, bool]] = {}  # after how many of its choices; right or wrong
+        self._reached: list[int] = []  # number of nodes that each one reaches, itself included
+        self._judged: dict[
+            int, tuple[RoutingEngine, int, bool]
+        ] = {}  # verdict, and the number of choices after which it was made
         self._wrong: dict[int, int] = {}  # node -> a destination whose metric was wrong
 
     def refresh(self) -> None:
-        """Looks at all links; if any has changed, computes all shortest paths again."""
+        """Computes all shortest paths again if any link has changed."""
         edges = self._present_edges()
         size = max(self._mesh.epochs, default=-1) + 1
         if (size, edges) == self._seen:
@@ -49,7 +50,7 @@ class Oracle:
         self._reached = np.count_nonzero(self._metrics != INFINITY, axis=1).tolist()
 
     def _present_edges(self) -> list[Edge]:
-        # A liar may attract, but nobody passes through it: what it says of others counts for nothing here.
+        # A liar can attract traffic but never forwards any, so its links lead to itself only.
         mesh, edges = self._mesh, []
         for node in mesh.running():
             engine = mesh.engine(node)
@@ -61,7 +62,7 @@ class Oracle:
         return edges
 
     def converged(self) -> int:
-        """Returns how many running nodes have all metrics right; to be called after `refresh`."""
+        """Returns the number of running nodes whose metrics are all right, as of the last `refresh`."""
         return sum(self._is_right(node) for node in self._mesh.running())
 
     def _is_right(self, node: int) -> bool:
@@ -76,21 +77,21 @@ class Oracle:
         return is_right
 
     def _judge(self, node: int, engine: RoutingEngine) -> bool:
-        """Looks at how many nodes it reaches, then where it was last found wrong: while a mesh converges, that settles it."""
+        """Compares the number of routes, then the metric last found wrong, which usually decide while a mesh converges."""
         if len(engine.forwarding.next_hop) + 1 != self._reached[node]:
             return False
         wrong = self._wrong.pop(node, None)
         if wrong is None or engine.metric(self._mesh.address(wrong)) == self.metric(node, wrong):
             first = next(self._unequal(node, engine), None)
             if first is None:
-                return True  # as many as there are to reach, and all of them right
+                return True  # no route is missing and none is wrong
             wrong = first[0]
         if wrong >= 0:
             self._wrong[node] = wrong
         return False
 
     def _unequal(self, node: int, engine: RoutingEngine) -> Iterator[tuple[int, int, int]]:
-        """Yields (destination, metric found, metric expected) for each known one that differs; -1 names a stranger."""
+        """Yields (destination, metric, expected metric) for each wrong metric; the destination is -1 for an unknown address."""
         expected = [*self._metrics[node].tolist(), INFINITY]
         index_of = self._mesh.index_of
         for address, metric in engine.metrics():
@@ -99,14 +100,14 @@ class Oracle:
                 yield destination, metric, expected[destination]
 
     def _missing(self, node: int, engine: RoutingEngine) -> Iterator[tuple[int, int, int]]:
-        """Yields the same for each that the node should reach and does not know."""
+        """Yields the same for each destination that the node should reach but does not know."""
         known = {self._mesh.index_of.get(address, -1) for address, _ in engine.metrics()}
         for destination, metric in enumerate(self._metrics[node].tolist()):
             if metric < INFINITY and destination not in known:
                 yield destination, INFINITY, metric
 
     def mismatches(self) -> tuple[int, list[dict[str, int]]]:
-        """Returns how many metrics are wrong, and the first of them in words."""
+        """Returns the number of wrong metrics, and records of the first ones."""
         count = 0
         named: list[dict[str, int]] = []
         for node in self._mesh.running():
@@ -120,5 +121,5 @@ class Oracle:
         return count, named
 
     def metric(self, node: int, destination: int) -> int:
-        """Returns the metric that a node should have, INFINITY where there is no path."""
+        """Returns the right metric of a destination at a node, INFINITY if there is no path."""
         return int(self._metrics[node, destination])

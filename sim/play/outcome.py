@@ -1,4 +1,4 @@
-"""What a run ends with: one record for each node, the stretch of sampled paths, the map, and the summary."""
+"""The last records of a run: violations, one record per node, the stretch of sampled paths, the map, and the summary."""
 
 import itertools
 import resource
@@ -19,7 +19,7 @@ STRETCH_PAIRS: Final = 2_000
 def ending(
     stage: Stage, violations: list[dict[str, Any]], promises: dict[str, float], reproduction: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
-    """Yields the last records of a run; a violation comes with what it takes to see it again."""
+    """Yields the last records of a run. Violations include what is needed to reproduce them."""
     for violation in violations:
         yield {**violation, "reproduce": reproduction, "last_events": _last_events(stage, violation)}
     yield from stage.flows.unfinished()
@@ -51,7 +51,7 @@ def _nodes(stage: Stage) -> Iterator[dict[str, Any]]:
 
 
 def _stretch(stage: Stage) -> list[float]:
-    """What packets of random pairs travel, divided by the least they could."""
+    """Returns the cost of the paths of random pairs, each divided by that of the shortest path."""
     mesh = stage.mesh
     if len(mesh.tables) < 2:
         return []
@@ -116,7 +116,7 @@ def _quantiles(values: list[float]) -> dict[str, float] | None:
 
 
 def _log_hash(stage: Stage) -> str:
-    """The hash of all events and of the tables that they led to."""
+    """Returns the hash of all events and of the final routing tables."""
     mesh = stage.mesh
     for node in mesh.running():
         engine = mesh.engine(node)

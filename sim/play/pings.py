@@ -1,7 +1,7 @@
-"""Traffic between whole nodes: each watched flow sends a small packet at a steady pace, and someone counts what arrives.
+"""Traffic between whole nodes: each watched flow sends small packets at a constant rate, and arrivals are counted.
 
-It is what makes links notice quickly that they are dead; and it measures what the forwarding tables cannot show: packets lost
-on the way, and the longest time that none came through. Times are those at which packets were sent.
+Traffic makes links notice quickly that they are dead. It also shows what forwarding tables cannot: packets lost in flight, and
+the longest time without an arrival. Times are those at which packets were sent.
 """
 
 import struct
@@ -12,12 +12,12 @@ from sim.net.node_mesh import NodeMesh
 
 _IPV6: Final = struct.Struct("!IHBB16s16s")
 _UDP: Final = struct.Struct("!HHHH")
-_BODY: Final = struct.Struct("!IQ")  # flow, microseconds at which it was sent
+_BODY: Final = struct.Struct("!IQ")  # flow, time of sending in microseconds
 _PORT: Final = 4_000
 _BODY_AT: Final = HEADER_BYTES + UDP_HEADER_BYTES
 _HOP_LIMIT: Final = 64
-_GRAIN_S: Final = 1e-6  # of the times in packets
-ON_THE_WAY_S: Final = 1.0  # what was sent less long ago may still arrive
+_GRAIN_S: Final = 1e-6  # resolution of times in packets
+ON_THE_WAY_S: Final = 1.0  # packets sent less than this ago can still arrive
 
 
 def udp_packet(source: bytes, destination: bytes, body: bytes) -> bytes:
@@ -28,20 +28,20 @@ def udp_packet(source: bytes, destination: bytes, body: bytes) -> bytes:
 
 
 class PingTraffic:
-    """All flows that send."""
+    """The packets of all watched flows."""
 
     def __init__(self, mesh: NodeMesh) -> None:
         self._mesh = mesh
         self._flows: list[tuple[int, int]] = []
-        self._arrived_at: list[float] = []  # by flow: when the newest that arrived was sent
-        self._gaps_s: list[float] = []  # by flow: the longest time of which none arrived
-        self._since = 0.0  # packets sent from then on count
+        self._arrived_at: list[float] = []  # by flow: sending time of the newest packet that arrived
+        self._gaps_s: list[float] = []  # by flow: the longest time without a packet that arrived
+        self._since = 0.0  # packets sent before are not counted
         self.sent = 0
         self.arrived = 0
         mesh.receive_packet = self._receive
 
     def add(self, source: int, destination: int, every_s: float) -> None:
-        """Begins to send."""
+        """Adds a flow, which sends a packet `every_s`."""
         number = len(self._flows)
         self._flows.append((source, destination))
         self._arrived_at.append(self._mesh.now)
@@ -49,27 +49,27 @@ class PingTraffic:
         self._mesh.heap.after(every_s * (number % 16) / 16, self._send, number, every_s)
 
     def start_over(self) -> None:
-        """Forgets what was counted; packets sent from now on count."""
+        """Discards the counts; only packets sent from now on are counted."""
         self._since = self._mesh.now
         self.sent = self.arrived = 0
         self._arrived_at = [self._since] * len(self._flows)
         self._gaps_s = [0.0] * len(self._flows)
 
     def gaps_s(self) -> list[float]:
-        """Returns of each flow the longest time of which no packet arrived, in seconds."""
+        """Returns the longest time without a packet that arrived, of each flow, in seconds."""
         latest = self._mesh.now - ON_THE_WAY_S
         return [max(gap, latest - at) for gap, at in zip(self._gaps_s, self._arrived_at, strict=True)]
 
     @property
     def longest_gap_s(self) -> float:
-        """The longest time of which no packet of some flow arrived."""
+        """The longest of those times, in seconds."""
         return max(self.gaps_s(), default=0.0)
 
     def _send(self, number: int, every_s: float) -> None:
         mesh = self._mesh
         source, destination = self._flows[number]
         if mesh.node(source) is None or mesh.node(destination) is None:
-            self._arrived_at[number] = mesh.now  # there is nothing to miss
+            self._arrived_at[number] = mesh.now  # no packet is due while an end is stopped
         else:
             self.sent += 1
             body = _BODY.pack(number, round(mesh.now * 1e6))

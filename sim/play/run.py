@@ -1,8 +1,8 @@
-"""One run: a topology, a scenario, a seed, and out come records.
+"""A run: from a topology, a scenario and a seed to records.
 
-    run(spec) -> run, actions, samples, outages, ..., one node record a node, stretch, map, summary
+    run(spec) -> run, actions, samples, outages, ..., one node record per node, stretch, map, summary
 
-The same spec gives the same records in any process, but for wall-clock times and memory.
+The same spec gives the same records in any process, except for wall-clock times and memory.
 """
 
 import gc
@@ -43,7 +43,7 @@ _LINK_FIELDS: Final = [name for name in LinkModel.__struct_fields__ if name != "
 
 
 class RunSpec(Struct, frozen=True):
-    """What to run. `parameters` are those of the scenario, of links, of routing, and of the checks."""
+    """What to run. `parameters` can be those of the scenario, of links, of routing and of the checks."""
 
     topology: str
     nodes: int
@@ -54,15 +54,15 @@ class RunSpec(Struct, frozen=True):
 
 
 def run(spec: RunSpec) -> Iterator[dict[str, Any]]:
-    """Runs it and yields its records as they come about, the summary last; raises ConfigError for what can't be run.
+    """Runs a spec and yields its records as they arise, the summary last; raises ConfigError for an invalid spec.
 
-    An iterator that is closed early has given what there was; `interrupted` of `Run` ends it with a summary instead.
+    Closing the iterator ends the run without a summary. Setting `Run.interrupted` ends it with one.
     """
     yield from Run(spec).records()
 
 
 def run_to_file(spec: RunSpec, path: Path) -> dict[str, Any]:
-    """Runs it, writes its records as JSON lines and returns the summary; raises ConfigError."""
+    """Runs a spec, writes its records as JSON lines and returns the summary; raises ConfigError."""
     summary: dict[str, Any] = {}
     with path.open("wb") as file:
         for record in run(spec):
@@ -72,7 +72,7 @@ def run_to_file(spec: RunSpec, path: Path) -> dict[str, Any]:
 
 
 class Run:
-    """A run that someone may watch and interrupt."""
+    """A run that can be observed and interrupted."""
 
     def __init__(self, spec: RunSpec) -> None:
         self.spec = spec
@@ -80,7 +80,7 @@ class Run:
         _refuse_unknown(spec, self.scenario)
         if self.scenario.fidelity not in (None, spec.fidelity):
             raise ConfigError(f"scenario {self.scenario.name} needs --fidelity {self.scenario.fidelity}")
-        self.interrupted = False  # set by whoever has had enough: the run ends with what there is
+        self.interrupted = False  # set from outside: the run ends early, with its last records
         self.graph: networkx.Graph[int] = make_topology(spec.topology, spec.nodes, spec.seed)
         self.stage = Stage(make_mesh(spec), self.graph, **_chosen(_CHECKS, spec.parameters))
 
@@ -121,7 +121,7 @@ class Run:
                     return
 
     def _reproduction(self) -> dict[str, Any]:
-        """What it takes to see the same again."""
+        """Returns what is needed to reproduce the run."""
         spec = self.spec
         settings = [f"--set {key}={value}" for key, value in spec.parameters.items()]
         command = [
@@ -137,14 +137,14 @@ class Run:
 
 
 def make_mesh(spec: RunSpec) -> Mesh:
-    """Returns the empty mesh that a run plays on."""
+    """Returns the empty mesh of a run; raises ConfigError."""
     links = _chosen_of(_LINK_FIELDS, spec.parameters)
     if spec.fidelity == ROUTING:
         return RoutingMesh(seed=spec.seed, link_defaults=links, settings=settings_from(spec.parameters))
     if spec.fidelity == NODE:
         own = _chosen_of(NodeMeshSettings.__struct_fields__, spec.parameters)
         return NodeMesh(seed=spec.seed, link_defaults=links, settings=NodeMeshSettings(**own))
-    raise ConfigError(f"a fidelity is one of {', '.join(FIDELITIES)}, not {spec.fidelity!r}")
+    raise ConfigError(f"{spec.fidelity!r} is not a fidelity; the fidelities are {', '.join(FIDELITIES)}")
 
 
 def _chosen_of(names: Iterable[str], values: dict[str, Any]) -> dict[str, Any]:
@@ -159,11 +159,11 @@ def _refuse_unknown(spec: RunSpec, scenario: Scenario) -> None:
     known = [*scenario.parameters, *_CHECKS, *_LINK_FIELDS, *_FIDELITY_FIELDS.get(spec.fidelity, ())]
     for name in spec.parameters:
         if name not in known:
-            raise ConfigError(f"there is no parameter {name!r}; there are {', '.join(known)}")
+            raise ConfigError(f"{name!r} is not a parameter; the parameters are {', '.join(known)}")
 
 
 class _collector_off:
-    """Python's cyclic collector would look at millions of routes again and again, and find nothing."""
+    """Disables the cyclic collector, which would traverse millions of routes again and again and find nothing."""
 
     def __enter__(self) -> None:
         self._was_on = gc.isenabled()

@@ -1,19 +1,19 @@
-"""Scenarios: what happens to a mesh, step by step, as a TOML or Python file or one of the named ones beside this code.
+"""Scenarios: what happens to a mesh, step by step. A scenario is built in, or a TOML or Python file.
 
     about = "One line for `mycelium-sim list`."
-    fidelity = "node"       # where it makes sense in one only
+    fidelity = "node"       # the only one that it can run in, if it needs one
 
-    [parameters]            # with their defaults; --scenario NAME:flows=50 sets them
+    [parameters]            # with their defaults; set by --scenario NAME:flows=50
     flows = 200
 
-    [[steps]]               # one after the other
+    [[steps]]               # in order
     do = "watch"            # an action of `sim.play.actions`, and its arguments
     flows = "$flows"        # a parameter's value
 
-    [expect]                # what it promises: upper bounds on figures of `sim.play.figures`
+    [expect]                # its promises: upper bounds on figures of `sim.play.figures`
     outage_max_s = 0.5
 
-A Python file has `ABOUT`, `PARAMETERS`, `steps(parameters) -> list[dict]` and perhaps `FIDELITY` and `EXPECT` in their place.
+A Python file defines `ABOUT`, `PARAMETERS`, `steps(parameters) -> list[dict]` and optionally `FIDELITY` and `EXPECT` instead.
 """
 
 import runpy
@@ -40,13 +40,13 @@ class Step(Struct, frozen=True):
 
 
 class Scenario(Struct, frozen=True):
-    """A scenario whose parameters have their values."""
+    """A scenario with values for its parameters."""
 
     name: str
     about: str
     parameters: dict[str, Any]
     steps: list[Step]
-    fidelity: str | None = None  # the only one it can be run in
+    fidelity: str | None = None  # the only one that it can run in
     promises: dict[str, float] = {}  # figure -> its upper bound
 
 
@@ -67,15 +67,15 @@ class _File(Struct, forbid_unknown_fields=True):
 
 
 def names() -> list[str]:
-    """Returns the names of the scenarios that come along."""
+    """Returns the names of the built-in scenarios."""
     folder = resources.files("sim") / "scenarios"
     return sorted(entry.name.removesuffix(_SUFFIX) for entry in folder.iterdir() if entry.name.endswith(_SUFFIX))
 
 
 def load(text: str, given: dict[str, Any]) -> Scenario:
-    """Returns a scenario by `NAME` or `FILE`, then perhaps `:key=value,...`; `given` are parameters that others may take too.
+    """Returns the scenario that a text like `NAME:key=value,...` or `FILE:key=value,...` names; raises ConfigError.
 
-    Raises ConfigError.
+    `given` has values for its parameters, and can have others.
     """
     name, _, settings = text.partition(":")
     own = parse_settings(settings)
@@ -83,7 +83,7 @@ def load(text: str, given: dict[str, Any]) -> Scenario:
     unknown = [key for key in own if key not in source.parameters]
     if unknown:
         known = ", ".join(source.parameters) or "none"
-        raise ConfigError(f"scenario {label} has no parameter {unknown[0]!r}; it has {known}")
+        raise ConfigError(f"{unknown[0]!r} is not a parameter of scenario {label}; its parameters are {known}")
     parameters = {key: {**given, **own}.get(key, default) for key, default in source.parameters.items()}
     steps = [_step(label, step, parameters) for step in source.steps(parameters)]
     promises = {name: _promise(label, name, bound, parameters) for name, bound in source.expect.items()}
@@ -91,7 +91,7 @@ def load(text: str, given: dict[str, Any]) -> Scenario:
 
 
 def parse_settings(text: str) -> dict[str, Any]:
-    """Reads `key=value,...`; values are numbers, true, false or text. Raises ConfigError."""
+    """Parses `key=value,...`, where values are numbers, true, false or text; raises ConfigError."""
     settings: dict[str, Any] = {}
     for entry in filter(None, text.split(",")):
         key, equals, value = entry.partition("=")
@@ -113,16 +113,16 @@ def _value(text: str) -> Any:
 def _step(label: str, step: dict[str, Any], parameters: dict[str, Any]) -> Step:
     arguments = {key: _filled(label, value, parameters) for key, value in step.items() if key != "do"}
     if not isinstance(step.get("do"), str):
-        raise ConfigError(f'a step of scenario {label} has no "do": {step}')
+        raise ConfigError(f'a step of scenario {label} has no action "do": {step}')
     return Step(step["do"], arguments)
 
 
 def _promise(label: str, name: str, bound: Any, parameters: dict[str, Any]) -> float:
     if name not in figures.NAMES:
-        raise ConfigError(f"scenario {label} expects something of {name!r}; there are {', '.join(figures.NAMES)}")
+        raise ConfigError(f"scenario {label}: {name!r} is not a figure; the figures are {', '.join(figures.NAMES)}")
     value = _filled(label, bound, parameters)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ConfigError(f"scenario {label} expects {name} to be at most {value!r}, which is no number")
+        raise ConfigError(f"scenario {label}: the bound on {name} is not a number: {value!r}")
     return value
 
 
@@ -130,7 +130,7 @@ def _filled(label: str, value: Any, parameters: dict[str, Any]) -> Any:
     if not isinstance(value, str) or not value.startswith("$"):
         return value
     if value[1:] not in parameters:
-        raise ConfigError(f"scenario {label} speaks of {value}, which is none of its parameters")
+        raise ConfigError(f"scenario {label} uses {value}, which is not one of its parameters")
     return parameters[value[1:]]
 
 
@@ -141,7 +141,7 @@ def _read(name: str) -> tuple[_Source, str]:
     if path.suffix == _SUFFIX or path.parent != Path():
         return _decode(str(path), _text(path)), path.stem
     if name not in names():
-        raise ConfigError(f"there is no scenario {name!r}: it is a file, or one of {', '.join(names())}")
+        raise ConfigError(f"{name!r} is not a scenario: use a file or one of {', '.join(names())}")
     entry = resources.files("sim") / "scenarios" / f"{name}{_SUFFIX}"
     return _decode(name, entry.read_text(encoding="utf-8")), name
 
@@ -168,4 +168,4 @@ def _read_python(path: Path) -> _Source:
         optional = members.get("FIDELITY"), members.get("EXPECT", {})
         return _Source(members["ABOUT"], dict(members["PARAMETERS"]), *optional, members["steps"])
     except (KeyError, SyntaxError) as error:
-        raise ConfigError(f"scenario {path} needs ABOUT, PARAMETERS and steps(parameters): {error!r}") from error
+        raise ConfigError(f"scenario {path} must define ABOUT, PARAMETERS and steps(parameters): {error!r}") from error

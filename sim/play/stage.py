@@ -1,6 +1,6 @@
-"""Where a scenario plays: a mesh, the time that passes on it, all that is checked meanwhile, and the records of it.
+"""The stage of a scenario: a mesh, its virtual time, the checks made meanwhile, and the records of all that.
 
-What lets time pass is an iterator that yields now and then, so that whoever drives it may show progress, pass on records or
+Methods that let time pass are iterators that yield now and then, so that their caller can show progress, forward records or
 stop.
 """
 
@@ -19,27 +19,27 @@ from sim.play.invariants import EVERY, InvariantBroken, LoopWatch, check_owners,
 from sim.play.oracle import Oracle
 from sim.play.pings import PingTraffic
 
-SAMPLE_S: Final = 0.05  # between samples while anything changes, and ...
-REST_S: Final = 5.0  # ... at rest, when nothing but new sequences of quiet origins moves
-QUIET_S: Final = 0.25  # nothing said for so long, or ...
-STEADY_S: Final = 2.0  # ... all metrics right for so long, while sequences still trickle through the mesh
-EVENTS_AT_ONCE: Final = 20_000  # between two looks at the driver
-FEW_NODES: Final = 200  # up to so many every change of a next hop is followed, also at a cold start
+SAMPLE_S: Final = 0.05  # interval of samples while the mesh changes
+REST_S: Final = 5.0  # interval of samples while all metrics are right
+QUIET_S: Final = 0.25  # a mesh has settled after this time without messages other than digests
+STEADY_S: Final = 2.0  # a mesh that is not quiet has settled after this time with all metrics right
+EVENTS_AT_ONCE: Final = 20_000  # between two yields
+FEW_NODES: Final = 200  # in a mesh up to this size every route change is checked, even during a cold start
 
 
 class Stage:
-    """One run in progress."""
+    """A run in progress."""
 
     def __init__(self, mesh: Mesh, graph: "networkx.Graph[int]", *, black_hole_s: float, stride: int = 0) -> None:
         self.mesh = mesh
-        self.graph = graph  # what the topology says; not what is left of it
+        self.graph = graph  # as the topology gives it; links may have been cut since
         self.dice = mesh.rng("scenario")
         self.oracle = Oracle(mesh)
         self.loops = LoopWatch(mesh)
         self.flows = FlowWatch(mesh, black_hole_s=black_hole_s)
         self.figures = Figures(mesh, self.flows)
         self.records: list[dict[str, Any]] = []
-        self.chosen: list[tuple[int, int]] = []  # links that the scenario speaks of as "chosen"
+        self.chosen: list[tuple[int, int]] = []  # links to which the scenario refers as "chosen"
         self.hidden: list[int] = []  # nodes behind NATs
         self.severed: list[tuple[int, int]] = []  # links that a partition has cut
         self.settled_s: list[float] = []  # how long each `settle` took
@@ -54,7 +54,7 @@ class Stage:
         self._marked = (0.0, 0)  # time and bytes at the last mark
         mesh.watchers.append(self)
 
-    # What the mesh tells.
+    # Reports of the mesh.
 
     def routes_changed(self, node: int) -> None:
         self.loops.check(node)
@@ -75,15 +75,15 @@ class Stage:
             self.figures.false_dead.append((self.mesh.now, node, neighbour))
 
     def measure(self) -> None:
-        """Counts the figures that scenarios promise bounds on from now on."""
+        """Starts to measure the figures on which scenarios promise bounds."""
         self.figures.start_over(self.pings)
 
     def broken_promises(self, promises: dict[str, float]) -> list[dict[str, Any]]:
-        """Returns a record of each promise that was not kept."""
+        """Returns a violation record for each broken promise."""
         return self.figures.broken(promises, self.pings)
 
     def watch(self, source: int, destination: int, every_s: float) -> None:
-        """Watches a flow from now on; between whole nodes it sends packets too."""
+        """Starts to watch a flow, which between whole nodes also sends packets."""
         self.flows.watch(source, destination)
         if isinstance(self.mesh, NodeMesh):
             if self.pings is None:
@@ -93,11 +93,11 @@ class Stage:
     # Records.
 
     def emit(self, kind: str, **fields: Any) -> None:
-        """Records something."""
+        """Adds a record."""
         self.records.append({"type": kind, **fields})
 
     def act(self, what: str, **details: Any) -> None:
-        """Records what the scenario does."""
+        """Adds a record of what the scenario does."""
         self.emit("action", t=self.mesh.now, what=what, **details)
 
     def take_records(self) -> list[dict[str, Any]]:
@@ -109,17 +109,17 @@ class Stage:
 
     @property
     def wall_s(self) -> float:
-        """Real seconds since the stage was set."""
+        """Real seconds since the stage was created."""
         return time.monotonic() - self._began
 
     def total_bytes(self) -> int:
-        """Returns the control bytes that all nodes have sent."""
+        """Returns the bytes that all nodes have sent, without UDP and IP headers."""
         return sum(self.mesh.bytes_sent(node) for node in self.mesh.epochs)
 
     # Time.
 
     def watch_all_changes(self, wanted: bool) -> None:
-        """Follows every change of a next hop, or at a cold start of many nodes only as many as time allows."""
+        """Checks every route change, or only some of them during the cold start of many nodes."""
         nodes = len(self.mesh.epochs)
         self.loops.stride = EVERY if wanted or nodes <= FEW_NODES else nodes // 20
         if self._full_stride:
@@ -160,9 +160,9 @@ class Stage:
         )
 
     def settle(self, *, within_s: float, metrics: bool = True) -> Iterator[None]:
-        """Lets time pass until all metrics are the shortest and routing is quiet; raises InvariantBroken if that takes longer.
+        """Lets time pass until all metrics are right and routing is quiet; raises InvariantBroken if that takes longer.
 
-        Without `metrics` quiet is enough: a liar's claims make no metric right.
+        Without `metrics` quiet routing is sufficient, as in a mesh where a liar falsifies metrics.
         """
         mesh = self.mesh
         begun = right_since = mesh.now
@@ -184,7 +184,7 @@ class Stage:
         return not metrics or self.oracle.converged() == len(self.mesh.tables)
 
     def _are_links_known(self) -> bool:
-        """Tells whether all that can carry does, and nobody counts on what can't."""
+        """Tells whether both ends of every open link use it, and no node uses any other link."""
         mesh = self.mesh
         graph = mesh.graph()
         return all(mesh.carries(low, high) and mesh.carries(high, low) for low, high in graph.edges) and not any(
@@ -222,9 +222,9 @@ class Stage:
         )
 
     def mark(self) -> None:
-        """Counts bytes from here."""
+        """Starts to count bytes for `bytes_since_mark`."""
         self._marked = (self.mesh.now, self.total_bytes())
 
     def bytes_since_mark(self) -> int:
-        """Returns the control bytes sent since the last mark."""
+        """Returns the bytes that all nodes have sent since the last mark."""
         return self.total_bytes() - self._marked[1]

@@ -1,4 +1,4 @@
-"""The map of the mesh: nodes where they are, or where springs would put them; links coloured by delay, failed ones marked."""
+"""The map of the mesh: nodes at their positions or in a force-directed layout, links coloured by delay, failed ones marked."""
 
 from typing import Final
 
@@ -14,7 +14,7 @@ from sim.report.report import Report
 from sim.report.theme import LIGHT, Theme, new_figure, title
 
 _ALIVE: Final = ("up", True)
-_LABELLED_NODES: Final = 40  # with more, numbers would cover each other
+_LABELLED_NODES: Final = 40  # the numbers of more would overlap
 _RINGED_LINKS: Final = 20
 
 _Place = tuple[float, float]
@@ -22,12 +22,12 @@ _Edge = tuple[int, int, float, str | bool]
 
 
 def plot_map(report: Report, theme: Theme = LIGHT) -> Figure | None:
-    """Draws the mesh as it was at the end."""
+    """Draws the mesh as at the end of the run."""
     mesh = report.map
     if mesh is None or not mesh.edges:
         return None
     if report.places is None:
-        report.places = _places(mesh)  # a second drawing, in other colours, has the same
+        report.places = _places(mesh)  # kept for a second drawing in other colours
     places = report.places
     alive = [edge for edge in mesh.edges if edge[3] in _ALIVE]
     failed = [edge for edge in mesh.edges if edge[3] not in _ALIVE]
@@ -45,7 +45,7 @@ def plot_map(report: Report, theme: Theme = LIGHT) -> Figure | None:
 
 
 def _places(mesh: MapRecord) -> dict[int, _Place]:
-    """Returns each node's place: the given ones if all nodes have one, else those of a spring layout."""
+    """Returns the place of each node: as given if all are, else by a force-directed layout."""
     nodes = sorted({*mesh.positions, *(end for a, b, _, _ in mesh.edges for end in (a, b))})
     if all(node in mesh.positions for node in nodes):
         return mesh.positions
@@ -79,7 +79,7 @@ def _draw_links(axes: Axes, alive: list[_Edge], places: dict[int, _Place], theme
 
 
 def _draw_failed(axes: Axes, failed: list[_Edge], places: dict[int, _Place], theme: Theme) -> None:
-    """Draws failed links over all else; a ring around the middle of each finds the short ones too."""
+    """Draws failed links on top, each with a ring around its centre so that short ones are visible too."""
     segments = _segments(failed, places)
     dashes = (0, (2.2, 1.2))
     axes.add_collection(LineCollection(segments, colors=theme.bad, linewidths=2.2, linestyles=dashes, zorder=4))
@@ -92,7 +92,7 @@ def _draw_failed(axes: Axes, failed: list[_Edge], places: dict[int, _Place], the
 
 
 def _draw_nodes(axes: Axes, mesh: MapRecord, places: dict[int, _Place], theme: Theme) -> None:
-    """Draws nodes as discs whose area grows with the degree."""
+    """Draws nodes as discs whose area grows with their degree."""
     degrees = dict.fromkeys(places, 0)
     for a, b, _, _ in mesh.edges:
         degrees[a] += 1

@@ -1,4 +1,4 @@
-"""A run's report as files: its plots as PNG and one HTML page that needs nothing beside itself."""
+"""The report of a run as files: plots as PNG, and one self-contained HTML page."""
 
 import base64
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from sim.report.report import Report, describe, reproduction, summary_rows
 from sim.report.theme import DARK, LIGHT, Theme
 
 PAGE: Final = "report.html"
-_ROWS: Final = 500  # of actions or violations; a page of more nobody reads
+_ROWS: Final = 500  # actions or violations on the page, at most
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --surface: #fff; --ground: #f4f6f9; --ink: #1d2430;
@@ -45,7 +45,7 @@ footer { color: var(--muted); margin-top: 2rem; font-size: .85rem; }
 
 
 def write_folder(report: Report, folder: str | Path) -> list[Path]:
-    """Writes the plots and the page into a folder, made if it is missing; returns what was written, the page last.
+    """Writes the plots and the page into a folder, creating it if needed; returns the files, the page last.
 
     Raises ConfigError where a file can't be written.
     """
@@ -70,12 +70,12 @@ def _drawn(report: Report, theme: Theme) -> dict[str, bytes]:
 
 def _png(figure: Figure) -> bytes:
     buffer = BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})  # the same figure gives the same bytes
+    figure.savefig(buffer, format="png", metadata={"Software": None})  # so that equal figures are equal files
     return buffer.getvalue()
 
 
 def render_page(report: Report, light: dict[str, bytes], dark: dict[str, bytes]) -> str:
-    """Renders the page; `light` and `dark` are the plots as PNG by name, in both sets of colours."""
+    """Renders the page; `light` and `dark` are the plots by name, as PNG in either set of colours."""
     run = report.run
     heading = f"{run.scenario} on {run.topology}, {run.nodes:,} nodes"
     return "\n".join(
@@ -104,9 +104,9 @@ def _warnings(report: Report) -> str:
     if not report.is_complete:
         warnings.append("The run was interrupted: this is what there was until then.")
     if report.violations:
-        warnings.append(f"An invariant broke ({len(report.violations):,}); see the end of this page.")
+        warnings.append(f"Violations: {len(report.violations):,}; see the end of this page.")
         commands = filter(None, (reproduction(violation) for violation in report.violations))
-        warnings += [f"<code>{escape(command)}</code> shows it again." for command in islice(commands, 1)]
+        warnings += [f"<code>{escape(command)}</code> reproduces this." for command in islice(commands, 1)]
     return "\n".join(f'<p class="warning">{warning}</p>' for warning in warnings)
 
 

@@ -1,7 +1,7 @@
-"""Plots of one run: what converged when, how long flows were out, what nodes sent, how far paths are from the shortest.
+"""Plots of one run: convergence, outages of flows, traffic of nodes, stretch of paths.
 
-Each function draws one figure from a report, or returns None where the report has nothing to draw. Axes begin at zero unless
-they are logarithmic and say so; titles tell how many values stand behind a curve.
+Each function draws one figure from a report, or returns None if the report has no data for it. Axes begin at zero unless they
+are labelled as logarithmic. Titles give the number of values.
 """
 
 import math
@@ -20,16 +20,16 @@ from sim.report.records import ActionRecord, SampleRecord
 from sim.report.report import Report
 from sim.report.theme import LIGHT, Theme, dress, new_figure, title
 
-_LABELLED_ACTIONS: Final = 6  # beyond it labels would cover each other
-_OBSERVATIONS: Final = ("settled", "choose", "watch", "idle")  # actions that leave the mesh as it is
-_DECADE: Final = 10.0  # an axis turns logarithmic when values span more
-_TAIL: Final = 30.0  # and one of durations when the longest exceeds the median so often
+_LABELLED_ACTIONS: Final = 6  # the labels of more would overlap
+_OBSERVATIONS: Final = ("settled", "choose", "watch", "idle")  # actions that do not change the mesh
+_DECADE: Final = 10.0  # an axis is logarithmic if values span more than this
+_TAIL: Final = 30.0  # an axis of durations is, if the longest exceeds this multiple of the median
 
 Plot = Callable[[Report, Theme], Figure | None]
 
 
 def plot_convergence(report: Report, theme: Theme = LIGHT) -> Figure | None:
-    """Draws the nodes with all routes right, and the control traffic, over virtual time."""
+    """Draws the number of converged nodes and the control traffic over virtual time."""
     if not report.samples:
         return None
     samples = [SampleRecord(t=0.0), *report.samples]
@@ -60,7 +60,7 @@ def _draw_converged(axes: Axes, samples: Sequence[SampleRecord], nodes: int, the
 
 
 def _draw_traffic(axes: Axes, samples: Sequence[SampleRecord], nodes: int, theme: Theme) -> None:
-    """Draws bytes a second between samples; those count from the start of the run."""
+    """Draws bytes per second between samples, whose counts start with the run."""
     edges, rates = [samples[0].t], []
     for before, after in pairwise(samples):
         if after.t > before.t:
@@ -92,7 +92,7 @@ def _mark_actions(axes: Axes, actions: Sequence[ActionRecord], theme: Theme, *, 
 
 
 def plot_outages(report: Report, theme: Theme = LIGHT) -> Figure | None:
-    """Draws which share of the outages was over after how long, from the cut and from its detection."""
+    """Draws the distribution of outages, measured from the cut and from its detection."""
     outages = report.outages
     if not outages:
         return None
@@ -116,7 +116,7 @@ def plot_outages(report: Report, theme: Theme = LIGHT) -> Figure | None:
 
 
 def _draw_cdf(axes: Axes, values: Sequence[float], count: int, label: str | None, colour: str) -> None:
-    """Draws an empirical distribution; values that are missing from `count` keep it below 100 %."""
+    """Draws an empirical distribution; values missing from `count` keep it below 100 %."""
     if not values:
         return
     ordered = sorted(values)
@@ -126,7 +126,7 @@ def _draw_cdf(axes: Axes, values: Sequence[float], count: int, label: str | None
 
 
 def _mark_detection(axes: Axes, report: Report, theme: Theme) -> None:
-    """Marks the time from cut to detection: what lies between the two durations of an outage."""
+    """Marks the median time from cut to detection, the difference of the two durations of an outage."""
     both = [
         outage.outage_s - outage.after_detection_s
         for outage in report.outages
@@ -156,7 +156,7 @@ def _finish_cdf(axes: Axes, theme: Theme, x_label: str, y_label: str) -> None:
 
 
 def plot_bytes(report: Report, theme: Theme = LIGHT) -> Figure | None:
-    """Draws what each node sent against its degree, and the median of each degree."""
+    """Draws the bytes that each node sent against its degree, and the median for each degree."""
     nodes = [node for node in report.nodes if node.degree > 0]
     if not nodes:
         return None
@@ -181,7 +181,7 @@ def plot_bytes(report: Report, theme: Theme = LIGHT) -> Figure | None:
 
 
 def _scale_both(axes: Axes, x: Sequence[float], y: Sequence[float]) -> str:
-    """Sets both axes logarithmic where values span more than a decade and none is zero; returns what to say of it."""
+    """Makes axes logarithmic if values are positive and span more than a decade; returns the note for their labels."""
     if min(x) > 0 and min(y) > 0 and max(x) / min(x) > _DECADE:
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -200,7 +200,7 @@ def _thousands(value: float, _: object) -> str:
 
 
 def _two_and_five(value: float, _: object) -> str:
-    """Labels the ticks at 2 and 5 within a decade, where decades alone would be too few."""
+    """Labels the ticks at 2 and 5 within a decade if those at decades are too few."""
     leading = round(value / 10 ** math.floor(math.log10(value)))
     return _thousands(value, _) if leading in (2, 5) else ""
 
@@ -210,7 +210,7 @@ def _nothing(value: float, _: object) -> str:
 
 
 def plot_stretch(report: Report, theme: Theme = LIGHT) -> Figure | None:
-    """Draws how much longer than the shortest paths are."""
+    """Draws the distribution of the stretch of paths."""
     values = report.stretch
     if not values:
         return None
@@ -235,7 +235,7 @@ PLOTS: Final[dict[str, Plot]] = {
 
 
 def draw_plots(report: Report, theme: Theme = LIGHT) -> Iterator[tuple[str, Figure]]:
-    """Draws all plots that the report has data for, one after the other."""
+    """Draws each plot for which the report has data."""
     for name, plot in PLOTS.items():
         figure = plot(report, theme)
         if figure is not None:

@@ -1,4 +1,4 @@
-"""The progress of a run on a terminal: virtual and real time, nodes that have all routes right, events a second."""
+"""The progress of a run on a terminal: virtual and real time, converged nodes, events per second."""
 
 import time
 from types import TracebackType
@@ -12,7 +12,7 @@ _EVERY_S: Final = 0.2
 
 
 class Progress:
-    """A bar that fills as nodes converge; to be used as a context, and fed with the records of the run."""
+    """A progress bar that fills as nodes converge: a context manager that takes the records of the run."""
 
     def __init__(self, nodes: int, *, console: Console, is_shown: bool) -> None:
         self._bar = Bar(
@@ -39,7 +39,7 @@ class Progress:
         self._bar.stop()
 
     def take(self, record: dict[str, Any]) -> None:
-        """Shows what a record says, at most some times a second."""
+        """Shows the state that a record reports, at most a few times per second."""
         if record["type"] == "action":
             self._bar.update(self._task, what=record["what"])
         elif record["type"] == "sample" and time.monotonic() - self._shown_at >= _EVERY_S:

@@ -1,7 +1,7 @@
-"""What a run tells of itself: one record a line of JSON, told apart by `type`; here those that reports read.
+"""The records of a run, one JSON object per line, distinguished by `type`; here are those that reports use.
 
-Fields that a record lacks have a default, and fields that are not named here are passed over, so that a report can be made of
-whatever a run left behind. Times are virtual seconds from the start of the run unless the name says otherwise.
+Missing fields have defaults and unknown ones are ignored, so that every run has a report. Times are virtual seconds from the
+start of the run unless the name says otherwise.
 """
 
 import msgspec
@@ -12,7 +12,7 @@ Scalar = str | int | float | bool | None
 
 
 class RunRecord(msgspec.Struct, frozen=True):
-    """What was run."""
+    """The settings of the run."""
 
     topology: str = "?"
     nodes: int = 0
@@ -24,7 +24,7 @@ class RunRecord(msgspec.Struct, frozen=True):
 
 
 class ActionRecord(msgspec.Struct, frozen=True):
-    """One thing that the scenario did; `details` is the rest of the record."""
+    """An action of the scenario; `details` has the other fields of the record."""
 
     t: float = 0.0
     what: str = "?"
@@ -32,7 +32,7 @@ class ActionRecord(msgspec.Struct, frozen=True):
 
 
 class SampleRecord(msgspec.Struct, frozen=True):
-    """The mesh at one moment; messages, bytes and events are counted from the start of the run."""
+    """The state of the mesh at one time. Messages, bytes and events are counted from the start of the run."""
 
     t: float
     converged_nodes: int = 0
@@ -43,7 +43,7 @@ class SampleRecord(msgspec.Struct, frozen=True):
 
 
 class OutageRecord(msgspec.Struct, frozen=True):
-    """One time that a watched flow was out; without an end it was out when the run ended."""
+    """An outage of a watched flow, which has no end if it lasted until the end of the run."""
 
     flow: tuple[int, int] = (0, 0)
     start: float = 0.0
@@ -53,7 +53,7 @@ class OutageRecord(msgspec.Struct, frozen=True):
 
 
 class NodeRecord(msgspec.Struct, frozen=True):
-    """What one node did in the whole run."""
+    """What one node did during the run."""
 
     node: int
     degree: int = 0
@@ -63,20 +63,20 @@ class NodeRecord(msgspec.Struct, frozen=True):
 
 
 class StretchRecord(msgspec.Struct, frozen=True):
-    """Delays of paths taken, each divided by that of the shortest."""
+    """The cost of sampled paths, each divided by that of the shortest path."""
 
     values: list[float] = []
 
 
 class MapRecord(msgspec.Struct, frozen=True):
-    """The mesh as it was at the end: places of nodes, where they have one, and links (a, b, delay in seconds, state)."""
+    """The mesh at the end of the run: places of nodes that have one, and links as (a, b, delay in seconds, state)."""
 
     positions: dict[int, tuple[float, float]] = {}
     edges: list[tuple[int, int, float, str | bool]] = []
 
 
 class ViolationRecord(msgspec.Struct, frozen=True):
-    """An invariant that did not hold; `details` is the rest of the record."""
+    """A violated invariant or broken promise; `details` has the other fields of the record."""
 
     t: float | None = None
     what: str = "violation"

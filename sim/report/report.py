@@ -1,6 +1,6 @@
-"""Gathers what a run told of itself, whole or cut short, and prints it as a table.
+"""Collects the records of a complete or interrupted run, and prints a summary.
 
-A run that was interrupted leaves no summary and perhaps half a line; its report is made of what there is and says so.
+A killed run leaves no summary and perhaps an incomplete line. Its report is made of the other records and says so.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -27,12 +27,12 @@ from sim.report.records import (
 )
 
 _SHOWN_VIOLATIONS: Final = 5
-_LONG: Final = ("reproduce", "last_events")  # of a violation: for whoever looks into it, in the file
+_LONG: Final = ("reproduce", "last_events")  # fields of a violation that only the file has
 _Record = TypeVar("_Record", bound=msgspec.Struct)
 
 
 class Report:
-    """All records of one run, sorted by type; `unread` counts lines and records that could not be used."""
+    """All records of one run by type; `unread` counts lines and records that could not be used."""
 
     __slots__ = (
         "actions",
@@ -56,20 +56,20 @@ class Report:
         self.nodes: list[NodeRecord] = []
         self.stretch: list[float] = []
         self.map: MapRecord | None = None
-        self.places: dict[int, tuple[float, float]] | None = None  # of all nodes, once the map was drawn
+        self.places: dict[int, tuple[float, float]] | None = None  # of all nodes, once the map has been drawn
         self.violations: list[ViolationRecord] = []
         self.last_summary: SummaryRecord | None = None
         self.unread = 0
 
     def add(self, record: Mapping[str, object]) -> None:
-        """Takes in one record of the stream; one of an unknown type or with wrong fields is only counted."""
+        """Adds a record; those of unknown types or with invalid fields are counted only."""
         try:
             _TAKE[str(record.get("type"))](self, record)
         except (KeyError, msgspec.ValidationError):
             self.unread += 1
 
     def add_line(self, line: bytes) -> None:
-        """Takes in one line of a file; half a line is only counted."""
+        """Adds a line of a file; an incomplete one is counted only."""
         try:
             self.add(msgspec.json.decode(line, type=dict[str, object]))
         except msgspec.MsgspecError:
@@ -77,12 +77,12 @@ class Report:
 
     @property
     def is_complete(self) -> bool:
-        """Tells whether the run came to its end."""
+        """Tells whether the run is complete."""
         return self.last_summary is not None
 
     @property
     def summary(self) -> SummaryRecord:
-        """Returns the run's own summary, or what can be told without it."""
+        """Returns the summary of the run, or a partial one made from the other records."""
         return self.last_summary or self._partial_summary()
 
     def _partial_summary(self) -> SummaryRecord:
@@ -102,11 +102,11 @@ class Report:
         )
 
     def outage_seconds(self) -> list[float]:
-        """Returns how long each flow was out, of those that came back."""
+        """Returns the durations of all outages that have ended."""
         return [outage.outage_s for outage in self.outages if outage.outage_s is not None]
 
     def after_detection_seconds(self) -> list[float]:
-        """Returns how long each flow was out after the cut had been noticed, of those that came back."""
+        """Returns the durations from detection to end, of all outages that have ended."""
         return [outage.after_detection_s for outage in self.outages if outage.after_detection_s is not None]
 
 
@@ -140,7 +140,7 @@ _TAKE: Final[dict[str, Callable[[Report, Mapping[str, object]], None]]] = {
 
 
 def collect(records: Iterable[Mapping[str, object]]) -> Report:
-    """Gathers the records of a run that is in this process."""
+    """Collects records."""
     report = Report()
     for record in records:
         report.add(record)
@@ -148,7 +148,7 @@ def collect(records: Iterable[Mapping[str, object]]) -> Report:
 
 
 def read_report(path: str | Path) -> Report:
-    """Gathers the records in a file of JSON lines; raises ConfigError where it can't be read or tells of no run."""
+    """Collects the records in a file of JSON lines; raises ConfigError if it is unreadable or has no records of a run."""
     report = Report()
     try:
         with open(path, "rb") as file:
@@ -164,7 +164,7 @@ def read_report(path: str | Path) -> Report:
 
 
 def summary_rows(report: Report) -> list[tuple[str, str]]:
-    """Returns the summary as names and texts, for a table on a screen or a page."""
+    """Returns the summary as (name, text) rows of a table."""
     run, summary = report.run, report.summary
     rows: list[tuple[str, str | None]] = [
         ("topology", f"{run.topology}, {_count(summary.nodes)} nodes, {_count(summary.links)} links"),
@@ -227,14 +227,14 @@ def _spread(spread: Quantiles | None) -> str | None:
 
 
 def reproduction(violation: ViolationRecord) -> str | None:
-    """Returns the command that shows a violation again, where its record has one."""
+    """Returns the command that reproduces a violation, if its record has one."""
     recipe = violation.details.get("reproduce")
     command = recipe.get("command") if isinstance(recipe, dict) else None
     return command if isinstance(command, str) else None
 
 
 def describe(details: Mapping[str, object]) -> str:
-    """Returns the fields of an action or a violation in one short text."""
+    """Returns a short text with the fields of an action or a violation."""
     text = ", ".join(f"{key} {_brief(value)}" for key, value in details.items() if key not in _LONG)
     return text if len(text) <= 200 else text[:199] + "…"
 
@@ -268,6 +268,6 @@ def print_summary(report: Report, console: Console) -> None:
             f"{violation.what}{moment}: {describe(violation.details)}", style="red", markup=False, highlight=False
         )
         if command := reproduction(violation):
-            console.print(f"  again: {command}", markup=False, highlight=False, soft_wrap=True)
+            console.print(f"  reproduce: {command}", markup=False, highlight=False, soft_wrap=True)
     if len(report.violations) > _SHOWN_VIOLATIONS:
         console.print(f"and {len(report.violations) - _SHOWN_VIOLATIONS} more")

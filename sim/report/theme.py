@@ -1,7 +1,7 @@
-"""How plots look: one set of colours for light pages and one for dark, sizes, and what all axes have in common.
+"""The look of plots: colours for light and dark pages, sizes, and the style of axes.
 
-The three data colours are told apart by colour-blind readers too (after Okabe and Ito) and always mean the same: the main
-curve, its companion, and whatever failed or was cut.
+The three data colours are distinguishable for colour-blind readers too (after Okabe and Ito). They always mean the main curve,
+its companion, and what has failed or was cut.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ _HEIGHT: Final = 3.9
 
 
 class Theme(msgspec.Struct, frozen=True):
-    """Colours of everything drawn."""
+    """The colours of a plot."""
 
     name: str
     surface: str
@@ -59,7 +59,7 @@ def new_figure(theme: Theme, *, height: float = _HEIGHT) -> Figure:
 
 
 def dress(axes: Axes, theme: Theme) -> None:
-    """Gives axes the theme's colours, a quiet grid behind the data, and no box."""
+    """Gives axes the colours of the theme, a faint grid behind the data, and no frame."""
     axes.set_facecolor(theme.surface)
     axes.set_axisbelow(True)
     axes.grid(True, color=theme.lines, linewidth=0.8)
@@ -74,7 +74,7 @@ def dress(axes: Axes, theme: Theme) -> None:
 
 
 def title(axes: Axes, words: str, details: str, theme: Theme) -> None:
-    """Writes a title at the left and, smaller beneath it, what it is drawn from."""
+    """Writes a title at the left and details below it in a smaller font."""
     axes.set_title(f"{words}\n", loc="left", color=theme.ink, fontsize=12, fontweight="bold")
     axes.annotate(
         details,

@@ -1,4 +1,4 @@
-"""`mycelium-sim sweep`: many runs from one command line, on this machine's processes or on a Dask cluster."""
+"""`mycelium-sim sweep`: many runs from one command line, in processes on this machine or on a Dask cluster."""
 
 import os
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _SHOWN_ERRORS: Final = 5
 
 
 @click.command("sweep")
-@click.option("--topology", default="ba:m=2", show_default=True, help="Graph to run on, see 'list'.")
+@click.option("--topology", default="ba:m=2", show_default=True, help="Topology, see 'list'.")
 @click.option("--nodes", default=100, show_default=True, type=click.IntRange(min=2), help="Number of nodes.")
 @click.option("--scenario", default="start", show_default=True, help="Name or file, see 'list'.")
 @click.option("--fidelity", default="routing", show_default=True, help="routing or node.")
@@ -30,18 +30,18 @@ _SHOWN_ERRORS: Final = 5
     "settings",
     multiple=True,
     metavar="KEY=VALUE,...",
-    help="Values to try for topology, nodes, scenario, fidelity or any parameter; may be repeated. "
+    help="Values for topology, nodes, scenario, fidelity or any parameter; can be repeated. "
     "Topologies, scenarios and fidelities are separated by ';'.",
 )
 @click.option("--seeds", default="0..9", show_default=True, metavar="0..9", help="Seeds for each combination.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes of this machine; a core each by default.")
-@click.option("--scheduler", metavar="tcp://HOST:PORT", help="Run on this Dask cluster instead.")
+@click.option("--workers", type=click.IntRange(min=1), help="Number of processes; by default one per core.")
+@click.option("--scheduler", metavar="tcp://HOST:PORT", help="Run on a Dask cluster instead.")
 @click.option(
     "--out",
     default="sweep",
     show_default=True,
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for results; runs that it has are not run again.",
+    help="Folder for results; runs that have results there are skipped.",
 )
 @click.option("--quiet", is_flag=True, help="No progress bar, no table.")
 @click.pass_context
@@ -59,9 +59,9 @@ def sweep_command(
     out: Path,
     quiet: bool,
 ) -> None:
-    """Runs every combination of settings with every seed and puts all results in one table.
+    """Runs every combination of settings with every seed, and collects the results in one table.
 
-    Ends with status 0 only if every run came to its end and no invariant broke.
+    The exit status is 0 only if every run is complete and has no violation.
     """
     chosen = parse_settings(settings)
     base = RunSpec(topology=topology, nodes=nodes, scenario=scenario, fidelity=fidelity)
@@ -74,9 +74,9 @@ def sweep_command(
 def run_sweep(
     specs: Sequence[RunSpec], pool: Pool, out: Path, *, console: Console, settings: Sequence[str], runner: Runner = run
 ) -> int:
-    """Carries out a sweep with a progress bar, writes and prints its table, and returns the exit status.
+    """Runs a sweep with a progress bar, writes and prints its table, and returns the exit status.
 
-    Ctrl-C ends it early with the table of what there is. Raises ConfigError.
+    Ctrl-C ends it early, with the table of the results so far. Raises ConfigError.
     """
     status = 0
     with ResultStore(out) as store:

@@ -1,6 +1,6 @@
-"""Where the runs of a sweep are carried out: processes of this machine, or a Dask cluster.
+"""The workers of a sweep: processes on this machine, or a Dask cluster.
 
-Either way a worker that is lost takes only its own run with it, and that run is tried again, a few times at most.
+A lost worker affects its current run only, which is repeated a few times at most.
 """
 
 import multiprocessing
@@ -16,15 +16,15 @@ from mycelium.errors import ConfigError
 from sim.play.run import RunSpec
 from sim.sweep.sweep import Result, Runner, carry_out
 
-TRIES: Final = 3  # of a run whose worker is lost; whoever runs out of memory thrice will do so again
-RUNS_PER_WORKER: Final = 20  # then a fresh one takes over: what earlier runs left in memory goes with the old
+TRIES: Final = 3  # per run; a run that loses three workers, as by lack of memory, will lose more
+RUNS_PER_WORKER: Final = 20  # before a worker is replaced, which frees the memory that its runs have left
 _CONNECT_S: Final = 10
 
-_Job = tuple[RunSpec, int]  # and how often it was tried
+_Job = tuple[RunSpec, int]  # with the number of tries so far
 
 
 class ProcessPool:
-    """Runs on `workers` processes, spawned rather than forked: they inherit no lock and no state."""
+    """A pool of processes, which are spawned, not forked, so that they inherit no lock and no state."""
 
     __slots__ = ("_runs_per_worker", "_workers")
 
@@ -59,7 +59,7 @@ class ProcessPool:
 
 
 class _Worker:
-    """One process and the pipe to it; it ends with the pool, or when it has had its share of runs."""
+    """A process and the pipe to it. It ends with the pool, or after `RUNS_PER_WORKER` runs."""
 
     __slots__ = ("_process", "_runs_left", "connection")
 
@@ -68,12 +68,12 @@ class _Worker:
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_work, args=(theirs, runner), daemon=True)
         self._process.start()
-        theirs.close()  # the only other end is the process's own, so that its death is the end of the pipe
+        theirs.close()  # so that the pipe ends when the process, which has the only other end, dies
         self._runs_left = runs
         workers.callback(self.stop)
 
     def start(self, spec: RunSpec) -> None:
-        """Hands over a run; a worker that is gone already shows when its result is asked for."""
+        """Hands over a run. If the worker has died, that shows when its result is read."""
         self._runs_left -= 1
         try:
             self.connection.send(spec)
@@ -81,7 +81,7 @@ class _Worker:
             return
 
     def result(self) -> Result | None:
-        """Returns the result that has come, None where the worker is lost."""
+        """Returns the result that has arrived, None if the worker was lost."""
         try:
             result = self.connection.recv()
         except (EOFError, OSError):
@@ -91,21 +91,21 @@ class _Worker:
         return result
 
     def has_runs_left(self) -> bool:
-        """Tells whether it takes another run; if not it is sent home."""
+        """Tells whether the worker can take another run; ends it otherwise."""
         if self._runs_left > 0:
             return True
         self.stop()
         return False
 
     def stop(self) -> None:
-        """Ends the process, whatever it does; more than once is no harm."""
+        """Kills the process. Further calls do nothing."""
         self.connection.close()
         self._process.kill()
         self._process.join()
 
 
 def _work(connection: Connection, runner: Runner) -> None:
-    """Carries out runs until the pool closes the pipe; Ctrl-C is the pool's to act on."""
+    """Executes runs until the pool closes the pipe. The pool handles Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         while True:
@@ -115,11 +115,11 @@ def _work(connection: Connection, runner: Runner) -> None:
 
 
 def _lost(spec: RunSpec) -> Result:
-    return Result(spec, error=f"its worker was lost {TRIES} times; out of memory?")
+    return Result(spec, error=f"the worker was lost {TRIES} times, perhaps for lack of memory")
 
 
 class DaskPool:
-    """Runs on a Dask cluster, whose workers need this package installed."""
+    """A Dask cluster, whose workers need this package."""
 
     __slots__ = ("_address",)
 
@@ -145,11 +145,11 @@ class DaskPool:
                 for future in as_completed(futures, loop=client.loop):
                     spec = futures[future]
                     yield future.result() if future.status == "finished" else _failed(spec, future.exception())
-                    future.release()  # else the cluster keeps the result to the end
+                    future.release()  # frees the result in the cluster
             finally:
                 client.cancel(list(futures))
 
 
 def _failed(spec: RunSpec, error: BaseException) -> Result:
-    """Makes a result of what Dask says of a run that it gave up: most often that its workers died."""
+    """Returns the result of a run that Dask gave up, in most cases because its workers died."""
     return Result(spec, error=f"{type(error).__name__}: {error}")

@@ -1,6 +1,6 @@
-"""Results on disk: a JSON line for each run that ended, on the platters before the next one counts.
+"""Results on disk: one JSON line per completed run, synchronised to disk before the next one.
 
-A crash may leave half a line, which is passed over; the run is then done again. One process writes at a time.
+An incomplete line, as after a crash, is ignored, so that its run is repeated. Only one process can write at a time.
 """
 
 import fcntl
@@ -17,7 +17,7 @@ RESULTS: Final = "results.jsonl"
 
 
 class ResultStore:
-    """The results in one folder, open for more; a context manager, for the lock on the folder ends with it."""
+    """The results in a folder: a context manager that holds a lock on the folder."""
 
     __slots__ = ("_file", "path")
 
@@ -25,7 +25,7 @@ class ResultStore:
         self.path = Path(folder) / RESULTS
 
     def __enter__(self) -> Self:
-        """Opens the file, made if it is missing; raises ConfigError where that fails or another process writes it."""
+        """Opens or creates the file; raises ConfigError if that fails or another process has the lock."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = self.path.open("a+b", buffering=0)
@@ -35,7 +35,7 @@ class ResultStore:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             self._file.close()
-            raise ConfigError(f"{self.path}: another sweep writes here") from error
+            raise ConfigError(f"{self.path}: another sweep is writing to this file") from error
         self._end_half_a_line()
         return self
 
@@ -52,18 +52,18 @@ class ResultStore:
                 self._file.write(b"\n")
 
     def append(self, key: str, result: dict[str, Any]) -> None:
-        """Keeps one result for good."""
+        """Appends a result and synchronises it to disk."""
         line = msgspec.json.encode({"key": key, **result}) + b"\n"
-        while line:  # an unbuffered file may take a part only
+        while line:  # an unbuffered file can write a part only
             line = line[self._file.write(line) or 0 :]
         os.fsync(self._file.fileno())
 
     def done(self) -> set[str]:
-        """Returns the keys of the runs that came to a summary."""
+        """Returns the keys of the runs that have a summary."""
         return {key for key, result in self.load().items() if result.get("summary") is not None}
 
     def load(self) -> dict[str, dict[str, Any]]:
-        """Returns the newest result of each run by its key, in the order in which runs were first kept."""
+        """Returns the newest result of each run by its key, in the order of the first results."""
         results: dict[str, dict[str, Any]] = {}
         with self.path.open("rb") as file:
             for line in file:

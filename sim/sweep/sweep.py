@@ -1,8 +1,8 @@
-"""Sweeps: every combination of some settings, for every seed, each run once and kept as soon as it is done.
+"""Sweeps: every combination of some settings, for every seed, with each result stored at once.
 
     --set topology="ba:m=2;grid" --set nodes=100,200 --seeds 0..9      2 x 2 settings, 10 seeds, 40 runs
 
-A setting is a field of `RunSpec` or else one of its parameters. Where runs are carried out is a `Pool`'s business.
+A setting is a field of `RunSpec` or one of its parameters. A `Pool` executes the runs.
 """
 
 import itertools
@@ -24,7 +24,7 @@ _FIELDS: Final = (*_TEXTS, "nodes")
 
 
 class Result(msgspec.Struct, frozen=True):
-    """What a run came to: its summary, or the error that ended it."""
+    """The outcome of a run: its summary, or the error that ended it."""
 
     spec: RunSpec
     summary: dict[str, Any] | None = None
@@ -32,14 +32,14 @@ class Result(msgspec.Struct, frozen=True):
 
 
 class Pool(Protocol):
-    """Where runs are carried out."""
+    """Something that executes runs."""
 
     def results(self, runner: Runner, specs: Sequence[RunSpec]) -> Generator[Result, None, None]:
-        """Yields one result for each spec, in the order in which runs end; closing the iterator ends what still runs."""
+        """Yields one result per spec in the order of completion. Closing the iterator ends the other runs."""
 
 
 def carry_out(spec: RunSpec, runner: Runner) -> Result:
-    """Runs one spec and keeps its summary; whatever the run raises becomes the result's error."""
+    """Runs a spec and returns its summary, or the error if it raises an exception."""
     summary: dict[str, Any] | None = None
     try:
         for record in runner(spec):
@@ -60,7 +60,7 @@ def sweep(
     runner: Runner,
     on_result: Callable[[Result], None] = lambda _: None,
 ) -> None:
-    """Carries out the runs that the store has no summary of, and stores each at once."""
+    """Executes the runs without a summary in the store, and stores and yields each result."""
     done = store.done()
     missing = [spec for spec in specs if run_key(spec) not in done]
     with closing(pool.results(runner, missing)) as results:
@@ -70,12 +70,12 @@ def sweep(
 
 
 def run_key(spec: RunSpec) -> str:
-    """Returns the text that names a run: its spec as JSON in one fixed order."""
+    """Returns the key of a run: its spec as JSON with sorted keys."""
     return msgspec.json.encode(spec, order="sorted").decode()
 
 
 def parse_settings(texts: Iterable[str]) -> dict[str, list[Any]]:
-    """Reads `key=value,value,...` texts; one key may come several times. Raises ConfigError.
+    """Parses texts like `key=value,value,...`, where keys can be repeated; raises ConfigError.
 
     Topologies, scenarios and fidelities are separated by `;`, for a topology may contain commas.
     """
@@ -83,13 +83,13 @@ def parse_settings(texts: Iterable[str]) -> dict[str, list[Any]]:
     for text in texts:
         key, equals, values = text.partition("=")
         if not key or not equals:
-            raise ConfigError(f"{text!r} is not key=value,value,...")
+            raise ConfigError(f"{text!r} is not of the form key=value,value,...")
         if key == "seed":
             raise ConfigError("seeds are set with --seeds")
         separator = ";" if key in _TEXTS else ","
         parts = [part.strip() for part in values.split(separator)]
         if not all(parts):
-            raise ConfigError(f"{text!r}: a value is empty")
+            raise ConfigError(f"{text!r} has an empty value")
         settings.setdefault(key, []).extend(parts if key in _TEXTS else map(_parse_value, parts))
     for key, values_of_key in settings.items():
         if key == "nodes" and not all(isinstance(value, int) for value in values_of_key):
@@ -99,7 +99,7 @@ def parse_settings(texts: Iterable[str]) -> dict[str, list[Any]]:
 
 
 def _parse_value(text: str) -> Any:
-    """Returns the number or truth value that a text stands for, else the text."""
+    """Returns the number or truth value in a text, or else the text."""
     if text in ("true", "false"):
         return text == "true"
     for kind in (int, float):
@@ -111,7 +111,7 @@ def _parse_value(text: str) -> Any:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Reads `3`, `0..9` (both included) or `1,5,0..3`; raises ConfigError."""
+    """Parses `3`, `0..9` (both included) or `1,5,0..3`; raises ConfigError."""
     seeds: list[int] = []
     for part in text.split(","):
         first, dots, last = part.partition("..")
@@ -127,13 +127,13 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def make_specs(base: RunSpec, settings: Mapping[str, Sequence[Any]], seeds: Sequence[int]) -> list[RunSpec]:
-    """Returns a spec for each combination of settings and each seed; all combinations have one seed before the next.
+    """Returns a spec for each combination of settings and each seed, ordered by seed.
 
-    Raises ConfigError where there would be too many.
+    Raises ConfigError if there are too many.
     """
     combinations = [dict(zip(settings, values, strict=True)) for values in itertools.product(*settings.values())]
     if len(combinations) * len(seeds) > MAX_RUNS:
-        raise ConfigError(f"a sweep has at most {MAX_RUNS} runs, not {len(combinations) * len(seeds)}")
+        raise ConfigError(f"{len(combinations) * len(seeds)} runs are too many for a sweep; the limit is {MAX_RUNS}")
     return [_apply(base, chosen, seed) for seed in seeds for chosen in combinations]
 
 

@@ -1,4 +1,4 @@
-"""The results of a sweep as one table: all runs as CSV, and for the screen the medians and 99th percentiles across seeds."""
+"""The results of a sweep: all runs as CSV, and on the screen the medians and 99th percentiles across seeds."""
 
 import csv
 import json
@@ -17,7 +17,7 @@ TABLE: Final = "results.csv"
 
 _SEED: Final = "seed"
 _SPEC_FIELDS: Final = ("topology", "nodes", "scenario", _SEED, "fidelity")
-_MEASURES: Final = {  # columns for the screen: heading, factor, digits
+_MEASURES: Final = {  # columns on the screen: heading, factor, digits
     "converged_s": ("converged\ns", 1.0, 2),
     "outage_s.median": ("outage\nmedian, ms", 1_000.0, 0),
     "outage_s.p99": ("outage\np99, ms", 1_000.0, 0),
@@ -32,7 +32,7 @@ Row = dict[str, Any]
 
 
 def make_rows(results: Iterable[Mapping[str, Any]]) -> list[Row]:
-    """Flattens stored results: a row for each run, of its settings, its summary and its error, in order of settings."""
+    """Returns one row per run with its settings, summary and error, ordered by settings."""
     ordered = sorted(results, key=lambda result: _spec_order(result["spec"]))
     return [_make_row(result) for result in ordered]
 
@@ -61,7 +61,7 @@ def _make_row(result: Mapping[str, Any]) -> Row:
 
 
 def write_csv(rows: Sequence[Row], folder: Path) -> Path:
-    """Writes all rows, each with all columns, into the folder; raises ConfigError where that fails."""
+    """Writes all rows with all columns to a CSV file in the folder; raises ConfigError if that fails."""
     columns = list(dict.fromkeys(column for row in rows for column in row if column != "error"))
     path = folder / TABLE
     try:
@@ -75,12 +75,12 @@ def write_csv(rows: Sequence[Row], folder: Path) -> Path:
 
 
 def fault_count(rows: Iterable[Row]) -> int:
-    """Returns how many runs broke an invariant or came to no summary."""
+    """Returns the number of runs with a violation or without a summary."""
     return sum(bool(row["error"]) or any(row.get(fault) for fault in _FAULTS) for row in rows)
 
 
 def summary_table(rows: Sequence[Row], settings: Sequence[str]) -> Table:
-    """Builds the table for the screen: a line for each combination of the settings, over all its seeds."""
+    """Returns the table for the screen, with one line per combination of settings."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(json.dumps([row.get(name) for name in settings]), []).append(row)
@@ -116,7 +116,7 @@ def _spread(rows: Sequence[Row], name: str) -> str:
 
 
 def varying(rows: Sequence[Row], asked: Iterable[str]) -> list[str]:
-    """Returns the settings that tell groups of runs apart: those asked for, and those that differ among the rows."""
+    """Returns the settings that distinguish runs: those of the sweep, and those that differ among the rows."""
     names = [*_SPEC_FIELDS, *asked]
     known = dict.fromkeys(names)
     differing = [name for name in known if len({json.dumps(row.get(name)) for row in rows}) > 1]

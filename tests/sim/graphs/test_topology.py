@@ -95,7 +95,7 @@ def test_an_internet_has_stubs_that_carry_nothing_and_well_connected_transits() 
 @pytest.mark.parametrize(
     ("spec", "nodes", "complaint"),
     [
-        ("moebius", 10, "no topology 'moebius'; known are line, ring"),
+        ("moebius", 10, "'moebius' is not a topology; the topologies are line, ring"),
         ("ba:k=2", 10, "'k=2' is not key=value with a key among m, delay_min"),
         ("ba:m", 10, "'m' is not key=value"),
         ("ba:m=two", 10, "m: 'two' is not an integer"),

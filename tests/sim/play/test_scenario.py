@@ -56,7 +56,7 @@ def test_a_python_file_may_compute_its_steps(tmp_path: Path) -> None:
         ("about = 3", "about"),
         ("not toml", "mine"),
         ('about = "x"\nsteps = [{ link = 1 }]', '"do"'),
-        ('about = "x"\nsteps = [{ do = "cut", count = "$none" }]', "none of its parameters"),
+        ('about = "x"\nsteps = [{ do = "cut", count = "$none" }]', "not one of its parameters"),
         ('about = "x"\nsurprise = 1\nsteps = []', "surprise"),
     ],
 )
@@ -81,7 +81,7 @@ def test_a_scenario_promises_bounds_that_parameters_may_set(tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("expectation", "complaint"),
-    [("speed = 1", "speed"), ('outage_max_s = "$none"', "none of its"), ('outage_max_s = "soon"', "no number")],
+    [("speed = 1", "speed"), ('outage_max_s = "$none"', "not one of its"), ('outage_max_s = "soon"', "not a number")],
 )
 def test_a_promise_of_what_is_not_measured_or_without_a_bound_is_refused(
     tmp_path: Path, expectation: str, complaint: str

@@ -107,7 +107,7 @@ def test_a_violation_tells_how_to_see_it_again() -> None:
     text = printed(
         collect([{"type": "violation", "t": 1.5, "what": "loop", "reproduce": recipe, "last_events": ["x"] * 99}])
     )
-    assert text.endswith("loop at 1.500 s: \n  again: mycelium-sim run --seed 7\n")
+    assert text.endswith("loop at 1.500 s: \n  reproduce: mycelium-sim run --seed 7\n")
 
 
 @pytest.mark.parametrize("content", ["", "hello\n", "[1]\n", '{"a": 1}\n'])
