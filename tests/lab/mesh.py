@@ -11,7 +11,7 @@ from tests.lab.cable_emulator import CableTraits
 from tests.lab.daemon import PORT, Daemon, start_all
 from tests.lab.laboratory import Lab
 from tests.lab.namespaces import LabHost
-from tests.lab.waiting import wait_steady, wait_until
+from tests.lab.waiting import POLL_SECONDS, wait_steady, wait_until
 
 CONVERGED_SECONDS: Final = 30.0
 SETTLED_SECONDS: Final = 60.0
@@ -115,7 +115,8 @@ class DaemonMesh:
                 if other is not daemon and other.subnet not in reached[daemon.name]
             ]
 
-        wait_until(lambda: not missing(), seconds, lambda: f"no route from {', '.join(missing())}")
+        every_s = POLL_SECONDS * len(running)  # asking more often would keep them busy
+        wait_until(lambda: not missing(), seconds, lambda: f"no route from {', '.join(missing())}", every_s=every_s)
 
     def wait_linked(self, seconds: float = SETTLED_SECONDS) -> None:
         """Waits until every cable between running daemons has a link."""
@@ -126,7 +127,8 @@ class DaemonMesh:
             alive = {name: self.daemons[name].alive_peers() for name in keys}
             return [f"{one} to {other}" for one, other in ends if keys[other] not in alive[one]]
 
-        wait_until(lambda: not missing(), seconds, lambda: f"no link from {', '.join(missing())}")
+        every_s = POLL_SECONDS * len(keys)
+        wait_until(lambda: not missing(), seconds, lambda: f"no link from {', '.join(missing())}", every_s=every_s)
 
     def wait_calm(self, round_trip_s: float, seconds: float = SETTLED_SECONDS) -> None:
         """Waits until no link's smoothed round trip is longer than this; while many daemons start, all of them answer late."""
@@ -138,7 +140,7 @@ class DaemonMesh:
         def what() -> str:
             return f"answers are late at {', '.join(slow())}"
 
-        wait_until(lambda: not slow(), seconds, what, every_s=QUIET_SECONDS)  # asking more often would keep them busy
+        wait_until(lambda: not slow(), seconds, what, every_s=QUIET_SECONDS)
 
     def next_hop(self, one: str, other: str) -> str | None:
         """Returns a node's next hop towards another node; None if it has no route."""
