@@ -10,7 +10,7 @@ from sim.sweep.cli import run_sweep
 from sim.sweep.pools import DaskPool
 from sim.sweep.store import ResultStore
 from tests.sim import fake
-from tests.sim.sweep.test_sweep import HerePool, results_of, specs_of
+from tests.sim.sweep.support import HerePool, results_of, specs_of
 
 distributed = pytest.importorskip("distributed")
 pytestmark = [pytest.mark.deep, pytest.mark.filterwarnings("default")]
