@@ -88,6 +88,12 @@ SEGMENT_SIZES_REMEMBERED: Final = 16  # prepared control messages for one endpoi
 MEMORY_TRANSPORT_BYTES: Final = 8 << 20  # received and unread bytes of an in-memory transport, as in a socket buffer
 UNSENT_DATA_BYTES: Final = 8 << 20  # bulk datagrams that wait for one transport that is full
 UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for it, besides: some for each of LINKS neighbours
+TCP_CONNECTIONS: Final = 512  # open at one time; each takes a descriptor, of which a process usually has 1,024
+TCP_STRANGERS_PER_HOST: Final = 16  # accepted from one IPv4 address or IPv6 /64 and not yet used by the node
+STRANGER_BYTES: Final = 16 << 10  # read from an accepted connection before the node uses it: a handshake takes 1 KB
+TCP_UNSENT_DATA_BYTES: Final = 512 << 10  # bulk data that waits for one connection: 4 ms at 1 Gbit/s
+TCP_UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for it: a window of control segments
+TCP_UNSENT_BYTES: Final = 64 << 20  # waiting for all connections together, beyond which bulk data is dropped
 
 # -- discovery on the link ---------------------------------------------------------------------------------------------
 DISCOVERED_PEERS: Final = 64  # neighbours found by beacons that this node dials; others may still dial it

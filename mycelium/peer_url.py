@@ -1,4 +1,4 @@
-"""How people write where a neighbour is: `udp://host:port#publickey`. Pure: no name is looked up here."""
+"""How people write where a neighbour is: `udp://host:port#publickey`. No name is looked up here."""
 
 import ipaddress
 import re
@@ -9,7 +9,7 @@ from msgspec import Struct
 from mycelium.errors import ConfigError
 from mycelium.identity import PUBLIC_KEY_BYTES
 
-SCHEMES: Final = ("udp",)
+SCHEMES: Final = ("udp", "tcp")
 DEFAULT_PORT: Final = 9651
 
 _HOST_NAME_BYTES: Final = 253  # RFC 1035 2.3.4, less the length octets at both ends
@@ -44,9 +44,9 @@ class PeerUrl(Struct, frozen=True):
         """Parses a URL to listen at: a numeric host, no pin; port 0 leaves the choice to the kernel."""
         url = _parse(text)
         if url.pin is not None:
-            raise _error(text, "only a peer has a public key behind '#'")
+            raise _error(text, "only the URL of a peer may have a public key after '#'")
         if not url.is_numeric:
-            raise _error(text, "listening takes an address such as [::] or 0.0.0.0, not a name")
+            raise _error(text, "a listener needs an address such as [::] or 0.0.0.0, not a name")
         return url
 
     @property
@@ -63,12 +63,12 @@ class PeerUrl(Struct, frozen=True):
 def _parse(text: str) -> PeerUrl:
     scheme, separator, rest = text.partition("://")
     if not separator:
-        raise _error(text, "it has no scheme, as in udp://host:9651")
+        raise _error(text, "the scheme is missing, as in udp://host:9651")
     if scheme.lower() not in SCHEMES:
-        raise _error(text, f"no transport is called {scheme[:20]!r} (there is: {', '.join(SCHEMES)})")
+        raise _error(text, f"{scheme[:20]!r} is not one of the schemes {', '.join(SCHEMES)}")
     authority, separator, pin = rest.partition("#")
     if separator and not _PIN.fullmatch(pin):
-        raise _error(text, f"the public key behind '#' must be {2 * PUBLIC_KEY_BYTES} hex digits")
+        raise _error(text, f"the public key after '#' must be {2 * PUBLIC_KEY_BYTES} hex digits")
     host, port = _split(text, authority)
     return PeerUrl(scheme.lower(), host, port, bytes.fromhex(pin) if separator else None)
 
@@ -89,18 +89,18 @@ def _port(text: str, digits: str | None) -> int:
     if digits is None:
         return DEFAULT_PORT
     if not _PORT.fullmatch(digits) or int(digits) > 0xFFFF:
-        raise _error(text, "nothing but a port from 1 to 65535 may follow the host")
+        raise _error(text, "the host may only be followed by a port from 1 to 65535")
     return int(digits)
 
 
 def _ipv6(text: str, literal: str) -> str:
     address, percent, scope = literal.partition("%")
     if percent and not _SCOPE.fullmatch(scope):
-        raise _error(text, "what follows '%' is no interface")
+        raise _error(text, "'%' must be followed by the name of an interface")
     try:
         parsed = ipaddress.IPv6Address(address)
     except ValueError:
-        raise _error(text, f"{address[:50]!r} is no IPv6 address") from None
+        raise _error(text, f"{address[:50]!r} is not an IPv6 address") from None
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     if parsed.is_link_local and not percent:
@@ -110,18 +110,18 @@ def _ipv6(text: str, literal: str) -> str:
 
 def _name_or_ipv4(text: str, host: str) -> str:
     if not host:
-        raise _error(text, "it has no host")
+        raise _error(text, "the host is missing")
     labels = host.removesuffix(".").split(".")
     if labels[-1].isdigit():
         try:
             return str(ipaddress.IPv4Address(host))
         except ValueError:
-            raise _error(text, f"{host[:50]!r} is no IPv4 address") from None
+            raise _error(text, f"{host[:50]!r} is not an IPv4 address") from None
     if len(host) > _HOST_NAME_BYTES or not all(_LABEL.fullmatch(label) for label in labels):
-        raise _error(text, f"{host[:50]!r} is no host name")
+        raise _error(text, f"{host[:50]!r} is not a valid host name")
     return host.lower()
 
 
 def _error(text: str, reason: str) -> ConfigError:
     shown = text if len(text) <= 100 else f"{text[:100]}..."
-    return ConfigError(f"{shown!r} is no usable URL: {reason}")
+    return ConfigError(f"{shown!r} is not a valid URL: {reason}")

@@ -33,7 +33,7 @@ class Settings(Struct, frozen=True, kw_only=True):
 
     key_file: Path
     peers: tuple[PeerUrl, ...] = ()
-    listen: tuple[PeerUrl, ...] = (PeerUrl("udp", "::"),)
+    listen: tuple[PeerUrl, ...] = ()  # none named: UDP and TCP at the default port, on all addresses
     tun_name: str = "mycelium"
     no_tun: bool = False
     disable_peer_discovery: bool = False

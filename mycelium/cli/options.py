@@ -38,9 +38,17 @@ debug = _flag("--debug", "-d", is_flag=True, help="Log details too.")
 silent = _flag("--silent", is_flag=True, help="Log errors only.")
 log_format = _flag("--log-format", metavar="FORMAT", help="compact, logfmt, plain or json.")
 peers = _flag(
-    "--peers", multiple=True, metavar="URL...", help="Peers to keep a link with: udp://host:port[#publickey]."
+    "--peers",
+    multiple=True,
+    metavar="URL...",
+    help="Peers to keep a link with: udp://host:port[#publickey], or the same with tcp://.",
 )
-listen = _flag("--listen", multiple=True, metavar="URL...", help="Addresses to listen at; default udp://[::]:9651.")
+listen = _flag(
+    "--listen",
+    multiple=True,
+    metavar="URL...",
+    help="Addresses to listen at; default udp://[::]:9651 and tcp://[::]:9651.",
+)
 tun_name = _flag("--tun-name", metavar="NAME", help="Name of the TUN interface.")
 no_tun = _flag("--no-tun", is_flag=True, help="Relay for other nodes only, without privileges.")
 disable_peer_discovery = _flag("--disable-peer-discovery", is_flag=True, help="Do not find neighbours on local links.")

@@ -27,6 +27,7 @@ from mycelium.daemon.driver import Driver
 from mycelium.daemon.epoch import next_epoch
 from mycelium.daemon.events import EventLog
 from mycelium.daemon.icmpwatch import IcmpWatch
+from mycelium.daemon.listeners import ANY_ADDRESS, open_transports
 from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.netwatch import NetWatch
 from mycelium.daemon.peers import Peers
@@ -36,10 +37,6 @@ from mycelium.identity import Identity, blake2b
 from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
 from mycelium.outbox import BeaconDue, Event, ResolvePeer
-from mycelium.peer_url import PeerUrl
-from mycelium.transport.base import Transport
-from mycelium.transport.set import TransportSet
-from mycelium.transport.udp import UdpTransport
 from mycelium.tun.base import TunDevice
 from mycelium.tun.netlink import configure_apart
 from mycelium.wire.announcement import NETWORK_ID_BYTES
@@ -48,7 +45,6 @@ from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 log = logging.getLogger("mycelium")
 
 CPU_FEATURES: Final = "/proc/cpuinfo"
-ANY_ADDRESS: Final = "::"
 UDP: Final = "udp"
 
 
@@ -109,7 +105,8 @@ class Daemon:
         """Opens key, sockets and TUN device, and makes the node that lives on them."""
         settings = self._settings
         identity = stack.enter_context(_claimed_identity(settings))
-        transports = TransportSet([_listen(url, stack) for url in settings.listen])
+        transports = open_transports(settings.listen)
+        stack.callback(transports.close)
         tun = None if settings.no_tun else _open_tun(settings.tun_name, stack)
         self._node = Node(
             identity,
@@ -122,6 +119,7 @@ class Daemon:
         )
         if tun is not None:
             self._node.metrics.add(tun.counters, prefix="tun_")
+        transports.register(self._node.metrics)
         self._listening = transports.local_endpoints
         self._event_log = EventLog(self._node.journal)
         self._driver = Driver(
@@ -222,12 +220,6 @@ def _claimed_identity(settings: Settings) -> Iterator[Identity]:
         except OSError as error:
             raise IdentityError(f"another mycelium is running with the key {settings.key_file}") from error
         yield identity
-
-
-def _listen(url: PeerUrl, stack: AsyncExitStack) -> Transport:
-    transport = UdpTransport.open(url.host, url.port)
-    stack.callback(transport.close)
-    return transport
 
 
 def _open_tun(name: str, stack: AsyncExitStack) -> TunDevice:

@@ -1,7 +1,7 @@
 """Drives a node on a real host: reads the clock and the descriptors, hands bytes to the node, carries out its outbox.
 
     TUN readable  -> read_batch -> node.send_packets -> outbox -> transport.send
-    UDP readable  -> receive    -> node.receive      -> outbox -> transport.send, tun.write
+    transport readable -> receive -> node.receive    -> outbox -> transport.send, tun.write
     timer         -> node.handle_timeout             -> outbox
 
 The one place where data crosses between descriptors and the node. Nothing here looks into a packet.
@@ -184,7 +184,7 @@ class Driver:
         now = monotonic()
         self._note_refusals(now)
         self._look_at_journal(now)
-        self._set_timer(self._node.next_deadline(), now)
+        self._set_timer(min(self._node.next_deadline(), self._transports.next_deadline()), now)
 
     def _note_refusals(self, now: float) -> None:
         """Tells the node what could not be sent: it has other paths, or shorter datagrams."""
@@ -224,6 +224,7 @@ class Driver:
             self._catch_up()
         if self._sleep.has_slept(slept_s(), late_s):
             self._node.resumed(now=now)
+        self._transports.handle_timeout(self._node.endpoints_in_use, now=now)
         self._node.handle_timeout(now=now)
         self._outbox.urgent_at = inf
         self._flush()

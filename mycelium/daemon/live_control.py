@@ -90,7 +90,7 @@ class LiveControl:
 
     def status(self) -> StatusInfo:
         """Returns a summary of the node, and every counter."""
-        node, snapshot, counters = self._node, self._node.snapshot(), self._values()
+        node, snapshot, counters = self._node, self._node.snapshot(), self._node.counters()
         return StatusInfo(
             version=mycelium.__version__,
             node_ip=str(IPv6Address(node.identity.address)),
@@ -120,13 +120,10 @@ class LiveControl:
 
     def metrics(self) -> list[MetricInfo]:
         """Returns every counter and gauge with its meaning."""
-        values = self._values()
+        values = self._node.counters()
         return [
             MetricInfo(one.name, one.kind.value, one.help, values[one.name]) for one in self._node.metrics.metrics()
         ]
-
-    def _values(self) -> dict[str, int]:
-        return self._node.counters() | self._transports.counters
 
 
 def _peer(peer: PeerSnapshot, *, now: float) -> PeerInfo:

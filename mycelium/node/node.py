@@ -255,6 +255,10 @@ class Node:
         """Declares paths dead that this host has lost the interface, address or route for, and probes all others."""
         self.neighbours.host_lost(lost, now=now)
 
+    def endpoints_in_use(self) -> set[Endpoint]:
+        """Returns the endpoints of all paths of all links."""
+        return {endpoint for link in self.links.values() for endpoint in link.paths.by_endpoint}
+
     def datagram_refused(self, endpoint: Endpoint, size: int, *, now: float) -> None:
         """Shortens the datagrams of a path, as one of `size` bytes was too long to leave this host (EMSGSIZE)."""
         for link in self.links.values():

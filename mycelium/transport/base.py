@@ -1,9 +1,12 @@
 """What every transport looks like from above: batches of datagrams in and out, and no protocol."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from mycelium.endpoint import Endpoint
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Buffer = bytes | bytearray | memoryview
 
@@ -14,11 +17,13 @@ Received = tuple[memoryview, int, Endpoint]
 class Transport(Protocol):
     """A non-blocking medium that carries datagrams; failures of the network are counted, never raised.
 
-    `unreachable` and `oversize` tell what the system refused to send, until the owner empties them.
+    `unreachable` and `oversize` tell what the system refused to send, until the owner empties them. A transport may have
+    connections, which it dials and accepts itself: the owner hears of one only that its endpoint is unreachable once it has
+    ended.
     """
 
     scheme: str  # of the endpoints that it can reach
-    unreachable: dict[Endpoint, None]  # no way to them, for a moment perhaps
+    unreachable: dict[Endpoint, None]  # no way to them, for a moment perhaps, or their connection has ended
     oversize: dict[Endpoint, int]  # the length of a datagram that was too long to leave this host
 
     def fileno(self) -> int:
@@ -50,8 +55,14 @@ class Transport(Protocol):
         """Where the transport listens."""
 
     @property
-    def counters(self) -> dict[str, int]:
-        """Returns a copy of the counters, by name."""
+    def counters(self) -> "DataclassInstance":
+        """What it counts, for the registry of metrics."""
+
+    def next_deadline(self) -> float:
+        """Returns when `handle_timeout` is wanted, as seconds of the monotonic clock; infinity for never."""
+
+    def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
+        """Does what is due; `in_use` returns the endpoints of the node's paths, whose connections are to stay open."""
 
     def close(self) -> None:
         """Gives the descriptor back; may be called twice."""

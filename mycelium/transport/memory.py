@@ -2,8 +2,11 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from math import inf
 
+from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
 from mycelium.limits import MEMORY_TRANSPORT_BYTES
 from mycelium.transport.base import Buffer, Received
@@ -39,6 +42,17 @@ class MemoryHub:
         self._transports.pop(endpoint, None)
 
 
+@dataclass(slots=True)
+class MemoryCounters:
+    """What one in-memory transport counts."""
+
+    received_batches: int = counter("Batches of datagrams taken.")
+    received_bytes: int = counter("Bytes of the datagrams taken.")
+    sent_batches: int = counter("Batches of datagrams sent.")
+    sent_bytes: int = counter("Bytes of the datagrams sent.")
+    send_full: int = counter("Batches refused because the receiver was full.")
+
+
 class MemoryTransport:
     """One end on a `MemoryHub`; see `Transport` for what its methods promise."""
 
@@ -51,13 +65,7 @@ class MemoryTransport:
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.unreachable: dict[Endpoint, None] = {}
         self.oversize: dict[Endpoint, int] = {}
-        self._counters = {
-            "received_batches": 0,
-            "received_bytes": 0,
-            "sent_batches": 0,
-            "sent_bytes": 0,
-            "send_full": 0,
-        }
+        self.counters = MemoryCounters()
 
     @classmethod
     def pair(cls) -> "tuple[MemoryTransport, MemoryTransport]":
@@ -78,8 +86,8 @@ class MemoryTransport:
         self._waiting_bytes -= len(data)
         if not self._waiting:
             os.eventfd_read(self._event)
-        self._counters["received_batches"] += 1
-        self._counters["received_bytes"] += len(data)
+        self.counters.received_batches += 1
+        self.counters.received_bytes += len(data)
         return memoryview(data), size, source
 
     def holds_more(self) -> bool:
@@ -92,10 +100,10 @@ class MemoryTransport:
         batch = b"".join(buffers)
         datagrams = [batch[start : start + segment_size] for start in range(0, len(batch), segment_size)]
         if not self._hub.carry(self.endpoint, endpoint, datagrams or [b""], segment_size):
-            self._counters["send_full"] += 1
+            self.counters.send_full += 1
             return False
-        self._counters["sent_batches"] += 1
-        self._counters["sent_bytes"] += len(batch)
+        self.counters.sent_batches += 1
+        self.counters.sent_bytes += len(batch)
         return True
 
     def deliver(self, source: Endpoint, datagrams: list[bytes], segment_size: int) -> bool:
@@ -114,9 +122,11 @@ class MemoryTransport:
     def local_endpoints(self) -> list[Endpoint]:
         return [self.endpoint]
 
-    @property
-    def counters(self) -> dict[str, int]:
-        return dict(self._counters)
+    def next_deadline(self) -> float:
+        return inf
+
+    def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
+        pass
 
     def close(self) -> None:
         self._hub.remove(self.endpoint)

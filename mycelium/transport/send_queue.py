@@ -6,24 +6,20 @@ Each kind has a bound of its own, so that bulk traffic can neither displace nor 
 from collections import deque
 from typing import Generic, TypeVar
 
-from mycelium.limits import UNSENT_CONTROL_BYTES, UNSENT_DATA_BYTES
-
 Item = TypeVar("Item")
 
 
 class SendQueue(Generic[Item]):
     """Two bounded first-in-first-out queues that are emptied as one."""
 
-    __slots__ = ("_control", "_control_bytes", "_data", "_data_bytes", "_most_data", "dropped_control", "dropped_data")
+    __slots__ = ("_control", "_control_bytes", "_data", "_data_bytes", "_limits")
 
-    def __init__(self, most_data: int = UNSENT_DATA_BYTES) -> None:
+    def __init__(self, data_limit: int, control_limit: int) -> None:
         self._control: deque[tuple[Item, int]] = deque()
         self._data: deque[tuple[Item, int]] = deque()
         self._control_bytes = 0
         self._data_bytes = 0
-        self._most_data = most_data
-        self.dropped_control = 0
-        self.dropped_data = 0
+        self._limits = data_limit, control_limit  # bytes
 
     def __bool__(self) -> bool:
         return bool(self._control or self._data)
@@ -34,16 +30,14 @@ class SendQueue(Generic[Item]):
         return self._control_bytes + self._data_bytes
 
     def put(self, item: Item, size: int, *, is_bulk: bool) -> bool:
-        """Appends an item of `size` bytes; False, and counted, where its kind has no room left."""
+        """Appends an item of `size` bytes; False where its kind has no room left."""
         if is_bulk:
-            if self._data_bytes + size > self._most_data:
-                self.dropped_data += 1
+            if self._data_bytes + size > self._limits[0]:
                 return False
             self._data.append((item, size))
             self._data_bytes += size
         else:
-            if self._control_bytes + size > UNSENT_CONTROL_BYTES:
-                self.dropped_control += 1
+            if self._control_bytes + size > self._limits[1]:
                 return False
             self._control.append((item, size))
             self._control_bytes += size

@@ -1,11 +1,14 @@
 """The transports of a node as one: finds the transport for each endpoint, and keeps a full one from delaying the others."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from math import inf
 from typing import Final
 
+from mycelium.counters import Registry, counter
 from mycelium.endpoint import Endpoint
-from mycelium.limits import ENDPOINTS_REMEMBERED
+from mycelium.limits import ENDPOINTS_REMEMBERED, UNSENT_CONTROL_BYTES, UNSENT_DATA_BYTES
 from mycelium.outbox import Transmit
 from mycelium.transport.base import Transport
 from mycelium.transport.send_queue import SendQueue
@@ -48,12 +51,18 @@ class _Lane:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self.is_full = False
-        self.queue: SendQueue[tuple[Endpoint, bytes, int, bool]] = SendQueue()
+        self.queue: SendQueue[tuple[Endpoint, bytes, int, bool]] = SendQueue(UNSENT_DATA_BYTES, UNSENT_CONTROL_BYTES)
 
-    def keep(self, endpoint: Endpoint, buffers: Sequence[bytes | memoryview], size: int, is_bulk: bool) -> None:
-        """Copies what can't be sent now, since the outbox's buffers are soon used again."""
-        data = b"".join(buffers)
-        self.queue.put((endpoint, data, size, is_bulk), len(data), is_bulk=is_bulk)
+
+@dataclass(slots=True)
+class SetCounters:
+    """What is dropped before any transport has it."""
+
+    unsent_dropped: int = counter("Batches of data dropped since too much waited for a full transport.")
+    unsent_control_dropped: int = counter(
+        "Batches of other datagrams dropped since too much waited for a full transport."
+    )
+    no_transport_dropped: int = counter("Batches of datagrams dropped since no transport can reach their endpoint.")
 
 
 class TransportSet:
@@ -65,7 +74,7 @@ class TransportSet:
         self._lane_of: dict[Endpoint, _Lane | None] = {}  # only what `_find_lane` has found: safe to forget
         self._logged: set[tuple[str, bool]] = set()  # scheme and whether IPv6: what no transport was found for
         self._no_transport: dict[Endpoint, None] = {}
-        self._no_transport_dropped = 0
+        self.counters = SetCounters()
 
     def send(self, transmits: list[Transmit]) -> Sequence[Transport]:
         """Sends what a node has in its outbox; returns transports that have become full by it.
@@ -79,10 +88,10 @@ class TransportSet:
             if lane is None:
                 self._drop(endpoint)
             elif lane.is_full:
-                lane.keep(endpoint, buffers, size, is_bulk)
+                self._keep(lane, endpoint, buffers, size, is_bulk)
             elif not lane.transport.send(endpoint, buffers, size, is_bulk):
                 lane.is_full = True
-                lane.keep(endpoint, buffers, size, is_bulk)
+                self._keep(lane, endpoint, buffers, size, is_bulk)
                 filled = (*filled, lane.transport)
         return filled
 
@@ -122,19 +131,26 @@ class TransportSet:
         """Where the node listens."""
         return [endpoint for transport in self.transports for endpoint in transport.local_endpoints]
 
-    @property
-    def counters(self) -> dict[str, int]:
-        """Returns the counters of all transports, those of one scheme added up and named after it."""
-        counters = {
-            "unsent_dropped": sum(lane.queue.dropped_data for lane in self._lanes),
-            "unsent_control_dropped": sum(lane.queue.dropped_control for lane in self._lanes),
-            "no_transport_dropped": self._no_transport_dropped,
-        }
+    def register(self, metrics: Registry) -> None:
+        """Adds the counters of all transports, those of one scheme added up and named after it."""
+        metrics.add(self.counters)
         for transport in self.transports:
-            for name, value in transport.counters.items():
-                full_name = f"{transport.scheme}_{name}"
-                counters[full_name] = counters.get(full_name, 0) + value
-        return counters
+            metrics.add(transport.counters, prefix=f"{transport.scheme}_")
+
+    def next_deadline(self) -> float:
+        """Returns when `handle_timeout` is wanted next."""
+        return min((transport.next_deadline() for transport in self.transports), default=inf)
+
+    def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
+        """Has transports do what is due; `in_use` returns the endpoints whose connections are to stay open."""
+        for transport in self.transports:
+            if transport.next_deadline() <= now:
+                transport.handle_timeout(in_use, now=now)
+
+    def close(self) -> None:
+        """Closes every transport; may be called twice."""
+        for transport in self.transports:
+            transport.close()
 
     def _find_lane(self, endpoint: Endpoint) -> _Lane | None:
         if endpoint in self._lane_of:
@@ -146,8 +162,20 @@ class TransportSet:
         self._lane_of[endpoint] = lane
         return lane
 
+    def _keep(
+        self, lane: _Lane, endpoint: Endpoint, buffers: Sequence[bytes | memoryview], size: int, is_bulk: bool
+    ) -> None:
+        """Copies what can't be sent now, since the outbox's buffers are soon used again."""
+        data = b"".join(buffers)
+        if lane.queue.put((endpoint, data, size, is_bulk), len(data), is_bulk=is_bulk):
+            return
+        if is_bulk:
+            self.counters.unsent_dropped += 1
+        else:
+            self.counters.unsent_control_dropped += 1
+
     def _drop(self, endpoint: Endpoint) -> None:
-        self._no_transport_dropped += 1
+        self.counters.no_transport_dropped += 1
         if len(self._no_transport) < ENDPOINTS_REMEMBERED:
             self._no_transport[endpoint] = None
         kind = endpoint.scheme, ":" in endpoint.host

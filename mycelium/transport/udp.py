@@ -9,10 +9,13 @@ import errno
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from fcntl import ioctl
+from math import inf
 from typing import Final
 
+from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
 from mycelium.limits import ENDPOINTS_REMEMBERED, SEGMENT_SIZES_REMEMBERED
 from mycelium.transport.base import Buffer, Received
@@ -52,6 +55,21 @@ _INT: Final = struct.Struct("=i")
 _U16: Final = struct.Struct("=H")
 
 
+@dataclass(slots=True)
+class UdpCounters:
+    """What one UDP socket counts."""
+
+    received_batches: int = counter("Receive calls that brought datagrams.")
+    received_bytes: int = counter("Bytes of the datagrams received.")
+    receive_errors: int = counter("Receive calls that failed.")
+    sent_batches: int = counter("Send calls that succeeded.")
+    sent_bytes: int = counter("Bytes of the datagrams sent.")
+    send_full: int = counter("Send calls refused because the socket's buffer was full.")
+    send_oversize: int = counter("Send calls with datagrams too long for the interface or for UDP.")
+    send_errors: int = counter("Send calls that failed for another reason.")
+    source_gone: int = counter("Sends that left from another address because ours was gone.")
+
+
 class UdpTransport:
     """One UDP socket; see `Transport` for what its methods promise."""
 
@@ -69,18 +87,10 @@ class UdpTransport:
         "_sources",
         "_to_socket",
         "_view",
+        "counters",
         "gro",
         "gso",
         "oversize",
-        "receive_errors",
-        "received_batches",
-        "received_bytes",
-        "send_errors",
-        "send_full",
-        "send_oversize",
-        "sent_batches",
-        "sent_bytes",
-        "source_gone",
         "unreachable",
     )
 
@@ -99,17 +109,9 @@ class UdpTransport:
         self._routes: dict[Endpoint, _Route] = {}
         self.gso = offload and has_gso(udp)
         self.gro = offload and enable_gro(udp)
-        self.received_batches = 0
-        self.received_bytes = 0
-        self.receive_errors = 0
-        self.sent_batches = 0
-        self.sent_bytes = 0
-        self.send_full = 0
-        self.send_oversize = 0  # a datagram larger than the interface or UDP can carry
-        self.send_errors = 0
         self.unreachable: dict[Endpoint, None] = {}
         self.oversize: dict[Endpoint, int] = {}
-        self.source_gone = 0  # sends that left from another address, since ours was taken away
+        self.counters = UdpCounters()
 
     @classmethod
     def open(cls, host: str, port: int, *, offload: bool = True) -> "UdpTransport":
@@ -168,7 +170,7 @@ class UdpTransport:
         except BlockingIOError:
             return None
         except OSError:
-            self.receive_errors += 1
+            self.counters.receive_errors += 1
             return None
         size = length or 1
         pktinfo = b""
@@ -177,8 +179,8 @@ class UdpTransport:
                 size = _INT.unpack(data)[0]
             else:
                 pktinfo = data
-        self.received_batches += 1
-        self.received_bytes += length
+        self.counters.received_batches += 1
+        self.counters.received_bytes += length
         source = self._sources.get((address, pktinfo)) or self._remember_source(address, pktinfo)
         return view[:length], size, source
 
@@ -206,34 +208,26 @@ class UdpTransport:
         else:
             return self._send_pieces(route, buffers, segment_size)
         try:
-            self.sent_bytes += self._sendmsg(buffers, control, 0, route.address)
+            self.counters.sent_bytes += self._sendmsg(buffers, control, 0, route.address)
         except BlockingIOError:
-            self.send_full += 1
+            self.counters.send_full += 1
             return False
         except OSError as error:
             if error.errno == errno.EIO:  # the interface cannot checksum segments
                 self.gso = False
             return self._send_pieces(route, buffers, segment_size)
-        self.sent_batches += 1
+        self.counters.sent_batches += 1
         return True
 
     @property
     def local_endpoints(self) -> list[Endpoint]:
         return [self._bound]
 
-    @property
-    def counters(self) -> dict[str, int]:
-        return {
-            "received_batches": self.received_batches,
-            "received_bytes": self.received_bytes,
-            "receive_errors": self.receive_errors,
-            "sent_batches": self.sent_batches,
-            "sent_bytes": self.sent_bytes,
-            "send_full": self.send_full,
-            "send_oversize": self.send_oversize,
-            "send_errors": self.send_errors,
-            "source_gone": self.source_gone,
-        }
+    def next_deadline(self) -> float:
+        return inf
+
+    def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
+        pass
 
     def close(self) -> None:
         self._socket.close()
@@ -253,7 +247,7 @@ class UdpTransport:
         try:
             address, source = self._to_socket(endpoint)
         except ValueError:  # a host name, or IPv6 on a socket that has none
-            self.send_errors += 1
+            self.counters.send_errors += 1
             return None
         route = self._routes[endpoint] = _Route(endpoint, address, source)
         return route
@@ -276,27 +270,27 @@ class UdpTransport:
             stray = _Route(route.endpoint, route.address, [])
             error = self._try_send(route.address, piece, stray.control(segment_size) if is_cut else [])
             if not error:
-                self.source_gone += 1
+                self.counters.source_gone += 1
                 route.forget_source()
         if error == errno.EAGAIN:
-            self.send_full += 1
+            self.counters.send_full += 1
             return False
         if error == errno.EMSGSIZE or (error == errno.EINVAL and is_cut):
-            self.send_oversize += 1
+            self.counters.send_oversize += 1
             if len(self.oversize) < ENDPOINTS_REMEMBERED:
                 self.oversize[route.endpoint] = min(segment_size, len(piece))
         elif error:
-            self.send_errors += 1
+            self.counters.send_errors += 1
             if error in NO_WAY and len(self.unreachable) < ENDPOINTS_REMEMBERED:
                 self.unreachable[route.endpoint] = None
         return True
 
     def _try_send(self, address: SocketAddress, piece: memoryview, control: list[ControlMessage]) -> int:
         try:
-            self.sent_bytes += self._sendmsg([piece], control, 0, address)
+            self.counters.sent_bytes += self._sendmsg([piece], control, 0, address)
         except OSError as error:
             return error.errno or errno.EIO
-        self.sent_batches += 1
+        self.counters.sent_batches += 1
         return 0
 
 

@@ -23,7 +23,11 @@ def test_the_daemons_status_is_the_exit_status(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (["--peers", "host:1"], 1, "mycelium: --peers: 'host:1' is no usable URL: it has no scheme, as in udp://"),
+        (
+            ["--peers", "host:1"],
+            1,
+            "mycelium: --peers: 'host:1' is not a valid URL: the scheme is missing, as in udp://",
+        ),
         (["--peers"], 2, "mycelium: Option '--peers' requires a value (see 'mycelium run --help')"),
         (["--peers", "--debug"], 2, "mycelium: Option '--peers' requires a value (see 'mycelium run --help')"),
         (["--unknown"], 2, "mycelium: No such option '--unknown'"),

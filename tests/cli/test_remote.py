@@ -63,7 +63,7 @@ def test_peers_are_added_and_removed(daemon: str, node: FakeNode, capsys: Captur
     [
         (["add", FIRST_PEER], f"mycelium: {FIRST_PEER} is a peer already\n"),
         (["remove", "udp://b:1"], "mycelium: udp://b:1 is no peer\n"),
-        (["add", "b:1"], "mycelium: 'b:1' is no usable URL: it has no scheme, as in udp://host:9651\n"),
+        (["add", "b:1"], "mycelium: 'b:1' is not a valid URL: the scheme is missing, as in udp://host:9651\n"),
     ],
 )
 def test_what_the_daemon_refuses_is_told_in_its_words(

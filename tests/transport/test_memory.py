@@ -68,7 +68,7 @@ def test_a_full_receiver_pushes_back() -> None:
     piece = bytes(1 << 20)
     taken = [one.send(two.endpoint, [piece], 1_000) for _ in range(MEMORY_TRANSPORT_BYTES // len(piece) + 1)]
     assert taken == [True] * (len(taken) - 1) + [False]
-    assert one.counters["send_full"] == 1
+    assert one.counters.send_full == 1
     two.receive()
     assert one.send(two.endpoint, [piece], 1_000)
 

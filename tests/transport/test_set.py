@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mycelium.counters import Registry
 from mycelium.endpoint import Endpoint
 from mycelium.limits import ENDPOINTS_REMEMBERED, MEMORY_TRANSPORT_BYTES, UNSENT_DATA_BYTES
 from mycelium.outbox import Transmit
@@ -128,7 +129,7 @@ def test_what_no_transport_can_reach_is_counted_told_and_logged_once(
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
             sockets.send([(endpoint, [b"x"], 1, False) for endpoint in lost])
-    assert sockets.counters["no_transport_dropped"] == 6
+    assert sockets.counters.no_transport_dropped == 6
     assert sockets.take_unreachable() == lost
     assert sockets.take_unreachable() == []
     assert [record.getMessage() for record in caplog.records] == [
@@ -196,8 +197,8 @@ def test_bulk_data_beyond_the_bound_is_dropped_and_control_is_not() -> None:
     piece: Transmit = (network.silent.endpoint, [bytes(1 << 20)], 1 << 20, True)
     network.set.send([piece] * (UNSENT_DATA_BYTES >> 20))
     network.set.send([(network.silent.endpoint, [b"control"], 7, False)])
-    assert network.set.counters["unsent_dropped"] == 2
-    assert network.set.counters["unsent_control_dropped"] == 0
+    assert network.set.counters.unsent_dropped == 2
+    assert network.set.counters.unsent_control_dropped == 0
     taken(network.silent)
     network.set.drain(network.stuck)
     assert bytes(taken(network.silent)[0][0]) == b"control"
@@ -221,6 +222,8 @@ def test_counters_carry_the_name_of_their_scheme_and_add_up() -> None:
     several = TransportSet([hub.open("a", scheme="udp"), hub.open("b", scheme="udp"), hub.open("c", scheme="tcp")])
     for transport in several.transports:
         transport.send(HERE, [b"xx"], 2)
-    counters = several.counters
+    metrics = Registry()
+    several.register(metrics)
+    counters = metrics.values()
     assert (counters["udp_sent_bytes"], counters["tcp_sent_bytes"]) == (4, 2)
     assert [one.host for one in several.local_endpoints] == ["a", "b", "c"]

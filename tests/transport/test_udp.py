@@ -102,7 +102,7 @@ def test_a_long_batch_is_cut_into_equal_datagrams(
     assert one.send(at(two, host), pieces, 1_200)
     datagrams = [data for data, _ in receive_datagrams(two, -(-total // 1_200))]
     assert datagrams == [batch[start : start + 1_200] for start in range(0, total, 1_200)]
-    assert one.counters["sent_bytes"] == total == two.counters["received_bytes"]
+    assert one.counters.sent_bytes == total == two.counters.received_bytes
 
 
 def test_many_small_segments_take_several_calls(pair: tuple[UdpTransport, UdpTransport], host: str) -> None:
@@ -117,7 +117,7 @@ def test_offloads_move_a_burst_in_one_call_each_way(host: str) -> None:
         pytest.skip("this kernel has no UDP offloads")
     one.send(at(two, host), [bytes(1_200)] * 40, 1_200)
     receive_datagrams(two, 40)
-    assert (one.counters["sent_batches"], two.counters["received_batches"]) == (1, 1)
+    assert (one.counters.sent_batches, two.counters.received_batches) == (1, 1)
     one.close()
     two.close()
 
@@ -145,7 +145,7 @@ def test_a_single_family_socket_speaks_its_family(host: str) -> None:
 def test_an_ipv4_socket_counts_what_is_meant_for_ipv6() -> None:
     transport = UdpTransport.open("127.0.0.1", 0)
     assert transport.send(Endpoint("udp", "::1", 9), [b"x"], 1_200)
-    assert transport.counters["send_errors"] == 1
+    assert transport.counters.send_errors == 1
     transport.close()
 
 
@@ -186,12 +186,12 @@ def test_where_our_address_is_gone_the_kernel_chooses_another(
     for _ in range(2):
         assert one.send(stale, [bytes(100)] * 6, 100)
         assert [source.host for _, source in receive_datagrams(two, 6)] == [host] * 6
-    assert 1 <= one.counters["source_gone"] <= 6
-    assert one.counters["send_errors"] == 0
+    assert 1 <= one.counters.source_gone <= 6
+    assert one.counters.send_errors == 0
     # learned once: the second batch needed no second attempt
-    before = one.counters["source_gone"]
+    before = one.counters.source_gone
     one.send(stale, [b"x"], 100)
-    assert one.counters["source_gone"] == before
+    assert one.counters.source_gone == before
 
 
 def test_a_datagram_too_large_for_udp_is_refused_and_counted(
@@ -200,8 +200,8 @@ def test_a_datagram_too_large_for_udp_is_refused_and_counted(
     one, two = pair
     assert one.send(at(two, host), [bytes(70_000)], 70_000)
     assert one.send(at(two, host), [bytes(140_000)], 70_000)
-    assert one.counters["send_oversize"] == 3
-    assert one.counters["sent_bytes"] == 0
+    assert one.counters.send_oversize == 3
+    assert one.counters.sent_bytes == 0
     one.send(at(two, host), [b"still works"], 1_200)
     assert receive_datagrams(two, 1)[0][0] == b"still works"
 
@@ -215,7 +215,7 @@ def test_a_full_socket_says_so(pair: tuple[UdpTransport, UdpTransport], monkeypa
     monkeypatch.setattr(one, "_sendmsg", full)
     assert not one.send(at(two, "::1"), [b"x"], 1_200)
     assert not one.send(at(two, "::1"), [bytes(1_200)] * 9, 1_200)
-    assert one.counters["send_full"] == 2
+    assert one.counters.send_full == 2
 
 
 def test_an_interface_without_checksum_offload_turns_gso_off(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,13 +259,13 @@ def test_other_errors_are_counted(
 
     monkeypatch.setattr(one, "_sendmsg", fails)
     assert one.send(at(two, "::1"), [b"x"], 1_200)
-    assert one.counters["send_errors"] == 1
+    assert one.counters.send_errors == 1
 
 
 @pytest.mark.parametrize("name", ["example.net", "fe80::1::2", ""])
 def test_a_host_that_is_no_address_is_counted(pair: tuple[UdpTransport, UdpTransport], name: str) -> None:
     assert pair[0].send(Endpoint("udp", name, 9651), [b"x"], 1_200)
-    assert pair[0].counters["send_errors"] == 1
+    assert pair[0].counters.send_errors == 1
 
 
 def test_an_empty_datagram_is_harmless(pair: tuple[UdpTransport, UdpTransport], host: str) -> None:
@@ -352,5 +352,5 @@ def test_an_endpoint_that_the_system_knows_no_way_to_is_named() -> None:
     transport._sendmsg = refuse
     assert transport.send(endpoint, [b"x"], 1)
     assert list(transport.unreachable) == [endpoint]
-    assert transport.counters["send_errors"] == 1
+    assert transport.counters.send_errors == 1
     transport.close()

@@ -1,0 +1,42 @@
+"""Opens the transports of a node on this host."""
+
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Final
+
+from mycelium.errors import DeviceError
+from mycelium.peer_url import PeerUrl
+from mycelium.transport.base import Transport
+from mycelium.transport.set import TransportSet
+from mycelium.transport.tcp import TcpTransport
+from mycelium.transport.udp import UdpTransport
+
+log = logging.getLogger("mycelium")
+
+ANY_ADDRESS: Final = "::"
+LISTEN_BY_DEFAULT: Final = (PeerUrl("udp", ANY_ADDRESS), PeerUrl("tcp", ANY_ADDRESS))
+
+
+def open_transports(named: Sequence[PeerUrl]) -> TransportSet:
+    """Listens where the operator said, or at the default port; raises DeviceError, with everything closed again.
+
+    Peers can be dialled by TCP in any case. Where none is named, a TCP port that is taken is no reason not to start.
+    """
+    urls = named or LISTEN_BY_DEFAULT
+    with ExitStack() as opened:
+        transports: list[Transport] = []
+        for url in urls:
+            if url.scheme == "udp":
+                transports.append(UdpTransport.open(url.host, url.port))
+                opened.callback(transports[-1].close)
+        addresses = [(url.host, url.port) for url in urls if url.scheme == "tcp"]
+        try:
+            transports.append(TcpTransport.open(addresses))
+        except DeviceError as error:
+            if named:
+                raise
+            log.warning("%s; peers can't reach this node by TCP", error)
+            transports.append(TcpTransport.open())
+        opened.pop_all()
+    return TransportSet(transports)

@@ -1,0 +1,350 @@
+"""TCP, for where UDP is blocked: datagrams behind their length, in connections that are dialled on first use.
+
+All sockets are behind one epoll descriptor, which is itself readable while any of them has something. The owner of the
+transport knows nothing of connections: one that ends makes its endpoint unreachable, and sending there dials again.
+"""
+
+import errno
+import select
+import socket
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from math import inf
+from time import monotonic
+from typing import Final
+
+from mycelium.counters import counter
+from mycelium.endpoint import Endpoint
+from mycelium.errors import DecodeError
+from mycelium.limits import ENDPOINTS_REMEMBERED, TCP_CONNECTIONS, TCP_STRANGERS_PER_HOST, TCP_UNSENT_BYTES
+from mycelium.transport.base import Buffer, Received
+from mycelium.transport.stream import framed
+from mycelium.transport.tcp_connection import TcpConnection
+from mycelium.transport.tcp_socket import SCHEME, connect, endpoint_at, listen, local_address, tune
+
+SCRATCH_BYTES: Final = 256 << 10  # one read: some datagrams of the largest size
+EVENTS_PER_POLL: Final = 64
+ACCEPTS_PER_POLL: Final = 16
+CONNECT_S: Final = 4.0
+UNUSED_S: Final = 10.0  # since a connection was opened or last used by the node: longer than a handshake may take
+SWEEP_S: Final = 1.0
+
+
+@dataclass(slots=True)
+class TcpCounters:
+    """What a TCP transport counts."""
+
+    received_batches: int = counter("Reads from connections.")
+    received_bytes: int = counter("Bytes read from connections, lengths of datagrams included.")
+    sent_batches: int = counter("Batches of datagrams handed to connections.")
+    sent_bytes: int = counter("Bytes handed to connections, lengths of datagrams included.")
+    send_dropped: int = counter("Batches of datagrams dropped since a connection had too much to send.")
+    send_lost: int = counter("Batches of datagrams for a connection that is closed or can't be dialled.")
+    dialled: int = counter("Connections begun.")
+    dial_failed: int = counter("Connections refused by the peer, or not accepted in time.")
+    accepted: int = counter("Connections accepted.")
+    refused: int = counter("Connections refused because there were too many.")
+    ended: int = counter("Connections closed by the peer or the network.")
+    unused: int = counter("Connections closed because the node did not use them.")
+    malformed: int = counter("Connections closed because they carried something else.")
+
+
+class TcpTransport:
+    """Any number of listening sockets and connections; see `Transport` for what its methods promise."""
+
+    scheme = SCHEME
+
+    def __init__(self, listeners: Iterable[socket.socket] = (), *, clock: Callable[[], float] = monotonic) -> None:
+        self._clock = clock
+        self._epoll = select.epoll()
+        self._listeners = {listener.fileno(): listener for listener in listeners}
+        self._connections: dict[int, TcpConnection] = {}  # by descriptor, oldest first
+        self._by_name: dict[Endpoint, TcpConnection] = {}
+        self._strangers: Counter[str] = Counter()  # accepted connections that are not trusted, by host
+        self._accepted = 0
+        self._unsent_bytes = 0
+        self._scratch = memoryview(bytearray(SCRATCH_BYTES))
+        self._arrived: deque[Received] = deque()  # datagrams in `_scratch`
+        self._readable: deque[TcpConnection] = deque()
+        self._sweep_at = inf
+        self.counters = TcpCounters()
+        self.unreachable: dict[Endpoint, None] = {}
+        self.oversize: dict[Endpoint, int] = {}
+        for descriptor in self._listeners:
+            self._epoll.register(descriptor, select.EPOLLIN)
+
+    @classmethod
+    def open(cls, addresses: Iterable[tuple[str, int]] = ()) -> "TcpTransport":
+        """Listens on numeric addresses and ports; raises DeviceError, written for the operator."""
+        listeners: list[socket.socket] = []
+        try:
+            for host, port in addresses:
+                listeners.append(listen(host, port))
+        except BaseException:
+            for listener in listeners:
+                listener.close()
+            raise
+        return cls(listeners)
+
+    def fileno(self) -> int:
+        return -1 if self._epoll.closed else self._epoll.fileno()
+
+    def reach(self, endpoint: Endpoint) -> float:
+        return float(endpoint.scheme == SCHEME)
+
+    def waited_s(self) -> float:
+        return 0.0
+
+    @property
+    def local_endpoints(self) -> list[Endpoint]:
+        return [endpoint_at(listener.getsockname()) for listener in self._listeners.values()]
+
+    def close(self) -> None:
+        for connection in self._connections.values():
+            connection.stream.close()
+        for listener in self._listeners.values():
+            listener.close()
+        self._epoll.close()
+
+    # -- receiving -----------------------------------------------------------------------------------------------------
+
+    def receive(self) -> Received | None:
+        if not self._arrived:
+            if not self._readable:
+                self._poll()
+            while self._readable and not self._arrived:
+                self._read(self._readable.popleft())
+        return self._arrived.popleft() if self._arrived else None
+
+    def holds_more(self) -> bool:
+        return bool(self._arrived or self._readable)
+
+    def _poll(self) -> None:
+        for descriptor, events in self._epoll.poll(0, EVENTS_PER_POLL):
+            listener, connection = self._listeners.get(descriptor), self._connections.get(descriptor)
+            if listener is not None:
+                self._accept_from(listener)
+            if connection is None:  # a listener, or closed to make room for what was just accepted
+                continue
+            if connection.is_connecting:
+                self._finish_connecting(connection)
+                continue
+            if events & select.EPOLLOUT:
+                self._flush(connection)
+            if events & ~select.EPOLLOUT:
+                self._readable.append(connection)
+
+    def _read(self, connection: TcpConnection) -> None:
+        try:
+            datagrams, count = connection.receive(self._scratch)
+        except (OSError, EOFError):
+            self.counters.ended += 1
+            self._end(connection)
+            return
+        except DecodeError:
+            self.counters.malformed += 1
+            self._end(connection)
+            return
+        endpoint = connection.endpoint
+        self._arrived.extend((datagram, len(datagram), endpoint) for datagram in datagrams)
+        self.counters.received_batches += 1
+        self.counters.received_bytes += count
+        if connection.is_suspended:
+            self._sweep_at = 0.0
+            self._watch(connection)
+
+    # -- sending -------------------------------------------------------------------------------------------------------
+
+    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int, is_bulk: bool = False) -> bool:
+        connection = self._by_name.get(endpoint) or self._find(endpoint)
+        if connection is None:
+            self.counters.send_lost += 1
+            return True
+        pieces = framed(buffers, segment_size)
+        size = sum(map(len, pieces))
+        try:
+            is_taken = (not is_bulk or self._unsent_bytes < TCP_UNSENT_BYTES) and connection.send(
+                pieces, size, is_bulk=is_bulk
+            )
+        except OSError:
+            self.counters.ended += 1
+            self._end(connection)
+            return True
+        if is_taken:
+            self.counters.sent_batches += 1
+            self.counters.sent_bytes += size
+        else:
+            self.counters.send_dropped += 1
+        if connection.events != connection.wanted_events or connection.counted_bytes != connection.queue.bytes:
+            self._watch(connection)
+        return True
+
+    def _flush(self, connection: TcpConnection) -> None:
+        try:
+            connection.flush()
+        except OSError:
+            self.counters.ended += 1
+            self._end(connection)
+            return
+        self._watch(connection)
+
+    def _find(self, endpoint: Endpoint) -> TcpConnection | None:
+        """Returns the connection to the same remote, which is dialled where there is none; None where it can't be."""
+        known = self._by_name.get(endpoint.remote)
+        if known is not None:
+            return known
+        if endpoint.connection or (len(self._connections) >= TCP_CONNECTIONS and not self._make_room()):
+            self._note_unreachable(endpoint)
+            return None
+        try:
+            stream = connect(endpoint)
+        except OSError:
+            self.counters.dial_failed += 1
+            self._note_unreachable(endpoint)
+            return None
+        self.counters.dialled += 1
+        connection = TcpConnection(stream, endpoint.remote, is_connecting=True, now=self._clock())
+        self._add(connection)
+        return connection
+
+    # -- connections begin and end -------------------------------------------------------------------------------------
+
+    def _finish_connecting(self, connection: TcpConnection) -> None:
+        try:
+            error = connection.stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if error:
+                raise OSError(error, "connect")
+            local = local_address(connection.stream)
+        except OSError:
+            self.counters.dial_failed += 1
+            self._end(connection)
+            return
+        connection.is_connecting = False
+        self._name(connection, connection.endpoint._replace(local=local))
+        self._flush(connection)
+
+    def _accept_from(self, listener: socket.socket) -> None:
+        for _ in range(ACCEPTS_PER_POLL):
+            try:
+                stream, address = listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    self._epoll.modify(listener, 0)  # until the next sweep: it would be readable all the time
+                    self._sweep_at = min(self._sweep_at, self._clock() + SWEEP_S)
+                    return
+                continue  # of a connection that ended before it was accepted
+            self._accept(stream, endpoint_at(address))
+
+    def _accept(self, stream: socket.socket, remote: Endpoint) -> None:
+        is_full = len(self._connections) >= TCP_CONNECTIONS and not self._make_room()
+        if is_full or self._strangers[_host_of(remote)] >= TCP_STRANGERS_PER_HOST:
+            self.counters.refused += 1
+            stream.close()
+            return
+        try:
+            tune(stream)
+            local = local_address(stream)
+        except OSError:  # it has ended already
+            stream.close()
+            return
+        self.counters.accepted += 1
+        self._accepted += 1
+        endpoint = remote._replace(local=local, connection=self._accepted)
+        connection = TcpConnection(stream, endpoint.remote, is_connecting=False, now=self._clock())
+        self._strangers[_host_of(remote)] += 1
+        self._add(connection)
+        self._name(connection, endpoint)
+
+    def _make_room(self) -> bool:
+        """Closes the oldest connection that the node has not come to use; False where it uses them all."""
+        for connection in self._connections.values():
+            if not connection.is_trusted:
+                self.counters.unused += 1
+                self._end(connection)
+                return True
+        return False
+
+    def _add(self, connection: TcpConnection) -> None:
+        self._connections[connection.stream.fileno()] = connection
+        self._by_name[connection.endpoint] = connection
+        self._sweep_at = min(self._sweep_at, self._clock() + SWEEP_S)
+        connection.events = connection.wanted_events
+        self._epoll.register(connection.stream, connection.events)
+
+    def _name(self, connection: TcpConnection, endpoint: Endpoint) -> None:
+        connection.names = (*connection.names, endpoint)
+        self._by_name[endpoint] = connection
+
+    def _watch(self, connection: TcpConnection) -> None:
+        """Brings what depends on a connection's queue up to date."""
+        self._unsent_bytes += connection.queue.bytes - connection.counted_bytes
+        connection.counted_bytes = connection.queue.bytes
+        if connection.events != connection.wanted_events:
+            connection.events = connection.wanted_events
+            self._epoll.modify(connection.stream, connection.events)
+
+    def _end(self, connection: TcpConnection) -> None:
+        """Closes a connection: what waits to be sent is lost, and the node hears that its endpoints are unreachable."""
+        if self._connections.pop(connection.stream.fileno(), None) is None:
+            return
+        self._unsent_bytes -= connection.counted_bytes
+        if not connection.is_trusted:
+            self._forget_stranger(connection)
+        for name in connection.names:
+            if self._by_name.get(name) is connection:
+                del self._by_name[name]
+            self._note_unreachable(name)
+        if connection in self._readable:
+            self._readable.remove(connection)
+        connection.stream.close()
+
+    def _note_unreachable(self, endpoint: Endpoint) -> None:
+        if len(self.unreachable) < ENDPOINTS_REMEMBERED:
+            self.unreachable[endpoint] = None
+
+    def _forget_stranger(self, connection: TcpConnection) -> None:
+        if connection.endpoint.connection:
+            host = _host_of(connection.endpoint)
+            self._strangers[host] -= 1
+            if not self._strangers[host]:
+                del self._strangers[host]
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def next_deadline(self) -> float:
+        return self._sweep_at
+
+    def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
+        """Trusts the connections that the node has come to use, and closes those that it does not use."""
+        if now < self._sweep_at:
+            return
+        endpoints = in_use()
+        for connection in list(self._connections.values()):
+            if any(name in endpoints for name in connection.names):
+                connection.unused_since = now
+                if not connection.is_trusted:
+                    self._trust(connection)
+            elif connection.is_connecting and now - connection.unused_since > CONNECT_S:
+                self.counters.dial_failed += 1
+                self._end(connection)
+            elif connection.is_suspended or now - connection.unused_since > UNUSED_S:
+                self.counters.unused += 1
+                self._end(connection)
+        for listener in self._listeners.values():
+            self._epoll.modify(listener, select.EPOLLIN)
+        self._sweep_at = now + SWEEP_S if self._connections else inf
+
+    def _trust(self, connection: TcpConnection) -> None:
+        self._forget_stranger(connection)
+        connection.is_trusted = True
+        self._watch(connection)
+
+
+def _host_of(endpoint: Endpoint) -> str:
+    """Returns what one remote host can't easily have many of: an IPv4 address, or an IPv6 /64."""
+    address = ip_address(endpoint.host)
+    return endpoint.host if address.version == 4 else address.packed[:8].hex()

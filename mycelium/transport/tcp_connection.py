@@ -1,0 +1,123 @@
+"""One TCP connection that carries datagrams: what waits to be sent, and what has arrived of a datagram."""
+
+import select
+import socket
+from collections.abc import Sequence
+from typing import Final
+
+from mycelium.endpoint import Endpoint
+from mycelium.limits import STRANGER_BYTES, TCP_UNSENT_CONTROL_BYTES, TCP_UNSENT_DATA_BYTES
+from mycelium.transport.base import Buffer
+from mycelium.transport.send_queue import SendQueue
+from mycelium.transport.stream import split
+
+BYTES_PER_SEND: Final = 64 << 10
+BUFFERS_PER_SEND: Final = 64  # well below the kernel's IOV_MAX
+
+
+class TcpConnection:
+    """A connection that was dialled or accepted. Its methods raise OSError, or EOFError, once it has ended.
+
+    `names` are the endpoints by which the node may know it, the one that its datagrams come from last. It is trusted once
+    the node uses it; before, little is read of it.
+    """
+
+    __slots__ = (
+        "_partial",
+        "_rest",
+        "_stranger_bytes",
+        "counted_bytes",
+        "events",
+        "is_connecting",
+        "is_trusted",
+        "names",
+        "queue",
+        "stream",
+        "unused_since",
+    )
+
+    def __init__(self, stream: socket.socket, endpoint: Endpoint, *, is_connecting: bool, now: float) -> None:
+        self.stream = stream
+        self.names: tuple[Endpoint, ...] = (endpoint,)
+        self.is_connecting = is_connecting
+        self.is_trusted = False
+        self.unused_since = now
+        self.queue: SendQueue[bytes] = SendQueue(TCP_UNSENT_DATA_BYTES, TCP_UNSENT_CONTROL_BYTES)
+        self.counted_bytes = 0  # of the queue, in what its owner adds up
+        self.events = 0  # that epoll waits for
+        self._rest: memoryview | None = None  # of what was sent in part: nothing else may leave before
+        self._partial = b""  # the beginning of a datagram, with its length
+        self._stranger_bytes = 0
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where its datagrams come from."""
+        return self.names[-1]
+
+    @property
+    def is_suspended(self) -> bool:
+        """Tells whether a stranger has sent so much that it must become trusted before more is read."""
+        return not self.is_trusted and self._stranger_bytes >= STRANGER_BYTES
+
+    @property
+    def wanted_events(self) -> int:
+        """What epoll should wait for."""
+        if self.is_connecting:
+            return select.EPOLLOUT
+        readable = 0 if self.is_suspended else select.EPOLLIN
+        return readable | (select.EPOLLOUT if self._rest is not None or self.queue else 0)
+
+    def send(self, pieces: Sequence[Buffer], size: int, *, is_bulk: bool) -> bool:
+        """Sends `size` bytes, or queues what the kernel does not take now; False where they were dropped."""
+        if self.is_connecting or self._rest is not None or self.queue:
+            return self.queue.put(b"".join(pieces), size, is_bulk=is_bulk)
+        try:
+            sent = self.stream.sendmsg(pieces if len(pieces) <= BUFFERS_PER_SEND else [b"".join(pieces)])
+        except BlockingIOError:
+            sent = 0
+        if sent < size:
+            self._rest = memoryview(b"".join(pieces))[sent:]
+        return True
+
+    def flush(self) -> int:
+        """Sends what waits, as far as the kernel takes it; returns how many bytes left."""
+        flushed = 0
+        while self._rest is not None or self.queue:
+            rest = self._next_rest() if self._rest is None else self._rest
+            try:
+                sent = self.stream.send(rest)
+            except BlockingIOError:
+                sent = 0
+            flushed += sent
+            self._rest = rest[sent:] if sent < len(rest) else None
+            if self._rest is not None:
+                break
+        return flushed
+
+    def receive(self, scratch: memoryview) -> tuple[list[memoryview], int]:
+        """Reads once; returns the datagrams that are whole by it, in `scratch`, and how many bytes came.
+
+        Raises DecodeError where the stream is not one of datagrams.
+        """
+        start = len(self._partial)
+        scratch[:start] = self._partial
+        room = scratch[start:] if self.is_trusted else scratch[start : start + STRANGER_BYTES - self._stranger_bytes]
+        try:
+            count = self.stream.recv_into(room)
+        except BlockingIOError:
+            return [], 0
+        if not count:
+            raise EOFError
+        if not self.is_trusted:
+            self._stranger_bytes += count
+        datagrams, end = split(scratch[: start + count])
+        self._partial = bytes(scratch[end : start + count])
+        return datagrams, count
+
+    def _next_rest(self) -> memoryview:
+        pieces = [self.queue.pop()]
+        size = len(pieces[0])
+        while self.queue and size < BYTES_PER_SEND:
+            pieces.append(self.queue.pop())
+            size += len(pieces[-1])
+        return memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))

@@ -1,0 +1,70 @@
+"""Opens and tunes TCP sockets, and names both ends of a connection."""
+
+import errno
+import ipaddress
+import socket
+from typing import Final
+
+from mycelium.endpoint import Endpoint
+from mycelium.transport.binding import bind
+from mycelium.transport.udp_address import SocketAddress, from_inet, from_inet6
+
+SCHEME: Final = "tcp"
+LISTEN_BACKLOG: Final = 128
+# Unacknowledged for so long, a connection is dead. The link gives the path up sooner; this is about dialling afresh instead
+# of waiting for retransmissions, whose intervals double while the network is away.
+DEAD_AFTER_MS: Final = 4_000
+# What may wait in the kernel beyond what is in flight: enough to keep the wire busy between two turns of ours. More would
+# only delay control messages, which overtake data in our own queue.
+UNSENT_BYTES_IN_KERNEL: Final = 128 << 10
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Opens a non-blocking socket that accepts connections; raises DeviceError, written for the operator."""
+    listener = bind(SCHEME, host, port, socket.SOCK_STREAM, _reuse_port_after_restart)
+    listener.listen(LISTEN_BACKLOG)
+    return listener
+
+
+def connect(endpoint: Endpoint) -> socket.socket:
+    """Begins to connect to a numeric endpoint, without blocking; raises OSError where it can't even begin."""
+    try:
+        version = ipaddress.ip_address(endpoint.host).version
+    except ValueError:
+        raise OSError(errno.EINVAL, "not a numeric address") from None
+    family = socket.AF_INET if version == 4 else socket.AF_INET6
+    address = (endpoint.host, endpoint.port) if version == 4 else (endpoint.host, endpoint.port, 0, endpoint.scope)
+    stream = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        tune(stream)
+        error = stream.connect_ex(address)
+        if error not in (0, errno.EINPROGRESS):
+            raise OSError(error, "connect")
+    except OSError:
+        stream.close()
+        raise
+    return stream
+
+
+def tune(stream: socket.socket) -> None:
+    """Prepares one end of a connection: no blocking, no waiting for more to send, and death after a while of silence."""
+    stream.setblocking(False)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER_MS)
+    stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_IN_KERNEL)
+
+
+def endpoint_at(address: SocketAddress) -> Endpoint:
+    """Returns the endpoint of a remote address, IPv4 plainly."""
+    endpoint = from_inet(address, b"") if len(address) == 2 else from_inet6(address, b"")
+    return endpoint._replace(scheme=SCHEME)
+
+
+def local_address(stream: socket.socket) -> bytes:
+    """Returns our own address of a connection, 4 or 16 bytes; raises OSError where it is gone already."""
+    return ipaddress.ip_address(endpoint_at(stream.getsockname()).host).packed
+
+
+def _reuse_port_after_restart(listener: socket.socket) -> None:
+    """Connections that the process before has closed keep the port for a minute otherwise."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

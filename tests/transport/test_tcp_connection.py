@@ -1,0 +1,114 @@
+"""One connection on a socket pair: what the kernel does not take waits, and leaves in one piece."""
+
+import select
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from mycelium.endpoint import Endpoint
+from mycelium.limits import STRANGER_BYTES, TCP_UNSENT_DATA_BYTES
+from mycelium.transport.stream import framed, split
+from mycelium.transport.tcp_connection import TcpConnection
+
+HERE = Endpoint("tcp", "192.0.2.1", 9651)
+PIECE = 50_000
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[TcpConnection, socket.socket]]:
+    """A connection with little room in the kernel, and its peer's end."""
+    one, other = socket.socketpair()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_608)
+    one.setblocking(False)
+    yield TcpConnection(one, HERE, is_connecting=False, now=0.0), other
+    one.close()
+    other.close()
+
+
+def send(connection: TcpConnection, data: bytes, *, is_bulk: bool) -> bool:
+    pieces = framed([data], 0xFFFF)
+    return connection.send(pieces, sum(map(len, pieces)), is_bulk=is_bulk)
+
+
+def read_all(connection: TcpConnection, other: socket.socket) -> list[bytes]:
+    stream = b""
+    other.setblocking(False)
+    while connection.wanted_events & select.EPOLLOUT:
+        connection.flush()
+        try:
+            stream += other.recv(1 << 20)
+        except BlockingIOError:
+            continue
+    while True:
+        try:
+            stream += other.recv(1 << 20)
+        except BlockingIOError:
+            break
+    datagrams, taken = split(memoryview(stream))
+    assert taken == len(stream)
+    return [bytes(datagram) for datagram in datagrams]
+
+
+def test_what_was_sent_in_part_is_finished_before_anything_else(ends: tuple[TcpConnection, socket.socket]) -> None:
+    connection, other = ends
+    sent = [bytes([number]) * PIECE for number in range(4)]
+    for data in sent:
+        assert send(connection, data, is_bulk=True)
+    assert send(connection, b"control", is_bulk=False)
+    assert connection.wanted_events & select.EPOLLOUT
+    assert read_all(connection, other) == [sent[0], b"control", *sent[1:]]
+    assert connection.wanted_events == select.EPOLLIN
+
+
+def test_a_full_queue_refuses_data_and_takes_control(ends: tuple[TcpConnection, socket.socket]) -> None:
+    connection, _ = ends
+    sent = 0
+    while send(connection, bytes(PIECE), is_bulk=True):
+        sent += 1
+    assert sent == TCP_UNSENT_DATA_BYTES // (PIECE + 2) + 1  # one is with the kernel, in part
+    assert send(connection, bytes(PIECE), is_bulk=False)
+
+
+def test_while_connecting_everything_waits(ends: tuple[TcpConnection, socket.socket]) -> None:
+    connection, other = ends
+    connection.is_connecting = True
+    assert connection.wanted_events == select.EPOLLOUT
+    assert send(connection, b"first", is_bulk=False)
+    connection.is_connecting = False
+    assert read_all(connection, other) == [b"first"]
+
+
+def test_datagrams_come_out_whole_however_they_were_cut(ends: tuple[TcpConnection, socket.socket]) -> None:
+    connection, other = ends
+    connection.is_trusted = True
+    scratch = memoryview(bytearray(1 << 18))
+    stream = b"".join(framed([b"one"], 100) + framed([bytes(20_000)], 0xFFFF) + framed([b"three"], 100))
+    received: list[bytes] = []
+    for start in range(0, len(stream), 7_001):
+        other.sendall(stream[start : start + 7_001])
+        received += map(bytes, connection.receive(scratch)[0])
+    assert received == [b"one", bytes(20_000), b"three"]
+
+
+def test_a_stranger_is_suspended_after_a_handshakes_worth(ends: tuple[TcpConnection, socket.socket]) -> None:
+    connection, other = ends
+    other.sendall(b"\xff" * 2 * STRANGER_BYTES)
+    scratch = memoryview(bytearray(1 << 18))
+    assert connection.receive(scratch) == ([], STRANGER_BYTES)
+    assert connection.is_suspended
+    assert not connection.wanted_events & select.EPOLLIN
+    connection.is_trusted = True
+    assert connection.wanted_events & select.EPOLLIN
+    assert connection.receive(scratch)[1] == STRANGER_BYTES
+
+
+def test_an_end_is_told(ends: tuple[TcpConnection, socket.socket]) -> None:
+    connection, other = ends
+    scratch = memoryview(bytearray(1 << 18))
+    assert connection.receive(scratch) == ([], 0)
+    other.close()
+    with pytest.raises(EOFError):
+        connection.receive(scratch)
+    with pytest.raises(OSError, match="Broken pipe"):
+        send(connection, b"x", is_bulk=False)
