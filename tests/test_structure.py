@@ -24,12 +24,6 @@ TIME_BY_POSITION: set[str] = {
 LONG_FILES: set[str] = set()
 LONG_FUNCTIONS: set[str] = set()
 WITHOUT_TEST: set[str] = {
-    "mycelium/__main__.py",
-    "mycelium/daemon/daemon.py",
-    "mycelium/daemon/discovery.py",
-    "mycelium/daemon/epoch.py",
-    "mycelium/daemon/icmpwatch.py",
-    "mycelium/daemon/netwatch.py",
     "mycelium/link/control_stream.py",
     "mycelium/link/events.py",
     "mycelium/link/frames.py",
@@ -39,8 +33,6 @@ WITHOUT_TEST: set[str] = {
     "mycelium/link/probes.py",
     "mycelium/link/repair/flow_order.py",
     "mycelium/transport/base.py",
-    "mycelium/transport/discovery.py",
-    "mycelium/transport/udp_socket.py",
     "sim/graphs/generators.py",
     "sim/graphs/layout.py",
     "sim/net/driver.py",

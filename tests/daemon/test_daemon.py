@@ -1,0 +1,75 @@
+"""A daemon's life on this host, without a TUN device: what it opens, what refuses to start, and that it ends when told."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.config import Settings
+from mycelium.api.client import ApiClient
+from mycelium.daemon.daemon import Daemon
+from mycelium.errors import DeviceError, IdentityError
+from mycelium.peer_url import PeerUrl
+
+DEADLINE_S = 20.0
+
+
+def settings_in(folder: Path, *, port: int = 0) -> Settings:
+    return Settings(
+        key_file=folder / "key",
+        api_addr=ApiAddress.parse(f"unix:{folder / 'api'}"),
+        listen=(PeerUrl("udp", "127.0.0.1", port),),
+        no_tun=True,
+        disable_peer_discovery=True,
+    )
+
+
+async def live(settings: Settings, inquire: Callable[[], object]) -> object:
+    """Runs a daemon, calls `inquire` in a thread once the API is there, and ends the daemon by a signal."""
+    serving = asyncio.ensure_future(Daemon(settings).serve())
+    socket_file = Path(settings.api_addr.path)
+    async with asyncio.timeout(DEADLINE_S):
+        while not os.path.exists(socket_file):  # noqa: ASYNC240 - nothing tells when a file appears
+            assert not serving.done(), serving.exception()
+            await asyncio.sleep(0.01)
+        answer = await asyncio.to_thread(inquire)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert await serving == 0
+    return answer
+
+
+def test_a_daemon_tells_its_operator_who_it_is_and_ends_when_told(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    admin = asyncio.run(live(settings, lambda: ApiClient(settings.api_addr).admin()))
+    assert getattr(admin, "node_ip", "")[0] in "45"
+    assert not (tmp_path / "api").exists()
+
+
+def test_a_second_daemon_with_the_same_key_is_refused(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+
+    def start_another() -> None:
+        with pytest.raises(IdentityError, match="another mycelium is running with the key"):
+            asyncio.run(_serve_apart(settings))
+
+    asyncio.run(live(settings, start_another))
+
+
+def test_a_port_in_use_is_said(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("127.0.0.1", 0))
+        settings = settings_in(tmp_path, port=holder.getsockname()[1])
+        with pytest.raises(DeviceError, match="is in use"):
+            asyncio.run(_serve_apart(settings))
+
+
+async def _serve_apart(settings: Settings) -> None:
+    """Opens what a daemon needs, without the signals that only a main thread can take."""
+    async with AsyncExitStack() as stack:
+        Daemon(settings)._open(stack, asyncio.get_running_loop())

@@ -1,0 +1,114 @@
+"""Netlink messages become reports: losses and gains at once, other changes together, and none is missed for want of buffers."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mycelium.daemon.host_network import ASK_FOR_ADDRESSES
+from mycelium.daemon.netwatch import NetWatch
+from mycelium.endpoint import Lost
+from tests.daemon.test_host_network import UP, V4, address, link
+
+DEADLINE_S = 10.0
+
+
+class Netlink:
+    """Stands in for the netlink socket: gives out messages, or the error that is due."""
+
+    def __init__(self, *messages: bytes | OSError) -> None:
+        self.messages = list(messages)
+        self.sent: list[bytes] = []
+
+    def recv(self, _: int) -> bytes:
+        message = self.messages.pop(0) if self.messages else BlockingIOError()
+        if isinstance(message, OSError):
+            raise message
+        return message
+
+    def send(self, request: bytes) -> None:
+        self.sent.append(request)
+
+    def fileno(self) -> int:
+        return 0
+
+
+class Watched:
+    """A watch on a netlink socket of the test's own, and what it reported."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.told: list[Any] = []
+        self.watch = NetWatch(
+            loop,
+            on_loss=self.told.append,
+            on_gain=lambda: self.told.append("gain"),
+            on_change=lambda: self.told.append("change"),
+        )
+
+    def hear(self, *messages: bytes | OSError) -> Netlink:
+        own, netlink = self.watch._netlink, Netlink(*messages)
+        self.watch._netlink = netlink  # type: ignore[assignment]
+        self.watch._on_readable()
+        self.watch._netlink = own
+        return netlink
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture
+def watched(loop: asyncio.AbstractEventLoop) -> Iterator[Watched]:
+    watched = Watched(loop)
+    loop.remove_reader(watched.watch._netlink.fileno())  # what the host itself tells is none of the test's
+    yield watched
+    if watched.watch._netlink.fileno() >= 0:
+        watched.watch.close()
+
+
+def run_until(loop: asyncio.AbstractEventLoop, watched: Watched, told: list[Any]) -> None:
+    async def wait() -> None:
+        while watched.told != told:  # noqa: ASYNC110 - a condition on a plain value, not an event
+            await asyncio.sleep(0.005)
+
+    loop.run_until_complete(asyncio.wait_for(wait(), DEADLINE_S))
+
+
+def test_a_lost_carrier_is_told_at_once(watched: Watched) -> None:
+    watched.hear(link(7, UP), link(7, 0))
+    assert Lost(interface=7) in watched.told
+
+
+def test_changes_in_a_row_are_told_together(watched: Watched, loop: asyncio.AbstractEventLoop) -> None:
+    for host in range(5):
+        watched.hear(address(7, socket.inet_pton(socket.AF_INET, f"192.0.2.{host}")))
+    assert "change" not in watched.told
+    run_until(loop, watched, ["gain"] * 5 + ["change"])
+
+
+def test_what_the_kernel_dropped_is_asked_for_and_counts_as_a_loss_of_anything(watched: Watched) -> None:
+    netlink = watched.hear(OSError("No buffer space available"))
+    assert netlink.sent == [ASK_FOR_ADDRESSES]
+    assert watched.told == [Lost()]
+
+
+def test_a_closed_watch_tells_nothing_more(watched: Watched, loop: asyncio.AbstractEventLoop) -> None:
+    watched.hear(address(7, V4))
+    timer = watched.watch._timer
+    watched.watch.close()
+    assert timer is not None
+    assert timer.cancelled()
+
+
+def test_the_hosts_own_addresses_are_asked_for(loop: asyncio.AbstractEventLoop) -> None:
+    watched = Watched(loop)
+    netlink = watched.watch._netlink
+    netlink.setblocking(True)
+    netlink.settimeout(DEADLINE_S)
+    assert socket.inet_pton(socket.AF_INET, "127.0.0.1") in netlink.recv(65_536)
+    watched.watch.close()
