@@ -1,4 +1,4 @@
-"""ICMPv6 errors for the applications of this host, so that it behaves as on any network (RFC 4443)."""
+"""ICMPv6 errors for the applications of this host, as on any network (RFC 4443)."""
 
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.limits import ICMP_ERRORS_PER_SECOND
@@ -8,7 +8,7 @@ from mycelium.timing import TokenBucket
 
 
 class LocalErrors:
-    """Answers packets of local applications that can't be carried; rate-limited."""
+    """Answers packets of local applications that cannot be delivered, at a bounded rate."""
 
     def __init__(self, own_address: bytes, outbox: Outbox, counters: DataplaneCounters, *, now: float) -> None:
         self._own_address = own_address
@@ -17,9 +17,9 @@ class LocalErrors:
         self._counters = counters
 
     def report(self, kind: IcmpKind, invoking: memoryview, *, now: float, reporter: bytes | None = None) -> None:
-        """Delivers an error about `invoking`, which may be no more than its first bytes, to its sender on this host.
+        """Delivers an error about `invoking`, a packet or its first bytes, to its sender on this host.
 
-        `reporter` is the node that could not carry it; without one it is this node.
+        `reporter` is the node that could not forward it, by default this node.
         """
         if len(invoking) < HEADER_BYTES or not may_answer(invoking) or not self._bucket.take(now=now):
             return

@@ -1,7 +1,7 @@
-"""Errors that a relay sends to the source of a train it can't forward: made and signed here, checked and used here.
+"""Errors that a relay sends to the source of a train that it cannot forward: both ends, the signing and the checking.
 
-A source takes one only as advice, and only if it names one of its recent trains by index, counter and tag, which nobody off
-the path has seen.
+A source believes one only if it quotes index, counter and tag of a recent train, which nobody off the path has seen, and then
+only tells the application.
 """
 
 from mycelium.dataplane.counters import DataplaneCounters
@@ -30,7 +30,7 @@ _ICMP_KINDS = {ERROR_NO_ROUTE: NO_ROUTE, ERROR_HOP_LIMIT: HOP_LIMIT_EXCEEDED}
 
 
 class RelayErrors:
-    """Both ends of an error: the relay's that reports it and the source's that passes it on to the application."""
+    """Reports errors as a relay, and passes errors on to applications as a source."""
 
     def __init__(
         self,
@@ -46,14 +46,14 @@ class RelayErrors:
         self._sessions = sessions
         self._errors = errors
         self._send = send
-        self._made = TokenBucket(RELAY_ERRORS_PER_SECOND, now=now)
-        self._checked = TokenBucket(RELAY_ERRORS_PER_SECOND, now=now)
+        self._signing = TokenBucket(RELAY_ERRORS_PER_SECOND, now=now)
+        self._checking = TokenBucket(RELAY_ERRORS_PER_SECOND, now=now)
         self._counters = counters
 
     def report(self, code: int, train: memoryview, *, now: float) -> None:
-        """Tells the source of a data train why it went no further. Other trains draw no error."""
+        """Tells the source of a data train why it was dropped. Other trains draw no error."""
         _, _, kind, _, _, index, counter, destination, source = TRAIN_HEADER.unpack_from(train)
-        if kind != DATA or source == self._identity.address or not self._made.take(now=now):
+        if kind != DATA or source == self._identity.address or not self._signing.take(now=now):
             return
         quote = ERROR_QUOTE.pack(code, index, counter, destination, bytes(train[-QUOTED_TAG_BYTES:]))
         body = quote + self._identity.signing_public_key
@@ -62,15 +62,15 @@ class RelayErrors:
             self._counters.relay_errors_sent += 1
 
     def receive(self, reporter: bytes, body: memoryview, *, now: float) -> None:
-        """Passes an authentic error about a recent train of ours on to the application as ICMPv6."""
+        """Passes an authentic error about a recent train of this node on to the application, as ICMPv6."""
         quote = self._quoted_packet(body)
-        if quote is None or not self._checked.take(now=now) or not self._is_authentic(reporter, bytes(body)):
+        if quote is None or not self._checking.take(now=now) or not self._is_authentic(reporter, bytes(body)):
             self._counters.relay_errors_refused += 1
             return
         self._errors.report(_ICMP_KINDS[body[0]], memoryview(quote), now=now, reporter=reporter)
 
     def _quoted_packet(self, body: memoryview) -> bytes | None:
-        """Returns the beginning of the packet that an error is about: only who has seen its train can name it."""
+        """Returns the first bytes of the packet that an error is about; None if it quotes no recent train."""
         if len(body) != ERROR_BODY_BYTES:
             return None
         code, index, counter, destination, tag = ERROR_QUOTE.unpack_from(body)
