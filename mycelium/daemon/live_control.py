@@ -90,7 +90,7 @@ class LiveControl:
 
     def status(self) -> StatusInfo:
         """Returns a summary of the node, and every counter."""
-        node, snapshot, counters = self._node, self._node.snapshot(), self._node.counters()
+        node, snapshot, counters = self._node, self._node.snapshot(), self._node.metrics.values()
         return StatusInfo(
             version=mycelium.__version__,
             node_ip=str(IPv6Address(node.identity.address)),
@@ -120,7 +120,7 @@ class LiveControl:
 
     def metrics(self) -> list[MetricInfo]:
         """Returns every counter and gauge with its meaning."""
-        values = self._node.counters()
+        values = self._node.metrics.values()
         return [
             MetricInfo(one.name, one.kind.value, one.help, values[one.name]) for one in self._node.metrics.metrics()
         ]

@@ -67,7 +67,7 @@ class ControlStream:
         try:
             blobs = self._channel.receive(body, may_be_another=has_newer_keypair, now=now)
         except DecodeError:
-            self._frames.malformed += 1
+            self._frames.counters.frames_malformed += 1
             return Received([], is_reset=False)
         is_reset = self._channel.take_peer_restart()
         if self._channel.is_forgotten:
@@ -77,7 +77,7 @@ class ControlStream:
             try:
                 items += decode_items(blob)
             except DecodeError:
-                self._frames.malformed += 1
+                self._frames.counters.frames_malformed += 1
         self.flush(now=now)
         return Received(items, is_reset)
 

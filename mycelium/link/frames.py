@@ -13,6 +13,7 @@ from mycelium.channel.frame_budget import FrameBudget
 from mycelium.endpoint import Endpoint
 from mycelium.errors import LocalError
 from mycelium.limits import DATAGRAM_FLOOR, FRAME_PLAINTEXT
+from mycelium.link.counters import LinkCounters
 from mycelium.link.keypair import LinkKeypair
 from mycelium.link.keypairs import Keypairs
 from mycelium.link.path.path import Path
@@ -51,21 +52,27 @@ class Frames:
         "_outbox",
         "_owner",
         "_path_by_endpoint",
-        "_refused_chunks",
         "_sent_frames",
         "budget",
+        "counters",
         "filled_bytes",
         "keypairs",
         "last_heard",
-        "malformed",
-        "not_opened",
         "paths",
         "repair",
         "waited_s",
     )
 
     def __init__(
-        self, owner: FrameOwner, *, keypairs: Keypairs, paths: Paths, repair: Repair, outbox: Outbox, now: float
+        self,
+        owner: FrameOwner,
+        *,
+        keypairs: Keypairs,
+        paths: Paths,
+        repair: Repair,
+        counters: LinkCounters,
+        outbox: Outbox,
+        now: float,
     ) -> None:
         self.keypairs = keypairs
         self.paths = paths
@@ -74,26 +81,13 @@ class Frames:
         self.filled_bytes = 0  # of the data frame that is being filled; 0 where there is none
         self.waited_s = 0.0  # how long the datagrams that are being received had waited for this process
         self.last_heard = now
-        self.malformed = 0
-        self.not_opened = 0
+        self.counters = counters
         self._owner = owner
         self._outbox = outbox
         self._path_by_endpoint = paths.by_endpoint
         self._flow_order = repair.order
         self._sent_frames = repair.sent
         self._filling = memoryview(b"")
-        self._refused_chunks = 0
-
-    def counters(self) -> dict[str, int]:
-        """Returns what was dropped, and what was repaired, of all that arrived under our indices."""
-        of_keypairs = self.keypairs.counters()
-        return {
-            **of_keypairs,
-            **self.repair.counters(),
-            "frames_malformed": self.malformed + self.repair.malformed,
-            "frames_not_opened": self.not_opened,
-            "chunks_refused": self._refused_chunks + of_keypairs["chunks_refused"],
-        }
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
@@ -187,7 +181,7 @@ class Frames:
         keypair = self.keypairs.by_index.get(index)
         frames: list[memoryview] = []
         if keypair is None:
-            self.not_opened += -(-len(burst) // segment_size)
+            self.counters.frames_not_opened += -(-len(burst) // segment_size)
             return frames
         self._take_burst(keypair, endpoint, burst, segment_size, frames, now=now)
         gaps = keypair.gaps
@@ -249,15 +243,15 @@ class Frames:
     def _receive_odd(self, endpoint: Endpoint, datagram: memoryview, frames: list[memoryview], *, now: float) -> None:
         """Takes a whole frame that arrived among chunks, or a datagram under another of our indices."""
         if len(datagram) <= SEALED_OVERHEAD:
-            self.malformed += 1
+            self.counters.frames_malformed += 1
             return
         keypair = self.keypairs.by_index.get(int.from_bytes(datagram[_INDEX], "big"))
         if keypair is None:
-            self.not_opened += 1
+            self.counters.frames_not_opened += 1
         elif datagram[0] == FRAME:
             self._open_whole(keypair, endpoint, datagram, frames, now=now)
         elif datagram[0] == CHUNK and not self.paths.is_validated(endpoint):
-            self._refused_chunks += 1
+            self.counters.chunks_refused += 1
         elif datagram[0] == CHUNK:
             for counter, sealed in keypair.reassembly.add_burst(datagram, len(datagram))[0]:
                 head = FRAME_HEAD.pack(FRAME_WORD, keypair.local_index, counter)
@@ -273,7 +267,7 @@ class Frames:
         now: float,
     ) -> None:
         if len(datagram) < SEALED_OVERHEAD:
-            self.malformed += 1
+            self.counters.frames_malformed += 1
             return
         _, _, counter = FRAME_HEAD.unpack_from(datagram)
         self._open(keypair, endpoint, counter, datagram[:HEAD_BYTES], datagram[HEAD_BYTES:], frames, now=now)
@@ -291,11 +285,11 @@ class Frames:
     ) -> None:
         """Opens a frame. A data frame is added to `frames`, unless it must wait; any other kind is handed to the owner."""
         if len(sealed) < FRAME_HEADER_BYTES + TAG_BYTES:
-            self.malformed += 1
+            self.counters.frames_malformed += 1
             return
         plain = self._outbox.take(len(sealed) - TAG_BYTES)
         if not keypair.opening.open_into(counter, sealed, head, plain):
-            self.not_opened += 1
+            self.counters.frames_not_opened += 1
             return
         kind, number, distance, ack = FRAME_HEADER.unpack_from(plain)
         path = self._path_by_endpoint.get(endpoint)

@@ -1,10 +1,10 @@
 """The keypair of a link, with the receiving state that belongs to it."""
 
-from collections import Counter
 from typing import Final
 
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.channel.keypair import Keypair
+from mycelium.link.counters import LinkCounters
 from mycelium.link.handshakes import Completed
 from mycelium.link.reassembly import PartialBudget, Reassembly
 from mycelium.link.repair.gaps import Gaps
@@ -18,11 +18,13 @@ class LinkKeypair(Keypair):
 
     __slots__ = ("endpoint", "gaps", "message_3", "message_3_due", "reassembly")
 
-    def __init__(self, completed: Completed, budget: PartialBudget, held: ByteBudget, *, now: float) -> None:
+    def __init__(
+        self, completed: Completed, budget: PartialBudget, held: ByteBudget, counters: LinkCounters, *, now: float
+    ) -> None:
         super().__init__(completed.keys, now=now)
         self.endpoint = completed.endpoint  # of the handshake
-        self.reassembly = Reassembly(self.local_index, self.opening.window.check, budget)
-        self.gaps = Gaps(held)
+        self.reassembly = Reassembly(self.local_index, self.opening.window.check, budget, counters)
+        self.gaps = Gaps(held, counters)
         self.message_3 = completed.message_3
         self.message_3_due = now + MESSAGE_3_AGAIN_S
 
@@ -30,12 +32,3 @@ class LinkKeypair(Keypair):
         """Gives back what is held of frames that are incomplete or wait for others."""
         self.gaps.give_up_all([])
         self.reassembly.close()
-
-    def counters(self) -> Counter[str]:
-        """Returns what was refused, dropped and repaired of the frames under this keypair."""
-        return Counter(
-            frames_incomplete=self.reassembly.evicted_frames,
-            chunks_refused=self.reassembly.refused_chunks,
-            frames_repaired=self.gaps.repaired,
-            frames_given_up=self.gaps.given_up,
-        )

@@ -4,12 +4,12 @@ After a rekey the old keypair still opens the frames that are under way. An init
 the neighbour is heard under the new keypair, since nothing else tells that it has arrived.
 """
 
-from collections import Counter
 from math import inf
 from typing import Final
 
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.channel.simultaneous_open import is_superseded
+from mycelium.link.counters import LinkCounters
 from mycelium.link.handshakes import Completed
 from mycelium.link.keypair import MESSAGE_3_AGAIN_S, MESSAGE_3_PATIENCE_S, LinkKeypair
 from mycelium.link.reassembly import PartialBudget
@@ -21,7 +21,7 @@ KEYPAIRS_PER_LINK: Final = 4
 class Keypairs:
     """Keypairs by our index, which names them in datagrams, oldest first; `sending` is the one that seals."""
 
-    __slots__ = ("_ended", "_held_budget", "_outbox", "_own_exchange_key", "_partial_budget", "by_index", "sending")
+    __slots__ = ("_counters", "_held_budget", "_outbox", "_own_exchange_key", "_partial_budget", "by_index", "sending")
 
     def __init__(
         self,
@@ -30,6 +30,7 @@ class Keypairs:
         own_exchange_key: bytes,
         partial_budget: PartialBudget,
         held_budget: ByteBudget,
+        counters: LinkCounters,
         outbox: Outbox,
         now: float,
     ) -> None:
@@ -38,12 +39,12 @@ class Keypairs:
         self._partial_budget = partial_budget
         self._held_budget = held_budget
         self._outbox = outbox
-        self._ended: Counter[str] = Counter()  # counters of keypairs that are gone
+        self._counters = counters
         self.sending = self.add(completed, now=now)
 
     def add(self, completed: Completed, *, now: float) -> LinkKeypair:
         """Returns the keypair of a completed handshake; beyond the bound the oldest that is not in use is removed."""
-        keypair = LinkKeypair(completed, self._partial_budget, self._held_budget, now=now)
+        keypair = LinkKeypair(completed, self._partial_budget, self._held_budget, self._counters, now=now)
         self.by_index[keypair.local_index] = keypair
         for old in list(self.by_index.values()):
             if len(self.by_index) > KEYPAIRS_PER_LINK and old is not keypair and old is not self.sending:
@@ -87,14 +88,9 @@ class Keypairs:
         for keypair in list(self.by_index.values()):
             self._remove(keypair)
 
-    def counters(self) -> Counter[str]:
-        """Returns the counters of all keypairs, past and present, added up."""
-        return sum((keypair.counters() for keypair in self.by_index.values()), self._ended)
-
     def _remove(self, keypair: LinkKeypair) -> None:
         del self.by_index[keypair.local_index]
         keypair.close()
-        self._ended += keypair.counters()
 
     def _resend_message_3(self, keypair: LinkKeypair, *, now: float) -> None:
         assert keypair.message_3 is not None

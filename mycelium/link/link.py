@@ -18,6 +18,7 @@ from mycelium.endpoint import Endpoint, Lost, is_same_remote
 from mycelium.errors import DecodeError
 from mycelium.link.control_stream import ControlStream
 from mycelium.link.cost import LinkCost
+from mycelium.link.counters import LinkCounters
 from mycelium.link.events import (
     CostChanged,
     ItemsReceived,
@@ -84,6 +85,7 @@ class Link:
         events: list[LinkEvent],
         partial_budget: PartialBudget,
         repair_budgets: RepairBudgets,
+        counters: LinkCounters,
         new_stream: Callable[[], int],
         entropy: Callable[[int], bytes],
         now: float,
@@ -102,6 +104,7 @@ class Link:
             own_exchange_key=own_exchange_key,
             partial_budget=partial_budget,
             held_budget=repair_budgets.held,
+            counters=counters,
             outbox=outbox,
             now=now,
         )
@@ -109,7 +112,8 @@ class Link:
             self,
             keypairs=self.keypairs,
             paths=self.paths,
-            repair=Repair(repair_budgets, outbox),
+            repair=Repair(repair_budgets, counters, outbox),
+            counters=counters,
             outbox=outbox,
             now=now,
         )
@@ -212,7 +216,7 @@ class Link:
             else:
                 raise DecodeError("kind of frame")
         except DecodeError:
-            self.frames.malformed += 1
+            self.frames.counters.frames_malformed += 1
         self._report(now=now)
 
     def _take_control(self, keypair: LinkKeypair, body: memoryview, *, now: float) -> None:

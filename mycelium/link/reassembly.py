@@ -19,6 +19,7 @@ from mycelium.limits import (
     PARTIAL_BYTES_PER_NODE,
     PARTIAL_FRAMES_PER_KEYPAIR,
 )
+from mycelium.link.counters import LinkCounters
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_OFFSET_MASK, TAG_BYTES
 from mycelium.wire.frame import WHOLE_FRAME
 
@@ -119,12 +120,13 @@ class Reassembly:
         "_receiver",
         "_segment",
         "_segment_size",
-        "evicted_frames",
+        "counters",
         "held_bytes",
-        "refused_chunks",
     )
 
-    def __init__(self, receiver: int, is_acceptable: Callable[[int], bool], budget: PartialBudget) -> None:
+    def __init__(
+        self, receiver: int, is_acceptable: Callable[[int], bool], budget: PartialBudget, counters: LinkCounters
+    ) -> None:
         self._receiver = receiver
         self._is_acceptable = is_acceptable
         self._budget = budget
@@ -132,8 +134,7 @@ class Reassembly:
         self._segment_size = 0
         self._segment = _WORD
         self.held_bytes = 0
-        self.evicted_frames = 0
-        self.refused_chunks = 0
+        self.counters = counters
 
     def add_burst(self, burst: memoryview, segment_size: int) -> tuple[list[Frame], list[memoryview]]:
         """Takes a burst of datagrams of `segment_size` bytes, the last one perhaps shorter.
@@ -199,7 +200,7 @@ class Reassembly:
     def evict(self, frame: PartialFrame) -> None:
         """Drops one of the partial frames, for lack of room."""
         self._remove(frame)
-        self.evicted_frames += 1
+        self.counters.frames_incomplete += 1
 
     def _add_run(self, counter: int, total: int, start: int, payloads: Sequence[bytes | memoryview]) -> bytes | None:
         data = b"".join(payloads)
@@ -210,7 +211,7 @@ class Reassembly:
             or (frame is not None and frame.total != total)
             or (frame is None and not self._is_acceptable(counter))
         ):
-            self.refused_chunks += len(payloads)
+            self.counters.chunks_refused += len(payloads)
             return None
         if frame is None:
             if len(data) == total:

@@ -3,7 +3,6 @@
 Links report by events: `handle_events` tells routing, the journal and the peer list of each, in the order they happened.
 """
 
-from collections import Counter
 from collections.abc import Callable
 from math import inf
 from typing import Final
@@ -11,6 +10,7 @@ from typing import Final
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity
 from mycelium.limits import LINKS
+from mycelium.link.counters import LinkCounters
 from mycelium.link.events import (
     CostChanged,
     ItemsReceived,
@@ -37,19 +37,6 @@ from mycelium.peering.redials import Redials
 from mycelium.policy import Policy
 from mycelium.routing.engine import RoutingEngine
 
-LINK_COUNTERS: Final = dict.fromkeys(
-    (
-        "frames_malformed",
-        "frames_not_opened",
-        "frames_incomplete",
-        "chunks_refused",
-        "frames_repaired",
-        "frames_given_up",
-        "repair_bytes_resent",
-        "repair_ranges_refused",
-    ),
-    0,
-)
 DEAD_LINK_KEPT_S: Final = 60.0  # while it is redialled
 ENDED_LINK_KEPT_S: Final = 6.0  # closed by the neighbour, or never up
 
@@ -85,7 +72,7 @@ class Neighbours:
         self._entropy = entropy
         self._partial_budget = PartialBudget()
         self._repair_budgets = RepairBudgets()
-        self._ended = Counter(LINK_COUNTERS)
+        self.link_counters = LinkCounters()
         self._stream = int.from_bytes(entropy(4), "big") >> 1
 
     def adopt(self, completed: Completed, *, now: float) -> None:
@@ -110,6 +97,7 @@ class Neighbours:
                 events=self.events,
                 partial_budget=self._partial_budget,
                 repair_budgets=self._repair_budgets,
+                counters=self.link_counters,
                 new_stream=self._new_stream,
                 entropy=self._entropy,
                 now=now,
@@ -198,7 +186,6 @@ class Neighbours:
         self._peers.disconnected(link.address, now=now)
         self._redials.stop(link.address)
         del self.links[link.address]
-        self._ended.update(link.frames.counters())
         self._forget_indices()
 
     def sweep(self, *, now: float) -> None:
@@ -245,13 +232,6 @@ class Neighbours:
         """Since when a neighbour that is out of use has not answered; infinity for one in use and for an unknown one."""
         link = self.links.get(neighbour)
         return inf if link is None or link.state is LinkState.UP else link.silent_since
-
-    def counters(self) -> Counter[str]:
-        """Returns what was dropped and repaired on all links, ended ones included, by name."""
-        counters = self._ended.copy()
-        for link in self.links.values():
-            counters.update(link.frames.counters())
-        return counters
 
     def _new_stream(self) -> int:
         """Returns a number that no control stream of this node had, nor probably one before its last restart."""

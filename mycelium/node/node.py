@@ -170,7 +170,7 @@ class Node:
         )
 
     def _add_metrics(self) -> None:
-        self.metrics.add(self._counters, self.dataplane_counters, self.sessions.counters)
+        self.metrics.add(self._counters, self.neighbours.link_counters, self.dataplane_counters, self.sessions.counters)
         self.metrics.add(self.handshakes.gate_counters, self.handshakes.counters, self.dialler.counters)
         self.metrics.add(self.discovery.counters)
         self.routing.add_metrics(self.metrics)
@@ -341,10 +341,6 @@ class Node:
         owner = self.routing.forwarding.owner.get(subnet_of(address))
         announcement = None if owner is None else self.routing.resolve(owner)
         return None if announcement is None else exchange_key_of_signing_key(announcement.signing_public_key)
-
-    def counters(self) -> dict[str, int]:
-        """Returns all counters by name."""
-        return self.metrics.values() | self.neighbours.counters()
 
     # -- the journal ---------------------------------------------------------------------------------------------------
 

@@ -95,7 +95,7 @@ def test_doubled_frames_arrive_once() -> None:
         wire.reshape(duplicate=0.5, reorder=0.5, reorder_s=0.01)
     sent = steady_pings(net, "a", "b", 2)
     assert sorted(received(net, "b")[1:]) == sorted(sent)
-    assert net.hosts["b"].node.counters()["frames_not_opened"] > 0
+    assert net.hosts["b"].node.metrics.values()["frames_not_opened"] > 0
 
 
 def test_frames_of_many_datagrams_cross_in_any_order() -> None:
@@ -385,7 +385,7 @@ def test_links_are_bounded_and_who_comes_too_late_is_counted(monkeypatch: pytest
     net.join("c", "b")
     net.run(10)
     assert list(net.hosts["b"].node.links) == [net.hosts["a"].address]
-    assert net.hosts["b"].node.counters()["links_refused"] > 0
+    assert net.hosts["b"].node.metrics.values()["links_refused"] > 0
     assert len(net.hosts["b"].node.neighbours.by_index) == 1
 
 

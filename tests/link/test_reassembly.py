@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mycelium.limits import PARTIAL_BYTES_PER_KEYPAIR, PARTIAL_BYTES_PER_NODE, PARTIAL_FRAMES_PER_KEYPAIR
 from mycelium.link import reassembly
+from mycelium.link.counters import LinkCounters
 from mycelium.link.reassembly import SEALED_CEILING, PartialBudget, Reassembly
 from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_WORD, FRAME_HEAD, FRAME_WORD
 
@@ -74,10 +75,10 @@ def test_bursts_too_small_for_a_head_are_handed_back() -> None:
 
 def test_chunk_of_an_opened_frame_allocates_nothing() -> None:
     budget = PartialBudget()
-    inbox = Reassembly(RECEIVER, lambda counter: counter > 100, budget)
+    inbox = Reassembly(RECEIVER, lambda counter: counter > 100, budget, LinkCounters())
 
     assert inbox.add_burst(burst_of(chunks(100, sealed_frame(7, 9_000))[:3]), SEGMENT) == ([], [])
-    assert (inbox.held_bytes, budget.held_bytes, inbox.refused_chunks) == (0, 0, 3)
+    assert (inbox.held_bytes, budget.held_bytes, inbox.counters.chunks_refused) == (0, 0, 3)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_impossible_chunk_is_refused(offset: int, total: int) -> None:
     datagram = CHUNK_HEAD.pack(CHUNK_WORD | offset, RECEIVER, 1, total) + bytes(PAYLOAD)
 
     assert inbox.add_burst(memoryview(datagram), SEGMENT) == ([], [])
-    assert (inbox.held_bytes, inbox.refused_chunks) == (0, 1)
+    assert (inbox.held_bytes, inbox.counters.chunks_refused) == (0, 1)
 
 
 def test_chunk_that_disagrees_about_the_length_leaves_the_frame_alone() -> None:
@@ -102,7 +103,7 @@ def test_chunk_that_disagrees_about_the_length_leaves_the_frame_alone() -> None:
     inbox.add_burst(burst_of(datagrams[:2]), SEGMENT)
     inbox.add_burst(memoryview(liar), SEGMENT)
 
-    assert inbox.refused_chunks == 1
+    assert inbox.counters.chunks_refused == 1
     assert inbox.add_burst(memoryview(datagrams[2]), len(datagrams[2])) == ([(1, sealed)], [])
 
 
@@ -113,7 +114,7 @@ def test_oldest_partial_frame_gives_way_to_the_newest() -> None:
     for counter, sealed in frames.items():
         inbox.add_burst(memoryview(chunks(counter, sealed)[0]), SEGMENT)
 
-    assert inbox.evicted_frames == 1
+    assert inbox.counters.frames_incomplete == 1
     for counter in (2, 1):
         last = chunks(counter, frames[counter])[1]
         completed = [(counter, frames[counter])] if counter == 2 else []
@@ -122,7 +123,7 @@ def test_oldest_partial_frame_gives_way_to_the_newest() -> None:
 
 def test_what_came_twice_of_a_frame_can_be_forgotten() -> None:
     budget = PartialBudget()
-    inbox = Reassembly(RECEIVER, lambda counter: True, budget)
+    inbox = Reassembly(RECEIVER, lambda counter: True, budget, LinkCounters())
     chunk = CHUNK_HEAD.pack(CHUNK_WORD, RECEIVER, 5, 3_000) + bytes(1_000)
     inbox.add_burst(memoryview(chunk), len(chunk))
     assert list(inbox.started()) == [5]
@@ -130,7 +131,7 @@ def test_what_came_twice_of_a_frame_can_be_forgotten() -> None:
     inbox.forget(5)
     inbox.forget(6)
     assert list(inbox.started()) == []
-    assert budget.held_bytes == inbox.held_bytes == inbox.evicted_frames == 0
+    assert budget.held_bytes == inbox.held_bytes == inbox.counters.frames_incomplete == 0
 
 
 def test_what_a_session_holds_is_bounded_however_small_the_chunks() -> None:
@@ -142,7 +143,7 @@ def test_what_a_session_holds_is_bounded_however_small_the_chunks() -> None:
             inbox.add_burst(burst_of(forged[at : at + 1_000]), CHUNK_HEAD.size + 1)
             assert inbox.held_bytes <= PARTIAL_BYTES_PER_KEYPAIR
 
-    assert inbox.evicted_frames > 0
+    assert inbox.counters.frames_incomplete > 0
 
 
 def test_what_a_node_holds_is_bounded_and_the_oldest_session_pays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +155,7 @@ def test_what_a_node_holds_is_bounded_and_the_oldest_session_pays(monkeypatch: p
         session.add_burst(burst_of(chunks(1, sealed_frame(1, 8_000))[:3]), SEGMENT)
         assert budget.held_bytes <= 20_000
 
-    assert [session.evicted_frames for session in sessions] == [1] * 6 + [0] * 4
+    assert [session.counters.frames_incomplete for session in sessions] == [1] * 6 + [0] * 4
     assert budget.held_bytes == sum(session.held_bytes for session in sessions)
     for session in sessions:
         session.close()
@@ -170,7 +171,7 @@ def test_partial_frame_is_gone_at_the_second_sweep() -> None:
     inbox.sweep()
     assert inbox.held_bytes > 0
     inbox.sweep()
-    assert (inbox.held_bytes, budget.held_bytes, inbox.evicted_frames) == (0, 0, 1)
+    assert (inbox.held_bytes, budget.held_bytes, inbox.counters.frames_incomplete) == (0, 0, 1)
 
 
 @settings(max_examples=150, deadline=None)
@@ -194,7 +195,7 @@ def test_any_order_doubling_and_mix_of_chunk_sizes_gives_the_frames(
     datagrams += rng.choices(datagrams, k=doubled)
     rng.shuffle(datagrams)
     opened: dict[int, bytes] = {}
-    inbox = Reassembly(RECEIVER, lambda counter: counter not in opened, PartialBudget())
+    inbox = Reassembly(RECEIVER, lambda counter: counter not in opened, PartialBudget(), LinkCounters())
 
     for burst, segment_size in bursts_of_equal_size(datagrams, rng):
         completed, odd = inbox.add_burst(burst, segment_size)
@@ -211,7 +212,7 @@ def test_any_order_doubling_and_mix_of_chunk_sizes_gives_the_frames(
 )
 def test_garbage_never_raises_and_is_never_lost_from_sight(blobs: list[bytes], segment_size: int) -> None:
     burst = memoryview(b"".join(blobs))
-    inbox = Reassembly(0, lambda _: True, PartialBudget())
+    inbox = Reassembly(0, lambda _: True, PartialBudget(), LinkCounters())
 
     _, odd = inbox.add_burst(burst, segment_size)
 
@@ -220,7 +221,7 @@ def test_garbage_never_raises_and_is_never_lost_from_sight(blobs: list[bytes], s
 
 
 def make_reassembly(budget: PartialBudget | None = None) -> Reassembly:
-    return Reassembly(RECEIVER, lambda _: True, budget or PartialBudget())
+    return Reassembly(RECEIVER, lambda _: True, budget or PartialBudget(), LinkCounters())
 
 
 def sealed_frame(seed: int, length: int) -> bytes:

@@ -65,7 +65,7 @@ DROPS = (
 
 def drops(host: NamedHost) -> int:
     """Returns how many datagrams a host has dropped."""
-    counters = host.node.counters()
+    counters = host.node.metrics.values()
     return sum(counters[name] for name in DROPS)
 
 

@@ -140,7 +140,7 @@ def story() -> str:
     for name, host in sorted(net.hosts.items()):
         lines += [repr(data) for data in received(net, name)]
         lines += [repr(entry) for entry in host.link_events]
-        lines += [f"{counter} {value}" for counter, value in host.node.counters().items()]
+        lines += [f"{counter} {value}" for counter, value in host.node.metrics.values().items()]
     return "\n".join(lines)
 
 

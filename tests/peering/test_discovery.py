@@ -181,7 +181,7 @@ def test_a_node_that_does_not_discover_neither_calls_nor_answers() -> None:
     net.run(100)
     assert times == []
     assert dials(net) == []
-    assert net.hosts[B].node.counters()["beacons_accepted"] == 0
+    assert net.hosts[B].node.metrics.values()["beacons_accepted"] == 0
 
 
 def test_nodes_of_different_networks_send_each_other_nothing() -> None:
@@ -193,7 +193,7 @@ def test_nodes_of_different_networks_send_each_other_nothing() -> None:
     discover(net, A, B)
     net.run(100)
     assert besides_beacons(net) == []
-    assert net.hosts[A].node.counters()["beacons_forged"] >= BURST
+    assert net.hosts[A].node.metrics.values()["beacons_forged"] >= BURST
 
 
 def test_a_beacon_that_is_sent_again_from_another_address_is_forged() -> None:
@@ -203,7 +203,7 @@ def test_a_beacon_that_is_sent_again_from_another_address_is_forged() -> None:
     hear(net, A, C, forged(B))
     net.run(5)
     assert besides_beacons(net) == []
-    assert net.hosts[A].node.counters()["beacons_forged"] == 1
+    assert net.hosts[A].node.metrics.values()["beacons_forged"] == 1
 
 
 @pytest.mark.parametrize("source", ["2001:db8::1", "fd00::1", "fe80:0:0:1::1", "::1"])
@@ -213,7 +213,7 @@ def test_a_beacon_from_beyond_the_link_is_forged(source: str) -> None:
     net.capture = []
     hear(net, A, source, forged(source))
     assert besides_beacons(net) == []
-    assert net.hosts[A].node.counters()["beacons_forged"] == 1
+    assert net.hosts[A].node.metrics.values()["beacons_forged"] == 1
 
 
 def test_a_node_ignores_its_own_beacon_that_comes_back_by_another_interface() -> None:
@@ -241,7 +241,7 @@ def test_bytes_that_are_no_beacon_are_counted(data: bytes) -> None:
     net = lan([A])
     discover(net, A)
     hear(net, A, B, data)
-    assert net.hosts[A].node.counters()["beacons_malformed"] == 1
+    assert net.hosts[A].node.metrics.values()["beacons_malformed"] == 1
 
 
 # -- when beacons are sent ---------------------------------------------------------------------------------------------

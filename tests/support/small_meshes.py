@@ -104,7 +104,7 @@ def is_up(net: NodeNet, one: str, other: str) -> bool:
 
 def counter(net: NodeNet, host: str, name: str) -> int:
     """Returns one counter of a host."""
-    return net.hosts[host].node.counters()[name]
+    return net.hosts[host].node.metrics.values()[name]
 
 
 def train_kinds(net: NodeNet, name: str) -> list[tuple[int, bytes]]:

@@ -234,7 +234,7 @@ class Attacked:
         return self.net.hosts[one].node.links[self.net.hosts[other].address]
 
     def count(self, name: str) -> int:
-        return self.a.node.counters()[name]
+        return self.a.node.metrics.values()[name]
 
     def inject(self, layer: Packet) -> None:
         self.net.inject("a", self.b.endpoint, bytes(layer))
@@ -302,7 +302,7 @@ def test_a_crafted_frame_under_a_known_index_is_counted_and_dropped(
 def test_an_impossible_chunk_is_refused_and_held_nowhere(fields: dict[str, Any], attacked: Attacked) -> None:
     reassembly = attacked.link("a", "b").keypairs.sending.reassembly
     attacked.inject(dissect.Chunk(**{"receiver": attacked.index, "counter": 9999} | fields))
-    assert (reassembly.refused_chunks, reassembly.held_bytes) == (1, 0)
+    assert (reassembly.counters.chunks_refused, reassembly.held_bytes) == (1, 0)
 
 
 @pytest.mark.parametrize(

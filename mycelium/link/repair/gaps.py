@@ -16,6 +16,7 @@ from typing import Final
 
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.limits import GAPS_PER_KEYPAIR, HELD_BYTES_PER_LINK
+from mycelium.link.counters import LinkCounters
 
 WORTHWHILE_RTT_S: Final = 0.025  # beyond it a repair is hardly earlier than TCP's own retransmission
 ASKS: Final = 4
@@ -73,21 +74,19 @@ class Gaps:
         "_missing",
         "_tail",
         "_tail_due",
+        "counters",
         "due_at",
-        "given_up",
         "held_bytes",
         "is_clean",
         "newest",
-        "repaired",
     )
 
-    def __init__(self, budget: ByteBudget) -> None:
+    def __init__(self, budget: ByteBudget, counters: LinkCounters) -> None:
         self.newest = 0  # counter opened
         self.is_clean = True  # nothing is missing and nothing waits: the next counter needs no bookkeeping
         self.due_at = inf  # when `take_due` must be called
         self.held_bytes = 0
-        self.repaired = 0  # frames that arrived after they had been asked for
-        self.given_up = 0
+        self.counters = counters
         self._asked_at = -inf
         self._budget = budget
         self._missing: dict[int, Gap] = {}
@@ -115,7 +114,7 @@ class Gaps:
                     self._add(missed, srtt, now=now)
         gap = self._missing.pop(counter, None)
         if gap is not None:
-            self.repaired += gap.asks > 0
+            self.counters.frames_repaired += gap.asks > 0
         if counter >= self._tail:
             self._tail, self._tail_due = 0, inf
         self._update_clean()
@@ -212,7 +211,7 @@ class Gaps:
 
     def _give_up(self, counter: int, released: list[memoryview]) -> None:
         del self._missing[counter]
-        self.given_up += 1
+        self.counters.frames_given_up += 1
         self.release_after(counter, released)
         self._update_clean()
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.limits import REPAIR_BYTES_PER_NODE
+from mycelium.link.counters import LinkCounters
 from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.path import Path
 from mycelium.link.repair.flow_order import FlowOrder
@@ -32,12 +33,12 @@ class RepairBudgets:
 class Repair:
     """Requests and answers of one link. What is missing is known to the `Gaps` of each keypair."""
 
-    __slots__ = ("_outbox", "malformed", "order", "sent")
+    __slots__ = ("_counters", "_outbox", "order", "sent")
 
-    def __init__(self, budgets: RepairBudgets, outbox: Outbox) -> None:
+    def __init__(self, budgets: RepairBudgets, counters: LinkCounters, outbox: Outbox) -> None:
         self.order = FlowOrder()
-        self.sent = SentFrames(budgets.sent)
-        self.malformed = 0
+        self.sent = SentFrames(budgets.sent, counters)
+        self._counters = counters
         self._outbox = outbox
 
     def restart_counters(self) -> None:
@@ -61,7 +62,7 @@ class Repair:
         """Takes the body of a request for frames that were sealed under `keypair`; returns how many bytes it resends."""
         ranges = body[REPAIR_HEAD.size :]
         if len(body) < REPAIR_HEAD.size or len(ranges) % REPAIR_RANGE.size:
-            self.malformed += 1
+            self._counters.frames_malformed += 1
             return 0
         receiver = keypair.remote_index
         if REPAIR_HEAD.unpack_from(body)[0] != receiver:  # of a keypair that is no longer in use
@@ -76,10 +77,6 @@ class Repair:
         """Returns how many frames without data the neighbour has asked for since the last call."""
         excused, self.sent.excused = self.sent.excused, 0
         return excused
-
-    def counters(self) -> dict[str, int]:
-        """Returns what was answered and refused."""
-        return {"repair_bytes_resent": self.sent.resent_bytes, "repair_ranges_refused": self.sent.refused}
 
 
 def grouped(pieces: list[Piece], receiver: int, size: int) -> list[list[bytes | memoryview]]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.limits import SENT_BYTES_PER_LINK
+from mycelium.link.counters import LinkCounters
 
 KEEPING_S: Final = 60.0  # since the last sign of loss
 KEPT_S: Final = 0.25  # for one frame: the neighbour gives up earlier
@@ -44,18 +45,16 @@ class SentFrames:
         "_budget",
         "_expendable",
         "_frames",
+        "counters",
         "excused",
         "held_bytes",
         "keeps_until",
-        "refused",
-        "resent_bytes",
     )
 
-    def __init__(self, budget: ByteBudget) -> None:
+    def __init__(self, budget: ByteBudget, counters: LinkCounters) -> None:
         self.keeps_until = -inf  # frames sent later need not be kept
         self.held_bytes = 0
-        self.resent_bytes = 0
-        self.refused = 0  # ranges asked for and not sent
+        self.counters = counters
         self._allowance = FIRST_ALLOWANCE
         self._budget = budget
         self._frames: dict[int, SentFrame] = {}  # by counter, oldest first
@@ -79,13 +78,13 @@ class SentFrames:
         current, position = 0, 0
         for counter, start, end in ranges:
             if not 0 < counter <= newest:
-                self.refused += 1
+                self.counters.repair_ranges_refused += 1
                 continue
             if counter not in self._expendable:
                 self.keeps_until = now + KEEPING_S
             frame = self._frames.get(counter)
             if frame is None:
-                self.refused += 1
+                self.counters.repair_ranges_refused += 1
                 self._excuse(counter)
                 continue
             if counter != current:
@@ -93,11 +92,11 @@ class SentFrames:
                 frame.answers += 1
             end = min(end, len(frame.sealed))
             if frame.answers > ANSWERS or not position <= start < end or end - start > self._allowance:
-                self.refused += 1
+                self.counters.repair_ranges_refused += 1
                 continue
             position = end
             self._allowance -= end - start
-            self.resent_bytes += end - start
+            self.counters.repair_bytes_resent += end - start
             pieces.append((counter, frame.sealed, start, end))
         return pieces
 

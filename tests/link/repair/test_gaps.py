@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.limits import GAPS_PER_KEYPAIR
+from mycelium.link.counters import LinkCounters
 from mycelium.link.repair import gaps as gaps_module
 from mycelium.link.repair.flow_order import FlowOrder
 from mycelium.link.repair.gaps import ASKS, BETWEEN_REQUESTS_S, Gaps, Range, ask_again_after_s, patience_s, reordering_s
@@ -29,7 +30,7 @@ class Receiver:
     """Holes, driven as a link does; frames are their counters in eight bytes."""
 
     def __init__(self, srtt: float | None = SHORT, room: int = ROOMY) -> None:
-        self.gaps = Gaps(ByteBudget(room))
+        self.gaps = Gaps(ByteBudget(room), LinkCounters())
         self.srtt = srtt
         self.now = 0.0
         self.released: list[memoryview] = []
@@ -112,7 +113,7 @@ def test_it_is_asked_for_again_each_round_trip_and_then_given_up() -> None:
         asked.append(receiver.asks())
     assert [len(ranges) for ranges in asked] == [1] * ASKS + [0]
     assert receiver.now == patience_s(SHORT)
-    assert receiver.gaps.given_up == 1
+    assert receiver.gaps.counters.frames_given_up == 1
     assert receiver.gaps.is_clean
 
 
@@ -189,7 +190,7 @@ def test_the_last_frame_is_asked_for_after_a_silence_where_there_was_loss() -> N
     assert receiver.asks() == [(3, 10, 20)]
     receiver.opens(3)
     assert receiver.gaps.is_clean
-    assert receiver.gaps.repaired == 2
+    assert receiver.gaps.counters.frames_repaired == 2
 
 
 def test_forged_chunks_from_afar_are_not_asked_for() -> None:
@@ -239,7 +240,7 @@ def test_when_too_much_waits_the_gap_is_given_up() -> None:
         receiver.opens(counter, 1, size=1_000)
         assert receiver.gaps.held_bytes <= 10_000
     assert receiver.out == list(range(2, 20))
-    assert receiver.gaps.given_up == 1
+    assert receiver.gaps.counters.frames_given_up == 1
 
 
 EVENTS = st.lists(

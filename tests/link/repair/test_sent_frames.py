@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.limits import SENT_BYTES_PER_LINK
+from mycelium.link.counters import LinkCounters
 from mycelium.link.reassembly import PartialBudget, Reassembly
 from mycelium.link.repair.repair import grouped
 from mycelium.link.repair.sent_frames import ANSWERS, FIRST_ALLOWANCE, KEEPING_S, KEPT_S, SentFrames
@@ -20,7 +21,7 @@ def sealed(size: int, seed: int = 0) -> bytes:
 
 
 def sent_frames(node_bytes: int = 1 << 30) -> SentFrames:
-    return SentFrames(ByteBudget(node_bytes))
+    return SentFrames(ByteBudget(node_bytes), LinkCounters())
 
 
 def test_a_frame_is_kept_from_the_first_request_on_and_for_a_minute_after_the_last() -> None:
@@ -44,7 +45,7 @@ def test_frames_that_were_never_sent_are_no_sign_either() -> None:
     frames = sent_frames()
     frames.answer([(10, *WHOLE), (0, *WHOLE)], newest=9, now=10.0)
     assert frames.keeps_until < 0
-    assert frames.refused == 2
+    assert frames.counters.repair_ranges_refused == 2
 
 
 def test_ranges_are_sent_as_asked_for_and_once() -> None:
@@ -53,8 +54,8 @@ def test_ranges_are_sent_as_asked_for_and_once() -> None:
     asked = [(1, 100, 200), (1, 150, 300), (1, 200, 300), (1, 900, WHOLE_FRAME), (1, 1000, 2000), (1, 50, 20)]
     pieces = frames.answer(asked, newest=1, now=0.0)
     assert [(start, end) for _, _, start, end in pieces] == [(100, 200), (200, 300), (900, 1000)]
-    assert frames.refused == 3
-    assert frames.resent_bytes == 300
+    assert frames.counters.repair_ranges_refused == 3
+    assert frames.counters.repair_bytes_resent == 300
 
 
 def test_a_frame_is_sent_again_a_few_times_only() -> None:
@@ -71,13 +72,13 @@ def test_no_more_is_resent_than_a_quarter_of_what_is_sent() -> None:
         frames.keep(counter, memoryview(sealed(10_000)), now=0.0)
         total += 10_000
         frames.answer([(counter, *WHOLE)], newest=counter, now=0.0)
-        assert frames.resent_bytes <= FIRST_ALLOWANCE + total / 4
-    assert frames.resent_bytes > total / 5
+        assert frames.counters.repair_bytes_resent <= FIRST_ALLOWANCE + total / 4
+    assert frames.counters.repair_bytes_resent > total / 5
 
 
 def test_memory_is_bounded_for_a_link_and_for_the_node() -> None:
     budget = ByteBudget(5 << 20)
-    links = [SentFrames(budget), SentFrames(budget)]
+    links = [SentFrames(budget, LinkCounters()) for _ in range(2)]
     for counter in range(1, 3000):
         links[counter % 2].keep(counter, memoryview(sealed(5_000)), now=0.0)
         assert budget.held_bytes <= 5 << 20
@@ -104,7 +105,7 @@ def test_what_was_lost_is_put_together_again_though_the_size_has_changed(
 ) -> None:
     frame = sealed(total, seed)
     rng = random.Random(seed)
-    reassembly = Reassembly(77, lambda counter: True, PartialBudget())
+    reassembly = Reassembly(77, lambda counter: True, PartialBudget(), LinkCounters())
     complete: list[bytes] = []
 
     def carry(pieces: list[tuple[int, bytes, int, int]], size: int, loss: float) -> None:

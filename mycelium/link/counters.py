@@ -1,0 +1,19 @@
+"""What the links of a node count, all of them together."""
+
+from dataclasses import dataclass
+
+from mycelium.counters import counter
+
+
+@dataclass(slots=True)
+class LinkCounters:
+    """Totals over all links since the node started."""
+
+    frames_malformed: int = counter("Malformed frames and control messages from neighbours, dropped.")
+    frames_not_opened: int = counter("Frames dropped: not authentic, replayed, or under a keypair that is gone.")
+    frames_incomplete: int = counter("Frames dropped: some of their chunks never arrived, or too many were incomplete.")
+    frames_repaired: int = counter("Frames that arrived after they were requested again.")
+    frames_given_up: int = counter("Missing frames that were not repaired in time.")
+    chunks_refused: int = counter("Chunks dropped: they fit no frame that could still be opened.")
+    repair_bytes_resent: int = counter("Bytes resent to neighbours that requested them.")
+    repair_ranges_refused: int = counter("Ranges of frames that neighbours requested and did not get.")
