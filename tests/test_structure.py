@@ -15,8 +15,6 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 TIME_BY_POSITION: set[str] = {
     "mycelium/daemon/driver.py",
-    "mycelium/dataplane/receiving.py",
-    "mycelium/dataplane/sending.py",
     "sim/net/link.py",
     "sim/net/nat.py",
     "sim/net/run_log.py",

@@ -9,7 +9,7 @@ from mycelium.counters import counter
 class DataplaneCounters:
     """Totals since the node started. A super-packet counts as one packet."""
 
-    packets_sent: int = counter("Packets read from TUN and sent, or refused here.")
+    packets_sent: int = counter("Packets read from TUN and sent to other nodes.")
     packets_foreign_source: int = counter("Packets read from TUN and refused: the source address is not this node's.")
     packets_no_route: int = counter("Packets read from TUN and refused: no route to the destination.")
     packets_delivered: int = counter("Packets delivered to TUN.")

@@ -1,10 +1,10 @@
-"""From the links to TUN or onward: frames are taken apart into trains, trains into packets.
+"""From the links to TUN or onward: frames are split into trains, trains into packets.
 
-    an opened frame -> its trains -> for others: hop limit, next hop, sealed by the next link, whole and unopened;
-                                     where the next hop is gone to another neighbour, but only once (deflected)
-                                  -> for us: opened end to end, every packet checked, delivered to TUN
+    an opened frame -> its trains -> for other nodes: hop limit, next hop, sealed unopened by the next link;
+                                     if the next hop is gone, to another neighbour, once only (deflected)
+                                  -> for this node: opened end to end, each packet checked, delivered to TUN
 
-This file is the data path: a run of trains for one next hop is sealed again from where it lies, without a copy.
+This file is the data path: a run of trains for one next hop is sealed again in place, without a copy.
 """
 
 import struct
@@ -49,7 +49,7 @@ _TRAIN_FLAGS_OFFSET: Final = 1
 _ITEM_FLAGS: Final = 0x0F
 _ITEM_TYPE: Final = 0xF0
 
-# version and class, hop limit; source; /64 of the destination
+# version and traffic class; hop limit; source; /64 of the destination
 _IPV6: Final = struct.Struct("!B6xB16s8s8x")
 
 # the fields of TRAIN_HEADER
@@ -57,13 +57,13 @@ _Header = tuple[int, int, int, int, int, int, int, bytes, bytes]
 
 
 class ItemHandler(Protocol):
-    """Takes the body of an item that is no packet, from a train of a session's peer; `body` holds until the call returns."""
+    """Takes the body of an item that is not a packet, sent by the peer of a session; `body` is valid until the call returns."""
 
     def __call__(self, session: Session, body: memoryview, *, now: float) -> None: ...
 
 
 class Receiving:
-    """Forwards and delivers trains. `item_handlers` has, by type, who takes the items that are no packets."""
+    """Forwards and delivers trains. `item_handlers` maps the types of items other than packets to their handlers."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Receiving:
         self.item_handlers: dict[int, ItemHandler] = {ITEM_REPORT: self._take_report}
 
     def receive_frame(self, frame: memoryview, *, now: float, neighbour: bytes = b"") -> None:
-        """Takes an opened data frame of a neighbour; its bytes are changed on the way."""
+        """Takes an opened data frame of a neighbour, and writes into it."""
         position = run_start = _FRAME_HEADER_BYTES
         length = len(frame)
         run_link: Link | None = None
@@ -103,25 +103,25 @@ class Receiving:
                 break
             if header[7] == self._own_address:
                 link = None
-                self._receive_train(header, frame[position:end], neighbour, now)
+                self._receive_train(header, frame[position:end], neighbour, now=now)
             else:
-                link = self._next_link(header, frame, position, end, neighbour, now)
+                link = self._next_link(header, frame, position, end, neighbour, now=now)
             if link is not run_link:
                 if run_link is not None:
-                    self._forward(run_link, frame, run_start, position, now)
+                    self._forward(run_link, frame, run_start, position, now=now)
                 run_link, run_start = link, position
             position = end
         if run_link is not None:
-            self._forward(run_link, frame, run_start, position, now)
+            self._forward(run_link, frame, run_start, position, now=now)
         if position != length:
             self._counters.trains_malformed += 1
 
-    # -- onward --------------------------------------------------------------------------------------------------------
+    # -- for other nodes -----------------------------------------------------------------------------------------------
 
     def _next_link(
-        self, header: _Header, frame: memoryview, position: int, end: int, neighbour: bytes, now: float
+        self, header: _Header, frame: memoryview, position: int, end: int, neighbour: bytes, *, now: float
     ) -> Link | None:
-        """Returns the link that a train goes out on, its hop limit lowered; None where it goes no further."""
+        """Lowers the hop limit of a train and returns the link to forward it on; None if it is dropped."""
         hop_limit = header[0]
         if hop_limit <= 1:
             self._counters.trains_hop_limit += 1
@@ -137,9 +137,9 @@ class Receiving:
         return link
 
     def _deflect(self, header: _Header, frame: memoryview, position: int, neighbour: bytes) -> Link | None:
-        """Marks a train whose next hop is gone and returns the link of another neighbour; None if it was marked before.
+        """Marks a train whose next hop is gone, and returns the link of another neighbour; None if it was marked before.
 
-        Marked, it follows next hops only. Those never lead in a circle, so it comes to no node a third time.
+        A marked train follows next hops only. These form no loop, so it passes no node a third time.
         """
         if header[1] & DEFLECTED:
             return None
@@ -149,8 +149,8 @@ class Receiving:
             self._counters.trains_deflected += 1
         return link
 
-    def _forward(self, link: Link, frame: memoryview, start: int, end: int, now: float) -> None:
-        """Sends trains that lie side by side; the bytes before them, of what is done with, give room for the frame's header."""
+    def _forward(self, link: Link, frame: memoryview, start: int, end: int, *, now: float) -> None:
+        """Sends adjacent trains; the frame header overwrites the bytes before them, which are no longer needed."""
         frames = link.frames
         if end - start + _FRAME_HEADER_BYTES <= frames.budget.limit:
             frames.send(DATA_FRAME, frame[start - _FRAME_HEADER_BYTES : end], now=now)
@@ -161,12 +161,12 @@ class Receiving:
             frames.send(DATA_FRAME, frame[position - _FRAME_HEADER_BYTES : following], now=now)
             position = following
 
-    # -- for us --------------------------------------------------------------------------------------------------------
+    # -- for this node -------------------------------------------------------------------------------------------------
 
-    def _receive_train(self, header: _Header, train: memoryview, neighbour: bytes, now: float) -> None:
+    def _receive_train(self, header: _Header, train: memoryview, neighbour: bytes, *, now: float) -> None:
         hop_limit, _, kind, _, _, index, counter, _, source = header
         if kind == DATA:
-            self._open_train(hop_limit, index, counter, source, train, now)
+            self._open_train(hop_limit, index, counter, source, train, now=now)
         elif kind == SESSION_REQUEST:
             body = train[TRAIN_HEADER_BYTES:]
             self._sessions.receive_request(source, counter, body, neighbour=neighbour, now=now)
@@ -177,10 +177,10 @@ class Receiving:
         else:
             self._counters.trains_malformed += 1
         if self._sessions.ready:
-            self._release_ready(now)
+            self._release_ready(now=now)
 
     def _open_train(
-        self, hop_limit: int, index: int, counter: int, source: bytes, train: memoryview, now: float
+        self, hop_limit: int, index: int, counter: int, source: bytes, train: memoryview, *, now: float
     ) -> None:
         entry = self._sessions.by_index.get(index)
         if entry is None or entry[0].peer != source:
@@ -200,14 +200,14 @@ class Receiving:
         keys.last_opened = session.last_used = now
         if keys is not session.sending:
             self._sessions.opened_under(session, keys)
-        self._deliver(session, plain, hop_limit, now)
+        self._deliver(session, plain, hop_limit, now=now)
         report = keys.report
         report.add(counter, now=now)
         if report.due_at <= now and report.is_due(now=now):
             self._sending.report(session, *report.take(now=now), now=now)
 
-    def _deliver(self, session: Session, plain: memoryview, hop_limit: int, now: float) -> None:
-        """Hands the packets of a train to TUN, each only if its sender owns its source and we its destination."""
+    def _deliver(self, session: Session, plain: memoryview, hop_limit: int, *, now: float) -> None:
+        """Delivers the packets of a train whose sender owns their source and this node their destination."""
         deliveries = self._outbox.deliveries
         already = len(deliveries)
         unpack_item, unpack = ITEM_HEADER.unpack_from, _IPV6.unpack_from
@@ -233,7 +233,7 @@ class Receiving:
             ):
                 self._counters.packets_foreign += 1
                 continue
-            if hop_limit < its_hop_limit:  # relays may lower it, never raise it
+            if hop_limit < its_hop_limit:  # a relay may lower it, not raise it
                 plain[start + _HOP_LIMIT_OFFSET] = hop_limit
             deliveries.append((plain[start:position], word & _ITEM_FLAGS, segment_size))
         if position != length:
@@ -244,7 +244,7 @@ class Receiving:
         self._counters.packets_delivered += len(deliveries) - already
 
     def _drop_denied(self, admits: PacketFilter, already: int) -> None:
-        """Takes the packets that a filter refuses out of the deliveries, but for those that were there before."""
+        """Removes the packets that a filter refuses from the deliveries behind the first `already`."""
         deliveries = self._outbox.deliveries
         arrived = deliveries[already:]
         deliveries[already:] = [one for one in arrived if admits(one[0])]
@@ -265,10 +265,10 @@ class Receiving:
         session.take_report(opened, newest, now=now)
 
     def _owns(self, node: bytes, address: bytes) -> bool:
-        """Tells whether an address that is no node's own lies in the /64 or in a prefix of this node."""
+        """Tells whether an address lies in the /64 or in a prefix of a node, and is not the address of another node."""
         return self._forwarding.owner_of(address) == node and address not in self._next_hop
 
-    def _release_ready(self, now: float) -> None:
+    def _release_ready(self, *, now: float) -> None:
         ready, self._sessions.ready[:] = list(self._sessions.ready), []
         for session in ready:
             if session.queue:

@@ -1,7 +1,7 @@
-"""From TUN to the links: packets become trains, trains become frames.
+"""From TUN to the links: packets are put into trains, trains into frames.
 
-    packets of one read, back to back -> runs for one destination, hop limit and traffic class -> sealed end to end, once each
-    -> the frame that is open on the link towards the destination -> sealed by the link when the batch is done
+    packets of one read -> runs with one destination, hop limit and traffic class -> a train each, sealed end to end
+    -> the frame that is being filled on the link towards the destination -> sealed by the link at the end of the batch
 
 This file is the data path: no object per packet, no copy. A run of packets is sealed from where it was read into its place
 in the frame.
@@ -39,22 +39,22 @@ from mycelium.wire.train import (
 )
 
 _HEADER_ROOM: Final = FRAME_HEADER.size
-FRAME_OVERHEAD: Final = _HEADER_ROOM + TRAIN_HEADER_BYTES + TAG_BYTES  # of a frame with one train, bytes
+FRAME_OVERHEAD: Final = _HEADER_ROOM + TRAIN_HEADER_BYTES + TAG_BYTES  # bytes, of a frame with one train
 _CLASS_SHIFT: Final = 20
 _CLASS_MASK: Final = 0xFF
 
 # version, class and flow label; payload length, next header, hop limit; /64 of the source; destination
 _IPV6: Final = struct.Struct("!IHBB8s8x16s")
 
-# traffic class (the version's four bits above it), hop limit, destination
+# version and traffic class, hop limit, destination
 _RunKey = tuple[int, int, bytes]
 
-# the link that trains for a node leave on, and the flags they start with
-_Way = tuple[Link, int]
+# the link on which trains for a node leave, and the flags of these trains
+_Egress = tuple[Link, int]
 
 
 class Sending:
-    """Turns batches of packets into frames."""
+    """Turns batches of packets into frames on links."""
 
     def __init__(
         self,
@@ -77,11 +77,11 @@ class Sending:
         self._errors = errors
         self._counters = counters
         self._outbox = outbox
-        self._filled: list[Frames] = []  # of links that a frame is being filled for
+        self._filled: list[Frames] = []  # of the links with a frame that is being filled
         self._single = PacketBatch()
 
     def send_packets(self, batch: PacketBatch, *, now: float) -> None:
-        """Seals and sends what was read from TUN in one go; packets of other sources than ours are refused."""
+        """Seals and sends the packets of one read; refuses those whose source address is not this node's."""
         buffer, slots = batch.buffer, batch.slots
         unpack, pack_item, own_subnet = _IPV6.unpack_from, ITEM_HEADER.pack_into, self._own_subnet
         run_key: _RunKey | None = None
@@ -92,18 +92,18 @@ class Sending:
             key: _RunKey | None = (word >> _CLASS_SHIFT, hop_limit, destination)
             if source != own_subnet and not self._is_ours(source_of(buffer[start:end])):
                 key = None
-                self._refuse_source(buffer[start:end], now)
+                self._refuse_source(buffer[start:end], now=now)
             if key != run_key:
                 if run_key is not None:
-                    self._send_run(run_key, batch, first, index, now)
+                    self._send_run(run_key, batch, first, index, now=now)
                 run_key, first = key, index
         if run_key is not None:
-            self._send_run(run_key, batch, first, len(slots), now)
+            self._send_run(run_key, batch, first, len(slots), now=now)
         self._counters.packets_sent += len(slots)
-        self.flush(now)
+        self.flush(now=now)
 
     def send_queued(self, session: Session, *, now: float) -> None:
-        """Sends the packets that waited for a session's keys."""
+        """Sends the packets that waited for the keys of a session."""
         batch = self._single
         for packet in session.queue.take_all():
             end = ITEM_HEADER_BYTES + len(packet.data)
@@ -112,11 +112,11 @@ class Sending:
             self.send_packets(batch, now=now)
 
     def send_train(self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, now: float) -> bool:
-        """Sends a train with a body of its own, a handshake message or an error; False where no way leads to `node`."""
-        way = self._way(node)
-        if way is None:
+        """Sends a train that carries a handshake message or an error; returns False if there is no route to `node`."""
+        egress = self._egress(node)
+        if egress is None:
             return False
-        link, flags = way
+        link, flags = egress
         frames = link.frames
         if not frames.filled_bytes:
             self._filled.append(frames)
@@ -126,26 +126,26 @@ class Sending:
         frame[used + TRAIN_HEADER_BYTES : used + TRAIN_HEADER_BYTES + len(body)] = body
         if flags:
             self._counters.trains_deflected += 1
-        self.flush(now)
+        self.flush(now=now)
         return True
 
     def confirm(self, session: Session, *, now: float) -> None:
-        """Sends an empty train, which tells the other end that its reply has come."""
-        way = self._way(session.peer)
-        if way is not None and session.sending is not None:
-            self._seal_train(way, session, (0, HOP_LIMIT, session.peer), memoryview(b""), 0, now)
-            self.flush(now)
+        """Sends an empty train, which tells the peer that its reply has arrived."""
+        egress = self._egress(session.peer)
+        if egress is not None and session.sending is not None:
+            self._seal_train(egress, session, (0, HOP_LIMIT, session.peer), memoryview(b""), 0, now=now)
+            self.flush(now=now)
 
     def report(self, session: Session, opened: int, newest: int, *, now: float) -> None:
-        """Tells the other end how well its trains arrive."""
-        way = self._way(session.peer)
-        if way is None or session.sending is None:
+        """Tells the peer how many of its trains have arrived."""
+        egress = self._egress(session.peer)
+        if egress is None or session.sending is None:
             return
         body = ITEM_HEADER.pack(REPORT.size << 8 | ITEM_REPORT, 0) + REPORT.pack(newest, opened)
-        self._seal_train(way, session, (0, HOP_LIMIT, session.peer), memoryview(body), 0, now)
-        self.flush(now)
+        self._seal_train(egress, session, (0, HOP_LIMIT, session.peer), memoryview(body), 0, now=now)
+        self.flush(now=now)
 
-    def flush(self, now: float) -> None:
+    def flush(self, *, now: float) -> None:
         """Seals and sends every frame that is being filled."""
         for frames in self._filled:
             frames.commit(now=now)
@@ -153,55 +153,63 @@ class Sending:
 
     # -- a run of packets ----------------------------------------------------------------------------------------------
 
-    def _send_run(self, key: _RunKey, batch: PacketBatch, first: int, stop: int, now: float) -> None:
-        """Sends slots[first:stop], which have one destination, hop limit and traffic class."""
+    def _send_run(self, key: _RunKey, batch: PacketBatch, first: int, stop: int, *, now: float) -> None:
+        """Sends the packets of slots[first:stop], which have one destination, hop limit and traffic class."""
         slots = batch.slots
-        destination = key[2]  # a node's own address is that node's, whoever had its /64 first
-        if destination in self._next_hop:
+        destination = key[2]
+        if destination in self._next_hop:  # the address of a node, even if its /64 belongs to another one
             node = destination
         else:
             node = self._owner.get(subnet_of(destination)) or self._forwarding.owner_of(destination) or b""
         link = self._links.get(self._next_hop.get(node, b""))
-        way = (link, 0) if link is not None else self._detour(node)
-        if way is None:
-            self._refuse_destination(batch, first, stop, now)
+        egress = (link, 0) if link is not None else self._deflected_egress(node)
+        if egress is None:
+            self._refuse_destination(batch, first, stop, now=now)
             return
         session = self._sessions.find(node, now=now)
         if session.sending is None:
-            self._counters.packets_sent -= stop - first  # they count when they leave
+            self._counters.packets_sent -= stop - first  # counted when they leave the queue
             for start, end, flags, segment_size in slots[first:stop]:
                 self._sessions.enqueue(session, batch.buffer[start:end], flags, segment_size, now=now)
             return
         session.last_used = now
-        link = way[0]
+        link = egress[0]
         start, end = slots[first][0] - ITEM_HEADER_BYTES, slots[stop - 1][1]
         of_link = link.frames.budget
         one_datagram = of_link.floor - FRAME_OVERHEAD
         limit = min(max(session.budget.limit, one_datagram), of_link.limit - FRAME_OVERHEAD)
         if end - start <= limit:
             bucket = batch.buffer[start + ITEM_HEADER_BYTES + 3]  # low byte of the flow label
-            self._seal_train(way, session, key, batch.buffer[start:end], bucket, now)
+            self._seal_train(egress, session, key, batch.buffer[start:end], bucket, now=now)
         else:
-            self._send_in_parts(way, session, key, batch, slots[first:stop], limit, now)
+            self._send_in_parts(egress, session, key, batch, slots[first:stop], limit, now=now)
 
     def _is_ours(self, source: bytes) -> bool:
-        """Tells whether an address outside our /64 lies in a prefix of ours."""
+        """Tells whether an address outside the own /64 lies in a prefix of this node."""
         return self._forwarding.owner_of(source) == self._own_address
 
-    def _way(self, node: bytes) -> _Way | None:
-        """Returns how trains for a node leave; None where no way leads there."""
+    def _egress(self, node: bytes) -> _Egress | None:
+        """Returns how trains for a node leave; None if there is no route."""
         link = self._links.get(self._next_hop.get(node, b""))
-        return (link, 0) if link is not None else self._detour(node)
+        return (link, 0) if link is not None else self._deflected_egress(node)
 
-    def _detour(self, node: bytes) -> _Way | None:
-        """Returns how trains for a node leave whose next hop is gone: by another neighbour, marked as deflected."""
+    def _deflected_egress(self, node: bytes) -> _Egress | None:
+        """Returns how trains for a node leave whose next hop is gone: by another neighbour, if there is one."""
         link = self._links.get(self._forwarding.alternate(node) or b"")
         return None if link is None else (link, DEFLECTED)
 
     def _send_in_parts(
-        self, way: _Way, session: Session, key: _RunKey, batch: PacketBatch, slots: list[Slot], limit: int, now: float
+        self,
+        egress: _Egress,
+        session: Session,
+        key: _RunKey,
+        batch: PacketBatch,
+        slots: list[Slot],
+        limit: int,
+        *,
+        now: float,
     ) -> None:
-        """Puts less into each train, for a way that loses much: at most `limit` bytes, or one packet."""
+        """Sends trains of at most `limit` bytes, or one packet: on a lossy route, a short frame is more likely to arrive."""
         buffer = batch.buffer
         bucket = buffer[slots[0][0] + 3]
         first = 0
@@ -209,41 +217,42 @@ class Sending:
             begin = slots[first][0] - ITEM_HEADER_BYTES
             if end - start + ITEM_HEADER_BYTES > limit and flags & SUPER_MASK:
                 if index > first:
-                    self._seal_train(way, session, key, buffer[begin : slots[index - 1][1]], bucket, now)
-                self._send_split(way, session, key, buffer[start:end], flags, segment_size, limit, now)
+                    self._seal_train(egress, session, key, buffer[begin : slots[index - 1][1]], bucket, now=now)
+                self._send_split(egress, session, key, buffer[start:end], flags, segment_size, limit, now=now)
                 first = index + 1
             elif end - begin > limit and index > first:
-                self._seal_train(way, session, key, buffer[begin : slots[index - 1][1]], bucket, now)
+                self._seal_train(egress, session, key, buffer[begin : slots[index - 1][1]], bucket, now=now)
                 first = index
         if first < len(slots):
             begin = slots[first][0] - ITEM_HEADER_BYTES
-            self._seal_train(way, session, key, buffer[begin : slots[-1][1]], bucket, now)
+            self._seal_train(egress, session, key, buffer[begin : slots[-1][1]], bucket, now=now)
 
     def _send_split(
         self,
-        way: _Way,
+        egress: _Egress,
         session: Session,
         key: _RunKey,
         packet: memoryview,
         flags: int,
         segment_size: int,
         limit: int,
+        *,
         now: float,
     ) -> None:
         headers_bytes = super_packet_layout(packet, flags, segment_size)[2]
         room = limit - ITEM_HEADER_BYTES - headers_bytes
         segments = max(1, room // segment_size)
-        if flags & SUPER_TCP and 0 < room < segment_size:  # a stream may be cut anywhere: so that one datagram holds it
+        if flags & SUPER_TCP and 0 < room < segment_size:  # TCP may be cut anywhere, so cut to fit one datagram
             segment_size = room
         for headers, payload, part_flags, part_size in split(packet, flags, segment_size, segments):
             head = ITEM_HEADER.pack(len(headers) + len(payload) << 8 | part_flags, part_size)
-            self._seal_train(way, session, key, memoryview(b"".join((head, headers, payload))), packet[3], now)
+            self._seal_train(egress, session, key, memoryview(b"".join((head, headers, payload))), packet[3], now=now)
 
     def _seal_train(
-        self, way: _Way, session: Session, key: _RunKey, items: memoryview, bucket: int, now: float
+        self, egress: _Egress, session: Session, key: _RunKey, items: memoryview, bucket: int, *, now: float
     ) -> None:
-        """Seals items end to end into the frame that is open on the way's link."""
-        link, flags = way
+        """Seals items end to end, into the frame that is being filled on the link."""
+        link, flags = egress
         keys = session.sending
         assert keys is not None
         body = len(items) + TAG_BYTES
@@ -275,17 +284,19 @@ class Sending:
         session.recent.append((counter, bytes(frame[end - QUOTED_TAG_BYTES : end]), quote))
 
     def reject_queued(self, session: Session, *, now: float) -> None:
-        """Tells the senders of packets that waited in vain that the other end does not answer."""
+        """Tells the senders of packets queued in a session that its peer does not answer."""
         for packet in session.queue.take_all():
             self._errors.report(ADDRESS_UNREACHABLE, memoryview(packet.data), now=now)
 
     # -- refusals ------------------------------------------------------------------------------------------------------
 
-    def _refuse_source(self, packet: memoryview, now: float) -> None:
+    def _refuse_source(self, packet: memoryview, *, now: float) -> None:
         self._counters.packets_foreign_source += 1
+        self._counters.packets_sent -= 1
         self._errors.report(SOURCE_POLICY, packet, now=now)
 
-    def _refuse_destination(self, batch: PacketBatch, first: int, stop: int, now: float) -> None:
+    def _refuse_destination(self, batch: PacketBatch, first: int, stop: int, *, now: float) -> None:
         for start, end, _, _ in batch.slots[first:stop]:
             self._counters.packets_no_route += 1
+            self._counters.packets_sent -= 1
             self._errors.report(NO_ROUTE, batch.buffer[start:end], now=now)

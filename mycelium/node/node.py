@@ -99,7 +99,7 @@ class Node:
         )
         self._compose_links(handshakes, rng, now=now)
         self._compose_data_path(handshakes, rng, now=now)
-        self._add_metrics()
+        self._register()
 
     def _compose_links(self, handshakes: HandshakeConfig, rng: random.Random, *, now: float) -> None:
         """Makes what finds neighbours and keeps links with them."""
@@ -169,11 +169,11 @@ class Node:
             outbox=self.outbox,
         )
 
-    def _add_metrics(self) -> None:
+    def _register(self) -> None:
         self.metrics.add(self._counters, self.neighbours.link_counters, self.dataplane_counters, self.sessions.counters)
         self.metrics.add(self.handshakes.gate_counters, self.handshakes.counters, self.dialler.counters)
         self.metrics.add(self.discovery.counters)
-        self.routing.add_metrics(self.metrics)
+        self.routing.register(self.metrics)
 
     # -- data ----------------------------------------------------------------------------------------------------------
 

@@ -264,11 +264,11 @@ class RoutingEngine:
         """Returns the number of entries of each table, by name."""
         return {name: read(self) for name, _, read in _SIZES}
 
-    def add_metrics(self, registry: Registry) -> None:
+    def register(self, metrics: Registry) -> None:
         """Adds the counters and the sizes of the tables to a registry."""
-        registry.add(self.counters, prefix=METRIC_PREFIX)
+        metrics.add(self.counters, prefix=METRIC_PREFIX)
         for name, help, read in _SIZES:
-            registry.add_gauge(METRIC_PREFIX + name, help, partial(read, self))
+            metrics.add_gauge(METRIC_PREFIX + name, help, partial(read, self))
 
     def _advance_sequence(self, *, now: float) -> None:
         if now >= self._origin.deadline and self._origin.advance(now=now):
