@@ -21,12 +21,13 @@ class TokenBucket:
 
     def take(self, *, now: float) -> bool:
         """Takes one token; returns False if there is none."""
-        self._tokens = min(self._burst, self._tokens + (now - self._updated) * self._rate)
+        tokens = self._tokens + (now - self._updated) * self._rate
+        if tokens > self._burst:  # `min` would cost more than all the rest
+            tokens = self._burst
         self._updated = now
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
+        is_granted = tokens >= 1.0
+        self._tokens = tokens - 1.0 if is_granted else tokens
+        return is_granted
 
     def limit_burst(self, burst: float) -> None:
         """Lowers the number of tokens granted at once."""
