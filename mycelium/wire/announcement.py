@@ -1,16 +1,16 @@
-"""The signed origin: what a node says of itself, and every other node can check.
+"""The announcement: a node's signed statement about itself, which every other node can verify.
 
     0   1   version, 1
     1   1   flags, 0
-    2   2   how many bytes of prefixes follow the fixed part, P
+    2   2   length of the prefixes, P
     4   32  Ed25519 public key of the origin
     36  4   epoch      } the sequence, one 48-bit integer
     40  2   counter    }
     42  8   network id
-    50  P   prefixes the origin owns beside its own /64: length in bits (1), address (16), each
-    50+P 64 Ed25519 signature over the label and all of the above
+    50  P   prefixes of the origin besides its own /64, each: length in bits (1), address (16)
+    50+P 64 Ed25519 signature over the label and all fields above
 
-Flags and prefixes are covered by the signature and passed on. This version gives flags no meaning.
+Flags and prefixes are signed and forwarded unchanged. This version defines no flags.
 """
 
 import struct
@@ -52,24 +52,24 @@ def signed_bytes(announcement: Announcement) -> bytes:
 
 
 def encode_announcement(announcement: Announcement) -> bytes:
-    """Returns the announcement as it travels."""
+    """Returns the encoded announcement."""
     return _encode_unsigned(announcement) + announcement.signature
 
 
 def decode_announcement(data: bytes) -> Announcement:
-    """Reads one announcement that fills `data`; raises DecodeError. The signature is not checked here."""
+    """Decodes an announcement that fills `data`; raises DecodeError. The signature is not verified here."""
     if len(data) < _FIXED.size + SIGNATURE_BYTES:
-        raise DecodeError("announcement is short")
+        raise DecodeError("the announcement is too short")
     version, flags, prefix_bytes, key, sequence, network_id = _FIXED.unpack_from(data)
     if version != VERSION:
         raise OtherVersion(f"announcement version {version}")
     if len(data) != _FIXED.size + prefix_bytes + SIGNATURE_BYTES:
-        raise DecodeError("announcement length")
+        raise DecodeError("wrong length of an announcement")
     if prefix_bytes % _PREFIX.size or prefix_bytes > PREFIXES_PER_NODE * _PREFIX.size:
-        raise DecodeError("announcement prefixes")
+        raise DecodeError("wrong length of the prefixes of an announcement")
     prefixes = tuple(_PREFIX.iter_unpack(data[_FIXED.size : _FIXED.size + prefix_bytes]))
     if any(length > 128 for length, _ in prefixes):
-        raise DecodeError("prefix length")
+        raise DecodeError("a prefix longer than an address")
     return Announcement(
         key, int.from_bytes(sequence, "big"), network_id, prefixes, flags, bytes(data[-SIGNATURE_BYTES:])
     )

@@ -1,17 +1,17 @@
-"""The beacon: what a node sends to a multicast group on a link, so that others there find it without a peer list.
+"""The beacon: sent to a multicast group, so that nodes on the same network find each other without a peer list.
 
     0    8   "mycelium"
     8    1   version, 1
     9    1   flags, 0
-    10   2   UDP port at which the sender takes handshakes
-    12   16  instance: random, drawn at each start; tells a node its own beacons, and others that it has started again
-    28   M   what a later version adds; skipped
+    10   2   UDP port at which the sender accepts handshakes
+    12   16  instance: random, chosen at each start; identifies a node's own beacons, and reveals its restarts
+    28   M   reserved for later versions; skipped
     28+M 16  tag
 
-The tag is BLAKE2b-16 over all before it and the 16-byte address that the beacon is sent from, keyed with
-BLAKE2b-32("mycelium beacon 1" and a zero, the pre-shared key, the network id). Only who holds the key of a private network can
-make a beacon that its nodes believe, and a copy sent from another address is none. Nothing in it tells who the sender is: that
-is for the handshake. In a public network the key is zeros, and the tag no more than a checksum.
+The tag is BLAKE2b-16 over all bytes before it and the 16-byte source address, keyed with BLAKE2b-32 of the label, the
+pre-shared key and the network id. So only a holder of a private network's key can make a valid beacon, and a copy sent from
+another address is invalid. A beacon does not identify its sender; the handshake does. In a public network the key is zeros, and
+the tag is only a checksum.
 """
 
 import struct
@@ -33,7 +33,7 @@ _FIXED: Final = struct.Struct("!8sBBH16s")
 
 
 class Beacon(Struct, frozen=True):
-    """A node's call; `tag` is zeros until it is known from where it will be sent."""
+    """A beacon; `tag` is zeros until the source address is known."""
 
     port: int
     instance: bytes
@@ -41,14 +41,14 @@ class Beacon(Struct, frozen=True):
 
 
 def encode_beacon(beacon: Beacon) -> bytes:
-    """Returns the beacon as it travels."""
+    """Returns the encoded beacon."""
     return _FIXED.pack(_MAGIC, _VERSION, 0, beacon.port, beacon.instance) + beacon.tag
 
 
 def decode_beacon(data: bytes) -> Beacon:
-    """Reads a beacon that fills a datagram; raises DecodeError. The tag is not checked here."""
+    """Decodes a beacon that fills a datagram; raises DecodeError. The tag is not verified here."""
     if not _FIXED.size + BEACON_TAG_BYTES <= len(data) <= BEACON_BYTES:
-        raise DecodeError("beacon length")
+        raise DecodeError("wrong length of a beacon")
     magic, version, _, port, instance = _FIXED.unpack_from(data)
     if magic != _MAGIC or version != _VERSION:
         raise DecodeError("not a beacon of version 1")
@@ -58,5 +58,5 @@ def decode_beacon(data: bytes) -> Beacon:
 
 
 def tagged_bytes(data: bytes, source: bytes) -> bytes:
-    """Returns what the tag of an encoded beacon covers when it is sent from `source`, 16 bytes."""
+    """Returns the bytes that the tag of an encoded beacon covers if it is sent from `source`, 16 bytes."""
     return data[:-BEACON_TAG_BYTES] + source

@@ -1,17 +1,17 @@
-"""Control messages: what neighbours tell each other over the reliable control channel.
+"""Control messages, which neighbours exchange over the reliable control channel.
 
     0  1  type
     1  2  length of the body, L
     3  L  body
 
     type                body
-    1 update            node (16), sequence (6), metric (4, units of 10 us; all ones retracts), then an announcement or nothing
+    1 update            node (16), sequence (6), metric (4, units of 10 us; all ones is a retraction), optional announcement
     2 seqno request     node (16), sequence wanted (6), hops left (1)
-    3 route request     node (16); all zeros asks for everything
-    4 digest            digest (16) of all that the sender advertises to the receiver, number of its routes (4)
+    3 route request     node (16); all zeros requests the whole table
+    4 digest            digest (16) of the table that the sender advertises to the receiver, number of its routes (4)
 
-A message of a type that is not known here is skipped, and so are bytes behind the fields of a request or digest: room to grow.
-Behind those of an update there is an announcement or nothing; an update with an announcement of another version is skipped.
+Messages of unknown types are skipped, and so are bytes after the fields of a request or digest, which later versions may add.
+After the fields of an update comes an announcement or nothing; an update with an announcement of another version is skipped.
 """
 
 import struct
@@ -28,7 +28,7 @@ from mycelium.wire.distance import FLIP, metric_of, sequence_of
 ANY_NODE: Final = bytes(16)
 
 _HEAD: Final = struct.Struct("!BH")
-_UPDATE: Final = struct.Struct("!16s10s")  # a sequence and a metric are read as one number
+_UPDATE: Final = struct.Struct("!16s10s")  # sequence and metric are decoded as one integer
 _SEQNO_REQUEST: Final = struct.Struct("!16s6sB")
 _ROUTE_REQUEST: Final = struct.Struct("!16s")
 _DIGEST: Final = struct.Struct("!16sI")
@@ -37,7 +37,7 @@ _DIGEST: Final = struct.Struct("!16sI")
 class Update(Struct, frozen=True, gc=False):
     """RFC 8966 Update: the sender's distance to `node`, packed (`distance.py`); a metric of INFINITY is a retraction.
 
-    `announcement` travels along when its sequence is new to the receiver.
+    `announcement` is included if its sequence is new to the receiver.
     """
 
     node: bytes
@@ -56,7 +56,7 @@ class Update(Struct, frozen=True, gc=False):
 
 
 class SeqnoRequest(Struct, frozen=True):
-    """RFC 8966 Seqno Request: asks for a route to `node` with at least `sequence`."""
+    """RFC 8966 Seqno Request for a route to `node` with `sequence` or a newer one."""
 
     node: bytes
     sequence: int
@@ -97,7 +97,7 @@ def encode_item(item: Item) -> bytes:
 
 
 def decode_items(data: bytes) -> list[Item]:
-    """Reads control messages that fill `data`, skipping unknown types; raises DecodeError."""
+    """Decodes control messages that fill `data`, skipping unknown types; raises DecodeError."""
     return [item for kind, body in _split(data) if (item := _decode_item(kind, body)) is not None]
 
 
@@ -105,11 +105,11 @@ def _split(data: bytes) -> Iterator[tuple[int, bytes]]:
     position = 0
     while position < len(data):
         if len(data) - position < _HEAD.size:
-            raise DecodeError("control message head")
+            raise DecodeError("truncated head of a control message")
         kind, length = _HEAD.unpack_from(data, position)
         position += _HEAD.size
         if length > CONTROL_MESSAGE_BYTES or position + length > len(data):
-            raise DecodeError("control message length")
+            raise DecodeError("wrong length of a control message")
         yield kind, data[position : position + length]
         position += length
 
@@ -134,4 +134,4 @@ def _decode_item(kind: int, body: bytes) -> Item | None:
     except OtherVersion:
         return None
     except struct.error as error:
-        raise DecodeError(f"control message {kind} is short") from error
+        raise DecodeError(f"control message of type {kind} is too short") from error

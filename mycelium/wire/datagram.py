@@ -9,7 +9,7 @@ Integers are big endian. The first byte is a type in 0x10..0x1F, so that QUIC ca
     frame         type 0x14, zeros 3 | receiver 4 | counter 8 | sealed frame
     chunk         type 0x15, byte offset 3 | receiver 4 | counter 8 | length of the sealed frame 4 | its bytes
 
-A frame that fits a datagram travels as `frame`; a longer one as chunks. Either way the associated data of its seal is the
+A frame that fits one datagram is sent as `frame`, a longer one as chunks. In both cases the associated data of its seal is the
 16-byte header of the `frame` form, and its nonce is four zero bytes and the counter.
 """
 

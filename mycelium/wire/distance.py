@@ -1,25 +1,25 @@
 """Distances: a sequence and a metric in one integer, so that feasibility is one comparison (RFC 8966 section 3.5.1).
 
-The smaller integer is the better distance: newer sequence first, then smaller metric. Bits 32-79 hold the sequence
-with every bit flipped, bits 0-31 the metric. What is no distance to use lies above all of them.
+The smaller integer is the better distance: newer sequence first, then smaller metric. Bits 32-79 hold the inverted sequence,
+bits 0-31 the metric. Values that are not usable distances are larger than all distances.
 """
 
 from typing import Final
 
 from mycelium.wire.announcement import SEQUENCE_LIMIT
 
-INFINITY: Final = 0xFFFF_FFFF  # the metric of what cannot be reached
+INFINITY: Final = 0xFFFF_FFFF  # the metric of an unreachable node
 METRIC_MASK: Final = 0xFFFF_FFFF
 SEQUENCE_MASK: Final = SEQUENCE_LIMIT - 1
 
-RETRACTED: Final = 1 << 80  # flag over the last distance that was advertised before its retraction
-NO_SOURCE: Final = 1 << 80  # feasibility distance where none is recorded: every distance is smaller
-UNKNOWN: Final = 1 << 81  # nothing was ever advertised
+RETRACTED: Final = 1 << 80  # flag on the last advertised distance of a retracted route
+NO_SOURCE: Final = 1 << 80  # feasibility distance of a node without source entry; every distance is smaller
+UNKNOWN: Final = 1 << 81  # route of a neighbour that has advertised nothing
 FLIP: Final = SEQUENCE_MASK << 32  # distance ^ FLIP is sequence << 32 | metric
 
 
 def distance(sequence: int, metric: int) -> int:
-    """Returns the distance (sequence, metric) as one integer, smaller is better."""
+    """Packs a sequence and a metric into a distance."""
     return (sequence ^ SEQUENCE_MASK) << 32 | metric
 
 

@@ -1,37 +1,37 @@
-"""Inside a sealed link frame.
+"""The plaintext of a link frame.
 
     0  1  kind: 1 control, 2 probe, 3 data, 4 close, 5 repair; others are skipped
-    1  1  number of the path it was sent on
-    2  2  of data: how many counters back the nearest earlier data frame is that may carry the same flow, 0 for none
-          within 65,535; of others zeros
+    1  1  sender's number of the path
+    2  2  data frames: distance in counters to the nearest earlier data frame that may carry the same flow, 0 for none
+          within 65,535; other frames: zeros
     4  4  acknowledgement: low 32 bits of the newest counter received on that path, 0 for none
     8     body
 
 Control body (one segment of the reliable control channel):
     0  4  stream of the sender
-    4  4  number of this segment in it, from 1; 0 carries an acknowledgement only
-    8  4  stream of the receiver that is acknowledged
-    12 4  every segment up to this number has come
-    16 8  bit n: segment (that number + 2 + n) has come too
+    4  4  number of this segment in the stream, from 1; 0 if the body only acknowledges
+    8  4  acknowledged stream of the receiver
+    12 4  last segment of that stream before the first gap
+    16 8  bit n: segment (that number + 2 + n) has arrived too
     24    control messages
 
 Probe body:
     0  1  flags: 1 wants a reply, 2 is a reply
-    1  3  of a reply: microseconds that the question waited to be answered, all ones for more
-    4  4  token: random, chosen by the asker, repeated by the reply
-    8  4  low 32 bits of how many frames the sender has opened in this session
-    12 4  low 32 bits of the newest counter it has opened in this session
-    16    zeros to any length: a path MTU probe
+    1  3  of a reply: microseconds that the probe waited at the replying host, all ones for more
+    4  4  token: random, chosen by the prober, repeated by the reply
+    8  4  low 32 bits of the number of frames that the sender has opened under this keypair
+    12 4  low 32 bits of the newest counter that it has opened under this keypair
+    16    zeros, any number of them, as padding of a path MTU probe
 
-Close body: 1 reason (1 leaving; others mean the same), then UTF-8 text or nothing.
+Close body: reason 1 (1 leaving; others mean the same), optional UTF-8 text.
 Data body: trains, see `mycelium.wire.train`.
 
-Repair body (what the neighbour is asked to send again, as it was sealed):
-    0  4  receiver: the index that the frames were sent to
-    4     ranges of sealed frames, those of one frame side by side and in order:
+Repair body (requests sealed frames again):
+    0  4  receiver's index under which the frames were sent
+    4     ranges of sealed frames, those of one frame adjacent and in order:
           0  8  counter of the frame
           8  4  first byte
-          12 4  end; beyond the end of the frame means all the rest
+          12 4  end; a value beyond the end of the frame stands for it
 """
 
 import struct

@@ -1,34 +1,34 @@
-"""Trains: the packets of one read for one destination, sealed end to end once, passed on whole by relays.
+"""Trains: packets for one destination from one read of TUN, sealed once end to end, forwarded unchanged by relays.
 
     0  1  hop limit                            } relays change these two bytes;
-    1  1  flags: 1 deflected                   } all that follows is associated data of the seal
+    1  1  flags: 1 deflected                   } the rest of the header is associated data of the seal
     2  1  version 1 in the high half, type in the low: 0 data, 1 session request, 2 session reply, 3 error
     3  1  traffic class of the packets
     4  1  flow bucket
     5  3  length of the body
-    8  4  session index: the receiver's; in a session request 0
-    12 8  counter; in a session request and reply the sender's own index, above it (bits 32-39) the suites it offers
-          or the one it chose (`wire.datagram`)
+    8  4  session index of the receiver; 0 in a session request
+    12 8  counter; in a session request and reply the sender's own index, with the suites offered or the one chosen in
+          bits 32-39 (`wire.datagram`)
     20 16 destination node
     36 16 source node
     52    body
 
-Body of data: items, sealed; nonce = four zero bytes and the counter. Of a session request and reply: the handshake message,
-1,296 and 1,152 bytes. Of an error (signed by the node that could not forward): code 1 (0 no route, 3 hop limit), zeros 3,
-session index 4, counter 8, destination 16 and last 16 bytes of the train it quotes; Ed25519 public key 32; signature 64 over
-the label, the destination of the error, and all of the body before it.
+The body of a data train is sealed items; the nonce is four zero bytes and the counter. The body of a session request or reply
+is the handshake message, 1,296 or 1,152 bytes. The body of an error, which the relay signs, is: code 1 (0 no route, 3 hop
+limit), zeros 3; session index 4, counter 8, destination 16 and last 16 bytes of the train it is about; Ed25519 public key 32;
+signature 64 over the label, the destination of the error, and the body up to here.
 
 Item:
-    0  3  length of what follows the 8-byte head
+    0  3  length of the content, after the 8-byte head
     3  1  type in the high half: 0 packet, 1 report; low half for a packet: 1 TCP super-packet, 2 UDP super-packet,
-          4 transport checksum holds only the pseudo-header's sum, 8 the super-packet carries CWR
-    4  2  segment size of a super-packet: payload bytes of each packet in it
+          4 partial checksum: the sum of the pseudo-header only, 8 the super-packet carries CWR
+    4  2  segment size of a super-packet: payload bytes of each of its packets
     6  2  zeros
     8     packet
 
-Report (how well our trains arrive, so that the sender puts less into one where many are lost):
-    0  8  newest counter opened under the keys that trains came under last; only the low 32 bits count
-    8  8  how many trains were opened under them; only the low 32 bits count
+Report (by the receiver of trains; the sender makes trains smaller if many are lost):
+    0  8  newest counter opened under the keypair that was used last; only the low 32 bits count
+    8  8  number of trains opened under it; only the low 32 bits count
 """
 
 import struct
