@@ -3,8 +3,21 @@ import pytest
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.channel.keypair import IDLE_KEPT_S
 from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
+from mycelium.limits import DATAGRAM_FLOOR
+from mycelium.packet.ipv6 import HEADER_BYTES, TCP_HEADER_BYTES
 from mycelium.session.queue import PacketQueue
-from mycelium.session.session import CONFIRMED_KEYPAIRS, UNCONFIRMED_KEYPAIRS, Answer, Session, SessionKeypair
+from mycelium.session.session import (
+    CONFIRMED_KEYPAIRS,
+    QUOTED_BYTES,
+    TRAIN_FLOOR,
+    UNCONFIRMED_KEYPAIRS,
+    Answer,
+    Session,
+    SessionKeypair,
+)
+from mycelium.wire.datagram import FRAME_HEAD, TAG_BYTES
+from mycelium.wire.frame import FRAME_HEADER
+from mycelium.wire.train import TRAIN_HEADER_BYTES
 from tests.channel.support import OWN_KEY, agreed_keys
 
 ANSWER = Answer(b"digest", 7, b"reply")
@@ -72,6 +85,23 @@ def test_a_switch_to_another_keypair_restarts_the_loss_counters(session: Session
     assert session.budget.missed == 50
 
 
+def test_a_report_about_the_first_train_alone_counts(session: Session) -> None:
+    session.adopt(keypair())
+    assert session.sending is not None
+    session.sending.sealing.counter = 2
+    session.take_report(0, 1, now=1.0)
+    assert session.budget.missed == 1
+
+
+def test_the_smallest_train_fits_one_datagram_on_every_path_with_a_packet_in_it() -> None:
+    overhead = FRAME_HEAD.size + FRAME_HEADER.size + TAG_BYTES + TRAIN_HEADER_BYTES + TAG_BYTES
+    assert 600 < TRAIN_FLOOR <= DATAGRAM_FLOOR - overhead
+
+
+def test_a_quote_names_the_flow_of_a_packet() -> None:
+    assert QUOTED_BYTES >= HEADER_BYTES + TCP_HEADER_BYTES
+
+
 @pytest.mark.parametrize("newest", [0, 101, 500])
 def test_a_report_about_trains_never_sent_is_ignored(session: Session, newest: int) -> None:
     session.adopt(keypair())
@@ -100,6 +130,14 @@ def test_the_oldest_keypairs_beyond_the_bound_are_dropped_but_never_the_one_in_u
     assert [one.local_index for one in dropped] == [2, 1]
     assert len(session.keypairs) == CONFIRMED_KEYPAIRS
     assert pairs[0] in session.keypairs
+
+
+def test_a_session_holds_four_confirmed_keypairs_and_two_others(session: Session) -> None:
+    for number in range(10):
+        session.adopt(keypair(now=float(number), index=number))
+        session.adopt(keypair(is_initiator=False, now=float(number), index=100 + number))
+        session.trim_keypairs()
+    assert [one.local_index for one in session.keypairs] == [109, 9, 108, 8, 7, 6]
 
 
 def test_recorded_requests_push_no_confirmed_keypair_out(session: Session) -> None:
