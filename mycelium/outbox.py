@@ -5,7 +5,6 @@ reused from its start, so that the data path works in cached memory and allocate
 """
 
 from collections.abc import Sequence
-from math import inf
 from typing import Final
 
 from msgspec import Struct
@@ -36,15 +35,12 @@ Event = ResolvePeer | BeaconDue
 class Outbox:
     """Datagrams for the transports, packets for TUN, and events for the daemon."""
 
-    __slots__ = ("_arena", "_used", "deliveries", "events", "transmits", "urgent_at")
+    __slots__ = ("_arena", "_used", "deliveries", "events", "transmits")
 
     def __init__(self) -> None:
         self.transmits: list[Transmit] = []
         self.deliveries: list[Delivery] = []
         self.events: list[Event] = []
-        self.urgent_at = (
-            inf  # a deadline that must not wait for the driver's next look at the timers; the driver resets it
-        )
         self._arena = memoryview(bytearray(ARENA_BYTES))
         self._used = 0
 

@@ -1,12 +1,18 @@
-"""Rates and waits: token buckets, and exponential back-off."""
+"""Rates, waits and deadlines: token buckets, exponential back-off, and the earliest of many deadlines."""
 
 import random
 from collections import OrderedDict
 from collections.abc import Hashable
+from heapq import heapify, heappop, heappush
 from math import inf
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+# Entries of the heap of deadlines that were replaced are dropped when there are more than these of all.
+REPLACED_SHARE: Final = 2  # entries for each deadline that is set
+LEAST_REPLACED: Final = 64
 
 Key = TypeVar("Key", bound=Hashable)
+Reason = TypeVar("Reason", bound=Hashable)
 
 
 class TokenBucket:
@@ -93,3 +99,51 @@ class Backoff:
     def reset(self) -> None:
         """Starts over from the initial wait."""
         self.wait = self._initial
+
+
+class Deadlines(Generic[Reason]):
+    """The earliest of many deadlines, one for each reason, in a heap.
+
+    A reason whose deadline has moved later is not moved: it comes up too early, and is set again then. So a deadline that moves
+    with every packet costs no more than a comparison.
+    """
+
+    __slots__ = ("_heap", "_pushed", "_set")
+
+    def __init__(self) -> None:
+        self._set: dict[Reason, float] = {}
+        self._heap: list[tuple[float, int, Reason]] = []  # with entries that were replaced by earlier ones
+        self._pushed = 0  # orders reasons of one deadline
+
+    def set(self, reason: Reason, when: float) -> None:
+        """Has `take_due` return a reason at `when`, or earlier if an earlier deadline is set; infinity sets nothing."""
+        if when < self._set.get(reason, inf):
+            self._set[reason] = when
+            self._pushed += 1
+            heappush(self._heap, (when, self._pushed, reason))
+            if len(self._heap) > REPLACED_SHARE * len(self._set) + LEAST_REPLACED:
+                self._heap = [entry for entry in self._heap if self._set.get(entry[2]) == entry[0]]
+                heapify(self._heap)
+
+    def clear(self, reason: Reason) -> None:
+        """Forgets a reason."""
+        self._set.pop(reason, None)
+
+    def next(self) -> float:
+        """Returns the earliest deadline; infinity for none."""
+        heap = self._heap
+        while heap:
+            when, _, reason = heap[0]
+            if self._set.get(reason) == when:
+                return when
+            heappop(heap)
+        return inf
+
+    def take_due(self, *, now: float) -> list[Reason]:
+        """Returns the reasons whose deadlines have come, earliest first, each once; they are not set any more."""
+        due: list[Reason] = []
+        while self.next() <= now:
+            reason = heappop(self._heap)[2]
+            del self._set[reason]
+            due.append(reason)
+        return due

@@ -1,6 +1,7 @@
 import random
+from math import inf
 
-from mycelium.timing import Backoff, TokenBucket, TokenBuckets
+from mycelium.timing import LEAST_REPLACED, REPLACED_SHARE, Backoff, Deadlines, TokenBucket, TokenBuckets
 
 
 def take_all(bucket: TokenBucket, *, now: float) -> int:
@@ -85,3 +86,48 @@ def test_a_ceiling_may_change_between_attempts() -> None:
     assert backoff.next() == 2.0
     backoff.ceiling = 50.0
     assert [backoff.next(), backoff.next()] == [2.0, 20.0]
+
+
+# -- deadlines ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_earliest_deadline_is_next_and_what_is_due_comes_in_order() -> None:
+    deadlines: Deadlines[str] = Deadlines()
+    assert deadlines.next() == inf
+    for reason, when in (("a", 3.0), ("b", 1.0), ("c", 2.0), ("d", inf)):
+        deadlines.set(reason, when)
+    assert deadlines.next() == 1.0
+    assert deadlines.take_due(now=0.9) == []
+    assert deadlines.take_due(now=2.0) == ["b", "c"]
+    assert deadlines.next() == 3.0
+
+
+def test_a_deadline_moves_earlier_but_not_later() -> None:
+    deadlines: Deadlines[str] = Deadlines()
+    for when in (5.0, 2.0, 9.0):
+        deadlines.set("a", when)
+    assert deadlines.take_due(now=10.0) == ["a"], "once"
+    assert deadlines.next() == inf
+    deadlines.set("a", 5.0)
+    assert deadlines.take_due(now=10.0) == ["a"]
+
+
+def test_a_reason_that_is_cleared_is_not_due() -> None:
+    deadlines: Deadlines[str] = Deadlines()
+    deadlines.set("a", 1.0)
+    deadlines.set("b", 2.0)
+    deadlines.clear("a")
+    deadlines.clear("nobody")
+    assert deadlines.next() == 2.0
+    assert deadlines.take_due(now=3.0) == ["b"]
+
+
+def test_replaced_deadlines_do_not_pile_up() -> None:
+    deadlines: Deadlines[int] = Deadlines()
+    for number in range(10_000):
+        deadlines.set(0, 100.0)
+        deadlines.set(0, number / 10_000)
+        assert deadlines.take_due(now=1.0) == [0]
+    deadlines.set(1, 50.0)
+    assert len(deadlines._heap) <= REPLACED_SHARE + LEAST_REPLACED
+    assert deadlines.next() == 50.0

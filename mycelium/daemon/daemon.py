@@ -189,10 +189,12 @@ class Daemon:
             port=settings.peer_discovery_port,
             only=settings.peer_discovery_interfaces,
             beacon=discovery.beacon,
-            on_beacon=lambda data, source: self._driver.act(lambda now: discovery.receive(data, source, now=now)),
+            on_beacon=lambda data, source: self._driver.act(
+                lambda now: self._node.beacon_received(data, source, now=now)
+            ),
         )
         self._node.metrics.add(self._discovery.counters)
-        self._driver.act(lambda now: discovery.start(port, now=now))
+        self._driver.act(lambda now: self._node.start_discovery(port, now=now))
         await self._discovery.run()
 
     # -- events --------------------------------------------------------------------------------------------------------

@@ -22,7 +22,6 @@ from mycelium.transport.base import Transport
 from mycelium.transport.set import TransportSet
 from mycelium.tun.base import TunDevice
 
-TICK_S: Final = 0.005  # after traffic the node's timers are looked at within this time, not after every packet
 READS_PER_WAKE: Final = 16  # from one descriptor, before the others have their turn
 LATE_S: Final = 0.01  # a timer that fires later than this first has what arrived meanwhile read
 BACKLOG_S: Final = 0.025  # so does a timer that fires while what is read has waited for longer than this
@@ -57,7 +56,7 @@ class Driver:
         self._batch = PacketBatch()
         self._resume: asyncio.TimerHandle | None = None  # while TUN is not read, since a transport has become full
         self._timer: asyncio.TimerHandle | None = None
-        self._armed_for = 0.0
+        self._armed_for = inf
         # for how long what was read last from each had waited; 0 where nothing more waited behind it
         self._backlog_s: dict[Transport, float] = {}
         self._revisits: dict[Transport, asyncio.Handle] = {}  # to transports that hold more than one turn has read
@@ -90,7 +89,7 @@ class Driver:
         """Calls the node from outside the data path, with the time, and carries out what it wants done."""
         action(monotonic())
         self._flush()
-        self._arm()
+        self._arm(monotonic())
 
     # -- descriptors ---------------------------------------------------------------------------------------------------
 
@@ -118,7 +117,7 @@ class Driver:
         if has_delivered and self._resume is None:
             self._on_tun()  # the kernel answers at once what it was handed: acknowledgements, echo replies
         else:
-            self._tick(now)
+            self._arm(now)
 
     def _revisit(self, transport: Transport) -> None:
         """Reads on in the next round of the loop: the descriptor does not tell of what the transport holds."""
@@ -137,7 +136,7 @@ class Driver:
             now = monotonic()
             node.send_packets(batch, now=now)
             self._flush()
-        self._tick(now)
+        self._arm(now)
 
     def _flush(self) -> None:
         outbox = self._outbox
@@ -171,20 +170,16 @@ class Driver:
 
     # -- the one timer -------------------------------------------------------------------------------------------------
 
-    def _tick(self, now: float) -> None:
-        """Traffic may have brought a deadline forward, or news."""
+    def _arm(self, now: float) -> None:
+        """Sets the timer for the node's next deadline. A timer that is set for an earlier time stays: it looks again then."""
         self._note_refusals(now)
         self._look_at_journal(now)
-        when = min(now + TICK_S, self._outbox.urgent_at)
-        self._outbox.urgent_at = inf
-        if self._armed_for > when:
-            self._set_timer(when, now)
-
-    def _arm(self) -> None:
-        now = monotonic()
-        self._note_refusals(now)
-        self._look_at_journal(now)
-        self._set_timer(min(self._node.next_deadline(), self._transports.next_deadline()), now)
+        deadline = min(self._node.next_deadline(), self._transports.next_deadline())
+        if deadline < self._armed_for:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._armed_for = max(deadline, now)  # what is due at once is not late
+            self._timer = self._loop.call_later(self._armed_for - now, self._on_timer)
 
     def _note_refusals(self, now: float) -> None:
         """Tells the node what could not be sent: it has other paths, or shorter datagrams."""
@@ -203,12 +198,6 @@ class Driver:
             self._journal_seen = self._journal.newest
             self._on_journal()
 
-    def _set_timer(self, when: float, now: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._armed_for = max(when, now)  # what is due at once is not late
-        self._timer = self._loop.call_later(max(0.0, when - now), self._on_timer)
-
     def _catch_up(self) -> None:
         """Answers that we seem to miss may have been waiting for us."""
         for transport in self._transports.transports:
@@ -220,12 +209,14 @@ class Driver:
     def _on_timer(self) -> None:
         now = monotonic()
         late_s = now - self._armed_for
+        self._armed_for = -inf  # nothing is armed until all is done
         if late_s > LATE_S or max(self._backlog_s.values(), default=0.0) > BACKLOG_S:
             self._catch_up()
         if self._sleep.has_slept(slept_s(), late_s):
             self._node.resumed(now=now)
         self._transports.handle_timeout(self._node.endpoints_in_use, now=now)
-        self._node.handle_timeout(now=now)
-        self._outbox.urgent_at = inf
+        if self._node.next_deadline() <= now:
+            self._node.handle_timeout(now=now)
         self._flush()
-        self._arm()
+        self._armed_for = inf
+        self._arm(now)

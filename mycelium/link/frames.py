@@ -7,6 +7,8 @@
 Nothing but a frame that opens has any effect on window, path, acknowledgement or liveness. This file is the data path.
 """
 
+from collections.abc import Callable
+from math import inf
 from typing import Final, Protocol
 
 from mycelium.channel.frame_budget import FrameBudget
@@ -47,6 +49,7 @@ class Frames:
     """Seals and opens what passes between this node and one neighbour."""
 
     __slots__ = (
+        "_arm",
         "_filling",
         "_flow_order",
         "_outbox",
@@ -55,6 +58,7 @@ class Frames:
         "_sent_frames",
         "budget",
         "counters",
+        "due_at",
         "filled_bytes",
         "keypairs",
         "last_heard",
@@ -72,6 +76,7 @@ class Frames:
         repair: Repair,
         counters: LinkCounters,
         outbox: Outbox,
+        arm: Callable[[float], None],
         now: float,
     ) -> None:
         self.keypairs = keypairs
@@ -82,12 +87,20 @@ class Frames:
         self.waited_s = 0.0  # how long the datagrams that are being received had waited for this process
         self.last_heard = now
         self.counters = counters
+        self.due_at = inf  # the deadline of the link that `arm` was told last; the true one is never earlier
+        self._arm = arm
         self._owner = owner
         self._outbox = outbox
         self._path_by_endpoint = paths.by_endpoint
         self._flow_order = repair.order
         self._sent_frames = repair.sent
         self._filling = memoryview(b"")
+
+    def arm(self, deadline: float) -> None:
+        """Passes on a deadline that is earlier than what was passed on before."""
+        if deadline < self.due_at:
+            self.due_at = deadline
+            self._arm(deadline)
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
@@ -169,7 +182,10 @@ class Frames:
             self._sent_frames.may_be_lost(counter)
         path.tx_bytes += total
         self.budget.sent_datagrams += 1 + total // size
-        path.liveness.sent(counter, wants_ack=wants_ack, now=now)
+        liveness = path.liveness
+        liveness.sent(counter, wants_ack=wants_ack, now=now)
+        if liveness.deadline < self.due_at:
+            self.arm(liveness.deadline)
 
     # -- receiving -----------------------------------------------------------------------------------------------------
 
@@ -189,7 +205,10 @@ class Frames:
             gaps.started(keypair.reassembly.started(), srtt=self.paths.active.repair_rtt(now=now), now=now)
         if not gaps.is_clean:
             self._request_repair(keypair, frames, now=now)
-            self._outbox.urgent_at = min(self._outbox.urgent_at, gaps.due_at)
+            self.arm(gaps.due_at)
+        path = self._path_by_endpoint.get(endpoint)
+        if path is not None and (path.liveness.ack_due < self.due_at or path.liveness.deadline < self.due_at):
+            self.arm(path.liveness.next_deadline())
         return frames
 
     def request_repairs(self, *, now: float) -> list[memoryview]:
@@ -318,5 +337,6 @@ class Frames:
                 gaps.admit(counter, distance, plain, frames)
             else:
                 gaps.release_after(counter, frames)
+            self.arm(gaps.due_at)
         if kind != DATA:
             self._owner.frame_opened(kind, keypair, path, plain[FRAME_HEADER_BYTES:], now=now)

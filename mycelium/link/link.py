@@ -12,6 +12,7 @@ Here these are put together: what each kind of frame does, what happens with tim
 
 from collections.abc import Callable, Sequence
 from enum import Enum
+from math import inf
 from typing import Final
 
 from mycelium.endpoint import Endpoint, Lost, is_same_remote
@@ -88,6 +89,7 @@ class Link:
         counters: LinkCounters,
         new_stream: Callable[[], int],
         entropy: Callable[[int], bytes],
+        arm: Callable[[float], None],
         now: float,
     ) -> None:
         self.address = completed.keys.peer_address
@@ -115,6 +117,7 @@ class Link:
             repair=Repair(repair_budgets, counters, outbox),
             counters=counters,
             outbox=outbox,
+            arm=arm,
             now=now,
         )
         self._probes = Probes(self.frames, entropy=entropy)
@@ -163,7 +166,7 @@ class Link:
         if was_down or keypair.message_3 is None:
             self.frames.send_under(keypair)
         self._probes.ask(path, now=now)
-        self._report(now=now)
+        self._settle(now=now)
 
     def keypair_heard(self, keypair: LinkKeypair, path: Path, *, now: float) -> None:
         if keypair.message_3 is not None and self.cost is None:  # the neighbour could not open what it was asked before
@@ -177,6 +180,7 @@ class Link:
         """Sends control messages."""
         if not self._control.send(items, now=now) and self.cost is not None:
             self._events.append(NeighbourReset(self.address, self.cost))
+        self.frames.arm(self._control.next_deadline())
 
     def close(self, reason: int, *, now: float) -> None:
         """Tells the neighbour that this node leaves."""
@@ -217,7 +221,7 @@ class Link:
                 raise DecodeError("kind of frame")
         except DecodeError:
             self.frames.counters.frames_malformed += 1
-        self._report(now=now)
+        self._settle(now=now)
 
     def _take_control(self, keypair: LinkKeypair, body: memoryview, *, now: float) -> None:
         if self.state is LinkState.DOWN or self.cost is None:
@@ -266,7 +270,13 @@ class Link:
         )
 
     def handle_timeout(self, *, now: float) -> list[memoryview]:
-        """Does what is due; returns data frames that have waited in vain for earlier ones."""
+        """Does what is due, if anything is; returns data frames that have waited in vain for earlier ones."""
+        frames = self.frames
+        frames.due_at = inf
+        if self.next_deadline() > now:
+            frames.arm(self.next_deadline())
+            return []
+        frames.due_at = -inf  # what is due next is passed on once, in the end
         released = self.frames.request_repairs(now=now)
         for path in self.paths:
             self._probes.handle_timeout(path, now=now)
@@ -275,7 +285,8 @@ class Link:
         self.paths.probe_spares_if_suspect(now=now)
         self._control.flush(now=now)
         self.keypairs.handle_timeout(now=now)
-        self._report(now=now)
+        frames.due_at = inf
+        self._settle(now=now)
         return released
 
     def sweep(self, *, now: float) -> None:
@@ -287,28 +298,43 @@ class Link:
             self._missed = missed
             self.paths.active.mtu.verify(now=now)
         self.paths.sweep(now=now)
-        self._report(now=now)
+        self._settle(now=now)
 
     # -- this host's network -------------------------------------------------------------------------------------------
 
     def network_changed(self, *, now: float) -> None:
         """Probes all paths anew: addresses or routes of this host have changed."""
         self.paths.network_changed(now=now)
+        self._settle(now=now)
 
     def reported_unreachable(self, endpoint: Endpoint, *, now: float) -> None:
         """Probes a path that an ICMP error was received for."""
         self.paths.reported_unreachable(endpoint, now=now)
+        self._settle(now=now)
+
+    def datagram_refused(self, endpoint: Endpoint, size: int, *, now: float) -> None:
+        """Sends shorter datagrams over a path: one of `size` bytes was too long to leave this host."""
+        path = self.paths.by_endpoint.get(endpoint)
+        if path is not None:
+            path.mtu.refused(size, now=now)
+            self._settle(now=now)
 
     def host_lost(self, lost: Lost, *, now: float) -> None:
         """Leaves paths that this host can no longer send over."""
         self.paths.host_lost(lost, now=now)
-        self._report(now=now)
+        self._settle(now=now)
 
     def host_gained(self, *, now: float) -> None:
         """Probes lost paths again."""
         self.paths.host_gained(now=now)
+        self._settle(now=now)
 
     # -- state ---------------------------------------------------------------------------------------------------------
+
+    def _settle(self, *, now: float) -> None:
+        """Reports what has changed, and when the link wants a call next."""
+        self._report(now=now)
+        self.frames.arm(self.next_deadline())
 
     def _report(self, *, now: float) -> None:
         """Reports changes of the state and of the neighbour's endpoint; called after whatever may cause one."""

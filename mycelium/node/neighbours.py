@@ -4,6 +4,7 @@ Links report by events: `handle_events` tells routing, the journal and the peer 
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from typing import Final
 
@@ -36,6 +37,7 @@ from mycelium.peering.dialler import Candidate, Dialler, Source
 from mycelium.peering.redials import Redials
 from mycelium.policy import Policy
 from mycelium.routing.engine import RoutingEngine
+from mycelium.timing import Deadlines
 
 DEAD_LINK_KEPT_S: Final = 60.0  # while it is redialled
 ENDED_LINK_KEPT_S: Final = 6.0  # closed by the neighbour, or never up
@@ -55,6 +57,7 @@ class Neighbours:
         policy: Policy,
         counters: NodeCounters,
         outbox: Outbox,
+        deadlines: Deadlines[bytes | str],
         entropy: Callable[[int], bytes],
     ) -> None:
         self.links: dict[bytes, Link] = {}  # by neighbour
@@ -69,6 +72,7 @@ class Neighbours:
         self._journal = journal
         self._policy = policy
         self._outbox = outbox
+        self._deadlines = deadlines  # of each link, by neighbour
         self._entropy = entropy
         self._partial_budget = PartialBudget()
         self._repair_budgets = RepairBudgets()
@@ -100,6 +104,7 @@ class Neighbours:
                 counters=self.link_counters,
                 new_stream=self._new_stream,
                 entropy=self._entropy,
+                arm=partial(self._deadlines.set, address),
                 now=now,
             )
         self.by_index[completed.keys.local_index] = link
@@ -186,6 +191,7 @@ class Neighbours:
         self._peers.disconnected(link.address, now=now)
         self._redials.stop(link.address)
         del self.links[link.address]
+        self._deadlines.clear(link.address)
         self._forget_indices()
 
     def sweep(self, *, now: float) -> None:

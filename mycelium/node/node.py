@@ -10,10 +10,8 @@ A driver, of the daemon or of the simulator, hands in bytes and `now`, then empt
 
 import random
 from collections.abc import Callable, Iterable
-from math import inf
+from functools import partial
 from typing import Final
-
-from msgspec.structs import replace
 
 from mycelium.counters import Registry
 from mycelium.crypto.handshake import HandshakeConfig
@@ -24,9 +22,10 @@ from mycelium.dataplane.receiving import Receiving
 from mycelium.dataplane.relay_errors import RelayErrors
 from mycelium.dataplane.sending import Sending
 from mycelium.endpoint import Endpoint, Lost
-from mycelium.identity import Identity, exchange_key_of_signing_key, subnet_of, verify_signature
+from mycelium.identity import Identity, exchange_key_of_signing_key, subnet_of
 from mycelium.link.handshakes import Handshakes
 from mycelium.link.link import LinkState
+from mycelium.node.announcing import announce, is_signed
 from mycelium.node.counters import NodeCounters
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
@@ -41,18 +40,16 @@ from mycelium.peering.discovery import Discovery
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.session.table import Sessions
-from mycelium.wire.announcement import Announcement, signed_bytes
+from mycelium.timing import Deadlines
+from mycelium.wire.announcement import Announcement
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, COOKIE, FRAME, HANDSHAKE_1
 from mycelium.wire.frame import CLOSE_LEAVING
 
 HOUSEKEEPING_S: Final = 1.0
+_HOUSEKEEPING: Final = "housekeeping"
+_PEERING: Final = "peering"
 _SHORTEST_DATAGRAM: Final = CHUNK_HEAD.size + 1
 _INDEX: Final = slice(4, 8)
-
-
-def is_signed(announcement: Announcement) -> bool:
-    """Tells whether an announcement is signed by the key in it."""
-    return verify_signature(announcement.signing_public_key, signed_bytes(announcement), announcement.signature)
 
 
 class Node:
@@ -83,13 +80,14 @@ class Node:
         self._entropy = entropy
         self._settings = settings
         self._policy = policy
-        self._next_housekeeping = now + HOUSEKEEPING_S
+        self._deadlines: Deadlines[bytes | str] = Deadlines()  # of links by neighbour, and of these
+        self._deadlines.set(_HOUSEKEEPING, now + HOUSEKEEPING_S)
         handshakes = HandshakeConfig(
             identity=identity, psk=settings.psk, suites=settings.suites, entropy=entropy, primitives=primitives
         )
         self.routing = RoutingEngine(
             node=identity.address,
-            announce=self._announce,
+            announce=partial(announce, identity, settings),
             verify=verify,
             epoch=epoch,
             rng=rng,
@@ -114,6 +112,7 @@ class Node:
             policy=self._policy,
             counters=self._counters,
             outbox=self.outbox,
+            deadlines=self._deadlines,
             entropy=self._entropy,
         )
         self.links = self.neighbours.links  # by neighbour
@@ -196,6 +195,7 @@ class Node:
                     self.receiving.receive_frame(frame, now=now, neighbour=link.address)
                 if self.neighbours.events:
                     self.neighbours.handle_events(now=now)
+                    self._arm_peering()
                 return
         if len(burst) > segment_size:  # of mixed kinds: the kernel joins datagrams of equal size
             for start in range(0, len(burst), segment_size):
@@ -204,6 +204,7 @@ class Node:
             completed = self.handshakes.receive(endpoint, burst, now=now)
             if completed is not None:
                 self.neighbours.adopt(completed, now=now)
+            self._arm_peering()
         else:
             self._counters.datagrams_unknown += 1
 
@@ -219,18 +220,19 @@ class Node:
         """Adds a peer to keep a link with; raises LocalError if it is in the peer list already, or the list is full."""
         self.peers.add(url, pin, now=now)
         self.neighbours.dial_due(now=now)
+        self._arm_peering()
 
     def remove_peer(self, url: str, *, now: float) -> None:
         """Stops dialling a peer and closes its link unless another entry has the same; raises LocalError for an unknown URL."""
         peer = self.peers.remove(url)
         self.dialler.forget_entry(url, now=now)
         link = self.links.get(peer.neighbour) if peer.neighbour is not None else None
-        if link is None or any(other.neighbour == link.address for other in self.peers.by_url.values()):
-            return
-        if peer.is_linked or link.state is LinkState.DOWN:
+        is_shared = any(other.neighbour == peer.neighbour for other in self.peers.by_url.values())
+        if link is not None and not is_shared and (peer.is_linked or link.state is LinkState.DOWN):
             link.close(CLOSE_LEAVING, now=now)
             self.neighbours.stop_dialling(link, now=now)
             self.neighbours.remove(link, "the peer was removed", now=now)
+        self._arm_peering()
 
     def peer_resolved(self, url: str, endpoints: Iterable[Endpoint], *, now: float) -> None:
         """Dials a configured peer at the addresses that `ResolvePeer` asked for, best first."""
@@ -242,6 +244,17 @@ class Node:
             self.journal.peer_failed(url, "the name is not known", self.peers.failed(url), now=now)
         for candidate in candidates:
             self.dialler.dial(candidate, now=now)
+        self._arm_peering()
+
+    def start_discovery(self, port: int, *, now: float) -> None:
+        """Starts to find neighbours on the local network; `port` is where they are to dial this node."""
+        self.discovery.start(port, now=now)
+        self._arm_peering()
+
+    def beacon_received(self, data: bytes, source: Endpoint, *, now: float) -> None:
+        """Takes a datagram of the multicast group of discovery, from an IPv6 address."""
+        self.discovery.receive(data, source, now=now)
+        self._arm_peering()
 
     def network_changed(self, *, now: float) -> None:
         """Probes every path and dials every missing peer at once, as addresses or routes of this host have changed."""
@@ -250,10 +263,12 @@ class Node:
         self.peers.retry_all(now=now)
         self.discovery.network_changed(now=now)
         self.neighbours.dial_due(now=now)
+        self._arm_peering()
 
     def host_lost(self, lost: Lost, *, now: float) -> None:
         """Declares paths dead that this host has lost the interface, address or route for, and probes all others."""
         self.neighbours.host_lost(lost, now=now)
+        self._arm_peering()
 
     def endpoints_in_use(self) -> set[Endpoint]:
         """Returns the endpoints of all paths of all links."""
@@ -262,9 +277,7 @@ class Node:
     def datagram_refused(self, endpoint: Endpoint, size: int, *, now: float) -> None:
         """Shortens the datagrams of a path, as one of `size` bytes was too long to leave this host (EMSGSIZE)."""
         for link in self.links.values():
-            path = link.paths.by_endpoint.get(endpoint)
-            if path is not None:
-                path.mtu.refused(size, now=now)
+            link.datagram_refused(endpoint, size, now=now)
 
     def host_gained(self, *, now: float) -> None:
         """Probes dead paths again, as this host has a new address, route or carrier."""
@@ -291,38 +304,41 @@ class Node:
 
     def next_deadline(self) -> float:
         """When `handle_timeout` is due; a later call is legal, an earlier one harmless. Any other call may change it."""
-        links = min((link.next_deadline() for link in self.links.values()), default=inf)
-        return min(
-            links,
-            self.handshakes.next_deadline(),
-            self.routing.next_deadline(),
-            self.sessions.next_deadline(),
-            self.peers.next_deadline(),
-            self.discovery.next_deadline(),
-            self._next_housekeeping,
-        )
+        return min(self._deadlines.next(), self.routing.next_deadline(), self.sessions.next_deadline())
 
     def handle_timeout(self, *, now: float) -> None:
         """Does whatever is due."""
-        for link in list(self.links.values()):
-            if link.next_deadline() <= now:
+        due = self._deadlines.take_due(now=now)
+        for reason in due:
+            link = self.links.get(reason) if isinstance(reason, bytes) else None
+            if link is not None:
                 for frame in link.handle_timeout(now=now):
                     self.receiving.receive_frame(frame, now=now, neighbour=link.address)
-            self.neighbours.handle_events(now=now)
-        self.handshakes.handle_timeout(now=now)
-        self.dialler.handle_timeout(now=now)
+                self.neighbours.handle_events(now=now)
+        if _PEERING in due:
+            self._peering_is_due(now=now)
         self._note_failures(now=now)
-        self.discovery.handle_timeout(now=now)
-        self.neighbours.dial_due(now=now)
         self.sessions.handle_timeout(now=now)
         self._reject_failed(now=now)
         if self.routing.next_deadline() <= now:
             self.routing.handle_timeout(now=now)
-        if now >= self._next_housekeeping:
-            self._next_housekeeping = now + HOUSEKEEPING_S
+        if _HOUSEKEEPING in due:
+            self._deadlines.set(_HOUSEKEEPING, now + HOUSEKEEPING_S)
             self.neighbours.sweep(now=now)
             self.journal.sweep(now=now)
         self.neighbours.pass_on(now=now)
+        self._arm_peering()
+
+    def _peering_is_due(self, *, now: float) -> None:
+        self.handshakes.handle_timeout(now=now)
+        self.dialler.handle_timeout(now=now)
+        self.discovery.handle_timeout(now=now)
+        self.neighbours.dial_due(now=now)
+
+    def _arm_peering(self) -> None:
+        """Called after whatever may have brought a deadline of handshakes, peers or discovery forward."""
+        deadline = min(self.handshakes.next_deadline(), self.peers.next_deadline(), self.discovery.next_deadline())
+        self._deadlines.set(_PEERING, deadline)
 
     # -- what operators see ------------------------------------------------------------------------------------------------
 
@@ -375,11 +391,6 @@ class Node:
         failed, self.sessions.failed[:] = list(self.sessions.failed), []
         for session in failed:
             self.sending.reject_queued(session, now=now)
-
-    def _announce(self, sequence: int) -> Announcement:
-        settings = self._settings
-        unsigned = Announcement(self.identity.signing_public_key, sequence, settings.network_id, settings.prefixes)
-        return replace(unsigned, signature=self.identity.sign(signed_bytes(unsigned)))
 
     def _new_index(self) -> int:
         while True:

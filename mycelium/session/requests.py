@@ -113,7 +113,9 @@ class SessionRequests:
 
     def next_deadline(self) -> float:
         """Returns when `handle_timeout` is wanted next; infinity for never."""
-        return min((min(one.next_send, one.give_up) for one in self._by_index.values()), default=inf)
+        if not self._by_index:
+            return inf
+        return min(min(one.next_send, one.give_up) for one in self._by_index.values())
 
     def _send_or_wait(self, request: PendingSession, *, now: float) -> None:
         """Sends a request once the peer's announcement is known."""

@@ -11,7 +11,8 @@ from typing import Final
 from mycelium.crypto.primitives import Primitives, RealPrimitives
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
-from mycelium.node.node import Node, is_signed
+from mycelium.node.announcing import is_signed
+from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
 from mycelium.packet.batch import PacketBatch
 from mycelium.policy import DEFAULT_POLICY, Policy
@@ -256,7 +257,7 @@ class VirtualNetwork:
     def _hear(self, source: str, destination: str, data: bytes) -> None:
         host = self.host_at.get(destination)
         if host is not None and host.driver is not None:
-            host.driver.act(host.driver.node.discovery.receive, data, Endpoint("udp", source, DISCOVERY_PORT))
+            host.driver.act(host.driver.node.beacon_received, data, Endpoint("udp", source, DISCOVERY_PORT))
 
 
 def _joins(burst: list[bytes], datagram: bytes) -> bool:

@@ -15,8 +15,9 @@ from mycelium.endpoint import Lost
 from mycelium.errors import ConfigError
 from mycelium.identity import SEED_BYTES, Identity, blake2b
 from mycelium.link.link import Link, LinkState
+from mycelium.node.announcing import is_signed
 from mycelium.node.event_kind import EventKind
-from mycelium.node.node import Node, is_signed
+from mycelium.node.node import Node
 from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.announcement import Announcement
 from sim.net.driver import Packet, VirtualDriver

@@ -14,6 +14,7 @@ NAMES: Final = sorted(path.stem for path in ROOT.joinpath("bench").glob("*.py") 
 
 SHORT: Final = {  # the least that each can do
     "datapath": "--rounds 3",
+    "deadlines": "--rounds 10",
     "heal": "--runs 1 --cases silent-cut --shapes square --systems mycelium",
     "idle": "--nodes 3 --seconds 1 --settle 0",
     "routing_scale": "30",

@@ -209,6 +209,7 @@ def test_the_timer_waits_for_a_long_backlog_to_be_read(monkeypatch: pytest.Monke
         monkeypatch.setattr(transport, "receive", receive)
         monkeypatch.setattr(transport, "waited_s", waited_s)
         one.driver._on_transport(transport)
+        monkeypatch.setattr(one.node, "next_deadline", lambda: 0.0)
         monkeypatch.setattr(one.node, "handle_timeout", lambda *, now: read.append(-1.0))
         one.driver._on_timer()
         assert read == [0.3] * (3 * READS_PER_WAKE) + [0.001] * READS_PER_WAKE + [-1.0]
@@ -234,6 +235,7 @@ def test_the_backlog_of_one_transport_is_not_hidden_by_an_empty_one(monkeypatch:
         monkeypatch.setattr(busy, "receive", receive)
         one.driver._on_transport(busy)
         one.driver._on_transport(empty)
+        monkeypatch.setattr(one.node, "next_deadline", lambda: 0.0)
         monkeypatch.setattr(one.node, "handle_timeout", lambda *, now: order.append("timer"))
         one.driver._on_timer()
         assert order == ["datagram"] * 2 * READS_PER_WAKE + ["timer"]
@@ -281,6 +283,7 @@ def test_a_late_timer_is_looked_at_after_what_has_come(late_s: float, monkeypatc
         other.driver.act(lambda now: other.node.network_changed(now=now))
         other.driver._on_timer()  # its probe is on its way
         monkeypatch.setattr(one.node, "receive", on_receive)
+        monkeypatch.setattr(one.node, "next_deadline", lambda: 0.0)
         monkeypatch.setattr(one.node, "handle_timeout", on_timeout)
         one.driver._armed_for = monotonic() - late_s
         one.driver._on_timer()

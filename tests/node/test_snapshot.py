@@ -87,7 +87,7 @@ def test_neighbours_on_the_local_link_are_discovered_with_and_without_a_link() -
     here, there = "fe80::1", "fe80::2"
     for name in (here, there):
         net.add(name)
-        net.hosts[name].node.discovery.start(9651, now=net.now)
+        net.hosts[name].node.start_discovery(9651, now=net.now)
     net.connect(here, there)
     net.drain(here)
     net.run(10)

@@ -35,7 +35,7 @@ def lan(names: Iterable[str], *, seed: int = 0, pktinfo: bool = False) -> NodeNe
 
 def discover(net: NodeNet, *names: str) -> None:
     for name in names:
-        net.hosts[name].node.discovery.start(PORT, now=net.now)
+        net.hosts[name].node.start_discovery(PORT, now=net.now)
         net.drain(name)
         net.hosts[name].node.handle_timeout(now=net.now)
         net.drain(name)
@@ -84,7 +84,7 @@ def forged(source: str, *, instance: bytes = bytes(16), port: int = PORT, psk: b
 
 
 def hear(net: NodeNet, receiver: str, source: str, data: bytes) -> None:
-    net.hosts[receiver].node.discovery.receive(data, Endpoint("udp", source, DISCOVERY_PORT), now=net.now)
+    net.hosts[receiver].node.beacon_received(data, Endpoint("udp", source, DISCOVERY_PORT), now=net.now)
     net.drain(receiver)
 
 
