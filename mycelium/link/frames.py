@@ -56,6 +56,7 @@ class Frames:
         "_owner",
         "_path_by_endpoint",
         "_sent_frames",
+        "_transmits",
         "budget",
         "counters",
         "due_at",
@@ -91,6 +92,7 @@ class Frames:
         self._arm = arm
         self._owner = owner
         self._outbox = outbox
+        self._transmits = outbox.transmits
         self._path_by_endpoint = paths.by_endpoint
         self._flow_order = repair.order
         self._sent_frames = repair.sent
@@ -154,7 +156,8 @@ class Frames:
         sealing = keypair.sealing
         counter = sealing.counter
         receiver = keypair.remote_index
-        distance = self._flow_order.distance(counter, plain) if kind == DATA else 0
+        is_data = kind == DATA
+        distance = self._flow_order.distance(counter, plain) if is_data else 0
         FRAME_HEADER.pack_into(plain, 0, kind, path.number, distance, path.newest & MASK_32)
         total = len(plain) + TAG_BYTES
         block = self._outbox.take(HEAD_BYTES + total)
@@ -167,15 +170,10 @@ class Frames:
             return
         size = datagram_size or path.mtu.size
         if HEAD_BYTES + total <= size:
-            self._outbox.transmits.append((path.endpoint, [block], HEAD_BYTES + total, kind == DATA))
+            self._transmits.append((path.endpoint, [block], HEAD_BYTES + total, is_data))
         else:
-            room = size - CHUNK_HEAD.size
-            pack = CHUNK_HEAD.pack
-            buffers: list[bytes | memoryview] = []
-            for offset in range(0, total, room):
-                buffers += (pack(CHUNK_WORD | offset, receiver, counter, total), sealed[offset : offset + room])
-            self._outbox.transmits.append((path.endpoint, buffers, size, kind == DATA))
-        if kind == DATA:
+            self._transmits.append((path.endpoint, _chunks(sealed, receiver, counter, size), size, is_data))
+        if is_data:
             if now < self._sent_frames.keeps_until:
                 self._sent_frames.keep(counter, sealed, now=now)
         elif datagram_size:
@@ -340,3 +338,13 @@ class Frames:
             self.arm(gaps.due_at)
         if kind != DATA:
             self._owner.frame_opened(kind, keypair, path, plain[FRAME_HEADER_BYTES:], now=now)
+
+
+def _chunks(sealed: memoryview, receiver: int, counter: int, size: int) -> list[bytes | memoryview]:
+    """Returns the buffers of a long frame's datagrams, each of `size` bytes but the last: head, part, head, part, ..."""
+    room, total = size - CHUNK_HEAD.size, len(sealed)
+    pack = CHUNK_HEAD.pack
+    buffers: list[bytes | memoryview] = []
+    for offset in range(0, total, room):
+        buffers += (pack(CHUNK_WORD | offset, receiver, counter, total), sealed[offset : offset + room])
+    return buffers
