@@ -176,8 +176,11 @@ class Sending:
         link = egress[0]
         start, end = slots[first][0] - ITEM_HEADER_BYTES, slots[stop - 1][1]
         of_link = link.frames.budget
-        one_datagram = of_link.floor - FRAME_OVERHEAD
-        limit = min(max(session.budget.limit, one_datagram), of_link.limit - FRAME_OVERHEAD)
+        limit, most = session.budget.limit, of_link.limit - FRAME_OVERHEAD
+        if limit > most:
+            limit = most
+        elif limit < of_link.floor:
+            limit = min(max(limit, of_link.floor - FRAME_OVERHEAD), most)
         if end - start <= limit:
             bucket = batch.buffer[start + ITEM_HEADER_BYTES + 3]  # low byte of the flow label
             self._seal_train(egress, session, key, batch.buffer[start:end], bucket, now=now)

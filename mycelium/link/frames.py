@@ -123,7 +123,8 @@ class Frames:
             self.commit(now=now)
             used = 0
         if not used:
-            self._filling = self._outbox.take(max(FRAME_PLAINTEXT, FRAME_HEADER_BYTES + length))
+            room = FRAME_HEADER_BYTES + length
+            self._filling = self._outbox.take(room if room > FRAME_PLAINTEXT else FRAME_PLAINTEXT)
             used = FRAME_HEADER_BYTES
         self.filled_bytes = used + length
         return self._filling, used

@@ -377,20 +377,16 @@ class Node:
         for url in dict.fromkeys(one.url for one in self.dialler.unanswered if one.url is not None):
             self.journal.peer_failed(url, "no answer", self.peers.failed(url), now=now)
         self.dialler.unanswered.clear()
-        for node in self.sessions.renewed:
-            self.journal.note(EventKind.SESSION_RENEWED, node=node, now=now)
-        self.sessions.renewed.clear()
-
-    # -- helpers -------------------------------------------------------------------------------------------------------
+        while self.sessions.renewed:
+            self.journal.note(EventKind.SESSION_RENEWED, node=self.sessions.renewed.pop(0), now=now)
 
     def _send_train(self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, now: float) -> bool:
         return self.sending.send_train(node, kind, index, counter, body, now=now)
 
     def _reject_failed(self, *, now: float) -> None:
         """Rejects the packets that waited for sessions which could not be established."""
-        failed, self.sessions.failed[:] = list(self.sessions.failed), []
-        for session in failed:
-            self.sending.reject_queued(session, now=now)
+        while self.sessions.failed:
+            self.sending.reject_queued(self.sessions.failed.pop(0), now=now)
 
     def _new_index(self) -> int:
         while True:
