@@ -24,6 +24,7 @@ from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
+from mycelium.link.counters import LinkCounters
 from mycelium.link.events import (
     CostChanged,
     ItemsReceived,
@@ -88,6 +89,7 @@ class LinkEnd:
         self.events: list[LinkEvent] = []
         self.frames: list[bytes] = []  # bodies of data frames that were opened, in order
         self.timers: list[float] = []  # when the link was called
+        self.counters = LinkCounters()
         self.is_starved = False
         self._link: Link | None = None
         self._responders: dict[int, LinkResponder] = {}
@@ -130,6 +132,7 @@ class LinkEnd:
             events=self.events,
             partial_budget=PartialBudget(),
             repair_budgets=RepairBudgets(),
+            counters=self.counters,
             new_stream=lambda: next(self._streams),
             entropy=self.rng.randbytes,
             arm=self._arm,
