@@ -59,7 +59,7 @@ class Selection:
         route = row.routes[slot]
         metric = metric_of(route) + self._table.costs[slot]
         if route >= row.feasibility_distance or metric > row.metric:
-            self.reselect(row, "retracted" if route >= RETRACTED else "worse", now=now)
+            self.reselect(row, "worse", now=now)
         elif metric < row.metric:
             self.choose(row, slot, metric, "better", now=now)
         elif route != before:

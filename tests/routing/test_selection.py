@@ -228,12 +228,6 @@ def test_a_slot_is_used_again_without_what_its_last_neighbour_knew() -> None:
     assert lab.updates(lab.flush(), FAR) == {3: [(0, 50)]}
 
 
-def test_items_of_an_unknown_neighbour_are_counted_and_dropped() -> None:
-    lab = RoutingLab()
-    lab.says(1, update(FAR, 50))
-    assert (lab.next_hop(FAR), lab.count("unknown_neighbour")) == (None, 1)
-
-
 def test_changes_of_next_hops_are_recorded_with_their_cause() -> None:
     lab = RoutingLab()
     lab.up(1)
@@ -243,6 +237,27 @@ def test_changes_of_next_hops_are_recorded_with_their_cause() -> None:
         (address(FAR), None, address(1), "better"),
         (address(FAR), address(1), None, "retracted"),
     ]
+
+
+def test_a_better_neighbour_that_gets_worse_is_left_for_that_cause() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.says(2, update(FAR, 60))
+    lab.says(1, update(FAR, 70))
+    assert lab.engine.changes[-1][1:] == (address(FAR), address(1), address(2), "worse")
+
+
+def test_a_change_of_a_next_hop_or_of_a_metric_alone_counts_once() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    for metric, expected in ((50, 1), (40, 2), (40, 2), (45, 3)):
+        lab.says(1, update(FAR, metric))
+        assert lab.engine.choices == expected
+    lab.says(2, update(FAR, 45))
+    assert lab.engine.choices == 3
+    lab.down(1)
+    assert lab.engine.choices == 4
 
 
 def test_no_route_to_ourselves_is_ever_selected() -> None:
