@@ -13,7 +13,8 @@ from tests.netns.healing import BACK_SECONDS, outage_of, wait_next_hop, wait_tol
 
 pytestmark = pytest.mark.netns
 
-AGREES_S: Final = 0.4
+AGREES_S: Final = 0.2
+LATE_S: Final = 1.0  # what a busy machine may add
 CALM_ROUND_TRIP_S: Final = 0.02
 
 
@@ -25,14 +26,13 @@ def test_the_source_of_a_cut_path_tells_the_link_the_switch_and_the_time_without
     others = {mesh[name].address for name in "bcd"}
     assert {event["node"] for event in a.events(kind="link-up")} == {b.address, d.address}
     assert {event["node"] for event in a.events(kind="route")} == others
-    wait_next_hop(mesh, "a", "b", "b")
     mesh.wait_calm(CALM_ROUND_TRIP_S)  # so that silence is what the route changes for
-    since, cut_at = a.newest_event(), 0.0
+    since, cut_at = 0, 0.0
 
     def cut() -> None:
-        nonlocal cut_at
-        assert not a.events(since, "link-down")
-        cut_at = time.time()
+        nonlocal since, cut_at
+        wait_next_hop(mesh, "a", "b", "b")
+        since, cut_at = a.newest_event(), time.time()
         mesh.cable("a", "b").cut()
 
     outage_s = outage_of(a, b, cut)
@@ -41,8 +41,8 @@ def test_the_source_of_a_cut_path_tells_the_link_the_switch_and_the_time_without
     assert down["cause"] == "silent"
     switch = wait_told(a, "route", since, node=b.address, before=b.address)
     assert (switch["after"], switch["cause"]) == (d.address, "suspected")
-    assert abs(switch["withoutS"] - outage_s) < AGREES_S, (switch, outage_s)
-    assert 0 < switch["time"] - cut_at < switch["withoutS"] + AGREES_S
+    assert -AGREES_S < outage_s - switch["withoutS"] < LATE_S, (switch, outage_s)
+    assert 0 < switch["time"] - cut_at < switch["withoutS"] + LATE_S
     printed = a.host.run(PROGRAM, "--api-addr", f"unix:{a.api_socket}", "events").stdout
     assert f"link down: {b.address}, silent for" in printed
     assert f"route to {b.address}: {b.address} -> {d.address}, suspected" in printed
