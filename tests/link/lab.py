@@ -89,6 +89,7 @@ class LinkEnd:
         self.events: list[LinkEvent] = []
         self.frames: list[bytes] = []  # bodies of data frames that were opened, in order
         self.timers: list[float] = []  # when the link was called
+        self.armed: list[float] = []  # deadlines that the link asked for
         self.counters = LinkCounters()
         self.is_starved = False
         self._link: Link | None = None
@@ -157,6 +158,7 @@ class LinkEnd:
         self.frames += [bytes(frame[FRAME_HEADER.size + TRAIN_HEADER_BYTES :]) for frame in frames]
 
     def _arm(self, when: float) -> None:
+        self.armed.append(when)
         self._due_at = when = max(when, self.lab.now)
         self.lab.at(when, partial(self._on_timer, when))
 

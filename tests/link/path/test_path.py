@@ -1,12 +1,24 @@
-"""One path to a neighbour: what its medium makes needless."""
+"""One path to a neighbour: what its medium makes needless, what it acknowledges and reports."""
 
 from math import inf
 
 import pytest
 
+from mycelium.channel.byte_budget import ByteBudget
 from mycelium.endpoint import Endpoint
 from mycelium.limits import DATAGRAM_FLOOR, STREAM_DATAGRAM
+from mycelium.link.counters import LinkCounters
+from mycelium.link.handshakes import Completed
+from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.path import Path
+from mycelium.link.reassembly import PartialBudget
+from mycelium.link.repair.gaps import WORTHWHILE_RTT_S
+from tests.channel.support import agreed_keys
+
+
+def a_keypair() -> LinkKeypair:
+    completed = Completed(agreed_keys(is_initiator=False), Endpoint("udp", "192.0.2.1", 9651), None)
+    return LinkKeypair(completed, PartialBudget(), ByteBudget(1 << 20), LinkCounters(), now=0.0)
 
 
 def path_over(scheme: str) -> Path:
@@ -37,3 +49,37 @@ def test_a_stream_path_probes_nothing_and_repairs_nothing() -> None:
 def test_the_remote_is_the_neighbours_address_whichever_of_ours_it_is_spoken_to_from() -> None:
     path = Path(0, Endpoint("udp", "192.0.2.1", 9651, 0, bytes(4), 1), is_validated=True, now=0.0)
     assert path.endpoint.remote == Endpoint("udp", "192.0.2.1", 9651)
+
+
+def test_frames_that_may_still_be_repaired_are_reported_as_opened() -> None:
+    """The neighbour would take them for lost, and halve its frames, where repair is about to bring them."""
+    path = path_over("udp")
+    assert path.arrivals == (0, 0)
+    keypair = a_keypair()
+    path.note_arrival(keypair, 1)
+    for counter in (1, 2, 5):
+        keypair.opening.opened += 1
+        keypair.opening.window.commit(counter)
+        keypair.gaps.opened(counter, srtt=0.01, now=0.0)
+    assert keypair.gaps.pending == 2
+    assert path.arrivals == (5, 5)
+    keypair.gaps.give_up_all([])
+    assert path.arrivals == (3, 5)
+
+
+def test_each_frame_acknowledges_the_newest_counter_under_the_newest_keypair() -> None:
+    path = path_over("udp")
+    first, second = a_keypair(), a_keypair()
+    for keypair, counter, newest in ((first, 5, 5), (first, 3, 5), (first, 6, 6), (second, 1, 1), (second, 2, 2)):
+        path.note_arrival(keypair, counter)
+        assert path.newest == newest
+
+
+def test_queues_make_no_path_too_long_for_repair() -> None:
+    path = path_over("udp")
+    path.rtt.srtt = 10 * WORTHWHILE_RTT_S
+    assert path.repair_rtt(now=0.0) == WORTHWHILE_RTT_S
+    long = Path(0, Endpoint("udp", "192.0.2.1", 9651), is_validated=True, now=0.0)
+    assert long.repair_rtt(now=0.0) is None
+    long.rtt.sample(1.1 * WORTHWHILE_RTT_S, now=0.0)
+    assert long.repair_rtt(now=0.0) is None

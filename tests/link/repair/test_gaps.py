@@ -12,22 +12,16 @@ from mycelium.link.counters import LinkCounters
 from mycelium.link.repair import gaps as gaps_module
 from mycelium.link.repair.flow_order import FlowOrder
 from mycelium.link.repair.gaps import ASKS, BETWEEN_REQUESTS_S, Gaps, Range, ask_again_after_s, patience_s, reordering_s
-from mycelium.wire.frame import FRAME_HEADER, WHOLE_FRAME
-from mycelium.wire.train import TRAIN_HEADER_BYTES
+from mycelium.wire.frame import WHOLE_FRAME
+from tests.link.repair.support import frame_of
 
 SHORT = 0.000_5  # RTT in seconds
 MEDIUM = 0.004
 ROOMY = 1 << 30
 
 
-def frame_of(*buckets: int) -> memoryview:
-    """Returns a data frame with an empty train of each flow bucket."""
-    trains = b"".join(bytes((64, 0, 0x10, 0, bucket)) + bytes(TRAIN_HEADER_BYTES - 5) for bucket in buckets)
-    return memoryview(bytearray(bytes(FRAME_HEADER.size) + trains))
-
-
 class Receiver:
-    """Holes, driven as a link does; frames are their counters in eight bytes."""
+    """Gaps, driven as a link does; frames are their counters in eight bytes."""
 
     def __init__(self, srtt: float | None = SHORT, room: int = ROOMY) -> None:
         self.gaps = Gaps(ByteBudget(room), LinkCounters())
@@ -303,35 +297,6 @@ def test_a_neighbour_that_lies_about_distances_harms_nobody(frames: list[tuple[i
     receiver.asks(1.0)
     assert sorted(receiver.out) == sorted(seen)
     assert receiver.gaps.held_bytes == 0
-
-
-# -- the sender's word -------------------------------------------------------------------------------------------------
-
-
-def test_distances_lead_back_to_the_last_frame_of_the_same_flow() -> None:
-    order = FlowOrder()
-    flows = [(7,), (8,), (7,), (9,), (8, 7), (7, 7)]
-    distances = [order.distance(counter, frame_of(*flow)) for counter, flow in enumerate(flows, 10)]
-    assert distances == [0, 0, 2, 0, 2, 1]
-
-
-def test_a_distance_that_does_not_fit_is_none_and_new_keys_begin_afresh() -> None:
-    order = FlowOrder()
-    order.distance(1, frame_of(1))
-    assert order.distance(0x1_0001, frame_of(1)) == 0
-    assert order.distance(0x2_0000, frame_of(1)) == 0xFFFF
-    order.restart()
-    assert order.distance(1, frame_of(1)) == 0
-
-
-def test_flows_are_found_behind_trains_of_any_length() -> None:
-    order = FlowOrder()
-    first = bytearray(frame_of(3)) + bytes(500)
-    first[8 + 5 : 8 + 8] = (500).to_bytes(3, "big")
-    both = memoryview(first + bytearray(frame_of(4))[8:])
-    order.distance(1, frame_of(4))
-    assert order.distance(2, both) == 1
-    assert order.distance(3, frame_of(3)) == 1
 
 
 def test_a_chain_keeps_its_order() -> None:

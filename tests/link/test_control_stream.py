@@ -1,0 +1,74 @@
+"""Control messages: what one end sends, the other gets, in order and once, whatever the wire does."""
+
+import random
+
+import pytest
+
+from mycelium.link.events import ItemsReceived
+from mycelium.wire.control import Item, RouteRequest
+from mycelium.wire.frame import CONTROL, FRAME_HEADER
+from tests.link.lab import DELAY_S, LinkLab
+
+
+def items(*numbers: int) -> list[Item]:
+    return [RouteRequest(number.to_bytes(16, "big")) for number in numbers]
+
+
+def received(lab: LinkLab, name: str) -> list[Item]:
+    return [item for event in lab.ends[name].events if isinstance(event, ItemsReceived) for item in event.items]
+
+
+@pytest.fixture
+def lab() -> LinkLab:
+    lab = LinkLab()
+    lab.run(1)
+    lab.told("a")
+    lab.told("b")
+    lab.sent.clear()
+    return lab
+
+
+def test_messages_travel_at_once_and_are_acknowledged_once(lab: LinkLab) -> None:
+    lab.act(lab.link("a").send_items, items(1, 2, 3))
+    assert lab.link("a").queued_bytes > 0
+    lab.run(DELAY_S)
+    assert received(lab, "b") == items(1, 2, 3)
+    lab.run(DELAY_S)
+    assert lab.link("a").queued_bytes == 0
+    quiet = [data for _, _, data in lab.sent]
+    lab.run(0.2)
+    assert [data for _, _, data in lab.sent][len(quiet) :] == [], "an acknowledgement is not acknowledged"
+
+
+def test_whatever_is_lost_messages_come_in_order_and_once(lab: LinkLab) -> None:
+    dice = random.Random(1)
+    lab.drop = lambda source, destination, data: dice.random() < 0.3
+    for number in range(200):
+        lab.act(lab.link("a").send_items, items(number))
+        lab.act(lab.link("b").send_items, items(number))
+        lab.run(0.01)
+    lab.run(20, until=lambda: len(received(lab, "a")) + len(received(lab, "b")) >= 400)
+    assert received(lab, "a") == received(lab, "b") == items(*range(200))
+
+
+def test_a_restarted_neighbour_is_told_of_and_its_new_stream_begins_at_once(lab: LinkLab) -> None:
+    lab.act(lab.link("a").send_items, items(1))
+    lab.run(1)
+    lab.told("b")
+    control = lab.link("a")._control
+    control.restart()
+    lab.act(lab.link("a").send_items, items(2))
+    lab.run(1)
+    assert received(lab, "b") == items(2)
+    assert lab.told("b") == ["reset", "items"]
+
+
+def test_what_no_decoder_understands_is_counted_and_the_link_lives_on(lab: LinkLab) -> None:
+    for body in (b"", b"short", bytes(24), bytes(2_000)):
+        plain = memoryview(bytearray(bytes(FRAME_HEADER.size) + body))
+        lab.act(lab.link("a").frames.send, CONTROL, plain)
+        lab.run(1)
+    assert lab.ends["b"].counters.frames_malformed == 4
+    lab.act(lab.link("a").send_items, items(7))
+    lab.run(1)
+    assert received(lab, "b") == items(7)

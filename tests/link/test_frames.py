@@ -1,0 +1,166 @@
+"""Frames: filled, sealed, cut, reassembled and opened; nothing but a frame that opens has any effect."""
+
+import pytest
+
+from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
+from mycelium.crypto.keys import LAST_BLOCK
+from mycelium.limits import FRAME_PLAINTEXT
+from mycelium.link.frames import FRAME_HEADER_BYTES, HEAD_BYTES, SEALED_OVERHEAD
+from mycelium.link.link import LinkState
+from mycelium.wire.datagram import CHUNK, FRAME, TAG_BYTES
+from mycelium.wire.train import TRAIN_HEADER_BYTES
+from tests.link.lab import DELAY_S, LinkLab, endpoint
+
+
+@pytest.fixture
+def lab() -> LinkLab:
+    """Links that are up, their paths' sizes found, and nothing under way."""
+    lab = LinkLab()
+    lab.run(5)
+    lab.sent.clear()
+    return lab
+
+
+def datagrams(lab: LinkLab, source: str, least: int = 0) -> list[bytes]:
+    return [data for sender, _, data in lab.sent if sender == source and len(data) >= least]
+
+
+# -- the frame that is being filled ------------------------------------------------------------------------------------
+
+
+def test_what_is_reserved_lies_side_by_side_and_leaves_with_commit(lab: LinkLab) -> None:
+    frames = lab.link("a").frames
+    first, second = frames.reserve(100, now=lab.now), frames.reserve(50, now=lab.now)
+    assert first[0] is second[0]
+    assert (first[1], second[1], frames.filled_bytes) == (
+        FRAME_HEADER_BYTES,
+        FRAME_HEADER_BYTES + 100,
+        FRAME_HEADER_BYTES + 150,
+    )
+    assert not lab.ends["a"].outbox.transmits
+    frames.commit(now=lab.now)
+    [(_, buffers, size, is_data)] = lab.ends["a"].outbox.transmits
+    assert (size, len(buffers[0]), is_data) == (SEALED_OVERHEAD + 150, SEALED_OVERHEAD + 150, True)
+    frames.commit(now=lab.now)
+    assert len(lab.ends["a"].outbox.transmits) == 1, "nothing is left to send"
+
+
+def test_a_frame_without_room_is_sent_before_the_next_is_begun(lab: LinkLab) -> None:
+    frames = lab.link("a").frames
+    frames.budget.limit = 1_000
+    frames.reserve(900, now=lab.now)
+    assert frames.reserve(1_000 - FRAME_HEADER_BYTES - 900, now=lab.now)[1] == FRAME_HEADER_BYTES + 900, "it just fits"
+    assert not lab.ends["a"].outbox.transmits
+    assert frames.reserve(1, now=lab.now)[1] == FRAME_HEADER_BYTES
+    assert len(lab.ends["a"].outbox.transmits) == 1
+
+
+def test_what_is_longer_than_any_frame_may_be_gets_one_of_its_own(lab: LinkLab) -> None:
+    frames = lab.link("a").frames
+    frames.budget.limit = 1_000
+    frame, used = frames.reserve(FRAME_PLAINTEXT + 1, now=lab.now)
+    assert (used, len(frame)) == (FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + FRAME_PLAINTEXT + 1)
+
+
+# -- datagrams ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_frame_that_fits_the_path_is_one_datagram_and_a_longer_one_is_cut(lab: LinkLab) -> None:
+    size = lab.link("a").paths.active.mtu.size
+    largest = size - SEALED_OVERHEAD - TRAIN_HEADER_BYTES
+    lab.send("a", bytes(largest))
+    assert [(data[0], len(data)) for data in datagrams(lab, "a", 1_000)] == [(FRAME, size)]
+    lab.sent.clear()
+    lab.send("a", bytes(largest + 1))
+    assert [(data[0], len(data)) for data in datagrams(lab, "a")] == [(CHUNK, size), (CHUNK, 20 + 5 + HEAD_BYTES - 16)]
+    lab.run(0.1)
+    assert lab.heard("b") == [bytes(largest), bytes(largest + 1)]
+
+
+def test_a_copy_and_a_forgery_are_counted_and_have_no_effect(lab: LinkLab) -> None:
+    lab.send("a", b"once")
+    [genuine] = datagrams(lab, "a", 60)
+    forged = genuine[:-1] + bytes((genuine[-1] ^ 1,))
+    stranger = genuine[:4] + bytes(4) + genuine[8:]
+    lab.run(DELAY_S)
+    before = lab.ends["b"].counters.frames_not_opened
+    for data in (genuine, forged, stranger):
+        lab.ends["b"].receive(endpoint("elsewhere"), data, len(data))
+    assert lab.ends["b"].counters.frames_not_opened == before + 3
+    assert lab.heard("b") == [b"once"]
+    assert [path.endpoint.host for path in lab.link("b").paths] == ["a"]
+
+
+def test_a_burst_may_hold_frames_under_several_keypairs_and_garbage(lab: LinkLab) -> None:
+    length = SEALED_OVERHEAD + TRAIN_HEADER_BYTES + 8
+    lab.run(SIMULTANEOUS_S)  # a handshake sooner would count as simultaneous, and might not be the one preferred
+    lab.cut("a", "b")
+    lab.send("a", b"old key.")
+    lab.shake_hands("b")
+    lab.run(DELAY_S)
+    lab.send("a", b"new key.")
+    old, new = [data for data in datagrams(lab, "a") if len(data) == length]
+    assert old[4:8] != new[4:8]
+    garbage = bytes((FRAME,)) + bytes(length - 1)
+    lab.ends["b"].receive(endpoint("a"), new + garbage + old, length)
+    assert lab.heard("b") == [b"new key.", b"old key."]
+    assert lab.ends["b"].counters.frames_not_opened == 1
+
+
+@pytest.mark.parametrize("length", [HEAD_BYTES, SEALED_OVERHEAD - 1, SEALED_OVERHEAD])
+def test_a_frame_shorter_than_its_own_overhead_is_malformed(lab: LinkLab, length: int) -> None:
+    index = lab.link("b").keypairs.sending.local_index
+    data = bytes((FRAME, 0, 0, 0)) + index.to_bytes(4, "big") + bytes(length - 8)
+    counters = lab.ends["b"].counters
+    lab.ends["b"].receive(endpoint("a"), data, len(data))
+    is_malformed = length < HEAD_BYTES + FRAME_HEADER_BYTES + TAG_BYTES
+    assert (counters.frames_malformed, counters.frames_not_opened) == (is_malformed, not is_malformed)
+
+
+def test_chunks_are_taken_only_from_where_the_neighbour_has_answered(lab: LinkLab) -> None:
+    lab.cut("a", "b")
+    lab.send("a", bytes(20_000))
+    burst = datagrams(lab, "a", 1_000)
+    for data in burst:
+        lab.ends["b"].receive(endpoint("elsewhere"), data, len(data))
+    assert lab.ends["b"].counters.chunks_refused == len(burst)
+    assert lab.link("b").keypairs.sending.reassembly.held_bytes == 0
+
+
+def test_a_used_up_key_seals_nothing_and_the_link_asks_for_another(lab: LinkLab) -> None:
+    link = lab.link("a")
+    link.keypairs.sending.sealing.blocks = LAST_BLOCK
+    lab.send("a", b"not under this key")
+    assert not datagrams(lab, "a")
+    assert link.wants_new_keypair(now=lab.now)
+    lab.shake_hands("a")
+    lab.run(0.1)
+    lab.send("a", b"under another")
+    lab.run(0.1)
+    assert lab.heard("b") == [b"under another"]
+    assert link.state is LinkState.UP
+
+
+# -- deadlines ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_thousand_data_frames_ask_for_hardly_any_deadline(lab: LinkLab) -> None:
+    """What moves a deadline later says nothing: it is looked at when it has come."""
+    for end in lab.ends.values():
+        end.armed.clear()
+        end.timers.clear()
+    for number in range(1_000):
+        lab.send("a", b"%d" % number)
+        lab.run(0.001)
+    assert len(lab.heard("b")) >= 1_000 - DELAY_S / 0.001
+    assert len(lab.ends["a"].armed) + len(lab.ends["b"].armed) < 250
+    assert len(lab.ends["a"].timers) < 100, "each time an acknowledgement is late, or a role's probe is due"
+
+
+def test_the_acknowledgement_of_a_lone_frame_is_in_time_without_any_other_call(lab: LinkLab) -> None:
+    lab.send("a", b"lone")
+    sent_at = lab.now
+    lab.run(DELAY_S)
+    lab.sent.clear()
+    lab.run(0.1, until=lambda: datagrams(lab, "b") != [])
+    assert lab.now - sent_at == pytest.approx(DELAY_S + 0.020)

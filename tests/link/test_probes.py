@@ -1,0 +1,107 @@
+"""Probes: round trips, loss reports and datagram sizes, from replies that count once."""
+
+import pytest
+
+from mycelium.link.path.rtt import SAMPLE_CEILING_S
+from mycelium.link.probes import PROBES_REMEMBERED, Probes
+from mycelium.wire.frame import PROBE_IS_REPLY, ProbeFields
+from tests.link.lab import DELAY_S, LinkLab
+
+
+@pytest.fixture
+def lab() -> LinkLab:
+    lab = LinkLab()
+    lab.run(5)
+    lab.sent.clear()
+    return lab
+
+
+def probes_of(lab: LinkLab, name: str) -> Probes:
+    return Probes(lab.link(name).frames, entropy=lab.ends[name].rng.randbytes)
+
+
+def reply(token: int, *, waited_s: float = 0.0, opened: int = 0, newest: int = 0) -> ProbeFields:
+    return ProbeFields(PROBE_IS_REPLY, waited_s, token, opened, newest)
+
+
+def test_a_reply_measures_the_round_trip(lab: LinkLab) -> None:
+    path = lab.link("a").paths.active
+    lab.act(probes_of(lab, "a").ask, path)
+    assert len(path.probes) == 1
+    lab.run(2 * DELAY_S)
+    assert not path.probes
+    assert path.rtt.newest_on_wire == pytest.approx(2 * DELAY_S)
+
+
+def test_a_reply_counts_once_and_only_for_a_probe_of_this_path(lab: LinkLab) -> None:
+    probes, path = probes_of(lab, "a"), lab.link("a").paths.active
+    probes.ask(path, now=lab.now)
+    [token] = path.probes
+    other = lab.link("a").paths.add_validated(path.endpoint._replace(host="b2"), now=lab.now)
+    assert not probes.take_reply(other, reply(token), now=lab.now + 0.01)
+    assert not probes.take_reply(path, reply(token ^ 1), now=lab.now + 0.01)
+    assert probes.take_reply(path, reply(token), now=lab.now + 0.01)
+    assert not probes.take_reply(path, reply(token), now=lab.now + 0.01)
+
+
+def test_what_both_ends_waited_is_no_part_of_the_round_trip_on_the_wire(lab: LinkLab) -> None:
+    probes, path = probes_of(lab, "a"), lab.link("a").paths.active
+    probes.ask(path, now=lab.now)
+    lab.link("a").frames.waited_s = 0.1
+    probes.take_reply(path, reply(next(iter(path.probes)), waited_s=0.2), now=lab.now + 0.35)
+    assert path.rtt.newest_on_wire == pytest.approx(0.05)
+
+
+def test_a_reply_that_took_longer_than_any_round_trip_measures_nothing() -> None:
+    lab = LinkLab()
+    probes, path = probes_of(lab, "a"), lab.link("a").paths.active
+    probes.ask(path, now=lab.now)
+    token = next(reversed(path.probes))
+    assert not probes.take_reply(path, reply(token), now=lab.now + SAMPLE_CEILING_S + 1)
+
+
+def test_probes_that_are_remembered_are_bounded(lab: LinkLab) -> None:
+    probes, path = probes_of(lab, "a"), lab.link("a").paths.active
+    lab.cut("a", "b")
+    for _ in range(2 * PROBES_REMEMBERED):
+        lab.act(probes.ask, path)
+    assert len(path.probes) == PROBES_REMEMBERED
+
+
+def test_a_padded_probe_has_the_size_it_asks_about_and_its_reply_settles_it() -> None:
+    lab = LinkLab()
+    lab.drop = lambda source, destination, data: len(data) > 1_400
+    lab.run(5)
+    path = lab.link("a").paths.active
+    assert path.mtu.size == 1_392
+    assert lab.link("a").frames.budget.floor == 1_392 - 32, "and a frame of one datagram may be as long"
+    lab.sent.clear()
+    lab.act(probes_of(lab, "a").ask, path, size=1_452)
+    assert [len(data) for source, _, data in lab.sent if source == "a"] == [1_452]
+    lab.drop = lambda source, destination, data: len(data) > 1_452
+    lab.act(probes_of(lab, "a").ask, path, size=1_452)
+    lab.run(0.1)
+    assert path.mtu.size == 1_452
+
+
+def test_the_loss_of_padded_probes_is_no_loss(lab: LinkLab) -> None:
+    budget = lab.link("a").frames.budget
+    lab.drop = lambda source, destination, data: len(data) > 1_452
+    for _ in range(20):
+        lab.act(probes_of(lab, "a").ask, lab.link("a").paths.active, size=1_472)
+        lab.send("a", b"data")
+        lab.run(0.05)
+    lab.run(3)
+    assert (budget.missed, budget.loss) == (0, 0.0)
+
+
+def test_a_report_of_frames_under_another_keypair_says_nothing(lab: LinkLab) -> None:
+    frames, probes = lab.link("a").frames, probes_of(lab, "a")
+    for _ in range(100):
+        lab.send("a", b"data")
+    counter = frames.keypairs.sending.sealing.counter
+    opened, newest = lab.link("b").paths.active.arrivals
+    probes.take_report(reply(0, opened=opened, newest=counter), now=lab.now)
+    assert frames.budget.missed == 0, "this counter was never sent under the keypair in use"
+    probes.take_report(reply(0, opened=opened, newest=counter - 1), now=lab.now)
+    assert frames.budget.missed == counter - 1 - newest
