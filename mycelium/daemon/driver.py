@@ -1,10 +1,21 @@
 """Drives a node on a real host: reads the clock and the descriptors, hands bytes to the node, carries out its outbox.
 
-    TUN readable  -> read_batch -> node.send_packets -> outbox -> transport.send
-    transport readable -> receive -> node.receive    -> outbox -> transport.send, tun.write
-    timer         -> node.handle_timeout             -> outbox
+    TUN readable       -> read_batch -> node.send_packets   -> outbox -> transport.send
+    transport readable -> receive    -> node.receive        -> outbox -> transport.send, tun.write
+    timer              ->               node.handle_timeout -> outbox
 
 The one place where data crosses between descriptors and the node. Nothing here looks into a packet.
+
+What every driver owes its node, this one and that of the virtual network (sim/net/driver.py):
+
+- It calls the node from one thread, with `now` from a clock that never runs backwards.
+- After each call it sends `outbox.transmits` in order, writes `outbox.deliveries` to TUN, takes `outbox.events` and clears the
+  outbox, all before the next call. Then it answers the events; each answer is a call of its own.
+- After each call it arms one timer for `next_deadline()`, when it calls `handle_timeout`. Late is legal, early is harmless.
+- If the process did not run for a while, datagrams that arrived meanwhile are handed over before the timer is handled, with
+  the time that each has waited.
+- It reports what the host knows about its network (`network_changed`, `host_lost`). At the end it calls `close` and sends
+  what is in the outbox.
 """
 
 import asyncio

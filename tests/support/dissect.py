@@ -1,4 +1,4 @@
-"""Scapy layers for what is on our wires, so that a capture or a failing test can be read: `dissect_datagram(data).show()`.
+"""Scapy layers of the protocol, for reading captures and failing tests: `dissect_datagram(data).show()`.
 
 Sealed parts are shown as they are; what is in them, once opened, is read by `dissect_frame` and `dissect_items`. The layers are
 written from docs/protocol.md and share no code with the codecs under test, and build what no codec would: malformed messages.
@@ -47,14 +47,14 @@ _ANNOUNCEMENT_BYTES: Final = 114
 
 
 class Layer(Packet):  # type: ignore[misc]
-    """One of our layers: what follows it, if anything, is not guessed at."""
+    """A layer of the protocol, which does not guess what follows it."""
 
     def guess_payload_class(self, payload: bytes) -> Any:
         return Raw
 
 
 class Part(Layer):
-    """A layer that stands in a list: what follows it belongs to the next one."""
+    """A layer in a list: what follows belongs to the next layer."""
 
     def extract_padding(self, data: bytes) -> tuple[bytes, bytes]:
         return b"", data
@@ -173,7 +173,7 @@ class AnnouncementLayer(Part):
 
 
 def _body_left(packet: Packet) -> int:
-    """What an update's length leaves for its announcement."""
+    """The announcement in an update, if the length of the update includes one."""
     return int(max((packet.length or 0) - 26, 0))
 
 
@@ -290,7 +290,7 @@ class CloseFrame(FrameHead):
 
 
 class RepairRange(Layer):
-    """Bytes of one sealed frame that are asked for again."""
+    """A range of bytes of a sealed frame that is requested again."""
 
     fields_desc = [LongField("counter", 0), IntField("first", 0), XIntField("end", 0xFFFFFFFF)]
 
@@ -348,7 +348,7 @@ def _train_fields(kind: int, length: Any, counter: list[Any], *body: Any) -> lis
 
 
 def _own_index() -> list[Any]:
-    """What a session request or reply says in place of a counter."""
+    """The part of a session request or reply in place of a counter."""
     return [ThreeBytesField("zeros", 0), FlagsField("suites", 3, 8, _SUITES), XIntField("own_index", 0)]
 
 
@@ -406,7 +406,7 @@ class RelayError(Part):
     )
 
 
-# type byte and length of the body of those trains whose body has one layout
+# type byte and body length of the trains whose body has a fixed layout
 _TRAINS: Final[dict[tuple[int, int], type[Layer]]] = {
     (0x11, 1296): SessionRequest,
     (0x12, 1152): SessionReply,
@@ -483,7 +483,7 @@ def _next_item(packet: Packet, before: list[Packet], last: Packet | None, rest: 
 
 
 class Items(Layer):
-    """What a data train holds once it is opened."""
+    """The plaintext of a data train."""
 
     name = "Items"
     fields_desc = [PacketListField("items", [], next_cls_cb=_next_item)]
@@ -493,12 +493,12 @@ class Items(Layer):
 
 
 def dissect_datagram(data: bytes) -> Packet:
-    """Returns the layer of one datagram; Raw for an unknown type or where it is cut short."""
+    """Returns the layer of a datagram; Raw if its type is unknown or it is truncated."""
     return _or_raw(_DATAGRAMS.get(data[0]) if data else None, data)
 
 
 def dissect_frame(plaintext: bytes) -> Packet:
-    """Returns the layer of an opened frame, with control messages or trains in it."""
+    """Returns the layer of an opened frame with its control messages or trains."""
     return _or_raw(_FRAMES.get(plaintext[0], UnknownFrame) if plaintext else None, plaintext)
 
 
@@ -514,5 +514,5 @@ def _or_raw(layer: type[Layer] | None, data: bytes) -> Packet:
 
 
 def text_of(address: bytes) -> str:
-    """Returns a 16-byte address as scapy wants it."""
+    """Returns a 16-byte address as scapy expects it."""
     return str(IPv6Address(address))

@@ -1,4 +1,4 @@
-"""What tests of whole nodes have in common: small meshes, pings that can be told apart, and what came of them."""
+"""Small meshes of whole nodes, pings with unique data, and what has become of them."""
 
 from itertools import count, pairwise
 
@@ -13,7 +13,7 @@ _numbers = count(1)
 
 
 def line(net: NodeNet, names: str, delay: float = 0.005) -> None:
-    """Adds hosts of one letter each and joins neighbours; the first ones dial."""
+    """Adds hosts with names of one letter and joins neighbours; the first of two dials."""
     for name in names:
         net.add(name)
     for one, other in pairwise(names):
@@ -21,7 +21,7 @@ def line(net: NodeNet, names: str, delay: float = 0.005) -> None:
 
 
 def ready_line(names: str, delay: float = 0.005, *, seed: int = 0, pktinfo: bool = False) -> NodeNet:
-    """Returns a line whose hosts all reach each other."""
+    """Returns a line whose hosts have routes to each other."""
     net = NodeNet(seed, pktinfo=pktinfo)
     line(net, names, delay)
     net.run(10, until=lambda: is_whole(net))
@@ -30,7 +30,7 @@ def ready_line(names: str, delay: float = 0.005, *, seed: int = 0, pktinfo: bool
 
 
 def ready_pair(delay: float = 0.005, *, seed: int = 0, pktinfo: bool = False) -> NodeNet:
-    """Returns a and b with a link and a session."""
+    """Returns the hosts a and b with a link and a session."""
     net = ready_line("ab", delay, seed=seed, pktinfo=pktinfo)
     deliver(net, "a", "b")
     return net
@@ -47,37 +47,37 @@ def is_whole(net: NodeNet) -> bool:
 
 
 def ping_packet(net: NodeNet, source: str, destination: str, data: bytes, *, hop_limit: int = 64) -> bytes:
-    """Returns an echo request from one host to another."""
+    """Returns an ICMPv6 echo request from one host to another."""
     packet = bytearray(echo_request(net.hosts[source].address, net.hosts[destination].address, 7, 1, data))
     packet[7] = hop_limit
     return bytes(packet)
 
 
 def ping(net: NodeNet, source: str, destination: str, *, hop_limit: int = 64, size: int = 64) -> bytes:
-    """Sends a ping with data of its own; returns the data."""
+    """Sends a ping with unique data; returns the data."""
     data = f"{source}>{destination}/{next(_numbers)}/".encode().ljust(size, b".")
     net.send(source, ping_packet(net, source, destination, data, hop_limit=hop_limit))
     return data
 
 
 def data_of(packet: bytes) -> bytes:
-    """Returns the data of an echo."""
+    """Returns the data of an echo request."""
     return packet[HEADER_BYTES + _ECHO_BYTES :]
 
 
 def received(net: NodeNet, name: str) -> list[bytes]:
-    """Returns the data of all echoes that came out of a host's TUN, in order."""
+    """Returns the data of all echo requests that a host has delivered, in order."""
     return [data_of(packet) for packet, _, _ in net.hosts[name].delivered]
 
 
 def deliver(net: NodeNet, source: str, destination: str, within: float = 3.0) -> float:
-    """Sends one ping and runs until it has arrived; returns how long it took."""
+    """Sends a ping and runs until it has arrived; returns the time that took, in seconds."""
     data = ping(net, source, destination)
     return net.run(within, until=lambda: data in received(net, destination))
 
 
 def ping_until_answered(net: NodeNet, source: str, destination: str, within: float, every: float = 0.01) -> float:
-    """Sends pings until the first of them arrives; returns how long that took."""
+    """Sends pings until one has arrived; returns the time that took, in seconds."""
     sent: list[bytes] = []
     start = net.now
     while net.now < start + within:
@@ -108,7 +108,7 @@ def counter(net: NodeNet, host: str, name: str) -> int:
 
 
 def train_kinds(net: NodeNet, name: str) -> list[tuple[int, bytes]]:
-    """Returns a list that fills with the trains that come to a host, opened by its links: type, bytes."""
+    """Returns a list that collects (type, bytes) of the trains that a host receives."""
     trains: list[tuple[int, bytes]] = []
     receiving = net.hosts[name].node.receiving
     receive_frame = receiving.receive_frame
