@@ -1,14 +1,15 @@
 """The reliable, in-order channel for control messages over frames that may be lost, doubled and reordered.
 
-The same on every transport, so that a session may move from one to another. Layout: `mycelium.wire.frame`.
+It is the same over every transport, so that a link may move from one to another. Layout: `mycelium.wire.frame`.
 
-Invariant: what `receive` has returned for one stream of the peer is a prefix of what the peer's `send` took in that stream.
-A stream ends when its sender calls `restart` (the link was dead, or the queue full): what it still held is gone, and the
-receiver of the next stream learns of it by `take_peer_restart`, so that routing starts over. Answer a peer's restart by sending
-the table again, and by a restart of one's own only if the stream `is_forgotten`: the peer would have to answer it in turn.
+Invariant: what `receive` has returned for one stream of the peer is a prefix of what the peer's `send` took in that stream. A
+stream ends when its sender calls `restart` (the link was dead, or the queue full). What it still held is gone, and the
+receiver of the next stream learns of it by `take_peer_restart`, so that routing starts over. The answer to a peer's restart
+is the whole table, and a restart of this end only if the stream `is_forgotten`, because the peer would have to answer that in
+turn.
 
-Resending follows TCP: after three later segments came (RFC 6675), else after a timeout that doubles until something is
-acknowledged (RFC 6298); a timeout halves the window, an acknowledgement opens it again.
+Resending follows TCP: after three later segments were acknowledged (RFC 6675), else after a timeout that doubles until
+something is acknowledged (RFC 6298). A timeout halves the window, an acknowledgement opens it again.
 """
 
 import math
@@ -21,18 +22,18 @@ from mycelium.timing import Backoff
 from mycelium.wire.datagram import FRAME_HEAD, TAG_BYTES
 from mycelium.wire.frame import CONTROL_HEADER, FRAME_HEADER
 
-# messages in one segment: its frame is one datagram on every path, also on the one that it is resent on
+# Bytes of messages in one segment: its frame is one datagram on every path, also on the one that it is resent over.
 CONTROL_SEGMENT_BYTES: Final = DATAGRAM_FLOOR - FRAME_HEAD.size - FRAME_HEADER.size - CONTROL_HEADER.size - TAG_BYTES
-LAST_NUMBER: Final = 0xFF00_0000  # of a segment that takes new messages: a stream ends well before its numbers do
+LAST_NUMBER: Final = 0xFF00_0000  # a stream is restarted well before the numbers of its segments end
 PASSED_BY: Final = 3  # later segments acknowledged before a missing one is resent
 FIRST_WINDOW: Final = 16  # segments
-LEAST_WINDOW: Final = 4
+LEAST_WINDOW: Final = 4  # segments
 BACKOFF_FACTOR: Final = 2.0
 BACKOFF_CEILING: Final = 32.0  # of the timeout, as a multiple of the first one
 
 
 class _Segment:
-    """One segment on its way; `passed` counts the segments sent after it that were acknowledged before it."""
+    """One segment in flight; `passed` counts the segments sent after it that were acknowledged before it."""
 
     __slots__ = ("number", "passed", "payload", "sent_at")
 
@@ -46,7 +47,7 @@ class _Segment:
 class ControlChannel:
     """Both directions of the control channel of one link.
 
-    The owner hands each control body to `receive`, then sends what `next_segment` gives until it gives None.
+    The owner hands each control body to `receive`, then sends what `next_segment` returns until it returns None.
     """
 
     __slots__ = (
@@ -70,8 +71,8 @@ class ControlChannel:
     )
 
     def __init__(self, stream: int) -> None:
-        self.stream = stream  # of what we send; above 0
-        self.is_forgotten = False  # the peer, which has restarted, does not hold what it had acknowledged of our stream
+        self.stream = stream  # number of the own stream; above 0
+        self.is_forgotten = False  # the peer has restarted, and lost what it had acknowledged of the own stream
         self.queued_bytes = 0  # taken by `send` and not yet acknowledged
         self.resent_segments = 0
         self._queue: deque[bytes] = deque()
@@ -80,9 +81,8 @@ class ControlChannel:
         self._next_number = 1
         self._acked = 0  # every segment of ours up to this number has arrived
         self._window = FIRST_WINDOW
-        self._backoff = Backoff(
-            1.0, factor=BACKOFF_FACTOR, ceiling=BACKOFF_CEILING
-        )  # of the timeout, in multiples of the RTO
+        # of the timeout, in multiples of the RTO
+        self._backoff = Backoff(1.0, factor=BACKOFF_FACTOR, ceiling=BACKOFF_CEILING)
         self._progress_at = 0.0  # when something was acknowledged: timeouts count from there (RFC 6298, 5.3)
         self._peer_stream = 0
         self._peer_restarted = False
@@ -104,7 +104,7 @@ class ControlChannel:
         return True
 
     def restart(self, stream: int) -> None:
-        """Gives up all that was sent and not acknowledged, and begins a stream of a higher number."""
+        """Drops all that is not acknowledged, and starts a stream of a higher number."""
         if stream <= self.stream:
             raise LocalError(f"stream {stream} after stream {self.stream}")
         self.stream = stream
@@ -120,7 +120,7 @@ class ControlChannel:
         self._is_ack_owed = True  # tells the peer of the new stream even before there is a message
 
     def take_peer_restart(self) -> bool:
-        """Tells, once each time, whether the peer began a stream after an earlier one: what it knew of us may be gone."""
+        """Tells, once each time, whether the peer has started another stream: what it was told may be lost."""
         restarted, self._peer_restarted = self._peer_restarted, False
         return restarted
 
@@ -142,8 +142,8 @@ class ControlChannel:
             return []
         if stream != self._peer_stream:
             self._begin_peer_stream(stream)
-            # What was never acknowledged is sent again from the first segment on. Two ends that restart at once acknowledge
-            # each other's former stream: to take that for forgetting would make them restart for ever.
+            # What was never acknowledged is resent from the first segment on. Two ends that restart at once acknowledge each
+            # other's former stream; if that counted as forgotten, they would restart for ever.
             self.is_forgotten = self._acked > 0 and (acked_stream != self.stream or acked < self._acked)
         if acked_stream == self.stream:
             self._take_acknowledgement(acked, beyond, now=now)
