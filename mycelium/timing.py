@@ -125,10 +125,6 @@ class Deadlines(Generic[Reason]):
                 self._heap = [entry for entry in self._heap if self._set.get(entry[2]) == entry[0]]
                 heapify(self._heap)
 
-    def clear(self, reason: Reason) -> None:
-        """Forgets a reason."""
-        self._set.pop(reason, None)
-
     def next(self) -> float:
         """Returns the earliest deadline; infinity for none."""
         heap = self._heap

@@ -112,16 +112,6 @@ def test_a_deadline_moves_earlier_but_not_later() -> None:
     assert deadlines.take_due(now=10.0) == ["a"]
 
 
-def test_a_reason_that_is_cleared_is_not_due() -> None:
-    deadlines: Deadlines[str] = Deadlines()
-    deadlines.set("a", 1.0)
-    deadlines.set("b", 2.0)
-    deadlines.clear("a")
-    deadlines.clear("nobody")
-    assert deadlines.next() == 2.0
-    assert deadlines.take_due(now=3.0) == ["b"]
-
-
 def test_replaced_deadlines_do_not_pile_up() -> None:
     deadlines: Deadlines[int] = Deadlines()
     for number in range(10_000):

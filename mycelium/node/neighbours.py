@@ -191,7 +191,6 @@ class Neighbours:
         self._peers.disconnected(link.address, now=now)
         self._redials.stop(link.address)
         del self.links[link.address]
-        self._deadlines.clear(link.address)
         self._forget_indices()
 
     def sweep(self, *, now: float) -> None:

@@ -3,13 +3,17 @@
 import pytest
 
 from mycelium.channel.keypair import IDLE_KEPT_S, REKEY_AFTER_S
+from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
 from mycelium.endpoint import Endpoint
 from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
+from mycelium.link.keypair import MESSAGE_3_AGAIN_S
 from mycelium.link.link import LinkState
 from mycelium.node.event_kind import EventKind
 from mycelium.wire.datagram import CHUNK
+from mycelium.wire.frame import CLOSE_LEAVING
 from sim.net.network import PORT, UNDERLAY_OVERHEAD, url_of
 from sim.net.node_net import NodeNet
+from tests.link.lab import LinkLab, endpoint
 from tests.support.small_meshes import (
     deliver,
     is_up,
@@ -456,3 +460,36 @@ def test_processes_that_are_rarely_run_make_no_link_look_longer() -> None:
         link = link_of(net, "a", "b")
         assert link.paths.active.rtt.minimum(now=net.now) == pytest.approx(0.020)
     assert {name: link_of(net, name, other).cost for name, other in ("ab", "ba")} == costs
+
+
+# -- two links in memory -----------------------------------------------------------------------------------------------
+
+
+def test_a_late_goodbye_under_an_old_keypair_says_nothing_of_a_neighbour_with_a_newer_one() -> None:
+    lab = LinkLab()
+    lab.run(SIMULTANEOUS_S + 1)
+    lab.told("a")
+    lab.cut("b", "a")
+    lab.act(lab.link("b").close, CLOSE_LEAVING)
+    _, _, goodbye = lab.sent[-1]
+    lab.mend()
+    lab.shake_hands("a")
+    lab.run(1)
+    lab.ends["a"].receive(endpoint("b"), goodbye, len(goodbye))
+    assert lab.told("a") == ["keys"]
+    lab.act(lab.link("b").close, CLOSE_LEAVING)
+    lab.run(1)
+    assert lab.told("a") == ["down: closed"]
+
+
+def test_a_first_frame_of_any_kind_has_the_neighbour_probed_at_once() -> None:
+    """What it was asked before, it could not open: message 3 had been lost."""
+    lab = LinkLab()
+    lab.cut("a", "b")
+    lab.run(MESSAGE_3_AGAIN_S - 0.001)
+    lab.mend()
+    lab.cut("b", "a")  # so are the probes of b
+    lab.run(0.01)
+    lab.mend()
+    lab.send("b", b"the first to arrive")
+    assert lab.run(1, until=lambda: lab.link("a").state is LinkState.UP) < 0.02
