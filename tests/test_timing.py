@@ -37,6 +37,13 @@ def test_a_limited_burst_is_lost_at_once_and_does_not_come_back() -> None:
     assert take_all(bucket, now=100.0) == 10
 
 
+def test_limiting_a_burst_grants_nothing() -> None:
+    bucket = TokenBucket(10.0, burst=50.0, now=0.0)
+    take_all(bucket, now=0.0)
+    bucket.limit_burst(10.0)
+    assert not bucket.take(now=0.0)
+
+
 def test_limiting_a_burst_never_raises_it() -> None:
     bucket = TokenBucket(10.0, now=0.0)
     bucket.limit_burst(20.0)
@@ -121,3 +128,21 @@ def test_replaced_deadlines_do_not_pile_up() -> None:
     deadlines.set(1, 50.0)
     assert len(deadlines._heap) <= REPLACED_SHARE + LEAST_REPLACED
     assert deadlines.next() == 50.0
+
+
+def test_reasons_of_one_deadline_come_in_the_order_in_which_they_were_set() -> None:
+    deadlines: Deadlines[str] = Deadlines()
+    for reason in "bca":
+        deadlines.set(reason, 1.0)
+    assert deadlines.take_due(now=1.0) == ["b", "c", "a"]
+
+
+def test_no_deadline_is_lost_or_out_of_order_where_replaced_ones_are_thrown_away() -> None:
+    deadlines: Deadlines[int] = Deadlines()
+    reasons = range(3 * LEAST_REPLACED)
+    for moved in range(2 * REPLACED_SHARE):
+        for reason in reasons:
+            deadlines.set(reason, 1_000.0 - 10 * moved + reason * 7 % 101 / 101)
+    taken = deadlines.take_due(now=1_000.0)
+    assert sorted(taken) == list(reasons)
+    assert taken == sorted(taken, key=lambda reason: reason * 7 % 101)

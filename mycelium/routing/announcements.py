@@ -13,7 +13,7 @@ from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.neighbour import Neighbour
 from mycelium.wire.announcement import Announcement
 
-BUDGET_REFILL_S: Final = 1.0  # time until the neighbour's table is requested again, of which part was refused
+BUDGET_REFILL_S: Final = 1.0  # wait before the neighbour's table, part of which was refused, is requested again
 
 
 class AnnouncementChecker:

@@ -31,7 +31,7 @@ from mycelium.timing import TokenBucket, TokenBuckets
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.train import SESSION_REPLY, SESSION_REQUEST_BYTES, handshake_counter, index_and_suites
 
-RENEWAL_SPACING_S: Final = 1.0  # no train under an unknown keypair starts a handshake so soon after one that was opened
+RENEWAL_SPACING_S: Final = 1.0  # time after an opened train in which one under an unknown keypair starts no handshake
 WORN_OUT_BLOCKS: Final = LAST_BLOCK - (1 << 31)  # 32 GiB before the end: more than is sealed between two sweeps
 IDLE_FORGOTTEN_S: Final = 10 * 60.0
 SWEEP_S: Final = 5.0

@@ -43,7 +43,8 @@ _FLOW: Final = slice(SOURCE, HEADER_BYTES + 4)  # addresses and ports
 
 # version, class and flow label; length; protocol and hop limit; UDP length
 _UDP_FIELDS: Final = struct.Struct("!4sH2s36xH")
-# the same; sequence; acknowledgement; data offset; flags; window; urgent pointer
+# version, class and flow label; length; protocol and hop limit; sequence; acknowledgement; data offset; flags; window; urgent
+# pointer
 _TCP_FIELDS: Final = struct.Struct("!4sH2s36xI4sBB2s2x2s")
 _WORD: Final = struct.Struct("!H")
 

@@ -23,6 +23,14 @@ def test_a_rekey_is_due_at_once_when_much_was_sealed(is_initiator: bool) -> None
     assert keypair.wants_replacement(now=1.0)
 
 
+def test_a_keypair_holds_what_the_handshake_yielded() -> None:
+    keys = agreed_keys(is_initiator=True, index=3)
+    keypair = Keypair(keys, now=7.0)
+    assert (keypair.local_index, keypair.remote_index) == (3, 103)
+    assert (keypair.sealing, keypair.opening) == (keys.sealing, keys.opening)
+    assert (keypair.established, keypair.last_opened) == (7.0, 7.0)
+
+
 def test_a_keypair_is_idle_some_time_after_it_last_opened_something() -> None:
     keypair = Keypair(agreed_keys(is_initiator=True), now=0.0)
     keypair.last_opened = 50.0

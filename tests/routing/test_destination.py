@@ -1,13 +1,28 @@
 import pytest
 
-from mycelium.routing.destination import Destination
+from mycelium.routing.destination import NOBODY, SETTLED, Destination
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.distance import RETRACTED, UNKNOWN, distance
+from mycelium.wire.distance import INFINITY, NO_SOURCE, RETRACTED, UNKNOWN, distance
 from tests.routing.engines import address, announcement
 
 
 def row_of(*routes: int, sequence: int = 5) -> Destination:
     return Destination(address(9), announcement(9, sequence), distance(sequence, 0), 0.0, list(routes))
+
+
+def test_a_new_row_is_unreachable_and_nobody_was_told() -> None:
+    row = row_of(UNKNOWN)
+    assert (row.metric, row.selected, row.feasibility_distance) == (INFINITY, NOBODY, NO_SOURCE)
+    assert (row.advertised, row.queued) == (UNKNOWN, SETTLED)
+    assert (row.holders, row.current, row.announced) == (0, 0, 0)
+
+
+def test_the_announcement_of_a_distance_is_that_of_its_sequence_whatever_the_metric() -> None:
+    row = row_of()
+    for metric in (0, 1, INFINITY):
+        assert row.announcement_of(distance(5, metric)) == announcement(9, 5)
+    assert row.announcement_of(distance(4, 0)) is None
+    assert row.announcement_of(distance(6, INFINITY)) is None
 
 
 def test_a_newer_announcement_moves_the_floor_and_the_time() -> None:

@@ -37,6 +37,8 @@ def test_packets_have_a_bound_in_bytes(budget: ByteBudget) -> None:
     assert append(queue, SESSION_QUEUE_BYTES - 10)
     assert not append(queue, 11)
     assert append(queue, 10)
+    queue.take_all()
+    assert append(queue, SESSION_QUEUE_BYTES)
 
 
 def test_all_queues_of_a_node_share_one_budget() -> None:
@@ -47,5 +49,6 @@ def test_all_queues_of_a_node_share_one_budget() -> None:
     assert append(second, 40)
     first.take_all()
     assert budget.held_bytes == 40
+    second.take_all()
     second.take_all()
     assert budget.held_bytes == 0
