@@ -14,7 +14,7 @@ Each end has an underlay address of its name, and may have others: a wire exists
 
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from itertools import count
 from typing import Final
@@ -175,9 +175,12 @@ class LinkEnd:
 
 
 class LinkLab:
-    """Both ends and the wires between them. `drop` sees each datagram: sending and receiving address, bytes."""
+    """Both ends and the wires between them. `drop` sees each datagram: sending and receiving address, bytes.
 
-    def __init__(self, *, delay_s: float = DELAY_S, seed: int = 0) -> None:
+    Message 3 of a's handshake is on its way at once; it is lost if `cuts` has its wire.
+    """
+
+    def __init__(self, *, delay_s: float = DELAY_S, seed: int = 0, cuts: Collection[tuple[str, str]] = ()) -> None:
         self.now = 1_000.0
         self.seed = seed
         self.delay_s = delay_s
@@ -185,7 +188,7 @@ class LinkLab:
         self.drop: Callable[[str, str, bytes], bool] = lambda source, destination, data: False
         self.sent: list[tuple[str, str, bytes]] = []  # every datagram
         self.local_addresses: dict[str, bytes] = {}  # as PKTINFO would tell, of the addresses that have one here
-        self._cuts: set[tuple[str, str]] = set()
+        self._cuts = set(cuts)
         self._heap: list[tuple[float, int, Callable[[], None]]] = []
         self._count = count()
         self.ends = {name: LinkEnd(self, name, peer) for name, peer in ("ab", "ba")}

@@ -484,8 +484,7 @@ def test_a_late_goodbye_under_an_old_keypair_says_nothing_of_a_neighbour_with_a_
 
 def test_a_first_frame_of_any_kind_has_the_neighbour_probed_at_once() -> None:
     """What it was asked before, it could not open: message 3 had been lost."""
-    lab = LinkLab()
-    lab.cut("a", "b")
+    lab = LinkLab(cuts=[("a", "b")])
     lab.run(MESSAGE_3_AGAIN_S - 0.001)
     lab.mend()
     lab.cut("b", "a")  # so are the probes of b
