@@ -65,7 +65,8 @@ class Driver:
         self._journal = node.journal
         self._journal_seen = 0
         self._batch = PacketBatch()
-        self._resume: asyncio.TimerHandle | None = None  # while TUN is not read, since a transport has become full
+        self._resume: asyncio.TimerHandle | None = None  # while TUN is not read, since a transport has become full,
+        self._backed_up: Transport | None = None  # and which that is, where the transport itself queues
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = inf
         # for how long what was read last from each had waited; 0 where nothing more waited behind it
@@ -125,6 +126,8 @@ class Driver:
         else:
             if transport.holds_more():
                 self._revisit(transport)
+        if transport is self._backed_up and not transport.is_backed_up:
+            self._resume_tun()
         if has_delivered and self._resume is None:
             self._on_tun()  # the kernel answers at once what it was handed: acknowledgements, echo replies
         else:
@@ -163,7 +166,10 @@ class Driver:
     # -- a full transport ----------------------------------------------------------------------------------------------
 
     def _on_full(self, transport: Transport) -> None:
-        self._loop.add_writer(transport.fileno(), self._on_writable, transport)
+        if transport.is_backed_up:
+            self._backed_up = transport
+        else:
+            self._loop.add_writer(transport.fileno(), self._on_writable, transport)
         if self._tun is not None and self._resume is None:
             self._loop.remove_reader(self._tun.fileno())
             self._resume = self._loop.call_later(TUN_PAUSE_S, self._resume_tun)
@@ -176,7 +182,7 @@ class Driver:
     def _resume_tun(self) -> None:
         if self._tun is not None and self._resume is not None:
             self._resume.cancel()
-            self._resume = None
+            self._resume = self._backed_up = None
             self._loop.add_reader(self._tun.fileno(), self._on_tun)
 
     # -- the one timer -------------------------------------------------------------------------------------------------

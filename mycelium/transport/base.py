@@ -26,6 +26,10 @@ class Transport(Protocol):
     unreachable: dict[Endpoint, None]  # no way to them, for a moment perhaps, or their connection has ended
     oversize: dict[Endpoint, int]  # the length of a datagram that was too long to leave this host
 
+    @property
+    def is_backed_up(self) -> bool:
+        """Tells whether so much waits in the transport that senders had better wait; its descriptor tells of the end of it."""
+
     def fileno(self) -> int:
         """Returns the descriptor that is readable while `receive` has something."""
 

@@ -56,6 +56,8 @@ class MemoryCounters:
 class MemoryTransport:
     """One end on a `MemoryHub`; see `Transport` for what its methods promise."""
 
+    is_backed_up = False
+
     def __init__(self, hub: MemoryHub, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
         self.scheme = endpoint.scheme

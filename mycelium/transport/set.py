@@ -46,11 +46,12 @@ def merged(transmits: list[Transmit]) -> Iterable[Transmit]:
 class _Lane:
     """One transport, and what waits until it has room again."""
 
-    __slots__ = ("is_full", "queue", "transport")
+    __slots__ = ("is_backed_up", "is_full", "queue", "transport")
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self.is_full = False
+        self.is_backed_up = False
         self.queue: SendQueue[tuple[Endpoint, bytes, int, bool]] = SendQueue(UNSENT_DATA_BYTES, UNSENT_CONTROL_BYTES)
 
 
@@ -77,9 +78,10 @@ class TransportSet:
         self.counters = SetCounters()
 
     def send(self, transmits: list[Transmit]) -> Sequence[Transport]:
-        """Sends what a node has in its outbox; returns transports that have become full by it.
+        """Sends what a node has in its outbox; returns transports that have become full, or backed up, by it.
 
-        What goes to a full transport waits, within bounds, until `drain` is called. A drop is counted, never raised.
+        What goes to a full transport waits, within bounds, until `drain` is called; one that is backed up queues by itself. A
+        drop is counted, never raised.
         """
         filled: Sequence[Transport] = _NONE
         lane_of = self._lane_of
@@ -93,6 +95,11 @@ class TransportSet:
                 lane.is_full = True
                 self._keep(lane, endpoint, buffers, size, is_bulk)
                 filled = (*filled, lane.transport)
+        for lane in self._lanes:
+            if lane.transport.is_backed_up is not lane.is_backed_up:
+                lane.is_backed_up = not lane.is_backed_up
+                if lane.is_backed_up:
+                    filled = (*filled, lane.transport)
         return filled
 
     def drain(self, transport: Transport) -> bool:

@@ -65,6 +65,7 @@ class TcpTransport:
         self._strangers: Counter[str] = Counter()  # accepted connections that are not trusted, by host
         self._accepted = 0
         self._unsent_bytes = 0
+        self._backed_up = 0  # connections
         self._scratch = memoryview(bytearray(SCRATCH_BYTES))
         self._arrived: deque[Received] = deque()  # datagrams in `_scratch`
         self._readable: deque[TcpConnection] = deque()
@@ -93,6 +94,10 @@ class TcpTransport:
 
     def reach(self, endpoint: Endpoint) -> float:
         return float(endpoint.scheme == SCHEME)
+
+    @property
+    def is_backed_up(self) -> bool:
+        return self._backed_up > 0
 
     def waited_s(self) -> float:
         return 0.0
@@ -283,6 +288,7 @@ class TcpTransport:
         """Brings what depends on a connection's queue up to date."""
         self._unsent_bytes += connection.queue.bytes - connection.counted_bytes
         connection.counted_bytes = connection.queue.bytes
+        self._backed_up += connection.judge_backlog()
         if connection.events != connection.wanted_events:
             connection.events = connection.wanted_events
             self._epoll.modify(connection.stream, connection.events)
@@ -292,6 +298,7 @@ class TcpTransport:
         if self._connections.pop(connection.stream.fileno(), None) is None:
             return
         self._unsent_bytes -= connection.counted_bytes
+        self._backed_up -= connection.is_backed_up
         if not connection.is_trusted:
             self._forget_stranger(connection)
         for name in connection.names:

@@ -13,6 +13,9 @@ from mycelium.transport.stream import split
 
 BYTES_PER_SEND: Final = 64 << 10
 BUFFERS_PER_SEND: Final = 64  # well below the kernel's IOV_MAX
+# Senders on this host are made to wait from the first of these on until no more than the second waits.
+BACKED_UP_BYTES: Final = TCP_UNSENT_DATA_BYTES // 2
+RELIEVED_BYTES: Final = TCP_UNSENT_DATA_BYTES // 8
 
 
 class TcpConnection:
@@ -28,6 +31,7 @@ class TcpConnection:
         "_stranger_bytes",
         "counted_bytes",
         "events",
+        "is_backed_up",
         "is_connecting",
         "is_trusted",
         "names",
@@ -44,6 +48,7 @@ class TcpConnection:
         self.unused_since = now
         self.queue: SendQueue[bytes] = SendQueue(TCP_UNSENT_DATA_BYTES, TCP_UNSENT_CONTROL_BYTES)
         self.counted_bytes = 0  # of the queue, in what its owner adds up
+        self.is_backed_up = False
         self.events = 0  # that epoll waits for
         self._rest: memoryview | None = None  # of what was sent in part: nothing else may leave before
         self._partial = b""  # the beginning of a datagram, with its length
@@ -66,6 +71,16 @@ class TcpConnection:
             return select.EPOLLOUT
         readable = 0 if self.is_suspended else select.EPOLLIN
         return readable | (select.EPOLLOUT if self._rest is not None or self.queue else 0)
+
+    def judge_backlog(self) -> int:
+        """Brings `is_backed_up` up to date; returns 1 where it has become true by that, -1 for false, 0 for as it was."""
+        if self.queue.bytes > BACKED_UP_BYTES and not self.is_backed_up:
+            self.is_backed_up = True
+            return 1
+        if self.queue.bytes <= RELIEVED_BYTES and self.is_backed_up:
+            self.is_backed_up = False
+            return -1
+        return 0
 
     def send(self, pieces: Sequence[Buffer], size: int, *, is_bulk: bool) -> bool:
         """Sends `size` bytes, or queues what the kernel does not take now; False where they were dropped."""

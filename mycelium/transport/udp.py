@@ -74,6 +74,7 @@ class UdpTransport:
     """One UDP socket; see `Transport` for what its methods promise."""
 
     scheme = SCHEME
+    is_backed_up = False
 
     __slots__ = (
         "_bound",

@@ -192,6 +192,31 @@ def test_a_full_transport_stops_the_reading_of_tun_for_a_moment_only() -> None:
     asyncio.run(run())
 
 
+def test_a_transport_that_is_backed_up_stops_the_reading_of_tun_until_it_is_relieved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> None:
+        hub, loop = MemoryHub(), asyncio.get_running_loop()
+        busy, tun = hub.open("aa", scheme="busy"), WatchedTun()
+        one = Host([busy, hub.open("a")], Endpoint("memory", "b", 9651), loop, tun)
+        other = Host([hub.open("b")], Endpoint("memory", "a", 9651), loop)
+        await link(one, other)
+        monkeypatch.setattr(busy, "is_backed_up", True)
+        one.node.outbox.transmits.append((Endpoint("busy", "b", 1), [b"x"], 1, True))
+        one.driver.act(lambda now: None)
+        tun.read_at.clear()
+        one.driver._on_transport(busy)
+        one.driver._on_tun()
+        assert tun.read_at == []
+        monkeypatch.setattr(busy, "is_backed_up", False)
+        one.driver._on_transport(busy)
+        one.driver._on_tun()
+        assert len(tun.read_at) == 1
+        stop(one, other)
+
+    asyncio.run(run())
+
+
 def test_the_timer_waits_for_a_long_backlog_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         one, other = await linked_pair()

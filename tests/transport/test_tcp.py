@@ -12,6 +12,7 @@ from mycelium.errors import DeviceError
 from mycelium.limits import STRANGER_BYTES, STREAM_DATAGRAM, TCP_STRANGERS_PER_HOST, TCP_UNSENT_DATA_BYTES
 from mycelium.transport import tcp
 from mycelium.transport.tcp import CONNECT_S, SWEEP_S, UNUSED_S, TcpTransport
+from mycelium.transport.tcp_connection import RELIEVED_BYTES
 from mycelium.transport.tcp_socket import listen
 
 DEADLINE_S = 10.0
@@ -184,6 +185,25 @@ def test_a_full_connection_drops_data_keeps_control_and_holds_no_other_back(
     assert received[-1][0] != b"control", "it overtook the data that waited"
     assert one._unsent_bytes == 0
     other.close()
+
+
+def test_a_connection_with_much_to_send_says_so_until_it_has_sent_most(
+    pair: tuple[TcpTransport, TcpTransport], clock: Clock
+) -> None:
+    one, two = pair
+    here, _ = dialled(one, two)
+    trust(one, two, clock=clock)
+    while not one.is_backed_up:
+        assert not one.counters.send_dropped
+        one.send(here, [bytes(60_000)], STREAM_DATAGRAM, True)
+    while one.is_backed_up:
+        two.receive()
+        one.receive()
+    assert one._unsent_bytes <= RELIEVED_BYTES
+    while not one.is_backed_up:
+        one.send(here, [bytes(60_000)], STREAM_DATAGRAM, True)
+    one._end(one._by_name[here])
+    assert not one.is_backed_up
 
 
 def test_a_descriptor_is_silent_while_nothing_can_be_sent_or_read(
