@@ -37,8 +37,8 @@ READS_PER_WAKE: Final = 16  # from one descriptor, before the others have their 
 LATE_S: Final = 0.01  # a timer that fires later than this first has what arrived meanwhile read
 BACKLOG_S: Final = 0.025  # so does a timer that fires while what is read has waited for longer than this
 ROUNDS_TO_CATCH_UP: Final = 16  # of reading, before the timer has its turn all the same
-# A full transport stops the reading of TUN, which makes senders wait rather than lose packets, but for no longer than this:
-# traffic that takes other transports must flow on. Then the transport's queue takes what it can until it was empty once.
+# The longest that a full transport stops the reading of TUN. The stop makes local senders wait instead of losing packets, but
+# delays traffic over other transports too. A transport that stays full longer drops what its queue can't hold.
 TUN_PAUSE_S: Final = 0.02
 
 
@@ -65,13 +65,12 @@ class Driver:
         self._journal = node.journal
         self._journal_seen = 0
         self._batch = PacketBatch()
-        self._resume: asyncio.TimerHandle | None = None  # while TUN is not read, since a transport has become full,
-        self._backed_up: Transport | None = None  # and which that is, where the transport itself queues
+        self._resume: asyncio.TimerHandle | None = None  # set while TUN is not read, because a transport is full
+        self._backed_up: Transport | None = None  # the transport that TUN waits for, if it queues by itself
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = inf
-        # for how long what was read last from each had waited; 0 where nothing more waited behind it
-        self._backlog_s: dict[Transport, float] = {}
-        self._revisits: dict[Transport, asyncio.Handle] = {}  # to transports that hold more than one turn has read
+        self._backlog_s: dict[Transport, float] = {}  # how long the last read datagram had waited; 0 once all are read
+        self._revisits: dict[Transport, asyncio.Handle] = {}  # scheduled reads of what transports hold themselves
         self._sleep = SleepWatch(slept_s())
 
     def start(self) -> None:
@@ -101,7 +100,7 @@ class Driver:
         """Calls the node from outside the data path, with the time, and carries out what it wants done."""
         action(monotonic())
         self._flush()
-        self._arm(monotonic())
+        self._arm(now=monotonic())
 
     # -- descriptors ---------------------------------------------------------------------------------------------------
 
@@ -123,7 +122,7 @@ class Driver:
                 outbox.deliveries.clear()
                 has_delivered = True
             self._flush()
-        else:
+        else:  # there may be more
             if transport.holds_more():
                 self._revisit(transport)
         if transport is self._backed_up and not transport.is_backed_up:
@@ -131,7 +130,7 @@ class Driver:
         if has_delivered and self._resume is None:
             self._on_tun()  # the kernel answers at once what it was handed: acknowledgements, echo replies
         else:
-            self._arm(now)
+            self._arm(now=now)
 
     def _revisit(self, transport: Transport) -> None:
         """Reads on in the next round of the loop: the descriptor does not tell of what the transport holds."""
@@ -150,7 +149,7 @@ class Driver:
             now = monotonic()
             node.send_packets(batch, now=now)
             self._flush()
-        self._arm(now)
+        self._arm(now=now)
 
     def _flush(self) -> None:
         outbox = self._outbox
@@ -187,10 +186,10 @@ class Driver:
 
     # -- the one timer -------------------------------------------------------------------------------------------------
 
-    def _arm(self, now: float) -> None:
+    def _arm(self, *, now: float) -> None:
         """Sets the timer for the node's next deadline. A timer that is set for an earlier time stays: it looks again then."""
-        self._note_refusals(now)
-        self._look_at_journal(now)
+        self._note_refusals(now=now)
+        self._look_at_journal(now=now)
         deadline = min(self._node.next_deadline(), self._transports.next_deadline())
         if deadline < self._armed_for:
             if self._timer is not None:
@@ -198,7 +197,7 @@ class Driver:
             self._armed_for = max(deadline, now)  # what is due at once is not late
             self._timer = self._loop.call_later(self._armed_for - now, self._on_timer)
 
-    def _note_refusals(self, now: float) -> None:
+    def _note_refusals(self, *, now: float) -> None:
         """Tells the node what could not be sent: it has other paths, or shorter datagrams."""
         oversize, unreachable = self._transports.take_oversize(), self._transports.take_unreachable()
         for endpoint, size in oversize:
@@ -208,7 +207,7 @@ class Driver:
         if unreachable:
             self._flush()
 
-    def _look_at_journal(self, now: float) -> None:
+    def _look_at_journal(self, *, now: float) -> None:
         if self._node.routing.changes:
             self._node.note_route_changes(now=now)
         if self._journal.newest != self._journal_seen:
@@ -216,7 +215,7 @@ class Driver:
             self._on_journal()
 
     def _catch_up(self) -> None:
-        """Answers that we seem to miss may have been waiting for us."""
+        """Reads what has arrived while this process was busy: answers that seem to be missing may be among it."""
         for transport in self._transports.transports:
             for _ in range(ROUNDS_TO_CATCH_UP):
                 self._on_transport(transport)
@@ -236,4 +235,4 @@ class Driver:
             self._node.handle_timeout(now=now)
         self._flush()
         self._armed_for = inf
-        self._arm(now)
+        self._arm(now=now)

@@ -43,7 +43,7 @@ def test_the_timer_is_moved_only_for_an_earlier_deadline(monkeypatch: pytest.Mon
     driver = driver_of(node, loop)
     for deadline in (1002.0, 1002.0, 1005.0, 1001.0, 1001.5):
         monkeypatch.setattr(node, "next_deadline", lambda deadline=deadline: deadline)
-        driver._arm(1000.0)
+        driver._arm(now=1000.0)
     assert loop.waits == [2.0, 1.0]
     assert [timer.is_cancelled for timer in loop.timers] == [True, False]
 
@@ -55,7 +55,7 @@ def test_a_timer_that_fires_early_is_armed_again_and_calls_nothing(monkeypatch: 
     monkeypatch.setattr(node, "handle_timeout", lambda *, now: calls.append(now))
     deadline = [monotonic()]
     monkeypatch.setattr(node, "next_deadline", lambda: deadline[0])
-    driver._arm(monotonic())
+    driver._arm(now=monotonic())
     deadline[0] += 10.0  # it has moved later meanwhile
     driver._on_timer()
     assert calls == []
@@ -69,6 +69,6 @@ def test_a_timer_that_is_due_at_once_is_not_taken_for_a_sleep(monkeypatch: pytes
     monkeypatch.setattr(node, "resumed", lambda *, now: slept.append(now))
     driver = driver_of(node, loop)
     monkeypatch.setattr(node, "next_deadline", lambda: float("-inf"))
-    driver._arm(monotonic())
+    driver._arm(now=monotonic())
     driver._on_timer()
     assert slept == []

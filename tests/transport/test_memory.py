@@ -6,18 +6,10 @@ from mycelium.endpoint import Endpoint
 from mycelium.limits import MEMORY_TRANSPORT_BYTES
 from mycelium.transport.base import Transport
 from mycelium.transport.memory import MemoryHub, MemoryTransport
-from mycelium.transport.udp import UdpTransport
 
 
 def is_readable(transport: Transport) -> bool:
     return bool(select.select([transport], [], [], 0)[0])
-
-
-def test_both_kinds_are_transports() -> None:
-    kinds: list[Transport] = [MemoryHub().open("a"), UdpTransport.open("127.0.0.1", 0)]
-    for transport in kinds:
-        transport.close()
-        transport.close()
 
 
 def test_a_batch_crosses_whole_and_in_order() -> None:

@@ -1,0 +1,61 @@
+"""What every transport promises, whatever it sends over."""
+
+import select
+from collections.abc import Callable
+
+import pytest
+
+from mycelium.counters import Registry
+from mycelium.endpoint import Endpoint
+from mycelium.peer_url import SCHEMES
+from mycelium.transport.base import Transport
+from mycelium.transport.memory import MemoryHub
+from mycelium.transport.tcp import TcpTransport
+from mycelium.transport.udp import UdpTransport
+
+KINDS: dict[str, Callable[[], Transport]] = {
+    "udp": lambda: UdpTransport.open("127.0.0.1", 0),
+    "tcp": lambda: TcpTransport.open([("127.0.0.1", 0)]),
+    "memory": lambda: MemoryHub().open("127.0.0.1"),
+}
+
+
+def test_every_scheme_of_peer_urls_has_a_transport() -> None:
+    assert {*SCHEMES, "memory"} == set(KINDS)
+
+
+@pytest.mark.parametrize("scheme", KINDS)
+def test_an_idle_transport_has_nothing_and_wants_nothing(scheme: str) -> None:
+    transport = KINDS[scheme]()
+    assert not select.select([transport], [], [], 0)[0]
+    assert transport.receive() is None
+    assert (transport.holds_more(), transport.is_backed_up, transport.waited_s()) == (False, False, 0.0)
+    assert (transport.unreachable, transport.oversize) == ({}, {})
+    assert transport.next_deadline() == float("inf")
+    transport.close()
+
+
+@pytest.mark.parametrize("scheme", KINDS)
+def test_it_reaches_endpoints_of_its_scheme_and_hears_at_its_own(scheme: str) -> None:
+    transport = KINDS[scheme]()
+    [own] = transport.local_endpoints
+    assert (transport.scheme, own.scheme) == (scheme, scheme)
+    assert {other for other in KINDS if transport.reach(Endpoint(other, "127.0.0.1", 9651)) > 0} == {scheme}
+    transport.close()
+
+
+@pytest.mark.parametrize("scheme", KINDS)
+def test_every_counter_says_what_it_counts(scheme: str) -> None:
+    transport = KINDS[scheme]()
+    metrics = Registry()
+    metrics.add(transport.counters)
+    assert {"received_bytes", "sent_bytes"} <= set(metrics.values())
+    transport.close()
+
+
+@pytest.mark.parametrize("scheme", KINDS)
+def test_closing_twice_is_fine(scheme: str) -> None:
+    transport = KINDS[scheme]()
+    transport.close()
+    transport.close()
+    assert transport.fileno() == -1
