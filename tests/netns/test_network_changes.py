@@ -1,6 +1,5 @@
 """What the kernel tells of interfaces, addresses and routes makes a daemon ask on all its paths at once."""
 
-import time
 from functools import partial
 from typing import Final
 
@@ -45,12 +44,14 @@ def has_sent(daemon: Daemon, least: int) -> bool:
 def wait_idle(daemon: Daemon) -> int:
     """Waits until a second goes by with little sent, and returns how much was sent in all."""
 
-    def is_idle() -> bool:
-        before = sent_bytes(daemon)
-        time.sleep(REPORTS_APART_SECONDS)
-        return sent_bytes(daemon) - before < ASKED_BYTES // 5
+    last = -ASKED_BYTES
 
-    wait_until(is_idle, 30, "the link is idle")
+    def is_idle() -> bool:
+        nonlocal last
+        before, last = last, sent_bytes(daemon)
+        return last - before < ASKED_BYTES // 5
+
+    wait_until(is_idle, 30, "the link is idle", every_s=REPORTS_APART_SECONDS)
     return sent_bytes(daemon)
 
 
