@@ -1,21 +1,31 @@
 """End-to-end sessions between nodes: first packets, handshakes that are lost or cross, restarts, new keys, super-packets."""
 
+from math import inf
+
 import pytest
+from msgspec.structs import replace
 
 from mycelium.channel.keypair import IDLE_KEPT_S, REKEY_AFTER_S
+from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
 from mycelium.crypto.keys import LAST_BLOCK
-from mycelium.limits import SESSION_QUEUE_BYTES, SESSION_QUEUE_PACKETS
+from mycelium.limits import (
+    HANDSHAKES_PER_SECOND,
+    HANDSHAKES_PER_SECOND_WITH_COOKIE,
+    SESSION_QUEUE_BYTES,
+    SESSION_QUEUE_PACKETS,
+)
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, SUPER_UDP
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE
 from mycelium.packet.offload import split
+from mycelium.policy import DefaultPolicy
 from mycelium.session import table as table_module
 from mycelium.session.requests import PATIENCE_S
 from mycelium.session.session import Session
-from mycelium.session.table import IDLE_FORGOTTEN_S
+from mycelium.session.table import IDLE_FORGOTTEN_S, RENEWAL_SPACING_S, SWEEP_S, WORN_OUT_BLOCKS
 from mycelium.wire.train import SESSION_REPLY, SESSION_REQUEST, SESSION_REQUEST_BYTES, TRAIN_HEADER_BYTES
 from sim.net.node_net import NodeNet, seed_of
 from tests.packet.packets import tcp_packet, udp_packet
-from tests.session.support import Peer
+from tests.session.support import PACKET, Peer
 from tests.support.small_meshes import (
     counter,
     deliver,
@@ -423,3 +433,171 @@ def test_the_shares_of_neighbours_that_bring_requests_are_bounded(monkeypatch: p
             bytes(16), 1, memoryview(bytes(SESSION_REQUEST_BYTES)), neighbour=bytes([number]) * 16, now=0.0
         )
     assert len(peer.sessions._answers_by_neighbour) == 3
+
+
+# -- two tables alone --------------------------------------------------------------------------------------------------
+
+
+def acquainted() -> tuple[Peer, Peer]:
+    """Returns two peers that know each other's announcement."""
+    a, b = Peer(1), Peer(2)
+    a.resolution, b.resolution = b.announcement, a.announcement
+    return a, b
+
+
+def shake_hands(a: Peer, b: Peer, *, now: float) -> Session:
+    """Has `a` request a session; returns it. `b` confirms its keypair, as with the first train that it opens."""
+    session = a.sessions.find(b.identity.address, now=now)
+    a.sessions.request(session, now=now)
+    b.receive_from(a, now=now)
+    a.receive_from(b, now=now)
+    theirs = b.sessions.by_peer[a.identity.address]
+    b.sessions.opened_under(theirs, theirs.keypairs[0])
+    return session
+
+
+def test_the_session_used_longest_ago_gives_way_at_the_bound_with_all_it_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_module, "SESSIONS", 3)
+    a, b = acquainted()
+    oldest = shake_hands(a, b, now=0.0)
+    a.sessions.enqueue(oldest, PACKET, 0, 0, now=0.0)
+    assert (oldest.is_requesting, a.sessions._queue_budget.held_bytes > 0) == (True, True)
+    for number in (3, 4):
+        a.sessions.find(bytes([number]) * 16, now=1.0)
+    assert b.identity.address in a.sessions.by_peer
+    a.sessions.find(bytes([5]) * 16, now=2.0)
+    assert [peer[0] for peer in a.sessions.by_peer] == [3, 4, 5]
+    assert (a.sessions.by_index, a.sessions._queue_budget.held_bytes) == ({}, 0)
+    assert a.sessions.next_deadline() == SWEEP_S, "its request has ended with it"
+
+
+def test_one_neighbour_has_its_share_of_answers_and_all_together_have_theirs() -> None:
+    a, b = acquainted()
+    a.sessions.request(a.sessions.find(b.identity.address, now=0.0), now=0.0)
+    [(_, _, counter, request)] = a.sent
+    for neighbour, answers in ((1, 1), (2, 2), (3, 3), (4, 4), (5, 4)):
+        for _ in range(HANDSHAKES_PER_SECOND + 5):
+            b.sessions.receive_request(
+                a.identity.address, counter, memoryview(request), neighbour=bytes([neighbour]) * 16, now=0.0
+            )
+        assert len(b.sent) == min(answers * HANDSHAKES_PER_SECOND, HANDSHAKES_PER_SECOND_WITH_COOKIE)
+    assert len({body for _, _, _, body in b.sent}) == 1, "the same request has the same answer"
+
+
+def test_who_is_denied_a_session_neither_gets_nor_gives_an_answer_and_packets_for_it_fail() -> None:
+    class Nobody(DefaultPolicy):
+        def allows_session(self, node: bytes) -> bool:
+            return False
+
+    a, b = acquainted()
+    a.send_to(b, now=0.0)
+    b.sessions._policy = Nobody()
+    b.receive_from(a, now=0.0)
+    b.send_to(a, now=0.0)
+    assert (b.sent, b.sessions.counters.sessions_denied) == ([], 2)
+    assert [session.peer for session in b.sessions.failed] == [a.identity.address]
+
+
+@pytest.mark.parametrize("size", [0, SESSION_REQUEST_BYTES - 1, SESSION_REQUEST_BYTES + 1])
+def test_a_request_of_another_size_is_refused(size: int) -> None:
+    _, b = acquainted()
+    b.sessions.receive_request(bytes(16), 1, memoryview(bytes(size)), neighbour=bytes(16), now=0.0)
+    assert (b.sessions.counters.sessions_refused, b.sessions.by_peer) == (1, {})
+
+
+@pytest.mark.parametrize(
+    ("age_s", "is_renewal"), [(SIMULTANEOUS_S, False), (SIMULTANEOUS_S + 1, True), (REKEY_AFTER_S, False)]
+)
+def test_a_keypair_replaced_early_is_told_at_both_ends(age_s: float, is_renewal: bool) -> None:
+    a, b = acquainted()
+    shake_hands(a, b, now=0.0)
+    assert (a.sessions.renewed, b.sessions.renewed) == ([], [])
+    shake_hands(a, b, now=age_s)
+    assert a.sessions.renewed == [b.identity.address] * is_renewal
+    assert b.sessions.renewed == [a.identity.address] * is_renewal
+
+
+def test_the_index_of_a_keypair_beyond_the_bound_is_free_again() -> None:
+    a, b = acquainted()
+    for number in range(10):
+        shake_hands(a, b, now=float(number))
+    for peer in (a, b):
+        [session] = peer.sessions.by_peer.values()
+        assert {*peer.sessions.by_index} == {keypair.local_index for keypair in session.keypairs}
+
+
+def test_an_index_is_never_0_and_never_used_twice() -> None:
+    a, b = acquainted()
+    drawn = [
+        bytes(4),
+        bytes([0, 0, 0, 7]),
+        bytes([0, 0, 0, 7]),
+        bytes([0, 0, 0, 8]),
+        bytes([0, 0, 0, 8]),
+        bytes(3) + b"\t",
+    ]
+    rest = a.sessions._config.entropy
+    config = replace(a.sessions._config, entropy=lambda size: drawn.pop(0) if size == 4 else rest(size))
+    a.sessions._config = config
+    a.sessions.request(a.sessions.find(b.identity.address, now=0.0), now=0.0)
+    b.receive_from(a, now=0.0)
+    a.receive_from(b, now=0.0)
+    assert [*a.sessions.by_index] == [7]
+    a.sessions.request(a.sessions.find(b.identity.address, now=0.0), now=0.0)
+    a.sessions.request(a.sessions.find(bytes(16), now=0.0), now=0.0)
+    assert a.sessions._requests.holds(8)
+    assert a.sessions._requests.holds(9)
+
+
+def test_a_train_under_an_unknown_keypair_renews_a_session_only_where_none_was_opened_for_a_while() -> None:
+    a, b = acquainted()
+    session = shake_hands(a, b, now=0.0)
+    assert session.sending is not None
+    session.sending.last_opened = 10.0
+    peer = b.identity.address
+    a.sessions.receive_unknown(peer, now=10.0 + RENEWAL_SPACING_S / 2)
+    assert a.sent == []
+    a.sessions.receive_unknown(peer, now=10.0 + RENEWAL_SPACING_S)
+    a.sessions.receive_unknown(peer, now=10.0 + RENEWAL_SPACING_S)
+    assert len(a.sent) == 1
+    a.resolution = None
+    a.sessions.receive_unknown(bytes(16), now=12.0)
+    assert bytes(16) not in a.sessions.by_peer, "who is unknown costs nothing"
+
+
+def test_a_keypair_is_out_of_use_before_it_can_wear_out_and_its_session_requests_another() -> None:
+    assert (LAST_BLOCK - WORN_OUT_BLOCKS) * 16 > 40e9 / 8 * SWEEP_S, "what 40 Gbit/s seal between two sweeps"
+    a, b = acquainted()
+    session = shake_hands(a, b, now=0.0)
+    [keypair] = session.keypairs
+    is_in_use = []
+    for now, blocks in ((SWEEP_S, 0), (SWEEP_S * 2 - 0.1, 1), (SWEEP_S * 2, 1)):  # the second is no sweep
+        keypair.sealing.blocks = WORN_OUT_BLOCKS + blocks
+        a.sessions.handle_timeout(now=now)
+        is_in_use.append(session.sending is keypair)
+    assert (is_in_use, session.is_requesting) == ([True, True, False], True)
+
+
+def test_a_restart_of_the_peer_renews_the_session_and_its_absence_does_not() -> None:
+    a, b = acquainted()
+    session = shake_hands(a, b, now=0.0)
+    a.resolution = None
+    a.sessions.handle_timeout(now=SWEEP_S)
+    assert (a.sent, session.peer_epoch) == ([], 1)
+    a.resolution = replace(b.announcement, sequence=2 << 16)
+    a.sessions.handle_timeout(now=SWEEP_S * 2)
+    assert len(a.sent) == 1
+    b.receive_from(a, now=SWEEP_S * 2)
+    a.receive_from(b, now=SWEEP_S * 2)
+    assert session.peer_epoch == 2
+
+
+def test_a_session_is_forgotten_only_after_its_time_and_no_sweep_is_wanted_without_one() -> None:
+    a, b = acquainted()
+    shake_hands(a, b, now=0.0)
+    now = 0.0
+    while a.sessions.by_peer:
+        now = a.sessions.next_deadline()
+        a.sessions.handle_timeout(now=now)
+    assert IDLE_FORGOTTEN_S < now <= IDLE_FORGOTTEN_S + SWEEP_S
+    assert a.sessions.next_deadline() == inf
