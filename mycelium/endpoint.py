@@ -1,25 +1,25 @@
-"""Where a neighbour can be reached: an address on the underlay, as the transport and the node both name it.
+"""Underlay addresses of neighbours, as both transports and the node name them.
 
-The node never looks inside: to it an endpoint is a key to find a path by, and a label for people.
+To the node an endpoint is a key of a path and a label for people; only transports interpret it.
 """
 
 from typing import NamedTuple
 
 
 class Endpoint(NamedTuple):
-    """A remote socket address and, once known, the local socket that it is spoken to from."""
+    """A remote socket address and, once known, the local socket that sends to it."""
 
     scheme: str  # names the transport, as in a peer URL
-    host: str  # numeric; IPv4 plainly, not mapped into IPv6
+    host: str  # numeric; IPv4 is never mapped into IPv6
     port: int
     scope: int = 0  # interface index of a link-local address
     local: bytes = b""  # local address, 4 or 16 bytes as in PKTINFO; empty: the kernel chooses
-    local_port: int = 0  # tells apart local sockets of one address; 0: whichever fits
-    connection: int = 0  # number of a connection that was accepted: once it is closed, nothing can be sent there again
+    local_port: int = 0  # port of the local socket; 0: any socket that can reach the remote address
+    connection: int = 0  # number of an accepted connection, which can't be dialled once it is closed; else 0
 
     @property
     def remote(self) -> "Endpoint":
-        """The same remote address or accepted connection, spoken to from whichever local address fits."""
+        """The same remote address or accepted connection, without a local address."""
         return self._replace(local=b"", local_port=0)
 
     def __str__(self) -> str:

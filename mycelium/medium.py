@@ -1,4 +1,4 @@
-"""What the scheme of an endpoint says of the way there: how long datagrams may be, and whether any can be lost."""
+"""The properties of a path that its transport determines: datagram size, reliability, preference."""
 
 from typing import Final
 
@@ -10,9 +10,9 @@ from mycelium.limits import STREAM_DATAGRAM
 class Medium(Struct, frozen=True):
     """The properties of one kind of transport."""
 
-    datagram_size: int | None  # bytes; None: each path has its own, which path MTU discovery finds
-    is_reliable: bool  # loses no datagram that it has taken: what is missing was dropped here, for want of room
-    preference: int  # of paths that are about equally quick, the one with the least is used
+    datagram_size: int | None  # bytes; None: path MTU discovery finds it for each path
+    is_reliable: bool  # datagrams are lost only where the sender's queue is full
+    preference: int  # the lowest wins among paths with about the same round-trip time
 
 
 UDP: Final = Medium(datagram_size=None, is_reliable=False, preference=0)
@@ -22,5 +22,5 @@ _MEDIA: Final = {"udp": UDP, "tcp": TCP}
 
 
 def medium_of(scheme: str) -> Medium:
-    """Returns the medium of a scheme; a scheme without one of its own is like UDP."""
+    """Returns the medium of a scheme; an unknown scheme is treated as UDP."""
     return _MEDIA.get(scheme, UDP)

@@ -1,4 +1,4 @@
-"""How people write where a neighbour is: `udp://host:port#publickey`. No name is looked up here."""
+"""URLs of peers and listeners: `udp://host:port#publickey`. No name is resolved here."""
 
 import ipaddress
 import re
@@ -12,9 +12,9 @@ from mycelium.identity import PUBLIC_KEY_BYTES
 SCHEMES: Final = ("udp", "tcp")
 DEFAULT_PORT: Final = 9651
 
-_HOST_NAME_BYTES: Final = 253  # RFC 1035 2.3.4, less the length octets at both ends
+_HOST_NAME_BYTES: Final = 253  # RFC 1035 2.3.4, minus the length octets at both ends
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
-_SCOPE: Final = re.compile(r"[A-Za-z0-9_.@:-]{1,15}")  # an interface name fits IFNAMSIZ
+_SCOPE: Final = re.compile(r"[A-Za-z0-9_.@:-]{1,15}")  # an interface name, below IFNAMSIZ
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _PIN: Final = re.compile(f"[0-9A-Fa-f]{{{2 * PUBLIC_KEY_BYTES}}}")
 
@@ -51,7 +51,7 @@ class PeerUrl(Struct, frozen=True):
 
     @property
     def is_numeric(self) -> bool:
-        """Tells whether `host` is an address, not a name to be looked up."""
+        """Tells whether `host` is an address rather than a name."""
         return ":" in self.host or self.host.rpartition(".")[2].isdigit()
 
     def __str__(self) -> str:

@@ -21,7 +21,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import BEACONS_PER_SECOND
 from mycelium.timing import TokenBucket
-from mycelium.transport.discovery import Interface, find_interfaces, join, leave, open_group_socket
+from mycelium.transport.multicast import Interface, find_interfaces, join, leave, open_group_socket
 from mycelium.wire.beacon import BEACON_GROUP
 
 log = logging.getLogger("mycelium")

@@ -1,4 +1,4 @@
-"""Opens the transports of a node on this host."""
+"""Opens the transports of a node."""
 
 import logging
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ LISTEN_BY_DEFAULT: Final = (PeerUrl("udp", ANY_ADDRESS), PeerUrl("tcp", ANY_ADDR
 
 
 def open_transports(named: Sequence[PeerUrl]) -> TransportSet:
-    """Listens where the operator said, or at the default port; raises DeviceError, with everything closed again.
+    """Opens the listeners that the operator named, or those by default; on DeviceError nothing stays open.
 
-    Peers can be dialled by TCP in any case. Where none is named, a TCP port that is taken is no reason not to start.
+    Peers can be dialled over TCP even without a TCP listener, so a default TCP port that is taken is only a warning.
     """
     urls = named or LISTEN_BY_DEFAULT
     with ExitStack() as opened:

@@ -1,4 +1,4 @@
-"""Binds sockets that listen: which family, and what the operator is told where it fails."""
+"""Binds listening sockets, and words the errors for the operator."""
 
 import errno
 import socket
@@ -11,7 +11,7 @@ NO_IPV6: Final = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
 
 def bind(scheme: str, host: str, port: int, kind: int, tune: Callable[[socket.socket], None]) -> socket.socket:
-    """Binds a non-blocking socket of a kind such as SOCK_DGRAM; `tune` sets its options before.
+    """Binds a non-blocking socket of a kind such as SOCK_DGRAM; `tune` sets its options first.
 
     `host` is numeric and may name an interface, as in fe80::1%eth0. `::` also takes IPv4, and is IPv4 alone on a machine
     without IPv6. Raises DeviceError, written for the operator.

@@ -1,4 +1,4 @@
-"""Transports that are joined in memory: the twin of UDP for tests, lossless unless told otherwise."""
+"""Transports connected in memory, for tests: like UDP, and lossless unless told otherwise."""
 
 import os
 from collections import deque
@@ -11,12 +11,12 @@ from mycelium.endpoint import Endpoint
 from mycelium.limits import MEMORY_TRANSPORT_BYTES
 from mycelium.transport.base import Buffer, Received
 
-# from, to, the datagram: True loses it
+# sender, receiver, datagram: True loses the datagram
 Drop = Callable[[Endpoint, Endpoint, bytes], bool]
 
 
 class MemoryHub:
-    """A network without distance: joins any number of transports, and loses what `drop` picks."""
+    """A network without delay that connects any number of transports, and loses the datagrams that `drop` picks."""
 
     def __init__(self, drop: Drop | None = None) -> None:
         self.drop = drop
@@ -29,7 +29,7 @@ class MemoryHub:
         return transport
 
     def carry(self, source: Endpoint, destination: Endpoint, datagrams: list[bytes], segment_size: int) -> bool:
-        """Brings a batch, less what is lost, to its destination; False when that is full."""
+        """Delivers a batch, except what is lost, to its destination; False if that is full."""
         receiver = self._transports.get(destination)
         if receiver is None:
             return True
@@ -38,7 +38,7 @@ class MemoryHub:
         return receiver.deliver(source, datagrams, segment_size)
 
     def remove(self, endpoint: Endpoint) -> None:
-        """Takes a transport off the network; what is sent to it is lost."""
+        """Disconnects a transport; datagrams to it are lost."""
         self._transports.pop(endpoint, None)
 
 
@@ -109,7 +109,7 @@ class MemoryTransport:
         return True
 
     def deliver(self, source: Endpoint, datagrams: list[bytes], segment_size: int) -> bool:
-        """Queues a batch that the hub brings, to be received at once as with UDP_GRO; False when the queue is full."""
+        """Queues a batch, to be received in one call as with UDP_GRO; False if the queue is full."""
         batch = b"".join(datagrams)
         if self._waiting_bytes + len(batch) > MEMORY_TRANSPORT_BYTES:
             return False

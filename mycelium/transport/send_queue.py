@@ -1,6 +1,6 @@
-"""What waits for a medium that is full: control before data, and data is what a full queue refuses first.
+"""The queue in front of a full transport or connection: control leaves before data.
 
-Each kind has a bound of its own, so that bulk traffic can neither displace nor delay what keeps links alive.
+Each kind has a bound of its own, so that bulk data neither displaces nor delays what keeps links alive.
 """
 
 from collections import deque
@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 
 
 class SendQueue(Generic[Item]):
-    """Two bounded first-in-first-out queues that are emptied as one."""
+    """Two bounded FIFO queues, emptied as one."""
 
     __slots__ = ("_control", "_control_bytes", "_data", "_data_bytes", "_limits")
 
@@ -26,11 +26,11 @@ class SendQueue(Generic[Item]):
 
     @property
     def bytes(self) -> int:
-        """How much waits."""
+        """The size of all items."""
         return self._control_bytes + self._data_bytes
 
     def put(self, item: Item, size: int, *, is_bulk: bool) -> bool:
-        """Appends an item of `size` bytes; False where its kind has no room left."""
+        """Appends an item of `size` bytes; False if its kind has no room left."""
         if is_bulk:
             if self._data_bytes + size > self._limits[0]:
                 return False
@@ -44,11 +44,11 @@ class SendQueue(Generic[Item]):
         return True
 
     def first(self) -> Item:
-        """Returns what is to leave next; raises IndexError where nothing waits."""
+        """Returns the next item; raises IndexError if there is none."""
         return (self._control or self._data)[0][0]
 
     def pop(self) -> Item:
-        """Takes what `first` returns."""
+        """Removes and returns the next item."""
         if self._control:
             item, size = self._control.popleft()
             self._control_bytes -= size

@@ -1,4 +1,4 @@
-"""The transports of a node as one: finds the transport for each endpoint, and keeps a full one from delaying the others."""
+"""All transports of a node: finds the one for each endpoint, and keeps a full one from delaying the others."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -21,14 +21,14 @@ _NONE: Final[tuple[Transport, ...]] = ()
 
 
 def merged(transmits: list[Transmit]) -> Iterable[Transmit]:
-    """Joins consecutive lone datagrams of one kind to one endpoint: one system call.
+    """Joins consecutive single datagrams of one kind to one endpoint, so that they leave in one system call.
 
-    All but the last have the same length, since the kernel cuts them apart again at multiples of it.
+    All but the last have the same length, because the kernel cuts the batch at multiples of it.
     """
     if len(transmits) < 2:
         return transmits
     joined: list[Transmit] = []
-    run: list[bytes | memoryview] = []  # of the last of `joined`, while it may grow
+    run: list[bytes | memoryview] = []  # buffers of the newest entry of `joined`
     room = 0
     for endpoint, buffers, size, is_bulk in transmits:
         if room > 0 and len(buffers) == 1:
@@ -44,7 +44,7 @@ def merged(transmits: list[Transmit]) -> Iterable[Transmit]:
 
 
 class _Lane:
-    """One transport, and what waits until it has room again."""
+    """One transport and the queue in front of it."""
 
     __slots__ = ("is_backed_up", "is_full", "queue", "transport")
 
@@ -57,7 +57,7 @@ class _Lane:
 
 @dataclass(slots=True)
 class SetCounters:
-    """What is dropped before any transport has it."""
+    """Drops in front of the transports."""
 
     unsent_dropped: int = counter("Batches of data dropped since too much waited for a full transport.")
     unsent_control_dropped: int = counter(
@@ -67,21 +67,21 @@ class SetCounters:
 
 
 class TransportSet:
-    """All transports of one node; where several can reach an endpoint, the one that is placed best sends to it."""
+    """All transports of one node; the one with the highest rank for an endpoint sends to it."""
 
     def __init__(self, transports: Sequence[Transport]) -> None:
         self.transports = tuple(transports)
         self._lanes = [_Lane(transport) for transport in transports]
-        self._lane_of: dict[Endpoint, _Lane | None] = {}  # only what `_find_lane` has found: safe to forget
-        self._logged: set[tuple[str, bool]] = set()  # scheme and whether IPv6: what no transport was found for
+        self._lane_of: dict[Endpoint, _Lane | None] = {}  # cache of `_find_lane`; entries can be evicted at any time
+        self._logged: set[tuple[str, bool]] = set()  # scheme, and whether IPv6, of endpoints without a transport
         self._no_transport: dict[Endpoint, None] = {}
         self.counters = SetCounters()
 
     def send(self, transmits: list[Transmit]) -> Sequence[Transport]:
-        """Sends what a node has in its outbox; returns transports that have become full, or backed up, by it.
+        """Sends a node's datagrams; returns the transports that have become full, or backed up.
 
-        What goes to a full transport waits, within bounds, until `drain` is called; one that is backed up queues by itself. A
-        drop is counted, never raised.
+        Datagrams for a full transport wait in a bounded queue until `drain` is called; one that is backed up queues by
+        itself. Drops are counted, never raised.
         """
         filled: Sequence[Transport] = _NONE
         lane_of = self._lane_of
@@ -103,7 +103,7 @@ class TransportSet:
         return filled
 
     def drain(self, transport: Transport) -> bool:
-        """Sends what waits for a transport that has room again; True once nothing waits any more."""
+        """Sends queued datagrams of a transport that has room again; True once the queue is empty."""
         lane = self._lanes[self.transports.index(transport)]
         while lane.queue:
             endpoint, data, size, is_bulk = lane.queue.first()
@@ -114,7 +114,7 @@ class TransportSet:
         return True
 
     def take_unreachable(self) -> list[Endpoint]:
-        """Returns the endpoints to which the system, or this set, has lately had no way."""
+        """Returns the endpoints that could not be reached since the last call."""
         if not self._no_transport and not any(transport.unreachable for transport in self.transports):
             return []
         endpoints = dict(self._no_transport)
@@ -125,7 +125,7 @@ class TransportSet:
         return list(endpoints)
 
     def take_oversize(self) -> list[tuple[Endpoint, int]]:
-        """Returns for which endpoints datagrams have lately been too long to leave this host, and their length."""
+        """Returns endpoints whose datagrams exceeded an interface's MTU since the last call, and the length of one of each."""
         found: list[tuple[Endpoint, int]] = []
         for transport in self.transports:
             if transport.oversize:
@@ -145,11 +145,11 @@ class TransportSet:
             metrics.add(transport.counters, prefix=f"{transport.scheme}_")
 
     def next_deadline(self) -> float:
-        """Returns when `handle_timeout` is wanted next."""
+        """Returns when `handle_timeout` is due."""
         return min((transport.next_deadline() for transport in self.transports), default=inf)
 
     def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
-        """Has transports do what is due; `in_use` returns the endpoints whose connections are to stay open."""
+        """Does what is due; `in_use` returns the endpoints whose connections stay open."""
         for transport in self.transports:
             if transport.next_deadline() <= now:
                 transport.handle_timeout(in_use, now=now)
@@ -172,7 +172,7 @@ class TransportSet:
     def _keep(
         self, lane: _Lane, endpoint: Endpoint, buffers: Sequence[bytes | memoryview], size: int, is_bulk: bool
     ) -> None:
-        """Copies what can't be sent now, since the outbox's buffers are soon used again."""
+        """Queues a copy, because the outbox reuses its buffers."""
         data = b"".join(buffers)
         if lane.queue.put((endpoint, data, size, is_bulk), len(data), is_bulk=is_bulk):
             return

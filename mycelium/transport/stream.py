@@ -15,7 +15,7 @@ PREFIX_BYTES: Final = _LENGTH.size
 
 
 def framed(buffers: Sequence[Buffer], segment_size: int) -> list[Buffer]:
-    """Returns the bytes of the stream that carry the buffers, cut into datagrams of `segment_size`.
+    """Returns the part of the stream that carries the buffers as datagrams of `segment_size`, the last perhaps shorter.
 
     `segment_size` is at least 1 and at most `limits.STREAM_DATAGRAM`.
     """
@@ -31,9 +31,9 @@ def framed(buffers: Sequence[Buffer], segment_size: int) -> list[Buffer]:
 
 
 def split(data: memoryview) -> tuple[list[memoryview], int]:
-    """Returns the whole datagrams at the beginning of what has arrived, and how many bytes they and their lengths take.
+    """Returns the complete datagrams at the start of `data`, and the number of bytes that they and their lengths take.
 
-    Raises DecodeError for an empty datagram: the stream is not of this kind.
+    Raises DecodeError for an empty datagram.
     """
     datagrams: list[memoryview] = []
     start, end = 0, len(data)

@@ -1,7 +1,7 @@
-"""TCP, for where UDP is blocked: datagrams behind their length, in connections that are dialled on first use.
+"""TCP, for networks that block UDP: length-prefixed datagrams over connections that the first datagram dials.
 
-All sockets are behind one epoll descriptor, which is itself readable while any of them has something. The owner of the
-transport knows nothing of connections: one that ends makes its endpoint unreachable, and sending there dials again.
+All sockets share one epoll descriptor, which is readable while any of them has an event. The owner does not see connections:
+when one ends, its endpoint becomes unreachable, and the next datagram to it dials again.
 """
 
 import errno
@@ -24,12 +24,12 @@ from mycelium.transport.stream import framed
 from mycelium.transport.tcp_connection import TcpConnection
 from mycelium.transport.tcp_socket import SCHEME, connect, endpoint_at, listen, local_address, tune
 
-SCRATCH_BYTES: Final = 256 << 10  # one read: some datagrams of the largest size
+SCRATCH_BYTES: Final = 256 << 10  # size of one read: several datagrams of the largest size
 EVENTS_PER_POLL: Final = 64
 ACCEPTS_PER_POLL: Final = 16
-CONNECT_S: Final = 4.0
-UNUSED_S: Final = 10.0  # since a connection was opened or last used by the node: longer than a handshake may take
-SWEEP_S: Final = 1.0
+CONNECT_S: Final = 4.0  # time after which connecting is given up
+UNUSED_S: Final = 10.0  # time after which a connection without a path is closed; longer than a handshake may take
+SWEEP_S: Final = 1.0  # interval between checks of all connections
 
 
 @dataclass(slots=True)
@@ -60,12 +60,12 @@ class TcpTransport:
         self._clock = clock
         self._epoll = select.epoll()
         self._listeners = {listener.fileno(): listener for listener in listeners}
-        self._connections: dict[int, TcpConnection] = {}  # by descriptor, oldest first
+        self._connections: dict[int, TcpConnection] = {}  # by file descriptor, oldest first
         self._by_name: dict[Endpoint, TcpConnection] = {}
-        self._strangers: Counter[str] = Counter()  # accepted connections that are not trusted, by host
+        self._strangers: Counter[str] = Counter()  # number of accepted, untrusted connections by host
         self._accepted = 0
         self._unsent_bytes = 0
-        self._backed_up = 0  # connections
+        self._backed_up = 0  # number of connections that are backed up
         self._scratch = memoryview(bytearray(SCRATCH_BYTES))
         self._arrived: deque[Received] = deque()  # datagrams in `_scratch`
         self._readable: deque[TcpConnection] = deque()
@@ -131,7 +131,7 @@ class TcpTransport:
             listener, connection = self._listeners.get(descriptor), self._connections.get(descriptor)
             if listener is not None:
                 self._accept_from(listener)
-            if connection is None:  # a listener, or closed to make room for what was just accepted
+            if connection is None:  # a listener, or a connection that was just evicted by a new one
                 continue
             if connection.is_connecting:
                 self._finish_connecting(connection)
@@ -196,7 +196,7 @@ class TcpTransport:
         self._watch(connection)
 
     def _find(self, endpoint: Endpoint) -> TcpConnection | None:
-        """Returns the connection to the same remote, which is dialled where there is none; None where it can't be."""
+        """Returns the connection to the same remote address, dialling it if there is none; None if that is impossible."""
         known = self._by_name.get(endpoint.remote)
         if known is not None:
             return known
@@ -238,10 +238,10 @@ class TcpTransport:
                 return
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    self._epoll.modify(listener, 0)  # until the next sweep: it would be readable all the time
+                    self._epoll.modify(listener, 0)  # until the next sweep; it stays readable meanwhile
                     self._sweep_at = min(self._sweep_at, self._clock() + SWEEP_S)
                     return
-                continue  # of a connection that ended before it was accepted
+                continue  # the connection ended before it was accepted
             self._accept(stream, endpoint_at(address))
 
     def _accept(self, stream: socket.socket, remote: Endpoint) -> None:
@@ -253,7 +253,7 @@ class TcpTransport:
         try:
             tune(stream)
             local = local_address(stream)
-        except OSError:  # it has ended already
+        except OSError:  # the connection has ended
             stream.close()
             return
         self.counters.accepted += 1
@@ -265,7 +265,7 @@ class TcpTransport:
         self._name(connection, endpoint)
 
     def _make_room(self) -> bool:
-        """Closes the oldest connection that the node has not come to use; False where it uses them all."""
+        """Closes the oldest untrusted connection; False if there is none."""
         for connection in self._connections.values():
             if not connection.is_trusted:
                 self.counters.unused += 1
@@ -285,7 +285,7 @@ class TcpTransport:
         self._by_name[endpoint] = connection
 
     def _watch(self, connection: TcpConnection) -> None:
-        """Brings what depends on a connection's queue up to date."""
+        """Updates the totals and the epoll registration after a change of a connection's queue or state."""
         self._unsent_bytes += connection.queue.bytes - connection.counted_bytes
         connection.counted_bytes = connection.queue.bytes
         self._backed_up += connection.judge_backlog()
@@ -294,7 +294,7 @@ class TcpTransport:
             self._epoll.modify(connection.stream, connection.events)
 
     def _end(self, connection: TcpConnection) -> None:
-        """Closes a connection: what waits to be sent is lost, and the node hears that its endpoints are unreachable."""
+        """Closes a connection: its queue is lost, and its endpoints become unreachable."""
         if self._connections.pop(connection.stream.fileno(), None) is None:
             return
         self._unsent_bytes -= connection.counted_bytes
@@ -326,7 +326,7 @@ class TcpTransport:
         return self._sweep_at
 
     def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
-        """Trusts the connections that the node has come to use, and closes those that it does not use."""
+        """Trusts the connections of paths, and closes connections that have had no path for a while."""
         if now < self._sweep_at:
             return
         endpoints = in_use()
@@ -352,6 +352,6 @@ class TcpTransport:
 
 
 def _host_of(endpoint: Endpoint) -> str:
-    """Returns what one remote host can't easily have many of: an IPv4 address, or an IPv6 /64."""
+    """Returns the key that connections of one remote host share: an IPv4 address or an IPv6 /64."""
     address = ip_address(endpoint.host)
     return endpoint.host if address.version == 4 else address.packed[:8].hex()

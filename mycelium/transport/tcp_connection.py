@@ -1,4 +1,4 @@
-"""One TCP connection that carries datagrams: what waits to be sent, and what has arrived of a datagram."""
+"""One TCP connection that carries datagrams: its send queue, and the incomplete datagram received last."""
 
 import select
 import socket
@@ -13,16 +13,15 @@ from mycelium.transport.stream import split
 
 BYTES_PER_SEND: Final = 64 << 10
 BUFFERS_PER_SEND: Final = 64  # well below the kernel's IOV_MAX
-# Senders on this host are made to wait from the first of these on until no more than the second waits.
-BACKED_UP_BYTES: Final = TCP_UNSENT_DATA_BYTES // 2
-RELIEVED_BYTES: Final = TCP_UNSENT_DATA_BYTES // 8
+BACKED_UP_BYTES: Final = TCP_UNSENT_DATA_BYTES // 2  # queued bytes above which local senders wait
+RELIEVED_BYTES: Final = TCP_UNSENT_DATA_BYTES // 8  # queued bytes down to which they then wait
 
 
 class TcpConnection:
-    """A connection that was dialled or accepted. Its methods raise OSError, or EOFError, once it has ended.
+    """A connection, dialled or accepted. Its methods raise OSError or EOFError once it has ended.
 
-    `names` are the endpoints by which the node may know it, the one that its datagrams come from last. It is trusted once
-    the node uses it; before, little is read of it.
+    `names` are the endpoints that the node may send to; the last one is the source of received datagrams. A connection is
+    trusted once the node uses it for a path; before, at most STRANGER_BYTES are read from it.
     """
 
     __slots__ = (
@@ -47,33 +46,33 @@ class TcpConnection:
         self.is_trusted = False
         self.unused_since = now
         self.queue: SendQueue[bytes] = SendQueue(TCP_UNSENT_DATA_BYTES, TCP_UNSENT_CONTROL_BYTES)
-        self.counted_bytes = 0  # of the queue, in what its owner adds up
+        self.counted_bytes = 0  # size of the queue, as included in the transport's total
         self.is_backed_up = False
-        self.events = 0  # that epoll waits for
-        self._rest: memoryview | None = None  # of what was sent in part: nothing else may leave before
-        self._partial = b""  # the beginning of a datagram, with its length
+        self.events = 0  # that epoll is registered for
+        self._rest: memoryview | None = None  # unsent part of a batch; nothing else may leave before it
+        self._partial = b""  # an incomplete datagram with its length
         self._stranger_bytes = 0
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where its datagrams come from."""
+        """The source of received datagrams."""
         return self.names[-1]
 
     @property
     def is_suspended(self) -> bool:
-        """Tells whether a stranger has sent so much that it must become trusted before more is read."""
+        """Tells whether nothing more is read until the connection is trusted."""
         return not self.is_trusted and self._stranger_bytes >= STRANGER_BYTES
 
     @property
     def wanted_events(self) -> int:
-        """What epoll should wait for."""
+        """The events that epoll should wait for."""
         if self.is_connecting:
             return select.EPOLLOUT
         readable = 0 if self.is_suspended else select.EPOLLIN
         return readable | (select.EPOLLOUT if self._rest is not None or self.queue else 0)
 
     def judge_backlog(self) -> int:
-        """Brings `is_backed_up` up to date; returns 1 where it has become true by that, -1 for false, 0 for as it was."""
+        """Updates `is_backed_up`; returns its change: 1, -1 or 0."""
         if self.queue.bytes > BACKED_UP_BYTES and not self.is_backed_up:
             self.is_backed_up = True
             return 1
@@ -83,7 +82,7 @@ class TcpConnection:
         return 0
 
     def send(self, pieces: Sequence[Buffer], size: int, *, is_bulk: bool) -> bool:
-        """Sends `size` bytes, or queues what the kernel does not take now; False where they were dropped."""
+        """Sends `size` bytes, or queues what the kernel does not accept now; False if they were dropped."""
         if self.is_connecting or self._rest is not None or self.queue:
             return self.queue.put(b"".join(pieces), size, is_bulk=is_bulk)
         try:
@@ -95,7 +94,7 @@ class TcpConnection:
         return True
 
     def flush(self) -> int:
-        """Sends what waits, as far as the kernel takes it; returns how many bytes left."""
+        """Sends queued bytes as far as the kernel accepts them; returns how many it accepted."""
         flushed = 0
         while self._rest is not None or self.queue:
             rest = self._next_rest() if self._rest is None else self._rest
@@ -110,9 +109,9 @@ class TcpConnection:
         return flushed
 
     def receive(self, scratch: memoryview) -> tuple[list[memoryview], int]:
-        """Reads once; returns the datagrams that are whole by it, in `scratch`, and how many bytes came.
+        """Reads once; returns the datagrams completed by it, as views of `scratch`, and the number of bytes read.
 
-        Raises DecodeError where the stream is not one of datagrams.
+        Raises DecodeError if the stream is malformed.
         """
         start = len(self._partial)
         scratch[:start] = self._partial

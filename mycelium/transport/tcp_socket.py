@@ -1,4 +1,4 @@
-"""Opens and tunes TCP sockets, and names both ends of a connection."""
+"""Opens and tunes TCP sockets, and converts their addresses."""
 
 import errno
 import ipaddress
@@ -11,11 +11,11 @@ from mycelium.transport.udp_address import SocketAddress, from_inet, from_inet6
 
 SCHEME: Final = "tcp"
 LISTEN_BACKLOG: Final = 128
-# Unacknowledged for so long, a connection is dead. The link gives the path up sooner; this is about dialling afresh instead
-# of waiting for retransmissions, whose intervals double while the network is away.
+# The kernel ends a connection whose data stays unacknowledged for this time. The link gives up the path sooner, but a new
+# connection recovers faster than an old one, whose retransmission timer has backed off.
 DEAD_AFTER_MS: Final = 4_000
-# What may wait in the kernel beyond what is in flight: enough to keep the wire busy between two turns of ours. More would
-# only delay control messages, which overtake data in our own queue.
+# Most bytes that the kernel queues beyond those in flight: enough to keep the wire busy until the next wake-up. More would
+# delay control messages, which can overtake data only in this process's own queue.
 UNSENT_BYTES_IN_KERNEL: Final = 128 << 10
 
 
@@ -27,7 +27,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def connect(endpoint: Endpoint) -> socket.socket:
-    """Begins to connect to a numeric endpoint, without blocking; raises OSError where it can't even begin."""
+    """Begins to connect to a numeric endpoint, without blocking; raises OSError if that fails at once."""
     try:
         version = ipaddress.ip_address(endpoint.host).version
     except ValueError:
@@ -47,7 +47,7 @@ def connect(endpoint: Endpoint) -> socket.socket:
 
 
 def tune(stream: socket.socket) -> None:
-    """Prepares one end of a connection: no blocking, no waiting for more to send, and death after a while of silence."""
+    """Sets the options of a connection: non-blocking, TCP_NODELAY, TCP_USER_TIMEOUT, TCP_NOTSENT_LOWAT."""
     stream.setblocking(False)
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER_MS)
@@ -55,16 +55,16 @@ def tune(stream: socket.socket) -> None:
 
 
 def endpoint_at(address: SocketAddress) -> Endpoint:
-    """Returns the endpoint of a remote address, IPv4 plainly."""
+    """Returns the endpoint of a remote address, with IPv4 never mapped into IPv6."""
     endpoint = from_inet(address, b"") if len(address) == 2 else from_inet6(address, b"")
     return endpoint._replace(scheme=SCHEME)
 
 
 def local_address(stream: socket.socket) -> bytes:
-    """Returns our own address of a connection, 4 or 16 bytes; raises OSError where it is gone already."""
+    """Returns the local address of a connection, 4 or 16 bytes; raises OSError if the connection has ended."""
     return ipaddress.ip_address(endpoint_at(stream.getsockname()).host).packed
 
 
 def _reuse_port_after_restart(listener: socket.socket) -> None:
-    """Connections that the process before has closed keep the port for a minute otherwise."""
+    """Allows binding while closed connections of an earlier process are in TIME_WAIT."""
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

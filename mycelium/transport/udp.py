@@ -1,8 +1,7 @@
-"""UDP, a system call for many datagrams: UDP_SEGMENT (GSO) out and UDP_GRO in where the kernel has them.
+"""UDP, with one system call for many datagrams where the kernel offers UDP_SEGMENT (GSO) and UDP_GRO.
 
-Answers leave from the address that was spoken to (PKTINFO). Where that address is gone, because the machine moved to
-another network, the kernel chooses a new one, and the neighbour follows. Errors born of ICMP are never raised: they can be
-forged.
+Answers leave from the address that the neighbour sent to (PKTINFO). When this host has lost that address, the kernel chooses
+another and the neighbour follows. Errors caused by ICMP are never raised, because ICMP can be forged.
 """
 
 import errno
@@ -41,15 +40,15 @@ from mycelium.transport.udp_socket import (
 )
 from mycelium.transport.udp_timestamps import NO_TIMESPEC, SIOCGSTAMPNS, TIMESPEC, start_timestamping
 
-RECEIVE_BYTES: Final = 65_536  # above the largest UDP payload, so that nothing is ever cut off
-SHORT_BYTES: Final = 80  # no packet fits in so few: taken one by one, so that each has its own `waited_s`
-GATHER_BYTES: Final = 62_000  # of lone datagrams taken together: one frame, or 64 of the usual size, at a time
-ANCILLARY_BYTES: Final = socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20)  # a GRO size and the larger PKTINFO
-GSO_SEGMENTS: Final = 64  # the kernel's UDP_MAX_SEGMENTS; newer ones take 128
+RECEIVE_BYTES: Final = 65_536  # more than the largest UDP payload, so nothing is ever truncated
+SHORT_BYTES: Final = 80  # datagrams up to this carry no packet; each is returned alone, with a `waited_s` of its own
+GATHER_BYTES: Final = 62_000  # most bytes of single datagrams that are returned together: about one frame
+ANCILLARY_BYTES: Final = socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20)  # room for the GRO size and the larger PKTINFO
+GSO_SEGMENTS: Final = 64  # UDP_MAX_SEGMENTS of older kernels; newer ones accept 128
 GSO_SEND_BYTES: Final = 65_507  # the largest UDP payload over IPv4
 FEW_BUFFERS: Final = 4
 NO_WAY: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL, errno.ENODEV)
-SOURCE_GONE: Final = (errno.EINVAL, errno.ENETUNREACH)  # what IPv6 and IPv4 say of a source that is not ours
+SOURCE_GONE: Final = (errno.EINVAL, errno.ENETUNREACH)  # IPv6's and IPv4's errors for a source address the host lacks
 
 _INT: Final = struct.Struct("=i")
 _U16: Final = struct.Struct("=H")
@@ -104,7 +103,7 @@ class UdpTransport:
         self._bound = self._from_socket(udp.getsockname(), b"")
         self._recvmsg_into = udp.recvmsg_into
         self._view = memoryview(bytearray(GATHER_BYTES + 2 * RECEIVE_BYTES))
-        self._held: Received | None = None  # read already, of another sender or size than what was before it
+        self._held: Received | None = None  # read, but not returned: its sender or size differs from what came before
         self._is_drained = False
         self._sources: dict[tuple[SocketAddress, bytes], Endpoint] = {}
         self._routes: dict[Endpoint, _Route] = {}
@@ -135,7 +134,7 @@ class UdpTransport:
         if self._held is not None:
             held, self._held = self._held, None
             return held
-        if self._is_drained:  # known since the call before
+        if self._is_drained:  # the call before found the socket empty
             self._is_drained = False
             return None
         received = self._receive_at(0)
@@ -147,7 +146,7 @@ class UdpTransport:
         return self._gather(size, source)
 
     def _gather(self, size: int, source: Endpoint) -> Received:
-        """Adds the datagrams that follow a lone one, while they are as long and of the same sender: what GRO did not do."""
+        """Appends further single datagrams of the same sender and size, as GRO would have done."""
         end = size
         while end <= GATHER_BYTES:
             following = self._receive_at(end)
@@ -164,7 +163,7 @@ class UdpTransport:
         return self._view[:end], size, source
 
     def _receive_at(self, start: int) -> Received | None:
-        """Takes what one system call brings into the buffer from `start`; None when nothing waits."""
+        """Receives once into the buffer, from offset `start`; returns None when nothing is queued."""
         view = self._view[start:]
         try:
             length, ancillary, _, address = self._recvmsg_into((view,), ANCILLARY_BYTES)
@@ -200,8 +199,8 @@ class UdpTransport:
         route = self._routes.get(endpoint) or self._remember_route(endpoint)
         if route is None:
             return True
-        # Few buffers are summed to spare a lone datagram the segment size; many are left to the kernel, which
-        # refuses at once what is too much for one call.
+        # Few buffers are added up, because a single datagram needs no segment size. Many are left to the kernel, which
+        # refuses at once what exceeds one call.
         if len(buffers) <= FEW_BUFFERS and sum(map(len, buffers)) <= segment_size:
             control = route.source
         elif self.gso:
@@ -214,7 +213,7 @@ class UdpTransport:
             self.counters.send_full += 1
             return False
         except OSError as error:
-            if error.errno == errno.EIO:  # the interface cannot checksum segments
+            if error.errno == errno.EIO:  # the interface can't compute checksums of segments
                 self.gso = False
             return self._send_pieces(route, buffers, segment_size)
         self.counters.sent_batches += 1
@@ -233,7 +232,7 @@ class UdpTransport:
     def close(self) -> None:
         self._socket.close()
 
-    # -- what is prepared once per endpoint ----------------------------------------------------------------------------
+    # -- caches per endpoint --------------------------------------------------------------------------------------------
 
     def _remember_source(self, address: SocketAddress, pktinfo: bytes) -> Endpoint:
         if len(self._sources) >= ENDPOINTS_REMEMBERED:
@@ -253,10 +252,10 @@ class UdpTransport:
         route = self._routes[endpoint] = _Route(endpoint, address, source)
         return route
 
-    # -- the ways to send that are not the usual one -------------------------------------------------------------------
+    # -- slow paths of sending ------------------------------------------------------------------------------------------
 
     def _send_pieces(self, route: "_Route", buffers: Sequence[Buffer], segment_size: int) -> bool:
-        """Sends in as many calls as it takes: one a datagram without GSO, else as much as one call may carry."""
+        """Sends in several calls: one per datagram without GSO, else with as many datagrams as one call may carry."""
         batch = memoryview(b"".join(buffers))
         segments = max(1, min(GSO_SEGMENTS, GSO_SEND_BYTES // segment_size)) if self.gso else 1
         step = segments * segment_size
@@ -296,7 +295,7 @@ class UdpTransport:
 
 
 class _Route:
-    """How to reach one endpoint: what `sendmsg` takes, made once."""
+    """The arguments of `sendmsg` for one endpoint, prepared once."""
 
     __slots__ = ("_controls", "address", "endpoint", "source")
 
@@ -317,6 +316,6 @@ class _Route:
         return control
 
     def forget_source(self) -> None:
-        """Leaves the choice of our own address to the kernel from here on."""
+        """Lets the kernel choose the source address from here on."""
         self.source = []
         self._controls.clear()

@@ -1,6 +1,6 @@
-"""Endpoints to what the socket calls take, and back: socket addresses and PKTINFO control messages; and which socket fits.
+"""Converts endpoints to socket addresses and PKTINFO control messages and back, and ranks sockets for an endpoint.
 
-A dual-stack socket speaks IPv4 as IPv6 addresses in ::ffff:0:0/96; nobody above sees that.
+A dual-stack socket has IPv4 addresses as IPv6 addresses in ::ffff:0:0/96; endpoints never show that.
 """
 
 import ipaddress
@@ -56,7 +56,7 @@ def from_inet6(address: SocketAddress, pktinfo: bytes) -> Endpoint:
 
 
 def reach(bound: Endpoint, endpoint: Endpoint) -> float:
-    """Tells how well a socket of the `bound` address can send to an endpoint, beside others: 0 where it can't at all.
+    """Ranks a socket of the `bound` address for sending to an endpoint: the highest rank fits best, 0 can't send there.
 
     The socket that is bound to the endpoint's `local` address fits best, then one for all addresses, then the one whose
     address has most leading bits in common with the remote one (RFC 6724, rule 8).

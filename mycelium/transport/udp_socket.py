@@ -15,7 +15,7 @@ IP_MTU_DISCOVER: Final = 10
 IP_PKTINFO: Final = 8
 IPV6_MTU_DISCOVER: Final = 23
 IPV6_DONTFRAG: Final = 62
-PMTUDISC_PROBE: Final = 3  # don't-fragment is set, and the kernel's own idea of the path MTU is ignored
+PMTUDISC_PROBE: Final = 3  # sets don't-fragment and ignores the kernel's estimate of the path MTU
 SO_SNDBUFFORCE: Final = 32
 SO_RCVBUFFORCE: Final = 33
 

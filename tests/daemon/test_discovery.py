@@ -12,7 +12,7 @@ from mycelium.daemon.discovery import LanDiscovery
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import BEACONS_PER_SECOND
-from mycelium.transport.discovery import Interface
+from mycelium.transport.multicast import Interface
 
 ETH, WLAN = Interface(2, "eth0", bytes(16)), Interface(3, "wlan0", bytes(15) + b"\1")
 DEADLINE_S = 10.0

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mycelium.limits import BEACONS_PER_SECOND
-from mycelium.transport.discovery import Interface, find_interfaces
+from mycelium.transport.multicast import Interface, find_interfaces
 from mycelium.wire.beacon import BEACON_GROUP, Beacon, encode_beacon
 from tests.lab.daemon import Daemon, start_all
 from tests.lab.laboratory import Lab

@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
-from mycelium.transport import discovery
-from mycelium.transport.discovery import (
+from mycelium.transport import multicast
+from mycelium.transport.multicast import (
     IFF_LOOPBACK,
     IFF_MULTICAST,
     IFF_POINTOPOINT,
@@ -33,7 +33,7 @@ def flags(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 
     monkeypatch.setattr(fcntl, "ioctl", ioctl)
     monkeypatch.setattr(socket, "if_nameindex", lambda: list(enumerate(flags, 1)))
-    monkeypatch.setattr(discovery, "_source_towards", lambda group, index: LINK_LOCAL)
+    monkeypatch.setattr(multicast, "_source_towards", lambda group, index: LINK_LOCAL)
     return flags
 
 
@@ -64,10 +64,10 @@ def test_the_operator_may_name_interfaces(flags: dict[str, int]) -> None:
 
 
 def test_there_is_a_bound_on_interfaces(flags: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(discovery, "DISCOVERY_INTERFACES", 3)
+    monkeypatch.setattr(multicast, "DISCOVERY_INTERFACES", 3)
     flags |= {f"veth{number}": IFF_UP | IFF_MULTICAST for number in range(10)}
     assert names() == ["veth0", "veth1", "veth2"]
 
 
 def test_loopback_of_this_host_has_no_link_local_address() -> None:
-    assert discovery._source_towards(BEACON_GROUP, socket.if_nametoindex("lo")) is None
+    assert multicast._source_towards(BEACON_GROUP, socket.if_nametoindex("lo")) is None

@@ -1,6 +1,6 @@
-"""Link-local multicast on this host: which interfaces are fit for it, and a socket for each of them.
+"""Link-local multicast on this host: the interfaces that support it, and a socket on each of them.
 
-A socket is bound to the group on its interface: nothing else that is sent to this host reaches it.
+A socket is bound to the group on its interface and receives nothing else.
 """
 
 import contextlib
@@ -22,14 +22,14 @@ IFF_UP: Final = 0x1
 IFF_LOOPBACK: Final = 0x8
 IFF_POINTOPOINT: Final = 0x10  # TUN devices too
 IFF_MULTICAST: Final = 0x1000
-IPV6_MULTICAST_ALL: Final = 29  # also what other sockets of this host have joined
+IPV6_MULTICAST_ALL: Final = 29  # also receives groups that other sockets of this host have joined
 
 LINK_LOCAL: Final = socket.inet_pton(socket.AF_INET6, "fe80::")[:8]
 _MEMBERSHIP: Final = struct.Struct("=16sI")
 
 
 class Interface(Struct, frozen=True):
-    """An interface fit for multicast, and the link-local address, 16 bytes, that the kernel sends from there."""
+    """An interface that supports multicast; `source` is the link-local address, 16 bytes, that the kernel sends from."""
 
     index: int
     name: str
@@ -55,7 +55,7 @@ def find_interfaces(group: str, *, only: Collection[str] = ()) -> list[Interface
 
 
 def open_group_socket(group: str, port: int, interface: Interface) -> socket.socket:
-    """Opens a non-blocking socket that receives what is sent to the group on one interface; raises DeviceError."""
+    """Opens a non-blocking socket that receives the group's datagrams on one interface; raises DeviceError."""
     udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # another node on this host may listen too
@@ -71,13 +71,13 @@ def open_group_socket(group: str, port: int, interface: Interface) -> socket.soc
 
 
 def join(udp: socket.socket, group: str, index: int) -> None:
-    """Has the kernel take what is sent to the group on an interface; raises OSError where it does already."""
+    """Joins the group on an interface; raises OSError if the socket is a member already."""
     membership = _MEMBERSHIP.pack(socket.inet_pton(socket.AF_INET6, group), index)
     udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, membership)
 
 
 def leave(udp: socket.socket, group: str, index: int) -> None:
-    """Has the kernel take it no longer; does nothing where the interface is gone."""
+    """Leaves the group on an interface; does nothing if the interface is gone."""
     membership = _MEMBERSHIP.pack(socket.inet_pton(socket.AF_INET6, group), index)
     with contextlib.suppress(OSError):
         udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_LEAVE_GROUP, membership)
@@ -86,14 +86,14 @@ def leave(udp: socket.socket, group: str, index: int) -> None:
 def _carries_multicast(probe: socket.socket, name: str) -> bool:
     try:
         answer = fcntl.ioctl(probe, SIOCGIFFLAGS, IFREQ.pack(name.encode(), 0))
-    except OSError:  # it has just gone
+    except OSError:  # the interface has just vanished
         return False
     flags: int = IFREQ.unpack(answer)[1]
     return flags & (IFF_UP | IFF_LOOPBACK | IFF_POINTOPOINT | IFF_MULTICAST) == IFF_UP | IFF_MULTICAST
 
 
 def _source_towards(group: str, index: int) -> bytes | None:
-    """Asks the kernel which address it would send from: connecting a UDP socket sends nothing."""
+    """Returns the source address that the kernel would use; connecting a UDP socket sends nothing."""
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
         try:
             probe.connect((group, 9, 0, index))
