@@ -1,4 +1,4 @@
-"""Counters and gauges: what each is called, what it means, and one registry of all of them.
+"""Counters and gauges: their definitions, with name and meaning, and one registry of all of them.
 
 An object that counts has a slotted dataclass of plain integers, cheap enough for the data path, and defines each one in a line:
 
@@ -24,7 +24,7 @@ class MetricKind(StrEnum):
 
 
 class Metric(NamedTuple):
-    """What one value is called and means; `help` is a sentence for operators."""
+    """Name and meaning of one value; `help` is a sentence for operators."""
 
     name: str
     kind: MetricKind
@@ -43,7 +43,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._metrics: dict[str, Metric] = {}
-        self._counters: list[tuple[str, DataclassInstance]] = []  # prefix of the names
+        self._counters: list[tuple[str, DataclassInstance]] = []  # with the prefix of their names
         self._gauges: dict[str, Callable[[], int]] = {}
 
     def add(self, *counters: "DataclassInstance", prefix: str = "") -> None:
@@ -61,7 +61,7 @@ class Registry:
         self._gauges[name] = read
 
     def metrics(self) -> list[Metric]:
-        """Returns what there is, in the order in which it was added."""
+        """Returns all metrics, in the order in which they were added."""
         return list(self._metrics.values())
 
     def values(self) -> dict[str, int]:

@@ -29,7 +29,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Non
         table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
     for row in rows:
         table.add_row(*(Text(str(cell)) for cell in row))
-    width = None if sys.stdout.isatty() else 1_000  # a pipe's reader wants whole lines
+    width = None if sys.stdout.isatty() else 1_000  # a program that reads a pipe expects whole lines
     Console(width=width, soft_wrap=True).print(table)
 
 

@@ -143,7 +143,7 @@ def _peer(peer: PeerSnapshot, *, now: float) -> PeerInfo:
 
 
 def _link_fields(link: LinkSnapshot) -> dict[str, Any]:
-    """Returns what a peer's entry says of its link."""
+    """Returns the fields of a peer's entry that describe its link."""
     path = link.paths[0]
     return {
         "tx_bytes": link.tx_bytes,

@@ -1,4 +1,4 @@
-"""What the data path counts."""
+"""Counters of the data path."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What the links of a node count, all of them together."""
+"""Counters of the links of a node, all of them together."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What a node counts itself: datagrams for nobody, and neighbours that it does not adopt."""
+"""Counters of a node itself: unknown datagrams, and neighbours that it does not adopt."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The kinds of events that a node's journal keeps: everything that one kind is lies in its line here."""
+"""The kinds of events in a node's journal; one line defines all of a kind."""
 
 from enum import Enum
 from typing import Literal

@@ -72,7 +72,7 @@ class PeerOrigin(StrEnum):
 
 
 class PeerState(StrEnum):
-    """Whether a peer has a link, or will get one."""
+    """State of the link to a peer."""
 
     ALIVE = "alive"
     CONNECTING = "connecting"

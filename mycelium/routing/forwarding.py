@@ -76,7 +76,7 @@ class ForwardingTable:
 
     def claim(self, node: bytes) -> None:
         """Gives a node its /64 unless another has it."""
-        subnet = node[:SUBNET_BYTES]  # without a call: this runs for each node at each start
+        subnet = node[:SUBNET_BYTES]  # `subnet_of` inlined: this runs for each node at a cold start
         if self.owner.setdefault(subnet, node) != node:
             self._contenders.setdefault(subnet, []).append(node)
             self._counters.prefix_collisions += 1
@@ -89,7 +89,7 @@ class ForwardingTable:
         self._prefixes.assign(node, allowed)
 
     def release(self, node: bytes) -> None:
-        """Takes a forgotten node's prefixes and its /64, which goes to whoever asked next."""
+        """Takes a forgotten node's prefixes and its /64, which goes to the next node that claimed it."""
         self._prefixes.assign(node, ())
         subnet = subnet_of(node)
         contenders = self._contenders.pop(subnet, [])

@@ -1,4 +1,4 @@
-"""What the sessions of a node count."""
+"""Counters of the sessions of a node."""
 
 from dataclasses import dataclass
 
