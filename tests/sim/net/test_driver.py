@@ -7,6 +7,7 @@ import pytest
 from mycelium.endpoint import Endpoint
 from mycelium.outbox import BeaconDue, Outbox, ResolvePeer
 from mycelium.packet.batch import PacketBatch
+from mycelium.wire.train import ITEM_HEADER_BYTES
 from sim.net.driver import Packet, VirtualDriver
 from sim.net.events import NEVER, EventHeap
 from sim.net.run_log import RunLog
@@ -39,7 +40,9 @@ class RecordingNode:
         self.note("receive", (bytes(data), segment_size, waited_s), now=now)
 
     def send_packets(self, batch: PacketBatch, *, now: float) -> None:
-        self.note("send", [(bytes(batch.buffer[start:end]), *rest) for start, end, *rest in batch.slots], now=now)
+        slots, room = batch.slots, ITEM_HEADER_BYTES
+        assert [start for start, *_ in slots] == [room, *(end + room for _, end, *_ in slots[:-1])]
+        self.note("send", [(bytes(batch.buffer[start:end]), *rest) for start, end, *rest in slots], now=now)
 
     def peer_resolved(self, url: str, endpoints: list[Endpoint], *, now: float) -> None:
         assert not self.outbox.events, "an event is answered after the outbox has been cleared"
@@ -137,7 +140,9 @@ def test_a_deadline_that_has_moved_on_is_not_handled_early(bench: Bench) -> None
 
 def test_packets_of_applications_are_one_batch(bench: Bench) -> None:
     bench.driver.send_packets([(b"one", 0, 0), (b"three", 1, 2)])
+    bench.node.wanted = [b"train"]
     bench.driver.send_packets([(b"two", 0, 0)])
+    assert ("transmit", (THERE, b"train", 5)) in bench.host.done
     assert [details for _, _, details in bench.node.calls] == [[(b"one", 0, 0), (b"three", 1, 2)], [(b"two", 0, 0)]]
 
 

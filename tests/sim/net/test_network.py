@@ -6,6 +6,7 @@ import pytest
 
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
+from mycelium.link.link import LinkState
 from mycelium.packet.batch import PacketBatch
 from sim.net.driver import VirtualDriver
 from sim.net.events import EventHeap
@@ -190,3 +191,54 @@ def test_a_restarted_node_has_its_peers_and_loses_those_that_are_removed() -> No
     host.stop()
     with pytest.raises(AssertionError, match="stopped"):
         _ = host.node
+
+
+def real_pair(*addresses: str) -> list[VirtualHost]:
+    """Returns two hosts with running nodes and wires of 10 ms."""
+    network, hosts = VirtualNetwork(EventHeap(), log=RunLog()), []
+    for index, name in enumerate(addresses):
+        hosts.append(
+            VirtualHost(network, name, index=index, identity=Identity(bytes((index + 1,)) * 32), addresses=[name])
+        )
+        network.wires[name, addresses[1 - index]] = Wire(LinkModel(delay_s=0.01), Random(index))
+    for host in hosts:
+        host.start(epoch=1, rng=Random(host.index))
+    return hosts
+
+
+def state_at(host: VirtualHost, other: VirtualHost) -> LinkState:
+    host.network.heap.run(host.network.now + 2.0)
+    return host.node.links[other.address].state
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+def test_a_configured_peer_is_dialled_and_a_goodbye_and_a_removal_end_the_link(is_running: bool) -> None:
+    a, b = real_pair("a", "b")
+    if not is_running:
+        a.stop()
+    a.add_peer(url_of("b"))
+    if not is_running:
+        a.start(epoch=2, rng=Random(2))
+    assert state_at(b, a) is LinkState.UP
+    a.stop(says_goodbye=True)
+    assert state_at(b, a) is LinkState.DOWN
+    assert b.node.links[a.address].closed_by_peer
+    a.start(epoch=3, rng=Random(3))
+    assert state_at(b, a) is LinkState.UP
+    a.remove_peer(url_of("b"))
+    assert state_at(b, a) is LinkState.DOWN
+
+
+def test_a_node_that_is_stopped_says_nothing_unless_it_is_to() -> None:
+    a, b = real_pair("a", "b")
+    a.add_peer(url_of("b"))
+    assert state_at(b, a) is LinkState.UP
+    a.stop()
+    assert not b.node.links[a.address].closed_by_peer
+
+
+def test_neighbours_on_a_lan_find_each_other_by_beacons() -> None:
+    a, b = real_pair("fe80::a", "fe80::b")
+    for host in (a, b):
+        host.running.act(host.node.discovery.start, PORT)
+    assert state_at(a, b) is LinkState.UP
