@@ -2,7 +2,9 @@
 
 from math import inf
 
-from mycelium.link.cost import BURST_PAUSE_S, BURST_PROBES, ProbeBurst
+from mycelium.link.cost import BURST_PAUSE_S, BURST_PROBES, BURST_SPACING_S, LinkCost, ProbeBurst
+from mycelium.link.path.rtt import RttEstimator
+from mycelium.routing.metric import link_cost
 from sim.net.node_net import NodeNet
 
 
@@ -23,6 +25,35 @@ def test_doubt_brings_a_burst_and_then_a_pause() -> None:
     assert burst.due_at == inf
     burst.judge(is_doubtful=True, now=BURST_PAUSE_S)
     assert probes_until(burst, BURST_PAUSE_S + 1) == BURST_PROBES
+
+
+def test_probes_of_a_burst_are_spaced_and_the_pause_is_kept() -> None:
+    burst = ProbeBurst()
+    burst.judge(is_doubtful=True, now=0.0)
+    assert burst.due_at == BURST_SPACING_S
+    assert not burst.take_due(now=BURST_SPACING_S / 2)
+    assert burst.take_due(now=BURST_SPACING_S)
+    assert burst.due_at == 2 * BURST_SPACING_S
+    burst.judge(is_doubtful=True, now=BURST_SPACING_S)
+    assert burst.due_at == 2 * BURST_SPACING_S, "a burst under way is not begun again"
+    burst.judge(is_doubtful=False, now=0.2)
+    burst.judge(is_doubtful=True, now=BURST_PAUSE_S - 0.1)
+    assert burst.due_at == inf
+
+
+def test_the_first_sample_is_published_and_has_its_burst_and_the_same_again_changes_nothing() -> None:
+    cost, rtt = LinkCost(), RttEstimator()
+    assert (cost.published, cost.probe_at) == (None, inf)
+    rtt.sample(0.010, now=0.0)
+    assert cost.sample(rtt, 0.0, now=0.0)
+    assert (cost.published, cost.probe_at) == (link_cost(0.010, 0.0), BURST_SPACING_S)
+    assert cost.take_probe(now=BURST_SPACING_S)
+    rtt.sample(0.010, now=0.1)
+    assert not cost.sample(rtt, 0.0, now=0.1)
+    cost.reset()
+    assert cost.published is None
+    assert cost.sample(rtt, 0.1, now=0.2)
+    assert cost.published == link_cost(0.010, 0.1) > link_cost(0.010, 0.0)
 
 
 def test_certainty_ends_a_burst() -> None:

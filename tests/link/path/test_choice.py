@@ -65,3 +65,32 @@ def test_a_clearly_quicker_path_is_used_over_any_medium() -> None:
 def test_where_the_path_in_use_fails_an_equal_one_over_the_preferred_medium_is_next() -> None:
     active, tcp, udp = cut(path_of(0.001)), path_of(0.020, "tcp"), path_of(0.021)
     assert PathChoice().best(active, [active, tcp, udp], now=0.0) is udp
+
+
+@pytest.mark.parametrize(("rtt_s", "is_quicker"), [(0.000_55, False), (0.000_45, True)])
+def test_on_short_paths_a_path_is_quicker_by_half_a_millisecond_at_least(rtt_s: float, is_quicker: bool) -> None:
+    active, other = path_of(0.001), path_of(rtt_s)
+    assert (chosen(active, other) is other) is is_quicker
+
+
+@pytest.mark.parametrize(("rtt_s", "is_equal"), [(0.001_2, True), (0.001_3, False)])
+def test_on_short_paths_a_quarter_of_a_millisecond_makes_no_difference(rtt_s: float, is_equal: bool) -> None:
+    tcp, udp = path_of(0.001, "tcp"), path_of(rtt_s)
+    assert (chosen(tcp, udp) is udp) is is_equal
+
+
+def test_a_path_that_is_no_longer_quicker_starts_again() -> None:
+    slow, quick, other = path_of(0.020), path_of(0.010), path_of(0.019)
+    choice = PathChoice()
+    choice.best(slow, [slow, quick], now=0.0)
+    choice.best(slow, [slow, other], now=1.0)
+    assert choice.best(slow, [slow, quick], now=QUICKER_FOR_S) is slow
+    assert choice.best(slow, [slow, quick], now=QUICKER_FOR_S * 2) is quick
+
+
+def test_each_quicker_path_has_to_last_for_itself() -> None:
+    slow, quick, quicker = path_of(0.020), path_of(0.010), path_of(0.005)
+    choice = PathChoice()
+    choice.best(slow, [slow, quick], now=0.0)
+    assert choice.best(slow, [slow, quick, quicker], now=QUICKER_FOR_S) is slow
+    assert choice.best(slow, [slow, quick, quicker], now=QUICKER_FOR_S * 2) is quicker

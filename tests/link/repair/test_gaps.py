@@ -3,6 +3,7 @@
 from itertools import pairwise
 from math import inf
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -157,6 +158,49 @@ def test_a_path_that_becomes_long_gives_up() -> None:
     assert receiver.gaps.held_bytes == 0
 
 
+def test_a_request_is_repeated_with_growing_waits() -> None:
+    receiver = Receiver()
+    receiver.opens(2)
+    times = []
+    while receiver.gaps.due_at < inf:
+        receiver.now = receiver.gaps.due_at
+        times += [receiver.now] * len(receiver.asks())
+    assert times == pytest.approx([0.0, 0.002, 0.006, 0.014])
+
+
+@pytest.mark.parametrize(
+    ("srtt", "patience", "again", "reordering"),
+    [
+        (0.0, 0.040, 0.002, 0.0),
+        (0.000_9, 0.040, 0.002, 0.0),
+        (0.004, 0.040, 0.005, 0.000_5),
+        (0.020, 0.060, 0.025, 0.002),
+    ],
+)
+def test_waits_follow_the_round_trip_within_bounds(
+    srtt: float, patience: float, again: float, reordering: float
+) -> None:
+    found = patience_s(srtt), ask_again_after_s(srtt), reordering_s(srtt)
+    assert found == pytest.approx((patience, again, reordering))
+
+
+def test_a_frame_that_was_only_late_is_not_counted_as_repaired() -> None:
+    receiver = Receiver(MEDIUM)
+    receiver.opens(3)
+    receiver.opens(2)
+    assert (receiver.gaps.counters.frames_repaired, receiver.gaps.pending) == (0, 1)
+    receiver.asks(reordering_s(MEDIUM))
+    receiver.opens(1)
+    assert (receiver.gaps.counters.frames_repaired, receiver.gaps.pending) == (1, 0)
+
+
+def test_a_frame_in_parts_beyond_the_newest_is_not_pending() -> None:
+    receiver = Receiver()
+    receiver.opens(1)
+    receiver.gaps.started([2, 3], now=0.0, srtt=SHORT)
+    assert (receiver.gaps.is_clean, receiver.gaps.pending) == (False, 0)
+
+
 # -- frames in parts ---------------------------------------------------------------------------------------------------
 
 
@@ -192,6 +236,43 @@ def test_forged_chunks_from_afar_are_not_asked_for() -> None:
     receiver.opens(1)
     receiver.gaps.started([gaps_module.AHEAD + 2, gaps_module.AHEAD + 3], now=0.0, srtt=SHORT)
     assert receiver.asks() == []
+
+
+def test_chunks_of_frames_not_too_far_ahead_are_believed() -> None:
+    receiver = Receiver()
+    receiver.opens(1)
+    receiver.gaps.started([1, gaps_module.AHEAD, gaps_module.AHEAD + 1], now=0.0, srtt=SHORT)
+    assert [counter for counter, _, _ in receiver.asks()] == [gaps_module.AHEAD]
+
+
+def test_gaps_of_frames_in_parts_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gaps_module, "GAPS_PER_KEYPAIR", 3)
+    receiver = Receiver()
+    receiver.gaps.started(range(1, 10), now=0.0, srtt=SHORT)
+    assert [counter for counter, _, _ in receiver.asks()] == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("after_s", "is_asked"), [(gaps_module.LOSSY_FOR_S - 1, True), (gaps_module.LOSSY_FOR_S, False)]
+)
+def test_silence_after_a_last_frame_in_parts_is_loss_for_a_minute_after_another(after_s: float, is_asked: bool) -> None:
+    receiver = Receiver(MEDIUM)
+    receiver.opens(2)
+    receiver.opens(1)
+    receiver.now = after_s
+    receiver.gaps.started([3], now=receiver.now, srtt=MEDIUM)
+    assert (receiver.asks(ask_again_after_s(MEDIUM)) == [(3, 0, WHOLE_FRAME)]) is is_asked
+
+
+def test_a_later_frame_ends_the_wait_for_the_last_one_that_had_started() -> None:
+    receiver = Receiver()
+    receiver.opens(2)
+    receiver.opens(1)
+    receiver.gaps.started([4], now=0.0, srtt=SHORT)
+    receiver.opens(3)
+    assert not receiver.gaps.is_clean
+    receiver.opens(4)
+    assert (receiver.gaps.is_clean, receiver.gaps.due_at) == (True, inf)
 
 
 # -- order -------------------------------------------------------------------------------------------------------------
@@ -235,6 +316,17 @@ def test_when_too_much_waits_the_gap_is_given_up() -> None:
         assert receiver.gaps.held_bytes <= 10_000
     assert receiver.out == list(range(2, 20))
     assert receiver.gaps.counters.frames_given_up == 1
+
+
+def test_a_link_holds_no_more_than_its_own_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    overhead = gaps_module.HELD_OVERHEAD
+    monkeypatch.setattr(gaps_module, "HELD_BYTES_PER_LINK", 3 * (1_000 + overhead))
+    receiver = Receiver()
+    for counter in (2, 3, 4):
+        receiver.opens(counter, 1, size=1_000)
+    assert (receiver.out, receiver.gaps.held_bytes) == ([], 3 * (1_000 + overhead))
+    receiver.opens(5, 1, size=1_000)
+    assert (receiver.out, receiver.gaps.held_bytes) == ([2, 3, 4, 5], 0)
 
 
 EVENTS = st.lists(

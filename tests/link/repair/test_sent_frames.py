@@ -10,7 +10,15 @@ from mycelium.limits import SENT_BYTES_PER_LINK
 from mycelium.link.counters import LinkCounters
 from mycelium.link.reassembly import PartialBudget, Reassembly
 from mycelium.link.repair.repair import grouped
-from mycelium.link.repair.sent_frames import ANSWERS, FIRST_ALLOWANCE, KEEPING_S, KEPT_S, SentFrames
+from mycelium.link.repair.sent_frames import (
+    ANSWERS,
+    FIRST_ALLOWANCE,
+    KEEPING_S,
+    KEPT_S,
+    MOST_ALLOWANCE,
+    SENT_OVERHEAD,
+    SentFrames,
+)
 from mycelium.wire.frame import WHOLE_FRAME
 
 WHOLE = (0, WHOLE_FRAME)
@@ -123,3 +131,44 @@ def test_what_was_lost_is_put_together_again_though_the_size_has_changed(
         gaps = [(5, frame, start, min(end, total)) for start, end in reassembly.missing(5)]
         carry(gaps, second_size, 0.0)
     assert complete == [frame]
+
+
+def test_what_carried_no_data_is_excused_once_if_it_was_sent_after_a_frame_that_is_kept() -> None:
+    frames = sent_frames()
+    frames.answer([(1, *WHOLE)], newest=9, now=0.0)
+    assert frames.excused == 0, "nothing is kept yet: it may have carried data"
+    frames.keep(4, memoryview(sealed(100)), now=0.0)
+    for counter in (3, 6, 6, 7):
+        frames.answer([(counter, *WHOLE)], newest=9, now=0.0)
+    assert frames.excused == 2
+    assert frames.counters.repair_ranges_refused == 5
+    frames.clear()
+    frames.keep(4, memoryview(sealed(100)), now=0.0)
+    frames.answer([(6, *WHOLE)], newest=9, now=0.0)
+    assert frames.excused == 3, "counters of another keypair are others"
+
+
+def test_what_may_be_resent_grows_no_more_beyond_a_bound() -> None:
+    frames = sent_frames()
+    for counter in range(1, 200):
+        frames.keep(counter, memoryview(sealed(50_000)), now=0.0)
+    for _ in range(ANSWERS):
+        frames.answer([(counter, *WHOLE) for counter in range(1, 200)], newest=199, now=0.0)
+    assert frames.counters.repair_bytes_resent == MOST_ALLOWANCE // 50_000 * 50_000
+
+
+def test_a_frame_asked_for_in_parts_is_answered_once_by_one_request() -> None:
+    frames = sent_frames()
+    frames.keep(1, memoryview(sealed(1_000)), now=0.0)
+    for _ in range(ANSWERS):
+        assert len(frames.answer([(1, 0, 100), (1, 200, 300)], newest=1, now=0.0)) == 2
+    assert frames.answer([(1, 0, 100)], newest=1, now=0.0) == []
+
+
+def test_a_frame_is_kept_for_its_time_to_the_end() -> None:
+    frames = sent_frames()
+    frames.keep(1, memoryview(sealed(100)), now=1.0)
+    frames.sweep(now=1.0 + KEPT_S)
+    assert frames.held_bytes == 100 + SENT_OVERHEAD
+    frames.sweep(now=1.01 + KEPT_S)
+    assert frames.held_bytes == 0
