@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 
-# Turns of the event loop after which asyncio has handed over every connection that it has accepted, in time to be closed.
-_TURNS_TO_ACCEPT: Final = 5
+# Turns of the event loop after which every accepted connection is handed over, and every connection that is to close is closed.
+_TURNS: Final = 5
 _IDLE_SECONDS: Final = 15  # that a connection may stay open without a request
 
 
@@ -55,12 +55,15 @@ class ApiServer:
         """Closes every connection and removes the socket file; does nothing before `start`."""
         runner, self._runner = self._runner, None
         if self._listener is not None:
+            # A connection that asyncio hands over after close() fails in its constructor, and its socket stays open.
+            for listening in self._listener.sockets:
+                asyncio.get_running_loop().remove_reader(listening)
+            await _turns()
             self._listener.close()
             self._listener = None
-            for _ in range(_TURNS_TO_ACCEPT):
-                await asyncio.sleep(0)
         if runner is not None:
             await runner.cleanup()
+            await _turns()
         if self._inode:
             remove_socket_file(self.address, self._inode)
             self._inode = 0
@@ -71,6 +74,11 @@ class ApiServer:
         if server is None or len(server.connections) >= API_CONNECTIONS:
             return _Refusing()
         return server()
+
+
+async def _turns() -> None:
+    for _ in range(_TURNS):
+        await asyncio.sleep(0)
 
 
 class _Refusing(asyncio.Protocol):

@@ -1,6 +1,8 @@
 """The API as it is served: guarded, bounded, started and stopped."""
 
 import asyncio
+import contextlib
+import socket
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,21 @@ def test_there_is_a_bound_on_open_connections(tmp_path: Path) -> None:
 
 def test_stopping_what_never_started_is_harmless() -> None:
     asyncio.run(ApiServer(FakeNode(), LOOPBACK).stop())
+
+
+@pytest.mark.parametrize("turns", range(12))
+def test_a_connection_is_closed_however_shortly_before_the_stop_it_came(tmp_path: Path, turns: int) -> None:
+    async def call() -> bytes:
+        server = ApiServer(FakeNode(), ApiAddress.parse(f"unix:{tmp_path}/api.sock"))
+        await server.start()
+        with socket.socket(socket.AF_UNIX) as caller:
+            caller.connect(f"{tmp_path}/api.sock")
+            caller.setblocking(False)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await server.stop()
+            with contextlib.suppress(ConnectionResetError):
+                return caller.recv(1)
+            return b""
+
+    assert asyncio.run(call()) == b""
