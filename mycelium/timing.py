@@ -36,9 +36,8 @@ class TokenBucket:
         return is_granted
 
     def limit_burst(self, burst: float) -> None:
-        """Lowers the number of tokens granted at once."""
+        """Lowers the number of tokens granted at once, those that are there already included."""
         self._burst = min(self._burst, burst)
-        self._tokens = min(self._tokens, self._burst)
 
 
 class TokenBuckets(Generic[Key]):
