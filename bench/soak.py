@@ -23,7 +23,7 @@ from typing import Any, Final
 from bench.support.report import Row, print_table, progress, write_json_lines
 from bench.support.soak_recorder import Recorder, route_changes, worst_minute
 from tests.lab.cable_emulator import CableTraits
-from tests.lab.daemon import Daemon
+from tests.lab.daemon import LabDaemon
 from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, Edge, random_graph
 from tests.lab.pauses import Pauses
@@ -131,7 +131,7 @@ def _traits(delays_ms: Sequence[float], megabits: float) -> list[CableTraits]:
 
 
 def _send(
-    pool: ThreadPoolExecutor, one: Daemon, other: Daemon, *options: str, seconds: float
+    pool: ThreadPoolExecutor, one: LabDaemon, other: LabDaemon, *options: str, seconds: float
 ) -> "Future[dict[str, Any]]":
     return pool.submit(iperf, one.host, other.host, other.address, *options, seconds=seconds)
 

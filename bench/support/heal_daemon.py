@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.support.heal_cases import Figures
-from tests.lab.daemon import Daemon
+from tests.lab.daemon import LabDaemon
 from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, Edge, line, ring
 from tests.lab.ping import Pings, ping
@@ -117,7 +117,7 @@ def _settled(lab: Lab, directory: Path, edges: list[Edge]) -> DaemonMesh:
     return mesh
 
 
-def _kill_and_start(relay: Daemon) -> float:
+def _kill_and_start(relay: LabDaemon) -> float:
     """Returns when it was started, by the wall clock."""
     relay.kill()
     time.sleep(DOWN_SECONDS)
@@ -126,6 +126,6 @@ def _kill_and_start(relay: Daemon) -> float:
     return begin
 
 
-def _first_link(daemon: Daemon, begin: float) -> float:
+def _first_link(daemon: LabDaemon, begin: float) -> float:
     ups = [event["time"] for event in daemon.get("admin/events") if event["kind"] == "link-up"]
     return float(ups[0] - begin)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.support.report import progress
-from tests.lab.daemon import Daemon
+from tests.lab.daemon import LabDaemon
 from tests.lab.mesh import DaemonMesh, Edge
 
 JOURNAL_SECONDS: Final = 5  # between readings; at its highest rate of entries the journal holds the last 16 s
@@ -51,7 +51,7 @@ class Recorder:
         for watched in watches:
             watched.result()
 
-    def _watch(self, daemon: Daemon, begin: float, seconds: int) -> None:
+    def _watch(self, daemon: LabDaemon, begin: float, seconds: int) -> None:
         for second in range(seconds):
             time.sleep(max(0.0, begin + second - time.monotonic()))
             self.samples.extend(self._sample(daemon))
@@ -81,7 +81,7 @@ class Recorder:
         """Returns how many events of a kind there were."""
         return sum(event["kind"] == kind for event in self.events)
 
-    def _sample(self, daemon: Daemon) -> list[Record]:
+    def _sample(self, daemon: LabDaemon) -> list[Record]:
         now = time.time()
         try:
             peers = daemon.get("admin/peers")
@@ -102,7 +102,7 @@ class Recorder:
             if peer.get("address") in self._names
         ]
 
-    def _read_journal(self, daemon: Daemon) -> list[Record]:
+    def _read_journal(self, daemon: LabDaemon) -> list[Record]:
         after = self._read[daemon.name]
         with contextlib.suppress(OSError, http.client.HTTPException):  # the next reading catches up
             events = [self._event(daemon, event) for event in daemon.get(f"admin/events?after={after}")]
@@ -112,13 +112,13 @@ class Recorder:
             return events
         return []
 
-    def _event(self, daemon: Daemon, event: Record) -> Record:
+    def _event(self, daemon: LabDaemon, event: Record) -> Record:
         named = {
             key: self._names.get(value, value) if isinstance(value, str) else value for key, value in event.items()
         }
         return {**named, "time": round(event["time"] - self._begin, 3), "at": daemon.name}
 
-    def _newest(self, daemon: Daemon) -> int:
+    def _newest(self, daemon: LabDaemon) -> int:
         return max((event["sequence"] for event in daemon.get("admin/events")), default=0)
 
 

@@ -80,7 +80,7 @@ class ApiClient:
 
     def _connection(self) -> http.client.HTTPConnection:
         if self._address.is_unix:
-            return _UnixConnection(self._address.path, timeout_s=self._timeout_s)
+            return UnixConnection(self._address.path, timeout_s=self._timeout_s)
         return http.client.HTTPConnection(self._address.host, self._address.port, timeout=self._timeout_s)
 
     def _reason(self, error: Exception) -> str:
@@ -98,7 +98,7 @@ class ApiClient:
         return f"the program at {self._address} is not a Mycelium daemon"
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str, *, timeout_s: float) -> None:
         super().__init__("localhost", timeout=timeout_s)
         self._path = path

@@ -75,7 +75,7 @@ def test_a_socket_of_another_user_is_told_apart(tmp_path: Path, monkeypatch: pyt
     def connect(self: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("mycelium.api.client._UnixConnection.connect", connect)
+    monkeypatch.setattr("mycelium.api.client.UnixConnection.connect", connect)
     with pytest.raises(ApiError, match="the user of the daemon"):
         ApiClient(ApiAddress.parse(f"unix:{tmp_path}/api.sock")).status()
 

@@ -6,7 +6,6 @@ import ipaddress
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from mycelium.admin.keyfile import create_identity
+from mycelium.api.client import UnixConnection
 from mycelium.identity import SEED_BYTES
 from tests.lab.namespaces import LabHost
 from tests.lab.process import cpu_seconds, rss_bytes
@@ -28,7 +28,7 @@ ANSWER_SECONDS: Final = 10.0
 LOG_TAIL_BYTES: Final = 4_000
 
 
-class Daemon:
+class LabDaemon:
     """One node: its key (random unless given), its files, and its process, which may be started and stopped many times."""
 
     def __init__(
@@ -130,7 +130,7 @@ class Daemon:
 
     def get(self, path: str) -> Any:
         """Returns the JSON of GET /api/v1/PATH; raises OSError while nothing answers."""
-        connection = _UnixConnection(self.api_socket)
+        connection = UnixConnection(str(self.api_socket), timeout_s=ANSWER_SECONDS)
         try:
             connection.request("GET", f"/api/v1/{path}")
             response = connection.getresponse()
@@ -207,24 +207,9 @@ class Daemon:
         return self.log()[-LOG_TAIL_BYTES:]
 
 
-def start_all(daemons: Sequence[Daemon]) -> None:
+def start_all(daemons: Sequence[LabDaemon]) -> None:
     """Starts daemons together and waits until all of them answer."""
     for daemon in daemons:
         daemon.start()
     for daemon in daemons:
         daemon.wait_ready(START_SECONDS + len(daemons))  # they share few cores
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=ANSWER_SECONDS)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        try:
-            self.sock.connect(str(self._path))
-        except OSError:
-            self.sock.close()
-            raise

@@ -8,7 +8,7 @@ from typing import Final
 
 from tests.lab.cable import Cable
 from tests.lab.cable_emulator import CableTraits
-from tests.lab.daemon import PORT, Daemon, start_all
+from tests.lab.daemon import PORT, LabDaemon, start_all
 from tests.lab.laboratory import Lab
 from tests.lab.namespaces import LabHost
 from tests.lab.waiting import POLL_SECONDS, wait_steady, wait_until
@@ -80,7 +80,7 @@ class DaemonMesh:
         self.lab = lab
         self.hosts: dict[str, LabHost] = dict(zip(names, lab.add_hosts(names), strict=True))
         self.daemons = {
-            name: Daemon(host, directory, options=options, seed=seeds.get(name)) for name, host in self.hosts.items()
+            name: LabDaemon(host, directory, options=options, seed=seeds.get(name)) for name, host in self.hosts.items()
         }
         lab.daemons += self.daemons.values()
         self.cables: dict[frozenset[str], Cable] = {}
@@ -91,7 +91,7 @@ class DaemonMesh:
             address = f"[{far.ipv6}]" if number % 2 else far.ipv4
             self.daemons[one].peers.append(f"udp://{address}:{PORT}")
 
-    def __getitem__(self, name: str) -> Daemon:
+    def __getitem__(self, name: str) -> LabDaemon:
         return self.daemons[name]
 
     def cable(self, one: str, two: str) -> Cable:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from tests.lab.daemon import Daemon
+from tests.lab.daemon import LabDaemon
 
 PAUSE_SECONDS: Final = 0.2
 
@@ -14,7 +14,7 @@ PAUSE_SECONDS: Final = 0.2
 class Pauses:
     """Inside the `with` block, repeatedly stops a random daemon for PAUSE_SECONDS after a random wait."""
 
-    def __init__(self, daemons: Sequence[Daemon], *, apart_s: tuple[float, float], rng: random.Random) -> None:
+    def __init__(self, daemons: Sequence[LabDaemon], *, apart_s: tuple[float, float], rng: random.Random) -> None:
         self.stopped_s: list[float] = []  # how long each pause lasted
         self._daemons = daemons
         self._apart_s = apart_s

@@ -4,24 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.daemon import Daemon
+from tests.lab.daemon import LabDaemon
 from tests.lab.laboratory import Lab
 from tests.lab.namespaces import LabHost
 
 
 @pytest.fixture
-def daemon(tmp_path: Path) -> Daemon:
-    return Daemon(LabHost("a", "nowhere"), tmp_path, options=["--no-tun"], seed=bytes(range(32)))
+def daemon(tmp_path: Path) -> LabDaemon:
+    return LabDaemon(LabHost("a", "nowhere"), tmp_path, options=["--no-tun"], seed=bytes(range(32)))
 
 
-def test_a_seed_makes_the_same_node_again(daemon: Daemon, tmp_path: Path) -> None:
-    again = Daemon(LabHost("b", "nowhere"), tmp_path, seed=bytes(range(32)))
-    other = Daemon(LabHost("c", "nowhere"), tmp_path)
+def test_a_seed_makes_the_same_node_again(daemon: LabDaemon, tmp_path: Path) -> None:
+    again = LabDaemon(LabHost("b", "nowhere"), tmp_path, seed=bytes(range(32)))
+    other = LabDaemon(LabHost("c", "nowhere"), tmp_path)
     assert again.address == daemon.address != other.address
     assert daemon.subnet.endswith("::/64")
 
 
-def test_the_command_line_has_peers_and_options(daemon: Daemon) -> None:
+def test_the_command_line_has_peers_and_options(daemon: LabDaemon) -> None:
     daemon.peers.append("udp://10.0.1.2:9651")
     words = daemon.arguments()
     assert words[1:3] == ["--peers", "udp://10.0.1.2:9651"]
@@ -29,13 +29,13 @@ def test_the_command_line_has_peers_and_options(daemon: Daemon) -> None:
     assert "--tun-name" not in words
 
 
-def test_a_traceback_in_the_log_is_a_complaint(daemon: Daemon) -> None:
+def test_a_traceback_in_the_log_is_a_complaint(daemon: LabDaemon) -> None:
     assert daemon.complaint() == ""
     daemon.log_file.write_text("x\nTraceback (most recent call last):\n")
     assert daemon.complaint() == "a had an error"
 
 
-def test_one_that_does_not_run_is_not_running(daemon: Daemon) -> None:
+def test_one_that_does_not_run_is_not_running(daemon: LabDaemon) -> None:
     assert not daemon.is_running
     with pytest.raises(AssertionError, match="does not run"):
         daemon.stop()
@@ -45,7 +45,7 @@ def test_one_that_does_not_run_is_not_running(daemon: Daemon) -> None:
 def test_one_that_ends_on_its_own_is_a_complaint(tmp_path: Path) -> None:
     with Lab() as lab:
         [host] = lab.add_hosts(["a"])
-        daemon = Daemon(host, tmp_path, options=["--no-such-flag"])
+        daemon = LabDaemon(host, tmp_path, options=["--no-such-flag"])
         daemon.start()
         with pytest.raises(AssertionError, match="a ended on its own"):
             daemon.wait_ready()

@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 from typing import cast
 
-from tests.lab.daemon import Daemon
+from tests.lab.daemon import LabDaemon
 from tests.lab.pauses import PAUSE_SECONDS, Pauses
 from tests.lab.waiting import wait_until
 
@@ -27,7 +27,7 @@ class Frozen:
 
 def test_daemons_are_paused_until_the_end_of_the_block() -> None:
     daemons = [Frozen(), Frozen()]
-    with Pauses(cast("list[Daemon]", daemons), apart_s=(0.0, 0.01), rng=random.Random(1)) as pauses:
+    with Pauses(cast("list[LabDaemon]", daemons), apart_s=(0.0, 0.01), rng=random.Random(1)) as pauses:
         wait_until(lambda: len(pauses.stopped_s) >= 2, 20, "two pauses")
     assert sum(daemon.times for daemon in daemons) == len(pauses.stopped_s)
     assert all(lasted >= PAUSE_SECONDS for lasted in pauses.stopped_s)

@@ -6,7 +6,7 @@ from typing import Any
 from sim.net.node_mesh import identity_seed
 from sim.play.run import Run
 from tests.lab.cable_emulator import delays
-from tests.lab.daemon import Daemon
+from tests.lab.daemon import LabDaemon
 from tests.lab.mesh import DaemonMesh
 
 NextHops = dict[int, int]  # destination -> next hop
@@ -27,7 +27,7 @@ class Twins:
         self._nodes = {daemon.address: node for node, daemon in self._numbered()}
         self._destinations = {daemon.subnet: node for node, daemon in self._numbered()}
 
-    def _numbered(self) -> Iterator[tuple[int, Daemon]]:
+    def _numbered(self) -> Iterator[tuple[int, LabDaemon]]:
         return ((node, self.daemons[_name(node)]) for node in self.run.graph)
 
     def play(self) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from tests.lab.daemon import Daemon
+from tests.lab.daemon import LabDaemon
 from tests.lab.mesh import DaemonMesh
 from tests.lab.outage import ANSWERED_IN_A_ROW, watch
 from tests.lab.ping import answers
@@ -16,12 +16,12 @@ BACK_SECONDS: Final = 30.0
 NEXT_HOP_SECONDS: Final = 30.0  # until costs measured on a busy machine have come down
 
 
-def is_answered(one: Daemon, other: Daemon) -> bool:
+def is_answered(one: LabDaemon, other: LabDaemon) -> bool:
     """Tells whether a burst of pings loses none."""
     return answers(one.host, other.address, count=ANSWERED_IN_A_ROW)
 
 
-def outage_of(one: Daemon, other: Daemon, action: Callable[[], object]) -> float:
+def outage_of(one: LabDaemon, other: LabDaemon, action: Callable[[], object]) -> float:
     """Returns for how many seconds pings stayed unanswered because of `action`."""
     return watch(one.host, other.address, action, seconds=BACK_SECONDS).outage_s
 
@@ -33,7 +33,7 @@ def next_hop(mesh: DaemonMesh, one: str, other: str) -> str:
     return hop
 
 
-def wait_answered(one: Daemon, other: Daemon, what: str = "pings are answered") -> None:
+def wait_answered(one: LabDaemon, other: LabDaemon, what: str = "pings are answered") -> None:
     """Waits until a burst of pings loses none."""
     wait_until(lambda: is_answered(one, other), BACK_SECONDS, f"{what}: {one.name} to {other.name}")
 
@@ -47,7 +47,7 @@ def wait_next_hop(mesh: DaemonMesh, one: str, other: str, hop: str, seconds: flo
     )
 
 
-def wait_told(daemon: Daemon, kind: str, since: int, seconds: float = BACK_SECONDS, **fields: Any) -> dict[str, Any]:
+def wait_told(daemon: LabDaemon, kind: str, since: int, seconds: float = BACK_SECONDS, **fields: Any) -> dict[str, Any]:
     """Waits for an entry in the journal newer than `since` that has these fields, and returns the first."""
 
     def found() -> list[dict[str, Any]]:

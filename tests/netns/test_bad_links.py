@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from tests.lab.cable_emulator import delays
-from tests.lab.daemon import Daemon
+from tests.lab.daemon import LabDaemon
 from tests.lab.mesh import DaemonMesh, ring
 from tests.lab.ping import Pings, ping
 from tests.lab.traffic import answering
@@ -62,7 +62,7 @@ def is_ignored(mesh: DaemonMesh) -> bool:
     return all(change["before"] == change["after"] for change in changes)
 
 
-def reaches_only(daemon: Daemon, subnets: set[str]) -> bool:
+def reaches_only(daemon: LabDaemon, subnets: set[str]) -> bool:
     return daemon.reachable_subnets() == subnets
 
 

@@ -13,7 +13,7 @@ import pytest
 from mycelium.limits import BEACONS_PER_SECOND
 from mycelium.transport.multicast import Interface, find_interfaces
 from mycelium.wire.beacon import BEACON_GROUP, Beacon, encode_beacon
-from tests.lab.daemon import Daemon, start_all
+from tests.lab.daemon import LabDaemon, start_all
 from tests.lab.laboratory import Lab
 from tests.lab.namespaces import LabHost
 from tests.lab.ping import ping
@@ -25,15 +25,15 @@ FOUND_SECONDS = 20.0
 BURST = 3
 PORT = 9650
 
-MakeDaemon = Callable[..., Daemon]
+MakeDaemon = Callable[..., LabDaemon]
 
 
 @pytest.fixture
 def make_daemon(lab: Lab, tmp_path: Path) -> MakeDaemon:
     """Makes a daemon that discovers."""
 
-    def make(host: LabHost, *options: str | Path) -> Daemon:
-        daemon = Daemon(host, tmp_path, options=options, discovers=True)
+    def make(host: LabHost, *options: str | Path) -> LabDaemon:
+        daemon = LabDaemon(host, tmp_path, options=options, discovers=True)
         lab.daemons.append(daemon)
         return daemon
 
@@ -50,21 +50,21 @@ def on_one_switch(lab: Lab, names: str) -> list[LabHost]:
     return hosts
 
 
-def wait_each(daemons: Iterable[Daemon], condition: Callable[[Daemon], bool], what: str) -> None:
+def wait_each(daemons: Iterable[LabDaemon], condition: Callable[[LabDaemon], bool], what: str) -> None:
     for daemon in daemons:
         wait_until(partial(condition, daemon), FOUND_SECONDS, f"{daemon.name} {what}")
 
 
-def keys(*daemons: Daemon) -> set[str]:
+def keys(*daemons: LabDaemon) -> set[str]:
     return {daemon.public_key for daemon in daemons}
 
 
-def wait_meshed(*daemons: Daemon) -> None:
+def wait_meshed(*daemons: LabDaemon) -> None:
     """Waits until each of them has a link to each other one."""
     wait_each(daemons, lambda one: one.alive_peers() >= keys(*daemons) - {one.public_key}, "finds the others")
 
 
-def wait_called(*daemons: Daemon) -> None:
+def wait_called(*daemons: LabDaemon) -> None:
     """Waits until each of them has sent the beacons of its start."""
     wait_each(daemons, lambda one: one.counters()["beacons_sent"] >= BURST, "sends its beacons")
 

@@ -11,7 +11,7 @@ from mycelium.crypto.cookies import seal_message_1
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.wire.datagram import CHUNK, FRAME, HANDSHAKE_1, HANDSHAKE_1_HEAD, PROTOCOL_VERSION, SUITE_AES_256_GCM
 from tests.lab.capture import Capture, Forger
-from tests.lab.daemon import PORT, Daemon
+from tests.lab.daemon import PORT, LabDaemon
 from tests.lab.mesh import DaemonMesh, line
 from tests.lab.ping import Pings, ping
 from tests.lab.traffic import exchange_tcp
@@ -123,7 +123,7 @@ def forger_of(mesh: DaemonMesh, source: str) -> Forger:
     return Forger(host, (cable.end(host).ipv4, PORT), (cable.far_end(host).ipv4, PORT))
 
 
-def flood(forger: Forger, hostile: Hostile, target: Daemon) -> None:
+def flood(forger: Forger, hostile: Hostile, target: LabDaemon) -> None:
     """Sends them as fast as the daemon is allowed to look at them: it shares the processor with this flood."""
     for _ in range(DATAGRAMS // BURST):
         for _ in range(BURST):
@@ -131,12 +131,12 @@ def flood(forger: Forger, hostile: Hostile, target: Daemon) -> None:
         wait_until(lambda: socket_memory(target, "r") < QUEUED_BYTES, 20, "the daemon reads what has come")
 
 
-def counted_by(daemon: Daemon) -> int:
+def counted_by(daemon: LabDaemon) -> int:
     """Returns how many datagrams the daemon has counted as something else than good."""
     return sum(value for name, value in daemon.counters().items() if name.startswith(KINDS_COUNTED))
 
 
-def socket_memory(daemon: Daemon, letter: str) -> int:
+def socket_memory(daemon: LabDaemon, letter: str) -> int:
     """Returns one figure of the daemon's socket, as ss has it: `r` bytes wait to be read, `d` datagrams found no room."""
     shown = daemon.host.run("ss", "-Hlunm", f"sport = :{PORT}").stdout
     [figure] = re.findall(rf"skmem:\(.*?\b{letter}(\d+)", shown)

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from tests.lab.daemon import PROGRAM, Daemon
+from tests.lab.daemon import PROGRAM, LabDaemon
 from tests.lab.mesh import DaemonMesh, line
 from tests.lab.ping import ping
 from tests.lab.traffic import echo_udp, exchange_tcp
@@ -108,7 +108,7 @@ def test_the_operator_sees_the_same_by_http_and_command_line(mesh: DaemonMesh) -
     assert status["counters"].keys() == daemon.counters().keys()
 
 
-def shows_the_same_routes(daemon: Daemon) -> bool:
+def shows_the_same_routes(daemon: LabDaemon) -> bool:
     """Compares all but metrics, which change from one moment to the next."""
     told = (daemon.cli("routes", "selected"), daemon.get("admin/routes/selected"))
     one, other = ([{**route, "metric": None} for route in routes] for routes in told)

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from tests.lab.cable import Cable
-from tests.lab.daemon import PORT, Daemon, start_all
+from tests.lab.daemon import PORT, LabDaemon, start_all
 from tests.lab.laboratory import Lab
 from tests.lab.mesh import Edge, line, ring
 from tests.lab.namespaces import LabHost
@@ -51,19 +51,19 @@ def test_two_neighbours_that_move_at_once_find_each_other(
     wait_until(lambda: addresses(b)[a.public_key] == f"10.0.1.77:{PORT}", BACK_SECONDS, "b has found a")
 
 
-def addresses(daemon: Daemon) -> dict[str, str]:
+def addresses(daemon: LabDaemon) -> dict[str, str]:
     """Returns where it reaches its neighbours, by their keys."""
     return {peer["publicKey"]: peer["endpoint"]["addr"] for peer in daemon.get("admin/peers") if "publicKey" in peer}
 
 
-def make_pair(directory: Path, one: LabHost, other: LabHost, cable: Cable) -> tuple[Daemon, Daemon]:
+def make_pair(directory: Path, one: LabHost, other: LabHost, cable: Cable) -> tuple[LabDaemon, LabDaemon]:
     """Makes two daemons, the first of which dials the other at its end of a cable."""
-    a, b = Daemon(one, directory), Daemon(other, directory)
+    a, b = LabDaemon(one, directory), LabDaemon(other, directory)
     a.peers.append(f"udp://{cable.end(other).ipv4}:{PORT}")
     return a, b
 
 
-def start_pair(lab: Lab, a: Daemon, b: Daemon) -> None:
+def start_pair(lab: Lab, a: LabDaemon, b: LabDaemon) -> None:
     lab.daemons += [a, b]
     start_all([a, b])
     wait_until(lambda: is_answered(a, b), BACK_SECONDS, "they reach each other")

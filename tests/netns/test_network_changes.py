@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from tests.lab.daemon import PORT, Daemon
+from tests.lab.daemon import PORT, LabDaemon
 from tests.lab.mesh import DaemonMesh, line
 from tests.lab.ping import ping
 from tests.lab.waiting import wait_until
@@ -33,15 +33,15 @@ def start(mesh: DaemonMesh) -> None:
     mesh.wait_converged()
 
 
-def sent_bytes(daemon: Daemon) -> int:
+def sent_bytes(daemon: LabDaemon) -> int:
     return sum(int(peer["txBytes"]) for peer in daemon.get("admin/peers"))
 
 
-def has_sent(daemon: Daemon, least: int) -> bool:
+def has_sent(daemon: LabDaemon, least: int) -> bool:
     return sent_bytes(daemon) > least
 
 
-def wait_idle(daemon: Daemon) -> int:
+def wait_idle(daemon: LabDaemon) -> int:
     """Waits until a second goes by with little sent, and returns how much was sent in all."""
 
     last = -ASKED_BYTES

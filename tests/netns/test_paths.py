@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from tests.lab.cable_emulator import delays
-from tests.lab.daemon import PORT, Daemon
+from tests.lab.daemon import PORT, LabDaemon
 from tests.lab.mesh import DaemonMesh
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
@@ -31,12 +31,12 @@ def start(mesh: DaemonMesh, second: str) -> None:
     wait_until(lambda: len(urls(a, b)) == 2, BACK_SECONDS, "both URLs lead to b")
 
 
-def urls(one: Daemon, other: Daemon) -> list[str]:
+def urls(one: LabDaemon, other: LabDaemon) -> list[str]:
     """Returns the URLs of the peer list that lead to a neighbour."""
     return [peer["url"] for peer in one.get("admin/peers") if peer.get("publicKey") == other.public_key]
 
 
-def address_in_use(one: Daemon, other: Daemon) -> str:
+def address_in_use(one: LabDaemon, other: LabDaemon) -> str:
     """Returns the address at which a neighbour is reached now."""
     addresses = {p["endpoint"]["addr"] for p in one.get("admin/peers") if p.get("publicKey") == other.public_key}
     [address] = addresses

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.lab.cable import Cable
-from tests.lab.daemon import PORT, Daemon
+from tests.lab.daemon import PORT, LabDaemon
 from tests.lab.mesh import DaemonMesh, line
 from tests.lab.ping import ping
 from tests.lab.traffic import exchange_tcp
@@ -23,17 +23,17 @@ def block_udp(cable: Cable) -> None:
         end.set_filter("meta l4proto udp drop")
 
 
-def dial_by_tcp(daemon: Daemon, *, beside_udp: bool = False) -> None:
+def dial_by_tcp(daemon: LabDaemon, *, beside_udp: bool = False) -> None:
     by_tcp = [url.replace("udp://", "tcp://") for url in daemon.peers]
     daemon.peers = [*daemon.peers, *by_tcp] if beside_udp else by_tcp
 
 
-def schemes(one: Daemon, other: Daemon) -> set[str]:
+def schemes(one: LabDaemon, other: LabDaemon) -> set[str]:
     """Returns over which transports a neighbour is reached now."""
     return {p["endpoint"]["proto"] for p in one.get("admin/peers") if p.get("publicKey") == other.public_key}
 
 
-def reset_connections(daemon: Daemon) -> None:
+def reset_connections(daemon: LabDaemon) -> None:
     """Kills the daemon's TCP connections as a firewall that has lost its state does: the next segments are answered by RST."""
     rules = "\n ".join(f"tcp {side} {PORT} tcp flags & rst == 0 reject with tcp reset" for side in ("sport", "dport"))
     table = "table inet killer"
@@ -43,7 +43,7 @@ def reset_connections(daemon: Daemon) -> None:
     daemon.host.apply_rules(f"{table}\ndelete {table}\n")
 
 
-def established(daemon: Daemon) -> list[str]:
+def established(daemon: LabDaemon) -> list[str]:
     output = daemon.host.run("ss", "-Htn", "state", "established", f"( sport = :{PORT} or dport = :{PORT} )").stdout
     return [row for row in output.splitlines() if row]
 
@@ -123,6 +123,6 @@ def test_both_for_one_neighbour_are_two_paths_of_one_link(make_mesh: MakeMesh) -
     assert_moves(a, b, "udp")
 
 
-def assert_moves(one: Daemon, other: Daemon, scheme: str) -> None:
+def assert_moves(one: LabDaemon, other: LabDaemon, scheme: str) -> None:
     is_so: Callable[[], bool] = lambda: schemes(one, other) == schemes(other, one) == {scheme}  # noqa: E731
     wait_until(is_so, 40, lambda: f"both send by {scheme}, but {schemes(one, other)}, {schemes(other, one)}")
