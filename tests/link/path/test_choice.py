@@ -94,3 +94,8 @@ def test_each_quicker_path_has_to_last_for_itself() -> None:
     choice.best(slow, [slow, quick], now=0.0)
     assert choice.best(slow, [slow, quick, quicker], now=QUICKER_FOR_S) is slow
     assert choice.best(slow, [slow, quick, quicker], now=QUICKER_FOR_S * 2) is quicker
+
+
+def test_where_the_path_in_use_fails_the_preferred_medium_does_not_outweigh_a_longer_way() -> None:
+    active, tcp, udp = cut(path_of(0.001)), path_of(0.020, "tcp"), path_of(0.050)
+    assert PathChoice().best(active, [active, tcp, udp], now=0.0) is tcp

@@ -102,6 +102,19 @@ def test_dead_path_is_probed_once_a_second() -> None:
     assert net.frames[0] - before == pytest.approx(100, abs=1)
 
 
+def test_a_dead_path_out_of_use_is_probed_no_more_often_than_a_living_one() -> None:
+    path = Liveness(RttEstimator(), now=0.0, role=Role.SPARE)
+    while path.state is not PathState.DEAD:
+        path.handle_timeout(now=path.next_deadline())
+    probes: list[float] = []
+    while len(probes) < 3:
+        now = path.next_deadline()
+        if path.handle_timeout(now=now) is Action.PROBE:
+            probes.append(now)
+
+    assert probes == pytest.approx([path.died_at + Role.SPARE.value * number for number in (1, 2, 3)])
+
+
 @pytest.mark.parametrize(("role", "frames_per_second"), [(Role.BUSY, 10.0), (Role.SELECTED, 1.0), (Role.SPARE, 0.4)])
 def test_idle_path_costs_a_probe_and_a_reply_an_interval(role: Role, frames_per_second: float) -> None:
     net = Pair(5, delay=0.02, jitter=0.001, role=role)

@@ -7,6 +7,7 @@ import pytest
 
 from mycelium.link.frames import SEALED_OVERHEAD
 from mycelium.link.repair.gaps import ASKS, LEAST_PATIENCE_S
+from mycelium.link.repair.repair import grouped
 from mycelium.link.repair.sent_frames import KEEPING_S
 from mycelium.wire.datagram import CHUNK, FRAME, FRAME_HEAD
 from mycelium.wire.frame import FRAME_HEADER, REPAIR, REPAIR_HEAD, REPAIR_RANGE, WHOLE_FRAME
@@ -249,3 +250,21 @@ def test_resent_datagrams_are_the_very_same() -> None:
             assert seen.setdefault(name, data) == data
     assert data_of(b"x" * 60) == b"x" * 12
     assert counter(net, "a", "repair_bytes_resent") > 0
+
+
+# -- datagrams of an answer --------------------------------------------------------------------------------------------
+
+
+def test_what_is_resent_at_once_is_at_most_forty_datagrams_of_one_size() -> None:
+    frame = bytes(range(256)) * 200
+    sizes = [[len(data) for data in group] for group in grouped([(5, frame, 0, len(frame))], 77, 520)]
+    assert [len(group) for group in sizes] == [40, 40, 23]
+    assert {size for group in sizes for size in group[:-1]} == {520}
+
+
+def test_a_short_datagram_ends_what_is_resent_at_once() -> None:
+    frame = bytes(1_000)
+    pieces = [(5, frame, 0, 10), (5, frame, 500, 1_000), (6, bytes(50), 0, 50), (7, bytes(50), 0, 10)]
+    groups = grouped(pieces, 77, 520)
+    assert [[len(data) for data in group] for group in groups] == [[20 + 10], [20 + 500, 16 + 50], [16 + 50]]
+    assert [data[0] for group in groups for data in group] == [CHUNK, CHUNK, FRAME, FRAME]
