@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from mycelium.channel.keypair import IDLE_KEPT_S, REKEY_AFTER_S
 from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
 from mycelium.crypto.keys import LAST_BLOCK
+from mycelium.crypto.session_handshake import SessionInitiator, prologue
 from mycelium.limits import (
     HANDSHAKES_PER_SECOND,
     HANDSHAKES_PER_SECOND_WITH_COOKIE,
@@ -22,8 +23,16 @@ from mycelium.session import table as table_module
 from mycelium.session.requests import PATIENCE_S
 from mycelium.session.session import Session
 from mycelium.session.table import IDLE_FORGOTTEN_S, RENEWAL_SPACING_S, SWEEP_S, WORN_OUT_BLOCKS
-from mycelium.wire.train import SESSION_REPLY, SESSION_REQUEST, SESSION_REQUEST_BYTES, TRAIN_HEADER_BYTES
+from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
+from mycelium.wire.train import (
+    SESSION_REPLY,
+    SESSION_REQUEST,
+    SESSION_REQUEST_BYTES,
+    TRAIN_HEADER_BYTES,
+    handshake_counter,
+)
 from sim.net.node_net import NodeNet, seed_of
+from tests.crypto.support import config_of
 from tests.packet.packets import tcp_packet, udp_packet
 from tests.session.support import PACKET, Peer
 from tests.support.small_meshes import (
@@ -601,3 +610,34 @@ def test_a_session_is_forgotten_only_after_its_time_and_no_sweep_is_wanted_witho
         a.sessions.handle_timeout(now=now)
     assert IDLE_FORGOTTEN_S < now <= IDLE_FORGOTTEN_S + SWEEP_S
     assert a.sessions.next_deadline() == inf
+
+
+def test_a_request_made_for_the_address_of_another_node_is_refused() -> None:
+    attacker, victim, responder = Peer(1), Peer(2), Peer(3)
+    responder.resolution = victim.announcement
+    index, suites = 7, SUITE_CHACHA20_POLY1305
+    initiator = SessionInitiator(
+        config_of(attacker.identity, suites=suites),
+        responder.identity.signing_public_key,
+        local_index=index,
+        prologue=prologue(victim.identity.address, responder.identity.address, initiator_index=index, offered=suites),
+    )
+    body = memoryview(initiator.request)
+    responder.sessions.receive_request(
+        victim.identity.address, handshake_counter(index, suites), body, neighbour=bytes(16), now=0.0
+    )
+    assert (responder.sent, responder.sessions.by_peer) == ([], {})
+    assert responder.sessions.counters.sessions_refused == 1
+
+
+def test_what_waits_at_a_responder_may_leave_once_it_has_heard_the_initiator() -> None:
+    a, b = Peer(1), Peer(2)
+    a.resolution, b.resolution = b.announcement, a.announcement
+    a.send_to(b, now=0.0)
+    b.receive_from(a, now=0.1)
+    session = b.sessions.by_peer[a.identity.address]
+    [keypair] = session.keypairs
+    session.queue.append(PACKET, 0, 0)
+    assert (b.sessions.ready, session.sending) == ([], None)
+    b.sessions.opened_under(session, keypair)
+    assert (b.sessions.ready, session.sending) == ([session], keypair)
