@@ -158,6 +158,18 @@ def test_a_better_cost_draws_routes_and_a_worse_one_sends_them_away() -> None:
     assert (lab.next_hop(FAR), lab.metric(FAR)) == (1, 110)
 
 
+def test_a_link_that_gets_cheaper_draws_no_route_whose_metric_equals_the_feasibility_distance() -> None:
+    lab = RoutingLab()
+    lab.up(1, 3)
+    lab.up(2, cost=50)
+    lab.says(1, update(FAR, 100))
+    lab.flush()  # feasibility distance 110
+    lab.engine.neighbour_cost(address(1), 40, now=lab.now)
+    lab.says(2, update(FAR, 110))
+    lab.engine.neighbour_cost(address(2), 5, now=lab.now)  # 115 by 2, 140 by 1
+    assert (lab.next_hop(FAR), lab.metric(FAR)) == (1, 140)
+
+
 def test_a_sum_beyond_infinity_is_no_route() -> None:
     lab = RoutingLab()
     lab.up(1)
