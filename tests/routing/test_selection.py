@@ -170,6 +170,16 @@ def test_a_link_that_gets_cheaper_draws_no_route_whose_metric_equals_the_feasibi
     assert (lab.next_hop(FAR), lab.metric(FAR)) == (1, 140)
 
 
+def test_the_incumbent_stays_where_a_link_gets_just_as_cheap() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    lab.up(2, cost=50)
+    lab.says(1, update(FAR, 100))
+    lab.says(2, update(FAR, 100))
+    lab.engine.neighbour_cost(address(2), 10, now=lab.now)
+    assert lab.next_hop(FAR) == 1
+
+
 def test_a_sum_beyond_infinity_is_no_route() -> None:
     lab = RoutingLab()
     lab.up(1)
