@@ -65,13 +65,22 @@ class Nat:
         stale = self._by_key.pop(key, None)
         if stale is not None:
             del self._by_port[stale.port]
-        while True:
-            port = FIRST_PORT + self._next % PORTS
-            self._next += 1
-            if port not in self._by_port:
-                break
+        port = self._free_port(now=now)
+        held = self._by_port.get(port)
+        if held is not None:
+            del self._by_key[held.key]
         mapping = self._by_key[key] = self._by_port[port] = _Mapping(key, port, now=now)
         return mapping
+
+    def _free_port(self, *, now: float) -> int:
+        """Returns the next port without a live mapping, or just the next one if there is none."""
+        for _ in range(PORTS + 1):  # in the end the first one again
+            port = FIRST_PORT + self._next % PORTS
+            self._next += 1
+            held = self._by_port.get(port)
+            if held is None or self._has_expired(held, now=now):
+                break
+        return port
 
     def _has_expired(self, mapping: _Mapping, *, now: float) -> bool:
         return now - mapping.refreshed_at > self.model.expiry_s

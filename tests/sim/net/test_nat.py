@@ -3,7 +3,7 @@
 import pytest
 
 from mycelium.endpoint import Endpoint
-from sim.net.nat import Behaviour, Nat, NatModel
+from sim.net.nat import FIRST_PORT, Behaviour, Nat, NatModel
 
 HERE = Endpoint("udp", "192.0.2.1", 1000)
 SAME_HOST = Endpoint("udp", "192.0.2.1", 2000)
@@ -62,3 +62,24 @@ def test_a_nat_that_forgets_lets_nothing_in_until_something_went_out_from_anothe
     nat.forget()
     assert not nat.admits(port, HERE, now=0.1)
     assert nat.send(HERE, now=0.2) != port
+
+
+def test_ports_are_used_in_turn_and_one_in_use_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.net.nat.PORTS", 3)
+    nat = Nat(NatModel(mapping="address-and-port-dependent", expiry_s=30.0))
+    remotes = [Endpoint("udp", "192.0.2.1", port) for port in range(4)]
+    assert [nat.send(remote, now=0.0) for remote in remotes[:3]] == [FIRST_PORT, FIRST_PORT + 1, FIRST_PORT + 2]
+    nat.send(remotes[0], now=20.0)
+    assert (
+        nat.send(remotes[1], now=40.0) == FIRST_PORT + 1
+    )  # its own mapping has expired, that of the first port has not
+
+
+def test_a_nat_without_a_free_port_gives_up_its_oldest_mapping(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.net.nat.PORTS", 2)
+    nat = Nat(NatModel(mapping="address-and-port-dependent"))
+    remotes = [Endpoint("udp", "192.0.2.1", port) for port in range(3)]
+    ports = [nat.send(remote, now=0.0) for remote in remotes]
+    assert ports == [FIRST_PORT, FIRST_PORT + 1, FIRST_PORT]
+    assert not nat.admits(FIRST_PORT, remotes[0], now=1.0)
+    assert nat.admits(FIRST_PORT, remotes[2], now=1.0)

@@ -1,6 +1,8 @@
 """The log of a run: its digest and its newest events."""
 
-from sim.net.run_log import CHANGE, LAST_EVENTS, RECEIVE, RunLog
+import hashlib
+
+from sim.net.run_log import _ENTRY, _FLUSH_BYTES, CHANGE, DOWN, LAST_EVENTS, RECEIVE, UP, WAKE, RunLog
 
 
 def filled(*details: int) -> RunLog:
@@ -36,3 +38,19 @@ def test_the_newest_events_are_kept_for_people() -> None:
     assert log.last_events(lambda node, peer: node == 3) == [
         {"t": 1.0, "what": "change", "node": 3, "peer": -1, "detail": 7}
     ]
+
+
+def test_the_digest_of_a_long_log_covers_every_event_once() -> None:
+    events = 3 * _FLUSH_BYTES // _ENTRY.size
+    expected = hashlib.blake2b(digest_size=16)
+    for detail in range(events):
+        expected.update(_ENTRY.pack(0.5, RECEIVE, 1, 2, detail))
+    assert filled(*range(events)).digest() == expected.hexdigest()
+
+
+def test_events_of_different_kinds_differ() -> None:
+    logs = [RunLog() for _ in range(5)]
+    for kind, log in zip((RECEIVE, WAKE, UP, DOWN, CHANGE), logs, strict=True):
+        log.note(kind, 1, 2, 3, now=0.5)
+    assert len({log.digest() for log in logs}) == 5
+    assert [log.last_events()[0]["what"] for log in logs] == ["receive", "wake", "up", "down", "change"]
