@@ -44,7 +44,9 @@ def test_a_broken_invariant_makes_the_sweep_fail(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_on_the_command_ends_it_with_what_there_is(tmp_path: Path) -> None:
+    # A shell that starts the tests in the background has them ignore SIGINT, which all their children inherit.
     code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "import sys; from pathlib import Path; from rich.console import Console; from sim.sweep.cli import *;"
         "from tests.sim import fake; from tests.sim.sweep.support import specs_of\n"
         f"if __name__ == '__main__': sys.exit(run_sweep(specs_of(3), ProcessPool(2), Path({str(tmp_path)!r}),"
