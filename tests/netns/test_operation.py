@@ -227,7 +227,7 @@ def test_a_key_file_that_can_not_be_trusted_is_refused(pair: DaemonMesh, spoil: 
     "words",
     [
         ("--peers", "udp://[::1"),
-        ("--peers", "tcp://10.0.0.1:9651"),
+        ("--peers", "sctp://10.0.0.1:9651"),
         ("--listen", "udp://192.0.2.1:9651"),
         ("--tun-name", "a-name-that-is-far-too-long"),
         ("--network-key-file", "/nowhere/at/all"),
