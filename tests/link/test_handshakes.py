@@ -243,16 +243,22 @@ def test_message_2_again_and_message_3_again_are_refused_and_change_nothing() ->
     deliver(net, "a", "b")
 
 
-def test_message_3_from_another_address_than_message_1_is_refused() -> None:
-    net = pair()
+def hold_back(net: NodeNet, kind: int) -> list[bytes]:
+    """Runs until a datagram of this kind is sent; none of them arrive from then on, until `net.drop` is set anew."""
     held: list[bytes] = []
 
     def hold(sender: str, receiver: str, data: bytes) -> bool:
-        held.extend([data] if data[0] == HANDSHAKE_3 else [])
-        return data[0] == HANDSHAKE_3
+        held.extend([data] if data[0] == kind else [])
+        return data[0] == kind
 
     net.drop = hold
     net.run(1, until=lambda: bool(held))
+    return held
+
+
+def test_message_3_from_another_address_than_message_1_is_refused() -> None:
+    net = pair()
+    held = hold_back(net, HANDSHAKE_3)
     net.inject("b", Endpoint("udp", "victim", PORT), held[0])
     assert not net.hosts["b"].node.links
     net.drop = lambda sender, receiver, data: False
@@ -262,14 +268,7 @@ def test_message_3_from_another_address_than_message_1_is_refused() -> None:
 
 def test_message_2_from_another_address_than_was_asked_is_refused() -> None:
     net = pair()
-    held: list[bytes] = []
-
-    def hold(sender: str, receiver: str, data: bytes) -> bool:
-        held.extend([data] if data[0] == HANDSHAKE_2 else [])
-        return data[0] == HANDSHAKE_2
-
-    net.drop = hold
-    net.run(1, until=lambda: bool(held))
+    held = hold_back(net, HANDSHAKE_2)
     net.inject("a", Endpoint("udp", "victim", PORT), held[0])
     assert not net.hosts["a"].node.links
     net.drop = lambda sender, receiver, data: False
