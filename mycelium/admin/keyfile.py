@@ -1,5 +1,6 @@
 """The node's secret on disk: a 32-byte seed that only its owner may read. Nothing here overwrites one."""
 
+import logging
 import os
 import tempfile
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Final
 from mycelium.admin.private_file import read_private
 from mycelium.errors import IdentityError
 from mycelium.identity import SEED_BYTES, Identity
+
+log = logging.getLogger("mycelium")
 
 _MODE: Final = 0o600
 _DIRECTORY_MODE: Final = 0o700
@@ -44,16 +47,30 @@ def create_identity(path: Path, seed: bytes, *, parents: bool = False) -> Identi
         if parents:
             path.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
         _write_atomically(path, seed)
+    except FileNotFoundError as error:
+        raise IdentityError(f"cannot write the key file {path}: there is no folder {path.parent}") from error
     except OSError as error:
         raise IdentityError(f"cannot write the key file {path}: {error.strerror}") from error
     return identity
 
 
 def load_or_create_identity(path: Path) -> Identity:
-    """Reads a key file, or creates one with a new random key; raises IdentityError."""
+    """Reads a key file, or creates one with a new random key and says so; raises IdentityError.
+
+    No folder but the default one is created: a path that was mistyped must not become a node with another address.
+    """
     if os.path.lexists(path):
         return load_identity(path)
-    return create_identity(path, os.urandom(SEED_BYTES), parents=True)
+    identity = create_identity(path, os.urandom(SEED_BYTES), parents=_is_default(path))
+    log.info("made a new key: %s", path)
+    return identity
+
+
+def _is_default(path: Path) -> bool:
+    try:
+        return path == default_key_path()
+    except IdentityError:
+        return False
 
 
 def _write_atomically(path: Path, seed: bytes) -> None:

@@ -1,5 +1,6 @@
 """The key file: what is written, what is refused, and that nothing is ever overwritten."""
 
+import logging
 import os
 import stat
 from pathlib import Path
@@ -15,6 +16,10 @@ SEED = bytes(range(32))
 @pytest.fixture
 def key_path(tmp_path: Path) -> Path:
     return tmp_path / "key.bin"
+
+
+def no_home() -> Path:
+    raise RuntimeError
 
 
 def write(path: Path, content: bytes, mode: int = 0o600) -> None:
@@ -66,7 +71,7 @@ def test_a_seed_of_the_wrong_size_is_not_written(key_path: Path) -> None:
 def test_missing_directories_are_made_only_when_asked(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b" / "key.bin"
 
-    with pytest.raises(IdentityError, match="No such file"):
+    with pytest.raises(IdentityError, match=f"there is no folder {path.parent}$"):
         create_identity(path, SEED)
     create_identity(path, SEED, parents=True)
 
@@ -115,11 +120,38 @@ def test_a_missing_key_is_a_clear_error(key_path: Path) -> None:
 
 
 def test_the_first_start_makes_a_key_and_the_next_one_finds_it(tmp_path: Path) -> None:
-    path = tmp_path / "data" / "key.bin"
+    path = tmp_path / "key.bin"
 
     first = load_or_create_identity(path)
 
     assert load_or_create_identity(path).seed == first.seed
+
+
+def test_a_new_key_is_told_and_one_that_was_there_is_not(key_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "mycelium")
+    load_or_create_identity(key_path)
+    load_or_create_identity(key_path)
+
+    assert caplog.messages == [f"made a new key: {key_path}"]
+
+
+def test_no_folder_but_the_default_one_is_made_for_a_new_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    mistyped = tmp_path / "nosuchdir" / "key.bin"
+
+    with pytest.raises(IdentityError, match=f"{mistyped}: there is no folder {mistyped.parent}$"):
+        load_or_create_identity(mistyped)
+    load_or_create_identity(default_key_path())
+
+    assert not mistyped.parent.exists()
+    assert default_key_path().exists()
+
+
+def test_a_named_key_needs_no_home_directory(key_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", no_home)
+
+    load_or_create_identity(key_path)
 
 
 def test_a_damaged_key_is_not_replaced_by_a_new_one(key_path: Path) -> None:
