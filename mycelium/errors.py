@@ -6,6 +6,7 @@ MyceliumError
  |   +- IdentityError
  |   +- DeviceError
  |   +- ApiError
+ |       +- NoDaemon
  +- RemoteError           invalid bytes from the network; never leaves the pure core
      +- DecodeError
      |   +- OtherVersion
@@ -35,6 +36,10 @@ class DeviceError(LocalError):
 
 class ApiError(LocalError):
     """The daemon refused a call or cannot be reached."""
+
+
+class NoDaemon(ApiError):
+    """No daemon answers where one was asked."""
 
 
 class RemoteError(MyceliumError):

@@ -9,6 +9,7 @@ from msgspec import Struct
 from mycelium.errors import ConfigError
 
 UNIX_PREFIX: Final = "unix:"
+SERVER: Final = "mycelium/"  # how the Server header of every answer begins
 _UNIX_PATH_BYTES: Final = 107  # size of sun_path in unix(7), less the terminating zero
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 

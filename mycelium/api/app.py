@@ -14,6 +14,8 @@ import msgspec
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from mycelium import __version__
+from mycelium.admin.api_address import SERVER
 from mycelium.admin.control import NodeControl
 from mycelium.api.guard import Guard
 from mycelium.errors import ConfigError, LocalError
@@ -38,6 +40,7 @@ def application(control: NodeControl, guard: Guard) -> web.Application:
     app = web.Application(middlewares=[_answer_errors_as_json, _guarded(guard)], client_max_size=API_BODY_BYTES)
     methods = _Methods(control)
     app.on_shutdown.append(methods.stop_waiting)
+    app.on_response_prepare.append(_name_server)
     app.add_routes(
         [
             web.get(f"{PREFIX}/admin", _snapshot(control.admin)),
@@ -118,6 +121,11 @@ def _overlay_address(text: str) -> str | None:
     except (OSError, ValueError):
         return None
     return socket.inet_ntop(socket.AF_INET6, packed)
+
+
+async def _name_server(_: web.Request, response: web.StreamResponse) -> None:
+    """Tells the command line that it is no other program that answers."""
+    response.headers["Server"] = f"{SERVER}{__version__}"
 
 
 def _snapshot(call: Callable[[], object]) -> _Handler:

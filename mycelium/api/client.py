@@ -7,13 +7,14 @@ from urllib.parse import quote
 
 import msgspec
 
-from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.api_address import SERVER, ApiAddress
 from mycelium.admin.control import AdminInfo, EventInfo, MetricInfo, PeerInfo, RouteInfo, StatusInfo
-from mycelium.errors import ApiError
+from mycelium.errors import ApiError, NoDaemon
 from mycelium.limits import API_RESPONSE_BYTES
 
 _PREFIX: Final = "/api/v1"
 _TIMEOUT_S: Final = 10.0
+_SIGN_CHARACTERS: Final = 100  # shown of what another program says
 
 _Answer = TypeVar("_Answer")
 
@@ -59,7 +60,7 @@ class ApiClient:
         try:
             return msgspec.json.decode(body, type=answer)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise ApiError(f"the program at {self._address} has another API: {error}") from None
+            raise ApiError(f"the daemon at {self._address} has another API, as of another version: {error}") from None
 
     def _call(self, method: str, path: str, body: bytes | None = None) -> bytes:
         connection = self._connection()
@@ -69,9 +70,12 @@ class ApiClient:
             response = connection.getresponse()
             answer = response.read(API_RESPONSE_BYTES + 1)
         except (OSError, http.client.HTTPException) as error:
-            raise ApiError(self._reason(error)) from None
+            raise self._failure(error) from None
         finally:
             connection.close()
+        server = response.getheader("Server", "")
+        if not server.startswith(SERVER):
+            raise self._stranger(f"HTTP status {response.status} {response.reason}, server {server or 'unnamed'}")
         if response.status >= 400:
             raise ApiError(_refusal(response, answer))
         if len(answer) > API_RESPONSE_BYTES:
@@ -83,19 +87,29 @@ class ApiClient:
             return UnixConnection(self._address.path, timeout_s=self._timeout_s)
         return http.client.HTTPConnection(self._address.host, self._address.port, timeout=self._timeout_s)
 
-    def _reason(self, error: Exception) -> str:
+    def _failure(self, error: Exception) -> ApiError:
+        """Returns what an error of the connection means to the operator."""
+        at = self._address
         match error:
             case ConnectionRefusedError() | FileNotFoundError():
-                return f"no daemon is listening at {self._address}: is it running?"
+                return NoDaemon(f"no daemon is listening at {at}: is it running?")
             case PermissionError():
-                return f"no permission to open {self._address}: run this command as the user of the daemon"
+                return ApiError(f"no permission to open {at}: run this command as the user of the daemon")
             case TimeoutError():
-                return f"the daemon at {self._address} did not answer within {self._timeout_s:g} s"
-            case ConnectionResetError():
-                return f"the daemon at {self._address} closed the connection"
+                return NoDaemon(
+                    f"what is at {at} did not answer within {self._timeout_s:g} s: it is no mycelium, or it hangs"
+                )
+            case ConnectionError():  # with http.client.RemoteDisconnected
+                return NoDaemon(f"what is at {at} closed the connection: it is no mycelium, or it is stopping")
             case OSError():
-                return f"cannot reach the daemon at {self._address}: {error.strerror or error}"
-        return f"the program at {self._address} is not a Mycelium daemon"
+                return NoDaemon(f"cannot reach the daemon at {at}: {error.strerror or error}")
+            case http.client.BadStatusLine():
+                return self._stranger(f"it says {str(error).strip()}")
+        return self._stranger(f"{type(error).__name__} {error}")
+
+    def _stranger(self, sign: str) -> NoDaemon:
+        shown = "".join(character if character.isprintable() else "?" for character in sign[:_SIGN_CHARACTERS])
+        return NoDaemon(f"what answers at {self._address} is no mycelium ({shown})")
 
 
 class UnixConnection(http.client.HTTPConnection):

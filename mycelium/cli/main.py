@@ -9,7 +9,8 @@ from mycelium import __version__
 from mycelium.cli import options
 from mycelium.cli.keys import generate_keys, inspect
 from mycelium.cli.parsing import DefaultGroup
-from mycelium.cli.remote import events, peers, routes, status
+from mycelium.cli.peers import peers
+from mycelium.cli.remote import events, routes, status
 from mycelium.cli.run import run
 from mycelium.errors import MyceliumError
 

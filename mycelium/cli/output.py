@@ -1,7 +1,6 @@
-"""Output of commands: JSON for programs, aligned tables for people."""
+"""Output of commands: JSON for programs, fields and quantities for people."""
 
-import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import click
 import msgspec
@@ -16,21 +15,6 @@ def print_fields(fields: Iterable[tuple[str, object]]) -> None:
     """Prints one name and value per line, the values aligned."""
     for name, value in fields:
         click.echo(f"{name:<12} {value}")
-
-
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints rows under a heading; columns whose name begins with '>' are aligned to the right."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.lstrip(">"), justify="right" if column.startswith(">") else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(*(Text(str(cell)) for cell in row))
-    width = None if sys.stdout.isatty() else 1_000  # a program that reads a pipe expects whole lines
-    Console(width=width, soft_wrap=True).print(table)
 
 
 def duration(seconds: float) -> str:

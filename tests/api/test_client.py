@@ -13,16 +13,28 @@ from mycelium.errors import ApiError
 from tests.api.support import ADDRESS, FakeNode
 from tests.cli.support import served
 
+OURS = b"HTTP/1.1 %s\r\nServer: mycelium/9\r\nContent-Length: %d\r\n\r\n"
+
 
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "is not a Mycelium daemon"),
-        (b"", "closed the connection"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "has another API"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n\xff\xfe\xfd", "has another API"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "has another API"),
-        (b"HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy", "answered 503 Busy"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", r"is no mycelium \(it says SSH-2.0-OpenSSH_9.2\)"),
+        (b"220 mail.example.org ESMTP\r\n", "is no mycelium"),
+        (b"\x16\x03\x01\x00\xff\x1b[31m\n", r"is no mycelium \(it says [^\x1b]*\)"),
+        (b"", "closed the connection: it is no mycelium, or it is stopping"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "is no mycelium"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "is no mycelium"),
+        (
+            b"HTTP/1.1 404 File not found\r\nServer: SimpleHTTP/0.6\r\nContent-Length: 0\r\n\r\n",
+            "404 File not found, server S",
+        ),
+        (b"HTTP/1.1 301 Moved\r\nLocation: https://[::1]/\r\nContent-Length: 0\r\n\r\n", "is no mycelium"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>", "is no mycelium"),
+        (b'HTTP/1.1 404 No\r\nContent-Length: 15\r\n\r\n{"error": "no"}', "is no mycelium"),
+        (OURS % (b"200 OK", 2) + b"{}", "has another API, as of another version"),
+        (OURS % (b"200 OK", 3) + b"\xff\xfe\xfd", "has another API"),
+        (OURS % (b"503 Busy", 4) + b"busy", "the daemon answered 503 Busy"),
     ],
 )
 def test_whatever_else_answers_is_told_apart(tmp_path: Path, answer: bytes, told: str) -> None:

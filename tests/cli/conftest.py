@@ -1,10 +1,13 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mycelium.admin import logs
+from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.config import Settings
-from tests.cli.support import replace_daemon
+from tests.api.support import FakeNode
+from tests.cli.support import replace_daemon, served
 
 
 @pytest.fixture(autouse=True)
@@ -39,3 +42,16 @@ def log_settings(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bool, str, bool]
 
     monkeypatch.setattr(logs, "configure", configure)
     return calls
+
+
+@pytest.fixture
+def node() -> FakeNode:
+    return FakeNode()
+
+
+@pytest.fixture(params=["unix", "tcp"])
+def daemon(request: pytest.FixtureRequest, tmp_path: Path, node: FakeNode) -> Iterator[str]:
+    """The API address of a running daemon."""
+    address = ApiAddress.parse(f"unix:{tmp_path}/api.sock" if request.param == "unix" else "127.0.0.1:0")
+    with served(node, address) as actual:
+        yield str(actual)

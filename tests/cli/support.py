@@ -1,10 +1,17 @@
 """What stands in for a daemon while a test runs command lines: its API in a thread of its own, or a function."""
 
 import asyncio
+import contextlib
+import fcntl
+import os
+import pty
+import struct
+import subprocess
 import sys
+import termios
 import threading
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -45,3 +52,19 @@ def replace_daemon(monkeypatch: pytest.MonkeyPatch, run: Callable[[Settings], in
     daemon.run = run  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "mycelium.daemon.daemon", daemon)
     monkeypatch.setattr("mycelium.daemon.daemon", daemon, raising=False)
+
+
+def on_a_terminal(command: Sequence[str], *, columns: int, env: Mapping[str, str] | None = None) -> str:
+    """Runs a program on a terminal of that width, and returns all that it shows."""
+    terminal, program_side = pty.openpty()
+    fcntl.ioctl(program_side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    environment = {name: value for name, value in (env or os.environ).items() if name != "COLUMNS"}
+    program = subprocess.Popen(command, stdin=program_side, stdout=program_side, stderr=program_side, env=environment)
+    os.close(program_side)
+    shown = b""
+    with contextlib.suppress(OSError):  # EIO: the program has ended
+        while part := os.read(terminal, 65_536):
+            shown += part
+    os.close(terminal)
+    program.wait(30)
+    return shown.decode().replace("\r\n", "\n")

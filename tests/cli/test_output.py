@@ -1,6 +1,6 @@
 import pytest
 
-from mycelium.cli.output import duration, print_table, size
+from mycelium.cli.output import duration, size
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,3 @@ def test_a_duration_has_two_units(seconds: float, text: str) -> None:
 )
 def test_a_size_is_short(count: int, text: str) -> None:
     assert size(count) == text
-
-
-def test_a_cell_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table(("Name",), [("[bold]udp://[::1]:1[/bold]",), ("x" * 300,)])
-    assert capsys.readouterr().out.splitlines()[1:] == ["[bold]udp://[::1]:1[/bold]".ljust(300), "x" * 300]

@@ -1,0 +1,112 @@
+"""`mycelium peers`: the peer list of a running daemon."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from mycelium.cli import options
+from mycelium.cli.connection import connect
+from mycelium.cli.output import duration, print_json, size
+from mycelium.cli.table import Column, is_terminal, print_table
+from mycelium.errors import ApiError, NoDaemon
+
+if TYPE_CHECKING:
+    from mycelium.admin.control import PeerInfo
+    from mycelium.api.client import ApiClient
+
+_PIN_DIGITS: Final = 4  # of a pinned key that a terminal shows
+_ELLIPSIS: Final = "…"
+
+
+@click.group(no_args_is_help=False)
+@options.client
+def peers() -> None:
+    """Show, add and remove the peers of a running daemon."""
+
+
+@peers.command("list")
+@options.client
+@options.as_json
+@click.pass_context
+def list_peers(context: click.Context, as_json: bool) -> None:
+    """List all peers and their state."""
+    found = connect(context).peers()
+    if as_json:
+        print_json(found)
+    else:
+        print_table(_COLUMNS, found)
+
+
+@peers.command("add")
+@options.client
+@options.as_json
+@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@click.pass_context
+def add_peers(context: click.Context, urls: tuple[str, ...], as_json: bool) -> int:
+    """Add peers until the daemon stops."""
+    return _for_each(urls, connect(context).add_peer, "added", as_json=as_json)
+
+
+@peers.command("remove")
+@options.client
+@options.as_json
+@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@click.pass_context
+def remove_peers(context: click.Context, urls: tuple[str, ...], as_json: bool) -> int:
+    """Remove peers until the daemon starts again."""
+    daemon = connect(context)
+    return _for_each(urls, lambda url: daemon.remove_peer(_whole_url(url, daemon)), "removed", as_json=as_json)
+
+
+def _for_each(urls: tuple[str, ...], call: Callable[[str], None], done: str, *, as_json: bool) -> int:
+    """Makes a call for each URL, whatever becomes of the others, and says which succeeded; returns the exit status."""
+    succeeded: list[str] = []
+    failed: list[dict[str, str]] = []
+    for url in urls:
+        try:
+            call(url)
+        except NoDaemon:
+            raise
+        except ApiError as error:
+            click.echo(f"mycelium: {error}", err=True)
+            failed.append({"url": url, "error": str(error)})
+        else:
+            succeeded.append(url)
+            if not as_json:
+                click.echo(f"{done} {url}")
+    if as_json:
+        print_json({done: succeeded, "failed": failed})
+    return 1 if failed else 0
+
+
+def _shown_url(url: str) -> str:
+    """Returns a URL as `peers remove` takes it back: on a terminal its pin is abbreviated, as in #25b7…"""
+    place, mark, pin = url.partition("#")
+    return f"{place}#{pin[:_PIN_DIGITS]}{_ELLIPSIS}" if mark and is_terminal() else url
+
+
+def _whole_url(url: str, daemon: "ApiClient") -> str:
+    """Returns the URL that a shown one, with its abbreviated pin, stands for; raises ApiError where that is not one peer."""
+    if not url.endswith(_ELLIPSIS):
+        return url
+    start = url.removesuffix(_ELLIPSIS)
+    matching = [peer.url for peer in daemon.peers() if peer.url is not None and peer.url.startswith(start)]
+    if len(matching) == 1:
+        return matching[0]
+    raise ApiError(f"{len(matching) or 'no'} peers begin with {start}: 'mycelium peers list --json' has the whole URLs")
+
+
+_COLUMNS: Final[tuple[Column["PeerInfo"], ...]] = (
+    Column(
+        "Peer", lambda peer: _shown_url(peer.url or f"{peer.endpoint.proto}://{peer.endpoint.addr}"), must_show=True
+    ),
+    Column("State", lambda peer: peer.connection_state, must_show=True),
+    Column("RTT", lambda peer: "" if peer.rtt_ms is None else f"{peer.rtt_ms:.2f} ms", is_number=True),
+    Column("Loss", lambda peer: "" if peer.loss is None else f"{peer.loss:.1%}", is_number=True),
+    Column("Address", lambda peer: peer.address or "", must_show=True),
+    Column("Sent", lambda peer: size(peer.tx_bytes), is_number=True),
+    Column("Received", lambda peer: size(peer.rx_bytes), is_number=True),
+    Column("Known for", lambda peer: duration(peer.discovered), is_number=True),
+    Column("Type", lambda peer: peer.type),
+)

@@ -1,0 +1,45 @@
+"""Where a command looks for its daemon, and what it says where there is none."""
+
+from pathlib import Path
+
+import pytest
+
+from mycelium.admin.api_address import ApiAddress
+from mycelium.cli.main import main
+from tests.api.support import FakeNode
+from tests.cli.support import served
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_the_flag_wins_over_the_environment_and_that_over_the_file(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    addresses = [ApiAddress.parse(f"unix:{tmp_path}/{name}") for name in ("flag", "environment", "file")]
+    (home / ".config/mycelium").mkdir(parents=True)
+    (home / ".config/mycelium/mycelium.toml").write_text(f'api_addr = "{addresses[2]}"')
+
+    def asked(*flags: str) -> str:
+        assert main([*flags, "status"]) == 1
+        return capsys.readouterr().err
+
+    assert f"{addresses[2]}: is it running" in asked()
+    monkeypatch.setenv("MYCELIUM_API_ADDR", str(addresses[1]))
+    assert f"{addresses[1]}: is it running" in asked()
+    assert f"{addresses[0]}: is it running" in asked("--api-addr", str(addresses[0]))
+
+
+def test_a_token_is_sent_where_one_is_set(tmp_path: Path, node: FakeNode, capsys: Capture) -> None:
+    (tmp_path / "token").touch(mode=0o600)
+    (tmp_path / "token").write_text("correct-horse-battery\n")
+    with served(node, ApiAddress("127.0.0.1", 0), token="correct-horse-battery") as address:
+        assert main(["status", "--api-addr", str(address)]) == 1
+        assert capsys.readouterr().err == "mycelium: this call needs the API token\n"
+        assert main(["status", "--api-addr", str(address), "--api-token-file", str(tmp_path / "token")]) == 0
+
+
+@pytest.mark.parametrize("address", ["unix:{}/none.sock", "127.0.0.1:1"])
+def test_without_a_daemon_the_user_is_asked_whether_it_runs(tmp_path: Path, capsys: Capture, address: str) -> None:
+    address = address.format(tmp_path)
+    assert main(["status", "--api-addr", address]) == 1
+    assert capsys.readouterr().err == f"mycelium: no daemon is listening at {address}: is it running?\n"
