@@ -96,6 +96,7 @@ class Inputs:
         self.kem_public = self.kem.public_key().public_bytes_raw()
         self.ciphertext = self.bytes("kem_ciphertext")
         self.psk = self.bytes("psk")
+        self.network_id = self.bytes("network_id")
 
     def bytes(self, name: str) -> bytes:
         return bytes.fromhex(self.vector["inputs"][name])
@@ -132,7 +133,7 @@ def link(given: Inputs) -> dict[str, bytes]:
     outputs["cookie_datagram"] = answered + keyed(8, answered, key)
     outputs["message_1_with_cookie"] = body_1 + mac_1(body_1, given.psk, cookie_datagram[16:48])
 
-    noise = Noise(b"Noise_XXhfs_25519+MLKEM768_ChaChaPoly_BLAKE2b", b"mycelium link 1\0" + head_1)
+    noise = Noise(b"Noise_XXhfs_25519+MLKEM768_ChaChaPoly_BLAKE2b", b"mycelium link 1\0" + given.network_id + head_1)
     for data in (e, given.kem_public, b""):
         noise.mix_hash(data)
     head_2 = bytes((0x11, 1, suite, 0)) + other_index + index
@@ -161,7 +162,8 @@ def session(given: Inputs) -> dict[str, bytes]:
     """Section 13: every output of a session handshake."""
     e, other_e = public(given.initiator_e), public(given.responder_e)
     noise = Noise(
-        b"Noise_IKhfs+psk2_25519+MLKEM768_ChaChaPoly_BLAKE2b", b"mycelium session 1\0" + given.bytes("prologue")
+        b"Noise_IKhfs+psk2_25519+MLKEM768_ChaChaPoly_BLAKE2b",
+        b"mycelium session 1\0" + given.network_id + given.bytes("prologue"),
     )
     noise.mix_hash(given.responder.signing)
     noise.mix_hash(e)

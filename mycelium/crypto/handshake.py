@@ -9,22 +9,25 @@ from mycelium.crypto.noise import Entropy, PeerKeys, SymmetricState
 from mycelium.crypto.primitives import Primitives
 from mycelium.errors import HandshakeError, LocalError
 from mycelium.identity import Identity, address_of_exchange_key
+from mycelium.wire.announcement import NETWORK_ID_BYTES
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 
 PSK_BYTES: Final = 32
 NO_PSK: Final = bytes(PSK_BYTES)
+NO_NETWORK_ID: Final = bytes(NETWORK_ID_BYTES)
 
 _SUITES_BY_PREFERENCE: Final = (SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305)
 
 
 class HandshakeConfig(Struct, frozen=True, kw_only=True):
-    """What this node brings to every handshake; raises LocalError for a pre-shared key that is not 32 bytes long.
+    """What this node brings to every handshake; raises LocalError for a pre-shared key or a network id of the wrong size.
 
     `suites` is a set of SUITE_* bits. A node whose CPU has no AES instructions leaves AES-256-GCM out.
     """
 
     identity: Identity
     psk: bytes = NO_PSK
+    network_id: bytes = NO_NETWORK_ID
     suites: int
     entropy: Entropy
     primitives: Primitives
@@ -32,6 +35,8 @@ class HandshakeConfig(Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if len(self.psk) != PSK_BYTES:
             raise LocalError(f"a pre-shared key must be {PSK_BYTES} bytes, not {len(self.psk)}")
+        if len(self.network_id) != NETWORK_ID_BYTES:
+            raise LocalError(f"a network id must be {NETWORK_ID_BYTES} bytes, not {len(self.network_id)}")
 
 
 class AgreedKeys(Struct, frozen=True, kw_only=True):

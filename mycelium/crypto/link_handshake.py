@@ -4,9 +4,10 @@
     <- e, ee, ekem1, psk, s, es
     -> s, se
 
-The prologue is a label and the 8-byte head of message 1; the heads of messages 2 and 3 are mixed into the hash before the rest
-of these messages, so every byte of a datagram is authenticated, except for the mac of message 1. The pre-shared key (32 zero
-bytes if the network has none) is mixed in after `ekem1`, so an end with another key fails at message 2.
+The prologue is a label, the network id and the 8-byte head of message 1; the heads of messages 2 and 3 are mixed into the hash
+before the rest of these messages, so every byte of a datagram is authenticated, except for the mac of message 1. The pre-shared
+key (32 zero bytes if the network has none) is mixed in after `ekem1`. An end of another network, by key or by name, fails at
+message 2 and gets no message 3.
 
 Received messages are processed on a copy of the state, so a forged one never ends a handshake that is under way.
 """
@@ -18,7 +19,7 @@ from msgspec import Struct
 from mycelium.crypto.cookies import read_cookie, seal_message_1
 from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig, agreed_keys, choose_suite, require_offered
 from mycelium.crypto.noise import PeerKeys, SymmetricState, new_ephemeral, new_kem_ephemeral
-from mycelium.crypto.primitives import EXCHANGE_BYTES, KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_BYTES, Primitives
+from mycelium.crypto.primitives import EXCHANGE_BYTES, KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_BYTES
 from mycelium.errors import HandshakeError
 from mycelium.identity import PUBLIC_KEY_BYTES
 from mycelium.wire.datagram import (
@@ -59,7 +60,7 @@ class LinkInitiator:
         self._kem = new_kem_ephemeral(config.primitives, config.entropy)
         head = HANDSHAKE_1_HEAD.pack(HANDSHAKE_1, PROTOCOL_VERSION, config.suites, 0, local_index)
         self._unsealed_message_1 = head + self._ephemeral.public + self._kem.public
-        self._state = _state_after_message_1(self._unsealed_message_1, config.primitives)
+        self._state = _state_after_message_1(self._unsealed_message_1, config)
         self._last_message_1 = b""
         self._is_complete = False
         self.cookie: bytes | None = None
@@ -140,7 +141,7 @@ class LinkResponder:
             raise HandshakeError("message 1 has come already")
         config = self._config
         remote_index, suite = self._read_head(datagram)
-        state = _state_after_message_1(datagram[: _E1_END + KEM_PUBLIC_BYTES], config.primitives)
+        state = _state_after_message_1(datagram[: _E1_END + KEM_PUBLIC_BYTES], config)
         remote_ephemeral = datagram[HANDSHAKE_1_HEAD.size : _E1_END]
         ephemeral = new_ephemeral(config.primitives, config.entropy)
         head = HANDSHAKE_2_HEAD.pack(HANDSHAKE_2, PROTOCOL_VERSION, suite, 0, self._local_index, remote_index)
@@ -200,9 +201,10 @@ class _Pending(Struct, frozen=True):
     suite: int
 
 
-def _state_after_message_1(message_1: bytes, primitives: Primitives) -> SymmetricState:
+def _state_after_message_1(message_1: bytes, config: HandshakeConfig) -> SymmetricState:
     """Processes tokens e, e1, for both ends, as nothing is encrypted yet; `message_1` has no mac."""
-    state = SymmetricState(PROTOCOL_NAME, PROLOGUE_LABEL + message_1[: HANDSHAKE_1_HEAD.size], primitives)
+    prologue = PROLOGUE_LABEL + config.network_id + message_1[: HANDSHAKE_1_HEAD.size]
+    state = SymmetricState(PROTOCOL_NAME, prologue, config.primitives)
     state.mix_hash(message_1[HANDSHAKE_1_HEAD.size : _E1_END])
     state.mix_hash(message_1[_E1_END:])
     state.mix_hash(b"")  # the empty payload

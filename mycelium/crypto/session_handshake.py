@@ -3,16 +3,16 @@
     -> e, es, e1, s, ss        1,296 bytes
     <- e, ee, ekem1, se, psk   1,152 bytes
 
-The prologue binds what the headers of the trains say of the handshake: both addresses, the initiator's index and the suites it
-offers. The suite that the responder chose is mixed into the hash before the rest of message 2, so the handshake fails if a
-relay changes it.
+The prologue binds the network id and what the headers of the trains say of the handshake: both addresses, the initiator's
+index and the suites it offers. The suite that the responder chose is mixed into the hash before the rest of message 2, so the
+handshake fails if a relay changes it.
 """
 
 from typing import Final
 
 from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig, agreed_keys, require_offered
 from mycelium.crypto.noise import PeerKeys, SymmetricState, new_ephemeral, new_kem_ephemeral, peer_keys
-from mycelium.crypto.primitives import EXCHANGE_BYTES, KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_BYTES, Primitives
+from mycelium.crypto.primitives import EXCHANGE_BYTES, KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_BYTES
 from mycelium.errors import HandshakeError
 from mycelium.identity import PUBLIC_KEY_BYTES
 from mycelium.wire.datagram import TAG_BYTES
@@ -46,7 +46,7 @@ class SessionInitiator:
         self._config = config
         self._ephemeral = new_ephemeral(config.primitives, config.entropy)
         self._kem = new_kem_ephemeral(config.primitives, config.entropy)
-        self._state = _initial_state(prologue, responder_signing_key, config.primitives)
+        self._state = _initial_state(prologue, responder_signing_key, config)
         self._is_complete = False
         self.local_index = local_index
         self.request = self._write_request()
@@ -101,7 +101,7 @@ def answer_request(
     """
     if len(request) != SESSION_REQUEST_BYTES:
         raise HandshakeError(f"session request of {len(request)} bytes")
-    state = _initial_state(prologue, config.identity.signing_public_key, config.primitives)
+    state = _initial_state(prologue, config.identity.signing_public_key, config)
     kem_public, peer = _read_request(state, request, config)
     reply = _write_reply(state, request[:EXCHANGE_BYTES], kem_public, peer, config, suite)
     keys = agreed_keys(
@@ -145,7 +145,7 @@ def _write_reply(
     return ephemeral.public + encapsulation + state.encrypt_and_hash(b"")
 
 
-def _initial_state(prologue: bytes, responder_signing_key: bytes, primitives: Primitives) -> SymmetricState:
-    state = SymmetricState(PROTOCOL_NAME, PROLOGUE_LABEL + prologue, primitives)
+def _initial_state(prologue: bytes, responder_signing_key: bytes, config: HandshakeConfig) -> SymmetricState:
+    state = SymmetricState(PROTOCOL_NAME, PROLOGUE_LABEL + config.network_id + prologue, config.primitives)
     state.mix_hash(responder_signing_key)  # the pattern's pre-message
     return state

@@ -83,7 +83,12 @@ class Node:
         self._deadlines: Deadlines[bytes | str] = Deadlines()  # of links by neighbour, and of these
         self._deadlines.set(_HOUSEKEEPING, now + HOUSEKEEPING_S)
         handshakes = HandshakeConfig(
-            identity=identity, psk=settings.psk, suites=settings.suites, entropy=entropy, primitives=primitives
+            identity=identity,
+            psk=settings.psk,
+            network_id=settings.network_id,
+            suites=settings.suites,
+            entropy=entropy,
+            primitives=primitives,
         )
         self.routing = RoutingEngine(
             node=identity.address,

@@ -100,6 +100,7 @@ class NodeNet(VirtualNetwork):
         name: str,
         *,
         psk: bytes = bytes(32),
+        network_id: bytes = bytes(8),
         suites: int = BOTH_SUITES,
         seed: int | None = None,
         epoch: int = 1,
@@ -108,7 +109,7 @@ class NodeNet(VirtualNetwork):
     ) -> NamedHost:
         """Adds a host and starts its node."""
         identity = Identity((seed_of(name) if seed is None else seed).to_bytes(32, "big"))
-        settings = NodeSettings(psk=psk, suites=suites, prefixes=prefixes)
+        settings = NodeSettings(psk=psk, network_id=network_id, suites=suites, prefixes=prefixes)
         host = self.hosts[name] = self._all[name] = NamedHost(self, name, identity, settings, policy)
         host.begin(epoch, self.seed)
         return host

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 
-from mycelium.crypto.handshake import NO_PSK, HandshakeConfig
+from mycelium.crypto.handshake import NO_NETWORK_ID, NO_PSK, HandshakeConfig
 from mycelium.crypto.keys import OpeningKey, SealingKey
 from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
 from mycelium.crypto.primitives import RealPrimitives
@@ -20,19 +20,35 @@ def entropy_of(seed: int) -> Callable[[int], bytes]:
     return random.Random(seed).randbytes
 
 
-def config_of(identity: Identity, *, psk: bytes = NO_PSK, suites: int = BOTH_SUITES, seed: int = 1) -> HandshakeConfig:
-    return HandshakeConfig(identity=identity, psk=psk, suites=suites, entropy=entropy_of(seed), primitives=PRIMITIVES)
+def config_of(
+    identity: Identity,
+    *,
+    psk: bytes = NO_PSK,
+    network_id: bytes = NO_NETWORK_ID,
+    suites: int = BOTH_SUITES,
+    seed: int = 1,
+) -> HandshakeConfig:
+    return HandshakeConfig(
+        identity=identity,
+        psk=psk,
+        network_id=network_id,
+        suites=suites,
+        entropy=entropy_of(seed),
+        primitives=PRIMITIVES,
+    )
 
 
 def link_initiator(
     identity: Identity = ALICE,
     *,
     psk: bytes = NO_PSK,
+    network_id: bytes = NO_NETWORK_ID,
     suites: int = BOTH_SUITES,
     pin: bytes | None = None,
     seed: int = 1,
 ) -> LinkInitiator:
-    return LinkInitiator(config_of(identity, psk=psk, suites=suites, seed=seed), local_index=0x11111111, pin=pin)
+    config = config_of(identity, psk=psk, network_id=network_id, suites=suites, seed=seed)
+    return LinkInitiator(config, local_index=0x11111111, pin=pin)
 
 
 def link_responder(

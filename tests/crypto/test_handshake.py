@@ -17,6 +17,12 @@ def test_a_pre_shared_key_of_the_wrong_size_is_refused_at_once(psk: bytes) -> No
         config_of(ALICE, psk=psk)
 
 
+@pytest.mark.parametrize("network_id", [b"", bytes(7), bytes(9)])
+def test_a_network_id_of_the_wrong_size_is_refused_at_once(network_id: bytes) -> None:
+    with pytest.raises(LocalError, match=f"8 bytes, not {len(network_id)}"):
+        config_of(ALICE, network_id=network_id)
+
+
 @pytest.mark.parametrize(
     ("offered", "supported", "chosen"),
     [(BOTH, BOTH, AES), (0xFF, BOTH, AES), (BOTH, CHACHA, CHACHA), (CHACHA, BOTH, CHACHA), (AES, BOTH, AES)],

@@ -314,3 +314,11 @@ def test_damaged_messages_raise_only_handshake_errors(number: int, rng: random.R
     elif damaged != message_2 and damaged != message_3:
         with pytest.raises(HandshakeError):
             initiator.receive_message_2(bytes(damaged)) if number == 2 else responder.receive_message_3(bytes(damaged))
+
+
+@pytest.mark.parametrize("psk", [NO_PSK, PSK], ids=["open", "private"])
+def test_a_network_of_another_name_gets_no_message_3(psk: bytes) -> None:
+    initiator = link_initiator(psk=psk, network_id=b"network1")
+    message_2 = link_responder(psk=psk).receive_message_1(initiator.message_1())
+    with pytest.raises(HandshakeError, match="authenticate"):
+        initiator.receive_message_2(message_2)

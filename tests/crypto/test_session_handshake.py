@@ -129,6 +129,12 @@ def test_another_prologue_draws_no_reply() -> None:
         answer(new_initiator().request, prologue=flip(PROLOGUE, 0))
 
 
+def test_a_network_of_another_name_draws_no_reply() -> None:
+    config = config_of(BOB, network_id=b"network1", seed=2)
+    with pytest.raises(HandshakeError):
+        answer_request(config, new_initiator().request, suite=AES, local_index=9, remote_index=7, prologue=PROLOGUE)
+
+
 def test_only_the_addressed_node_can_read_a_request() -> None:
     with pytest.raises(HandshakeError):
         answer(new_initiator().request, CAROL)

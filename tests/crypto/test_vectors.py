@@ -76,11 +76,12 @@ def opens_sample(key: OpeningKey, frame: bytes) -> bool:
 
 def configs(inputs: Inputs, primitives: RecordedPrimitives) -> tuple[HandshakeConfig, HandshakeConfig]:
     """Returns what the initiator and the responder bring; a session handshake has no suites of its own in the inputs."""
-    psk = unhex(inputs, "psk")
+    psk, network_id = unhex(inputs, "psk"), unhex(inputs, "network_id")
     return (
         HandshakeConfig(
             identity=Identity(unhex(inputs, "initiator_seed")),
             psk=psk,
+            network_id=network_id,
             suites=inputs.get("initiator_suites", 3),
             entropy=ScriptedEntropy(unhex(inputs, "initiator_ephemeral_secret") + unhex(inputs, "initiator_kem_seed")),
             primitives=primitives,
@@ -88,6 +89,7 @@ def configs(inputs: Inputs, primitives: RecordedPrimitives) -> tuple[HandshakeCo
         HandshakeConfig(
             identity=Identity(unhex(inputs, "responder_seed")),
             psk=psk,
+            network_id=network_id,
             suites=inputs.get("responder_suites", 3),
             entropy=ScriptedEntropy(unhex(inputs, "responder_ephemeral_secret")),
             primitives=primitives,

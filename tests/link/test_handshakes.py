@@ -96,11 +96,16 @@ def test_garbage_of_every_kind_and_length_is_dropped_and_counted() -> None:
 # -- between nodes -----------------------------------------------------------------------------------------------------
 
 
-def pair(*, pin: bytes | None = None, psks: tuple[bytes, bytes] = (bytes(32), bytes(32))) -> NodeNet:
+def pair(
+    *,
+    pin: bytes | None = None,
+    psks: tuple[bytes, bytes] = (bytes(32), bytes(32)),
+    network_ids: tuple[bytes, bytes] = (bytes(8), bytes(8)),
+) -> NodeNet:
     """Returns a and b, of which a dials."""
     net = NodeNet()
-    net.add("a", psk=psks[0])
-    net.add("b", psk=psks[1])
+    net.add("a", psk=psks[0], network_id=network_ids[0])
+    net.add("b", psk=psks[1], network_id=network_ids[1])
     net.join("a", "b", pin=pin)
     return net
 
@@ -199,8 +204,19 @@ def test_a_node_is_silent_to_who_has_another_network_key() -> None:
     assert counter(net, "b", "handshakes_without_mac") > 0
 
 
-def test_a_common_network_key_lets_the_neighbour_in() -> None:
-    net = pair(psks=(b"p" * 32, b"p" * 32))
+@pytest.mark.parametrize("psk", [bytes(32), b"p" * 32], ids=["no key", "one key"])
+@pytest.mark.parametrize("network_ids", [(b"network1", b"network2"), (b"network1", bytes(8)), (bytes(8), b"network1")])
+def test_nodes_of_networks_with_different_names_get_no_link(psk: bytes, network_ids: tuple[bytes, bytes]) -> None:
+    net = pair(psks=(psk, psk), network_ids=network_ids)
+    net.capture = []
+    net.run(20)
+    assert HANDSHAKE_3 not in {data[0] for _, _, data in net.capture}
+    assert not net.hosts["a"].node.links
+    assert not net.hosts["b"].node.links
+
+
+def test_a_common_network_key_and_name_let_the_neighbour_in() -> None:
+    net = pair(psks=(b"p" * 32, b"p" * 32), network_ids=(b"network1", b"network1"))
     net.run(1, until=lambda: is_up(net, "a", "b"))
 
 
