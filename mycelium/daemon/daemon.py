@@ -117,6 +117,7 @@ class Daemon:
             primitives=RealPrimitives(),
             now=monotonic(),
         )
+        self._node.receiving.has_device = tun is not None
         if tun is not None:
             self._node.metrics.add(tun.counters, prefix="tun_")
         transports.register(self._node.metrics)

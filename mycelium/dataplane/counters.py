@@ -17,6 +17,7 @@ class DataplaneCounters:
         "Arrived packets dropped: source not the sender's, destination not ours, or not IPv6."
     )
     packets_denied: int = counter("Arrived packets dropped by the policy.")
+    packets_undeliverable: int = counter("Arrived packets refused: this node has no working TUN device.")
     items_unknown: int = counter("Items of an unknown type, skipped.")
     trains_forwarded: int = counter("Trains forwarded for other nodes.")
     trains_deflected: int = counter("Trains sent to another neighbour because the next hop was gone.")

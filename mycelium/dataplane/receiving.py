@@ -31,6 +31,7 @@ from mycelium.wire.train import (
     ERROR,
     ERROR_HOP_LIMIT,
     ERROR_NO_ROUTE,
+    ERROR_UNDELIVERABLE,
     ITEM_HEADER,
     ITEM_HEADER_BYTES,
     ITEM_REPORT,
@@ -63,7 +64,10 @@ class ItemHandler(Protocol):
 
 
 class Receiving:
-    """Forwards and delivers trains. `item_handlers` maps the types of items other than packets to their handlers."""
+    """Forwards and delivers trains. `item_handlers` maps the types of items other than packets to their handlers.
+
+    While `has_device` is not set, the senders of packets for this node are told that it can't deliver them.
+    """
 
     def __init__(
         self,
@@ -89,6 +93,7 @@ class Receiving:
         self._packet_filter = policy.packet_filter
         self._counters = counters
         self._outbox = outbox
+        self.has_device = True
         self.item_handlers: dict[int, ItemHandler] = {ITEM_REPORT: self._take_report}
 
     def receive_frame(self, frame: memoryview, *, now: float, neighbour: bytes = b"") -> None:
@@ -201,6 +206,8 @@ class Receiving:
         if keys is not session.sending:
             self._sessions.opened_under(session, keys)
         self._deliver(session, plain, hop_limit, now=now)
+        if not self.has_device and self._outbox.deliveries:
+            self._refuse_deliveries(train, now=now)
         report = keys.report
         report.add(counter, now=now)
         if report.due_at <= now and report.is_due(now=now):
@@ -242,6 +249,14 @@ class Receiving:
         if admits is not None:
             self._drop_denied(admits, already)
         self._counters.packets_delivered += len(deliveries) - already
+
+    def _refuse_deliveries(self, train: memoryview, *, now: float) -> None:
+        """Tells the sender of a train that its packets can't be delivered, and drops them."""
+        deliveries = self._outbox.deliveries
+        self._counters.packets_delivered -= len(deliveries)
+        self._counters.packets_undeliverable += len(deliveries)
+        deliveries.clear()
+        self._relay_errors.report(ERROR_UNDELIVERABLE, train, now=now)
 
     def _drop_denied(self, admits: PacketFilter, already: int) -> None:
         """Removes the packets that a filter refuses from the deliveries behind the first `already`."""

@@ -1,4 +1,4 @@
-"""Errors that a relay sends to the source of a train that it cannot forward: both ends, the signing and the checking.
+"""Errors sent to the source of a train that a relay cannot forward or its destination cannot deliver: signing and checking.
 
 A source believes one only if it quotes index, counter and tag of a recent train, which nobody off the path has seen, and then
 only tells the application.
@@ -9,7 +9,7 @@ from mycelium.dataplane.local_errors import LocalErrors
 from mycelium.errors import IdentityError
 from mycelium.identity import SIGNATURE_BYTES, Identity, address_of_signing_key, verify_signature
 from mycelium.limits import RELAY_ERRORS_PER_SECOND
-from mycelium.packet.ipv6 import HOP_LIMIT_EXCEEDED, NO_ROUTE
+from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE, HOP_LIMIT_EXCEEDED, NO_ROUTE
 from mycelium.session.requests import TrainSender
 from mycelium.session.table import Sessions
 from mycelium.timing import TokenBucket
@@ -22,15 +22,20 @@ from mycelium.wire.train import (
     ERROR_NO_ROUTE,
     ERROR_QUOTE,
     ERROR_SIGNED_BYTES,
+    ERROR_UNDELIVERABLE,
     QUOTED_TAG_BYTES,
     TRAIN_HEADER,
 )
 
-_ICMP_KINDS = {ERROR_NO_ROUTE: NO_ROUTE, ERROR_HOP_LIMIT: HOP_LIMIT_EXCEEDED}
+_ICMP_KINDS = {
+    ERROR_NO_ROUTE: NO_ROUTE,
+    ERROR_UNDELIVERABLE: ADDRESS_UNREACHABLE,
+    ERROR_HOP_LIMIT: HOP_LIMIT_EXCEEDED,
+}
 
 
 class RelayErrors:
-    """Reports errors as a relay, and passes errors on to applications as a source."""
+    """Reports errors as a relay or destination, and passes errors on to applications as a source."""
 
     def __init__(
         self,

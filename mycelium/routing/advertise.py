@@ -22,7 +22,18 @@ from mycelium.wire.distance import INFINITY, METRIC_MASK, UNKNOWN, distance, seq
 class Advertiser:
     """Queues rows for neighbours and makes batches of them."""
 
-    __slots__ = ("_counters", "_dirty", "_lazy", "_parameters", "_rng", "_table", "flush_at", "lazy_at", "outbox")
+    __slots__ = (
+        "_counters",
+        "_dirty",
+        "_lazy",
+        "_parameters",
+        "_rng",
+        "_table",
+        "flush_at",
+        "lazy_at",
+        "outbox",
+        "withdrawn",
+    )
 
     def __init__(
         self, table: RouteTable, parameters: RoutingParameters, rng: Random, counters: RoutingCounters
@@ -35,6 +46,7 @@ class Advertiser:
         self._lazy: dict[Destination, None] = {}
         self.flush_at = inf
         self.lazy_at = inf
+        self.withdrawn: Destination | None = None  # our own row while it is advertised as lost
         self.outbox: list[tuple[bytes, list[Item]]] = []
 
     def mark(self, row: Destination, *, now: float) -> None:
@@ -130,7 +142,7 @@ class Advertiser:
         introductions, repeats = _UpdateRun(table), _UpdateRun(table)
         for row in rows:
             row.queued = SETTLED
-            if row.metric == INFINITY:
+            if row.metric == INFINITY or row is self.withdrawn:
                 self._retract(row, row.holders, now=now)
                 continue
             packed = self._advertise(row)
@@ -186,7 +198,8 @@ class Advertiser:
         for row in self._table.rows.values():
             if row.current & neighbour.bit:
                 continue
-            if row.holders & neighbour.bit or (row.metric != INFINITY and row.selected != neighbour.slot):
+            is_lost = row.metric == INFINITY or row is self.withdrawn
+            if row.holders & neighbour.bit or not (is_lost or row.selected == neighbour.slot):
                 self._tell(row, neighbour)
 
     def _answer(self, neighbour: Neighbour) -> None:
@@ -198,7 +211,7 @@ class Advertiser:
     def _tell(self, row: Destination, neighbour: Neighbour) -> None:
         """Sends one neighbour the state of a row, whatever it holds."""
         bit = neighbour.bit
-        if row.metric == INFINITY or row.selected == neighbour.slot:
+        if row.metric == INFINITY or row is self.withdrawn or row.selected == neighbour.slot:
             neighbour.retractions.append(Update(row.node, distance(row.sequence, INFINITY)))
             row.holders &= ~bit
             row.current &= ~bit

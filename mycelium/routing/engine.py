@@ -164,6 +164,20 @@ class RoutingEngine:
         self._table.suspected = self._table.suspected & ~peer.bit | (peer.bit if suspected else 0)
         self._apply_cost(peer, "suspected" if suspected else "trusted", now=now)
 
+    # -- our own route -------------------------------------------------------------------------------------------------
+
+    def withdraw(self, *, now: float) -> None:
+        """Retracts the route to this node, so that others know at once that nothing can be delivered here."""
+        self._advertiser.withdrawn = self._table.own
+        self._advertiser.mark(self._table.own, now=now)
+
+    def readvertise(self, *, now: float) -> None:
+        """Ends `withdraw`, with a newer sequence, for which every route is feasible again; else does nothing."""
+        if self._advertiser.withdrawn is not None:
+            self._advertiser.withdrawn = None
+            self._advertiser.mark(self._table.own, now=now)
+            self._origin.want_newer(now=now)
+
     # -- items and time ------------------------------------------------------------------------------------------------
 
     @property

@@ -58,6 +58,7 @@ ITEM_REPORT: Final = 0x10
 REPORT: Final = struct.Struct("!QQ")
 
 ERROR_NO_ROUTE: Final = 0
+ERROR_UNDELIVERABLE: Final = 1
 ERROR_HOP_LIMIT: Final = 3
 ERROR_LABEL: Final = b"mycelium relay error 1\x00"
 ERROR_QUOTE: Final = struct.Struct("!BxxxIQ16s16s")

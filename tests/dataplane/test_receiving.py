@@ -3,7 +3,7 @@
 import pytest
 from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6EchoRequest, ICMPv6TimeExceeded
 
-from mycelium.packet.ipv6 import HOP_LIMIT_EXCEEDED, NO_ROUTE
+from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE, HOP_LIMIT_EXCEEDED, NO_ROUTE
 from mycelium.session.session import Session
 from mycelium.wire.train import DATA, ITEM_REPORT
 from sim.net.node_net import NodeNet
@@ -55,6 +55,31 @@ def test_a_packet_with_foreign_addresses_inside_is_dropped_and_counted(source: s
     send_items(net, item(ping_packet(net, source, destination, b"evil")))
     assert net.hosts["c"].delivered == []
     assert counter(net, "c", "packets_foreign") == 1
+
+
+def test_a_node_without_a_device_says_so_to_the_application_and_only_for_packets() -> None:
+    net = ready("abc")
+    b, c = (net.hosts[name] for name in "bc")
+    c.node.receiving.has_device = False
+    ping(net, "a", "c")
+    net.run(1)
+    (error,) = errors(net, "a")
+    assert error.src == c.address_text
+    assert (error[ICMPv6DestUnreach].type, error[ICMPv6DestUnreach].code) == ADDRESS_UNREACHABLE
+    assert error[ICMPv6DestUnreach].payload.dst == c.address_text
+    assert received(net, "c") == []
+    assert counter(net, "c", "packets_undeliverable") == counter(net, "c", "relay_errors_sent") == 1
+    net.run(5)  # the reports of both ends draw no error
+    assert counter(net, "c", "relay_errors_sent") == 1
+    ping(net, "b", "c")
+    net.run(1)
+    assert [one.src for one in errors(net, "b")] == [c.address_text]  # of the first packet of a session too
+    c.node.receiving.has_device = True
+    b.delivered.clear()
+    data = ping(net, "b", "c")
+    net.run(1)
+    assert received(net, "c") == [data]
+    assert errors(net, "b") == []
 
 
 def test_what_is_not_ipv6_is_dropped_and_counted() -> None:

@@ -76,6 +76,8 @@ def test_a_relay_needs_no_device(lab: Lab, make_mesh: MakeMesh) -> None:
     mesh.wait_converged()
     assert not mesh["b"].host.has_interface(TUN)
     assert reaches(mesh, "a", "c")
+    answer = mesh["a"].host.run("ping", "-c", "1", "-W", "2", mesh["b"].address, check=False).stdout
+    assert f"From {mesh['b'].address} icmp_seq=1 Destination unreachable: Address unreachable" in answer
 
 
 def test_nodes_with_the_same_network_key_meet(pair: DaemonMesh, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import random
 from mycelium.identity import Identity, verify_signature
 from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.announcement import Announcement, signed_bytes
-from mycelium.wire.control import Update, decode_items, encode_item
+from mycelium.wire.control import SeqnoRequest, Update, decode_items, encode_item
 from mycelium.wire.distance import INFINITY, distance
 from tests.routing.checked_mesh import CheckedMesh
 from tests.routing.engines import address
@@ -28,6 +28,41 @@ def announce(identity: Identity, sequence: int) -> Announcement:
     return Announcement(
         identity.signing_public_key, sequence, bytes(8), signature=identity.sign(signed_bytes(unsigned))
     )
+
+
+def test_a_withdrawn_node_is_lost_to_others_until_it_readvertises() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.engine.withdraw(now=lab.now)
+    assert lab.updates(lab.flush(), 0) == {1: [(0, INFINITY)], 2: [(0, INFINITY)]}
+    lab.up(3)
+    lab.says(1, SeqnoRequest(address(0), lab.engine.sequence + 1, 9), update(0, 7), update(4, 7))
+    assert lab.updates(lab.wait(5.0), 0).keys() <= {1}, "whoever comes later is told nothing"
+    assert lab.next_hop(0) is None, "a route of others to this node is never used"
+    assert lab.next_hop(4) == 1, "it relays on"
+    lab.engine.readvertise(now=lab.now)
+    told = lab.updates(lab.wait(1.0), 0)
+    assert {name: metrics[-1][1] for name, metrics in told.items()} == {1: 0, 2: 0, 3: 0}
+    assert min(metrics[-1][0] for metrics in told.values()) > 0
+    lab.engine.readvertise(now=lab.now)
+    assert lab.updates(lab.wait(1.0), 0) == {}
+
+
+def test_a_withdrawn_node_comes_back_everywhere() -> None:
+    network = CheckedMesh(range(4), seed=1)
+    for node in range(3):
+        network.connect(node, node + 1, 10)
+    network.pass_time(2.0)
+    assert network.engines[3].metric(network.engines[0].node) == 30
+    network.engines[0].withdraw(now=network.now)
+    network._after_event(network._node(0))
+    network.pass_time(2.0)
+    assert network.engines[3].metric(network.engines[0].node) == INFINITY
+    assert network.engines[3].metric(network.engines[1].node) == 20
+    network.engines[0].readvertise(now=network.now)
+    network._after_event(network._node(0))
+    network.settle()
+    assert network.engines[3].metric(network.engines[0].node) == 30
 
 
 def test_the_same_seed_gives_the_same_run() -> None:

@@ -395,7 +395,7 @@ class RelayError(Part):
         3,
         ThreeBytesField("length", 144),
         [LongField("counter", 0)],
-        ByteEnumField("code", 0, {0: "no route", 3: "hop limit"}),
+        ByteEnumField("code", 0, {0: "no route", 1: "undeliverable", 3: "hop limit"}),
         ThreeBytesField("zeros", 0),
         XIntField("quoted_session", 0),
         LongField("quoted_counter", 0),
