@@ -11,6 +11,7 @@ MyceliumError
      +- DecodeError
      |   +- OtherVersion
      +- HandshakeError
+     +- OpeningRefused
 """
 
 
@@ -56,3 +57,7 @@ class OtherVersion(DecodeError):
 
 class HandshakeError(RemoteError):
     """A handshake message does not authenticate or is unexpected."""
+
+
+class OpeningRefused(RemoteError):
+    """A proxy or server on the way to a peer does not open the stream; the text says why, for the operator."""

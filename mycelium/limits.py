@@ -94,6 +94,8 @@ STRANGER_BYTES: Final = 16 << 10  # read from an accepted connection before the 
 TCP_UNSENT_DATA_BYTES: Final = 512 << 10  # bulk data that waits for one connection: 4 ms at 1 Gbit/s
 TCP_UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for it: a window of control segments
 TCP_UNSENT_BYTES: Final = 64 << 20  # waiting for all connections together, beyond which bulk data is dropped
+WEBSOCKET_FRAME_BYTES: Final = 256 << 10  # payload of one frame, which is kept until it is complete
+PROXY_ANSWER_BYTES: Final = 8 << 10  # status line and headers of a proxy's answer to CONNECT
 
 # -- discovery on the link ---------------------------------------------------------------------------------------------
 DISCOVERED_PEERS: Final = 64  # neighbours found by beacons that this node dials; others may still dial it

@@ -22,6 +22,7 @@ HANDSHAKE_3: Final = 0x12
 COOKIE: Final = 0x13
 FRAME: Final = 0x14
 CHUNK: Final = 0x15
+TYPES: Final = range(0x10, 0x20)  # of this version and of later ones
 
 PROTOCOL_VERSION: Final = 1
 SUITE_AES_256_GCM: Final = 0x01

@@ -1,0 +1,130 @@
+"""The certificate of a TLS server: from files, read again when they are renewed, or made in memory at first need."""
+
+import datetime
+import logging
+import os
+import ssl
+from pathlib import Path
+from typing import Final
+
+from mycelium.errors import ConfigError
+from mycelium.transport.streams.tls import ALPN, tune
+
+log = logging.getLogger("mycelium")
+
+LOOK_AGAIN_S: Final = 60.0  # between looks whether the files have changed
+SUBJECT: Final = "localhost"
+VALID_DAYS: Final = 3_650
+CLOCK_SKEW_DAYS: Final = 1
+
+
+class ServerCertificate:
+    """Gives each accepted TLS connection its context; `files` are those of the certificate chain and its key, PEM.
+
+    Raises ConfigError at once where the files can't be used. Files that can't be used later leave the earlier ones in use.
+    """
+
+    def __init__(self, files: tuple[Path, Path] | None = None, *, now: float) -> None:
+        self._files = files
+        self._context: ssl.SSLContext | None = None
+        self._state: tuple[float, ...] = ()
+        self._look_at = now
+        if files is not None:
+            self._state = _state(files)
+            self._context = _loaded(files)
+            self._look_at = now + LOOK_AGAIN_S
+
+    def context(self, *, now: float) -> ssl.SSLContext:
+        """Returns the context for a connection that begins now."""
+        if self._files is not None and now >= self._look_at:
+            self._look_at = now + LOOK_AGAIN_S
+            self._look_again(self._files)
+        if self._context is None:
+            self._context = _self_made()
+        return self._context
+
+    def _look_again(self, files: tuple[Path, Path]) -> None:
+        state = _state(files)
+        if state == self._state:
+            return
+        self._state = state
+        try:
+            self._context = _loaded(files)
+        except ConfigError as error:
+            log.warning("%s; the earlier certificate stays in use", error)
+        else:
+            log.info("read the TLS certificate %s again", files[0])
+
+
+def _state(files: tuple[Path, Path]) -> tuple[float, ...]:
+    """Returns what changes when files are replaced; nothing where one can't be read."""
+    try:
+        stats = [os.stat(file) for file in files]
+    except OSError:
+        return ()
+    return tuple(value for stat in stats for value in (stat.st_ino, stat.st_mtime_ns, stat.st_size))
+
+
+def _loaded(files: tuple[Path, Path]) -> ssl.SSLContext:
+    certificate, key = files
+    for file in files:
+        try:
+            with open(file, "rb"):
+                pass
+        except OSError as error:
+            raise ConfigError(f"TLS certificate: cannot read {file}: {error.strerror}") from None
+    context = _server_context()
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise ConfigError(f"the TLS key {key} does not belong to the certificate {certificate}") from None
+        raise ConfigError(f"{certificate} and {key} are not a TLS certificate and its key in PEM format") from None
+    return context
+
+
+def _no_password() -> str:
+    raise ConfigError("the TLS key is encrypted: give a key file without a password")
+
+
+def _server_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tune(context, ALPN)
+    return context
+
+
+def _self_made() -> ssl.SSLContext:
+    context = _server_context()
+    descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)  # the library reads nothing but files
+    try:
+        os.write(descriptor, _self_signed())
+        context.load_cert_chain(f"/proc/self/fd/{descriptor}")
+    finally:
+        os.close(descriptor)
+    return context
+
+
+def _self_signed() -> bytes:
+    """Returns a new key and its certificate, PEM."""
+    from cryptography import x509  # here, because few nodes need it
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, SUBJECT)])
+    today = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(today - datetime.timedelta(days=CLOCK_SKEW_DAYS))
+        .not_valid_after(today + datetime.timedelta(days=VALID_DAYS))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(SUBJECT)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return secret + certificate.public_bytes(serialization.Encoding.PEM)
