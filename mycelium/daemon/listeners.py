@@ -9,7 +9,7 @@ from mycelium.errors import DeviceError
 from mycelium.peer_url import PeerUrl
 from mycelium.transport.base import Transport
 from mycelium.transport.set import TransportSet
-from mycelium.transport.tcp import TcpTransport
+from mycelium.transport.streams.transport import StreamTransport
 from mycelium.transport.udp import UdpTransport
 
 log = logging.getLogger("mycelium")
@@ -32,11 +32,11 @@ def open_transports(named: Sequence[PeerUrl]) -> TransportSet:
                 opened.callback(transports[-1].close)
         addresses = [(url.host, url.port) for url in urls if url.scheme == "tcp"]
         try:
-            transports.append(TcpTransport.open(addresses))
+            transports.append(StreamTransport.open(addresses))
         except DeviceError as error:
             if named:
                 raise
             log.warning("%s; peers can't reach this node by TCP", error)
-            transports.append(TcpTransport.open())
+            transports.append(StreamTransport.open())
         opened.pop_all()
     return TransportSet(transports)

@@ -10,12 +10,12 @@ from mycelium.endpoint import Endpoint
 from mycelium.peer_url import SCHEMES
 from mycelium.transport.base import Transport
 from mycelium.transport.memory import MemoryHub
-from mycelium.transport.tcp import TcpTransport
+from mycelium.transport.streams.transport import StreamTransport
 from mycelium.transport.udp import UdpTransport
 
 KINDS: dict[str, Callable[[], Transport]] = {
     "udp": lambda: UdpTransport.open("127.0.0.1", 0),
-    "tcp": lambda: TcpTransport.open([("127.0.0.1", 0)]),
+    "tcp": lambda: StreamTransport.open([("127.0.0.1", 0)]),
     "memory": lambda: MemoryHub().open("127.0.0.1"),
 }
 

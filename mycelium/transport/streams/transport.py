@@ -20,9 +20,9 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import DecodeError
 from mycelium.limits import ENDPOINTS_REMEMBERED, TCP_CONNECTIONS, TCP_STRANGERS_PER_HOST, TCP_UNSENT_BYTES
 from mycelium.transport.base import Buffer, Received
-from mycelium.transport.stream import framed
-from mycelium.transport.tcp_connection import TcpConnection
-from mycelium.transport.tcp_socket import SCHEME, connect, endpoint_at, listen, local_address, tune
+from mycelium.transport.streams.connection import StreamConnection
+from mycelium.transport.streams.framing import framed
+from mycelium.transport.streams.sockets import SCHEME, connect, endpoint_at, listen, local_address, tune
 
 SCRATCH_BYTES: Final = 256 << 10  # size of one read: several datagrams of the largest size
 EVENTS_PER_POLL: Final = 64
@@ -33,7 +33,7 @@ SWEEP_S: Final = 1.0  # interval between checks of all connections
 
 
 @dataclass(slots=True)
-class TcpCounters:
+class StreamCounters:
     """What a TCP transport counts."""
 
     received_batches: int = counter("Reads from connections.")
@@ -51,7 +51,7 @@ class TcpCounters:
     malformed: int = counter("Connections closed because they carried something else.")
 
 
-class TcpTransport:
+class StreamTransport:
     """Any number of listening sockets and connections; see `Transport` for what its methods promise."""
 
     scheme = SCHEME
@@ -60,24 +60,24 @@ class TcpTransport:
         self._clock = clock
         self._epoll = select.epoll()
         self._listeners = {listener.fileno(): listener for listener in listeners}
-        self._connections: dict[int, TcpConnection] = {}  # by file descriptor, oldest first
-        self._by_name: dict[Endpoint, TcpConnection] = {}
+        self._connections: dict[int, StreamConnection] = {}  # by file descriptor, oldest first
+        self._by_name: dict[Endpoint, StreamConnection] = {}
         self._strangers: Counter[str] = Counter()  # number of accepted, untrusted connections by host
         self._accepted = 0
         self._unsent_bytes = 0
         self._backed_up = 0  # number of connections that are backed up
         self._scratch = memoryview(bytearray(SCRATCH_BYTES))
         self._arrived: deque[Received] = deque()  # datagrams in `_scratch`
-        self._readable: deque[TcpConnection] = deque()
+        self._readable: deque[StreamConnection] = deque()
         self._sweep_at = inf
-        self.counters = TcpCounters()
+        self.counters = StreamCounters()
         self.unreachable: dict[Endpoint, None] = {}
         self.oversize: dict[Endpoint, int] = {}
         for descriptor in self._listeners:
             self._epoll.register(descriptor, select.EPOLLIN)
 
     @classmethod
-    def open(cls, addresses: Iterable[tuple[str, int]] = ()) -> "TcpTransport":
+    def open(cls, addresses: Iterable[tuple[str, int]] = ()) -> "StreamTransport":
         """Listens on numeric addresses and ports; raises DeviceError, written for the operator."""
         listeners: list[socket.socket] = []
         try:
@@ -141,7 +141,7 @@ class TcpTransport:
             if events & ~select.EPOLLOUT:
                 self._readable.append(connection)
 
-    def _read(self, connection: TcpConnection) -> None:
+    def _read(self, connection: StreamConnection) -> None:
         try:
             datagrams, count = connection.receive(self._scratch)
         except (OSError, EOFError):
@@ -186,7 +186,7 @@ class TcpTransport:
             self._watch(connection)
         return True
 
-    def _flush(self, connection: TcpConnection) -> None:
+    def _flush(self, connection: StreamConnection) -> None:
         try:
             connection.flush()
         except OSError:
@@ -195,7 +195,7 @@ class TcpTransport:
             return
         self._watch(connection)
 
-    def _find(self, endpoint: Endpoint) -> TcpConnection | None:
+    def _find(self, endpoint: Endpoint) -> StreamConnection | None:
         """Returns the connection to the same remote address, dialling it if there is none; None if that is impossible."""
         known = self._by_name.get(endpoint.remote)
         if known is not None:
@@ -210,13 +210,13 @@ class TcpTransport:
             self._note_unreachable(endpoint)
             return None
         self.counters.dialled += 1
-        connection = TcpConnection(stream, endpoint.remote, is_connecting=True, now=self._clock())
+        connection = StreamConnection(stream, endpoint.remote, is_connecting=True, now=self._clock())
         self._add(connection)
         return connection
 
     # -- connections begin and end -------------------------------------------------------------------------------------
 
-    def _finish_connecting(self, connection: TcpConnection) -> None:
+    def _finish_connecting(self, connection: StreamConnection) -> None:
         try:
             error = connection.stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if error:
@@ -259,7 +259,7 @@ class TcpTransport:
         self.counters.accepted += 1
         self._accepted += 1
         endpoint = remote._replace(local=local, connection=self._accepted)
-        connection = TcpConnection(stream, endpoint.remote, is_connecting=False, now=self._clock())
+        connection = StreamConnection(stream, endpoint.remote, is_connecting=False, now=self._clock())
         self._strangers[_host_of(remote)] += 1
         self._add(connection)
         self._name(connection, endpoint)
@@ -273,18 +273,18 @@ class TcpTransport:
                 return True
         return False
 
-    def _add(self, connection: TcpConnection) -> None:
+    def _add(self, connection: StreamConnection) -> None:
         self._connections[connection.stream.fileno()] = connection
         self._by_name[connection.endpoint] = connection
         self._sweep_at = min(self._sweep_at, self._clock() + SWEEP_S)
         connection.events = connection.wanted_events
         self._epoll.register(connection.stream, connection.events)
 
-    def _name(self, connection: TcpConnection, endpoint: Endpoint) -> None:
+    def _name(self, connection: StreamConnection, endpoint: Endpoint) -> None:
         connection.names = (*connection.names, endpoint)
         self._by_name[endpoint] = connection
 
-    def _watch(self, connection: TcpConnection) -> None:
+    def _watch(self, connection: StreamConnection) -> None:
         """Updates the totals and the epoll registration after a change of a connection's queue or state."""
         self._unsent_bytes += connection.queue.bytes - connection.counted_bytes
         connection.counted_bytes = connection.queue.bytes
@@ -293,7 +293,7 @@ class TcpTransport:
             connection.events = connection.wanted_events
             self._epoll.modify(connection.stream, connection.events)
 
-    def _end(self, connection: TcpConnection) -> None:
+    def _end(self, connection: StreamConnection) -> None:
         """Closes a connection: its queue is lost, and its endpoints become unreachable."""
         if self._connections.pop(connection.stream.fileno(), None) is None:
             return
@@ -313,7 +313,7 @@ class TcpTransport:
         if len(self.unreachable) < ENDPOINTS_REMEMBERED:
             self.unreachable[endpoint] = None
 
-    def _forget_stranger(self, connection: TcpConnection) -> None:
+    def _forget_stranger(self, connection: StreamConnection) -> None:
         if connection.endpoint.connection:
             host = _host_of(connection.endpoint)
             self._strangers[host] -= 1
@@ -345,7 +345,7 @@ class TcpTransport:
             self._epoll.modify(listener, select.EPOLLIN)
         self._sweep_at = now + SWEEP_S if self._connections else inf
 
-    def _trust(self, connection: TcpConnection) -> None:
+    def _trust(self, connection: StreamConnection) -> None:
         self._forget_stranger(connection)
         connection.is_trusted = True
         self._watch(connection)

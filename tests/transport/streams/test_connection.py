@@ -8,30 +8,30 @@ import pytest
 
 from mycelium.endpoint import Endpoint
 from mycelium.limits import STRANGER_BYTES, TCP_UNSENT_DATA_BYTES
-from mycelium.transport.stream import framed, split
-from mycelium.transport.tcp_connection import TcpConnection
+from mycelium.transport.streams.connection import StreamConnection
+from mycelium.transport.streams.framing import framed, split
 
 HERE = Endpoint("tcp", "192.0.2.1", 9651)
 PIECE = 50_000
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[TcpConnection, socket.socket]]:
+def ends() -> Iterator[tuple[StreamConnection, socket.socket]]:
     """A connection with little room in the kernel, and its peer's end."""
     one, other = socket.socketpair()
     one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_608)
     one.setblocking(False)
-    yield TcpConnection(one, HERE, is_connecting=False, now=0.0), other
+    yield StreamConnection(one, HERE, is_connecting=False, now=0.0), other
     one.close()
     other.close()
 
 
-def send(connection: TcpConnection, data: bytes, *, is_bulk: bool) -> bool:
+def send(connection: StreamConnection, data: bytes, *, is_bulk: bool) -> bool:
     pieces = framed([data], 0xFFFF)
     return connection.send(pieces, sum(map(len, pieces)), is_bulk=is_bulk)
 
 
-def read_all(connection: TcpConnection, other: socket.socket) -> list[bytes]:
+def read_all(connection: StreamConnection, other: socket.socket) -> list[bytes]:
     stream = b""
     other.setblocking(False)
     while connection.wanted_events & select.EPOLLOUT:
@@ -50,7 +50,7 @@ def read_all(connection: TcpConnection, other: socket.socket) -> list[bytes]:
     return [bytes(datagram) for datagram in datagrams]
 
 
-def test_what_was_sent_in_part_is_finished_before_anything_else(ends: tuple[TcpConnection, socket.socket]) -> None:
+def test_what_was_sent_in_part_is_finished_before_anything_else(ends: tuple[StreamConnection, socket.socket]) -> None:
     connection, other = ends
     sent = [bytes([number]) * PIECE for number in range(4)]
     for data in sent:
@@ -61,7 +61,7 @@ def test_what_was_sent_in_part_is_finished_before_anything_else(ends: tuple[TcpC
     assert connection.wanted_events == select.EPOLLIN
 
 
-def test_a_full_queue_refuses_data_and_takes_control(ends: tuple[TcpConnection, socket.socket]) -> None:
+def test_a_full_queue_refuses_data_and_takes_control(ends: tuple[StreamConnection, socket.socket]) -> None:
     connection, _ = ends
     sent = 0
     while send(connection, bytes(PIECE), is_bulk=True):
@@ -70,7 +70,7 @@ def test_a_full_queue_refuses_data_and_takes_control(ends: tuple[TcpConnection, 
     assert send(connection, bytes(PIECE), is_bulk=False)
 
 
-def test_while_connecting_everything_waits(ends: tuple[TcpConnection, socket.socket]) -> None:
+def test_while_connecting_everything_waits(ends: tuple[StreamConnection, socket.socket]) -> None:
     connection, other = ends
     connection.is_connecting = True
     assert connection.wanted_events == select.EPOLLOUT
@@ -79,7 +79,7 @@ def test_while_connecting_everything_waits(ends: tuple[TcpConnection, socket.soc
     assert read_all(connection, other) == [b"first"]
 
 
-def test_datagrams_come_out_whole_however_they_were_cut(ends: tuple[TcpConnection, socket.socket]) -> None:
+def test_datagrams_come_out_whole_however_they_were_cut(ends: tuple[StreamConnection, socket.socket]) -> None:
     connection, other = ends
     connection.is_trusted = True
     scratch = memoryview(bytearray(1 << 18))
@@ -91,7 +91,7 @@ def test_datagrams_come_out_whole_however_they_were_cut(ends: tuple[TcpConnectio
     assert received == [b"one", bytes(20_000), b"three"]
 
 
-def test_a_stranger_is_suspended_after_a_handshakes_worth(ends: tuple[TcpConnection, socket.socket]) -> None:
+def test_a_stranger_is_suspended_after_a_handshakes_worth(ends: tuple[StreamConnection, socket.socket]) -> None:
     connection, other = ends
     other.sendall(b"\xff" * 2 * STRANGER_BYTES)
     scratch = memoryview(bytearray(1 << 18))
@@ -103,7 +103,7 @@ def test_a_stranger_is_suspended_after_a_handshakes_worth(ends: tuple[TcpConnect
     assert connection.receive(scratch)[1] == STRANGER_BYTES
 
 
-def test_an_end_is_told(ends: tuple[TcpConnection, socket.socket]) -> None:
+def test_an_end_is_told(ends: tuple[StreamConnection, socket.socket]) -> None:
     connection, other = ends
     scratch = memoryview(bytearray(1 << 18))
     assert connection.receive(scratch) == ([], 0)

@@ -9,7 +9,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.limits import STRANGER_BYTES, TCP_UNSENT_CONTROL_BYTES, TCP_UNSENT_DATA_BYTES
 from mycelium.transport.base import Buffer
 from mycelium.transport.send_queue import SendQueue
-from mycelium.transport.stream import split
+from mycelium.transport.streams.framing import split
 
 BYTES_PER_SEND: Final = 64 << 10
 BUFFERS_PER_SEND: Final = 64  # well below the kernel's IOV_MAX
@@ -17,7 +17,7 @@ BACKED_UP_BYTES: Final = TCP_UNSENT_DATA_BYTES // 2  # queued bytes above which 
 RELIEVED_BYTES: Final = TCP_UNSENT_DATA_BYTES // 8  # queued bytes down to which they then wait
 
 
-class TcpConnection:
+class StreamConnection:
     """A connection, dialled or accepted. Its methods raise OSError or EOFError once it has ended.
 
     `names` are the endpoints that the node may send to; the last one is the source of received datagrams. A connection is

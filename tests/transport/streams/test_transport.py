@@ -10,10 +10,10 @@ import pytest
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import STRANGER_BYTES, STREAM_DATAGRAM, TCP_STRANGERS_PER_HOST, TCP_UNSENT_DATA_BYTES
-from mycelium.transport import tcp
-from mycelium.transport.tcp import CONNECT_S, SWEEP_S, UNUSED_S, TcpTransport
-from mycelium.transport.tcp_connection import RELIEVED_BYTES
-from mycelium.transport.tcp_socket import listen
+from mycelium.transport.streams import transport as streams
+from mycelium.transport.streams.connection import RELIEVED_BYTES
+from mycelium.transport.streams.sockets import listen
+from mycelium.transport.streams.transport import CONNECT_S, SWEEP_S, UNUSED_S, StreamTransport
 
 DEADLINE_S = 10.0
 
@@ -39,19 +39,19 @@ def host(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def pair(host: str, clock: Clock) -> Iterator[tuple[TcpTransport, TcpTransport]]:
+def pair(host: str, clock: Clock) -> Iterator[tuple[StreamTransport, StreamTransport]]:
     """One that only dials, and one that listens."""
-    transports = TcpTransport(clock=clock), TcpTransport([listen(host, 0)], clock=clock)
+    transports = StreamTransport(clock=clock), StreamTransport([listen(host, 0)], clock=clock)
     yield transports
     for transport in transports:
         transport.close()
 
 
-def at(transport: TcpTransport) -> Endpoint:
+def at(transport: StreamTransport) -> Endpoint:
     return transport.local_endpoints[0]
 
 
-def pump(*transports: TcpTransport, until: Callable[[], bool]) -> list[tuple[bytes, Endpoint]]:
+def pump(*transports: StreamTransport, until: Callable[[], bool]) -> list[tuple[bytes, Endpoint]]:
     """Lets transports work until something is so; returns what they received."""
     received: list[tuple[bytes, Endpoint]] = []
     while True:
@@ -65,7 +65,7 @@ def pump(*transports: TcpTransport, until: Callable[[], bool]) -> list[tuple[byt
         assert ready or any(one.holds_more() for one in transports), "nothing happens any more"
 
 
-def received_by(transport: TcpTransport, *others: TcpTransport, count: int) -> list[tuple[bytes, Endpoint]]:
+def received_by(transport: StreamTransport, *others: StreamTransport, count: int) -> list[tuple[bytes, Endpoint]]:
     received: list[tuple[bytes, Endpoint]] = []
     while len(received) < count:
         for other in others:
@@ -78,14 +78,14 @@ def received_by(transport: TcpTransport, *others: TcpTransport, count: int) -> l
     return received
 
 
-def trust(*transports: TcpTransport, clock: Clock) -> None:
+def trust(*transports: StreamTransport, clock: Clock) -> None:
     """Has the nodes of these transports use all their connections."""
     clock.now += SWEEP_S
     for transport in transports:
         transport.handle_timeout(lambda: set(transport._by_name), now=clock.now)  # noqa: B023 (called at once)
 
 
-def dialled(one: TcpTransport, two: TcpTransport) -> tuple[Endpoint, Endpoint]:
+def dialled(one: StreamTransport, two: StreamTransport) -> tuple[Endpoint, Endpoint]:
     """Connects one to two; returns where each hears from the other."""
     one.send(at(two), [b"hello"], 1_200)
     [(data, there)] = received_by(two, one, count=1)
@@ -100,7 +100,7 @@ def dialled(one: TcpTransport, two: TcpTransport) -> tuple[Endpoint, Endpoint]:
 
 
 def test_the_first_datagram_to_an_endpoint_dials_it_and_the_answer_comes_back(
-    pair: tuple[TcpTransport, TcpTransport], host: str
+    pair: tuple[StreamTransport, StreamTransport], host: str
 ) -> None:
     one, two = pair
     here, there = dialled(one, two)
@@ -111,7 +111,7 @@ def test_the_first_datagram_to_an_endpoint_dials_it_and_the_answer_comes_back(
 
 
 def test_a_dual_stack_listener_shows_ipv4_plainly(clock: Clock) -> None:
-    one, two = TcpTransport(clock=clock), TcpTransport([listen("::", 0)], clock=clock)
+    one, two = StreamTransport(clock=clock), StreamTransport([listen("::", 0)], clock=clock)
     one.send(Endpoint("tcp", "127.0.0.1", at(two).port), [b"x"], 1_200)
     [(_, there)] = received_by(two, one, count=1)
     assert (there.host, there.local) == ("127.0.0.1", bytes((127, 0, 0, 1)))
@@ -120,7 +120,7 @@ def test_a_dual_stack_listener_shows_ipv4_plainly(clock: Clock) -> None:
 
 
 def test_datagrams_of_every_size_arrive_as_they_were_and_in_order(
-    pair: tuple[TcpTransport, TcpTransport], clock: Clock
+    pair: tuple[StreamTransport, StreamTransport], clock: Clock
 ) -> None:
     one, two = pair
     here, there = dialled(one, two)
@@ -134,7 +134,7 @@ def test_datagrams_of_every_size_arrive_as_they_were_and_in_order(
     assert {source for _, source in received} == {there}
 
 
-def test_both_names_of_a_remote_are_one_connection(pair: tuple[TcpTransport, TcpTransport]) -> None:
+def test_both_names_of_a_remote_are_one_connection(pair: tuple[StreamTransport, StreamTransport]) -> None:
     one, two = pair
     here, _ = dialled(one, two)
     one.send(here.remote, [b"bare"], 1_200)
@@ -143,7 +143,9 @@ def test_both_names_of_a_remote_are_one_connection(pair: tuple[TcpTransport, Tcp
     assert (one.counters.dialled, two.counters.accepted) == (1, 1)
 
 
-def test_datagrams_that_were_read_already_are_announced(pair: tuple[TcpTransport, TcpTransport], clock: Clock) -> None:
+def test_datagrams_that_were_read_already_are_announced(
+    pair: tuple[StreamTransport, StreamTransport], clock: Clock
+) -> None:
     one, two = pair
     here, _ = dialled(one, two)
     one.send(here, [b"ab", b"cd", b"ef"], 2)
@@ -153,7 +155,7 @@ def test_datagrams_that_were_read_already_are_announced(pair: tuple[TcpTransport
     assert not two.holds_more()
 
 
-def test_an_empty_batch_sends_nothing(pair: tuple[TcpTransport, TcpTransport]) -> None:
+def test_an_empty_batch_sends_nothing(pair: tuple[StreamTransport, StreamTransport]) -> None:
     one, two = pair
     here, _ = dialled(one, two)
     one.send(here, [], 1_200)
@@ -165,10 +167,10 @@ def test_an_empty_batch_sends_nothing(pair: tuple[TcpTransport, TcpTransport]) -
 
 
 def test_a_full_connection_drops_data_keeps_control_and_holds_no_other_back(
-    pair: tuple[TcpTransport, TcpTransport], clock: Clock
+    pair: tuple[StreamTransport, StreamTransport], clock: Clock
 ) -> None:
     one, two = pair
-    other = TcpTransport([listen("127.0.0.1", 0)], clock=clock)
+    other = StreamTransport([listen("127.0.0.1", 0)], clock=clock)
     here, _ = dialled(one, two)
     elsewhere, _ = dialled(one, other)
     trust(one, two, other, clock=clock)
@@ -188,7 +190,7 @@ def test_a_full_connection_drops_data_keeps_control_and_holds_no_other_back(
 
 
 def test_a_connection_with_much_to_send_says_so_until_it_has_sent_most(
-    pair: tuple[TcpTransport, TcpTransport], clock: Clock
+    pair: tuple[StreamTransport, StreamTransport], clock: Clock
 ) -> None:
     one, two = pair
     here, _ = dialled(one, two)
@@ -207,7 +209,7 @@ def test_a_connection_with_much_to_send_says_so_until_it_has_sent_most(
 
 
 def test_a_descriptor_is_silent_while_nothing_can_be_sent_or_read(
-    pair: tuple[TcpTransport, TcpTransport], clock: Clock
+    pair: tuple[StreamTransport, StreamTransport], clock: Clock
 ) -> None:
     one, two = pair
     here, _ = dialled(one, two)
@@ -221,7 +223,7 @@ def test_a_descriptor_is_silent_while_nothing_can_be_sent_or_read(
 # -- connections that end ----------------------------------------------------------------------------------------------
 
 
-def test_a_closed_connection_makes_its_endpoints_unreachable(pair: tuple[TcpTransport, TcpTransport]) -> None:
+def test_a_closed_connection_makes_its_endpoints_unreachable(pair: tuple[StreamTransport, StreamTransport]) -> None:
     one, two = pair
     _, there = dialled(one, two)
     one.close()
@@ -234,7 +236,7 @@ def test_a_closed_connection_makes_its_endpoints_unreachable(pair: tuple[TcpTran
     assert (two.counters.dialled, two.counters.send_lost) == (0, 1), "an accepted connection can't be dialled"
 
 
-def test_sending_after_the_end_dials_again(pair: tuple[TcpTransport, TcpTransport]) -> None:
+def test_sending_after_the_end_dials_again(pair: tuple[StreamTransport, StreamTransport]) -> None:
     one, two = pair
     here, there = dialled(one, two)
     two._end(two._by_name[there])
@@ -246,7 +248,7 @@ def test_sending_after_the_end_dials_again(pair: tuple[TcpTransport, TcpTranspor
 
 
 def test_a_refused_connection_is_told(clock: Clock, host: str) -> None:
-    one, two = TcpTransport(clock=clock), TcpTransport([listen(host, 0)], clock=clock)
+    one, two = StreamTransport(clock=clock), StreamTransport([listen(host, 0)], clock=clock)
     nobody = at(two)
     two.close()
     assert one.send(nobody, [b"x"], 1_200)
@@ -258,7 +260,7 @@ def test_a_refused_connection_is_told(clock: Clock, host: str) -> None:
 
 @pytest.mark.parametrize("name", ["example.net", "", "fe80::1::2"])
 def test_a_host_that_is_no_address_is_told(name: str) -> None:
-    one = TcpTransport()
+    one = StreamTransport()
     assert one.send(Endpoint("tcp", name, 9651), [b"x"], 1_200)
     assert one.counters.dial_failed == one.counters.send_lost == 1
     one.close()
@@ -272,7 +274,7 @@ def test_a_connection_that_nobody_answers_is_given_up(clock: Clock) -> None:
             first.connect(full.getsockname())  # fills the queue of those who wait to be accepted
             second.setblocking(False)
             second.connect_ex(full.getsockname())
-            one = TcpTransport(clock=clock)
+            one = StreamTransport(clock=clock)
             one.send(Endpoint("tcp", *full.getsockname()), [b"x"], 1_200)
             clock.now += CONNECT_S
             one.handle_timeout(set, now=clock.now)
@@ -285,7 +287,7 @@ def test_a_connection_that_nobody_answers_is_given_up(clock: Clock) -> None:
             one.close()
 
 
-def test_a_dead_connection_is_noticed_by_the_kernel(pair: tuple[TcpTransport, TcpTransport]) -> None:
+def test_a_dead_connection_is_noticed_by_the_kernel(pair: tuple[StreamTransport, StreamTransport]) -> None:
     one, two = pair
     dialled(one, two)
     for transport in pair:
@@ -297,7 +299,7 @@ def test_a_dead_connection_is_noticed_by_the_kernel(pair: tuple[TcpTransport, Tc
 # -- strangers ---------------------------------------------------------------------------------------------------------
 
 
-def stranger_to(transport: TcpTransport) -> socket.socket:
+def stranger_to(transport: StreamTransport) -> socket.socket:
     """Connects, and lets the transport accept or refuse."""
     before = transport.counters.accepted + transport.counters.refused
     stranger = socket.create_connection((at(transport).host, at(transport).port), timeout=DEADLINE_S)
@@ -312,7 +314,7 @@ def is_closed(stranger: socket.socket) -> bool:
         return True
 
 
-def test_who_says_nothing_is_closed(pair: tuple[TcpTransport, TcpTransport], clock: Clock) -> None:
+def test_who_says_nothing_is_closed(pair: tuple[StreamTransport, StreamTransport], clock: Clock) -> None:
     _, two = pair
     with stranger_to(two) as stranger:
         clock.now += UNUSED_S
@@ -325,7 +327,7 @@ def test_who_says_nothing_is_closed(pair: tuple[TcpTransport, TcpTransport], clo
 
 
 def test_a_connection_that_the_node_uses_stays_and_one_it_no_longer_uses_does_not(
-    pair: tuple[TcpTransport, TcpTransport], clock: Clock
+    pair: tuple[StreamTransport, StreamTransport], clock: Clock
 ) -> None:
     one, two = pair
     _, there = dialled(one, two)
@@ -338,7 +340,7 @@ def test_a_connection_that_the_node_uses_stays_and_one_it_no_longer_uses_does_no
     assert there not in two._by_name
 
 
-def test_little_is_read_of_a_stranger(pair: tuple[TcpTransport, TcpTransport], clock: Clock) -> None:
+def test_little_is_read_of_a_stranger(pair: tuple[StreamTransport, StreamTransport], clock: Clock) -> None:
     _, two = pair
     with stranger_to(two) as stranger:
         stranger.sendall(struct.pack(">H", 0xFFFF) + bytes(10 * STRANGER_BYTES))
@@ -353,7 +355,7 @@ def test_little_is_read_of_a_stranger(pair: tuple[TcpTransport, TcpTransport], c
 
 
 def test_a_stranger_who_has_become_a_neighbour_is_read_on(
-    pair: tuple[TcpTransport, TcpTransport], clock: Clock
+    pair: tuple[StreamTransport, StreamTransport], clock: Clock
 ) -> None:
     one, two = pair
     here, there = dialled(one, two)
@@ -365,7 +367,7 @@ def test_a_stranger_who_has_become_a_neighbour_is_read_on(
     assert [len(data) for data, _ in received_by(two, one, count=3)] == [60_000] * 3
 
 
-def test_another_protocol_is_hung_up_on(pair: tuple[TcpTransport, TcpTransport]) -> None:
+def test_another_protocol_is_hung_up_on(pair: tuple[StreamTransport, StreamTransport]) -> None:
     _, two = pair
     with stranger_to(two) as stranger:
         stranger.sendall(b"\0\0")
@@ -373,7 +375,7 @@ def test_another_protocol_is_hung_up_on(pair: tuple[TcpTransport, TcpTransport])
         assert is_closed(stranger)
 
 
-def test_one_host_may_not_have_many_unused_connections(pair: tuple[TcpTransport, TcpTransport]) -> None:
+def test_one_host_may_not_have_many_unused_connections(pair: tuple[StreamTransport, StreamTransport]) -> None:
     _, two = pair
     strangers = [stranger_to(two) for _ in range(TCP_STRANGERS_PER_HOST)]
     with stranger_to(two) as refused:
@@ -388,9 +390,9 @@ def test_one_host_may_not_have_many_unused_connections(pair: tuple[TcpTransport,
 
 
 def test_a_full_transport_closes_strangers_before_neighbours(
-    pair: tuple[TcpTransport, TcpTransport], clock: Clock, monkeypatch: pytest.MonkeyPatch
+    pair: tuple[StreamTransport, StreamTransport], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tcp, "TCP_CONNECTIONS", 2)
+    monkeypatch.setattr(streams, "TCP_CONNECTIONS", 2)
     one, two = pair
     _, there = dialled(one, two)
     two.handle_timeout(lambda: {there}, now=clock.now + SWEEP_S)
@@ -407,7 +409,7 @@ def test_a_process_out_of_descriptors_waits_before_it_accepts_again(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listener = listen("127.0.0.1", 0)
-    two = TcpTransport([listener], clock=clock)
+    two = StreamTransport([listener], clock=clock)
 
     class Exhausted:
         def __getattr__(self, name: str) -> object:
@@ -430,16 +432,16 @@ def test_a_process_out_of_descriptors_waits_before_it_accepts_again(
 
 
 def test_a_port_in_use_is_said_plainly_and_what_was_opened_is_closed() -> None:
-    taken = TcpTransport.open([("127.0.0.1", 0)])
+    taken = StreamTransport.open([("127.0.0.1", 0)])
     port = at(taken).port
     with pytest.raises(DeviceError, match=f"tcp port {port} is in use: is another mycelium running\\?"):
-        TcpTransport.open([("127.0.0.2", port), ("127.0.0.1", port)])
-    TcpTransport.open([("127.0.0.2", port)]).close()
+        StreamTransport.open([("127.0.0.2", port), ("127.0.0.1", port)])
+    StreamTransport.open([("127.0.0.2", port)]).close()
     taken.close()
-    TcpTransport.open([("127.0.0.1", port)]).close()
+    StreamTransport.open([("127.0.0.1", port)]).close()
 
 
-def test_closing_twice_is_fine(pair: tuple[TcpTransport, TcpTransport]) -> None:
+def test_closing_twice_is_fine(pair: tuple[StreamTransport, StreamTransport]) -> None:
     for transport in pair:
         transport.close()
         transport.close()

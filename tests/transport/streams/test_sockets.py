@@ -5,7 +5,7 @@ import socket
 import pytest
 
 from mycelium.endpoint import Endpoint
-from mycelium.transport.tcp_socket import DEAD_AFTER_MS, connect, endpoint_at, listen, local_address
+from mycelium.transport.streams.sockets import DEAD_AFTER_MS, connect, endpoint_at, listen, local_address
 
 
 @pytest.mark.parametrize(("host", "local"), [("127.0.0.1", bytes((127, 0, 0, 1))), ("::1", bytes(15) + b"\x01")])
