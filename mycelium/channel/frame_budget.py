@@ -62,7 +62,7 @@ class FrameBudget:
         self.datagram_loss = 0.0  # share of datagrams lost, smoothed; for the metric
         self.missed = 0  # frames reported lost so far, some of which may only have been late
         self.sent_datagrams = 0
-        self.expendable = 0  # frames sent whose loss does not count, as they may exceed the path MTU
+        self.expendable = 0  # frames sent that the neighbour missed and whose loss does not count
         self._ceiling = ceiling
         self._starts_at: int | None = None
         self._changed_at = now

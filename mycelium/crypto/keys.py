@@ -9,7 +9,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 
 from mycelium.crypto.primitives import Aead, Buffer
-from mycelium.crypto.replay import ReplayWindow
+from mycelium.crypto.replay import AscendingOnly, ReplayWindow
 from mycelium.errors import LocalError
 
 REKEY_BLOCKS: Final = 1 << 32  # 64 GiB, after which a new handshake is due
@@ -20,13 +20,13 @@ _pack_nonce: Final = _NONCE.pack
 
 
 class SealingKey:
-    """Seals what this end sends. `counter` is the next one to use, starting at 1; `blocks` counts 16-byte cipher blocks."""
+    """Seals what this end sends. `counter` is the next one to use; `blocks` counts 16-byte cipher blocks."""
 
     __slots__ = ("blocks", "cipher", "counter")
 
-    def __init__(self, cipher: Aead) -> None:
+    def __init__(self, cipher: Aead, *, first: int = 1) -> None:
         self.cipher = cipher
-        self.counter = 1
+        self.counter = first
         self.blocks = 0
 
     @property
@@ -54,9 +54,9 @@ class OpeningKey:
 
     __slots__ = ("cipher", "opened", "window")
 
-    def __init__(self, cipher: Aead) -> None:
+    def __init__(self, cipher: Aead, window: ReplayWindow | AscendingOnly | None = None) -> None:
         self.cipher = cipher
-        self.window = ReplayWindow()
+        self.window = window or ReplayWindow()
         self.opened = 0
 
     @property

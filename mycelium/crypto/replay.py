@@ -48,3 +48,20 @@ class ReplayWindow:
         wrapped = max(0, first + length - REPLAY_WINDOW)
         self._seen[first : first + length - wrapped] = bytes(length - wrapped)
         self._seen[:wrapped] = bytes(wrapped)
+
+
+class AscendingOnly:
+    """Accepts each counter once, and none that is older than one seen before: for what may be lost, at no memory."""
+
+    __slots__ = ("newest",)
+
+    def __init__(self) -> None:
+        self.newest = 0
+
+    def check(self, counter: int) -> bool:
+        """Tells whether a frame with this counter may be opened."""
+        return counter > self.newest
+
+    def commit(self, counter: int) -> None:
+        """Marks a counter that `check` accepted as seen."""
+        self.newest = counter

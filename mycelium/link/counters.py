@@ -15,5 +15,7 @@ class LinkCounters:
     frames_repaired: int = counter("Frames that arrived after they were requested again.")
     frames_given_up: int = counter("Missing frames that were not repaired in time.")
     chunks_refused: int = counter("Chunks dropped: they fit no frame that could still be opened.")
+    mtu_probes_sent: int = counter("Path MTU probes sent; those that are too long for their path are lost on purpose.")
+    mtu_probes_answered: int = counter("Path MTU probes of neighbours answered.")
     repair_bytes_resent: int = counter("Bytes resent to neighbours that requested them.")
     repair_ranges_refused: int = counter("Ranges of frames that neighbours requested and did not get.")

@@ -22,7 +22,7 @@ from mycelium.link.path.path import Path
 from mycelium.link.path.paths import Paths
 from mycelium.link.repair.repair import Repair
 from mycelium.outbox import Outbox
-from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_WORD, FRAME, FRAME_HEAD, FRAME_WORD, TAG_BYTES
+from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_WORD, FRAME, FRAME_HEAD, FRAME_WORD, SIZE_PROBE, TAG_BYTES
 from mycelium.wire.frame import DATA, FRAME_HEADER, REPAIR
 
 HEAD_BYTES: Final = FRAME_HEAD.size
@@ -43,6 +43,9 @@ class FrameOwner(Protocol):
 
     def frame_opened(self, kind: int, keypair: LinkKeypair, path: Path, body: memoryview, *, now: float) -> None:
         """A frame was opened that carries no data."""
+
+    def size_probe_arrived(self, keypair: LinkKeypair, path: Path, datagram: memoryview, *, now: float) -> None:
+        """A size probe arrived over a known path; it is not opened yet."""
 
 
 class Frames:
@@ -143,13 +146,12 @@ class Frames:
         *,
         path: Path | None = None,
         wants_ack: bool = True,
-        datagram_size: int = 0,
         now: float,
     ) -> None:
         """Seals one frame and puts its datagrams into the outbox.
 
         `plain` begins with room for the frame header, which is written here. Datagrams have the size that the path is known to
-        carry, or `datagram_size` where that is to be found out.
+        carry.
         """
         if path is None:
             path = self.paths.active
@@ -169,22 +171,25 @@ class Frames:
         except LocalError:  # the key is used up: nothing leaves until a handshake brings a new keypair
             path.liveness.sent(counter - 1, wants_ack=False, now=now)
             return
-        size = datagram_size or path.mtu.size
+        size = path.mtu.size
         if HEAD_BYTES + total <= size:
             self._transmits.append((path.endpoint, [block], HEAD_BYTES + total, is_data))
+            path.tx_bytes += HEAD_BYTES + total
         else:
-            self._transmits.append((path.endpoint, _chunks(sealed, receiver, counter, size), size, is_data))
-        if is_data:
-            if now < self._sent_frames.keeps_until:
-                self._sent_frames.keep(counter, sealed, now=now)
-        elif datagram_size:
-            self._sent_frames.may_be_lost(counter)
-        path.tx_bytes += total
+            chunks = _chunks(sealed, receiver, counter, size)
+            self._transmits.append((path.endpoint, chunks, size, is_data))
+            path.tx_bytes += total + (len(chunks) >> 1) * CHUNK_HEAD.size
+        if is_data and now < self._sent_frames.keeps_until:
+            self._sent_frames.keep(counter, sealed, now=now)
         self.budget.sent_datagrams += 1 + total // size
         liveness = path.liveness
         liveness.sent(counter, wants_ack=wants_ack, now=now)
         if liveness.deadline < self.due_at:
             self.arm(liveness.deadline)
+
+    def transmit(self, path: Path, datagram: memoryview) -> None:
+        """Puts one datagram that is no frame into the outbox."""
+        self._transmits.append((path.endpoint, [datagram], len(datagram), False))
 
     # -- receiving -----------------------------------------------------------------------------------------------------
 
@@ -254,12 +259,16 @@ class Frames:
         complete, odd = keypair.reassembly.add_burst(burst, segment_size)
         for datagram in odd:
             self._receive_odd(endpoint, datagram, frames, now=now)
+        if complete:
+            self._path_by_endpoint[endpoint].rx_bytes += keypair.reassembly.take_head_bytes() - HEAD_BYTES * len(
+                complete
+            )
         for counter, sealed in complete:
             head = FRAME_HEAD.pack(FRAME_WORD, keypair.local_index, counter)
             self._open(keypair, endpoint, counter, head, sealed, frames, now=now)
 
     def _receive_odd(self, endpoint: Endpoint, datagram: memoryview, frames: list[memoryview], *, now: float) -> None:
-        """Takes a whole frame that arrived among chunks, or a datagram under another of our indices."""
+        """Takes a size probe, a whole frame that arrived among chunks, or a datagram under another of our indices."""
         if len(datagram) <= SEALED_OVERHEAD:
             self.counters.frames_malformed += 1
             return
@@ -268,6 +277,10 @@ class Frames:
             self.counters.frames_not_opened += 1
         elif datagram[0] == FRAME:
             self._open_whole(keypair, endpoint, datagram, frames, now=now)
+        elif datagram[0] == SIZE_PROBE:
+            path = self._path_by_endpoint.get(endpoint)
+            if path is not None:
+                self._owner.size_probe_arrived(keypair, path, datagram, now=now)
         elif datagram[0] == CHUNK and not self.paths.is_validated(endpoint):
             self.counters.chunks_refused += 1
         elif datagram[0] == CHUNK:
@@ -317,7 +330,7 @@ class Frames:
                 self._owner.path_met(path, now=now)
         path.peer_number = number
         path.note_arrival(keypair, counter)
-        path.rx_bytes += len(sealed)
+        path.rx_bytes += HEAD_BYTES + len(sealed)
         keypair.last_opened = self.last_heard = now
         if keypair is not self.keypairs.sending or keypair.message_3 is not None:
             self._owner.keypair_heard(keypair, path, now=now)

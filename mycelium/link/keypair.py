@@ -4,10 +4,13 @@ from typing import Final
 
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.channel.keypair import Keypair
+from mycelium.crypto.keys import OpeningKey, SealingKey
+from mycelium.crypto.replay import AscendingOnly
 from mycelium.link.counters import LinkCounters
 from mycelium.link.handshakes import Completed
 from mycelium.link.reassembly import PartialBudget, Reassembly
 from mycelium.link.repair.gaps import Gaps
+from mycelium.wire.datagram import FIRST_SIZE_PROBE
 
 MESSAGE_3_AGAIN_S: Final = 0.25
 MESSAGE_3_PATIENCE_S: Final = 5.0
@@ -16,7 +19,15 @@ MESSAGE_3_PATIENCE_S: Final = 5.0
 class LinkKeypair(Keypair):
     """One keypair of a link. An initiator keeps `message_3` until it has opened a frame of the neighbour."""
 
-    __slots__ = ("endpoint", "gaps", "message_3", "message_3_due", "reassembly")
+    __slots__ = (
+        "endpoint",
+        "gaps",
+        "message_3",
+        "message_3_due",
+        "reassembly",
+        "size_probe_opening",
+        "size_probe_sealing",
+    )
 
     def __init__(
         self, completed: Completed, budget: PartialBudget, held: ByteBudget, counters: LinkCounters, *, now: float
@@ -25,6 +36,8 @@ class LinkKeypair(Keypair):
         self.endpoint = completed.endpoint  # of the handshake
         self.reassembly = Reassembly(self.local_index, self.opening.window.check, budget, counters)
         self.gaps = Gaps(held, counters)
+        self.size_probe_sealing = SealingKey(self.sealing.cipher, first=FIRST_SIZE_PROBE)
+        self.size_probe_opening = OpeningKey(self.opening.cipher, AscendingOnly())
         self.message_3 = completed.message_3
         self.message_3_due = now + MESSAGE_3_AGAIN_S
 

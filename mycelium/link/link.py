@@ -207,6 +207,9 @@ class Link:
     def path_met(self, path: Path, *, now: float) -> None:
         self._probes.ask(path, now=now)
 
+    def size_probe_arrived(self, keypair: LinkKeypair, path: Path, datagram: memoryview, *, now: float) -> None:
+        self._probes.answer_size(keypair, path, datagram, now=now)
+
     def frame_opened(self, kind: int, keypair: LinkKeypair, path: Path, body: memoryview, *, now: float) -> None:
         try:
             if kind == CONTROL:

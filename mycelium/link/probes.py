@@ -1,15 +1,17 @@
 """Probes: questions that a path must answer, sent and answered. A reply measures the round trip and proves both directions.
 
-Every probe also reports how many of the neighbour's frames were opened, which tells the neighbour its loss. Padded to a given
-datagram size, a probe finds out whether the path carries that size.
+Every probe also reports how many of the neighbour's frames were opened, which tells the neighbour its loss. A size probe asks
+whether the path carries a datagram of its size; it is answered like any other.
 """
 
 from collections.abc import Callable
 from typing import Final
 
 from mycelium.link.frames import FRAME_HEADER_BYTES, HEAD_BYTES, MASK_32, Frames
+from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.liveness import Action
 from mycelium.link.path.path import Path
+from mycelium.link.size_probe import open_size_probe, seal_size_probe
 from mycelium.wire.datagram import TAG_BYTES
 from mycelium.wire.frame import (
     PROBE,
@@ -32,18 +34,29 @@ class Probes:
         self._frames = frames
         self._entropy = entropy
 
-    def ask(self, path: Path, *, size: int = 0, now: float) -> None:
-        """Sends a probe that wants a reply; with `size`, in a datagram of so many bytes."""
-        token = int.from_bytes(self._entropy(4), "big")  # unpredictable: nobody can reply before the probe has arrived
-        path.probes[token] = now, size
-        self._frames.budget.expendable += size > 0
-        if len(path.probes) > PROBES_REMEMBERED:
-            del path.probes[next(iter(path.probes))]
-        self._send(path, PROBE_WANTS_REPLY, token=token, size=size, now=now)
+    def ask(self, path: Path, *, now: float) -> None:
+        """Sends a probe that wants a reply."""
+        self._send(path, PROBE_WANTS_REPLY, token=self._new_token(path, 0, now=now), now=now)
+
+    def ask_size(self, path: Path, size: int, *, now: float) -> None:
+        """Sends a probe of the path MTU: a datagram of `size` bytes that wants a reply."""
+        token = self._new_token(path, size, now=now)
+        datagram = seal_size_probe(self._frames.keypairs.sending, token, size)
+        self._frames.counters.mtu_probes_sent += 1
+        self._frames.transmit(path, datagram)
 
     def answer(self, path: Path, token: int, *, now: float) -> None:
         """Replies to a probe of the neighbour, which has just been received."""
         self._send(path, PROBE_IS_REPLY, token=token, waited_s=self._frames.waited_s, now=now)
+
+    def answer_size(self, keypair: LinkKeypair, path: Path, datagram: memoryview, *, now: float) -> None:
+        """Replies to a size probe, if it is authentic."""
+        token = open_size_probe(keypair, datagram)
+        if token is None:
+            self._frames.counters.frames_not_opened += 1
+            return
+        self._frames.counters.mtu_probes_answered += 1
+        self.answer(path, token, now=now)
 
     def handle_timeout(self, path: Path, *, now: float) -> None:
         """Sends what a path's liveness and its search for the datagram size ask for."""
@@ -54,7 +67,7 @@ class Probes:
             self._send(path, 0, now=now)
         size = path.mtu.probe_to_send(now=now) if path.can_probe_size else None
         if size is not None:
-            self.ask(path, size=size, now=now)
+            self.ask_size(path, size, now=now)
 
     def take_report(self, fields: ProbeFields, *, now: float) -> None:
         """Digests what the neighbour has opened of our frames, unless it refers to an earlier keypair."""
@@ -70,23 +83,26 @@ class Probes:
         path.rtt.sample(now - asked_at, now=now, waited_s=fields.waited_s + self._frames.waited_s)
         if path.rtt.srtt is None:  # it took longer than any round trip
             return False
-        paths, budget = self._frames.paths, self._frames.budget
+        paths = self._frames.paths
         if size:
             path.mtu.acknowledged(size, now=now)
-            budget.expendable = max(budget.expendable - 1, 0)
         else:
             path.liveness.probe_answered(now=now)
         paths.answered(path)
         if path is paths.active:
-            budget.set_floor(path.mtu.size - HEAD_BYTES - TAG_BYTES)
+            self._frames.budget.set_floor(path.mtu.size - HEAD_BYTES - TAG_BYTES)
         return True
 
-    def _send(
-        self, path: Path, flags: int, *, token: int = 0, waited_s: float = 0.0, size: int = 0, now: float
-    ) -> None:
-        plain = memoryview(bytearray(max(size - HEAD_BYTES - TAG_BYTES, FRAME_HEADER_BYTES + PROBE_BODY.size)))
+    def _new_token(self, path: Path, size: int, *, now: float) -> int:
+        """Notes a probe of a datagram size, or 0; returns its token, which nobody can guess before it arrives."""
+        token = int.from_bytes(self._entropy(4), "big")
+        path.probes[token] = now, size
+        if len(path.probes) > PROBES_REMEMBERED:
+            del path.probes[next(iter(path.probes))]
+        return token
+
+    def _send(self, path: Path, flags: int, *, token: int = 0, waited_s: float = 0.0, now: float) -> None:
+        plain = memoryview(bytearray(FRAME_HEADER_BYTES + PROBE_BODY.size))
         opened, newest = path.arrivals
         write_probe(plain, ProbeFields(flags, waited_s, token, opened, newest))
-        # A probe that may be too long says nothing of the path's life.
-        wants_ack = flags == PROBE_WANTS_REPLY and not size
-        self._frames.send(PROBE, plain, path=path, wants_ack=wants_ack, datagram_size=size, now=now)
+        self._frames.send(PROBE, plain, path=path, wants_ack=flags == PROBE_WANTS_REPLY, now=now)

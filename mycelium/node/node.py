@@ -42,7 +42,7 @@ from mycelium.routing.engine import RoutingEngine
 from mycelium.session.table import Sessions
 from mycelium.timing import Deadlines
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, COOKIE, FRAME, HANDSHAKE_1
+from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, COOKIE, FRAME, HANDSHAKE_1, SIZE_PROBE
 from mycelium.wire.frame import CLOSE_LEAVING
 
 HOUSEKEEPING_S: Final = 1.0
@@ -192,7 +192,7 @@ class Node:
             self._counters.datagrams_unknown += 1
             return
         kind = burst[0]
-        if kind in (FRAME, CHUNK):
+        if kind in (FRAME, CHUNK, SIZE_PROBE):
             index = int.from_bytes(burst[_INDEX], "big")
             link = self.neighbours.by_index.get(index)
             if link is not None:

@@ -39,17 +39,9 @@ class LinkSnapshot(Struct, frozen=True, kw_only=True):
     loss: float  # share of the frames sent to it, 0 to 1
     connected_since: float
     last_heard: float
+    tx_bytes: int  # of datagrams, over all paths that there were
+    rx_bytes: int
     paths: tuple[PathSnapshot, ...]  # the one in use first
-
-    @property
-    def tx_bytes(self) -> int:
-        """Bytes sent over all paths."""
-        return sum(path.tx_bytes for path in self.paths)
-
-    @property
-    def rx_bytes(self) -> int:
-        """Bytes received over all paths."""
-        return sum(path.rx_bytes for path in self.paths)
 
 
 class SessionSnapshot(Struct, frozen=True, kw_only=True):
@@ -169,6 +161,8 @@ def _link(link: Link) -> LinkSnapshot:
         loss=link.loss,
         connected_since=link.connected_since,
         last_heard=link.frames.last_heard,
+        tx_bytes=link.paths.tx_bytes,
+        rx_bytes=link.paths.rx_bytes,
         paths=tuple(_path(path) for path in paths),
     )
 

@@ -39,6 +39,7 @@ from mycelium.transport.udp_socket import (
     open_udp_socket,
 )
 from mycelium.transport.udp_timestamps import NO_TIMESPEC, SIOCGSTAMPNS, TIMESPEC, start_timestamping
+from mycelium.wire.datagram import SIZE_PROBE
 
 RECEIVE_BYTES: Final = 65_536  # more than the largest UDP payload, so nothing is ever truncated
 SHORT_BYTES: Final = 80  # datagrams up to this carry no packet; each is returned alone, with a `waited_s` of its own
@@ -64,7 +65,8 @@ class UdpCounters:
     sent_batches: int = counter("Send calls that succeeded.")
     sent_bytes: int = counter("Bytes of the datagrams sent.")
     send_full: int = counter("Send calls refused because the socket's buffer was full.")
-    send_oversize: int = counter("Send calls with datagrams too long for the interface or for UDP.")
+    send_oversize: int = counter("Datagrams too long for the interface or for UDP.")
+    mtu_probes_refused: int = counter("Path MTU probes too long for the interface, which is what they are to find out.")
     send_errors: int = counter("Send calls that failed for another reason.")
     source_gone: int = counter("Sends that left from another address because ours was gone.")
 
@@ -276,7 +278,10 @@ class UdpTransport:
             self.counters.send_full += 1
             return False
         if error == errno.EMSGSIZE or (error == errno.EINVAL and is_cut):
-            self.counters.send_oversize += 1
+            if is_cut:  # only those that are too long are lost
+                pieces = [piece[start : start + segment_size] for start in range(0, len(piece), segment_size)]
+                return all(self._send_piece(route, one, segment_size) for one in pieces)
+            self._count_oversize(piece)
             if len(self.oversize) < ENDPOINTS_REMEMBERED:
                 self.oversize[route.endpoint] = min(segment_size, len(piece))
         elif error:
@@ -284,6 +289,12 @@ class UdpTransport:
             if error in NO_WAY and len(self.unreachable) < ENDPOINTS_REMEMBERED:
                 self.unreachable[route.endpoint] = None
         return True
+
+    def _count_oversize(self, datagram: memoryview) -> None:
+        if datagram[0] == SIZE_PROBE:
+            self.counters.mtu_probes_refused += 1
+        else:
+            self.counters.send_oversize += 1
 
     def _try_send(self, address: SocketAddress, piece: memoryview, control: list[ControlMessage]) -> int:
         try:

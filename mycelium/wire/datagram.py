@@ -8,9 +8,13 @@ Integers are big endian. The first byte is a type in 0x10..0x1F, so that QUIC ca
     cookie        type 0x13, zeros 3 | receiver 4 | mac of the message it answers 8 | cookie 32 | mac 8                  56
     frame         type 0x14, zeros 3 | receiver 4 | counter 8 | sealed frame
     chunk         type 0x15, byte offset 3 | receiver 4 | counter 8 | length of the sealed frame 4 | its bytes
+    size probe    type 0x16, zeros 3 | receiver 4 | counter 8 | sealed: token 4, zeros up to the size that is probed
 
 A frame that fits one datagram is sent as `frame`, a longer one as chunks. In both cases the associated data of its seal is the
 16-byte header of the `frame` form, and its nonce is four zero bytes and the counter.
+
+A size probe is sealed likewise, under the same key. Its counters are others than those of frames, so that one that is too long
+for the path leaves no gap among them: it is expected to be lost.
 """
 
 import struct
@@ -22,6 +26,7 @@ HANDSHAKE_3: Final = 0x12
 COOKIE: Final = 0x13
 FRAME: Final = 0x14
 CHUNK: Final = 0x15
+SIZE_PROBE: Final = 0x16
 TYPES: Final = range(0x10, 0x20)  # of this version and of later ones
 
 PROTOCOL_VERSION: Final = 1
@@ -38,8 +43,11 @@ HANDSHAKE_2_HEAD: Final = struct.Struct("!BBBBII")
 HANDSHAKE_3_HEAD: Final = struct.Struct("!B3xI")
 COOKIE_DATAGRAM: Final = struct.Struct("!B3xI8s32s8s")
 FRAME_HEAD: Final = struct.Struct("!IIQ")  # type << 24, receiver, counter
+SIZE_PROBE_BODY: Final = struct.Struct("!I")  # token
 CHUNK_HEAD: Final = struct.Struct("!IIQI")  # type << 24 | offset, receiver, counter, total
 FRAME_WORD: Final = FRAME << 24
 CHUNK_WORD: Final = CHUNK << 24
+SIZE_PROBE_WORD: Final = SIZE_PROBE << 24
+FIRST_SIZE_PROBE: Final = 1 << 63  # counter; frames never get so far
 CHUNK_OFFSET_MASK: Final = 0xFF_FFFF
 TAG_BYTES: Final = 16

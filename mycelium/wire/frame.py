@@ -21,7 +21,6 @@ Probe body:
     4  4  token: random, chosen by the prober, repeated by the reply
     8  4  low 32 bits of the number of frames that the sender has opened under this keypair
     12 4  low 32 bits of the newest counter that it has opened under this keypair
-    16    zeros, any number of them, as padding of a path MTU probe
 
 Close body: reason 1 (1 leaving; others mean the same), optional UTF-8 text.
 Data body: trains, see `mycelium.wire.train`.
@@ -68,7 +67,7 @@ class ProbeFields(NamedTuple):
 
 
 def write_probe(plain: memoryview, fields: ProbeFields) -> None:
-    """Writes the body behind the frame header, which stays as it is; bytes beyond the body are padding."""
+    """Writes the body behind the frame header, which stays as it is."""
     waited_us = min(max(round(fields.waited_s * 1e6), 0), WAITED_CEILING_US)
     body = (fields.flags, waited_us.to_bytes(3, "big"), fields.token, fields.opened, fields.newest)
     PROBE_BODY.pack_into(plain, FRAME_HEADER.size, *body)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.crypto.replay import ReplayWindow
+from mycelium.crypto.replay import AscendingOnly, ReplayWindow
 from mycelium.limits import REPLAY_WINDOW as W
 
 
@@ -101,3 +101,10 @@ def test_everything_unseen_inside_the_window_stays_open_after_a_jump(counters: s
 
     in_window = {counter for counter in counters | {newest, 0} if counter > newest - W}
     assert refused == in_window
+
+
+def test_ascending_order_needs_no_memory_of_what_was_skipped() -> None:
+    order = AscendingOnly()
+    assert order.check(1)
+    order.commit(5)
+    assert [order.check(counter) for counter in (4, 5, 6, 2**64 - 1)] == [False, False, True, True]

@@ -1,5 +1,7 @@
 """Frames: filled, sealed, cut, reassembled and opened; nothing but a frame that opens has any effect."""
 
+from itertools import count
+
 import pytest
 
 from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
@@ -7,7 +9,7 @@ from mycelium.crypto.keys import LAST_BLOCK
 from mycelium.limits import FRAME_PLAINTEXT
 from mycelium.link.frames import FRAME_HEADER_BYTES, HEAD_BYTES, SEALED_OVERHEAD
 from mycelium.link.link import LinkState
-from mycelium.wire.datagram import CHUNK, FRAME, TAG_BYTES
+from mycelium.wire.datagram import CHUNK, FRAME, SIZE_PROBE, TAG_BYTES
 from mycelium.wire.train import TRAIN_HEADER_BYTES
 from tests.link.lab import DELAY_S, LinkLab, endpoint
 
@@ -164,3 +166,43 @@ def test_the_acknowledgement_of_a_lone_frame_is_in_time_without_any_other_call(l
     lab.sent.clear()
     lab.run(0.1, until=lambda: datagrams(lab, "b") != [])
     assert lab.now - sent_at == pytest.approx(DELAY_S + 0.020)
+
+
+# -- bytes -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [10, 1_300, 1_500, 20_000, FRAME_PLAINTEXT - 100])
+def test_both_ends_count_the_bytes_of_the_datagrams(lab: LinkLab, length: int) -> None:
+    sender, receiver = (lab.link(name).paths for name in "ab")
+    before, received = sender.tx_bytes, receiver.rx_bytes
+    for _ in range(5):
+        lab.send("a", bytes(length))
+    lab.run(0.1)
+    on_wire = sum(len(data) for data in datagrams(lab, "a"))
+    assert sender.tx_bytes - before == on_wire
+    assert receiver.rx_bytes - received == on_wire
+
+
+def test_size_probes_are_no_traffic_of_the_link() -> None:
+    lab = LinkLab()
+    lab.run(5)
+    frames_of = [[data for data in datagrams(lab, name) if data[0] in (FRAME, CHUNK)] for name in "ab"]
+    assert any(data[0] == SIZE_PROBE for data in datagrams(lab, "a"))
+    assert [lab.link(name).paths.tx_bytes for name in "ab"] == [sum(map(len, frames)) for frames in frames_of]
+    assert lab.link("a").paths.rx_bytes == lab.link("b").paths.tx_bytes
+
+
+def test_what_is_sent_again_is_counted_again(lab: LinkLab) -> None:
+    sender, before = lab.link("a").paths, lab.link("a").paths.tx_bytes
+    chunks = count()
+
+    def lose_some(source: str, destination: str, data: bytes) -> bool:
+        return source == "a" and data[0] == CHUNK and next(chunks) % 50 == 0
+
+    lab.drop = lose_some
+    for _ in range(20):
+        lab.send("a", bytes(20_000))
+        lab.run(0.01)
+    lab.run(1)
+    assert lab.link("a").frames.counters.repair_bytes_resent > 0
+    assert sender.tx_bytes - before == sum(len(data) for data in datagrams(lab, "a"))

@@ -68,7 +68,7 @@ def test_probes_that_are_remembered_are_bounded(lab: LinkLab) -> None:
     assert len(path.probes) == PROBES_REMEMBERED
 
 
-def test_a_padded_probe_has_the_size_it_asks_about_and_its_reply_settles_it() -> None:
+def test_a_size_probe_has_the_size_it_asks_about_and_its_reply_settles_it() -> None:
     lab = LinkLab()
     lab.drop = lambda source, destination, data: len(data) > 1_400
     lab.run(5)
@@ -76,23 +76,45 @@ def test_a_padded_probe_has_the_size_it_asks_about_and_its_reply_settles_it() ->
     assert path.mtu.size == 1_392
     assert lab.link("a").frames.budget.floor == 1_392 - 32, "and a frame of one datagram may be as long"
     lab.sent.clear()
-    lab.act(probes_of(lab, "a").ask, path, size=1_452)
+    lab.act(probes_of(lab, "a").ask_size, path, 1_452)
     assert [len(data) for source, _, data in lab.sent if source == "a"] == [1_452]
     lab.drop = lambda source, destination, data: len(data) > 1_452
-    lab.act(probes_of(lab, "a").ask, path, size=1_452)
+    lab.act(probes_of(lab, "a").ask_size, path, 1_452)
     lab.run(0.1)
     assert path.mtu.size == 1_452
 
 
-def test_the_loss_of_padded_probes_is_no_loss(lab: LinkLab) -> None:
-    budget = lab.link("a").frames.budget
+def test_lost_size_probes_are_counted_apart_and_nobody_misses_them(lab: LinkLab) -> None:
+    frames, other = lab.link("a").frames, lab.link("b").frames
+    before = frames.counters.mtu_probes_sent
     lab.drop = lambda source, destination, data: len(data) > 1_452
     for _ in range(20):
-        lab.act(probes_of(lab, "a").ask, lab.link("a").paths.active, size=1_472)
+        lab.act(probes_of(lab, "a").ask_size, lab.link("a").paths.active, 1_472)
         lab.send("a", b"data")
         lab.run(0.05)
     lab.run(3)
-    assert (budget.missed, budget.loss) == (0, 0.0)
+    assert frames.counters.mtu_probes_sent == before + 20
+    assert (frames.budget.missed, frames.budget.loss) == (0, 0.0)
+    assert (other.counters.frames_given_up, frames.counters.repair_ranges_refused) == (0, 0)
+    assert all(keypair.gaps.is_clean for keypair in other.keypairs.by_index.values())
+
+
+def test_a_size_probe_is_answered_once_over_a_known_path_and_says_nothing_else(lab: LinkLab) -> None:
+    asking, path = lab.link("a"), lab.link("a").paths.active
+    probes_of(lab, "a").ask_size(path, 1_400, now=lab.now)
+    [(_, [data], size, is_bulk)] = lab.ends["a"].outbox.transmits
+    assert (size, is_bulk) == (1_400, False)
+    lab.ends["a"].outbox.clear()
+    link, heard_at = lab.link("b"), lab.link("b").frames.last_heard
+    index, answered = int.from_bytes(data[4:8], "big"), link.frames.counters.mtu_probes_answered
+    elsewhere = link.paths.active.endpoint._replace(host="elsewhere")
+    for endpoint in (elsewhere, link.paths.active.endpoint, link.paths.active.endpoint):
+        link.receive(index, endpoint, memoryview(data), len(data), waited_s=0.0, now=lab.now + 1)
+    assert link.frames.counters.mtu_probes_answered == answered + 1
+    assert link.frames.counters.frames_not_opened == 1, "the copy"
+    assert link.frames.last_heard == heard_at
+    assert len(link.paths.by_endpoint) == 1
+    assert asking.paths.active is path
 
 
 def test_a_report_of_frames_under_another_keypair_says_nothing(lab: LinkLab) -> None:

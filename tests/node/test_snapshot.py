@@ -21,7 +21,7 @@ def test_a_link_shows_its_neighbour_its_cost_and_the_path_in_use_first() -> None
     assert link.cost is not None
     assert link.paths[0].rtt_s == pytest.approx(0.010, abs=0.002)
     assert link.paths[0].endpoint.host == "b"
-    assert link.tx_bytes == sum(path.tx_bytes for path in link.paths) > 0
+    assert link.tx_bytes == sum(path.tx_bytes for path in link.paths) > 0, "no path was removed"
 
 
 def test_the_path_in_use_stands_first_after_a_move() -> None:

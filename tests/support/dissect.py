@@ -37,6 +37,7 @@ _DATAGRAM_TYPES: Final = {
     0x13: "cookie",
     0x14: "frame",
     0x15: "chunk",
+    0x16: "size probe",
 }
 _SUITES: Final = ["AES-256-GCM", "ChaCha20-Poly1305"]
 _FRAME_KINDS: Final = {1: "control", 2: "probe", 3: "data", 4: "close", 5: "repair"}
@@ -127,6 +128,17 @@ class Frame(Layer):
     ]
 
 
+class SizeProbe(Layer):
+    name = "SizeProbe"
+    fields_desc = [
+        ByteEnumField("type", 0x16, _DATAGRAM_TYPES),
+        XStrFixedLenField("zeros", bytes(3), 3),
+        XIntField("receiver", 0),
+        LongField("counter", 1 << 63),
+        XStrField("sealed", b""),
+    ]
+
+
 class Chunk(Layer):
     name = "Chunk"
     fields_desc = [
@@ -146,6 +158,7 @@ _DATAGRAMS: Final[dict[int, type[Layer]]] = {
     0x13: Cookie,
     0x14: Frame,
     0x15: Chunk,
+    0x16: SizeProbe,
 }
 
 

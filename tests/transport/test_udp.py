@@ -18,6 +18,7 @@ from mycelium.limits import ENDPOINTS_REMEMBERED, SEGMENT_SIZES_REMEMBERED, SOCK
 from mycelium.transport import udp_socket
 from mycelium.transport.base import Transport
 from mycelium.transport.udp import SHORT_BYTES, UdpTransport
+from mycelium.wire.datagram import SIZE_PROBE
 
 DEADLINE_S = 5.0
 
@@ -204,6 +205,23 @@ def test_a_datagram_too_large_for_udp_is_refused_and_counted(
     assert one.counters.sent_bytes == 0
     one.send(at(two, host), [b"still works"], 1_200)
     assert receive_datagrams(two, 1)[0][0] == b"still works"
+
+
+def test_a_path_mtu_probe_that_is_too_long_is_counted_apart(pair: tuple[UdpTransport, UdpTransport], host: str) -> None:
+    one, two = pair
+    probe = bytes((SIZE_PROBE,)) + bytes(69_999)
+    assert one.send(at(two, host), [probe], len(probe))
+    assert (one.counters.mtu_probes_refused, one.counters.send_oversize) == (1, 0)
+    assert one.oversize == {at(two, host): len(probe)}
+
+
+def test_what_is_joined_to_a_datagram_that_is_too_long_leaves_all_the_same(
+    pair: tuple[UdpTransport, UdpTransport], host: str
+) -> None:
+    one, two = pair
+    assert one.send(at(two, host), [bytes(66_000), b"short"], 66_000)
+    assert receive_datagrams(two, 1)[0][0] == b"short"
+    assert one.counters.send_oversize == 1
 
 
 def test_a_full_socket_says_so(pair: tuple[UdpTransport, UdpTransport], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,8 +42,8 @@ class Path:
         self.mtu = PathMtu(fixed_size=self.medium.datagram_size, now=now)
         self.liveness = Liveness(self.rtt, now=now)
         self.probes: dict[int, tuple[float, int]] = {}  # under way: token -> time sent, datagram size or 0 for any
-        self.tx_bytes = 0
-        self.rx_bytes = 0
+        self.tx_bytes = 0  # of the datagrams of frames sent; size probes are counted apart
+        self.rx_bytes = 0  # of the datagrams of frames opened
 
     def note_arrival(self, keypair: LinkKeypair, counter: int) -> None:
         """Remembers the newest counter. Under another keypair counters start again."""

@@ -19,13 +19,24 @@ LOADED_FOR_S: Final = 30.0  # a queue takes this long to drain
 class Paths:
     """All paths of a link; `active` is the one in use."""
 
-    __slots__ = ("_carried_bytes", "_choice", "_loaded_until", "_next_number", "active", "by_endpoint")
+    __slots__ = (
+        "_carried_bytes",
+        "_choice",
+        "_loaded_until",
+        "_next_number",
+        "_rx_bytes_before",
+        "_tx_bytes_before",
+        "active",
+        "by_endpoint",
+    )
 
     def __init__(self, endpoint: Endpoint, *, now: float) -> None:
         self.by_endpoint: dict[Endpoint, Path] = {}
         self._next_number = 0
         self._choice = PathChoice()
-        self._carried_bytes = 0  # over all paths, at the last sweep
+        self._carried_bytes = 0  # in all, at the last sweep
+        self._rx_bytes_before = 0  # over paths that are removed
+        self._tx_bytes_before = 0
         self._loaded_until = -inf
         self.active = self._add(endpoint, is_validated=True, now=now)
 
@@ -35,6 +46,16 @@ class Paths:
     def remotes(self) -> set[Endpoint]:
         """Returns the neighbour's addresses, whichever of this host's they are spoken to from."""
         return {path.endpoint.remote for path in self.by_endpoint.values()}
+
+    @property
+    def tx_bytes(self) -> int:
+        """Bytes sent over all paths, removed ones included."""
+        return self._tx_bytes_before + sum(path.tx_bytes for path in self.by_endpoint.values())
+
+    @property
+    def rx_bytes(self) -> int:
+        """Bytes received over all paths, removed ones included."""
+        return self._rx_bytes_before + sum(path.rx_bytes for path in self.by_endpoint.values())
 
     def is_validated(self, endpoint: Endpoint) -> bool:
         """Tells whether the neighbour has answered from there; long frames are taken only then."""
@@ -81,7 +102,7 @@ class Paths:
         if not path.is_validated:
             path.is_validated = True
             if self.active.peer_number == path.peer_number and path is not self.active:
-                del self.by_endpoint[self.active.endpoint]
+                self._remove(self.active)
                 self.active = path
         if self.active.liveness.state is not PathState.ALIVE:
             self.active = path
@@ -92,8 +113,13 @@ class Paths:
         self.by_endpoint[endpoint] = path
         if len(self.by_endpoint) > PATHS_PER_LINK:  # paths that are not validated give way first, then the oldest
             spare = [other for other in self.by_endpoint.values() if other is not path and other is not self.active]
-            del self.by_endpoint[min(spare, key=lambda other: other.is_validated).endpoint]
+            self._remove(min(spare, key=lambda other: other.is_validated))
         return path
+
+    def _remove(self, path: Path) -> None:
+        del self.by_endpoint[path.endpoint]
+        self._tx_bytes_before += path.tx_bytes
+        self._rx_bytes_before += path.rx_bytes
 
     # -- which one is used ---------------------------------------------------------------------------------------------
 
@@ -112,7 +138,7 @@ class Paths:
 
     def sweep(self, *, now: float) -> None:
         """Removes dead paths that can't come back, and judges how busy the others are; to be called every second."""
-        carried_bytes = sum(path.tx_bytes + path.rx_bytes for path in self.by_endpoint.values())
+        carried_bytes = self.tx_bytes + self.rx_bytes
         new_bytes, self._carried_bytes = carried_bytes - self._carried_bytes, carried_bytes
         if new_bytes > LOADED_BYTES:
             self._loaded_until = now + LOADED_FOR_S
@@ -121,7 +147,7 @@ class Paths:
                 path.endpoint.connection and path is not self.active
             )  # a closed connection can't be dialled again
             if path.liveness.state is PathState.DEAD and (is_spent or not path.is_validated):
-                del self.by_endpoint[path.endpoint]
+                self._remove(path)
         self.choose(now=now)
         for path in self.by_endpoint.values():
             is_active = path is self.active
@@ -137,6 +163,9 @@ class Paths:
         self.by_endpoint.clear()
         for path in paths:
             path.endpoint = path.endpoint.remote
+            twin = self.by_endpoint.get(path.endpoint)
+            if twin is not None:
+                self._remove(twin)
             self.by_endpoint[path.endpoint] = path
         for path in self.by_endpoint.values():
             path.mtu.reset(now=now)

@@ -59,7 +59,7 @@ class Repair:
         return memoryview(bytearray(head + b"".join(REPAIR_RANGE.pack(*wanted) for wanted in ranges)))
 
     def answer(self, body: memoryview, path: Path, keypair: LinkKeypair, *, now: float) -> int:
-        """Takes the body of a request for frames that were sealed under `keypair`; returns how many bytes it resends."""
+        """Takes the body of a request for frames that were sealed under `keypair`; returns how many bytes leave."""
         ranges = body[REPAIR_HEAD.size :]
         if len(body) < REPAIR_HEAD.size or len(ranges) % REPAIR_RANGE.size:
             self._counters.frames_malformed += 1
@@ -69,9 +69,10 @@ class Repair:
             return 0
         newest = keypair.sealing.counter - 1
         pieces = self.sent.answer(REPAIR_RANGE.iter_unpack(ranges), newest=newest, now=now)
-        for datagrams in grouped(pieces, receiver, path.mtu.size):
+        groups = grouped(pieces, receiver, path.mtu.size)
+        for datagrams in groups:
             self._outbox.transmits.append((path.endpoint, datagrams, len(datagrams[0]), True))
-        return sum(end - start for _, _, start, end in pieces)
+        return sum(len(datagram) for datagrams in groups for datagram in datagrams)
 
     def take_excused(self) -> int:
         """Returns how many frames without data the neighbour has asked for since the last call."""

@@ -68,10 +68,6 @@ class SentFrames:
         self._allowance = min(self._allowance + len(sealed) // RESENT_SHARE, MOST_ALLOWANCE)
         self._shrink(now=now)
 
-    def may_be_lost(self, counter: int) -> None:
-        """Notes a frame that may be too long for its path: its loss says nothing about the link."""
-        self._expendable.append(counter)
-
     def answer(self, ranges: Iterable[tuple[int, int, int]], *, newest: int, now: float) -> list[Piece]:
         """Returns what to send of the ranges asked for: parts of frames up to `newest` that are kept, within the bounds."""
         pieces: list[Piece] = []

@@ -152,6 +152,36 @@ def test_traffic_makes_the_path_in_use_busy_and_a_full_one_loaded_for_a_while(pa
     assert paths.active.rtt.window_s == WINDOW_S
 
 
+def test_bytes_stay_counted_whichever_way_a_path_goes(paths: Paths) -> None:
+    def carry() -> tuple[int, int]:
+        for path in paths:
+            path.tx_bytes += 10
+            path.rx_bytes += 1
+        return paths.tx_bytes, paths.rx_bytes
+
+    assert carry() == (10, 1)
+    paths.answered(paths.meet(at("two"), paths.active.peer_number, now=1.0))
+    assert hosts(paths) == ["two"], "the neighbour has moved"
+    assert carry() == (20, 2)
+    spare(paths, "one", rtt_s=1.0).liveness.state = PathState.DEAD
+    paths.by_endpoint[at("one")].is_validated = False
+    assert carry() == (40, 4)
+    paths.sweep(now=2.0)
+    assert hosts(paths) == ["two"], "a dead one is removed"
+    assert carry() == (50, 5)
+    for number in range(PATHS_PER_LINK):
+        spare(paths, f"more-{number}")
+    before = carry()
+    assert len(paths.by_endpoint) == PATHS_PER_LINK, "the oldest gave way"
+    spare(paths, "yet-another")
+    assert (paths.tx_bytes, paths.rx_bytes) == before
+    for path in paths:  # two of the host's addresses to one of the neighbour's become one path
+        path.endpoint = at("one", local=path.endpoint.host.encode())
+    paths.network_changed(now=3.0)
+    assert hosts(paths) == ["one"]
+    assert (paths.tx_bytes, paths.rx_bytes) == before
+
+
 # -- what this host's network does -------------------------------------------------------------------------------------
 
 

@@ -42,14 +42,7 @@ def test_a_frame_is_kept_from_the_first_request_on_and_for_a_minute_after_the_la
     assert frames.keeps_until == 11.0 + KEEPING_S
 
 
-def test_the_loss_of_a_path_mtu_probe_is_no_sign() -> None:
-    frames = sent_frames()
-    frames.may_be_lost(4)
-    frames.answer([(4, *WHOLE)], newest=9, now=10.0)
-    assert frames.keeps_until < 0
-
-
-def test_frames_that_were_never_sent_are_no_sign_either() -> None:
+def test_frames_that_were_never_sent_are_no_sign_of_loss() -> None:
     frames = sent_frames()
     frames.answer([(10, *WHOLE), (0, *WHOLE)], newest=9, now=10.0)
     assert frames.keeps_until < 0
