@@ -9,7 +9,8 @@ is the whole table, and a restart of this end only if the stream `is_forgotten`,
 turn.
 
 Resending follows TCP: after three later segments were acknowledged (RFC 6675), else after a timeout that doubles until
-something is acknowledged (RFC 6298). A timeout halves the window, an acknowledgement opens it again.
+something is acknowledged (RFC 6298). A timeout halves the window, an acknowledgement opens it again. What was sent over a path
+that has failed is resent as soon as the peer is reached again (`resend`), however long the timeout has become.
 """
 
 import math
@@ -118,6 +119,11 @@ class ControlChannel:
         self._window = FIRST_WINDOW
         self._backoff.reset()
         self._is_ack_owed = True  # tells the peer of the new stream even before there is a message
+
+    def resend(self) -> None:
+        """Has everything in flight resent at once: the path that it was sent over had failed."""
+        self._lost = deque(sorted(self._in_flight))
+        self._backoff.reset()
 
     def take_peer_restart(self) -> bool:
         """Tells, once each time, whether the peer has started another stream: what it was told may be lost."""

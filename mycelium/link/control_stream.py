@@ -50,6 +50,10 @@ class ControlStream:
         """Drops what is queued, and starts another stream."""
         self._channel.restart(self._new_stream())
 
+    def resend(self) -> None:
+        """Has `flush` send again what the neighbour has not acknowledged: the path had failed."""
+        self._channel.resend()
+
     def flush(self, *, now: float) -> None:
         """Sends segments, resends and acknowledgements that are due."""
         path = self._frames.paths.active

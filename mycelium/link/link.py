@@ -361,6 +361,9 @@ class Link:
             before, self._endpoint = self._endpoint, path.endpoint
             if not is_same_remote(before, path.endpoint):
                 self._events.append(LinkMoved(self.address, before, path.endpoint))
+        if not is_suspect:  # what was sent while the neighbour could not be reached is lost
+            self._control.resend()
+            self.frames.arm(self._control.next_deadline())
 
     def _take_down(self, cause: str, *, now: float) -> None:
         """Forgets the cost and drops what is queued for the neighbour."""

@@ -62,6 +62,17 @@ def test_unacknowledged_segment_is_resent_with_doubling_timeouts() -> None:
     assert gaps == [1, 2, 4, 8]
 
 
+def test_everything_in_flight_is_resent_at_once_in_order_where_that_is_called_for() -> None:
+    channel = ControlChannel(1)
+    bodies = [next(iter(drain(channel))) for number in range(5) if channel.send(bytes([65 + number]))]
+    for _ in range(3):
+        drain(channel, now=channel.next_deadline(RTO))
+    channel.resend()
+    assert channel.next_deadline(RTO) == -math.inf
+    assert drain(channel, now=10.0) == bodies
+    assert channel.next_deadline(RTO) == 10.0 + RTO
+
+
 def test_segment_that_three_later_ones_passed_is_resent_at_once() -> None:
     a, b = ControlChannel(1), ControlChannel(1)
     bodies = [next(iter(drain(a))) for number in range(5) if a.send(bytes([65 + number]))]

@@ -5,6 +5,7 @@ import random
 import pytest
 
 from mycelium.link.events import ItemsReceived
+from mycelium.link.link import LinkState
 from mycelium.wire.control import Item, RouteRequest
 from mycelium.wire.frame import CONTROL, FRAME_HEADER
 from tests.link.lab import DELAY_S, LinkLab
@@ -72,3 +73,28 @@ def test_what_no_decoder_understands_is_counted_and_the_link_lives_on(lab: LinkL
     lab.act(lab.link("a").send_items, items(7))
     lab.run(1)
     assert received(lab, "b") == items(7)
+
+
+def test_messages_of_an_outage_are_resent_as_soon_as_the_neighbour_answers(lab: LinkLab) -> None:
+    """Else the timeout would decide, which has doubled many times by then."""
+    lab.cut("a", "b")
+    lab.act(lab.link("a").send_items, items(1))
+    lab.run(0.17)
+    assert lab.told("a") == ["suspect"]
+    lab.mend()
+    lab.run(0.1, until=lambda: lab.link("a").state is LinkState.UP)
+    assert received(lab, "b") == []
+    lab.run(DELAY_S)
+    assert received(lab, "b") == items(1)
+
+
+def test_messages_to_an_address_that_the_neighbour_has_left_are_resent_to_the_new_one(lab: LinkLab) -> None:
+    lab.move("b", "elsewhere")
+    for number in range(3):
+        lab.act(lab.link("a").send_items, items(number))
+        lab.run(0.05)
+    lab.send("b", b"from elsewhere")
+    lab.run(0.1, until=lambda: lab.link("a").paths.active.endpoint.host == "elsewhere")
+    assert received(lab, "b") == []
+    lab.run(DELAY_S)
+    assert received(lab, "b") == items(0, 1, 2)
