@@ -1,7 +1,7 @@
 """The operator's settings: the command line overrides the configuration file, and that overrides the defaults.
 
-The keys of the TOML file are the names of the `Settings` fields: those of the flags, with `_` for `-`. Nothing below the daemon
-reads these objects; the daemon hands plain arguments on.
+The keys of the TOML file are the names of the flags, with `-` or `_`; with `_` they are those of the `Settings` fields. Nothing
+below the daemon reads these objects; the daemon hands plain arguments on.
 """
 
 import difflib
@@ -15,6 +15,7 @@ from msgspec import Struct, field
 
 from mycelium import limits
 from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.foreign import foreign_key
 from mycelium.admin.keyfile import default_key_path
 from mycelium.errors import ConfigError
 from mycelium.peer_url import PeerUrl
@@ -37,7 +38,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     tun_name: str = "mycelium"
     no_tun: bool = False
     disable_peer_discovery: bool = False
-    peer_discovery_interfaces: tuple[str, ...] = ()  # empty: every suitable one
+    peer_discovery_interface: tuple[str, ...] = ()  # empty: every suitable one
     peer_discovery_port: int = 9650
     api_addr: ApiAddress = ApiAddress()
     api_token_file: Path | None = None
@@ -55,14 +56,11 @@ def load(given: Mapping[str, object]) -> Settings:
     `given` maps field names to what was typed: strings, lists of strings, booleans. A file named by its `config_file` must
     exist; the default one need not. Raises ConfigError that names the file or flag, and the key.
     """
-    values: dict[str, object] = {}
     path = _config_file(given)
-    if path is not None:
-        for key, value in _read_toml(path).items():
-            values[key] = _checked(f"{path}: ", key, value, folder=path.parent)
+    values = {} if path is None else _from_file(path)
     for key, value in given.items():
         if key != CONFIG_FILE:
-            values[key] = _checked("--", key, value, folder=Path.cwd())
+            values[key] = _checked(f"--{key.replace('_', '-')}", key, value, folder=Path.cwd())
     if "key_file" not in values:
         values["key_file"] = default_key_path()
     return Settings(given=dict(given), **values)  # type: ignore[arg-type]  # _CHECKS gives each field its type
@@ -86,28 +84,46 @@ def _config_file(given: Mapping[str, object]) -> Path | None:
     return default if default is not None and os.path.exists(default) else None
 
 
-def _read_toml(path: Path) -> dict[str, object]:
+def _from_file(path: Path) -> dict[str, object]:
+    """Returns the values of a TOML file by field; raises ConfigError that names the line of a mistake."""
     import tomllib  # here, because most runs have no file
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    values: dict[str, object] = {}
+    for key, value in table.items():
+        field_name = key.replace("-", "_")
+        try:
+            if field_name in values:
+                raise ConfigError(f"{key}: set twice, as {key.replace('_', '-')} and {field_name}")
+            values[field_name] = _checked(key[:50], field_name, value, folder=path.parent)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}{_line_of(key, text)}") from None
+    return values
 
 
-def _checked(where: str, key: str, value: object, *, folder: Path) -> object:
+def _line_of(key: str, text: str) -> str:
+    """Returns where a file sets a key, as tomllib says it; nothing where that can't be told."""
+    place = re.search(rf"""^[ \t]*\[*[ \t]*["']?{re.escape(key)}["']?[ \t]*[].=]""", text, re.MULTILINE)
+    return "" if place is None else f" (at line {text.count(chr(10), 0, place.start()) + 1})"
+
+
+def _checked(shown: str, key: str, value: object, *, folder: Path) -> object:
     """Returns one value in its field's type; relative paths start at `folder`."""
-    shown = key if where != "--" else key.replace("_", "-")
     check = _CHECKS.get(key)
     if check is None:
         near = difflib.get_close_matches(key, _CHECKS, n=1)
-        raise ConfigError(f"{where}{shown[:50]}: unknown setting" + (f"; did you mean {near[0]}?" if near else ""))
+        advice = foreign_key(key) or ("unknown setting" + (f"; did you mean {near[0]}?" if near else ""))
+        raise ConfigError(f"{shown}: {advice}")
     try:
         return check(value, folder)
     except ConfigError as error:
-        raise ConfigError(f"{where}{shown}: {error}") from None
+        raise ConfigError(f"{shown}: {error}") from None
 
 
 def _text(value: object, folder: Path) -> str:
@@ -198,7 +214,7 @@ _CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
     "tun_name": _interface,
     "no_tun": _flag,
     "disable_peer_discovery": _flag,
-    "peer_discovery_interfaces": _interfaces,
+    "peer_discovery_interface": _interfaces,
     "peer_discovery_port": _port,
     "api_addr": _api_address,
     "api_token_file": _path,

@@ -49,12 +49,21 @@ def generate_keys(context: click.Context, force: bool, as_json: bool) -> None:
 def inspect(context: click.Context, key: str | None, as_json: bool) -> None:
     """Show the address of a public KEY (64 hex digits), or that of this node."""
     if key is None:
-        public_key = keyfile.load_identity(_key_file(context)).exchange_public_key
+        public_key = _own_identity(context).exchange_public_key
     elif _HEX_KEY.fullmatch(key):
         public_key = bytes.fromhex(key)
     else:
-        raise IdentityError(f"{key[:80]!r} is not a public key, which has {2 * PUBLIC_KEY_BYTES} hex digits")
+        raise click.UsageError(
+            f"{key[:80]!r} is not a public key, which has {2 * PUBLIC_KEY_BYTES} hex digits", context
+        )
     _print(public_key, as_json=as_json)
+
+
+def _own_identity(context: click.Context) -> Identity:
+    path = _key_file(context)
+    if not os.path.lexists(path):
+        raise IdentityError(f"no key yet: mycelium generate-keys makes one ({path} does not exist)")
+    return keyfile.load_identity(path)
 
 
 def _key_file(context: click.Context) -> Path:

@@ -1,55 +1,116 @@
-"""The commands of the command line, and errors as one line on standard error."""
+"""The commands of the command line, its exit statuses, and errors as one line on standard error."""
 
 import os
+import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
+from typing import Final
 
 import click
 
 from mycelium import __version__
 from mycelium.cli import options
 from mycelium.cli.keys import generate_keys, inspect
+from mycelium.cli.output import print_json
 from mycelium.cli.parsing import DefaultGroup
 from mycelium.cli.peers import peers
 from mycelium.cli.remote import events, routes, status
 from mycelium.cli.run import run
-from mycelium.errors import MyceliumError
+from mycelium.errors import ConfigError, MyceliumError, NoDaemon
 
-_FAILURE = 1
-_USAGE = 2
-_INTERRUPTED = 130
-_TRACEBACK = "MYCELIUM_TRACEBACK"
+_FAILURE: Final = 1
+_USAGE: Final = 2  # of the command line, or of the settings
+_NO_DAEMON: Final = 3
+_INTERRUPTED: Final = 130  # as a shell tells of SIGINT
+_READER_GONE: Final = 141  # as a shell tells of SIGPIPE
+_TRACEBACK: Final = "MYCELIUM_TRACEBACK"
+_VERSION: Final = f"mycelium {__version__}"
 
 
-@click.group(cls=DefaultGroup, epilog="Without a command, it runs the daemon: see 'mycelium run --help'.")
+@click.group(
+    cls=DefaultGroup,
+    default_command="run",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Without a command, it runs the daemon: see 'mycelium run --help'. The exit status is 0 if all was done, 1 if "
+    "something failed, 2 for a mistake in the command line or the settings, and 3 if no daemon answers.",
+)
 @options.general
-@click.version_option(__version__, message="mycelium %(version)s")
+@click.version_option(None, "--version", "-V", message=_VERSION)
 def cli() -> None:
     """A self-healing, end-to-end encrypted IPv6 mesh overlay network."""
 
 
-for _command in (run, status, peers, routes, events, inspect, generate_keys):
+@click.command
+@options.as_json
+def version(as_json: bool) -> None:
+    """Show the version."""
+    if as_json:
+        print_json({"version": __version__})
+    else:
+        click.echo(_VERSION)
+
+
+@click.command("help")
+@click.argument("names", metavar="[COMMAND]...", nargs=-1)
+@click.pass_context
+def help_(context: click.Context, names: tuple[str, ...]) -> None:
+    """Show the help of a command."""
+    found: click.Command = cli
+    at = context.find_root()
+    for name in names:
+        inner = found.get_command(at, name) if isinstance(found, click.Group) else None
+        if inner is None:
+            raise click.UsageError(f"No such command {' '.join(names)!r}.", at)
+        found, at = inner, click.Context(inner, at, info_name=name)
+    click.echo(found.get_help(at))
+
+
+for _command in (run, status, peers, routes, events, inspect, generate_keys, version, help_):
     cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line, that of `sys.argv` by default, and returns the exit status."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what a terminal's encoding lacks is no reason to print nothing
     try:
         return cli.main(arguments, prog_name="mycelium", standalone_mode=False) or 0
+    except SystemExit:  # of click, and only where nobody reads the output any more
+        return _READER_GONE
     except click.UsageError as error:
-        hint = f" (see '{error.ctx.command_path} --help')" if error.ctx is not None else ""
-        return _complain(error.format_message().rstrip(".") + hint, _USAGE)
+        return _complain(_usage(error), _USAGE)
     except click.ClickException as error:
         return _complain(error.format_message(), _FAILURE)
     except click.Abort:
         return _INTERRUPTED
     except MyceliumError as error:
-        return _complain(str(error), _FAILURE)
+        return _complain(str(error), _status(error))
     except OSError as error:
-        return _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error), _FAILURE)
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}", _FAILURE)
     except Exception as error:
         if _TRACEBACK in os.environ:
             raise
         return _complain(f"internal error: {type(error).__name__}: {error} ({_TRACEBACK}=1 shows where)", _FAILURE)
+
+
+def _status(error: MyceliumError) -> int:
+    match error:
+        case ConfigError():
+            return _USAGE
+        case NoDaemon():
+            return _NO_DAEMON
+        case _:
+            return _FAILURE
+
+
+def _usage(error: click.UsageError) -> str:
+    """Returns what is wrong with a command line; for a flag of the Rust implementation, what to write instead."""
+    from mycelium.admin.foreign import foreign_flag
+
+    sentence = foreign_flag(error.option_name) if isinstance(error, click.NoSuchOption) else None
+    hint = f" (see '{error.ctx.command_path} --help')" if error.ctx is not None else ""
+    return sentence or error.format_message().rstrip(".") + hint
 
 
 def _complain(reason: str, status: int) -> int:

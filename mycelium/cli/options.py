@@ -5,11 +5,13 @@ wherever it stood, is stored by its settings name in one mapping, the argument o
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
 
+_JSON: Final = "mycelium.json"  # among what the contexts of one command line share
 _Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
 
 
@@ -32,7 +34,7 @@ def _flag(*names: str, **attributes: Any) -> Callable[[_Command], _Command]:
     return click.option(*names, expose_value=False, callback=_remember, **attributes)
 
 
-config_file = _flag("--config-file", "-c", metavar="FILE", help="TOML file with the same settings as the flags.")
+config_file = _flag("--config-file", "-c", metavar="FILE", help="TOML file with the flags' names as keys, without --.")
 key_file = _flag("--key-file", "-k", metavar="FILE", help="The node's secret key.")
 debug = _flag("--debug", "-d", is_flag=True, help="Log details too.")
 silent = _flag("--silent", is_flag=True, help="Log errors only.")
@@ -52,9 +54,8 @@ listen = _flag(
 tun_name = _flag("--tun-name", metavar="NAME", help="Name of the TUN interface.")
 no_tun = _flag("--no-tun", is_flag=True, help="Relay for other nodes only, without privileges.")
 disable_peer_discovery = _flag("--disable-peer-discovery", is_flag=True, help="Do not find neighbours on local links.")
-peer_discovery_interfaces = _flag(
+peer_discovery_interface = _flag(
     "--peer-discovery-interface",
-    "peer_discovery_interfaces",
     multiple=True,
     metavar="NAME...",
     help="Interfaces to find neighbours on; default all with link-local multicast.",
@@ -78,7 +79,16 @@ client_api_addr = _flag(
     help="Address of the daemon's API: host:port or unix:/path.",
 )
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+def wants_json(context: click.Context, parameter: click.Parameter | None = None, value: bool = False) -> bool:
+    """Tells whether `--json` was given so far, before the command or behind it."""
+    context.meta[_JSON] = value or context.meta.get(_JSON, False)
+    return bool(context.meta[_JSON])
+
+
+_json = partial(click.option, "--json", "as_json", is_flag=True, callback=wants_json, help="Print JSON.")
+as_json = _json()
+json_of_command = _json(expose_value=False)
 
 
 def together(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
@@ -92,5 +102,6 @@ def together(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
     return decorate
 
 
-general = together(config_file, key_file, debug, silent, log_format, api_addr)
+general = together(config_file, key_file, debug, silent, log_format, api_addr, json_of_command)
 client = together(client_api_addr, api_token_file, config_file)
+client_group = together(client, json_of_command)

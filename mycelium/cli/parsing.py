@@ -1,17 +1,29 @@
 """Two features of the Rust command line that click lacks: a default command, and flags with several values."""
 
-from typing import Final
+from typing import Any
 
 import click
 
-DEFAULT_COMMAND: Final = "run"
+from mycelium.admin.foreign import foreign_command
 
 
 class DefaultGroup(click.Group):
-    """A group that runs DEFAULT_COMMAND if none is named."""
+    """A group that runs its default command if none is named."""
+
+    def __init__(self, *arguments: Any, default_command: str, **attributes: Any) -> None:
+        super().__init__(*arguments, **attributes)
+        self._default_command = default_command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         return super().parse_args(ctx, self._with_command(ctx, args))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        sentence = None if ctx.parent or args[0] in self.commands else foreign_command(args[0])
+        if sentence is not None:
+            raise click.UsageError(sentence, ctx)
+        return super().resolve_command(ctx, args)
 
     def _with_command(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Inserts the default command behind the group's own flags if no command follows them."""
@@ -28,7 +40,7 @@ class DefaultGroup(click.Group):
         is_named = index < len(args) and not args[index].startswith("-")
         if is_named or index > len(args):  # beyond the end: the last flag lacks its value, which click reports
             return args
-        return [*args[:index], DEFAULT_COMMAND, *args[index:]]
+        return [*args[:index], self._default_command, *args[index:]]
 
 
 class ManyValuesCommand(click.Command):

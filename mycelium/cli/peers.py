@@ -8,6 +8,7 @@ import click
 from mycelium.cli import options
 from mycelium.cli.connection import connect
 from mycelium.cli.output import duration, print_json, size
+from mycelium.cli.parsing import DefaultGroup
 from mycelium.cli.table import Column, is_terminal, print_table
 from mycelium.errors import ApiError, NoDaemon
 
@@ -19,10 +20,10 @@ _PIN_DIGITS: Final = 4  # of a pinned key that a terminal shows
 _ELLIPSIS: Final = "…"
 
 
-@click.group(no_args_is_help=False)
-@options.client
+@click.group(cls=DefaultGroup, default_command="list", no_args_is_help=False)
+@options.client_group
 def peers() -> None:
-    """Show, add and remove the peers of a running daemon."""
+    """List, add and remove the peers of a running daemon."""
 
 
 @peers.command("list")

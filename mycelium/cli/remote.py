@@ -9,6 +9,7 @@ import msgspec
 from mycelium.cli import options
 from mycelium.cli.connection import connect
 from mycelium.cli.output import duration, print_fields, print_json
+from mycelium.cli.parsing import DefaultGroup
 from mycelium.cli.table import Column, print_table
 
 if TYPE_CHECKING:
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 _WAIT_S: Final = 5.0  # for the next event, per call
 
 
-@click.group(no_args_is_help=False)
-@options.client
+@click.group(cls=DefaultGroup, default_command="selected", no_args_is_help=False)
+@options.client_group
 def routes() -> None:
-    """Show the routes of a running daemon."""
+    """List the routes of a running daemon."""
 
 
 @routes.command
@@ -44,9 +45,10 @@ def fallback(context: click.Context, as_json: bool) -> None:
 @click.command
 @options.client
 @options.as_json
+@click.option("--verbose", "-v", is_flag=True, help="Show also the metrics that are not 0.")
 @click.pass_context
-def status(context: click.Context, as_json: bool) -> None:
-    """Show the state of a running daemon, and its metrics that are not 0."""
+def status(context: click.Context, as_json: bool, verbose: bool) -> None:
+    """Show the state of a running daemon."""
     daemon = connect(context)
     found = daemon.status()
     if as_json:
@@ -59,13 +61,13 @@ def status(context: click.Context, as_json: bool) -> None:
             ("Version:", found.version),
             ("Running for:", duration(found.uptime_s)),
             ("Interface:", found.tun or "none"),
-            ("Listening:", ", ".join(found.listening) or "nowhere"),
+            *(("Listening:" if index == 0 else "", url) for index, url in enumerate(found.listening or ["nowhere"])),
             ("Peers:", f"{found.peers_alive} of {found.peers_total} alive"),
             ("Routes:", found.routes),
             ("Sessions:", found.sessions),
         ]
     )
-    metrics = [metric for metric in daemon.metrics() if metric.value]
+    metrics = [metric for metric in daemon.metrics() if metric.value] if verbose else []
     if metrics:
         click.echo()
         print_table(_METRIC_COLUMNS, metrics)

@@ -13,7 +13,7 @@ from mycelium.cli.parsing import ManyValuesCommand
     options.tun_name,
     options.no_tun,
     options.disable_peer_discovery,
-    options.peer_discovery_interfaces,
+    options.peer_discovery_interface,
     options.peer_discovery_port,
     options.network_name,
     options.network_key_file,
@@ -30,6 +30,10 @@ def run(context: click.Context) -> int:
     """Run a node of the mesh (the default command)."""
     from mycelium.admin import config, logs
 
+    if options.wants_json(context):
+        raise click.UsageError(
+            "--json is for commands that print something; the daemon logs: see --log-format", context
+        )
     settings = config.load(options.given(context))
     logs.configure(settings.debug, settings.log_format, silent=settings.silent)
     from mycelium.daemon import daemon  # here, because it loads every layer: only once the settings are valid

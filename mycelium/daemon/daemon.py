@@ -188,7 +188,7 @@ class Daemon:
         discovery = self._node.discovery
         self._discovery = LanDiscovery(
             port=settings.peer_discovery_port,
-            only=settings.peer_discovery_interfaces,
+            only=settings.peer_discovery_interface,
             beacon=discovery.beacon,
             on_beacon=lambda data, source: self._driver.act(
                 lambda now: self._node.beacon_received(data, source, now=now)

@@ -34,7 +34,7 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
         tun_name="mycelium",
         no_tun=False,
         disable_peer_discovery=False,
-        peer_discovery_interfaces=(),
+        peer_discovery_interface=(),
         peer_discovery_port=9650,
         api_addr=ApiAddress("127.0.0.1", 8989),
         api_token_file=None,
@@ -57,7 +57,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         tun_name = "mesh0"
         no_tun = true
         disable_peer_discovery = true
-        peer_discovery_interfaces = ["eth0", "wlan0"]
+        peer_discovery_interface = ["eth0", "wlan0"]
         peer_discovery_port = 9000
         api_addr = "unix:/run/mycelium.sock"
         api_token_file = "/etc/token"
@@ -75,7 +75,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         tun_name="mesh0",
         no_tun=True,
         disable_peer_discovery=True,
-        peer_discovery_interfaces=("eth0", "wlan0"),
+        peer_discovery_interface=("eth0", "wlan0"),
         peer_discovery_port=9000,
         api_addr=ApiAddress.parse("unix:/run/mycelium.sock"),
         api_token_file=Path("/etc/token"),
@@ -86,6 +86,12 @@ def test_a_file_sets_every_key(home: Path) -> None:
         log_format="json",
         given={"config_file": str(path)},
     )
+
+
+def test_each_key_may_be_written_as_its_flag(home: Path) -> None:
+    path = written(home, 'tun-name = "mesh0"\npeer-discovery-interface = ["eth0"]\nno-tun = true')
+    settings = config.load({"config_file": str(path)})
+    assert (settings.tun_name, settings.peer_discovery_interface, settings.no_tun) == ("mesh0", ("eth0",), True)
 
 
 def test_the_command_line_wins_over_the_file(home: Path) -> None:
@@ -125,8 +131,20 @@ def test_a_peer_named_twice_is_one_peer() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("tun-name = 'x'", "tun-name: unknown setting; did you mean tun_name?"),
-        ("wxyz = 1", "wxyz: unknown setting"),
+        ("tun-nmae = 'x'", "tun-nmae: unknown setting; did you mean tun_name? (at line 1)"),
+        ("wxyz = 1", "wxyz: unknown setting (at line 1)"),
+        ("# first\ntun-name = 'a'\n\n  tun_name = 'b'", "tun_name: set twice, as tun-name and tun_name (at line 4)"),
+        ("silent = true\n[peers]\na = 1", "peers: must be a list of URLs, not a table (at line 2)"),
+        (
+            "debug = true\n'log-format' = 'xml'",
+            "log-format: 'xml' is not one of compact, logfmt, plain, json (at line 2)",
+        ),
+        ("a.b.c = 1", "a: unknown setting (at line 1)"),
+        (
+            "debug = true\ntcp_listen_port = 9651",
+            "tcp_listen_port: a setting of the Rust Mycelium: write --listen tcp://",
+        ),
+        ("enable-dns = true", "enable-dns: a setting of the Rust Mycelium: "),
         ("config_file = 'x'", "config_file: unknown setting"),
         ("no_tun = 'yes'", "no_tun: must be true or false, not a string"),
         ("tun_name = 7", "tun_name: must be a string in quotes, not a number"),
@@ -135,11 +153,11 @@ def test_a_peer_named_twice_is_one_peer() -> None:
         ("tun_name = '..'", "tun_name: '..' is not a valid interface name"),
         ("tun_name = 'a/b'", "tun_name: 'a/b' is not a valid interface name"),
         ("tun_name = 'a%d'", "tun_name: 'a%d' is not a valid interface name"),
-        ("peer_discovery_interfaces = 1", "peer_discovery_interfaces: must be a list of interfaces, not a number"),
-        ("peer_discovery_interfaces = ['a/b']", "peer_discovery_interfaces: 'a/b' is not a valid interface name"),
+        ("peer_discovery_interface = 1", "peer_discovery_interface: must be a list of interfaces, not a number"),
+        ("peer_discovery_interface = ['a/b']", "peer_discovery_interface: 'a/b' is not a valid interface name"),
         (
-            "peer_discovery_interface = 'eth0'",
-            "peer_discovery_interface: unknown setting; did you mean peer_discovery_int",
+            "peer_discovery_interfaces = 'eth0'",
+            "peer_discovery_interfaces: unknown setting; did you mean peer_discovery_interface?",
         ),
         ("peer_discovery_port = 0", "peer_discovery_port: must be a number from 1 to 65535"),
         ("peer_discovery_port = 65536", "peer_discovery_port: must be a number from 1 to 65535"),
@@ -190,7 +208,7 @@ def test_there_is_a_bound_on_peers() -> None:
 
 def test_there_is_a_bound_on_interfaces_to_discover_on() -> None:
     with pytest.raises(ConfigError, match=f"at most {DISCOVERY_INTERFACES} interfaces"):
-        config.load({"peer_discovery_interfaces": [f"eth{number}" for number in range(DISCOVERY_INTERFACES + 1)]})
+        config.load({"peer_discovery_interface": [f"eth{number}" for number in range(DISCOVERY_INTERFACES + 1)]})
 
 
 def test_a_user_without_home_can_name_the_files(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ def test_the_flag_wins_over_the_environment_and_that_over_the_file(
     (home / ".config/mycelium/mycelium.toml").write_text(f'api_addr = "{addresses[2]}"')
 
     def asked(*flags: str) -> str:
-        assert main([*flags, "status"]) == 1
+        assert main([*flags, "status"]) == 3
         return capsys.readouterr().err
 
     assert f"{addresses[2]}: is it running" in asked()
@@ -41,5 +41,5 @@ def test_a_token_is_sent_where_one_is_set(tmp_path: Path, node: FakeNode, capsys
 @pytest.mark.parametrize("address", ["unix:{}/none.sock", "127.0.0.1:1"])
 def test_without_a_daemon_the_user_is_asked_whether_it_runs(tmp_path: Path, capsys: Capture, address: str) -> None:
     address = address.format(tmp_path)
-    assert main(["status", "--api-addr", address]) == 1
+    assert main(["status", "--api-addr", address]) == 3
     assert capsys.readouterr().err == f"mycelium: no daemon is listening at {address}: is it running?\n"

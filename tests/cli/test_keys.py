@@ -30,7 +30,7 @@ def test_inspect_prints_json(capsys: Capture) -> None:
 
 @pytest.mark.parametrize("key", ["", "12", KEY[:-1], KEY + "0", KEY[:-1] + "g", KEY[:-1] + "\n", "\u0663" * 64])
 def test_inspect_refuses_what_is_no_key(capsys: Capture, key: str) -> None:
-    assert main(["inspect", key]) == 1
+    assert main(["inspect", key]) == 2
     assert "is not a public key, which has 64 hex digits" in capsys.readouterr().err
 
 
@@ -43,7 +43,9 @@ def test_inspect_without_key_shows_the_nodes_own(capsys: Capture, home: Path) ->
 
 def test_inspect_without_key_file_says_so(capsys: Capture) -> None:
     assert main(["inspect"]) == 1
-    assert "priv_key.bin" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told.startswith("mycelium: no key yet: mycelium generate-keys makes one (/")
+    assert "priv_key.bin" in told
 
 
 @pytest.mark.parametrize("before", [True, False])

@@ -1,8 +1,11 @@
 """One command line, in the test or as a program: its exit status, and any error as one line on standard error."""
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +13,7 @@ from mycelium import __version__
 from mycelium.admin.config import Settings
 from mycelium.cli.main import main
 from mycelium.errors import DeviceError
+from tests.api.support import KEY
 from tests.cli.support import replace_daemon
 
 Capture = pytest.CaptureFixture[str]
@@ -25,7 +29,7 @@ def test_the_daemons_status_is_the_exit_status(monkeypatch: pytest.MonkeyPatch) 
     [
         (
             ["--peers", "host:1"],
-            1,
+            2,
             "mycelium: --peers: 'host:1' is not a valid URL: the scheme is missing, as in udp://",
         ),
         (["--peers"], 2, "mycelium: Option '--peers' requires a value (see 'mycelium run --help')"),
@@ -33,9 +37,22 @@ def test_the_daemons_status_is_the_exit_status(monkeypatch: pytest.MonkeyPatch) 
         (["--unknown"], 2, "mycelium: No such option '--unknown'"),
         (["unknown"], 2, "mycelium: No such command 'unknown'"),
         (["run", "stray"], 2, "mycelium: Got unexpected extra argument"),
-        (["-c", "/none.toml"], 1, "mycelium: /none.toml: No such file or directory"),
-        (["--log-format", "xml"], 1, "mycelium: --log-format: 'xml' is not one of"),
-        (["peers"], 2, "mycelium: Missing command (see 'mycelium peers --help')"),
+        (["-c", "/none.toml"], 2, "mycelium: /none.toml: No such file or directory"),
+        (["--log-format", "xml"], 2, "mycelium: --log-format: 'xml' is not one of"),
+        (["peers", "lst"], 2, "mycelium: No such command 'lst'"),
+        (["help", "peers", "lst"], 2, "mycelium: No such command 'peers lst'"),
+        (["help", "status", "x"], 2, "mycelium: No such command 'status x'"),
+        (["--json"], 2, "mycelium: --json is for commands that print something"),
+        (["--json", "run"], 2, "mycelium: --json is for commands that print something"),
+        (
+            ["--tcp-listen-port", "7"],
+            2,
+            "mycelium: --tcp-listen-port is a flag of the Rust Mycelium: write --listen tcp:",
+        ),
+        (["-q7"], 2, "mycelium: -q is a flag of the Rust Mycelium: there is no QUIC here: write --listen udp://"),
+        (["--disable-quic", "--no-tun"], 2, "mycelium: --disable-quic is a flag of the Rust Mycelium: "),
+        (["run", "--update-workers=3"], 2, "mycelium: --update-workers is a flag of the Rust Mycelium: "),
+        (["message", "send"], 2, "mycelium: 'message' is a command of the Rust Mycelium: "),
         (["--key-file"], 2, "mycelium: Option '--key-file' requires an argument"),
     ],
 )
@@ -54,6 +71,7 @@ def test_a_mistake_is_one_line_on_standard_error(
     ("error", "told"),
     [
         (DeviceError("no TUN here"), "mycelium: no TUN here\n"),
+        (OSError(24, "Too many open files"), "mycelium: Too many open files\n"),
         (
             PermissionError(1, "Operation not permitted", "/dev/net/tun"),
             "mycelium: /dev/net/tun: Operation not permitted\n",
@@ -81,33 +99,73 @@ def test_an_interrupt_ends_quietly(monkeypatch: pytest.MonkeyPatch, capsys: Capt
     assert capsys.readouterr().err.strip() == ""
 
 
-def in_a_process(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "mycelium", *arguments], capture_output=True, text=True, timeout=30)
+def run_program(*words: str, stdout: Any = subprocess.PIPE, **options: Any) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "mycelium", *words]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=30, check=False, **options)
 
 
 def test_the_module_runs_as_a_program() -> None:
-    finished = in_a_process("--version")
+    finished = run_program("--version")
     assert (finished.returncode, finished.stdout, finished.stderr) == (0, f"mycelium {__version__}\n", "")
 
 
-def test_help_goes_to_standard_output() -> None:
-    finished = in_a_process("--help")
-    assert (finished.returncode, finished.stderr) == (0, "")
-    assert "generate-keys" in finished.stdout
+@pytest.mark.parametrize("words", [["--version"], ["-V"], ["version"]])
+def test_the_version_can_be_asked_for_in_any_way(capsys: Capture, words: list[str]) -> None:
+    assert main(words) == 0
+    assert capsys.readouterr() == (f"mycelium {__version__}\n", "")
 
 
-def test_a_reader_that_goes_away_is_no_traceback() -> None:
+def test_the_version_is_json_where_that_is_asked_for(capsys: Capture) -> None:
+    assert main(["version", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"version": __version__}
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"], ["help"]])
+def test_help_goes_to_standard_output(capsys: Capture, words: list[str]) -> None:
+    assert main(words) == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    assert "generate-keys" in output.out
+    assert "The exit status is 0 if all was done" in " ".join(output.out.split())
+
+
+@pytest.mark.parametrize("words", [["peers", "add", "-h"], ["help", "peers", "add"], ["peers", "add", "--help"]])
+def test_each_command_has_its_help(capsys: Capture, words: list[str]) -> None:
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith("Usage: mycelium peers add [OPTIONS] URL...\n")
+
+
+@pytest.mark.parametrize("words", [["run", "--help"], ["inspect", KEY], ["inspect", "--json", KEY]])
+def test_a_reader_that_goes_away_is_no_traceback(words: list[str]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w") as closed:
-        finished = subprocess.run(
-            [sys.executable, "-m", "mycelium", "run", "--help"],
-            stdout=closed,
-            stderr=subprocess.PIPE,
-            text=True,
-            timeout=30,
-        )
-    assert finished.stderr == ""
+        finished = run_program(*words, stdout=closed)
+    assert (finished.returncode, finished.stderr) == (141, "")
+
+
+def test_a_full_disk_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        finished = run_program("inspect", KEY, stdout=full)
+    assert (finished.returncode, finished.stderr) == (1, "mycelium: No space left on device\n")
+
+
+def test_a_program_without_standard_output_does_its_work() -> None:
+    command = ["sh", "-c", f"exec {sys.executable} -m mycelium inspect {KEY} >&-"]
+    finished = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", "\u7db2"), ("latin-1", "?"), ("utf-8", "\u7db2")])
+def test_what_the_encoding_lacks_does_not_keep_the_rest_from_being_printed(
+    home: Path, encoding: str, shown: str
+) -> None:
+    folder = home / "\u7db2"
+    folder.mkdir()
+    environment = {**os.environ, "PYTHONIOENCODING": encoding, "LANG": "C"}
+    finished = run_program("generate-keys", "-k", str(folder / "key"), env=environment)
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert f"{home}/{shown}/key" in finished.stdout
 
 
 def test_the_command_line_imports_nothing_large() -> None:

@@ -50,8 +50,11 @@ def test_the_environment_counts_where_no_flag_is_given() -> None:
     assert given("--api-addr unix:/f inner", MYCELIUM_API_ADDR="unix:/e") == {"api_addr": "unix:/f"}
 
 
-def test_every_setting_is_a_flag_of_run_with_a_help_text() -> None:
+def test_every_setting_is_a_flag_of_run_and_a_key_of_its_name() -> None:
     run = cli.commands["run"]
     flags = {option.name: option for option in run.params if isinstance(option, click.Option)}
     assert flags.keys() == {*Settings.__struct_fields__, CONFIG_FILE} - {"given"}
-    assert all(option.help and option.help.endswith(".") for option in flags.values())
+    for name, option in flags.items():
+        assert f"--{str(name).replace('_', '-')}" in option.opts
+        assert option.help
+        assert option.help.endswith(".")

@@ -18,7 +18,7 @@ def parsed() -> Parsed:
 def group(parsed: Parsed) -> click.Group:
     """A group with a flag, an option and two commands, `run` among them."""
 
-    @click.group(cls=DefaultGroup)
+    @click.group(cls=DefaultGroup, default_command="run")
     @click.option("--debug", "-d", is_flag=True)
     @click.option("--key", "-k")
     @click.version_option("1.0")

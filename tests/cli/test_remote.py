@@ -34,14 +34,35 @@ def test_routes_are_listed(daemon: str, capsys: Capture) -> None:
     assert json.loads(capsys.readouterr().out) == []
 
 
-def test_status_tells_what_is_not_zero(daemon: str, capsys: Capture) -> None:
+def test_status_is_a_node_at_a_glance_and_has_raw_metrics_only_when_asked(daemon: str, capsys: Capture) -> None:
     assert main(["status", "--api-addr", daemon]) == 0
     printed = capsys.readouterr().out
     assert "Running for: 1h02m" in printed
     assert "Peers:       1 of 2 alive" in printed
-    assert "replayed      3  Datagrams dropped: replayed." in printed
-    assert "undecodable" not in printed
-    assert main(["status", "--json", "--api-addr", daemon]) == 0
+    assert "replayed" not in printed
+    assert main(["status", "-v", "--api-addr", daemon]) == 0
+    verbose = capsys.readouterr().out
+    assert verbose.startswith(printed)
+    assert "replayed      3  Datagrams dropped: replayed." in verbose
+    assert "undecodable" not in verbose
+
+
+def test_a_group_alone_lists(daemon: str, capsys: Capture) -> None:
+    for group, command in (("peers", "list"), ("routes", "selected")):
+        assert main([group, command, "--api-addr", daemon]) == 0
+        listed = capsys.readouterr().out
+        assert main([group, "--api-addr", daemon]) == 0
+        assert capsys.readouterr().out == listed
+
+
+@pytest.mark.parametrize("words", ["--json {}", "{} --json"])
+def test_json_may_be_asked_for_before_the_command_or_behind_it(daemon: str, capsys: Capture, words: str) -> None:
+    for command in ("status", "peers", "peers list", "routes", "routes fallback", "events"):
+        assert main([*words.format(command).split(), "--api-addr", daemon]) == 0
+        json.loads(capsys.readouterr().out)
+    assert main(["peers", "--json", "list", "--api-addr", daemon]) == 0
+    json.loads(capsys.readouterr().out)
+    assert main(["--json", "status", "--api-addr", daemon]) == 0
     assert json.loads(capsys.readouterr().out)["counters"] == {"replayed": 3, "undecodable": 0}
 
 
@@ -85,7 +106,7 @@ def test_following_prints_what_happens_until_the_daemon_stops(tmp_path: Path, fo
         node.happen_from_outside(event(3))
         wait_until(lambda: len(lines()) == 3, 10, "the one after it is printed")
     _, complaint = follower.communicate(timeout=30)  # a call that the closing socket still took ends after 10 s
-    assert follower.returncode == 1
+    assert follower.returncode == 3
     assert re.fullmatch(r"mycelium: .*\n", complaint)
     if form:
         assert [json.loads(line)["sequence"] for line in lines()] == [1, 2, 3]

@@ -38,7 +38,7 @@ def test_a_flag_takes_many_values_and_may_come_again(started: list[Settings], co
 def test_discovery_has_the_flags_of_the_rust_command_line(started: list[Settings]) -> None:
     assert main(["--peer-discovery-interface", "eth0", "--peer-discovery-interface", "wlan0"]) == 0
     assert main(["--disable-peer-discovery", "--peer-discovery-port", "7000"]) == 0
-    assert started[0].peer_discovery_interfaces == ("eth0", "wlan0")
+    assert started[0].peer_discovery_interface == ("eth0", "wlan0")
     assert not started[0].disable_peer_discovery
     assert (started[1].disable_peer_discovery, started[1].peer_discovery_port) == (True, 7000)
 

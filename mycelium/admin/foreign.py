@@ -1,0 +1,41 @@
+"""Settings and commands of the Rust implementation that this one does not have, and what to write in their place."""
+
+from typing import Final
+
+_OF_RUST: Final = "the Rust Mycelium"
+_SETTINGS: Final = {
+    "tcp_listen_port": "write --listen tcp://[::]:PORT, which is the default with the port 9651",
+    "quic_listen_port": "there is no QUIC here: write --listen udp://[::]:PORT, which is the default with the port 9651",
+    "disable_quic": "there is no QUIC here, so leave it out",
+    "vsock_listen_port": "there are no links over vsock here, so leave it out",
+    "jsonrpc_addr": "there is no JSON-RPC here: --api-addr serves the HTTP API",
+    "metrics_api_address": "the metrics are at /api/v1/admin/metrics of the HTTP API, see --api-addr",
+    "update_workers": "routes need no workers here, so leave it out",
+    "topic_config": "messages and topics are not carried here, so leave it out",
+    "cdn_cache": "there is no CDN here, so leave it out",
+    "enable_dns": "names are not resolved here, so leave it out",
+}
+_SHORT: Final = {"-t": "tcp_listen_port", "-q": "quic_listen_port"}
+_COMMANDS: Final = {
+    "message": "messages and topics are not carried here",
+    "proxy": "there is no SOCKS proxy here",
+    "stats": "'mycelium status -v' shows the counters",
+    "dns": "names are not resolved here",
+}
+
+
+def foreign_flag(flag: str) -> str | None:
+    """Returns a sentence about a flag of the other implementation, typed as given; None for any other."""
+    name = _SHORT.get(flag) or flag.removeprefix("--").replace("-", "_")
+    return f"{flag} is a flag of {_OF_RUST}: {_SETTINGS[name]}" if name in _SETTINGS else None
+
+
+def foreign_key(key: str) -> str | None:
+    """Returns a sentence about a key of the other implementation's configuration file; None for any other."""
+    advice = _SETTINGS.get(key.replace("-", "_"))
+    return None if advice is None else f"a setting of {_OF_RUST}: {advice}"
+
+
+def foreign_command(name: str) -> str | None:
+    """Returns a sentence about a command of the other implementation; None for any other."""
+    return f"'{name}' is a command of {_OF_RUST}: {_COMMANDS[name]}" if name in _COMMANDS else None
