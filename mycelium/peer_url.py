@@ -1,20 +1,23 @@
 """URLs of peers and listeners: `udp://host:port#publickey`. No name is resolved here."""
 
-import ipaddress
 import re
+from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from msgspec import Struct
 
 from mycelium.errors import ConfigError
 from mycelium.identity import PUBLIC_KEY_BYTES
+from mycelium.peer_address import objection
 
 SCHEMES: Final = ("udp", "tcp")
 DEFAULT_PORT: Final = 9651
+ANY_ADDRESSES: Final = ("::", "0.0.0.0")
 
 _HOST_NAME_BYTES: Final = 253  # RFC 1035 2.3.4, minus the length octets at both ends
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
-_SCOPE: Final = re.compile(r"[A-Za-z0-9_.@:-]{1,15}")  # an interface name, below IFNAMSIZ
+# an interface's name, below IFNAMSIZ, or its index; %25 before a name is how web addresses write the '%' itself (RFC 6874)
+_ZONE: Final = re.compile(r"[0-9]{1,10}|(?!25)[A-Za-z0-9_.@:-]{1,15}")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _PIN: Final = re.compile(f"[0-9A-Fa-f]{{{2 * PUBLIC_KEY_BYTES}}}")
 
@@ -37,6 +40,7 @@ class PeerUrl(Struct, frozen=True):
         url = _parse(text)
         if url.port == 0:
             raise _error(text, "port 0 can't be dialled")
+        _refuse_address(text, url)
         return url
 
     @classmethod
@@ -47,12 +51,20 @@ class PeerUrl(Struct, frozen=True):
             raise _error(text, "only the URL of a peer may have a public key after '#'")
         if not url.is_numeric:
             raise _error(text, "a listener needs an address such as [::] or 0.0.0.0, not a name")
+        if url.host not in ANY_ADDRESSES:
+            _refuse_address(text, url)
         return url
 
     @property
     def is_numeric(self) -> bool:
         """Tells whether `host` is an address rather than a name."""
         return ":" in self.host or self.host.rpartition(".")[2].isdigit()
+
+    @property
+    def address_and_zone(self) -> tuple[str, str]:
+        """The parts of a numeric host: its address, and the interface behind '%' or nothing."""
+        address, _, zone = self.host.partition("%")
+        return address, zone
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -71,6 +83,19 @@ def _parse(text: str) -> PeerUrl:
         raise _error(text, f"the public key after '#' must be {2 * PUBLIC_KEY_BYTES} hex digits")
     host, port = _split(text, authority)
     return PeerUrl(scheme.lower(), host, port, bytes.fromhex(pin) if separator else None)
+
+
+def is_zone(text: str) -> bool:
+    """Tells whether an interface can be written behind '%' in a URL by this name, or by this index."""
+    return _ZONE.fullmatch(text) is not None
+
+
+def _refuse_address(text: str, url: PeerUrl) -> None:
+    if url.is_numeric:
+        address, zone = url.address_and_zone
+        reason = objection(address, zone=zone)
+        if reason is not None:
+            raise _error(text, reason)
 
 
 def _split(text: str, authority: str) -> tuple[str, int]:
@@ -94,27 +119,32 @@ def _port(text: str, digits: str | None) -> int:
 
 
 def _ipv6(text: str, literal: str) -> str:
-    address, percent, scope = literal.partition("%")
-    if percent and not _SCOPE.fullmatch(scope):
+    address, percent, zone = literal.partition("%")
+    if percent and not is_zone(zone):
+        if zone.startswith("25"):
+            raise _error(text, f"write '%{zone[2:17]}': '%25' stands for '%' in the addresses of web pages only")
         raise _error(text, "'%' must be followed by the name of an interface")
     try:
-        parsed = ipaddress.IPv6Address(address)
+        parsed = IPv6Address(address)
     except ValueError:
         raise _error(text, f"{address[:50]!r} is not an IPv6 address") from None
-    if parsed.ipv4_mapped is not None:
+    if parsed.ipv4_mapped is not None and not percent:
         return str(parsed.ipv4_mapped)
-    if parsed.is_link_local and not percent:
-        raise _error(text, f"a link-local address needs its interface, as in [{parsed}%eth0]")
-    return f"{parsed}%{scope}" if percent else str(parsed)
+    return f"{parsed}%{zone}" if percent else str(parsed)
 
 
 def _name_or_ipv4(text: str, host: str) -> str:
     if not host:
         raise _error(text, "the host is missing")
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode()
+        except UnicodeError:
+            raise _error(text, f"{host[:50]!r} is not a valid host name") from None
     labels = host.removesuffix(".").split(".")
     if labels[-1].isdigit():
         try:
-            return str(ipaddress.IPv4Address(host))
+            return str(IPv4Address(host))
         except ValueError:
             raise _error(text, f"{host[:50]!r} is not an IPv4 address") from None
     if len(host) > _HOST_NAME_BYTES or not all(_LABEL.fullmatch(label) for label in labels):

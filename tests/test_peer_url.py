@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mycelium.errors import ConfigError
+from mycelium.peer_address import objection
 from mycelium.peer_url import DEFAULT_PORT, PeerUrl
 
 KEY = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
@@ -22,6 +23,9 @@ KEY = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
         ("udp://[2001:db8::1]", "2001:db8::1", DEFAULT_PORT, "udp://[2001:db8::1]:9651"),
         ("udp://[fe80::1%eth0]:5", "fe80::1%eth0", 5, "udp://[fe80::1%eth0]:5"),
         ("udp://[::ffff:192.0.2.1]:5", "192.0.2.1", 5, "udp://192.0.2.1:5"),
+        ("udp://[fe80::1%25]:5", "fe80::1%25", 5, "udp://[fe80::1%25]:5"),
+        ("udp://München.Example:5", "xn--mnchen-3ya.example", 5, "udp://xn--mnchen-3ya.example:5"),
+        ("udp://１９２.0.2.1:5", "192.0.2.1", 5, "udp://192.0.2.1:5"),  # noqa: RUF001 - as some keyboards write it
     ],
 )
 def test_each_way_to_write_a_host_has_one_canonical_form(text: str, host: str, port: int, canonical: str) -> None:
@@ -56,7 +60,20 @@ def test_a_pin_is_the_key_behind_the_hash_sign() -> None:
         ("udp://ho st", "not a valid host name"),
         ("udp://-host", "not a valid host name"),
         ("udp://a..b", "not a valid host name"),
-        ("udp://münchen.example", "not a valid host name"),
+        ("udp://mün chen.example", "not a valid host name"),
+        ("udp://" + "é" * 70, "not a valid host name"),
+        ("udp://\ud800.example", "not a valid host name"),
+        ("udp://0.0.0.0", "means every address"),
+        ("udp://[::]", "means every address"),
+        ("udp://[::ffff:0.0.0.0]", "means every address"),
+        ("udp://239.1.2.3", "multicast"),
+        ("udp://[ff02::1%eth0]", "multicast"),
+        ("udp://255.255.255.255", "broadcast"),
+        ("udp://[::ffff:255.255.255.255]", "broadcast"),
+        ("tcp://[4ab:cdef::1]:9651", "lies in the overlay"),
+        ("udp://[2001:db8::1%eth0]", "only a link-local address"),
+        ("udp://[::ffff:192.0.2.1%eth0]", "only a link-local address"),
+        ("udp://[fe80::1%25eth0]:1", "write '%eth0'"),
         ("udp://" + "a" * 64, "not a valid host name"),
         ("udp://" + "a." * 127, "not a valid host name"),
         ("udp://1.2.3", "not an IPv4 address"),
@@ -88,9 +105,16 @@ def test_listening_takes_addresses_and_port_zero(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"), [("udp://name:1", "not a name"), (f"udp://[::]:1#{KEY}", "may have a public key")]
+    ("text", "reason"),
+    [
+        ("udp://name:1", "not a name"),
+        (f"udp://[::]:1#{KEY}", "may have a public key"),
+        ("udp://[4ab:cdef::1]:1", "lies in the overlay"),
+        ("tcp://224.0.0.1:1", "multicast"),
+        ("udp://[fe80::1]:1", "needs its interface"),
+    ],
 )
-def test_listening_takes_no_name_and_no_pin(text: str, reason: str) -> None:
+def test_listening_takes_no_name_no_pin_and_no_address_that_is_not_a_host_s(text: str, reason: str) -> None:
     with pytest.raises(ConfigError, match=reason):
         PeerUrl.parse_listen(text)
 
@@ -115,7 +139,7 @@ LABELS = st.text(string.ascii_letters + string.digits, min_size=1, max_size=20)
 
 @given(
     host=st.lists(LABELS, min_size=1, max_size=5).map(lambda labels: ".".join([*labels, "x"]))
-    | st.ip_addresses(v=4).map(str),
+    | st.ip_addresses(v=4).map(str).filter(lambda host: objection(host) is None),
     port=st.integers(1, 65_535),
     pin=st.none() | st.binary(min_size=32, max_size=32),
 )

@@ -17,6 +17,7 @@ from mycelium import limits
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.foreign import foreign_key
 from mycelium.admin.keyfile import default_key_path
+from mycelium.admin.zones import parse_peer
 from mycelium.errors import ConfigError
 from mycelium.peer_url import PeerUrl
 
@@ -27,6 +28,8 @@ CONFIG_FILE: Final = "config_file"
 _INTERFACE_NAME: Final = re.compile(r"(?!\.{1,2}$)[^\s/%:\x00-\x1f\x7f-\U0010ffff]{1,15}")
 _NETWORK_NAME_BYTES: Final = range(2, 65)
 _DIGITS: Final = re.compile(r"[0-9]{1,5}")
+_MARK: Final = re.compile(r"0|[1-9][0-9]{0,9}|0[xX][0-9A-Fa-f]{1,8}")
+_HIGHEST_MARK: Final = 0xFFFF_FFFF
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -35,6 +38,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     key_file: Path
     peers: tuple[PeerUrl, ...] = ()
     listen: tuple[PeerUrl, ...] = ()  # none named: UDP and TCP at the default port, on all addresses
+    firewall_mark: int = 0  # of the sockets that talk to peers; 0: none
     tun_name: str = "mycelium"
     no_tun: bool = False
     disable_peer_discovery: bool = False
@@ -184,6 +188,14 @@ def _port(value: object, folder: Path) -> int:
     return value
 
 
+def _mark(value: object, folder: Path) -> int:
+    if isinstance(value, str) and _MARK.fullmatch(value):
+        value = int(value, 0)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _HIGHEST_MARK:
+        raise ConfigError("must be a number from 0 (no mark) to 4294967295, such as 51820 or 0xca6c")
+    return value
+
+
 def _network_name(value: object, folder: Path) -> str:
     name = _text(value, folder)
     if len(name.encode(errors="surrogatepass")) not in _NETWORK_NAME_BYTES:
@@ -208,9 +220,10 @@ def _kind(value: object) -> str:
 
 
 _CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
-    "peers": _urls(PeerUrl.parse),
+    "peers": _urls(parse_peer),
     "listen": _urls(PeerUrl.parse_listen),
     "key_file": _path,
+    "firewall_mark": _mark,
     "tun_name": _interface,
     "no_tun": _flag,
     "disable_peer_discovery": _flag,

@@ -51,6 +51,11 @@ listen = _flag(
     metavar="URL...",
     help="Addresses to listen at; default udp://[::]:9651 and tcp://[::]:9651.",
 )
+firewall_mark = _flag(
+    "--firewall-mark",
+    metavar="MARK",
+    help="Mark of the packets sent to peers, for policy routing: a number such as 51820 or 0xca6c.",
+)
 tun_name = _flag("--tun-name", metavar="NAME", help="Name of the TUN interface.")
 no_tun = _flag("--no-tun", is_flag=True, help="Relay for other nodes only, without privileges.")
 disable_peer_discovery = _flag("--disable-peer-discovery", is_flag=True, help="Do not find neighbours on local links.")

@@ -10,6 +10,7 @@ from mycelium.cli.parsing import ManyValuesCommand
 @options.together(
     options.peers,
     options.listen,
+    options.firewall_mark,
     options.tun_name,
     options.no_tun,
     options.disable_peer_discovery,

@@ -20,6 +20,7 @@ from typing import Final
 from mycelium.admin import config, keyfile
 from mycelium.admin.config import Settings
 from mycelium.admin.private_file import read_api_token, read_network_key
+from mycelium.admin.zones import url_of
 from mycelium.api.server import ApiServer
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.daemon.discovery import LanDiscovery
@@ -37,6 +38,7 @@ from mycelium.identity import Identity, blake2b
 from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
 from mycelium.outbox import BeaconDue, Event, ResolvePeer
+from mycelium.transport.set import TransportSet
 from mycelium.tun.base import TunDevice
 from mycelium.tun.netlink import configure_apart
 from mycelium.wire.announcement import NETWORK_ID_BYTES
@@ -78,6 +80,7 @@ class Daemon:
         self._event_log: EventLog
         self._discovery: LanDiscovery | None = None
         self._listening: list[Endpoint]
+        self._transports: TransportSet
         self._tasks: asyncio.TaskGroup
 
     async def serve(self) -> int:
@@ -105,7 +108,7 @@ class Daemon:
         """Opens key, sockets and TUN device, and makes the node that lives on them."""
         settings = self._settings
         identity = stack.enter_context(_claimed_identity(settings))
-        transports = open_transports(settings.listen)
+        transports = self._transports = open_transports(settings.listen, mark=settings.firewall_mark)
         stack.callback(transports.close)
         tun = None if settings.no_tun else _open_tun(settings.tun_name, stack)
         self._node = Node(
@@ -120,6 +123,7 @@ class Daemon:
         self._node.receiving.has_device = tun is not None
         if tun is not None:
             self._node.metrics.add(tun.counters, prefix="tun_")
+            transports.underlay.follow(tun.name)
         transports.register(self._node.metrics)
         self._listening = transports.local_endpoints
         self._event_log = EventLog(self._node.journal)
@@ -133,7 +137,7 @@ class Daemon:
         )
         self._peers = Peers(self._node, self._driver.act)
         self._control = LiveControl(self._node, transports, tun, self._peers)
-        listening = ", ".join(map(str, self._listening))
+        listening = ", ".join(map(url_of, self._listening))
         log.info("this node is %s, on %s", IPv6Address(identity.address), listening)
         return tun
 
@@ -154,7 +158,12 @@ class Daemon:
 
     def _watch(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
         """Has the node told what the system says of the network."""
-        node, act = self._node, self._driver.act
+        node, driver, transports = self._node, self._driver, self._transports
+
+        def act(action: Callable[[float], None]) -> None:
+            transports.routes_changed()
+            driver.act(action)
+
         network = NetWatch(
             loop,
             on_loss=lambda lost: act(lambda now: node.host_lost(lost, now=now)),
@@ -163,7 +172,7 @@ class Daemon:
         )
         stack.callback(network.close)
         ports = frozenset(one.port for one in self._listening if one.scheme == UDP)
-        icmp = IcmpWatch(loop, ports, lambda endpoint: act(lambda now: node.unreachable(endpoint, now=now)))
+        icmp = IcmpWatch(loop, ports, lambda endpoint: driver.act(lambda now: node.unreachable(endpoint, now=now)))
         stack.callback(icmp.close)
 
     def _reload(self) -> None:
@@ -193,6 +202,7 @@ class Daemon:
             on_beacon=lambda data, source: self._driver.act(
                 lambda now: self._node.beacon_received(data, source, now=now)
             ),
+            underlay=self._transports.underlay,
         )
         self._node.metrics.add(self._discovery.counters)
         self._driver.act(lambda now: self._node.start_discovery(port, now=now))

@@ -22,6 +22,7 @@ from mycelium.errors import DeviceError
 from mycelium.limits import BEACONS_PER_SECOND
 from mycelium.timing import TokenBucket
 from mycelium.transport.multicast import Interface, find_interfaces, join, leave, open_group_socket
+from mycelium.transport.underlay import Underlay
 from mycelium.wire.beacon import BEACON_GROUP
 
 log = logging.getLogger("mycelium")
@@ -52,11 +53,13 @@ class LanDiscovery:
         only: Collection[str],
         beacon: Callable[[bytes], bytes],
         on_beacon: Callable[[bytes, Endpoint], None],
+        underlay: Underlay,
     ) -> None:
         self._port = port
         self._only = only
         self._beacon = beacon
         self._on_beacon = on_beacon
+        self._underlay = underlay
         self._due = asyncio.Event()
         self._streams: dict[Interface, DatagramServer] = {}
         self._warnings = RateLimited(log)
@@ -82,7 +85,8 @@ class LanDiscovery:
 
     async def _follow_interfaces(self, listeners: asyncio.TaskGroup) -> None:
         """Opens streams on interfaces that have come, and closes those on interfaces that have gone or changed."""
-        found = find_interfaces(BEACON_GROUP, only=self._only)
+        fit = find_interfaces(BEACON_GROUP, only=self._only)
+        found = [interface for interface in fit if not self._underlay.leads_inside(interface.index)]
         for interface in [one for one in self._streams if one not in found]:
             self._streams.pop(interface).close()
             log.debug("peer discovery ends on %s", interface.name)
@@ -95,7 +99,7 @@ class LanDiscovery:
 
     async def _open(self, interface: Interface, listeners: asyncio.TaskGroup) -> None:
         try:
-            udp = open_group_socket(BEACON_GROUP, self._port, interface)
+            udp = open_group_socket(BEACON_GROUP, self._port, interface, self._underlay)
         except DeviceError as error:
             self._warnings.warning(interface.name, "no peer discovery on %s: %s", interface.name, error)
             return

@@ -8,6 +8,7 @@ from typing import Final
 
 from mycelium.admin.control import EventInfo
 from mycelium.admin.event_text import describe
+from mycelium.admin.zones import url_of
 from mycelium.endpoint import Endpoint
 from mycelium.limits import JOURNAL_LINES_PER_SECOND
 from mycelium.node.journal import Entry, Journal
@@ -71,7 +72,7 @@ def _info(entry: Entry, clock: float) -> EventInfo:
 def _text(value: bytes | Endpoint | None) -> str | None:
     if value is None:
         return None
-    return str(IPv6Address(value)) if isinstance(value, bytes) else str(value)
+    return str(IPv6Address(value)) if isinstance(value, bytes) else url_of(value)
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -1,7 +1,6 @@
 """What the kernel's netlink messages say of this host's interfaces and addresses, as far as links depend on it.
 
 Only read here are which interface went down and which address went away; that anything else has changed is enough to know.
-Layouts: <linux/netlink.h>, <linux/rtnetlink.h>, rtnetlink(7).
 """
 
 import struct
@@ -9,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from mycelium.endpoint import Lost
+from mycelium.packet.netlink import NLM_F_DUMP, NLM_F_MULTI, NLM_F_REQUEST, attributes, message, messages
 
 RTM_NEWLINK: Final = 16
 RTM_DELLINK: Final = 17
@@ -17,23 +17,16 @@ RTM_DELADDR: Final = 21
 RTM_GETADDR: Final = 22
 RTM_NEWROUTE: Final = 24
 RTM_DELROUTE: Final = 25
-NLM_F_REQUEST: Final = 0x001
-NLM_F_MULTI: Final = 0x002
-NLM_F_DUMP: Final = 0x300
 IFF_UP: Final = 0x1
 IFF_LOWER_UP: Final = 0x1_0000  # has a carrier
 IFA_ADDRESS: Final = 1
 IFA_LOCAL: Final = 2
 LINK_LOCAL: Final = b"\xfe\x80"  # said of each interface anew: such addresses tell nothing, the interface's index does
 
-_HEADER: Final = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 _LINK: Final = struct.Struct("=BxHiII")  # family, type, index, flags, change
 _ADDRESS: Final = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
-_ATTRIBUTE: Final = struct.Struct("=HH")  # length, type
 
-ASK_FOR_ADDRESSES: Final = _HEADER.pack(
-    _HEADER.size + _ADDRESS.size, RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, 1, 0
-) + bytes(_ADDRESS.size)
+ASK_FOR_ADDRESSES: Final = message(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, bytes(_ADDRESS.size))
 
 
 class News(NamedTuple):
@@ -55,7 +48,7 @@ class HostNetwork:
         """Takes what one read brought, and says what it means."""
         losses: list[Lost] = []
         has_gained = has_changed = False
-        for kind, flags, body in _messages(data):
+        for kind, flags, body in messages(data):
             is_answer = bool(flags & NLM_F_MULTI)
             has_changed |= not is_answer
             has_gained |= not is_answer and kind in (RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE)
@@ -79,8 +72,8 @@ class HostNetwork:
 
     def _take_address(self, kind: int, body: bytes) -> Iterator[Lost]:
         *_, index = _ADDRESS.unpack_from(body)
-        attributes = dict(_attributes(body[_ADDRESS.size :]))
-        address = attributes.get(IFA_LOCAL) or attributes.get(IFA_ADDRESS) or b""
+        found = dict(attributes(body[_ADDRESS.size :]))
+        address = found.get(IFA_LOCAL) or found.get(IFA_ADDRESS) or b""
         if not address or address.startswith(LINK_LOCAL):
             return
         if kind == RTM_NEWADDR:
@@ -88,23 +81,3 @@ class HostNetwork:
         elif self._interfaces.get(address) == index:
             del self._interfaces[address]
             yield Lost(frozenset((address,)))
-
-
-def _messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    position = 0
-    while position + _HEADER.size <= len(data):
-        length, kind, flags, _, _ = _HEADER.unpack_from(data, position)
-        if length < _HEADER.size:
-            return
-        yield kind, flags, data[position + _HEADER.size : position + length]
-        position += length + 3 & ~3
-
-
-def _attributes(data: bytes) -> Iterator[tuple[int, bytes]]:
-    position = 0
-    while position + _ATTRIBUTE.size <= len(data):
-        length, kind = _ATTRIBUTE.unpack_from(data, position)
-        if length < _ATTRIBUTE.size:
-            return
-        yield kind, data[position + _ATTRIBUTE.size : position + length]
-        position += length + 3 & ~3

@@ -11,6 +11,7 @@ from mycelium.transport.base import Transport
 from mycelium.transport.set import TransportSet
 from mycelium.transport.streams.transport import StreamTransport
 from mycelium.transport.udp import UdpTransport
+from mycelium.transport.underlay import Underlay
 
 log = logging.getLogger("mycelium")
 
@@ -18,25 +19,27 @@ ANY_ADDRESS: Final = "::"
 LISTEN_BY_DEFAULT: Final = (PeerUrl("udp", ANY_ADDRESS), PeerUrl("tcp", ANY_ADDRESS))
 
 
-def open_transports(named: Sequence[PeerUrl]) -> TransportSet:
+def open_transports(named: Sequence[PeerUrl], *, mark: int = 0) -> TransportSet:
     """Opens the listeners that the operator named, or those by default; on DeviceError nothing stays open.
 
-    Peers can be dialled over TCP even without a TCP listener, so a default TCP port that is taken is only a warning.
+    `mark` is the firewall mark of their sockets, 0 for none. Peers can be dialled over TCP even without a TCP listener, so a
+    default TCP port that is taken is only a warning.
     """
     urls = named or LISTEN_BY_DEFAULT
+    underlay = Underlay(mark=mark)
     with ExitStack() as opened:
         transports: list[Transport] = []
         for url in urls:
             if url.scheme == "udp":
-                transports.append(UdpTransport.open(url.host, url.port))
+                transports.append(UdpTransport.open(url.host, url.port, underlay=underlay))
                 opened.callback(transports[-1].close)
         addresses = [(url.host, url.port) for url in urls if url.scheme == "tcp"]
         try:
-            transports.append(StreamTransport.open(addresses))
+            transports.append(StreamTransport.open(addresses, underlay=underlay))
         except DeviceError as error:
             if named:
                 raise
             log.warning("%s; peers can't reach this node by TCP", error)
-            transports.append(StreamTransport.open())
+            transports.append(StreamTransport.open(underlay=underlay))
         opened.pop_all()
-    return TransportSet(transports)
+    return TransportSet(transports, underlay)

@@ -1,7 +1,6 @@
 """The operator's interface to a running node, for the API."""
 
 import asyncio
-import socket
 import time
 from ipaddress import AddressValueError, IPv6Address
 from time import monotonic
@@ -11,9 +10,9 @@ from msgspec.structs import replace
 
 import mycelium
 from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, MetricInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.admin.zones import parse_peer, url_of, with_zone_name
 from mycelium.daemon.events import event_infos
 from mycelium.daemon.peers import Peers
-from mycelium.endpoint import Endpoint
 from mycelium.identity import subnet_of
 from mycelium.link.link import LinkState
 from mycelium.node.node import Node
@@ -66,11 +65,11 @@ class LiveControl:
 
     def add_peer(self, url: str) -> None:
         """Raises ConfigError for an invalid URL, LocalError for a peer that is configured already."""
-        self._peers.add(PeerUrl.parse(url))
+        self._peers.add(parse_peer(url))
 
     def remove_peer(self, url: str) -> None:
         """Raises ConfigError for an invalid URL, LocalError for a peer that is not configured."""
-        self._peers.remove(PeerUrl.parse(url))
+        self._peers.remove(with_zone_name(PeerUrl.parse(url)))
 
     def routes_selected(self) -> list[RouteInfo]:
         """Returns the routes in use."""
@@ -97,7 +96,7 @@ class LiveControl:
             node_pubkey=node.identity.exchange_public_key.hex(),
             uptime_s=monotonic() - self._started_monotonic,
             tun=self._tun.name if self._tun is not None else None,
-            listening=[str(one) for one in self._transports.local_endpoints],
+            listening=[url_of(one) for one in self._transports.local_endpoints],
             peers_alive=sum(link.state is not LinkState.DOWN for link in snapshot.links),
             peers_total=len(snapshot.peers),
             routes=counters["routing_selected_routes"],
@@ -128,7 +127,7 @@ class LiveControl:
 
 def _peer(peer: PeerSnapshot, *, now: float) -> PeerInfo:
     link = peer.link
-    url = peer.url if peer.endpoint is None else _dialable_url(peer.endpoint)
+    url = peer.url if peer.endpoint is None else url_of(peer.endpoint)
     info = PeerInfo(
         endpoint=_reached_at(peer),
         type=_TYPES[peer.origin],
@@ -162,7 +161,7 @@ def _reached_at(peer: PeerSnapshot) -> EndpointInfo:
     """Returns where a peer is reached; without a link, where it was discovered or what its URL says."""
     endpoint = peer.endpoint if peer.link is None else peer.link.paths[0].endpoint
     if endpoint is not None:
-        return EndpointInfo(endpoint.scheme, str(endpoint).partition("://")[2])
+        return EndpointInfo(endpoint.scheme, url_of(endpoint).partition("://")[2])
     assert peer.url is not None
     url = PeerUrl.parse(peer.url)
     host = f"[{url.host}]" if ":" in url.host else url.host
@@ -171,15 +170,6 @@ def _reached_at(peer: PeerSnapshot) -> EndpointInfo:
 
 def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1_000, 3)
-
-
-def _dialable_url(endpoint: Endpoint) -> str:
-    """Returns the URL that dials a link-local endpoint: with the name of its interface."""
-    try:
-        interface = socket.if_indextoname(endpoint.scope)
-    except OSError:  # the interface is gone
-        interface = str(endpoint.scope)
-    return f"{endpoint.scheme}://[{endpoint.host}%{interface}]:{endpoint.port}"
 
 
 def _route(route: RouteSnapshot) -> RouteInfo:

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from mycelium.errors import DeviceError
 from mycelium.limits import BEACON_BUFFER_BYTES, DISCOVERY_INTERFACES
+from mycelium.transport.underlay import Underlay
 
 # <linux/sockios.h>, <net/if.h>, <linux/in6.h>: not in the socket module of Python 3.11
 SIOCGIFFLAGS: Final = 0x8913
@@ -54,19 +55,20 @@ def find_interfaces(group: str, *, only: Collection[str] = ()) -> list[Interface
     return found
 
 
-def open_group_socket(group: str, port: int, interface: Interface) -> socket.socket:
+def open_group_socket(group: str, port: int, interface: Interface, underlay: Underlay) -> socket.socket:
     """Opens a non-blocking socket that receives the group's datagrams on one interface; raises DeviceError."""
     udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
+        underlay.mark(udp)
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # another node on this host may listen too
         udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BEACON_BUFFER_BYTES)
         udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 0)
         udp.setsockopt(socket.IPPROTO_IPV6, IPV6_MULTICAST_ALL, 0)
         udp.bind((group, port, 0, interface.index))
         join(udp, group, interface.index)
-    except OSError as error:
+    except (OSError, DeviceError) as error:
         udp.close()
-        raise DeviceError(f"udp port {port}: {error.strerror}") from error
+        raise DeviceError(f"udp port {port}: {getattr(error, 'strerror', error)}") from error
     return udp
 
 

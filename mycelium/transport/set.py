@@ -12,6 +12,7 @@ from mycelium.limits import ENDPOINTS_REMEMBERED, UNSENT_CONTROL_BYTES, UNSENT_D
 from mycelium.outbox import Transmit
 from mycelium.transport.base import Transport
 from mycelium.transport.send_queue import SendQueue
+from mycelium.transport.underlay import Underlay
 
 log = logging.getLogger("mycelium")
 
@@ -64,16 +65,21 @@ class SetCounters:
         "Batches of other datagrams dropped since too much waited for a full transport."
     )
     no_transport_dropped: int = counter("Batches of datagrams dropped since no transport can reach their endpoint.")
+    endpoint_refused: int = counter(
+        "Batches of datagrams dropped since their way leads through the overlay itself, or to a broadcast address."
+    )
 
 
 class TransportSet:
     """All transports of one node; the one with the highest rank for an endpoint sends to it."""
 
-    def __init__(self, transports: Sequence[Transport]) -> None:
+    def __init__(self, transports: Sequence[Transport], underlay: Underlay | None = None) -> None:
+        self.underlay = underlay or Underlay()
         self.transports = tuple(transports)
         self._lanes = [_Lane(transport) for transport in transports]
         self._lane_of: dict[Endpoint, _Lane | None] = {}  # cache of `_find_lane`; entries can be evicted at any time
         self._logged: set[tuple[str, bool]] = set()  # scheme, and whether IPv6, of endpoints without a transport
+        self._has_warned = False  # of a way through the overlay
         self._no_transport: dict[Endpoint, None] = {}
         self.counters = SetCounters()
 
@@ -154,8 +160,14 @@ class TransportSet:
             if transport.next_deadline() <= now:
                 transport.handle_timeout(in_use, now=now)
 
+    def routes_changed(self) -> None:
+        """Has the way to each endpoint looked at again: it may lead through the overlay now, or no longer."""
+        self.underlay.routes_changed()
+        self._lane_of.clear()
+
     def close(self) -> None:
         """Closes every transport; may be called twice."""
+        self.underlay.close()
         for transport in self.transports:
             transport.close()
 
@@ -165,7 +177,8 @@ class TransportSet:
         if len(self._lane_of) >= ENDPOINTS_REMEMBERED:
             del self._lane_of[next(iter(self._lane_of))]
         best = max(self._lanes, key=lambda lane: lane.transport.reach(endpoint), default=None)
-        lane = best if best is not None and best.transport.reach(endpoint) > 0 else None
+        is_reachable = best is not None and best.transport.reach(endpoint) > 0 and not self.underlay.objection(endpoint)
+        lane = best if is_reachable else None
         self._lane_of[endpoint] = lane
         return lane
 
@@ -182,11 +195,22 @@ class TransportSet:
             self.counters.unsent_control_dropped += 1
 
     def _drop(self, endpoint: Endpoint) -> None:
-        self.counters.no_transport_dropped += 1
         if len(self._no_transport) < ENDPOINTS_REMEMBERED:
             self._no_transport[endpoint] = None
+        objection = self.underlay.objection(endpoint)
+        if objection is not None:
+            self._refuse(endpoint, objection)
+            return
+        self.counters.no_transport_dropped += 1
         kind = endpoint.scheme, ":" in endpoint.host
         if kind not in self._logged:
             self._logged.add(kind)
             family = "IPv6" if kind[1] else "IPv4"
             log.warning("no listener can send to %s: a %s one for %s is needed", endpoint, endpoint.scheme, family)
+
+    def _refuse(self, endpoint: Endpoint, objection: str) -> None:
+        """Counts what may not be sent, and says so once: strangers can have this happen often."""
+        self.counters.endpoint_refused += 1
+        if not self._has_warned:
+            self._has_warned = True
+            log.warning("nothing is sent to %s: %s", endpoint, objection)

@@ -24,6 +24,7 @@ from mycelium.transport.udp_address import (
     FromSocket,
     SocketAddress,
     ToSocket,
+    arrival_interface,
     from_inet,
     from_inet6,
     reach,
@@ -39,6 +40,7 @@ from mycelium.transport.udp_socket import (
     open_udp_socket,
 )
 from mycelium.transport.udp_timestamps import NO_TIMESPEC, SIOCGSTAMPNS, TIMESPEC, start_timestamping
+from mycelium.transport.underlay import Underlay
 from mycelium.wire.datagram import SIZE_PROBE
 
 RECEIVE_BYTES: Final = 65_536  # more than the largest UDP payload, so nothing is ever truncated
@@ -62,6 +64,7 @@ class UdpCounters:
     received_batches: int = counter("Receive calls that brought datagrams.")
     received_bytes: int = counter("Bytes of the datagrams received.")
     receive_errors: int = counter("Receive calls that failed.")
+    inside_dropped: int = counter("Batches of datagrams dropped since they came through the overlay itself.")
     sent_batches: int = counter("Send calls that succeeded.")
     sent_bytes: int = counter("Bytes of the datagrams sent.")
     send_full: int = counter("Send calls refused because the socket's buffer was full.")
@@ -88,6 +91,7 @@ class UdpTransport:
         "_socket",
         "_sources",
         "_to_socket",
+        "_underlay",
         "_view",
         "counters",
         "gro",
@@ -96,8 +100,9 @@ class UdpTransport:
         "unreachable",
     )
 
-    def __init__(self, udp: socket.socket, *, offload: bool = True) -> None:
+    def __init__(self, udp: socket.socket, *, offload: bool = True, underlay: Underlay | None = None) -> None:
         self._socket = udp
+        self._underlay = underlay or Underlay()
         self._sendmsg = udp.sendmsg
         inet = udp.family == socket.AF_INET
         self._to_socket: ToSocket = to_inet if inet else to_inet6
@@ -116,14 +121,15 @@ class UdpTransport:
         self.counters = UdpCounters()
 
     @classmethod
-    def open(cls, host: str, port: int, *, offload: bool = True) -> "UdpTransport":
+    def open(cls, host: str, port: int, *, offload: bool = True, underlay: Underlay | None = None) -> "UdpTransport":
         """Listens on a numeric address, `::` for all of both families; raises DeviceError, written for the operator.
 
         `offload` False leaves GSO and GRO unused even where the kernel has them.
         """
-        udp = open_udp_socket(host, port)
+        underlay = underlay or Underlay()
+        udp = open_udp_socket(host, port, underlay)
         start_timestamping(udp)
-        return cls(udp, offload=offload)
+        return cls(udp, offload=offload, underlay=underlay)
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -165,7 +171,7 @@ class UdpTransport:
         return self._view[:end], size, source
 
     def _receive_at(self, start: int) -> Received | None:
-        """Receives once into the buffer, from offset `start`; returns None when nothing is queued."""
+        """Receives once into the buffer, from offset `start`; returns None when nothing is queued, or it is refused."""
         view = self._view[start:]
         try:
             length, ancillary, _, address = self._recvmsg_into((view,), ANCILLARY_BYTES)
@@ -184,7 +190,7 @@ class UdpTransport:
         self.counters.received_batches += 1
         self.counters.received_bytes += length
         source = self._sources.get((address, pktinfo)) or self._remember_source(address, pktinfo)
-        return view[:length], size, source
+        return None if source is None else (view[:length], size, source)
 
     def holds_more(self) -> bool:
         return self._held is not None
@@ -236,10 +242,14 @@ class UdpTransport:
 
     # -- caches per endpoint --------------------------------------------------------------------------------------------
 
-    def _remember_source(self, address: SocketAddress, pktinfo: bytes) -> Endpoint:
+    def _remember_source(self, address: SocketAddress, pktinfo: bytes) -> Endpoint | None:
+        """Returns the endpoint that a datagram came from; None if it came through the overlay."""
+        endpoint = self._from_socket(address, pktinfo)._replace(local_port=self._bound.port)
+        if self._underlay.came_through_overlay(endpoint.host, arrival_interface(pktinfo)):
+            self.counters.inside_dropped += 1
+            return None
         if len(self._sources) >= ENDPOINTS_REMEMBERED:
             del self._sources[next(iter(self._sources))]
-        endpoint = self._from_socket(address, pktinfo)._replace(local_port=self._bound.port)
         self._sources[address, pktinfo] = endpoint
         return endpoint
 

@@ -55,6 +55,13 @@ def from_inet6(address: SocketAddress, pktinfo: bytes) -> Endpoint:
     return Endpoint(SCHEME, host, port, scope, local)
 
 
+def arrival_interface(pktinfo: bytes) -> int:
+    """Returns the index of the interface that a datagram arrived on; 0 if the kernel did not tell."""
+    if len(pktinfo) == IN6_PKTINFO.size:
+        return int(IN6_PKTINFO.unpack(pktinfo)[1])
+    return int(IN_PKTINFO.unpack(pktinfo)[0]) if pktinfo else 0
+
+
 def reach(bound: Endpoint, endpoint: Endpoint) -> float:
     """Ranks a socket of the `bound` address for sending to an endpoint: the highest rank fits best, 0 can't send there.
 

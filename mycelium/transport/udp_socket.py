@@ -6,6 +6,7 @@ from typing import Final
 
 from mycelium.limits import SOCKET_BUFFER_BYTES
 from mycelium.transport.binding import bind
+from mycelium.transport.underlay import Underlay
 
 # <linux/udp.h>, <linux/in.h>, <linux/in6.h>, <asm-generic/socket.h>: not in the socket module of Python 3.11
 SOL_UDP: Final = 17
@@ -20,12 +21,17 @@ SO_SNDBUFFORCE: Final = 32
 SO_RCVBUFFORCE: Final = 33
 
 
-def open_udp_socket(host: str, port: int) -> socket.socket:
+def open_udp_socket(host: str, port: int, underlay: Underlay) -> socket.socket:
     """Binds a non-blocking UDP socket; `::` also takes IPv4, and is IPv4 alone on a machine without IPv6.
 
     `host` is numeric and may name an interface, as in fe80::1%eth0. Raises DeviceError.
     """
-    return bind("udp", host, port, socket.SOCK_DGRAM, _tune)
+
+    def tune(udp: socket.socket) -> None:
+        underlay.mark(udp)
+        _tune(udp)
+
+    return bind("udp", host, port, socket.SOCK_DGRAM, tune)
 
 
 def has_gso(udp: socket.socket) -> bool:

@@ -77,8 +77,8 @@ def test_each_method_returns_what_the_node_has(tmp_path: Path) -> None:
         assert client.metrics() == node.metrics()
         assert (client.routes_selected(), client.routes_fallback()) == (node.routes_selected(), [])
         assert client.events(1) == node.happened[1:]
-        client.add_peer("udp://[2001:db8::1%eth0]:7")
-        client.remove_peer("udp://[2001:db8::1%eth0]:7")
+        client.add_peer("udp://[fe80::1%lo]:7")
+        client.remove_peer("udp://[fe80::1%lo]:7")
         with pytest.raises(ApiError, match="is no peer"):
             client.remove_peer("udp://b:1")
 

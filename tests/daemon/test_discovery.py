@@ -13,6 +13,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import BEACONS_PER_SECOND
 from mycelium.transport.multicast import Interface
+from mycelium.transport.underlay import Underlay
 
 ETH, WLAN = Interface(2, "eth0", bytes(16)), Interface(3, "wlan0", bytes(15) + b"\1")
 DEADLINE_S = 10.0
@@ -54,6 +55,7 @@ class Host:
         self.refused: set[str] = set()
         self.streams: dict[str, Stream] = {}
         self.left: list[int] = []
+        self.underlay = Underlay()
         monkeypatch.setattr(discovery, "find_interfaces", lambda group, only: list(self.interfaces))
         monkeypatch.setattr(discovery, "open_group_socket", self._open)
         monkeypatch.setattr(discovery, "leave", lambda udp, group, index: self.left.append(index))
@@ -66,9 +68,10 @@ class Host:
             only=(),
             beacon=lambda source: b"beacon from " + source,
             on_beacon=lambda data, endpoint: self.heard.append((data, endpoint)),
+            underlay=self.underlay,
         )
 
-    def _open(self, group: str, port: int, interface: Interface) -> Interface:
+    def _open(self, group: str, port: int, interface: Interface, underlay: Underlay) -> Interface:
         if interface.name in self.refused:
             raise DeviceError("udp port 9650: in use")
         return interface

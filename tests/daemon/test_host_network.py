@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from mycelium.daemon.host_network import (
     IFF_LOWER_UP,
     IFF_UP,
-    NLM_F_MULTI,
     RTM_DELADDR,
     RTM_DELLINK,
     RTM_DELROUTE,
@@ -18,6 +17,7 @@ from mycelium.daemon.host_network import (
     HostNetwork,
 )
 from mycelium.endpoint import Endpoint, Lost
+from mycelium.packet.netlink import NLM_F_MULTI
 
 V4, V6, LOCAL = inet_pton(AF_INET, "192.0.2.7"), inet_pton(AF_INET6, "2001:db8::7"), inet_pton(AF_INET6, "fe80::7")
 UP = IFF_UP | IFF_LOWER_UP

@@ -18,6 +18,7 @@ from mycelium.limits import ENDPOINTS_REMEMBERED, SEGMENT_SIZES_REMEMBERED, SOCK
 from mycelium.transport import udp_socket
 from mycelium.transport.base import Transport
 from mycelium.transport.udp import SHORT_BYTES, UdpTransport
+from mycelium.transport.underlay import Underlay
 from mycelium.wire.datagram import SIZE_PROBE
 
 DEADLINE_S = 5.0
@@ -348,7 +349,7 @@ class UnprivilegedSocket(socket.socket):
 
 def test_without_privileges_buffers_are_as_large_as_the_system_allows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "socket", UnprivilegedSocket)
-    udp = udp_socket.open_udp_socket("127.0.0.1", 0)
+    udp = udp_socket.open_udp_socket("127.0.0.1", 0, Underlay())
     with Path("/proc/sys/net/core/rmem_max").open() as limit:
         assert udp.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) == 2 * min(SOCKET_BUFFER_BYTES, int(limit.read()))
     udp.close()

@@ -8,6 +8,7 @@ from typing import Final
 from mycelium.endpoint import Endpoint
 from mycelium.transport.binding import bind
 from mycelium.transport.udp_address import SocketAddress, from_inet, from_inet6
+from mycelium.transport.underlay import Underlay
 
 SCHEME: Final = "tcp"
 LISTEN_BACKLOG: Final = 128
@@ -19,14 +20,19 @@ DEAD_AFTER_MS: Final = 4_000
 UNSENT_BYTES_IN_KERNEL: Final = 128 << 10
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, underlay: Underlay) -> socket.socket:
     """Opens a non-blocking socket that accepts connections; raises DeviceError, written for the operator."""
-    listener = bind(SCHEME, host, port, socket.SOCK_STREAM, _reuse_port_after_restart)
+
+    def tune(listener: socket.socket) -> None:
+        underlay.mark(listener)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of an earlier process in TIME_WAIT
+
+    listener = bind(SCHEME, host, port, socket.SOCK_STREAM, tune)
     listener.listen(LISTEN_BACKLOG)
     return listener
 
 
-def connect(endpoint: Endpoint) -> socket.socket:
+def connect(endpoint: Endpoint, underlay: Underlay) -> socket.socket:
     """Begins to connect to a numeric endpoint, without blocking; raises OSError if that fails at once."""
     try:
         version = ipaddress.ip_address(endpoint.host).version
@@ -36,11 +42,12 @@ def connect(endpoint: Endpoint) -> socket.socket:
     address = (endpoint.host, endpoint.port) if version == 4 else (endpoint.host, endpoint.port, 0, endpoint.scope)
     stream = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
     try:
+        underlay.mark(stream)
         tune(stream)
         error = stream.connect_ex(address)
         if error not in (0, errno.EINPROGRESS):
             raise OSError(error, "connect")
-    except OSError:
+    except BaseException:
         stream.close()
         raise
     return stream
@@ -65,6 +72,11 @@ def local_address(stream: socket.socket) -> bytes:
     return ipaddress.ip_address(endpoint_at(stream.getsockname()).host).packed
 
 
-def _reuse_port_after_restart(listener: socket.socket) -> None:
-    """Allows binding while closed connections of an earlier process are in TIME_WAIT."""
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def arrival_interface(stream: socket.socket) -> int:
+    """Returns the index of the interface that an accepted connection was opened on; 0 for an IPv4 socket.
+
+    The kernel notes it as the interface for multicast of the new socket.
+    """
+    if stream.family != socket.AF_INET6:
+        return 0
+    return stream.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF)

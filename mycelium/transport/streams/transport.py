@@ -17,12 +17,21 @@ from typing import Final
 
 from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
-from mycelium.errors import DecodeError
+from mycelium.errors import DecodeError, DeviceError
 from mycelium.limits import ENDPOINTS_REMEMBERED, TCP_CONNECTIONS, TCP_STRANGERS_PER_HOST, TCP_UNSENT_BYTES
 from mycelium.transport.base import Buffer, Received
 from mycelium.transport.streams.connection import StreamConnection
 from mycelium.transport.streams.framing import framed
-from mycelium.transport.streams.sockets import SCHEME, connect, endpoint_at, listen, local_address, tune
+from mycelium.transport.streams.sockets import (
+    SCHEME,
+    arrival_interface,
+    connect,
+    endpoint_at,
+    listen,
+    local_address,
+    tune,
+)
+from mycelium.transport.underlay import Underlay
 
 SCRATCH_BYTES: Final = 256 << 10  # size of one read: several datagrams of the largest size
 EVENTS_PER_POLL: Final = 64
@@ -46,6 +55,7 @@ class StreamCounters:
     dial_failed: int = counter("Connections refused by the peer, or not accepted in time.")
     accepted: int = counter("Connections accepted.")
     refused: int = counter("Connections refused because there were too many.")
+    inside_refused: int = counter("Connections refused because they came through the overlay itself.")
     ended: int = counter("Connections closed by the peer or the network.")
     unused: int = counter("Connections closed because the node did not use them.")
     malformed: int = counter("Connections closed because they carried something else.")
@@ -56,7 +66,14 @@ class StreamTransport:
 
     scheme = SCHEME
 
-    def __init__(self, listeners: Iterable[socket.socket] = (), *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        listeners: Iterable[socket.socket] = (),
+        *,
+        underlay: Underlay | None = None,
+        clock: Callable[[], float] = monotonic,
+    ) -> None:
+        self._underlay = underlay or Underlay()
         self._clock = clock
         self._epoll = select.epoll()
         self._listeners = {listener.fileno(): listener for listener in listeners}
@@ -77,17 +94,18 @@ class StreamTransport:
             self._epoll.register(descriptor, select.EPOLLIN)
 
     @classmethod
-    def open(cls, addresses: Iterable[tuple[str, int]] = ()) -> "StreamTransport":
+    def open(cls, addresses: Iterable[tuple[str, int]] = (), *, underlay: Underlay | None = None) -> "StreamTransport":
         """Listens on numeric addresses and ports; raises DeviceError, written for the operator."""
+        underlay = underlay or Underlay()
         listeners: list[socket.socket] = []
         try:
             for host, port in addresses:
-                listeners.append(listen(host, port))
+                listeners.append(listen(host, port, underlay))
         except BaseException:
             for listener in listeners:
                 listener.close()
             raise
-        return cls(listeners)
+        return cls(listeners, underlay=underlay)
 
     def fileno(self) -> int:
         return -1 if self._epoll.closed else self._epoll.fileno()
@@ -204,8 +222,8 @@ class StreamTransport:
             self._note_unreachable(endpoint)
             return None
         try:
-            stream = connect(endpoint)
-        except OSError:
+            stream = connect(endpoint, self._underlay)
+        except (OSError, DeviceError):
             self.counters.dial_failed += 1
             self._note_unreachable(endpoint)
             return None
@@ -245,6 +263,10 @@ class StreamTransport:
             self._accept(stream, endpoint_at(address))
 
     def _accept(self, stream: socket.socket, remote: Endpoint) -> None:
+        if self._underlay.came_through_overlay(remote.host, arrival_interface(stream)):
+            self.counters.inside_refused += 1
+            stream.close()
+            return
         is_full = len(self._connections) >= TCP_CONNECTIONS and not self._make_room()
         if is_full or self._strangers[_host_of(remote)] >= TCP_STRANGERS_PER_HOST:
             self.counters.refused += 1

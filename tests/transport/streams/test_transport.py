@@ -14,6 +14,7 @@ from mycelium.transport.streams import transport as streams
 from mycelium.transport.streams.connection import RELIEVED_BYTES
 from mycelium.transport.streams.sockets import listen
 from mycelium.transport.streams.transport import CONNECT_S, SWEEP_S, UNUSED_S, StreamTransport
+from mycelium.transport.underlay import Underlay
 
 DEADLINE_S = 10.0
 
@@ -41,7 +42,7 @@ def host(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def pair(host: str, clock: Clock) -> Iterator[tuple[StreamTransport, StreamTransport]]:
     """One that only dials, and one that listens."""
-    transports = StreamTransport(clock=clock), StreamTransport([listen(host, 0)], clock=clock)
+    transports = StreamTransport(clock=clock), StreamTransport([listen(host, 0, Underlay())], clock=clock)
     yield transports
     for transport in transports:
         transport.close()
@@ -111,7 +112,7 @@ def test_the_first_datagram_to_an_endpoint_dials_it_and_the_answer_comes_back(
 
 
 def test_a_dual_stack_listener_shows_ipv4_plainly(clock: Clock) -> None:
-    one, two = StreamTransport(clock=clock), StreamTransport([listen("::", 0)], clock=clock)
+    one, two = StreamTransport(clock=clock), StreamTransport([listen("::", 0, Underlay())], clock=clock)
     one.send(Endpoint("tcp", "127.0.0.1", at(two).port), [b"x"], 1_200)
     [(_, there)] = received_by(two, one, count=1)
     assert (there.host, there.local) == ("127.0.0.1", bytes((127, 0, 0, 1)))
@@ -170,7 +171,7 @@ def test_a_full_connection_drops_data_keeps_control_and_holds_no_other_back(
     pair: tuple[StreamTransport, StreamTransport], clock: Clock
 ) -> None:
     one, two = pair
-    other = StreamTransport([listen("127.0.0.1", 0)], clock=clock)
+    other = StreamTransport([listen("127.0.0.1", 0, Underlay())], clock=clock)
     here, _ = dialled(one, two)
     elsewhere, _ = dialled(one, other)
     trust(one, two, other, clock=clock)
@@ -248,7 +249,7 @@ def test_sending_after_the_end_dials_again(pair: tuple[StreamTransport, StreamTr
 
 
 def test_a_refused_connection_is_told(clock: Clock, host: str) -> None:
-    one, two = StreamTransport(clock=clock), StreamTransport([listen(host, 0)], clock=clock)
+    one, two = StreamTransport(clock=clock), StreamTransport([listen(host, 0, Underlay())], clock=clock)
     nobody = at(two)
     two.close()
     assert one.send(nobody, [b"x"], 1_200)
@@ -408,7 +409,7 @@ def test_a_full_transport_closes_strangers_before_neighbours(
 def test_a_process_out_of_descriptors_waits_before_it_accepts_again(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    listener = listen("127.0.0.1", 0)
+    listener = listen("127.0.0.1", 0, Underlay())
     two = StreamTransport([listener], clock=clock)
 
     class Exhausted:

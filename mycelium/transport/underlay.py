@@ -1,0 +1,136 @@
+"""What the transports know of the network below the overlay: their sockets' mark, and what of it is the overlay itself.
+
+A link through the overlay would carry its own datagrams, round and round. So nothing is sent where the kernel's route leads
+into the TUN device, or into a tunnel between overlay addresses, and nothing is taken that arrived there.
+"""
+
+import contextlib
+import ipaddress
+import socket
+import struct
+from typing import Final
+
+from mycelium.endpoint import Endpoint
+from mycelium.errors import DeviceError
+from mycelium.identity import is_overlay_address
+from mycelium.packet.netlink import NLM_F_REQUEST, attribute, attributes, message, messages
+from mycelium.peer_address import is_in_overlay
+
+# <linux/rtnetlink.h>, <linux/if_link.h>
+RTM_NEWLINK: Final = 16
+RTM_GETLINK: Final = 18
+RTM_NEWROUTE: Final = 24
+RTM_GETROUTE: Final = 26
+RTN_BROADCAST: Final = 3
+RTA_DST: Final = 1
+RTA_OIF: Final = 4
+RTA_MARK: Final = 16
+IFLA_LINKINFO: Final = 18
+IFLA_INFO_DATA: Final = 2
+READ_BYTES: Final = 65_536
+
+_ROUTE: Final = struct.Struct(
+    "=BBBBBBBBI"
+)  # family, lengths of destination and source, TOS, table, protocol, scope, type, flags
+_LINK: Final = struct.Struct("=BxHiII")  # family, type, index, flags, change
+_U32: Final = struct.Struct("=I")
+
+
+class Underlay:
+    """The network that the transports of one node use. `mark` is set on their sockets, for the rules of policy routing."""
+
+    def __init__(self, *, mark: int = 0) -> None:
+        self._mark = mark
+        self._tun = 0
+        self._netlink: socket.socket | None = None
+        self._is_inside: dict[int, bool] = {}  # by interface index
+
+    def follow(self, tun: str) -> None:
+        """Takes the TUN device of this name for the way into the overlay."""
+        self._tun = socket.if_nametoindex(tun)
+        if self._netlink is None:
+            self._netlink = socket.socket(
+                socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE
+            )
+
+    def close(self) -> None:
+        """Stops asking the kernel; may be called twice."""
+        if self._netlink is not None:
+            self._netlink.close()
+            self._netlink = None
+
+    def mark(self, opened: socket.socket) -> None:
+        """Sets the firewall mark of a socket; raises DeviceError."""
+        if self._mark:
+            try:
+                opened.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, self._mark)
+            except OSError as error:
+                raise DeviceError(
+                    f"cannot set the firewall mark: {error.strerror} (CAP_NET_ADMIN is required)"
+                ) from error
+
+    def came_through_overlay(self, host: str, interface: int) -> bool:
+        """Tells whether what arrived from a host on an interface has travelled over the overlay itself."""
+        return is_in_overlay(ipaddress.ip_address(host)) or self.leads_inside(interface)
+
+    def objection(self, endpoint: Endpoint) -> str | None:
+        """Returns why nothing may be sent to an endpoint, in words for the operator; None if all is well."""
+        try:
+            address = ipaddress.ip_address(endpoint.host)
+        except ValueError:
+            return None
+        if is_in_overlay(address):
+            return f"{address} lies in the overlay itself"
+        kind, interface = (0, endpoint.scope) if endpoint.scope else self._route(address.packed)
+        if kind == RTN_BROADCAST:
+            return f"{address} is the broadcast address of a network"
+        if self.leads_inside(interface):
+            return f"the route to {address} leads into {_name(interface)}, so through the overlay itself"
+        return None
+
+    def leads_inside(self, interface: int) -> bool:
+        """Tells whether an interface is the TUN device, or a tunnel over the overlay."""
+        if not self._tun:
+            return False
+        is_inside = self._is_inside.get(interface)
+        if is_inside is None:
+            is_inside = self._is_inside[interface] = interface == self._tun or self._is_tunnel_inside(interface)
+        return is_inside
+
+    def routes_changed(self) -> None:
+        """Forgets what was found out about interfaces."""
+        self._is_inside.clear()
+
+    def _is_tunnel_inside(self, interface: int) -> bool:
+        """Tells whether an interface is a tunnel, of whatever kind, that has an address of the overlay at one of its ends."""
+        for kind, body in self._ask(RTM_GETLINK, _LINK.pack(0, 0, interface, 0, 0)):
+            if kind == RTM_NEWLINK:
+                information = dict(attributes(dict(attributes(body[_LINK.size :])).get(IFLA_LINKINFO, b"")))
+                return any(is_overlay_address(value) for _, value in attributes(information.get(IFLA_INFO_DATA, b"")))
+        return False
+
+    def _route(self, address: bytes) -> tuple[int, int]:
+        """Returns the type of the kernel's route for an address, and its interface; zeros without one."""
+        family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
+        wanted = attribute(RTA_DST, address) + attribute(RTA_MARK, _U32.pack(self._mark))
+        for kind, body in self._ask(RTM_GETROUTE, _ROUTE.pack(family, 8 * len(address), 0, 0, 0, 0, 0, 0, 0) + wanted):
+            if kind == RTM_NEWROUTE:
+                found = dict(attributes(body[_ROUTE.size :])).get(RTA_OIF, bytes(_U32.size))
+                return body[7], _U32.unpack(found)[0]
+        return 0, 0
+
+    def _ask(self, kind: int, body: bytes) -> list[tuple[int, bytes]]:
+        """Returns the types and bodies of the kernel's answer, which is there at once; none if it has none."""
+        if self._netlink is None:
+            return []
+        with contextlib.suppress(OSError):
+            self._netlink.send(message(kind, NLM_F_REQUEST, body))
+            return [(kind, body) for kind, _, body in messages(self._netlink.recv(READ_BYTES))]
+        return []
+
+
+def _name(interface: int) -> str:
+    try:
+        return socket.if_indextoname(interface)
+    except OSError:  # it has just vanished
+        return f"interface {interface}"

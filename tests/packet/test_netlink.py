@@ -1,0 +1,28 @@
+"""Netlink messages and attributes: what is put together comes apart again, and no bytes are too strange to read."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mycelium.packet.netlink import attribute, attributes, message, messages
+
+BODIES = st.binary(max_size=64).map(lambda body: body + bytes(-len(body) % 4))
+
+
+@given(st.lists(st.tuples(st.integers(0, 0xFFFF), st.integers(0, 0xFFFF), BODIES)))
+def test_messages_come_apart_as_they_were(parts: list[tuple[int, int, bytes]]) -> None:
+    assert list(messages(b"".join(message(*part) for part in parts))) == parts
+
+
+@given(st.lists(st.tuples(st.integers(0, 0x3FFF), st.binary(max_size=64))))
+def test_attributes_come_apart_as_they_were(parts: list[tuple[int, bytes]]) -> None:
+    assert list(attributes(b"".join(attribute(*part) for part in parts))) == parts
+
+
+def test_the_flags_of_a_nested_attribute_are_no_part_of_its_type() -> None:
+    assert list(attributes(attribute(0x8000 | 18, b"nest"))) == [(18, b"nest")]
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_can_be_read(data: bytes) -> None:
+    assert sum(len(body) for _, _, body in messages(data)) <= len(data)
+    assert sum(len(value) for _, value in attributes(data)) <= len(data)

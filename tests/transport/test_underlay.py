@@ -1,0 +1,138 @@
+"""What of this host's network is the overlay itself; here the loopback interface stands for the TUN device."""
+
+import socket
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from mycelium.endpoint import Endpoint
+from mycelium.errors import DeviceError
+from mycelium.packet.netlink import attribute, message
+from mycelium.transport.set import TransportSet
+from mycelium.transport.streams.transport import StreamTransport
+from mycelium.transport.udp import UdpTransport
+from mycelium.transport.underlay import IFLA_INFO_DATA, IFLA_LINKINFO, RTM_GETLINK, RTM_NEWLINK, Underlay
+
+LOOPBACK = socket.if_nametoindex("lo")
+
+
+@pytest.fixture
+def underlay() -> Iterator[Underlay]:
+    made = Underlay()
+    yield made
+    made.close()
+
+
+def here(port: int, host: str = "127.0.0.1", scheme: str = "udp") -> Endpoint:
+    return Endpoint(scheme, host, port)
+
+
+def test_what_the_kernel_would_send_into_the_device_is_refused_by_name(underlay: Underlay) -> None:
+    assert underlay.objection(here(1)) is None
+    underlay.follow("lo")
+    for host in ("127.0.0.1", "::1"):
+        assert underlay.objection(here(1, host)) == f"the route to {host} leads into lo, so through the overlay itself"
+    assert underlay.objection(Endpoint("udp", "fe80::1", 1, LOOPBACK)) is not None
+    assert underlay.objection(Endpoint("udp", "fe80::1", 1, LOOPBACK + 1_000)) is None
+
+
+def test_a_broadcast_address_of_this_host_is_refused(underlay: Underlay) -> None:
+    underlay.follow("lo")
+    assert underlay.objection(here(1, "127.255.255.255")) == "127.255.255.255 is the broadcast address of a network"
+
+
+def test_the_overlay_s_own_addresses_are_refused_whatever_the_routes_are(underlay: Underlay) -> None:
+    for host in ("400::1", "5ff::1"):
+        assert underlay.objection(here(1, host)) == f"{host} lies in the overlay itself"
+        assert underlay.came_through_overlay(host, 0)
+    assert underlay.objection(here(1, "600::1")) is None
+    assert not underlay.came_through_overlay("600::1", LOOPBACK)
+
+
+def test_what_arrived_on_the_device_came_through_the_overlay(underlay: Underlay) -> None:
+    underlay.follow("lo")
+    assert underlay.came_through_overlay("2001:db8::1", LOOPBACK)
+    assert not underlay.came_through_overlay("2001:db8::1", LOOPBACK + 1_000)
+
+
+@pytest.mark.parametrize(
+    ("remote", "is_inside"), [("43f:1044::1", True), ("2001:db8::1", False)], ids=["overlay", "elsewhere"]
+)
+def test_a_tunnel_between_overlay_addresses_leads_inside(
+    underlay: Underlay, monkeypatch: pytest.MonkeyPatch, remote: str, is_inside: bool
+) -> None:
+    data = attribute(1, struct.pack("=I", 7)) + attribute(16, socket.inet_pton(socket.AF_INET6, remote))
+    information = attribute(1, b"vxlan\0") + attribute(0x8000 | IFLA_INFO_DATA, data)
+    answer = message(RTM_NEWLINK, 0, bytes(16) + attribute(3, b"vxlan0\0") + attribute(IFLA_LINKINFO, information))
+
+    class Netlink:
+        def send(self, request: bytes) -> None:
+            assert struct.unpack_from("=H", request, 4) == (RTM_GETLINK,)
+
+        def recv(self, size: int) -> bytes:
+            return answer
+
+        def close(self) -> None:
+            pass
+
+    underlay.follow("lo")
+    underlay.close()
+    monkeypatch.setattr(underlay, "_netlink", Netlink())
+    assert underlay.leads_inside(99) is is_inside
+
+
+def test_routes_are_asked_for_anew_once_they_have_changed(underlay: Underlay) -> None:
+    with UdpTransport.open("127.0.0.1", 0, underlay=underlay)._socket as udp:
+        transports = TransportSet([UdpTransport(udp, underlay=underlay)], underlay)
+        transports.send([(here(9), [b"before"], 6, False)])
+        underlay.follow("lo")
+        transports.send([(here(9), [b"known"], 5, False)])
+        assert transports.counters.endpoint_refused == 0
+        transports.routes_changed()
+        transports.send([(here(9), [b"refused"], 7, False), (here(9), [b"again"], 5, True)])
+        assert transports.counters.endpoint_refused == 2
+        assert transports.take_unreachable() == [here(9)]
+
+
+def test_a_datagram_that_came_through_the_overlay_is_dropped_and_counted(underlay: Underlay) -> None:
+    receiver = UdpTransport.open("127.0.0.1", 0, underlay=underlay)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        underlay.follow("lo")
+        for _ in range(2):
+            sender.sendto(b"x" * 100, ("127.0.0.1", receiver.local_endpoints[0].port))
+            assert receiver.receive() is None
+    assert receiver.counters.inside_dropped == 2
+    receiver.close()
+
+
+@pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
+def test_a_connection_that_came_through_the_overlay_is_refused_and_counted(underlay: Underlay, host: str) -> None:
+    listening = StreamTransport.open([("::", 0)], underlay=underlay)
+    port = listening.local_endpoints[0].port
+    underlay.follow("lo")
+    with socket.create_connection((host, port)) as caller:
+        caller.settimeout(5)
+        assert listening.receive() is None
+        assert caller.recv(1) == b""
+    assert (listening.counters.inside_refused, listening.counters.accepted) == (1, 0)
+    listening.close()
+
+
+def test_the_mark_is_on_every_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    underlay = Underlay(mark=0xCA6C)
+    monkeypatch.setattr(socket, "SO_MARK", socket.SO_PRIORITY)  # which takes no privilege
+    underlay._mark = 6
+    udp = UdpTransport.open("127.0.0.1", 0, underlay=underlay)
+    tcp = StreamTransport.open([("127.0.0.1", 0)], underlay=underlay)
+    tcp.send(tcp.local_endpoints[0], [b"dial"], 4)
+    sockets = (udp._socket, *tcp._listeners.values(), *(each.stream for each in tcp._connections.values()))
+    assert [one.getsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY) for one in sockets] == [6, 6, 6]
+    udp.close()
+    tcp.close()
+
+
+def test_a_mark_that_may_not_be_set_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(socket, "SO_MARK", -1)
+    with pytest.raises(DeviceError, match=r"cannot set the firewall mark: .*CAP_NET_ADMIN"):
+        UdpTransport.open("127.0.0.1", 0, underlay=Underlay(mark=1))
