@@ -1,12 +1,14 @@
 """The identity of a node: an Ed25519 key pair, the X25519 key converted from it, and the address derived from that."""
 
 import hashlib
-from typing import Final
+from collections.abc import Callable
+from typing import Final, Self
 
 import nacl.bindings as sodium
 from blake3 import blake3
 from nacl.exceptions import CryptoError
 
+from mycelium import xeddsa
 from mycelium.errors import IdentityError
 
 SEED_BYTES: Final = 32
@@ -24,20 +26,43 @@ class Identity:
     output, and as the input of its `address`. Raises IdentityError for a seed of the wrong size.
     """
 
-    __slots__ = ("_signing_secret", "address", "exchange_public_key", "exchange_secret", "seed", "signing_public_key")
+    __slots__ = ("_sign", "address", "exchange_public_key", "exchange_secret", "seed", "signing_public_key")
 
     def __init__(self, seed: bytes) -> None:
         if len(seed) != SEED_BYTES:
             raise IdentityError(f"a private key must be {SEED_BYTES} bytes, not {len(seed)}")
-        self.seed = seed
-        self.signing_public_key, self._signing_secret = sodium.crypto_sign_seed_keypair(seed)
-        self.exchange_secret = sodium.crypto_sign_ed25519_sk_to_curve25519(self._signing_secret)
-        self.exchange_public_key = sodium.crypto_scalarmult_base(self.exchange_secret)
+        signing_public_key, signing_secret = sodium.crypto_sign_seed_keypair(seed)
+        self.seed: bytes | None = seed  # None where the X25519 secret came first
+        self._complete(
+            sodium.crypto_sign_ed25519_sk_to_curve25519(signing_secret),
+            signing_public_key,
+            lambda message: sodium.crypto_sign(message, signing_secret)[:SIGNATURE_BYTES],
+        )
+
+    @classmethod
+    def of_exchange_secret(cls, exchange_secret: bytes) -> Self:
+        """Returns the identity of an X25519 secret, clamped or not, as other programs keep it; it has that key's address.
+
+        Its signing key is that of XEdDSA (Signal, section 2.3). Raises IdentityError for a secret of the wrong size.
+        """
+        if len(exchange_secret) != PUBLIC_KEY_BYTES:
+            raise IdentityError(f"a private key must be {PUBLIC_KEY_BYTES} bytes, not {len(exchange_secret)}")
+        signing_public_key, sign = xeddsa.signer(exchange_secret)
+        identity = cls.__new__(cls)
+        identity.seed = None
+        identity._complete(exchange_secret, signing_public_key, sign)
+        return identity
+
+    def _complete(self, exchange_secret: bytes, signing_public_key: bytes, sign: Callable[[bytes], bytes]) -> None:
+        self._sign = sign
+        self.signing_public_key = signing_public_key
+        self.exchange_secret = exchange_secret
+        self.exchange_public_key = sodium.crypto_scalarmult_base(exchange_secret)
         self.address = address_of_exchange_key(self.exchange_public_key)
 
     def sign(self, message: bytes) -> bytes:
         """Returns the 64-byte Ed25519 signature of `message`."""
-        return sodium.crypto_sign(message, self._signing_secret)[:SIGNATURE_BYTES]
+        return self._sign(message)
 
     def __repr__(self) -> str:
         return f"Identity({self.exchange_public_key.hex()})"

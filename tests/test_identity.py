@@ -4,6 +4,7 @@ import ipaddress
 
 import nacl.bindings as sodium
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,6 +59,25 @@ def test_every_way_to_an_identitys_address_agrees(seed: bytes) -> None:
 
 
 @given(keys)
+def test_the_identity_of_an_x25519_secret_has_its_address(secret: bytes) -> None:
+    identity = Identity.of_exchange_secret(secret)
+
+    public = X25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+    assert identity.exchange_public_key == public
+    assert identity.address == address_of_exchange_key(public) == address_of_signing_key(identity.signing_public_key)
+    assert verify_signature(identity.signing_public_key, secret, identity.sign(secret))
+    assert identity.seed is None
+
+
+def test_an_identity_imported_from_the_rust_mycelium_is_the_one_known_there() -> None:
+    """The secret is the first of RFC 7748 section 6.1, whose public key is given there."""
+    secret = bytes.fromhex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a")
+    identity = Identity.of_exchange_secret(secret)
+    assert identity.exchange_public_key.hex() == "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"
+    assert str(ipaddress.IPv6Address(identity.address)) == "520:c662:fd00:9e92:5d99:34ed:ab8:82ab"
+
+
+@given(keys)
 def test_every_address_lies_in_the_overlay_prefix(key: bytes) -> None:
     address = address_of_exchange_key(key)
 
@@ -70,6 +90,8 @@ def test_every_address_lies_in_the_overlay_prefix(key: bytes) -> None:
 def test_keys_of_the_wrong_size_are_refused(size: int) -> None:
     with pytest.raises(IdentityError):
         Identity(bytes(size))
+    with pytest.raises(IdentityError):
+        Identity.of_exchange_secret(bytes(size))
     with pytest.raises(IdentityError):
         address_of_exchange_key(bytes(size))
     with pytest.raises(IdentityError):

@@ -30,6 +30,10 @@ _NETWORK_NAME_BYTES: Final = range(2, 65)
 _DIGITS: Final = re.compile(r"[0-9]{1,5}")
 _MARK: Final = re.compile(r"0|[1-9][0-9]{0,9}|0[xX][0-9A-Fa-f]{1,8}")
 _HIGHEST_MARK: Final = 0xFFFF_FFFF
+_NAME_ALONE: Final = (
+    ": a name alone keeps no one out: add --network-key-file (network_key_file) with a file that all its nodes share; "
+    "'mycelium generate-network-key FILE' makes one"
+)
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -67,6 +71,8 @@ def load(given: Mapping[str, object]) -> Settings:
             values[key] = _checked(f"--{key.replace('_', '-')}", key, value, folder=Path.cwd())
     if "key_file" not in values:
         values["key_file"] = default_key_path()
+    if "network_name" in values and "network_key_file" not in values:
+        raise ConfigError(("--network-name" if "network_name" in given else f"{path}: network_name") + _NAME_ALONE)
     return Settings(given=dict(given), **values)  # type: ignore[arg-type]  # _CHECKS gives each field its type
 
 
@@ -198,7 +204,11 @@ def _mark(value: object, folder: Path) -> int:
 
 def _network_name(value: object, folder: Path) -> str:
     name = _text(value, folder)
-    if len(name.encode(errors="surrogatepass")) not in _NETWORK_NAME_BYTES:
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError:
+        raise ConfigError("must be UTF-8") from None
+    if size not in _NETWORK_NAME_BYTES:
         raise ConfigError(f"must be {_NETWORK_NAME_BYTES.start} to {_NETWORK_NAME_BYTES.stop - 1} bytes long")
     return name
 

@@ -1,18 +1,23 @@
-"""The node's secret on disk: a 32-byte seed that only its owner may read. Nothing here overwrites one."""
+"""The node's secret on disk, in the format of `secret_format`. Only its owner may read it, and nothing here loses one.
+
+A file of 32 bytes alone is ambiguous: old versions of this program wrote seeds so, and the Rust Mycelium, at the same path,
+writes X25519 secrets. It is taken for a seed where this program has left its epoch beside it, else the operator must say.
+"""
 
 import logging
 import os
-import tempfile
+import shlex
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Final
 
-from mycelium.admin.private_file import read_private
+from mycelium.admin.private_file import create_private, read_with_mode, require_private, sync_directory
+from mycelium.admin.secret_format import SecretKind, decode_secret, encode_secret, explain, is_bare
 from mycelium.errors import IdentityError
 from mycelium.identity import SEED_BYTES, Identity
 
 log = logging.getLogger("mycelium")
 
-_MODE: Final = 0o600
 _DIRECTORY_MODE: Final = 0o700
 
 
@@ -29,12 +34,22 @@ def default_key_path() -> Path:
     return data_home / "mycelium" / "priv_key.bin"
 
 
+def epoch_path(key_file: Path) -> Path:
+    """Returns where the epoch of a key's last start is kept."""
+    return key_file.with_name(key_file.name + ".epoch")
+
+
 def load_identity(path: Path) -> Identity:
-    """Reads a key file; raises IdentityError if it is missing, damaged, or open to other users."""
-    seed = read_private(path, name=f"the key file {path}", error=IdentityError)
-    if len(seed) != SEED_BYTES:
-        raise IdentityError(f"the key file {path} has {len(seed)} bytes, not {SEED_BYTES}")
-    return Identity(seed)
+    """Reads a key file; raises IdentityError if it is missing, damaged, ambiguous, or open to other users."""
+    data, mode = read_with_mode(path, name=_name(path), error=IdentityError)
+    known = decode_secret(data)
+    if known is None and not is_bare(data):
+        raise IdentityError(f"{_name(path)} {explain(data)}; 'mycelium generate-keys' makes a key of ours elsewhere")
+    if known is None and not epoch_path(path).exists():
+        raise IdentityError(_ambiguous(path, data))
+    require_private(mode, path, name=_name(path), error=IdentityError)
+    kind, secret = known or (SecretKind.SEED, data)
+    return _identity(kind, secret, path)
 
 
 def create_identity(path: Path, seed: bytes, *, parents: bool = False) -> Identity:
@@ -43,14 +58,7 @@ def create_identity(path: Path, seed: bytes, *, parents: bool = False) -> Identi
     The whole file appears, synced to disk, or none. With `parents`, missing directories are created, open to the user alone.
     """
     identity = Identity(seed)
-    try:
-        if parents:
-            path.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
-        _write_atomically(path, seed)
-    except FileNotFoundError as error:
-        raise IdentityError(f"cannot write the key file {path}: there is no folder {path.parent}") from error
-    except OSError as error:
-        raise IdentityError(f"cannot write the key file {path}: {error.strerror}") from error
+    _create(path, encode_secret(SecretKind.SEED, seed), parents=parents)
     return identity
 
 
@@ -66,6 +74,81 @@ def load_or_create_identity(path: Path) -> Identity:
     return identity
 
 
+def add_first_line(path: Path) -> bool:
+    """Writes the key file that `load_identity` took for a bare seed of ours in the present format; tells whether it did."""
+    data, _ = read_with_mode(path, name=_name(path), error=IdentityError)
+    if not is_bare(data):
+        return False
+    try:
+        _replace(path, encode_secret(SecretKind.SEED, data))
+    except (OSError, IdentityError) as error:  # such as a read-only disk: the next start finds the same evidence
+        log.warning("%s stays in the format of old versions: %s", _name(path), error)
+        return False
+    return True
+
+
+def import_identity(source: Path, path: Path, *, as_seed: bool) -> Identity:
+    """Makes the key file `path` of a file of 32 bytes that may be open to others: the Rust Mycelium's, or an old seed of ours.
+
+    If both are one file, that is kept as `original_path(path)`. Raises IdentityError where `source` is something else, or
+    `path` another file that exists.
+    """
+    name = f"the file {source}"
+    data, _ = read_with_mode(source, name=name, error=IdentityError)
+    if decode_secret(data) is not None:
+        raise IdentityError(f"{name} is in our own format already: name it with --key-file")
+    if not is_bare(data):
+        raise IdentityError(f"{name} {explain(data)}; what can be imported has 32 bytes")
+    kind = SecretKind.SEED if as_seed else SecretKind.EXCHANGE_SECRET
+    identity = _identity(kind, data, source)
+    encoded = encode_secret(kind, data)
+    if path.exists() and path.samefile(source):
+        try:
+            os.link(path, original_path(path))
+        except OSError as error:
+            raise IdentityError(f"cannot keep {name} as {original_path(path)}: {error.strerror}") from error
+        _replace(path, encoded)
+    else:
+        _create(path, encoded, parents=True)
+    return identity
+
+
+def original_path(path: Path) -> Path:
+    """Returns where `import_identity` keeps a file that it replaces."""
+    return path.with_name(f"{path.name}.original")
+
+
+def replace_identity(path: Path, seed: bytes) -> Identity:
+    """Writes a new key in the place of the old one, which is lost."""
+    identity = Identity(seed)
+    _replace(path, encode_secret(SecretKind.SEED, seed), parents=True)
+    return identity
+
+
+def _identity(kind: SecretKind, secret: bytes, path: Path) -> Identity:
+    match kind:
+        case SecretKind.SEED:
+            return Identity(secret)
+        case SecretKind.EXCHANGE_SECRET:
+            return Identity.of_exchange_secret(secret)
+        case SecretKind.NETWORK_KEY:
+            raise IdentityError(f"{_name(path)} is the key of a network: name it with --network-key-file")
+
+
+def _ambiguous(path: Path, data: bytes) -> str:
+    rust, ours = Identity.of_exchange_secret(data), Identity(data)
+    quoted = shlex.quote(str(path))
+    return (
+        f"{_name(path)} does not say whose it is: if the Rust Mycelium made it, 'mycelium import-key {quoted}' keeps its "
+        f"address {IPv6Address(rust.address)}; if an old version of this program did, 'mycelium import-key --as-seed {quoted}' "
+        f"keeps {IPv6Address(ours.address)}"
+    )
+
+
+def _name(path: Path) -> str:
+    return f"the key file {path}"
+
+
 def _is_default(path: Path) -> bool:
     try:
         return path == default_key_path()
@@ -73,26 +156,23 @@ def _is_default(path: Path) -> bool:
         return False
 
 
-def _write_atomically(path: Path, seed: bytes) -> None:
-    """Writes a temporary file and links it into place: unlike a rename, a link never replaces a file."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, _MODE)  # independent of the umask
-            file.write(seed)
-            file.flush()
-            os.fsync(descriptor)
-        os.link(temporary, path)
-    except FileExistsError as error:
-        raise IdentityError(f"the key file {path} exists already and was not changed") from error
-    finally:
-        os.unlink(temporary)
-    _sync_directory(path.parent)
+def _create(path: Path, data: bytes, *, parents: bool) -> None:
+    if parents:
+        try:
+            path.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+        except OSError as error:
+            raise IdentityError(f"cannot write {_name(path)}: {error.strerror}") from error
+    create_private(path, data, name=_name(path), error=IdentityError)
 
 
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _replace(path: Path, data: bytes, *, parents: bool = False) -> None:
+    """Writes the new file beside the old one and renames it, so a complete key exists at any moment."""
+    beside = path.with_name(f"{path.name}.new")
+    beside.unlink(missing_ok=True)
+    _create(beside, data, parents=parents)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        beside.replace(path)
+    except OSError:
+        beside.unlink()
+        raise
+    sync_directory(path.parent)

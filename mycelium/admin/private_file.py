@@ -1,31 +1,49 @@
-"""Secrets in files that only their owner may read: the key of a private network and the token of the API."""
+"""Files that only their owner may read: how they are read and written, the key of a private network, the token of the API."""
 
 import os
 import stat
+import tempfile
 from pathlib import Path
 from typing import Final
 
+from mycelium.admin.secret_format import (
+    SECRET_BYTES,
+    SecretKind,
+    decode_secret,
+    encode_secret,
+    explain,
+    is_bare,
+    is_hex,
+)
 from mycelium.errors import ConfigError, LocalError
 
-NETWORK_KEY_BYTES: Final = 32
-
+_MODE: Final = 0o600
 _FOR_OTHERS: Final = 0o077
 MAX_BYTES: Final = 1_024  # more than any secret has
 _TOKEN_BYTES: Final = range(16, 257)  # shorter tokens could be guessed
 
 
 def read_network_key(path: Path) -> bytes:
-    """Reads a pre-shared key, 32 bytes or 64 hex digits; raises ConfigError if it is invalid or open to other users."""
+    """Reads a pre-shared key: what `create_network_key` writes, 32 bytes or 64 hex digits.
+
+    Raises ConfigError if it is something else or open to other users. Zeros are refused: they stand for the open network.
+    """
     data = _read(path)
-    if len(data) == NETWORK_KEY_BYTES:
+    kind, secret = decode_secret(data) or (None, b"")
+    if kind is SecretKind.NETWORK_KEY:
+        return secret
+    if is_bare(data):
         return data
-    try:
-        key = bytes.fromhex(data.decode("ascii"))
-    except ValueError:
-        key = b""
-    if len(key) != NETWORK_KEY_BYTES:
-        raise ConfigError(f"{path}: a network key is {NETWORK_KEY_BYTES} bytes or {2 * NETWORK_KEY_BYTES} hex digits")
-    return key
+    if is_hex(data) and any(key := bytes.fromhex(data.decode("ascii"))):
+        return key
+    reason = "is the secret key of a node" if kind is not None else explain(data)
+    raise ConfigError(f"the network key file {path} {reason}; 'mycelium generate-network-key FILE' makes a network key")
+
+
+def create_network_key(path: Path) -> None:
+    """Writes a new random pre-shared key; raises LocalError if the file exists already or cannot be written."""
+    data = encode_secret(SecretKind.NETWORK_KEY, os.urandom(SECRET_BYTES))
+    create_private(path, data, name=f"the network key file {path}", error=LocalError)
 
 
 def read_api_token(path: Path) -> str:
@@ -40,6 +58,13 @@ def read_api_token(path: Path) -> str:
 
 def read_private(path: Path, *, name: str, error: type[LocalError]) -> bytes:
     """Reads the first MAX_BYTES of a regular file that only its owner may read; raises `error` with `name` in its text."""
+    data, mode = read_with_mode(path, name=name, error=error)
+    require_private(mode, path, name=name, error=error)
+    return data
+
+
+def read_with_mode(path: Path, *, name: str, error: type[LocalError]) -> tuple[bytes, int]:
+    """Returns the first MAX_BYTES of a regular file, and who may do what with it."""
     try:
         # Non-blocking, because opening a FIFO would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -47,15 +72,56 @@ def read_private(path: Path, *, name: str, error: type[LocalError]) -> bytes:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise error(f"{name} is not a regular file")
-            if status.st_mode & _FOR_OTHERS:
-                raise error(
-                    f"{name} is open to other users (mode {stat.S_IMODE(status.st_mode):04o}): chmod 600 {path}"
-                )
-            return os.read(descriptor, MAX_BYTES)
+            return os.read(descriptor, MAX_BYTES), stat.S_IMODE(status.st_mode)
         finally:
             os.close(descriptor)
     except OSError as cause:
         raise error(f"cannot read {name}: {cause.strerror}") from None
+
+
+def require_private(mode: int, path: Path, *, name: str, error: type[LocalError]) -> None:
+    """Raises `error` for the mode of a file that other users may touch."""
+    if mode & _FOR_OTHERS:
+        raise error(f"{name} is open to other users (mode {mode:04o}): chmod 600 {path}")
+
+
+def create_private(path: Path, data: bytes, *, name: str, error: type[LocalError]) -> None:
+    """Writes a file that its owner alone may read, synced to disk: the whole of it or none.
+
+    Raises `error` if there is a file already, which is not changed, or if it cannot be written.
+    """
+    try:
+        _write_atomically(path, data)
+    except FileExistsError as cause:
+        raise error(f"{name} exists already and was not changed") from cause
+    except FileNotFoundError as cause:
+        raise error(f"cannot write {name}: there is no folder {path.parent}") from cause
+    except OSError as cause:
+        raise error(f"cannot write {name}: {cause.strerror}") from cause
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    """Writes a temporary file and links it into place: unlike a rename, a link never replaces a file."""
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, _MODE)  # independent of the umask
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        os.link(temporary, path)
+    finally:
+        os.unlink(temporary)
+    sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Has the names in a folder written to disk."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _read(path: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""`mycelium generate-keys` and `mycelium inspect`: keys and their addresses, without a daemon."""
+"""The commands that make and show keys, without a daemon."""
 
 import os
 import re
@@ -10,6 +10,7 @@ import click
 from msgspec import Struct
 
 from mycelium.admin import keyfile
+from mycelium.admin.private_file import create_network_key
 from mycelium.cli import options
 from mycelium.cli.output import print_fields, print_json
 from mycelium.errors import IdentityError
@@ -35,10 +36,39 @@ def generate_keys(context: click.Context, force: bool, as_json: bool) -> None:
     """Create a new secret key, and with it a new address."""
     path = _key_file(context)
     seed = os.urandom(SEED_BYTES)
-    identity = _replace(path, seed) if force else keyfile.create_identity(path, seed, parents=True)
+    identity = keyfile.replace_identity(path, seed) if force else keyfile.create_identity(path, seed, parents=True)
     _print(identity.exchange_public_key, as_json=as_json)
     if not as_json:
         print_fields([("Key file:", path)])
+
+
+@click.command("import-key")
+@options.together(options.key_file, options.config_file)
+@click.option(
+    "--as-seed", is_flag=True, help="FILE was made by an old version of this program, not by the Rust Mycelium."
+)
+@options.as_json
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_context
+def import_key(context: click.Context, file: Path, as_seed: bool, as_json: bool) -> None:
+    """Take over the key, and with it the address, of the Rust Mycelium from its key FILE."""
+    path = _key_file(context)
+    identity = keyfile.import_identity(file, path, as_seed=as_seed)
+    _print(identity.exchange_public_key, as_json=as_json)
+    if not as_json:
+        print_fields([("Key file:", path)])
+
+
+@click.command("generate-network-key")
+@options.as_json
+@click.argument("file", type=click.Path(path_type=Path))
+def generate_network_key(file: Path, as_json: bool) -> None:
+    """Create the secret key of a private network in FILE, to be copied to each of its nodes."""
+    create_network_key(file)
+    if as_json:
+        print_json({"networkKeyFile": str(file)})
+    else:
+        print_fields([("Network key:", file)])
 
 
 @click.command
@@ -70,19 +100,6 @@ def _key_file(context: click.Context) -> Path:
     from mycelium.admin import config
 
     return config.load(options.given(context)).key_file
-
-
-def _replace(path: Path, seed: bytes) -> Identity:
-    """Writes the new key beside the old one and renames it, so a complete key exists at any moment."""
-    beside = path.with_name(f"{path.name}.new")
-    beside.unlink(missing_ok=True)
-    identity = keyfile.create_identity(beside, seed, parents=True)
-    try:
-        beside.replace(path)
-    except OSError:
-        beside.unlink()
-        raise
-    return identity
 
 
 def _print(public_key: bytes, *, as_json: bool) -> None:

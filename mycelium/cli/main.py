@@ -10,7 +10,7 @@ import click
 
 from mycelium import __version__
 from mycelium.cli import options
-from mycelium.cli.keys import generate_keys, inspect
+from mycelium.cli.keys import generate_keys, generate_network_key, import_key, inspect
 from mycelium.cli.output import print_json
 from mycelium.cli.parsing import DefaultGroup
 from mycelium.cli.peers import peers
@@ -65,7 +65,19 @@ def help_(context: click.Context, names: tuple[str, ...]) -> None:
     click.echo(found.get_help(at))
 
 
-for _command in (run, status, peers, routes, events, inspect, generate_keys, version, help_):
+for _command in (
+    run,
+    status,
+    peers,
+    routes,
+    events,
+    inspect,
+    generate_keys,
+    import_key,
+    generate_network_key,
+    version,
+    help_,
+):
     cli.add_command(_command)
 
 

@@ -78,7 +78,9 @@ class GateCounters:
     handshakes_accepted: int = counter("First handshake messages answered.")
     handshakes_sent_a_cookie: int = counter("First handshake messages answered with a cookie, under load.")
     handshakes_malformed: int = counter("First handshake messages dropped: malformed, or of another version.")
-    handshakes_without_mac: int = counter("First handshake messages dropped: no valid MAC.")
+    handshakes_without_mac: int = counter(
+        "First handshake messages dropped: no valid MAC, as from nodes with another network key."
+    )
     handshakes_replayed: int = counter("First handshake messages dropped: replayed.")
     handshakes_over_budget: int = counter("First handshake messages dropped: too many, in spite of a cookie.")
 

@@ -12,8 +12,9 @@ import os
 import random
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from ipaddress import IPv6Address
+from pathlib import Path
 from time import monotonic
 from typing import Final
 
@@ -107,13 +108,14 @@ class Daemon:
     def _open(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> TunDevice | None:
         """Opens key, sockets and TUN device, and makes the node that lives on them."""
         settings = self._settings
+        psk = _psk(settings)
         identity = stack.enter_context(_claimed_identity(settings))
         transports = self._transports = open_transports(settings.listen, mark=settings.firewall_mark)
         stack.callback(transports.close)
         tun = None if settings.no_tun else _open_tun(settings.tun_name, stack)
         self._node = Node(
             identity,
-            settings=NodeSettings(psk=_psk(settings), network_id=_network_id(settings), suites=_quick_suites()),
+            settings=NodeSettings(psk=psk, network_id=_network_id(settings), suites=_quick_suites()),
             epoch=next_epoch(settings.key_file),
             entropy=os.urandom,
             rng=random.Random(os.urandom(16)),
@@ -226,13 +228,23 @@ class Daemon:
 @contextmanager
 def _claimed_identity(settings: Settings) -> Iterator[Identity]:
     """Reads the key, made anew where there is none, and holds it against a second daemon."""
-    identity = keyfile.load_or_create_identity(settings.key_file)
-    with open(settings.key_file, "rb") as key_file:
+    path = settings.key_file
+    identity = keyfile.load_or_create_identity(path)
+    with ExitStack() as claims:
+        claims.enter_context(_claimed(path))
+        if keyfile.add_first_line(path):
+            claims.enter_context(_claimed(path))  # another file has taken its place
+        yield identity
+
+
+@contextmanager
+def _claimed(path: Path) -> Iterator[None]:
+    with open(path, "rb") as key_file:
         try:
             fcntl.flock(key_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise IdentityError(f"another mycelium is running with the key {settings.key_file}") from error
-        yield identity
+            raise IdentityError(f"another mycelium is running with the key {path}") from error
+        yield
 
 
 def _open_tun(name: str, stack: AsyncExitStack) -> TunDevice:

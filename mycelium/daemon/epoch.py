@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from mycelium.admin.keyfile import epoch_path
 from mycelium.errors import IdentityError
 
 EPOCH_LIMIT: Final = 0xFFFF_0000
@@ -16,7 +17,7 @@ def next_epoch(key_file: Path) -> int:
 
     Raises IdentityError where it can't be kept: without it a clock set back could lock this node out.
     """
-    kept = key_file.with_name(key_file.name + ".epoch")
+    kept = epoch_path(key_file)
     last = 0
     with contextlib.suppress(OSError, ValueError):
         last = int(kept.read_text(encoding="ascii"))

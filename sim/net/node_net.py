@@ -103,12 +103,13 @@ class NodeNet(VirtualNetwork):
         network_id: bytes = bytes(8),
         suites: int = BOTH_SUITES,
         seed: int | None = None,
+        identity: Identity | None = None,
         epoch: int = 1,
         policy: Policy = DEFAULT_POLICY,
         prefixes: tuple[Prefix, ...] = (),
     ) -> NamedHost:
-        """Adds a host and starts its node."""
-        identity = Identity((seed_of(name) if seed is None else seed).to_bytes(32, "big"))
+        """Adds a host and starts its node, whose identity is of a seed unless it is given."""
+        identity = identity or Identity((seed_of(name) if seed is None else seed).to_bytes(32, "big"))
         settings = NodeSettings(psk=psk, network_id=network_id, suites=suites, prefixes=prefixes)
         host = self.hosts[name] = self._all[name] = NamedHost(self, name, identity, settings, policy)
         host.begin(epoch, self.seed)

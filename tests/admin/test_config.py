@@ -171,6 +171,10 @@ def test_a_peer_named_twice_is_one_peer() -> None:
         ("key_file = ''", "key_file: must be a file path"),
         ("key_file = '~nobody-of-this-name/x'", "key_file: '~nobody-of-this-name/x': "),
         ("network_name = 'x'", "network_name: must be 2 to 64 bytes long"),
+        (
+            "network_name = 'home'",
+            "network_name: a name alone keeps no one out: add --network-key-file (network_key_file)",
+        ),
         ("log_format = 'xml'", "log_format: 'xml' is not one of compact, logfmt, plain, json"),
         ("debug = 1979-05-27", "debug: must be true or false, not a date"),
         ("peers = [", "not valid TOML: "),
@@ -187,6 +191,23 @@ def test_each_mistake_names_file_and_key(home: Path, text: str, told: str) -> No
 def test_a_mistake_on_the_command_line_names_the_flag() -> None:
     with pytest.raises(ConfigError, match=r"^--tun-name: 'a b' is not a valid interface name"):
         config.load({"tun_name": "a b"})
+
+
+def test_a_network_name_needs_a_key_wherever_both_are_given(home: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"^--network-name: a name alone keeps no one out: .*generate-network-key FILE"
+    ):
+        config.load({"network_name": "home"})
+    path = written(home, "network_key_file = 'psk'")
+    assert config.load({"network_name": "home", "config_file": str(path)}).network_key_file == home / "psk"
+    path = written(home, "network_name = 'home'")
+    assert config.load({"network_key_file": "psk", "config_file": str(path)}).network_name == "home"
+    assert config.load({"network_key_file": "psk"}).network_name == ""
+
+
+def test_a_network_name_from_a_terminal_that_is_not_utf_8_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"^--network-name: must be UTF-8$"):
+        config.load({"network_name": "caf\udce9", "network_key_file": "psk"})
 
 
 def test_a_named_file_must_exist(home: Path) -> None:

@@ -1,16 +1,33 @@
 """The key file: what is written, what is refused, and that nothing is ever overwritten."""
 
+import errno
 import logging
 import os
 import stat
+import tempfile
+from collections.abc import Callable
+from ipaddress import IPv6Address
 from pathlib import Path
 
 import pytest
 
-from mycelium.admin.keyfile import create_identity, default_key_path, load_identity, load_or_create_identity
+from mycelium.admin.keyfile import (
+    add_first_line,
+    create_identity,
+    default_key_path,
+    epoch_path,
+    import_identity,
+    load_identity,
+    load_or_create_identity,
+    original_path,
+    replace_identity,
+)
 from mycelium.errors import IdentityError
+from mycelium.identity import Identity
 
 SEED = bytes(range(32))
+OURS = b"mycelium-ed25519-seed\n" + SEED
+AS_IN_RUST = Identity.of_exchange_secret(SEED)
 
 
 @pytest.fixture
@@ -31,7 +48,7 @@ def test_a_written_key_reads_back_as_the_same_identity(key_path: Path) -> None:
     written = create_identity(key_path, SEED)
 
     assert load_identity(key_path).address == written.address
-    assert key_path.read_bytes() == SEED
+    assert key_path.read_bytes() == OURS
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
@@ -76,7 +93,7 @@ def test_missing_directories_are_made_only_when_asked(tmp_path: Path) -> None:
     create_identity(path, SEED, parents=True)
 
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert path.read_bytes() == SEED
+    assert path.read_bytes() == OURS
 
 
 def test_a_file_in_the_place_of_a_directory_is_a_clear_error(tmp_path: Path) -> None:
@@ -88,18 +105,142 @@ def test_a_file_in_the_place_of_a_directory_is_a_clear_error(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o601, 0o777])
 def test_a_key_that_others_may_touch_is_refused(key_path: Path, mode: int) -> None:
-    write(key_path, SEED, mode)
+    write(key_path, OURS, mode)
 
     with pytest.raises(IdentityError, match=f"open to other users \\(mode {mode:04o}\\): chmod 600 "):
         load_identity(key_path)
 
 
-@pytest.mark.parametrize("size", [0, 31, 33, 64])
+@pytest.mark.parametrize("size", [1, 31, 33, 64, 1000])
 def test_a_key_of_the_wrong_size_is_refused(key_path: Path, size: int) -> None:
-    write(key_path, bytes(size))
+    write(key_path, b"x" * size)
 
     with pytest.raises(IdentityError, match=f"has {size} bytes, not 32"):
         load_identity(key_path)
+
+
+def test_the_key_of_a_network_is_no_key_of_a_node(key_path: Path) -> None:
+    write(key_path, b"mycelium-network-key\n" + SEED)
+
+    with pytest.raises(IdentityError, match="is the key of a network: name it with --network-key-file"):
+        load_identity(key_path)
+
+
+# -- files without a first line --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+@pytest.mark.parametrize("load", [load_identity, load_or_create_identity])
+def test_32_bytes_alone_are_refused_with_both_ways_out(
+    key_path: Path, mode: int, load: Callable[[Path], Identity]
+) -> None:
+    write(key_path, SEED, mode)
+
+    with pytest.raises(IdentityError) as caught:
+        load(key_path)
+
+    rust, ours = (IPv6Address(one.address) for one in (AS_IN_RUST, Identity(SEED)))
+    assert f"the Rust Mycelium made it, 'mycelium import-key {key_path}' keeps its address {rust};" in str(caught.value)
+    assert f"'mycelium import-key --as-seed {key_path}' keeps {ours}" in str(caught.value)
+    assert key_path.read_bytes() == SEED
+
+
+def test_an_epoch_beside_32_bytes_says_that_they_are_a_seed_of_ours(key_path: Path) -> None:
+    write(key_path, SEED)
+    epoch_path(key_path).write_text("1700000000\n")
+
+    assert load_identity(key_path).address == Identity(SEED).address
+    assert key_path.read_bytes() == SEED
+    assert add_first_line(key_path)
+    assert key_path.read_bytes() == OURS
+    assert stat.S_IMODE(key_path.stat().st_mode) == 0o600
+    assert not add_first_line(key_path)
+    assert load_identity(key_path).address == Identity(SEED).address
+
+
+def test_a_seed_of_ours_that_others_may_read_is_still_refused(key_path: Path) -> None:
+    write(key_path, SEED, 0o640)
+    epoch_path(key_path).touch()
+
+    with pytest.raises(IdentityError, match="open to other users"):
+        load_identity(key_path)
+
+
+def test_a_folder_that_can_not_be_written_does_not_stand_in_the_way_of_an_old_seed(
+    key_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(prefix: str, dir: Path) -> tuple[int, str]:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    write(key_path, SEED)
+    monkeypatch.setattr(tempfile, "mkstemp", full)
+
+    assert not add_first_line(key_path)
+    assert key_path.read_bytes() == SEED
+    assert "stays in the format of old versions" in caplog.text
+    assert "Read-only file system" in caplog.text
+
+
+# -- import ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o644])
+@pytest.mark.parametrize("as_seed", [False, True])
+def test_an_imported_key_keeps_its_address(tmp_path: Path, mode: int, as_seed: bool) -> None:
+    source, path = tmp_path / "rust.bin", tmp_path / "new" / "key.bin"
+    write(source, SEED, mode)
+
+    identity = import_identity(source, path, as_seed=as_seed)
+
+    assert identity.address == (Identity(SEED) if as_seed else AS_IN_RUST).address
+    assert load_identity(path).address == identity.address
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert source.read_bytes() == SEED
+
+
+def test_a_key_imported_in_its_place_is_kept_as_it_was_too(key_path: Path) -> None:
+    write(key_path, SEED, 0o640)
+
+    import_identity(key_path, key_path, as_seed=False)
+
+    assert load_or_create_identity(key_path).address == AS_IN_RUST.address
+    assert key_path.read_bytes() == b"mycelium-x25519-secret\n" + SEED
+    assert original_path(key_path).read_bytes() == SEED
+    assert sorted(os.listdir(key_path.parent)) == ["key.bin", "key.bin.original"]
+
+
+def test_an_import_replaces_no_file(tmp_path: Path) -> None:
+    source, path = tmp_path / "rust.bin", tmp_path / "key.bin"
+    write(source, SEED)
+    create_identity(path, b"another seed".ljust(32))
+    before = path.read_bytes()
+    with pytest.raises(IdentityError, match="exists already and was not changed"):
+        import_identity(source, path, as_seed=False)
+    assert path.read_bytes() == before
+
+    write(original_path(source), b"kept")
+    with pytest.raises(IdentityError, match="cannot keep"):
+        import_identity(source, source, as_seed=False)
+    assert (source.read_bytes(), original_path(source).read_bytes()) == (SEED, b"kept")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(OURS, "is in our own format already"), (b"", "is empty"), (SEED + b"\n", "has a line end"), (bytes(32), "zeros")],
+)
+def test_what_can_not_be_imported_is_named(tmp_path: Path, content: bytes, told: str) -> None:
+    source = tmp_path / "other"
+    write(source, content)
+    with pytest.raises(IdentityError, match=f"the file {source} .*{told}"):
+        import_identity(source, tmp_path / "key.bin", as_seed=False)
+    assert os.listdir(tmp_path) == ["other"]
+
+
+def test_a_key_can_be_replaced(key_path: Path) -> None:
+    create_identity(key_path, SEED)
+    other = replace_identity(key_path, b"another seed".ljust(32))
+    assert load_identity(key_path).address == other.address
+    assert os.listdir(key_path.parent) == ["key.bin"]
 
 
 def test_a_directory_is_refused(tmp_path: Path) -> None:

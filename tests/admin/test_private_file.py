@@ -1,4 +1,5 @@
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -6,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.admin.private_file import read_api_token, read_network_key
-from mycelium.errors import ConfigError
+from mycelium.admin.private_file import create_network_key, read_api_token, read_network_key
+from mycelium.errors import ConfigError, LocalError
 
 KEY = bytes(range(32))
 
@@ -19,17 +20,56 @@ def private(folder: Path, data: bytes) -> Path:
     return path
 
 
-@pytest.mark.parametrize("data", [KEY, KEY.hex().encode(), KEY.hex().upper().encode() + b"\n"])
-def test_a_network_key_is_raw_or_hex(tmp_path: Path, data: bytes) -> None:
+@pytest.mark.parametrize(
+    "data",
+    [
+        KEY,
+        KEY.hex().encode(),
+        KEY.hex().upper().encode() + b"\n",
+        KEY.hex().encode() + b"\r\n",
+        b"mycelium-network-key\n" + KEY,
+    ],
+)
+def test_a_network_key_is_ours_raw_or_hex(tmp_path: Path, data: bytes) -> None:
     assert read_network_key(private(tmp_path, data)) == KEY
 
 
 @pytest.mark.parametrize(
-    "data", [b"", KEY[1:], KEY + b"\n", b"g" * 64, KEY.hex().encode()[2:], b"\xff" * 64, bytes(5_000)]
+    ("data", "told"),
+    [
+        (b"", "is empty"),
+        (KEY[1:], "has 31 bytes, not 32"),
+        (KEY + b"\n", "has a line end behind its 32 bytes"),
+        (b"g" * 64, "has 64 bytes, not 32"),
+        (KEY.hex().encode()[2:], "has 62 bytes, not 32"),
+        (b"mycelium-network-key\n" + KEY[1:], "is damaged: 31 bytes follow its first line, not 32"),
+        (b"mycelium-network-key\r\n" + KEY, "has the line ends of Windows"),
+        (b"mycelium-ed25519-seed\n" + KEY, "is the secret key of a node"),
+        (bytes(32), "holds only zeros"),
+        (b"0" * 64, "has its key in hex digits"),
+        (bytes(5_000), "holds only zeros"),
+    ],
 )
-def test_anything_else_is_no_network_key(tmp_path: Path, data: bytes) -> None:
-    with pytest.raises(ConfigError, match="32 bytes or 64 hex digits"):
-        read_network_key(private(tmp_path, data))
+def test_anything_else_is_no_network_key(tmp_path: Path, data: bytes, told: str) -> None:
+    path = private(tmp_path, data)
+    with pytest.raises(ConfigError, match=f"^the network key file {path} {told}.*generate-network-key FILE"):
+        read_network_key(path)
+
+
+def test_a_new_network_key_reads_back_and_never_takes_the_place_of_a_file(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    create_network_key(one)
+    create_network_key(other)
+    assert len(read_network_key(one)) == 32
+    assert read_network_key(one) != read_network_key(other)
+    assert stat.S_IMODE(one.stat().st_mode) == 0o600
+    before = one.read_bytes()
+    with pytest.raises(LocalError, match="exists already and was not changed"):
+        create_network_key(one)
+    assert one.read_bytes() == before
+    with pytest.raises(LocalError, match=f"there is no folder {tmp_path}/none$"):
+        create_network_key(tmp_path / "none" / "key")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one", "other"]
 
 
 def test_a_token_is_one_printable_line(tmp_path: Path) -> None:

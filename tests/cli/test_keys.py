@@ -1,3 +1,4 @@
+import ipaddress
 import json
 import stat
 from pathlib import Path
@@ -5,11 +6,15 @@ from pathlib import Path
 import pytest
 
 from mycelium.admin.keyfile import load_identity
+from mycelium.admin.private_file import read_network_key
 from mycelium.cli.main import main
+from mycelium.identity import Identity
 
 Capture = pytest.CaptureFixture[str]
 
 KEY = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
+RUST_SECRET = bytes.fromhex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a")  # RFC 7748 section 6.1
+RUST_ADDRESS = "520:c662:fd00:9e92:5d99:34ed:ab8:82ab"
 ADDRESS = "5c3:943d:3d21:1d4b:9fa8:5e65:db0e:113"
 
 
@@ -80,3 +85,41 @@ def test_force_leaves_no_secret_behind_where_it_fails(capsys: Capture, home: Pat
     assert main(["generate-keys", "--force", "-k", str(home / "folder")]) == 1
     assert [path.name for path in home.iterdir()] == ["folder"]
     assert capsys.readouterr().err.startswith("mycelium: ")
+
+
+def test_a_key_of_the_rust_mycelium_keeps_its_address(capsys: Capture, home: Path) -> None:
+    path = home / ".local" / "share" / "mycelium" / "priv_key.bin"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(RUST_SECRET)
+    path.chmod(0o640)  # as it writes it
+
+    assert main(["run", "--no-tun"]) == 1
+    refused = capsys.readouterr().err
+    assert len(refused.splitlines()) == 1
+    assert f"'mycelium import-key {path}' keeps its address {RUST_ADDRESS};" in refused
+    assert main(["import-key", str(path)]) == 0
+    assert f"Address:     {RUST_ADDRESS}" in capsys.readouterr().out.splitlines()
+    assert main(["inspect", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["address"] == RUST_ADDRESS
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_an_old_key_of_ours_keeps_its_address_too(capsys: Capture, home: Path) -> None:
+    (home / "old").write_bytes(RUST_SECRET)
+    assert main(["import-key", "--as-seed", "--json", str(home / "old"), "-k", str(home / "new")]) == 0
+    expected = str(ipaddress.IPv6Address(Identity(RUST_SECRET).address))
+    assert json.loads(capsys.readouterr().out)["address"] == expected
+    assert main(["inspect", "-k", str(home / "new"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["address"] == expected
+
+
+def test_a_network_key_is_made_once(capsys: Capture, home: Path) -> None:
+    path = home / "corp.key"
+    assert main(["generate-network-key", str(path)]) == 0
+    assert capsys.readouterr().out == f"Network key: {path}\n"
+    key = read_network_key(path)
+    assert main(["generate-network-key", "--json", str(path)]) == 1
+    assert "exists already and was not changed" in capsys.readouterr().err
+    assert read_network_key(path) == key
+    assert main(["generate-network-key", "--json", str(home / "other")]) == 0
+    assert json.loads(capsys.readouterr().out) == {"networkKeyFile": str(home / "other")}

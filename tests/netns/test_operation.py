@@ -81,19 +81,27 @@ def test_a_relay_needs_no_device(lab: Lab, make_mesh: MakeMesh) -> None:
 
 
 def test_nodes_with_the_same_network_key_meet(pair: DaemonMesh, tmp_path: Path) -> None:
-    key = network_key(tmp_path / "shared", 7)
+    key = tmp_path / "shared"
+    pair["a"].host.run(PROGRAM, "generate-network-key", key)
     for daemon in pair.daemons.values():
-        daemon.options += ["--network-key-file", str(key)]
+        daemon.options += ["--network-key-file", str(key), "--network-name", "home"]
     pair.start()
     pair.wait_converged()
     assert reaches(pair)
 
 
-@pytest.mark.parametrize("theirs", [None, 8], ids=["none", "another"])
-def test_nodes_with_different_network_keys_stay_strangers(pair: DaemonMesh, tmp_path: Path, theirs: int | None) -> None:
-    pair["a"].options += ["--network-key-file", str(network_key(tmp_path / "ours", 7))]
+@pytest.mark.parametrize(("theirs", "name"), [(None, ""), (8, "home"), (7, "away")], ids=["none", "another", "name"])
+def test_nodes_of_different_networks_stay_strangers(
+    pair: DaemonMesh, tmp_path: Path, theirs: int | None, name: str
+) -> None:
+    pair["a"].options += ["--network-key-file", str(network_key(tmp_path / "ours", 7)), "--network-name", "home"]
     if theirs is not None:
-        pair["b"].options += ["--network-key-file", str(network_key(tmp_path / "theirs", theirs))]
+        pair["b"].options += [
+            "--network-key-file",
+            str(network_key(tmp_path / "theirs", theirs)),
+            "--network-name",
+            name,
+        ]
     pair.start()
     assert_strangers(pair)
 
@@ -214,9 +222,10 @@ def test_a_second_daemon_with_the_same_device_says_so(pair: DaemonMesh, tmp_path
     [
         (lambda path: path.chmod(0o644), "open to other users"),
         (lambda path: path.write_bytes(b"short"), "has 5 bytes, not 32"),
+        (lambda path: path.write_bytes(bytes(range(32))), "if the Rust Mycelium made it, 'mycelium import-key "),
         (lambda path: (path.unlink(), path.mkdir()), "not a regular file"),
     ],
-    ids=["readable", "damaged", "directory"],
+    ids=["readable", "damaged", "bare", "directory"],
 )
 def test_a_key_file_that_can_not_be_trusted_is_refused(pair: DaemonMesh, spoil: "object", text: str) -> None:
     key = pair["a"].key_file
@@ -233,6 +242,7 @@ def test_a_key_file_that_can_not_be_trusted_is_refused(pair: DaemonMesh, spoil: 
         ("--listen", "udp://192.0.2.1:9651"),
         ("--tun-name", "a-name-that-is-far-too-long"),
         ("--network-key-file", "/nowhere/at/all"),
+        ("--network-name", "home"),
         ("--api-addr", "0.0.0.0:99999"),
         ("--no-such-flag",),
     ],

@@ -11,13 +11,16 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from mycelium.identity import Identity
 from sim.net.network import url_of
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import (
+    counter,
     data_of,
     deliver,
     is_whole,
     ping,
+    ping_packet,
     ping_until_answered,
     reaches,
     ready_pair,
@@ -48,6 +51,22 @@ def test_a_ring_with_a_cut_heals_in_a_fraction_of_a_second() -> None:
     net.run(2)
     for source, destination in combinations("abcd", 2):
         ping_until_answered(net, source, destination, within=0.5)
+
+
+def test_a_node_with_an_imported_key_is_routed_to_and_relays_for_others() -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b", identity=Identity.of_exchange_secret(bytes(range(32))))
+    net.add("c")
+    for one, other in ("ab", "cb"):
+        net.join(one, other)
+    net.run(10, until=lambda: is_whole(net))
+    for source, destination in ("ab", "ba", "ac", "ca"):
+        deliver(net, source, destination)
+    before = len(net.hosts["a"].delivered)
+    net.send("a", ping_packet(net, "a", "c", b"too far", hop_limit=1))
+    net.run(1, until=lambda: len(net.hosts["a"].delivered) > before)  # of an error that the imported key has signed
+    assert counter(net, "b", "relay_errors_sent") == 1
 
 
 def test_a_mended_ring_goes_back_to_its_shortest_ways() -> None:
