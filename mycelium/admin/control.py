@@ -37,9 +37,10 @@ class PeerInfo(Struct, frozen=True, rename="camel", kw_only=True):
     url: str | None = None  # as configured
     address: str | None = None  # overlay address, once known
     public_key: str | None = None
-    rtt_ms: float | None = None  # smoothed, scheduling delay of both hosts included
-    wire_rtt_ms: float | None = None  # newest, without scheduling delay; the cost comes from it
-    loss: float | None = None
+    rtt_ms: float | None = None  # least of the last few, without scheduling delay; absent while the link is down
+    rtt_age_s: float | None = None  # since the last round trip was measured
+    smoothed_rtt_ms: float | None = None  # for timeouts: scheduling delay of both hosts included
+    loss: float | None = None  # share of the frames sent to it in the last minute that were lost, after repair
     cost: int | None = None  # units of 10 us
     mtu: int | None = None  # datagram payload, bytes
 

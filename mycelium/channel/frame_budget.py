@@ -8,6 +8,7 @@ and doubles frames again when few are lost. Links use this for frames, sessions 
 import math
 from typing import Final
 
+from mycelium.channel.loss_window import LossWindow
 from mycelium.limits import FRAME_PLAINTEXT
 
 # shares of lost frames
@@ -52,6 +53,7 @@ class FrameBudget:
         "limit",
         "loss",
         "missed",
+        "recent",
         "sent_datagrams",
     )
 
@@ -60,6 +62,7 @@ class FrameBudget:
         self.limit = ceiling  # largest size of a frame, bytes
         self.loss = 0.0  # share of frames lost, smoothed
         self.datagram_loss = 0.0  # share of datagrams lost, smoothed; for the metric
+        self.recent = LossWindow()  # for people
         self.missed = 0  # frames reported lost so far, some of which may only have been late
         self.sent_datagrams = 0
         self.expendable = 0  # frames sent that the neighbour missed and whose loss does not count
@@ -73,6 +76,7 @@ class FrameBudget:
         """Resets all measurements after an outage; only frames from `counter` on count."""
         self.restart_counters()
         self.loss = self.datagram_loss = 0.0
+        self.recent.clear()
         self._starts_at = counter & _LOW_32  # earlier frames are ignored
 
     def restart_counters(self) -> None:
@@ -102,6 +106,7 @@ class FrameBudget:
         datagrams = self.sent_datagrams - self._counted_datagrams
         self._counted_datagrams = self.sent_datagrams
         self.missed += max(frames - arrived, 0)
+        self.recent.note(frames, frames - arrived, now=now)
         self._frames += frames
         self._lost = max(self._lost + frames - arrived, 0)  # late frames reduce it again
         self._smooth(frames, max(frames - arrived, 0) / frames, max(datagrams / frames, 1.0))

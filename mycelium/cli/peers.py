@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _PIN_DIGITS: Final = 4  # of a pinned key that a terminal shows
 _ELLIPSIS: Final = "…"
+_JUST_NOW_S: Final = 6.0  # the path in use is probed every 2 s, a spare one every 5 s
 
 
 @click.group(cls=DefaultGroup, default_command="list", no_args_is_help=False)
@@ -31,7 +32,11 @@ def peers() -> None:
 @options.as_json
 @click.pass_context
 def list_peers(context: click.Context, as_json: bool) -> None:
-    """List all peers and their state."""
+    """List all peers and their state.
+
+    RTT is the round trip on the wire; Loss the share of what was sent to the peer in the last minute that did not
+    arrive; Cost what routing reckons with, in ms: half the round trip and 0.3 ms, more where frames are lost.
+    """
     found = connect(context).peers()
     if as_json:
         print_json(found)
@@ -98,16 +103,25 @@ def _whole_url(url: str, daemon: "ApiClient") -> str:
     raise ApiError(f"{len(matching) or 'no'} peers begin with {start}: 'mycelium peers list --json' has the whole URLs")
 
 
+def _round_trip(peer: "PeerInfo") -> str:
+    """Writes a round trip, and when it was measured unless that was just now."""
+    if peer.rtt_ms is None:
+        return ""
+    is_old = peer.rtt_age_s is not None and peer.rtt_age_s > _JUST_NOW_S
+    return f"{peer.rtt_ms:.2f} ms" + (f", {duration(peer.rtt_age_s or 0)} ago" if is_old else "")
+
+
 _COLUMNS: Final[tuple[Column["PeerInfo"], ...]] = (
     Column(
         "Peer", lambda peer: _shown_url(peer.url or f"{peer.endpoint.proto}://{peer.endpoint.addr}"), must_show=True
     ),
     Column("State", lambda peer: peer.connection_state, must_show=True),
-    Column("RTT", lambda peer: "" if peer.rtt_ms is None else f"{peer.rtt_ms:.2f} ms", is_number=True),
+    Column("RTT", lambda peer: _round_trip(peer), is_number=True),
     Column("Loss", lambda peer: "" if peer.loss is None else f"{peer.loss:.1%}", is_number=True),
+    Column("Cost", lambda peer: "" if peer.cost is None else f"{peer.cost / 100:.2f}", is_number=True),
     Column("Address", lambda peer: peer.address or "", must_show=True),
-    Column("Sent", lambda peer: size(peer.tx_bytes), is_number=True),
-    Column("Received", lambda peer: size(peer.rx_bytes), is_number=True),
+    Column("Sent", lambda peer: "" if peer.address is None else size(peer.tx_bytes), is_number=True),
+    Column("Received", lambda peer: "" if peer.address is None else size(peer.rx_bytes), is_number=True),
     Column("Known for", lambda peer: duration(peer.discovered), is_number=True),
     Column("Type", lambda peer: peer.type),
 )

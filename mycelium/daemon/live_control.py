@@ -16,7 +16,7 @@ from mycelium.daemon.peers import Peers
 from mycelium.identity import subnet_of
 from mycelium.link.link import LinkState
 from mycelium.node.node import Node
-from mycelium.node.snapshot import LinkSnapshot, PeerOrigin, PeerSnapshot
+from mycelium.node.snapshot import LinkSnapshot, PeerOrigin, PeerSnapshot, PeerState
 from mycelium.peer_url import PeerUrl
 from mycelium.routing.snapshot import RouteSnapshot
 from mycelium.transport.set import TransportSet
@@ -61,7 +61,7 @@ class LiveControl:
     def peers(self) -> list[PeerInfo]:
         """Returns configured peers, then neighbours that dialled us, then discovered ones without a link."""
         now = monotonic()
-        return [_peer(peer, now=now) for peer in self._node.snapshot().peers]
+        return [_peer(peer, now=now) for peer in self._node.snapshot(now=now).peers]
 
     def add_peer(self, url: str) -> None:
         """Raises ConfigError for an invalid URL, LocalError for a peer that is configured already."""
@@ -89,7 +89,8 @@ class LiveControl:
 
     def status(self) -> StatusInfo:
         """Returns a summary of the node, and every counter."""
-        node, snapshot, counters = self._node, self._node.snapshot(), self._node.metrics.values()
+        node, snapshot = self._node, self._node.snapshot(now=monotonic())
+        counters = node.metrics.values()
         return StatusInfo(
             version=mycelium.__version__,
             node_ip=str(IPv6Address(node.identity.address)),
@@ -97,10 +98,10 @@ class LiveControl:
             uptime_s=monotonic() - self._started_monotonic,
             tun=self._tun.name if self._tun is not None else None,
             listening=[url_of(one) for one in self._transports.local_endpoints],
-            peers_alive=sum(link.state is not LinkState.DOWN for link in snapshot.links),
+            peers_alive=sum(peer.state is PeerState.ALIVE for peer in snapshot.peers),
             peers_total=len(snapshot.peers),
             routes=counters["routing_selected_routes"],
-            sessions=len(snapshot.sessions),
+            sessions=sum(session.has_keys for session in snapshot.sessions),
             counters=counters,
         )
 
@@ -138,10 +139,10 @@ def _peer(peer: PeerSnapshot, *, now: float) -> PeerInfo:
         last_connected=None if peer.last_connected is None else int(now - peer.last_connected),
         url=url,
     )
-    return info if link is None else replace(info, **_link_fields(link))
+    return info if link is None else replace(info, **_link_fields(link, now=now))
 
 
-def _link_fields(link: LinkSnapshot) -> dict[str, Any]:
+def _link_fields(link: LinkSnapshot, *, now: float) -> dict[str, Any]:
     """Returns the fields of a peer's entry that describe its link."""
     path = link.paths[0]
     return {
@@ -149,9 +150,10 @@ def _link_fields(link: LinkSnapshot) -> dict[str, Any]:
         "rx_bytes": link.rx_bytes,
         "address": str(IPv6Address(link.address)),
         "public_key": link.exchange_key.hex(),
-        "rtt_ms": _milliseconds(path.rtt_s),
-        "wire_rtt_ms": _milliseconds(path.wire_rtt_s),
-        "loss": round(link.loss, 4),
+        "rtt_ms": None if link.state is LinkState.DOWN else _milliseconds(path.rtt_s),
+        "rtt_age_s": None if path.measured_at is None else round(now - path.measured_at, 1),
+        "smoothed_rtt_ms": _milliseconds(path.smoothed_rtt_s),
+        "loss": None if link.loss is None else round(link.loss, 4),
         "cost": link.cost,
         "mtu": path.mtu,
     }

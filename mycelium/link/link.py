@@ -132,10 +132,9 @@ class Link:
         """The published cost in units of 10 us; None before the first round trip."""
         return self._cost.published
 
-    @property
-    def loss(self) -> float:
-        """The share of frames that were lost lately, after repair."""
-        return self.frames.budget.loss
+    def loss(self, *, now: float) -> float | None:
+        """Returns the share of frames lost in the last minute, after repair; None where nothing is known or it is down."""
+        return None if self.state is LinkState.DOWN else self.frames.budget.recent.share(now=now)
 
     @property
     def silent_since(self) -> float:

@@ -347,7 +347,7 @@ class Node:
 
     # -- what operators see ------------------------------------------------------------------------------------------------
 
-    def snapshot(self) -> NodeSnapshot:
+    def snapshot(self, *, now: float) -> NodeSnapshot:
         """Returns the current peers, links and sessions."""
         return snapshot(
             peers=self.peers,
@@ -355,6 +355,7 @@ class Node:
             dialler=self.dialler,
             links=self.links,
             sessions=self.sessions,
+            now=now,
         )
 
     def exchange_key_of(self, address: bytes) -> bytes | None:

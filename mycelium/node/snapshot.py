@@ -22,8 +22,11 @@ class PathSnapshot(Struct, frozen=True, kw_only=True):
     endpoint: Endpoint
     state: PathState
     is_validated: bool
-    rtt_s: float | None  # smoothed, scheduling delay of both hosts included
-    wire_rtt_s: float | None  # newest, without scheduling delay
+    rtt_s: (
+        float | None
+    )  # least of the last few, without scheduling delay: what `ping` beside it shows; None while it is dead
+    measured_at: float | None  # when the last round trip was measured
+    smoothed_rtt_s: float | None  # for timeouts: scheduling delay of both hosts included
     mtu: int  # datagram payload, bytes
     tx_bytes: int
     rx_bytes: int
@@ -36,7 +39,9 @@ class LinkSnapshot(Struct, frozen=True, kw_only=True):
     exchange_key: bytes
     state: LinkState
     cost: int | None  # as published to routing, units of 10 us; None before the first measurement
-    loss: float  # share of the frames sent to it, 0 to 1
+    loss: (
+        float | None
+    )  # share of the frames sent to it in the last minute, after repair, 0 to 1; None where nothing is known
     connected_since: float
     last_heard: float
     tx_bytes: int  # of datagrams, over all paths that there were
@@ -92,10 +97,16 @@ class NodeSnapshot(Struct, frozen=True, kw_only=True):
 
 
 def snapshot(
-    *, peers: PeerList, discovery: Discovery, dialler: Dialler, links: dict[bytes, Link], sessions: Sessions
+    *,
+    peers: PeerList,
+    discovery: Discovery,
+    dialler: Dialler,
+    links: dict[bytes, Link],
+    sessions: Sessions,
+    now: float,
 ) -> NodeSnapshot:
     """Returns a snapshot of the parts of one node."""
-    taken = {address: _link(link) for address, link in links.items()}
+    taken = {address: _link(link, now=now) for address, link in links.items()}
     return NodeSnapshot(
         peers=tuple(_peers(peers, discovery, dialler, taken)),
         links=tuple(taken.values()),
@@ -151,14 +162,14 @@ def _state(link: LinkSnapshot | None, endpoints: Iterable[Endpoint], dialled: se
     return PeerState.DEAD if dialled.isdisjoint(endpoints) else PeerState.CONNECTING
 
 
-def _link(link: Link) -> LinkSnapshot:
+def _link(link: Link, *, now: float) -> LinkSnapshot:
     paths = sorted(link.paths, key=lambda path: path is not link.paths.active)
     return LinkSnapshot(
         address=link.address,
         exchange_key=link.exchange_key,
         state=link.state,
         cost=link.cost,
-        loss=link.loss,
+        loss=link.loss(now=now),
         connected_since=link.connected_since,
         last_heard=link.frames.last_heard,
         tx_bytes=link.paths.tx_bytes,
@@ -172,8 +183,9 @@ def _path(path: Path) -> PathSnapshot:
         endpoint=path.endpoint,
         state=path.liveness.state,
         is_validated=path.is_validated,
-        rtt_s=path.rtt.srtt,
-        wire_rtt_s=path.rtt.newest_on_wire,
+        rtt_s=None if path.liveness.state is PathState.DEAD else path.rtt.recent_on_wire,
+        measured_at=path.rtt.measured_at,
+        smoothed_rtt_s=path.rtt.srtt,
         mtu=path.mtu.size,
         tx_bytes=path.tx_bytes,
         rx_bytes=path.rx_bytes,

@@ -28,7 +28,7 @@ def test_a_peer_without_a_link_says_null_for_what_only_a_link_knows() -> None:
     told = as_json(peer)
     assert isinstance(told, dict)
     assert told["endpoint"] == {"proto": "udp", "addr": "a:1"}
-    assert (told["rttMs"], told["wireRttMs"], told["lastConnected"], told["publicKey"]) == (None,) * 4
+    assert [told[name] for name in ("rttMs", "rttAgeS", "loss", "cost", "lastConnected", "publicKey")] == [None] * 6
 
 
 def test_an_event_has_only_the_fields_of_its_kind_and_survives_json() -> None:

@@ -5,9 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.control import EndpointInfo, PeerInfo
 from mycelium.cli.main import main
+from mycelium.cli.peers import _COLUMNS
 from tests.api.support import ADDRESS, FIRST_PEER, KEY, FakeNode
 from tests.cli.support import on_a_terminal, served
 
@@ -20,7 +23,7 @@ URLS = (
     FIRST_PEER,
 )
 SHOWN = (URLS[0].replace(KEY, "a6a7…"), *URLS[1:])
-HEADINGS = ["Peer", "State", "RTT", "Loss", "Address", "Sent", "Received", "Known", "for", "Type"]
+HEADINGS = ["Peer", "State", "RTT", "Loss", "Cost", "Address", "Sent", "Received", "Known", "for", "Type"]
 
 
 def listed(tmp_path: Path, columns: int) -> str:
@@ -40,21 +43,21 @@ def test_every_url_and_address_is_whole_at_any_width(tmp_path: Path, columns: in
 
 
 def test_eighty_columns(tmp_path: Path) -> None:
-    below = f"  {ADDRESS}  1.25 ms  1.0%  1.46 KiB  2.86 MiB"
+    below = f"  {ADDRESS}  1.25 ms  1.0%  0.63  1.46 KiB  2.86 MiB"
     wide = len(SHOWN[2])
     assert listed(tmp_path, 80).splitlines() == [
         f"{'Peer':{wide}}  State",
-        f"  {'Address':37}      RTT  Loss      Sent  Received",
+        f"  {'Address':37}      RTT  Loss  Cost      Sent  Received",
         *(line for url in SHOWN for line in (f"{url:{wide}}  alive", below)),
     ]
 
 
 def test_a_hundred_and_twenty_columns(tmp_path: Path) -> None:
     heading, below, first, second, *_ = listed(tmp_path, 120).splitlines()
-    assert heading.split() == ["Peer", "State", "RTT", "Loss", "Sent", "Received", "Type"]
-    assert below.split() == ["Address", "Known", "for"]
-    assert first.split() == [SHOWN[0], *["alive", "1.25", "ms", "1.0%", "1.46", "KiB", "2.86", "MiB", "static"]]
-    assert second.split() == [ADDRESS, "1m30s"]
+    assert heading.split() == ["Peer", "State", "RTT", "Loss", "Cost", "Sent", "Received"]
+    assert below.split() == ["Address", "Known", "for", "Type"]
+    assert first.split() == [SHOWN[0], *["alive", "1.25", "ms", "1.0%", "0.63", "1.46", "KiB", "2.86", "MiB"]]
+    assert second.split() == [ADDRESS, "1m30s", "static"]
 
 
 def test_to_a_pipe_each_peer_is_one_line_with_everything(tmp_path: Path, capsys: Capture) -> None:
@@ -63,7 +66,7 @@ def test_to_a_pipe_each_peer_is_one_line_with_everything(tmp_path: Path, capsys:
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split() == HEADINGS
     assert [line.split() for line in lines] == [
-        [url, *f"alive 1.25 ms 1.0% {ADDRESS} 1.46 KiB 2.86 MiB 1m30s static".split()] for url in URLS
+        [url, *f"alive 1.25 ms 1.0% 0.63 {ADDRESS} 1.46 KiB 2.86 MiB 1m30s static".split()] for url in URLS
     ]
 
 
@@ -128,3 +131,30 @@ def test_a_pin_as_it_is_shown_is_taken_where_it_is_unambiguous(tmp_path: Path, c
     assert capsys.readouterr().err == (
         f"mycelium: no peers begin with udp://c:1#a6a7: {whole}\nmycelium: 2 peers begin with udp://b:1#a6a7: {whole}\n"
     )
+
+
+def peer_info(**known: object) -> PeerInfo:
+    here = EndpointInfo("udp", "198.51.100.7:9651")
+    fresh = PeerInfo(endpoint=here, type="static", connection_state="alive", tx_bytes=0, rx_bytes=0, discovered=90)
+    return replace(fresh, **known)
+
+
+def cells(peer: PeerInfo) -> dict[str, str]:
+    return {column.heading: column.cell(peer) for column in _COLUMNS}
+
+
+def test_what_is_not_measured_yet_is_not_shown_as_if_it_were_zero() -> None:
+    shown = cells(peer_info(connection_state="connecting"))
+    assert [shown[name] for name in ("RTT", "Loss", "Cost", "Sent", "Received", "Address")] == [""] * 6
+
+
+@pytest.mark.parametrize(
+    ("age_s", "shown"), [(0.0, "0.61 ms"), (6.0, "0.61 ms"), (6.1, "0.61 ms, 6s ago"), (72.0, "0.61 ms, 1m12s ago")]
+)
+def test_a_round_trip_that_was_not_measured_just_now_says_when(age_s: float, shown: str) -> None:
+    assert cells(peer_info(address=ADDRESS, rtt_ms=0.612, rtt_age_s=age_s))["RTT"] == shown
+
+
+def test_a_link_that_has_carried_nothing_yet_says_zero() -> None:
+    shown = cells(peer_info(address=ADDRESS, loss=0.0, cost=31))
+    assert [shown[name] for name in ("Loss", "Cost", "Sent", "Received")] == ["0.0%", "0.31", "0 B", "0 B"]

@@ -11,7 +11,7 @@ from mycelium.daemon.peers import Peers
 from mycelium.transport.set import TransportSet
 from sim.net.network import url_of
 from sim.net.node_net import NodeNet
-from tests.support.small_meshes import is_up, ready_pair
+from tests.support.small_meshes import is_up, ping, ready_pair
 
 
 @pytest.fixture
@@ -80,6 +80,26 @@ def test_the_status_counts_live_peers_routes_and_sessions(loop: asyncio.Abstract
     net.run(10)
     status = control_of(net, "a", loop).status()
     assert (status.peers_alive, status.routes) == (0, 0)
+
+
+def test_the_status_counts_as_alive_what_the_list_of_peers_calls_alive(loop: asyncio.AbstractEventLoop) -> None:
+    net = ready_pair()
+    net.add_peer("a", f"{url_of('b')}#{net.hosts['b'].node.identity.exchange_public_key.hex()}")
+    net.run(5)
+    states = [peer.connection_state for peer in peers_of(net, "a", loop)]
+    status = control_of(net, "a", loop).status()
+    assert states == ["alive", "alive"], "two entries lead to one neighbour"
+    assert (status.peers_alive, status.peers_total) == (2, 2)
+
+
+def test_a_session_without_keys_is_not_counted(loop: asyncio.AbstractEventLoop) -> None:
+    net = NodeNet()
+    for name in "ab":
+        net.add(name)
+    net.join("a", "b")
+    net.run(5)
+    ping(net, "a", "b")
+    assert control_of(net, "a", loop).status().sessions == 0
 
 
 def test_routes_are_shown_as_subnets_with_their_next_hop(loop: asyncio.AbstractEventLoop) -> None:

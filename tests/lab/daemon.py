@@ -152,7 +152,7 @@ class LabDaemon:
 
     def slowest_round_trip_s(self) -> float:
         """Returns the longest smoothed round trip to any neighbour, in seconds."""
-        return max((peer["rttMs"] or 0.0 for peer in self.get("admin/peers")), default=0.0) / 1e3
+        return max((peer["smoothedRttMs"] or 0.0 for peer in self.get("admin/peers")), default=0.0) / 1e3
 
     def reachable_subnets(self) -> set[str]:
         """Returns the overlay prefixes that it has a selected route to."""

@@ -6,11 +6,11 @@ from mycelium.link.link import LinkState
 from mycelium.node.snapshot import NodeSnapshot, PeerOrigin, PeerState
 from sim.net.network import url_of
 from sim.net.node_net import NodeNet
-from tests.support.small_meshes import deliver, ping, ready_pair
+from tests.support.small_meshes import deliver, is_up, ping, ready_pair
 
 
 def snapshot_of(net: NodeNet, name: str) -> NodeSnapshot:
-    return net.hosts[name].node.snapshot()
+    return net.hosts[name].node.snapshot(now=net.now)
 
 
 def test_a_link_shows_its_neighbour_its_cost_and_the_path_in_use_first() -> None:
@@ -22,6 +22,35 @@ def test_a_link_shows_its_neighbour_its_cost_and_the_path_in_use_first() -> None
     assert link.paths[0].rtt_s == pytest.approx(0.010, abs=0.002)
     assert link.paths[0].endpoint.host == "b"
     assert link.tx_bytes == sum(path.tx_bytes for path in link.paths) > 0, "no path was removed"
+
+
+def test_a_link_shows_what_is_measured_and_nothing_else_at_the_start_under_load_and_in_an_outage() -> None:
+    net = NodeNet()
+    for name in "ab":
+        net.add(name)
+    net.join("a", "b")
+    [peer] = snapshot_of(net, "a").peers
+    assert (peer.link, peer.state) == (None, PeerState.CONNECTING)
+    net.run(5, until=lambda: is_up(net, "a", "b"))
+    assert snapshot_of(net, "a").links[0].loss is None, "the neighbour has reported nothing"
+    for _ in range(10):
+        ping(net, "a", "b")
+        net.run(1)
+    [link] = snapshot_of(net, "a").links
+    assert link.loss == 0.0
+    assert link.paths[0].rtt_s == pytest.approx(0.010, abs=0.001)
+    assert link.paths[0].measured_at == pytest.approx(net.now, abs=3.0)
+    net.cut("a", "b")
+    net.run(12)
+    [link] = snapshot_of(net, "a").links
+    assert (link.loss, link.cost, link.paths[0].rtt_s) == (None, None, None)
+    assert link.paths[0].measured_at == pytest.approx(net.now - 12, abs=3.0)
+    net.mend("a", "b")
+    net.run(20, until=lambda: is_up(net, "a", "b"))
+    net.run(5)
+    [link] = snapshot_of(net, "a").links
+    assert link.loss == 0.0, "what the cut took is over"
+    assert link.paths[0].rtt_s == pytest.approx(0.010, abs=0.001)
 
 
 def test_the_path_in_use_stands_first_after_a_move() -> None:

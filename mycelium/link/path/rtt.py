@@ -23,6 +23,7 @@ SMOOTHING_S: Final = (
 )
 JITTER_SAMPLES: Final = 16  # sample size of the jitter estimate
 STEADY_SAMPLES: Final = 5
+RECENT_S: Final = 12.0  # five probes of an idle path; what was measured before an outage is no longer recent
 STEADY_RATIO: Final = 0.25
 STEADY_FLOOR_S: Final = 0.5e-3
 
@@ -39,7 +40,7 @@ class RttEstimator:
         self.window_s = WINDOW_S
         self._differences = 0
         self._minima: deque[tuple[float, float]] = deque()  # start of a bucket, its minimum
-        self._last: deque[float] = deque(maxlen=STEADY_SAMPLES)  # on the wire alone
+        self._last: deque[tuple[float, float]] = deque(maxlen=STEADY_SAMPLES)  # when it was taken, on the wire alone
         self._sampled_at = 0.0
 
     def sample(self, rtt_s: float, *, now: float, waited_s: float = 0.0) -> None:
@@ -59,14 +60,27 @@ class RttEstimator:
         wire_s = rtt_s - waited_s if 0.0 <= waited_s <= rtt_s else rtt_s
         if self._last:
             self._differences = min(self._differences + 1, JITTER_SAMPLES)
-            self.jitter += (abs(self._last[-1] - wire_s) - self.jitter) / self._differences
-        self._last.append(wire_s)
+            self.jitter += (abs(self._last[-1][1] - wire_s) - self.jitter) / self._differences
+        self._last.append((now, wire_s))
         self._put(wire_s, now=now)
 
     @property
     def newest_on_wire(self) -> float | None:
         """The last round trip without the waits at its ends; None before the first."""
-        return self._last[-1] if self._last else None
+        return self._last[-1][1] if self._last else None
+
+    @property
+    def measured_at(self) -> float | None:
+        """When the last round trip was measured; None before the first."""
+        return self._last[-1][0] if self._last else None
+
+    @property
+    def recent_on_wire(self) -> float | None:
+        """What `ping` beside it shows: the least of the last round trips within RECENT_S, without waits at the ends."""
+        if not self._last:
+            return None
+        since = self._last[-1][0] - RECENT_S
+        return min(wire_s for at, wire_s in self._last if at >= since)
 
     @property
     def rto(self) -> float:
@@ -87,8 +101,9 @@ class RttEstimator:
         """Tells whether the last samples agree. Queues and busy processors make them differ."""
         if len(self._last) < STEADY_SAMPLES:
             return False
-        least = min(self._last)
-        return max(self._last) - least <= max(least * STEADY_RATIO, STEADY_FLOOR_S)
+        samples = [wire_s for _, wire_s in self._last]
+        least = min(samples)
+        return max(samples) - least <= max(least * STEADY_RATIO, STEADY_FLOOR_S)
 
     def minimum(self, *, now: float) -> float:
         """Returns the least round trip of the last `window_s` seconds or LEAST_BUCKETS, in seconds; infinity for none."""

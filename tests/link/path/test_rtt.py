@@ -4,7 +4,16 @@ import math
 
 import pytest
 
-from mycelium.link.path.rtt import GRANULARITY_S, INITIAL_RTO_S, LOADED_WINDOW_S, RTO_CEILING_S, WINDOW_S, RttEstimator
+from mycelium.link.path.rtt import (
+    GRANULARITY_S,
+    INITIAL_RTO_S,
+    LOADED_WINDOW_S,
+    RECENT_S,
+    RTO_CEILING_S,
+    STEADY_SAMPLES,
+    WINDOW_S,
+    RttEstimator,
+)
 
 
 def test_first_sample_sets_both_averages() -> None:
@@ -129,3 +138,37 @@ def test_a_longer_window_remembers_the_round_trip_without_the_queue() -> None:
         estimator.sample(0.200, now=float(second))
     assert estimator.minimum(now=59.0) == 0.010
     assert estimator.minimum(now=100.0) == 0.200
+
+
+def test_what_is_shown_is_the_wire_and_when_it_was_measured() -> None:
+    rtt = RttEstimator()
+    assert (rtt.recent_on_wire, rtt.measured_at) == (None, None), "nothing is measured yet"
+    for second, waited_s in enumerate((0.0, 0.040, 0.0, 0.003, 0.0)):
+        rtt.sample(0.0006 + waited_s, waited_s=waited_s, now=float(second))
+    assert rtt.recent_on_wire == pytest.approx(0.0006)
+    assert rtt.measured_at == 4.0
+    assert rtt.srtt is not None
+    assert rtt.srtt > 0.002, "what timeouts need is another matter"
+
+
+def test_a_wait_that_nobody_could_subtract_does_not_show() -> None:
+    rtt = RttEstimator()
+    for second, rtt_s in enumerate((0.0006, 0.0410, 0.0007, 0.0350, 0.0120)):
+        rtt.sample(rtt_s, now=float(second))
+    assert rtt.recent_on_wire == 0.0006
+
+
+def test_a_path_that_got_longer_is_shown_so_after_a_few_probes() -> None:
+    rtt = RttEstimator()
+    rtt.sample(0.010, now=0.0)
+    for second in range(1, STEADY_SAMPLES + 1):
+        rtt.sample(0.050, now=float(second))
+    assert rtt.recent_on_wire == 0.050
+
+
+def test_what_was_measured_before_an_outage_is_not_recent() -> None:
+    rtt = RttEstimator()
+    for second in range(5):
+        rtt.sample(0.010, now=float(second))
+    rtt.sample(0.050, now=4.0 + RECENT_S + 0.1)
+    assert rtt.recent_on_wire == 0.050
