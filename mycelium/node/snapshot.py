@@ -97,13 +97,7 @@ class NodeSnapshot(Struct, frozen=True, kw_only=True):
 
 
 def snapshot(
-    *,
-    peers: PeerList,
-    discovery: Discovery,
-    dialler: Dialler,
-    links: dict[bytes, Link],
-    sessions: Sessions,
-    now: float,
+    peers: PeerList, discovery: Discovery, dialler: Dialler, links: dict[bytes, Link], sessions: Sessions, *, now: float
 ) -> NodeSnapshot:
     """Returns a snapshot of the parts of one node."""
     taken = {address: _link(link, now=now) for address, link in links.items()}
