@@ -5,6 +5,8 @@ The protocol logic and the data path do not log. Warnings that strangers can tri
 
 import json
 import logging
+import os
+import sys
 import time
 from collections.abc import Callable
 from typing import Final
@@ -64,8 +66,11 @@ class RateLimited:
 
 
 class _Compact(logging.Formatter):
+    """A person who watches knows the date, and the systemd journal adds it; a file that is read later needs it."""
+
     def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+        is_dated = sys.stderr.isatty() or "JOURNAL_STREAM" in os.environ
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S" if is_dated else "%Y-%m-%d %H:%M:%S")
 
 
 class _Plain(logging.Formatter):

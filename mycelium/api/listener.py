@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Final
 
 from mycelium.admin.api_address import ApiAddress
-from mycelium.errors import DeviceError
+from mycelium.api.client import ApiClient
+from mycelium.errors import ApiError, DeviceError, NoDaemon
 
 _BACKLOG: Final = 64
+_ASK_S: Final = 1.0  # that who holds the address has to say what it is
 _OWNER_ONLY: Final = 0o177  # umask that leaves 0600
 
 
@@ -19,13 +21,30 @@ def open_listener(address: ApiAddress) -> socket.socket:
     try:
         return _open_unix(Path(address.path)) if address.is_unix else _open_tcp(address)
     except OSError as error:
-        in_use = error.errno == errno.EADDRINUSE
-        reason = (
-            "another program, perhaps another daemon, is listening there" if in_use else error.strerror or str(error)
-        )
+        reason = _reason(error, address)
         raise DeviceError(
             f"cannot serve the API at {address}: {reason} (choose another address with --api-addr)"
         ) from None
+
+
+def _reason(error: OSError, address: ApiAddress) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return f"another {'mycelium' if _is_mycelium(address) else 'program'} is listening there"
+        case errno.EADDRNOTAVAIL | errno.EAFNOSUPPORT:
+            return "this host does not have that address"
+    return error.strerror or str(error)
+
+
+def _is_mycelium(address: ApiAddress) -> bool:
+    """Asks whoever listens at an address."""
+    try:
+        ApiClient(address, timeout_s=_ASK_S).admin()
+    except NoDaemon:
+        return False
+    except ApiError:  # it wants a token, or is of another version
+        return True
+    return True
 
 
 def remove_socket_file(address: ApiAddress, inode: int) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from typing import TYPE_CHECKING, Final, cast
 
 from mycelium.admin.api_address import ApiAddress
@@ -20,40 +21,48 @@ _IDLE_SECONDS: Final = 15  # that a connection may stay open without a request
 
 
 class ApiServer:
-    """The API of one node. It answers between `start` and `stop`, in the event loop that called them."""
+    """The API of one node. It listens from `bind` on, and answers between `start` and `stop`, in their event loop."""
 
-    def __init__(self, control: NodeControl, address: ApiAddress, *, token: str | None = None) -> None:
-        self._control = control
+    def __init__(self, address: ApiAddress, *, token: str | None = None) -> None:
         self._token = token
         self._inode = 0
+        self._socket: socket.socket | None = None
         self._runner: web.AppRunner | None = None
         self._listener: asyncio.Server | None = None
-        self.address = address  # after `start`, port 0 is replaced by the chosen port
+        self.address = address  # after `bind`, port 0 is replaced by the chosen port
 
-    async def start(self) -> None:
-        """Starts to listen; raises ConfigError or DeviceError if it cannot, and leaves nothing behind."""
+    def bind(self) -> None:
+        """Takes the address, where calls then wait; raises ConfigError or DeviceError, and then leaves nothing behind."""
+        self._guard = Guard(self.address, self._token)
+        self._socket = open_listener(self.address)
+        if self.address.is_unix:
+            self._inode = os.lstat(self.address.path).st_ino
+        else:
+            self.address = ApiAddress(self.address.host, self._socket.getsockname()[1])
+
+    async def start(self, control: NodeControl) -> None:
+        """Starts to answer; only after `bind`."""
         from aiohttp import web  # here, because it takes 0.2 s
 
         from mycelium.api.app import application
 
-        guard = Guard(self.address, self._token)
-        listener = open_listener(self.address)
-        if self.address.is_unix:
-            self._inode = os.lstat(self.address.path).st_ino
-        else:
-            self.address = ApiAddress(self.address.host, listener.getsockname()[1])
-        app = application(self._control, guard)
+        app = application(control, self._guard)
         self._runner = web.AppRunner(
             app, handle_signals=False, access_log=None, keepalive_timeout=_IDLE_SECONDS, shutdown_timeout=1
         )
         await self._runner.setup()
         loop = asyncio.get_running_loop()
         serve = loop.create_unix_server if self.address.is_unix else loop.create_server
-        self._listener = await serve(self._protocol, sock=listener)
+        assert self._socket is not None
+        self._listener = await serve(self._protocol, sock=self._socket)
+        self._socket = None  # it belongs to the listener now
 
     async def stop(self) -> None:
-        """Closes every connection and removes the socket file; does nothing before `start`."""
+        """Closes every connection and removes the socket file; does nothing before `bind`."""
         runner, self._runner = self._runner, None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
         if self._listener is not None:
             # A connection that asyncio hands over after close() fails in its constructor, and its socket stays open.
             for listening in self._listener.sockets:

@@ -1,6 +1,6 @@
 """Starts and stops a node on this host: opens what it needs in order, runs until told to stop, gives everything back.
 
-key and epoch -> sockets -> TUN device and its address -> node and driver -> API -> peers are dialled
+API's address -> key and epoch -> sockets -> TUN device -> node and driver -> peers are dialled -> TUN's address -> API answers
 """
 
 import asyncio
@@ -11,13 +11,14 @@ import logging
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from ipaddress import IPv6Address
 from pathlib import Path
 from time import monotonic
 from typing import Final
 
+import mycelium
 from mycelium.admin import config, keyfile
 from mycelium.admin.config import Settings
 from mycelium.admin.private_file import read_api_token, read_network_key
@@ -49,6 +50,7 @@ log = logging.getLogger("mycelium")
 
 CPU_FEATURES: Final = "/proc/cpuinfo"
 UDP: Final = "udp"
+_LISTED: Final = 8  # peers or sockets that a line of the log names
 
 
 def run(settings: Settings) -> int:
@@ -82,6 +84,7 @@ class Daemon:
         self._discovery: LanDiscovery | None = None
         self._listening: list[Endpoint]
         self._transports: TransportSet
+        self._api: ApiServer
         self._tasks: asyncio.TaskGroup
 
     async def serve(self) -> int:
@@ -106,8 +109,12 @@ class Daemon:
         return 0
 
     def _open(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> TunDevice | None:
-        """Opens key, sockets and TUN device, and makes the node that lives on them."""
+        """Opens the API's address, key, sockets and TUN device, and makes the node that lives on them."""
         settings = self._settings
+        token = None if settings.api_token_file is None else read_api_token(settings.api_token_file)
+        self._api = ApiServer(settings.api_addr, token=token)
+        self._api.bind()
+        stack.push_async_callback(self._api.stop)
         psk = _psk(settings)
         identity = stack.enter_context(_claimed_identity(settings))
         transports = self._transports = open_transports(settings.listen, mark=settings.firewall_mark)
@@ -139,23 +146,27 @@ class Daemon:
         )
         self._peers = Peers(self._node, self._driver.act)
         self._control = LiveControl(self._node, transports, tun, self._peers)
-        listening = ", ".join(map(url_of, self._listening))
-        log.info("this node is %s, on %s", IPv6Address(identity.address), listening)
+        self._tell_start(None if tun is None else tun.name)
         return tun
+
+    def _tell_start(self, interface: str | None) -> None:
+        """Logs what this node is, and where it is found and asked."""
+        address, listening = IPv6Address(self._node.identity.address), _listed([url_of(one) for one in self._listening])
+        log.info("mycelium %s: this node is %s", mycelium.__version__, address)
+        log.info("interface %s, API at %s, listening at %s", interface or "none", self._api.address, listening)
+        if self._settings.peers:
+            log.info("dialling %s", _listed([str(url) for url in self._settings.peers]))
 
     async def _open_to_operator(
         self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop, tun: TunDevice | None
     ) -> None:
-        """Gives the TUN device its address, opens the API, and watches the network."""
-        settings = self._settings
-        token = None if settings.api_token_file is None else read_api_token(settings.api_token_file)
-        api = ApiServer(self._control, settings.api_addr, token=token)
-        stack.push_async_callback(api.stop)
+        """Gives the TUN device its address, has the API answer, and watches the network."""
         address = str(IPv6Address(self._node.identity.address))
         # Each takes a fifth of a second: one in a process of its own, the other's imports in a thread.
         apart = _configure(tun, address), loop.run_in_executor(None, importlib.import_module, "mycelium.api.app")
         await asyncio.gather(*apart)
-        await api.start()
+        stack.push_async_callback(self._api.stop)  # before anything that it answers from is given back
+        await self._api.start(self._control)
         self._watch(stack, loop)
 
     def _watch(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
@@ -223,6 +234,11 @@ class Daemon:
     def _on_journal(self) -> None:
         self._event_log.write_new()
         self._control.journal_grew()
+
+
+def _listed(urls: Sequence[str]) -> str:
+    more = f" and {len(urls) - _LISTED} more" if len(urls) > _LISTED else ""
+    return ", ".join(urls[:_LISTED]) + more
 
 
 @contextmanager

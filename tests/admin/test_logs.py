@@ -1,5 +1,6 @@
 import json
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -43,10 +44,22 @@ def test_there_is_a_format_for_each_name_the_settings_take(stream: Stderr) -> No
     assert stream.getvalue().count("udp://a:1") == len(LOG_FORMATS)
 
 
-def test_compact_lines_have_time_level_and_message(stream: Stderr) -> None:
+def test_compact_lines_have_time_level_and_message_and_in_a_file_the_date(
+    stream: Stderr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("JOURNAL_STREAM", raising=False)
     logs.configure()
     logging.getLogger("mycelium.x").warning("odd")
-    assert stream.getvalue()[8:] == " WARNING odd\n"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d WARNING odd\n", stream.getvalue())
+
+
+def test_compact_lines_have_no_date_in_the_journal_which_adds_it(
+    stream: Stderr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1234")
+    logs.configure()
+    logging.getLogger("mycelium.x").warning("odd")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING odd\n", stream.getvalue())
 
 
 def test_json_lines_are_objects(stream: Stderr) -> None:

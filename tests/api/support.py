@@ -118,8 +118,9 @@ class FakeNode:
 
 @asynccontextmanager
 async def serving(node: FakeNode, address: ApiAddress, *, token: str | None = None) -> AsyncIterator[ApiServer]:
-    server = ApiServer(node, address, token=token)
-    await server.start()
+    server = ApiServer(address, token=token)
+    server.bind()
+    await server.start(node)
     try:
         yield server
     finally:

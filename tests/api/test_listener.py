@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from mycelium.admin.api_address import ApiAddress
 from mycelium.api.server import ApiServer
 from mycelium.errors import DeviceError
 from tests.api.support import LOOPBACK, FakeNode, serving, start_and_stop, unix
+from tests.cli.support import served
 
 
 def test_only_the_owner_may_open_the_socket_and_its_file_goes_with_the_daemon(tmp_path: Path) -> None:
@@ -29,13 +31,10 @@ def test_the_socket_file_of_a_dead_daemon_is_replaced(tmp_path: Path) -> None:
 
 
 def test_the_socket_of_a_live_daemon_is_left_alone(tmp_path: Path) -> None:
-    async def run() -> None:
-        async with serving(FakeNode(), unix(tmp_path)):
-            with pytest.raises(DeviceError, match="perhaps another daemon"):
-                await ApiServer(FakeNode(), unix(tmp_path)).start()
-            assert (tmp_path / "api.sock").is_socket()
-
-    asyncio.run(run())
+    with served(FakeNode(), unix(tmp_path)) as address:
+        with pytest.raises(DeviceError, match=r"another mycelium is listening there .*--api-addr"):
+            ApiServer(address).bind()
+        assert (tmp_path / "api.sock").is_socket()
 
 
 def test_a_file_that_is_no_socket_is_never_replaced(tmp_path: Path) -> None:
@@ -60,10 +59,32 @@ def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
         start_and_stop(unix(tmp_path / "none"))
 
 
-def test_a_taken_port_is_told() -> None:
-    async def run() -> None:
-        async with serving(FakeNode(), LOOPBACK) as server:
-            with pytest.raises(DeviceError, match=r"perhaps another daemon, is listening there .*--api-addr"):
-                await ApiServer(FakeNode(), server.address).start()
+@pytest.mark.parametrize("token", [None, "a-token-that-nobody-knows"])
+def test_a_port_that_a_daemon_has_is_told(token: str | None) -> None:
+    with (
+        served(FakeNode(), LOOPBACK, token=token) as address,
+        pytest.raises(DeviceError, match=r"another mycelium is listening there .*--api-addr"),
+    ):
+        ApiServer(address).bind()
 
-    asyncio.run(run())
+
+def test_a_port_that_another_program_has_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.api.listener._ASK_S", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = ApiAddress("127.0.0.1", silent.getsockname()[1])
+        with pytest.raises(DeviceError, match=r"another program is listening there .*--api-addr"):
+            ApiServer(address).bind()
+
+
+def test_an_address_of_another_host_is_told() -> None:
+    with pytest.raises(DeviceError, match="this host does not have that address"):
+        ApiServer(ApiAddress("192.0.2.1", 8989), token="a-token-long-enough").bind()
+
+
+def test_a_folder_that_the_user_may_not_write_to_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("mycelium.api.listener._remove_stale", refuse)
+    with pytest.raises(DeviceError, match=r"cannot serve the API at unix:.*: Permission denied \(choose another"):
+        ApiServer(unix(tmp_path)).bind()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import socket
 from pathlib import Path
 
@@ -69,14 +70,41 @@ def test_there_is_a_bound_on_open_connections(tmp_path: Path) -> None:
 
 
 def test_stopping_what_never_started_is_harmless() -> None:
-    asyncio.run(ApiServer(FakeNode(), LOOPBACK).stop())
+    asyncio.run(ApiServer(LOOPBACK).stop())
+
+
+def test_what_was_bound_is_given_back_where_nothing_started(tmp_path: Path) -> None:
+    async def run() -> None:
+        server = ApiServer(unix(tmp_path))
+        server.bind()
+        assert os.listdir(tmp_path) == ["api.sock"]
+        await server.stop()
+
+    asyncio.run(run())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_calls_wait_from_bind_on(tmp_path: Path) -> None:
+    async def run() -> bytes:
+        server = ApiServer(unix(tmp_path))
+        server.bind()
+        reader, writer = await asyncio.open_unix_connection(server.address.path)
+        writer.write(b"GET /api/v1/admin HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await server.start(FakeNode())
+        answer = await reader.readline()
+        writer.close()
+        await server.stop()
+        return answer
+
+    assert asyncio.run(run()) == b"HTTP/1.1 200 OK\r\n"
 
 
 @pytest.mark.parametrize("turns", range(12))
 def test_a_connection_is_closed_however_shortly_before_the_stop_it_came(tmp_path: Path, turns: int) -> None:
     async def call() -> bytes:
-        server = ApiServer(FakeNode(), ApiAddress.parse(f"unix:{tmp_path}/api.sock"))
-        await server.start()
+        server = ApiServer(ApiAddress.parse(f"unix:{tmp_path}/api.sock"))
+        server.bind()
+        await server.start(FakeNode())
         with socket.socket(socket.AF_UNIX) as caller:
             caller.connect(f"{tmp_path}/api.sock")
             caller.setblocking(False)

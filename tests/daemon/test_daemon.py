@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import socket
 from collections.abc import Callable
@@ -9,12 +10,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from mycelium import __version__
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.config import Settings
 from mycelium.api.client import ApiClient
 from mycelium.daemon.daemon import Daemon
-from mycelium.errors import DeviceError, IdentityError
+from mycelium.errors import ConfigError, DeviceError, IdentityError
 from mycelium.peer_url import PeerUrl
 
 DEADLINE_S = 20.0
@@ -55,10 +58,41 @@ def test_a_second_daemon_with_the_same_key_is_refused(tmp_path: Path) -> None:
     settings = settings_in(tmp_path)
 
     def start_another() -> None:
+        elsewhere = replace(settings, api_addr=ApiAddress.parse(f"unix:{tmp_path}/other"))
         with pytest.raises(IdentityError, match="another mycelium is running with the key"):
-            asyncio.run(_serve_apart(settings))
+            asyncio.run(_serve_apart(elsewhere))
 
     asyncio.run(live(settings, start_another))
+
+
+def test_the_address_of_the_api_is_taken_before_anything_is_made_or_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with socket.socket(socket.AF_UNIX) as holder:
+        holder.bind(f"{tmp_path}/api")
+        holder.listen()
+        with pytest.raises(DeviceError, match="another program is listening there"):
+            asyncio.run(_serve_apart(settings_in(tmp_path)))
+    assert caplog.messages == []
+    assert [path.name for path in tmp_path.iterdir()] == ["api"]
+
+
+def test_an_api_for_other_hosts_without_a_token_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="needs --api-token-file"):
+        asyncio.run(_serve_apart(replace(settings_in(tmp_path), api_addr=ApiAddress("0.0.0.0", 0))))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_lines_tell_version_address_interface_api_listeners_and_peers(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    peers = tuple(PeerUrl("udp", "192.0.2.1", port) for port in range(1, 12))
+    asyncio.run(_serve_apart(replace(settings_in(tmp_path), peers=peers)))
+    _, first, second, third = caplog.messages
+    assert first.startswith(f"mycelium {__version__}: this node is ")
+    assert re.fullmatch(rf"interface none, API at unix:{tmp_path}/api, listening at udp://127.0.0.1:\d+", second)
+    assert third == f"dialling {', '.join(map(str, peers[:8]))} and 3 more"
 
 
 def test_a_port_in_use_is_said(tmp_path: Path) -> None:
