@@ -16,6 +16,7 @@ class Endpoint(NamedTuple):
     local: bytes = b""  # local address, 4 or 16 bytes as in PKTINFO; empty: the kernel chooses
     local_port: int = 0  # port of the local socket; 0: any socket that can reach the remote address
     connection: int = 0  # number of an accepted connection, which can't be dialled once it is closed; else 0
+    site: str = ""  # which service at the remote address, as in a URL behind the port: /path?sni=name
 
     @property
     def remote(self) -> "Endpoint":
@@ -25,7 +26,7 @@ class Endpoint(NamedTuple):
     def __str__(self) -> str:
         scope = f"%{self.scope}" if self.scope else ""
         host = f"[{self.host}{scope}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{self.scheme}://{host}:{self.port}{self.site}"
 
 
 def is_same_remote(one: Endpoint, other: Endpoint) -> bool:

@@ -93,6 +93,7 @@ TCP_STRANGERS_PER_HOST: Final = 16  # accepted from one IPv4 address or IPv6 /64
 STRANGER_BYTES: Final = 16 << 10  # read from an accepted connection before the node uses it: a handshake takes 1 KB
 TCP_UNSENT_DATA_BYTES: Final = 512 << 10  # bulk data that waits for one connection: 4 ms at 1 Gbit/s
 TCP_UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for it: a window of control segments
+TCP_UNSENT_ANSWER_BYTES: Final = 256 << 10  # unsent answers of TLS and WebSocket, and a batch before them
 TCP_UNSENT_BYTES: Final = 64 << 20  # waiting for all connections together, beyond which bulk data is dropped
 WEBSOCKET_FRAME_BYTES: Final = 256 << 10  # payload of one frame, which is kept until it is complete
 PROXY_ANSWER_BYTES: Final = 8 << 10  # status line and headers of a proxy's answer to CONNECT

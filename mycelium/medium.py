@@ -17,8 +17,10 @@ class Medium(Struct, frozen=True):
 
 UDP: Final = Medium(datagram_size=None, is_reliable=False, preference=0)
 TCP: Final = Medium(datagram_size=STREAM_DATAGRAM, is_reliable=True, preference=2)
+TLS: Final = Medium(datagram_size=STREAM_DATAGRAM, is_reliable=True, preference=3)
+WSS: Final = Medium(datagram_size=STREAM_DATAGRAM, is_reliable=True, preference=4)
 
-_MEDIA: Final = {"udp": UDP, "tcp": TCP}
+_MEDIA: Final = {"udp": UDP, "tcp": TCP, "tls": TLS, "wss": WSS}
 
 
 def medium_of(scheme: str) -> Medium:

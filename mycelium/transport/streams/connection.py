@@ -1,15 +1,18 @@
-"""One TCP connection that carries datagrams: its send queue, and the incomplete datagram received last."""
+"""One TCP connection that carries datagrams: its layers, its send queue, and the incomplete datagram received last."""
 
+import contextlib
 import select
 import socket
 from collections.abc import Sequence
 from typing import Final
 
 from mycelium.endpoint import Endpoint
-from mycelium.limits import STRANGER_BYTES, TCP_UNSENT_CONTROL_BYTES, TCP_UNSENT_DATA_BYTES
+from mycelium.errors import DecodeError
+from mycelium.limits import STRANGER_BYTES, TCP_UNSENT_ANSWER_BYTES, TCP_UNSENT_CONTROL_BYTES, TCP_UNSENT_DATA_BYTES
 from mycelium.transport.base import Buffer
 from mycelium.transport.send_queue import SendQueue
 from mycelium.transport.streams.framing import split
+from mycelium.transport.streams.stack import Stack
 
 BYTES_PER_SEND: Final = 64 << 10
 BUFFERS_PER_SEND: Final = 64  # well below the kernel's IOV_MAX
@@ -20,7 +23,8 @@ RELIEVED_BYTES: Final = TCP_UNSENT_DATA_BYTES // 8  # queued bytes down to which
 class StreamConnection:
     """A connection, dialled or accepted. Its methods raise OSError or EOFError once it has ended.
 
-    `names` are the endpoints that the node may send to; the last one is the source of received datagrams. A connection is
+    `peer` is its other end. `names` are the endpoints that the node may send to, none before an accepted connection has told
+    its scheme; the last one is the source of received datagrams. `stack` is None where bytes pass as they are. A connection is
     trusted once the node uses it for a path; before, at most STRANGER_BYTES are read from it.
     """
 
@@ -34,14 +38,20 @@ class StreamConnection:
         "is_connecting",
         "is_trusted",
         "names",
+        "peer",
         "queue",
+        "stack",
         "stream",
         "unused_since",
     )
 
-    def __init__(self, stream: socket.socket, endpoint: Endpoint, *, is_connecting: bool, now: float) -> None:
+    def __init__(
+        self, stream: socket.socket, peer: Endpoint, stack: Stack | None, *, is_connecting: bool, now: float
+    ) -> None:
         self.stream = stream
-        self.names: tuple[Endpoint, ...] = (endpoint,)
+        self.peer = peer
+        self.stack = stack
+        self.names: tuple[Endpoint, ...] = ()
         self.is_connecting = is_connecting
         self.is_trusted = False
         self.unused_since = now
@@ -59,6 +69,16 @@ class StreamConnection:
         return self.names[-1]
 
     @property
+    def is_open(self) -> bool:
+        """Tells whether datagrams can be sent; until then they wait."""
+        return not self.is_connecting and (self.stack is None or self.stack.is_open)
+
+    @property
+    def is_opening(self) -> bool:
+        """Tells whether this end has dialled, and the other has not opened the connection yet."""
+        return not self.peer.connection and not self.is_open
+
+    @property
     def is_suspended(self) -> bool:
         """Tells whether nothing more is read until the connection is trusted."""
         return not self.is_trusted and self._stranger_bytes >= STRANGER_BYTES
@@ -69,7 +89,8 @@ class StreamConnection:
         if self.is_connecting:
             return select.EPOLLOUT
         readable = 0 if self.is_suspended else select.EPOLLIN
-        return readable | (select.EPOLLOUT if self._rest is not None or self.queue else 0)
+        is_writable = self._rest is not None or (self.queue and self.is_open)
+        return readable | (select.EPOLLOUT if is_writable else 0)
 
     def judge_backlog(self) -> int:
         """Updates `is_backed_up`; returns its change: 1, -1 or 0."""
@@ -83,8 +104,11 @@ class StreamConnection:
 
     def send(self, pieces: Sequence[Buffer], size: int, *, is_bulk: bool) -> bool:
         """Sends `size` bytes, or queues what the kernel does not accept now; False if they were dropped."""
-        if self.is_connecting or self._rest is not None or self.queue:
+        if self._rest is not None or self.queue or not self.is_open:
             return self.queue.put(b"".join(pieces), size, is_bulk=is_bulk)
+        if self.stack is not None:
+            pieces = [self.stack.send(b"".join(pieces))]
+            size = len(pieces[0])
         try:
             sent = self.stream.sendmsg(pieces if len(pieces) <= BUFFERS_PER_SEND else [b"".join(pieces)])
         except BlockingIOError:
@@ -96,7 +120,9 @@ class StreamConnection:
     def flush(self) -> int:
         """Sends queued bytes as far as the kernel accepts them; returns how many it accepted."""
         flushed = 0
-        while self._rest is not None or self.queue:
+        if self.stack is not None:
+            self._queue_answers(self.stack)
+        while self._rest is not None or (self.queue and self.is_open):
             rest = self._next_rest() if self._rest is None else self._rest
             try:
                 sent = self.stream.send(rest)
@@ -109,12 +135,13 @@ class StreamConnection:
         return flushed
 
     def receive(self, scratch: memoryview) -> tuple[list[memoryview], int]:
-        """Reads once; returns the datagrams completed by it, as views of `scratch`, and the number of bytes read.
+        """Reads once; returns the datagrams completed by it and the number of bytes read.
 
-        Raises DecodeError if the stream is malformed.
+        The datagrams are valid until the next call with the same scratch. Raises DecodeError if the stream is malformed, and
+        OpeningRefused if the other side does not open it.
         """
-        start = len(self._partial)
-        scratch[:start] = self._partial
+        start = len(self._partial) if self.stack is None else 0
+        scratch[:start] = self._partial[:start]
         room = scratch[start:] if self.is_trusted else scratch[start : start + STRANGER_BYTES - self._stranger_bytes]
         try:
             count = self.stream.recv_into(room)
@@ -124,9 +151,39 @@ class StreamConnection:
             raise EOFError
         if not self.is_trusted:
             self._stranger_bytes += count
-        datagrams, end = split(scratch[: start + count])
-        self._partial = bytes(scratch[end : start + count])
+        data = scratch[: start + count]
+        if self.stack is not None:
+            data = memoryview(self._partial + self._unwrapped(self.stack, data))
+        datagrams, end = split(data)
+        self._partial = bytes(data[end:])
         return datagrams, count
+
+    def _unwrapped(self, stack: Stack, data: memoryview) -> Buffer:
+        try:
+            plain = stack.receive(data)
+        except BaseException:
+            self._say_goodbye()
+            raise
+        self._queue_answers(stack)
+        if self._rest is not None and len(self._rest) > TCP_UNSENT_ANSWER_BYTES:
+            raise DecodeError("the peer asks without reading the answers")
+        if stack.is_bare:
+            self.stack = None
+        return plain
+
+    def _queue_answers(self, stack: Stack) -> None:
+        """Puts what the layers say by themselves behind what they have said before, in front of all that waits."""
+        answers = stack.take_answers()
+        if not answers:
+            return
+        self._rest = memoryview(answers if self._rest is None else bytes(self._rest) + answers)
+
+    def _say_goodbye(self) -> None:
+        """Sends the last answers of the layers, unless something is in the way."""
+        answers = b"" if self.stack is None else self.stack.take_answers()
+        if answers and self._rest is None:
+            with contextlib.suppress(OSError):
+                self.stream.send(answers)
 
     def _next_rest(self) -> memoryview:
         pieces = [self.queue.pop()]
@@ -134,4 +191,5 @@ class StreamConnection:
         while self.queue and size < BYTES_PER_SEND:
             pieces.append(self.queue.pop())
             size += len(pieces[-1])
-        return memoryview(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return memoryview(data if self.stack is None else self.stack.send(data))

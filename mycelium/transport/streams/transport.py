@@ -1,4 +1,6 @@
-"""TCP, for networks that block UDP: length-prefixed datagrams over connections that the first datagram dials.
+"""Streams, for networks that block UDP: length-prefixed datagrams over connections that the first datagram dials.
+
+They travel in TCP as it is (tcp://), in TLS (tls://), or in a WebSocket within TLS (wss://); one listener takes all three.
 
 All sockets share one epoll descriptor, which is readable while any of them has an event. The owner does not see connections:
 when one ends, its endpoint becomes unreachable, and the next datagram to it dials again.
@@ -7,58 +9,33 @@ when one ends, its endpoint becomes unreachable, and the next datagram to it dia
 import errno
 import select
 import socket
+import ssl
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
 from ipaddress import ip_address
 from math import inf
 from time import monotonic
 from typing import Final
 
-from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
-from mycelium.errors import DecodeError, DeviceError
+from mycelium.errors import DecodeError, DeviceError, OpeningRefused
 from mycelium.limits import ENDPOINTS_REMEMBERED, TCP_CONNECTIONS, TCP_STRANGERS_PER_HOST, TCP_UNSENT_BYTES
 from mycelium.transport.base import Buffer, Received
+from mycelium.transport.streams.certificate import ServerCertificate
 from mycelium.transport.streams.connection import StreamConnection
+from mycelium.transport.streams.counters import StreamCounters
+from mycelium.transport.streams.dialling import SCHEMES, Dialling, Proxy
 from mycelium.transport.streams.framing import framed
-from mycelium.transport.streams.sockets import (
-    SCHEME,
-    arrival_interface,
-    connect,
-    endpoint_at,
-    listen,
-    local_address,
-    tune,
-)
+from mycelium.transport.streams.sockets import SCHEME, arrival_interface, endpoint_at, listen, local_address, tune
+from mycelium.transport.streams.stack import AcceptedStack
 from mycelium.transport.underlay import Underlay
 
 SCRATCH_BYTES: Final = 256 << 10  # size of one read: several datagrams of the largest size
 EVENTS_PER_POLL: Final = 64
 ACCEPTS_PER_POLL: Final = 16
-CONNECT_S: Final = 4.0  # time after which connecting is given up
+CONNECT_S: Final = 4.0  # time after which connecting, with all layers, is given up
 UNUSED_S: Final = 10.0  # time after which a connection without a path is closed; longer than a handshake may take
 SWEEP_S: Final = 1.0  # interval between checks of all connections
-
-
-@dataclass(slots=True)
-class StreamCounters:
-    """What a TCP transport counts."""
-
-    received_batches: int = counter("Reads from connections.")
-    received_bytes: int = counter("Bytes read from connections, lengths of datagrams included.")
-    sent_batches: int = counter("Batches of datagrams handed to connections.")
-    sent_bytes: int = counter("Bytes handed to connections, lengths of datagrams included.")
-    send_dropped: int = counter("Batches of datagrams dropped since a connection had too much to send.")
-    send_lost: int = counter("Batches of datagrams for a connection that is closed or can't be dialled.")
-    dialled: int = counter("Connections begun.")
-    dial_failed: int = counter("Connections refused by the peer, or not accepted in time.")
-    accepted: int = counter("Connections accepted.")
-    refused: int = counter("Connections refused because there were too many.")
-    inside_refused: int = counter("Connections refused because they came through the overlay itself.")
-    ended: int = counter("Connections closed by the peer or the network.")
-    unused: int = counter("Connections closed because the node did not use them.")
-    malformed: int = counter("Connections closed because they carried something else.")
 
 
 class StreamTransport:
@@ -71,10 +48,14 @@ class StreamTransport:
         listeners: Iterable[socket.socket] = (),
         *,
         underlay: Underlay | None = None,
+        proxy: Proxy | None = None,
+        certificate: ServerCertificate | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._underlay = underlay or Underlay()
         self._clock = clock
+        self._dialling = Dialling(self._underlay, proxy)
+        self._certificate = certificate or ServerCertificate(now=clock())
         self._epoll = select.epoll()
         self._listeners = {listener.fileno(): listener for listener in listeners}
         self._connections: dict[int, StreamConnection] = {}  # by file descriptor, oldest first
@@ -94,7 +75,14 @@ class StreamTransport:
             self._epoll.register(descriptor, select.EPOLLIN)
 
     @classmethod
-    def open(cls, addresses: Iterable[tuple[str, int]] = (), *, underlay: Underlay | None = None) -> "StreamTransport":
+    def open(
+        cls,
+        addresses: Iterable[tuple[str, int]] = (),
+        *,
+        underlay: Underlay | None = None,
+        proxy: Proxy | None = None,
+        certificate: ServerCertificate | None = None,
+    ) -> "StreamTransport":
         """Listens on numeric addresses and ports; raises DeviceError, written for the operator."""
         underlay = underlay or Underlay()
         listeners: list[socket.socket] = []
@@ -105,13 +93,13 @@ class StreamTransport:
             for listener in listeners:
                 listener.close()
             raise
-        return cls(listeners, underlay=underlay)
+        return cls(listeners, underlay=underlay, proxy=proxy, certificate=certificate)
 
     def fileno(self) -> int:
         return -1 if self._epoll.closed else self._epoll.fileno()
 
     def reach(self, endpoint: Endpoint) -> float:
-        return float(endpoint.scheme == SCHEME)
+        return float(endpoint.scheme in SCHEMES)
 
     @property
     def is_backed_up(self) -> bool:
@@ -170,13 +158,19 @@ class StreamTransport:
             self.counters.malformed += 1
             self._end(connection)
             return
-        endpoint = connection.endpoint
-        self._arrived.extend((datagram, len(datagram), endpoint) for datagram in datagrams)
+        except OpeningRefused:
+            self.counters.dial_failed += 1
+            self._end(connection)
+            return
         self.counters.received_batches += 1
         self.counters.received_bytes += count
+        if datagrams:
+            endpoint = connection.endpoint if connection.names else self._name_accepted(connection)
+            self._arrived.extend((datagram, len(datagram), endpoint) for datagram in datagrams)
         if connection.is_suspended:
             self._sweep_at = 0.0
-            self._watch(connection)
+        if connection.events != connection.wanted_events:
+            self._flush(connection)
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
@@ -222,14 +216,14 @@ class StreamTransport:
             self._note_unreachable(endpoint)
             return None
         try:
-            stream = connect(endpoint, self._underlay)
+            connection = self._dialling.begin(endpoint, now=self._clock())
         except (OSError, DeviceError):
             self.counters.dial_failed += 1
             self._note_unreachable(endpoint)
             return None
         self.counters.dialled += 1
-        connection = StreamConnection(stream, endpoint.remote, is_connecting=True, now=self._clock())
         self._add(connection)
+        self._name(connection, endpoint.remote)
         return connection
 
     # -- connections begin and end -------------------------------------------------------------------------------------
@@ -245,7 +239,7 @@ class StreamTransport:
             self._end(connection)
             return
         connection.is_connecting = False
-        self._name(connection, connection.endpoint._replace(local=local))
+        self._name(connection, connection.peer._replace(local=local))
         self._flush(connection)
 
     def _accept_from(self, listener: socket.socket) -> None:
@@ -280,11 +274,21 @@ class StreamTransport:
             return
         self.counters.accepted += 1
         self._accepted += 1
-        endpoint = remote._replace(local=local, connection=self._accepted)
-        connection = StreamConnection(stream, endpoint.remote, is_connecting=False, now=self._clock())
+        peer = remote._replace(local=local, connection=self._accepted)
+        stack = AcceptedStack(self._tls_context)
         self._strangers[_host_of(remote)] += 1
-        self._add(connection)
+        self._add(StreamConnection(stream, peer, stack, is_connecting=False, now=self._clock()))
+
+    def _tls_context(self) -> ssl.SSLContext:
+        return self._certificate.context(now=self._clock())
+
+    def _name_accepted(self, connection: StreamConnection) -> Endpoint:
+        """Gives an accepted connection its endpoint, once its first datagram tells that it carries some."""
+        stack = connection.stack
+        endpoint = connection.peer._replace(scheme=stack.scheme if isinstance(stack, AcceptedStack) else SCHEME)
+        self._name(connection, endpoint.remote)
         self._name(connection, endpoint)
+        return endpoint
 
     def _make_room(self) -> bool:
         """Closes the oldest untrusted connection; False if there is none."""
@@ -297,7 +301,6 @@ class StreamTransport:
 
     def _add(self, connection: StreamConnection) -> None:
         self._connections[connection.stream.fileno()] = connection
-        self._by_name[connection.endpoint] = connection
         self._sweep_at = min(self._sweep_at, self._clock() + SWEEP_S)
         connection.events = connection.wanted_events
         self._epoll.register(connection.stream, connection.events)
@@ -336,8 +339,8 @@ class StreamTransport:
             self.unreachable[endpoint] = None
 
     def _forget_stranger(self, connection: StreamConnection) -> None:
-        if connection.endpoint.connection:
-            host = _host_of(connection.endpoint)
+        if connection.peer.connection:
+            host = _host_of(connection.peer)
             self._strangers[host] -= 1
             if not self._strangers[host]:
                 del self._strangers[host]
@@ -357,7 +360,7 @@ class StreamTransport:
                 connection.unused_since = now
                 if not connection.is_trusted:
                     self._trust(connection)
-            elif connection.is_connecting and now - connection.unused_since > CONNECT_S:
+            elif connection.is_opening and now - connection.unused_since > CONNECT_S:
                 self.counters.dial_failed += 1
                 self._end(connection)
             elif connection.is_suspended or now - connection.unused_since > UNUSED_S:

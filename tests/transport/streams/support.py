@@ -1,5 +1,6 @@
 """Two ends of a stream in memory, with its bytes cut anywhere on the way."""
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -9,6 +10,13 @@ from typing import Protocol
 from mycelium.transport.base import Buffer
 from mycelium.transport.streams.certificate import ServerCertificate
 from mycelium.transport.streams.stack import AcceptedStack
+
+UPGRADE = (
+    b"GET /chat HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+FINAL, COMPRESSED = 0x80, 0x40
 
 
 class Streaming(Protocol):
@@ -68,3 +76,8 @@ def joined(one: Streaming, other: Streaming) -> tuple[StreamEnd, StreamEnd]:
     ends = StreamEnd(one), StreamEnd(other)
     pump(*ends)
     return ends
+
+
+def frame(opcode: int, payload: bytes = b"", *, flags: int = FINAL, length: int | None = None) -> bytes:
+    """Returns a frame as a client sends it, masked with zeros; its length may be a lie."""
+    return struct.pack(">BBQ4x", flags | opcode, 0x80 | 127, len(payload) if length is None else length) + payload

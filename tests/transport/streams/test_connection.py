@@ -7,9 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from mycelium.endpoint import Endpoint
-from mycelium.limits import STRANGER_BYTES, TCP_UNSENT_DATA_BYTES
+from mycelium.errors import DecodeError
+from mycelium.limits import STRANGER_BYTES, TCP_UNSENT_ANSWER_BYTES, TCP_UNSENT_DATA_BYTES
 from mycelium.transport.streams.connection import StreamConnection
 from mycelium.transport.streams.framing import framed, split
+from mycelium.transport.streams.http_connect import HttpConnect
+from mycelium.transport.streams.stack import Stack
+from tests.transport.streams.support import PING, UPGRADE, accepted, frame
 
 HERE = Endpoint("tcp", "192.0.2.1", 9651)
 PIECE = 50_000
@@ -21,7 +25,7 @@ def ends() -> Iterator[tuple[StreamConnection, socket.socket]]:
     one, other = socket.socketpair()
     one.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_608)
     one.setblocking(False)
-    yield StreamConnection(one, HERE, is_connecting=False, now=0.0), other
+    yield StreamConnection(one, HERE, None, is_connecting=False, now=0.0), other
     one.close()
     other.close()
 
@@ -112,3 +116,55 @@ def test_an_end_is_told(ends: tuple[StreamConnection, socket.socket]) -> None:
         connection.receive(scratch)
     with pytest.raises(OSError, match="Broken pipe"):
         send(connection, b"x", is_bulk=False)
+
+
+# -- layers ------------------------------------------------------------------------------------------------------------
+
+
+def test_answers_of_a_layer_leave_before_what_waits(ends: tuple[StreamConnection, socket.socket]) -> None:
+    connection, other = ends
+    connection.stack = Stack([HttpConnect("h:1")])
+    assert send(connection, b"first", is_bulk=False)
+    assert connection.is_opening
+    connection.flush()
+    assert other.recv(1 << 16).startswith(b"CONNECT h:1 ")
+    assert connection.wanted_events == select.EPOLLIN, "the datagram waits for the proxy"
+    other.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    connection.receive(memoryview(bytearray(1 << 18)))
+    assert not connection.is_opening
+    assert read_all(connection, other) == [b"first"]
+
+
+def test_who_asks_without_reading_the_answers_is_closed(ends: tuple[StreamConnection, socket.socket]) -> None:
+    connection, other = ends
+    scratch = memoryview(bytearray(1 << 18))
+    connection.stack, connection.is_trusted = accepted(), True
+    other.sendall(UPGRADE + b"\r\n")
+    connection.receive(scratch)
+    with pytest.raises(DecodeError, match="asks without reading"):  # noqa: PT012 (it takes a while)
+        for _ in range(1_000):
+            other.sendall(frame(PING, bytes(125)) * 100)
+            connection.receive(scratch)
+            connection.flush()
+    assert len(connection._rest or b"") < 2 * TCP_UNSENT_ANSWER_BYTES
+
+
+def test_a_last_answer_is_sent_before_the_end(ends: tuple[StreamConnection, socket.socket]) -> None:
+    connection, other = ends
+    connection.stack = accepted()
+    other.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    with pytest.raises(EOFError):
+        connection.receive(memoryview(bytearray(1 << 18)))
+    assert other.recv(1 << 16).startswith(b"HTTP/1.1 404 ")
+
+
+def test_bytes_of_a_recognised_plain_stream_pass_as_they_are(ends: tuple[StreamConnection, socket.socket]) -> None:
+    connection, other = ends
+    connection.stack = accepted()
+    other.sendall(b"\0\5\x10abcd\0\2\x10")
+    [datagram] = connection.receive(memoryview(bytearray(1 << 18)))[0]
+    assert bytes(datagram) == b"\x10abcd"
+    assert connection.stack is None
+    other.sendall(b"z")
+    [datagram] = connection.receive(memoryview(bytearray(1 << 18)))[0]
+    assert bytes(datagram) == b"\x10z"

@@ -32,7 +32,7 @@ def test_bytes_cross_as_they_were(version: ssl.TLSVersion, size: int) -> None:
     data = random.Random(size).randbytes(size)
     one.send(data)
     other.send(data[::-1])
-    assert data not in one.wire
+    assert size < 16 or data[:16] not in one.wire
     pump(one, other)
     assert other.received == data
     assert one.received == data[::-1]

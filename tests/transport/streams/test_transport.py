@@ -2,6 +2,7 @@
 
 import select
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Iterator
 
@@ -12,11 +13,13 @@ from mycelium.errors import DeviceError
 from mycelium.limits import STRANGER_BYTES, STREAM_DATAGRAM, TCP_STRANGERS_PER_HOST, TCP_UNSENT_DATA_BYTES
 from mycelium.transport.streams import transport as streams
 from mycelium.transport.streams.connection import RELIEVED_BYTES
+from mycelium.transport.streams.dialling import SCHEMES
 from mycelium.transport.streams.sockets import listen
 from mycelium.transport.streams.transport import CONNECT_S, SWEEP_S, UNUSED_S, StreamTransport
 from mycelium.transport.underlay import Underlay
 
 DEADLINE_S = 10.0
+CONTROL = b"\x10control"
 
 
 class Clock:
@@ -39,6 +42,11 @@ def host(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(params=SCHEMES)
+def scheme(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
 def pair(host: str, clock: Clock) -> Iterator[tuple[StreamTransport, StreamTransport]]:
     """One that only dials, and one that listens."""
@@ -48,8 +56,8 @@ def pair(host: str, clock: Clock) -> Iterator[tuple[StreamTransport, StreamTrans
         transport.close()
 
 
-def at(transport: StreamTransport) -> Endpoint:
-    return transport.local_endpoints[0]
+def at(transport: StreamTransport, scheme: str = "tcp") -> Endpoint:
+    return transport.local_endpoints[0]._replace(scheme=scheme)
 
 
 def pump(*transports: StreamTransport, until: Callable[[], bool]) -> list[tuple[bytes, Endpoint]]:
@@ -86,14 +94,14 @@ def trust(*transports: StreamTransport, clock: Clock) -> None:
         transport.handle_timeout(lambda: set(transport._by_name), now=clock.now)  # noqa: B023 (called at once)
 
 
-def dialled(one: StreamTransport, two: StreamTransport) -> tuple[Endpoint, Endpoint]:
+def dialled(one: StreamTransport, two: StreamTransport, scheme: str = "tcp") -> tuple[Endpoint, Endpoint]:
     """Connects one to two; returns where each hears from the other."""
-    one.send(at(two), [b"hello"], 1_200)
+    one.send(at(two, scheme), [b"\x10hello"], 1_200)
     [(data, there)] = received_by(two, one, count=1)
-    assert data == b"hello"
-    two.send(there, [b"answer"], 1_200)
-    [(data, here)] = received_by(one, count=1)
-    assert data == b"answer"
+    assert data == b"\x10hello"
+    two.send(there, [b"\x10answer"], 1_200)
+    [(data, here)] = received_by(one, two, count=1)
+    assert data == b"\x10answer"
     return here, there
 
 
@@ -101,19 +109,19 @@ def dialled(one: StreamTransport, two: StreamTransport) -> tuple[Endpoint, Endpo
 
 
 def test_the_first_datagram_to_an_endpoint_dials_it_and_the_answer_comes_back(
-    pair: tuple[StreamTransport, StreamTransport], host: str
+    pair: tuple[StreamTransport, StreamTransport], scheme: str, host: str
 ) -> None:
     one, two = pair
-    here, there = dialled(one, two)
+    here, there = dialled(one, two, scheme)
     local = socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
-    assert here == at(two)._replace(local=local)
-    assert (there.scheme, there.host, there.local, there.connection) == ("tcp", host, local, 1)
+    assert here == at(two, scheme)._replace(local=local)
+    assert (there.scheme, there.host, there.local, there.connection) == (scheme, host, local, 1)
     assert there.port not in (0, at(two).port)
 
 
 def test_a_dual_stack_listener_shows_ipv4_plainly(clock: Clock) -> None:
     one, two = StreamTransport(clock=clock), StreamTransport([listen("::", 0, Underlay())], clock=clock)
-    one.send(Endpoint("tcp", "127.0.0.1", at(two).port), [b"x"], 1_200)
+    one.send(Endpoint("tcp", "127.0.0.1", at(two).port), [b"\x10x"], 1_200)
     [(_, there)] = received_by(two, one, count=1)
     assert (there.host, there.local) == ("127.0.0.1", bytes((127, 0, 0, 1)))
     one.close()
@@ -121,10 +129,10 @@ def test_a_dual_stack_listener_shows_ipv4_plainly(clock: Clock) -> None:
 
 
 def test_datagrams_of_every_size_arrive_as_they_were_and_in_order(
-    pair: tuple[StreamTransport, StreamTransport], clock: Clock
+    pair: tuple[StreamTransport, StreamTransport], scheme: str, clock: Clock
 ) -> None:
     one, two = pair
-    here, there = dialled(one, two)
+    here, there = dialled(one, two, scheme)
     trust(one, two, clock=clock)
     sizes = [1, 60, 1_200, 62_000, STREAM_DATAGRAM, 2]
     for size in sizes:
@@ -135,22 +143,22 @@ def test_datagrams_of_every_size_arrive_as_they_were_and_in_order(
     assert {source for _, source in received} == {there}
 
 
-def test_both_names_of_a_remote_are_one_connection(pair: tuple[StreamTransport, StreamTransport]) -> None:
+def test_both_names_of_a_remote_are_one_connection(pair: tuple[StreamTransport, StreamTransport], scheme: str) -> None:
     one, two = pair
-    here, _ = dialled(one, two)
-    one.send(here.remote, [b"bare"], 1_200)
-    one.send(here._replace(local=b"gone"), [b"another address of ours"], 1_200)
-    assert [data for data, _ in received_by(two, one, count=2)] == [b"bare", b"another address of ours"]
+    here, _ = dialled(one, two, scheme)
+    one.send(here.remote, [b"\x10bare"], 1_200)
+    one.send(here._replace(local=b"gone"), [b"\x10another address of ours"], 1_200)
+    assert [data for data, _ in received_by(two, one, count=2)] == [b"\x10bare", b"\x10another address of ours"]
     assert (one.counters.dialled, two.counters.accepted) == (1, 1)
 
 
 def test_datagrams_that_were_read_already_are_announced(
-    pair: tuple[StreamTransport, StreamTransport], clock: Clock
+    pair: tuple[StreamTransport, StreamTransport], scheme: str, clock: Clock
 ) -> None:
     one, two = pair
-    here, _ = dialled(one, two)
-    one.send(here, [b"ab", b"cd", b"ef"], 2)
-    assert received_by(two, one, count=1)[0][0] == b"ab"
+    here, _ = dialled(one, two, scheme)
+    one.send(here, [b"\x10b", b"cd", b"ef"], 2)
+    assert received_by(two, one, count=1)[0][0] == b"\x10b"
     assert two.holds_more()
     received_by(two, one, count=2)
     assert not two.holds_more()
@@ -160,41 +168,41 @@ def test_an_empty_batch_sends_nothing(pair: tuple[StreamTransport, StreamTranspo
     one, two = pair
     here, _ = dialled(one, two)
     one.send(here, [], 1_200)
-    one.send(here, [b"x"], 1_200)
-    assert received_by(two, one, count=1)[0][0] == b"x"
+    one.send(here, [b"\x10x"], 1_200)
+    assert received_by(two, one, count=1)[0][0] == b"\x10x"
 
 
 # -- a peer who does not read ------------------------------------------------------------------------------------------
 
 
 def test_a_full_connection_drops_data_keeps_control_and_holds_no_other_back(
-    pair: tuple[StreamTransport, StreamTransport], clock: Clock
+    pair: tuple[StreamTransport, StreamTransport], scheme: str, clock: Clock
 ) -> None:
     one, two = pair
     other = StreamTransport([listen("127.0.0.1", 0, Underlay())], clock=clock)
-    here, _ = dialled(one, two)
-    elsewhere, _ = dialled(one, other)
+    here, _ = dialled(one, two, scheme)
+    elsewhere, _ = dialled(one, other, scheme)
     trust(one, two, other, clock=clock)
     sent = 0
     while not one.counters.send_dropped:
         assert one.send(here, [bytes(60_000)], STREAM_DATAGRAM, True)
         sent += 1
     assert one._unsent_bytes <= TCP_UNSENT_DATA_BYTES
-    one.send(here, [b"control"], STREAM_DATAGRAM, False)
-    one.send(elsewhere, [b"to another"], STREAM_DATAGRAM, True)
-    assert received_by(other, one, count=1)[0][0] == b"to another"
+    one.send(here, [CONTROL], STREAM_DATAGRAM, False)
+    one.send(elsewhere, [b"\x10to another"], STREAM_DATAGRAM, True)
+    assert received_by(other, one, count=1)[0][0] == b"\x10to another"
     received = received_by(two, one, count=sent)
-    assert [len(data) for data, _ in received if len(data) != 7] == [60_000] * (sent - 1)
-    assert received[-1][0] != b"control", "it overtook the data that waited"
+    assert [len(data) for data, _ in received if data != CONTROL] == [60_000] * (sent - 1)
+    assert received[-1][0] != CONTROL, "it overtook the data that waited"
     assert one._unsent_bytes == 0
     other.close()
 
 
 def test_a_connection_with_much_to_send_says_so_until_it_has_sent_most(
-    pair: tuple[StreamTransport, StreamTransport], clock: Clock
+    pair: tuple[StreamTransport, StreamTransport], scheme: str, clock: Clock
 ) -> None:
     one, two = pair
-    here, _ = dialled(one, two)
+    here, _ = dialled(one, two, scheme)
     trust(one, two, clock=clock)
     while not one.is_backed_up:
         assert not one.counters.send_dropped
@@ -210,10 +218,10 @@ def test_a_connection_with_much_to_send_says_so_until_it_has_sent_most(
 
 
 def test_a_descriptor_is_silent_while_nothing_can_be_sent_or_read(
-    pair: tuple[StreamTransport, StreamTransport], clock: Clock
+    pair: tuple[StreamTransport, StreamTransport], scheme: str, clock: Clock
 ) -> None:
     one, two = pair
-    here, _ = dialled(one, two)
+    here, _ = dialled(one, two, scheme)
     trust(one, two, clock=clock)
     while not one.counters.send_dropped:
         one.send(here, [bytes(60_000)], STREAM_DATAGRAM, True)
@@ -224,35 +232,37 @@ def test_a_descriptor_is_silent_while_nothing_can_be_sent_or_read(
 # -- connections that end ----------------------------------------------------------------------------------------------
 
 
-def test_a_closed_connection_makes_its_endpoints_unreachable(pair: tuple[StreamTransport, StreamTransport]) -> None:
+def test_a_closed_connection_makes_its_endpoints_unreachable(
+    pair: tuple[StreamTransport, StreamTransport], scheme: str
+) -> None:
     one, two = pair
-    _, there = dialled(one, two)
+    _, there = dialled(one, two, scheme)
     one.close()
     pump(two, until=lambda: bool(two.unreachable))
     assert set(two.unreachable) == {there, there.remote}
     assert two.counters.ended == 1
     two.unreachable.clear()
-    assert two.send(there, [b"x"], 1_200)
+    assert two.send(there, [b"\x10x"], 1_200)
     assert list(two.unreachable) == [there]
     assert (two.counters.dialled, two.counters.send_lost) == (0, 1), "an accepted connection can't be dialled"
 
 
-def test_sending_after_the_end_dials_again(pair: tuple[StreamTransport, StreamTransport]) -> None:
+def test_sending_after_the_end_dials_again(pair: tuple[StreamTransport, StreamTransport], scheme: str) -> None:
     one, two = pair
-    here, there = dialled(one, two)
+    here, there = dialled(one, two, scheme)
     two._end(two._by_name[there])
     pump(one, until=lambda: bool(one.unreachable))
     assert set(one.unreachable) == {here, here.remote}
-    one.send(here, [b"again"], 1_200)
+    one.send(here, [b"\x10again"], 1_200)
     [(data, new)] = received_by(two, one, count=1)
-    assert (data, new.connection) == (b"again", 2)
+    assert (data, new.connection) == (b"\x10again", 2)
 
 
 def test_a_refused_connection_is_told(clock: Clock, host: str) -> None:
     one, two = StreamTransport(clock=clock), StreamTransport([listen(host, 0, Underlay())], clock=clock)
     nobody = at(two)
     two.close()
-    assert one.send(nobody, [b"x"], 1_200)
+    assert one.send(nobody, [b"\x10x"], 1_200)
     pump(one, until=lambda: bool(one.unreachable))
     assert list(one.unreachable) == [nobody]
     assert one.counters.dial_failed == 1
@@ -262,7 +272,7 @@ def test_a_refused_connection_is_told(clock: Clock, host: str) -> None:
 @pytest.mark.parametrize("name", ["example.net", "", "fe80::1::2"])
 def test_a_host_that_is_no_address_is_told(name: str) -> None:
     one = StreamTransport()
-    assert one.send(Endpoint("tcp", name, 9651), [b"x"], 1_200)
+    assert one.send(Endpoint("tcp", name, 9651), [b"\x10x"], 1_200)
     assert one.counters.dial_failed == one.counters.send_lost == 1
     one.close()
 
@@ -276,7 +286,7 @@ def test_a_connection_that_nobody_answers_is_given_up(clock: Clock) -> None:
             second.setblocking(False)
             second.connect_ex(full.getsockname())
             one = StreamTransport(clock=clock)
-            one.send(Endpoint("tcp", *full.getsockname()), [b"x"], 1_200)
+            one.send(Endpoint("tcp", *full.getsockname()), [b"\x10x"], 1_200)
             clock.now += CONNECT_S
             one.handle_timeout(set, now=clock.now)
             assert not one.unreachable
@@ -286,6 +296,50 @@ def test_a_connection_that_nobody_answers_is_given_up(clock: Clock) -> None:
             assert one.unreachable
             assert one.next_deadline() == float("inf")
             one.close()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "answer"),
+    [("tls", b"SSH-2.0-x\r\n"), ("tls", b"\x15\x03\x03\0\x02\x02\x28"), ("wss", b"HTTP/1.1 400 Bad\r\n\r\n")],
+)
+def test_a_peer_that_does_not_open_the_stream_is_a_failed_dial(scheme: str, answer: bytes, clock: Clock) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        one = StreamTransport(clock=clock)
+        there = Endpoint(scheme, *server.getsockname())
+        one.send(there, [b"\x10x"], 1_200)
+        pump(one, until=lambda: bool(select.select([server], [], [], 0)[0]))
+        peer = server.accept()[0]
+        with peer:
+            peer.sendall(answer)
+            pump(one, until=lambda: bool(one.unreachable))
+        assert there in one.unreachable
+        assert (one.counters.dial_failed, one.counters.malformed) == (1, 0)
+        one.close()
+
+
+@pytest.mark.parametrize("scheme", ["tls", "wss"])
+def test_a_stream_that_is_not_opened_is_given_up(scheme: str, clock: Clock) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        one = StreamTransport(clock=clock)
+        one.send(Endpoint(scheme, *server.getsockname()), [b"\x10x"], 1_200)
+        pump(one, until=lambda: bool(select.select([server], [], [], 0)[0]))
+        clock.now += CONNECT_S + SWEEP_S
+        one.handle_timeout(set, now=clock.now)
+        assert one.counters.dial_failed == 1
+        assert one.unreachable
+        one.close()
+
+
+def test_the_same_address_by_another_name_or_scheme_is_another_connection(clock: Clock) -> None:
+    one, two = StreamTransport(clock=clock), StreamTransport([listen("127.0.0.1", 0, Underlay())], clock=clock)
+    sites = ["", "/a", "/b?sni=mesh.example"]
+    for site in sites:
+        one.send(at(two, "wss")._replace(site=site), [site.encode() or b"\x10"], 1_200)
+    one.send(at(two), [b"\x10"], 1_200)
+    assert len({source for _, source in received_by(two, one, count=4)}) == 4
+    assert one.counters.dialled == 4
+    one.close()
+    two.close()
 
 
 def test_a_dead_connection_is_noticed_by_the_kernel(pair: tuple[StreamTransport, StreamTransport]) -> None:
@@ -309,10 +363,13 @@ def stranger_to(transport: StreamTransport) -> socket.socket:
 
 
 def is_closed(stranger: socket.socket) -> bool:
+    """Waits for the end, behind a page for web browsers if there is one."""
     try:
-        return stranger.recv(1) == b""
+        while stranger.recv(1_024):
+            pass
     except ConnectionResetError:
-        return True
+        pass
+    return True
 
 
 def test_who_says_nothing_is_closed(pair: tuple[StreamTransport, StreamTransport], clock: Clock) -> None:
@@ -328,10 +385,10 @@ def test_who_says_nothing_is_closed(pair: tuple[StreamTransport, StreamTransport
 
 
 def test_a_connection_that_the_node_uses_stays_and_one_it_no_longer_uses_does_not(
-    pair: tuple[StreamTransport, StreamTransport], clock: Clock
+    pair: tuple[StreamTransport, StreamTransport], scheme: str, clock: Clock
 ) -> None:
     one, two = pair
-    _, there = dialled(one, two)
+    _, there = dialled(one, two, scheme)
     for _ in range(30):
         clock.now += UNUSED_S
         two.handle_timeout(lambda: {there}, now=clock.now)
@@ -344,7 +401,7 @@ def test_a_connection_that_the_node_uses_stays_and_one_it_no_longer_uses_does_no
 def test_little_is_read_of_a_stranger(pair: tuple[StreamTransport, StreamTransport], clock: Clock) -> None:
     _, two = pair
     with stranger_to(two) as stranger:
-        stranger.sendall(struct.pack(">H", 0xFFFF) + bytes(10 * STRANGER_BYTES))
+        stranger.sendall(struct.pack(">HB", 0xFFFF, 0x10) + bytes(10 * STRANGER_BYTES))
         pump(two, until=lambda: two.counters.received_bytes >= STRANGER_BYTES)
         assert two.counters.received_bytes == STRANGER_BYTES
         assert two.receive() is None
@@ -356,10 +413,10 @@ def test_little_is_read_of_a_stranger(pair: tuple[StreamTransport, StreamTranspo
 
 
 def test_a_stranger_who_has_become_a_neighbour_is_read_on(
-    pair: tuple[StreamTransport, StreamTransport], clock: Clock
+    pair: tuple[StreamTransport, StreamTransport], scheme: str, clock: Clock
 ) -> None:
     one, two = pair
-    here, there = dialled(one, two)
+    here, there = dialled(one, two, scheme)
     one._by_name[here].is_trusted = True
     for _ in range(3):
         one.send(here, [bytes(60_000)], STREAM_DATAGRAM)
@@ -371,9 +428,70 @@ def test_a_stranger_who_has_become_a_neighbour_is_read_on(
 def test_another_protocol_is_hung_up_on(pair: tuple[StreamTransport, StreamTransport]) -> None:
     _, two = pair
     with stranger_to(two) as stranger:
-        stranger.sendall(b"\0\0")
+        stranger.sendall(b"SSH-2.0-OpenSSH_9.2p1\r\n")
         pump(two, until=lambda: bool(two.counters.malformed))
         assert is_closed(stranger)
+
+
+@pytest.mark.parametrize("is_secure", [False, True])
+def test_a_web_browser_gets_an_ordinary_page_that_is_not_there(
+    pair: tuple[StreamTransport, StreamTransport], is_secure: bool
+) -> None:
+    _, two = pair
+    plain = stranger_to(two)
+    with secured(plain, two) if is_secure else plain as stranger:
+        stranger.sendall(b"GET / HTTP/1.1\r\nHost: mesh.example\r\n\r\n")
+        pump(two, until=lambda: bool(two.counters.ended))
+        page = b""
+        while data := stranger.recv(4_096):
+            page += data
+    assert page.startswith(b"HTTP/1.1 404 Not Found\r\n")
+    assert page.endswith(b"\r\n\r\n404 page not found\n")
+
+
+def secured(stranger: socket.socket, transport: StreamTransport) -> ssl.SSLSocket:
+    """Returns the connection with TLS on it, as an ordinary client does it."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    client = context.wrap_socket(stranger, server_hostname="mesh.example", do_handshake_on_connect=False)
+    client.setblocking(False)
+    while True:
+        try:
+            client.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            select.select([client.fileno(), transport.fileno()], [], [], DEADLINE_S)
+            assert transport.receive() is None
+    client.settimeout(DEADLINE_S)
+    assert client.selected_alpn_protocol() == "http/1.1"
+    return client
+
+
+@pytest.mark.parametrize(
+    "beginning",
+    [b"\x16\x03\x01\x40\x00\x01\x00\x3f\xfc", b"GET / HTTP/1.1\r\nA: ", b"\xff\xff\x10"],
+    ids=["TLS", "HTTP", "tcp"],
+)
+@pytest.mark.parametrize("count", [0, STRANGER_BYTES * 2])
+def test_what_is_begun_without_end_is_closed_after_a_while_or_a_handshakes_worth(
+    pair: tuple[StreamTransport, StreamTransport], clock: Clock, beginning: bytes, count: int
+) -> None:
+    _, two = pair
+    with stranger_to(two) as stranger:
+        stranger.sendall(beginning + b"x\r\nA: " * (count // 6))
+        if count:
+            pump(two, until=lambda: not two._connections or two.counters.received_bytes == STRANGER_BYTES)
+        else:
+            pump(two, until=lambda: two.counters.received_bytes == len(beginning))
+            clock.now += UNUSED_S
+            two.handle_timeout(set, now=clock.now)
+            assert two._connections
+            clock.now += SWEEP_S
+        two.handle_timeout(set, now=clock.now)
+        assert is_closed(stranger)
+    assert two.counters.received_bytes <= STRANGER_BYTES
+    assert not two._strangers
 
 
 def test_one_host_may_not_have_many_unused_connections(pair: tuple[StreamTransport, StreamTransport]) -> None:
@@ -397,9 +515,11 @@ def test_a_full_transport_closes_strangers_before_neighbours(
     one, two = pair
     _, there = dialled(one, two)
     two.handle_timeout(lambda: {there}, now=clock.now + SWEEP_S)
-    with stranger_to(two) as stranger, stranger_to(two):
+    with stranger_to(two) as stranger, stranger_to(two) as neighbour:
         assert is_closed(stranger)
         assert there in two._by_name
+        neighbour.sendall(b"\0\1\x10")
+        received_by(two, count=1)
         two.handle_timeout(lambda: set(two._by_name), now=clock.now + 3 * SWEEP_S)
         with stranger_to(two) as refused:
             assert is_closed(refused)

@@ -2,7 +2,6 @@
 
 import contextlib
 import random
-import struct
 from collections.abc import Callable
 
 import pytest
@@ -12,24 +11,27 @@ from hypothesis import strategies as st
 from mycelium.errors import DecodeError, OpeningRefused
 from mycelium.limits import WEBSOCKET_FRAME_BYTES
 from mycelium.transport.streams.websocket import WebSocketClient, WebSocketServer
-from tests.transport.streams.support import StreamEnd, joined, pump
-
-UPGRADE = (
-    b"GET /chat HTTP/1.1\r\nHost: a.example\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+from tests.transport.streams.support import (
+    BINARY,
+    CLOSE,
+    COMPRESSED,
+    CONTINUATION,
+    FINAL,
+    PING,
+    PONG,
+    TEXT,
+    UPGRADE,
+    StreamEnd,
+    frame,
+    joined,
+    pump,
 )
+
 DEFLATE = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
-CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
-FINAL, COMPRESSED = 0x80, 0x40
 
 
 def client() -> WebSocketClient:
     return WebSocketClient("mesh.example", 443, "/x")
-
-
-def frame(opcode: int, payload: bytes = b"", *, flags: int = FINAL, length: int | None = None) -> bytes:
-    """Returns a frame as a client sends it, masked with zeros; its length may be a lie."""
-    return struct.pack(">BBQ4x", flags | opcode, 0x80 | 127, len(payload) if length is None else length) + payload
 
 
 def opened() -> WebSocketServer:
