@@ -91,7 +91,9 @@ class EventInfo(Struct, frozen=True, rename="camel", kw_only=True, omit_defaults
     after: str | None = None
     cause: str | None = None
     silent_s: float | None = None  # since the last answer of the neighbour
-    without_s: float | None = None  # without a working route: from the last answer of the old next hop to the new one
+    without_s: float | None = (
+        None  # without a working route, from the last answer of the old next hop; so far, if it is lost
+    )
     count: int = 1  # consecutive failures of a peer, or route changes without an entry of their own
 
 

@@ -1,7 +1,7 @@
 """What happened to the links, peers, sessions and routes of a node, for its operator, in the order in which it was noticed.
 
 Route changes have a ring buffer of their own, so that thousands of them push out no entry of a link. Sequence numbers grow by
-one per entry: a reader that polls sees by a gap that entries were pushed out.
+one per entry: a reader that polls sees by a gap that entries were pushed out. Times never fall from one entry to the next.
 """
 
 from collections import deque
@@ -30,7 +30,9 @@ class Entry(Struct, frozen=True, kw_only=True):
     after: bytes | Endpoint | None = None
     cause: str | None = None
     silent_s: float | None = None  # how long the neighbour had not answered
-    without_s: float | None = None  # from the silence of the old next hop to the new one
+    without_s: float | None = (
+        None  # from the silence of the old next hop to the new one, or while there is none, to `at`
+    )
     count: int = 1
 
 
@@ -39,6 +41,7 @@ class Journal:
 
     def __init__(self, *, now: float) -> None:
         self.newest = 0  # sequence of the newest entry
+        self._newest_at = now
         self._notes: deque[Entry] = deque(maxlen=JOURNAL_ENTRIES)
         self._route_notes: deque[Entry] = deque(maxlen=JOURNAL_ENTRIES)
         self._routes = RouteStory(tell=self._note_route, tell_of_more=self._note_more_routes, now=now)
@@ -66,7 +69,7 @@ class Journal:
             self._notes,
             Entry(
                 sequence=self.newest + 1,
-                at=now,
+                at=max(now, self._newest_at),
                 kind=kind,
                 node=node,
                 peer=peer,
@@ -109,7 +112,7 @@ class Journal:
     ) -> None:
         entry = Entry(
             sequence=self.newest + 1,
-            at=at,
+            at=max(at, self._newest_at),  # a change is read a moment after it was made
             kind=EventKind.ROUTE,
             node=node,
             before=before,
@@ -123,7 +126,7 @@ class Journal:
         self._append(self._route_notes, Entry(sequence=self.newest + 1, at=at, kind=EventKind.ROUTES, count=count))
 
     def _append(self, ring: deque[Entry], entry: Entry) -> None:
-        self.newest = entry.sequence
+        self.newest, self._newest_at = entry.sequence, entry.at
         ring.append(entry)
 
 

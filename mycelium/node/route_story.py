@@ -15,7 +15,7 @@ PATIENCE_S: Final = 1.0  # a route that is back by then counts as changed, not a
 
 
 class RouteTeller(Protocol):
-    """Takes one event: when, the destination, its next hop before and after, the cause, and the seconds without a route.
+    """Takes one event: when, the destination, its next hop before and after, the cause, and the seconds without a route so far.
 
     None stands for no next hop, and for a time that is not known.
     """
@@ -84,7 +84,8 @@ class RouteStory:
                 break
             del self._lost[node]
             _keep(self._gone, node, loss)
-            self._tell_one(loss.is_used, loss.at, node, loss.before, None, loss.cause, None, now=now)
+            without_s = now - min(loss.at, loss.silent_since)
+            self._tell_one(loss.is_used, now, node, loss.before, None, loss.cause, without_s, now=now)
         if self._held_back:
             self._tell_of_more(now, self._held_back)
             self._held_back = 0

@@ -1,9 +1,11 @@
 """The journal on the operator's side: wall-clock times, addresses as text, and the log."""
 
 import logging
+import re
 import time
 from math import inf
 from time import monotonic
+from typing import Final
 
 import pytest
 
@@ -14,10 +16,17 @@ from mycelium.endpoint import Endpoint
 from mycelium.limits import JOURNAL_LINES_PER_SECOND
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
+from sim.net.node_net import NodeNet
+from tests.support.small_meshes import ping, ready_line, ready_pair, square
 
 A, B, C = (bytes((4, number)) + bytes(13) + b"\1" for number in range(3))
 HERE = Endpoint("udp", "192.0.2.1", 9651)
 THERE = Endpoint("udp", "2001:db8::2", 9651)
+
+
+RESET: Final = "link reset: b has forgotten what it was told, as after a restart or an outage, and is told again"
+
+_SECONDS: Final = re.compile(r"[0-9]+\.[0-9]+ s")
 
 
 def full_journal() -> Journal:
@@ -50,21 +59,21 @@ def full_journal() -> Journal:
 def test_every_kind_has_words() -> None:
     infos = event_infos(full_journal(), 0)
     assert [describe(info) for info in infos] == [
-        "link up: 400::1 at udp://192.0.2.1:9651",
-        "link suspect: 400::1, silent for 0.07 s",
-        "link trusted again: 400::1",
-        "link restarted: 400::1",
-        "link keys renewed: 400::1",
-        "link moved: 400::1 from udp://192.0.2.1:9651 to udp://[2001:db8::2]:9651",
-        "link down: 400::1, silent for 0.20 s",
-        "link down: 401::1, closed",
+        "link up: 400::1 answers at udp://192.0.2.1:9651",
+        "link suspect: 400::1 has not answered for 0.07 s",
+        "link trusted again: 400::1 answers",
+        "link reset: 400::1 has forgotten what it was told, as after a restart or an outage, and is told again",
+        "link keys renewed with 400::1",
+        "link moved: 400::1 is reached at udp://[2001:db8::2]:9651, no longer at udp://192.0.2.1:9651",
+        "link down: 400::1 has not answered for 0.20 s",
+        "link down: 401::1 has closed the link",
         "peer udp://a:9651: no answer",
         "peer udp://a:9651: no answer, 2 times in a row",
-        "session renewed: 402::1",
-        "route to 400::1: none -> 401::1, better",
-        "route to 400::1: 401::1 -> 402::1, suspected, 0.250 s without",
-        "routes: 7 more changes",
-        "route to 402::1: 401::1 -> none, lost",
+        "session renewed: new end-to-end keys with 402::1",
+        "route to 400::1 found, via 401::1",
+        "route to 400::1 now leads via 402::1, not via 401::1: 401::1 did not answer; 0.250 s without a working route",
+        "routes: 7 more changes, not listed one by one",
+        "route to 402::1 lost, it led via 401::1: the link to 401::1 went down; 2.000 s without a working route so far",
     ]
     assert {info.kind for info in infos} == {kind.value for kind in EventKind}
     assert all(abs(info.time - time.time()) < 5 for info in infos)
@@ -87,9 +96,9 @@ def test_the_log_has_links_as_information_routes_as_details_and_failures_as_warn
         log.write_new()
         log.write_new()
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("INFO", "link up: 400::1 at udp://192.0.2.1:9651"),
+        ("INFO", "link up: 400::1 answers at udp://192.0.2.1:9651"),
         ("WARNING", "peer udp://a:9651: the name is not known"),
-        ("DEBUG", "route to 400::1: none -> 401::1, better"),
+        ("DEBUG", "route to 400::1 found, via 401::1"),
     ]
 
 
@@ -110,3 +119,130 @@ def test_a_flood_of_events_is_logged_in_part_and_the_rest_is_counted(
         log.write_new()
     assert str(500 - JOURNAL_LINES_PER_SECOND) in caplog.records[-2].getMessage()
     assert "link trusted again" in caplog.records[-1].getMessage()
+
+
+# -- situations --------------------------------------------------------------------------------------------------------
+
+
+def told(net: NodeNet, name: str, after: int = 0) -> list[str]:
+    """Returns what a host's journal tells, with names in place of addresses; its times never fall."""
+    node = net.hosts[name].node
+    node.note_route_changes(now=net.now)
+    infos = event_infos(node.journal, after)
+    assert [info.time for info in infos] == sorted(info.time for info in infos)
+    lines = [describe(info) for info in infos]
+    for other in net.hosts.values():
+        lines = [line.replace(other.address_text, other.name) for line in lines]
+    return [_SECONDS.sub("N s", line) for line in lines]
+
+
+def begin(net: NodeNet) -> int:
+    """Returns the number of the newest entry of a's journal, once all that happened is in it."""
+    net.hosts["a"].node.note_route_changes(now=net.now)
+    return net.hosts["a"].node.journal.newest
+
+
+def run(net: NodeNet, seconds: float) -> None:
+    """Lets time pass, with traffic from a to b, and has route changes noted as soon as the daemon's driver would."""
+    end = net.now + seconds
+    while net.now < end:
+        if "b" in net.hosts:
+            ping(net, "a", "b")
+        net.run(0.005)
+        for host in net.hosts.values():
+            host.node.note_route_changes(now=net.now)
+
+
+def test_a_new_neighbour_that_falls_silent_and_comes_back() -> None:
+    net = ready_pair()
+    begun = ["link up: b answers at udp://b:9651", "route to b found, directly"]
+    assert told(net, "a") == begun
+    since = begin(net)
+    net.cut("a", "b")
+    run(net, 3)
+    lost = [
+        "link suspect: b has not answered for N s",
+        "link down: b has not answered for N s",
+        "route to b lost, it led directly: it did not answer; N s without a working route so far",
+    ]
+    assert told(net, "a", since) == lost
+    net.mend("a", "b")
+    run(net, 15)
+    assert told(net, "a", since) == [
+        *lost,
+        "link up: b answers at udp://b:9651",
+        RESET,
+        "route to b is back, directly as before, after N s without a working route: it did not answer",
+        "link keys renewed with b",
+    ]
+
+
+def test_a_neighbour_that_was_suspected_for_a_moment() -> None:
+    net = ready_pair()
+    since = begin(net)
+    net.cut("a", "b")
+    run(net, 0.18)
+    net.mend("a", "b")
+    run(net, 3)
+    assert told(net, "a", since) == [
+        "link suspect: b has not answered for N s",
+        "link trusted again: b answers",
+        "route to b is back, directly as before, after N s without a working route: it did not answer",
+    ]
+
+
+def test_a_route_that_takes_another_way_and_returns() -> None:
+    net = square()
+    since = begin(net)
+    net.cut("a", "b")
+    run(net, 3)
+    assert told(net, "a", since)[:2] == [
+        "link suspect: b has not answered for N s",
+        "route to b now leads via d, not directly: it did not answer; N s without a working route",
+    ]
+    since = begin(net)
+    net.mend("a", "b")
+    run(net, 30)
+    assert told(net, "a", since) == [
+        "link up: b answers at udp://b:9651",
+        RESET,
+        "route to b now leads directly, not via d: the new way is shorter",
+        "link keys renewed with b",
+    ]
+
+
+def test_a_route_that_a_neighbour_withdraws() -> None:
+    net = ready_line("abc")
+    since = begin(net)
+    net.cut("b", "c")
+    for _ in range(30):
+        ping(net, "a", "c")
+        run(net, 0.1)
+    assert told(net, "a", since) == [
+        "route to c lost, it led via b: b has no route there any more; N s without a working route so far"
+    ]
+
+
+def test_a_neighbour_that_says_goodbye() -> None:
+    net = ready_pair()
+    since, b = begin(net), net.hosts["b"].address_text
+    net.close("b")
+    run(net, 3)
+    assert [line.replace(b, "b") for line in told(net, "a", since)] == [
+        "link down: b has closed the link",
+        "route to b lost, it led directly: the link to it went down; N s without a working route so far",
+    ]
+
+
+def test_a_neighbour_that_restarts() -> None:
+    net = ready_pair()
+    since = begin(net)
+    net.restart("b")
+    run(net, 8)
+    assert told(net, "a", since) == [
+        "link suspect: b has not answered for N s",
+        "link down: b has not answered for N s",
+        "link up: b answers at udp://b:9651",
+        RESET,
+        "route to b is back, directly as before, after N s without a working route: it did not answer",
+    ]

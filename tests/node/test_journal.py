@@ -11,8 +11,8 @@ from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Entry, Journal
 from mycelium.routing.selection import RouteChange
 from sim.net.network import url_of
-from sim.net.node_net import NamedHost, NodeNet
-from tests.support.small_meshes import deliver, is_up, ping, reaches, ready_line, ready_pair
+from sim.net.node_net import NamedHost
+from tests.support.small_meshes import deliver, is_up, ping, reaches, ready_line, ready_pair, square
 
 HERE = Endpoint("udp", "192.0.2.1", 9651)
 THERE = Endpoint("udp", "192.0.2.2", 9651)
@@ -91,8 +91,8 @@ def test_a_route_that_stays_away_is_told_as_lost_and_again_when_it_is_back() -> 
     assert book.told == []
     for now in (11.0, 12.0):
         book.journal.sweep(now=now)
-        assert book.told == [route(A, B, None, "retracted")]
-    assert book.journal.after(0)[0].at == 10.0
+        assert book.told == [route(A, B, None, "retracted", 1.0)]
+    assert book.journal.after(0)[0].at == 11.0, "told when it was sure, and since when"
     book.tell([(40.0, A, None, B, "better")], now=40.0)
     assert book.told[1:] == [route(A, B, B, "retracted", 30.0)]
 
@@ -163,19 +163,6 @@ def entries(host: NamedHost, *kinds: EventKind) -> list[Entry]:
     """Returns what a host's journal has of these kinds."""
     host.node.note_route_changes(now=host.node.journal.after(0)[-1].at)
     return [entry for entry in host.node.journal.after(0) if entry.kind in kinds]
-
-
-def square() -> NodeNet:
-    """Returns a square in which a reaches b directly, or the long way."""
-    net = NodeNet()
-    for name in "abcd":
-        net.add(name)
-    for one, other in ("ab", "bc", "cd", "da"):
-        net.join(one, other)
-    net.run(5)
-    deliver(net, "a", "b")
-    net.hosts["a"].node.note_route_changes(now=net.now)
-    return net
 
 
 def test_a_cut_is_told_by_the_link_and_by_the_route_that_left_it() -> None:

@@ -76,7 +76,7 @@ def test_a_route_that_stays_away_is_told_as_lost_and_again_when_it_is_back() -> 
     story = Story()
     story.change(5.0, FAR, ONE, None)
     story.story.sweep(now=5.0 + PATIENCE_S)
-    assert story.told == [(5.0, FAR, ONE, None, "cause", None)]
+    assert story.told == [(5.0 + PATIENCE_S, FAR, ONE, None, "cause", PATIENCE_S)]
     story.change(9.0, FAR, None, ONE)
     assert story.told[1:] == [(9.0, FAR, ONE, ONE, "cause", 4.0)]
 

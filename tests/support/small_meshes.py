@@ -36,6 +36,19 @@ def ready_pair(delay: float = 0.005, *, seed: int = 0, pktinfo: bool = False) ->
     return net
 
 
+def square() -> NodeNet:
+    """Returns a square in which a reaches b directly, or the long way."""
+    net = NodeNet()
+    for name in "abcd":
+        net.add(name)
+    for one, other in ("ab", "bc", "cd", "da"):
+        net.join(one, other)
+    net.run(5)
+    deliver(net, "a", "b")
+    net.hosts["a"].node.note_route_changes(now=net.now)
+    return net
+
+
 def reaches(net: NodeNet, source: str, destination: str) -> bool:
     """Tells whether `source` has a route to `destination`."""
     return net.hosts[destination].address in net.hosts[source].node.routing.forwarding.next_hop
