@@ -106,6 +106,12 @@ BEACONS_PER_SECOND: Final = 200  # read from one interface; beyond it the node i
 BEACON_BUFFER_BYTES: Final = 64 << 10  # the kernel's receive buffer for one interface
 DISCOVERY_INTERFACES: Final = 64  # interfaces with discovery; a container host may have far more
 
+# -- the TUN device ----------------------------------------------------------------------------------------------------
+TUN_REPAIRS_AT_ONCE: Final = (
+    10  # repairs without a wait, each a process of 0.2 s; an operator who tries things needs some
+)
+TUN_REPAIRS_PER_SECOND: Final = 0.05  # beyond those: another program that undoes every repair costs little
+
 # -- the operator's side -----------------------------------------------------------------------------------------------
 API_BODY_BYTES: Final = 16 << 10  # body of one request to the HTTP API; a peer URL takes some hundred bytes
 API_CONNECTIONS: Final = 64  # open connections to the HTTP API; a further one is closed at once

@@ -62,6 +62,7 @@ class StatusInfo(Struct, frozen=True, rename="camel", kw_only=True):
     node_pubkey: str
     uptime_s: float
     tun: str | None
+    tun_fault: str | None = None  # why no packets pass, or not as they should
     listening: list[str]
     peers_alive: int
     peers_total: int

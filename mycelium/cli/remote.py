@@ -60,7 +60,7 @@ def status(context: click.Context, as_json: bool, verbose: bool) -> None:
             ("Public key:", found.node_pubkey),
             ("Version:", found.version),
             ("Running for:", duration(found.uptime_s)),
-            ("Interface:", found.tun or "none"),
+            ("Interface:", f"{found.tun}: {found.tun_fault}" if found.tun_fault else found.tun or "none"),
             *(("Listening:" if index == 0 else "", url) for index, url in enumerate(found.listening or ["nowhere"])),
             ("Peers:", f"{found.peers_alive} of {found.peers_total} alive"),
             ("Routes:", found.routes),

@@ -34,6 +34,7 @@ from mycelium.daemon.listeners import ANY_ADDRESS, open_transports
 from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.netwatch import NetWatch
 from mycelium.daemon.peers import Peers
+from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.endpoint import Endpoint
 from mycelium.errors import IdentityError, LocalError
 from mycelium.identity import Identity, blake2b
@@ -41,8 +42,8 @@ from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
 from mycelium.outbox import BeaconDue, Event, ResolvePeer
 from mycelium.transport.set import TransportSet
-from mycelium.tun.base import TunDevice
-from mycelium.tun.netlink import configure_apart
+from mycelium.tun.linux import LinuxTun
+from mycelium.tun.upkeep import TunUpkeep
 from mycelium.wire.announcement import NETWORK_ID_BYTES
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 
@@ -82,6 +83,7 @@ class Daemon:
         self._node: Node
         self._event_log: EventLog
         self._discovery: LanDiscovery | None = None
+        self._keeper: TunKeeper | None = None
         self._listening: list[Endpoint]
         self._transports: TransportSet
         self._api: ApiServer
@@ -93,22 +95,24 @@ class Daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
         async with AsyncExitStack() as stack:
-            tun = self._open(stack, loop)
+            self._open(stack, loop)
             async with asyncio.TaskGroup() as self._tasks:
                 self._driver.start()
                 stack.callback(self._driver.stop)
                 discovering = self._tasks.create_task(self._discover())
                 self._peers.replace(self._settings.peers)  # links form while the rest of the start goes on
-                await self._open_to_operator(stack, loop, tun)
+                await self._open_to_operator(stack, loop)
+                keeping = self._tasks.create_task(self._keep_tun())
                 loop.add_signal_handler(signal.SIGHUP, self._reload)
                 gc.collect()
                 gc.freeze()  # what is alive now stays: the collector need not walk it again
                 await self._stopping.wait()
                 discovering.cancel()
+                keeping.cancel()
             log.info("stopping")
         return 0
 
-    def _open(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> TunDevice | None:
+    def _open(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
         """Opens the API's address, key, sockets and TUN device, and makes the node that lives on them."""
         settings = self._settings
         token = None if settings.api_token_file is None else read_api_token(settings.api_token_file)
@@ -119,7 +123,9 @@ class Daemon:
         identity = stack.enter_context(_claimed_identity(settings))
         transports = self._transports = open_transports(settings.listen, mark=settings.firewall_mark)
         stack.callback(transports.close)
-        tun = None if settings.no_tun else _open_tun(settings.tun_name, stack)
+        tun = None if settings.no_tun else LinuxTun.open(settings.tun_name)
+        if tun is not None:
+            stack.callback(tun.close)
         self._node = Node(
             identity,
             settings=NodeSettings(psk=psk, network_id=_network_id(settings), suites=_quick_suites()),
@@ -143,11 +149,14 @@ class Daemon:
             loop=loop,
             on_event=self._on_event,
             on_journal=self._on_journal,
+            on_tun_lost=self._on_tun_lost,
         )
+        if tun is not None:
+            upkeep = TunUpkeep(tun, str(IPv6Address(identity.address)))
+            self._keeper = TunKeeper(upkeep, NodePassage(self._node, self._driver, tun, transports.underlay))
         self._peers = Peers(self._node, self._driver.act)
-        self._control = LiveControl(self._node, transports, tun, self._peers)
+        self._control = LiveControl(self._node, transports, self._keeper, self._peers)
         self._tell_start(None if tun is None else tun.name)
-        return tun
 
     def _tell_start(self, interface: str | None) -> None:
         """Logs what this node is, and where it is found and asked."""
@@ -157,14 +166,12 @@ class Daemon:
         if self._settings.peers:
             log.info("dialling %s", _listed([str(url) for url in self._settings.peers]))
 
-    async def _open_to_operator(
-        self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop, tun: TunDevice | None
-    ) -> None:
+    async def _open_to_operator(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
         """Gives the TUN device its address, has the API answer, and watches the network."""
-        address = str(IPv6Address(self._node.identity.address))
-        # Each takes a fifth of a second: one in a process of its own, the other's imports in a thread.
-        apart = _configure(tun, address), loop.run_in_executor(None, importlib.import_module, "mycelium.api.app")
-        await asyncio.gather(*apart)
+        if self._keeper is not None:
+            self._keeper.start()
+        # The imports take a fifth of a second, in which links form.
+        await loop.run_in_executor(None, importlib.import_module, "mycelium.api.app")
         stack.push_async_callback(self._api.stop)  # before anything that it answers from is given back
         await self._api.start(self._control)
         self._watch(stack, loop)
@@ -182,11 +189,25 @@ class Daemon:
             on_loss=lambda lost: act(lambda now: node.host_lost(lost, now=now)),
             on_gain=lambda: act(lambda now: node.host_gained(now=now)),
             on_change=lambda: act(lambda now: node.network_changed(now=now)),
+            on_news=self._look_at_tun,
         )
         stack.callback(network.close)
         ports = frozenset(one.port for one in self._listening if one.scheme == UDP)
         icmp = IcmpWatch(loop, ports, lambda endpoint: driver.act(lambda now: node.unreachable(endpoint, now=now)))
         stack.callback(icmp.close)
+
+    async def _keep_tun(self) -> None:
+        """Keeps the TUN device as it is set up until it is cancelled."""
+        if self._keeper is not None:
+            await self._keeper.run()
+
+    def _look_at_tun(self) -> None:
+        if self._keeper is not None:
+            self._keeper.look()
+
+    def _on_tun_lost(self) -> None:
+        assert self._keeper is not None
+        self._keeper.lost()
 
     def _reload(self) -> None:
         """SIGHUP: the peer list of the configuration file is read again; links of peers that stay are not touched."""
@@ -261,19 +282,6 @@ def _claimed(path: Path) -> Iterator[None]:
         except OSError as error:
             raise IdentityError(f"another mycelium is running with the key {path}") from error
         yield
-
-
-def _open_tun(name: str, stack: AsyncExitStack) -> TunDevice:
-    from mycelium.tun.linux import LinuxTun
-
-    tun = LinuxTun.open(name)
-    stack.callback(tun.close)
-    return tun
-
-
-async def _configure(tun: TunDevice | None, address: str) -> None:
-    if tun is not None:
-        await configure_apart(tun.name, address)
 
 
 def _psk(settings: Settings) -> bytes:

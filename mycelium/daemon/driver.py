@@ -26,6 +26,7 @@ from typing import Final
 
 from mycelium.daemon.sleep import SleepWatch, slept_s
 from mycelium.endpoint import Lost
+from mycelium.errors import DeviceError
 from mycelium.node.node import Node
 from mycelium.outbox import Event
 from mycelium.packet.batch import PacketBatch
@@ -54,6 +55,7 @@ class Driver:
         loop: asyncio.AbstractEventLoop,
         on_event: Callable[[Event], None],
         on_journal: Callable[[], None],
+        on_tun_lost: Callable[[], None],
     ) -> None:
         self._node = node
         self._outbox = node.outbox
@@ -62,6 +64,7 @@ class Driver:
         self._loop = loop
         self._on_event = on_event
         self._on_journal = on_journal
+        self._on_tun_lost = on_tun_lost
         self._journal = node.journal
         self._journal_seen = 0
         self._batch = PacketBatch()
@@ -78,8 +81,22 @@ class Driver:
         for transport in self._transports.transports:
             self._loop.add_reader(transport.fileno(), self._on_transport, transport)
         if self._tun is not None:
-            self._loop.add_reader(self._tun.fileno(), self._on_tun)
+            self.attach(self._tun)
         self.act(lambda now: None)
+
+    def attach(self, tun: TunDevice) -> None:
+        """Begins to read a TUN device."""
+        self._tun = tun
+        self._loop.add_reader(tun.fileno(), self._on_tun)
+
+    def detach(self) -> None:
+        """Uses the TUN device no more; to be called before its descriptor is closed."""
+        if self._tun is not None:
+            self._loop.remove_reader(self._tun.fileno())
+            self._tun = None
+        if self._resume is not None:
+            self._resume.cancel()
+            self._resume = self._backed_up = None
 
     def stop(self) -> None:
         """Says goodbye to the neighbours and stops reading; what was opened stays its opener's."""
@@ -87,14 +104,12 @@ class Driver:
         self._flush()
         if self._timer is not None:
             self._timer.cancel()
-        for handle in (self._resume, *self._revisits.values()):
-            if handle is not None:
-                handle.cancel()
+        for handle in self._revisits.values():
+            handle.cancel()
         for transport in self._transports.transports:
             self._loop.remove_reader(transport.fileno())
             self._loop.remove_writer(transport.fileno())
-        if self._tun is not None:
-            self._loop.remove_reader(self._tun.fileno())
+        self.detach()
 
     def act(self, action: Callable[[float], None]) -> None:
         """Calls the node from outside the data path, with the time, and carries out what it wants done."""
@@ -143,12 +158,16 @@ class Driver:
         assert self._tun is not None
         node, tun, batch = self._node, self._tun, self._batch
         now = monotonic()
-        for _ in range(READS_PER_WAKE):
-            if self._resume is not None or not tun.read_batch(batch):
-                break
-            now = monotonic()
-            node.send_packets(batch, now=now)
-            self._flush()
+        try:
+            for _ in range(READS_PER_WAKE):
+                if self._resume is not None or not tun.read_batch(batch):
+                    break
+                now = monotonic()
+                node.send_packets(batch, now=now)
+                self._flush()
+        except DeviceError:
+            self.detach()
+            self._on_tun_lost()
         self._arm(now=now)
 
     def _flush(self) -> None:

@@ -3,30 +3,30 @@
 Only read here are which interface went down and which address went away; that anything else has changed is enough to know.
 """
 
-import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from mycelium.endpoint import Lost
 from mycelium.packet.netlink import NLM_F_DUMP, NLM_F_MULTI, NLM_F_REQUEST, attributes, message, messages
+from mycelium.tun.rtnetlink import (
+    ADDRESS,
+    IFA_ADDRESS,
+    IFA_LOCAL,
+    IFF_LOWER_UP,
+    IFF_UP,
+    LINK,
+    RTM_DELADDR,
+    RTM_DELLINK,
+    RTM_DELROUTE,
+    RTM_GETADDR,
+    RTM_NEWADDR,
+    RTM_NEWLINK,
+    RTM_NEWROUTE,
+)
 
-RTM_NEWLINK: Final = 16
-RTM_DELLINK: Final = 17
-RTM_NEWADDR: Final = 20
-RTM_DELADDR: Final = 21
-RTM_GETADDR: Final = 22
-RTM_NEWROUTE: Final = 24
-RTM_DELROUTE: Final = 25
-IFF_UP: Final = 0x1
-IFF_LOWER_UP: Final = 0x1_0000  # has a carrier
-IFA_ADDRESS: Final = 1
-IFA_LOCAL: Final = 2
 LINK_LOCAL: Final = b"\xfe\x80"  # said of each interface anew: such addresses tell nothing, the interface's index does
 
-_LINK: Final = struct.Struct("=BxHiII")  # family, type, index, flags, change
-_ADDRESS: Final = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
-
-ASK_FOR_ADDRESSES: Final = message(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, bytes(_ADDRESS.size))
+ASK_FOR_ADDRESSES: Final = message(RTM_GETADDR, NLM_F_REQUEST | NLM_F_DUMP, bytes(ADDRESS.size))
 
 
 class News(NamedTuple):
@@ -52,16 +52,16 @@ class HostNetwork:
             is_answer = bool(flags & NLM_F_MULTI)
             has_changed |= not is_answer
             has_gained |= not is_answer and kind in (RTM_NEWLINK, RTM_NEWADDR, RTM_NEWROUTE)
-            if kind in (RTM_NEWLINK, RTM_DELLINK) and len(body) >= _LINK.size:
+            if kind in (RTM_NEWLINK, RTM_DELLINK) and len(body) >= LINK.size:
                 losses += self._take_link(kind, body)
-            elif kind in (RTM_NEWADDR, RTM_DELADDR) and len(body) >= _ADDRESS.size:
+            elif kind in (RTM_NEWADDR, RTM_DELADDR) and len(body) >= ADDRESS.size:
                 losses += self._take_address(kind, body)
             elif kind == RTM_DELROUTE:
                 losses.append(Lost())
         return News(losses, has_gained, has_changed)
 
     def _take_link(self, kind: int, body: bytes) -> Iterator[Lost]:
-        _, _, index, flags, _ = _LINK.unpack_from(body)
+        _, _, index, flags, _ = LINK.unpack_from(body)
         if kind == RTM_NEWLINK and flags & IFF_UP and flags & IFF_LOWER_UP:
             self._down.discard(index)
         elif index not in self._down:
@@ -71,8 +71,8 @@ class HostNetwork:
             self._down.discard(index)
 
     def _take_address(self, kind: int, body: bytes) -> Iterator[Lost]:
-        *_, index = _ADDRESS.unpack_from(body)
-        found = dict(attributes(body[_ADDRESS.size :]))
+        *_, index = ADDRESS.unpack_from(body)
+        found = dict(attributes(body[ADDRESS.size :]))
         address = found.get(IFA_LOCAL) or found.get(IFA_ADDRESS) or b""
         if not address or address.startswith(LINK_LOCAL):
             return

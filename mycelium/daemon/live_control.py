@@ -13,6 +13,7 @@ from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, MetricInf
 from mycelium.admin.zones import parse_peer, url_of, with_zone_name
 from mycelium.daemon.events import event_infos
 from mycelium.daemon.peers import Peers
+from mycelium.daemon.tun_keeper import TunKeeper
 from mycelium.identity import subnet_of
 from mycelium.link.link import LinkState
 from mycelium.node.node import Node
@@ -20,7 +21,6 @@ from mycelium.node.snapshot import LinkSnapshot, PeerOrigin, PeerSnapshot, PeerS
 from mycelium.peer_url import PeerUrl
 from mycelium.routing.snapshot import RouteSnapshot
 from mycelium.transport.set import TransportSet
-from mycelium.tun.base import TunDevice
 from mycelium.wire.distance import INFINITY
 
 _TYPES: Final = {
@@ -37,12 +37,12 @@ class LiveControl:
         self,
         node: Node,
         transports: TransportSet,
-        tun: TunDevice | None,
+        keeper: TunKeeper | None,
         peers: Peers,
     ) -> None:
         self._node = node
         self._transports = transports
-        self._tun = tun
+        self._keeper = keeper
         self._peers = peers
         self._started = int(time.time())
         self._started_monotonic = monotonic()
@@ -96,7 +96,8 @@ class LiveControl:
             node_ip=str(IPv6Address(node.identity.address)),
             node_pubkey=node.identity.exchange_public_key.hex(),
             uptime_s=monotonic() - self._started_monotonic,
-            tun=self._tun.name if self._tun is not None else None,
+            tun=self._keeper.name if self._keeper is not None else None,
+            tun_fault=self._keeper.trouble if self._keeper is not None else None,
             listening=[url_of(one) for one in self._transports.local_endpoints],
             peers_alive=sum(peer.state is PeerState.ALIVE for peer in snapshot.peers),
             peers_total=len(snapshot.peers),

@@ -26,7 +26,10 @@ PAUSE_S: Final = 1.0  # between reports
 
 
 class NetWatch:
-    """Calls `on_loss` with each loss and `on_gain` as they are told, and `on_change` after changes, at most once in PAUSE_S."""
+    """Calls `on_loss` with each loss, `on_gain` and `on_news` as they are told, and `on_change` at most once in PAUSE_S.
+
+    News are all changes, whatever they are.
+    """
 
     def __init__(
         self,
@@ -35,11 +38,13 @@ class NetWatch:
         on_loss: Callable[[Lost], None],
         on_gain: Callable[[], None],
         on_change: Callable[[], None],
+        on_news: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._on_loss = on_loss
         self._on_gain = on_gain
         self._on_change = on_change
+        self._on_news = on_news
         self._network = HostNetwork()
         self._timer: asyncio.TimerHandle | None = None
         self._not_before = 0.0
@@ -70,6 +75,8 @@ class NetWatch:
             self._netlink.send(ASK_FOR_ADDRESSES)
             losses[Lost()] = None
             has_changed = True
+        if has_changed:
+            self._on_news()
         for loss in losses:
             self._on_loss(loss)
         if has_gained:

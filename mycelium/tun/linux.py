@@ -21,6 +21,8 @@ from mycelium.wire.train import ITEM_HEADER_BYTES
 
 _NAME_BYTES: Final = 15
 _TUNSETOFFLOAD: Final = 0x4004_54D0  # linux/if_tun.h
+_TUNGETIFF: Final = 0x8004_54D2
+_IFREQ_BYTES: Final = 40
 _OFFLOAD_CHECKSUM_AND_TCP: Final = 0x01 | 0x02 | 0x04 | 0x08  # CSUM, TSO4, TSO6, TSO_ECN
 _OFFLOAD_UDP: Final = 0x20 | 0x40  # USO4, USO6: Linux 6.2
 
@@ -37,15 +39,13 @@ class _Handle(Protocol):
 class LinuxTun:
     """A TunDevice of the kernel; `open` creates it."""
 
-    __slots__ = ("_fd", "_handle", "_header", "_takes_udp_super_packets", "counters", "name")
+    __slots__ = ("_asked_for", "_fd", "_handle", "_header", "_takes_udp_super_packets", "counters", "name")
 
-    def __init__(self, handle: _Handle, *, takes_udp_super_packets: bool) -> None:
-        self.name = handle.name
+    def __init__(self, name: str, *, udp_super_packets: bool) -> None:
         self.counters = TunCounters()
-        self._handle = handle
-        self._fd = handle.fileno()
-        self._takes_udp_super_packets = takes_udp_super_packets
+        self._asked_for = name, udp_super_packets
         self._header = bytearray(HEADER_BYTES)
+        self._create()
 
     @classmethod
     def open(cls, name: str, *, udp_super_packets: bool = True) -> "LinuxTun":
@@ -53,6 +53,10 @@ class LinuxTun:
 
         `udp_super_packets=False` disables UDP segmentation offload, as on Linux before 6.2. Raises DeviceError.
         """
+        return cls(name, udp_super_packets=udp_super_packets)
+
+    def _create(self) -> None:
+        name, udp_super_packets = self._asked_for
         handle = _create(name)
         try:
             os.set_inheritable(handle.fileno(), False)  # a child that outlives this process would keep the device
@@ -63,7 +67,25 @@ class LinuxTun:
         except BaseException:
             handle.close()
             raise
-        return cls(handle, takes_udp_super_packets=takes_udp)
+        self.name = handle.name
+        self._handle = handle
+        self._fd = handle.fileno()
+        self._takes_udp_super_packets = takes_udp
+
+    def reopen(self) -> None:
+        """Creates the device again under the name that `open` was given, after it was removed or moved; raises DeviceError."""
+        self.close()
+        self._create()
+
+    def is_removed(self) -> bool:
+        """Tells whether the kernel has no device for this descriptor any more; one in another network namespace it has."""
+        if self._fd < 0:
+            return True
+        try:
+            fcntl.ioctl(self._fd, _TUNGETIFF, bytes(_IFREQ_BYTES))
+        except OSError:
+            return True
+        return False
 
     def fileno(self) -> int:
         """Returns the descriptor to poll for reading."""

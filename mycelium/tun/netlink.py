@@ -1,107 +1,148 @@
 """Configures address, route, MTU and queue of the TUN device by netlink; the kernel removes them with the device.
 
-Importing pyroute2 takes 0.1 s and 13 MiB for a task that is done once, so the daemon runs it in a short-lived process.
+Some messages and no library: importing one takes 0.1 s and 13 MiB, and a repair must not wait for a process of its own.
 """
 
-import asyncio
+import contextlib
 import errno
-import ipaddress
 import os
-import sys
-from concurrent.futures import ThreadPoolExecutor
+import socket
+import struct
 from socket import AF_INET6
-from typing import Any, Final
+from typing import Final
 
 from mycelium.errors import DeviceError
 from mycelium.limits import GSO_BYTES, OVERLAY_MTU
+from mycelium.packet.netlink import attribute, attributes
+from mycelium.tun.rtnetlink import (
+    ADDRESS,
+    IFA_ADDRESS,
+    IFA_F_NODAD,
+    IFA_LOCAL,
+    IFF_UP,
+    IFLA_AF_SPEC,
+    IFLA_GSO_MAX_SIZE,
+    IFLA_INET6_ADDR_GEN_MODE,
+    IFLA_MTU,
+    IFLA_TXQLEN,
+    LINK,
+    NLM_F_CREATE,
+    NLM_F_EXCL,
+    NLM_F_REPLACE,
+    ROUTE,
+    RT_TABLE_MAIN,
+    RTA_DST,
+    RTA_OIF,
+    RTA_PRIORITY,
+    RTM_F_FIB_MATCH,
+    RTM_GETROUTE,
+    RTM_NEWADDR,
+    RTM_NEWLINK,
+    RTM_NEWROUTE,
+    RTN_UNICAST,
+    RTPROT_KERNEL,
+    ask,
+    change,
+    is_absent,
+    number,
+)
 
-# no duplicate address detection: the address is the hash of a key, so it is unique and usable at once
-_IFA_F_NODAD: Final = 0x02
-_RTM_F_FIB_MATCH: Final = 0x2000  # return the matching route entry instead of the resolved route
-_ADDR_GEN_MODE_NONE: Final = 1  # no link-local address, for which the kernel would send router solicitations
+PREFIX: Final = "400::/7"  # all addresses of the overlay
+PREFIX_BITS: Final = 7
+QUEUE_LENGTH: Final = 1_000  # packets that wait for this process, as for most devices
+_PREFIX_ADDRESS: Final = b"\4" + bytes(15)
+_ADDR_GEN_MODE_NONE: Final = b"\1"  # no link-local address, for which the kernel would send router solicitations
+_ROUTE_METRIC: Final = 256  # of the route that the kernel adds with an address: a repaired one takes the same place
+_OPTIONAL: Final = (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOENT)  # of attributes that some kernels do not support
+_HOST_BITS: Final = 128
 
 
-async def configure_apart(name: str, address: str) -> None:
-    """Runs `configure` in a separate process, which saves its memory in this one; raises DeviceError."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", __name__, name, address, stderr=asyncio.subprocess.PIPE
-    )
-    _, complaint = await child.communicate()
-    if child.returncode:
-        lines = complaint.decode(errors="replace").strip().splitlines()
-        raise DeviceError(lines[-1] if lines else f"cannot configure {name}")
+def configure(name: str, address: str, *, is_repair: bool = False) -> None:
+    """Gives the device its IPv6 address and an on-link route to PREFIX, and brings it up.
 
-
-def configure(
-    name: str,
-    address: str,
-    prefix_length: int = 7,
-    mtu: int = OVERLAY_MTU,
-    queue_length: int = 1_000,
-    gso_max_size: int = GSO_BYTES,
-) -> None:
-    """Gives the device its IPv6 address and an on-link route to the prefix, and brings it up.
-
-    Blocks for about 0.2 s. Raises DeviceError, also if another interface already has a route into the prefix.
+    Raises DeviceError, also if another interface already has a route into the prefix. A repair leaves alone what is as it
+    should be, and replaces a route over another interface that has taken the place of this one's.
     """
-    # pyroute2 runs an event loop, which is impossible in a thread that already runs one
-    with ThreadPoolExecutor(max_workers=1) as executor:
-        executor.submit(_configure, name, address, prefix_length, mtu, queue_length, gso_max_size).result()
-
-
-def _configure(name: str, address: str, prefix_length: int, mtu: int, queue_length: int, gso_max_size: int) -> None:
-    from pyroute2 import IPRoute
-    from pyroute2.netlink.exceptions import NetlinkError
-
     try:
-        with IPRoute() as netlink:
-            index = _index_of(netlink, name)
-            _refuse_second(netlink, index, address, prefix_length)
-            netlink.link("set", index=index, mtu=mtu, txqlen=queue_length)
-            mode = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", _ADDR_GEN_MODE_NONE)]})]}
-            _try_link(netlink, index, IFLA_AF_SPEC=mode)
-            _try_link(netlink, index, gso_max_size=gso_max_size)
-            netlink.addr(
-                "add", index=index, address=address, prefixlen=prefix_length, family=AF_INET6, IFA_FLAGS=_IFA_F_NODAD
-            )
-            netlink.link("set", index=index, state="up")
-    except NetlinkError as error:
-        raise DeviceError(_reason(name, error.code)) from error
-
-
-def _index_of(netlink: Any, name: str) -> int:
-    indexes: list[int] = netlink.link_lookup(ifname=name)
-    if not indexes:
-        raise DeviceError(f"no interface named {name}")
-    return indexes[0]
-
-
-def _refuse_second(netlink: Any, index: int, address: str, prefix_length: int) -> None:
-    """Raises DeviceError if the kernel already has a route into the prefix over another interface."""
-    from pyroute2.netlink.exceptions import NetlinkError
-
+        index = socket.if_nametoindex(name)
+    except OSError:
+        raise DeviceError(f"no interface named {name}") from None
+    packed = socket.inet_pton(AF_INET6, address)
     try:
-        (route,) = netlink.route("get", dst=address, family=AF_INET6, flags=_RTM_F_FIB_MATCH)
-    except NetlinkError as error:
-        if error.code in (errno.ENETUNREACH, errno.EHOSTUNREACH):
-            return
+        if not is_repair:
+            _refuse_other(index, packed, longest=_HOST_BITS)
+        _shape(index)
+        _add_address(index, packed)
+        change(RTM_NEWLINK, LINK.pack(0, 0, index, IFF_UP, IFF_UP))
+        if is_repair:
+            _replace_route(index)
+            _refuse_other(index, packed, longest=PREFIX_BITS)
+    except OSError as error:
+        raise DeviceError(_reason(name, error.errno or 0)) from error
+
+
+def route_of(address: bytes) -> tuple[int, int]:
+    """Returns the prefix length, and the index of the interface (0 for none), of the route to the overlay's addresses.
+
+    It is looked up for an address that hardly any node has: the given one, moved to the other half of the prefix. A length of
+    0 is no route.
+    """
+    stranger = bytes((address[0] ^ 1,)) + address[1:]
+    asked = ROUTE.pack(AF_INET6, _HOST_BITS, 0, 0, 0, 0, 0, 0, RTM_F_FIB_MATCH) + attribute(RTA_DST, stranger)
+    try:
+        [route] = ask(RTM_GETROUTE, asked)
+    except OSError as error:
+        if is_absent(error):
+            return 0, 0
         raise
-    other = route.get("oif")
-    if route["dst_len"] >= prefix_length and other != index:
-        network = ipaddress.ip_network(f"{address}/{prefix_length}", strict=False)
-        holder = netlink.get_links(other)[0].get("ifname") if other else "an unreachable route"
-        raise DeviceError(f"{holder} already holds a route into {network}: is another mycelium running?")
+    return ROUTE.unpack_from(route)[1], number(dict(attributes(route[ROUTE.size :])).get(RTA_OIF, b""))
 
 
-def _try_link(netlink: Any, index: int, **attributes: Any) -> None:
-    """Sets optional attributes, which some kernels do not support."""
-    from pyroute2.netlink.exceptions import NetlinkError
+def name_of(index: int) -> str:
+    """Returns the name of the interface that a route leads to."""
+    with contextlib.suppress(OSError):
+        return socket.if_indextoname(index)
+    return "an unreachable route"
 
+
+def _refuse_other(index: int, address: bytes, *, longest: int) -> None:
+    """Raises DeviceError if another interface holds a route to the prefix, or one into it of at most `longest` bits."""
+    bits, other = route_of(address)
+    if PREFIX_BITS <= bits <= longest and other != index:
+        raise DeviceError(f"{name_of(other)} already holds a route into {PREFIX}: is another mycelium running?")
+
+
+def _shape(index: int) -> None:
+    """Sets MTU and queue length, and as far as the kernel knows them the largest super-packet and no address of its own."""
+    head = LINK.pack(0, 0, index, 0, 0)
+    change(RTM_NEWLINK, head + _number(IFLA_MTU, OVERLAY_MTU) + _number(IFLA_TXQLEN, QUEUE_LENGTH))
+    mode = attribute(AF_INET6, attribute(IFLA_INET6_ADDR_GEN_MODE, _ADDR_GEN_MODE_NONE))
+    for optional in (attribute(IFLA_AF_SPEC, mode), _number(IFLA_GSO_MAX_SIZE, GSO_BYTES)):
+        try:
+            change(RTM_NEWLINK, head + optional)
+        except OSError as error:
+            if error.errno not in _OPTIONAL:
+                raise
+
+
+def _add_address(index: int, address: bytes) -> None:
+    """Adds the address, without detection of duplicates: it is the hash of a key, so it is unique and usable at once."""
+    head = ADDRESS.pack(AF_INET6, PREFIX_BITS, IFA_F_NODAD, 0, index)
     try:
-        netlink.link("set", index=index, **attributes)
-    except NetlinkError as error:
-        if error.code not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOENT):
-            raise
+        body = head + attribute(IFA_LOCAL, address) + attribute(IFA_ADDRESS, address)
+        change(RTM_NEWADDR, body, flags=NLM_F_CREATE | NLM_F_EXCL)
+    except FileExistsError:
+        return
+
+
+def _replace_route(index: int) -> None:
+    head = ROUTE.pack(AF_INET6, PREFIX_BITS, 0, 0, RT_TABLE_MAIN, RTPROT_KERNEL, 0, RTN_UNICAST, 0)
+    body = attribute(RTA_DST, _PREFIX_ADDRESS) + _number(RTA_OIF, index) + _number(RTA_PRIORITY, _ROUTE_METRIC)
+    change(RTM_NEWROUTE, head + body, flags=NLM_F_CREATE | NLM_F_REPLACE)
+
+
+def _number(kind: int, value: int) -> bytes:
+    return attribute(kind, struct.pack("=I", value))
 
 
 def _reason(name: str, code: int) -> str:
@@ -112,10 +153,3 @@ def _reason(name: str, code: int) -> str:
             return f"IPv6 is disabled on this host: sysctl net.ipv6.conf.{name}.disable_ipv6 must be 0"
         case _:
             return f"cannot configure {name}: {os.strerror(code)}"
-
-
-if __name__ == "__main__":
-    try:
-        configure(sys.argv[1], sys.argv[2])
-    except DeviceError as error:
-        sys.exit(str(error))

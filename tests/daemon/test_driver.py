@@ -13,6 +13,7 @@ import pytest
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.daemon.driver import READS_PER_WAKE, TUN_PAUSE_S, Driver
 from mycelium.endpoint import Endpoint
+from mycelium.errors import DeviceError
 from mycelium.identity import Identity
 from mycelium.limits import DATAGRAM_FLOOR
 from mycelium.link.link import LinkState
@@ -43,6 +44,7 @@ class Host:
         self.transports = TransportSet(transports)
         self.peer = peer
         self.is_linked = asyncio.Event()
+        self.tun_lost = asyncio.Event()
         self.node = Node(
             Identity(os.urandom(32)),
             settings=NodeSettings(suites=SUITE_CHACHA20_POLY1305),
@@ -59,6 +61,7 @@ class Host:
             loop=loop,
             on_event=self.on_event,
             on_journal=self.on_journal,
+            on_tun_lost=self.tun_lost.set,
         )
 
     def on_event(self, event: Event) -> None:
@@ -188,6 +191,35 @@ def test_a_full_transport_stops_the_reading_of_tun_for_a_moment_only() -> None:
         one.driver.act(lambda now: None)
         assert one.driver._resume is None, "it has been full all the time: TUN is not stopped again"
         stop(one, other)
+
+    asyncio.run(run())
+
+
+class LostTun(MemoryTun):
+    """Can be read no more."""
+
+    def read_batch(self, batch: PacketBatch) -> int:
+        raise DeviceError("the TUN device was removed")
+
+
+def test_a_device_that_is_gone_is_read_no_more_and_another_may_take_its_place() -> None:
+    async def run() -> None:
+        lost, tun = LostTun(), WatchedTun()
+        one = Host([MemoryHub().open("a")], Endpoint("memory", "b", 9651), asyncio.get_running_loop(), lost)
+        one.driver.start()
+        lost.send(b"\x60" + bytes(59))
+        async with asyncio.timeout(10):
+            await one.tun_lost.wait()
+        one.tun_lost.clear()
+        one.node.outbox.deliveries.append((memoryview(b"packet"), 0, 0))
+        one.driver.act(lambda now: None)
+        assert not one.node.outbox.deliveries
+        assert lost.written == []
+        tun.send(b"\x60" + bytes(59))
+        one.driver.attach(tun)
+        await until(lambda: bool(tun.read_at))
+        assert not one.tun_lost.is_set()
+        stop(one)
 
     asyncio.run(run())
 

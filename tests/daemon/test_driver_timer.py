@@ -34,7 +34,13 @@ class Loop:
 
 def driver_of(node: Node, loop: Any) -> Driver:
     return Driver(
-        node, transports=TransportSet([]), tun=None, loop=loop, on_event=lambda event: None, on_journal=lambda: None
+        node,
+        transports=TransportSet([]),
+        tun=None,
+        loop=loop,
+        on_event=lambda event: None,
+        on_journal=lambda: None,
+        on_tun_lost=lambda: None,
     )
 
 

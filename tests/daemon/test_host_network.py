@@ -6,7 +6,10 @@ from socket import AF_INET, AF_INET6, inet_pton
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.daemon.host_network import (
+from mycelium.daemon.host_network import HostNetwork
+from mycelium.endpoint import Endpoint, Lost
+from mycelium.packet.netlink import NLM_F_MULTI
+from mycelium.tun.rtnetlink import (
     IFF_LOWER_UP,
     IFF_UP,
     RTM_DELADDR,
@@ -14,10 +17,7 @@ from mycelium.daemon.host_network import (
     RTM_DELROUTE,
     RTM_NEWADDR,
     RTM_NEWLINK,
-    HostNetwork,
 )
-from mycelium.endpoint import Endpoint, Lost
-from mycelium.packet.netlink import NLM_F_MULTI
 
 V4, V6, LOCAL = inet_pton(AF_INET, "192.0.2.7"), inet_pton(AF_INET6, "2001:db8::7"), inet_pton(AF_INET6, "fe80::7")
 UP = IFF_UP | IFF_LOWER_UP

@@ -45,6 +45,7 @@ class Watched:
             on_loss=self.told.append,
             on_gain=lambda: self.told.append("gain"),
             on_change=lambda: self.told.append("change"),
+            on_news=lambda: self.told.append("news"),
         )
 
     def hear(self, *messages: bytes | OSError) -> Netlink:
@@ -88,13 +89,13 @@ def test_changes_in_a_row_are_told_together(watched: Watched, loop: asyncio.Abst
     for host in range(5):
         watched.hear(address(7, socket.inet_pton(socket.AF_INET, f"192.0.2.{host}")))
     assert "change" not in watched.told
-    run_until(loop, watched, ["gain"] * 5 + ["change"])
+    run_until(loop, watched, ["news", "gain"] * 5 + ["change"])
 
 
 def test_what_the_kernel_dropped_is_asked_for_and_counts_as_a_loss_of_anything(watched: Watched) -> None:
     netlink = watched.hear(OSError("No buffer space available"))
     assert netlink.sent == [ASK_FOR_ADDRESSES]
-    assert watched.told == [Lost()]
+    assert watched.told == ["news", Lost()]
 
 
 def test_a_closed_watch_tells_nothing_more(watched: Watched, loop: asyncio.AbstractEventLoop) -> None:

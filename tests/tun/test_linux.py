@@ -18,6 +18,7 @@ from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_TCP, SUPER_
 from mycelium.packet.ipv6 import HEADER_BYTES, UDP, has_valid_checksum
 from mycelium.packet.offload import complete_checksum
 from mycelium.tun.linux import LinuxTun
+from mycelium.tun.netlink import configure
 from tests.lab.laboratory import Lab
 from tests.lab.namespaces import LabHost
 from tests.lab.waiting import wait_until
@@ -232,6 +233,22 @@ def test_reading_a_removed_device_is_a_clear_error(side: Side) -> None:
     side.host.ip("link del mesh0")
     with pytest.raises(DeviceError, match="mesh0 was removed"):
         side.tun.read_batch(PacketBatch())
+
+
+@pytest.mark.netns
+def test_a_removed_device_is_opened_again_with_its_counters(side: Side) -> None:
+    tun, counters = side.tun, side.tun.counters
+    assert not tun.is_removed()
+    side.host.ip("link del mesh0")
+    assert tun.is_removed()
+    with side.host.entered():
+        tun.reopen()
+        configure("mesh0", LEFT)
+    assert not tun.is_removed()
+    assert tun.counters is counters
+    with udp_socket(side.host, LEFT) as sender:
+        sender.sendto(b"hello", (RIGHT, PORT))
+    assert any(packet[6] == UDP for packet, _, _ in read_some(tun))
 
 
 @pytest.mark.netns

@@ -1,4 +1,3 @@
-import asyncio
 import errno
 
 import pytest
@@ -7,7 +6,7 @@ from mycelium.errors import DeviceError
 from mycelium.limits import GSO_BYTES, OVERLAY_MTU
 from mycelium.tun import netlink as netlink_module
 from mycelium.tun.linux import LinuxTun
-from mycelium.tun.netlink import configure, configure_apart
+from mycelium.tun.netlink import configure
 from tests.lab.namespaces import LabHost
 from tests.tun.support import LEFT, RIGHT, Side, bring_up
 
@@ -49,21 +48,6 @@ def test_configuring_without_ipv6_or_without_the_device_is_a_clear_error(host: L
         tun.close()
         with pytest.raises(DeviceError, match="no interface named mesh0"):
             configure("mesh0", LEFT)
-
-
-@pytest.mark.netns
-def test_a_process_of_its_own_reports_the_same_error(host: LabHost) -> None:
-    with host.entered(), pytest.raises(DeviceError, match="no interface named mesh7"):
-        asyncio.run(configure_apart("mesh7", LEFT))
-
-
-@pytest.mark.netns
-def test_a_process_of_its_own_configures_the_device(host: LabHost) -> None:
-    with host.entered():
-        tun = LinuxTun.open("mesh0")
-        asyncio.run(configure_apart("mesh0", LEFT))
-    assert host.run("ip", "-6", "route").stdout.startswith("400::/7 dev mesh0 ")
-    tun.close()
 
 
 @pytest.mark.parametrize(

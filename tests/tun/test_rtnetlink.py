@@ -1,0 +1,37 @@
+"""The kernel answers, and its refusals have their reasons."""
+
+import errno
+import socket
+import sys
+
+import pytest
+
+from mycelium.packet.netlink import NLM_F_DUMP, attributes
+from mycelium.tun.rtnetlink import IFLA_IFNAME, LINK, RTM_GETLINK, RTM_NEWLINK, ask, change, is_absent, number
+
+LOOPBACK = "lo"
+NOBODY = 0x7FFF_FFFF
+
+
+def names(links: list[bytes]) -> list[bytes]:
+    return [dict(attributes(link[LINK.size :]))[IFLA_IFNAME].rstrip(b"\0") for link in links]
+
+
+def test_the_kernel_tells_of_one_interface_and_of_all() -> None:
+    index = socket.if_nametoindex(LOOPBACK)
+    assert names(ask(RTM_GETLINK, LINK.pack(0, 0, index, 0, 0))) == [b"lo"]
+    assert b"lo" in names(ask(RTM_GETLINK, bytes(LINK.size), flags=NLM_F_DUMP))
+
+
+def test_the_kernels_refusal_is_an_error_with_its_reason() -> None:
+    with pytest.raises(OSError, match="No such device") as caught:
+        ask(RTM_GETLINK, LINK.pack(0, 0, NOBODY, 0, 0))
+    assert is_absent(caught.value)
+    with pytest.raises(OSError, match=r"No such device|not permitted"):
+        change(RTM_NEWLINK, LINK.pack(0, 0, NOBODY, 0, 0))
+    assert not is_absent(OSError(errno.EPERM, "not permitted"))
+
+
+def test_a_number_that_is_not_there_is_zero() -> None:
+    assert number((1_400).to_bytes(4, sys.byteorder)) == 1_400
+    assert number(b"") == 0

@@ -1,0 +1,109 @@
+"""What is wrong with a real TUN device is found and named, and a repair ends it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mycelium.errors import DeviceError
+from mycelium.tun.ethtool import active_features, set_features
+from mycelium.tun.linux import LinuxTun
+from mycelium.tun.upkeep import Fault, TunUpkeep
+from tests.lab.laboratory import Lab
+from tests.lab.namespaces import LabHost
+from tests.tun.support import LEFT
+
+pytestmark = pytest.mark.netns
+
+ROUTE = "has lost the route 400::/7"
+Break = Callable[[LabHost, LabHost], None]
+
+
+def by_ip(*lines: str) -> Break:
+    return lambda host, other: host.ip(*(line.format(other=other.namespace) for line in lines))
+
+
+def without_offloads(host: LabHost, other: LabHost) -> None:
+    features = active_features("mesh0")
+    set_features("mesh0", features, tuple(0 for _ in features))
+
+
+FAULTS: list[tuple[Break, Fault]] = [
+    (by_ip("link set mesh0 down"), Fault("is down")),
+    (by_ip(f"address del {LEFT}/7 dev mesh0"), Fault("has lost its address")),
+    (by_ip("address flush dev mesh0"), Fault("has lost its address")),
+    (by_ip("route del 400::/7 dev mesh0"), Fault(ROUTE)),
+    (by_ip("route replace 400::/7 dev lo metric 256"), Fault(f"{ROUTE} to lo")),
+    (by_ip("route del 400::/7 dev mesh0", "route add ::/0 dev lo"), Fault(ROUTE)),
+    (by_ip("link set mesh0 mtu 1300"), Fault("has an MTU of 1300, not 1400", stops=False)),
+    (by_ip("link set mesh0 mtu 9000"), Fault("has an MTU of 9000, not 1400", stops=False)),
+    (by_ip("link set mesh0 mtu 1000"), Fault("has an MTU of 1000, not 1400")),
+    (by_ip("link set mesh0 txqueuelen 7"), Fault("has a queue length of 7, not 1000", stops=False)),
+    (
+        by_ip("link set mesh0 gso_max_size 2000"),
+        Fault("has a largest super-packet of 2000, not 62000", stops=False),
+    ),
+    (without_offloads, Fault("has other offloads than at its start", stops=False)),
+    (by_ip("link set mesh0 netns {other}"), Fault("was moved to another network namespace", is_gone=True)),
+    (by_ip("link del mesh0"), Fault("was removed", is_gone=True)),
+]
+
+
+def test_each_fault_is_found_and_repaired() -> None:
+    with Lab() as lab:
+        host, other = lab.add_hosts(["one", "other"])
+        with host.entered():
+            tun = LinuxTun.open("mesh0")
+            upkeep = TunUpkeep(tun, LEFT)
+            upkeep.configure()
+            for breaks, expected in FAULTS:
+                assert upkeep.fault() is None
+                breaks(host, other)
+                fault = upkeep.fault()
+                assert fault == expected
+                upkeep.repair(fault)
+                assert upkeep.fault() is None, expected
+            assert not other.has_interface("mesh0")
+            tun.close()
+
+
+def test_what_is_no_fault_of_the_device_is_left_alone() -> None:
+    """A longer prefix that leads elsewhere, another address, another name."""
+    with Lab() as lab:
+        host = lab.add_hosts(["one"])[0]
+        with host.entered():
+            tun = LinuxTun.open("mesh0")
+            upkeep = TunUpkeep(tun, LEFT)
+            upkeep.configure()
+            host.ip("route add 500::/8 dev lo", "address add 10.9.9.1/24 dev mesh0", "address add fd00::9/64 dev mesh0")
+            assert upkeep.fault() is None
+            host.ip("link set mesh0 down", "link set mesh0 name other")
+            assert upkeep.fault() == Fault("is down")
+            assert upkeep.name == "other"
+            upkeep.repair(Fault("is down"))
+            assert upkeep.fault() is None
+            tun.close()
+
+
+def test_what_cannot_be_repaired_has_the_real_cause() -> None:
+    with Lab() as lab:
+        host = lab.add_hosts(["one"])[0]
+        with host.entered():
+            tun = LinuxTun.open("mesh0")
+            upkeep = TunUpkeep(tun, LEFT)
+            upkeep.configure()
+            host.sysctl("net.ipv6.conf.mesh0.disable_ipv6", 1)
+            fault = upkeep.fault()
+            assert fault == Fault("has lost its address")
+            with pytest.raises(DeviceError, match=r"IPv6 is disabled on this host: sysctl net\.ipv6\.conf\.mesh0"):
+                upkeep.repair(fault)
+            host.sysctl("net.ipv6.conf.mesh0.disable_ipv6", 0)
+            upkeep.repair(fault)
+            host.ip("route add 400::/7 dev lo metric 1")
+            fault = upkeep.fault()
+            assert fault == Fault(f"{ROUTE} to lo")
+            with pytest.raises(DeviceError, match="lo already holds a route into 400::/7"):
+                upkeep.repair(fault)
+            host.ip("link del mesh0", "link add mesh0 type veth peer name mesh1")
+            with pytest.raises(DeviceError, match="the interface mesh0 already exists"):
+                upkeep.repair(Fault("was removed", is_gone=True))
+            tun.close()
