@@ -1,5 +1,6 @@
 """The TUN device changed or taken away under a running daemon: it heals, or says why not, and nobody meets silence."""
 
+from functools import partial
 from typing import Final
 
 import pytest
@@ -31,6 +32,17 @@ def wait_unreachable(mesh: DaemonMesh) -> None:
     assert f"From {a.address} icmp_seq=1 Destination unreachable: No route" in told
 
 
+def has_sent(daemon: LabDaemon, packets: int) -> bool:
+    return daemon.counters()["tun_packets_read"] >= packets
+
+
+def wait_pinging(*daemons: LabDaemon) -> None:
+    """Waits until the applications of these hosts send."""
+    for daemon in daemons:
+        before = daemon.counters()["tun_packets_read"]
+        wait_until(partial(has_sent, daemon, before + 3), SAID_SECONDS, f"pings are sent from {daemon.name}")
+
+
 def status(daemon: LabDaemon) -> dict[str, object]:
     return dict(daemon.get("admin/status"))
 
@@ -47,6 +59,7 @@ def test_what_happens_to_the_device_heals_within_a_moment(lab: Lab, make_mesh: M
     heals(mesh, "an MTU that is too small for IPv6", f"link set {TUN} mtu 1000")
     heals(mesh, "a device moved elsewhere", f"link set {TUN} netns {elsewhere.namespace}")
     with Pings(b.host, mesh["a"].address), Pings(mesh["a"].host, b.address):
+        wait_pinging(mesh["a"], b)
         heals(mesh, "a removed device", f"link del {TUN}")
     heals(mesh, "another name", f"link set {TUN} down", f"link set {TUN} name other", "link set other up")
     wait_until(lambda: status(b)["tun"] == "other", SAID_SECONDS, "the new name is taken over")
@@ -61,6 +74,7 @@ def test_what_cannot_be_repaired_is_said_once_and_withdrawn_until_it_can(make_me
     a, b, c = (mesh[name] for name in "abc")
     assert answers(a.host, b.address)
     with Pings(a.host, b.address), Pings(b.host, c.address):
+        wait_pinging(a, b)
         with b.frozen():  # or it would be the first to take the name
             b.host.ip(f"link del {TUN}", f"link add {TUN} type veth peer name {TUN}x")
         wait_unreachable(mesh)
