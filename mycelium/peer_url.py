@@ -1,4 +1,7 @@
-"""URLs of peers and listeners: `udp://host:port#publickey`. No name is resolved here."""
+"""URLs of peers and listeners: `udp://host:port#publickey`, `wss://host:port/path?sni=name#publickey`.
+
+No name is resolved here.
+"""
 
 import re
 from ipaddress import IPv4Address, IPv6Address
@@ -9,15 +12,18 @@ from msgspec import Struct
 from mycelium.errors import ConfigError
 from mycelium.identity import PUBLIC_KEY_BYTES
 from mycelium.peer_address import objection
+from mycelium.site import Site
 
-SCHEMES: Final = ("udp", "tcp")
+SCHEMES: Final = ("udp", "tcp", "tls", "wss")
 DEFAULT_PORT: Final = 9651
+WSS_PORT: Final = 443  # where web servers, which pass WebSockets on, are
 ANY_ADDRESSES: Final = ("::", "0.0.0.0")
 
 _HOST_NAME_BYTES: Final = 253  # RFC 1035 2.3.4, minus the length octets at both ends
 _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 # an interface's name, below IFNAMSIZ, or its index; %25 before a name is how web addresses write the '%' itself (RFC 6874)
 _ZONE: Final = re.compile(r"[0-9]{1,10}|(?!25)[A-Za-z0-9_.@:-]{1,15}")
+_AUTHORITY: Final = re.compile(r"[^/?]*")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
 _PIN: Final = re.compile(f"[0-9A-Fa-f]{{{2 * PUBLIC_KEY_BYTES}}}")
 
@@ -26,13 +32,14 @@ class PeerUrl(Struct, frozen=True):
     """Where to dial or listen, in canonical form: equal URLs are one peer.
 
     `host` is a lower-case name, an IPv4 or an IPv6 address, the last with its `%interface` where it has one. `pin` is the
-    X25519 public key that must answer there; None accepts any.
+    X25519 public key that must answer there; None accepts any. `site` is the text of a `Site`, of tls:// and wss:// only.
     """
 
     scheme: str
     host: str
     port: int = DEFAULT_PORT
     pin: bytes | None = None
+    site: str = ""
 
     @classmethod
     def parse(cls, text: str) -> "PeerUrl":
@@ -49,6 +56,8 @@ class PeerUrl(Struct, frozen=True):
         url = _parse(text)
         if url.pin is not None:
             raise _error(text, "only the URL of a peer may have a public key after '#'")
+        if url.scheme in ("tls", "wss"):
+            raise _error(text, "a listener for tcp:// takes tls:// and wss:// as well")
         if not url.is_numeric:
             raise _error(text, "a listener needs an address such as [::] or 0.0.0.0, not a name")
         if url.host not in ANY_ADDRESSES:
@@ -69,7 +78,7 @@ class PeerUrl(Struct, frozen=True):
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         pin = "" if self.pin is None else f"#{self.pin.hex()}"
-        return f"{self.scheme}://{host}:{self.port}{pin}"
+        return f"{self.scheme}://{host}:{self.port}{self.site}{pin}"
 
 
 def _parse(text: str) -> PeerUrl:
@@ -78,11 +87,31 @@ def _parse(text: str) -> PeerUrl:
         raise _error(text, "the scheme is missing, as in udp://host:9651")
     if scheme.lower() not in SCHEMES:
         raise _error(text, f"{scheme[:20]!r} is not one of the schemes {', '.join(SCHEMES)}")
-    authority, separator, pin = rest.partition("#")
+    scheme = scheme.lower()
+    address, separator, pin = rest.partition("#")
     if separator and not _PIN.fullmatch(pin):
         raise _error(text, f"the public key after '#' must be {2 * PUBLIC_KEY_BYTES} hex digits")
+    authority = _AUTHORITY.match(address)[0]  # type: ignore[index]  # which matches the empty text too
     host, port = _split(text, authority)
-    return PeerUrl(scheme.lower(), host, port, bytes.fromhex(pin) if separator else None)
+    if port is None:
+        port = WSS_PORT if scheme == "wss" else DEFAULT_PORT
+    site = _site(text, scheme, address[len(authority) :])
+    return PeerUrl(scheme, host, port, bytes.fromhex(pin) if separator else None, site)
+
+
+def _site(text: str, scheme: str, written: str) -> str:
+    """Returns the canonical form of what follows the port."""
+    if not written:
+        return ""
+    try:
+        site = Site.parse(written)
+    except ConfigError as error:
+        raise _error(text, str(error)) from None
+    if site.path and scheme != "wss":
+        raise _error(text, "only wss:// can have a path")
+    if str(site) and scheme not in ("tls", "wss"):
+        raise _error(text, "only tls:// and wss:// can have '?' and more")
+    return str(site)
 
 
 def is_zone(text: str) -> bool:
@@ -98,7 +127,7 @@ def _refuse_address(text: str, url: PeerUrl) -> None:
             raise _error(text, reason)
 
 
-def _split(text: str, authority: str) -> tuple[str, int]:
+def _split(text: str, authority: str) -> tuple[str, int | None]:
     if authority.startswith("["):
         literal, bracket, tail = authority[1:].partition("]")
         if not bracket or (tail and not tail.startswith(":")):
@@ -110,9 +139,9 @@ def _split(text: str, authority: str) -> tuple[str, int]:
     return _name_or_ipv4(text, host), _port(text, port if colon else None)
 
 
-def _port(text: str, digits: str | None) -> int:
+def _port(text: str, digits: str | None) -> int | None:
     if digits is None:
-        return DEFAULT_PORT
+        return None
     if not _PORT.fullmatch(digits) or int(digits) > 0xFFFF:
         raise _error(text, "the host may only be followed by a port from 1 to 65535")
     return int(digits)

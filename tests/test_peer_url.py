@@ -35,6 +35,25 @@ def test_each_way_to_write_a_host_has_one_canonical_form(text: str, host: str, p
     assert PeerUrl.parse(canonical) == url
 
 
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("tls://host", "tls://host:9651"),
+        ("tls://host/", "tls://host:9651"),
+        ("udp://host/", "udp://host:9651"),
+        ("wss://host", "wss://host:443"),
+        ("wss://host/", "wss://host:443"),
+        ("WSS://Host/Path", "wss://host:443/Path"),
+        ("wss://[2001:db8::1]:8443/a/b?sni=Mesh.Example", "wss://[2001:db8::1]:8443/a/b?sni=mesh.example"),
+        ("tls://192.0.2.1:443/?alpn=h2&sni=x", "tls://192.0.2.1:443?sni=x&alpn=h2"),
+    ],
+)
+def test_what_stands_behind_the_port_is_a_site(text: str, canonical: str) -> None:
+    url = PeerUrl.parse(f"{text}#{KEY}")
+    assert str(url) == f"{canonical}#{KEY}"
+    assert PeerUrl.parse(str(url)) == url
+
+
 def test_a_pin_is_the_key_behind_the_hash_sign() -> None:
     url = PeerUrl.parse(f"udp://host:1#{KEY.upper()}")
     assert url.pin == bytes.fromhex(KEY)
@@ -46,7 +65,7 @@ def test_a_pin_is_the_key_behind_the_hash_sign() -> None:
     [
         ("", "the scheme is missing"),
         ("host:9651", "the scheme is missing"),
-        ("quic://host:9651", "'quic' is not one of the schemes udp, tcp"),
+        ("quic://host:9651", "'quic' is not one of the schemes udp, tcp, tls, wss"),
         ("udp://", "the host is missing"),
         ("udp://:9651", "the host is missing"),
         ("udp://host:", "port from 1 to 65535"),
@@ -54,8 +73,11 @@ def test_a_pin_is_the_key_behind_the_hash_sign() -> None:
         ("udp://host:65536", "port from 1 to 65535"),
         ("udp://host:+1", "port from 1 to 65535"),
         ("udp://host:\uff19", "port from 1 to 65535"),
-        ("udp://host:1/path", "port from 1 to 65535"),
-        ("udp://host/path", "not a valid host name"),
+        ("udp://host:1/path", "only wss:// can have a path"),
+        ("tcp://host?sni=x", "only tls:// and wss:// can have '?' and more"),
+        ("tls://host:1/path", "only wss:// can have a path"),
+        ("wss://host/a b", "'/a b' is not a valid path"),
+        ("tls://host?name=x", "only sni=NAME and alpn=PROTOCOL are known"),
         ("udp://user@host", "not a valid host name"),
         ("udp://ho st", "not a valid host name"),
         ("udp://-host", "not a valid host name"),
@@ -107,6 +129,7 @@ def test_listening_takes_addresses_and_port_zero(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
+        ("wss://[::]:443", "a listener for tcp:// takes tls:// and wss:// as well"),
         ("udp://name:1", "not a name"),
         (f"udp://[::]:1#{KEY}", "may have a public key"),
         ("udp://[4ab:cdef::1]:1", "lies in the overlay"),

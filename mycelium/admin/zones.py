@@ -50,4 +50,4 @@ def zone_of(interface: int) -> str:
 def url_of(endpoint: Endpoint) -> str:
     """Returns the URL that dials an endpoint."""
     zone = f"%{zone_of(endpoint.scope)}" if endpoint.scope else ""
-    return str(PeerUrl(endpoint.scheme, endpoint.host + zone, endpoint.port))
+    return str(PeerUrl(endpoint.scheme, endpoint.host + zone, endpoint.port, site=endpoint.site))

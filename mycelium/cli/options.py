@@ -43,7 +43,7 @@ peers = _flag(
     "--peers",
     multiple=True,
     metavar="URL...",
-    help="Peers to keep a link with: udp://host:port[#publickey], or the same with tcp://.",
+    help="Peers to keep a link with: udp://host:port[#publickey], or tcp://, tls://, wss://.",
 )
 listen = _flag(
     "--listen",

@@ -168,7 +168,7 @@ def _reached_at(peer: PeerSnapshot) -> EndpointInfo:
     assert peer.url is not None
     url = PeerUrl.parse(peer.url)
     host = f"[{url.host}]" if ":" in url.host else url.host
-    return EndpointInfo(url.scheme, f"{host}:{url.port}")
+    return EndpointInfo(url.scheme, f"{host}:{url.port}{url.site}")
 
 
 def _milliseconds(seconds: float | None) -> float | None:

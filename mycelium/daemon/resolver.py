@@ -4,8 +4,11 @@ import asyncio
 import ipaddress
 import socket
 
+from msgspec.structs import replace
+
 from mycelium.endpoint import Endpoint
 from mycelium.peer_url import PeerUrl
+from mycelium.site import Site
 
 
 async def resolve(url: PeerUrl, loop: asyncio.AbstractEventLoop) -> list[Endpoint]:
@@ -18,15 +21,24 @@ async def resolve(url: PeerUrl, loop: asyncio.AbstractEventLoop) -> list[Endpoin
     except OSError:
         return []
     endpoints: list[Endpoint] = []
+    site = _site(url)
     for family, _, _, _, address in found:
         if family not in (socket.AF_INET, socket.AF_INET6):
             continue
         host = str(address[0]).split("%")[0]
         scope = int(address[3]) if len(address) == 4 else 0
-        endpoint = Endpoint(url.scheme, _plain(host), int(address[1]), scope)
+        endpoint = Endpoint(url.scheme, _plain(host), int(address[1]), scope, site=site)
         if endpoint not in endpoints:
             endpoints.append(endpoint)
     return endpoints
+
+
+def _site(url: PeerUrl) -> str:
+    """Returns the site of an endpoint, which has no name: what TLS asks for is the name of the URL unless that says another."""
+    if url.scheme not in ("tls", "wss"):
+        return ""
+    site = Site.parse(url.site)
+    return str(site if site.server_name or url.is_numeric else replace(site, server_name=url.host.removesuffix(".")))
 
 
 def _plain(host: str) -> str:

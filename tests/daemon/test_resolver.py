@@ -45,6 +45,8 @@ def v6(host: str, scope: int = 0) -> tuple[Any, ...]:
         ("udp://[2001:db8::1]", Endpoint("udp", "2001:db8::1", 9651)),
         ("udp://[::ffff:192.0.2.1]:7", Endpoint("udp", "192.0.2.1", 7)),
         ("udp://[fe80::1%lo]:7", Endpoint("udp", "fe80::1", 7, LOOPBACK_INDEX)),
+        ("tls://192.0.2.1:7", Endpoint("tls", "192.0.2.1", 7)),
+        ("wss://192.0.2.1/x?sni=a", Endpoint("wss", "192.0.2.1", 443, site="/x?sni=a")),
     ],
 )
 def test_a_numeric_host_is_its_own_endpoint(url: str, endpoint: Endpoint) -> None:
@@ -58,6 +60,20 @@ def test_a_name_s_addresses_keep_their_order() -> None:
         Endpoint("udp", "192.0.2.1", 9651),
         Endpoint("udp", "fe80::1", 9651, 3),
     ]
+
+
+@pytest.mark.parametrize(
+    ("url", "site"),
+    [
+        ("tls://host.example.", "?sni=host.example"),
+        ("wss://host.example/x?alpn=h2", "/x?sni=host.example&alpn=h2"),
+        ("wss://host.example/x?sni=front.example", "/x?sni=front.example"),
+        ("tcp://host.example", ""),
+    ],
+)
+def test_tls_asks_for_the_name_unless_the_url_says_another(url: str, site: str) -> None:
+    [endpoint] = endpoints_of(url, [v4("192.0.2.1")])
+    assert endpoint.site == site
 
 
 def test_an_address_that_is_given_twice_is_one_endpoint() -> None:

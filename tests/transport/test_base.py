@@ -10,6 +10,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.peer_url import SCHEMES
 from mycelium.transport.base import Transport
 from mycelium.transport.memory import MemoryHub
+from mycelium.transport.streams.dialling import SCHEMES as STREAMS
 from mycelium.transport.streams.transport import StreamTransport
 from mycelium.transport.udp import UdpTransport
 
@@ -21,7 +22,7 @@ KINDS: dict[str, Callable[[], Transport]] = {
 
 
 def test_every_scheme_of_peer_urls_has_a_transport() -> None:
-    assert {*SCHEMES, "memory"} == set(KINDS)
+    assert {*SCHEMES, "memory"} == {*KINDS, *STREAMS}
 
 
 @pytest.mark.parametrize("scheme", KINDS)
