@@ -43,6 +43,7 @@ class Lost(NamedTuple):
     addresses: frozenset[bytes] = frozenset()  # of its own, 4 or 16 bytes; none of them link-local
     interface: int = 0  # index; 0 for none
     endpoint: Endpoint | None = None  # the system refused to send there
+    cause: str = "this host has no way to send there"  # for people
 
     def affects(self, endpoint: Endpoint) -> bool:
         """Tells whether datagrams to an endpoint were sent over this."""

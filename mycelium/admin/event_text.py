@@ -17,7 +17,7 @@ _ROUTE_CAUSES: Final = {
     "worse": "the way over {before} became longer",
     "retracted": "{before} has no route there any more",
     "lost": "the link to {before} went down",
-    "suspected": "{before} did not answer",
+    "suspected": "the link to {before} may be cut",
     "trusted": "{after} answers again",
     "up": "the link to {after} came up",
     "cost": "the cost of a link changed",

@@ -4,6 +4,7 @@ Only read here are which interface went down and which address went away; that a
 """
 
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Final, NamedTuple
 
 from mycelium.endpoint import Lost
@@ -14,6 +15,7 @@ from mycelium.tun.rtnetlink import (
     IFA_LOCAL,
     IFF_LOWER_UP,
     IFF_UP,
+    IFLA_IFNAME,
     LINK,
     RTM_DELADDR,
     RTM_DELLINK,
@@ -66,7 +68,8 @@ class HostNetwork:
             self._down.discard(index)
         elif index not in self._down:
             self._down.add(index)
-            yield Lost(frozenset(address for address, its in self._interfaces.items() if its == index), index)
+            addresses = frozenset(address for address, its in self._interfaces.items() if its == index)
+            yield Lost(addresses, index, cause=_cause(kind, flags, index, body[LINK.size :]))
         if kind == RTM_DELLINK:
             self._down.discard(index)
 
@@ -80,4 +83,12 @@ class HostNetwork:
             self._interfaces[address] = index
         elif self._interfaces.get(address) == index:
             del self._interfaces[address]
-            yield Lost(frozenset((address,)))
+            yield Lost(frozenset((address,)), cause=f"this host's address {ip_address(address)} was removed")
+
+
+def _cause(kind: int, flags: int, index: int, found: bytes) -> str:
+    """Says what became of an interface, by the body of the message behind its head."""
+    name = dict(attributes(found)).get(IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace") or f"interface {index}"
+    if kind == RTM_DELLINK:
+        return f"{name} was removed"
+    return f"{name} lost its carrier" if flags & IFF_UP else f"{name} was set down"

@@ -23,8 +23,9 @@ class LinkUp(LinkEvent, frozen=True):
 
 
 class LinkSuspected(LinkEvent, frozen=True):
-    """The neighbour has not answered for `silent_s` seconds: prefer other neighbours."""
+    """The neighbour has not answered for `silent_s` seconds, or can't: prefer other neighbours."""
 
+    cause: str  # for people
     silent_s: float
 
 

@@ -345,7 +345,7 @@ class Link:
         if is_up and path_state is PathState.ALIVE and path.endpoint is self._endpoint and not self.closed_by_peer:
             return
         if self.cost is None or self.closed_by_peer or path_state is PathState.DEAD:
-            self._take_down("closed" if self.closed_by_peer else "silent", now=now)
+            self._take_down("closed" if self.closed_by_peer else self._failure, now=now)
             return
         if self.state is LinkState.DOWN:
             self.state = LinkState.UP
@@ -355,7 +355,8 @@ class Link:
         if is_suspect is not (self.state is LinkState.SUSPECT):
             self.state = LinkState.SUSPECT if is_suspect else LinkState.UP
             silent_s = self._silent_s(now=now)
-            self._events.append(LinkSuspected(self.address, silent_s) if is_suspect else LinkTrusted(self.address))
+            suspected = LinkSuspected(self.address, self._failure, silent_s)
+            self._events.append(suspected if is_suspect else LinkTrusted(self.address))
         if path.endpoint is not self._endpoint:
             before, self._endpoint = self._endpoint, path.endpoint
             if not is_same_remote(before, path.endpoint):
@@ -372,6 +373,11 @@ class Link:
         self._control.restart()
         self._cost.reset()
         self._events.append(LinkDown(self.address, cause, self._silent_s(now=now)))
+
+    @property
+    def _failure(self) -> str:
+        """Why the path in use fails, for people."""
+        return self.paths.active.liveness.lost_because or "silent"
 
     def _silent_s(self, *, now: float) -> float:
         return max(now - self.silent_since, 0.0)

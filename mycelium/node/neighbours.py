@@ -133,7 +133,9 @@ class Neighbours:
                 self._handle_up(event, now=now)
             case LinkSuspected():
                 routing.neighbour_suspect(neighbour, True, now=now)
-                journal.note(EventKind.LINK_SUSPECT, node=neighbour, silent_s=event.silent_s, now=now)
+                journal.note(
+                    EventKind.LINK_SUSPECT, node=neighbour, cause=event.cause, silent_s=event.silent_s, now=now
+                )
             case LinkTrusted():
                 routing.neighbour_suspect(neighbour, False, now=now)
                 journal.note(EventKind.LINK_TRUSTED, node=neighbour, now=now)

@@ -67,7 +67,7 @@ FAR, ONE, TWO = "400::f", "400::1", "400::2"
         ),
         (
             {"before": FAR, "after": TWO, "cause": "suspected", "without_s": 0.25},
-            "now leads via 400::2, not directly: it did not answer; 0.250 s without a working route",
+            "now leads via 400::2, not directly: the link to it may be cut; 0.250 s without a working route",
         ),
         (
             {"before": ONE, "after": TWO, "cause": "lost"},
@@ -84,7 +84,7 @@ FAR, ONE, TWO = "400::f", "400::1", "400::2"
         ({"before": FAR, "cause": "expired"}, "lost, it led directly: nothing was heard of it for minutes"),
         (
             {"before": FAR, "after": FAR, "cause": "suspected", "without_s": 3.016},
-            "is back, directly as before, after 3.016 s without a working route: it did not answer",
+            "is back, directly as before, after 3.016 s without a working route: the link to it may be cut",
         ),
         (
             {"before": ONE, "after": TWO, "cause": "of a newer daemon"},

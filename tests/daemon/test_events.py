@@ -12,7 +12,7 @@ import pytest
 from mycelium.admin.control import EventInfo
 from mycelium.admin.event_text import describe
 from mycelium.daemon.events import EventLog, event_infos
-from mycelium.endpoint import Endpoint
+from mycelium.endpoint import Endpoint, Lost
 from mycelium.limits import JOURNAL_LINES_PER_SECOND
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
@@ -71,7 +71,7 @@ def test_every_kind_has_words() -> None:
         "peer udp://a:9651: no answer, 2 times in a row",
         "session renewed: new end-to-end keys with 402::1",
         "route to 400::1 found, via 401::1",
-        "route to 400::1 now leads via 402::1, not via 401::1: 401::1 did not answer; 0.250 s without a working route",
+        "route to 400::1 now leads via 402::1, not via 401::1: the link to 401::1 may be cut; 0.250 s without a working route",
         "routes: 7 more changes, not listed one by one",
         "route to 402::1 lost, it led via 401::1: the link to 401::1 went down; 2.000 s without a working route so far",
     ]
@@ -163,7 +163,7 @@ def test_a_new_neighbour_that_falls_silent_and_comes_back() -> None:
     lost = [
         "link suspect: b has not answered for N s",
         "link down: b has not answered for N s",
-        "route to b lost, it led directly: it did not answer; N s without a working route so far",
+        "route to b lost, it led directly: the link to it may be cut; N s without a working route so far",
     ]
     assert told(net, "a", since) == lost
     net.mend("a", "b")
@@ -172,7 +172,7 @@ def test_a_new_neighbour_that_falls_silent_and_comes_back() -> None:
         *lost,
         "link up: b answers at udp://b:9651",
         RESET,
-        "route to b is back, directly as before, after N s without a working route: it did not answer",
+        "route to b is back, directly as before, after N s without a working route: the link to it may be cut",
         "link keys renewed with b",
     ]
 
@@ -187,7 +187,7 @@ def test_a_neighbour_that_was_suspected_for_a_moment() -> None:
     assert told(net, "a", since) == [
         "link suspect: b has not answered for N s",
         "link trusted again: b answers",
-        "route to b is back, directly as before, after N s without a working route: it did not answer",
+        "route to b is back, directly as before, after N s without a working route: the link to it may be cut",
     ]
 
 
@@ -198,7 +198,7 @@ def test_a_route_that_takes_another_way_and_returns() -> None:
     run(net, 3)
     assert told(net, "a", since)[:2] == [
         "link suspect: b has not answered for N s",
-        "route to b now leads via d, not directly: it did not answer; N s without a working route",
+        "route to b now leads via d, not directly: the link to it may be cut; N s without a working route",
     ]
     since = begin(net)
     net.mend("a", "b")
@@ -244,5 +244,20 @@ def test_a_neighbour_that_restarts() -> None:
         "link down: b has not answered for N s",
         "link up: b answers at udp://b:9651",
         RESET,
-        "route to b is back, directly as before, after N s without a working route: it did not answer",
+        "route to b is back, directly as before, after N s without a working route: the link to it may be cut",
+    ]
+
+
+def test_a_pulled_cable() -> None:
+    net = ready_pair(pktinfo=True)
+    since = begin(net)
+    net.cut("a", "b")
+    node = net.hosts["a"].node
+    node.host_lost(Lost(frozenset((b"a",)), cause="eth0 lost its carrier"), now=net.now)
+    net.drain("a")
+    run(net, 3)
+    assert told(net, "a", since) == [
+        "link suspect: b: eth0 lost its carrier",
+        "link down: b: eth0 lost its carrier",
+        "route to b lost, it led directly: the link to it may be cut; N s without a working route so far",
     ]

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from mycelium.daemon.host_network import HostNetwork
 from mycelium.endpoint import Endpoint, Lost
-from mycelium.packet.netlink import NLM_F_MULTI
+from mycelium.packet.netlink import NLM_F_MULTI, attribute
 from mycelium.tun.rtnetlink import (
     IFF_LOWER_UP,
     IFF_UP,
+    IFLA_IFNAME,
     RTM_DELADDR,
     RTM_DELLINK,
     RTM_DELROUTE,
@@ -27,15 +28,15 @@ def message(kind: int, body: bytes, flags: int = 0) -> bytes:
     return struct.pack("=IHHII", 16 + len(body), kind, flags, 1, 0) + body + bytes(-len(body) % 4)
 
 
-def link(index: int, flags: int, kind: int = RTM_NEWLINK) -> bytes:
-    return message(kind, struct.pack("=BxHiII", 0, 1, index, flags, 0xFFFF_FFFF))
+def link(index: int, flags: int, kind: int = RTM_NEWLINK, *, name: bytes = b"eth0\0") -> bytes:
+    return message(kind, struct.pack("=BxHiII", 0, 1, index, flags, 0xFFFF_FFFF) + attribute(IFLA_IFNAME, name))
 
 
 def address(index: int, value: bytes, kind: int = RTM_NEWADDR, *, flags: int = 0, peer: bytes = b"") -> bytes:
     body = struct.pack("=BBBBI", 2, 24, 0, 0, index)
-    for attribute, content in ((1, peer or value), (2, value)):
-        if attribute == 1 or peer:
-            body += struct.pack("=HH", 4 + len(content), attribute) + content
+    for number, content in ((1, peer or value), (2, value)):
+        if number == 1 or peer:
+            body += struct.pack("=HH", 4 + len(content), number) + content
     return message(kind, body, flags)
 
 
@@ -48,10 +49,15 @@ def known() -> HostNetwork:
     return network
 
 
-def test_an_interface_without_carrier_takes_its_addresses_along_once() -> None:
+def test_an_interface_without_carrier_takes_its_addresses_along_once_and_says_why() -> None:
     network = known()
-    for down in (link(2, IFF_UP) * 2, link(2, IFF_LOWER_UP) + link(2, 0), link(2, 0, RTM_DELLINK)):
-        assert network.take(down).losses == [Lost(frozenset((V4, V6)), 2)]
+    for down, cause in (
+        (link(2, IFF_UP) * 2, "eth0 lost its carrier"),
+        (link(2, IFF_LOWER_UP) + link(2, 0), "eth0 was set down"),
+        (link(2, 0, RTM_DELLINK), "eth0 was removed"),
+        (link(2, IFF_UP, name=b""), "interface 2 lost its carrier"),
+    ):
+        assert network.take(down).losses == [Lost(frozenset((V4, V6)), 2, cause=cause)]
         assert network.take(link(2, UP)) == ([], True, True)
 
 
@@ -59,14 +65,18 @@ def test_an_address_that_is_removed_is_lost_and_one_that_moved_is_not() -> None:
     network = known()
     network.take(address(3, V4))
     assert network.take(address(2, V4, RTM_DELADDR)) == ([], False, True)
-    assert network.take(address(3, V4, RTM_DELADDR)) == ([Lost(frozenset((V4,)))], False, True)
+    assert network.take(address(3, V4, RTM_DELADDR)) == (
+        [Lost(frozenset((V4,)), cause="this host's address 192.0.2.7 was removed")],
+        False,
+        True,
+    )
     assert network.take(address(2, LOCAL, RTM_DELADDR)) == ([], False, True)
 
 
 def test_of_a_point_to_point_interface_the_own_address_counts() -> None:
     network = HostNetwork()
     network.take(address(4, V4, peer=bytes(4)))
-    assert network.take(link(4, 0)).losses == [Lost(frozenset((V4,)), 4)]
+    assert network.take(link(4, 0)).losses == [Lost(frozenset((V4,)), 4, cause="eth0 was set down")]
 
 
 def test_a_route_that_is_gone_names_no_path() -> None:

@@ -82,7 +82,7 @@ def run_until(loop: asyncio.AbstractEventLoop, watched: Watched, told: list[Any]
 
 def test_a_lost_carrier_is_told_at_once(watched: Watched) -> None:
     watched.hear(link(7, UP), link(7, 0))
-    assert Lost(interface=7) in watched.told
+    assert Lost(interface=7, cause="eth0 was set down") in watched.told
 
 
 def test_changes_in_a_row_are_told_together(watched: Watched, loop: asyncio.AbstractEventLoop) -> None:

@@ -96,7 +96,6 @@ class Liveness:
         "_asked_at",
         "_data_at",
         "_has_other_evidence",
-        "_is_lost",
         "_is_postponed",
         "_overdue",
         "_pending",
@@ -109,6 +108,7 @@ class Liveness:
         "deadline",
         "died_at",
         "heard_at",
+        "lost_because",
         "role",
         "silent_since",
         "state",
@@ -132,7 +132,9 @@ class Liveness:
         self._asked_at = 0.0  # when the first of the pending probes was sent
         self._pending = 0  # probes sent since the last evidence
         self._overdue = 0  # pending probes that are older than a PTO
-        self._is_lost = False  # this host has lost what the path ran over, and there has been no evidence since
+        self.lost_because: str | None = (
+            None  # how this host lost what the path ran over, with no evidence since; for people
+        )
         self._has_other_evidence = (
             False  # something besides silence spoke for a cut, and there has been no evidence since
         )
@@ -198,11 +200,11 @@ class Liveness:
         elif now >= self._probe_at + self._rtt.pto:
             self.probe_now(now=now)
 
-    def lose(self, *, now: float) -> None:
+    def lose(self, cause: str, *, now: float) -> None:
         """Notes that this host has lost what the path ran over: only an answer to what is sent from here on counts."""
-        if self.state is PathState.DEAD or self._is_lost:
+        if self.state is PathState.DEAD or self.lost_because is not None:
             return
-        self._is_lost = True
+        self.lost_because = cause
         self._acked = self._sent & _LOW_32
         self.silent_since = min(self.silent_since, now)
         if self.state is PathState.ALIVE:
@@ -211,7 +213,7 @@ class Liveness:
 
     def retry(self, *, now: float) -> None:
         """Discards the pending probes of a lost path, which may never have left this host, and probes afresh."""
-        if self._is_lost:
+        if self.lost_because is not None:
             self._pending = self._overdue = 0
             self.probe_now(now=now)
 
@@ -296,7 +298,9 @@ class Liveness:
                 patience_s = SUSPECT_AFTER_S + SUSPECT_DELAY_FACTOR * self._scheduling_delay_s(now=now)
             if self._overdue >= probes_to_suspect and now >= self._asked_at + patience_s:
                 self._change(PathState.SUSPECT)
-        elif (self._is_lost and self._overdue) or (self._overdue >= probes_to_die and now >= self._dies_at(now=now)):
+        elif (self.lost_because is not None and self._overdue) or (
+            self._overdue >= probes_to_die and now >= self._dies_at(now=now)
+        ):
             self._change(PathState.DEAD)
             self.died_at = now
 
@@ -314,7 +318,8 @@ class Liveness:
             self._change(PathState.ALIVE)
         self._pending = 0
         self._overdue = 0
-        self._is_lost = self._has_other_evidence = False
+        self.lost_because = None
+        self._has_other_evidence = False
         is_all_acked = self._acked is not None and (self._acked - self._wanted) & _LOW_32 < _HALF
         self.silent_since = _INFINITY if is_all_acked else now
         if was_asked:

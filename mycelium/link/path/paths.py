@@ -185,7 +185,7 @@ class Paths:
         for path in self:
             if lost.affects(path.endpoint):
                 path.probes.clear()
-                path.liveness.lose(now=now)
+                path.liveness.lose(lost.cause, now=now)
                 self._forget_source(path)
             elif lost.endpoint is None:
                 path.liveness.probe_now(now=now)

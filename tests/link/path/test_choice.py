@@ -14,7 +14,7 @@ def path_of(rtt_s: float, scheme: str = "udp", *, is_validated: bool = True) -> 
 
 
 def cut(path: Path) -> Path:
-    path.liveness.lose(now=0.0)
+    path.liveness.lose("cut", now=0.0)
     return path
 
 

@@ -402,7 +402,7 @@ def test_rumour_about_a_path_that_is_asked_already_shortens_its_patience() -> No
 def test_cut_path_is_in_doubt_until_something_newer_is_echoed() -> None:
     path = Liveness(RttEstimator(), now=0.0)
     path.sent(5, now=0.0, wants_ack=True)
-    path.lose(now=0.1)
+    path.lose("cut", now=0.1)
     states = [path.state]
     path.acknowledged(5, now=0.1)
     states.append(path.state)
@@ -416,10 +416,10 @@ def test_cut_path_is_in_doubt_until_something_newer_is_echoed() -> None:
 def test_cut_path_is_dead_as_soon_as_a_question_is_overdue() -> None:
     path, _ = path_that_asks()
     path.probe_answered(now=200.5)
-    path.lose(now=201.0)
+    path.lose("cut", now=201.0)
     while path.state is not PathState.DEAD:
         path.handle_timeout(now=path.next_deadline())
-        path.lose(now=path.next_deadline())  # told again and again
+        path.lose("cut", now=path.next_deadline())  # told again and again
 
     assert path.died_at - 201.0 < 0.04
 
