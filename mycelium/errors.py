@@ -5,6 +5,7 @@ MyceliumError
  |   +- ConfigError
  |   +- IdentityError
  |   +- DeviceError
+ |   |   +- DiskError
  |   +- ApiError
  |       +- NoDaemon
  +- RemoteError           invalid bytes from the network; never leaves the pure core
@@ -33,6 +34,10 @@ class IdentityError(LocalError):
 
 class DeviceError(LocalError):
     """The TUN device, a socket or a route of the kernel cannot be set up."""
+
+
+class DiskError(DeviceError):
+    """A file can't be written because the disk is full, read-only or failing."""
 
 
 class ApiError(LocalError):

@@ -117,6 +117,7 @@ API_BODY_BYTES: Final = 16 << 10  # body of one request to the HTTP API; a peer 
 API_CONNECTIONS: Final = 64  # open connections to the HTTP API; a further one is closed at once
 API_RESPONSE_BYTES: Final = 64 << 20  # response that the command line accepts: all routes of a full table
 API_WAIT_S: Final = 30.0  # longest wait for events before an empty list is returned
+OPEN_FILES_AT_START: Final = 128  # a node without links has 25; imports, look-ups and listeners take some more
 LOG_KEYS: Final = 256  # different warnings with a rate limit of their own
 
 # -- super-packets -----------------------------------------------------------------------------------------------------

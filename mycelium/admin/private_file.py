@@ -1,8 +1,10 @@
 """Files that only their owner may read: how they are read and written, the key of a private network, the token of the API."""
 
+import contextlib
 import os
 import stat
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -100,8 +102,24 @@ def create_private(path: Path, data: bytes, *, name: str, error: type[LocalError
         raise error(f"cannot write {name}: {cause.strerror}") from cause
 
 
+def replace_private(path: Path, data: bytes) -> None:
+    """Writes a file that its owner alone may read, in place of one that may be there: the new one or the old, never a part.
+
+    Raises OSError.
+    """
+    with _written_apart(path, data) as temporary:
+        os.replace(temporary, path)
+
+
 def _write_atomically(path: Path, data: bytes) -> None:
     """Writes a temporary file and links it into place: unlike a rename, a link never replaces a file."""
+    with _written_apart(path, data) as temporary:
+        os.link(temporary, path)
+
+
+@contextlib.contextmanager
+def _written_apart(path: Path, data: bytes) -> Iterator[str]:
+    """Writes a temporary file beside `path`, and has what the block makes of it written to disk too."""
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -109,9 +127,10 @@ def _write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(descriptor)
-        os.link(temporary, path)
+        yield temporary
     finally:
-        os.unlink(temporary)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
     sync_directory(path.parent)
 
 

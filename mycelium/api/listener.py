@@ -9,22 +9,25 @@ from typing import Final
 
 from mycelium.admin.api_address import ApiAddress
 from mycelium.api.client import ApiClient
-from mycelium.errors import ApiError, DeviceError, NoDaemon
+from mycelium.errors import ApiError, DeviceError, DiskError, NoDaemon
 
 _BACKLOG: Final = 64
 _ASK_S: Final = 1.0  # that who holds the address has to say what it is
+_OF_DISK: Final = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
 _OWNER_ONLY: Final = 0o177  # umask that leaves 0600
 
 
 def open_listener(address: ApiAddress) -> socket.socket:
-    """Returns a bound, non-blocking socket; raises DeviceError if the address is in use or unavailable."""
+    """Returns a bound, non-blocking socket; raises DeviceError if the address is in use or unavailable.
+
+    That is a DiskError where no socket file can be made for now.
+    """
     try:
         return _open_unix(Path(address.path)) if address.is_unix else _open_tcp(address)
     except OSError as error:
         reason = _reason(error, address)
-        raise DeviceError(
-            f"cannot serve the API at {address}: {reason} (choose another address with --api-addr)"
-        ) from None
+        kind = DiskError if error.errno in _OF_DISK else DeviceError
+        raise kind(f"cannot serve the API at {address}: {reason} (choose another address with --api-addr)") from None
 
 
 def _reason(error: OSError, address: ApiAddress) -> str:

@@ -40,6 +40,11 @@ class ApiServer:
         else:
             self.address = ApiAddress(self.address.host, self._socket.getsockname()[1])
 
+    @property
+    def is_bound(self) -> bool:
+        """Tells whether the address is taken and nobody answers yet."""
+        return self._socket is not None
+
     async def start(self, control: NodeControl) -> None:
         """Starts to answer; only after `bind`."""
         from aiohttp import web  # here, because it takes 0.2 s

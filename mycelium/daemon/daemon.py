@@ -33,10 +33,11 @@ from mycelium.daemon.icmpwatch import IcmpWatch
 from mycelium.daemon.listeners import ANY_ADDRESS, open_transports
 from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.netwatch import NetWatch
+from mycelium.daemon.open_files import allow_enough, explained
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.endpoint import Endpoint
-from mycelium.errors import IdentityError, LocalError
+from mycelium.errors import DiskError, IdentityError, LocalError
 from mycelium.identity import Identity, blake2b
 from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
@@ -62,13 +63,12 @@ def run(settings: Settings) -> int:
         loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
     else:
         loop_factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        try:
+    allow_enough()
+    try:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
             return runner.run(Daemon(settings).serve())
-        except ExceptionGroup as group:  # of the task group
-            if isinstance(group.exceptions[0], LocalError):
-                raise group.exceptions[0] from None
-            raise
+    except (ExceptionGroup, OSError) as error:  # the former is of the task group
+        raise explained(error) from error
 
 
 class Daemon:
@@ -117,7 +117,7 @@ class Daemon:
         settings = self._settings
         token = None if settings.api_token_file is None else read_api_token(settings.api_token_file)
         self._api = ApiServer(settings.api_addr, token=token)
-        self._api.bind()
+        self._bind_api()
         stack.push_async_callback(self._api.stop)
         psk = _psk(settings)
         identity = stack.enter_context(_claimed_identity(settings))
@@ -162,9 +162,17 @@ class Daemon:
         """Logs what this node is, and where it is found and asked."""
         address, listening = IPv6Address(self._node.identity.address), _listed([url_of(one) for one in self._listening])
         log.info("mycelium %s: this node is %s", mycelium.__version__, address)
-        log.info("interface %s, API at %s, listening at %s", interface or "none", self._api.address, listening)
+        api = f"API at {self._api.address}" if self._api.is_bound else "no API"
+        log.info("interface %s, %s, listening at %s", interface or "none", api, listening)
         if self._settings.peers:
             log.info("dialling %s", _listed([str(url) for url in self._settings.peers]))
+
+    def _bind_api(self) -> None:
+        """Takes the API's address; a disk that can't hold its socket keeps no node from its mesh."""
+        try:
+            self._api.bind()
+        except DiskError as error:
+            log.error("%s; this node runs without its API", error)
 
     async def _open_to_operator(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
         """Gives the TUN device its address, has the API answer, and watches the network."""
@@ -173,7 +181,8 @@ class Daemon:
         # The imports take a fifth of a second, in which links form.
         await loop.run_in_executor(None, importlib.import_module, "mycelium.api.app")
         stack.push_async_callback(self._api.stop)  # before anything that it answers from is given back
-        await self._api.start(self._control)
+        if self._api.is_bound:
+            await self._api.start(self._control)
         self._watch(stack, loop)
 
     def _watch(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
@@ -279,8 +288,10 @@ def _claimed(path: Path) -> Iterator[None]:
     with open(path, "rb") as key_file:
         try:
             fcntl.flock(key_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise IdentityError(f"another mycelium is running with the key {path}") from error
+        except OSError as error:  # such as a network file system without locks
+            log.warning("a second mycelium with the key %s would not be noticed: %s", path, error.strerror)
         yield
 
 

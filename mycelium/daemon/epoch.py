@@ -1,31 +1,50 @@
-"""The epoch of a start: larger than that of any start before, also when the clock was set back or reads nonsense."""
+"""The epoch of a start: larger than that of any start before, also when the clock was set back or reads nonsense.
 
-import contextlib
+It is kept beside the key. Where that fails, the clock alone decides, and a node whose clock is set back meanwhile is reached
+some seconds later: others know a newer sequence of it, which it jumps past once it hears of it (`routing.origin`).
+"""
+
+import logging
 import os
 import time
 from pathlib import Path
 from typing import Final
 
 from mycelium.admin.keyfile import epoch_path
-from mycelium.errors import IdentityError
+from mycelium.admin.private_file import read_with_mode, replace_private
+from mycelium.errors import LocalError
+
+log = logging.getLogger("mycelium")
 
 EPOCH_LIMIT: Final = 0xFFFF_0000
 
 
 def next_epoch(key_file: Path) -> int:
-    """Returns the epoch for this start, the clock's seconds or one more than the last, and keeps it beside the key.
-
-    Raises IdentityError where it can't be kept: without it a clock set back could lock this node out.
-    """
+    """Returns the epoch for this start, the clock's seconds or one more than the last, and keeps it beside the key."""
     kept = epoch_path(key_file)
-    last = 0
-    with contextlib.suppress(OSError, ValueError):
-        last = int(kept.read_text(encoding="ascii"))
-    epoch = min(max(int(time.time()), last + 1), EPOCH_LIMIT)
-    scratch = kept.with_name(kept.name + ".new")
+    epoch = min(max(int(time.time()), _last(kept) + 1), EPOCH_LIMIT)
     try:
-        scratch.write_text(f"{epoch}\n", encoding="ascii")
-        os.replace(scratch, kept)
+        replace_private(kept, f"{epoch}\n".encode())
     except OSError as error:
-        raise IdentityError(f"{kept}: {error.strerror}") from error
+        log.warning(
+            "cannot note the time of this start in %s: %s; should the clock be set back before the next start, "
+            "others will reach this node some seconds later than usual",
+            *(kept, error.strerror),
+        )
     return epoch
+
+
+def _last(kept: Path) -> int:
+    """Returns the epoch of the last start; 0 for none that can be read, or that can't have been written here."""
+    if not os.path.lexists(kept):
+        return 0
+    try:
+        data, _ = read_with_mode(kept, name=str(kept), error=LocalError)
+    except LocalError as error:
+        log.warning("the time of the last start is not known: %s", error)
+        return 0
+    digits = data.strip()
+    if not digits.isdigit() or int(digits) >= EPOCH_LIMIT:
+        log.warning("the time of the last start is not known: %s holds something else", kept)
+        return 0
+    return int(digits)

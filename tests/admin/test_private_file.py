@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.admin.private_file import create_network_key, read_api_token, read_network_key
+from mycelium.admin.private_file import create_network_key, read_api_token, read_network_key, replace_private
 from mycelium.errors import ConfigError, LocalError
 
 KEY = bytes(range(32))
@@ -103,3 +103,21 @@ def test_any_content_is_a_secret_or_a_config_error(tmp_path_factory: pytest.Temp
     for read in (read_network_key, read_api_token):
         with suppress(ConfigError):
             assert read(path)
+
+
+def test_a_replaced_file_is_the_new_one_or_the_old_and_never_a_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "kept"
+    for data in (b"one", b"two"):
+        replace_private(path, data)
+        assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (data, 0o600)
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        replace_private(path, b"three")
+    assert path.read_bytes() == b"two"
+    assert list(tmp_path.iterdir()) == [path]
