@@ -1,0 +1,183 @@
+"""What the operator is shown is what a person would measure beside it: with ping, with ip -s, with a clock."""
+
+import json
+import math
+import re
+import time
+from collections.abc import Iterable
+from itertools import pairwise
+from statistics import median
+from typing import Any, Final
+
+import pytest
+
+from tests.lab.daemon import LabDaemon
+from tests.lab.mesh import DaemonMesh, line
+from tests.lab.ping import ping
+from tests.lab.traffic import exchange_tcp
+from tests.lab.waiting import wait_until
+from tests.netns.conftest import MakeMesh
+from tests.netns.healing import wait_told
+
+pytestmark = pytest.mark.netns
+
+# What an operator who reads it takes for a fault.
+ALARMING: Final = re.compile(
+    r"drop|refus|fail|ignor|missing|not repaired|malformed|not opened|too long|not adopted|too many|lost|full|killed|"
+    r"never arrived|requested again|resent|gone|passed over|forgotten",
+    re.IGNORECASE,
+)
+# What happens on any link and is counted apart, so that the others can be 0.
+ORDINARY: Final = {"mtu_probes_sent", "udp_mtu_probes_refused"}
+ETHERNET_IP_UDP: Final = 14 + 20 + 8
+PINGS: Final = 400
+PING_BYTES: Final = 1_200
+SETTLED_S: Final = 15.0
+FEW_PER_CENT: Final = 0.03
+HEADS_OF_TCP: Final = 0.1  # the heads of short segments, and acknowledgements
+RECENT_S: Final = 6.0
+OUR_OWN_WORK_MS: Final = 1.5  # what both daemons do between a datagram and its answer, on a busy machine
+
+
+@pytest.fixture
+def pair(make_mesh: MakeMesh) -> DaemonMesh:
+    return make_mesh(line("a", "b"))
+
+
+def the_peer(daemon: LabDaemon) -> dict[str, Any]:
+    [peer] = daemon.get("admin/peers")
+    return dict(peer)
+
+
+def alarming(daemon: LabDaemon) -> dict[str, int]:
+    metrics = daemon.get("admin/metrics")
+    return {
+        one["name"]: one["value"]
+        for one in metrics
+        if one["kind"] == "counter" and one["value"] and ALARMING.search(one["help"]) and one["name"] not in ORDINARY
+    }
+
+
+def interface(mesh: DaemonMesh, daemon: LabDaemon) -> dict[str, int]:
+    """Returns what the kernel has counted at a daemon's only cable: packets and bytes, both ways."""
+    name = mesh.cable("a", "b").end(daemon.host).interface
+    [told] = json.loads(daemon.host.run("ip", "-s", "-j", "link", "show", name).stdout)
+    stats = told["stats64"]
+    return {f"{way}_{what}": stats[way][what] for way in ("tx", "rx") for what in ("bytes", "packets")}
+
+
+def growth(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
+    return {name: value - before[name] for name, value in after.items()}
+
+
+def wire_ms(mesh: DaemonMesh) -> float:
+    """Returns the round trip of the cable between a and b, as ping measures it."""
+    far = mesh.cable("a", "b").far_end(mesh["a"].host).ipv4
+    return median(ping(mesh["a"].host, far, count=20, interval=0.05).round_trips_ms)
+
+
+def assert_in_order(events: Iterable[dict[str, Any]]) -> None:
+    assert all(one["time"] <= two["time"] for one, two in pairwise(events))
+
+
+def assert_close(shown: float, measured: float, name: str, share: float = FEW_PER_CENT) -> None:
+    assert abs(shown - measured) <= share * measured, f"{name}: {shown} shown, {measured} measured"
+
+
+def test_a_clean_cable_alarms_nobody_and_every_figure_is_what_others_measure(pair: DaemonMesh) -> None:
+    started = time.monotonic()
+    pair.start()
+    ready = time.monotonic()
+    a, b = pair["a"], pair["b"]
+    pair.wait_converged()
+    wait_until(lambda: the_peer(a)["mtu"] > 1_400 and the_peer(b)["mtu"] > 1_400, SETTLED_S, "the path MTU is found")
+    before = {daemon: (interface(pair, daemon), daemon.counters(), the_peer(daemon)) for daemon in (a, b)}
+    assert ping(a.host, b.address, count=PINGS, interval=0.005, size=PING_BYTES).received == PINGS
+    exchange_tcp(a.host, b.host, b.address, 1_000_000, seconds=30)
+    wait_until(lambda: the_peer(a)["loss"] is not None, SETTLED_S, "b has reported what arrived")
+
+    for daemon in (a, b):
+        assert alarming(daemon) == {}
+        interface_before, counters_before, peer_before = before[daemon]
+        wire = growth(interface_before, interface(pair, daemon))
+        counted = growth(counters_before, daemon.counters())
+        peer = the_peer(daemon)
+        for ours, its in (("sent", "tx"), ("received", "rx")):
+            payload = wire[f"{its}_bytes"] - ETHERNET_IP_UDP * wire[f"{its}_packets"]
+            assert_close(counted[f"udp_{ours}_bytes"], payload, f"bytes {ours} by {daemon.name}")
+            assert_close(peer[f"{its}Bytes"] - peer_before[f"{its}Bytes"], payload, f"bytes {ours} by the peer")
+        assert (peer["loss"], peer["rttAgeS"] < RECENT_S, peer["lastConnected"] < RECENT_S) == (0.0, True, True)
+        assert 0 < peer["cost"] < 1_000
+        assert_in_order(daemon.events())
+    assert a.counters()["packets_sent"] == b.counters()["packets_delivered"]
+    assert b.counters()["packets_sent"] == a.counters()["packets_delivered"]
+    uptime_s, now = a.get("admin/status")["uptimeS"], time.monotonic()
+    assert now - ready - 1 < uptime_s < now - started
+    assert the_peer(a)["discovered"] <= uptime_s
+    measured_ms = wire_ms(pair)
+    wait_until(
+        lambda: measured_ms / 2 <= the_peer(a)["rttMs"] < measured_ms + OUR_OWN_WORK_MS,
+        SETTLED_S,
+        "the round trip is shown",
+    )
+
+
+def test_an_outage_leaves_no_wrong_figure_and_says_what_it_was(pair: DaemonMesh) -> None:
+    pair.start()
+    a, b = pair["a"], pair["b"]
+    pair.wait_converged()
+    assert ping(a.host, b.address, count=20).received == 20
+    totals = [growing(a)]
+    peers = [the_peer(a)]
+    with b.frozen():  # whose answers then have waited for long
+        wait_told(a, "link-down", 0, cause="silent")
+        dead = the_peer(a)
+        assert (dead["connectionState"] != "alive", dead["rttMs"], dead["loss"], dead["cost"]) == (
+            True,
+            None,
+            None,
+            None,
+        )
+        assert dead["rttAgeS"] > 0
+    pair.wait_converged()
+    wait_until(
+        lambda: (the_peer(a)["rttMs"] or math.inf) < wire_ms(pair) + OUR_OWN_WORK_MS, SETTLED_S, "the wire's again"
+    )
+    totals, peers = [*totals, growing(a)], [*peers, the_peer(a)]
+
+    since = [daemon.newest_event() for daemon in (a, b)]
+    pair.cable("a", "b").set_carrier(up=False)
+    wait_told(a, "link-down", since[0], cause="eth0 was set down")
+    wait_told(b, "link-down", since[1], cause="eth0 lost its carrier")
+    pair.cable("a", "b").set_carrier(up=True)
+    pair.wait_converged()
+    totals, peers = [*totals, growing(a)], [*peers, the_peer(a)]
+
+    b.stop()
+    pair.start("b")
+    pair.wait_converged()
+    totals, peers = [*totals, growing(a)], [*peers, the_peer(a)]
+    for earlier, later in pairwise(totals):
+        assert {name for name, value in earlier.items() if later[name] < value} == set(), "a counter only grows"
+    for one, two in pairwise(peers):
+        assert one["txBytes"] <= two["txBytes"], "whatever has become of the link"
+    for daemon in (a, b):
+        assert_in_order(daemon.events())
+
+
+def growing(daemon: LabDaemon) -> dict[str, int]:
+    """Returns what never falls."""
+    return {one["name"]: one["value"] for one in daemon.get("admin/metrics") if one["kind"] == "counter"}
+
+
+def test_over_tcp_the_round_trip_is_the_wires_too(pair: DaemonMesh) -> None:
+    a, b = pair["a"], pair["b"]
+    a.peers = [url.replace("udp://", "tcp://") for url in a.peers]
+    pair.start()
+    pair.wait_converged()
+    sent, before = interface(pair, a)["tx_bytes"], the_peer(a)["txBytes"]
+    assert ping(a.host, b.address, count=PINGS, interval=0.005, size=PING_BYTES).received == PINGS
+    assert_close(the_peer(a)["txBytes"] - before, interface(pair, a)["tx_bytes"] - sent, "bytes", HEADS_OF_TCP)
+    most_ms = wire_ms(pair) + OUR_OWN_WORK_MS
+    wait_until(lambda: (the_peer(a)["rttMs"] or math.inf) < most_ms, SETTLED_S, "the wire's round trip is shown")
+    assert (alarming(a), alarming(b)) == ({}, {})
