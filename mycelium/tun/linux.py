@@ -7,7 +7,7 @@ import errno
 import fcntl
 import os
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from mycelium.errors import DecodeError, DeviceError
 from mycelium.limits import BYTES_PER_BATCH, PACKETS_PER_BATCH
@@ -16,6 +16,7 @@ from mycelium.packet.ipv6 import UDP, UDP_HEADER_BYTES, Buffer, is_ipv6
 from mycelium.packet.offload import split
 from mycelium.tun.base import TunCounters
 from mycelium.tun.coalesce import MergedRun, coalesce
+from mycelium.tun.device import TunHandle, create_device
 from mycelium.tun.virtio import HEADER_BYTES, item_of, partial_checksum_header
 from mycelium.wire.train import ITEM_HEADER_BYTES
 
@@ -25,15 +26,6 @@ _TUNGETIFF: Final = 0x8004_54D2
 _IFREQ_BYTES: Final = 40
 _OFFLOAD_CHECKSUM_AND_TCP: Final = 0x01 | 0x02 | 0x04 | 0x08  # CSUM, TSO4, TSO6, TSO_ECN
 _OFFLOAD_UDP: Final = 0x20 | 0x40  # USO4, USO6: Linux 6.2
-
-
-class _Handle(Protocol):
-    """The part of pytun's device that is used."""
-
-    name: str
-
-    def fileno(self) -> int: ...
-    def close(self) -> None: ...
 
 
 class LinuxTun:
@@ -152,18 +144,13 @@ class LinuxTun:
             self.counters.refused += 1
 
 
-def _create(name: str) -> _Handle:
-    import pytun
-
+def _create(name: str) -> TunHandle:
     if len(os.fsencode(name)) > _NAME_BYTES:
         raise DeviceError(f"the TUN device name {name!r} is longer than {_NAME_BYTES} bytes")
     try:
-        handle: _Handle = pytun.TunTapDevice(
-            name=name, flags=pytun.IFF_TUN | pytun.IFF_NO_PI | pytun.IFF_VNET_HDR | pytun.IFF_TUN_EXCL
-        )
+        return create_device(name)
     except OSError as error:
         raise DeviceError(_reason(name, error.errno or error.args[0])) from error
-    return handle
 
 
 def _reason(name: str, code: int) -> str:
@@ -184,7 +171,7 @@ def _reason(name: str, code: int) -> str:
             return f"cannot create the TUN device {name}: {os.strerror(code)}"
 
 
-def _set_offloads(handle: _Handle, offloads: int) -> bool:
+def _set_offloads(handle: TunHandle, offloads: int) -> bool:
     try:
         fcntl.ioctl(handle.fileno(), _TUNSETOFFLOAD, offloads)
     except OSError:
