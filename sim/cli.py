@@ -17,11 +17,12 @@ from rich.table import Table
 
 from mycelium import __version__
 from mycelium.errors import ConfigError, MyceliumError
-from sim.graphs.topology import list_topologies
-from sim.play import scenario as scenarios
-from sim.play.run import FIDELITIES, ROUTING, Run, RunSpec
-from sim.report.progress import Progress
-from sim.sweep.cli import sweep_command
+
+from .graphs.topology import list_topologies
+from .play import scenario as scenarios
+from .play.run import FIDELITIES, ROUTING, Run, RunSpec
+from .report.progress import Progress
+from .sweep.cli import sweep_command
 
 RECORDS: Final = "run.jsonl"
 VIOLATION: Final = "violation.json"
@@ -132,14 +133,14 @@ def _play(begun: Run, sinks: list[BinaryIO], progress: Progress) -> list[dict[st
 
 
 def _report(records: list[dict[str, Any]], console: Console) -> None:
-    from sim.report.report import collect, print_summary
+    from .report.report import collect, print_summary
 
     print_summary(collect(records), console)
 
 
 def _write_folder(records: list[dict[str, Any]], out: Path, console: Console, quiet: bool) -> None:
-    from sim.report.page import write_folder
-    from sim.report.report import collect
+    from .report.page import write_folder
+    from .report.report import collect
 
     for record in records:
         if record["type"] == "violation":

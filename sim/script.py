@@ -7,7 +7,7 @@ from importlib import import_module
 def script() -> None:
     """Runs the command line of the simulator; says in one line which library is missing, where one is."""
     try:
-        cli = import_module("sim.cli")
+        cli = import_module(".cli", __package__)
     except ModuleNotFoundError as error:
-        sys.exit(f"mycelium-sim: {error.name} is not installed: ./dev setup sim, or pip install 'mycelium-mesh[sim]'")
+        sys.exit(f"mycelium-sim: {error.name} is not installed: pip install 'mycelium-mesh[sim]'")
     cli.script()

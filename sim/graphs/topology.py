@@ -13,9 +13,10 @@ import networkx as nx
 
 from mycelium.errors import ConfigError
 from mycelium.limits import SIM_NODES
-from sim.graphs import generators
-from sim.graphs.files import read_graph
-from sim.graphs.generators import Builder
+
+from . import generators
+from .files import read_graph
+from .generators import Builder
 
 DELAY_MIN_S: Final = 0.001
 DELAY_MAX_S: Final = 0.050

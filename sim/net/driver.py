@@ -20,8 +20,9 @@ from mycelium.node.node import Node
 from mycelium.outbox import Event, ResolvePeer
 from mycelium.packet.batch import PacketBatch
 from mycelium.wire.train import ITEM_HEADER_BYTES
-from sim.net.events import NEVER, EventHeap
-from sim.net.run_log import RECEIVE, WAKE, RunLog
+
+from .events import NEVER, EventHeap
+from .run_log import RECEIVE, WAKE, RunLog
 
 TIMER_RUNS: Final = 50  # of one node at one instant; more of them mean that its deadlines make no progress
 

@@ -14,9 +14,10 @@ import networkx
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.metric import link_cost
 from mycelium.wire.announcement import Announcement
-from sim.net.events import EventHeap
-from sim.net.link import LinkModel, SimLink
-from sim.net.run_log import RunLog
+
+from .events import EventHeap
+from .link import LinkModel, SimLink
+from .run_log import RunLog
 
 FIRST_EPOCH: Final = 1_000_000  # seconds, as from a clock
 

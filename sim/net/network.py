@@ -18,11 +18,12 @@ from mycelium.packet.batch import PacketBatch
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
-from sim.net.driver import Packet, VirtualDriver
-from sim.net.events import NEVER, EventHeap
-from sim.net.link import Wire
-from sim.net.nat import Nat
-from sim.net.run_log import RunLog
+
+from .driver import Packet, VirtualDriver
+from .events import NEVER, EventHeap
+from .link import Wire
+from .nat import Nat
+from .run_log import RunLog
 
 PORT: Final = 9651
 DISCOVERY_PORT: Final = 9650

@@ -20,13 +20,14 @@ from mycelium.node.event_kind import EventKind
 from mycelium.node.node import Node
 from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.announcement import Announcement
-from sim.net.driver import Packet, VirtualDriver
-from sim.net.link import SimLink, Wire
-from sim.net.mesh import Mesh
-from sim.net.nat import Nat, NatModel
-from sim.net.network import VirtualHost, VirtualNetwork, url_of
-from sim.net.null_crypto import NullIdentity, NullPrimitives, is_null_signed
-from sim.net.run_log import CHANGE, DOWN, UP
+
+from .driver import Packet, VirtualDriver
+from .link import SimLink, Wire
+from .mesh import Mesh
+from .nat import Nat, NatModel
+from .network import VirtualHost, VirtualNetwork, url_of
+from .null_crypto import NullIdentity, NullPrimitives, is_null_signed
+from .run_log import CHANGE, DOWN, UP
 
 LOST_AFTER_S: Final = 0.005  # from the loss of an interface or address to the kernel's notification of the node
 TOLD_AFTER_S: Final = 0.05  # from a change of the host's network to the kernel's last notification

@@ -15,11 +15,12 @@ from mycelium.node.journal import Entry
 from mycelium.node.settings import NodeSettings
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.wire.announcement import Prefix
-from sim.net.driver import Packet
-from sim.net.events import EventHeap
-from sim.net.link import LinkModel, Wire
-from sim.net.network import BOTH_SUITES, PORT, UNDERLAY_OVERHEAD, VirtualHost, VirtualNetwork, url_of
-from sim.net.run_log import RunLog
+
+from .driver import Packet
+from .events import EventHeap
+from .link import LinkModel, Wire
+from .network import BOTH_SUITES, PORT, UNDERLAY_OVERHEAD, VirtualHost, VirtualNetwork, url_of
+from .run_log import RunLog
 
 ANY_SIZE = 65_507 + UNDERLAY_OVERHEAD  # MTU of wires that carry every UDP datagram
 

@@ -15,13 +15,14 @@ from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Digest, Item
-from sim.net.events import NEVER
-from sim.net.liar import falsify
-from sim.net.link import RESEND_FLOOR_S, SimLink, Wire
-from sim.net.mesh import Mesh
-from sim.net.run_log import CHANGE, DOWN, RECEIVE, UP, WAKE
-from sim.net.signing import NETWORK_ID, Notary, address_of, address_of_key, key_of
-from sim.net.sizes import batch_bytes, items_bytes
+
+from .events import NEVER
+from .liar import falsify
+from .link import RESEND_FLOOR_S, SimLink, Wire
+from .mesh import Mesh
+from .run_log import CHANGE, DOWN, RECEIVE, UP, WAKE
+from .signing import NETWORK_ID, Notary, address_of, address_of_key, key_of
+from .sizes import batch_bytes, items_bytes
 
 NO_SESSION: Final = 0
 

@@ -14,6 +14,8 @@ from typing import Final
 from mycelium.errors import ConfigError
 from mycelium.limits import SIM_FILE_BYTES
 
+from .. import PACKAGE
+
 HEADER: Final = ["time_s", "link", "rtt_ms"]
 _SUFFIX: Final = ".csv"
 _LINK: Final = re.compile(r"n(\d+)-n(\d+)")
@@ -43,7 +45,7 @@ class Recording:
 
 def names() -> list[str]:
     """Returns the names of the built-in traces."""
-    folder = resources.files("sim") / "traces"
+    folder = resources.files(PACKAGE) / "traces"
     return sorted(entry.name.removesuffix(_SUFFIX) for entry in folder.iterdir() if entry.name.endswith(_SUFFIX))
 
 
@@ -67,7 +69,7 @@ def read(name: str) -> dict[Edge, Recording]:
 def _text(name: str) -> str:
     try:
         if name in names():
-            return (resources.files("sim") / "traces" / f"{name}{_SUFFIX}").read_text(encoding="ascii")
+            return (resources.files(PACKAGE) / "traces" / f"{name}{_SUFFIX}").read_text(encoding="ascii")
         path = Path(name)
         if path.stat().st_size > SIM_FILE_BYTES:
             raise ConfigError(f"trace {name} is longer than {SIM_FILE_BYTES} bytes")

@@ -9,11 +9,12 @@ from typing import Any, Final
 import networkx
 
 from mycelium.errors import ConfigError
-from sim.net.liar import LIES
-from sim.net.routing_mesh import RoutingMesh
-from sim.play.choice import links_by_name, nodes_by_name, pairs, pairs_across
-from sim.play.hardships import cut_lane, nat, rebind, roam, saturate, starve, trace, uplinks
-from sim.play.stage import Stage
+
+from ..net.liar import LIES
+from ..net.routing_mesh import RoutingMesh
+from .choice import links_by_name, nodes_by_name, pairs, pairs_across
+from .hardships import cut_lane, nat, rebind, roam, saturate, starve, trace, uplinks
+from .stage import Stage
 
 ActionFunction = Callable[..., Iterator[None]]
 

@@ -6,7 +6,8 @@ from collections import Counter
 import networkx
 
 from mycelium.errors import ConfigError
-from sim.play.stage import Stage
+
+from .stage import Stage
 
 SAMPLED_PAIRS = 20_000  # from which the busiest links and the flows across them are found
 

@@ -14,10 +14,10 @@ from collections import deque
 from statistics import median
 from typing import Any, Final
 
-from sim.net.mesh import Mesh
-from sim.net.node_mesh import NodeMesh
-from sim.play.flows import FlowWatch
-from sim.play.pings import PingTraffic
+from ..net.mesh import Mesh
+from ..net.node_mesh import NodeMesh
+from .flows import FlowWatch
+from .pings import PingTraffic
 
 NAMES: Final = (
     "outage_max_s",

@@ -8,8 +8,9 @@ the rest of the outage is due to routing. The part during which the mesh had a p
 import networkx
 
 from mycelium.wire.distance import INFINITY
-from sim.net.mesh import Mesh
-from sim.play.invariants import InvariantBroken
+
+from ..net.mesh import Mesh
+from .invariants import InvariantBroken
 
 DEAD_LINK = "dead link"
 NO_ROUTE = "no route"

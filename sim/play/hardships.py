@@ -7,13 +7,14 @@ from typing import Final
 import msgspec
 
 from mycelium.errors import ConfigError
-from sim.net import trace as traces
-from sim.net.mesh import Mesh
-from sim.net.nat import NatModel
-from sim.net.node_mesh import NodeMesh
-from sim.play.choice import Edge, links_by_name, nodes_by_name
-from sim.play.load import Load
-from sim.play.stage import Stage
+
+from ..net import trace as traces
+from ..net.mesh import Mesh
+from ..net.nat import NatModel
+from ..net.node_mesh import NodeMesh
+from .choice import Edge, links_by_name, nodes_by_name
+from .load import Load
+from .stage import Stage
 
 RESTED_S: Final = 1.0
 

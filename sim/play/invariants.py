@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from mycelium.identity import subnet_of
 from mycelium.limits import DESTINATIONS, LINKS, PENDING_REQUESTS
-from sim.net.mesh import Mesh
+
+from ..net.mesh import Mesh
 
 EVERY: Final = 1
 OWNERS_CHECKED: Final = 50_000  # pairs of nodes that are checked at most

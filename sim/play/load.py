@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from sim.net.node_mesh import NodeMesh
-from sim.play.pings import udp_packet
+from ..net.node_mesh import NodeMesh
+from .pings import udp_packet
 
 PACKET_BYTES: Final = 1_280  # body of a packet
 READ_EVERY_S: Final = 0.01  # interval between reads of the TUN device, unless packets are less frequent

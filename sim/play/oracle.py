@@ -14,7 +14,8 @@ from scipy.sparse.csgraph import dijkstra
 
 from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.distance import INFINITY
-from sim.net.mesh import Mesh
+
+from ..net.mesh import Mesh
 
 CHECKED_MISMATCHES: Final = 20  # named in a report; all are counted
 

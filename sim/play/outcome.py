@@ -9,9 +9,10 @@ import msgspec
 
 from mycelium.identity import blake2b
 from mycelium.wire.distance import INFINITY
-from sim.play.choice import pairs
-from sim.play.stage import Stage
-from sim.quantiles import quantiles
+
+from ..quantiles import quantiles
+from .choice import pairs
+from .stage import Stage
 
 STRETCH_PAIRS: Final = 2_000
 

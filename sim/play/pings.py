@@ -8,7 +8,8 @@ import struct
 from typing import Final
 
 from mycelium.packet.ipv6 import HEADER_BYTES, UDP, UDP_HEADER_BYTES
-from sim.net.node_mesh import NodeMesh
+
+from ..net.node_mesh import NodeMesh
 
 _IPV6: Final = struct.Struct("!IHBB16s16s")
 _UDP: Final = struct.Struct("!HHHH")

@@ -16,16 +16,17 @@ from msgspec import Struct
 
 from mycelium.errors import ConfigError
 from mycelium.routing.parameters import RoutingParameters
-from sim.graphs.topology import make_topology
-from sim.net.link import LinkModel
-from sim.net.mesh import Mesh
-from sim.net.node_mesh import NodeMesh, NodeMeshSettings
-from sim.net.routing_mesh import RoutingMesh, RoutingSettings, settings_from
-from sim.play.actions import perform
-from sim.play.invariants import InvariantBroken
-from sim.play.outcome import ending
-from sim.play.scenario import Scenario, load
-from sim.play.stage import Stage
+
+from ..graphs.topology import make_topology
+from ..net.link import LinkModel
+from ..net.mesh import Mesh
+from ..net.node_mesh import NodeMesh, NodeMeshSettings
+from ..net.routing_mesh import RoutingMesh, RoutingSettings, settings_from
+from .actions import perform
+from .invariants import InvariantBroken
+from .outcome import ending
+from .scenario import Scenario, load
+from .stage import Stage
 
 ROUTING: Final = "routing"
 NODE: Final = "node"

@@ -27,7 +27,9 @@ import msgspec
 from msgspec import Struct
 
 from mycelium.errors import ConfigError
-from sim.play import figures
+
+from .. import PACKAGE
+from . import figures
 
 _SUFFIX: Final = ".toml"
 
@@ -68,7 +70,7 @@ class _File(Struct, forbid_unknown_fields=True):
 
 def names() -> list[str]:
     """Returns the names of the built-in scenarios."""
-    folder = resources.files("sim") / "scenarios"
+    folder = resources.files(PACKAGE) / "scenarios"
     return sorted(entry.name.removesuffix(_SUFFIX) for entry in folder.iterdir() if entry.name.endswith(_SUFFIX))
 
 
@@ -142,7 +144,7 @@ def _read(name: str) -> tuple[_Source, str]:
         return _decode(str(path), _text(path)), path.stem
     if name not in names():
         raise ConfigError(f"{name!r} is not a scenario: use a file or one of {', '.join(names())}")
-    entry = resources.files("sim") / "scenarios" / f"{name}{_SUFFIX}"
+    entry = resources.files(PACKAGE) / "scenarios" / f"{name}{_SUFFIX}"
     return _decode(name, entry.read_text(encoding="utf-8")), name
 
 

@@ -11,13 +11,14 @@ from typing import Any, Final
 import networkx
 
 from mycelium.wire.distance import INFINITY
-from sim.net.mesh import Mesh
-from sim.net.node_mesh import NodeMesh
-from sim.play.figures import Figures
-from sim.play.flows import FlowWatch
-from sim.play.invariants import EVERY, InvariantBroken, LoopWatch, check_owners, check_tables
-from sim.play.oracle import Oracle
-from sim.play.pings import PingTraffic
+
+from ..net.mesh import Mesh
+from ..net.node_mesh import NodeMesh
+from .figures import Figures
+from .flows import FlowWatch
+from .invariants import EVERY, InvariantBroken, LoopWatch, check_owners, check_tables
+from .oracle import Oracle
+from .pings import PingTraffic
 
 SAMPLE_S: Final = 0.05  # interval of samples while the mesh changes
 REST_S: Final = 5.0  # interval of samples while all metrics are right

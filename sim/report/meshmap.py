@@ -8,10 +8,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from sim.graphs.layout import spring_layout
-from sim.report.records import MapRecord
-from sim.report.report import Report
-from sim.report.theme import LIGHT, Theme, new_figure, title
+from ..graphs.layout import spring_layout
+from .records import MapRecord
+from .report import Report
+from .theme import LIGHT, Theme, new_figure, title
 
 _ALIVE: Final = ("up", True)
 _LABELLED_NODES: Final = 40  # the numbers of more would overlap

@@ -12,9 +12,10 @@ from matplotlib.figure import Figure
 
 from mycelium import __version__
 from mycelium.errors import ConfigError
-from sim.report.plots import PLOTS, draw_plots
-from sim.report.report import Report, describe, reproduction, summary_rows
-from sim.report.theme import DARK, LIGHT, Theme
+
+from .plots import PLOTS, draw_plots
+from .report import Report, describe, reproduction, summary_rows
+from .theme import DARK, LIGHT, Theme
 
 PAGE: Final = "report.html"
 _ROWS: Final = 500  # actions or violations on the page, at most

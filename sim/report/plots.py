@@ -14,11 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
 
-from sim.quantiles import quantiles
-from sim.report.meshmap import plot_map
-from sim.report.records import ActionRecord, SampleRecord
-from sim.report.report import Report
-from sim.report.theme import LIGHT, Theme, dress, new_figure, title
+from ..quantiles import quantiles
+from .meshmap import plot_map
+from .records import ActionRecord, SampleRecord
+from .report import Report
+from .theme import LIGHT, Theme, dress, new_figure, title
 
 _LABELLED_ACTIONS: Final = 6  # the labels of more would overlap
 _OBSERVATIONS: Final = ("settled", "choose", "watch", "idle")  # actions that do not change the mesh

@@ -6,7 +6,7 @@ start of the run unless the name says otherwise.
 
 import msgspec
 
-from sim.quantiles import Quantiles
+from ..quantiles import Quantiles
 
 Scalar = str | int | float | bool | None
 

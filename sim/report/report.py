@@ -13,8 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mycelium.errors import ConfigError
-from sim.quantiles import Quantiles, quantiles
-from sim.report.records import (
+
+from ..quantiles import Quantiles, quantiles
+from .records import (
     ActionRecord,
     MapRecord,
     NodeRecord,

@@ -9,11 +9,11 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from sim.play.run import RunSpec, run
-from sim.sweep.pools import DaskPool, ProcessPool
-from sim.sweep.store import ResultStore
-from sim.sweep.sweep import Pool, Result, Runner, make_specs, parse_seeds, parse_settings, run_key, sweep
-from sim.sweep.table import fault_count, make_rows, summary_table, varying, write_csv
+from ..play.run import RunSpec, run
+from .pools import DaskPool, ProcessPool
+from .store import ResultStore
+from .sweep import Pool, Result, Runner, make_specs, parse_seeds, parse_settings, run_key, sweep
+from .table import fault_count, make_rows, summary_table, varying, write_csv
 
 FAULTY: Final = 1
 INTERRUPTED: Final = 130

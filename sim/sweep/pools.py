@@ -13,8 +13,9 @@ from multiprocessing.connection import Connection
 from typing import Final
 
 from mycelium.errors import ConfigError
-from sim.play.run import RunSpec
-from sim.sweep.sweep import Result, Runner, carry_out
+
+from ..play.run import RunSpec
+from .sweep import Result, Runner, carry_out
 
 TRIES: Final = 3  # per run; a run that loses three workers, as by lack of memory, will lose more
 RUNS_PER_WORKER: Final = 20  # before a worker is replaced, which frees the memory that its runs have left

@@ -13,8 +13,9 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from mycelium.errors import ConfigError
-from sim.play.run import RunSpec
-from sim.sweep.store import ResultStore
+
+from ..play.run import RunSpec
+from .store import ResultStore
 
 Runner = Callable[[RunSpec], Iterable[dict[str, Any]]]
 MAX_RUNS: Final = 100_000

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mycelium.errors import ConfigError
-from sim.quantiles import quantiles
+
+from ..quantiles import quantiles
 
 TABLE: Final = "results.csv"
 

@@ -53,7 +53,7 @@ def test_packets_cross_a_device_that_was_made_without_pytun(host: LabHost) -> No
         receiver.bind((LEFT, 5201))
         receiver.settimeout(10)
         addresses = socket.inet_pton(socket.AF_INET6, RIGHT) + socket.inet_pton(socket.AF_INET6, LEFT)
-        side.tun.write([(udp_packet(b"in", partial=False, addresses=addresses), 0, 0)])
+        side.tun.write([(memoryview(udp_packet(b"in", partial=False, addresses=addresses)), 0, 0)])
         assert receiver.recv(100) == b"in"
     assert not os.get_inheritable(side.tun.fileno())
     side.tun.close()
