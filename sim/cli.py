@@ -73,6 +73,9 @@ def run(
 
     Ctrl-C ends it with what there is.
     """
+    if out is not None:
+        from .report import page  # noqa: F401 - if its libraries are missing, that is said before the run
+
     parameters = {key: value for text in settings for key, value in scenarios.parse_settings(text).items()}
     spec = RunSpec(topology, nodes, scenario, seed, fidelity, parameters)
     console = Console(stderr=json_file == "-")

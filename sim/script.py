@@ -7,7 +7,7 @@ from importlib import import_module
 def script() -> None:
     """Runs the command line of the simulator; says in one line which library is missing, where one is."""
     try:
-        cli = import_module(".cli", __package__)
+        import_module(".cli", __package__).script()
     except ModuleNotFoundError as error:
-        sys.exit(f"mycelium-sim: {error.name} is not installed: pip install 'mycelium-mesh[sim]'")
-    cli.script()
+        library = (error.name or "").partition(".")[0]
+        sys.exit(f"mycelium-sim: {library} is not installed: pip install 'mycelium-mesh[sim]'")

@@ -35,7 +35,7 @@ _VERSION: Final = f"mycelium {__version__}"
     "something failed, 2 for a mistake in the command line or the settings, and 3 if no daemon answers.",
 )
 @options.general
-@click.version_option(None, "--version", "-V", message=_VERSION)
+@click.version_option(__version__, "--version", "-V", message=_VERSION)
 def cli() -> None:
     """A self-healing, end-to-end encrypted IPv6 mesh overlay network."""
 

@@ -1,4 +1,4 @@
-import sys
+from types import ModuleType
 
 import pytest
 
@@ -6,6 +6,10 @@ from sim.script import script
 
 
 def test_a_library_that_is_missing_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "sim.cli", None)  # stands for a library: an import that fails
-    with pytest.raises(SystemExit, match=r"^mycelium-sim: sim.cli is not installed: ./dev setup sim, or pip install"):
+    def fail(name: str, package: str) -> ModuleType:
+        raise ModuleNotFoundError("No module named 'scipy.sparse'", name="scipy.sparse")
+
+    monkeypatch.setattr("sim.script.import_module", fail)
+    with pytest.raises(SystemExit) as ended:
         script()
+    assert ended.value.code == "mycelium-sim: scipy is not installed: pip install 'mycelium-mesh[sim]'"
