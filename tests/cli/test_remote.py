@@ -77,7 +77,7 @@ def test_events_are_lines_with_a_time(daemon: str, capsys: Capture) -> None:
     assert main(["events", "--api-addr", daemon]) == 0
     lines = capsys.readouterr().out.splitlines()
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(1_795_000_000))
-    assert lines == [f"{moment}.250 link down: {ADDRESS}, closed"] * 2
+    assert lines == [f"{moment}.250 link down: {ADDRESS} has closed the link"] * 2
 
 
 def test_events_are_json(daemon: str, capsys: Capture) -> None:
