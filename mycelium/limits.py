@@ -73,7 +73,6 @@ JOURNAL_ENTRIES: Final = 1_024  # newest entries kept about links, peers and ses
 # entries about routes with traffic, and as many about other routes; the rest is counted
 JOURNAL_ROUTES_PER_SECOND: Final = 32
 JOURNAL_LOST_ROUTES: Final = 4_096  # lost routes whose time of loss is remembered; the oldest is forgotten first
-JOURNAL_LINES_PER_SECOND: Final = 20  # journal entries written to the log
 
 # -- errors sent to others ---------------------------------------------------------------------------------------------
 RELAY_ERRORS_PER_SECOND: Final = 50  # signed errors to the sources of trains that this node cannot forward
@@ -118,7 +117,13 @@ API_CONNECTIONS: Final = 64  # open connections to the HTTP API; a further one i
 API_RESPONSE_BYTES: Final = 64 << 20  # response that the command line accepts: all routes of a full table
 API_WAIT_S: Final = 30.0  # longest wait for events before an empty list is returned
 OPEN_FILES_AT_START: Final = 128  # a node without links has 25; imports, look-ups and listeners take some more
-LOG_KEYS: Final = 256  # different warnings with a rate limit of their own
+LOG_KEYS: Final = 256  # topics of the log with a rate of their own, and as many subjects
+LOG_LINES_AT_ONCE: Final = 20  # of one topic: a start with many neighbours is told
+LOG_LINES_PER_MINUTE: Final = 6  # of one topic after those; the rest is counted
+LOG_LINES_OF_SUBJECT_AT_ONCE: Final = 5  # of one topic about one neighbour, interface or device
+LOG_LINES_OF_SUBJECT_PER_MINUTE: Final = 3
+LOG_TRACEBACKS_AT_ONCE: Final = 2  # of one origin; each has some thirty lines
+LOG_TRACEBACKS_PER_MINUTE: Final = 0.2
 
 # -- super-packets -----------------------------------------------------------------------------------------------------
 SEGMENTS_PER_SUPER_PACKET: Final = 1_300  # GSO_BYTES at the smallest TCP MSS of Linux, 48 bytes

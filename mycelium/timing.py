@@ -43,10 +43,11 @@ class TokenBucket:
 class TokenBuckets(Generic[Key]):
     """A token bucket for each of at most `keys` keys; the one used longest ago gives way, and starts full again."""
 
-    __slots__ = ("_by_key", "_keys", "_rate")
+    __slots__ = ("_burst", "_by_key", "_keys", "_rate")
 
-    def __init__(self, rate: float, *, keys: int) -> None:
+    def __init__(self, rate: float, *, keys: int, burst: float | None = None) -> None:
         self._rate = rate
+        self._burst = burst
         self._keys = keys
         self._by_key: OrderedDict[Key, TokenBucket] = OrderedDict()
 
@@ -59,7 +60,7 @@ class TokenBuckets(Generic[Key]):
         if bucket is None:
             if len(self._by_key) >= self._keys:
                 self._by_key.popitem(last=False)
-            bucket = self._by_key[key] = TokenBucket(self._rate, now=now)
+            bucket = self._by_key[key] = TokenBucket(self._rate, burst=self._burst, now=now)
         self._by_key.move_to_end(key)
         return bucket.take(now=now)
 

@@ -1,6 +1,6 @@
 """The daemon's log: one line per event on standard error, in one of four formats.
 
-The protocol logic and the data path do not log. Warnings that strangers can trigger go through `RateLimited`.
+The protocol logic and the data path do not log. `log_flood` bounds what everything else can write.
 """
 
 import json
@@ -11,15 +11,14 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from mycelium.limits import LOG_KEYS
+from mycelium.admin.log_flood import BoundedHandler
 
 ROOT: Final = "mycelium"
-_WARNING_INTERVAL_S: Final = 10.0
 
 
 def configure(debug: bool = False, log_format: str = "compact", *, silent: bool = False) -> None:
     """Sends the project's log to standard error: errors only if `silent`, with details if `debug`, which wins over `silent`."""
-    handler = logging.StreamHandler()
+    handler = BoundedHandler()
     handler.setFormatter(_FORMATTERS[log_format]())
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -28,41 +27,11 @@ def configure(debug: bool = False, log_format: str = "compact", *, silent: bool 
     logging.getLogger(ROOT).setLevel(level)
 
 
-class RateLimited:
-    """Warnings that peers can trigger: at most one per key and interval. The next one says how many were suppressed.
-
-    `clock` returns monotonic seconds. Of more than LOG_KEYS keys, the one logged longest ago is forgotten.
-    """
-
-    __slots__ = ("_clock", "_interval_s", "_logger", "_seen")
-
-    def __init__(
-        self,
-        logger: logging.Logger,
-        *,
-        interval_s: float = _WARNING_INTERVAL_S,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._logger = logger
-        self._interval_s = interval_s
-        self._clock = clock
-        self._seen: dict[str, tuple[float, int]] = {}
-
-    def warning(self, key: str, message: str, *arguments: object) -> None:
-        """Logs `message % arguments`, unless the same key was logged less than an interval ago."""
-        now = self._clock()
-        logged_at, suppressed = self._seen.get(key, (None, 0))
-        if logged_at is not None and now - logged_at < self._interval_s:
-            self._seen[key] = (logged_at, suppressed + 1)
-            return
-        self._seen.pop(key, None)
-        if len(self._seen) >= LOG_KEYS:
-            del self._seen[next(iter(self._seen))]
-        self._seen[key] = (now, 0)
-        if suppressed:
-            self._logger.warning(message + " (and %d more)", *arguments, suppressed)
-        else:
-            self._logger.warning(message, *arguments)
+def tell_held_back() -> None:
+    """Has the log tell how much of it was held back, once that has ended; to be called every minute or so."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, BoundedHandler):
+            handler.tell_held_back()
 
 
 class _Compact(logging.Formatter):

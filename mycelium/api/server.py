@@ -1,6 +1,7 @@
 """Starts and stops the HTTP API of one node on a TCP address or a unix socket."""
 
 import asyncio
+import logging
 import os
 import socket
 from typing import TYPE_CHECKING, Final, cast
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # Turns of the event loop after which every accepted connection is handed over, and every connection that is to close is closed.
 _TURNS: Final = 5
+_SILENT: Final = logging.CRITICAL + 1  # a bad request is answered, not logged; the application logs its own failures
 _IDLE_SECONDS: Final = 15  # that a connection may stay open without a request
 
 
@@ -53,7 +55,12 @@ class ApiServer:
 
         app = application(control, self._guard)
         self._runner = web.AppRunner(
-            app, handle_signals=False, access_log=None, keepalive_timeout=_IDLE_SECONDS, shutdown_timeout=1
+            app,
+            handle_signals=False,
+            access_log=None,
+            logger=logging.Logger(__name__, _SILENT),
+            keepalive_timeout=_IDLE_SECONDS,
+            shutdown_timeout=1,
         )
         await self._runner.setup()
         loop = asyncio.get_running_loop()

@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Final
 
 import mycelium
-from mycelium.admin import config, keyfile
+from mycelium.admin import config, keyfile, logs
 from mycelium.admin.config import Settings
 from mycelium.admin.private_file import read_api_token, read_network_key
 from mycelium.admin.zones import url_of
@@ -52,6 +52,7 @@ log = logging.getLogger("mycelium")
 
 CPU_FEATURES: Final = "/proc/cpuinfo"
 UDP: Final = "udp"
+TELL_HELD_BACK_S: Final = 30.0  # between looks at what the log has held back
 _LISTED: Final = 8  # peers or sockets that a line of the log names
 
 
@@ -103,12 +104,14 @@ class Daemon:
                 self._peers.replace(self._settings.peers)  # links form while the rest of the start goes on
                 await self._open_to_operator(stack, loop)
                 keeping = self._tasks.create_task(self._keep_tun())
+                telling = self._tasks.create_task(_tell_what_the_log_held_back())
                 loop.add_signal_handler(signal.SIGHUP, self._reload)
                 gc.collect()
                 gc.freeze()  # what is alive now stays: the collector need not walk it again
                 await self._stopping.wait()
                 discovering.cancel()
                 keeping.cancel()
+                telling.cancel()
             log.info("stopping")
         return 0
 
@@ -293,6 +296,12 @@ def _claimed(path: Path) -> Iterator[None]:
         except OSError as error:  # such as a network file system without locks
             log.warning("a second mycelium with the key %s would not be noticed: %s", path, error.strerror)
         yield
+
+
+async def _tell_what_the_log_held_back() -> None:
+    while True:
+        await asyncio.sleep(TELL_HELD_BACK_S)
+        logs.tell_held_back()
 
 
 def _psk(settings: Settings) -> bytes:

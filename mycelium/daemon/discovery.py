@@ -15,7 +15,6 @@ from typing import Final, cast
 import asyncio_dgram
 from asyncio_dgram.aio import DatagramServer, TransportClosed
 
-from mycelium.admin.logs import RateLimited
 from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
@@ -62,7 +61,6 @@ class LanDiscovery:
         self._underlay = underlay
         self._due = asyncio.Event()
         self._streams: dict[Interface, DatagramServer] = {}
-        self._warnings = RateLimited(log)
         self.counters = LanCounters()
 
     def announce(self) -> None:
@@ -95,13 +93,13 @@ class LanDiscovery:
                 await self._open(interface, listeners)
         missing = sorted(set(self._only) - {interface.name for interface in found})
         if missing:
-            self._warnings.warning("missing", "no peer discovery on %s: not there, or not fit", ", ".join(missing))
+            log.warning("no peer discovery on %s: not there, or not fit", ", ".join(missing))
 
     async def _open(self, interface: Interface, listeners: asyncio.TaskGroup) -> None:
         try:
             udp = open_group_socket(BEACON_GROUP, self._port, interface, self._underlay)
         except DeviceError as error:
-            self._warnings.warning(interface.name, "no peer discovery on %s: %s", interface.name, error)
+            log.warning("no peer discovery on %s: %s", interface.name, error)
             return
         stream = await asyncio_dgram.from_socket(udp)
         assert isinstance(stream, DatagramServer)  # a socket that is not connected
@@ -137,7 +135,7 @@ class LanDiscovery:
     async def _rest(self, interface: Interface, udp: socket.socket) -> None:
         """Leaves the group for a while: what comes meanwhile costs nothing."""
         self.counters.beacons_deaf += 1
-        self._warnings.warning("flood", "a flood of beacons on %s", interface.name)
+        log.warning("a flood of beacons on %s", interface.name)
         leave(udp, BEACON_GROUP, interface.index)
         await asyncio.sleep(DEAF_S)
         with contextlib.suppress(OSError):  # the interface is gone, which is found out before the next beacon is sent

@@ -10,9 +10,7 @@ from mycelium.admin.control import EventInfo
 from mycelium.admin.event_text import describe
 from mycelium.admin.zones import url_of
 from mycelium.endpoint import Endpoint
-from mycelium.limits import JOURNAL_LINES_PER_SECOND
 from mycelium.node.journal import Entry, Journal
-from mycelium.timing import TokenBucket
 
 _log = logging.getLogger(__name__)
 
@@ -26,30 +24,21 @@ def event_infos(journal: Journal, after: int) -> list[EventInfo]:
 
 
 class EventLog:
-    """Copies new entries of the journal to the daemon's log, at a bounded rate; says how many it left out."""
+    """Copies new entries of the journal to the daemon's log, which bounds how much of one kind is written."""
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._written = journal.newest
-        self._lines = TokenBucket(JOURNAL_LINES_PER_SECOND, now=monotonic())
-        self._suppressed = 0
 
     def write_new(self) -> None:
         """Writes the entries that are new since the last call."""
         if self._journal.newest == self._written:
             return
-        now = monotonic()
         for entry in self._journal.after(self._written):
             level = _LEVELS[entry.kind.level]
-            if not _log.isEnabledFor(level):
-                continue
-            if not self._lines.take(now=now):
-                self._suppressed += 1
-                continue
-            if self._suppressed:
-                _log.info("%d events were not logged; 'mycelium events' shows them", self._suppressed)
-                self._suppressed = 0
-            _log.log(level, "%s", describe(_info(entry, 0.0)))
+            if _log.isEnabledFor(level):
+                about = {"topic": entry.kind.value, "subject": entry.node or entry.peer}
+                _log.log(level, "%s", describe(_info(entry, 0.0)), extra=about)
         self._written = self._journal.newest
 
 

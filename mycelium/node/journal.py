@@ -1,19 +1,19 @@
 """What happened to the links, peers, sessions and routes of a node, for its operator, in the order in which it was noticed.
 
-Route changes have a ring buffer of their own, so that thousands of them push out no entry of a link. Sequence numbers grow by
-one per entry: a reader that polls sees by a gap that entries were pushed out. Times never fall from one entry to the next.
+Route changes have a ring of their own, so that thousands of them push out no entry of a link, and in both each neighbour has
+a share. Sequence numbers grow by one per entry: a reader that polls sees by a gap that entries were pushed out. Times never
+fall from one entry to the next.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable
 from heapq import merge
-from itertools import takewhile
 
 from msgspec import Struct
 
 from mycelium.endpoint import Endpoint
 from mycelium.limits import JOURNAL_ENTRIES
 from mycelium.node.event_kind import EventKind
+from mycelium.node.fair_ring import FairRing
 from mycelium.node.route_story import RouteStory
 from mycelium.routing.selection import RouteChange
 
@@ -37,18 +37,18 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class Journal:
-    """The newest entries. Anything a peer can trigger costs one ring-buffer append."""
+    """The newest entries. Anything a peer can trigger costs one append."""
 
     def __init__(self, *, now: float) -> None:
         self.newest = 0  # sequence of the newest entry
         self._newest_at = now
-        self._notes: deque[Entry] = deque(maxlen=JOURNAL_ENTRIES)
-        self._route_notes: deque[Entry] = deque(maxlen=JOURNAL_ENTRIES)
+        self._notes: FairRing[Entry] = FairRing(JOURNAL_ENTRIES)  # by neighbour or peer
+        self._route_notes: FairRing[Entry] = FairRing(JOURNAL_ENTRIES)  # by next hop
         self._routes = RouteStory(tell=self._note_route, tell_of_more=self._note_more_routes, now=now)
 
     def after(self, sequence: int) -> list[Entry]:
         """Returns the entries with a greater sequence that are still kept, oldest first."""
-        newer = _newer(self._notes, sequence), _newer(self._route_notes, sequence)
+        newer = self._notes.after(sequence), self._route_notes.after(sequence)
         return list(merge(*newer, key=lambda entry: entry.sequence))
 
     def note(
@@ -125,12 +125,7 @@ class Journal:
     def _note_more_routes(self, at: float, count: int) -> None:
         self._append(self._route_notes, Entry(sequence=self.newest + 1, at=at, kind=EventKind.ROUTES, count=count))
 
-    def _append(self, ring: deque[Entry], entry: Entry) -> None:
+    def _append(self, ring: FairRing[Entry], entry: Entry) -> None:
         self.newest, self._newest_at = entry.sequence, entry.at
-        ring.append(entry)
-
-
-def _newer(ring: deque[Entry], sequence: int) -> list[Entry]:
-    newer = list(takewhile(lambda entry: entry.sequence > sequence, reversed(ring)))
-    newer.reverse()
-    return newer
+        is_route = ring is self._route_notes
+        ring.append(entry, entry.before or entry.after if is_route else entry.node or entry.peer)

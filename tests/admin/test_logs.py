@@ -1,13 +1,15 @@
 import json
 import logging
 import re
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from mycelium.admin import logs
 from mycelium.admin.config import LOG_FORMATS
-from mycelium.limits import LOG_KEYS
+from mycelium.admin.log_flood import QUIET_S, BoundedHandler
+from mycelium.limits import LOG_LINES_OF_SUBJECT_AT_ONCE
 
 
 @pytest.fixture(autouse=True)
@@ -108,44 +110,14 @@ def test_other_libraries_are_heard_from_warnings_on(stream: Stderr) -> None:
     assert "chatter" not in stream.getvalue()
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_a_repeated_warning_is_held_back_and_counted(caplog: pytest.LogCaptureFixture) -> None:
-    clock = Clock()
-    limited = logs.RateLimited(logging.getLogger("mycelium.x"), interval_s=10.0, clock=clock)
-    for _ in range(4):
-        limited.warning("garbage", "garbage from %s", "a")
-    limited.warning("other", "something else")
-    clock.now += 10.0
-    limited.warning("garbage", "garbage from %s", "b")
-    clock.now += 10.0
-    limited.warning("garbage", "garbage from %s", "c")
-    assert caplog.messages == [
-        "garbage from a",
-        "something else",
-        "garbage from b (and 3 more)",
-        "garbage from c",
-    ]
-
-
-def test_the_rate_limiter_forgets_the_key_logged_longest_ago(caplog: pytest.LogCaptureFixture) -> None:
-    clock = Clock()
-    limited = logs.RateLimited(logging.getLogger("mycelium.x"), interval_s=10.0, clock=clock)
-    limited.warning("renewed", "warning")
-    for number in range(LOG_KEYS - 1):
-        limited.warning(str(number), "warning")
-    clock.now += 10.0
-    limited.warning("renewed", "warning")
-    limited.warning("one more", "warning")
-    caplog.clear()
-    clock.now += 5.0
-    limited.warning("renewed", "still held back")
-    clock.now -= 10.0
-    limited.warning("1", "still held back")
-    limited.warning("0", "forgotten, so logged")
-    assert caplog.messages == ["forgotten, so logged"]
+def test_what_the_log_held_back_is_told_once_that_has_ended(stream: Stderr, monkeypatch: pytest.MonkeyPatch) -> None:
+    logs.configure()
+    [handler] = logging.getLogger().handlers
+    assert isinstance(handler, BoundedHandler)
+    for _ in range(100):
+        logging.getLogger("mycelium.x").info("a line")
+    logs.tell_held_back()
+    assert "more of these" not in stream.getvalue()
+    monkeypatch.setattr(handler, "_clock", lambda: time.monotonic() + QUIET_S)
+    logs.tell_held_back()
+    assert stream.getvalue().endswith(f"a line (and {100 - LOG_LINES_OF_SUBJECT_AT_ONCE - 1} more of these)\n")

@@ -13,7 +13,6 @@ from mycelium.admin.control import EventInfo
 from mycelium.admin.event_text import describe
 from mycelium.daemon.events import EventLog, event_infos
 from mycelium.endpoint import Endpoint, Lost
-from mycelium.limits import JOURNAL_LINES_PER_SECOND
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from sim.net.node_net import NodeNet
@@ -100,25 +99,6 @@ def test_the_log_has_links_as_information_routes_as_details_and_failures_as_warn
         ("WARNING", "peer udp://a:9651: the name is not known"),
         ("DEBUG", "route to 400::1 found, via 401::1"),
     ]
-
-
-def test_a_flood_of_events_is_logged_in_part_and_the_rest_is_counted(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    clock = [100.0]
-    monkeypatch.setattr("mycelium.daemon.events.monotonic", lambda: clock[0])
-    journal = Journal(now=100.0)
-    log = EventLog(journal)
-    with caplog.at_level(logging.INFO, "mycelium"):
-        for _ in range(500):
-            journal.note(EventKind.LINK_TRUSTED, node=A, now=100.0)
-            log.write_new()
-        assert len(caplog.records) == JOURNAL_LINES_PER_SECOND
-        clock[0] += 1.0
-        journal.note(EventKind.LINK_TRUSTED, node=A, now=101.0)
-        log.write_new()
-    assert str(500 - JOURNAL_LINES_PER_SECOND) in caplog.records[-2].getMessage()
-    assert "link trusted again" in caplog.records[-1].getMessage()
 
 
 # -- situations --------------------------------------------------------------------------------------------------------

@@ -156,6 +156,23 @@ def test_the_oldest_entries_give_way_and_the_numbers_tell() -> None:
     assert [entry.sequence for entry in journal.after(3)] == list(range(8, JOURNAL_ENTRIES + 8))
 
 
+def test_a_neighbour_that_flaps_pushes_out_no_entry_of_another() -> None:
+    journal = Journal(now=0.0)
+    book = Book()
+    for number, owner in enumerate((A, B)):
+        journal.note(EventKind.LINK_UP, node=owner, after=HERE, now=float(number))
+        book.tell([(float(number), owner, None, owner, "better")], now=float(number))
+    journal.peer_failed("udp://a:1", "no answer", 1, now=2.0)
+    for flap in range(5_000):
+        now = 10.0 + flap
+        journal.note(EventKind.LINK_DOWN, node=C, cause="silent", silent_s=0.2, now=now)
+        journal.note(EventKind.LINK_UP, node=C, after=THERE, now=now)
+        book.tell([(now, destination(flap % 100), C, THERE.host.encode(), "worse")], now=now)
+    assert [one.node for one in journal.after(0)][:3] == [A, B, None]
+    assert len(journal.after(0)) == len(book.journal.after(0)) == JOURNAL_ENTRIES
+    assert [one.node for one in book.journal.after(0)][:2] == [A, B]
+
+
 # -- of a node ---------------------------------------------------------------------------------------------------------
 
 
