@@ -7,11 +7,14 @@ MyceliumError
  |   +- DeviceError
  |   |   +- DiskError
  |   +- ApiError
- |       +- NoDaemon
+ |   |   +- NoDaemon
+ |   +- ResolveError
  +- RemoteError           invalid bytes from the network; never leaves the pure core
      +- DecodeError
      |   +- OtherVersion
      +- HandshakeError
+     |   +- OwnKey
+     |   +- WrongKey
      +- OpeningRefused
 """
 
@@ -48,6 +51,10 @@ class NoDaemon(ApiError):
     """No daemon answers where one was asked."""
 
 
+class ResolveError(LocalError):
+    """The host of a peer has no address, or its name can't be looked up."""
+
+
 class RemoteError(MyceliumError):
     """Bytes from the network are invalid; they are counted and dropped, never fatal."""
 
@@ -62,6 +69,19 @@ class OtherVersion(DecodeError):
 
 class HandshakeError(RemoteError):
     """A handshake message does not authenticate or is unexpected."""
+
+
+class OwnKey(HandshakeError):
+    """The other end of a handshake has this node's own key."""
+
+
+class WrongKey(HandshakeError):
+    """The other end of a handshake has proved another key than the one asked for."""
+
+    def __init__(self, key: bytes, pin: bytes) -> None:
+        super().__init__("the neighbour's key is not the pinned one")
+        self.key = key
+        self.pin = pin
 
 
 class OpeningRefused(RemoteError):

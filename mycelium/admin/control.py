@@ -43,6 +43,8 @@ class PeerInfo(Struct, frozen=True, rename="camel", kw_only=True):
     loss: float | None = None  # share of the frames sent to it in the last minute that were lost, after repair
     cost: int | None = None  # units of 10 us
     mtu: int | None = None  # datagram payload, bytes
+    last_error: str | None = None  # why it has no link, with the address that was tried; for people
+    next_attempt_s: int | None = None  # seconds until it is dialled again
 
 
 class RouteInfo(Struct, frozen=True, rename="camel"):
@@ -88,6 +90,7 @@ class EventInfo(Struct, frozen=True, rename="camel", kw_only=True, omit_defaults
     kind: str  # name of an `EventKind`
     node: str | None = None  # the neighbour, the destination of a route, or the peer of a session
     peer: str | None = None  # URL of a configured peer
+    endpoint: str | None = None  # at which it was tried, where its URL does not say
     before: str | None = None  # next hop of a route, or underlay address of a neighbour
     after: str | None = None
     cause: str | None = None

@@ -20,7 +20,7 @@ from mycelium.crypto.cookies import read_cookie, seal_message_1
 from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig, agreed_keys, choose_suite, require_offered
 from mycelium.crypto.noise import PeerKeys, SymmetricState, new_ephemeral, new_kem_ephemeral
 from mycelium.crypto.primitives import EXCHANGE_BYTES, KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_BYTES
-from mycelium.errors import HandshakeError
+from mycelium.errors import HandshakeError, WrongKey
 from mycelium.identity import PUBLIC_KEY_BYTES
 from mycelium.wire.datagram import (
     HANDSHAKE_1,
@@ -75,7 +75,10 @@ class LinkInitiator:
         self.cookie = read_cookie(datagram, self._last_message_1, self._config.psk)
 
     def receive_message_2(self, datagram: bytes) -> tuple[bytes, AgreedKeys]:
-        """Returns message 3 and the keys; raises HandshakeError, and then still waits for the genuine message 2."""
+        """Returns message 3 and the keys; raises HandshakeError, and then still waits for the genuine message 2.
+
+        What raises WrongKey is genuine: its sender has proved the other key.
+        """
         if self._is_complete:
             raise HandshakeError("the handshake is complete")
         remote_index, suite = self._read_head(datagram)
@@ -83,7 +86,7 @@ class LinkInitiator:
         remote_ephemeral = datagram[HANDSHAKE_2_HEAD.size : _E2_END]
         peer = self._read_message_2(state, datagram, remote_ephemeral)
         if self._pin is not None and peer.exchange_key != self._pin:
-            raise HandshakeError("the neighbour's key is not the pinned one")
+            raise WrongKey(peer.exchange_key, self._pin)
         message_3 = self._write_message_3(state, remote_index, remote_ephemeral)
         self._is_complete = True
         keys = agreed_keys(

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidTag
 from msgspec import Struct
 
 from mycelium.crypto.primitives import EXCHANGE_BYTES, KEM_SEED_BYTES, Aead, Primitives
-from mycelium.errors import HandshakeError, IdentityError
+from mycelium.errors import HandshakeError, IdentityError, OwnKey
 from mycelium.identity import Identity, exchange_key_of_signing_key
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305, TAG_BYTES
 
@@ -129,10 +129,10 @@ class SymmetricState:
         self.mix_key(self._primitives.kem_decapsulate(kem_private, ciphertext))
 
     def read_static(self, sealed: bytes, own: Identity) -> "PeerKeys":
-        """Reads token s: the peer's keys, proved only by later tokens; raises HandshakeError if they are our own."""
+        """Reads token s: the peer's keys, proved only by later tokens; raises OwnKey if they are our own."""
         peer = peer_keys(self.decrypt_and_hash(sealed))
         if peer.exchange_key == own.exchange_public_key:
-            raise HandshakeError("the peer is this node itself")
+            raise OwnKey("the peer is this node itself")
         return peer
 
     def _set_key(self, key: bytes) -> None:

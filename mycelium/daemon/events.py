@@ -49,6 +49,7 @@ def _info(entry: Entry, clock: float) -> EventInfo:
         kind=entry.kind.value,
         node=_text(entry.node),
         peer=entry.peer,
+        endpoint=_text(entry.endpoint),
         before=_text(entry.before),
         after=_text(entry.after),
         cause=entry.cause,

@@ -139,6 +139,8 @@ def _peer(peer: PeerSnapshot, *, now: float) -> PeerInfo:
         discovered=int(now - peer.known_since),
         last_connected=None if peer.last_connected is None else int(now - peer.last_connected),
         url=url,
+        last_error=peer.last_error,
+        next_attempt_s=None if peer.next_attempt is None else max(0, round(peer.next_attempt - now)),
     )
     return info if link is None else replace(info, **_link_fields(link, now=now))
 

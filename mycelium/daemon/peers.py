@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable
 
 from mycelium.daemon.resolver import resolve
-from mycelium.errors import LocalError
+from mycelium.errors import LocalError, ResolveError
 from mycelium.node.node import Node
 from mycelium.peer_url import PeerUrl
 
@@ -50,8 +50,11 @@ class Peers:
         if url is None or name in self._resolving:
             return
         self._resolving.add(name)
+        endpoints, cause = [], ""
         try:
             endpoints = await resolve(url, asyncio.get_running_loop())
+        except ResolveError as error:
+            cause = str(error)
         finally:
             self._resolving.remove(name)
-        self._act(lambda now: self._node.peer_resolved(name, endpoints, now=now))
+        self._act(lambda now: self._node.peer_resolved(name, endpoints, cause=cause, now=now))

@@ -8,18 +8,36 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 from mycelium.counters import counter
 from mycelium.crypto.cookies import HandshakeGate
 from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig
 from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
 from mycelium.endpoint import Endpoint, is_same_remote
-from mycelium.errors import HandshakeError
+from mycelium.errors import HandshakeError, OwnKey, WrongKey
 from mycelium.limits import HALF_OPEN_HANDSHAKES
+from mycelium.link.causes import (
+    BUSY,
+    NO_ANSWER,
+    NO_ANSWER_IN_STREAM,
+    SAME_KEY,
+    THIS_NODE,
+    UNAUTHENTIC,
+    other_version,
+    wrong_key,
+)
+from mycelium.medium import medium_of
 from mycelium.outbox import Outbox
 from mycelium.timing import Backoff
-from mycelium.wire.datagram import COOKIE, HANDSHAKE_1, HANDSHAKE_1_HEAD, HANDSHAKE_2, HANDSHAKE_2_BYTES, HANDSHAKE_3
+from mycelium.wire.datagram import (
+    COOKIE,
+    HANDSHAKE_1,
+    HANDSHAKE_1_HEAD,
+    HANDSHAKE_2,
+    HANDSHAKE_3,
+    PROTOCOL_VERSION,
+)
 
 FIRST_RETRANSMIT_S: Final = 0.25
 RETRANSMIT_FACTOR: Final = 1.5
@@ -28,6 +46,7 @@ RETRANSMIT_JITTER: Final = 0.1
 INITIATOR_PATIENCE_S: Final = 6.0
 RESPONDER_PATIENCE_S: Final = 10.0
 REPLIES_PER_HANDSHAKE: Final = 5  # copies of message 2, each for one copy of message 1
+REPORT_VALID_S: Final = 2.5  # what is said of a datagram to the neighbour holds for those sent this much later
 
 _EPHEMERAL: Final = slice(HANDSHAKE_1_HEAD.size, HANDSHAKE_1_HEAD.size + 32)
 
@@ -43,8 +62,25 @@ class Completed:
         self.message_3 = message_3  # None for the responder
 
 
+class Failed(NamedTuple):
+    """A handshake of ours that has failed: what `begin` returned, and why, for people."""
+
+    handshake: int
+    cause: str
+
+
 class _Initiation:
-    __slots__ = ("backoff", "endpoint", "give_up", "message_1", "next_send", "noise")
+    __slots__ = (
+        "answered",
+        "backoff",
+        "endpoint",
+        "give_up",
+        "message_1",
+        "next_send",
+        "noise",
+        "reported",
+        "reported_at",
+    )
 
     def __init__(self, noise: LinkInitiator, endpoint: Endpoint, *, backoff: Backoff, now: float) -> None:
         self.noise = noise
@@ -53,6 +89,16 @@ class _Initiation:
         self.backoff = backoff
         self.next_send = now
         self.give_up = now + INITIATOR_PATIENCE_S
+        self.answered = ""  # what came in place of a valid message 2
+        self.reported = ""  # why what was sent lately did not arrive
+        self.reported_at = now
+
+    def cause(self, *, now: float) -> str:
+        """Returns why there is no answer, as far as it is known."""
+        if self.reported and now - self.reported_at <= REPORT_VALID_S:
+            return self.reported
+        is_stream = medium_of(self.endpoint.scheme).is_reliable
+        return self.answered or (NO_ANSWER_IN_STREAM if is_stream else NO_ANSWER)
 
 
 class _Response:
@@ -96,7 +142,7 @@ class Handshakes:
         self._initiations: dict[int, _Initiation] = {}
         self._responses: dict[int, _Response] = {}
         self._response_of: dict[bytes, int] = {}  # ephemeral key of message 1 -> our index
-        self._unanswered: list[int] = []
+        self._failed: list[Failed] = []
         self.counters = HandshakeCounters()
         self.gate_counters = self._gate.counters
 
@@ -126,10 +172,24 @@ class Handshakes:
         """Ends a handshake that `begin` started, if it is still under way."""
         self._initiations.pop(index, None)
 
-    def take_unanswered(self) -> list[int]:
-        """Returns the indices of the handshakes that were given up since the last call."""
-        unanswered, self._unanswered = self._unanswered, []
-        return unanswered
+    @property
+    def has_failed(self) -> bool:
+        """Tells whether `take_failed` has something."""
+        return bool(self._failed)
+
+    def take_failed(self) -> list[Failed]:
+        """Returns the handshakes that were given up since the last call."""
+        failed, self._failed = self._failed, []
+        return failed
+
+    def reported(self, endpoint: Endpoint, cause: str, *, now: float) -> None:
+        """Takes why a datagram to an endpoint did not arrive, as this host or, perhaps forged, the network says.
+
+        It ends nothing: the next one may arrive.
+        """
+        for one in self._initiations.values():
+            if is_same_remote(one.endpoint, endpoint):
+                one.reported, one.reported_at = cause, now
 
     def receive(self, endpoint: Endpoint, datagram: memoryview, *, now: float) -> Completed | None:
         """Takes one handshake or cookie datagram; returns the handshake that it completes, if it does."""
@@ -154,7 +214,7 @@ class Handshakes:
             if now >= one.give_up:
                 del self._initiations[index]
                 self.counters.handshakes_given_up += 1
-                self._unanswered.append(index)
+                self._failed.append(Failed(index, one.cause(now=now)))
             elif now >= one.next_send:
                 self._send_message_1(one, now=now)
         for index, response in list(self._responses.items()):
@@ -200,16 +260,41 @@ class Handshakes:
             self._send(endpoint, response.message_2)
 
     def _receive_message_2(self, endpoint: Endpoint, data: bytes) -> Completed:
-        if len(data) != HANDSHAKE_2_BYTES:
-            raise HandshakeError("message 2 length")
         index = int.from_bytes(data[8:12], "big")
         one = self._initiations.get(index)
         if one is None or not is_same_remote(one.endpoint, endpoint):
             raise HandshakeError("message 2 for no handshake of ours")
-        message_3, keys = one.noise.receive_message_2(data)
+        if data[1] != PROTOCOL_VERSION:
+            one.answered = other_version(data[1])
+            raise HandshakeError("message 2 of another version")
+        try:
+            message_3, keys = one.noise.receive_message_2(data)
+        except HandshakeError as error:
+            self._take_refusal(index, one, data, error)
+            raise
         del self._initiations[index]
         self._send(endpoint, message_3)
         return Completed(keys, endpoint, message_3)
+
+    def _take_refusal(self, index: int, one: _Initiation, data: bytes, error: HandshakeError) -> None:
+        """Ends a handshake whose message 2 is genuine but of the wrong node; keeps in mind what else is wrong with one."""
+        match error:
+            case WrongKey():
+                self._fail(index, wrong_key(error.key, error.pin))
+            case OwnKey() if self._has_sent(data):
+                self._fail(index, THIS_NODE)
+            case OwnKey():
+                one.answered = SAME_KEY  # which nothing has proved yet
+            case _:
+                one.answered = UNAUTHENTIC
+
+    def _has_sent(self, message_2: bytes) -> bool:
+        response = self._responses.get(int.from_bytes(message_2[4:8], "big"))
+        return response is not None and response.message_2 == message_2
+
+    def _fail(self, index: int, cause: str) -> None:
+        del self._initiations[index]
+        self._failed.append(Failed(index, cause))
 
     def _receive_message_3(self, endpoint: Endpoint, data: bytes) -> Completed:
         index = int.from_bytes(data[4:8], "big")
@@ -225,6 +310,7 @@ class Handshakes:
         if one is None:
             raise HandshakeError("cookie for no handshake of ours")
         one.noise.receive_cookie(data)
+        one.answered = BUSY
         one.message_1 = one.noise.message_1()
         self._send(one.endpoint, one.message_1)
 

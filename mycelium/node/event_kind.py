@@ -27,7 +27,7 @@ class EventKind(Enum):
     )
     LINK_KEYS = "link-keys", "DEBUG", "link keys renewed with {node}"
     LINK_MOVED = "link-moved", "INFO", "link moved: {node} is reached at {after}, no longer at {before}"
-    PEER_FAILED = "peer-failed", "WARNING", "peer {peer}: {cause}[, {count} times in a row]"
+    PEER_FAILED = "peer-failed", "WARNING", "peer {peer}[ at {endpoint}]: {cause}[, {count} times in a row]"
     SESSION_RENEWED = "session-renewed", "DEBUG", "session renewed: new end-to-end keys with {node}"
     ROUTE = "route", "DEBUG", "route to {node} {story}"
     ROUTES = "routes", "DEBUG", "routes: {count} more changes, not listed one by one"

@@ -26,6 +26,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     kind: EventKind
     node: bytes | None = None  # the neighbour, a route's destination, or a session's other end
     peer: str | None = None  # URL of a configured peer
+    endpoint: Endpoint | None = None  # at which a configured peer was tried, where its URL does not say
     before: bytes | Endpoint | None = None  # next hop, or a neighbour's address on the underlay
     after: bytes | Endpoint | None = None
     cause: str | None = None
@@ -58,6 +59,7 @@ class Journal:
         now: float,
         node: bytes | None = None,
         peer: str | None = None,
+        endpoint: Endpoint | None = None,
         before: Endpoint | None = None,
         after: Endpoint | None = None,
         cause: str | None = None,
@@ -73,6 +75,7 @@ class Journal:
                 kind=kind,
                 node=node,
                 peer=peer,
+                endpoint=endpoint,
                 before=before,
                 after=after,
                 cause=cause,
@@ -81,10 +84,14 @@ class Journal:
             ),
         )
 
-    def peer_failed(self, url: str, cause: str, failures: int, *, now: float) -> None:
-        """A configured peer was not reached so many times in a row; noted the 1st, 2nd, 4th, 8th time and so on."""
+    def peer_failed(self, url: str, cause: str, failures: int, *, endpoint: Endpoint | None = None, now: float) -> None:
+        """A configured peer was not reached so many times in a row; noted the 1st, 2nd, 4th, 8th time and so on.
+
+        `endpoint` is where it was tried, which is noted unless its URL says the same.
+        """
         if failures and not failures & failures - 1:
-            self.note(EventKind.PEER_FAILED, peer=url, cause=cause, count=failures, now=now)
+            tried = None if str(endpoint) == url.partition("#")[0] else endpoint
+            self.note(EventKind.PEER_FAILED, peer=url, endpoint=tried, cause=cause, count=failures, now=now)
 
     # -- routes --------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 Links report by events: `handle_events` tells routing, the journal and the peer list of each, in the order they happened.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from math import inf
 from typing import Final
@@ -11,6 +11,7 @@ from typing import Final
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity
 from mycelium.limits import LINKS
+from mycelium.link.causes import DENIED_HERE, NOTHING_AFTER, too_many_links
 from mycelium.link.counters import LinkCounters
 from mycelium.link.events import (
     CostChanged,
@@ -32,12 +33,13 @@ from mycelium.node.counters import NodeCounters
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.outbox import Outbox, ResolvePeer
-from mycelium.peering.configured import PeerList
+from mycelium.peering.configured import ConfiguredPeer, PeerList
 from mycelium.peering.dialler import Candidate, Dialler, Source
 from mycelium.peering.redials import Redials
 from mycelium.policy import Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.timing import Deadlines
+from mycelium.wire.frame import CLOSE_LEAVING
 
 DEAD_LINK_KEPT_S: Final = 60.0  # while it is redialled
 ENDED_LINK_KEPT_S: Final = 6.0  # closed by the neighbour, or never up
@@ -83,15 +85,17 @@ class Neighbours:
         """Gives a completed handshake to the neighbour's link, as new keys or a new path, or makes a link of it."""
         address = completed.keys.peer_address
         self._dialler.completed(completed, now=now)
+        entries = self._peers.missing_at((completed.endpoint.remote,), completed.keys.peer_exchange_key)
         if not self._policy.allows_neighbour(address):
             self._counters.links_denied += 1
+            self._note_refusal(entries, completed.endpoint.remote, DENIED_HERE, now=now)
             return
-        entries = self._peers.missing_at((completed.endpoint.remote,), completed.keys.peer_exchange_key)
         link = self.links.get(address)
         if link is not None:
             link.adopt(completed, now=now)
         elif len(self.links) >= (LINKS + len(self._peers.by_url) if entries else LINKS):
             self._counters.links_refused += 1  # strangers can't keep out a peer that the operator named
+            self._note_refusal(entries, completed.endpoint.remote, too_many_links(len(self.links)), now=now)
             return
         else:
             link = self.links[address] = Link(
@@ -163,7 +167,7 @@ class Neighbours:
         else:
             self._redials.start(event.neighbour, now=now)
         self._routing.neighbour_down(event.neighbour, now=now)
-        self._peers.disconnected(event.neighbour, now=now)
+        self._peers.disconnected(event.neighbour, link.paths.active.endpoint.remote, event.cause, now=now)
         self._journal.note(
             EventKind.LINK_DOWN, node=event.neighbour, cause=event.cause, silent_s=event.silent_s, now=now
         )
@@ -190,10 +194,45 @@ class Neighbours:
         """Ends a link and forgets it, for a reason that people read."""
         link.end(reason, now=now)
         self.handle_events(now=now)
-        self._peers.disconnected(link.address, now=now)
+        self._note_stillbirth(link, now=now)
         self._redials.stop(link.address)
         del self.links[link.address]
         self._forget_indices()
+
+    def _note_stillbirth(self, link: Link, *, now: float) -> None:
+        """Tells the entries of a link that never came up."""
+        remote = link.paths.active.endpoint.remote
+        for entry in self._peers.linked_to(link.address):
+            entry.disconnected(remote, NOTHING_AFTER, now=now)
+            self.note_failure(entry.url, remote, NOTHING_AFTER, now=now)
+
+    # -- failures --------------------------------------------------------------------------------------------------------
+
+    def note_failures(self, *, now: float) -> None:
+        """Tells peers, and the journal of configured ones, which attempts have failed."""
+        for candidate, cause in self._dialler.failed:
+            if candidate.url is not None:
+                self.note_failure(candidate.url, candidate.endpoint, cause, now=now)
+        self._dialler.failed.clear()
+
+    def note_failure(self, url: str, endpoint: Endpoint | None, cause: str, *, now: float) -> None:
+        """Notes why an attempt, or with no endpoint the look-up, of a configured peer failed."""
+        failures = self._peers.failed(url, endpoint, cause, now=now)
+        self._journal.peer_failed(url, cause, failures, endpoint=endpoint, now=now)
+
+    def _note_refusal(self, entries: Iterable[ConfiguredPeer], remote: Endpoint, cause: str, *, now: float) -> None:
+        for entry in entries:
+            self.note_failure(entry.url, remote, cause, now=now)
+
+    def leave(self, peer: ConfiguredPeer, *, now: float) -> None:
+        """Stops dialling for an entry that was removed from the peer list; ends its link unless another entry has the same."""
+        self._dialler.forget_entry(peer.url, now=now)
+        link = self.links.get(peer.neighbour) if peer.neighbour is not None else None
+        is_shared = any(other.neighbour == peer.neighbour for other in self._peers.by_url.values())
+        if link is not None and not is_shared and (peer.is_linked or link.state is LinkState.DOWN):
+            link.close(CLOSE_LEAVING, now=now)
+            self.stop_dialling(link, now=now)
+            self.remove(link, "the peer was removed", now=now)
 
     def sweep(self, *, now: float) -> None:
         """Redials neighbours whose links are down, removes long dead links, has keys renewed; to be called every second."""

@@ -9,7 +9,7 @@ A driver, of the daemon or of the simulator, hands in bytes and `now`, then empt
 """
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -24,7 +24,6 @@ from mycelium.dataplane.sending import Sending
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity, exchange_key_of_signing_key, subnet_of
 from mycelium.link.handshakes import Handshakes
-from mycelium.link.link import LinkState
 from mycelium.node.announcing import announce, is_signed
 from mycelium.node.counters import NodeCounters
 from mycelium.node.event_kind import EventKind
@@ -34,7 +33,7 @@ from mycelium.node.settings import NodeSettings
 from mycelium.node.snapshot import NodeSnapshot, snapshot
 from mycelium.outbox import Outbox
 from mycelium.packet.batch import PacketBatch
-from mycelium.peering.configured import PeerList
+from mycelium.peering.configured import NAME_UNKNOWN, PeerList
 from mycelium.peering.dialler import Dialler
 from mycelium.peering.discovery import Discovery
 from mycelium.policy import DEFAULT_POLICY, Policy
@@ -209,6 +208,9 @@ class Node:
             completed = self.handshakes.receive(endpoint, burst, now=now)
             if completed is not None:
                 self.neighbours.adopt(completed, now=now)
+            elif self.handshakes.has_failed:
+                self.dialler.handle_timeout(now=now)
+                self.neighbours.note_failures(now=now)
             self._arm_peering()
         else:
             self._counters.datagrams_unknown += 1
@@ -229,25 +231,17 @@ class Node:
 
     def remove_peer(self, url: str, *, now: float) -> None:
         """Stops dialling a peer and closes its link unless another entry has the same; raises LocalError for an unknown URL."""
-        peer = self.peers.remove(url)
-        self.dialler.forget_entry(url, now=now)
-        link = self.links.get(peer.neighbour) if peer.neighbour is not None else None
-        is_shared = any(other.neighbour == peer.neighbour for other in self.peers.by_url.values())
-        if link is not None and not is_shared and (peer.is_linked or link.state is LinkState.DOWN):
-            link.close(CLOSE_LEAVING, now=now)
-            self.neighbours.stop_dialling(link, now=now)
-            self.neighbours.remove(link, "the peer was removed", now=now)
+        self.neighbours.leave(self.peers.remove(url), now=now)
         self._arm_peering()
 
-    def peer_resolved(self, url: str, endpoints: Iterable[Endpoint], *, now: float) -> None:
-        """Dials a configured peer at the addresses that `ResolvePeer` asked for, best first."""
+    def peer_resolved(self, url: str, endpoints: Sequence[Endpoint], *, cause: str = NAME_UNKNOWN, now: float) -> None:
+        """Dials a configured peer at the addresses that `ResolvePeer` asked for, best first; `cause` tells why it has none."""
         peer = self.peers.by_url.get(url)
         if peer is None or peer.is_linked:
             return
-        candidates = peer.resolved(endpoints)
-        if not candidates:
-            self.journal.peer_failed(url, "the name is not known", self.peers.failed(url), now=now)
-        for candidate in candidates:
+        if not endpoints:
+            self.neighbours.note_failure(url, None, cause, now=now)
+        for candidate in peer.resolved(endpoints, now=now):
             self.dialler.dial(candidate, now=now)
         self._arm_peering()
 
@@ -288,6 +282,10 @@ class Node:
         """Probes dead paths again, as this host has a new address, route or carrier."""
         for link in self.links.values():
             link.host_gained(now=now)
+
+    def undelivered(self, endpoint: Endpoint, cause: str, *, now: float) -> None:
+        """Takes why a datagram to an endpoint did not leave this host: an attempt to dial it may fail for that."""
+        self.handshakes.reported(endpoint, cause, now=now)
 
     def unreachable(self, endpoint: Endpoint, *, now: float) -> None:
         """Probes the paths to an address that a host reported unreachable; ICMP can be forged, so nothing more follows."""
@@ -372,10 +370,8 @@ class Node:
         )
 
     def _note_failures(self, *, now: float) -> None:
-        """Writes into the journal which configured peers did not answer, and which sessions have new keys."""
-        for url in dict.fromkeys(one.url for one in self.dialler.unanswered if one.url is not None):
-            self.journal.peer_failed(url, "no answer", self.peers.failed(url), now=now)
-        self.dialler.unanswered.clear()
+        """Writes into the journal which attempts to dial have failed, and which sessions have new keys."""
+        self.neighbours.note_failures(now=now)
         while self.sessions.renewed:
             self.journal.note(EventKind.SESSION_RENEWED, node=self.sessions.renewed.pop(0), now=now)
 

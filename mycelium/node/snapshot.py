@@ -86,6 +86,8 @@ class PeerSnapshot(Struct, frozen=True, kw_only=True):
     url: str | None = None  # of a configured peer
     endpoint: Endpoint | None = None  # of a discovered peer
     link: LinkSnapshot | None = None
+    last_error: str | None = None  # why a configured peer has no link
+    next_attempt: float | None = None  # of a configured peer without a link
 
 
 class NodeSnapshot(Struct, frozen=True, kw_only=True):
@@ -125,6 +127,8 @@ def _peers(
             last_connected=peer.last_connected if link is None else link.last_heard,
             url=peer.url,
             link=link,
+            last_error=str(peer.failures) or None,
+            next_attempt=None if peer.is_linked else peer.next_attempt,
         )
     for link in links.values():
         if link.address not in shown:

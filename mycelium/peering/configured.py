@@ -12,7 +12,9 @@ from typing import Final
 from mycelium.endpoint import Endpoint
 from mycelium.errors import LocalError
 from mycelium.limits import CONFIGURED_PEERS, ENDPOINTS_PER_PEER
+from mycelium.link.causes import THIS_NODE
 from mycelium.peering.dialler import Candidate, Source
+from mycelium.peering.failures import Failures
 from mycelium.timing import Backoff
 
 FIRST_WAIT_S: Final = 0.5
@@ -22,6 +24,10 @@ FRESH_S: Final = 300.0  # a peer counts as newly lost for this long
 FRESH_CEILING_S: Final = 3.0
 WAIT_CEILING_S: Final = 15.0
 ATTEMPT_S: Final = 7.0  # a look-up and a handshake up to its being given up
+NAME_UNKNOWN: Final = "the name is not known"
+# An endpoint that turned out to be this node's own is left alone for this time, or until the network changes: it may become
+# another's.
+OWN_ENDPOINT_S: Final = 600.0
 
 
 class ConfiguredPeer:
@@ -29,6 +35,7 @@ class ConfiguredPeer:
 
     __slots__ = (
         "_backoff",
+        "_own_until",
         "endpoints",
         "failures",
         "is_linked",
@@ -49,20 +56,35 @@ class ConfiguredPeer:
         self.known_since = now
         self.last_connected: float | None = None  # when its last link went down
         self.next_attempt = now
-        self.failures = 0  # in a row
+        self.failures = Failures()
+        self._own_until: dict[Endpoint, float] = {}  # endpoints that are this node's own
         self._backoff = Backoff(FIRST_WAIT_S, factor=WAIT_FACTOR, jitter=WAIT_JITTER, rng=rng)
 
-    def resolved(self, endpoints: Iterable[Endpoint]) -> list[Candidate]:
+    def resolved(self, endpoints: Iterable[Endpoint], *, now: float) -> list[Candidate]:
         """Takes the addresses that the name stands for, best first; returns what to dial.
 
         A look-up that finds none leaves those of the last one: a handshake with one of them may be under way.
         """
         found = list(endpoints)[:ENDPOINTS_PER_PEER]
         self.endpoints = found or self.endpoints
+        if found:
+            self.failures.keep(found)
+        self._own_until = {endpoint: self._own_until[endpoint] for endpoint in found if endpoint in self._own_until}
+        others = [endpoint for endpoint in found if now >= self._own_until.get(endpoint, now)]
+        if not others:
+            self.next_attempt = max(self.next_attempt, min(self._own_until.values(), default=now))
         return [
             Candidate(endpoint, Source.PEER_LIST, self.pin, self.url, priority)
-            for priority, endpoint in enumerate(found)
+            for priority, endpoint in enumerate(others)
         ]
+
+    def failed(self, endpoint: Endpoint | None, cause: str, *, now: float) -> int:
+        """Takes why an endpoint, or with None its look-up, failed; returns how many times in a row, 0 if that is no news."""
+        if endpoint is not None and cause == THIS_NODE:
+            self._own_until[endpoint] = now + OWN_ENDPOINT_S
+            if self._own_until.keys() >= set(self.endpoints):
+                self.next_attempt = now + OWN_ENDPOINT_S
+        return self.failures.add(endpoint, cause)
 
     def is_at(self, remotes: Collection[Endpoint], exchange_key: bytes) -> bool:
         """Tells whether the holder of a key, reached at these remote endpoints, is whom the entry names."""
@@ -76,18 +98,20 @@ class ConfiguredPeer:
 
     def retry(self, *, now: float) -> None:
         """Has the peer dialled at once, if it has no link."""
+        self._own_until.clear()
         self.next_attempt = now
         self._backoff.reset()
 
     def connected(self, neighbour: bytes) -> None:
-        """Takes note of a link with the neighbour that the entry names."""
+        """Takes note of a handshake with the neighbour that the entry names: there is a link, which may come up."""
         self.neighbour = neighbour
         self.is_linked = True
-        self.failures = 0
 
-    def disconnected(self, *, now: float) -> None:
-        """Takes note that the link is down: the peer is dialled at once."""
+    def disconnected(self, endpoint: Endpoint, cause: str, *, now: float) -> None:
+        """Takes note that the link, last at this remote endpoint, is down: the peer is dialled at once."""
         self.is_linked = False
+        if not self.failures:  # of a link that never came up
+            self.failures.lost(endpoint, cause)
         self.last_connected = now
         self.retry(now=now)
 
@@ -130,24 +154,26 @@ class PeerList:
         return [peer for peer in self.by_url.values() if not peer.is_linked and peer.is_at(remotes, exchange_key)]
 
     def returned(self, neighbour: bytes, *, now: float) -> None:
-        """A neighbour's link is up again: those of its entries that lead to other addresses are dialled at once."""
-        for peer in self.by_url.values():
-            if peer.neighbour == neighbour and not peer.is_linked:
-                peer.retry(now=now)
-
-    def disconnected(self, neighbour: bytes, *, now: float) -> None:
-        """A neighbour's link is down: its entries are dialled at once."""
+        """A neighbour's link is up: those of its entries that lead to other addresses are dialled at once."""
         for peer in self.by_url.values():
             if peer.neighbour == neighbour and peer.is_linked:
-                peer.disconnected(now=now)
+                peer.failures.clear()
+            elif peer.neighbour == neighbour:
+                peer.retry(now=now)
 
-    def failed(self, url: str) -> int:
-        """Counts a failed attempt; returns how many have failed in a row, 0 where the peer has a link or is not listed."""
+    def linked_to(self, neighbour: bytes) -> list[ConfiguredPeer]:
+        """Returns the entries that have a link, which may not be up yet, with a neighbour."""
+        return [peer for peer in self.by_url.values() if peer.neighbour == neighbour and peer.is_linked]
+
+    def disconnected(self, neighbour: bytes, endpoint: Endpoint, cause: str, *, now: float) -> None:
+        """A neighbour's link, last at this remote endpoint, is down: its entries are dialled at once."""
+        for peer in self.linked_to(neighbour):
+            peer.disconnected(endpoint, cause, now=now)
+
+    def failed(self, url: str, endpoint: Endpoint | None, cause: str, *, now: float) -> int:
+        """Takes why an attempt failed, as `ConfiguredPeer.failed`; 0 where the peer has a link or is not listed."""
         peer = self.by_url.get(url)
-        if peer is None or peer.is_linked:
-            return 0
-        peer.failures += 1
-        return peer.failures
+        return 0 if peer is None or peer.is_linked else peer.failed(endpoint, cause, now=now)
 
     def retry_all(self, *, now: float) -> None:
         """The network has changed: every missing peer is dialled at once."""

@@ -70,7 +70,7 @@ class DiallerCounters:
 
 
 class Dialler:
-    """The attempts to reach candidates. `unanswered` is drained by the owner."""
+    """The attempts to reach candidates. `failed`, with the cause of each, is drained by the owner."""
 
     def __init__(self, handshakes: Handshakes) -> None:
         self._handshakes = handshakes
@@ -79,7 +79,7 @@ class Dialler:
         self._under_way: Counter[Source] = Counter()
         self._waiting: dict[Source, list[tuple[int, int, _Target]]] = {source: [] for source in Source}  # heaps
         self._arrivals = count()  # first come, first served within a priority
-        self.unanswered: list[Candidate] = []
+        self.failed: list[tuple[Candidate, str]] = []
         self.counters = DiallerCounters()
 
     def dial(self, candidate: Candidate, *, now: float) -> bool:
@@ -123,11 +123,11 @@ class Dialler:
         )
 
     def handle_timeout(self, *, now: float) -> None:
-        """Ends the attempts whose handshakes were given up, and starts waiting ones in their place."""
-        for index in self._handshakes.take_unanswered():
+        """Ends the attempts whose handshakes have failed, and starts waiting ones in their place."""
+        for index, cause in self._handshakes.take_failed():
             target = self._by_index.get(index)
             if target is not None:
-                self.unanswered += self._end(target)
+                self.failed += [(candidate, cause) for candidate in self._end(target)]
         self._start_waiting(now=now)
 
     def _target_of(self, candidate: Candidate) -> _Target:

@@ -8,6 +8,7 @@ import pytest
 
 from mycelium.daemon.resolver import resolve
 from mycelium.endpoint import Endpoint
+from mycelium.errors import ResolveError
 from mycelium.peer_url import PeerUrl
 
 LOOPBACK_INDEX = socket.if_nametoindex("lo")
@@ -87,9 +88,31 @@ def test_addresses_of_other_families_are_passed_over() -> None:
     ]
 
 
-@pytest.mark.parametrize("answer", [socket.gaierror(-2, "Name or service not known"), []])
-def test_a_name_that_is_not_known_has_no_endpoint(answer: list[Any] | OSError) -> None:
-    assert endpoints_of("udp://host.example", answer) == []
+@pytest.mark.parametrize(
+    ("answer", "cause"),
+    [
+        (socket.gaierror(socket.EAI_NONAME, "Name or service not known"), "the name is not known"),
+        (socket.gaierror(socket.EAI_NODATA, "No address associated with hostname"), "the name is not known"),
+        ([], "the name is not known"),
+        (
+            socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution"),
+            "the name can't be looked up: no name server answers",
+        ),
+        (
+            socket.gaierror(socket.EAI_FAIL, "Non-recoverable failure in name resolution"),
+            "the name can't be looked up: Non-recoverable failure in name resolution",
+        ),
+    ],
+)
+def test_why_a_name_has_no_endpoint_is_told(answer: list[Any] | OSError, cause: str) -> None:
+    with pytest.raises(ResolveError) as raised:
+        endpoints_of("udp://host.example", answer)
+    assert str(raised.value) == cause
+
+
+def test_an_address_on_an_interface_that_is_not_there_says_so() -> None:
+    with pytest.raises(ResolveError, match="this host has no interface nosuch0"):
+        endpoints_of("udp://[fe80::1%nosuch0]:7")
 
 
 def test_a_numeric_host_does_not_wait_behind_look_ups_of_names() -> None:

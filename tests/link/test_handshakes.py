@@ -7,6 +7,7 @@ import pytest
 
 from mycelium.endpoint import Endpoint
 from mycelium.limits import HALF_OPEN_HANDSHAKES, HANDSHAKES_PER_SECOND
+from mycelium.link.causes import NO_ANSWER
 from mycelium.link.handshakes import INITIATOR_PATIENCE_S, REPLIES_PER_HANDSHAKE, RETRANSMIT_CEILING_S
 from mycelium.link.keypair import MESSAGE_3_AGAIN_S
 from mycelium.wire.datagram import COOKIE, HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3
@@ -50,8 +51,8 @@ def test_a_first_message_is_sent_again_with_growing_waits_until_it_is_given_up()
     assert all(0.9 * RETRANSMIT_CEILING_S <= gap <= 1.1 * RETRANSMIT_CEILING_S for gap in gaps[2:])
     assert len(set(gaps)) == len(gaps)
     assert now == INITIATOR_PATIENCE_S
-    assert end.handshakes.take_unanswered() == [index]
-    assert end.handshakes.take_unanswered() == []
+    assert end.handshakes.take_failed() == [(index, NO_ANSWER)]
+    assert end.handshakes.take_failed() == []
     assert end.handshakes.counters.handshakes_given_up == 1
     assert end.handshakes.next_deadline() == inf
 
@@ -61,7 +62,7 @@ def test_an_abandoned_handshake_takes_no_answer_and_is_not_given_up() -> None:
     ours.handshakes.abandon(ours.handshakes.begin(HERE, pin=None, now=0.0))
     assert exchange(ours, theirs) == ([], [])
     ours.handshakes.handle_timeout(now=2 * INITIATOR_PATIENCE_S)
-    assert ours.handshakes.take_unanswered() == []
+    assert ours.handshakes.take_failed() == []
     assert ours.handshakes.counters.handshakes_refused == 1
 
 

@@ -19,6 +19,7 @@ from tests.netns.healing import wait_told
 pytestmark = pytest.mark.netns
 
 REFUSED_SECONDS = 3.0
+ATTEMPTS_APART_SECONDS = 25.0
 LINKED_SECONDS = 3.0  # less than a handshake that nobody answers takes
 
 
@@ -126,15 +127,20 @@ def test_another_key_than_the_pinned_one_is_refused(pair: DaemonMesh) -> None:
 
 def test_a_wrongly_pinned_entry_holds_up_no_right_one_for_the_same_address(pair: DaemonMesh) -> None:
     wrong, right = (f"{peer_url(pair)}#{pair[key].public_key}" for key in "ab")
-    pair["a"].peers = [wrong, right]
+    pair["a"].peers = [wrong]
     pair.start()
+    keys = f"answered with key {pair['b'].public_key[:4]}…, not the pinned {pair['a'].public_key[:4]}…"
+    wait_until(lambda: f"peer {wrong}: {keys}" in pair["a"].log(), LINKED_SECONDS, "the operator is told at once")
+    pair["a"].cli("peers", "add", right)
     wait_until(
         lambda: pair["a"].alive_peers() == {pair["b"].public_key}, LINKED_SECONDS, "the right entry has its link"
     )
     assert reaches(pair)
-    states = {peer["url"]: peer["connectionState"] for peer in pair["a"].get("admin/peers")}
-    assert states[right] == "alive"
-    assert states[wrong] != "alive"
+    shown = {peer["url"]: peer for peer in pair["a"].get("admin/peers")}
+    assert (shown[right]["connectionState"], shown[right]["lastError"]) == ("alive", None)
+    assert shown[wrong]["connectionState"] != "alive"
+    assert shown[wrong]["lastError"].startswith(f"{peer_url(pair)}: {keys}")
+    assert 0 <= shown[wrong]["nextAttemptS"] <= ATTEMPTS_APART_SECONDS
 
 
 def test_a_peer_may_be_given_by_name(pair: DaemonMesh) -> None:

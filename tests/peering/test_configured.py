@@ -8,8 +8,9 @@ import pytest
 from mycelium.endpoint import Endpoint
 from mycelium.errors import LocalError
 from mycelium.limits import CONFIGURED_PEERS, ENDPOINTS_PER_PEER
+from mycelium.link.causes import THIS_NODE
 from mycelium.link.link import LinkState
-from mycelium.peering.configured import FRESH_S, PeerList
+from mycelium.peering.configured import FRESH_S, OWN_ENDPOINT_S, PeerList
 from mycelium.peering.dialler import Candidate, Source
 from mycelium.wire.datagram import HANDSHAKE_1
 from sim.net.network import PORT, url_of
@@ -48,7 +49,7 @@ def test_a_peer_lost_long_ago_is_dialled_less_often() -> None:
 def test_a_peer_whose_link_was_up_for_long_counts_as_newly_lost() -> None:
     peers = peer_list("one")
     peers.by_url["one"].connected(NEIGHBOUR)
-    peers.disconnected(NEIGHBOUR, now=10 * FRESH_S)
+    peers.disconnected(NEIGHBOUR, HERE, "silent", now=10 * FRESH_S)
     for _ in range(10):
         now = peers.next_deadline()
         assert peers.take_due(now=now)
@@ -59,7 +60,7 @@ def test_a_peer_is_dialled_at_the_first_addresses_of_its_name_the_best_first() -
     peers = PeerList(random.Random(1))
     peers.add("udp://b:1", KEY, now=0.0)
     endpoints = [HERE._replace(port=port) for port in range(1, 10)]
-    candidates = peers.by_url["udp://b:1"].resolved(endpoints)
+    candidates = peers.by_url["udp://b:1"].resolved(endpoints, now=0.0)
     assert [candidate.endpoint for candidate in candidates] == endpoints[:ENDPOINTS_PER_PEER]
     assert [candidate.priority for candidate in candidates] == list(range(ENDPOINTS_PER_PEER))
     assert {(one.source, one.pin, one.url) for one in candidates} == {(Source.PEER_LIST, KEY, "udp://b:1")}
@@ -67,8 +68,8 @@ def test_a_peer_is_dialled_at_the_first_addresses_of_its_name_the_best_first() -
 
 def test_a_look_up_that_finds_nothing_gives_nothing_to_dial_and_forgets_no_address() -> None:
     peers = peer_list("one")
-    peers.by_url["one"].resolved([HERE])
-    assert peers.by_url["one"].resolved([]) == []
+    peers.by_url["one"].resolved([HERE], now=0.0)
+    assert peers.by_url["one"].resolved([], now=0.0) == []
     assert peers.missing_at((HERE,), KEY) == [peers.by_url["one"]]
 
 
@@ -77,7 +78,7 @@ def test_a_neighbour_is_the_answer_to_every_entry_with_its_address_and_no_other_
     peers.add("right pin", KEY, now=0.0)
     peers.add("wrong pin", OTHER_KEY, now=0.0)
     for url, peer in peers.by_url.items():
-        peer.resolved([] if url == "unresolved" else [THERE] if url == "elsewhere" else [THERE, HERE])
+        peer.resolved([] if url == "unresolved" else [THERE] if url == "elsewhere" else [THERE, HERE], now=0.0)
     assert [peer.url for peer in peers.missing_at((HERE,), KEY)] == ["by name", "by address", "right pin"]
     peers.by_url["by name"].connected(NEIGHBOUR)
     assert [peer.url for peer in peers.missing_at((HERE,), KEY)] == ["by address", "right pin"]
@@ -88,9 +89,9 @@ def test_peers_without_a_link_are_due_and_those_whose_link_goes_down_at_once() -
     peers.by_url["one"].connected(NEIGHBOUR)
     assert [peer.url for peer in peers.take_due(now=0.0)] == ["other"]
     assert peers.take_due(now=1.0) == []
-    peers.disconnected(OTHER, now=2.0)
+    peers.disconnected(OTHER, HERE, "silent", now=2.0)
     assert peers.take_due(now=2.0) == []
-    peers.disconnected(NEIGHBOUR, now=2.0)
+    peers.disconnected(NEIGHBOUR, HERE, "silent", now=2.0)
     assert peers.next_deadline() == 2.0
     assert [peer.url for peer in peers.take_due(now=2.0)] == ["one"]
 
@@ -100,7 +101,7 @@ def test_some_events_have_a_missing_peer_dialled_at_once(event: str) -> None:
     peers = peer_list("missing", "other")
     for peer in peers.by_url.values():
         peer.connected(NEIGHBOUR if peer.url == "missing" else OTHER)
-        peer.disconnected(now=0.0)
+        peer.disconnected(HERE, "silent", now=0.0)
     for _ in range(20):
         peers.take_due(now=peers.next_deadline())
     now = peers.next_deadline() - 5.0
@@ -115,11 +116,60 @@ def test_some_events_have_a_missing_peer_dialled_at_once(event: str) -> None:
 
 def test_failures_are_counted_in_a_row_and_only_without_a_link() -> None:
     peers = peer_list("one")
-    assert [peers.failed("one"), peers.failed("one"), peers.failed("removed")] == [1, 2, 0]
+
+    def fail(cause: str = "no answer", url: str = "one") -> int:
+        return peers.failed(url, HERE, cause, now=0.0)
+
+    assert [fail(), fail(), fail(url="removed"), fail("no route")] == [1, 2, 0, 1]
     peers.by_url["one"].connected(NEIGHBOUR)
-    assert peers.failed("one") == 0
-    peers.disconnected(NEIGHBOUR, now=2.0)
-    assert peers.failed("one") == 1
+    assert fail() == 0
+    peers.returned(NEIGHBOUR, now=1.0)
+    peers.disconnected(NEIGHBOUR, HERE, "silent", now=2.0)
+    assert fail() == 1
+
+
+def test_a_peer_s_last_error_is_the_newest_at_each_address_and_none_once_its_link_is_up() -> None:
+    peers = peer_list("one")
+    one = peers.by_url["one"]
+    peers.failed("one", None, "the name is not known", now=0.0)
+    assert str(one.failures) == "the name is not known"
+    one.resolved([HERE, THERE], now=0.0)
+    assert not one.failures
+    for endpoint, cause in ((HERE, "no answer"), (THERE, "no answer"), (HERE, "no route")):
+        peers.failed("one", endpoint, cause, now=0.0)
+    assert str(one.failures) == f"{HERE}: no route; {THERE}: no answer"
+    one.resolved([THERE], now=0.0)
+    assert str(one.failures) == f"{THERE}: no answer"
+    one.connected(NEIGHBOUR)
+    assert one.failures
+    peers.returned(NEIGHBOUR, now=0.0)
+    assert not one.failures
+    peers.disconnected(NEIGHBOUR, THERE, "eth0 lost its carrier", now=1.0)
+    assert str(one.failures) == f"{THERE}: eth0 lost its carrier"
+
+
+def test_an_address_that_is_this_node_s_own_is_not_dialled_again_before_the_network_changes() -> None:
+    peers = peer_list("one")
+    one = peers.by_url["one"]
+    peers.take_due(now=0.0)
+    assert len(one.resolved([HERE, THERE], now=0.0)) == 2
+    peers.failed("one", HERE, THIS_NODE, now=0.1)
+    assert peers.next_deadline() < 9.0
+    assert [candidate.endpoint for candidate in one.resolved([HERE, THERE], now=9.0)] == [THERE]
+    peers.failed("one", THERE, THIS_NODE, now=9.1)
+    assert peers.next_deadline() == pytest.approx(9.1 + OWN_ENDPOINT_S)
+    peers.retry_all(now=20.0)
+    assert len(one.resolved([HERE, THERE], now=20.0)) == 2
+
+
+def test_a_name_that_leads_to_this_node_only_is_looked_up_again_when_its_address_may_be_another_s() -> None:
+    peers = peer_list("one")
+    one = peers.by_url["one"]
+    one.resolved([HERE], now=0.0)
+    peers.failed("one", HERE, THIS_NODE, now=0.0)
+    assert one.resolved([HERE], now=OWN_ENDPOINT_S - 1) == []
+    assert peers.next_deadline() == OWN_ENDPOINT_S
+    assert len(one.resolved([HERE], now=OWN_ENDPOINT_S)) == 1
 
 
 def test_the_peer_list_is_bounded_and_names_each_peer_once() -> None:

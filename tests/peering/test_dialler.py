@@ -3,6 +3,7 @@
 import pytest
 
 from mycelium.identity import Identity
+from mycelium.link.causes import wrong_key
 from mycelium.link.handshakes import INITIATOR_PATIENCE_S, Completed
 from mycelium.peering import dialler as dialler_module
 from mycelium.peering.dialler import Candidate, Dialler, Source
@@ -24,13 +25,17 @@ class End(HandshakeEnd):
         return [endpoint.host for endpoint, data in self.take_datagrams() if data[0] == HANDSHAKE_1]
 
     def expire(self, *, now: float) -> list[str | None]:
-        """Lets time pass; returns for which entries of the peer list nobody answered."""
+        """Lets time pass; returns for which entries of the peer list attempts have failed."""
         self.handshakes.handle_timeout(now=now)
         self.take_datagrams()
         self.dialler.handle_timeout(now=now)
-        unanswered = [candidate.url for candidate in self.dialler.unanswered]
-        self.dialler.unanswered.clear()
-        return unanswered
+        return [url for url, _ in self.failed()]
+
+    def failed(self) -> list[tuple[str | None, str]]:
+        """Returns which entries have failed since the last call, and why."""
+        failed = [(candidate.url, cause) for candidate, cause in self.dialler.failed]
+        self.dialler.failed.clear()
+        return failed
 
 
 def at(number: int, source: Source = Source.PEER_LIST, *, priority: int = 0) -> Candidate:
@@ -66,7 +71,9 @@ def test_candidates_of_different_pins_have_handshakes_of_their_own() -> None:
     ours.dialler.dial(Candidate(HERE, Source.PEER_LIST, RIGHT, "right"), now=0.0)
     [completed] = complete(ours, theirs)
     assert completed.keys.peer_exchange_key == RIGHT
-    assert ours.expire(now=INITIATOR_PATIENCE_S) == ["wrong"]
+    ours.dialler.handle_timeout(now=0.0)
+    assert ours.failed() == [("wrong", wrong_key(RIGHT, WRONG))]
+    assert HERE not in ours.dialler.remotes()
 
 
 def test_a_completed_handshake_ends_all_attempts_that_its_key_satisfies() -> None:
@@ -74,7 +81,7 @@ def test_a_completed_handshake_ends_all_attempts_that_its_key_satisfies() -> Non
     for pin in (None, RIGHT, WRONG):
         ours.dialler.dial(Candidate(HERE, Source.PEER_LIST, pin, f"{pin!r}"), now=0.0)
     assert len(complete(ours, theirs)) == 1
-    assert ours.expire(now=INITIATOR_PATIENCE_S) == [f"{WRONG!r}"]
+    assert ours.expire(now=0.0) == [f"{WRONG!r}"]
 
 
 def test_a_known_neighbour_shares_the_handshake_that_any_key_may_answer() -> None:

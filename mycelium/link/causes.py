@@ -1,0 +1,39 @@
+"""Why no link comes up, in words for operators: what handshakes and nodes know of it themselves.
+
+What this host or the network says of datagrams comes from transports and the daemon, in their words.
+"""
+
+from typing import Final
+
+from mycelium.wire.datagram import PROTOCOL_VERSION
+
+NO_ANSWER: Final = "no answer (nothing is there, UDP is blocked on the way, or it has another network key)"
+NO_ANSWER_IN_STREAM: Final = (
+    "it accepts connections, but gives no answer (no mycelium, or one with another network key)"
+)
+BUSY: Final = "it is there, but takes no more handshakes now"
+UNAUTHENTIC: Final = "its answer does not authenticate (forged, or changed on the way)"
+THIS_NODE: Final = "that is this node"
+SAME_KEY: Final = "it has this node's own key: no two hosts can share one"
+NOTHING_AFTER: Final = "it answered the handshake, but nothing after it"
+DENIED_HERE: Final = "this node's policy does not allow it"
+
+_SHORTEST: Final = 4  # hex digits of a key
+
+
+def too_many_links(bound: int) -> str:
+    return f"this node has too many links: {bound}"
+
+
+def other_version(version: int) -> str:
+    return f"it speaks version {version} of the protocol, this node version {PROTOCOL_VERSION}"
+
+
+def wrong_key(key: bytes, pin: bytes) -> str:
+    """Shows both keys by as many digits as it takes to tell them apart."""
+    found, pinned = key.hex(), pin.hex()
+    digits = next(digits for digits in range(_SHORTEST, len(pinned) + 1) if found[:digits] != pinned[:digits])
+    return (
+        f"answered with key {found[:digits]}…, not the pinned {pinned[:digits]}…: "
+        "is the pin old, or is somebody in between?"
+    )
