@@ -92,7 +92,7 @@ def _parse(text: str) -> PeerUrl:
     if separator and not _PIN.fullmatch(pin):
         raise _error(text, f"the public key after '#' must be {2 * PUBLIC_KEY_BYTES} hex digits")
     authority = _AUTHORITY.match(address)[0]  # type: ignore[index]  # which matches the empty text too
-    host, port = _split(text, authority)
+    host, port = host_and_port(text, authority)
     if port is None:
         port = WSS_PORT if scheme == "wss" else DEFAULT_PORT
     site = _site(text, scheme, address[len(authority) :])
@@ -127,7 +127,8 @@ def _refuse_address(text: str, url: PeerUrl) -> None:
             raise _error(text, reason)
 
 
-def _split(text: str, authority: str) -> tuple[str, int | None]:
+def host_and_port(text: str, authority: str) -> tuple[str, int | None]:
+    """Returns the host and the port, if any, of an authority such as host:port; raises ConfigError about `text`, its URL."""
     if authority.startswith("["):
         literal, bracket, tail = authority[1:].partition("]")
         if not bracket or (tail and not tail.startswith(":")):

@@ -17,6 +17,7 @@ from mycelium import limits
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.foreign import foreign_key
 from mycelium.admin.keyfile import default_key_path
+from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.admin.zones import parse_peer
 from mycelium.errors import ConfigError
 from mycelium.peer_url import PeerUrl
@@ -42,6 +43,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     key_file: Path
     peers: tuple[PeerUrl, ...] = ()
     listen: tuple[PeerUrl, ...] = ()  # none named: UDP and TCP at the default port, on all addresses
+    proxy: ProxyUrl | None = None  # that connections to tcp://, tls:// and wss:// peers go through
+    tls_certificate: Path | None = None  # both or none; without, one is made
+    tls_key: Path | None = None
     firewall_mark: int = 0  # of the sockets that talk to peers; 0: none
     tun_name: str = "mycelium"
     no_tun: bool = False
@@ -73,6 +77,8 @@ def load(given: Mapping[str, object]) -> Settings:
         values["key_file"] = default_key_path()
     if "network_name" in values and "network_key_file" not in values:
         raise ConfigError(("--network-name" if "network_name" in given else f"{path}: network_name") + _NAME_ALONE)
+    if ("tls_certificate" in values) is not ("tls_key" in values):
+        raise ConfigError("--tls-certificate and --tls-key (tls_certificate, tls_key) belong together: give both files")
     return Settings(given=dict(given), **values)  # type: ignore[arg-type]  # _CHECKS gives each field its type
 
 
@@ -194,6 +200,10 @@ def _port(value: object, folder: Path) -> int:
     return value
 
 
+def _proxy(value: object, folder: Path) -> ProxyUrl:
+    return ProxyUrl.parse(_text(value, folder))
+
+
 def _mark(value: object, folder: Path) -> int:
     if isinstance(value, str) and _MARK.fullmatch(value):
         value = int(value, 0)
@@ -233,6 +243,9 @@ _CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
     "peers": _urls(parse_peer),
     "listen": _urls(PeerUrl.parse_listen),
     "key_file": _path,
+    "proxy": _proxy,
+    "tls_certificate": _path,
+    "tls_key": _path,
     "firewall_mark": _mark,
     "tun_name": _interface,
     "no_tun": _flag,

@@ -51,6 +51,16 @@ listen = _flag(
     metavar="URL...",
     help="Addresses to listen at; default udp://[::]:9651 and tcp://[::]:9651.",
 )
+proxy = _flag(
+    "--proxy",
+    metavar="URL",
+    envvar="MYCELIUM_PROXY",
+    help="Proxy to tcp://, tls:// and wss:// peers: http:// or socks5://[user:password@]host:port.",
+)
+tls_certificate = _flag(
+    "--tls-certificate", metavar="FILE", help="Certificate chain shown to tls:// and wss:// peers; default self-made."
+)
+tls_key = _flag("--tls-key", metavar="FILE", help="The key of --tls-certificate.")
 firewall_mark = _flag(
     "--firewall-mark",
     metavar="MARK",

@@ -10,6 +10,9 @@ from mycelium.cli.parsing import ManyValuesCommand
 @options.together(
     options.peers,
     options.listen,
+    options.proxy,
+    options.tls_certificate,
+    options.tls_key,
     options.firewall_mark,
     options.tun_name,
     options.no_tun,

@@ -35,6 +35,7 @@ from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.netwatch import NetWatch
 from mycelium.daemon.open_files import allow_enough, explained
 from mycelium.daemon.peers import Peers
+from mycelium.daemon.proxied import ProxiedPeers
 from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DiskError, IdentityError, LocalError
@@ -43,6 +44,7 @@ from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
 from mycelium.outbox import BeaconDue, Event, ResolvePeer
 from mycelium.transport.set import TransportSet
+from mycelium.transport.streams.certificate import ServerCertificate
 from mycelium.tun.linux import LinuxTun
 from mycelium.tun.upkeep import TunUpkeep
 from mycelium.wire.announcement import NETWORK_ID_BYTES
@@ -124,7 +126,8 @@ class Daemon:
         stack.push_async_callback(self._api.stop)
         psk = _psk(settings)
         identity = stack.enter_context(_claimed_identity(settings))
-        transports = self._transports = open_transports(settings.listen, mark=settings.firewall_mark)
+        proxied = None if settings.proxy is None else ProxiedPeers(settings.proxy)
+        transports = self._transports = _open_transports(settings, proxied)
         stack.callback(transports.close)
         tun = None if settings.no_tun else LinuxTun.open(settings.tun_name)
         if tun is not None:
@@ -157,7 +160,7 @@ class Daemon:
         if tun is not None:
             upkeep = TunUpkeep(tun, str(IPv6Address(identity.address)))
             self._keeper = TunKeeper(upkeep, NodePassage(self._node, self._driver, tun, transports.underlay))
-        self._peers = Peers(self._node, self._driver.act)
+        self._peers = Peers(self._node, self._driver.act, proxied)
         self._control = LiveControl(self._node, transports, self._keeper, self._peers)
         self._tell_start(None if tun is None else tun.name)
 
@@ -302,6 +305,18 @@ async def _tell_what_the_log_held_back() -> None:
     while True:
         await asyncio.sleep(TELL_HELD_BACK_S)
         logs.tell_held_back()
+
+
+def _open_transports(settings: Settings, proxied: ProxiedPeers | None) -> TransportSet:
+    certificate, key = settings.tls_certificate, settings.tls_key
+    return open_transports(
+        settings.listen,
+        mark=settings.firewall_mark,
+        proxy=None if proxied is None else proxied.proxy,
+        certificate=ServerCertificate(
+            None if certificate is None or key is None else (certificate, key), now=monotonic()
+        ),
+    )
 
 
 def _psk(settings: Settings) -> bytes:

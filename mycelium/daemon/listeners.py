@@ -3,12 +3,15 @@
 import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Final
 
 from mycelium.errors import DeviceError
 from mycelium.peer_url import PeerUrl
 from mycelium.transport.base import Transport
 from mycelium.transport.set import TransportSet
+from mycelium.transport.streams.certificate import ServerCertificate
+from mycelium.transport.streams.proxy import Proxy
 from mycelium.transport.streams.transport import StreamTransport
 from mycelium.transport.udp import UdpTransport
 from mycelium.transport.underlay import Underlay
@@ -19,11 +22,17 @@ ANY_ADDRESS: Final = "::"
 LISTEN_BY_DEFAULT: Final = (PeerUrl("udp", ANY_ADDRESS), PeerUrl("tcp", ANY_ADDRESS))
 
 
-def open_transports(named: Sequence[PeerUrl], *, mark: int = 0) -> TransportSet:
+def open_transports(
+    named: Sequence[PeerUrl],
+    *,
+    mark: int = 0,
+    proxy: Proxy | None = None,
+    certificate: ServerCertificate | None = None,
+) -> TransportSet:
     """Opens the listeners that the operator named, or those by default; on DeviceError nothing stays open.
 
-    `mark` is the firewall mark of their sockets, 0 for none. Peers can be dialled over TCP even without a TCP listener, so a
-    default TCP port that is taken is only a warning.
+    `mark` is the firewall mark of their sockets, 0 for none; without a certificate one is made. Peers can be dialled over TCP
+    even without a TCP listener, so a default TCP port that is taken is only a warning.
     """
     urls = named or LISTEN_BY_DEFAULT
     underlay = Underlay(mark=mark)
@@ -34,12 +43,13 @@ def open_transports(named: Sequence[PeerUrl], *, mark: int = 0) -> TransportSet:
                 transports.append(UdpTransport.open(url.host, url.port, underlay=underlay))
                 opened.callback(transports[-1].close)
         addresses = [(url.host, url.port) for url in urls if url.scheme == "tcp"]
+        open_streams = partial(StreamTransport.open, underlay=underlay, proxy=proxy, certificate=certificate)
         try:
-            transports.append(StreamTransport.open(addresses, underlay=underlay))
+            transports.append(open_streams(addresses))
         except DeviceError as error:
             if named:
                 raise
             log.warning("%s; peers can't reach this node by TCP", error)
-            transports.append(StreamTransport.open(underlay=underlay))
+            transports.append(open_streams())
         opened.pop_all()
     return TransportSet(transports, underlay)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
+from mycelium.daemon.proxied import ProxiedPeers
 from mycelium.daemon.resolver import resolve
 from mycelium.errors import LocalError, ResolveError
 from mycelium.node.node import Node
@@ -17,9 +18,10 @@ Act = Callable[[Callable[[float], None]], None]  # calls a function with the tim
 class Peers:
     """The URLs that the node keeps links with, by their text."""
 
-    def __init__(self, node: Node, act: Act) -> None:
+    def __init__(self, node: Node, act: Act, proxied: ProxiedPeers | None = None) -> None:
         self._node = node
         self._act = act
+        self._proxied = proxied
         self._urls: dict[str, PeerUrl] = {}
         self._resolving: set[str] = set()
 
@@ -52,7 +54,8 @@ class Peers:
         self._resolving.add(name)
         endpoints, cause = [], ""
         try:
-            endpoints = await resolve(url, asyncio.get_running_loop())
+            look_up = self._proxied.resolve if self._proxied is not None and self._proxied.has(url) else resolve
+            endpoints = await look_up(url, asyncio.get_running_loop())
         except ResolveError as error:
             cause = str(error)
         finally:

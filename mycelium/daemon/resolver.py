@@ -23,7 +23,7 @@ async def resolve(url: PeerUrl, loop: asyncio.AbstractEventLoop) -> list[Endpoin
     except OSError as error:
         raise ResolveError(_cause(url, error)) from error
     endpoints: list[Endpoint] = []
-    site = _site(url)
+    site = site_of(url)
     for family, _, _, _, address in found:
         if family not in (socket.AF_INET, socket.AF_INET6):
             continue
@@ -37,8 +37,8 @@ async def resolve(url: PeerUrl, loop: asyncio.AbstractEventLoop) -> list[Endpoin
     return endpoints
 
 
-def _site(url: PeerUrl) -> str:
-    """Returns the site of an endpoint, which has no name: what TLS asks for is the name of the URL unless that says another."""
+def site_of(url: PeerUrl) -> str:
+    """Returns the site of a peer's endpoints: what TLS asks for is the name in the URL unless that says another."""
     if url.scheme not in ("tls", "wss"):
         return ""
     site = Site.parse(url.site)

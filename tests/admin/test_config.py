@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mycelium.admin import config
 from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.errors import ConfigError, IdentityError
 from mycelium.limits import CONFIGURED_PEERS, DISCOVERY_INTERFACES
 from mycelium.peer_url import PeerUrl
@@ -63,6 +64,10 @@ def test_a_file_sets_every_key(home: Path) -> None:
         api_token_file = "/etc/token"
         network_name = "home"
         network_key_file = "~/psk"
+        proxy = "http://me:secret@proxy.corp:3128"
+        tls_certificate = "server.crt"
+        tls_key = "/etc/server.key"
+        firewall_mark = 0xca6c
         debug = true
         silent = true
         log_format = "json"
@@ -81,11 +86,21 @@ def test_a_file_sets_every_key(home: Path) -> None:
         api_token_file=Path("/etc/token"),
         network_name="home",
         network_key_file=home / "psk",
+        proxy=ProxyUrl("http", "proxy.corp", 3128, ("me", "secret")),
+        tls_certificate=home / "server.crt",
+        tls_key=Path("/etc/server.key"),
+        firewall_mark=0xCA6C,
         debug=True,
         silent=True,
         log_format="json",
         given={"config_file": str(path)},
     )
+
+
+@pytest.mark.parametrize("key", ["tls_certificate", "tls_key"])
+def test_a_certificate_without_its_key_is_refused(key: str) -> None:
+    with pytest.raises(ConfigError, match=r"--tls-certificate and --tls-key .* belong together"):
+        config.load({key: "file"})
 
 
 def test_each_key_may_be_written_as_its_flag(home: Path) -> None:

@@ -6,35 +6,14 @@ from typing import Final
 from mycelium.endpoint import Endpoint
 from mycelium.site import Site
 from mycelium.transport.streams.connection import StreamConnection
-from mycelium.transport.streams.http_connect import HttpConnect
 from mycelium.transport.streams.layer import StreamLayer
+from mycelium.transport.streams.proxy import Proxy
 from mycelium.transport.streams.sockets import connect
-from mycelium.transport.streams.socks5 import Socks5
 from mycelium.transport.streams.stack import Stack
 from mycelium.transport.streams.tls import ALPN, TlsLayer, client_context
 from mycelium.transport.underlay import Underlay
 
 SCHEMES: Final = ("tcp", "tls", "wss")
-HTTP_PROXY: Final = "http"
-
-
-class Proxy:
-    """The proxy that all connections to peers go through; `login` is user and password.
-
-    Its `address` is what its host's name was last resolved to. Peers are named to it by their host's name where their URL
-    has one, so that the proxy resolves it.
-    """
-
-    def __init__(self, scheme: str, login: tuple[str, str] | None = None, address: Endpoint | None = None) -> None:
-        self.address = address
-        self._is_http = scheme == HTTP_PROXY
-        self._login = login
-
-    def opening(self, host: str, port: int) -> StreamLayer:
-        """Returns the layer that has the proxy connect to a host."""
-        if self._is_http:
-            return HttpConnect(f"[{host}]:{port}" if ":" in host else f"{host}:{port}", self._login)
-        return Socks5(host, port, self._login)
 
 
 class Dialling:
@@ -54,12 +33,18 @@ class Dialling:
         return StreamConnection(connect(target, self._underlay), endpoint.remote, stack, is_connecting=True, now=now)
 
     def _address_of(self, proxy: Proxy) -> Endpoint:
-        if proxy.address is None:
+        address = proxy.address
+        if address is None:
             raise OSError(errno.EADDRNOTAVAIL, "the address of the proxy is not known")
-        objection = self._underlay.objection(proxy.address)
+        objection = self._underlay.objection(address)
         if objection is not None:
             raise OSError(errno.EADDRNOTAVAIL, f"the proxy can't be used: {objection}")
-        return proxy.address
+        return address
+
+    def not_connected(self) -> None:
+        """Takes that the last TCP connection did not come about: a proxy may have other addresses."""
+        if self._proxy is not None:
+            self._proxy.turn += 1
 
 
 def _layers(endpoint: Endpoint) -> list[StreamLayer]:

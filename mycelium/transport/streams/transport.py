@@ -24,8 +24,9 @@ from mycelium.transport.base import Buffer, Received
 from mycelium.transport.streams.certificate import ServerCertificate
 from mycelium.transport.streams.connection import StreamConnection
 from mycelium.transport.streams.counters import StreamCounters
-from mycelium.transport.streams.dialling import SCHEMES, Dialling, Proxy
+from mycelium.transport.streams.dialling import SCHEMES, Dialling
 from mycelium.transport.streams.framing import framed
+from mycelium.transport.streams.proxy import Proxy
 from mycelium.transport.streams.sockets import SCHEME, arrival_interface, endpoint_at, listen, local_address, tune
 from mycelium.transport.streams.stack import AcceptedStack
 from mycelium.transport.underlay import Underlay
@@ -159,8 +160,7 @@ class StreamTransport:
             self._end(connection)
             return
         except OpeningRefused:
-            self.counters.dial_failed += 1
-            self._end(connection)
+            self._fail(connection)
             return
         self.counters.received_batches += 1
         self.counters.received_bytes += count
@@ -235,12 +235,18 @@ class StreamTransport:
                 raise OSError(error, "connect")
             local = local_address(connection.stream)
         except OSError:
-            self.counters.dial_failed += 1
-            self._end(connection)
+            self._fail(connection)
             return
         connection.is_connecting = False
         self._name(connection, connection.peer._replace(local=local))
         self._flush(connection)
+
+    def _fail(self, connection: StreamConnection) -> None:
+        """Gives up a connection that was dialled and did not open."""
+        self.counters.dial_failed += 1
+        if connection.is_connecting:
+            self._dialling.not_connected()
+        self._end(connection)
 
     def _accept_from(self, listener: socket.socket) -> None:
         for _ in range(ACCEPTS_PER_POLL):
@@ -361,8 +367,7 @@ class StreamTransport:
                 if not connection.is_trusted:
                     self._trust(connection)
             elif connection.is_opening and now - connection.unused_since > CONNECT_S:
-                self.counters.dial_failed += 1
-                self._end(connection)
+                self._fail(connection)
             elif connection.is_suspended or now - connection.unused_since > UNUSED_S:
                 self.counters.unused += 1
                 self._end(connection)

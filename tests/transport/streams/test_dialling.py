@@ -7,7 +7,8 @@ import pytest
 
 from mycelium.endpoint import Endpoint
 from mycelium.transport.streams.connection import StreamConnection
-from mycelium.transport.streams.dialling import Dialling, Proxy
+from mycelium.transport.streams.dialling import Dialling
+from mycelium.transport.streams.proxy import Proxy
 from mycelium.transport.underlay import Underlay
 
 NAMED = Endpoint("wss", "mesh.example", 443, site="/x?sni=front.example&alpn=h9")
@@ -51,28 +52,13 @@ def test_tls_asks_for_what_the_site_says(server: socket.socket) -> None:
     assert b"\x08http/1.1" in first_bytes(Dialling(Underlay(), None).begin(at(server, "wss"), now=0.0), server)
 
 
-@pytest.mark.parametrize(
-    ("scheme", "host", "request_"),
-    [
-        ("http", "mesh.example", b"CONNECT mesh.example:443 HTTP/1.1\r\n"),
-        ("http", "2001:db8::1", b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\n"),
-        ("socks5", "mesh.example", b"\x05\x01\x00"),
-    ],
-)
-def test_a_proxy_is_asked_for_the_peer_by_its_name(
-    server: socket.socket, scheme: str, host: str, request_: bytes
-) -> None:
-    proxy = Proxy(scheme, address=at(server, "tcp"))
-    connection = Dialling(Underlay(), proxy).begin(NAMED._replace(host=host), now=0.0)
-    assert connection.peer.host == host
-    assert first_bytes(connection, server).startswith(request_)
-
-
-def test_a_proxy_is_given_its_login(server: socket.socket) -> None:
-    proxy = Proxy("http", ("me", "secret"), at(server, "tcp"))
-    assert b"\r\nProxy-Authorization: Basic " in first_bytes(Dialling(Underlay(), proxy).begin(NAMED, now=0.0), server)
-    proxy = Proxy("socks5", ("me", "secret"), at(server, "tcp"))
-    assert first_bytes(Dialling(Underlay(), proxy).begin(NAMED, now=0.0), server) == b"\x05\x02\x00\x02"
+def test_a_proxy_is_dialled_and_asked_for_the_peer(server: socket.socket) -> None:
+    dialling = Dialling(Underlay(), Proxy("http", None, [Endpoint("tcp", "127.0.0.1", 1), at(server, "tcp")]))
+    dialling.begin(NAMED, now=0.0).stream.close()
+    dialling.not_connected()
+    connection = dialling.begin(NAMED, now=0.0)
+    assert connection.peer == NAMED
+    assert first_bytes(connection, server) == b"CONNECT mesh.example:443 HTTP/1.1\r\nHost: mesh.example:443\r\n\r\n"
 
 
 def test_a_proxy_whose_address_is_not_known_can_t_be_dialled() -> None:
@@ -81,7 +67,7 @@ def test_a_proxy_whose_address_is_not_known_can_t_be_dialled() -> None:
 
 
 def test_a_proxy_within_the_overlay_is_not_used() -> None:
-    proxy = Proxy("http", address=Endpoint("tcp", "400::1", 8080))
+    proxy = Proxy("http", None, [Endpoint("tcp", "400::1", 8080)])
     with pytest.raises(OSError, match="the proxy can't be used: 400::1 lies in the overlay itself"):
         Dialling(Underlay(), proxy).begin(NAMED, now=0.0)
 
