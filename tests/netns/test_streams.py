@@ -1,14 +1,29 @@
 """Meshes over TLS and WebSocket, where a firewall drops UDP: directly, behind a web server, and through proxies."""
 
+import contextlib
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
+from mycelium.transport.streams.certificate import self_signed
+from tests.lab import proxy as lab_proxy
+from tests.lab.daemon import PORT, LabDaemon
+from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, line
 from tests.lab.ping import ping
 from tests.lab.traffic import exchange_tcp
+from tests.lab.waiting import wait_until
+from tests.lab.web_server import start_web_server
 from tests.netns.conftest import MakeMesh
+from tests.netns.healing import wait_answered
 from tests.netns.test_tcp import block_udp, schemes
 
 pytestmark = pytest.mark.netns
+
+JOINED_SECONDS = 3.0  # from the start of the process to a live link
+PROXY_PROGRAM = lab_proxy.__file__
 
 
 @pytest.fixture(scope="module")
@@ -30,3 +45,74 @@ def test_pings_and_a_transfer_both_ways_cross_tls_and_websocket(mesh: DaemonMesh
     assert schemes(a, b) == schemes(b, a) == {"tls"}
     assert schemes(b, c) == schemes(c, b) == {"wss"}
     exchange_tcp(a.host, c.host, c.address, 30_000_000, seconds=60)
+
+
+# -- behind others' machines -------------------------------------------------------------------------------------------
+
+
+def seconds_to_join(daemon: LabDaemon, other: LabDaemon) -> float:
+    """Starts a daemon; returns the seconds until it has a live link with another."""
+
+    def is_linked() -> bool:
+        with contextlib.suppress(OSError):  # its API does not answer yet
+            return other.public_key in daemon.alive_peers()
+        return False
+
+    begin = time.monotonic()
+    daemon.start()
+    wait_until(is_linked, 20, f"{daemon.name} has a link")
+    return time.monotonic() - begin
+
+
+def certificate_files(folder: Path) -> tuple[Path, Path]:
+    """Writes a new certificate and its key into files."""
+    secret, separator, certificate = self_signed().partition(b"-----BEGIN CERTIFICATE-----")
+    files = folder / "site.crt", folder / "site.key"
+    files[0].write_bytes(separator + certificate)
+    files[1].write_bytes(secret)
+    return files
+
+
+def test_a_web_server_passes_the_websocket_of_one_path_on(lab: Lab, tmp_path: Path) -> None:
+    """nginx ends TLS at port 443 and serves pages there; the node listens on loopback."""
+    hosts = lab.add_hosts(["a", "b"])
+    there = lab.add_cable(*hosts).end(hosts[1])
+    a, b = LabDaemon(hosts[0], tmp_path), LabDaemon(hosts[1], tmp_path, options=["--listen", f"tcp://127.0.0.1:{PORT}"])
+    lab.daemons += [a, b]
+    start_web_server(b.host, tmp_path, path="/mesh", node_port=PORT, certificate=certificate_files(tmp_path))
+    a.host.name_hosts({"mesh.example": there.ipv4})
+    a.peers = ["wss://mesh.example/mesh"]
+    b.start()
+    b.wait_ready()
+    assert seconds_to_join(a, b) < JOINED_SECONDS
+    wait_answered(a, b)
+    exchange_tcp(a.host, b.host, b.address, 20_000_000, seconds=60)
+    assert schemes(a, b) == schemes(b, a) == {"wss"}
+
+
+def test_port_443_through_a_proxy_is_enough(lab: Lab, tmp_path: Path) -> None:
+    """Only the proxy knows the peer's name and address, and it connects to no other port."""
+    hosts = lab.add_hosts(["a", "p", "b"])
+    near, far = lab.add_cable(*hosts[:2]), lab.add_cable(*hosts[1:])
+    there = far.end(hosts[2]).ipv4
+    proxy = hosts[1]
+    proxy.name_hosts({"mesh.example": there})
+    proxy.start(sys.executable, PROXY_PROGRAM, "3128", "me:secret")
+    certificate, key = certificate_files(tmp_path)
+    b = LabDaemon(
+        hosts[2], tmp_path, options=["--listen", "tcp://[::]:443", "--tls-certificate", certificate, "--tls-key", key]
+    )
+    a = LabDaemon(hosts[0], tmp_path)
+    lab.daemons += [a, b]
+    b.start()
+    b.wait_ready()
+    wait_until(lambda: proxy.listens(3128), 10, "the proxy listens")
+    for kind, scheme in (("http", "tls"), ("socks5", "wss")):
+        a.options = ["--proxy", f"{kind}://me:secret@{near.end(proxy).ipv4}:3128"]
+        a.peers = [f"tcp://{there}:{PORT}", f"{scheme}://mesh.example:443"]
+        assert seconds_to_join(a, b) < JOINED_SECONDS
+        wait_answered(a, b)
+        exchange_tcp(a.host, b.host, b.address, 10_000_000, seconds=60)
+        assert schemes(a, b) == {scheme}
+        assert a.counters()["tcp_dial_failed"] > 0, "the proxy connects to port 443 only"
+        a.stop()

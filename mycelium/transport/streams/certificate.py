@@ -97,14 +97,14 @@ def _self_made() -> ssl.SSLContext:
     context = _server_context()
     descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)  # the library reads nothing but files
     try:
-        os.write(descriptor, _self_signed())
+        os.write(descriptor, self_signed())
         context.load_cert_chain(f"/proc/self/fd/{descriptor}")
     finally:
         os.close(descriptor)
     return context
 
 
-def _self_signed() -> bytes:
+def self_signed() -> bytes:
     """Returns a new key and its certificate, PEM."""
     from cryptography import x509  # here, because few nodes need it
     from cryptography.hazmat.primitives import hashes, serialization

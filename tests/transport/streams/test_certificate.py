@@ -8,14 +8,14 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from mycelium.errors import ConfigError
-from mycelium.transport.streams.certificate import LOOK_AGAIN_S, ServerCertificate, _self_signed
+from mycelium.transport.streams.certificate import LOOK_AGAIN_S, ServerCertificate, self_signed
 from mycelium.transport.streams.tls import TlsLayer, client_context
 from tests.transport.streams.support import joined
 
 
 def write(folder: Path, name: str = "server") -> tuple[Path, Path]:
     """Writes a new key and its certificate into files of their own."""
-    secret, separator, certificate = _self_signed().partition(b"-----BEGIN CERTIFICATE-----")
+    secret, separator, certificate = self_signed().partition(b"-----BEGIN CERTIFICATE-----")
     files = folder / f"{name}.crt", folder / f"{name}.key"
     files[0].write_bytes(separator + certificate)
     files[1].write_bytes(secret)
