@@ -19,7 +19,7 @@ REFUSED_BY_RULES = 2
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Refused(Exception):
+class NotConnected(Exception):
     """The answer that a client gets in place of a connection."""
 
     def __init__(self, answer: bytes) -> None:
@@ -36,7 +36,7 @@ async def serve(port: int, login: str | None) -> None:
                 first = await reader.readexactly(1)
                 opened = await (open_socks if first[0] == SOCKS else open_http)(first, (reader, writer), login)
                 await asyncio.gather(relay(reader, opened[1]), relay(opened[0], writer))
-            except Refused as refused:
+            except NotConnected as refused:
                 writer.write(refused.answer)
                 await writer.drain()
         writer.close()
@@ -49,14 +49,14 @@ async def open_http(first: bytes, client: Streams, login: str | None) -> Streams
     """Answers a CONNECT."""
     head = (first + await client[0].readuntil(b"\r\n\r\n")).decode()
     if login is not None and f"Basic {base64.b64encode(login.encode()).decode()}\r\n" not in head:
-        raise Refused(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        raise NotConnected(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
     host, _, port = head.split(" ")[1].rpartition(":")
     if int(port) != ALLOWED_PORT:
-        raise Refused(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        raise NotConnected(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
     try:
         opened = await asyncio.open_connection(host.strip("[]"), int(port))
     except OSError:
-        raise Refused(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n") from None
+        raise NotConnected(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n") from None
     client[1].write(b"HTTP/1.1 200 Connection established\r\n\r\n")
     return opened
 
@@ -70,7 +70,7 @@ async def open_socks(first: bytes, client: Streams, login: str | None) -> Stream
         await reader.readexactly(1)
         user, password = [(await reader.readexactly((await reader.readexactly(1))[0])).decode() for _ in range(2)]
         if f"{user}:{password}" != login:
-            raise Refused(b"\x01\x01")
+            raise NotConnected(b"\x01\x01")
         writer.write(b"\x01\x00")
     kind = (await reader.readexactly(4))[3]
     if kind == 3:
@@ -80,7 +80,7 @@ async def open_socks(first: bytes, client: Streams, login: str | None) -> Stream
         host = socket.inet_ntop(family, await reader.readexactly(size))
     (port,) = struct.unpack(">H", await reader.readexactly(2))
     if port != ALLOWED_PORT:
-        raise Refused(bytes((SOCKS, REFUSED_BY_RULES, 0, 1)) + bytes(6))
+        raise NotConnected(bytes((SOCKS, REFUSED_BY_RULES, 0, 1)) + bytes(6))
     opened = await asyncio.open_connection(host, port)
     writer.write(bytes((SOCKS, 0, 0, 1)) + bytes(6))
     return opened
