@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Final
 
 import mycelium
-from mycelium.admin import config, keyfile, logs
+from mycelium.admin import keyfile, logs
 from mycelium.admin.config import Settings
 from mycelium.admin.private_file import read_api_token, read_network_key
 from mycelium.admin.zones import url_of
@@ -36,9 +36,10 @@ from mycelium.daemon.netwatch import NetWatch
 from mycelium.daemon.open_files import allow_enough, explained
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.proxied import ProxiedPeers
+from mycelium.daemon.reload import reload
 from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.endpoint import Endpoint
-from mycelium.errors import DiskError, IdentityError, LocalError
+from mycelium.errors import DiskError, IdentityError
 from mycelium.identity import Identity, blake2b
 from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
@@ -97,6 +98,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
         async with AsyncExitStack() as stack:
             self._open(stack, loop)
             async with asyncio.TaskGroup() as self._tasks:
@@ -107,7 +109,6 @@ class Daemon:
                 await self._open_to_operator(stack, loop)
                 keeping = self._tasks.create_task(self._keep_tun())
                 telling = self._tasks.create_task(_tell_what_the_log_held_back())
-                loop.add_signal_handler(signal.SIGHUP, self._reload)
                 gc.collect()
                 gc.freeze()  # what is alive now stays: the collector need not walk it again
                 await self._stopping.wait()
@@ -225,14 +226,8 @@ class Daemon:
         self._keeper.lost()
 
     def _reload(self) -> None:
-        """SIGHUP: the peer list of the configuration file is read again; links of peers that stay are not touched."""
-        try:
-            wanted = config.load(self._settings.given).peers
-        except LocalError as error:
-            log.error("reload: %s", error)
-            return
-        self._peers.replace(wanted)
-        log.info("reloaded: %d peers", len(wanted))
+        if not self._stopping.is_set():
+            self._settings = reload(self._settings, self._peers)
 
     async def _discover(self) -> None:
         """Finds neighbours on the links of this host until it is cancelled."""

@@ -16,35 +16,52 @@ Act = Callable[[Callable[[float], None]], None]  # calls a function with the tim
 
 
 class Peers:
-    """The URLs that the node keeps links with, by their text."""
+    """The URLs that the node keeps links with, by their text: those of the configuration, and those added by hand."""
 
     def __init__(self, node: Node, act: Act, proxied: ProxiedPeers | None = None) -> None:
         self._node = node
         self._act = act
         self._proxied = proxied
-        self._urls: dict[str, PeerUrl] = {}
+        self._urls: dict[str, PeerUrl] = {}  # all of them
+        self._configured: set[str] = set()
+        self._added: set[str] = set()  # by hand: whatever the configuration says, they stay
+        self._removed: set[str] = set()  # by hand, although the configuration has them
         self._resolving: set[str] = set()
 
     def add(self, url: PeerUrl) -> None:
-        """Adds a peer; raises LocalError if it is in the list already, or the list is full."""
+        """Adds a peer until the daemon stops; raises LocalError if it is in the list already, or the list is full."""
+        self._begin(url)
+        self._added.add(str(url))
+        self._removed.discard(str(url))
+
+    def remove(self, url: PeerUrl) -> None:
+        """Removes a peer until the daemon stops, and closes its link; raises LocalError if it is not in the list."""
+        self._end(url)
+        self._added.discard(str(url))
+        if str(url) in self._configured:
+            self._removed.add(str(url))
+
+    def replace(self, configured: Iterable[PeerUrl]) -> list[str]:
+        """Takes the peers of a new configuration; returns what that changes, for the operator. Errors are logged.
+
+        Links of peers that stay are not touched, nor is what was added or removed by hand.
+        """
+        urls = {str(url): url for url in configured}
+        self._configured = set(urls)
+        self._removed &= self._configured
+        gone = [url for name, url in self._urls.items() if name not in urls and name not in self._added]
+        new = [url for name, url in urls.items() if name not in self._urls and name not in self._removed]
+        ended, begun = _count(self._end, gone), _count(self._begin, new)
+        counts = (begun, "added"), (ended, "removed"), (len(self._removed), "left out as removed by hand")
+        return [f"{count} peer{'s' * (count > 1)} {what}" for count, what in counts if count]
+
+    def _begin(self, url: PeerUrl) -> None:
         self._act(lambda now: self._node.add_peer(str(url), pin=url.pin, now=now))
         self._urls[str(url)] = url  # `resolve` runs later, as a task
 
-    def remove(self, url: PeerUrl) -> None:
-        """Removes a peer and closes its link; raises LocalError if it is not in the list."""
+    def _end(self, url: PeerUrl) -> None:
         self._act(lambda now: self._node.remove_peer(str(url), now=now))
         del self._urls[str(url)]
-
-    def replace(self, wanted: Iterable[PeerUrl]) -> None:
-        """Removes and adds peers until the list is as wanted; links of peers that stay are not touched. Errors are logged."""
-        urls = {str(url): url for url in wanted}
-        try:
-            for url in [url for name, url in self._urls.items() if name not in urls]:
-                self.remove(url)
-            for url in [url for name, url in urls.items() if name not in self._urls]:
-                self.add(url)
-        except LocalError as error:
-            log.error("peers: %s", error)
 
     async def resolve(self, name: str) -> None:
         """Tells the node the endpoints of a peer, unless that is under way: a look-up may take longer than the node waits."""
@@ -61,3 +78,15 @@ class Peers:
         finally:
             self._resolving.remove(name)
         self._act(lambda now: self._node.peer_resolved(name, endpoints, cause=cause, now=now))
+
+
+def _count(change: Callable[[PeerUrl], None], urls: Iterable[PeerUrl]) -> int:
+    """Makes a change for each URL, and logs why one fails; returns how many did not."""
+    done = 0
+    for url in urls:
+        try:
+            change(url)
+            done += 1
+        except LocalError as error:
+            log.error("peers: %s", error)
+    return done

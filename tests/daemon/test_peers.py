@@ -60,6 +60,44 @@ def test_a_new_list_adds_and_removes_what_differs(node: Node, peers: Peers) -> N
     assert node.peers.by_url[str(OTHER)] is kept
 
 
+def test_what_was_added_by_hand_stays_whatever_the_configuration_says(node: Node, peers: Peers) -> None:
+    peers.replace([ONE])
+    peers.add(OTHER)
+    assert peers.replace([ONE, THIRD]) == ["1 peer added"]
+    assert list(node.peers.by_url) == [str(ONE), str(OTHER), str(THIRD)]
+    assert peers.replace([ONE, OTHER]) == ["1 peer removed"]  # the configuration has it too by now
+    assert peers.replace([]) == ["1 peer removed"]
+    assert list(node.peers.by_url) == [str(OTHER)]
+    peers.remove(OTHER)
+    assert peers.replace([]) == []
+
+
+def test_what_was_removed_by_hand_stays_away_until_the_configuration_names_it_anew(node: Node, peers: Peers) -> None:
+    peers.replace([ONE, OTHER])
+    peers.remove(ONE)
+    assert peers.replace([ONE, OTHER]) == ["1 peer left out as removed by hand"]
+    assert list(node.peers.by_url) == [str(OTHER)]
+    assert peers.replace([OTHER]) == []
+    assert peers.replace([ONE, OTHER]) == ["1 peer added"]
+
+
+def test_what_was_removed_and_added_by_hand_is_there_again(node: Node, peers: Peers) -> None:
+    peers.replace([ONE])
+    peers.remove(ONE)
+    peers.add(ONE)
+    assert peers.replace([ONE]) == []
+    assert list(node.peers.by_url) == [str(ONE)]
+
+
+def test_a_peer_that_is_refused_keeps_no_other_one_out(
+    node: Node, peers: Peers, caplog: pytest.LogCaptureFixture
+) -> None:
+    node.peers.add(str(ONE), None, now=1000.0)  # so that it is refused
+    assert peers.replace([ONE, OTHER]) == ["1 peer added"]
+    assert list(node.peers.by_url) == [str(ONE), str(OTHER)]
+    assert caplog.messages == [f"peers: peer {ONE} is in the peer list already"]
+
+
 def test_a_list_that_is_too_long_is_logged_and_taken_as_far_as_it_fits(
     node: Node, peers: Peers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

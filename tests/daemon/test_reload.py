@@ -1,0 +1,113 @@
+"""SIGHUP: what of a changed configuration is applied, and what is said of the rest."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mycelium.admin import config
+from mycelium.admin.config import Settings
+from mycelium.daemon.peers import Peers
+from mycelium.daemon.reload import reload
+from mycelium.node.node import Node
+from sim.net.node_net import NodeNet
+
+BEFORE = """
+key_file = "key"
+peers = ["udp://one:9651"]
+tun_name = "mesh0"
+"""
+
+
+class Running:
+    """A daemon's settings and peers, of a file that may be written again."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._file.write_text(BEFORE)
+        self.settings: Settings = config.load({"config_file": str(file)})
+        self.node: Node = NodeNet().add("a").node
+        self.peers = Peers(self.node, lambda action: action(1000.0))
+        self.peers.replace(self.settings.peers)
+
+    def reload(self, text: str) -> None:
+        self._file.write_text(text)
+        self.settings = reload(self.settings, self.peers)
+
+    @property
+    def urls(self) -> list[str]:
+        return list(self.node.peers.by_url)
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Running:
+    return Running(tmp_path / "mycelium.toml")
+
+
+@pytest.fixture(autouse=True)
+def _log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("mycelium")
+    handlers, levels = root.handlers[:], (root.level, ours.level)
+    caplog.set_level(logging.INFO, "mycelium")
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+
+
+def test_an_unchanged_file_changes_nothing_and_says_so(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    running.reload(BEFORE)
+    assert caplog.messages == ["reloaded: nothing has changed"]
+
+
+def test_peers_come_and_go(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    running.reload(BEFORE.replace("one", "other"))
+    assert caplog.messages == ["reloaded: 1 peer added; 1 peer removed"]
+    assert running.urls == ["udp://other:9651"]
+
+
+def test_what_takes_a_restart_is_named_again_until_it_is_taken_back(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    changed = BEFORE.replace("mesh0", "mesh1") + 'listen = ["udp://[::]:1"]\n'
+    running.reload(changed.replace("one", "other"))
+    running.reload(changed)
+    running.reload(BEFORE)
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("WARNING", "reloaded: 1 peer added; 1 peer removed; only a restart applies the new listen, tun_name"),
+        ("WARNING", "reloaded: 1 peer added; 1 peer removed; only a restart applies the new listen, tun_name"),
+        ("INFO", "reloaded: nothing has changed"),
+    ]
+
+
+def test_the_log_s_level_and_format_change_at_once(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    running.reload(BEFORE + 'debug = true\nlog_format = "logfmt"\n')
+    assert logging.getLogger("mycelium").level == logging.DEBUG
+    assert 'message="reloaded: debug is true; log_format is logfmt"' in capsys.readouterr().err
+    running.reload(BEFORE + "silent = true\n")
+    assert logging.getLogger("mycelium").level == logging.ERROR
+    running.reload(BEFORE)
+    assert logging.getLogger("mycelium").level == logging.INFO
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("peers = [", "not valid TOML"),
+        (BEFORE + "tun_nam = 1\n", "did you mean"),
+        (BEFORE.replace("udp://one", "what://one"), "not one of the schemes"),
+    ],
+    ids=["TOML", "key", "value"],
+)
+def test_a_broken_file_changes_nothing_and_says_so(
+    running: Running, caplog: pytest.LogCaptureFixture, text: str, reason: str
+) -> None:
+    before = running.settings
+    running.reload(text)
+    assert running.settings is before
+    assert running.urls == ["udp://one:9651"]
+    [record] = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.message.startswith("not reloaded, all stays as it was: ")
+    assert reason in record.message
