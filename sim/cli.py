@@ -5,10 +5,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
-from typing import Any, BinaryIO, Final, NoReturn
+from typing import Any, Final, NoReturn
 
 import click
 import msgspec
@@ -20,6 +19,7 @@ from mycelium.errors import ConfigError, MyceliumError
 
 from .graphs.topology import list_topologies
 from .play import scenario as scenarios
+from .play.record_files import RecordFiles
 from .play.run import FIDELITIES, ROUTING, Run, RunSpec
 from .report.progress import Progress
 from .sweep.cli import sweep_command
@@ -80,39 +80,30 @@ def run(
     spec = RunSpec(topology, nodes, scenario, seed, fidelity, parameters)
     console = Console(stderr=json_file == "-")
     begun = Run(spec)
-    with ExitStack() as stack:
-        sinks = _sinks(json_file, out, stack)
-        progress = stack.enter_context(Progress(len(begun.graph), console=console, is_shown=not quiet))
-        records = _play(begun, sinks, progress)
+    files = RecordFiles()
+    with files, Progress(len(begun.graph), console=console, is_shown=not quiet) as progress:
+        _open_files(files, json_file, out)
+        records = _play(begun, files, progress)
     if not quiet:
         _report(records, console)
+    if files.complaints:
+        raise ConfigError("; ".join(files.complaints))
     if out is not None:
         _write_folder(records, out, console, quiet)
     return 0 if records[-1]["violations"] == 0 else _FAILURE
 
 
-def _sinks(json_file: str | None, out: Path | None, stack: ExitStack) -> list[BinaryIO]:
+def _open_files(files: RecordFiles, json_file: str | None, out: Path | None) -> None:
     """Opens the files to which records are written."""
-    sinks: list[BinaryIO] = []
     if json_file == "-":
-        sinks.append(sys.stdout.buffer)
+        files.add("standard output", sys.stdout.buffer)
     elif json_file is not None:
-        sinks.append(_opened(Path(json_file), stack))
+        files.open(Path(json_file))
     if out is not None:
-        sinks.append(_opened(out / RECORDS, stack))
-    return sinks
+        files.open(out / RECORDS)
 
 
-def _opened(path: Path, stack: ExitStack) -> BinaryIO:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("wb")
-    except OSError as error:
-        raise ConfigError(f"{error.filename}: {error.strerror}") from error
-    return stack.enter_context(file)
-
-
-def _play(begun: Run, sinks: list[BinaryIO], progress: Progress) -> list[dict[str, Any]]:
+def _play(begun: Run, files: RecordFiles, progress: Progress) -> list[dict[str, Any]]:
     """Runs until the end or Ctrl-C. A second Ctrl-C ends the process at once."""
     records = []
     before = signal.getsignal(signal.SIGINT)
@@ -125,10 +116,7 @@ def _play(begun: Run, sinks: list[BinaryIO], progress: Progress) -> list[dict[st
     try:
         for record in begun.records():
             records.append(record)
-            line = msgspec.json.encode(record) + b"\n"
-            for sink in sinks:
-                sink.write(line)
-                sink.flush()
+            files.write(record)
             progress.take(record)
     finally:
         signal.signal(signal.SIGINT, before)
@@ -201,6 +189,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(error.format_message(), error.exit_code)
     except MyceliumError as error:
         return _complain(str(error), _FAILURE)
+    except OSError as error:  # such as a full disk
+        return _complain(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror), _FAILURE)
     except (KeyboardInterrupt, click.Abort):
         return _complain("interrupted", 130)
 
