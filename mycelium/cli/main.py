@@ -35,7 +35,7 @@ _VERSION: Final = f"mycelium {__version__}"
     "something failed, 2 for a mistake in the command line or the settings, and 3 if no daemon answers.",
 )
 @options.general
-@click.version_option(__version__, "--version", "-V", message=_VERSION)
+@click.version_option(__version__, "--version", "-V", package_name="mycelium-mesh", message=_VERSION)
 def cli() -> None:
     """A self-healing, end-to-end encrypted IPv6 mesh overlay network."""
 
@@ -98,12 +98,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MyceliumError as error:
         return _complain(str(error), _status(error))
     except OSError as error:
+        _drop_unwritable_output()
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}", _FAILURE)
     except Exception as error:
         if _TRACEBACK in os.environ:
             raise
         return _complain(f"internal error: {type(error).__name__}: {error} ({_TRACEBACK}=1 shows where)", _FAILURE)
+
+
+def _drop_unwritable_output() -> None:
+    """Drops what a full disk keeps from being written, which the interpreter would try once more at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _status(error: MyceliumError) -> int:

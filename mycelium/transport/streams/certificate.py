@@ -90,6 +90,9 @@ def _no_password() -> str:
 def _server_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tune(context, ALPN)
+    context.minimum_version = (
+        ssl.TLSVersion.TLSv1_3
+    )  # the sessions of older versions could be resumed, and stay in memory
     return context
 
 
