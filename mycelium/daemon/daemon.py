@@ -161,7 +161,7 @@ class Daemon:
         if tun is not None:
             upkeep = TunUpkeep(tun, str(IPv6Address(identity.address)))
             self._keeper = TunKeeper(upkeep, NodePassage(self._node, self._driver, tun, transports.underlay))
-        self._peers = Peers(self._node, self._driver.act, proxied)
+        self._peers = Peers(self._node, self._driver.act, transports.underlay.objection, proxied)
         self._control = LiveControl(self._node, transports, self._keeper, self._peers)
         self._tell_start(None if tun is None else tun.name)
 

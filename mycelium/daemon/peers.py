@@ -3,10 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from mycelium.daemon.proxied import ProxiedPeers
 from mycelium.daemon.resolver import resolve
+from mycelium.endpoint import Endpoint
 from mycelium.errors import LocalError, ResolveError
+from mycelium.limits import LOOK_UPS
 from mycelium.node.node import Node
 from mycelium.peer_url import PeerUrl
 
@@ -15,12 +18,25 @@ log = logging.getLogger("mycelium")
 Act = Callable[[Callable[[float], None]], None]  # calls a function with the time, then does what the node wants done
 
 
-class Peers:
-    """The URLs that the node keeps links with, by their text: those of the configuration, and those added by hand."""
+SLOW_S: Final = 5.0  # a look-up that takes longer is told as a failure, and still goes on
 
-    def __init__(self, node: Node, act: Act, proxied: ProxiedPeers | None = None) -> None:
+
+class Peers:
+    """The URLs that the node keeps links with, by their text: those of the configuration, and those added by hand.
+
+    `objection` tells why nothing may be sent to an endpoint, or None.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        act: Act,
+        objection: Callable[[Endpoint], str | None],
+        proxied: ProxiedPeers | None = None,
+    ) -> None:
         self._node = node
         self._act = act
+        self._objection = objection
         self._proxied = proxied
         self._urls: dict[str, PeerUrl] = {}  # all of them
         self._configured: set[str] = set()
@@ -68,15 +84,32 @@ class Peers:
         url = self._urls.get(name)
         if url is None or name in self._resolving:
             return
+        if len(self._resolving) >= LOOK_UPS:
+            self._tell(name, [], "the name can't be looked up: too many look-ups are under way")
+            return
         self._resolving.add(name)
-        endpoints, cause = [], ""
+        looking = asyncio.ensure_future(self._endpoints(url))
         try:
-            look_up = self._proxied.resolve if self._proxied is not None and self._proxied.has(url) else resolve
-            endpoints = await look_up(url, asyncio.get_running_loop())
-        except ResolveError as error:
-            cause = str(error)
+            await asyncio.wait([looking], timeout=SLOW_S)
+            if not looking.done():
+                self._tell(name, [], f"no name server has answered for {SLOW_S:.0f} s")
+            self._tell(name, *await looking)
         finally:
+            looking.cancel()
             self._resolving.remove(name)
+
+    async def _endpoints(self, url: PeerUrl) -> tuple[list[Endpoint], str]:
+        """Returns the endpoints of a peer; if there are none, why not."""
+        look_up = self._proxied.resolve if self._proxied is not None and self._proxied.has(url) else resolve
+        try:
+            found = await look_up(url)
+        except ResolveError as error:
+            return [], str(error)
+        objections = [self._objection(endpoint) for endpoint in found]
+        fit = [endpoint for endpoint, reason in zip(found, objections, strict=True) if reason is None]
+        return fit, next((reason for reason in objections if reason is not None), "")
+
+    def _tell(self, name: str, endpoints: list[Endpoint], cause: str) -> None:
         self._act(lambda now: self._node.peer_resolved(name, endpoints, cause=cause, now=now))
 
 

@@ -1,7 +1,5 @@
 """Peers behind a proxy: this host looks up the proxy, and the proxy looks up the peers."""
 
-import asyncio
-
 from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.daemon.resolver import resolve, site_of
 from mycelium.endpoint import Endpoint
@@ -22,10 +20,10 @@ class ProxiedPeers:
         """Tells whether a peer is reached through the proxy."""
         return url.scheme in SCHEMES
 
-    async def resolve(self, url: PeerUrl, loop: asyncio.AbstractEventLoop) -> list[Endpoint]:
+    async def resolve(self, url: PeerUrl) -> list[Endpoint]:
         """Returns the one endpoint of such a peer; raises ResolveError if the look-up of the proxy fails."""
         try:
-            self.proxy.addresses = await resolve(self._url, loop)
+            self.proxy.addresses = await resolve(self._url)
         except ResolveError as error:
             raise ResolveError(f"the proxy {self._url.host}: {error}") from error
         return [Endpoint(url.scheme, url.address_and_zone[0], url.port, site=site_of(url))]

@@ -1,40 +1,50 @@
 """Resolves the host of a peer URL to endpoints, by the system's resolver."""
 
-import asyncio
 import ipaddress
 import socket
+from typing import Any, Final
 
 from msgspec.structs import replace
 
+from mycelium.admin.zones import interface_index
+from mycelium.daemon.threads import in_thread
 from mycelium.endpoint import Endpoint
 from mycelium.errors import ResolveError
+from mycelium.peer_address import objection
 from mycelium.peer_url import PeerUrl
 from mycelium.peering.configured import NAME_UNKNOWN
 from mycelium.site import Site
 
+NOT_LOOKED_UP: Final = "the name can't be looked up: "
 
-async def resolve(url: PeerUrl, loop: asyncio.AbstractEventLoop) -> list[Endpoint]:
+
+async def resolve(url: PeerUrl) -> list[Endpoint]:
     """Returns the endpoints of a peer, in the order of preference of RFC 6724; raises ResolveError where there are none."""
-    try:
-        if url.is_numeric:  # at once: look-ups of names share a few threads
-            found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
-        else:
-            found = await loop.getaddrinfo(url.host, url.port, type=socket.SOCK_DGRAM)
-    except OSError as error:
-        raise ResolveError(_cause(url, error)) from error
+    if url.is_numeric:
+        return [_numeric(url)]
     endpoints: list[Endpoint] = []
-    site = site_of(url)
-    for family, _, _, _, address in found:
+    unfit = NAME_UNKNOWN
+    for family, _, _, _, address in await _look_up(url):
         if family not in (socket.AF_INET, socket.AF_INET6):
             continue
-        host = str(address[0]).split("%")[0]
-        scope = int(address[3]) if len(address) == 4 else 0
-        endpoint = Endpoint(url.scheme, _plain(host), int(address[1]), scope, site=site)
-        if endpoint not in endpoints:
+        host, scope = str(address[0]).partition("%")[0], int(address[3]) if len(address) == 4 else 0
+        reason = objection(host, zone=str(scope or ""))
+        endpoint = Endpoint(url.scheme, _plain(host), url.port, scope, site=site_of(url))
+        if reason is not None:
+            unfit = f"the name stands for an address of no peer: {reason}"
+        elif endpoint not in endpoints:
             endpoints.append(endpoint)
     if not endpoints:
-        raise ResolveError(NAME_UNKNOWN)
+        raise ResolveError(unfit)
     return endpoints
+
+
+def _numeric(url: PeerUrl) -> Endpoint:
+    host, zone = url.address_and_zone
+    scope = interface_index(zone) if zone else 0
+    if zone and not scope:
+        raise ResolveError(f"this host has no interface {zone}")
+    return Endpoint(url.scheme, host, url.port, scope, site=site_of(url))
 
 
 def site_of(url: PeerUrl) -> str:
@@ -45,16 +55,26 @@ def site_of(url: PeerUrl) -> str:
     return str(site if site.server_name or url.is_numeric else replace(site, server_name=url.host.removesuffix(".")))
 
 
-def _cause(url: PeerUrl, error: OSError) -> str:
-    if url.is_numeric:  # without a look-up only the name of an interface can be wrong
-        return f"this host has no interface {url.host.partition('%')[2]}"
+async def _look_up(url: PeerUrl) -> list[Any]:
+    """Asks the system's resolver, not the event loop's: uvloop drops the interface of link-local addresses."""
+    try:
+        return await in_thread(lambda: socket.getaddrinfo(url.host, url.port, type=socket.SOCK_DGRAM))
+    except socket.gaierror as error:
+        raise ResolveError(_cause(error)) from error
+    except (OSError, UnicodeError) as error:
+        raise ResolveError(f"{NOT_LOOKED_UP}{error}") from error
+    except RuntimeError as error:
+        raise ResolveError(f"{NOT_LOOKED_UP}this host has no thread left for it") from error
+
+
+def _cause(error: socket.gaierror) -> str:
     match error.errno:
         case socket.EAI_NONAME | socket.EAI_NODATA:
             return NAME_UNKNOWN
         case socket.EAI_AGAIN:
-            return "the name can't be looked up: no name server answers"
+            return f"{NOT_LOOKED_UP}no name server answers"
         case _:
-            return f"the name can't be looked up: {error.strerror}"
+            return f"{NOT_LOOKED_UP}{error.strerror}"
 
 
 def _plain(host: str) -> str:

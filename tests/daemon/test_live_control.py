@@ -23,7 +23,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 def control_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> LiveControl:
     node = net.hosts[name].node
-    return LiveControl(node, TransportSet([]), None, Peers(node, lambda action: action(net.now)))
+    return LiveControl(node, TransportSet([]), None, Peers(node, lambda action: action(net.now), lambda endpoint: None))
 
 
 def peers_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> list[PeerInfo]:

@@ -16,6 +16,7 @@ from sim.net.node_net import NodeNet
 
 ONE, OTHER, THIRD = (PeerUrl.parse(f"udp://{name}:9651") for name in ("one", "other", "third"))
 PIN = bytes(range(32))
+REFUSED = {Endpoint("udp", "192.0.2.66", 9651): "the route to 192.0.2.66 leads inside"}
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def node() -> Node:
 
 @pytest.fixture
 def peers(node: Node) -> Peers:
-    return Peers(node, lambda action: action(1000.0))
+    return Peers(node, lambda action: action(1000.0), REFUSED.get)
 
 
 def asked(node: Node) -> list[str]:
@@ -110,7 +111,7 @@ def test_a_list_that_is_too_long_is_logged_and_taken_as_far_as_it_fits(
 def test_a_resolved_name_is_dialled(node: Node, peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
     endpoint = Endpoint("udp", "192.0.2.1", 9651)
 
-    async def resolve(url: PeerUrl, loop: asyncio.AbstractEventLoop) -> list[Endpoint]:
+    async def resolve(url: PeerUrl) -> list[Endpoint]:
         return [endpoint]
 
     monkeypatch.setattr(peers_module, "resolve", resolve)
@@ -124,7 +125,7 @@ def test_a_name_is_looked_up_once_at_a_time_and_for_a_listed_peer_only(
 ) -> None:
     looked_up: list[str] = []
 
-    async def resolve(url: PeerUrl, loop: asyncio.AbstractEventLoop) -> list[Endpoint]:
+    async def resolve(url: PeerUrl) -> list[Endpoint]:
         looked_up.append(url.host)
         await asyncio.sleep(0)
         return []
@@ -144,7 +145,7 @@ def test_a_peer_that_is_removed_while_its_name_is_looked_up_is_not_dialled(
 ) -> None:
     endpoint = Endpoint("udp", "192.0.2.1", 9651)
 
-    async def resolve(url: PeerUrl, loop: asyncio.AbstractEventLoop) -> list[Endpoint]:
+    async def resolve(url: PeerUrl) -> list[Endpoint]:
         peers.remove(url)
         return [endpoint]
 
@@ -152,3 +153,66 @@ def test_a_peer_that_is_removed_while_its_name_is_looked_up_is_not_dialled(
     peers.add(ONE)
     asyncio.run(peers.resolve(str(ONE)))
     assert endpoint not in node.dialler.remotes()
+
+
+def failures(node: Node) -> list[str | None]:
+    return [entry.cause for entry in node.journal.after(0)]
+
+
+def test_an_endpoint_that_may_not_be_used_is_not_dialled_and_the_reason_is_told(
+    node: Node, peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [refused], fine = REFUSED, Endpoint("udp", "192.0.2.1", 9651)
+    found = {ONE: [refused], OTHER: [refused, fine]}
+
+    async def resolve(url: PeerUrl) -> list[Endpoint]:
+        return found[url]
+
+    monkeypatch.setattr(peers_module, "resolve", resolve)
+    for url in found:
+        peers.add(url)
+        asyncio.run(peers.resolve(str(url)))
+    assert node.dialler.remotes() == {fine}
+    assert failures(node) == [REFUSED[refused]]
+
+
+def test_a_look_up_that_hangs_is_told_and_holds_up_no_other(
+    node: Node, peers: Peers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    endpoint = Endpoint("udp", "192.0.2.1", 9651)
+    answers = asyncio.Event()
+
+    async def resolve(url: PeerUrl) -> list[Endpoint]:
+        if url is ONE:
+            await answers.wait()
+        return [endpoint]
+
+    async def resolve_both() -> None:
+        hanging = asyncio.ensure_future(peers.resolve(str(ONE)))
+        await peers.resolve(str(OTHER))
+        assert endpoint in node.dialler.remotes()
+        while not failures(node):  # noqa: ASYNC110 - the journal has no event
+            await asyncio.sleep(0)
+        assert failures(node) == ["no name server has answered for 0 s"]
+        node.dialler.forget_entry(str(OTHER), now=1000.0)
+        assert endpoint not in node.dialler.remotes()
+        answers.set()
+        await hanging
+        assert endpoint in node.dialler.remotes()
+
+    monkeypatch.setattr(peers_module, "resolve", resolve)
+    monkeypatch.setattr(peers_module, "SLOW_S", 0.001)
+    peers.replace([ONE, OTHER])
+    asyncio.run(resolve_both())
+
+
+def test_look_ups_under_way_are_bounded(node: Node, peers: Peers, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def resolve(url: PeerUrl) -> list[Endpoint]:
+        await peers.resolve(str(OTHER))
+        return []
+
+    monkeypatch.setattr(peers_module, "resolve", resolve)
+    monkeypatch.setattr(peers_module, "LOOK_UPS", 1)
+    peers.replace([ONE, OTHER])
+    asyncio.run(peers.resolve(str(ONE)))
+    assert failures(node)[0] == "the name can't be looked up: too many look-ups are under way"

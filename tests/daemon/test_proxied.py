@@ -15,10 +15,7 @@ PEERS = ProxiedPeers(ProxyUrl("http", "127.0.0.1", 3128))
 
 
 def endpoints_of(peers: ProxiedPeers, url: str) -> list[Endpoint]:
-    async def look_up() -> list[Endpoint]:
-        return await peers.resolve(PeerUrl.parse(url), asyncio.get_running_loop())
-
-    return asyncio.run(look_up())
+    return asyncio.run(peers.resolve(PeerUrl.parse(url)))
 
 
 @pytest.mark.parametrize(

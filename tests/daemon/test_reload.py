@@ -28,7 +28,7 @@ class Running:
         self._file.write_text(BEFORE)
         self.settings: Settings = config.load({"config_file": str(file)})
         self.node: Node = NodeNet().add("a").node
-        self.peers = Peers(self.node, lambda action: action(1000.0))
+        self.peers = Peers(self.node, lambda action: action(1000.0), lambda endpoint: None)
         self.peers.replace(self.settings.peers)
 
     def reload(self, text: str) -> None:

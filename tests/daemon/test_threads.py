@@ -1,0 +1,33 @@
+"""Work in threads: its result or error comes back, and nobody has to wait for one that hangs."""
+
+import asyncio
+import threading
+
+import pytest
+
+from mycelium.daemon.threads import in_thread
+
+
+def test_what_the_work_returns_or_raises_comes_back() -> None:
+    assert asyncio.run(in_thread(lambda: 7)) == 7
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(in_thread(lambda: 1 // 0))
+
+
+def test_many_that_hang_hold_up_neither_another_one_nor_the_end() -> None:
+    released = threading.Event()
+    hanging = 200  # far more than the threads of asyncio's executor
+
+    async def start_all() -> int:
+        waiting = [asyncio.ensure_future(in_thread(released.wait)) for _ in range(hanging)]
+        await asyncio.sleep(0)
+        answer = await in_thread(lambda: 7)
+        assert not any(one.done() for one in waiting)
+        return answer
+
+    assert asyncio.run(asyncio.wait_for(start_all(), 30)) == 7
+    ours = [thread for thread in threading.enumerate() if thread.daemon and thread.name.endswith("(run)")]
+    assert len(ours) == hanging
+    released.set()
+    for thread in ours:
+        thread.join(30)
