@@ -69,7 +69,7 @@ class Neighbours:
         self._own_exchange_key = identity.exchange_public_key
         self._peers = peers
         self._dialler = dialler
-        self._redials = Redials()
+        self.redials = Redials()
         self._routing = routing
         self._journal = journal
         self._policy = policy
@@ -165,7 +165,7 @@ class Neighbours:
         if link.closed_by_peer:  # it may not want this node any more
             self.stop_dialling(link, now=now)
         else:
-            self._redials.start(event.neighbour, now=now)
+            self.redials.start(event.neighbour, now=now)
         self._routing.neighbour_down(event.neighbour, now=now)
         self._peers.disconnected(event.neighbour, link.paths.active.endpoint.remote, event.cause, now=now)
         self._journal.note(
@@ -175,7 +175,7 @@ class Neighbours:
 
     def _note_return(self, link: Link, *, now: float) -> None:
         """Ends the redialling of a neighbour whose link is up, and finds the entries of the peer list that lead to it."""
-        self._redials.stop(link.address)
+        self.redials.stop(link.address)
         for entry in self._peers.missing_at(link.paths.remotes(), link.exchange_key):
             entry.connected(link.address)
         self._peers.returned(link.address, now=now)
@@ -195,7 +195,7 @@ class Neighbours:
         link.end(reason, now=now)
         self.handle_events(now=now)
         self._note_stillbirth(link, now=now)
-        self._redials.stop(link.address)
+        self.redials.stop(link.address)
         del self.links[link.address]
         self._forget_indices()
 
@@ -235,15 +235,13 @@ class Neighbours:
             self.remove(link, "the peer was removed", now=now)
 
     def sweep(self, *, now: float) -> None:
-        """Redials neighbours whose links are down, removes long dead links, has keys renewed; to be called every second."""
+        """Removes long dead links, has keys renewed; to be called every second."""
         for link in list(self.links.values()):
             link.sweep(now=now)
             if link.state is LinkState.DOWN:
-                kept_s = DEAD_LINK_KEPT_S if link.address in self._redials else ENDED_LINK_KEPT_S
+                kept_s = DEAD_LINK_KEPT_S if link.address in self.redials else ENDED_LINK_KEPT_S
                 if now - link.frames.last_heard > kept_s:
                     self.remove(link, "silent for long", now=now)
-                elif self._redials.take_due(link.address, now=now):
-                    self.redial(link, now=now)
             elif link.wants_new_keypair(now=now):
                 self._dial(link, link.paths.active.endpoint, now=now)
         self._forget_indices()
@@ -257,11 +255,16 @@ class Neighbours:
 
     def stop_dialling(self, link: Link, *, now: float) -> None:
         """Leaves a neighbour alone, but for what the peer list asks for."""
-        self._redials.stop(link.address)
+        self.redials.stop(link.address)
         self._dialler.forget_neighbour(link.paths.remotes(), now=now)
 
     def _dial(self, link: Link, endpoint: Endpoint, *, now: float) -> None:
         self._dialler.dial(Candidate(endpoint, Source.NEIGHBOUR, link.exchange_key), now=now)
+
+    def redial_due(self, *, now: float) -> None:
+        """Dials the neighbours that are due to be dialled again."""
+        for neighbour in self.redials.take_due(now=now):
+            self.redial(self.links[neighbour], now=now)
 
     def dial_due(self, *, now: float) -> None:
         """Asks for the addresses of the configured peers that are due to be dialled."""

@@ -256,10 +256,11 @@ class Node:
         self._arm_peering()
 
     def network_changed(self, *, now: float) -> None:
-        """Probes every path and dials every missing peer at once, as addresses or routes of this host have changed."""
+        """Probes every path, dials every missing peer and neighbour at once: this host's addresses or routes have changed."""
         for link in self.links.values():
             link.network_changed(now=now)
         self.peers.retry_all(now=now)
+        self.neighbours.redials.retry_all(now=now)
         self.discovery.network_changed(now=now)
         self.neighbours.dial_due(now=now)
         self._arm_peering()
@@ -337,11 +338,12 @@ class Node:
         self.dialler.handle_timeout(now=now)
         self.discovery.handle_timeout(now=now)
         self.neighbours.dial_due(now=now)
+        self.neighbours.redial_due(now=now)
 
     def _arm_peering(self) -> None:
-        """Called after whatever may have brought a deadline of handshakes, peers or discovery forward."""
-        deadline = min(self.handshakes.next_deadline(), self.peers.next_deadline(), self.discovery.next_deadline())
-        self._deadlines.set(_PEERING, deadline)
+        """Called after whatever may have brought a deadline of handshakes, peers, redials or discovery forward."""
+        sources = (self.handshakes, self.peers, self.discovery, self.neighbours.redials)
+        self._deadlines.set(_PEERING, min(source.next_deadline() for source in sources))
 
     # -- what operators see ------------------------------------------------------------------------------------------------
 

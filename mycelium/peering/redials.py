@@ -1,5 +1,6 @@
 """When each neighbour whose link is down is dialled again, at its last address."""
 
+from math import inf
 from typing import Final
 
 from mycelium.timing import Backoff
@@ -9,15 +10,18 @@ WAIT_FACTOR: Final = 1.5
 
 
 class _Redial:
-    __slots__ = ("backoff", "due_at")
+    __slots__ = ("_backoff", "due_at")
 
     def __init__(self, *, now: float) -> None:
-        self.backoff = Backoff(FIRST_WAIT_S, factor=WAIT_FACTOR)
+        self._backoff = Backoff(FIRST_WAIT_S, factor=WAIT_FACTOR)
         self.due_at = now
+
+    def wait(self, *, now: float) -> None:
+        self.due_at = now + self._backoff.next()
 
 
 class Redials:
-    """Neighbours to be dialled again, by overlay address; the owner looks at them each second and ends each one."""
+    """Neighbours to be dialled again, by overlay address; the owner ends each one."""
 
     def __init__(self) -> None:
         self._redials: dict[bytes, _Redial] = {}
@@ -33,10 +37,18 @@ class Redials:
         """Leaves a neighbour alone, whether it was to be dialled or not."""
         self._redials.pop(neighbour, None)
 
-    def take_due(self, neighbour: bytes, *, now: float) -> bool:
-        """Tells whether a neighbour is to be dialled now; if so, the next wait begins."""
-        redial = self._redials.get(neighbour)
-        if redial is None or now < redial.due_at:
-            return False
-        redial.due_at = now + redial.backoff.next()
-        return True
+    def retry_all(self, *, now: float) -> None:
+        """The network has changed: every neighbour is dialled at once, and then with back-off anew."""
+        for neighbour in self._redials:
+            self.start(neighbour, now=now)
+
+    def take_due(self, *, now: float) -> list[bytes]:
+        """Returns the neighbours that are to be dialled now; the next wait of each begins."""
+        due = [neighbour for neighbour, redial in self._redials.items() if now >= redial.due_at]
+        for neighbour in due:
+            self._redials[neighbour].wait(now=now)
+        return due
+
+    def next_deadline(self) -> float:
+        """When `take_due` will have something; infinity for never."""
+        return min((redial.due_at for redial in self._redials.values()), default=inf)

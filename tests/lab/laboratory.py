@@ -92,6 +92,8 @@ class Lab:
                 f"address add {end.ipv6}/64 dev {end.interface} nodad",
                 f"link set {end.interface} up",
             )
+            # A host may send from a new address some ms before it hears solicitations for it; the next comes after this time.
+            end.host.sysctl(f"net.ipv6.neigh.{end.interface}.retrans_time_ms", 50)
         cable = Cable(one, two)
         self.cables.append(cable)
         return cable

@@ -90,7 +90,23 @@ def test_a_silent_neighbour_is_dialled_ever_more_rarely_and_then_forgotten() -> 
     net.run(10)
     neighbours = net.hosts["b"].node.neighbours
     assert not neighbours.links
-    assert link.address not in neighbours._redials
+    assert link.address not in neighbours.redials
+
+
+def test_a_neighbour_whose_link_is_down_is_dialled_at_once_and_again_when_the_network_changes() -> None:
+    net = ready_pair()
+    b, link = net.hosts["b"], link_of(net, "b", "a")  # a dials b: b has no entry for it
+    net.stop("a")
+    net.capture = []
+    net.run(5, until=lambda: link.state is LinkState.DOWN)
+    net.run(0.01)
+    assert handshakes_of(net, "b") == 1
+    net.run(DEAD_LINK_KEPT_S / 2)
+    before = handshakes_of(net, "b")
+    assert not b.node.dialler.remotes(), "the next dial is seconds away"
+    b.running.act(b.node.network_changed)
+    net.run(0.01)
+    assert handshakes_of(net, "b") == before + 1
 
 
 def test_a_link_that_never_came_up_is_forgotten_soon() -> None:
