@@ -259,10 +259,6 @@ class Frames:
         complete, odd = keypair.reassembly.add_burst(burst, segment_size)
         for datagram in odd:
             self._receive_odd(endpoint, datagram, frames, now=now)
-        if complete:
-            self._path_by_endpoint[endpoint].rx_bytes += keypair.reassembly.take_head_bytes() - HEAD_BYTES * len(
-                complete
-            )
         for counter, sealed in complete:
             head = FRAME_HEAD.pack(FRAME_WORD, keypair.local_index, counter)
             self._open(keypair, endpoint, counter, head, sealed, frames, now=now)
@@ -329,8 +325,7 @@ class Frames:
             if not path.is_validated:
                 self._owner.path_met(path, now=now)
         path.peer_number = number
-        path.note_arrival(keypair, counter)
-        path.rx_bytes += HEAD_BYTES + len(sealed)
+        path.note_arrival(keypair, counter, len(sealed))
         keypair.last_opened = self.last_heard = now
         if keypair is not self.keypairs.sending or keypair.message_3 is not None:
             self._owner.keypair_heard(keypair, path, now=now)

@@ -115,7 +115,6 @@ class Reassembly:
 
     __slots__ = (
         "_budget",
-        "_chunks",
         "_is_acceptable",
         "_partial",
         "_receiver",
@@ -132,7 +131,6 @@ class Reassembly:
         self._is_acceptable = is_acceptable
         self._budget = budget
         self._partial: dict[int, PartialFrame] = {}  # by counter, oldest first
-        self._chunks = 0  # taken since the last call of `take_head_bytes`
         self._segment_size = 0
         self._segment = _WORD
         self.held_bytes = 0
@@ -171,11 +169,6 @@ class Reassembly:
         if tail:
             odd.append(tail)
         return frames, odd
-
-    def take_head_bytes(self) -> int:
-        """Returns the bytes of the heads of all chunks taken since the last call."""
-        taken, self._chunks = self._chunks, 0
-        return taken * CHUNK_HEAD.size
 
     def started(self) -> Collection[int]:
         """Returns the counters of the partial frames."""
@@ -220,7 +213,6 @@ class Reassembly:
         ):
             self.counters.chunks_refused += len(payloads)
             return None
-        self._chunks += len(payloads)
         if frame is None:
             if len(data) == total:
                 return data

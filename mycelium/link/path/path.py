@@ -7,6 +7,7 @@ from mycelium.link.path.mtu import PathMtu
 from mycelium.link.path.rtt import RttEstimator
 from mycelium.link.repair.gaps import WORTHWHILE_RTT_S
 from mycelium.medium import medium_of
+from mycelium.wire.datagram import CHUNK_HEAD, FRAME_HEAD
 
 _LOW_32 = 0xFFFF_FFFF
 
@@ -45,8 +46,11 @@ class Path:
         self.tx_bytes = 0  # of the datagrams of frames sent; size probes are counted apart
         self.rx_bytes = 0  # of the datagrams of frames opened
 
-    def note_arrival(self, keypair: LinkKeypair, counter: int) -> None:
-        """Remembers the newest counter. Under another keypair counters start again."""
+    def note_arrival(self, keypair: LinkKeypair, counter: int, sealed_bytes: int) -> None:
+        """Counts a frame opened, and remembers the newest counter. Under another keypair counters start again."""
+        size = self.mtu.size  # the neighbour's datagrams are about as long as ours
+        chunks = 0 if sealed_bytes + FRAME_HEAD.size <= size else -(-sealed_bytes // (size - CHUNK_HEAD.size))
+        self.rx_bytes += sealed_bytes + (chunks * CHUNK_HEAD.size or FRAME_HEAD.size)
         if keypair is not self.keypair:
             self.keypair = keypair
             self.newest = counter

@@ -56,7 +56,7 @@ def test_frames_that_may_still_be_repaired_are_reported_as_opened() -> None:
     path = path_over("udp")
     assert path.arrivals == (0, 0)
     keypair = a_keypair()
-    path.note_arrival(keypair, 1)
+    path.note_arrival(keypair, 1, 100)
     for counter in (1, 2, 5):
         keypair.opening.opened += 1
         keypair.opening.window.commit(counter)
@@ -71,7 +71,7 @@ def test_each_frame_acknowledges_the_newest_counter_under_the_newest_keypair() -
     path = path_over("udp")
     first, second = a_keypair(), a_keypair()
     for keypair, counter, newest in ((first, 5, 5), (first, 3, 5), (first, 6, 6), (second, 1, 1), (second, 2, 2)):
-        path.note_arrival(keypair, counter)
+        path.note_arrival(keypair, counter, 100)
         assert path.newest == newest
 
 
