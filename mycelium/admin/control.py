@@ -17,11 +17,18 @@ class AdminInfo(Struct, frozen=True, rename="camel"):
     node_start_time: int  # Unix seconds
 
 
+class SocketInfo(Struct, frozen=True, rename="camel"):
+    """A numeric socket address, as in [fe80::1%2]:9651; of a peer whose name has no address yet 0.0.0.0."""
+
+    socket: str
+
+
 class EndpointInfo(Struct, frozen=True, rename="camel"):
-    """An underlay address; `addr` is host:port."""
+    """An underlay address: `addr` as the Rust implementation has it, `socket_addr` with the names of host and interface."""
 
     proto: str
-    addr: str
+    addr: SocketInfo
+    socket_addr: str
 
 
 class PeerInfo(Struct, frozen=True, rename="camel", kw_only=True):
@@ -33,7 +40,8 @@ class PeerInfo(Struct, frozen=True, rename="camel", kw_only=True):
     tx_bytes: int
     rx_bytes: int
     discovered: int  # seconds since the node learned of this peer
-    last_connected: int | None = None  # seconds since it was last heard
+    last_connected: int | None = None  # seconds since its newest link came up
+    last_heard_s: int | None = None  # seconds since it was last heard
     url: str | None = None  # as configured
     address: str | None = None  # overlay address, once known
     public_key: str | None = None
@@ -48,12 +56,24 @@ class PeerInfo(Struct, frozen=True, rename="camel", kw_only=True):
 
 
 class RouteInfo(Struct, frozen=True, rename="camel"):
-    """One entry of GET /api/v1/admin/routes/selected and fallback; metric is a number or "infinite"."""
+    """One entry of GET /api/v1/admin/routes/selected and fallback.
+
+    `metric` and `seqno` are of the size and unit that the Rust implementation has; `cost` and `sequence` are exact.
+    """
 
     subnet: str
     next_hop: str
-    metric: int | str
-    seqno: int
+    metric: int | str  # whole ms, at least 1; or "infinite"
+    seqno: int  # 16 bits
+    cost: int | None  # units of 10 us; None for an infinite metric
+    sequence: int
+
+
+class TrafficInfo(Struct, frozen=True, rename="camel"):
+    """GET /api/v1/admin/stats/packets: by other nodes, which this node does not count."""
+
+    by_source: tuple[()] = ()
+    by_destination: tuple[()] = ()
 
 
 class StatusInfo(Struct, frozen=True, rename="camel", kw_only=True):

@@ -16,7 +16,7 @@ from aiohttp.typedefs import Middleware
 
 from mycelium import __version__
 from mycelium.admin.api_address import SERVER
-from mycelium.admin.control import NodeControl
+from mycelium.admin.control import NodeControl, TrafficInfo
 from mycelium.api.guard import Guard
 from mycelium.errors import ConfigError, LocalError
 from mycelium.limits import API_BODY_BYTES, API_WAIT_S
@@ -49,6 +49,9 @@ def application(control: NodeControl, guard: Guard) -> web.Application:
             web.delete(f"{PREFIX}/admin/peers/{{endpoint:.+}}", methods.remove_peer),
             web.get(f"{PREFIX}/admin/routes/selected", _snapshot(control.routes_selected)),
             web.get(f"{PREFIX}/admin/routes/fallback", _snapshot(control.routes_fallback)),
+            web.get(f"{PREFIX}/admin/routes/queried", _snapshot(tuple)),  # no route is asked for: all are known
+            web.get(f"{PREFIX}/admin/stats/packets", _snapshot(TrafficInfo)),
+            web.get(f"{PREFIX}/admin/proxy", _snapshot(tuple)),  # this node has none
             web.get(f"{PREFIX}/admin/status", _snapshot(control.status)),
             web.get(f"{PREFIX}/admin/metrics", _snapshot(control.metrics)),
             web.get(f"{PREFIX}/admin/events", methods.events),

@@ -14,6 +14,7 @@ from mycelium.limits import API_RESPONSE_BYTES
 
 _PREFIX: Final = "/api/v1"
 _TIMEOUT_S: Final = 10.0
+_JSON: Final = {"Content-Type": "application/json"}  # without it the Rust implementation refuses a body
 _SIGN_CHARACTERS: Final = 100  # shown of what another program says
 
 _Answer = TypeVar("_Answer")
@@ -66,7 +67,7 @@ class ApiClient:
         connection = self._connection()
         headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
         try:
-            connection.request(method, _PREFIX + path, body, headers)
+            connection.request(method, _PREFIX + path, body, headers | ({} if body is None else _JSON))
             response = connection.getresponse()
             answer = response.read(API_RESPONSE_BYTES + 1)
         except (OSError, http.client.HTTPException) as error:

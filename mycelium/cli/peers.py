@@ -42,6 +42,9 @@ def list_peers(context: click.Context, as_json: bool) -> None:
         print_json(found)
     else:
         print_table(_COLUMNS, found)
+        troubled = [peer for peer in found if peer.last_error is not None]
+        for number, peer in enumerate(troubled):
+            click.echo(("" if number else "\n") + _trouble(peer))
 
 
 @peers.command("add")
@@ -103,6 +106,12 @@ def _whole_url(url: str, daemon: "ApiClient") -> str:
     raise ApiError(f"{len(matching) or 'no'} peers begin with {start}: 'mycelium peers list --json' has the whole URLs")
 
 
+def _trouble(peer: "PeerInfo") -> str:
+    """Says why a peer has no link, and when it is tried again."""
+    again = "" if peer.next_attempt_s is None else f"; tried again in {duration(peer.next_attempt_s)}"
+    return f"{_shown_url(peer.url or peer.endpoint.socket_addr)}: {peer.last_error}{again}"
+
+
 def _round_trip(peer: "PeerInfo") -> str:
     """Writes a round trip, and when it was measured unless that was just now."""
     if peer.rtt_ms is None:
@@ -113,7 +122,9 @@ def _round_trip(peer: "PeerInfo") -> str:
 
 _COLUMNS: Final[tuple[Column["PeerInfo"], ...]] = (
     Column(
-        "Peer", lambda peer: _shown_url(peer.url or f"{peer.endpoint.proto}://{peer.endpoint.addr}"), must_show=True
+        "Peer",
+        lambda peer: _shown_url(peer.url or f"{peer.endpoint.proto}://{peer.endpoint.socket_addr}"),
+        must_show=True,
     ),
     Column("State", lambda peer: peer.connection_state, must_show=True),
     Column("RTT", lambda peer: _round_trip(peer), is_number=True),

@@ -107,6 +107,10 @@ def _moment(seconds: float) -> str:
     return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(seconds))}.{int(seconds * 1_000) % 1_000:03}"
 
 
+def _milliseconds(cost: int | None) -> str:
+    return "infinite" if cost is None else f"{cost / 100:.2f}"
+
+
 def _print_routes(found: "list[RouteInfo]", *, as_json: bool) -> None:
     if as_json:
         print_json(found)
@@ -117,8 +121,8 @@ def _print_routes(found: "list[RouteInfo]", *, as_json: bool) -> None:
 _ROUTE_COLUMNS: Final[tuple[Column["RouteInfo"], ...]] = (
     Column("Subnet", lambda route: route.subnet, must_show=True),
     Column("Next hop", lambda route: route.next_hop, must_show=True),
-    Column("Metric", lambda route: str(route.metric), is_number=True, must_show=True),
-    Column("Seqno", lambda route: str(route.seqno), is_number=True),
+    Column("Cost", lambda route: _milliseconds(route.cost), is_number=True, must_show=True),
+    Column("Seqno", lambda route: str(route.sequence), is_number=True),
 )
 _METRIC_COLUMNS: Final[tuple[Column["MetricInfo"], ...]] = (
     Column("Metric", lambda metric: metric.name, must_show=True),

@@ -9,11 +9,21 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 import mycelium
-from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, MetricInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.admin.control import (
+    AdminInfo,
+    EndpointInfo,
+    EventInfo,
+    MetricInfo,
+    PeerInfo,
+    RouteInfo,
+    SocketInfo,
+    StatusInfo,
+)
 from mycelium.admin.zones import parse_peer, url_of, with_zone_name
 from mycelium.daemon.events import event_infos
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.tun_keeper import TunKeeper
+from mycelium.endpoint import Endpoint
 from mycelium.identity import subnet_of
 from mycelium.link.link import LinkState
 from mycelium.node.node import Node
@@ -22,6 +32,10 @@ from mycelium.peer_url import PeerUrl
 from mycelium.routing.snapshot import RouteSnapshot
 from mycelium.transport.set import TransportSet
 from mycelium.wire.distance import INFINITY
+
+COST_UNITS_PER_MS: Final = 100  # of 10 us
+HIGHEST_METRIC: Final = 0xFFFE  # ms; one more is infinite to the Rust implementation
+NO_ADDRESS: Final = "0.0.0.0"
 
 _TYPES: Final = {
     PeerOrigin.CONFIGURED: "static",
@@ -137,7 +151,8 @@ def _peer(peer: PeerSnapshot, *, now: float) -> PeerInfo:
         tx_bytes=0,
         rx_bytes=0,
         discovered=int(now - peer.known_since),
-        last_connected=None if peer.last_connected is None else int(now - peer.last_connected),
+        last_connected=_seconds_since(peer.connected_at, now=now),
+        last_heard_s=_seconds_since(peer.last_heard, now=now),
         url=url,
         last_error=peer.last_error,
         next_attempt_s=None if peer.next_attempt is None else max(0, round(peer.next_attempt - now)),
@@ -166,11 +181,20 @@ def _reached_at(peer: PeerSnapshot) -> EndpointInfo:
     """Returns where a peer is reached; without a link, where it was discovered or what its URL says."""
     endpoint = peer.endpoint if peer.link is None else peer.link.paths[0].endpoint
     if endpoint is not None:
-        return EndpointInfo(endpoint.scheme, url_of(endpoint).partition("://")[2])
+        return EndpointInfo(endpoint.scheme, _socket(endpoint), url_of(endpoint).partition("://")[2])
     assert peer.url is not None
     url = PeerUrl.parse(peer.url)
     host = f"[{url.host}]" if ":" in url.host else url.host
-    return EndpointInfo(url.scheme, f"{host}:{url.port}{url.site}")
+    resolved = peer.resolved or Endpoint(url.scheme, NO_ADDRESS, url.port)
+    return EndpointInfo(url.scheme, _socket(resolved), f"{host}:{url.port}{url.site}")
+
+
+def _socket(endpoint: Endpoint) -> SocketInfo:
+    return SocketInfo(str(endpoint._replace(site="")).partition("://")[2])
+
+
+def _seconds_since(then: float | None, *, now: float) -> int | None:
+    return None if then is None else int(now - then)
 
 
 def _milliseconds(seconds: float | None) -> float | None:
@@ -178,11 +202,14 @@ def _milliseconds(seconds: float | None) -> float | None:
 
 
 def _route(route: RouteSnapshot) -> RouteInfo:
+    is_infinite = route.metric == INFINITY
     return RouteInfo(
         subnet=_subnet_text(route.node),
         next_hop=str(IPv6Address(route.neighbour)),
-        metric="infinite" if route.metric == INFINITY else route.metric,
-        seqno=route.sequence,
+        metric="infinite" if is_infinite else min(max(round(route.metric / COST_UNITS_PER_MS), 1), HIGHEST_METRIC),
+        seqno=route.sequence % (1 << 16),
+        cost=None if is_infinite else route.metric,
+        sequence=route.sequence,
     )
 
 

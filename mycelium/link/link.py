@@ -75,6 +75,7 @@ class Link:
         "keypairs",
         "paths",
         "state",
+        "up_since",
     )
 
     def __init__(
@@ -95,6 +96,7 @@ class Link:
         self.address = completed.keys.peer_address
         self.exchange_key = completed.keys.peer_exchange_key
         self.connected_since = now
+        self.up_since: float | None = None  # when it last came up
         self.state = LinkState.DOWN
         self.closed_by_peer = False
         self._events = events
@@ -349,6 +351,7 @@ class Link:
             return
         if self.state is LinkState.DOWN:
             self.state = LinkState.UP
+            self.up_since = now
             self._endpoint = path.endpoint
             self._events.append(LinkUp(self.address, path.endpoint, self.cost))
         is_suspect = path_state is PathState.SUSPECT

@@ -42,7 +42,8 @@ class LinkSnapshot(Struct, frozen=True, kw_only=True):
     loss: (
         float | None
     )  # share of the frames sent to it in the last minute, after repair, 0 to 1; None where nothing is known
-    connected_since: float
+    connected_since: float  # by its first handshake
+    up_since: float | None  # when it last came up; None for one that has not yet
     last_heard: float
     tx_bytes: int  # of datagrams, over all paths that there were
     rx_bytes: int
@@ -82,8 +83,10 @@ class PeerSnapshot(Struct, frozen=True, kw_only=True):
     origin: PeerOrigin
     state: PeerState
     known_since: float
-    last_connected: float | None = None
+    connected_at: float | None = None  # when its newest link came up
+    last_heard: float | None = None
     url: str | None = None  # of a configured peer
+    resolved: Endpoint | None = None  # best address of a configured peer, once its name was looked up
     endpoint: Endpoint | None = None  # of a discovered peer
     link: LinkSnapshot | None = None
     last_error: str | None = None  # why a configured peer has no link
@@ -124,8 +127,10 @@ def _peers(
             # A name without an address is being resolved.
             state=_state(link, peer.endpoints, dialled) if link or peer.endpoints else PeerState.CONNECTING,
             known_since=peer.known_since,
-            last_connected=peer.last_connected if link is None else link.last_heard,
+            connected_at=peer.connected_at,
+            last_heard=peer.last_connected if link is None else link.last_heard,
             url=peer.url,
+            resolved=peer.endpoints[0] if peer.endpoints else None,
             link=link,
             last_error=str(peer.failures) or None,
             next_attempt=None if peer.is_linked else peer.next_attempt,
@@ -137,7 +142,8 @@ def _peers(
                 origin=PeerOrigin.INBOUND if found is None else PeerOrigin.DISCOVERED,
                 state=_state(link, (), dialled),
                 known_since=link.connected_since if found is None else found.known_since,
-                last_connected=link.last_heard,
+                connected_at=link.up_since,
+                last_heard=link.last_heard,
                 endpoint=None if found is None else found.endpoint,
                 link=link,
             )
@@ -169,6 +175,7 @@ def _link(link: Link, *, now: float) -> LinkSnapshot:
         cost=link.cost,
         loss=link.loss(now=now),
         connected_since=link.connected_since,
+        up_since=link.up_since,
         last_heard=link.frames.last_heard,
         tx_bytes=link.paths.tx_bytes,
         rx_bytes=link.paths.rx_bytes,

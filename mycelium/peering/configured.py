@@ -36,6 +36,7 @@ class ConfiguredPeer:
     __slots__ = (
         "_backoff",
         "_own_until",
+        "connected_at",
         "endpoints",
         "failures",
         "is_linked",
@@ -54,6 +55,7 @@ class ConfiguredPeer:
         self.neighbour: bytes | None = None  # overlay address of whoever answered last
         self.is_linked = False
         self.known_since = now
+        self.connected_at: float | None = None  # when its newest link came up
         self.last_connected: float | None = None  # when its last link went down
         self.next_attempt = now
         self.failures = Failures()
@@ -158,6 +160,7 @@ class PeerList:
         for peer in self.by_url.values():
             if peer.neighbour == neighbour and peer.is_linked:
                 peer.failures.clear()
+                peer.connected_at = now
             elif peer.neighbour == neighbour:
                 peer.retry(now=now)
 

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 
-from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, PeerInfo
+from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, PeerInfo, SocketInfo
 
 
 def as_json(value: object) -> object:
@@ -18,7 +18,7 @@ def test_names_are_in_camel_case() -> None:
 
 def test_a_peer_without_a_link_says_null_for_what_only_a_link_knows() -> None:
     peer = PeerInfo(
-        endpoint=EndpointInfo("udp", "a:1"),
+        endpoint=EndpointInfo("udp", SocketInfo("0.0.0.0:1"), "a:1"),
         type="static",
         connection_state="dead",
         tx_bytes=0,
@@ -27,7 +27,7 @@ def test_a_peer_without_a_link_says_null_for_what_only_a_link_knows() -> None:
     )
     told = as_json(peer)
     assert isinstance(told, dict)
-    assert told["endpoint"] == {"proto": "udp", "addr": "a:1"}
+    assert told["endpoint"] == {"proto": "udp", "addr": {"socket": "0.0.0.0:1"}, "socketAddr": "a:1"}
     assert [told[name] for name in ("rttMs", "rttAgeS", "loss", "cost", "lastConnected", "publicKey")] == [None] * 6
 
 

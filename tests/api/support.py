@@ -10,7 +10,16 @@ from typing import Any
 import aiohttp
 
 from mycelium.admin.api_address import ApiAddress
-from mycelium.admin.control import AdminInfo, EndpointInfo, EventInfo, MetricInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.admin.control import (
+    AdminInfo,
+    EndpointInfo,
+    EventInfo,
+    MetricInfo,
+    PeerInfo,
+    RouteInfo,
+    SocketInfo,
+    StatusInfo,
+)
 from mycelium.api.server import ApiServer
 from mycelium.errors import LocalError
 from mycelium.peer_url import PeerUrl
@@ -23,11 +32,16 @@ Call = Callable[..., Coroutine[Any, Any, tuple[int, Any]]]
 FIRST_PEER = "udp://198.51.100.7:9651"
 
 
+def endpoint_at(place: str) -> EndpointInfo:
+    return EndpointInfo("udp", SocketInfo(place), place)
+
+
 class FakeNode:
     """A NodeControl: its peers are those it was given, everything else is fixed."""
 
     def __init__(self, *peers: str) -> None:
         self.urls = list(peers or (FIRST_PEER,))
+        self.last_error: str | None = None  # of all peers
         self.happened: list[EventInfo] = []
         self.watched = asyncio.Event()  # somebody waits for an event, or has
         self._next_event = asyncio.Event()
@@ -45,7 +59,7 @@ class FakeNode:
     def peers(self) -> list[PeerInfo]:
         return [
             PeerInfo(
-                endpoint=EndpointInfo("udp", url.removeprefix("udp://")),
+                endpoint=endpoint_at(url.removeprefix("udp://")),
                 type="static",
                 connection_state="alive",
                 tx_bytes=1_500,
@@ -56,6 +70,8 @@ class FakeNode:
                 rtt_ms=1.25,
                 loss=0.01,
                 cost=63,
+                last_error=self.last_error,
+                next_attempt_s=None if self.last_error is None else 8,
             )
             for url in self.urls
         ]
@@ -73,7 +89,11 @@ class FakeNode:
         self.urls.remove(canonical)
 
     def routes_selected(self) -> list[RouteInfo]:
-        return [RouteInfo("5c3:943d:3d21:1d4b::/64", FIRST_PEER, 63, 7), RouteInfo("400:1::/64", "-", "infinite", 1)]
+        exact = 117_698_060_943_360
+        return [
+            RouteInfo("5c3:943d:3d21:1d4b::/64", FIRST_PEER, 7, exact % 65_536, 674, exact),
+            RouteInfo("400:1::/64", "-", "infinite", 1, None, 1),
+        ]
 
     def routes_fallback(self) -> list[RouteInfo]:
         return []

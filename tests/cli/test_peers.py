@@ -8,10 +8,10 @@ import pytest
 from msgspec.structs import replace
 
 from mycelium.admin.api_address import ApiAddress
-from mycelium.admin.control import EndpointInfo, PeerInfo
+from mycelium.admin.control import PeerInfo
 from mycelium.cli.main import main
 from mycelium.cli.peers import _COLUMNS
-from tests.api.support import ADDRESS, FIRST_PEER, KEY, FakeNode
+from tests.api.support import ADDRESS, FIRST_PEER, KEY, FakeNode, endpoint_at
 from tests.cli.support import on_a_terminal, served
 
 Capture = pytest.CaptureFixture[str]
@@ -73,7 +73,7 @@ def test_to_a_pipe_each_peer_is_one_line_with_everything(tmp_path: Path, capsys:
 def test_peers_are_listed_as_json_with_the_apis_names(daemon: str, capsys: Capture) -> None:
     assert main(["peers", "--api-addr", daemon, "list", "--json"]) == 0
     (peer,) = json.loads(capsys.readouterr().out)
-    assert peer["endpoint"] == {"proto": "udp", "addr": "198.51.100.7:9651"}
+    assert peer["endpoint"]["socketAddr"] == "198.51.100.7:9651"
     assert peer["connectionState"] == "alive"
 
 
@@ -134,7 +134,7 @@ def test_a_pin_as_it_is_shown_is_taken_where_it_is_unambiguous(tmp_path: Path, c
 
 
 def peer_info(**known: object) -> PeerInfo:
-    here = EndpointInfo("udp", "198.51.100.7:9651")
+    here = endpoint_at("198.51.100.7:9651")
     fresh = PeerInfo(endpoint=here, type="static", connection_state="alive", tx_bytes=0, rx_bytes=0, discovered=90)
     return replace(fresh, **known)
 
@@ -158,3 +158,15 @@ def test_a_round_trip_that_was_not_measured_just_now_says_when(age_s: float, sho
 def test_a_link_that_has_carried_nothing_yet_says_zero() -> None:
     shown = cells(peer_info(address=ADDRESS, loss=0.0, cost=31))
     assert [shown[name] for name in ("Loss", "Cost", "Sent", "Received")] == ["0.0%", "0.31", "0 B", "0 B"]
+
+
+def test_why_a_peer_has_no_link_stands_below_the_table(tmp_path: Path, capsys: Capture) -> None:
+    node = FakeNode(f"udp://a:1#{KEY}", "udp://b:1")
+    node.last_error = "udp://192.0.2.1:1: no answer"
+    with served(node, ApiAddress.parse(f"unix:{tmp_path}/api.sock")) as address:
+        assert main(["peers", "list", "--api-addr", str(address)]) == 0
+    assert capsys.readouterr().out.splitlines()[3:] == [
+        "",
+        f"udp://a:1#{KEY}: udp://192.0.2.1:1: no answer; tried again in 8s",
+        "udp://b:1: udp://192.0.2.1:1: no answer; tried again in 8s",
+    ]

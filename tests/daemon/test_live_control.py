@@ -6,9 +6,13 @@ from collections.abc import Iterator
 import pytest
 
 from mycelium.admin.control import PeerInfo
-from mycelium.daemon.live_control import LiveControl
+from mycelium.daemon import live_control
+from mycelium.daemon.live_control import LiveControl, _route
 from mycelium.daemon.peers import Peers
+from mycelium.endpoint import Endpoint
+from mycelium.routing.snapshot import RouteSnapshot
 from mycelium.transport.set import TransportSet
+from mycelium.wire.distance import INFINITY
 from sim.net.network import url_of
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import is_up, ping, ready_pair
@@ -100,6 +104,62 @@ def test_a_session_without_keys_is_not_counted(loop: asyncio.AbstractEventLoop) 
     net.run(5)
     ping(net, "a", "b")
     assert control_of(net, "a", loop).status().sessions == 0
+
+
+def test_a_route_s_metric_is_in_whole_milliseconds_and_its_sequence_in_sixteen_bits_beside_the_exact_ones(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    control = control_of(ready_pair(), "a", loop)
+    [route] = control.routes_selected()
+    assert route.cost is not None
+    assert route.metric == max(1, round(route.cost / 100))
+    assert route.seqno == route.sequence % 65_536
+
+
+@pytest.mark.parametrize(
+    ("metric", "shown"),
+    [(1, 1), (149, 1), (674, 7), (70_000, 700), (10_000_000, 65_534), (INFINITY, "infinite")],
+)
+def test_a_metric_is_one_millisecond_at_least_and_never_more_than_its_sixteen_bits(
+    metric: int, shown: int | str
+) -> None:
+    route = _route(RouteSnapshot(bytes(16), bytes(16), metric, 0, 70_000, is_feasible=True, is_selected=True))
+    assert (route.metric, route.seqno, route.sequence) == (shown, 70_000 - 65_536, 70_000)
+    assert route.cost == (None if metric == INFINITY else metric)
+
+
+def test_last_connected_is_the_age_of_the_newest_connection(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = ready_pair()
+    monkeypatch.setattr(live_control, "monotonic", lambda: net.now)
+    net.run(100)
+    for name in "ab":  # the one that dials, and the one that was dialled
+        [info] = peers_of(net, name, loop)
+        assert info.last_connected is not None
+        assert 100 <= info.last_connected < 110
+        assert info.last_heard_s is not None
+        assert info.last_heard_s < 10
+    net.cut("a", "b")
+    net.run(20)
+    net.mend("a", "b")
+    net.run(30, until=lambda: is_up(net, "a", "b"))
+    net.run(3)
+    for name in "ab":
+        assert [info.last_connected for info in peers_of(net, name, loop)] == [3]
+
+
+def test_a_peer_whose_name_has_no_address_yet_has_a_socket_that_any_client_can_read(
+    loop: asyncio.AbstractEventLoop,
+) -> None:
+    net = NodeNet()
+    net.add("a").node.peers.add("udp://host.example:7", None, now=net.now)
+    [info] = peers_of(net, "a", loop)
+    assert (info.endpoint.addr.socket, info.endpoint.socket_addr) == ("0.0.0.0:7", "host.example:7")
+    peer = net.hosts["a"].node.peers.by_url["udp://host.example:7"]
+    peer.resolved([Endpoint("udp", "fe80::1", 7, 1)], now=net.now)
+    [info] = peers_of(net, "a", loop)
+    assert (info.endpoint.addr.socket, info.endpoint.socket_addr) == ("[fe80::1%1]:7", "host.example:7")
 
 
 def test_routes_are_shown_as_subnets_with_their_next_hop(loop: asyncio.AbstractEventLoop) -> None:

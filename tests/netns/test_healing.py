@@ -90,4 +90,4 @@ def test_a_changed_address_is_followed(make_mesh: MakeMesh, edges: list[tuple[st
     move = (f"10.0.{number}.77", f"fd00:0:0:{number}::77")
     assert outage_of(mesh["a"], mesh["b"], lambda: cable.change_address(host, *move)) < HEALED_SECONDS
     [peer] = mesh["a" if mover == "b" else "b"].get("admin/peers")
-    assert move[number - 1] in peer["endpoint"]["addr"]
+    assert move[number - 1] in peer["endpoint"]["socketAddr"]

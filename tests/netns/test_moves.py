@@ -53,7 +53,9 @@ def test_two_neighbours_that_move_at_once_find_each_other(
 
 def addresses(daemon: LabDaemon) -> dict[str, str]:
     """Returns where it reaches its neighbours, by their keys."""
-    return {peer["publicKey"]: peer["endpoint"]["addr"] for peer in daemon.get("admin/peers") if "publicKey" in peer}
+    return {
+        peer["publicKey"]: peer["endpoint"]["socketAddr"] for peer in daemon.get("admin/peers") if "publicKey" in peer
+    }
 
 
 def make_pair(directory: Path, one: LabHost, other: LabHost, cable: Cable) -> tuple[LabDaemon, LabDaemon]:

@@ -38,7 +38,7 @@ def urls(one: LabDaemon, other: LabDaemon) -> list[str]:
 
 def address_in_use(one: LabDaemon, other: LabDaemon) -> str:
     """Returns the address at which a neighbour is reached now."""
-    addresses = {p["endpoint"]["addr"] for p in one.get("admin/peers") if p.get("publicKey") == other.public_key}
+    addresses = {p["endpoint"]["socketAddr"] for p in one.get("admin/peers") if p.get("publicKey") == other.public_key}
     [address] = addresses
     return str(address)
 

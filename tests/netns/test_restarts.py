@@ -33,7 +33,7 @@ def start(mesh: DaemonMesh) -> tuple[str, str]:
 def sequence_of(mesh: DaemonMesh, name: str) -> int:
     """Returns the sequence of the node's announcement that a goes by."""
     [route] = [one for one in mesh["a"].get("admin/routes/selected") if one["subnet"] == mesh[name].subnet]
-    return int(route["seqno"])
+    return int(route["sequence"])
 
 
 def restart(mesh: DaemonMesh, relay: str) -> None:

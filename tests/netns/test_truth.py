@@ -106,7 +106,7 @@ def test_a_clean_cable_alarms_nobody_and_every_figure_is_what_others_measure(pai
             payload = wire[f"{its}_bytes"] - ETHERNET_IP_UDP * wire[f"{its}_packets"]
             assert_close(counted[f"udp_{ours}_bytes"], payload, f"bytes {ours} by {daemon.name}")
             assert_close(peer[f"{its}Bytes"] - peer_before[f"{its}Bytes"], payload, f"bytes {ours} by the peer")
-        assert (peer["loss"], peer["rttAgeS"] < RECENT_S, peer["lastConnected"] < RECENT_S) == (0.0, True, True)
+        assert (peer["loss"], peer["rttAgeS"] < RECENT_S, peer["lastHeardS"] < RECENT_S) == (0.0, True, True)
         assert 0 < peer["cost"] < 1_000
         assert_in_order(daemon.events())
     assert a.counters()["packets_sent"] == b.counters()["packets_delivered"]

@@ -94,7 +94,7 @@ def test_a_configured_peer_is_one_row_before_during_and_after_an_outage() -> Non
         (PeerOrigin.CONFIGURED, url_of("b"), False, True),
     ]
     assert peer.link is None
-    assert peer.last_connected is not None
+    assert peer.last_heard is not None
 
 
 def test_a_neighbour_that_dialled_is_inbound_and_known_since_its_link_came_up() -> None:
