@@ -21,6 +21,9 @@ def configure(debug: bool = False, log_format: str = "compact", *, silent: bool 
     handler = BoundedHandler()
     handler.setFormatter(_FORMATTERS[log_format]())
     root = logging.getLogger()
+    for earlier in root.handlers:
+        if isinstance(earlier, BoundedHandler):
+            earlier.close()  # tells what it has held back
     root.handlers[:] = [handler]
     root.setLevel(logging.ERROR if silent else logging.WARNING)
     level = logging.DEBUG if debug else logging.ERROR if silent else logging.INFO

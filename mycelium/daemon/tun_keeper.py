@@ -23,6 +23,7 @@ from mycelium.tun.upkeep import Fault
 log = logging.getLogger("mycelium")
 
 SETTLE_S: Final = 0.02  # changes come in bursts: one look at what they have come to
+PAUSE_S: Final = 0.1  # between looks: routers change routes all the time
 LEAST_WAIT_S: Final = 1.0  # after a failed repair, which changes things itself
 LONGEST_WAIT_S: Final = 30.0
 
@@ -121,6 +122,7 @@ class TunKeeper:
                     async with asyncio.timeout(wait_s - LEAST_WAIT_S):
                         await self._news.wait()
                 self._news.clear()
+            await asyncio.sleep(PAUSE_S)
 
     def keep(self) -> float | None:
         """Looks, repairs what is wrong, and returns after how many seconds to do so again; None if all is well."""

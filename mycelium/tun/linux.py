@@ -159,7 +159,9 @@ def _reason(name: str, code: int) -> str:
             return (
                 "/dev/net/tun is missing: load the tun module, pass the device to the container, or run with --no-tun"
             )
-        case errno.EPERM | errno.EACCES:
+        case errno.EACCES:
+            return "no permission to open /dev/net/tun: run as root, give this user the device, or run with --no-tun"
+        case errno.EPERM:
             return f"no permission to create the TUN device {name}: run as root, with CAP_NET_ADMIN, or with --no-tun"
         case errno.EBUSY:
             return (

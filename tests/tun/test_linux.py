@@ -282,6 +282,12 @@ def test_missing_permission_is_a_clear_error(host: LabHost) -> None:
     )
 
 
+def test_a_device_node_that_is_not_ours_to_open_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytun.TunTapDevice", failing(PermissionError(13, "Permission denied")))
+    with pytest.raises(DeviceError, match="no permission to open /dev/net/tun: run as root, give this user the device"):
+        LinuxTun.open("mesh0")
+
+
 def test_a_missing_device_node_is_a_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pytun.TunTapDevice", failing(FileNotFoundError(2, "No such file or directory")))
     with pytest.raises(DeviceError, match="/dev/net/tun is missing"):
