@@ -12,9 +12,9 @@ from typing import Any, Final, NoReturn
 import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
 from mycelium import __version__
+from mycelium.admin.table import Column
 from mycelium.errors import ConfigError, MyceliumError
 
 from .graphs.topology import list_topologies
@@ -22,6 +22,8 @@ from .play import scenario as scenarios
 from .play.record_files import RecordFiles
 from .play.run import FIDELITIES, ROUTING, Run, RunSpec
 from .report.progress import Progress
+from .report.terminal import print_line, print_table
+from .report.words import typed
 from .sweep.cli import sweep_command
 
 RECORDS: Final = "run.jsonl"
@@ -124,7 +126,8 @@ def _play(begun: Run, files: RecordFiles, progress: Progress) -> list[dict[str, 
 
 
 def _report(records: list[dict[str, Any]], console: Console) -> None:
-    from .report.report import collect, print_summary
+    from .report.report import collect
+    from .report.summary import print_summary
 
     print_summary(collect(records), console)
 
@@ -152,14 +155,9 @@ def list_all(as_json: bool) -> None:
         )
         return
     console = Console()
-    table = Table("topology", "what it is", "parameters", title="Topologies", title_justify="left")
-    for entry in _topologies():
-        table.add_row(entry["name"], entry["about"], _settings(entry["parameters"]))
-    console.print(table)
-    table = Table("scenario", "what happens", "parameters", "promises at most", title="Scenarios", title_justify="left")
-    for one in known:
-        table.add_row(one.name, one.about, _settings(one.parameters), _settings(one.promises))
-    console.print(table)
+    print_table(console, _TOPOLOGY_COLUMNS, _topologies())
+    print_line(console, "")
+    print_table(console, _SCENARIO_COLUMNS, known)
 
 
 def _topologies() -> Iterator[dict[str, Any]]:
@@ -173,7 +171,21 @@ def _brief(one: scenarios.Scenario) -> dict[str, Any]:
 
 
 def _settings(parameters: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in parameters.items())
+    """Returns parameters as they are typed behind a name or after --set."""
+    return ",".join(f"{name}={typed(value)}" for name, value in parameters.items())
+
+
+_TOPOLOGY_COLUMNS: Final[tuple[Column[dict[str, Any]], ...]] = (
+    Column("topology", lambda entry: entry["name"], must_show=True),
+    Column("what it is", lambda entry: entry["about"], must_show=True),
+    Column("parameters", lambda entry: _settings(entry["parameters"]), must_show=True),
+)
+_SCENARIO_COLUMNS: Final[tuple[Column[scenarios.Scenario], ...]] = (
+    Column("scenario", lambda one: one.name, must_show=True),
+    Column("what happens", lambda one: one.about, must_show=True),
+    Column("parameters", lambda one: _settings(one.parameters), must_show=True),
+    Column("promises at most", lambda one: _settings(one.promises), must_show=True),
+)
 
 
 cli.add_command(sweep_command)

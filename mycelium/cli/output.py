@@ -1,9 +1,17 @@
-"""Output of commands: JSON for programs, fields and quantities for people."""
+"""Output of commands: JSON for programs, tables, fields and quantities for people."""
 
-from collections.abc import Iterable
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import click
 import msgspec
+
+from mycelium.admin.table import Column, table_lines
+
+_Item = TypeVar("_Item")
 
 
 def print_json(value: object) -> None:
@@ -15,6 +23,22 @@ def print_fields(fields: Iterable[tuple[str, object]]) -> None:
     """Prints one name and value per line, the values aligned."""
     for name, value in fields:
         click.echo(f"{name:<12} {value}")
+
+
+def print_table(columns: Sequence[Column[_Item]], items: Iterable[_Item]) -> None:
+    """Prints a row for each item under a heading, as wide as the terminal allows."""
+    is_tty = is_terminal()
+    room = shutil.get_terminal_size().columns if is_tty else None
+    heading, *lines = table_lines(columns, items, room=room)
+    is_plain = not is_tty or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    click.echo(heading if is_plain else click.style(heading, bold=True))
+    for line in lines:
+        click.echo(line)
+
+
+def is_terminal() -> bool:
+    """Tells whether a person reads the output."""
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def duration(seconds: float) -> str:

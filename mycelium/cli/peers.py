@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from mycelium.admin.table import Column
 from mycelium.cli import options
 from mycelium.cli.connection import connect
-from mycelium.cli.output import duration, print_json, size
+from mycelium.cli.output import duration, is_terminal, print_json, print_table, size
 from mycelium.cli.parsing import DefaultGroup
-from mycelium.cli.table import Column, is_terminal, print_table
 from mycelium.errors import ApiError, NoDaemon
 
 if TYPE_CHECKING:

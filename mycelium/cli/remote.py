@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
+from mycelium.admin.table import Column
 from mycelium.cli import options
 from mycelium.cli.connection import connect
-from mycelium.cli.output import duration, print_fields, print_json
+from mycelium.cli.output import duration, print_fields, print_json, print_table
 from mycelium.cli.parsing import DefaultGroup
-from mycelium.cli.table import Column, print_table
 
 if TYPE_CHECKING:
     from mycelium.admin.control import EventInfo, MetricInfo, RouteInfo

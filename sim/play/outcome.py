@@ -100,6 +100,9 @@ def _summary(stage: Stage, violations: int, promises: dict[str, float]) -> dict[
         "figures": stage.figures.values(stage.pings),
         "promises": promises,
         "outage_s": _quantiles(stage.flows.outages_s),
+        "detection_s": _quantiles(
+            [outage - after for outage, after in zip(stage.flows.outages_s, stage.flows.after_detection_s, strict=True)]
+        ),
         "after_detection_s": _quantiles(stage.flows.after_detection_s),
     }
 

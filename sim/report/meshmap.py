@@ -1,6 +1,9 @@
-"""The map of the mesh: nodes at their positions or in a force-directed layout, links coloured by delay, failed ones marked."""
+"""The map of the mesh: nodes at their positions or in a force-directed layout.
 
-from typing import Final
+Links are coloured by delay; where any was cut, all others are faint, so that it is seen what was cut and what is still down.
+"""
+
+from typing import Final, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -16,6 +19,8 @@ from .theme import LIGHT, Theme, new_figure, title
 _ALIVE: Final = ("up", True)
 _LABELLED_NODES: Final = 40  # the numbers of more would overlap
 _RINGED_LINKS: Final = 20
+_NAMED_LINKS: Final = 4
+_CUTS: Final = ("cut", "cut_lane", "flap")  # actions that name the link that they cut
 
 _Place = tuple[float, float]
 _Edge = tuple[int, int, float, str | bool]
@@ -29,19 +34,29 @@ def plot_map(report: Report, theme: Theme = LIGHT) -> Figure | None:
     if report.places is None:
         report.places = _places(mesh)  # kept for a second drawing in other colours
     places = report.places
-    alive = [edge for edge in mesh.edges if edge[3] in _ALIVE]
+    cut = _cut_links(report)
     failed = [edge for edge in mesh.edges if edge[3] not in _ALIVE]
-    figure = new_figure(theme, height=6.0)
+    mended = [edge for edge in mesh.edges if edge[3] in _ALIVE and edge[:2] in cut]
+    alive = [edge for edge in mesh.edges if edge[3] in _ALIVE and edge[:2] not in cut]
+    figure = new_figure(theme, height=4.6)
     axes = figure.subplots()
     axes.set_axis_off()
     axes.set_aspect("equal", adjustable="datalim")
-    _draw_links(axes, alive, places, theme)
+    if failed or mended:
+        _draw_faint(axes, alive, places, theme)
+        _draw_faults(axes, failed, mended, places, theme)
+    else:
+        _draw_links(axes, alive, places, theme)
     _draw_nodes(axes, mesh, places, theme)
-    if failed:
-        _draw_failed(axes, failed, places, theme)
-    drawn_by = "places as given" if places is mesh.positions else "places by springs, distance means nothing"
-    title(axes, "The mesh at the end", f"n = {len(places):,} nodes, {len(mesh.edges):,} links; {drawn_by}", theme)
+    drawn_by = "places as given" if places is mesh.positions else "distances mean nothing"
+    title(axes, "The mesh at the end", f"{len(places):,} nodes, {len(mesh.edges):,} links; {drawn_by}", theme)
     return figure
+
+
+def _cut_links(report: Report) -> set[tuple[int, int]]:
+    """Returns the links that actions cut, for good or for a while, as (lower, higher) node."""
+    links = (action.details.get("link") for action in report.actions if action.what in _CUTS)
+    return {(min(link), max(link)) for link in links if isinstance(link, list | tuple) and len(link) == 2}
 
 
 def _places(mesh: MapRecord) -> dict[int, _Place]:
@@ -78,17 +93,35 @@ def _draw_links(axes: Axes, alive: list[_Edge], places: dict[int, _Place], theme
     bar.outline.set_visible(False)
 
 
-def _draw_failed(axes: Axes, failed: list[_Edge], places: dict[int, _Place], theme: Theme) -> None:
-    """Draws failed links on top, each with a ring around its centre so that short ones are visible too."""
-    segments = _segments(failed, places)
-    dashes = (0, (2.2, 1.2))
-    axes.add_collection(LineCollection(segments, colors=theme.bad, linewidths=2.2, linestyles=dashes, zorder=4))
-    middles = [((ax + bx) / 2, (ay + by) / 2) for (ax, ay), (bx, by) in segments]
-    if len(failed) <= _RINGED_LINKS:
-        x, y = [x for x, _ in middles], [y for _, y in middles]
-        axes.scatter(x, y, s=170, facecolors="none", edgecolors=theme.bad, linewidths=1.4, zorder=5)
-    mark = Line2D([], [], color=theme.bad, linewidth=2.2, linestyle=dashes, label=_failed_label(failed))
-    axes.legend(handles=[mark], loc="lower left", frameon=False, labelcolor=theme.ink, fontsize=9)
+def _draw_faint(axes: Axes, links: list[_Edge], places: dict[int, _Place], theme: Theme) -> None:
+    axes.add_collection(
+        LineCollection(_segments(links, places), colors=theme.muted, linewidths=0.6, alpha=0.35, zorder=1)
+    )
+
+
+def _draw_faults(axes: Axes, failed: list[_Edge], mended: list[_Edge], places: dict[int, _Place], theme: Theme) -> None:
+    """Draws links that were cut above all others, each with a ring around its centre so that short ones are visible too."""
+    handles = []
+    kinds: tuple[tuple[list[_Edge], Literal["dashed", "solid"], str], ...] = (
+        (failed, "dashed", "down"),
+        (mended, "solid", "cut, but open again"),
+    )
+    for links, dashes, words in kinds:
+        if not links:
+            continue
+        segments = _segments(links, places)
+        axes.add_collection(LineCollection(segments, colors=theme.bad, linewidths=2.6, linestyles=dashes, zorder=4))
+        if len(links) <= _RINGED_LINKS:
+            x, y = zip(*(((ax + bx) / 2, (ay + by) / 2) for (ax, ay), (bx, by) in segments), strict=True)
+            axes.scatter(x, y, s=200, facecolors="none", edgecolors=theme.bad, linewidths=1.6, zorder=5)
+        label = f"{words}: {_names(links)}"
+        handles.append(Line2D([], [], color=theme.bad, linewidth=2.6, linestyle=dashes, label=label))
+    axes.legend(handles=handles, loc="lower left", frameon=False, labelcolor=theme.ink, fontsize=9)
+
+
+def _names(links: list[_Edge]) -> str:
+    """Returns the links by their ends, or their number if they are many."""
+    return ", ".join(f"{a}-{b}" for a, b, _, _ in links) if len(links) <= _NAMED_LINKS else f"{len(links):,} links"
 
 
 def _draw_nodes(axes: Axes, mesh: MapRecord, places: dict[int, _Place], theme: Theme) -> None:
@@ -113,8 +146,3 @@ def _draw_nodes(axes: Axes, mesh: MapRecord, places: dict[int, _Place], theme: T
         axes.annotate(
             str(node), place, (0, 6), textcoords="offset points", color=theme.muted, fontsize=7.5, ha="center"
         )
-
-
-def _failed_label(failed: list[_Edge]) -> str:
-    states = sorted({str(state) for _, _, _, state in failed if not isinstance(state, bool)})
-    return f"{len(failed):,} failed ({', '.join(states)})" if states else f"{len(failed):,} failed"

@@ -14,8 +14,11 @@ from mycelium import __version__
 from mycelium.errors import ConfigError
 
 from .plots import PLOTS, draw_plots
-from .report import Report, describe, reproduction, summary_rows
+from .report import Report, reproduction
+from .summary import Row, key_rows, number_rows
 from .theme import DARK, LIGHT, Theme
+from .verdict import verdict
+from .words import describe, seconds
 
 PAGE: Final = "report.html"
 _ROWS: Final = 500  # actions or violations on the page, at most
@@ -30,18 +33,23 @@ _STYLE: Final = """
 body { margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 72rem; background: var(--ground); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; }
 h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .7rem; }
-p.what { color: var(--muted); margin: .2rem 0 1.4rem; }
-p.warning { border-left: 4px solid var(--bad); padding: .5rem .9rem; background: var(--surface); }
+p.verdict { font-size: 1.15rem; font-weight: 600; margin: .6rem 0 1.2rem; }
+code { overflow-wrap: anywhere; }
 .card { background: var(--surface); border: 1px solid var(--line); border-radius: 8px; padding: 1rem; overflow-x: auto; }
-.plots { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(30rem, 100%), 1fr)); }
+.plots { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); }
 .plots .card { margin: 0; display: flex; align-items: center; justify-content: center; }
 .plots img { display: block; max-width: 100%; height: auto; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); }
 tr:last-child th, tr:last-child td { border-bottom: 0; }
-th { font-weight: 600; white-space: nowrap; } td { overflow-wrap: anywhere; }
-td.time { white-space: nowrap; } .bad { color: var(--bad); }
+th { font-weight: 600; width: 18rem; } td { overflow-wrap: anywhere; }
+td.time { white-space: nowrap; width: 6rem; } .bad { color: var(--bad); }
 footer { color: var(--muted); margin-top: 2rem; font-size: .85rem; }
+@media (max-width: 40rem) {
+  body { padding: 1rem .6rem 3rem; } .card { padding: .7rem; } .plots .card { padding: .3rem; }
+  tr { display: block; padding: .35rem 0; border-bottom: 1px solid var(--line); } tr:last-child { border-bottom: 0; }
+  th, td, td.time { display: block; width: auto; padding: 0; border-bottom: 0; }
+}
 """
 
 
@@ -86,29 +94,28 @@ def render_page(report: Report, light: dict[str, bytes], dark: dict[str, bytes])
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             f"<title>{escape(heading)}</title><style>{_STYLE}</style></head><body>",
             f"<h1>{escape(heading)}</h1>",
-            f'<p class="what">seed {run.seed}, {run.links:,} links, fidelity {escape(run.fidelity)}</p>',
-            _warnings(report),
-            '<div class="card"><table>',
-            *(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in summary_rows(report)),
-            "</table></div>",
+            f'<p class="verdict{" bad" if report.violations else ""}">{escape(verdict(report))}</p>',
+            _recipe(report),
+            _rows(key_rows(report)),
             _plots(light, dark),
             _events("Actions", ((action.t, action.what, action.details) for action in report.actions)),
             _events("Violations", ((broken.t, broken.what, broken.details) for broken in report.violations), bad=True),
+            f"<h2>All numbers</h2>{_rows(number_rows(report))}",
             f"<footer>mycelium-sim {escape(__version__)}. Times are virtual unless called real.</footer>",
             "</body></html>",
         )
     )
 
 
-def _warnings(report: Report) -> str:
-    warnings = []
-    if not report.is_complete:
-        warnings.append("The run was interrupted: this is what there was until then.")
-    if report.violations:
-        warnings.append(f"Violations: {len(report.violations):,}; see the end of this page.")
-        commands = filter(None, (reproduction(violation) for violation in report.violations))
-        warnings += [f"<code>{escape(command)}</code> reproduces this." for command in islice(commands, 1)]
-    return "\n".join(f'<p class="warning">{warning}</p>' for warning in warnings)
+def _recipe(report: Report) -> str:
+    """Returns how to see the first violation again."""
+    commands = filter(None, (reproduction(violation) for violation in report.violations))
+    return "".join(f"<p><code>{escape(command)}</code> reproduces this.</p>" for command in islice(commands, 1))
+
+
+def _rows(rows: Iterable[Row]) -> str:
+    cells = (f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in rows)
+    return "\n".join(('<div class="card"><table>', *cells, "</table></div>"))
 
 
 def _plots(light: dict[str, bytes], dark: dict[str, bytes]) -> str:
@@ -131,7 +138,7 @@ def _uri(image: bytes) -> str:
 
 def _events(heading: str, events: Iterable[tuple[float | None, str, dict[str, object]]], *, bad: bool = False) -> str:
     rows = [
-        f'<tr><td class="time">{"" if t is None else f"{t:,.3f} s"}</td>'
+        f'<tr><td class="time">{seconds(t) or ""}</td>'
         f"<th{' class=bad' if bad else ''}>{escape(what)}</th><td>{escape(describe(details))}</td></tr>"
         for t, what, details in events
     ]

@@ -19,10 +19,12 @@ from .meshmap import plot_map
 from .records import ActionRecord, SampleRecord
 from .report import Report
 from .theme import LIGHT, Theme, dress, new_figure, title
+from .words import seconds
 
 _LABELLED_ACTIONS: Final = 6  # the labels of more would overlap
 _OBSERVATIONS: Final = ("settled", "choose", "watch", "idle")  # actions that do not change the mesh
 _DECADE: Final = 10.0  # an axis is logarithmic if values span more than this
+_SAME: Final = 1e-9  # a smaller difference is one of rounding
 _TAIL: Final = 30.0  # an axis of durations is, if the longest exceeds this multiple of the median
 
 Plot = Callable[[Report, Theme], Figure | None]
@@ -34,7 +36,7 @@ def plot_convergence(report: Report, theme: Theme = LIGHT) -> Figure | None:
         return None
     samples = [SampleRecord(t=0.0), *report.samples]
     deeds = [action for action in report.actions if action.what not in _OBSERVATIONS]
-    figure = new_figure(theme, height=4.6)
+    figure = new_figure(theme, height=3.8)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     _draw_converged(upper, samples, report.run.nodes, theme)
     _draw_traffic(lower, samples, report.run.nodes, theme)
@@ -92,15 +94,15 @@ def _mark_actions(axes: Axes, actions: Sequence[ActionRecord], theme: Theme, *, 
 
 
 def plot_outages(report: Report, theme: Theme = LIGHT) -> Figure | None:
-    """Draws the distribution of outages, measured from the cut and from its detection."""
+    """Draws the distribution of outages, and of repairs, which begin with the detection."""
     outages = report.outages
-    if not outages:
+    if not report.outage_seconds():
         return None
     figure = new_figure(theme)
     axes = figure.subplots()
     curves = (
-        ("from the cut", report.outage_seconds(), theme.main),
-        ("from its detection", report.after_detection_seconds(), theme.second),
+        ("outage, from the fault on", report.outage_seconds(), theme.main),
+        ("repair, from its detection on", report.after_detection_seconds(), theme.second),
     )
     for label, values, colour in curves:
         _draw_cdf(axes, [1_000 * value for value in values], len(outages), label, colour)
@@ -126,16 +128,12 @@ def _draw_cdf(axes: Axes, values: Sequence[float], count: int, label: str | None
 
 
 def _mark_detection(axes: Axes, report: Report, theme: Theme) -> None:
-    """Marks the median time from cut to detection, the difference of the two durations of an outage."""
-    both = [
-        outage.outage_s - outage.after_detection_s
-        for outage in report.outages
-        if outage.outage_s is not None and outage.after_detection_s is not None
-    ]
-    if both:
-        detection_ms = 1_000 * median(both)
-        label = f"cut detected, {detection_ms:,.0f} ms"
-        axes.axvline(detection_ms, color=theme.bad, linewidth=1.1, linestyle=(0, (4, 3)), label=label)
+    """Marks the median time from fault to detection, the difference of the two durations of an outage."""
+    detection_s = report.detection_seconds()
+    if detection_s:
+        how = "assumed" if report.is_detection_assumed else "measured"
+        label = f"detection ({how}), {seconds(median(detection_s))}"
+        axes.axvline(1_000 * median(detection_s), color=theme.bad, linewidth=1.1, linestyle=(0, (4, 3)), label=label)
 
 
 def _scale_durations(axes: Axes, values: Sequence[float], longest: float) -> None:
@@ -212,12 +210,12 @@ def _nothing(value: float, _: object) -> str:
 def plot_stretch(report: Report, theme: Theme = LIGHT) -> Figure | None:
     """Draws the distribution of the stretch of paths."""
     values = report.stretch
-    if not values:
-        return None
+    if not any(value > 1 + _SAME for value in values):
+        return None  # the summary says it in fewer words
     figure = new_figure(theme)
     axes = figure.subplots()
     _draw_cdf(axes, values, len(values), None, theme.main)
-    shortest = sum(value <= 1 + 1e-9 for value in values) / len(values)
+    shortest = sum(value <= 1 + _SAME for value in values) / len(values)
     longest = max(1.1, 1 + 1.05 * (max(values) - 1))
     axes.set_xlim(min([1.0, *values]) - 0.01 * (longest - 1), longest)
     _finish_cdf(axes, theme, "stretch, delay of the path taken / delay of the shortest", "share of pairs")

@@ -1,20 +1,18 @@
-"""Collects the records of a complete or interrupted run, and prints a summary.
+"""Collects the records of a complete or interrupted run.
 
 A killed run leaves no summary and perhaps an incomplete line. Its report is made of the other records and says so.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from mycelium.errors import ConfigError
 
-from ..quantiles import Quantiles, quantiles
+from ..quantiles import quantiles
 from .records import (
     ActionRecord,
     MapRecord,
@@ -27,8 +25,6 @@ from .records import (
     ViolationRecord,
 )
 
-_SHOWN_VIOLATIONS: Final = 5
-_LONG: Final = ("reproduce", "last_events")  # fields of a violation that only the file has
 _Record = TypeVar("_Record", bound=msgspec.Struct)
 
 
@@ -63,9 +59,9 @@ class Report:
         self.unread = 0
 
     def add(self, record: Mapping[str, object]) -> None:
-        """Adds a record; those of unknown types or with invalid fields are counted only."""
+        """Adds a record without its NaNs and infinities; those of unknown types or with invalid fields are counted only."""
         try:
-            _TAKE[str(record.get("type"))](self, record)
+            _TAKE[str(record.get("type"))](self, _finite(record))
         except (KeyError, msgspec.ValidationError):
             self.unread += 1
 
@@ -109,6 +105,32 @@ class Report:
     def after_detection_seconds(self) -> list[float]:
         """Returns the durations from detection to end, of all outages that have ended."""
         return [outage.after_detection_s for outage in self.outages if outage.after_detection_s is not None]
+
+    def detection_seconds(self) -> list[float]:
+        """Returns the durations from the fault to its detection, of all outages that have ended."""
+        return [
+            outage.outage_s - outage.after_detection_s
+            for outage in self.outages
+            if outage.outage_s is not None and outage.after_detection_s is not None
+        ]
+
+    @property
+    def is_detection_assumed(self) -> bool:
+        """Tells whether faults are noticed after a set time, and not by what nodes do."""
+        return self.run.fidelity == "routing"
+
+
+def _finite(value: Any) -> Any:
+    """Returns a value without the infinities and NaNs that are in it."""
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items() if not _is_no_number(one)}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value if not _is_no_number(one)]
+    return value
+
+
+def _is_no_number(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def _read(record: Mapping[str, object], kind: type[_Record]) -> _Record:
@@ -164,111 +186,8 @@ def read_report(path: str | Path) -> Report:
     return report
 
 
-def summary_rows(report: Report) -> list[tuple[str, str]]:
-    """Returns the summary as (name, text) rows of a table."""
-    run, summary = report.run, report.summary
-    rows: list[tuple[str, str | None]] = [
-        ("topology", f"{run.topology}, {_count(summary.nodes)} nodes, {_count(summary.links)} links"),
-        ("scenario", f"{run.scenario}, seed {run.seed}, fidelity {run.fidelity}"),
-        ("parameters", ", ".join(f"{key} = {value}" for key, value in run.parameters.items()) or None),
-        ("all pairs converged", _seconds(summary.converged_s) or "not seen"),
-        ("outage of flows", _spread(summary.outage_s)),
-        ("outage after detection", _spread(summary.after_detection_s)),
-        (
-            "healing",
-            ", ".join(_figure(name, value, summary.promises) for name, value in summary.figures.items()) or None,
-        ),
-        ("flows still out at the end", _count_if(sum(outage.outage_s is None for outage in report.outages))),
-        ("control traffic per node", _kilobytes(summary.bytes_per_node)),
-        ("idle control traffic per node", _rate(summary.idle_bytes_per_node_per_s)),
-        ("control messages", _count(summary.messages)),
-        ("forwarding loops", _count(summary.loops)),
-        ("metrics unlike the oracle's", _count(summary.metric_mismatches)),
-        ("violations", _count(summary.violations)),
-        ("events", _count(summary.events)),
-        ("real time", _seconds(summary.wall_s)),
-        ("peak memory", None if summary.peak_rss_mib is None else f"{summary.peak_rss_mib:,.0f} MiB"),
-        ("log hash", summary.log_hash),
-        ("records passed over", _count_if(report.unread)),
-    ]
-    return [(name, text) for name, text in rows if text is not None]
-
-
-def _figure(name: str, value: float, promises: Mapping[str, float]) -> str:
-    bound = f" (at most {promises[name]:g})" if name in promises else ""
-    return f"{name} {value:.4g}{bound}"
-
-
-def _count(value: int | None) -> str | None:
-    return None if value is None else f"{value:,}"
-
-
-def _count_if(value: int) -> str | None:
-    return f"{value:,}" if value else None
-
-
-def _kilobytes(value: float | None) -> str | None:
-    return None if value is None else f"{value / 1_000:,.1f} kB"
-
-
-def _rate(value: float | None) -> str | None:
-    return None if value is None else f"{value:,.1f} B/s"
-
-
-def _seconds(value: float | None) -> str | None:
-    if value is None:
-        return None
-    return f"{value * 1_000:,.0f} ms" if value < 1 else f"{value:,.2f} s"
-
-
-def _spread(spread: Quantiles | None) -> str | None:
-    if spread is None:
-        return None
-    return f"median {_seconds(spread.median)}, p99 {_seconds(spread.p99)}, max {_seconds(spread.max)}"
-
-
 def reproduction(violation: ViolationRecord) -> str | None:
     """Returns the command that reproduces a violation, if its record has one."""
     recipe = violation.details.get("reproduce")
     command = recipe.get("command") if isinstance(recipe, dict) else None
     return command if isinstance(command, str) else None
-
-
-def describe(details: Mapping[str, object]) -> str:
-    """Returns a short text with the fields of an action or a violation."""
-    text = ", ".join(f"{key} {_brief(value)}" for key, value in details.items() if key not in _LONG)
-    return text if len(text) <= 200 else text[:199] + "…"
-
-
-def _brief(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list | tuple):
-        shown = ", ".join(_brief(item) for item in value[:8])
-        return f"[{shown}{', …' if len(value) > 8 else ''}]"
-    return str(value)
-
-
-def summary_table(report: Report) -> Table:
-    """Builds the summary as a table for the terminal."""
-    title = "simulation" if report.is_complete else "simulation, interrupted: what there is"
-    table = Table(title=title, show_header=False, title_justify="left", highlight=False)
-    table.add_column("what", style="bold")
-    table.add_column("value")
-    for name, text in summary_rows(report):
-        table.add_row(name, Text(text))
-    return table
-
-
-def print_summary(report: Report, console: Console) -> None:
-    """Prints the summary and the first violations, if there are any."""
-    console.print(summary_table(report))
-    for violation in report.violations[:_SHOWN_VIOLATIONS]:
-        moment = "" if violation.t is None else f" at {violation.t:.3f} s"
-        console.print(
-            f"{violation.what}{moment}: {describe(violation.details)}", style="red", markup=False, highlight=False
-        )
-        if command := reproduction(violation):
-            console.print(f"  reproduce: {command}", markup=False, highlight=False, soft_wrap=True)
-    if len(report.violations) > _SHOWN_VIOLATIONS:
-        console.print(f"and {len(report.violations) - _SHOWN_VIOLATIONS} more")

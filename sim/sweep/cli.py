@@ -10,10 +10,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ..play.run import RunSpec, run
+from ..report.terminal import print_line
+from ..report.words import typed
 from .pools import DaskPool, ProcessPool
 from .store import ResultStore
 from .sweep import Pool, Result, Runner, make_specs, parse_seeds, parse_settings, run_key, sweep
-from .table import fault_count, make_rows, summary_table, varying, write_csv
+from .table import fault_count, make_rows, print_rows, varying, write_csv
 
 FAULTY: Final = 1
 INTERRUPTED: Final = 130
@@ -88,8 +90,8 @@ def run_sweep(
     rows = make_rows(results)
     path = write_csv(rows, out)
     if rows:
-        console.print(summary_table(rows, varying(rows, settings)))
-    console.print(f"{len(rows)} runs: {store.path}, {path}", highlight=False)
+        print_rows(console, rows, varying(rows, settings))
+    print_line(console, f"{len(rows)} runs: {store.path}, {path}")
     return status or (FAULTY if fault_count(rows) else 0)
 
 
@@ -118,5 +120,5 @@ def _sweep_visibly(specs: Sequence[RunSpec], pool: Pool, store: ResultStore, run
 def _complaint(result: Result) -> str:
     spec = result.spec
     settings: dict[str, Any] = spec.parameters
-    extra = "".join(f", {key} = {value}" for key, value in settings.items())
+    extra = "".join(f", {key}={typed(value)}" for key, value in settings.items())
     return f"{spec.topology}, {spec.nodes} nodes, {spec.scenario}, seed {spec.seed}{extra}: {result.error}"

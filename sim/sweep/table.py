@@ -2,31 +2,35 @@
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console
 
+from mycelium.admin.table import Column
 from mycelium.errors import ConfigError
 
 from ..quantiles import quantiles
+from ..report.terminal import print_line, print_table
+from ..report.words import typed
 
 TABLE: Final = "results.csv"
 
 _SEED: Final = "seed"
 _SPEC_FIELDS: Final = ("topology", "nodes", "scenario", _SEED, "fidelity")
-_MEASURES: Final = {  # columns on the screen: heading, factor, digits
-    "converged_s": ("converged\ns", 1.0, 2),
-    "outage_s.median": ("outage\nmedian, ms", 1_000.0, 0),
-    "outage_s.p99": ("outage\np99, ms", 1_000.0, 0),
-    "after_detection_s.p99": ("detection to\nend p99, ms", 1_000.0, 0),
-    "bytes_per_node": ("kB per\nnode", 0.001, 1),
-    "idle_bytes_per_node_per_s": ("idle B/s\nper node", 1.0, 1),
-    "wall_s": ("real time\ns", 1.0, 1),
+_MEASURES: Final = {  # columns on the screen: heading, factor, digits; {how} is how faults are detected
+    "converged_s": ("converged, s", 1.0, 2),
+    "outage_s.median": ("outage median, ms", 1_000.0, 0),
+    "outage_s.p99": ("outage p99, ms", 1_000.0, 0),
+    "detection_s.median": ("detection ({how}) median, ms", 1_000.0, 0),
+    "after_detection_s.p99": ("repair (measured) p99, ms", 1_000.0, 0),
+    "bytes_per_node": ("sent, kB per node", 0.001, 1),
+    "idle_bytes_per_node_per_s": ("idle, B/s per node", 1.0, 1),
+    "wall_s": ("real time, s", 1.0, 1),
 }
+_HOW: Final = {"routing": "assumed", "node": "measured"}  # by fidelity
 _FAULTS: Final = ("loops", "metric_mismatches", "violations")
 
 Row = dict[str, Any]
@@ -80,35 +84,34 @@ def fault_count(rows: Iterable[Row]) -> int:
     return sum(bool(row["error"]) or any(row.get(fault) for fault in _FAULTS) for row in rows)
 
 
-def summary_table(rows: Sequence[Row], settings: Sequence[str]) -> Table:
-    """Returns the table for the screen, with one line per combination of settings."""
+def print_rows(console: Console, rows: Sequence[Row], settings: Sequence[str]) -> None:
+    """Prints the table for the screen, with one row per combination of settings."""
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(json.dumps([row.get(name) for name in settings]), []).append(row)
-    measures = [name for name in _MEASURES if any(isinstance(row.get(name), int | float) for row in rows)]
-    table = Table(
-        title="median / p99 across seeds",
-        title_justify="left",
-        highlight=False,
-        box=SIMPLE_HEAD,
-        pad_edge=False,
-        collapse_padding=True,
-    )
+    print_line(console, "median / p99 across seeds")
+    print_table(console, [*_setting_columns(settings), *_measure_columns(rows)], groups.values())
+
+
+def _setting_columns(settings: Sequence[str]) -> Iterator[Column[list[Row]]]:
     for name in settings:
-        table.add_column(name, style="bold", no_wrap=True)
-    table.add_column("seeds", justify="right")
-    for name in measures:
-        table.add_column(_MEASURES[name][0], justify="right", no_wrap=True)
-    table.add_column("faulty\nruns", justify="right")
-    for members in groups.values():
-        cells = [Text(str(members[0].get(name, ""))) for name in settings]
-        spreads = [Text(_spread(members, name)) for name in measures]
-        faults = fault_count(members)
-        table.add_row(*cells, str(len(members)), *spreads, Text(str(faults), style="red" if faults else ""))
-    return table
+        yield Column(name, partial(_setting, name), must_show=True)
 
 
-def _spread(rows: Sequence[Row], name: str) -> str:
+def _setting(name: str, members: list[Row]) -> str:
+    return typed(members[0].get(name))
+
+
+def _measure_columns(rows: Sequence[Row]) -> Iterator[Column[list[Row]]]:
+    how = " or ".join(sorted({_HOW.get(str(row.get("fidelity")), "measured") for row in rows}))
+    yield Column("seeds", lambda members: str(len(members)), is_number=True, must_show=True)
+    for name, (heading, _, _) in _MEASURES.items():
+        if any(isinstance(row.get(name), int | float) for row in rows):
+            yield Column(heading.format(how=how), partial(_spread, name), is_number=True, must_show=True)
+    yield Column("faulty runs", lambda members: str(fault_count(members)), is_number=True, must_show=True)
+
+
+def _spread(name: str, rows: Sequence[Row]) -> str:
     _, factor, digits = _MEASURES[name]
     found = quantiles([factor * row[name] for row in rows if isinstance(row.get(name), int | float)])
     if found is None:

@@ -1,6 +1,11 @@
+import os
+import sys
+
 import pytest
 
-from mycelium.cli.output import duration, size
+from mycelium.admin.table import Column
+from mycelium.cli.output import duration, print_table, size
+from tests.cli.support import on_a_terminal
 
 
 @pytest.mark.parametrize(
@@ -33,3 +38,24 @@ def test_a_duration_has_two_units(seconds: float, text: str) -> None:
 )
 def test_a_size_is_short(count: int, text: str) -> None:
     assert size(count) == text
+
+
+def test_a_cell_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table((Column[str]("Name", str),), ["[bold]udp://[::1]:1[/bold]", "x" * 300])
+    assert capsys.readouterr().out == f"Name\n[bold]udp://[::1]:1[/bold]\n{'x' * 300}\n"
+
+
+PROGRAM = (
+    "from mycelium.admin.table import *; from mycelium.cli.output import *; print_table((Column('Name', str),), ['a'])"
+)
+
+
+@pytest.mark.parametrize(
+    ("environment", "heading"),
+    [({}, "\x1b[1mName\x1b[0m"), ({"NO_COLOR": "1"}, "Name"), ({"TERM": "dumb"}, "Name")],
+)
+def test_the_heading_is_bold_where_a_terminal_can_and_may(environment: dict[str, str], heading: str) -> None:
+    shown = on_a_terminal(
+        [sys.executable, "-c", PROGRAM], columns=80, env={**os.environ, "TERM": "xterm", **environment}
+    )
+    assert shown.splitlines() == [heading, "a"]

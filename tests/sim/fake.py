@@ -109,6 +109,7 @@ class FakeRun:
             "peak_rss_mib": 120.5,
             "log_hash": self.log_hash,
             "outage_s": spread(ordered),
+            "detection_s": spread([DETECTION_S for _ in ordered]),
             "after_detection_s": spread([outage_s - DETECTION_S for outage_s in ordered]),
         }
 

@@ -79,3 +79,27 @@ def test_a_long_tail_turns_the_axis_logarithmic_and_says_so() -> None:
     figure = plot_outages(collect([*outages, {"type": "outage", "outage_s": 60.0, "after_detection_s": 59.8}]), LIGHT)
     assert figure is not None
     assert "logarithmic" in figure.axes[0].get_xlabel()
+
+
+def test_a_plot_that_would_show_one_value_is_not_drawn() -> None:
+    assert plot_stretch(collect([{"type": "stretch", "values": [1.0] * 50}]), LIGHT) is None
+    assert plot_stretch(collect([{"type": "stretch", "values": [1.0] * 50 + [1.2]}]), LIGHT) is not None
+
+
+@pytest.mark.parametrize(("fidelity", "how"), [("routing", "assumed"), ("node", "measured")])
+def test_the_plot_of_outages_tells_how_faults_were_detected(fidelity: str, how: str) -> None:
+    records = [{**record, "fidelity": fidelity} if record["type"] == "run" else record for record in fake_records()]
+    figure = plot_outages(collect(records), LIGHT)
+    assert figure is not None
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    assert legend.get_texts()[-1].get_text() == f"detection ({how}), 200 ms"
+
+
+def test_letters_are_readable_on_a_telephone() -> None:
+    for name, figure in draw_plots(collect(fake_records())):
+        scale = 350 / (figure.get_figwidth() * 72)  # CSS pixels for each point where the page is 390 wide
+        sizes = [
+            float(label.get_fontsize()) for axes in figure.axes for label in (*axes.get_xticklabels(), axes.xaxis.label)
+        ]
+        assert min(sizes) * scale > 8.5, name

@@ -1,6 +1,7 @@
 """Records: what is missing, unknown or malformed."""
 
-from sim.report.report import collect, summary_rows
+from sim.report.report import collect
+from sim.report.summary import number_rows
 
 
 def test_unknown_and_malformed_records_are_counted_and_passed_over() -> None:
@@ -9,7 +10,7 @@ def test_unknown_and_malformed_records_are_counted_and_passed_over() -> None:
     )
     assert report.unread == 4
     assert report.run.nodes == 5
-    assert dict(summary_rows(report))["records passed over"] == "4"
+    assert dict(number_rows(report))["records passed over"] == "4"
 
 
 def test_an_unknown_field_is_passed_over() -> None:

@@ -4,13 +4,9 @@ To a pipe each row is one line with every column. On a terminal, what must be sh
 below; other columns fill the lines that there are, and are left out where there is no room.
 """
 
-import os
-import shutil
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Generic, TypeVar
 
-import click
 from msgspec import Struct
 
 _GAP: Final = "  "
@@ -27,22 +23,6 @@ class Column(Struct, Generic[_Item], frozen=True):
     cell: Callable[[_Item], str]  # an empty text where there is nothing to show
     is_number: bool = False  # aligned to the right
     must_show: bool = False
-
-
-def print_table(columns: Sequence[Column[_Item]], items: Iterable[_Item]) -> None:
-    """Prints a row for each item under a heading, as wide as the terminal allows."""
-    is_tty = is_terminal()
-    room = shutil.get_terminal_size().columns if is_tty else None
-    heading, *lines = table_lines(columns, items, room=room)
-    is_plain = not is_tty or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
-    click.echo(heading if is_plain else click.style(heading, bold=True))
-    for line in lines:
-        click.echo(line)
-
-
-def is_terminal() -> bool:
-    """Tells whether a person reads the output."""
-    return sys.stdout.isatty()
 
 
 def table_lines(columns: Sequence[Column[_Item]], items: Iterable[_Item], *, room: int | None) -> list[str]:

@@ -1,14 +1,9 @@
 """Tables at any width: what must be shown is whole, the rest fills what room there is."""
 
-import os
-import sys
-
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.cli.table import Column, print_table, table_lines
-from tests.cli.support import on_a_terminal
+from mycelium.admin.table import Column, table_lines
 
 COLUMNS = (
     Column[dict[str, str]]("Name", lambda item: item["name"], must_show=True),
@@ -77,22 +72,3 @@ def test_only_a_single_cell_is_ever_wider_than_the_terminal(widths: list[tuple[i
     shown = row.split()
     assert set(shown) <= set(cells)
     assert {cell for cell, (_, must) in zip(cells, widths, strict=True) if must or room is None} <= set(shown)
-
-
-def test_a_cell_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table((Column[str]("Name", str),), ["[bold]udp://[::1]:1[/bold]", "x" * 300])
-    assert capsys.readouterr().out == f"Name\n[bold]udp://[::1]:1[/bold]\n{'x' * 300}\n"
-
-
-PROGRAM = "from mycelium.cli.table import *; print_table((Column('Name', str),), ['a'])"
-
-
-@pytest.mark.parametrize(
-    ("environment", "heading"),
-    [({}, "\x1b[1mName\x1b[0m"), ({"NO_COLOR": "1"}, "Name"), ({"TERM": "dumb"}, "Name")],
-)
-def test_the_heading_is_bold_where_a_terminal_can_and_may(environment: dict[str, str], heading: str) -> None:
-    shown = on_a_terminal(
-        [sys.executable, "-c", PROGRAM], columns=80, env={**os.environ, "TERM": "xterm", **environment}
-    )
-    assert shown.splitlines() == [heading, "a"]
