@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Final, TextIO
 
+from mycelium.admin.log_stream import LogStream
 from mycelium.limits import (
     LOG_KEYS,
     LOG_LINES_AT_ONCE,
@@ -40,11 +41,11 @@ class _Topic:
         self.newest: logging.LogRecord | None = None
 
 
-class BoundedHandler(logging.StreamHandler[TextIO]):
+class BoundedHandler(logging.StreamHandler[LogStream | TextIO]):
     """Writes to standard error. `clock` returns monotonic seconds; the topic used longest ago is forgotten first."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        super().__init__()
+        super().__init__(LogStream())
         self._clock = clock
         self._topics: OrderedDict[Hashable, _Topic] = OrderedDict()
         self._subjects: TokenBuckets[Hashable] = TokenBuckets(
@@ -80,7 +81,7 @@ class BoundedHandler(logging.StreamHandler[TextIO]):
         super().close()
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Counts what could not be written, as on a full disk."""
+        """Counts what could not be written, as on a full disk or where nobody reads."""
         if isinstance(sys.exc_info()[1], OSError):
             self._unwritten += 1
         else:

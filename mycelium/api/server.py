@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # Turns of the event loop after which every accepted connection is handed over, and every connection that is to close is closed.
 _TURNS: Final = 5
 _SILENT: Final = logging.CRITICAL + 1  # a bad request is answered, not logged; the application logs its own failures
+_LAST_WORDS_S: Final = (
+    0.3  # that calls under way have at the end; twice, as aiohttp waits for them to end and to be ended
+)
 _IDLE_SECONDS: Final = 15  # that a connection may stay open without a request
 
 
@@ -60,7 +63,7 @@ class ApiServer:
             access_log=None,
             logger=logging.Logger(__name__, _SILENT),
             keepalive_timeout=_IDLE_SECONDS,
-            shutdown_timeout=1,
+            shutdown_timeout=_LAST_WORDS_S,
         )
         await self._runner.setup()
         loop = asyncio.get_running_loop()

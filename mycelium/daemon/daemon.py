@@ -4,6 +4,7 @@ API's address -> key and epoch -> sockets -> TUN device -> node and driver -> pe
 """
 
 import asyncio
+import contextlib
 import fcntl
 import gc
 import importlib
@@ -37,6 +38,7 @@ from mycelium.daemon.open_files import allow_enough, explained
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.proxied import ProxiedPeers
 from mycelium.daemon.reload import reload
+from mycelium.daemon.stop import Stopped, end_soon, on_stop, raise_stopped
 from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DiskError, IdentityError
@@ -70,7 +72,7 @@ def run(settings: Settings) -> int:
     allow_enough()
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            return runner.run(Daemon(settings).serve())
+            return runner.run(Daemon(settings, last_resort=end_soon).serve())
     except (ExceptionGroup, OSError) as error:  # the former is of the task group
         raise explained(error) from error
 
@@ -78,8 +80,9 @@ def run(settings: Settings) -> int:
 class Daemon:
     """One running node and what it holds of this host."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, last_resort: Callable[[], None] = lambda: None) -> None:
         self._settings = settings
+        self._last_resort = last_resort  # called upon a signal to stop, in case that the stopping hangs
         self._stopping = asyncio.Event()
         self._peers: Peers
         self._control: LiveControl
@@ -92,31 +95,53 @@ class Daemon:
         self._transports: TransportSet
         self._api: ApiServer
         self._tasks: asyncio.TaskGroup
+        self._reloading: asyncio.Task[None] | None = None
 
     async def serve(self) -> int:
         """Starts, waits for a signal, stops."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         async with AsyncExitStack() as stack:
-            self._open(stack, loop)
-            async with asyncio.TaskGroup() as self._tasks:
-                self._driver.start()
-                stack.callback(self._driver.stop)
-                discovering = self._tasks.create_task(self._discover())
-                self._peers.replace(self._settings.peers)  # links form while the rest of the start goes on
-                await self._open_to_operator(stack, loop)
-                keeping = self._tasks.create_task(self._keep_tun())
-                telling = self._tasks.create_task(_tell_what_the_log_held_back())
-                gc.collect()
-                gc.freeze()  # what is alive now stays: the collector need not walk it again
-                await self._stopping.wait()
-                discovering.cancel()
-                keeping.cancel()
-                telling.cancel()
-            log.info("stopping")
+            try:
+                with on_stop(raise_stopped):
+                    self._open(stack, loop)
+            except Stopped:
+                return 0
+            with on_stop(lambda: self._told_to_stop(loop)):
+                await self._run(stack, loop)
         return 0
+
+    def _told_to_stop(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._last_resort()
+        loop.call_soon_threadsafe(self._stopping.set)
+
+    async def _run(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
+        """Lives until it is told to stop, then waits for nobody."""
+        living = asyncio.ensure_future(self._live(stack, loop))
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((living, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if self._stopping.is_set():
+                log.info("stopping")
+        finally:
+            stopping.cancel()
+            living.cancel()
+            self._driver.stop()  # first of all, since the neighbours wait for it
+            with contextlib.suppress(asyncio.CancelledError):
+                await living
+
+    async def _live(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
+        """Does all that a daemon does besides the driver, until it is cancelled."""
+        async with asyncio.TaskGroup() as self._tasks:
+            self._driver.start()
+            self._tasks.create_task(self._discover())
+            self._peers.replace(self._settings.peers)  # links form while the rest of the start goes on
+            await self._open_to_operator(stack, loop)
+            self._tasks.create_task(self._keep_tun())
+            self._tasks.create_task(_tell_what_the_log_held_back())
+            gc.collect()
+            gc.freeze()  # what is alive now stays: the collector need not walk it again
+            await self._stopping.wait()
 
     def _open(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
         """Opens the API's address, key, sockets and TUN device, and makes the node that lives on them."""
@@ -226,8 +251,11 @@ class Daemon:
         self._keeper.lost()
 
     def _reload(self) -> None:
-        if not self._stopping.is_set():
-            self._settings = reload(self._settings, self._peers)
+        if not self._stopping.is_set() and (self._reloading is None or self._reloading.done()):
+            self._reloading = self._tasks.create_task(self._follow_configuration())
+
+    async def _follow_configuration(self) -> None:
+        self._settings = await reload(self._settings, self._peers)
 
     async def _discover(self) -> None:
         """Finds neighbours on the links of this host until it is cancelled."""
@@ -255,6 +283,8 @@ class Daemon:
     # -- events --------------------------------------------------------------------------------------------------------
 
     def _on_event(self, event: Event) -> None:
+        if self._stopping.is_set():
+            return
         match event:
             case ResolvePeer():
                 self._tasks.create_task(self._peers.resolve(event.url))

@@ -104,6 +104,7 @@ class Driver:
         self._flush()
         if self._timer is not None:
             self._timer.cancel()
+        self._armed_for = -inf  # no timer is set any more
         for handle in self._revisits.values():
             handle.cancel()
         for transport in self._transports.transports:

@@ -8,6 +8,7 @@ from msgspec import structs
 from mycelium.admin import config, logs
 from mycelium.admin.config import Settings
 from mycelium.daemon.peers import Peers
+from mycelium.daemon.threads import in_thread
 from mycelium.errors import LocalError
 
 log = logging.getLogger("mycelium")
@@ -16,13 +17,13 @@ _LOG_SETTINGS: Final = ("debug", "silent", "log_format")
 _APPLIED: Final = ("peers", *_LOG_SETTINGS)
 
 
-def reload(running: Settings, peers: Peers) -> Settings:
+async def reload(running: Settings, peers: Peers) -> Settings:
     """Loads the settings again and applies what can be; returns those by which the daemon runs now.
 
     The log says what was applied and which settings take a restart. A mistake in the configuration changes nothing.
     """
     try:
-        wanted = config.load(running.given)
+        wanted = await in_thread(lambda: config.load(running.given))  # the file may be a pipe, or on a dead network
     except LocalError as error:
         log.error("not reloaded, all stays as it was: %s", error)
         return running

@@ -25,18 +25,18 @@ def logging_restored() -> Iterator[None]:
 class Stderr:
     """All that was written to standard error during the test."""
 
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
+        self._capfd = capfd
         self._text = ""
 
     def getvalue(self) -> str:
-        self._text += self._capsys.readouterr().err
+        self._text += self._capfd.readouterr().err
         return self._text
 
 
 @pytest.fixture
-def stream(capsys: pytest.CaptureFixture[str]) -> Stderr:
-    return Stderr(capsys)
+def stream(capfd: pytest.CaptureFixture[str]) -> Stderr:
+    return Stderr(capfd)
 
 
 def test_there_is_a_format_for_each_name_the_settings_take(stream: Stderr) -> None:

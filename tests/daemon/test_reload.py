@@ -1,5 +1,6 @@
 """SIGHUP: what of a changed configuration is applied, and what is said of the rest."""
 
+import asyncio
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,7 @@ class Running:
 
     def reload(self, text: str) -> None:
         self._file.write_text(text)
-        self.settings = reload(self.settings, self.peers)
+        self.settings = asyncio.run(reload(self.settings, self.peers))
 
     @property
     def urls(self) -> list[str]:
@@ -81,10 +82,10 @@ def test_what_takes_a_restart_is_named_again_until_it_is_taken_back(
     ]
 
 
-def test_the_log_s_level_and_format_change_at_once(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_log_s_level_and_format_change_at_once(running: Running, capfd: pytest.CaptureFixture[str]) -> None:
     running.reload(BEFORE + 'debug = true\nlog_format = "logfmt"\n')
     assert logging.getLogger("mycelium").level == logging.DEBUG
-    assert 'message="reloaded: debug is true; log_format is logfmt"' in capsys.readouterr().err
+    assert 'message="reloaded: debug is true; log_format is logfmt"' in capfd.readouterr().err
     running.reload(BEFORE + "silent = true\n")
     assert logging.getLogger("mycelium").level == logging.ERROR
     running.reload(BEFORE)
