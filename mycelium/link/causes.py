@@ -12,7 +12,7 @@ NO_ANSWER_IN_STREAM: Final = (
     "it accepts connections, but gives no answer (no mycelium, or one with another network key)"
 )
 BUSY: Final = "it is there, but takes no more handshakes now"
-UNAUTHENTIC: Final = "its answer does not authenticate (forged, or changed on the way)"
+UNAUTHENTIC: Final = "its answer does not authenticate (it has another network name, or somebody on the way changes it)"
 THIS_NODE: Final = "that is this node"
 SAME_KEY: Final = "it has this node's own key: no two hosts can share one"
 NOTHING_AFTER: Final = "it answered the handshake, but nothing after it"

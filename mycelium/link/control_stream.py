@@ -28,7 +28,7 @@ class ControlStream:
         self._frames = frames
         self._new_stream = new_stream
         self._channel = ControlChannel(new_stream())
-        self._keypair_established = -inf  # of the newest keypair that control frames arrived under
+        self._keypair_established = -inf  # of the newest keypair that the neighbour's present stream arrived under
 
     @property
     def queued_bytes(self) -> int:
@@ -67,13 +67,14 @@ class ControlStream:
     def receive(self, keypair: LinkKeypair, body: memoryview, *, now: float) -> Received:
         """Takes the body of a control frame, and sends what it calls for."""
         has_newer_keypair = keypair.established > self._keypair_established
-        self._keypair_established = max(keypair.established, self._keypair_established)
         try:
             blobs = self._channel.receive(body, may_be_another=has_newer_keypair, now=now)
         except DecodeError:
             self._frames.counters.frames_malformed += 1
             return Received([], is_reset=False)
         is_reset = self._channel.take_peer_restart()
+        if is_reset or has_newer_keypair:  # a late frame of another process must not make the present one unheard
+            self._keypair_established = keypair.established
         if self._channel.is_forgotten:
             self.restart()
         items: list[Item] = []

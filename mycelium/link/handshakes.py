@@ -143,6 +143,7 @@ class Handshakes:
         self._responses: dict[int, _Response] = {}
         self._response_of: dict[bytes, int] = {}  # ephemeral key of message 1 -> our index
         self._failed: list[Failed] = []
+        self.is_paused = False  # if so, nobody is answered
         self.counters = HandshakeCounters()
         self.gate_counters = self._gate.counters
 
@@ -193,6 +194,9 @@ class Handshakes:
 
     def receive(self, endpoint: Endpoint, datagram: memoryview, *, now: float) -> Completed | None:
         """Takes one handshake or cookie datagram; returns the handshake that it completes, if it does."""
+        if self.is_paused:
+            self.counters.handshakes_refused += 1
+            return None
         kind = datagram[0]
         data = bytes(datagram)
         try:

@@ -6,6 +6,7 @@ Links report by events: `handle_events` tells routing, the journal and the peer 
 from collections.abc import Callable, Iterable
 from functools import partial
 from math import inf
+from random import Random
 from typing import Final
 
 from mycelium.endpoint import Endpoint, Lost
@@ -30,6 +31,7 @@ from mycelium.link.link import Link, LinkState
 from mycelium.link.reassembly import PartialBudget
 from mycelium.link.repair.repair import RepairBudgets
 from mycelium.node.counters import NodeCounters
+from mycelium.node.duplicates import Duplicates, Reaction
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.outbox import Outbox, ResolvePeer
@@ -61,6 +63,7 @@ class Neighbours:
         outbox: Outbox,
         deadlines: Deadlines[bytes | str],
         entropy: Callable[[int], bytes],
+        rng: Random,
     ) -> None:
         self.links: dict[bytes, Link] = {}  # by neighbour
         self.by_index: dict[int, Link] = {}  # by the own index, which datagrams start with
@@ -79,6 +82,7 @@ class Neighbours:
         self._partial_budget = PartialBudget()
         self._repair_budgets = RepairBudgets()
         self.link_counters = LinkCounters()
+        self.duplicates = Duplicates(routing, journal, rng)
         self._stream = int.from_bytes(entropy(4), "big") >> 1
 
     def adopt(self, completed: Completed, *, now: float) -> None:
@@ -235,7 +239,11 @@ class Neighbours:
             self.remove(link, "the peer was removed", now=now)
 
     def sweep(self, *, now: float) -> None:
-        """Removes long dead links, has keys renewed; to be called every second."""
+        """Removes long dead links, has keys renewed; to be called every second.
+
+        It also stands back, without links, where routing has found another host with this node's key.
+        """
+        self._react(self.duplicates.react(now=now), now=now)
         for link in list(self.links.values()):
             link.sweep(now=now)
             if link.state is LinkState.DOWN:
@@ -245,6 +253,17 @@ class Neighbours:
             elif link.wants_new_keypair(now=now):
                 self._dial(link, link.paths.active.endpoint, now=now)
         self._forget_indices()
+
+    def _react(self, reaction: Reaction, *, now: float) -> None:
+        if reaction is Reaction.STAND_BACK:
+            self._dialler.pause()
+            for link in list(self.links.values()):
+                link.close(CLOSE_LEAVING, now=now)
+                self.remove(link, "another host runs with this node's key", now=now)
+        elif reaction is Reaction.RETURN:
+            self._dialler.resume()
+            self._peers.retry_all(now=now)
+            self.dial_due(now=now)
 
     def _forget_indices(self) -> None:
         self.by_index = {index: link for index, link in self.by_index.items() if index in link.keypairs.by_index}

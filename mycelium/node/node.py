@@ -118,6 +118,7 @@ class Node:
             outbox=self.outbox,
             deadlines=self._deadlines,
             entropy=self._entropy,
+            rng=rng,
         )
         self.links = self.neighbours.links  # by neighbour
         self.discovery = Discovery(

@@ -84,6 +84,8 @@ class Dialler:
 
     def dial(self, candidate: Candidate, *, now: float) -> bool:
         """Dials a candidate as soon as its source's share allows; returns False if it is being dialled already, or refused."""
+        if self._handshakes.is_paused:
+            return False
         target = self._target_of(candidate)
         attempt = self._attempts.get(target) or _Attempt()
         if attempt.is_for(candidate):
@@ -111,6 +113,16 @@ class Dialler:
             for pin in (ANY_KEY, completed.keys.peer_exchange_key):
                 self._end((completed.endpoint.remote, pin))
             self._start_waiting(now=now)
+
+    def pause(self) -> None:
+        """Ends all attempts, and neither dials nor answers until `resume`."""
+        for target in list(self._attempts):
+            self._end(target)
+        self._handshakes.is_paused = True
+
+    def resume(self) -> None:
+        """Ends `pause`; whoever has candidates names them again."""
+        self._handshakes.is_paused = False
 
     def forget_entry(self, url: str, *, now: float) -> None:
         """Stops dialling for an entry of the peer list that was removed."""

@@ -10,6 +10,7 @@ from mycelium.routing.advertise import Advertiser
 from mycelium.routing.announcements import AnnouncementChecker
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import OURSELVES, Destination
+from mycelium.routing.duplicate import NeighbourDuplicates, is_jump_near
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.origin import Origin
@@ -37,6 +38,7 @@ class Acquisition:
         "_selection",
         "_sources",
         "_table",
+        "neighbour_duplicates",
     )
 
     def __init__(
@@ -63,6 +65,7 @@ class Acquisition:
         self._forwarding = forwarding
         self._parameters = parameters
         self._counters = counters
+        self.neighbour_duplicates = NeighbourDuplicates()
 
     def take_updates(self, neighbour: Neighbour, items: Sequence[Item], *, now: float) -> Iterator[Item]:
         """Applies the updates among `items` in order and yields the other items in between."""
@@ -133,12 +136,12 @@ class Acquisition:
         self._selection.retract(row, neighbour.slot, now=now)
 
     def _hear_of_ourselves(self, neighbour: Neighbour, update: Update, *, now: float) -> None:
-        """Notes a newer sequence of our own, signed before we lost our state. The route itself is never used."""
+        """Notes a newer sequence of our own, of a start before this one or of another host. The route itself is never used."""
         announcement = update.announcement
         if announcement is None or announcement.sequence <= self._origin.sequence:
             return
         if self._checker.is_valid(announcement, update.node, neighbour, now=now):
-            self._origin.want_past(announcement.sequence)
+            self._origin.want_past(announcement.sequence, now=now)
 
     def _take_announcement(self, neighbour: Neighbour, update: Update, row: Destination, *, now: float) -> None:
         """Stores the newer announcement that a retraction carries, and spreads it towards the origin."""
@@ -189,7 +192,7 @@ class Acquisition:
             return False
         assert update.announcement is not None
         if known is None:
-            self._learn(row, update.announcement, now=now)
+            self._learn(row, update.announcement, neighbour, now=now)
         return True
 
     def _is_introduced(self, neighbour: Neighbour, update: Update, *, now: float) -> bool:
@@ -206,15 +209,26 @@ class Acquisition:
             return False
         return self._checker.is_valid(announcement, update.node, neighbour, now=now)
 
-    def _learn(self, row: Destination, announcement: Announcement, *, now: float) -> None:
-        """Stores a verified announcement; one of a new epoch is shown to neighbours whose routes have an older one."""
-        epoch = row.sequence >> EPOCH_SHIFT
+    def _learn(self, row: Destination, announcement: Announcement, source: Neighbour, *, now: float) -> None:
+        """Stores a verified announcement, and shows it to the node itself if that is another neighbour, with an older one.
+
+        One of a new epoch, and a jump, which another host with the same key must hear of, are shown to all neighbours whose
+        routes have an older one.
+        """
+        before = row.sequence
         self._keep(row, announcement, now=now)
-        if announcement.sequence >> EPOCH_SHIFT > epoch:
-            self._show_to_outdated(row, epoch + 1 << EPOCH_SHIFT, now=now)
+        origin = self._table.by_address.get(row.node)
+        if origin is not None and origin is not source:
+            self._show_if_outdated(origin, row, announcement.sequence, now=now)
+        if is_jump_near(before, announcement.sequence):
+            self._show_to_outdated(row, announcement.sequence, now=now)
+        elif announcement.sequence >> EPOCH_SHIFT > before >> EPOCH_SHIFT:
+            self._show_to_outdated(row, (before >> EPOCH_SHIFT) + 1 << EPOCH_SHIFT, now=now)
 
     def _keep(self, row: Destination, announcement: Announcement, *, now: float) -> None:
         before = row.announcement.prefixes
+        if row.node in self._table.by_address:
+            self.neighbour_duplicates.learned(row.node, row.sequence, announcement.sequence, now=now)
         row.learn(announcement, now=now)
         if row.announcement.prefixes != before:
             self._forwarding.assign(row.node, row.announcement.prefixes)
@@ -222,9 +236,12 @@ class Acquisition:
     def _show_to_outdated(self, row: Destination, sequence: int, *, now: float) -> None:
         """Shows the newest announcement to neighbours whose routes are older than `sequence`."""
         for neighbour in self._table.by_address.values():
-            route = row.routes[neighbour.slot]
-            if route < RETRACTED and sequence_of(route) < sequence:
-                self._advertiser.tell_newer(neighbour, row.node, row.announcement, now=now)
+            self._show_if_outdated(neighbour, row, sequence, now=now)
+
+    def _show_if_outdated(self, neighbour: Neighbour, row: Destination, sequence: int, *, now: float) -> None:
+        route = row.routes[neighbour.slot]
+        if route < RETRACTED and sequence_of(route) < sequence:
+            self._advertiser.tell_newer(neighbour, row.node, row.announcement, now=now)
 
     def _is_outdated(self, neighbour: Neighbour, update: Update, newest: int) -> bool:
         """Tells whether an older sequence is more than an update that is still delayed.

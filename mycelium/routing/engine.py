@@ -20,6 +20,7 @@ from mycelium.routing.advertise import Advertiser
 from mycelium.routing.announcements import AnnouncementChecker
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.damping import FlapDamping
+from mycelium.routing.duplicate import Claim
 from mycelium.routing.exchange import Exchange
 from mycelium.routing.expiry import Expiry
 from mycelium.routing.forwarding import ForwardingTable
@@ -170,6 +171,27 @@ class RoutingEngine:
         """Retracts the route to this node, so that others know at once that nothing can be delivered here."""
         self._advertiser.withdrawn = self._table.own
         self._advertiser.mark(self._table.own, now=now)
+
+    @property
+    def claim(self) -> Claim | None:
+        """What another host with our key is to us; None without a sign of one."""
+        return self._origin.duplicates.claim
+
+    @property
+    def duplicate_heard_at(self) -> float:
+        """When another host with our key last proved that it is alive."""
+        return self._origin.duplicates.heard_at
+
+    def take_shared(self) -> list[bytes]:
+        """Returns the neighbours of which it was found, since the last call, that other hosts have their keys."""
+        found = self._acquisition.neighbour_duplicates.found
+        taken = list(found)
+        found.clear()
+        return taken
+
+    def forget_duplicate(self) -> None:
+        """Forgets what is known of another host with our key, to find out anew whether there is one."""
+        self._origin.duplicates.forget()
 
     def readvertise(self, *, now: float) -> None:
         """Ends `withdraw`, with a newer sequence, for which every route is feasible again; else does nothing."""

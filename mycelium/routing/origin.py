@@ -8,6 +8,7 @@ from math import inf
 from random import Random
 
 from mycelium.routing.counters import RoutingCounters
+from mycelium.routing.duplicate import Claim, DuplicateDetection, jump_past
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.announcement import EPOCH_SHIFT, SEQUENCE_LIMIT, Announcement
 
@@ -27,6 +28,7 @@ class Origin:
         "_wanted_at",
         "announcement",
         "deadline",
+        "duplicates",
         "sequence",
     )
 
@@ -46,6 +48,8 @@ class Origin:
         self._counters = counters
         self.sequence = epoch << EPOCH_SHIFT
         self.announcement = announce(self.sequence)
+        self.duplicates = DuplicateDetection()
+        self.duplicates.issued(self.sequence)
         self._bumped_at = -inf
         self._wanted_at = inf
         self._jumped_at = -inf
@@ -59,17 +63,19 @@ class Origin:
             self._wanted_at = max(now, self._bumped_at + self._parameters.bump_spacing_s)
             self._arm()
 
-    def want_past(self, sequence: int) -> None:
-        """Schedules a jump past a sequence that others know of us: we lost our state, or our clock was set back."""
-        self._jump_past = max(self._jump_past, sequence)
-        self._arm()
+    def want_past(self, sequence: int, *, now: float) -> None:
+        """Schedules a jump past a newer sequence that others know of us: our past, or that of another host with our key."""
+        self.duplicates.heard(sequence, now=now)
+        if self.duplicates.claim is not Claim.YIELDS:
+            self._jump_past = max(self._jump_past, sequence)
+            self._arm()
 
     def advance(self, *, now: float) -> bool:
         """Increases the sequence if that is due; tells whether it did."""
         if now < self.deadline:
             return False
         jumps = now >= self._jump_at()
-        sequence = max(self.sequence, self._jump_past if jumps else 0) + 1
+        sequence = jump_past(self._jump_past) if jumps else self.sequence + 1
         if jumps:
             self._jumped_at = now
             self._counters.sequence_jumps += 1
@@ -80,6 +86,7 @@ class Origin:
             self.sequence = sequence
             self.announcement = self._announce(sequence)
             self._counters.sequence_bumps += 1
+            self.duplicates.issued(sequence)
         self._arm()
         return True
 
@@ -87,7 +94,7 @@ class Origin:
         self.deadline = min(self._hourly_at, self._wanted_at, self._jump_at())
 
     def _jump_at(self) -> float:
-        if self._jump_past <= self.sequence or self._jump_past + 1 >= SEQUENCE_LIMIT:
+        if self._jump_past <= self.sequence or jump_past(self._jump_past) >= SEQUENCE_LIMIT:
             return inf
         return self._jumped_at + self._parameters.jump_spacing_s
 

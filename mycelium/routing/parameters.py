@@ -17,7 +17,7 @@ class RoutingParameters(Struct, frozen=True):
     dump_spacing_s: float = 1.0  # between dumps of our whole table to one neighbour
     bump_s: float = 3_600.0  # between increases of an idle origin's sequence, +- 10 %
     bump_spacing_s: float = 0.1  # between increases that neighbours request
-    jump_spacing_s: float = 10.0  # between jumps past a newer sequence of our own
+    jump_spacing_s: float = 2.0  # between jumps past a newer sequence of our own
     expiry_s: float = 3 * 3_600.0  # a node whose sequence stands still for this long is removed
     sweep_s: float = 600.0  # between searches for expired nodes
     # a feasibility distance is kept this long after the last neighbour held our route (RFC 8966 B)

@@ -1,13 +1,16 @@
 """Control messages: what one end sends, the other gets, in order and once, whatever the wire does."""
 
 import random
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from mycelium.link.events import ItemsReceived
+from mycelium.link.keypair import LinkKeypair
 from mycelium.link.link import LinkState
-from mycelium.wire.control import Item, RouteRequest
-from mycelium.wire.frame import CONTROL, FRAME_HEADER
+from mycelium.wire.control import Item, RouteRequest, encode_item
+from mycelium.wire.frame import CONTROL, CONTROL_HEADER, FRAME_HEADER
 from tests.link.lab import DELAY_S, LinkLab
 
 
@@ -98,3 +101,20 @@ def test_messages_to_an_address_that_the_neighbour_has_left_are_resent_to_the_ne
     assert received(lab, "b") == []
     lab.run(DELAY_S)
     assert received(lab, "b") == items(0, 1, 2)
+
+
+def test_a_late_frame_of_another_process_does_not_make_the_present_one_unheard(lab: LinkLab) -> None:
+    """Each process numbers its streams as it likes; the newer one has the newer keypair."""
+    control = lab.link("b")._control
+    old, new = (cast("LinkKeypair", SimpleNamespace(established=lab.now + age)) for age in (1.0, 2.0))
+    body = encode_item(items(7)[0])
+
+    def arrives(keypair: LinkKeypair, stream: int, number: int) -> list[Item]:
+        header = CONTROL_HEADER.pack(stream, number, 0, 0, 0)
+        return control.receive(keypair, memoryview(header + body), now=lab.now).items
+
+    high, low = control._channel._peer_stream + 100, control._channel._peer_stream + 50
+    assert arrives(old, high, 1) == items(7)
+    assert arrives(new, low, 1) == items(7)
+    assert arrives(old, high, 2) == []  # late, beyond a gap; but it is taken for a new stream
+    assert arrives(new, low, 1) == items(7)

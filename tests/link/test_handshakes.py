@@ -7,9 +7,10 @@ import pytest
 
 from mycelium.endpoint import Endpoint
 from mycelium.limits import HALF_OPEN_HANDSHAKES, HANDSHAKES_PER_SECOND
-from mycelium.link.causes import NO_ANSWER
+from mycelium.link.causes import NO_ANSWER, UNAUTHENTIC
 from mycelium.link.handshakes import INITIATOR_PATIENCE_S, REPLIES_PER_HANDSHAKE, RETRANSMIT_CEILING_S
 from mycelium.link.keypair import MESSAGE_3_AGAIN_S
+from mycelium.node.event_kind import EventKind
 from mycelium.wire.datagram import COOKIE, HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3
 from sim.net.network import PORT, url_of
 from sim.net.node_net import NodeNet
@@ -214,6 +215,9 @@ def test_nodes_of_networks_with_different_names_get_no_link(psk: bytes, network_
     assert HANDSHAKE_3 not in {data[0] for _, _, data in net.capture}
     assert not net.hosts["a"].node.links
     assert not net.hosts["b"].node.links
+    [cause] = {entry.cause for entry in net.hosts["a"].node.journal.after(0) if entry.kind is EventKind.PEER_FAILED}
+    assert cause == UNAUTHENTIC
+    assert "another network name" in cause
 
 
 def test_a_common_network_key_and_name_let_the_neighbour_in() -> None:

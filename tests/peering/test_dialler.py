@@ -197,3 +197,18 @@ def test_a_candidate_that_is_named_again_while_it_is_dialled_fails_once() -> Non
     for now in (0.0, 1.0, 2.0):
         end.dialler.dial(Candidate(HERE, Source.PEER_LIST, url="one"), now=now)
     assert end.expire(now=INITIATOR_PATIENCE_S) == ["one"]
+
+
+def test_a_paused_dialler_neither_dials_nor_answers() -> None:
+    ours, theirs = End(OWN), End(PEER)
+    ours.dialler.dial(at(1), now=0.0)
+    ours.take_datagrams()
+    ours.dialler.pause()
+    assert ours.dialler.remotes() == set()
+    assert not ours.dialler.dial(at(2), now=0.0)
+    theirs.dialler.dial(Candidate(HERE, Source.PEER_LIST), now=0.0)
+    assert complete(theirs, ours) == []
+    assert ours.expire(now=INITIATOR_PATIENCE_S + 1) == []
+    ours.dialler.resume()
+    assert ours.dialler.dial(at(2), now=10.0)
+    assert ours.dialled() == ["192.0.2.2"]

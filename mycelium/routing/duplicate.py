@@ -1,0 +1,101 @@
+"""Detection of a second host with the same key: two nodes that announce themselves under one address.
+
+A newer sequence of our own that we did not issue is either our past (a start with an older clock and no kept epoch) or another
+host. So we jump past it, to a sequence that depends on it. Only a host that holds the key, is alive and has heard us can jump
+past that one in turn: its jump answers ours. Recordings of old announcements can't.
+
+The host whose sequence was jumped past first, and not in reply, was started later: it keeps the address. The other one yields
+and jumps no further.
+"""
+
+from collections import deque
+from enum import Enum
+from math import inf
+from typing import Final
+
+from mycelium.identity import blake2b
+from mycelium.limits import LINKS
+
+REMEMBERED_SEQUENCES: Final = 16  # of our own, issued last: what is jumped past may be as old as this
+ANSWER_RANGE: Final = 16  # a jump may be followed by so many increases before it is heard
+ANSWERED_WITHIN_S: Final = 5.0  # seconds in which a jump is answered; a host that loses its state twice takes longer
+LEAST_JUMP: Final = 256  # no increases by one lead as far between two jumps
+JUMP_SPREAD: Final = 1_024  # lengths of jumps that differ: many more than ANSWER_RANGE, few enough to stay in an epoch
+BEHIND_S: Final = 20.0  # seconds after a jump in which it and increases after it count as replies
+
+
+class Claim(Enum):
+    """What a node makes of its address while another host has the same key."""
+
+    KEEPS = "keeps"  # as it was started later
+    YIELDS = "yields"
+
+
+def jump_past(sequence: int) -> int:
+    """Returns the sequence to which an origin jumps past another one; how far it is tells from where."""
+    tell_tale = int.from_bytes(blake2b(sequence.to_bytes(6, "big"), size=2), "big")
+    return sequence + LEAST_JUMP + tell_tale % JUMP_SPREAD
+
+
+def is_jump_past(sequence: int, newer: int) -> bool:
+    """Tells whether `newer` is a jump past `sequence`, perhaps increased a few times since."""
+    return 0 <= newer - jump_past(sequence) < ANSWER_RANGE
+
+
+def is_jump_near(sequence: int, newer: int) -> bool:
+    """Tells whether `newer` is a jump past a node's `sequence`, or past one near it: an onlooker may have missed some."""
+    if not LEAST_JUMP - ANSWER_RANGE < newer - sequence < LEAST_JUMP + JUMP_SPREAD + ANSWER_RANGE:
+        return False
+    return any(is_jump_past(sequence - missed, newer) for missed in range(ANSWER_RANGE))
+
+
+class DuplicateDetection:
+    """What claim an origin has, from the sequences that it issues and those that it hears of itself."""
+
+    __slots__ = ("_behind_until", "_issued", "claim", "heard_at")
+
+    def __init__(self) -> None:
+        self._issued: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_SEQUENCES)  # until when it is a reply
+        self._behind_until = -inf
+        self.heard_at = -inf  # the last proof that another host is alive
+        self.claim: Claim | None = None  # None: there has been none
+
+    def issued(self, sequence: int) -> None:
+        """Notes a sequence of our own."""
+        self._issued.append((sequence, self._behind_until))
+
+    def heard(self, sequence: int, *, now: float) -> None:
+        """Takes a sequence of ours, newer than any that we have issued. Unless we yield, it is to be jumped past."""
+        reply_until = next((until for own, until in self._issued if is_jump_past(own, sequence)), None)
+        if reply_until is not None:
+            self.heard_at = now
+            self.claim = Claim.YIELDS if now < reply_until else Claim.KEEPS
+        self._behind_until = now + BEHIND_S
+
+    def forget(self) -> None:
+        """Starts over: what was heard so far proves nothing any more."""
+        self.claim = None
+        self._issued.clear()
+
+
+class NeighbourDuplicates:
+    """Which neighbours share their keys with other hosts: two jumps in a row, the second past the first, show it to all."""
+
+    __slots__ = ("_jumps", "found")
+
+    def __init__(self) -> None:
+        self._jumps: dict[
+            bytes, tuple[int, float]
+        ] = {}  # by neighbour: where its last jump led to, and when it was heard
+        self.found: list[bytes] = []  # drained by the owner
+
+    def learned(self, neighbour: bytes, before: int, sequence: int, *, now: float) -> None:
+        """Takes a newer sequence of a neighbour."""
+        if not is_jump_near(before, sequence):
+            return
+        last, heard_at = self._jumps.pop(neighbour, (0, -inf))
+        self._jumps[neighbour] = sequence, now
+        if 0 <= before - last < ANSWER_RANGE and now - heard_at < ANSWERED_WITHIN_S:
+            self.found.append(neighbour)
+        if len(self._jumps) > LINKS:
+            del self._jumps[next(iter(self._jumps))]

@@ -1,0 +1,296 @@
+"""Two hosts with one key in a mesh of six: they and their neighbours are told, one keeps the address, nobody else notices."""
+
+import random
+from itertools import pairwise
+from typing import cast
+
+import pytest
+
+from mycelium.limits import LINKS
+from mycelium.link.link import LinkState
+from mycelium.node.duplicates import (
+    FIRST_WAIT_S,
+    FORGOTTEN_S,
+    NEIGHBOUR_QUIET_S,
+    TRIAL_S,
+    WAIT_CEILING_S,
+    Duplicates,
+    Reaction,
+)
+from mycelium.node.event_kind import EventKind
+from mycelium.node.journal import Entry, Journal
+from mycelium.routing.duplicate import Claim
+from mycelium.routing.engine import RoutingEngine
+from sim.net.node_net import NodeNet
+from tests.support.small_meshes import deliver, is_whole, ping, ping_until_answered, received
+
+BYSTANDERS = "abcdef"
+KEY = 777
+SETTLED_S = 5.0
+
+TOLD = {EventKind.KEY_SHARED, EventKind.KEY_ALONE, EventKind.NEIGHBOUR_KEY_SHARED}
+
+
+def mesh(*, epoch: int = 10, seed: int = 0) -> NodeNet:
+    """Returns a ring of six with a chord, and x at two of them."""
+    net = NodeNet(seed)
+    for name in BYSTANDERS:
+        net.add(name)
+    for one, other in (*pairwise("abcdefa"), "ad"):
+        net.join(one, other)
+    net.add("x", seed=KEY, epoch=epoch)
+    for name in "ab":
+        net.join("x", name)
+    net.run(15, until=lambda: is_whole(net))
+    net.run(20)
+    return net
+
+
+def clone(net: NodeNet, neighbours: str, *, epoch: int = 20) -> None:
+    """Starts another host with the key of x."""
+    net.add("y", seed=KEY, epoch=epoch)
+    for name in neighbours:
+        net.join("y", name)
+
+
+def told(net: NodeNet, name: str) -> list[Entry]:
+    """Returns what a node's operator was told of keys with two hosts."""
+    return [entry for entry in net.hosts[name].node.journal.after(0) if entry.kind in TOLD]
+
+
+def kinds(net: NodeNet, name: str) -> list[EventKind]:
+    return [entry.kind for entry in told(net, name)]
+
+
+def has_links(net: NodeNet, name: str) -> bool:
+    return any(link.state is not LinkState.DOWN for link in net.hosts[name].node.links.values())
+
+
+def run_with_bystanders(net: NodeNet, seconds: float) -> None:
+    """Lets time pass while bystanders talk; all that they say must arrive."""
+    sent = []
+    until = net.now + seconds
+    while net.now < until:
+        sent += [(other, ping(net, one, other)) for one, other in ("cf", "fc", "ad", "be", "ab", "ea")]
+        net.run(0.05)
+    net.run(1.0)
+    got = {name: set(received(net, name)) for name in BYSTANDERS}
+    assert [data for name, data in sent if data not in got[name]] == []
+
+
+@pytest.mark.parametrize("epochs", [(10, 11), (10, 10), (20, 10)], ids=str)
+@pytest.mark.parametrize("neighbours", ["ab", "de", "bc"], ids=["same neighbours", "others", "one in common"])
+def test_one_of_two_hosts_with_one_key_keeps_it_and_bystanders_lose_nothing(
+    neighbours: str, epochs: tuple[int, int]
+) -> None:
+    net = mesh(epoch=epochs[0])
+    changes = {name: net.hosts[name].node.routing.choices for name in BYSTANDERS}
+    clone(net, neighbours, epoch=epochs[1])
+    if epochs[0] == epochs[1]:  # of one second: nothing tells them apart before either increases its sequence
+        net.hosts["y"].node.routing._origin.want_newer(now=net.now)
+    run_with_bystanders(net, SETTLED_S)
+
+    assert {has_links(net, "x"), has_links(net, "y")} == {True, False}
+    keeper, other = "xy" if has_links(net, "x") else "yx"
+    if epochs[0] != epochs[1]:
+        assert keeper == ("y" if epochs[1] > epochs[0] else "x")
+    for name, claim, words in ((keeper, Claim.KEEPS, "keeps the address"), (other, Claim.YIELDS, "closed its links")):
+        [entry] = told(net, name)
+        assert entry.kind is EventKind.KEY_SHARED
+        assert entry.cause is not None
+        assert words in entry.cause
+        assert net.hosts[name].node.routing.claim is claim
+    address = net.hosts["x"].address
+    assert any(kinds(net, name) for name in BYSTANDERS)
+    for name in BYSTANDERS:
+        assert kinds(net, name) in ([], [EventKind.NEIGHBOUR_KEY_SHARED])
+        assert {entry.node for entry in told(net, name)} <= {address}
+        assert net.hosts[name].node.routing.choices - changes[name] < 150
+    for name in BYSTANDERS:
+        ping_until_answered(net, name, keeper, within=2)
+    before = len(received(net, other))
+    for _ in range(20):
+        for name in BYSTANDERS:
+            deliver(net, name, keeper, within=1)
+    assert len(received(net, other)) == before
+
+
+def test_who_stands_back_returns_when_the_other_host_leaves() -> None:
+    net = mesh()
+    clone(net, "ab")
+    net.run(SETTLED_S)
+    assert not has_links(net, "x")
+    net.close("y")
+    net.run(1.3 * FIRST_WAIT_S, until=lambda: is_whole(net))
+    net.run(TRIAL_S + 2)
+    assert kinds(net, "x") == [EventKind.KEY_SHARED, EventKind.KEY_ALONE]
+    for name in BYSTANDERS:
+        ping_until_answered(net, name, "x", within=1)
+    assert net.hosts["x"].node.neighbours.duplicates.describe() is None
+
+
+def test_new_attempts_of_the_other_host_cost_little_and_are_told_once() -> None:
+    net = mesh()
+    clone(net, "ab")
+    net.run(SETTLED_S)
+    sent, taken = 0, len(received(net, "y"))
+    for _ in range(240):
+        ping(net, "c", "y")
+        sent += 1
+        net.run(1.0)
+    assert len(received(net, "y")) - taken >= sent - 8  # of two attempts
+    assert not has_links(net, "x")
+    assert kinds(net, "x") == kinds(net, "y") == [EventKind.KEY_SHARED]
+
+
+def test_a_host_that_is_restarted_takes_over() -> None:
+    net = mesh()
+    clone(net, "de")
+    net.run(SETTLED_S)
+    net.restart("x", epoch=30)
+    net.run(SETTLED_S)
+    assert has_links(net, "x")
+    assert not has_links(net, "y")
+    for name in BYSTANDERS:
+        ping_until_answered(net, name, "x", within=2)
+
+
+# -- what one node makes of it ---------------------------------------------------------------------------------------------
+
+
+class Found:
+    """What routing has found."""
+
+    def __init__(self) -> None:
+        self.claim: Claim | None = None
+        self.duplicate_heard_at = 0.0
+        self.shared: list[bytes] = []
+
+    def take_shared(self) -> list[bytes]:
+        taken, self.shared = self.shared, []
+        return taken
+
+    def forget_duplicate(self) -> None:
+        self.claim = None
+
+
+def duplicates() -> tuple[Duplicates, Found, Journal]:
+    found, journal = Found(), Journal(now=0.0)
+    return Duplicates(cast("RoutingEngine", found), journal, random.Random(1)), found, journal
+
+
+def words(journal: Journal) -> list[EventKind]:
+    return [entry.kind for entry in journal.after(0)]
+
+
+def test_attempts_become_rarer_up_to_half_an_hour() -> None:
+    one, found, journal = duplicates()
+    now, waits = 0.0, []
+    for _ in range(12):
+        found.claim = Claim.YIELDS
+        assert one.react(now=now) is Reaction.STAND_BACK
+        assert one.stands_back
+        assert one.react(now=one.returns_at - 0.1) is Reaction.NOTHING
+        waits.append(one.returns_at - now)
+        now = one.returns_at
+        assert one.react(now=now) is Reaction.RETURN
+        assert found.claim is None
+    assert waits[0] == pytest.approx(FIRST_WAIT_S, rel=0.2)
+    assert waits[-1] == pytest.approx(WAIT_CEILING_S, rel=0.2)
+    assert words(journal) == [EventKind.KEY_SHARED]
+    assert one.react(now=now + TRIAL_S + 1) is Reaction.NOTHING
+    assert words(journal) == [EventKind.KEY_SHARED, EventKind.KEY_ALONE]
+    found.claim = Claim.YIELDS
+    one.react(now=now + 100)
+    assert one.returns_at - now - 100 == pytest.approx(FIRST_WAIT_S, rel=0.2)
+
+
+def test_who_keeps_the_address_is_told_once_and_when_the_other_host_is_gone() -> None:
+    one, found, journal = duplicates()
+    found.claim = Claim.KEEPS
+    for now in (1.0, 2.0, 1_000.0, FORGOTTEN_S - 1):
+        assert one.react(now=now) is Reaction.NOTHING
+    assert words(journal) == [EventKind.KEY_SHARED]
+    assert "keeps the address" in (one.describe() or "")
+    one.react(now=FORGOTTEN_S + 1)
+    assert words(journal) == [EventKind.KEY_SHARED, EventKind.KEY_ALONE]
+    assert one.describe() is None
+
+
+def test_a_neighbour_with_two_hosts_is_told_of_once_until_an_hour_without_a_sign() -> None:
+    one, found, journal = duplicates()
+    for now in (0.0, 10.0, 3_000.0, 6_000.0):
+        found.shared = [b"neighbour"]
+        one.react(now=now)
+    assert words(journal) == [EventKind.NEIGHBOUR_KEY_SHARED]
+    found.shared = [b"neighbour"]
+    one.react(now=6_001.0 + NEIGHBOUR_QUIET_S)
+    assert words(journal) == [EventKind.NEIGHBOUR_KEY_SHARED] * 2
+
+
+def test_neighbours_with_two_hosts_are_remembered_up_to_a_bound() -> None:
+    one, found, _ = duplicates()
+    found.shared = [number.to_bytes(16, "big") for number in range(2 * LINKS)]
+    one.react(now=7_000.0)
+    assert len(one.neighbours) == LINKS
+
+
+# -- what is no other host -------------------------------------------------------------------------------------------------
+
+
+def assert_alone(net: NodeNet) -> None:
+    assert is_whole(net)
+    assert [told(net, name) for name in (*BYSTANDERS, "x")] == [[]] * 7
+    assert net.hosts["x"].node.routing.claim is None
+
+
+@pytest.mark.parametrize("epochs", [(9, 8, 7), (11, 12, 13), (500, 50, 5)], ids=["set back", "next", "jumped"])
+@pytest.mark.parametrize("says_goodbye", [True, False])
+def test_a_restart_is_none_whatever_the_clock_says(epochs: tuple[int, ...], says_goodbye: bool) -> None:
+    net = mesh()
+    for epoch in epochs:
+        net.stop("x", says_goodbye=says_goodbye)
+        net.restart("x", epoch=epoch)
+        net.run(15)
+    assert_alone(net)
+
+
+def test_a_restart_between_the_halves_of_a_parted_mesh_is_none() -> None:
+    net = mesh()
+    for one, other in ("fa", "cd", "ad"):
+        net.cut(one, other)
+    for epoch in (40, 60, 3):
+        net.restart("x", epoch=epoch)
+        net.run(20)
+    for one, other in ("fa", "cd", "ad"):
+        net.mend(one, other)
+    net.run(40, until=lambda: is_whole(net))
+    net.run(30)
+    assert_alone(net)
+
+
+def test_a_host_that_roams_is_none() -> None:
+    net = mesh()
+    for number in range(10):
+        net.move("x", f"x{number}")
+        net.run(7)
+    net.run(20)
+    assert_alone(net)
+
+
+def test_recordings_of_old_announcements_are_none() -> None:
+    net = mesh()
+    recorded = [net.hosts["x"].node.routing.resolve(net.hosts["x"].address)]
+    for epoch in (11, 12, 13):
+        net.restart("x", epoch=epoch)
+        net.run(5)
+        recorded.append(net.hosts["x"].node.routing.resolve(net.hosts["x"].address))
+    net.restart("x", epoch=1)  # all of them are newer
+    engine = net.hosts["x"].node.routing
+    for announcement in recorded:
+        assert announcement is not None
+        for _ in range(3):
+            engine._origin.want_past(announcement.sequence, now=net.now)
+            net.run(11)
+    net.run(20)
+    assert_alone(net)
