@@ -36,10 +36,12 @@ class Line:
 System = Callable[[Lab, Path, int], Line]
 
 
-def mycelium(lab: Lab, directory: Path, relays: int) -> Line:
-    """The daemon of this repository."""
+def mycelium(lab: Lab, directory: Path, relays: int, *, scheme: str = "udp") -> Line:
+    """The daemon of this repository, with links over one kind of transport."""
     names = _names(relays)
     mesh = DaemonMesh(lab, directory, line(*names))
+    for daemon in mesh.daemons.values():
+        daemon.peers = [url.replace("udp://", f"{scheme}://") for url in daemon.peers]
     mesh.start()
     mesh.wait_converged()
     first, last = mesh[names[0]], mesh[names[-1]]
@@ -98,6 +100,7 @@ def start_yggdrasil(host: LabHost, directory: Path, dialled: Sequence[str]) -> "
 
 SYSTEMS: Final[dict[str, System]] = {
     "mycelium": mycelium,
+    **{f"mycelium-{scheme}": partial(mycelium, scheme=scheme) for scheme in ("tcp", "tls", "wss")},
     "veth": veth,
     "wireguard-go": wireguard_go,
     "yggdrasil": yggdrasil,
