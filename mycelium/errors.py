@@ -85,4 +85,4 @@ class WrongKey(HandshakeError):
 
 
 class OpeningRefused(RemoteError):
-    """A proxy or server on the way to a peer does not open the stream; the text says why, for the operator."""
+    """The stream to a peer is not opened, by this host, a proxy or a server on the way; the text says why, for the operator."""

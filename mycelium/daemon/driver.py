@@ -191,12 +191,18 @@ class Driver:
             self._loop.add_writer(transport.fileno(), self._on_writable, transport)
         if self._tun is not None and self._resume is None:
             self._loop.remove_reader(self._tun.fileno())
-            self._resume = self._loop.call_later(TUN_PAUSE_S, self._resume_tun)
+            self._resume = self._loop.call_later(TUN_PAUSE_S, self._end_pause)
 
     def _on_writable(self, transport: Transport) -> None:
         if self._transports.drain(transport):
             self._loop.remove_writer(transport.fileno())
             self._resume_tun()
+
+    def _end_pause(self) -> None:
+        """Ends a pause that has lasted long enough: what is still backed up must not use up those of other connections."""
+        if self._backed_up is not None:
+            self._backed_up.stop_waiting()
+        self._resume_tun()
 
     def _resume_tun(self) -> None:
         if self._tun is not None and self._resume is not None:
@@ -222,7 +228,9 @@ class Driver:
         oversize, unreachable = self._transports.take_oversize(), self._transports.take_unreachable()
         for endpoint, size in oversize:
             self._node.datagram_refused(endpoint, size, now=now)
-        for endpoint in unreachable:
+        for endpoint, cause in unreachable.items():
+            if cause:
+                self._node.undelivered(endpoint, cause, now=now)
             self._node.host_lost(Lost(endpoint=endpoint), now=now)
         if unreachable:
             self._flush()

@@ -22,12 +22,15 @@ class Transport(Protocol):
     """
 
     scheme: str  # of the endpoints that it can reach
-    unreachable: dict[Endpoint, None]  # endpoints without a route, perhaps for a moment, or whose connection has ended
+    unreachable: dict[Endpoint, str]  # why, for people: no route, perhaps for a moment, or a connection that has ended
     oversize: dict[Endpoint, int]  # length of a datagram that exceeded the interface's MTU
 
     @property
     def is_backed_up(self) -> bool:
         """Tells whether local senders should wait; the descriptor becomes readable when that ends."""
+
+    def stop_waiting(self) -> None:
+        """Has local senders wait no longer for what is backed up now; `is_backed_up` leaves it out until it is relieved."""
 
     def fileno(self) -> int:
         """Returns the descriptor that is readable while `receive` has something."""

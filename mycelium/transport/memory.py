@@ -65,7 +65,7 @@ class MemoryTransport:
         self._waiting: deque[tuple[bytes, int, Endpoint]] = deque()
         self._waiting_bytes = 0
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self.unreachable: dict[Endpoint, None] = {}
+        self.unreachable: dict[Endpoint, str] = {}
         self.oversize: dict[Endpoint, int] = {}
         self.counters = MemoryCounters()
 
@@ -94,6 +94,9 @@ class MemoryTransport:
 
     def holds_more(self) -> bool:
         return False
+
+    def stop_waiting(self) -> None:
+        pass
 
     def waited_s(self) -> float:
         return 0.0

@@ -80,7 +80,7 @@ class TransportSet:
         self._lane_of: dict[Endpoint, _Lane | None] = {}  # cache of `_find_lane`; entries can be evicted at any time
         self._logged: set[tuple[str, bool]] = set()  # scheme, and whether IPv6, of endpoints without a transport
         self._has_warned = False  # of a way through the overlay
-        self._no_transport: dict[Endpoint, None] = {}
+        self._no_transport: dict[Endpoint, str] = {}  # and why
         self.counters = SetCounters()
 
     def send(self, transmits: list[Transmit]) -> Sequence[Transport]:
@@ -119,16 +119,16 @@ class TransportSet:
         lane.is_full = False
         return True
 
-    def take_unreachable(self) -> list[Endpoint]:
-        """Returns the endpoints that could not be reached since the last call."""
+    def take_unreachable(self) -> dict[Endpoint, str]:
+        """Returns the endpoints that could not be reached since the last call, and why, as far as that is known."""
         if not self._no_transport and not any(transport.unreachable for transport in self.transports):
-            return []
+            return {}
         endpoints = dict(self._no_transport)
         self._no_transport.clear()
         for transport in self.transports:
             endpoints |= transport.unreachable
             transport.unreachable.clear()
-        return list(endpoints)
+        return endpoints
 
     def take_oversize(self) -> list[tuple[Endpoint, int]]:
         """Returns endpoints whose datagrams exceeded an interface's MTU since the last call, and the length of one of each."""
@@ -195,17 +195,17 @@ class TransportSet:
             self.counters.unsent_control_dropped += 1
 
     def _drop(self, endpoint: Endpoint) -> None:
-        if len(self._no_transport) < ENDPOINTS_REMEMBERED:
-            self._no_transport[endpoint] = None
         objection = self.underlay.objection(endpoint)
+        kind = endpoint.scheme, ":" in endpoint.host
+        family = "IPv6" if kind[1] else "IPv4"
+        if len(self._no_transport) < ENDPOINTS_REMEMBERED:
+            self._no_transport[endpoint] = objection or f"this node has no {kind[0]} listener for {family}"
         if objection is not None:
             self._refuse(endpoint, objection)
             return
         self.counters.no_transport_dropped += 1
-        kind = endpoint.scheme, ":" in endpoint.host
         if kind not in self._logged:
             self._logged.add(kind)
-            family = "IPv6" if kind[1] else "IPv4"
             log.warning("no listener can send to %s: a %s one for %s is needed", endpoint, endpoint.scheme, family)
 
     def _refuse(self, endpoint: Endpoint, objection: str) -> None:

@@ -5,6 +5,7 @@ another and the neighbour follows. Errors caused by ICMP are never raised, becau
 """
 
 import errno
+import os
 import socket
 import struct
 import time
@@ -116,7 +117,7 @@ class UdpTransport:
         self._routes: dict[Endpoint, _Route] = {}
         self.gso = offload and has_gso(udp)
         self.gro = offload and enable_gro(udp)
-        self.unreachable: dict[Endpoint, None] = {}
+        self.unreachable: dict[Endpoint, str] = {}
         self.oversize: dict[Endpoint, int] = {}
         self.counters = UdpCounters()
 
@@ -194,6 +195,9 @@ class UdpTransport:
 
     def holds_more(self) -> bool:
         return self._held is not None
+
+    def stop_waiting(self) -> None:
+        pass
 
     def waited_s(self) -> float:
         try:
@@ -297,7 +301,7 @@ class UdpTransport:
         elif error:
             self.counters.send_errors += 1
             if error in NO_WAY and len(self.unreachable) < ENDPOINTS_REMEMBERED:
-                self.unreachable[route.endpoint] = None
+                self.unreachable[route.endpoint] = f"this host can't send there: {os.strerror(error).lower()}"
         return True
 
     def _count_oversize(self, datagram: memoryview) -> None:

@@ -108,7 +108,7 @@ def test_a_way_that_the_system_refuses_is_left_at_once() -> None:
         one, other = await linked_pair()
         [link] = one.node.links.values()
         [transport] = one.transports.transports
-        transport.unreachable[link.paths.active.endpoint] = None
+        transport.unreachable[link.paths.active.endpoint] = ""
         one.driver.act(lambda now: None)
         assert link.state is LinkState.SUSPECT
         assert not transport.unreachable
@@ -245,6 +245,38 @@ def test_a_transport_that_is_backed_up_stops_the_reading_of_tun_until_it_is_reli
         one.driver._on_tun()
         assert len(tun.read_at) == 1
         stop(one, other)
+
+    asyncio.run(run())
+
+
+def test_a_pause_that_was_long_enough_is_told_to_the_transport(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        hub, loop = MemoryHub(), asyncio.get_running_loop()
+        busy = hub.open("aa", scheme="busy")
+        one = Host([busy, hub.open("a")], Endpoint("memory", "b", 9651), loop, WatchedTun())
+        told = asyncio.Event()
+        monkeypatch.setattr(busy, "is_backed_up", True)
+        monkeypatch.setattr(busy, "stop_waiting", told.set)
+        one.node.outbox.transmits.append((Endpoint("busy", "b", 1), [b"x"], 1, True))
+        one.driver.act(lambda now: None)
+        await asyncio.wait_for(told.wait(), 10)
+        stop(one)
+
+    asyncio.run(run())
+
+
+def test_what_could_not_be_sent_is_why_a_dial_fails() -> None:
+    async def run() -> None:
+        hub, loop = MemoryHub(), asyncio.get_running_loop()
+        transport = hub.open("a")
+        one = Host([transport], Endpoint("memory", "b", 9651), loop)
+        told: list[tuple[Endpoint, str]] = []
+        one.node.undelivered = lambda endpoint, cause, *, now: told.append((endpoint, cause))  # type: ignore[method-assign]
+        there = Endpoint("memory", "b", 9651)
+        transport.unreachable[there] = "nothing listens there"
+        one.driver.act(lambda now: None)
+        assert told == [(there, "nothing listens there")]
+        stop(one)
 
     asyncio.run(run())
 

@@ -130,8 +130,11 @@ def test_what_no_transport_can_reach_is_counted_told_and_logged_once(
         for _ in range(2):
             sockets.send([(endpoint, [b"x"], 1, False) for endpoint in lost])
     assert sockets.counters.no_transport_dropped == 6
-    assert sockets.take_unreachable() == lost
-    assert sockets.take_unreachable() == []
+    assert sockets.take_unreachable() == {
+        endpoint: f"this node has no {endpoint.scheme} listener for {family}"
+        for endpoint, family in zip(lost, ("IPv4", "IPv6", "IPv4"), strict=True)
+    }
+    assert sockets.take_unreachable() == {}
     assert [record.getMessage() for record in caplog.records] == [
         "no listener can send to udp://192.0.2.1:9: a udp one for IPv4 is needed",
         "no listener can send to tcp://[::1]:9: a tcp one for IPv6 is needed",
@@ -217,12 +220,12 @@ def test_a_transport_that_is_backed_up_is_named_once_until_it_was_relieved(monke
 
 def test_what_transports_could_not_send_is_told_once() -> None:
     network = Network()
-    network.stuck.unreachable[HERE] = None
-    network.free.unreachable[THERE] = None
+    network.stuck.unreachable[HERE] = "gone"
+    network.free.unreachable[THERE] = "full"
     network.free.oversize[THERE] = 1_452
-    assert network.set.take_unreachable() == [HERE, THERE]
+    assert network.set.take_unreachable() == {HERE: "gone", THERE: "full"}
     assert network.set.take_oversize() == [(THERE, 1_452)]
-    assert (network.set.take_unreachable(), network.set.take_oversize()) == ([], [])
+    assert (network.set.take_unreachable(), network.set.take_oversize()) == ({}, [])
 
 
 def test_counters_carry_the_name_of_their_scheme_and_add_up() -> None:

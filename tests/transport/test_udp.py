@@ -370,6 +370,6 @@ def test_an_endpoint_that_the_system_knows_no_way_to_is_named() -> None:
     transport = UdpTransport.open("127.0.0.1", 0)
     transport._sendmsg = refuse
     assert transport.send(endpoint, [b"x"], 1)
-    assert list(transport.unreachable) == [endpoint]
+    assert transport.unreachable == {endpoint: "this host can't send there: network is unreachable"}
     assert transport.counters.send_errors == 1
     transport.close()

@@ -35,6 +35,7 @@ class StreamConnection:
         "counted_bytes",
         "events",
         "is_backed_up",
+        "is_backlog_told",
         "is_connecting",
         "is_trusted",
         "names",
@@ -58,6 +59,7 @@ class StreamConnection:
         self.queue: SendQueue[bytes] = SendQueue(TCP_UNSENT_DATA_BYTES, TCP_UNSENT_CONTROL_BYTES)
         self.counted_bytes = 0  # size of the queue, as included in the transport's total
         self.is_backed_up = False
+        self.is_backlog_told = False  # whether local senders wait for it
         self.events = 0  # that epoll is registered for
         self._rest: memoryview | None = None  # unsent part of a batch; nothing else may leave before it
         self._partial = b""  # an incomplete datagram with its length
@@ -93,14 +95,13 @@ class StreamConnection:
         return readable | (select.EPOLLOUT if is_writable else 0)
 
     def judge_backlog(self) -> int:
-        """Updates `is_backed_up`; returns its change: 1, -1 or 0."""
+        """Updates `is_backed_up` and `is_backlog_told`; returns the change of the latter: 1, -1 or 0."""
+        was_told = self.is_backlog_told
         if self.queue.bytes > BACKED_UP_BYTES and not self.is_backed_up:
-            self.is_backed_up = True
-            return 1
-        if self.queue.bytes <= RELIEVED_BYTES and self.is_backed_up:
-            self.is_backed_up = False
-            return -1
-        return 0
+            self.is_backed_up = self.is_backlog_told = True
+        elif self.queue.bytes <= RELIEVED_BYTES:
+            self.is_backed_up = self.is_backlog_told = False
+        return self.is_backlog_told - was_told
 
     def send(self, pieces: Sequence[Buffer], size: int, *, is_bulk: bool) -> bool:
         """Sends `size` bytes, or queues what the kernel does not accept now; False if they were dropped."""

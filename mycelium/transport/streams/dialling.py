@@ -1,10 +1,11 @@
 """Begins connections to peers: directly or through a proxy, with the layers that their schemes need."""
 
-import errno
 from typing import Final
 
 from mycelium.endpoint import Endpoint
+from mycelium.errors import DeviceError, OpeningRefused
 from mycelium.site import Site
+from mycelium.transport.streams.causes import connect_failed
 from mycelium.transport.streams.connection import StreamConnection
 from mycelium.transport.streams.layer import StreamLayer
 from mycelium.transport.streams.proxy import Proxy
@@ -24,27 +25,36 @@ class Dialling:
         self._proxy = proxy
 
     def begin(self, endpoint: Endpoint, *, now: float) -> StreamConnection:
-        """Returns a connection that is about to open; raises OSError or DeviceError if that fails at once."""
+        """Returns a connection that is about to open; raises OpeningRefused if that fails at once."""
         target, layers = endpoint, _layers(endpoint)
         if self._proxy is not None:
             target = self._address_of(self._proxy)
             layers.insert(0, self._proxy.opening(endpoint.host, endpoint.port))
         stack = Stack(layers) if layers else None
-        return StreamConnection(connect(target, self._underlay), endpoint.remote, stack, is_connecting=True, now=now)
+        try:
+            stream = connect(target, self._underlay)
+        except OSError as error:
+            raise OpeningRefused(self.not_connected(connect_failed(error))) from error
+        except DeviceError as error:
+            raise OpeningRefused(str(error)) from error
+        return StreamConnection(stream, endpoint.remote, stack, is_connecting=True, now=now)
 
     def _address_of(self, proxy: Proxy) -> Endpoint:
         address = proxy.address
         if address is None:
-            raise OSError(errno.EADDRNOTAVAIL, "the address of the proxy is not known")
+            raise OpeningRefused("the address of the proxy is not known")
         objection = self._underlay.objection(address)
         if objection is not None:
-            raise OSError(errno.EADDRNOTAVAIL, f"the proxy can't be used: {objection}")
+            raise OpeningRefused(f"the proxy can't be used: {objection}")
         return address
 
-    def not_connected(self) -> None:
-        """Takes that the last TCP connection did not come about: a proxy may have other addresses."""
-        if self._proxy is not None:
-            self._proxy.turn += 1
+    def not_connected(self, cause: str) -> str:
+        """Takes why the last TCP connection did not come about, and returns it with who is meant."""
+        if self._proxy is None:
+            return cause
+        address = self._proxy.address
+        self._proxy.turn += 1  # it may have other addresses
+        return f"the proxy {address}: {cause}"
 
 
 def _layers(endpoint: Endpoint) -> list[StreamLayer]:

@@ -7,6 +7,7 @@ from typing import Final
 
 from mycelium.endpoint import Endpoint
 from mycelium.transport.binding import bind
+from mycelium.transport.streams.causes import CONNECT
 from mycelium.transport.udp_address import SocketAddress, from_inet, from_inet6
 from mycelium.transport.underlay import Underlay
 
@@ -46,7 +47,7 @@ def connect(endpoint: Endpoint, underlay: Underlay) -> socket.socket:
         tune(stream)
         error = stream.connect_ex(address)
         if error not in (0, errno.EINPROGRESS):
-            raise OSError(error, "connect")
+            raise OSError(error, CONNECT)
     except BaseException:
         stream.close()
         raise

@@ -10,17 +10,17 @@ import errno
 import select
 import socket
 import ssl
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
-from ipaddress import ip_address
 from math import inf
 from time import monotonic
 from typing import Final
 
 from mycelium.endpoint import Endpoint
-from mycelium.errors import DecodeError, DeviceError, OpeningRefused
-from mycelium.limits import ENDPOINTS_REMEMBERED, TCP_CONNECTIONS, TCP_STRANGERS_PER_HOST, TCP_UNSENT_BYTES
+from mycelium.errors import DecodeError, OpeningRefused
+from mycelium.limits import ENDPOINTS_REMEMBERED, TCP_CONNECTIONS, TCP_UNSENT_BYTES
 from mycelium.transport.base import Buffer, Received
+from mycelium.transport.streams import causes
 from mycelium.transport.streams.certificate import ServerCertificate
 from mycelium.transport.streams.connection import StreamConnection
 from mycelium.transport.streams.counters import StreamCounters
@@ -29,6 +29,7 @@ from mycelium.transport.streams.framing import framed
 from mycelium.transport.streams.proxy import Proxy
 from mycelium.transport.streams.sockets import SCHEME, arrival_interface, endpoint_at, listen, local_address, tune
 from mycelium.transport.streams.stack import AcceptedStack
+from mycelium.transport.streams.strangers import Strangers
 from mycelium.transport.underlay import Underlay
 
 SCRATCH_BYTES: Final = 256 << 10  # size of one read: several datagrams of the largest size
@@ -61,7 +62,7 @@ class StreamTransport:
         self._listeners = {listener.fileno(): listener for listener in listeners}
         self._connections: dict[int, StreamConnection] = {}  # by file descriptor, oldest first
         self._by_name: dict[Endpoint, StreamConnection] = {}
-        self._strangers: Counter[str] = Counter()  # number of accepted, untrusted connections by host
+        self._strangers = Strangers()
         self._accepted = 0
         self._unsent_bytes = 0
         self._backed_up = 0  # number of connections that are backed up
@@ -70,7 +71,7 @@ class StreamTransport:
         self._readable: deque[StreamConnection] = deque()
         self._sweep_at = inf
         self.counters = StreamCounters()
-        self.unreachable: dict[Endpoint, None] = {}
+        self.unreachable: dict[Endpoint, str] = {}
         self.oversize: dict[Endpoint, int] = {}
         for descriptor in self._listeners:
             self._epoll.register(descriptor, select.EPOLLIN)
@@ -105,6 +106,11 @@ class StreamTransport:
     @property
     def is_backed_up(self) -> bool:
         return self._backed_up > 0
+
+    def stop_waiting(self) -> None:
+        self._backed_up = 0
+        for connection in self._connections.values():
+            connection.is_backlog_told = False
 
     def waited_s(self) -> float:
         return 0.0
@@ -152,15 +158,14 @@ class StreamTransport:
         try:
             datagrams, count = connection.receive(self._scratch)
         except (OSError, EOFError):
-            self.counters.ended += 1
-            self._end(connection)
+            self._lose(connection)
             return
         except DecodeError:
             self.counters.malformed += 1
-            self._end(connection)
+            self._end(connection, causes.OTHER_PROTOCOL)
             return
-        except OpeningRefused:
-            self._fail(connection)
+        except OpeningRefused as refused:
+            self._fail(connection, str(refused))
             return
         self.counters.received_batches += 1
         self.counters.received_bytes += count
@@ -186,8 +191,7 @@ class StreamTransport:
                 pieces, size, is_bulk=is_bulk
             )
         except OSError:
-            self.counters.ended += 1
-            self._end(connection)
+            self._lose(connection)
             return True
         if is_taken:
             self.counters.sent_batches += 1
@@ -202,8 +206,7 @@ class StreamTransport:
         try:
             connection.flush()
         except OSError:
-            self.counters.ended += 1
-            self._end(connection)
+            self._lose(connection)
             return
         self._watch(connection)
 
@@ -212,14 +215,17 @@ class StreamTransport:
         known = self._by_name.get(endpoint.remote)
         if known is not None:
             return known
-        if endpoint.connection or (len(self._connections) >= TCP_CONNECTIONS and not self._make_room()):
-            self._note_unreachable(endpoint)
+        if endpoint.connection:
+            self._note_unreachable(endpoint, causes.CLOSED)
+            return None
+        if len(self._connections) >= TCP_CONNECTIONS and not self._make_room():
+            self._note_unreachable(endpoint, causes.TOO_MANY)
             return None
         try:
             connection = self._dialling.begin(endpoint, now=self._clock())
-        except (OSError, DeviceError):
+        except OpeningRefused as error:
             self.counters.dial_failed += 1
-            self._note_unreachable(endpoint)
+            self._note_unreachable(endpoint, str(error))
             return None
         self.counters.dialled += 1
         self._add(connection)
@@ -232,21 +238,24 @@ class StreamTransport:
         try:
             error = connection.stream.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
             if error:
-                raise OSError(error, "connect")
+                raise OSError(error, causes.CONNECT)
             local = local_address(connection.stream)
-        except OSError:
-            self._fail(connection)
+        except OSError as error:
+            self._fail(connection, causes.connect_failed(error))
             return
         connection.is_connecting = False
         self._name(connection, connection.peer._replace(local=local))
         self._flush(connection)
 
-    def _fail(self, connection: StreamConnection) -> None:
+    def _fail(self, connection: StreamConnection, cause: str) -> None:
         """Gives up a connection that was dialled and did not open."""
         self.counters.dial_failed += 1
-        if connection.is_connecting:
-            self._dialling.not_connected()
-        self._end(connection)
+        self._end(connection, self._dialling.not_connected(cause) if connection.is_connecting else cause)
+
+    def _lose(self, connection: StreamConnection) -> None:
+        """Takes that the other end or the network has ended a connection."""
+        self.counters.ended += 1
+        self._end(connection, causes.CLOSED_EARLY if connection.is_opening else causes.CLOSED)
 
     def _accept_from(self, listener: socket.socket) -> None:
         for _ in range(ACCEPTS_PER_POLL):
@@ -267,22 +276,21 @@ class StreamTransport:
             self.counters.inside_refused += 1
             stream.close()
             return
-        is_full = len(self._connections) >= TCP_CONNECTIONS and not self._make_room()
-        if is_full or self._strangers[_host_of(remote)] >= TCP_STRANGERS_PER_HOST:
-            self.counters.refused += 1
-            stream.close()
-            return
         try:
             tune(stream)
             local = local_address(stream)
         except OSError:  # the connection has ended
             stream.close()
             return
+        is_full = len(self._connections) >= TCP_CONNECTIONS and not self._make_room()
+        if is_full or not self._strangers.admit(remote.host):
+            self.counters.refused += 1
+            stream.close()
+            return
         self.counters.accepted += 1
         self._accepted += 1
         peer = remote._replace(local=local, connection=self._accepted)
         stack = AcceptedStack(self._tls_context)
-        self._strangers[_host_of(remote)] += 1
         self._add(StreamConnection(stream, peer, stack, is_connecting=False, now=self._clock()))
 
     def _tls_context(self) -> ssl.SSLContext:
@@ -324,32 +332,29 @@ class StreamTransport:
             connection.events = connection.wanted_events
             self._epoll.modify(connection.stream, connection.events)
 
-    def _end(self, connection: StreamConnection) -> None:
+    def _end(self, connection: StreamConnection, cause: str = "") -> None:
         """Closes a connection: its queue is lost, and its endpoints become unreachable."""
         if self._connections.pop(connection.stream.fileno(), None) is None:
             return
         self._unsent_bytes -= connection.counted_bytes
-        self._backed_up -= connection.is_backed_up
+        self._backed_up -= connection.is_backlog_told
         if not connection.is_trusted:
             self._forget_stranger(connection)
         for name in connection.names:
             if self._by_name.get(name) is connection:
                 del self._by_name[name]
-            self._note_unreachable(name)
+            self._note_unreachable(name, cause)
         if connection in self._readable:
             self._readable.remove(connection)
         connection.stream.close()
 
-    def _note_unreachable(self, endpoint: Endpoint) -> None:
+    def _note_unreachable(self, endpoint: Endpoint, cause: str) -> None:
         if len(self.unreachable) < ENDPOINTS_REMEMBERED:
-            self.unreachable[endpoint] = None
+            self.unreachable[endpoint] = cause
 
     def _forget_stranger(self, connection: StreamConnection) -> None:
         if connection.peer.connection:
-            host = _host_of(connection.peer)
-            self._strangers[host] -= 1
-            if not self._strangers[host]:
-                del self._strangers[host]
+            self._strangers.forget(connection.peer.host)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -367,7 +372,7 @@ class StreamTransport:
                 if not connection.is_trusted:
                     self._trust(connection)
             elif connection.is_opening and now - connection.unused_since > CONNECT_S:
-                self._fail(connection)
+                self._fail(connection, causes.NOT_CONNECTED if connection.is_connecting else causes.NOT_OPENED)
             elif connection.is_suspended or now - connection.unused_since > UNUSED_S:
                 self.counters.unused += 1
                 self._end(connection)
@@ -379,9 +384,3 @@ class StreamTransport:
         self._forget_stranger(connection)
         connection.is_trusted = True
         self._watch(connection)
-
-
-def _host_of(endpoint: Endpoint) -> str:
-    """Returns the key that connections of one remote host share: an IPv4 address or an IPv6 /64."""
-    address = ip_address(endpoint.host)
-    return endpoint.host if address.version == 4 else address.packed[:8].hex()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from mycelium.endpoint import Endpoint
+from mycelium.errors import OpeningRefused
 from mycelium.transport.streams.connection import StreamConnection
 from mycelium.transport.streams.dialling import Dialling
 from mycelium.transport.streams.proxy import Proxy
@@ -55,23 +56,23 @@ def test_tls_asks_for_what_the_site_says(server: socket.socket) -> None:
 def test_a_proxy_is_dialled_and_asked_for_the_peer(server: socket.socket) -> None:
     dialling = Dialling(Underlay(), Proxy("http", None, [Endpoint("tcp", "127.0.0.1", 1), at(server, "tcp")]))
     dialling.begin(NAMED, now=0.0).stream.close()
-    dialling.not_connected()
+    assert dialling.not_connected("no answer") == "the proxy tcp://127.0.0.1:1: no answer"
     connection = dialling.begin(NAMED, now=0.0)
     assert connection.peer == NAMED
     assert first_bytes(connection, server) == b"CONNECT mesh.example:443 HTTP/1.1\r\nHost: mesh.example:443\r\n\r\n"
 
 
 def test_a_proxy_whose_address_is_not_known_can_t_be_dialled() -> None:
-    with pytest.raises(OSError, match="the address of the proxy is not known"):
+    with pytest.raises(OpeningRefused, match="the address of the proxy is not known"):
         Dialling(Underlay(), Proxy("http")).begin(NAMED, now=0.0)
 
 
 def test_a_proxy_within_the_overlay_is_not_used() -> None:
     proxy = Proxy("http", None, [Endpoint("tcp", "400::1", 8080)])
-    with pytest.raises(OSError, match="the proxy can't be used: 400::1 lies in the overlay itself"):
+    with pytest.raises(OpeningRefused, match="the proxy can't be used: 400::1 lies in the overlay itself"):
         Dialling(Underlay(), proxy).begin(NAMED, now=0.0)
 
 
 def test_a_name_without_a_proxy_can_t_be_dialled() -> None:
-    with pytest.raises(OSError, match="not a numeric address"):
+    with pytest.raises(OpeningRefused, match="not a numeric address"):
         Dialling(Underlay(), None).begin(NAMED, now=0.0)

@@ -11,6 +11,7 @@ import pytest
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import STRANGER_BYTES, STREAM_DATAGRAM, TCP_STRANGERS_PER_HOST, TCP_UNSENT_DATA_BYTES
+from mycelium.transport.streams import causes
 from mycelium.transport.streams import transport as streams
 from mycelium.transport.streams.connection import RELIEVED_BYTES
 from mycelium.transport.streams.dialling import SCHEMES
@@ -217,6 +218,41 @@ def test_a_connection_with_much_to_send_says_so_until_it_has_sent_most(
     assert not one.is_backed_up
 
 
+def test_a_connection_that_stays_stuck_does_not_keep_others_from_being_waited_for(
+    pair: tuple[StreamTransport, StreamTransport], clock: Clock
+) -> None:
+    one, two = pair
+    other = StreamTransport([listen("127.0.0.1", 0, Underlay())], clock=clock)
+    stuck, _ = dialled(one, two)
+    busy, _ = dialled(one, other)
+    trust(one, two, other, clock=clock)
+
+    def fill(endpoint: Endpoint) -> None:
+        while not one.counters.send_dropped:
+            one.send(endpoint, [bytes(60_000)], STREAM_DATAGRAM, True)
+        one.counters.send_dropped = 0
+
+    fill(stuck)
+    assert one.is_backed_up
+    one.stop_waiting()
+    assert not one.is_backed_up
+    fill(stuck)
+    assert not one.is_backed_up, "it was waited for"
+    fill(busy)
+    assert one.is_backed_up
+    while one.is_backed_up:
+        other.receive()
+        one.receive()
+    while one._unsent_bytes:
+        two.receive()
+        one.receive()
+    fill(stuck)
+    assert one.is_backed_up, "it was relieved meanwhile"
+    one._end(one._by_name[stuck])
+    assert not one.is_backed_up
+    other.close()
+
+
 def test_a_descriptor_is_silent_while_nothing_can_be_sent_or_read(
     pair: tuple[StreamTransport, StreamTransport], scheme: str, clock: Clock
 ) -> None:
@@ -243,7 +279,7 @@ def test_a_closed_connection_makes_its_endpoints_unreachable(
     assert two.counters.ended == 1
     two.unreachable.clear()
     assert two.send(there, [b"\x10x"], 1_200)
-    assert list(two.unreachable) == [there]
+    assert two.unreachable == {there: causes.CLOSED}
     assert (two.counters.dialled, two.counters.send_lost) == (0, 1), "an accepted connection can't be dialled"
 
 
@@ -264,7 +300,7 @@ def test_a_refused_connection_is_told(clock: Clock, host: str) -> None:
     two.close()
     assert one.send(nobody, [b"\x10x"], 1_200)
     pump(one, until=lambda: bool(one.unreachable))
-    assert list(one.unreachable) == [nobody]
+    assert one.unreachable == {nobody: "nothing listens there (connection refused)"}
     assert one.counters.dial_failed == 1
     one.close()
 
@@ -293,16 +329,22 @@ def test_a_connection_that_nobody_answers_is_given_up(clock: Clock) -> None:
             clock.now += SWEEP_S
             one.handle_timeout(set, now=clock.now)
             assert one.counters.dial_failed == 1
-            assert one.unreachable
+            assert set(one.unreachable.values()) == {causes.NOT_CONNECTED}
             assert one.next_deadline() == float("inf")
             one.close()
 
 
 @pytest.mark.parametrize(
-    ("scheme", "answer"),
-    [("tls", b"SSH-2.0-x\r\n"), ("tls", b"\x15\x03\x03\0\x02\x02\x28"), ("wss", b"HTTP/1.1 400 Bad\r\n\r\n")],
+    ("scheme", "answer", "cause"),
+    [
+        ("tls", b"SSH-2.0-x\r\n", "it does not speak TLS"),
+        ("tls", b"\x15\x03\x03\0\x02\x02\x28", "the TLS handshake failed: "),
+        ("wss", b"HTTP/1.1 400 Bad\r\n\r\n", "it does not speak TLS"),
+    ],
 )
-def test_a_peer_that_does_not_open_the_stream_is_a_failed_dial(scheme: str, answer: bytes, clock: Clock) -> None:
+def test_a_peer_that_does_not_open_the_stream_is_a_failed_dial(
+    scheme: str, answer: bytes, cause: str, clock: Clock
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         one = StreamTransport(clock=clock)
         there = Endpoint(scheme, *server.getsockname())
@@ -312,7 +354,7 @@ def test_a_peer_that_does_not_open_the_stream_is_a_failed_dial(scheme: str, answ
         with peer:
             peer.sendall(answer)
             pump(one, until=lambda: bool(one.unreachable))
-        assert there in one.unreachable
+        assert one.unreachable[there].startswith(cause)
         assert (one.counters.dial_failed, one.counters.malformed) == (1, 0)
         one.close()
 
@@ -326,7 +368,20 @@ def test_a_stream_that_is_not_opened_is_given_up(scheme: str, clock: Clock) -> N
         clock.now += CONNECT_S + SWEEP_S
         one.handle_timeout(set, now=clock.now)
         assert one.counters.dial_failed == 1
-        assert one.unreachable
+        assert set(one.unreachable.values()) == {causes.NOT_OPENED}
+        one.close()
+
+
+@pytest.mark.parametrize(("scheme", "cause"), [("tls", causes.CLOSED_EARLY), ("tcp", causes.CLOSED)])
+def test_a_peer_that_hangs_up_is_told(scheme: str, cause: str, clock: Clock) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        one = StreamTransport(clock=clock)
+        one.send(Endpoint(scheme, *server.getsockname()), [b"\x10x"], 1_200)
+        pump(one, until=lambda: bool(select.select([server], [], [], 0)[0]))
+        pump(one, until=lambda: not any(connection.is_connecting for connection in one._connections.values()))
+        server.accept()[0].close()
+        pump(one, until=lambda: bool(one.unreachable))
+        assert set(one.unreachable.values()) == {cause}
         one.close()
 
 
