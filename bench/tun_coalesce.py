@@ -11,8 +11,8 @@ import timeit
 
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, Delivery
 from mycelium.packet.ipv6 import TCP, UDP, pseudo_header_sum
-from mycelium.packet.offload import complete_checksum
 from mycelium.tun.coalesce import coalesce
+from tests.support.checksums import complete_checksum
 
 ADDRESSES = bytes.fromhex("05c3943d3d211d4b9fa85e65db0e0113") + bytes.fromhex("04c3943d3d211d4b9fa85e65db0e0114")
 ROUNDS = 7

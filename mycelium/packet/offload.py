@@ -122,12 +122,6 @@ def _set_tcp(headers: bytearray, offset: int, advance: int, *, is_first: bool, i
         headers[offset + TCP_FLAGS] &= ~TCP_CWR
 
 
-def complete_checksum(packet: memoryview) -> None:
-    """Completes the partial checksum of a TCP or UDP packet in place; raises DecodeError for other packets."""
-    protocol, offset, _ = transport_layout(packet)
-    complete_checksum_at(packet, offset, CHECKSUM_OFFSET[protocol])
-
-
 def complete_checksum_at(packet: memoryview, start: int, field: int) -> None:
     """Completes the partial checksum at `start + field`, which covers `packet` from `start` to its end.
 

@@ -108,10 +108,8 @@ class Selection:
     def remove(self, neighbour: Neighbour, *, now: float) -> None:
         """Forgets all that a lost neighbour advertised and holds."""
         slot, others = neighbour.slot, ~neighbour.bit
-        self._table.costs[slot] = INFINITY
         self._requests.forget_neighbour(neighbour)
         for row in self._table.rows.values():
-            lost = row.routes[slot]
             row.routes[slot] = UNKNOWN
             row.announced &= others
             if row.holders & neighbour.bit:
@@ -120,7 +118,7 @@ class Selection:
                 self._table.note_unheld(row, now=now)
             if row.selected == slot:
                 self.reselect(row, "lost", now=now)
-            elif row.metric == INFINITY and lost < row.feasibility_distance:
+            elif row.metric == INFINITY:
                 # No request was sent while the neighbour was only suspected, because it might have come back.
                 self._requests.ask(row, now=now)
 

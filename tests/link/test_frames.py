@@ -109,6 +109,33 @@ def test_a_burst_may_hold_frames_under_several_keypairs_and_garbage(lab: LinkLab
     assert lab.ends["b"].counters.frames_not_opened == 1
 
 
+def test_a_whole_frame_among_chunks_is_taken_too(lab: LinkLab) -> None:
+    size = lab.link("a").paths.active.mtu.size
+    lab.cut("a", "b")
+    lab.send("a", bytes(size - SEALED_OVERHEAD - TRAIN_HEADER_BYTES))
+    lab.send("a", bytes(20_000))
+    whole, *chunks = datagrams(lab, "a")
+    lab.ends["b"].receive(endpoint("a"), b"".join((chunks[0], whole, *chunks[1:])), size)
+    assert [len(data) for data in lab.heard("b")] == [len(whole) - SEALED_OVERHEAD - TRAIN_HEADER_BYTES, 20_000]
+
+
+def test_chunks_under_another_keypair_are_taken_among_those_of_one(lab: LinkLab) -> None:
+    lab.run(SIMULTANEOUS_S)
+    lab.cut("a", "b")
+    lab.send("a", bytes(20_000))
+    lab.shake_hands("b")
+    lab.run(DELAY_S)
+    lab.send("a", bytes(30_000))
+    chunks = [data for data in datagrams(lab, "a") if data[0] == CHUNK]
+    size = len(chunks[0])
+    assert len({data[4:8] for data in chunks}) == 2
+    lab.ends["b"].receive(endpoint("a"), b"".join(data for data in chunks if len(data) == size), size)
+    for data in chunks:
+        if len(data) < size:
+            lab.ends["b"].receive(endpoint("a"), data, len(data))
+    assert sorted(len(data) for data in lab.heard("b")) == [20_000, 30_000]
+
+
 @pytest.mark.parametrize("length", [HEAD_BYTES, SEALED_OVERHEAD - 1, SEALED_OVERHEAD])
 def test_a_frame_shorter_than_its_own_overhead_is_malformed(lab: LinkLab, length: int) -> None:
     index = lab.link("b").keypairs.sending.local_index
@@ -141,6 +168,23 @@ def test_a_used_up_key_seals_nothing_and_the_link_asks_for_another(lab: LinkLab)
     lab.run(0.1)
     assert lab.heard("b") == [b"under another"]
     assert link.state is LinkState.UP
+
+
+def test_a_used_up_key_is_not_tried_again_for_an_acknowledgement_that_is_due(lab: LinkLab) -> None:
+    lab.link("a").keypairs.sending.sealing.blocks = LAST_BLOCK
+    lab.send("b", b"wants an acknowledgement")
+    lab.run(0.1)
+    assert not datagrams(lab, "a")
+
+
+def test_both_ends_send_under_new_keys_once_the_responder_has_heard_them(lab: LinkLab) -> None:
+    lab.run(SIMULTANEOUS_S)
+    lab.shake_hands("a")
+    lab.run(2 * DELAY_S)
+    a, b = (lab.link(name).keypairs.sending for name in "ab")
+    assert (a.local_index, a.remote_index) == (b.remote_index, b.local_index)
+    lab.run(0.1)
+    assert a.message_3 is None, "the responder was heard: it has message 3"
 
 
 # -- deadlines ---------------------------------------------------------------------------------------------------------

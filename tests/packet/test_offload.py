@@ -9,8 +9,9 @@ from mycelium.errors import DecodeError
 from mycelium.limits import SEGMENTS_PER_SUPER_PACKET
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_TCP, SUPER_UDP
 from mycelium.packet.ipv6 import TCP, UDP, has_valid_checksum
-from mycelium.packet.offload import complete_checksum, split
+from mycelium.packet.offload import split
 from tests.packet.packets import ACK, CWR, FIN, PSH, TIMESTAMPS, tcp_packet, udp_packet
+from tests.support.checksums import complete_checksum
 
 TCP_FLAGS = SUPER_TCP | PARTIAL_CHECKSUM
 UDP_FLAGS = SUPER_UDP | PARTIAL_CHECKSUM

@@ -287,3 +287,17 @@ def test_no_route_to_ourselves_is_ever_selected() -> None:
     lab.up(1)
     lab.says(1, update(0, 1, 5))
     assert lab.next_hop(0) is None
+
+
+def test_a_neighbour_that_leaves_prolongs_no_source_entry_of_which_it_held_nothing() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 100))
+    lab.flush()
+    lab.says(1, retraction(FAR))
+    lab.flush()
+    [since] = lab.engine._table.dying.values()
+    lab.wait(1.0)
+    lab.up(3)
+    lab.down(3)
+    assert list(lab.engine._table.dying.values()) == [since]

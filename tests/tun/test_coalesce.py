@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from mycelium.limits import PACKETS_PER_RUN
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, SUPER_UDP
 from mycelium.packet.ipv6 import UDP, echo_request
-from mycelium.packet.offload import complete_checksum, split
+from mycelium.packet.offload import split
 from mycelium.tun.coalesce import MergedRun, coalesce
 from mycelium.tun.virtio import HEADER
 from tests.packet.packets import ACK, CWR, DESTINATION, ECE, FIN, PSH, RST, SOURCE, SYN, URG, tcp_packet, udp_packet
+from tests.support.checksums import complete_checksum
 
 TCP_FLAGS = SUPER_TCP | PARTIAL_CHECKSUM
 UDP_FLAGS = SUPER_UDP | PARTIAL_CHECKSUM

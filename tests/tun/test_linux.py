@@ -16,13 +16,13 @@ from mycelium.errors import DeviceError
 from mycelium.limits import GSO_BYTES
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_TCP, SUPER_UDP, Delivery, PacketBatch
 from mycelium.packet.ipv6 import HEADER_BYTES, UDP, has_valid_checksum
-from mycelium.packet.offload import complete_checksum
 from mycelium.tun.linux import LinuxTun
 from mycelium.tun.netlink import configure
 from tests.lab.laboratory import Lab
 from tests.lab.namespaces import LabHost
 from tests.lab.waiting import wait_until
 from tests.packet.packets import tcp_packet, udp_packet
+from tests.support.checksums import complete_checksum
 from tests.tun.support import LEFT, RIGHT, Side, bring_up
 
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,7 @@ def test_a_distance_that_does_not_fit_is_none_and_new_keys_begin_afresh() -> Non
     assert order.distance(DISTANCE_CEILING + 2, frame_of(1)) == 0
     assert order.distance(2 * DISTANCE_CEILING + 2, frame_of(1)) == DISTANCE_CEILING
     order.restart()
-    assert order.distance(1, frame_of(1)) == 0
+    assert order.distance(2, frame_of(1)) == 0
 
 
 def test_flows_are_found_behind_trains_of_any_length() -> None:
@@ -28,6 +28,15 @@ def test_flows_are_found_behind_trains_of_any_length() -> None:
     order.distance(1, frame_of(4))
     assert order.distance(2, both) == 1
     assert order.distance(3, frame_of(3)) == 1
+    assert order.distance(4, frame_of(0)) == 0, "what lies in a train is no header"
+
+
+def test_each_train_of_a_frame_counts_wherever_it_lies() -> None:
+    order = FlowOrder()
+    order.distance(1, frame_of(5))
+    assert order.distance(2, frame_of(3, 4, 5)) == 1
+    assert order.distance(3, frame_of(9, 5)) == 1
+    assert order.distance(4, frame_of(6, 7)) == 0
 
 
 def test_a_frame_too_short_for_a_train_names_none() -> None:

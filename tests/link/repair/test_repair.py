@@ -5,13 +5,17 @@ from math import inf
 
 import pytest
 
+from mycelium.limits import DATAGRAM_FLOOR
 from mycelium.link.frames import SEALED_OVERHEAD
 from mycelium.link.repair.gaps import ASKS, LEAST_PATIENCE_S
 from mycelium.link.repair.repair import grouped
 from mycelium.link.repair.sent_frames import KEEPING_S
-from mycelium.wire.datagram import CHUNK, FRAME, FRAME_HEAD
+from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, FRAME, FRAME_HEAD, TAG_BYTES
 from mycelium.wire.frame import FRAME_HEADER, REPAIR, REPAIR_HEAD, REPAIR_RANGE, WHOLE_FRAME
+from mycelium.wire.train import TRAIN_HEADER_BYTES
 from sim.net.node_net import NodeNet
+from tests.link.lab import LinkLab
+from tests.link.repair.support import frame_of
 from tests.support.small_meshes import counter, data_of, link_of, ping, ping_packet, ready_line, ready_pair, received
 
 SHORT = 0.000_3  # delay of a wire, seconds
@@ -268,3 +272,104 @@ def test_a_short_datagram_ends_what_is_resent_at_once() -> None:
     groups = grouped(pieces, 77, 520)
     assert [[len(data) for data in group] for group in groups] == [[20 + 10], [20 + 500, 16 + 50], [16 + 50]]
     assert [data[0] for group in groups for data in group] == [CHUNK, CHUNK, FRAME, FRAME]
+
+
+# -- requests and answers ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lab() -> LinkLab:
+    """Links that are up, a's of which keeps what it sends."""
+    lab = LinkLab(delay_s=SHORT)
+    lab.run(5)
+    lab.link("a").frames.repair.sent.keeps_until = inf
+    return lab
+
+
+def answer_to(lab: LinkLab, *ranges: tuple[int, int, int]) -> tuple[int, list[tuple[int, bool]]]:
+    """Has a's link answer a request; returns the bytes it resends, and (bytes, whether they are data) of each transmit."""
+    link, outbox = lab.link("a"), lab.ends["a"].outbox
+    keypair = link.keypairs.sending
+    body = REPAIR_HEAD.pack(keypair.remote_index) + b"".join(REPAIR_RANGE.pack(*wanted) for wanted in ranges)
+    resent = link.frames.repair.answer(memoryview(body), link.paths.active, keypair, now=lab.now)
+    transmits = [(sum(map(len, datagrams)), is_data) for _, datagrams, _, is_data in outbox.transmits]
+    outbox.clear()
+    return resent, transmits
+
+
+def test_an_answer_is_data_and_as_long_as_what_was_asked_for(lab: LinkLab) -> None:
+    lab.send("a", bytes(100))
+    newest = lab.link("a").keypairs.sending.sealing.counter - 1
+    sealed = 100 + TRAIN_HEADER_BYTES + FRAME_HEADER.size + TAG_BYTES
+    on_wire = sealed + FRAME_HEAD.size
+    assert answer_to(lab, (newest, 10, WHOLE_FRAME)) == (on_wire, [(on_wire, True)])
+    lab.send("a", bytes(20_000))
+    resent, transmits = answer_to(lab, (newest + 1, 10_000, 10_500))
+    assert resent == sum(length for length, _ in transmits) == 500 + CHUNK_HEAD.size
+
+
+def test_a_request_for_what_was_never_sent_or_for_nothing_is_answered_by_nothing(lab: LinkLab) -> None:
+    lab.send("a", bytes(100))
+    sent, counters = lab.link("a").frames.repair.sent, lab.ends["a"].counters
+    sent.keeps_until, upcoming = 0.0, lab.link("a").keypairs.sending.sealing.counter
+    assert answer_to(lab, (upcoming, 0, WHOLE_FRAME)) == (0, [])
+    assert (sent.keeps_until, counters.repair_ranges_refused) == (0.0, 1)
+    assert answer_to(lab) == (0, [])
+    assert counters.frames_malformed == 0
+    link = lab.link("a")
+    for body in (b"", REPAIR_HEAD.pack(0), REPAIR_HEAD.pack(link.keypairs.sending.remote_index) + b"part of a range"):
+        answer = link.frames.repair.answer
+        assert answer(memoryview(body), link.paths.active, link.keypairs.sending, now=lab.now) == 0
+    assert counters.frames_malformed == 2
+
+
+def test_new_keys_begin_with_nothing_kept_and_no_flow_to_follow(lab: LinkLab) -> None:
+    repair = lab.link("a").frames.repair
+    lab.send("a", b"under old keys")
+    repair.restart_counters()
+    assert repair.sent.held_bytes == 0
+    assert repair.order.distance(2, frame_of(0)) == 0
+
+
+def test_frames_without_data_that_were_asked_for_are_excused_once(lab: LinkLab) -> None:
+    repair = lab.link("a").frames.repair
+    lab.send("a", bytes(100))
+    lab.act(lab.link("a").network_changed)
+    lab.run(0)
+    newest = lab.link("a").keypairs.sending.sealing.counter - 1
+    answer_to(lab, (newest, 0, WHOLE_FRAME))
+    assert [repair.take_excused(), repair.take_excused()] == [1, 0]
+
+
+def test_what_is_missing_is_asked_for_as_soon_as_a_later_frame_tells_and_in_datagrams_that_fit(lab: LinkLab) -> None:
+    size = lab.link("b").paths.active.mtu.size = DATAGRAM_FLOOR
+    lab.cut("a", "b")
+    for number in range(200):
+        lab.send("a", b"%d" % number)
+    lab.mend()
+    lab.sent.clear()
+    lab.send("a", b"later")
+    lab.run(SHORT)
+    [request] = [data for source, _, data in lab.sent if source == "b"]
+    assert size - REPAIR_RANGE.size < len(request) <= size, "as much as fits"
+
+
+def test_the_last_frame_of_all_is_repaired_though_nothing_follows(lab: LinkLab) -> None:
+    chunks = 0
+
+    def lose_one(source: str, destination: str, data: bytes) -> bool:
+        nonlocal chunks
+        chunks += source == "a" and data[0] == CHUNK
+        return source == "a" and data[0] == CHUNK and chunks == 5
+
+    lab.drop = lose_one
+    for _ in range(2):
+        chunks = 0
+        lab.send("a", bytes(20_000))
+        lab.send("a", b"next")
+        lab.run(0.1)
+    assert lab.heard("b") == [bytes(20_000), b"next"] * 2
+    chunks = 0
+    lab.send("a", bytes(20_000))
+    lab.run(0.02)
+    assert lab.heard("b") == [bytes(20_000)]
