@@ -215,7 +215,7 @@ def test_the_acknowledgement_of_a_lone_frame_is_in_time_without_any_other_call(l
 # -- bytes -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("length", [10, 1_300, 1_500, 20_000, FRAME_PLAINTEXT - 100])
+@pytest.mark.parametrize("length", [10, 1_300, 8_860, 8_861, 1_500, 20_000, FRAME_PLAINTEXT - 100])
 def test_both_ends_count_the_bytes_of_the_datagrams(lab: LinkLab, length: int) -> None:
     sender, receiver = (lab.link(name).paths for name in "ab")
     before, received = sender.tx_bytes, receiver.rx_bytes

@@ -10,6 +10,8 @@ from mycelium.medium import medium_of
 from mycelium.wire.datagram import CHUNK_HEAD, FRAME_HEAD
 
 _LOW_32 = 0xFFFF_FFFF
+_FRAME_HEAD_BYTES = FRAME_HEAD.size
+_CHUNK_HEAD_BYTES = CHUNK_HEAD.size
 
 
 class Path:
@@ -49,8 +51,10 @@ class Path:
     def note_arrival(self, keypair: LinkKeypair, counter: int, sealed_bytes: int) -> None:
         """Counts a frame opened, and remembers the newest counter. Under another keypair counters start again."""
         size = self.mtu.size  # the neighbour's datagrams are about as long as ours
-        chunks = 0 if sealed_bytes + FRAME_HEAD.size <= size else -(-sealed_bytes // (size - CHUNK_HEAD.size))
-        self.rx_bytes += sealed_bytes + (chunks * CHUNK_HEAD.size or FRAME_HEAD.size)
+        if sealed_bytes + _FRAME_HEAD_BYTES <= size:
+            self.rx_bytes += sealed_bytes + _FRAME_HEAD_BYTES
+        else:
+            self.rx_bytes += sealed_bytes - -sealed_bytes // (size - _CHUNK_HEAD_BYTES) * _CHUNK_HEAD_BYTES
         if keypair is not self.keypair:
             self.keypair = keypair
             self.newest = counter
