@@ -15,9 +15,9 @@ _OPTIONAL: Final = re.compile(r"\[(.*?{(\w+).*?)\]")  # groups: the part without
 _ROUTE_CAUSES: Final = {
     "better": "the new way is shorter",
     "worse": "the way over {before} became longer",
-    "retracted": "{before} has no route there any more",
+    "retracted": "{before} had no route there any more",
     "lost": "the link to {before} went down",
-    "suspected": "the link to {before} may be cut",
+    "suspected": "the link to {before} seemed cut",
     "trusted": "{after} answers again",
     "up": "the link to {after} came up",
     "cost": "the cost of a link changed",

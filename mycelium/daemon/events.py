@@ -9,6 +9,7 @@ from typing import Final
 from mycelium.admin.control import EventInfo
 from mycelium.admin.event_text import describe
 from mycelium.admin.zones import url_of
+from mycelium.daemon.sleep import SleepLog, slept_s
 from mycelium.endpoint import Endpoint
 from mycelium.node.journal import Entry, Journal
 
@@ -17,10 +18,13 @@ _log = logging.getLogger(__name__)
 _LEVELS: Final = logging.getLevelNamesMapping()
 
 
-def event_infos(journal: Journal, after: int) -> list[EventInfo]:
-    """Returns the events with a greater sequence; their times follow the present setting of the wall clock."""
-    clock = time.time() - monotonic()
-    return [_info(entry, clock) for entry in journal.after(after)]
+def event_infos(journal: Journal, after: int, sleeps: SleepLog) -> list[EventInfo]:
+    """Returns the events with a greater sequence; their times follow the present setting of the wall clock.
+
+    The clock of the journal stands still while the host sleeps.
+    """
+    clock = time.time() - monotonic() - slept_s()
+    return [_info(entry, clock + sleeps.slept_before(entry.sequence)) for entry in journal.after(after)]
 
 
 class EventLog:

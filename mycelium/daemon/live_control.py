@@ -22,6 +22,7 @@ from mycelium.admin.control import (
 from mycelium.admin.zones import parse_peer, url_of, with_zone_name
 from mycelium.daemon.events import event_infos
 from mycelium.daemon.peers import Peers
+from mycelium.daemon.sleep import SleepLog, slept_s
 from mycelium.daemon.tun_keeper import TunKeeper
 from mycelium.endpoint import Endpoint
 from mycelium.identity import subnet_of
@@ -59,7 +60,8 @@ class LiveControl:
         self._keeper = keeper
         self._peers = peers
         self._started = int(time.time())
-        self._started_monotonic = monotonic()
+        self._started_s = monotonic() + slept_s()
+        self._sleeps = SleepLog(slept_s())
         self._next_event = asyncio.Event()
 
     def admin(self) -> AdminInfo:
@@ -109,7 +111,7 @@ class LiveControl:
             version=mycelium.__version__,
             node_ip=str(IPv6Address(node.identity.address)),
             node_pubkey=node.identity.exchange_public_key.hex(),
-            uptime_s=monotonic() - self._started_monotonic,
+            uptime_s=monotonic() + slept_s() - self._started_s,
             tun=self._keeper.name if self._keeper is not None else None,
             tun_fault=self._keeper.trouble if self._keeper is not None else None,
             listening=[url_of(one) for one in self._transports.local_endpoints],
@@ -122,7 +124,7 @@ class LiveControl:
 
     def events(self, after: int) -> list[EventInfo]:
         """Returns the kept events with a greater sequence, oldest first."""
-        return event_infos(self._node.journal, after)
+        return event_infos(self._node.journal, after, self._sleeps)
 
     def next_event(self) -> asyncio.Event:
         """Returns what will be set at the next event."""
@@ -130,6 +132,7 @@ class LiveControl:
 
     def journal_grew(self) -> None:
         """Wakes the calls that wait for an event."""
+        self._sleeps.note(self._node.journal.newest, slept_s())
         self._next_event.set()
         self._next_event = asyncio.Event()
 
