@@ -2,19 +2,21 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 import pytest
 
-from mycelium.daemon.tun_keeper import LEAST_WAIT_S, LONGEST_WAIT_S, TunKeeper
+from mycelium.daemon.tun_keeper import LEAST_WAIT_S, LONGEST_WAIT_S, NodePassage, TunKeeper
+from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import TUN_REPAIRS_AT_ONCE, TUN_REPAIRS_PER_SECOND
+from mycelium.transport.memory import MemoryHub
+from mycelium.transport.underlay import Underlay
 from mycelium.tun.upkeep import Fault
+from tests.daemon.test_driver import Host, WatchedTun, stop, until
 
 LOST = Fault("has lost its address")
 SLOW = Fault("has a queue length of 7, not 1000", stops=False)
 AGAIN = "the TUN device mesh0 has lost its address, again and again: does another program manage it?"
-DEADLINE_S = 10.0
 
 
 class FakeDevice:
@@ -25,9 +27,10 @@ class FakeDevice:
         self.wrong: Fault | None = None
         self.reason: Exception | None = None
         self.repairs = 0
+        self.is_configured = False
 
     def configure(self) -> None:
-        pass
+        self.is_configured = True
 
     def fault(self) -> Fault | None:
         return self.wrong
@@ -73,6 +76,50 @@ class Kept:
 def kept(caplog: pytest.LogCaptureFixture) -> Kept:
     caplog.set_level(logging.INFO)
     return Kept()
+
+
+def test_a_new_device_is_configured(kept: Kept) -> None:
+    kept.keeper.start()
+    assert kept.device.is_configured
+    assert kept.keeper.name == "mesh0"
+
+
+class WatchedUnderlay(Underlay):
+    """Remembers which device it was told of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[str] = []
+
+    def follow(self, tun: str) -> None:
+        self.told.append(tun)
+
+    def routes_changed(self) -> None:
+        self.told.append("routes")
+
+
+def test_the_passage_of_a_node_takes_the_device_out_of_use_and_tells_others() -> None:
+    async def run() -> None:
+        tun, underlay = WatchedTun(), WatchedUnderlay()
+        one = Host([MemoryHub().open("a")], Endpoint("memory", "b", 9651), asyncio.get_running_loop(), tun)
+        one.driver.start()
+        passage = NodePassage(one.node, one.driver, tun, underlay)
+        passage.close()
+        assert not one.node.receiving.has_device
+        tun.send(b"\x60" + bytes(59))
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert tun.read_at == []
+        passage.withdraw()
+        assert one.node.routing._advertiser.withdrawn is not None
+        passage.open()
+        assert one.node.receiving.has_device
+        assert one.node.routing._advertiser.withdrawn is None
+        assert underlay.told == [tun.name, "routes"]
+        await until(lambda: bool(tun.read_at))
+        stop(one)
+
+    asyncio.run(run())
 
 
 def test_a_fault_is_repaired_and_nobody_beyond_this_host_is_told(kept: Kept, caplog: pytest.LogCaptureFixture) -> None:
@@ -158,11 +205,6 @@ def test_a_device_that_can_no_longer_be_read_is_out_of_use_at_once(kept: Kept) -
 def test_news_have_it_looked_at_and_a_failure_has_it_tried_again(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mycelium.daemon.tun_keeper.LEAST_WAIT_S", 0.01)
     kept.keeper._backoff.wait = 0.02
-
-    async def until(condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            while not condition():  # noqa: ASYNC110 - plain state
-                await asyncio.sleep(0.001)
 
     async def breakage() -> None:
         kept.device.wrong, kept.device.reason = LOST, DeviceError("no permission")

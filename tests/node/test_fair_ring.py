@@ -42,4 +42,5 @@ def test_the_bound_holds_and_nothing_is_left_over(owners: str, entries: int) -> 
     notes = ring.after(0)
     assert len(notes) == min(entries, len(owners))
     assert [note.sequence for note in notes] == sorted({note.sequence for note in notes})
+    assert all(ring._owned.values()), "nothing is kept of owners without entries"
     assert sum(len(owned) for owned in ring._owned.values()) == len(notes)
