@@ -30,10 +30,14 @@ RECORDS: Final = "run.jsonl"
 VIOLATION: Final = "violation.json"
 _FAILURE: Final = 1
 _USAGE: Final = 2
+_READER_GONE: Final = 141  # as a shell tells of SIGPIPE
 
 
-@click.group()
-@click.version_option(__version__, message="mycelium-sim %(version)s")
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="The exit status is 0 if all went as promised, 1 if not, and 2 for a mistake in the command line or a file.",
+)
+@click.version_option(__version__, "--version", "-V", message="mycelium-sim %(version)s")
 def cli() -> None:
     """Simulates meshes of thousands of nodes, which run the daemon's own code, in virtual time."""
 
@@ -195,8 +199,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line, by default that of the process, and returns the exit status."""
     try:
         return _status(lambda: cli.main(arguments, prog_name="mycelium-sim", standalone_mode=False))
+    except SystemExit:  # of click, and only where nobody reads the output any more
+        return _READER_GONE
     except click.UsageError as error:
         return _complain(error.format_message().rstrip("."), _USAGE)
+    except ConfigError as error:
+        return _complain(str(error), _USAGE)
     except click.ClickException as error:
         return _complain(error.format_message(), error.exit_code)
     except MyceliumError as error:

@@ -1,5 +1,8 @@
 """Where a command looks for its daemon, and what it says where there is none."""
 
+import re
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -43,3 +46,35 @@ def test_without_a_daemon_the_user_is_asked_whether_it_runs(tmp_path: Path, caps
     address = address.format(tmp_path)
     assert main(["status", "--api-addr", address]) == 3
     assert capsys.readouterr().err == f"mycelium: no daemon is listening at {address}: is it running?\n"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 404 File not found\r\nServer: SimpleHTTP/0.6\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://[::1]/login\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>",
+        b"SSH-2.0-OpenSSH_9.2p1\r\n",
+        b"\x15\x03\x03\x00\x02\x02\x46",
+        b"",
+    ],
+    ids=["404", "redirect", "page", "ssh", "tls", "closes"],
+)
+@pytest.mark.parametrize("command", ["status", "peers", "routes", "events", "peers add udp://a udp://b"])
+def test_whatever_else_answers_is_no_mycelium(capsys: Capture, answer: bytes, command: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert main([*command.split(), "--api-addr", f"127.0.0.1:{port}"]) == 3
+        thread.join()
+    told = capsys.readouterr().err
+    assert re.match(rf"mycelium: what (is at|answers at) 127\.0\.0\.1:{port}\b.* is no mycelium", told)
+    assert told.count("\n") == 1

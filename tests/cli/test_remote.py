@@ -13,7 +13,7 @@ from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.control import EventInfo
 from mycelium.cli.main import main
 from tests.api.support import ADDRESS, FIRST_PEER, FakeNode
-from tests.cli.support import served
+from tests.cli.support import on_a_terminal, served
 from tests.lab.waiting import wait_until
 
 Capture = pytest.CaptureFixture[str]
@@ -48,6 +48,16 @@ def test_status_is_a_node_at_a_glance_and_has_raw_metrics_only_when_asked(daemon
     assert verbose.startswith(printed)
     assert "replayed      3  Datagrams dropped: replayed." in verbose
     assert "undecodable" not in verbose
+
+
+@pytest.mark.parametrize("columns", [40, 80, 100, 120])
+@pytest.mark.parametrize("command", ["routes", "status -v"])
+def test_every_address_is_whole_at_any_width(tmp_path: Path, node: FakeNode, command: str, columns: int) -> None:
+    with served(node, ApiAddress.parse(f"unix:{tmp_path}/api.sock")) as address:
+        program = [sys.executable, "-m", "mycelium", "--api-addr", str(address), *command.split()]
+        words = on_a_terminal(program, columns=columns, env={"NO_COLOR": "1"}).split()
+    wanted = ["5c3:943d:3d21:1d4b::/64", "400:1::/64", FIRST_PEER] if command == "routes" else [ADDRESS, "replayed"]
+    assert {*wanted} <= {*words}
 
 
 def test_a_group_alone_lists(daemon: str, capsys: Capture) -> None:

@@ -1,5 +1,6 @@
 """The command line of the simulator."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -75,11 +76,14 @@ def test_list_names_topologies_and_scenarios_with_their_parameters(capsys: pytes
 @pytest.mark.parametrize(
     ("arguments", "status", "complaint"),
     [
-        (["run", "--scenario", "nowhere"], 1, "nowhere"),
-        (["run", "--set", "surprise=1"], 1, "surprise"),
-        (["run", "--topology", "nothing"], 1, "nothing"),
+        (["run", "--scenario", "nowhere"], 2, "nowhere"),
+        (["run", "--set", "surprise=1"], 2, "surprise"),
+        (["run", "--topology", "nothing"], 2, "nothing"),
+        (["run", "--scenario", "nothing"], 2, "nothing"),
+        (["run", "--set", "nothing=1"], 2, "nothing"),
+        (["sweep", "--topology", "nothing", "--seeds", "x"], 2, "x"),
         (["run", "--nodes", "many"], 2, "many"),
-        (["run", "--json", "/proc/nowhere/file", "--nodes", "5"], 1, "/proc/nowhere"),
+        (["run", "--json", "/proc/nowhere/file", "--nodes", "5"], 2, "/proc/nowhere"),
         (["leap"], 2, "leap"),
     ],
 )
@@ -91,6 +95,36 @@ def test_a_mistake_is_one_clear_line(
     assert error.startswith("mycelium-sim: ")
     assert complaint in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"), [(["-h"], "Usage: "), (["run", "-h"], "Usage: "), (["-V"], "mycelium-sim ")]
+)
+def test_help_and_version_have_short_names(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    assert capsys.readouterr().out.startswith(told)
+
+
+def test_names_are_whole_on_a_narrow_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "uplinks" in [line.split(" ")[0] for line in lines]
+    assert not any("…" in line for line in lines)
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "sim.cli", "list"], stdout=closed, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_ctrl_c_keeps_what_there_is() -> None:
