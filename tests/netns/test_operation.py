@@ -173,6 +173,21 @@ def test_peers_come_and_go_by_command(pair: DaemonMesh) -> None:
     wait_until(lambda: not pair["a"].alive_peers() | pair["b"].alive_peers(), 20, "both ends drop the link")
 
 
+def test_daemons_run_where_pytun_and_uvloop_can_not_be_installed(
+    pair: DaemonMesh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for library in ("pytun", "uvloop"):
+        (tmp_path / f"{library}.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    pair.start()
+    pair.wait_converged()
+    assert reaches(pair)
+    assert "uvloop" not in Path(f"/proc/{pair['a'].pid}/maps").read_text()
+    for daemon in pair.daemons.values():
+        assert daemon.stop() == 0
+        assert not daemon.host.has_interface(TUN)
+
+
 def api(mesh: DaemonMesh) -> tuple[str, str]:
     return ("--api-addr", f"unix:{mesh['a'].api_socket}")
 
