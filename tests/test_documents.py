@@ -20,12 +20,14 @@ from tests.lab.waiting import wait_until
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md")
-PROGRAMS: Final = ("./dev", "mycelium", "mycelium-sim", "ping", "pip")
+PROGRAMS: Final = ("./dev", "mycelium", "mycelium-sim", "ip", "ping", "pip")
 SECONDS: Final = 60.0
 
 DAEMON: Final = "mycelium --peers udp://198.51.100.7:9651 'udp://[2001:db8::7]:9651' udp://hub.example.org:9651"
 ENDLESS: Final = ("mycelium events --follow",)  # run until they have printed something
 EXCUSED: Final = {
+    "ip -6 route add default via 2001:db8::1 table 51820": "it takes an uplink; tests/netns/test_underlay.py has one",
+    "ip -6 rule add fwmark 51820 table 51820": "it takes an uplink; tests/netns/test_underlay.py has one",
     "./dev test": "it would run this test",
     "./dev test --newest": "it would run this test",
     "./dev check": "it would run the tests a second time",
