@@ -73,6 +73,10 @@ ROUTE_CHANGES: Final = 2_048  # newest changes of next hops kept until the drive
 JOURNAL_ENTRIES: Final = 1_024  # newest entries kept about links, peers and sessions, and as many about routes
 # entries about routes with traffic, and as many about other routes; the rest is counted
 JOURNAL_ROUTES_PER_SECOND: Final = 32
+# entries of one kind about one neighbour or peer: some outages in a row are told one by one
+JOURNAL_EVENTS_AT_ONCE: Final = 30
+JOURNAL_EVENTS_PER_MINUTE: Final = 6  # of the same after those; the rest is counted
+JOURNAL_SUBJECTS: Final = 1_024  # neighbours and peers with a rate of their own
 JOURNAL_LOST_ROUTES: Final = 4_096  # lost routes whose time of loss is remembered; the oldest is forgotten first
 
 # -- errors sent to others ---------------------------------------------------------------------------------------------
@@ -122,7 +126,7 @@ LOG_KEYS: Final = 256  # topics of the log with a rate of their own, and as many
 LOG_LINES_AT_ONCE: Final = 20  # of one topic: a start with many neighbours is told
 LOG_LINES_PER_MINUTE: Final = 6  # of one topic after those; the rest is counted
 LOG_LINES_OF_SUBJECT_AT_ONCE: Final = 5  # of one topic about one neighbour, interface or device
-LOG_LINES_OF_SUBJECT_PER_MINUTE: Final = 3
+LOG_LINES_OF_SUBJECT_PER_MINUTE: Final = 1  # a link that flaps has five topics
 LOG_TRACEBACKS_AT_ONCE: Final = 2  # of one origin; each has some thirty lines
 LOG_TRACEBACKS_PER_MINUTE: Final = 0.2
 

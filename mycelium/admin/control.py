@@ -118,7 +118,7 @@ class EventInfo(Struct, frozen=True, rename="camel", kw_only=True, omit_defaults
     without_s: float | None = (
         None  # without a working route, from the last answer of the old next hop; so far, if it is lost
     )
-    count: int = 1  # consecutive failures of a peer, or route changes without an entry of their own
+    count: int = 1  # consecutive failures of a peer, or events without an entry of their own
 
 
 class NodeControl(Protocol):

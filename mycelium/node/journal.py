@@ -13,6 +13,7 @@ from msgspec import Struct
 from mycelium.endpoint import Endpoint
 from mycelium.limits import JOURNAL_ENTRIES
 from mycelium.node.event_kind import EventKind
+from mycelium.node.event_rate import EventRate
 from mycelium.node.fair_ring import FairRing
 from mycelium.node.route_story import RouteStory
 from mycelium.routing.selection import RouteChange
@@ -45,6 +46,7 @@ class Journal:
         self._newest_at = now
         self._notes: FairRing[Entry] = FairRing(JOURNAL_ENTRIES)  # by neighbour or peer
         self._route_notes: FairRing[Entry] = FairRing(JOURNAL_ENTRIES)  # by next hop
+        self._rate = EventRate(now=now)
         self._routes = RouteStory(tell=self._note_route, tell_of_more=self._note_more_routes, now=now)
 
     def after(self, sequence: int) -> list[Entry]:
@@ -66,7 +68,9 @@ class Journal:
         silent_s: float | None = None,
         count: int = 1,
     ) -> None:
-        """Adds an entry about a link, a peer or a session; `Entry` says what the fields are."""
+        """Adds an entry about a link, a peer or a session, unless there are many; `Entry` says what the fields are."""
+        if not self._rate.admits(kind, node or peer, now=now):
+            return
         self._append(
             self._notes,
             Entry(
@@ -111,8 +115,12 @@ class Journal:
         self._routes.take(changes, version, is_in_use=is_in_use, silent_since=silent_since, now=now)
 
     def sweep(self, *, now: float) -> None:
-        """Notes routes that are lost for good, and how many changes were left out; to be called every second."""
+        """Notes routes that are lost for good, and how much was left out; to be called every second."""
         self._routes.sweep(now=now)
+        for subject, count in self._rate.take_left_out(now=now).items():
+            node = subject if isinstance(subject, bytes) else None
+            peer = subject if isinstance(subject, str) else None
+            self.note(EventKind.MORE, node=node, peer=peer, count=count, now=now)
 
     def _note_route(
         self, at: float, node: bytes, before: bytes | None, after: bytes | None, cause: str, without_s: float | None

@@ -48,6 +48,9 @@ def full_journal() -> Journal:
     journal.note(EventKind.KEY_ALONE, now=now)
     journal.note(EventKind.NEIGHBOUR_KEY_SHARED, node=B, cause="make a new key on one of them", now=now)
     journal.note(EventKind.SESSION_RENEWED, node=C, now=now)
+    journal.note(EventKind.MORE, node=A, count=7, now=now)
+    journal.note(EventKind.MORE, peer="udp://a:9651", count=7, now=now)
+    journal.note(EventKind.MORE, count=7, now=now)
     changes = [(now, A, None, B, "better"), (now, A, B, C, "suspected")]
     journal.routes_changed(
         changes, 9, is_in_use=lambda node: False, silent_since=lambda node: now - 0.25 if node == B else inf, now=now
@@ -77,6 +80,9 @@ def test_every_kind_has_words() -> None:
         "the other host with this node's key is gone",
         "two hosts run with the key of 401::1: make a new key on one of them",
         "session renewed: new end-to-end keys with 402::1",
+        "events: 7 more about 400::1, not listed one by one",
+        "events: 7 more about udp://a:9651, not listed one by one",
+        "events: 7 more, not listed one by one",
         "route to 400::1 found, via 401::1",
         "route to 400::1 now leads via 402::1, not via 401::1: the link to 401::1 seemed cut; 0.250 s without a working route",
         "routes: 7 more changes, not listed one by one",

@@ -6,7 +6,13 @@ from math import inf
 import pytest
 
 from mycelium.endpoint import Endpoint
-from mycelium.limits import JOURNAL_ENTRIES, JOURNAL_LOST_ROUTES, JOURNAL_ROUTES_PER_SECOND
+from mycelium.limits import (
+    JOURNAL_ENTRIES,
+    JOURNAL_EVENTS_AT_ONCE,
+    JOURNAL_EVENTS_PER_MINUTE,
+    JOURNAL_LOST_ROUTES,
+    JOURNAL_ROUTES_PER_SECOND,
+)
 from mycelium.link.causes import NO_ANSWER
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Entry, Journal
@@ -151,10 +157,24 @@ def test_a_peer_that_never_answers_is_told_ever_more_rarely() -> None:
 
 def test_the_oldest_entries_give_way_and_the_numbers_tell() -> None:
     journal = Journal(now=0.0)
-    for _ in range(JOURNAL_ENTRIES + 7):
-        journal.note(EventKind.LINK_KEYS, node=A, now=1.0)
+    for number in range(JOURNAL_ENTRIES + 7):
+        journal.note(EventKind.LINK_KEYS, node=destination(number), now=1.0)
     assert journal.newest == JOURNAL_ENTRIES + 7
     assert [entry.sequence for entry in journal.after(3)] == list(range(8, JOURNAL_ENTRIES + 8))
+
+
+def test_a_neighbour_that_flaps_is_told_a_few_times_a_minute_and_the_rest_is_counted() -> None:
+    journal = Journal(now=0.0)
+    for tenth in range(6_000):  # ten minutes
+        journal.note(EventKind.LINK_TRUSTED, node=C, now=tenth / 10)
+        if tenth % 10 == 0:
+            journal.sweep(now=tenth / 10)
+    journal.sweep(now=700.0)
+    told = journal.after(0)
+    assert len(told) <= JOURNAL_EVENTS_AT_ONCE + 10 * (JOURNAL_EVENTS_PER_MINUTE + 1) + 1
+    assert {entry.node for entry in told} == {C}
+    assert sum(entry.count for entry in told) == 6_000
+    assert [entry.count for entry in told if entry.kind is EventKind.MORE][1] == 600 - JOURNAL_EVENTS_PER_MINUTE
 
 
 def test_a_neighbour_that_flaps_pushes_out_no_entry_of_another() -> None:
