@@ -13,6 +13,7 @@ from mycelium.errors import ApiError, NoDaemon
 from mycelium.limits import API_RESPONSE_BYTES
 
 _PREFIX: Final = "/api/v1"
+_DONE: Final = (200, 204)
 _TIMEOUT_S: Final = 10.0
 _JSON: Final = {"Content-Type": "application/json"}  # without it the Rust implementation refuses a body
 _SIGN_CHARACTERS: Final = 100  # shown of what another program says
@@ -57,13 +58,19 @@ class ApiClient:
         return self._get(f"/admin/events?after={after}&wait={wait_s:g}", list[EventInfo])
 
     def _get(self, path: str, answer: type[_Answer]) -> _Answer:
-        body = self._call("GET", path)
+        body, server = self._call("GET", path)
         try:
             return msgspec.json.decode(body, type=answer)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            if not server.startswith(SERVER):
+                raise self._stranger(f"its answer is not of this API, server {server or 'unnamed'}") from None
             raise ApiError(f"the daemon at {self._address} has another API, as of another version: {error}") from None
 
-    def _call(self, method: str, path: str, body: bytes | None = None) -> bytes:
+    def _call(self, method: str, path: str, body: bytes | None = None) -> tuple[bytes, str]:
+        """Returns the body of the answer, and who says that it is the server.
+
+        The Rust implementation does not name itself: only what it answers tells it from other programs.
+        """
         connection = self._connection()
         headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
         try:
@@ -75,13 +82,13 @@ class ApiClient:
         finally:
             connection.close()
         server = response.getheader("Server", "")
-        if not server.startswith(SERVER):
-            raise self._stranger(f"HTTP status {response.status} {response.reason}, server {server or 'unnamed'}")
-        if response.status >= 400:
+        if response.status not in _DONE:
+            if not server.startswith(SERVER):
+                raise self._stranger(f"HTTP status {response.status} {response.reason}, server {server or 'unnamed'}")
             raise ApiError(_refusal(response, answer))
         if len(answer) > API_RESPONSE_BYTES:
             raise ApiError(f"the answer from {self._address} is longer than {API_RESPONSE_BYTES} bytes")
-        return answer
+        return answer, server
 
     def _connection(self) -> http.client.HTTPConnection:
         if self._address.is_unix:

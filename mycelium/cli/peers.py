@@ -40,11 +40,13 @@ def list_peers(context: click.Context, as_json: bool) -> None:
     found = connect(context).peers()
     if as_json:
         print_json(found)
-    else:
+    elif is_terminal():
         print_table(_COLUMNS, found)
         troubled = [peer for peer in found if peer.last_error is not None]
         for number, peer in enumerate(troubled):
             click.echo(("" if number else "\n") + _trouble(peer))
+    else:
+        print_table((*_COLUMNS, *_TROUBLE_COLUMNS), found)
 
 
 @peers.command("add")
@@ -135,4 +137,8 @@ _COLUMNS: Final[tuple[Column["PeerInfo"], ...]] = (
     Column("Received", lambda peer: "" if peer.address is None else size(peer.rx_bytes), is_number=True),
     Column("Known for", lambda peer: duration(peer.discovered), is_number=True),
     Column("Type", lambda peer: peer.type),
+)
+_TROUBLE_COLUMNS: Final[tuple[Column["PeerInfo"], ...]] = (  # to a pipe, where each peer is one line
+    Column("Next try", lambda peer: "" if peer.next_attempt_s is None else duration(peer.next_attempt_s)),
+    Column("Last error", lambda peer: peer.last_error or ""),
 )

@@ -97,3 +97,24 @@ def test_an_answer_beyond_the_bound_is_refused(tmp_path: Path, monkeypatch: pyte
     address = ApiAddress.parse(f"unix:{tmp_path}/api.sock")
     with served(FakeNode(), address), pytest.raises(ApiError, match="longer than 10 bytes"):
         ApiClient(address).status()
+
+
+def test_a_daemon_that_names_no_server_is_taken_at_its_word(tmp_path: Path) -> None:
+    answers = iter((b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{tmp_path}/rust.sock")
+        listener.listen()
+
+        def serve() -> None:
+            for answer in answers:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65_536)
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        client = ApiClient(ApiAddress.parse(f"unix:{tmp_path}/rust.sock"))
+        client.add_peer("udp://a:1")
+        assert client.peers() == []
+        thread.join()

@@ -1,6 +1,7 @@
 """`mycelium peers`: at any width of the terminal, what it shows can be copied into another command."""
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,7 +24,23 @@ URLS = (
     FIRST_PEER,
 )
 SHOWN = (URLS[0].replace(KEY, "a6a7…"), *URLS[1:])
-HEADINGS = ["Peer", "State", "RTT", "Loss", "Cost", "Address", "Sent", "Received", "Known", "for", "Type"]
+HEADINGS = [
+    "Peer",
+    "State",
+    "RTT",
+    "Loss",
+    "Cost",
+    "Address",
+    "Sent",
+    "Received",
+    "Known",
+    "for",
+    "Type",
+    "Next",
+    "try",
+    "Last",
+    "error",
+]
 
 
 def listed(tmp_path: Path, columns: int) -> str:
@@ -66,7 +83,7 @@ def test_to_a_pipe_each_peer_is_one_line_with_everything(tmp_path: Path, capsys:
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split() == HEADINGS
     assert [line.split() for line in lines] == [
-        [url, *f"alive 1.25 ms 1.0% 0.63 {ADDRESS} 1.46 KiB 2.86 MiB 1m30s static".split()] for url in URLS
+        [url, *f"alive 1.25 ms 1.0% 0.63 {ADDRESS} 1.46 KiB 2.86 MiB 1m30s static - -".split()] for url in URLS
     ]
 
 
@@ -160,13 +177,19 @@ def test_a_link_that_has_carried_nothing_yet_says_zero() -> None:
     assert [shown[name] for name in ("Loss", "Cost", "Sent", "Received")] == ["0.0%", "0.31", "0 B", "0 B"]
 
 
-def test_why_a_peer_has_no_link_stands_below_the_table(tmp_path: Path, capsys: Capture) -> None:
+def test_why_a_peer_has_no_link_stands_below_the_table_and_to_a_pipe_in_its_line(tmp_path: Path) -> None:
     node = FakeNode(f"udp://a:1#{KEY}", "udp://b:1")
     node.last_error = "udp://192.0.2.1:1: no answer"
     with served(node, ApiAddress.parse(f"unix:{tmp_path}/api.sock")) as address:
-        assert main(["peers", "list", "--api-addr", str(address)]) == 0
-    assert capsys.readouterr().out.splitlines()[3:] == [
+        command = [sys.executable, "-m", "mycelium", "peers", "list", "--api-addr", str(address)]
+        shown = on_a_terminal(command, columns=120, env={"NO_COLOR": "1"})
+        piped = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
+    assert shown.splitlines()[-3:] == [
         "",
-        f"udp://a:1#{KEY}: udp://192.0.2.1:1: no answer; tried again in 8s",
+        "udp://a:1#a6a7…: udp://192.0.2.1:1: no answer; tried again in 8s",
         "udp://b:1: udp://192.0.2.1:1: no answer; tried again in 8s",
     ]
+    heading, *lines = piped.splitlines()
+    assert heading.endswith("  Next try  Last error")
+    assert [line.split()[0] for line in lines] == node.urls
+    assert all(line.endswith("  8s        udp://192.0.2.1:1: no answer") for line in lines)
