@@ -35,9 +35,6 @@ _INDEX: Final = slice(4, 8)  # of a datagram: the receiver's index
 class FrameOwner(Protocol):
     """Who is told, at once, of what concerns more than a frame's own bytes."""
 
-    def path_met(self, path: Path, *, now: float) -> None:
-        """An authentic frame has arrived from a new endpoint."""
-
     def keypair_heard(self, keypair: LinkKeypair, path: Path, *, now: float) -> None:
         """A frame was opened under a keypair that is not confirmed, or that this node does not send under."""
 
@@ -322,8 +319,6 @@ class Frames:
         path = self._path_by_endpoint.get(endpoint)
         if path is None:
             path = self.paths.meet(endpoint, number, now=now)
-            if not path.is_validated:
-                self._owner.path_met(path, now=now)
         path.peer_number = number
         path.note_arrival(keypair, counter, len(sealed))
         keypair.last_opened = self.last_heard = now

@@ -205,9 +205,6 @@ class Link:
         self._report(now=now)
         return frames
 
-    def path_met(self, path: Path, *, now: float) -> None:
-        self._probes.ask(path, now=now)
-
     def size_probe_arrived(self, keypair: LinkKeypair, path: Path, datagram: memoryview, *, now: float) -> None:
         self._probes.answer_size(keypair, path, datagram, now=now)
 

@@ -1,5 +1,7 @@
 """Links over bad wires: loss, reordering, doubling, cuts, new keys, new addresses, several paths, and what size they carry."""
 
+from math import inf
+
 import pytest
 
 from mycelium.channel.keypair import IDLE_KEPT_S, REKEY_AFTER_S
@@ -7,13 +9,13 @@ from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
 from mycelium.endpoint import Endpoint
 from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
 from mycelium.link.keypair import MESSAGE_3_AGAIN_S
-from mycelium.link.link import LinkState
+from mycelium.link.link import Link, LinkState
 from mycelium.node.event_kind import EventKind
 from mycelium.wire.datagram import CHUNK
-from mycelium.wire.frame import CLOSE_LEAVING
+from mycelium.wire.frame import CLOSE, CLOSE_LEAVING, FRAME_HEADER, PROBE, REPAIR
 from sim.net.network import PORT, UNDERLAY_OVERHEAD, url_of
 from sim.net.node_net import NodeNet
-from tests.link.lab import LinkLab, endpoint
+from tests.link.lab import DELAY_S, LinkLab, endpoint
 from tests.support.small_meshes import (
     deliver,
     is_up,
@@ -492,3 +494,100 @@ def test_a_first_frame_of_any_kind_has_the_neighbour_probed_at_once() -> None:
     lab.mend()
     lab.send("b", b"the first to arrive")
     assert lab.run(1, until=lambda: lab.link("a").state is LinkState.UP) < 0.02
+
+
+# -- a pair of links without nodes -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lab() -> LinkLab:
+    """Links that have just come up."""
+    lab = LinkLab()
+    lab.run(1)
+    lab.told("a")
+    lab.told("b")
+    lab.sent.clear()
+    return lab
+
+
+def test_a_frame_from_a_new_address_has_that_address_asked_at_once_and_once(lab: LinkLab) -> None:
+    lab.move("b", "elsewhere")
+    lab.send("b", b"from elsewhere")
+    lab.run(DELAY_S + 0.001)
+    asked = [data for source, destination, data in lab.sent if (source, destination) == ("a", "elsewhere")]
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"short"])
+@pytest.mark.parametrize("kind", [PROBE, REPAIR])
+def test_a_frame_that_no_decoder_understands_is_counted_once_and_ignored(lab: LinkLab, kind: int, body: bytes) -> None:
+    plain = memoryview(bytearray(bytes(FRAME_HEADER.size) + body))
+    lab.act(lab.link("a").frames.send, kind, plain)
+    lab.run(DELAY_S)
+    assert (lab.ends["b"].counters.frames_malformed, lab.told("b")) == (1, [])
+
+
+def test_a_frame_of_an_unknown_kind_is_counted_and_acknowledged(lab: LinkLab) -> None:
+    lab.act(lab.link("a").frames.send, 99, memoryview(bytearray(FRAME_HEADER.size + 10)))
+    lab.run(1)
+    assert lab.ends["b"].counters.frames_malformed == 1
+    assert (lab.told("a"), lab.told("b")) == ([], [])
+
+
+def test_what_the_neighbour_asks_for_again_is_sent_again(lab: LinkLab) -> None:
+    a = lab.link("a")
+    a.frames.repair.sent.keeps_until = inf
+    lab.cut("a", "b")
+    lab.send("a", b"lost")
+    lab.mend()
+    before = a.paths.tx_bytes
+    lab.send("a", b"after it")
+    lab.run(4 * DELAY_S)
+    assert lab.heard("b") == [b"lost", b"after it"]
+    assert a.frames.counters.repair_bytes_resent > 0
+    assert a.paths.tx_bytes - before > 2 * a.frames.counters.repair_bytes_resent
+
+
+def test_a_link_that_ends_gives_back_what_it_held(lab: LinkLab) -> None:
+    a = lab.link("a")
+    a.frames.repair.sent.keeps_until = inf
+    lab.send("a", b"kept")
+    assert a.frames.repair.sent.held_bytes > 0
+    lab.act(a.end, "it was removed")
+    assert a.frames.repair.sent.held_bytes == 0
+
+
+def test_a_neighbour_that_left_and_shakes_hands_again_is_up_again(lab: LinkLab) -> None:
+    lab.act(lab.link("b").close, CLOSE_LEAVING)
+    lab.run(DELAY_S)
+    assert lab.told("a") == ["down: closed"]
+    assert lab.link("a").closed_by_peer
+    lab.shake_hands("b")
+    lab.run(1)
+    assert not lab.link("a").closed_by_peer
+    assert lab.told("a") == ["up"]
+
+
+def test_a_handshake_at_another_address_while_the_link_is_down_makes_that_the_path_in_use(lab: LinkLab) -> None:
+    lab.cut("a", "b")
+    lab.cut("b", "a")
+    lab.run(10)
+    assert lab.told("a")[-1] == "down: silent"
+    lab.add_address("b", "elsewhere")
+    lab.ends["b"].address = "elsewhere"
+    lab.shake_hands("a", "elsewhere")
+    lab.run(0.1)
+    assert lab.told("a") == ["up"]
+    assert lab.link("a").paths.active.endpoint.host == "elsewhere"
+    assert lab.link("a").connected_since == 1_000.0, "it is the same link"
+
+
+def test_a_goodbye_carries_its_reason_and_wants_no_answer(lab: LinkLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, bytes]] = []
+    monkeypatch.setattr(
+        Link, "frame_opened", lambda _, kind, keypair, path, body, now: told.append((kind, bytes(body)))
+    )
+    lab.act(lab.link("a").close, CLOSE_LEAVING)
+    lab.run(DELAY_S)
+    assert told == [(CLOSE, bytes((CLOSE_LEAVING,)))]
+    assert lab.link("a").paths.active.liveness.silent_since == inf
