@@ -46,7 +46,9 @@ def _bound(host: str, port: int, kind: int, tune: Callable[[socket.socket], None
 def _explanation(scheme: str, host: str, port: int, error: OSError) -> str:
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     if isinstance(error, socket.gaierror):
-        return f"cannot listen on {scheme} {shown}: not a numeric address"
+        _, percent, zone = host.partition("%")
+        reason = f"this host has no interface {zone}" if percent else "not a numeric address"
+        return f"cannot listen on {scheme} {shown}: {reason}"
     if error.errno == errno.EADDRINUSE:
         return f"{scheme} port {port} is in use: is another mycelium running?"
     if error.errno == errno.EADDRNOTAVAIL:

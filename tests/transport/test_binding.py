@@ -43,6 +43,7 @@ def test_a_machine_without_ipv6_gets_ipv4(monkeypatch: pytest.MonkeyPatch) -> No
     [
         ("192.0.2.1", "cannot listen on tcp 192.0.2.1:9651: this machine does not have that address"),
         ("example.net", "cannot listen on tcp example.net:9651: not a numeric address"),
+        ("fe80::1%gone0", r"cannot listen on tcp \[fe80::1%gone0\]:9651: this host has no interface gone0"),
     ],
 )
 def test_an_address_that_can_not_be_bound_is_said_plainly(host: str, text: str) -> None:
