@@ -234,7 +234,9 @@ class Daemon:
         )
         stack.callback(network.close)
         ports = frozenset(one.port for one in self._listening if one.scheme == UDP)
-        icmp = IcmpWatch(loop, ports, lambda endpoint: driver.act(lambda now: node.unreachable(endpoint, now=now)))
+        icmp = IcmpWatch(
+            loop, ports, lambda endpoint, cause: driver.act(lambda now: node.unreachable(endpoint, cause, now=now))
+        )
         stack.callback(icmp.close)
 
     async def _keep_tun(self) -> None:

@@ -228,10 +228,10 @@ class Driver:
         oversize, unreachable = self._transports.take_oversize(), self._transports.take_unreachable()
         for endpoint, size in oversize:
             self._node.datagram_refused(endpoint, size, now=now)
+        for endpoint, cause in (unreachable | self._transports.take_refused()).items():
+            self._node.undelivered(endpoint, cause, now=now)
         for endpoint, cause in unreachable.items():
-            if cause:
-                self._node.undelivered(endpoint, cause, now=now)
-            self._node.host_lost(Lost(endpoint=endpoint), now=now)
+            self._node.host_lost(Lost(endpoint=endpoint, cause=cause), now=now)
         if unreachable:
             self._flush()
 

@@ -28,10 +28,10 @@ PAUSE_S: Final = 0.01  # between wakes: errors come as fast as anybody likes to 
 
 
 class IcmpWatch:
-    """Calls `on_unreachable` with the endpoint that a datagram from one of `ports` is said not to have reached."""
+    """Calls `on_unreachable` with an endpoint that a datagram from one of `ports` is said not to have reached, and why."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, ports: frozenset[int], on_unreachable: Callable[[Endpoint], None]
+        self, loop: asyncio.AbstractEventLoop, ports: frozenset[int], on_unreachable: Callable[[Endpoint, str], None]
     ) -> None:
         self._loop = loop
         self._ports = ports
@@ -64,20 +64,15 @@ class IcmpWatch:
     def _on_readable(self, icmp: socket.socket) -> None:
         self._loop.remove_reader(icmp.fileno())
         self._timers[icmp] = self._loop.call_later(PAUSE_S, self._listen, icmp)
-        told: dict[Endpoint, None] = {}
+        told: dict[Endpoint, str] = {}
         for _ in range(READS_PER_WAKE):
             try:
                 data, address = icmp.recvfrom(READ_BYTES)
             except OSError:
                 break
-            endpoint = self._endpoint(icmp.family, data, address[3] if len(address) == 4 else 0)
-            if endpoint is not None:
-                told[endpoint] = None
-        for endpoint in told:
-            self._on_unreachable(endpoint)
-
-    def _endpoint(self, family: int, data: bytes, scope: int) -> Endpoint | None:
-        refused = refused_over_ipv4(data) if family == socket.AF_INET else refused_over_ipv6(data)
-        if refused is None or refused.source_port not in self._ports:
-            return None
-        return Endpoint("udp", refused.host, refused.port, scope)
+            refused = refused_over_ipv4(data) if icmp.family == socket.AF_INET else refused_over_ipv6(data)
+            if refused is not None and refused.source_port in self._ports:
+                scope = address[3] if len(address) == 4 else 0
+                told[Endpoint("udp", refused.host, refused.port, scope)] = refused.cause
+        for endpoint, cause in told.items():
+            self._on_unreachable(endpoint, cause)

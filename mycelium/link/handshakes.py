@@ -46,7 +46,8 @@ RETRANSMIT_JITTER: Final = 0.1
 INITIATOR_PATIENCE_S: Final = 6.0
 RESPONDER_PATIENCE_S: Final = 10.0
 REPLIES_PER_HANDSHAKE: Final = 5  # copies of message 2, each for one copy of message 1
-REPORT_VALID_S: Final = 2.5  # what is said of a datagram to the neighbour holds for those sent this much later
+# What is said of a datagram to the neighbour holds for those sent this much later: hosts send few ICMP errors a second.
+REPORT_VALID_S: Final = 4.5
 
 _EPHEMERAL: Final = slice(HANDSHAKE_1_HEAD.size, HANDSHAKE_1_HEAD.size + 32)
 

@@ -289,8 +289,9 @@ class Node:
         """Takes why a datagram to an endpoint did not leave this host: an attempt to dial it may fail for that."""
         self.handshakes.reported(endpoint, cause, now=now)
 
-    def unreachable(self, endpoint: Endpoint, *, now: float) -> None:
+    def unreachable(self, endpoint: Endpoint, cause: str = "", *, now: float) -> None:
         """Probes the paths to an address that a host reported unreachable; ICMP can be forged, so nothing more follows."""
+        self.handshakes.reported(endpoint, cause, now=now)
         for link in self.links.values():
             link.reported_unreachable(endpoint, now=now)
 

@@ -17,12 +17,13 @@ Received = tuple[memoryview, int, Endpoint]
 class Transport(Protocol):
     """A non-blocking sender and receiver of datagrams; failures of the network are counted, never raised.
 
-    `unreachable` and `oversize` collect what the system refused to send; the owner empties them. A transport may have
-    connections, which it dials and accepts by itself: when one ends, its endpoint becomes unreachable.
+    `unreachable`, `refused` and `oversize` collect what the system did not send; the owner empties them. A transport may
+    have connections, which it dials and accepts by itself: when one ends, its endpoint becomes unreachable.
     """
 
     scheme: str  # of the endpoints that it can reach
     unreachable: dict[Endpoint, str]  # why, for people: no route, perhaps for a moment, or a connection that has ended
+    refused: dict[Endpoint, str]  # why, for people, the system refuses to send there, although it knows a way
     oversize: dict[Endpoint, int]  # length of a datagram that exceeded the interface's MTU
 
     @property

@@ -66,6 +66,7 @@ class MemoryTransport:
         self._waiting_bytes = 0
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self.unreachable: dict[Endpoint, str] = {}
+        self.refused: dict[Endpoint, str] = {}
         self.oversize: dict[Endpoint, int] = {}
         self.counters = MemoryCounters()
 

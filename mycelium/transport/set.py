@@ -130,6 +130,15 @@ class TransportSet:
             transport.unreachable.clear()
         return endpoints
 
+    def take_refused(self) -> dict[Endpoint, str]:
+        """Returns the endpoints that the system has refused to send to since the last call, and why."""
+        refused: dict[Endpoint, str] = {}
+        for transport in self.transports:
+            if transport.refused:
+                refused |= transport.refused
+                transport.refused.clear()
+        return refused
+
     def take_oversize(self) -> list[tuple[Endpoint, int]]:
         """Returns endpoints whose datagrams exceeded an interface's MTU since the last call, and the length of one of each."""
         found: list[tuple[Endpoint, int]] = []

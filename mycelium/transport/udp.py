@@ -5,7 +5,6 @@ another and the neighbour follows. Errors caused by ICMP are never raised, becau
 """
 
 import errno
-import os
 import socket
 import struct
 import time
@@ -19,6 +18,7 @@ from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
 from mycelium.limits import ENDPOINTS_REMEMBERED, SEGMENT_SIZES_REMEMBERED
 from mycelium.transport.base import Buffer, Received
+from mycelium.transport.causes import cause_of
 from mycelium.transport.udp_address import (
     SCHEME,
     ControlMessage,
@@ -98,6 +98,7 @@ class UdpTransport:
         "gro",
         "gso",
         "oversize",
+        "refused",
         "unreachable",
     )
 
@@ -118,6 +119,7 @@ class UdpTransport:
         self.gso = offload and has_gso(udp)
         self.gro = offload and enable_gro(udp)
         self.unreachable: dict[Endpoint, str] = {}
+        self.refused: dict[Endpoint, str] = {}
         self.oversize: dict[Endpoint, int] = {}
         self.counters = UdpCounters()
 
@@ -300,8 +302,9 @@ class UdpTransport:
                 self.oversize[route.endpoint] = min(segment_size, len(piece))
         elif error:
             self.counters.send_errors += 1
-            if error in NO_WAY and len(self.unreachable) < ENDPOINTS_REMEMBERED:
-                self.unreachable[route.endpoint] = f"this host can't send there: {os.strerror(error).lower()}"
+            causes = self.unreachable if error in NO_WAY else self.refused
+            if len(causes) < ENDPOINTS_REMEMBERED:
+                causes[route.endpoint] = cause_of(error)
         return True
 
     def _count_oversize(self, datagram: memoryview) -> None:

@@ -59,10 +59,10 @@ class Loop:
         self.later.clear()
 
 
-def watching() -> tuple[IcmpWatch, Any, list[Endpoint]]:
+def watching() -> tuple[IcmpWatch, Any, list[tuple[Endpoint, str]]]:
     loop: Any = Loop()
-    told: list[Endpoint] = []
-    return IcmpWatch(loop, frozenset([PORT]), told.append), loop, told
+    told: list[tuple[Endpoint, str]] = []
+    return IcmpWatch(loop, frozenset([PORT]), lambda *news: told.append(news)), loop, told
 
 
 def hear(watch: IcmpWatch, raw: RawSocket) -> None:
@@ -73,7 +73,8 @@ def hear(watch: IcmpWatch, raw: RawSocket) -> None:
 def test_an_error_about_our_port_names_the_endpoint() -> None:
     watch, _, told = watching()
     hear(watch, RawSocket(ipv4_error("198.51.100.7", 1_234)))
-    assert told == [Endpoint("udp", "198.51.100.7", 1_234)]
+    assert [endpoint for endpoint, _ in told] == [Endpoint("udp", "198.51.100.7", 1_234)]
+    assert "port unreachable" in told[0][1]
     watch.close()
 
 

@@ -20,16 +20,26 @@ def over_ipv4(*, kind: int = 3, code: int = 3, protocol: int = 17, options: int 
     return header(1, "192.0.2.1") + bytes((kind, code)) + bytes(6) + header(protocol, "192.0.2.9") + UDP_HEADER
 
 
-def over_ipv6(*, kind: int = 1, next_header: int = 17) -> bytes:
+def over_ipv6(*, kind: int = 1, code: int = 4, next_header: int = 17) -> bytes:
     quoted = struct.pack("!IHBB16s16s", 6 << 28, 8, next_header, 64, bytes(16), IPv6Address("2001:db8::9").packed)
-    return bytes((kind, 4)) + bytes(6) + quoted + UDP_HEADER
+    return bytes((kind, code)) + bytes(6) + quoted + UDP_HEADER
 
 
 @pytest.mark.parametrize("options", [0, 3])
-@pytest.mark.parametrize("code", [0, 1, 3, 13])
-def test_the_datagram_in_question_is_named(code: int, options: int) -> None:
-    assert refused_over_ipv4(over_ipv4(code=code, options=options)) == Refused(9651, "192.0.2.9", 777)
-    assert refused_over_ipv6(over_ipv6()) == Refused(9651, "2001:db8::9", 777)
+@pytest.mark.parametrize(
+    ("code", "code_v6", "cause"),
+    [
+        (0, 0, "no route to it on the way (ICMP network unreachable)"),
+        (1, 3, "it does not answer in its network (ICMP host unreachable)"),
+        (3, 4, "nothing listens there, or a firewall says so (ICMP port unreachable)"),
+        (13, 1, "a firewall on the way forbids it (ICMP administratively prohibited)"),
+        (10, 6, "a firewall on the way forbids it (ICMP administratively prohibited)"),
+        (200, 200, "it is unreachable (ICMP unreachable, code 200)"),
+    ],
+)
+def test_the_datagram_in_question_and_the_cause_are_named(code: int, code_v6: int, cause: str, options: int) -> None:
+    assert refused_over_ipv4(over_ipv4(code=code, options=options)) == Refused(9651, "192.0.2.9", 777, cause)
+    assert refused_over_ipv6(over_ipv6(code=code_v6)) == Refused(9651, "2001:db8::9", 777, cause)
 
 
 def test_other_errors_say_nothing() -> None:

@@ -22,6 +22,7 @@ from tests.support.small_meshes import is_up
 HERE: Final = Endpoint("udp", "192.0.2.1", PORT)
 PIN: Final = bytes(range(32))
 URL: Final = url_of("b")
+FORBIDDEN: Final = "the firewall forbids it"
 
 
 class Deny(DefaultPolicy):
@@ -108,7 +109,7 @@ def refused(net: NodeNet) -> None:
     def drop(sender: str, receiver: str, data: bytes) -> bool:
         if data[0] == HANDSHAKE_1 and sender == "a":
             a = net.hosts["a"].node
-            net.at(net.now, lambda: a.undelivered(Endpoint("udp", "b", PORT), "the firewall forbids it", now=net.now))
+            net.at(net.now, lambda: a.undelivered(Endpoint("udp", "b", PORT), FORBIDDEN, now=net.now))
         return True
 
     net.drop = drop
@@ -122,7 +123,7 @@ def refused(net: NodeNet) -> None:
         (answering_with(damaged), causes.UNAUTHENTIC, INITIATOR_PATIENCE_S),
         (crowded, causes.BUSY, INITIATOR_PATIENCE_S),
         (mute, causes.NOTHING_AFTER, 8.0),
-        (refused, "the firewall forbids it", INITIATOR_PATIENCE_S),
+        (refused, FORBIDDEN, INITIATOR_PATIENCE_S),
     ],
     ids=["silence", "version", "damage", "load", "mute", "refused"],
 )
@@ -214,7 +215,7 @@ def test_a_report_holds_for_what_was_sent_shortly_after_it_only() -> None:
     net = pair()
     net.cut("a", "b")
     a = net.hosts["a"].node
-    a.undelivered(Endpoint("udp", "b", PORT), "no route", now=net.now)
+    a.undelivered(Endpoint("udp", "b", PORT), FORBIDDEN, now=net.now)
     net.run(INITIATOR_PATIENCE_S + 0.5)
     assert REPORT_VALID_S < INITIATOR_PATIENCE_S
     assert [one.cause for one in failures_of(net)] == [causes.NO_ANSWER]

@@ -222,7 +222,9 @@ def test_what_transports_could_not_send_is_told_once() -> None:
     network = Network()
     network.stuck.unreachable[HERE] = "gone"
     network.free.unreachable[THERE] = "full"
+    network.free.refused[THERE] = "forbidden"
     network.free.oversize[THERE] = 1_452
+    assert (network.set.take_refused(), network.set.take_refused()) == ({THERE: "forbidden"}, {})
     assert network.set.take_unreachable() == {HERE: "gone", THERE: "full"}
     assert network.set.take_oversize() == [(THERE, 1_452)]
     assert (network.set.take_unreachable(), network.set.take_oversize()) == ({}, [])

@@ -362,14 +362,27 @@ def test_closing_twice_is_fine() -> None:
     assert transport.fileno() == -1
 
 
-def test_an_endpoint_that_the_system_knows_no_way_to_is_named() -> None:
+@pytest.mark.parametrize(
+    ("number", "cause", "is_way_lost"),
+    [
+        (errno.ENETUNREACH, "this host has no route to it (network is unreachable)", True),
+        (errno.EHOSTUNREACH, "this host is told that it can't be reached (no route to host)", True),
+        (errno.ENODEV, "the interface towards it is gone (no such device)", True),
+        (errno.EPERM, "a firewall of this host forbids it (operation not permitted)", False),
+        (errno.EACCES, "a route or a firewall of this host forbids it (permission denied)", False),
+        (errno.EINVAL, "a route of this host discards it (invalid argument)", False),
+        (errno.ENOBUFS, "this host can't send there (no buffer space available)", False),
+    ],
+)
+def test_why_nothing_can_be_sent_to_an_endpoint_is_told(number: int, cause: str, is_way_lost: bool) -> None:
     def refuse(*_: object) -> int:
-        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+        raise OSError(number, "")
 
     endpoint = Endpoint("udp", "127.0.0.1", 9)
     transport = UdpTransport.open("127.0.0.1", 0)
     transport._sendmsg = refuse
     assert transport.send(endpoint, [b"x"], 1)
-    assert transport.unreachable == {endpoint: "this host can't send there: network is unreachable"}
+    told = {endpoint: cause}
+    assert (transport.unreachable, transport.refused) == ((told, {}) if is_way_lost else ({}, told))
     assert transport.counters.send_errors == 1
     transport.close()

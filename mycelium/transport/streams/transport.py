@@ -72,6 +72,7 @@ class StreamTransport:
         self._sweep_at = inf
         self.counters = StreamCounters()
         self.unreachable: dict[Endpoint, str] = {}
+        self.refused: dict[Endpoint, str] = {}
         self.oversize: dict[Endpoint, int] = {}
         for descriptor in self._listeners:
             self._epoll.register(descriptor, select.EPOLLIN)
