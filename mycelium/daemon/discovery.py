@@ -74,7 +74,10 @@ class LanDiscovery:
                 while True:
                     await self._due.wait()
                     self._due.clear()
-                    await self._follow_interfaces(listeners)
+                    try:
+                        await self._follow_interfaces(listeners)
+                    except OSError as error:  # such as too many open files; the next beacon tries again
+                        log.warning("peer discovery misses changes of interfaces: %s", error.strerror)
                     for interface, stream in self._streams.items():
                         await self._send(interface, stream)
         finally:

@@ -134,8 +134,10 @@ class TunKeeper:
             if fault is not None:
                 self._repair(fault)
             self._is_well()
-        except (DeviceError, OSError) as error:
+        except DeviceError as error:
             return self._failed(str(error))
+        except OSError as error:
+            return self._failed(f"the TUN device {self._upkeep.name} can't be looked at: {error.strerror}")
         return None
 
     def _repair(self, fault: Fault) -> None:

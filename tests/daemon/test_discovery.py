@@ -132,6 +132,29 @@ def test_an_interface_that_cannot_be_opened_holds_up_no_other(host: Host) -> Non
     assert list(host.streams) == ["wlan0"]
 
 
+def test_interfaces_that_cannot_be_listed_for_now_end_nothing(
+    host: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(group: str, only: object) -> list[Interface]:
+        raise OSError(24, "Too many open files")
+
+    async def change() -> None:
+        async with host.running():
+            host.discovery.announce()
+            await host.until(lambda: host.attempts() == 1)
+            with monkeypatch.context() as patched:
+                patched.setattr(discovery, "find_interfaces", fail)
+                host.discovery.announce()
+                await host.until(lambda: host.attempts() == 2)
+            host.interfaces = [ETH, WLAN]
+            host.discovery.announce()
+            await host.until(lambda: host.attempts() == 4)
+
+    asyncio.run(change())
+    assert caplog.messages == ["peer discovery misses changes of interfaces: Too many open files"]
+    assert len(host.streams["eth0"].sent) == 3
+
+
 def test_a_beacon_that_cannot_be_sent_is_counted(host: Host) -> None:
     host.streams["eth0"] = Stream(ETH)
     host.streams["eth0"].is_broken = True

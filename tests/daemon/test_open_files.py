@@ -2,6 +2,9 @@
 
 import errno
 import resource
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +69,16 @@ def test_an_error_of_a_task_group_is_what_is_behind_it(limits: Limits) -> None:
     assert f"this process may not open more than {WANTED} files and sockets: allow more" in str(found)
     other = OSError(errno.EIO, "Input/output error")
     assert explained(other) is other
+
+
+@pytest.mark.parametrize("limit", [10, OPEN_FILES_AT_START - 1])
+def test_a_daemon_with_too_few_files_ends_with_the_reason(tmp_path: Path, limit: int) -> None:
+    command = [sys.executable, "-m", "mycelium", "--no-tun", "--key-file", str(tmp_path / "key")]
+    done = subprocess.run(
+        ["prlimit", f"--nofile={limit}:{limit}", *command], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        f"mycelium: this process may open {limit} files and sockets only, not 128: allow more"
+    )
+    assert done.stderr.count("\n") == 1

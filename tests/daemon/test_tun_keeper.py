@@ -171,7 +171,7 @@ def test_a_device_that_cannot_be_looked_at_is_trouble_and_stays_in_use(kept: Kep
     kept.device.fault = fail  # type: ignore[method-assign]
     assert kept.keeper.keep() == LEAST_WAIT_S
     assert kept.passage.told == []
-    assert "Too many open files" in str(kept.keeper.trouble)
+    assert kept.keeper.trouble == "the TUN device mesh0 can't be looked at: Too many open files"
 
 
 def test_a_program_that_undoes_every_repair_costs_a_bounded_number_of_repairs_and_lines(
