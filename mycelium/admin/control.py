@@ -53,6 +53,7 @@ class PeerInfo(Struct, frozen=True, rename="camel", kw_only=True):
     mtu: int | None = None  # datagram payload, bytes
     last_error: str | None = None  # why it has no link, with the address that was tried; for people
     next_attempt_s: int | None = None  # seconds until it is dialled again
+    key_shared: str | None = None  # what is wrong if another host runs with its key too; for people
 
 
 class RouteInfo(Struct, frozen=True, rename="camel"):
@@ -85,6 +86,7 @@ class StatusInfo(Struct, frozen=True, rename="camel", kw_only=True):
     uptime_s: float
     tun: str | None
     tun_fault: str | None = None  # why no packets pass, or not as they should
+    key_shared: str | None = None  # what is wrong if another host runs with this node's key too; for people
     listening: list[str]
     peers_alive: int
     peers_total: int

@@ -42,7 +42,7 @@ def list_peers(context: click.Context, as_json: bool) -> None:
         print_json(found)
     elif is_terminal():
         print_table(_COLUMNS, found)
-        troubled = [peer for peer in found if peer.last_error is not None]
+        troubled = [peer for peer in found if _what_is_wrong(peer)]
         for number, peer in enumerate(troubled):
             click.echo(("" if number else "\n") + _trouble(peer))
     else:
@@ -109,9 +109,18 @@ def _whole_url(url: str, daemon: "ApiClient") -> str:
 
 
 def _trouble(peer: "PeerInfo") -> str:
-    """Says why a peer has no link, and when it is tried again."""
+    """Says why a peer has no link, and when it is tried again, or that two hosts have its key."""
     again = "" if peer.next_attempt_s is None else f"; tried again in {duration(peer.next_attempt_s)}"
-    return f"{_shown_url(peer.url or peer.endpoint.socket_addr)}: {peer.last_error}{again}"
+    return f"{_shown_place(peer)}: {_what_is_wrong(peer)}{again}"
+
+
+def _what_is_wrong(peer: "PeerInfo") -> str:
+    return peer.last_error or peer.key_shared or ""
+
+
+def _shown_place(peer: "PeerInfo") -> str:
+    """Returns the peer's URL, or where it is if it has none."""
+    return _shown_url(peer.url or f"{peer.endpoint.proto}://{peer.endpoint.socket_addr}")
 
 
 def _round_trip(peer: "PeerInfo") -> str:
@@ -125,7 +134,7 @@ def _round_trip(peer: "PeerInfo") -> str:
 _COLUMNS: Final[tuple[Column["PeerInfo"], ...]] = (
     Column(
         "Peer",
-        lambda peer: _shown_url(peer.url or f"{peer.endpoint.proto}://{peer.endpoint.socket_addr}"),
+        _shown_place,
         must_show=True,
     ),
     Column("State", lambda peer: peer.connection_state, must_show=True),
@@ -140,5 +149,5 @@ _COLUMNS: Final[tuple[Column["PeerInfo"], ...]] = (
 )
 _TROUBLE_COLUMNS: Final[tuple[Column["PeerInfo"], ...]] = (  # to a pipe, where each peer is one line
     Column("Next try", lambda peer: "" if peer.next_attempt_s is None else duration(peer.next_attempt_s)),
-    Column("Last error", lambda peer: peer.last_error or ""),
+    Column("Last error", _what_is_wrong),
 )

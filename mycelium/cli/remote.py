@@ -58,6 +58,7 @@ def status(context: click.Context, as_json: bool, verbose: bool) -> None:
         [
             ("Address:", found.node_ip),
             ("Public key:", found.node_pubkey),
+            *([("Warning:", found.key_shared)] if found.key_shared else []),
             ("Version:", found.version),
             ("Running for:", duration(found.uptime_s)),
             ("Interface:", f"{found.tun}: {found.tun_fault}" if found.tun_fault else found.tun or "none"),

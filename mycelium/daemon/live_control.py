@@ -27,6 +27,7 @@ from mycelium.daemon.tun_keeper import TunKeeper
 from mycelium.endpoint import Endpoint
 from mycelium.identity import subnet_of
 from mycelium.link.link import LinkState
+from mycelium.node.duplicates import SHARED, Duplicates
 from mycelium.node.node import Node
 from mycelium.node.snapshot import LinkSnapshot, PeerOrigin, PeerSnapshot, PeerState
 from mycelium.peer_url import PeerUrl
@@ -77,7 +78,8 @@ class LiveControl:
     def peers(self) -> list[PeerInfo]:
         """Returns configured peers, then neighbours that dialled us, then discovered ones without a link."""
         now = monotonic()
-        return [_peer(peer, now=now) for peer in self._node.snapshot(now=now).peers]
+        duplicates = self._node.neighbours.duplicates
+        return [_peer(peer, duplicates, now=now) for peer in self._node.snapshot(now=now).peers]
 
     def add_peer(self, url: str) -> None:
         """Raises ConfigError for an invalid URL, LocalError for a peer that is configured already."""
@@ -113,6 +115,7 @@ class LiveControl:
             node_pubkey=node.identity.exchange_public_key.hex(),
             uptime_s=monotonic() + slept_s() - self._started_s,
             tun=self._keeper.name if self._keeper is not None else None,
+            key_shared=node.neighbours.duplicates.describe(),
             tun_fault=self._keeper.trouble if self._keeper is not None else None,
             listening=[url_of(one) for one in self._transports.local_endpoints],
             peers_alive=sum(peer.state is PeerState.ALIVE for peer in snapshot.peers),
@@ -144,8 +147,10 @@ class LiveControl:
         ]
 
 
-def _peer(peer: PeerSnapshot, *, now: float) -> PeerInfo:
+def _peer(peer: PeerSnapshot, duplicates: Duplicates, *, now: float) -> PeerInfo:
     link = peer.link
+    stands_back = duplicates.stands_back
+    next_attempt = duplicates.returns_at if stands_back else peer.next_attempt
     url = peer.url if peer.endpoint is None else url_of(peer.endpoint)
     info = PeerInfo(
         endpoint=_reached_at(peer),
@@ -157,8 +162,9 @@ def _peer(peer: PeerSnapshot, *, now: float) -> PeerInfo:
         last_connected=_seconds_since(peer.connected_at, now=now),
         last_heard_s=_seconds_since(peer.last_heard, now=now),
         url=url,
-        last_error=peer.last_error,
-        next_attempt_s=None if peer.next_attempt is None else max(0, round(peer.next_attempt - now)),
+        last_error=SHARED if stands_back else peer.last_error,
+        next_attempt_s=None if next_attempt is None else max(0, round(next_attempt - now)),
+        key_shared=None if link is None else duplicates.describe_neighbour(link.address, now=now),
     )
     return info if link is None else replace(info, **_link_fields(link, now=now))
 

@@ -172,8 +172,11 @@ class Link:
     def keypair_heard(self, keypair: LinkKeypair, path: Path, *, now: float) -> None:
         if keypair.message_3 is not None and self.cost is None:  # the neighbour could not open what it was asked before
             self._probes.ask(path, now=now)
+        sending = self.keypairs.sending
         if self.keypairs.confirm(keypair):
             self.frames.send_under(keypair)
+        elif path is self.paths.active and keypair.established < sending.established:
+            self.paths.follow(sending)
 
     # -- sending -------------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ TRIAL_S: Final = 30.0  # without a sign of the other host after a new attempt: i
 FORGOTTEN_S: Final = 2 * WAIT_CEILING_S  # without such a sign, at the host that keeps the address
 NEIGHBOUR_QUIET_S: Final = 3_600.0  # without a sign of a neighbour's other host: the next one is told again
 
+SHARED: Final = "another host runs with this node's key"
 _REMEDY: Final = "stop one of the two, or give one of them a key of its own: 'mycelium generate-keys --force'"
 _STANDS_BACK: Final = f"it was started later, so this one has closed its links and tries again later; {_REMEDY}"
 _KEEPS: Final = f"this one was started later and keeps the address; {_REMEDY}"
@@ -75,7 +76,12 @@ class Duplicates:
         """Returns what there is to say of another host with this node's key, for the operator; None if there is none."""
         if self._told is None:
             return None
-        return f"another host runs with this node's key: {_STANDS_BACK if self._told is Claim.YIELDS else _KEEPS}"
+        return f"{SHARED}: {_STANDS_BACK if self._told is Claim.YIELDS else _KEEPS}"
+
+    def describe_neighbour(self, neighbour: bytes, *, now: float) -> str | None:
+        """Returns what there is to say of another host with a neighbour's key; None if none was noticed lately."""
+        is_shared = now - self.neighbours.get(neighbour, -inf) < NEIGHBOUR_QUIET_S
+        return f"two hosts run with its key: {_REMEDY}" if is_shared else None
 
     def _return(self, *, now: float) -> Reaction:
         self.returns_at = inf

@@ -31,7 +31,7 @@ from mycelium.link.link import Link, LinkState
 from mycelium.link.reassembly import PartialBudget
 from mycelium.link.repair.repair import RepairBudgets
 from mycelium.node.counters import NodeCounters
-from mycelium.node.duplicates import Duplicates, Reaction
+from mycelium.node.duplicates import SHARED, Duplicates, Reaction
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.outbox import Outbox, ResolvePeer
@@ -259,7 +259,7 @@ class Neighbours:
             self._dialler.pause()
             for link in list(self.links.values()):
                 link.close(CLOSE_LEAVING, now=now)
-                self.remove(link, "another host runs with this node's key", now=now)
+                self.remove(link, SHARED, now=now)
         elif reaction is Reaction.RETURN:
             self._dialler.resume()
             self._peers.retry_all(now=now)

@@ -42,6 +42,7 @@ class FakeNode:
     def __init__(self, *peers: str) -> None:
         self.urls = list(peers or (FIRST_PEER,))
         self.last_error: str | None = None  # of all peers
+        self.key_shared: str | None = None  # of this node and all peers
         self.happened: list[EventInfo] = []
         self.watched = asyncio.Event()  # somebody waits for an event, or has
         self._next_event = asyncio.Event()
@@ -71,6 +72,7 @@ class FakeNode:
                 loss=0.01,
                 cost=63,
                 last_error=self.last_error,
+                key_shared=self.key_shared,
                 next_attempt_s=None if self.last_error is None else 8,
             )
             for url in self.urls
@@ -109,6 +111,7 @@ class FakeNode:
             uptime_s=3_725.5,
             tun="mycelium",
             listening=["udp://[::]:9651"],
+            key_shared=self.key_shared,
             peers_alive=1,
             peers_total=2,
             routes=2,

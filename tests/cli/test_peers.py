@@ -193,3 +193,13 @@ def test_why_a_peer_has_no_link_stands_below_the_table_and_to_a_pipe_in_its_line
     assert heading.endswith("  Next try  Last error")
     assert [line.split()[0] for line in lines] == node.urls
     assert all(line.endswith("  8s        udp://192.0.2.1:1: no answer") for line in lines)
+
+
+def test_a_key_that_two_hosts_have_is_told_by_list_and_status(tmp_path: Path, capsys: Capture) -> None:
+    node = FakeNode("udp://a:1")
+    node.key_shared = "two hosts run with this key"
+    with served(node, ApiAddress.parse(f"unix:{tmp_path}/api.sock")) as address:
+        assert main(["peers", "list", "--api-addr", str(address)]) == 0
+        assert capsys.readouterr().out.splitlines()[1].endswith("  two hosts run with this key")
+        assert main(["status", "--api-addr", str(address)]) == 0
+        assert "Warning:     two hosts run with this key\n" in capsys.readouterr().out

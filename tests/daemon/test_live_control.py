@@ -189,3 +189,30 @@ def test_each_metric_has_its_kind_its_meaning_and_the_value_that_the_status_has(
     counters = control.status().counters
     assert metrics["routing_destinations"].value == counters["routing_destinations"] == 2
     assert metrics.keys() <= counters.keys()
+
+
+def test_hosts_with_one_key_are_shown_by_both_and_by_their_neighbour(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = NodeNet()
+    monkeypatch.setattr(live_control, "monotonic", lambda: net.now)
+    net.add("a")
+    net.add("old", seed=777, epoch=10)
+    net.join("a", "old")
+    net.run(15)
+    net.add("new", seed=777, epoch=20)
+    net.join("new", "a")
+    net.run(5)
+    old, new = (control_of(net, name, loop).status() for name in ("old", "new"))
+    assert old.key_shared is not None
+    assert new.key_shared is not None
+    assert "has closed its links" in old.key_shared
+    assert "keeps the address" in new.key_shared
+    shown = [peer for peer in peers_of(net, "a", loop) if peer.connection_state == "alive"]
+    assert {peer.key_shared is not None for peer in shown} == {True}
+    assert control_of(net, "a", loop).status().key_shared is None
+    net.add_peer("old", url_of("a"))
+    [peer] = peers_of(net, "old", loop)
+    assert peer.last_error == "another host runs with this node's key"
+    assert peer.next_attempt_s is not None
+    assert 30 < peer.next_attempt_s < 73

@@ -1,0 +1,49 @@
+"""A cloned host: two daemons with one key at one neighbour."""
+
+from typing import Final
+
+import pytest
+
+from tests.lab.daemon import PROGRAM
+from tests.lab.ping import Pings, ping
+from tests.lab.waiting import wait_until
+from tests.netns.conftest import MakeMesh
+from tests.netns.healing import wait_answered, wait_told
+
+pytestmark = pytest.mark.netns
+
+KEY: Final = bytes(range(32))
+SETTLED_SECONDS: Final = 10.0
+PINGS: Final = 50
+
+
+def test_a_clone_is_told_of_everywhere_and_the_mesh_goes_on(make_mesh: MakeMesh) -> None:
+    edges = [("old", "hub"), ("hub", "c"), ("c", "d"), ("new", "hub")]
+    mesh = make_mesh(edges, seeds={"old": KEY, "new": KEY})
+    old, new, hub, d = (mesh[name] for name in ("old", "new", "hub", "d"))
+    mesh.start(["hub", "c", "d", "old"])
+    mesh.wait_converged()
+    wait_answered(d, old)
+    with Pings(d.host, hub.address, interval=0.02) as bystanders:
+        mesh.start(["new"])
+        wait_until(lambda: old.get("admin/status")["keyShared"], SETTLED_SECONDS, "the older host stands back")
+        wait_until(lambda: new.get("admin/status")["keyShared"], SETTLED_SECONDS, "the newer host knows")
+        wait_told(hub, "neighbour-key-shared", 0, node=new.address)
+        wait_answered(d, new)
+        result = bystanders.finish()
+    assert PINGS < result.sent <= result.received + 1  # one may be under way in the end
+
+    assert "keeps the address" in new.get("admin/status")["keyShared"]
+    assert "has closed its links" in old.get("admin/status")["keyShared"]
+    assert old.get("admin/status")["peersAlive"] == 0
+    assert [peer["lastError"] for peer in old.get("admin/peers")] == ["another host runs with this node's key"]
+    assert {peer["keyShared"] is not None for peer in hub.get("admin/peers") if peer["address"] == new.address} == {
+        True
+    }
+    assert ping(d.host, new.address, count=PINGS).received == PINGS
+    for daemon in (old, new):
+        [line] = [line for line in daemon.log().splitlines() if "another host runs with this node's key:" in line]
+        assert "generate-keys --force" in line
+        assert len(daemon.events(kind="key-shared")) == 1
+    shown = old.host.run(PROGRAM, "status", "--api-addr", f"unix:{old.api_socket}").stdout
+    assert "Warning:     another host runs with this node's key: " in shown
