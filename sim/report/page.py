@@ -31,10 +31,9 @@ _STYLE: Final = """
 }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 72rem; background: var(--ground); color: var(--ink);
-  font: 15px/1.5 system-ui, sans-serif; }
+  font: 15px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
 h1 { font-size: 1.6rem; margin: 0; } h2 { font-size: 1.1rem; margin: 2.2rem 0 .7rem; }
 p.verdict { font-size: 1.15rem; font-weight: 600; margin: .6rem 0 1.2rem; }
-code { overflow-wrap: anywhere; }
 .card { background: var(--surface); border: 1px solid var(--line); border-radius: 8px; padding: 1rem; overflow-x: auto; }
 .plots { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(24rem, 100%), 1fr)); }
 .plots .card { margin: 0; display: flex; align-items: center; justify-content: center; }
@@ -42,7 +41,7 @@ code { overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid var(--line); }
 tr:last-child th, tr:last-child td { border-bottom: 0; }
-th { font-weight: 600; width: 18rem; } td { overflow-wrap: anywhere; }
+th { font-weight: 600; width: 18rem; }
 td.time { white-space: nowrap; width: 6rem; } .bad { color: var(--bad); }
 footer { color: var(--muted); margin-top: 2rem; font-size: .85rem; }
 @media (max-width: 40rem) {
@@ -128,7 +127,7 @@ def _plots(light: dict[str, bytes], dark: dict[str, bytes]) -> str:
 def _picture(name: str, light: bytes, dark: bytes) -> str:
     return (
         f'<figure class="card"><picture><source media="(prefers-color-scheme: dark)" srcset="{_uri(dark)}">'
-        f'<img alt="{escape(name)}" src="{_uri(light)}"></picture></figure>'
+        f'<img alt="plot: {escape(name)}" src="{_uri(light)}"></picture></figure>'
     )
 
 
