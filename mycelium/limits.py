@@ -93,6 +93,7 @@ MEMORY_TRANSPORT_BYTES: Final = 8 << 20  # received and unread bytes of an in-me
 UNSENT_DATA_BYTES: Final = 8 << 20  # bulk datagrams that wait for one transport that is full
 UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for it, besides: some for each of LINKS neighbours
 TCP_CONNECTIONS: Final = 512  # open at one time; each takes a descriptor, of which a process usually has 1,024
+TCP_ACCEPTED_PER_SECOND: Final = 200  # the rest waits in the kernel; TLS takes 0.3 ms for each: a tenth of a slow core
 TCP_STRANGERS_PER_HOST: Final = 16  # accepted from one IPv4 address or IPv6 /64 and not yet used by the node
 STRANGER_BYTES: Final = 16 << 10  # read from an accepted connection before the node uses it: a handshake takes 1 KB
 TCP_UNSENT_DATA_BYTES: Final = 512 << 10  # bulk data that waits for one connection: 4 ms at 1 Gbit/s

@@ -19,6 +19,7 @@ SHORT: Final = {  # the least that each can do
     "idle": "--nodes 3 --seconds 1 --settle 0",
     "routing_scale": "30",
     "soak": "--shape limited --seconds 2",
+    "strangers": "--connections 20 --kinds silent junk",
     "throughput": "--runs 1 --seconds 1 --only flood",
     "tun_coalesce": "--calls 1",
     "udp_transport": "--times 3 --runs 1",

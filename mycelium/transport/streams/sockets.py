@@ -3,6 +3,8 @@
 import errno
 import ipaddress
 import socket
+from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import Final
 
 from mycelium.endpoint import Endpoint
@@ -31,6 +33,14 @@ def listen(host: str, port: int, underlay: Underlay) -> socket.socket:
     listener = bind(SCHEME, host, port, socket.SOCK_STREAM, tune)
     listener.listen(LISTEN_BACKLOG)
     return listener
+
+
+def listen_at(addresses: Iterable[tuple[str, int]], underlay: Underlay) -> list[socket.socket]:
+    """Opens such a socket at each of some hosts and ports; on DeviceError nothing stays open."""
+    with ExitStack() as opened:
+        listeners = [opened.enter_context(listen(host, port, underlay)) for host, port in addresses]
+        opened.pop_all()
+    return listeners
 
 
 def connect(endpoint: Endpoint, underlay: Underlay) -> socket.socket:

@@ -18,7 +18,8 @@ from typing import Final
 
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DecodeError, OpeningRefused
-from mycelium.limits import ENDPOINTS_REMEMBERED, TCP_CONNECTIONS, TCP_UNSENT_BYTES
+from mycelium.limits import ENDPOINTS_REMEMBERED, TCP_ACCEPTED_PER_SECOND, TCP_CONNECTIONS, TCP_UNSENT_BYTES
+from mycelium.timing import TokenBucket
 from mycelium.transport.base import Buffer, Received
 from mycelium.transport.streams import causes
 from mycelium.transport.streams.certificate import ServerCertificate
@@ -27,14 +28,16 @@ from mycelium.transport.streams.counters import StreamCounters
 from mycelium.transport.streams.dialling import SCHEMES, Dialling
 from mycelium.transport.streams.framing import framed
 from mycelium.transport.streams.proxy import Proxy
-from mycelium.transport.streams.sockets import SCHEME, arrival_interface, endpoint_at, listen, local_address, tune
+from mycelium.transport.streams.sockets import SCHEME, arrival_interface, endpoint_at, listen_at, local_address, tune
 from mycelium.transport.streams.stack import AcceptedStack
 from mycelium.transport.streams.strangers import Strangers
 from mycelium.transport.underlay import Underlay
 
 SCRATCH_BYTES: Final = 256 << 10  # size of one read: several datagrams of the largest size
 EVENTS_PER_POLL: Final = 64
-ACCEPTS_PER_POLL: Final = 16
+ACCEPTS_PER_POLL: Final = 4
+STRANGERS_PER_POLL: Final = 4  # read before others have their turn; TLS takes 0.3 ms for each
+ACCEPT_PAUSE_S: Final = 0.05  # while none is accepted, because there were too many lately
 CONNECT_S: Final = 4.0  # time after which connecting, with all layers, is given up
 UNUSED_S: Final = 10.0  # time after which a connection without a path is closed; longer than a handshake may take
 SWEEP_S: Final = 1.0  # interval between checks of all connections
@@ -63,6 +66,7 @@ class StreamTransport:
         self._connections: dict[int, StreamConnection] = {}  # by file descriptor, oldest first
         self._by_name: dict[Endpoint, StreamConnection] = {}
         self._strangers = Strangers()
+        self._accept_rate = TokenBucket(TCP_ACCEPTED_PER_SECOND, now=clock())
         self._accepted = 0
         self._unsent_bytes = 0
         self._backed_up = 0  # number of connections that are backed up
@@ -88,14 +92,7 @@ class StreamTransport:
     ) -> "StreamTransport":
         """Listens on numeric addresses and ports; raises DeviceError, written for the operator."""
         underlay = underlay or Underlay()
-        listeners: list[socket.socket] = []
-        try:
-            for host, port in addresses:
-                listeners.append(listen(host, port, underlay))
-        except BaseException:
-            for listener in listeners:
-                listener.close()
-            raise
+        listeners = listen_at(addresses, underlay)
         return cls(listeners, underlay=underlay, proxy=proxy, certificate=certificate)
 
     def fileno(self) -> int:
@@ -141,6 +138,7 @@ class StreamTransport:
         return bool(self._arrived or self._readable)
 
     def _poll(self) -> None:
+        strangers = 0
         for descriptor, events in self._epoll.poll(0, EVENTS_PER_POLL):
             listener, connection = self._listeners.get(descriptor), self._connections.get(descriptor)
             if listener is not None:
@@ -153,7 +151,9 @@ class StreamTransport:
             if events & select.EPOLLOUT:
                 self._flush(connection)
             if events & ~select.EPOLLOUT:
-                self._readable.append(connection)
+                strangers += not connection.is_trusted
+                if connection.is_trusted or strangers <= STRANGERS_PER_POLL:  # the rest stays readable
+                    self._readable.append(connection)
 
     def _read(self, connection: StreamConnection) -> None:
         try:
@@ -266,11 +266,18 @@ class StreamTransport:
                 return
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    self._epoll.modify(listener, 0)  # until the next sweep; it stays readable meanwhile
-                    self._sweep_at = min(self._sweep_at, self._clock() + SWEEP_S)
+                    self._pause(listener, SWEEP_S)
                     return
                 continue  # the connection ended before it was accepted
             self._accept(stream, endpoint_at(address))
+            if not self._accept_rate.take(now=self._clock()):
+                self._pause(listener, ACCEPT_PAUSE_S)
+                return
+
+    def _pause(self, listener: socket.socket, seconds: float) -> None:
+        """Accepts nothing until the next sweep, which is not later than this; the listener stays readable meanwhile."""
+        self._epoll.modify(listener, 0)
+        self._sweep_at = min(self._sweep_at, self._clock() + seconds)
 
     def _accept(self, stream: socket.socket, remote: Endpoint) -> None:
         if self._underlay.came_through_overlay(remote.host, arrival_interface(stream)):

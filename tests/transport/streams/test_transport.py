@@ -5,6 +5,7 @@ import socket
 import ssl
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -16,7 +17,14 @@ from mycelium.transport.streams import transport as streams
 from mycelium.transport.streams.connection import RELIEVED_BYTES
 from mycelium.transport.streams.dialling import SCHEMES
 from mycelium.transport.streams.sockets import listen
-from mycelium.transport.streams.transport import CONNECT_S, SWEEP_S, UNUSED_S, StreamTransport
+from mycelium.transport.streams.transport import (
+    ACCEPT_PAUSE_S,
+    CONNECT_S,
+    STRANGERS_PER_POLL,
+    SWEEP_S,
+    UNUSED_S,
+    StreamTransport,
+)
 from mycelium.transport.underlay import Underlay
 
 DEADLINE_S = 10.0
@@ -561,6 +569,40 @@ def test_one_host_may_not_have_many_unused_connections(pair: tuple[StreamTranspo
     assert two.counters.refused == 1
     for stranger in strangers:
         stranger.close()
+
+
+def test_strangers_are_accepted_at_a_rate(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "TCP_ACCEPTED_PER_SECOND", 3)
+    two = StreamTransport([listen("127.0.0.1", 0, Underlay())], clock=clock)
+    with ExitStack() as strangers:
+        for _ in range(9):
+            strangers.enter_context(socket.create_connection((at(two).host, at(two).port)))
+        pump(two, until=lambda: two.next_deadline() <= clock.now + ACCEPT_PAUSE_S)
+        assert two.counters.accepted == 4, "three at once, and the one that was too many"
+        assert not select.select([two], [], [], 0)[0], "the others wait in the kernel"
+        clock.now += 1.0
+        two.handle_timeout(set, now=clock.now)
+        pump(two, until=lambda: two.next_deadline() <= clock.now + ACCEPT_PAUSE_S)
+        assert two.counters.accepted == 8
+    two.close()
+
+
+def test_a_neighbour_has_its_turn_among_many_strangers(
+    pair: tuple[StreamTransport, StreamTransport], clock: Clock
+) -> None:
+    """What a stranger sends may take long: a TLS handshake."""
+    one, two = pair
+    here, _ = dialled(one, two)
+    trust(one, two, clock=clock)
+    with ExitStack() as opened:
+        strangers = [opened.enter_context(stranger_to(two)) for _ in range(3 * STRANGERS_PER_POLL)]
+        for stranger in strangers:
+            stranger.sendall(b"SSH-2.0-x\r\n")
+        one.send(here, [b"\x10"], 1_200)
+        select.select([two], [], [], DEADLINE_S)
+        assert two.receive() is not None
+        assert two.counters.malformed <= STRANGERS_PER_POLL
+        pump(two, until=lambda: two.counters.malformed == len(strangers))
 
 
 def test_a_full_transport_closes_strangers_before_neighbours(
