@@ -32,6 +32,7 @@ SENT_BYTES_PER_LINK: Final = 8 << 20  # sealed frames kept to be sent again
 # bytes of frames kept to be sent again, and bytes of held frames, of all links together
 REPAIR_BYTES_PER_NODE: Final = 32 << 20
 REPLAY_WINDOW: Final = 8_192  # counters that a frame or train may be behind the newest one opened
+HANDSHAKES_REMEMBERED: Final = 32  # complete ones, whose last messages may come again
 HALF_OPEN_HANDSHAKES: Final = 256  # handshakes that wait for message 3; a new one evicts the oldest
 HANDSHAKES_PER_SECOND: Final = 50  # answered without a cookie; further initiators must return one first
 REMEMBERED_EPHEMERALS: Final = 4_096  # ephemeral keys of accepted handshakes; a replayed message 1 gets no answer

@@ -5,6 +5,7 @@ The messages are made and read by `crypto.link_handshake`; `crypto.cookies` deci
 """
 
 import random
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
@@ -16,7 +17,7 @@ from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig
 from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
 from mycelium.endpoint import Endpoint, is_same_remote
 from mycelium.errors import HandshakeError, OwnKey, WrongKey
-from mycelium.limits import HALF_OPEN_HANDSHAKES
+from mycelium.limits import HALF_OPEN_HANDSHAKES, HANDSHAKES_REMEMBERED
 from mycelium.link.causes import (
     BUSY,
     NO_ANSWER,
@@ -121,6 +122,7 @@ class HandshakeCounters:
     """Totals since the node started; `HandshakeGate` counts the first messages."""
 
     handshakes_refused: int = counter("Handshake messages dropped: not authentic, or unexpected.")
+    handshakes_repeated: int = counter("Handshake messages that came again after their handshake was complete.")
     handshakes_given_up: int = counter("Handshakes given up: no answer.")
 
 
@@ -143,6 +145,7 @@ class Handshakes:
         self._initiations: dict[int, _Initiation] = {}
         self._responses: dict[int, _Response] = {}
         self._response_of: dict[bytes, int] = {}  # ephemeral key of message 1 -> our index
+        self._completed: deque[int] = deque(maxlen=HANDSHAKES_REMEMBERED)  # our indices, newest last
         self._failed: list[Failed] = []
         self.is_paused = False  # if so, nobody is answered
         self.counters = HandshakeCounters()
@@ -264,9 +267,11 @@ class Handshakes:
             response.replies += 1
             self._send(endpoint, response.message_2)
 
-    def _receive_message_2(self, endpoint: Endpoint, data: bytes) -> Completed:
+    def _receive_message_2(self, endpoint: Endpoint, data: bytes) -> Completed | None:
         index = int.from_bytes(data[8:12], "big")
         one = self._initiations.get(index)
+        if one is None and self._is_repeated(index):
+            return None
         if one is None or not is_same_remote(one.endpoint, endpoint):
             raise HandshakeError("message 2 for no handshake of ours")
         if data[1] != PROTOCOL_VERSION:
@@ -278,6 +283,7 @@ class Handshakes:
             self._take_refusal(index, one, data, error)
             raise
         del self._initiations[index]
+        self._completed.append(index)
         self._send(endpoint, message_3)
         return Completed(keys, endpoint, message_3)
 
@@ -301,13 +307,22 @@ class Handshakes:
         del self._initiations[index]
         self._failed.append(Failed(index, cause))
 
-    def _receive_message_3(self, endpoint: Endpoint, data: bytes) -> Completed:
+    def _is_repeated(self, index: int) -> bool:
+        """Counts a message of a handshake that is complete: its sender could not know that the first one had arrived."""
+        is_repeated = index in self._completed
+        self.counters.handshakes_repeated += is_repeated
+        return is_repeated
+
+    def _receive_message_3(self, endpoint: Endpoint, data: bytes) -> Completed | None:
         index = int.from_bytes(data[4:8], "big")
         response = self._responses.get(index)
+        if response is None and self._is_repeated(index):
+            return None
         if response is None or not is_same_remote(response.endpoint, endpoint):
             raise HandshakeError("message 3 for no handshake of ours")
         keys = response.noise.receive_message_3(data)
         self._forget_response(index)
+        self._completed.append(index)
         return Completed(keys, endpoint, None)
 
     def _receive_cookie(self, data: bytes) -> None:

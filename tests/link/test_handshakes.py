@@ -6,7 +6,7 @@ from math import inf
 import pytest
 
 from mycelium.endpoint import Endpoint
-from mycelium.limits import HALF_OPEN_HANDSHAKES, HANDSHAKES_PER_SECOND
+from mycelium.limits import HALF_OPEN_HANDSHAKES, HANDSHAKES_PER_SECOND, HANDSHAKES_REMEMBERED
 from mycelium.link.causes import NO_ANSWER, UNAUTHENTIC
 from mycelium.link.handshakes import INITIATOR_PATIENCE_S, REPLIES_PER_HANDSHAKE, RETRANSMIT_CEILING_S
 from mycelium.link.keypair import MESSAGE_3_AGAIN_S
@@ -249,7 +249,7 @@ def test_a_replayed_message_1_draws_no_answer() -> None:
     assert counter(net, "b", "handshakes_replayed") == 2
 
 
-def test_message_2_again_and_message_3_again_are_refused_and_change_nothing() -> None:
+def test_message_2_again_and_message_3_again_are_counted_apart_and_change_nothing() -> None:
     net = NodeNet()
     net.add("a")
     net.add("b")
@@ -259,9 +259,28 @@ def test_message_2_again_and_message_3_again_are_refused_and_change_nothing() ->
     for sender, receiver, data in net.capture:
         if data[0] in (HANDSHAKE_2, HANDSHAKE_3):
             net.inject(receiver, net.hosts[sender].endpoint, data)
-    assert counter(net, "a", "handshakes_refused") == 1
-    assert counter(net, "b", "handshakes_refused") == 1
+    for name in "ab":
+        assert (counter(net, name, "handshakes_repeated"), counter(net, name, "handshakes_refused")) == (1, 0)
     deliver(net, "a", "b")
+
+
+def test_a_long_way_that_has_messages_sent_again_looks_like_no_fault() -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    net.join("a", "b", 0.3)
+    net.run(10, until=lambda: is_up(net, "a", "b"))
+    net.run(3)
+    assert counter(net, "a", "handshakes_repeated") > 0
+    assert [counter(net, name, "handshakes_refused") for name in "ab"] == [0, 0]
+
+
+def test_complete_handshakes_that_are_remembered_are_bounded() -> None:
+    ours, theirs = HandshakeEnd(OWN), HandshakeEnd(PEER)
+    for _ in range(2 * HANDSHAKES_REMEMBERED):
+        ours.handshakes.begin(HERE, pin=None, now=0.0)
+        exchange(ours, theirs)
+    assert len(ours.handshakes._completed) == len(theirs.handshakes._completed) == HANDSHAKES_REMEMBERED
 
 
 def hold_back(net: NodeNet, kind: int) -> list[bytes]:
