@@ -13,12 +13,14 @@ import pytest
 from msgspec.structs import replace
 
 from mycelium import __version__
+from mycelium.admin import config
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.config import Settings
 from mycelium.api.client import ApiClient
 from mycelium.daemon.daemon import Daemon
 from mycelium.errors import ConfigError, DeviceError, IdentityError
 from mycelium.peer_url import PeerUrl
+from tests.lab.waiting import wait_until
 
 DEADLINE_S = 20.0
 
@@ -52,6 +54,33 @@ def test_a_daemon_tells_its_operator_who_it_is_and_ends_when_told(tmp_path: Path
     admin = asyncio.run(live(settings, lambda: ApiClient(settings.api_addr).admin()))
     assert getattr(admin, "node_ip", "")[0] in "45"
     assert not (tmp_path / "api").exists()
+
+
+def test_sighup_keeps_what_was_added_by_hand_and_names_what_takes_a_restart(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "mycelium")
+    file = tmp_path / "mycelium.toml"
+    text = f"""key_file = "{tmp_path}/key"
+api_addr = "unix:{tmp_path}/api"
+listen = ["udp://127.0.0.1:0"]
+no_tun = true
+disable_peer_discovery = true
+peers = ["udp://127.0.0.1:1"]
+"""
+    file.write_text(text)
+    settings = config.load({"config_file": str(file)})
+
+    def reload() -> list[str | None]:
+        client = ApiClient(settings.api_addr)
+        client.add_peer("udp://127.0.0.1:2")
+        file.write_text(text.replace(':1"', ':3"') + 'tun_name = "other0"\n')
+        os.kill(os.getpid(), signal.SIGHUP)
+        told = "reloaded: 1 peer added; 1 peer removed; only a restart applies the new tun_name"
+        wait_until(lambda: told in caplog.messages, DEADLINE_S, lambda: f"the log has {caplog.messages}")
+        return [peer.url for peer in client.peers()]
+
+    assert asyncio.run(live(settings, reload)) == ["udp://127.0.0.1:2", "udp://127.0.0.1:3"]
 
 
 def test_a_second_daemon_with_the_same_key_is_refused(tmp_path: Path) -> None:
