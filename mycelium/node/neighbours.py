@@ -12,7 +12,7 @@ from typing import Final
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity
 from mycelium.limits import LINKS
-from mycelium.link.causes import DENIED_HERE, NOTHING_AFTER, too_many_links
+from mycelium.link.causes import DECLINED, DENIED_HERE, NOTHING_AFTER, too_many_links
 from mycelium.link.counters import LinkCounters
 from mycelium.link.events import (
     CostChanged,
@@ -92,33 +92,44 @@ class Neighbours:
         entries = self._peers.missing_at((completed.endpoint.remote,), completed.keys.peer_exchange_key)
         if not self._policy.allows_neighbour(address):
             self._counters.links_denied += 1
-            self._note_refusal(entries, completed.endpoint.remote, DENIED_HERE, now=now)
+            self._decline(completed, entries, DENIED_HERE, now=now)
             return
         link = self.links.get(address)
         if link is not None:
             link.adopt(completed, now=now)
         elif len(self.links) >= (LINKS + len(self._peers.by_url) if entries else LINKS):
             self._counters.links_refused += 1  # strangers can't keep out a peer that the operator named
-            self._note_refusal(entries, completed.endpoint.remote, too_many_links(len(self.links)), now=now)
+            self._decline(completed, entries, too_many_links(len(self.links)), now=now)
             return
         else:
-            link = self.links[address] = Link(
-                completed,
-                own_exchange_key=self._own_exchange_key,
-                outbox=self._outbox,
-                events=self.events,
-                partial_budget=self._partial_budget,
-                repair_budgets=self._repair_budgets,
-                counters=self.link_counters,
-                new_stream=self._new_stream,
-                entropy=self._entropy,
-                arm=partial(self._deadlines.set, address),
-                now=now,
-            )
+            link = self.links[address] = self._make_link(completed, now=now)
         self.by_index[completed.keys.local_index] = link
         for entry in entries:
             entry.connected(address)
         self.handle_events(now=now)
+
+    def _make_link(self, completed: Completed, *, now: float) -> Link:
+        return Link(
+            completed,
+            own_exchange_key=self._own_exchange_key,
+            outbox=self._outbox,
+            events=self.events,
+            partial_budget=self._partial_budget,
+            repair_budgets=self._repair_budgets,
+            counters=self.link_counters,
+            new_stream=self._new_stream,
+            entropy=self._entropy,
+            arm=partial(self._deadlines.set, completed.keys.peer_address),
+            now=now,
+        )
+
+    def _decline(self, completed: Completed, entries: Iterable[ConfiguredPeer], cause: str, *, now: float) -> None:
+        """Tells a neighbour that there will be no link, and why the entries of the peer list that lead to it."""
+        link = self._make_link(completed, now=now)
+        link.close(CLOSE_LEAVING, now=now)
+        link.end(cause, now=now)
+        for entry in entries:
+            self.note_failure(entry.url, completed.endpoint.remote, cause, now=now)
 
     # -- what links report ---------------------------------------------------------------------------------------------
 
@@ -205,10 +216,13 @@ class Neighbours:
 
     def _note_stillbirth(self, link: Link, *, now: float) -> None:
         """Tells the entries of a link that never came up."""
-        remote = link.paths.active.endpoint.remote
+        remote, cause = link.paths.active.endpoint.remote, DECLINED if link.closed_by_peer else NOTHING_AFTER
         for entry in self._peers.linked_to(link.address):
-            entry.disconnected(remote, NOTHING_AFTER, now=now)
-            self.note_failure(entry.url, remote, NOTHING_AFTER, now=now)
+            if link.closed_by_peer:
+                entry.is_linked = False  # it is dialled with back-off
+            else:
+                entry.disconnected(remote, cause, now=now)
+            self.note_failure(entry.url, remote, cause, now=now)
 
     # -- failures --------------------------------------------------------------------------------------------------------
 
@@ -223,10 +237,6 @@ class Neighbours:
         """Notes why an attempt, or with no endpoint the look-up, of a configured peer failed."""
         failures = self._peers.failed(url, endpoint, cause, now=now)
         self._journal.peer_failed(url, cause, failures, endpoint=endpoint, now=now)
-
-    def _note_refusal(self, entries: Iterable[ConfiguredPeer], remote: Endpoint, cause: str, *, now: float) -> None:
-        for entry in entries:
-            self.note_failure(entry.url, remote, cause, now=now)
 
     def leave(self, peer: ConfiguredPeer, *, now: float) -> None:
         """Stops dialling for an entry that was removed from the peer list; ends its link unless another entry has the same."""

@@ -201,6 +201,20 @@ def test_a_peer_that_the_own_policy_excludes_is_told_so() -> None:
     assert [one.cause for one in failures_of(net)] == [causes.DENIED_HERE]
 
 
+def test_a_peer_that_does_not_want_this_node_says_so_and_is_dialled_ever_less_often() -> None:
+    net = NodeNet()
+    net.add("a")
+    net.add("b", policy=Deny())
+    net.capture = []
+    net.join("a", "b")
+    net.run(8)
+    assert [(one.cause, one.count) for one in failures_of(net)] == [(causes.DECLINED, 1)]
+    assert last_error(net) == f"{Endpoint('udp', 'b', PORT)}: {causes.DECLINED}"
+    assert not net.hosts["b"].node.links
+    net.run(300)
+    assert len({data for _, _, data in net.capture if data[0] == HANDSHAKE_1}) < 45
+
+
 def test_a_peer_beyond_the_bound_of_links_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     net = NodeNet()
     for name in "abc":
