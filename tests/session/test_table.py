@@ -519,9 +519,9 @@ def test_a_request_of_another_size_is_refused(size: int) -> None:
 )
 def test_a_keypair_replaced_early_is_told_at_both_ends(age_s: float, is_renewal: bool) -> None:
     a, b = acquainted()
-    shake_hands(a, b, now=0.0)
+    shake_hands(a, b, now=1_000.0)
     assert (a.sessions.renewed, b.sessions.renewed) == ([], [])
-    shake_hands(a, b, now=age_s)
+    shake_hands(a, b, now=1_000.0 + age_s)
     assert a.sessions.renewed == [b.identity.address] * is_renewal
     assert b.sessions.renewed == [a.identity.address] * is_renewal
 
@@ -599,6 +599,17 @@ def test_a_restart_of_the_peer_renews_the_session_and_its_absence_does_not() -> 
     b.receive_from(a, now=SWEEP_S * 2)
     a.receive_from(b, now=SWEEP_S * 2)
     assert session.peer_epoch == 2
+
+
+def test_who_has_answered_a_restarted_peer_asks_for_no_other_session() -> None:
+    a, b = acquainted()
+    shake_hands(a, b, now=0.0)
+    b.resolution = replace(a.announcement, sequence=2 << 16)
+    shake_hands(a, b, now=SWEEP_S)
+    assert b.sessions.by_peer[a.identity.address].peer_epoch == 2
+    b.resolution = None  # forgotten meanwhile, which says nothing
+    b.sessions.handle_timeout(now=SWEEP_S)
+    assert b.sent == []
 
 
 def test_a_session_is_forgotten_only_after_its_time_and_no_sweep_is_wanted_without_one() -> None:

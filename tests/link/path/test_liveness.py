@@ -12,7 +12,9 @@ import pytest
 from mycelium.link.path.liveness import (
     ACK_GAP_S,
     ANSWER_WITHIN_S,
+    DEAD_AFTER_HEARD_S,
     DEAD_AFTER_S,
+    LATE_S,
     LEAST_PROBES,
     MOST_PROBES,
     QUIET_S,
@@ -100,6 +102,42 @@ def test_dead_path_is_probed_once_a_second() -> None:
     net.run(until=110.0)
 
     assert net.frames[0] - before == pytest.approx(100, abs=1)
+
+
+def unanswered(*, late_s: float = 0.0, is_heard: bool = False) -> tuple[list[float], float, float]:
+    """Returns when a new path with a round trip of 1 ms is probed, SUSPECT and DEAD if no probe is ever answered."""
+    rtt = RttEstimator()
+    rtt.sample(0.001, now=0.0)
+    path = Liveness(rtt, now=0.0)
+    probes: list[float] = []
+    suspect_at = math.inf
+    while path.state is not PathState.DEAD:
+        now = path.next_deadline() + late_s
+        if is_heard:
+            path.received(now=now)
+        if path.handle_timeout(now=now) is Action.PROBE:
+            probes.append(now)
+        if path.state is PathState.SUSPECT:
+            suspect_at = min(suspect_at, now)
+    return probes, suspect_at, path.died_at
+
+
+def test_a_new_path_is_judged_by_as_many_probes_and_as_much_time_as_any_other() -> None:
+    probes, suspect_at, died_at = unanswered()
+    assert probes[0] == 0.0
+    assert len([probe for probe in probes if probe < suspect_at]) == 3
+    assert SUSPECT_AFTER_S <= suspect_at < 0.1
+    assert died_at == pytest.approx(DEAD_AFTER_S + 0.003)  # and the round trip, as uncertain as it is
+
+
+def test_a_path_that_the_peer_is_still_heard_over_is_given_more_time() -> None:
+    _, suspect_at, died_at = unanswered(is_heard=True)
+    assert suspect_at == unanswered()[1]
+    assert DEAD_AFTER_HEARD_S < died_at < DEAD_AFTER_HEARD_S + 0.05
+
+
+def test_a_deadline_handled_a_little_late_is_judged_and_a_later_one_postponed_once() -> None:
+    assert len(unanswered(late_s=LATE_S - 0.005)[0]) < len(unanswered(late_s=LATE_S + 0.005)[0])
 
 
 def test_a_dead_path_out_of_use_is_probed_no_more_often_than_a_living_one() -> None:
