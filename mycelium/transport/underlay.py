@@ -85,7 +85,8 @@ class Underlay:
         if kind == RTN_BROADCAST:
             return f"{address} is the broadcast address of a network"
         if self.leads_inside(interface):
-            return f"the route to {address} leads into {_name(interface)}, so through the overlay itself"
+            way = f"the route to {address} leads into {_name(interface)}, so through the overlay itself"
+            return f"{way}; give links another one by --firewall-mark and a rule for it"
         return None
 
     def leads_inside(self, interface: int) -> bool:

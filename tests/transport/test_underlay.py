@@ -32,7 +32,10 @@ def test_what_the_kernel_would_send_into_the_device_is_refused_by_name(underlay:
     assert underlay.objection(here(1)) is None
     underlay.follow("lo")
     for host in ("127.0.0.1", "::1"):
-        assert underlay.objection(here(1, host)) == f"the route to {host} leads into lo, so through the overlay itself"
+        assert underlay.objection(here(1, host)) == (
+            f"the route to {host} leads into lo, so through the overlay itself; "
+            "give links another one by --firewall-mark and a rule for it"
+        )
     assert underlay.objection(Endpoint("udp", "fe80::1", 1, LOOPBACK)) is not None
     assert underlay.objection(Endpoint("udp", "fe80::1", 1, LOOPBACK + 1_000)) is None
 
