@@ -16,9 +16,11 @@ from mycelium import __version__
 from mycelium.admin import config
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.config import Settings
+from mycelium.admin.keyfile import epoch_path
 from mycelium.api.client import ApiClient
 from mycelium.daemon.daemon import Daemon
 from mycelium.errors import ConfigError, DeviceError, IdentityError
+from mycelium.identity import Identity
 from mycelium.peer_url import PeerUrl
 from tests.lab.waiting import wait_until
 
@@ -92,6 +94,22 @@ def test_a_second_daemon_with_the_same_key_is_refused(tmp_path: Path) -> None:
             asyncio.run(_serve_apart(elsewhere))
 
     asyncio.run(live(settings, start_another))
+
+
+def test_an_old_key_of_ours_gets_its_first_line_and_is_held_all_the_same(tmp_path: Path) -> None:
+    settings = settings_in(tmp_path)
+    settings.key_file.write_bytes(bytes(range(32)))
+    settings.key_file.chmod(0o600)
+    epoch_path(settings.key_file).write_text("1700000000\n")
+
+    def inquire() -> str:
+        elsewhere = replace(settings, api_addr=ApiAddress.parse(f"unix:{tmp_path}/other"))
+        with pytest.raises(IdentityError, match="another mycelium is running with the key"):
+            asyncio.run(_serve_apart(elsewhere))
+        return ApiClient(settings.api_addr).status().node_pubkey
+
+    assert asyncio.run(live(settings, inquire)) == Identity(bytes(range(32))).exchange_public_key.hex()
+    assert settings.key_file.read_bytes() == b"mycelium-ed25519-seed\n" + bytes(range(32))
 
 
 def test_the_address_of_the_api_is_taken_before_anything_is_made_or_said(
