@@ -42,6 +42,7 @@ class FlowWatch:
         self.ended: list[dict[str, object]] = []  # records of outages, until they are taken
         self.outages_s: list[float] = []
         self.after_detection_s: list[float] = []
+        self.repairs_s: list[float] = []  # the same without the time in which the mesh had no path
         self._avoidable_s: list[float] = []  # of outages that have ended since the last call of `start_over`
 
     def watch(self, source: int, destination: int) -> None:
@@ -116,7 +117,8 @@ class FlowWatch:
         self.outages_s.append(now - flow.since)
         self.after_detection_s.append(now - detected)
         self._avoidable_s.append(now - flow.reachable_since)
-        self.ended.append(_record(flow, now, now - flow.since, now - detected))
+        self.repairs_s.append(now - max(detected, flow.reachable_since))
+        self.ended.append(_record(flow, now, now - flow.since, now - detected, self.repairs_s[-1]))
         flow.since = None
 
     def check(self) -> None:
@@ -153,11 +155,11 @@ class FlowWatch:
 
     def unfinished(self) -> list[dict[str, object]]:
         """Returns records of the current outages."""
-        return [_record(flow, None, None, None) for flow in self.flows if flow.since is not None]
+        return [_record(flow, None, None, None, None) for flow in self.flows if flow.since is not None]
 
 
 def _record(
-    flow: Flow, end: float | None, outage_s: float | None, after_detection_s: float | None
+    flow: Flow, end: float | None, outage_s: float | None, after_detection_s: float | None, repair_s: float | None
 ) -> dict[str, object]:
     return {
         "type": "outage",
@@ -166,4 +168,5 @@ def _record(
         "end": end,
         "outage_s": outage_s,
         "after_detection_s": after_detection_s,
+        "repair_s": repair_s,
     }

@@ -104,6 +104,7 @@ def _summary(stage: Stage, violations: int, promises: dict[str, float]) -> dict[
             [outage - after for outage, after in zip(stage.flows.outages_s, stage.flows.after_detection_s, strict=True)]
         ),
         "after_detection_s": _quantiles(stage.flows.after_detection_s),
+        "repair_s": _quantiles(stage.flows.repairs_s),
     }
 
 

@@ -102,12 +102,12 @@ def plot_outages(report: Report, theme: Theme = LIGHT) -> Figure | None:
     axes = figure.subplots()
     curves = (
         ("outage, from the fault on", report.outage_seconds(), theme.main),
-        ("repair, from its detection on", report.after_detection_seconds(), theme.second),
+        ("repair, from its detection on", report.repair_seconds(), theme.second),
     )
     for label, values, colour in curves:
         _draw_cdf(axes, [1_000 * value for value in values], len(outages), label, colour)
     _mark_detection(axes, report, theme)
-    longest = 1_000 * max((*report.outage_seconds(), *report.after_detection_seconds(), 0.001))
+    longest = 1_000 * max((*report.outage_seconds(), 0.001))
     _scale_durations(axes, [1_000 * value for value in report.outage_seconds()], longest)
     open_ended = sum(outage.outage_s is None for outage in outages)
     still = f", {open_ended} still out at the end" if open_ended else ""

@@ -50,6 +50,7 @@ class OutageRecord(msgspec.Struct, frozen=True):
     end: float | None = None
     outage_s: float | None = None
     after_detection_s: float | None = None
+    repair_s: float | None = None  # after_detection_s without the time in which the mesh had no path
 
 
 class NodeRecord(msgspec.Struct, frozen=True):

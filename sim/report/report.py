@@ -106,6 +106,18 @@ class Report:
         """Returns the durations from detection to end, of all outages that have ended."""
         return [outage.after_detection_s for outage in self.outages if outage.after_detection_s is not None]
 
+    def repair_seconds(self) -> list[float]:
+        """Returns how long routing took once the fault was detected and the mesh had a path, of all outages that have ended."""
+        return [outage.repair_s for outage in self.outages if outage.repair_s is not None]
+
+    def pathless_seconds(self) -> list[float]:
+        """Returns how long the mesh had no path after the detection, for all outages that have ended."""
+        return [
+            round(outage.after_detection_s - outage.repair_s, 6)
+            for outage in self.outages
+            if outage.after_detection_s is not None and outage.repair_s is not None
+        ]
+
     def detection_seconds(self) -> list[float]:
         """Returns the durations from the fault to its detection, of all outages that have ended."""
         return [

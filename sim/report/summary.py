@@ -26,11 +26,12 @@ def _outage_rows(report: Report) -> Iterator[Row]:
     how = "assumed" if report.is_detection_assumed else "measured"
     summary, outages = report.summary, report.outage_seconds()
     ended = f", {len(outages):,} outages" if outages else ""
-    detection, repair = report.detection_seconds(), report.after_detection_seconds()
+    detection, repair, pathless = report.detection_seconds(), report.repair_seconds(), report.pathless_seconds()
     rows = (
-        ("outage of flows", spread(summary.outage_s), f"{ended}: detection and repair"),
+        ("outage of flows", spread(summary.outage_s), ended),
         (f"detection ({how})", spread(quantiles(detection)), ", from the fault to its detection"),
-        ("repair (measured)", spread(summary.after_detection_s), ", from the detection to the flow's return"),
+        ("without any path in the mesh", spread(quantiles(pathless)) if any(pathless) else None, ", of each outage"),
+        ("repair (measured)", spread(quantiles(repair)), ", from the detection, with a path, to the flow's return"),
     )
     for name, text, note in rows:
         if text is not None:

@@ -52,12 +52,14 @@ def _healing(report: Report) -> str:
 
 
 def _share_of_detection(report: Report) -> str:
-    detection, repair = quantiles(report.detection_seconds()), quantiles(report.after_detection_seconds())
+    detection, repair = quantiles(report.detection_seconds()), quantiles(report.repair_seconds())
     if detection is None or repair is None:
         return ""
     how = "assumed" if report.is_detection_assumed else "needed"
+    pathless_s = max(report.pathless_seconds(), default=0.0)
+    parted = f", and up to {seconds(pathless_s)} passed without any path in the mesh" if pathless_s > 0 else ""
     return (
-        f", of which {seconds(detection.median)} were {how} for noticing the fault; "
+        f", of which {seconds(detection.median)} were {how} for noticing the fault{parted}; "
         f"the repair itself took {seconds(repair.median)} (median), {seconds(repair.max)} at most"
     )
 

@@ -25,7 +25,7 @@ _MEASURES: Final = {  # columns on the screen: heading, factor, digits; {how} is
     "outage_s.median": ("outage median, ms", 1_000.0, 0),
     "outage_s.p99": ("outage p99, ms", 1_000.0, 0),
     "detection_s.median": ("detection ({how}) median, ms", 1_000.0, 0),
-    "after_detection_s.p99": ("repair (measured) p99, ms", 1_000.0, 0),
+    "repair_s.p99": ("repair (measured) p99, ms", 1_000.0, 0),
     "bytes_per_node": ("sent, kB per node", 0.001, 1),
     "idle_bytes_per_node_per_s": ("idle, B/s per node", 1.0, 1),
     "wall_s": ("real time, s", 1.0, 1),

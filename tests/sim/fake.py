@@ -68,6 +68,7 @@ class FakeRun:
                 "end": CUT_S + outage_s,
                 "outage_s": outage_s,
                 "after_detection_s": outage_s - DETECTION_S,
+                "repair_s": outage_s - DETECTION_S,
             }
 
     def node_records(self) -> Iterator[Record]:
@@ -110,6 +111,7 @@ class FakeRun:
             "log_hash": self.log_hash,
             "outage_s": spread(ordered),
             "detection_s": spread([DETECTION_S for _ in ordered]),
+            "repair_s": spread([outage_s - DETECTION_S for outage_s in ordered]),
             "after_detection_s": spread([outage_s - DETECTION_S for outage_s in ordered]),
         }
 

@@ -51,6 +51,7 @@ def test_an_outage_lasts_from_the_cut_to_the_new_path(ring: Stage) -> None:
     assert (record["flow"], record["start"]) == ([0, 2], begun)
     assert 0.2 < record["outage_s"] < 0.5
     assert record["outage_s"] - record["after_detection_s"] == pytest.approx(0.2, abs=0.02)
+    assert record["repair_s"] == record["after_detection_s"]
     assert ring.flows.path(0, 2) == ((0, 5, 4, 3, 2), "")
     assert ring.flows.avoidable_s() == [record["outage_s"]]
     ring.flows.start_over()
@@ -69,3 +70,4 @@ def test_an_outage_without_any_path_is_not_avoidable(ring: Stage) -> None:
     assert ring.flows.unfinished() == []
     assert ring.flows.outages_s[0] > 5.0
     assert ring.flows.avoidable_s()[0] < 1.0
+    assert ring.flows.repairs_s[0] < 1.0 < 4.0 < ring.flows.after_detection_s[0]

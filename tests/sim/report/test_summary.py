@@ -27,7 +27,7 @@ def test_the_summary_names_what_an_operator_looks_for() -> None:
     rows, numbers = dict(key_rows(report)), dict(number_rows(report))
     assert numbers["topology"] == "ba, 60 nodes, 116 links"
     assert rows["all pairs converged"].endswith(" s")
-    assert re.fullmatch(r"median 2\d\d ms, p99 .*, 40 outages: detection and repair", rows["outage of flows"])
+    assert re.fullmatch(r"median 2\d\d ms, p99 .*, 40 outages", rows["outage of flows"])
     assert numbers["forwarding loops"] == "0"
     assert numbers["peak memory"] == "120 MiB"
 
@@ -43,7 +43,13 @@ def test_what_was_assumed_is_told_apart_from_what_was_measured(fidelity: str, ho
 
 def test_the_share_of_outages_that_are_the_assumption_and_nothing_else_is_told() -> None:
     outages = [
-        {"type": "outage", "flow": [0, number], "outage_s": 0.2 + repair, "after_detection_s": repair}
+        {
+            "type": "outage",
+            "flow": [0, number],
+            "outage_s": 0.2 + repair,
+            "after_detection_s": repair,
+            "repair_s": repair,
+        }
         for number, repair in enumerate((0.0, 0.0, 0.0, 0.1))
     ]
     rows = dict(key_rows(collect([{"type": "run", "fidelity": "routing"}, *outages])))

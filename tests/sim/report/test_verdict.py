@@ -13,8 +13,10 @@ WATCH = {"type": "action", "t": 1.0, "what": "watch", "flows": 2}
 HELD = "; all invariants held and all promises were kept."
 
 
-def outage(flow: int, outage_s: float | None, repair_s: float | None = 0.1) -> dict[str, Any]:
-    return {"type": "outage", "flow": [0, flow], "outage_s": outage_s, "after_detection_s": repair_s}
+def outage(flow: int, outage_s: float | None, repair_s: float | None = 0.1, pathless_s: float = 0.0) -> dict[str, Any]:
+    after_s = None if repair_s is None else repair_s + pathless_s
+    times = {"outage_s": outage_s, "after_detection_s": after_s, "repair_s": repair_s}
+    return {"type": "outage", "flow": [0, flow], **times}
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,11 @@ def outage(flow: int, outage_s: float | None, repair_s: float | None = 0.1) -> d
             [{**RUN, "fidelity": "node"}, WATCH, outage(1, 0.3), outage(2, 0.25, 0.05), SUMMARY],
             "All 2 interrupted flows came back within 300 ms, of which 200 ms were needed for noticing the fault; "
             f"the repair itself took 50 ms (median), 100 ms at most{HELD}",
+        ),
+        (
+            [RUN, WATCH, outage(1, 20.3, pathless_s=20.0), SUMMARY],
+            "The interrupted flow came back within 20.30 s, of which 200 ms were assumed for noticing the fault, and up to "
+            "20.00 s passed without any path in the mesh; the repair itself took 100 ms (median), 100 ms at most",
         ),
         (
             [RUN, WATCH, outage(1, 0.3), outage(2, None, None), SUMMARY],
