@@ -214,7 +214,8 @@ class Driver:
 
     def _arm(self, *, now: float) -> None:
         """Sets the timer for the node's next deadline. A timer that is set for an earlier time stays: it looks again then."""
-        self._note_refusals(now=now)
+        if self._transports.has_refusals():
+            self._note_refusals(now=now)
         self._look_at_journal(now=now)
         deadline = min(self._node.next_deadline(), self._transports.next_deadline())
         if deadline < self._armed_for:

@@ -119,10 +119,15 @@ class TransportSet:
         lane.is_full = False
         return True
 
+    def has_refusals(self) -> bool:
+        """Tells whether any of the three methods below has something to return; asked far more often than they."""
+        for transport in self.transports:
+            if transport.unreachable or transport.refused or transport.oversize:
+                return True
+        return bool(self._no_transport)
+
     def take_unreachable(self) -> dict[Endpoint, str]:
         """Returns the endpoints that could not be reached since the last call, and why, as far as that is known."""
-        if not self._no_transport and not any(transport.unreachable for transport in self.transports):
-            return {}
         endpoints = dict(self._no_transport)
         self._no_transport.clear()
         for transport in self.transports:
@@ -134,18 +139,16 @@ class TransportSet:
         """Returns the endpoints that the system has refused to send to since the last call, and why."""
         refused: dict[Endpoint, str] = {}
         for transport in self.transports:
-            if transport.refused:
-                refused |= transport.refused
-                transport.refused.clear()
+            refused |= transport.refused
+            transport.refused.clear()
         return refused
 
     def take_oversize(self) -> list[tuple[Endpoint, int]]:
         """Returns endpoints whose datagrams exceeded an interface's MTU since the last call, and the length of one of each."""
         found: list[tuple[Endpoint, int]] = []
         for transport in self.transports:
-            if transport.oversize:
-                found += transport.oversize.items()
-                transport.oversize.clear()
+            found += transport.oversize.items()
+            transport.oversize.clear()
         return found
 
     @property

@@ -130,6 +130,7 @@ def test_what_no_transport_can_reach_is_counted_told_and_logged_once(
         for _ in range(2):
             sockets.send([(endpoint, [b"x"], 1, False) for endpoint in lost])
     assert sockets.counters.no_transport_dropped == 6
+    assert sockets.has_refusals()
     assert sockets.take_unreachable() == {
         endpoint: f"this node has no {endpoint.scheme} listener for {family}"
         for endpoint, family in zip(lost, ("IPv4", "IPv6", "IPv4"), strict=True)
@@ -228,6 +229,19 @@ def test_what_transports_could_not_send_is_told_once() -> None:
     assert network.set.take_unreachable() == {HERE: "gone", THERE: "full"}
     assert network.set.take_oversize() == [(THERE, 1_452)]
     assert (network.set.take_unreachable(), network.set.take_oversize()) == ({}, [])
+
+
+def test_each_kind_of_refusal_alone_says_that_there_is_something_to_take() -> None:
+    network = Network()
+    assert not network.set.has_refusals()
+    for refusals in (network.free.unreachable, network.free.refused, network.stuck.unreachable):
+        refusals[HERE] = "why"
+        assert network.set.has_refusals()
+        refusals.clear()
+    network.stuck.oversize[HERE] = 1_452
+    assert network.set.has_refusals()
+    network.set.take_oversize()
+    assert not network.set.has_refusals()
 
 
 def test_counters_carry_the_name_of_their_scheme_and_add_up() -> None:
