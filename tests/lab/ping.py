@@ -7,12 +7,14 @@ import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import ceil
 from typing import Final
 
 from tests.lab.namespaces import LabHost
 
 PING_INTERVAL_S: Final = 0.01  # where the gap between two answers is the measurement
-REPLY: Final = re.compile(r"\[([\d.]+)\] .*icmp_seq=\d+ .*time=([\d.]+) ms")
+REPLY: Final = re.compile(r"\[([\d.]+)\] .*icmp_seq=(\d+) .*time=([\d.]+) ms")
+ANSWER: Final = re.compile(r"bytes from .*icmp_seq=(\d+)")  # those of pings below 16 bytes tell no time
 SUMMARY: Final = re.compile(r"(\d+) packets transmitted, (\d+) received")
 
 
@@ -40,22 +42,31 @@ class PingResult:
         return min((at - moment for at in self.answered_at if at >= moment), default=float("inf"))
 
 
-def parse_ping(output: str) -> PingResult:
-    """Parses the output of `ping -D` from iputils."""
+def parse_ping(output: str, count: int | None = None) -> PingResult:
+    """Parses the output of `ping -D` from iputils: of the first `count` pings, or of all."""
     summary = SUMMARY.search(output)
     assert summary is not None, f"ping said: {output}"
-    replies = [(float(at), float(trip)) for at, trip in REPLY.findall(output)]
-    return PingResult(int(summary[1]), int(summary[2]), [at for at, _ in replies], [trip for _, trip in replies])
+    sent, received = int(summary[1]), int(summary[2])
+    replies = [
+        (float(at), float(trip)) for at, sequence, trip in REPLY.findall(output) if int(sequence) <= (count or sent)
+    ]
+    if count is not None:
+        sent, received = min(sent, count), len({int(n) for n in ANSWER.findall(output) if int(n) <= count})
+    return PingResult(sent, received, [at for at, _ in replies], [trip for _, trip in replies])
 
 
 def ping(
     host: LabHost, address: str, *, count: int = 1, interval: float = 0.02, size: int = 56, wait: int = 2
 ) -> PingResult:
-    """Pings an address from a host; `wait` seconds for the last answers."""
-    options = ["-c", str(count), "-i", str(interval), "-s", str(size), "-W", str(wait)]
-    timeout = count * interval + wait + 20
-    done = host.run("ping", "-D", *options, address, timeout=timeout, check=False)
-    return parse_ping(done.stdout + done.stderr)
+    """Pings an address from a host; `wait` seconds for the last answers.
+
+    Without a deadline ping would wait for the last answers only twice as long as the others took. With one it sends more than
+    `count` while answers are missing, and those are not counted.
+    """
+    deadline = ceil(count * interval + wait)
+    options = ["-c", str(count), "-i", str(interval), "-s", str(size), "-w", str(deadline)]
+    done = host.run("ping", "-D", *options, address, timeout=deadline + 20, check=False)
+    return parse_ping(done.stdout + done.stderr, count)
 
 
 def answers(host: LabHost, address: str, *, count: int = 1) -> bool:

@@ -25,6 +25,7 @@ def test_an_outage_is_the_longest_time_between_two_answers() -> None:
     assert (result.sent, result.received, result.average_ms) == (10, 4, 3.5)
     assert result.answered_after(0.25) == pytest.approx(0.25)
     assert result.answered_after(0.61) == float("inf")
+    assert parse_ping(output + "6 packets transmitted, 4 received, 33% packet loss", 5).received == 3
 
 
 @pytest.mark.netns
