@@ -49,7 +49,7 @@ listen = _flag(
     "--listen",
     multiple=True,
     metavar="URL...",
-    help="Addresses to listen at; default udp://[::]:9651 and tcp://[::]:9651.",
+    help="Addresses to listen at; default udp://[::]:9651 and tcp://[::]:9651, which takes tls:// and wss:// too.",
 )
 proxy = _flag(
     "--proxy",

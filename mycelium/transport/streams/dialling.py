@@ -65,6 +65,6 @@ def _layers(endpoint: Endpoint) -> list[StreamLayer]:
     tls = TlsLayer(client_context(site.protocol or ALPN), is_server=False, server_name=site.server_name)
     if endpoint.scheme == "tls":
         return [tls]
-    from mycelium.transport.streams.websocket import WebSocketClient  # here, because it takes 40 ms
+    from mycelium.transport.streams.websocket import WebSocketClient  # here, because it takes 50 ms
 
     return [tls, WebSocketClient(site.server_name or endpoint.host, endpoint.port, site.path)]

@@ -105,7 +105,7 @@ class AcceptedStack(Stack):
         if data.startswith(_TLS) and not self._layers:
             return TlsLayer(self._tls_context(), is_server=True)
         if data.startswith(_HTTP):
-            from mycelium.transport.streams.websocket import WebSocketServer  # here, because it takes 40 ms
+            from mycelium.transport.streams.websocket import WebSocketServer  # here, because it takes 50 ms
 
             self.scheme = "wss"
             return WebSocketServer()
