@@ -1,12 +1,13 @@
 """Links over bad wires: loss, reordering, doubling, cuts, new keys, new addresses, several paths, and what size they carry."""
 
+from collections.abc import Callable
 from math import inf
 
 import pytest
 
 from mycelium.channel.keypair import IDLE_KEPT_S, REKEY_AFTER_S
 from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
-from mycelium.endpoint import Endpoint
+from mycelium.endpoint import Endpoint, Lost
 from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
 from mycelium.link.keypair import MESSAGE_3_AGAIN_S
 from mycelium.link.link import Link, LinkState
@@ -591,3 +592,38 @@ def test_a_goodbye_carries_its_reason_and_wants_no_answer(lab: LinkLab, monkeypa
     lab.run(DELAY_S)
     assert told == [(CLOSE, bytes((CLOSE_LEAVING,)))]
     assert lab.link("a").paths.active.liveness.silent_since == inf
+
+
+def test_a_datagram_too_long_for_this_host_shortens_those_of_its_path_alone(lab: LinkLab) -> None:
+    lab.run(5)
+    link = lab.link("a")
+    size = link.paths.active.mtu.size
+    lab.act(link.datagram_refused, endpoint("elsewhere"), size)
+    assert link.paths.active.mtu.size == size
+    lab.act(link.datagram_refused, endpoint("b"), size)
+    assert link.paths.active.mtu.size < size
+
+
+def test_what_is_stale_goes_with_the_sweeps(lab: LinkLab) -> None:
+    a, b = lab.link("a"), lab.link("b")
+    a.frames.repair.sent.keeps_until = inf
+    lab.drop = lambda source, destination, data: source == "b" or (data[0] == CHUNK and data[1:4] == bytes(3))
+    lab.send("a", bytes(20_000))
+    lab.run(DELAY_S)
+    held = (a.frames.repair.sent, b.keypairs.sending.reassembly)
+    assert all(one.held_bytes > 0 for one in held)
+    lab.now += 60.0
+    for link in (a, b, a, b):
+        lab.act(link.sweep)
+    assert [one.held_bytes for one in held] == [0, 0]
+
+
+@pytest.mark.parametrize("news", [Link.network_changed, Link.host_gained])
+def test_news_of_the_network_have_the_paths_that_need_it_asked_at_once(lab: LinkLab, news: Callable[..., None]) -> None:
+    link = lab.link("a")
+    lab.act(link.host_lost, Lost(endpoint=endpoint("b")))
+    lab.run(0.001)
+    lab.sent.clear()
+    lab.act(news, link)
+    lab.run(0)
+    assert [destination for source, destination, _ in lab.sent if source == "a"] == ["b"]
