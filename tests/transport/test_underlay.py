@@ -130,7 +130,7 @@ def test_the_mark_is_on_every_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     udp = UdpTransport.open("127.0.0.1", 0, underlay=underlay)
     tcp = StreamTransport.open([("127.0.0.1", 0)], underlay=underlay)
     tcp.send(tcp.local_endpoints[0], [b"dial"], 4)
-    sockets = (udp._socket, *tcp._listeners.values(), *(each.stream for each in tcp._connections.values()))
+    sockets = (udp._socket, *tcp._listeners._sockets.values(), *(each.stream for each in tcp._connections.values()))
     assert [one.getsockopt(socket.SOL_SOCKET, socket.SO_PRIORITY) for one in sockets] == [6, 6, 6]
     udp.close()
     tcp.close()

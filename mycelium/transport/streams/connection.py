@@ -141,8 +141,10 @@ class StreamConnection:
         The datagrams are valid until the next call with the same scratch. Raises DecodeError if the stream is malformed, and
         OpeningRefused if the other side does not open it.
         """
-        start = len(self._partial) if self.stack is None else 0
-        scratch[:start] = self._partial[:start]
+        start = 0
+        if self.stack is None:
+            start = len(self._partial)
+            scratch[:start] = self._partial
         room = scratch[start:] if self.is_trusted else scratch[start : start + STRANGER_BYTES - self._stranger_bytes]
         try:
             count = self.stream.recv_into(room)

@@ -6,7 +6,6 @@ All sockets share one epoll descriptor, which is readable while any of them has 
 when one ends, its endpoint becomes unreachable, and the next datagram to it dials again.
 """
 
-import errno
 import select
 import socket
 import ssl
@@ -18,8 +17,7 @@ from typing import Final
 
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DecodeError, OpeningRefused
-from mycelium.limits import ENDPOINTS_REMEMBERED, TCP_ACCEPTED_PER_SECOND, TCP_CONNECTIONS, TCP_UNSENT_BYTES
-from mycelium.timing import TokenBucket
+from mycelium.limits import ENDPOINTS_REMEMBERED, TCP_CONNECTIONS, TCP_UNSENT_BYTES
 from mycelium.transport.base import Buffer, Received
 from mycelium.transport.streams import causes
 from mycelium.transport.streams.certificate import ServerCertificate
@@ -27,17 +25,16 @@ from mycelium.transport.streams.connection import StreamConnection
 from mycelium.transport.streams.counters import StreamCounters
 from mycelium.transport.streams.dialling import SCHEMES, Dialling
 from mycelium.transport.streams.framing import framed
+from mycelium.transport.streams.listeners import Listeners
 from mycelium.transport.streams.proxy import Proxy
-from mycelium.transport.streams.sockets import SCHEME, arrival_interface, endpoint_at, listen_at, local_address, tune
+from mycelium.transport.streams.sockets import SCHEME, arrival_interface, listen_at, local_address, tune
 from mycelium.transport.streams.stack import AcceptedStack
 from mycelium.transport.streams.strangers import Strangers
 from mycelium.transport.underlay import Underlay
 
 SCRATCH_BYTES: Final = 256 << 10  # size of one read: several datagrams of the largest size
 EVENTS_PER_POLL: Final = 64
-ACCEPTS_PER_POLL: Final = 4
 STRANGERS_PER_POLL: Final = 4  # read before others have their turn; TLS takes 0.3 ms for each
-ACCEPT_PAUSE_S: Final = 0.05  # while none is accepted, because there were too many lately
 CONNECT_S: Final = 4.0  # time after which connecting, with all layers, is given up
 UNUSED_S: Final = 10.0  # time after which a connection without a path is closed; longer than a handshake may take
 SWEEP_S: Final = 1.0  # interval between checks of all connections
@@ -62,11 +59,10 @@ class StreamTransport:
         self._dialling = Dialling(self._underlay, proxy)
         self._certificate = certificate or ServerCertificate(now=clock())
         self._epoll = select.epoll()
-        self._listeners = {listener.fileno(): listener for listener in listeners}
+        self._listeners = Listeners(listeners, self._epoll, now=clock())
         self._connections: dict[int, StreamConnection] = {}  # by file descriptor, oldest first
         self._by_name: dict[Endpoint, StreamConnection] = {}
         self._strangers = Strangers()
-        self._accept_rate = TokenBucket(TCP_ACCEPTED_PER_SECOND, now=clock())
         self._accepted = 0
         self._unsent_bytes = 0
         self._backed_up = 0  # number of connections that are backed up
@@ -78,8 +74,6 @@ class StreamTransport:
         self.unreachable: dict[Endpoint, str] = {}
         self.refused: dict[Endpoint, str] = {}
         self.oversize: dict[Endpoint, int] = {}
-        for descriptor in self._listeners:
-            self._epoll.register(descriptor, select.EPOLLIN)
 
     @classmethod
     def open(
@@ -115,13 +109,12 @@ class StreamTransport:
 
     @property
     def local_endpoints(self) -> list[Endpoint]:
-        return [endpoint_at(listener.getsockname()) for listener in self._listeners.values()]
+        return self._listeners.endpoints
 
     def close(self) -> None:
         for connection in self._connections.values():
             connection.stream.close()
-        for listener in self._listeners.values():
-            listener.close()
+        self._listeners.close()
         self._epoll.close()
 
     # -- receiving -----------------------------------------------------------------------------------------------------
@@ -140,9 +133,9 @@ class StreamTransport:
     def _poll(self) -> None:
         strangers = 0
         for descriptor, events in self._epoll.poll(0, EVENTS_PER_POLL):
-            listener, connection = self._listeners.get(descriptor), self._connections.get(descriptor)
-            if listener is not None:
-                self._accept_from(listener)
+            connection = self._connections.get(descriptor)
+            if descriptor in self._listeners:
+                self._accept_from(descriptor)
             if connection is None:  # a listener, or a connection that was just evicted by a new one
                 continue
             if connection.is_connecting:
@@ -173,6 +166,11 @@ class StreamTransport:
         if datagrams:
             endpoint = connection.endpoint if connection.names else self._name_accepted(connection)
             self._arrived.extend((datagram, len(datagram), endpoint) for datagram in datagrams)
+        if connection.stack is not None or not connection.is_trusted:
+            self._go_on(connection)
+
+    def _go_on(self, connection: StreamConnection) -> None:
+        """Sends what layers answer to what was read, and asks at once whether a stranger that has said much is used."""
         if connection.is_suspended:
             self._sweep_at = 0.0
         if connection.events != connection.wanted_events:
@@ -258,26 +256,10 @@ class StreamTransport:
         self.counters.ended += 1
         self._end(connection, causes.CLOSED_EARLY if connection.is_opening else causes.CLOSED)
 
-    def _accept_from(self, listener: socket.socket) -> None:
-        for _ in range(ACCEPTS_PER_POLL):
-            try:
-                stream, address = listener.accept()
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    self._pause(listener, SWEEP_S)
-                    return
-                continue  # the connection ended before it was accepted
-            self._accept(stream, endpoint_at(address))
-            if not self._accept_rate.take(now=self._clock()):
-                self._pause(listener, ACCEPT_PAUSE_S)
-                return
-
-    def _pause(self, listener: socket.socket, seconds: float) -> None:
-        """Accepts nothing until the next sweep, which is not later than this; the listener stays readable meanwhile."""
-        self._epoll.modify(listener, 0)
-        self._sweep_at = min(self._sweep_at, self._clock() + seconds)
+    def _accept_from(self, descriptor: int) -> None:
+        for stream, remote in self._listeners.accept(descriptor, now=self._clock()):
+            self._accept(stream, remote)
+        self._sweep_at = min(self._sweep_at, self._listeners.resume_at)
 
     def _accept(self, stream: socket.socket, remote: Endpoint) -> None:
         if self._underlay.came_through_overlay(remote.host, arrival_interface(stream)):
@@ -384,8 +366,7 @@ class StreamTransport:
             elif connection.is_suspended or now - connection.unused_since > UNUSED_S:
                 self.counters.unused += 1
                 self._end(connection)
-        for listener in self._listeners.values():
-            self._epoll.modify(listener, select.EPOLLIN)
+        self._listeners.resume()
         self._sweep_at = now + SWEEP_S if self._connections else inf
 
     def _trust(self, connection: StreamConnection) -> None:

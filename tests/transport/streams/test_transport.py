@@ -12,13 +12,13 @@ import pytest
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import STRANGER_BYTES, STREAM_DATAGRAM, TCP_STRANGERS_PER_HOST, TCP_UNSENT_DATA_BYTES
-from mycelium.transport.streams import causes
+from mycelium.transport.streams import causes, listeners
 from mycelium.transport.streams import transport as streams
 from mycelium.transport.streams.connection import RELIEVED_BYTES
 from mycelium.transport.streams.dialling import SCHEMES
+from mycelium.transport.streams.listeners import BUSY_PAUSE_S
 from mycelium.transport.streams.sockets import listen
 from mycelium.transport.streams.transport import (
-    ACCEPT_PAUSE_S,
     CONNECT_S,
     STRANGERS_PER_POLL,
     SWEEP_S,
@@ -572,17 +572,17 @@ def test_one_host_may_not_have_many_unused_connections(pair: tuple[StreamTranspo
 
 
 def test_strangers_are_accepted_at_a_rate(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(streams, "TCP_ACCEPTED_PER_SECOND", 3)
+    monkeypatch.setattr(listeners, "TCP_ACCEPTED_PER_SECOND", 3)
     two = StreamTransport([listen("127.0.0.1", 0, Underlay())], clock=clock)
     with ExitStack() as strangers:
         for _ in range(9):
             strangers.enter_context(socket.create_connection((at(two).host, at(two).port)))
-        pump(two, until=lambda: two.next_deadline() <= clock.now + ACCEPT_PAUSE_S)
+        pump(two, until=lambda: two.next_deadline() <= clock.now + BUSY_PAUSE_S)
         assert two.counters.accepted == 4, "three at once, and the one that was too many"
         assert not select.select([two], [], [], 0)[0], "the others wait in the kernel"
         clock.now += 1.0
         two.handle_timeout(set, now=clock.now)
-        pump(two, until=lambda: two.next_deadline() <= clock.now + ACCEPT_PAUSE_S)
+        pump(two, until=lambda: two.next_deadline() <= clock.now + BUSY_PAUSE_S)
         assert two.counters.accepted == 8
     two.close()
 
@@ -621,29 +621,6 @@ def test_a_full_transport_closes_strangers_before_neighbours(
         with stranger_to(two) as refused:
             assert is_closed(refused)
     assert (two.counters.unused, two.counters.refused) == (1, 1)
-
-
-def test_a_process_out_of_descriptors_waits_before_it_accepts_again(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    listener = listen("127.0.0.1", 0, Underlay())
-    two = StreamTransport([listener], clock=clock)
-
-    class Exhausted:
-        def __getattr__(self, name: str) -> object:
-            return getattr(listener, name)
-
-        def accept(self) -> None:
-            raise OSError(24, "Too many open files")
-
-    two._listeners[listener.fileno()] = Exhausted()  # type: ignore[assignment]
-    with socket.create_connection(listener.getsockname()):
-        assert two.receive() is None
-        assert not select.select([two], [], [], 0)[0]
-        two._listeners[listener.fileno()] = listener
-        two.handle_timeout(set, now=clock.now + SWEEP_S)
-        pump(two, until=lambda: two.counters.accepted == 1)
-    two.close()
 
 
 # -- the operator's words ----------------------------------------------------------------------------------------------
