@@ -18,7 +18,7 @@ from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.foreign import foreign_key
 from mycelium.admin.keyfile import default_key_path
 from mycelium.admin.proxy_url import ProxyUrl
-from mycelium.admin.zones import parse_peer
+from mycelium.admin.zones import with_zone_name
 from mycelium.errors import ConfigError
 from mycelium.peer_url import PeerUrl
 
@@ -239,8 +239,13 @@ def _kind(value: object) -> str:
     return names.get(type(value), f"a {type(value).__name__}")
 
 
+def _peer(text: str) -> PeerUrl:
+    """Takes an interface that is not there yet, as at boot."""
+    return with_zone_name(PeerUrl.parse(text))
+
+
 _CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
-    "peers": _urls(parse_peer),
+    "peers": _urls(_peer),
     "listen": _urls(PeerUrl.parse_listen),
     "key_file": _path,
     "proxy": _proxy,

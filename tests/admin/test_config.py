@@ -139,6 +139,10 @@ def test_what_was_given_loads_the_changed_file_again(home: Path) -> None:
     assert (after.peers, after.tun_name) == ((PeerUrl("udp", "b", 1),), "mine")
 
 
+def test_a_peers_interface_may_come_after_the_start() -> None:
+    assert str(config.load({"peers": ["udp://[fe80::1%later0]:9651"]}).peers[0]) == "udp://[fe80::1%later0]:9651"
+
+
 def test_a_peer_named_twice_is_one_peer() -> None:
     assert config.load({"peers": ["udp://HOST", "udp://host:9651"]}).peers == (PeerUrl("udp", "host"),)
 
