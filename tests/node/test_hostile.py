@@ -60,6 +60,7 @@ DROPS = (
     "handshakes_over_budget",
     "handshakes_sent_a_cookie",
     "handshakes_refused",
+    "handshakes_repeated",
 )
 
 
