@@ -133,7 +133,7 @@ def test_a_broken_promise_is_an_exit_status_and_a_line_of_the_report(capsys: pyt
     assert main([*command, "--scenario", "cut:flows=4,outage_max_s=0.01"]) == 1
     shown = capsys.readouterr().out
     assert "promise broken" in shown
-    assert "(at most 0.01)" in shown
+    assert "promised at most 10 ms" in shown
 
 
 def test_what_was_never_measured_is_a_promise_not_kept(tmp_path: Path) -> None:
