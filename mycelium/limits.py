@@ -47,7 +47,7 @@ CONTROL_WINDOW_SEGMENTS: Final = 64  # unacknowledged segments of one control st
 CONTROL_MESSAGE_BYTES: Final = 1_024  # body of one control message
 CONFIGURED_PEERS: Final = 1_024
 LOOK_UPS: Final = CONFIGURED_PEERS  # of names under way: each takes a thread, and may hang for as long as it likes
-ENDPOINTS_PER_PEER: Final = 4  # addresses of one name that are dialled side by side
+ENDPOINTS_PER_PEER: Final = 4  # addresses of one name, over one transport, that are dialled side by side
 DIALS_PER_SOURCE: Final = 256  # handshakes of ours under way, at most 6 s each, for each source of candidates
 DIALS_WAITING_PER_SOURCE: Final = 4_096  # candidates that wait for their turn: all addresses of a full peer list
 

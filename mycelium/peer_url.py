@@ -1,5 +1,7 @@
 """URLs of peers and listeners: `udp://host:port#publickey`, `wss://host:port/path?sni=name#publickey`.
 
+A peer may be named without a scheme, `host:port#publickey`: it is reached over whatever passes.
+
 No name is resolved here.
 """
 
@@ -15,6 +17,7 @@ from mycelium.peer_address import objection
 from mycelium.site import Site
 
 SCHEMES: Final = ("udp", "tcp", "tls", "wss")
+WHATEVER_PASSES: Final = ("udp", "tcp")  # for a peer without a scheme: where every node listens by default, best first
 DEFAULT_PORT: Final = 9651
 WSS_PORT: Final = 443  # where web servers, which pass WebSockets on, are
 ANY_ADDRESSES: Final = ("::", "0.0.0.0")
@@ -33,6 +36,7 @@ class PeerUrl(Struct, frozen=True):
 
     `host` is a lower-case name, an IPv4 or an IPv6 address, the last with its `%interface` where it has one. `pin` is the
     X25519 public key that must answer there; None accepts any. `site` is the text of a `Site`, of tls:// and wss:// only.
+    An empty `scheme` is that of a peer named without one.
     """
 
     scheme: str
@@ -54,6 +58,8 @@ class PeerUrl(Struct, frozen=True):
     def parse_listen(cls, text: str) -> "PeerUrl":
         """Parses a URL to listen at: a numeric host, no pin; port 0 leaves the choice to the kernel."""
         url = _parse(text)
+        if not url.scheme:
+            raise _error(text, "the scheme is missing, as in udp://[::]:9651")
         if url.pin is not None:
             raise _error(text, "only the URL of a peer may have a public key after '#'")
         if url.scheme in ("tls", "wss"):
@@ -63,6 +69,11 @@ class PeerUrl(Struct, frozen=True):
         if url.host not in ANY_ADDRESSES:
             _refuse_address(text, url)
         return url
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """The schemes by which the peer may be dialled, the best first."""
+        return (self.scheme,) if self.scheme else WHATEVER_PASSES
 
     @property
     def is_numeric(self) -> bool:
@@ -78,14 +89,14 @@ class PeerUrl(Struct, frozen=True):
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         pin = "" if self.pin is None else f"#{self.pin.hex()}"
-        return f"{self.scheme}://{host}:{self.port}{self.site}{pin}"
+        separator = "://" if self.scheme else ""
+        return f"{self.scheme}{separator}{host}:{self.port}{self.site}{pin}"
 
 
 def _parse(text: str) -> PeerUrl:
-    scheme, separator, rest = text.partition("://")
-    if not separator:
-        raise _error(text, "the scheme is missing, as in udp://host:9651")
-    if scheme.lower() not in SCHEMES:
+    before, separator, behind = text.partition("://")
+    scheme, rest = (before, behind) if separator else ("", text)
+    if separator and scheme.lower() not in SCHEMES:
         raise _error(text, f"{scheme[:20]!r} is not one of the schemes {', '.join(SCHEMES)}")
     scheme = scheme.lower()
     address, separator, pin = rest.partition("#")

@@ -54,6 +54,27 @@ def test_what_stands_behind_the_port_is_a_site(text: str, canonical: str) -> Non
     assert PeerUrl.parse(str(url)) == url
 
 
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("Host", "host:9651"),
+        ("host:7", "host:7"),
+        ("192.0.2.1:7", "192.0.2.1:7"),
+        ("[2001:DB8::1]", "[2001:db8::1]:9651"),
+        ("[fe80::1%eth0]:7", "[fe80::1%eth0]:7"),
+        (f"host:7#{KEY}", f"host:7#{KEY}"),
+    ],
+)
+def test_a_peer_without_a_scheme_may_be_dialled_over_udp_and_tcp(text: str, canonical: str) -> None:
+    url = PeerUrl.parse(text)
+    assert str(url) == canonical
+    assert PeerUrl.parse(canonical) == url
+    assert url.schemes == ("udp", "tcp")
+    assert PeerUrl.parse(f"tls://{text}").schemes == ("tls",)
+    with pytest.raises(ConfigError, match="the scheme is missing"):
+        PeerUrl.parse_listen(text)
+
+
 def test_a_pin_is_the_key_behind_the_hash_sign() -> None:
     url = PeerUrl.parse(f"udp://host:1#{KEY.upper()}")
     assert url.pin == bytes.fromhex(KEY)
@@ -63,8 +84,13 @@ def test_a_pin_is_the_key_behind_the_hash_sign() -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "the scheme is missing"),
-        ("host:9651", "the scheme is missing"),
+        ("", "the host is missing"),
+        (":9651", "the host is missing"),
+        ("udp:/host:9651", "port from 1 to 65535"),
+        ("host:9651/path", "only wss:// can have a path"),
+        ("host:9651?sni=x", "only tls:// and wss:// can have '?' and more"),
+        ("2001:db8::1", "an IPv6 address belongs in brackets"),
+        ("://host:9651", "'' is not one of the schemes"),
         ("quic://host:9651", "'quic' is not one of the schemes udp, tcp, tls, wss"),
         ("udp://", "the host is missing"),
         ("udp://:9651", "the host is missing"),

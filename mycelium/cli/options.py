@@ -43,7 +43,8 @@ peers = _flag(
     "--peers",
     multiple=True,
     metavar="URL...",
-    help="Peers to keep a link with: udp://host:port[#publickey], or tcp://, tls://, wss://.",
+    help="Peers to keep a link with: host:port[#publickey], by UDP or, where that is blocked, by TCP; or udp://, tcp:// "
+    "and so on, by this alone.",
 )
 listen = _flag(
     "--listen",

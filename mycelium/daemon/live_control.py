@@ -194,8 +194,8 @@ def _reached_at(peer: PeerSnapshot) -> EndpointInfo:
     assert peer.url is not None
     url = PeerUrl.parse(peer.url)
     host = f"[{url.host}]" if ":" in url.host else url.host
-    resolved = peer.resolved or Endpoint(url.scheme, NO_ADDRESS, url.port)
-    return EndpointInfo(url.scheme, _socket(resolved), f"{host}:{url.port}{url.site}")
+    resolved = peer.resolved or Endpoint(url.schemes[0], NO_ADDRESS, url.port)
+    return EndpointInfo(resolved.scheme, _socket(resolved), f"{host}:{url.port}{url.site}")
 
 
 def _socket(endpoint: Endpoint) -> SocketInfo:

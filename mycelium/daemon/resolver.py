@@ -19,9 +19,15 @@ NOT_LOOKED_UP: Final = "the name can't be looked up: "
 
 
 async def resolve(url: PeerUrl) -> list[Endpoint]:
-    """Returns the endpoints of a peer, in the order of preference of RFC 6724; raises ResolveError where there are none."""
-    if url.is_numeric:
-        return [_numeric(url)]
+    """Returns the endpoints of a peer, those of its best scheme first, each in the order of preference of RFC 6724.
+
+    Raises ResolveError where there are none.
+    """
+    found = [_numeric(url)] if url.is_numeric else await _named(url)
+    return [endpoint._replace(scheme=scheme) for scheme in url.schemes for endpoint in found]
+
+
+async def _named(url: PeerUrl) -> list[Endpoint]:
     endpoints: list[Endpoint] = []
     unfit = NAME_UNKNOWN
     for family, _, _, _, address in await _look_up(url):
@@ -29,7 +35,7 @@ async def resolve(url: PeerUrl) -> list[Endpoint]:
             continue
         host, scope = str(address[0]).partition("%")[0], int(address[3]) if len(address) == 4 else 0
         reason = objection(host, zone=str(scope or ""))
-        endpoint = Endpoint(url.scheme, _plain(host), url.port, scope, site=site_of(url))
+        endpoint = Endpoint(url.schemes[0], _plain(host), url.port, scope, site=site_of(url))
         if reason is not None:
             unfit = f"the name stands for an address of no peer: {reason}"
         elif endpoint not in endpoints:
@@ -44,7 +50,7 @@ def _numeric(url: PeerUrl) -> Endpoint:
     scope = interface_index(zone) if zone else 0
     if zone and not scope:
         raise ResolveError(f"this host has no interface {zone}")
-    return Endpoint(url.scheme, host, url.port, scope, site=site_of(url))
+    return Endpoint(url.schemes[0], host, url.port, scope, site=site_of(url))
 
 
 def site_of(url: PeerUrl) -> str:

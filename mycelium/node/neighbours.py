@@ -28,6 +28,7 @@ from mycelium.link.events import (
 )
 from mycelium.link.handshakes import Completed
 from mycelium.link.link import Link, LinkState
+from mycelium.link.path.liveness import PathState
 from mycelium.link.reassembly import PartialBudget
 from mycelium.link.repair.repair import RepairBudgets
 from mycelium.node.counters import NodeCounters
@@ -105,7 +106,8 @@ class Neighbours:
             link = self.links[address] = self._make_link(completed, now=now)
         self.by_index[completed.keys.local_index] = link
         for entry in entries:
-            entry.connected(address)
+            entry.connected(address, (completed.endpoint.remote,))
+            self._dialler.forget_worse(entry.url, completed.endpoint, now=now)
         self.handle_events(now=now)
 
     def _make_link(self, completed: Completed, *, now: float) -> Link:
@@ -152,6 +154,7 @@ class Neighbours:
                 self._handle_up(event, now=now)
             case LinkSuspected():
                 routing.neighbour_suspect(neighbour, True, now=now)
+                self._dial_others(self.links[neighbour], now=now)
                 journal.note(
                     EventKind.LINK_SUSPECT, node=neighbour, cause=event.cause, silent_s=event.silent_s, now=now
                 )
@@ -192,7 +195,7 @@ class Neighbours:
         """Ends the redialling of a neighbour whose link is up, and finds the entries of the peer list that lead to it."""
         self.redials.stop(link.address)
         for entry in self._peers.missing_at(link.paths.remotes(), link.exchange_key):
-            entry.connected(link.address)
+            entry.connected(link.address, link.paths.remotes())
         self._peers.returned(link.address, now=now)
 
     def pass_on(self, *, now: float) -> None:
@@ -219,7 +222,7 @@ class Neighbours:
         remote, cause = link.paths.active.endpoint.remote, DECLINED if link.closed_by_peer else NOTHING_AFTER
         for entry in self._peers.linked_to(link.address):
             if link.closed_by_peer:
-                entry.is_linked = False  # it is dialled with back-off
+                entry.unlink()  # it is dialled with back-off
             else:
                 entry.disconnected(remote, cause, now=now)
             self.note_failure(entry.url, remote, cause, now=now)
@@ -294,6 +297,13 @@ class Neighbours:
         """Dials the neighbours that are due to be dialled again."""
         for neighbour in self.redials.take_due(now=now):
             self.redial(self.links[neighbour], now=now)
+
+    def _dial_others(self, link: Link, *, now: float) -> None:
+        """Dials where the peer list says that a neighbour can be reached besides: the path in use may be about to fail."""
+        tried = {path.endpoint.remote for path in link.paths if path.liveness.state is not PathState.DEAD}
+        for entry in self._peers.linked_to(link.address):
+            for candidate in entry.others(tried):
+                self._dialler.dial(candidate, now=now)
 
     def dial_due(self, *, now: float) -> None:
         """Asks for the addresses of the configured peers that are due to be dialled."""

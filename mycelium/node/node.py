@@ -238,7 +238,7 @@ class Node:
     def peer_resolved(self, url: str, endpoints: Sequence[Endpoint], *, cause: str = NAME_UNKNOWN, now: float) -> None:
         """Dials a configured peer at the addresses that `ResolvePeer` asked for, best first; `cause` tells why it has none."""
         peer = self.peers.by_url.get(url)
-        if peer is None or peer.is_linked:
+        if peer is None or peer.is_settled:
             return
         if not endpoints:
             self.neighbours.note_failure(url, None, cause, now=now)
@@ -344,7 +344,7 @@ class Node:
 
     def _arm_peering(self) -> None:
         """Called after whatever may have brought a deadline of handshakes, peers, redials or discovery forward."""
-        sources = (self.handshakes, self.peers, self.discovery, self.neighbours.redials)
+        sources = (self.handshakes, self.dialler, self.peers, self.discovery, self.neighbours.redials)
         self._deadlines.set(_PEERING, min(source.next_deadline() for source in sources))
 
     # -- what operators see ------------------------------------------------------------------------------------------------

@@ -2,10 +2,15 @@
 
 A peer whose link is up is left alone. A missing one is tried again with back-off and jitter: every few seconds for some
 minutes, then less often, and at once when the network changes or its neighbour is back at another address.
+
+Where a peer may be dialled over several media, the best is tried first and the others a moment later, as in RFC 8305. A link
+over one of the others is used, and the better ones are tried again like a missing peer. When a link becomes suspect, all
+that it has no path over are tried at once.
 """
 
 import random
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from math import inf
 from typing import Final
 
@@ -13,6 +18,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import LocalError
 from mycelium.limits import CONFIGURED_PEERS, ENDPOINTS_PER_PEER
 from mycelium.link.causes import THIS_NODE
+from mycelium.medium import medium_of
 from mycelium.peering.dialler import Candidate, Source
 from mycelium.peering.failures import Failures
 from mycelium.timing import Backoff
@@ -23,7 +29,9 @@ WAIT_JITTER: Final = 0.2
 FRESH_S: Final = 300.0  # a peer counts as newly lost for this long
 FRESH_CEILING_S: Final = 3.0
 WAIT_CEILING_S: Final = 15.0
+UNLINKED: Final = inf  # worse than any medium
 ATTEMPT_S: Final = 7.0  # a look-up and a handshake up to its being given up
+FALLBACK_AFTER_S: Final = 0.25  # from dialling over the best medium to the others: RFC 8305's delay between attempts
 NAME_UNKNOWN: Final = "the name is not known"
 # An endpoint that turned out to be this node's own is left alone for this time, or until the network changes: it may become
 # another's.
@@ -35,6 +43,7 @@ class ConfiguredPeer:
 
     __slots__ = (
         "_backoff",
+        "_linked_over",
         "_own_until",
         "connected_at",
         "endpoints",
@@ -54,6 +63,7 @@ class ConfiguredPeer:
         self.endpoints: list[Endpoint] = []  # of the last look-up that found any
         self.neighbour: bytes | None = None  # overlay address of whoever answered last
         self.is_linked = False
+        self._linked_over = UNLINKED  # preference of the best medium over which it had a path since; lowest is best
         self.known_since = now
         self.connected_at: float | None = None  # when its newest link came up
         self.last_connected: float | None = None  # when its last link went down
@@ -63,11 +73,11 @@ class ConfiguredPeer:
         self._backoff = Backoff(FIRST_WAIT_S, factor=WAIT_FACTOR, jitter=WAIT_JITTER, rng=rng)
 
     def resolved(self, endpoints: Iterable[Endpoint], *, now: float) -> list[Candidate]:
-        """Takes the addresses that the name stands for, best first; returns what to dial.
+        """Takes the addresses that the name stands for, best first; returns what to dial: whatever is better than its link.
 
         A look-up that finds none leaves those of the last one: a handshake with one of them may be under way.
         """
-        found = list(endpoints)[:ENDPOINTS_PER_PEER]
+        found = _first_of_each_scheme(endpoints)
         self.endpoints = found or self.endpoints
         if found:
             self.failures.keep(found)
@@ -75,10 +85,30 @@ class ConfiguredPeer:
         others = [endpoint for endpoint in found if now >= self._own_until.get(endpoint, now)]
         if not others:
             self.next_attempt = max(self.next_attempt, min(self._own_until.values(), default=now))
+        return self._candidates([endpoint for endpoint in others if _preference(endpoint) < self._linked_over])
+
+    def _candidates(self, endpoints: Sequence[Endpoint]) -> list[Candidate]:
+        best = min(map(_preference, endpoints), default=UNLINKED)
         return [
-            Candidate(endpoint, Source.PEER_LIST, self.pin, self.url, priority)
-            for priority, endpoint in enumerate(others)
+            Candidate(
+                endpoint,
+                Source.PEER_LIST,
+                self.pin,
+                self.url,
+                priority,
+                FALLBACK_AFTER_S if _preference(endpoint) > best else 0.0,
+            )
+            for priority, endpoint in enumerate(endpoints)
         ]
+
+    @property
+    def is_settled(self) -> bool:
+        """Tells whether nothing is to be dialled: it has a link, over the best medium that its endpoints have."""
+        return self.is_linked and all(self._linked_over <= _preference(endpoint) for endpoint in self.endpoints)
+
+    def others(self, remotes: Collection[Endpoint]) -> list[Candidate]:
+        """Returns the endpoints to dial where a link with paths to these remote endpoints may be about to fail."""
+        return self._candidates([endpoint for endpoint in self.endpoints if endpoint not in remotes])
 
     def failed(self, endpoint: Endpoint | None, cause: str, *, now: float) -> int:
         """Takes why an endpoint, or with None its look-up, failed; returns how many times in a row, 0 if that is no news."""
@@ -104,18 +134,39 @@ class ConfiguredPeer:
         self.next_attempt = now
         self._backoff.reset()
 
-    def connected(self, neighbour: bytes) -> None:
-        """Takes note of a handshake with the neighbour that the entry names: there is a link, which may come up."""
+    def connected(self, neighbour: bytes, remotes: Collection[Endpoint]) -> None:
+        """Takes note of a link with the neighbour that the entry names, which may come up, and of the paths that it has."""
         self.neighbour = neighbour
         self.is_linked = True
+        reached = [_preference(endpoint) for endpoint in self.endpoints if endpoint in remotes]
+        self._linked_over = min([self._linked_over, *reached])
 
     def disconnected(self, endpoint: Endpoint, cause: str, *, now: float) -> None:
         """Takes note that the link, last at this remote endpoint, is down: the peer is dialled at once."""
-        self.is_linked = False
+        self.unlink()
         if not self.failures:  # of a link that never came up
             self.failures.lost(endpoint, cause)
         self.last_connected = now
         self.retry(now=now)
+
+    def unlink(self) -> None:
+        """Takes note that there is no link: the peer is dialled when its next attempt is due."""
+        self.is_linked = False
+        self._linked_over = UNLINKED
+
+
+def _preference(endpoint: Endpoint) -> float:
+    return medium_of(endpoint.scheme).preference
+
+
+def _first_of_each_scheme(endpoints: Iterable[Endpoint]) -> list[Endpoint]:
+    counts: Counter[str] = Counter()
+    found = []
+    for endpoint in endpoints:
+        counts[endpoint.scheme] += 1
+        if counts[endpoint.scheme] <= ENDPOINTS_PER_PEER:
+            found.append(endpoint)
+    return found
 
 
 class PeerList:
@@ -142,18 +193,21 @@ class PeerList:
 
     def take_due(self, *, now: float) -> list[ConfiguredPeer]:
         """Returns the peers that are to be looked up and dialled, and sets when each is tried again."""
-        due = [peer for peer in self.by_url.values() if not peer.is_linked and now >= peer.next_attempt]
+        due = [peer for peer in self.by_url.values() if not peer.is_settled and now >= peer.next_attempt]
         for peer in due:
             peer.wait(now=now)
         return due
 
     def next_deadline(self) -> float:
         """When `take_due` will have something; infinity for never."""
-        return min((peer.next_attempt for peer in self.by_url.values() if not peer.is_linked), default=inf)
+        return min((peer.next_attempt for peer in self.by_url.values() if not peer.is_settled), default=inf)
 
     def missing_at(self, remotes: Collection[Endpoint], exchange_key: bytes) -> list[ConfiguredPeer]:
-        """Returns the peers without a link that the holder of a key, reached at these remote endpoints, is the answer to."""
-        return [peer for peer in self.by_url.values() if not peer.is_linked and peer.is_at(remotes, exchange_key)]
+        """Returns the peers without a link, or with a better one to come, that the holder of a key is the answer to.
+
+        It is reached at these remote endpoints.
+        """
+        return [peer for peer in self.by_url.values() if not peer.is_settled and peer.is_at(remotes, exchange_key)]
 
     def returned(self, neighbour: bytes, *, now: float) -> None:
         """A neighbour's link is up: those of its entries that lead to other addresses are dialled at once."""

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from enum import IntEnum
 from heapq import heappop, heappush
 from itertools import count
+from math import inf
 from typing import Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
 from mycelium.limits import DIALS_PER_SOURCE, DIALS_WAITING_PER_SOURCE
 from mycelium.link.handshakes import Completed, Handshakes
+from mycelium.medium import medium_of
 
 ANY_KEY: Final = None
 
@@ -34,7 +36,7 @@ class Candidate(Struct, frozen=True):
     """An endpoint at which a neighbour may answer.
 
     `pin` is the X25519 key that must answer; None accepts any. `url` names the entry of the peer list. Of the candidates of
-    one source that wait, those with the lowest `priority` are dialled first.
+    one source that wait, those with the lowest `priority` are dialled first, but none before `delay_s` have passed.
     """
 
     endpoint: Endpoint
@@ -42,6 +44,7 @@ class Candidate(Struct, frozen=True):
     pin: bytes | None = ANY_KEY
     url: str | None = None
     priority: int = 0
+    delay_s: float = 0.0
 
 
 _Target = tuple[Endpoint, bytes | None]  # remote endpoint, pin
@@ -78,13 +81,20 @@ class Dialler:
         self._by_index: dict[int, _Target] = {}  # of those under way
         self._under_way: Counter[Source] = Counter()
         self._waiting: dict[Source, list[tuple[int, int, _Target]]] = {source: [] for source in Source}  # heaps
+        self._delayed: dict[Candidate, float] = {}  # when each is to be dialled
         self._arrivals = count()  # first come, first served within a priority
         self.failed: list[tuple[Candidate, str]] = []
         self.counters = DiallerCounters()
 
     def dial(self, candidate: Candidate, *, now: float) -> bool:
-        """Dials a candidate as soon as its source's share allows; returns False if it is being dialled already, or refused."""
+        """Dials a candidate as soon as its delay and its source's share allow.
+
+        Returns False if it is being dialled already, is to be dialled later, or is refused.
+        """
         if self._handshakes.is_paused:
+            return False
+        if candidate.delay_s:
+            self._delay(candidate, now=now)
             return False
         target = self._target_of(candidate)
         attempt = self._attempts.get(target) or _Attempt()
@@ -103,9 +113,15 @@ class Dialler:
         self._start_waiting(now=now)
         return True
 
+    def _delay(self, candidate: Candidate, *, now: float) -> None:
+        if len(self._delayed) < DIALS_WAITING_PER_SOURCE:
+            self._delayed.setdefault(candidate, now + candidate.delay_s)
+        else:
+            self.counters.dials_refused += 1
+
     def remotes(self) -> set[Endpoint]:
         """Returns the remote endpoints that are being dialled, or wait for their turn."""
-        return {remote for remote, _ in self._attempts}
+        return {remote for remote, _ in self._attempts}.union(one.endpoint.remote for one in self._delayed)
 
     def completed(self, completed: Completed, *, now: float) -> None:
         """Ends the attempts that a completed handshake has made needless: those at its endpoint whose pin agrees."""
@@ -116,6 +132,7 @@ class Dialler:
 
     def pause(self) -> None:
         """Ends all attempts, and neither dials nor answers until `resume`."""
+        self._delayed.clear()
         for target in list(self._attempts):
             self._end(target)
         self._handshakes.is_paused = True
@@ -127,6 +144,14 @@ class Dialler:
     def forget_entry(self, url: str, *, now: float) -> None:
         """Stops dialling for an entry of the peer list that was removed."""
         self._withdraw(lambda candidate: candidate.url == url, now=now)
+
+    def forget_worse(self, url: str, endpoint: Endpoint, *, now: float) -> None:
+        """Stops dialling for an entry of the peer list over worse media than that of an endpoint which has answered."""
+        answered = medium_of(endpoint.scheme).preference
+        self._withdraw(
+            lambda candidate: candidate.url == url and medium_of(candidate.endpoint.scheme).preference > answered,
+            now=now,
+        )
 
     def forget_neighbour(self, remotes: Collection[Endpoint], *, now: float) -> None:
         """Stops dialling a neighbour at these remote endpoints, unless the peer list asks for it."""
@@ -140,7 +165,14 @@ class Dialler:
             target = self._by_index.get(index)
             if target is not None:
                 self.failed += [(candidate, cause) for candidate in self._end(target)]
+        for candidate in [one for one, at in self._delayed.items() if now >= at]:
+            del self._delayed[candidate]
+            self.dial(structs.replace(candidate, delay_s=0.0), now=now)
         self._start_waiting(now=now)
+
+    def next_deadline(self) -> float:
+        """When `handle_timeout` is wanted for a candidate with a delay; infinity for never."""
+        return min(self._delayed.values(), default=inf)
 
     def _target_of(self, candidate: Candidate) -> _Target:
         remote = candidate.endpoint.remote
@@ -173,6 +205,7 @@ class Dialler:
         return attempt.candidates
 
     def _withdraw(self, is_unwanted: Callable[[Candidate], bool], *, now: float) -> None:
+        self._delayed = {candidate: at for candidate, at in self._delayed.items() if not is_unwanted(candidate)}
         for target, attempt in list(self._attempts.items()):
             attempt.candidates = [candidate for candidate in attempt.candidates if not is_unwanted(candidate)]
             if not attempt.candidates:

@@ -15,6 +15,7 @@ from mycelium.node.announcing import is_signed
 from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
 from mycelium.packet.batch import PacketBatch
+from mycelium.peer_url import WHATEVER_PASSES
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
@@ -33,9 +34,9 @@ BYTES_PER_BURST: Final = 65_535
 BOTH_SUITES: Final = SUITE_AES_256_GCM | SUITE_CHACHA20_POLY1305
 
 
-def url_of(name: str) -> str:
-    """Returns the URL of a peer, given the name of its host or one of its addresses."""
-    return f"udp://{name}:{PORT}"
+def url_of(name: str, scheme: str = "udp") -> str:
+    """Returns the URL of a peer, given the name of its host or one of its addresses; an empty scheme leaves it out."""
+    return f"{scheme}://{name}:{PORT}" if scheme else f"{name}:{PORT}"
 
 
 class VirtualHost:
@@ -145,7 +146,7 @@ class VirtualHost:
         port = PORT if self.nat is None else self.nat.send(endpoint, now=network.heap.now)
         wire = network.wires.get((source, endpoint.host))
         if wire is not None and source in self.addresses:
-            network.carry(wire, Endpoint("udp", source, port), endpoint, data, segment_size)
+            network.carry(wire, Endpoint(endpoint.scheme, source, port), endpoint, data, segment_size)
 
     def _source_for(self, destination: str) -> str:
         wires = self.network.wires
@@ -170,9 +171,12 @@ class VirtualHost:
 
     def resolve(self, url: str) -> list[Endpoint]:
         """Returns the endpoints of a peer: the addresses of the host of that name, or else the address in the URL."""
-        name = url.removeprefix("udp://").rpartition(":")[0]
+        before, separator, rest = url.partition("://")
+        name = (rest if separator else before).rpartition(":")[0]
         known = self.network.by_name.get(name)
-        return [Endpoint("udp", address, PORT) for address in ([name] if known is None else known.addresses)]
+        addresses = [name] if known is None else known.addresses
+        schemes = (before,) if separator else WHATEVER_PASSES
+        return [Endpoint(scheme, address, PORT) for scheme in schemes for address in addresses]
 
     def send_beacons(self) -> None:
         """Sends a beacon over every wire. All addresses of the host must be link-local ones."""
@@ -191,7 +195,9 @@ class VirtualNetwork:
     """Hosts, and the wires between their addresses.
 
     With `has_pktinfo` nodes are told at which of their addresses datagrams have arrived, and answer from there. `passes`, if
-    set, tells of each datagram (sending address, receiving address, bytes) whether it reaches its wire.
+    set, tells of each datagram (sending address, receiving address, bytes) whether it reaches its wire. `blocked` has the
+    schemes that a firewall drops, each with a sending and a receiving address. Streams are carried like datagrams of UDP: what
+    is a transport's business, such as opening connections, is left out.
     """
 
     def __init__(
@@ -212,6 +218,7 @@ class VirtualNetwork:
         self.host_at: dict[str, VirtualHost] = {}  # by underlay address
         self.wires: dict[tuple[str, str], Wire] = {}  # by sending and receiving address
         self.passes: Callable[[str, str, bytes], bool] | None = None
+        self.blocked: set[tuple[str, str, str]] = set()
         self._newest: dict[
             tuple[Endpoint, Endpoint], tuple[float, list[bytes]]
         ] = {}  # by its ends: arrival and datagrams of the newest burst
@@ -225,9 +232,11 @@ class VirtualNetwork:
     def carry(self, wire: Wire, source: Endpoint, destination: Endpoint, data: bytes, segment_size: int) -> None:
         """Sends datagrams of `segment_size` bytes, the last perhaps shorter, over a wire."""
         now, passes = self.heap.now, self.passes
+        is_blocked = (destination.scheme, source.host, destination.host) in self.blocked
         for start in range(0, len(data), segment_size):
             datagram = data[start : start + segment_size]
-            if passes is not None and not passes(source.host, destination.host, datagram):
+            is_lost = passes is not None and not passes(source.host, destination.host, datagram)
+            if is_lost or is_blocked:
                 continue
             for arrival in wire.arrivals(len(datagram) + UNDERLAY_OVERHEAD, now=now):
                 self._schedule(arrival, source, destination, datagram)

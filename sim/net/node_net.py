@@ -183,6 +183,14 @@ class NodeNet(VirtualNetwork):
         for wire in self.both(one, other):
             wire.is_open = True
 
+    def block(self, scheme: str, one: str, other: str) -> None:
+        """Has a firewall between two addresses drop what is sent over a scheme."""
+        self.blocked |= {(scheme, one, other), (scheme, other, one)}
+
+    def unblock(self, scheme: str, one: str, other: str) -> None:
+        """Ends `block`."""
+        self.blocked -= {(scheme, one, other), (scheme, other, one)}
+
     # Packets.
 
     def send(self, sender: str, packet: bytes, flags: int = 0, segment_size: int = 0) -> None:

@@ -28,9 +28,9 @@ def test_the_daemons_status_is_the_exit_status(monkeypatch: pytest.MonkeyPatch) 
     ("arguments", "status", "told"),
     [
         (
-            ["--peers", "host:1"],
+            ["--listen", "[::]:1"],
             2,
-            "mycelium: --peers: 'host:1' is not a valid URL: the scheme is missing, as in udp://",
+            "mycelium: --listen: '[::]:1' is not a valid URL: the scheme is missing, as in udp://[::]:9651",
         ),
         (["--peers"], 2, "mycelium: Option '--peers' requires a value (see 'mycelium run --help')"),
         (["--peers", "--debug"], 2, "mycelium: Option '--peers' requires a value (see 'mycelium run --help')"),

@@ -127,7 +127,10 @@ def test_without_a_daemon_that_is_said_once(tmp_path: Path, capsys: Capture, arg
     [
         (["add", FIRST_PEER], f"mycelium: {FIRST_PEER} is a peer already\n"),
         (["remove", "udp://b:1"], "mycelium: udp://b:1 is no peer\n"),
-        (["add", "b:1"], "mycelium: 'b:1' is not a valid URL: the scheme is missing, as in udp://host:9651\n"),
+        (
+            ["add", "b:x"],
+            "mycelium: 'b:x' is not a valid URL: the host may only be followed by a port from 1 to 65535\n",
+        ),
     ],
 )
 def test_what_the_daemon_refuses_is_told_in_its_words(

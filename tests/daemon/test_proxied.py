@@ -2,10 +2,12 @@
 
 import asyncio
 import socket
+import time
 
 import pytest
 
 from mycelium.admin.proxy_url import ProxyUrl
+from mycelium.daemon import proxied
 from mycelium.daemon.proxied import ProxiedPeers
 from mycelium.endpoint import Endpoint
 from mycelium.errors import ResolveError
@@ -36,6 +38,17 @@ def test_a_peer_keeps_its_name_and_the_proxy_is_looked_up(url: str, endpoint: En
 def test_all_but_udp_go_through_it() -> None:
     urls = [PeerUrl.parse(f"{scheme}://mesh.example:443") for scheme in ("udp", "tcp", "tls", "wss")]
     assert [PEERS.has(url) for url in urls] == [False, True, True, True]
+
+
+def test_a_peer_without_a_scheme_is_dialled_beside_the_proxy_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    peer, by_name = PeerUrl.parse("192.0.2.1:7"), PeerUrl.parse("mesh.example:7")
+    assert PEERS.has(peer)
+    through = Endpoint("tcp", "192.0.2.1", 7)
+    assert asyncio.run(PEERS.resolve(peer)) == [Endpoint("udp", "192.0.2.1", 7), through]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: time.sleep(2))
+    monkeypatch.setattr(proxied, "DIRECT_S", 0.01)
+    peers = ProxiedPeers(ProxyUrl("http", "127.0.0.1", 3128))
+    assert asyncio.run(peers.resolve(by_name)) == [Endpoint("tcp", "mesh.example", 7)]
 
 
 def test_a_proxy_without_an_address_is_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:

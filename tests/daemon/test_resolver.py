@@ -57,6 +57,14 @@ def test_a_numeric_host_is_its_own_endpoint(url: str, endpoint: Endpoint) -> Non
     assert endpoints_of(url) == [endpoint]
 
 
+def test_a_peer_without_a_scheme_has_its_endpoints_over_udp_first() -> None:
+    assert endpoints_of("192.0.2.1:7") == [Endpoint("udp", "192.0.2.1", 7), Endpoint("tcp", "192.0.2.1", 7)]
+    found = endpoints_of("b", [v6("2001:db8::1"), v4("192.0.2.1")])
+    assert [(one.scheme, one.host) for one in found] == [
+        (scheme, host) for scheme in ("udp", "tcp") for host in ("2001:db8::1", "192.0.2.1")
+    ]
+
+
 def test_a_name_s_addresses_keep_their_order() -> None:
     answer = [v6("2001:db8::1"), v4("192.0.2.1"), v6("fe80::1%eth0", 3)]
     assert endpoints_of("udp://host.example", answer) == [

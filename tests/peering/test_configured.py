@@ -2,6 +2,7 @@
 
 import random
 from itertools import pairwise
+from math import inf
 
 import pytest
 
@@ -10,7 +11,7 @@ from mycelium.errors import LocalError
 from mycelium.limits import CONFIGURED_PEERS, ENDPOINTS_PER_PEER
 from mycelium.link.causes import THIS_NODE
 from mycelium.link.link import LinkState
-from mycelium.peering.configured import FRESH_S, OWN_ENDPOINT_S, PeerList
+from mycelium.peering.configured import FALLBACK_AFTER_S, FRESH_S, OWN_ENDPOINT_S, PeerList
 from mycelium.peering.dialler import Candidate, Source
 from mycelium.wire.datagram import HANDSHAKE_1
 from sim.net.network import PORT, url_of
@@ -48,7 +49,7 @@ def test_a_peer_lost_long_ago_is_dialled_less_often() -> None:
 
 def test_a_peer_whose_link_was_up_for_long_counts_as_newly_lost() -> None:
     peers = peer_list("one")
-    peers.by_url["one"].connected(NEIGHBOUR)
+    peers.by_url["one"].connected(NEIGHBOUR, ())
     peers.disconnected(NEIGHBOUR, HERE, "silent", now=10 * FRESH_S)
     for _ in range(10):
         now = peers.next_deadline()
@@ -80,13 +81,13 @@ def test_a_neighbour_is_the_answer_to_every_entry_with_its_address_and_no_other_
     for url, peer in peers.by_url.items():
         peer.resolved([] if url == "unresolved" else [THERE] if url == "elsewhere" else [THERE, HERE], now=0.0)
     assert [peer.url for peer in peers.missing_at((HERE,), KEY)] == ["by name", "by address", "right pin"]
-    peers.by_url["by name"].connected(NEIGHBOUR)
+    peers.by_url["by name"].connected(NEIGHBOUR, (HERE,))
     assert [peer.url for peer in peers.missing_at((HERE,), KEY)] == ["by address", "right pin"]
 
 
 def test_peers_without_a_link_are_due_and_those_whose_link_goes_down_at_once() -> None:
     peers = peer_list("one", "other")
-    peers.by_url["one"].connected(NEIGHBOUR)
+    peers.by_url["one"].connected(NEIGHBOUR, ())
     assert [peer.url for peer in peers.take_due(now=0.0)] == ["other"]
     assert peers.take_due(now=1.0) == []
     peers.disconnected(OTHER, HERE, "silent", now=2.0)
@@ -96,11 +97,48 @@ def test_peers_without_a_link_are_due_and_those_whose_link_goes_down_at_once() -
     assert [peer.url for peer in peers.take_due(now=2.0)] == ["one"]
 
 
+def test_the_better_medium_is_dialled_first_and_again_while_the_link_is_over_another() -> None:
+    peers = peer_list("b")
+    [peer] = peers.by_url.values()
+    by_tcp = HERE._replace(scheme="tcp")
+    dialled = [(one.endpoint, one.delay_s) for one in peer.resolved([HERE, THERE, by_tcp], now=0.0)]
+    assert dialled == [(HERE, 0.0), (THERE, 0.0), (by_tcp, FALLBACK_AFTER_S)]
+    peer.connected(NEIGHBOUR, (by_tcp,))
+    assert peer.is_linked
+    assert not peer.is_settled
+    assert peers.failed("b", HERE, "no answer", now=6.0) == 0
+    assert not peer.failures
+    assert [(one.endpoint, one.delay_s) for one in peer.resolved([HERE, by_tcp], now=0.0)] == [(HERE, 0.0)]
+    assert peers.take_due(now=peers.next_deadline()) == [peer]
+    assert peers.missing_at((HERE,), KEY) == [peer]
+    peer.connected(NEIGHBOUR, (HERE,))
+    peer.connected(NEIGHBOUR, (by_tcp,))
+    assert peer.is_settled
+    assert peers.next_deadline() == inf
+    peers.disconnected(NEIGHBOUR, HERE, "silent", now=50.0)
+    assert [one.delay_s for one in peer.resolved([HERE, by_tcp], now=50.0)] == [0.0, FALLBACK_AFTER_S]
+
+
+def test_as_many_addresses_are_dialled_over_each_medium() -> None:
+    [peer] = peer_list("b").by_url.values()
+    hosts = [HERE._replace(port=port) for port in range(1, 10)]
+    candidates = peer.resolved([*hosts, *(host._replace(scheme="tcp") for host in hosts)], now=0.0)
+    assert [one.endpoint.scheme for one in candidates] == ["udp"] * ENDPOINTS_PER_PEER + ["tcp"] * ENDPOINTS_PER_PEER
+
+
+def test_where_a_link_may_fail_the_endpoints_without_a_path_are_dialled_at_once() -> None:
+    [peer] = peer_list("b").by_url.values()
+    by_tcp = HERE._replace(scheme="tcp")
+    peer.resolved([HERE, by_tcp], now=0.0)
+    assert [(one.endpoint, one.delay_s) for one in peer.others({HERE})] == [(by_tcp, 0.0)]
+    assert peer.others({HERE, by_tcp}) == []
+
+
 @pytest.mark.parametrize("event", ["network changed", "neighbour returned"])
 def test_some_events_have_a_missing_peer_dialled_at_once(event: str) -> None:
     peers = peer_list("missing", "other")
     for peer in peers.by_url.values():
-        peer.connected(NEIGHBOUR if peer.url == "missing" else OTHER)
+        peer.connected(NEIGHBOUR if peer.url == "missing" else OTHER, ())
         peer.disconnected(HERE, "silent", now=0.0)
     for _ in range(20):
         peers.take_due(now=peers.next_deadline())
@@ -121,7 +159,7 @@ def test_failures_are_counted_in_a_row_and_only_without_a_link() -> None:
         return peers.failed(url, HERE, cause, now=0.0)
 
     assert [fail(), fail(), fail(url="removed"), fail("no route")] == [1, 2, 0, 1]
-    peers.by_url["one"].connected(NEIGHBOUR)
+    peers.by_url["one"].connected(NEIGHBOUR, ())
     assert fail() == 0
     peers.returned(NEIGHBOUR, now=1.0)
     peers.disconnected(NEIGHBOUR, HERE, "silent", now=2.0)
@@ -140,7 +178,7 @@ def test_a_peer_s_last_error_is_the_newest_at_each_address_and_none_once_its_lin
     assert str(one.failures) == f"{HERE}: no route; {THERE}: no answer"
     one.resolved([THERE], now=0.0)
     assert str(one.failures) == f"{THERE}: no answer"
-    one.connected(NEIGHBOUR)
+    one.connected(NEIGHBOUR, ())
     assert one.failures
     peers.returned(NEIGHBOUR, now=0.0)
     assert not one.failures

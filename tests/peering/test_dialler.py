@@ -1,6 +1,9 @@
 """The dialler: one handshake for all candidates with the same endpoint and pin, and a bounded share for each source."""
 
+from math import inf
+
 import pytest
+from msgspec import structs
 
 from mycelium.identity import Identity
 from mycelium.link.causes import wrong_key
@@ -63,6 +66,42 @@ def test_candidates_for_one_endpoint_share_a_handshake() -> None:
     assert not end.dialler.dial(Candidate(HERE._replace(local=b"1234"), Source.NEIGHBOUR), now=0.0)
     assert end.dialled() == [HERE.host]
     assert HERE in end.dialler.remotes()
+
+
+def test_a_candidate_with_a_delay_is_dialled_when_it_has_passed_unless_it_is_withdrawn() -> None:
+    end = End(OWN)
+    later = [structs.replace(at(number), url=f"peer {number}", delay_s=0.25) for number in (1, 2)]
+    for candidate in (*later, *later):
+        assert not end.dialler.dial(candidate, now=0.0)
+    assert end.dialler.next_deadline() == 0.25
+    assert later[0].endpoint in end.dialler.remotes()
+    end.dialler.forget_entry("peer 2", now=0.1)
+    end.dialler.handle_timeout(now=0.24)
+    assert end.dialled() == []
+    end.dialler.handle_timeout(now=0.25)
+    assert end.dialled() == ["192.0.2.1"]
+    assert end.dialler.next_deadline() == inf
+
+
+@pytest.mark.usefixtures("small_shares")
+def test_no_more_candidates_wait_for_their_delay_than_may_wait_at_all() -> None:
+    end = End(OWN)
+    for number in range(1, 6):
+        end.dialler.dial(structs.replace(at(number), delay_s=0.25), now=0.0)
+    assert end.dialler.counters.dials_refused == 2
+    end.dialler.pause()
+    assert end.dialler.next_deadline() == inf
+
+
+def test_an_answer_over_one_medium_ends_the_attempts_of_its_entry_over_worse_ones() -> None:
+    end = End(OWN)
+    for scheme, url in (("udp", "one"), ("tls", "one"), ("tcp", "one"), ("tls", "other")):
+        end.dialler.dial(Candidate(HERE._replace(scheme=scheme), Source.PEER_LIST, url=url), now=0.0)
+    end.dialler.dial(Candidate(HERE._replace(scheme="wss"), Source.PEER_LIST, url="one", delay_s=0.25), now=0.0)
+    end.dialler.forget_worse("one", HERE._replace(scheme="tcp"), now=0.0)
+    assert {endpoint.scheme for endpoint in end.dialler.remotes()} == {"udp", "tcp", "tls"}
+    end.dialler.forget_worse("other", HERE, now=0.0)
+    assert {endpoint.scheme for endpoint in end.dialler.remotes()} == {"udp", "tcp"}
 
 
 def test_candidates_of_different_pins_have_handshakes_of_their_own() -> None:

@@ -229,6 +229,14 @@ def test_a_configured_peer_is_dialled_and_a_goodbye_and_a_removal_end_the_link(i
     assert state_at(b, a) is LinkState.DOWN
 
 
+def test_a_firewall_drops_one_scheme_and_a_peer_without_scheme_is_reached_by_the_other() -> None:
+    a, b = real_pair("a", "b")
+    a.network.blocked |= {("udp", "a", "b"), ("udp", "b", "a")}
+    a.add_peer(url_of("b", ""))
+    assert state_at(b, a) is LinkState.UP
+    assert {path.endpoint.scheme for path in b.node.links[a.address].paths} == {"tcp"}
+
+
 def test_a_node_that_is_stopped_says_nothing_unless_it_is_to() -> None:
     a, b = real_pair("a", "b")
     a.add_peer(url_of("b"))
