@@ -13,6 +13,11 @@ FRAME_PLAINTEXT: Final = 131_072  # room for a super-packet of 64 KiB and a batc
 OVERLAY_MTU: Final = 1_400  # the same in the whole network; the Rust implementation uses it too
 # largest super-packet requested of the kernel: the frame that carries it fits one UDP GSO call of 64 KiB
 GSO_BYTES: Final = 62_000
+QUIC_PACKET: Final = (
+    1_200  # what every path carries, and what the library falls back to where it suspects that one does not
+)
+# what one DATAGRAM frame carries in such a packet, whose header takes 13 bytes, the frame's 3 and the tag 16 (RFC 9221)
+QUIC_DATAGRAM: Final = QUIC_PACKET - 32
 STREAM_DATAGRAM: Final = 65_535  # what the two bytes of its length can say, where datagrams travel in a byte stream
 
 # -- what one read of TUN may put together -----------------------------------------------------------------------------
@@ -102,6 +107,17 @@ TCP_UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for it: a
 TCP_UNSENT_ANSWER_BYTES: Final = 256 << 10  # unsent answers of TLS and WebSocket, and a batch before them
 TCP_UNSENT_BYTES: Final = 64 << 20  # waiting for all connections together, beyond which bulk data is dropped
 WEBSOCKET_FRAME_BYTES: Final = 256 << 10  # payload of one frame, which is kept until it is complete
+QUIC_CONNECTIONS: Final = 512  # open at one time, as with TCP; each takes some 100 KB
+QUIC_HALF_OPEN: Final = 32  # begun from addresses that are not proved yet; further ones must return a token first
+QUIC_ACCEPTED_PER_SECOND: Final = 50  # each takes 2 ms: a tenth of a slow core
+QUIC_ANSWERS_PER_SECOND: Final = 500  # Retry and Version Negotiation packets, which take 0.1 ms each
+QUIC_LONG_DATAGRAM: Final = 2_048  # longest that travels in a stream; messages of handshakes take 1,232 bytes
+QUIC_WINDOW_BYTES: Final = 16 << 10  # flow control of streams: some handshakes
+QUIC_IN_FLIGHT_BYTES: Final = 4 << 20  # sent and not acknowledged on one connection; half of a socket's buffer
+QUIC_UNREAD_BYTES: Final = 8 << 20  # received and not yet taken by the node, of all connections
+QUIC_UNSENT_DATA_BYTES: Final = 1 << 20  # bulk data that waits for one connection: 20 ms at 400 Mbit/s
+QUIC_UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for it: a window of control segments
+QUIC_UNSENT_BYTES: Final = 64 << 20  # waiting for all connections together, beyond which bulk data is dropped
 PROXY_ANSWER_BYTES: Final = 8 << 10  # status line and headers of a proxy's answer to CONNECT
 
 # -- discovery on the link ---------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from mycelium.limits import STREAM_DATAGRAM
+from mycelium.limits import QUIC_DATAGRAM, STREAM_DATAGRAM
 
 
 class Medium(Struct, frozen=True):
@@ -16,11 +16,12 @@ class Medium(Struct, frozen=True):
 
 
 UDP: Final = Medium(datagram_size=None, is_reliable=False, preference=0)
+QUIC: Final = Medium(datagram_size=QUIC_DATAGRAM, is_reliable=False, preference=1)
 TCP: Final = Medium(datagram_size=STREAM_DATAGRAM, is_reliable=True, preference=2)
 TLS: Final = Medium(datagram_size=STREAM_DATAGRAM, is_reliable=True, preference=3)
 WSS: Final = Medium(datagram_size=STREAM_DATAGRAM, is_reliable=True, preference=4)
 
-_MEDIA: Final = {"udp": UDP, "tcp": TCP, "tls": TLS, "wss": WSS}
+_MEDIA: Final = {"udp": UDP, "quic": QUIC, "tcp": TCP, "tls": TLS, "wss": WSS}
 
 
 def medium_of(scheme: str) -> Medium:

@@ -16,7 +16,7 @@ from mycelium.identity import PUBLIC_KEY_BYTES
 from mycelium.peer_address import objection
 from mycelium.site import Site
 
-SCHEMES: Final = ("udp", "tcp", "tls", "wss")
+SCHEMES: Final = ("udp", "quic", "tcp", "tls", "wss")
 WHATEVER_PASSES: Final = ("udp", "tcp")  # for a peer without a scheme: where every node listens by default, best first
 DEFAULT_PORT: Final = 9651
 WSS_PORT: Final = 443  # where web servers, which pass WebSockets on, are
@@ -62,6 +62,8 @@ class PeerUrl(Struct, frozen=True):
             raise _error(text, "the scheme is missing, as in udp://[::]:9651")
         if url.pin is not None:
             raise _error(text, "only the URL of a peer may have a public key after '#'")
+        if url.scheme == "quic":
+            raise _error(text, "a listener for udp:// takes quic:// as well")
         if url.scheme in ("tls", "wss"):
             raise _error(text, "a listener for tcp:// takes tls:// and wss:// as well")
         if not url.is_numeric:

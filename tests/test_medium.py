@@ -1,6 +1,6 @@
 """What the scheme of an endpoint says of the way there."""
 
-from mycelium.limits import STREAM_DATAGRAM
+from mycelium.limits import QUIC_DATAGRAM, STREAM_DATAGRAM
 from mycelium.medium import UDP, medium_of
 from mycelium.peer_url import SCHEMES
 
@@ -21,3 +21,9 @@ def test_udp_is_preferred_and_has_its_size_found() -> None:
 
 def test_an_unknown_scheme_is_like_udp() -> None:
     assert medium_of("memory") is UDP
+
+
+def test_quic_has_a_fixed_size_may_lose_and_comes_between_udp_and_tcp() -> None:
+    quic = medium_of("quic")
+    assert (quic.datagram_size, quic.is_reliable) == (QUIC_DATAGRAM, False)
+    assert medium_of("udp").preference < quic.preference < medium_of("tcp").preference

@@ -91,7 +91,7 @@ def test_a_pin_is_the_key_behind_the_hash_sign() -> None:
         ("host:9651?sni=x", "only tls:// and wss:// can have '?' and more"),
         ("2001:db8::1", "an IPv6 address belongs in brackets"),
         ("://host:9651", "'' is not one of the schemes"),
-        ("quic://host:9651", "'quic' is not one of the schemes udp, tcp, tls, wss"),
+        ("sctp://host:9651", "'sctp' is not one of the schemes udp, quic, tcp, tls, wss"),
         ("udp://", "the host is missing"),
         ("udp://:9651", "the host is missing"),
         ("udp://host:", "port from 1 to 65535"),

@@ -5,8 +5,8 @@ from typing import Final
 _OF_RUST: Final = "the Rust Mycelium"
 _SETTINGS: Final = {
     "tcp_listen_port": "write --listen tcp://[::]:PORT, which is the default with the port 9651",
-    "quic_listen_port": "there is no QUIC here: write --listen udp://[::]:PORT, which is the default with the port 9651",
-    "disable_quic": "there is no QUIC here, so leave it out",
+    "quic_listen_port": "QUIC shares the port of UDP: write --listen udp://[::]:PORT, which is the default with the port 9651",
+    "disable_quic": "QUIC shares the port of UDP and costs nothing unless it is used, so leave it out",
     "vsock_listen_port": "there are no links over vsock here, so leave it out",
     "jsonrpc_addr": "there is no JSON-RPC here: --api-addr serves the HTTP API",
     "metrics_api_address": "the metrics are at /api/v1/admin/metrics of the HTTP API, see --api-addr",

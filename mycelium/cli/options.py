@@ -43,14 +43,14 @@ peers = _flag(
     "--peers",
     multiple=True,
     metavar="URL...",
-    help="Peers to keep a link with: host:port[#publickey], by UDP or, where that is blocked, by TCP; or udp://, tcp:// "
-    "and so on, by this alone.",
+    help="Peers to keep a link with: host:port[#publickey], by UDP or, where that is blocked, by TCP; or udp://, quic://, "
+    "tcp:// and so on, by this alone.",
 )
 listen = _flag(
     "--listen",
     multiple=True,
     metavar="URL...",
-    help="Addresses to listen at; default udp://[::]:9651 and tcp://[::]:9651, which takes tls:// and wss:// too.",
+    help="Addresses to listen at; default udp://[::]:9651 (quic:// too) and tcp://[::]:9651 (tls:// and wss:// too).",
 )
 proxy = _flag(
     "--proxy",

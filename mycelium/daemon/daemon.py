@@ -57,7 +57,7 @@ log = logging.getLogger("mycelium")
 
 CPU_FEATURES: Final = "/proc/cpuinfo"
 UDP: Final = "udp"
-LATE_IMPORTS: Final = ("mycelium.api.app", "mycelium.transport.streams.websocket")
+LATE_IMPORTS: Final = ("mycelium.api.app", "mycelium.transport.streams.websocket", "mycelium.transport.quic.engine")
 TELL_HELD_BACK_S: Final = 30.0  # between looks at what the log has held back
 _LISTED: Final = 8  # peers or sockets that a line of the log names
 
@@ -212,7 +212,8 @@ class Daemon:
         if self._keeper is not None:
             self._keeper.start()
         for module in LATE_IMPORTS:  # they take a fifth of a second, in which links form
-            await loop.run_in_executor(None, importlib.import_module, module)
+            with contextlib.suppress(ImportError):  # the library of QUIC, which is not there on every platform
+                await loop.run_in_executor(None, importlib.import_module, module)
         stack.push_async_callback(self._api.stop)  # before anything that it answers from is given back
         if self._api.is_bound:
             await self._api.start(self._control)

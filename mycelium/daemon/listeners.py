@@ -4,11 +4,13 @@ import logging
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
+from time import monotonic
 from typing import Final
 
 from mycelium.errors import DeviceError
 from mycelium.peer_url import PeerUrl
 from mycelium.transport.base import Transport
+from mycelium.transport.quic.transport import QuicTransport
 from mycelium.transport.set import TransportSet
 from mycelium.transport.streams.certificate import ServerCertificate
 from mycelium.transport.streams.proxy import Proxy
@@ -37,11 +39,14 @@ def open_transports(
     urls = named or LISTEN_BY_DEFAULT
     underlay = Underlay(mark=mark)
     with ExitStack() as opened:
-        transports: list[Transport] = []
+        by_udp: list[UdpTransport] = []
         for url in urls:
             if url.scheme == "udp":
-                transports.append(UdpTransport.open(url.host, url.port, underlay=underlay))
-                opened.callback(transports[-1].close)
+                by_udp.append(UdpTransport.open(url.host, url.port, underlay=underlay))
+                opened.callback(by_udp[-1].close)
+        certificate = certificate or ServerCertificate(now=monotonic())
+        transports: list[Transport] = [*by_udp, QuicTransport(by_udp, certificate=certificate)]
+        opened.callback(transports[-1].close)
         addresses = [(url.host, url.port) for url in urls if url.scheme == "tcp"]
         open_streams = partial(StreamTransport.open, underlay=underlay, proxy=proxy, certificate=certificate)
         try:

@@ -48,6 +48,8 @@ RECEIVE_BYTES: Final = 65_536  # more than the largest UDP payload, so nothing i
 SHORT_BYTES: Final = 80  # datagrams up to this carry no packet; each is returned alone, with a `waited_s` of its own
 GATHER_BYTES: Final = 62_000  # most bytes of single datagrams that are returned together: about one frame
 ANCILLARY_BYTES: Final = socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20)  # room for the GRO size and the larger PKTINFO
+QUIC_BYTES: Final = 0x40  # first bytes from here on are QUIC's, those below ours (RFC 9443)
+OTHERS_AT_ONCE: Final = 16  # batches of QUIC handed over in one call
 GSO_SEGMENTS: Final = 64  # UDP_MAX_SEGMENTS of older kernels; newer ones accept 128
 GSO_SEND_BYTES: Final = 65_507  # the largest UDP payload over IPv4
 FEW_BUFFERS: Final = 4
@@ -56,6 +58,8 @@ SOURCE_GONE: Final = (errno.EINVAL, errno.ENETUNREACH)  # IPv6's and IPv4's erro
 
 _INT: Final = struct.Struct("=i")
 _U16: Final = struct.Struct("=H")
+
+TakeOther = Callable[[memoryview, int, Endpoint], None]  # as `Received`; the view is valid during the call
 
 
 @dataclass(slots=True)
@@ -99,6 +103,7 @@ class UdpTransport:
         "gso",
         "oversize",
         "refused",
+        "take_quic",
         "unreachable",
     )
 
@@ -121,6 +126,7 @@ class UdpTransport:
         self.unreachable: dict[Endpoint, str] = {}
         self.refused: dict[Endpoint, str] = {}
         self.oversize: dict[Endpoint, int] = {}
+        self.take_quic: TakeOther | None = None  # takes the QUIC datagrams that arrive on this port; None: nobody
         self.counters = UdpCounters()
 
     @classmethod
@@ -174,26 +180,49 @@ class UdpTransport:
         return self._view[:end], size, source
 
     def _receive_at(self, start: int) -> Received | None:
-        """Receives once into the buffer, from offset `start`; returns None when nothing is queued, or it is refused."""
+        """Receives into the buffer, from offset `start`; returns None when nothing is queued, or it is not for the node."""
         view = self._view[start:]
-        try:
-            length, ancillary, _, address = self._recvmsg_into((view,), ANCILLARY_BYTES)
-        except BlockingIOError:
-            return None
-        except OSError:
-            self.counters.receive_errors += 1
-            return None
-        size = length or 1
-        pktinfo = b""
-        for level, kind, data in ancillary:
-            if kind == UDP_GRO and level == SOL_UDP:
-                size = _INT.unpack(data)[0]
-            else:
-                pktinfo = data
-        self.counters.received_batches += 1
-        self.counters.received_bytes += length
-        source = self._sources.get((address, pktinfo)) or self._remember_source(address, pktinfo)
-        return None if source is None else (view[:length], size, source)
+        for _ in range(OTHERS_AT_ONCE):
+            try:
+                length, ancillary, _, address = self._recvmsg_into((view,), ANCILLARY_BYTES)
+            except BlockingIOError:
+                return None
+            except OSError:
+                self.counters.receive_errors += 1
+                return None
+            size = length or 1
+            pktinfo = b""
+            for level, kind, data in ancillary:
+                if kind == UDP_GRO and level == SOL_UDP:
+                    size = _INT.unpack(data)[0]
+                else:
+                    pktinfo = data
+            self.counters.received_batches += 1
+            self.counters.received_bytes += length
+            source = self._sources.get((address, pktinfo)) or self._remember_source(address, pktinfo)
+            if source is None:
+                return None
+            last = (length - 1) // size * size  # the kernel puts datagrams of one sender together, whatever they are
+            if self.take_quic is None or (view[0] < QUIC_BYTES and view[last] < QUIC_BYTES) or not length:
+                return view[:length], size, source
+            length = self._hand_over(view[:length], size, source)
+            if length:
+                return view[:length], min(size, length), source
+        return None
+
+    def _hand_over(self, batch: memoryview, size: int, source: Endpoint) -> int:
+        """Hands the QUIC datagrams of a batch over; moves the others to its beginning and returns their length."""
+        assert self.take_quic is not None
+        pieces = [batch[start : start + size] for start in range(0, len(batch), size)]
+        mine = b"".join(piece for piece in pieces if piece[0] < QUIC_BYTES)
+        if not mine:
+            self.take_quic(batch, size, source)
+            return 0
+        for piece in pieces:
+            if piece[0] >= QUIC_BYTES:
+                self.take_quic(piece, len(piece), source)
+        batch[: len(mine)] = mine
+        return len(mine)
 
     def holds_more(self) -> bool:
         return self._held is not None

@@ -184,7 +184,7 @@ def test_a_peer_named_twice_is_one_peer() -> None:
         ("peer_discovery_port = '9x'", "peer_discovery_port: must be a number from 1 to 65535"),
         ("peers = 1", "peers: must be a list of URLs, not a number"),
         ("peers = [1]", "peers: must be a string in quotes, not a number"),
-        ("peers = ['quic://a']", "peers: 'quic://a' is not a valid URL: 'quic' is not one of the schemes"),
+        ("peers = ['sctp://a']", "peers: 'sctp://a' is not a valid URL: 'sctp' is not one of the schemes"),
         ("listen = 'udp://name'", "listen: 'udp://name' is not a valid URL"),
         ("api_addr = '8989'", "api_addr: '8989' is not a valid API address"),
         ("key_file = ''", "key_file: must be a file path"),

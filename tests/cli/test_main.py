@@ -49,7 +49,7 @@ def test_the_daemons_status_is_the_exit_status(monkeypatch: pytest.MonkeyPatch) 
             2,
             "mycelium: --tcp-listen-port is a flag of the Rust Mycelium: write --listen tcp:",
         ),
-        (["-q7"], 2, "mycelium: -q is a flag of the Rust Mycelium: there is no QUIC here: write --listen udp://"),
+        (["-q7"], 2, "mycelium: -q is a flag of the Rust Mycelium: QUIC shares the port of UDP: write --listen udp://"),
         (["--disable-quic", "--no-tun"], 2, "mycelium: --disable-quic is a flag of the Rust Mycelium: "),
         (["run", "--update-workers=3"], 2, "mycelium: --update-workers is a flag of the Rust Mycelium: "),
         (["message", "send"], 2, "mycelium: 'message' is a command of the Rust Mycelium: "),

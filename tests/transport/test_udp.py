@@ -17,7 +17,7 @@ from mycelium.errors import DeviceError
 from mycelium.limits import ENDPOINTS_REMEMBERED, SEGMENT_SIZES_REMEMBERED, SOCKET_BUFFER_BYTES
 from mycelium.transport import udp_socket
 from mycelium.transport.base import Transport
-from mycelium.transport.udp import SHORT_BYTES, UdpTransport
+from mycelium.transport.udp import OTHERS_AT_ONCE, SHORT_BYTES, UdpTransport
 from mycelium.transport.underlay import Underlay
 from mycelium.wire.datagram import SIZE_PROBE
 
@@ -386,3 +386,42 @@ def test_why_nothing_can_be_sent_to_an_endpoint_is_told(number: int, cause: str,
     assert (transport.unreachable, transport.refused) == ((told, {}) if is_way_lost else ({}, told))
     assert transport.counters.send_errors == 1
     transport.close()
+
+
+# -- QUIC on the same port ---------------------------------------------------------------------------------------------
+
+
+def test_what_begins_with_a_byte_of_quic_is_handed_over_and_the_rest_arrives(
+    pair: tuple[UdpTransport, UdpTransport], host: str
+) -> None:
+    """The kernel puts what one sender sends together, so both may be in one batch, in any order."""
+    one, two = pair
+    handed: list[bytes] = []
+    two.take_quic = lambda batch, size, source: handed.extend(
+        bytes(batch[start : start + size]) for start in range(0, len(batch), size)
+    )
+    sent = [bytes((first, number)) + bytes(98) for number, first in enumerate(b"\x14\x40\xc0\x15\x15\x7f\x14")]
+    sent += [b"\xff\x07" + bytes(9)]
+    one.send(at(two, host), sent, 100)  # in one batch
+    one.send(at(two, host), [b"\xc0" * 1_200], 1_200)
+    one.send(at(two, host), [b"\x10alone"], 1_200)
+    received = [data for data, _ in receive_datagrams(two, 5)]
+    assert received == [*(data for data in sent if data[0] < 0x40), b"\x10alone"]
+    assert handed == [*(data for data in sent if data[0] >= 0x40), b"\xc0" * 1_200]
+
+
+def test_a_flood_of_quic_leaves_others_their_turn(pair: tuple[UdpTransport, UdpTransport], host: str) -> None:
+    one, two = pair
+    handed: list[int] = []
+    two.take_quic = lambda batch, size, source: handed.append(len(batch))
+    for number in range(100):
+        one.send(at(two, host), [b"\x40" * (100 + number)], 1_200)
+    assert select.select([two], [], [], DEADLINE_S)[0]
+    assert two.receive() is None
+    assert 0 < len(handed) <= OTHERS_AT_ONCE
+
+
+def test_without_quic_every_datagram_arrives(pair: tuple[UdpTransport, UdpTransport], host: str) -> None:
+    one, two = pair
+    one.send(at(two, host), [b"\xc0" * 100, b"\x14" * 100], 100)
+    assert [data[0] for data, _ in receive_datagrams(two, 2)] == [0xC0, 0x14]

@@ -26,12 +26,13 @@ class ServerCertificate:
 
     def __init__(self, files: tuple[Path, Path] | None = None, *, now: float) -> None:
         self._files = files
+        self._pem: tuple[bytes, bytes] | None = None
         self._context: ssl.SSLContext | None = None
         self._state: tuple[float, ...] = ()
         self._look_at = now
         if files is not None:
             self._state = _state(files)
-            self._context = _loaded(files)
+            self._context, self._pem = _loaded(files)
             self._look_at = now + LOOK_AGAIN_S
 
     def context(self, *, now: float) -> ssl.SSLContext:
@@ -40,8 +41,20 @@ class ServerCertificate:
             self._look_at = now + LOOK_AGAIN_S
             self._look_again(self._files)
         if self._context is None:
-            self._context = _self_made()
+            self._context = _made(*self._self_made())
         return self._context
+
+    def pem(self, *, now: float) -> tuple[bytes, bytes]:
+        """Returns the certificate chain and its key, for libraries that take these; another pair once they have changed."""
+        if self._files is not None:
+            self.context(now=now)  # which looks for renewed files
+        return self._pem or self._self_made()
+
+    def _self_made(self) -> tuple[bytes, bytes]:
+        if self._pem is None:
+            key, separator, certificate = self_signed().partition(b"-----BEGIN CERTIFICATE-----")
+            self._pem = separator + certificate, key
+        return self._pem
 
     def _look_again(self, files: tuple[Path, Path]) -> None:
         state = _state(files)
@@ -49,7 +62,7 @@ class ServerCertificate:
             return
         self._state = state
         try:
-            self._context = _loaded(files)
+            self._context, self._pem = _loaded(files)
         except ConfigError as error:
             log.warning("%s; the earlier certificate stays in use", error)
         else:
@@ -65,14 +78,10 @@ def _state(files: tuple[Path, Path]) -> tuple[float, ...]:
     return tuple(value for stat in stats for value in (stat.st_ino, stat.st_mtime_ns, stat.st_size))
 
 
-def _loaded(files: tuple[Path, Path]) -> ssl.SSLContext:
+def _loaded(files: tuple[Path, Path]) -> tuple[ssl.SSLContext, tuple[bytes, bytes]]:
+    """Returns the context of these files, and what is in them."""
     certificate, key = files
-    for file in files:
-        try:
-            with open(file, "rb"):
-                pass
-        except OSError as error:
-            raise ConfigError(f"TLS certificate: cannot read {file}: {error.strerror}") from None
+    pem = _read(certificate), _read(key)
     context = _server_context()
     try:
         context.load_cert_chain(certificate, key, password=_no_password)
@@ -80,7 +89,14 @@ def _loaded(files: tuple[Path, Path]) -> ssl.SSLContext:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise ConfigError(f"the TLS key {key} does not belong to the certificate {certificate}") from None
         raise ConfigError(f"{certificate} and {key} are not a TLS certificate and its key in PEM format") from None
-    return context
+    return context, pem
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"TLS certificate: cannot read {file}: {error.strerror}") from None
 
 
 def _no_password() -> str:
@@ -96,11 +112,11 @@ def _server_context() -> ssl.SSLContext:
     return context
 
 
-def _self_made() -> ssl.SSLContext:
+def _made(certificate: bytes, key: bytes) -> ssl.SSLContext:
     context = _server_context()
     descriptor = os.memfd_create("certificate", os.MFD_CLOEXEC)  # the library reads nothing but files
     try:
-        os.write(descriptor, self_signed())
+        os.write(descriptor, key + certificate)
         context.load_cert_chain(f"/proc/self/fd/{descriptor}")
     finally:
         os.close(descriptor)

@@ -104,3 +104,17 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     certificate, key = write(tmp_path)
     with pytest.raises(ConfigError, match=r"cannot read .*absent: No such file or directory"):
         ServerCertificate((certificate, key.with_name("absent")), now=0.0)
+
+
+def test_what_other_libraries_are_given_is_what_tls_shows(tmp_path: Path) -> None:
+    files = write(tmp_path)
+    for certificate in (ServerCertificate(now=0.0), ServerCertificate(files, now=0.0)):
+        chain, key = certificate.pem(now=0.0)
+        assert ssl.PEM_cert_to_DER_cert(chain.decode()) == shown(certificate, now=0.0)
+        assert b"PRIVATE KEY" in key
+        assert certificate.pem(now=1.0) is certificate.pem(now=2.0)
+    write(tmp_path)
+    renewed = certificate.pem(now=LOOK_AGAIN_S)
+    assert renewed[0] != chain
+    files[1].unlink()
+    assert certificate.pem(now=2 * LOOK_AGAIN_S) is renewed

@@ -1,0 +1,229 @@
+"""One QUIC connection that carries datagrams: its send queue, and what the library makes of its packets.
+
+A datagram travels in one DATAGRAM frame. The messages of a link's handshake are longer than a frame may be in a packet that
+passes everywhere; they follow their lengths in one stream of each direction.
+
+The library queues frames without bound. So it is given one only when its congestion window has room, and the next one only
+once that has left.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from math import inf
+from typing import Final
+
+from qh3.quic.connection import QuicConnection as Connection
+from qh3.quic.connection import QuicConnectionError
+from qh3.quic.events import (
+    ConnectionIdIssued,
+    ConnectionIdRetired,
+    ConnectionTerminated,
+    DatagramFrameReceived,
+    HandshakeCompleted,
+    StreamDataReceived,
+)
+
+from mycelium.endpoint import Endpoint
+from mycelium.errors import DecodeError
+from mycelium.limits import (
+    QUIC_DATAGRAM,
+    QUIC_IN_FLIGHT_BYTES,
+    QUIC_LONG_DATAGRAM,
+    QUIC_PACKET,
+    QUIC_UNSENT_CONTROL_BYTES,
+    QUIC_UNSENT_DATA_BYTES,
+    QUIC_WINDOW_BYTES,
+    STRANGER_BYTES,
+)
+from mycelium.transport.base import Buffer
+from mycelium.transport.send_queue import SendQueue
+from mycelium.transport.streams.framing import PREFIX_BYTES, framed, split
+
+BACKED_UP_BYTES: Final = QUIC_UNSENT_DATA_BYTES // 2  # queued bytes above which local senders wait
+RELIEVED_BYTES: Final = QUIC_UNSENT_DATA_BYTES // 8  # queued bytes down to which they then wait
+SILENT_S: Final = 1.5  # without any packet where an acknowledgement is due, before the connection is given up
+GRANULARITY_S: Final = 0.000_05  # timers are not set for earlier than this: the library may name a time that has passed
+ENDED: Final = ("closing", "draining", "closed", "terminated")
+
+
+class QuicPipe:
+    """A connection, dialled or accepted. Its methods raise EOFError once it has ended, DecodeError for what it can't mean.
+
+    `names` are the endpoints that the node may send to; the last one is the source of received datagrams. A connection is
+    trusted once the node uses it for a path; before, at most STRANGER_BYTES are taken from it.
+    """
+
+    __slots__ = (
+        "_address",
+        "_asked_at",
+        "_has_new_identifiers",
+        "_is_blocked",
+        "_partial",
+        "_pieces",
+        "_quic",
+        "_stranger_bytes",
+        "_stream",
+        "below",
+        "counted_bytes",
+        "deadline",
+        "identifiers",
+        "is_admitted",
+        "is_backed_up",
+        "is_backlog_told",
+        "is_open",
+        "is_trusted",
+        "names",
+        "peer",
+        "queue",
+        "received",
+        "unused_since",
+    )
+
+    def __init__(self, quic: Connection, peer: Endpoint, below: Endpoint, *, is_admitted: bool, now: float) -> None:
+        self._quic = quic
+        self._address = peer.host, peer.port
+        self._asked_at = inf  # when the first packet was sent that nothing has been heard after
+        self._has_new_identifiers = False
+        self._is_blocked = False  # the library holds a frame that it can't send yet
+        self._pieces: deque[bytes] = deque()  # the rest of a batch; nothing else leaves before it
+        self._stream: int | None = None  # that carries our long datagrams
+        self._partial = b""
+        self._stranger_bytes = 0
+        self.peer = peer
+        self.below = below  # where its packets are sent
+        self.names: tuple[Endpoint, ...] = (peer.remote, peer) if peer.local else (peer,)
+        self.identifiers = [quic.host_cid]  # that packets to this end are addressed to
+        self.queue: SendQueue[tuple[bytes, int]] = SendQueue(QUIC_UNSENT_DATA_BYTES, QUIC_UNSENT_CONTROL_BYTES)
+        self.counted_bytes = 0  # size of the queue, as included in the transport's total
+        self.is_backed_up = False
+        self.is_backlog_told = False  # local senders wait for it
+        self.received: list[bytes] = []  # datagrams, to be taken by the owner
+        self.is_open = False
+        self.is_admitted = is_admitted  # counted among the strangers of its host
+        self.is_trusted = False
+        self.unused_since = now
+        self.deadline = inf
+
+    @property
+    def is_suspended(self) -> bool:
+        """Tells whether a stranger has said too much for the owner not to look at it."""
+        return not self.is_trusted and self._stranger_bytes > STRANGER_BYTES
+
+    def receive(self, packets: bytes, size: int, *, now: float) -> None:
+        """Takes packets of `size` bytes; the last may be shorter."""
+        try:
+            if size >= len(packets):
+                self._quic.receive_datagram(packets, self._address, now)
+            else:
+                self._quic.receive_gro_buffer(packets, size, self._address, now)
+        except (QuicConnectionError, ValueError, ArithmeticError, LookupError, AssertionError) as error:
+            raise DecodeError(f"QUIC: {error}") from error
+        self._asked_at = inf
+        self._stranger_bytes += 0 if self.is_trusted else len(packets)
+        self._take_events()
+
+    def take_identifiers(self) -> list[bytes]:
+        """Returns the identifiers of this end if they have changed."""
+        changed, self._has_new_identifiers = self._has_new_identifiers, False
+        return self.identifiers if changed else []
+
+    def put(self, buffers: Sequence[Buffer], segment_size: int, *, is_bulk: bool) -> int:
+        """Queues datagrams; returns their length, 0 if too much waits already."""
+        batch = b"".join(buffers)
+        return len(batch) if self.queue.put((batch, segment_size), len(batch), is_bulk=is_bulk) else 0
+
+    def judge_backlog(self) -> int:
+        """Updates `is_backed_up` and `is_backlog_told`; returns the change of the latter: 1, -1 or 0."""
+        was_told = self.is_backlog_told
+        if self.queue.bytes > BACKED_UP_BYTES and not self.is_backed_up:
+            self.is_backed_up = self.is_backlog_told = True
+        elif self.queue.bytes <= RELIEVED_BYTES:
+            self.is_backed_up = self.is_backlog_told = False
+        return self.is_backlog_told - was_told
+
+    def pump(self, *, now: float) -> list[bytes]:
+        """Returns the packets that may leave now."""
+        packets: list[bytes] = []
+        try:
+            self._poll(packets, now=now)
+            while self.is_open and not self._is_blocked and (self._pieces or self.queue) and self._has_room():
+                self._give(self._next_piece())
+                self._poll(packets, now=now)
+        except QuicConnectionError as error:  # the peer takes no DATAGRAM frames, or not of this size
+            raise DecodeError(f"QUIC: {error}") from error
+        timer = self._quic.get_timer()
+        silent_at = self._asked_at + SILENT_S if self.is_open else inf
+        self.deadline = max(min(inf if timer is None else timer, silent_at), now + GRANULARITY_S)
+        return packets
+
+    def _has_room(self) -> bool:
+        core = self._quic._core
+        assert core is not None
+        return min(core.congestion_window, QUIC_IN_FLIGHT_BYTES) - core.bytes_in_flight >= QUIC_PACKET
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Lets the library do what is due."""
+        timer = self._quic.get_timer()
+        if timer is not None and now >= timer:
+            self._quic.handle_timer(now)
+            self._take_events()
+
+    def is_silent(self, *, now: float) -> bool:
+        """Tells whether the peer does not answer any more: it was restarted, or the network is down."""
+        return self.is_open and now - self._asked_at >= SILENT_S
+
+    def close(self, *, now: float) -> list[bytes]:
+        """Returns the packet that tells the peer."""
+        self._quic.close()
+        return [packet for packet, _ in self._quic.datagrams_to_send(now)]
+
+    def _poll(self, packets: list[bytes], *, now: float) -> None:
+        core = self._quic._core
+        assert core is not None
+        before = core.bytes_in_flight
+        packets += [packet for packet, _ in self._quic.datagrams_to_send(now)]
+        if core.bytes_in_flight > before:  # what is in flight carries frames, which acknowledgements alone do not
+            self._is_blocked = False
+            self._asked_at = min(self._asked_at, now)
+
+    def _next_piece(self) -> bytes:
+        if not self._pieces:
+            batch, size = self.queue.pop()
+            self._pieces.extend(batch[start : start + size] for start in range(0, len(batch), size))
+        return self._pieces.popleft()
+
+    def _give(self, piece: bytes) -> None:
+        if len(piece) <= QUIC_DATAGRAM:
+            self._quic.send_datagram_frame(piece)
+            self._is_blocked = True
+        elif self._quic.get_send_buffer_size() < QUIC_WINDOW_BYTES:
+            if self._stream is None:
+                self._stream = self._quic.get_next_available_stream_id(is_unidirectional=True)
+            self._quic.send_stream_data(self._stream, b"".join(framed([piece], len(piece))))
+
+    def _take_events(self) -> None:
+        while (event := self._quic.next_event()) is not None:
+            if isinstance(event, DatagramFrameReceived):
+                self.received.append(event.data)
+            elif isinstance(event, StreamDataReceived):
+                self._take_stream(event.data)
+            elif isinstance(event, HandshakeCompleted):
+                self.is_open = True
+            elif isinstance(event, ConnectionIdIssued):
+                self._has_new_identifiers = True
+                self.identifiers.append(event.connection_id)
+            elif isinstance(event, ConnectionIdRetired):
+                self.identifiers.remove(event.connection_id)
+            elif isinstance(event, ConnectionTerminated):
+                raise EOFError
+        core = self._quic._core
+        if core is not None and core.state in ENDED:
+            raise EOFError
+
+    def _take_stream(self, data: bytes) -> None:
+        stream = memoryview(self._partial + data)
+        datagrams, end = split(stream)
+        self.received += map(bytes, datagrams)
+        self._partial = bytes(stream[end:])
+        if len(self._partial) > QUIC_LONG_DATAGRAM + PREFIX_BYTES:
+            raise DecodeError("a datagram in a stream is too long")
