@@ -26,7 +26,8 @@ BYTES_PER_BATCH: Final = 60_000  # a batch ends with the packet that exceeds it,
 
 # -- links -------------------------------------------------------------------------------------------------------------
 LINKS: Final = 1_024  # authenticated neighbours of one node
-PATHS_PER_LINK: Final = 4  # addresses of one neighbour that are in use or being probed
+# addresses of one neighbour, each over one transport, that are in use or being probed: four transports, IPv4 and IPv6
+PATHS_PER_LINK: Final = 8
 PARTIAL_FRAMES_PER_KEYPAIR: Final = 256  # incomplete frames under one keypair; a new one evicts the oldest
 # bytes of incomplete frames under one keypair: some round trips at full rate if every frame lost a chunk
 PARTIAL_BYTES_PER_KEYPAIR: Final = 16 << 20

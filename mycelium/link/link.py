@@ -286,7 +286,7 @@ class Link:
             self._probes.handle_timeout(path, now=now)
         if self._cost.take_probe(now=now):
             self._probes.ask(self.paths.active, now=now)
-        self.paths.probe_spares_if_suspect(now=now)
+        self.paths.probe_spares_if_doubtful(now=now)
         self._control.flush(now=now)
         self.keypairs.handle_timeout(now=now)
         frames.due_at = inf

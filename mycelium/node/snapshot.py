@@ -9,7 +9,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.link.link import Link, LinkState
 from mycelium.link.path.liveness import PathState
 from mycelium.link.path.path import Path
-from mycelium.peering.configured import PeerList
+from mycelium.peering.configured import ConfiguredPeer, PeerList
 from mycelium.peering.dialler import Dialler
 from mycelium.peering.discovery import Discovery
 from mycelium.session.session import Session
@@ -116,12 +116,12 @@ def snapshot(
 def _peers(
     peers: PeerList, discovery: Discovery, dialler: Dialler, links: dict[bytes, LinkSnapshot]
 ) -> Iterable[PeerSnapshot]:
-    shown = {peer.neighbour for peer in peers.by_url.values()}
+    links_of = _links_of_entries(peers, links)
+    shown = {link.address for link in links_of if link is not None}
     linked = {endpoint: link.address for endpoint, link in discovery.links_by_peer().items()}
     heard = {address: discovery.by_endpoint[endpoint] for endpoint, address in linked.items()}
     dialled = dialler.remotes()
-    for peer in peers.by_url.values():
-        link = None if peer.neighbour is None else links.get(peer.neighbour)
+    for peer, link in zip(peers.by_url.values(), links_of, strict=True):
         yield PeerSnapshot(
             origin=PeerOrigin.CONFIGURED,
             # A name without an address is being resolved.
@@ -155,6 +155,28 @@ def _peers(
                 known_since=one.known_since,
                 endpoint=endpoint,
             )
+
+
+def _links_of_entries(peers: PeerList, links: dict[bytes, LinkSnapshot]) -> list[LinkSnapshot | None]:
+    """Returns the link of each entry: with whoever it led to last, else with its key's holder, or at its host and port.
+
+    The last is a link over another transport, while that of the entry is blocked.
+    """
+    by_key = {link.exchange_key: link for link in links.values()}
+    by_place = {_place(path.endpoint): link for link in links.values() for path in link.paths}
+
+    def find(peer: ConfiguredPeer) -> LinkSnapshot | None:
+        if peer.neighbour is not None:
+            return links.get(peer.neighbour)
+        if peer.pin is not None:
+            return by_key.get(peer.pin)
+        return next((by_place[_place(one)] for one in peer.endpoints if _place(one) in by_place), None)
+
+    return [find(peer) for peer in peers.by_url.values()]
+
+
+def _place(endpoint: Endpoint) -> tuple[str, int, int]:
+    return endpoint.host, endpoint.port, endpoint.scope
 
 
 def _state(link: LinkSnapshot | None, endpoints: Iterable[Endpoint], dialled: set[Endpoint]) -> PeerState:

@@ -4,11 +4,20 @@ import pytest
 
 from mycelium.link.link import LinkState
 from mycelium.link.path.choice import QUICKER_FOR_S
+from mycelium.node.snapshot import PeerState
 from mycelium.peering.configured import FALLBACK_AFTER_S
 from mycelium.wire.datagram import HANDSHAKE_1
 from sim.net.network import url_of
 from sim.net.node_net import NodeNet
-from tests.support.small_meshes import deliver, is_up, is_whole, link_of, ping, received
+from tests.support.small_meshes import (
+    deliver,
+    is_up,
+    is_whole,
+    link_of,
+    ping,
+    ping_until_answered,
+    received,
+)
 
 JOINED_S = 2.0
 BACK_S = 30.0
@@ -158,6 +167,44 @@ def test_the_next_best_takes_over_within_the_bounds_of_healing_and_gives_back_wi
         lost, _ = pings_lost(net, BACK_S / 2)
         assert (lost, used(net)) == (0, {better})
     assert not net.hosts["a"].deaths
+
+
+@pytest.mark.parametrize("schemes", [(UDP,), (UDP, TCP), (UDP, TCP, "tls", "wss")])
+def test_a_cable_that_carries_all_transports_is_cut_and_routes_change_as_soon_as_with_one(
+    schemes: tuple[str, ...],
+) -> None:
+    net = NodeNet()
+    for name in "abcd":
+        net.add(name)
+    for one, other in ("ab", "bc", "cd", "da"):
+        net.connect(one, other, 0.0005)
+        for scheme in schemes:
+            net.add_peer(one, url_of(other, scheme))
+    net.run(15)
+    for _ in range(100):
+        ping(net, "a", "b")
+        net.run(0.01)
+    net.cut("a", "b")
+    assert ping_until_answered(net, "a", "b", within=2.0) < 0.14
+
+
+def test_an_entry_of_the_neighbour_that_is_reached_otherwise_is_alive_and_says_what_fails() -> None:
+    net = pair(UDP, TCP, blocked=(UDP,))
+    net.run(30)
+    peers = net.hosts["a"].node.snapshot(now=net.now).peers
+    assert [(peer.state, peer.url) for peer in peers] == [
+        (PeerState.ALIVE, url_of("b", scheme)) for scheme in (UDP, TCP)
+    ]
+    assert all(peer.link is not None and peer.link.paths[0].endpoint.scheme == TCP for peer in peers)
+    assert str(peers[0].last_error).startswith("udp://b:9651: no answer")
+    assert peers[0].next_attempt is not None
+    assert peers[1].last_error is None
+    net.stop("b")
+    net.run(30)
+    assert {peer.state for peer in net.hosts["a"].node.snapshot(now=net.now).peers} <= {
+        PeerState.DEAD,
+        PeerState.CONNECTING,
+    }
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -112,9 +112,11 @@ class Paths:
         path = Path(self._next_number, endpoint, is_validated=is_validated, now=now)
         self._next_number = self._next_number + 1 & 0xFF
         self.by_endpoint[endpoint] = path
-        if len(self.by_endpoint) > PATHS_PER_LINK:  # paths that are not validated give way first, then the oldest
+        if len(self.by_endpoint) > PATHS_PER_LINK:
+            # Paths that are not validated give way first, then those over the worst medium, then the oldest: one over the best
+            # that is dead now is what the link goes back to.
             spare = [other for other in self.by_endpoint.values() if other is not path and other is not self.active]
-            self._remove(min(spare, key=lambda other: other.is_validated))
+            self._remove(min(spare, key=lambda other: (other.is_validated, -other.medium.preference)))
         return path
 
     def _remove(self, path: Path) -> None:
@@ -138,10 +140,13 @@ class Paths:
                 self.active = path
                 return
 
-    def probe_spares_if_suspect(self, *, now: float) -> None:
-        """Leaves a path that is not ALIVE; where no other one is ALIVE, probes the spare ones: the first to answer is taken."""
+    def probe_spares_if_doubtful(self, *, now: float) -> None:
+        """Probes the spare paths while an answer over the one in use is overdue, and leaves one that is not ALIVE.
+
+        So the spare ones have answered, or are in doubt too, by the time the one in use is SUSPECT.
+        """
         self.choose(now=now)
-        if self.active.liveness.state is PathState.ALIVE:
+        if not self.active.liveness.is_doubtful and self.active.liveness.state is PathState.ALIVE:
             return
         for path in self.by_endpoint.values():
             if path is not self.active and path.is_validated and path.liveness.state is not PathState.DEAD:

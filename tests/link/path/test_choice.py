@@ -4,6 +4,7 @@ import pytest
 
 from mycelium.endpoint import Endpoint
 from mycelium.link.path.choice import QUICKER_FOR_S, PathChoice
+from mycelium.link.path.liveness import PathState
 from mycelium.link.path.path import Path
 
 
@@ -44,6 +45,16 @@ def test_a_path_in_doubt_is_left_at_once_for_the_quickest_that_is_usable() -> No
     active = cut(path_of(0.005))
     assert PathChoice().best(active, [active, *paths], now=0.0) is paths[3]
     assert PathChoice().best(active, [active], now=0.0) is active
+
+
+def test_a_path_that_owes_an_answer_takes_over_only_where_the_one_in_use_is_dead() -> None:
+    active, asked, proven = cut(path_of(0.005)), path_of(0.001), path_of(0.050)
+    asked.liveness.probe_now(now=0.0)
+    asked.liveness.handle_timeout(now=0.0)
+    assert PathChoice().best(active, [active, asked], now=0.0) is active
+    assert PathChoice().best(active, [active, asked, proven], now=0.0) is proven
+    active.liveness.state = PathState.DEAD
+    assert PathChoice().best(active, [active, asked, proven], now=0.0) is asked
 
 
 def test_of_about_equal_paths_the_one_over_the_preferred_medium_is_used() -> None:

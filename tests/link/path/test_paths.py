@@ -127,17 +127,45 @@ def test_the_first_path_to_answer_takes_over_from_one_that_is_not_alive(paths: P
     assert paths.active is path
 
 
+def test_spare_paths_are_probed_while_an_answer_over_the_one_in_use_is_overdue(paths: Paths) -> None:
+    path = spare(paths, "two")
+    active = paths.active.liveness
+    path.liveness.deadline = 100.0
+    active.probe_now(now=1.0)
+    active.handle_timeout(now=1.0)
+    paths.probe_spares_if_doubtful(now=1.0)
+    assert (active.is_asked, active.is_doubtful, path.liveness.deadline) == (True, False, 100.0)
+    now = active.next_deadline()
+    active.handle_timeout(now=now)
+    paths.probe_spares_if_doubtful(now=now)
+    assert (active.is_doubtful, active.state, path.liveness.deadline) == (True, PathState.ALIVE, now)
+    active.probe_answered(now=now)
+    assert not active.is_asked
+    assert not active.is_doubtful
+
+
+def test_a_path_over_the_best_medium_gives_way_last(paths: Paths) -> None:
+    for number in range(PATHS_PER_LINK - 1):
+        by_tcp = paths.add_validated(at(str(number))._replace(scheme="tcp"), now=0.0)
+    paths.active, udp = by_tcp, paths.active
+    for host in ("more", "and more"):
+        paths.add_validated(at(host)._replace(scheme="tcp"), now=0.0)
+    assert len(paths.by_endpoint) == PATHS_PER_LINK
+    assert udp.endpoint in paths.by_endpoint
+    assert "0" not in hosts(paths)
+
+
 def test_spare_paths_are_probed_at_once_while_the_one_in_use_is_suspect_and_none_is_alive(paths: Paths) -> None:
     path, dead = spare(paths, "two"), spare(paths, "three")
     path.liveness.deadline = dead.liveness.deadline = 100.0
-    paths.probe_spares_if_suspect(now=1.0)
+    paths.probe_spares_if_doubtful(now=1.0)
     assert path.liveness.deadline == 100.0
     paths.active.liveness.state = path.liveness.state = PathState.SUSPECT
     dead.liveness.state = PathState.DEAD
-    paths.probe_spares_if_suspect(now=2.0)
+    paths.probe_spares_if_doubtful(now=2.0)
     assert (path.liveness.deadline, dead.liveness.deadline) == (2.0, 100.0)
     path.liveness.state = PathState.ALIVE
-    paths.probe_spares_if_suspect(now=3.0)
+    paths.probe_spares_if_doubtful(now=3.0)
     assert paths.active is path
 
 
