@@ -54,14 +54,14 @@ def test_peers_come_and_go_with_the_anchors_status_codes(address: ApiAddress) ->
         assert len((await call("GET", "/admin/peers"))[1]) == 2
         assert (await call("DELETE", path))[0] == 204
         assert (await call("DELETE", path))[0] == 404
-        assert (await call("DELETE", "/admin/peers/nonsense"))[0] == 400
+        assert (await call("DELETE", "/admin/peers/non%20sense"))[0] == 400
 
     calling(address, talk)
 
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"{", b"[]", b"null", b'{"endpoint":1}', b"{}", b"\xff", b'{"x":' + b"[" * 10_000, b'{"endpoint":"x"}'],
+    [b"", b"{", b"[]", b"null", b'{"endpoint":1}', b"{}", b"\xff", b'{"x":' + b"[" * 10_000, b'{"endpoint":"x y"}'],
 )
 def test_a_bad_body_is_a_400_that_says_why(tmp_path: Path, body: bytes) -> None:
     async def talk(call: Call) -> None:
