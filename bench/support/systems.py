@@ -100,7 +100,7 @@ def start_yggdrasil(host: LabHost, directory: Path, dialled: Sequence[str]) -> "
 
 SYSTEMS: Final[dict[str, System]] = {
     "mycelium": mycelium,
-    **{f"mycelium-{scheme}": partial(mycelium, scheme=scheme) for scheme in ("tcp", "tls", "wss")},
+    **{f"mycelium-{scheme}": partial(mycelium, scheme=scheme) for scheme in ("quic", "tcp", "tls", "wss")},
     "veth": veth,
     "wireguard-go": wireguard_go,
     "yggdrasil": yggdrasil,

@@ -182,7 +182,8 @@ class UdpTransport:
     def _receive_at(self, start: int) -> Received | None:
         """Receives into the buffer, from offset `start`; returns None when nothing is queued, or it is not for the node."""
         view = self._view[start:]
-        for _ in range(OTHERS_AT_ONCE):
+        turns = OTHERS_AT_ONCE
+        while turns:
             try:
                 length, ancillary, _, address = self._recvmsg_into((view,), ANCILLARY_BYTES)
             except BlockingIOError:
@@ -202,9 +203,12 @@ class UdpTransport:
             source = self._sources.get((address, pktinfo)) or self._remember_source(address, pktinfo)
             if source is None:
                 return None
-            last = (length - 1) // size * size  # the kernel puts datagrams of one sender together, whatever they are
-            if self.take_quic is None or (view[0] < QUIC_BYTES and view[last] < QUIC_BYTES) or not length:
+            # The last one is looked at too: the kernel puts datagrams of one sender together, whatever they are.
+            if view[0] < QUIC_BYTES and (length <= size or view[(length - 1) // size * size] < QUIC_BYTES):
                 return view[:length], size, source
+            if self.take_quic is None or not length:
+                return view[:length], size, source
+            turns -= 1
             length = self._hand_over(view[:length], size, source)
             if length:
                 return view[:length], min(size, length), source

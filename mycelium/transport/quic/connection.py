@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Final
 
+from qh3._hazmat import QuicConnectionCore
 from qh3.quic.connection import QuicConnection as Connection
 from qh3.quic.connection import QuicConnectionError
 from qh3.quic.events import (
@@ -111,12 +112,16 @@ class QuicPipe:
 
     def receive(self, packets: bytes, size: int, *, now: float) -> None:
         """Takes packets of `size` bytes; the last may be shorter."""
+        core = self._quic._core
         try:
-            if size >= len(packets):
+            if self.is_open and core is not None:  # past the library's own ways, which take half as long again
+                core.receive_gro_buffer(packets, size, self._address, now)
+                self._quic._drain_core()
+            elif size >= len(packets):
                 self._quic.receive_datagram(packets, self._address, now)
             else:
                 self._quic.receive_gro_buffer(packets, size, self._address, now)
-        except (QuicConnectionError, ValueError, ArithmeticError, LookupError, AssertionError) as error:
+        except (QuicConnectionError, RuntimeError, ValueError, ArithmeticError, LookupError, AssertionError) as error:
             raise DecodeError(f"QUIC: {error}") from error
         self._asked_at = inf
         self._stranger_bytes += 0 if self.is_trusted else len(packets)
@@ -144,22 +149,48 @@ class QuicPipe:
     def pump(self, *, now: float) -> list[bytes]:
         """Returns the packets that may leave now."""
         packets: list[bytes] = []
-        try:
-            self._poll(packets, now=now)
-            while self.is_open and not self._is_blocked and (self._pieces or self.queue) and self._has_room():
-                self._give(self._next_piece())
-                self._poll(packets, now=now)
-        except QuicConnectionError as error:  # the peer takes no DATAGRAM frames, or not of this size
-            raise DecodeError(f"QUIC: {error}") from error
-        timer = self._quic.get_timer()
-        silent_at = self._asked_at + SILENT_S if self.is_open else inf
-        self.deadline = max(min(inf if timer is None else timer, silent_at), now + GRANULARITY_S)
-        return packets
-
-    def _has_room(self) -> bool:
         core = self._quic._core
         assert core is not None
-        return min(core.congestion_window, QUIC_IN_FLIGHT_BYTES) - core.bytes_in_flight >= QUIC_PACKET
+        try:
+            self._poll(core, packets, now=now)
+            if self.is_open and not self._is_blocked:
+                self._send_queue(core, packets, now=now)
+        except (QuicConnectionError, RuntimeError) as error:  # the peer takes no DATAGRAM frames, or not of this size
+            raise DecodeError(f"QUIC: {error}") from error
+        timer = core.get_timer()
+        silent_at = self._asked_at + SILENT_S if self.is_open else inf
+        self.deadline = max(min(inf if timer is None else timer[1], silent_at), now + GRANULARITY_S)
+        return packets
+
+    def _poll(self, core: QuicConnectionCore, packets: list[bytes], *, now: float) -> None:
+        """Takes all packets that the library has."""
+        before = core.bytes_in_flight
+        while (packet := core.poll_transmit(now)) is not None:
+            packets.append(packet[0])
+        if core.bytes_in_flight > before:  # what is in flight carries frames, which acknowledgements alone do not
+            self._is_blocked = False
+            self._asked_at = min(self._asked_at, now)
+
+    def _send_queue(self, core: QuicConnectionCore, packets: list[bytes], *, now: float) -> None:
+        """Hands frames over one by one, as long as each leaves at once."""
+        most = min(core.congestion_window, QUIC_IN_FLIGHT_BYTES) - QUIC_PACKET
+        in_flight = core.bytes_in_flight
+        while in_flight <= most and (self._pieces or self.queue):
+            piece = self._pieces.popleft() if self._pieces else self._next_piece()
+            if len(piece) > QUIC_DATAGRAM:
+                self._send_in_stream(piece)
+                self._poll(core, packets, now=now)
+                in_flight = core.bytes_in_flight
+                continue
+            core.send_datagram(piece)
+            packet = core.poll_transmit(now)
+            if packet is not None:
+                packets.append(packet[0])
+            before, in_flight = in_flight, core.bytes_in_flight
+            if in_flight <= before:
+                self._is_blocked = True
+                break
+            self._asked_at = min(self._asked_at, now)
 
     def handle_timeout(self, *, now: float) -> None:
         """Lets the library do what is due."""
@@ -177,26 +208,13 @@ class QuicPipe:
         self._quic.close()
         return [packet for packet, _ in self._quic.datagrams_to_send(now)]
 
-    def _poll(self, packets: list[bytes], *, now: float) -> None:
-        core = self._quic._core
-        assert core is not None
-        before = core.bytes_in_flight
-        packets += [packet for packet, _ in self._quic.datagrams_to_send(now)]
-        if core.bytes_in_flight > before:  # what is in flight carries frames, which acknowledgements alone do not
-            self._is_blocked = False
-            self._asked_at = min(self._asked_at, now)
-
     def _next_piece(self) -> bytes:
-        if not self._pieces:
-            batch, size = self.queue.pop()
-            self._pieces.extend(batch[start : start + size] for start in range(0, len(batch), size))
+        batch, size = self.queue.pop()
+        self._pieces.extend(batch[start : start + size] for start in range(0, len(batch), size))
         return self._pieces.popleft()
 
-    def _give(self, piece: bytes) -> None:
-        if len(piece) <= QUIC_DATAGRAM:
-            self._quic.send_datagram_frame(piece)
-            self._is_blocked = True
-        elif self._quic.get_send_buffer_size() < QUIC_WINDOW_BYTES:
+    def _send_in_stream(self, piece: bytes) -> None:
+        if self._quic.get_send_buffer_size() < QUIC_WINDOW_BYTES:
             if self._stream is None:
                 self._stream = self._quic.get_next_available_stream_id(is_unidirectional=True)
             self._quic.send_stream_data(self._stream, b"".join(framed([piece], len(piece))))
