@@ -23,7 +23,7 @@ DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md")
 PROGRAMS: Final = ("./dev", "mycelium", "mycelium-sim", "ip", "ping", "pip")
 SECONDS: Final = 60.0
 
-DAEMON: Final = "mycelium --peers udp://198.51.100.7:9651 'udp://[2001:db8::7]:9651' udp://hub.example.org:9651"
+DAEMON: Final = "mycelium --peers 198.51.100.7:9651 '[2001:db8::7]:9651' hub.example.org:9651"
 ENDLESS: Final = ("mycelium events --follow",)  # run until they have printed something
 EXCUSED: Final = {
     "ip -6 route add default via 2001:db8::1 table 51820": "it takes an uplink; tests/netns/test_underlay.py has one",
