@@ -28,7 +28,16 @@ SHORT_TOGETHER: Final = DATAGRAMS // 1_000  # those shorter than any message tha
 LONGEST: Final = 1_472
 GROWTH_BYTES: Final = 12 << 20
 MAC_BYTES: Final = 8
-KINDS_COUNTED: Final = ("datagrams_", "frames_", "chunks_", "handshakes_")
+KINDS_COUNTED: Final = (
+    "datagrams_",
+    "frames_",
+    "chunks_",
+    "handshakes_",
+    "quic_unknown_dropped",
+    "quic_retried",
+    "quic_versions_answered",
+    "quic_moved_dropped",
+)
 
 Hostile = Iterator[bytes]
 
