@@ -195,8 +195,8 @@ def test_link_local_peers_link_by_each_way_to_write_them(make_mesh: MakeMesh) ->
         [told] = [event["after"] for event in mesh[name].events(kind="link-up")]
         mesh[name].cli("peers", action, told)
     missing = f"udp://[fe80::1%nosuch0]:{PORT}"
-    address = ("--api-addr", f"unix:{a.api_socket}")
-    assert "no interface" in a.host.run(PROGRAM, *address, "peers", "add", missing, check=False).stderr
+    by_socket = ("--api-addr", f"unix:{a.api_socket}")
+    assert "no interface" in a.host.run(PROGRAM, *by_socket, "peers", "add", missing, check=False).stderr
     for url in (f"udp://[fe80::1%25eth0]:{PORT}", f"udp://0.0.0.0:{PORT}"):
         refused = a.host.run(PROGRAM, "--key-file", a.key_file, "--peers", url, check=False)
         assert refused.returncode

@@ -240,11 +240,6 @@ class Liveness:
         return Action.ACK if now >= self.ack_due else Action.NONE
 
     @property
-    def is_asked(self) -> bool:
-        """Tells whether a probe waits for its answer."""
-        return self._pending > 0
-
-    @property
     def is_doubtful(self) -> bool:
         """Tells whether a probe has waited for longer than answers take."""
         return self._overdue > 0

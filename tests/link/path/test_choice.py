@@ -47,10 +47,13 @@ def test_a_path_in_doubt_is_left_at_once_for_the_quickest_that_is_usable() -> No
     assert PathChoice().best(active, [active], now=0.0) is active
 
 
-def test_a_path_that_owes_an_answer_takes_over_only_where_the_one_in_use_is_dead() -> None:
+def test_a_path_whose_answer_is_overdue_takes_over_only_where_the_one_in_use_is_dead() -> None:
     active, asked, proven = cut(path_of(0.005)), path_of(0.001), path_of(0.050)
     asked.liveness.probe_now(now=0.0)
     asked.liveness.handle_timeout(now=0.0)
+    assert PathChoice().best(active, [active, asked], now=0.0) is asked
+    while not asked.liveness.is_doubtful:
+        asked.liveness.handle_timeout(now=asked.liveness.deadline)
     assert PathChoice().best(active, [active, asked], now=0.0) is active
     assert PathChoice().best(active, [active, asked, proven], now=0.0) is proven
     active.liveness.state = PathState.DEAD

@@ -134,13 +134,12 @@ def test_spare_paths_are_probed_while_an_answer_over_the_one_in_use_is_overdue(p
     active.probe_now(now=1.0)
     active.handle_timeout(now=1.0)
     paths.probe_spares_if_doubtful(now=1.0)
-    assert (active.is_asked, active.is_doubtful, path.liveness.deadline) == (True, False, 100.0)
+    assert (active.is_doubtful, path.liveness.deadline) == (False, 100.0)
     now = active.next_deadline()
     active.handle_timeout(now=now)
     paths.probe_spares_if_doubtful(now=now)
     assert (active.is_doubtful, active.state, path.liveness.deadline) == (True, PathState.ALIVE, now)
     active.probe_answered(now=now)
-    assert not active.is_asked
     assert not active.is_doubtful
 
 
