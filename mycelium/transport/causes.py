@@ -1,10 +1,14 @@
-"""Why the system does not send a datagram, in words for operators."""
+"""Why the system does not send a datagram, and why a connection of any kind has ended, in words for operators."""
 
 import errno
 import os
 from typing import Final
 
-_WORDS: Final = {
+CLOSED: Final = "it has closed the connection (no mycelium, or one that does not want this node)"
+OTHER_PROTOCOL: Final = "it speaks another protocol"
+TOO_MANY: Final = "this node has too many connections"
+
+WORDS: Final = {
     errno.EPERM: "a firewall of this host forbids it",
     errno.EACCES: "a route or a firewall of this host forbids it",
     errno.EINVAL: "a route of this host discards it",
@@ -19,4 +23,4 @@ _WORDS: Final = {
 def cause_of(number: int) -> str:
     """Returns what an errno of a send means, with the system's own words."""
     said = os.strerror(number).lower()
-    return f"{_WORDS[number]} ({said})" if number in _WORDS else f"this host can't send there ({said})"
+    return f"{WORDS[number]} ({said})" if number in WORDS else f"this host can't send there ({said})"

@@ -36,12 +36,10 @@ from mycelium.limits import (
     QUIC_WINDOW_BYTES,
     STRANGER_BYTES,
 )
+from mycelium.transport.backlog import ConnectionQueue
 from mycelium.transport.base import Buffer
-from mycelium.transport.send_queue import SendQueue
 from mycelium.transport.streams.framing import PREFIX_BYTES, framed, split
 
-BACKED_UP_BYTES: Final = QUIC_UNSENT_DATA_BYTES // 2  # queued bytes above which local senders wait
-RELIEVED_BYTES: Final = QUIC_UNSENT_DATA_BYTES // 8  # queued bytes down to which they then wait
 SILENT_S: Final = 1.5  # without any packet where an acknowledgement is due, before the connection is given up
 GRANULARITY_S: Final = 0.000_05  # timers are not set for earlier than this: the library may name a time that has passed
 ENDED: Final = ("closing", "draining", "closed", "terminated")
@@ -65,12 +63,9 @@ class QuicPipe:
         "_stranger_bytes",
         "_stream",
         "below",
-        "counted_bytes",
         "deadline",
         "identifiers",
         "is_admitted",
-        "is_backed_up",
-        "is_backlog_told",
         "is_open",
         "is_trusted",
         "names",
@@ -94,10 +89,9 @@ class QuicPipe:
         self.below = below  # where its packets are sent
         self.names: tuple[Endpoint, ...] = (peer.remote, peer) if peer.local else (peer,)
         self.identifiers = [quic.host_cid]  # that packets to this end are addressed to
-        self.queue: SendQueue[tuple[bytes, int]] = SendQueue(QUIC_UNSENT_DATA_BYTES, QUIC_UNSENT_CONTROL_BYTES)
-        self.counted_bytes = 0  # size of the queue, as included in the transport's total
-        self.is_backed_up = False
-        self.is_backlog_told = False  # local senders wait for it
+        self.queue: ConnectionQueue[tuple[bytes, int]] = ConnectionQueue(
+            QUIC_UNSENT_DATA_BYTES, QUIC_UNSENT_CONTROL_BYTES
+        )
         self.received: list[bytes] = []  # datagrams, to be taken by the owner
         self.is_open = False
         self.is_admitted = is_admitted  # counted among the strangers of its host
@@ -136,15 +130,6 @@ class QuicPipe:
         """Queues datagrams; returns their length, 0 if too much waits already."""
         batch = b"".join(buffers)
         return len(batch) if self.queue.put((batch, segment_size), len(batch), is_bulk=is_bulk) else 0
-
-    def judge_backlog(self) -> int:
-        """Updates `is_backed_up` and `is_backlog_told`; returns the change of the latter: 1, -1 or 0."""
-        was_told = self.is_backlog_told
-        if self.queue.bytes > BACKED_UP_BYTES and not self.is_backed_up:
-            self.is_backed_up = self.is_backlog_told = True
-        elif self.queue.bytes <= RELIEVED_BYTES:
-            self.is_backed_up = self.is_backlog_told = False
-        return self.is_backlog_told - was_told
 
     def pump(self, *, now: float) -> list[bytes]:
         """Returns the packets that may leave now."""

@@ -1,10 +1,11 @@
-"""Cuts batches of packets into runs that can be handled at once."""
+"""What can be told of packets without their keys; batches of them are cut into runs that can be handled at once."""
 
 from collections.abc import Iterator
 from typing import Final
 
 from mycelium.transport.quic.tokens import ID_BYTES
 
+INITIAL_BYTES: Final = 1_200  # of a packet that begins a connection, at least: RFC 9000, section 14.1
 LONG_HEADER: Final = 0x80  # bit of the first byte, RFC 8999
 LENGTH_AT: Final = 5  # of the destination's identifier in a long header, which follows it
 

@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Final
 from mycelium.endpoint import Endpoint, is_same_remote
 from mycelium.errors import DecodeError
 from mycelium.limits import ENDPOINTS_REMEMBERED, QUIC_CONNECTIONS, QUIC_UNREAD_BYTES, QUIC_UNSENT_BYTES
+from mycelium.transport.backlog import Backlog
 from mycelium.transport.base import Buffer, Received
+from mycelium.transport.causes import CLOSED, OTHER_PROTOCOL, TOO_MANY
 from mycelium.transport.quic import causes
 from mycelium.transport.quic.carriers import Carrier, Carriers, below
 from mycelium.transport.quic.counters import QuicCounters
-from mycelium.transport.quic.runs import runs_of_one_connection, runs_of_one_size
+from mycelium.transport.quic.runs import INITIAL_BYTES, runs_of_one_connection, runs_of_one_size
 from mycelium.transport.streams.certificate import ServerCertificate
 from mycelium.transport.streams.strangers import Strangers
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from mycelium.transport.quic.engine import Engine
 
 SCHEME: Final = "quic"
-INITIAL_BYTES: Final = 1_200  # of a packet that begins a connection, at least: RFC 9000, section 14.1
 CONNECT_S: Final = 4.0  # time after which opening is given up
 UNUSED_S: Final = 10.0  # time after which a connection without a path is closed; longer than a handshake may take
 SWEEP_S: Final = 1.0  # interval between checks of all connections
@@ -57,8 +58,7 @@ class QuicTransport:
         self._unproved: dict[QuicPipe, None] = {}  # accepted, from addresses that may be forged
         self._strangers = Strangers()
         self._accepted = 0
-        self._unsent_bytes = 0
-        self._backed_up = 0  # number of connections that are backed up
+        self._backlog = Backlog()
         self._arrived: deque[Received] = deque()
         self._arrived_bytes = 0
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -78,12 +78,10 @@ class QuicTransport:
 
     @property
     def is_backed_up(self) -> bool:
-        return self._backed_up > 0
+        return self._backlog.is_waited_for
 
     def stop_waiting(self) -> None:
-        self._backed_up = 0
-        for pipe in self._pipes:
-            pipe.is_backlog_told = False
+        self._backlog.stop_waiting(pipe.queue for pipe in self._pipes)
 
     def waited_s(self) -> float:
         return 0.0
@@ -134,7 +132,7 @@ class QuicTransport:
             return
         except DecodeError:
             self.counters.malformed += 1
-            self._end(pipe, causes.OTHER_PROTOCOL)
+            self._end(pipe, OTHER_PROTOCOL)
             return
         if pipe.received:
             self._hand_over(pipe)
@@ -178,7 +176,7 @@ class QuicTransport:
         return True
 
     def _has_room(self) -> bool:
-        return self._unsent_bytes < QUIC_UNSENT_BYTES
+        return self._backlog.unsent_bytes < QUIC_UNSENT_BYTES
 
     def _pump(self, pipe: "QuicPipe", *, now: float) -> None:
         """Sends what a connection may send now."""
@@ -186,13 +184,11 @@ class QuicTransport:
             packets = pipe.pump(now=now)
         except DecodeError:  # it takes no DATAGRAM frames, or not of our size
             self.counters.malformed += 1
-            self._end(pipe, causes.OTHER_PROTOCOL)
+            self._end(pipe, OTHER_PROTOCOL)
             return
-        self._unsent_bytes += pipe.queue.bytes - pipe.counted_bytes
-        pipe.counted_bytes = pipe.queue.bytes
-        was_backed_up = self._backed_up
-        self._backed_up += pipe.judge_backlog()
-        if was_backed_up and not self._backed_up and not self._arrived:
+        was_backed_up = self.is_backed_up
+        self._backlog.follow(pipe.queue)
+        if was_backed_up and not self.is_backed_up and not self._arrived:
             os.eventfd_write(self._event, 1)  # which tells the owner that it need not wait any longer
         self._deadline = min(self._deadline, pipe.deadline)
         if packets:
@@ -216,11 +212,11 @@ class QuicTransport:
             return known
         cause = ""
         if endpoint.connection:
-            cause = causes.CLOSED
+            cause = CLOSED
         elif not self._has_engine(now=now):
             cause = causes.NO_LIBRARY
         elif not self._make_room():
-            cause = causes.TOO_MANY
+            cause = TOO_MANY
         if cause:
             self._note_unreachable(endpoint, cause)
             return None
@@ -305,7 +301,7 @@ class QuicTransport:
     def _lose(self, pipe: "QuicPipe") -> None:
         """Takes that the peer has ended a connection."""
         self.counters.ended += 1
-        self._end(pipe, causes.CLOSED)
+        self._end(pipe, CLOSED)
 
     def _close(self, pipe: "QuicPipe", cause: str = "") -> None:
         """Ends a connection and tells the peer."""
@@ -318,8 +314,7 @@ class QuicTransport:
             return
         del self._pipes[pipe]
         self._unproved.pop(pipe, None)
-        self._unsent_bytes -= pipe.counted_bytes
-        self._backed_up -= pipe.is_backlog_told
+        self._backlog.forget(pipe.queue)
         if pipe.is_admitted and not pipe.is_trusted:
             self._strangers.forget(pipe.peer.host)
         for identifier in pipe.identifiers:

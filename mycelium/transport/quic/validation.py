@@ -9,10 +9,10 @@ from qh3.quic.packet import QuicPacketType, encode_quic_retry, encode_quic_versi
 from mycelium.limits import QUIC_ACCEPTED_PER_SECOND, QUIC_ANSWERS_PER_SECOND, QUIC_HALF_OPEN
 from mycelium.timing import TokenBucket
 from mycelium.transport.quic.counters import QuicCounters
+from mycelium.transport.quic.runs import INITIAL_BYTES
 from mycelium.transport.quic.tokens import ID_BYTES, RetryTokens
 
 VERSION_1: Final = 1
-INITIAL_BYTES: Final = 1_200  # of the datagram that begins a connection, at least: RFC 9000, section 14.1
 
 Address = tuple[str, int]
 

@@ -9,15 +9,13 @@ from typing import Final
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DecodeError
 from mycelium.limits import STRANGER_BYTES, TCP_UNSENT_ANSWER_BYTES, TCP_UNSENT_CONTROL_BYTES, TCP_UNSENT_DATA_BYTES
+from mycelium.transport.backlog import ConnectionQueue
 from mycelium.transport.base import Buffer
-from mycelium.transport.send_queue import SendQueue
 from mycelium.transport.streams.framing import split
 from mycelium.transport.streams.stack import Stack
 
 BYTES_PER_SEND: Final = 64 << 10
 BUFFERS_PER_SEND: Final = 64  # well below the kernel's IOV_MAX
-BACKED_UP_BYTES: Final = TCP_UNSENT_DATA_BYTES // 2  # queued bytes above which local senders wait
-RELIEVED_BYTES: Final = TCP_UNSENT_DATA_BYTES // 8  # queued bytes down to which they then wait
 
 
 class StreamConnection:
@@ -32,10 +30,7 @@ class StreamConnection:
         "_partial",
         "_rest",
         "_stranger_bytes",
-        "counted_bytes",
         "events",
-        "is_backed_up",
-        "is_backlog_told",
         "is_connecting",
         "is_trusted",
         "names",
@@ -56,10 +51,7 @@ class StreamConnection:
         self.is_connecting = is_connecting
         self.is_trusted = False
         self.unused_since = now
-        self.queue: SendQueue[bytes] = SendQueue(TCP_UNSENT_DATA_BYTES, TCP_UNSENT_CONTROL_BYTES)
-        self.counted_bytes = 0  # size of the queue, as included in the transport's total
-        self.is_backed_up = False
-        self.is_backlog_told = False  # whether local senders wait for it
+        self.queue: ConnectionQueue[bytes] = ConnectionQueue(TCP_UNSENT_DATA_BYTES, TCP_UNSENT_CONTROL_BYTES)
         self.events = 0  # that epoll is registered for
         self._rest: memoryview | None = None  # unsent part of a batch; nothing else may leave before it
         self._partial = b""  # an incomplete datagram with its length
@@ -93,15 +85,6 @@ class StreamConnection:
         readable = 0 if self.is_suspended else select.EPOLLIN
         is_writable = self._rest is not None or (self.queue and self.is_open)
         return readable | (select.EPOLLOUT if is_writable else 0)
-
-    def judge_backlog(self) -> int:
-        """Updates `is_backed_up` and `is_backlog_told`; returns the change of the latter: 1, -1 or 0."""
-        was_told = self.is_backlog_told
-        if self.queue.bytes > BACKED_UP_BYTES and not self.is_backed_up:
-            self.is_backed_up = self.is_backlog_told = True
-        elif self.queue.bytes <= RELIEVED_BYTES:
-            self.is_backed_up = self.is_backlog_told = False
-        return self.is_backlog_told - was_told
 
     def send(self, pieces: Sequence[Buffer], size: int, *, is_bulk: bool) -> bool:
         """Sends `size` bytes, or queues what the kernel does not accept now; False if they were dropped."""

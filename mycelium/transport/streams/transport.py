@@ -18,7 +18,9 @@ from typing import Final
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DecodeError, OpeningRefused
 from mycelium.limits import ENDPOINTS_REMEMBERED, TCP_CONNECTIONS, TCP_UNSENT_BYTES
+from mycelium.transport.backlog import Backlog
 from mycelium.transport.base import Buffer, Received
+from mycelium.transport.causes import CLOSED, OTHER_PROTOCOL, TOO_MANY
 from mycelium.transport.streams import causes
 from mycelium.transport.streams.certificate import ServerCertificate
 from mycelium.transport.streams.connection import StreamConnection
@@ -64,8 +66,7 @@ class StreamTransport:
         self._by_name: dict[Endpoint, StreamConnection] = {}
         self._strangers = Strangers()
         self._accepted = 0
-        self._unsent_bytes = 0
-        self._backed_up = 0  # number of connections that are backed up
+        self._backlog = Backlog()
         self._scratch = memoryview(bytearray(SCRATCH_BYTES))
         self._arrived: deque[Received] = deque()  # datagrams in `_scratch`
         self._readable: deque[StreamConnection] = deque()
@@ -97,12 +98,10 @@ class StreamTransport:
 
     @property
     def is_backed_up(self) -> bool:
-        return self._backed_up > 0
+        return self._backlog.is_waited_for
 
     def stop_waiting(self) -> None:
-        self._backed_up = 0
-        for connection in self._connections.values():
-            connection.is_backlog_told = False
+        self._backlog.stop_waiting(connection.queue for connection in self._connections.values())
 
     def waited_s(self) -> float:
         return 0.0
@@ -156,7 +155,7 @@ class StreamTransport:
             return
         except DecodeError:
             self.counters.malformed += 1
-            self._end(connection, causes.OTHER_PROTOCOL)
+            self._end(connection, OTHER_PROTOCOL)
             return
         except OpeningRefused as refused:
             self._fail(connection, str(refused))
@@ -186,7 +185,7 @@ class StreamTransport:
         pieces = framed(buffers, segment_size)
         size = sum(map(len, pieces))
         try:
-            is_taken = (not is_bulk or self._unsent_bytes < TCP_UNSENT_BYTES) and connection.send(
+            is_taken = (not is_bulk or self._backlog.unsent_bytes < TCP_UNSENT_BYTES) and connection.send(
                 pieces, size, is_bulk=is_bulk
             )
         except OSError:
@@ -197,7 +196,7 @@ class StreamTransport:
             self.counters.sent_bytes += size
         else:
             self.counters.send_dropped += 1
-        if connection.events != connection.wanted_events or connection.counted_bytes != connection.queue.bytes:
+        if connection.events != connection.wanted_events or connection.queue.counted_bytes != connection.queue.bytes:
             self._watch(connection)
         return True
 
@@ -215,10 +214,10 @@ class StreamTransport:
         if known is not None:
             return known
         if endpoint.connection:
-            self._note_unreachable(endpoint, causes.CLOSED)
+            self._note_unreachable(endpoint, CLOSED)
             return None
         if len(self._connections) >= TCP_CONNECTIONS and not self._make_room():
-            self._note_unreachable(endpoint, causes.TOO_MANY)
+            self._note_unreachable(endpoint, TOO_MANY)
             return None
         try:
             connection = self._dialling.begin(endpoint, now=self._clock())
@@ -254,7 +253,7 @@ class StreamTransport:
     def _lose(self, connection: StreamConnection) -> None:
         """Takes that the other end or the network has ended a connection."""
         self.counters.ended += 1
-        self._end(connection, causes.CLOSED_EARLY if connection.is_opening else causes.CLOSED)
+        self._end(connection, causes.CLOSED_EARLY if connection.is_opening else CLOSED)
 
     def _accept_from(self, descriptor: int) -> None:
         for stream, remote in self._listeners.accept(descriptor, now=self._clock()):
@@ -315,9 +314,7 @@ class StreamTransport:
 
     def _watch(self, connection: StreamConnection) -> None:
         """Updates the totals and the epoll registration after a change of a connection's queue or state."""
-        self._unsent_bytes += connection.queue.bytes - connection.counted_bytes
-        connection.counted_bytes = connection.queue.bytes
-        self._backed_up += connection.judge_backlog()
+        self._backlog.follow(connection.queue)
         if connection.events != connection.wanted_events:
             connection.events = connection.wanted_events
             self._epoll.modify(connection.stream, connection.events)
@@ -326,8 +323,7 @@ class StreamTransport:
         """Closes a connection: its queue is lost, and its endpoints become unreachable."""
         if self._connections.pop(connection.stream.fileno(), None) is None:
             return
-        self._unsent_bytes -= connection.counted_bytes
-        self._backed_up -= connection.is_backlog_told
+        self._backlog.forget(connection.queue)
         if not connection.is_trusted:
             self._forget_stranger(connection)
         for name in connection.names:

@@ -3,8 +3,8 @@
 import pytest
 
 from mycelium.errors import DecodeError
-from mycelium.limits import QUIC_DATAGRAM, QUIC_LONG_DATAGRAM, QUIC_PACKET, QUIC_UNSENT_DATA_BYTES
-from mycelium.transport.quic.connection import BACKED_UP_BYTES, RELIEVED_BYTES, SILENT_S, QuicPipe
+from mycelium.limits import QUIC_DATAGRAM, QUIC_LONG_DATAGRAM, QUIC_PACKET
+from mycelium.transport.quic.connection import SILENT_S, QuicPipe
 from tests.transport.quic.support import certificate
 from tests.transport.quic.test_engine import engine, opened
 
@@ -38,22 +38,6 @@ def test_the_library_holds_one_frame_at_most_while_nothing_is_acknowledged(pair:
     sent = sum(len(one.pump(now=NOW + step * 0.01)) for step in range(20))
     assert 5 < sent < 60
     assert len(one._pieces) + sent >= 399 - 1
-
-
-def test_the_backlog_begins_and_ends_at_different_lengths(pair: tuple[QuicPipe, QuicPipe]) -> None:
-    one, _ = pair
-    half = bytes(BACKED_UP_BYTES)
-    assert one.put([half], QUIC_DATAGRAM, is_bulk=True) == len(half)
-    assert one.judge_backlog() == 0
-    assert one.put([b"x"], 1, is_bulk=True) == 1
-    assert (one.judge_backlog(), one.judge_backlog()) == (1, 0)
-    assert one.put([bytes(QUIC_UNSENT_DATA_BYTES)], QUIC_DATAGRAM, is_bulk=True) == 0
-    one.is_backlog_told = False  # as when senders have waited for long enough
-    assert one.judge_backlog() == 0
-    one.queue.pop()
-    assert one.queue.bytes < RELIEVED_BYTES
-    assert one.judge_backlog() == 0
-    assert not one.is_backed_up
 
 
 def test_silence_counts_from_the_first_packet_without_an_answer(pair: tuple[QuicPipe, QuicPipe]) -> None:

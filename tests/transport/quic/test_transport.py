@@ -13,6 +13,7 @@ from mycelium.limits import (
     STRANGER_BYTES,
     TCP_STRANGERS_PER_HOST,
 )
+from mycelium.transport.causes import CLOSED
 from mycelium.transport.quic import causes
 from mycelium.transport.quic.connection import SILENT_S
 from mycelium.transport.quic.transport import CONNECT_S, SWEEP_S, UNUSED_S, QuicTransport
@@ -173,7 +174,7 @@ def test_a_peer_that_closes_is_told_at_once(net: MemoryNet) -> None:
     a, b = joined(net)
     b.close()
     assert net.run(lambda: at(B) in a.unreachable, seconds=0.1)
-    assert a.unreachable[at(B)] == causes.CLOSED
+    assert a.unreachable[at(B)] == CLOSED
     assert not a._pipes
     assert not a._by_name
     assert not a._by_identifier

@@ -12,9 +12,10 @@ import pytest
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import STRANGER_BYTES, STREAM_DATAGRAM, TCP_STRANGERS_PER_HOST, TCP_UNSENT_DATA_BYTES
+from mycelium.transport.backlog import RELIEVED_SHARE
+from mycelium.transport.causes import CLOSED
 from mycelium.transport.streams import causes, listeners
 from mycelium.transport.streams import transport as streams
-from mycelium.transport.streams.connection import RELIEVED_BYTES
 from mycelium.transport.streams.dialling import SCHEMES
 from mycelium.transport.streams.listeners import BUSY_PAUSE_S
 from mycelium.transport.streams.sockets import listen
@@ -196,14 +197,14 @@ def test_a_full_connection_drops_data_keeps_control_and_holds_no_other_back(
     while not one.counters.send_dropped:
         assert one.send(here, [bytes(60_000)], STREAM_DATAGRAM, True)
         sent += 1
-    assert one._unsent_bytes <= TCP_UNSENT_DATA_BYTES
+    assert one._backlog.unsent_bytes <= TCP_UNSENT_DATA_BYTES
     one.send(here, [CONTROL], STREAM_DATAGRAM, False)
     one.send(elsewhere, [b"\x10to another"], STREAM_DATAGRAM, True)
     assert received_by(other, one, count=1)[0][0] == b"\x10to another"
     received = received_by(two, one, count=sent)
     assert [len(data) for data, _ in received if data != CONTROL] == [60_000] * (sent - 1)
     assert received[-1][0] != CONTROL, "it overtook the data that waited"
-    assert one._unsent_bytes == 0
+    assert one._backlog.unsent_bytes == 0
     other.close()
 
 
@@ -219,7 +220,7 @@ def test_a_connection_with_much_to_send_says_so_until_it_has_sent_most(
     while one.is_backed_up:
         two.receive()
         one.receive()
-    assert one._unsent_bytes <= RELIEVED_BYTES
+    assert one._backlog.unsent_bytes <= TCP_UNSENT_DATA_BYTES // RELIEVED_SHARE
     while not one.is_backed_up:
         one.send(here, [bytes(60_000)], STREAM_DATAGRAM, True)
     one._end(one._by_name[here])
@@ -251,7 +252,7 @@ def test_a_connection_that_stays_stuck_does_not_keep_others_from_being_waited_fo
     while one.is_backed_up:
         other.receive()
         one.receive()
-    while one._unsent_bytes:
+    while one._backlog.unsent_bytes:
         two.receive()
         one.receive()
     fill(stuck)
@@ -287,7 +288,7 @@ def test_a_closed_connection_makes_its_endpoints_unreachable(
     assert two.counters.ended == 1
     two.unreachable.clear()
     assert two.send(there, [b"\x10x"], 1_200)
-    assert two.unreachable == {there: causes.CLOSED}
+    assert two.unreachable == {there: CLOSED}
     assert (two.counters.dialled, two.counters.send_lost) == (0, 1), "an accepted connection can't be dialled"
 
 
@@ -380,7 +381,7 @@ def test_a_stream_that_is_not_opened_is_given_up(scheme: str, clock: Clock) -> N
         one.close()
 
 
-@pytest.mark.parametrize(("scheme", "cause"), [("tls", causes.CLOSED_EARLY), ("tcp", causes.CLOSED)])
+@pytest.mark.parametrize(("scheme", "cause"), [("tls", causes.CLOSED_EARLY), ("tcp", CLOSED)])
 def test_a_peer_that_hangs_up_is_told(scheme: str, cause: str, clock: Clock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         one = StreamTransport(clock=clock)

@@ -1,0 +1,66 @@
+"""What waits in the queues of connections, and whether local senders should wait for it."""
+
+from collections.abc import Iterable
+from typing import Final, TypeVar
+
+from mycelium.transport.send_queue import SendQueue
+
+BACKED_UP_SHARE: Final = 2  # of the data that a queue may hold: above a half local senders wait
+RELIEVED_SHARE: Final = 8  # and then down to an eighth
+
+Item = TypeVar("Item")
+
+
+class ConnectionQueue(SendQueue[Item]):
+    """The queue of one connection."""
+
+    __slots__ = ("_backed_up_bytes", "_relieved_bytes", "counted_bytes", "is_backed_up", "is_backlog_told")
+
+    def __init__(self, data_limit: int, control_limit: int) -> None:
+        super().__init__(data_limit, control_limit)
+        self._backed_up_bytes = data_limit // BACKED_UP_SHARE
+        self._relieved_bytes = data_limit // RELIEVED_SHARE
+        self.counted_bytes = 0  # its size, as included in the total of all
+        self.is_backed_up = False
+        self.is_backlog_told = False  # local senders wait for it
+
+    def judge(self) -> int:
+        """Updates `is_backed_up` and `is_backlog_told`; returns the change of the latter: 1, -1 or 0."""
+        was_told = self.is_backlog_told
+        if self.bytes > self._backed_up_bytes and not self.is_backed_up:
+            self.is_backed_up = self.is_backlog_told = True
+        elif self.bytes <= self._relieved_bytes:
+            self.is_backed_up = self.is_backlog_told = False
+        return self.is_backlog_told - was_told
+
+
+class Backlog:
+    """The queues of all connections of one transport together."""
+
+    __slots__ = ("_told", "unsent_bytes")
+
+    def __init__(self) -> None:
+        self.unsent_bytes = 0
+        self._told = 0  # number of queues that local senders wait for
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Tells whether local senders should wait."""
+        return self._told > 0
+
+    def follow(self, queue: ConnectionQueue[Item]) -> None:
+        """Takes a change of one queue."""
+        self.unsent_bytes += queue.bytes - queue.counted_bytes
+        queue.counted_bytes = queue.bytes
+        self._told += queue.judge()
+
+    def forget(self, queue: ConnectionQueue[Item]) -> None:
+        """Takes the end of a connection."""
+        self.unsent_bytes -= queue.counted_bytes
+        self._told -= queue.is_backlog_told
+
+    def stop_waiting(self, queues: Iterable[ConnectionQueue[Item]]) -> None:
+        """Has local senders wait no longer for any of them, until it is relieved and backed up anew."""
+        self._told = 0
+        for queue in queues:
+            queue.is_backlog_told = False
