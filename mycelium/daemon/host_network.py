@@ -8,8 +8,7 @@ from ipaddress import ip_address
 from typing import Final, NamedTuple
 
 from mycelium.endpoint import Lost
-from mycelium.packet.netlink import NLM_F_DUMP, NLM_F_MULTI, NLM_F_REQUEST, attributes, message, messages
-from mycelium.tun.rtnetlink import (
+from mycelium.packet.netlink import (
     ADDRESS,
     IFA_ADDRESS,
     IFA_LOCAL,
@@ -17,6 +16,9 @@ from mycelium.tun.rtnetlink import (
     IFF_UP,
     IFLA_IFNAME,
     LINK,
+    NLM_F_DUMP,
+    NLM_F_MULTI,
+    NLM_F_REQUEST,
     RTM_DELADDR,
     RTM_DELLINK,
     RTM_DELROUTE,
@@ -24,6 +26,9 @@ from mycelium.tun.rtnetlink import (
     RTM_NEWADDR,
     RTM_NEWLINK,
     RTM_NEWROUTE,
+    attributes,
+    message,
+    messages,
 )
 
 LINK_LOCAL: Final = b"\xfe\x80"  # said of each interface anew: such addresses tell nothing, the interface's index does

@@ -13,26 +13,28 @@ from typing import Final
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.identity import is_overlay_address
-from mycelium.packet.netlink import NLM_F_REQUEST, attribute, attributes, message, messages
+from mycelium.packet.netlink import (
+    IFLA_INFO_DATA,
+    IFLA_LINKINFO,
+    LINK,
+    NLM_F_REQUEST,
+    READ_BYTES,
+    ROUTE,
+    RTA_DST,
+    RTA_MARK,
+    RTA_OIF,
+    RTM_GETLINK,
+    RTM_GETROUTE,
+    RTM_NEWLINK,
+    RTM_NEWROUTE,
+    RTN_BROADCAST,
+    attribute,
+    attributes,
+    message,
+    messages,
+)
 from mycelium.peer_address import is_in_overlay
 
-# <linux/rtnetlink.h>, <linux/if_link.h>
-RTM_NEWLINK: Final = 16
-RTM_GETLINK: Final = 18
-RTM_NEWROUTE: Final = 24
-RTM_GETROUTE: Final = 26
-RTN_BROADCAST: Final = 3
-RTA_DST: Final = 1
-RTA_OIF: Final = 4
-RTA_MARK: Final = 16
-IFLA_LINKINFO: Final = 18
-IFLA_INFO_DATA: Final = 2
-READ_BYTES: Final = 65_536
-
-_ROUTE: Final = struct.Struct(
-    "=BBBBBBBBI"
-)  # family, lengths of destination and source, TOS, table, protocol, scope, type, flags
-_LINK: Final = struct.Struct("=BxHiII")  # family, type, index, flags, change
 _U32: Final = struct.Struct("=I")
 
 
@@ -104,9 +106,9 @@ class Underlay:
 
     def _is_tunnel_inside(self, interface: int) -> bool:
         """Tells whether an interface is a tunnel, of whatever kind, that has an address of the overlay at one of its ends."""
-        for kind, body in self._ask(RTM_GETLINK, _LINK.pack(0, 0, interface, 0, 0)):
+        for kind, body in self._ask(RTM_GETLINK, LINK.pack(0, 0, interface, 0, 0)):
             if kind == RTM_NEWLINK:
-                information = dict(attributes(dict(attributes(body[_LINK.size :])).get(IFLA_LINKINFO, b"")))
+                information = dict(attributes(dict(attributes(body[LINK.size :])).get(IFLA_LINKINFO, b"")))
                 return any(is_overlay_address(value) for _, value in attributes(information.get(IFLA_INFO_DATA, b"")))
         return False
 
@@ -114,9 +116,9 @@ class Underlay:
         """Returns the type of the kernel's route for an address, and its interface; zeros without one."""
         family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
         wanted = attribute(RTA_DST, address) + attribute(RTA_MARK, _U32.pack(self._mark))
-        for kind, body in self._ask(RTM_GETROUTE, _ROUTE.pack(family, 8 * len(address), 0, 0, 0, 0, 0, 0, 0) + wanted):
+        for kind, body in self._ask(RTM_GETROUTE, ROUTE.pack(family, 8 * len(address), 0, 0, 0, 0, 0, 0, 0) + wanted):
             if kind == RTM_NEWROUTE:
-                found = dict(attributes(body[_ROUTE.size :])).get(RTA_OIF, bytes(_U32.size))
+                found = dict(attributes(body[ROUTE.size :])).get(RTA_OIF, bytes(_U32.size))
                 return body[7], _U32.unpack(found)[0]
         return 0, 0
 

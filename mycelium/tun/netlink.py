@@ -13,8 +13,7 @@ from typing import Final
 
 from mycelium.errors import DeviceError
 from mycelium.limits import GSO_BYTES, OVERLAY_MTU
-from mycelium.packet.netlink import attribute, attributes
-from mycelium.tun.rtnetlink import (
+from mycelium.packet.netlink import (
     ADDRESS,
     IFA_ADDRESS,
     IFA_F_NODAD,
@@ -41,11 +40,10 @@ from mycelium.tun.rtnetlink import (
     RTM_NEWROUTE,
     RTN_UNICAST,
     RTPROT_KERNEL,
-    ask,
-    change,
-    is_absent,
-    number,
+    attribute,
+    attributes,
 )
+from mycelium.tun.rtnetlink import ask, change, is_absent, number
 
 PREFIX: Final = "400::/7"  # all addresses of the overlay
 PREFIX_BITS: Final = 7

@@ -9,12 +9,25 @@ from typing import Final, NamedTuple
 
 from mycelium.errors import DeviceError
 from mycelium.packet.ipv6 import MINIMUM_MTU
-from mycelium.packet.netlink import NLM_F_DUMP, attributes
+from mycelium.packet.netlink import (
+    ADDRESS,
+    IFA_ADDRESS,
+    IFF_UP,
+    IFLA_GSO_MAX_SIZE,
+    IFLA_IFNAME,
+    IFLA_MTU,
+    IFLA_TXQLEN,
+    LINK,
+    NLM_F_DUMP,
+    RTM_GETADDR,
+    RTM_GETLINK,
+    attributes,
+)
 from mycelium.tun import rtnetlink
 from mycelium.tun.ethtool import Features, active_features, set_features
 from mycelium.tun.linux import LinuxTun
 from mycelium.tun.netlink import PREFIX, PREFIX_BITS, configure, name_of, route_of
-from mycelium.tun.rtnetlink import IFLA_GSO_MAX_SIZE, IFLA_MTU, IFLA_TXQLEN, LINK, number
+from mycelium.tun.rtnetlink import number
 
 _SHAPE: Final = {IFLA_MTU: "an MTU", IFLA_TXQLEN: "a queue length", IFLA_GSO_MAX_SIZE: "a largest super-packet"}
 
@@ -72,13 +85,13 @@ class TunUpkeep:
             return Fault("was moved to another network namespace", is_gone=True)
 
     def _link(self) -> bytes:
-        [link] = rtnetlink.ask(rtnetlink.RTM_GETLINK, LINK.pack(0, 0, self._index, 0, 0))
+        [link] = rtnetlink.ask(RTM_GETLINK, LINK.pack(0, 0, self._index, 0, 0))
         return link
 
     def _faults(self, link: bytes) -> Iterator[Fault]:
         told = dict(attributes(link[LINK.size :]))
-        self._tun.name = told[rtnetlink.IFLA_IFNAME].rstrip(b"\0").decode(errors="replace")
-        if not LINK.unpack_from(link)[3] & rtnetlink.IFF_UP:
+        self._tun.name = told[IFLA_IFNAME].rstrip(b"\0").decode(errors="replace")
+        if not LINK.unpack_from(link)[3] & IFF_UP:
             yield Fault("is down")
         for what, value, wanted in zip(_SHAPE.values(), _shape(link), self._shape, strict=True):
             if value != wanted:
@@ -92,10 +105,10 @@ class TunUpkeep:
             yield Fault("has other offloads than at its start", stops=False)
 
     def _has_address(self) -> bool:
-        asked = rtnetlink.ADDRESS.pack(socket.AF_INET6, 0, 0, 0, self._index)
-        for body in rtnetlink.ask(rtnetlink.RTM_GETADDR, asked, flags=NLM_F_DUMP):
-            *_, index = rtnetlink.ADDRESS.unpack_from(body)
-            address = dict(attributes(body[rtnetlink.ADDRESS.size :])).get(rtnetlink.IFA_ADDRESS)
+        asked = ADDRESS.pack(socket.AF_INET6, 0, 0, 0, self._index)
+        for body in rtnetlink.ask(RTM_GETADDR, asked, flags=NLM_F_DUMP):
+            *_, index = ADDRESS.unpack_from(body)
+            address = dict(attributes(body[ADDRESS.size :])).get(IFA_ADDRESS)
             if index == self._index and address == self._packed:
                 return True
         return False

@@ -8,16 +8,17 @@ from hypothesis import strategies as st
 
 from mycelium.daemon.host_network import HostNetwork
 from mycelium.endpoint import Endpoint, Lost
-from mycelium.packet.netlink import NLM_F_MULTI, attribute
-from mycelium.tun.rtnetlink import (
+from mycelium.packet.netlink import (
     IFF_LOWER_UP,
     IFF_UP,
     IFLA_IFNAME,
+    NLM_F_MULTI,
     RTM_DELADDR,
     RTM_DELLINK,
     RTM_DELROUTE,
     RTM_NEWADDR,
     RTM_NEWLINK,
+    attribute,
 )
 
 V4, V6, LOCAL = inet_pton(AF_INET, "192.0.2.7"), inet_pton(AF_INET6, "2001:db8::7"), inet_pton(AF_INET6, "fe80::7")

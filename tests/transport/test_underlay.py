@@ -8,11 +8,11 @@ import pytest
 
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
-from mycelium.packet.netlink import attribute, message
+from mycelium.packet.netlink import IFLA_INFO_DATA, IFLA_LINKINFO, RTM_GETLINK, RTM_NEWLINK, attribute, message
 from mycelium.transport.set import TransportSet
 from mycelium.transport.streams.transport import StreamTransport
 from mycelium.transport.udp import UdpTransport
-from mycelium.transport.underlay import IFLA_INFO_DATA, IFLA_LINKINFO, RTM_GETLINK, RTM_NEWLINK, Underlay
+from mycelium.transport.underlay import Underlay
 
 LOOPBACK = socket.if_nametoindex("lo")
 

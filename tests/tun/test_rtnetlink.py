@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from mycelium.packet.netlink import NLM_F_DUMP, attributes
-from mycelium.tun.rtnetlink import IFLA_IFNAME, LINK, RTM_GETLINK, RTM_NEWLINK, ask, change, is_absent, number
+from mycelium.packet.netlink import IFLA_IFNAME, LINK, NLM_F_DUMP, RTM_GETLINK, RTM_NEWLINK, attributes
+from mycelium.tun.rtnetlink import ask, change, is_absent, number
 
 LOOPBACK = "lo"
 NOBODY = 0x7FFF_FFFF
