@@ -2,8 +2,10 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+import socket
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +150,23 @@ async def serving(node: FakeNode, address: ApiAddress, *, token: str | None = No
         yield server
     finally:
         await server.stop()
+
+
+@contextmanager
+def answering(listener: socket.socket, *answers: bytes) -> Iterator[None]:
+    """Answers each connection to a listener, whatever it asks; all answers are to be fetched."""
+
+    def serve() -> None:
+        for answer in answers:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(answer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield
+    thread.join()
 
 
 def unix(folder: Path) -> ApiAddress:

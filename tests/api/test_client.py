@@ -1,7 +1,6 @@
 """The client of the API: its calls, and what it says of a daemon that answers badly or not at all."""
 
 import socket
-import threading
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.control import EventInfo
 from mycelium.api.client import ApiClient
 from mycelium.errors import ApiError
-from tests.api.support import ADDRESS, FakeNode
+from tests.api.support import ADDRESS, FakeNode, answering
 from tests.cli.support import served
 
 OURS = b"HTTP/1.1 %s\r\nServer: mycelium/9\r\nContent-Length: %d\r\n\r\n"
@@ -42,18 +41,8 @@ def test_whatever_else_answers_is_told_apart(tmp_path: Path, answer: bytes, told
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         listener.listen()
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(65_536)
-                connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        with pytest.raises(ApiError, match=told):
+        with answering(listener, answer), pytest.raises(ApiError, match=told):
             ApiClient(ApiAddress.parse(f"unix:{path}")).status()
-        thread.join()
 
 
 @pytest.mark.parametrize("family", [socket.AF_UNIX, socket.AF_INET])
@@ -100,21 +89,11 @@ def test_an_answer_beyond_the_bound_is_refused(tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_daemon_that_names_no_server_is_taken_at_its_word(tmp_path: Path) -> None:
-    answers = iter((b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"))
+    answers = b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(f"{tmp_path}/rust.sock")
         listener.listen()
-
-        def serve() -> None:
-            for answer in answers:
-                connection, _ = listener.accept()
-                with connection:
-                    connection.recv(65_536)
-                    connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
         client = ApiClient(ApiAddress.parse(f"unix:{tmp_path}/rust.sock"))
-        client.add_peer("udp://a:1")
-        assert client.peers() == []
-        thread.join()
+        with answering(listener, *answers):
+            client.add_peer("udp://a:1")
+            assert client.peers() == []

@@ -2,14 +2,13 @@
 
 import re
 import socket
-import threading
 from pathlib import Path
 
 import pytest
 
 from mycelium.admin.api_address import ApiAddress
 from mycelium.cli.main import main
-from tests.api.support import FakeNode
+from tests.api.support import FakeNode, answering
 from tests.cli.support import served
 
 Capture = pytest.CaptureFixture[str]
@@ -64,17 +63,8 @@ def test_without_a_daemon_the_user_is_asked_whether_it_runs(tmp_path: Path, caps
 def test_whatever_else_answers_is_no_mycelium(capsys: Capture, answer: bytes, command: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-
-        def serve() -> None:
-            connection, _ = listener.accept()
-            with connection:
-                connection.recv(65_536)
-                connection.sendall(answer)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        assert main([*command.split(), "--api-addr", f"127.0.0.1:{port}"]) == 3
-        thread.join()
+        with answering(listener, answer):
+            assert main([*command.split(), "--api-addr", f"127.0.0.1:{port}"]) == 3
     told = capsys.readouterr().err
     assert re.match(rf"mycelium: what (is at|answers at) 127\.0\.0\.1:{port}\b.* is no mycelium", told)
     assert told.count("\n") == 1

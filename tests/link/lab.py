@@ -275,6 +275,13 @@ class LinkLab:
             assert until(), f"not within {seconds} s"
         return self.now - started
 
+    def settle(self, seconds: float) -> None:
+        """Runs, and forgets what has been told and sent so far."""
+        self.run(seconds)
+        for name in self.ends:
+            self.told(name)
+        self.sent.clear()
+
     def _drain(self) -> None:
         for end in self.ends.values():
             transmits = [(at, b"".join(buffers), size) for at, buffers, size, _ in end.outbox.transmits]

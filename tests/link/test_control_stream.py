@@ -25,10 +25,7 @@ def received(lab: LinkLab, name: str) -> list[Item]:
 @pytest.fixture
 def lab() -> LinkLab:
     lab = LinkLab()
-    lab.run(1)
-    lab.told("a")
-    lab.told("b")
-    lab.sent.clear()
+    lab.settle(1)
     return lab
 
 

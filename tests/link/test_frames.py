@@ -18,8 +18,7 @@ from tests.link.lab import DELAY_S, LinkLab, endpoint
 def lab() -> LinkLab:
     """Links that are up, their paths' sizes found, and nothing under way."""
     lab = LinkLab()
-    lab.run(5)
-    lab.sent.clear()
+    lab.settle(5)
     return lab
 
 

@@ -504,10 +504,7 @@ def test_a_first_frame_of_any_kind_has_the_neighbour_probed_at_once() -> None:
 def lab() -> LinkLab:
     """Links that have just come up."""
     lab = LinkLab()
-    lab.run(1)
-    lab.told("a")
-    lab.told("b")
-    lab.sent.clear()
+    lab.settle(1)
     return lab
 
 

@@ -11,8 +11,7 @@ from tests.link.lab import DELAY_S, LinkLab
 @pytest.fixture
 def lab() -> LinkLab:
     lab = LinkLab()
-    lab.run(5)
-    lab.sent.clear()
+    lab.settle(5)
     return lab
 
 
