@@ -11,7 +11,7 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Final
 
-from mycelium.admin.private_file import create_private, read_with_mode, require_private, sync_directory
+from mycelium.admin.private_file import create_private, read_with_mode, replace_private, require_private
 from mycelium.admin.secret_format import SecretKind, decode_secret, encode_secret, explain, is_bare
 from mycelium.errors import IdentityError
 from mycelium.identity import SEED_BYTES, Identity
@@ -81,7 +81,7 @@ def add_first_line(path: Path) -> bool:
         return False
     try:
         _replace(path, encode_secret(SecretKind.SEED, data))
-    except (OSError, IdentityError) as error:  # such as a read-only disk: the next start finds the same evidence
+    except IdentityError as error:  # such as a read-only disk: the next start finds the same evidence
         log.warning("%s stays in the format of old versions: %s", _name(path), error)
         return False
     return True
@@ -121,7 +121,8 @@ def original_path(path: Path) -> Path:
 def replace_identity(path: Path, seed: bytes) -> Identity:
     """Writes a new key in the place of the old one, which is lost."""
     identity = Identity(seed)
-    _replace(path, encode_secret(SecretKind.SEED, seed), parents=True)
+    _make_folder(path)
+    _replace(path, encode_secret(SecretKind.SEED, seed))
     return identity
 
 
@@ -158,21 +159,24 @@ def _is_default(path: Path) -> bool:
 
 def _create(path: Path, data: bytes, *, parents: bool) -> None:
     if parents:
-        try:
-            path.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
-        except OSError as error:
-            raise IdentityError(f"cannot write {_name(path)}: {error.strerror}") from error
+        _make_folder(path)
     create_private(path, data, name=_name(path), error=IdentityError)
 
 
-def _replace(path: Path, data: bytes, *, parents: bool = False) -> None:
-    """Writes the new file beside the old one and renames it, so a complete key exists at any moment."""
-    beside = path.with_name(f"{path.name}.new")
-    beside.unlink(missing_ok=True)
-    _create(beside, data, parents=parents)
+def _replace(path: Path, data: bytes) -> None:
+    """Writes a file in the place of one that may be there: a complete key exists at any moment."""
     try:
-        beside.replace(path)
-    except OSError:
-        beside.unlink()
-        raise
-    sync_directory(path.parent)
+        replace_private(path, data)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> IdentityError:
+    return IdentityError(f"cannot write {_name(path)}: {error.strerror}")

@@ -1,6 +1,7 @@
 """What is wrong with a real TUN device is found and named, and a repair ends it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -48,62 +49,57 @@ FAULTS: list[tuple[Break, Fault]] = [
 ]
 
 
-def test_each_fault_is_found_and_repaired() -> None:
+@contextmanager
+def configured() -> Iterator[tuple[TunUpkeep, LabHost, LabHost]]:
+    """Yields what looks after the device mesh0, the host that it is on, and another host."""
     with Lab() as lab:
         host, other = lab.add_hosts(["one", "other"])
         with host.entered():
             tun = LinuxTun.open("mesh0")
             upkeep = TunUpkeep(tun, LEFT)
             upkeep.configure()
-            for breaks, expected in FAULTS:
-                assert upkeep.fault() is None
-                breaks(host, other)
-                fault = upkeep.fault()
-                assert fault == expected
-                upkeep.repair(fault)
-                assert upkeep.fault() is None, expected
-            assert not other.has_interface("mesh0")
+            yield upkeep, host, other
             tun.close()
+
+
+def test_each_fault_is_found_and_repaired() -> None:
+    with configured() as (upkeep, host, other):
+        for breaks, expected in FAULTS:
+            assert upkeep.fault() is None
+            breaks(host, other)
+            fault = upkeep.fault()
+            assert fault == expected
+            upkeep.repair(fault)
+            assert upkeep.fault() is None, expected
+        assert not other.has_interface("mesh0")
 
 
 def test_what_is_no_fault_of_the_device_is_left_alone() -> None:
     """A longer prefix that leads elsewhere, another address, another name."""
-    with Lab() as lab:
-        host = lab.add_hosts(["one"])[0]
-        with host.entered():
-            tun = LinuxTun.open("mesh0")
-            upkeep = TunUpkeep(tun, LEFT)
-            upkeep.configure()
-            host.ip("route add 500::/8 dev lo", "address add 10.9.9.1/24 dev mesh0", "address add fd00::9/64 dev mesh0")
-            assert upkeep.fault() is None
-            host.ip("link set mesh0 down", "link set mesh0 name other")
-            assert upkeep.fault() == Fault("is down")
-            assert upkeep.name == "other"
-            upkeep.repair(Fault("is down"))
-            assert upkeep.fault() is None
-            tun.close()
+    with configured() as (upkeep, host, _):
+        host.ip("route add 500::/8 dev lo", "address add 10.9.9.1/24 dev mesh0", "address add fd00::9/64 dev mesh0")
+        assert upkeep.fault() is None
+        host.ip("link set mesh0 down", "link set mesh0 name other")
+        assert upkeep.fault() == Fault("is down")
+        assert upkeep.name == "other"
+        upkeep.repair(Fault("is down"))
+        assert upkeep.fault() is None
 
 
 def test_what_cannot_be_repaired_has_the_real_cause() -> None:
-    with Lab() as lab:
-        host = lab.add_hosts(["one"])[0]
-        with host.entered():
-            tun = LinuxTun.open("mesh0")
-            upkeep = TunUpkeep(tun, LEFT)
-            upkeep.configure()
-            host.sysctl("net.ipv6.conf.mesh0.disable_ipv6", 1)
-            fault = upkeep.fault()
-            assert fault == Fault("has lost its address")
-            with pytest.raises(DeviceError, match=r"IPv6 is disabled on this host: sysctl net\.ipv6\.conf\.mesh0"):
-                upkeep.repair(fault)
-            host.sysctl("net.ipv6.conf.mesh0.disable_ipv6", 0)
+    with configured() as (upkeep, host, _):
+        host.sysctl("net.ipv6.conf.mesh0.disable_ipv6", 1)
+        fault = upkeep.fault()
+        assert fault == Fault("has lost its address")
+        with pytest.raises(DeviceError, match=r"IPv6 is disabled on this host: sysctl net\.ipv6\.conf\.mesh0"):
             upkeep.repair(fault)
-            host.ip("route add 400::/7 dev lo metric 1")
-            fault = upkeep.fault()
-            assert fault == Fault(f"{ROUTE} to lo")
-            with pytest.raises(DeviceError, match="lo already holds a route into 400::/7"):
-                upkeep.repair(fault)
-            host.ip("link del mesh0", "link add mesh0 type veth peer name mesh1")
-            with pytest.raises(DeviceError, match="the interface mesh0 already exists"):
-                upkeep.repair(Fault("was removed", is_gone=True))
-            tun.close()
+        host.sysctl("net.ipv6.conf.mesh0.disable_ipv6", 0)
+        upkeep.repair(fault)
+        host.ip("route add 400::/7 dev lo metric 1")
+        fault = upkeep.fault()
+        assert fault == Fault(f"{ROUTE} to lo")
+        with pytest.raises(DeviceError, match="lo already holds a route into 400::/7"):
+            upkeep.repair(fault)
+        host.ip("link del mesh0", "link add mesh0 type veth peer name mesh1")
+        with pytest.raises(DeviceError, match="the interface mesh0 already exists"):
+            upkeep.repair(Fault("was removed", is_gone=True))
