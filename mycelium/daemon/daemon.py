@@ -57,7 +57,9 @@ log = logging.getLogger("mycelium")
 
 CPU_FEATURES: Final = "/proc/cpuinfo"
 UDP: Final = "udp"
-LATE_IMPORTS: Final = ("mycelium.api.app", "mycelium.transport.streams.websocket", "mycelium.transport.quic.engine")
+API: Final = "mycelium.api.app"
+# Modules whose libraries take memory and time, by the scheme of peers that need them. For others they are imported upon need.
+LIBRARIES: Final = {"wss": "mycelium.transport.streams.websocket", "quic": "mycelium.transport.quic.engine"}
 TELL_HELD_BACK_S: Final = 30.0  # between looks at what the log has held back
 _LISTED: Final = 8  # peers or sockets that a line of the log names
 
@@ -211,7 +213,9 @@ class Daemon:
         """Gives the TUN device its address, has the API answer, and watches the network."""
         if self._keeper is not None:
             self._keeper.start()
-        for module in LATE_IMPORTS:  # they take a fifth of a second, in which links form
+        schemes = {peer.scheme for peer in self._settings.peers}
+        needed = [module for scheme, module in LIBRARIES.items() if scheme in schemes]
+        for module in (API, *needed):  # they take a fifth of a second, in which links form
             with contextlib.suppress(ImportError):  # the library of QUIC, which is not there on every platform
                 await loop.run_in_executor(None, importlib.import_module, module)
         stack.push_async_callback(self._api.stop)  # before anything that it answers from is given back
