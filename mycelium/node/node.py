@@ -16,16 +16,12 @@ from typing import Final
 from mycelium.counters import Registry
 from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.crypto.primitives import Primitives
-from mycelium.dataplane.counters import DataplaneCounters
-from mycelium.dataplane.local_errors import LocalErrors
-from mycelium.dataplane.receiving import Receiving
-from mycelium.dataplane.relay_errors import RelayErrors
-from mycelium.dataplane.sending import Sending
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity, exchange_key_of_signing_key, subnet_of
 from mycelium.link.handshakes import Handshakes
 from mycelium.node.announcing import announce, is_signed
 from mycelium.node.counters import NodeCounters
+from mycelium.node.data_path import DataPath
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.node.neighbours import Neighbours
@@ -38,7 +34,6 @@ from mycelium.peering.dialler import Dialler
 from mycelium.peering.discovery import Discovery
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.routing.engine import RoutingEngine
-from mycelium.session.table import Sessions
 from mycelium.timing import Deadlines
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, COOKIE, FRAME, HANDSHAKE_1, SIZE_PROBE
@@ -134,44 +129,22 @@ class Node:
 
     def _compose_data_path(self, handshakes: HandshakeConfig, rng: random.Random, *, now: float) -> None:
         """Makes what packets and trains pass through."""
-        self.sessions = Sessions(
-            handshakes,
-            rng=rng,
-            resolve=self.routing.resolve,
-            policy=self._policy,
-            send=self._send_train,
-            now=now,
-        )
-        counters = self.dataplane_counters = DataplaneCounters()
-        self.local_errors = LocalErrors(self.identity.address, self.outbox, counters, now=now)
-        self.sending = Sending(
-            self.identity.address,
-            forwarding=self.routing.forwarding,
-            links=self.links,
-            sessions=self.sessions,
-            errors=self.local_errors,
-            counters=counters,
-            outbox=self.outbox,
-        )
-        self.relay_errors = RelayErrors(
+        path = self._data_path = DataPath(
             self.identity,
-            sessions=self.sessions,
-            errors=self.local_errors,
-            counters=counters,
-            send=self._send_train,
+            handshakes=handshakes,
+            routing=self.routing,
+            links=self.links,
+            policy=self._policy,
+            outbox=self.outbox,
+            rng=rng,
             now=now,
         )
-        self.receiving = Receiving(
-            self.identity.address,
-            forwarding=self.routing.forwarding,
-            links=self.links,
-            sessions=self.sessions,
-            sending=self.sending,
-            relay_errors=self.relay_errors,
-            policy=self._policy,
-            counters=counters,
-            outbox=self.outbox,
-        )
+        self.sessions = path.sessions
+        self.sending = path.sending
+        self.receiving = path.receiving
+        self.relay_errors = path.relay_errors
+        self.local_errors = path.local_errors
+        self.dataplane_counters = path.counters
 
     def _register(self) -> None:
         self.metrics.add(self._counters, self.neighbours.link_counters, self.dataplane_counters, self.sessions.counters)
@@ -220,7 +193,7 @@ class Node:
         """Sends the packets of one read of TUN."""
         self.sending.send_packets(batch, now=now)
         if self.sessions.failed:
-            self._reject_failed(now=now)
+            self._data_path.reject_failed(now=now)
 
     # -- peers ---------------------------------------------------------------------------------------------------------
 
@@ -325,7 +298,7 @@ class Node:
             self._peering_is_due(now=now)
         self._note_failures(now=now)
         self.sessions.handle_timeout(now=now)
-        self._reject_failed(now=now)
+        self._data_path.reject_failed(now=now)
         if self.routing.next_deadline() <= now:
             self.routing.handle_timeout(now=now)
         if _HOUSEKEEPING in due:
@@ -378,14 +351,6 @@ class Node:
         self.neighbours.note_failures(now=now)
         while self.sessions.renewed:
             self.journal.note(EventKind.SESSION_RENEWED, node=self.sessions.renewed.pop(0), now=now)
-
-    def _send_train(self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, now: float) -> bool:
-        return self.sending.send_train(node, kind, index, counter, body, now=now)
-
-    def _reject_failed(self, *, now: float) -> None:
-        """Rejects the packets that waited for sessions which could not be established."""
-        while self.sessions.failed:
-            self.sending.reject_queued(self.sessions.failed.pop(0), now=now)
 
     def _new_index(self) -> int:
         while True:

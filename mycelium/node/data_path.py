@@ -1,0 +1,79 @@
+"""What packets and trains pass through, put together: sessions, sending, receiving, and the errors that both report."""
+
+from random import Random
+
+from mycelium.crypto.handshake import HandshakeConfig
+from mycelium.dataplane.counters import DataplaneCounters
+from mycelium.dataplane.local_errors import LocalErrors
+from mycelium.dataplane.receiving import Receiving
+from mycelium.dataplane.relay_errors import RelayErrors
+from mycelium.dataplane.sending import Sending
+from mycelium.identity import Identity
+from mycelium.link.link import Link
+from mycelium.outbox import Outbox
+from mycelium.policy import Policy
+from mycelium.routing.engine import RoutingEngine
+from mycelium.session.table import Sessions
+
+
+class DataPath:
+    """The data path of one node."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        handshakes: HandshakeConfig,
+        routing: RoutingEngine,
+        links: dict[bytes, Link],
+        policy: Policy,
+        outbox: Outbox,
+        rng: Random,
+        now: float,
+    ) -> None:
+        self.sessions = Sessions(
+            handshakes,
+            rng=rng,
+            resolve=routing.resolve,
+            policy=policy,
+            send=self._send_train,
+            now=now,
+        )
+        self.counters = DataplaneCounters()
+        self.local_errors = LocalErrors(identity.address, outbox, self.counters, now=now)
+        self.sending = Sending(
+            identity.address,
+            forwarding=routing.forwarding,
+            links=links,
+            sessions=self.sessions,
+            errors=self.local_errors,
+            counters=self.counters,
+            outbox=outbox,
+        )
+        self.relay_errors = RelayErrors(
+            identity,
+            sessions=self.sessions,
+            errors=self.local_errors,
+            counters=self.counters,
+            send=self._send_train,
+            now=now,
+        )
+        self.receiving = Receiving(
+            identity.address,
+            forwarding=routing.forwarding,
+            links=links,
+            sessions=self.sessions,
+            sending=self.sending,
+            relay_errors=self.relay_errors,
+            policy=policy,
+            counters=self.counters,
+            outbox=outbox,
+        )
+
+    def reject_failed(self, *, now: float) -> None:
+        """Rejects the packets that waited for sessions which could not be established."""
+        while self.sessions.failed:
+            self.sending.reject_queued(self.sessions.failed.pop(0), now=now)
+
+    def _send_train(self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, now: float) -> bool:
+        return self.sending.send_train(node, kind, index, counter, body, now=now)
