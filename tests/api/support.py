@@ -162,6 +162,9 @@ def answering(listener: socket.socket, *answers: bytes) -> Iterator[None]:
             with connection:
                 connection.recv(65_536)
                 connection.sendall(answer)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(65_536):  # closing with a part of the request unread would reset the connection
+                    pass
 
     thread = threading.Thread(target=serve)
     thread.start()
