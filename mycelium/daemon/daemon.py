@@ -46,8 +46,8 @@ from mycelium.identity import Identity, blake2b
 from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
 from mycelium.outbox import BeaconDue, Event, ResolvePeer
+from mycelium.transport.certificate import ServerCertificate
 from mycelium.transport.set import TransportSet
-from mycelium.transport.streams.certificate import ServerCertificate
 from mycelium.tun.linux import LinuxTun
 from mycelium.tun.upkeep import TunUpkeep
 from mycelium.wire.announcement import NETWORK_ID_BYTES

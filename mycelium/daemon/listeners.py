@@ -10,9 +10,9 @@ from typing import Final
 from mycelium.errors import DeviceError
 from mycelium.peer_url import PeerUrl
 from mycelium.transport.base import Transport
+from mycelium.transport.certificate import ServerCertificate
 from mycelium.transport.quic.transport import QuicTransport
 from mycelium.transport.set import TransportSet
-from mycelium.transport.streams.certificate import ServerCertificate
 from mycelium.transport.streams.proxy import Proxy
 from mycelium.transport.streams.transport import StreamTransport
 from mycelium.transport.udp import UdpTransport

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mycelium.transport.streams.certificate import self_signed
+from mycelium.transport.certificate import self_signed
 from mycelium.transport.streams.tls import TlsLayer, client_context
 from tests.lab import proxy as lab_proxy
 from tests.lab.daemon import PORT, LabDaemon

@@ -38,7 +38,7 @@ from mycelium.limits import (
 )
 from mycelium.transport.backlog import ConnectionQueue
 from mycelium.transport.base import Buffer
-from mycelium.transport.streams.framing import PREFIX_BYTES, framed, split
+from mycelium.transport.framing import PREFIX_BYTES, framed, split
 
 SILENT_S: Final = 1.5  # without any packet where an acknowledgement is due, before the connection is given up
 GRANULARITY_S: Final = 0.000_05  # timers are not set for earlier than this: the library may name a time that has passed

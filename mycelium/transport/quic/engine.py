@@ -9,11 +9,11 @@ from qh3.quic.connection import QuicConnection as Connection
 
 from mycelium.endpoint import Endpoint
 from mycelium.limits import QUIC_PACKET, QUIC_WINDOW_BYTES
+from mycelium.transport.certificate import ServerCertificate
 from mycelium.transport.quic.connection import QuicPipe
 from mycelium.transport.quic.counters import QuicCounters
 from mycelium.transport.quic.tokens import ID_BYTES
 from mycelium.transport.quic.validation import AddressValidation, Admitted
-from mycelium.transport.streams.certificate import ServerCertificate
 
 ALPN: Final = "h3"  # what a browser offers
 IDLE_S: Final = 60.0  # longer than a path goes without any datagram

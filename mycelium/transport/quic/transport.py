@@ -18,21 +18,19 @@ from mycelium.limits import ENDPOINTS_REMEMBERED, QUIC_CONNECTIONS, QUIC_UNREAD_
 from mycelium.transport.backlog import Backlog
 from mycelium.transport.base import Buffer, Received
 from mycelium.transport.causes import CLOSED, OTHER_PROTOCOL, TOO_MANY
+from mycelium.transport.certificate import ServerCertificate
+from mycelium.transport.lifetime import SWEEP_S, first_untrusted, has_path, is_overdue, is_unused
 from mycelium.transport.quic import causes
 from mycelium.transport.quic.carriers import Carrier, Carriers, below
 from mycelium.transport.quic.counters import QuicCounters
 from mycelium.transport.quic.runs import INITIAL_BYTES, runs_of_one_connection, runs_of_one_size
-from mycelium.transport.streams.certificate import ServerCertificate
-from mycelium.transport.streams.strangers import Strangers
+from mycelium.transport.strangers import Strangers
 
 if TYPE_CHECKING:
     from mycelium.transport.quic.connection import QuicPipe
     from mycelium.transport.quic.engine import Engine
 
 SCHEME: Final = "quic"
-CONNECT_S: Final = 4.0  # time after which opening is given up
-UNUSED_S: Final = 10.0  # time after which a connection without a path is closed; longer than a handshake may take
-SWEEP_S: Final = 1.0  # interval between checks of all connections
 BYTES_PER_RUN: Final = 60_000  # of datagrams that are returned together: about one frame
 
 
@@ -291,12 +289,12 @@ class QuicTransport:
         """Closes the oldest untrusted connection if there are too many; False if all are trusted."""
         if len(self._pipes) < QUIC_CONNECTIONS:
             return True
-        for pipe in self._pipes:
-            if not pipe.is_trusted:
-                self.counters.unused += 1
-                self._close(pipe)
-                return True
-        return False
+        pipe = first_untrusted(self._pipes)
+        if pipe is None:
+            return False
+        self.counters.unused += 1
+        self._close(pipe)
+        return True
 
     def _lose(self, pipe: "QuicPipe") -> None:
         """Takes that the peer has ended a connection."""
@@ -352,13 +350,13 @@ class QuicTransport:
     def _sweep(self, endpoints: Collection[Endpoint], *, now: float) -> None:
         for pipe in list(self._pipes):
             if not pipe.is_open:
-                if now - pipe.unused_since > CONNECT_S:
+                if is_overdue(pipe, now=now):
                     self.counters.dial_failed += not pipe.peer.connection
                     self._end(pipe, causes.NOT_OPENED)
-            elif any(name in endpoints for name in pipe.names):
+            elif has_path(pipe, endpoints):
                 pipe.unused_since = now
                 self._trust(pipe)
-            elif pipe.is_suspended or now - pipe.unused_since > UNUSED_S:
+            elif is_unused(pipe, now=now):
                 self.counters.unused += 1
                 self._close(pipe)
         self._sweep_at = now + SWEEP_S if self._pipes else inf

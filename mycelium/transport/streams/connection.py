@@ -11,7 +11,7 @@ from mycelium.errors import DecodeError
 from mycelium.limits import STRANGER_BYTES, TCP_UNSENT_ANSWER_BYTES, TCP_UNSENT_CONTROL_BYTES, TCP_UNSENT_DATA_BYTES
 from mycelium.transport.backlog import ConnectionQueue
 from mycelium.transport.base import Buffer
-from mycelium.transport.streams.framing import split
+from mycelium.transport.framing import split
 from mycelium.transport.streams.stack import Stack
 
 BYTES_PER_SEND: Final = 64 << 10

@@ -5,13 +5,14 @@ from typing import Final
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError, OpeningRefused
 from mycelium.site import Site
+from mycelium.transport.certificate import ALPN
 from mycelium.transport.streams.causes import connect_failed
 from mycelium.transport.streams.connection import StreamConnection
 from mycelium.transport.streams.layer import StreamLayer
 from mycelium.transport.streams.proxy import Proxy
 from mycelium.transport.streams.sockets import connect
 from mycelium.transport.streams.stack import Stack
-from mycelium.transport.streams.tls import ALPN, TlsLayer, client_context
+from mycelium.transport.streams.tls import TlsLayer, client_context
 from mycelium.transport.underlay import Underlay
 
 SCHEMES: Final = ("tcp", "tls", "wss")

@@ -6,7 +6,7 @@ from typing import Final
 
 from mycelium.errors import DecodeError
 from mycelium.transport.base import Buffer
-from mycelium.transport.streams.framing import PREFIX_BYTES
+from mycelium.transport.framing import PREFIX_BYTES
 from mycelium.transport.streams.layer import StreamLayer
 from mycelium.transport.streams.tls import TlsLayer
 from mycelium.wire.datagram import TYPES

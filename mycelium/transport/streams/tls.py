@@ -5,9 +5,9 @@ from typing import Final
 
 from mycelium.errors import DecodeError, OpeningRefused
 from mycelium.transport.base import Buffer
+from mycelium.transport.certificate import ALPN
 
 RECORD_BYTES: Final = 1 << 14  # plaintext of one record, RFC 8446 section 5.1
-ALPN: Final = "http/1.1"  # what a browser offers that wants a WebSocket
 
 
 class TlsLayer:
@@ -77,12 +77,7 @@ def client_context(alpn: str = ALPN) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    tune(context, alpn)
-    return context
-
-
-def tune(context: ssl.SSLContext, alpn: str) -> None:
-    """Sets what both ends have in common."""
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols([alpn])
+    return context

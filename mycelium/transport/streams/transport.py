@@ -21,25 +21,23 @@ from mycelium.limits import ENDPOINTS_REMEMBERED, TCP_CONNECTIONS, TCP_UNSENT_BY
 from mycelium.transport.backlog import Backlog
 from mycelium.transport.base import Buffer, Received
 from mycelium.transport.causes import CLOSED, OTHER_PROTOCOL, TOO_MANY
+from mycelium.transport.certificate import ServerCertificate
+from mycelium.transport.framing import framed
+from mycelium.transport.lifetime import SWEEP_S, first_untrusted, has_path, is_overdue, is_unused
+from mycelium.transport.strangers import Strangers
 from mycelium.transport.streams import causes
-from mycelium.transport.streams.certificate import ServerCertificate
 from mycelium.transport.streams.connection import StreamConnection
 from mycelium.transport.streams.counters import StreamCounters
 from mycelium.transport.streams.dialling import SCHEMES, Dialling
-from mycelium.transport.streams.framing import framed
 from mycelium.transport.streams.listeners import Listeners
 from mycelium.transport.streams.proxy import Proxy
 from mycelium.transport.streams.sockets import SCHEME, arrival_interface, listen_at, local_address, tune
 from mycelium.transport.streams.stack import AcceptedStack
-from mycelium.transport.streams.strangers import Strangers
 from mycelium.transport.underlay import Underlay
 
 SCRATCH_BYTES: Final = 256 << 10  # size of one read: several datagrams of the largest size
 EVENTS_PER_POLL: Final = 64
 STRANGERS_PER_POLL: Final = 4  # read before others have their turn; TLS takes 0.3 ms for each
-CONNECT_S: Final = 4.0  # time after which connecting, with all layers, is given up
-UNUSED_S: Final = 10.0  # time after which a connection without a path is closed; longer than a handshake may take
-SWEEP_S: Final = 1.0  # interval between checks of all connections
 
 
 class StreamTransport:
@@ -295,12 +293,12 @@ class StreamTransport:
 
     def _make_room(self) -> bool:
         """Closes the oldest untrusted connection; False if there is none."""
-        for connection in self._connections.values():
-            if not connection.is_trusted:
-                self.counters.unused += 1
-                self._end(connection)
-                return True
-        return False
+        connection = first_untrusted(self._connections.values())
+        if connection is None:
+            return False
+        self.counters.unused += 1
+        self._end(connection)
+        return True
 
     def _add(self, connection: StreamConnection) -> None:
         self._connections[connection.stream.fileno()] = connection
@@ -353,13 +351,13 @@ class StreamTransport:
             return
         endpoints = in_use()
         for connection in list(self._connections.values()):
-            if any(name in endpoints for name in connection.names):
+            if has_path(connection, endpoints):
                 connection.unused_since = now
                 if not connection.is_trusted:
                     self._trust(connection)
-            elif connection.is_opening and now - connection.unused_since > CONNECT_S:
+            elif connection.is_opening and is_overdue(connection, now=now):
                 self._fail(connection, causes.NOT_CONNECTED if connection.is_connecting else causes.NOT_OPENED)
-            elif connection.is_suspended or now - connection.unused_since > UNUSED_S:
+            elif is_unused(connection, now=now):
                 self.counters.unused += 1
                 self._end(connection)
         self._listeners.resume()

@@ -9,9 +9,9 @@ from math import inf
 
 from mycelium.endpoint import Endpoint
 from mycelium.transport.base import Buffer
+from mycelium.transport.certificate import ServerCertificate
 from mycelium.transport.quic.carriers import TakePackets
 from mycelium.transport.quic.transport import QuicTransport
-from mycelium.transport.streams.certificate import ServerCertificate
 
 DELAY_S = 0.005
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from mycelium.endpoint import Endpoint
+from mycelium.transport.certificate import LOOK_AGAIN_S, ServerCertificate, self_signed
 from mycelium.transport.quic.connection import QuicPipe
 from mycelium.transport.quic.counters import QuicCounters
 from mycelium.transport.quic.engine import Engine
-from mycelium.transport.streams.certificate import LOOK_AGAIN_S, ServerCertificate, self_signed
 from tests.transport.quic.support import certificate
 
 HERE, THERE = Endpoint("quic", "10.0.0.1", 9651), Endpoint("quic", "10.0.0.2", 9651)

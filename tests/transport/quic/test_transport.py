@@ -14,9 +14,10 @@ from mycelium.limits import (
     TCP_STRANGERS_PER_HOST,
 )
 from mycelium.transport.causes import CLOSED
+from mycelium.transport.lifetime import CONNECT_S, SWEEP_S, UNUSED_S
 from mycelium.transport.quic import causes
 from mycelium.transport.quic.connection import SILENT_S
-from mycelium.transport.quic.transport import CONNECT_S, SWEEP_S, UNUSED_S, QuicTransport
+from mycelium.transport.quic.transport import QuicTransport
 from tests.transport.quic.support import MemoryNet, at
 
 A, B = "10.0.0.1", "10.0.0.2"

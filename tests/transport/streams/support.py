@@ -8,7 +8,7 @@ from itertools import chain, repeat
 from typing import Protocol
 
 from mycelium.transport.base import Buffer
-from mycelium.transport.streams.certificate import ServerCertificate
+from mycelium.transport.certificate import ServerCertificate
 from mycelium.transport.streams.stack import AcceptedStack
 
 UPGRADE = (

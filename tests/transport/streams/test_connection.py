@@ -9,8 +9,8 @@ import pytest
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DecodeError
 from mycelium.limits import STRANGER_BYTES, TCP_UNSENT_ANSWER_BYTES, TCP_UNSENT_DATA_BYTES
+from mycelium.transport.framing import framed, split
 from mycelium.transport.streams.connection import StreamConnection
-from mycelium.transport.streams.framing import framed, split
 from mycelium.transport.streams.http_connect import HttpConnect
 from mycelium.transport.streams.stack import Stack
 from tests.transport.streams.support import PING, UPGRADE, accepted, frame

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mycelium.errors import DecodeError
-from mycelium.transport.streams.framing import framed, split
+from mycelium.transport.framing import framed, split
 from mycelium.transport.streams.http_connect import HttpConnect
 from mycelium.transport.streams.layer import StreamLayer
 from mycelium.transport.streams.socks5 import Socks5

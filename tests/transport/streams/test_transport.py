@@ -14,16 +14,14 @@ from mycelium.errors import DeviceError
 from mycelium.limits import STRANGER_BYTES, STREAM_DATAGRAM, TCP_STRANGERS_PER_HOST, TCP_UNSENT_DATA_BYTES
 from mycelium.transport.backlog import RELIEVED_SHARE
 from mycelium.transport.causes import CLOSED
+from mycelium.transport.lifetime import CONNECT_S, SWEEP_S, UNUSED_S
 from mycelium.transport.streams import causes, listeners
 from mycelium.transport.streams import transport as streams
 from mycelium.transport.streams.dialling import SCHEMES
 from mycelium.transport.streams.listeners import BUSY_PAUSE_S
 from mycelium.transport.streams.sockets import listen
 from mycelium.transport.streams.transport import (
-    CONNECT_S,
     STRANGERS_PER_POLL,
-    SWEEP_S,
-    UNUSED_S,
     StreamTransport,
 )
 from mycelium.transport.underlay import Underlay

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mycelium.errors import DecodeError
 from mycelium.limits import STREAM_DATAGRAM
-from mycelium.transport.streams.framing import PREFIX_BYTES, framed, split
+from mycelium.transport.framing import PREFIX_BYTES, framed, split
 
 
 def through(stream: bytes, cuts: list[int]) -> list[bytes]:

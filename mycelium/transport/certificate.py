@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Final
 
 from mycelium.errors import ConfigError
-from mycelium.transport.streams.tls import ALPN, tune
 
 log = logging.getLogger("mycelium")
 
+ALPN: Final = "http/1.1"  # what a browser offers that wants a WebSocket
 LOOK_AGAIN_S: Final = 60.0  # between looks whether the files have changed
 SUBJECT: Final = "localhost"
 VALID_DAYS: Final = 3_650
@@ -105,10 +105,9 @@ def _no_password() -> str:
 
 def _server_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tune(context, ALPN)
-    context.minimum_version = (
-        ssl.TLSVersion.TLSv1_3
-    )  # the sessions of older versions could be resumed, and stay in memory
+    context.set_alpn_protocols([ALPN])
+    # The sessions of older versions could be resumed, and stay in memory.
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
     return context
 
 

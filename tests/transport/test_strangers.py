@@ -1,7 +1,7 @@
 """Each host may have some connections that the node does not use."""
 
 from mycelium.limits import TCP_STRANGERS_PER_HOST
-from mycelium.transport.streams.strangers import Strangers
+from mycelium.transport.strangers import Strangers
 
 
 def test_each_host_has_its_own_share() -> None:

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from mycelium.errors import ConfigError
-from mycelium.transport.streams.certificate import LOOK_AGAIN_S, ServerCertificate, self_signed
+from mycelium.transport.certificate import LOOK_AGAIN_S, ServerCertificate, self_signed
 from mycelium.transport.streams.tls import TlsLayer, client_context
 from tests.transport.streams.support import joined
 
