@@ -51,6 +51,7 @@ HANDSHAKE_SUBNETS: Final = 4_096
 CONTROL_QUEUE_BYTES: Final = 12 << 20
 CONTROL_WINDOW_SEGMENTS: Final = 64  # unacknowledged segments of one control stream
 CONTROL_MESSAGE_BYTES: Final = 1_024  # body of one control message
+OBSERVATIONS: Final = 2 * LINKS  # said by neighbours, of the local socket that each is reached from
 CONFIGURED_PEERS: Final = 1_024
 LOOK_UPS: Final = CONFIGURED_PEERS  # of names under way: each takes a thread, and may hang for as long as it likes
 ENDPOINTS_PER_PEER: Final = 4  # addresses of one name, over one transport, that are dialled side by side

@@ -88,6 +88,8 @@ class StatusInfo(Struct, frozen=True, rename="camel", kw_only=True):
     tun_fault: str | None = None  # why no packets pass, or not as they should
     key_shared: str | None = None  # what is wrong if another host runs with this node's key too; for people
     listening: list[str]
+    seen_at: list[str]  # URLs at which neighbours see this node, the likeliest first
+    nat_mapping: str  # endpoint-independent | endpoint-dependent | unknown, as in RFC 4787
     peers_alive: int
     peers_total: int
     routes: int

@@ -63,6 +63,8 @@ def status(context: click.Context, as_json: bool, verbose: bool) -> None:
             ("Running for:", duration(found.uptime_s)),
             ("Interface:", f"{found.tun}: {found.tun_fault}" if found.tun_fault else found.tun or "none"),
             *(("Listening:" if index == 0 else "", url) for index, url in enumerate(found.listening or ["nowhere"])),
+            *(("Seen at:" if index == 0 else "", url) for index, url in enumerate(found.seen_at)),
+            *([("NAT mapping:", found.nat_mapping)] if found.seen_at else []),
             ("Peers:", f"{found.peers_alive} of {found.peers_total} alive"),
             ("Routes:", found.routes),
             ("Sessions:", found.sessions),

@@ -118,6 +118,8 @@ class LiveControl:
             key_shared=node.neighbours.duplicates.describe(),
             tun_fault=self._keeper.trouble if self._keeper is not None else None,
             listening=[url_of(one) for one in self._transports.local_endpoints],
+            seen_at=[str(Endpoint("udp", *one)) for one in node.outside.view.addresses],
+            nat_mapping=node.outside.view.mapping.value,
             peers_alive=sum(peer.state is PeerState.ALIVE for peer in snapshot.peers),
             peers_total=len(snapshot.peers),
             routes=counters["routing_selected_routes"],

@@ -32,6 +32,7 @@ class EventKind(Enum):
     KEY_ALONE = "key-alone", "INFO", "the other host with this node's key is gone"
     NEIGHBOUR_KEY_SHARED = "neighbour-key-shared", "WARNING", "two hosts run with the key of {node}: {cause}"
     SESSION_RENEWED = "session-renewed", "DEBUG", "session renewed: new end-to-end keys with {node}"
+    OUTSIDE = "outside", "INFO", "neighbours see this node at {after} (NAT mapping: {cause})"
     MORE = "more", "INFO", "events: {count} more[ about {node}][ about {peer}], not listed one by one"
     ROUTE = "route", "DEBUG", "route to {node} {story}"
     ROUTES = "routes", "DEBUG", "routes: {count} more changes, not listed one by one"

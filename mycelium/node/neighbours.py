@@ -3,7 +3,7 @@
 Links report by events: `handle_events` tells routing, the journal and the peer list of each, in the order they happened.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from math import inf
 from random import Random
@@ -38,10 +38,12 @@ from mycelium.node.journal import Journal
 from mycelium.outbox import Outbox, ResolvePeer
 from mycelium.peering.configured import ConfiguredPeer, PeerList
 from mycelium.peering.dialler import Candidate, Dialler, Source
+from mycelium.peering.outside import Outside, address_to_tell
 from mycelium.peering.redials import Redials
 from mycelium.policy import Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.timing import Deadlines
+from mycelium.wire.control import Item, Observed
 from mycelium.wire.frame import CLOSE_LEAVING
 
 DEAD_LINK_KEPT_S: Final = 60.0  # while it is redialled
@@ -57,6 +59,7 @@ class Neighbours:
         *,
         peers: PeerList,
         dialler: Dialler,
+        outside: Outside,
         routing: RoutingEngine,
         journal: Journal,
         policy: Policy,
@@ -73,6 +76,7 @@ class Neighbours:
         self._own_exchange_key = identity.exchange_public_key
         self._peers = peers
         self._dialler = dialler
+        self._outside = outside
         self.redials = Redials()
         self._routing = routing
         self._journal = journal
@@ -150,6 +154,7 @@ class Neighbours:
         match event:
             case ItemsReceived():
                 routing.receive(neighbour, event.items, now=now)
+                self._take_observations(neighbour, event.items)
             case LinkUp():
                 self._handle_up(event, now=now)
             case LinkSuspected():
@@ -165,6 +170,7 @@ class Neighbours:
                 self._handle_down(event, now=now)
             case LinkMoved():
                 journal.note(EventKind.LINK_MOVED, node=neighbour, before=event.before, after=event.after, now=now)
+                self._tell_address(neighbour, event.after, now=now)
             case CostChanged():
                 routing.neighbour_cost(neighbour, event.cost, now=now)
             case NeighbourReset():
@@ -177,6 +183,19 @@ class Neighbours:
         self._journal.note(EventKind.LINK_UP, node=event.neighbour, after=event.endpoint, now=now)
         self._note_return(self.links[event.neighbour], now=now)
         self._routing.neighbour_up(event.neighbour, event.cost, now=now)
+        self._tell_address(event.neighbour, event.endpoint, now=now)
+
+    def _tell_address(self, neighbour: bytes, endpoint: Endpoint, *, now: float) -> None:
+        """Tells a neighbour where it is seen."""
+        address = address_to_tell(endpoint)
+        if address is not None:
+            self.links[neighbour].send_items((Observed(address),), now=now)
+
+    def _take_observations(self, neighbour: bytes, items: Sequence[Item]) -> None:
+        """Takes where a neighbour sees the socket that its link uses."""
+        for item in items:
+            if isinstance(item, Observed):
+                self._outside.observed(neighbour, self.links[neighbour].paths.active.endpoint.local_port, item.address)
 
     def _handle_down(self, event: LinkDown, *, now: float) -> None:
         link = self.links[event.neighbour]
@@ -214,6 +233,7 @@ class Neighbours:
         self.handle_events(now=now)
         self._note_stillbirth(link, now=now)
         self.redials.stop(link.address)
+        self._outside.forget(link.address)
         del self.links[link.address]
         self._forget_indices()
 

@@ -32,6 +32,7 @@ from mycelium.packet.batch import PacketBatch
 from mycelium.peering.configured import NAME_UNKNOWN, PeerList
 from mycelium.peering.dialler import Dialler
 from mycelium.peering.discovery import Discovery
+from mycelium.peering.outside import Outside
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.timing import Deadlines
@@ -102,10 +103,12 @@ class Node:
         """Makes what finds neighbours and keeps links with them."""
         self.handshakes = Handshakes(handshakes, rng=rng, outbox=self.outbox, new_index=self._new_index)
         self.dialler = Dialler(self.handshakes)
+        self.outside = Outside()
         self.neighbours = Neighbours(
             self.identity,
             peers=self.peers,
             dialler=self.dialler,
+            outside=self.outside,
             routing=self.routing,
             journal=self.journal,
             policy=self._policy,
@@ -149,7 +152,7 @@ class Node:
     def _register(self) -> None:
         self.metrics.add(self._counters, self.neighbours.link_counters, self.dataplane_counters, self.sessions.counters)
         self.metrics.add(self.handshakes.gate_counters, self.handshakes.counters, self.dialler.counters)
-        self.metrics.add(self.discovery.counters)
+        self.metrics.add(self.discovery.counters, self.outside.counters)
         self.routing.register(self.metrics)
 
     # -- data ----------------------------------------------------------------------------------------------------------
@@ -305,6 +308,7 @@ class Node:
             self._deadlines.set(_HOUSEKEEPING, now + HOUSEKEEPING_S)
             self.neighbours.sweep(now=now)
             self.journal.sweep(now=now)
+            self._note_outside(now=now)
         self.neighbours.pass_on(now=now)
         self._arm_peering()
 
@@ -351,6 +355,13 @@ class Node:
         self.neighbours.note_failures(now=now)
         while self.sessions.renewed:
             self.journal.note(EventKind.SESSION_RENEWED, node=self.sessions.renewed.pop(0), now=now)
+
+    def _note_outside(self, *, now: float) -> None:
+        """Writes into the journal where neighbours see this node, if that has changed."""
+        view = self.outside.take_change()
+        if view is not None and view.addresses:
+            seen_at = Endpoint("udp", *view.addresses[0])
+            self.journal.note(EventKind.OUTSIDE, after=seen_at, cause=view.mapping.value, now=now)
 
     def _new_index(self) -> int:
         while True:

@@ -9,8 +9,10 @@
     2 seqno request     node (16), sequence wanted (6), hops left (1)
     3 route request     node (16); all zeros requests the whole table
     4 digest            digest (16) of the table that the sender advertises to the receiver, number of its routes (4)
+    5 observed          address and port at which the sender sees the receiver (`underlay_address.py`)
 
-Messages of unknown types are skipped, and so are bytes after the fields of a request or digest, which later versions may add.
+Messages of unknown types are skipped, and so are bytes after the fields of a request, digest or observed address, which later
+versions may add.
 After the fields of an update comes an announcement or nothing; an update with an announcement of another version is skipped.
 """
 
@@ -24,6 +26,7 @@ from mycelium.errors import DecodeError, OtherVersion
 from mycelium.limits import CONTROL_MESSAGE_BYTES
 from mycelium.wire.announcement import Announcement, decode_announcement, encode_announcement
 from mycelium.wire.distance import FLIP, metric_of, sequence_of
+from mycelium.wire.underlay_address import UnderlayAddress, underlay_address
 
 ANY_NODE: Final = bytes(16)
 
@@ -76,7 +79,13 @@ class Digest(Struct, frozen=True):
     routes: int
 
 
-Item = Update | SeqnoRequest | RouteRequest | Digest
+class Observed(Struct, frozen=True):
+    """The underlay address at which the sender sees the receiver, behind whatever NAT there is."""
+
+    address: UnderlayAddress
+
+
+Item = Update | SeqnoRequest | RouteRequest | Digest | Observed
 
 
 def encode_item(item: Item) -> bytes:
@@ -93,6 +102,8 @@ def encode_item(item: Item) -> bytes:
             kind, body = 3, _ROUTE_REQUEST.pack(item.node)
         case Digest():
             kind, body = 4, _DIGEST.pack(item.digest, item.routes)
+        case Observed():
+            kind, body = 5, item.address.packed()
     return _HEAD.pack(kind, len(body)) + body
 
 
@@ -129,6 +140,8 @@ def _decode_item(kind: int, body: bytes) -> Item | None:
                 return RouteRequest(*_ROUTE_REQUEST.unpack_from(body))
             case 4:
                 return Digest(*_DIGEST.unpack_from(body))
+            case 5:
+                return Observed(underlay_address(body))
             case _:
                 return None
     except OtherVersion:

@@ -113,6 +113,8 @@ class FakeNode:
             uptime_s=3_725.5,
             tun="mycelium",
             listening=["udp://[::]:9651"],
+            seen_at=["udp://203.0.113.7:40001"],
+            nat_mapping="endpoint-independent",
             key_shared=self.key_shared,
             peers_alive=1,
             peers_total=2,
