@@ -72,12 +72,17 @@ class Lab:
             host.sysctl("net.ipv6.conf.default.keep_addr_on_down", 1)  # as a network manager would set it
         return hosts
 
-    def add_cable(self, first: LabHost, second: LabHost, *, traits: CableTraits | None = None) -> Cable:
-        """Joins two hosts by a cable with a /24 and a /64 of its own: a veth pair, or an emulated cable with these traits."""
+    def add_cable(
+        self, first: LabHost, second: LabHost, *, traits: CableTraits | None = None, octet: int = 10
+    ) -> Cable:
+        """Joins two hosts by a cable with a /24 and a /64 of its own: a veth pair, or an emulated cable with these traits.
+
+        IPv4 addresses begin with `octet`.
+        """
         number = len(self.cables) + 1
         ends = []
         for side, host in enumerate((first, second), start=1):
-            ipv4 = f"10.{number >> 8}.{number & 255}.{side}"
+            ipv4 = f"{octet}.{number >> 8}.{number & 255}.{side}"
             ends.append(CableEnd(host, f"eth{host.interfaces}", ipv4, f"fd00:0:0:{number:x}::{side}"))
             host.interfaces += 1
         one, two = ends
