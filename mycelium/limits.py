@@ -123,12 +123,16 @@ QUIC_UNSENT_BYTES: Final = 64 << 20  # waiting for all connections together, bey
 PROXY_ANSWER_BYTES: Final = 8 << 10  # status line and headers of a proxy's answer to CONNECT
 
 # -- discovery on the link ---------------------------------------------------------------------------------------------
-DISCOVERED_PEERS: Final = 64  # neighbours found by beacons that this node dials; others may still dial it
-DIALS_PER_SECOND: Final = 20  # dials that beacons cause; in a public network any host on the link can forge beacons
+DISCOVERED_PEERS: Final = (
+    64  # neighbours found by beacons on one interface that this node dials; others may still dial it
+)
+DISCOVERED_PER_ADDRESS: Final = 4  # of them at one address, by port: nodes in containers of one host
+# taken of one interface, DISCOVERED_PEERS at once; in a public network any host on the link can forge beacons
+NEWCOMERS_PER_SECOND: Final = 5
 BEACON_BYTES: Final = 512  # one beacon; this version uses 44
 BEACONS_PER_SECOND: Final = 200  # read from one interface; beyond it the node ignores that interface for a second
 BEACON_BUFFER_BYTES: Final = 64 << 10  # the kernel's receive buffer for one interface
-DISCOVERY_INTERFACES: Final = 64  # interfaces with discovery; a container host may have far more
+DISCOVERY_INTERFACES: Final = 64  # interfaces with discovery, each with two sockets; a container host may have far more
 
 # -- the TUN device ----------------------------------------------------------------------------------------------------
 TUN_REPAIRS_AT_ONCE: Final = (

@@ -31,7 +31,7 @@ from mycelium.daemon.driver import Driver
 from mycelium.daemon.epoch import next_epoch
 from mycelium.daemon.events import EventLog
 from mycelium.daemon.icmpwatch import IcmpWatch
-from mycelium.daemon.listeners import ANY_ADDRESS, open_transports
+from mycelium.daemon.listeners import ANY_ADDRESS, ANY_IPV4_ADDRESS, open_transports
 from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.netwatch import NetWatch
 from mycelium.daemon.open_files import allow_enough, explained
@@ -51,12 +51,15 @@ from mycelium.transport.set import TransportSet
 from mycelium.tun.linux import LinuxTun
 from mycelium.tun.upkeep import TunUpkeep
 from mycelium.wire.announcement import NETWORK_ID_BYTES
+from mycelium.wire.beacon import BEACON_GROUP, BEACON_GROUP_IPV4
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 
 log = logging.getLogger("mycelium")
 
 CPU_FEATURES: Final = "/proc/cpuinfo"
 UDP: Final = "udp"
+# The groups in which a node announces itself, by where it listens.
+GROUPS: Final = {ANY_ADDRESS: (BEACON_GROUP, BEACON_GROUP_IPV4), ANY_IPV4_ADDRESS: (BEACON_GROUP_IPV4,)}
 API: Final = "mycelium.api.app"
 # Modules whose libraries take memory and time, by the scheme of peers that need them. For others they are imported upon need.
 LIBRARIES: Final = {"wss": "mycelium.transport.streams.websocket", "quic": "mycelium.transport.quic.engine"}
@@ -270,12 +273,14 @@ class Daemon:
         settings = self._settings
         if settings.disable_peer_discovery:
             return
-        port = next((one.port for one in self._listening if one.scheme == UDP and one.host == ANY_ADDRESS), None)
-        if port is None:
-            log.info("no peer discovery: it takes a socket that listens on [::]")
+        ports = {one.host: one.port for one in reversed(self._listening) if one.scheme == UDP}
+        host = next((host for host in GROUPS if host in ports), None)
+        if host is None:
+            log.info("no peer discovery: it takes a socket that listens on [::] or 0.0.0.0")
             return
-        discovery = self._node.discovery
+        port, discovery = ports[host], self._node.discovery
         self._discovery = LanDiscovery(
+            GROUPS[host],
             port=settings.peer_discovery_port,
             only=settings.peer_discovery_interface,
             beacon=discovery.beacon,

@@ -1,4 +1,4 @@
-"""Sends and hears the beacons of LAN discovery: one datagram stream on each interface that is fit for it.
+"""Sends and hears the beacons of LAN discovery: one datagram stream for each group on each interface that is fit for it.
 
 What a beacon says and what comes of one is `node.discovery`'s business.
 """
@@ -7,10 +7,10 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import asyncio_dgram
 from asyncio_dgram.aio import DatagramServer, TransportClosed
@@ -20,9 +20,8 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import BEACONS_PER_SECOND
 from mycelium.timing import TokenBucket
-from mycelium.transport.multicast import Interface, find_interfaces, join, leave, open_group_socket
+from mycelium.transport.multicast import Interface, find_interfaces, group_address, join, leave, open_group_socket
 from mycelium.transport.underlay import Underlay
-from mycelium.wire.beacon import BEACON_GROUP
 
 log = logging.getLogger("mycelium")
 
@@ -37,6 +36,7 @@ class LanCounters:
     beacons_sent: int = counter("Beacons sent.")
     beacons_not_sent: int = counter("Beacons that the host could not send.")
     beacons_deaf: int = counter("Floods of beacons during which an interface was ignored for a second.")
+    beacons_from_afar: int = counter("Beacons dropped: sent from an address of another network than the interface's.")
 
 
 class LanDiscovery:
@@ -47,6 +47,7 @@ class LanDiscovery:
 
     def __init__(
         self,
+        groups: Sequence[str],
         *,
         port: int,
         only: Collection[str],
@@ -54,6 +55,7 @@ class LanDiscovery:
         on_beacon: Callable[[bytes, Endpoint], None],
         underlay: Underlay,
     ) -> None:
+        self._groups = groups
         self._port = port
         self._only = only
         self._beacon = beacon
@@ -86,7 +88,7 @@ class LanDiscovery:
 
     async def _follow_interfaces(self, listeners: asyncio.TaskGroup) -> None:
         """Opens streams on interfaces that have come, and closes those on interfaces that have gone or changed."""
-        fit = find_interfaces(BEACON_GROUP, only=self._only)
+        fit = find_interfaces(self._groups, only=self._only)
         found = [interface for interface in fit if not self._underlay.leads_inside(interface.index)]
         for interface in [one for one in self._streams if one not in found]:
             self._streams.pop(interface).close()
@@ -100,7 +102,7 @@ class LanDiscovery:
 
     async def _open(self, interface: Interface, listeners: asyncio.TaskGroup) -> None:
         try:
-            udp = open_group_socket(BEACON_GROUP, self._port, interface, self._underlay)
+            udp = open_group_socket(self._port, interface, self._underlay)
         except DeviceError as error:
             log.warning("no peer discovery on %s: %s", interface.name, error)
             return
@@ -112,7 +114,7 @@ class LanDiscovery:
 
     async def _send(self, interface: Interface, stream: DatagramServer) -> None:
         try:
-            await stream.send(self._beacon(interface.source), (BEACON_GROUP, self._port, 0, interface.index))
+            await stream.send(self._beacon(interface.source), group_address(interface, self._port))
             _ = stream.exception  # raises what the kernel said
         except OSError:
             self.counters.beacons_not_sent += 1
@@ -129,17 +131,20 @@ class LanDiscovery:
             except OSError:  # of a send
                 self.counters.beacons_not_sent += 1
                 continue
-            if bucket.take(now=monotonic()):
-                host, port, _, scope = cast(tuple[str, int, int, int], source)
-                self._on_beacon(data, Endpoint(SCHEME, host.partition("%")[0], port, scope))
-            else:
+            address = cast(tuple[Any, ...], source)  # of the socket's family
+            host = address[0].partition("%")[0]
+            if not bucket.take(now=monotonic()):
                 await self._rest(interface, udp)
+            elif interface.is_on_link(host):
+                self._on_beacon(data, Endpoint(SCHEME, host, address[1], interface.index))
+            else:
+                self.counters.beacons_from_afar += 1
 
     async def _rest(self, interface: Interface, udp: socket.socket) -> None:
         """Leaves the group for a while: what comes meanwhile costs nothing."""
         self.counters.beacons_deaf += 1
         log.warning("a flood of beacons on %s", interface.name)
-        leave(udp, BEACON_GROUP, interface.index)
+        leave(udp, interface)
         await asyncio.sleep(DEAF_S)
         with contextlib.suppress(OSError):  # the interface is gone, which is found out before the next beacon is sent
-            join(udp, BEACON_GROUP, interface.index)
+            join(udp, interface)

@@ -38,6 +38,7 @@ from mycelium.node.journal import Journal
 from mycelium.outbox import Outbox, ResolvePeer
 from mycelium.peering.configured import ConfiguredPeer, PeerList
 from mycelium.peering.dialler import Candidate, Dialler, Source
+from mycelium.peering.discovery import Discovery
 from mycelium.peering.outside import Outside, address_to_tell
 from mycelium.peering.redials import Redials
 from mycelium.policy import Policy
@@ -56,8 +57,10 @@ class Neighbours:
     def __init__(
         self,
         identity: Identity,
+        links: dict[bytes, Link],
         *,
         peers: PeerList,
+        discovery: Discovery,
         dialler: Dialler,
         outside: Outside,
         routing: RoutingEngine,
@@ -69,12 +72,13 @@ class Neighbours:
         entropy: Callable[[int], bytes],
         rng: Random,
     ) -> None:
-        self.links: dict[bytes, Link] = {}  # by neighbour
+        self.links = links  # by neighbour
         self.by_index: dict[int, Link] = {}  # by the own index, which datagrams start with
         self.events: list[LinkEvent] = []  # of all links, to be handled
         self._counters = counters
         self._own_exchange_key = identity.exchange_public_key
         self._peers = peers
+        self._discovery = discovery
         self._dialler = dialler
         self._outside = outside
         self.redials = Redials()
@@ -205,6 +209,7 @@ class Neighbours:
             self.redials.start(event.neighbour, now=now)
         self._routing.neighbour_down(event.neighbour, now=now)
         self._peers.disconnected(event.neighbour, link.paths.active.endpoint.remote, event.cause, now=now)
+        self._discovery.lost(link.paths.remotes(), event.cause)
         self._journal.note(
             EventKind.LINK_DOWN, node=event.neighbour, cause=event.cause, silent_s=event.silent_s, now=now
         )
@@ -216,6 +221,7 @@ class Neighbours:
         for entry in self._peers.missing_at(link.paths.remotes(), link.exchange_key):
             entry.connected(link.address, link.paths.remotes())
         self._peers.returned(link.address, now=now)
+        self._discovery.returned(link.paths.remotes())
 
     def pass_on(self, *, now: float) -> None:
         """Sends the messages that routing has for neighbours."""
@@ -240,6 +246,8 @@ class Neighbours:
     def _note_stillbirth(self, link: Link, *, now: float) -> None:
         """Tells the entries of a link that never came up."""
         remote, cause = link.paths.active.endpoint.remote, DECLINED if link.closed_by_peer else NOTHING_AFTER
+        if link.up_since is None:
+            self._discovery.lost((remote,), cause)
         for entry in self._peers.linked_to(link.address):
             if link.closed_by_peer:
                 entry.unlink()  # it is dialled with back-off
@@ -254,6 +262,8 @@ class Neighbours:
         for candidate, cause in self._dialler.failed:
             if candidate.url is not None:
                 self.note_failure(candidate.url, candidate.endpoint, cause, now=now)
+            elif candidate.source is Source.DISCOVERY:
+                self._discovery.failed(candidate.endpoint, cause)
         self._dialler.failed.clear()
 
     def note_failure(self, url: str, endpoint: Endpoint | None, cause: str, *, now: float) -> None:

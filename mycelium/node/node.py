@@ -19,6 +19,7 @@ from mycelium.crypto.primitives import Primitives
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity, exchange_key_of_signing_key, subnet_of
 from mycelium.link.handshakes import Handshakes
+from mycelium.link.link import Link
 from mycelium.node.announcing import announce, is_signed
 from mycelium.node.counters import NodeCounters
 from mycelium.node.data_path import DataPath
@@ -104,9 +105,21 @@ class Node:
         self.handshakes = Handshakes(handshakes, rng=rng, outbox=self.outbox, new_index=self._new_index)
         self.dialler = Dialler(self.handshakes)
         self.outside = Outside()
+        self.links: dict[bytes, Link] = {}  # by neighbour
+        self.discovery = Discovery(
+            psk=self._settings.psk,
+            network_id=self._settings.network_id,
+            links=self.links,
+            dialler=self.dialler,
+            outbox=self.outbox,
+            entropy=self._entropy,
+            rng=rng,
+        )
         self.neighbours = Neighbours(
             self.identity,
+            self.links,
             peers=self.peers,
+            discovery=self.discovery,
             dialler=self.dialler,
             outside=self.outside,
             routing=self.routing,
@@ -117,17 +130,6 @@ class Node:
             deadlines=self._deadlines,
             entropy=self._entropy,
             rng=rng,
-        )
-        self.links = self.neighbours.links  # by neighbour
-        self.discovery = Discovery(
-            psk=self._settings.psk,
-            network_id=self._settings.network_id,
-            links=self.links,
-            dialler=self.dialler,
-            outbox=self.outbox,
-            entropy=self._entropy,
-            rng=rng,
-            now=now,
         )
 
     def _compose_data_path(self, handshakes: HandshakeConfig, rng: random.Random, *, now: float) -> None:
@@ -228,7 +230,7 @@ class Node:
         self._arm_peering()
 
     def beacon_received(self, data: bytes, source: Endpoint, *, now: float) -> None:
-        """Takes a datagram of the multicast group of discovery, from an IPv6 address."""
+        """Takes a datagram of a multicast group of discovery, as `Discovery.receive`."""
         self.discovery.receive(data, source, now=now)
         self._arm_peering()
 

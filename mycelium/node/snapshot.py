@@ -89,7 +89,7 @@ class PeerSnapshot(Struct, frozen=True, kw_only=True):
     resolved: Endpoint | None = None  # best address of a configured peer, once its name was looked up
     endpoint: Endpoint | None = None  # of a discovered peer
     link: LinkSnapshot | None = None
-    last_error: str | None = None  # why a configured peer has no link
+    last_error: str | None = None  # why a configured or discovered peer has no link
     next_attempt: float | None = None  # of a configured peer without a link
 
 
@@ -146,6 +146,7 @@ def _peers(
                 last_heard=link.last_heard,
                 endpoint=None if found is None else found.endpoint,
                 link=link,
+                last_error=None if found is None else str(found.failures) or None,
             )
     for endpoint, one in discovery.by_endpoint.items():
         if endpoint not in linked:
@@ -154,6 +155,7 @@ def _peers(
                 state=_state(None, (endpoint,), dialled),
                 known_since=one.known_since,
                 endpoint=endpoint,
+                last_error=str(one.failures) or None,
             )
 
 

@@ -2,13 +2,16 @@
 
 A beacon says only where to dial; the handshake tells who is there. A node dials only upon a beacon, so silent neighbours are
 left alone. Of two nodes that hear each other at the same time one dials, the other waits.
+
+In a public network anybody on the link can forge beacons, with any address of it. So each interface has a rate of newcomers
+and a number of peers of its own, each address some of them, and a newcomer takes the place of none that has a link. That a
+neighbour has restarted is believed ever more rarely.
 """
 
 import hmac
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 from math import inf
 from typing import Final
 
@@ -18,11 +21,12 @@ from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DecodeError
 from mycelium.identity import blake2b
-from mycelium.limits import DIALS_PER_SECOND, DISCOVERED_PEERS
+from mycelium.limits import DISCOVERED_PEERS, DISCOVERED_PER_ADDRESS, DISCOVERY_INTERFACES, NEWCOMERS_PER_SECOND
 from mycelium.link.link import Link, LinkState
 from mycelium.outbox import BeaconDue, Outbox
 from mycelium.peering.dialler import Candidate, Dialler, Source
-from mycelium.timing import Backoff, TokenBucket
+from mycelium.peering.failures import Failures
+from mycelium.timing import Backoff, TokenBuckets
 from mycelium.wire.beacon import (
     BEACON_KEY_LABEL,
     BEACON_TAG_BYTES,
@@ -30,6 +34,7 @@ from mycelium.wire.beacon import (
     Beacon,
     decode_beacon,
     encode_beacon,
+    source_bytes,
     tagged_bytes,
 )
 
@@ -37,15 +42,14 @@ SCHEME: Final = "udp"
 BURST_GAPS_S: Final = (0.5, 1.5)  # between the first beacons: one may be lost, or arrive before others listen
 INTERVAL_S: Final = 30.0  # between later beacons
 LEAST_GAP_S: Final = 1.0  # between beacons, however often the network changes
-HESITATION_S: Final = 1.0  # the wait of the end that leaves dialling to the other
+HESITATION_S: Final = 0.5  # the wait of the end that leaves dialling to the other
 SIMULTANEOUS_S: Final = 2.0  # a node that sent a beacon within this time may be dialled because of it
-FIRST_WAIT_S: Final = 5.0  # between two dials of one neighbour
+FIRST_WAIT_S: Final = 5.0  # between two dials of one neighbour, and between two restarts of it that are believed
 WAIT_FACTOR: Final = 2.0
 WAIT_CEILING_S: Final = 600.0
 FORGET_S: Final = 180.0  # a neighbour without beacon and link is remembered for this long
 SWEEP_S: Final = 10.0
-
-_LINK_LOCAL: Final = IPv6Address("fe80::").packed[:8]
+ATTEMPT_S: Final = 7.0  # a handshake up to its being given up
 
 
 class DiscoveredPeer:
@@ -53,37 +57,55 @@ class DiscoveredPeer:
 
     __slots__ = (
         "_backoff",
-        "_dialled_at",
+        "_next_restart",
+        "_restarts",
         "allowed_at",
         "dial_at",
+        "dialled_at",
         "endpoint",
+        "failures",
         "has_restarted",
         "instance",
+        "interface",
         "known_since",
         "last_heard",
     )
 
-    def __init__(self, endpoint: Endpoint, instance: bytes, *, now: float) -> None:
+    def __init__(self, endpoint: Endpoint, interface: int, instance: bytes, *, now: float) -> None:
         self.endpoint = endpoint
+        self.interface = interface  # index of that on which it was heard
         self.instance = instance
         self.known_since = now
         self.last_heard = now
         self.dial_at = inf  # as its last beacon asks
         self.allowed_at = -inf  # the back-off allows no dial before
         self.has_restarted = False  # since it was dialled: a link that seems to be up is dead
-        self._dialled_at = -inf
+        self.dialled_at = -inf
+        self.failures = Failures()
         self._backoff = Backoff(FIRST_WAIT_S, factor=WAIT_FACTOR, ceiling=WAIT_CEILING_S)
+        self._next_restart = -inf
+        self._restarts = Backoff(FIRST_WAIT_S, factor=WAIT_FACTOR, ceiling=WAIT_CEILING_S)
 
     def dialled(self, *, now: float) -> None:
         """Takes note of a dial; the next one must wait longer."""
         self.has_restarted = False
-        self._dialled_at = now
+        self.dialled_at = now
         self.allowed_at = now + self._backoff.next()
 
     def forgive(self) -> None:
         """Lets the back-off start over: the peer answers, or has restarted."""
         self._backoff.reset()
-        self.allowed_at = min(self.allowed_at, self._dialled_at + FIRST_WAIT_S)
+        self.allowed_at = min(self.allowed_at, self.dialled_at + FIRST_WAIT_S)
+
+    def restarted(self, instance: bytes, *, now: float) -> bool:
+        """Takes another instance for a restart; returns False if the last one was too short ago to believe it."""
+        if now < self._next_restart:
+            return False
+        self._next_restart = now + self._restarts.next()
+        self.instance = instance
+        self.has_restarted = True
+        self.forgive()
+        return True
 
 
 @dataclass(slots=True)
@@ -93,7 +115,9 @@ class BeaconCounters:
     beacons_accepted: int = counter("Authentic beacons of neighbours.")
     beacons_malformed: int = counter("Malformed beacons dropped.")
     beacons_forged: int = counter("Beacons dropped: a wrong tag, so of another network or copied.")
-    beacons_refused: int = counter("Beacons of new or restarted neighbours ignored: too many.")
+    beacons_refused: int = counter(
+        "New neighbours, and restarts of known ones, not believed: too many beacons claim them."
+    )
 
 
 class Discovery:
@@ -109,7 +133,6 @@ class Discovery:
         outbox: Outbox,
         entropy: Callable[[int], bytes],
         rng: random.Random,
-        now: float,
     ) -> None:
         self.by_endpoint: dict[Endpoint, DiscoveredPeer] = {}
         self._key = blake2b(BEACON_KEY_LABEL + psk + network_id, size=32)
@@ -120,7 +143,9 @@ class Discovery:
         self._entropy = entropy
         self._instance = b""
         self._port = 0  # until it starts
-        self._dials = TokenBucket(DIALS_PER_SECOND, now=now)
+        self._newcomers: TokenBuckets[int] = TokenBuckets(  # by interface
+            NEWCOMERS_PER_SECOND, keys=DISCOVERY_INTERFACES, burst=DISCOVERED_PEERS
+        )
         self._sent = 0  # number of beacons since the start or the last change of the network
         self._sent_at = -inf
         self._next_beacon = inf
@@ -135,7 +160,7 @@ class Discovery:
         self._next_sweep = now + SWEEP_S
 
     def beacon(self, source: bytes) -> bytes:
-        """Returns the beacon to send from `source`, a 16-byte link-local address of this node."""
+        """Returns the beacon to send from `source`, an address of this node: 16 bytes, an IPv4 one mapped into IPv6."""
         beacon = Beacon(self._port, self._instance)
         return encode_beacon(structs.replace(beacon, tag=self._tag(encode_beacon(beacon), source)))
 
@@ -146,8 +171,10 @@ class Discovery:
             self._next_beacon = max(now, self._sent_at + LEAST_GAP_S)
 
     def receive(self, data: bytes, source: Endpoint, *, now: float) -> None:
-        """Takes a datagram of the multicast group, from an IPv6 address; dials its sender if there is reason to."""
-        address = IPv6Address(source.host).packed
+        """Takes a datagram of a multicast group; dials its sender if there is reason to.
+
+        `source` is on the link, and its `scope` the interface, with IPv4 too.
+        """
         try:
             beacon = decode_beacon(data)
         except DecodeError:
@@ -155,11 +182,12 @@ class Discovery:
             return
         if beacon.instance == self._instance or not self._port:
             return
-        if not address.startswith(_LINK_LOCAL) or not hmac.compare_digest(beacon.tag, self._tag(data, address)):
+        if not hmac.compare_digest(beacon.tag, self._tag(data, source_bytes(source.host))):
             self.counters.beacons_forged += 1
             return
         self.counters.beacons_accepted += 1
-        peer = self._meet(Endpoint(SCHEME, source.host, beacon.port, source.scope), beacon.instance, now=now)
+        endpoint = Endpoint(SCHEME, source.host, beacon.port, source.scope if ":" in source.host else 0)
+        peer = self._meet(endpoint, source.scope, beacon.instance, now=now)
         if peer is not None:
             self._plan(peer, now=now)
             self._dial_due(now=now)
@@ -191,26 +219,61 @@ class Discovery:
             if (remote := path.endpoint.remote) in self.by_endpoint
         }
 
+    def failed(self, endpoint: Endpoint, cause: str) -> None:
+        """Takes why an attempt to dial a discovered peer failed."""
+        peer = self.by_endpoint.get(endpoint)
+        if peer is not None:
+            peer.failures.add(endpoint, cause)
+
+    def lost(self, remotes: Collection[Endpoint], cause: str) -> None:
+        """Takes why the link at these remote endpoints went down."""
+        for endpoint in remotes:
+            peer = self.by_endpoint.get(endpoint)
+            if peer is not None:
+                peer.failures.lost(endpoint, cause)
+
+    def returned(self, remotes: Collection[Endpoint]) -> None:
+        """Takes note that a link at these remote endpoints is up."""
+        for endpoint in remotes:
+            peer = self.by_endpoint.get(endpoint)
+            if peer is not None:
+                peer.failures.clear()
+
     def _tag(self, data: bytes, source: bytes) -> bytes:
         return blake2b(tagged_bytes(data, source), size=BEACON_TAG_BYTES, key=self._key)
 
-    def _meet(self, endpoint: Endpoint, instance: bytes, *, now: float) -> DiscoveredPeer | None:
-        """Returns the peer at an endpoint; None for a new or restarted one beyond the bounds."""
+    def _meet(self, endpoint: Endpoint, interface: int, instance: bytes, *, now: float) -> DiscoveredPeer | None:
+        """Returns the peer at an endpoint; None for a new one beyond the bounds."""
         peer = self.by_endpoint.get(endpoint)
-        if peer is not None and peer.instance == instance:
-            peer.last_heard = now
-            return peer
-        if not self._dials.take(now=now) or (peer is None and len(self.by_endpoint) >= DISCOVERED_PEERS):
-            self.counters.beacons_refused += 1
-            return None
         if peer is None:
-            peer = self.by_endpoint[endpoint] = DiscoveredPeer(endpoint, instance, now=now)
-        else:
-            peer.instance = instance
-            peer.has_restarted = True
-            peer.forgive()
+            if not self._has_room(endpoint, interface, now=now):
+                self.counters.beacons_refused += 1
+                return None
+            peer = self.by_endpoint[endpoint] = DiscoveredPeer(endpoint, interface, instance, now=now)
+        elif peer.instance != instance and not peer.restarted(instance, now=now):
+            self.counters.beacons_refused += 1
         peer.last_heard = now
         return peer
+
+    def _has_room(self, endpoint: Endpoint, interface: int, *, now: float) -> bool:
+        """Tells whether a newcomer can be taken; one that was dialled in vain may be forgotten for it."""
+        beside = [peer for peer in self.by_endpoint.values() if peer.interface == interface]
+        if sum(peer.endpoint.host == endpoint.host for peer in beside) >= DISCOVERED_PER_ADDRESS:
+            return False
+        if not self._newcomers.take(interface, now=now):
+            return False
+        if len(beside) < DISCOVERED_PEERS:
+            return True
+        links = self.links_by_peer()
+        in_vain = (
+            peer
+            for peer in beside
+            if -inf < peer.dialled_at < now - ATTEMPT_S and peer.dial_at == inf and peer.endpoint not in links
+        )
+        oldest = next(in_vain, None)
+        if oldest is not None:
+            del self.by_endpoint[oldest.endpoint]
+        return oldest is not None
 
     def _plan(self, peer: DiscoveredPeer, *, now: float) -> None:
         """Sets when to dial a peer whose beacon arrived. If it may dial this node too, the lower instance goes first."""

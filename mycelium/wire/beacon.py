@@ -8,13 +8,14 @@
     28   M   reserved for later versions; skipped
     28+M 16  tag
 
-The tag is BLAKE2b-16 over all bytes before it and the 16-byte source address, keyed with BLAKE2b-32 of the label, the
-pre-shared key and the network id. So only a holder of a private network's key can make a valid beacon, and a copy sent from
-another address is invalid. A beacon does not identify its sender; the handshake does. In a public network the key is zeros, and
-the tag is only a checksum.
+The tag is BLAKE2b-16 over all bytes before it and the 16-byte source address, an IPv4 one mapped into IPv6, keyed with
+BLAKE2b-32 of the label, the pre-shared key and the network id. So only a holder of a private network's key can make a valid
+beacon, and a copy sent from another address is invalid. A beacon does not identify its sender; the handshake does. In a public
+network the key is zeros, and the tag is only a checksum.
 """
 
 import struct
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from msgspec import Struct
@@ -23,12 +24,14 @@ from mycelium.errors import DecodeError
 from mycelium.limits import BEACON_BYTES
 
 BEACON_GROUP: Final = "ff12::ed79:6365"  # link-local, transient, in the range for dynamic use of RFC 3307 4.3
+BEACON_GROUP_IPV4: Final = "239.255.99.101"  # of the local scope, which is free to be used: RFC 2365 6.1
 BEACON_KEY_LABEL: Final = b"mycelium beacon 1\x00"
 INSTANCE_BYTES: Final = 16
 BEACON_TAG_BYTES: Final = 16
 
 _MAGIC: Final = b"mycelium"
 _VERSION: Final = 1
+_MAPPED: Final = bytes(10) + b"\xff\xff"  # an IPv4 address as an IPv6 one
 _FIXED: Final = struct.Struct("!8sBBH16s")
 
 
@@ -55,6 +58,12 @@ def decode_beacon(data: bytes) -> Beacon:
     if not port:
         raise DecodeError("beacon with port 0")
     return Beacon(port, instance, data[-BEACON_TAG_BYTES:])
+
+
+def source_bytes(host: str) -> bytes:
+    """Returns a numeric source address as tags cover it."""
+    address = ip_address(host)
+    return address.packed if isinstance(address, IPv6Address) else _MAPPED + address.packed
 
 
 def tagged_bytes(data: bytes, source: bytes) -> bytes:

@@ -4,7 +4,6 @@ It runs in one process and in virtual time. The simulator's mesh of whole nodes,
 """
 
 from collections.abc import Callable, Sequence
-from ipaddress import IPv6Address
 from random import Random
 from typing import Final
 
@@ -18,6 +17,7 @@ from mycelium.packet.batch import PacketBatch
 from mycelium.peer_url import WHATEVER_PASSES
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.wire.announcement import Announcement
+from mycelium.wire.beacon import source_bytes
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 
 from .driver import Packet, VirtualDriver
@@ -179,10 +179,10 @@ class VirtualHost:
         return [Endpoint(scheme, address, PORT) for scheme in schemes for address in addresses]
 
     def send_beacons(self) -> None:
-        """Sends a beacon over every wire. All addresses of the host must be link-local ones."""
+        """Sends a beacon over every wire. Its addresses must be on the link: link-local ones, or of IPv4."""
         network = self.network
         for source in self.addresses:
-            data = self.node.discovery.beacon(IPv6Address(source).packed)
+            data = self.node.discovery.beacon(source_bytes(source))
             for (sender, receiver), wire in network.wires.items():
                 if sender == source:
                     network.carry_beacon(wire, source, receiver, data)

@@ -12,10 +12,12 @@ from mycelium.daemon.discovery import LanDiscovery
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import BEACONS_PER_SECOND
-from mycelium.transport.multicast import Interface
+from mycelium.transport.multicast import LINK_LOCAL, Interface
 from mycelium.transport.underlay import Underlay
+from mycelium.wire.beacon import BEACON_GROUP
 
-ETH, WLAN = Interface(2, "eth0", bytes(16)), Interface(3, "wlan0", bytes(15) + b"\1")
+ETH = Interface(2, "eth0", BEACON_GROUP, bytes(16), LINK_LOCAL)
+WLAN = Interface(3, "wlan0", BEACON_GROUP, bytes(15) + b"\1", LINK_LOCAL)
 DEADLINE_S = 10.0
 
 
@@ -30,6 +32,7 @@ class Stream:
         self.arriving: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.is_broken = False
         self.is_closed = False
+        self.source = "fe80::1"
 
     async def send(self, data: bytes, _: Any) -> None:
         if self.is_broken:
@@ -40,7 +43,7 @@ class Stream:
         data = await self.arriving.get()
         if data is None:
             raise TransportClosed
-        return data, (f"fe80::1%{self.interface.name}", 9_651, 0, self.interface.index)
+        return data, (f"{self.source}%{self.interface.name}", 9_651, 0, self.interface.index)
 
     def close(self) -> None:
         self.is_closed = True
@@ -56,14 +59,15 @@ class Host:
         self.streams: dict[str, Stream] = {}
         self.left: list[int] = []
         self.underlay = Underlay()
-        monkeypatch.setattr(discovery, "find_interfaces", lambda group, only: list(self.interfaces))
+        monkeypatch.setattr(discovery, "find_interfaces", lambda groups, only: list(self.interfaces))
         monkeypatch.setattr(discovery, "open_group_socket", self._open)
-        monkeypatch.setattr(discovery, "leave", lambda udp, group, index: self.left.append(index))
-        monkeypatch.setattr(discovery, "join", lambda udp, group, index: None)
+        monkeypatch.setattr(discovery, "leave", lambda udp, interface: self.left.append(interface.index))
+        monkeypatch.setattr(discovery, "join", lambda udp, interface: None)
         monkeypatch.setattr(asyncio_dgram, "from_socket", self._stream)
         monkeypatch.setattr(discovery, "DatagramServer", Stream)
         self.heard: list[tuple[bytes, Endpoint]] = []
         self.discovery = LanDiscovery(
+            [BEACON_GROUP],
             port=9_650,
             only=(),
             beacon=lambda source: b"beacon from " + source,
@@ -71,7 +75,7 @@ class Host:
             underlay=self.underlay,
         )
 
-    def _open(self, group: str, port: int, interface: Interface, underlay: Underlay) -> Interface:
+    def _open(self, port: int, interface: Interface, underlay: Underlay) -> Interface:
         if interface.name in self.refused:
             raise DeviceError("udp port 9650: in use")
         return interface
@@ -135,7 +139,7 @@ def test_an_interface_that_cannot_be_opened_holds_up_no_other(host: Host) -> Non
 def test_interfaces_that_cannot_be_listed_for_now_end_nothing(
     host: Host, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(group: str, only: object) -> list[Interface]:
+    def fail(groups: object, only: object) -> list[Interface]:
         raise OSError(24, "Too many open files")
 
     async def change() -> None:
@@ -172,6 +176,19 @@ def test_a_beacon_is_handed_on_with_where_it_came_from(host: Host) -> None:
 
     asyncio.run(hear())
     assert host.heard == [(b"hello", Endpoint("udp", "fe80::1", 9_651, ETH.index))]
+
+
+def test_a_beacon_from_beyond_the_link_is_counted_and_dropped(host: Host) -> None:
+    async def hear() -> None:
+        async with host.running():
+            host.discovery.announce()
+            await host.until(lambda: host.attempts() == 1)
+            host.streams["eth0"].source = "2001:db8::1"
+            host.streams["eth0"].arriving.put_nowait(b"hello")
+            await host.until(lambda: host.discovery.counters.beacons_from_afar)
+
+    asyncio.run(hear())
+    assert host.heard == []
 
 
 def test_an_interface_that_went_is_left_and_one_that_came_is_used(host: Host) -> None:

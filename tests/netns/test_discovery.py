@@ -23,6 +23,7 @@ pytestmark = pytest.mark.netns
 
 FOUND_SECONDS = 20.0
 BURST = 3
+MESHED_WITHIN_S = 2.0  # of the last start, or of an interface's coming up
 PORT = 9650
 
 MakeDaemon = Callable[..., LabDaemon]
@@ -50,18 +51,28 @@ def on_one_switch(lab: Lab, names: str) -> list[LabHost]:
     return hosts
 
 
-def wait_each(daemons: Iterable[LabDaemon], condition: Callable[[LabDaemon], bool], what: str) -> None:
+def leave_ipv6(hosts: Iterable[LabHost]) -> None:
+    """Has the first interfaces of hosts speak IPv4 alone, in one network."""
+    for number, host in enumerate(hosts, 1):
+        host.sysctl("net.ipv6.conf.eth0.disable_ipv6", 1)
+        host.ip("address flush dev eth0", f"address add 192.0.2.{number}/24 dev eth0")
+
+
+def wait_each(
+    daemons: Iterable[LabDaemon], condition: Callable[[LabDaemon], bool], what: str, *, within: float = FOUND_SECONDS
+) -> None:
     for daemon in daemons:
-        wait_until(partial(condition, daemon), FOUND_SECONDS, f"{daemon.name} {what}")
+        wait_until(partial(condition, daemon), within, f"{daemon.name} {what}")
 
 
 def keys(*daemons: LabDaemon) -> set[str]:
     return {daemon.public_key for daemon in daemons}
 
 
-def wait_meshed(*daemons: LabDaemon) -> None:
+def wait_meshed(*daemons: LabDaemon, within: float = FOUND_SECONDS) -> None:
     """Waits until each of them has a link to each other one."""
-    wait_each(daemons, lambda one: one.alive_peers() >= keys(*daemons) - {one.public_key}, "finds the others")
+    everyone = keys(*daemons)
+    wait_each(daemons, lambda one: one.alive_peers() >= everyone - {one.public_key}, "finds the others", within=within)
 
 
 def wait_called(*daemons: LabDaemon) -> None:
@@ -69,11 +80,14 @@ def wait_called(*daemons: LabDaemon) -> None:
     wait_each(daemons, lambda one: one.counters()["beacons_sent"] >= BURST, "sends its beacons")
 
 
-def test_three_daemons_on_a_link_form_a_mesh(lab: Lab, make_daemon: MakeDaemon) -> None:
+@pytest.mark.parametrize("family", ["ipv6", "ipv4"])
+def test_three_daemons_on_a_link_form_a_mesh(lab: Lab, make_daemon: MakeDaemon, family: str) -> None:
     hosts = on_one_switch(lab, "abc")
+    if family == "ipv4":
+        leave_ipv6(hosts)
     daemons = [make_daemon(host) for host in hosts]
     start_all(daemons)
-    wait_meshed(*daemons)
+    wait_meshed(*daemons, within=MESHED_WITHIN_S)
     one, other = daemons[0], daemons[2]
     wait_each(daemons, lambda one: len(one.reachable_subnets()) == 2, "has routes")
     assert ping(one.host, other.address, count=3, interval=0.1).received == 3
@@ -81,8 +95,8 @@ def test_three_daemons_on_a_link_form_a_mesh(lab: Lab, make_daemon: MakeDaemon) 
     for daemon in daemons:
         assert [peer["type"] for peer in daemon.get("admin/peers")] == ["linkLocalDiscovery"] * 2
     found = {peer["publicKey"]: peer for peer in one.get("admin/peers")}[other.public_key]
-    (interface,) = interfaces(other.host, "eth0")
-    assert found["url"] == f"udp://[{IPv6Address(interface.source)}%eth0]:9651"
+    expected = "192.0.2.3" if family == "ipv4" else f"[{shown(other.host, 'eth0')[1]}%eth0]"
+    assert found["url"] == f"udp://{expected}:9651"
     assert [daemon.stop() for daemon in daemons] == [0, 0, 0]
 
 
@@ -135,15 +149,18 @@ def test_only_the_named_interface_is_used(lab: Lab, make_daemon: MakeDaemon) -> 
     assert daemons[1].get("admin/peers") == []
 
 
-def test_a_cable_plugged_in_later_is_noticed(lab: Lab, make_daemon: MakeDaemon) -> None:
-    a, b = lab.add_hosts("ab")
+def test_cables_and_interfaces_that_come_later_are_used_within_two_seconds(lab: Lab, make_daemon: MakeDaemon) -> None:
+    a, b, c, d = hosts = lab.add_hosts("abcd")
     cable = lab.add_cable(a, b)
     cable.set_carrier(up=False)
-    daemons = make_daemon(a), make_daemon(b)
+    daemons = one, two, three, four = [make_daemon(host) for host in hosts]
     start_all(daemons)
-    assert daemons[0].get("admin/peers") == []
+    assert [daemon.get("admin/peers") for daemon in daemons] == [[]] * 4
     cable.set_carrier(up=True)
-    wait_meshed(*daemons)
+    wait_meshed(one, two, within=MESHED_WITHIN_S)
+    lab.add_cable(c, d)  # interfaces that were not there at the start
+    wait_meshed(three, four, within=MESHED_WITHIN_S)
+    assert [len(daemon.get("admin/peers")) for daemon in daemons] == [1, 1, 1, 1]
 
 
 def test_a_taken_port_is_a_warning_and_the_rest_works(lab: Lab, make_daemon: MakeDaemon) -> None:
@@ -155,7 +172,7 @@ def test_a_taken_port_is_a_warning_and_the_rest_works(lab: Lab, make_daemon: Mak
         taken.bind(("::", PORT))
         start_all([one, other])
         wait_meshed(one, other)
-        expected = "no peer discovery on eth0: udp port 9650: Address already in use"
+        expected = "no peer discovery on eth0: udp port 9650: Address already in use"  # for either family
         wait_until(lambda: expected in one.log(), FOUND_SECONDS, "a warning")
 
 
@@ -183,7 +200,7 @@ def test_a_flood_of_forged_beacons_is_not_listened_to(lab: Lab, make_daemon: Mak
 
 def interfaces(host: LabHost, *only: str) -> list[Interface]:
     with host.entered():
-        return find_interfaces(BEACON_GROUP, only=only)
+        return find_interfaces([BEACON_GROUP], only=only)
 
 
 def shown(host: LabHost, name: str) -> tuple[int, str]:

@@ -182,7 +182,7 @@ def test_link_local_peers_link_by_each_way_to_write_them(make_mesh: MakeMesh) ->
     for one, other in (("a", "b"), ("c", "d")):
         near = mesh.cable(one, other).end(mesh[one].host).interface
         with mesh[other].host.entered():
-            [interface] = find_interfaces(BEACON_GROUP)
+            [interface] = find_interfaces([BEACON_GROUP])
             address = socket.inet_ntop(socket.AF_INET6, interface.source)
         with mesh[one].host.entered():
             index = socket.if_nametoindex(near)
