@@ -25,10 +25,8 @@ from mycelium.session.session import Session
 from mycelium.session.table import IDLE_FORGOTTEN_S, RENEWAL_SPACING_S, SWEEP_S, WORN_OUT_BLOCKS
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
 from mycelium.wire.train import (
-    SESSION_REPLY,
     SESSION_REQUEST,
     SESSION_REQUEST_BYTES,
-    TRAIN_HEADER_BYTES,
     handshake_counter,
 )
 from sim.net.node_net import NodeNet, seed_of
@@ -110,29 +108,6 @@ def test_no_packet_waits_for_ever() -> None:
 # -- handshakes --------------------------------------------------------------------------------------------------------
 
 
-def lose_first(net: NodeNet, name: str, kind: int) -> None:
-    """Loses the first frame that a host sends as its own end of a session handshake."""
-    sizes = {SESSION_REQUEST: 1_296, SESSION_REPLY: 1_152}
-    left = [1]
-
-    def drop(sender: str, receiver: str, data: bytes) -> bool:
-        if sender != name or not left[0] or not 0 <= len(data) - sizes[kind] - TRAIN_HEADER_BYTES < 60:
-            return False
-        left[0] -= 1
-        return True
-
-    net.drop = drop
-
-
-@pytest.mark.parametrize(("name", "kind"), [("a", SESSION_REQUEST), ("c", SESSION_REPLY)])
-def test_a_lost_session_message_is_sent_again(name: str, kind: int) -> None:
-    net = ready_line("abc")
-    net.run(5)
-    lose_first(net, name, kind)
-    data = ping(net, "a", "c")
-    assert 0.2 < net.run(2, until=lambda: data in received(net, "c")) < 0.4
-
-
 @pytest.mark.parametrize("delay", [0.3, 0.6, 1.0])
 def test_a_way_of_seconds_gets_its_session_with_the_first_reply(delay: float) -> None:
     net = ready_line("ab", delay=delay)
@@ -143,60 +118,6 @@ def test_a_way_of_seconds_gets_its_session_with_the_first_reply(delay: float) ->
     net.run(20)
     data = ping(net, "b", "a")
     assert net.run(20, until=lambda: data in received(net, "a")) < delay + 0.1
-
-
-def test_a_request_sent_again_costs_the_responder_nothing_new() -> None:
-    net = ready_line("ab", delay=0.6)
-    net.run(10)
-    ping(net, "a", "b")
-    net.run(1.5)
-    assert len(session_of(net, "b", "a").keypairs) == 1
-
-
-@pytest.mark.parametrize("idle_s", [0.0, 1.0, IDLE_KEPT_S * 2, IDLE_KEPT_S * 4])
-def test_session_handshakes_that_cross_leave_keys_that_stay_good(idle_s: float) -> None:
-    net = ready_line("abc", delay=0.02)
-    first, second = ping(net, "a", "c"), ping(net, "c", "a")
-    net.run(1)
-    assert received(net, "c") == [first]
-    assert received(net, "a") == [second]
-    for _ in range(3):
-        net.run(idle_s)
-        deliver(net, "a", "c", within=0.05)
-        net.run(idle_s)
-        deliver(net, "c", "a", within=0.05)
-    for name in "ac":
-        assert counter(net, name, "trains_unknown_session") == 0
-
-
-def test_after_crossing_handshakes_and_traffic_both_ends_send_under_the_same_keys() -> None:
-    net = ready_line("abc", delay=0.02)
-    ping(net, "a", "c")
-    ping(net, "c", "a")
-    net.run(1)
-    for _ in range(3):
-        deliver(net, "a", "c")
-        deliver(net, "c", "a")
-    ours, theirs = session_of(net, "a", "c").sending, session_of(net, "c", "a").sending
-    assert ours is not None
-    assert theirs is not None
-    assert ours.remote_index == theirs.local_index
-
-
-def test_a_replayed_request_replaces_no_live_session() -> None:
-    net = ready_line("abc")
-    trains = train_kinds(net, "c")
-    deliver(net, "a", "c")
-    sending = session_of(net, "c", "a").sending
-    request = next(train for kind, train in trains if kind == SESSION_REQUEST)
-    for _ in range(20):
-        net.hosts["c"].node.receiving.receive_frame(memoryview(bytearray(bytes(8) + request)), now=net.now)
-        net.drain("c")
-    net.run(1)
-    assert session_of(net, "c", "a").sending is sending
-    assert len(session_of(net, "c", "a").keypairs) <= 3
-    deliver(net, "a", "c", within=0.1)
-    deliver(net, "c", "a", within=0.1)
 
 
 def test_a_request_under_another_source_address_is_refused() -> None:
@@ -223,19 +144,6 @@ def test_a_request_from_who_can_not_be_answered_costs_nothing() -> None:
 
 
 # -- restarts and expiry -----------------------------------------------------------------------------------------------
-
-
-def test_a_train_for_an_unknown_session_leads_to_a_new_one() -> None:
-    net = ready_line("abc")
-    deliver(net, "a", "c")
-    net.run(1)
-    sessions = net.hosts["c"].node.sessions
-    sessions._forget(session_of(net, "c", "a"))
-    lost = ping(net, "a", "c")
-    net.run(0.2)
-    assert lost not in received(net, "c")
-    deliver(net, "a", "c", within=0.1)
-    deliver(net, "c", "a", within=0.1)
 
 
 def unknown_train(net: NodeNet, source: str, destination: str, index: int) -> bytearray:
@@ -309,17 +217,6 @@ def test_the_announcement_of_a_new_epoch_renews_the_session_before_anybody_sends
 
 
 # -- new keys ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_rekey_of_a_session_under_traffic_loses_nothing_and_is_done_once() -> None:
-    net = ready_pair()
-    sent = busy(net, REKEY_AFTER_S - 10, every=20)
-    before = session_of(net, "a", "b").sending
-    trains = [train_kinds(net, "a"), train_kinds(net, "b")]
-    sent += busy(net, 40, every=0.05)
-    assert session_of(net, "a", "b").sending is not before
-    assert sorted(received(net, "b")[1:] + received(net, "a")) == sorted(sent)
-    assert [kind for seen in trains for kind, _ in seen].count(SESSION_REQUEST) == 1
 
 
 def busy(net: NodeNet, seconds: float, every: float = 2.0) -> list[bytes]:
