@@ -11,6 +11,7 @@ from tests.netns.conftest import MakeMesh
 pytestmark = pytest.mark.netns
 
 FAILED_SECONDS = 20.0  # more than two attempts take
+LOGGED = 3  # lines at least that the log does not hold back
 
 FIREWALL = f"""
 table inet test {{
@@ -73,5 +74,5 @@ def test_each_failure_is_told_by_its_own_cause_in_the_api_the_log_and_the_journa
     events = [(event["peer"], event["cause"]) for event in a.events(kind="peer-failed")]
     for url, cause in expected.items():
         assert any(peer == url and cause in told for peer, told in events), url
-    for url, cause in list(expected.items())[:3]:  # of all at once, the log holds some back
-        assert f"peer {url}: {cause}" in a.log()
+    logged = [url for url, cause in expected.items() if f"peer {url}: {cause}" in a.log()]
+    assert len(logged) >= LOGGED, a.log()  # of all at once, the log holds some back

@@ -1,5 +1,6 @@
 """The TUN device, made by pytun and without it."""
 
+import contextlib
 import errno
 import os
 import socket
@@ -51,10 +52,16 @@ def test_packets_cross_a_device_that_was_made_without_pytun(host: LabHost) -> No
         receiver = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     with receiver:
         receiver.bind((LEFT, 5201))
-        receiver.settimeout(10)
+        receiver.setblocking(False)
         addresses = socket.inet_pton(socket.AF_INET6, RIGHT) + socket.inet_pton(socket.AF_INET6, LEFT)
-        side.tun.write([(memoryview(udp_packet(b"in", partial=False, addresses=addresses)), 0, 0)])
-        assert receiver.recv(100) == b"in"
+
+        def is_received() -> bool:
+            side.tun.write([(memoryview(udp_packet(b"in", partial=False, addresses=addresses)), 0, 0)])
+            with contextlib.suppress(BlockingIOError):
+                return receiver.recv(100) == b"in"
+            return False
+
+        wait_until(is_received, 10, "the packet is delivered")
     assert not os.get_inheritable(side.tun.fileno())
     side.tun.close()
     assert not host.has_interface("mesh0")
