@@ -23,6 +23,9 @@ ENOUGH_FRAMES: Final = 600
 
 GROW_EVERY_S: Final = 2.0
 SMOOTHING_FRAMES: Final = 512
+# The same where frames are far apart: losses of a load, or of a cut, must not weigh on an idle link for a quarter of an hour.
+SMOOTHING_S: Final = 240.0
+LEAST_SMOOTHING_FRAMES: Final = 128
 
 REPORT_AFTER_S: Final = 0.010  # delay of a report after a gap, which a late frame may fill
 REPORT_EVERY_S: Final = 0.050  # shortest interval between reports of new losses
@@ -46,6 +49,7 @@ class FrameBudget:
         "_lost",
         "_newest",
         "_opened",
+        "_reported_at",
         "_starts_at",
         "datagram_loss",
         "expendable",
@@ -68,7 +72,7 @@ class FrameBudget:
         self.expendable = 0  # frames sent that the neighbour missed and whose loss does not count
         self._ceiling = ceiling
         self._starts_at: int | None = None
-        self._changed_at = now
+        self._changed_at = self._reported_at = now
         self._counted_datagrams = 0
         self.restart_counters()
 
@@ -109,7 +113,7 @@ class FrameBudget:
         self.recent.note(frames, frames - arrived, now=now)
         self._frames += frames
         self._lost = max(self._lost + frames - arrived, 0)  # late frames reduce it again
-        self._smooth(frames, max(frames - arrived, 0) / frames, max(datagrams / frames, 1.0))
+        self._smooth(frames, max(frames - arrived, 0) / frames, max(datagrams / frames, 1.0), now=now)
         self._decide(now=now)
 
     def set_floor(self, floor: int) -> None:
@@ -117,8 +121,10 @@ class FrameBudget:
         self.floor = floor
         self.limit = max(self.limit, floor)
 
-    def _smooth(self, frames: int, lost: float, datagrams_per_frame: float) -> None:
-        weight = 1 - math.exp(-frames / SMOOTHING_FRAMES)
+    def _smooth(self, frames: int, lost: float, datagrams_per_frame: float, *, now: float) -> None:
+        elapsed_s, self._reported_at = now - self._reported_at, now
+        age = max(frames / SMOOTHING_FRAMES, min(elapsed_s / SMOOTHING_S, frames / LEAST_SMOOTHING_FRAMES))
+        weight = -math.expm1(-age)
         self.loss += (lost - self.loss) * weight
         lost_datagrams = 1 - (1 - lost) ** (1 / datagrams_per_frame)
         self.datagram_loss += (lost_datagrams - self.datagram_loss) * weight

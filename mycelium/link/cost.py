@@ -8,10 +8,12 @@ from typing import Final
 
 from mycelium.link.path.rtt import RttEstimator
 from mycelium.routing.metric import PublishedCost, link_cost
+from mycelium.timing import TokenBucket
 
-BURST_PROBES: Final = 10
+FIRST_PROBES: Final = 10  # of a new link
 BURST_SPACING_S: Final = 0.08
-BURST_PAUSE_S: Final = 30.0  # from one burst to the next: lasting jitter must not cost more than an idle link may
+PROBES_AT_ONCE: Final = 20  # enough for a change, and some for doubts that led to nothing just before
+PROBES_PER_S: Final = 1 / 3  # on average: lasting jitter must not cost more than an idle link may
 
 
 class LinkCost:
@@ -19,10 +21,10 @@ class LinkCost:
 
     __slots__ = ("_burst", "_hysteresis", "published")
 
-    def __init__(self) -> None:
+    def __init__(self, *, now: float) -> None:
         self.published: int | None = None
         self._hysteresis = PublishedCost()
-        self._burst = ProbeBurst()
+        self._burst = ProbeBurst(now=now)
 
     @property
     def probe_at(self) -> float:
@@ -46,7 +48,7 @@ class LinkCost:
         )
         if changed is not None:
             self.published = changed
-            self._burst = ProbeBurst()  # the cost may have further to go
+            self._burst = ProbeBurst(now=now)  # the cost may have further to go
             if before is None:
                 self._burst.begin(now=now)
         self._burst.judge(is_doubtful=self._hysteresis.is_doubtful, now=now)
@@ -58,39 +60,34 @@ class LinkCost:
 
 
 class ProbeBurst:
-    """BURST_PROBES probes BURST_SPACING_S apart: at first, and while samples disagree, then at most once in BURST_PAUSE_S."""
+    """Extra probes BURST_SPACING_S apart: FIRST_PROBES at first, then more while samples disagree."""
 
-    __slots__ = ("_is_unconditional", "_left", "_not_before", "due_at")
+    __slots__ = ("_first", "_granted", "due_at")
 
-    def __init__(self) -> None:
+    def __init__(self, *, now: float) -> None:
         self.due_at = inf  # when a probe is to be sent
-        self._left = 0
-        self._not_before = -inf
-        self._is_unconditional = False
+        self._first = 0  # probes of a new link that are still to be sent
+        self._granted = TokenBucket(PROBES_PER_S, burst=PROBES_AT_ONCE, now=now)
 
     def begin(self, *, now: float) -> None:
-        """Has all probes sent, whatever the first of them tell: one round trip says little about a new link."""
-        self._is_unconditional = True
-        self._left = BURST_PROBES
+        """Has the first probes sent, whatever the first of them tell: one round trip says little about a new link."""
+        self._first = FIRST_PROBES
         self.due_at = now + BURST_SPACING_S
 
     def judge(self, *, is_doubtful: bool, now: float) -> None:
         """Called with each sample of the cost: while it is doubtful the next probe follows soon."""
-        if self._is_unconditional:
+        if self._first:
             return
         if not is_doubtful:
-            self._left = 0
             self.due_at = inf
-        elif self.due_at == inf and not self._left and now >= self._not_before:
-            self._left = BURST_PROBES
-            self._not_before = now + BURST_PAUSE_S
+        elif self.due_at == inf and self._granted.take(now=now):
             self.due_at = now + BURST_SPACING_S
 
     def take_due(self, *, now: float) -> bool:
         """Tells whether a probe is due, which then counts as sent."""
         if now < self.due_at:
             return False
-        self._left -= 1
-        self._is_unconditional &= self._left > 0
-        self.due_at = now + BURST_SPACING_S if self._left else inf
+        self._first = max(self._first - 1, 0)
+        goes_on = self._first > 0 or self._granted.take(now=now)
+        self.due_at = now + BURST_SPACING_S if goes_on else inf
         return True

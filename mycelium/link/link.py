@@ -124,7 +124,7 @@ class Link:
         )
         self._probes = Probes(self.frames, entropy=entropy)
         self._control = ControlStream(self.frames, new_stream=new_stream)
-        self._cost = LinkCost()
+        self._cost = LinkCost(now=now)
         self.network_changed(now=now)
 
     # -- what others read ----------------------------------------------------------------------------------------------

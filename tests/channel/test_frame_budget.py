@@ -118,6 +118,22 @@ def test_counters_of_a_new_session_start_over() -> None:
     assert budget.limit == FLOOR
 
 
+def test_losses_of_a_load_fade_within_minutes_on_an_idle_link() -> None:
+    budget = FrameBudget(floor=FLOOR, now=0.0)
+    budget.report(1_800, 2_000, now=10.0)
+    assert budget.datagram_loss > 0.09
+    for second in range(600):
+        budget.report(1_801 + second, 2_001 + second, now=11.0 + second)
+    assert budget.datagram_loss < 0.01
+
+
+def test_one_frame_after_a_long_silence_says_little() -> None:
+    budget = FrameBudget(floor=FLOOR, now=0.0)
+    budget.report(100, 100, now=1.0)
+    budget.report(100, 101, now=10_000.0)
+    assert 0.0 < budget.datagram_loss < 0.01
+
+
 def test_limit_is_never_below_a_datagram() -> None:
     budget = FrameBudget(floor=FLOOR, now=0.0)
     budget.report(50, 100, now=0.1)

@@ -185,6 +185,7 @@ class LinkLab:
         self.seed = seed
         self.delay_s = delay_s
         self.delays_s: dict[tuple[str, str], float] = {}  # of wires that differ
+        self.queue_s: Callable[[], float] = lambda: 0.0  # how much longer a datagram takes, as on busy hosts
         self.drop: Callable[[str, str, bytes], bool] = lambda source, destination, data: False
         self.sent: list[tuple[str, str, bytes]] = []  # every datagram
         self.local_addresses: dict[str, bytes] = {}  # as PKTINFO would tell, of the addresses that have one here
@@ -297,7 +298,7 @@ class LinkLab:
             if (end.address, destination) not in self._cuts and not self.drop(end.address, destination, datagram):
                 arrived.append(datagram)
         if arrived:
-            delay_s = self.delays_s.get((end.address, destination), self.delay_s)
+            delay_s = self.delays_s.get((end.address, destination), self.delay_s) + self.queue_s()
             burst, size = b"".join(arrived), len(arrived[0])
             self.at(self.now + delay_s, partial(self._arrive, end.address, destination, burst, size))
 

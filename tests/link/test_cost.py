@@ -1,11 +1,18 @@
 """Bursts of probes that settle whether a cost has really changed."""
 
+import random
 from math import inf
 
-from mycelium.link.cost import BURST_PAUSE_S, BURST_PROBES, BURST_SPACING_S, LinkCost, ProbeBurst
+import pytest
+
+from mycelium.link.cost import BURST_SPACING_S, FIRST_PROBES, PROBES_AT_ONCE, PROBES_PER_S, LinkCost, ProbeBurst
 from mycelium.link.path.rtt import RttEstimator
-from mycelium.routing.metric import link_cost
+from mycelium.routing.metric import PUBLISH_FLOOR, link_cost
 from sim.net.node_net import NodeNet
+from tests.link.lab import LinkLab
+
+LAN_S = 0.00025  # one way
+LAN_COST = link_cost(2 * LAN_S, 0.0)
 
 
 def probes_until(burst: ProbeBurst, end: float) -> int:
@@ -16,19 +23,20 @@ def probes_until(burst: ProbeBurst, end: float) -> int:
     return sent
 
 
-def test_doubt_brings_a_burst_and_then_a_pause() -> None:
-    burst = ProbeBurst()
+def test_doubt_that_does_not_end_has_a_burst_and_then_a_probe_now_and_then() -> None:
+    burst = ProbeBurst(now=0.0)
     assert burst.due_at == inf
     burst.judge(is_doubtful=True, now=0.0)
-    assert probes_until(burst, 1.0) == BURST_PROBES
-    burst.judge(is_doubtful=True, now=1.0)
-    assert burst.due_at == inf
-    burst.judge(is_doubtful=True, now=BURST_PAUSE_S)
-    assert probes_until(burst, BURST_PAUSE_S + 1) == BURST_PROBES
+    assert PROBES_AT_ONCE <= probes_until(burst, 10.0) <= PROBES_AT_ONCE + 1
+    sent = 0
+    for second in range(10, 310):
+        burst.judge(is_doubtful=True, now=float(second))
+        sent += probes_until(burst, second + 1.0)
+    assert sent <= 300 * PROBES_PER_S + 3  # granted in the first ten seconds
 
 
-def test_probes_of_a_burst_are_spaced_and_the_pause_is_kept() -> None:
-    burst = ProbeBurst()
+def test_probes_of_a_burst_are_spaced() -> None:
+    burst = ProbeBurst(now=0.0)
     burst.judge(is_doubtful=True, now=0.0)
     assert burst.due_at == BURST_SPACING_S
     assert not burst.take_due(now=BURST_SPACING_S / 2)
@@ -36,13 +44,21 @@ def test_probes_of_a_burst_are_spaced_and_the_pause_is_kept() -> None:
     assert burst.due_at == 2 * BURST_SPACING_S
     burst.judge(is_doubtful=True, now=BURST_SPACING_S)
     assert burst.due_at == 2 * BURST_SPACING_S, "a burst under way is not begun again"
+
+
+def test_a_burst_that_ended_early_leaves_the_rest_for_the_next_doubt() -> None:
+    burst = ProbeBurst(now=0.0)
+    burst.judge(is_doubtful=True, now=0.0)
+    assert probes_until(burst, 2 * BURST_SPACING_S) == 2
     burst.judge(is_doubtful=False, now=0.2)
-    burst.judge(is_doubtful=True, now=BURST_PAUSE_S - 0.1)
     assert burst.due_at == inf
+    assert not burst.take_due(now=1.0)
+    burst.judge(is_doubtful=True, now=1.0)
+    assert probes_until(burst, 10.0) >= PROBES_AT_ONCE - 3
 
 
 def test_the_first_sample_is_published_and_has_its_burst_and_the_same_again_changes_nothing() -> None:
-    cost, rtt = LinkCost(), RttEstimator()
+    cost, rtt = LinkCost(now=0.0), RttEstimator()
     assert (cost.published, cost.probe_at) == (None, inf)
     rtt.sample(0.010, now=0.0)
     assert cost.sample(rtt, 0.0, now=0.0)
@@ -56,19 +72,11 @@ def test_the_first_sample_is_published_and_has_its_burst_and_the_same_again_chan
     assert cost.published == link_cost(0.010, 0.1) > link_cost(0.010, 0.0)
 
 
-def test_certainty_ends_a_burst() -> None:
-    burst = ProbeBurst()
-    burst.judge(is_doubtful=True, now=0.0)
-    burst.judge(is_doubtful=False, now=0.03)
-    assert burst.due_at == inf
-    assert not burst.take_due(now=1.0)
-
-
 def test_a_new_link_has_its_whole_burst_whatever_the_first_probes_tell() -> None:
-    burst = ProbeBurst()
+    burst = ProbeBurst(now=0.0)
     burst.begin(now=0.0)
     burst.judge(is_doubtful=False, now=0.01)
-    assert probes_until(burst, 1.0) == BURST_PROBES
+    assert probes_until(burst, FIRST_PROBES * BURST_SPACING_S) == FIRST_PROBES
     burst.judge(is_doubtful=True, now=1.0)
     burst.judge(is_doubtful=False, now=1.1)
     assert burst.due_at == inf
@@ -98,3 +106,37 @@ def test_a_cost_measured_under_load_is_corrected_within_seconds_on_an_idle_link(
         wire.reshape(delay_s=0.002)
     net.run(3.5)
     assert link.cost < high / 5
+
+
+def busy_link(seed: int, busy_s: float, queue_s: float) -> LinkLab:
+    """Returns a link on two hosts that have been busy since its start, so that datagrams waited, and are idle now."""
+    lab = LinkLab(delay_s=LAN_S, seed=seed)
+    dice = random.Random(seed)
+    lab.queue_s = lambda: dice.expovariate(1 / queue_s)
+    lab.settle(busy_s)
+    lab.queue_s = lambda: dice.uniform(0.0, 0.1e-3)
+    return lab
+
+
+@pytest.mark.parametrize("queue_s", [0.002, 0.010])
+@pytest.mark.parametrize("busy_s", [0.3, 2.0, 20.0])
+def test_what_busy_hosts_made_of_a_cost_is_put_right_within_seconds_by_a_handful_of_probes(
+    busy_s: float, queue_s: float
+) -> None:
+    for seed in range(8):
+        lab = busy_link(seed, busy_s, queue_s)
+        lab.run(14)
+        for name in "ab":
+            assert (lab.link(name).cost or inf) <= LAN_COST + PUBLISH_FLOOR + 10, f"seed {seed}, {name}"
+        assert len(lab.sent) < 2 * 2 * (14 / 2 + 2 * FIRST_PROBES), f"seed {seed}"
+
+
+@pytest.mark.parametrize("queue_s", [0.0005, 0.005])
+def test_jitter_that_lasts_for_ten_minutes_moves_no_cost_and_takes_few_probes(queue_s: float) -> None:
+    dice = random.Random(1)
+    lab = LinkLab(delay_s=LAN_S)
+    lab.queue_s = lambda: dice.expovariate(1 / queue_s)
+    lab.settle(60)
+    lab.run(600)
+    assert "cost" not in lab.told("a") + lab.told("b")
+    assert len(lab.sent) < 1.4 * 600 / 2 * 2 * 2  # probe and reply of each end, each 2 s

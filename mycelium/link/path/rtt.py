@@ -50,17 +50,18 @@ class RttEstimator:
         """
         if not 0.0 <= rtt_s <= SAMPLE_CEILING_S:
             return
+        weight = -math.expm1((self._sampled_at - now) / SMOOTHING_S)
         if self.srtt is None:
             self.srtt, self.rttvar = rtt_s, rtt_s / 2
         else:
-            weight = -math.expm1((self._sampled_at - now) / SMOOTHING_S)
             self.rttvar += (abs(self.srtt - rtt_s) - self.rttvar) * max(weight, 1 / 4)
             self.srtt += (rtt_s - self.srtt) * max(weight, 1 / 8)
         self._sampled_at = now
         wire_s = rtt_s - waited_s if 0.0 <= waited_s <= rtt_s else rtt_s
         if self._last:
             self._differences = min(self._differences + 1, JITTER_SAMPLES)
-            self.jitter += (abs(self._last[-1][1] - wire_s) - self.jitter) / self._differences
+            difference_s = abs(self._last[-1][1] - wire_s)
+            self.jitter += (difference_s - self.jitter) * max(weight, 1 / self._differences)
         self._last.append((now, wire_s))
         self._put(wire_s, now=now)
 

@@ -71,6 +71,16 @@ def test_jitter_is_what_one_sample_differs_from_the_next_on_the_wire() -> None:
     assert rtt.jitter == pytest.approx(0.004)
 
 
+def test_jitter_of_a_load_is_forgotten_after_a_few_samples_of_an_idle_path() -> None:
+    rtt = RttEstimator()
+    for number in range(100):
+        rtt.sample(0.010 * (number % 2), now=number * 0.01)
+    assert rtt.jitter == pytest.approx(0.010)
+    for number in range(5):
+        rtt.sample(0.0, now=3.0 + number * 2)
+    assert rtt.jitter < 0.001
+
+
 def test_timeout_of_a_steady_link_ends_at_the_granularity() -> None:
     rtt = RttEstimator()
     for step in range(200):
