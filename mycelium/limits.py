@@ -122,6 +122,17 @@ QUIC_UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for it: 
 QUIC_UNSENT_BYTES: Final = 64 << 20  # waiting for all connections together, beyond which bulk data is dropped
 PROXY_ANSWER_BYTES: Final = 8 << 10  # status line and headers of a proxy's answer to CONNECT
 
+# -- shortcuts: direct links beside relays ------------------------------------------------------------------------------
+SIGNAL_CANDIDATES: Final = 8  # addresses of its own that one end names; the other one sends datagrams to each
+SIGNAL_NEIGHBOURS: Final = 8  # neighbours that one end names: relays that both may have in common
+SHORTCUTS: Final = 64  # open at one time, each a link with its probes and routes
+SHORTCUT_ATTEMPTS: Final = 32  # under way at one time
+SHORTCUT_PEERS: Final = 1_024  # peers whose failed attempts are remembered; the oldest one is forgotten first
+# datagrams a second to addresses that peers name: a scan of ports in the eyes of those who watch networks is far above it
+SHORTCUT_DATAGRAMS_PER_SECOND: Final = 100
+CALLS_PER_SECOND: Final = 1  # answered to one peer
+CALLS_AT_ONCE: Final = 4  # of one peer, answered in a row: the rounds of one attempt
+
 # -- discovery on the link ---------------------------------------------------------------------------------------------
 DISCOVERED_PEERS: Final = (
     64  # neighbours found by beacons on one interface that this node dials; others may still dial it

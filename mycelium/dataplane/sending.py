@@ -138,11 +138,15 @@ class Sending:
 
     def report(self, session: Session, opened: int, newest: int, *, now: float) -> None:
         """Tells the peer how many of its trains have arrived."""
+        self.send_item(session, ITEM_REPORT, REPORT.pack(newest, opened), now=now)
+
+    def send_item(self, session: Session, kind: int, content: bytes, *, now: float) -> None:
+        """Sends an item that is no packet, in a train of its own; it is lost without a route or a keypair."""
         egress = self._egress(session.peer)
         if egress is None or session.sending is None:
             return
-        body = ITEM_HEADER.pack(REPORT.size << 8 | ITEM_REPORT, 0) + REPORT.pack(newest, opened)
-        self._seal_train(egress, session, (0, HOP_LIMIT, session.peer), memoryview(body), 0, now=now)
+        item = ITEM_HEADER.pack(len(content) << 8 | kind, 0) + content
+        self._seal_train(egress, session, (0, HOP_LIMIT, session.peer), memoryview(item), 0, now=now)
         self.flush(now=now)
 
     def flush(self, *, now: float) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final, NamedTuple
 
+from msgspec import Struct
+
 from mycelium.counters import counter
 from mycelium.crypto.cookies import HandshakeGate
 from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig
@@ -53,6 +55,18 @@ REPORT_VALID_S: Final = 4.5
 _EPHEMERAL: Final = slice(HANDSHAKE_1_HEAD.size, HANDSHAKE_1_HEAD.size + 32)
 
 
+class Pace(Struct, frozen=True):
+    """When an initiator sends message 1 again, and when it gives up; seconds."""
+
+    first_s: float
+    factor: float
+    ceiling_s: float
+    patience_s: float
+
+
+CALM: Final = Pace(FIRST_RETRANSMIT_S, RETRANSMIT_FACTOR, RETRANSMIT_CEILING_S, INITIATOR_PATIENCE_S)
+
+
 class Completed:
     """A completed handshake: the keys and the endpoint it ran over. An initiator resends `message_3` until it hears a frame."""
 
@@ -84,13 +98,15 @@ class _Initiation:
         "reported_at",
     )
 
-    def __init__(self, noise: LinkInitiator, endpoint: Endpoint, *, backoff: Backoff, now: float) -> None:
+    def __init__(
+        self, noise: LinkInitiator, endpoint: Endpoint, *, backoff: Backoff, patience_s: float, now: float
+    ) -> None:
         self.noise = noise
         self.endpoint = endpoint
         self.message_1 = noise.message_1()
         self.backoff = backoff
         self.next_send = now
-        self.give_up = now + INITIATOR_PATIENCE_S
+        self.give_up = now + patience_s
         self.answered = ""  # what came in place of a valid message 2
         self.reported = ""  # why what was sent lately did not arrive
         self.reported_at = now
@@ -155,7 +171,7 @@ class Handshakes:
         """Tells whether an index belongs to a handshake."""
         return index in self._initiations or index in self._responses
 
-    def begin(self, endpoint: Endpoint, *, pin: bytes | None, now: float) -> int:
+    def begin(self, endpoint: Endpoint, *, pin: bytes | None, pace: Pace = CALM, now: float) -> int:
         """Starts a handshake with whoever is at `endpoint`, or only with the holder of the X25519 key `pin`.
 
         Returns its index, which the keys will have as `local_index`.
@@ -163,13 +179,15 @@ class Handshakes:
         index = self._new_index()
         noise = LinkInitiator(self._config, local_index=index, pin=pin)
         backoff = Backoff(
-            FIRST_RETRANSMIT_S,
-            factor=RETRANSMIT_FACTOR,
-            ceiling=RETRANSMIT_CEILING_S,
+            pace.first_s,
+            factor=pace.factor,
+            ceiling=pace.ceiling_s,
             jitter=RETRANSMIT_JITTER,
             rng=self._rng,
         )
-        one = self._initiations[index] = _Initiation(noise, endpoint, backoff=backoff, now=now)
+        one = self._initiations[index] = _Initiation(
+            noise, endpoint, backoff=backoff, patience_s=pace.patience_s, now=now
+        )
         self._send_message_1(one, now=now)
         return index
 

@@ -18,7 +18,7 @@ from msgspec import Struct, structs
 from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
 from mycelium.limits import DIALS_PER_SOURCE, DIALS_WAITING_PER_SOURCE
-from mycelium.link.handshakes import Completed, Handshakes
+from mycelium.link.handshakes import CALM, Completed, Handshakes, Pace
 from mycelium.medium import medium_of
 
 ANY_KEY: Final = None
@@ -30,6 +30,13 @@ class Source(IntEnum):
     PEER_LIST = 0
     NEIGHBOUR = 1  # its last address: for new keys, or since its link is down
     DISCOVERY = 2
+    SHORTCUT = 3  # addresses that the far end of a session names
+
+
+# Both ends send at the same time, so that each opens its NAT for the other: a datagram that came too early is soon followed by
+# another one, and what has not passed after some of them never will.
+SHORTCUT_PACE: Final = Pace(first_s=0.05, factor=2.0, ceiling_s=0.8, patience_s=1.5)
+SHORTCUT_DATAGRAMS: Final = 5  # that an attempt sends at this pace
 
 
 class Candidate(Struct, frozen=True):
@@ -159,6 +166,10 @@ class Dialler:
             lambda candidate: candidate.source is not Source.PEER_LIST and candidate.endpoint.remote in remotes, now=now
         )
 
+    def forget_shortcut(self, pin: bytes, *, now: float) -> None:
+        """Stops dialling for a shortcut to the holder of a key."""
+        self._withdraw(lambda candidate: candidate.source is Source.SHORTCUT and candidate.pin == pin, now=now)
+
     def handle_timeout(self, *, now: float) -> None:
         """Ends the attempts whose handshakes have failed, and starts waiting ones in their place."""
         for index, cause in self._handshakes.take_failed():
@@ -190,7 +201,8 @@ class Dialler:
 
     def _start(self, target: _Target, attempt: _Attempt, source: Source, *, now: float) -> None:
         attempt.source = source
-        attempt.index = self._handshakes.begin(attempt.candidates[0].endpoint, pin=target[1], now=now)
+        pace = SHORTCUT_PACE if source is Source.SHORTCUT else CALM
+        attempt.index = self._handshakes.begin(attempt.candidates[0].endpoint, pin=target[1], pace=pace, now=now)
         self._by_index[attempt.index] = target
         self._under_way[source] += 1
 

@@ -16,11 +16,12 @@ from msgspec import Struct
 
 from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
-from mycelium.limits import OBSERVATIONS
+from mycelium.limits import OBSERVATIONS, SIGNAL_CANDIDATES
 from mycelium.medium import medium_of
 from mycelium.peer_address import objection
 from mycelium.wire.underlay_address import UnderlayAddress
 
+UDP: Final = "udp"
 LIKELY: Final = 2  # addresses of one socket and version of IP, and ports of one address, that are worth a try
 
 _Value = TypeVar("_Value", str, int)
@@ -32,6 +33,16 @@ class Mapping(StrEnum):
     UNKNOWN = "unknown"  # fewer than two neighbours tell
     ENDPOINT_INDEPENDENT = "endpoint-independent"
     ENDPOINT_DEPENDENT = "endpoint-dependent"
+
+    @property
+    def code(self) -> int:
+        """Its code in signals."""
+        return list(Mapping).index(self)
+
+    @classmethod
+    def of_code(cls, code: int) -> "Mapping":
+        """Returns what a code stands for; an unknown one says nothing."""
+        return list(cls)[code] if code < len(cls) else cls.UNKNOWN
 
 
 class View(Struct, frozen=True):
@@ -55,7 +66,22 @@ class Outside:
         self._observations: dict[tuple[bytes, int], UnderlayAddress] = {}  # by neighbour and port of the local socket
         self._view: View | None = View()  # None: to be judged anew
         self._told = View()
+        self._mapped: tuple[UnderlayAddress, ...] = ()
+        self._own: tuple[UnderlayAddress, ...] = ()
         self.counters = OutsideCounters()
+
+    def set_own(self, addresses: Iterable[UnderlayAddress]) -> None:
+        """Takes the addresses of this host's interfaces, with the port of its socket."""
+        self._own = tuple(addresses)
+
+    def set_mapped(self, addresses: Iterable[UnderlayAddress]) -> None:
+        """Takes the outside addresses that NATs have mapped to this host's socket upon request."""
+        self._mapped = tuple(addresses)
+
+    def candidates(self) -> tuple[Endpoint, ...]:
+        """Returns where this node may be reached, the likeliest first."""
+        likeliest_first = dict.fromkeys((*self._mapped, *self.view.addresses, *self._own))
+        return tuple(Endpoint(UDP, *address) for address in likeliest_first)[:SIGNAL_CANDIDATES]
 
     def observed(self, neighbour: bytes, socket_port: int, address: UnderlayAddress) -> None:
         """Takes where a neighbour sees the local socket with this port."""

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 from mycelium.errors import DecodeError
 
 UNDERLAY_ADDRESS: Final = struct.Struct("!16sH")
+UNDERLAY_ADDRESS_BYTES: Final = UNDERLAY_ADDRESS.size
 
 _MAPPED: Final = bytes(10) + b"\xff\xff"
 

@@ -1,0 +1,130 @@
+"""One attempt at a shortcut: when its caller calls, calls again, starts and gives up, and what the other end does meanwhile.
+
+    caller     CALLING ----------> STARTING ----------> DIALLING -> CALLING for the next round, or over
+                  | call   answer ^     | start, then half a round trip
+                  v               |     v
+    other end  WAITING            |  DIALLING -> WAITING for the next call, or over
+
+The start arrives after half a round trip, so both ends dial at the same time: the first datagram of each opens its NAT before
+that of the other one arrives (libp2p's DCUtR). A round may fail because a signal was late, so there are some.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final
+
+from mycelium.endpoint import Endpoint
+from mycelium.peering.dialler import SHORTCUT_PACE
+from mycelium.peering.outside import Mapping
+
+CALL_AGAIN_S: Final = 0.4  # wait for the first answer; doubles with each call
+CALLS: Final = 4  # without an answer
+ROUNDS: Final = 3  # of dialling
+DIAL_S: Final = SHORTCUT_PACE.patience_s
+HARD_DIAL_S: Final = 0.6  # where a NAT maps each destination to another port: what helps then, helps at once
+NEXT_CALL_S: Final = 8.0  # the other end's patience with the caller: all of its calls
+ROUNDS_COUNTED: Final = 256  # one byte of a signal
+
+
+class Phase(Enum):
+    """What an attempt waits for."""
+
+    CALLING = "an answer"
+    STARTING = "the moment to dial"
+    WAITING = "the caller"
+    DIALLING = "a link"
+
+
+class Attempt:
+    """The state of one end. `due_at` is when it wants a look."""
+
+    __slots__ = (
+        "_called_at",
+        "_is_hard",
+        "_unanswered",
+        "begun_at",
+        "candidates",
+        "due_at",
+        "has_dialled",
+        "is_caller",
+        "mapping",
+        "neighbours",
+        "peer",
+        "phase",
+        "round",
+        "rounds_dialled",
+        "token",
+    )
+
+    def __init__(self, peer: bytes, token: bytes, *, is_caller: bool, now: float) -> None:
+        self.peer = peer
+        self.token = token
+        self.is_caller = is_caller
+        self.begun_at = now
+        self.phase = Phase.CALLING if is_caller else Phase.WAITING
+        self.round = 0  # of the newest call
+        self.rounds_dialled = 0
+        self.candidates: Sequence[Endpoint] = ()  # of the far end, as it said last
+        self.mapping = Mapping.UNKNOWN  # of the far end
+        self.neighbours: Sequence[bytes] = ()  # of the far end
+        self.due_at = now if is_caller else now + NEXT_CALL_S
+        self._called_at: dict[int, float] = {}  # by round, of those unanswered
+        self._unanswered = 0
+        self._is_hard = False
+
+    def heard(self, candidates: Sequence[Endpoint], mapping: Mapping, neighbours: Sequence[bytes]) -> None:
+        """Takes what the far end says of itself."""
+        self.candidates, self.mapping, self.neighbours = candidates, mapping, neighbours
+
+    # -- the caller ----------------------------------------------------------------------------------------------------
+
+    def may_call(self) -> bool:
+        """Tells whether another call makes sense."""
+        return self._unanswered < CALLS and self.rounds_dialled < (1 if self._is_hard else ROUNDS)
+
+    def called(self, *, now: float) -> int:
+        """Notes that a call is sent; returns its round."""
+        self.phase = Phase.CALLING
+        self.round = (self.round + 1) % ROUNDS_COUNTED
+        self._called_at[self.round] = now
+        self.due_at = now + CALL_AGAIN_S * 2**self._unanswered
+        self._unanswered += 1
+        return self.round
+
+    def answered(self, round_: int, *, now: float) -> bool:
+        """Takes an answer; returns whether to send a start, after which the caller dials in half a round trip."""
+        if self.phase is not Phase.CALLING or round_ not in self._called_at:
+            return False
+        self.round = round_
+        self.phase = Phase.STARTING
+        self.due_at = now + (now - self._called_at[round_]) / 2
+        self._called_at.clear()
+        self._unanswered = 0
+        return True
+
+    # -- the other end -------------------------------------------------------------------------------------------------
+
+    def was_called(self, round_: int, *, now: float) -> None:
+        """Takes a call, which is answered."""
+        self.phase = Phase.WAITING
+        self.round = round_
+        self.due_at = now + NEXT_CALL_S
+
+    def is_started_by(self, round_: int) -> bool:
+        """Tells whether a start is the one that this end waits for."""
+        return self.phase is Phase.WAITING and round_ == self.round
+
+    # -- both ----------------------------------------------------------------------------------------------------------
+
+    def dialled(self, own: Mapping, *, now: float) -> None:
+        """Notes that the far end is dialled; `own` is how this end's NAT maps ports."""
+        self._is_hard = Mapping.ENDPOINT_DEPENDENT in (own, self.mapping)
+        self.phase = Phase.DIALLING
+        self.rounds_dialled += 1
+        self.due_at = now + (HARD_DIAL_S if self._is_hard else DIAL_S)
+
+    def waits(self, *, now: float) -> bool:
+        """Called when this end has dialled in vain and is not the caller: returns whether it waits for another call."""
+        self.phase = Phase.WAITING
+        self.due_at = now + NEXT_CALL_S
+        return self.rounds_dialled < (1 if self._is_hard else ROUNDS)
