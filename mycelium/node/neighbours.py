@@ -277,9 +277,13 @@ class Neighbours:
         link = self.links.get(peer.neighbour) if peer.neighbour is not None else None
         is_shared = any(other.neighbour == peer.neighbour for other in self._peers.by_url.values())
         if link is not None and not is_shared and (peer.is_linked or link.state is LinkState.DOWN):
-            link.close(CLOSE_LEAVING, now=now)
-            self.stop_dialling(link, now=now)
-            self.remove(link, "the peer was removed", now=now)
+            self.close(link, "the peer was removed", now=now)
+
+    def close(self, link: Link, reason: str, *, now: float) -> None:
+        """Ends a link after a goodbye, and dials the neighbour no more."""
+        link.close(CLOSE_LEAVING, now=now)
+        self.stop_dialling(link, now=now)
+        self.remove(link, reason, now=now)
 
     def sweep(self, *, now: float) -> None:
         """Removes long dead links, has keys renewed; to be called every second.

@@ -17,7 +17,7 @@ from mycelium.counters import Registry
 from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.crypto.primitives import Primitives
 from mycelium.endpoint import Endpoint, Lost
-from mycelium.identity import Identity, exchange_key_of_signing_key, subnet_of
+from mycelium.identity import Identity, subnet_of
 from mycelium.link.handshakes import Handshakes
 from mycelium.link.link import Link
 from mycelium.node.announcing import announce, is_signed
@@ -27,6 +27,7 @@ from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.node.neighbours import Neighbours
 from mycelium.node.settings import NodeSettings
+from mycelium.node.shortcuts import MeshShortcuts
 from mycelium.node.snapshot import NodeSnapshot, snapshot
 from mycelium.outbox import Outbox
 from mycelium.packet.batch import PacketBatch
@@ -98,6 +99,7 @@ class Node:
         )
         self._compose_links(handshakes, rng, now=now)
         self._compose_data_path(handshakes, rng, now=now)
+        self._compose_shortcuts(now=now)
         self._register()
 
     def _compose_links(self, handshakes: HandshakeConfig, rng: random.Random, *, now: float) -> None:
@@ -151,10 +153,31 @@ class Node:
         self.local_errors = path.local_errors
         self.dataplane_counters = path.counters
 
+    def _compose_shortcuts(self, *, now: float) -> None:
+        """Makes what finds direct links with nodes that relays lie between."""
+        self.shortcuts = MeshShortcuts(
+            self.identity.address,
+            routing=self.routing,
+            sessions=self.sessions,
+            sending=self.sending,
+            neighbours=self.neighbours,
+            peers=self.peers,
+            discovery=self.discovery,
+            outside=self.outside,
+            dialler=self.dialler,
+            journal=self.journal,
+            policy=self._policy,
+            entropy=self._entropy,
+            arm=self._arm_peering,
+            now=now,
+        )
+        if self._settings.shortcuts:
+            self.shortcuts.start(self.receiving, now=now)
+
     def _register(self) -> None:
         self.metrics.add(self._counters, self.neighbours.link_counters, self.dataplane_counters, self.sessions.counters)
         self.metrics.add(self.handshakes.gate_counters, self.handshakes.counters, self.dialler.counters)
-        self.metrics.add(self.discovery.counters, self.outside.counters)
+        self.metrics.add(self.discovery.counters, self.outside.counters, self.shortcuts.counters)
         self.routing.register(self.metrics)
 
     # -- data ----------------------------------------------------------------------------------------------------------
@@ -241,6 +264,7 @@ class Node:
         self.peers.retry_all(now=now)
         self.neighbours.redials.retry_all(now=now)
         self.discovery.network_changed(now=now)
+        self.shortcuts.network_changed()
         self.neighbours.dial_due(now=now)
         self._arm_peering()
 
@@ -316,6 +340,7 @@ class Node:
 
     def _peering_is_due(self, *, now: float) -> None:
         self.handshakes.handle_timeout(now=now)
+        self.shortcuts.handle_timeout(now=now)
         self.dialler.handle_timeout(now=now)
         self.discovery.handle_timeout(now=now)
         self.neighbours.dial_due(now=now)
@@ -323,7 +348,7 @@ class Node:
 
     def _arm_peering(self) -> None:
         """Called after whatever may have brought a deadline of handshakes, peers, redials or discovery forward."""
-        sources = (self.handshakes, self.dialler, self.peers, self.discovery, self.neighbours.redials)
+        sources = (self.handshakes, self.dialler, self.peers, self.discovery, self.neighbours.redials, self.shortcuts)
         self._deadlines.set(_PEERING, min(source.next_deadline() for source in sources))
 
     # -- what operators see ------------------------------------------------------------------------------------------------
@@ -335,8 +360,7 @@ class Node:
     def exchange_key_of(self, address: bytes) -> bytes | None:
         """Returns the X25519 key of the node that owns a 16-byte overlay address; None for an unknown one."""
         owner = self.routing.forwarding.owner.get(subnet_of(address))
-        announcement = None if owner is None else self.routing.resolve(owner)
-        return None if announcement is None else exchange_key_of_signing_key(announcement.signing_public_key)
+        return None if owner is None else self.shortcuts.key_of(owner)
 
     # -- the journal ---------------------------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
     psk: bytes = bytes(32)  # pre-shared key of a private network
     network_id: bytes = bytes(8)
     prefixes: tuple[Prefix, ...] = ()  # announced beside the own /64
+    shortcuts: bool = True  # direct links with nodes whose packets pass relays
     suites: int  # ciphers for which this machine has fast code, SUITE_* of `wire.datagram`
 
     def __post_init__(self) -> None:

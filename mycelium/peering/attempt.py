@@ -22,6 +22,7 @@ CALLS: Final = 4  # without an answer
 ROUNDS: Final = 3  # of dialling
 DIAL_S: Final = SHORTCUT_PACE.patience_s
 HARD_DIAL_S: Final = 0.6  # where a NAT maps each destination to another port: what helps then, helps at once
+LINK_LOOK_S: Final = 0.05  # between looks for the link that comes of dialling
 NEXT_CALL_S: Final = 8.0  # the other end's patience with the caller: all of its calls
 ROUNDS_COUNTED: Final = 256  # one byte of a signal
 
@@ -44,8 +45,8 @@ class Attempt:
         "_unanswered",
         "begun_at",
         "candidates",
+        "dialled_until",
         "due_at",
-        "has_dialled",
         "is_caller",
         "mapping",
         "neighbours",
@@ -68,6 +69,7 @@ class Attempt:
         self.mapping = Mapping.UNKNOWN  # of the far end
         self.neighbours: Sequence[bytes] = ()  # of the far end
         self.due_at = now if is_caller else now + NEXT_CALL_S
+        self.dialled_until = now
         self._called_at: dict[int, float] = {}  # by round, of those unanswered
         self._unanswered = 0
         self._is_hard = False
@@ -121,7 +123,12 @@ class Attempt:
         self._is_hard = Mapping.ENDPOINT_DEPENDENT in (own, self.mapping)
         self.phase = Phase.DIALLING
         self.rounds_dialled += 1
-        self.due_at = now + (HARD_DIAL_S if self._is_hard else DIAL_S)
+        self.dialled_until = now + (HARD_DIAL_S if self._is_hard else DIAL_S)
+        self.look_for_link(now=now)
+
+    def look_for_link(self, *, now: float) -> None:
+        """Sets the next look for the link."""
+        self.due_at = min(now + LINK_LOOK_S, self.dialled_until)
 
     def waits(self, *, now: float) -> bool:
         """Called when this end has dialled in vain and is not the caller: returns whether it waits for another call."""

@@ -5,7 +5,9 @@ from typing import Final
 from mycelium.link.link import Link
 
 IDLE_S: Final = 60.0  # without traffic between its ends
-IDLE_BYTES: Final = 60_000  # that a link carries in this time at most where it only keeps itself alive, and tells routes
+IDLE_BYTES: Final = (
+    60_000  # that a link carries in this time at most where it only keeps itself alive, and tells routes
+)
 UNUSED_S: Final = 60.0  # in which routing prefers other ways although there is traffic
 
 IDLE: Final = "no traffic for a minute"
@@ -25,7 +27,8 @@ class ShortcutUse:
     def judge(self, link: Link, *, has_traffic: bool, is_used: bool, now: float) -> str | None:
         """Takes a look at the link, and returns why it is to be closed; None if it is needed.
 
-        `has_traffic` tells of packets between both ends, `is_used` whether they take the link. It may also relay those of others.
+        `has_traffic` tells of packets between both ends, `is_used` whether they take the link. It may also
+        relay those of others.
         """
         carried = link.paths.tx_bytes + link.paths.rx_bytes
         if has_traffic or carried - self._bytes > IDLE_BYTES:

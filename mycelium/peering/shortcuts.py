@@ -1,8 +1,8 @@
 """Shortcuts: direct links between two nodes whose packets would otherwise pass relays.
 
 A session that carries traffic over a relay starts an attempt (`attempt.py`): both ends tell each other, through the mesh and
-sealed end to end, where they may be reached, and dial there at the same time. The relay stays in use until routing finds the new
-link better. A shortcut is closed once nothing needs it.
+sealed end to end, where they may be reached, and dial there at the same time. The relay stays in use until routing finds the
+new link better. A shortcut is closed once nothing needs it.
 
 An address that a peer names may be anybody's, so what one end can make the other send there is bounded: few datagrams, to few
 addresses, a few times, and never to addresses that no peer can have.
@@ -42,7 +42,6 @@ from mycelium.timing import Backoff, TokenBucket, TokenBuckets
 from mycelium.wire.signal import TOKEN_BYTES, Signal, SignalKind, decode_signal, encode_signal
 
 LOOK_S: Final = 0.5
-LINK_LOOK_S: Final = 0.05  # between looks for the link that an attempt is about to bring up
 FIRST_WAIT_S: Final = 5.0  # after the first attempt that failed; doubles
 WAIT_CEILING_S: Final = 600.0
 
@@ -75,7 +74,7 @@ class ShortcutClosed(Struct, frozen=True):
 News = ShortcutOpened | ShortcutFailed | ShortcutClosed
 
 
-class Mesh(Protocol):
+class ShortcutMesh(Protocol):
     """What shortcuts need of the rest of the node."""
 
     def key_of(self, peer: bytes) -> bytes | None:
@@ -103,10 +102,12 @@ class ShortcutCounters:
     shortcuts_opened: int = counter("Direct links that came of attempts.")
     shortcuts_failed: int = counter("Attempts at a direct link that failed; packets still go over relays.")
     shortcuts_closed: int = counter("Direct links that this node has closed because nothing needed them.")
-    signals_malformed: int = counter("Signals about shortcuts dropped: malformed, or from a node that may be no neighbour.")
+    signals_refused: int = counter("Signals about shortcuts dropped: malformed, or of a node that may be no neighbour.")
     calls_refused: int = counter("Calls for a shortcut not answered: too many.")
     shortcut_addresses_refused: int = counter("Addresses named by callers not dialled: no peer can have them.")
-    shortcut_dials_refused: int = counter("Addresses named by callers not dialled: too many datagrams were sent lately.")
+    shortcut_dials_refused: int = counter(
+        "Addresses named by callers not dialled: too many datagrams were sent lately."
+    )
 
 
 class _Rest:
@@ -125,7 +126,7 @@ class Shortcuts:
     def __init__(
         self,
         own_address: bytes,
-        mesh: Mesh,
+        mesh: ShortcutMesh,
         *,
         outside: Outside,
         dialler: Dialler,
@@ -149,7 +150,7 @@ class Shortcuts:
         self._rests: dict[bytes, _Rest] = {}  # by peer, oldest failure first
         self._calls = TokenBuckets[bytes](CALLS_PER_SECOND, burst=CALLS_AT_ONCE, keys=SHORTCUT_PEERS)
         self._datagrams = TokenBucket(SHORTCUT_DATAGRAMS_PER_SECOND, now=now)
-        self._look_at = now
+        self._look_at = inf
         self.news: list[News] = []
         self.counters = ShortcutCounters()
 
@@ -161,6 +162,10 @@ class Shortcuts:
     def network_changed(self) -> None:
         """Forgets past failures: this host's addresses have changed."""
         self._rests.clear()
+
+    def start(self, *, now: float) -> None:
+        """Begins to look at traffic."""
+        self._look_at = now
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -190,10 +195,10 @@ class Shortcuts:
             link = self._links.get(peer)
             if link is None:
                 del self._open[peer]
-            elif self._is_up(peer) and not self._mesh.is_kept(peer):
+            elif self._is_up(peer):
                 is_used = self._mesh.next_hop(peer) == peer
                 cause = use.judge(link, has_traffic=peer in busy, is_used=is_used, now=now)
-                if cause is not None:
+                if cause is not None and not self._mesh.is_kept(peer):
                     self._close(peer, cause, is_useless=not is_used, now=now)
 
     def _wants(self, peer: bytes, *, now: float) -> bool:
@@ -235,7 +240,7 @@ class Shortcuts:
             case Phase.WAITING:
                 self._failed(attempt, NO_CALL, now=now)
             case Phase.DIALLING if now < attempt.dialled_until:
-                attempt.due_at = min(now + LINK_LOOK_S, attempt.dialled_until)
+                attempt.look_for_link(now=now)
             case Phase.DIALLING if attempt.is_caller:
                 self._call(attempt, now=now)
             case Phase.DIALLING:
@@ -317,7 +322,7 @@ class Shortcuts:
         except DecodeError:
             signal = None
         if signal is None or not self._policy.allows_neighbour(session.peer):
-            self.counters.signals_malformed += 1
+            self.counters.signals_refused += 1
         elif signal.kind is SignalKind.CALL:
             self._take_call(session.peer, signal, now=now)
         else:

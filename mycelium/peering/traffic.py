@@ -1,4 +1,4 @@
-"""Which sessions carry traffic, told by their counters from one look to the next: the data path counts, and notes nothing else."""
+"""Which sessions carry traffic, told by their counters from one look to the next: the data path notes nothing."""
 
 from math import inf
 from typing import Final

@@ -85,7 +85,7 @@ class VirtualHost:
         network = self.network
         node = Node(
             self.identity,
-            settings=settings or NodeSettings(suites=BOTH_SUITES),
+            settings=settings or NodeSettings(suites=BOTH_SUITES, shortcuts=False),
             epoch=epoch,
             entropy=rng.randbytes,
             rng=rng,

@@ -108,10 +108,11 @@ class NodeNet(VirtualNetwork):
         epoch: int = 1,
         policy: Policy = DEFAULT_POLICY,
         prefixes: tuple[Prefix, ...] = (),
+        shortcuts: bool = False,
     ) -> NamedHost:
         """Adds a host and starts its node, whose identity is of a seed unless it is given."""
         identity = identity or Identity((seed_of(name) if seed is None else seed).to_bytes(32, "big"))
-        settings = NodeSettings(psk=psk, network_id=network_id, suites=suites, prefixes=prefixes)
+        settings = NodeSettings(psk=psk, network_id=network_id, suites=suites, prefixes=prefixes, shortcuts=shortcuts)
         host = self.hosts[name] = self._all[name] = NamedHost(self, name, identity, settings, policy)
         host.begin(epoch, self.seed)
         return host

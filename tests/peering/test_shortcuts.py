@@ -1,0 +1,210 @@
+"""Shortcuts: what one end does for whatever the other one says, and how often."""
+
+import pytest
+
+from mycelium.endpoint import Endpoint
+from mycelium.identity import Identity
+from mycelium.limits import CALLS_AT_ONCE, SHORTCUT_ATTEMPTS, SHORTCUT_DATAGRAMS_PER_SECOND, SIGNAL_CANDIDATES
+from mycelium.node.node import Node
+from mycelium.peering.dialler import SHORTCUT_DATAGRAMS
+from mycelium.peering.shortcuts import NO_ANSWER, ShortcutFailed, Shortcuts
+from mycelium.policy import DefaultPolicy
+from mycelium.session.session import Session
+from mycelium.wire.signal import Signal, SignalKind, decode_signal, encode_signal
+from sim.net.node_net import NodeNet
+from tests.support.small_meshes import deliver, ready_line
+
+TOKEN = b"tokentok"
+GOOD = Endpoint("udp", "192.0.2.1", 9651)
+
+
+class FakeMesh:
+    """A mesh in which one relay leads to every peer; it keeps what is sent and closed."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.signals: list[Signal] = []
+        self.closed: list[str] = []
+        self.hop: bytes | None = b"r" * 16
+
+    def key_of(self, peer: bytes) -> bytes | None:
+        return Identity(bytes(32)).exchange_public_key
+
+    def next_hop(self, peer: bytes) -> bytes | None:
+        return self.hop
+
+    def is_kept(self, peer: bytes) -> bool:
+        return False
+
+    def send_signal(self, session: Session, content: bytes, *, now: float) -> None:
+        signal = decode_signal(content)
+        assert signal is not None
+        self.signals.append(signal)
+
+    def close(self, peer: bytes, cause: str, *, now: float) -> None:
+        self.closed.append(cause)
+
+
+class Bench:
+    """The shortcuts of node a in a line, with a session with c; signals go nowhere."""
+
+    def __init__(self, *, policy: DefaultPolicy | None = None) -> None:
+        self.net: NodeNet = ready_line("abc")
+        self.node = self.net.hosts["a"].node
+        self.peer = self.net.hosts["c"].address
+        deliver(self.net, "a", "c")
+        deliver(self.net, "c", "a")
+        self.session = self.node.sessions.by_peer[self.peer]
+        self.mesh = FakeMesh(self.node)
+        self.shortcuts = Shortcuts(
+            self.node.identity.address,
+            self.mesh,
+            outside=self.node.outside,
+            dialler=self.node.dialler,
+            links=self.node.links,
+            sessions=self.node.sessions,
+            policy=policy or DefaultPolicy(),
+            entropy=lambda count: TOKEN[:count],
+            now=self.net.now,
+        )
+
+    def hear(self, kind: SignalKind, *candidates: Endpoint, round_: int = 1, session: Session | None = None) -> None:
+        """Hands over a signal of the peer."""
+        signal = Signal(kind=kind, round=round_, token=TOKEN, candidates=candidates)
+        body = memoryview(encode_signal(signal))
+        self.shortcuts.receive(session or self.session, body, now=self.net.now)
+
+    def dialled(self) -> set[Endpoint]:
+        """Returns the remote endpoints that are being dialled."""
+        return self.node.dialler.remotes() - {one.endpoint for one in self.net.hosts.values()}
+
+    def look(self) -> None:
+        """Has it look at traffic."""
+        self.shortcuts.start(now=self.net.now)
+        self.shortcuts.handle_timeout(now=self.net.now)
+
+
+def test_traffic_over_a_relay_makes_it_call() -> None:
+    bench = Bench()
+    bench.look()
+    (call,) = bench.mesh.signals
+    assert (call.kind, call.round, call.token) == (SignalKind.CALL, 1, TOKEN)
+    assert call.neighbours == (bench.net.hosts["b"].address,)
+
+
+@pytest.mark.parametrize("why", ["direct", "no route", "denied"])
+def test_it_does_not_call_without_a_reason_or_permission(why: str) -> None:
+    class Denies(DefaultPolicy):
+        def allows_neighbour(self, node: bytes) -> bool:
+            return why != "denied"
+
+    bench = Bench(policy=Denies())
+    if why == "direct":
+        bench.mesh.hop = bench.peer
+    elif why == "no route":
+        bench.mesh.hop = None
+    bench.look()
+    assert bench.mesh.signals == []
+
+
+def test_a_call_is_answered_and_its_start_has_all_addresses_dialled() -> None:
+    bench = Bench()
+    bench.hear(SignalKind.CALL, GOOD, GOOD._replace(port=5))
+    assert [one.kind for one in bench.mesh.signals] == [SignalKind.ANSWER]
+    assert bench.dialled() == set()
+    bench.hear(SignalKind.START)
+    assert bench.dialled() == {GOOD, GOOD._replace(port=5)}
+
+
+@pytest.mark.parametrize("is_lower", [True, False])
+def test_of_two_calls_at_once_that_of_the_lower_address_counts(is_lower: bool) -> None:
+    bench = Bench()
+    bench.shortcuts._own_address = bytes(16) if is_lower else b"\xff" * 16
+    bench.look()
+    bench.hear(SignalKind.CALL, GOOD)
+    sent = [one.kind for one in bench.mesh.signals]
+    assert sent == [SignalKind.CALL] if is_lower else [SignalKind.CALL, SignalKind.ANSWER]
+    bench.hear(SignalKind.ANSWER, GOOD)
+    assert (bench.mesh.signals[-1].kind is SignalKind.START) is is_lower
+    assert len(bench.shortcuts._attempts) == 1
+
+
+def test_calls_without_an_answer_end_with_the_cause_and_a_rest() -> None:
+    bench = Bench()
+    bench.look()
+    start = bench.net.now
+    while not bench.shortcuts.news:
+        bench.net.run(0.1)
+        bench.shortcuts.handle_timeout(now=bench.net.now)
+    assert bench.shortcuts.news == [ShortcutFailed(bench.peer, NO_ANSWER, ())]
+    assert bench.net.now - start < 8
+    bench.mesh.signals.clear()
+    for _ in range(5):
+        deliver(bench.net, "a", "c")
+    bench.look()
+    assert bench.mesh.signals == []
+    bench.shortcuts.network_changed()
+    bench.look()
+    assert [one.kind for one in bench.mesh.signals] == [SignalKind.CALL]
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "::1", "0.0.0.0", "224.0.0.1", "ff02::1", "255.255.255.255", "400::1", "fe80::1", "::"]
+)
+def test_addresses_that_no_peer_can_have_are_not_dialled(host: str) -> None:
+    bench = Bench()
+    bench.hear(SignalKind.CALL, Endpoint("udp", host, 9651), GOOD._replace(port=0))
+    bench.hear(SignalKind.START)
+    assert bench.dialled() == set()
+    assert bench.shortcuts.counters.shortcut_addresses_refused == 2
+
+
+def test_a_peer_that_calls_for_ever_has_few_datagrams_sent() -> None:
+    bench = Bench()
+    sent = 0
+    start = bench.net.now
+    for number in range(600):
+        candidates = [Endpoint("udp", "192.0.2.1", 1 + 8 * number + each) for each in range(SIGNAL_CANDIDATES)]
+        before = len(bench.node.outbox.transmits)
+        bench.hear(SignalKind.CALL, *candidates, round_=number % 256)
+        bench.hear(SignalKind.START, round_=number % 256)
+        sent += len(bench.node.outbox.transmits) - before
+        bench.net.run(0.05)
+        bench.node.outbox.clear()
+    seconds = bench.net.now - start
+    most_dials = SIGNAL_CANDIDATES * (CALLS_AT_ONCE + seconds + 1)
+    assert 0 < sent <= most_dials
+    assert bench.shortcuts.counters.calls_refused > 500
+
+
+def test_all_peers_together_have_few_datagrams_sent() -> None:
+    bench = Bench()
+    for number in range(SHORTCUT_ATTEMPTS + 10):
+        session = bench.node.sessions.find(number.to_bytes(16, "big"), now=bench.net.now)
+        candidates = [Endpoint("udp", "192.0.2.1", 1 + 8 * number + each) for each in range(SIGNAL_CANDIDATES)]
+        bench.hear(SignalKind.CALL, *candidates, session=session)
+        bench.hear(SignalKind.START, session=session)
+    assert len(bench.dialled()) <= SHORTCUT_DATAGRAMS_PER_SECOND // SHORTCUT_DATAGRAMS
+    assert bench.shortcuts.counters.shortcut_dials_refused > 0
+    assert bench.shortcuts.counters.calls_refused == 10
+
+
+def test_signals_that_nobody_waits_for_do_nothing() -> None:
+    bench = Bench()
+    bench.hear(SignalKind.START, GOOD)
+    bench.hear(SignalKind.ANSWER, GOOD)
+    bench.shortcuts.receive(bench.session, memoryview(b"nonsense"), now=bench.net.now)
+    assert bench.mesh.signals == []
+    assert bench.dialled() == set()
+    assert bench.shortcuts.counters.signals_refused == 1
+
+
+def test_a_peer_that_may_be_no_neighbour_gets_no_answer() -> None:
+    class Denies(DefaultPolicy):
+        def allows_neighbour(self, node: bytes) -> bool:
+            return False
+
+    bench = Bench(policy=Denies())
+    bench.hear(SignalKind.CALL, GOOD)
+    assert bench.mesh.signals == []
+    assert bench.shortcuts.counters.signals_refused == 1
