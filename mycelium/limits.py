@@ -51,9 +51,9 @@ HANDSHAKE_SUBNETS: Final = 4_096
 CONTROL_QUEUE_BYTES: Final = 12 << 20
 CONTROL_WINDOW_SEGMENTS: Final = 64  # unacknowledged segments of one control stream
 CONTROL_MESSAGE_BYTES: Final = 1_024  # body of one control message
-OBSERVATIONS: Final = 2 * LINKS  # said by neighbours, of the local socket that each is reached from
-CONFIGURED_PEERS: Final = 1_024
-LOOK_UPS: Final = CONFIGURED_PEERS  # of names under way: each takes a thread, and may hang for as long as it likes
+OBSERVATIONS: Final = 2 * LINKS  # addresses at which neighbours say they see this node, for each of its sockets
+CONFIGURED_PEERS: Final = 1_024  # entries of the peer list
+LOOK_UPS: Final = CONFIGURED_PEERS  # look-ups of names under way: each takes a thread, perhaps for long
 ENDPOINTS_PER_PEER: Final = 4  # addresses of one name, over one transport, that are dialled side by side
 DIALS_PER_SOURCE: Final = 256  # handshakes of ours under way, at most 6 s each, for each source of candidates
 DIALS_WAITING_PER_SOURCE: Final = 4_096  # candidates that wait for their turn: all addresses of a full peer list
@@ -83,7 +83,7 @@ JOURNAL_ENTRIES: Final = 1_024  # newest entries kept about links, peers and ses
 JOURNAL_ROUTES_PER_SECOND: Final = 32
 # entries of one kind about one neighbour or peer: some outages in a row are told one by one
 JOURNAL_EVENTS_AT_ONCE: Final = 30
-JOURNAL_EVENTS_PER_MINUTE: Final = 6  # of the same after those; the rest is counted
+JOURNAL_EVENTS_PER_MINUTE: Final = 6  # such entries after JOURNAL_EVENTS_AT_ONCE; the rest is counted
 JOURNAL_SUBJECTS: Final = 1_024  # neighbours and peers with a rate of their own
 JOURNAL_LOST_ROUTES: Final = 4_096  # lost routes whose time of loss is remembered; the oldest is forgotten first
 
@@ -99,26 +99,26 @@ ENDPOINTS_REMEMBERED: Final = 4_096  # prepared addresses of a transport; forged
 SEGMENT_SIZES_REMEMBERED: Final = 16  # prepared control messages for one endpoint
 MEMORY_TRANSPORT_BYTES: Final = 8 << 20  # received and unread bytes of an in-memory transport, as in a socket buffer
 UNSENT_DATA_BYTES: Final = 8 << 20  # bulk datagrams that wait for one transport that is full
-UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for it, besides: some for each of LINKS neighbours
+UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for one: some for each of LINKS neighbours
 TCP_CONNECTIONS: Final = 512  # open at one time; each takes a descriptor, of which a process usually has 1,024
 TCP_ACCEPTED_PER_SECOND: Final = 200  # the rest waits in the kernel; TLS takes 0.3 ms for each: a tenth of a slow core
 TCP_STRANGERS_PER_HOST: Final = 16  # accepted from one IPv4 address or IPv6 /64 and not yet used by the node
 STRANGER_BYTES: Final = 16 << 10  # read from an accepted connection before the node uses it: a handshake takes 1 KB
 TCP_UNSENT_DATA_BYTES: Final = 512 << 10  # bulk data that waits for one connection: 4 ms at 1 Gbit/s
-TCP_UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for it: a window of control segments
+TCP_UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for one connection: a window of control segments
 TCP_UNSENT_ANSWER_BYTES: Final = 256 << 10  # unsent answers of TLS and WebSocket, and a batch before them
 TCP_UNSENT_BYTES: Final = 64 << 20  # waiting for all connections together, beyond which bulk data is dropped
 WEBSOCKET_FRAME_BYTES: Final = 256 << 10  # payload of one frame, which is kept until it is complete
 QUIC_CONNECTIONS: Final = 512  # open at one time, as with TCP; each takes some 100 KB
 QUIC_HALF_OPEN: Final = 32  # begun from addresses that are not proved yet; further ones must return a token first
-QUIC_ACCEPTED_PER_SECOND: Final = 50  # each takes 2 ms: a tenth of a slow core
+QUIC_ACCEPTED_PER_SECOND: Final = 50  # connections accepted, each of which takes 2 ms: a tenth of a slow core
 QUIC_ANSWERS_PER_SECOND: Final = 500  # Retry and Version Negotiation packets, which take 0.1 ms each
 QUIC_LONG_DATAGRAM: Final = 2_048  # longest that travels in a stream; messages of handshakes take 1,232 bytes
 QUIC_WINDOW_BYTES: Final = 16 << 10  # flow control of streams: some handshakes
 QUIC_IN_FLIGHT_BYTES: Final = 4 << 20  # sent and not acknowledged on one connection; half of a socket's buffer
 QUIC_UNREAD_BYTES: Final = 8 << 20  # received and not yet taken by the node, of all connections
 QUIC_UNSENT_DATA_BYTES: Final = 1 << 20  # bulk data that waits for one connection: 20 ms at 400 Mbit/s
-QUIC_UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for it: a window of control segments
+QUIC_UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for one connection: a window of control segments
 QUIC_UNSENT_BYTES: Final = 64 << 20  # waiting for all connections together, beyond which bulk data is dropped
 PROXY_ANSWER_BYTES: Final = 8 << 10  # status line and headers of a proxy's answer to CONNECT
 
@@ -137,11 +137,11 @@ CALLS_AT_ONCE: Final = 4  # of one peer, answered in a row: the rounds of one at
 DISCOVERED_PEERS: Final = (
     64  # neighbours found by beacons on one interface that this node dials; others may still dial it
 )
-DISCOVERED_PER_ADDRESS: Final = 4  # of them at one address, by port: nodes in containers of one host
-# taken of one interface, DISCOVERED_PEERS at once; in a public network any host on the link can forge beacons
+DISCOVERED_PER_ADDRESS: Final = 4  # discovered neighbours at one address, by port: containers of one host
+# new neighbours taken from the beacons of one interface, after DISCOVERED_PEERS at once: anybody on a LAN can forge beacons
 NEWCOMERS_PER_SECOND: Final = 5
 BEACON_BYTES: Final = 512  # one beacon; this version uses 44
-BEACONS_PER_SECOND: Final = 200  # read from one interface; beyond it the node ignores that interface for a second
+BEACONS_PER_SECOND: Final = 200  # beacons read from one interface; where more come, it is not read for a second
 BEACON_BUFFER_BYTES: Final = 64 << 10  # the kernel's receive buffer for one interface
 DISCOVERY_INTERFACES: Final = 64  # interfaces with discovery, each with two sockets; a container host may have far more
 
@@ -149,7 +149,7 @@ DISCOVERY_INTERFACES: Final = 64  # interfaces with discovery, each with two soc
 TUN_REPAIRS_AT_ONCE: Final = (
     10  # repairs without a wait, each a process of 0.2 s; an operator who tries things needs some
 )
-TUN_REPAIRS_PER_SECOND: Final = 0.05  # beyond those: another program that undoes every repair costs little
+TUN_REPAIRS_PER_SECOND: Final = 0.05  # repairs after TUN_REPAIRS_AT_ONCE: undoing every one costs little
 
 # -- the operator's side -----------------------------------------------------------------------------------------------
 API_BODY_BYTES: Final = 16 << 10  # body of one request to the HTTP API; a peer URL takes some hundred bytes
@@ -158,12 +158,12 @@ API_RESPONSE_BYTES: Final = 64 << 20  # response that the command line accepts: 
 API_WAIT_S: Final = 30.0  # longest wait for events before an empty list is returned
 OPEN_FILES_AT_START: Final = 128  # a node without links has 25; imports, look-ups and listeners take some more
 LOG_KEYS: Final = 256  # topics of the log with a rate of their own, and as many subjects
-LOG_LINES_AT_ONCE: Final = 20  # of one topic: a start with many neighbours is told
-LOG_LINES_PER_MINUTE: Final = 6  # of one topic after those; the rest is counted
-LOG_LINES_OF_SUBJECT_AT_ONCE: Final = 5  # of one topic about one neighbour, interface or device
-LOG_LINES_OF_SUBJECT_PER_MINUTE: Final = 1  # a link that flaps has five topics
-LOG_TRACEBACKS_AT_ONCE: Final = 2  # of one origin; each has some thirty lines
-LOG_TRACEBACKS_PER_MINUTE: Final = 0.2
+LOG_LINES_AT_ONCE: Final = 20  # lines of one topic at once: a start with many neighbours is told
+LOG_LINES_PER_MINUTE: Final = 6  # lines of one topic after LOG_LINES_AT_ONCE; the rest is counted
+LOG_LINES_OF_SUBJECT_AT_ONCE: Final = 5  # lines of one topic about one neighbour, interface or device
+LOG_LINES_OF_SUBJECT_PER_MINUTE: Final = 1  # such lines after that: a link that flaps has five topics
+LOG_TRACEBACKS_AT_ONCE: Final = 2  # tracebacks of one origin in a row; each has some thirty lines
+LOG_TRACEBACKS_PER_MINUTE: Final = 0.2  # tracebacks of one origin after that
 
 # -- super-packets -----------------------------------------------------------------------------------------------------
 SEGMENTS_PER_SUPER_PACKET: Final = 1_300  # GSO_BYTES at the smallest TCP MSS of Linux, 48 bytes

@@ -30,7 +30,7 @@ RECORDS: Final = "run.jsonl"
 VIOLATION: Final = "violation.json"
 _FAILURE: Final = 1
 _USAGE: Final = 2
-_READER_GONE: Final = 141  # as a shell tells of SIGPIPE
+_READER_GONE: Final = 141  # exit status by which a shell tells of SIGPIPE
 
 
 @click.group(

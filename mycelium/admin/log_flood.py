@@ -24,7 +24,7 @@ from mycelium.limits import (
 )
 from mycelium.timing import TokenBucket, TokenBuckets
 
-QUIET_S: Final = 60.0  # after the last line held back, their number is told though nothing more comes
+QUIET_S: Final = 60.0  # after so long without a line to hold back, the number of those is told
 _MINUTE_S: Final = 60.0
 _SUBJECT_CHARACTERS: Final = 100
 
@@ -65,7 +65,7 @@ class BoundedHandler(logging.StreamHandler[LogStream | TextIO]):
             topic.held += 1
             topic.held_at = now
             topic.newest = copy.copy(record)
-            topic.newest.exc_info = None  # it would keep whole frames alive
+            topic.newest.exc_info = None  # the traceback would keep whole stack frames alive
 
     def tell_held_back(self) -> None:
         """Writes the newest record held back of each topic that has been quiet for long, with the number of the others."""

@@ -12,7 +12,7 @@ from mycelium.api.client import ApiClient
 from mycelium.errors import ApiError, DeviceError, DiskError, NoDaemon
 
 _BACKLOG: Final = 64
-_ASK_S: Final = 1.0  # that who holds the address has to say what it is
+_ASK_S: Final = 1.0  # how long whoever holds the address has to say what it is
 _OF_DISK: Final = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
 _OWNER_ONLY: Final = 0o177  # umask that leaves 0600
 

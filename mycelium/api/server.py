@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _TURNS: Final = 5
 _SILENT: Final = logging.CRITICAL + 1  # a bad request is answered, not logged; the application logs its own failures
 _LAST_WORDS_S: Final = (
-    0.3  # that calls under way have at the end; twice, as aiohttp waits for them to end and to be ended
+    0.3  # how long calls under way may go on at the end; aiohttp waits as long again once it has cancelled them
 )
-_IDLE_SECONDS: Final = 15  # that a connection may stay open without a request
+_IDLE_SECONDS: Final = 15  # how long a connection may stay open without a request
 
 
 class ApiServer:

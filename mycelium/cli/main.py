@@ -19,10 +19,10 @@ from mycelium.cli.run import run
 from mycelium.errors import ConfigError, MyceliumError, NoDaemon
 
 _FAILURE: Final = 1
-_USAGE: Final = 2  # of the command line, or of the settings
+_USAGE: Final = 2  # exit status where the command line or the settings are wrong
 _NO_DAEMON: Final = 3
-_INTERRUPTED: Final = 130  # as a shell tells of SIGINT
-_READER_GONE: Final = 141  # as a shell tells of SIGPIPE
+_INTERRUPTED: Final = 130  # exit status by which a shell tells of SIGINT
+_READER_GONE: Final = 141  # exit status by which a shell tells of SIGPIPE
 _TRACEBACK: Final = "MYCELIUM_TRACEBACK"
 _VERSION: Final = f"mycelium {__version__}"
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mycelium.admin.control import PeerInfo
     from mycelium.api.client import ApiClient
 
-_PIN_DIGITS: Final = 4  # of a pinned key that a terminal shows
+_PIN_DIGITS: Final = 4  # hex digits of a pinned key that a terminal shows
 _ELLIPSIS: Final = "…"
 _JUST_NOW_S: Final = 6.0  # the path in use is probed every 2 s, a spare one every 5 s
 

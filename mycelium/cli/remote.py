@@ -15,7 +15,7 @@ from mycelium.cli.parsing import DefaultGroup
 if TYPE_CHECKING:
     from mycelium.admin.control import EventInfo, MetricInfo, RouteInfo
 
-_WAIT_S: Final = 5.0  # for the next event, per call
+_WAIT_S: Final = 5.0  # how long one call waits for the next event
 
 
 @click.group(cls=DefaultGroup, default_command="selected", no_args_is_help=False)

@@ -44,7 +44,7 @@ class AgreedKeys(Struct, frozen=True, kw_only=True):
 
     peer_exchange_key: bytes
     peer_address: bytes
-    local_index: int  # in what the peer sends to us
+    local_index: int  # our index, which the peer puts into what it sends to us
     remote_index: int
     sealing: SealingKey
     opening: OpeningKey

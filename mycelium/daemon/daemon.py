@@ -218,8 +218,8 @@ class Daemon:
             self._keeper.start()
         schemes = {peer.scheme for peer in self._settings.peers}
         needed = [module for scheme, module in LIBRARIES.items() if scheme in schemes]
-        for module in (API, *needed):  # they take a fifth of a second, in which links form
-            with contextlib.suppress(ImportError):  # the library of QUIC, which is not there on every platform
+        for module in (API, *needed):  # these imports take a fifth of a second, in which links form
+            with contextlib.suppress(ImportError):  # not every platform has the library of QUIC
                 await loop.run_in_executor(None, importlib.import_module, module)
         stack.push_async_callback(self._api.stop)  # before anything that it answers from is given back
         if self._api.is_bound:

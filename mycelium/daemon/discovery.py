@@ -26,7 +26,7 @@ from mycelium.transport.underlay import Underlay
 log = logging.getLogger("mycelium")
 
 SCHEME: Final = "udp"
-DEAF_S: Final = 1.0  # after more beacons came than are read
+DEAF_S: Final = 1.0  # pause in reading an interface on which too many beacons came
 
 
 @dataclass(slots=True)

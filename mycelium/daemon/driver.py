@@ -36,8 +36,8 @@ from mycelium.tun.base import TunDevice
 
 READS_PER_WAKE: Final = 16  # from one descriptor, before the others have their turn
 LATE_S: Final = 0.01  # a timer that fires later than this first has what arrived meanwhile read
-BACKLOG_S: Final = 0.025  # so does a timer that fires while what is read has waited for longer than this
-ROUNDS_TO_CATCH_UP: Final = 16  # of reading, before the timer has its turn all the same
+BACKLOG_S: Final = 0.025  # datagrams that waited longer before being read also make a timer late
+ROUNDS_TO_CATCH_UP: Final = 16  # rounds of reading after which the timer has its turn all the same
 # The longest that a full transport stops the reading of TUN. The stop makes local senders wait instead of losing packets, but
 # delays traffic over other transports too. A transport that stays full longer drops what its queue can't hold.
 TUN_PAUSE_S: Final = 0.02
@@ -221,7 +221,7 @@ class Driver:
         if deadline < self._armed_for:
             if self._timer is not None:
                 self._timer.cancel()
-            self._armed_for = max(deadline, now)  # what is due at once is not late
+            self._armed_for = max(deadline, now)  # a deadline in the past makes no late timer
             self._timer = self._loop.call_later(self._armed_for - now, self._on_timer)
 
     def _note_refusals(self, *, now: float) -> None:

@@ -5,8 +5,8 @@ from time import CLOCK_BOOTTIME, clock_gettime, monotonic
 from typing import Final
 
 SLEPT_S: Final = 1.0  # a shorter sleep is dealt with like a moment without the processor
-STOPPED_S: Final = 5.0  # a timer later than this: the process was stopped, or the virtual machine
-SLEEPS_REMEMBERED: Final = 64  # more than a journal spans, as a rule
+STOPPED_S: Final = 5.0  # a timer later than this shows that the process or its virtual machine was stopped
+SLEEPS_REMEMBERED: Final = 64  # sleeps of known length: older entries of the journal are seldom asked for
 
 
 class SleepWatch:
@@ -32,7 +32,7 @@ class SleepLog:
         self._seen = 0  # sequence of the newest entry at the last call of `note`
         self._sleeps = deque(
             [(0, sleep_s)], maxlen=SLEEPS_REMEMBERED
-        )  # for entries after this one, the time slept so far
+        )  # sequence of an entry, time slept before all later ones
 
     def note(self, newest: int, sleep_s: float) -> None:
         """Called for new entries, the newest of which has this sequence, with the time that the host has slept so far."""

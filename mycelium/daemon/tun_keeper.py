@@ -24,7 +24,7 @@ log = logging.getLogger("mycelium")
 
 SETTLE_S: Final = 0.02  # changes come in bursts: one look at what they have come to
 PAUSE_S: Final = 0.1  # between looks: routers change routes all the time
-LEAST_WAIT_S: Final = 1.0  # after a failed repair, which changes things itself
+LEAST_WAIT_S: Final = 1.0  # least wait after a failed repair, whose own changes would start the next one
 LONGEST_WAIT_S: Final = 30.0
 
 

@@ -298,7 +298,7 @@ class Link:
         self.keypairs.sweep()
         self.frames.repair.sent.sweep(now=now)
         missed = self.frames.budget.missed
-        if missed > self._missed:  # perhaps all that were long
+        if missed > self._missed:  # perhaps only the long datagrams are lost
             self._missed = missed
             self.paths.active.mtu.verify(now=now)
         self.paths.sweep(now=now)

@@ -19,9 +19,9 @@ from mycelium.timing import Backoff
 FIRST_WAIT_S: Final = 60.0
 WAIT_CEILING_S: Final = 1_800.0
 WAIT_JITTER: Final = 0.2
-TRIAL_S: Final = 30.0  # without a sign of the other host after a new attempt: it is gone
-FORGOTTEN_S: Final = 2 * WAIT_CEILING_S  # without such a sign, at the host that keeps the address
-NEIGHBOUR_QUIET_S: Final = 3_600.0  # without a sign of a neighbour's other host: the next one is told again
+TRIAL_S: Final = 30.0  # without a sign of the other host for this long after a new attempt, it is gone
+FORGOTTEN_S: Final = 2 * WAIT_CEILING_S  # the host that keeps the address hears nothing for so long: the other is gone
+NEIGHBOUR_QUIET_S: Final = 3_600.0  # a sign of a neighbour's other host is told again after so long without one
 
 SHARED: Final = "another host runs with this node's key"
 _REMEDY: Final = "stop one of the two, or give one of them a key of its own: 'mycelium generate-keys --force'"

@@ -47,8 +47,8 @@ from mycelium.timing import Deadlines
 from mycelium.wire.control import Item, Observed
 from mycelium.wire.frame import CLOSE_LEAVING
 
-DEAD_LINK_KEPT_S: Final = 60.0  # while it is redialled
-ENDED_LINK_KEPT_S: Final = 6.0  # closed by the neighbour, or never up
+DEAD_LINK_KEPT_S: Final = 60.0  # how long a dead link is kept, while it is redialled
+ENDED_LINK_KEPT_S: Final = 6.0  # how long a link is kept that the neighbour has closed, or that never came up
 
 
 class Neighbours:

@@ -60,7 +60,7 @@ class ConfiguredPeer:
     def __init__(self, url: str, pin: bytes | None, *, rng: random.Random, now: float) -> None:
         self.url = url
         self.pin = pin  # X25519 key
-        self.endpoints: list[Endpoint] = []  # of the last look-up that found any
+        self.endpoints: list[Endpoint] = []  # what the last successful look-up found
         self.neighbour: bytes | None = None  # overlay address of whoever answered last
         self.is_linked = False
         self._linked_over = UNLINKED  # preference of the best medium over which it had a path since; lowest is best

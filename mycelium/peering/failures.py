@@ -9,8 +9,8 @@ from mycelium.endpoint import Endpoint
 
 class _Failure(Struct):
     cause: str
-    count: int = 0  # attempts in a row that failed for it
-    changes: int = 0  # causes before it
+    count: int = 0  # attempts in a row that failed for this cause
+    changes: int = 0  # how many other causes there were before
 
 
 class Failures:

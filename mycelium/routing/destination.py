@@ -14,11 +14,11 @@ from msgspec import Struct
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.distance import INFINITY, METRIC_MASK, NO_SOURCE, RETRACTED, UNKNOWN, distance, sequence_of
 
-# in place of a slot
+# Values of `selected` that are no neighbour's slot.
 NOBODY: Final = -1  # no route is selected
 OURSELVES: Final = -2  # the row of this node itself
 
-# what is queued for all neighbours
+# What is queued for all neighbours.
 SETTLED: Final = 0  # nothing
 LAZY: Final = 1  # only the sequence has changed since it was advertised
 DIRTY: Final = 2  # the route has changed

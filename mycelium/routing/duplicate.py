@@ -16,11 +16,11 @@ from typing import Final
 from mycelium.identity import blake2b
 from mycelium.limits import LINKS
 
-REMEMBERED_SEQUENCES: Final = 16  # of our own, issued last: what is jumped past may be as old as this
+REMEMBERED_SEQUENCES: Final = 16  # our newest sequences: another host may jump past any of them
 ANSWER_RANGE: Final = 16  # a jump may be followed by so many increases before it is heard
 ANSWERED_WITHIN_S: Final = 5.0  # seconds in which a jump is answered; a host that loses its state twice takes longer
-LEAST_JUMP: Final = 256  # no increases by one lead as far between two jumps
-JUMP_SPREAD: Final = 1_024  # lengths of jumps that differ: many more than ANSWER_RANGE, few enough to stay in an epoch
+LEAST_JUMP: Final = 256  # shortest jump: increases by one never lead as far between two jumps
+JUMP_SPREAD: Final = 1_024  # number of lengths of jumps: far above ANSWER_RANGE, small in an epoch
 BEHIND_S: Final = 20.0  # seconds after a jump in which it and increases after it count as replies
 
 
@@ -55,7 +55,9 @@ class DuplicateDetection:
     __slots__ = ("_behind_until", "_issued", "claim", "heard_at")
 
     def __init__(self) -> None:
-        self._issued: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_SEQUENCES)  # until when it is a reply
+        self._issued: deque[tuple[int, float]] = deque(
+            maxlen=REMEMBERED_SEQUENCES
+        )  # sequence, until when it is a reply
         self._behind_until = -inf
         self.heard_at = -inf  # the last proof that another host is alive
         self.claim: Claim | None = None  # None: there has been none

@@ -25,8 +25,8 @@ class RouteTable:
         self.by_address: dict[bytes, Neighbour] = {}
         self.costs: list[int] = []  # by slot; INFINITY where the neighbour is down or suspected
         self.addresses: list[bytes] = []  # by slot
-        self.up = 0  # bits of the neighbours
-        self.suspected = 0  # bits of the suspected ones
+        self.up = 0  # bit set of the slots whose neighbours are up
+        self.suspected = 0  # bit set of the slots whose neighbours are suspected
         self.dying: dict[Destination, float] = {}  # rows that no neighbour holds from us, since when; oldest first
 
     def add_neighbour(self, address: bytes, cost: int, *, resync: Backoff, now: float) -> Neighbour:

@@ -5,8 +5,8 @@ from typing import Final, TypeVar
 
 from mycelium.transport.send_queue import SendQueue
 
-BACKED_UP_SHARE: Final = 2  # of the data that a queue may hold: above a half local senders wait
-RELIEVED_SHARE: Final = 8  # and then down to an eighth
+BACKED_UP_SHARE: Final = 2  # local senders wait for a queue that holds more than its limit divided by this
+RELIEVED_SHARE: Final = 8  # they wait until it holds no more than its limit divided by this
 
 Item = TypeVar("Item")
 

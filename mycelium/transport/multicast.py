@@ -26,10 +26,10 @@ IFREQ: Final = struct.Struct("=16sH22x")
 IFREQ_IPV4: Final = struct.Struct("=16sHH4s16x")
 IFF_UP: Final = 0x1
 IFF_LOOPBACK: Final = 0x8
-IFF_POINTOPOINT: Final = 0x10  # TUN devices too
+IFF_POINTOPOINT: Final = 0x10  # TUN devices have this flag too
 IFF_MULTICAST: Final = 0x1000
 IP_MULTICAST_ALL: Final = 49  # also receives groups that other sockets of this host have joined
-IPV6_MULTICAST_ALL: Final = 29  # the same
+IPV6_MULTICAST_ALL: Final = 29  # IP_MULTICAST_ALL for IPv6
 
 LINK_LOCAL: Final = IPv6Network("fe80::/64")
 _MEMBERSHIP: Final = struct.Struct("=16sI")  # struct ipv6_mreq

@@ -79,8 +79,8 @@ class TransportSet:
         self._lanes = [_Lane(transport) for transport in transports]
         self._lane_of: dict[Endpoint, _Lane | None] = {}  # cache of `_find_lane`; entries can be evicted at any time
         self._logged: set[tuple[str, bool]] = set()  # scheme, and whether IPv6, of endpoints without a transport
-        self._has_warned = False  # of a way through the overlay
-        self._no_transport: dict[Endpoint, str] = {}  # and why
+        self._has_warned = False  # that an endpoint is reached through the overlay
+        self._no_transport: dict[Endpoint, str] = {}  # endpoints that no transport reaches, and why
         self.counters = SetCounters()
 
     def send(self, transmits: list[Transmit]) -> Sequence[Transport]:

@@ -42,11 +42,11 @@ class Figures:
     def __init__(self, mesh: Mesh, flows: FlowWatch) -> None:
         self._mesh = mesh
         self._flows = flows
-        self._is_measuring = False  # route changes, which are too many to keep during a cold start
+        self._is_measuring = False  # whether route changes are kept: during a cold start there are too many
         self._changed_at: dict[tuple[int, bytes], deque[float]] = {}  # by node and destination, within a minute
         self._changes = 0
         self._most_a_minute = 0
-        self._restless: tuple[int, int] | None = None  # node and destination of the most
+        self._restless: tuple[int, int] | None = None  # node and destination with the most changes in a minute
         self.false_dead: list[tuple[float, int, int]] = []  # when, node, neighbour
 
     def start_over(self, pings: PingTraffic | None) -> None:

@@ -28,7 +28,7 @@ class Flow:
         self.since: float | None = None  # start of the current outage
         self.detected: float | None = None
         self.is_parted = False  # the mesh had no path when last checked
-        self.reachable_since = 0.0  # start of the avoidable part of the current outage
+        self.reachable_since = 0.0  # since when the mesh has had a path in the current outage
 
 
 class FlowWatch:
@@ -42,8 +42,8 @@ class FlowWatch:
         self.ended: list[dict[str, object]] = []  # records of outages, until they are taken
         self.outages_s: list[float] = []
         self.after_detection_s: list[float] = []
-        self.repairs_s: list[float] = []  # the same without the time in which the mesh had no path
-        self._avoidable_s: list[float] = []  # of outages that have ended since the last call of `start_over`
+        self.repairs_s: list[float] = []  # without the time in which the mesh had no path
+        self._avoidable_s: list[float] = []  # of outages that have ended since `start_over`
 
     def watch(self, source: int, destination: int) -> None:
         """Starts to watch a flow."""

@@ -17,7 +17,7 @@ class Load:
         self._mesh = mesh
         self._ends = source, destination
         self._every_s = max(READ_EVERY_S, PACKET_BYTES / bytes_per_s)
-        self._due = 0.0  # packets, with a fraction
+        self._due = 0.0  # packets that are due, with a fraction
         self._packets_per_s = bytes_per_s / PACKET_BYTES
         self._is_over = False
         self._send()

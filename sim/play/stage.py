@@ -23,7 +23,7 @@ from .pings import PingTraffic
 SAMPLE_S: Final = 0.05  # interval of samples while the mesh changes
 REST_S: Final = 5.0  # interval of samples while all metrics are right
 QUIET_S: Final = 0.25  # a mesh has settled after this time without messages other than digests
-STEADY_S: Final = 2.0  # a mesh that is not quiet has settled after this time with all metrics right
+STEADY_S: Final = 2.0  # a mesh whose messages go on has settled once all metrics were right for this time
 EVENTS_AT_ONCE: Final = 20_000  # between two yields
 FEW_NODES: Final = 200  # in a mesh up to this size every route change is checked, even during a cold start
 

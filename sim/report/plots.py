@@ -25,7 +25,7 @@ _LABELLED_ACTIONS: Final = 6  # the labels of more would overlap
 _OBSERVATIONS: Final = ("settled", "choose", "watch", "idle")  # actions that do not change the mesh
 _DECADE: Final = 10.0  # an axis is logarithmic if values span more than this
 _SAME: Final = 1e-9  # a smaller difference is one of rounding
-_TAIL: Final = 30.0  # an axis of durations is, if the longest exceeds this multiple of the median
+_TAIL: Final = 30.0  # an axis of durations is logarithmic if the longest exceeds this multiple of the median
 
 Plot = Callable[[Report, Theme], Figure | None]
 

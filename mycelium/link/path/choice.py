@@ -11,9 +11,9 @@ from typing import Final
 from mycelium.link.path.liveness import PathState
 from mycelium.link.path.path import Path
 
-QUICKER_RATIO: Final = 0.8  # another path's round trip, as a share of the one in use, at most
-QUICKER_BY_S: Final = 0.5e-3  # and by this much less, at least
-QUICKER_FOR_S: Final = 3.0  # for this long
+QUICKER_RATIO: Final = 0.8  # a clearly quicker path's round trip is at most this share of the one in use
+QUICKER_BY_S: Final = 0.5e-3  # a clearly quicker path's round trip is shorter by at least this
+QUICKER_FOR_S: Final = 3.0  # how long a path must be clearly quicker before it is chosen
 # About equally quick: less than half of what makes a path clearly quicker, so that preference and speed never disagree.
 EQUAL_RATIO: Final = 1.1
 EQUAL_BY_S: Final = 0.25e-3

@@ -27,15 +27,15 @@ ANSWER_WITHIN_S: Final = 0.020
 # The least time from the last frame sent to one that carries nothing but an acknowledgement; on short paths the round trip plus
 # ANSWER_WITHIN_S, if that is less.
 ACK_GAP_S: Final = 0.050
-# The least time from the first unanswered probe to SUSPECT, ...
+# The least time from the first unanswered probe to SUSPECT, before the peer's scheduling delay is added.
 SUSPECT_AFTER_S: Final = 0.070
-# ... plus this multiple of the peer's recent scheduling delay.
+# The multiple of the peer's recent scheduling delay that is added to SUSPECT_AFTER_S.
 SUSPECT_DELAY_FACTOR: Final = 8.0
 # The least time from the first unanswered probe to DEAD: a peer that gets no processor for 200 ms is not dead.
 DEAD_AFTER_S: Final = 0.205
-# The same while frames of the peer still arrive, ...
+# The least time from the first unanswered probe to DEAD while frames of the peer still arrive.
 DEAD_AFTER_HEARD_S: Final = 0.5
-# ... the newest of them within this time.
+# Frames of the peer count as still arriving when the newest is no older than this.
 HEARD_WITHIN_S: Final = 0.1
 DEAD_INTERVAL_S: Final = 1.0  # between probes of a dead path, which find out that it is back
 LATE_S: Final = 0.025  # a deadline handled later than this shows that this process did not run
@@ -43,9 +43,9 @@ LATE_S: Final = 0.025  # a deadline handled later than this shows that this proc
 QUIET_S: Final = 0.06
 
 FALSE_ALARMS_PER_DAY: Final = 0.01  # wrong deaths that loss alone may cause on one path
-LEAST_PROBES: Final = 3  # unanswered before a path is DEAD, at least
-MOST_PROBES: Final = 10  # unanswered before a path is DEAD, at most
-LEAST_TO_SUSPECT: Final = 2  # unanswered before a path is SUSPECT, at least
+LEAST_PROBES: Final = 3  # fewest unanswered probes of a DEAD path
+MOST_PROBES: Final = 10  # unanswered probes that are always enough for DEAD
+LEAST_TO_SUSPECT: Final = 2  # fewest unanswered probes of a SUSPECT path
 REMEMBERED_PROBES: Final = 128  # sample size of the loss estimate
 LOSS_MARGIN_DEVIATIONS: Final = 1.5  # standard deviations added to the loss estimate
 FIRST_LOSS: Final = 0.01  # estimate before any probe was sent
@@ -133,10 +133,10 @@ class Liveness:
         self._pending = 0  # probes sent since the last evidence
         self._overdue = 0  # pending probes that are older than a PTO
         self.lost_because: str | None = (
-            None  # how this host lost what the path ran over, with no evidence since; for people
+            None  # why this host can't use the path, unless the peer has been heard since; for people
         )
         self._has_other_evidence = (
-            False  # something besides silence spoke for a cut, and there has been no evidence since
+            False  # a cut was reported, not only concluded from silence, and the peer has not been heard since
         )
         self._is_postponed = False
         self._asked = float(REMEMBERED_PROBES)  # probes sent, decaying

@@ -14,7 +14,7 @@ from mycelium.link.path.rtt import LOADED_WINDOW_S, WINDOW_S
 
 BUSY_BYTES: Final = 10_000  # between two sweeps, a second, both ways: the path in use is probed often
 LOADED_BYTES: Final = 125_000  # between two sweeps: such traffic may fill a path
-LOADED_FOR_S: Final = 30.0  # a queue takes this long to drain
+LOADED_FOR_S: Final = 30.0  # how long a path counts as loaded after such traffic: a queue takes as long to drain
 
 
 class Paths:

@@ -11,7 +11,7 @@ from typing import Final
 
 WINDOW_S: Final = 2.0
 LOADED_WINDOW_S: Final = 60.0  # for a path we may saturate: RTT above its minimum is our own queue
-LEAST_BUCKETS: Final = 2  # always kept: samples of an idle path may be further apart than the window
+LEAST_BUCKETS: Final = 2  # buckets that are never dropped: samples of an idle path may be further apart than the window
 BUCKET_S: Final = 0.25  # resolution of the window: bounds its memory for any number of samples
 GRANULARITY_S: Final = 0.025  # the peer may acknowledge after 20 ms, and timers are late
 INITIAL_RTO_S: Final = 0.5

@@ -24,8 +24,8 @@ LEAST_ASK_AGAIN_S: Final = 0.002
 LEAST_PATIENCE_S: Final = 0.040  # queues and busy processes delay an answer; TCP's own timeout is 200 ms
 NO_REORDERING_RTT_S: Final = 0.001  # shorter networks keep the order
 MOST_REORDERING_S: Final = 0.002
-BETWEEN_REQUESTS_S: Final = 0.000_2  # least time: strangers can cause requests by forged chunks
-LOSSY_FOR_S: Final = 60.0  # since the last gap
+BETWEEN_REQUESTS_S: Final = 0.000_2  # least time between two requests: strangers can cause them by forged chunks
+LOSSY_FOR_S: Final = 60.0  # how long a link counts as lossy after its last gap
 AHEAD: Final = 256  # counters beyond the newest opened one that a chunk, which proves nothing, may claim
 HELD_OVERHEAD: Final = 256  # bytes charged for a waiting frame besides its own
 
@@ -82,7 +82,7 @@ class Gaps:
     )
 
     def __init__(self, budget: ByteBudget, counters: LinkCounters) -> None:
-        self.newest = 0  # counter opened
+        self.newest = 0  # the newest counter opened
         self.is_clean = True  # nothing is missing and nothing waits: the next counter needs no bookkeeping
         self.due_at = inf  # when `take_due` must be called
         self.held_bytes = 0

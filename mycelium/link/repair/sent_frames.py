@@ -14,12 +14,12 @@ from mycelium.channel.byte_budget import ByteBudget
 from mycelium.limits import SENT_BYTES_PER_LINK
 from mycelium.link.counters import LinkCounters
 
-KEEPING_S: Final = 60.0  # since the last sign of loss
-KEPT_S: Final = 0.25  # for one frame: the neighbour gives up earlier
-ANSWERS: Final = 4  # resends of one frame, or of parts of it
+KEEPING_S: Final = 60.0  # how long frames go on being kept after the last sign of loss
+KEPT_S: Final = 0.25  # how long one frame is kept: the neighbour gives up on it earlier
+ANSWERS: Final = 4  # how often one frame, or parts of it, may be resent
 RESENT_SHARE: Final = 4  # bytes sent for each byte that may be resent
 FIRST_ALLOWANCE: Final = 128 << 10  # bytes to resend before there is a share
-MOST_ALLOWANCE: Final = 1 << 20
+MOST_ALLOWANCE: Final = 1 << 20  # bytes to resend that can be saved up
 SENT_OVERHEAD: Final = 256  # bytes charged for a frame besides its own
 _REMEMBERED: Final = 128  # counters of frames that may be lost without harm
 

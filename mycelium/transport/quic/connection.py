@@ -40,7 +40,7 @@ from mycelium.transport.backlog import ConnectionQueue
 from mycelium.transport.base import Buffer
 from mycelium.transport.framing import PREFIX_BYTES, framed, split
 
-SILENT_S: Final = 1.5  # without any packet where an acknowledgement is due, before the connection is given up
+SILENT_S: Final = 1.5  # without any packet, while an acknowledgement is due: the connection is given up
 GRANULARITY_S: Final = 0.000_05  # timers are not set for earlier than this: the library may name a time that has passed
 ENDED: Final = ("closing", "draining", "closed", "terminated")
 
@@ -82,7 +82,7 @@ class QuicPipe:
         self._has_new_identifiers = False
         self._is_blocked = False  # the library holds a frame that it can't send yet
         self._pieces: deque[bytes] = deque()  # the rest of a batch; nothing else leaves before it
-        self._stream: int | None = None  # that carries our long datagrams
+        self._stream: int | None = None  # the stream that carries our long datagrams
         self._partial = b""
         self._stranger_bytes = 0
         self.peer = peer
@@ -108,7 +108,7 @@ class QuicPipe:
         """Takes packets of `size` bytes; the last may be shorter."""
         core = self._quic._core
         try:
-            if self.is_open and core is not None:  # past the library's own ways, which take half as long again
+            if self.is_open and core is not None:  # the library's own methods would take half as long again
                 core.receive_gro_buffer(packets, size, self._address, now)
                 self._quic._drain_core()
             elif size >= len(packets):

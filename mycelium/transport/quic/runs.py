@@ -5,9 +5,9 @@ from typing import Final
 
 from mycelium.transport.quic.tokens import ID_BYTES
 
-INITIAL_BYTES: Final = 1_200  # of a packet that begins a connection, at least: RFC 9000, section 14.1
+INITIAL_BYTES: Final = 1_200  # least size of a packet that begins a connection: RFC 9000, section 14.1
 LONG_HEADER: Final = 0x80  # bit of the first byte, RFC 8999
-LENGTH_AT: Final = 5  # of the destination's identifier in a long header, which follows it
+LENGTH_AT: Final = 5  # offset, in a long header, of the length of the destination's identifier, which follows
 
 
 def destination_of(packets: bytes, start: int) -> bytes:

@@ -8,8 +8,8 @@ import os
 import struct
 from typing import Final
 
-TOKEN_S: Final = 10.0  # for which a token is good
-ID_BYTES: Final = 8  # of the connection identifiers that this end chooses
+TOKEN_S: Final = 10.0  # how long a token is good
+ID_BYTES: Final = 8  # length of the connection identifiers that this end chooses
 MAC_BYTES: Final = 16
 
 _TIME: Final = struct.Struct(">d")

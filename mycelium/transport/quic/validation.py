@@ -20,8 +20,8 @@ Address = tuple[str, int]
 class Admitted(NamedTuple):
     """A connection to accept."""
 
-    original_id: bytes  # that the peer chose for us at first
-    retry_id: bytes | None  # that our Retry chose then; the address is proved. None without a Retry
+    original_id: bytes  # identifier that the peer chose for this end at first
+    retry_id: bytes | None  # identifier that our Retry asked for, whose use proves the address; None without a Retry
 
 
 class AddressValidation:

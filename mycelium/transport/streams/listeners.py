@@ -13,8 +13,8 @@ from mycelium.timing import TokenBucket
 from mycelium.transport.streams.sockets import endpoint_at
 
 ACCEPTS_PER_POLL: Final = 4
-BUSY_PAUSE_S: Final = 0.05  # while nothing is accepted, because there was too much of it lately
-EXHAUSTED_PAUSE_S: Final = 1.0  # the same, because this process or the system is out of descriptors or memory
+BUSY_PAUSE_S: Final = 0.05  # pause in accepting after too many connections a second
+EXHAUSTED_PAUSE_S: Final = 1.0  # pause in accepting where this process or the system is out of descriptors or memory
 _EXHAUSTED: Final = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
