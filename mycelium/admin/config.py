@@ -49,6 +49,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     firewall_mark: int = 0  # of the sockets that talk to peers; 0: none
     tun_name: str = "mycelium"
     no_tun: bool = False
+    no_shortcuts: bool = False
     disable_peer_discovery: bool = False
     peer_discovery_interface: tuple[str, ...] = ()  # empty: every suitable one
     peer_discovery_port: int = 9650
@@ -254,6 +255,7 @@ _CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
     "firewall_mark": _mark,
     "tun_name": _interface,
     "no_tun": _flag,
+    "no_shortcuts": _flag,
     "disable_peer_discovery": _flag,
     "peer_discovery_interface": _interfaces,
     "peer_discovery_port": _port,

@@ -69,6 +69,9 @@ firewall_mark = _flag(
 )
 tun_name = _flag("--tun-name", metavar="NAME", help="Name of the TUN interface.")
 no_tun = _flag("--no-tun", is_flag=True, help="Relay for other nodes only, without privileges.")
+no_shortcuts = _flag(
+    "--no-shortcuts", is_flag=True, help="Do not look for direct links with nodes whose packets pass relays."
+)
 disable_peer_discovery = _flag("--disable-peer-discovery", is_flag=True, help="Do not find neighbours on local links.")
 peer_discovery_interface = _flag(
     "--peer-discovery-interface",

@@ -16,6 +16,7 @@ from mycelium.cli.parsing import ManyValuesCommand
     options.firewall_mark,
     options.tun_name,
     options.no_tun,
+    options.no_shortcuts,
     options.disable_peer_discovery,
     options.peer_discovery_interface,
     options.peer_discovery_port,

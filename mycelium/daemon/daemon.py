@@ -12,7 +12,7 @@ import logging
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -35,6 +35,7 @@ from mycelium.daemon.listeners import ANY_ADDRESS, ANY_IPV4_ADDRESS, open_transp
 from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.netwatch import NetWatch
 from mycelium.daemon.open_files import allow_enough, explained
+from mycelium.daemon.own_addresses import reachable_at
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.proxied import ProxiedPeers
 from mycelium.daemon.reload import reload
@@ -166,7 +167,7 @@ class Daemon:
             stack.callback(tun.close)
         self._node = Node(
             identity,
-            settings=NodeSettings(psk=psk, network_id=_network_id(settings), suites=_quick_suites()),
+            settings=_node_settings(settings, psk),
             epoch=next_epoch(settings.key_file),
             entropy=os.urandom,
             rng=random.Random(os.urandom(16)),
@@ -240,6 +241,7 @@ class Daemon:
             on_gain=lambda: act(lambda now: node.host_gained(now=now)),
             on_change=lambda: act(lambda now: node.network_changed(now=now)),
             on_news=self._look_at_tun,
+            on_addresses=self._name_addresses,
         )
         stack.callback(network.close)
         ports = frozenset(one.port for one in self._listening if one.scheme == UDP)
@@ -247,6 +249,11 @@ class Daemon:
             loop, ports, lambda endpoint, cause: driver.act(lambda now: node.unreachable(endpoint, cause, now=now))
         )
         stack.callback(icmp.close)
+
+    def _name_addresses(self, interfaces: Mapping[bytes, int]) -> None:
+        """Tells the node at which addresses of this host others may reach it."""
+        leads_inside = self._transports.underlay.leads_inside
+        self._node.outside.set_own(reachable_at(interfaces, self._listening, leads_inside=leads_inside))
 
     async def _keep_tun(self) -> None:
         """Keeps the TUN device as it is set up until it is cancelled."""
@@ -359,6 +366,12 @@ def _open_transports(settings: Settings, proxied: ProxiedPeers | None) -> Transp
 
 def _psk(settings: Settings) -> bytes:
     return bytes(32) if settings.network_key_file is None else read_network_key(settings.network_key_file)
+
+
+def _node_settings(settings: Settings, psk: bytes) -> NodeSettings:
+    return NodeSettings(
+        psk=psk, network_id=_network_id(settings), suites=_quick_suites(), shortcuts=not settings.no_shortcuts
+    )
 
 
 def _network_id(settings: Settings) -> bytes:

@@ -48,7 +48,7 @@ class HostNetwork:
     """The addresses of each interface, and which are down, as told so far."""
 
     def __init__(self) -> None:
-        self._interfaces: dict[bytes, int] = {}  # by address
+        self.interfaces: dict[bytes, int] = {}  # by address, link-local ones left out
         self._down: set[int] = set()
 
     def take(self, data: bytes) -> News:
@@ -73,7 +73,7 @@ class HostNetwork:
             self._down.discard(index)
         elif index not in self._down:
             self._down.add(index)
-            addresses = frozenset(address for address, its in self._interfaces.items() if its == index)
+            addresses = frozenset(address for address, its in self.interfaces.items() if its == index)
             yield Lost(addresses, index, cause=_cause(kind, flags, index, body[LINK.size :]))
         if kind == RTM_DELLINK:
             self._down.discard(index)
@@ -85,9 +85,9 @@ class HostNetwork:
         if not address or address.startswith(LINK_LOCAL):
             return
         if kind == RTM_NEWADDR:
-            self._interfaces[address] = index
-        elif self._interfaces.get(address) == index:
-            del self._interfaces[address]
+            self.interfaces[address] = index
+        elif self.interfaces.get(address) == index:
+            del self.interfaces[address]
             yield Lost(frozenset((address,)), cause=f"this host's address {ip_address(address)} was removed")
 
 

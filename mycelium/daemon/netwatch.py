@@ -5,7 +5,7 @@ A bare netlink socket, without the library that knows all of it: what little is 
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from mycelium.daemon.host_network import ASK_FOR_ADDRESSES, HostNetwork
@@ -28,7 +28,7 @@ PAUSE_S: Final = 1.0  # between reports
 class NetWatch:
     """Calls `on_loss` with each loss, `on_gain` and `on_news` as they are told, and `on_change` at most once in PAUSE_S.
 
-    News are all changes, whatever they are.
+    News are all changes, whatever they are. `on_addresses` is called with the interface of each address whenever these change.
     """
 
     def __init__(
@@ -39,12 +39,15 @@ class NetWatch:
         on_gain: Callable[[], None],
         on_change: Callable[[], None],
         on_news: Callable[[], None],
+        on_addresses: Callable[[Mapping[bytes, int]], None],
     ) -> None:
         self._loop = loop
         self._on_loss = on_loss
         self._on_gain = on_gain
         self._on_change = on_change
         self._on_news = on_news
+        self._on_addresses = on_addresses
+        self._told: dict[bytes, int] = {}
         self._network = HostNetwork()
         self._timer: asyncio.TimerHandle | None = None
         self._not_before = 0.0
@@ -75,6 +78,9 @@ class NetWatch:
             self._netlink.send(ASK_FOR_ADDRESSES)
             losses[Lost()] = None
             has_changed = True
+        if self._network.interfaces != self._told:
+            self._told = dict(self._network.interfaces)
+            self._on_addresses(self._told)
         if has_changed:
             self._on_news()
         for loss in losses:

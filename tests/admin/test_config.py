@@ -34,6 +34,7 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
         key_file=home / ".local/share/mycelium/priv_key.bin",
         tun_name="mycelium",
         no_tun=False,
+        no_shortcuts=False,
         disable_peer_discovery=False,
         peer_discovery_interface=(),
         peer_discovery_port=9650,
@@ -57,6 +58,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         key_file = "keys/mine"
         tun_name = "mesh0"
         no_tun = true
+        no_shortcuts = true
         disable_peer_discovery = true
         peer_discovery_interface = ["eth0", "wlan0"]
         peer_discovery_port = 9000
@@ -79,6 +81,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         key_file=home / "keys/mine",
         tun_name="mesh0",
         no_tun=True,
+        no_shortcuts=True,
         disable_peer_discovery=True,
         peer_discovery_interface=("eth0", "wlan0"),
         peer_discovery_port=9000,

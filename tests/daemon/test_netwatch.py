@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ import pytest
 from mycelium.daemon.host_network import ASK_FOR_ADDRESSES
 from mycelium.daemon.netwatch import NetWatch
 from mycelium.endpoint import Lost
+from mycelium.packet.netlink import RTM_DELADDR
 from tests.daemon.test_host_network import UP, V4, address, link
 
 DEADLINE_S = 10.0
@@ -40,12 +41,14 @@ class Watched:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.told: list[Any] = []
+        self.addresses: list[Mapping[bytes, int]] = []
         self.watch = NetWatch(
             loop,
             on_loss=self.told.append,
             on_gain=lambda: self.told.append("gain"),
             on_change=lambda: self.told.append("change"),
             on_news=lambda: self.told.append("news"),
+            on_addresses=self.addresses.append,
         )
 
     def hear(self, *messages: bytes | OSError) -> Netlink:
@@ -113,3 +116,13 @@ def test_the_hosts_own_addresses_are_asked_for(loop: asyncio.AbstractEventLoop) 
     netlink.settimeout(DEADLINE_S)
     assert socket.inet_pton(socket.AF_INET, "127.0.0.1") in netlink.recv(65_536)
     watched.watch.close()
+
+
+def test_the_addresses_are_told_whenever_they_change(watched: Watched) -> None:
+    watched.hear(address(7, V4))
+    assert watched.addresses[-1][V4] == 7
+    told = len(watched.addresses)
+    watched.hear(link(7, UP))
+    assert len(watched.addresses) == told
+    watched.hear(address(7, V4, RTM_DELADDR))
+    assert V4 not in watched.addresses[-1]
