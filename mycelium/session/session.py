@@ -72,7 +72,7 @@ class Session:
 
     def take_report(self, opened: int, newest: int, *, now: float) -> None:
         """Takes the peer's report on our trains, unless it is about an earlier keypair."""
-        if self.sending is not None and 0 < newest < self.sending.sealing.counter & 0xFFFF_FFFF:
+        if self.sending is not None and newest < self.sending.sealing.counter & 0xFFFF_FFFF:
             self.budget.report(opened, newest, now=now)
 
     def answer_to(self, request_digest: bytes) -> Answer | None:

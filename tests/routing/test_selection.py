@@ -180,6 +180,25 @@ def test_the_incumbent_stays_where_a_link_gets_just_as_cheap() -> None:
     assert lab.next_hop(FAR) == 1
 
 
+def test_the_incumbent_stays_where_it_becomes_just_as_long_as_another_route() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 100))
+    lab.says(2, update(FAR, 105))
+    lab.flush()
+    lab.says(1, update(FAR, 105))
+    assert (lab.next_hop(FAR), lab.metric(FAR)) == (1, 115)
+
+
+def test_a_suspected_neighbour_is_no_next_hop_to_itself() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    lab.says(1, update(1, 0))
+    assert lab.next_hop(1) == 1
+    lab.engine.neighbour_suspect(address(1), True, now=lab.now)
+    assert lab.next_hop(1) is None
+
+
 def test_a_sum_beyond_infinity_is_no_route() -> None:
     lab = RoutingLab()
     lab.up(1)

@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import pytest
+from msgspec.structs import replace
 
 from mycelium.routing.resolution import PENDING
 from mycelium.session.requests import PATIENCE_S, RESOLVE_AGAIN_S
@@ -28,7 +29,7 @@ def test_packets_wait_while_the_announcement_is_pending_and_leave_once_it_has_co
     assert a.sessions.next_deadline() == pytest.approx(1.0 + RESOLVE_AGAIN_S)
     a.resolution = b.announcement
     a.sessions.handle_timeout(now=a.sessions.next_deadline())
-    assert [kind for kind, _, _, _ in a.sent] == [SESSION_REQUEST]
+    assert [(kind, index) for kind, index, _, _ in a.sent] == [(SESSION_REQUEST, 0)]
     b.receive_from(a, now=1.2)
     a.receive_from(b, now=1.3)
     [session] = a.sessions.ready
@@ -91,6 +92,7 @@ def test_a_request_is_sent_again_with_growing_waits_until_it_is_given_up(a: Peer
     assert now == pytest.approx(PATIENCE_S)
     assert waits[:3] == [pytest.approx(wait, rel=0.11) for wait in (0.25, 0.5, 1.0)]
     assert all(wait == pytest.approx(1.0, rel=0.11) for wait in waits[3:])
+    assert len({*waits[2:]}) == len(waits[2:]), "requests that began at once do not stay in step"
 
 
 def test_a_request_under_way_is_not_begun_again(a: Peer, b: Peer) -> None:
@@ -98,6 +100,24 @@ def test_a_request_under_way_is_not_begun_again(a: Peer, b: Peer) -> None:
     a.send_to(b, now=0.0)
     a.send_to(b, now=0.1)
     assert len(a.sent) == 1
+
+
+def test_the_earliest_of_several_requests_is_what_is_waited_for(a: Peer, b: Peer) -> None:
+    a.resolution = PENDING
+    a.send_to(b, now=0.0)
+    a.send_to(Peer(3), now=0.05)
+    assert a.sessions.next_deadline() == pytest.approx(RESOLVE_AGAIN_S)
+
+
+def test_a_session_keeps_the_epoch_that_it_was_requested_in_if_the_announcement_is_gone_at_the_reply(
+    a: Peer, b: Peer
+) -> None:
+    a.resolution, b.resolution = replace(b.announcement, sequence=2 << 16), a.announcement
+    a.send_to(b, now=0.0)
+    b.receive_from(a, now=0.0)
+    a.resolution = None
+    a.receive_from(b, now=0.0)
+    assert a.sessions.by_peer[b.identity.address].peer_epoch == 2
 
 
 def test_a_reply_from_another_node_completes_nothing(a: Peer, b: Peer) -> None:
