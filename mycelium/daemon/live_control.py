@@ -42,6 +42,7 @@ NO_ADDRESS: Final = "0.0.0.0"
 _TYPES: Final = {
     PeerOrigin.CONFIGURED: "static",
     PeerOrigin.DISCOVERED: "linkLocalDiscovery",
+    PeerOrigin.SHORTCUT: "shortcut",
     PeerOrigin.INBOUND: "inbound",
 }
 

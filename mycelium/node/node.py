@@ -355,7 +355,8 @@ class Node:
 
     def snapshot(self, *, now: float) -> NodeSnapshot:
         """Returns the current peers, links and sessions."""
-        return snapshot(self.peers, self.discovery, self.dialler, self.links, self.sessions, now=now)
+        parts = (self.peers, self.discovery, self.dialler, self.links, self.sessions, self.shortcuts.peers)
+        return snapshot(*parts, now=now)
 
     def exchange_key_of(self, address: bytes) -> bytes | None:
         """Returns the X25519 key of the node that owns a 16-byte overlay address; None for an unknown one."""

@@ -19,7 +19,7 @@ from mycelium.peering.outside import Mapping
 
 CALL_AGAIN_S: Final = 0.4  # wait for the first answer; doubles with each call
 CALLS: Final = 4  # without an answer
-ROUNDS: Final = 3  # of dialling
+ROUNDS: Final = 3  # of dialling, where both NATs are known to let it succeed; one where there may be no direct way
 DIAL_S: Final = SHORTCUT_PACE.patience_s
 HARD_DIAL_S: Final = 0.6  # where a NAT maps each destination to another port: what helps then, helps at once
 LINK_LOOK_S: Final = 0.05  # between looks for the link that comes of dialling
@@ -41,7 +41,7 @@ class Attempt:
 
     __slots__ = (
         "_called_at",
-        "_is_hard",
+        "_rounds",
         "_unanswered",
         "begun_at",
         "candidates",
@@ -72,7 +72,7 @@ class Attempt:
         self.dialled_until = now
         self._called_at: dict[int, float] = {}  # by round, of those unanswered
         self._unanswered = 0
-        self._is_hard = False
+        self._rounds = ROUNDS
 
     def heard(self, candidates: Sequence[Endpoint], mapping: Mapping, neighbours: Sequence[bytes]) -> None:
         """Takes what the far end says of itself."""
@@ -82,7 +82,7 @@ class Attempt:
 
     def may_call(self) -> bool:
         """Tells whether another call makes sense."""
-        return self._unanswered < CALLS and self.rounds_dialled < (1 if self._is_hard else ROUNDS)
+        return self._unanswered < CALLS and self.rounds_dialled < self._rounds
 
     def called(self, *, now: float) -> int:
         """Notes that a call is sent; returns its round."""
@@ -120,10 +120,11 @@ class Attempt:
 
     def dialled(self, own: Mapping, *, now: float) -> None:
         """Notes that the far end is dialled; `own` is how this end's NAT maps ports."""
-        self._is_hard = Mapping.ENDPOINT_DEPENDENT in (own, self.mapping)
+        mappings = {own, self.mapping}
+        self._rounds = ROUNDS if mappings == {Mapping.ENDPOINT_INDEPENDENT} else 1
         self.phase = Phase.DIALLING
         self.rounds_dialled += 1
-        self.dialled_until = now + (HARD_DIAL_S if self._is_hard else DIAL_S)
+        self.dialled_until = now + (HARD_DIAL_S if Mapping.ENDPOINT_DEPENDENT in mappings else DIAL_S)
         self.look_for_link(now=now)
 
     def look_for_link(self, *, now: float) -> None:
@@ -134,4 +135,4 @@ class Attempt:
         """Called when this end has dialled in vain and is not the caller: returns whether it waits for another call."""
         self.phase = Phase.WAITING
         self.due_at = now + NEXT_CALL_S
-        return self.rounds_dialled < (1 if self._is_hard else ROUNDS)
+        return self.rounds_dialled < self._rounds

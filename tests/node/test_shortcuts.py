@@ -7,6 +7,7 @@ from msgspec import structs
 
 from mycelium.node.event_kind import EventKind
 from mycelium.node.node import Node
+from mycelium.node.snapshot import PeerOrigin
 from mycelium.peering.attempt import CALLS
 from mycelium.peering.shortcuts import ShortcutFailed
 from mycelium.session.session import Session
@@ -69,6 +70,8 @@ def test_traffic_over_a_relay_becomes_direct_within_a_second_and_nothing_is_lost
     net.run(1)
     assert sorted(received(net, HERE) + received(net, THERE)) == sorted(sent)
     for name in (HERE, THERE):
+        origins = [peer.origin for peer in net.hosts[name].node.snapshot(now=net.now).peers]
+        assert origins == [PeerOrigin.CONFIGURED, PeerOrigin.CONFIGURED, PeerOrigin.SHORTCUT]
         assert kinds(net, name) == [EventKind.SHORTCUT_OPENED]
         assert counter(net, name, "shortcuts_opened") == 1
     assert counter(net, HERE, "shortcuts_tried") + counter(net, THERE, "shortcuts_tried") <= 2

@@ -77,9 +77,15 @@ def test_an_answer_counts_once() -> None:
 
 @pytest.mark.parametrize(
     ("ours", "its", "rounds", "patience_s"),
-    [(EASY, EASY, ROUNDS, DIAL_S), (EASY, HARD, 1, HARD_DIAL_S), (HARD, EASY, 1, HARD_DIAL_S)],
+    [
+        (EASY, EASY, ROUNDS, DIAL_S),
+        (EASY, Mapping.UNKNOWN, 1, DIAL_S),
+        (Mapping.UNKNOWN, EASY, 1, DIAL_S),
+        (EASY, HARD, 1, HARD_DIAL_S),
+        (HARD, EASY, 1, HARD_DIAL_S),
+    ],
 )
-def test_a_nat_that_maps_each_destination_makes_for_one_short_round(
+def test_only_where_both_nats_are_easy_there_are_further_rounds(
     ours: Mapping, its: Mapping, rounds: int, patience_s: float
 ) -> None:
     attempt = answered_by(its)
@@ -110,6 +116,7 @@ def test_the_other_end_waits_for_the_start_of_the_newest_call_and_then_for_furth
     assert attempt.due_at == pytest.approx(10.5 + NEXT_CALL_S)
     assert not attempt.is_started_by(1)
     assert attempt.is_started_by(2)
+    attempt.heard((), EASY, ())
     attempt.dialled(EASY, now=11.0)
     assert not attempt.is_started_by(2)
     assert attempt.waits(now=12.5)
