@@ -262,7 +262,7 @@ class Frames:
 
     def _receive_odd(self, endpoint: Endpoint, datagram: memoryview, frames: list[memoryview], *, now: float) -> None:
         """Takes a size probe, a whole frame that arrived among chunks, or a datagram under another of our indices."""
-        if len(datagram) <= SEALED_OVERHEAD:
+        if len(datagram) < SEALED_OVERHEAD:
             self.counters.frames_malformed += 1
             return
         keypair = self.keypairs.by_index.get(int.from_bytes(datagram[_INDEX], "big"))

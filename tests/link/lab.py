@@ -140,14 +140,14 @@ class LinkEnd:
             now=self.lab.now,
         )
 
-    def receive(self, source: Endpoint, data: bytes, segment_size: int) -> None:
+    def receive(self, source: Endpoint, data: bytes, segment_size: int, waited_s: float = 0.0) -> None:
         if data[0] == HANDSHAKE_3:
             self._receive_message_3(source, data)
             return
         burst = memoryview(bytearray(data))
         index = int.from_bytes(data[4:8], "big")
         if self._link is not None:
-            self._hear(self._link.receive(index, source, burst, segment_size, waited_s=0.0, now=self.lab.now))
+            self._hear(self._link.receive(index, source, burst, segment_size, waited_s=waited_s, now=self.lab.now))
 
     def _receive_message_3(self, source: Endpoint, data: bytes) -> None:
         responder = self._responders.pop(int.from_bytes(data[4:8], "big"), None)
@@ -185,6 +185,7 @@ class LinkLab:
         self.seed = seed
         self.delay_s = delay_s
         self.delays_s: dict[tuple[str, str], float] = {}  # of wires that differ
+        self.waits_s = dict.fromkeys("ab", 0.0)  # how long what has arrived waits for an end, which is told
         self.queue_s: Callable[[], float] = lambda: 0.0  # how much longer a datagram takes, as on busy hosts
         self.drop: Callable[[str, str, bytes], bool] = lambda source, destination, data: False
         self.sent: list[tuple[str, str, bytes]] = []  # every datagram
@@ -306,4 +307,9 @@ class LinkLab:
         owner = self._owners.get(destination)
         if owner is not None:
             local = self.local_addresses.get(destination, b"")
-            owner.receive(endpoint(source)._replace(local=local), burst, segment_size)
+            waited_s = self.waits_s[owner.name]
+            receive = partial(owner.receive, endpoint(source)._replace(local=local), burst, segment_size, waited_s)
+            if waited_s:
+                self.at(self.now + waited_s, receive)
+            else:
+                receive()

@@ -51,6 +51,15 @@ def test_what_both_ends_waited_is_no_part_of_the_round_trip_on_the_wire(lab: Lin
     assert path.rtt.newest_on_wire == pytest.approx(0.05)
 
 
+def test_a_round_trip_between_busy_hosts_is_that_of_the_wire_and_timeouts_see_all_of_it() -> None:
+    lab = LinkLab()
+    lab.waits_s.update(a=0.010, b=0.030)
+    lab.run(10)
+    rtt = lab.link("a").paths.active.rtt
+    assert rtt.newest_on_wire == pytest.approx(2 * DELAY_S)
+    assert rtt.srtt == pytest.approx(2 * DELAY_S + 0.040)
+
+
 def test_a_reply_that_took_longer_than_any_round_trip_measures_nothing() -> None:
     lab = LinkLab()
     probes, path = probes_of(lab, "a"), lab.link("a").paths.active
