@@ -145,6 +145,16 @@ BEACONS_PER_SECOND: Final = 200  # beacons read from one interface; where more c
 BEACON_BUFFER_BYTES: Final = 64 << 10  # the kernel's receive buffer for one interface
 DISCOVERY_INTERFACES: Final = 64  # interfaces with discovery, each with two sockets; a container host may have far more
 
+# -- automatic peers ---------------------------------------------------------------------------------------------------
+AUTO_PEERS: Final = 32  # that an operator may want; each costs what any link does
+KNOWN_PEERS: Final = 256  # learned addresses of other nodes
+KNOWN_PER_TEACHER: Final = 32  # of them that one neighbour told, or all those that dialled this node together
+KNOWN_PER_NETWORK: Final = 4  # of them in one IPv4 /24 or IPv6 /64
+KNOWN_PER_KEY: Final = 4  # of them for one node
+KNOWN_PEERS_KEPT: Final = KNOWN_PER_TEACHER  # of them on disk, which is a teacher too
+PEERS_PER_MESSAGE: Final = 16  # addresses in one answer, 51 bytes each
+CANDIDATES_AT_ONCE: Final = 4  # learned addresses dialled for one automatic peer, of which the quickest is kept
+
 # -- the TUN device ----------------------------------------------------------------------------------------------------
 TUN_REPAIRS_AT_ONCE: Final = (
     10  # repairs without a wait, each a process of 0.2 s; an operator who tries things needs some

@@ -8,6 +8,11 @@ from mycelium.identity import OVERLAY_PREFIX, is_overlay_address
 BROADCAST: Final = IPv4Address("255.255.255.255")
 
 
+def is_numeric(host: str) -> bool:
+    """Tells whether a host is named by its address; in memory hosts have names."""
+    return ":" in host or host.replace(".", "").isdecimal()
+
+
 def objection(host: str, *, zone: str = "") -> str | None:
     """Returns why no link can run to or from a numeric address, in words for the operator; None if one can.
 

@@ -15,9 +15,20 @@ import pytest
 from mycelium.identity import Identity, address_of_exchange_key, blake2b
 from mycelium.routing.digest import digest_of
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.wire import announcement, beacon, control, datagram, frame, signal, train, underlay_address
+from mycelium.wire import announcement, beacon, control, datagram, frame, known_peer, signal, train, underlay_address
 from mycelium.wire.announcement import Announcement, encode_announcement, signed_bytes
-from mycelium.wire.control import ANY_NODE, Digest, Item, Observed, RouteRequest, SeqnoRequest, Update, encode_item
+from mycelium.wire.control import (
+    ANY_NODE,
+    Digest,
+    Item,
+    Observed,
+    PeersKnown,
+    PeersWanted,
+    RouteRequest,
+    SeqnoRequest,
+    Update,
+    encode_item,
+)
 from mycelium.wire.distance import distance
 from mycelium.wire.underlay_address import UnderlayAddress
 
@@ -120,7 +131,7 @@ def test_no_layout_of_the_wire_is_missing() -> None:
     said = {target for table in tables("layout") for target in table.target.split()}
     layouts = {
         f"{module.__name__}.{name}"
-        for module in (announcement, beacon, control, datagram, frame, signal, train, underlay_address)
+        for module in (announcement, beacon, control, datagram, frame, known_peer, signal, train, underlay_address)
         for name, value in vars(module).items()
         if isinstance(value, struct.Struct)
     }
@@ -144,6 +155,8 @@ def test_control_messages_have_the_types_said() -> None:
         "route request": RouteRequest(ANY_NODE),
         "digest": Digest(bytes(16), 0),
         "observed address": Observed(UnderlayAddress("192.0.2.1", 9651)),
+        "peers wanted": PeersWanted(),
+        "known peers": PeersKnown(()),
     }
     said = re.findall(r"^\| (\d) \| ([a-z ]+) \| (?:section|none)", DOCUMENT, re.MULTILINE)
     assert said == [(str(encode_item(item)[0]), name) for name, item in items.items()]

@@ -35,7 +35,7 @@ class PeerInfo(Struct, frozen=True, rename="camel", kw_only=True):
     """One entry of GET /api/v1/admin/peers."""
 
     endpoint: EndpointInfo
-    type: str  # static | inbound | linkLocalDiscovery | shortcut
+    type: str  # static | inbound | linkLocalDiscovery | shortcut | automatic
     connection_state: str  # alive | connecting | dead
     tx_bytes: int
     rx_bytes: int

@@ -44,6 +44,7 @@ _TYPES: Final = {
     PeerOrigin.DISCOVERED: "linkLocalDiscovery",
     PeerOrigin.SHORTCUT: "shortcut",
     PeerOrigin.INBOUND: "inbound",
+    PeerOrigin.AUTOMATIC: "automatic",
 }
 
 

@@ -36,6 +36,7 @@ class EventKind(Enum):
     SHORTCUT_OPENED = "shortcut-opened", "INFO", "shortcut opened: packets to and from {node} pass no relay any more"
     SHORTCUT_FAILED = "shortcut-failed", "INFO", "no shortcut to {node}, whose packets still pass relays: {cause}"
     SHORTCUT_CLOSED = "shortcut-closed", "INFO", "shortcut to {node} closed: {cause}"
+    AUTO_PEER = "auto-peer", "INFO", "automatic peer: {node} at {after}[ given up: {cause}]"
     MORE = "more", "INFO", "events: {count} more[ about {node}][ about {peer}], not listed one by one"
     ROUTE = "route", "DEBUG", "route to {node} {story}"
     ROUTES = "routes", "DEBUG", "routes: {count} more changes, not listed one by one"

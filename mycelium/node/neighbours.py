@@ -35,11 +35,11 @@ from mycelium.node.counters import NodeCounters
 from mycelium.node.duplicates import SHARED, Duplicates, Reaction
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
+from mycelium.node.peering import Peering
 from mycelium.outbox import Outbox, ResolvePeer
-from mycelium.peering.configured import ConfiguredPeer, PeerList
-from mycelium.peering.dialler import Candidate, Dialler, Source
-from mycelium.peering.discovery import Discovery
-from mycelium.peering.outside import Outside, address_to_tell
+from mycelium.peering.configured import ConfiguredPeer
+from mycelium.peering.dialler import Candidate, Source
+from mycelium.peering.outside import address_to_tell
 from mycelium.peering.redials import Redials
 from mycelium.policy import Policy
 from mycelium.routing.engine import RoutingEngine
@@ -57,12 +57,8 @@ class Neighbours:
     def __init__(
         self,
         identity: Identity,
-        links: dict[bytes, Link],
         *,
-        peers: PeerList,
-        discovery: Discovery,
-        dialler: Dialler,
-        outside: Outside,
+        peering: Peering,
         routing: RoutingEngine,
         journal: Journal,
         policy: Policy,
@@ -72,15 +68,16 @@ class Neighbours:
         entropy: Callable[[int], bytes],
         rng: Random,
     ) -> None:
-        self.links = links  # by neighbour
+        self.links = peering.links  # by neighbour
         self.by_index: dict[int, Link] = {}  # by the own index, which datagrams start with
         self.events: list[LinkEvent] = []  # of all links, to be handled
         self._counters = counters
         self._own_exchange_key = identity.exchange_public_key
-        self._peers = peers
-        self._discovery = discovery
-        self._dialler = dialler
-        self._outside = outside
+        self._peers = peering.peers
+        self._discovery = peering.discovery
+        self._exchange = peering.exchange
+        self._dialler = peering.dialler
+        self._outside = peering.outside
         self.redials = Redials()
         self._routing = routing
         self._journal = journal
@@ -97,7 +94,7 @@ class Neighbours:
     def adopt(self, completed: Completed, *, now: float) -> None:
         """Gives a completed handshake to the neighbour's link, as new keys or a new path, or makes a link of it."""
         address = completed.keys.peer_address
-        self._dialler.completed(completed, now=now)
+        answered = self._dialler.completed(completed, now=now)
         entries = self._peers.missing_at((completed.endpoint.remote,), completed.keys.peer_exchange_key)
         if not self._policy.allows_neighbour(address):
             self._counters.links_denied += 1
@@ -116,6 +113,9 @@ class Neighbours:
         for entry in entries:
             entry.connected(address, (completed.endpoint.remote,))
             self._dialler.forget_worse(entry.url, completed.endpoint, now=now)
+        for candidate in answered:
+            if candidate.source is Source.EXCHANGE:
+                self._exchange.auto.answered(candidate, address, now=now)
         self.handle_events(now=now)
 
     def _make_link(self, completed: Completed, *, now: float) -> Link:
@@ -159,6 +159,7 @@ class Neighbours:
             case ItemsReceived():
                 routing.receive(neighbour, event.items, now=now)
                 self._take_observations(neighbour, event.items)
+                self._exchange.receive(neighbour, event.items, now=now)
             case LinkUp():
                 self._handle_up(event, now=now)
             case LinkSuspected():
@@ -188,6 +189,7 @@ class Neighbours:
         self._note_return(self.links[event.neighbour], now=now)
         self._routing.neighbour_up(event.neighbour, event.cost, now=now)
         self._tell_address(event.neighbour, event.endpoint, now=now)
+        self._exchange.linked(event.neighbour, now=now)
 
     def _tell_address(self, neighbour: bytes, endpoint: Endpoint, *, now: float) -> None:
         """Tells a neighbour where it is seen."""
@@ -240,6 +242,7 @@ class Neighbours:
         self._note_stillbirth(link, now=now)
         self.redials.stop(link.address)
         self._outside.forget(link.address)
+        self._exchange.forget(link.address)
         del self.links[link.address]
         self._forget_indices()
 
@@ -264,6 +267,8 @@ class Neighbours:
                 self.note_failure(candidate.url, candidate.endpoint, cause, now=now)
             elif candidate.source is Source.DISCOVERY:
                 self._discovery.failed(candidate.endpoint, cause)
+            elif candidate.source is Source.EXCHANGE:
+                self._exchange.auto.failed(candidate, now=now)
         self._dialler.failed.clear()
 
     def note_failure(self, url: str, endpoint: Endpoint | None, cause: str, *, now: float) -> None:
@@ -291,6 +296,7 @@ class Neighbours:
         It also stands back, without links, where routing has found another host with this node's key.
         """
         self._react(self.duplicates.react(now=now), now=now)
+        self._keep_auto_peers(now=now)
         for link in list(self.links.values()):
             link.sweep(now=now)
             if link.state is LinkState.DOWN:
@@ -300,6 +306,18 @@ class Neighbours:
             elif link.wants_new_keypair(now=now):
                 self._dial(link, link.paths.active.endpoint, now=now)
         self._forget_indices()
+
+    def _keep_auto_peers(self, *, now: float) -> None:
+        """Looks for automatic peers, and closes the links of those that were given up, unless the peer list has them."""
+        self._exchange.sweep(now=now)
+        news, self._exchange.auto.news = self._exchange.auto.news, []
+        for one in news:
+            self._journal.note(EventKind.AUTO_PEER, node=one.node, after=one.peer.endpoint, cause=one.cause, now=now)
+            link = self.links.get(one.node)
+            if one.cause is not None and link is not None and not self._peers.linked_to(one.node):
+                link.close(CLOSE_LEAVING, now=now)
+                self.stop_dialling(link, now=now)
+                self.remove(link, one.cause, now=now)
 
     def _react(self, reaction: Reaction, *, now: float) -> None:
         if reaction is Reaction.STAND_BACK:

@@ -18,23 +18,19 @@ from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.crypto.primitives import Primitives
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity, subnet_of
-from mycelium.link.handshakes import Handshakes
-from mycelium.link.link import Link
 from mycelium.node.announcing import announce, is_signed
 from mycelium.node.counters import NodeCounters
 from mycelium.node.data_path import DataPath
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.node.neighbours import Neighbours
+from mycelium.node.peering import Peering
 from mycelium.node.settings import NodeSettings
 from mycelium.node.shortcuts import MeshShortcuts
-from mycelium.node.snapshot import NodeSnapshot, snapshot
+from mycelium.node.snapshot import NodeSnapshot, PeerOrigin, snapshot
 from mycelium.outbox import Outbox
 from mycelium.packet.batch import PacketBatch
-from mycelium.peering.configured import NAME_UNKNOWN, PeerList
-from mycelium.peering.dialler import Dialler
-from mycelium.peering.discovery import Discovery
-from mycelium.peering.outside import Outside
+from mycelium.peering.configured import NAME_UNKNOWN
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.timing import Deadlines
@@ -70,7 +66,6 @@ class Node:
     ) -> None:
         self.identity = identity
         self.outbox = Outbox()
-        self.peers = PeerList(rng)
         self.journal = Journal(now=now)
         self.metrics = Registry()
         self._counters = NodeCounters()
@@ -104,26 +99,17 @@ class Node:
 
     def _compose_links(self, handshakes: HandshakeConfig, rng: random.Random, *, now: float) -> None:
         """Makes what finds neighbours and keeps links with them."""
-        self.handshakes = Handshakes(handshakes, rng=rng, outbox=self.outbox, new_index=self._new_index)
-        self.dialler = Dialler(self.handshakes)
-        self.outside = Outside()
-        self.links: dict[bytes, Link] = {}  # by neighbour
-        self.discovery = Discovery(
-            psk=self._settings.psk,
-            network_id=self._settings.network_id,
-            links=self.links,
-            dialler=self.dialler,
-            outbox=self.outbox,
-            entropy=self._entropy,
-            rng=rng,
-        )
+        peering = self._peering = Peering(handshakes, new_index=self._new_index, outbox=self.outbox, rng=rng)
+        self.peers = peering.peers
+        self.links = peering.links
+        self.handshakes = peering.handshakes
+        self.dialler = peering.dialler
+        self.outside = peering.outside
+        self.discovery = peering.discovery
+        self.exchange = peering.exchange
         self.neighbours = Neighbours(
             self.identity,
-            self.links,
-            peers=self.peers,
-            discovery=self.discovery,
-            dialler=self.dialler,
-            outside=self.outside,
+            peering=peering,
             routing=self.routing,
             journal=self.journal,
             policy=self._policy,
@@ -176,8 +162,8 @@ class Node:
 
     def _register(self) -> None:
         self.metrics.add(self._counters, self.neighbours.link_counters, self.dataplane_counters, self.sessions.counters)
-        self.metrics.add(self.handshakes.gate_counters, self.handshakes.counters, self.dialler.counters)
-        self.metrics.add(self.discovery.counters, self.outside.counters, self.shortcuts.counters)
+        self.metrics.add(self.shortcuts.counters)
+        self._peering.register(self.metrics)
         self.routing.register(self.metrics)
 
     # -- data ----------------------------------------------------------------------------------------------------------
@@ -355,8 +341,11 @@ class Node:
 
     def snapshot(self, *, now: float) -> NodeSnapshot:
         """Returns the current peers, links and sessions."""
-        parts = (self.peers, self.discovery, self.dialler, self.links, self.sessions, self.shortcuts.peers)
-        return snapshot(*parts, now=now)
+        unlisted = {
+            **dict.fromkeys(self.shortcuts.peers, PeerOrigin.SHORTCUT),
+            **dict.fromkeys(self.exchange.auto.kept, PeerOrigin.AUTOMATIC),
+        }
+        return snapshot(self.peers, self.discovery, unlisted, self.dialler, self.links, self.sessions, now=now)
 
     def exchange_key_of(self, address: bytes) -> bytes | None:
         """Returns the X25519 key of the node that owns a 16-byte overlay address; None for an unknown one."""

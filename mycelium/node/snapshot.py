@@ -1,6 +1,6 @@
 """Frozen snapshots of peers, links, paths and sessions, for operators and tools. Times are seconds of the clock of `now`."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from msgspec import Struct
@@ -67,6 +67,7 @@ class PeerOrigin(StrEnum):
     CONFIGURED = "configured"
     DISCOVERED = "discovered"
     SHORTCUT = "shortcut"
+    AUTOMATIC = "automatic"
     INBOUND = "inbound"
 
 
@@ -105,17 +106,17 @@ class NodeSnapshot(Struct, frozen=True, kw_only=True):
 def snapshot(
     peers: PeerList,
     discovery: Discovery,
+    unlisted: Mapping[bytes, PeerOrigin],
     dialler: Dialler,
     links: dict[bytes, Link],
     sessions: Sessions,
-    shortcuts: Collection[bytes],
     *,
     now: float,
 ) -> NodeSnapshot:
-    """Returns a snapshot of the parts of one node; `shortcuts` has the neighbours that are linked by one."""
+    """Returns a snapshot of the parts of one node; `unlisted` says how neighbours were found, if it was not by beacons."""
     taken = {address: _link(link, now=now) for address, link in links.items()}
     return NodeSnapshot(
-        peers=tuple(_peers(peers, discovery, dialler, taken, shortcuts)),
+        peers=tuple(_peers(peers, discovery, unlisted, dialler, taken)),
         links=tuple(taken.values()),
         sessions=tuple(_session(session) for session in sessions.by_peer.values()),
     )
@@ -124,9 +125,9 @@ def snapshot(
 def _peers(
     peers: PeerList,
     discovery: Discovery,
+    unlisted: Mapping[bytes, PeerOrigin],
     dialler: Dialler,
     links: dict[bytes, LinkSnapshot],
-    shortcuts: Collection[bytes],
 ) -> Iterable[PeerSnapshot]:
     links_of = _links_of_entries(peers, links)
     shown = {link.address for link in links_of if link is not None}
@@ -150,9 +151,9 @@ def _peers(
     for link in links.values():
         if link.address not in shown:
             found = heard.get(link.address)
-            unlisted = PeerOrigin.SHORTCUT if link.address in shortcuts else PeerOrigin.INBOUND
+            by_beacon = PeerOrigin.INBOUND if found is None else PeerOrigin.DISCOVERED
             yield PeerSnapshot(
-                origin=PeerOrigin.DISCOVERED if found is not None else unlisted,
+                origin=unlisted.get(link.address, by_beacon),
                 state=_state(link, (), dialled),
                 known_since=link.connected_since if found is None else found.known_since,
                 connected_at=link.up_since,

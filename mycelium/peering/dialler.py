@@ -31,6 +31,7 @@ class Source(IntEnum):
     NEIGHBOUR = 1  # its last address: for new keys, or since its link is down
     DISCOVERY = 2
     SHORTCUT = 3  # addresses that the far end of a session names
+    EXCHANGE = 4  # what other nodes have told of
 
 
 # Both ends send at the same time, so that each opens its NAT for the other: a datagram that came too early is soon followed by
@@ -130,12 +131,17 @@ class Dialler:
         """Returns the remote endpoints that are being dialled, or wait for their turn."""
         return {remote for remote, _ in self._attempts}.union(one.endpoint.remote for one in self._delayed)
 
-    def completed(self, completed: Completed, *, now: float) -> None:
-        """Ends the attempts that a completed handshake has made needless: those at its endpoint whose pin agrees."""
-        if completed.keys.is_initiator:
-            for pin in (ANY_KEY, completed.keys.peer_exchange_key):
-                self._end((completed.endpoint.remote, pin))
-            self._start_waiting(now=now)
+    def completed(self, completed: Completed, *, now: float) -> list[Candidate]:
+        """Ends the attempts that a completed handshake has made needless: those at its endpoint whose pin agrees.
+
+        Returns their candidates.
+        """
+        if not completed.keys.is_initiator:
+            return []
+        remote = completed.endpoint.remote
+        answered = [one for pin in (ANY_KEY, completed.keys.peer_exchange_key) for one in self._end((remote, pin))]
+        self._start_waiting(now=now)
+        return answered
 
     def pause(self) -> None:
         """Ends all attempts, and neither dials nor answers until `resume`."""
@@ -159,6 +165,14 @@ class Dialler:
             lambda candidate: candidate.url == url and medium_of(candidate.endpoint.scheme).preference > answered,
             now=now,
         )
+
+    def dials_for(self, source: Source) -> bool:
+        """Tells whether a candidate of a source is being dialled, or waits for its turn."""
+        return any(one.source is source for attempt in self._attempts.values() for one in attempt.candidates)
+
+    def forget_source(self, source: Source, *, now: float) -> None:
+        """Stops dialling all candidates of a source."""
+        self._withdraw(lambda candidate: candidate.source is source, now=now)
 
     def forget_neighbour(self, remotes: Collection[Endpoint], *, now: float) -> None:
         """Stops dialling a neighbour at these remote endpoints, unless the peer list asks for it."""

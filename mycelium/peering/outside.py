@@ -18,7 +18,7 @@ from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
 from mycelium.limits import OBSERVATIONS, SIGNAL_CANDIDATES
 from mycelium.medium import medium_of
-from mycelium.peer_address import objection
+from mycelium.peer_address import is_numeric, objection
 from mycelium.wire.underlay_address import UnderlayAddress
 
 UDP: Final = "udp"
@@ -128,8 +128,7 @@ def address_to_tell(endpoint: Endpoint) -> UnderlayAddress | None:
 
     The port of a connection is for that connection only, a link-local address for its link, and in memory hosts have names.
     """
-    is_numeric = ":" in endpoint.host or endpoint.host.replace(".", "").isdecimal()
-    if not is_numeric or endpoint.scope or medium_of(endpoint.scheme).is_reliable:
+    if not is_numeric(endpoint.host) or endpoint.scope or medium_of(endpoint.scheme).is_reliable:
         return None
     return UnderlayAddress(endpoint.host, endpoint.port)
 

@@ -11,6 +11,9 @@
     4 digest            digest (16) of the table that the sender advertises to the receiver, number of its routes (4)
     5 observed          address and port at which the sender sees the receiver (`underlay_address.py`)
 
+    8 peers wanted      nothing
+    9 known peers       where nodes can be dialled (`known_peer.py`), one after the other
+
 Messages of unknown types are skipped, and so are bytes after the fields of a request, digest or observed address, which later
 versions may add.
 After the fields of an update comes an announcement or nothing; an update with an announcement of another version is skipped.
@@ -26,6 +29,7 @@ from mycelium.errors import DecodeError, OtherVersion
 from mycelium.limits import CONTROL_MESSAGE_BYTES
 from mycelium.wire.announcement import Announcement, decode_announcement, encode_announcement
 from mycelium.wire.distance import FLIP, metric_of, sequence_of
+from mycelium.wire.known_peer import KnownPeer, decode_known_peers, encode_known_peers
 from mycelium.wire.underlay_address import UnderlayAddress, underlay_address
 
 ANY_NODE: Final = bytes(16)
@@ -85,7 +89,17 @@ class Observed(Struct, frozen=True):
     address: UnderlayAddress
 
 
-Item = Update | SeqnoRequest | RouteRequest | Digest | Observed
+class PeersWanted(Struct, frozen=True):
+    """The sender wants to know of other nodes, and agrees that they are told of it."""
+
+
+class PeersKnown(Struct, frozen=True):
+    """The answer: where neighbours of the sender are that have agreed."""
+
+    peers: tuple[KnownPeer, ...]
+
+
+Item = Update | SeqnoRequest | RouteRequest | Digest | Observed | PeersWanted | PeersKnown
 
 
 def encode_item(item: Item) -> bytes:
@@ -104,6 +118,10 @@ def encode_item(item: Item) -> bytes:
             kind, body = 4, _DIGEST.pack(item.digest, item.routes)
         case Observed():
             kind, body = 5, item.address.packed()
+        case PeersWanted():
+            kind, body = 8, b""
+        case PeersKnown():
+            kind, body = 9, encode_known_peers(item.peers)
     return _HEAD.pack(kind, len(body)) + body
 
 
@@ -142,6 +160,10 @@ def _decode_item(kind: int, body: bytes) -> Item | None:
                 return Digest(*_DIGEST.unpack_from(body))
             case 5:
                 return Observed(underlay_address(body))
+            case 8:
+                return PeersWanted()
+            case 9:
+                return PeersKnown(decode_known_peers(body))
             case _:
                 return None
     except OtherVersion:

@@ -38,7 +38,7 @@ class HandshakeEnd:
 
 
 def exchange(
-    ours: HandshakeEnd, theirs: HandshakeEnd, on_completed: Callable[[Completed], None] = lambda completed: None
+    ours: HandshakeEnd, theirs: HandshakeEnd, on_completed: Callable[[Completed], object] = lambda completed: None
 ) -> tuple[list[Completed], list[Completed]]:
     """Carries datagrams both ways until none is left; returns the handshakes completed at each end."""
     completed: tuple[list[Completed], list[Completed]] = [], []

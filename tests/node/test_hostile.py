@@ -18,7 +18,7 @@ from mycelium.limits import (
 from mycelium.link.keypairs import KEYPAIRS_PER_LINK
 from mycelium.link.link import Link, LinkState
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.control import Digest, Item, Observed, RouteRequest, SeqnoRequest, Update
+from mycelium.wire.control import Digest, Item, Observed, PeersKnown, PeersWanted, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_WORD, COOKIE, FRAME, HANDSHAKE_1
 from mycelium.wire.distance import distance
 from mycelium.wire.frame import (
@@ -45,6 +45,7 @@ from tests.support.small_meshes import (
     ready_pair,
     received,
 )
+from tests.wire.test_known_peer import KNOWN_PEERS
 from tests.wire.test_underlay_address import UNDERLAY_ADDRESSES
 
 STRANGER = Endpoint("udp", "203.0.113.9", PORT)
@@ -385,6 +386,8 @@ items = st.one_of(
     st.builds(RouteRequest, nodes),
     st.builds(Digest, st.binary(min_size=16, max_size=16), st.integers(0, 2**32 - 1)),
     st.builds(Observed, UNDERLAY_ADDRESSES),
+    st.builds(PeersWanted),
+    st.builds(PeersKnown, st.lists(KNOWN_PEERS, max_size=16).map(tuple)),
 )
 
 
@@ -411,7 +414,7 @@ def _with_node(item: Item, node: bytes) -> Item:
             return SeqnoRequest(node, item.sequence, item.hops)
         case RouteRequest():
             return RouteRequest(node)
-        case Digest() | Observed():
+        case Digest() | Observed() | PeersWanted() | PeersKnown():
             return item
 
 

@@ -1,0 +1,50 @@
+"""What finds neighbours, put together: the peer list, beacons, what others tell, and the dialler that all of it leads to."""
+
+from collections.abc import Callable
+from random import Random
+
+from mycelium.counters import Registry
+from mycelium.crypto.handshake import HandshakeConfig
+from mycelium.link.handshakes import Handshakes
+from mycelium.link.link import Link
+from mycelium.outbox import Outbox
+from mycelium.peering.configured import PeerList
+from mycelium.peering.dialler import Dialler
+from mycelium.peering.discovery import Discovery
+from mycelium.peering.exchange import PeerExchange
+from mycelium.peering.outside import Outside
+
+
+class Peering:
+    """What finds the neighbours of one node. `links` is empty yet, and filled by whoever takes the handshakes."""
+
+    def __init__(
+        self, handshakes: HandshakeConfig, *, new_index: Callable[[], int], outbox: Outbox, rng: Random
+    ) -> None:
+        self.links: dict[bytes, Link] = {}  # by neighbour
+        self.peers = PeerList(rng)
+        self.outside = Outside()
+        self.handshakes = Handshakes(handshakes, rng=rng, outbox=outbox, new_index=new_index)
+        self.dialler = Dialler(self.handshakes)
+        self.discovery = Discovery(
+            psk=handshakes.psk,
+            network_id=handshakes.network_id,
+            links=self.links,
+            dialler=self.dialler,
+            outbox=outbox,
+            entropy=handshakes.entropy,
+            rng=rng,
+        )
+        self.exchange = PeerExchange(
+            handshakes.identity.exchange_public_key,
+            links=self.links,
+            dialler=self.dialler,
+            is_chosen=lambda neighbour: bool(self.peers.linked_to(neighbour)),
+            rng=rng,
+        )
+
+    def register(self, metrics: Registry) -> None:
+        """Adds the counters of all of it."""
+        metrics.add(self.handshakes.gate_counters, self.handshakes.counters, self.dialler.counters)
+        metrics.add(self.discovery.counters, self.outside.counters)
+        metrics.add(self.exchange.counters, self.exchange.known.counters, self.exchange.auto.counters)
