@@ -130,6 +130,7 @@ SHORTCUT_ATTEMPTS: Final = 32  # under way at one time
 SHORTCUT_PEERS: Final = 1_024  # peers whose failed attempts are remembered; the oldest one is forgotten first
 # datagrams a second to addresses that peers name: a scan of ports in the eyes of those who watch networks is far above it
 SHORTCUT_DATAGRAMS_PER_SECOND: Final = 100
+OVERTAKING_BYTES: Final = 8 << 20  # that came directly and wait for what is under way over relays: 50 ms at 1.3 Gbit/s
 CALLS_PER_SECOND: Final = 1  # answered to one peer
 CALLS_AT_ONCE: Final = 4  # of one peer, answered in a row: the rounds of one attempt
 

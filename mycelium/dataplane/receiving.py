@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.relay_errors import RelayErrors
 from mycelium.dataplane.sending import Sending
+from mycelium.dataplane.train_order import TrainOrder
 from mycelium.identity import subnet_of
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
@@ -94,6 +95,7 @@ class Receiving:
         self._counters = counters
         self._outbox = outbox
         self.has_device = True
+        self.order = TrainOrder(sessions, self._open_train)
         self.item_handlers: dict[int, ItemHandler] = {ITEM_REPORT: self._take_report}
 
     def receive_frame(self, frame: memoryview, *, now: float, neighbour: bytes = b"") -> None:
@@ -170,8 +172,10 @@ class Receiving:
 
     def _receive_train(self, header: _Header, train: memoryview, neighbour: bytes, *, now: float) -> None:
         hop_limit, _, kind, _, _, index, counter, _, source = header
-        if kind == DATA:
+        if kind == DATA and source not in self.order.by_peer:
             self._open_train(hop_limit, index, counter, source, train, now=now)
+        elif kind == DATA:
+            self.order.take(hop_limit, index, counter, source, train, neighbour, now=now)
         elif kind == SESSION_REQUEST:
             body = train[TRAIN_HEADER_BYTES:]
             self._sessions.receive_request(source, counter, body, neighbour=neighbour, now=now)

@@ -146,6 +146,7 @@ class Node:
             routing=self.routing,
             sessions=self.sessions,
             sending=self.sending,
+            receiving=self.receiving,
             neighbours=self.neighbours,
             peers=self.peers,
             discovery=self.discovery,
@@ -158,7 +159,7 @@ class Node:
             now=now,
         )
         if self._settings.shortcuts:
-            self.shortcuts.start(self.receiving, now=now)
+            self.shortcuts.start(now=now)
 
     def _register(self) -> None:
         self.metrics.add(self._counters, self.neighbours.link_counters, self.dataplane_counters, self.sessions.counters)

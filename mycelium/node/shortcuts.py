@@ -38,6 +38,7 @@ class MeshShortcuts:
         routing: RoutingEngine,
         sessions: Sessions,
         sending: Sending,
+        receiving: Receiving,
         neighbours: Neighbours,
         peers: PeerList,
         discovery: Discovery,
@@ -62,9 +63,9 @@ class MeshShortcuts:
         )
         self.counters = self._shortcuts.counters
         self.network_changed = self._shortcuts.network_changed
-        self.next_deadline = self._shortcuts.next_deadline
         self.on_failure: FailureHandler = _nothing_more  # told of peers that this node can't reach directly
         self._routing = routing
+        self._receiving = receiving
         self._sending = sending
         self._neighbours = neighbours
         self._peers = peers
@@ -72,9 +73,10 @@ class MeshShortcuts:
         self._journal = journal
         self._arm = arm  # called when there may be an earlier deadline
 
-    def start(self, receiving: Receiving, *, now: float) -> None:
+    def start(self, *, now: float) -> None:
         """Begins to look at traffic, and to answer other nodes."""
-        receiving.item_handlers[ITEM_SIGNAL] = self._take_signal
+        self._receiving.item_handlers[ITEM_SIGNAL] = self._take_signal
+        self._receiving.order.arm = self._arm
         self._shortcuts.start(now=now)
 
     def _take_signal(self, session: Session, body: memoryview, *, now: float) -> None:
@@ -101,6 +103,10 @@ class MeshShortcuts:
         """Sends the content of a signal to the peer of a session."""
         self._sending.send_item(session, ITEM_SIGNAL, content, now=now)
 
+    def expect_directly(self, peer: bytes, *, wait_s: float, now: float) -> None:
+        """Keeps in order what a peer sends while it changes to a direct link: relays take `wait_s` longer at most."""
+        self._receiving.order.watch(peer, wait_s=wait_s, now=now)
+
     def close(self, peer: bytes, cause: str, *, now: float) -> None:
         """Closes the link with a neighbour."""
         self._neighbours.close(self._neighbours.links[peer], cause, now=now)
@@ -110,8 +116,13 @@ class MeshShortcuts:
         """The neighbours that are linked by a shortcut."""
         return list(self._shortcuts.peers)
 
+    def next_deadline(self) -> float:
+        """When `handle_timeout` is wanted next."""
+        return min(self._shortcuts.next_deadline(), self._receiving.order.next_deadline())
+
     def handle_timeout(self, *, now: float) -> None:
         """Goes on with attempts, looks at traffic, and writes into the journal what became of it."""
+        self._receiving.order.handle_timeout(now=now)
         self._shortcuts.handle_timeout(now=now)
         for one in self._shortcuts.news:
             match one:

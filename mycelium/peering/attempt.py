@@ -52,6 +52,7 @@ class Attempt:
         "neighbours",
         "peer",
         "phase",
+        "relayed_s",
         "round",
         "rounds_dialled",
         "token",
@@ -70,7 +71,8 @@ class Attempt:
         self.neighbours: Sequence[bytes] = ()  # of the far end
         self.due_at = now if is_caller else now + NEXT_CALL_S
         self.dialled_until = now
-        self._called_at: dict[int, float] = {}  # by round, of those unanswered
+        self.relayed_s = 0.0  # round trip through the mesh
+        self._called_at: dict[int, float] = {}  # by round, of those unanswered; at the other end of the newest
         self._unanswered = 0
         self._rounds = ROUNDS
 
@@ -99,7 +101,8 @@ class Attempt:
             return False
         self.round = round_
         self.phase = Phase.STARTING
-        self.due_at = now + (now - self._called_at[round_]) / 2
+        self.relayed_s = now - self._called_at[round_]
+        self.due_at = now + self.relayed_s / 2
         self._called_at.clear()
         self._unanswered = 0
         return True
@@ -110,11 +113,15 @@ class Attempt:
         """Takes a call, which is answered."""
         self.phase = Phase.WAITING
         self.round = round_
+        self._called_at = {round_: now}
         self.due_at = now + NEXT_CALL_S
 
-    def is_started_by(self, round_: int) -> bool:
-        """Tells whether a start is the one that this end waits for."""
-        return self.phase is Phase.WAITING and round_ == self.round
+    def started(self, round_: int, *, now: float) -> bool:
+        """Takes a start; returns whether it is the one that this end waits for."""
+        if self.phase is not Phase.WAITING or round_ != self.round:
+            return False
+        self.relayed_s = now - self._called_at[round_]
+        return True
 
     # -- both ----------------------------------------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ from mycelium.timing import Backoff, TokenBucket, TokenBuckets
 from mycelium.wire.signal import TOKEN_BYTES, Signal, SignalKind, decode_signal, encode_signal
 
 LOOK_S: Final = 0.5
+LATE_S: Final = 0.02  # that packets over relays may be late beyond the round trip measured
 FIRST_WAIT_S: Final = 5.0  # after the first attempt that failed; doubles
 WAIT_CEILING_S: Final = 600.0
 
@@ -88,6 +89,9 @@ class ShortcutMesh(Protocol):
 
     def send_signal(self, session: Session, content: bytes, *, now: float) -> None:
         """Sends the content of a signal to the peer of a session."""
+
+    def expect_directly(self, peer: bytes, *, wait_s: float, now: float) -> None:
+        """Keeps in order what a peer sends while it changes to a direct link: relays take `wait_s` longer at most."""
 
     def close(self, peer: bytes, cause: str, *, now: float) -> None:
         """Closes the link with a neighbour."""
@@ -259,6 +263,7 @@ class Shortcuts:
         """Dials all addresses of the far end side by side."""
         key = self._mesh.key_of(attempt.peer)
         attempt.dialled(self._outside.view.mapping, now=now)
+        self._mesh.expect_directly(attempt.peer, wait_s=attempt.relayed_s + LATE_S, now=now)
         for endpoint in dict.fromkeys(attempt.candidates):
             if not _is_possible(endpoint):
                 self.counters.shortcut_addresses_refused += 1
@@ -349,7 +354,7 @@ class Shortcuts:
             if attempt.answered(signal.round, now=now):
                 attempt.heard(signal.candidates, Mapping.of_code(signal.mapping), signal.neighbours)
                 self._signal(SignalKind.START, attempt, now=now)
-        elif signal.kind is SignalKind.START and not attempt.is_caller and attempt.is_started_by(signal.round):
+        elif signal.kind is SignalKind.START and not attempt.is_caller and attempt.started(signal.round, now=now):
             self._dial(attempt, now=now)
 
     def _signal(self, kind: SignalKind, attempt: Attempt, *, now: float) -> None:

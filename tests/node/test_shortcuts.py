@@ -77,6 +77,17 @@ def test_traffic_over_a_relay_becomes_direct_within_a_second_and_nothing_is_lost
     assert counter(net, HERE, "shortcuts_tried") + counter(net, THERE, "shortcuts_tried") <= 2
 
 
+def test_packets_arrive_in_order_although_the_direct_way_is_quicker() -> None:
+    net = relayed()
+    sent = []
+    for _ in range(600):
+        sent.append(ping(net, HERE, THERE))
+        net.run(0.002)
+    net.run(1)
+    assert is_direct(net)
+    assert received(net, THERE) == sent
+
+
 @pytest.mark.parametrize(("here", "there"), [(EASY, HARD), (HARD, EASY)])
 def test_a_nat_with_a_port_for_each_destination_reaches_one_that_filters_by_address(
     here: Behaviour, there: Behaviour

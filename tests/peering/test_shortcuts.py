@@ -41,6 +41,8 @@ class FakeMesh:
         assert signal is not None
         self.signals.append(signal)
 
+    def expect_directly(self, peer: bytes, *, wait_s: float, now: float) -> None: ...
+
     def close(self, peer: bytes, cause: str, *, now: float) -> None:
         self.closed.append(cause)
 
