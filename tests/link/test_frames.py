@@ -10,7 +10,7 @@ from mycelium.crypto.keys import LAST_BLOCK
 from mycelium.limits import FRAME_PLAINTEXT
 from mycelium.link.frames import FRAME_HEADER_BYTES, HEAD_BYTES, SEALED_OVERHEAD
 from mycelium.link.link import LinkState
-from mycelium.wire.datagram import CHUNK, FRAME, SIZE_PROBE, TAG_BYTES
+from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_WORD, FRAME, SIZE_PROBE, TAG_BYTES
 from mycelium.wire.frame import DATA as DATA_FRAME
 from mycelium.wire.train import TRAIN_HEADER_BYTES
 from tests.link.lab import DELAY_S, LinkLab, endpoint
@@ -159,6 +159,17 @@ def test_a_frame_shorter_than_its_own_overhead_is_malformed(lab: LinkLab, length
     lab.ends["b"].receive(endpoint("a"), data, len(data))
     is_malformed = length < HEAD_BYTES + FRAME_HEADER_BYTES + TAG_BYTES
     assert (counters.frames_malformed, counters.frames_not_opened) == (is_malformed, not is_malformed)
+
+
+def test_a_frame_in_parts_that_is_too_short_for_a_header_is_malformed(lab: LinkLab) -> None:
+    index, least = lab.link("b").keypairs.sending.local_index, FRAME_HEADER_BYTES + TAG_BYTES
+    counters = lab.ends["b"].counters
+    for length in (least - 1, least):
+        chunk = CHUNK_HEAD.pack(CHUNK_WORD, index, 1_000 + length, length) + bytes(length)
+        lab.ends["b"].receive(endpoint("a"), chunk, len(chunk))
+    assert (counters.frames_malformed, counters.frames_not_opened) == (1, 1)
+    lab.ends["b"].receive(endpoint("elsewhere"), chunk[: SEALED_OVERHEAD - 1], SEALED_OVERHEAD - 1)
+    assert (counters.frames_malformed, counters.chunks_refused) == (2, 0)
 
 
 def test_chunks_are_taken_only_from_where_the_neighbour_has_answered(lab: LinkLab) -> None:

@@ -170,7 +170,7 @@ class Gaps:
             self.give_up_all(released)
             return []
         if self._tail_due <= now:
-            if self._tail > self.newest and len(self._missing) < GAPS_PER_KEYPAIR:
+            if len(self._missing) < GAPS_PER_KEYPAIR:
                 self._add(self._tail, srtt, now=now - reordering_s(srtt))
             self._tail, self._tail_due = 0, inf
         ranges: list[Range] = []

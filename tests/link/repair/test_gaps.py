@@ -252,6 +252,14 @@ def test_gaps_of_frames_in_parts_are_bounded(monkeypatch: pytest.MonkeyPatch) ->
     assert [counter for counter, _, _ in receiver.asks()] == [1, 2, 3]
 
 
+def test_the_last_frame_is_no_gap_beyond_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gaps_module, "GAPS_PER_KEYPAIR", 3)
+    receiver = Receiver()
+    receiver.opens(4)
+    receiver.gaps.started([5], now=0.0, srtt=SHORT)
+    assert [counter for counter, _, _ in receiver.asks(ask_again_after_s(SHORT))] == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("after_s", "is_asked"), [(gaps_module.LOSSY_FOR_S - 1, True), (gaps_module.LOSSY_FOR_S, False)]
 )
@@ -327,6 +335,7 @@ def test_a_link_holds_no_more_than_its_own_share(monkeypatch: pytest.MonkeyPatch
     assert (receiver.out, receiver.gaps.held_bytes) == ([], 3 * (1_000 + overhead))
     receiver.opens(5, 1, size=1_000)
     assert (receiver.out, receiver.gaps.held_bytes) == ([2, 3, 4, 5], 0)
+    assert overhead > 200, "what a held frame takes in memory besides its bytes"
 
 
 EVENTS = st.lists(
