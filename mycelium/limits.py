@@ -155,6 +155,12 @@ KNOWN_PER_KEY: Final = 4  # of them for one node
 KNOWN_PEERS_KEPT: Final = KNOWN_PER_TEACHER  # of them on disk, which is a teacher too
 PEERS_PER_MESSAGE: Final = 16  # addresses in one answer, 51 bytes each
 CANDIDATES_AT_ONCE: Final = 4  # learned addresses dialled for one automatic peer, of which the quickest is kept
+# -- leases of a relay's ports -----------------------------------------------------------------------------------------
+LEASES: Final = 256  # given by one relay at one time; each takes a port, a descriptor and some rules of the kernel
+LEASES_PER_NEIGHBOUR: Final = 16  # of those, with requests of it that stand alone
+LEASES_HELD: Final = 64  # of this node at relays; others are not asked for
+LEASE_REQUESTS_PER_SECOND: Final = 16  # of one neighbour: all that it may have, when their relay is back
+LEASE_BINDS_PER_SECOND: Final = 50  # datagrams that are looked at, at one leased port: two ends and their repetitions
 
 # -- the TUN device ----------------------------------------------------------------------------------------------------
 TUN_REPAIRS_AT_ONCE: Final = (

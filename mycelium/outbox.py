@@ -29,7 +29,28 @@ class BeaconDue(Struct, frozen=True):
     """A beacon is due: `Node.discovery.beacon` is to be sent on each interface."""
 
 
-Event = ResolvePeer | BeaconDue
+class LeasePortWanted(Struct, frozen=True):
+    """A UDP port is to be opened for a lease; the answer goes to `Node.leasing`, as does what arrives there."""
+
+    lease: int  # its number
+
+
+class LeaseOpened(Struct, frozen=True):
+    """The kernel is to pass on, between these two addresses, what they send to the port of a lease; replaces earlier ones."""
+
+    lease: int
+    one: Endpoint  # each with the local address at which it was heard
+    other: Endpoint
+
+
+class LeaseClosed(Struct, frozen=True):
+    """A lease has ended: its port is to be closed, and nothing more passed on."""
+
+    lease: int
+
+
+LeaseEvent = LeasePortWanted | LeaseOpened | LeaseClosed
+Event = ResolvePeer | BeaconDue | LeaseEvent
 
 
 class Outbox:

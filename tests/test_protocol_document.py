@@ -15,7 +15,7 @@ import pytest
 from mycelium.identity import Identity, address_of_exchange_key, blake2b
 from mycelium.routing.digest import digest_of
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.wire import announcement, beacon, control, datagram, frame, known_peer, signal, train, underlay_address
+from mycelium.wire import announcement, beacon, control, datagram, frame, known_peer, lease, signal, train, underlay_address
 from mycelium.wire.announcement import Announcement, encode_announcement, signed_bytes
 from mycelium.wire.control import (
     ANY_NODE,
@@ -30,6 +30,7 @@ from mycelium.wire.control import (
     encode_item,
 )
 from mycelium.wire.distance import distance
+from mycelium.wire.lease import LeaseAnswer, LeaseRequest, LeaseState
 from mycelium.wire.underlay_address import UnderlayAddress
 
 DOCUMENT: Final = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -68,6 +69,8 @@ def resolve(dotted: str) -> Any:
     module, _, name = dotted.rpartition(".")
     if module.endswith("RoutingParameters"):
         return getattr(RoutingParameters(), name)
+    if module.endswith("LeaseState"):
+        return LeaseState[name]
     return getattr(importlib.import_module(module), name)
 
 
@@ -119,7 +122,7 @@ def test_each_layout_is_the_codes(table: Table) -> None:
     assert [place for place in boundaries if place not in places] == []
 
 
-@pytest.mark.parametrize("module", [datagram, frame, train], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [datagram, frame, lease, train], ids=lambda module: module.__name__)
 def test_no_number_of_the_wire_is_missing(module: Any) -> None:
     names = [name for name in vars(module) if name.isupper() and isinstance(vars(module)[name], int | bytes)]
     said = {name.rpartition(".")[2] for name, _ in NUMBERS if name.startswith(module.__name__)}
@@ -131,7 +134,7 @@ def test_no_layout_of_the_wire_is_missing() -> None:
     said = {target for table in tables("layout") for target in table.target.split()}
     layouts = {
         f"{module.__name__}.{name}"
-        for module in (announcement, beacon, control, datagram, frame, known_peer, signal, train, underlay_address)
+        for module in (announcement, beacon, control, datagram, frame, known_peer, lease, signal, train, underlay_address)
         for name, value in vars(module).items()
         if isinstance(value, struct.Struct)
     }
@@ -155,6 +158,8 @@ def test_control_messages_have_the_types_said() -> None:
         "route request": RouteRequest(ANY_NODE),
         "digest": Digest(bytes(16), 0),
         "observed address": Observed(UnderlayAddress("192.0.2.1", 9651)),
+        "lease request": LeaseRequest(bytes(16), bytes(4)),
+        "lease answer": LeaseAnswer(bytes(16), bytes(4), 1),
         "peers wanted": PeersWanted(),
         "known peers": PeersKnown(()),
     }

@@ -50,6 +50,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     tun_name: str = "mycelium"
     no_tun: bool = False
     no_shortcuts: bool = False
+    no_relay_leases: bool = False
     disable_peer_discovery: bool = False
     peer_discovery_interface: tuple[str, ...] = ()  # empty: every suitable one
     peer_discovery_port: int = 9650
@@ -256,6 +257,7 @@ _CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
     "tun_name": _interface,
     "no_tun": _flag,
     "no_shortcuts": _flag,
+    "no_relay_leases": _flag,
     "disable_peer_discovery": _flag,
     "peer_discovery_interface": _interfaces,
     "peer_discovery_port": _port,

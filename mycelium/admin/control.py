@@ -87,6 +87,8 @@ class StatusInfo(Struct, frozen=True, rename="camel", kw_only=True):
     tun: str | None
     tun_fault: str | None = None  # why no packets pass, or not as they should
     key_shared: str | None = None  # what is wrong if another host runs with this node's key too; for people
+    leases_given: int = 0  # of this relay's ports, at this time
+    no_leases: str | None = None  # why none are given; for people
     listening: list[str]
     seen_at: list[str]  # URLs at which neighbours see this node, the likeliest first
     nat_mapping: str  # endpoint-independent | endpoint-dependent | unknown, as in RFC 4787

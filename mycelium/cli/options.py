@@ -72,6 +72,11 @@ no_tun = _flag("--no-tun", is_flag=True, help="Relay for other nodes only, witho
 no_shortcuts = _flag(
     "--no-shortcuts", is_flag=True, help="Do not look for direct links with nodes whose packets pass relays."
 )
+no_relay_leases = _flag(
+    "--no-relay-leases",
+    is_flag=True,
+    help="Do not lease UDP ports to neighbours, whose datagrams the kernel would pass on.",
+)
 disable_peer_discovery = _flag("--disable-peer-discovery", is_flag=True, help="Do not find neighbours on local links.")
 peer_discovery_interface = _flag(
     "--peer-discovery-interface",

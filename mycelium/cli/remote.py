@@ -65,6 +65,7 @@ def status(context: click.Context, as_json: bool, verbose: bool) -> None:
             *(("Listening:" if index == 0 else "", url) for index, url in enumerate(found.listening or ["nowhere"])),
             *(("Seen at:" if index == 0 else "", url) for index, url in enumerate(found.seen_at)),
             *([("NAT mapping:", found.nat_mapping)] if found.seen_at else []),
+            ("Leases:", f"none: {found.no_leases}" if found.no_leases else f"{found.leases_given} given"),
             ("Peers:", f"{found.peers_alive} of {found.peers_total} alive"),
             ("Routes:", found.routes),
             ("Sessions:", found.sessions),

@@ -17,6 +17,7 @@ from mycelium.cli.parsing import ManyValuesCommand
     options.tun_name,
     options.no_tun,
     options.no_shortcuts,
+    options.no_relay_leases,
     options.disable_peer_discovery,
     options.peer_discovery_interface,
     options.peer_discovery_port,

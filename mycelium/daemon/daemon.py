@@ -31,6 +31,7 @@ from mycelium.daemon.driver import Driver
 from mycelium.daemon.epoch import next_epoch
 from mycelium.daemon.events import EventLog
 from mycelium.daemon.icmpwatch import IcmpWatch
+from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.listeners import ANY_ADDRESS, ANY_IPV4_ADDRESS, open_transports
 from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.netwatch import NetWatch
@@ -98,6 +99,7 @@ class Daemon:
         self._event_log: EventLog
         self._discovery: LanDiscovery | None = None
         self._keeper: TunKeeper | None = None
+        self._leases: KernelLeases
         self._listening: list[Endpoint]
         self._transports: TransportSet
         self._api: ApiServer
@@ -193,8 +195,10 @@ class Daemon:
         if tun is not None:
             upkeep = TunUpkeep(tun, str(IPv6Address(identity.address)))
             self._keeper = TunKeeper(upkeep, NodePassage(self._node, self._driver, tun, transports.underlay))
+        self._leases = KernelLeases(self._node.leasing, transports.underlay, act=self._driver.act, loop=loop)
+        stack.callback(self._leases.close)
         self._peers = Peers(self._node, self._driver.act, transports.underlay.objection, proxied)
-        self._control = LiveControl(self._node, transports, self._keeper, self._peers)
+        self._control = LiveControl(self._node, transports, self._keeper, self._peers, self._leases)
         self._tell_start(None if tun is None else tun.name)
 
     def _tell_start(self, interface: str | None) -> None:
@@ -225,6 +229,10 @@ class Daemon:
         stack.push_async_callback(self._api.stop)  # before anything that it answers from is given back
         if self._api.is_bound:
             await self._api.start(self._control)
+        if self._settings.no_relay_leases:
+            self._leases.switch_off()
+        else:
+            await self._leases.offer()
         self._watch(stack, loop)
 
     def _watch(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
@@ -234,6 +242,7 @@ class Daemon:
         def act(action: Callable[[float], None]) -> None:
             transports.routes_changed()
             driver.act(action)
+            self._leases.routes_changed()
 
         network = NetWatch(
             loop,
@@ -311,6 +320,8 @@ class Daemon:
             case BeaconDue():
                 assert self._discovery is not None
                 self._discovery.announce()
+            case _:
+                self._leases.serve(event)
 
     def _on_journal(self) -> None:
         self._event_log.write_new()

@@ -21,6 +21,7 @@ from mycelium.admin.control import (
 )
 from mycelium.admin.zones import parse_peer, url_of, with_zone_name
 from mycelium.daemon.events import event_infos
+from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.sleep import SleepLog, slept_s
 from mycelium.daemon.tun_keeper import TunKeeper
@@ -57,11 +58,13 @@ class LiveControl:
         transports: TransportSet,
         keeper: TunKeeper | None,
         peers: Peers,
+        leases: KernelLeases,
     ) -> None:
         self._node = node
         self._transports = transports
         self._keeper = keeper
         self._peers = peers
+        self._leases = leases
         self._started = int(time.time())
         self._started_s = monotonic() + slept_s()
         self._sleeps = SleepLog(slept_s())
@@ -119,6 +122,8 @@ class LiveControl:
             tun=self._keeper.name if self._keeper is not None else None,
             key_shared=node.neighbours.duplicates.describe(),
             tun_fault=self._keeper.trouble if self._keeper is not None else None,
+            leases_given=len(node.leasing.given.by_number),
+            no_leases=self._leases.trouble,
             listening=[url_of(one) for one in self._transports.local_endpoints],
             seen_at=[str(Endpoint("udp", *one)) for one in node.outside.view.addresses],
             nat_mapping=node.outside.view.mapping.value,

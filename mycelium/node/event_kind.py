@@ -37,6 +37,18 @@ class EventKind(Enum):
     SHORTCUT_FAILED = "shortcut-failed", "INFO", "no shortcut to {node}, whose packets still pass relays: {cause}"
     SHORTCUT_CLOSED = "shortcut-closed", "INFO", "shortcut to {node} closed: {cause}"
     AUTO_PEER = "auto-peer", "INFO", "automatic peer: {node} at {after}[ given up: {cause}]"
+    LEASE_GIVEN = (
+        "lease-given",
+        "INFO",
+        "lease given: the kernel passes on between {node} and {after} what they send to port {count}",
+    )
+    LEASE_OVER = "lease-over", "INFO", "lease over: of {node} and {after}: {cause}"
+    LEASE_USED = (
+        "lease-used",
+        "INFO",
+        "link with {node} across a leased port of {after}, whose kernel passes packets on",
+    )
+    LEASE_NONE = "lease-none", "INFO", "no lease of a port of {after} for a link with {node}: {cause}"
     MORE = "more", "INFO", "events: {count} more[ about {node}][ about {peer}], not listed one by one"
     ROUTE = "route", "DEBUG", "route to {node} {story}"
     ROUTES = "routes", "DEBUG", "routes: {count} more changes, not listed one by one"

@@ -16,6 +16,7 @@ from mycelium.node.event_kind import EventKind
 from mycelium.node.event_rate import EventRate
 from mycelium.node.fair_ring import FairRing
 from mycelium.node.route_story import RouteStory
+from mycelium.peering.outside import View
 from mycelium.routing.selection import RouteChange
 
 
@@ -29,7 +30,7 @@ class Entry(Struct, frozen=True, kw_only=True):
     peer: str | None = None  # URL of a configured peer
     endpoint: Endpoint | None = None  # at which a configured peer was tried, where its URL does not say
     before: bytes | Endpoint | None = None  # next hop, or a neighbour's address on the underlay
-    after: bytes | Endpoint | None = None
+    after: bytes | Endpoint | None = None  # or the other one of two nodes
     cause: str | None = None
     silent_s: float | None = None  # how long the neighbour had not answered
     without_s: float | None = (
@@ -63,7 +64,7 @@ class Journal:
         peer: str | None = None,
         endpoint: Endpoint | None = None,
         before: Endpoint | None = None,
-        after: Endpoint | None = None,
+        after: bytes | Endpoint | None = None,
         cause: str | None = None,
         silent_s: float | None = None,
         count: int = 1,
@@ -96,6 +97,12 @@ class Journal:
         if failures and not failures & failures - 1:
             tried = None if str(endpoint) == url.partition("#")[0] else endpoint
             self.note(EventKind.PEER_FAILED, peer=url, endpoint=tried, cause=cause, count=failures, now=now)
+
+    def outside_changed(self, view: View | None, *, now: float) -> None:
+        """Neighbours see this node elsewhere than before; None: they do not."""
+        if view is not None and view.addresses:
+            seen_at = Endpoint("udp", *view.addresses[0])
+            self.note(EventKind.OUTSIDE, after=seen_at, cause=view.mapping.value, now=now)
 
     # -- routes --------------------------------------------------------------------------------------------------------
 

@@ -35,6 +35,7 @@ from mycelium.node.counters import NodeCounters
 from mycelium.node.duplicates import SHARED, Duplicates, Reaction
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
+from mycelium.node.leasing import Leasing
 from mycelium.node.peering import Peering
 from mycelium.outbox import Outbox, ResolvePeer
 from mycelium.peering.configured import ConfiguredPeer
@@ -46,6 +47,7 @@ from mycelium.routing.engine import RoutingEngine
 from mycelium.timing import Deadlines
 from mycelium.wire.control import Item, Observed
 from mycelium.wire.frame import CLOSE_LEAVING
+from mycelium.wire.lease import LeaseAnswer, LeaseRequest
 
 DEAD_LINK_KEPT_S: Final = 60.0  # how long a dead link is kept, while it is redialled
 ENDED_LINK_KEPT_S: Final = 6.0  # how long a link is kept that the neighbour has closed, or that never came up
@@ -59,6 +61,7 @@ class Neighbours:
         identity: Identity,
         *,
         peering: Peering,
+        leasing: Leasing,
         routing: RoutingEngine,
         journal: Journal,
         policy: Policy,
@@ -73,6 +76,7 @@ class Neighbours:
         self.events: list[LinkEvent] = []  # of all links, to be handled
         self._counters = counters
         self._own_exchange_key = identity.exchange_public_key
+        self._leasing = leasing
         self._peers = peering.peers
         self._discovery = peering.discovery
         self._exchange = peering.exchange
@@ -160,10 +164,12 @@ class Neighbours:
                 routing.receive(neighbour, event.items, now=now)
                 self._take_observations(neighbour, event.items)
                 self._exchange.receive(neighbour, event.items, now=now)
+                self._take_leases(neighbour, event.items, now=now)
             case LinkUp():
                 self._handle_up(event, now=now)
             case LinkSuspected():
                 routing.neighbour_suspect(neighbour, True, now=now)
+                self._leasing.suspected(neighbour, now=now)
                 self._dial_others(self.links[neighbour], now=now)
                 journal.note(
                     EventKind.LINK_SUSPECT, node=neighbour, cause=event.cause, silent_s=event.silent_s, now=now
@@ -184,9 +190,15 @@ class Neighbours:
             case KeysRenewed():
                 journal.note(EventKind.LINK_KEYS, node=neighbour, now=now)
 
+    def _take_leases(self, neighbour: bytes, items: Iterable[Item], *, now: float) -> None:
+        about_leases = [item for item in items if isinstance(item, LeaseRequest | LeaseAnswer)]
+        if about_leases:
+            self._leasing.take(neighbour, about_leases, now=now)
+
     def _handle_up(self, event: LinkUp, *, now: float) -> None:
         self._journal.note(EventKind.LINK_UP, node=event.neighbour, after=event.endpoint, now=now)
         self._note_return(self.links[event.neighbour], now=now)
+        self._leasing.linked(event.neighbour, event.endpoint, now=now)
         self._routing.neighbour_up(event.neighbour, event.cost, now=now)
         self._tell_address(event.neighbour, event.endpoint, now=now)
         self._exchange.linked(event.neighbour, now=now)
@@ -194,7 +206,7 @@ class Neighbours:
     def _tell_address(self, neighbour: bytes, endpoint: Endpoint, *, now: float) -> None:
         """Tells a neighbour where it is seen."""
         address = address_to_tell(endpoint)
-        if address is not None:
+        if address is not None and not self._leasing.held.relay_at(endpoint):
             self.links[neighbour].send_items((Observed(address),), now=now)
 
     def _take_observations(self, neighbour: bytes, items: Sequence[Item]) -> None:

@@ -23,6 +23,7 @@ from mycelium.node.counters import NodeCounters
 from mycelium.node.data_path import DataPath
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
+from mycelium.node.leasing import Leasing
 from mycelium.node.neighbours import Neighbours
 from mycelium.node.peering import Peering
 from mycelium.node.settings import NodeSettings
@@ -37,6 +38,7 @@ from mycelium.timing import Deadlines
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, COOKIE, FRAME, HANDSHAKE_1, SIZE_PROBE
 from mycelium.wire.frame import CLOSE_LEAVING
+from mycelium.wire.lease import LEASE_CHALLENGE
 
 HOUSEKEEPING_S: Final = 1.0
 _HOUSEKEEPING: Final = "housekeeping"
@@ -107,9 +109,11 @@ class Node:
         self.outside = peering.outside
         self.discovery = peering.discovery
         self.exchange = peering.exchange
+        self.leasing = Leasing(self.identity, self.links, self.dialler, self.journal, self.outbox, self._entropy)
         self.neighbours = Neighbours(
             self.identity,
             peering=peering,
+            leasing=self.leasing,
             routing=self.routing,
             journal=self.journal,
             policy=self._policy,
@@ -160,10 +164,11 @@ class Node:
         )
         if self._settings.shortcuts:
             self.shortcuts.start(now=now)
+            self.leasing.start(self.shortcuts)
 
     def _register(self) -> None:
         self.metrics.add(self._counters, self.neighbours.link_counters, self.dataplane_counters, self.sessions.counters)
-        self.metrics.add(self.shortcuts.counters)
+        self.metrics.add(self.shortcuts.counters, self.leasing.given.counters, self.leasing.held.counters)
         self._peering.register(self.metrics)
         self.routing.register(self.metrics)
 
@@ -201,7 +206,7 @@ class Node:
                 self.dialler.handle_timeout(now=now)
                 self.neighbours.note_failures(now=now)
             self._arm_peering()
-        else:
+        elif kind != LEASE_CHALLENGE or not self.leasing.held.challenged(endpoint, bytes(burst)):
             self._counters.datagrams_unknown += 1
 
     def send_packets(self, batch: PacketBatch, *, now: float) -> None:
@@ -252,6 +257,7 @@ class Node:
         self.neighbours.redials.retry_all(now=now)
         self.discovery.network_changed(now=now)
         self.shortcuts.network_changed()
+        self.leasing.held.rebind(now=now)
         self.neighbours.dial_due(now=now)
         self._arm_peering()
 
@@ -321,7 +327,7 @@ class Node:
             self._deadlines.set(_HOUSEKEEPING, now + HOUSEKEEPING_S)
             self.neighbours.sweep(now=now)
             self.journal.sweep(now=now)
-            self._note_outside(now=now)
+            self.journal.outside_changed(self.outside.take_change(), now=now)
         self.neighbours.pass_on(now=now)
         self._arm_peering()
 
@@ -330,12 +336,14 @@ class Node:
         self.shortcuts.handle_timeout(now=now)
         self.dialler.handle_timeout(now=now)
         self.discovery.handle_timeout(now=now)
+        self.leasing.handle_timeout(now=now)
         self.neighbours.dial_due(now=now)
         self.neighbours.redial_due(now=now)
 
     def _arm_peering(self) -> None:
-        """Called after whatever may have brought a deadline of handshakes, peers, redials or discovery forward."""
-        sources = (self.handshakes, self.dialler, self.peers, self.discovery, self.neighbours.redials, self.shortcuts)
+        """Called after whatever may have brought a deadline of these forward."""
+        dialling = (self.handshakes, self.dialler, self.peers, self.discovery, self.neighbours.redials)
+        sources = (*dialling, self.shortcuts, self.leasing)
         self._deadlines.set(_PEERING, min(source.next_deadline() for source in sources))
 
     # -- what operators see ------------------------------------------------------------------------------------------------
@@ -372,13 +380,6 @@ class Node:
         self.neighbours.note_failures(now=now)
         while self.sessions.renewed:
             self.journal.note(EventKind.SESSION_RENEWED, node=self.sessions.renewed.pop(0), now=now)
-
-    def _note_outside(self, *, now: float) -> None:
-        """Writes into the journal where neighbours see this node, if that has changed."""
-        view = self.outside.take_change()
-        if view is not None and view.addresses:
-            seen_at = Endpoint("udp", *view.addresses[0])
-            self.journal.note(EventKind.OUTSIDE, after=seen_at, cause=view.mapping.value, now=now)
 
     def _new_index(self) -> int:
         while True:

@@ -1,13 +1,13 @@
 """The shortcuts of a node: what they need of its routes, keys, sessions and links, and the journal that tells of them."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 from mycelium.dataplane.receiving import Receiving
 from mycelium.dataplane.sending import Sending
 from mycelium.identity import exchange_key_of_signing_key
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
+from mycelium.node.leasing import FailureHandler
 from mycelium.node.neighbours import Neighbours
 from mycelium.peering.configured import PeerList
 from mycelium.peering.dialler import Dialler
@@ -20,12 +20,6 @@ from mycelium.session.session import Session
 from mycelium.session.table import Sessions
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.train import ITEM_SIGNAL
-
-
-class FailureHandler(Protocol):
-    """Takes an attempt that failed: there may be a better way between both ends than the relays in use."""
-
-    def __call__(self, failed: ShortcutFailed, *, now: float) -> None: ...
 
 
 class MeshShortcuts:
@@ -66,6 +60,7 @@ class MeshShortcuts:
         self.on_failure: FailureHandler = _nothing_more  # told of peers that this node can't reach directly
         self._routing = routing
         self._receiving = receiving
+        self._sessions = sessions
         self._sending = sending
         self._neighbours = neighbours
         self._peers = peers
@@ -89,6 +84,18 @@ class MeshShortcuts:
         if not isinstance(announcement, Announcement):
             return None
         return exchange_key_of_signing_key(announcement.signing_public_key)
+
+    def is_wanted(self, peer: bytes) -> bool:
+        """Tells whether a link with a node would be of use: there is a session with it, whose packets pass relays."""
+        return peer in self._sessions.by_peer and self.next_hop(peer) not in (None, peer)
+
+    def delay_over(self, relay: bytes, peer: bytes) -> int:
+        """Returns the metric of the way to a node over a neighbour."""
+        return self._routing.metric_over(relay, peer)
+
+    def adopt(self, peer: bytes, *, now: float) -> None:
+        """Closes a link with a neighbour once nothing needs it, as it does with shortcuts."""
+        self._shortcuts.adopt(peer, now=now)
 
     def next_hop(self, peer: bytes) -> bytes | None:
         """Returns the neighbour that packets for a node go to; None without a route."""

@@ -32,6 +32,7 @@ class Source(IntEnum):
     DISCOVERY = 2
     SHORTCUT = 3  # addresses that the far end of a session names
     EXCHANGE = 4  # what other nodes have told of
+    LEASE = 5  # a relay's port, which both ends have asked for
 
 
 # Both ends send at the same time, so that each opens its NAT for the other: a datagram that came too early is soon followed by

@@ -294,6 +294,11 @@ class Shortcuts:
         common = tuple(neighbour for neighbour in attempt.neighbours if neighbour in ours)
         self.news.append(ShortcutFailed(attempt.peer, cause, common))
 
+    def adopt(self, peer: bytes, *, now: float) -> None:
+        """Takes a link that came up in place of a shortcut: it is closed once nothing needs it, too."""
+        if len(self._open) < SHORTCUTS:
+            self._open.setdefault(peer, ShortcutUse(now=now))
+
     def _end(self, attempt: Attempt, *, now: float) -> None:
         del self._attempts[attempt.peer]
         key = self._mesh.key_of(attempt.peer)

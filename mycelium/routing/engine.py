@@ -35,7 +35,7 @@ from mycelium.routing.table import RouteTable
 from mycelium.timing import Backoff
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.control import Item, Update
-from mycelium.wire.distance import INFINITY
+from mycelium.wire.distance import INFINITY, RETRACTED, metric_of
 
 DEFAULT_PARAMETERS: Final = RoutingParameters()
 RESYNC_FACTOR: Final = 2.0
@@ -277,6 +277,13 @@ class RoutingEngine:
         """Returns our metric to a node, INFINITY where there is no route."""
         row = self._table.rows.get(node)
         return INFINITY if row is None else row.metric
+
+    def metric_over(self, neighbour: bytes, node: bytes) -> int:
+        """Returns our metric to a node if we used the route of a neighbour, INFINITY where it has none."""
+        row, peer = self._table.rows.get(node), self._table.by_address.get(neighbour)
+        if row is None or peer is None or row.routes[peer.slot] >= RETRACTED:
+            return INFINITY
+        return min(self._table.costs[peer.slot] + metric_of(row.routes[peer.slot]), INFINITY)
 
     def nodes(self) -> Iterable[bytes]:
         """Returns all known nodes, this one included."""

@@ -21,13 +21,17 @@ from mycelium.packet.netlink import (
     READ_BYTES,
     ROUTE,
     RTA_DST,
+    RTA_GATEWAY,
     RTA_MARK,
     RTA_OIF,
+    RTA_SRC,
+    RTA_VIA,
     RTM_GETLINK,
     RTM_GETROUTE,
     RTM_NEWLINK,
     RTM_NEWROUTE,
     RTN_BROADCAST,
+    RTN_UNICAST,
     attribute,
     attributes,
     message,
@@ -50,6 +54,9 @@ class Underlay:
     def follow(self, tun: str) -> None:
         """Takes the TUN device of this name for the way into the overlay."""
         self._tun = socket.if_nametoindex(tun)
+        self._open()
+
+    def _open(self) -> None:
         if self._netlink is None:
             self._netlink = socket.socket(
                 socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE
@@ -91,6 +98,18 @@ class Underlay:
             return f"{way}; give links another one by --firewall-mark and a rule for it"
         return None
 
+    def way_to(self, address: bytes, source: bytes) -> tuple[int, bytes] | None:
+        """Returns the interface and the gateway of the route from one of our addresses; None for no route to another host.
+
+        Addresses have 4 or 16 bytes. A destination on the link is its own gateway.
+        """
+        self._open()
+        wanted = attribute(RTA_DST, address) + attribute(RTA_SRC, source) + attribute(RTA_MARK, _U32.pack(self._mark))
+        kind, found = self._resolve(address, wanted)
+        if kind != RTN_UNICAST or RTA_VIA in found:
+            return None
+        return _U32.unpack(found[RTA_OIF])[0], found.get(RTA_GATEWAY, address)
+
     def leads_inside(self, interface: int) -> bool:
         """Tells whether an interface is the TUN device, or a tunnel over the overlay."""
         if not self._tun:
@@ -114,13 +133,18 @@ class Underlay:
 
     def _route(self, address: bytes) -> tuple[int, int]:
         """Returns the type of the kernel's route for an address, and its interface; zeros without one."""
+        kind, found = self._resolve(address, attribute(RTA_DST, address) + attribute(RTA_MARK, _U32.pack(self._mark)))
+        return kind, _U32.unpack(found.get(RTA_OIF, bytes(_U32.size)))[0]
+
+    def _resolve(self, address: bytes, wanted: bytes) -> tuple[int, dict[int, bytes]]:
+        """Returns the type and the attributes of the kernel's route for an address; zero without one."""
         family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
-        wanted = attribute(RTA_DST, address) + attribute(RTA_MARK, _U32.pack(self._mark))
-        for kind, body in self._ask(RTM_GETROUTE, ROUTE.pack(family, 8 * len(address), 0, 0, 0, 0, 0, 0, 0) + wanted):
+        bits = 8 * len(address)
+        head = ROUTE.pack(family, bits, bits if RTA_SRC in dict(attributes(wanted)) else 0, 0, 0, 0, 0, 0, 0)
+        for kind, body in self._ask(RTM_GETROUTE, head + wanted):
             if kind == RTM_NEWROUTE:
-                found = dict(attributes(body[ROUTE.size :])).get(RTA_OIF, bytes(_U32.size))
-                return body[7], _U32.unpack(found)[0]
-        return 0, 0
+                return body[7], dict(attributes(body[ROUTE.size :]))
+        return 0, {}
 
     def _ask(self, kind: int, body: bytes) -> list[tuple[int, bytes]]:
         """Returns the types and bodies of the kernel's answer, which is there at once; none if it has none."""

@@ -10,6 +10,8 @@
     3 route request     node (16); all zeros requests the whole table
     4 digest            digest (16) of the table that the sender advertises to the receiver, number of its routes (4)
     5 observed          address and port at which the sender sees the receiver (`underlay_address.py`)
+    6 lease request     `lease.py`
+    7 lease answer      `lease.py`
 
     8 peers wanted      nothing
     9 known peers       where nodes can be dialled (`known_peer.py`), one after the other
@@ -30,6 +32,14 @@ from mycelium.limits import CONTROL_MESSAGE_BYTES
 from mycelium.wire.announcement import Announcement, decode_announcement, encode_announcement
 from mycelium.wire.distance import FLIP, metric_of, sequence_of
 from mycelium.wire.known_peer import KnownPeer, decode_known_peers, encode_known_peers
+from mycelium.wire.lease import (
+    LeaseAnswer,
+    LeaseRequest,
+    decode_lease_answer,
+    decode_lease_request,
+    encode_lease_answer,
+    encode_lease_request,
+)
 from mycelium.wire.underlay_address import UnderlayAddress, underlay_address
 
 ANY_NODE: Final = bytes(16)
@@ -99,7 +109,7 @@ class PeersKnown(Struct, frozen=True):
     peers: tuple[KnownPeer, ...]
 
 
-Item = Update | SeqnoRequest | RouteRequest | Digest | Observed | PeersWanted | PeersKnown
+Item = Update | SeqnoRequest | RouteRequest | Digest | Observed | LeaseRequest | LeaseAnswer | PeersWanted | PeersKnown
 
 
 def encode_item(item: Item) -> bytes:
@@ -118,6 +128,10 @@ def encode_item(item: Item) -> bytes:
             kind, body = 4, _DIGEST.pack(item.digest, item.routes)
         case Observed():
             kind, body = 5, item.address.packed()
+        case LeaseRequest():
+            kind, body = 6, encode_lease_request(item)
+        case LeaseAnswer():
+            kind, body = 7, encode_lease_answer(item)
         case PeersWanted():
             kind, body = 8, b""
         case PeersKnown():
@@ -160,6 +174,10 @@ def _decode_item(kind: int, body: bytes) -> Item | None:
                 return Digest(*_DIGEST.unpack_from(body))
             case 5:
                 return Observed(underlay_address(body))
+            case 6:
+                return decode_lease_request(body)
+            case 7:
+                return decode_lease_answer(body)
             case 8:
                 return PeersWanted()
             case 9:

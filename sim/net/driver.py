@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 from mycelium.endpoint import Endpoint
 from mycelium.node.node import Node
-from mycelium.outbox import Event, ResolvePeer
+from mycelium.outbox import BeaconDue, Event, LeaseEvent, ResolvePeer
 from mycelium.packet.batch import PacketBatch
 from mycelium.wire.train import ITEM_HEADER_BYTES
 
@@ -45,6 +45,9 @@ class Surroundings(Protocol):
 
     def send_beacons(self) -> None:
         """Sends a beacon on every interface."""
+
+    def serve_lease(self, event: LeaseEvent) -> None:
+        """Opens or closes a leased port, or passes on between two addresses what they send there, as a kernel does."""
 
     def called(self) -> None:
         """Called after each call of the node, once its outbox is empty."""
@@ -149,10 +152,13 @@ class VirtualDriver:
             host.deliver(delivered)
 
     def _answer(self, event: Event) -> None:
-        if isinstance(event, ResolvePeer):
-            self.node.peer_resolved(event.url, self._host.resolve(event.url), now=self._heap.now)
-        else:
-            self._host.send_beacons()
+        match event:
+            case ResolvePeer():
+                self.node.peer_resolved(event.url, self._host.resolve(event.url), now=self._heap.now)
+            case BeaconDue():
+                self._host.send_beacons()
+            case _:
+                self._host.serve_lease(event)
 
     def _arm(self, deadline: float) -> None:
         if deadline < self._armed_for:

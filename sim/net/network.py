@@ -13,6 +13,7 @@ from mycelium.identity import Identity
 from mycelium.node.announcing import is_signed
 from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
+from mycelium.outbox import LeaseEvent
 from mycelium.packet.batch import PacketBatch
 from mycelium.peer_url import WHATEVER_PASSES
 from mycelium.policy import DEFAULT_POLICY, Policy
@@ -22,6 +23,7 @@ from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 
 from .driver import Packet, VirtualDriver
 from .events import NEVER, EventHeap
+from .kernel_relay import VirtualKernelRelay
 from .link import Wire
 from .nat import Nat
 from .run_log import RunLog
@@ -42,7 +44,19 @@ def url_of(name: str, scheme: str = "udp") -> str:
 class VirtualHost:
     """A machine with underlay addresses and a node, which can be running or stopped."""
 
-    __slots__ = ("addresses", "bytes_sent", "driver", "identity", "index", "name", "nat", "network", "peers")
+    __slots__ = (
+        "addresses",
+        "bytes_sent",
+        "driver",
+        "identity",
+        "index",
+        "kernel",
+        "name",
+        "nat",
+        "network",
+        "offers_leases",
+        "peers",
+    )
 
     def __init__(
         self, network: "VirtualNetwork", name: str, *, index: int, identity: Identity, addresses: Sequence[str]
@@ -55,6 +69,8 @@ class VirtualHost:
         self.nat: Nat | None = None
         self.peers: dict[str, bytes | None] = {}  # configured peers: URL -> pin
         self.driver: VirtualDriver | None = None
+        self.offers_leases = False  # of its ports, from the next start of its node on
+        self.kernel = VirtualKernelRelay()  # what its node has leased
         self.bytes_sent = 0  # payload of datagrams since the first start of its node
         network.by_name[name] = self
         for address in addresses:
@@ -95,6 +111,8 @@ class VirtualHost:
             policy=policy,
         )
         self.driver = VirtualDriver(node, self, heap=network.heap, log=network.log, batch=network.batch)
+        self.kernel = VirtualKernelRelay()
+        node.leasing.given.is_offered = self.offers_leases
         for url, pin in self.peers.items():
             node.add_peer(url, pin=pin, now=network.heap.now)
         self.driver.flush()
@@ -164,7 +182,27 @@ class VirtualHost:
             return
         if network.has_pktinfo:
             source = source._replace(local=local.host.encode())
+        lease = self.kernel.lease_at(local.port)
+        if lease is not None:
+            self._receive_at_lease(lease, source, local, data, segment_size)
+            return
         self.driver.receive(source, data, segment_size, network.heap.now)
+
+    def _receive_at_lease(self, lease: int, source: Endpoint, local: Endpoint, data: bytes, segment_size: int) -> None:
+        """Passes datagrams at a leased port on if they come from one of its ends, else hands them to the node."""
+        network = self.network
+        onward = self.kernel.other_end(local.port, source, len(data))
+        if onward is None:
+            answers: list[bytes | None] = []
+            self.running.act(lambda now: answers.append(self.node.leasing.arrived(lease, source, data, now=now)))
+            onward, data = source, answers[0] or b""
+        wire = network.wires.get((local.host, onward.host))
+        if wire is not None and data:
+            network.carry(wire, local, onward, data, segment_size)
+
+    def serve_lease(self, event: LeaseEvent) -> None:
+        """Does what the node wants done for a lease of one of this host's ports."""
+        self.kernel.serve(event, self.node.leasing, now=self.network.heap.now)
 
     def deliver(self, packets: list[Packet]) -> None:
         """Takes packets that the node has written to its TUN device."""

@@ -35,6 +35,7 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
         tun_name="mycelium",
         no_tun=False,
         no_shortcuts=False,
+        no_relay_leases=False,
         disable_peer_discovery=False,
         peer_discovery_interface=(),
         peer_discovery_port=9650,
@@ -59,6 +60,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         tun_name = "mesh0"
         no_tun = true
         no_shortcuts = true
+        no_relay_leases = true
         disable_peer_discovery = true
         peer_discovery_interface = ["eth0", "wlan0"]
         peer_discovery_port = 9000
@@ -82,6 +84,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         tun_name="mesh0",
         no_tun=True,
         no_shortcuts=True,
+        no_relay_leases=True,
         disable_peer_discovery=True,
         peer_discovery_interface=("eth0", "wlan0"),
         peer_discovery_port=9000,

@@ -1,17 +1,19 @@
 """What the operator is shown of a running node: its peers, one row each whatever has become of their links, routes, keys."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from mycelium.admin.control import PeerInfo
 from mycelium.daemon import live_control
+from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.live_control import LiveControl, _route
 from mycelium.daemon.peers import Peers
 from mycelium.endpoint import Endpoint
 from mycelium.routing.snapshot import RouteSnapshot
 from mycelium.transport.set import TransportSet
+from mycelium.transport.underlay import Underlay
 from mycelium.wire.distance import INFINITY
 from sim.net.network import url_of
 from sim.net.node_net import NodeNet
@@ -27,7 +29,12 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 
 def control_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> LiveControl:
     node = net.hosts[name].node
-    return LiveControl(node, TransportSet([]), None, Peers(node, lambda action: action(net.now), lambda endpoint: None))
+
+    def act(action: Callable[[float], None]) -> None:
+        action(net.now)
+
+    leases = KernelLeases(node.leasing, Underlay(), act=act, loop=loop)
+    return LiveControl(node, TransportSet([]), None, Peers(node, act, lambda endpoint: None), leases)
 
 
 def peers_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> list[PeerInfo]:

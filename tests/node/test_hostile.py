@@ -31,6 +31,7 @@ from mycelium.wire.frame import (
     PROBE_IS_REPLY,
     PROBE_WANTS_REPLY,
 )
+from mycelium.wire.lease import LeaseAnswer, LeaseRequest
 from mycelium.wire.train import TRAIN_HEADER
 from sim.net.network import PORT, url_of
 from sim.net.node_net import NamedHost, NodeNet
@@ -46,6 +47,7 @@ from tests.support.small_meshes import (
     received,
 )
 from tests.wire.test_known_peer import KNOWN_PEERS
+from tests.wire.test_lease import LEASE_ITEMS
 from tests.wire.test_underlay_address import UNDERLAY_ADDRESSES
 
 STRANGER = Endpoint("udp", "203.0.113.9", PORT)
@@ -388,6 +390,7 @@ items = st.one_of(
     st.builds(Observed, UNDERLAY_ADDRESSES),
     st.builds(PeersWanted),
     st.builds(PeersKnown, st.lists(KNOWN_PEERS, max_size=16).map(tuple)),
+    LEASE_ITEMS,
 )
 
 
@@ -414,6 +417,10 @@ def _with_node(item: Item, node: bytes) -> Item:
             return SeqnoRequest(node, item.sequence, item.hops)
         case RouteRequest():
             return RouteRequest(node)
+        case LeaseRequest():
+            return LeaseRequest(node, item.token, item.is_wanted)
+        case LeaseAnswer():
+            return LeaseAnswer(node, item.token, item.state, item.port, item.secret)
         case Digest() | Observed() | PeersWanted() | PeersKnown():
             return item
 

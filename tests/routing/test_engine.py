@@ -48,6 +48,18 @@ def test_a_withdrawn_node_is_lost_to_others_until_it_readvertises() -> None:
     assert lab.updates(lab.wait(1.0), 0) == {}
 
 
+def test_the_metric_over_each_neighbour_is_known() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(4, 7))
+    costs = lab.engine.metric(address(1)), lab.engine.metric(address(4))
+    assert lab.engine.metric_over(address(1), address(4)) == costs[1]
+    assert lab.engine.metric_over(address(1), address(1)) == INFINITY  # which has not said where it is itself
+    assert lab.engine.metric_over(address(2), address(4)) == INFINITY
+    assert lab.engine.metric_over(address(3), address(4)) == INFINITY
+    assert lab.engine.metric_over(address(1), address(9)) == INFINITY
+
+
 def test_a_withdrawn_node_comes_back_everywhere() -> None:
     network = CheckedMesh(range(4), seed=1)
     for node in range(3):

@@ -22,6 +22,7 @@ from mycelium.wire.control import (
 from mycelium.wire.distance import INFINITY, distance
 from tests.wire.test_announcement import ANNOUNCEMENTS
 from tests.wire.test_known_peer import KNOWN_PEERS
+from tests.wire.test_lease import LEASE_ITEMS
 from tests.wire.test_underlay_address import UNDERLAY_ADDRESSES
 
 NODES = st.binary(min_size=16, max_size=16)
@@ -35,8 +36,9 @@ ITEMS: st.SearchStrategy[Item] = st.one_of(
     st.builds(Observed, UNDERLAY_ADDRESSES),
     st.builds(PeersWanted),
     st.builds(PeersKnown, st.lists(KNOWN_PEERS, max_size=PEERS_PER_MESSAGE).map(tuple)),
+    LEASE_ITEMS,
 )
-KNOWN_TYPES = st.sampled_from((1, 2, 3, 4, 5, 8, 9))
+KNOWN_TYPES = st.sampled_from(range(1, 10))
 UNKNOWN_TYPES = st.integers(0, 255).filter(lambda kind: kind not in (*range(1, 10),))
 
 

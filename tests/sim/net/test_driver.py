@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mycelium.endpoint import Endpoint
-from mycelium.outbox import BeaconDue, Outbox, ResolvePeer
+from mycelium.outbox import BeaconDue, LeaseClosed, LeaseEvent, Outbox, ResolvePeer
 from mycelium.packet.batch import PacketBatch
 from mycelium.wire.train import ITEM_HEADER_BYTES
 from sim.net.driver import Packet, VirtualDriver
@@ -77,6 +77,9 @@ class RecordingHost:
     def send_beacons(self) -> None:
         self.done.append(("beacons", None))
 
+    def serve_lease(self, event: LeaseEvent) -> None:
+        self.done.append(("lease", event))
+
     def called(self) -> None:
         self.done.append(("called", None))
 
@@ -100,13 +103,14 @@ def bench() -> Bench:
 def test_after_a_call_all_that_the_node_wants_is_done_and_the_outbox_is_empty(bench: Bench) -> None:
     outbox = bench.node.outbox
     outbox.deliveries.append((memoryview(b"packet"), 1, 2))
-    outbox.events += [ResolvePeer("udp://there:1"), BeaconDue()]
+    outbox.events += [ResolvePeer("udp://there:1"), BeaconDue(), LeaseClosed(3)]
     bench.node.wanted = [b"ab", b"c"]
     bench.driver.act(bench.node.note, "call", None)
     assert bench.host.done == [
         ("transmit", (THERE, b"ab", 2)),
         ("transmit", (THERE, b"c", 1)),
         ("beacons", None),
+        ("lease", LeaseClosed(3)),
         ("deliver", [(b"packet", 1, 2)]),
         ("called", None),
     ]

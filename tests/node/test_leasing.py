@@ -1,0 +1,139 @@
+"""Leases of relays' ports among whole nodes: links across a kernel that passes datagrams on."""
+
+import pytest
+
+from mycelium.link.link import LinkState
+from mycelium.node.event_kind import EventKind
+from mycelium.node.journal import Entry
+from sim.net.node_net import NodeNet
+from tests.node.test_shortcuts import HARD, HERE, OTHER_RELAY, RELAY, THERE, chat, is_direct, relayed
+from tests.support.small_meshes import counter, link_of, received
+
+RELAYS = (RELAY, OTHER_RELAY)
+HEALED_S = 1.0
+
+
+def hard_pair(*, offering: tuple[str, ...] = RELAYS) -> NodeNet:
+    """Returns two nodes behind NATs that let nothing through directly, with two relays, some of which give leases."""
+    net = relayed(HARD, HARD)
+    for relay in offering:
+        net.hosts[relay].node.leasing.given.is_offered = True
+    return net
+
+
+def events(net: NodeNet, name: str) -> list[Entry]:
+    return [one for one in net.hosts[name].node.journal.after(0) if one.kind.value.startswith("lease")]
+
+
+def leases(net: NodeNet) -> dict[str, int]:
+    """Returns how many leases each running relay gives."""
+    return {relay: len(net.hosts[relay].node.leasing.given.by_number) for relay in RELAYS if relay in net.hosts}
+
+
+def lessor(net: NodeNet) -> str:
+    [relay] = [relay for relay, count in leases(net).items() if count]
+    return relay
+
+
+def lossless(net: NodeNet, sent: list[bytes]) -> bool:
+    net.run(1)
+    return sorted(received(net, HERE) + received(net, THERE)) == sorted(sent)
+
+
+def test_two_ends_behind_hard_nats_get_a_link_across_one_leased_port_and_nothing_is_lost() -> None:
+    net = hard_pair()
+    sent = chat(net, 4)
+    assert is_direct(net)
+    assert sorted(leases(net).values()) == [0, 1]
+    assert lossless(net, sent)
+    relay = lessor(net)
+    [given] = events(net, relay)
+    assert given.kind is EventKind.LEASE_GIVEN
+    assert {given.node, given.after} == {net.hosts[HERE].address, net.hosts[THERE].address}
+    assert counter(net, relay, "leases_given") == 1
+    for name, other in ((HERE, THERE), (THERE, HERE)):
+        link = link_of(net, name, other)
+        assert (link.paths.active.endpoint.host, link.paths.active.endpoint.port) == (relay, given.count)
+        assert [one.kind for one in events(net, name)] == [EventKind.LEASE_USED]
+        assert events(net, name)[0].after == net.hosts[relay].address
+        assert net.hosts[name].node.outside.view.mapping.value == "endpoint-dependent"
+        assert all(address.host != relay for address in net.hosts[name].node.outside.view.addresses)
+
+
+def test_a_lease_is_renewed_while_it_has_traffic_and_over_when_it_has_none() -> None:
+    net = hard_pair()
+    chat(net, 4)
+    sent = chat(net, 60, every_s=0.5)
+    assert is_direct(net)
+    relay = lessor(net)
+    assert sent
+    net.run(150)
+    assert leases(net) == {RELAY: 0, OTHER_RELAY: 0}
+    assert link_of(net, HERE, RELAY).state is LinkState.UP
+    assert not is_direct(net)
+    over = events(net, relay)[-1]
+    assert over.kind is EventKind.LEASE_OVER
+    assert "datagrams" in (over.cause or "")
+    assert counter(net, relay, "lease_datagrams") > 100
+    assert chat(net, 1)
+    assert sum(map(len, (received(net, HERE), received(net, THERE)))) > len(sent)
+
+
+def test_a_relay_that_refuses_gives_way_to_the_next_one() -> None:
+    for offering in RELAYS:
+        net = hard_pair(offering=(offering,))
+        chat(net, 4)
+        assert is_direct(net)
+        assert lessor(net) == offering
+
+
+def test_without_any_relay_that_gives_leases_the_ends_are_told_and_go_on_over_relays() -> None:
+    net = hard_pair(offering=())
+    sent = chat(net, 4)
+    assert not is_direct(net)
+    assert lossless(net, sent)
+    causes = {one.cause for name in (HERE, THERE) for one in events(net, name)}
+    assert causes == {"the relay gives no leases"}
+
+
+@pytest.mark.parametrize("says_goodbye", [False, True])
+def test_a_relay_that_dies_under_a_lease_costs_as_little_as_any_other_and_is_replaced(says_goodbye: bool) -> None:
+    net = hard_pair()
+    chat(net, 6)
+    relay = lessor(net)
+    [other] = [name for name in RELAYS if name != relay]
+    net.stop(relay, says_goodbye=says_goodbye)
+    chat(net, HEALED_S)
+    before = len(received(net, HERE)) + len(received(net, THERE))
+    assert len(chat(net, 2)) > 0
+    net.run(0.5)
+    assert len(received(net, HERE)) + len(received(net, THERE)) - before >= 40
+    chat(net, 30)
+    assert is_direct(net)
+    assert lessor(net) == other
+
+
+def test_an_end_whose_nat_maps_it_anew_binds_its_new_address() -> None:
+    net = hard_pair()
+    chat(net, 6)
+    relay = lessor(net)
+    nat = net.hosts[HERE].nat
+    assert nat is not None
+    nat.forget()
+    chat(net, HEALED_S)
+    net.run(1)
+    assert counter(net, relay, "lease_addresses_moved") >= 1
+    link = link_of(net, HERE, THERE)
+    assert (link.state, link.paths.active.endpoint.host) == (LinkState.UP, relay)
+    assert lessor(net) == relay
+
+
+def test_nobody_asks_or_agrees_where_shortcuts_are_switched_off() -> None:
+    net = hard_pair()
+    net.hosts[THERE].settings = net.hosts[RELAY].settings.__class__(
+        suites=net.hosts[THERE].settings.suites, shortcuts=False
+    )
+    net.restart(THERE)
+    chat(net, 6)
+    assert not is_direct(net)
+    assert leases(net) == {RELAY: 0, OTHER_RELAY: 0}
