@@ -15,7 +15,18 @@ import pytest
 from mycelium.identity import Identity, address_of_exchange_key, blake2b
 from mycelium.routing.digest import digest_of
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.wire import announcement, beacon, control, datagram, frame, known_peer, lease, signal, train, underlay_address
+from mycelium.wire import (
+    announcement,
+    beacon,
+    control,
+    datagram,
+    frame,
+    known_peer,
+    lease,
+    signal,
+    train,
+    underlay_address,
+)
 from mycelium.wire.announcement import Announcement, encode_announcement, signed_bytes
 from mycelium.wire.control import (
     ANY_NODE,
@@ -134,7 +145,18 @@ def test_no_layout_of_the_wire_is_missing() -> None:
     said = {target for table in tables("layout") for target in table.target.split()}
     layouts = {
         f"{module.__name__}.{name}"
-        for module in (announcement, beacon, control, datagram, frame, known_peer, lease, signal, train, underlay_address)
+        for module in (
+            announcement,
+            beacon,
+            control,
+            datagram,
+            frame,
+            known_peer,
+            lease,
+            signal,
+            train,
+            underlay_address,
+        )
         for name, value in vars(module).items()
         if isinstance(value, struct.Struct)
     }
