@@ -296,6 +296,14 @@ class Neighbours:
         if link is not None and not is_shared and (peer.is_linked or link.state is LinkState.DOWN):
             self.close(link, "the peer was removed", now=now)
 
+    def is_kept(self, neighbour: bytes) -> bool:
+        """Tells whether the peer list, discovery or the automatic peers want the link with a neighbour."""
+        discovered = self._discovery.links_by_peer().values()
+        is_found = neighbour in self._exchange.auto.kept or any(link.address == neighbour for link in discovered)
+        key = self.links[neighbour].exchange_key
+        is_listed = any(entry.pin == key for entry in self._peers.by_url.values())
+        return is_found or is_listed or bool(self._peers.linked_to(neighbour))
+
     def close(self, link: Link, reason: str, *, now: float) -> None:
         """Ends a link after a goodbye, and dials the neighbour no more."""
         link.close(CLOSE_LEAVING, now=now)

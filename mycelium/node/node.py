@@ -152,8 +152,6 @@ class Node:
             sending=self.sending,
             receiving=self.receiving,
             neighbours=self.neighbours,
-            peers=self.peers,
-            discovery=self.discovery,
             outside=self.outside,
             dialler=self.dialler,
             journal=self.journal,

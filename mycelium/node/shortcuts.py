@@ -9,9 +9,7 @@ from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.node.leasing import FailureHandler
 from mycelium.node.neighbours import Neighbours
-from mycelium.peering.configured import PeerList
 from mycelium.peering.dialler import Dialler
-from mycelium.peering.discovery import Discovery
 from mycelium.peering.outside import Outside
 from mycelium.peering.shortcuts import ShortcutClosed, ShortcutFailed, ShortcutOpened, Shortcuts
 from mycelium.policy import Policy
@@ -34,8 +32,6 @@ class MeshShortcuts:
         sending: Sending,
         receiving: Receiving,
         neighbours: Neighbours,
-        peers: PeerList,
-        discovery: Discovery,
         outside: Outside,
         dialler: Dialler,
         journal: Journal,
@@ -63,8 +59,6 @@ class MeshShortcuts:
         self._sessions = sessions
         self._sending = sending
         self._neighbours = neighbours
-        self._peers = peers
-        self._discovery = discovery
         self._journal = journal
         self._arm = arm  # called when there may be an earlier deadline
 
@@ -102,9 +96,8 @@ class MeshShortcuts:
         return self._routing.forwarding.next_hop.get(peer)
 
     def is_kept(self, peer: bytes) -> bool:
-        """Tells whether the peer list or discovery wants the link with a neighbour too."""
-        discovered = self._discovery.links_by_peer().values()
-        return bool(self._peers.linked_to(peer)) or any(link.address == peer for link in discovered)
+        """Tells whether the link with a neighbour is there for another reason too, such as the peer list."""
+        return self._neighbours.is_kept(peer)
 
     def send_signal(self, session: Session, content: bytes, *, now: float) -> None:
         """Sends the content of a signal to the peer of a session."""

@@ -9,11 +9,14 @@ from mycelium.node.event_kind import EventKind
 from mycelium.node.node import Node
 from mycelium.node.snapshot import PeerOrigin
 from mycelium.peering.attempt import CALLS
+from mycelium.peering.auto import AutoPeer
 from mycelium.peering.shortcuts import ShortcutFailed
 from mycelium.session.session import Session
+from mycelium.wire.known_peer import known_peer
 from mycelium.wire.signal import Signal, SignalKind, decode_signal
 from mycelium.wire.train import ITEM_SIGNAL
 from sim.net.nat import Behaviour, Nat, NatModel
+from sim.net.network import url_of
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import counter, is_up, link_of, ping, received
 
@@ -173,6 +176,25 @@ def test_a_shortcut_is_closed_a_minute_after_the_last_packet_and_opened_again_wh
     sent = chat(net, 2)
     assert is_direct(net)
     assert set(sent) <= set(received(net, HERE) + received(net, THERE))
+
+
+@pytest.mark.parametrize("reason", ["peer list", "automatic peers"])
+def test_a_shortcut_that_is_wanted_for_another_reason_is_not_closed(reason: str) -> None:
+    net = relayed()
+    chat(net, 1.5)
+    here, there = net.hosts[HERE].node, net.hosts[THERE]
+    if reason == "peer list":
+        for name, other in ((HERE, THERE), (THERE, HERE)):
+            net.add_peer(name, url_of(other), net.hosts[other].identity.exchange_public_key)
+    else:
+        for name, other in ((HERE, THERE), (THERE, HERE)):
+            peer = known_peer(net.hosts[other].endpoint, net.hosts[other].identity.exchange_public_key)
+            exchange = net.hosts[name].node.exchange
+            exchange.auto.wanted = 1
+            exchange.auto.kept[net.hosts[other].address] = AutoPeer(peer, net.now)
+    net.run(90)
+    assert is_direct(net)
+    assert here.neighbours.is_kept(there.address)
 
 
 def test_a_shortcut_that_carries_traffic_stays() -> None:
