@@ -161,6 +161,23 @@ def test_a_frame_shorter_than_its_own_overhead_is_malformed(lab: LinkLab, length
     assert (counters.frames_malformed, counters.frames_not_opened) == (is_malformed, not is_malformed)
 
 
+def test_the_last_frame_of_a_lossy_link_is_repaired_though_nothing_follows_it(lab: LinkLab) -> None:
+    lost = iter([True, False, False, True])
+
+    def lose_some(source: str, destination: str, data: bytes) -> bool:
+        return source == "a" and data[0] == CHUNK and next(lost, False)
+
+    lab.drop = lose_some
+    for length in (12_000, 13_000):
+        lab.send("a", bytes(length))
+        lab.run(0.2)
+    lab.heard("b")
+    lost = iter([True])
+    lab.send("a", bytes(14_000))
+    lab.run(7 * DELAY_S)
+    assert lab.heard("b") == [bytes(14_000)]
+
+
 def test_a_frame_in_parts_that_is_too_short_for_a_header_is_malformed(lab: LinkLab) -> None:
     index, least = lab.link("b").keypairs.sending.local_index, FRAME_HEADER_BYTES + TAG_BYTES
     counters = lab.ends["b"].counters
