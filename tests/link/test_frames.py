@@ -161,6 +161,18 @@ def test_a_frame_shorter_than_its_own_overhead_is_malformed(lab: LinkLab, length
     assert (counters.frames_malformed, counters.frames_not_opened) == (is_malformed, not is_malformed)
 
 
+def test_all_later_frames_of_a_flow_wait_while_one_is_missing(lab: LinkLab) -> None:
+    lost = iter([True])
+    lab.drop = lambda source, destination, data: source == "a" and next(lost, False)
+    for data in (b"lost", b"one", b"two", b"three"):
+        lab.send("a", data, bucket=1)
+    lab.send("a", b"another flow", bucket=2)
+    lab.run(2 * DELAY_S)
+    assert lab.heard("b") == [b"another flow"]
+    lab.run(0.1)
+    assert lab.heard("b") == [b"one", b"two", b"three"]
+
+
 def test_the_last_frame_of_a_lossy_link_is_repaired_though_nothing_follows_it(lab: LinkLab) -> None:
     lost = iter([True, False, False, True])
 

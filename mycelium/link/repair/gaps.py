@@ -158,7 +158,6 @@ class Gaps:
             released.append(frame)
             for next_follower in self._followers.pop(follower, ()):
                 heappush(heap, next_follower)
-        self._update_clean()
 
     # -- time ----------------------------------------------------------------------------------------------------------
 

@@ -39,6 +39,15 @@ def paths() -> Paths:
 # -- which paths there are ---------------------------------------------------------------------------------------------
 
 
+def test_a_path_whose_own_address_is_lost_is_the_same_path_from_whichever_address_the_kernel_chooses(
+    paths: Paths,
+) -> None:
+    path = paths.meet(at("one", local=b"\1"), 0, now=1.0)
+    paths.host_lost(Lost(addresses=frozenset([b"\1"])), now=2.0)
+    assert paths.by_endpoint == {at("one"): path}
+    assert path.endpoint == at("one")
+
+
 def test_the_path_of_the_handshake_is_validated_and_in_use(paths: Paths) -> None:
     assert (hosts(paths), paths.active.endpoint, paths.is_validated(at("one"))) == (["one"], at("one"), True)
 

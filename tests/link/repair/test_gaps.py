@@ -158,6 +158,16 @@ def test_a_path_that_becomes_long_gives_up() -> None:
     assert receiver.gaps.held_bytes == 0
 
 
+def test_a_path_that_becomes_long_waits_for_no_last_frame() -> None:
+    receiver = Receiver()
+    receiver.opens(2)
+    receiver.opens(1)
+    receiver.gaps.started([3], now=0.0, srtt=SHORT)
+    receiver.srtt = None
+    assert receiver.asks(ask_again_after_s(SHORT)) == []
+    assert (receiver.gaps.is_clean, receiver.gaps.due_at) == (True, inf), "nobody is woken for it again"
+
+
 def test_a_request_is_repeated_with_growing_waits() -> None:
     receiver = Receiver()
     receiver.opens(2)
