@@ -13,13 +13,13 @@ NOT_OPENED: Final = "it accepts connections, but does not open TLS or a WebSocke
 CLOSED_EARLY: Final = "it closes the connection before TLS or a WebSocket is open"
 
 _CONNECTING: Final = {
+    **{number: WORDS[number] for number in (errno.EPERM, errno.ENETUNREACH, errno.ENETDOWN, errno.ENODEV)},
     errno.ECONNREFUSED: "nothing listens there (connection refused)",
     errno.ECONNRESET: "the connection was reset",
     errno.ETIMEDOUT: NOT_CONNECTED,
     errno.EHOSTUNREACH: cause_of(errno.EHOSTUNREACH),
-    errno.ENETUNREACH: WORDS[errno.ENETUNREACH],
-    errno.EPERM: WORDS[errno.EPERM],
     errno.EACCES: WORDS[errno.EPERM],  # no route says this of a connection
+    errno.EADDRNOTAVAIL: "this host has no address or port left to connect from",
 }
 
 

@@ -394,6 +394,18 @@ def test_counters_of_a_new_session_start_over() -> None:
     assert states == [PathState.SUSPECT, PathState.ALIVE]
 
 
+def test_a_new_session_keeps_what_is_asked_and_forgets_what_was_merely_sent() -> None:
+    asked, _ = path_that_asks()
+    asked.sent(asked._sent + 1, wants_ack=True, now=asked._probe_at)
+    asked.restart_counters()
+    assert asked.silent_since < math.inf
+
+    sent = Liveness(RttEstimator(), now=0.0)
+    sent.sent(1, wants_ack=True, now=0.0)
+    sent.restart_counters()
+    assert sent.silent_since == math.inf
+
+
 def test_doubt_probes_at_once_but_not_again_before_the_answer() -> None:
     path = Liveness(RttEstimator(), now=0.0, role=Role.SPARE)
     path.handle_timeout(now=0.0)
