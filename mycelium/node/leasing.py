@@ -107,13 +107,15 @@ class Leasing:
             self.held.give_up(chosen, peer)
         self.held.ask(relay, peer, now=now)
 
-    def linked(self, neighbour: bytes, endpoint: Endpoint, *, now: float) -> None:
-        """Takes that a link is up, which may cross a leased port."""
+    def linked(self, neighbour: bytes, endpoint: Endpoint, *, now: float) -> bool:
+        """Takes that a link is up; tells whether it crosses a leased port."""
         relay = self.held.relay_at(endpoint)
-        if relay is not None and self._mesh is not None:
-            self._relays.pop(neighbour, None)
-            self._mesh.adopt(neighbour, now=now)
-            self._journal.note(EventKind.LEASE_USED, node=neighbour, after=relay, now=now)
+        if relay is None or self._mesh is None:
+            return False
+        self._relays.pop(neighbour, None)
+        self._mesh.adopt(neighbour, now=now)
+        self._journal.note(EventKind.LEASE_USED, node=neighbour, after=relay, now=now)
+        return True
 
     def suspected(self, neighbour: bytes, *, now: float) -> None:
         """Binds this node's address anew if the link with a neighbour crosses a leased port: a NAT may have changed it."""

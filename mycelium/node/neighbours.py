@@ -198,10 +198,10 @@ class Neighbours:
     def _handle_up(self, event: LinkUp, *, now: float) -> None:
         self._journal.note(EventKind.LINK_UP, node=event.neighbour, after=event.endpoint, now=now)
         self._note_return(self.links[event.neighbour], now=now)
-        self._leasing.linked(event.neighbour, event.endpoint, now=now)
         self._routing.neighbour_up(event.neighbour, event.cost, now=now)
         self._tell_address(event.neighbour, event.endpoint, now=now)
-        self._exchange.linked(event.neighbour, now=now)
+        if not self._leasing.linked(event.neighbour, event.endpoint, now=now):  # else others could not dial it there
+            self._exchange.linked(event.neighbour, now=now)
 
     def _tell_address(self, neighbour: bytes, endpoint: Endpoint, *, now: float) -> None:
         """Tells a neighbour where it is seen."""

@@ -57,6 +57,7 @@ def test_two_ends_behind_hard_nats_get_a_link_across_one_leased_port_and_nothing
         assert [one.kind for one in events(net, name)] == [EventKind.LEASE_USED]
         assert events(net, name)[0].after == net.hosts[relay].address
         assert net.hosts[name].node.outside.view.mapping.value == "endpoint-dependent"
+        assert net.hosts[other].address not in net.hosts[name].node.exchange._talks  # nobody is told of that endpoint
         assert all(address.host != relay for address in net.hosts[name].node.outside.view.addresses)
 
 
