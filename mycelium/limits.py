@@ -153,6 +153,7 @@ KNOWN_PER_TEACHER: Final = 32  # of them that one neighbour told, or all those t
 KNOWN_PER_NETWORK: Final = 4  # of them in one IPv4 /24 or IPv6 /64
 KNOWN_PER_KEY: Final = 4  # of them for one node
 KNOWN_PEERS_KEPT: Final = KNOWN_PER_TEACHER  # of them on disk, which is a teacher too
+KNOWN_PEERS_BYTES: Final = 16 << 10  # of that file; an address and its key take some hundred
 PEERS_PER_MESSAGE: Final = 16  # addresses in one answer, 51 bytes each
 CANDIDATES_AT_ONCE: Final = 4  # learned addresses dialled for one automatic peer, of which the quickest is kept
 # -- leases of a relay's ports -----------------------------------------------------------------------------------------

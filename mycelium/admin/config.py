@@ -51,6 +51,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     no_tun: bool = False
     no_shortcuts: bool = False
     no_relay_leases: bool = False
+    auto_peers: int = 0  # links that are kept besides those of the peer list
     disable_peer_discovery: bool = False
     peer_discovery_interface: tuple[str, ...] = ()  # empty: every suitable one
     peer_discovery_port: int = 9650
@@ -194,12 +195,20 @@ def _interfaces(value: object, folder: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_interface(name, folder) for name in names))
 
 
-def _port(value: object, folder: Path) -> int:
+def _number(value: object, numbers: range) -> int:
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= 0xFFFF:
-        raise ConfigError("must be a number from 1 to 65535")
+    if not isinstance(value, int) or isinstance(value, bool) or value not in numbers:
+        raise ConfigError(f"must be a number from {numbers.start} to {numbers.stop - 1}")
     return value
+
+
+def _port(value: object, folder: Path) -> int:
+    return _number(value, range(1, 1 << 16))
+
+
+def _auto_peers(value: object, folder: Path) -> int:
+    return _number(value, range(limits.AUTO_PEERS + 1))
 
 
 def _proxy(value: object, folder: Path) -> ProxyUrl:
@@ -258,6 +267,7 @@ _CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
     "no_tun": _flag,
     "no_shortcuts": _flag,
     "no_relay_leases": _flag,
+    "auto_peers": _auto_peers,
     "disable_peer_discovery": _flag,
     "peer_discovery_interface": _interfaces,
     "peer_discovery_port": _port,

@@ -39,6 +39,11 @@ def epoch_path(key_file: Path) -> Path:
     return key_file.with_name(key_file.name + ".epoch")
 
 
+def known_peers_path(key_file: Path) -> Path:
+    """Returns where what is known of other nodes is kept."""
+    return key_file.with_name(key_file.name + ".peers")
+
+
 def load_identity(path: Path) -> Identity:
     """Reads a key file; raises IdentityError if it is missing, damaged, ambiguous, or open to other users."""
     data, mode = read_with_mode(path, name=_name(path), error=IdentityError)

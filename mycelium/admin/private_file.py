@@ -65,8 +65,8 @@ def read_private(path: Path, *, name: str, error: type[LocalError]) -> bytes:
     return data
 
 
-def read_with_mode(path: Path, *, name: str, error: type[LocalError]) -> tuple[bytes, int]:
-    """Returns the first MAX_BYTES of a regular file, and who may do what with it."""
+def read_with_mode(path: Path, *, name: str, error: type[LocalError], most: int = MAX_BYTES) -> tuple[bytes, int]:
+    """Returns the first bytes of a regular file, `most` of them, and who may do what with it."""
     try:
         # Non-blocking, because opening a FIFO would wait for a writer.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -74,7 +74,7 @@ def read_with_mode(path: Path, *, name: str, error: type[LocalError]) -> tuple[b
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise error(f"{name} is not a regular file")
-            return os.read(descriptor, MAX_BYTES), stat.S_IMODE(status.st_mode)
+            return os.read(descriptor, most), stat.S_IMODE(status.st_mode)
         finally:
             os.close(descriptor)
     except OSError as cause:

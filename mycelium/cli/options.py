@@ -77,6 +77,11 @@ no_relay_leases = _flag(
     is_flag=True,
     help="Do not lease UDP ports to neighbours, whose datagrams the kernel would pass on.",
 )
+auto_peers = _flag(
+    "--auto-peers",
+    metavar="N",
+    help="Keep links with N more nodes, which neighbours tell of; tells others of this one too. Default 0.",
+)
 disable_peer_discovery = _flag("--disable-peer-discovery", is_flag=True, help="Do not find neighbours on local links.")
 peer_discovery_interface = _flag(
     "--peer-discovery-interface",

@@ -18,6 +18,7 @@ from mycelium.cli.parsing import ManyValuesCommand
     options.no_tun,
     options.no_shortcuts,
     options.no_relay_leases,
+    options.auto_peers,
     options.disable_peer_discovery,
     options.peer_discovery_interface,
     options.peer_discovery_port,

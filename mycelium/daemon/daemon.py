@@ -26,13 +26,14 @@ from mycelium.admin.private_file import read_api_token, read_network_key
 from mycelium.admin.zones import url_of
 from mycelium.api.server import ApiServer
 from mycelium.crypto.primitives import RealPrimitives
-from mycelium.daemon.discovery import LanDiscovery
+from mycelium.daemon.discovery import LanDiscovery, where_to_announce
 from mycelium.daemon.driver import Driver
 from mycelium.daemon.epoch import next_epoch
 from mycelium.daemon.events import EventLog
 from mycelium.daemon.icmpwatch import IcmpWatch
+from mycelium.daemon.known_peers import KnownPeersFile
 from mycelium.daemon.leases import KernelLeases
-from mycelium.daemon.listeners import ANY_ADDRESS, ANY_IPV4_ADDRESS, open_transports
+from mycelium.daemon.listeners import open_transports
 from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.netwatch import NetWatch
 from mycelium.daemon.open_files import allow_enough, explained
@@ -53,15 +54,12 @@ from mycelium.transport.set import TransportSet
 from mycelium.tun.linux import LinuxTun
 from mycelium.tun.upkeep import TunUpkeep
 from mycelium.wire.announcement import NETWORK_ID_BYTES
-from mycelium.wire.beacon import BEACON_GROUP, BEACON_GROUP_IPV4
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 
 log = logging.getLogger("mycelium")
 
 CPU_FEATURES: Final = "/proc/cpuinfo"
 UDP: Final = "udp"
-# The groups in which a node announces itself, by where it listens.
-GROUPS: Final = {ANY_ADDRESS: (BEACON_GROUP, BEACON_GROUP_IPV4), ANY_IPV4_ADDRESS: (BEACON_GROUP_IPV4,)}
 API: Final = "mycelium.api.app"
 # Modules whose libraries take memory and time, by the scheme of peers that need them. For others they are imported upon need.
 LIBRARIES: Final = {"wss": "mycelium.transport.streams.websocket", "quic": "mycelium.transport.quic.engine"}
@@ -93,6 +91,7 @@ class Daemon:
         self._last_resort = last_resort  # called upon a signal to stop, in case that the stopping hangs
         self._stopping = asyncio.Event()
         self._peers: Peers
+        self._known: KnownPeersFile
         self._control: LiveControl
         self._driver: Driver
         self._node: Node
@@ -145,6 +144,8 @@ class Daemon:
             self._driver.start()
             self._tasks.create_task(self._discover())
             self._peers.replace(self._settings.peers)  # links form while the rest of the start goes on
+            self._known.keep(self._settings.auto_peers)
+            self._tasks.create_task(self._known.run())
             await self._open_to_operator(stack, loop)
             self._tasks.create_task(self._keep_tun())
             self._tasks.create_task(_tell_what_the_log_held_back())
@@ -198,6 +199,7 @@ class Daemon:
         self._leases = KernelLeases(self._node.leasing, transports.underlay, act=self._driver.act, loop=loop)
         stack.callback(self._leases.close)
         self._peers = Peers(self._node, self._driver.act, transports.underlay.objection, proxied)
+        self._known = KnownPeersFile(self._node, self._driver.act, settings.key_file)
         self._control = LiveControl(self._node, transports, self._keeper, self._peers, self._leases)
         self._tell_start(None if tun is None else tun.name)
 
@@ -282,21 +284,21 @@ class Daemon:
             self._reloading = self._tasks.create_task(self._follow_configuration())
 
     async def _follow_configuration(self) -> None:
-        self._settings = await reload(self._settings, self._peers)
+        self._settings = await reload(self._settings, self._peers, self._known)
 
     async def _discover(self) -> None:
         """Finds neighbours on the links of this host until it is cancelled."""
         settings = self._settings
         if settings.disable_peer_discovery:
             return
-        ports = {one.host: one.port for one in reversed(self._listening) if one.scheme == UDP}
-        host = next((host for host in GROUPS if host in ports), None)
-        if host is None:
+        place = where_to_announce(self._listening)
+        if place is None:
             log.info("no peer discovery: it takes a socket that listens on [::] or 0.0.0.0")
             return
-        port, discovery = ports[host], self._node.discovery
+        port, groups = place
+        discovery = self._node.discovery
         self._discovery = LanDiscovery(
-            GROUPS[host],
+            groups,
             port=settings.peer_discovery_port,
             only=settings.peer_discovery_interface,
             beacon=discovery.beacon,

@@ -22,11 +22,19 @@ from mycelium.limits import BEACONS_PER_SECOND
 from mycelium.timing import TokenBucket
 from mycelium.transport.multicast import Interface, find_interfaces, group_address, join, leave, open_group_socket
 from mycelium.transport.underlay import Underlay
+from mycelium.wire.beacon import BEACON_GROUP, BEACON_GROUP_IPV4
 
 log = logging.getLogger("mycelium")
 
 SCHEME: Final = "udp"
 DEAF_S: Final = 1.0  # pause in reading an interface on which too many beacons came
+_GROUPS: Final = {"::": (BEACON_GROUP, BEACON_GROUP_IPV4), "0.0.0.0": (BEACON_GROUP_IPV4,)}
+
+
+def where_to_announce(listening: Sequence[Endpoint]) -> tuple[int, Sequence[str]] | None:
+    """Returns the port at which neighbours can dial this node, and the groups that are told of it; None without any."""
+    ports = {one.host: one.port for one in reversed(listening) if one.scheme == SCHEME}
+    return next(((ports[host], groups) for host, groups in _GROUPS.items() if host in ports), None)
 
 
 @dataclass(slots=True)

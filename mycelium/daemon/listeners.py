@@ -21,7 +21,6 @@ from mycelium.transport.underlay import Underlay
 log = logging.getLogger("mycelium")
 
 ANY_ADDRESS: Final = "::"
-ANY_IPV4_ADDRESS: Final = "0.0.0.0"
 LISTEN_BY_DEFAULT: Final = (PeerUrl("udp", ANY_ADDRESS), PeerUrl("tcp", ANY_ADDRESS))
 
 

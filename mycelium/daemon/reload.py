@@ -7,6 +7,7 @@ from msgspec import structs
 
 from mycelium.admin import config, logs
 from mycelium.admin.config import Settings
+from mycelium.daemon.known_peers import KnownPeersFile
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.threads import in_thread
 from mycelium.errors import LocalError
@@ -14,10 +15,10 @@ from mycelium.errors import LocalError
 log = logging.getLogger("mycelium")
 
 _LOG_SETTINGS: Final = ("debug", "silent", "log_format")
-_APPLIED: Final = ("peers", *_LOG_SETTINGS)
+_APPLIED: Final = ("peers", "auto_peers", *_LOG_SETTINGS)
 
 
-async def reload(running: Settings, peers: Peers) -> Settings:
+async def reload(running: Settings, peers: Peers, known: KnownPeersFile) -> Settings:
     """Loads the settings again and applies what can be; returns those by which the daemon runs now.
 
     The log says what was applied and which settings take a restart. A mistake in the configuration changes nothing.
@@ -31,7 +32,10 @@ async def reload(running: Settings, peers: Peers) -> Settings:
     if any(name in _LOG_SETTINGS for name in changed):
         logs.configure(wanted.debug, wanted.log_format, silent=wanted.silent)
     news = peers.replace(wanted.peers)
-    news += [f"{name} is {_value(getattr(wanted, name))}" for name in _LOG_SETTINGS if name in changed]
+    if "auto_peers" in changed:
+        known.keep(wanted.auto_peers)
+    told = ("auto_peers", *_LOG_SETTINGS)
+    news += [f"{name} is {_value(getattr(wanted, name))}" for name in told if name in changed]
     waiting = [name for name in changed if name not in _APPLIED]
     if waiting:
         log.warning("reloaded: %s", "; ".join([*news, f"only a restart applies the new {', '.join(waiting)}"]))

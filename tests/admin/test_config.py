@@ -36,6 +36,7 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
         no_tun=False,
         no_shortcuts=False,
         no_relay_leases=False,
+        auto_peers=0,
         disable_peer_discovery=False,
         peer_discovery_interface=(),
         peer_discovery_port=9650,
@@ -61,6 +62,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         no_tun = true
         no_shortcuts = true
         no_relay_leases = true
+        auto_peers = 3
         disable_peer_discovery = true
         peer_discovery_interface = ["eth0", "wlan0"]
         peer_discovery_port = 9000
@@ -85,6 +87,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         no_tun=True,
         no_shortcuts=True,
         no_relay_leases=True,
+        auto_peers=3,
         disable_peer_discovery=True,
         peer_discovery_interface=("eth0", "wlan0"),
         peer_discovery_port=9000,
@@ -187,6 +190,8 @@ def test_a_peer_named_twice_is_one_peer() -> None:
         ("peer_discovery_port = 0", "peer_discovery_port: must be a number from 1 to 65535"),
         ("peer_discovery_port = 65536", "peer_discovery_port: must be a number from 1 to 65535"),
         ("peer_discovery_port = true", "peer_discovery_port: must be a number from 1 to 65535"),
+        ("auto_peers = 33", "auto_peers: must be a number from 0 to 32"),
+        ("auto_peers = -1", "auto_peers: must be a number from 0 to 32"),
         ("peer_discovery_port = '9x'", "peer_discovery_port: must be a number from 1 to 65535"),
         ("peers = 1", "peers: must be a list of URLs, not a number"),
         ("peers = [1]", "peers: must be a string in quotes, not a number"),

@@ -8,13 +8,13 @@ import pytest
 from asyncio_dgram.aio import TransportClosed
 
 from mycelium.daemon import discovery
-from mycelium.daemon.discovery import LanDiscovery
+from mycelium.daemon.discovery import LanDiscovery, where_to_announce
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import BEACONS_PER_SECOND
 from mycelium.transport.multicast import LINK_LOCAL, Interface
 from mycelium.transport.underlay import Underlay
-from mycelium.wire.beacon import BEACON_GROUP
+from mycelium.wire.beacon import BEACON_GROUP, BEACON_GROUP_IPV4
 
 ETH = Interface(2, "eth0", BEACON_GROUP, bytes(16), LINK_LOCAL)
 WLAN = Interface(3, "wlan0", BEACON_GROUP, bytes(15) + b"\1", LINK_LOCAL)
@@ -121,6 +121,16 @@ class Running:
 @pytest.fixture
 def host(monkeypatch: pytest.MonkeyPatch) -> Host:
     return Host(monkeypatch)
+
+
+def listening(*hosts: str) -> list[Endpoint]:
+    return [Endpoint("tcp", "::", 1), *(Endpoint("udp", host, 9_651 + number) for number, host in enumerate(hosts))]
+
+
+def test_where_a_node_listens_says_in_which_groups_it_is_announced() -> None:
+    assert where_to_announce(listening("192.0.2.1")) is None
+    assert where_to_announce(listening("0.0.0.0")) == (9_651, (BEACON_GROUP_IPV4,))
+    assert where_to_announce(listening("0.0.0.0", "::", "::")) == (9_652, (BEACON_GROUP, BEACON_GROUP_IPV4))
 
 
 def test_a_beacon_goes_out_on_each_interface_from_its_own_address(host: Host) -> None:

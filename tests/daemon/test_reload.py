@@ -9,6 +9,7 @@ import pytest
 
 from mycelium.admin import config
 from mycelium.admin.config import Settings
+from mycelium.daemon.known_peers import KnownPeersFile
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.reload import reload
 from mycelium.node.node import Node
@@ -31,10 +32,11 @@ class Running:
         self.node: Node = NodeNet().add("a").node
         self.peers = Peers(self.node, lambda action: action(1000.0), lambda endpoint: None)
         self.peers.replace(self.settings.peers)
+        self.known = KnownPeersFile(self.node, lambda action: action(1000.0), self.settings.key_file)
 
     def reload(self, text: str) -> None:
         self._file.write_text(text)
-        self.settings = asyncio.run(reload(self.settings, self.peers))
+        self.settings = asyncio.run(reload(self.settings, self.peers, self.known))
 
     @property
     def urls(self) -> list[str]:
@@ -60,6 +62,12 @@ def _log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 def test_an_unchanged_file_changes_nothing_and_says_so(running: Running, caplog: pytest.LogCaptureFixture) -> None:
     running.reload(BEFORE)
     assert caplog.messages == ["reloaded: nothing has changed"]
+
+
+def test_automatic_peers_are_wanted_at_once(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    running.reload(BEFORE + "auto_peers = 3\n")
+    assert caplog.messages == ["reloaded: auto_peers is 3"]
+    assert running.node.exchange.auto.wanted == 3
 
 
 def test_peers_come_and_go(running: Running, caplog: pytest.LogCaptureFixture) -> None:

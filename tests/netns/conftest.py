@@ -8,6 +8,7 @@ import pytest
 
 from tests.lab.laboratory import TOOLS, Lab, is_available, remove_leftovers
 from tests.lab.mesh import DaemonMesh
+from tests.lab.namespaces import LabHost
 
 LABS: Final = pytest.StashKey[list[Lab]]()
 
@@ -66,3 +67,13 @@ def _lab(config: pytest.Config) -> Iterator[Lab]:
         logs = [f"{daemon.name}:\n{daemon.log_tail()}" for daemon in made.daemons if complaints]
         config.stash[LABS].remove(made)
     assert not complaints, "\n".join(complaints + logs)
+
+
+def on_one_switch(lab: Lab, names: str) -> list[LabHost]:
+    """Makes hosts whose first interfaces share a link."""
+    switch, *hosts = lab.add_hosts(["switch", *names])
+    switch.ip("link add switch type bridge", "link set switch up")
+    for host in hosts:
+        port = lab.add_cable(switch, host).end(switch).interface
+        switch.ip(f"link set {port} master switch")
+    return hosts

@@ -18,6 +18,7 @@ from tests.lab.laboratory import Lab
 from tests.lab.namespaces import LabHost
 from tests.lab.ping import ping
 from tests.lab.waiting import wait_until
+from tests.netns.conftest import on_one_switch
 
 pytestmark = pytest.mark.netns
 
@@ -39,16 +40,6 @@ def make_daemon(lab: Lab, tmp_path: Path) -> MakeDaemon:
         return daemon
 
     return make
-
-
-def on_one_switch(lab: Lab, names: str) -> list[LabHost]:
-    """Makes hosts whose first interfaces share a link."""
-    switch, *hosts = lab.add_hosts(["switch", *names])
-    switch.ip("link add switch type bridge", "link set switch up")
-    for host in hosts:
-        port = lab.add_cable(switch, host).end(switch).interface
-        switch.ip(f"link set {port} master switch")
-    return hosts
 
 
 def leave_ipv6(hosts: Iterable[LabHost]) -> None:

@@ -1,0 +1,82 @@
+"""What is known of other nodes, kept beside the key, so that a node gets back into its mesh without any peer of its list.
+
+One URL on each line, with the key that answers there. All of it can be learned anew: a file that fails is worth a
+warning.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final
+
+from mycelium.admin.keyfile import known_peers_path
+from mycelium.admin.private_file import read_with_mode, replace_private
+from mycelium.admin.zones import url_of
+from mycelium.daemon.threads import in_thread
+from mycelium.endpoint import Endpoint
+from mycelium.errors import ConfigError, LocalError
+from mycelium.limits import KNOWN_PEERS_BYTES, KNOWN_PEERS_KEPT
+from mycelium.node.node import Node
+from mycelium.peer_url import PeerUrl
+from mycelium.wire.known_peer import KnownPeer, known_peer
+
+log = logging.getLogger("mycelium")
+
+SAVE_EVERY_S: Final = 10.0  # at most; and only what has changed
+
+Act = Callable[[Callable[[float], None]], None]
+
+
+class KnownPeersFile:
+    """Has a node keep automatic peers, and writes what it knows of others into a file."""
+
+    def __init__(self, node: Node, act: Act, key_file: Path) -> None:
+        self._node = node
+        self._act = act
+        self._path = known_peers_path(key_file)
+        self._saved = 0  # changes that the file has
+
+    def keep(self, wanted: int) -> None:
+        """Has the node keep this many automatic peers."""
+        exchange = self._node.exchange
+        known = read_known_peers(self._path) if wanted and not exchange.known.by_peer else []
+        self._act(lambda now: exchange.keep(wanted, known, now=now))
+
+    async def run(self) -> None:
+        """Writes the file whenever there is something new, until it is cancelled."""
+        known = self._node.exchange.known
+        while True:
+            await asyncio.sleep(SAVE_EVERY_S)
+            if known.changes != self._saved:
+                self._saved, peers = known.changes, known.worth_keeping()
+                await in_thread(lambda peers=peers: write_known_peers(self._path, peers))  # type: ignore[misc]
+
+
+def read_known_peers(path: Path) -> list[KnownPeer]:
+    """Returns the peers of a file; none, with a warning, where it holds something else."""
+    if not os.path.lexists(path):
+        return []
+    try:
+        data, _ = read_with_mode(path, name=str(path), error=LocalError, most=KNOWN_PEERS_BYTES)
+        return [_parsed(line) for line in data.decode("ascii").splitlines()][:KNOWN_PEERS_KEPT]
+    except (LocalError, UnicodeDecodeError) as error:
+        log.warning("what was known of other nodes is lost: %s: %s", path, error)
+        return []
+
+
+def write_known_peers(path: Path, peers: Iterable[KnownPeer]) -> None:
+    """Writes the file anew; a warning where that fails."""
+    lines = [f"{url_of(peer.endpoint)}#{peer.key.hex()}\n" for peer in peers]
+    try:
+        replace_private(path, "".join(lines).encode())
+    except OSError as error:
+        log.warning("cannot keep what is known of other nodes in %s: %s", path, error.strerror)
+
+
+def _parsed(line: str) -> KnownPeer:
+    url = PeerUrl.parse(line)
+    if url.pin is None or not url.scheme or not url.is_numeric or url.site or url.address_and_zone[1]:
+        raise ConfigError(f"{line[:100]!r} is not an address with a key")
+    return known_peer(Endpoint(url.scheme, url.host, url.port), url.pin)

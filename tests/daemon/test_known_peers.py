@@ -1,0 +1,84 @@
+"""What is known of other nodes on disk: it comes back, and what is damaged is said and forgotten."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from mycelium.daemon import known_peers
+from mycelium.daemon.known_peers import KnownPeersFile, read_known_peers, write_known_peers
+from mycelium.wire.known_peer import KnownPeer
+from mycelium.wire.underlay_address import UnderlayAddress
+from sim.net.node_net import NodeNet
+
+PEERS = [
+    KnownPeer("udp", UnderlayAddress("5.6.7.8", 9651), bytes(range(32))),
+    KnownPeer("tcp", UnderlayAddress("2a00::1", 443), bytes(31) + b"\1"),
+]
+
+
+def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    write_known_peers(tmp_path / "peers", PEERS)
+    assert read_known_peers(tmp_path / "peers") == PEERS
+    assert (tmp_path / "peers").stat().st_mode & 0o777 == 0o600
+
+
+def test_without_a_file_nothing_is_known_and_nothing_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert read_known_peers(tmp_path / "peers") == []
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\0" * 100,
+        b"\xff\xfe\n",
+        b"udp://5.6.7.8:9651\n",  # without a key
+        b"5.6.7.8:9651#" + b"00" * 32 + b"\n",  # without a scheme
+        b"udp://name:9651#" + b"00" * 32 + b"\n",
+        b"tls://5.6.7.8:443?sni=a.b#" + b"00" * 32 + b"\n",
+        b"udp://5.6.7.8:9651#00",  # cut off
+        b"x" * 100_000,
+    ],
+)
+def test_a_damaged_file_is_said_and_forgotten(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "peers"
+    path.write_bytes(content)
+    assert read_known_peers(path) == []
+    [message] = caplog.messages
+    assert message.startswith(f"what was known of other nodes is lost: {path}: ")
+
+
+def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_known_peers(tmp_path / "no folder" / "peers", PEERS)
+    [message] = caplog.messages
+    assert message.endswith("No such file or directory")
+
+
+def test_a_node_gets_what_was_known_and_has_what_it_learns_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(known_peers, "SAVE_EVERY_S", 0.01)
+    node, path = NodeNet().add("a").node, tmp_path / "key.peers"
+    write_known_peers(path, PEERS[:1])
+    file = KnownPeersFile(node, lambda action: action(1000.0), tmp_path / "key")
+
+    async def learn() -> None:
+        running = asyncio.ensure_future(file.run())
+        node.exchange.known.learn(PEERS[1:], b"teacher", now=1000.0)
+        async with asyncio.timeout(10):
+            while read_known_peers(path) != PEERS:  # noqa: ASYNC110 - a file, not an event
+                await asyncio.sleep(0.01)
+        running.cancel()
+
+    file.keep(2)
+    assert list(node.exchange.known.by_peer) == PEERS[:1]
+    assert node.exchange.auto.wanted == 2
+    asyncio.run(learn())
+
+
+def test_nothing_is_read_for_a_node_that_wants_none(tmp_path: Path) -> None:
+    node = NodeNet().add("a").node
+    write_known_peers(tmp_path / "key.peers", PEERS)
+    KnownPeersFile(node, lambda action: action(1000.0), tmp_path / "key").keep(0)
+    assert not node.exchange.known.by_peer
