@@ -5,27 +5,26 @@ API's address -> key and epoch -> sockets -> TUN device -> node and driver -> pe
 
 import asyncio
 import contextlib
-import fcntl
 import gc
 import importlib
 import logging
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from ipaddress import IPv6Address
-from pathlib import Path
 from time import monotonic
 from typing import Final
 
 import mycelium
-from mycelium.admin import keyfile, logs
+from mycelium.admin import logs
 from mycelium.admin.config import Settings
 from mycelium.admin.private_file import read_api_token, read_network_key
 from mycelium.admin.zones import url_of
 from mycelium.api.server import ApiServer
 from mycelium.crypto.primitives import RealPrimitives
+from mycelium.daemon.claim import claimed_identity
 from mycelium.daemon.discovery import LanDiscovery, where_to_announce
 from mycelium.daemon.driver import Driver
 from mycelium.daemon.epoch import next_epoch
@@ -44,8 +43,8 @@ from mycelium.daemon.reload import reload
 from mycelium.daemon.stop import Stopped, end_soon, on_stop, raise_stopped
 from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.endpoint import Endpoint
-from mycelium.errors import DiskError, IdentityError
-from mycelium.identity import Identity, blake2b
+from mycelium.errors import DiskError
+from mycelium.identity import blake2b
 from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
 from mycelium.outbox import BeaconDue, Event, ResolvePeer
@@ -161,7 +160,7 @@ class Daemon:
         self._bind_api()
         stack.push_async_callback(self._api.stop)
         psk = _psk(settings)
-        identity = stack.enter_context(_claimed_identity(settings))
+        identity = stack.enter_context(claimed_identity(settings.key_file))
         proxied = None if settings.proxy is None else ProxiedPeers(settings.proxy)
         transports = self._transports = _open_transports(settings, proxied)
         stack.callback(transports.close)
@@ -333,30 +332,6 @@ class Daemon:
 def _listed(urls: Sequence[str]) -> str:
     more = f" and {len(urls) - _LISTED} more" if len(urls) > _LISTED else ""
     return ", ".join(urls[:_LISTED]) + more
-
-
-@contextmanager
-def _claimed_identity(settings: Settings) -> Iterator[Identity]:
-    """Reads the key, made anew where there is none, and holds it against a second daemon."""
-    path = settings.key_file
-    identity = keyfile.load_or_create_identity(path)
-    with ExitStack() as claims:
-        claims.enter_context(_claimed(path))
-        if keyfile.add_first_line(path):
-            claims.enter_context(_claimed(path))  # another file has taken its place
-        yield identity
-
-
-@contextmanager
-def _claimed(path: Path) -> Iterator[None]:
-    with open(path, "rb") as key_file:
-        try:
-            fcntl.flock(key_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise IdentityError(f"another mycelium is running with the key {path}") from error
-        except OSError as error:  # such as a network file system without locks
-            log.warning("a second mycelium with the key %s would not be noticed: %s", path, error.strerror)
-        yield
 
 
 async def _tell_what_the_log_held_back() -> None:
