@@ -174,8 +174,9 @@ class Shortcuts:
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def next_deadline(self) -> float:
-        """When `handle_timeout` is wanted next."""
-        return min(self._look_at, min((attempt.due_at for attempt in self._attempts.values()), default=inf))
+        """When `handle_timeout` is wanted next; a node without sessions need not wake up."""
+        look_at = self._look_at if self._sessions.by_peer else inf
+        return min(look_at, min((attempt.due_at for attempt in self._attempts.values()), default=inf))
 
     def handle_timeout(self, *, now: float) -> None:
         """Goes on with attempts, and looks at traffic."""

@@ -10,7 +10,7 @@ import pytest
 from tests.lab.cable_emulator import CableTraits
 from tests.lab.daemon import PORT, LabDaemon, start_all
 from tests.lab.laboratory import Lab
-from tests.lab.nat import PRIVATE_OCTET, Internet, NatKind
+from tests.lab.nat import PRIVATE_OCTET, Internet, NatKind, NatRouter
 from tests.lab.ping import Pings
 from tests.lab.waiting import wait_until
 
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.netns
 
 FOUND_SECONDS: Final = 3.0  # from the first packet to the direct way
 READY_SECONDS: Final = 30.0
+MOVED_SECONDS: Final = 10.0  # from the change of an outside address: its links are missed, and it is called again
 RELAY_DELAY_S: Final = 0.01
 
 
@@ -29,7 +30,8 @@ def test_traffic_over_a_relay_becomes_direct_within_3_s_and_no_ping_is_lost(lab:
     router = internet.add_nat("router", NatKind.PORT_RESTRICTED)
     here = LabDaemon(router.add_host("here"), tmp_path)
     beside = LabDaemon(router.add_host("beside"), tmp_path)
-    there = LabDaemon(internet.add_behind(NatKind.PORT_RESTRICTED, "there"), tmp_path)
+    other_router = internet.add_nat("other-router", NatKind.PORT_RESTRICTED)
+    there = LabDaemon(other_router.add_host("there"), tmp_path)
     for end in (here, beside, there):
         end.peers += [f"udp://{cable.far_end(internet.gateway).ipv4}:{PORT}" for cable in cables]
     daemons = [*relays, here, beside, there]
@@ -47,6 +49,22 @@ def test_traffic_over_a_relay_becomes_direct_within_3_s_and_no_ping_is_lost(lab:
         assert result.round_trips_ms[0] > 4e3 * RELAY_DELAY_S > 4 * result.round_trips_ms[-1]
         assert endpoint_of(here, far).startswith(f"{PRIVATE_OCTET}.") is is_inside
         wait_until(partial(has_told, here, far), 1, "the event")
+
+    moved_to = move(lab, internet, other_router)
+    with Pings(here.host, there.address):
+        wait_until(
+            lambda: endpoint_of(here, there).startswith(moved_to), MOVED_SECONDS, "it is found at its new address"
+        )
+        wait_until(partial(are_linked, here, there), FOUND_SECONDS, "they are linked again")
+
+
+def move(lab: Lab, internet: Internet, router: NatRouter) -> str:
+    """Gives a router another outer address, and returns it."""
+    [cable] = [cable for cable in lab.cables if router.outer in cable.ends]
+    address = router.outer.ipv4.removesuffix(".2") + ".77"
+    cable.change_address(router.gateway, address, "fd00:0:0:77::77")
+    router.gateway.ip(f"route add default via {cable.end(internet.gateway).ipv4}")
+    return address
 
 
 def is_ready(end: LabDaemon, far: LabDaemon) -> bool:

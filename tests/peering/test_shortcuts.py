@@ -1,6 +1,11 @@
 """Shortcuts: what one end does for whatever the other one says, and how often."""
 
+from math import inf
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import structs
 
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
@@ -13,6 +18,7 @@ from mycelium.session.session import Session
 from mycelium.wire.signal import Signal, SignalKind, decode_signal, encode_signal
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import deliver, ready_line
+from tests.wire.test_signal import SIGNALS
 
 TOKEN = b"tokentok"
 GOOD = Endpoint("udp", "192.0.2.1", 9651)
@@ -109,6 +115,14 @@ def test_it_does_not_call_without_a_reason_or_permission(why: str) -> None:
     assert bench.mesh.signals == []
 
 
+def test_a_node_without_sessions_need_not_wake_up() -> None:
+    bench = Bench()
+    bench.shortcuts.start(now=bench.net.now)
+    assert bench.shortcuts.next_deadline() == bench.net.now
+    bench.node.sessions.by_peer.clear()
+    assert bench.shortcuts.next_deadline() == inf
+
+
 def test_a_call_is_answered_and_its_start_has_all_addresses_dialled() -> None:
     bench = Bench()
     bench.hear(SignalKind.CALL, GOOD, GOOD._replace(port=5))
@@ -199,6 +213,27 @@ def test_signals_that_nobody_waits_for_do_nothing() -> None:
     assert bench.mesh.signals == []
     assert bench.dialled() == set()
     assert bench.shortcuts.counters.signals_refused == 1
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(st.integers(0, 3), SIGNALS, st.floats(0, 3)), max_size=12))
+def test_any_signals_of_any_peers_leave_the_bounds_in_place(told: list[tuple[int, Signal, float]]) -> None:
+    bench = Bench()
+    bench.look()
+    begin = now = bench.net.now
+    for number, signal, wait_s in told:
+        session = bench.session if number == 0 else bench.node.sessions.find(bytes([number]) * 16, now=now)
+        attempt = bench.shortcuts._attempts.get(session.peer)
+        fitting = structs.replace(signal, token=TOKEN if attempt is None else attempt.token, round=signal.round % 3)
+        bench.shortcuts.receive(session, memoryview(encode_signal(fitting)), now=now)
+        now += wait_s
+        bench.shortcuts.handle_timeout(now=now)
+        assert len(bench.dialled()) * SHORTCUT_DATAGRAMS <= SHORTCUT_DATAGRAMS_PER_SECOND * (now - begin + 1)
+        assert bench.shortcuts.next_deadline() > now
+    for _ in range(100):
+        now += 0.5
+        bench.shortcuts.handle_timeout(now=now)
+    assert set(bench.shortcuts._attempts) <= {bench.peer}
 
 
 def test_a_peer_that_may_be_no_neighbour_gets_no_answer() -> None:
