@@ -167,6 +167,7 @@ class Node:
     def _register(self) -> None:
         self.metrics.add(self._counters, self.neighbours.link_counters, self.dataplane_counters, self.sessions.counters)
         self.metrics.add(self.shortcuts.counters, self.leasing.given.counters, self.leasing.held.counters)
+        self.metrics.add_gauge("shortcuts_open", "Direct links beside relays.", lambda: len(self.shortcuts.peers))
         self._peering.register(self.metrics)
         self.routing.register(self.metrics)
 

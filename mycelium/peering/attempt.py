@@ -43,7 +43,6 @@ class Attempt:
         "_called_at",
         "_rounds",
         "_unanswered",
-        "begun_at",
         "candidates",
         "dialled_until",
         "due_at",
@@ -62,7 +61,6 @@ class Attempt:
         self.peer = peer
         self.token = token
         self.is_caller = is_caller
-        self.begun_at = now
         self.phase = Phase.CALLING if is_caller else Phase.WAITING
         self.round = 0  # of the newest call
         self.rounds_dialled = 0

@@ -33,7 +33,7 @@ from mycelium.peer_address import objection
 from mycelium.peering.attempt import Attempt, Phase
 from mycelium.peering.dialler import SHORTCUT_DATAGRAMS, Candidate, Dialler, Source
 from mycelium.peering.outside import Mapping, Outside
-from mycelium.peering.shortcut_use import ShortcutUse
+from mycelium.peering.shortcut_use import UNUSED, ShortcutUse
 from mycelium.peering.traffic import Traffic
 from mycelium.policy import Policy
 from mycelium.session.session import Session
@@ -54,7 +54,6 @@ class ShortcutOpened(Struct, frozen=True):
     """There is a direct link with a peer now."""
 
     peer: bytes
-    after_s: float  # since the attempt began
 
 
 class ShortcutFailed(Struct, frozen=True):
@@ -204,7 +203,7 @@ class Shortcuts:
                 is_used = self._mesh.next_hop(peer) == peer
                 cause = use.judge(link, has_traffic=peer in busy, is_used=is_used, now=now)
                 if cause is not None and not self._mesh.is_kept(peer):
-                    self._close(peer, cause, is_useless=not is_used, now=now)
+                    self._close(peer, cause, now=now)
 
     def _wants(self, peer: bytes, *, now: float) -> bool:
         """Tells whether to call a peer with which there is traffic."""
@@ -285,7 +284,7 @@ class Shortcuts:
         if attempt.rounds_dialled:  # otherwise it is a link that had nothing to do with the attempt
             self._open[attempt.peer] = ShortcutUse(now=now)
             self.counters.shortcuts_opened += 1
-            self.news.append(ShortcutOpened(attempt.peer, now - attempt.begun_at))
+            self.news.append(ShortcutOpened(attempt.peer))
 
     def _failed(self, attempt: Attempt, cause: str, *, now: float) -> None:
         self._end(attempt, now=now)
@@ -315,9 +314,9 @@ class Shortcuts:
         rest.until = now + rest.backoff.next()
         return rest
 
-    def _close(self, peer: bytes, cause: str, *, is_useless: bool, now: float) -> None:
+    def _close(self, peer: bytes, cause: str, *, now: float) -> None:
         del self._open[peer]
-        if is_useless:  # it would be opened again at once
+        if cause is UNUSED:  # it would be opened again at once
             self._rest(peer, now=now).until = now + WAIT_CEILING_S
         self.counters.shortcuts_closed += 1
         self.news.append(ShortcutClosed(peer, cause))

@@ -1,6 +1,6 @@
 """Whether a shortcut is still needed."""
 
-from mycelium.peering.shortcut_use import IDLE, IDLE_BYTES, IDLE_S, UNUSED, UNUSED_S, ShortcutUse
+from mycelium.peering.shortcut_use import IDLE, IDLE_BYTES, IDLE_S, UNUSED, ShortcutUse
 from tests.support.small_meshes import link_of, ready_pair
 
 
@@ -27,5 +27,12 @@ def test_a_link_that_routing_does_not_choose_is_of_no_use() -> None:
     link = link_of(ready_pair(), "a", "b")
     use = ShortcutUse(now=0.0)
     assert use.judge(link, has_traffic=True, is_used=True, now=5.0) is None
-    assert use.judge(link, has_traffic=True, is_used=False, now=4.9 + UNUSED_S) is None
-    assert use.judge(link, has_traffic=True, is_used=False, now=5.0 + UNUSED_S) == UNUSED
+    assert use.judge(link, has_traffic=True, is_used=False, now=4.9 + IDLE_S) is None
+    assert use.judge(link, has_traffic=True, is_used=False, now=5.0 + IDLE_S) == UNUSED
+
+
+def test_a_link_that_only_the_far_end_uses_is_needed() -> None:
+    link = link_of(ready_pair(), "a", "b")
+    use = ShortcutUse(now=0.0)
+    link.paths.active.rx_bytes += IDLE_BYTES + 1
+    assert use.judge(link, has_traffic=True, is_used=False, now=IDLE_S) is None
