@@ -14,6 +14,7 @@ from mycelium.link.path.liveness import (
     ANSWER_WITHIN_S,
     DEAD_AFTER_HEARD_S,
     DEAD_AFTER_S,
+    FALSE_ALARMS_PER_DAY,
     LATE_S,
     LEAST_PROBES,
     MOST_PROBES,
@@ -321,6 +322,14 @@ def test_probes_to_die_follow_the_loss_within_their_bounds() -> None:
 
     assert found[0.0] == LEAST_PROBES
     assert found[0.0] < found[0.01] < found[0.05] < found[0.3] == MOST_PROBES
+
+
+def test_the_loss_counts_as_a_little_more_than_was_seen_since_the_sample_is_small() -> None:
+    path = Liveness(RttEstimator(), now=0.0, role=Role.BUSY)
+    path._answered = 0.95 * path._asked
+    a_day = DAY_S / Role.BUSY.value
+    enough_for_what_was_seen = math.ceil(math.log(a_day / FALSE_ALARMS_PER_DAY, 1 / 0.05))
+    assert path.probes_to_die == enough_for_what_was_seen + 1
 
 
 @pytest.mark.parametrize(("rtt_s", "gap_s"), [(None, 0.020), (0.001, 0.021), (0.02, 0.040), (0.3, ACK_GAP_S)])
