@@ -48,6 +48,16 @@ def full_journal() -> Journal:
     journal.note(EventKind.KEY_ALONE, now=now)
     journal.note(EventKind.NEIGHBOUR_KEY_SHARED, node=B, cause="make a new key on one of them", now=now)
     journal.note(EventKind.SESSION_RENEWED, node=C, now=now)
+    journal.note(EventKind.OUTSIDE, after=HERE, cause="endpoint-independent", now=now)
+    journal.note(EventKind.SHORTCUT_OPENED, node=A, now=now)
+    journal.note(EventKind.SHORTCUT_FAILED, node=B, cause="no answer", now=now)
+    journal.note(EventKind.SHORTCUT_CLOSED, node=A, cause="idle", now=now)
+    journal.note(EventKind.AUTO_PEER, node=A, after=HERE, now=now)
+    journal.note(EventKind.AUTO_PEER, node=A, after=HERE, cause="slow", now=now)
+    journal.note(EventKind.LEASE_GIVEN, node=A, after=B, count=40_001, now=now)
+    journal.note(EventKind.LEASE_OVER, node=A, after=B, cause="not renewed", now=now)
+    journal.note(EventKind.LEASE_USED, node=A, after=B, now=now)
+    journal.note(EventKind.LEASE_NONE, node=A, after=B, cause="it leases no ports", now=now)
     journal.note(EventKind.MORE, node=A, count=7, now=now)
     journal.note(EventKind.MORE, peer="udp://a:9651", count=7, now=now)
     journal.note(EventKind.MORE, count=7, now=now)
@@ -80,6 +90,16 @@ def test_every_kind_has_words() -> None:
         "the other host with this node's key is gone",
         "two hosts run with the key of 401::1: make a new key on one of them",
         "session renewed: new end-to-end keys with 402::1",
+        "neighbours see this node at udp://192.0.2.1:9651 (NAT mapping: endpoint-independent)",
+        "shortcut opened: packets to and from 400::1 pass no relay any more",
+        "no shortcut to 401::1, whose packets still pass relays: no answer",
+        "shortcut to 400::1 closed: idle",
+        "automatic peer: 400::1 at udp://192.0.2.1:9651",
+        "automatic peer: 400::1 at udp://192.0.2.1:9651 given up: slow",
+        "lease given: the kernel passes on between 400::1 and 401::1 what they send to port 40001",
+        "lease over: of 400::1 and 401::1: not renewed",
+        "link with 400::1 across a leased port of 401::1, whose kernel passes packets on",
+        "no lease of a port of 401::1 for a link with 400::1: it leases no ports",
         "events: 7 more about 400::1, not listed one by one",
         "events: 7 more about udp://a:9651, not listed one by one",
         "events: 7 more, not listed one by one",

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import shutil
@@ -32,7 +33,7 @@ class LabHost:
         self.name = name
         self.namespace = namespace
         self.interfaces = 0
-        self._made_hosts_file = False
+        self._hosts_file: contextlib.ExitStack = contextlib.ExitStack()
         self._processes: list[subprocess.Popen[str]] = []
 
     def command(self, arguments: Sequence[str | os.PathLike[str]]) -> list[str]:
@@ -55,8 +56,7 @@ class LabHost:
     def close(self) -> None:
         """Kills what runs in here and removes the namespace."""
         remove_namespace(self.namespace)
-        if self._made_hosts_file:
-            HOSTS_FILE.unlink()
+        self._hosts_file.close()
         for process in self._processes:
             process.wait()
             for pipe in (process.stdin, process.stdout, process.stderr):
@@ -100,13 +100,31 @@ class LabHost:
 
     def name_hosts(self, addresses: Mapping[str, str]) -> None:
         """Gives commands in here their own /etc/hosts, mounted over that of the system, which a minimal one lacks."""
-        if not HOSTS_FILE.exists():
-            HOSTS_FILE.touch()
-            self._made_hosts_file = True
+        self._hosts_file.pop_all().close()
+        self._hosts_file.enter_context(_hosts_file())
         directory = NETNS_ETC / self.namespace
         directory.mkdir(parents=True, exist_ok=True)
         lines = [f"{address} {name}\n" for name, address in {"localhost": "127.0.0.1", **addresses}.items()]
         (directory / "hosts").write_text("".join(lines))
+
+
+@contextlib.contextmanager
+def _hosts_file() -> Iterator[None]:
+    """Keeps an /etc/hosts to mount others over: an empty one is made, and removed by the last of all labs that used it.
+
+    Its removal by anyone would take away what others have mounted over it.
+    """
+    lock = os.open(HOSTS_FILE.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        HOSTS_FILE.touch()
+        yield
+        with contextlib.suppress(BlockingIOError):  # others use it
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not HOSTS_FILE.stat().st_size:
+                HOSTS_FILE.unlink()
+    finally:
+        os.close(lock)
 
 
 def remove_namespace(namespace: str) -> None:

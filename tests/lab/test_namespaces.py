@@ -1,9 +1,11 @@
 """A namespace is a host of its own."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
+from tests.lab import namespaces
 from tests.lab.conftest import Pair
 from tests.lab.ping import ping
 
@@ -14,6 +16,19 @@ def test_a_host_has_names_of_its_own(pair: Pair) -> None:
     one, two, cable = pair
     one.name_hosts({"two.test": cable.end(two).ipv4})
     assert ping(one, "two.test").received == 1
+
+
+def test_the_last_host_with_names_removes_the_file_under_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(namespaces, "HOSTS_FILE", tmp_path / "hosts")
+    with namespaces._hosts_file():
+        with namespaces._hosts_file():
+            pass
+        assert namespaces.HOSTS_FILE.exists(), "another host has mounted its own over it"
+    assert not namespaces.HOSTS_FILE.exists()
+    namespaces.HOSTS_FILE.write_text("127.0.0.1 localhost\n")
+    with namespaces._hosts_file():
+        pass
+    assert namespaces.HOSTS_FILE.exists(), "that of the system"
 
 
 def test_sockets_made_inside_are_seen_there_only(pair: Pair) -> None:

@@ -9,9 +9,8 @@ from tests.lab.outage import ANSWERED_IN_A_ROW, watch
 from tests.lab.ping import answers
 from tests.lab.waiting import wait_until
 
-HEALED_SECONDS: Final = (
-    3.0  # beyond what daemons need that wait for a busy processor; benchmarks tell how long it takes
-)
+# more than daemons need that wait for a busy processor, less than a link that is dialled anew after its peer's last wait
+HEALED_SECONDS: Final = 8.0
 BACK_SECONDS: Final = 30.0
 NEXT_HOP_SECONDS: Final = 30.0  # until costs measured on a busy machine have come down
 
