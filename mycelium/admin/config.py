@@ -49,6 +49,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     firewall_mark: int = 0  # of the sockets that talk to peers; 0: none
     tun_name: str = "mycelium"
     no_tun: bool = False
+    no_quic: bool = False
     no_shortcuts: bool = False
     no_relay_leases: bool = False
     auto_peers: int = 0  # links that are kept besides those of the peer list
@@ -265,6 +266,7 @@ _CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
     "firewall_mark": _mark,
     "tun_name": _interface,
     "no_tun": _flag,
+    "no_quic": _flag,
     "no_shortcuts": _flag,
     "no_relay_leases": _flag,
     "auto_peers": _auto_peers,

@@ -16,6 +16,7 @@ from mycelium.cli.parsing import ManyValuesCommand
     options.firewall_mark,
     options.tun_name,
     options.no_tun,
+    options.no_quic,
     options.no_shortcuts,
     options.no_relay_leases,
     options.auto_peers,

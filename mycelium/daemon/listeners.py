@@ -30,10 +30,12 @@ def open_transports(
     mark: int = 0,
     proxy: Proxy | None = None,
     certificate: ServerCertificate | None = None,
+    has_quic: bool = True,
 ) -> TransportSet:
     """Opens the listeners that the operator named, or those by default; on DeviceError nothing stays open.
 
-    `mark` is the firewall mark of their sockets, 0 for none; without a certificate one is made. Peers can be dialled over TCP
+    `mark` is the firewall mark of their sockets, 0 for none; without a certificate one is made; with `has_quic` UDP's sockets
+    carry QUIC too. Peers can be dialled over TCP
     even without a TCP listener, so a default TCP port that is taken is only a warning.
     """
     urls = named or LISTEN_BY_DEFAULT
@@ -45,8 +47,10 @@ def open_transports(
                 by_udp.append(UdpTransport.open(url.host, url.port, underlay=underlay))
                 opened.callback(by_udp[-1].close)
         certificate = certificate or ServerCertificate(now=monotonic())
-        transports: list[Transport] = [*by_udp, QuicTransport(by_udp, certificate=certificate)]
-        opened.callback(transports[-1].close)
+        transports: list[Transport] = [*by_udp]
+        if has_quic:
+            transports.append(QuicTransport(by_udp, certificate=certificate))
+            opened.callback(transports[-1].close)
         addresses = [(url.host, url.port) for url in urls if url.scheme == "tcp"]
         open_streams = partial(StreamTransport.open, underlay=underlay, proxy=proxy, certificate=certificate)
         try:

@@ -34,6 +34,7 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
         key_file=home / ".local/share/mycelium/priv_key.bin",
         tun_name="mycelium",
         no_tun=False,
+        no_quic=False,
         no_shortcuts=False,
         no_relay_leases=False,
         auto_peers=0,
@@ -60,6 +61,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         key_file = "keys/mine"
         tun_name = "mesh0"
         no_tun = true
+        no_quic = true
         no_shortcuts = true
         no_relay_leases = true
         auto_peers = 3
@@ -85,6 +87,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         key_file=home / "keys/mine",
         tun_name="mesh0",
         no_tun=True,
+        no_quic=True,
         no_shortcuts=True,
         no_relay_leases=True,
         auto_peers=3,

@@ -32,6 +32,14 @@ def test_each_listener_that_is_named_is_opened() -> None:
     transports.close()
 
 
+@pytest.mark.parametrize("has_quic", [True, False])
+def test_quic_shares_the_sockets_of_udp_unless_it_is_turned_off(has_quic: bool) -> None:
+    transports = open_transports(ON_LOOPBACK[:1], has_quic=has_quic)
+    assert any(one.reach(Endpoint("quic", "127.0.0.1", 9651)) for one in transports.transports) is has_quic
+    assert any(one.reach(Endpoint("udp", "127.0.0.1", 9651)) for one in transports.transports)
+    transports.close()
+
+
 def test_peers_can_be_dialled_by_tcp_without_a_listener() -> None:
     transports = open_transports(ON_LOOPBACK[:1])
     assert [one.scheme for one in transports.local_endpoints] == ["udp"]
