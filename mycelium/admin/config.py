@@ -9,7 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from msgspec import Struct, field
 
@@ -20,6 +20,7 @@ from mycelium.admin.keyfile import default_key_path
 from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.admin.zones import with_zone_name
 from mycelium.errors import ConfigError
+from mycelium.peer_list_url import PeerListUrl, is_list
 from mycelium.peer_url import PeerUrl
 
 LOG_FORMATS: Final = ("compact", "logfmt", "plain", "json")
@@ -28,6 +29,7 @@ CONFIG_FILE: Final = "config_file"
 # what dev_valid_name() in Linux accepts
 _INTERFACE_NAME: Final = re.compile(r"(?!\.{1,2}$)[^\s/%:\x00-\x1f\x7f-\U0010ffff]{1,15}")
 _NETWORK_NAME_BYTES: Final = range(2, 65)
+_Url = TypeVar("_Url")
 _DIGITS: Final = re.compile(r"[0-9]{1,5}")
 _MARK: Final = re.compile(r"0|[1-9][0-9]{0,9}|0[xX][0-9A-Fa-f]{1,8}")
 _HIGHEST_MARK: Final = 0xFFFF_FFFF
@@ -41,7 +43,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """All settings of a daemon, checked; `given` is the argument of `load`, to load them again on SIGHUP."""
 
     key_file: Path
-    peers: tuple[PeerUrl, ...] = ()
+    peers: tuple[PeerUrl | PeerListUrl, ...] = ()  # and lists of them
     listen: tuple[PeerUrl, ...] = ()  # none named: UDP and TCP at the default port, on all addresses
     proxy: ProxyUrl | None = None  # that connections to tcp://, tls:// and wss:// peers go through
     tls_certificate: Path | None = None  # both or none; without, one is made
@@ -168,8 +170,8 @@ def _path(value: object, folder: Path) -> Path:
         raise ConfigError(f"{text[:100]!r}: {error}") from None
 
 
-def _urls(parse: Callable[[str], PeerUrl]) -> Callable[[object, Path], tuple[PeerUrl, ...]]:
-    def check(value: object, folder: Path) -> tuple[PeerUrl, ...]:
+def _urls(parse: Callable[[str], _Url]) -> Callable[[object, Path], tuple[_Url, ...]]:
+    def check(value: object, folder: Path) -> tuple[_Url, ...]:
         texts = [value] if isinstance(value, str) else value
         if not isinstance(texts, list | tuple):
             raise ConfigError(f"must be a list of URLs, not {_kind(value)}")
@@ -251,9 +253,9 @@ def _kind(value: object) -> str:
     return names.get(type(value), f"a {type(value).__name__}")
 
 
-def _peer(text: str) -> PeerUrl:
+def _peer(text: str) -> PeerUrl | PeerListUrl:
     """Takes an interface that is not there yet, as at boot."""
-    return with_zone_name(PeerUrl.parse(text))
+    return PeerListUrl.parse(text) if is_list(text) else with_zone_name(PeerUrl.parse(text))
 
 
 _CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {

@@ -35,7 +35,7 @@ class PeerInfo(Struct, frozen=True, rename="camel", kw_only=True):
     """One entry of GET /api/v1/admin/peers."""
 
     endpoint: EndpointInfo
-    type: str  # static | inbound | linkLocalDiscovery | shortcut | automatic
+    type: str  # static | inbound | linkLocalDiscovery | shortcut | automatic; list: of peers, which can't be read
     connection_state: str  # alive | connecting | dead
     tx_bytes: int
     rx_bytes: int
@@ -43,6 +43,7 @@ class PeerInfo(Struct, frozen=True, rename="camel", kw_only=True):
     last_connected: int | None = None  # seconds since its newest link came up
     last_heard_s: int | None = None  # seconds since it was last heard
     url: str | None = None  # as configured
+    brought_by: str | None = None  # the list that named it
     address: str | None = None  # overlay address, once known
     public_key: str | None = None
     rtt_ms: float | None = None  # least of the last few, without scheduling delay; absent while the link is down

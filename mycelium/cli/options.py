@@ -44,7 +44,7 @@ peers = _flag(
     multiple=True,
     metavar="URL...",
     help="Peers to keep a link with: host:port[#publickey], by UDP or, where that is blocked, by TCP; or udp://, quic://, "
-    "tcp:// and so on, by this alone.",
+    "tcp:// and so on, by this alone; dns://, https:// or file: for a list of them.",
 )
 listen = _flag(
     "--listen",

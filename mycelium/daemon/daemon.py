@@ -37,6 +37,7 @@ from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.netwatch import NetWatch
 from mycelium.daemon.open_files import allow_enough, explained
 from mycelium.daemon.own_addresses import reachable_at
+from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.proxied import ProxiedPeers
 from mycelium.daemon.reload import reload
@@ -90,6 +91,7 @@ class Daemon:
         self._last_resort = last_resort  # called upon a signal to stop, in case that the stopping hangs
         self._stopping = asyncio.Event()
         self._peers: Peers
+        self._lists: PeerLists
         self._known: KnownPeersFile
         self._control: LiveControl
         self._driver: Driver
@@ -142,7 +144,7 @@ class Daemon:
         async with asyncio.TaskGroup() as self._tasks:
             self._driver.start()
             self._tasks.create_task(self._discover())
-            self._peers.replace(self._settings.peers)  # links form while the rest of the start goes on
+            self._lists.follow(self._settings.peers)  # links form while the rest of the start goes on
             self._known.keep(self._settings.auto_peers)
             self._tasks.create_task(self._known.run())
             await self._open_to_operator(stack, loop)
@@ -198,8 +200,9 @@ class Daemon:
         self._leases = KernelLeases(self._node.leasing, transports.underlay, act=self._driver.act, loop=loop)
         stack.callback(self._leases.close)
         self._peers = Peers(self._node, self._driver.act, transports.underlay.objection, proxied)
+        self._lists = PeerLists(self._peers, lambda reading: self._tasks.create_task(reading))
         self._known = KnownPeersFile(self._node, self._driver.act, settings.key_file)
-        self._control = LiveControl(self._node, transports, self._keeper, self._peers, self._leases)
+        self._control = LiveControl(self._node, transports, self._keeper, self._peers, self._leases, self._lists)
         self._tell_start(None if tun is None else tun.name)
 
     def _tell_start(self, interface: str | None) -> None:
@@ -283,7 +286,7 @@ class Daemon:
             self._reloading = self._tasks.create_task(self._follow_configuration())
 
     async def _follow_configuration(self) -> None:
-        self._settings = await reload(self._settings, self._peers, self._known)
+        self._settings = await reload(self._settings, self._lists, self._known)
 
     async def _discover(self) -> None:
         """Finds neighbours on the links of this host until it is cancelled."""

@@ -22,6 +22,7 @@ from mycelium.admin.control import (
 from mycelium.admin.zones import parse_peer, url_of, with_zone_name
 from mycelium.daemon.events import event_infos
 from mycelium.daemon.leases import KernelLeases
+from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.sleep import SleepLog, slept_s
 from mycelium.daemon.tun_keeper import TunKeeper
@@ -31,6 +32,7 @@ from mycelium.link.link import LinkState
 from mycelium.node.duplicates import SHARED, Duplicates
 from mycelium.node.node import Node
 from mycelium.node.snapshot import LinkSnapshot, PeerOrigin, PeerSnapshot, PeerState
+from mycelium.peer_list_url import PeerListUrl
 from mycelium.peer_url import PeerUrl
 from mycelium.routing.snapshot import RouteSnapshot
 from mycelium.transport.set import TransportSet
@@ -59,12 +61,14 @@ class LiveControl:
         keeper: TunKeeper | None,
         peers: Peers,
         leases: KernelLeases,
+        lists: PeerLists,
     ) -> None:
         self._node = node
         self._transports = transports
         self._keeper = keeper
         self._peers = peers
         self._leases = leases
+        self._lists = lists
         self._started = int(time.time())
         self._started_s = monotonic() + slept_s()
         self._sleeps = SleepLog(slept_s())
@@ -81,10 +85,12 @@ class LiveControl:
         )
 
     def peers(self) -> list[PeerInfo]:
-        """Returns configured peers, then neighbours that dialled us, then discovered ones without a link."""
+        """Returns configured peers, neighbours that dialled, discovered ones without a link, and lists that can't be read."""
         now = monotonic()
         duplicates = self._node.neighbours.duplicates
-        return [_peer(peer, duplicates, now=now) for peer in self._node.snapshot(now=now).peers]
+        found = [_peer(peer, duplicates, now=now) for peer in self._node.snapshot(now=now).peers]
+        shown = [replace(peer, brought_by=self._peers.list_of(peer.url)) if peer.url else peer for peer in found]
+        return shown + [_unread(one.url, one.trouble) for one in self._lists.by_url.values() if one.trouble]
 
     def add_peer(self, url: str) -> None:
         """Raises ConfigError for an invalid URL, LocalError for a peer that is configured already."""
@@ -154,6 +160,20 @@ class LiveControl:
         return [
             MetricInfo(one.name, one.kind.value, one.help, values[one.name]) for one in self._node.metrics.metrics()
         ]
+
+
+def _unread(url: PeerListUrl, trouble: str) -> PeerInfo:
+    """Returns the entry of a list of peers that could not be read."""
+    return PeerInfo(
+        endpoint=EndpointInfo(url.scheme, SocketInfo(NO_ADDRESS), url.place),
+        type="list",
+        connection_state=PeerState.DEAD.value,
+        tx_bytes=0,
+        rx_bytes=0,
+        discovered=0,
+        url=str(url),
+        last_error=trouble,
+    )
 
 
 def _peer(peer: PeerSnapshot, duplicates: Duplicates, *, now: float) -> PeerInfo:

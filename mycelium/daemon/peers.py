@@ -40,8 +40,9 @@ class Peers:
         self._proxied = proxied
         self._urls: dict[str, PeerUrl] = {}  # all of them
         self._configured: set[str] = set()
+        self._listed: dict[str, set[str]] = {}  # by the list that brought them
         self._added: set[str] = set()  # by hand: whatever the configuration says, they stay
-        self._removed: set[str] = set()  # by hand, although the configuration has them
+        self._removed: set[str] = set()  # by hand, although the configuration or a list has them
         self._resolving: set[str] = set()
 
     def add(self, url: PeerUrl) -> None:
@@ -54,7 +55,7 @@ class Peers:
         """Removes a peer until the daemon stops, and closes its link; raises LocalError if it is not in the list."""
         self._end(url)
         self._added.discard(str(url))
-        if str(url) in self._configured:
+        if str(url) in self._configured or self.list_of(str(url)) is not None:
             self._removed.add(str(url))
 
     def replace(self, configured: Iterable[PeerUrl]) -> list[str]:
@@ -64,12 +65,27 @@ class Peers:
         """
         urls = {str(url): url for url in configured}
         self._configured = set(urls)
-        self._removed &= self._configured
-        gone = [url for name, url in self._urls.items() if name not in urls and name not in self._added]
+        self._removed &= self._configured.union(*self._listed.values())
+        gone = [url for name, url in self._urls.items() if not self._is_wanted(name)]
         new = [url for name, url in urls.items() if name not in self._urls and name not in self._removed]
         ended, begun = _count(self._end, gone), _count(self._begin, new)
         counts = (begun, "added"), (ended, "removed"), (len(self._removed), "left out as removed by hand")
         return [f"{count} peer{'s' * (count > 1)} {what}" for count, what in counts if count]
+
+    def replace_listed(self, source: str, listed: Iterable[PeerUrl]) -> None:
+        """Takes the peers that a list has now, in place of those that it brought before."""
+        urls = {str(url): url for url in listed}
+        self._listed[source] = set(urls)
+        _count(self._end, [url for name, url in self._urls.items() if not self._is_wanted(name)])
+        new = [url for name, url in urls.items() if name not in self._urls and name not in self._removed]
+        _count(self._begin, new)
+
+    def list_of(self, name: str) -> str | None:
+        """Returns the list that brought a peer, if one did."""
+        return next((source for source, names in self._listed.items() if name in names), None)
+
+    def _is_wanted(self, name: str) -> bool:
+        return name in self._configured or name in self._added or self.list_of(name) is not None
 
     def _begin(self, url: PeerUrl) -> None:
         self._act(lambda now: self._node.add_peer(str(url), pin=url.pin, now=now))

@@ -8,7 +8,7 @@ from msgspec import structs
 from mycelium.admin import config, logs
 from mycelium.admin.config import Settings
 from mycelium.daemon.known_peers import KnownPeersFile
-from mycelium.daemon.peers import Peers
+from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.threads import in_thread
 from mycelium.errors import LocalError
 
@@ -18,7 +18,7 @@ _LOG_SETTINGS: Final = ("debug", "silent", "log_format")
 _APPLIED: Final = ("peers", "auto_peers", *_LOG_SETTINGS)
 
 
-async def reload(running: Settings, peers: Peers, known: KnownPeersFile) -> Settings:
+async def reload(running: Settings, peers: PeerLists, known: KnownPeersFile) -> Settings:
     """Loads the settings again and applies what can be; returns those by which the daemon runs now.
 
     The log says what was applied and which settings take a restart. A mistake in the configuration changes nothing.
@@ -31,7 +31,7 @@ async def reload(running: Settings, peers: Peers, known: KnownPeersFile) -> Sett
     changed = [name for name in running.__struct_fields__ if getattr(running, name) != getattr(wanted, name)]
     if any(name in _LOG_SETTINGS for name in changed):
         logs.configure(wanted.debug, wanted.log_format, silent=wanted.silent)
-    news = peers.replace(wanted.peers)
+    news = peers.follow(wanted.peers)
     if "auto_peers" in changed:
         known.keep(wanted.auto_peers)
     told = ("auto_peers", *_LOG_SETTINGS)

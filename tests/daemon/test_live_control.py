@@ -1,7 +1,9 @@
 """What the operator is shown of a running node: its peers, one row each whatever has become of their links, routes, keys."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -9,8 +11,11 @@ from mycelium.admin.control import PeerInfo
 from mycelium.daemon import live_control
 from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.live_control import LiveControl, _route
+from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
 from mycelium.endpoint import Endpoint
+from mycelium.peer_list_url import PeerListUrl
+from mycelium.peer_url import PeerUrl
 from mycelium.routing.snapshot import RouteSnapshot
 from mycelium.transport.set import TransportSet
 from mycelium.transport.underlay import Underlay
@@ -34,11 +39,29 @@ def control_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> Live
         action(net.now)
 
     leases = KernelLeases(node.leasing, Underlay(), act=act, loop=loop)
-    return LiveControl(node, TransportSet([]), None, Peers(node, act, lambda endpoint: None), leases)
+    peers = Peers(node, act, lambda endpoint: None)
+    return LiveControl(node, TransportSet([]), None, peers, leases, PeerLists(peers, lambda reading: no_task(reading)))
+
+
+def no_task(reading: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    reading.close()
+    return Mock()
 
 
 def peers_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> list[PeerInfo]:
     return control_of(net, name, loop).peers()
+
+
+def test_peers_of_a_list_say_so_and_a_list_that_cannot_be_read_says_why(loop: asyncio.AbstractEventLoop) -> None:
+    control = control_of(ready_pair(), "a", loop)
+    url = PeerListUrl.parse("dns://mesh.example")
+    control._lists.follow([PeerUrl.parse("udp://one:9651"), url])
+    control._peers.replace_listed(str(url), [PeerUrl.parse("udp://other:9651")])
+    control._lists.by_url[url].trouble = "no name server answers"
+    by_url = {peer.url: peer for peer in control.peers()}
+    assert by_url["udp://one:9651"].brought_by is None
+    assert by_url["udp://other:9651"].brought_by == "dns://mesh.example"
+    assert (by_url[str(url)].type, by_url[str(url)].last_error) == ("list", "no name server answers")
 
 
 def test_a_dialled_peer_is_one_row_before_during_and_after_a_cut(loop: asyncio.AbstractEventLoop) -> None:

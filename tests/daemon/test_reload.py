@@ -4,12 +4,14 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from mycelium.admin import config
 from mycelium.admin.config import Settings
 from mycelium.daemon.known_peers import KnownPeersFile
+from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.reload import reload
 from mycelium.node.node import Node
@@ -31,12 +33,13 @@ class Running:
         self.settings: Settings = config.load({"config_file": str(file)})
         self.node: Node = NodeNet().add("a").node
         self.peers = Peers(self.node, lambda action: action(1000.0), lambda endpoint: None)
-        self.peers.replace(self.settings.peers)
+        self.lists = PeerLists(self.peers, Mock())
+        self.lists.follow(self.settings.peers)
         self.known = KnownPeersFile(self.node, lambda action: action(1000.0), self.settings.key_file)
 
     def reload(self, text: str) -> None:
         self._file.write_text(text)
-        self.settings = asyncio.run(reload(self.settings, self.peers, self.known))
+        self.settings = asyncio.run(reload(self.settings, self.lists, self.known))
 
     @property
     def urls(self) -> list[str]:

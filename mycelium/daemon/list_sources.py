@@ -1,0 +1,135 @@
+"""Reads lists of peers: from the DNS, over HTTPS, from files. Each has a time limit and a bound, and fails with its cause."""
+
+import asyncio
+import os
+import socket
+import ssl
+import stat
+from collections.abc import Sequence
+from typing import Any, Final
+
+import aiohttp
+import dns.asyncresolver
+import dns.exception
+import dns.resolver
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from mycelium.daemon.threads import in_thread
+from mycelium.errors import ConfigError, ResolveError
+from mycelium.limits import PEER_LIST_BYTES, PEERS_PER_LIST
+from mycelium.peer_list_url import PeerListUrl, parse_lines
+from mycelium.peer_url import PeerUrl
+
+PATIENCE_S: Final = 10.0
+LOOK_UP_S: Final = 5.0
+
+_Records = list[Any]
+
+
+async def read_list(url: PeerListUrl) -> list[PeerUrl]:
+    """Returns the peers of a list; raises ResolveError that says why there are none."""
+    read = {"dns": _from_dns, "https": _from_web, "file": _from_file}[url.scheme]
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            return await read(url.place)
+    except TimeoutError:
+        raise ResolveError(f"no answer within {PATIENCE_S:.0f} s") from None
+    except ConfigError as error:
+        raise ResolveError(str(error)) from None
+
+
+async def _from_dns(name: str) -> list[PeerUrl]:
+    """Returns the peers that SRV and TXT records name; those of lower priority come later."""
+    resolver = dns.asyncresolver.Resolver()
+    asked = [(f"_mycelium._udp.{name}", "SRV"), (f"_mycelium._tcp.{name}", "SRV"), (f"_mycelium.{name}", "TXT")]
+    answers = await asyncio.gather(*(_look_up(resolver, *one) for one in asked), return_exceptions=True)
+    by_udp, by_tcp, texts = [[] if isinstance(one, BaseException) else one for one in answers]
+    lines = [f"{scheme}://{_target(one)}:{one.port}" for scheme, one in _in_order(by_udp, by_tcp)]
+    lines += [b"".join(one.strings).decode("utf-8", errors="replace") for one in texts]
+    failed = next((one for one in answers if isinstance(one, ResolveError)), None)
+    if not lines and failed is not None:
+        raise failed
+    if not lines:
+        raise ResolveError(
+            f"{name} has no SRV records at _mycelium._udp or _mycelium._tcp, and no TXT records at _mycelium"
+        )
+    return parse_lines(lines[: PEERS_PER_LIST + 1])
+
+
+async def _look_up(resolver: dns.asyncresolver.Resolver, name: str, kind: str) -> _Records:
+    try:
+        return list(await resolver.resolve(name, kind, lifetime=LOOK_UP_S, search=False))
+    except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
+        return []
+    except dns.exception.Timeout:
+        raise ResolveError(f"no name server has answered for {LOOK_UP_S:.0f} s") from None
+    except (dns.exception.DNSException, OSError) as error:
+        raise ResolveError(f"the records can't be looked up: {error}") from None
+
+
+def _in_order(by_udp: _Records, by_tcp: _Records) -> list[tuple[str, Any]]:
+    named = [("udp", one) for one in by_udp] + [("tcp", one) for one in by_tcp]
+    return sorted(named, key=lambda pair: (pair[1].priority, -pair[1].weight))
+
+
+def _target(record: Any) -> str:
+    return str(record.target).removesuffix(".") or "."
+
+
+async def _from_web(url: str) -> list[PeerUrl]:
+    connector = aiohttp.TCPConnector(resolver=_Resolver(), ssl=ssl.create_default_context())
+    try:
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.get(url, allow_redirects=False) as answer,
+        ):
+            if answer.status != 200:
+                raise ResolveError(f"the server answers {answer.status} {answer.reason or ''}".rstrip())
+            data = await answer.content.read(PEER_LIST_BYTES + 1)
+            while len(data) <= PEER_LIST_BYTES and (more := await answer.content.read(PEER_LIST_BYTES)):
+                data += more
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise ResolveError(f"the list can't be fetched: {error}") from None
+    return _parsed(data)
+
+
+class _Resolver(AbstractResolver):
+    """Looks names up in threads that nothing waits for, not even the end."""
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        found = await in_thread(lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM))
+        return [
+            ResolveResult(
+                hostname=host, host=str(address[0]), port=port, family=kind, proto=proto, flags=socket.AI_NUMERICHOST
+            )
+            for kind, _, proto, _, address in found
+        ]
+
+    async def close(self) -> None:
+        """Has nothing to give back."""
+
+
+async def _from_file(path: str) -> list[PeerUrl]:
+    def read() -> bytes:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ResolveError("it is not a regular file")
+            return file.read(PEER_LIST_BYTES + 1)
+
+    try:
+        return _parsed(await in_thread(read))
+    except OSError as error:
+        raise ResolveError(f"the file can't be read: {error.strerror}") from None
+
+
+def _parsed(data: bytes) -> list[PeerUrl]:
+    if len(data) > PEER_LIST_BYTES:
+        raise ResolveError(f"it is longer than {PEER_LIST_BYTES} bytes")
+    try:
+        lines: Sequence[str] = data.decode("utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise ResolveError("it is not UTF-8 text") from None
+    return parse_lines(lines)
