@@ -291,7 +291,7 @@ def test_any_key_with_any_value_is_settings_or_a_config_error(key: str, value: o
 
 
 def test_lists_of_peers_stand_among_peers(home: Path) -> None:
-    settings = load({"peers": ["hub.example", "dns://mesh.example", "file:/etc/peers"]})
+    settings = config.load({"peers": ["hub.example", "dns://mesh.example", "file:/etc/peers"]})
     assert [str(peer) for peer in settings.peers] == ["hub.example:9651", "dns://mesh.example", "file:/etc/peers"]
     with pytest.raises(ConfigError, match="--peers: 'file:peers' is not the URL of a peer list"):
-        load({"peers": ["file:peers"]})
+        config.load({"peers": ["file:peers"]})
