@@ -23,7 +23,7 @@ FIRST_RETRY_S: Final = 5.0
 RETRY_FACTOR: Final = 2.0
 
 
-class PeerList(Struct):
+class FollowedList(Struct):
     """One list that is followed."""
 
     url: PeerListUrl
@@ -37,7 +37,7 @@ class PeerLists:
     def __init__(self, peers: Peers, spawn: Callable[..., asyncio.Task[None]]) -> None:
         self._peers = peers
         self._spawn = spawn
-        self.by_url: dict[PeerListUrl, PeerList] = {}
+        self.by_url: dict[PeerListUrl, FollowedList] = {}
 
     def follow(self, named: Iterable[PeerUrl | PeerListUrl]) -> list[str]:
         """Takes the peers and lists of a new configuration; returns what that changes, for the operator."""
@@ -48,7 +48,7 @@ class PeerLists:
             self._peers.replace_listed(str(url), [])
         for url in lists:
             if url not in self.by_url:
-                self.by_url[url] = PeerList(url, self._spawn(self._keep_reading(url)))
+                self.by_url[url] = FollowedList(url, self._spawn(self._keep_reading(url)))
         return self._peers.replace([one for one in sources if isinstance(one, PeerUrl)])
 
     async def _keep_reading(self, url: PeerListUrl) -> None:
