@@ -22,7 +22,7 @@ ICMP_FILTER: Final = 1
 ICMPV6_FILTER: Final = 1
 FILTER_V4: Final = struct.pack("=I", 0xFFFF_FFFF ^ 1 << ICMP_UNREACHABLE)  # set bits are kept away
 FILTER_V6: Final = struct.pack("=8I", 0xFFFF_FFFF ^ 1 << ICMPV6_UNREACHABLE, *[0xFFFF_FFFF] * 7)
-READ_BYTES: Final = 256  # the headers of what is quoted
+READ_BYTES: Final = 256  # enough for the headers of the quoted packet
 READS_PER_WAKE: Final = 32
 PAUSE_S: Final = 0.01  # between wakes: errors come as fast as anybody likes to forge them
 

@@ -38,7 +38,7 @@ from mycelium.routing.snapshot import RouteSnapshot
 from mycelium.transport.set import TransportSet
 from mycelium.wire.distance import INFINITY
 
-COST_UNITS_PER_MS: Final = 100  # of 10 us
+COST_UNITS_PER_MS: Final = 100  # a unit is 10 us
 HIGHEST_METRIC: Final = 0xFFFE  # ms; one more is infinite to the Rust implementation
 NO_ADDRESS: Final = "0.0.0.0"
 

@@ -40,9 +40,9 @@ class Peers:
         self._proxied = proxied
         self._urls: dict[str, PeerUrl] = {}  # all of them
         self._configured: set[str] = set()
-        self._listed: dict[str, set[str]] = {}  # by the list that brought them
-        self._added: set[str] = set()  # by hand: whatever the configuration says, they stay
-        self._removed: set[str] = set()  # by hand, although the configuration or a list has them
+        self._listed: dict[str, set[str]] = {}  # peers of each list that brought some
+        self._added: set[str] = set()  # peers added by hand: they stay, whatever the configuration says
+        self._removed: set[str] = set()  # peers removed by hand, although the configuration or a list has them
         self._resolving: set[str] = set()
 
     def add(self, url: PeerUrl) -> None:

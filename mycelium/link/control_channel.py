@@ -30,7 +30,7 @@ PASSED_BY: Final = 3  # later segments acknowledged before a missing one is rese
 FIRST_WINDOW: Final = 16  # segments
 LEAST_WINDOW: Final = 4  # segments
 BACKOFF_FACTOR: Final = 2.0
-BACKOFF_CEILING: Final = 32.0  # of the timeout, as a multiple of the first one
+BACKOFF_CEILING: Final = 32.0  # longest timeout, as a multiple of the first one
 
 
 class _Segment:
@@ -78,7 +78,7 @@ class ControlChannel:
         self.resent_segments = 0
         self._queue: deque[bytes] = deque()
         self._in_flight: dict[int, _Segment] = {}  # in the order of their last sending
-        self._lost: deque[int] = deque()  # of those in flight, to be resent at once
+        self._lost: deque[int] = deque()  # numbers of segments in flight that are to be resent at once
         self._next_number = 1
         self._acked = 0  # every segment of ours up to this number has arrived
         self._window = FIRST_WINDOW

@@ -29,7 +29,7 @@ HEAD_BYTES: Final = FRAME_HEAD.size
 FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
 SEALED_OVERHEAD: Final = HEAD_BYTES + FRAME_HEADER_BYTES + TAG_BYTES
 MASK_32: Final = 0xFFFF_FFFF
-_INDEX: Final = slice(4, 8)  # of a datagram: the receiver's index
+_INDEX: Final = slice(4, 8)  # where a datagram has the receiver's index
 
 
 class FrameOwner(Protocol):
@@ -84,7 +84,7 @@ class Frames:
         self.paths = paths
         self.repair = repair
         self.budget = FrameBudget(floor=DATAGRAM_FLOOR - HEAD_BYTES - TAG_BYTES, now=now)
-        self.filled_bytes = 0  # of the data frame that is being filled; 0 where there is none
+        self.filled_bytes = 0  # length of the data frame that is being filled; 0 where there is none
         self.waited_s = 0.0  # how long the datagrams that are being received had waited for this process
         self.last_heard = now
         self.counters = counters

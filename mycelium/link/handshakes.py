@@ -313,7 +313,7 @@ class Handshakes:
             case OwnKey() if self._has_sent(data):
                 self._fail(index, THIS_NODE)
             case OwnKey():
-                one.answered = SAME_KEY  # which nothing has proved yet
+                one.answered = SAME_KEY  # an unproved claim: its answer may be forged
             case _:
                 one.answered = UNAUTHENTIC
 

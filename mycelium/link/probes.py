@@ -81,7 +81,7 @@ class Probes:
             return False
         asked_at, size = asked
         path.rtt.sample(now - asked_at, now=now, waited_s=fields.waited_s + self._frames.waited_s)
-        if path.rtt.srtt is None:  # it took longer than any round trip
+        if path.rtt.srtt is None:  # the answer took too long to be a sample
             return False
         paths = self._frames.paths
         if size:

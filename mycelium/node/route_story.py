@@ -41,8 +41,8 @@ class RouteStory:
     def __init__(self, *, tell: RouteTeller, tell_of_more: Callable[[float, int], None], now: float) -> None:
         self._tell = tell
         self._tell_of_more = tell_of_more
-        self._lost: dict[bytes, _Loss] = {}  # for less than PATIENCE_S, oldest first
-        self._gone: dict[bytes, _Loss] = {}  # for longer
+        self._lost: dict[bytes, _Loss] = {}  # routes lost for less than PATIENCE_S, oldest first
+        self._gone: dict[bytes, _Loss] = {}  # routes lost for longer
         self._used = TokenBucket(JOURNAL_ROUTES_PER_SECOND, now=now)  # events of destinations with traffic
         self._others = TokenBucket(JOURNAL_ROUTES_PER_SECOND, now=now)
         self._held_back = 0  # events left out since the last sweep

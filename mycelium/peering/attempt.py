@@ -19,7 +19,7 @@ from mycelium.peering.outside import Mapping
 
 CALL_AGAIN_S: Final = 0.4  # wait for the first answer; doubles with each call
 CALLS: Final = 4  # without an answer
-ROUNDS: Final = 3  # of dialling, where both NATs are known to let it succeed; one where there may be no direct way
+ROUNDS: Final = 3  # rounds of dialling where both NATs let it succeed; a single one where there may be no direct way
 DIAL_S: Final = SHORTCUT_PACE.patience_s
 HARD_DIAL_S: Final = 0.6  # where a NAT maps each destination to another port: what helps then, helps at once
 LINK_LOOK_S: Final = 0.05  # between looks for the link that comes of dialling
@@ -62,11 +62,11 @@ class Attempt:
         self.token = token
         self.is_caller = is_caller
         self.phase = Phase.CALLING if is_caller else Phase.WAITING
-        self.round = 0  # of the newest call
+        self.round = 0  # number of the newest call
         self.rounds_dialled = 0
-        self.candidates: Sequence[Endpoint] = ()  # of the far end, as it said last
-        self.mapping = Mapping.UNKNOWN  # of the far end
-        self.neighbours: Sequence[bytes] = ()  # of the far end
+        self.candidates: Sequence[Endpoint] = ()  # endpoints of the far end, as it said last
+        self.mapping = Mapping.UNKNOWN  # how the far end's NAT maps ports
+        self.neighbours: Sequence[bytes] = ()  # neighbours of the far end
         self.due_at = now if is_caller else now + NEXT_CALL_S
         self.dialled_until = now
         self.relayed_s = 0.0  # round trip through the mesh

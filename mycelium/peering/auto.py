@@ -21,7 +21,7 @@ from mycelium.peering.dialler import Candidate, Dialler, Source
 from mycelium.peering.known_peers import KnownPeers, Learned, network_of
 from mycelium.wire.known_peer import KnownPeer, known_peer
 
-GRACE_S: Final = 10.0  # for a link that went down, or has not come up: it may be back in a moment
+GRACE_S: Final = 10.0  # how long a link that went down or has not come up is waited for
 SURPLUS: Final = "fewer automatic peers are wanted"
 SILENT: Final = "it has not answered for long"
 CLOSED: Final = "it closed the link"

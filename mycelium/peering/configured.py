@@ -144,7 +144,7 @@ class ConfiguredPeer:
     def disconnected(self, endpoint: Endpoint, cause: str, *, now: float) -> None:
         """Takes note that the link, last at this remote endpoint, is down: the peer is dialled at once."""
         self.unlink()
-        if not self.failures:  # of a link that never came up
+        if not self.failures:  # the link that has ended never came up
             self.failures.lost(endpoint, cause)
         self.last_connected = now
         self.retry(now=now)

@@ -38,7 +38,7 @@ class Source(IntEnum):
 # Both ends send at the same time, so that each opens its NAT for the other: a datagram that came too early is soon followed by
 # another one, and what has not passed after some of them never will.
 SHORTCUT_PACE: Final = Pace(first_s=0.05, factor=2.0, ceiling_s=0.8, patience_s=1.5)
-SHORTCUT_DATAGRAMS: Final = 5  # that an attempt sends at this pace
+SHORTCUT_DATAGRAMS: Final = 5  # datagrams that an attempt at a shortcut sends at SHORTCUT_PACE
 
 
 class Candidate(Struct, frozen=True):

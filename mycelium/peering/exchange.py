@@ -27,7 +27,7 @@ ASK_AFTER_S: Final = (
 )
 ASK_AGAIN_S: Final = 15.0  # while automatic peers are missing
 ASK_EVERY_S: Final = 600.0
-ANSWER_EVERY_S: Final = 10.0  # to one neighbour
+ANSWER_EVERY_S: Final = 10.0  # least time between answers to one neighbour
 STRANGERS: Final = b"\x00"  # the teacher of what neighbours say that chose this node, all of them together
 
 

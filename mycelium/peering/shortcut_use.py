@@ -4,7 +4,7 @@ from typing import Final
 
 from mycelium.link.link import Link
 
-IDLE_S: Final = 60.0  # for which a shortcut stays without being of use
+IDLE_S: Final = 60.0  # how long a shortcut stays without being of use
 IDLE_BYTES: Final = (
     60_000  # that a link carries in this time at most where it only keeps itself alive, and tells routes
 )

@@ -42,7 +42,7 @@ from mycelium.timing import Backoff, TokenBucket, TokenBuckets
 from mycelium.wire.signal import TOKEN_BYTES, Signal, SignalKind, decode_signal, encode_signal
 
 LOOK_S: Final = 0.5
-LATE_S: Final = 0.02  # that packets over relays may be late beyond the round trip measured
+LATE_S: Final = 0.02  # how much later than the measured round trip packets over relays may come
 FIRST_WAIT_S: Final = 5.0  # after the first attempt that failed; doubles
 WAIT_CEILING_S: Final = 600.0
 

@@ -177,7 +177,7 @@ class Advertiser:
         packed = row.floor if selected == OURSELVES else row.routes[selected] + self._table.costs[selected]
         if packed != row.advertised:
             if packed ^ row.advertised > METRIC_MASK:
-                row.announced = 0  # another sequence
+                row.announced = 0  # the announcement of the new sequence was sent to nobody yet
             row.advertised = packed
             row.current = 0
         return packed

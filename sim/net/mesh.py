@@ -45,7 +45,7 @@ class Mesh(ABC):
         self.watchers: list[Watcher] = []
         self.links: dict[tuple[int, int], SimLink] = {}  # by (lower, higher)
         self.index_of: dict[bytes, int] = {}  # by address
-        self.epochs: dict[int, int] = {}  # of each node, the newest
+        self.epochs: dict[int, int] = {}  # the newest epoch of each node
         self.liars: dict[int, str] = {}  # node -> how it lies
         self.last_activity = 0.0  # when routing last sent anything but digests
         self.tables: dict[bytes, dict[bytes, bytes]] = {}  # by address of a running node: destination -> next hop

@@ -48,7 +48,7 @@ class MeshHost(VirtualHost):
     def __init__(self, mesh: "NodeMesh", index: int, identity: Identity, *, uplinks: int) -> None:
         self.mesh = mesh
         self.uplinks = uplinks
-        self.generation = 0  # of its addresses
+        self.generation = 0  # number of its present addresses; grows when it moves
         self.version = 0  # of the forwarding table when watchers last looked
         self.said = 0  # control messages received in this life, digests excepted, when last looked at
         self.noted = 0  # newest entry of the node's journal when last looked at

@@ -48,7 +48,7 @@ class End:
         self.other: End = self
         self.session = NO_SESSION
         self.pipe: deque[list[Item]] = deque()
-        self.generation = 0  # of scheduled arrivals; those of an older generation are void
+        self.generation = 0  # number that scheduled arrivals carry; those with an older one are void
 
     def void(self) -> None:
         """Cancels the arrival of what is in flight."""
