@@ -47,12 +47,11 @@ def merged(transmits: list[Transmit]) -> Iterable[Transmit]:
 class _Lane:
     """One transport and the queue in front of it."""
 
-    __slots__ = ("is_backed_up", "is_full", "queue", "transport")
+    __slots__ = ("is_full", "queue", "transport")
 
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self.is_full = False
-        self.is_backed_up = False
         self.queue: SendQueue[tuple[Endpoint, bytes, int, bool]] = SendQueue(UNSENT_DATA_BYTES, UNSENT_CONTROL_BYTES)
 
 
@@ -84,7 +83,7 @@ class TransportSet:
         self.counters = SetCounters()
 
     def send(self, transmits: list[Transmit]) -> Sequence[Transport]:
-        """Sends a node's datagrams; returns the transports that have become full, or backed up.
+        """Sends a node's datagrams; returns the transports among theirs that have become full, or are backed up.
 
         Datagrams for a full transport wait in a bounded queue until `drain` is called; one that is backed up queues by
         itself. Drops are counted, never raised.
@@ -101,11 +100,8 @@ class TransportSet:
                 lane.is_full = True
                 self._keep(lane, endpoint, buffers, size, is_bulk)
                 filled = (*filled, lane.transport)
-        for lane in self._lanes:
-            if lane.transport.is_backed_up is not lane.is_backed_up:
-                lane.is_backed_up = not lane.is_backed_up
-                if lane.is_backed_up:
-                    filled = (*filled, lane.transport)
+            elif lane.transport.is_backed_up:
+                filled = (*filled, lane.transport)
         return filled
 
     def drain(self, transport: Transport) -> bool:
@@ -164,7 +160,12 @@ class TransportSet:
 
     def next_deadline(self) -> float:
         """Returns when `handle_timeout` is due."""
-        return min((transport.next_deadline() for transport in self.transports), default=inf)
+        earliest = inf
+        for transport in self.transports:  # a generator would cost more than all the rest
+            deadline = transport.next_deadline()
+            if deadline < earliest:
+                earliest = deadline
+        return earliest
 
     def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
         """Does what is due; `in_use` returns the endpoints whose connections stay open."""
