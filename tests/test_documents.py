@@ -25,9 +25,13 @@ SECONDS: Final = 60.0
 
 DAEMON: Final = "mycelium --peers 198.51.100.7:9651 '[2001:db8::7]:9651' hub.example.org:9651"
 ENDLESS: Final = ("mycelium events --follow",)  # run until they have printed something
+TYPED_ELSEWHERE: Final = "tests/netns/test_ways_in.py types it at its place"
 EXCUSED: Final = {
     "ip -6 route add default via 2001:db8::1 table 51820": "it takes an uplink; tests/netns/test_underlay.py has one",
     "ip -6 rule add fwmark 51820 table 51820": "it takes an uplink; tests/netns/test_underlay.py has one",
+    "mycelium": TYPED_ELSEWHERE,
+    "mycelium --peers hub.example.org:9651": TYPED_ELSEWHERE,
+    "mycelium --proxy http://proxy.example.org:3128 --peers tls://hub.example.org:443": TYPED_ELSEWHERE,
     "./dev test": "it would run this test",
     "./dev test --newest": "it would run this test",
     "./dev check": "it would run the tests a second time",
