@@ -16,6 +16,7 @@ MyceliumError
      |   +- OwnKey
      |   +- WrongKey
      +- OpeningRefused
+     +- MappingRefused
 """
 
 
@@ -86,3 +87,7 @@ class WrongKey(HandshakeError):
 
 class OpeningRefused(RemoteError):
     """The stream to a peer is not opened, by this host, a proxy or a server on the way; the text says why, for the operator."""
+
+
+class MappingRefused(RemoteError):
+    """A router maps no port for this host; the text says why, for the operator."""

@@ -171,6 +171,11 @@ TUN_REPAIRS_AT_ONCE: Final = (
 )
 TUN_REPAIRS_PER_SECOND: Final = 0.05  # repairs after TUN_REPAIRS_AT_ONCE: undoing every one costs little
 
+# -- the router that may map a port ------------------------------------------------------------------------------------
+# datagrams read while one answer is waited for; the rest of a flood stays in the socket, whose buffer is bounded
+ROUTER_ANSWERS: Final = 64
+ROUTER_ANSWER_BYTES: Final = 2_048  # of one answer; those of PCP have at most 1,100
+
 # -- the operator's side -----------------------------------------------------------------------------------------------
 API_BODY_BYTES: Final = 16 << 10  # body of one request to the HTTP API; a peer URL takes some hundred bytes
 API_CONNECTIONS: Final = 64  # open connections to the HTTP API; a further one is closed at once

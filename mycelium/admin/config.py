@@ -54,6 +54,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     no_quic: bool = False
     no_shortcuts: bool = False
     no_relay_leases: bool = False
+    no_port_mapping: bool = False
     auto_peers: int = 0  # links that are kept besides those of the peer list
     disable_peer_discovery: bool = False
     peer_discovery_interface: tuple[str, ...] = ()  # empty: every suitable one
@@ -271,6 +272,7 @@ _CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
     "no_quic": _flag,
     "no_shortcuts": _flag,
     "no_relay_leases": _flag,
+    "no_port_mapping": _flag,
     "auto_peers": _auto_peers,
     "disable_peer_discovery": _flag,
     "peer_discovery_interface": _interfaces,

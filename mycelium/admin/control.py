@@ -92,6 +92,7 @@ class StatusInfo(Struct, frozen=True, rename="camel", kw_only=True):
     no_leases: str | None = None  # why none are given; for people
     listening: list[str]
     seen_at: list[str]  # URLs at which neighbours see this node, the likeliest first
+    port_mapping: str = "none"  # where others reach this node at a port of its router, and how, or why there is none
     nat_mapping: str  # endpoint-independent | endpoint-dependent | unknown, as in RFC 4787
     peers_alive: int
     peers_total: int

@@ -73,6 +73,9 @@ no_quic = _flag("--no-quic", is_flag=True, help="Neither answer nor dial QUIC at
 no_shortcuts = _flag(
     "--no-shortcuts", is_flag=True, help="Do not look for direct links with nodes whose packets pass relays."
 )
+no_port_mapping = _flag(
+    "--no-port-mapping", is_flag=True, help="Behind a NAT, do not ask the router to let others reach this node."
+)
 no_relay_leases = _flag(
     "--no-relay-leases",
     is_flag=True,

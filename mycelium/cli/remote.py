@@ -66,6 +66,7 @@ def status(context: click.Context, as_json: bool, verbose: bool) -> None:
             *(("Seen at:" if index == 0 else "", url) for index, url in enumerate(found.seen_at)),
             *([("NAT mapping:", found.nat_mapping)] if found.seen_at else []),
             ("Leases:", f"none: {found.no_leases}" if found.no_leases else f"{found.leases_given} given"),
+            ("Port mapping:", found.port_mapping),
             ("Peers:", f"{found.peers_alive} of {found.peers_total} alive"),
             ("Routes:", found.routes),
             ("Sessions:", found.sessions),

@@ -19,6 +19,7 @@ from mycelium.cli.parsing import ManyValuesCommand
     options.no_quic,
     options.no_shortcuts,
     options.no_relay_leases,
+    options.no_port_mapping,
     options.auto_peers,
     options.disable_peer_discovery,
     options.peer_discovery_interface,

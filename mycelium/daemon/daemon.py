@@ -39,6 +39,7 @@ from mycelium.daemon.open_files import allow_enough, explained
 from mycelium.daemon.own_addresses import reachable_at
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
+from mycelium.daemon.port_mapper import PortMapper, node_port_mapper
 from mycelium.daemon.proxied import ProxiedPeers
 from mycelium.daemon.reload import reload
 from mycelium.daemon.stop import Stopped, end_soon, on_stop, raise_stopped
@@ -100,6 +101,7 @@ class Daemon:
         self._discovery: LanDiscovery | None = None
         self._keeper: TunKeeper | None = None
         self._leases: KernelLeases
+        self._mapper: PortMapper
         self._listening: list[Endpoint]
         self._transports: TransportSet
         self._api: ApiServer
@@ -147,6 +149,7 @@ class Daemon:
             self._lists.follow(self._settings.peers)  # links form while the rest of the start goes on
             self._known.keep(self._settings.auto_peers)
             self._tasks.create_task(self._known.run())
+            self._tasks.create_task(self._mapper.run())
             await self._open_to_operator(stack, loop)
             self._tasks.create_task(self._keep_tun())
             self._tasks.create_task(_tell_what_the_log_held_back())
@@ -157,8 +160,6 @@ class Daemon:
     def _open(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
         """Opens the API's address, key, sockets and TUN device, and makes the node that lives on them."""
         settings = self._settings
-        token = None if settings.api_token_file is None else read_api_token(settings.api_token_file)
-        self._api = ApiServer(settings.api_addr, token=token)
         self._bind_api()
         stack.push_async_callback(self._api.stop)
         psk = _psk(settings)
@@ -199,10 +200,12 @@ class Daemon:
             self._keeper = TunKeeper(upkeep, NodePassage(self._node, self._driver, tun, transports.underlay))
         self._leases = KernelLeases(self._node.leasing, transports.underlay, act=self._driver.act, loop=loop)
         stack.callback(self._leases.close)
+        self._mapper = node_port_mapper(self._node, transports, settings)
         self._peers = Peers(self._node, self._driver.act, transports.underlay.objection, proxied)
         self._lists = PeerLists(self._peers, lambda reading: self._tasks.create_task(reading))
         self._known = KnownPeersFile(self._node, self._driver.act, settings.key_file)
-        self._control = LiveControl(self._node, transports, self._keeper, self._peers, self._leases, self._lists)
+        asked = (self._peers, self._leases, self._lists, self._mapper)
+        self._control = LiveControl(self._node, transports, self._keeper, *asked)
         self._tell_start(None if tun is None else tun.name)
 
     def _tell_start(self, interface: str | None) -> None:
@@ -216,6 +219,9 @@ class Daemon:
 
     def _bind_api(self) -> None:
         """Takes the API's address; a disk that can't hold its socket keeps no node from its mesh."""
+        settings = self._settings
+        token = None if settings.api_token_file is None else read_api_token(settings.api_token_file)
+        self._api = ApiServer(settings.api_addr, token=token)
         try:
             self._api.bind()
         except DiskError as error:
@@ -247,6 +253,7 @@ class Daemon:
             transports.routes_changed()
             driver.act(action)
             self._leases.routes_changed()
+            self._mapper.network_changed()
 
         network = NetWatch(
             loop,

@@ -24,6 +24,7 @@ from mycelium.daemon.events import event_infos
 from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
+from mycelium.daemon.port_mapper import PortMapper
 from mycelium.daemon.sleep import SleepLog, slept_s
 from mycelium.daemon.tun_keeper import TunKeeper
 from mycelium.endpoint import Endpoint
@@ -62,6 +63,7 @@ class LiveControl:
         peers: Peers,
         leases: KernelLeases,
         lists: PeerLists,
+        mapper: PortMapper,
     ) -> None:
         self._node = node
         self._transports = transports
@@ -69,6 +71,7 @@ class LiveControl:
         self._peers = peers
         self._leases = leases
         self._lists = lists
+        self._mapper = mapper
         self._started = int(time.time())
         self._started_s = monotonic() + slept_s()
         self._sleeps = SleepLog(slept_s())
@@ -132,6 +135,7 @@ class LiveControl:
             no_leases=self._leases.trouble,
             listening=[url_of(one) for one in self._transports.local_endpoints],
             seen_at=[str(Endpoint("udp", *one)) for one in node.outside.view.addresses],
+            port_mapping=self._mapper.state,
             nat_mapping=node.outside.view.mapping.value,
             peers_alive=sum(peer.state is PeerState.ALIVE for peer in snapshot.peers),
             peers_total=len(snapshot.peers),

@@ -40,6 +40,7 @@ RTA_SRC: Final = 2
 RTA_OIF: Final = 4
 RTA_GATEWAY: Final = 5
 RTA_PRIORITY: Final = 6
+RTA_PREFSRC: Final = 7
 RTA_MARK: Final = 16
 RTA_VIA: Final = 18  # a gateway of the other family
 RT_TABLE_MAIN: Final = 254

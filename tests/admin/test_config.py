@@ -37,6 +37,7 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
         no_quic=False,
         no_shortcuts=False,
         no_relay_leases=False,
+        no_port_mapping=False,
         auto_peers=0,
         disable_peer_discovery=False,
         peer_discovery_interface=(),
@@ -64,6 +65,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         no_quic = true
         no_shortcuts = true
         no_relay_leases = true
+        no_port_mapping = true
         auto_peers = 3
         disable_peer_discovery = true
         peer_discovery_interface = ["eth0", "wlan0"]
@@ -90,6 +92,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         no_quic=True,
         no_shortcuts=True,
         no_relay_leases=True,
+        no_port_mapping=True,
         auto_peers=3,
         disable_peer_discovery=True,
         peer_discovery_interface=("eth0", "wlan0"),

@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 
+from mycelium.admin.config import Settings
 from mycelium.admin.control import PeerInfo
 from mycelium.daemon import live_control
 from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.live_control import LiveControl, _route
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
+from mycelium.daemon.port_mapper import node_port_mapper
 from mycelium.endpoint import Endpoint
 from mycelium.peer_list_url import PeerListUrl
 from mycelium.peer_url import PeerUrl
@@ -40,7 +43,10 @@ def control_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> Live
 
     leases = KernelLeases(node.leasing, Underlay(), act=act, loop=loop)
     peers = Peers(node, act, lambda endpoint: None)
-    return LiveControl(node, TransportSet([]), None, peers, leases, PeerLists(peers, lambda reading: no_task(reading)))
+    lists = PeerLists(peers, lambda reading: no_task(reading))
+    transports = TransportSet([])
+    mapper = node_port_mapper(node, transports, Settings(key_file=Path("key")))
+    return LiveControl(node, transports, None, peers, leases, lists, mapper)
 
 
 def no_task(reading: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
