@@ -624,3 +624,26 @@ def test_news_of_the_network_have_the_paths_that_need_it_asked_at_once(lab: Link
     lab.act(news, link)
     lab.run(0)
     assert [destination for source, destination, _ in lab.sent if source == "a"] == ["b"]
+
+
+def test_an_initiator_sends_under_the_old_keys_until_the_responder_is_heard_under_the_new_ones(lab: LinkLab) -> None:
+    lab.run(SIMULTANEOUS_S)
+    lab.cut("a", "b")
+    lab.shake_hands("a")  # whose message 3 is lost
+    lab.mend()
+    lab.send("a", b"at once")
+    lab.run(DELAY_S)
+    assert lab.heard("b") == [b"at once"]
+
+
+def test_the_loss_of_the_last_minute_is_told_while_the_link_is_up(lab: LinkLab) -> None:
+    lost = iter([True] * 10)
+    lab.drop = lambda source, destination, data: source == "a" and len(data) > 60 and next(lost, False)
+    for _ in range(100):
+        lab.send("a", bytes(100))
+    lab.run(2)
+    assert lab.link("a").loss(now=lab.now) == pytest.approx(0.08, abs=0.02)
+    lab.cut("a", "b")
+    lab.cut("b", "a")
+    lab.run(5)
+    assert lab.link("a").loss(now=lab.now) is None
