@@ -2,6 +2,7 @@
 
     ./dev bench throughput --runs 5
     ./dev bench throughput --systems mycelium wireguard-go yggdrasil veth --json results.jsonl
+    ./dev bench throughput --systems mycelium mycelium-leased --only relay   # by the daemon of a relay, and by its kernel
 
 As root: every host is a network namespace of this machine, every link a veth pair. Systems take turns, so that a change in
 the machine's mood hits all of them.
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.support.report import Row, print_table, progress, summary, write_json_lines
-from bench.support.systems import SYSTEMS, WITHOUT_RELAYS, Line, is_installed
+from bench.support.systems import NUMBERS_OF_RELAYS, SYSTEMS, Line, is_installed
 from tests.lab.laboratory import Lab
 from tests.lab.ping import ping
 from tests.lab.traffic import iperf
@@ -108,7 +109,7 @@ def _measure_system(
 ) -> None:
     """Takes every measure once; measures that need the same kind of line share one."""
     for relays, loss in dict.fromkeys((measure.relays, measure.loss_percent) for measure in measures):
-        if relays and system in WITHOUT_RELAYS:
+        if relays not in NUMBERS_OF_RELAYS.get(system, (relays,)):
             continue
         with Lab() as lab, tempfile.TemporaryDirectory() as directory:
             line = SYSTEMS[system](lab, Path(directory), relays)

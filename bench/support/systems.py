@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.lab.cable import Cable
+from tests.lab.daemon import PORT
 from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, line
 from tests.lab.namespaces import LabHost
@@ -46,6 +47,23 @@ def mycelium(lab: Lab, directory: Path, relays: int, *, scheme: str = "udp") -> 
     mesh.wait_converged()
     first, last = mesh[names[0]], mesh[names[-1]]
     return _checked(Line(first.host, last.host, last.address, lab.cables))
+
+
+def mycelium_leased(lab: Lab, directory: Path, relays: int) -> Line:
+    """The daemon of this repository, where the kernel of the relay between two ends passes their datagrams on."""
+    names = _names(relays)
+    mesh = DaemonMesh(lab, directory, line(*names))
+    for number, cable in enumerate(lab.cables):  # a leased port serves one version of IP
+        mesh[names[number]].peers = [f"udp://{cable.ends[1].ipv4}:{PORT}"]
+    mesh.start()
+    mesh.wait_converged()
+    first, last = mesh[names[0]], mesh[names[-1]]
+
+    def is_leased() -> bool:
+        return answers(first.host, last.address) and mesh.path(names[0], names[-1]) == [names[0], names[-1]]
+
+    wait_until(is_leased, READY_SECONDS, "the ends are linked across a leased port", every_s=0.2)
+    return Line(first.host, last.host, last.address, lab.cables)
 
 
 def veth(lab: Lab, directory: Path, relays: int) -> Line:
@@ -100,13 +118,14 @@ def start_yggdrasil(host: LabHost, directory: Path, dialled: Sequence[str]) -> "
 
 SYSTEMS: Final[dict[str, System]] = {
     "mycelium": mycelium,
+    "mycelium-leased": mycelium_leased,
     **{f"mycelium-{scheme}": partial(mycelium, scheme=scheme) for scheme in ("quic", "tcp", "tls", "wss")},
     "veth": veth,
     "wireguard-go": wireguard_go,
     "yggdrasil": yggdrasil,
 }
 PROGRAMS: Final = {"babeld": ("babeld",), "wireguard-go": ("wireguard-go", "wg"), "yggdrasil": ("yggdrasil",)}
-WITHOUT_RELAYS: Final = ("veth", "wireguard-go")
+NUMBERS_OF_RELAYS: Final = {"veth": (0,), "wireguard-go": (0,), "mycelium-leased": (1,)}  # of those that can't have any
 
 
 def is_installed(name: str) -> bool:
