@@ -82,12 +82,17 @@ class Leasing:
     # -- leases of other relays ----------------------------------------------------------------------------------------
 
     def _no_shortcut(self, failed: ShortcutFailed, *, now: float) -> None:
-        """Asks the best of the relays that both ends have in common, then the next one."""
-        if self._mesh is not None:
-            delays = {relay: self._mesh.delay_over(relay, failed.peer) for relay in failed.common}
-            self._relays[failed.peer] = sorted(delays, key=lambda relay: -delays[relay])
-            self._ask_next(failed.peer, now=now)
-            self.pass_on(now=now)
+        """Asks the best of the relays that both ends have in common, then the next one; last one whose lease has failed."""
+        peer = failed.peer
+        chosen = self.held.relay_for(peer)
+        if self._mesh is None or (chosen is not None and not self.held.is_open(chosen, peer)):
+            return
+        if chosen is not None:
+            self.held.give_up(chosen, peer)
+        delays = {relay: self._mesh.delay_over(relay, peer) for relay in failed.common}
+        self._relays[peer] = sorted(delays, key=lambda relay: (relay != chosen, -delays[relay]))
+        self._ask_next(peer, now=now)
+        self.pass_on(now=now)
 
     def _ask_next(self, peer: bytes, *, now: float) -> None:
         relays = self._relays.pop(peer, [])
@@ -101,8 +106,8 @@ class Leasing:
         if self._mesh is None or not self._mesh.is_wanted(peer):
             return
         chosen = self.held.relay_for(peer)
-        if chosen not in (None, relay):
-            if self._address < peer:
+        if chosen is not None and chosen != relay:
+            if self._address < peer and not self.held.is_open(chosen, peer):
                 return
             self.held.give_up(chosen, peer)
         self.held.ask(relay, peer, now=now)

@@ -29,7 +29,7 @@ from mycelium.wire.lease import (
 RENEW_S: Final = 5.0  # between requests: some may be lost with a link to the relay, before a lease expires
 OPENING_S: Final = 10.0  # in which a lease is given up unless the link over it is up
 UNUSED_S: Final = 30.0  # after which a lease is given up if the link is not sent over it
-BIND_AGAIN_S: Final = (0.1, 0.2, 0.4, 0.8, 1.5, 3.0)  # waits between binds, of which any may be lost
+BIND_AGAIN_S: Final = (0.1, 0.2, 0.4, 0.8, 1.5)  # waits between binds, of which any may be lost
 NEVER_UP: Final = "no link came up across the leased port"
 UNUSED: Final = "the link is not sent over it any more"
 WORDS: Final = {
@@ -114,6 +114,10 @@ class HeldLeases:
     def relay_for(self, peer: bytes) -> bytes | None:
         """Returns the relay that has been asked for a lease for a peer."""
         return next((relay for relay, other in self._held if other == peer), None)
+
+    def is_open(self, relay: bytes, peer: bytes) -> bool:
+        """Tells whether a lease that this node has, or has asked for, was opened."""
+        return self._held[relay, peer].is_open
 
     def give_up(self, relay: bytes, peer: bytes) -> None:
         """Gives a lease up, or the request for one, in favour of another."""

@@ -31,7 +31,7 @@ from mycelium.wire.lease import (
 )
 
 LEASE_S: Final = 20.0  # from the last request of either end to the end of a lease, or of a request that stayed alone
-LEASE_OPENING_S: Final = 10.0  # in which both ends have to bind an address
+LEASE_OPENING_S: Final = 5.0  # in which both ends have to bind an address
 NO_TOKEN: Final = bytes(TOKEN_BYTES)
 EXPIRED: Final = "not renewed"
 UNBOUND: Final = "not both ends have bound an address in time"

@@ -5,6 +5,8 @@ import pytest
 from mycelium.link.link import LinkState
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Entry
+from mycelium.peering.leases import NO_TOKEN
+from mycelium.wire.lease import LEASE_BIND, LeaseAnswer, LeaseState
 from sim.net.node_net import NodeNet
 from tests.node.test_shortcuts import HARD, HERE, OTHER_RELAY, RELAY, THERE, chat, is_direct, relayed
 from tests.support.small_meshes import counter, link_of, received
@@ -109,7 +111,7 @@ def test_a_relay_that_dies_under_a_lease_costs_as_little_as_any_other_and_is_rep
     assert len(chat(net, 2)) > 0
     net.run(0.5)
     assert len(received(net, HERE)) + len(received(net, THERE)) - before >= 40
-    chat(net, 30)
+    chat(net, 6)
     assert is_direct(net)
     assert lessor(net) == other
 
@@ -138,3 +140,36 @@ def test_nobody_asks_or_agrees_where_shortcuts_are_switched_off() -> None:
     chat(net, 6)
     assert not is_direct(net)
     assert leases(net) == {RELAY: 0, OTHER_RELAY: 0}
+
+
+def test_a_relay_whose_leased_ports_nobody_reaches_gives_way_to_the_next_one() -> None:
+    net = hard_pair()
+    blocked: list[str] = []
+
+    def drop(sender: str, receiver: str, data: bytes) -> bool:
+        if data[0] == LEASE_BIND and not blocked:
+            blocked.append(receiver)
+        return data[0] == LEASE_BIND and receiver in blocked
+
+    net.drop = drop
+    chat(net, 6)
+    assert not is_direct(net)
+    chat(net, 12)
+    assert is_direct(net)
+    assert [lessor(net)] == [relay for relay in RELAYS if relay not in blocked]
+    for name in (HERE, THERE):
+        assert [one.cause for one in events(net, name)][:1] == ["the relay has ended it"]
+
+
+def test_a_malicious_relay_or_neighbour_makes_a_node_ask_for_nothing_it_does_not_want() -> None:
+    net = hard_pair()
+    here, there, relay = (net.hosts[name] for name in (HERE, THERE, RELAY))
+    invitation = LeaseAnswer(there.address, NO_TOKEN, LeaseState.WANTED)
+    granted = LeaseAnswer(there.address, b"none", LeaseState.GRANTED, 53, b"s" * 16)
+    link_of(net, RELAY, HERE).send_items([invitation, granted, granted], now=net.now)
+    net.drain(RELAY)
+    net.run(1)
+    assert here.node.leasing.held.relay_for(there.address) is None
+    assert counter(net, RELAY, "leases_refused") == 0
+    assert counter(net, HERE, "leases_opened") == 0
+    assert relay.node.leasing.given.by_number == {}

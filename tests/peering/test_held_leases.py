@@ -75,10 +75,12 @@ def test_a_granted_port_is_bound_and_an_open_one_ready() -> None:
     assert bench.nonces() == []
     bench.answer(LeaseState.GRANTED)
     assert bench.nonces() == [NO_NONCE]
+    assert not bench.held.is_open(RELAY, PEER)
     assert bench.held.challenged(PORT, sealed_bind(LEASE_CHALLENGE, b"n" * 16, SECRET))
     assert bench.nonces() == [b"n" * 16]
     bench.answer(LeaseState.OPEN)
     assert bench.held.ready == [Ready(PEER, PORT)]
+    assert bench.held.is_open(RELAY, PEER)
     bench.answer(LeaseState.OPEN)
     assert len(bench.held.ready) == 1
     assert bench.held.relay_at(PORT) == bench.held.relay_for(PEER) == RELAY
