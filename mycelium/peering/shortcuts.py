@@ -218,7 +218,8 @@ class Shortcuts:
         )
 
     def _has_room(self, peer: bytes) -> bool:
-        return len(self._attempts) < SHORTCUT_ATTEMPTS and (peer in self._open or len(self._open) < SHORTCUTS)
+        has_attempt = peer in self._attempts or len(self._attempts) < SHORTCUT_ATTEMPTS
+        return has_attempt and (peer in self._open or len(self._open) < SHORTCUTS)
 
     def _is_linked(self, peer: bytes) -> bool:
         link = self._links.get(peer)
@@ -273,7 +274,7 @@ class Shortcuts:
                 self._dialler.dial(Candidate(endpoint, Source.SHORTCUT, key), now=now)
 
     def _nothing_passed(self, attempt: Attempt) -> str:
-        if not attempt.candidates:
+        if not any(map(_is_possible, attempt.candidates)):
             return "it knows of no address at which it could be reached"
         ours, its = self._outside.view.mapping.value, attempt.mapping.value
         return f"no datagram got through directly (NAT mapping here: {ours}, there: {its})"

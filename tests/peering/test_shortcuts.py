@@ -203,6 +203,25 @@ def test_all_peers_together_have_few_datagrams_sent() -> None:
     assert len(bench.dialled()) <= SHORTCUT_DATAGRAMS_PER_SECOND // SHORTCUT_DATAGRAMS
     assert bench.shortcuts.counters.shortcut_dials_refused > 0
     assert bench.shortcuts.counters.calls_refused == 10
+    first = bench.node.sessions.find(bytes(16), now=bench.net.now)
+    bench.hear(SignalKind.CALL, GOOD, round_=2, session=first)  # the next round of an attempt takes no further room
+    assert bench.shortcuts.counters.calls_refused == 10
+
+
+def test_a_peer_that_names_no_possible_address_is_told_apart_from_one_that_cannot_be_reached() -> None:
+    bench = Bench()
+    causes = []
+    for candidates in ((Endpoint("udp", "127.0.0.1", 9651),), (GOOD,)):
+        bench.hear(SignalKind.CALL, *candidates)
+        bench.hear(SignalKind.START)
+        while not bench.shortcuts.news:
+            bench.net.run(0.1)
+            bench.shortcuts.handle_timeout(now=bench.net.now)
+        failed = bench.shortcuts.news.pop()
+        assert isinstance(failed, ShortcutFailed)
+        causes.append(failed.cause)
+    assert causes[0] == "it knows of no address at which it could be reached"
+    assert causes[1].startswith("no datagram got through directly (NAT mapping here: unknown, there: unknown)")
 
 
 def test_signals_that_nobody_waits_for_do_nothing() -> None:
