@@ -2,6 +2,7 @@
 
     ./dev bench heal --runs 10
     ./dev bench heal --cases silent-cut killed-relay --shapes square --systems mycelium yggdrasil babeld
+    ./dev bench heal --cases silent-cut --shapes square --systems mycelium mycelium-mixed
 
 Pings go every 10 ms between two hosts; what their path leads over is found and broken (bench/support/heal_cases.py), in a
 square of four, a ring of six and a grid of 7x7. The square is a fresh one for each trial, and other meshes run beside it

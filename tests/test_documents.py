@@ -47,6 +47,7 @@ EXCUSED: Final = {
     "ping 4b0:1a2b:...": "the address stands for any",
     "./dev bench throughput --systems mycelium yggdrasil wireguard-go --runs 3 --seconds 3": "it takes an hour",
     "./dev bench heal": "it takes an hour",
+    "./dev bench join": "it takes a minute",
     "./dev bench soak --shape mesh --plain": "it takes ten minutes",
     "./dev bench idle": "it takes a minute of an idle machine",
 }

@@ -8,7 +8,7 @@ import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import permutations
+from itertools import cycle, permutations
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ READY_SECONDS: Final = 120.0
 STEADY_SECONDS: Final = 1.0
 SMALL_MESH: Final = 10  # hosts; in larger meshes only the measured path is waited for, not every next hop
 CALM_ROUND_TRIP_S: Final = 0.005  # smoothed, of each link; daemons that are still busy with starting take longer
+MIXED_SCHEMES: Final = (("udp", "tcp"), ("quic",), ("tcp",), ("udp", "quic", "tcp", "tls"))  # of links, by turns
 COUNTED_PINGS: Final = 30
 COUNTED_BYTES: Final = 1_000
 
@@ -100,6 +101,18 @@ class MyceliumNetwork(Network):
             self.mesh.wait_linked(READY_SECONDS)
             self.mesh.wait_converged(READY_SECONDS)
             self.mesh.wait_calm(CALM_ROUND_TRIP_S, READY_SECONDS)
+
+
+class MixedNetwork(MyceliumNetwork):
+    """The daemon of this repository, its links over different transports."""
+
+    def __init__(self, lab: Lab, directory: Path, edges: Sequence[Edge]) -> None:
+        super().__init__(lab, directory, edges)
+        dialled = [(daemon, url) for daemon in self.mesh.daemons.values() for url in daemon.peers]
+        for daemon in self.mesh.daemons.values():
+            daemon.peers = []
+        for (daemon, url), schemes in zip(dialled, cycle(MIXED_SCHEMES), strict=False):
+            daemon.peers += [url.replace("udp://", f"{scheme}://") for scheme in schemes]
 
 
 class _OtherNetwork(Network):
@@ -205,6 +218,7 @@ MakeNetwork = Callable[[Lab, Path, Sequence[Edge]], Network]
 
 NETWORKS: Final[dict[str, MakeNetwork]] = {
     "mycelium": MyceliumNetwork,
+    "mycelium-mixed": MixedNetwork,
     "yggdrasil": YggdrasilNetwork,
     "babeld": BabelNetwork,
 }

@@ -17,6 +17,7 @@ SHORT: Final = {  # the least that each can do
     "deadlines": "--rounds 10",
     "heal": "--runs 1 --cases silent-cut --shapes square --systems mycelium",
     "idle": "--nodes 3 --seconds 1 --settle 0",
+    "join": "--runs 1 --cases proxy",
     "nat": "--kinds port-restricted --seconds 2",
     "routing_scale": "30",
     "soak": "--shape limited --seconds 2",
