@@ -35,7 +35,7 @@ PAUSE_S: Final = 5.0  # between one asking and the next, while the network chang
 NONCE_LABEL: Final = b"mycelium port mapping\x00"
 OFF: Final = "none: turned off by --no-port-mapping"
 NO_SOCKET: Final = "none: no UDP socket listens on all addresses"
-NOT_YET: Final = "none: not asked yet"
+NOT_YET: Final = "none yet: the router is being asked"
 NO_ROUTER: Final = "none: no route leads to a router over IPv4"
 NO_NAT: Final = "none is needed: this host has a public IPv4 address"
 

@@ -1,6 +1,6 @@
 """A link through a NAT outlives any silence of its users, and follows the NAT to another port.
 
-Idle links are probed each 2 to 5 s, those of a node at rest too; no NAT forgets a mapping of UDP within 30 s, most keep it for two
+Idle links are probed each 2 to 5 s. No NAT forgets a mapping of UDP within 30 s, and most keep it for two
 minutes and more (RFC 4787, REQ-5). So the timeouts here are shorter than real ones.
 """
 

@@ -10,9 +10,10 @@ from typing import Final
 
 import pytest
 
-from tests.lab.daemon import PORT, LabDaemon
+from tests.lab.daemon import PORT, LabDaemon, start_all
 from tests.lab.laboratory import Lab
 from tests.lab.nat import Internet, NatKind, NatRouter
+from tests.lab.ping import Pings, answers
 from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.netns
@@ -93,3 +94,22 @@ def test_a_router_maps_the_port_and_has_it_back(tmp_path: Path, pcp: bool, upnp:
             assert str(PORT) in mapped_ports(nat)
             assert node.stop() == 0
             wait_until(lambda: str(PORT) not in mapped_ports(nat), 3, "the router has its port back")
+
+
+def test_a_mapped_port_brings_two_nodes_together_whose_nats_do_not(tmp_path: Path) -> None:
+    with Lab() as lab:
+        internet = Internet(lab)
+        relay = LabDaemon(internet.add_host("relay"), tmp_path, options=["--no-relay-leases"])
+        address = lab.cables[0].far_end(internet.gateway).ipv4
+        routers = [internet.add_nat(name, NatKind.SYMMETRIC) for name in ("router1", "router2")]
+        one, two = (LabDaemon(router.add_host(f"node-{router.gateway.name}"), tmp_path) for router in routers)
+        start_mapping(routers[0], tmp_path, pcp=True, upnp=False)
+        lab.daemons += [relay, one, two]
+        for node in (one, two):
+            node.peers.append(f"udp://{address}:{PORT}")
+        start_all([relay, one, two])
+        wait_until(lambda: routers[0].outer.ipv4 in one.get("admin/status")["portMapping"], 20, "the port is mapped")
+        wait_until(lambda: answers(two.host, one.address), 20, "the nodes reach each other")
+        with Pings(two.host, one.address):
+            wait_until(lambda: one.next_hops().get(two.subnet) == two.address, 10, "they are neighbours")
+        assert {peer["publicKey"] for peer in one.get("admin/peers")} == {relay.public_key, two.public_key}
