@@ -96,6 +96,9 @@ def test_binds_are_repeated_until_the_port_is_open() -> None:
     now = START
     for wait in BIND_AGAIN_S:
         assert bench.nonces() == [NO_NONCE]
+        assert bench.held.next_deadline() == now + wait
+        bench.held.handle_timeout(now=now + wait - 0.01)
+        assert bench.nonces() == []
         now += wait
         bench.held.handle_timeout(now=now)
     assert bench.nonces() == [NO_NONCE]
@@ -209,3 +212,23 @@ def test_a_lease_is_given_up_in_favour_of_another() -> None:
     assert bench.requests() == [LeaseRequest(PEER, b"\0\0\0\1", is_wanted=False)]
     assert bench.held.relay_at(PORT) is None
     assert bench.held.ended == []
+
+
+def test_a_link_has_as_long_to_come_up_if_the_port_opens_late() -> None:
+    bench = Bench()
+    bench.held.ask(RELAY, PEER, now=START)
+    bench.held.handle_timeout(now=START + RENEW_S)
+    bench.answer(LeaseState.GRANTED, now=START + RENEW_S)
+    bench.answer(LeaseState.OPEN, now=START + RENEW_S + 1)
+    bench.held.handle_timeout(now=START + OPENING_S)
+    assert bench.held.relay_for(PEER) == RELAY
+    bench.held.handle_timeout(now=START + OPENING_S + RENEW_S)
+    assert bench.held.relay_for(PEER) == RELAY
+    bench.held.handle_timeout(now=START + OPENING_S + 2 * RENEW_S)
+    assert bench.held.relay_for(PEER) is None
+    assert bench.held.ended == [Ended(RELAY, PEER, NEVER_UP)]
+
+
+def test_the_waits_are_short_at_first_and_the_bounds_as_documented() -> None:
+    assert BIND_AGAIN_S == (0.1, 0.2, 0.4, 0.8, 1.5)
+    assert (RENEW_S, OPENING_S, UNUSED_S) == (5.0, 10.0, 30.0)

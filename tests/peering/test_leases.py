@@ -114,6 +114,7 @@ def test_the_kernel_is_told_once_both_have_bound_an_address() -> None:
     assert bench.events() == [LeaseOpened(1, AT_A, AT_B)]
     bench.leases.passes(1, now=START)
     assert bench.leases.counters.leases_given == 1
+    assert bench.leases.counters.lease_addresses_moved == 0
 
 
 def test_nobody_binds_without_the_secret_or_the_address_of_a_third_party() -> None:
@@ -182,9 +183,9 @@ def test_a_lease_lives_while_both_renew_it() -> None:
     assert bench.leases.next_deadline() == START + 30 + LEASE_S
     bench.leases.handle_timeout(now=START + 30 + LEASE_S)
     assert bench.events() == [LeaseClosed(1)]
-    assert [(neighbour, answer.state, answer.port) for neighbour, answer in bench.answers()] == [
-        (A, LeaseState.ENDED, 0),
-        (B, LeaseState.ENDED, 0),
+    assert [(neighbour, answer.state, answer.port, any(answer.secret)) for neighbour, answer in bench.answers()] == [
+        (A, LeaseState.ENDED, 0, False),
+        (B, LeaseState.ENDED, 0, False),
     ]
     bench.leases.closed(1, 7, 7_000)
     [over] = bench.leases.ended
@@ -303,3 +304,22 @@ def test_what_the_driver_tells_of_a_lease_that_is_over_has_no_effect() -> None:
     bench.leases.port_opened(1, PORT)
     assert bench.events() == []
     assert bench.answers() == []
+
+
+def test_a_request_that_is_refused_takes_an_earlier_one_back() -> None:
+    bench = Bench()
+    bench.ask(A, B)
+    bench.families[A] = 6
+    bench.ask(A, B)
+    bench.families[A] = 4
+    bench.answers()
+    bench.ask(B, A)
+    assert bench.events() == []
+    assert bench.states() == [(B, LeaseState.WANTED), (A, LeaseState.WANTED)]
+
+
+def test_none_are_given_before_a_driver_offers_them() -> None:
+    outbox = Outbox()
+    leases = Leases(family_of={A: 4, B: 4}.get, outbox=outbox, entropy=bytes)
+    leases.requested(A, LeaseRequest(B, b"toka"), now=START)
+    assert [answer.state for _, answer in leases.answers] == [LeaseState.NOT_OFFERED]
