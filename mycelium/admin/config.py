@@ -13,13 +13,13 @@ from typing import Final, TypeVar
 
 from msgspec import Struct, field
 
-from mycelium import limits
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.foreign import foreign_key
 from mycelium.admin.keyfile import default_key_path
 from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.admin.zones import with_zone_name
 from mycelium.errors import ConfigError
+from mycelium.limits import AUTO_PEERS, CONFIGURED_PEERS, DISCOVERY_INTERFACES
 from mycelium.peer_list_url import PeerListUrl, is_list
 from mycelium.peer_url import PeerUrl
 
@@ -176,8 +176,8 @@ def _urls(parse: Callable[[str], _Url]) -> Callable[[object, Path], tuple[_Url, 
         texts = [value] if isinstance(value, str) else value
         if not isinstance(texts, list | tuple):
             raise ConfigError(f"must be a list of URLs, not {_kind(value)}")
-        if len(texts) > limits.CONFIGURED_PEERS:
-            raise ConfigError(f"must be at most {limits.CONFIGURED_PEERS} URLs")
+        if len(texts) > CONFIGURED_PEERS:
+            raise ConfigError(f"must be at most {CONFIGURED_PEERS} URLs")
         return tuple(dict.fromkeys(parse(_text(text, folder)) for text in texts))
 
     return check
@@ -194,8 +194,8 @@ def _interfaces(value: object, folder: Path) -> tuple[str, ...]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list | tuple):
         raise ConfigError(f"must be a list of interfaces, not {_kind(value)}")
-    if len(names) > limits.DISCOVERY_INTERFACES:
-        raise ConfigError(f"must be at most {limits.DISCOVERY_INTERFACES} interfaces")
+    if len(names) > DISCOVERY_INTERFACES:
+        raise ConfigError(f"must be at most {DISCOVERY_INTERFACES} interfaces")
     return tuple(dict.fromkeys(_interface(name, folder) for name in names))
 
 
@@ -212,7 +212,7 @@ def _port(value: object, folder: Path) -> int:
 
 
 def _auto_peers(value: object, folder: Path) -> int:
-    return _number(value, range(limits.AUTO_PEERS + 1))
+    return _number(value, range(AUTO_PEERS + 1))
 
 
 def _proxy(value: object, folder: Path) -> ProxyUrl:

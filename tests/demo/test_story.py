@@ -12,7 +12,7 @@ import pytest
 from demo.story import DETOUR, PINGS, SHORTEST, Figures
 
 ROOT: Final = Path(__file__).parents[2]
-SECONDS: Final = 110.0
+SECONDS: Final = 280.0  # on a machine that is busy
 GOOD: Final = Figures(
     answered=PINGS,
     round_trip_ms=1.2,
@@ -43,6 +43,7 @@ def test_each_broken_promise_is_told(bad: Figures, told: str) -> None:
 
 
 @pytest.mark.netns
+@pytest.mark.timeout(300)
 def test_the_demonstration_comes_true() -> None:
     """The demonstration checks itself; what it prints is what it measured."""
     done = subprocess.run(
