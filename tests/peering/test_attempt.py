@@ -126,6 +126,31 @@ def test_the_other_end_waits_for_the_start_of_the_newest_call_and_then_for_furth
     assert not attempt.waits(now=15.0)
 
 
+def test_each_end_begins_with_what_it_waits_for() -> None:
+    caller, other = (Attempt(PEER, TOKEN, is_caller=is_caller, now=10.0) for is_caller in (True, False))
+    assert (caller.phase, caller.due_at, caller.token) == (Phase.CALLING, 10.0, TOKEN)
+    assert other.phase is Phase.WAITING
+    assert other.due_at == pytest.approx(10.0 + NEXT_CALL_S)
+
+
+def test_the_other_end_waits_for_another_call_after_it_has_dialled_in_vain() -> None:
+    attempt = Attempt(PEER, TOKEN, is_caller=False, now=10.0)
+    attempt.was_called(1, now=10.0)
+    attempt.dialled(EASY, now=10.5)
+    attempt.waits(now=12.0)
+    assert attempt.phase is Phase.WAITING
+    assert attempt.due_at == pytest.approx(12.0 + NEXT_CALL_S)
+
+
+def test_an_answer_of_a_round_that_is_over_does_not_count_for_the_next_one() -> None:
+    attempt = answered_by(EASY)
+    attempt.dialled(EASY, now=11.0)
+    assert attempt.called(now=12.5) == 2
+    assert not attempt.answered(1, now=12.6)
+    assert attempt.answered(2, now=12.7)
+    assert attempt.relayed_s == pytest.approx(0.2)
+
+
 def test_the_number_of_a_round_fits_its_byte() -> None:
     attempt = calling()
     for _ in range(300):

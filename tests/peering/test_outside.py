@@ -3,7 +3,7 @@
 import pytest
 
 from mycelium.endpoint import Endpoint
-from mycelium.limits import OBSERVATIONS
+from mycelium.limits import OBSERVATIONS, SIGNAL_CANDIDATES
 from mycelium.peering.outside import Mapping, Outside, View, address_to_tell
 from mycelium.wire.underlay_address import UnderlayAddress
 
@@ -45,6 +45,27 @@ def test_one_liar_among_three_changes_nothing(lie: UnderlayAddress, place: int) 
     words = [SEEN, SEEN]
     words.insert(place, lie)
     assert seen_at(*words).view == View((SEEN,), Mapping.ENDPOINT_INDEPENDENT)
+
+
+def test_half_of_the_neighbours_agree_upon_nothing() -> None:
+    assert seen_at(SEEN, SEEN, SEEN._replace(port=5), SEEN._replace(port=6)).view.mapping is Mapping.ENDPOINT_DEPENDENT
+
+
+def test_mapped_ports_are_named_first_then_what_neighbours_see_then_the_hosts_own_addresses() -> None:
+    outside = seen_at(SEEN, SEEN)
+    mapped, own = UnderlayAddress("203.0.113.5", 1024), UnderlayAddress("192.168.1.5", 9651)
+    outside.set_own([own, SEEN])
+    outside.set_mapped([mapped])
+    assert outside.candidates() == tuple(Endpoint("udp", *address) for address in (mapped, SEEN, own))
+    outside.set_own([own._replace(port=port) for port in range(1, 50)])
+    assert len(outside.candidates()) == SIGNAL_CANDIDATES
+
+
+def test_mappings_have_the_codes_of_signals_and_an_unknown_code_says_nothing() -> None:
+    assert [
+        mapping.code for mapping in (Mapping.UNKNOWN, Mapping.ENDPOINT_INDEPENDENT, Mapping.ENDPOINT_DEPENDENT)
+    ] == [0, 1, 2]
+    assert [Mapping.of_code(code) for code in (*range(3), 3, 255)] == [*Mapping, Mapping.UNKNOWN, Mapping.UNKNOWN]
 
 
 def test_one_liar_beside_one_honest_neighbour_does_not_hide_the_true_address() -> None:
@@ -113,3 +134,7 @@ def test_observations_are_bounded_and_the_oldest_gives_way() -> None:
     outside = seen_at(*(SEEN._replace(port=1 + number) for number in range(OBSERVATIONS + 5)))
     assert len(outside._observations) == OBSERVATIONS
     assert (neighbour(4), SOCKET) not in outside._observations
+    outside.observed(neighbour(5), SOCKET, SEEN)
+    outside.observed(neighbour(OBSERVATIONS + 5), SOCKET, SEEN)
+    assert (neighbour(5), SOCKET) in outside._observations
+    assert (neighbour(6), SOCKET) not in outside._observations

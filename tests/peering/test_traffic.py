@@ -35,6 +35,15 @@ def test_two_packets_of_two_looks_are_traffic_and_one_alone_is_none() -> None:
     assert traffic.look(now=net.now) == {peer}
 
 
+def test_one_packet_of_a_new_session_is_none() -> None:
+    net = ready_line("abc")
+    deliver(net, "a", "c")
+    for name in "ac":
+        assert Traffic(net.hosts[name].node.sessions).look(now=net.now) == set()
+    deliver(net, "a", "c")
+    assert Traffic(net.hosts["c"].node.sessions).look(now=net.now) == {net.hosts["a"].address}
+
+
 def test_trains_without_packets_are_left_out() -> None:
     net, traffic, peer = watched()
     deliver(net, "a", "c")
@@ -48,6 +57,9 @@ def test_trains_without_packets_are_left_out() -> None:
         traffic.discount(peer)
     session.last_used = net.now
     assert traffic.look(now=net.now) == set()
+    for _ in range(2):
+        deliver(net, "a", "c")
+    assert traffic.look(now=net.now) == {peer}
 
 
 def test_what_was_counted_of_forgotten_sessions_is_forgotten_in_time() -> None:
