@@ -6,8 +6,8 @@
 For each pair of the classic kinds of NAT a lab is made: two nodes, each behind a NAT of its kind and linked with two public
 relays 10 ms away. Then one pings the other: over a relay at first. A pair is "direct" when its two nodes have a link whose
 datagrams pass no relay, "leased" when they pass the kernel of one, and "relayed" when there is no link. `found_s` is the time
-from the first ping to the first answer after routing had taken that link; the round trips are the least ones before that, and
-the median of the last; `lost` counts pings of the whole run. As root: hosts are network namespaces of this machine. All pairs
+from the first ping to the first answer after routing had taken that link; the round trips are medians before that and
+of the last pings; `lost` counts pings of the whole run. As root: hosts are network namespaces of this machine. All pairs
 take about eight minutes.
 """
 
@@ -140,12 +140,16 @@ def _path(world: World) -> str:
 def _figures(result: PingResult, begin: float, found_at: float | None) -> Row:
     lost = result.sent - result.received
     if found_at is None:
-        return {"before_ms": min(result.round_trips_ms, default=float("nan")), "lost": lost, "sent": result.sent}
+        return {
+            "before_ms": statistics.median(result.round_trips_ms or [float("nan")]),
+            "lost": lost,
+            "sent": result.sent,
+        }
     pairs = list(zip(result.answered_at, result.round_trips_ms, strict=True))
-    before = min((trip for at, trip in pairs if at < found_at), default=float("nan"))
+    before = [trip for at, trip in pairs if at < found_at] or [float("nan")]
     return {
         "found_s": round(found_at - begin + result.answered_after(found_at), 2),
-        "before_ms": before,
+        "before_ms": statistics.median(before),
         "after_ms": statistics.median(result.round_trips_ms[-LAST_PINGS:]),
         "lost": lost,
         "sent": result.sent,
