@@ -239,11 +239,11 @@ class Daemon:
         stack.push_async_callback(self._api.stop)  # before anything that it answers from is given back
         if self._api.is_bound:
             await self._api.start(self._control)
+        self._watch(stack, loop)
         if self._settings.no_relay_leases:
             self._leases.switch_off()
         else:
             await self._leases.offer()
-        self._watch(stack, loop)
 
     def _watch(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
         """Has the node told what the system says of the network."""
