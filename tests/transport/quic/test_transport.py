@@ -1,10 +1,12 @@
 """QUIC in memory: datagrams both ways, loss and reordering, connections that begin and end, and strangers."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
 
 import pytest
+from qh3.quic.connection import QuicConnectionError
 
 from mycelium.limits import (
     QUIC_DATAGRAM,
@@ -259,6 +261,37 @@ def test_a_stranger_that_says_too_much_is_closed(net: MemoryNet) -> None:
     net.in_use[B] = set
     a.send(at(B), datagrams(2 * STRANGER_BYTES // QUIC_DATAGRAM), QUIC_DATAGRAM)
     assert net.run(lambda: not b._pipes, seconds=0.2)
+
+
+def test_a_handshake_that_is_never_finished_is_given_up_and_others_get_in(net: MemoryNet) -> None:
+    b = net.add(B)
+    net.add(A)
+    first = initial(net, A)
+    net.lost = lambda packet: packet in net.carriers[A].sent and packet != first  # whatever follows the first packet
+    assert net.run(lambda: len(b._pipes) == 1, seconds=1)
+    assert net.run(lambda: not b._pipes, seconds=2 * CONNECT_S)
+    net.lost = lambda packet: False
+    joined(net)
+
+
+@pytest.mark.parametrize(
+    "opening", [b"\xff\xff" + bytes(100), b"\0\0" * 50, b"\x05\x00" + bytes(1_000)], ids=["long", "empty", "part"]
+)
+def test_a_flood_of_streams_costs_its_sender_the_connection_or_nothing(net: MemoryNet, opening: bytes) -> None:
+    a, b = joined(net)
+    [pipe] = a._pipes
+    with contextlib.suppress(ValueError, QuicConnectionError):  # all streams that B grants are open, or B has closed
+        for _ in range(300):
+            stream = pipe._quic.get_next_available_stream_id(is_unidirectional=True)
+            pipe._quic.send_stream_data(stream, opening)
+            a.send(at(B), [b"\x14more"], 1_200)
+            net.run(seconds=0.01)
+    assert len(b._pipes) <= 1
+    assert sum(len(data) for data, _ in net.received[B]) < 300 * 2 * len(opening)
+    assert all(len(one._partial) <= 2 * STRANGER_BYTES for one in b._pipes)
+    c = net.add("10.0.0.3")
+    c.send(at(B), [b"\x10honest"], 1_200)
+    assert net.run(lambda: any(data == b"\x10honest" for data, _ in net.received[B]), seconds=3)
 
 
 def test_junk_and_truncated_packets_are_dropped_and_counted(net: MemoryNet) -> None:
