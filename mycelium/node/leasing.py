@@ -219,5 +219,6 @@ class Leasing:
     def _is_used(self, peer: bytes, endpoint: Endpoint) -> bool:
         """Tells whether the link with a node is up, and sent over a leased port."""
         link = self._links.get(peer)
-        is_up = link is not None and link.state is not LinkState.DOWN
-        return is_up and link is not None and is_same_remote(link.paths.active.endpoint, endpoint)
+        if link is None or link.state is LinkState.DOWN:
+            return False
+        return is_same_remote(link.paths.active.endpoint, endpoint)

@@ -6,10 +6,11 @@ from mycelium.link.link import LinkState
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Entry
 from mycelium.peering.leases import NO_TOKEN
+from mycelium.peering.shortcuts import ShortcutFailed
 from mycelium.wire.lease import LEASE_BIND, LeaseAnswer, LeaseState
 from sim.net.node_net import NodeNet
 from tests.node.test_shortcuts import HARD, HERE, OTHER_RELAY, RELAY, THERE, chat, is_direct, relayed
-from tests.support.small_meshes import counter, link_of, received
+from tests.support.small_meshes import counter, is_up, link_of, ping, received
 
 RELAYS = (RELAY, OTHER_RELAY)
 HEALED_S = 1.0
@@ -95,8 +96,10 @@ def test_without_any_relay_that_gives_leases_the_ends_are_told_and_go_on_over_re
     sent = chat(net, 4)
     assert not is_direct(net)
     assert lossless(net, sent)
-    causes = {one.cause for name in (HERE, THERE) for one in events(net, name)}
-    assert causes == {"the relay gives no leases"}
+    for name in (HERE, THERE):
+        told = [(one.after, one.cause) for one in events(net, name)]
+        assert len(told) == len(set(told)) <= len(RELAYS)
+        assert {cause for _, cause in told} == {"the relay gives no leases"}
 
 
 @pytest.mark.parametrize("says_goodbye", [False, True])
@@ -173,3 +176,45 @@ def test_a_malicious_relay_or_neighbour_makes_a_node_ask_for_nothing_it_does_not
     assert counter(net, RELAY, "leases_refused") == 0
     assert counter(net, HERE, "leases_opened") == 0
     assert relay.node.leasing.given.by_number == {}
+
+
+def no_shortcut(net: NodeNet, one: str, other: str) -> None:
+    """Has one end, and no other, find out that there is no direct way."""
+    common = tuple(net.hosts[relay].address for relay in RELAYS if relay in net.hosts)
+    failed = ShortcutFailed(net.hosts[other].address, "", common)
+    net.hosts[one].running.act(net.hosts[one].node.shortcuts.on_failure, failed)
+
+
+@pytest.mark.parametrize(("one", "other"), [(HERE, THERE), (THERE, HERE)])
+def test_an_end_that_has_noticed_nothing_agrees_to_what_the_other_one_asks_for(one: str, other: str) -> None:
+    net = hard_pair()
+    ping(net, one, other)
+    net.run(0.3)
+    no_shortcut(net, one, other)
+    net.run(1, until=lambda: any(leases(net).values()))
+    net.run(1, until=lambda: has_link(net, one, other) and has_link(net, other, one))
+
+
+def has_link(net: NodeNet, one: str, other: str) -> bool:
+    link = net.hosts[one].node.links.get(net.hosts[other].address)
+    return link is not None and link.state is LinkState.UP
+
+
+def test_ends_that_reach_a_relay_by_different_versions_of_ip_get_no_lease() -> None:
+    one, other = "192.0.2.1", "2001:db8::2"
+    net = NodeNet()
+    for name in (one, other, RELAY):
+        net.add(name, shortcuts=True)
+    net.hosts[RELAY].node.leasing.given.is_offered = True
+    for name in (one, other):
+        net.join(name, RELAY)
+    net.run(5, until=lambda: is_up(net, one, RELAY) and is_up(net, other, RELAY))
+    net.run(1)
+    ping(net, one, other)
+    net.run(0.2)
+    no_shortcut(net, one, other)
+    net.run(1)
+    assert [entry.cause for entry in events(net, one)] == [
+        "not both ends reach the relay by UDP over the same of IPv4 and IPv6"
+    ]
+    assert leases(net) == {RELAY: 0}
