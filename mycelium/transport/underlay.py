@@ -15,6 +15,8 @@ from mycelium.errors import DeviceError
 from mycelium.identity import is_overlay_address
 from mycelium.packet.netlink import (
     IFLA_INFO_DATA,
+    IFLA_LINK,
+    IFLA_LINK_NETNSID,
     IFLA_LINKINFO,
     LINK,
     NLM_F_REQUEST,
@@ -111,11 +113,12 @@ class Underlay:
         return _U32.unpack(found[RTA_OIF])[0], found.get(RTA_GATEWAY, address)
 
     def leads_inside(self, interface: int) -> bool:
-        """Tells whether an interface is the TUN device, or a tunnel over the overlay."""
+        """Tells whether an interface is the TUN device, or a tunnel over the overlay, or lies on one, as VLANs do."""
         if not self._tun:
             return False
         is_inside = self._is_inside.get(interface)
         if is_inside is None:
+            self._is_inside[interface] = False  # ends circles: the ends of a veth pair lie on each other
             is_inside = self._is_inside[interface] = interface == self._tun or self._is_tunnel_inside(interface)
         return is_inside
 
@@ -124,12 +127,20 @@ class Underlay:
         self._is_inside.clear()
 
     def _is_tunnel_inside(self, interface: int) -> bool:
-        """Tells whether an interface is a tunnel, of whatever kind, that has an address of the overlay at one of its ends."""
+        """Tells whether an interface is a tunnel, of whatever kind, with an end in the overlay, or lies on one."""
         for kind, body in self._ask(RTM_GETLINK, LINK.pack(0, 0, interface, 0, 0)):
             if kind == RTM_NEWLINK:
-                information = dict(attributes(dict(attributes(body[LINK.size :])).get(IFLA_LINKINFO, b"")))
-                return any(is_overlay_address(value) for _, value in attributes(information.get(IFLA_INFO_DATA, b"")))
+                told = dict(attributes(body[LINK.size :]))
+                information = dict(attributes(told.get(IFLA_LINKINFO, b"")))
+                ends = attributes(information.get(IFLA_INFO_DATA, b""))
+                return any(is_overlay_address(value) for _, value in ends) or self._lies_inside(told)
         return False
+
+    def _lies_inside(self, told: dict[int, bytes]) -> bool:
+        """Tells whether what is below an interface leads inside; in another namespace, an index means another interface."""
+        if IFLA_LINK not in told or IFLA_LINK_NETNSID in told:
+            return False
+        return self.leads_inside(_U32.unpack(told[IFLA_LINK])[0])
 
     def _route(self, address: bytes) -> tuple[int, int]:
         """Returns the type of the kernel's route for an address, and its interface; zeros without one."""

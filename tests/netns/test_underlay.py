@@ -168,11 +168,15 @@ def test_tunnels_over_the_overlay_carry_no_links(make_mesh: MakeMesh) -> None:
             f"link add segment type vxlan id 7 local {daemon.address} remote {other.address} dstport 4789 dev {TUN}",
             f"address add 10.99.0.{number}/24 dev segment",
             "link set segment mtu 1300 up",
+            "link add upper link segment type macvlan mode bridge",
+            f"address add 10.98.0.{number}/24 dev upper",
+            "link set upper up",
         )
-    assert ping(a.host, "10.99.0.2", count=3).received == 3
-    a.cli("peers", "add", f"udp://10.99.0.2:{PORT}")
-    reason = "leads into segment, so through the overlay itself"
-    wait_until(partial(blames, a, f"udp://10.99.0.2:{PORT}", reason), LINKED_SECONDS, "the tunnel is refused")
+    for address, interface in (("10.99.0.2", "segment"), ("10.98.0.2", "upper")):
+        assert ping(a.host, address, count=3).received == 3
+        a.cli("peers", "add", f"udp://{address}:{PORT}")
+        reason = f"leads into {interface}, so through the overlay itself"
+        wait_until(partial(blames, a, f"udp://{address}:{PORT}", reason), LINKED_SECONDS, f"{interface} is refused")
     assert a.counters()["beacons_sent"] == c.counters()["beacons_sent"] == 0
     assert a.alive_peers() == c.alive_peers() == {mesh["b"].public_key}
 

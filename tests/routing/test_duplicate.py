@@ -109,7 +109,7 @@ def test_who_has_yielded_starts_over_and_believes_only_new_answers() -> None:
     for now in (100.0, 1_000.0, 10_000.0):
         old.detection.forget()
         old.hear(new.sequence, now=now)  # the other's last words, which the mesh remembers
-        assert old.claim is not Claim.YIELDS
+        assert (old.claim, new.claim) == (None, Claim.KEEPS)
         settle(old, new, now=now + 1.0)
         assert (old.claim, new.claim) == (Claim.YIELDS, Claim.KEEPS)
 

@@ -8,7 +8,23 @@ import pytest
 
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
-from mycelium.packet.netlink import IFLA_INFO_DATA, IFLA_LINKINFO, RTM_GETLINK, RTM_NEWLINK, attribute, message
+from mycelium.packet.netlink import (
+    IFLA_INFO_DATA,
+    IFLA_LINK,
+    IFLA_LINK_NETNSID,
+    IFLA_LINKINFO,
+    LINK,
+    ROUTE,
+    RTA_MARK,
+    RTA_OIF,
+    RTM_GETLINK,
+    RTM_NEWLINK,
+    RTM_NEWROUTE,
+    attribute,
+    attributes,
+    message,
+    messages,
+)
 from mycelium.transport.set import TransportSet
 from mycelium.transport.streams.transport import StreamTransport
 from mycelium.transport.udp import UdpTransport
@@ -59,30 +75,88 @@ def test_what_arrived_on_the_device_came_through_the_overlay(underlay: Underlay)
     assert not underlay.came_through_overlay("2001:db8::1", LOOPBACK + 1_000)
 
 
-@pytest.mark.parametrize(
-    ("remote", "is_inside"), [("43f:1044::1", True), ("2001:db8::1", False)], ids=["overlay", "elsewhere"]
-)
-def test_a_tunnel_between_overlay_addresses_leads_inside(
-    underlay: Underlay, monkeypatch: pytest.MonkeyPatch, remote: str, is_inside: bool
-) -> None:
+class Netlink:
+    """A kernel that answers with what it has of each interface and each route, and keeps what it was asked."""
+
+    def __init__(self, links: dict[int, bytes], device: int = 0) -> None:
+        self.links = links
+        self.device = device
+        self.marks: list[int] = []
+        self._answer = b""
+
+    def send(self, request: bytes) -> None:
+        [(kind, _, body)] = messages(request)
+        if kind == RTM_GETLINK:
+            index = LINK.unpack_from(body)[2]
+            self._answer = message(RTM_NEWLINK, 0, bytes(LINK.size) + self.links.get(index, b""))
+        else:
+            self.marks.append(*struct.unpack("=I", dict(attributes(body[ROUTE.size :]))[RTA_MARK]))
+            found = attribute(RTA_OIF, struct.pack("=I", self.device))
+            self._answer = message(RTM_NEWROUTE, 0, bytes(ROUTE.size) + found)
+
+    def recv(self, size: int) -> bytes:
+        return self._answer
+
+    def close(self) -> None:
+        pass
+
+
+def over(remote: str) -> bytes:
+    """What the kernel has of a tunnel to an address."""
     data = attribute(1, struct.pack("=I", 7)) + attribute(16, socket.inet_pton(socket.AF_INET6, remote))
     information = attribute(1, b"vxlan\0") + attribute(0x8000 | IFLA_INFO_DATA, data)
-    answer = message(RTM_NEWLINK, 0, bytes(16) + attribute(3, b"vxlan0\0") + attribute(IFLA_LINKINFO, information))
+    return attribute(3, b"vxlan0\0") + attribute(IFLA_LINKINFO, information)
 
-    class Netlink:
-        def send(self, request: bytes) -> None:
-            assert struct.unpack_from("=H", request, 4) == (RTM_GETLINK,)
 
-        def recv(self, size: int) -> bytes:
-            return answer
+def on(interface: int) -> bytes:
+    """What the kernel has of an interface on another one."""
+    return attribute(IFLA_LINK, struct.pack("=I", interface))
 
-        def close(self) -> None:
-            pass
 
+@pytest.mark.parametrize(
+    ("links", "is_inside"),
+    [
+        ({99: over("43f:1044::1")}, True),
+        ({99: over("2001:db8::1")}, False),
+        ({99: on(98), 98: on(97), 97: over("43f:1044::1")}, True),
+        ({99: on(LOOPBACK)}, True),
+        ({99: on(98), 98: over("2001:db8::1")}, False),
+        ({99: on(98) + attribute(IFLA_LINK_NETNSID, bytes(4)), 98: over("43f:1044::1")}, False),
+        ({99: on(98), 98: on(99)}, False),
+    ],
+    ids=["overlay", "elsewhere", "VLANs of one", "on the device", "VLAN of another", "other namespace", "veth pair"],
+)
+def test_a_tunnel_between_overlay_addresses_leads_inside_and_so_does_what_lies_on_it(
+    underlay: Underlay, monkeypatch: pytest.MonkeyPatch, links: dict[int, bytes], is_inside: bool
+) -> None:
     underlay.follow("lo")
     underlay.close()
-    monkeypatch.setattr(underlay, "_netlink", Netlink())
+    monkeypatch.setattr(underlay, "_netlink", Netlink(links))
     assert underlay.leads_inside(99) is is_inside
+
+
+def test_an_interface_that_has_become_a_tunnel_over_the_overlay_is_noticed(
+    underlay: Underlay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    underlay.follow("lo")
+    underlay.close()
+    kernel = Netlink({99: over("2001:db8::1")}, device=99)
+    monkeypatch.setattr(underlay, "_netlink", kernel)
+    assert underlay.objection(here(1, "192.0.2.1")) is None
+    kernel.links[99] = over("43f:1044::1")
+    underlay.routes_changed()
+    assert underlay.objection(here(1, "192.0.2.1")) is not None
+
+
+def test_the_route_of_marked_packets_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    underlay = Underlay(mark=51_820)
+    underlay.follow("lo")
+    underlay.close()
+    kernel = Netlink({}, device=99)
+    monkeypatch.setattr(underlay, "_netlink", kernel)
+    for host in ("192.0.2.1", "2001:db8::1"):
+        assert underlay.objection(here(1, host)) is None
+    assert kernel.marks == [51_820, 51_820]
 
 
 def test_routes_are_asked_for_anew_once_they_have_changed(underlay: Underlay) -> None:
