@@ -48,6 +48,7 @@ EXCUSED: Final = {
     "./dev bench throughput --systems mycelium yggdrasil wireguard-go --runs 3 --seconds 3": "it takes an hour",
     "./dev bench heal": "it takes an hour",
     "./dev bench join": "it takes a minute",
+    "./dev bench heal --cases silent-cut --shapes square --systems mycelium mycelium-mixed": "it takes some minutes",
     "./dev bench soak --shape mesh --plain": "it takes ten minutes",
     "./dev bench idle": "it takes a minute of an idle machine",
     "./dev bench nat --seconds 6": "it takes five minutes",
