@@ -50,8 +50,12 @@ class KnownPeersFile:
         while True:
             await asyncio.sleep(SAVE_EVERY_S)
             if known.changes != self._saved:
-                self._saved, peers = known.changes, known.worth_keeping()
-                await in_thread(lambda peers=peers: write_known_peers(self._path, peers))  # type: ignore[misc]
+                changes, peers = known.changes, known.worth_keeping()
+                try:
+                    await in_thread(lambda peers=peers: write_known_peers(self._path, peers))  # type: ignore[misc]
+                    self._saved = changes
+                except OSError as error:  # no thread was left
+                    _tell_unwritten(self._path, error)
 
 
 def read_known_peers(path: Path) -> list[KnownPeer]:
@@ -72,7 +76,11 @@ def write_known_peers(path: Path, peers: Iterable[KnownPeer]) -> None:
     try:
         replace_private(path, "".join(lines).encode())
     except OSError as error:
-        log.warning("cannot keep what is known of other nodes in %s: %s", path, error.strerror)
+        _tell_unwritten(path, error)
+
+
+def _tell_unwritten(path: Path, error: OSError) -> None:
+    log.warning("cannot keep what is known of other nodes in %s: %s", path, error.strerror)
 
 
 def _parsed(line: str) -> KnownPeer:

@@ -53,13 +53,14 @@ class PeerLists:
 
     async def _keep_reading(self, url: PeerListUrl) -> None:
         retries = Backoff(FIRST_RETRY_S, factor=RETRY_FACTOR, ceiling=REFRESH_S)
-        sources = await in_thread(lambda: importlib.import_module(SOURCES))  # its libraries are large
         while True:
             try:
+                sources = await in_thread(lambda: importlib.import_module(SOURCES))  # its libraries are large
                 found = await sources.read_list(url)
-            except ResolveError as error:
-                log.warning("peer list %s: %s", url, error)
-                self.by_url[url].trouble = str(error)
+            except (ResolveError, OSError) as error:
+                cause = error.strerror if isinstance(error, OSError) else str(error)
+                log.warning("peer list %s: %s", url, cause)
+                self.by_url[url].trouble = cause
                 await asyncio.sleep(retries.next())
             else:
                 self.by_url[url].trouble = None

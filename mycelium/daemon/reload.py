@@ -28,6 +28,9 @@ async def reload(running: Settings, peers: PeerLists, known: KnownPeersFile) -> 
     except LocalError as error:
         log.error("not reloaded, all stays as it was: %s", error)
         return running
+    except OSError as error:
+        log.error("not reloaded, all stays as it was: %s", error.strerror)
+        return running
     changed = [name for name in running.__struct_fields__ if getattr(running, name) != getattr(wanted, name)]
     if any(name in _LOG_SETTINGS for name in changed):
         logs.configure(wanted.debug, wanted.log_format, silent=wanted.silent)

@@ -67,10 +67,10 @@ async def _look_up(url: PeerUrl) -> list[Any]:
         return await in_thread(lambda: socket.getaddrinfo(url.host, url.port, type=socket.SOCK_DGRAM))
     except socket.gaierror as error:
         raise ResolveError(_cause(error)) from error
-    except (OSError, UnicodeError) as error:
+    except OSError as error:
+        raise ResolveError(f"{NOT_LOOKED_UP}{error.strerror or error}") from error
+    except UnicodeError as error:
         raise ResolveError(f"{NOT_LOOKED_UP}{error}") from error
-    except RuntimeError as error:
-        raise ResolveError(f"{NOT_LOOKED_UP}this host has no thread left for it") from error
 
 
 def _cause(error: socket.gaierror) -> str:

@@ -6,6 +6,7 @@ asyncio's executor has few threads, so that some names which hang would hold up 
 import asyncio
 import concurrent.futures
 import contextlib
+import errno
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -16,7 +17,7 @@ _Result = TypeVar("_Result")
 async def in_thread(work: Callable[[], _Result]) -> _Result:
     """Returns what `work` returns, or raises what it raises. A thread whose caller was cancelled goes on, unheard.
 
-    Raises RuntimeError where no further thread can be had.
+    Raises OSError where no further thread can be had.
     """
     answer: concurrent.futures.Future[_Result] = concurrent.futures.Future()
 
@@ -31,5 +32,8 @@ async def in_thread(work: Callable[[], _Result]) -> _Result:
             else:
                 answer.set_result(result)
 
-    threading.Thread(target=run, daemon=True).start()
+    try:
+        threading.Thread(target=run, daemon=True).start()
+    except RuntimeError as error:  # of the limit on tasks
+        raise OSError(errno.EAGAIN, "this host has no thread left for it") from error
     return await asyncio.wrap_future(answer)

@@ -10,6 +10,7 @@ import pytest
 
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.control import EventInfo
+from mycelium.api import app
 from mycelium.limits import API_BODY_BYTES
 from tests.api.support import ADDRESS, FIRST_PEER, KEY, LOOPBACK, Call, FakeNode, calling, serving, unix
 
@@ -70,6 +71,21 @@ def test_a_bad_body_is_a_400_that_says_why(tmp_path: Path, body: bytes) -> None:
         assert answer["error"]
 
     calling(unix(tmp_path), talk)
+
+
+def test_a_body_that_does_not_arrive_is_waited_for_a_bounded_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "_BODY_SECONDS", 0.01)
+
+    async def run() -> None:
+        async with serving(FakeNode(), unix(tmp_path)) as server, asyncio.timeout(LONG_S):
+            reader, writer = await asyncio.open_unix_connection(server.address.path)
+            writer.write(b"POST /api/v1/admin/peers HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nhalf")
+            assert (await reader.readline()).startswith(b"HTTP/1.1 408 ")
+            writer.close()
+
+    asyncio.run(run())
 
 
 def test_whatever_else_is_asked_is_answered_by_json_too(tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """What is known of other nodes on disk: it comes back, and what is damaged is said and forgotten."""
 
 import asyncio
+import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -75,6 +77,31 @@ def test_a_node_gets_what_was_known_and_has_what_it_learns_written(
     assert list(node.exchange.known.by_peer) == PEERS[:1]
     assert node.exchange.auto.wanted == 2
     asyncio.run(learn())
+
+
+def test_a_host_without_a_thread_left_is_said_and_writes_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(known_peers, "SAVE_EVERY_S", 0.01)
+    node, path = NodeNet().add("a").node, tmp_path / "key.peers"
+    file = KnownPeersFile(node, lambda action: action(1000.0), tmp_path / "key")
+    refusing = Mock(side_effect=RuntimeError("can't start new thread"))
+
+    async def learn() -> None:
+        running = asyncio.ensure_future(file.run())
+        async with asyncio.timeout(10):
+            with monkeypatch.context() as broken:
+                broken.setattr(threading.Thread, "start", refusing)
+                node.exchange.known.learn(PEERS[:1], b"teacher", now=1000.0)
+                while not caplog.messages:  # noqa: ASYNC110 - a line of the log, not an event
+                    await asyncio.sleep(0.01)
+            while read_known_peers(path) != PEERS[:1]:  # noqa: ASYNC110 - a file, not an event
+                await asyncio.sleep(0.01)
+        running.cancel()
+
+    asyncio.run(learn())
+    told = f"cannot keep what is known of other nodes in {path}: this host has no thread left for it"
+    assert set(caplog.messages) == {told}
 
 
 def test_nothing_is_read_for_a_node_that_wants_none(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What the operator is shown of a running node: its peers, one row each whatever has become of their links, routes, keys."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.port_mapper import node_port_mapper
 from mycelium.endpoint import Endpoint
+from mycelium.errors import ConfigError, LocalError
 from mycelium.peer_list_url import PeerListUrl
 from mycelium.peer_url import PeerUrl
 from mycelium.routing.snapshot import RouteSnapshot
@@ -68,6 +70,18 @@ def test_peers_of_a_list_say_so_and_a_list_that_cannot_be_read_says_why(loop: as
     assert by_url["udp://one:9651"].brought_by is None
     assert by_url["udp://other:9651"].brought_by == "dns://mesh.example"
     assert (by_url[str(url)].type, by_url[str(url)].last_error) == ("list", "no name server answers")
+
+
+def test_an_interface_is_one_by_name_and_by_index_and_must_be_there(loop: asyncio.AbstractEventLoop) -> None:
+    control = control_of(ready_pair(), "a", loop)
+    index = socket.if_nametoindex("lo")
+    control.add_peer(f"udp://[fe80::1%{index}]:9651")
+    assert "udp://[fe80::1%lo]:9651" in [peer.url for peer in control.peers()]
+    with pytest.raises(LocalError, match="in the peer list already"):
+        control.add_peer("udp://[fe80::1%lo]:9651")
+    control.remove_peer(f"udp://[fe80::1%{index}]:9651")
+    with pytest.raises(ConfigError, match="this host has no interface 'nosuch0'"):
+        control.add_peer("udp://[fe80::1%nosuch0]:9651")
 
 
 def test_a_dialled_peer_is_one_row_before_during_and_after_a_cut(loop: asyncio.AbstractEventLoop) -> None:

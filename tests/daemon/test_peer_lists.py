@@ -1,7 +1,9 @@
 """Lists of peers are followed: what they bring comes, what they drop goes, and what else wants a peer keeps it."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
+from unittest.mock import Mock
 
 import pytest
 
@@ -80,6 +82,23 @@ def test_what_a_list_brings_comes_and_what_it_drops_goes(followed: Followed) -> 
         await followed.until(OTHER, THIRD)
         lists.follow([THIRD])
         assert followed.urls == {str(THIRD)}
+
+    followed.run(scene)
+
+
+def test_a_host_without_a_thread_left_is_the_cause_until_there_is_one(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(lists: PeerLists) -> None:
+        with monkeypatch.context() as broken:
+            broken.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
+            lists.follow([LIST])
+            async with asyncio.timeout(10):
+                while lists.by_url[LIST].trouble is None:  # noqa: ASYNC110 - a plain value, not an event
+                    await asyncio.sleep(0.001)
+            assert lists.by_url[LIST].trouble == "this host has no thread left for it"
+        await followed.until(ONE, OTHER)
+        assert lists.by_url[LIST].trouble is None
 
     followed.run(scene)
 

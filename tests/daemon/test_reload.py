@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import Mock
@@ -123,3 +124,13 @@ def test_a_broken_file_changes_nothing_and_says_so(
     assert record.levelname == "ERROR"
     assert record.message.startswith("not reloaded, all stays as it was: ")
     assert reason in record.message
+
+
+def test_without_a_thread_to_read_the_file_nothing_changes(
+    running: Running, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = running.settings
+    monkeypatch.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
+    running.reload("peers = []")
+    assert running.settings is before
+    assert caplog.messages == ["not reloaded, all stays as it was: this host has no thread left for it"]

@@ -108,7 +108,10 @@ def test_addresses_of_other_families_are_passed_over() -> None:
         (socket.gaierror(socket.EAI_AGAIN, "Temporary failure"), "the name can't be looked up: no name server answers"),
         (socket.gaierror(socket.EAI_FAIL, "Broken"), "the name can't be looked up: Broken"),
         (OSError("no descriptor"), "the name can't be looked up: no descriptor"),
-        (RuntimeError("can't start new thread"), "the name can't be looked up: this host has no thread left for it"),
+        (
+            BlockingIOError(11, "this host has no thread left for it"),
+            "the name can't be looked up: this host has no thread left for it",
+        ),
         ([v6("400::1")], "the name stands for an address of no peer: 400::1 lies in the overlay (400::/7)"),
         ([v4("0.0.0.0")], "the name stands for an address of no peer: 0.0.0.0 means every address of a host"),
         ([v6("fe80::1")], "the name stands for an address of no peer: a link-local address needs its interface"),

@@ -14,6 +14,15 @@ def test_what_the_work_returns_or_raises_comes_back() -> None:
         asyncio.run(in_thread(lambda: 1 // 0))
 
 
+def test_a_host_without_a_thread_left_is_an_error_of_the_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(OSError, match="this host has no thread left for it"):
+        asyncio.run(in_thread(lambda: 7))
+
+
 def test_many_that_hang_hold_up_neither_another_one_nor_the_end() -> None:
     released = threading.Event()
     hanging = 200  # far more than the threads of asyncio's executor
