@@ -12,6 +12,7 @@ from mycelium.identity import Identity
 from mycelium.limits import CALLS_AT_ONCE, SHORTCUT_ATTEMPTS, SHORTCUT_DATAGRAMS_PER_SECOND, SIGNAL_CANDIDATES
 from mycelium.node.node import Node
 from mycelium.peering.dialler import SHORTCUT_DATAGRAMS
+from mycelium.peering.shortcut_use import IDLE
 from mycelium.peering.shortcuts import NO_ANSWER, ShortcutFailed, Shortcuts
 from mycelium.policy import DefaultPolicy
 from mycelium.session.session import Session
@@ -130,6 +131,7 @@ def test_a_call_is_answered_and_its_start_has_all_addresses_dialled() -> None:
     assert bench.dialled() == set()
     bench.hear(SignalKind.START)
     assert bench.dialled() == {GOOD, GOOD._replace(port=5)}
+    assert bench.shortcuts.counters.shortcuts_answered == 1
 
 
 @pytest.mark.parametrize("is_lower", [True, False])
@@ -222,6 +224,31 @@ def test_a_peer_that_names_no_possible_address_is_told_apart_from_one_that_canno
         causes.append(failed.cause)
     assert causes[0] == "it knows of no address at which it could be reached"
     assert causes[1].startswith("no datagram got through directly (NAT mapping here: unknown, there: unknown)")
+
+
+def test_a_call_of_a_neighbour_is_not_answered() -> None:
+    bench = Bench()
+    relay = bench.node.sessions.find(bench.net.hosts["b"].address, now=bench.net.now)
+    bench.hear(SignalKind.CALL, GOOD, session=relay)
+    assert bench.mesh.signals == []
+    assert bench.shortcuts.counters.calls_refused == 1
+
+
+def test_an_idle_shortcut_is_closed_and_one_whose_link_has_ended_is_forgotten() -> None:
+    bench = Bench()
+    neighbour = bench.net.hosts["b"].address
+    bench.mesh.hop = neighbour
+    for peer in (neighbour, b"n" * 16):
+        bench.shortcuts.adopt(peer, now=bench.net.now)
+    bench.shortcuts.start(now=bench.net.now)
+    bench.shortcuts.handle_timeout(now=bench.net.now)
+    assert list(bench.shortcuts.peers) == [neighbour]
+    assert bench.mesh.closed == []
+    bench.shortcuts.handle_timeout(now=bench.net.now + 100)  # the look that sees what its link has carried so far
+    bench.shortcuts.handle_timeout(now=bench.net.now + 200)
+    assert bench.mesh.closed == [IDLE]
+    assert list(bench.shortcuts.peers) == []
+    assert bench.shortcuts.counters.shortcuts_closed == 1
 
 
 def test_signals_that_nobody_waits_for_do_nothing() -> None:
