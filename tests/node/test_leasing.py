@@ -178,9 +178,9 @@ def test_a_malicious_relay_or_neighbour_makes_a_node_ask_for_nothing_it_does_not
     assert relay.node.leasing.given.by_number == {}
 
 
-def no_shortcut(net: NodeNet, one: str, other: str) -> None:
+def no_shortcut(net: NodeNet, one: str, other: str, relays: tuple[str, ...] = RELAYS) -> None:
     """Has one end, and no other, find out that there is no direct way."""
-    common = tuple(net.hosts[relay].address for relay in RELAYS if relay in net.hosts)
+    common = tuple(net.hosts[relay].address for relay in relays if relay in net.hosts)
     failed = ShortcutFailed(net.hosts[other].address, "", common)
     net.hosts[one].running.act(net.hosts[one].node.shortcuts.on_failure, failed)
 
@@ -218,3 +218,28 @@ def test_ends_that_reach_a_relay_by_different_versions_of_ip_get_no_lease() -> N
         "not both ends reach the relay by UDP over the same of IPv4 and IPv6"
     ]
     assert leases(net) == {RELAY: 0}
+
+
+@pytest.mark.parametrize("first", RELAYS)
+def test_if_both_ask_different_relays_that_of_the_lower_address_counts(first: str) -> None:
+    net = hard_pair()
+    lower, higher = sorted((HERE, THERE), key=lambda name: net.hosts[name].address)
+    [second] = [relay for relay in RELAYS if relay != first]
+    ping(net, lower, higher)
+    net.run(0.3)
+    no_shortcut(net, lower, higher, (first,))
+    no_shortcut(net, higher, lower, (second,))
+    net.run(2, until=lambda: has_link(net, lower, higher) and has_link(net, higher, lower))
+    assert lessor(net) == first
+    for name, other in ((lower, higher), (higher, lower)):
+        assert net.hosts[name].node.leasing.held.relay_for(net.hosts[other].address) == net.hosts[first].address
+
+
+def test_a_relay_whose_lease_was_of_no_use_is_asked_last() -> None:
+    net = hard_pair()
+    chat(net, 4)
+    used = lessor(net)
+    [other] = [relay for relay in RELAYS if relay != used]
+    for relays in (RELAYS, (used,)):  # the second failure finds a request that is not answered yet
+        no_shortcut(net, HERE, THERE, relays)
+        assert net.hosts[HERE].node.leasing.held.relay_for(net.hosts[THERE].address) == net.hosts[other].address
