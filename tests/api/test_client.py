@@ -1,6 +1,7 @@
 """The client of the API: its calls, and what it says of a daemon that answers badly or not at all."""
 
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,29 @@ def test_each_method_returns_what_the_node_has(tmp_path: Path) -> None:
         client.remove_peer("udp://[fe80::1%lo]:7")
         with pytest.raises(ApiError, match="is no peer"):
             client.remove_peer("udp://b:1")
+
+
+def test_a_body_says_that_it_is_json(tmp_path: Path) -> None:
+    path = tmp_path / "api.sock"
+    requests: list[bytes] = []
+
+    def answer() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            request = b""
+            while not request.endswith(b"}"):  # closing with a part of it unread would reset the connection
+                request += connection.recv(65_536)
+            requests.append(request)
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        thread = threading.Thread(target=answer)
+        thread.start()
+        ApiClient(ApiAddress.parse(f"unix:{path}")).add_peer("udp://a:1")
+        thread.join()
+    assert b"\r\nContent-Type: application/json\r\n" in requests[0]
 
 
 def test_a_socket_of_another_user_is_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

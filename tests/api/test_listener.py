@@ -1,6 +1,8 @@
 """The API's listening socket: who may open it, and what it replaces."""
 
 import asyncio
+import errno
+import os
 import socket
 import stat
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 
 from mycelium.admin.api_address import ApiAddress
 from mycelium.api.server import ApiServer
-from mycelium.errors import DeviceError
+from mycelium.errors import DeviceError, DiskError
 from tests.api.support import LOOPBACK, FakeNode, serving, start_and_stop, unix
 from tests.cli.support import served
 
@@ -35,6 +37,18 @@ def test_the_socket_of_a_live_daemon_is_left_alone(tmp_path: Path) -> None:
         with pytest.raises(DeviceError, match=r"another mycelium is listening there .*--api-addr"):
             ApiServer(address).bind()
         assert (tmp_path / "api.sock").is_socket()
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO])
+def test_a_disk_that_takes_no_socket_file_is_told_apart_from_a_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    def bind(opened: socket.socket, address: str) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(socket.socket, "bind", bind)
+    with pytest.raises(DiskError, match=os.strerror(code)):
+        ApiServer(unix(tmp_path)).bind()
 
 
 def test_a_file_that_is_no_socket_is_never_replaced(tmp_path: Path) -> None:

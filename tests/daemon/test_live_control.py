@@ -8,6 +8,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from msgspec import structs
 
 from mycelium.admin.config import Settings
 from mycelium.admin.control import PeerInfo
@@ -17,8 +18,10 @@ from mycelium.daemon.live_control import LiveControl, _route
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.port_mapper import node_port_mapper
+from mycelium.daemon.sleep import slept_s
 from mycelium.endpoint import Endpoint
 from mycelium.errors import ConfigError, LocalError
+from mycelium.link.link import LinkState
 from mycelium.peer_list_url import PeerListUrl
 from mycelium.peer_url import PeerUrl
 from mycelium.routing.snapshot import RouteSnapshot
@@ -102,6 +105,26 @@ def test_a_dialled_peer_is_one_row_before_during_and_after_a_cut(loop: asyncio.A
     net.run(20, until=lambda: is_up(net, "a", "b"))
     [info] = peers_of(net, "a", loop)
     assert (info.connection_state, info.address) == ("alive", address)
+
+
+def test_the_round_trip_is_the_wires_and_none_while_the_link_is_down(loop: asyncio.AbstractEventLoop) -> None:
+    [peer] = ready_pair().hosts["a"].node.snapshot(now=100.0).peers
+    assert peer.link is not None
+    path = structs.replace(peer.link.paths[0], rtt_s=0.0005, smoothed_rtt_s=0.041, measured_at=97.5)
+    link = structs.replace(peer.link, paths=[path])
+    shown = live_control._link_fields(link, now=100.0)
+    assert (shown["rtt_ms"], shown["smoothed_rtt_ms"], shown["rtt_age_s"]) == (0.5, 41.0, 2.5)
+    down = structs.replace(link, state=LinkState.DOWN)
+    assert live_control._link_fields(down, now=100.0)["rtt_ms"] is None
+
+
+def test_the_time_of_running_includes_that_of_sleeping(
+    loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = control_of(ready_pair(), "a", loop)
+    before, asleep = control.status().uptime_s, slept_s()
+    monkeypatch.setattr(live_control, "slept_s", lambda: asleep + 3_600.0)
+    assert 3_600.0 <= control.status().uptime_s - before < 3_660.0
 
 
 def test_who_dialled_us_and_is_gone_is_one_row(loop: asyncio.AbstractEventLoop) -> None:

@@ -148,6 +148,14 @@ def test_routes_that_never_come_back_fill_no_memory() -> None:
 # -- everything else ---------------------------------------------------------------------------------------------------
 
 
+def test_the_times_of_entries_never_fall() -> None:
+    book = Book()
+    book.journal.note(EventKind.LINK_DOWN, node=A, now=10.0)
+    book.tell([(9.0, destination(1), None, A, "up")], now=10.5)  # read a moment after it was made
+    book.journal.note(EventKind.LINK_UP, node=B, after=HERE, now=9.5)
+    assert [entry.at for entry in book.journal.after(0)] == [10.0, 10.0, 10.0]
+
+
 def test_a_peer_that_never_answers_is_told_ever_more_rarely() -> None:
     journal = Journal(now=0.0)
     for failures in range(1_000):
