@@ -1,3 +1,4 @@
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -298,3 +299,12 @@ def test_lists_of_peers_stand_among_peers(home: Path) -> None:
     assert [str(peer) for peer in settings.peers] == ["hub.example:9651", "dns://mesh.example", "file:/etc/peers"]
     with pytest.raises(ConfigError, match="--peers: 'file:peers' is not the URL of a peer list"):
         config.load({"peers": ["file:peers"]})
+
+
+def test_an_interface_by_name_and_by_index_is_one_peer_wherever_it_is_given(tmp_path: Path) -> None:
+    index = socket.if_nametoindex("lo")
+    file = tmp_path / "mycelium.toml"
+    file.write_text(f'peers = ["udp://[fe80::1%lo]:9651", "udp://[fe80::1%{index}]:9651"]')
+    by_flag = config.load({"peers": [f"udp://[fe80::1%{index}]:9651"]})
+    assert [str(url) for url in config.load({"config_file": str(file)}).peers] == ["udp://[fe80::1%lo]:9651"]
+    assert [str(url) for url in by_flag.peers] == ["udp://[fe80::1%lo]:9651"]
