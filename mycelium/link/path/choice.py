@@ -1,8 +1,9 @@
 """Which of the paths to a neighbour is used: one that is ALIVE, and of those the one with the shortest round trip.
 
-A SUSPECT path is left at once for one whose answers are not overdue: what has cut it may have cut the others too. A DEAD one is
-left for any. A slower one is left only for one that has been clearly quicker for a while, so that jitter moves nothing. Of
-paths that are about equally quick, one over a preferred medium is used. Each end chooses for the frames that it sends.
+A SUSPECT or DEAD path is left at once for one that is not silent itself: what has cut it may have cut the others too, and to
+try them one after the other would cost as much time for each. A slower one is left only for one that has been clearly quicker
+for a while, so that jitter moves nothing. Of paths that are about equally quick, one over a preferred medium is used. Each end
+chooses for the frames that it sends.
 """
 
 from collections.abc import Iterable
@@ -31,8 +32,8 @@ class PathChoice:
     def best(self, active: Path, paths: Iterable[Path], *, now: float) -> Path:
         """Returns the path to use from here on: `active` unless there is a reason to leave it."""
         others = [path for path in paths if path is not active and _is_usable(path)]
-        if active.liveness.state is PathState.SUSPECT:
-            others = [path for path in others if not path.liveness.is_doubtful]
+        if active.liveness.state is not PathState.ALIVE:
+            others = [path for path in others if not path.liveness.is_silent(now=now)]
         if not others:
             return active
         least_s = min(path.rtt.minimum(now=now) for path in others)

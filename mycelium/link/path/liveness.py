@@ -38,6 +38,8 @@ DEAD_AFTER_HEARD_S: Final = 0.5
 # Frames of the peer count as still arriving when the newest is no older than this.
 HEARD_WITHIN_S: Final = 0.1
 DEAD_INTERVAL_S: Final = 1.0  # between probes of a dead path, which find out that it is back
+# A path whose probe has waited for this much longer than two round trips takes no frames over from another one.
+SILENT_AFTER_S: Final = 0.030
 LATE_S: Final = 0.025  # a deadline handled later than this shows that this process did not run
 # A busy path is probed when no data has arrived for this time: the peer may have died, not just finished.
 QUIET_S: Final = 0.06
@@ -243,6 +245,10 @@ class Liveness:
     def is_doubtful(self) -> bool:
         """Tells whether a probe has waited for longer than answers take."""
         return self._overdue > 0
+
+    def is_silent(self, *, now: float) -> bool:
+        """Tells whether a probe has waited for longer than an answer takes where nobody is busy."""
+        return self._pending > 0 and now - self._asked_at > 2 * self._rtt.minimum(now=now) + SILENT_AFTER_S
 
     @property
     def loss(self) -> float:

@@ -47,17 +47,18 @@ def test_a_path_in_doubt_is_left_at_once_for_the_quickest_that_is_usable() -> No
     assert PathChoice().best(active, [active], now=0.0) is active
 
 
-def test_a_path_whose_answer_is_overdue_takes_over_only_where_the_one_in_use_is_dead() -> None:
+@pytest.mark.parametrize("state", [PathState.SUSPECT, PathState.DEAD])
+def test_a_path_that_is_silent_too_takes_nothing_over(state: PathState) -> None:
     active, asked, proven = cut(path_of(0.005)), path_of(0.001), path_of(0.050)
+    active.liveness.state = state
     asked.liveness.probe_now(now=0.0)
     asked.liveness.handle_timeout(now=0.0)
     assert PathChoice().best(active, [active, asked], now=0.0) is asked
-    while not asked.liveness.is_doubtful:
-        asked.liveness.handle_timeout(now=asked.liveness.deadline)
-    assert PathChoice().best(active, [active, asked], now=0.0) is active
-    assert PathChoice().best(active, [active, asked, proven], now=0.0) is proven
-    active.liveness.state = PathState.DEAD
-    assert PathChoice().best(active, [active, asked, proven], now=0.0) is asked
+    assert PathChoice().best(active, [active, asked], now=0.030) is asked
+    assert PathChoice().best(active, [active, asked], now=0.035) is active
+    assert PathChoice().best(active, [active, asked, proven], now=0.035) is proven
+    asked.liveness.probe_answered(now=0.035)
+    assert PathChoice().best(active, [active, asked], now=0.040) is asked
 
 
 def test_of_about_equal_paths_the_one_over_the_preferred_medium_is_used() -> None:
