@@ -49,6 +49,8 @@ EXCUSED: Final = {
     "./dev bench heal": "it takes an hour",
     "./dev bench join": "it takes a minute",
     "./dev bench heal --cases silent-cut --shapes square --systems mycelium mycelium-mixed": "it takes some minutes",
+    "./dev bench throughput --systems mycelium mycelium-leased --only one": "it takes some minutes",
+    './dev bench throughput --systems mycelium mycelium-tcp mycelium-quic --only "TCP one"': "it takes some minutes",
     "./dev bench soak --shape mesh --plain": "it takes ten minutes",
     "./dev bench idle": "it takes a minute of an idle machine",
     "./dev bench nat --seconds 6": "it takes five minutes",
