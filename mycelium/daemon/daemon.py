@@ -20,7 +20,7 @@ from typing import Final
 import mycelium
 from mycelium.admin import logs
 from mycelium.admin.config import Settings
-from mycelium.admin.private_file import read_api_token, read_network_key
+from mycelium.admin.private_file import read_api_token
 from mycelium.admin.zones import url_of
 from mycelium.api.server import ApiServer
 from mycelium.crypto.primitives import RealPrimitives
@@ -35,6 +35,7 @@ from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.listeners import open_transports
 from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.netwatch import NetWatch
+from mycelium.daemon.node_settings import node_settings
 from mycelium.daemon.open_files import allow_enough, explained
 from mycelium.daemon.own_addresses import reachable_at
 from mycelium.daemon.peer_lists import PeerLists
@@ -46,20 +47,15 @@ from mycelium.daemon.stop import Stopped, end_soon, on_stop, raise_stopped
 from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DiskError
-from mycelium.identity import blake2b
 from mycelium.node.node import Node
-from mycelium.node.settings import NodeSettings
 from mycelium.outbox import BeaconDue, Event, ResolvePeer
 from mycelium.transport.certificate import ServerCertificate
 from mycelium.transport.set import TransportSet
 from mycelium.tun.linux import LinuxTun
 from mycelium.tun.upkeep import TunUpkeep
-from mycelium.wire.announcement import NETWORK_ID_BYTES
-from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 
 log = logging.getLogger("mycelium")
 
-CPU_FEATURES: Final = "/proc/cpuinfo"
 UDP: Final = "udp"
 API: Final = "mycelium.api.app"
 # Modules whose libraries take memory and time, by the scheme of peers that need them. For others they are imported upon need.
@@ -162,7 +158,7 @@ class Daemon:
         settings = self._settings
         self._bind_api()
         stack.push_async_callback(self._api.stop)
-        psk = _psk(settings)
+        of_node = node_settings(settings)
         identity = stack.enter_context(claimed_identity(settings.key_file))
         proxied = None if settings.proxy is None else ProxiedPeers(settings.proxy)
         transports = self._transports = _open_transports(settings, proxied)
@@ -172,7 +168,7 @@ class Daemon:
             stack.callback(tun.close)
         self._node = Node(
             identity,
-            settings=_node_settings(settings, psk),
+            settings=of_node,
             epoch=next_epoch(settings.key_file),
             entropy=os.urandom,
             rng=random.Random(os.urandom(16)),
@@ -361,28 +357,3 @@ def _open_transports(settings: Settings, proxied: ProxiedPeers | None) -> Transp
             None if certificate is None or key is None else (certificate, key), now=monotonic()
         ),
     )
-
-
-def _psk(settings: Settings) -> bytes:
-    return bytes(32) if settings.network_key_file is None else read_network_key(settings.network_key_file)
-
-
-def _node_settings(settings: Settings, psk: bytes) -> NodeSettings:
-    return NodeSettings(
-        psk=psk, network_id=_network_id(settings), suites=_quick_suites(), shortcuts=not settings.no_shortcuts
-    )
-
-
-def _network_id(settings: Settings) -> bytes:
-    name = settings.network_name.encode()
-    return blake2b(name, size=NETWORK_ID_BYTES) if name else bytes(NETWORK_ID_BYTES)
-
-
-def _quick_suites() -> int:
-    """Returns the ciphers that this machine is quick at: AES only where the processor has instructions for it."""
-    try:
-        with open(CPU_FEATURES, encoding="ascii", errors="replace") as file:
-            has_aes = any(line.startswith(("flags", "Features")) and " aes" in line for line in file)
-    except OSError:
-        has_aes = False
-    return SUITE_CHACHA20_POLY1305 | (SUITE_AES_256_GCM if has_aes else 0)
