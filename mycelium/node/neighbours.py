@@ -328,16 +328,14 @@ class Neighbours:
         self._forget_indices()
 
     def _keep_auto_peers(self, *, now: float) -> None:
-        """Looks for automatic peers, and closes the links of those that were given up, unless the peer list has them."""
+        """Looks for automatic peers, and closes the links of those given up, unless they are kept for another reason."""
         self._exchange.sweep(now=now)
         news, self._exchange.auto.news = self._exchange.auto.news, []
         for one in news:
             self._journal.note(EventKind.AUTO_PEER, node=one.node, after=one.peer.endpoint, cause=one.cause, now=now)
             link = self.links.get(one.node)
-            if one.cause is not None and link is not None and not self._peers.linked_to(one.node):
-                link.close(CLOSE_LEAVING, now=now)
-                self.stop_dialling(link, now=now)
-                self.remove(link, one.cause, now=now)
+            if one.cause is not None and link is not None and not self.is_kept(one.node):
+                self.close(link, one.cause, now=now)
 
     def _react(self, reaction: Reaction, *, now: float) -> None:
         if reaction is Reaction.STAND_BACK:

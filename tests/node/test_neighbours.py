@@ -5,7 +5,10 @@ import pytest
 from mycelium.link.link import LinkState
 from mycelium.node import neighbours as neighbours_module
 from mycelium.node.neighbours import DEAD_LINK_KEPT_S, ENDED_LINK_KEPT_S
+from mycelium.peering.auto import AutoPeer
+from mycelium.peering.discovery import DiscoveredPeer
 from mycelium.wire.datagram import HANDSHAKE_1, HANDSHAKE_3
+from mycelium.wire.known_peer import known_peer
 from sim.net.network import url_of
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import counter, is_up, link_of, ready_pair
@@ -133,3 +136,21 @@ def test_a_neighbour_whose_link_is_up_again_is_not_redialled() -> None:
     net.capture = []
     net.run(60)
     assert handshakes_of(net, "a") == handshakes_of(net, "b") == 0
+
+
+@pytest.mark.parametrize("is_found", [True, False], ids=["found by discovery too", "kept for nothing else"])
+def test_an_automatic_peer_that_is_given_up_keeps_a_link_that_is_there_for_another_reason(is_found: bool) -> None:
+    net = ready_pair()
+    a, b = net.hosts["a"].node, net.hosts["b"]
+    a.remove_peer(url_of("b"), now=net.now)
+    net.add_peer("b", url_of("a"))
+    net.run(2, until=lambda: is_up(net, "a", "b"))
+    if is_found:
+        [remote] = link_of(net, "a", "b").paths.remotes()
+        a.discovery.by_endpoint[remote] = DiscoveredPeer(remote, 1, bytes(16), now=net.now)
+    a.exchange.auto.kept[b.identity.address] = AutoPeer(known_peer(b.endpoint, b.identity.exchange_public_key), net.now)
+    a.exchange.auto.wanted = 0
+    link = link_of(net, "a", "b")
+    net.run(2)
+    assert not a.exchange.auto.kept
+    assert (a.links.get(b.identity.address) is link) == is_found
