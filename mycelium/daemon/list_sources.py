@@ -14,11 +14,13 @@ import dns.exception
 import dns.resolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from mycelium.daemon.resolver import look_up_failed
 from mycelium.daemon.threads import in_thread
 from mycelium.errors import ConfigError, ResolveError
 from mycelium.limits import PEER_LIST_BYTES, PEERS_PER_LIST
 from mycelium.peer_list_url import PeerListUrl, parse_lines
 from mycelium.peer_url import PeerUrl
+from mycelium.transport.streams.causes import connect_failed
 
 PATIENCE_S: Final = 10.0
 LOOK_UP_S: Final = 5.0
@@ -89,8 +91,20 @@ async def _from_web(url: str) -> list[PeerUrl]:
             while len(data) <= PEER_LIST_BYTES and (more := await answer.content.read(PEER_LIST_BYTES)):
                 data += more
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise ResolveError(f"the list can't be fetched: {error}") from None
+        raise ResolveError(f"the list can't be fetched: {_cause(error)}") from None
     return _parsed(data)
+
+
+def _cause(error: Exception) -> str:
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return f"its certificate can't be trusted: {error.certificate_error}"
+        case aiohttp.ClientConnectorError(os_error=socket.gaierror() as failed):
+            return look_up_failed(failed)
+        case aiohttp.ClientConnectorError():
+            return connect_failed(error.os_error)
+        case _:
+            return str(error) or type(error).__name__
 
 
 class _Resolver(AbstractResolver):

@@ -66,14 +66,15 @@ async def _look_up(url: PeerUrl) -> list[Any]:
     try:
         return await in_thread(lambda: socket.getaddrinfo(url.host, url.port, type=socket.SOCK_DGRAM))
     except socket.gaierror as error:
-        raise ResolveError(_cause(error)) from error
+        raise ResolveError(look_up_failed(error)) from error
     except OSError as error:
         raise ResolveError(f"{NOT_LOOKED_UP}{error.strerror or error}") from error
     except UnicodeError as error:
         raise ResolveError(f"{NOT_LOOKED_UP}{error}") from error
 
 
-def _cause(error: socket.gaierror) -> str:
+def look_up_failed(error: socket.gaierror) -> str:
+    """Returns why a name was not found, in words for operators."""
     match error.errno:
         case socket.EAI_NONAME | socket.EAI_NODATA:
             return NAME_UNKNOWN
