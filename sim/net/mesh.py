@@ -44,6 +44,9 @@ class Mesh(ABC):
         self.log = RunLog()
         self.watchers: list[Watcher] = []
         self.links: dict[tuple[int, int], SimLink] = {}  # by (lower, higher)
+        self.ways: dict[
+            tuple[int, int], SimLink
+        ] = {}  # the same between nodes that may find a shortcut, and have no link
         self.index_of: dict[bytes, int] = {}  # by address
         self.epochs: dict[int, int] = {}  # the newest epoch of each node
         self.liars: dict[int, str] = {}  # node -> how it lies
@@ -107,11 +110,15 @@ class Mesh(ABC):
 
     def add_link(self, one: int, other: int, *, delay_s: float, cost: int | None = None) -> SimLink:
         """Adds a closed link, whose model has the defaults of the mesh."""
+        link = self._make_link(one, other, delay_s=delay_s, cost=cost)
+        self.links[link.low, link.high] = link
+        return link
+
+    def _make_link(self, one: int, other: int, *, delay_s: float, cost: int | None = None) -> SimLink:
         low, high = min(one, other), max(one, other)
         model = LinkModel(**{**self._link_defaults, "delay_s": delay_s})  # type: ignore[arg-type]
         link = SimLink(low, high, model, self.rng(f"link/{low}/{high}/{self.heap.handled}"), cost)
         link.close()
-        self.links[low, high] = link
         return link
 
     def remove_link(self, one: int, other: int) -> None:
@@ -121,8 +128,14 @@ class Mesh(ABC):
         del self.links[low, high]
 
     def link(self, one: int, other: int) -> SimLink:
-        """Returns the link between two nodes; KeyError where there is none."""
-        return self.links[min(one, other), max(one, other)]
+        """Returns the link between two nodes, or the way of their shortcut; KeyError where there is none."""
+        edge = min(one, other), max(one, other)
+        return self.links.get(edge) or self.ways[edge]
+
+    def has_way(self, node: int, address: bytes) -> bool:
+        """Tells whether there can be a shortcut between a node and that of an address."""
+        other = self.index_of[address]
+        return (min(node, other), max(node, other)) in self.ways
 
     @abstractmethod
     def cut(self, one: int, other: int, *, one_way: bool = False, is_told: bool = False) -> None:

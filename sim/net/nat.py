@@ -20,6 +20,15 @@ class NatModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     expiry_s: float = 30.0  # lifetime of a mapping after the last outgoing datagram
 
 
+KINDS: Final[dict[str, NatModel | None]] = {  # the classic kinds (RFC 3489); None: no NAT
+    "public": None,
+    "full cone": NatModel(filtering="endpoint-independent"),
+    "address-restricted": NatModel(filtering="address-dependent"),
+    "port-restricted": NatModel(),
+    "symmetric": NatModel(mapping="address-and-port-dependent"),
+}
+
+
 class _Mapping:
     __slots__ = ("key", "port", "refreshed_at", "sent_to")
 

@@ -15,11 +15,13 @@ from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
 from mycelium.outbox import LeaseEvent
 from mycelium.packet.batch import PacketBatch
+from mycelium.peer_address import is_numeric
 from mycelium.peer_url import WHATEVER_PASSES
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.beacon import source_bytes
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
+from mycelium.wire.underlay_address import UnderlayAddress
 
 from .driver import Packet, VirtualDriver
 from .events import NEVER, EventHeap
@@ -113,9 +115,20 @@ class VirtualHost:
         self.driver = VirtualDriver(node, self, heap=network.heap, log=network.log, batch=network.batch)
         self.kernel = VirtualKernelRelay()
         node.leasing.given.is_offered = self.offers_leases
+        self._name_addresses()
         for url, pin in self.peers.items():
             node.add_peer(url, pin=pin, now=network.heap.now)
         self.driver.flush()
+
+    def network_changed(self) -> None:
+        """Tells a running node the addresses of its host, and that its network has changed."""
+        self._name_addresses()
+        self.running.act(self.node.network_changed)
+
+    def _name_addresses(self) -> None:
+        """Tells the node where others could reach it if there were no NAT."""
+        numeric = filter(is_numeric, self.addresses)
+        self.node.outside.set_own(UnderlayAddress(address, PORT) for address in numeric)
 
     def stop(self, *, says_goodbye: bool = False) -> None:
         """Stops the node, silently unless it is to say goodbye."""

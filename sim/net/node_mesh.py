@@ -6,6 +6,7 @@ one of the nodes has the other as a configured peer. Nodes measure the cost of l
 
 import math
 from collections.abc import Callable, Iterator
+from ipaddress import IPv6Address
 from random import Random
 from typing import Final
 
@@ -18,6 +19,7 @@ from mycelium.link.link import Link, LinkState
 from mycelium.node.announcing import is_signed
 from mycelium.node.event_kind import EventKind
 from mycelium.node.node import Node
+from mycelium.node.settings import NodeSettings
 from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.announcement import Announcement
 
@@ -25,9 +27,10 @@ from .driver import Packet, VirtualDriver
 from .link import SimLink, Wire
 from .mesh import Mesh
 from .nat import Nat, NatModel
-from .network import VirtualHost, VirtualNetwork, url_of
+from .network import BOTH_SUITES, VirtualHost, VirtualNetwork, url_of
 from .null_crypto import NullIdentity, NullPrimitives, is_null_signed
 from .run_log import CHANGE, DOWN, UP
+from .ways import Ways
 
 LOST_AFTER_S: Final = 0.005  # from the loss of an interface or address to the kernel's notification of the node
 TOLD_AFTER_S: Final = 0.05  # from a change of the host's network to the kernel's last notification
@@ -64,7 +67,8 @@ class MeshHost(VirtualHost):
 
     def _addresses(self, index: int) -> list[str]:
         """Returns one address per uplink, each in a /64 of its own as at different sites."""
-        return [f"fd00:{index:x}:{self.generation:x}:{uplink:x}::1" for uplink in range(self.uplinks)]
+        texts = (f"fd00:{index:x}:{self.generation:x}:{uplink:x}::1" for uplink in range(self.uplinks))
+        return [str(IPv6Address(text)) for text in texts]  # as nodes write what they hear of each other
 
     def deliver(self, packets: list[Packet]) -> None:
         for packet, _, _ in packets:
@@ -83,7 +87,11 @@ class NodeMesh(Mesh):
         self._verify = is_signed if self._null is None else is_null_signed
         self.network = VirtualNetwork(self.heap, log=self.log, primitives=self._null, verify=self._verify)
         self._hosts: dict[int, MeshHost] = {}
+        self.shortcuts = Ways(self._hosts, self.links, self.network.host_at)
         self.alternate_delay_factor = 0.0  # of links between second uplinks; 0: hosts have one uplink
+        self.has_shortcuts = (
+            False  # whether nodes look for shortcuts, and those without a NAT lease ports, from their start on
+        )
         self.receive_packet: Callable[[int, bytes], None] = lambda node, packet: None  # called with what nodes deliver
 
     # Nodes.
@@ -94,7 +102,9 @@ class NodeMesh(Mesh):
         host.version = host.said = host.noted = 0
         self.log.note(CHANGE, node, -1, epoch, now=self.now)
         self._note_broken(node)
-        host.start(epoch=epoch, rng=Random(f"{self.seed}/node/{node}/{epoch}"))
+        host.offers_leases = self.has_shortcuts and host.nat is None
+        settings = NodeSettings(suites=BOTH_SUITES, shortcuts=self.has_shortcuts)
+        host.start(epoch=epoch, rng=Random(f"{self.seed}/node/{node}/{epoch}"), settings=settings)
         self.tables[host.address] = host.node.routing.forwarding.next_hop
         self._tell_links_changed()
 
@@ -151,7 +161,9 @@ class NodeMesh(Mesh):
         self._note_broken(node)
         self.log.note(CHANGE, node, -1, host.generation, now=self.now)
         if is_told:
-            self._tell(node, [other for edge in self.links if node in edge for other in edge if other != node])
+            self._tell(
+                node, [other for edge in (*self.links, *self.ways) if node in edge for other in edge if other != node]
+            )
 
     def rebind(self, node: int) -> None:
         """Makes the NAT of a node forget all mappings, so that its datagrams come from other ports."""
@@ -182,7 +194,11 @@ class NodeMesh(Mesh):
         driver = self._hosts[node].driver
         if driver is not None:
             self.heap.after(LOST_AFTER_S, self._paths_lost, driver, node, neighbours)
-            self.heap.after(TOLD_AFTER_S, driver.act, driver.node.network_changed)
+            self.heap.after(TOLD_AFTER_S, self._network_changed, driver, node)
+
+    def _network_changed(self, driver: VirtualDriver, node: int) -> None:
+        if self._hosts[node].driver is driver:
+            self._hosts[node].network_changed()
 
     def _paths_lost(self, driver: VirtualDriver, node: int, neighbours: list[int]) -> None:
         if self._hosts[node].driver is not driver:
@@ -294,7 +310,16 @@ class NodeMesh(Mesh):
 
     def carries(self, node: int, hop: int) -> bool:
         link = self.links.get((min(node, hop), max(node, hop)))
-        return link is not None and link.carries(node) and self._uses(node, hop) and self._uses(hop, node)
+        is_open = self.shortcuts.passes(node, hop) if link is None else link.carries(node)
+        return is_open and self._uses(node, hop) and self._uses(hop, node)
+
+    def add_way(self, one: int, other: int, *, delay_s: float) -> None:
+        """Lets datagrams pass between two nodes that have no link, so that they may find a shortcut."""
+        way = self._make_link(one, other, delay_s=delay_s)
+        self.ways[way.low, way.high] = way
+        way.open()
+        for pair, wire in self._wires(way):
+            self.network.wires[pair] = wire
 
     def _uses(self, node: int, neighbour: int) -> bool:
         link = self._link_of(node, neighbour)
@@ -336,6 +361,7 @@ class NodeMesh(Mesh):
             if entry.kind is EventKind.LINK_DOWN:
                 link = node.links.get(entry.node) if entry.cause == "silent" else None
                 is_false = link is not None and self._has_carried(host.index, neighbour, link.silent_since)
+                is_false = is_false and self.shortcuts.passes(host.index, neighbour)  # unless the neighbour has moved
                 for watcher in self.watchers:
                     watcher.link_lost(host.index, neighbour, entry.cause or "", is_false=is_false)
 

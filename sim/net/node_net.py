@@ -156,7 +156,7 @@ class NodeNet(VirtualNetwork):
         """Replaces the first address of a host and notifies its node that the network has changed."""
         host = self.hosts[name]
         host.move([address, *host.addresses[1:]])
-        host.running.act(host.node.network_changed)
+        host.network_changed()
 
     # Wires.
 

@@ -14,6 +14,7 @@ from ..net.liar import LIES
 from ..net.routing_mesh import RoutingMesh
 from .choice import links_by_name, nodes_by_name, pairs, pairs_across
 from .hardships import cut_lane, nat, rebind, roam, saturate, starve, trace, uplinks
+from .nat_pairs import follow_pairs, join_pairs, roam_pairs, shortcuts
 from .stage import Stage
 
 ActionFunction = Callable[..., Iterator[None]]
@@ -211,6 +212,15 @@ def _restart(stage: Stage, node: int, down_s: float, *, says_goodbye: bool = Fal
     mesh.heap.after(down_s, lambda: mesh.start(node, epoch=epoch))
 
 
+def kill(stage: Stage, *, node: object = "random", count: int = 1) -> Iterator[None]:
+    """Stops nodes silently and for good."""
+    stage.mark()
+    for one in nodes_by_name(stage, node, count):
+        stage.act("kill", node=one)
+        stage.mesh.stop(one)
+    yield
+
+
 def churn(
     stage: Stage, *, share_per_minute: float = 0.01, minutes: float = 10.0, down_s: float = 1.0
 ) -> Iterator[None]:
@@ -276,7 +286,8 @@ ACTIONS: Final[dict[str, ActionFunction]] = {
     action.__name__: action
     for action in (
         start, settle, wait, idle, choose, watch, measure, cut, mend, flap, cost, jitter, lose, partition, merge,
-        restart, churn, join, move, lie, nat, rebind, roam, uplinks, cut_lane, starve, saturate, trace,
+        restart, kill, churn, join, move, lie, nat, rebind, roam, uplinks, cut_lane, starve, saturate, trace,
+        shortcuts, join_pairs, follow_pairs, roam_pairs,
     )
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ import networkx
 
 from mycelium.errors import ConfigError
 
+from ..net.node_mesh import NodeMesh
 from .stage import Stage
 
 SAMPLED_PAIRS = 20_000  # from which the busiest links and the flows across them are found
@@ -15,7 +16,10 @@ Edge = tuple[int, int]
 
 
 def nodes_by_name(stage: Stage, name: object, count: int = 1) -> list[int]:
-    """Returns running nodes by number, "random", "hub" (highest degree) or "ends" (of chosen links); raises ConfigError."""
+    """Returns running nodes by number or by a word; raises ConfigError.
+
+    The words are "random", "hub" (highest degree), "lessor" (has leased a port) and "ends" (of chosen links).
+    """
     running = list(stage.mesh.running())
     if isinstance(name, int):
         if name not in running:
@@ -26,9 +30,17 @@ def nodes_by_name(stage: Stage, name: object, count: int = 1) -> list[int]:
     if name == "hub":
         graph = stage.mesh.graph()
         return sorted(running, key=lambda node: (-graph.degree(node), node))[:count]
+    if name == "lessor" and isinstance(stage.mesh, NodeMesh):
+        return _found(stage.mesh.shortcuts.lessors()[:count], "no node has leased a port")
     if name == "ends":
         return sorted({node for edge in stage.chosen for node in edge}.intersection(running))
-    raise ConfigError(f'{name!r} is not a node: use a number, "random", "hub" or "ends"')
+    raise ConfigError(f'{name!r} is not a node: use a number, "random", "hub", "lessor" or "ends"')
+
+
+def _found(nodes: list[int], complaint: str) -> list[int]:
+    if not nodes:
+        raise ConfigError(complaint)
+    return nodes
 
 
 def links_by_name(stage: Stage, name: object, count: int = 1) -> list[Edge]:

@@ -6,6 +6,9 @@ ping_loss                       share of packets that were lost; whole nodes onl
 false_dead                      links given up although they carried datagrams throughout; whole nodes only
 detours                         ends of links that use the slower of two lanes when the run ends; whole nodes only
 hop_limit                       trains dropped because of their hop limit; whole nodes only
+ways_relayed                    pairs of nodes behind NATs that have no link in the end
+way_max_s                       how long the slowest of the others took until they had one
+packets_lost                    packets of pairs behind NATs that were lost
 route_changes                   next hops selected since the step `measure`
 route_changes_per_minute        the most of those within a minute, for one node and destination
 """
@@ -28,6 +31,9 @@ NAMES: Final = (
     "false_dead",
     "detours",
     "hop_limit",
+    "ways_relayed",
+    "way_max_s",
+    "packets_lost",
     "route_changes",
     "route_changes_per_minute",
 )
@@ -47,6 +53,8 @@ class Figures:
         self._changes = 0
         self._most_a_minute = 0
         self._restless: tuple[int, int] | None = None  # node and destination with the most changes in a minute
+        self.ways_s: list[float | None] = []  # of pairs behind NATs: time until they had a link; None: they have none
+        self.packets_lost = 0  # by those pairs
         self.false_dead: list[tuple[float, int, int]] = []  # when, node, neighbour
 
     def start_over(self, pings: PingTraffic | None) -> None:
@@ -56,6 +64,8 @@ class Figures:
         self._changes = self._most_a_minute = 0
         self._restless = None
         self.false_dead.clear()
+        self.ways_s.clear()
+        self.packets_lost = 0
         self._flows.start_over()
         if pings is not None:
             pings.start_over()
@@ -91,6 +101,10 @@ class Figures:
         if isinstance(self._mesh, NodeMesh):
             found |= {"false_dead": len(self.false_dead), "hop_limit": self._mesh.hop_limit_deaths()}
             found["detours"] = len(self._mesh.detours())
+        if self.ways_s:
+            found_s = [way_s for way_s in self.ways_s if way_s is not None]
+            found |= {"ways_relayed": len(self.ways_s) - len(found_s), "packets_lost": self.packets_lost}
+            found |= {"way_max_s": max(found_s)} if found_s else {}
         if self._is_measuring:
             found |= {"route_changes": self._changes, "route_changes_per_minute": self._most_a_minute}
         return {name: round(value, _PLACES) for name, value in found.items()}

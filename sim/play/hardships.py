@@ -11,9 +11,9 @@ from mycelium.errors import ConfigError
 from ..net import trace as traces
 from ..net.mesh import Mesh
 from ..net.nat import NatModel
-from ..net.node_mesh import NodeMesh
 from .choice import Edge, links_by_name, nodes_by_name
 from .load import Load
+from .nat_pairs import whole_nodes
 from .stage import Stage
 
 RESTED_S: Final = 1.0
@@ -28,7 +28,7 @@ def nat(
     expiry_s: float = 30.0,
 ) -> Iterator[None]:
     """Puts random nodes, no two of them neighbours, behind NATs (RFC 4787); a step before the start."""
-    mesh = _node_mesh(stage)
+    mesh = whole_nodes(stage)
     try:
         model = msgspec.convert({"mapping": mapping, "filtering": filtering, "expiry_s": expiry_s}, NatModel)
     except msgspec.ValidationError as error:
@@ -44,7 +44,7 @@ def nat(
 
 def rebind(stage: Stage) -> Iterator[None]:
     """Makes all NATs forget their mappings, as in a restart."""
-    mesh = _node_mesh(stage)
+    mesh = whole_nodes(stage)
     stage.act("rebind", nodes=sorted(stage.hidden))
     for node in sorted(stage.hidden):
         mesh.rebind(node)
@@ -56,7 +56,7 @@ def roam(stage: Stage, *, node: object = "random", count: int = 1, is_told: bool
 
     The kernel of a phone notifies its node (`is_told`). A node whose NAT changes its address is not notified.
     """
-    mesh = _node_mesh(stage)
+    mesh = whole_nodes(stage)
     for one in nodes_by_name(stage, node, count):
         stage.act("roam", node=one, is_told=is_told)
         mesh.roam(one, is_told=is_told)
@@ -67,14 +67,14 @@ def uplinks(stage: Stage, *, delay_factor: float = 1.5) -> Iterator[None]:
     """Gives all nodes a second uplink, whose delays are longer by a factor; a step before the start."""
     if not delay_factor > 0:
         raise ConfigError(f"uplinks: {delay_factor} is not a valid delay_factor, which is above 0")
-    _node_mesh(stage).alternate_delay_factor = delay_factor
+    whole_nodes(stage).alternate_delay_factor = delay_factor
     stage.act("uplinks", delay_factor=delay_factor)
     yield
 
 
 def cut_lane(stage: Stage, *, link: object = "chosen") -> Iterator[None]:
     """Silently cuts the lane in use of links that have two."""
-    mesh = _node_mesh(stage)
+    mesh = whole_nodes(stage)
     for one, other in links_by_name(stage, link):
         stage.act("cut_lane", link=[one, other])
         mesh.cut_lane(one, other)
@@ -86,7 +86,7 @@ def starve(stage: Stage, *, for_s: float = 0.2, every_s: float = 5.0, minutes: f
 
     A node runs for at least a second between two suspensions.
     """
-    mesh = _node_mesh(stage)
+    mesh = whole_nodes(stage)
     stage.act("starve", for_s=for_s, every_s=every_s)
     end = mesh.now + 60 * minutes
     rested_at: dict[int, float] = {}
@@ -106,7 +106,7 @@ def saturate(
     stage: Stage, *, link: object = "chosen", bytes_per_s: float = 250_000.0, share: float = 1.1, minutes: float = 1.0
 ) -> Iterator[None]:
     """Limits the bandwidth of a link and sends `share` of it through the link in each direction."""
-    mesh = _node_mesh(stage)
+    mesh = whole_nodes(stage)
     ((one, other), *_) = links_by_name(stage, link)
     mesh.reshape(one, other, bytes_per_s=bytes_per_s)
     stage.act("saturate", link=[one, other], bytes_per_s=bytes_per_s, share=share)
@@ -139,9 +139,3 @@ def _play(mesh: Mesh, edge: Edge, steps: Iterator[tuple[float, float]], begun: f
 def _set_delay(mesh: Mesh, edge: Edge, delay_s: float) -> None:
     if edge in mesh.links:
         mesh.reshape(*edge, delay_s=delay_s)
-
-
-def _node_mesh(stage: Stage) -> NodeMesh:
-    if not isinstance(stage.mesh, NodeMesh):
-        raise ConfigError("this action needs --fidelity node")
-    return stage.mesh

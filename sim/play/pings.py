@@ -36,18 +36,23 @@ class PingTraffic:
         self._flows: list[tuple[int, int]] = []
         self._arrived_at: list[float] = []  # by flow: sending time of the newest packet that arrived
         self._gaps_s: list[float] = []  # by flow: the longest time without a packet that arrived
+        self._awaited: list[dict[float, None]] = []  # by flow: sending times of packets that have not arrived
+        self._took_s: list[float | None] = []  # by flow: from sending to arrival of the newest packet
         self._since = 0.0  # packets sent before are not counted
         self.sent = 0
         self.arrived = 0
         mesh.receive_packet = self._receive
 
-    def add(self, source: int, destination: int, every_s: float) -> None:
-        """Adds a flow, which sends a packet `every_s`."""
+    def add(self, source: int, destination: int, every_s: float) -> int:
+        """Adds a flow, which sends a packet `every_s`, and returns its number."""
         number = len(self._flows)
         self._flows.append((source, destination))
         self._arrived_at.append(self._mesh.now)
         self._gaps_s.append(0.0)
+        self._awaited.append({})
+        self._took_s.append(None)
         self._mesh.heap.after(every_s * (number % 16) / 16, self._send, number, every_s)
+        return number
 
     def start_over(self) -> None:
         """Discards the counts; only packets sent from now on are counted."""
@@ -55,6 +60,16 @@ class PingTraffic:
         self.sent = self.arrived = 0
         self._arrived_at = [self._since] * len(self._flows)
         self._gaps_s = [0.0] * len(self._flows)
+        self._awaited = [{} for _ in self._flows]
+
+    def lost(self, number: int) -> int:
+        """Returns how many packets of a flow have not arrived, and will not any more."""
+        latest = self._mesh.now - ON_THE_WAY_S
+        return sum(at < latest for at in self._awaited[number])
+
+    def took_s(self, number: int) -> float | None:
+        """Returns how long the newest packet of a flow was on its way, in seconds."""
+        return self._took_s[number]
 
     def gaps_s(self) -> list[float]:
         """Returns the longest time without a packet that arrived, of each flow, in seconds."""
@@ -73,7 +88,9 @@ class PingTraffic:
             self._arrived_at[number] = mesh.now  # no packet is due while an end is stopped
         else:
             self.sent += 1
-            body = _BODY.pack(number, round(mesh.now * 1e6))
+            sent_us = round(mesh.now * 1e6)
+            self._awaited[number][sent_us / 1e6] = None
+            body = _BODY.pack(number, sent_us)
             mesh.send_packets(source, [udp_packet(mesh.address(source), mesh.address(destination), body)])
         mesh.heap.after(every_s, self._send, number, every_s)
 
@@ -85,5 +102,7 @@ class PingTraffic:
         if sent_at < self._since - _GRAIN_S:
             return
         self.arrived += 1
+        self._awaited[number].pop(sent_at, None)
+        self._took_s[number] = self._mesh.now - sent_at
         self._gaps_s[number] = max(self._gaps_s[number], sent_at - self._arrived_at[number])
         self._arrived_at[number] = max(self._arrived_at[number], sent_at)

@@ -17,6 +17,7 @@ from ..net.node_mesh import NodeMesh
 from .figures import Figures
 from .flows import FlowWatch
 from .invariants import EVERY, InvariantBroken, LoopWatch, check_owners, check_tables
+from .nat_pair import NatPair
 from .oracle import Oracle
 from .pings import PingTraffic
 
@@ -42,6 +43,7 @@ class Stage:
         self.records: list[dict[str, Any]] = []
         self.chosen: list[tuple[int, int]] = []  # links to which the scenario refers as "chosen"
         self.hidden: list[int] = []  # nodes behind NATs
+        self.nat_pairs: list[NatPair] = []  # nodes that look for ways to each other
         self.severed: list[tuple[int, int]] = []  # links that a partition has cut
         self.settled_s: list[float] = []  # how long each `settle` took
         self.idle_bytes_per_s: float | None = None
@@ -83,13 +85,14 @@ class Stage:
         """Returns a violation record for each broken promise."""
         return self.figures.broken(promises, self.pings)
 
-    def watch(self, source: int, destination: int, every_s: float) -> None:
-        """Starts to watch a flow, which between whole nodes also sends packets."""
+    def watch(self, source: int, destination: int, every_s: float) -> int | None:
+        """Starts to watch a flow; whole nodes also send packets, in a flow whose number is returned."""
         self.flows.watch(source, destination)
-        if isinstance(self.mesh, NodeMesh):
-            if self.pings is None:
-                self.pings = PingTraffic(self.mesh)
-            self.pings.add(source, destination, every_s)
+        if not isinstance(self.mesh, NodeMesh):
+            return None
+        if self.pings is None:
+            self.pings = PingTraffic(self.mesh)
+        return self.pings.add(source, destination, every_s)
 
     # Records.
 
@@ -189,7 +192,7 @@ class Stage:
         mesh = self.mesh
         graph = mesh.graph()
         return all(mesh.carries(low, high) and mesh.carries(high, low) for low, high in graph.edges) and not any(
-            cost < INFINITY and not graph.has_edge(node, mesh.index_of[address])
+            cost < INFINITY and not graph.has_edge(node, mesh.index_of[address]) and not mesh.has_way(node, address)
             for node in graph
             if (engine := mesh.engine(node)) is not None
             for address, cost in engine.link_costs().items()

@@ -53,6 +53,18 @@ class OutageRecord(msgspec.Struct, frozen=True):
     repair_s: float | None = None  # after_detection_s without the time in which the mesh had no path
 
 
+class WayRecord(msgspec.Struct, frozen=True):
+    """What way two nodes behind NATs have found to each other: "direct", "leased" or "relayed"."""
+
+    t: float = 0.0
+    kinds: tuple[str, str] = ("?", "?")
+    way: str = "relayed"
+    found_s: float | None = None
+    before_s: float | None = None  # that a packet took at first
+    after_s: float | None = None  # that the newest took
+    lost: int = 0
+
+
 class NodeRecord(msgspec.Struct, frozen=True):
     """What one node did during the run."""
 

@@ -23,6 +23,7 @@ from .records import (
     StretchRecord,
     SummaryRecord,
     ViolationRecord,
+    WayRecord,
 )
 
 _Record = TypeVar("_Record", bound=msgspec.Struct)
@@ -43,6 +44,7 @@ class Report:
         "stretch",
         "unread",
         "violations",
+        "ways",
     )
 
     def __init__(self) -> None:
@@ -50,6 +52,7 @@ class Report:
         self.actions: list[ActionRecord] = []
         self.samples: list[SampleRecord] = []
         self.outages: list[OutageRecord] = []
+        self.ways: list[WayRecord] = []
         self.nodes: list[NodeRecord] = []
         self.stretch: list[float] = []
         self.map: MapRecord | None = None
@@ -166,6 +169,7 @@ _TAKE: Final[dict[str, Callable[[Report, Mapping[str, object]], None]]] = {
     "action": _take_action,
     "sample": lambda report, record: report.samples.append(_read(record, SampleRecord)),
     "outage": lambda report, record: report.outages.append(_read(record, OutageRecord)),
+    "way": lambda report, record: report.ways.append(_read(record, WayRecord)),
     "node": lambda report, record: report.nodes.append(_read(record, NodeRecord)),
     "stretch": lambda report, record: report.stretch.extend(_read(record, StretchRecord).values),
     "map": lambda report, record: setattr(report, "map", _read(record, MapRecord)),

@@ -9,6 +9,7 @@ from ..quantiles import quantiles
 from .report import Report, reproduction
 from .terminal import print_line
 from .verdict import verdict
+from .ways import way_rows
 from .words import FIGURES, count, describe, figure, kilobytes, rate, seconds, share, spread, typed
 
 _SHOWN_VIOLATIONS: Final = 5
@@ -19,7 +20,7 @@ Row = tuple[str, str]  # what it is, and its value with the unit
 
 def key_rows(report: Report) -> list[Row]:
     """Returns the figures that matter."""
-    return [*_outage_rows(report), *_figure_rows(report), *_path_rows(report)]
+    return [*_outage_rows(report), *way_rows(report), *_figure_rows(report), *_path_rows(report)]
 
 
 def _outage_rows(report: Report) -> Iterator[Row]:

@@ -2,6 +2,7 @@
 
 from ..quantiles import quantiles
 from .report import Report
+from .ways import ways_in_short
 from .words import count, describe, seconds
 
 _INTERRUPTED = "interrupted"  # the action by which a run ends early
@@ -14,7 +15,8 @@ def verdict(report: Report) -> str:
     if not report.is_complete or any(action.what == _INTERRUPTED for action in report.actions):
         moment = seconds(report.samples[-1].t) if report.samples else None
         return f"The run was interrupted{f' after {moment}' if moment else ''}: this is what there was until then."
-    return f"{_healing(report)}; all invariants held and all promises were kept."
+    found = f"{ways_in_short(report.ways)}. " if report.ways else ""
+    return f"{found}{_healing(report)}; all invariants held and all promises were kept."
 
 
 def _failed(report: Report) -> str:

@@ -15,6 +15,9 @@ FIGURES: Final = {  # of `sim.play.figures`
     "false_dead": "links given up though they worked",
     "detours": "ends of links on the slower of two lanes at the end",
     "hop_limit": "trains dropped at their hop limit",
+    "ways_relayed": "pairs behind NATs without a link at the end",
+    "way_max_s": "longest search of a pair behind NATs for a link",
+    "packets_lost": "packets lost by pairs behind NATs",
     "route_changes": "next hops selected",
     "route_changes_per_minute": "most next hops of one node to one destination in a minute",
 }

@@ -3,7 +3,8 @@
 import pytest
 
 from mycelium.endpoint import Endpoint
-from sim.net.nat import FIRST_PORT, Behaviour, Nat, NatModel
+from sim.net.nat import FIRST_PORT, KINDS, Behaviour, Nat, NatModel
+from tests.lab.nat import CLASSIC
 
 HERE = Endpoint("udp", "192.0.2.1", 1000)
 SAME_HOST = Endpoint("udp", "192.0.2.1", 2000)
@@ -83,3 +84,7 @@ def test_a_nat_without_a_free_port_gives_up_its_oldest_mapping(monkeypatch: pyte
     assert ports == [FIRST_PORT, FIRST_PORT + 1, FIRST_PORT]
     assert not nat.admits(FIRST_PORT, remotes[0], now=1.0)
     assert nat.admits(FIRST_PORT, remotes[2], now=1.0)
+
+
+def test_the_kinds_are_those_that_are_measured_with_real_daemons() -> None:
+    assert list(KINDS) == [kind.value for kind in CLASSIC]

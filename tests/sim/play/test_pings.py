@@ -45,3 +45,17 @@ def test_a_stopped_node_sends_nothing_and_has_no_gap() -> None:
     mesh.stop(1)
     mesh.run(mesh.now + 5.0)
     assert (traffic.sent, traffic.longest_gap_s) == (0, 0.0)
+
+
+def test_only_packets_that_can_not_arrive_any_more_are_lost() -> None:
+    mesh = node_mesh(delay_s=0.04)
+    traffic = PingTraffic(mesh)
+    flow = traffic.add(0, 1, 0.1)
+    mesh.run(mesh.now + 2.02)  # one packet is in flight
+    assert traffic.lost(flow) == 0
+    assert traffic.took_s(flow) == pytest.approx(0.04, abs=0.001)
+    mesh.cut(0, 1)
+    mesh.run(mesh.now + 2.0)
+    assert 9 <= traffic.lost(flow) <= 12
+    traffic.start_over()
+    assert traffic.lost(flow) == 0
