@@ -40,7 +40,7 @@ System = Callable[[Lab, Path, int], Line]
 def mycelium(lab: Lab, directory: Path, relays: int, *, scheme: str = "udp") -> Line:
     """The daemon of this repository, with links over one kind of transport."""
     names = _names(relays)
-    mesh = DaemonMesh(lab, directory, line(*names))
+    mesh = DaemonMesh(lab, directory, line(*names), options=["--no-shortcuts"])
     for daemon in mesh.daemons.values():
         daemon.peers = [url.replace("udp://", f"{scheme}://") for url in daemon.peers]
     mesh.start()

@@ -100,9 +100,9 @@ class LabHost:
 
     def name_hosts(self, addresses: Mapping[str, str]) -> None:
         """Gives commands in here their own /etc/hosts, mounted over that of the system, which a minimal one lacks."""
-        self._hosts_file.pop_all().close()
-        self._hosts_file.enter_context(_hosts_file())
         directory = NETNS_ETC / self.namespace
+        if not directory.exists():
+            self._hosts_file.enter_context(_hosts_file())
         directory.mkdir(parents=True, exist_ok=True)
         lines = [f"{address} {name}\n" for name, address in {"localhost": "127.0.0.1", **addresses}.items()]
         (directory / "hosts").write_text("".join(lines))

@@ -1,6 +1,7 @@
 """A namespace is a host of its own."""
 
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,11 @@ def test_a_host_has_names_of_its_own(pair: Pair) -> None:
     one, two, cable = pair
     one.name_hosts({"two.test": cable.end(two).ipv4})
     assert ping(one, "two.test").received == 1
+    still_running = one.start(
+        "sh", "-c", "read _; getent hosts two.test", stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    one.name_hosts({"two.test": "192.0.2.2"})
+    assert still_running.communicate("now\n", timeout=10)[0].split() == ["192.0.2.2", "two.test"]
 
 
 def test_the_last_host_with_names_removes_the_file_under_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

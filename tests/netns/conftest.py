@@ -13,6 +13,7 @@ from tests.lab.namespaces import LabHost
 LABS: Final = pytest.StashKey[list[Lab]]()
 
 MakeMesh = Callable[..., DaemonMesh]
+GIVEN_LINKS: Final = ("--no-shortcuts",)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -49,14 +50,20 @@ def module_lab(request: pytest.FixtureRequest) -> Iterator[Lab]:
 
 @pytest.fixture
 def make_mesh(lab: Lab, tmp_path: Path) -> MakeMesh:
-    """Makes a mesh of the test's own, as `DaemonMesh(lab, directory, ...)`; nothing is started yet."""
-    return lambda *arguments, **options: DaemonMesh(lab, tmp_path, *arguments, **options)
+    """Makes a mesh of the test's own, as `DaemonMesh(lab, directory, ...)`; nothing is started yet.
+
+    Links are those that the test names: a relay's kernel may give two ends one more, which tests of shortcuts and leases try.
+    """
+    return lambda *arguments, **options: DaemonMesh(lab, tmp_path, *arguments, **{"options": GIVEN_LINKS} | options)
 
 
 @pytest.fixture(scope="module")
 def make_module_mesh(module_lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> MakeMesh:
     """Makes a mesh that the tests of a module share."""
-    return lambda *arguments, **options: DaemonMesh(module_lab, tmp_path_factory.mktemp("nodes"), *arguments, **options)
+    folder = tmp_path_factory.mktemp("nodes")
+    return lambda *arguments, **options: DaemonMesh(
+        module_lab, folder, *arguments, **{"options": GIVEN_LINKS} | options
+    )
 
 
 def _lab(config: pytest.Config) -> Iterator[Lab]:

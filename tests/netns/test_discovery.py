@@ -71,6 +71,11 @@ def wait_called(*daemons: LabDaemon) -> None:
     wait_each(daemons, lambda one: one.counters()["beacons_sent"] >= BURST, "sends its beacons")
 
 
+def are_discovered(daemon: LabDaemon) -> bool:
+    """Tells whether both others are shown as found by beacons."""
+    return [peer["type"] for peer in daemon.get("admin/peers")] == ["linkLocalDiscovery"] * 2
+
+
 @pytest.mark.parametrize("family", ["ipv6", "ipv4"])
 def test_three_daemons_on_a_link_form_a_mesh(lab: Lab, make_daemon: MakeDaemon, family: str) -> None:
     hosts = on_one_switch(lab, "abc")
@@ -84,7 +89,7 @@ def test_three_daemons_on_a_link_form_a_mesh(lab: Lab, make_daemon: MakeDaemon, 
     assert ping(one.host, other.address, count=3, interval=0.1).received == 3
     wait_called(*daemons)
     for daemon in daemons:
-        assert [peer["type"] for peer in daemon.get("admin/peers")] == ["linkLocalDiscovery"] * 2
+        wait_until(partial(are_discovered, daemon), FOUND_SECONDS, "both are shown as discovered")
     found = {peer["publicKey"]: peer for peer in one.get("admin/peers")}[other.public_key]
     expected = "192.0.2.3" if family == "ipv4" else f"[{shown(other.host, 'eth0')[1]}%eth0]"
     assert found["url"] == f"udp://{expected}:9651"

@@ -101,8 +101,8 @@ def test_a_mapped_port_brings_two_nodes_together_whose_nats_do_not(tmp_path: Pat
         internet = Internet(lab)
         relay = LabDaemon(internet.add_host("relay"), tmp_path, options=["--no-relay-leases"])
         address = lab.cables[0].far_end(internet.gateway).ipv4
-        routers = [internet.add_nat(name, NatKind.SYMMETRIC) for name in ("router1", "router2")]
-        one, two = (LabDaemon(router.add_host(f"node-{router.gateway.name}"), tmp_path) for router in routers)
+        routers = [internet.add_nat(name, NatKind.SYMMETRIC) for name in ("r1", "r2")]
+        one, two = (LabDaemon(router.add_host(f"{router.gateway.name}-in"), tmp_path) for router in routers)
         start_mapping(routers[0], tmp_path, pcp=True, upnp=False)
         lab.daemons += [relay, one, two]
         for node in (one, two):
