@@ -54,3 +54,11 @@ def test_an_added_address_has_wires_of_its_own() -> None:
     assert net.hosts["b"].addresses == ["b3", "b2"]
     net.run(1)
     deliver(net, "a", "b")
+
+
+def test_a_node_names_the_addresses_of_its_host_and_learns_of_others_with_a_change_of_the_network() -> None:
+    net = NodeNet()
+    outside = [net.add(name).node.outside for name in ("192.0.2.7", "a-name")]
+    assert [[str(one) for one in each.candidates()] for each in outside] == [[url_of("192.0.2.7")], []]
+    net.move("192.0.2.7", "198.51.100.7")
+    assert [str(one) for one in outside[0].candidates()] == [url_of("198.51.100.7")]
