@@ -1,9 +1,9 @@
-"""What a link feels while strangers open TCP connections to one of its ends, and leave them half open or send junk.
+"""What a link feels while strangers open connections to one of its ends, and leave them half open or send junk.
 
     ./dev bench strangers --connections 10000
 
-Each connection comes from another IPv6 /64, so that limits for each host do not help. All ends share this machine's
-processors; as root.
+Each connection, or datagram over UDP, comes from another IPv6 /64, so that limits for each host do not help. All ends
+share this machine's processors; as root.
 """
 
 import argparse
@@ -17,12 +17,25 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
+from ssl import CERT_NONE
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
+
+from qh3.quic.configuration import QuicConfiguration
+from qh3.quic.connection import QuicConnection
 
 from bench.support.report import Row, print_table, progress, write_json_lines
+from mycelium.transport.quic.engine import ALPN
 from mycelium.transport.streams.tls import TlsLayer, client_context
+from mycelium.wire.datagram import (
+    HANDSHAKE_1,
+    HANDSHAKE_1_BYTES,
+    HANDSHAKE_1_HEAD,
+    PROTOCOL_VERSION,
+    SUITE_CHACHA20_POLY1305,
+)
 from tests.lab.daemon import PORT, LabDaemon
 from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, line
@@ -49,15 +62,43 @@ UPGRADE: Final = (
     b"GET / HTTP/1.1\r\nHost: mesh.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
 )
-# what a stranger says, and whether its connection stays open after that
-KINDS: Final[dict[str, tuple[Callable[[], bytes], bool]]] = {
-    "silent": (lambda: b"", True),
-    "half a datagram": (lambda: b"\x04\xd0\x10", True),
-    "TLS, half open": (hello, True),
-    "HTTP without end": (lambda: HTTP, True),
-    "WebSocket, silent": (lambda: UPGRADE, True),
-    "TLS, then gone": (hello, False),
-    "junk": (lambda: os.urandom(1_000), False),
+
+
+def initial() -> bytes:
+    """Returns the first packet of a QUIC client, which never sends another one."""
+    client = QuicConnection(
+        configuration=QuicConfiguration(is_client=True, alpn_protocols=[ALPN], verify_mode=CERT_NONE)
+    )
+    client.connect(("::1", PORT), 0.0)
+    return bytes(client.datagrams_to_send(0.0)[0][0])
+
+
+def junk_handshake() -> bytes:
+    """Returns a first message of a link's handshake that nobody has made."""
+    return HANDSHAKE_1_HEAD.pack(HANDSHAKE_1, PROTOCOL_VERSION, SUITE_CHACHA20_POLY1305, 0, 1) + os.urandom(
+        HANDSHAKE_1_BYTES - HANDSHAKE_1_HEAD.size
+    )
+
+
+class Kind(NamedTuple):
+    """What a stranger says, over TCP unless over UDP, and whether its connection stays open after that."""
+
+    make: Callable[[], bytes]
+    stays: bool = False
+    is_udp: bool = False
+    times: int = 1  # as many as connections are asked for
+
+
+KINDS: Final = {
+    "silent": Kind(lambda: b"", stays=True),
+    "half a datagram": Kind(lambda: b"\x04\xd0\x10", stays=True),
+    "TLS, half open": Kind(hello, stays=True),
+    "HTTP without end": Kind(lambda: HTTP, stays=True),
+    "WebSocket, silent": Kind(lambda: UPGRADE, stays=True),
+    "TLS, then gone": Kind(hello),
+    "junk": Kind(lambda: os.urandom(1_000)),
+    "QUIC, half open": Kind(initial, is_udp=True),
+    "junk handshakes": Kind(junk_handshake, is_udp=True, times=10),
 }
 
 
@@ -96,12 +137,18 @@ def _measure(mesh: DaemonMesh, kind: str, count: int) -> Row:
     before = _round_trip_ms(one, target, lambda: None)[0]
     memory, processor = target.rss_bytes(), target.cpu_seconds()
     begin = time.monotonic()
-    make, stays = KINDS[kind]
+    chosen = KINDS[kind]
+    count *= chosen.times
     there = mesh.cable("x", "b").end(mesh.hosts["b"]).ipv6
     opened: list[socket.socket] = []
-    meanwhile, lost = _round_trip_ms(
-        one, target, lambda: _open_all(mesh.hosts["x"], (there, PORT), make, count, opened, stays=stays)
-    )
+
+    def work() -> None:
+        if chosen.is_udp:
+            _send_all(mesh.hosts["x"], (there, PORT), chosen.make, count)
+        else:
+            _open_all(mesh.hosts["x"], (there, PORT), chosen.make, count, opened, stays=chosen.stays)
+
+    meanwhile, lost = _round_trip_ms(one, target, work)
     spent = time.monotonic() - begin
     grown = target.rss_bytes() - memory
     for stranger in opened:
@@ -120,6 +167,15 @@ def _round_trip_ms(one: LabDaemon, target: LabDaemon, work: Callable[[], None]) 
     time.sleep(PING_SECONDS)
     result = pings.finish()
     return median(result.round_trips_ms), result.sent - result.received
+
+
+def _send_all(host: LabHost, there: tuple[str, int], make: Callable[[], bytes], count: int) -> None:
+    """Sends datagrams from a host, as fast as it can make them."""
+    with host.entered():
+        for source in islice(_sources(), count):
+            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as stranger:
+                stranger.bind((source, 0))
+                stranger.sendto(make(), there)
 
 
 def _open_all(
