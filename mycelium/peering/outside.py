@@ -65,7 +65,7 @@ class Outside:
     def __init__(self) -> None:
         self._observations: dict[tuple[bytes, int], UnderlayAddress] = {}  # by neighbour and port of the local socket
         self._view: View | None = View()  # None: to be judged anew
-        self._told = View()
+        self._told: tuple[tuple[UnderlayAddress, ...], Mapping] = ((), Mapping.UNKNOWN)
         self._mapped: tuple[UnderlayAddress, ...] = ()
         self._own: tuple[UnderlayAddress, ...] = ()
         self.counters = OutsideCounters()
@@ -108,11 +108,12 @@ class Outside:
         return self._view
 
     def take_change(self) -> View | None:
-        """Returns the view if it is another one than at the last call."""
-        if self.view == self._told:
+        """Returns the view if its likeliest address, or the mapping, is another one than at the last call."""
+        essence = self.view.addresses[:1], self.view.mapping
+        if essence == self._told:
             return None
-        self._told = self.view
-        return self._told
+        self._told = essence
+        return self.view
 
     def _judge(self) -> View:
         groups: dict[tuple[int, int], list[UnderlayAddress]] = {}  # by version of IP and local socket

@@ -128,6 +128,9 @@ def test_a_change_is_told_once() -> None:
     assert outside.take_change() is None
     outside.observed(neighbour(1), SOCKET, SEEN)
     assert outside.take_change() == View((SEEN,), Mapping.ENDPOINT_INDEPENDENT)
+    outside.observed(neighbour(2), SOCKET, UnderlayAddress("2001:db8::7", SEEN.port))
+    assert len(outside.view.addresses) == 2
+    assert outside.take_change() is None, "the likeliest address is the same"
 
 
 def test_observations_are_bounded_and_the_oldest_gives_way() -> None:
