@@ -40,6 +40,11 @@ def test_a_node_that_has_slept_is_soon_back(make_mesh: MakeMesh) -> None:
     mesh.start()
     mesh.wait_converged()
     a, b, c, d = mesh.daemons.values()
+
+    def are_linked() -> bool:
+        return all(len(daemon.alive_peers()) == 2 for daemon in mesh.daemons.values())
+
+    wait_until(are_linked, BACK_SECONDS, "links are up")
     since = a.newest_event()
     with b.frozen():
         asleep_at = time.monotonic()
@@ -51,6 +56,4 @@ def test_a_node_that_has_slept_is_soon_back(make_mesh: MakeMesh) -> None:
     wait_told(a, "link-up", down["sequence"], node=b.address)
     for neighbour in (a, c):
         wait_answered(neighbour, b)
-    wait_until(
-        lambda: all(len(daemon.alive_peers()) == 2 for daemon in mesh.daemons.values()), BACK_SECONDS, "links are up"
-    )
+    wait_until(are_linked, BACK_SECONDS, "links are up again")
