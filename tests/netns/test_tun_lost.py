@@ -1,5 +1,7 @@
 """The TUN device changed or taken away under a running daemon: it heals, or says why not, and nobody meets silence."""
 
+import contextlib
+from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
@@ -36,11 +38,15 @@ def has_sent(daemon: LabDaemon, packets: int) -> bool:
     return daemon.counters()["tun_packets_read"] >= packets
 
 
-def wait_pinging(*daemons: LabDaemon) -> None:
-    """Waits until the applications of these hosts send."""
-    for daemon in daemons:
-        before = daemon.counters()["tun_packets_read"]
-        wait_until(partial(has_sent, daemon, before + 3), SAID_SECONDS, f"pings are sent from {daemon.name}")
+@contextlib.contextmanager
+def pinging(*pairs: tuple[LabDaemon, LabDaemon]) -> Iterator[None]:
+    """Has nodes ping others, all of them by the time that the body begins; first those whose answers would count as pings."""
+    with contextlib.ExitStack() as pings:
+        for one, other in pairs:
+            before = one.counters()["tun_packets_read"]
+            pings.enter_context(Pings(one.host, other.address))
+            wait_until(partial(has_sent, one, before + 3), SAID_SECONDS, f"pings are sent from {one.name}")
+        yield
 
 
 def status(daemon: LabDaemon) -> dict[str, object]:
@@ -58,8 +64,7 @@ def test_what_happens_to_the_device_heals_within_a_moment(lab: Lab, make_mesh: M
     heals(mesh, "a replaced route", "route replace 400::/7 dev lo metric 256")
     heals(mesh, "an MTU that is too small for IPv6", f"link set {TUN} mtu 1000")
     heals(mesh, "a device moved elsewhere", f"link set {TUN} netns {elsewhere.namespace}")
-    with Pings(b.host, mesh["a"].address), Pings(mesh["a"].host, b.address):
-        wait_pinging(mesh["a"], b)
+    with pinging((b, mesh["a"]), (mesh["a"], b)):
         heals(mesh, "a removed device", f"link del {TUN}")
     heals(mesh, "another name", f"link set {TUN} down", f"link set {TUN} name other", "link set other up")
     wait_until(lambda: status(b)["tun"] == "other", SAID_SECONDS, "the new name is taken over")
@@ -73,8 +78,7 @@ def test_what_cannot_be_repaired_is_said_once_and_withdrawn_until_it_can(make_me
     mesh.wait_converged()
     a, b, c = (mesh[name] for name in "abc")
     assert answers(a.host, b.address)
-    with Pings(a.host, b.address), Pings(b.host, c.address):
-        wait_pinging(a, b)
+    with pinging((b, c), (a, b)):
         with b.frozen():  # or it would be the first to take the name
             b.host.ip(f"link del {TUN}", f"link add {TUN} type veth peer name {TUN}x")
         wait_unreachable(mesh)
