@@ -63,7 +63,7 @@ def ping(
     Without a deadline ping would wait for the last answers only twice as long as the others took. With one it sends more than
     `count` while answers are missing, and those are not counted.
     """
-    deadline = ceil(count * interval + wait)
+    deadline = ceil(2 * count * interval + wait)  # on a busy machine pings leave late
     options = ["-c", str(count), "-i", str(interval), "-s", str(size), "-w", str(deadline)]
     done = host.run("ping", "-D", *options, address, timeout=deadline + 20, check=False)
     return parse_ping(done.stdout + done.stderr, count)
