@@ -118,7 +118,7 @@ def test_a_clean_cable_alarms_nobody_and_every_figure_is_what_others_measure(pai
     wait_until(
         lambda: measured_ms / 2 <= the_peer(a)["rttMs"] < measured_ms + OUR_OWN_WORK_MS,
         SETTLED_S,
-        "the round trip is shown",
+        lambda: f"the round trip is shown: {the_peer(a)}, {measured_ms} measured",
     )
 
 
