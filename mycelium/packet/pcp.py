@@ -17,11 +17,11 @@ Addresses are IPv6 or IPv4-mapped. Options may follow.
 """
 
 import struct
-from ipaddress import IPv4Address
 from typing import Final
 
 from mycelium.errors import DecodeError, MappingRefused
-from mycelium.packet.port_mapping import UDP_PROTOCOL, PortMapping, plain_address
+from mycelium.mapped_address import in_16_bytes, plain_address
+from mycelium.packet.port_mapping import UDP_PROTOCOL, PortMapping
 
 NONCE_BYTES: Final = 12
 NOT_SPOKEN: Final = "the router does not speak PCP"
@@ -34,7 +34,7 @@ _REQUEST: Final = struct.Struct("!BBxxI16s12sB3xHH16s")
 _REPLY: Final = struct.Struct("!BBxBI16x12sB3xHH16s")
 _HEAD: Final = struct.Struct("!BBxB")
 _LONGEST: Final = 1_100  # section 7
-_MAPPED: Final = bytes(10) + b"\xff\xff"
+_ANY: Final = "0.0.0.0"
 _RESULTS: Final = {
     2: "the router allows it to nobody, or not to this host",
     4: "the router maps no ports",
@@ -48,9 +48,8 @@ _RESULTS: Final = {
 
 def pcp_request(client: str, port: int, nonce: bytes, *, lifetime_s: int, suggested_port: int) -> bytes:
     """Returns the request to map the UDP port of an IPv4 client; a lifetime of 0 ends the mapping."""
-    address = _MAPPED + IPv4Address(client).packed
-    wanted = _MAPPED + bytes(4)
-    return _REQUEST.pack(_VERSION, _MAP, lifetime_s, address, nonce, UDP_PROTOCOL, port, suggested_port, wanted)
+    ends = in_16_bytes(client), nonce, UDP_PROTOCOL, port, suggested_port, in_16_bytes(_ANY)
+    return _REQUEST.pack(_VERSION, _MAP, lifetime_s, *ends)
 
 
 def pcp_answer(data: bytes, port: int, nonce: bytes) -> PortMapping:

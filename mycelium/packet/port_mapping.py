@@ -1,6 +1,5 @@
 """A port that a router passes on to this host, in whichever protocol it was asked for."""
 
-from ipaddress import IPv6Address
 from typing import Final, NamedTuple
 
 PORT_CONTROL_PORT: Final = 5351  # of NAT-PMP and PCP servers
@@ -13,9 +12,3 @@ class PortMapping(NamedTuple):
     host: str
     port: int
     lifetime_s: int
-
-
-def plain_address(packed: bytes) -> str:
-    """Returns a packed IPv6 address as text, an IPv4-mapped one as IPv4."""
-    address = IPv6Address(packed)
-    return str(address.ipv4_mapped or address)

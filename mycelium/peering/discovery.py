@@ -23,6 +23,7 @@ from mycelium.errors import DecodeError
 from mycelium.identity import blake2b
 from mycelium.limits import DISCOVERED_PEERS, DISCOVERED_PER_ADDRESS, DISCOVERY_INTERFACES, NEWCOMERS_PER_SECOND
 from mycelium.link.link import Link, LinkState
+from mycelium.mapped_address import in_16_bytes
 from mycelium.outbox import BeaconDue, Outbox
 from mycelium.peering.dialler import Candidate, Dialler, Source
 from mycelium.peering.failures import Failures
@@ -34,7 +35,6 @@ from mycelium.wire.beacon import (
     Beacon,
     decode_beacon,
     encode_beacon,
-    source_bytes,
     tagged_bytes,
 )
 
@@ -182,7 +182,7 @@ class Discovery:
             return
         if beacon.instance == self._instance or not self._port:
             return
-        if not hmac.compare_digest(beacon.tag, self._tag(data, source_bytes(source.host))):
+        if not hmac.compare_digest(beacon.tag, self._tag(data, in_16_bytes(source.host))):
             self.counters.beacons_forged += 1
             return
         self.counters.beacons_accepted += 1

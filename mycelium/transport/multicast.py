@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from mycelium.errors import DeviceError
 from mycelium.limits import BEACON_BUFFER_BYTES, DISCOVERY_INTERFACES
+from mycelium.mapped_address import in_16_bytes
 from mycelium.transport.underlay import Underlay
-from mycelium.wire.beacon import source_bytes
 
 # <linux/sockios.h>, <net/if.h>, <linux/in.h>, <linux/in6.h>: not in the socket module of Python 3.11
 SIOCGIFFLAGS: Final = 0x8913
@@ -168,4 +168,4 @@ def _ipv4_of(probe: socket.socket, name: str) -> tuple[bytes, IPv4Network] | Non
         return None
     network = ip_network(f"{address}/{mask}", strict=False)
     assert isinstance(network, IPv4Network)
-    return source_bytes(address), network
+    return in_16_bytes(address), network

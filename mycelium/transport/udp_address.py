@@ -10,11 +10,11 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from mycelium.endpoint import Endpoint
+from mycelium.mapped_address import MAPPED_PREFIX
 from mycelium.transport.udp_socket import IP_PKTINFO
 
 SCHEME: Final = "udp"
 MAPPED_TEXT: Final = "::ffff:"
-MAPPED_BYTES: Final = bytes(10) + b"\xff\xff"
 
 IN_PKTINFO: Final = struct.Struct("=I4s4s")  # interface index, local address, destination in the header
 IN6_PKTINFO: Final = struct.Struct("=16sI")  # local address, interface index
@@ -41,7 +41,7 @@ def from_inet(address: SocketAddress, pktinfo: bytes) -> Endpoint:
 def to_inet6(endpoint: Endpoint) -> tuple[SocketAddress, list[ControlMessage]]:
     """Returns the address and the control messages for a dual-stack socket; raises ValueError for a malformed host."""
     if ipaddress.ip_address(endpoint.host).version == 4:
-        mapped = MAPPED_BYTES + endpoint.local if endpoint.local else b""
+        mapped = MAPPED_PREFIX + endpoint.local if endpoint.local else b""
         return (MAPPED_TEXT + endpoint.host, endpoint.port, 0, 0), _inet6_source(mapped, 0)
     return (endpoint.host, endpoint.port, 0, endpoint.scope), _inet6_source(endpoint.local, endpoint.scope)
 

@@ -15,7 +15,6 @@ network the key is zeros, and the tag is only a checksum.
 """
 
 import struct
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from msgspec import Struct
@@ -31,7 +30,6 @@ BEACON_TAG_BYTES: Final = 16
 
 _MAGIC: Final = b"mycelium"
 _VERSION: Final = 1
-_MAPPED: Final = bytes(10) + b"\xff\xff"  # an IPv4 address as an IPv6 one
 _FIXED: Final = struct.Struct("!8sBBH16s")
 
 
@@ -58,12 +56,6 @@ def decode_beacon(data: bytes) -> Beacon:
     if not port:
         raise DecodeError("beacon with port 0")
     return Beacon(port, instance, data[-BEACON_TAG_BYTES:])
-
-
-def source_bytes(host: str) -> bytes:
-    """Returns a numeric source address as tags cover it."""
-    address = ip_address(host)
-    return address.packed if isinstance(address, IPv6Address) else _MAPPED + address.packed
 
 
 def tagged_bytes(data: bytes, source: bytes) -> bytes:

@@ -5,15 +5,13 @@
 """
 
 import struct
-from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple
 
 from mycelium.errors import DecodeError
+from mycelium.mapped_address import in_16_bytes, plain_address
 
 UNDERLAY_ADDRESS: Final = struct.Struct("!16sH")
 UNDERLAY_ADDRESS_BYTES: Final = UNDERLAY_ADDRESS.size
-
-_MAPPED: Final = bytes(10) + b"\xff\xff"
 
 
 class UnderlayAddress(NamedTuple):
@@ -24,8 +22,7 @@ class UnderlayAddress(NamedTuple):
 
     def packed(self) -> bytes:
         """Returns the bytes of a message."""
-        packed = ip_address(self.host).packed
-        return UNDERLAY_ADDRESS.pack(_MAPPED + packed if len(packed) == 4 else packed, self.port)
+        return UNDERLAY_ADDRESS.pack(in_16_bytes(self.host), self.port)
 
 
 def underlay_address(data: bytes | memoryview) -> UnderlayAddress:
@@ -33,6 +30,4 @@ def underlay_address(data: bytes | memoryview) -> UnderlayAddress:
     if len(data) < UNDERLAY_ADDRESS.size:
         raise DecodeError("truncated underlay address")
     packed, port = UNDERLAY_ADDRESS.unpack_from(data)
-    if packed.startswith(_MAPPED):
-        return UnderlayAddress(str(IPv4Address(packed[len(_MAPPED) :])), port)
-    return UnderlayAddress(str(IPv6Address(packed)), port)
+    return UnderlayAddress(plain_address(packed), port)

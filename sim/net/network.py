@@ -10,6 +10,7 @@ from typing import Final
 from mycelium.crypto.primitives import Primitives, RealPrimitives
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
+from mycelium.mapped_address import in_16_bytes
 from mycelium.node.announcing import is_signed
 from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
@@ -19,7 +20,6 @@ from mycelium.peer_address import is_numeric
 from mycelium.peer_url import WHATEVER_PASSES
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.beacon import source_bytes
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 from mycelium.wire.underlay_address import UnderlayAddress
 
@@ -233,7 +233,7 @@ class VirtualHost:
         """Sends a beacon over every wire. Its addresses must be on the link: link-local ones, or of IPv4."""
         network = self.network
         for source in self.addresses:
-            data = self.node.discovery.beacon(source_bytes(source))
+            data = self.node.discovery.beacon(in_16_bytes(source))
             for (sender, receiver), wire in network.wires.items():
                 if sender == source:
                     network.carry_beacon(wire, source, receiver, data)

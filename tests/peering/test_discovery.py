@@ -12,8 +12,9 @@ from mycelium.endpoint import Endpoint
 from mycelium.identity import blake2b
 from mycelium.limits import DISCOVERED_PEERS, DISCOVERED_PER_ADDRESS, NEWCOMERS_PER_SECOND
 from mycelium.link.link import LinkState
+from mycelium.mapped_address import in_16_bytes
 from mycelium.peering.discovery import FIRST_WAIT_S, FORGET_S, HESITATION_S, INTERVAL_S, LEAST_GAP_S, SIMULTANEOUS_S
-from mycelium.wire.beacon import BEACON_KEY_LABEL, Beacon, encode_beacon, source_bytes, tagged_bytes
+from mycelium.wire.beacon import BEACON_KEY_LABEL, Beacon, encode_beacon, tagged_bytes
 from mycelium.wire.datagram import HANDSHAKE_1
 from sim.net.network import DISCOVERY_PORT, PORT, url_of
 from sim.net.node_net import NodeNet
@@ -79,7 +80,7 @@ def forged(source: str, *, instance: bytes = bytes(16), port: int = PORT, psk: b
     bare = Beacon(port, instance)
     key = blake2b(BEACON_KEY_LABEL + psk + bytes(8), size=32)
     return encode_beacon(
-        Beacon(port, instance, blake2b(tagged_bytes(encode_beacon(bare), source_bytes(source)), size=16, key=key))
+        Beacon(port, instance, blake2b(tagged_bytes(encode_beacon(bare), in_16_bytes(source)), size=16, key=key))
     )
 
 
