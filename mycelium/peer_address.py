@@ -37,6 +37,11 @@ def objection(host: str, *, zone: str = "") -> str | None:
     return None
 
 
+def is_of_another_host(host: str) -> bool:
+    """Tells whether a numeric address without a zone can be one at which another host is reached."""
+    return objection(host) is None and not ip_address(host).is_loopback
+
+
 def is_in_overlay(address: IPv4Address | IPv6Address) -> bool:
     """Tells whether an address is one of the overlay's, which never carries its own datagrams."""
     return is_overlay_address(address.packed)

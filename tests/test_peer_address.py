@@ -2,7 +2,7 @@
 
 import pytest
 
-from mycelium.peer_address import objection
+from mycelium.peer_address import is_of_another_host, objection
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,21 @@ def test_an_address_that_no_peer_can_have_is_refused_with_the_reason(host: str, 
 )
 def test_any_other_is_a_peer_s(host: str, zone: str) -> None:
     assert objection(host, zone=zone) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "is_fit"),
+    [
+        ("192.0.2.1", True),
+        ("169.254.1.1", True),
+        ("2001:db8::1", True),
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("0.0.0.0", False),
+        ("ff02::1", False),
+        ("fe80::1", False),
+        ("400::1", False),
+    ],
+)
+def test_another_host_is_reached_at_what_is_neither_refused_nor_loopback(host: str, is_fit: bool) -> None:
+    assert is_of_another_host(host) == is_fit

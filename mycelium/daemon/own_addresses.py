@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from typing import Final
 
 from mycelium.endpoint import Endpoint
-from mycelium.peer_address import objection
+from mycelium.peer_address import is_of_another_host
 from mycelium.wire.underlay_address import UnderlayAddress
 
 UDP: Final = "udp"
@@ -24,7 +24,7 @@ def reachable_at(
         for socket in listening
         if socket.scheme == UDP
         for host in own
-        if _serves(socket.host, host) and objection(host) is None and not ip_address(host).is_loopback
+        if _serves(socket.host, host) and is_of_another_host(host)
     ]
     return sorted(found, key=lambda one: not ip_address(one.host).is_global)
 

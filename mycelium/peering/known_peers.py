@@ -13,7 +13,7 @@ from typing import Final
 
 from mycelium.counters import counter
 from mycelium.limits import KNOWN_PEERS, KNOWN_PEERS_KEPT, KNOWN_PER_KEY, KNOWN_PER_NETWORK, KNOWN_PER_TEACHER
-from mycelium.peer_address import objection
+from mycelium.peer_address import is_of_another_host
 from mycelium.timing import Backoff
 from mycelium.wire.known_peer import KnownPeer
 
@@ -110,9 +110,9 @@ class KnownPeers:
             self.changes += 1
 
     def _is_fit(self, peer: KnownPeer) -> bool:
-        host = peer.address.host
-        is_link_local = ip_address(host).is_link_local or ip_address(host).is_loopback
-        return bool(peer.address.port) and peer.key != self._own_key and not is_link_local and objection(host) is None
+        host, port = peer.address
+        is_fit = is_of_another_host(host) and not ip_address(host).is_link_local
+        return bool(port) and peer.key != self._own_key and is_fit
 
     def _make_room(self, peer: KnownPeer, teacher: bytes) -> bool:
         """Tells whether an address can be taken; one that is not proved may be forgotten for it."""

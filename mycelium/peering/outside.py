@@ -18,7 +18,7 @@ from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
 from mycelium.limits import OBSERVATIONS, SIGNAL_CANDIDATES
 from mycelium.medium import medium_of
-from mycelium.peer_address import is_numeric, objection
+from mycelium.peer_address import is_numeric, is_of_another_host
 from mycelium.wire.underlay_address import UnderlayAddress
 
 UDP: Final = "udp"
@@ -85,7 +85,7 @@ class Outside:
 
     def observed(self, neighbour: bytes, socket_port: int, address: UnderlayAddress) -> None:
         """Takes where a neighbour sees the local socket with this port."""
-        if not address.port or objection(address.host) is not None or ip_address(address.host).is_loopback:
+        if not address.port or not is_of_another_host(address.host):
             self.counters.observations_refused += 1
             return
         self._observations.pop((neighbour, socket_port), None)

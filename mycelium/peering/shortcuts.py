@@ -10,7 +10,6 @@ addresses, a few times, and never to addresses that no peer can have.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from math import inf
 from typing import Final, Protocol
 
@@ -29,7 +28,7 @@ from mycelium.limits import (
     SIGNAL_NEIGHBOURS,
 )
 from mycelium.link.link import Link, LinkState
-from mycelium.peer_address import objection
+from mycelium.peer_address import is_of_another_host
 from mycelium.peering.attempt import Attempt, Phase
 from mycelium.peering.dialler import SHORTCUT_DATAGRAMS, Candidate, Dialler, Source
 from mycelium.peering.outside import Mapping, Outside
@@ -389,5 +388,4 @@ class Shortcuts:
 
 def _is_possible(endpoint: Endpoint) -> bool:
     """Tells whether a peer can have an address, so that a datagram may be sent there for it."""
-    address = ip_address(endpoint.host)
-    return bool(endpoint.port) and objection(endpoint.host) is None and not address.is_loopback
+    return bool(endpoint.port) and is_of_another_host(endpoint.host)
