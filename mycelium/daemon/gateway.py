@@ -1,7 +1,6 @@
 """The router through which this host reaches the Internet over IPv4, as the kernel's routes have it."""
 
 import socket
-import struct
 from ipaddress import IPv4Address
 from typing import Final, NamedTuple
 
@@ -14,6 +13,7 @@ from mycelium.packet.netlink import (
     RTM_GETROUTE,
     attribute,
     attributes,
+    number_attribute,
 )
 from mycelium.tun.rtnetlink import ask
 
@@ -35,7 +35,7 @@ class Gateway(NamedTuple):
 
 def find_gateway(mark: int) -> Gateway | None:
     """Asks the kernel for the router of what leaves with this firewall mark; None where there is none."""
-    wanted = attribute(RTA_DST, FAR_AWAY.packed) + attribute(RTA_MARK, struct.pack("=I", mark))
+    wanted = attribute(RTA_DST, FAR_AWAY.packed) + number_attribute(RTA_MARK, mark)
     try:
         answers = ask(RTM_GETROUTE, ROUTE.pack(socket.AF_INET, _ADDRESS_BITS, 0, 0, 0, 0, 0, 0, 0) + wanted)
     except OSError:  # no route

@@ -1,6 +1,7 @@
 """Messages and attributes of rtnetlink: <linux/netlink.h>, <linux/rtnetlink.h>, <linux/if_link.h>, rtnetlink(7)."""
 
 import struct
+import sys
 from collections.abc import Iterator
 from typing import Final
 
@@ -60,6 +61,8 @@ _NLA_TYPE_MASK: Final = 0x3FFF  # without the flags for nested attributes and fo
 
 _HEADER: Final = struct.Struct("=IHHII")  # length, type, flags, sequence, port
 _ATTRIBUTE: Final = struct.Struct("=HH")  # length, type
+_NUMBER: Final = struct.Struct("=I")
+_ERROR: Final = struct.Struct("=i")  # a negative errno
 
 
 def message(kind: int, flags: int, body: bytes) -> bytes:
@@ -70,6 +73,22 @@ def message(kind: int, flags: int, body: bytes) -> bytes:
 def attribute(kind: int, value: bytes) -> bytes:
     """Returns one attribute of a message's body, padded."""
     return _ATTRIBUTE.pack(_ATTRIBUTE.size + len(value), kind) + value + bytes(-len(value) % 4)
+
+
+def number_attribute(kind: int, value: int) -> bytes:
+    """Returns an attribute with a number of 32 bits."""
+    return attribute(kind, _NUMBER.pack(value))
+
+
+def number(value: bytes) -> int:
+    """Returns the number in an attribute; 0 for an attribute that is not there."""
+    return int.from_bytes(value, sys.byteorder)
+
+
+def error_of(body: bytes) -> int:
+    """Returns the errno of a NLMSG_ERROR; 0 for an acknowledgement."""
+    code: int = _ERROR.unpack_from(body)[0]
+    return -code
 
 
 def messages(data: bytes) -> Iterator[tuple[int, int, bytes]]:

@@ -7,8 +7,6 @@ into the TUN device, or into a tunnel between overlay addresses, and nothing is 
 import contextlib
 import ipaddress
 import socket
-import struct
-from typing import Final
 
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
@@ -38,10 +36,10 @@ from mycelium.packet.netlink import (
     attributes,
     message,
     messages,
+    number,
+    number_attribute,
 )
 from mycelium.peer_address import is_in_overlay
-
-_U32: Final = struct.Struct("=I")
 
 
 class Underlay:
@@ -106,11 +104,11 @@ class Underlay:
         Addresses have 4 or 16 bytes. A destination on the link is its own gateway.
         """
         self._open()
-        wanted = attribute(RTA_DST, address) + attribute(RTA_SRC, source) + attribute(RTA_MARK, _U32.pack(self._mark))
+        wanted = attribute(RTA_DST, address) + attribute(RTA_SRC, source) + number_attribute(RTA_MARK, self._mark)
         kind, found = self._resolve(address, wanted)
         if kind != RTN_UNICAST or RTA_VIA in found:
             return None
-        return _U32.unpack(found[RTA_OIF])[0], found.get(RTA_GATEWAY, address)
+        return number(found[RTA_OIF]), found.get(RTA_GATEWAY, address)
 
     def leads_inside(self, interface: int) -> bool:
         """Tells whether an interface is the TUN device, or a tunnel over the overlay, or lies on one, as VLANs do."""
@@ -140,12 +138,12 @@ class Underlay:
         """Tells whether what is below an interface leads inside; in another namespace, an index means another interface."""
         if IFLA_LINK not in told or IFLA_LINK_NETNSID in told:
             return False
-        return self.leads_inside(_U32.unpack(told[IFLA_LINK])[0])
+        return self.leads_inside(number(told[IFLA_LINK]))
 
     def _route(self, address: bytes) -> tuple[int, int]:
         """Returns the type of the kernel's route for an address, and its interface; zeros without one."""
-        kind, found = self._resolve(address, attribute(RTA_DST, address) + attribute(RTA_MARK, _U32.pack(self._mark)))
-        return kind, _U32.unpack(found.get(RTA_OIF, bytes(_U32.size)))[0]
+        kind, found = self._resolve(address, attribute(RTA_DST, address) + number_attribute(RTA_MARK, self._mark))
+        return kind, number(found.get(RTA_OIF, b""))
 
     def _resolve(self, address: bytes, wanted: bytes) -> tuple[int, dict[int, bytes]]:
         """Returns the type and the attributes of the kernel's route for an address; zero without one."""

@@ -7,7 +7,6 @@ import contextlib
 import errno
 import os
 import socket
-import struct
 from socket import AF_INET6
 from typing import Final
 
@@ -42,8 +41,10 @@ from mycelium.packet.netlink import (
     RTPROT_KERNEL,
     attribute,
     attributes,
+    number,
+    number_attribute,
 )
-from mycelium.tun.rtnetlink import ask, change, is_absent, number
+from mycelium.tun.rtnetlink import ask, change, is_absent
 
 PREFIX: Final = "400::/7"  # all addresses of the overlay
 PREFIX_BITS: Final = 7
@@ -113,9 +114,9 @@ def _refuse_other(index: int, address: bytes, *, longest: int) -> None:
 def _shape(index: int) -> None:
     """Sets MTU and queue length, and as far as the kernel knows them the largest super-packet and no address of its own."""
     head = LINK.pack(0, 0, index, 0, 0)
-    change(RTM_NEWLINK, head + _number(IFLA_MTU, OVERLAY_MTU) + _number(IFLA_TXQLEN, QUEUE_LENGTH))
+    change(RTM_NEWLINK, head + number_attribute(IFLA_MTU, OVERLAY_MTU) + number_attribute(IFLA_TXQLEN, QUEUE_LENGTH))
     mode = attribute(AF_INET6, attribute(IFLA_INET6_ADDR_GEN_MODE, _ADDR_GEN_MODE_NONE))
-    for optional in (attribute(IFLA_AF_SPEC, mode), _number(IFLA_GSO_MAX_SIZE, GSO_BYTES)):
+    for optional in (attribute(IFLA_AF_SPEC, mode), number_attribute(IFLA_GSO_MAX_SIZE, GSO_BYTES)):
         try:
             change(RTM_NEWLINK, head + optional)
         except OSError as error:
@@ -135,12 +136,12 @@ def _add_address(index: int, address: bytes) -> None:
 
 def _replace_route(index: int) -> None:
     head = ROUTE.pack(AF_INET6, PREFIX_BITS, 0, 0, RT_TABLE_MAIN, RTPROT_KERNEL, 0, RTN_UNICAST, 0)
-    body = attribute(RTA_DST, _PREFIX_ADDRESS) + _number(RTA_OIF, index) + _number(RTA_PRIORITY, _ROUTE_METRIC)
+    body = (
+        attribute(RTA_DST, _PREFIX_ADDRESS)
+        + number_attribute(RTA_OIF, index)
+        + number_attribute(RTA_PRIORITY, _ROUTE_METRIC)
+    )
     change(RTM_NEWROUTE, head + body, flags=NLM_F_CREATE | NLM_F_REPLACE)
-
-
-def _number(kind: int, value: int) -> bytes:
-    return attribute(kind, struct.pack("=I", value))
 
 
 def _reason(name: str, code: int) -> str:

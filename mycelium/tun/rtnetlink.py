@@ -3,8 +3,6 @@
 import errno
 import os
 import socket
-import struct
-import sys
 from typing import Final
 
 from mycelium.packet.netlink import (
@@ -14,17 +12,12 @@ from mycelium.packet.netlink import (
     NLMSG_DONE,
     NLMSG_ERROR,
     READ_BYTES,
+    error_of,
     message,
     messages,
 )
 
 ANSWER_S: Final = 1.0  # the kernel answers within the call that asks; this only keeps a fault from blocking
-_ERROR: Final = struct.Struct("=i")
-
-
-def number(value: bytes) -> int:
-    """Returns the number in an attribute; 0 for an attribute that is not there."""
-    return int.from_bytes(value, sys.byteorder)
 
 
 def ask(kind: int, body: bytes, *, flags: int = 0) -> list[bytes]:
@@ -36,7 +29,7 @@ def ask(kind: int, body: bytes, *, flags: int = 0) -> list[bytes]:
         while True:
             for answer, _, its_body in messages(netlink.recv(READ_BYTES)):
                 if answer == NLMSG_ERROR:
-                    code = -_ERROR.unpack_from(its_body)[0]
+                    code = error_of(its_body)
                     if code:
                         raise OSError(code, os.strerror(code))
                 if answer in (NLMSG_ERROR, NLMSG_DONE):

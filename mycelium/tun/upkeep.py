@@ -22,12 +22,12 @@ from mycelium.packet.netlink import (
     RTM_GETADDR,
     RTM_GETLINK,
     attributes,
+    number,
 )
 from mycelium.tun import rtnetlink
 from mycelium.tun.ethtool import Features, active_features, set_features
 from mycelium.tun.linux import LinuxTun
 from mycelium.tun.netlink import PREFIX, PREFIX_BITS, configure, name_of, route_of
-from mycelium.tun.rtnetlink import number
 
 _SHAPE: Final = {IFLA_MTU: "an MTU", IFLA_TXQLEN: "a queue length", IFLA_GSO_MAX_SIZE: "a largest super-packet"}
 

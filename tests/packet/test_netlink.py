@@ -1,9 +1,20 @@
 """Netlink messages and attributes: what is put together comes apart again, and no bytes are too strange to read."""
 
+import errno
+import sys
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.packet.netlink import attribute, attributes, message, messages
+from mycelium.packet.netlink import (
+    attribute,
+    attributes,
+    error_of,
+    message,
+    messages,
+    number,
+    number_attribute,
+)
 
 BODIES = st.binary(max_size=64).map(lambda body: body + bytes(-len(body) % 4))
 
@@ -26,3 +37,15 @@ def test_the_flags_of_a_nested_attribute_are_no_part_of_its_type() -> None:
 def test_any_bytes_can_be_read(data: bytes) -> None:
     assert sum(len(body) for _, _, body in messages(data)) <= len(data)
     assert sum(len(value) for _, value in attributes(data)) <= len(data)
+
+
+def test_a_number_that_is_not_there_is_zero() -> None:
+    assert number((1_400).to_bytes(4, sys.byteorder)) == 1_400
+    assert number(b"") == 0
+
+
+def test_a_number_is_told_in_32_bits_and_a_refusal_by_its_errno() -> None:
+    [(kind, value)] = attributes(number_attribute(4, 1_400))
+    assert (kind, number(value)) == (4, 1_400)
+    assert error_of((-errno.EPERM).to_bytes(4, sys.byteorder, signed=True)) == errno.EPERM
+    assert error_of(bytes(4)) == 0

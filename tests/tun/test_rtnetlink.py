@@ -2,12 +2,11 @@
 
 import errno
 import socket
-import sys
 
 import pytest
 
 from mycelium.packet.netlink import IFLA_IFNAME, LINK, NLM_F_DUMP, RTM_GETLINK, RTM_NEWLINK, attributes
-from mycelium.tun.rtnetlink import ask, change, is_absent, number
+from mycelium.tun.rtnetlink import ask, change, is_absent
 
 LOOPBACK = "lo"
 NOBODY = 0x7FFF_FFFF
@@ -30,8 +29,3 @@ def test_the_kernels_refusal_is_an_error_with_its_reason() -> None:
     with pytest.raises(OSError, match=r"No such device|not permitted"):
         change(RTM_NEWLINK, LINK.pack(0, 0, NOBODY, 0, 0))
     assert not is_absent(OSError(errno.EPERM, "not permitted"))
-
-
-def test_a_number_that_is_not_there_is_zero() -> None:
-    assert number((1_400).to_bytes(4, sys.byteorder)) == 1_400
-    assert number(b"") == 0

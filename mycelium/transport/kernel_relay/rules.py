@@ -9,17 +9,15 @@ import contextlib
 import errno
 import os
 import socket
-import struct
 from collections.abc import Iterable
 from typing import Final
 
 from mycelium.errors import DeviceError
 from mycelium.packet import nftables
-from mycelium.packet.netlink import NLMSG_DONE, NLMSG_ERROR, READ_BYTES, messages
+from mycelium.packet.netlink import NLMSG_DONE, NLMSG_ERROR, READ_BYTES, error_of, messages
 from mycelium.packet.nftables import Way
 
 NETLINK_NETFILTER: Final = 12
-_ERROR: Final = struct.Struct("=i")
 _MISSING: Final = (errno.EOPNOTSUPP, errno.EPROTONOSUPPORT, errno.ENOENT, errno.EAFNOSUPPORT, errno.EINVAL)
 
 
@@ -79,7 +77,7 @@ class KernelRules:
                 while True:
                     for kind, _, body in messages(self._netlink.recv(READ_BYTES)):
                         if kind == NLMSG_ERROR:
-                            code = code or -_ERROR.unpack_from(body)[0]
+                            code = code or error_of(body)
                         elif kind != NLMSG_DONE:
                             bodies.append(body)
         except OSError as error:
