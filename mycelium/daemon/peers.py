@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from mycelium.daemon.proxied import ProxiedPeers
@@ -66,9 +66,7 @@ class Peers:
         urls = {str(url): url for url in configured}
         self._configured = set(urls)
         self._removed &= self._configured.union(*self._listed.values())
-        gone = [url for name, url in self._urls.items() if not self._is_wanted(name)]
-        new = [url for name, url in urls.items() if name not in self._urls and name not in self._removed]
-        ended, begun = _count(self._end, gone), _count(self._begin, new)
+        ended, begun = self._adjust(urls)
         counts = (begun, "added"), (ended, "removed"), (len(self._removed), "left out as removed by hand")
         return [f"{count} peer{'s' * (count > 1)} {what}" for count, what in counts if count]
 
@@ -76,9 +74,13 @@ class Peers:
         """Takes the peers that a list has now, in place of those that it brought before."""
         urls = {str(url): url for url in listed}
         self._listed[source] = set(urls)
-        _count(self._end, [url for name, url in self._urls.items() if not self._is_wanted(name)])
-        new = [url for name, url in urls.items() if name not in self._urls and name not in self._removed]
-        _count(self._begin, new)
+        self._adjust(urls)
+
+    def _adjust(self, named: Mapping[str, PeerUrl]) -> tuple[int, int]:
+        """Ends the peers that nothing names any more, and begins those among `named` that are new; returns how many of each."""
+        gone = [url for name, url in self._urls.items() if not self._is_wanted(name)]
+        new = [url for name, url in named.items() if name not in self._urls and name not in self._removed]
+        return _count(self._end, gone), _count(self._begin, new)
 
     def list_of(self, name: str) -> str | None:
         """Returns the list that brought a peer, if one did."""

@@ -99,7 +99,7 @@ class Journal:
             self.note(EventKind.PEER_FAILED, peer=url, endpoint=tried, cause=cause, count=failures, now=now)
 
     def outside_changed(self, view: View | None, *, now: float) -> None:
-        """Neighbours see this node elsewhere than before; None: they do not."""
+        """Neighbours see this node elsewhere than before; None: nothing has changed."""
         if view is not None and view.addresses:
             seen_at = Endpoint("udp", *view.addresses[0])
             self.note(EventKind.OUTSIDE, after=seen_at, cause=view.mapping.value, now=now)
