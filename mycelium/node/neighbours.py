@@ -45,7 +45,7 @@ from mycelium.peering.redials import Redials
 from mycelium.policy import Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.timing import Deadlines
-from mycelium.wire.control import Item, Observed
+from mycelium.wire.control import Item, Observed, Update
 from mycelium.wire.frame import CLOSE_LEAVING
 from mycelium.wire.lease import LeaseAnswer, LeaseRequest
 
@@ -162,9 +162,7 @@ class Neighbours:
         match event:
             case ItemsReceived():
                 routing.receive(neighbour, event.items, now=now)
-                self._take_observations(neighbour, event.items)
-                self._exchange.receive(neighbour, event.items, now=now)
-                self._take_leases(neighbour, event.items, now=now)
+                self._take_others(neighbour, [item for item in event.items if type(item) is not Update], now=now)
             case LinkUp():
                 self._handle_up(event, now=now)
             case LinkSuspected():
@@ -190,7 +188,12 @@ class Neighbours:
             case KeysRenewed():
                 journal.note(EventKind.LINK_KEYS, node=neighbour, now=now)
 
-    def _take_leases(self, neighbour: bytes, items: Iterable[Item], *, now: float) -> None:
+    def _take_others(self, neighbour: bytes, items: Sequence[Item], *, now: float) -> None:
+        """Takes what routing leaves to others. Updates, of which a table has thousands, are not among the items."""
+        if not items:
+            return
+        self._take_observations(neighbour, items)
+        self._exchange.receive(neighbour, items, now=now)
         about_leases = [item for item in items if isinstance(item, LeaseRequest | LeaseAnswer)]
         if about_leases:
             self._leasing.take(neighbour, about_leases, now=now)
