@@ -68,17 +68,22 @@ def read_private(path: Path, *, name: str, error: type[LocalError]) -> bytes:
 def read_with_mode(path: Path, *, name: str, error: type[LocalError], most: int = MAX_BYTES) -> tuple[bytes, int]:
     """Returns the first bytes of a regular file, `most` of them, and who may do what with it."""
     try:
-        # Non-blocking, because opening a FIFO would wait for a writer.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise error(f"{name} is not a regular file")
-            return os.read(descriptor, most), stat.S_IMODE(status.st_mode)
-        finally:
-            os.close(descriptor)
+        found = read_regular(path, most)
     except OSError as cause:
         raise error(f"cannot read {name}: {cause.strerror}") from None
+    if found is None:
+        raise error(f"{name} is not a regular file")
+    return found
+
+
+def read_regular(path: Path, most: int) -> tuple[bytes, int] | None:
+    """Returns the first bytes of a regular file and its permissions, None for what is no such file; raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO would wait for a writer
+    try:
+        mode = os.fstat(descriptor).st_mode
+        return (os.read(descriptor, most), stat.S_IMODE(mode)) if stat.S_ISREG(mode) else None
+    finally:
+        os.close(descriptor)
 
 
 def require_private(mode: int, path: Path, *, name: str, error: type[LocalError]) -> None:

@@ -1,11 +1,10 @@
 """Reads lists of peers: from the DNS, over HTTPS, from files. Each has a time limit and a bound, and fails with its cause."""
 
 import asyncio
-import os
 import socket
 import ssl
-import stat
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -14,6 +13,7 @@ import dns.exception
 import dns.resolver
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from mycelium.admin.private_file import read_regular
 from mycelium.daemon.resolver import look_up_failed
 from mycelium.daemon.threads import in_thread
 from mycelium.errors import ConfigError, ResolveError
@@ -126,17 +126,13 @@ class _Resolver(AbstractResolver):
 
 
 async def _from_file(path: str) -> list[PeerUrl]:
-    def read() -> bytes:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ResolveError("it is not a regular file")
-            return file.read(PEER_LIST_BYTES + 1)
-
     try:
-        return _parsed(await in_thread(read))
+        found = await in_thread(lambda: read_regular(Path(path), PEER_LIST_BYTES + 1))
     except OSError as error:
         raise ResolveError(f"the file can't be read: {error.strerror}") from None
+    if found is None:
+        raise ResolveError("it is not a regular file")
+    return _parsed(found[0])
 
 
 def _parsed(data: bytes) -> list[PeerUrl]:
