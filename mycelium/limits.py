@@ -13,9 +13,8 @@ FRAME_PLAINTEXT: Final = 131_072  # room for a super-packet of 64 KiB and a batc
 OVERLAY_MTU: Final = 1_400  # the same in the whole network; the Rust implementation uses it too
 # largest super-packet requested of the kernel: the frame that carries it fits one UDP GSO call of 64 KiB
 GSO_BYTES: Final = 62_000
-QUIC_PACKET: Final = (
-    1_200  # what every path carries, and what the library falls back to where it suspects that one does not
-)
+# bytes of a QUIC packet that every path carries; the library falls back to it where it suspects that a path does not
+QUIC_PACKET: Final = 1_200
 # what one DATAGRAM frame carries in such a packet, whose header takes 13 bytes, the frame's 3 and the tag 16 (RFC 9221)
 QUIC_DATAGRAM: Final = QUIC_PACKET - 32
 STREAM_DATAGRAM: Final = 65_535  # what the two bytes of its length can say, where datagrams travel in a byte stream
@@ -132,14 +131,14 @@ SHORTCUT_ATTEMPTS: Final = 32  # under way at one time
 SHORTCUT_PEERS: Final = 1_024  # peers whose failed attempts are remembered; the oldest one is forgotten first
 # datagrams a second to addresses that peers name: a scan of ports in the eyes of those who watch networks is far above it
 SHORTCUT_DATAGRAMS_PER_SECOND: Final = 100
-OVERTAKING_BYTES: Final = 8 << 20  # that came directly and wait for what is under way over relays: 50 ms at 1.3 Gbit/s
+# bytes of trains that came over a shortcut and wait for earlier ones still under way over relays: 50 ms at 1.3 Gbit/s
+OVERTAKING_BYTES: Final = 8 << 20
 CALLS_PER_SECOND: Final = 1  # answered to one peer
 CALLS_AT_ONCE: Final = 4  # of one peer, answered in a row: the rounds of one attempt
 
 # -- discovery on the link ---------------------------------------------------------------------------------------------
-DISCOVERED_PEERS: Final = (
-    64  # neighbours found by beacons on one interface that this node dials; others may still dial it
-)
+# neighbours found by beacons on one interface that this node dials; others may still dial it
+DISCOVERED_PEERS: Final = 64
 DISCOVERED_PER_ADDRESS: Final = 4  # discovered neighbours at one address, by port: containers of one host
 # new neighbours taken from the beacons of one interface, after DISCOVERED_PEERS at once: anybody on a LAN can forge beacons
 NEWCOMERS_PER_SECOND: Final = 5
@@ -149,7 +148,7 @@ BEACON_BUFFER_BYTES: Final = 64 << 10  # the kernel's receive buffer for one int
 DISCOVERY_INTERFACES: Final = 64  # interfaces with discovery, each with two sockets; a container host may have far more
 
 # -- automatic peers ---------------------------------------------------------------------------------------------------
-AUTO_PEERS: Final = 32  # that an operator may want; each costs what any link does
+AUTO_PEERS: Final = 32  # the most that an operator may configure; each costs what any link does
 KNOWN_PEERS: Final = 256  # learned addresses of other nodes
 KNOWN_PER_TEACHER: Final = 32  # of them that one neighbour told, or all those that dialled this node together
 KNOWN_PER_NETWORK: Final = 4  # of them in one IPv4 /24 or IPv6 /64
@@ -160,15 +159,14 @@ PEERS_PER_MESSAGE: Final = 16  # addresses in one answer, 51 bytes each
 CANDIDATES_AT_ONCE: Final = 4  # learned addresses dialled for one automatic peer, of which the quickest is kept
 # -- leases of a relay's ports -----------------------------------------------------------------------------------------
 LEASES: Final = 256  # given by one relay at one time; each takes a port, a descriptor and some rules of the kernel
-LEASES_PER_NEIGHBOUR: Final = 16  # of those, with requests of it that stand alone
-LEASES_HELD: Final = 64  # of this node at relays; others are not asked for
+LEASES_PER_NEIGHBOUR: Final = 16  # leases that one neighbour is an end of, requests without their other end included
+LEASES_HELD: Final = 64  # leases that this node has or asks for at relays
 LEASE_REQUESTS_PER_SECOND: Final = 16  # of one neighbour: all that it may have, when their relay is back
 LEASE_BINDS_PER_SECOND: Final = 50  # datagrams that are looked at, at one leased port: two ends and their repetitions
 
 # -- the TUN device ----------------------------------------------------------------------------------------------------
-TUN_REPAIRS_AT_ONCE: Final = (
-    10  # repairs without a wait, each a process of 0.2 s; an operator who tries things needs some
-)
+# repairs without a wait, each a process of 0.2 s; an operator who tries things needs some
+TUN_REPAIRS_AT_ONCE: Final = 10
 TUN_REPAIRS_PER_SECOND: Final = 0.05  # repairs after TUN_REPAIRS_AT_ONCE: undoing every one costs little
 
 # -- the router that may map a port ------------------------------------------------------------------------------------

@@ -123,9 +123,8 @@ class EventInfo(Struct, frozen=True, rename="camel", kw_only=True, omit_defaults
     after: str | None = None
     cause: str | None = None
     silent_s: float | None = None  # since the last answer of the neighbour
-    without_s: float | None = (
-        None  # without a working route, from the last answer of the old next hop; so far, if it is lost
-    )
+    # how long there was no working route, from the last answer of the old next hop; so far, while there is still none
+    without_s: float | None = None
     count: int = 1  # consecutive failures of a peer, or events without an entry of their own
 
 

@@ -15,7 +15,7 @@ class LogStream:
         self._descriptor = descriptor
         self._poll = select.poll()
         self._poll.register(descriptor, select.POLLOUT)
-        self._is_cut = False  # in the middle of a line
+        self._is_cut = False  # the last line was written in part only
 
     def write(self, text: str) -> None:
         """Writes text, in pieces that a pipe with any room takes without waiting."""

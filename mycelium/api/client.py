@@ -16,7 +16,7 @@ _PREFIX: Final = "/api/v1"
 _DONE: Final = (200, 204)
 _TIMEOUT_S: Final = 10.0
 _JSON: Final = {"Content-Type": "application/json"}  # without it the Rust implementation refuses a body
-_SIGN_CHARACTERS: Final = 100  # how much is shown of what another program answers
+_SIGN_CHARACTERS: Final = 100  # shown of an answer that is not Mycelium's
 
 _Answer = TypeVar("_Answer")
 

@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 # Turns of the event loop after which every accepted connection is handed over, and every connection that is to close is closed.
 _TURNS: Final = 5
 _SILENT: Final = logging.CRITICAL + 1  # a bad request is answered, not logged; the application logs its own failures
-_LAST_WORDS_S: Final = (
-    0.3  # how long calls under way may go on at the end; aiohttp waits as long again once it has cancelled them
-)
+# how long calls under way may go on at the end; aiohttp waits as long again once it has cancelled them
+_LAST_WORDS_S: Final = 0.3
 _IDLE_SECONDS: Final = 15  # how long a connection may stay open without a request
 
 

@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # what a terminal's encoding lacks is no reason to print nothing
     try:
         return cli.main(arguments, prog_name="mycelium", standalone_mode=False) or 0
-    except SystemExit:  # of click, and only where nobody reads the output any more
+    except SystemExit:  # click exits by itself only where the output's reader is gone (EPIPE)
         return _READER_GONE
     except click.UsageError as error:
         return _complain(_usage(error), _USAGE)

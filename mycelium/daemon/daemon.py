@@ -58,7 +58,7 @@ log = logging.getLogger("mycelium")
 
 UDP: Final = "udp"
 API: Final = "mycelium.api.app"
-# Modules whose libraries take memory and time, by the scheme of peers that need them. For others they are imported upon need.
+# Modules whose libraries take memory and time, by the scheme of peers: imported at the start only if such a peer is configured.
 LIBRARIES: Final = {"wss": "mycelium.transport.streams.websocket", "quic": "mycelium.transport.quic.engine"}
 TELL_HELD_BACK_S: Final = 30.0  # between looks at what the log has held back
 _LISTED: Final = 8  # peers or sockets that a line of the log names
@@ -133,7 +133,7 @@ class Daemon:
         finally:
             stopping.cancel()
             living.cancel()
-            self._driver.stop()  # first of all, since the neighbours wait for it
+            self._driver.stop()  # first of all: neighbours that are told of the end use other routes at once
             with contextlib.suppress(asyncio.CancelledError):
                 await living
 

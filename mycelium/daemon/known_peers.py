@@ -24,7 +24,7 @@ from mycelium.wire.known_peer import KnownPeer, known_peer
 
 log = logging.getLogger("mycelium")
 
-SAVE_EVERY_S: Final = 10.0  # at most; and only what has changed
+SAVE_EVERY_S: Final = 10.0  # least time between two writes of the file, each only after a change
 
 Act = Callable[[Callable[[float], None]], None]
 

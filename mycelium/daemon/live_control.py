@@ -40,7 +40,7 @@ from mycelium.transport.set import TransportSet
 from mycelium.wire.distance import INFINITY
 
 COST_UNITS_PER_MS: Final = 100  # a unit is 10 us
-HIGHEST_METRIC: Final = 0xFFFE  # ms; one more is infinite to the Rust implementation
+HIGHEST_METRIC: Final = 0xFFFE  # ms; the Rust implementation takes 0xFFFF for unreachable
 NO_ADDRESS: Final = "0.0.0.0"
 
 _TYPES: Final = {

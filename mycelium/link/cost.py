@@ -12,7 +12,7 @@ from mycelium.timing import TokenBucket
 
 FIRST_PROBES: Final = 10  # probes in a row of a new link
 BURST_SPACING_S: Final = 0.08
-PROBES_AT_ONCE: Final = 20  # enough for a change, and some for doubts that led to nothing just before
+PROBES_AT_ONCE: Final = 20  # in a row: enough to confirm a change right after doubts that came to nothing
 PROBES_PER_S: Final = 1 / 3  # on average: lasting jitter must not cost more than an idle link may
 
 

@@ -163,7 +163,7 @@ class Handshakes:
         self._response_of: dict[bytes, int] = {}  # ephemeral key of message 1 -> our index
         self._completed: deque[int] = deque(maxlen=HANDSHAKES_REMEMBERED)  # our indices, newest last
         self._failed: list[Failed] = []
-        self.is_paused = False  # if so, nobody is answered
+        self.is_paused = False  # while True, no handshake is answered
         self.counters = HandshakeCounters()
         self.gate_counters = self._gate.counters
 

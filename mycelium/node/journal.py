@@ -33,9 +33,8 @@ class Entry(Struct, frozen=True, kw_only=True):
     after: bytes | Endpoint | None = None  # or the other one of two nodes
     cause: str | None = None
     silent_s: float | None = None  # how long the neighbour had not answered
-    without_s: float | None = (
-        None  # from the silence of the old next hop to the new one, or while there is none, to `at`
-    )
+    # how long there was no working route: from the silence of the old next hop to the new route, or to `at` while there is none
+    without_s: float | None = None
     count: int = 1
 
 

@@ -15,7 +15,7 @@ HEADER_BYTES: Final = 40
 MINIMUM_MTU: Final = 1_280
 PAYLOAD_LENGTH_LIMIT: Final = 0xFFFF  # largest value of the length field; longer packets would be jumbograms
 
-# offsets in the header
+# byte offsets in the IPv6 header
 PAYLOAD_LENGTH: Final = 4
 NEXT_HEADER: Final = 6
 SOURCE: Final = 8

@@ -67,7 +67,7 @@ class AutoPeers:
 
     def want(self, wanted: int, *, now: float) -> None:
         """Keeps this many from now on."""
-        self._dialler.forget_source(Source.EXCHANGE, now=now)  # for more places than there may be now
+        self._dialler.forget_source(Source.EXCHANGE, now=now)  # candidates for more places than may be filled now
         self.wanted = wanted
 
     def answered(self, candidate: Candidate, address: bytes, *, now: float) -> None:
@@ -80,7 +80,9 @@ class AutoPeers:
         self.kept[address] = AutoPeer(peer, now)
         self.counters.auto_peers_kept += 1
         self.news.append(AutoPeerNews(address, peer))
-        self._dialler.forget_source(Source.EXCHANGE, now=now)  # who else was dialled for the same place
+        self._dialler.forget_source(
+            Source.EXCHANGE, now=now
+        )  # the other candidates for this peer's place lost the race
 
     def failed(self, candidate: Candidate, *, now: float) -> None:
         """Takes note that a candidate has not answered."""

@@ -22,9 +22,8 @@ from mycelium.peering.known_peers import RESTORED, KnownPeers, may_be_told
 from mycelium.wire.control import Item, PeersKnown, PeersWanted
 from mycelium.wire.known_peer import SCHEMES, KnownPeer, known_peer
 
-ASK_AFTER_S: Final = (
-    1.0  # a link's coming up: by then its neighbour has most of its own links, if all have just started
-)
+# from a link's coming up to the first question: by then its neighbour has most of its links, even if all nodes start together
+ASK_AFTER_S: Final = 1.0
 ASK_AGAIN_S: Final = 15.0  # while automatic peers are missing
 ASK_EVERY_S: Final = 600.0
 ANSWER_EVERY_S: Final = 10.0  # least time between answers to one neighbour

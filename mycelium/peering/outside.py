@@ -22,7 +22,8 @@ from mycelium.peer_address import is_numeric, is_of_another_host
 from mycelium.wire.underlay_address import UnderlayAddress
 
 UDP: Final = "udp"
-LIKELY: Final = 2  # addresses of one socket and version of IP, and ports of one address, that are worth a try
+# how many outside addresses of one socket and IP version are tried, and how many ports of each: those most often seen
+LIKELY: Final = 2
 
 _Value = TypeVar("_Value", str, int)
 

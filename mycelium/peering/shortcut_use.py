@@ -5,9 +5,8 @@ from typing import Final
 from mycelium.link.link import Link
 
 IDLE_S: Final = 60.0  # how long a shortcut stays without being of use
-IDLE_BYTES: Final = (
-    60_000  # that a link carries in this time at most where it only keeps itself alive, and tells routes
-)
+# the most that a link without users' traffic carries within IDLE_S, by its keepalives and routing
+IDLE_BYTES: Final = 60_000
 
 IDLE: Final = "no traffic for a minute"
 UNUSED: Final = "other ways are shorter"

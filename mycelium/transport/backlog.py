@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 from mycelium.transport.send_queue import SendQueue
 
 BACKED_UP_SHARE: Final = 2  # local senders wait for a queue that holds more than its limit divided by this
-RELIEVED_SHARE: Final = 8  # they wait until it holds no more than its limit divided by this
+RELIEVED_SHARE: Final = 8  # local senders go on once such a queue holds no more than its limit divided by this
 
 Item = TypeVar("Item")
 

@@ -59,7 +59,9 @@ SOURCE_GONE: Final = (errno.EINVAL, errno.ENETUNREACH)  # IPv6's and IPv4's erro
 _INT: Final = struct.Struct("=i")
 _U16: Final = struct.Struct("=H")
 
-TakeOther = Callable[[memoryview, int, Endpoint], None]  # as `Received`; the view is valid during the call
+TakeOther = Callable[
+    [memoryview, int, Endpoint], None
+]  # takes what `Received` does; the view is valid during the call only
 
 
 @dataclass(slots=True)
@@ -327,7 +329,7 @@ class UdpTransport:
             self.counters.send_full += 1
             return False
         if error == errno.EMSGSIZE or (error == errno.EINVAL and is_cut):
-            if is_cut:  # only those that are too long are lost
+            if is_cut:  # sent one by one, so that only the datagrams that are too long are lost
                 pieces = [piece[start : start + segment_size] for start in range(0, len(piece), segment_size)]
                 return all(self._send_piece(route, one, segment_size) for one in pieces)
             self._count_oversize(piece)

@@ -39,9 +39,8 @@ _MAC_AT: Final = 24
 class LeaseState(IntEnum):
     """What the relay says of a lease."""
 
-    WANTED = (
-        1  # the peer asks for it, or has not asked yet: said to whichever end has not asked, and to the one that has
-    )
+    # only one end has asked: said to that end in answer, and to the other one as an invitation
+    WANTED = 1
     GRANTED = 2  # both have asked: bind an address at the port, with the secret
     OPEN = 3  # both have bound an address: what is sent to the port reaches the peer
     ENDED = 4  # of no use any more

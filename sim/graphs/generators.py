@@ -18,9 +18,8 @@ Builder = Callable[[int, random.Random, Mapping[str, float]], nx.Graph]
 _DELAY_FLOOR_S: Final = 0.0002  # delay of the equipment between two nodes in one room
 _REGION_RADIUS: Final = 0.12  # share of the map: the distance of a region's cities from its centre
 _CITY_RADIUS: Final = 0.025
-_TRANSIT_REACH: Final = (
-    0.25  # share of the map: the distance at which the attraction of a transit node has fallen to 1/e
-)
+# share of the map: the distance at which the attraction of a transit node has fallen to 1/e
+_TRANSIT_REACH: Final = 0.25
 _STUB_REACH: Final = 0.03
 _LAST_MILE_S: Final = (0.001, 0.010)  # delay that an access network adds to the link of a stub
 

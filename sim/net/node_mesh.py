@@ -89,9 +89,8 @@ class NodeMesh(Mesh):
         self._hosts: dict[int, MeshHost] = {}
         self.shortcuts = Ways(self._hosts, self.links, self.network.host_at)
         self.alternate_delay_factor = 0.0  # of links between second uplinks; 0: hosts have one uplink
-        self.has_shortcuts = (
-            False  # whether nodes look for shortcuts, and those without a NAT lease ports, from their start on
-        )
+        # whether nodes look for shortcuts, and those without a NAT lease ports, from their start on
+        self.has_shortcuts = False
         self.receive_packet: Callable[[int, bytes], None] = lambda node, packet: None  # called with what nodes deliver
 
     # Nodes.

@@ -94,7 +94,7 @@ class NodeNet(VirtualNetwork):
             self.capture.append((sender, receiver, data))
         return not self.drop(sender, receiver, data)
 
-    # Hosts.
+    # -- hosts ---------------------------------------------------------------------------------------------------------
 
     def add(
         self,
@@ -158,7 +158,7 @@ class NodeNet(VirtualNetwork):
         host.move([address, *host.addresses[1:]])
         host.network_changed()
 
-    # Wires.
+    # -- wires ---------------------------------------------------------------------------------------------------------
 
     def join(self, one: str, other: str, delay_s: float = 0.005, *, pin: bytes | None = None) -> None:
         """Connects two hosts; `other` is a configured peer of `one`."""
@@ -192,7 +192,7 @@ class NodeNet(VirtualNetwork):
         """Ends `block`."""
         self.blocked -= {(scheme, one, other), (scheme, other, one)}
 
-    # Packets.
+    # -- packets -------------------------------------------------------------------------------------------------------
 
     def send(self, sender: str, packet: bytes, flags: int = 0, segment_size: int = 0) -> None:
         """Sends a packet from an application on a host."""
@@ -210,7 +210,7 @@ class NodeNet(VirtualNetwork):
         """Does what is owed to a node after a test has called it."""
         self.hosts[name].running.flush()
 
-    # Time.
+    # -- time ----------------------------------------------------------------------------------------------------------
 
     def run(self, seconds: float, until: Callable[[], bool] | None = None) -> float:
         """Runs for `seconds`, or until a condition holds, which must be within that time; returns the time it took."""

@@ -57,7 +57,7 @@ class Stage:
         self._marked = (0.0, 0)  # time and bytes at the last mark
         mesh.watchers.append(self)
 
-    # Reports of the mesh.
+    # -- what the mesh reports -----------------------------------------------------------------------------------------
 
     def routes_changed(self, node: int) -> None:
         self.loops.check(node)
@@ -94,7 +94,7 @@ class Stage:
             self.pings = PingTraffic(self.mesh)
         return self.pings.add(source, destination, every_s)
 
-    # Records.
+    # -- records -------------------------------------------------------------------------------------------------------
 
     def emit(self, kind: str, **fields: Any) -> None:
         """Adds a record."""
@@ -120,7 +120,7 @@ class Stage:
         """Returns the bytes that all nodes have sent, without UDP and IP headers."""
         return sum(self.mesh.bytes_sent(node) for node in self.mesh.epochs)
 
-    # Time.
+    # -- time ----------------------------------------------------------------------------------------------------------
 
     def watch_all_changes(self, wanted: bool) -> None:
         """Checks every route change, or only some of them during the cold start of many nodes."""

@@ -1,8 +1,9 @@
 """Which route is taken, and when it changes."""
 
 from mycelium.limits import REQUEST_HOPS
-from mycelium.wire.control import SeqnoRequest
-from mycelium.wire.distance import INFINITY
+from mycelium.wire.announcement import SEQUENCE_LIMIT
+from mycelium.wire.control import SeqnoRequest, Update
+from mycelium.wire.distance import INFINITY, distance
 from tests.routing.engines import address
 from tests.routing.lab import RoutingLab, retraction, seq, update
 
@@ -299,6 +300,29 @@ def test_a_change_of_a_next_hop_or_of_a_metric_alone_counts_once() -> None:
     assert lab.engine.choices == 3
     lab.down(1)
     assert lab.engine.choices == 4
+
+
+def test_a_selected_route_that_falls_back_to_the_feasibility_distance_is_asked_for_anew() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 100))
+    lab.flush()  # feasibility distance 110
+    lab.says(1, update(FAR, 500, 1))
+    lab.says(1, update(FAR, 110, 0))  # shorter than before, but not feasible
+    assert lab.metric(FAR) == 120
+    assert lab.requests(lab.flush()) == [(1, SeqnoRequest(address(FAR), seq(1), REQUEST_HOPS))]
+
+
+def test_the_last_sequence_of_all_can_be_retracted() -> None:
+    epoch, counter = divmod(SEQUENCE_LIMIT - 1, 1 << 16)
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 0, counter, epoch=epoch))
+    assert lab.next_hop(FAR) == 1
+    lab.says(1, Update(address(FAR), distance(SEQUENCE_LIMIT - 1, INFINITY), None))
+    assert lab.next_hop(FAR) is None
+    lab.engine.neighbour_cost(address(1), 5, now=lab.now)
+    assert lab.next_hop(FAR) is None
 
 
 def test_no_route_to_ourselves_is_ever_selected() -> None:

@@ -134,12 +134,10 @@ class Liveness:
         self._asked_at = 0.0  # when the first of the pending probes was sent
         self._pending = 0  # probes sent since the last evidence
         self._overdue = 0  # pending probes that are older than a PTO
-        self.lost_because: str | None = (
-            None  # why this host can't use the path, unless the peer has been heard since; for people
-        )
-        self._has_other_evidence = (
-            False  # a cut was reported, not only concluded from silence, and the peer has not been heard since
-        )
+        # why this host can't send over the path, for people; None once the peer has been heard again
+        self.lost_because: str | None = None
+        # a cut was reported, not only concluded from silence, and the peer has not been heard since
+        self._has_other_evidence = False
         self._is_postponed = False
         self._asked = float(REMEMBERED_PROBES)  # probes sent, decaying
         self._answered = REMEMBERED_PROBES * (1 - FIRST_LOSS)  # probes answered, decaying

@@ -18,9 +18,8 @@ INITIAL_RTO_S: Final = 0.5
 RTO_FLOOR_S: Final = 0.030
 RTO_CEILING_S: Final = 10.0
 SAMPLE_CEILING_S: Final = 60.0
-SMOOTHING_S: Final = (
-    3.0  # time constant for samples that are far apart: an idle path must not remember a load for minutes
-)
+# time constant for samples that are far apart: an idle path must not remember a load for minutes
+SMOOTHING_S: Final = 3.0
 JITTER_SAMPLES: Final = 16  # sample size of the jitter estimate
 STEADY_SAMPLES: Final = 5
 RECENT_S: Final = 12.0  # five probes of an idle path; what was measured before an outage is no longer recent

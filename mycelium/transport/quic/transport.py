@@ -53,7 +53,7 @@ class QuicTransport:
         self._pipes: dict[QuicPipe, None] = {}  # oldest first
         self._by_name: dict[Endpoint, QuicPipe] = {}
         self._by_identifier: dict[bytes, QuicPipe] = {}
-        self._unproved: dict[QuicPipe, None] = {}  # accepted, from addresses that may be forged
+        self._unproved: dict[QuicPipe, None] = {}  # accepted connections whose address may be forged
         self._strangers = Strangers()
         self._accepted = 0
         self._backlog = Backlog()
