@@ -30,7 +30,7 @@ from mycelium.errors import DeviceError
 from mycelium.node.node import Node
 from mycelium.outbox import Event
 from mycelium.packet.batch import PacketBatch
-from mycelium.transport.base import Transport
+from mycelium.transport.base import SHORT_BYTES, Transport
 from mycelium.transport.set import TransportSet
 from mycelium.tun.base import TunDevice
 
@@ -131,7 +131,7 @@ class Driver:
                 break
             data, segment_size, endpoint = received
             now = monotonic()
-            waited_s = self._backlog_s[transport] = transport.waited_s()
+            waited_s = transport.waited_s() if segment_size <= SHORT_BYTES else 0.0
             node.receive(endpoint, data, segment_size, now=now, waited_s=waited_s)
             if outbox.deliveries and tun is not None:
                 tun.write(outbox.deliveries)
@@ -139,6 +139,7 @@ class Driver:
                 has_delivered = True
             self._flush()
         else:  # there may be more
+            self._backlog_s[transport] = waited_s or transport.waited_s()
             if transport.holds_more():
                 self._revisit(transport)
         if transport is self._backed_up and not transport.is_backed_up:
@@ -166,6 +167,8 @@ class Driver:
                 now = monotonic()
                 node.send_packets(batch, now=now)
                 self._flush()
+                if tun.is_drained:
+                    break
         except DeviceError:
             self.detach()
             self._on_tun_lost()
@@ -177,7 +180,7 @@ class Driver:
             self._on_full(transport)
         if outbox.deliveries and self._tun is not None:
             self._tun.write(outbox.deliveries)
-        events = list(outbox.events)
+        events = list(outbox.events) if outbox.events else ()
         outbox.clear()
         for event in events:
             self._on_event(event)

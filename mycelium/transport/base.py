@@ -1,7 +1,7 @@
 """The interface of every transport: batches of datagrams in and out, without any protocol."""
 
 from collections.abc import Callable, Collection, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from mycelium.endpoint import Endpoint
 
@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 Buffer = bytes | bytearray | memoryview
+
+SHORT_BYTES: Final = 80  # datagrams up to this carry no packet, but perhaps a probe, for which `waited_s` matters
 
 # contiguous datagrams of one sender; their size, at least 1 (the last may be shorter); the sender's endpoint
 Received = tuple[memoryview, int, Endpoint]

@@ -17,7 +17,7 @@ from typing import Final
 from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
 from mycelium.limits import ENDPOINTS_REMEMBERED, SEGMENT_SIZES_REMEMBERED
-from mycelium.transport.base import Buffer, Received
+from mycelium.transport.base import SHORT_BYTES, Buffer, Received
 from mycelium.transport.causes import cause_of
 from mycelium.transport.udp_address import (
     SCHEME,
@@ -45,7 +45,6 @@ from mycelium.transport.underlay import Underlay
 from mycelium.wire.datagram import SIZE_PROBE
 
 RECEIVE_BYTES: Final = 65_536  # more than the largest UDP payload, so nothing is ever truncated
-SHORT_BYTES: Final = 80  # datagrams up to this carry no packet; each is returned alone, with a `waited_s` of its own
 GATHER_BYTES: Final = 62_000  # most bytes of single datagrams that are returned together: about one frame
 ANCILLARY_BYTES: Final = socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20)  # room for the GRO size and the larger PKTINFO
 QUIC_BYTES: Final = 0x40  # first bytes from here on are QUIC's, those below ours (RFC 9443)
@@ -92,9 +91,11 @@ class UdpTransport:
         "_from_socket",
         "_held",
         "_is_drained",
+        "_is_lone",
         "_recvmsg_into",
         "_routes",
         "_sendmsg",
+        "_since_drained",
         "_socket",
         "_sources",
         "_to_socket",
@@ -121,6 +122,8 @@ class UdpTransport:
         self._view = memoryview(bytearray(GATHER_BYTES + 2 * RECEIVE_BYTES))
         self._held: Received | None = None  # read, but not returned: its sender or size differs from what came before
         self._is_drained = False
+        self._is_lone = False  # the last one came alone, so the next one is returned before more are looked for
+        self._since_drained = 0  # batches returned since the socket was empty
         self._sources: dict[tuple[SocketAddress, bytes], Endpoint] = {}
         self._routes: dict[Endpoint, _Route] = {}
         self.gso = offload and has_gso(udp)
@@ -153,14 +156,15 @@ class UdpTransport:
         if self._held is not None:
             held, self._held = self._held, None
             return held
-        if self._is_drained:  # the call before found the socket empty
+        received = None if self._is_drained else self._receive_at(0)
+        if received is None:  # the socket is empty, or the call before found it so
+            self._is_lone = self._since_drained == 1
+            self._since_drained = 0
             self._is_drained = False
             return None
-        received = self._receive_at(0)
-        if received is None:
-            return None
+        self._since_drained += 1
         data, size, source = received
-        if len(data) != size or size <= SHORT_BYTES:
+        if len(data) != size or size <= SHORT_BYTES or (self._is_lone and self._since_drained == 1):
             return received
         return self._gather(size, source)
 

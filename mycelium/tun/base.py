@@ -37,6 +37,10 @@ class TunDevice(Protocol):
         Raises DeviceError if the device was removed.
         """
 
+    @property
+    def is_drained(self) -> bool:
+        """Tells whether the newest `read_batch` took all that waited."""
+
     def write(self, deliveries: Sequence[Delivery]) -> None:
         """Writes packets; those that are malformed or rejected by the kernel are dropped and counted."""
 

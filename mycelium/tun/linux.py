@@ -29,14 +29,31 @@ _OFFLOAD_UDP: Final = 0x20 | 0x40  # USO4, USO6: Linux 6.2
 
 
 class LinuxTun:
-    """A TunDevice of the kernel; `open` creates it."""
+    """A TunDevice of the kernel; `open` creates it.
 
-    __slots__ = ("_asked_for", "_fd", "_handle", "_header", "_takes_udp_super_packets", "counters", "name")
+    Where one packet came alone, the next one is returned at once: whether more wait is asked when it has left.
+    """
+
+    __slots__ = (
+        "_asked_for",
+        "_fd",
+        "_handle",
+        "_header",
+        "_is_lone",
+        "_since_drained",
+        "_takes_udp_super_packets",
+        "counters",
+        "is_drained",
+        "name",
+    )
 
     def __init__(self, name: str, *, udp_super_packets: bool) -> None:
         self.counters = TunCounters()
         self._asked_for = name, udp_super_packets
         self._header = bytearray(HEADER_BYTES)
+        self._is_lone = False  # one packet was all that waited at the last wake-up
+        self._since_drained = 0  # packets
+        self.is_drained = False
         self._create()
 
     @classmethod
@@ -93,11 +110,13 @@ class LinuxTun:
         buffer, slots, header, counters = batch.buffer, batch.slots, self._header, self.counters
         slots.clear()
         position = 0
-        for _ in range(PACKETS_PER_BATCH):
+        self.is_drained = False
+        for _ in range(1 if self._is_lone and not self._since_drained else PACKETS_PER_BATCH):
             start = position + ITEM_HEADER_BYTES
             try:
                 end = start + os.readv(self._fd, (header, buffer[start:])) - HEADER_BYTES
             except BlockingIOError:
+                self.is_drained = True
                 break
             except OSError as error:
                 raise DeviceError(f"the TUN device {self.name} was removed: {error.strerror}") from error
@@ -114,9 +133,14 @@ class LinuxTun:
             position = end
             if position >= BYTES_PER_BATCH:
                 break
-        counters.packets_read += len(slots)
-        counters.bytes_read += position - ITEM_HEADER_BYTES * len(slots)
-        return len(slots)
+        count = len(slots)
+        counters.packets_read += count
+        counters.bytes_read += position - ITEM_HEADER_BYTES * count
+        self._since_drained += count
+        if self.is_drained and self._since_drained:
+            self._is_lone = self._since_drained == 1
+            self._since_drained = 0
+        return count
 
     def write(self, deliveries: Sequence[Delivery]) -> None:
         """Writes packets, runs of one flow as one super-packet; see TunDevice."""

@@ -63,6 +63,10 @@ class MemoryTun:
             os.eventfd_read(self._event)
         return len(batch.slots)
 
+    @property
+    def is_drained(self) -> bool:
+        return not self._waiting
+
     def write(self, deliveries: Sequence[Delivery]) -> None:
         """Appends copies of packets to `written`, unmerged; see TunDevice."""
         for packet, flags, segment_size in deliveries:

@@ -15,7 +15,7 @@ from mycelium.daemon.driver import READS_PER_WAKE, TUN_PAUSE_S, Driver
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.identity import Identity
-from mycelium.limits import DATAGRAM_FLOOR
+from mycelium.limits import DATAGRAM_FLOOR, PACKETS_PER_BATCH
 from mycelium.link.link import LinkState
 from mycelium.node.event_kind import EventKind
 from mycelium.node.node import Node
@@ -191,6 +191,20 @@ def test_a_full_transport_stops_the_reading_of_tun_for_a_moment_only() -> None:
         one.driver.act(lambda now: None)
         assert one.driver._resume is None, "it has been full all the time: TUN is not stopped again"
         stop(one, other)
+
+    asyncio.run(run())
+
+
+def test_a_device_that_is_drained_is_not_read_again() -> None:
+    async def run() -> None:
+        tun = WatchedTun()
+        one = Host([MemoryHub().open("a")], Endpoint("memory", "b", 9651), asyncio.get_running_loop(), tun)
+        one.driver.start()
+        for _ in range(PACKETS_PER_BATCH + 1):
+            tun.send(b"\x60" + bytes(59))
+        one.driver._on_tun()
+        assert len(tun.read_at) == 2
+        stop(one)
 
     asyncio.run(run())
 

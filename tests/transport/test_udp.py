@@ -16,8 +16,8 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import ENDPOINTS_REMEMBERED, SEGMENT_SIZES_REMEMBERED, SOCKET_BUFFER_BYTES
 from mycelium.transport import udp_socket
-from mycelium.transport.base import Transport
-from mycelium.transport.udp import OTHERS_AT_ONCE, SHORT_BYTES, UdpTransport
+from mycelium.transport.base import SHORT_BYTES, Transport
+from mycelium.transport.udp import OTHERS_AT_ONCE, UdpTransport
 from mycelium.transport.underlay import Underlay
 from mycelium.wire.datagram import SIZE_PROBE
 
@@ -92,6 +92,20 @@ def test_short_datagrams_come_one_by_one_so_that_each_has_its_own_wait(host: str
         two.close()
 
     assert [len(data) for data in taken] == [SHORT_BYTES, SHORT_BYTES, 2 * SHORT_BYTES + 2]
+
+
+def test_a_datagram_is_returned_before_more_are_looked_for_where_the_one_before_came_alone(host: str) -> None:
+    seen: list[list[int]] = []
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as one:
+        two = UdpTransport.open("::", 0, offload=False)
+        for at_once in (1, 3, 3, 1, 1):
+            for _ in range(at_once):
+                one.sendto(bytes(1_000), (host, two.local_endpoints[0].port))
+            assert select.select([two], [], [], DEADLINE_S)[0]
+            seen.append([len(received[0]) for received in iter(two.receive, None)])
+        two.close()
+
+    assert seen == [[1_000], [1_000, 2_000], [3_000], [1_000], [1_000]]
 
 
 @pytest.mark.parametrize("total", [1_201, 2_400, 44 * 1_200, 62_000, 131_072, 300_000])

@@ -165,6 +165,24 @@ def test_a_lone_datagram_comes_with_a_partial_checksum_that_can_be_completed(sid
 
 
 @pytest.mark.netns
+def test_a_packet_is_returned_before_more_are_looked_for_where_the_one_before_came_alone(side: Side) -> None:
+    batch = PacketBatch()
+    seen: list[list[tuple[int, bool]]] = []
+    while select.select([side.tun], [], [], 0.2)[0]:  # what the kernel says of the new interface
+        side.tun.read_batch(batch)
+    with udp_socket(side.host, LEFT) as sender:
+        for at_once in (2, 1, 2, 2, 1, 1):
+            for _ in range(at_once):
+                sender.sendto(b"hello", (RIGHT, PORT))
+            reads = [(side.tun.read_batch(batch), side.tun.is_drained)]
+            while not side.tun.is_drained:
+                reads.append((side.tun.read_batch(batch), side.tun.is_drained))
+            seen.append(reads)
+    alone, then = [(1, False), (0, True)], [(1, False), (1, True)]
+    assert seen[1:] == [[(1, True)], then, [(2, True)], [(1, True)], alone]
+
+
+@pytest.mark.netns
 def test_ipv4_is_dropped_and_counted(side: Side) -> None:
     side.host.ip("address add 10.9.9.1/24 dev mesh0")
     with side.host.entered():

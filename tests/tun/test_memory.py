@@ -53,7 +53,7 @@ def test_a_batch_ends_beyond_its_bytes(tun: MemoryTun) -> None:
     packet = udp_packet(bytes(BYTES_PER_BATCH // 2))
     for _ in range(3):
         tun.send(packet)
-    assert [tun.read_batch(PacketBatch()) for _ in range(2)] == [2, 1]
+    assert [(tun.read_batch(PacketBatch()), tun.is_drained) for _ in range(2)] == [(2, False), (1, True)]
 
 
 def test_what_is_not_ipv6_is_dropped_and_counted(tun: MemoryTun) -> None:
