@@ -12,7 +12,7 @@ from itertools import cycle, permutations
 from pathlib import Path
 from typing import Final
 
-from bench.support.systems import start_yggdrasil
+from bench.support.peers import start_yggdrasil
 from tests.lab.cable import Cable
 from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, Edge, trace_path

@@ -7,6 +7,7 @@ from tests.lab.namespaces import LabHost, run_batch
 from tests.lab.offload import switch_segmentation
 
 FIRST_INDEX: Final = 1_000
+BURST_BYTES: Final = 5_000  # that a cable with a rate lets pass at once: a few packets
 
 
 class CableEnd(NamedTuple):
@@ -55,6 +56,14 @@ class Cable:
             with end.host.entered():
                 switch_segmentation(end.interface, on=False)
             end.set_filter(f"numgen random mod 100000 < {round(percent * 1_000)} drop")
+
+    def limit(self, megabits: float, *, queue_s: float) -> None:
+        """Lets so many megabits a second pass each way, behind a queue that drops what would wait longer; 0: no limit."""
+        for end in self.ends:
+            end.host.run("tc", "qdisc", "delete", "dev", end.interface, "root", check=False)
+            if megabits:
+                rate = f"rate {megabits}mbit burst {BURST_BYTES} latency {queue_s * 1e3:g}ms"
+                end.host.run("tc", "qdisc", "add", "dev", end.interface, "root", "tbf", *rate.split())
 
     def set_mtu(self, mtu: int) -> None:
         """Sets the largest packet that the interfaces carry."""

@@ -130,8 +130,7 @@ def _hosts_file() -> Iterator[None]:
 def remove_namespace(namespace: str) -> None:
     """Kills what runs in a namespace and removes it."""
     for _ in range(100):
-        listed = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False)
-        pids = [int(pid) for pid in listed.stdout.split()]
+        pids = pids_in(namespace)
         if not pids:
             break
         for pid in pids:
@@ -140,6 +139,12 @@ def remove_namespace(namespace: str) -> None:
         time.sleep(0.01)
     subprocess.run(["ip", "netns", "delete", namespace], capture_output=True, check=False)
     shutil.rmtree(NETNS_ETC / namespace, ignore_errors=True)
+
+
+def pids_in(namespace: str) -> list[int]:
+    """Returns the processes in a namespace."""
+    listed = subprocess.run(["ip", "netns", "pids", namespace], capture_output=True, text=True, check=False)
+    return [int(pid) for pid in listed.stdout.split()]
 
 
 def _set_namespace(descriptor: int) -> None:
