@@ -6,6 +6,7 @@
 `link` saturates a link between two daemons by four TCP streams and stops one of the daemons for 200 ms every ten seconds or so;
 `limited` does the same to a link of 50 Mbit/s with a queue of 100 ms. `mesh` sends four TCP streams across twenty daemons in
 a random graph, whose links have delays of their own and 50 Mbit/s; with `--plain` nothing but the processor limits them.
+`mixed` sends TCP and datagrams of mixed sizes both ways over a link whose MTU, loss and rate change every few seconds.
 As root: hosts are network namespaces of this machine, which should have nothing else to do.
 """
 
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.support.report import Row, print_table, progress, write_json_lines
+from bench.support.soak_mixed import ChangingCable, Memory, mixed_traffic
 from bench.support.soak_recorder import Recorder, route_changes, worst_minute
 from tests.lab.cable_emulator import CableTraits
 from tests.lab.daemon import LabDaemon
@@ -45,6 +47,8 @@ RATE_MEGABITS: Final = (
 )
 QUEUE_S: Final = 0.05
 PLAIN_MS: Final = 0.2  # one way between two daemons on a veth cable, roughly
+
+EDGE: Final[list[Edge]] = [("a", "b")]
 
 Rows = list[Row]
 
@@ -97,21 +101,46 @@ def mesh(lab: Lab, directory: Path, given: argparse.Namespace) -> Rows:
     ]
 
 
-SHAPES: Final[dict[str, Callable[[Lab, Path, argparse.Namespace], Rows]]] = {
-    "link": link,
-    "limited": limited,
-    "mesh": mesh,
-}
-
-
-def _two_daemons(lab: Lab, directory: Path, given: argparse.Namespace, shape: str) -> Rows:
-    edges = [("a", "b")]
-    made = DaemonMesh(lab, directory, edges, traits=[LIMITED] if shape == "limited" else ())
+def mixed(lab: Lab, directory: Path, given: argparse.Namespace) -> Rows:
+    """Two daemons and a link that changes."""
+    made = DaemonMesh(lab, directory, EDGE)
     made.start()
     made.wait_converged()
     one, other = made["a"], made["b"]
     wait_until(lambda: ping(one.host, other.address, wait=1).received, 10, "the first ping is answered")
-    recorder = Recorder(made, edges)
+    recorder = Recorder(made, EDGE)
+    cable = ChangingCable(lab.cables[0], random.Random(given.seed))
+    with Memory([one, other]) as memory, mixed_traffic(one, other) as directions, ThreadPoolExecutor(1) as pool:
+        changing = pool.submit(cable.run, given.seconds)
+        recorder.watch(given.seconds)
+        changing.result()
+    lost = [at for direction in directions for at in direction.lost()]
+    return [
+        *_alarm_rows("mixed", recorder),
+        _row("mixed", "changes of the cable", cable.changes, ""),
+        _row("mixed", "datagrams sent", sum(len(direction.sent_at) for direction in directions), ""),
+        _row("mixed", "datagrams lost", len(lost), ""),
+        _row("mixed", "of these, not by the link", sum(not cable.is_to_blame(at) for at in lost), "", bar=0),
+        _row("mixed", "memory, at most", max(memory.samples, default=0.0), "MiB"),
+        _row("mixed", "memory, growth in the last third", memory.growth(), "MiB", bar=1),
+    ]
+
+
+SHAPES: Final[dict[str, Callable[[Lab, Path, argparse.Namespace], Rows]]] = {
+    "link": link,
+    "limited": limited,
+    "mesh": mesh,
+    "mixed": mixed,
+}
+
+
+def _two_daemons(lab: Lab, directory: Path, given: argparse.Namespace, shape: str) -> Rows:
+    made = DaemonMesh(lab, directory, EDGE, traits=[LIMITED] if shape == "limited" else ())
+    made.start()
+    made.wait_converged()
+    one, other = made["a"], made["b"]
+    wait_until(lambda: ping(one.host, other.address, wait=1).received, 10, "the first ping is answered")
+    recorder = Recorder(made, EDGE)
     pauses = Pauses([one, other], apart_s=PAUSES_APART_S, rng=random.Random(given.seed))
     with ThreadPoolExecutor(1) as pool, pauses:
         streams = _send(pool, one, other, "-P", str(STREAMS), seconds=given.seconds)

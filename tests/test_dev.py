@@ -74,3 +74,26 @@ def test_namespace_tests_that_lack_a_tool_are_a_failure(tmp_path: Path) -> None:
     assert "tests in network namespaces can not run: " in done.stderr
     reason = "missing Debian packages: some-package" if os.geteuid() == 0 else "that takes root"
     assert f"FAILED  tests in network namespaces   did not run: {reason}" in done.stdout
+
+
+def test_a_python_with_an_optimised_build_is_preferred_to_the_first(tmp_path: Path) -> None:
+    program = "#!/bin/sh\ncase $1 in -I) exit $OPTIMISED ;; esac\n"
+    for name, optimised in (("python3", 1), ("python3.14", 1), ("python3.13", 0), ("python3.12", 0)):
+        (tmp_path / name).write_text(program.replace("$OPTIMISED", str(optimised)))
+        (tmp_path / name).chmod(0o755)
+    script = (ROOT / "dev").read_text().partition("\ncommand=")[0].replace("/usr/bin/python3", "/nowhere/python3")
+
+    def found() -> str:
+        done = subprocess.run(
+            ["bash", "-c", f"{script}\nPATH={tmp_path}:/usr/bin:/bin\nfind_python", ROOT / "dev"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout.strip()
+
+    assert found() == "python3.13"
+    for name in ("python3.13", "python3.12", "python3.11"):
+        (tmp_path / name).write_text("#!/bin/sh\nexit 1\n")
+        (tmp_path / name).chmod(0o755)
+    assert found() == "python3"

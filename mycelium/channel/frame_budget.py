@@ -1,27 +1,16 @@
-"""The size of frames under loss: a frame of many datagrams is lost with any of them.
+"""What is lost of the frames that a neighbour or a partner is sent, by its reports, and how long frames may be (frame_size.py).
 
 The receiver reports how many frames it has opened and the newest counter among them; the difference is the number of lost
-frames. The sender halves its frames while more than SHRINK_ABOVE of them are lost, uses single datagrams at once above HEAVY,
-and doubles frames again when few are lost. Links use this for frames, sessions for trains.
+frames. Links use this for frames, sessions for trains.
 """
 
 import math
 from typing import Final
 
+from mycelium.channel.frame_size import FrameSize
 from mycelium.channel.loss_window import LossWindow
 from mycelium.limits import FRAME_PLAINTEXT
 
-# shares of lost frames
-SHRINK_ABOVE: Final = 0.01
-GROW_BELOW: Final = 0.003
-HEAVY: Final = 0.10
-
-# A decision needs HEAVY_EVIDENCE lost frames at a rate above HEAVY, else EVIDENCE lost frames, or ENOUGH_FRAMES in all.
-HEAVY_EVIDENCE: Final = 3
-EVIDENCE: Final = 8
-ENOUGH_FRAMES: Final = 600
-
-GROW_EVERY_S: Final = 2.0
 SMOOTHING_FRAMES: Final = 512
 # The same where frames are far apart: losses of a load, or of a cut, must not weigh on an idle link for a quarter of an hour.
 SMOOTHING_S: Final = 240.0
@@ -30,7 +19,8 @@ LEAST_SMOOTHING_FRAMES: Final = 128
 REPORT_AFTER_S: Final = 0.010  # delay of a report after a gap, which a late frame may fill
 REPORT_EVERY_S: Final = 0.050  # shortest interval between reports of new losses
 
-# After a loss, reports go on for a while, so that the sender learns when the loss has ended.
+# After a loss, reports go on for a while, so that the sender learns when the loss has ended: the first REPORT_EVERY_S after the
+# last loss, each further one after twice as long, up to this.
 CALM_EVERY_S: Final = 1.0
 CALM_FOR_S: Final = 60.0
 
@@ -38,23 +28,18 @@ _LOW_32: Final = 0xFFFF_FFFF
 _HALF: Final = 0x8000_0000
 
 
-class FrameBudget:
-    """The sender's side. `floor` is the size that fits one datagram; the owner counts its datagrams in `sent_datagrams`."""
+class FrameBudget(FrameSize):
+    """The sender's side; the owner counts its datagrams in `sent_datagrams`."""
 
     __slots__ = (
-        "_ceiling",
-        "_changed_at",
         "_counted_datagrams",
-        "_frames",
-        "_lost",
         "_newest",
         "_opened",
         "_reported_at",
+        "_settles_at",
         "_starts_at",
         "datagram_loss",
         "expendable",
-        "floor",
-        "limit",
         "loss",
         "missed",
         "recent",
@@ -62,17 +47,16 @@ class FrameBudget:
     )
 
     def __init__(self, *, floor: int, now: float, ceiling: int = FRAME_PLAINTEXT) -> None:
-        self.floor = floor
-        self.limit = ceiling  # largest size of a frame, bytes
+        super().__init__(floor=floor, ceiling=ceiling)
         self.loss = 0.0  # share of frames lost, smoothed
         self.datagram_loss = 0.0  # share of datagrams lost, smoothed; for the metric
         self.recent = LossWindow()  # for people
         self.missed = 0  # frames reported lost so far, some of which may only have been late
         self.sent_datagrams = 0
         self.expendable = 0  # frames sent that the neighbour missed and whose loss does not count
-        self._ceiling = ceiling
         self._starts_at: int | None = None
-        self._changed_at = self._reported_at = now
+        self._settles_at: int | None = None  # earlier frames were longer, and lost more often
+        self._reported_at = now
         self._counted_datagrams = 0
         self.restart_counters()
 
@@ -85,14 +69,16 @@ class FrameBudget:
 
     def restart_counters(self) -> None:
         """Called when the owner switches to another keypair, whose counters start anew."""
-        self._starts_at = None
+        self._starts_at = self._settles_at = None
         self._opened = 0
         self._newest = 0
-        self._frames = 0
-        self._lost = 0
+        self.restart()
 
-    def report(self, opened: int, newest: int, *, now: float) -> None:
-        """Takes a report: low 32 bits of the number of frames the peer has opened, and of the newest counter among them."""
+    def report(self, opened: int, newest: int, *, sent: int, now: float) -> None:
+        """Takes a report: low 32 bits of the number of frames the peer has opened, and of the newest counter among them.
+
+        `sent` is the newest counter sent.
+        """
         if self._starts_at is not None:
             if (newest - self._starts_at) & _LOW_32 < _HALF:
                 self._opened, self._newest, self._starts_at = opened, newest, None
@@ -111,15 +97,13 @@ class FrameBudget:
         self._counted_datagrams = self.sent_datagrams
         self.missed += max(frames - arrived, 0)
         self.recent.note(frames, frames - arrived, now=now)
-        self._frames += frames
-        self._lost = max(self._lost + frames - arrived, 0)  # late frames reduce it again
         self._smooth(frames, max(frames - arrived, 0) / frames, max(datagrams / frames, 1.0), now=now)
-        self._decide(now=now)
-
-    def set_floor(self, floor: int) -> None:
-        """Sets the size that fits one datagram."""
-        self.floor = floor
-        self.limit = max(self.limit, floor)
+        if self._settles_at is None:
+            before = self.limit
+            self.judge(frames, frames - arrived, now=now)
+            self._settles_at = sent & _LOW_32 if self.limit < before else None
+        elif (newest - self._settles_at) & _LOW_32 < _HALF:
+            self._settles_at = None
 
     def _smooth(self, frames: int, lost: float, datagrams_per_frame: float, *, now: float) -> None:
         elapsed_s, self._reported_at = now - self._reported_at, now
@@ -129,26 +113,11 @@ class FrameBudget:
         lost_datagrams = 1 - (1 - lost) ** (1 / datagrams_per_frame)
         self.datagram_loss += (lost_datagrams - self.datagram_loss) * weight
 
-    def _decide(self, *, now: float) -> None:
-        rate = self._lost / self._frames
-        is_heavy = rate > HEAVY and self._lost >= HEAVY_EVIDENCE
-        if not is_heavy and self._lost < EVIDENCE and self._frames < ENOUGH_FRAMES:
-            return
-        if rate > SHRINK_ABOVE:
-            self.limit = self.floor if is_heavy else max(self.limit // 2, self.floor)
-            self._changed_at = now
-        elif rate >= GROW_BELOW:
-            self._changed_at = now
-        elif now >= self._changed_at + GROW_EVERY_S:
-            self.limit = min(self.limit * 2, self._ceiling)
-            self._changed_at = now
-        self._frames = self._lost = 0
-
 
 class ArrivalReport:
     """The receiver's side: what to report, and when. Reports are due when a frame is missing, and for a minute after."""
 
-    __slots__ = ("_calm_until", "_missing", "_reported_at", "due_at", "newest", "opened")
+    __slots__ = ("_calm_every_s", "_calm_until", "_missing", "_reported_at", "due_at", "newest", "opened")
 
     def __init__(self) -> None:
         self.opened = 0
@@ -157,6 +126,7 @@ class ArrivalReport:
         self._missing = 0  # frames missing at the last report
         self._reported_at = -math.inf
         self._calm_until = -math.inf
+        self._calm_every_s = CALM_EVERY_S
 
     def add(self, counter: int, *, now: float) -> None:
         """Notes an opened frame."""
@@ -180,11 +150,14 @@ class ArrivalReport:
         missing = self.newest - self.opened
         if missing > self._missing:
             self._calm_until = now + CALM_FOR_S
+            self._calm_every_s = REPORT_EVERY_S
+        else:
+            self._calm_every_s = min(2 * self._calm_every_s, CALM_EVERY_S)
         self._missing = missing
         self._reported_at = now
         self.due_at = self._calm_report_at()
         return self.opened & _LOW_32, self.newest & _LOW_32
 
     def _calm_report_at(self) -> float:
-        at = self._reported_at + CALM_EVERY_S
+        at = self._reported_at + self._calm_every_s
         return at if at < self._calm_until else math.inf

@@ -18,7 +18,7 @@ from time import monotonic
 from typing import Final
 
 import mycelium
-from mycelium.admin import logs
+from mycelium.admin import interpreter, logs
 from mycelium.admin.config import Settings
 from mycelium.admin.private_file import read_api_token
 from mycelium.admin.zones import url_of
@@ -205,9 +205,10 @@ class Daemon:
         self._tell_start(None if tun is None else tun.name)
 
     def _tell_start(self, interface: str | None) -> None:
-        """Logs what this node is, and where it is found and asked."""
+        """Logs what this node is, what it runs on, and where it is found and asked."""
         address, listening = IPv6Address(self._node.identity.address), _listed([url_of(one) for one in self._listening])
         log.info("mycelium %s: this node is %s", mycelium.__version__, address)
+        log.info("running on %s", interpreter.description())
         api = f"API at {self._api.address}" if self._api.is_bound else "no API"
         log.info("interface %s, %s, listening at %s", interface or "none", api, listening)
         if self._settings.peers:

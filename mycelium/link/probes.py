@@ -71,8 +71,9 @@ class Probes:
 
     def take_report(self, fields: ProbeFields, *, now: float) -> None:
         """Digests what the neighbour has opened of our frames, unless it refers to an earlier keypair."""
-        if 0 < fields.newest < self._frames.keypairs.sending.sealing.counter & MASK_32:
-            self._frames.budget.report(fields.opened, fields.newest, now=now)
+        sent = self._frames.keypairs.sending.sealing.counter - 1
+        if 0 < fields.newest <= sent & MASK_32:
+            self._frames.budget.report(fields.opened, fields.newest, sent=sent, now=now)
 
     def take_reply(self, path: Path, fields: ProbeFields, *, now: float) -> bool:
         """Digests a reply; returns whether it measured the path."""

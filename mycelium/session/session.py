@@ -73,7 +73,7 @@ class Session:
     def take_report(self, opened: int, newest: int, *, now: float) -> None:
         """Takes the peer's report on our trains, unless it is about an earlier keypair."""
         if self.sending is not None and newest < self.sending.sealing.counter & 0xFFFF_FFFF:
-            self.budget.report(opened, newest, now=now)
+            self.budget.report(opened, newest, sent=self.sending.sealing.counter - 1, now=now)
 
     def answer_to(self, request_digest: bytes) -> Answer | None:
         """Returns the answer already given to a request, while its keypair is unconfirmed."""

@@ -20,9 +20,9 @@ SHORT: Final = {  # the least that each can do
     "join": "--runs 1 --cases proxy",
     "nat": "--kinds port-restricted --seconds 2",
     "routing_scale": "30",
-    "soak": "--shape limited --seconds 2",
+    "soak": "--shape limited mixed --seconds 2",
     "strangers": "--connections 20 --kinds silent junk",
-    "throughput": "--runs 1 --seconds 1 --only flood",
+    "throughput": "--runs 1 --seconds 1 --systems limit mycelium --only flood",
     "tun_coalesce": "--calls 1",
     "udp_transport": "--times 3 --runs 1",
 }

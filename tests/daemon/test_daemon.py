@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from mycelium import __version__
-from mycelium.admin import config
+from mycelium.admin import config, interpreter
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.config import Settings
 from mycelium.admin.keyfile import epoch_path
@@ -130,14 +130,15 @@ def test_an_api_for_other_hosts_without_a_token_is_refused_before_anything_is_ma
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_first_lines_tell_version_address_interface_api_listeners_and_peers(
+def test_the_first_lines_tell_version_address_interpreter_interface_api_listeners_and_peers(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     peers = tuple(PeerUrl("udp", "192.0.2.1", port) for port in range(1, 12))
     asyncio.run(_serve_apart(replace(settings_in(tmp_path), peers=peers)))
-    _, first, second, third = caplog.messages
+    _, first, python, second, third = caplog.messages
     assert first.startswith(f"mycelium {__version__}: this node is ")
+    assert python == f"running on {interpreter.description()}"
     assert re.fullmatch(rf"interface none, API at unix:{tmp_path}/api, listening at udp://127.0.0.1:\d+", second)
     assert third == f"dialling {', '.join(map(str, peers[:8]))} and 3 more"
 

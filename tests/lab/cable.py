@@ -1,5 +1,6 @@
 """Cables between hosts: veth pairs, or pairs of TAP devices with an emulator between them."""
 
+import json
 from typing import Final, NamedTuple
 
 from tests.lab.cable_emulator import CableEmulator, CableTraits, open_tap
@@ -55,7 +56,11 @@ class Cable:
         for end in self.ends:
             with end.host.entered():
                 switch_segmentation(end.interface, on=False)
-            end.set_filter(f"numgen random mod 100000 < {round(percent * 1_000)} drop")
+            end.set_filter(f"numgen random mod 100000 < {round(percent * 1_000)} counter drop")
+
+    def dropped(self) -> int:
+        """Returns how many packets `lose` and `limit` have dropped at both ends since each was called last."""
+        return sum(_dropped_by_rules(end) + _dropped_by_queue(end) for end in self.ends)
 
     def limit(self, megabits: float, *, queue_s: float) -> None:
         """Lets so many megabits a second pass each way, behind a queue that drops what would wait longer; 0: no limit."""
@@ -85,6 +90,18 @@ class Cable:
         )
         new = old._replace(ipv4=ipv4, ipv6=ipv6)
         self.ends = (new, self.ends[1]) if self.ends[0] is old else (self.ends[0], new)
+
+
+def _dropped_by_rules(end: CableEnd) -> int:
+    done = end.host.run("nft", "-j", "list", "table", "netdev", end.interface, check=False)
+    rules = [entry["rule"] for entry in json.loads(done.stdout or "{}").get("nftables", ()) if "rule" in entry]
+    parts = [part for rule in rules for part in rule["expr"]]
+    return sum(part["counter"]["packets"] for part in parts if "counter" in part)
+
+
+def _dropped_by_queue(end: CableEnd) -> int:
+    queues = json.loads(end.host.run("tc", "-s", "-j", "qdisc", "show", "dev", end.interface).stdout)
+    return sum(queue.get("drops", 0) for queue in queues)
 
 
 def lay_veth(one: CableEnd, two: CableEnd, number: int) -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.lab.conftest import Pair
 from tests.lab.namespaces import LabHost
 from tests.lab.ping import ping
+from tests.lab.traffic import iperf
 
 pytestmark = pytest.mark.netns
 
@@ -53,6 +54,7 @@ def test_loss_is_about_what_was_asked(pair: Pair) -> None:
     one, two, cable = pair
     cable.lose(20)
     assert 0.2 < loss(one, cable.end(two).ipv4, count=500) < 0.55  # either way: 36 %
+    assert 100 < cable.dropped() < 300
 
 
 def test_super_packets_are_lost_in_parts(pair: Pair) -> None:
@@ -74,6 +76,19 @@ def test_super_packets_are_lost_in_parts(pair: Pair) -> None:
                 came += 1
         except TimeoutError:
             assert 15 < came < 50
+
+
+def test_a_rate_holds_until_it_is_taken_away(pair: Pair) -> None:
+    one, two, cable = pair
+
+    def megabits() -> float:
+        return float(iperf(one, two, cable.end(two).ipv4, seconds=1)["end"]["sum_received"]["bits_per_second"]) / 1e6
+
+    cable.limit(50, queue_s=0.01)
+    assert 30 < megabits() < 60
+    assert cable.dropped() > 0
+    cable.limit(0, queue_s=0)
+    assert megabits() > 100
 
 
 def test_an_mtu_holds(pair: Pair) -> None:
