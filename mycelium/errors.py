@@ -91,3 +91,11 @@ class OpeningRefused(RemoteError):
 
 class MappingRefused(RemoteError):
     """A router maps no port for this host; the text says why, for the operator."""
+
+
+class HttpError(RemoteError):
+    """A request to the API that is answered by an error of HTTP."""
+
+    def __init__(self, status: int, reason: str = "") -> None:
+        super().__init__(reason)
+        self.status = status

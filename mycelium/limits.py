@@ -175,6 +175,7 @@ ROUTER_ANSWERS: Final = 64
 ROUTER_ANSWER_BYTES: Final = 2_048  # of one answer; those of PCP have at most 1,100
 
 # -- the operator's side -----------------------------------------------------------------------------------------------
+API_HEAD_BYTES: Final = 16 << 10  # request line and headers of one request to the HTTP API
 API_BODY_BYTES: Final = 16 << 10  # body of one request to the HTTP API; a peer URL takes some hundred bytes
 API_CONNECTIONS: Final = 64  # open connections to the HTTP API; a further one is closed at once
 API_RESPONSE_BYTES: Final = 64 << 20  # response that the command line accepts: all routes of a full table

@@ -1,27 +1,22 @@
 """Starts and stops the HTTP API of one node on a TCP address or a unix socket."""
 
 import asyncio
-import logging
 import os
 import socket
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.control import NodeControl
+from mycelium.api.app import Application
+from mycelium.api.connection import ApiConnection
 from mycelium.api.guard import Guard
 from mycelium.api.listener import open_listener, remove_socket_file
 from mycelium.limits import API_CONNECTIONS
 
-if TYPE_CHECKING:
-    from aiohttp import web
-
-
 # Turns of the event loop after which every accepted connection is handed over, and every connection that is to close is closed.
 _TURNS: Final = 5
-_SILENT: Final = logging.CRITICAL + 1  # a bad request is answered, not logged; the application logs its own failures
-# how long calls under way may go on at the end; aiohttp waits as long again once it has cancelled them
-_LAST_WORDS_S: Final = 0.3
-_IDLE_SECONDS: Final = 15  # how long a connection may stay open without a request
+_TURN_S: Final = 0.005  # between looks at the calls under way
+_LAST_WORDS_S: Final = 0.3  # how long calls under way may go on at the end
 
 
 class ApiServer:
@@ -31,7 +26,8 @@ class ApiServer:
         self._token = token
         self._inode = 0
         self._socket: socket.socket | None = None
-        self._runner: web.AppRunner | None = None
+        self._application: Application | None = None
+        self.connections: set[ApiConnection] = set()
         self._listener: asyncio.Server | None = None
         self.address = address  # after `bind`, port 0 is replaced by the chosen port
 
@@ -51,20 +47,7 @@ class ApiServer:
 
     async def start(self, control: NodeControl) -> None:
         """Starts to answer; only after `bind`."""
-        from aiohttp import web  # here, because it takes 0.2 s
-
-        from mycelium.api.app import application
-
-        app = application(control, self._guard)
-        self._runner = web.AppRunner(
-            app,
-            handle_signals=False,
-            access_log=None,
-            logger=logging.Logger(__name__, _SILENT),
-            keepalive_timeout=_IDLE_SECONDS,
-            shutdown_timeout=_LAST_WORDS_S,
-        )
-        await self._runner.setup()
+        self._application = Application(control, self._guard)
         loop = asyncio.get_running_loop()
         serve = loop.create_unix_server if self.address.is_unix else loop.create_server
         assert self._socket is not None
@@ -73,7 +56,7 @@ class ApiServer:
 
     async def stop(self) -> None:
         """Closes every connection and removes the socket file; does nothing before `bind`."""
-        runner, self._runner = self._runner, None
+        application, self._application = self._application, None
         if self._socket is not None:
             self._socket.close()
             self._socket = None
@@ -84,19 +67,29 @@ class ApiServer:
             await _turns()
             self._listener.close()
             self._listener = None
-        if runner is not None:
-            await runner.cleanup()
-            await _turns()
+        if application is not None:
+            application.stop_waiting()
+            await self._close_all()
         if self._inode:
             remove_socket_file(self.address, self._inode)
             self._inode = 0
 
+    async def _close_all(self) -> None:
+        """Closes idle connections at once, the others when they have got their answer, or after _LAST_WORDS_S."""
+        end = asyncio.get_running_loop().time() + _LAST_WORDS_S
+        while self.connections:
+            is_over = asyncio.get_running_loop().time() >= end
+            for connection in list(self.connections):
+                if is_over or not connection.is_answering:
+                    connection.close()
+            await asyncio.sleep(_TURN_S)
+        await _turns()
+
     def _protocol(self) -> asyncio.BaseProtocol:
         """Returns the protocol of a new connection."""
-        server = self._runner.server if self._runner is not None else None
-        if server is None or len(server.connections) >= API_CONNECTIONS:
+        if self._application is None or len(self.connections) >= API_CONNECTIONS:
             return _Refusing()
-        return server()
+        return ApiConnection(self._application, self.connections)
 
 
 async def _turns() -> None:

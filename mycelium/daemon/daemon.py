@@ -57,7 +57,6 @@ from mycelium.tun.upkeep import TunUpkeep
 log = logging.getLogger("mycelium")
 
 UDP: Final = "udp"
-API: Final = "mycelium.api.app"
 # Modules whose libraries take memory and time, by the scheme of peers: imported at the start only if such a peer is configured.
 LIBRARIES: Final = {"wss": "mycelium.transport.streams.websocket", "quic": "mycelium.transport.quic.engine"}
 TELL_HELD_BACK_S: Final = 30.0  # between looks at what the log has held back
@@ -230,7 +229,7 @@ class Daemon:
             self._keeper.start()
         schemes = {peer.scheme for peer in self._settings.peers}
         needed = [module for scheme, module in LIBRARIES.items() if scheme in schemes]
-        for module in (API, *needed):  # these imports take a fifth of a second, in which links form
+        for module in needed:  # these imports take a fifth of a second, in which links form
             with contextlib.suppress(ImportError):  # not every platform has the library of QUIC
                 await loop.run_in_executor(None, importlib.import_module, module)
         stack.push_async_callback(self._api.stop)  # before anything that it answers from is given back

@@ -10,7 +10,7 @@ import pytest
 
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.control import EventInfo
-from mycelium.api import app
+from mycelium.api import connection
 from mycelium.limits import API_BODY_BYTES
 from tests.api.support import ADDRESS, FIRST_PEER, KEY, LOOPBACK, Call, FakeNode, calling, serving, unix
 
@@ -76,7 +76,7 @@ def test_a_bad_body_is_a_400_that_says_why(tmp_path: Path, body: bytes) -> None:
 def test_a_body_that_does_not_arrive_is_waited_for_a_bounded_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(app, "_BODY_SECONDS", 0.01)
+    monkeypatch.setattr(connection, "BODY_SECONDS", 0.01)
 
     async def run() -> None:
         async with serving(FakeNode(), unix(tmp_path)) as server, asyncio.timeout(LONG_S):

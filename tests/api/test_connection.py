@@ -1,0 +1,110 @@
+"""Connections to the API: several requests on one, each bounded, and whoever misbehaves is let go."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from mycelium.api import connection
+from mycelium.limits import API_BODY_BYTES, API_HEAD_BYTES
+from tests.api.support import FakeNode, serving, unix
+
+GET = b"GET /api/v1/admin HTTP/1.1\r\nHost: localhost\r\n"
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+def talking(folder: Path, talk: Talk) -> None:
+    async def run() -> None:
+        async with serving(FakeNode(), unix(folder)) as server, asyncio.timeout(5):
+            reader, writer = await asyncio.open_unix_connection(server.address.path)
+            await talk(reader, writer)
+            writer.close()
+
+    asyncio.run(run())
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Returns the first line of an answer, and its body."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = int(head.partition(b"Content-Length: ")[2].partition(b"\r\n")[0] or 0)
+    return head.partition(b"\r\n")[0], await reader.readexactly(length)
+
+
+def test_requests_that_are_sent_at_once_are_answered_one_after_the_other(tmp_path: Path) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = b'{"endpoint":"udp://192.0.2.9:1"}'
+        head = f"POST /api/v1/admin/peers HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        writer.write(GET + b"\r\n" + head + body + b"GET /api/v1/admin/peers HTTP/1.1\r\n\r\n")
+        assert (await answer(reader))[0] == b"HTTP/1.1 200 OK"
+        assert (await answer(reader))[0] == b"HTTP/1.1 204 No Content"
+        assert b"192.0.2.9" in (await answer(reader))[1]
+
+    talking(tmp_path, talk)
+
+
+@pytest.mark.parametrize(
+    "request_bytes", [GET + b"Connection: close\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n", b"nonsense\r\n\r\n"]
+)
+def test_a_connection_ends_with_its_last_answer(tmp_path: Path, request_bytes: bytes) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(request_bytes + GET + b"\r\n")
+        await answer(reader)
+        assert await reader.read() == b""
+
+    talking(tmp_path, talk)
+
+
+def test_head_is_answered_without_a_body(tmp_path: Path) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HEAD /api/v1/admin HTTP/1.1\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).endswith(b"\r\n\r\n")
+
+    talking(tmp_path, talk)
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "status"),
+    [
+        (b"GET / HTTP/1.1\r\nx: " + b"x" * API_HEAD_BYTES + b"\r\n\r\n", b"431"),
+        (f"POST /api/v1/admin/peers HTTP/1.1\r\nContent-Length: {API_BODY_BYTES + 1}\r\n\r\n".encode(), b"413"),
+        (b"POST /api/v1/admin/peers HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"411"),
+    ],
+)
+def test_what_is_too_long_or_of_no_length_is_refused_unread(
+    tmp_path: Path, request_bytes: bytes, status: bytes
+) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(request_bytes)
+        assert (await answer(reader))[0].split()[1] == status
+        assert await reader.read() == b""
+
+    talking(tmp_path, talk)
+
+
+@pytest.mark.parametrize("begun", [b"", GET])
+def test_whoever_asks_nothing_is_let_go(tmp_path: Path, begun: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "IDLE_SECONDS", 0.05)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(begun)
+        assert await reader.read() == b""
+
+    talking(tmp_path, talk)
+
+
+def test_a_caller_that_goes_while_it_is_answered_leaves_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        node = FakeNode()
+        async with serving(node, unix(tmp_path)) as server, asyncio.timeout(5):
+            _, writer = await asyncio.open_unix_connection(server.address.path)
+            writer.write(b"GET /api/v1/admin/events?wait=0.1 HTTP/1.1\r\n\r\n")
+            await node.watched.wait()
+            writer.transport.abort()
+            await asyncio.gather(*(one.serving for one in server.connections))
+            assert not server.connections
+
+    asyncio.run(run())
+    assert caplog.messages == []
