@@ -19,6 +19,9 @@ LEAST_SMOOTHING_FRAMES: Final = 128
 REPORT_AFTER_S: Final = 0.010  # delay of a report after a gap, which a late frame may fill
 REPORT_EVERY_S: Final = 0.050  # shortest interval between reports of new losses
 
+# How long reports are ignored after an outage: a receiver reports the frames lost in it as arrived until it gives them up.
+OUTAGE_REPORTED_S: Final = 0.25
+
 # After a loss, reports go on for a while, so that the sender learns when the loss has ended: the first REPORT_EVERY_S after the
 # last loss, each further one after twice as long, up to this.
 CALM_EVERY_S: Final = 1.0
@@ -54,22 +57,23 @@ class FrameBudget(FrameSize):
         self.missed = 0  # frames reported lost so far, some of which may only have been late
         self.sent_datagrams = 0
         self.expendable = 0  # frames sent that the neighbour missed and whose loss does not count
-        self._starts_at: int | None = None
+        self._starts_at: float | None = None  # when reports count again, after an outage
         self._settles_at: int | None = None  # earlier frames were longer, and lost more often
         self._reported_at = now
         self._counted_datagrams = 0
         self.restart_counters()
 
-    def start_over(self, counter: int) -> None:
-        """Resets all measurements after an outage; only frames from `counter` on count."""
+    def start_over(self, *, now: float) -> None:
+        """Resets all measurements after an outage; what was lost in it does not count."""
         self.restart_counters()
         self.loss = self.datagram_loss = 0.0
         self.recent.clear()
-        self._starts_at = counter & _LOW_32  # earlier frames are ignored
+        self._starts_at = now + OUTAGE_REPORTED_S
 
     def restart_counters(self) -> None:
         """Called when the owner switches to another keypair, whose counters start anew."""
-        self._starts_at = self._settles_at = None
+        self._starts_at = None
+        self._settles_at = None
         self._opened = 0
         self._newest = 0
         self.restart()
@@ -80,7 +84,7 @@ class FrameBudget(FrameSize):
         `sent` is the newest counter sent.
         """
         if self._starts_at is not None:
-            if (newest - self._starts_at) & _LOW_32 < _HALF:
+            if now >= self._starts_at:
                 self._opened, self._newest, self._starts_at = opened, newest, None
             return
         frames = (newest - self._newest) & _LOW_32

@@ -228,7 +228,7 @@ class Link:
         self._settle(now=now)
 
     def _take_control(self, keypair: LinkKeypair, body: memoryview, *, now: float) -> None:
-        if self.state is LinkState.DOWN or self.cost is None:
+        if self.cost is None:  # the link is down
             return  # not acknowledged, so the neighbour sends it again when the link is up
         items, is_reset = self._control.receive(keypair, body, now=now)
         if is_reset:
@@ -245,13 +245,13 @@ class Link:
                 self._probes.ask(path, now=now)
         elif fields.flags & PROBE_IS_REPLY:
             is_measured = self._probes.take_reply(path, fields, now=now)
-            if is_measured and path is self.paths.active:
+            if is_measured and path is self.paths.active and not self.closed_by_peer:
                 self._update_cost(now=now)
 
     def _update_cost(self, *, now: float) -> None:
         budget = self.frames.budget
         if self.cost is None:
-            budget.start_over(self.keypairs.sending.sealing.counter)
+            budget.start_over(now=now)
         has_changed = self._cost.sample(self.paths.active.rtt, budget.datagram_loss, now=now)
         if has_changed and self.state is not LinkState.DOWN:
             assert self.cost is not None

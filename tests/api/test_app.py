@@ -190,7 +190,7 @@ def test_a_long_poll_does_not_keep_the_daemon_from_stopping(tmp_path: Path) -> N
             writer.write(f"GET /api/v1/admin/events?wait={LONG_S} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             await node.watched.wait()
             begin = monotonic()
-        assert monotonic() - begin < 0.9
+        assert monotonic() - begin < LONG_S / 2
         assert (await reader.read()).startswith(b"HTTP/1.1 200 OK")
         writer.close()
         await writer.wait_closed()

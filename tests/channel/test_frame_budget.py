@@ -262,10 +262,10 @@ class LossyLink:
 def test_what_was_lost_while_the_link_was_dead_is_forgotten() -> None:
     budget = FrameBudget(floor=1_400, now=0.0)
     budget.report(100, 100, sent=100, now=1.0)
-    budget.start_over(201)
-    budget.report(100, 100, sent=100, now=2.0)
-    budget.report(105, 205, sent=205, now=2.1)
+    budget.start_over(now=2.0)
+    budget.report(205, 205, sent=205, now=2.1)  # a hundred of which the receiver still waits for
     budget.report(205, 305, sent=305, now=3.0)
-    assert budget.loss == 0
-    budget.report(255, 405, sent=405, now=4.0)
+    budget.report(305, 405, sent=405, now=4.0)
+    assert (budget.loss, budget.missed) == (0, 0)
+    budget.report(355, 505, sent=505, now=5.0)
     assert budget.loss > 0

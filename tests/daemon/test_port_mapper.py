@@ -134,7 +134,7 @@ def test_changes_of_the_network_have_it_asked_anew_and_the_end_gives_it_back(mon
 
         working.on_asked = on_asked
         running = asyncio.ensure_future(bench.mapper.run())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await third.wait()
         running.cancel()
         await asyncio.wait([running])

@@ -65,7 +65,7 @@ def ask(make: Callable[[int], MappingProtocol], respond: Respond) -> tuple[PortM
             mapping = await protocol.ask(1_200)
             came = [requests.get_nowait() for _ in range(requests.qsize())]
             await protocol.give_back()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 return mapping, [*came, await requests.get()]
 
     return asyncio.run(live())

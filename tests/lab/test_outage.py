@@ -23,7 +23,7 @@ def test_an_outage_is_measured_between_its_neighbouring_answers(pair: Pair) -> N
         took = time.monotonic() - begin
 
     outage_s = watch(one, cable.end(two).ipv4, act, seconds=10, rest_pings=10).outage_s
-    assert 0.3 <= outage_s < took + 0.2
+    assert 0.3 <= outage_s < took + 1.0  # a busy machine is late
 
 
 def test_what_does_not_heal_fails(pair: Pair) -> None:

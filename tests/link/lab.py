@@ -162,6 +162,14 @@ class LinkEnd:
         self._due_at = when = max(when, self.lab.now)
         self.lab.at(when, partial(self._on_timer, when))
 
+    def check_timer(self) -> None:
+        """Checks that the link has asked for a call by the time that it needs one."""
+        if self._link is not None and self._link.keypairs.by_index:  # it is not over
+            needed = self._link.next_deadline()
+            assert self._due_at <= max(needed, self.lab.now), (
+                f"the timer of {self.name} is {self._due_at - needed} s late"
+            )
+
     def _on_timer(self, when: float) -> None:
         if self._due_at != when:
             return
@@ -286,6 +294,7 @@ class LinkLab:
 
     def _drain(self) -> None:
         for end in self.ends.values():
+            end.check_timer()
             transmits = [(at, b"".join(buffers), size) for at, buffers, size, _ in end.outbox.transmits]
             end.outbox.clear()
             for at, data, size in transmits:

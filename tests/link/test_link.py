@@ -8,12 +8,22 @@ import pytest
 from mycelium.channel.keypair import IDLE_KEPT_S, REKEY_AFTER_S
 from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
 from mycelium.endpoint import Endpoint, Lost
-from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
+from mycelium.limits import DATAGRAM_FLOOR, FRAME_PLAINTEXT, PATHS_PER_LINK
 from mycelium.link.keypair import MESSAGE_3_AGAIN_S
 from mycelium.link.link import Link, LinkState
 from mycelium.node.event_kind import EventKind
-from mycelium.wire.datagram import CHUNK
-from mycelium.wire.frame import CLOSE, CLOSE_LEAVING, FRAME_HEADER, PROBE, REPAIR
+from mycelium.wire.datagram import CHUNK, FRAME, HANDSHAKE_3
+from mycelium.wire.frame import (
+    CLOSE,
+    CLOSE_LEAVING,
+    FRAME_HEADER,
+    PROBE,
+    PROBE_BODY,
+    PROBE_IS_REPLY,
+    REPAIR,
+    ProbeFields,
+    write_probe,
+)
 from sim.net.network import PORT, UNDERLAY_OVERHEAD, url_of
 from sim.net.node_net import NodeNet
 from tests.link.lab import DELAY_S, LinkLab, endpoint
@@ -561,9 +571,157 @@ def test_a_neighbour_that_left_and_shakes_hands_again_is_up_again(lab: LinkLab) 
     assert lab.told("a") == ["down: closed"]
     assert lab.link("a").closed_by_peer
     lab.shake_hands("b")
+    began = lab.now
     lab.run(1)
     assert not lab.link("a").closed_by_peer
     assert lab.told("a") == ["up"]
+    assert lab.link("a").up_since == pytest.approx(began + 3 * DELAY_S)
+
+
+def test_a_neighbour_that_left_and_returns_at_another_address_is_up_within_a_round_trip(lab: LinkLab) -> None:
+    lab.act(lab.link("b").close, CLOSE_LEAVING)
+    lab.run(DELAY_S)
+    assert lab.told("a") == ["down: closed"]
+    lab.move("b", "elsewhere")  # the path to the old address is not known to be dead
+    lab.shake_hands("b")
+    lab.run(3.5 * DELAY_S)
+    assert lab.told("a") == ["up"]
+    assert lab.link("a").paths.active.endpoint.host == "elsewhere"
+
+
+def test_an_answer_that_comes_after_the_goodbye_is_none_to_the_next_handshake(lab: LinkLab) -> None:
+    lab.act(lab.link("a").network_changed)
+    lab.run(0)  # a's probe is on its way
+    lab.act(lab.link("b").close, CLOSE_LEAVING)
+    lab.run(3 * DELAY_S)
+    assert lab.told("a") == ["down: closed"]
+    lab.shake_hands("b")
+    lab.cut("b", "a")
+    lab.run(1)
+    assert lab.told("a") == []
+
+
+@pytest.mark.parametrize("is_pending", [True, False])
+def test_only_a_reply_to_a_probe_of_ours_brings_a_link_up(is_pending: bool) -> None:
+    lab = LinkLab(cuts=[("b", "a")])
+    lab.run(0.1)
+    lab.mend()
+    token = next(iter(lab.link("a").paths.active.probes))
+    plain = memoryview(bytearray(FRAME_HEADER.size + PROBE_BODY.size))
+    write_probe(
+        plain, ProbeFields(0, 0.0, token, 0, 0) if is_pending else ProbeFields(PROBE_IS_REPLY, 0.0, token ^ 1, 0, 0)
+    )
+    lab.act(lab.link("b").frames.send, PROBE, plain)
+    lab.run(DELAY_S)
+    assert lab.told("a") == []
+    lab.run(1)
+    assert lab.told("a") == ["up"]
+
+
+def test_a_probe_of_a_neighbour_that_is_back_has_it_probed_at_once(lab: LinkLab) -> None:
+    lab.cut("a", "b")
+    lab.cut("b", "a")
+    lab.run(10.3)
+    assert (lab.told("a"), lab.told("b")) == (["suspect", "down: silent"],) * 2
+    lab.mend()
+    lab.act(lab.link("b").network_changed)
+    lab.run(3 * DELAY_S)
+    assert (lab.told("a"), lab.told("b")) == (["up"],) * 2
+
+
+def test_evidence_in_a_data_frame_ends_a_suspicion_at_once(lab: LinkLab) -> None:
+    lab.drop = lambda source, destination, data: source == "b" and len(data) < 100
+    lab.run(10, until=lambda: lab.link("a").state is LinkState.SUSPECT)
+    lab.send("b", bytes(100))
+    lab.run(DELAY_S)
+    assert lab.told("a") == ["suspect", "trusted"]
+
+
+def test_what_was_lost_in_an_outage_is_no_loss_of_the_link_that_is_back(lab: LinkLab) -> None:
+    for _ in range(20):
+        lab.send("a", b"before")
+    lab.run(1)
+    lab.cut("a", "b")
+    lab.cut("b", "a")
+    lab.run(10)
+    lab.mend()
+    lab.run(2)
+    for _ in range(20):
+        lab.send("a", b"after")
+        lab.run(0.3)
+    budget = lab.link("a").frames.budget
+    assert (budget.missed, budget.datagram_loss, lab.link("a").loss(now=lab.now)) == (0, 0.0, 0.0)
+    assert budget.limit == FRAME_PLAINTEXT, "frames are as long as before"
+
+
+def test_frames_without_data_that_are_asked_for_again_are_no_loss(lab: LinkLab) -> None:
+    a = lab.link("a")
+    a.frames.repair.sent.keeps_until = inf
+    lab.send("a", b"kept")
+    lab.cut("a", "b")
+    for _ in range(3):
+        lab.act(a.frames.send, PROBE, memoryview(bytearray(FRAME_HEADER.size)))
+    lab.mend()
+    lab.send("a", b"after them")
+    lab.run(3)
+    assert lab.ends["b"].counters.frames_given_up == 3
+    assert a.frames.budget.missed == 0
+    assert a.loss(now=lab.now) == 0.0
+
+
+def test_a_lost_frame_has_the_datagram_size_proved_again_once(lab: LinkLab) -> None:
+    lab.run(6)
+    a = lab.link("a")
+    lab.cut("a", "b")
+    lab.send("a", bytes(100))
+    lab.mend()
+    before = a.frames.counters.mtu_probes_sent
+    for _ in range(20):
+        lab.run(1)
+        lab.act(a.sweep)
+    assert a.frames.budget.missed == 1
+    assert a.frames.counters.mtu_probes_sent == before + 1
+
+
+def test_a_rekey_is_confirmed_without_a_probe(lab: LinkLab) -> None:
+    lab.run(SIMULTANEOUS_S)
+    lab.sent.clear()
+    lab.shake_hands("a")
+    lab.run(2 * DELAY_S + 0.001)
+    sent = [data[0] for source, _, data in lab.sent if source == "a"]
+    assert sent == [HANDSHAKE_3, FRAME, FRAME], "a probe, and the reply to that of the other end"
+
+
+def test_of_two_hosts_with_one_key_the_one_with_the_newer_keypair_is_spoken_to_once_the_other_is_heard(
+    lab: LinkLab,
+) -> None:
+    lab.run(SIMULTANEOUS_S)
+    lab.cut("b", "a")
+    for data in (b"older", b"older still"):
+        lab.send("b", data)
+    older = [data for source, _, data in lab.sent if source == "b"][-2:]
+    lab.mend()
+    lab.add_address("b", "elsewhere")
+    lab.ends["b"].address = "elsewhere"  # of the other host, which answers to both here
+    lab.shake_hands("a", "elsewhere")
+    lab.run(0.1)
+    lab.ends["b"].address = "b"
+    lab.run(1)
+    a = lab.link("a")
+    lab.told("a")
+    assert a.paths.active.endpoint.host == "b"
+    for data in older:
+        lab.ends["a"].receive(endpoint("b"), data, len(data))
+        assert a.paths.active.endpoint.host == "elsewhere"
+    assert lab.told("a") == ["moved to elsewhere"]
+
+
+def test_a_timeout_sets_the_timer_once(lab: LinkLab) -> None:
+    a = lab.ends["a"]
+    lab.now = a.link.next_deadline()
+    a.armed.clear()
+    lab.act(a.link.handle_timeout)
+    assert len(a.armed) == 1
 
 
 def test_a_handshake_at_another_address_while_the_link_is_down_makes_that_the_path_in_use(lab: LinkLab) -> None:
@@ -613,6 +771,12 @@ def test_what_is_stale_goes_with_the_sweeps(lab: LinkLab) -> None:
     for link in (a, b, a, b):
         lab.act(link.sweep)
     assert [one.held_bytes for one in held] == [0, 0]
+
+
+def test_a_report_that_the_neighbour_is_unreachable_has_it_probed_at_once(lab: LinkLab) -> None:
+    lab.act(lab.link("a").reported_unreachable, endpoint("b"))
+    lab.run(0)
+    assert [destination for source, destination, _ in lab.sent if source == "a"] == ["b"]
 
 
 @pytest.mark.parametrize("news", [Link.network_changed, Link.host_gained])

@@ -24,7 +24,9 @@ pytestmark = pytest.mark.netns
 
 FOUND_SECONDS = 20.0
 BURST = 3
-MESHED_WITHIN_S = 2.0  # of the last start, or of an interface's coming up
+MESHED_WITHIN_S = (
+    8.0  # of the last start, or of an interface's coming up: it takes less than 2 s, on a busy machine some more
+)
 PORT = 9650
 
 MakeDaemon = Callable[..., LabDaemon]
@@ -145,7 +147,9 @@ def test_only_the_named_interface_is_used(lab: Lab, make_daemon: MakeDaemon) -> 
     assert daemons[1].get("admin/peers") == []
 
 
-def test_cables_and_interfaces_that_come_later_are_used_within_two_seconds(lab: Lab, make_daemon: MakeDaemon) -> None:
+def test_cables_and_interfaces_that_come_later_are_used_before_the_next_regular_beacon(
+    lab: Lab, make_daemon: MakeDaemon
+) -> None:
     a, b, c, d = hosts = lab.add_hosts("abcd")
     cable = lab.add_cable(a, b)
     cable.set_carrier(up=False)

@@ -8,13 +8,13 @@ from tests.lab.ping import Pings, ping
 from tests.lab.traffic import answering, echo_udp, exchange_tcp
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
+from tests.netns.healing import HEALED_SECONDS
 
 pytestmark = pytest.mark.netns
 
 TRAITS = CableTraits(delay_s=0.020, jitter_s=0.002, megabits=20, queue_s=0.050)
 LOSS_PERCENT = 1
 MTU = 1_280
-HEALED_SECONDS = 4.0
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.netns.healing import wait_answered, wait_told
 
 pytestmark = pytest.mark.netns
 
-ASKED_SECONDS: Final = 5.0
+ASKED_SECONDS: Final = 10.0
 IDLE_SECONDS: Final = 1.1
 CHANGES: Final = [
     "address add 10.99.0.1/32 dev lo",

@@ -90,10 +90,10 @@ def test_a_router_maps_the_port_and_has_it_back(tmp_path: Path, pcp: bool, upnp:
                 stranger.sendto(bytes(40), (nat.outer.ipv4, PORT))
                 return node.counters()["datagrams_unknown"] > 0
 
-            wait_until(is_reached, 5, "a stranger's datagram arrives")
+            wait_until(is_reached, 20, "a stranger's datagram arrives")
             assert str(PORT) in mapped_ports(nat)
             assert node.stop() == 0
-            wait_until(lambda: str(PORT) not in mapped_ports(nat), 3, "the router has its port back")
+            wait_until(lambda: str(PORT) not in mapped_ports(nat), 20, "the router has its port back")
 
 
 def test_a_mapped_port_brings_two_nodes_together_whose_nats_do_not(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_tcp_serves_where_and_while_udp_is_dropped(make_mesh: MakeMesh, written:
     with Pings(a.host, b.address) as pings:
         let_udp_through(mesh)
         wait_until(lambda: schemes(a, b) == schemes(b, a) == {"udp"}, BACK_SECONDS, "both send by UDP", every_s=0.2)
-        wait_until(lambda: answers(a.host, b.address, count=20), 5, "pings are answered")
+        wait_until(lambda: answers(a.host, b.address, count=20), 20, "pings are answered")
         result = pings.finish()
     assert result.sent - result.received <= 1  # the last one may be under way
     assert outage_of(a, b, lambda: block_udp(mesh.cable("a", "b"))) < HEALED_SECONDS

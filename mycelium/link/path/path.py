@@ -33,11 +33,11 @@ class Path:
         "tx_bytes",
     )
 
-    def __init__(self, number: int, endpoint: Endpoint, *, is_validated: bool, now: float) -> None:
+    def __init__(self, number: int, endpoint: Endpoint, *, now: float) -> None:
         self.number = number
         self.peer_number = -1
         self.endpoint = endpoint
-        self.is_validated = is_validated  # the neighbour has answered from there: long frames may be sent and taken
+        self.is_validated = False  # the neighbour has answered from there: long frames may be sent and taken
         self.keypair: LinkKeypair | None = None  # under which the newest frame arrived
         self.newest = 0  # newest counter that arrived over it, which each frame sent acknowledges
         self.rtt = RttEstimator()

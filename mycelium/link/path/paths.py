@@ -39,7 +39,7 @@ class Paths:
         self._rx_bytes_before = 0  # over paths that are removed
         self._tx_bytes_before = 0
         self._loaded_until = -inf
-        self.active = self._add(endpoint, is_validated=True, now=now)
+        self.active = self.add_validated(endpoint, now=now)
 
     def __iter__(self) -> Iterator[Path]:
         return iter(list(self.by_endpoint.values()))
@@ -76,9 +76,8 @@ class Paths:
 
     def add_validated(self, endpoint: Endpoint, *, now: float) -> Path:
         """Returns the path that a handshake with the neighbour has just proved."""
-        path = self.by_endpoint.get(endpoint) or self._add(endpoint, is_validated=True, now=now)
+        path = self.by_endpoint.get(endpoint) or self._add(endpoint, now=now)
         path.is_validated = True
-        path.liveness.received(now=now)
         return path
 
     def meet(self, endpoint: Endpoint, peer_number: int, *, now: float) -> Path:
@@ -91,7 +90,7 @@ class Paths:
             known.endpoint = endpoint
             self.by_endpoint[endpoint] = known
             return known
-        path = self._add(endpoint, is_validated=False, now=now)
+        path = self._add(endpoint, now=now)
         path.peer_number = peer_number
         return path
 
@@ -108,8 +107,8 @@ class Paths:
         if self.active.liveness.state is not PathState.ALIVE:
             self.active = path
 
-    def _add(self, endpoint: Endpoint, *, is_validated: bool, now: float) -> Path:
-        path = Path(self._next_number, endpoint, is_validated=is_validated, now=now)
+    def _add(self, endpoint: Endpoint, *, now: float) -> Path:
+        path = Path(self._next_number, endpoint, now=now)
         self._next_number = self._next_number + 1 & 0xFF
         self.by_endpoint[endpoint] = path
         if len(self.by_endpoint) > PATHS_PER_LINK:
@@ -164,7 +163,6 @@ class Paths:
             )  # a closed connection can't be dialled again
             if path.liveness.state is PathState.DEAD and (is_spent or not path.is_validated):
                 self._remove(path)
-        self.choose(now=now)
         for path in self.by_endpoint.values():
             is_active = path is self.active
             path.rtt.window_s = LOADED_WINDOW_S if is_active and now < self._loaded_until else WINDOW_S

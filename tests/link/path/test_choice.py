@@ -9,7 +9,8 @@ from mycelium.link.path.path import Path
 
 
 def path_of(rtt_s: float, scheme: str = "udp", *, is_validated: bool = True) -> Path:
-    path = Path(0, Endpoint(scheme, "192.0.2.1", 9651), is_validated=is_validated, now=0.0)
+    path = Path(0, Endpoint(scheme, "192.0.2.1", 9651), now=0.0)
+    path.is_validated = is_validated
     path.rtt.sample(rtt_s, now=0.0)
     return path
 

@@ -22,7 +22,7 @@ def a_keypair() -> LinkKeypair:
 
 
 def path_over(scheme: str) -> Path:
-    path = Path(0, Endpoint(scheme, "192.0.2.1", 9651), is_validated=True, now=0.0)
+    path = Path(0, Endpoint(scheme, "192.0.2.1", 9651), now=0.0)
     path.rtt.sample(0.01, now=0.0)
     return path
 
@@ -47,7 +47,7 @@ def test_a_stream_path_probes_nothing_and_repairs_nothing() -> None:
 
 
 def test_the_remote_is_the_neighbours_address_whichever_of_ours_it_is_spoken_to_from() -> None:
-    path = Path(0, Endpoint("udp", "192.0.2.1", 9651, 0, bytes(4), 1), is_validated=True, now=0.0)
+    path = Path(0, Endpoint("udp", "192.0.2.1", 9651, 0, bytes(4), 1), now=0.0)
     assert path.endpoint.remote == Endpoint("udp", "192.0.2.1", 9651)
 
 
@@ -79,7 +79,7 @@ def test_queues_make_no_path_too_long_for_repair() -> None:
     path = path_over("udp")
     path.rtt.srtt = 10 * WORTHWHILE_RTT_S
     assert path.repair_rtt(now=0.0) == WORTHWHILE_RTT_S
-    long = Path(0, Endpoint("udp", "192.0.2.1", 9651), is_validated=True, now=0.0)
+    long = Path(0, Endpoint("udp", "192.0.2.1", 9651), now=0.0)
     assert long.repair_rtt(now=0.0) is None
     long.rtt.sample(1.1 * WORTHWHILE_RTT_S, now=0.0)
     assert long.repair_rtt(now=0.0) is None

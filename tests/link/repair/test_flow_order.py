@@ -1,6 +1,6 @@
 """Which earlier frame a data frame names: the nearest that may carry one of its flows."""
 
-from mycelium.link.repair.flow_order import DISTANCE_CEILING, FlowOrder
+from mycelium.link.repair.flow_order import FlowOrder
 from tests.link.repair.support import frame_of
 
 
@@ -14,8 +14,8 @@ def test_distances_lead_back_to_the_last_frame_of_the_same_flow() -> None:
 def test_a_distance_that_does_not_fit_is_none_and_new_keys_begin_afresh() -> None:
     order = FlowOrder()
     order.distance(1, frame_of(1))
-    assert order.distance(DISTANCE_CEILING + 2, frame_of(1)) == 0
-    assert order.distance(2 * DISTANCE_CEILING + 2, frame_of(1)) == DISTANCE_CEILING
+    assert order.distance(1 + 0x1_0000, frame_of(1)) == 0
+    assert order.distance(1 + 0x1_FFFF, frame_of(1)) == 0xFFFF
     order.restart()
     assert order.distance(2, frame_of(1)) == 0
 
