@@ -2,8 +2,8 @@
 
     ./dev bench strangers --connections 10000
 
-Each connection, or datagram over UDP, comes from another IPv6 /64, so that limits for each host do not help. All ends
-share this machine's processors; as root.
+Each connection, or datagram over UDP, comes from another IPv6 /64, so that limits for each host do not help. Datagrams are sent
+at a rate, for some seconds. All ends share this machine's processors; as root.
 """
 
 import argparse
@@ -16,8 +16,8 @@ import socket
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from ssl import CERT_NONE
 from statistics import median
@@ -28,8 +28,12 @@ from qh3.quic.connection import QuicConnection
 
 from bench.support.report import Row, print_table, progress, write_json_lines
 from mycelium.transport.quic.engine import ALPN
+from mycelium.transport.quic.runs import INITIAL_BYTES
+from mycelium.transport.quic.tokens import ID_BYTES
 from mycelium.transport.streams.tls import TlsLayer, client_context
 from mycelium.wire.datagram import (
+    FRAME_HEAD,
+    FRAME_WORD,
     HANDSHAKE_1,
     HANDSHAKE_1_BYTES,
     HANDSHAKE_1_HEAD,
@@ -37,6 +41,7 @@ from mycelium.wire.datagram import (
     SUITE_CHACHA20_POLY1305,
 )
 from tests.lab.daemon import PORT, LabDaemon
+from tests.lab.flood import SOURCES, Flood, sources
 from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, line
 from tests.lab.namespaces import LabHost
@@ -45,7 +50,6 @@ from tests.lab.ping import Pings
 COLUMNS: Final = (
     "strangers", "connections", "per second", "RTT before, ms", "RTT meanwhile, ms", "pings lost", "processor, %", "memory, MiB"
 )  # fmt: skip
-SOURCES: Final = "fd99"  # of the strangers' addresses, /16
 OPENING: Final = 256  # connections that a stranger opens at one time
 DESCRIPTORS: Final = 512 + 64  # left for the rest of this process
 PING_SECONDS: Final = 1.0  # at least
@@ -80,13 +84,28 @@ def junk_handshake() -> bytes:
     )
 
 
+def junk_initial() -> bytes:
+    """Returns what looks like the first packet of a QUIC client, for any other connection than the last one."""
+    identifier = os.urandom(ID_BYTES)
+    return b"\xc0\0\0\0\x01" + bytes([len(identifier)]) + identifier + os.urandom(INITIAL_BYTES)
+
+
+def unknown_frame() -> bytes:
+    """Returns a datagram of a link that nobody has."""
+    return FRAME_HEAD.pack(FRAME_WORD, random.getrandbits(32), 1) + os.urandom(random.choice((64, 1_200)))
+
+
+def garbage() -> bytes:
+    """Returns bytes of any length, the first one whatever it may be."""
+    return os.urandom(random.randrange(1, 1_400))
+
+
 class Kind(NamedTuple):
     """What a stranger says, over TCP unless over UDP, and whether its connection stays open after that."""
 
     make: Callable[[], bytes]
     stays: bool = False
     is_udp: bool = False
-    times: int = 1  # as many as connections are asked for
 
 
 KINDS: Final = {
@@ -98,14 +117,21 @@ KINDS: Final = {
     "TLS, then gone": Kind(hello),
     "junk": Kind(lambda: os.urandom(1_000)),
     "QUIC, half open": Kind(initial, is_udp=True),
-    "junk handshakes": Kind(junk_handshake, is_udp=True, times=10),
+    "junk handshakes": Kind(junk_handshake, is_udp=True),
+    "junk Initials": Kind(junk_initial, is_udp=True),
+    "unknown indices": Kind(unknown_frame, is_udp=True),
+    "garbage": Kind(garbage, is_udp=True),
 }
 
 
 def main() -> None:
     """Measures and reports."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--connections", type=int, default=10_000, help="of each kind")
+    parser.add_argument("--connections", type=int, default=10_000, help="of each kind over TCP")
+    parser.add_argument(
+        "--rates", type=int, nargs="+", default=[42_000, 420_000], help="datagrams a second, for each kind over UDP"
+    )
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each kind over UDP, at each rate")
     parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="where to write JSON lines; standard output otherwise"
@@ -115,7 +141,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, given.connections + DESCRIPTORS), hard))
     with Lab() as lab, tempfile.TemporaryDirectory() as directory:
         mesh = _linked_mesh(lab, Path(directory))
-        rows = [_measure(mesh, kind, given.connections) for kind in given.kinds]
+        rows = [row for kind in given.kinds for row in _measure_kind(mesh, kind, given)]
     print_table(rows, COLUMNS)
     write_json_lines(rows, given.json)
 
@@ -132,28 +158,36 @@ def _linked_mesh(lab: Lab, directory: Path) -> DaemonMesh:
     return mesh
 
 
-def _measure(mesh: DaemonMesh, kind: str, count: int) -> Row:
+def _measure_kind(mesh: DaemonMesh, kind: str, given: argparse.Namespace) -> list[Row]:
+    chosen, host = KINDS[kind], mesh.hosts["x"]
+    there = mesh.cable("x", "b").end(mesh.hosts["b"]).ipv6, PORT
+    if chosen.is_udp:
+        flood = Flood(there, chosen.make)
+        send = partial(flood.send, host, seconds=given.seconds)
+        return [_measure(mesh, kind, partial(send, per_second=rate)) for rate in given.rates]
+    opened: list[socket.socket] = []
+    row = _measure(mesh, kind, lambda: _open_all(host, there, chosen, given.connections, opened))
+    for stranger in opened:
+        stranger.close()
+    return [row]
+
+
+def _measure(mesh: DaemonMesh, kind: str, work: Callable[[], int]) -> Row:
+    """Returns what a link feels during some work, which returns the number of connections or datagrams."""
     one, target = mesh["a"], mesh["b"]
     before = _round_trip_ms(one, target, lambda: None)[0]
     memory, processor = target.rss_bytes(), target.cpu_seconds()
-    begin = time.monotonic()
-    chosen = KINDS[kind]
-    count *= chosen.times
-    there = mesh.cable("x", "b").end(mesh.hosts["b"]).ipv6
-    opened: list[socket.socket] = []
+    count, spent = 0, 0.0
 
-    def work() -> None:
-        if chosen.is_udp:
-            _send_all(mesh.hosts["x"], (there, PORT), chosen.make, count)
-        else:
-            _open_all(mesh.hosts["x"], (there, PORT), chosen.make, count, opened, stays=chosen.stays)
+    def timed() -> None:
+        nonlocal count, spent
+        begin = time.monotonic()
+        count = work()
+        spent = time.monotonic() - begin
 
-    meanwhile, lost = _round_trip_ms(one, target, work)
-    spent = time.monotonic() - begin
+    meanwhile, lost = _round_trip_ms(one, target, timed)
     grown = target.rss_bytes() - memory
-    for stranger in opened:
-        stranger.close()
-    progress(f"{kind}: {count / spent:.0f} connections a second, {before:.2f} to {meanwhile:.2f} ms")
+    progress(f"{kind}: {count / spent:.0f} a second, {before:.2f} to {meanwhile:.2f} ms")
     taken = round(100 * (target.cpu_seconds() - processor) / spent)
     trips = round(before, 3), round(meanwhile, 3)
     figures = count, round(count / spent), *trips, lost, taken, round(grown / (1 << 20), 1)
@@ -169,57 +203,34 @@ def _round_trip_ms(one: LabDaemon, target: LabDaemon, work: Callable[[], None]) 
     return median(result.round_trips_ms), result.sent - result.received
 
 
-def _send_all(host: LabHost, there: tuple[str, int], make: Callable[[], bytes], count: int) -> None:
-    """Sends datagrams from a host, as fast as it can make them."""
-    with host.entered():
-        for source in islice(_sources(), count):
-            with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as stranger:
-                stranger.bind((source, 0))
-                stranger.sendto(make(), there)
-
-
-def _open_all(
-    host: LabHost,
-    there: tuple[str, int],
-    make: Callable[[], bytes],
-    count: int,
-    opened: list[socket.socket],
-    *,
-    stays: bool,
-) -> None:
+def _open_all(host: LabHost, there: tuple[str, int], chosen: Kind, count: int, opened: list[socket.socket]) -> int:
     """Opens connections from a host, some at a time, says something on each, and keeps them or closes them."""
-    sources = _sources()
+    origins = sources()
     opening: deque[tuple[socket.socket, float]] = deque()
     with host.entered():
         for _ in range(count):
             stranger = socket.socket(socket.AF_INET6, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-            stranger.bind((next(sources), 0))
+            stranger.bind((next(origins), 0))
             with contextlib.suppress(BlockingIOError):
                 stranger.connect(there)
             opening.append((stranger, time.monotonic()))
             if len(opening) >= OPENING:
-                _finish(*opening.popleft(), make(), opened, stays=stays)
+                _finish(*opening.popleft(), chosen, opened)
         while opening:
-            _finish(*opening.popleft(), make(), opened, stays=stays)
+            _finish(*opening.popleft(), chosen, opened)
+    return count
 
 
-def _finish(stranger: socket.socket, since: float, said: bytes, opened: list[socket.socket], *, stays: bool) -> None:
+def _finish(stranger: socket.socket, since: float, chosen: Kind, opened: list[socket.socket]) -> None:
     waiting = select.poll()
     waiting.register(stranger, select.POLLOUT)
     waiting.poll(max(0.0, since + PATIENCE_SECONDS - time.monotonic()) * 1e3)
     with contextlib.suppress(OSError):
-        stranger.send(said)
-    if stays:
+        stranger.send(chosen.make())
+    if chosen.stays:
         opened.append(stranger)
     else:
         stranger.close()
-
-
-def _sources() -> Iterator[str]:
-    """Yields addresses, each of another /64."""
-    rng = random.Random(1)
-    while True:
-        yield f"{SOURCES}:{rng.randrange(1, 1 << 16):x}:{rng.randrange(1 << 16):x}:{rng.randrange(1 << 16):x}::1"
 
 
 if __name__ == "__main__":

@@ -49,8 +49,15 @@ class LeaseClosed(Struct, frozen=True):
     lease: int
 
 
+class IndicesChanged(Struct, frozen=True):
+    """Neighbours name other indices of this node than before: `Node.own_indices` has them."""
+
+
 LeaseEvent = LeasePortWanted | LeaseOpened | LeaseClosed
-Event = ResolvePeer | BeaconDue | LeaseEvent
+Event = ResolvePeer | BeaconDue | IndicesChanged | LeaseEvent
+
+
+_INDICES_CHANGED: Final = IndicesChanged()
 
 
 class Outbox:
@@ -73,6 +80,11 @@ class Outbox:
             return memoryview(bytearray(length))
         self._used = end
         return self._arena[start:end]
+
+    def indices_changed(self) -> None:
+        """Appends `IndicesChanged` unless it is there."""
+        if _INDICES_CHANGED not in self.events:
+            self.events.append(_INDICES_CHANGED)
 
     def clear(self) -> None:
         """Called by the driver once everything in it has been processed."""

@@ -1,4 +1,4 @@
-from mycelium.outbox import ARENA_BYTES, BeaconDue, Outbox
+from mycelium.outbox import ARENA_BYTES, BeaconDue, IndicesChanged, Outbox
 
 
 def test_taken_bytes_do_not_overlap_until_the_outbox_is_cleared() -> None:
@@ -32,3 +32,12 @@ def test_clearing_empties_every_list() -> None:
     outbox.deliveries.append((memoryview(b""), 0, 0))
     outbox.clear()
     assert (outbox.transmits, outbox.deliveries, outbox.events) == ([], [], [])
+
+
+def test_changed_indices_are_told_once_until_the_outbox_is_cleared() -> None:
+    outbox = Outbox()
+    for _ in range(2):
+        outbox.indices_changed()
+        outbox.indices_changed()
+        assert outbox.events == [IndicesChanged()]
+        outbox.clear()

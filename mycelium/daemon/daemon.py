@@ -48,7 +48,7 @@ from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DiskError
 from mycelium.node.node import Node
-from mycelium.outbox import BeaconDue, Event, ResolvePeer
+from mycelium.outbox import BeaconDue, Event, IndicesChanged, ResolvePeer
 from mycelium.transport.certificate import ServerCertificate
 from mycelium.transport.set import TransportSet
 from mycelium.tun.linux import LinuxTun
@@ -327,6 +327,8 @@ class Daemon:
             case BeaconDue():
                 assert self._discovery is not None
                 self._discovery.announce()
+            case IndicesChanged():
+                self._transports.expect(self._node.own_indices())
             case _:
                 self._leases.serve(event)
 

@@ -16,6 +16,8 @@ from mycelium.transport.set import TransportSet
 from mycelium.transport.streams.proxy import Proxy
 from mycelium.transport.streams.transport import StreamTransport
 from mycelium.transport.udp import UdpTransport
+from mycelium.transport.udp_steering import Steering
+from mycelium.transport.udp_strangers import open_udp
 from mycelium.transport.underlay import Underlay
 
 log = logging.getLogger("mycelium")
@@ -42,14 +44,20 @@ def open_transports(
     underlay = Underlay(mark=mark)
     with ExitStack() as opened:
         by_udp: list[UdpTransport] = []
+        steerings: list[Steering] = []
         for url in urls:
             if url.scheme == "udp":
-                by_udp.append(UdpTransport.open(url.host, url.port, underlay=underlay))
-                opened.callback(by_udp[-1].close)
+                links, strangers = open_udp(url.host, url.port, underlay=underlay)
+                by_udp.append(links)
+                opened.callback(links.close)
+                if strangers is not None:
+                    by_udp.append(strangers)
+                    opened.callback(strangers.close)
+                    steerings.append(strangers.steering)
         certificate = certificate or ServerCertificate(now=monotonic())
         transports: list[Transport] = [*by_udp]
         if has_quic:
-            transports.append(QuicTransport(by_udp, certificate=certificate))
+            transports.append(QuicTransport(by_udp, certificate=certificate, steerings=steerings))
             opened.callback(transports[-1].close)
         addresses = [(url.host, url.port) for url in urls if url.scheme == "tcp"]
         open_streams = partial(StreamTransport.open, underlay=underlay, proxy=proxy, certificate=certificate)
@@ -61,4 +69,4 @@ def open_transports(
             log.warning("%s; peers can't reach this node by TCP", error)
             transports.append(open_streams())
         opened.pop_all()
-    return TransportSet(transports, underlay)
+    return TransportSet(transports, underlay, steerings)

@@ -6,7 +6,7 @@ The messages are made and read by `crypto.link_handshake`; `crypto.cookies` deci
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from math import inf
 from typing import Final, NamedTuple
@@ -188,12 +188,19 @@ class Handshakes:
         one = self._initiations[index] = _Initiation(
             noise, endpoint, backoff=backoff, patience_s=pace.patience_s, now=now
         )
+        self._outbox.indices_changed()
         self._send_message_1(one, now=now)
         return index
 
     def abandon(self, index: int) -> None:
         """Ends a handshake that `begin` started, if it is still under way."""
-        self._initiations.pop(index, None)
+        if index in self._initiations:
+            self._end(index)
+
+    @property
+    def own_indices(self) -> Collection[int]:
+        """The indices that answers to this node's handshakes name."""
+        return self._initiations.keys()
 
     @property
     def has_failed(self) -> bool:
@@ -238,7 +245,7 @@ class Handshakes:
         """Sends first messages again and gives up handshakes, whatever is due."""
         for index, one in list(self._initiations.items()):
             if now >= one.give_up:
-                del self._initiations[index]
+                self._end(index)
                 self.counters.handshakes_given_up += 1
                 self._failed.append(Failed(index, one.cause(now=now)))
             elif now >= one.next_send:
@@ -300,7 +307,7 @@ class Handshakes:
         except HandshakeError as error:
             self._take_refusal(index, one, data, error)
             raise
-        del self._initiations[index]
+        self._end(index)
         self._completed.append(index)
         self._send(endpoint, message_3)
         return Completed(keys, endpoint, message_3)
@@ -321,8 +328,12 @@ class Handshakes:
         response = self._responses.get(int.from_bytes(message_2[4:8], "big"))
         return response is not None and response.message_2 == message_2
 
-    def _fail(self, index: int, cause: str) -> None:
+    def _end(self, index: int) -> None:
         del self._initiations[index]
+        self._outbox.indices_changed()
+
+    def _fail(self, index: int, cause: str) -> None:
+        self._end(index)
         self._failed.append(Failed(index, cause))
 
     def _is_repeated(self, index: int) -> bool:

@@ -36,6 +36,7 @@ from mycelium.node.duplicates import SHARED, Duplicates, Reaction
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.node.leasing import Leasing
+from mycelium.node.link_indices import LinkIndices
 from mycelium.node.peering import Peering
 from mycelium.outbox import Outbox, ResolvePeer
 from mycelium.peering.configured import ConfiguredPeer
@@ -72,7 +73,8 @@ class Neighbours:
         rng: Random,
     ) -> None:
         self.links = peering.links  # by neighbour
-        self.by_index: dict[int, Link] = {}  # by the own index, which datagrams start with
+        self._indices = LinkIndices(outbox)
+        self.by_index = self._indices.links
         self.events: list[LinkEvent] = []  # of all links, to be handled
         self._counters = counters
         self._own_exchange_key = identity.exchange_public_key
@@ -113,7 +115,7 @@ class Neighbours:
             return
         else:
             link = self.links[address] = self._make_link(completed, now=now)
-        self.by_index[completed.keys.local_index] = link
+        self._indices.add(completed.keys.local_index, link)
         for entry in entries:
             entry.connected(address, (completed.endpoint.remote,))
             self._dialler.forget_worse(entry.url, completed.endpoint, now=now)
@@ -259,7 +261,7 @@ class Neighbours:
         self._outside.forget(link.address)
         self._exchange.forget(link.address)
         del self.links[link.address]
-        self._forget_indices()
+        self._indices.prune()
 
     def _note_stillbirth(self, link: Link, *, now: float) -> None:
         """Tells the entries of a link that never came up."""
@@ -328,7 +330,7 @@ class Neighbours:
                     self.remove(link, "silent for long", now=now)
             elif link.wants_new_keypair(now=now):
                 self._dial(link, link.paths.active.endpoint, now=now)
-        self._forget_indices()
+        self._indices.prune()
 
     def _keep_auto_peers(self, *, now: float) -> None:
         """Looks for automatic peers, and closes the links of those given up, unless they are kept for another reason."""
@@ -350,9 +352,6 @@ class Neighbours:
             self._dialler.resume()
             self._peers.retry_all(now=now)
             self.dial_due(now=now)
-
-    def _forget_indices(self) -> None:
-        self.by_index = {index: link for index, link in self.by_index.items() if index in link.keypairs.by_index}
 
     def redial(self, link: Link, *, now: float) -> None:
         """Dials a neighbour at its last address, from whichever address of this host fits."""

@@ -269,6 +269,10 @@ class Node:
         """Returns the endpoints of all paths of all links."""
         return {endpoint for link in self.links.values() for endpoint in link.paths.by_endpoint}
 
+    def own_indices(self) -> list[int]:
+        """Returns the indices that datagrams of neighbours name, and of nodes that are being dialled."""
+        return [*self.neighbours.by_index, *self.handshakes.own_indices]
+
     def datagram_refused(self, endpoint: Endpoint, size: int, *, now: float) -> None:
         """Shortens the datagrams of a path, as one of `size` bytes was too long to leave this host (EMSGSIZE)."""
         for link in self.links.values():

@@ -12,6 +12,7 @@ from mycelium.limits import ENDPOINTS_REMEMBERED, UNSENT_CONTROL_BYTES, UNSENT_D
 from mycelium.outbox import Transmit
 from mycelium.transport.base import Transport
 from mycelium.transport.send_queue import SendQueue
+from mycelium.transport.udp_steering import Steering
 from mycelium.transport.underlay import Underlay
 
 log = logging.getLogger("mycelium")
@@ -72,7 +73,10 @@ class SetCounters:
 class TransportSet:
     """All transports of one node; the one with the highest rank for an endpoint sends to it."""
 
-    def __init__(self, transports: Sequence[Transport], underlay: Underlay | None = None) -> None:
+    def __init__(
+        self, transports: Sequence[Transport], underlay: Underlay | None = None, steerings: Sequence[Steering] = ()
+    ) -> None:
+        self._steerings = steerings
         self.underlay = underlay or Underlay()
         self.transports = tuple(transports)
         self._lanes = [_Lane(transport) for transport in transports]
@@ -114,6 +118,11 @@ class TransportSet:
             lane.queue.pop()
         lane.is_full = False
         return True
+
+    def expect(self, indices: Collection[int]) -> None:
+        """Takes the indices that datagrams of the node's links name, so that strangers' datagrams wait elsewhere."""
+        for steering in self._steerings:
+            steering.expect(indices)
 
     def has_refusals(self) -> bool:
         """Tells whether any of the three methods below has something to return; asked far more often than they."""

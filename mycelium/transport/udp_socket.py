@@ -34,6 +34,23 @@ def open_udp_socket(host: str, port: int, underlay: Underlay) -> socket.socket:
     return bind("udp", host, port, socket.SOCK_DGRAM, tune)
 
 
+def open_beside(first: socket.socket, underlay: Underlay) -> socket.socket:
+    """Binds a second socket to the address of one that `open_udp_socket` bound, which keeps other processes out."""
+    second = socket.socket(first.family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        if first.family == socket.AF_INET6:
+            second.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        underlay.mark(second)
+        _tune(second)
+        for one in (first, second):
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        second.bind(first.getsockname())
+    except BaseException:
+        second.close()
+        raise
+    return second
+
+
 def has_gso(udp: socket.socket) -> bool:
     """Tells whether the kernel cuts one large send into datagrams."""
     try:

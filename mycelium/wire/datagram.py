@@ -29,6 +29,9 @@ CHUNK: Final = 0x15
 SIZE_PROBE: Final = 0x16
 TYPES: Final = range(0x10, 0x20)  # of this version and of later ones
 
+# where the kinds that name an index of their receiver have it, but message 3, whose sender nothing vouches for
+RECEIVER_AT: Final = {HANDSHAKE_2: 8, COOKIE: 4, FRAME: 4, CHUNK: 4, SIZE_PROBE: 4}
+
 PROTOCOL_VERSION: Final = 1
 SUITE_AES_256_GCM: Final = 0x01
 SUITE_CHACHA20_POLY1305: Final = 0x02

@@ -1,6 +1,7 @@
 """Which transports a node has: where the operator said, or both at the default port; dialling by TCP in any case."""
 
 import logging
+import select
 import socket
 from collections.abc import Iterator
 
@@ -11,6 +12,7 @@ from mycelium.daemon.listeners import open_transports
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.peer_url import PeerUrl
+from mycelium.wire.datagram import FRAME_HEAD, FRAME_WORD
 
 ON_LOOPBACK = [PeerUrl("udp", "127.0.0.1", 0), PeerUrl("tcp", "127.0.0.1", 0), PeerUrl("tcp", "::1", 0)]
 
@@ -65,4 +67,17 @@ def test_a_default_tcp_port_that_is_taken_is_a_warning(
         transports = open_transports([])
     assert [one.scheme for one in transports.local_endpoints] == ["udp"]
     assert f"tcp port {taken} is in use" in caplog.text
+    transports.close()
+
+
+def test_a_udp_port_has_a_socket_for_links_and_one_for_strangers() -> None:
+    transports = open_transports(ON_LOOPBACK[:1])
+    links, strangers, *_ = transports.transports
+    there = links.local_endpoints[0]
+    transports.expect([7])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for index, taker in ((7, links), (8, strangers)):
+            sender.sendto(FRAME_HEAD.pack(FRAME_WORD, index, 1), (there.host, there.port))
+            assert select.select([links, strangers], [], [], 5)[0] == [taker]
+            assert taker.receive() is not None
     transports.close()

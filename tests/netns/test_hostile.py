@@ -3,6 +3,8 @@
 import random
 import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from statistics import median
 from typing import Final
 
 import pytest
@@ -12,6 +14,7 @@ from mycelium.crypto.primitives import RealPrimitives
 from mycelium.wire.datagram import CHUNK, FRAME, HANDSHAKE_1, HANDSHAKE_1_HEAD, PROTOCOL_VERSION, SUITE_AES_256_GCM
 from tests.lab.capture import Capture, Forger
 from tests.lab.daemon import PORT, LabDaemon
+from tests.lab.flood import Flood
 from tests.lab.mesh import DaemonMesh, line
 from tests.lab.ping import Pings, ping
 from tests.lab.traffic import exchange_tcp
@@ -26,6 +29,13 @@ QUEUED_BYTES: Final = 500_000  # waiting in the socket, when the next burst may 
 ANSWERED: Final = 0.9  # of the pings
 SHORT_TOGETHER: Final = DATAGRAMS // 1_000  # those shorter than any message that come together count as one
 LONGEST: Final = 1_472
+LONGEST_OVER_IPV6: Final = LONGEST - 20
+FLOOD_PER_SECOND: Final = 50_000
+FLOOD_SECONDS: Final = 2.0
+FLOOD_PINGS: Final = 80
+FLOOD_MS: Final = (
+    30.0  # that a busy machine may add; datagrams that wait behind the flood are late by a hundred, or lost
+)
 GROWTH_BYTES: Final = 12 << 20
 MAC_BYTES: Final = 8
 KINDS_COUNTED: Final = (
@@ -146,7 +156,24 @@ def counted_by(daemon: LabDaemon) -> int:
 
 
 def socket_memory(daemon: LabDaemon, letter: str) -> int:
-    """Returns one figure of the daemon's socket, as ss has it: `r` bytes wait to be read, `d` datagrams found no room."""
+    """Returns one figure of the daemon's sockets, as ss has it: `r` bytes wait to be read, `d` datagrams found no room."""
     shown = daemon.host.run("ss", "-Hlunm", f"sport = :{PORT}").stdout
-    [figure] = re.findall(rf"skmem:\(.*?\b{letter}(\d+)", shown)
-    return int(figure)
+    return sum(map(int, re.findall(rf"skmem:\(.*?\b{letter}(\d+)", shown)))
+
+
+def test_a_flood_of_strangers_leaves_a_link_its_round_trips(mesh: DaemonMesh, captured: list[bytes]) -> None:
+    """What the link's datagrams would wait for otherwise: the daemon can't read this many."""
+    one, target = mesh["a"], mesh["b"]
+    rng = random.Random(1)
+    kinds = [kind([], rng) for kind in (random_bytes, random_bytes_of_known_types, handshakes)]
+    there = mesh.cable("x", "b").end(target.host).ipv6, PORT
+    junk = Flood(there, lambda: next(rng.choice(kinds))[:LONGEST_OVER_IPV6])
+    calm, memory = ping(one.host, target.address, count=20, interval=0.02), target.rss_bytes()
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(junk.send, mesh["x"].host, per_second=FLOOD_PER_SECOND, seconds=FLOOD_SECONDS)
+        flooded = ping(one.host, target.address, count=FLOOD_PINGS, interval=0.02)
+    assert sent.result() > FLOOD_SECONDS * FLOOD_PER_SECOND / 2
+    assert flooded.received == flooded.sent == FLOOD_PINGS
+    assert median(flooded.round_trips_ms) < 2 * median(calm.round_trips_ms) + FLOOD_MS
+    assert target.rss_bytes() - memory < GROWTH_BYTES
+    assert target.counters()["udp_strangers_paused"]

@@ -100,6 +100,11 @@ class QuicPipe:
         self.deadline = inf
 
     @property
+    def is_expected(self) -> bool:
+        """Tells whether this node dialled or uses the connection, so that it is not a stranger's."""
+        return self.is_trusted or not self.peer.connection
+
+    @property
     def is_suspended(self) -> bool:
         """Tells whether a stranger has said too much for the owner not to look at it."""
         return not self.is_trusted and self._stranger_bytes > STRANGER_BYTES

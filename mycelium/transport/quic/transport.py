@@ -25,6 +25,7 @@ from mycelium.transport.quic.carriers import Carrier, Carriers, below
 from mycelium.transport.quic.counters import QuicCounters
 from mycelium.transport.quic.runs import INITIAL_BYTES, runs_of_one_connection, runs_of_one_size
 from mycelium.transport.strangers import Strangers
+from mycelium.transport.udp_steering import Steering
 
 if TYPE_CHECKING:
     from mycelium.transport.quic.connection import QuicPipe
@@ -45,8 +46,10 @@ class QuicTransport:
         carriers: Sequence[Carrier],
         *,
         certificate: ServerCertificate | None = None,
+        steerings: Sequence[Steering] = (),
         clock: Callable[[], float] = monotonic,
     ) -> None:
+        self._steerings = steerings
         self._clock = clock
         self._certificate = certificate or ServerCertificate(now=clock())
         self._engine: Engine | None = None  # from the first use on: most nodes need none
@@ -136,8 +139,10 @@ class QuicTransport:
             self._hand_over(pipe)
         if pipe.is_open and not was_open and not self._welcome(pipe):
             return
-        for identifier in pipe.take_identifiers():
-            self._by_identifier[identifier] = pipe
+        fresh = pipe.take_identifiers()
+        if fresh:
+            self._by_identifier |= dict.fromkeys(fresh, pipe)
+            self._expect(pipe)
         if pipe.is_suspended:
             self._sweep_at = 0.0
         self._pump(pipe, now=now)
@@ -264,7 +269,15 @@ class QuicTransport:
             self._by_identifier[identifier] = pipe
         for name in pipe.names:
             self._by_name[name] = pipe
+        self._expect(pipe)
         return pipe
+
+    def _expect(self, changed: "QuicPipe") -> None:
+        """Has the kernel know the connections that are not strangers', if one of them has changed."""
+        if changed.is_expected:
+            expected = [identifier for pipe in self._pipes if pipe.is_expected for identifier in pipe.identifiers]
+            for steering in self._steerings:
+                steering.expect_quic(expected)
 
     def _locate(self, pipe: "QuicPipe", source: Endpoint) -> None:
         """Takes which of our own addresses a dialled connection uses."""
@@ -322,6 +335,7 @@ class QuicTransport:
             if self._by_name.get(name) is pipe:
                 del self._by_name[name]
             self._note_unreachable(name, cause)
+        self._expect(pipe)
 
     def _note_unreachable(self, endpoint: Endpoint, cause: str) -> None:
         if len(self.unreachable) < ENDPOINTS_REMEMBERED:
@@ -364,5 +378,6 @@ class QuicTransport:
     def _trust(self, pipe: "QuicPipe") -> None:
         if not pipe.is_trusted:
             pipe.is_trusted = True
+            self._expect(pipe)
             if pipe.is_admitted:
                 self._strangers.forget(pipe.peer.host)

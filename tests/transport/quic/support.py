@@ -3,7 +3,7 @@
 import heapq
 import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cache
 from math import inf
 
@@ -12,6 +12,7 @@ from mycelium.transport.base import Buffer
 from mycelium.transport.certificate import ServerCertificate
 from mycelium.transport.quic.carriers import TakePackets
 from mycelium.transport.quic.transport import QuicTransport
+from mycelium.transport.udp_steering import Steering
 
 DELAY_S = 0.005
 
@@ -45,6 +46,16 @@ class MemoryCarrier:
         return True
 
 
+class RecordedSteering(Steering):
+    """Keeps what the kernel is told."""
+
+    def __init__(self) -> None:
+        self.expected: set[bytes] = set()
+
+    def expect_quic(self, identifiers: Collection[bytes]) -> None:
+        self.expected = set(identifiers)
+
+
 class MemoryNet:
     """Loses and reorders packets as it is told, and keeps the time."""
 
@@ -56,6 +67,7 @@ class MemoryNet:
         self.nodes: dict[str, QuicTransport] = {}
         self.carriers: dict[str, MemoryCarrier] = {}
         self.received: dict[str, list[tuple[bytes, Endpoint]]] = {}
+        self.steerings: dict[str, RecordedSteering] = {}
         self.in_use: dict[str, Callable[[], set[Endpoint]]] = {}
         self._under_way: list[tuple[float, int, str, Endpoint, bytes]] = []
         self._order = itertools.count()
@@ -63,7 +75,13 @@ class MemoryNet:
     def add(self, host: str) -> QuicTransport:
         """Adds a node, or replaces the one that was there, as a restart does."""
         self.carriers[host] = MemoryCarrier(self, host)
-        node = QuicTransport([self.carriers[host]], certificate=certificate(), clock=lambda: self.now)
+        self.steerings[host] = RecordedSteering()
+        node = QuicTransport(
+            [self.carriers[host]],
+            certificate=certificate(),
+            steerings=[self.steerings[host]],
+            clock=lambda: self.now,
+        )
         self.nodes[host] = node
         self.received[host] = []
         self.in_use[host] = lambda: {name for pipe in node._pipes if pipe.is_open for name in pipe.names}

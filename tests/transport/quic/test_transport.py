@@ -352,3 +352,15 @@ def test_a_network_that_was_away_is_dialled_again(net: MemoryNet) -> None:
         net.run(seconds=0.2)
         assert net.now - begin < CONNECT_S
     assert b.counters.accepted > 1
+
+
+def test_the_kernel_is_told_of_connections_that_are_not_strangers(net: MemoryNet) -> None:
+    """Those that this node has dialled, and accepted ones once they are a path's."""
+    a, b = joined(net)
+    [dialled], [accepted] = a._pipes, b._pipes
+    assert net.steerings[A].expected == set(dialled.identifiers) > set()
+    assert net.steerings[B].expected == set()
+    net.run(seconds=2 * SWEEP_S)
+    assert net.steerings[B].expected == set(accepted.identifiers) > set()
+    b._close(accepted)
+    assert net.steerings[B].expected == set()

@@ -1,0 +1,141 @@
+"""The socket for what strangers send to a UDP port, looked at for a share of the time, beside the one for links.
+
+Where the kernel can't sort datagrams (`Steering`), one socket takes both, and strangers' datagrams wait before those of links.
+"""
+
+import select
+import socket
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from math import inf
+from time import monotonic, thread_time
+from typing import Final
+
+from mycelium.counters import counter
+from mycelium.endpoint import Endpoint
+from mycelium.limits import STRANGERS_AT_ONCE_S, STRANGERS_BUFFER_BYTES, STRANGERS_SHARE
+from mycelium.transport.base import Received
+from mycelium.transport.udp import UdpCounters, UdpTransport
+from mycelium.transport.udp_socket import open_beside, open_udp_socket
+from mycelium.transport.udp_steering import Steering
+from mycelium.transport.udp_timestamps import start_timestamping
+from mycelium.transport.underlay import Underlay
+
+PAUSE_S: Final = 0.005  # least time without reading, so that a flood costs few wake-ups
+
+
+@dataclass(slots=True)
+class StrangersCounters(UdpCounters):
+    """What the socket for strangers counts besides."""
+
+    strangers_paused: int = counter("Pauses in reading what strangers send, as they send too much.")
+
+
+class UdpStrangers(UdpTransport):
+    """What strangers send to the port of a `UdpTransport`; nothing is sent from here.
+
+    Looking at it may take STRANGERS_SHARE of the time. What it takes is the time of this thread up to the next `receive`.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_credit_s",
+        "_credited_at",
+        "_looks_since",
+        "_poll",
+        "_resumes_at",
+        "_work_clock",
+        "steering",
+    )
+
+    counters: StrangersCounters
+
+    def __init__(
+        self,
+        udp: socket.socket,
+        steering: Steering,
+        *,
+        underlay: Underlay,
+        clock: Callable[[], float] = monotonic,
+        work_clock: Callable[[], float] = thread_time,
+    ) -> None:
+        super().__init__(udp, underlay=underlay)
+        self.steering = steering
+        self.counters = StrangersCounters()
+        self._clock = clock
+        self._work_clock = work_clock
+        self._credit_s = STRANGERS_AT_ONCE_S
+        self._credited_at = clock()
+        self._looks_since: float | None = None  # on the clock of work, while the last datagrams are not charged for
+        self._resumes_at = inf  # infinity while it is read
+        self._poll = select.epoll()  # readable when the socket is, except in pauses
+        self._poll.register(udp, select.EPOLLIN)
+
+    def fileno(self) -> int:
+        return self._poll.fileno()
+
+    def reach(self, endpoint: Endpoint) -> float:
+        return 0.0
+
+    def receive(self) -> Received | None:
+        if self._resumes_at < inf or not (self._may_go_on() or self.holds_more()):
+            return None
+        self._looks_since = self._work_clock()
+        received = super().receive()
+        if received is None:  # but perhaps packets of QUIC were handed over
+            self._charge()
+        return received
+
+    @property
+    def local_endpoints(self) -> list[Endpoint]:
+        return []
+
+    def next_deadline(self) -> float:
+        return min(self._resumes_at, self.steering.due_at)
+
+    def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
+        self.steering.handle_timeout(now=now)
+        if now >= self._resumes_at:
+            self._resumes_at = inf
+            self._poll.modify(self._socket, select.EPOLLIN)
+
+    def close(self) -> None:
+        self._poll.close()
+        super().close()
+
+    def _may_go_on(self) -> bool:
+        """Tells whether the share of the time is not used up; begins a pause if it is."""
+        self._charge()
+        now = self._clock()
+        earned_s = (now - self._credited_at) * STRANGERS_SHARE
+        self._credit_s = min(self._credit_s + earned_s, STRANGERS_AT_ONCE_S)
+        self._credited_at = now
+        if self._credit_s > 0:
+            return True
+        self._resumes_at = now + PAUSE_S - self._credit_s / STRANGERS_SHARE
+        self._poll.modify(self._socket, 0)
+        self.counters.strangers_paused += 1
+        return False
+
+    def _charge(self) -> None:
+        """Takes what it has cost to look at the last datagrams."""
+        if self._looks_since is not None:
+            self._credit_s -= self._work_clock() - self._looks_since
+            self._looks_since = None
+
+
+def open_udp(host: str, port: int, *, underlay: Underlay) -> tuple[UdpTransport, UdpStrangers | None]:
+    """Listens as `UdpTransport.open` does, with a socket for strangers besides if the kernel can sort datagrams."""
+    first = open_udp_socket(host, port, underlay)
+    start_timestamping(first)
+    second = None
+    try:
+        second = open_beside(first, underlay)
+        steering = Steering(second)
+    except OSError:  # an old kernel
+        if second is not None:
+            second.close()
+        return UdpTransport(first, underlay=underlay), None
+    start_timestamping(second)
+    first.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, STRANGERS_BUFFER_BYTES)
+    return UdpTransport(second, underlay=underlay), UdpStrangers(first, steering, underlay=underlay)
