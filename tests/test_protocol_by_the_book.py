@@ -145,12 +145,12 @@ def link(given: Inputs) -> dict[str, bytes]:
     noise.mix_key_and_hash(given.psk)
     static = noise.seal(given.responder.signing)
     noise.mix_key(dh(given.responder.secret, e))
-    outputs["message_2"] = head_2 + other_e + encapsulation + static + noise.seal(b"")
+    outputs["message_2"] = head_2 + other_e + encapsulation + static + noise.seal(given.bytes("responder_instance"))
     head_3 = b"\x12\0\0\0" + other_index
     noise.mix_hash(head_3)
     static = noise.seal(given.initiator.signing)
     noise.mix_key(dh(given.initiator.secret, other_e))
-    outputs["message_3"] = head_3 + static + noise.seal(b"")
+    outputs["message_3"] = head_3 + static + noise.seal(given.bytes("initiator_instance"))
     outputs["handshake_hash"] = noise.h
     outputs["initiator_key"], outputs["responder_key"] = noise.split()
     outputs["frame_of_initiator"] = frame(suite, outputs["initiator_key"], other_index)

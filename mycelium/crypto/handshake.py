@@ -10,6 +10,7 @@ from mycelium.crypto.primitives import Primitives
 from mycelium.errors import HandshakeError, LocalError
 from mycelium.identity import Identity, address_of_exchange_key
 from mycelium.wire.announcement import NETWORK_ID_BYTES
+from mycelium.wire.beacon import INSTANCE_BYTES
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 
 PSK_BYTES: Final = 32
@@ -22,13 +23,15 @@ _SUITES_BY_PREFERENCE: Final = (SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305)
 class HandshakeConfig(Struct, frozen=True, kw_only=True):
     """What this node brings to every handshake; raises LocalError for a pre-shared key or a network id of the wrong size.
 
-    `suites` is a set of SUITE_* bits. A node whose CPU has no AES instructions leaves AES-256-GCM out.
+    `suites` is a set of SUITE_* bits. A node whose CPU has no AES instructions leaves AES-256-GCM out. `instance` is
+    random, and tells this start of the node from its others and from other hosts with its key.
     """
 
     identity: Identity
     psk: bytes = NO_PSK
     network_id: bytes = NO_NETWORK_ID
     suites: int
+    instance: bytes = bytes(INSTANCE_BYTES)
     entropy: Entropy
     primitives: Primitives
 
@@ -44,6 +47,7 @@ class AgreedKeys(Struct, frozen=True, kw_only=True):
 
     peer_exchange_key: bytes
     peer_address: bytes
+    peer_instance: bytes = b""  # of links only
     local_index: int  # our index, which the peer puts into what it sends to us
     remote_index: int
     sealing: SealingKey
@@ -74,12 +78,14 @@ def agreed_keys(
     local_index: int,
     remote_index: int,
     is_initiator: bool,
+    peer_instance: bytes = b"",
 ) -> AgreedKeys:
     """Splits the final state of a handshake into the keys of both directions (Noise, section 5.2)."""
     of_initiator, of_responder = (primitives.aead(suite, key) for key in state.split())
     return AgreedKeys(
         peer_exchange_key=peer.exchange_key,
         peer_address=address_of_exchange_key(peer.exchange_key),
+        peer_instance=peer_instance,
         local_index=local_index,
         remote_index=remote_index,
         sealing=SealingKey(of_initiator if is_initiator else of_responder),

@@ -9,6 +9,8 @@ before the rest of these messages, so every byte of a datagram is authenticated,
 key (32 zero bytes if the network has none) is mixed in after `ekem1`. An end of another network, by key or by name, fails at
 message 2 and gets no message 3.
 
+The payload of messages 2 and 3 is the instance of their sender; that of message 1 is empty.
+
 Received messages are processed on a copy of the state, so a forged one never ends a handshake that is under way.
 """
 
@@ -84,7 +86,7 @@ class LinkInitiator:
         remote_index, suite = self._read_head(datagram)
         state = self._state.copy()
         remote_ephemeral = datagram[HANDSHAKE_2_HEAD.size : _E2_END]
-        peer = self._read_message_2(state, datagram, remote_ephemeral)
+        peer, instance = self._read_message_2(state, datagram, remote_ephemeral)
         if self._pin is not None and peer.exchange_key != self._pin:
             raise WrongKey(peer.exchange_key, self._pin)
         message_3 = self._write_message_3(state, remote_index, remote_ephemeral)
@@ -97,6 +99,7 @@ class LinkInitiator:
             local_index=self._local_index,
             remote_index=remote_index,
             is_initiator=True,
+            peer_instance=instance,
         )
         return message_3, keys
 
@@ -110,7 +113,10 @@ class LinkInitiator:
         require_offered(suite, self._config.suites)
         return remote_index, suite
 
-    def _read_message_2(self, state: SymmetricState, datagram: bytes, remote_ephemeral: bytes) -> PeerKeys:
+    def _read_message_2(
+        self, state: SymmetricState, datagram: bytes, remote_ephemeral: bytes
+    ) -> tuple[PeerKeys, bytes]:
+        """Returns the responder's keys and instance."""
         state.mix_hash(datagram[: HANDSHAKE_2_HEAD.size])
         state.mix_hash(remote_ephemeral)
         state.mix_exchange(self._ephemeral.secret, remote_ephemeral)
@@ -118,15 +124,14 @@ class LinkInitiator:
         state.mix_key_and_hash(self._config.psk)
         peer = state.read_static(datagram[_KEM_END:_S2_END], self._config.identity)
         state.mix_exchange(self._ephemeral.secret, peer.exchange_key)
-        state.decrypt_and_hash(datagram[_S2_END:])
-        return peer
+        return peer, state.decrypt_and_hash(datagram[_S2_END:])
 
     def _write_message_3(self, state: SymmetricState, remote_index: int, remote_ephemeral: bytes) -> bytes:
         head = HANDSHAKE_3_HEAD.pack(HANDSHAKE_3, remote_index)
         state.mix_hash(head)
         static = state.encrypt_and_hash(self._config.identity.signing_public_key)
         state.mix_exchange(self._config.identity.exchange_secret, remote_ephemeral)
-        return head + static + state.encrypt_and_hash(b"")
+        return head + static + state.encrypt_and_hash(self._config.instance)
 
 
 class LinkResponder:
@@ -155,7 +160,7 @@ class LinkResponder:
         state.mix_key_and_hash(config.psk)
         static = state.encrypt_and_hash(config.identity.signing_public_key)
         state.mix_exchange(config.identity.exchange_secret, remote_ephemeral)
-        message_2 = head + ephemeral.public + encapsulation + static + state.encrypt_and_hash(b"")
+        message_2 = head + ephemeral.public + encapsulation + static + state.encrypt_and_hash(config.instance)
         self._pending = _Pending(state, ephemeral.secret, remote_index, suite)
         return message_2
 
@@ -173,7 +178,7 @@ class LinkResponder:
         state.mix_hash(datagram[: HANDSHAKE_3_HEAD.size])
         peer = state.read_static(datagram[HANDSHAKE_3_HEAD.size : _S3_END], self._config.identity)
         state.mix_exchange(pending.ephemeral_secret, peer.exchange_key)
-        state.decrypt_and_hash(datagram[_S3_END:])
+        instance = state.decrypt_and_hash(datagram[_S3_END:])
         self._is_complete = True
         return agreed_keys(
             state,
@@ -183,6 +188,7 @@ class LinkResponder:
             local_index=self._local_index,
             remote_index=pending.remote_index,
             is_initiator=False,
+            peer_instance=instance,
         )
 
     def _read_head(self, datagram: bytes) -> tuple[int, int]:

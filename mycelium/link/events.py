@@ -10,7 +10,7 @@ from mycelium.wire.control import Item
 
 
 class LinkEvent(Struct, frozen=True):
-    """Something that happened to the link with `neighbour`, a 16-byte overlay address."""
+    """Something that happened to the link of a name, which begins with the neighbour's 16-byte overlay address."""
 
     neighbour: bytes
 

@@ -104,6 +104,12 @@ class Frames:
             self.due_at = deadline
             self._arm(deadline)
 
+    def rearm(self, arm: Callable[[float], None], deadline: float) -> None:
+        """Passes deadlines on to another owner, this one first."""
+        self._arm = arm
+        self.due_at = inf
+        self.arm(deadline)
+
     # -- sending -------------------------------------------------------------------------------------------------------
 
     def send_under(self, keypair: LinkKeypair) -> None:

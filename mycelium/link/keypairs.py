@@ -51,6 +51,13 @@ class Keypairs:
                 self._remove(old)
         return keypair
 
+    def keep_only(self, keypair: LinkKeypair) -> None:
+        """Removes all keypairs but one, which this node sends under from now on: the others are of another process."""
+        for old in list(self.by_index.values()):
+            if old is not keypair:
+                self._remove(old)
+        self.sending = keypair
+
     def confirm(self, keypair: LinkKeypair) -> bool:
         """Notes that the neighbour uses a keypair; returns whether this node is to send under it from now on.
 

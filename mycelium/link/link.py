@@ -58,7 +58,7 @@ class LinkState(Enum):
 
 
 class Link:
-    """One neighbour. `frames` is the data path's part of it."""
+    """One neighbour, which its events call by `name`. `frames` is the data path's part of it."""
 
     __slots__ = (
         "_control",
@@ -72,7 +72,9 @@ class Link:
         "connected_since",
         "exchange_key",
         "frames",
+        "instance",
         "keypairs",
+        "name",
         "paths",
         "state",
         "up_since",
@@ -82,6 +84,7 @@ class Link:
         self,
         completed: Completed,
         *,
+        name: bytes,
         own_exchange_key: bytes,
         outbox: Outbox,
         events: list[LinkEvent],
@@ -95,6 +98,7 @@ class Link:
     ) -> None:
         self.address = completed.keys.peer_address
         self.exchange_key = completed.keys.peer_exchange_key
+        self.name, self.instance = name, completed.keys.peer_instance  # it is with one process of the neighbour
         self.connected_since = now
         self.up_since: float | None = None  # when it last came up
         self.state = LinkState.DOWN
@@ -148,6 +152,12 @@ class Link:
         """Bytes of control messages that the neighbour has not acknowledged."""
         return self._control.queued_bytes
 
+    @property
+    def is_over(self) -> bool:
+        """Tells whether the process that it is with has left, or can't be reached."""
+        is_gone = self.closed_by_peer or self.paths.active.liveness.state is PathState.DEAD
+        return is_gone and self.state is LinkState.DOWN
+
     def wants_new_keypair(self, *, now: float) -> bool:
         """Tells whether to begin a handshake over the path in use."""
         return self.keypairs.sending.wants_replacement(now=now)
@@ -155,11 +165,14 @@ class Link:
     # -- handshakes ----------------------------------------------------------------------------------------------------
 
     def adopt(self, completed: Completed, *, now: float) -> None:
-        """Takes the keypair and the path of another handshake with the neighbour: a rekey, a restart, or a second path."""
+        """Takes the keypair and the path of another handshake with the neighbour; one of another instance once it `is_over`."""
         was_down = self.state is LinkState.DOWN
         if not was_down:
-            self._events.append(KeysRenewed(self.address))
+            self._events.append(KeysRenewed(self.name))
         keypair = self.keypairs.add(completed, now=now)
+        if completed.keys.peer_instance != self.instance:
+            self.instance = completed.keys.peer_instance
+            self.keypairs.keep_only(keypair)
         path = self.paths.add_validated(completed.endpoint, now=now)
         self.closed_by_peer = False
         if was_down:
@@ -172,18 +185,15 @@ class Link:
     def keypair_heard(self, keypair: LinkKeypair, path: Path, *, now: float) -> None:
         if keypair.message_3 is not None and self.cost is None:  # the neighbour could not open what it was asked before
             self._probes.ask(path, now=now)
-        sending = self.keypairs.sending
         if self.keypairs.confirm(keypair):
             self.frames.send_under(keypair)
-        elif path is self.paths.active and keypair.established < sending.established:
-            self.paths.follow(sending)
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
     def send_items(self, items: Sequence[Item], *, now: float) -> None:
         """Sends control messages."""
         if not self._control.send(items, now=now) and self.cost is not None:
-            self._events.append(NeighbourReset(self.address, self.cost))
+            self._events.append(NeighbourReset(self.name, self.cost))
         self.frames.arm(self._control.next_deadline())
 
     def close(self, reason: int, *, now: float) -> None:
@@ -232,9 +242,9 @@ class Link:
             return  # not acknowledged, so the neighbour sends it again when the link is up
         items, is_reset = self._control.receive(keypair, body, now=now)
         if is_reset:
-            self._events.append(NeighbourReset(self.address, self.cost))
+            self._events.append(NeighbourReset(self.name, self.cost))
         if items:
-            self._events.append(ItemsReceived(self.address, items))
+            self._events.append(ItemsReceived(self.name, items))
 
     def _take_probe(self, path: Path, body: memoryview, *, now: float) -> None:
         fields = read_probe(body)
@@ -255,7 +265,7 @@ class Link:
         has_changed = self._cost.sample(self.paths.active.rtt, budget.datagram_loss, now=now)
         if has_changed and self.state is not LinkState.DOWN:
             assert self.cost is not None
-            self._events.append(CostChanged(self.address, self.cost))
+            self._events.append(CostChanged(self.name, self.cost))
 
     def _take_repair_request(self, body: memoryview, *, now: float) -> None:
         repair, budget, path = self.frames.repair, self.frames.budget, self.paths.active
@@ -312,7 +322,7 @@ class Link:
         self._settle(now=now)
 
     def reported_unreachable(self, endpoint: Endpoint, *, now: float) -> None:
-        """Probes a path that an ICMP error was received for."""
+        """Probes a path that an ICMP error was received for, or whose end may have been restarted."""
         self.paths.reported_unreachable(endpoint, now=now)
         self._settle(now=now)
 
@@ -353,17 +363,17 @@ class Link:
             self.state = LinkState.UP
             self.up_since = now
             self._endpoint = path.endpoint
-            self._events.append(LinkUp(self.address, path.endpoint, self.cost))
+            self._events.append(LinkUp(self.name, path.endpoint, self.cost))
         is_suspect = path_state is PathState.SUSPECT
         if is_suspect is not (self.state is LinkState.SUSPECT):
             self.state = LinkState.SUSPECT if is_suspect else LinkState.UP
             silent_s = self._silent_s(now=now)
-            suspected = LinkSuspected(self.address, self._failure, silent_s)
-            self._events.append(suspected if is_suspect else LinkTrusted(self.address))
+            suspected = LinkSuspected(self.name, self._failure, silent_s)
+            self._events.append(suspected if is_suspect else LinkTrusted(self.name))
         if path.endpoint is not self._endpoint:
             before, self._endpoint = self._endpoint, path.endpoint
             if not is_same_remote(before, path.endpoint):
-                self._events.append(LinkMoved(self.address, before, path.endpoint))
+                self._events.append(LinkMoved(self.name, before, path.endpoint))
         if not is_suspect:  # what was sent while the neighbour could not be reached is lost
             self._control.resend()
             self.frames.arm(self._control.next_deadline())
@@ -375,7 +385,7 @@ class Link:
         self.state = LinkState.DOWN
         self._control.restart()
         self._cost.reset()
-        self._events.append(LinkDown(self.address, cause, self._silent_s(now=now)))
+        self._events.append(LinkDown(self.name, cause, self._silent_s(now=now)))
 
     @property
     def _failure(self) -> str:

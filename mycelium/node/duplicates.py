@@ -1,6 +1,7 @@
 """What a node does about another host with its key: it keeps the address or stands back, tells the operator, and tries again.
 
-A node that stands back stays up, without links: if it ended, whoever restarts it would make it the one that was started later,
+A node that stands back first retracts all routes, and closes its links a second later: so packets that it relays are not lost.
+It stays up, without links: if it ended, whoever restarts it would make it the one that was started later,
 and the two would take turns for ever.
 """
 
@@ -45,6 +46,7 @@ class Duplicates:
         self._journal = journal
         self._backoff = Backoff(FIRST_WAIT_S, factor=2.0, ceiling=WAIT_CEILING_S, jitter=WAIT_JITTER, rng=rng)
         self._told: Claim | None = None
+        self._retires = False  # links are closed at the next call, once neighbours have other routes
         self._gone_at = inf  # when the other host counts as gone
         self.returns_at = inf  # until then this node stands back
         self.neighbours: dict[bytes, float] = {}
@@ -59,12 +61,17 @@ class Duplicates:
         self._tell_of_neighbours(now=now)
         if self.stands_back:
             return self._return(now=now) if now >= self.returns_at else Reaction.NOTHING
+        if self._retires:
+            self._retires = False
+            self.returns_at = now + self._backoff.next()
+            return Reaction.STAND_BACK
         claim = self._routing.claim
         if claim is Claim.YIELDS:
             self._tell(claim, _STANDS_BACK, now=now)
             self._gone_at = inf
-            self.returns_at = now + self._backoff.next()
-            return Reaction.STAND_BACK
+            self._retires = True
+            self._routing.retire(now=now)
+            return Reaction.NOTHING
         if claim is Claim.KEEPS:
             self._tell(claim, _KEEPS, now=now)
             self._gone_at = self._routing.duplicate_heard_at + FORGOTTEN_S

@@ -4,7 +4,6 @@ Links report by events: `handle_events` tells routing, the journal and the peer 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from math import inf
 from random import Random
 from typing import Final
@@ -13,9 +12,7 @@ from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity
 from mycelium.limits import LINKS
 from mycelium.link.causes import DECLINED, DENIED_HERE, NOTHING_AFTER, too_many_links
-from mycelium.link.counters import LinkCounters
 from mycelium.link.events import (
-    CostChanged,
     ItemsReceived,
     KeysRenewed,
     LinkDown,
@@ -29,15 +26,15 @@ from mycelium.link.events import (
 from mycelium.link.handshakes import Completed
 from mycelium.link.link import Link, LinkState
 from mycelium.link.path.liveness import PathState
-from mycelium.link.reassembly import PartialBudget
-from mycelium.link.repair.repair import RepairBudgets
 from mycelium.node.counters import NodeCounters
 from mycelium.node.duplicates import SHARED, Duplicates, Reaction
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.node.leasing import Leasing
 from mycelium.node.link_indices import LinkIndices
+from mycelium.node.link_maker import LinkMaker
 from mycelium.node.peering import Peering
+from mycelium.node.second_links import SecondLinks, is_second, tell_routing
 from mycelium.outbox import Outbox, ResolvePeer
 from mycelium.peering.configured import ConfiguredPeer
 from mycelium.peering.dialler import Candidate, Source
@@ -75,9 +72,10 @@ class Neighbours:
         self.links = peering.links  # by neighbour
         self._indices = LinkIndices(outbox)
         self.by_index = self._indices.links
-        self.events: list[LinkEvent] = []  # of all links, to be handled
+        self._maker = LinkMaker(identity, outbox=outbox, deadlines=deadlines, entropy=entropy)
+        self.events = self._maker.events  # of all links, to be handled
+        self.link_counters = self._maker.counters
         self._counters = counters
-        self._own_exchange_key = identity.exchange_public_key
         self._leasing = leasing
         self._peers = peering.peers
         self._discovery = peering.discovery
@@ -89,13 +87,8 @@ class Neighbours:
         self._journal = journal
         self._policy = policy
         self._outbox = outbox
-        self._deadlines = deadlines  # of each link, by neighbour
-        self._entropy = entropy
-        self._partial_budget = PartialBudget()
-        self._repair_budgets = RepairBudgets()
-        self.link_counters = LinkCounters()
         self.duplicates = Duplicates(routing, journal, rng)
-        self._stream = int.from_bytes(entropy(4), "big") >> 1
+        self._second = SecondLinks(self.links, self._maker, routing)
 
     def adopt(self, completed: Completed, *, now: float) -> None:
         """Gives a completed handshake to the neighbour's link, as new keys or a new path, or makes a link of it."""
@@ -106,7 +99,8 @@ class Neighbours:
             self._counters.links_denied += 1
             self._decline(completed, entries, DENIED_HERE, now=now)
             return
-        link = self.links.get(address)
+        name = self._second.name_for(completed)
+        link = self.links.get(name)
         if link is not None:
             link.adopt(completed, now=now)
         elif len(self.links) >= (LINKS + len(self._peers.by_url) if entries else LINKS):
@@ -114,7 +108,9 @@ class Neighbours:
             self._decline(completed, entries, too_many_links(len(self.links)), now=now)
             return
         else:
-            link = self.links[address] = self._make_link(completed, now=now)
+            link = self.links[name] = self._maker.make(completed, name, now=now)
+            if is_second(name):
+                self._second.added(link, now=now)
         self._indices.add(completed.keys.local_index, link)
         for entry in entries:
             entry.connected(address, (completed.endpoint.remote,))
@@ -124,24 +120,9 @@ class Neighbours:
                 self._exchange.auto.answered(candidate, address, now=now)
         self.handle_events(now=now)
 
-    def _make_link(self, completed: Completed, *, now: float) -> Link:
-        return Link(
-            completed,
-            own_exchange_key=self._own_exchange_key,
-            outbox=self._outbox,
-            events=self.events,
-            partial_budget=self._partial_budget,
-            repair_budgets=self._repair_budgets,
-            counters=self.link_counters,
-            new_stream=self._new_stream,
-            entropy=self._entropy,
-            arm=partial(self._deadlines.set, completed.keys.peer_address),
-            now=now,
-        )
-
     def _decline(self, completed: Completed, entries: Iterable[ConfiguredPeer], cause: str, *, now: float) -> None:
         """Tells a neighbour that there will be no link, and why the entries of the peer list that lead to it."""
-        link = self._make_link(completed, now=now)
+        link = self._maker.make(completed, completed.keys.peer_address, now=now)
         link.close(CLOSE_LEAVING, now=now)
         link.end(cause, now=now)
         for entry in entries:
@@ -156,37 +137,37 @@ class Neighbours:
         """
         events, self.events[:] = list(self.events), []
         for event in events:
-            self._handle(event, now=now)
+            tell_routing(self._routing, event, now=now)
+            if not is_second(event.neighbour):
+                self._handle(event, now=now)
+            elif isinstance(event, LinkUp):
+                self._tell_address(event.neighbour, event.endpoint, now=now)
+        for neighbour in self._second.settle(now=now):
+            self._peers.left(neighbour, self.links[neighbour].paths.remotes())
         self.pass_on(now=now)
 
     def _handle(self, event: LinkEvent, *, now: float) -> None:
-        routing, journal, neighbour = self._routing, self._journal, event.neighbour
+        journal, neighbour = self._journal, event.neighbour
         match event:
             case ItemsReceived():
-                routing.receive(neighbour, event.items, now=now)
                 self._take_others(neighbour, [item for item in event.items if type(item) is not Update], now=now)
             case LinkUp():
                 self._handle_up(event, now=now)
             case LinkSuspected():
-                routing.neighbour_suspect(neighbour, True, now=now)
                 self._leasing.suspected(neighbour, now=now)
                 self._dial_others(self.links[neighbour], now=now)
                 journal.note(
                     EventKind.LINK_SUSPECT, node=neighbour, cause=event.cause, silent_s=event.silent_s, now=now
                 )
             case LinkTrusted():
-                routing.neighbour_suspect(neighbour, False, now=now)
                 journal.note(EventKind.LINK_TRUSTED, node=neighbour, now=now)
             case LinkDown():
                 self._handle_down(event, now=now)
             case LinkMoved():
                 journal.note(EventKind.LINK_MOVED, node=neighbour, before=event.before, after=event.after, now=now)
                 self._tell_address(neighbour, event.after, now=now)
-            case CostChanged():
-                routing.neighbour_cost(neighbour, event.cost, now=now)
             case NeighbourReset():
                 journal.note(EventKind.LINK_RESTARTED, node=neighbour, now=now)
-                routing.neighbour_up(neighbour, event.cost, now=now)
             case KeysRenewed():
                 journal.note(EventKind.LINK_KEYS, node=neighbour, now=now)
 
@@ -194,7 +175,9 @@ class Neighbours:
         """Takes what routing leaves to others. Updates, of which a table has thousands, are not among the items."""
         if not items:
             return
-        self._take_observations(neighbour, items)
+        for item in items:
+            if isinstance(item, Observed):  # where it sees the socket that its link uses
+                self._outside.observed(neighbour, self.links[neighbour].paths.active.endpoint.local_port, item.address)
         self._exchange.receive(neighbour, items, now=now)
         about_leases = [item for item in items if isinstance(item, LeaseRequest | LeaseAnswer)]
         if about_leases:
@@ -203,7 +186,6 @@ class Neighbours:
     def _handle_up(self, event: LinkUp, *, now: float) -> None:
         self._journal.note(EventKind.LINK_UP, node=event.neighbour, after=event.endpoint, now=now)
         self._note_return(self.links[event.neighbour], now=now)
-        self._routing.neighbour_up(event.neighbour, event.cost, now=now)
         self._tell_address(event.neighbour, event.endpoint, now=now)
         if not self._leasing.linked(event.neighbour, event.endpoint, now=now):  # else others could not dial it there
             self._exchange.linked(event.neighbour, now=now)
@@ -214,19 +196,15 @@ class Neighbours:
         if address is not None and not self._leasing.held.relay_at(endpoint):
             self.links[neighbour].send_items((Observed(address),), now=now)
 
-    def _take_observations(self, neighbour: bytes, items: Sequence[Item]) -> None:
-        """Takes where a neighbour sees the socket that its link uses."""
-        for item in items:
-            if isinstance(item, Observed):
-                self._outside.observed(neighbour, self.links[neighbour].paths.active.endpoint.local_port, item.address)
-
     def _handle_down(self, event: LinkDown, *, now: float) -> None:
         link = self.links[event.neighbour]
+        if self._second.is_up(event.neighbour):
+            self._journal.note(EventKind.LINK_RESTARTED, node=event.neighbour, now=now)
+            return
         if link.closed_by_peer:  # it may not want this node any more
             self.stop_dialling(link, now=now)
         else:
             self.redials.start(event.neighbour, now=now)
-        self._routing.neighbour_down(event.neighbour, now=now)
         self._peers.disconnected(event.neighbour, link.paths.active.endpoint.remote, event.cause, now=now)
         self._discovery.lost(link.paths.remotes(), event.cause)
         self._journal.note(
@@ -256,11 +234,14 @@ class Neighbours:
         """Ends a link and forgets it, for a reason that people read."""
         link.end(reason, now=now)
         self.handle_events(now=now)
+        if self.links.get(link.address) is not link:  # another process of the neighbour has one
+            return
         self._note_stillbirth(link, now=now)
         self.redials.stop(link.address)
         self._outside.forget(link.address)
         self._exchange.forget(link.address)
         del self.links[link.address]
+        self._second.settle(now=now)
         self._indices.prune()
 
     def _note_stillbirth(self, link: Link, *, now: float) -> None:
@@ -392,8 +373,3 @@ class Neighbours:
         """Since when a neighbour that is out of use has not answered; infinity for one in use and for an unknown one."""
         link = self.links.get(neighbour)
         return inf if link is None or link.state is LinkState.UP else link.silent_since
-
-    def _new_stream(self) -> int:
-        """Returns a number that no control stream of this node had, nor probably one before its last restart."""
-        self._stream += 1
-        return self._stream

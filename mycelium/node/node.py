@@ -35,7 +35,8 @@ from mycelium.peering.configured import NAME_UNKNOWN
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.timing import Deadlines
-from mycelium.wire.announcement import Announcement
+from mycelium.wire.announcement import COUNTER_BYTES, Announcement
+from mycelium.wire.beacon import INSTANCE_BYTES
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, COOKIE, FRAME, HANDSHAKE_1, SIZE_PROBE
 from mycelium.wire.frame import CLOSE_LEAVING
 from mycelium.wire.lease import LEASE_CHALLENGE
@@ -81,6 +82,7 @@ class Node:
             psk=settings.psk,
             network_id=settings.network_id,
             suites=settings.suites,
+            instance=(instance := entropy(INSTANCE_BYTES)),
             entropy=entropy,
             primitives=primitives,
         )
@@ -89,6 +91,7 @@ class Node:
             announce=partial(announce, identity, settings),
             verify=verify,
             epoch=epoch,
+            counter=int.from_bytes(instance[:COUNTER_BYTES], "big"),
             rng=rng,
             now=now,
             network_id=settings.network_id,

@@ -227,6 +227,12 @@ class PeerList:
         for peer in self.linked_to(neighbour):
             peer.disconnected(endpoint, cause, now=now)
 
+    def left(self, neighbour: bytes, remotes: Collection[Endpoint]) -> None:
+        """One of two processes with a neighbour's key is gone; entries that lead only to it are dialled again."""
+        for peer in self.linked_to(neighbour):
+            if not any(endpoint in remotes for endpoint in peer.endpoints):
+                peer.unlink()
+
     def failed(self, url: str, endpoint: Endpoint | None, cause: str, *, now: float) -> int:
         """Takes why an attempt failed, as `ConfiguredPeer.failed`; 0 where the peer has a link or is not listed."""
         peer = self.by_url.get(url)

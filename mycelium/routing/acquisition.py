@@ -10,9 +10,9 @@ from mycelium.routing.advertise import Advertiser
 from mycelium.routing.announcements import AnnouncementChecker
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import OURSELVES, Destination
-from mycelium.routing.duplicate import NeighbourDuplicates, is_jump_near
+from mycelium.routing.duplicate import LEAST_LEAP, NeighbourDuplicates
 from mycelium.routing.forwarding import ForwardingTable
-from mycelium.routing.neighbour import Neighbour
+from mycelium.routing.neighbour import Neighbour, node_of
 from mycelium.routing.origin import Origin
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.requests import Requests
@@ -212,18 +212,19 @@ class Acquisition:
     def _learn(self, row: Destination, announcement: Announcement, source: Neighbour, *, now: float) -> None:
         """Stores a verified announcement, and shows it to the node itself if that is another neighbour, with an older one.
 
-        One of a new epoch, and a jump, which another host with the same key must hear of, are shown to all neighbours whose
-        routes have an older one.
+        One that increases do not lead to, of another start or a jump, is shown to all neighbours with routes so much older, as
+        another host with the same key must hear of it.
         """
-        before = row.sequence
+        before, sequence = row.sequence, announcement.sequence
         self._keep(row, announcement, now=now)
-        origin = self._table.by_address.get(row.node)
-        if origin is not None and origin is not source:
-            self._show_if_outdated(origin, row, announcement.sequence, now=now)
-        if is_jump_near(before, announcement.sequence):
-            self._show_to_outdated(row, announcement.sequence, now=now)
-        elif announcement.sequence >> EPOCH_SHIFT > before >> EPOCH_SHIFT:
-            self._show_to_outdated(row, (before >> EPOCH_SHIFT) + 1 << EPOCH_SHIFT, now=now)
+        if row.node in self._table.by_address:
+            for origin in self._table.by_address.values():
+                if origin is not source and node_of(origin.address) == row.node:
+                    self._show_if_outdated(origin, row, sequence, now=now)
+                    if node_of(source.address) == row.node and sequence >> EPOCH_SHIFT > before >> EPOCH_SHIFT:
+                        self._selection.retract(row, origin.slot, now=now)  # the later start has the address
+        if sequence - before >= LEAST_LEAP:
+            self._show_to_outdated(row, sequence - LEAST_LEAP + 1, now=now)
 
     def _keep(self, row: Destination, announcement: Announcement, *, now: float) -> None:
         before = row.announcement.prefixes
@@ -250,4 +251,4 @@ class Acquisition:
         """
         if update.sequence >= newest:
             return False
-        return update.sequence >> EPOCH_SHIFT < newest >> EPOCH_SHIFT or neighbour.address == update.node
+        return update.sequence >> EPOCH_SHIFT < newest >> EPOCH_SHIFT or node_of(neighbour.address) == update.node

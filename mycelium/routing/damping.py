@@ -8,7 +8,7 @@ a minute before each; a restart of the neighbour clears them.
 from typing import Final
 
 from mycelium.limits import LINKS
-from mycelium.routing.neighbour import Neighbour
+from mycelium.routing.neighbour import Neighbour, node_of
 from mycelium.routing.parameters import RoutingParameters
 
 FREE_FAILURES: Final = 2  # failures in a row without damping, as when a cable is moved
@@ -25,16 +25,17 @@ class FlapDamping:
 
     def failed(self, neighbour: Neighbour, epoch: int, *, now: float) -> None:
         """Counts a failure of the link to a neighbour of that epoch."""
-        count, known = self._failures.pop(neighbour.address, (0, 0))
+        node = node_of(neighbour.address)
+        count, known = self._failures.pop(node, (0, 0))
         if epoch > known or now - neighbour.up_since >= self._parameters.damping_forgiven_s:
             count = 0
-        self._failures[neighbour.address] = (count + 1, max(epoch, known))
+        self._failures[node] = (count + 1, max(epoch, known))
         if len(self._failures) > LINKS:
             del self._failures[next(iter(self._failures))]
 
     def hold_s(self, address: bytes) -> float:
         """Returns for how many seconds a new link to this neighbour is to be damped."""
-        failures, _ = self._failures.get(address, (0, 0))
+        failures, _ = self._failures.get(node, (0, 0))
         excess = failures - FREE_FAILURES
         if excess <= 0:
             return 0.0

@@ -20,6 +20,9 @@ REMEMBERED_SEQUENCES: Final = 16  # our newest sequences: another host may jump 
 ANSWER_RANGE: Final = 16  # a jump may be followed by so many increases before it is heard
 ANSWERED_WITHIN_S: Final = 5.0  # seconds in which a jump is answered; a host that loses its state twice takes longer
 LEAST_JUMP: Final = 256  # shortest jump: increases by one never lead as far between two jumps
+LEAST_LEAP: Final = (
+    LEAST_JUMP - ANSWER_RANGE
+)  # what lies so far ahead was not reached by increases that an onlooker missed
 JUMP_SPREAD: Final = 1_024  # number of lengths of jumps: far above ANSWER_RANGE, small in an epoch
 BEHIND_S: Final = 20.0  # seconds after a jump in which it and increases after it count as replies
 
@@ -44,7 +47,7 @@ def is_jump_past(sequence: int, newer: int) -> bool:
 
 def is_jump_near(sequence: int, newer: int) -> bool:
     """Tells whether `newer` is a jump past a node's `sequence`, or past one near it: an onlooker may have missed some."""
-    if not LEAST_JUMP - ANSWER_RANGE < newer - sequence < LEAST_JUMP + JUMP_SPREAD + ANSWER_RANGE:
+    if not LEAST_LEAP < newer - sequence < LEAST_JUMP + JUMP_SPREAD + ANSWER_RANGE:
         return False
     return any(is_jump_past(sequence - missed, newer) for missed in range(ANSWER_RANGE))
 

@@ -24,7 +24,7 @@ from mycelium.routing.duplicate import Claim
 from mycelium.routing.exchange import Exchange
 from mycelium.routing.expiry import Expiry
 from mycelium.routing.forwarding import ForwardingTable
-from mycelium.routing.neighbour import Neighbour
+from mycelium.routing.neighbour import Neighbour, node_of
 from mycelium.routing.origin import Origin
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.requests import Requests
@@ -47,7 +47,8 @@ class RoutingEngine:
     """One node's routing.
 
     `announce(sequence)` returns our signed announcement, `verify` checks only a signature, `address_of` derives a node's
-    address from its signing key. Costs are in units of 10 us, at least 1. The driver drains `outbox`, (neighbour, items) in
+    address from its signing key. Our sequence begins with `epoch` and `counter`, of which a start of another host in the
+    same second is to have another. Costs are in units of 10 us, at least 1. The driver drains `outbox`, (neighbour, items) in
     order, and `changes`, which is bounded to the newest.
     """
 
@@ -58,6 +59,7 @@ class RoutingEngine:
         announce: Callable[[int], Announcement],
         verify: Callable[[Announcement], bool],
         epoch: int,
+        counter: int = 0,
         rng: Random,
         now: float,
         network_id: bytes = bytes(8),
@@ -69,7 +71,7 @@ class RoutingEngine:
         self.counters = RoutingCounters()
         self._rng = rng
         self._parameters = parameters
-        self._origin = Origin(announce, epoch, parameters, rng, self.counters, now=now)
+        self._origin = Origin(announce, epoch << EPOCH_SHIFT | counter, parameters, rng, self.counters, now=now)
         self._table = RouteTable(node, self._origin.announcement, now=now)
         self._sources = ForgottenSources(parameters.memory_s)
         self._advertiser = Advertiser(self._table, parameters, rng, self.counters)
@@ -141,10 +143,21 @@ class RoutingEngine:
         peer = self._table.by_address.get(neighbour)
         if peer is None:
             return
-        row = self._table.rows.get(neighbour)
+        row = self._table.rows.get(node_of(neighbour))
         self._damping.failed(peer, 0 if row is None else row.sequence >> EPOCH_SHIFT, now=now)
         self._remove(peer, now=now)
         self._arm_neighbours(now=now)
+
+    def rename_neighbour(self, neighbour: bytes, name: bytes) -> None:
+        """Gives a neighbour, if it is up, the name of one that is down."""
+        peer = self._table.by_address.get(neighbour)
+        if peer is None:
+            return
+        self._table.rename_neighbour(peer, name)
+        for row in self._table.rows.values():
+            if row.selected == peer.slot:
+                self.forwarding.point(row.node, name)
+        self.outbox[:] = [(name if to == neighbour else to, items) for to, items in self.outbox]
 
     def neighbour_cost(self, neighbour: bytes, cost: int, *, now: float) -> None:
         """Applies a newly published link cost."""
@@ -172,6 +185,12 @@ class RoutingEngine:
         self._advertiser.withdrawn = self._table.own
         self._advertiser.mark(self._table.own, now=now)
 
+    def retire(self, *, now: float) -> None:
+        """Retracts all routes, so that neighbours take others, while what they still send is forwarded."""
+        self._advertiser.retires = True
+        for row in self._table.rows.values():
+            self._advertiser.mark(row, now=now)
+
     @property
     def claim(self) -> Claim | None:
         """What another host with our key is to us; None without a sign of one."""
@@ -190,8 +209,9 @@ class RoutingEngine:
         return taken
 
     def forget_duplicate(self) -> None:
-        """Forgets what is known of another host with our key, to find out anew whether there is one."""
+        """Forgets what is known of another host with our key, to find out anew whether there is one; ends `retire`."""
         self._origin.duplicates.forget()
+        self._advertiser.retires = False
 
     def readvertise(self, *, now: float) -> None:
         """Ends `withdraw`, with a newer sequence, for which every route is feasible again; else does nothing."""
@@ -328,7 +348,7 @@ class RoutingEngine:
         self._selection.set_cost(peer, peer.cost(now=now), cause, now=now)
 
     def _forgive_restarted(self, peer: Neighbour, *, now: float) -> None:
-        row = self._table.rows.get(peer.address)
+        row = self._table.rows.get(node_of(peer.address))
         if row is not None and self._damping.clear_if_restarted(peer.address, row.sequence >> EPOCH_SHIFT):
             peer.damped_until = now
             self._apply_cost(peer, "restarted", now=now)

@@ -3,6 +3,7 @@
 from math import inf
 from typing import Final
 
+from mycelium.identity import ADDRESS_BYTES
 from mycelium.limits import REQUESTS_PER_SECOND, VERIFICATIONS_AT_ONCE, VERIFICATIONS_PER_SECOND
 from mycelium.routing.destination import Destination
 from mycelium.timing import Backoff, TokenBucket
@@ -11,6 +12,11 @@ from mycelium.wire.control import Item
 from mycelium.wire.distance import INFINITY
 
 DAMPED_COST: Final = 1_000_000  # 10 s: worse than any other route, better than none
+
+
+def node_of(neighbour: bytes) -> bytes:
+    """Returns the node that a neighbour is: its name begins with the overlay address, and ends there for all but one of it."""
+    return neighbour[:ADDRESS_BYTES]
 
 
 class Neighbour:

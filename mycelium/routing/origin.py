@@ -10,7 +10,7 @@ from random import Random
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.duplicate import Claim, DuplicateDetection, jump_past
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.wire.announcement import EPOCH_SHIFT, SEQUENCE_LIMIT, Announcement
+from mycelium.wire.announcement import SEQUENCE_LIMIT, Announcement
 
 
 class Origin:
@@ -35,7 +35,7 @@ class Origin:
     def __init__(
         self,
         announce: Callable[[int], Announcement],
-        epoch: int,
+        sequence: int,
         parameters: RoutingParameters,
         rng: Random,
         counters: RoutingCounters,
@@ -46,10 +46,10 @@ class Origin:
         self._parameters = parameters
         self._rng = rng
         self._counters = counters
-        self.sequence = epoch << EPOCH_SHIFT
-        self.announcement = announce(self.sequence)
+        self.sequence = sequence
+        self.announcement = announce(sequence)
         self.duplicates = DuplicateDetection()
-        self.duplicates.issued(self.sequence)
+        self.duplicates.issued(sequence)
         self._bumped_at = -inf
         self._wanted_at = inf
         self._jumped_at = -inf

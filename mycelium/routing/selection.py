@@ -10,7 +10,7 @@ from mycelium.limits import ROUTE_CHANGES
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.destination import NOBODY, OURSELVES, Destination
 from mycelium.routing.forwarding import ForwardingTable
-from mycelium.routing.neighbour import Neighbour
+from mycelium.routing.neighbour import Neighbour, node_of
 from mycelium.routing.requests import Requests
 from mycelium.routing.table import RouteTable
 from mycelium.wire.distance import INFINITY, RETRACTED, UNKNOWN, metric_of
@@ -46,7 +46,7 @@ class Selection:
             before = addresses[row.selected] if row.selected >= 0 else None
             after = addresses[slot] if slot >= 0 else None
             self._forwarding.point(row.node, after)
-            self.changes.append((now, row.node, before, after, cause))
+            self.changes.append((now, row.node, before and node_of(before), after and node_of(after), cause))
             row.selected = slot
         row.metric = metric
         self._advertiser.mark(row, now=now)

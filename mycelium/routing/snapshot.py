@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from mycelium.routing.neighbour import node_of
 from mycelium.routing.table import RouteTable
 from mycelium.wire.distance import INFINITY, RETRACTED, metric_of, sequence_of
 
@@ -30,7 +31,7 @@ def snapshots(table: RouteTable) -> Iterator[RouteSnapshot]:
             if route < RETRACTED:
                 yield RouteSnapshot(
                     node=node,
-                    neighbour=table.addresses[slot],
+                    neighbour=node_of(table.addresses[slot]),
                     metric=min(metric_of(route) + table.costs[slot], INFINITY),
                     advertised=metric_of(route),
                     sequence=sequence_of(route),

@@ -47,6 +47,12 @@ class RouteTable:
         self.up |= neighbour.bit
         return neighbour
 
+    def rename_neighbour(self, neighbour: Neighbour, address: bytes) -> None:
+        """Gives a neighbour the address of one that was removed."""
+        del self.by_address[neighbour.address]
+        neighbour.address = self.addresses[neighbour.slot] = address
+        self.by_address[address] = neighbour
+
     def remove_neighbour(self, neighbour: Neighbour) -> None:
         """Frees the slot of a neighbour whose routes the caller has cleared."""
         self.slots[neighbour.slot] = None

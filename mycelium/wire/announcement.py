@@ -26,6 +26,7 @@ VERSION: Final = 1
 SIGNATURE_LABEL: Final = b"mycelium announcement 1\x00"
 NETWORK_ID_BYTES: Final = 8
 EPOCH_SHIFT: Final = 16
+COUNTER_BYTES: Final = EPOCH_SHIFT // 8
 SEQUENCE_LIMIT: Final = 1 << 48
 
 _FIXED: Final = struct.Struct("!BBH32s6s8s")

@@ -3,12 +3,14 @@
 Integers are big endian. The first byte is a type in 0x10..0x1F, so that QUIC can share the port (RFC 9443).
 
     handshake 1   type 0x10, version, suites offered, flags | sender index 4 | e 32 | e1 1184 | mac 8                 1,232
-    handshake 2   type 0x11, version, suite chosen, flags | sender 4 | receiver 4 | e 32 | ekem1 1104 | s 48 | tag 16 1,212
-    handshake 3   type 0x12, zeros 3 | receiver 4 | s 48 | tag 16                                                        72
+    handshake 2   type 0x11, version, suite chosen, flags | sender 4 | receiver 4 | e 32 | ekem1 1104 | s 48 | inst. 32 1,228
+    handshake 3   type 0x12, zeros 3 | receiver 4 | s 48 | instance 32                                                   88
     cookie        type 0x13, zeros 3 | receiver 4 | mac of the message it answers 8 | cookie 32 | mac 8                  56
     frame         type 0x14, zeros 3 | receiver 4 | counter 8 | sealed frame
     chunk         type 0x15, byte offset 3 | receiver 4 | counter 8 | length of the sealed frame 4 | its bytes
     size probe    type 0x16, zeros 3 | receiver 4 | counter 8 | sealed: token 4, zeros up to the size that is probed
+
+The instance in messages 2 and 3, sealed, is random, chosen at each start of their sender.
 
 A frame that fits one datagram is sent as `frame`, a longer one as chunks. In both cases the associated data of its seal is the
 16-byte header of the `frame` form, and its nonce is four zero bytes and the counter.
@@ -37,8 +39,8 @@ SUITE_AES_256_GCM: Final = 0x01
 SUITE_CHACHA20_POLY1305: Final = 0x02
 
 HANDSHAKE_1_BYTES: Final = 1_232
-HANDSHAKE_2_BYTES: Final = 1_212
-HANDSHAKE_3_BYTES: Final = 72
+HANDSHAKE_2_BYTES: Final = 1_228
+HANDSHAKE_3_BYTES: Final = 88
 COOKIE_BYTES: Final = 56
 
 HANDSHAKE_1_HEAD: Final = struct.Struct("!BBBBI")

@@ -128,6 +128,7 @@ class LinkEnd:
             return
         self._link = Link(
             completed,
+            name=completed.keys.peer_address,
             own_exchange_key=self.identity.exchange_public_key,
             outbox=self.outbox,
             events=self.events,

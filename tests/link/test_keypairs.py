@@ -99,3 +99,11 @@ def test_a_closed_set_is_empty(keypairs: Keypairs) -> None:
     keypairs.add(completed(2), now=0.0)
     keypairs.close()
     assert keypairs.by_index == {}
+
+
+def test_of_another_process_only_its_own_keypair_is_kept(keypairs: Keypairs) -> None:
+    keypairs.add(completed(2), now=1.0)
+    new = keypairs.add(completed(3), now=2.0)
+    keypairs.keep_only(new)
+    assert list(keypairs.by_index.values()) == [new]
+    assert keypairs.sending is new

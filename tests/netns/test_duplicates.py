@@ -1,4 +1,4 @@
-"""A cloned host: two daemons with one key at one neighbour."""
+"""A cloned relay: two daemons with one key at the same two neighbours."""
 
 from typing import Final
 
@@ -13,30 +13,32 @@ from tests.netns.healing import wait_answered, wait_told
 pytestmark = pytest.mark.netns
 
 KEY: Final = bytes(range(32))
-SETTLED_SECONDS: Final = 10.0
+SETTLED_SECONDS: Final = 5.0  # twice what it takes at most where daemons need not wait for a processor
 PINGS: Final = 50
 
 
 def test_a_clone_is_told_of_everywhere_and_the_mesh_goes_on(make_mesh: MakeMesh) -> None:
-    edges = [("old", "hub"), ("hub", "c"), ("c", "d"), ("new", "hub")]
+    edges = [("old", "hub"), ("hub", "c"), ("c", "d"), ("new", "hub"), ("e", "old"), ("e", "new")]
     mesh = make_mesh(edges, seeds={"old": KEY, "new": KEY})
-    old, new, hub, d = (mesh[name] for name in ("old", "new", "hub", "d"))
-    mesh.start(["hub", "c", "d", "old"])
+    old, new, hub, d, e = (mesh[name] for name in ("old", "new", "hub", "d", "e"))
+    mesh.start(["hub", "c", "d", "old", "e"])
     mesh.wait_converged()
     wait_answered(d, old)
-    with Pings(d.host, hub.address, interval=0.02) as bystanders:
+    with (
+        Pings(d.host, hub.address, interval=0.02) as bystanders,
+        Pings(e.host, d.address, interval=0.02) as relayed,  # by the older host, then by the newer one
+    ):
         mesh.start(["new"])
-        wait_until(lambda: old.get("admin/status")["keyShared"], SETTLED_SECONDS, "the older host stands back")
+        wait_until(lambda: old.get("admin/status")["peersAlive"] == 0, SETTLED_SECONDS, "the older host stands back")
         wait_until(lambda: new.get("admin/status")["keyShared"], SETTLED_SECONDS, "the newer host knows")
         wait_told(hub, "neighbour-key-shared", 0, node=new.address)
         wait_answered(d, new)
-        result = bystanders.finish()
-    assert PINGS < result.sent <= result.received + 1  # one may be under way in the end
+        for result in (bystanders.finish(), relayed.finish()):
+            assert PINGS < result.sent <= result.received + 1  # one may be under way in the end
 
     assert "keeps the address" in new.get("admin/status")["keyShared"]
     assert "has closed its links" in old.get("admin/status")["keyShared"]
-    assert old.get("admin/status")["peersAlive"] == 0
-    assert [peer["lastError"] for peer in old.get("admin/peers")] == ["another host runs with this node's key"]
+    assert {peer["lastError"] for peer in old.get("admin/peers")} == {"another host runs with this node's key"}
     assert {peer["keyShared"] is not None for peer in hub.get("admin/peers") if peer["address"] == new.address} == {
         True
     }

@@ -1,7 +1,9 @@
 """Two hosts with one key in a mesh of six: they and their neighbours are told, one keeps the address, nobody else notices."""
 
 import random
+from functools import partial
 from itertools import pairwise
+from math import inf
 from typing import cast
 
 import pytest
@@ -19,14 +21,16 @@ from mycelium.node.duplicates import (
 )
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Entry, Journal
+from mycelium.node.node import HOUSEKEEPING_S
 from mycelium.routing.duplicate import Claim
 from mycelium.routing.engine import RoutingEngine
 from sim.net.node_net import NodeNet
-from tests.support.small_meshes import deliver, is_whole, ping, ping_until_answered, received
+from tests.support.small_meshes import deliver, is_whole, line, ping, ping_until_answered, received
 
 BYSTANDERS = "abcdef"
 KEY = 777
-SETTLED_S = 5.0
+# The hosts hear of each other at once, react at the next sweep, and one closes its links at the sweep after that.
+SETTLED_S = 2 * HOUSEKEEPING_S + 0.5
 
 TOLD = {EventKind.KEY_SHARED, EventKind.KEY_ALONE, EventKind.NEIGHBOUR_KEY_SHARED}
 
@@ -46,11 +50,11 @@ def mesh(*, epoch: int = 10, seed: int = 0) -> NodeNet:
     return net
 
 
-def clone(net: NodeNet, neighbours: str, *, epoch: int = 20) -> None:
-    """Starts another host with the key of x."""
+def clone(net: NodeNet, neighbours: str, *, epoch: int = 20, dials: bool = True) -> None:
+    """Starts another host with the key of x, which dials its neighbours, or is dialled."""
     net.add("y", seed=KEY, epoch=epoch)
     for name in neighbours:
-        net.join("y", name)
+        net.join(*("y", name) if dials else (name, "y"))
 
 
 def told(net: NodeNet, name: str) -> list[Entry]:
@@ -79,15 +83,17 @@ def run_with_bystanders(net: NodeNet, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("epochs", [(10, 11), (10, 10), (20, 10)], ids=str)
-@pytest.mark.parametrize("neighbours", ["ab", "de", "bc"], ids=["same neighbours", "others", "one in common"])
+@pytest.mark.parametrize(
+    ("neighbours", "dials"),
+    [("ab", True), ("ab", False), ("de", True), ("bc", False)],
+    ids=["same neighbours", "same neighbours, which dial", "others", "one in common, which dial"],
+)
 def test_one_of_two_hosts_with_one_key_keeps_it_and_bystanders_lose_nothing(
-    neighbours: str, epochs: tuple[int, int]
+    neighbours: str, dials: bool, epochs: tuple[int, int]
 ) -> None:
     net = mesh(epoch=epochs[0])
     changes = {name: net.hosts[name].node.routing.choices for name in BYSTANDERS}
-    clone(net, neighbours, epoch=epochs[1])
-    if epochs[0] == epochs[1]:  # of one second: nothing tells them apart before either increases its sequence
-        net.hosts["y"].node.routing._origin.want_newer(now=net.now)
+    clone(net, neighbours, epoch=epochs[1], dials=dials)
     run_with_bystanders(net, SETTLED_S)
 
     assert {has_links(net, "x"), has_links(net, "y")} == {True, False}
@@ -113,6 +119,44 @@ def test_one_of_two_hosts_with_one_key_keeps_it_and_bystanders_lose_nothing(
         for name in BYSTANDERS:
             deliver(net, name, keeper, within=1)
     assert len(received(net, other)) == before
+
+
+@pytest.mark.parametrize("epochs", [(10, 11), (10, 10), (20, 10)], ids=str)
+@pytest.mark.parametrize("dials", [True, False])
+@pytest.mark.parametrize("place", ["a", "b"], ids=["a common neighbour", "none"])
+def test_two_hosts_settle_soon_whatever_the_dice_say(place: str, dials: bool, epochs: tuple[int, int]) -> None:
+    for seed in range(8):
+        net = NodeNet(seed)
+        line(net, "ab")
+        net.add("x", seed=KEY, epoch=epochs[0])
+        net.join("x", "a")
+        net.run(5, until=partial(is_whole, net))
+        net.run(seed / 8)
+        clone(net, place, epoch=epochs[1], dials=dials)
+        net.run(SETTLED_S)
+        assert {has_links(net, "x"), has_links(net, "y")} == {True, False}, f"seed {seed}"
+
+
+@pytest.mark.parametrize("epochs", [(10, 11), (10, 10), (20, 10)], ids=str)
+@pytest.mark.parametrize("dials", [True, False])
+def test_packets_over_a_relay_with_two_hosts_are_not_lost(dials: bool, epochs: tuple[int, int]) -> None:
+    net = NodeNet()
+    for name in "pq":
+        net.add(name)
+    net.add("x", seed=KEY, epoch=epochs[0])
+    for name in "pq":
+        net.join("x", name)
+    net.run(5, until=lambda: is_whole(net))
+    deliver(net, "p", "q")
+    clone(net, "pq", epoch=epochs[1], dials=dials)
+    sent = []
+    for _ in range(round(SETTLED_S / 0.005)):
+        sent += [(other, ping(net, one, other)) for one, other in ("pq", "qp")]
+        net.run(0.005)
+    net.run(0.1)
+    assert {has_links(net, "x"), has_links(net, "y")} == {True, False}
+    got = {name: set(received(net, name)) for name in "pq"}
+    assert [data for name, data in sent if data not in got[name]] == []
 
 
 def test_who_stands_back_returns_when_the_other_host_leaves() -> None:
@@ -165,6 +209,10 @@ class Found:
         self.claim: Claim | None = None
         self.duplicate_heard_at = 0.0
         self.shared: list[bytes] = []
+        self.retired_at = -inf
+
+    def retire(self, *, now: float) -> None:
+        self.retired_at = now
 
     def take_shared(self) -> list[bytes]:
         taken, self.shared = self.shared, []
@@ -188,6 +236,8 @@ def test_attempts_become_rarer_up_to_half_an_hour() -> None:
     now, waits = 0.0, []
     for _ in range(12):
         found.claim = Claim.YIELDS
+        assert one.react(now=now - 1) is Reaction.NOTHING
+        assert found.retired_at == now - 1, "neighbours take other routes at first"
         assert one.react(now=now) is Reaction.STAND_BACK
         assert one.stands_back
         assert one.react(now=one.returns_at - 0.1) is Reaction.NOTHING
@@ -201,8 +251,17 @@ def test_attempts_become_rarer_up_to_half_an_hour() -> None:
     assert one.react(now=now + TRIAL_S + 1) is Reaction.NOTHING
     assert words(journal) == [EventKind.KEY_SHARED, EventKind.KEY_ALONE]
     found.claim = Claim.YIELDS
+    one.react(now=now + 99)
     one.react(now=now + 100)
     assert one.returns_at - now - 100 == pytest.approx(FIRST_WAIT_S, rel=0.2)
+
+
+def test_who_has_retracted_its_routes_stands_back_whatever_it_hears_then() -> None:
+    one, found, _ = duplicates()
+    found.claim = Claim.YIELDS
+    one.react(now=1.0)
+    found.claim = Claim.KEEPS
+    assert one.react(now=2.0) is Reaction.STAND_BACK
 
 
 def test_who_keeps_the_address_is_told_once_and_when_the_other_host_is_gone() -> None:

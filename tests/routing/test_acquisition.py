@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from mycelium.routing.duplicate import LEAST_LEAP
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import RouteRequest, Update
 from mycelium.wire.distance import INFINITY, distance
@@ -139,3 +140,49 @@ def test_what_we_are_shown_travels_on_to_who_follows_the_older_epoch() -> None:
     lab.says(2, newer)
     assert newer in lab.flush()[1]
     assert lab.next_hop(FAR) == 1
+
+
+def with_second_start(lab: RoutingLab) -> bytes:
+    """Brings up two neighbours that are FAR, and returns the name of the second one."""
+    name = address(FAR) + bytes(16)
+    lab.up(FAR)
+    lab.says(FAR, update(FAR, 0, epoch=19))
+    lab.engine.neighbour_up(name, 10, now=lab.now)
+    lab.flush()
+    return name
+
+
+def test_a_later_start_of_a_neighbour_has_its_address_at_once_and_the_earlier_one_is_shown_it() -> None:
+    lab = RoutingLab()
+    name = with_second_start(lab)
+    lab.engine.receive(name, [update(FAR, 0, epoch=20)], now=lab.now)
+    assert lab.engine.forwarding.next_hop[address(FAR)] == name
+    newer = Update(address(FAR), distance(seq(0, 20), INFINITY), announcement(FAR, seq(0, 20)))
+    lab.engine.handle_timeout(now=lab.now + 0.01)
+    told = dict(lab.engine.outbox)
+    assert newer in told[address(FAR)]
+    assert newer not in told.get(name, [])
+    assert {route.neighbour for route in lab.engine.selected_routes()} == {address(FAR)}, "shown by its node's address"
+
+
+def test_a_second_start_with_an_older_sequence_is_shown_the_newer_one_and_gets_nothing() -> None:
+    lab = RoutingLab()
+    name = with_second_start(lab)
+    lab.engine.outbox.clear()
+    lab.engine.receive(name, [update(FAR, 0, epoch=18)], now=lab.now)
+    assert lab.next_hop(FAR) == FAR
+    lab.engine.handle_timeout(now=lab.now + 0.01)
+    newer = Update(address(FAR), distance(seq(0, 19), INFINITY), announcement(FAR, seq(0, 19)))
+    assert newer in dict(lab.engine.outbox)[name]
+
+
+def test_a_leap_within_an_epoch_is_shown_at_once_to_who_has_an_older_sequence() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(2, update(FAR, 50, 100))
+    lab.flush()
+    lab.says(1, update(FAR, 500, 100 + LEAST_LEAP - 1))
+    assert lab.flush() == {}
+    lab.says(1, update(FAR, 500, 100 + 2 * LEAST_LEAP))
+    leap = seq(100 + 2 * LEAST_LEAP)
+    assert Update(address(FAR), distance(leap, INFINITY), announcement(FAR, leap)) in lab.flush()[2]

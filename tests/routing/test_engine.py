@@ -151,3 +151,45 @@ def test_an_early_call_does_nothing() -> None:
     deadline = lab.engine.next_deadline()
     lab.engine.handle_timeout(now=(lab.now + deadline) / 2)
     assert (lab.engine.outbox, lab.engine.next_deadline()) == ([], deadline)
+
+
+def test_a_renamed_neighbour_is_the_next_hop_and_is_told_under_its_new_name() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(2, update(4, 7))
+    lab.flush()
+    lab.down(1)
+    lab.says(2, update(5, 7), SeqnoRequest(address(0), lab.engine.sequence + 1, 9))
+    lab.now += 0.01
+    lab.engine.handle_timeout(now=lab.now)
+    lab.engine.rename_neighbour(address(2), address(1))
+    assert [lab.next_hop(node) for node in (4, 5)] == [1, 1]
+    assert {neighbour for neighbour, _ in lab.engine.outbox} == {address(1)}
+    assert lab.engine.link_costs() == {address(1): 10}
+    lab.says(1, update(4, 6))
+    assert lab.metric(4) == 16
+    lab.engine.rename_neighbour(address(3), address(2))
+    assert lab.engine.link_costs() == {address(1): 10}, "a neighbour that is not up has no name"
+
+
+def test_who_retires_is_a_relay_for_nobody_but_forwards_on() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(4, 7), update(1, 0))
+    lab.flush()
+    lab.engine.retire(now=lab.now)
+    told = lab.flush()
+    assert lab.updates(told, 0) == {1: [(0, INFINITY)], 2: [(0, INFINITY)]}
+    assert lab.updates(told, 4) == {2: [(0, INFINITY)]}
+    assert [lab.next_hop(node) for node in (1, 4)] == [1, 1]
+    lab.says(1, update(5, 7))
+    lab.up(3)
+    assert lab.updates(lab.flush(), 5) == {}
+    lab.down(2)
+    lab.engine.forget_duplicate()
+    lab.engine.neighbour_up(address(2), 10, now=lab.now)
+    assert {node: lab.updates(told, node)[2] for told in [lab.flush()] for node in (0, 4, 5)} == {
+        0: [(0, 0)],
+        4: [(0, 17)],
+        5: [(0, 17)],
+    }

@@ -77,3 +77,11 @@ def test_neither_our_own_row_dies_nor_one_that_a_neighbour_holds_nor_one_in_use_
     for row in (table.own, held, used):
         table.note_unheld(row, now=1.0)
     assert table.dying == {}
+
+
+def test_a_renamed_neighbour_keeps_its_slot(table: RouteTable) -> None:
+    one, other = join(table, 1), join(table, 2)
+    table.remove_neighbour(one)
+    table.rename_neighbour(other, address(1))
+    assert table.by_address == {address(1): other}
+    assert (other.address, table.addresses[other.slot]) == (address(1), address(1))

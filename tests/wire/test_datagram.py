@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mycelium.limits import DATAGRAM_FLOOR, FRAME_PLAINTEXT
 from mycelium.wire import datagram
+from mycelium.wire.beacon import INSTANCE_BYTES
 from mycelium.wire.datagram import (
     CHUNK,
     CHUNK_HEAD,
@@ -59,8 +60,9 @@ def test_heads_have_their_sizes(layout: struct.Struct, size: int) -> None:
 
 def test_handshakes_are_their_parts_and_fit_the_smallest_datagram() -> None:
     assert HANDSHAKE_1_BYTES == HANDSHAKE_1_HEAD.size + 32 + 1184 + 8 == DATAGRAM_FLOOR
-    assert HANDSHAKE_2_HEAD.size + 32 + (1088 + TAG_BYTES) + (32 + TAG_BYTES) + TAG_BYTES == HANDSHAKE_2_BYTES
-    assert HANDSHAKE_3_HEAD.size + (32 + TAG_BYTES) + TAG_BYTES == HANDSHAKE_3_BYTES
+    static_and_instance = 32 + TAG_BYTES + INSTANCE_BYTES + TAG_BYTES
+    assert HANDSHAKE_2_HEAD.size + 32 + (1088 + TAG_BYTES) + static_and_instance == HANDSHAKE_2_BYTES
+    assert HANDSHAKE_3_HEAD.size + static_and_instance == HANDSHAKE_3_BYTES
     assert COOKIE_DATAGRAM.size == datagram.COOKIE_BYTES
 
 

@@ -6,7 +6,6 @@ from typing import Final
 
 from mycelium.endpoint import Endpoint, Lost, is_same_remote
 from mycelium.limits import PATHS_PER_LINK
-from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.choice import PathChoice
 from mycelium.link.path.liveness import PathState, Role
 from mycelium.link.path.path import Path
@@ -128,16 +127,6 @@ class Paths:
     def choose(self, *, now: float) -> None:
         """Changes to a better path if there is one; routing need not know."""
         self.active = self._choice.best(self.active, self.by_endpoint.values(), now=now)
-
-    def follow(self, keypair: LinkKeypair) -> None:
-        """Leaves the path in use, over which the neighbour uses an older keypair, for one over which it uses this one.
-
-        Two hosts with the neighbour's key may be at the two, each of which can open frames under its own keypair only.
-        """
-        for path in self.by_endpoint.values():
-            if path.keypair is keypair and path.is_validated and path.liveness.state is PathState.ALIVE:
-                self.active = path
-                return
 
     def probe_spares_if_doubtful(self, *, now: float) -> None:
         """Probes the spare paths while an answer over the one in use is overdue, and leaves one that is not ALIVE.

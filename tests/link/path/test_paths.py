@@ -1,12 +1,9 @@
 """The paths to one neighbour: how they come, prove themselves, are chosen, and go."""
 
-from typing import cast
-
 import pytest
 
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.limits import DATAGRAM_FLOOR, PATHS_PER_LINK
-from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.liveness import PathState, Role
 from mycelium.link.path.path import Path
 from mycelium.link.path.paths import BUSY_BYTES, LOADED_BYTES, LOADED_FOR_S, Paths
@@ -292,20 +289,3 @@ def test_the_next_deadline_is_that_of_any_path(paths: Paths) -> None:
     assert paths.next_deadline() == 40.0
     path.is_validated = False
     assert paths.next_deadline() == 50.0, "its size is not probed before it has answered"
-
-
-def test_a_path_over_which_an_older_keypair_is_used_is_left_for_one_with_the_newer(paths: Paths) -> None:
-    """Two hosts with one key are at these."""
-    older, newer = cast("LinkKeypair", object()), cast("LinkKeypair", object())
-    other = spare(paths, "two")
-    paths.active.keypair = older
-    paths.follow(newer)
-    assert paths.active is not other
-    other.keypair = newer
-    paths.follow(newer)
-    assert paths.active is other
-    paths.follow(older)
-    assert paths.active.endpoint == at("one")
-    other.liveness.lose("eth0 is gone", now=1.0)
-    paths.follow(newer)
-    assert paths.active.endpoint == at("one")

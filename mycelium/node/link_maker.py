@@ -1,0 +1,62 @@
+"""Makes links of completed handshakes: what all links of a node share is here."""
+
+from collections.abc import Callable
+from functools import partial
+
+from mycelium.identity import Identity
+from mycelium.link.counters import LinkCounters
+from mycelium.link.events import LinkEvent
+from mycelium.link.handshakes import Completed
+from mycelium.link.link import Link
+from mycelium.link.reassembly import PartialBudget
+from mycelium.link.repair.repair import RepairBudgets
+from mycelium.outbox import Outbox
+from mycelium.timing import Deadlines
+
+
+class LinkMaker:
+    """Makes the links of one node. They share budgets, counters, deadlines by name, and the queue of their events."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        outbox: Outbox,
+        deadlines: Deadlines[bytes | str],
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self.events: list[LinkEvent] = []  # of all links, to be handled
+        self.counters = LinkCounters()
+        self._own_exchange_key = identity.exchange_public_key
+        self._outbox = outbox
+        self._deadlines = deadlines
+        self._entropy = entropy
+        self._partial_budget = PartialBudget()
+        self._repair_budgets = RepairBudgets()
+        self._stream = int.from_bytes(entropy(4), "big") >> 1
+
+    def make(self, completed: Completed, name: bytes, *, now: float) -> Link:
+        """Returns a link with the far end of a handshake, under a name."""
+        return Link(
+            completed,
+            name=name,
+            own_exchange_key=self._own_exchange_key,
+            outbox=self._outbox,
+            events=self.events,
+            partial_budget=self._partial_budget,
+            repair_budgets=self._repair_budgets,
+            counters=self.counters,
+            new_stream=self._new_stream,
+            entropy=self._entropy,
+            arm=self.arm(name),
+            now=now,
+        )
+
+    def arm(self, name: bytes) -> Callable[[float], None]:
+        """Returns what a link of a name passes its deadlines to."""
+        return partial(self._deadlines.set, name)
+
+    def _new_stream(self) -> int:
+        """Returns a number that no control stream of this node had, nor probably one before its last restart."""
+        self._stream += 1
+        return self._stream
