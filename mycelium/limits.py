@@ -24,7 +24,9 @@ PACKETS_PER_BATCH: Final = 64
 BYTES_PER_BATCH: Final = 60_000  # a batch ends with the packet that exceeds it, which may be a super-packet
 
 # -- links -------------------------------------------------------------------------------------------------------------
-LINKS: Final = 1_024  # authenticated neighbours of one node
+LINKS: Final = (
+    1_024  # authenticated neighbours of one node; each may have a second link for a while (`node/second_links.py`)
+)
 # addresses of one neighbour, each over one transport, that are in use or being probed: four transports, IPv4 and IPv6
 PATHS_PER_LINK: Final = 8
 PARTIAL_FRAMES_PER_KEYPAIR: Final = 256  # incomplete frames under one keypair; a new one evicts the oldest

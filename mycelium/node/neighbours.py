@@ -103,7 +103,7 @@ class Neighbours:
         link = self.links.get(name)
         if link is not None:
             link.adopt(completed, now=now)
-        elif len(self.links) >= (LINKS + len(self._peers.by_url) if entries else LINKS):
+        elif not is_second(name) and len(self.links) >= (LINKS + len(self._peers.by_url) if entries else LINKS):
             self._counters.links_refused += 1  # strangers can't keep out a peer that the operator named
             self._decline(completed, entries, too_many_links(len(self.links)), now=now)
             return

@@ -12,7 +12,7 @@ from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import OURSELVES, Destination
 from mycelium.routing.duplicate import LEAST_LEAP, NeighbourDuplicates
 from mycelium.routing.forwarding import ForwardingTable
-from mycelium.routing.neighbour import Neighbour, node_of
+from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.origin import Origin
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.requests import Requests
@@ -219,9 +219,9 @@ class Acquisition:
         self._keep(row, announcement, now=now)
         if row.node in self._table.by_address:
             for origin in self._table.by_address.values():
-                if origin is not source and node_of(origin.address) == row.node:
+                if origin is not source and origin.node == row.node:
                     self._show_if_outdated(origin, row, sequence, now=now)
-                    if node_of(source.address) == row.node and sequence >> EPOCH_SHIFT > before >> EPOCH_SHIFT:
+                    if source.node == row.node and sequence >> EPOCH_SHIFT > before >> EPOCH_SHIFT:
                         self._selection.retract(row, origin.slot, now=now)  # the later start has the address
         if sequence - before >= LEAST_LEAP:
             self._show_to_outdated(row, sequence - LEAST_LEAP + 1, now=now)
@@ -251,4 +251,4 @@ class Acquisition:
         """
         if update.sequence >= newest:
             return False
-        return update.sequence >> EPOCH_SHIFT < newest >> EPOCH_SHIFT or node_of(neighbour.address) == update.node
+        return update.sequence >> EPOCH_SHIFT < newest >> EPOCH_SHIFT or neighbour.node == update.node

@@ -24,7 +24,7 @@ from mycelium.routing.duplicate import Claim
 from mycelium.routing.exchange import Exchange
 from mycelium.routing.expiry import Expiry
 from mycelium.routing.forwarding import ForwardingTable
-from mycelium.routing.neighbour import Neighbour, node_of
+from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.origin import Origin
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.requests import Requests
@@ -129,7 +129,7 @@ class RoutingEngine:
         parameters = self._parameters
         resync = Backoff(parameters.resync_floor_s, factor=RESYNC_FACTOR, ceiling=parameters.resync_ceiling_s)
         peer = self._table.add_neighbour(neighbour, cost, resync=resync, now=now)
-        hold_s = self._damping.hold_s(neighbour)
+        hold_s = self._damping.hold_s(peer.node)
         if hold_s and any(not other.suspected for other in self._table.by_address.values() if other is not peer):
             peer.damped_until = now + hold_s
             self.counters.damped += 1
@@ -143,7 +143,7 @@ class RoutingEngine:
         peer = self._table.by_address.get(neighbour)
         if peer is None:
             return
-        row = self._table.rows.get(node_of(neighbour))
+        row = self._table.rows.get(peer.node)
         self._damping.failed(peer, 0 if row is None else row.sequence >> EPOCH_SHIFT, now=now)
         self._remove(peer, now=now)
         self._arm_neighbours(now=now)
@@ -348,8 +348,8 @@ class RoutingEngine:
         self._selection.set_cost(peer, peer.cost(now=now), cause, now=now)
 
     def _forgive_restarted(self, peer: Neighbour, *, now: float) -> None:
-        row = self._table.rows.get(node_of(peer.address))
-        if row is not None and self._damping.clear_if_restarted(peer.address, row.sequence >> EPOCH_SHIFT):
+        row = self._table.rows.get(peer.node)
+        if row is not None and self._damping.clear_if_restarted(peer.node, row.sequence >> EPOCH_SHIFT):
             peer.damped_until = now
             self._apply_cost(peer, "restarted", now=now)
 

@@ -73,6 +73,11 @@ class Neighbour:
         self.requests: list[Item] = []
         self.updates: list[Item] = []
 
+    @property
+    def node(self) -> bytes:
+        """The node that it is."""
+        return node_of(self.address)
+
     def cost(self, *, now: float) -> int:
         """Returns the cost of routes through it: INFINITY while it is suspected, DAMPED_COST more while it is damped."""
         if self.suspected:

@@ -11,7 +11,7 @@ from mycelium.node.second_links import is_second, tell_routing
 from mycelium.routing.engine import RoutingEngine
 from sim.net.node_net import NodeNet
 from tests.link.support import HERE
-from tests.support.small_meshes import is_whole, line, link_of, ping_until_answered
+from tests.support.small_meshes import deliver, is_whole, line, link_of, ping_until_answered
 
 KEY = 777
 
@@ -64,6 +64,7 @@ def test_both_processes_have_links_that_routing_knows() -> None:
 
 def test_a_restart_before_the_old_link_is_dead_takes_its_place() -> None:
     net = hub_with()
+    deliver(net, "p", "x")
     since = net.now
     net.restart("x", epoch=11)
     took = ping_until_answered(net, "p", "x", within=0.3)
