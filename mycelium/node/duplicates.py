@@ -1,8 +1,8 @@
 """What a node does about another host with its key: it keeps the address or stands back, tells the operator, and tries again.
 
-A node that stands back first retracts all routes, and closes its links a second later: so packets that it relays are not lost.
-It stays up, without links: if it ended, whoever restarts it would make it the one that was started later,
-and the two would take turns for ever.
+A node that stands back first becomes the last choice of its neighbours, so that no packets are lost that it relays, and closes
+its links a second later. It stays up, without links: if it ended, whoever restarts it would make it the one that was started
+later, and the two would take turns for ever.
 """
 
 import random
@@ -46,7 +46,7 @@ class Duplicates:
         self._journal = journal
         self._backoff = Backoff(FIRST_WAIT_S, factor=2.0, ceiling=WAIT_CEILING_S, jitter=WAIT_JITTER, rng=rng)
         self._told: Claim | None = None
-        self._retires = False  # links are closed at the next call, once neighbours have other routes
+        self._retires = False  # if so, links are closed at the next call, once neighbours have other routes
         self._gone_at = inf  # when the other host counts as gone
         self.returns_at = inf  # until then this node stands back
         self.neighbours: dict[bytes, float] = {}

@@ -32,7 +32,7 @@ class Advertiser:
         "flush_at",
         "lazy_at",
         "outbox",
-        "retires",
+        "surcharge",
         "withdrawn",
     )
 
@@ -48,7 +48,7 @@ class Advertiser:
         self.flush_at = inf
         self.lazy_at = inf
         self.withdrawn: Destination | None = None  # our own row while it is advertised as lost
-        self.retires = False  # if so, every row is advertised as lost
+        self.surcharge = 0  # added to every metric that is advertised
         self.outbox: list[tuple[bytes, list[Item]]] = []
 
     def mark(self, row: Destination, *, now: float) -> None:
@@ -144,7 +144,7 @@ class Advertiser:
         introductions, repeats = _UpdateRun(table), _UpdateRun(table)
         for row in rows:
             row.queued = SETTLED
-            if row.metric == INFINITY or row is self.withdrawn or self.retires:
+            if row.metric + self.surcharge >= INFINITY or row is self.withdrawn:
                 self._retract(row, row.holders, now=now)
                 continue
             packed = self._advertise(row)
@@ -177,6 +177,7 @@ class Advertiser:
         """Updates and returns the distance that the row advertises."""
         selected = row.selected
         packed = row.floor if selected == OURSELVES else row.routes[selected] + self._table.costs[selected]
+        packed += self.surcharge
         if packed != row.advertised:
             if packed ^ row.advertised > METRIC_MASK:
                 row.announced = 0  # the announcement of the new sequence was sent to nobody yet
@@ -200,7 +201,7 @@ class Advertiser:
         for row in self._table.rows.values():
             if row.current & neighbour.bit:
                 continue
-            is_lost = row.metric == INFINITY or row is self.withdrawn or self.retires
+            is_lost = row.metric + self.surcharge >= INFINITY or row is self.withdrawn
             if row.holders & neighbour.bit or not (is_lost or row.selected == neighbour.slot):
                 self._tell(row, neighbour)
 
@@ -213,7 +214,7 @@ class Advertiser:
     def _tell(self, row: Destination, neighbour: Neighbour) -> None:
         """Sends one neighbour the state of a row, whatever it holds."""
         bit = neighbour.bit
-        if row.metric == INFINITY or row is self.withdrawn or self.retires or row.selected == neighbour.slot:
+        if row.metric + self.surcharge >= INFINITY or row is self.withdrawn or row.selected == neighbour.slot:
             neighbour.retractions.append(Update(row.node, distance(row.sequence, INFINITY)))
             row.holders &= ~bit
             row.current &= ~bit

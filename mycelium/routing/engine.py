@@ -24,7 +24,7 @@ from mycelium.routing.duplicate import Claim
 from mycelium.routing.exchange import Exchange
 from mycelium.routing.expiry import Expiry
 from mycelium.routing.forwarding import ForwardingTable
-from mycelium.routing.neighbour import Neighbour
+from mycelium.routing.neighbour import DAMPED_COST, Neighbour
 from mycelium.routing.origin import Origin
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.requests import Requests
@@ -186,8 +186,8 @@ class RoutingEngine:
         self._advertiser.mark(self._table.own, now=now)
 
     def retire(self, *, now: float) -> None:
-        """Retracts all routes, so that neighbours take others, while what they still send is forwarded."""
-        self._advertiser.retires = True
+        """Advertises all routes as worse than any other, so that neighbours take others where there are some."""
+        self._advertiser.surcharge = DAMPED_COST
         for row in self._table.rows.values():
             self._advertiser.mark(row, now=now)
 
@@ -211,7 +211,7 @@ class RoutingEngine:
     def forget_duplicate(self) -> None:
         """Forgets what is known of another host with our key, to find out anew whether there is one; ends `retire`."""
         self._origin.duplicates.forget()
-        self._advertiser.retires = False
+        self._advertiser.surcharge = 0
 
     def readvertise(self, *, now: float) -> None:
         """Ends `withdraw`, with a newer sequence, for which every route is feasible again; else does nothing."""

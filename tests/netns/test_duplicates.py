@@ -18,7 +18,7 @@ PINGS: Final = 50
 
 
 def test_a_clone_is_told_of_everywhere_and_the_mesh_goes_on(make_mesh: MakeMesh) -> None:
-    edges = [("old", "hub"), ("hub", "c"), ("c", "d"), ("new", "hub"), ("e", "old"), ("e", "new")]
+    edges = [("old", "hub"), ("hub", "c"), ("c", "d"), ("new", "hub"), ("old", "e"), ("new", "e")]
     mesh = make_mesh(edges, seeds={"old": KEY, "new": KEY})
     old, new, hub, d, e = (mesh[name] for name in ("old", "new", "hub", "d", "e"))
     mesh.start(["hub", "c", "d", "old", "e"])

@@ -256,7 +256,7 @@ def test_attempts_become_rarer_up_to_half_an_hour() -> None:
     assert one.returns_at - now - 100 == pytest.approx(FIRST_WAIT_S, rel=0.2)
 
 
-def test_who_has_retracted_its_routes_stands_back_whatever_it_hears_then() -> None:
+def test_who_has_retired_stands_back_whatever_it_hears_then() -> None:
     one, found, _ = duplicates()
     found.claim = Claim.YIELDS
     one.react(now=1.0)

@@ -4,6 +4,7 @@ import random
 
 from mycelium.identity import Identity, verify_signature
 from mycelium.routing.engine import RoutingEngine
+from mycelium.routing.neighbour import DAMPED_COST
 from mycelium.wire.announcement import Announcement, signed_bytes
 from mycelium.wire.control import SeqnoRequest, Update, decode_items, encode_item
 from mycelium.wire.distance import INFINITY, distance
@@ -172,19 +173,20 @@ def test_a_renamed_neighbour_is_the_next_hop_and_is_told_under_its_new_name() ->
     assert lab.engine.link_costs() == {address(1): 10}, "a neighbour that is not up has no name"
 
 
-def test_who_retires_is_a_relay_for_nobody_but_forwards_on() -> None:
+def test_who_retires_is_the_last_choice_of_everybody() -> None:
     lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(4, 7), update(1, 0))
     lab.flush()
     lab.engine.retire(now=lab.now)
     told = lab.flush()
-    assert lab.updates(told, 0) == {1: [(0, INFINITY)], 2: [(0, INFINITY)]}
-    assert lab.updates(told, 4) == {2: [(0, INFINITY)]}
+    assert lab.updates(told, 0) == {1: [(0, DAMPED_COST)], 2: [(0, DAMPED_COST)]}
+    assert lab.updates(told, 4) == {2: [(0, DAMPED_COST + 17)]}
     assert [lab.next_hop(node) for node in (1, 4)] == [1, 1]
-    lab.says(1, update(5, 7))
-    lab.up(3)
-    assert lab.updates(lab.flush(), 5) == {}
+    lab.says(1, update(5, 7), update(6, INFINITY - DAMPED_COST - 10))
+    told = lab.flush()
+    assert lab.updates(told, 5) == {2: [(0, DAMPED_COST + 17)]}
+    assert lab.updates(told, 6) == {}, "too far for any"
     lab.down(2)
     lab.engine.forget_duplicate()
     lab.engine.neighbour_up(address(2), 10, now=lab.now)
