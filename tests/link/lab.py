@@ -85,6 +85,7 @@ class LinkEnd:
         self.lab = lab
         self.rng = random.Random(f"{name}/{lab.seed}")
         self.identity = Identity(name.encode() * 32)
+        self.instance = bytes(16)
         self.outbox = Outbox()
         self.events: list[LinkEvent] = []
         self.frames: list[bytes] = []  # bodies of data frames that were opened, in order
@@ -107,6 +108,7 @@ class LinkEnd:
     def config(self) -> HandshakeConfig:
         return HandshakeConfig(
             identity=self.identity,
+            instance=self.instance,
             suites=SUITE_CHACHA20_POLY1305,
             entropy=self.rng.randbytes,
             primitives=RealPrimitives(),

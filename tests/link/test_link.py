@@ -692,28 +692,29 @@ def test_a_rekey_is_confirmed_without_a_probe(lab: LinkLab) -> None:
     assert sent == [HANDSHAKE_3, FRAME, FRAME], "a probe, and the reply to that of the other end"
 
 
-def test_of_two_hosts_with_one_key_the_one_with_the_newer_keypair_is_spoken_to_once_the_other_is_heard(
+def test_another_instance_of_a_neighbour_that_has_left_gets_its_link_without_the_keypairs_of_the_one_before(
     lab: LinkLab,
 ) -> None:
-    lab.run(SIMULTANEOUS_S)
-    lab.cut("b", "a")
-    for data in (b"older", b"older still"):
-        lab.send("b", data)
-    older = [data for source, _, data in lab.sent if source == "b"][-2:]
-    lab.mend()
-    lab.add_address("b", "elsewhere")
-    lab.ends["b"].address = "elsewhere"  # of the other host, which answers to both here
-    lab.shake_hands("a", "elsewhere")
-    lab.run(0.1)
-    lab.ends["b"].address = "b"
-    lab.run(1)
     a = lab.link("a")
-    lab.told("a")
-    assert a.paths.active.endpoint.host == "b"
-    for data in older:
-        lab.ends["a"].receive(endpoint("b"), data, len(data))
-        assert a.paths.active.endpoint.host == "elsewhere"
-    assert lab.told("a") == ["moved to elsewhere"]
+    before = list(a.keypairs.by_index)
+    assert not a.is_over
+    lab.act(lab.link("b").close, CLOSE_LEAVING)
+    lab.run(0.1)
+    assert a.is_over
+    lab.ends["b"].instance = bytes(range(16))
+    lab.shake_hands("b")
+    lab.run(0.5)
+    assert (a.is_over, a.state, a.instance) == (False, LinkState.UP, bytes(range(16)))
+    assert set(before).isdisjoint(a.keypairs.by_index)
+
+
+def test_a_link_that_comes_up_is_not_over_yet_and_a_silent_one_is(lab: LinkLab) -> None:
+    a = lab.link("a")
+    lab.cut("a", "b")
+    lab.run(0.01)
+    assert not a.is_over
+    lab.run(5)
+    assert (a.is_over, a.state) == (True, LinkState.DOWN)
 
 
 def test_a_timeout_sets_the_timer_once(lab: LinkLab) -> None:
