@@ -43,13 +43,14 @@ class PeerLists:
         """Takes the peers and lists of a new configuration; returns what that changes, for the operator."""
         sources = list(named)
         lists = [one for one in sources if isinstance(one, PeerListUrl)]
+        changes = self._peers.replace([one for one in sources if isinstance(one, PeerUrl)])
         for url in [url for url in self.by_url if url not in lists]:
             self.by_url.pop(url).following.cancel()
             self._peers.replace_listed(str(url), [])
         for url in lists:
             if url not in self.by_url:
                 self.by_url[url] = FollowedList(url, self._spawn(self._keep_reading(url)))
-        return self._peers.replace([one for one in sources if isinstance(one, PeerUrl)])
+        return changes
 
     async def _keep_reading(self, url: PeerListUrl) -> None:
         retries = Backoff(FIRST_RETRY_S, factor=RETRY_FACTOR, ceiling=REFRESH_S)

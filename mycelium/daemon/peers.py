@@ -65,7 +65,6 @@ class Peers:
         """
         urls = {str(url): url for url in configured}
         self._configured = set(urls)
-        self._removed &= self._configured.union(*self._listed.values())
         ended, begun = self._adjust(urls)
         counts = (begun, "added"), (ended, "removed"), (len(self._removed), "left out as removed by hand")
         return [f"{count} peer{'s' * (count > 1)} {what}" for count, what in counts if count]
@@ -73,11 +72,14 @@ class Peers:
     def replace_listed(self, source: str, listed: Iterable[PeerUrl]) -> None:
         """Takes the peers that a list has now, in place of those that it brought before."""
         urls = {str(url): url for url in listed}
-        self._listed[source] = set(urls)
+        self._listed.pop(source, None)
+        if urls:
+            self._listed[source] = set(urls)
         self._adjust(urls)
 
     def _adjust(self, named: Mapping[str, PeerUrl]) -> tuple[int, int]:
         """Ends the peers that nothing names any more, and begins those among `named` that are new; returns how many of each."""
+        self._removed &= self._configured.union(*self._listed.values())
         gone = [url for name, url in self._urls.items() if not self._is_wanted(name)]
         new = [url for name, url in named.items() if name not in self._urls and name not in self._removed]
         return _count(self._end, gone), _count(self._begin, new)

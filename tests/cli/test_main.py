@@ -145,8 +145,9 @@ def test_a_reader_that_goes_away_is_no_traceback(words: list[str]) -> None:
 
 
 def test_a_full_disk_is_one_line() -> None:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}  # as for most users
     with open("/dev/full", "w") as full:
-        finished = run_program("inspect", KEY, stdout=full)
+        finished = run_program("inspect", KEY, stdout=full, env=buffered)
     assert (finished.returncode, finished.stderr) == (1, "mycelium: No space left on device\n")
 
 

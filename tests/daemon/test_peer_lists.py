@@ -124,6 +124,8 @@ def test_a_peer_that_was_removed_by_hand_stays_away(followed: Followed) -> None:
         await followed.until(OTHER)
         lists.follow([LIST])
         await followed.until(OTHER)
+        lists.follow([ONE, OTHER])  # the configuration names them itself now
+        assert followed.urls == {str(OTHER)}
 
     followed.run(scene)
 

@@ -82,6 +82,24 @@ def test_what_was_removed_by_hand_stays_away_until_the_configuration_names_it_an
     assert peers.replace([ONE, OTHER]) == ["1 peer added"]
 
 
+def test_what_was_removed_by_hand_is_remembered_only_while_the_configuration_or_a_list_has_it(
+    node: Node, peers: Peers
+) -> None:
+    peers.replace_listed("list", [ONE, OTHER])
+    peers.remove(ONE)
+    peers.replace_listed("list", [ONE, THIRD])
+    assert list(node.peers.by_url) == [str(THIRD)]
+    peers.replace_listed("list", [THIRD])
+    peers.replace_listed("list", [ONE, THIRD])
+    assert list(node.peers.by_url) == [str(THIRD), str(ONE)]
+    peers.remove(ONE)
+    peers.replace([ONE])
+    peers.replace_listed("list", [])
+    assert not node.peers.by_url
+    peers.replace([])
+    assert (peers._removed, peers._listed) == (set(), {})
+
+
 def test_what_was_removed_and_added_by_hand_is_there_again(node: Node, peers: Peers) -> None:
     peers.replace([ONE])
     peers.remove(ONE)
