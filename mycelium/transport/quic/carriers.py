@@ -1,6 +1,7 @@
 """The UDP sockets that carry QUIC packets beside what they carry for `udp://`."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 from mycelium.endpoint import Endpoint
@@ -14,6 +15,7 @@ BYTES_PER_SEND: Final = 60_000
 
 # packets of one size, the last perhaps shorter; that size; where they came from. The view is valid during the call
 TakePackets = Callable[[memoryview, int, Endpoint], None]
+TakeWaiting = Callable[[memoryview, int, Endpoint, float], None]  # and how many seconds they had waited in the system
 
 
 class Carrier(Protocol):
@@ -25,17 +27,22 @@ class Carrier(Protocol):
     oversize: dict[Endpoint, int]
 
     def reach(self, endpoint: Endpoint) -> float: ...
+    def waited_s(self) -> float: ...
     def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int) -> bool: ...
 
 
 class Carriers:
     """All of them as one."""
 
-    def __init__(self, carriers: Sequence[Carrier], take: TakePackets, counters: QuicCounters) -> None:
+    def __init__(self, carriers: Sequence[Carrier], take: TakeWaiting, counters: QuicCounters) -> None:
+        self._take = take
         self._carriers = tuple(carriers)
         self._counters = counters
         for carrier in self._carriers:
-            carrier.take_quic = take
+            carrier.take_quic = partial(self._take_from, carrier)
+
+    def _take_from(self, carrier: Carrier, batch: memoryview, size: int, source: Endpoint) -> None:
+        self._take(batch, size, source, carrier.waited_s())
 
     def close(self) -> None:
         """Takes no packets from them any more."""

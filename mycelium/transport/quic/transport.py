@@ -60,8 +60,10 @@ class QuicTransport:
         self._strangers = Strangers()
         self._accepted = 0
         self._backlog = Backlog()
-        self._arrived: deque[Received] = deque()
+        self._arrived: deque[tuple[Received, float]] = deque()  # and when the packets arrived at this host
         self._arrived_bytes = 0
+        self._took_at = inf  # when the packets that were taken last had arrived
+        self._received_at = inf  # and those of what `receive` has returned last
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._deadline = inf  # not later than that of any connection
         self._sweep_at = inf
@@ -85,7 +87,7 @@ class QuicTransport:
         self._backlog.stop_waiting(pipe.queue for pipe in self._pipes)
 
     def waited_s(self) -> float:
-        return 0.0
+        return max(self._clock() - self._received_at, 0.0)
 
     def holds_more(self) -> bool:
         return bool(self._arrived)
@@ -103,15 +105,16 @@ class QuicTransport:
     def receive(self) -> Received | None:
         if not self._arrived:
             return None
-        received = self._arrived.popleft()
+        received, self._received_at = self._arrived.popleft()
         self._arrived_bytes -= len(received[0])
         if not self._arrived:
             os.eventfd_read(self._event)
         return received
 
-    def take(self, batch: memoryview, size: int, source: Endpoint) -> None:
-        """Takes packets from a UDP socket."""
+    def take(self, batch: memoryview, size: int, source: Endpoint, waited_s: float) -> None:
+        """Takes packets from a UDP socket, which had waited there for some seconds."""
         now = self._clock()
+        self._took_at = now - waited_s
         for destination, packets in runs_of_one_connection(bytes(batch), size):
             pipe = self._by_identifier.get(destination) or self._admit(packets[:size], destination, source, now=now)
             if pipe is None:
@@ -157,7 +160,7 @@ class QuicTransport:
             self.counters.received_bytes += len(data)
             if not self._arrived:
                 os.eventfd_write(self._event, 1)
-            self._arrived.append((memoryview(data), size, pipe.names[-1]))
+            self._arrived.append(((memoryview(data), size, pipe.names[-1]), self._took_at))
             self._arrived_bytes += len(data)
         pipe.received.clear()
 

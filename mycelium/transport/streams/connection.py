@@ -4,6 +4,7 @@ import contextlib
 import select
 import socket
 from collections.abc import Sequence
+from math import inf
 from typing import Final
 
 from mycelium.endpoint import Endpoint
@@ -12,6 +13,7 @@ from mycelium.limits import STRANGER_BYTES, TCP_UNSENT_ANSWER_BYTES, TCP_UNSENT_
 from mycelium.transport.backlog import ConnectionQueue
 from mycelium.transport.base import Buffer
 from mycelium.transport.framing import split
+from mycelium.transport.streams.sockets import read
 from mycelium.transport.streams.stack import Stack
 
 BYTES_PER_SEND: Final = 64 << 10
@@ -30,6 +32,7 @@ class StreamConnection:
         "_partial",
         "_rest",
         "_stranger_bytes",
+        "arrived_at",
         "events",
         "is_connecting",
         "is_trusted",
@@ -52,6 +55,7 @@ class StreamConnection:
         self.is_trusted = False
         self.unused_since = now
         self.queue: ConnectionQueue[bytes] = ConnectionQueue(TCP_UNSENT_DATA_BYTES, TCP_UNSENT_CONTROL_BYTES)
+        self.arrived_at = inf  # when the last byte read had arrived, in Unix time; infinity if that is unknown
         self.events = 0  # that epoll is registered for
         self._rest: memoryview | None = None  # unsent part of a batch; nothing else may leave before it
         self._partial = b""  # an incomplete datagram with its length
@@ -130,7 +134,7 @@ class StreamConnection:
             scratch[:start] = self._partial
         room = scratch[start:] if self.is_trusted else scratch[start : start + STRANGER_BYTES - self._stranger_bytes]
         try:
-            count = self.stream.recv_into(room)
+            count, self.arrived_at = read(self.stream, room)
         except BlockingIOError:
             return [], 0
         if not count:

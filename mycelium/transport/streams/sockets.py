@@ -4,13 +4,15 @@ import errno
 import ipaddress
 import socket
 from collections.abc import Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from math import inf
 from typing import Final
 
 from mycelium.endpoint import Endpoint
 from mycelium.transport.binding import bind
 from mycelium.transport.streams.causes import CONNECT
 from mycelium.transport.udp_address import SocketAddress, from_inet, from_inet6
+from mycelium.transport.udp_timestamps import TIMESPEC
 from mycelium.transport.underlay import Underlay
 
 SCHEME: Final = "tcp"
@@ -21,6 +23,8 @@ DEAD_AFTER_MS: Final = 4_000
 # Most bytes that the kernel queues beyond those in flight: enough to keep the wire busy until the next wake-up. More would
 # delay control messages, which can overtake data only in this process's own queue.
 UNSENT_BYTES_IN_KERNEL: Final = 128 << 10
+SO_TIMESTAMPNS: Final = 64  # SO_TIMESTAMPNS_NEW of <asm-generic/socket.h>
+ANCILLARY_BYTES: Final = socket.CMSG_SPACE(TIMESPEC.size)
 
 
 def listen(host: str, port: int, underlay: Underlay) -> socket.socket:
@@ -65,11 +69,22 @@ def connect(endpoint: Endpoint, underlay: Underlay) -> socket.socket:
 
 
 def tune(stream: socket.socket) -> None:
-    """Sets the options of a connection: non-blocking, TCP_NODELAY, TCP_USER_TIMEOUT, TCP_NOTSENT_LOWAT."""
+    """Sets the options of a connection: non-blocking, TCP_NODELAY, TCP_USER_TIMEOUT, TCP_NOTSENT_LOWAT, SO_TIMESTAMPNS."""
     stream.setblocking(False)
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, DEAD_AFTER_MS)
     stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_IN_KERNEL)
+    with suppress(OSError):  # older kernels; no arrival time is known then
+        stream.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+
+
+def read(stream: socket.socket, room: memoryview) -> tuple[int, float]:
+    """Reads once; returns the number of bytes and when the last one arrived, in Unix time, infinity if that is unknown."""
+    count, ancillary, _, _ = stream.recvmsg_into((room,), ANCILLARY_BYTES)
+    if not ancillary:
+        return count, inf
+    seconds, nanoseconds = TIMESPEC.unpack(ancillary[0][2])
+    return count, seconds + nanoseconds * 1e-9
 
 
 def endpoint_at(address: SocketAddress) -> Endpoint:

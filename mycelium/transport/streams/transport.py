@@ -12,7 +12,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from math import inf
-from time import monotonic
+from time import monotonic, time
 from typing import Final
 
 from mycelium.endpoint import Endpoint
@@ -67,6 +67,7 @@ class StreamTransport:
         self._backlog = Backlog()
         self._scratch = memoryview(bytearray(SCRATCH_BYTES))
         self._arrived: deque[Received] = deque()  # datagrams in `_scratch`
+        self._arrived_at = inf  # when the last byte read into it had arrived, in Unix time
         self._readable: deque[StreamConnection] = deque()
         self._sweep_at = inf
         self.counters = StreamCounters()
@@ -102,7 +103,7 @@ class StreamTransport:
         self._backlog.stop_waiting(connection.queue for connection in self._connections.values())
 
     def waited_s(self) -> float:
-        return 0.0
+        return max(time() - self._arrived_at, 0.0)
 
     @property
     def local_endpoints(self) -> list[Endpoint]:
@@ -163,6 +164,7 @@ class StreamTransport:
         if datagrams:
             endpoint = connection.endpoint if connection.names else self._name_accepted(connection)
             self._arrived.extend((datagram, len(datagram), endpoint) for datagram in datagrams)
+            self._arrived_at = connection.arrived_at
         if connection.stack is not None or not connection.is_trusted:
             self._go_on(connection)
 

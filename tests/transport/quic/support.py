@@ -34,9 +34,13 @@ class MemoryCarrier:
         self.refused: dict[Endpoint, str] = {}
         self.oversize: dict[Endpoint, int] = {}
         self.sent: list[bytes] = []
+        self.waited = 0.0
 
     def reach(self, endpoint: Endpoint) -> float:
         return float(endpoint.scheme == "udp")
+
+    def waited_s(self) -> float:
+        return self.waited
 
     def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int) -> bool:
         batch = b"".join(buffers)

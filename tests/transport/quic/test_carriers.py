@@ -26,7 +26,7 @@ class Ranked(MemoryCarrier):
 def made() -> tuple[Carriers, Ranked, Ranked, QuicCounters]:
     net, counters = MemoryNet(), QuicCounters()
     one, other = Ranked(net, "10.0.0.1"), Ranked(net, "10.0.0.2")
-    return Carriers([one, other], lambda batch, size, source: None, counters), one, other, counters
+    return Carriers([one, other], lambda batch, size, source, waited_s: None, counters), one, other, counters
 
 
 def test_the_best_socket_for_an_endpoint_sends_and_says_what_is_wrong_once() -> None:
@@ -52,8 +52,19 @@ def test_what_concerns_other_endpoints_is_left_to_udp() -> None:
     assert one.unreachable == other.unreachable == {THERE: "no route"}
 
 
+def test_packets_come_with_the_time_that_they_waited_in_their_socket() -> None:
+    net, taken = MemoryNet(), list[tuple[int, float]]()
+    one, other = Ranked(net, "10.0.0.1"), Ranked(net, "10.0.0.2")
+    Carriers([one, other], lambda batch, size, source, waited_s: taken.append((size, waited_s)), QuicCounters())
+    one.waited, other.waited = 0.25, 0.5
+    for number, carrier in enumerate((one, other)):
+        assert carrier.take_quic is not None
+        carrier.take_quic(memoryview(b"x"), number, THERE)
+    assert taken == [(0, 0.25), (1, 0.5)]
+
+
 def test_without_sockets_nothing_can_be_reached_and_closing_hands_nothing_over() -> None:
-    assert Carriers([], lambda batch, size, source: None, QuicCounters()).reach(THERE) == 0.0
+    assert Carriers([], lambda batch, size, source, waited_s: None, QuicCounters()).reach(THERE) == 0.0
     carriers, one, other, _ = made()
     assert one.take_quic is not None
     carriers.close()

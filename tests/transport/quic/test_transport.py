@@ -147,6 +147,16 @@ def test_the_descriptor_tells_when_senders_need_not_wait_any_more(net: MemoryNet
     assert not a.is_backed_up
 
 
+def test_datagrams_tell_for_how_long_they_have_waited_in_the_socket_and_here(net: MemoryNet) -> None:
+    a, b = joined(net)
+    net.carriers[B].waited = 0.25
+    a.send(at(B), datagrams(1), QUIC_DATAGRAM)
+    assert net.run(lambda: bool(net.received[B]))
+    assert b.waited_s() == 0.25
+    net.now += 0.5
+    assert b.waited_s() == 0.75
+
+
 # -- connections end ---------------------------------------------------------------------------------------------------
 
 
@@ -155,7 +165,7 @@ def test_without_the_library_the_cause_is_told(net: MemoryNet, monkeypatch: pyte
     a, b = net.add(A), net.add(B)
     a.send(at(B), [b"\x10hello"], 1_200)
     assert a.unreachable == {at(B): causes.NO_LIBRARY}
-    b.take(memoryview(bytes((0xC0,)) * 1_200), 1_200, at(A)._replace(scheme="udp"))
+    b.take(memoryview(bytes((0xC0,)) * 1_200), 1_200, at(A)._replace(scheme="udp"), 0.0)
     assert b.counters.unknown_dropped == 1
 
 

@@ -4,6 +4,7 @@ import select
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -170,6 +171,22 @@ def test_datagrams_that_were_read_already_are_announced(
     assert two.holds_more()
     received_by(two, one, count=2)
     assert not two.holds_more()
+
+
+def test_datagrams_tell_for_how_long_the_last_byte_with_them_had_waited(
+    pair: tuple[StreamTransport, StreamTransport], scheme: str
+) -> None:
+    one, two = pair
+    assert two.waited_s() == 0.0  # nothing came yet
+    here, _ = dialled(one, two, scheme)
+    began = time.monotonic()
+    one.send(here, [b"\x10a"], 1_200)
+    assert select.select([two], [], [], DEADLINE_S)[0]
+    came = time.monotonic()
+    time.sleep(0.05)
+    least = time.monotonic() - came
+    assert [data for data, _ in received_by(two, count=1)] == [b"\x10a"]
+    assert least <= two.waited_s() <= time.monotonic() - began
 
 
 def test_an_empty_batch_sends_nothing(pair: tuple[StreamTransport, StreamTransport]) -> None:
