@@ -130,8 +130,8 @@ class Driver:
                 self._backlog_s[transport] = 0.0
                 break
             data, segment_size, endpoint = received
-            now = monotonic()
             waited_s = transport.waited_s() if segment_size <= SHORT_BYTES else 0.0
+            now = monotonic()  # not before: a wait that goes on after `now` could exceed a round trip that ends with it
             node.receive(endpoint, data, segment_size, now=now, waited_s=waited_s)
             if outbox.deliveries and tun is not None:
                 tun.write(outbox.deliveries)

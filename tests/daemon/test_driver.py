@@ -347,6 +347,30 @@ def test_the_backlog_of_one_transport_is_not_hidden_by_an_empty_one(monkeypatch:
     asyncio.run(run())
 
 
+def test_a_wait_ends_before_the_time_that_the_node_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        one, other = await linked_pair()
+        [transport] = one.transports.transports
+        waited_until: list[float] = []
+        told: list[float] = []
+
+        def waited_s() -> float:
+            begun = monotonic()
+            while (now := monotonic()) == begun:  # the processor was lent to another process meanwhile
+                pass
+            waited_until.append(now)
+            return 0.3
+
+        monkeypatch.setattr(transport, "receive", iter([(memoryview(bytes(64)), 64, one.peer), None]).__next__)
+        monkeypatch.setattr(transport, "waited_s", waited_s)
+        monkeypatch.setattr(one.node, "receive", lambda *_, now, waited_s: told.append(now))
+        one.driver._on_transport(transport)
+        assert told[0] >= waited_until[0]
+        stop(one, other)
+
+    asyncio.run(run())
+
+
 def test_what_a_transport_holds_is_read_though_its_descriptor_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         one, other = await linked_pair()
