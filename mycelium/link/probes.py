@@ -81,7 +81,8 @@ class Probes:
         if asked is None:
             return False
         asked_at, size = asked
-        path.rtt.sample(now - asked_at, now=now, waited_s=fields.waited_s + self._frames.waited_s)
+        if not size:  # a long datagram is on the way for longer, and nobody measures how long it waits for a process
+            path.rtt.sample(now - asked_at, now=now, waited_s=fields.waited_s + self._frames.waited_s)
         if path.rtt.srtt is None:  # the answer took too long to be a sample
             return False
         paths = self._frames.paths

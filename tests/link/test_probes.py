@@ -51,6 +51,15 @@ def test_what_both_ends_waited_is_no_part_of_the_round_trip_on_the_wire(lab: Lin
     assert path.rtt.newest_on_wire == pytest.approx(0.05)
 
 
+def test_a_size_probe_measures_no_round_trip(lab: LinkLab) -> None:
+    probes, path = probes_of(lab, "a"), lab.link("a").paths.active
+    measured_at = path.rtt.measured_at
+    path.probes.clear()
+    probes.ask_size(path, 1_400, now=lab.now)
+    assert probes.take_reply(path, reply(next(iter(path.probes))), now=lab.now + 0.35)
+    assert path.rtt.measured_at == measured_at
+
+
 def test_a_round_trip_between_busy_hosts_is_that_of_the_wire_and_timeouts_see_all_of_it() -> None:
     lab = LinkLab()
     lab.waits_s.update(a=0.010, b=0.030)
