@@ -8,6 +8,7 @@ import errno
 import socket
 import struct
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from fcntl import ioctl
@@ -32,6 +33,7 @@ from mycelium.transport.udp_address import (
     to_inet,
     to_inet6,
 )
+from mycelium.transport.udp_burst import ANCILLARY_BYTES, QUIC_BYTES, RECEIVE_BYTES, BurstReceiver
 from mycelium.transport.udp_socket import (
     SOL_UDP,
     UDP_GRO,
@@ -44,10 +46,7 @@ from mycelium.transport.udp_timestamps import NO_TIMESPEC, SIOCGSTAMPNS, TIMESPE
 from mycelium.transport.underlay import Underlay
 from mycelium.wire.datagram import SIZE_PROBE
 
-RECEIVE_BYTES: Final = 65_536  # more than the largest UDP payload, so nothing is ever truncated
 GATHER_BYTES: Final = 62_000  # most bytes of single datagrams that are returned together: about one frame
-ANCILLARY_BYTES: Final = socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20)  # room for the GRO size and the larger PKTINFO
-QUIC_BYTES: Final = 0x40  # first bytes from here on are QUIC's, those below ours (RFC 9443)
 OTHERS_AT_ONCE: Final = 16  # batches of QUIC handed over in one call
 GSO_SEGMENTS: Final = 64  # UDP_MAX_SEGMENTS of older kernels; newer ones accept 128
 GSO_SEND_BYTES: Final = 65_507  # the largest UDP payload over IPv4
@@ -88,6 +87,7 @@ class UdpTransport:
 
     __slots__ = (
         "_bound",
+        "_burst",
         "_from_socket",
         "_held",
         "_is_drained",
@@ -120,10 +120,11 @@ class UdpTransport:
         self._bound = self._from_socket(udp.getsockname(), b"")
         self._recvmsg_into = udp.recvmsg_into
         self._view = memoryview(bytearray(GATHER_BYTES + 2 * RECEIVE_BYTES))
-        self._held: Received | None = None  # read, but not returned: its sender or size differs from what came before
+        self._burst = BurstReceiver(udp, self._view, self._source_of)
+        self._held: deque[Received] = deque()  # read, but not returned: of another sender or size than what came before
         self._is_drained = False
         self._is_lone = False  # the last one came alone, so the next one is returned before more are looked for
-        self._since_drained = 0  # batches returned since the socket was empty
+        self._since_drained = 0  # calls that brought datagrams since the socket was empty
         self._sources: dict[tuple[SocketAddress, bytes], Endpoint] = {}
         self._routes: dict[Endpoint, _Route] = {}
         self.gso = offload and has_gso(udp)
@@ -153,10 +154,9 @@ class UdpTransport:
         return reach(self._bound, endpoint) if is_mine else 0.0
 
     def receive(self) -> Received | None:
-        if self._held is not None:
-            held, self._held = self._held, None
-            return held
-        received = None if self._is_drained else self._receive_at(0)
+        if self._held:
+            return self._held.popleft()
+        received = None if self._is_drained else self._receive_at_once()
         if received is None:  # the socket is empty, or the call before found it so
             self._is_lone = self._since_drained == 1
             self._since_drained = 0
@@ -170,26 +170,22 @@ class UdpTransport:
 
     def _gather(self, size: int, source: Endpoint) -> Received:
         """Appends further single datagrams of the same sender and size, as GRO would have done."""
-        end = size
-        while end <= GATHER_BYTES:
-            following = self._receive_at(end)
-            if following is None:
-                self._is_drained = True
-                break
-            data, its_size, its_source = following
-            if its_source is not source or its_size > size or len(data) != its_size:
-                self._held = following
-                break
-            end += its_size
-            if its_size < size:
-                break
-        return self._view[:end], size, source
+        try:
+            (first, *others), self._is_drained = self._burst.gather(size, source, GATHER_BYTES)
+        except OSError:
+            self.counters.receive_errors += 1
+            return self._view[:size], size, source
+        came = len(first[0]) - size + sum(len(data) for data, _, _ in others)
+        self._since_drained += came > 0
+        self.counters.received_batches += came > 0
+        self.counters.received_bytes += came
+        self._held.extend(mine for other in others if (mine := self._take(*other)) is not None)
+        return first
 
-    def _receive_at(self, start: int) -> Received | None:
-        """Receives into the buffer, from offset `start`; returns None when nothing is queued, or it is not for the node."""
-        view = self._view[start:]
-        turns = OTHERS_AT_ONCE
-        while turns:
+    def _receive_at_once(self) -> Received | None:
+        """Receives what one call brings; returns None when nothing is queued, or it is not for the node."""
+        view = self._view
+        for _ in range(OTHERS_AT_ONCE):
             try:
                 length, ancillary, _, address = self._recvmsg_into((view,), ANCILLARY_BYTES)
             except BlockingIOError:
@@ -206,19 +202,24 @@ class UdpTransport:
                     pktinfo = data
             self.counters.received_batches += 1
             self.counters.received_bytes += length
-            source = self._sources.get((address, pktinfo)) or self._remember_source(address, pktinfo)
+            source = self._source_of(address, pktinfo)
             if source is None:
                 return None
-            # The last one is looked at too: the kernel puts datagrams of one sender together, whatever they are.
-            if view[0] < QUIC_BYTES and (length <= size or view[(length - 1) // size * size] < QUIC_BYTES):
-                return view[:length], size, source
-            if self.take_quic is None or not length:
-                return view[:length], size, source
-            turns -= 1
-            length = self._hand_over(view[:length], size, source)
-            if length:
-                return view[:length], min(size, length), source
+            mine = self._take(view[:length], size, source)
+            if mine is not None:
+                return mine
         return None
+
+    def _take(self, data: memoryview, size: int, source: Endpoint) -> Received | None:
+        """Returns what is the node's of datagrams that were received together, after others have got theirs."""
+        length = len(data)
+        # The last one is looked at too: the kernel puts datagrams of one sender together, whatever they are.
+        if not length or (data[0] < QUIC_BYTES and (length <= size or data[(length - 1) // size * size] < QUIC_BYTES)):
+            return data, size, source
+        if self.take_quic is None:
+            return data, size, source
+        length = self._hand_over(data, size, source)
+        return (data[:length], min(size, length), source) if length else None
 
     def _hand_over(self, batch: memoryview, size: int, source: Endpoint) -> int:
         """Hands the QUIC datagrams of a batch over; moves the others to its beginning and returns their length."""
@@ -235,7 +236,7 @@ class UdpTransport:
         return len(mine)
 
     def holds_more(self) -> bool:
-        return self._held is not None
+        return bool(self._held)
 
     def stop_waiting(self) -> None:
         pass
@@ -287,8 +288,11 @@ class UdpTransport:
 
     # -- caches per endpoint --------------------------------------------------------------------------------------------
 
-    def _remember_source(self, address: SocketAddress, pktinfo: bytes) -> Endpoint | None:
+    def _source_of(self, address: SocketAddress, pktinfo: bytes) -> Endpoint | None:
         """Returns the endpoint that a datagram came from; None if it came through the overlay."""
+        known = self._sources.get((address, pktinfo))
+        if known is not None:
+            return known
         endpoint = self._from_socket(address, pktinfo)._replace(local_port=self._bound.port)
         if self._underlay.came_through_overlay(endpoint.host, arrival_interface(pktinfo)):
             self.counters.inside_dropped += 1

@@ -14,7 +14,7 @@ from time import monotonic
 from typing import Final
 
 from mycelium.transport.quic.runs import LENGTH_AT, LONG_HEADER
-from mycelium.transport.udp import QUIC_BYTES
+from mycelium.transport.udp_burst import QUIC_BYTES
 from mycelium.wire.datagram import RECEIVER_AT
 
 SO_ATTACH_REUSEPORT_CBPF: Final = 51  # <asm-generic/socket.h>

@@ -321,7 +321,7 @@ def test_one_source_is_one_endpoint_object(pair: tuple[UdpTransport, UdpTranspor
 def test_made_up_sources_and_destinations_fill_no_memory(pair: tuple[UdpTransport, UdpTransport]) -> None:
     one, two = pair
     for index in range(ENDPOINTS_REMEMBERED + 10):
-        two._remember_source(("::1", index, 0, 0), b"")
+        two._source_of(("::1", index, 0, 0), b"")
         one.send(Endpoint("udp", "::1", 9, 0, b"")._replace(scope=index), [], 1_200)
     assert len(two._sources) <= ENDPOINTS_REMEMBERED
     assert len(one._routes) <= ENDPOINTS_REMEMBERED
