@@ -16,13 +16,14 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import LocalError
 from mycelium.limits import DATAGRAM_FLOOR, FRAME_PLAINTEXT
 from mycelium.link.counters import LinkCounters
+from mycelium.link.fold import ROW, Folding, Shape, folded_bytes, shape_of, without_heads
 from mycelium.link.keypair import LinkKeypair
 from mycelium.link.keypairs import Keypairs
 from mycelium.link.path.path import Path
 from mycelium.link.path.paths import Paths
 from mycelium.link.repair.repair import Repair
 from mycelium.outbox import Outbox
-from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_WORD, FRAME, FRAME_HEAD, FRAME_WORD, SIZE_PROBE, TAG_BYTES
+from mycelium.wire.datagram import CHUNK, FRAME, FRAME_HEAD, FRAME_WORD, SIZE_PROBE, TAG_BYTES
 from mycelium.wire.frame import DATA, FRAME_HEADER, REPAIR
 
 HEAD_BYTES: Final = FRAME_HEAD.size
@@ -52,6 +53,7 @@ class Frames:
         "_arm",
         "_filling",
         "_flow_order",
+        "_folding",
         "_outbox",
         "_owner",
         "_path_by_endpoint",
@@ -97,6 +99,7 @@ class Frames:
         self._flow_order = repair.order
         self._sent_frames = repair.sent
         self._filling = memoryview(b"")
+        self._folding = Folding()
 
     def arm(self, deadline: float) -> None:
         """Passes on a deadline that is earlier than what was passed on before."""
@@ -165,30 +168,36 @@ class Frames:
         is_data = kind == DATA
         distance = self._flow_order.distance(counter, plain) if is_data else 0
         FRAME_HEADER.pack_into(plain, 0, kind, path.number, distance, path.newest & MASK_32)
-        total = len(plain) + TAG_BYTES
-        block = self._outbox.take(HEAD_BYTES + total)
-        sealed = block[HEAD_BYTES:]
-        FRAME_HEAD.pack_into(block, 0, FRAME_WORD, receiver, counter)
+        total, size = len(plain) + TAG_BYTES, path.mtu.size
+        shape = None if HEAD_BYTES + total <= size else shape_of(total, size)
+        length, start = (HEAD_BYTES + total, HEAD_BYTES) if shape is None else (folded_bytes(shape), ROW)
+        block = self._outbox.take(length)
+        head = FRAME_HEAD.pack(FRAME_WORD, receiver, counter)
         try:
-            sealing.seal_into(counter, plain, block[:HEAD_BYTES], sealed)
+            sealing.seal_into(counter, plain, head, block[start : start + total])
         except LocalError:  # the key is used up: nothing leaves until a handshake brings a new keypair
             path.liveness.sent(counter - 1, wants_ack=False, now=now)
             return
-        size = path.mtu.size
-        if HEAD_BYTES + total <= size:
-            self._transmits.append((path.endpoint, [block], HEAD_BYTES + total, is_data))
-            path.tx_bytes += HEAD_BYTES + total
+        if shape is None:
+            block[:HEAD_BYTES] = head
+            self._transmits.append((path.endpoint, [block], length, is_data))
         else:
-            chunks = _chunks(sealed, receiver, counter, size)
-            self._transmits.append((path.endpoint, chunks, size, is_data))
-            path.tx_bytes += total + (len(chunks) >> 1) * CHUNK_HEAD.size
+            self._folding.fold(block, shape, receiver, counter)
+            self._transmits.append((path.endpoint, [block], shape[1] + ROW, is_data))
+        path.tx_bytes += length
         if is_data and now < self._sent_frames.keeps_until:
-            self._sent_frames.keep(counter, sealed, now=now)
+            self._keep(counter, block, shape, now=now)
         self.budget.sent_datagrams += 1 + total // size
         liveness = path.liveness
         liveness.sent(counter, wants_ack=wants_ack, now=now)
         if liveness.deadline < self.due_at:
             self.arm(liveness.deadline)
+
+    def _keep(self, counter: int, block: memoryview, shape: Shape | None, *, now: float) -> None:
+        if shape is None:
+            self._sent_frames.keep(counter, bytes(block[HEAD_BYTES:]), None, now=now)
+        else:
+            self._sent_frames.keep(counter, without_heads(block, shape[1]), shape, now=now)
 
     def transmit(self, path: Path, datagram: memoryview) -> None:
         """Puts one datagram that is no frame into the outbox."""
@@ -348,13 +357,3 @@ class Frames:
             self.arm(gaps.due_at)
         if kind != DATA:
             self._owner.frame_opened(kind, keypair, path, plain[FRAME_HEADER_BYTES:], now=now)
-
-
-def _chunks(sealed: memoryview, receiver: int, counter: int, size: int) -> list[bytes | memoryview]:
-    """Returns the buffers of a long frame's datagrams, each of `size` bytes but the last: head, part, head, part, ..."""
-    room, total = size - CHUNK_HEAD.size, len(sealed)
-    pack = CHUNK_HEAD.pack
-    buffers: list[bytes | memoryview] = []
-    for offset in range(0, total, room):
-        buffers += (pack(CHUNK_WORD | offset, receiver, counter, total), sealed[offset : offset + room])
-    return buffers

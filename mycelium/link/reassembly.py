@@ -4,8 +4,8 @@ Chunks are not authenticated singly, only the seal of the whole frame is. So wha
 chunk may cost the frame that it claims to be part of, never more: nothing is allocated without an acceptable counter, every
 byte held is charged with its overhead, and the oldest partial frame gives way, under the keypair and in the node.
 
-The usual burst, one whole frame in consecutive chunks, is joined straight from the receive buffer. A partial frame is held as
-runs of consecutive chunks, in order and without overlap.
+The usual burst, one whole frame in consecutive chunks, is unfolded in the receive buffer. A partial frame is held as runs of
+consecutive chunks of the folded frame, in order and without overlap.
 """
 
 import struct
@@ -14,34 +14,34 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from mycelium.limits import (
-    FRAME_PLAINTEXT,
     PARTIAL_BYTES_PER_KEYPAIR,
     PARTIAL_BYTES_PER_NODE,
     PARTIAL_FRAMES_PER_KEYPAIR,
 )
 from mycelium.link.counters import LinkCounters
-from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_OFFSET_MASK, TAG_BYTES
+from mycelium.link.fold import Folding, Shape, is_possible, unfolded
+from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_OFFSET_MASK
 from mycelium.wire.frame import WHOLE_FRAME
 
-SEALED_CEILING: Final = FRAME_PLAINTEXT + TAG_BYTES
 FRAME_OVERHEAD: Final = 512  # bytes charged for a partial frame besides what it holds
 RUN_OVERHEAD: Final = 128  # bytes charged for each run of chunks in it
 
 _WORD: Final = struct.Struct("!I")  # type << 24 | offset
-_REST: Final = struct.Struct("!IQI")  # receiver, counter, total: the same in all chunks of a frame
+_REST: Final = struct.Struct("!IQIHBx")  # receiver, counter, shape: the same in all chunks of a frame
 _REST_BYTES: Final = slice(_WORD.size, CHUNK_HEAD.size)
 
-Frame = tuple[int, bytes]  # counter, the sealed frame
+Frame = tuple[int, bytes | memoryview]  # counter, the sealed frame
 
 
 class PartialFrame:
     """Some runs of one frame: `starts` ascending, `runs[i]` the bytes from `starts[i]`, none overlapping another."""
 
-    __slots__ = ("charge", "counter", "held", "is_stale", "runs", "starts", "total")
+    __slots__ = ("charge", "counter", "held", "is_stale", "runs", "shape", "starts", "total")
 
-    def __init__(self, counter: int, total: int) -> None:
+    def __init__(self, counter: int, shape: Shape) -> None:
         self.counter = counter
-        self.total = total
+        self.shape = shape
+        self.total = shape[0]
         self.starts: list[int] = []
         self.runs: list[bytes] = []
         self.held = 0
@@ -115,6 +115,7 @@ class Reassembly:
 
     __slots__ = (
         "_budget",
+        "_folding",
         "_is_acceptable",
         "_partial",
         "_receiver",
@@ -130,6 +131,7 @@ class Reassembly:
         self._receiver = receiver
         self._is_acceptable = is_acceptable
         self._budget = budget
+        self._folding = Folding()
         self._partial: dict[int, PartialFrame] = {}  # by counter, oldest first
         self._segment_size = 0
         self._segment = _WORD
@@ -139,12 +141,16 @@ class Reassembly:
     def add_burst(self, burst: memoryview, segment_size: int) -> tuple[list[Frame], list[memoryview]]:
         """Takes a burst of datagrams of `segment_size` bytes, the last one perhaps shorter.
 
-        Returns the frames that it completed, which do not refer to `burst`, and the datagrams that are not chunks under this
-        keypair, as views of it.
+        Returns the frames that it completed and the datagrams that are not chunks under this keypair, both perhaps as views of
+        it. A burst that may be written to is left changed.
         """
         segment_size = min(segment_size, len(burst))
         if segment_size <= CHUNK_HEAD.size:
             return [], [burst[at : at + segment_size] for at in range(0, len(burst), segment_size or 1)]
+        whole = self._folding.unfold(burst, segment_size, self._receiver)
+        if whole is not None:
+            self.forget(whole[0])
+            return [whole], []
         if segment_size != self._segment_size:
             self._segment_size = segment_size
             self._segment = struct.Struct(f"!I{_REST.size}s{segment_size - CHUNK_HEAD.size}s")
@@ -159,11 +165,12 @@ class Reassembly:
         frames: list[Frame] = []
         odd: list[memoryview] = []
         for first, end in _split_into_runs(words, rests, payloads):
-            receiver, counter, total = _REST.unpack(rests[first])
+            receiver, counter, *shape = _REST.unpack(rests[first])
             if receiver != self._receiver or words[first] >> 24 != CHUNK:
                 odd += [burst[at * segment_size : (at + 1) * segment_size] for at in range(first, end)]
                 continue
-            frame = self._add_run(counter, total, words[first] & CHUNK_OFFSET_MASK, payloads[first:end])
+            offset = words[first] & CHUNK_OFFSET_MASK
+            frame = self._add_run(counter, (shape[0], shape[1], shape[2]), offset, payloads[first:end])
             if frame is not None:
                 frames.append((counter, frame))
         if tail:
@@ -202,32 +209,32 @@ class Reassembly:
         self._remove(frame)
         self.counters.frames_incomplete += 1
 
-    def _add_run(self, counter: int, total: int, start: int, payloads: Sequence[bytes | memoryview]) -> bytes | None:
-        data = b"".join(payloads)
+    def _add_run(self, counter: int, shape: Shape, start: int, payloads: Sequence[bytes | memoryview]) -> bytes | None:
+        data, total = b"".join(payloads), shape[0]
         frame = self._partial.get(counter)
         if (
-            total > SEALED_CEILING
+            not is_possible(shape)
             or start + len(data) > total
-            or (frame is not None and frame.total != total)
+            or (frame is not None and frame.shape != shape)
             or (frame is None and not self._is_acceptable(counter))
         ):
             self.counters.chunks_refused += len(payloads)
             return None
         if frame is None:
             if len(data) == total:
-                return data
-            frame = self._open_partial(counter, total)
+                return unfolded(data, shape)
+            frame = self._open_partial(counter, shape)
         growth = frame.insert(start, data)
         self.held_bytes += growth
         self._budget.held_bytes += growth
         if frame.held == total:
             self._remove(frame)
-            return b"".join(frame.runs)
+            return unfolded(b"".join(frame.runs), shape)
         self._shrink()
         return None
 
-    def _open_partial(self, counter: int, total: int) -> PartialFrame:
-        frame = self._partial[counter] = PartialFrame(counter, total)
+    def _open_partial(self, counter: int, shape: Shape) -> PartialFrame:
+        frame = self._partial[counter] = PartialFrame(counter, shape)
         self.held_bytes += frame.charge
         self._budget.add(frame, self)
         return frame

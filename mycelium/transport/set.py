@@ -33,7 +33,8 @@ def merged(transmits: list[Transmit]) -> Iterable[Transmit]:
     run: list[bytes | memoryview] = []  # buffers of the newest entry of `joined`
     room = 0
     for endpoint, buffers, size, is_bulk in transmits:
-        if room > 0 and len(buffers) == 1:
+        is_single = len(buffers) == 1 and len(buffers[0]) == size
+        if room > 0 and is_single:
             last_endpoint, _, last_size, was_bulk = joined[-1]
             if size <= last_size and endpoint == last_endpoint and is_bulk is was_bulk:
                 run.append(buffers[0])
@@ -41,7 +42,7 @@ def merged(transmits: list[Transmit]) -> Iterable[Transmit]:
                 continue
         run = list(buffers)
         joined.append((endpoint, run, size, is_bulk))
-        room = min(SEGMENTS_PER_SEND, BYTES_PER_SEND // size) - 1 if len(run) == 1 else 0
+        room = min(SEGMENTS_PER_SEND, BYTES_PER_SEND // size) - 1 if is_single else 0
     return joined
 
 

@@ -7,7 +7,7 @@ Integers are big endian. The first byte is a type in 0x10..0x1F, so that QUIC ca
     handshake 3   type 0x12, zeros 3 | receiver 4 | s 48 | instance 32                                                   88
     cookie        type 0x13, zeros 3 | receiver 4 | mac of the message it answers 8 | cookie 32 | mac 8                  56
     frame         type 0x14, zeros 3 | receiver 4 | counter 8 | sealed frame
-    chunk         type 0x15, byte offset 3 | receiver 4 | counter 8 | length of the sealed frame 4 | its bytes
+    chunk         type 0x15, byte offset 3 | receiver 4 | counter 8 | length of the folded frame 4, room 2, pad 1, 0 | its bytes
     size probe    type 0x16, zeros 3 | receiver 4 | counter 8 | sealed: token 4, zeros up to the size that is probed
 
 The instance in messages 2 and 3, sealed, is random, chosen at each start of their sender.
@@ -49,7 +49,7 @@ HANDSHAKE_3_HEAD: Final = struct.Struct("!B3xI")
 COOKIE_DATAGRAM: Final = struct.Struct("!B3xI8s32s8s")
 FRAME_HEAD: Final = struct.Struct("!IIQ")  # type << 24, receiver, counter
 SIZE_PROBE_BODY: Final = struct.Struct("!I")  # token
-CHUNK_HEAD: Final = struct.Struct("!IIQI")  # type << 24 | offset, receiver, counter, total
+CHUNK_HEAD: Final = struct.Struct("!IIQIHBx")  # type << 24 | offset, receiver, counter, folded bytes, room, pad
 FRAME_WORD: Final = FRAME << 24
 CHUNK_WORD: Final = CHUNK << 24
 SIZE_PROBE_WORD: Final = SIZE_PROBE << 24

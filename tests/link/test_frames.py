@@ -8,6 +8,7 @@ import pytest
 from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
 from mycelium.crypto.keys import LAST_BLOCK
 from mycelium.limits import FRAME_PLAINTEXT
+from mycelium.link.fold import ROW, unfolded_shape
 from mycelium.link.frames import FRAME_HEADER_BYTES, HEAD_BYTES, SEALED_OVERHEAD
 from mycelium.link.link import LinkState
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_WORD, FRAME, SIZE_PROBE, TAG_BYTES
@@ -75,7 +76,7 @@ def test_a_frame_that_fits_the_path_is_one_datagram_and_a_longer_one_is_cut(lab:
     assert [(data[0], len(data)) for data in datagrams(lab, "a", 1_000)] == [(FRAME, size)]
     lab.sent.clear()
     lab.send("a", bytes(largest + 1))
-    assert [(data[0], len(data)) for data in datagrams(lab, "a")] == [(CHUNK, size), (CHUNK, 20 + 5 + HEAD_BYTES - 16)]
+    assert [(data[0], len(data)) for data in datagrams(lab, "a")] == [(CHUNK, size // ROW * ROW), (CHUNK, 2 * ROW)]
     lab.run(0.1)
     assert lab.heard("b") == [bytes(largest), bytes(largest + 1)]
 
@@ -194,7 +195,8 @@ def test_a_frame_in_parts_that_is_too_short_for_a_header_is_malformed(lab: LinkL
     index, least = lab.link("b").keypairs.sending.local_index, FRAME_HEADER_BYTES + TAG_BYTES
     counters = lab.ends["b"].counters
     for length in (least - 1, least):
-        chunk = CHUNK_HEAD.pack(CHUNK_WORD, index, 1_000 + length, length) + bytes(length)
+        shape = unfolded_shape(length)
+        chunk = CHUNK_HEAD.pack(CHUNK_WORD, index, 1_000 + length, *shape) + bytes(shape[0])
         lab.ends["b"].receive(endpoint("a"), chunk, len(chunk))
     assert (counters.frames_malformed, counters.frames_not_opened) == (1, 1)
     lab.ends["b"].receive(endpoint("elsewhere"), chunk[: SEALED_OVERHEAD - 1], SEALED_OVERHEAD - 1)

@@ -20,7 +20,7 @@ def test_a_closed_keypair_gives_back_what_it_held_of_incomplete_and_of_waiting_f
     partial, held = PartialBudget(), ByteBudget(PARTIAL_BYTES_PER_NODE)
     completed = Completed(agreed_keys(is_initiator=False, index=7), HERE, None)
     keypair = LinkKeypair(completed, partial, held, LinkCounters(), now=0.0)
-    chunk = CHUNK_HEAD.pack(CHUNK_WORD, 7, 1, 2_000) + bytes(1_000)
+    chunk = CHUNK_HEAD.pack(CHUNK_WORD, 7, 1, 2_016, 1_440, 0) + bytes(1_000)
     keypair.reassembly.add_burst(memoryview(chunk), len(chunk))
     keypair.gaps.opened(2, now=0.0, srtt=0.002)
     keypair.gaps.admit(2, 1, memoryview(bytes(500)), [])

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from mycelium.limits import PARTIAL_BYTES_PER_KEYPAIR, PARTIAL_BYTES_PER_NODE, PARTIAL_FRAMES_PER_KEYPAIR
 from mycelium.link import reassembly
 from mycelium.link.counters import LinkCounters
-from mycelium.link.reassembly import SEALED_CEILING, PartialBudget, Reassembly
+from mycelium.link.fold import FOLDED_CEILING, ROW, UNFOLDED, Folding, Shape, folded_bytes, shape_of, without_heads
+from mycelium.link.reassembly import PartialBudget, Reassembly
 from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_WORD, FRAME_HEAD, FRAME_WORD
 
 RECEIVER = 0xA1B2C3D4
-SEGMENT = 1_452
+SEGMENT = 1_464
 PAYLOAD = SEGMENT - CHUNK_HEAD.size
 
 
@@ -42,14 +43,32 @@ def test_frame_split_over_bursts_that_share_a_burst_with_its_neighbours() -> Non
     assert inbox.held_bytes == 0
 
 
-def test_frame_does_not_refer_to_the_receive_buffer() -> None:
+def test_a_frame_that_is_one_burst_lies_in_it_and_parts_are_copied() -> None:
     sealed = sealed_frame(5, 5_000)
     buffer = bytearray(b"".join(chunks(1, sealed)))
+    at_once, _ = make_reassembly().add_burst(memoryview(bytearray(buffer)), SEGMENT)
+    assert at_once == [(1, sealed)]
+    assert isinstance(at_once[0][1], memoryview)
 
-    frames, _ = make_reassembly().add_burst(memoryview(buffer), SEGMENT)
-    buffer[:] = bytes(len(buffer))
+    inbox = make_reassembly()
+    inbox.add_burst(memoryview(buffer)[:SEGMENT], SEGMENT)
+    buffer[:SEGMENT] = bytes(SEGMENT)
+    assert inbox.add_burst(memoryview(buffer)[SEGMENT:], SEGMENT) == ([(1, sealed)], [])
 
-    assert frames == [(1, sealed)]
+
+def test_a_frame_that_comes_whole_after_a_part_of_it_holds_nothing() -> None:
+    sealed = sealed_frame(5, 5_000)
+    inbox = make_reassembly()
+    inbox.add_burst(burst_of(chunks(1, sealed)[:2]), SEGMENT)
+    assert inbox.add_burst(memoryview(bytearray(b"".join(chunks(1, sealed)))), SEGMENT) == ([(1, sealed)], [])
+    assert inbox.held_bytes == 0
+
+
+def test_a_whole_frame_longer_than_any_may_be_is_refused() -> None:
+    inbox = make_reassembly()
+    burst = memoryview(bytearray(b"".join(chunks(1, bytes(FOLDED_CEILING + ROW)))))
+    assert inbox.add_burst(burst, SEGMENT) == ([], [])
+    assert inbox.counters.chunks_refused == len(burst) // SEGMENT + 1
 
 
 def test_datagrams_that_are_no_chunks_of_ours_are_handed_back() -> None:
@@ -83,21 +102,22 @@ def test_chunk_of_an_opened_frame_allocates_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("offset", "total"),
-    [(0, SEALED_CEILING + 1), (1_000, 1_000 + PAYLOAD - 1), (0xFF_FFFF, 0xFFFF_FFFF), (0, 0)],
+    [(0, FOLDED_CEILING + ROW), (1_008, 1_008 + PAYLOAD - ROW), (0xFF_FFFF, 0xFFFF_FFFF), (0, 0)],
     ids=["frame too long", "chunk beyond the end", "offset beyond all", "empty frame"],
 )
 def test_impossible_chunk_is_refused(offset: int, total: int) -> None:
     inbox = make_reassembly()
-    datagram = CHUNK_HEAD.pack(CHUNK_WORD | offset, RECEIVER, 1, total) + bytes(PAYLOAD)
+    datagram = CHUNK_HEAD.pack(CHUNK_WORD | offset, RECEIVER, 1, total, PAYLOAD, 0) + bytes(PAYLOAD)
 
     assert inbox.add_burst(memoryview(datagram), SEGMENT) == ([], [])
     assert (inbox.held_bytes, inbox.counters.chunks_refused) == (0, 1)
 
 
-def test_chunk_that_disagrees_about_the_length_leaves_the_frame_alone() -> None:
+def test_chunk_that_disagrees_about_the_shape_leaves_the_frame_alone() -> None:
     sealed = sealed_frame(8, 4_000)
     datagrams = chunks(1, sealed)
-    liar = CHUNK_HEAD.pack(CHUNK_WORD, RECEIVER, 1, 3_999) + bytes(PAYLOAD)
+    total, room, pad = shape_of(4_000, SEGMENT)
+    liar = CHUNK_HEAD.pack(CHUNK_WORD, RECEIVER, 1, total, room, pad + 1) + bytes(PAYLOAD)
     inbox = make_reassembly()
 
     inbox.add_burst(burst_of(datagrams[:2]), SEGMENT)
@@ -124,7 +144,7 @@ def test_oldest_partial_frame_gives_way_to_the_newest() -> None:
 def test_what_came_twice_of_a_frame_can_be_forgotten() -> None:
     budget = PartialBudget()
     inbox = Reassembly(RECEIVER, lambda counter: True, budget, LinkCounters())
-    chunk = CHUNK_HEAD.pack(CHUNK_WORD, RECEIVER, 5, 3_000) + bytes(1_000)
+    chunk = CHUNK_HEAD.pack(CHUNK_WORD, RECEIVER, 5, 3_000, UNFOLDED, 0) + bytes(1_000)
     inbox.add_burst(memoryview(chunk), len(chunk))
     assert list(inbox.started()) == [5]
     assert inbox.missing(5) == [(1_000, 3_000)]
@@ -138,7 +158,8 @@ def test_what_a_session_holds_is_bounded_however_small_the_chunks() -> None:
     inbox = make_reassembly()
     head = CHUNK_HEAD.pack
     for counter in range(1, 20):
-        forged = [head(CHUNK_WORD | offset, RECEIVER, counter, 120_000) + b"x" for offset in range(0, 20_000, 2)]
+        rest = RECEIVER, counter, 120_000, UNFOLDED, 0
+        forged = [head(CHUNK_WORD | offset, *rest) + b"x" for offset in range(0, 20_000, 2)]
         for at in range(0, len(forged), 1_000):
             inbox.add_burst(burst_of(forged[at : at + 1_000]), CHUNK_HEAD.size + 1)
             assert inbox.held_bytes <= PARTIAL_BYTES_PER_KEYPAIR
@@ -178,11 +199,12 @@ def test_partial_frame_is_gone_at_the_second_sweep() -> None:
 @given(
     lengths=st.lists(st.integers(1, 20_000), min_size=1, max_size=3),
     sizes=st.lists(st.sampled_from([1_000, 1_212, 1_432, 3_000, 65_000]), min_size=1, max_size=3),
+    folded_for=st.integers(2 * ROW, 9_000),
     doubled=st.integers(0, 20),
     seed=st.integers(0, 2**32),
 )
 def test_any_order_doubling_and_mix_of_chunk_sizes_gives_the_frames(
-    lengths: list[int], sizes: list[int], doubled: int, seed: int
+    lengths: list[int], sizes: list[int], folded_for: int, doubled: int, seed: int
 ) -> None:
     rng = random.Random(seed)
     frames = {counter: sealed_frame(counter, length) for counter, length in enumerate(lengths)}
@@ -190,11 +212,11 @@ def test_any_order_doubling_and_mix_of_chunk_sizes_gives_the_frames(
         datagram
         for counter, sealed in frames.items()
         for size in sizes
-        for datagram in chunks(counter, sealed, payload=size)
+        for datagram in chunks(counter, sealed, payload=size, folded_for=folded_for)
     ]
     datagrams += rng.choices(datagrams, k=doubled)
     rng.shuffle(datagrams)
-    opened: dict[int, bytes] = {}
+    opened: dict[int, bytes | memoryview] = {}
     inbox = Reassembly(RECEIVER, lambda counter: counter not in opened, PartialBudget(), LinkCounters())
 
     for burst, segment_size in bursts_of_equal_size(datagrams, rng):
@@ -228,11 +250,22 @@ def sealed_frame(seed: int, length: int) -> bytes:
     return random.Random(seed).randbytes(length)
 
 
-def chunks(counter: int, sealed: bytes, *, receiver: int = RECEIVER, payload: int = PAYLOAD) -> list[bytes]:
+def chunks(
+    counter: int, sealed: bytes, *, receiver: int = RECEIVER, payload: int = PAYLOAD, folded_for: int = SEGMENT
+) -> list[bytes]:
+    body, shape = folded(sealed, folded_for)
     return [
-        CHUNK_HEAD.pack(CHUNK_WORD | at, receiver, counter, len(sealed)) + sealed[at : at + payload]
-        for at in range(0, len(sealed), payload)
+        CHUNK_HEAD.pack(CHUNK_WORD | at, receiver, counter, *shape) + body[at : at + payload]
+        for at in range(0, len(body), payload)
     ]
+
+
+def folded(sealed: bytes, size: int) -> tuple[bytes, Shape]:
+    shape = shape_of(len(sealed), size)
+    block = memoryview(bytearray(folded_bytes(shape)))
+    block[ROW : ROW + len(sealed)] = sealed
+    Folding().fold(block, shape, RECEIVER, 0)
+    return without_heads(block, shape[1]), shape
 
 
 def burst_of(datagrams: list[bytes]) -> memoryview:

@@ -272,10 +272,11 @@ def forged_chunks(net: NodeNet, rng: random.Random, count: int) -> list[bytes]:
     index, newest = link.keypairs.sending.remote_index, link.keypairs.sending.sealing.counter
     chunks: list[bytes] = []
     for _ in range(count):
-        total = rng.choice((30, 5_000, 60_000, 131_088, 200_000, 0xFFFF_FFFF))
+        total = rng.choice((48, 5_016, 60_000, 131_088, 200_016, 0xFFFF_FFFF))
         offset = rng.randrange(0, min(total, 0xFF_FFFF))
         number = newest + rng.randrange(-50, 5_000)
-        chunks.append(CHUNK_HEAD.pack(CHUNK_WORD | offset, index, max(number, 0), total) + rng.randbytes(1_000))
+        shape = total, rng.choice((0, 24, 1_440, 65_520, 65_535)), rng.choice((0, 7, 255))
+        chunks.append(CHUNK_HEAD.pack(CHUNK_WORD | offset, index, max(number, 0), *shape) + rng.randbytes(1_000))
     return chunks
 
 

@@ -147,6 +147,9 @@ class Chunk(Layer):
         XIntField("receiver", 0),
         LongField("counter", 1),
         IntField("total", 0),
+        ShortField("room", 1440),
+        ByteField("pad", 0),
+        ByteField("zero", 0),
         XStrField("sealed", b""),
     ]
 

@@ -51,7 +51,7 @@ def test_types_share_a_port_with_quic() -> None:
         (HANDSHAKE_3_HEAD, 8),
         (COOKIE_DATAGRAM, 56),
         (FRAME_HEAD, 16),
-        (CHUNK_HEAD, 20),
+        (CHUNK_HEAD, 24),
     ],
 )
 def test_heads_have_their_sizes(layout: struct.Struct, size: int) -> None:
@@ -72,7 +72,7 @@ def test_whoever_has_an_index_finds_it_behind_the_first_word(index: int, other: 
         HANDSHAKE_3_HEAD.pack(HANDSHAKE_3, index),
         COOKIE_DATAGRAM.pack(COOKIE, index, b"", b"", b""),
         FRAME_HEAD.pack(FRAME_WORD, index, other),
-        CHUNK_HEAD.pack(CHUNK_WORD, index, other, other),
+        CHUNK_HEAD.pack(CHUNK_WORD, index, other, other, 1_440, 7),
     ]
     assert [head[0] for head in heads] == [HANDSHAKE_3, COOKIE, FRAME, CHUNK]
     assert [int.from_bytes(head[INDEX], "big") for head in heads] == [index] * 4
@@ -87,11 +87,18 @@ def test_a_frame_head_survives_the_wire(index: int, counter: int) -> None:
     assert FRAME_HEAD.unpack(head) == (FRAME_WORD, index, counter)
 
 
-@given(st.integers(0, CHUNK_OFFSET_MASK), WORDS, COUNTERS, WORDS)
-def test_a_chunk_head_survives_the_wire(offset: int, index: int, counter: int, total: int) -> None:
-    head = CHUNK_HEAD.pack(CHUNK_WORD | offset, index, counter, total)
+@given(
+    st.integers(0, CHUNK_OFFSET_MASK),
+    WORDS,
+    COUNTERS,
+    WORDS,
+    st.integers(0, (1 << 16) - 1),
+    st.integers(0, (1 << 8) - 1),
+)
+def test_a_chunk_head_survives_the_wire(offset: int, index: int, counter: int, total: int, room: int, pad: int) -> None:
+    head = CHUNK_HEAD.pack(CHUNK_WORD | offset, index, counter, total, room, pad)
     word, *rest = CHUNK_HEAD.unpack(head)
-    assert (word >> 24, word & CHUNK_OFFSET_MASK, *rest) == (CHUNK, offset, index, counter, total)
+    assert (word >> 24, word & CHUNK_OFFSET_MASK, *rest) == (CHUNK, offset, index, counter, total, room, pad)
     assert head[1:4] == offset.to_bytes(3, "big")
     assert head[INDEX.start : 16] == FRAME_HEAD.pack(FRAME_WORD, index, counter)[INDEX.start :]
 

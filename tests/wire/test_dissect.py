@@ -279,7 +279,7 @@ def test_a_crafted_datagram_of_a_stranger_is_counted_and_dropped(
         (lambda index: dissect.Frame(receiver=index, sealed=bytes(23)), "frames_malformed"),
         (lambda index: dissect.Frame(receiver=index, counter=9999, sealed=bytes(24)), "frames_not_opened"),
         (lambda index: dissect.Frame(receiver=index, counter=0, sealed=bytes(24)), "frames_not_opened"),
-        (lambda index: dissect.Chunk(receiver=index, counter=9999, total=30, sealed=bytes(30)), "frames_not_opened"),
+        (lambda index: dissect.Chunk(receiver=index, counter=9999, total=48, sealed=bytes(48)), "frames_not_opened"),
     ],
 )
 def test_a_crafted_frame_under_a_known_index_is_counted_and_dropped(
@@ -293,10 +293,13 @@ def test_a_crafted_frame_under_a_known_index_is_counted_and_dropped(
 @pytest.mark.parametrize(
     "fields",
     [
-        {"total": FRAME_PLAINTEXT + 17, "sealed": bytes(1000)},
-        {"total": 100, "offset": 90, "sealed": bytes(11)},
+        {"total": FRAME_PLAINTEXT + 40, "sealed": bytes(1000)},
+        {"total": 96, "offset": 90, "sealed": bytes(7)},
         {"total": 0, "sealed": bytes(1)},
-        {"total": 2000, "counter": 0, "sealed": bytes(1000)},
+        {"total": 2016, "counter": 0, "sealed": bytes(1000)},
+        {"total": 2000, "sealed": bytes(1000)},
+        {"total": 2016, "room": 1000, "sealed": bytes(1000)},
+        {"total": 2016, "pad": 24, "sealed": bytes(1000)},
     ],
 )
 def test_an_impossible_chunk_is_refused_and_held_nowhere(fields: dict[str, Any], attacked: Attacked) -> None:

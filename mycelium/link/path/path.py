@@ -1,17 +1,17 @@
 """A path: one pair of underlay addresses over which a neighbour is reached, and what is known of it."""
 
 from mycelium.endpoint import Endpoint
+from mycelium.link.fold import folded_bytes, shape_of
 from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.liveness import Liveness
 from mycelium.link.path.mtu import PathMtu
 from mycelium.link.path.rtt import RttEstimator
 from mycelium.link.repair.gaps import WORTHWHILE_RTT_S
 from mycelium.medium import medium_of
-from mycelium.wire.datagram import CHUNK_HEAD, FRAME_HEAD
+from mycelium.wire.datagram import FRAME_HEAD
 
 _LOW_32 = 0xFFFF_FFFF
 _FRAME_HEAD_BYTES = FRAME_HEAD.size
-_CHUNK_HEAD_BYTES = CHUNK_HEAD.size
 
 
 class Path:
@@ -54,7 +54,7 @@ class Path:
         if sealed_bytes + _FRAME_HEAD_BYTES <= size:
             self.rx_bytes += sealed_bytes + _FRAME_HEAD_BYTES
         else:
-            self.rx_bytes += sealed_bytes - -sealed_bytes // (size - _CHUNK_HEAD_BYTES) * _CHUNK_HEAD_BYTES
+            self.rx_bytes += folded_bytes(shape_of(sealed_bytes, size))
         if keypair is not self.keypair:
             self.keypair = keypair
             self.newest = counter

@@ -8,6 +8,7 @@ from typing import Final
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.limits import REPAIR_BYTES_PER_NODE
 from mycelium.link.counters import LinkCounters
+from mycelium.link.fold import unfolded_shape
 from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.path import Path
 from mycelium.link.repair.flow_order import FlowOrder
@@ -95,12 +96,15 @@ def grouped(pieces: list[Piece], receiver: int, size: int) -> list[list[bytes | 
 def _datagrams(pieces: list[Piece], receiver: int, size: int) -> list[bytes]:
     datagrams: list[bytes] = []
     room = size - CHUNK_HEAD.size
-    for counter, sealed, start, end in pieces:
-        total = len(sealed)
-        if _HEAD_BYTES + total <= size:
-            datagrams.append(FRAME_HEAD.pack(FRAME_WORD, receiver, counter) + sealed)
+    for counter, body, shape, start, end in pieces:
+        if shape is None and _HEAD_BYTES + len(body) <= size:
+            datagrams.append(FRAME_HEAD.pack(FRAME_WORD, receiver, counter) + body)
             continue
+        if shape is None:  # the path carries less than when it was sent
+            shape = unfolded_shape(len(body))
+            end = shape[0] if end == len(body) else end
+            body += bytes(shape[2])
         for offset in range(start, end, room):
-            head = CHUNK_HEAD.pack(CHUNK_WORD | offset, receiver, counter, total)
-            datagrams.append(head + sealed[offset : min(offset + room, end)])
+            head = CHUNK_HEAD.pack(CHUNK_WORD | offset, receiver, counter, *shape)
+            datagrams.append(head + body[offset : min(offset + room, end)])
     return datagrams

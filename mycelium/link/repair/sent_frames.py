@@ -13,6 +13,7 @@ from typing import Final
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.limits import SENT_BYTES_PER_LINK
 from mycelium.link.counters import LinkCounters
+from mycelium.link.fold import Shape
 
 KEEPING_S: Final = 60.0  # how long frames go on being kept after the last sign of loss
 KEPT_S: Final = 0.25  # how long one frame is kept: the neighbour gives up on it earlier
@@ -23,16 +24,18 @@ MOST_ALLOWANCE: Final = 1 << 20  # bytes to resend that can be saved up
 SENT_OVERHEAD: Final = 256  # bytes charged for a frame besides its own
 _REMEMBERED: Final = 128  # counters of frames that may be lost without harm
 
-Piece = tuple[int, bytes, int, int]  # counter, the sealed frame, first byte and end of what to send of it
+# counter; the sealed frame, and None, or the folded one, and its shape; first byte and end of what to send of it
+Piece = tuple[int, bytes, Shape | None, int, int]
 
 
 class SentFrame:
-    """A frame as it was sent."""
+    """A frame as it was sent: `body` is the folded frame where it has a shape, else the sealed one."""
 
-    __slots__ = ("answers", "sealed", "sent_at")
+    __slots__ = ("answers", "body", "sent_at", "shape")
 
-    def __init__(self, sealed: bytes, *, now: float) -> None:
-        self.sealed = sealed
+    def __init__(self, body: bytes, shape: Shape | None, *, now: float) -> None:
+        self.body = body
+        self.shape = shape
         self.sent_at = now
         self.answers = 0
 
@@ -61,11 +64,11 @@ class SentFrames:
         self.excused = 0  # frames without data that were asked for: nobody misses them; taken by the owner
         self._expendable: deque[int] = deque(maxlen=_REMEMBERED)
 
-    def keep(self, counter: int, sealed: memoryview, *, now: float) -> None:
-        """Keeps a copy of a data frame that is sent now."""
-        self._frames[counter] = SentFrame(bytes(sealed), now=now)
-        self._charge(len(sealed) + SENT_OVERHEAD)
-        self._allowance = min(self._allowance + len(sealed) // RESENT_SHARE, MOST_ALLOWANCE)
+    def keep(self, counter: int, body: bytes, shape: Shape | None, *, now: float) -> None:
+        """Keeps a data frame that is sent now, as `SentFrame`."""
+        self._frames[counter] = SentFrame(body, shape, now=now)
+        self._charge(len(body) + SENT_OVERHEAD)
+        self._allowance = min(self._allowance + len(body) // RESENT_SHARE, MOST_ALLOWANCE)
         self._shrink(now=now)
 
     def answer(self, ranges: Iterable[tuple[int, int, int]], *, newest: int, now: float) -> list[Piece]:
@@ -86,14 +89,14 @@ class SentFrames:
             if counter != current:
                 current, position = counter, 0
                 frame.answers += 1
-            end = min(end, len(frame.sealed))
+            end = min(end, len(frame.body))
             if frame.answers > ANSWERS or not position <= start < end or end - start > self._allowance:
                 self.counters.repair_ranges_refused += 1
                 continue
             position = end
             self._allowance -= end - start
             self.counters.repair_bytes_resent += end - start
-            pieces.append((counter, frame.sealed, start, end))
+            pieces.append((counter, frame.body, frame.shape, start, end))
         return pieces
 
     def sweep(self, *, now: float) -> None:
@@ -121,7 +124,7 @@ class SentFrames:
             if is_within and frame.sent_at >= now - KEPT_S:
                 return
             del frames[counter]
-            self._charge(-len(frame.sealed) - SENT_OVERHEAD)
+            self._charge(-len(frame.body) - SENT_OVERHEAD)
 
     def _charge(self, size: int) -> None:
         self.held_bytes += size

@@ -9,7 +9,7 @@ from mycelium.limits import DATAGRAM_FLOOR
 from mycelium.link.frames import SEALED_OVERHEAD
 from mycelium.link.repair.gaps import ASKS, LEAST_PATIENCE_S
 from mycelium.link.repair.repair import grouped
-from mycelium.link.repair.sent_frames import KEEPING_S
+from mycelium.link.repair.sent_frames import KEEPING_S, Piece
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, FRAME, FRAME_HEAD, TAG_BYTES
 from mycelium.wire.frame import FRAME_HEADER, REPAIR, REPAIR_HEAD, REPAIR_RANGE, WHOLE_FRAME
 from mycelium.wire.train import TRAIN_HEADER_BYTES
@@ -127,7 +127,7 @@ def test_a_lost_chunk_costs_one_round_trip_and_one_chunk() -> None:
     lost = cut_once(net, "a", CHUNK, skip=5)
     sent = stream(net, "a", "b", 2)
     assert received(net, "b") == sent
-    assert counter(net, "a", "repair_bytes_resent") == resent + len(lost[0]) - 20
+    assert counter(net, "a", "repair_bytes_resent") == resent + len(lost[0]) - CHUNK_HEAD.size
 
 
 def test_the_last_frame_is_repaired_too() -> None:
@@ -256,22 +256,25 @@ def test_resent_datagrams_are_the_very_same() -> None:
     assert counter(net, "a", "repair_bytes_resent") > 0
 
 
+SHAPE = (51_456, 1_440, 0)
+
 # -- datagrams of an answer --------------------------------------------------------------------------------------------
 
 
 def test_what_is_resent_at_once_is_at_most_forty_datagrams_of_one_size() -> None:
-    frame = bytes(range(256)) * 200
-    sizes = [[len(data) for data in group] for group in grouped([(5, frame, 0, len(frame))], 77, 520)]
-    assert [len(group) for group in sizes] == [40, 40, 23]
+    frame = bytes(range(256)) * 201
+    sizes = [[len(data) for data in group] for group in grouped([(5, frame, SHAPE, 0, len(frame))], 77, 520)]
+    assert [len(group) for group in sizes] == [40, 40, 24]
     assert {size for group in sizes for size in group[:-1]} == {520}
 
 
 def test_a_short_datagram_ends_what_is_resent_at_once() -> None:
     frame = bytes(1_000)
-    pieces = [(5, frame, 0, 10), (5, frame, 500, 1_000), (6, bytes(50), 0, 50), (7, bytes(50), 0, 10)]
+    pieces: list[Piece] = [(5, frame, SHAPE, 0, 10), (5, frame, SHAPE, 500, 1_000), (6, bytes(50), None, 0, 50)]
+    pieces.append((7, bytes(50), None, 0, 10))
     groups = grouped(pieces, 77, 520)
-    assert [[len(data) for data in group] for group in groups] == [[20 + 10], [20 + 500, 16 + 50], [16 + 50]]
-    assert [data[0] for group in groups for data in group] == [CHUNK, CHUNK, FRAME, FRAME]
+    assert [[len(data) for data in group] for group in groups] == [[24 + 10], [24 + 496, 24 + 4], [16 + 50], [16 + 50]]
+    assert [data[0] for group in groups for data in group] == [CHUNK, CHUNK, CHUNK, FRAME, FRAME]
 
 
 # -- requests and answers ----------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from mycelium.link.repair.sent_frames import (
     KEPT_S,
     MOST_ALLOWANCE,
     SENT_OVERHEAD,
+    Piece,
     SentFrames,
 )
 from mycelium.wire.frame import WHOLE_FRAME
@@ -37,8 +38,8 @@ def test_a_frame_is_kept_from_the_first_request_on_and_for_a_minute_after_the_la
     assert frames.keeps_until < 0
     assert frames.answer([(4, *WHOLE)], newest=9, now=10.0) == []
     assert frames.keeps_until == 10.0 + KEEPING_S
-    frames.keep(10, memoryview(sealed(100)), now=10.0)
-    assert frames.answer([(10, *WHOLE)], newest=10, now=11.0) == [(10, sealed(100), 0, 100)]
+    frames.keep(10, sealed(100), None, now=10.0)
+    assert frames.answer([(10, *WHOLE)], newest=10, now=11.0) == [(10, sealed(100), None, 0, 100)]
     assert frames.keeps_until == 11.0 + KEEPING_S
 
 
@@ -51,17 +52,17 @@ def test_frames_that_were_never_sent_are_no_sign_of_loss() -> None:
 
 def test_ranges_are_sent_as_asked_for_and_once() -> None:
     frames = sent_frames()
-    frames.keep(1, memoryview(sealed(1000)), now=0.0)
+    frames.keep(1, sealed(1000), None, now=0.0)
     asked = [(1, 100, 200), (1, 150, 300), (1, 200, 300), (1, 900, WHOLE_FRAME), (1, 1000, 2000), (1, 50, 20)]
     pieces = frames.answer(asked, newest=1, now=0.0)
-    assert [(start, end) for _, _, start, end in pieces] == [(100, 200), (200, 300), (900, 1000)]
+    assert [(start, end) for _, _, _, start, end in pieces] == [(100, 200), (200, 300), (900, 1000)]
     assert frames.counters.repair_ranges_refused == 3
     assert frames.counters.repair_bytes_resent == 300
 
 
 def test_a_frame_is_sent_again_a_few_times_only() -> None:
     frames = sent_frames()
-    frames.keep(1, memoryview(sealed(1000)), now=0.0)
+    frames.keep(1, sealed(1000), None, now=0.0)
     answers = [frames.answer([(1, *WHOLE)], newest=1, now=0.0) for _ in range(10)]
     assert sum(bool(answer) for answer in answers) == ANSWERS
 
@@ -70,7 +71,7 @@ def test_no_more_is_resent_than_a_quarter_of_what_is_sent() -> None:
     frames = sent_frames()
     total = 0
     for counter in range(1, 200):
-        frames.keep(counter, memoryview(sealed(10_000)), now=0.0)
+        frames.keep(counter, sealed(10_000), None, now=0.0)
         total += 10_000
         frames.answer([(counter, *WHOLE)], newest=counter, now=0.0)
         assert frames.counters.repair_bytes_resent <= FIRST_ALLOWANCE + total / 4
@@ -81,7 +82,7 @@ def test_memory_is_bounded_for_a_link_and_for_the_node() -> None:
     budget = ByteBudget(5 << 20)
     links = [SentFrames(budget, LinkCounters()) for _ in range(2)]
     for counter in range(1, 3000):
-        links[counter % 2].keep(counter, memoryview(sealed(5_000)), now=0.0)
+        links[counter % 2].keep(counter, sealed(5_000), None, now=0.0)
         assert sum(link.held_bytes for link in links) == budget.held_bytes <= 5 << 20
         assert all(link.held_bytes <= SENT_BYTES_PER_LINK for link in links)
     assert links[1].answer([(2999, *WHOLE)], newest=2999, now=0.0)
@@ -93,7 +94,7 @@ def test_memory_is_bounded_for_a_link_and_for_the_node() -> None:
 
 def test_frames_are_forgotten_when_nobody_can_want_them() -> None:
     frames = sent_frames()
-    frames.keep(1, memoryview(sealed(1000)), now=0.0)
+    frames.keep(1, sealed(1000), None, now=0.0)
     frames.sweep(now=KEPT_S / 2)
     assert frames.held_bytes
     frames.sweep(now=KEPT_S * 2)
@@ -107,9 +108,9 @@ def test_what_was_lost_is_put_together_again_though_the_size_has_changed(
     frame = sealed(total, seed)
     rng = random.Random(seed)
     reassembly = Reassembly(77, lambda counter: True, PartialBudget(), LinkCounters())
-    complete: list[bytes] = []
+    complete: list[bytes | memoryview] = []
 
-    def carry(pieces: list[tuple[int, bytes, int, int]], size: int, loss: float) -> None:
+    def carry(pieces: list[Piece], size: int, loss: float) -> None:
         for datagrams in grouped(pieces, 77, size):
             assert all(len(datagram) == size for datagram in datagrams[:-1])
             for datagram in datagrams:
@@ -119,9 +120,9 @@ def test_what_was_lost_is_put_together_again_though_the_size_has_changed(
                     found, _ = reassembly.add_burst(memoryview(datagram), len(datagram))
                     complete.extend(data for _, data in found)
 
-    carry([(5, frame, 0, total)], first_size, 0.3)
+    carry([(5, frame, None, 0, total)], first_size, 0.3)
     if not complete:
-        gaps = [(5, frame, start, min(end, total)) for start, end in reassembly.missing(5)]
+        gaps: list[Piece] = [(5, frame, None, start, min(end, total)) for start, end in reassembly.missing(5)]
         carry(gaps, second_size, 0.0)
     assert complete == [frame]
 
@@ -130,13 +131,13 @@ def test_what_carried_no_data_is_excused_once_if_it_was_sent_after_a_frame_that_
     frames = sent_frames()
     frames.answer([(1, *WHOLE)], newest=9, now=0.0)
     assert frames.excused == 0, "nothing is kept yet: it may have carried data"
-    frames.keep(4, memoryview(sealed(100)), now=0.0)
+    frames.keep(4, sealed(100), None, now=0.0)
     for counter in (3, 6, 6, 7):
         frames.answer([(counter, *WHOLE)], newest=9, now=0.0)
     assert frames.excused == 2
     assert frames.counters.repair_ranges_refused == 5
     frames.clear()
-    frames.keep(4, memoryview(sealed(100)), now=0.0)
+    frames.keep(4, sealed(100), None, now=0.0)
     frames.answer([(6, *WHOLE)], newest=9, now=0.0)
     assert frames.excused == 3, "counters of another keypair are others"
 
@@ -144,7 +145,7 @@ def test_what_carried_no_data_is_excused_once_if_it_was_sent_after_a_frame_that_
 def test_what_may_be_resent_grows_no_more_beyond_a_bound() -> None:
     frames = sent_frames()
     for counter in range(1, 200):
-        frames.keep(counter, memoryview(sealed(50_000)), now=0.0)
+        frames.keep(counter, sealed(50_000), None, now=0.0)
     for _ in range(ANSWERS):
         frames.answer([(counter, *WHOLE) for counter in range(1, 200)], newest=199, now=0.0)
     assert frames.counters.repair_bytes_resent == MOST_ALLOWANCE // 50_000 * 50_000
@@ -152,7 +153,7 @@ def test_what_may_be_resent_grows_no_more_beyond_a_bound() -> None:
 
 def test_a_frame_asked_for_in_parts_is_answered_once_by_one_request() -> None:
     frames = sent_frames()
-    frames.keep(1, memoryview(sealed(1_000)), now=0.0)
+    frames.keep(1, sealed(1_000), None, now=0.0)
     for _ in range(ANSWERS):
         assert len(frames.answer([(1, 0, 100), (1, 200, 300)], newest=1, now=0.0)) == 2
     assert frames.answer([(1, 0, 100)], newest=1, now=0.0) == []
@@ -160,7 +161,7 @@ def test_a_frame_asked_for_in_parts_is_answered_once_by_one_request() -> None:
 
 def test_a_frame_is_kept_for_its_time_to_the_end() -> None:
     frames = sent_frames()
-    frames.keep(1, memoryview(sealed(100)), now=1.0)
+    frames.keep(1, sealed(100), None, now=1.0)
     frames.sweep(now=1.0 + KEPT_S)
     assert frames.held_bytes == 100 + SENT_OVERHEAD
     frames.sweep(now=1.01 + KEPT_S)

@@ -1,0 +1,142 @@
+"""Long frames as datagrams without a copy: heads are written into the sealed frame, and what stood there moves behind it.
+
+    before   |        | row 0 .. q-2 | row q-1 | row q .. 2q-2 | row 2q-1 | ...  last row |
+    after    |  head  | row 0 .. q-2 |  head   | row q .. 2q-2 |   head   | ...  last row | row q-1 | row 2q-1 ...
+
+A row has the 24 bytes of a head, so a datagram of q rows is a head and q - 1 rows. What lies between the heads is the *folded*
+frame. A burst of its datagrams is unfolded where it was received: the rows move back, and the frame lies there in one piece.
+Rows move as three columns of 8 bytes, since a `memoryview` copies those with one call for all rows.
+"""
+
+import struct
+from typing import Final
+
+from mycelium.limits import FRAME_PLAINTEXT
+from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_WORD, TAG_BYTES
+
+ROW: Final = CHUNK_HEAD.size
+FOLDED_CEILING: Final = -(-(FRAME_PLAINTEXT + TAG_BYTES) // ROW) * ROW
+UNFOLDED: Final = 0xFFFF // ROW * ROW  # as `room` of a frame that was sent as one datagram: nothing moves
+_COLUMNS: Final = 3
+_HEADS: Final = 64  # kept ready
+
+_FIRST: Final = struct.Struct("!II")  # type << 24 | offset, receiver
+_SECOND: Final = struct.Struct("!Q")  # counter
+_THIRD: Final = struct.Struct("!IHBx")  # folded bytes, room, pad
+
+assert ROW == 8 * _COLUMNS == _FIRST.size + _SECOND.size + _THIRD.size
+
+# folded bytes, bytes of it in each datagram but the last, bytes at the end of the frame that only fill its last row
+Shape = tuple[int, int, int]
+
+
+def shape_of(sealed_bytes: int, size: int) -> Shape:
+    """Returns the shape of a sealed frame in datagrams of at most `size` bytes, at least 2 rows."""
+    total = -(-sealed_bytes // ROW) * ROW
+    return total, (size // ROW - 1) * ROW, total - sealed_bytes
+
+
+def unfolded_shape(sealed_bytes: int) -> Shape:
+    """Returns the shape of a sealed frame that fitted one datagram."""
+    return shape_of(sealed_bytes, UNFOLDED + ROW)
+
+
+def folded_bytes(shape: Shape) -> int:
+    """Returns the bytes of all datagrams of a frame."""
+    total, room, _ = shape
+    return total - -total // room * ROW
+
+
+class Folding:
+    """Folds and unfolds the frames of one direction of a link."""
+
+    __slots__ = ("_key", "_moves", "_moves_key", "_words")
+
+    def __init__(self) -> None:
+        self._key = 0, 0  # receiver and room of `_words`
+        self._words = b""
+        self._moves_key = 0, 0  # folded bytes and room of `_moves`
+        self._moves: list[tuple[slice, slice]] = []
+
+    def fold(self, block: memoryview, shape: Shape, receiver: int, counter: int) -> None:
+        """Makes datagrams of `block`, as long as `folded_bytes` says, in which a sealed frame stands behind the first row."""
+        total, room, _ = shape
+        words, step = block.cast("Q"), room // 8 + _COLUMNS
+        count = -(-total // room)
+        for moved, holes in self._moves_of(total, room):
+            words[moved] = words[holes]
+        words[0::step] = memoryview(self._first_words(receiver, room, count)).cast("Q")
+        words[1::step] = memoryview(_SECOND.pack(counter) * count).cast("Q")
+        words[2::step] = memoryview(_THIRD.pack(*shape) * count).cast("Q")
+
+    def unfold(self, burst: memoryview, size: int, receiver: int) -> tuple[int, memoryview] | None:
+        """Returns the counter and the sealed frame, inside `burst`, if that is one whole frame in order; else None."""
+        word, its_receiver, counter, total, room, pad = CHUNK_HEAD.unpack_from(burst)
+        if word != CHUNK_WORD or its_receiver != receiver or not is_possible((total, room, pad)):
+            return None
+        if burst.readonly or size != room + ROW or len(burst) != folded_bytes((total, room, pad)):
+            return None
+        words, step = burst.cast("Q"), room // 8 + _COLUMNS
+        count = -(-total // room)
+        if (
+            words[0::step].tobytes() != self._first_words(receiver, room, count)
+            or words[1::step].tobytes() != burst[8:16].tobytes() * count
+            or words[2::step].tobytes() != burst[16:24].tobytes() * count
+        ):
+            return None
+        for moved, holes in self._moves_of(total, room):
+            words[holes] = words[moved]
+        return counter, burst[ROW : ROW + total - pad]
+
+    def _moves_of(self, total: int, room: int) -> list[tuple[slice, slice]]:
+        if self._moves_key != (total, room):
+            self._moves_key = total, room
+            self._moves = _moves(total // ROW, room // ROW + 1)
+        return self._moves
+
+    def _first_words(self, receiver: int, room: int, count: int) -> bytes:
+        if self._key != (receiver, room) or len(self._words) < count * 8:
+            self._key = receiver, room
+            offsets = range(0, room * max(count, _HEADS), room)
+            self._words = b"".join(_FIRST.pack(CHUNK_WORD | offset, receiver) for offset in offsets)
+        return self._words[: count * 8]
+
+
+def is_possible(shape: Shape) -> bool:
+    """Tells whether a frame can have this shape: strangers make up others."""
+    total, room, pad = shape
+    return 0 < total <= FOLDED_CEILING and room > 0 and pad < ROW and not total % ROW and not room % ROW
+
+
+def without_heads(block: memoryview, room: int) -> bytes:
+    """Returns the folded frame between the heads."""
+    step = room + ROW
+    return b"".join([block[start + ROW : start + step] for start in range(0, len(block), step)])
+
+
+def unfolded(body: bytes, shape: Shape) -> bytes:
+    """Returns the sealed frame of a folded one."""
+    total, room, pad = shape
+    count = total // (room + ROW)
+    moved = total - count * ROW
+    rows = [body[at : at + ROW] for at in range(moved, total, ROW)]
+    parts = [body[at * room : (at + 1) * room] + rows[at] for at in range(count)]
+    return b"".join([*parts, body[count * room : moved]])[: total - pad]
+
+
+def _moves(rows: int, per_datagram: int) -> list[tuple[slice, slice]]:
+    """Returns what moves, as slices of words: where it stands in a folded frame, and in a sealed one."""
+    moves: list[tuple[slice, slice]] = []
+    hole, last, at = 1, rows // per_datagram, rows + 1
+    step = per_datagram * _COLUMNS
+    while hole <= last:
+        if at % per_datagram == 0:  # a head stands there
+            at += 1
+        count = min(last - hole + 1, per_datagram - at % per_datagram)
+        for column in range(_COLUMNS):
+            start, hole_start = at * _COLUMNS + column, hole * step + column
+            end, hole_end = start + (count - 1) * _COLUMNS + 1, hole_start + (count - 1) * step + 1
+            moves.append((slice(start, end, _COLUMNS), slice(hole_start, hole_end, step)))
+        hole += count
+        at += count
+    return moves
