@@ -74,9 +74,15 @@ PREFIXES_PER_NODE: Final = 16  # prefixes in one announcement
 PENDING_REQUESTS: Final = 4_096  # sequence-number requests under way
 REQUESTS_PER_SECOND: Final = 200  # requests accepted from one neighbour, and announcements requested from it
 VERIFICATIONS_PER_SECOND: Final = 2_000  # signatures verified for one neighbour
-# burst of the same for a new neighbour, which brings a whole table: half a second of work
 # signatures of a new neighbour verified in a burst, as it brings a whole table: half a second of work
 VERIFICATIONS_AT_ONCE: Final = 8_192
+STARTS_PER_SECOND: Final = 0.2  # control streams of one neighbour, each of which voids all that it has advertised
+STARTS_AT_ONCE: Final = 6  # of those in a row, as when a cable is moved or a host starts again and again
+DUMPS_PER_SECOND: Final = 0.2  # of the whole table that one neighbour requests
+DUMPS_AT_ONCE: Final = 4  # of those in a row
+DUMP_ROWS_AT_ONCE: Final = 2_048  # rows of a dump in one batch: some 10 ms of work
+CHANGES_PER_SECOND: Final = 1_000  # routes that change by one neighbour's updates and are told to others without delay
+CHANGES_AT_ONCE: Final = 16_384  # of those in a row: a neighbour that is back may be the better way to everybody
 REQUEST_HOPS: Final = 64  # nodes that a sequence-number request may pass
 ROUTE_CHANGES: Final = 2_048  # newest changes of next hops kept until the driver reads them
 

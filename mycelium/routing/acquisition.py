@@ -70,6 +70,7 @@ class Acquisition:
     def take_updates(self, neighbour: Neighbour, items: Sequence[Item], *, now: float) -> Iterator[Item]:
         """Applies the updates among `items` in order and yields the other items in between."""
         # The hottest loop of a cold start: attributes are bound to locals, and the frequent case makes no call.
+        self._advertiser.budget = neighbour.budgets.changes
         slot = neighbour.slot
         row_of = self._table.rows.get
         cost = self._table.costs[slot]
@@ -200,7 +201,7 @@ class Acquisition:
         announcement = update.announcement
         if announcement is None:
             self._counters.announcements_missing += 1
-            if neighbour.question_budget.take(now=now):
+            if neighbour.budgets.questions.take(now=now):
                 neighbour.requests.append(RouteRequest(update.node))
                 self._advertiser.hurry(now=now)
             return False

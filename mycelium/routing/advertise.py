@@ -8,12 +8,14 @@ our route, and nothing otherwise.
 from math import inf
 from random import Random
 
+from mycelium.limits import DUMP_ROWS_AT_ONCE
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import DIRTY, LAZY, OURSELVES, SETTLED, Destination
 from mycelium.routing.digest import digest_of
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.table import RouteTable
+from mycelium.timing import TokenBucket
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Digest, Item, Update
 from mycelium.wire.distance import INFINITY, METRIC_MASK, UNKNOWN, distance, sequence_of
@@ -29,6 +31,7 @@ class Advertiser:
         "_parameters",
         "_rng",
         "_table",
+        "budget",
         "flush_at",
         "lazy_at",
         "outbox",
@@ -47,13 +50,20 @@ class Advertiser:
         self._lazy: dict[Destination, None] = {}
         self.flush_at = inf
         self.lazy_at = inf
+        self.budget: TokenBucket | None = (
+            None  # pays for the changes that are marked, while a neighbour's updates are applied
+        )
         self.withdrawn: Destination | None = None  # our own row while it is advertised as lost
         self.surcharge = 0  # added to every metric that is advertised
         self.outbox: list[tuple[bytes, list[Item]]] = []
 
     def mark(self, row: Destination, *, now: float) -> None:
-        """Queues a changed row for all neighbours; a lost route is urgent."""
+        """Queues a changed row for all neighbours; a lost route is urgent, unless a neighbour changes routes all the time."""
         if row.queued != DIRTY:
+            if self.budget is not None and not self.budget.take(now=now):
+                self._counters.changes_over_budget += 1
+                self._put_off(row, now + self._parameters.over_budget_s)
+                return
             row.queued = DIRTY
             self._dirty.append(row)
         if row.selected < 0:  # no route, or a new sequence of our own
@@ -63,12 +73,15 @@ class Advertiser:
 
     def mark_lazy(self, row: Destination, *, now: float) -> None:
         """Queues a row of which only the sequence has changed."""
-        if row.queued != SETTLED:
-            return
+        if row.queued == SETTLED:
+            if self.lazy_at == inf:
+                self.lazy_at = now + self._rng.uniform(*self._parameters.lazy_s)
+            self._put_off(row, self.lazy_at)
+
+    def _put_off(self, row: Destination, when: float) -> None:
         row.queued = LAZY
         self._lazy[row] = None
-        if self.lazy_at == inf:
-            self.lazy_at = now + self._rng.uniform(*self._parameters.lazy_s)
+        self.lazy_at = min(self.lazy_at, when)
 
     def answer(self, row: Destination, neighbour: Neighbour, *, now: float) -> None:
         """Queues a row for one neighbour, even if that holds its current state."""
@@ -117,13 +130,13 @@ class Advertiser:
         dirty, self._dirty = self._dirty, []
         self._broadcast(dirty, now=now)
         for neighbour in self._table.by_address.values():
-            if neighbour.dump_due:
-                self._dump(neighbour)
+            if neighbour.dump_due or neighbour.untold:
+                self._dump(neighbour, now=now)
             if neighbour.answers:
                 self._answer(neighbour)
             if neighbour.newer:
                 self._show_newer(neighbour)
-            if neighbour.digest_due:
+            if neighbour.digest_due and not neighbour.untold:
                 self._append_digest(neighbour)
             if neighbour.retractions or neighbour.requests or neighbour.updates:
                 self._post(neighbour)
@@ -196,10 +209,18 @@ class Advertiser:
             row.current &= ~receivers
         self._table.note_unheld(row, now=now)
 
-    def _dump(self, neighbour: Neighbour) -> None:
-        neighbour.dump_due = False
-        for row in self._table.rows.values():
-            if row.current & neighbour.bit:
+    def _dump(self, neighbour: Neighbour, *, now: float) -> None:
+        """Tells a neighbour the next rows of the table. Those that were added meanwhile have been told like any change."""
+        if neighbour.dump_due:
+            neighbour.dump_due = False
+            neighbour.untold = list(reversed(self._table.rows.values()))
+        rows = self._table.rows
+        portion = neighbour.untold[-DUMP_ROWS_AT_ONCE:]
+        del neighbour.untold[-DUMP_ROWS_AT_ONCE:]
+        if neighbour.untold:
+            self.hurry(now=now)
+        for row in reversed(portion):
+            if row.current & neighbour.bit or rows.get(row.node) is not row:
                 continue
             is_lost = row.metric + self.surcharge >= INFINITY or row is self.withdrawn
             if row.holders & neighbour.bit or not (is_lost or row.selected == neighbour.slot):

@@ -13,7 +13,7 @@ from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.neighbour import Neighbour
 from mycelium.wire.announcement import Announcement
 
-BUDGET_REFILL_S: Final = 1.0  # wait before the neighbour's table, part of which was refused, is requested again
+BUDGET_REFILL_S: Final = 5.0  # wait before the neighbour's table, part of which was refused, is requested again
 
 
 class AnnouncementChecker:
@@ -39,7 +39,7 @@ class AnnouncementChecker:
         if announcement.network_id != self._network_id:
             self._counters.announcements_foreign += 1
             return False
-        if not neighbour.verification_budget.take(now=now):
+        if not neighbour.budgets.verifications.take(now=now):
             self._counters.announcements_over_budget += 1
             neighbour.table_wanted_at = min(neighbour.table_wanted_at, now + BUDGET_REFILL_S)
             return False
@@ -52,7 +52,7 @@ class AnnouncementChecker:
             return False
         if not self._verify(announcement):
             self._counters.announcements_forged += 1
-            neighbour.verification_budget.limit_burst(
+            neighbour.budgets.verifications.limit_burst(
                 VERIFICATIONS_PER_SECOND
             )  # a correct neighbour would have verified it
             return False

@@ -32,6 +32,8 @@ class RoutingCounters:
     expired_nodes: int = counter("Nodes forgotten: no sign of life.")
     prefix_collisions: int = counter("Nodes whose /64 another node had first.")
     prefixes_refused: int = counter("Announced prefixes that the policy does not allow, once per announcement.")
+    changes_over_budget: int = counter("Changes of routes told to others later: one neighbour changes too many.")
+    starts_postponed: int = counter("Control streams not listened to for a while: their neighbour starts too many.")
     table_full: int = counter("Updates ignored: the route table is full.")
     unknown_neighbour: int = counter("Batches of messages dropped: their neighbour is not up.")
     route_changes: int = counter("Changes of next hops.")

@@ -20,7 +20,7 @@ OURSELVES: Final = -2  # the row of this node itself
 
 # What is queued for all neighbours.
 SETTLED: Final = 0  # nothing
-LAZY: Final = 1  # only the sequence has changed since it was advertised
+LAZY: Final = 1  # only the sequence has changed since it was advertised, or the route changes all the time
 DIRTY: Final = 2  # the route has changed
 
 

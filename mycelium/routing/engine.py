@@ -31,6 +31,7 @@ from mycelium.routing.requests import Requests
 from mycelium.routing.selection import RouteChange, Selection
 from mycelium.routing.snapshot import RouteSnapshot, snapshots
 from mycelium.routing.source import ForgottenSources
+from mycelium.routing.starts import PostponedStarts
 from mycelium.routing.table import RouteTable
 from mycelium.timing import Backoff
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
@@ -85,7 +86,10 @@ class RoutingEngine:
             now=now,
         )
         self._damping = FlapDamping(parameters)
-        self._neighbours_at = inf  # earliest deadline of any neighbour: digest, table request, end of damping
+        self._postponed = PostponedStarts()
+        self._neighbours_at = (
+            inf  # earliest deadline of any neighbour: digest, table request, end of damping, postponed start
+        )
 
     def _compose(self, checker: AnnouncementChecker, *, now: float) -> None:
         """Creates the parts that handle received items and timeouts."""
@@ -107,7 +111,6 @@ class RoutingEngine:
             requests=self._requests,
             advertiser=self._advertiser,
             origin=self._origin,
-            parameters=self._parameters,
             counters=self.counters,
         )
         self._expiry = Expiry(
@@ -122,10 +125,24 @@ class RoutingEngine:
 
     # -- neighbours ----------------------------------------------------------------------------------------------------
 
-    def neighbour_up(self, neighbour: bytes, cost: int, *, now: float) -> None:
-        """Adds a neighbour with a new control stream: it gets our whole table, and all it advertised before is void."""
+    def neighbour_up(self, neighbour: bytes, cost: int, *, now: float) -> bool:
+        """Adds a neighbour with a new control stream: it gets our whole table, and all it advertised before is void.
+
+        Returns False for one that has started too many streams lately: it is heard after a while.
+        """
         if neighbour in self._table.by_address:
             self._remove(self._table.by_address[neighbour], now=now)
+        if neighbour in self._postponed.by_address:
+            return False
+        if not self._table.budgets.of(neighbour, now=now).starts.take(now=now):
+            self.counters.starts_postponed += 1
+            self._postponed.postpone(neighbour, cost, now=now)
+            self._arm_neighbours(now=now)
+            return False
+        self._add(neighbour, cost, now=now)
+        return True
+
+    def _add(self, neighbour: bytes, cost: int, *, now: float) -> None:
         parameters = self._parameters
         resync = Backoff(parameters.resync_floor_s, factor=RESYNC_FACTOR, ceiling=parameters.resync_ceiling_s)
         peer = self._table.add_neighbour(neighbour, cost, resync=resync, now=now)
@@ -140,6 +157,7 @@ class RoutingEngine:
 
     def neighbour_down(self, neighbour: bytes, *, now: float) -> None:
         """Removes a neighbour with all its routes; an unknown one is ignored."""
+        self._postponed.by_address.pop(neighbour, None)
         peer = self._table.by_address.get(neighbour)
         if peer is None:
             return
@@ -165,6 +183,8 @@ class RoutingEngine:
         if peer is not None:
             peer.link_cost = cost
             self._apply_cost(peer, "cost", now=now)
+        elif (start := self._postponed.by_address.get(neighbour)) is not None:
+            start.cost = cost
 
     def neighbour_suspect(self, neighbour: bytes, suspected: bool, *, now: float) -> None:
         """Stops using a neighbour without forgetting its routes, or uses it again.
@@ -173,6 +193,8 @@ class RoutingEngine:
         """
         peer = self._table.by_address.get(neighbour)
         if peer is None:
+            if (start := self._postponed.by_address.get(neighbour)) is not None:
+                start.suspected = suspected
             return
         peer.suspected = suspected
         self._table.suspected = self._table.suspected & ~peer.bit | (peer.bit if suspected else 0)
@@ -242,6 +264,7 @@ class RoutingEngine:
             peer.heard.update(item.node for item in items if isinstance(item, Update))
         for item in self._acquisition.take_updates(peer, items, now=now):
             self._exchange.handle(peer, item, now=now)
+        self._advertiser.budget = None
         self._advance_sequence(now=now)
         if peer.table_wanted_at < self._neighbours_at:
             self._neighbours_at = peer.table_wanted_at
@@ -354,6 +377,11 @@ class RoutingEngine:
             self._apply_cost(peer, "restarted", now=now)
 
     def _neighbours_are_due(self, *, now: float) -> None:
+        for neighbour, start in self._postponed.take_due(now=now):
+            self._table.budgets.of(neighbour, now=now).starts.take(now=now)
+            self._add(neighbour, start.cost, now=now)
+            self.neighbour_suspect(neighbour, start.suspected, now=now)
+            self._exchange.ask_for_table(self._table.by_address[neighbour], now=now)
         for peer in self._table.by_address.values():
             if now >= peer.digest_at:
                 peer.digest_at = self._next_digest(now=now)
@@ -366,7 +394,7 @@ class RoutingEngine:
         self._arm_neighbours(now=now)
 
     def _arm_neighbours(self, *, now: float) -> None:
-        self._neighbours_at = inf
+        self._neighbours_at = self._postponed.next_deadline()
         for peer in self._table.by_address.values():
             self._neighbours_at = min(self._neighbours_at, peer.digest_at, peer.table_wanted_at)
             if peer.damped_until > now:

@@ -5,7 +5,6 @@ from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.digest import digest_of
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.origin import Origin
-from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.requests import Requests
 from mycelium.routing.selection import Selection
 from mycelium.routing.table import RouteTable
@@ -17,7 +16,7 @@ from mycelium.wire.distance import INFINITY, RETRACTED, distance, sequence_of
 class Exchange:
     """Answers neighbours' requests and compares digests."""
 
-    __slots__ = ("_advertiser", "_counters", "_origin", "_parameters", "_requests", "_selection", "_table")
+    __slots__ = ("_advertiser", "_counters", "_origin", "_requests", "_selection", "_table")
 
     def __init__(
         self,
@@ -27,7 +26,6 @@ class Exchange:
         requests: Requests,
         advertiser: Advertiser,
         origin: Origin,
-        parameters: RoutingParameters,
         counters: RoutingCounters,
     ) -> None:
         self._table = table
@@ -35,7 +33,6 @@ class Exchange:
         self._requests = requests
         self._advertiser = advertiser
         self._origin = origin
-        self._parameters = parameters
         self._counters = counters
 
     def handle(self, neighbour: Neighbour, item: Item, *, now: float) -> None:
@@ -45,13 +42,13 @@ class Exchange:
                 self._compare(neighbour, item, now=now)
             case SeqnoRequest():
                 self._counters.requests_received += 1
-                if neighbour.request_budget.take(now=now):
+                if neighbour.budgets.requests.take(now=now):
                     self._sequence_wanted(neighbour, item, now=now)
                 else:
                     self._counters.requests_dropped += 1
             case RouteRequest():
                 self._counters.requests_received += 1
-                if neighbour.request_budget.take(now=now):
+                if neighbour.budgets.requests.take(now=now):
                     self._route_wanted(neighbour, item.node, now=now)
                 else:
                     self._counters.requests_dropped += 1
@@ -84,10 +81,9 @@ class Exchange:
             self._advertiser.answer(row, neighbour, now=now)
 
     def _table_wanted(self, neighbour: Neighbour, *, now: float) -> None:
-        if now < neighbour.dump_at:
+        if not neighbour.budgets.dumps.take(now=now):
             self._counters.requests_dropped += 1
             return
-        neighbour.dump_at = now + self._parameters.dump_spacing_s
         others = ~neighbour.bit
         for row in self._table.rows.values():
             row.current &= others

@@ -4,9 +4,9 @@ from math import inf
 from typing import Final
 
 from mycelium.identity import ADDRESS_BYTES
-from mycelium.limits import REQUESTS_PER_SECOND, VERIFICATIONS_AT_ONCE, VERIFICATIONS_PER_SECOND
+from mycelium.routing.budgets import Budgets
 from mycelium.routing.destination import Destination
-from mycelium.timing import Backoff, TokenBucket
+from mycelium.timing import Backoff
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Item
 from mycelium.wire.distance import INFINITY
@@ -26,16 +26,14 @@ class Neighbour:
         "address",
         "answers",
         "bit",
+        "budgets",
         "damped_until",
         "digest_at",
         "digest_due",
-        "dump_at",
         "dump_due",
         "heard",
         "link_cost",
         "newer",
-        "question_budget",
-        "request_budget",
         "requests",
         "resync",
         "resync_at",
@@ -43,16 +41,17 @@ class Neighbour:
         "slot",
         "suspected",
         "table_wanted_at",
+        "untold",
         "up_since",
         "updates",
-        "verification_budget",
     )
 
-    def __init__(self, address: bytes, slot: int, cost: int, *, resync: Backoff, now: float) -> None:
+    def __init__(self, address: bytes, slot: int, cost: int, *, budgets: Budgets, resync: Backoff, now: float) -> None:
         self.address = address
         self.slot = slot
         self.bit = 1 << slot
         self.link_cost = cost
+        self.budgets = budgets
         self.suspected = False
         self.damped_until = 0.0
         self.up_since = now
@@ -61,11 +60,8 @@ class Neighbour:
         self.heard: set[bytes] | None = None  # nodes it mentioned since its whole table was requested; never iterated
         self.resync = resync  # waits between requests for its whole table
         self.resync_at = 0.0  # earliest time of the next such request
-        self.dump_at = 0.0  # earliest time at which it gets our whole table again
-        self.verification_budget = TokenBucket(VERIFICATIONS_PER_SECOND, burst=VERIFICATIONS_AT_ONCE, now=now)
-        self.question_budget = TokenBucket(REQUESTS_PER_SECOND, now=now)  # requests for announcements that it left out
-        self.request_budget = TokenBucket(REQUESTS_PER_SECOND, now=now)
         self.dump_due = True  # a new stream starts with our whole table
+        self.untold: list[Destination] = []  # rows of a dump under way, the next one last
         self.digest_due = False
         self.answers: dict[Destination, None] = {}  # rows to be sent although they did not change
         self.newer: dict[bytes, Announcement] = {}  # announcements that it seems not to know, by node

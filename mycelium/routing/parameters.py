@@ -11,16 +11,14 @@ class RoutingParameters(Struct, frozen=True):
     lazy_s: tuple[float, float] = (15.0, 30.0)  # delay of an update that changes only the sequence, uniform
     digest_s: float = 60.0  # between comparisons of tables with a neighbour, +- 20 %
     # first wait between requests for the whole table of one neighbour; doubles while digests differ
-    # first wait between requests for the whole table of one neighbour; doubles while digests differ
     resync_floor_s: float = 10.0
     resync_ceiling_s: float = 3_600.0  # longest such wait
-    dump_spacing_s: float = 1.0  # between dumps of our whole table to one neighbour
+    over_budget_s: float = 5.0  # between updates about routes that a neighbour changes more often than it may
     bump_s: float = 3_600.0  # between increases of an idle origin's sequence, +- 10 %
     bump_spacing_s: float = 0.1  # between increases that neighbours request
     jump_spacing_s: float = 2.0  # between jumps past a newer sequence of our own
     expiry_s: float = 3 * 3_600.0  # a node whose sequence stands still for this long is removed
     sweep_s: float = 600.0  # between searches for expired nodes
-    # a feasibility distance is kept this long after the last neighbour held our route (RFC 8966 B)
     # a feasibility distance is kept this long after the last neighbour held our route (RFC 8966 B)
     source_s: float = 180.0
     memory_s: float = 24 * 3_600.0  # the newest sequence of a removed node is kept this long

@@ -5,6 +5,7 @@ stream.
 """
 
 from mycelium.limits import DESTINATIONS
+from mycelium.routing.budgets import BudgetTable
 from mycelium.routing.destination import OURSELVES, Destination
 from mycelium.routing.neighbour import Neighbour
 from mycelium.timing import Backoff
@@ -15,7 +16,7 @@ from mycelium.wire.distance import INFINITY, NO_SOURCE, UNKNOWN, distance
 class RouteTable:
     """All rows and all neighbours of this node."""
 
-    __slots__ = ("addresses", "by_address", "costs", "dying", "own", "rows", "slots", "suspected", "up")
+    __slots__ = ("addresses", "budgets", "by_address", "costs", "dying", "own", "rows", "slots", "suspected", "up")
 
     def __init__(self, node: bytes, announcement: Announcement, *, now: float) -> None:
         own = Destination(node, announcement, distance(announcement.sequence, 0), now, [], selected=OURSELVES, metric=0)
@@ -23,6 +24,7 @@ class RouteTable:
         self.rows: dict[bytes, Destination] = {own.node: own}
         self.slots: list[Neighbour | None] = []
         self.by_address: dict[bytes, Neighbour] = {}
+        self.budgets = BudgetTable()
         self.costs: list[int] = []  # by slot; INFINITY where the neighbour is down or suspected
         self.addresses: list[bytes] = []  # by slot
         self.up = 0  # bit set of the slots whose neighbours are up
@@ -40,7 +42,7 @@ class RouteTable:
             self.addresses.append(address)
             for row in self.rows.values():
                 row.routes.append(UNKNOWN)
-        neighbour = Neighbour(address, slot, cost, resync=resync, now=now)
+        neighbour = Neighbour(address, slot, cost, budgets=self.budgets.of(address, now=now), resync=resync, now=now)
         self.slots[slot] = neighbour
         self.addresses[slot] = address
         self.by_address[address] = neighbour

@@ -1,8 +1,10 @@
 """What neighbours are told, when, and how often."""
 
+import pytest
+
 from mycelium.routing.digest import digest_of
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.wire.control import Digest, SeqnoRequest, Update
+from mycelium.wire.control import ANY_NODE, Digest, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
 from tests.routing.engines import address, announcement
 from tests.routing.lab import RoutingLab, retraction, seq, update
@@ -185,3 +187,54 @@ def test_a_digest_follows_what_only_others_were_told() -> None:
     told = lab.wait(73.0)
     held = digest_of([(address(0), distance(seq(), 0)), (address(FAR), distance(seq(1), 60))])
     assert told[2] == [Update(address(FAR), distance(seq(1), 60), announcement(FAR, seq(1))), Digest(held, 2)]
+
+
+def test_a_long_table_is_told_in_portions_and_completely(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.routing.advertise.DUMP_ROWS_AT_ONCE", 20)
+    lab = RoutingLab()
+    lab.up(1)
+    lab.says(1, *(update(name, 5) for name in range(10, 110)))
+    lab.flush()
+    lab.engine.neighbour_up(address(2), 10, now=lab.now)
+    batches = []
+    while lab.engine.next_deadline() < lab.now + 0.1:
+        lab.now = lab.engine.next_deadline()
+        lab.engine.handle_timeout(now=lab.now)
+        batches += [items for neighbour, items in lab.engine.outbox if neighbour == address(2)]
+        lab.engine.outbox.clear()
+    assert max(len(items) for items in batches) == 20
+    assert {item.node for items in batches for item in items if isinstance(item, Update)} == {
+        address(name) for name in (0, 1, *range(10, 110)) if name != 1
+    }
+
+
+def test_a_digest_waits_for_the_end_of_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.routing.advertise.DUMP_ROWS_AT_ONCE", 20)
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, *(update(name, 5) for name in range(10, 110)))
+    lab.flush()
+    lab.says(2, RouteRequest(ANY_NODE))
+    told = lab.wait(0.1)[2]
+    assert isinstance(told[-1], Digest)
+    assert told[-1].routes == 101  # all of it
+    assert sum(isinstance(item, Digest) for item in told) == 1
+
+
+def test_who_changes_routes_all_the_time_has_them_told_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.routing.budgets.CHANGES_AT_ONCE", 10)
+    monkeypatch.setattr("mycelium.routing.budgets.CHANGES_PER_SECOND", 10)
+    lab = RoutingLab()
+    lab.up(1, 2, 3)
+    lab.says(1, *(update(name, 5) for name in (10, 11)))
+    lab.says(2, update(12, 5))
+    lab.flush()
+    told = 0
+    for metric in range(200):
+        lab.says(1, *(update(name, 5 + metric % 7, bare=True) for name in (10, 11)))
+        told += len(lab.flush().get(3, ()))
+    assert told < 2 * 200 / 4
+    lab.says(2, update(12, 4, bare=True))
+    assert lab.updates(lab.flush(), 12)[3] == [(0, 14)]  # a bystander's are told at once
+    last = lab.wait(RoutingParameters().over_budget_s)
+    assert lab.updates(last, 10)[3][-1] == (0, 10 + 5 + 199 % 7)

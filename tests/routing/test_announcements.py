@@ -3,6 +3,7 @@
 from msgspec.structs import replace
 
 from mycelium.limits import VERIFICATIONS_AT_ONCE, VERIFICATIONS_PER_SECOND
+from mycelium.routing.announcements import BUDGET_REFILL_S
 from mycelium.wire.control import ANY_NODE, RouteRequest, Update
 from mycelium.wire.distance import distance
 from tests.routing.engines import address, announcement
@@ -35,7 +36,7 @@ def test_a_neighbour_can_make_us_verify_at_a_bounded_rate_and_is_asked_again() -
         lab.says(1, Update(address(FAR), distance(seq(), 50), forged))
     assert lab.count("announcements_forged") <= 2 * VERIFICATIONS_PER_SECOND
     assert lab.count("announcements_over_budget") >= VERIFICATIONS_PER_SECOND
-    assert lab.questions(lab.wait(1.1)) == [(1, RouteRequest(ANY_NODE))]
+    assert lab.questions(lab.wait(BUDGET_REFILL_S + 0.1)) == [(1, RouteRequest(ANY_NODE))]
 
 
 def test_a_new_neighbour_may_bring_a_whole_mesh_at_once() -> None:

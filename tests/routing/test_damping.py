@@ -1,6 +1,8 @@
 """A link that dies again and again is passed over where there is another way, and used where there is none."""
 
+from mycelium.limits import STARTS_AT_ONCE
 from mycelium.routing.neighbour import DAMPED_COST
+from mycelium.routing.starts import POSTPONED_S
 from tests.routing.engines import address
 from tests.routing.lab import RoutingLab, update
 
@@ -51,7 +53,7 @@ def test_a_link_that_lived_for_a_minute_starts_afresh() -> None:
 
 def test_the_only_link_is_never_damped() -> None:
     lab = RoutingLab()
-    flap(lab, 10)
+    flap(lab, 10, lived_s=POSTPONED_S)
     lab.up(1)
     lab.says(1, update(FAR, 50))
     assert (lab.next_hop(FAR), lab.metric(FAR)) == (1, 60)
@@ -60,14 +62,14 @@ def test_the_only_link_is_never_damped() -> None:
 
 def test_a_link_beside_a_suspected_one_is_not_damped() -> None:
     lab = with_two_neighbours()
-    flap(lab, 6)
+    flap(lab, STARTS_AT_ONCE - 1)
     lab.engine.neighbour_suspect(address(2), True, now=lab.now)
     assert passed_over_s(lab) == 0
 
 
 def test_what_only_a_damped_link_leads_to_stays_reachable() -> None:
     lab = with_two_neighbours()
-    flap(lab, 6)
+    flap(lab, STARTS_AT_ONCE - 1)
     lab.up(1)
     lab.says(1, update(FAR, 50), update(7, 80))
     assert (lab.next_hop(FAR), lab.next_hop(7)) == (2, 1)

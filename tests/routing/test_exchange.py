@@ -2,7 +2,7 @@
 
 import hashlib
 
-from mycelium.limits import REQUESTS_PER_SECOND
+from mycelium.limits import DUMPS_AT_ONCE, DUMPS_PER_SECOND, REQUESTS_PER_SECOND
 from mycelium.wire.control import ANY_NODE, Digest, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
 from tests.routing.engines import address, announcement
@@ -26,13 +26,17 @@ def test_a_table_asked_for_is_told_whole_and_ends_with_its_digest() -> None:
     assert isinstance(told[2][-1], Digest)
 
 
-def test_a_table_is_not_told_more_than_once_a_second() -> None:
+def test_a_table_is_told_a_few_times_in_a_row_and_then_seldom() -> None:
     lab = RoutingLab()
     lab.up(1)
-    lab.says(1, RouteRequest(ANY_NODE))
-    assert list(lab.flush()) == [1]
+    for _ in range(DUMPS_AT_ONCE):
+        lab.says(1, RouteRequest(ANY_NODE))
+        assert list(lab.flush()) == [1]
     lab.says(1, RouteRequest(ANY_NODE))
     assert lab.flush() == {}
+    lab.wait(1 / DUMPS_PER_SECOND)
+    lab.says(1, RouteRequest(ANY_NODE))
+    assert list(lab.flush()) == [1]
 
 
 def test_a_route_asked_for_is_told_with_its_announcement() -> None:

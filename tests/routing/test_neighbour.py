@@ -1,5 +1,6 @@
 import pytest
 
+from mycelium.routing.budgets import Budgets
 from mycelium.routing.neighbour import DAMPED_COST, Neighbour
 from mycelium.timing import Backoff
 from mycelium.wire.distance import INFINITY
@@ -7,7 +8,7 @@ from mycelium.wire.distance import INFINITY
 
 @pytest.fixture
 def neighbour() -> Neighbour:
-    return Neighbour(bytes(16), 3, 40, resync=Backoff(1.0, factor=2.0), now=0.0)
+    return Neighbour(bytes(16), 3, 40, budgets=Budgets(now=0.0), resync=Backoff(1.0, factor=2.0), now=0.0)
 
 
 def test_a_slot_is_one_bit(neighbour: Neighbour) -> None:

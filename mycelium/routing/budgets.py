@@ -1,0 +1,51 @@
+"""What one neighbour may cost. Budgets are kept by address: neither a new link nor a new control stream refills them."""
+
+from collections import OrderedDict
+
+from mycelium.limits import (
+    CHANGES_AT_ONCE,
+    CHANGES_PER_SECOND,
+    DUMPS_AT_ONCE,
+    DUMPS_PER_SECOND,
+    LINKS,
+    REQUESTS_PER_SECOND,
+    STARTS_AT_ONCE,
+    STARTS_PER_SECOND,
+    VERIFICATIONS_AT_ONCE,
+    VERIFICATIONS_PER_SECOND,
+)
+from mycelium.timing import TokenBucket
+
+
+class Budgets:
+    """The budgets of one neighbour."""
+
+    __slots__ = ("changes", "dumps", "questions", "requests", "starts", "verifications")
+
+    def __init__(self, *, now: float) -> None:
+        self.starts = TokenBucket(STARTS_PER_SECOND, burst=STARTS_AT_ONCE, now=now)
+        self.dumps = TokenBucket(DUMPS_PER_SECOND, burst=DUMPS_AT_ONCE, now=now)
+        self.verifications = TokenBucket(VERIFICATIONS_PER_SECOND, burst=VERIFICATIONS_AT_ONCE, now=now)
+        self.questions = TokenBucket(REQUESTS_PER_SECOND, now=now)  # for announcements that it left out
+        self.requests = TokenBucket(REQUESTS_PER_SECOND, now=now)
+        self.changes = TokenBucket(CHANGES_PER_SECOND, burst=CHANGES_AT_ONCE, now=now)
+
+
+class BudgetTable:
+    """The budgets of the neighbours that were up last: twice as many as can be up at one time."""
+
+    def __init__(self) -> None:
+        self._by_address: OrderedDict[bytes, Budgets] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._by_address)
+
+    def of(self, address: bytes, *, now: float) -> Budgets:
+        """Returns the budgets of a neighbour, full ones for one that is not remembered."""
+        budgets = self._by_address.get(address)
+        if budgets is None:
+            if len(self._by_address) >= 2 * LINKS:
+                self._by_address.popitem(last=False)
+            budgets = self._by_address[address] = Budgets(now=now)
+        self._by_address.move_to_end(address)
+        return budgets
