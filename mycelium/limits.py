@@ -70,6 +70,7 @@ QUOTED_PACKETS: Final = 64  # newest trains of a session that an ICMPv6 error ca
 
 # -- routing -----------------------------------------------------------------------------------------------------------
 DESTINATIONS: Final = 65_536  # rows of the route table
+EVICTED_AT_ONCE: Final = 1_024  # rows that give way in a table that is nearly full: some 10 ms of work
 PREFIXES_PER_NODE: Final = 16  # prefixes in one announcement
 PENDING_REQUESTS: Final = 4_096  # sequence-number requests under way
 REQUESTS_PER_SECOND: Final = 200  # requests accepted from one neighbour, and announcements requested from it

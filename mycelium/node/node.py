@@ -96,6 +96,7 @@ class Node:
             now=now,
             network_id=settings.network_id,
             policy=policy,
+            keeps=lambda node: node in self.sessions.by_peer,
         )
         self._compose_links(handshakes, rng, now=now)
         self._compose_data_path(handshakes, rng, now=now)

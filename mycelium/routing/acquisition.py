@@ -17,6 +17,7 @@ from mycelium.routing.origin import Origin
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.requests import Requests
 from mycelium.routing.selection import Selection
+from mycelium.routing.shares import Shares
 from mycelium.routing.source import ForgottenSource, ForgottenSources
 from mycelium.routing.table import RouteTable
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
@@ -36,6 +37,7 @@ class Acquisition:
         "_parameters",
         "_requests",
         "_selection",
+        "_shares",
         "_sources",
         "_table",
         "neighbour_duplicates",
@@ -49,6 +51,7 @@ class Acquisition:
         checker: AnnouncementChecker,
         origin: Origin,
         selection: Selection,
+        shares: Shares,
         requests: Requests,
         advertiser: Advertiser,
         forwarding: ForwardingTable,
@@ -60,6 +63,7 @@ class Acquisition:
         self._checker = checker
         self._origin = origin
         self._selection = selection
+        self._shares = shares
         self._requests = requests
         self._advertiser = advertiser
         self._forwarding = forwarding
@@ -155,7 +159,7 @@ class Acquisition:
 
     def _first_update(self, neighbour: Neighbour, update: Update, *, now: float) -> Destination | None:
         """Adds and returns the row of a new node if the update carries a current announcement; else None."""
-        if not self._is_introduced(neighbour, update, now=now):
+        if not self._shares.allows(neighbour, now=now) or not self._is_introduced(neighbour, update, now=now):
             return None
         announcement = update.announcement
         assert announcement is not None

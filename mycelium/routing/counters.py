@@ -34,6 +34,8 @@ class RoutingCounters:
     prefixes_refused: int = counter("Announced prefixes that the policy does not allow, once per announcement.")
     changes_over_budget: int = counter("Changes of routes told to others later: one neighbour changes too many.")
     starts_postponed: int = counter("Control streams not listened to for a while: their neighbour starts too many.")
+    over_share: int = counter("Updates ignored: the route table is nearly full, and one neighbour brings most of it.")
+    rows_evicted: int = counter("Nodes dropped from a table that is nearly full: only one neighbour brought them.")
     table_full: int = counter("Updates ignored: the route table is full.")
     unknown_neighbour: int = counter("Batches of messages dropped: their neighbour is not up.")
     route_changes: int = counter("Changes of next hops.")

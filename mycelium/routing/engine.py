@@ -29,6 +29,7 @@ from mycelium.routing.origin import Origin
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.requests import Requests
 from mycelium.routing.selection import RouteChange, Selection
+from mycelium.routing.shares import Shares
 from mycelium.routing.snapshot import RouteSnapshot, snapshots
 from mycelium.routing.source import ForgottenSources
 from mycelium.routing.starts import PostponedStarts
@@ -48,8 +49,9 @@ class RoutingEngine:
     """One node's routing.
 
     `announce(sequence)` returns our signed announcement, `verify` checks only a signature, `address_of` derives a node's
-    address from its signing key. Our sequence begins with `epoch` and `counter`, of which a start of another host in the
-    same second is to have another. Costs are in units of 10 us, at least 1. The driver drains `outbox`, (neighbour, items) in
+    address from its signing key, `keeps` tells which nodes must stay in a table that is nearly full. Our sequence begins with
+    `epoch` and `counter`, of which a start of another host in the same second is to have another. Costs are in units of
+    10 us, at least 1. The driver drains `outbox`, (neighbour, items) in
     order, and `changes`, which is bounded to the newest.
     """
 
@@ -67,6 +69,7 @@ class RoutingEngine:
         parameters: RoutingParameters = DEFAULT_PARAMETERS,
         policy: Policy = DEFAULT_POLICY,
         address_of: Callable[[bytes], bytes] = address_of_signing_key,
+        keeps: Callable[[bytes], bool] = lambda node: False,
     ) -> None:
         self.node = node
         self.counters = RoutingCounters()
@@ -83,6 +86,7 @@ class RoutingEngine:
         self._selection = Selection(self._table, self.forwarding, self._advertiser, self._requests)
         self._compose(
             AnnouncementChecker(verify=verify, address_of=address_of, network_id=network_id, counters=self.counters),
+            keeps=keeps,
             now=now,
         )
         self._damping = FlapDamping(parameters)
@@ -91,14 +95,24 @@ class RoutingEngine:
             inf  # earliest deadline of any neighbour: digest, table request, end of damping, postponed start
         )
 
-    def _compose(self, checker: AnnouncementChecker, *, now: float) -> None:
+    def _compose(self, checker: AnnouncementChecker, *, keeps: Callable[[bytes], bool], now: float) -> None:
         """Creates the parts that handle received items and timeouts."""
+        self._expiry = Expiry(
+            table=self._table,
+            sources=self._sources,
+            selection=self._selection,
+            forwarding=self.forwarding,
+            parameters=self._parameters,
+            counters=self.counters,
+            now=now,
+        )
         self._acquisition = Acquisition(
             table=self._table,
             sources=self._sources,
             checker=checker,
             origin=self._origin,
             selection=self._selection,
+            shares=Shares(table=self._table, expiry=self._expiry, counters=self.counters, keeps=keeps),
             requests=self._requests,
             advertiser=self._advertiser,
             forwarding=self.forwarding,
@@ -112,15 +126,6 @@ class RoutingEngine:
             advertiser=self._advertiser,
             origin=self._origin,
             counters=self.counters,
-        )
-        self._expiry = Expiry(
-            table=self._table,
-            sources=self._sources,
-            selection=self._selection,
-            forwarding=self.forwarding,
-            parameters=self._parameters,
-            counters=self.counters,
-            now=now,
         )
 
     # -- neighbours ----------------------------------------------------------------------------------------------------

@@ -67,6 +67,12 @@ class Expiry:
         else:
             self._remove(row, now=now)
 
+    def evict(self, row: Destination, *, now: float) -> None:
+        """Removes a row for want of room; whoever holds our route is told a retraction."""
+        self._table.dying.pop(row, None)
+        if self._table.rows.get(row.node) is row:  # one that was removed before dies once its retraction is sent
+            self._give_up(row, "evicted", now=now)
+
     def _sweep(self, *, now: float) -> None:
         self._sources.purge(now=now)
         for row in list(self._table.rows.values()):
@@ -80,9 +86,12 @@ class Expiry:
     def _expire(self, row: Destination, *, now: float) -> None:
         """Removes a node whose sequence has stood still; only a newer one brings it back, so no source entry is needed."""
         self._counters.expired_nodes += 1
+        self._give_up(row, "expired", now=now)
+
+    def _give_up(self, row: Destination, cause: str, *, now: float) -> None:
         row.routes = [route | RETRACTED for route in row.routes]
         if row.metric != INFINITY:
-            self._selection.reselect(row, "expired", now=now)
+            self._selection.reselect(row, cause, now=now)
         self._remove(row, now=now)
 
     def _remove(self, row: Destination, *, now: float) -> None:

@@ -34,6 +34,7 @@ class Neighbour:
         "heard",
         "link_cost",
         "newer",
+        "over_share_until",
         "requests",
         "resync",
         "resync_at",
@@ -55,6 +56,7 @@ class Neighbour:
         self.suspected = False
         self.damped_until = 0.0
         self.up_since = now
+        self.over_share_until = 0.0  # until then it may bring no new node
         self.digest_at = inf
         self.table_wanted_at = inf  # when to request its whole table, because part of it was refused
         self.heard: set[bytes] | None = None  # nodes it mentioned since its whole table was requested; never iterated
