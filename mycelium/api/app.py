@@ -13,7 +13,7 @@ from mycelium.admin.control import NodeControl, TrafficInfo
 from mycelium.api.guard import Guard
 from mycelium.api.http import Request, Response, error, text_of
 from mycelium.errors import ConfigError, HttpError, LocalError
-from mycelium.limits import API_BODY_BYTES, API_WAIT_S
+from mycelium.limits import API_WAIT_S
 
 PREFIX: Final = "/api/v1"
 PEERS: Final = f"{PREFIX}/admin/peers"
@@ -21,7 +21,7 @@ PUBLIC_KEY: Final = f"{PREFIX}/pubkey"
 
 _log = logging.getLogger(__name__)
 
-ReadBody = Callable[[int], Awaitable[bytes]]  # of so many bytes; raises HttpError
+ReadBody = Callable[[], Awaitable[bytes]]  # raises HttpError
 
 
 class PeerRequest(msgspec.Struct, frozen=True):
@@ -52,10 +52,7 @@ class Application:
         """Returns the answer to a request, whose body is read only where it is allowed."""
         try:
             self._refuse_strangers(request)
-            length = request.length
-            if length > API_BODY_BYTES:
-                raise HttpError(413)
-            return await self._call(request, await read_body(length))
+            return await self._call(request, await read_body())
         except HttpError as refused:
             return error(refused.status, str(refused))
         except Exception:

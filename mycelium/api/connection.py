@@ -1,17 +1,22 @@
 """One connection to the API: a request is read, bounded in time and length, answered, and the next one is waited for."""
 
 import asyncio
+import contextlib
 from typing import Final
+
+import h11
 
 from mycelium import __version__
 from mycelium.admin.api_address import SERVER
 from mycelium.api.app import Application
-from mycelium.api.http import END_OF_HEAD, error, read_head
+from mycelium.api.http import Response, error, read_head
 from mycelium.errors import HttpError
-from mycelium.limits import API_HEAD_BYTES
+from mycelium.limits import API_BODY_BYTES, API_HEAD_BYTES
 
 IDLE_SECONDS: Final = 15  # how long a connection may stay open without a request, or an answer unread
 BODY_SECONDS: Final = 10
+LINGER_SECONDS: Final = 1
+LINGER_READS: Final = 16
 _NAME: Final = f"{SERVER}{__version__}"
 
 
@@ -23,6 +28,7 @@ class ApiConnection(asyncio.StreamReaderProtocol):
         self._application = application
         self._connections = connections
         self._reader = asyncio.StreamReader(API_HEAD_BYTES)
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=API_HEAD_BYTES)
         super().__init__(self._reader, self._begin)
 
     def close(self) -> None:
@@ -37,8 +43,9 @@ class ApiConnection(asyncio.StreamReaderProtocol):
     async def _serve(self) -> None:
         try:
             while await self._answer_next():
-                pass
-        except (TimeoutError, EOFError, OSError):
+                self._http.start_next_cycle()
+            await self._linger()
+        except (TimeoutError, OSError):
             return  # it was idle for too long, or the caller has gone
         finally:
             self._connections.discard(self)
@@ -46,28 +53,52 @@ class ApiConnection(asyncio.StreamReaderProtocol):
 
     async def _answer_next(self) -> bool:
         """Answers one request; returns whether another one may follow."""
-        request = None
+        is_bodiless = False
         try:
             async with asyncio.timeout(IDLE_SECONDS):
-                head = await self._reader.readuntil(END_OF_HEAD)
+                head = await self._next_event()
+            if not isinstance(head, h11.Request):
+                return False  # the caller has closed the connection
             self.is_answering = True
-            request = read_head(head)
-            response = await self._application.answer(request, self._read_body)
-        except asyncio.LimitOverrunError:
-            response = error(431)
+            is_bodiless = head.method == b"HEAD"
+            response = await self._application.answer(read_head(head), self._read_body)
+        except h11.RemoteProtocolError as wrong:
+            response = error(wrong.error_status_hint, str(wrong))
         except HttpError as refused:
             response = error(refused.status, str(refused))
-        is_kept = request is not None and request.is_kept and response.status < 400
-        is_bodiless = request is not None and request.method == "HEAD"
-        self._writer.write(response.encode(server=_NAME, is_kept=is_kept, is_bodiless=is_bodiless))
-        async with asyncio.timeout(IDLE_SECONDS):
-            await self._writer.drain()
+        await self._send(response, is_bodiless=is_bodiless)
         self.is_answering = False
-        return is_kept
+        return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
 
-    async def _read_body(self, length: int) -> bytes:
+    async def _next_event(self) -> h11.Event:
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            self._http.receive_data(await self._reader.read(API_HEAD_BYTES))
+        assert isinstance(event, h11.Event)
+        return event
+
+    async def _read_body(self) -> bytes:
+        body = bytearray()
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                return await self._reader.readexactly(length)
+                while isinstance(part := await self._next_event(), h11.Data):
+                    body += part.data
+                    if len(body) > API_BODY_BYTES:
+                        raise HttpError(413)
         except TimeoutError:
             raise HttpError(408, "the request body did not arrive in time") from None
+        return bytes(body)
+
+    async def _linger(self) -> None:
+        """Reads a little more of a refused request: else the system would reset the connection, and the answer with it."""
+        self._writer.write_eof()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                for _ in range(LINGER_READS):
+                    if not await self._reader.read(API_HEAD_BYTES):
+                        return
+
+    async def _send(self, response: Response, *, is_bodiless: bool) -> None:
+        for event in response.events(_NAME, is_bodiless=is_bodiless):
+            self._writer.write(self._http.send(event) or b"")
+        async with asyncio.timeout(IDLE_SECONDS):
+            await self._writer.drain()

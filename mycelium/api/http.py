@@ -1,23 +1,14 @@
-"""As much of HTTP/1.1 (RFC 9112) as the API takes: requests with a short head and a body of known length. Pure.
+"""What the API takes and gives of HTTP; `h11` reads and writes the bytes (RFC 9112)."""
 
-A library for all of it would take a quarter of the daemon's memory. Whatever a client of the API has no reason to send is
-refused: several headers of one name, folded lines, bodies in chunks.
-"""
-
-import re
 from http import HTTPStatus
-from typing import Final
 from urllib.parse import parse_qsl, unquote
 
+import h11
 import msgspec
 from msgspec import Struct
 
 from mycelium.errors import HttpError
-
-END_OF_HEAD: Final = b"\r\n\r\n"
-_REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,20}) (/[!-~]*) HTTP/1\.([01])")
-_HEADER: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\0\r\n]*?)[ \t]*")
-_LENGTH: Final = re.compile(r"[0-9]{1,10}")
+from mycelium.limits import API_BODY_BYTES
 
 
 class Request(Struct, frozen=True):
@@ -27,17 +18,6 @@ class Request(Struct, frozen=True):
     path: str  # as it was sent, with percent signs
     query: dict[str, str]
     headers: dict[str, str]
-    is_kept: bool  # the connection is to stay open
-
-    @property
-    def length(self) -> int:
-        """The length of the body; raises HttpError."""
-        if "transfer-encoding" in self.headers:
-            raise HttpError(411)
-        length = self.headers.get("content-length", "0")
-        if _LENGTH.fullmatch(length) is None:
-            raise HttpError(400)
-        return int(length)
 
 
 class Response(Struct, frozen=True):
@@ -46,15 +26,13 @@ class Response(Struct, frozen=True):
     status: int
     body: bytes = b""
 
-    def encode(self, *, server: str, is_kept: bool, is_bodiless: bool) -> bytes:
-        """Returns its bytes; `is_bodiless` leaves out the body that the head tells of, as HEAD asks for."""
-        lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}", f"Server: {server}"]
+    def events(self, server: str, *, is_bodiless: bool) -> list[h11.Event]:
+        """Returns what `h11` is to send; `is_bodiless` leaves out the body that the head tells of, as HEAD asks for."""
+        headers = [("Server", server)]
         if self.status != HTTPStatus.NO_CONTENT:
-            lines += ["Content-Type: application/json; charset=utf-8", f"Content-Length: {len(self.body)}"]
-        if not is_kept:
-            lines.append("Connection: close")
-        head = "\r\n".join(lines).encode() + END_OF_HEAD
-        return head if is_bodiless else head + self.body
+            headers += [("Content-Type", "application/json; charset=utf-8"), ("Content-Length", str(len(self.body)))]
+        head = h11.Response(status_code=self.status, headers=headers, reason=HTTPStatus(self.status).phrase)
+        return [head, h11.Data(data=b"" if is_bodiless else self.body), h11.EndOfMessage()]
 
 
 def error(status: int, reason: str = "") -> Response:
@@ -62,22 +40,17 @@ def error(status: int, reason: str = "") -> Response:
     return Response(status, msgspec.json.encode({"error": reason or HTTPStatus(status).phrase}))
 
 
-def read_head(head: bytes) -> Request:
-    """Reads a request up to the empty line, which is included; raises HttpError."""
-    first, *rest = head.removesuffix(END_OF_HEAD).lstrip(b"\r\n").split(b"\r\n")
-    line = _REQUEST_LINE.fullmatch(first)
-    if line is None:
-        raise HttpError(400)
+def read_head(head: h11.Request) -> Request:
+    """Returns a request; raises HttpError for one whose body is announced as too long, or that leaves room for two readings."""
     headers: dict[str, str] = {}
-    for text in rest:
-        header = _HEADER.fullmatch(text)
-        if header is None or (name := header[1].decode().lower()) in headers:
-            raise HttpError(400)
-        headers[name] = header[2].decode("latin-1")
-    path, _, query = line[2].decode().partition("?")
-    wishes = headers.get("connection", "").lower()
-    is_kept = wishes != "close" and (line[3] == b"1" or wishes == "keep-alive")
-    return Request(line[1].decode(), path, dict(parse_qsl(query, keep_blank_values=True)), headers, is_kept)
+    for name, value in head.headers:
+        if name.decode() in headers:
+            raise HttpError(400, f"two headers {name.decode()}")
+        headers[name.decode()] = value.decode("latin-1")
+    if int(headers.get("content-length", "0")) > API_BODY_BYTES:
+        raise HttpError(413)
+    path, _, query = head.target.decode().partition("?")
+    return Request(head.method.decode(), path, dict(parse_qsl(query, keep_blank_values=True)), headers)
 
 
 def text_of(part: str) -> str:

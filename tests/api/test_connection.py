@@ -5,12 +5,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from mycelium.api import connection
 from mycelium.limits import API_BODY_BYTES, API_HEAD_BYTES
 from tests.api.support import FakeNode, serving, unix
 
 GET = b"GET /api/v1/admin HTTP/1.1\r\nHost: localhost\r\n"
+POST = b"POST /api/v1/admin/peers HTTP/1.1\r\nHost: localhost\r\n"
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -34,8 +37,8 @@ async def answer(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
 def test_requests_that_are_sent_at_once_are_answered_one_after_the_other(tmp_path: Path) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         body = b'{"endpoint":"udp://192.0.2.9:1"}'
-        head = f"POST /api/v1/admin/peers HTTP/1.1\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-        writer.write(GET + b"\r\n" + head + body + b"GET /api/v1/admin/peers HTTP/1.1\r\n\r\n")
+        head = f"POST /api/v1/admin/peers HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        writer.write(GET + b"\r\n" + head + body + b"GET /api/v1/admin/peers HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await answer(reader))[0] == b"HTTP/1.1 200 OK"
         assert (await answer(reader))[0] == b"HTTP/1.1 204 No Content"
         assert b"192.0.2.9" in (await answer(reader))[1]
@@ -57,7 +60,7 @@ def test_a_connection_ends_with_its_last_answer(tmp_path: Path, request_bytes: b
 
 def test_head_is_answered_without_a_body(tmp_path: Path) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"HEAD /api/v1/admin HTTP/1.1\r\nConnection: close\r\n\r\n")
+        writer.write(b"HEAD /api/v1/admin HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         assert (await reader.read()).endswith(b"\r\n\r\n")
 
     talking(tmp_path, talk)
@@ -66,18 +69,44 @@ def test_head_is_answered_without_a_body(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("request_bytes", "status"),
     [
-        (b"GET / HTTP/1.1\r\nx: " + b"x" * API_HEAD_BYTES + b"\r\n\r\n", b"431"),
-        (f"POST /api/v1/admin/peers HTTP/1.1\r\nContent-Length: {API_BODY_BYTES + 1}\r\n\r\n".encode(), b"413"),
-        (b"POST /api/v1/admin/peers HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"411"),
+        (GET + b"x: " + b"x" * 3 * API_HEAD_BYTES + b"\r\n\r\n", b"431"),
+        (POST + f"Content-Length: {API_BODY_BYTES + 1}\r\n\r\n".encode(), b"413"),
+        (
+            POST + f"Transfer-Encoding: chunked\r\n\r\n{API_BODY_BYTES + 1:x}\r\n".encode() + bytes(API_BODY_BYTES + 1),
+            b"413",
+        ),
     ],
+    ids=["head", "body", "chunks"],
 )
-def test_what_is_too_long_or_of_no_length_is_refused_unread(
-    tmp_path: Path, request_bytes: bytes, status: bytes
-) -> None:
+def test_what_is_too_long_is_refused(tmp_path: Path, request_bytes: bytes, status: bytes) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(request_bytes)
         assert (await answer(reader))[0].split()[1] == status
         assert await reader.read() == b""
+
+    talking(tmp_path, talk)
+
+
+def test_a_body_in_chunks_is_taken(tmp_path: Path) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = b'{"endpoint":"udp://192.0.2.9:1"}'
+        writer.write(
+            POST + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body) + GET + b"\r\n"
+        )
+        assert (await answer(reader))[0] == b"HTTP/1.1 204 No Content"
+        assert (await answer(reader))[0] == b"HTTP/1.1 200 OK"
+
+    talking(tmp_path, talk)
+
+
+@given(st.lists(st.binary(max_size=80), max_size=4))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_are_answered_or_refused(tmp_path: Path, parts: list[bytes]) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\r\n".join([GET.rstrip(), *parts]))
+        writer.write_eof()
+        answered = await reader.read()
+        assert answered == b"" or answered.startswith(b"HTTP/1.1 ")
 
     talking(tmp_path, talk)
 
@@ -100,7 +129,7 @@ def test_a_caller_that_goes_while_it_is_answered_leaves_nothing(
         node = FakeNode()
         async with serving(node, unix(tmp_path)) as server, asyncio.timeout(5):
             _, writer = await asyncio.open_unix_connection(server.address.path)
-            writer.write(b"GET /api/v1/admin/events?wait=0.1 HTTP/1.1\r\n\r\n")
+            writer.write(b"GET /api/v1/admin/events?wait=0.1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await node.watched.wait()
             writer.transport.abort()
             await asyncio.gather(*(one.serving for one in server.connections))
