@@ -7,7 +7,6 @@ It composes the classes of this package. Received items are applied at once; out
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from math import inf
 from operator import attrgetter
 from random import Random
 from typing import Final
@@ -16,15 +15,15 @@ from mycelium.counters import Registry
 from mycelium.identity import address_of_signing_key
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.routing.acquisition import Acquisition
+from mycelium.routing.adjacencies import Adjacencies
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.announcements import AnnouncementChecker
 from mycelium.routing.counters import RoutingCounters
-from mycelium.routing.damping import FlapDamping
 from mycelium.routing.duplicate import Claim
 from mycelium.routing.exchange import Exchange
 from mycelium.routing.expiry import Expiry
 from mycelium.routing.forwarding import ForwardingTable
-from mycelium.routing.neighbour import DAMPED_COST, Neighbour
+from mycelium.routing.neighbour import DAMPED_COST
 from mycelium.routing.origin import Origin
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.requests import Requests
@@ -32,15 +31,12 @@ from mycelium.routing.selection import RouteChange, Selection
 from mycelium.routing.shares import Shares
 from mycelium.routing.snapshot import RouteSnapshot, snapshots
 from mycelium.routing.source import ForgottenSources
-from mycelium.routing.starts import PostponedStarts
 from mycelium.routing.table import RouteTable
-from mycelium.timing import Backoff
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.control import Item, Update
 from mycelium.wire.distance import INFINITY, RETRACTED, metric_of
 
 DEFAULT_PARAMETERS: Final = RoutingParameters()
-RESYNC_FACTOR: Final = 2.0
 METRIC_PREFIX: Final = "routing_"
 _METRIC: Final = attrgetter("metric")
 
@@ -89,11 +85,6 @@ class RoutingEngine:
             keeps=keeps,
             now=now,
         )
-        self._damping = FlapDamping(parameters)
-        self._postponed = PostponedStarts()
-        self._neighbours_at = (
-            inf  # earliest deadline of any neighbour: digest, table request, end of damping, postponed start
-        )
 
     def _compose(self, checker: AnnouncementChecker, *, keeps: Callable[[bytes], bool], now: float) -> None:
         """Creates the parts that handle received items and timeouts."""
@@ -127,6 +118,16 @@ class RoutingEngine:
             origin=self._origin,
             counters=self.counters,
         )
+        self._adjacencies = Adjacencies(
+            table=self._table,
+            selection=self._selection,
+            forwarding=self.forwarding,
+            advertiser=self._advertiser,
+            exchange=self._exchange,
+            parameters=self._parameters,
+            rng=self._rng,
+            counters=self.counters,
+        )
 
     # -- neighbours ----------------------------------------------------------------------------------------------------
 
@@ -135,75 +136,26 @@ class RoutingEngine:
 
         Returns False for one that has started too many streams lately: it is heard after a while.
         """
-        if neighbour in self._table.by_address:
-            self._remove(self._table.by_address[neighbour], now=now)
-        if neighbour in self._postponed.by_address:
-            return False
-        if not self._table.budgets.of(neighbour, now=now).starts.take(now=now):
-            self.counters.starts_postponed += 1
-            self._postponed.postpone(neighbour, cost, now=now)
-            self._arm_neighbours(now=now)
-            return False
-        self._add(neighbour, cost, now=now)
-        return True
-
-    def _add(self, neighbour: bytes, cost: int, *, now: float) -> None:
-        parameters = self._parameters
-        resync = Backoff(parameters.resync_floor_s, factor=RESYNC_FACTOR, ceiling=parameters.resync_ceiling_s)
-        peer = self._table.add_neighbour(neighbour, cost, resync=resync, now=now)
-        hold_s = self._damping.hold_s(peer.node)
-        if hold_s and any(not other.suspected for other in self._table.by_address.values() if other is not peer):
-            peer.damped_until = now + hold_s
-            self.counters.damped += 1
-        peer.digest_at = self._next_digest(now=now)
-        self._apply_cost(peer, "up", now=now)
-        self._advertiser.dump(peer, now=now)
-        self._arm_neighbours(now=now)
+        return self._adjacencies.up(neighbour, cost, now=now)
 
     def neighbour_down(self, neighbour: bytes, *, now: float) -> None:
         """Removes a neighbour with all its routes; an unknown one is ignored."""
-        self._postponed.by_address.pop(neighbour, None)
-        peer = self._table.by_address.get(neighbour)
-        if peer is None:
-            return
-        row = self._table.rows.get(peer.node)
-        self._damping.failed(peer, 0 if row is None else row.sequence >> EPOCH_SHIFT, now=now)
-        self._remove(peer, now=now)
-        self._arm_neighbours(now=now)
+        self._adjacencies.down(neighbour, now=now)
 
     def rename_neighbour(self, neighbour: bytes, name: bytes) -> None:
         """Gives a neighbour, if it is up, the name of one that is down."""
-        peer = self._table.by_address.get(neighbour)
-        if peer is None:
-            return
-        self._table.rename_neighbour(peer, name)
-        for row in self._table.rows.values():
-            if row.selected == peer.slot:
-                self.forwarding.point(row.node, name)
-        self.outbox[:] = [(name if to == neighbour else to, items) for to, items in self.outbox]
+        self._adjacencies.rename(neighbour, name)
 
     def neighbour_cost(self, neighbour: bytes, cost: int, *, now: float) -> None:
         """Applies a newly published link cost."""
-        peer = self._table.by_address.get(neighbour)
-        if peer is not None:
-            peer.link_cost = cost
-            self._apply_cost(peer, "cost", now=now)
-        elif (start := self._postponed.by_address.get(neighbour)) is not None:
-            start.cost = cost
+        self._adjacencies.set_cost(neighbour, cost, now=now)
 
     def neighbour_suspect(self, neighbour: bytes, suspected: bool, *, now: float) -> None:
         """Stops using a neighbour without forgetting its routes, or uses it again.
 
         Feasible alternates take over at once, without updates; destinations without one are retracted.
         """
-        peer = self._table.by_address.get(neighbour)
-        if peer is None:
-            if (start := self._postponed.by_address.get(neighbour)) is not None:
-                start.suspected = suspected
-            return
-        peer.suspected = suspected
-        self._table.suspected = self._table.suspected & ~peer.bit | (peer.bit if suspected else 0)
-        self._apply_cost(peer, "suspected" if suspected else "trusted", now=now)
+        self._adjacencies.suspect(neighbour, suspected, now=now)
 
     # -- our own route -------------------------------------------------------------------------------------------------
 
@@ -271,17 +223,14 @@ class RoutingEngine:
             self._exchange.handle(peer, item, now=now)
         self._advertiser.budget = None
         self._advance_sequence(now=now)
-        if peer.table_wanted_at < self._neighbours_at:
-            self._neighbours_at = peer.table_wanted_at
-        if peer.damped_until > now:
-            self._forgive_restarted(peer, now=now)
+        self._adjacencies.heard(peer, now=now)
 
     def next_deadline(self) -> float:
         """Returns when `handle_timeout` is wanted next; infinity for never."""
         return min(
             self._advertiser.flush_at,
             self._advertiser.lazy_at,
-            self._neighbours_at,
+            self._adjacencies.due_at,
             self._requests.next_deadline(),
             self._origin.deadline,
             self._expiry.next_deadline(),
@@ -290,8 +239,7 @@ class RoutingEngine:
     def handle_timeout(self, *, now: float) -> None:
         """Does what is due; an early call does nothing."""
         self._advance_sequence(now=now)
-        if now >= self._neighbours_at:
-            self._neighbours_are_due(now=now)
+        self._adjacencies.handle_timeout(now=now)
         self._requests.handle_timeout(now=now)
         self._expiry.handle_timeout(now=now)
         self._advertiser.handle_timeout(now=now)
@@ -366,47 +314,6 @@ class RoutingEngine:
             # Direct neighbours get it at once, or their routes to us would have an older sequence than others (RFC 8966 3.7.2).
             self._table.own.learn(self._origin.announcement, now=now)
             self._advertiser.mark(self._table.own, now=now)
-
-    def _remove(self, peer: Neighbour, *, now: float) -> None:
-        self._table.suspected &= ~peer.bit
-        self._selection.remove(peer, now=now)
-        self._table.remove_neighbour(peer)
-
-    def _apply_cost(self, peer: Neighbour, cause: str, *, now: float) -> None:
-        self._selection.set_cost(peer, peer.cost(now=now), cause, now=now)
-
-    def _forgive_restarted(self, peer: Neighbour, *, now: float) -> None:
-        row = self._table.rows.get(peer.node)
-        if row is not None and self._damping.clear_if_restarted(peer.node, row.sequence >> EPOCH_SHIFT):
-            peer.damped_until = now
-            self._apply_cost(peer, "restarted", now=now)
-
-    def _neighbours_are_due(self, *, now: float) -> None:
-        for neighbour, start in self._postponed.take_due(now=now):
-            self._table.budgets.of(neighbour, now=now).starts.take(now=now)
-            self._add(neighbour, start.cost, now=now)
-            self.neighbour_suspect(neighbour, start.suspected, now=now)
-            self._exchange.ask_for_table(self._table.by_address[neighbour], now=now)
-        for peer in self._table.by_address.values():
-            if now >= peer.digest_at:
-                peer.digest_at = self._next_digest(now=now)
-                self._advertiser.compare(peer, now=now)
-            if now >= peer.table_wanted_at:
-                peer.table_wanted_at = inf
-                self._exchange.ask_for_table(peer, now=now)
-            if peer.damped_until <= now:
-                self._apply_cost(peer, "damping over", now=now)
-        self._arm_neighbours(now=now)
-
-    def _arm_neighbours(self, *, now: float) -> None:
-        self._neighbours_at = self._postponed.next_deadline()
-        for peer in self._table.by_address.values():
-            self._neighbours_at = min(self._neighbours_at, peer.digest_at, peer.table_wanted_at)
-            if peer.damped_until > now:
-                self._neighbours_at = min(self._neighbours_at, peer.damped_until)
-
-    def _next_digest(self, *, now: float) -> float:
-        return now + self._parameters.digest_s * self._rng.uniform(0.8, 1.2)
 
 
 _SIZES: Final[tuple[tuple[str, str, Callable[[RoutingEngine], int]], ...]] = (

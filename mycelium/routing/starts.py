@@ -32,6 +32,11 @@ class PostponedStarts:
         """Has `take_due` return a neighbour in a while."""
         self.by_address[neighbour] = Postponed(cost, now + POSTPONED_S)
 
+    def rename(self, neighbour: bytes, name: bytes) -> None:
+        """Gives a waiting neighbour another name."""
+        if (start := self.by_address.pop(neighbour, None)) is not None:
+            self.by_address[name] = start
+
     def next_deadline(self) -> float:
         """Returns when the first start is due, infinity for never."""
         return min((start.due_at for start in self.by_address.values()), default=inf)

@@ -7,7 +7,7 @@ stream.
 from mycelium.limits import DESTINATIONS
 from mycelium.routing.budgets import BudgetTable
 from mycelium.routing.destination import OURSELVES, Destination
-from mycelium.routing.neighbour import Neighbour
+from mycelium.routing.neighbour import Neighbour, node_of
 from mycelium.timing import Backoff
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.distance import INFINITY, NO_SOURCE, UNKNOWN, distance
@@ -42,7 +42,9 @@ class RouteTable:
             self.addresses.append(address)
             for row in self.rows.values():
                 row.routes.append(UNKNOWN)
-        neighbour = Neighbour(address, slot, cost, budgets=self.budgets.of(address, now=now), resync=resync, now=now)
+        neighbour = Neighbour(
+            address, slot, cost, budgets=self.budgets.of(node_of(address), now=now), resync=resync, now=now
+        )
         self.slots[slot] = neighbour
         self.addresses[slot] = address
         self.by_address[address] = neighbour

@@ -1,0 +1,188 @@
+"""Neighbours as routing sees them: they come, go, start anew, are suspected, and have their tables compared."""
+
+from math import inf
+from random import Random
+from typing import Final
+
+from mycelium.routing.advertise import Advertiser
+from mycelium.routing.counters import RoutingCounters
+from mycelium.routing.damping import FlapDamping
+from mycelium.routing.exchange import Exchange
+from mycelium.routing.forwarding import ForwardingTable
+from mycelium.routing.neighbour import Neighbour, node_of
+from mycelium.routing.parameters import RoutingParameters
+from mycelium.routing.selection import Selection
+from mycelium.routing.starts import PostponedStarts
+from mycelium.routing.table import RouteTable
+from mycelium.timing import Backoff
+from mycelium.wire.announcement import EPOCH_SHIFT
+
+RESYNC_FACTOR: Final = 2.0
+
+
+class Adjacencies:
+    """What happens to neighbours and their links."""
+
+    __slots__ = (
+        "_advertiser",
+        "_counters",
+        "_damping",
+        "_exchange",
+        "_forwarding",
+        "_parameters",
+        "_postponed",
+        "_rng",
+        "_selection",
+        "_table",
+        "due_at",
+    )
+
+    def __init__(
+        self,
+        *,
+        table: RouteTable,
+        selection: Selection,
+        forwarding: ForwardingTable,
+        advertiser: Advertiser,
+        exchange: Exchange,
+        parameters: RoutingParameters,
+        rng: Random,
+        counters: RoutingCounters,
+    ) -> None:
+        self._table = table
+        self._selection = selection
+        self._forwarding = forwarding
+        self._advertiser = advertiser
+        self._exchange = exchange
+        self._parameters = parameters
+        self._rng = rng
+        self._counters = counters
+        self._damping = FlapDamping(parameters)
+        self._postponed = PostponedStarts()
+        self.due_at = inf  # earliest digest, request for a table, end of damping, or postponed start
+
+    def up(self, neighbour: bytes, cost: int, *, now: float) -> bool:
+        """Adds a neighbour with a new control stream: it gets our whole table, and all it advertised before is void.
+
+        Returns False for one that has started too many streams lately: it is heard after a while.
+        """
+        if neighbour in self._table.by_address:
+            self._remove(self._table.by_address[neighbour], now=now)
+        if neighbour in self._postponed.by_address:
+            return False
+        if not self._table.budgets.of(node_of(neighbour), now=now).starts.take(now=now):
+            self._counters.starts_postponed += 1
+            self._postponed.postpone(neighbour, cost, now=now)
+            self._arm(now=now)
+            return False
+        self._add(neighbour, cost, now=now)
+        return True
+
+    def down(self, neighbour: bytes, *, now: float) -> None:
+        """Removes a neighbour with all its routes; an unknown one is ignored."""
+        self._postponed.by_address.pop(neighbour, None)
+        peer = self._table.by_address.get(neighbour)
+        if peer is None:
+            return
+        row = self._table.rows.get(peer.node)
+        self._damping.failed(peer, 0 if row is None else row.sequence >> EPOCH_SHIFT, now=now)
+        self._remove(peer, now=now)
+        self._arm(now=now)
+
+    def rename(self, neighbour: bytes, name: bytes) -> None:
+        """Gives a neighbour, if it is up, the name of one that is down."""
+        self._postponed.rename(neighbour, name)
+        peer = self._table.by_address.get(neighbour)
+        if peer is None:
+            return
+        self._table.rename_neighbour(peer, name)
+        for row in self._table.rows.values():
+            if row.selected == peer.slot:
+                self._forwarding.point(row.node, name)
+        self._advertiser.outbox[:] = [(name if to == neighbour else to, items) for to, items in self._advertiser.outbox]
+
+    def set_cost(self, neighbour: bytes, cost: int, *, now: float) -> None:
+        """Applies a newly published link cost."""
+        peer = self._table.by_address.get(neighbour)
+        if peer is not None:
+            peer.link_cost = cost
+            self._apply_cost(peer, "cost", now=now)
+        elif (start := self._postponed.by_address.get(neighbour)) is not None:
+            start.cost = cost
+
+    def suspect(self, neighbour: bytes, suspected: bool, *, now: float) -> None:
+        """Stops using a neighbour without forgetting its routes, or uses it again.
+
+        Feasible alternates take over at once, without updates; destinations without one are retracted.
+        """
+        peer = self._table.by_address.get(neighbour)
+        if peer is None:
+            if (start := self._postponed.by_address.get(neighbour)) is not None:
+                start.suspected = suspected
+            return
+        peer.suspected = suspected
+        self._table.suspected = self._table.suspected & ~peer.bit | (peer.bit if suspected else 0)
+        self._apply_cost(peer, "suspected" if suspected else "trusted", now=now)
+
+    def heard(self, neighbour: Neighbour, *, now: float) -> None:
+        """Follows up what a neighbour has said."""
+        self.due_at = min(self.due_at, neighbour.table_wanted_at)
+        if neighbour.damped_until > now:
+            self._forgive_restarted(neighbour, now=now)
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Does what is due."""
+        if now < self.due_at:
+            return
+        for neighbour, start in self._postponed.take_due(now=now):
+            self._table.budgets.of(node_of(neighbour), now=now).starts.take(now=now)
+            self._add(neighbour, start.cost, now=now)
+            self.suspect(neighbour, start.suspected, now=now)
+            self._exchange.ask_for_table(self._table.by_address[neighbour], now=now)
+        for peer in self._table.by_address.values():
+            if now >= peer.digest_at:
+                peer.digest_at = self._next_digest(now=now)
+                self._advertiser.compare(peer, now=now)
+            if now >= peer.table_wanted_at:
+                peer.table_wanted_at = inf
+                self._exchange.ask_for_table(peer, now=now)
+            if peer.damped_until <= now:
+                self._apply_cost(peer, "damping over", now=now)
+        self._arm(now=now)
+
+    def _add(self, neighbour: bytes, cost: int, *, now: float) -> None:
+        parameters = self._parameters
+        resync = Backoff(parameters.resync_floor_s, factor=RESYNC_FACTOR, ceiling=parameters.resync_ceiling_s)
+        peer = self._table.add_neighbour(neighbour, cost, resync=resync, now=now)
+        hold_s = self._damping.hold_s(peer.node)
+        if hold_s and any(not other.suspected for other in self._table.by_address.values() if other is not peer):
+            peer.damped_until = now + hold_s
+            self._counters.damped += 1
+        peer.digest_at = self._next_digest(now=now)
+        self._apply_cost(peer, "up", now=now)
+        self._advertiser.dump(peer, now=now)
+        self._arm(now=now)
+
+    def _remove(self, peer: Neighbour, *, now: float) -> None:
+        self._table.suspected &= ~peer.bit
+        self._selection.remove(peer, now=now)
+        self._table.remove_neighbour(peer)
+
+    def _apply_cost(self, peer: Neighbour, cause: str, *, now: float) -> None:
+        self._selection.set_cost(peer, peer.cost(now=now), cause, now=now)
+
+    def _forgive_restarted(self, peer: Neighbour, *, now: float) -> None:
+        row = self._table.rows.get(peer.node)
+        if row is not None and self._damping.clear_if_restarted(peer.node, row.sequence >> EPOCH_SHIFT):
+            peer.damped_until = now
+            self._apply_cost(peer, "restarted", now=now)
+
+    def _arm(self, *, now: float) -> None:
+        self.due_at = self._postponed.next_deadline()
+        for peer in self._table.by_address.values():
+            self.due_at = min(self.due_at, peer.digest_at, peer.table_wanted_at)
+            if peer.damped_until > now:
+                self.due_at = min(self.due_at, peer.damped_until)
+
+    def _next_digest(self, *, now: float) -> float:
+        return now + self._parameters.digest_s * self._rng.uniform(0.8, 1.2)

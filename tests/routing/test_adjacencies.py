@@ -1,0 +1,50 @@
+"""Neighbours come, go and change; what each event does to routes is in the tests of selection, damping and starts."""
+
+from math import inf
+
+from mycelium.limits import STARTS_AT_ONCE
+from mycelium.routing.parameters import RoutingParameters
+from mycelium.routing.starts import POSTPONED_S
+from tests.routing.engines import address
+from tests.routing.lab import RoutingLab, update
+
+
+def test_nothing_is_due_without_neighbours_and_a_digest_is_with_one() -> None:
+    lab = RoutingLab()
+    adjacencies = lab.engine._adjacencies
+    assert adjacencies.due_at == inf
+    lab.up(1)
+    digest_s = RoutingParameters().digest_s
+    assert 0.8 * digest_s <= adjacencies.due_at - lab.now + 0.01 <= 1.2 * digest_s
+    lab.down(1)
+    assert adjacencies.due_at == inf
+
+
+def test_events_of_unknown_neighbours_are_ignored() -> None:
+    lab = RoutingLab()
+    lab.engine.neighbour_cost(address(1), 7, now=lab.now)
+    lab.engine.neighbour_suspect(address(1), True, now=lab.now)
+    lab.engine.rename_neighbour(address(1), address(2))
+    lab.down(1)
+    assert lab.engine.link_costs() == {}
+
+
+def test_a_neighbour_keeps_routes_and_queue_under_another_name() -> None:
+    lab = RoutingLab()
+    name = address(1) + b"another"
+    lab.engine.neighbour_up(name, 10, now=lab.now)
+    lab.engine.receive(name, [update(9, 5)], now=lab.now)
+    lab.engine.rename_neighbour(name, address(1))
+    assert lab.next_hop(9) == 1
+    assert lab.engine.link_costs() == {address(1): 10}
+
+
+def test_two_processes_of_one_neighbour_share_its_starts() -> None:
+    lab = RoutingLab()
+    for number in range(STARTS_AT_ONCE):
+        assert lab.engine.neighbour_up(address(1) + bytes([number % 2]) * 8, 10, now=lab.now)
+    second = address(1) + b"another!"
+    assert not lab.engine.neighbour_up(second, 10, now=lab.now)
+    lab.engine.rename_neighbour(second, address(1))
+    lab.wait(POSTPONED_S + 0.1)
+    assert address(1) in lab.engine.link_costs()
