@@ -113,6 +113,10 @@ SEGMENT_SIZES_REMEMBERED: Final = 16  # prepared control messages for one endpoi
 MEMORY_TRANSPORT_BYTES: Final = 8 << 20  # received and unread bytes of an in-memory transport, as in a socket buffer
 UNSENT_DATA_BYTES: Final = 8 << 20  # bulk datagrams that wait for one transport that is full
 UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for one: some for each of LINKS neighbours
+UNSENT_BYTES: Final = 64 << 20  # waiting for all connections of a transport together; beyond, bulk data is dropped
+STALL_BYTES: Final = (
+    8 << 20
+)  # bulk data that waits for one that stands still for a moment: the windows of some TCP streams
 TCP_CONNECTIONS: Final = 512  # open at one time; each takes a descriptor, of which a process usually has 1,024
 TCP_ACCEPTED_PER_SECOND: Final = 200  # the rest waits in the kernel; TLS takes 0.3 ms for each: a tenth of a slow core
 TCP_STRANGERS_PER_HOST: Final = 16  # accepted from one IPv4 address or IPv6 /64 and not yet used by the node
@@ -120,7 +124,6 @@ STRANGER_BYTES: Final = 16 << 10  # read from an accepted connection before the 
 TCP_UNSENT_DATA_BYTES: Final = 512 << 10  # bulk data that waits for one connection: 4 ms at 1 Gbit/s
 TCP_UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for one connection: a window of control segments
 TCP_UNSENT_ANSWER_BYTES: Final = 256 << 10  # unsent answers of TLS and WebSocket, and a batch before them
-TCP_UNSENT_BYTES: Final = 64 << 20  # waiting for all connections together, beyond which bulk data is dropped
 WEBSOCKET_FRAME_BYTES: Final = 256 << 10  # payload of one frame, which is kept until it is complete
 QUIC_CONNECTIONS: Final = 512  # open at one time, as with TCP; each takes some 100 KB
 QUIC_HALF_OPEN: Final = 32  # begun from addresses that are not proved yet; further ones must return a token first
@@ -132,7 +135,6 @@ QUIC_IN_FLIGHT_BYTES: Final = 4 << 20  # sent and not acknowledged on one connec
 QUIC_UNREAD_BYTES: Final = 8 << 20  # received and not yet taken by the node, of all connections
 QUIC_UNSENT_DATA_BYTES: Final = 1 << 20  # bulk data that waits for one connection: 20 ms at 400 Mbit/s
 QUIC_UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for one connection: a window of control segments
-QUIC_UNSENT_BYTES: Final = 64 << 20  # waiting for all connections together, beyond which bulk data is dropped
 PROXY_ANSWER_BYTES: Final = 8 << 10  # status line and headers of a proxy's answer to CONNECT
 
 # -- shortcuts: direct links beside relays ------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from mycelium.endpoint import Endpoint, is_same_remote
 from mycelium.errors import DecodeError
-from mycelium.limits import ENDPOINTS_REMEMBERED, QUIC_CONNECTIONS, QUIC_UNREAD_BYTES, QUIC_UNSENT_BYTES
+from mycelium.limits import ENDPOINTS_REMEMBERED, QUIC_CONNECTIONS, QUIC_UNREAD_BYTES
 from mycelium.transport.backlog import Backlog
 from mycelium.transport.base import Buffer, Received
 from mycelium.transport.causes import CLOSED, OTHER_PROTOCOL, TOO_MANY
@@ -172,7 +172,8 @@ class QuicTransport:
         if pipe is None:
             self.counters.send_lost += 1
             return True
-        size = pipe.put(buffers, segment_size, is_bulk=is_bulk) if not is_bulk or self._has_room() else 0
+        has_room = not is_bulk or self._backlog.has_room(pipe.queue, sum(map(len, buffers)), now=now)
+        size = pipe.put(buffers, segment_size, is_bulk=is_bulk) if has_room else 0
         if size:
             self.counters.sent_batches += 1
             self.counters.sent_bytes += size
@@ -180,9 +181,6 @@ class QuicTransport:
             self.counters.send_dropped += 1
         self._pump(pipe, now=now)
         return True
-
-    def _has_room(self) -> bool:
-        return self._backlog.unsent_bytes < QUIC_UNSENT_BYTES
 
     def _pump(self, pipe: "QuicPipe", *, now: float) -> None:
         """Sends what a connection may send now."""
@@ -193,7 +191,7 @@ class QuicTransport:
             self._end(pipe, OTHER_PROTOCOL)
             return
         was_backed_up = self.is_backed_up
-        self._backlog.follow(pipe.queue)
+        self._backlog.follow(pipe.queue, now=now)
         if was_backed_up and not self.is_backed_up and not self._arrived:
             os.eventfd_write(self._event, 1)  # which tells the owner that it need not wait any longer
         self._deadline = min(self._deadline, pipe.deadline)

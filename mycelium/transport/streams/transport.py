@@ -17,7 +17,7 @@ from typing import Final
 
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DecodeError, OpeningRefused
-from mycelium.limits import ENDPOINTS_REMEMBERED, TCP_CONNECTIONS, TCP_UNSENT_BYTES
+from mycelium.limits import ENDPOINTS_REMEMBERED, TCP_CONNECTIONS
 from mycelium.transport.backlog import Backlog
 from mycelium.transport.base import Buffer, Received
 from mycelium.transport.causes import CLOSED, OTHER_PROTOCOL, TOO_MANY
@@ -185,9 +185,8 @@ class StreamTransport:
         pieces = framed(buffers, segment_size)
         size = sum(map(len, pieces))
         try:
-            is_taken = (not is_bulk or self._backlog.unsent_bytes < TCP_UNSENT_BYTES) and connection.send(
-                pieces, size, is_bulk=is_bulk
-            )
+            has_room = not is_bulk or self._backlog.has_room(connection.queue, size, now=self._clock())
+            is_taken = has_room and connection.send(pieces, size, is_bulk=is_bulk)
         except OSError:
             self._lose(connection)
             return True
@@ -314,7 +313,7 @@ class StreamTransport:
 
     def _watch(self, connection: StreamConnection) -> None:
         """Updates the totals and the epoll registration after a change of a connection's queue or state."""
-        self._backlog.follow(connection.queue)
+        self._backlog.follow(connection.queue, now=self._clock())
         if connection.events != connection.wanted_events:
             connection.events = connection.wanted_events
             self._epoll.modify(connection.stream, connection.events)

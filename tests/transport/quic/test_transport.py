@@ -15,6 +15,7 @@ from mycelium.limits import (
     STRANGER_BYTES,
     TCP_STRANGERS_PER_HOST,
 )
+from mycelium.transport.backlog import STALL_S
 from mycelium.transport.causes import CLOSED
 from mycelium.transport.lifetime import CONNECT_S, SWEEP_S, UNUSED_S
 from mycelium.transport.quic import causes
@@ -113,6 +114,9 @@ def test_loss_and_reordering_cost_datagrams_but_neither_the_connection_nor_hands
 def test_what_waits_is_bounded_data_is_dropped_first_and_senders_are_told(net: MemoryNet) -> None:
     a, _ = joined(net)
     batch = bytes(60 * QUIC_DATAGRAM)
+    while not a.is_backed_up:
+        a.send(at(B), [batch], QUIC_DATAGRAM, is_bulk=True)
+    net.now += STALL_S
     for _ in range(3 * QUIC_UNSENT_DATA_BYTES // len(batch)):
         a.send(at(B), [batch], QUIC_DATAGRAM, is_bulk=True)
     assert a.is_backed_up
@@ -125,6 +129,15 @@ def test_what_waits_is_bounded_data_is_dropped_first_and_senders_are_told(net: M
     assert net.run(lambda: any(data == b"\x14control" for data, _ in net.received[B]), seconds=0.5)
     assert net.run(lambda: not a.is_backed_up)
     assert net.run(lambda: not pipe.queue)
+
+
+def test_a_moment_without_progress_loses_nothing(net: MemoryNet) -> None:
+    a, _ = joined(net)
+    batch = bytes(60 * QUIC_DATAGRAM)
+    for _ in range(3 * QUIC_UNSENT_DATA_BYTES // len(batch)):
+        a.send(at(B), [batch], QUIC_DATAGRAM, is_bulk=True)
+    assert not a.counters.send_dropped
+    assert net.run(lambda: not a._backlog.unsent_bytes)
 
 
 def test_the_descriptor_tells_when_senders_need_not_wait_any_more(net: MemoryNet) -> None:

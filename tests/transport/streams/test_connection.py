@@ -8,7 +8,7 @@ import pytest
 
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DecodeError
-from mycelium.limits import STRANGER_BYTES, TCP_UNSENT_ANSWER_BYTES, TCP_UNSENT_DATA_BYTES
+from mycelium.limits import STALL_BYTES, STRANGER_BYTES, TCP_UNSENT_ANSWER_BYTES
 from mycelium.transport.framing import framed, split
 from mycelium.transport.streams.connection import StreamConnection
 from mycelium.transport.streams.http_connect import HttpConnect
@@ -70,7 +70,7 @@ def test_a_full_queue_refuses_data_and_takes_control(ends: tuple[StreamConnectio
     sent = 0
     while send(connection, bytes(PIECE), is_bulk=True):
         sent += 1
-    assert sent == TCP_UNSENT_DATA_BYTES // (PIECE + 2) + 1  # one is with the kernel, in part
+    assert sent == STALL_BYTES // (PIECE + 2) + 1  # one is with the kernel, in part
     assert send(connection, bytes(PIECE), is_bulk=False)
 
 

@@ -13,7 +13,7 @@ import pytest
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import STRANGER_BYTES, STREAM_DATAGRAM, TCP_STRANGERS_PER_HOST, TCP_UNSENT_DATA_BYTES
-from mycelium.transport.backlog import RELIEVED_SHARE
+from mycelium.transport.backlog import RELIEVED_SHARE, STALL_S
 from mycelium.transport.causes import CLOSED
 from mycelium.transport.lifetime import CONNECT_S, SWEEP_S, UNUSED_S
 from mycelium.transport.streams import causes, listeners
@@ -212,6 +212,7 @@ def test_a_full_connection_drops_data_keeps_control_and_holds_no_other_back(
     while not one.counters.send_dropped:
         assert one.send(here, [bytes(60_000)], STREAM_DATAGRAM, True)
         sent += 1
+        clock.now += STALL_S * one.is_backed_up
     assert one._backlog.unsent_bytes <= TCP_UNSENT_DATA_BYTES
     one.send(here, [CONTROL], STREAM_DATAGRAM, False)
     one.send(elsewhere, [b"\x10to another"], STREAM_DATAGRAM, True)
@@ -242,6 +243,20 @@ def test_a_connection_with_much_to_send_says_so_until_it_has_sent_most(
     assert not one.is_backed_up
 
 
+def test_a_connection_that_stands_still_for_a_moment_loses_nothing(
+    pair: tuple[StreamTransport, StreamTransport], clock: Clock
+) -> None:
+    one, two = pair
+    here, _ = dialled(one, two)
+    trust(one, two, clock=clock)
+    sent = 0
+    while one._backlog.unsent_bytes <= 4 * TCP_UNSENT_DATA_BYTES:
+        one.send(here, [bytes(60_000)], STREAM_DATAGRAM, True)
+        sent += 1
+    assert not one.counters.send_dropped
+    assert len(received_by(two, one, count=sent)) == sent
+
+
 def test_a_connection_that_stays_stuck_does_not_keep_others_from_being_waited_for(
     pair: tuple[StreamTransport, StreamTransport], clock: Clock
 ) -> None:
@@ -254,6 +269,7 @@ def test_a_connection_that_stays_stuck_does_not_keep_others_from_being_waited_fo
     def fill(endpoint: Endpoint) -> None:
         while not one.counters.send_dropped:
             one.send(endpoint, [bytes(60_000)], STREAM_DATAGRAM, True)
+            clock.now += STALL_S
         one.counters.send_dropped = 0
 
     fill(stuck)
