@@ -133,7 +133,7 @@ def node_port_mapper(node: Node, transports: TransportSet, settings: Settings) -
     port = next(iter(ports), 0)
     nonce = blake2b(NONCE_LABEL, size=NONCE_BYTES, key=node.identity.exchange_secret)
     mapper = PortMapper(
-        find=partial(find_gateway, settings.firewall_mark),
+        find=partial(find_gateway, transports.underlay),
         protocols=partial(protocols, port=port, underlay=transports.underlay, nonce=nonce),
         on_mapped=node.outside.set_mapped,
     )

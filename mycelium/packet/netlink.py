@@ -23,6 +23,8 @@ RTM_GETADDR: Final = 22
 RTM_NEWROUTE: Final = 24
 RTM_DELROUTE: Final = 25
 RTM_GETROUTE: Final = 26
+RTM_NEWNEIGH: Final = 28
+RTM_GETNEIGH: Final = 30
 IFF_UP: Final = 0x1
 IFF_LOWER_UP: Final = 0x1_0000  # has a carrier
 IFLA_IFNAME: Final = 3
@@ -33,11 +35,17 @@ IFLA_LINKINFO: Final = 18
 IFLA_AF_SPEC: Final = 26
 IFLA_LINK_NETNSID: Final = 37
 IFLA_GSO_MAX_SIZE: Final = 41
+IFLA_INFO_KIND: Final = 1
 IFLA_INFO_DATA: Final = 2
+IFLA_VXLAN_LINK: Final = 3
 IFLA_INET6_ADDR_GEN_MODE: Final = 8
 IFA_F_NODAD: Final = 0x02
 IFA_ADDRESS: Final = 1
 IFA_LOCAL: Final = 2
+AF_BRIDGE: Final = 7  # of neighbours: what a bridge has learned of hardware addresses
+NDA_DST: Final = 1
+NDA_LLADDR: Final = 2
+NDA_MASTER: Final = 9
 RTA_DST: Final = 1
 RTA_SRC: Final = 2
 RTA_OIF: Final = 4
@@ -55,6 +63,7 @@ RTM_F_FIB_MATCH: Final = 0x2000  # return the matching route entry instead of th
 LINK: Final = struct.Struct("=BxHiII")  # family, type, index, flags, change
 ADDRESS: Final = struct.Struct("=BBBBI")  # family, prefix length, flags, scope, index
 ROUTE: Final = struct.Struct("=BBBBBBBBI")  # family, lengths, tos, table, protocol, scope, type, flags
+NEIGHBOUR: Final = struct.Struct("=BxxxiHBB")  # family, index, state, flags, type
 
 READ_BYTES: Final = 65_536  # of one read, at least as many as the kernel puts together
 _NLA_TYPE_MASK: Final = 0x3FFF  # without the flags for nested attributes and for byte order

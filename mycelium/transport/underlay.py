@@ -7,16 +7,24 @@ into the TUN device, or into a tunnel between overlay addresses, and nothing is 
 import contextlib
 import ipaddress
 import socket
+from typing import NamedTuple
 
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.identity import is_overlay_address
 from mycelium.packet.netlink import (
+    AF_BRIDGE,
     IFLA_INFO_DATA,
+    IFLA_INFO_KIND,
     IFLA_LINK,
     IFLA_LINK_NETNSID,
     IFLA_LINKINFO,
+    IFLA_VXLAN_LINK,
     LINK,
+    NDA_DST,
+    NDA_LLADDR,
+    NDA_MASTER,
+    NEIGHBOUR,
     NLM_F_REQUEST,
     READ_BYTES,
     ROUTE,
@@ -24,11 +32,14 @@ from mycelium.packet.netlink import (
     RTA_GATEWAY,
     RTA_MARK,
     RTA_OIF,
+    RTA_PREFSRC,
     RTA_SRC,
     RTA_VIA,
     RTM_GETLINK,
+    RTM_GETNEIGH,
     RTM_GETROUTE,
     RTM_NEWLINK,
+    RTM_NEWNEIGH,
     RTM_NEWROUTE,
     RTN_BROADCAST,
     RTN_UNICAST,
@@ -42,6 +53,16 @@ from mycelium.packet.netlink import (
 from mycelium.peer_address import is_in_overlay
 
 
+class Route(NamedTuple):
+    """The kernel's route for an address; all empty without one."""
+
+    kind: int = 0
+    interface: int = 0
+    gateway: bytes = b""  # 4 or 16 bytes; empty for a destination on the link
+    is_gateway_of_other_family: bool = False
+    source: bytes = b""  # this host's address towards it
+
+
 class Underlay:
     """The network that the transports of one node use. `mark` is set on their sockets, for the rules of policy routing."""
 
@@ -50,6 +71,7 @@ class Underlay:
         self._tun = 0
         self._netlink: socket.socket | None = None
         self._is_inside: dict[int, bool] = {}  # by interface index
+        self._bridges: set[int] = set()  # among these
 
     def follow(self, tun: str) -> None:
         """Takes the TUN device of this name for the way into the overlay."""
@@ -80,7 +102,8 @@ class Underlay:
 
     def came_through_overlay(self, host: str, interface: int) -> bool:
         """Tells whether what arrived from a host on an interface has travelled over the overlay itself."""
-        return is_in_overlay(ipaddress.ip_address(host)) or self.leads_inside(interface)
+        address = ipaddress.ip_address(host)
+        return is_in_overlay(address) or bool(self._way_inside(interface, address.packed))
 
     def objection(self, endpoint: Endpoint) -> str | None:
         """Returns why nothing may be sent to an endpoint, in words for the operator; None if all is well."""
@@ -90,25 +113,29 @@ class Underlay:
             return None
         if is_in_overlay(address):
             return f"{address} lies in the overlay itself"
-        kind, interface = (0, endpoint.scope) if endpoint.scope else self._route(address.packed)
-        if kind == RTN_BROADCAST:
+        route = Route(interface=endpoint.scope) if endpoint.scope else self._resolve(address.packed)
+        if route.kind == RTN_BROADCAST:
             return f"{address} is the broadcast address of a network"
-        if self.leads_inside(interface):
-            way = f"the route to {address} leads into {_name(interface)}, so through the overlay itself"
+        inside = self._way_inside(route.interface, route.gateway or address.packed)
+        if inside:
+            way = f"the route to {address} leads into {_name(inside)}, so through the overlay itself"
             return f"{way}; give links another one by --firewall-mark and a rule for it"
         return None
+
+    def route_to(self, address: bytes, source: bytes = b"") -> Route:
+        """Returns the route to an address of 4 or 16 bytes, from one of our addresses or from whichever the kernel takes."""
+        self._open()
+        return self._resolve(address, source)
 
     def way_to(self, address: bytes, source: bytes) -> tuple[int, bytes] | None:
         """Returns the interface and the gateway of the route from one of our addresses; None for no route to another host.
 
         Addresses have 4 or 16 bytes. A destination on the link is its own gateway.
         """
-        self._open()
-        wanted = attribute(RTA_DST, address) + attribute(RTA_SRC, source) + number_attribute(RTA_MARK, self._mark)
-        kind, found = self._resolve(address, wanted)
-        if kind != RTN_UNICAST or RTA_VIA in found:
+        route = self.route_to(address, source)
+        if route.kind != RTN_UNICAST or route.is_gateway_of_other_family:
             return None
-        return number(found[RTA_OIF]), found.get(RTA_GATEWAY, address)
+        return route.interface, route.gateway or address
 
     def leads_inside(self, interface: int) -> bool:
         """Tells whether an interface is the TUN device, or a tunnel over the overlay, or lies on one, as VLANs do."""
@@ -123,6 +150,31 @@ class Underlay:
     def routes_changed(self) -> None:
         """Forgets what was found out about interfaces."""
         self._is_inside.clear()
+        self._bridges.clear()
+
+    def _way_inside(self, interface: int, neighbour: bytes) -> int:
+        """Returns the interface that leads inside on the way to a neighbour, which may be a bridge's port; 0 for none."""
+        if self.leads_inside(interface):
+            return interface
+        port = self._port_towards(interface, neighbour) if interface in self._bridges else 0
+        return port if port and self.leads_inside(port) else 0
+
+    def _port_towards(self, bridge: int, neighbour: bytes) -> int:
+        """Returns the port behind which a bridge has last heard a neighbour; 0 while either is not known."""
+        family = socket.AF_INET if len(neighbour) == 4 else socket.AF_INET6
+        wanted = NEIGHBOUR.pack(family, bridge, 0, 0, 0) + attribute(NDA_DST, neighbour)
+        hardware = b""
+        for kind, body in self._ask(RTM_GETNEIGH, wanted):
+            if kind == RTM_NEWNEIGH:
+                hardware = dict(attributes(body[NEIGHBOUR.size :])).get(NDA_LLADDR, b"")
+        if not hardware:
+            return 0
+        wanted = NEIGHBOUR.pack(AF_BRIDGE, 0, 0, 0, 0) + attribute(NDA_LLADDR, hardware)
+        for kind, body in self._ask(RTM_GETNEIGH, wanted + number_attribute(NDA_MASTER, bridge)):
+            if kind == RTM_NEWNEIGH:
+                port: int = NEIGHBOUR.unpack_from(body)[1]
+                return port
+        return 0
 
     def _is_tunnel_inside(self, interface: int) -> bool:
         """Tells whether an interface is a tunnel, of whatever kind, with an end in the overlay, or lies on one."""
@@ -130,8 +182,14 @@ class Underlay:
             if kind == RTM_NEWLINK:
                 told = dict(attributes(body[LINK.size :]))
                 information = dict(attributes(told.get(IFLA_LINKINFO, b"")))
-                ends = attributes(information.get(IFLA_INFO_DATA, b""))
-                return any(is_overlay_address(value) for _, value in ends) or self._lies_inside(told)
+                its_kind = information.get(IFLA_INFO_KIND, b"")
+                if its_kind == b"bridge\0":
+                    self._bridges.add(interface)
+                    return False
+                ends = dict(attributes(information.get(IFLA_INFO_DATA, b"")))
+                below = ends.get(IFLA_VXLAN_LINK, b"") if its_kind == b"vxlan\0" else b""
+                is_over = any(is_overlay_address(value) for value in ends.values())
+                return is_over or self._lies_inside(told) or bool(below and self.leads_inside(number(below)))
         return False
 
     def _lies_inside(self, told: dict[int, bytes]) -> bool:
@@ -140,20 +198,24 @@ class Underlay:
             return False
         return self.leads_inside(number(told[IFLA_LINK]))
 
-    def _route(self, address: bytes) -> tuple[int, int]:
-        """Returns the type of the kernel's route for an address, and its interface; zeros without one."""
-        kind, found = self._resolve(address, attribute(RTA_DST, address) + number_attribute(RTA_MARK, self._mark))
-        return kind, number(found.get(RTA_OIF, b""))
-
-    def _resolve(self, address: bytes, wanted: bytes) -> tuple[int, dict[int, bytes]]:
-        """Returns the type and the attributes of the kernel's route for an address; zero without one."""
+    def _resolve(self, address: bytes, source: bytes = b"") -> Route:
         family = socket.AF_INET if len(address) == 4 else socket.AF_INET6
         bits = 8 * len(address)
-        head = ROUTE.pack(family, bits, bits if RTA_SRC in dict(attributes(wanted)) else 0, 0, 0, 0, 0, 0, 0)
+        wanted = attribute(RTA_DST, address) + number_attribute(RTA_MARK, self._mark)
+        if source:
+            wanted += attribute(RTA_SRC, source)
+        head = ROUTE.pack(family, bits, bits if source else 0, 0, 0, 0, 0, 0, 0)
         for kind, body in self._ask(RTM_GETROUTE, head + wanted):
             if kind == RTM_NEWROUTE:
-                return body[7], dict(attributes(body[ROUTE.size :]))
-        return 0, {}
+                found = dict(attributes(body[ROUTE.size :]))
+                return Route(
+                    body[7],
+                    number(found.get(RTA_OIF, b"")),
+                    found.get(RTA_GATEWAY, b""),
+                    RTA_VIA in found,
+                    found.get(RTA_PREFSRC, b""),
+                )
+        return Route()
 
     def _ask(self, kind: int, body: bytes) -> list[tuple[int, bytes]]:
         """Returns the types and bodies of the kernel's answer, which is there at once; none if it has none."""

@@ -171,8 +171,14 @@ def test_tunnels_over_the_overlay_carry_no_links(make_mesh: MakeMesh) -> None:
             "link add upper link segment type macvlan mode bridge",
             f"address add 10.98.0.{number}/24 dev upper",
             "link set upper up",
+            f"link add island type vxlan id 8 group ff02::42 dstport 4790 dev {TUN}",
+            "link add yard type bridge",
+            "link set island mtu 1300 master yard up",
+            f"address add 10.97.0.{number}/24 dev yard",
+            "link set yard up",
         )
-    for address, interface in (("10.99.0.2", "segment"), ("10.98.0.2", "upper")):
+        daemon.host.run("bridge", "fdb", "append", "00:00:00:00:00:00", "dev", "island", "dst", other.address)
+    for address, interface in (("10.99.0.2", "segment"), ("10.98.0.2", "upper"), ("10.97.0.2", "island")):
         assert ping(a.host, address, count=3).received == 3
         a.cli("peers", "add", f"udp://{address}:{PORT}")
         reason = f"leads into {interface}, so through the overlay itself"

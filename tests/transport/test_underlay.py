@@ -9,16 +9,25 @@ import pytest
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.packet.netlink import (
+    AF_BRIDGE,
     IFLA_INFO_DATA,
+    IFLA_INFO_KIND,
     IFLA_LINK,
     IFLA_LINK_NETNSID,
     IFLA_LINKINFO,
+    IFLA_VXLAN_LINK,
     LINK,
+    NDA_DST,
+    NDA_LLADDR,
+    NEIGHBOUR,
     ROUTE,
+    RTA_GATEWAY,
     RTA_MARK,
     RTA_OIF,
     RTM_GETLINK,
+    RTM_GETNEIGH,
     RTM_NEWLINK,
+    RTM_NEWNEIGH,
     RTM_NEWROUTE,
     attribute,
     attributes,
@@ -78,9 +87,12 @@ def test_what_arrived_on_the_device_came_through_the_overlay(underlay: Underlay)
 class Netlink:
     """A kernel that answers with what it has of each interface and each route, and keeps what it was asked."""
 
-    def __init__(self, links: dict[int, bytes], device: int = 0) -> None:
+    def __init__(self, links: dict[int, bytes], device: int = 0, gateway: bytes = b"") -> None:
         self.links = links
         self.device = device
+        self.gateway = gateway
+        self.hardware: dict[bytes, bytes] = {}  # by the neighbour's address
+        self.ports: dict[bytes, int] = {}  # of the bridge, by the neighbour's hardware address
         self.marks: list[int] = []
         self._answer = b""
 
@@ -89,10 +101,21 @@ class Netlink:
         if kind == RTM_GETLINK:
             index = LINK.unpack_from(body)[2]
             self._answer = message(RTM_NEWLINK, 0, bytes(LINK.size) + self.links.get(index, b""))
+        elif kind == RTM_GETNEIGH:
+            self._answer = self._neighbour(body)
         else:
             self.marks.append(*struct.unpack("=I", dict(attributes(body[ROUTE.size :]))[RTA_MARK]))
             found = attribute(RTA_OIF, struct.pack("=I", self.device))
+            found += attribute(RTA_GATEWAY, self.gateway) if self.gateway else b""
             self._answer = message(RTM_NEWROUTE, 0, bytes(ROUTE.size) + found)
+
+    def _neighbour(self, body: bytes) -> bytes:
+        wanted = dict(attributes(body[NEIGHBOUR.size :]))
+        if body[0] == AF_BRIDGE:
+            port = self.ports.get(wanted[NDA_LLADDR])
+            return message(RTM_NEWNEIGH, 0, NEIGHBOUR.pack(AF_BRIDGE, port, 0, 0, 0)) if port else b""
+        hardware = self.hardware.get(wanted[NDA_DST])
+        return message(RTM_NEWNEIGH, 0, bytes(NEIGHBOUR.size) + attribute(NDA_LLADDR, hardware)) if hardware else b""
 
     def recv(self, size: int) -> bytes:
         return self._answer
@@ -106,6 +129,17 @@ def over(remote: str) -> bytes:
     data = attribute(1, struct.pack("=I", 7)) + attribute(16, socket.inet_pton(socket.AF_INET6, remote))
     information = attribute(1, b"vxlan\0") + attribute(0x8000 | IFLA_INFO_DATA, data)
     return attribute(3, b"vxlan0\0") + attribute(IFLA_LINKINFO, information)
+
+
+def of_kind(kind: bytes, data: bytes = b"") -> bytes:
+    """What the kernel has of an interface of some kind."""
+    information = attribute(IFLA_INFO_KIND, kind + b"\0") + attribute(0x8000 | IFLA_INFO_DATA, data)
+    return attribute(IFLA_LINKINFO, information)
+
+
+def through(interface: int) -> bytes:
+    """What the kernel has of a tunnel for a multicast group that is to be sent through another interface."""
+    return attribute(IFLA_VXLAN_LINK, struct.pack("=I", interface))
 
 
 def on(interface: int) -> bytes:
@@ -123,8 +157,24 @@ def on(interface: int) -> bytes:
         ({99: on(98), 98: over("2001:db8::1")}, False),
         ({99: on(98) + attribute(IFLA_LINK_NETNSID, bytes(4)), 98: over("43f:1044::1")}, False),
         ({99: on(98), 98: on(99)}, False),
+        ({99: of_kind(b"vxlan", through(LOOPBACK))}, True),
+        ({99: of_kind(b"vxlan", through(98)), 98: of_kind(b"dummy")}, False),
+        ({99: of_kind(b"other", through(LOOPBACK))}, False),
+        ({99: of_kind(b"bridge")}, False),
     ],
-    ids=["overlay", "elsewhere", "VLANs of one", "on the device", "VLAN of another", "other namespace", "veth pair"],
+    ids=[
+        "overlay",
+        "elsewhere",
+        "VLANs of one",
+        "on the device",
+        "VLAN of another",
+        "other namespace",
+        "veth pair",
+        "group through the device",
+        "group elsewhere",
+        "same number of another kind",
+        "bridge",
+    ],
 )
 def test_a_tunnel_between_overlay_addresses_leads_inside_and_so_does_what_lies_on_it(
     underlay: Underlay, monkeypatch: pytest.MonkeyPatch, links: dict[int, bytes], is_inside: bool
@@ -133,6 +183,27 @@ def test_a_tunnel_between_overlay_addresses_leads_inside_and_so_does_what_lies_o
     underlay.close()
     monkeypatch.setattr(underlay, "_netlink", Netlink(links))
     assert underlay.leads_inside(99) is is_inside
+
+
+def test_of_a_bridge_only_what_is_behind_a_port_that_leads_inside_does(
+    underlay: Underlay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    underlay.follow("lo")
+    underlay.close()
+    inside, outside, router = (socket.inet_aton(f"192.0.2.{number}") for number in (1, 2, 3))
+    kernel = Netlink({99: of_kind(b"bridge"), 98: over("43f:1044::1"), 97: of_kind(b"veth")}, device=99)
+    monkeypatch.setattr(underlay, "_netlink", kernel)
+    assert underlay.objection(here(1, "192.0.2.1")) is None  # nobody knows yet where it is
+    kernel.hardware = {inside: b"inside", outside: b"others", router: b"router"}
+    assert underlay.objection(here(1, "192.0.2.1")) is None
+    kernel.ports = {b"inside": 98, b"others": 97, b"router": 98}
+    assert "leads into interface 98" in str(underlay.objection(here(1, "192.0.2.1")))
+    assert underlay.objection(here(1, "192.0.2.2")) is None
+    assert underlay.came_through_overlay("192.0.2.1", 99)
+    assert not underlay.came_through_overlay("192.0.2.2", 99)
+    assert not underlay.came_through_overlay("192.0.2.1", 97)
+    kernel.gateway = router
+    assert "leads into interface 98" in str(underlay.objection(here(1, "203.0.113.1")))
 
 
 def test_an_interface_that_has_become_a_tunnel_over_the_overlay_is_noticed(
