@@ -9,18 +9,22 @@ from typing import Final
 from mycelium.admin.interpreter import description
 
 LOOPS: Final = 400_000
-QUIET_LOAD: Final = 0.5  # processes beside the benchmark's own, before it starts
+LOOKED_S: Final = 0.5  # at what others do, before anything begins
+QUIET_BUSY: Final = 0.05  # share of the processors that others use
 QUIET_STEAL: Final = 0.01
 QUIET_SPREAD: Final = 1.15  # slowest to median calibration
-_STEAL: Final = 7  # column of /proc/stat
+_IDLE, _WAITING, _STEAL = 3, 4, 7  # columns of /proc/stat
 
 
 class Machine:
     """Watches this machine from its making until `report`; `calibrate` is called while nothing is measured."""
 
     def __init__(self) -> None:
-        self._load = os.getloadavg()[0]
+        before = _ticks()
+        time.sleep(LOOKED_S)
         self._ticks = _ticks()
+        spent = _differences(before, self._ticks)
+        self._busy = 1 - (spent[_IDLE] + spent[_WAITING]) / max(sum(spent), 1)
         self._loops_ms: list[float] = []
         self.calibrate()
 
@@ -33,13 +37,13 @@ class Machine:
 
     def report(self) -> list[str]:
         """Returns lines that say what this ran on, and what has disturbed it."""
-        ticks = [late - early for early, late in zip(self._ticks, _ticks(), strict=True)]
+        ticks = _differences(self._ticks, _ticks())
         steal = ticks[_STEAL] / max(sum(ticks), 1)
         median, slowest = statistics.median(self._loops_ms), max(self._loops_ms)
         causes = [
             cause
             for is_so, cause in (
-                (self._load > QUIET_LOAD, f"its load was {self._load:.2f} at the start"),
+                (self._busy > QUIET_BUSY, f"others used {self._busy:.0%} of it before the start"),
                 (steal > QUIET_STEAL, f"the host took {steal:.1%} of its processors"),
                 (
                     slowest > QUIET_SPREAD * median,
@@ -52,8 +56,12 @@ class Machine:
         return [
             f"{description()}; {os.cpu_count()} processors, {_model()}, Linux {os.uname().release}",
             f"The machine was not quiet: {'; '.join(causes)}." if causes else "The machine was quiet.",
-            f"Load {self._load:.2f} at the start, steal {steal:.2%}, {loop}.",
+            f"Used by others {self._busy:.0%} before the start, steal {steal:.2%}, {loop}.",
         ]
+
+
+def _differences(early: list[int], late: list[int]) -> list[int]:
+    return [after - before for before, after in zip(early, late, strict=True)]
 
 
 def _ticks() -> list[int]:
