@@ -134,7 +134,7 @@ MEASURES: Final = (
     Measure("TCP through three relays", "Gbit/s", tcp(), Conditions(relays=3), ONE),
     Measure("ping through three relays", "ms", round_trip, Conditions(relays=3), PING),
     Measure("TCP with 1 % loss", "Gbit/s", tcp(), Conditions(loss_percent=1.0), ONE),
-    Measure("TCP with 1 % loss, after load", "Gbit/s", tcp(), Conditions(loss_percent=1.0, is_loaded=True), ONE),
+    Measure("TCP after load, with 1 % loss", "Gbit/s", tcp(), Conditions(loss_percent=1.0, is_loaded=True), ONE),
     Measure("TCP with 5 % loss", "Gbit/s", tcp(), Conditions(loss_percent=5.0), ONE),
     Measure("ping beside four streams at 100 Mbit/s", "ms", loaded_round_trip, Conditions(megabits=100)),
 )
