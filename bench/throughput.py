@@ -86,13 +86,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", default=[""], metavar="TEXT", help="measures whose name contains one of these"
     )
-    parser.add_argument("--path", type=Path, metavar="DIR", help="where to look for programs of others before $PATH")
+    parser.add_argument(
+        "--path",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="DIR",
+        help="where to look for others' programs before $PATH",
+    )
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="where to write JSON lines; standard output otherwise"
     )
     given = parser.parse_args()
-    if given.path is not None:
-        os.environ["PATH"] = f"{given.path.resolve()}:{os.environ['PATH']}"
+    os.environ["PATH"] = ":".join([*(str(folder.resolve()) for folder in given.path), os.environ["PATH"]])
     missing = [system for system in given.systems if not is_installed(system)]
     if missing:
         parser.error(f"not installed: {', '.join(missing)}")
