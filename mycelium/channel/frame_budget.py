@@ -64,7 +64,7 @@ class FrameBudget(FrameSize):
         self.restart_counters()
 
     def start_over(self, *, now: float) -> None:
-        """Resets all measurements after an outage; what was lost in it does not count."""
+        """Resets all measurements, after an outage or a change of path; what was lost until now does not count."""
         self.restart_counters()
         self.loss = self.datagram_loss = 0.0
         self.recent.clear()

@@ -373,6 +373,7 @@ class Link:
         if path.endpoint is not self._endpoint:
             before, self._endpoint = self._endpoint, path.endpoint
             if not is_same_remote(before, path.endpoint):
+                self.frames.budget.start_over(now=now)  # what the path before has lost is no loss of this one
                 self._events.append(LinkMoved(self.name, before, path.endpoint))
         if not is_suspect:  # what was sent while the neighbour could not be reached is lost
             self._control.resend()

@@ -654,6 +654,23 @@ def test_what_was_lost_in_an_outage_is_no_loss_of_the_link_that_is_back(lab: Lin
     assert budget.limit == FRAME_PLAINTEXT, "frames are as long as before"
 
 
+def test_what_was_lost_over_the_path_before_is_no_loss_of_the_one_in_use(lab: LinkLab) -> None:
+    lab.add_address("b", "elsewhere", delay_s=2 * DELAY_S)
+    lab.ends["b"].address = "elsewhere"
+    lab.shake_hands("a", "elsewhere")
+    lab.run(0.2)
+    lab.ends["b"].address = "b"
+    lab.settle(0.5)
+    lab.cut("a", "b")
+    lab.ends["b"].address = "elsewhere"  # its link has changed to the other path as well
+    for _ in range(500):
+        lab.send("a", bytes(100))
+        lab.run(0.002)
+    assert lab.told("a") == ["moved to elsewhere"]
+    assert lab.link("a").frames.budget.datagram_loss == 0.0
+    assert lab.link("a").loss(now=lab.now) == 0.0
+
+
 def test_frames_without_data_that_are_asked_for_again_are_no_loss(lab: LinkLab) -> None:
     a = lab.link("a")
     a.frames.repair.sent.keeps_until = inf

@@ -212,7 +212,6 @@ class Gaps:
         del self._missing[counter]
         self.counters.frames_given_up += 1
         self.release_after(counter, released)
-        self._update_clean()
 
     def _hold(self, counter: int, waits_for: int, frame: memoryview) -> bool:
         size = len(frame) + HELD_OVERHEAD
