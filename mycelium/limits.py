@@ -50,6 +50,9 @@ HANDSHAKES_PER_SECOND_AND_SUBNET: Final = 20
 HANDSHAKE_SUBNETS: Final = 4_096
 # queued for one neighbour: room for a full table; on overflow the control stream restarts
 CONTROL_QUEUE_BYTES: Final = 12 << 20
+# of control segments of one neighbour that are taken: 1,800 announcements, or some thousand updates without one
+CONTROL_BYTES_PER_SECOND: Final = 256 << 10
+CONTROL_BYTES_AT_ONCE: Final = 2 * CONTROL_QUEUE_BYTES  # of those in a row: a full table, and again after a restart
 CONTROL_WINDOW_SEGMENTS: Final = 64  # unacknowledged segments of one control stream
 CONTROL_MESSAGE_BYTES: Final = 1_024  # body of one control message
 OBSERVATIONS: Final = 2 * LINKS  # addresses at which neighbours say they see this node, for each of its sockets

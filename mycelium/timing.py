@@ -25,14 +25,14 @@ class TokenBucket:
         self._burst = self._tokens = rate if burst is None else burst
         self._updated = now
 
-    def take(self, *, now: float) -> bool:
-        """Takes one token; returns False if there is none."""
+    def take(self, tokens_wanted: float = 1.0, *, now: float) -> bool:
+        """Takes some tokens; returns False, and takes none, if there are fewer."""
         tokens = self._tokens + (now - self._updated) * self._rate
         if tokens > self._burst:  # `min` would cost more than all the rest
             tokens = self._burst
         self._updated = now
-        is_granted = tokens >= 1.0
-        self._tokens = tokens - 1.0 if is_granted else tokens
+        is_granted = tokens >= tokens_wanted
+        self._tokens = tokens - tokens_wanted if is_granted else tokens
         return is_granted
 
     def limit_burst(self, burst: float) -> None:
@@ -56,13 +56,17 @@ class TokenBuckets(Generic[Key]):
 
     def take(self, key: Key, *, now: float) -> bool:
         """Takes one token of a key; returns False if it has none."""
+        return self.of(key, now=now).take(now=now)
+
+    def of(self, key: Key, *, now: float) -> TokenBucket:
+        """Returns the bucket of a key."""
         bucket = self._by_key.get(key)
         if bucket is None:
             if len(self._by_key) >= self._keys:
                 self._by_key.popitem(last=False)
             bucket = self._by_key[key] = TokenBucket(self._rate, burst=self._burst, now=now)
         self._by_key.move_to_end(key)
-        return bucket.take(now=now)
+        return bucket
 
 
 class Backoff:

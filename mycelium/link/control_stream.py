@@ -8,6 +8,7 @@ from mycelium.errors import DecodeError
 from mycelium.link.control_channel import ControlChannel
 from mycelium.link.frames import FRAME_HEADER_BYTES, SEALED_OVERHEAD, Frames
 from mycelium.link.keypair import LinkKeypair
+from mycelium.timing import TokenBucket
 from mycelium.wire.control import Item, decode_items, encode_item
 from mycelium.wire.frame import CONTROL, CONTROL_HEADER
 
@@ -22,11 +23,12 @@ class Received(NamedTuple):
 class ControlStream:
     """Both directions. `new_stream` gives a number above all earlier ones of this node."""
 
-    __slots__ = ("_channel", "_frames", "_keypair_established", "_new_stream")
+    __slots__ = ("_budget", "_channel", "_frames", "_keypair_established", "_new_stream")
 
-    def __init__(self, frames: Frames, *, new_stream: Callable[[], int]) -> None:
+    def __init__(self, frames: Frames, budget: TokenBucket, *, new_stream: Callable[[], int]) -> None:
         self._frames = frames
         self._new_stream = new_stream
+        self._budget = budget  # of bytes that are taken
         self._channel = ControlChannel(new_stream())
         self._keypair_established = -inf  # of the newest keypair that the neighbour's present stream arrived under
 
@@ -65,7 +67,13 @@ class ControlStream:
             self._frames.send(CONTROL, plain, wants_ack=has_segment, now=now)
 
     def receive(self, keypair: LinkKeypair, body: memoryview, *, now: float) -> Received:
-        """Takes the body of a control frame, and sends what it calls for."""
+        """Takes the body of a control frame, and sends what it calls for.
+
+        What is above the neighbour's budget is not acknowledged: it comes again, at the pace of a lossy link.
+        """
+        if not self._budget.take(len(body), now=now):
+            self._frames.counters.control_over_budget += 1
+            return Received([], is_reset=False)
         has_newer_keypair = keypair.established > self._keypair_established
         try:
             blobs = self._channel.receive(body, may_be_another=has_newer_keypair, now=now)

@@ -17,6 +17,7 @@ from typing import Final
 
 from mycelium.endpoint import Endpoint, Lost, is_same_remote
 from mycelium.errors import DecodeError
+from mycelium.link.budgets import LinkBudgets
 from mycelium.link.control_stream import ControlStream
 from mycelium.link.cost import LinkCost
 from mycelium.link.counters import LinkCounters
@@ -40,8 +41,7 @@ from mycelium.link.path.liveness import PathState
 from mycelium.link.path.path import Path
 from mycelium.link.path.paths import Paths
 from mycelium.link.probes import Probes
-from mycelium.link.reassembly import PartialBudget
-from mycelium.link.repair.repair import Repair, RepairBudgets
+from mycelium.link.repair.repair import Repair
 from mycelium.outbox import Outbox
 from mycelium.wire.control import Item
 from mycelium.wire.frame import CLOSE, CONTROL, PROBE, PROBE_IS_REPLY, PROBE_WANTS_REPLY, REPAIR, read_probe
@@ -88,8 +88,7 @@ class Link:
         own_exchange_key: bytes,
         outbox: Outbox,
         events: list[LinkEvent],
-        partial_budget: PartialBudget,
-        repair_budgets: RepairBudgets,
+        budgets: LinkBudgets,
         counters: LinkCounters,
         new_stream: Callable[[], int],
         entropy: Callable[[int], bytes],
@@ -110,8 +109,8 @@ class Link:
         self.keypairs = Keypairs(
             completed,
             own_exchange_key=own_exchange_key,
-            partial_budget=partial_budget,
-            held_budget=repair_budgets.held,
+            partial_budget=budgets.partial,
+            held_budget=budgets.repair.held,
             counters=counters,
             outbox=outbox,
             now=now,
@@ -120,14 +119,14 @@ class Link:
             self,
             keypairs=self.keypairs,
             paths=self.paths,
-            repair=Repair(repair_budgets, counters, outbox),
+            repair=Repair(budgets.repair, counters, outbox),
             counters=counters,
             outbox=outbox,
             arm=arm,
             now=now,
         )
         self._probes = Probes(self.frames, entropy=entropy)
-        self._control = ControlStream(self.frames, new_stream=new_stream)
+        self._control = ControlStream(self.frames, budgets.control_of(self.address, now=now), new_stream=new_stream)
         self._cost = LinkCost(now=now)
         self.network_changed(now=now)
 

@@ -4,12 +4,11 @@ from collections.abc import Callable
 from functools import partial
 
 from mycelium.identity import Identity
+from mycelium.link.budgets import LinkBudgets
 from mycelium.link.counters import LinkCounters
 from mycelium.link.events import LinkEvent
 from mycelium.link.handshakes import Completed
 from mycelium.link.link import Link
-from mycelium.link.reassembly import PartialBudget
-from mycelium.link.repair.repair import RepairBudgets
 from mycelium.outbox import Outbox
 from mycelium.timing import Deadlines
 
@@ -31,8 +30,7 @@ class LinkMaker:
         self._outbox = outbox
         self._deadlines = deadlines
         self._entropy = entropy
-        self._partial_budget = PartialBudget()
-        self._repair_budgets = RepairBudgets()
+        self._budgets = LinkBudgets()
         self._stream = int.from_bytes(entropy(4), "big") >> 1
 
     def make(self, completed: Completed, name: bytes, *, now: float) -> Link:
@@ -43,8 +41,7 @@ class LinkMaker:
             own_exchange_key=self._own_exchange_key,
             outbox=self._outbox,
             events=self.events,
-            partial_budget=self._partial_budget,
-            repair_budgets=self._repair_budgets,
+            budgets=self._budgets,
             counters=self.counters,
             new_stream=self._new_stream,
             entropy=self._entropy,

@@ -24,6 +24,7 @@ from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
+from mycelium.link.budgets import LinkBudgets
 from mycelium.link.counters import LinkCounters
 from mycelium.link.events import (
     CostChanged,
@@ -39,8 +40,6 @@ from mycelium.link.events import (
 )
 from mycelium.link.handshakes import Completed
 from mycelium.link.link import Link
-from mycelium.link.reassembly import PartialBudget
-from mycelium.link.repair.repair import RepairBudgets
 from mycelium.outbox import Outbox
 from mycelium.wire.datagram import HANDSHAKE_3, SUITE_CHACHA20_POLY1305
 from mycelium.wire.frame import FRAME_HEADER
@@ -134,8 +133,7 @@ class LinkEnd:
             own_exchange_key=self.identity.exchange_public_key,
             outbox=self.outbox,
             events=self.events,
-            partial_budget=PartialBudget(),
-            repair_budgets=RepairBudgets(),
+            budgets=LinkBudgets(),
             counters=self.counters,
             new_stream=lambda: next(self._streams),
             entropy=self.rng.randbytes,
