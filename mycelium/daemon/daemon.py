@@ -197,7 +197,7 @@ class Daemon:
         stack.callback(self._leases.close)
         self._mapper = node_port_mapper(self._node, transports, settings)
         self._peers = Peers(self._node, self._driver.act, transports.underlay.objection, proxied)
-        self._lists = PeerLists(self._peers, lambda reading: self._tasks.create_task(reading))
+        self._lists = PeerLists(self._peers, lambda reading: self._tasks.create_task(reading), settings.proxy)
         self._known = KnownPeersFile(self._node, self._driver.act, settings.key_file)
         asked = (self._peers, self._leases, self._lists, self._mapper)
         self._control = LiveControl(self._node, transports, self._keeper, *asked)

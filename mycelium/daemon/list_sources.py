@@ -1,26 +1,22 @@
 """Reads lists of peers: from the DNS, over HTTPS, from files. Each has a time limit and a bound, and fails with its cause."""
 
 import asyncio
-import socket
-import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import aiohttp
 import dns.asyncresolver
 import dns.exception
 import dns.resolver
-from aiohttp.abc import AbstractResolver, ResolveResult
 
 from mycelium.admin.private_file import read_regular
-from mycelium.daemon.resolver import look_up_failed
+from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.daemon.threads import in_thread
+from mycelium.daemon.web import fetch
 from mycelium.errors import ConfigError, ResolveError
 from mycelium.limits import PEER_LIST_BYTES, PEERS_PER_LIST
 from mycelium.peer_list_url import PeerListUrl, parse_lines
 from mycelium.peer_url import PeerUrl
-from mycelium.transport.streams.causes import connect_failed
 
 PATIENCE_S: Final = 10.0
 LOOK_UP_S: Final = 5.0
@@ -28,12 +24,20 @@ LOOK_UP_S: Final = 5.0
 _Records = list[Any]
 
 
-async def read_list(url: PeerListUrl) -> list[PeerUrl]:
-    """Returns the peers of a list; raises ResolveError that says why there are none."""
-    read = {"dns": _from_dns, "https": _from_web, "file": _from_file}[url.scheme]
+async def read_list(url: PeerListUrl, proxy: ProxyUrl | None = None) -> list[PeerUrl]:
+    """Returns the peers of a list, which is fetched through the proxy if there is one and it is on the web.
+
+    Raises ResolveError that says why there are none.
+    """
     try:
         async with asyncio.timeout(PATIENCE_S):
-            return await read(url.place)
+            match url.scheme:
+                case "dns":
+                    return await _from_dns(url.place)
+                case "https":
+                    return await _from_web(url.place, proxy)
+                case _:
+                    return await _from_file(url.place)
     except TimeoutError:
         raise ResolveError(f"no answer within {PATIENCE_S:.0f} s") from None
     except ConfigError as error:
@@ -78,51 +82,11 @@ def _target(record: Any) -> str:
     return str(record.target).removesuffix(".") or "."
 
 
-async def _from_web(url: str) -> list[PeerUrl]:
-    connector = aiohttp.TCPConnector(resolver=_Resolver(), ssl=ssl.create_default_context())
+async def _from_web(url: str, proxy: ProxyUrl | None) -> list[PeerUrl]:
     try:
-        async with (
-            aiohttp.ClientSession(connector=connector) as session,
-            session.get(url, allow_redirects=False) as answer,
-        ):
-            if answer.status != 200:
-                raise ResolveError(f"the server answers {answer.status} {answer.reason or ''}".rstrip())
-            data = await answer.content.read(PEER_LIST_BYTES + 1)
-            while len(data) <= PEER_LIST_BYTES and (more := await answer.content.read(PEER_LIST_BYTES)):
-                data += more
-    except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise ResolveError(f"the list can't be fetched: {_cause(error)}") from None
-    return _parsed(data)
-
-
-def _cause(error: Exception) -> str:
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            return f"its certificate can't be trusted: {error.certificate_error}"
-        case aiohttp.ClientConnectorError(os_error=socket.gaierror() as failed):
-            return look_up_failed(failed)
-        case aiohttp.ClientConnectorError():
-            return connect_failed(error.os_error)
-        case _:
-            return str(error) or type(error).__name__
-
-
-class _Resolver(AbstractResolver):
-    """Looks names up in threads that nothing waits for, not even the end."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        found = await in_thread(lambda: socket.getaddrinfo(host, port, family, socket.SOCK_STREAM))
-        return [
-            ResolveResult(
-                hostname=host, host=str(address[0]), port=port, family=kind, proto=proto, flags=socket.AI_NUMERICHOST
-            )
-            for kind, _, proto, _, address in found
-        ]
-
-    async def close(self) -> None:
-        """Has nothing to give back."""
+        return _parsed(await fetch(url, PEER_LIST_BYTES + 1, proxy))
+    except ResolveError as error:
+        raise ResolveError(f"the list can't be fetched: {error}") from None
 
 
 async def _from_file(path: str) -> list[PeerUrl]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.threads import in_thread
 from mycelium.errors import ResolveError
@@ -32,10 +33,11 @@ class FollowedList(Struct):
 
 
 class PeerLists:
-    """The lists that are followed, by URL. `spawn` starts a task that ends with the daemon."""
+    """The lists that are followed, by URL. `spawn` starts a task that ends with the daemon; the web's pass the `proxy`."""
 
-    def __init__(self, peers: Peers, spawn: Callable[..., asyncio.Task[None]]) -> None:
+    def __init__(self, peers: Peers, spawn: Callable[..., asyncio.Task[None]], proxy: ProxyUrl | None = None) -> None:
         self._peers = peers
+        self._proxy = proxy
         self._spawn = spawn
         self.by_url: dict[PeerListUrl, FollowedList] = {}
 
@@ -57,7 +59,7 @@ class PeerLists:
         while True:
             try:
                 sources = await in_thread(lambda: importlib.import_module(SOURCES))  # its libraries are large
-                found = await sources.read_list(url)
+                found = await sources.read_list(url, self._proxy)
             except (ResolveError, OSError) as error:
                 cause = error.strerror if isinstance(error, OSError) else str(error)
                 log.warning("peer list %s: %s", url, cause)

@@ -7,6 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 
+from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.daemon import list_sources, peer_lists
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
@@ -32,7 +33,7 @@ class Followed:
         monkeypatch.setattr(peer_lists, "REFRESH_S", 0.01)
         monkeypatch.setattr(peer_lists, "FIRST_RETRY_S", 0.01)
 
-    async def _read(self, url: PeerListUrl) -> list[PeerUrl]:
+    async def _read(self, url: PeerListUrl, proxy: ProxyUrl | None) -> list[PeerUrl]:
         self.reads += 1
         if isinstance(self.content, ResolveError):
             raise self.content
