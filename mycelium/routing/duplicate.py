@@ -20,6 +20,7 @@ REMEMBERED_SEQUENCES: Final = 16  # our newest sequences: another host may jump 
 ANSWER_RANGE: Final = 16  # a jump may be followed by so many increases before it is heard
 ANSWERED_WITHIN_S: Final = 5.0  # seconds in which a jump is answered; a host that loses its state twice takes longer
 LEAST_JUMP: Final = 256  # shortest jump: increases by one never lead as far between two jumps
+LINKED_SEQUENCES: Final = 8  # a neighbour's newest sequences among which onlookers look for two jumps in a row
 LEAST_LEAP: Final = (
     LEAST_JUMP - ANSWER_RANGE
 )  # what lies so far ahead was not reached by increases that an onlooker missed
@@ -84,23 +85,25 @@ class DuplicateDetection:
 
 
 class NeighbourDuplicates:
-    """Which neighbours share their keys with other hosts: two jumps in a row, the second past the first, show it to all."""
+    """Which neighbours share their keys with other hosts: two jumps in a row, the second past the first, show it to all.
 
-    __slots__ = ("_jumps", "found")
+    They come from two hosts, so the second may be heard before the first.
+    """
+
+    __slots__ = ("_heard", "found")
 
     def __init__(self) -> None:
-        self._jumps: dict[
-            bytes, tuple[int, float]
-        ] = {}  # by neighbour: where its last jump led to, and when it was heard
+        self._heard: dict[bytes, dict[int, float]] = {}  # by neighbour: its sequences that were known lately, and when
         self.found: list[bytes] = []  # drained by the owner
 
     def learned(self, neighbour: bytes, before: int, sequence: int, *, now: float) -> None:
-        """Takes a newer sequence of a neighbour."""
-        if not is_jump_near(before, sequence):
-            return
-        last, heard_at = self._jumps.pop(neighbour, (0, -inf))
-        self._jumps[neighbour] = sequence, now
-        if 0 <= before - last < ANSWER_RANGE and now - heard_at < ANSWERED_WITHIN_S:
+        """Takes a sequence of a neighbour, of which `before` was the newest one known."""
+        heard = {one: at for one, at in self._heard.pop(neighbour, {}).items() if now - at < ANSWERED_WITHIN_S}
+        known = self._heard[neighbour] = {**heard, before: now, sequence: now}
+        while len(known) > LINKED_SEQUENCES:
+            del known[next(iter(known))]
+        jumps = [(past, to) for past in known for to in known if is_jump_near(past, to)]
+        if any(to == past for _, to in jumps for past, _ in jumps):
             self.found.append(neighbour)
-        if len(self._jumps) > LINKS:
-            del self._jumps[next(iter(self._jumps))]
+        if len(self._heard) > LINKS:
+            del self._heard[next(iter(self._heard))]

@@ -1,5 +1,6 @@
 """Two hosts with one key: who finds out, who yields, and what is no such thing."""
 
+from itertools import permutations
 from math import inf
 
 import pytest
@@ -152,6 +153,21 @@ def test_a_neighbour_is_shared_if_its_jump_was_jumped_past_at_once() -> None:
     assert neighbours.found == []
     neighbours.learned(b"a", second + 3, third, now=3.0)
     assert neighbours.found == [b"a"]
+
+
+def test_a_neighbour_is_shared_in_whatever_order_the_jumps_of_its_hosts_arrive() -> None:
+    first = seq(0, 11)
+    second = jump_past(first)
+    third = jump_past(second)
+    for order in permutations((first, second, third)):
+        neighbours, newest = NeighbourDuplicates(), seq()
+        for sequence in order:
+            assert neighbours.found == []
+            neighbours.learned(b"a", newest, sequence, now=1.0)
+            newest = max(newest, sequence)
+        assert neighbours.found == [b"a"]
+        neighbours.learned(b"a", third, third + 1, now=1.0 + ANSWERED_WITHIN_S)
+        assert neighbours.found == [b"a"], "an increase is no new sign"
 
 
 def test_a_neighbour_that_lost_its_state_again_and_again_is_not_shared() -> None:
