@@ -208,7 +208,7 @@ LOG_TRACEBACKS_PER_MINUTE: Final = 0.2  # tracebacks of one origin after that
 
 # -- super-packets -----------------------------------------------------------------------------------------------------
 SEGMENTS_PER_SUPER_PACKET: Final = 1_300  # GSO_BYTES at the smallest TCP MSS of Linux, 48 bytes
-# small packets merged into one write to TUN: the most that Linux accepts as a UDP super-packet
+# small packets read from TUN, or written to it, as one: the most that Linux accepts as a UDP super-packet
 PACKETS_PER_RUN: Final = 128
 
 # -- the simulator -----------------------------------------------------------------------------------------------------

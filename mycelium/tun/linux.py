@@ -12,11 +12,14 @@ from typing import Final
 from mycelium.errors import DecodeError, DeviceError
 from mycelium.limits import BYTES_PER_BATCH, PACKETS_PER_BATCH
 from mycelium.packet.batch import SUPER_MASK, SUPER_UDP, Delivery, PacketBatch
-from mycelium.packet.ipv6 import UDP, UDP_HEADER_BYTES, Buffer, is_ipv6
+from mycelium.packet.ipv6 import NEXT_HEADER, UDP, UDP_HEADER_BYTES, Buffer, is_ipv6
 from mycelium.packet.offload import split
 from mycelium.tun.base import TunCounters
 from mycelium.tun.coalesce import MergedRun, coalesce
 from mycelium.tun.device import TunHandle, create_device
+from mycelium.tun.udp_run import HEADER as RUN_HEADER
+from mycelium.tun.udp_run import HEADERS_BYTES as RUN_HEADERS_BYTES
+from mycelium.tun.udp_run import UdpRun
 from mycelium.tun.virtio import HEADER_BYTES, item_of, partial_checksum_header
 from mycelium.wire.train import ITEM_HEADER_BYTES
 
@@ -40,6 +43,7 @@ class LinuxTun:
         "_handle",
         "_header",
         "_is_lone",
+        "_run",
         "_since_drained",
         "_takes_udp_super_packets",
         "counters",
@@ -51,6 +55,7 @@ class LinuxTun:
         self.counters = TunCounters()
         self._asked_for = name, udp_super_packets
         self._header = bytearray(HEADER_BYTES)
+        self._run = UdpRun()
         self._is_lone = False  # one packet was all that waited at the last wake-up
         self._since_drained = 0  # packets
         self.is_drained = False
@@ -107,20 +112,49 @@ class LinuxTun:
 
     def read_batch(self, batch: PacketBatch) -> int:
         """Reads waiting packets into the buffer of `batch`; see TunDevice."""
-        buffer, slots, header, counters = batch.buffer, batch.slots, self._header, self.counters
+        slots, run, counters = batch.slots, self._run, self.counters
         slots.clear()
-        position = 0
+        run.restart()
         self.is_drained = False
-        for _ in range(1 if self._is_lone and not self._since_drained else PACKETS_PER_BATCH):
+        try:
+            self._fill(batch, 1 if self._is_lone and not self._since_drained else PACKETS_PER_BATCH)
+        except BlockingIOError:
+            self.is_drained = True
+        except OSError as error:
+            raise DeviceError(f"the TUN device {self.name} was removed: {error.strerror}") from error
+        if run.room:
+            slots[-1] = run.close()
+        count = len(slots) + run.joined
+        counters.packets_read += count
+        counters.bytes_read += slots[-1][1] - ITEM_HEADER_BYTES * len(slots) if slots else 0
+        self._since_drained += count
+        if self.is_drained and self._since_drained:
+            self._is_lone = self._since_drained == 1
+            self._since_drained = 0
+        return count
+
+    def _fill(self, batch: PacketBatch, most: int) -> None:
+        """Reads at most so many packets, until OSError; the last run stays open."""
+        buffer, slots, header, run, counters = batch.buffer, batch.slots, self._header, self._run, self.counters
+        read, device, next_head = os.readv, self._fd, run.next_head
+        position = 0
+        for _ in range(most):
             start = position + ITEM_HEADER_BYTES
-            try:
-                end = start + os.readv(self._fd, (header, buffer[start:])) - HEADER_BYTES
-            except BlockingIOError:
-                self.is_drained = True
-                break
-            except OSError as error:
-                raise DeviceError(f"the TUN device {self.name} was removed: {error.strerror}") from error
-            packet = buffer[start:end]
+            if run.room:
+                size = read(device, (header, next_head, buffer[position:])) - HEADER_BYTES
+                if size == run.size and next_head == run.head and header == RUN_HEADER:
+                    position += size - RUN_HEADERS_BYTES
+                    run.room -= 1
+                    if not run.room:
+                        slots[-1] = run.close()
+                    if position >= BYTES_PER_BATCH:
+                        break
+                    continue
+                slots[-1] = run.close()
+                run.part(position, start, size)
+            else:
+                size = read(device, (header, buffer[start:])) - HEADER_BYTES
+            packet = buffer[start : start + size]
             if not is_ipv6(packet):
                 counters.not_ipv6 += 1
                 continue
@@ -129,18 +163,12 @@ class LinuxTun:
             except DecodeError:
                 counters.malformed += 1
                 continue
-            slots.append((start, end, flags, segment_size))
-            position = end
+            position = start + size
+            slots.append((start, position, flags, segment_size))
             if position >= BYTES_PER_BATCH:
                 break
-        count = len(slots)
-        counters.packets_read += count
-        counters.bytes_read += position - ITEM_HEADER_BYTES * count
-        self._since_drained += count
-        if self.is_drained and self._since_drained:
-            self._is_lone = self._since_drained == 1
-            self._since_drained = 0
-        return count
+            if header == RUN_HEADER and packet[NEXT_HEADER] == UDP:
+                run.begin(buffer, start, position)
 
     def write(self, deliveries: Sequence[Delivery]) -> None:
         """Writes packets, runs of one flow as one super-packet; see TunDevice."""

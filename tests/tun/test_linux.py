@@ -27,6 +27,7 @@ from tests.tun.support import LEFT, RIGHT, Side, bring_up
 
 ROOT = Path(__file__).parents[2]
 RIGHT_TO_LEFT = socket.inet_pton(socket.AF_INET6, RIGHT) + socket.inet_pton(socket.AF_INET6, LEFT)
+LEFT_TO_RIGHT = RIGHT_TO_LEFT[16:] + RIGHT_TO_LEFT[:16]
 PORT = 5201
 UDP_SEGMENT, SOL_UDP = 103, 17
 WAIT_SECONDS = 20.0
@@ -58,6 +59,14 @@ def read_some(tun: LinuxTun) -> list[Delivery]:
     while not tun.read_batch(batch):
         assert select.select([tun], [], [], WAIT_SECONDS)[0], "nothing to read"
     return [(batch.buffer[start:end], flags, size) for start, end, flags, size in batch.slots]
+
+
+def read_all(tun: LinuxTun) -> list[Delivery]:
+    """Returns copies of all that the device has to read, waiting for the first packet."""
+    items: list[Delivery] = []
+    while not items or not tun.is_drained:
+        items += [(memoryview(bytes(packet)), flags, size) for packet, flags, size in read_some(tun)]
+    return items
 
 
 @pytest.mark.netns
@@ -128,11 +137,27 @@ def test_a_udp_run_is_received_as_separate_datagrams(host: LabHost, as_one: bool
     tun.close()
 
 
-def wait_until_delivered(tun: LinuxTun, receiver: socket.socket) -> None:
+@pytest.mark.netns
+def test_datagrams_that_wait_together_cross_as_one_and_arrive_apart(sides: tuple[Side, Side]) -> None:
+    left, right = sides
+    payloads = [bytes((number,)) * 100 for number in range(9)] + [b"another length"]
+    with udp_socket(right.host, RIGHT) as receiver, udp_socket(left.host, LEFT) as sender:
+        for payload in payloads:
+            sender.sendto(payload, (RIGHT, PORT))
+        packets = [item for item in read_all(left.tun) if item[0][6] == UDP]
+        wait_until_delivered(right.tun, receiver, LEFT_TO_RIGHT)
+        before = right.tun.counters.writes
+        right.tun.write(packets)
+        assert [receive(receiver) for _ in payloads] == payloads
+    assert [(len(packet), size) for packet, _, size in packets] == [(948, 100), (62, 0)]
+    assert right.tun.counters.writes == before + 1
+
+
+def wait_until_delivered(tun: LinuxTun, receiver: socket.socket, addresses: bytes = RIGHT_TO_LEFT) -> None:
     """Waits until the kernel, which takes its time to bring an interface up, delivers what is written."""
 
     def is_delivered() -> bool:
-        tun.write([(memoryview(udp_packet(READY, addresses=RIGHT_TO_LEFT)), PARTIAL_CHECKSUM, 0)])
+        tun.write([(memoryview(udp_packet(READY, addresses=addresses)), PARTIAL_CHECKSUM, 0)])
         return bool(select.select([receiver], [], [], 0.2)[0])
 
     wait_until(is_delivered, WAIT_SECONDS, "a datagram is delivered")
