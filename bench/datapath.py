@@ -63,7 +63,7 @@ def batch_of(data: bytes, copies: int, flags: int = 0, segment_size: int = 0) ->
 
 def bursts(node: Node) -> list[tuple[memoryview, int]]:
     """Returns what the receiver's GRO would read of what is in the outbox, and clears it."""
-    taken = [(memoryview(bytearray().join(buffers)), size) for _, buffers, size, _ in node.outbox.transmits]
+    taken = [(memoryview(bytearray().join(buffers)), size) for _, buffers, size, *_ in node.outbox.transmits]
     node.outbox.clear()
     return taken
 

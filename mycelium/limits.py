@@ -7,6 +7,7 @@ from typing import Final
 
 # -- sizes of datagrams and frames, bytes ------------------------------------------------------------------------------
 DATAGRAM_FLOOR: Final = 1_232  # UDP payload that fits the IPv6 minimum MTU, 1,280
+NARROW_DATAGRAM: Final = 548  # UDP payload that fits what every IPv4 host takes, 576 (RFC 791)
 # largest size that path MTU probing tries: a 9,000-byte Ethernet MTU minus IPv6 and UDP headers
 DATAGRAM_CEILING: Final = 8_952
 FRAME_PLAINTEXT: Final = 131_072  # room for a super-packet of 64 KiB and a batch of small packets
@@ -41,6 +42,8 @@ REPAIR_BYTES_PER_NODE: Final = 32 << 20
 REPLAY_WINDOW: Final = 8_192  # counters that a frame or train may be behind the newest one opened
 HANDSHAKES_REMEMBERED: Final = 32  # complete ones, whose last messages may come again
 HALF_OPEN_HANDSHAKES: Final = 256  # handshakes that wait for message 3; a new one evicts the oldest
+# messages of handshakes of which parts have come, one of each address, 1.3 KB each; the oldest gives way
+PARTIAL_HANDSHAKES: Final = 256
 HANDSHAKES_PER_SECOND: Final = 50  # answered without a cookie; further initiators must return one first
 REMEMBERED_EPHEMERALS: Final = 4_096  # ephemeral keys of accepted handshakes; a replayed message 1 gets no answer
 HANDSHAKES_PER_SECOND_WITH_COOKIE: Final = 200  # answered to initiators that returned a cookie: a tenth of a slow core

@@ -15,8 +15,8 @@ from mycelium.packet.batch import Delivery
 ARENA_BYTES: Final = 1 << 20  # room for several frames of one wake-up, each both opened and sealed
 
 # destination; buffers, to be sent as one; size of the datagrams that the kernel cuts them into; whether it is bulk data,
-# which a full transport drops before anything that keeps links alive
-Transmit = tuple[Endpoint, Sequence[bytes | memoryview], int, bool]
+# which a full transport drops before anything that keeps links alive; traffic class (DSCP and ECN) of the datagrams
+Transmit = tuple[Endpoint, Sequence[bytes | memoryview], int, bool, int]
 
 
 class ResolvePeer(Struct, frozen=True):

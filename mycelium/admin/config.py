@@ -52,6 +52,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     tun_name: str = "mycelium"
     no_tun: bool = False
     no_quic: bool = False
+    no_dscp: bool = False
     no_shortcuts: bool = False
     no_relay_leases: bool = False
     no_port_mapping: bool = False
@@ -270,6 +271,7 @@ _CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
     "tun_name": _interface,
     "no_tun": _flag,
     "no_quic": _flag,
+    "no_dscp": _flag,
     "no_shortcuts": _flag,
     "no_relay_leases": _flag,
     "no_port_mapping": _flag,

@@ -2,6 +2,10 @@
 
 The receiver reports how many frames it has opened and the newest counter among them; the difference is the number of lost
 frames. Links use this for frames, sessions for trains.
+
+A receiver may also report that frames take too long to arrive, and the rate of the path: then none is longer than that carries
+within OCCUPANCY_S. Twice as long ones are tried again every RELAX_EVERY_S while there is traffic, so that a path that becomes
+quicker is used.
 """
 
 import math
@@ -15,6 +19,10 @@ SMOOTHING_FRAMES: Final = 512
 # The same where frames are far apart: losses of a load, or of a cut, must not weigh on an idle link for a quarter of an hour.
 SMOOTHING_S: Final = 240.0
 LEAST_SMOOTHING_FRAMES: Final = 128
+
+OCCUPANCY_S: Final = 0.002  # the longest that a frame is to occupy a path
+RELAX_EVERY_S: Final = 2.0
+RELAX_DATAGRAMS: Final = 64  # sent since the last change: without traffic nothing is tried
 
 REPORT_AFTER_S: Final = 0.010  # delay of a report after a gap, which a late frame may fill
 REPORT_EVERY_S: Final = 0.050  # shortest interval between reports of new losses
@@ -36,8 +44,11 @@ class FrameBudget(FrameSize):
 
     __slots__ = (
         "_counted_datagrams",
+        "_most",
         "_newest",
         "_opened",
+        "_relaxed_at",
+        "_relaxed_datagrams",
         "_reported_at",
         "_settles_at",
         "_starts_at",
@@ -57,6 +68,9 @@ class FrameBudget(FrameSize):
         self.missed = 0  # frames reported lost so far, some of which may only have been late
         self.sent_datagrams = 0
         self.expendable = 0  # frames sent that the neighbour missed and whose loss does not count
+        self._most = ceiling  # of the ceiling, which is lower where the path is slow
+        self._relaxed_at = now
+        self._relaxed_datagrams = 0
         self._starts_at: float | None = None  # when reports count again, after an outage
         self._settles_at: int | None = None  # earlier frames were longer, and lost more often
         self._reported_at = now
@@ -108,6 +122,18 @@ class FrameBudget(FrameSize):
             self._settles_at = sent & _LOW_32 if self.limit < before else None
         elif (newest - self._settles_at) & _LOW_32 < _HALF:
             self._settles_at = None
+
+    def slow(self, rate: float, *, now: float) -> None:
+        """Takes a report of frames that take too long: the path carries `rate` bytes a second."""
+        self.set_ceiling(min(max(int(rate * OCCUPANCY_S), self.floor), self._most))
+        self._relaxed_at, self._relaxed_datagrams = now, self.sent_datagrams
+
+    def relax(self, *, now: float) -> None:
+        """Has longer frames tried again; to be called every second or so."""
+        is_used = self.sent_datagrams - self._relaxed_datagrams >= RELAX_DATAGRAMS
+        if self.ceiling < self._most and is_used and now >= self._relaxed_at + RELAX_EVERY_S:
+            self.set_ceiling(min(self.ceiling * 2, self._most))
+            self._relaxed_at, self._relaxed_datagrams = now, self.sent_datagrams
 
     def _smooth(self, frames: int, lost: float, datagrams_per_frame: float, *, now: float) -> None:
         elapsed_s, self._reported_at = now - self._reported_at, now

@@ -74,6 +74,13 @@ class FrameSize:
         """Sets the size that fits one datagram."""
         self.floor = floor
         self.limit = max(self.limit, floor)
+        self.ceiling = max(self.ceiling, floor)
+
+    def set_ceiling(self, ceiling: int) -> None:
+        """Sets the largest size, at least `floor`; a limit that only the former one had set goes along."""
+        self.limit = ceiling if self.limit >= self.ceiling else min(self.limit, ceiling)
+        self.ceiling = ceiling
+        self._before = min(self._before, ceiling)
 
     def judge(self, frames: int, lost: int, *, now: float) -> None:
         """Takes a report on frames of the present size; `lost` is negative where some that were reported lost came late."""
@@ -95,7 +102,7 @@ class FrameSize:
             self._try(self.floor if rate > HEAVY else max(shorter, self.floor), rate)
         elif now >= self._longer.due_at and self.limit < self.ceiling:
             longer = self.limit * STEP
-            self._try(longer if longer < GSO_BYTES else self.ceiling, rate)
+            self._try(min(longer, self.ceiling) if longer < GSO_BYTES else self.ceiling, rate)
         self.restart()
 
     def _judge_shorter(self, rate: float, *, now: float) -> None:

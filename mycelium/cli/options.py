@@ -70,6 +70,9 @@ firewall_mark = _flag(
 tun_name = _flag("--tun-name", metavar="NAME", help="Name of the TUN interface.")
 no_tun = _flag("--no-tun", is_flag=True, help="Relay for other nodes only, without privileges.")
 no_quic = _flag("--no-quic", is_flag=True, help="Neither answer nor dial QUIC at the ports of UDP.")
+no_dscp = _flag(
+    "--no-dscp", is_flag=True, help="Do not copy the DSCP of packets to the datagrams that carry them, which shows it."
+)
 no_shortcuts = _flag(
     "--no-shortcuts", is_flag=True, help="Do not look for direct links with nodes whose packets pass relays."
 )

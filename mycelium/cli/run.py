@@ -17,6 +17,7 @@ from mycelium.cli.parsing import ManyValuesCommand
     options.tun_name,
     options.no_tun,
     options.no_quic,
+    options.no_dscp,
     options.no_shortcuts,
     options.no_relay_leases,
     options.no_port_mapping,

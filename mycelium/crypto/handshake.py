@@ -23,7 +23,7 @@ _SUITES_BY_PREFERENCE: Final = (SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305)
 class HandshakeConfig(Struct, frozen=True, kw_only=True):
     """What this node brings to every handshake; raises LocalError for a pre-shared key or a network id of the wrong size.
 
-    `suites` is a set of SUITE_* bits. A node whose CPU has no AES instructions leaves AES-256-GCM out. `instance` is
+    `suites` is a set of SUITE_* bits. A node that is quicker with ChaCha20-Poly1305 leaves AES-256-GCM out. `instance` is
     random, and tells this start of the node from its others and from other hosts with its key.
     """
 

@@ -354,6 +354,7 @@ def _open_transports(settings: Settings, proxied: ProxiedPeers | None) -> Transp
         settings.listen,
         mark=settings.firewall_mark,
         has_quic=not settings.no_quic,
+        has_dscp=not settings.no_dscp,
         proxy=None if proxied is None else proxied.proxy,
         certificate=ServerCertificate(
             None if certificate is None or key is None else (certificate, key), now=monotonic()

@@ -132,6 +132,8 @@ class Driver:
             data, segment_size, endpoint = received
             waited_s = transport.waited_s() if segment_size <= SHORT_BYTES else 0.0
             now = monotonic()  # not before: a wait that goes on after `now` could exceed a round trip that ends with it
+            if transport.is_congested:
+                node.neighbours.note_congestion(data, segment_size)
             node.receive(endpoint, data, segment_size, now=now, waited_s=waited_s)
             if outbox.deliveries and tun is not None:
                 tun.write(outbox.deliveries)
@@ -236,7 +238,7 @@ class Driver:
             self._node.undelivered(endpoint, cause, now=now)
         for endpoint, cause in unreachable.items():
             self._node.host_lost(Lost(endpoint=endpoint, cause=cause), now=now)
-        if unreachable:
+        if unreachable or oversize:
             self._flush()
 
     def _look_at_journal(self, *, now: float) -> None:

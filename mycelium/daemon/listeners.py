@@ -33,12 +33,13 @@ def open_transports(
     proxy: Proxy | None = None,
     certificate: ServerCertificate | None = None,
     has_quic: bool = True,
+    has_dscp: bool = True,
 ) -> TransportSet:
     """Opens the listeners that the operator named, or those by default; on DeviceError nothing stays open.
 
     `mark` is the firewall mark of their sockets, 0 for none; without a certificate one is made; with `has_quic` UDP's sockets
-    carry QUIC too. Peers can be dialled over TCP
-    even without a TCP listener, so a default TCP port that is taken is only a warning.
+    carry QUIC too; without `has_dscp` datagrams have a DSCP of 0. Peers can be dialled over TCP even without a TCP listener, so
+    a default TCP port that is taken is only a warning.
     """
     urls = named or LISTEN_BY_DEFAULT
     underlay = Underlay(mark=mark)
@@ -47,7 +48,7 @@ def open_transports(
         steerings: list[Steering] = []
         for url in urls:
             if url.scheme == "udp":
-                links, strangers = open_udp(url.host, url.port, underlay=underlay)
+                links, strangers = open_udp(url.host, url.port, dscp=has_dscp, underlay=underlay)
                 by_udp.append(links)
                 opened.callback(links.close)
                 if strangers is not None:

@@ -1,15 +1,21 @@
 """What the operator's settings mean to the node."""
 
+from collections.abc import Callable
+from time import perf_counter
 from typing import Final
 
 from mycelium.admin.config import Settings
 from mycelium.admin.private_file import read_network_key
+from mycelium.crypto.primitives import RealPrimitives
 from mycelium.identity import blake2b
 from mycelium.node.settings import NodeSettings
 from mycelium.wire.announcement import NETWORK_ID_BYTES
-from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
+from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305, TAG_BYTES
 
-CPU_FEATURES: Final = "/proc/cpuinfo"
+MEASURED_BYTES: Final = 16_384  # a quarter of a frame: 5 us with instructions for AES, 0.1 ms without
+MEASUREMENTS: Final = 5  # of each cipher; the least counts, as the machine may be busy
+
+_SUITES: Final = (SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305)
 
 
 def node_settings(settings: Settings) -> NodeSettings:
@@ -18,7 +24,7 @@ def node_settings(settings: Settings) -> NodeSettings:
     return NodeSettings(
         psk=bytes(32) if key_file is None else read_network_key(key_file),
         network_id=_network_id(settings.network_name),
-        suites=_quick_suites(),
+        suites=quick_suites(_seal_s),
         shortcuts=not settings.no_shortcuts,
     )
 
@@ -27,11 +33,17 @@ def _network_id(name: str) -> bytes:
     return blake2b(name.encode(), size=NETWORK_ID_BYTES) if name else bytes(NETWORK_ID_BYTES)
 
 
-def _quick_suites() -> int:
-    """Returns the ciphers that this machine is quick at: AES only where the processor has instructions for it."""
-    try:
-        with open(CPU_FEATURES, encoding="ascii", errors="replace") as file:
-            has_aes = any(line.startswith(("flags", "Features")) and " aes" in line for line in file)
-    except OSError:
-        has_aes = False
-    return SUITE_CHACHA20_POLY1305 | (SUITE_AES_256_GCM if has_aes else 0)
+def quick_suites(seal_s: Callable[[int], float]) -> int:
+    """Returns the ciphers that this machine is quick at: AES only where sealing takes no longer than with ChaCha20.
+
+    That is so where the processor has instructions for AES. `seal_s` measures how long sealing takes with a suite, in seconds.
+    """
+    aes_s, chacha_s = (min(seal_s(suite) for _ in range(MEASUREMENTS)) for suite in _SUITES)
+    return SUITE_CHACHA20_POLY1305 | (SUITE_AES_256_GCM if aes_s <= chacha_s else 0)
+
+
+def _seal_s(suite: int) -> float:
+    cipher, sealed = RealPrimitives().aead(suite, bytes(32)), bytearray(MEASURED_BYTES + TAG_BYTES)
+    began = perf_counter()
+    cipher.encrypt_into(bytes(12), bytes(MEASURED_BYTES), None, sealed)
+    return perf_counter() - began

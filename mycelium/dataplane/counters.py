@@ -16,6 +16,9 @@ class DataplaneCounters:
     packets_foreign: int = counter(
         "Arrived packets dropped: source not the sender's, destination not ours, or not IPv6."
     )
+    packets_congested: int = counter(
+        "Arrived packets dropped: marked with Congestion Experienced on the way, of which their sender wants no marks."
+    )
     packets_denied: int = counter("Arrived packets dropped by the policy.")
     packets_undeliverable: int = counter("Arrived packets refused: this node has no working TUN device.")
     items_unknown: int = counter("Items of an unknown type, skipped.")

@@ -17,6 +17,7 @@ from mycelium.dataplane.train_order import TrainOrder
 from mycelium.identity import subnet_of
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
+from mycelium.packet.ecn import mark_congestion
 from mycelium.packet.ipv6 import HEADER_BYTES, destination_of
 from mycelium.policy import PacketFilter, Policy
 from mycelium.routing.forwarding import ForwardingTable
@@ -27,6 +28,7 @@ from mycelium.wire.frame import DATA as DATA_FRAME
 from mycelium.wire.frame import FRAME_HEADER
 from mycelium.wire.train import (
     AAD_START,
+    CONGESTED,
     DATA,
     DEFLECTED,
     ERROR,
@@ -48,6 +50,7 @@ _FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
 _VERSION_6: Final = 6
 _HOP_LIMIT_OFFSET: Final = 7
 _TRAIN_FLAGS_OFFSET: Final = 1
+_TRAIN_CLASS_OFFSET: Final = 3
 _ITEM_FLAGS: Final = 0x0F
 _ITEM_TYPE: Final = 0xF0
 
@@ -103,6 +106,7 @@ class Receiving:
         position = run_start = _FRAME_HEADER_BYTES
         length = len(frame)
         run_link: Link | None = None
+        run_class = 0
         while position + TRAIN_HEADER_BYTES <= length:
             header = TRAIN_HEADER.unpack_from(frame, position)
             end = position + TRAIN_HEADER_BYTES + (header[4] & LENGTH_MASK)
@@ -113,10 +117,10 @@ class Receiving:
                 self._receive_train(header, frame[position:end], neighbour, now=now)
             else:
                 link = self._next_link(header, frame, position, end, neighbour, now=now)
-            if link is not run_link:
+            if link is not run_link or header[3] != run_class:
                 if run_link is not None:
                     self._forward(run_link, frame, run_start, position, now=now)
-                run_link, run_start = link, position
+                run_link, run_class, run_start = link, header[3], position
             position = end
         if run_link is not None:
             self._forward(run_link, frame, run_start, position, now=now)
@@ -157,15 +161,16 @@ class Receiving:
         return link
 
     def _forward(self, link: Link, frame: memoryview, start: int, end: int, *, now: float) -> None:
-        """Sends adjacent trains; the frame header overwrites the bytes before them, which are no longer needed."""
-        frames = link.frames
+        """Sends adjacent trains of one class; the frame header overwrites the bytes before them, which are no longer needed."""
+        frames, traffic_class = link.frames, frame[start + _TRAIN_CLASS_OFFSET]
         if end - start + _FRAME_HEADER_BYTES <= frames.budget.limit:
-            frames.send(DATA_FRAME, frame[start - _FRAME_HEADER_BYTES : end], now=now)
+            frames.send(DATA_FRAME, frame[start - _FRAME_HEADER_BYTES : end], traffic_class=traffic_class, now=now)
             return
         position = start
         while position < end:
             following = position + TRAIN_HEADER_BYTES + (TRAIN_HEADER.unpack_from(frame, position)[4] & LENGTH_MASK)
-            frames.send(DATA_FRAME, frame[position - _FRAME_HEADER_BYTES : following], now=now)
+            part = frame[position - _FRAME_HEADER_BYTES : following]
+            frames.send(DATA_FRAME, part, traffic_class=traffic_class, now=now)
             position = following
 
     # -- for this node -------------------------------------------------------------------------------------------------
@@ -209,7 +214,7 @@ class Receiving:
         keys.last_opened = session.last_used = now
         if keys is not session.sending:
             self._sessions.opened_under(session, keys)
-        self._deliver(session, plain, hop_limit, now=now)
+        self._deliver(session, plain, hop_limit, train[_TRAIN_FLAGS_OFFSET], now=now)
         if not self.has_device and self._outbox.deliveries:
             self._refuse_deliveries(train, now=now)
         report = keys.report
@@ -217,7 +222,7 @@ class Receiving:
         if report.due_at <= now and report.is_due(now=now):
             self._sending.report(session, *report.take(now=now), now=now)
 
-    def _deliver(self, session: Session, plain: memoryview, hop_limit: int, *, now: float) -> None:
+    def _deliver(self, session: Session, plain: memoryview, hop_limit: int, flags: int, *, now: float) -> None:
         """Delivers the packets of a train whose sender owns their source and this node their destination."""
         deliveries = self._outbox.deliveries
         already = len(deliveries)
@@ -249,10 +254,19 @@ class Receiving:
             deliveries.append((plain[start:position], word & _ITEM_FLAGS, segment_size))
         if position != length:
             self._counters.trains_malformed += 1
+        if flags & CONGESTED:
+            self._mark_congestion(already)
         admits = self._packet_filter(peer)
         if admits is not None:
             self._drop_denied(admits, already)
         self._counters.packets_delivered += len(deliveries) - already
+
+    def _mark_congestion(self, already: int) -> None:
+        """Passes a mark of the underlay on; packets whose sender does not understand it are dropped (RFC 6040 section 4.2)."""
+        deliveries = self._outbox.deliveries
+        kept = [delivery for delivery in deliveries[already:] if mark_congestion(delivery[0])]
+        self._counters.packets_congested += len(deliveries) - already - len(kept)
+        deliveries[already:] = kept
 
     def _refuse_deliveries(self, train: memoryview, *, now: float) -> None:
         """Tells the sender of a train that its packets can't be delivered, and drops them."""

@@ -120,7 +120,7 @@ class Sending:
         frames = link.frames
         if not frames.filled_bytes:
             self._filled.append(frames)
-        frame, used = frames.reserve(TRAIN_HEADER_BYTES + len(body), now=now)
+        frame, used = frames.reserve(TRAIN_HEADER_BYTES + len(body), 0, now=now)
         head = (HOP_LIMIT, flags, kind, 0, len(body), index, counter, node, self._own_address)
         TRAIN_HEADER.pack_into(frame, used, *head)
         frame[used + TRAIN_HEADER_BYTES : used + TRAIN_HEADER_BYTES + len(body)] = body
@@ -266,7 +266,8 @@ class Sending:
         frames = link.frames
         if not frames.filled_bytes:
             self._filled.append(frames)
-        frame, used = frames.reserve(TRAIN_HEADER_BYTES + body, now=now)
+        traffic_class = key[0] & _CLASS_MASK
+        frame, used = frames.reserve(TRAIN_HEADER_BYTES + body, traffic_class, now=now)
         sealing = keys.sealing
         counter = sealing.counter
         TRAIN_HEADER.pack_into(
@@ -275,7 +276,7 @@ class Sending:
             key[1],
             flags,
             DATA,
-            key[0] & _CLASS_MASK,
+            traffic_class,
             bucket << 24 | body,
             keys.remote_index,
             counter,

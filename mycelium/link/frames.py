@@ -15,6 +15,7 @@ from mycelium.channel.frame_budget import FrameBudget
 from mycelium.endpoint import Endpoint
 from mycelium.errors import LocalError
 from mycelium.limits import DATAGRAM_FLOOR, FRAME_PLAINTEXT
+from mycelium.link.congestion import mark_trains
 from mycelium.link.counters import LinkCounters
 from mycelium.link.fold import ROW, Folding, Shape, folded_bytes, shape_of, without_heads
 from mycelium.link.keypair import LinkKeypair
@@ -24,7 +25,7 @@ from mycelium.link.path.paths import Paths
 from mycelium.link.repair.repair import Repair
 from mycelium.outbox import Outbox
 from mycelium.wire.datagram import CHUNK, FRAME, FRAME_HEAD, FRAME_WORD, SIZE_PROBE, TAG_BYTES
-from mycelium.wire.frame import DATA, FRAME_HEADER, REPAIR
+from mycelium.wire.frame import DATA, FRAME_HEADER, RATE, RATE_BODY, REPAIR, write_rate
 
 HEAD_BYTES: Final = FRAME_HEAD.size
 FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
@@ -51,6 +52,7 @@ class Frames:
 
     __slots__ = (
         "_arm",
+        "_filled_class",
         "_filling",
         "_flow_order",
         "_folding",
@@ -100,6 +102,7 @@ class Frames:
         self._sent_frames = repair.sent
         self._filling = memoryview(b"")
         self._folding = Folding()
+        self._filled_class = 0
 
     def arm(self, deadline: float) -> None:
         """Passes on a deadline that is earlier than what was passed on before."""
@@ -122,18 +125,19 @@ class Frames:
         self.repair.restart_counters()
         self.paths.restart_counters()
 
-    def reserve(self, length: int, *, now: float) -> tuple[memoryview, int]:
+    def reserve(self, length: int, traffic_class: int, *, now: float) -> tuple[memoryview, int]:
         """Returns the data frame that is being filled, and where in it to write the next `length` bytes.
 
-        A frame that has no room for them is sent first.
+        A frame that has no room for them, or is of another traffic class, is sent first.
         """
         used = self.filled_bytes
-        if used and used + length > self.budget.limit:
+        if used and (used + length > self.budget.limit or traffic_class != self._filled_class):
             self.commit(now=now)
             used = 0
         if not used:
             room = FRAME_HEADER_BYTES + length
             self._filling = self._outbox.take(room if room > FRAME_PLAINTEXT else FRAME_PLAINTEXT)
+            self._filled_class = traffic_class
             used = FRAME_HEADER_BYTES
         self.filled_bytes = used + length
         return self._filling, used
@@ -143,7 +147,7 @@ class Frames:
         used = self.filled_bytes
         if used:
             self.filled_bytes = 0
-            self.send(DATA, self._filling[:used], now=now)
+            self.send(DATA, self._filling[:used], traffic_class=self._filled_class, now=now)
 
     def send(
         self,
@@ -152,6 +156,7 @@ class Frames:
         *,
         path: Path | None = None,
         wants_ack: bool = True,
+        traffic_class: int = 0,
         now: float,
     ) -> None:
         """Seals one frame and puts its datagrams into the outbox.
@@ -180,10 +185,10 @@ class Frames:
             return
         if shape is None:
             block[:HEAD_BYTES] = head
-            self._transmits.append((path.endpoint, [block], length, is_data))
+            self._transmits.append((path.endpoint, [block], length, is_data, traffic_class))
         else:
             self._folding.fold(block, shape, receiver, counter)
-            self._transmits.append((path.endpoint, [block], shape[1] + ROW, is_data))
+            self._transmits.append((path.endpoint, [block], shape[1] + ROW, is_data, traffic_class))
         path.tx_bytes += length
         if is_data and now < self._sent_frames.keeps_until:
             self._keep(counter, block, shape, now=now)
@@ -201,7 +206,7 @@ class Frames:
 
     def transmit(self, path: Path, datagram: memoryview) -> None:
         """Puts one datagram that is no frame into the outbox."""
-        self._transmits.append((path.endpoint, [datagram], len(datagram), False))
+        self._transmits.append((path.endpoint, [datagram], len(datagram), False, 0))
 
     # -- receiving -----------------------------------------------------------------------------------------------------
 
@@ -268,12 +273,18 @@ class Frames:
             for start in range(0, len(burst), segment_size):
                 self._receive_odd(endpoint, burst[start : start + segment_size], frames, now=now)
             return
-        complete, odd = keypair.reassembly.add_burst(burst, segment_size)
+        reassembly = keypair.reassembly
+        reassembly.arrived_at = now
+        complete, odd = reassembly.add_burst(burst, segment_size)
         for datagram in odd:
             self._receive_odd(endpoint, datagram, frames, now=now)
         for counter, sealed in complete:
             head = FRAME_HEAD.pack(FRAME_WORD, keypair.local_index, counter)
             self._open(keypair, endpoint, counter, head, sealed, frames, now=now)
+        if reassembly.dispersion.slow_rate:
+            plain = memoryview(bytearray(FRAME_HEADER_BYTES + RATE_BODY.size))
+            write_rate(plain, reassembly.dispersion.take())
+            self.send(RATE, plain, wants_ack=False, now=now)
 
     def _receive_odd(self, endpoint: Endpoint, datagram: memoryview, frames: list[memoryview], *, now: float) -> None:
         """Takes a size probe, a whole frame that arrived among chunks, or a datagram under another of our indices."""
@@ -342,6 +353,10 @@ class Frames:
         path.liveness.received(wants_ack=kind == DATA, now=now)
         if ack:
             path.liveness.acknowledged(ack, now=now)
+        if keypair.marked and counter in keypair.marked:
+            keypair.marked.remove(counter)
+            if kind == DATA:
+                mark_trains(plain)
         gaps = keypair.gaps
         if counter == gaps.newest + 1 and gaps.is_clean:
             gaps.newest = counter

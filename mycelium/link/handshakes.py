@@ -22,23 +22,24 @@ from mycelium.errors import HandshakeError, OwnKey, WrongKey
 from mycelium.limits import HALF_OPEN_HANDSHAKES, HANDSHAKES_REMEMBERED
 from mycelium.link.causes import (
     BUSY,
-    NO_ANSWER,
-    NO_ANSWER_IN_STREAM,
     SAME_KEY,
     THIS_NODE,
     UNAUTHENTIC,
     other_version,
     wrong_key,
 )
-from mycelium.medium import medium_of
+from mycelium.link.handshake_attempts import WHOLE_ONLY, InitiatorAttempt, ResponderAttempt
+from mycelium.link.handshake_parts import HandshakeParts, cut, may_be_narrow
 from mycelium.outbox import Outbox
 from mycelium.timing import Backoff
 from mycelium.wire.datagram import (
     COOKIE,
     HANDSHAKE_1,
+    HANDSHAKE_1_BYTES,
     HANDSHAKE_1_HEAD,
     HANDSHAKE_2,
     HANDSHAKE_3,
+    HANDSHAKE_PART,
     PROTOCOL_VERSION,
 )
 
@@ -47,10 +48,7 @@ RETRANSMIT_FACTOR: Final = 1.5
 RETRANSMIT_CEILING_S: Final = 0.5
 RETRANSMIT_JITTER: Final = 0.1
 INITIATOR_PATIENCE_S: Final = 6.0
-RESPONDER_PATIENCE_S: Final = 10.0
 REPLIES_PER_HANDSHAKE: Final = 5  # copies of message 2, each for one copy of message 1
-# What is said of a datagram to the neighbour holds for those sent this much later: hosts send few ICMP errors a second.
-REPORT_VALID_S: Final = 4.5
 
 _EPHEMERAL: Final = slice(HANDSHAKE_1_HEAD.size, HANDSHAKE_1_HEAD.size + 32)
 
@@ -70,11 +68,14 @@ CALM: Final = Pace(FIRST_RETRANSMIT_S, RETRANSMIT_FACTOR, RETRANSMIT_CEILING_S, 
 class Completed:
     """A completed handshake: the keys and the endpoint it ran over. An initiator resends `message_3` until it hears a frame."""
 
-    __slots__ = ("endpoint", "keys", "message_3")
+    __slots__ = ("endpoint", "is_narrow", "keys", "message_3")
 
-    def __init__(self, keys: AgreedKeys, endpoint: Endpoint, message_3: bytes | None) -> None:
+    def __init__(
+        self, keys: AgreedKeys, endpoint: Endpoint, message_3: bytes | None, *, is_narrow: bool = False
+    ) -> None:
         self.keys = keys
         self.endpoint = endpoint
+        self.is_narrow = is_narrow  # message 2 needed parts
         self.message_3 = message_3  # None for the responder
 
 
@@ -83,54 +84,6 @@ class Failed(NamedTuple):
 
     handshake: int
     cause: str
-
-
-class _Initiation:
-    __slots__ = (
-        "answered",
-        "backoff",
-        "endpoint",
-        "give_up",
-        "message_1",
-        "next_send",
-        "noise",
-        "reported",
-        "reported_at",
-    )
-
-    def __init__(
-        self, noise: LinkInitiator, endpoint: Endpoint, *, backoff: Backoff, patience_s: float, now: float
-    ) -> None:
-        self.noise = noise
-        self.endpoint = endpoint
-        self.message_1 = noise.message_1()
-        self.backoff = backoff
-        self.next_send = now
-        self.give_up = now + patience_s
-        self.answered = ""  # what came in place of a valid message 2
-        self.reported = ""  # why what was sent lately did not arrive
-        self.reported_at = now
-
-    def cause(self, *, now: float) -> str:
-        """Returns why there is no answer, as far as it is known."""
-        if self.reported and now - self.reported_at <= REPORT_VALID_S:
-            return self.reported
-        is_stream = medium_of(self.endpoint.scheme).is_reliable
-        return self.answered or (NO_ANSWER_IN_STREAM if is_stream else NO_ANSWER)
-
-
-class _Response:
-    __slots__ = ("endpoint", "ephemeral", "forget", "message_2", "noise", "replies")
-
-    def __init__(
-        self, noise: LinkResponder, endpoint: Endpoint, ephemeral: bytes, message_2: bytes, *, now: float
-    ) -> None:
-        self.noise = noise
-        self.endpoint = endpoint
-        self.ephemeral = ephemeral
-        self.message_2 = message_2
-        self.replies = 1
-        self.forget = now + RESPONDER_PATIENCE_S
 
 
 @dataclass(slots=True)
@@ -158,11 +111,12 @@ class Handshakes:
         self._outbox = outbox
         self._new_index = new_index
         self._gate = HandshakeGate(psk=config.psk, entropy=config.entropy)
-        self._initiations: dict[int, _Initiation] = {}
-        self._responses: dict[int, _Response] = {}
+        self._initiations: dict[int, InitiatorAttempt] = {}
+        self._responses: dict[int, ResponderAttempt] = {}
         self._response_of: dict[bytes, int] = {}  # ephemeral key of message 1 -> our index
         self._completed: deque[int] = deque(maxlen=HANDSHAKES_REMEMBERED)  # our indices, newest last
         self._failed: list[Failed] = []
+        self._parts = HandshakeParts()
         self.is_paused = False  # while True, no handshake is answered
         self.counters = HandshakeCounters()
         self.gate_counters = self._gate.counters
@@ -185,9 +139,11 @@ class Handshakes:
             jitter=RETRANSMIT_JITTER,
             rng=self._rng,
         )
-        one = self._initiations[index] = _Initiation(
+        one = self._initiations[index] = InitiatorAttempt(
             noise, endpoint, backoff=backoff, patience_s=pace.patience_s, now=now
         )
+        if pace is not CALM:  # how often datagrams are sent matters, as to addresses that others name
+            one.whole_sends = inf
         self._outbox.indices_changed()
         self._send_message_1(one, now=now)
         return index
@@ -226,20 +182,40 @@ class Handshakes:
         if self.is_paused:
             self.counters.handshakes_refused += 1
             return None
-        kind = datagram[0]
-        data = bytes(datagram)
         try:
-            if kind == HANDSHAKE_1:
-                self._receive_message_1(endpoint, data, now=now)
-            elif kind == HANDSHAKE_2:
-                return self._receive_message_2(endpoint, data)
-            elif kind == HANDSHAKE_3:
-                return self._receive_message_3(endpoint, data)
-            elif kind == COOKIE:
-                self._receive_cookie(data)
+            if datagram[0] != HANDSHAKE_PART:
+                return self._receive(endpoint, bytes(datagram), in_parts=False, now=now)
+            message = self._parts.add(endpoint, bytes(datagram))
+            if message is not None:
+                return self._receive(endpoint, message, in_parts=True, now=now)
         except HandshakeError:
             self.counters.handshakes_refused += 1
         return None
+
+    def _receive(self, endpoint: Endpoint, data: bytes, *, in_parts: bool, now: float) -> Completed | None:
+        kind = data[0]
+        if kind == HANDSHAKE_1:
+            self._receive_message_1(endpoint, data, in_parts=in_parts, now=now)
+        elif kind == HANDSHAKE_2:
+            return self._receive_message_2(endpoint, data, in_parts=in_parts)
+        elif kind == HANDSHAKE_3:
+            return self._receive_message_3(endpoint, data)
+        elif kind == COOKIE:
+            self._receive_cookie(data)
+        return None
+
+    def refused(self, endpoint: Endpoint, size: int) -> None:
+        """Sends messages to an endpoint in parts: a datagram of `size` bytes was too long to leave this host."""
+        if size > HANDSHAKE_1_BYTES or not may_be_narrow(endpoint):
+            return
+        for one in self._initiations.values():
+            if one.endpoint == endpoint and not one.is_narrow:
+                one.is_narrow = True
+                self._send_parts(endpoint, one.message_1)
+        for response in self._responses.values():
+            if response.endpoint == endpoint and not response.is_narrow:
+                response.is_narrow = True
+                self._send_parts(endpoint, response.message_2)
 
     def handle_timeout(self, *, now: float) -> None:
         """Sends first messages again and gives up handshakes, whatever is due."""
@@ -260,16 +236,24 @@ class Handshakes:
         return min(sends, min((one.forget for one in self._responses.values()), default=inf))
 
     def _send(self, endpoint: Endpoint, datagram: bytes) -> None:
-        self._outbox.transmits.append((endpoint, [memoryview(datagram)], len(datagram), False))
+        self._outbox.transmits.append((endpoint, [memoryview(datagram)], len(datagram), False, 0))
 
-    def _send_message_1(self, one: _Initiation, *, now: float) -> None:
-        self._send(one.endpoint, one.message_1)
+    def _send_parts(self, endpoint: Endpoint, message: bytes) -> None:
+        for part in cut(message):
+            self._send(endpoint, part)
+
+    def _send_message_1(self, one: InitiatorAttempt, *, now: float) -> None:
+        if not one.is_narrow:
+            self._send(one.endpoint, one.message_1)
+        if one.is_narrow or one.whole_sends <= 0:
+            self._send_parts(one.endpoint, one.message_1)
+        one.whole_sends -= 1
         one.next_send = now + one.backoff.next()
 
-    def _receive_message_1(self, endpoint: Endpoint, data: bytes, *, now: float) -> None:
+    def _receive_message_1(self, endpoint: Endpoint, data: bytes, *, in_parts: bool, now: float) -> None:
         known = self._responses.get(self._response_of.get(data[_EPHEMERAL], 0))
         if known is not None:
-            self._answer_again(known, endpoint)
+            self._answer_again(known, endpoint, in_parts=in_parts)
             return
         admission = self._gate.admit(data, source=endpoint.host, now=now)
         if admission.cookie is not None:
@@ -282,17 +266,25 @@ class Handshakes:
         if len(self._responses) >= HALF_OPEN_HANDSHAKES:
             self._forget_response(next(iter(self._responses)))
         ephemeral = data[_EPHEMERAL]
-        self._responses[index] = _Response(noise, endpoint, ephemeral, message_2, now=now)
+        response = self._responses[index] = ResponderAttempt(noise, endpoint, ephemeral, message_2, now=now)
         self._response_of[ephemeral] = index
-        self._send(endpoint, message_2)
+        self._answer(response, in_parts=in_parts)
 
-    def _answer_again(self, response: _Response, endpoint: Endpoint) -> None:
+    def _answer(self, response: ResponderAttempt, *, in_parts: bool) -> None:
+        """Sends message 2 as message 1 came, and in parts too where it seems to be lost whole."""
+        if not in_parts:
+            self._send(response.endpoint, response.message_2)
+        if in_parts or (response.replies >= WHOLE_ONLY and may_be_narrow(response.endpoint)):
+            response.is_narrow = True
+            self._send_parts(response.endpoint, response.message_2)
+        response.replies += 1
+
+    def _answer_again(self, response: ResponderAttempt, endpoint: Endpoint, *, in_parts: bool) -> None:
         """Repeats message 2, which the initiator missed. A copy of message 1 from another address is a replay: no answer."""
         if endpoint == response.endpoint and response.replies < REPLIES_PER_HANDSHAKE:
-            response.replies += 1
-            self._send(endpoint, response.message_2)
+            self._answer(response, in_parts=in_parts)
 
-    def _receive_message_2(self, endpoint: Endpoint, data: bytes) -> Completed | None:
+    def _receive_message_2(self, endpoint: Endpoint, data: bytes, *, in_parts: bool) -> Completed | None:
         index = int.from_bytes(data[8:12], "big")
         one = self._initiations.get(index)
         if one is None and self._is_repeated(index):
@@ -310,9 +302,9 @@ class Handshakes:
         self._end(index)
         self._completed.append(index)
         self._send(endpoint, message_3)
-        return Completed(keys, endpoint, message_3)
+        return Completed(keys, endpoint, message_3, is_narrow=in_parts)
 
-    def _take_refusal(self, index: int, one: _Initiation, data: bytes, error: HandshakeError) -> None:
+    def _take_refusal(self, index: int, one: InitiatorAttempt, data: bytes, error: HandshakeError) -> None:
         """Ends a handshake whose message 2 is genuine but of the wrong node; keeps in mind what else is wrong with one."""
         match error:
             case WrongKey():
@@ -352,7 +344,7 @@ class Handshakes:
         keys = response.noise.receive_message_3(data)
         self._forget_response(index)
         self._completed.append(index)
-        return Completed(keys, endpoint, None)
+        return Completed(keys, endpoint, None, is_narrow=response.is_narrow)
 
     def _receive_cookie(self, data: bytes) -> None:
         one = self._initiations.get(int.from_bytes(data[4:8], "big"))

@@ -22,6 +22,7 @@ class LinkKeypair(Keypair):
     __slots__ = (
         "endpoint",
         "gaps",
+        "marked",
         "message_3",
         "message_3_due",
         "reassembly",
@@ -36,6 +37,7 @@ class LinkKeypair(Keypair):
         self.endpoint = completed.endpoint  # of the handshake
         self.reassembly = Reassembly(self.local_index, self.opening.window.check, budget, counters)
         self.gaps = Gaps(held, counters)
+        self.marked: set[int] = set()  # counters of frames of which a datagram arrived with Congestion Experienced
         self.size_probe_sealing = SealingKey(self.sealing.cipher, first=FIRST_SIZE_PROBE)
         self.size_probe_opening = OpeningKey(self.opening.cipher, AscendingOnly())
         self.message_3 = completed.message_3

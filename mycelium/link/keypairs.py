@@ -106,4 +106,4 @@ class Keypairs:
             return
         keypair.message_3_due = now + MESSAGE_3_AGAIN_S
         data = memoryview(keypair.message_3)
-        self._outbox.transmits.append((keypair.endpoint, [data], len(data), False))
+        self._outbox.transmits.append((keypair.endpoint, [data], len(data), False, 0))

@@ -44,7 +44,7 @@ from mycelium.link.probes import Probes
 from mycelium.link.repair.repair import Repair
 from mycelium.outbox import Outbox
 from mycelium.wire.control import Item
-from mycelium.wire.frame import CLOSE, CONTROL, PROBE, PROBE_IS_REPLY, PROBE_WANTS_REPLY, REPAIR, read_probe
+from mycelium.wire.frame import CLOSE, CONTROL, PROBE, RATE, REPAIR, read_probe, read_rate
 
 MOST_EXPENDABLE: Final = 64  # frames whose loss is excused in advance: some that seem lost arrive late
 
@@ -105,7 +105,7 @@ class Link:
         self._events = events
         self._endpoint = completed.endpoint  # as reported last
         self._missed = 0  # frames lost in all, at the last sweep
-        self.paths = Paths(completed.endpoint, now=now)
+        self.paths = Paths(completed.endpoint, is_narrow=completed.is_narrow, now=now)
         self.keypairs = Keypairs(
             completed,
             own_exchange_key=own_exchange_key,
@@ -172,7 +172,7 @@ class Link:
         if completed.keys.peer_instance != self.instance:
             self.instance = completed.keys.peer_instance
             self.keypairs.keep_only(keypair)
-        path = self.paths.add_validated(completed.endpoint, now=now)
+        path = self.paths.add_validated(completed.endpoint, is_narrow=completed.is_narrow, now=now)
         self.closed_by_peer = False
         if was_down:
             self.paths.active = path
@@ -228,6 +228,8 @@ class Link:
                 self._take_probe(path, body, now=now)
             elif kind == REPAIR:
                 self._take_repair_request(body, now=now)
+            elif kind == RATE:
+                self.frames.budget.slow(read_rate(body), now=now)
             elif kind == CLOSE:  # a late one under an old keypair says nothing of a neighbour that has a newer one
                 self.closed_by_peer |= keypair.established >= self.keypairs.sending.established
             else:
@@ -248,11 +250,11 @@ class Link:
     def _take_probe(self, path: Path, body: memoryview, *, now: float) -> None:
         fields = read_probe(body)
         self._probes.take_report(fields, now=now)
-        if fields.flags & PROBE_WANTS_REPLY:
+        if fields.wants_reply:
             self._probes.answer(path, fields.token, now=now)
             if self.cost is None:  # the neighbour is back before it was probed again
                 self._probes.ask(path, now=now)
-        elif fields.flags & PROBE_IS_REPLY:
+        elif fields.is_reply:
             is_measured = self._probes.take_reply(path, fields, now=now)
             if is_measured and path is self.paths.active and not self.closed_by_peer:
                 self._update_cost(now=now)
@@ -305,6 +307,7 @@ class Link:
     def sweep(self, *, now: float) -> None:
         """Judges traffic and loss, and drops what is stale; to be called every second."""
         self.keypairs.sweep()
+        self.frames.budget.relax(now=now)
         self.frames.repair.sent.sweep(now=now)
         missed = self.frames.budget.missed
         if missed > self._missed:  # perhaps only the long datagrams are lost

@@ -19,6 +19,7 @@ from mycelium.limits import (
     PARTIAL_FRAMES_PER_KEYPAIR,
 )
 from mycelium.link.counters import LinkCounters
+from mycelium.link.dispersion import Dispersion
 from mycelium.link.fold import Folding, Shape, is_possible, unfolded
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_OFFSET_MASK
 from mycelium.wire.frame import WHOLE_FRAME
@@ -36,12 +37,27 @@ Frame = tuple[int, bytes | memoryview]  # counter, the sealed frame
 class PartialFrame:
     """Some runs of one frame: `starts` ascending, `runs[i]` the bytes from `starts[i]`, none overlapping another."""
 
-    __slots__ = ("charge", "counter", "held", "is_stale", "runs", "shape", "starts", "total")
+    __slots__ = (
+        "began_at",
+        "charge",
+        "counter",
+        "first_bytes",
+        "held",
+        "is_in_order",
+        "is_stale",
+        "runs",
+        "shape",
+        "starts",
+        "total",
+    )
 
-    def __init__(self, counter: int, shape: Shape) -> None:
+    def __init__(self, counter: int, shape: Shape, first_bytes: int, began_at: float) -> None:
         self.counter = counter
         self.shape = shape
         self.total = shape[0]
+        self.first_bytes = first_bytes  # that arrived at `began_at`
+        self.began_at = began_at
+        self.is_in_order = True
         self.starts: list[int] = []
         self.runs: list[bytes] = []
         self.held = 0
@@ -51,6 +67,7 @@ class PartialFrame:
     def insert(self, start: int, data: bytes) -> int:
         """Fills in `data`, which lies within the frame; bytes held already stay. Returns the growth of `charge`."""
         before = self.charge
+        self.is_in_order &= start == self.held
         end = start + len(data)
         position = start
         index = bisect_right(self.starts, start)
@@ -121,7 +138,9 @@ class Reassembly:
         "_receiver",
         "_segment",
         "_segment_size",
+        "arrived_at",
         "counters",
+        "dispersion",
         "held_bytes",
     )
 
@@ -135,7 +154,9 @@ class Reassembly:
         self._partial: dict[int, PartialFrame] = {}  # by counter, oldest first
         self._segment_size = 0
         self._segment = _WORD
+        self.arrived_at = 0.0  # when the burst that is added next arrived at this host
         self.held_bytes = 0
+        self.dispersion = Dispersion()
         self.counters = counters
 
     def add_burst(self, burst: memoryview, segment_size: int) -> tuple[list[Frame], list[memoryview]]:
@@ -150,6 +171,7 @@ class Reassembly:
         whole = self._folding.unfold(burst, segment_size, self._receiver)
         if whole is not None:
             self.forget(whole[0])
+            self.dispersion.in_a_row = 0
             return [whole], []
         if segment_size != self._segment_size:
             self._segment_size = segment_size
@@ -222,19 +244,22 @@ class Reassembly:
             return None
         if frame is None:
             if len(data) == total:
+                self.dispersion.in_a_row = 0
                 return unfolded(data, shape)
-            frame = self._open_partial(counter, shape)
+            frame = self._open_partial(counter, shape, len(data))
         growth = frame.insert(start, data)
         self.held_bytes += growth
         self._budget.held_bytes += growth
         if frame.held == total:
             self._remove(frame)
+            if frame.is_in_order:  # else something was lost
+                self.dispersion.arrived(total, total - frame.first_bytes, self.arrived_at - frame.began_at)
             return unfolded(b"".join(frame.runs), shape)
         self._shrink()
         return None
 
-    def _open_partial(self, counter: int, shape: Shape) -> PartialFrame:
-        frame = self._partial[counter] = PartialFrame(counter, shape)
+    def _open_partial(self, counter: int, shape: Shape, first_bytes: int) -> PartialFrame:
+        frame = self._partial[counter] = PartialFrame(counter, shape, first_bytes, self.arrived_at)
         self.held_bytes += frame.charge
         self._budget.add(frame, self)
         return frame

@@ -12,6 +12,7 @@ from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity
 from mycelium.limits import LINKS
 from mycelium.link.causes import DECLINED, DENIED_HERE, NOTHING_AFTER, too_many_links
+from mycelium.link.congestion import note_marks
 from mycelium.link.events import (
     ItemsReceived,
     KeysRenewed,
@@ -129,6 +130,12 @@ class Neighbours:
             self.note_failure(entry.url, completed.endpoint.remote, cause, now=now)
 
     # -- what links report ---------------------------------------------------------------------------------------------
+
+    def note_congestion(self, burst: memoryview, segment_size: int) -> None:
+        """Notes that a router has marked datagrams, which `Node.receive` is handed next, with Congestion Experienced."""
+        link = self.by_index.get(int.from_bytes(burst[4:8], "big"))
+        if link is not None:
+            note_marks(link.keypairs.by_index, burst, segment_size)
 
     def handle_events(self, *, now: float) -> None:
         """Handles what links have reported since the last call, and sends routing's answers.

@@ -37,7 +37,7 @@ from mycelium.routing.engine import RoutingEngine
 from mycelium.timing import Deadlines
 from mycelium.wire.announcement import COUNTER_BYTES, Announcement
 from mycelium.wire.beacon import INSTANCE_BYTES
-from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, COOKIE, FRAME, HANDSHAKE_1, SIZE_PROBE
+from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, COOKIE, FRAME, HANDSHAKE_1, HANDSHAKE_PART, SIZE_PROBE
 from mycelium.wire.frame import CLOSE_LEAVING
 from mycelium.wire.lease import LEASE_CHALLENGE
 
@@ -201,7 +201,7 @@ class Node:
         if len(burst) > segment_size:  # of mixed kinds: the kernel joins datagrams of equal size
             for start in range(0, len(burst), segment_size):
                 self.receive(endpoint, burst[start : start + segment_size], segment_size, now=now, waited_s=waited_s)
-        elif HANDSHAKE_1 <= kind <= COOKIE:
+        elif HANDSHAKE_1 <= kind <= COOKIE or kind == HANDSHAKE_PART:
             completed = self.handshakes.receive(endpoint, burst, now=now)
             if completed is not None:
                 self.neighbours.adopt(completed, now=now)
@@ -279,6 +279,7 @@ class Node:
 
     def datagram_refused(self, endpoint: Endpoint, size: int, *, now: float) -> None:
         """Shortens the datagrams of a path, as one of `size` bytes was too long to leave this host (EMSGSIZE)."""
+        self.handshakes.refused(endpoint, size)
         for link in self.links.values():
             link.datagram_refused(endpoint, size, now=now)
 

@@ -14,7 +14,7 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
     network_id: bytes = bytes(8)
     prefixes: tuple[Prefix, ...] = ()  # announced beside the own /64
     shortcuts: bool = True  # direct links with nodes whose packets pass relays
-    suites: int  # ciphers for which this machine has fast code, SUITE_* of `wire.datagram`
+    suites: int  # ciphers that this machine is quick at, SUITE_* of `wire.datagram`
 
     def __post_init__(self) -> None:
         if len(self.prefixes) > PREFIXES_PER_NODE:

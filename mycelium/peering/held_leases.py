@@ -190,7 +190,7 @@ class HeldLeases:
     def _send_bind(self, held: _Held, nonce: bytes) -> None:
         assert held.endpoint is not None
         datagram = sealed_bind(LEASE_BIND, nonce, held.secret)
-        self._outbox.transmits.append((held.endpoint, [datagram], len(datagram), False))
+        self._outbox.transmits.append((held.endpoint, [datagram], len(datagram), False, 0))
 
     # -- time ----------------------------------------------------------------------------------------------------------
 

@@ -27,6 +27,9 @@ class Transport(Protocol):
     unreachable: dict[Endpoint, str]  # why, for people: no route, perhaps for a moment, or a connection that has ended
     refused: dict[Endpoint, str]  # why, for people, the system refuses to send there, although it knows a way
     oversize: dict[Endpoint, int]  # length of a datagram that exceeded the interface's MTU
+    is_congested: (
+        bool  # whether a router has marked what `receive` returned last with Congestion Experienced (RFC 3168)
+    )
 
     @property
     def is_backed_up(self) -> bool:
@@ -50,8 +53,17 @@ class Transport(Protocol):
     def waited_s(self) -> float:
         """Returns how many seconds the newest datagram from `receive` had waited in the system; 0 if unknown."""
 
-    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int, is_bulk: bool = False) -> bool:
+    def send(
+        self,
+        endpoint: Endpoint,
+        buffers: Sequence[Buffer],
+        segment_size: int,
+        is_bulk: bool = False,
+        traffic_class: int = 0,
+    ) -> bool:
         """Sends the buffers' bytes as one datagram, or as datagrams of `segment_size` if they are longer.
+
+        `traffic_class` is for their IP headers; a transport that can't set it for single datagrams leaves it out.
 
         False means that the transport is full: offer the same bytes again once the descriptor is writable. The beginning of
         a long batch may have left already, so receivers must tolerate duplicates. True means that the bytes were sent,

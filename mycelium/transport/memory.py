@@ -57,6 +57,7 @@ class MemoryTransport:
     """One end on a `MemoryHub`; see `Transport` for what its methods promise."""
 
     is_backed_up = False
+    is_congested = False
 
     def __init__(self, hub: MemoryHub, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
@@ -102,7 +103,14 @@ class MemoryTransport:
     def waited_s(self) -> float:
         return 0.0
 
-    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int, is_bulk: bool = False) -> bool:
+    def send(
+        self,
+        endpoint: Endpoint,
+        buffers: Sequence[Buffer],
+        segment_size: int,
+        is_bulk: bool = False,
+        traffic_class: int = 0,
+    ) -> bool:
         batch = b"".join(buffers)
         datagrams = [batch[start : start + segment_size] for start in range(0, len(batch), segment_size)]
         if not self._hub.carry(self.endpoint, endpoint, datagrams or [b""], segment_size):

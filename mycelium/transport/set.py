@@ -32,16 +32,17 @@ def merged(transmits: list[Transmit]) -> Iterable[Transmit]:
     joined: list[Transmit] = []
     run: list[bytes | memoryview] = []  # buffers of the newest entry of `joined`
     room = 0
-    for endpoint, buffers, size, is_bulk in transmits:
+    for endpoint, buffers, size, is_bulk, traffic_class in transmits:
         is_single = len(buffers) == 1 and len(buffers[0]) == size
         if room > 0 and is_single:
-            last_endpoint, _, last_size, was_bulk = joined[-1]
-            if size <= last_size and endpoint == last_endpoint and is_bulk is was_bulk:
+            last_endpoint, _, last_size, was_bulk, last_class = joined[-1]
+            is_alike = is_bulk is was_bulk and traffic_class == last_class
+            if size <= last_size and is_alike and endpoint == last_endpoint:
                 run.append(buffers[0])
                 room = room - 1 if size == last_size else 0
                 continue
         run = list(buffers)
-        joined.append((endpoint, run, size, is_bulk))
+        joined.append((endpoint, run, size, is_bulk, traffic_class))
         room = min(SEGMENTS_PER_SEND, BYTES_PER_SEND // size) - 1 if is_single else 0
     return joined
 
@@ -54,7 +55,9 @@ class _Lane:
     def __init__(self, transport: Transport) -> None:
         self.transport = transport
         self.is_full = False
-        self.queue: SendQueue[tuple[Endpoint, bytes, int, bool]] = SendQueue(UNSENT_DATA_BYTES, UNSENT_CONTROL_BYTES)
+        self.queue: SendQueue[tuple[Endpoint, bytes, int, bool, int]] = SendQueue(
+            UNSENT_DATA_BYTES, UNSENT_CONTROL_BYTES
+        )
 
 
 @dataclass(slots=True)
@@ -95,15 +98,15 @@ class TransportSet:
         """
         filled: Sequence[Transport] = _NONE
         lane_of = self._lane_of
-        for endpoint, buffers, size, is_bulk in merged(transmits):
+        for endpoint, buffers, size, is_bulk, traffic_class in merged(transmits):
             lane = lane_of.get(endpoint) or self._find_lane(endpoint)
             if lane is None:
                 self._drop(endpoint)
             elif lane.is_full:
-                self._keep(lane, endpoint, buffers, size, is_bulk)
-            elif not lane.transport.send(endpoint, buffers, size, is_bulk):
+                self._keep(lane, endpoint, buffers, size, is_bulk, traffic_class)
+            elif not lane.transport.send(endpoint, buffers, size, is_bulk, traffic_class):
                 lane.is_full = True
-                self._keep(lane, endpoint, buffers, size, is_bulk)
+                self._keep(lane, endpoint, buffers, size, is_bulk, traffic_class)
                 filled = (*filled, lane.transport)
             elif lane.transport.is_backed_up:
                 filled = (*filled, lane.transport)
@@ -113,8 +116,8 @@ class TransportSet:
         """Sends queued datagrams of a transport that has room again; True once the queue is empty."""
         lane = self._lanes[self.transports.index(transport)]
         while lane.queue:
-            endpoint, data, size, is_bulk = lane.queue.first()
-            if not transport.send(endpoint, [data], size, is_bulk):
+            endpoint, data, size, is_bulk, traffic_class = lane.queue.first()
+            if not transport.send(endpoint, [data], size, is_bulk, traffic_class):
                 return False
             lane.queue.pop()
         lane.is_full = False
@@ -206,11 +209,17 @@ class TransportSet:
         return lane
 
     def _keep(
-        self, lane: _Lane, endpoint: Endpoint, buffers: Sequence[bytes | memoryview], size: int, is_bulk: bool
+        self,
+        lane: _Lane,
+        endpoint: Endpoint,
+        buffers: Sequence[bytes | memoryview],
+        size: int,
+        is_bulk: bool,
+        traffic_class: int,
     ) -> None:
         """Queues a copy, because the outbox reuses its buffers."""
         data = b"".join(buffers)
-        if lane.queue.put((endpoint, data, size, is_bulk), len(data), is_bulk=is_bulk):
+        if lane.queue.put((endpoint, data, size, is_bulk, traffic_class), len(data), is_bulk=is_bulk):
             return
         if is_bulk:
             self.counters.unsent_dropped += 1

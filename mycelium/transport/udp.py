@@ -17,7 +17,8 @@ from typing import Final
 
 from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
-from mycelium.limits import ENDPOINTS_REMEMBERED, SEGMENT_SIZES_REMEMBERED
+from mycelium.limits import ENDPOINTS_REMEMBERED
+from mycelium.packet.ecn import ECN_MASK
 from mycelium.transport.base import SHORT_BYTES, Buffer, Received
 from mycelium.transport.causes import cause_of
 from mycelium.transport.udp_address import (
@@ -34,10 +35,11 @@ from mycelium.transport.udp_address import (
     to_inet6,
 )
 from mycelium.transport.udp_burst import ANCILLARY_BYTES, QUIC_BYTES, RECEIVE_BYTES, BurstReceiver
+from mycelium.transport.udp_mark import CLASS_KINDS, MARKED, has_mark, marked, unmarked
+from mycelium.transport.udp_route import UdpRoute
 from mycelium.transport.udp_socket import (
     SOL_UDP,
     UDP_GRO,
-    UDP_SEGMENT,
     enable_gro,
     has_gso,
     open_udp_socket,
@@ -55,7 +57,7 @@ NO_WAY: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EA
 SOURCE_GONE: Final = (errno.EINVAL, errno.ENETUNREACH)  # IPv6's and IPv4's errors for a source address the host lacks
 
 _INT: Final = struct.Struct("=i")
-_U16: Final = struct.Struct("=H")
+_ANY_CLASS: Final = 0xFF
 
 TakeOther = Callable[
     [memoryview, int, Endpoint], None
@@ -88,6 +90,7 @@ class UdpTransport:
     __slots__ = (
         "_bound",
         "_burst",
+        "_class_mask",
         "_from_socket",
         "_held",
         "_is_drained",
@@ -104,13 +107,16 @@ class UdpTransport:
         "counters",
         "gro",
         "gso",
+        "is_congested",
         "oversize",
         "refused",
         "take_quic",
         "unreachable",
     )
 
-    def __init__(self, udp: socket.socket, *, offload: bool = True, underlay: Underlay | None = None) -> None:
+    def __init__(
+        self, udp: socket.socket, *, offload: bool = True, dscp: bool = True, underlay: Underlay | None = None
+    ) -> None:
         self._socket = udp
         self._underlay = underlay or Underlay()
         self._sendmsg = udp.sendmsg
@@ -126,7 +132,9 @@ class UdpTransport:
         self._is_lone = False  # the last one came alone, so the next one is returned before more are looked for
         self._since_drained = 0  # calls that brought datagrams since the socket was empty
         self._sources: dict[tuple[SocketAddress, bytes], Endpoint] = {}
-        self._routes: dict[Endpoint, _Route] = {}
+        self._routes: dict[Endpoint | tuple[Endpoint, int], UdpRoute] = {}  # by endpoint, and traffic class but 0
+        self._class_mask = _ANY_CLASS if dscp else ECN_MASK
+        self.is_congested = False
         self.gso = offload and has_gso(udp)
         self.gro = offload and enable_gro(udp)
         self.unreachable: dict[Endpoint, str] = {}
@@ -136,15 +144,18 @@ class UdpTransport:
         self.counters = UdpCounters()
 
     @classmethod
-    def open(cls, host: str, port: int, *, offload: bool = True, underlay: Underlay | None = None) -> "UdpTransport":
+    def open(
+        cls, host: str, port: int, *, offload: bool = True, dscp: bool = True, underlay: Underlay | None = None
+    ) -> "UdpTransport":
         """Listens on a numeric address, `::` for all of both families; raises DeviceError, written for the operator.
 
-        `offload` False leaves GSO and GRO unused even where the kernel has them.
+        `offload` False leaves GSO and GRO unused even where the kernel has them; `dscp` False keeps all but the ECN of traffic
+        classes from the network.
         """
         underlay = underlay or Underlay()
         udp = open_udp_socket(host, port, underlay)
         start_timestamping(udp)
-        return cls(udp, offload=offload, underlay=underlay)
+        return cls(udp, offload=offload, dscp=dscp, underlay=underlay)
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -154,8 +165,11 @@ class UdpTransport:
         return reach(self._bound, endpoint) if is_mine else 0.0
 
     def receive(self) -> Received | None:
-        if self._held:
-            return self._held.popleft()
+        received = self._held.popleft() if self._held else self._receive_next()
+        self.is_congested = received is not None and received[2].site == MARKED
+        return received if received is None else (received[0], received[1], unmarked(received[2]))
+
+    def _receive_next(self) -> Received | None:
         received = None if self._is_drained else self._receive_at_once()
         if received is None:  # the socket is empty, or the call before found it so
             self._is_lone = self._since_drained == 1
@@ -169,7 +183,7 @@ class UdpTransport:
         return self._gather(size, source)
 
     def _gather(self, size: int, source: Endpoint) -> Received:
-        """Appends further single datagrams of the same sender and size, as GRO would have done."""
+        """Appends further single datagrams that differ in nothing from the first, as GRO would have done."""
         try:
             (first, *others), self._is_drained = self._burst.gather(size, source, GATHER_BYTES)
         except OSError:
@@ -195,14 +209,17 @@ class UdpTransport:
                 return None
             size = length or 1
             pktinfo = b""
+            is_marked = False
             for level, kind, data in ancillary:
                 if kind == UDP_GRO and level == SOL_UDP:
                     size = _INT.unpack(data)[0]
+                elif kind in CLASS_KINDS:
+                    is_marked = has_mark(data)
                 else:
                     pktinfo = data
             self.counters.received_batches += 1
             self.counters.received_bytes += length
-            source = self._source_of(address, pktinfo)
+            source = self._source_of(address, pktinfo, is_marked)
             if source is None:
                 return None
             mine = self._take(view[:length], size, source)
@@ -224,6 +241,7 @@ class UdpTransport:
     def _hand_over(self, batch: memoryview, size: int, source: Endpoint) -> int:
         """Hands the QUIC datagrams of a batch over; moves the others to its beginning and returns their length."""
         assert self.take_quic is not None
+        source = unmarked(source)
         pieces = [batch[start : start + size] for start in range(0, len(batch), size)]
         mine = b"".join(piece for piece in pieces if piece[0] < QUIC_BYTES)
         if not mine:
@@ -249,14 +267,22 @@ class UdpTransport:
         waited_s: float = time.time() - seconds - nanoseconds * 1e-9
         return max(waited_s, 0.0)
 
-    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int, is_bulk: bool = False) -> bool:
-        route = self._routes.get(endpoint) or self._remember_route(endpoint)
+    def send(
+        self,
+        endpoint: Endpoint,
+        buffers: Sequence[Buffer],
+        segment_size: int,
+        is_bulk: bool = False,
+        traffic_class: int = 0,
+    ) -> bool:
+        key = (endpoint, traffic_class) if traffic_class else endpoint
+        route = self._routes.get(key) or self._remember_route(endpoint, traffic_class)
         if route is None:
             return True
         # Few buffers are added up, because a single datagram needs no segment size. Many are left to the kernel, which
         # refuses at once what exceeds one call.
         if len(buffers) <= FEW_BUFFERS and sum(map(len, buffers)) <= segment_size:
-            control = route.source
+            control = route.single
         elif self.gso:
             control = route.control(segment_size)
         else:
@@ -288,11 +314,12 @@ class UdpTransport:
 
     # -- caches per endpoint --------------------------------------------------------------------------------------------
 
-    def _source_of(self, address: SocketAddress, pktinfo: bytes) -> Endpoint | None:
-        """Returns the endpoint that a datagram came from; None if it came through the overlay."""
-        known = self._sources.get((address, pktinfo))
-        if known is not None:
-            return known
+    def _source_of(self, address: SocketAddress, pktinfo: bytes, is_marked: bool) -> Endpoint | None:
+        """Returns the endpoint that a datagram came from, `marked` if it is; None if it came through the overlay."""
+        known = self._sources.get((address, pktinfo)) or self._remember_source(address, pktinfo)
+        return known if known is None or not is_marked else marked(known)
+
+    def _remember_source(self, address: SocketAddress, pktinfo: bytes) -> Endpoint | None:
         endpoint = self._from_socket(address, pktinfo)._replace(local_port=self._bound.port)
         if self._underlay.came_through_overlay(endpoint.host, arrival_interface(pktinfo)):
             self.counters.inside_dropped += 1
@@ -302,7 +329,7 @@ class UdpTransport:
         self._sources[address, pktinfo] = endpoint
         return endpoint
 
-    def _remember_route(self, endpoint: Endpoint) -> "_Route | None":
+    def _remember_route(self, endpoint: Endpoint, traffic_class: int) -> UdpRoute | None:
         if len(self._routes) >= ENDPOINTS_REMEMBERED:
             del self._routes[next(iter(self._routes))]
         try:
@@ -310,12 +337,13 @@ class UdpTransport:
         except ValueError:  # a host name, or IPv6 on a socket that has none
             self.counters.send_errors += 1
             return None
-        route = self._routes[endpoint] = _Route(endpoint, address, source)
+        route = UdpRoute(endpoint, address, source, traffic_class & self._class_mask)
+        self._routes[(endpoint, traffic_class) if traffic_class else endpoint] = route
         return route
 
     # -- slow paths of sending ------------------------------------------------------------------------------------------
 
-    def _send_pieces(self, route: "_Route", buffers: Sequence[Buffer], segment_size: int) -> bool:
+    def _send_pieces(self, route: UdpRoute, buffers: Sequence[Buffer], segment_size: int) -> bool:
         """Sends in several calls: one per datagram without GSO, else with as many datagrams as one call may carry."""
         batch = memoryview(b"".join(buffers))
         segments = max(1, min(GSO_SEGMENTS, GSO_SEND_BYTES // segment_size)) if self.gso else 1
@@ -324,12 +352,12 @@ class UdpTransport:
             self._send_piece(route, batch[start : start + step], segment_size) for start in range(0, len(batch), step)
         )
 
-    def _send_piece(self, route: "_Route", piece: memoryview, segment_size: int) -> bool:
+    def _send_piece(self, route: UdpRoute, piece: memoryview, segment_size: int) -> bool:
         is_cut = len(piece) > segment_size
-        error = self._try_send(route.address, piece, route.control(segment_size) if is_cut else route.source)
-        if error in SOURCE_GONE and route.source:
-            stray = _Route(route.endpoint, route.address, [])
-            error = self._try_send(route.address, piece, stray.control(segment_size) if is_cut else [])
+        error = self._try_send(route.address, piece, route.control(segment_size) if is_cut else route.single)
+        if error in SOURCE_GONE and route.is_bound:
+            stray = UdpRoute(route.endpoint, route.address, [], route.traffic_class)
+            error = self._try_send(route.address, piece, stray.control(segment_size) if is_cut else stray.single)
             if not error:
                 self.counters.source_gone += 1
                 route.forget_source()
@@ -363,30 +391,3 @@ class UdpTransport:
             return error.errno or errno.EIO
         self.counters.sent_batches += 1
         return 0
-
-
-class _Route:
-    """The arguments of `sendmsg` for one endpoint, prepared once."""
-
-    __slots__ = ("_controls", "address", "endpoint", "source")
-
-    def __init__(self, endpoint: Endpoint, address: SocketAddress, source: list[ControlMessage]) -> None:
-        self.endpoint = endpoint
-        self.address = address
-        self.source = source
-        self._controls: dict[int, list[ControlMessage]] = {}
-
-    def control(self, segment_size: int) -> list[ControlMessage]:
-        """Returns the control messages for a batch that the kernel cuts into datagrams of `segment_size`."""
-        control = self._controls.get(segment_size)
-        if control is None:
-            if len(self._controls) >= SEGMENT_SIZES_REMEMBERED:
-                self._controls.clear()
-            control = [*self.source, (SOL_UDP, UDP_SEGMENT, _U16.pack(min(segment_size, 0xFFFF)))]
-            self._controls[segment_size] = control
-        return control
-
-    def forget_source(self) -> None:
-        """Lets the kernel choose the source address from here on."""
-        self.source = []
-        self._controls.clear()

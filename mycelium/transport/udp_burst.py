@@ -16,11 +16,13 @@ from typing import Final
 from mycelium.endpoint import Endpoint
 from mycelium.transport.base import Received
 from mycelium.transport.udp_address import SocketAddress
+from mycelium.transport.udp_mark import CLASS_KINDS, has_mark
 from mycelium.transport.udp_socket import IP_PKTINFO, SOL_UDP, UDP_GRO
 
 MOST: Final = 64  # datagrams of one call
 RECEIVE_BYTES: Final = 65_536  # more than the largest UDP payload, so nothing is ever truncated
-ANCILLARY_BYTES: Final = socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20)  # room for the GRO size and the larger PKTINFO
+# room for the GRO size, the larger PKTINFO, and the traffic class
+ANCILLARY_BYTES: Final = socket.CMSG_SPACE(4) + socket.CMSG_SPACE(20) + socket.CMSG_SPACE(4)
 KEYS_REMEMBERED: Final = 64  # senders; then all are forgotten
 QUIC_BYTES: Final = 0x40  # first bytes from here on are QUIC's, those below ours (RFC 9443)
 
@@ -42,7 +44,9 @@ _recvmmsg = ctypes.PyDLL(None, use_errno=True).recvmmsg  # it never waits, so it
 _recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
 
 _Key = tuple[Endpoint | None, int]  # source, and segment size where the kernel has joined several; else 0
-SourceOf = Callable[[SocketAddress, bytes], Endpoint | None]  # of address and PKTINFO; None: it is to be dropped
+SourceOf = Callable[
+    [SocketAddress, bytes, bool], Endpoint | None
+]  # of address, PKTINFO and whether it is marked; None: it is to be dropped
 
 
 class BurstReceiver:
@@ -170,8 +174,8 @@ class BurstReceiver:
         control = bytes(self._controls[number * ANCILLARY_BYTES : (number + 1) * ANCILLARY_BYTES])
         key = self._keys.get(name + control)
         if key is None:
-            segment_size, pktinfo = _ancillary(control)
-            key = self._source_of(_socket_address(name), pktinfo), segment_size
+            segment_size, pktinfo, is_marked = _ancillary(control)
+            key = self._source_of(_socket_address(name), pktinfo, is_marked), segment_size
             if len(self._keys) >= KEYS_REMEMBERED:
                 self._keys.clear()
             if key[0] is not None:
@@ -200,9 +204,9 @@ def _socket_address(name: bytes) -> SocketAddress:
     return socket.inet_ntop(socket.AF_INET6, host), port, flow, _SCOPE.unpack_from(name, _INET6.size)[0]
 
 
-def _ancillary(control: bytes) -> tuple[int, bytes]:
-    """Returns the segment size that GRO tells of, or 0, and PKTINFO."""
-    segment_size, pktinfo, at = 0, b"", 0
+def _ancillary(control: bytes) -> tuple[int, bytes, bool]:
+    """Returns the segment size that GRO tells of, or 0, PKTINFO, and whether there is a congestion mark."""
+    segment_size, pktinfo, is_marked, at = 0, b"", False, 0
     while at + _CONTROL.size <= len(control):
         length, level, kind = _CONTROL.unpack_from(control, at)
         if length < _CONTROL.size:  # the rest is zeros
@@ -212,5 +216,7 @@ def _ancillary(control: bytes) -> tuple[int, bytes]:
             segment_size = _INT.unpack(data)[0]
         elif (level, kind) in _PKTINFO:
             pktinfo = data
+        elif kind in CLASS_KINDS:
+            is_marked = has_mark(data)
         at += length + 7 & ~7
-    return segment_size, pktinfo
+    return segment_size, pktinfo, is_marked

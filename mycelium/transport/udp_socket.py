@@ -77,7 +77,9 @@ def _tune(udp: socket.socket) -> None:
         udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVPKTINFO, 1)
         udp.setsockopt(socket.IPPROTO_IPV6, IPV6_MTU_DISCOVER, PMTUDISC_PROBE)
         udp.setsockopt(socket.IPPROTO_IPV6, IPV6_DONTFRAG, 1)
+        udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
     udp.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, PMTUDISC_PROBE)
+    udp.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
 
 
 def _grow_buffers(udp: socket.socket) -> None:

@@ -124,7 +124,9 @@ class UdpStrangers(UdpTransport):
             self._looks_since = None
 
 
-def open_udp(host: str, port: int, *, underlay: Underlay) -> tuple[UdpTransport, UdpStrangers | None]:
+def open_udp(
+    host: str, port: int, *, dscp: bool = True, underlay: Underlay
+) -> tuple[UdpTransport, UdpStrangers | None]:
     """Listens as `UdpTransport.open` does, with a socket for strangers besides if the kernel can sort datagrams."""
     first = open_udp_socket(host, port, underlay)
     start_timestamping(first)
@@ -135,7 +137,7 @@ def open_udp(host: str, port: int, *, underlay: Underlay) -> tuple[UdpTransport,
     except OSError:  # an old kernel
         if second is not None:
             second.close()
-        return UdpTransport(first, underlay=underlay), None
+        return UdpTransport(first, dscp=dscp, underlay=underlay), None
     start_timestamping(second)
     first.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, STRANGERS_BUFFER_BYTES)
-    return UdpTransport(second, underlay=underlay), UdpStrangers(first, steering, underlay=underlay)
+    return UdpTransport(second, dscp=dscp, underlay=underlay), UdpStrangers(first, steering, underlay=underlay)

@@ -9,6 +9,7 @@ Integers are big endian. The first byte is a type in 0x10..0x1F, so that QUIC ca
     frame         type 0x14, zeros 3 | receiver 4 | counter 8 | sealed frame
     chunk         type 0x15, byte offset 3 | receiver 4 | counter 8 | length of the folded frame 4, room 2, pad 1, 0 | its bytes
     size probe    type 0x16, zeros 3 | receiver 4 | counter 8 | sealed: token 4, zeros up to the size that is probed
+    part          type 0x17, number of the part, zeros 2 | sender 4 | at most 416 bytes of handshake 1 or 2
 
 The instance in messages 2 and 3, sealed, is random, chosen at each start of their sender.
 
@@ -29,6 +30,7 @@ COOKIE: Final = 0x13
 FRAME: Final = 0x14
 CHUNK: Final = 0x15
 SIZE_PROBE: Final = 0x16
+HANDSHAKE_PART: Final = 0x17
 TYPES: Final = range(0x10, 0x20)  # of this version and of later ones
 
 # where the kinds that name an index of their receiver have it, but message 3, whose sender nothing vouches for
@@ -42,10 +44,13 @@ HANDSHAKE_1_BYTES: Final = 1_232
 HANDSHAKE_2_BYTES: Final = 1_228
 HANDSHAKE_3_BYTES: Final = 88
 COOKIE_BYTES: Final = 56
+HANDSHAKE_PARTS: Final = 3
+HANDSHAKE_PART_BYTES: Final = 416  # of the message, in each part but the last
 
 HANDSHAKE_1_HEAD: Final = struct.Struct("!BBBBI")
 HANDSHAKE_2_HEAD: Final = struct.Struct("!BBBBII")
 HANDSHAKE_3_HEAD: Final = struct.Struct("!B3xI")
+HANDSHAKE_PART_HEAD: Final = struct.Struct("!BBxxI")
 COOKIE_DATAGRAM: Final = struct.Struct("!B3xI8s32s8s")
 FRAME_HEAD: Final = struct.Struct("!IIQ")  # type << 24, receiver, counter
 SIZE_PROBE_BODY: Final = struct.Struct("!I")  # token

@@ -1,6 +1,6 @@
 """The plaintext of a link frame.
 
-    0  1  kind: 1 control, 2 probe, 3 data, 4 close, 5 repair; others are skipped
+    0  1  kind: 1 control, 2 probe, 3 data, 4 close, 5 repair, 6 rate; others are skipped
     1  1  sender's number of the path
     2  2  data frames: distance in counters to the nearest earlier data frame that may carry the same flow, 0 for none
           within 65,535; other frames: zeros
@@ -31,6 +31,9 @@ Repair body (requests sealed frames again):
           0  8  counter of the frame
           8  4  first byte
           12 4  end; a value beyond the end of the frame stands for it
+
+Rate body (frames take too long to arrive):
+    0  4  rate at which their chunks arrive, kbit/s, not 0
 """
 
 import struct
@@ -43,17 +46,20 @@ PROBE: Final = 2
 DATA: Final = 3
 CLOSE: Final = 4
 REPAIR: Final = 5
+RATE: Final = 6
 
 FRAME_HEADER: Final = struct.Struct("!BBHI")
 CONTROL_HEADER: Final = struct.Struct("!IIIIQ")
 PROBE_BODY: Final = struct.Struct("!B3sIII")
 WAITED_CEILING_US: Final = 0xFF_FFFF
 REPAIR_HEAD: Final = struct.Struct("!I")
+RATE_BODY: Final = struct.Struct("!I")
 REPAIR_RANGE: Final = struct.Struct("!QII")
 WHOLE_FRAME: Final = 0xFFFF_FFFF  # as the end of a range
 PROBE_WANTS_REPLY: Final = 1
 PROBE_IS_REPLY: Final = 2
 CLOSE_LEAVING: Final = 1
+_KBIT: Final = 125  # bytes
 
 
 class ProbeFields(NamedTuple):
@@ -64,6 +70,16 @@ class ProbeFields(NamedTuple):
     token: int
     opened: int
     newest: int
+
+    @property
+    def wants_reply(self) -> bool:
+        """Tells whether it must be answered."""
+        return bool(self.flags & PROBE_WANTS_REPLY)
+
+    @property
+    def is_reply(self) -> bool:
+        """Tells whether it is an answer."""
+        return bool(self.flags & PROBE_IS_REPLY)
 
 
 def write_probe(plain: memoryview, fields: ProbeFields) -> None:
@@ -79,3 +95,15 @@ def read_probe(body: memoryview) -> ProbeFields:
         raise DecodeError("probe length")
     flags, waited_us, token, opened, newest = PROBE_BODY.unpack_from(body)
     return ProbeFields(flags, int.from_bytes(waited_us, "big") * 1e-6, token, opened, newest)
+
+
+def write_rate(plain: memoryview, rate: float) -> None:
+    """Writes a rate, in bytes a second, behind the frame header."""
+    RATE_BODY.pack_into(plain, FRAME_HEADER.size, min(max(round(rate / _KBIT), 1), 0xFFFF_FFFF))
+
+
+def read_rate(body: memoryview) -> float:
+    """Returns the rate in bytes a second; raises DecodeError for a body that is too short, and for 0."""
+    if len(body) < RATE_BODY.size or not any(body[: RATE_BODY.size]):
+        raise DecodeError("rate")
+    return float(RATE_BODY.unpack_from(body)[0] * _KBIT)

@@ -1,7 +1,7 @@
 """Trains: packets for one destination from one read of TUN, sealed once end to end, forwarded unchanged by relays.
 
     0  1  hop limit                            } relays change these two bytes;
-    1  1  flags: 1 deflected                   } the rest of the header is associated data of the seal
+    1  1  flags: 1 deflected, 2 congested      } the rest of the header is associated data of the seal
     2  1  version 1 in the high half, type in the low: 0 data, 1 session request, 2 session reply, 3 error
     3  1  traffic class of the packets
     4  1  flow bucket
@@ -45,6 +45,7 @@ SESSION_REPLY: Final = 0x12
 ERROR: Final = 0x13
 
 DEFLECTED: Final = 1
+CONGESTED: Final = 2
 LENGTH_MASK: Final = 0xFF_FFFF
 _SUITES_SHIFT: Final = 32
 

@@ -141,7 +141,7 @@ class VirtualDriver:
 
     def _drain(self) -> None:
         outbox, host = self.node.outbox, self._host
-        for endpoint, buffers, segment_size, _ in outbox.transmits:
+        for endpoint, buffers, segment_size, *_ in outbox.transmits:
             host.transmit(endpoint, b"".join(buffers), segment_size)
         delivered = [(bytes(packet), flags, segment_size) for packet, flags, segment_size in outbox.deliveries]
         events = list(outbox.events)

@@ -36,6 +36,7 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
         tun_name="mycelium",
         no_tun=False,
         no_quic=False,
+        no_dscp=False,
         no_shortcuts=False,
         no_relay_leases=False,
         no_port_mapping=False,
@@ -64,6 +65,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         tun_name = "mesh0"
         no_tun = true
         no_quic = true
+        no_dscp = true
         no_shortcuts = true
         no_relay_leases = true
         no_port_mapping = true
@@ -91,6 +93,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         tun_name="mesh0",
         no_tun=True,
         no_quic=True,
+        no_dscp=True,
         no_shortcuts=True,
         no_relay_leases=True,
         no_port_mapping=True,

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from mycelium.channel.frame_budget import (
     CALM_EVERY_S,
     CALM_FOR_S,
+    OCCUPANCY_S,
+    RELAX_DATAGRAMS,
+    RELAX_EVERY_S,
     REPORT_AFTER_S,
     REPORT_EVERY_S,
     ArrivalReport,
@@ -269,3 +272,57 @@ def test_what_was_lost_while_the_link_was_dead_is_forgotten() -> None:
     assert (budget.loss, budget.missed) == (0, 0)
     budget.report(355, 505, sent=505, now=5.0)
     assert budget.loss > 0
+
+
+# -- slow paths --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("rate", "limit"), [(1_250_000.0, 2_500), (12_500_000.0, 25_000), (1_000.0, FLOOR), (1e12, FRAME_PLAINTEXT)]
+)
+def test_no_frame_is_longer_than_a_slow_path_carries_in_two_milliseconds(rate: float, limit: int) -> None:
+    budget = FrameBudget(floor=FLOOR, now=0.0)
+    budget.slow(rate, now=0.0)
+    assert budget.limit == limit == max(min(rate * OCCUPANCY_S, FRAME_PLAINTEXT), FLOOR)
+
+
+def test_longer_frames_are_tried_while_there_is_traffic_only() -> None:
+    budget = FrameBudget(floor=FLOOR, now=0.0)
+    budget.slow(1_250_000.0, now=0.0)
+    for second in range(1, 60):
+        budget.relax(now=float(second))
+    assert budget.limit == 2_500
+    limits = []
+    for second in range(60, 60 + 8 * int(RELAX_EVERY_S)):
+        budget.sent_datagrams += RELAX_DATAGRAMS
+        budget.relax(now=float(second))
+        limits.append(budget.limit)
+    assert limits[0] == 5_000
+    assert limits[-1] == FRAME_PLAINTEXT
+    assert all(after in (before, 2 * before, FRAME_PLAINTEXT) for before, after in pairwise(limits))
+
+
+def test_frames_that_loss_keeps_short_stay_short_on_a_path_that_becomes_quicker() -> None:
+    budget = FrameBudget(floor=FLOOR, now=0.0)
+    budget.slow(12_500_000.0, now=0.0)
+    budget.report(6, 10, sent=10, now=0.05)
+    assert budget.limit == FLOOR
+    budget.sent_datagrams += RELAX_DATAGRAMS
+    budget.relax(now=10.0)
+    assert budget.limit == FLOOR
+
+
+def test_growth_after_loss_ends_at_what_a_slow_path_carries() -> None:
+    budget = FrameBudget(floor=FLOOR, now=0.0)
+    budget.slow(1_250_000.0, now=0.0)
+    budget.report(480, 500, sent=500, now=0.05)
+    for step in range(1, 20):
+        budget.report(480 + 700 * step, 500 + 700 * step, sent=500 + 700 * step, now=3.0 * step)
+    assert budget.limit == 2_500
+
+
+def test_a_floor_that_grows_beyond_what_a_slow_path_carries_counts() -> None:
+    budget = FrameBudget(floor=FLOOR, now=0.0)
+    budget.slow(1_000.0, now=0.0)
+    budget.set_floor(8_900)
+    assert budget.limit == 8_900

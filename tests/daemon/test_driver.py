@@ -165,7 +165,14 @@ class FullTransport(MemoryTransport):
 
     is_full = False
 
-    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int, is_bulk: bool = False) -> bool:
+    def send(
+        self,
+        endpoint: Endpoint,
+        buffers: Sequence[Buffer],
+        segment_size: int,
+        is_bulk: bool = False,
+        traffic_class: int = 0,
+    ) -> bool:
         return not self.is_full and super().send(endpoint, buffers, segment_size, is_bulk)
 
 
@@ -181,13 +188,13 @@ def test_a_full_transport_stops_the_reading_of_tun_for_a_moment_only() -> None:
         await link(one, other)
         full.is_full = True
         tun.read_at.clear()
-        one.node.outbox.transmits.append((Endpoint("full", "b", 1), [b"x"], 1, True))
+        one.node.outbox.transmits.append((Endpoint("full", "b", 1), [b"x"], 1, True, 0))
         filled_at = monotonic()
         one.driver.act(lambda now: None)
         tun.send(b"\x60" + bytes(59))
         await until(lambda: tun.read_at != [])
         assert tun.read_at[0] - filled_at >= TUN_PAUSE_S * 0.9
-        one.node.outbox.transmits.append((Endpoint("full", "b", 1), [b"x"], 1, True))
+        one.node.outbox.transmits.append((Endpoint("full", "b", 1), [b"x"], 1, True, 0))
         one.driver.act(lambda now: None)
         assert one.driver._resume is None, "it has been full all the time: TUN is not stopped again"
         stop(one, other)
@@ -248,7 +255,7 @@ def test_a_transport_that_is_backed_up_stops_the_reading_of_tun_until_it_is_reli
         other = Host([hub.open("b")], Endpoint("memory", "a", 9651), loop)
         await link(one, other)
         monkeypatch.setattr(busy, "is_backed_up", True)
-        one.node.outbox.transmits.append((Endpoint("busy", "b", 1), [b"x"], 1, True))
+        one.node.outbox.transmits.append((Endpoint("busy", "b", 1), [b"x"], 1, True, 0))
         one.driver.act(lambda now: None)
         tun.read_at.clear()
         one.driver._on_transport(busy)
@@ -271,7 +278,7 @@ def test_a_pause_that_was_long_enough_is_told_to_the_transport(monkeypatch: pyte
         told = asyncio.Event()
         monkeypatch.setattr(busy, "is_backed_up", True)
         monkeypatch.setattr(busy, "stop_waiting", told.set)
-        one.node.outbox.transmits.append((Endpoint("busy", "b", 1), [b"x"], 1, True))
+        one.node.outbox.transmits.append((Endpoint("busy", "b", 1), [b"x"], 1, True, 0))
         one.driver.act(lambda now: None)
         await asyncio.wait_for(told.wait(), 10)
         stop(one)

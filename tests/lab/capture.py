@@ -16,7 +16,7 @@ UDP: Final = struct.Struct("!HHHH")
 
 
 class Capture:
-    """Collects the payloads of UDP datagrams to a port that cross an interface, while it is entered."""
+    """Collects payloads and traffic classes of UDP datagrams to a port that cross an interface, while it is entered."""
 
     def __init__(self, host: LabHost, interface: str, port: int, *, most: int = 20_000) -> None:
         with host.entered():
@@ -28,6 +28,7 @@ class Capture:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._listen)
         self.payloads: list[bytes] = []
+        self.classes: list[int] = []
 
     def __enter__(self) -> "Capture":
         self._thread.start()
@@ -43,9 +44,11 @@ class Capture:
     def _listen(self) -> None:
         while not self._done.is_set() and len(self.payloads) < self._most:
             with contextlib.suppress(TimeoutError):
-                payload = _udp_payload(self._socket.recv(PACKET_BYTES), self._port)
+                packet = self._socket.recv(PACKET_BYTES)
+                payload = _udp_payload(packet, self._port)
                 if payload:
                     self.payloads.append(payload)
+                    self.classes.append(packet[1])
 
 
 def _udp_payload(packet: bytes, port: int) -> bytes:

@@ -119,7 +119,7 @@ class LinkEnd:
         index = next(peer._indices)
         responder = peer._responders[index] = LinkResponder(peer.config, local_index=index)
         message_3, keys = initiator.receive_message_2(responder.receive_message_1(initiator.message_1()))
-        self.outbox.transmits.append((endpoint(at), [message_3], len(message_3), False))
+        self.outbox.transmits.append((endpoint(at), [message_3], len(message_3), False, 0))
         self.adopt(Completed(keys, endpoint(at), message_3))
 
     def adopt(self, completed: Completed) -> None:
@@ -220,7 +220,7 @@ class LinkLab:
     def send(self, name: str, data: bytes, *, bucket: int = 0) -> None:
         """Sends a data frame with one train of a flow bucket."""
         frames = self.link(name).frames
-        frame, used = frames.reserve(TRAIN_HEADER_BYTES + len(data), now=self.now)
+        frame, used = frames.reserve(TRAIN_HEADER_BYTES + len(data), 0, now=self.now)
         head = (64, 0, DATA, 0, bucket << 24 | len(data), 1, 1, bytes(16), bytes(16))
         TRAIN_HEADER.pack_into(frame, used, *head)
         frame[used + TRAIN_HEADER_BYTES : used + TRAIN_HEADER_BYTES + len(data)] = data
@@ -296,7 +296,7 @@ class LinkLab:
     def _drain(self) -> None:
         for end in self.ends.values():
             end.check_timer()
-            transmits = [(at, b"".join(buffers), size) for at, buffers, size, _ in end.outbox.transmits]
+            transmits = [(at, b"".join(buffers), size) for at, buffers, size, *_ in end.outbox.transmits]
             end.outbox.clear()
             for at, data, size in transmits:
                 self._transmit(end, at.host, data, size)

@@ -34,7 +34,7 @@ def datagrams(lab: LinkLab, source: str, least: int = 0) -> list[bytes]:
 
 def test_what_is_reserved_lies_side_by_side_and_leaves_with_commit(lab: LinkLab) -> None:
     frames = lab.link("a").frames
-    first, second = frames.reserve(100, now=lab.now), frames.reserve(50, now=lab.now)
+    first, second = frames.reserve(100, 0, now=lab.now), frames.reserve(50, 0, now=lab.now)
     assert first[0] is second[0]
     assert (first[1], second[1], frames.filled_bytes) == (
         FRAME_HEADER_BYTES,
@@ -43,7 +43,7 @@ def test_what_is_reserved_lies_side_by_side_and_leaves_with_commit(lab: LinkLab)
     )
     assert not lab.ends["a"].outbox.transmits
     frames.commit(now=lab.now)
-    [(_, buffers, size, is_data)] = lab.ends["a"].outbox.transmits
+    [(_, buffers, size, is_data, _)] = lab.ends["a"].outbox.transmits
     assert (size, len(buffers[0]), is_data) == (SEALED_OVERHEAD + 150, SEALED_OVERHEAD + 150, True)
     frames.commit(now=lab.now)
     assert len(lab.ends["a"].outbox.transmits) == 1, "nothing is left to send"
@@ -52,17 +52,19 @@ def test_what_is_reserved_lies_side_by_side_and_leaves_with_commit(lab: LinkLab)
 def test_a_frame_without_room_is_sent_before_the_next_is_begun(lab: LinkLab) -> None:
     frames = lab.link("a").frames
     frames.budget.limit = 1_000
-    frames.reserve(900, now=lab.now)
-    assert frames.reserve(1_000 - FRAME_HEADER_BYTES - 900, now=lab.now)[1] == FRAME_HEADER_BYTES + 900, "it just fits"
+    frames.reserve(900, 0, now=lab.now)
+    assert frames.reserve(1_000 - FRAME_HEADER_BYTES - 900, 0, now=lab.now)[1] == FRAME_HEADER_BYTES + 900, (
+        "it just fits"
+    )
     assert not lab.ends["a"].outbox.transmits
-    assert frames.reserve(1, now=lab.now)[1] == FRAME_HEADER_BYTES
+    assert frames.reserve(1, 0, now=lab.now)[1] == FRAME_HEADER_BYTES
     assert len(lab.ends["a"].outbox.transmits) == 1
 
 
 def test_what_is_longer_than_any_frame_may_be_gets_one_of_its_own(lab: LinkLab) -> None:
     frames = lab.link("a").frames
     frames.budget.limit = 1_000
-    frame, used = frames.reserve(FRAME_PLAINTEXT + 1, now=lab.now)
+    frame, used = frames.reserve(FRAME_PLAINTEXT + 1, 0, now=lab.now)
     assert (used, len(frame)) == (FRAME_HEADER_BYTES, FRAME_HEADER_BYTES + FRAME_PLAINTEXT + 1)
 
 

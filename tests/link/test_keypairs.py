@@ -82,7 +82,7 @@ def test_message_3_goes_to_where_the_handshake_was(keypairs: Keypairs, outbox: O
     keypairs.handle_timeout(now=MESSAGE_3_AGAIN_S / 2)
     assert outbox.transmits == []
     keypairs.handle_timeout(now=MESSAGE_3_AGAIN_S)
-    [(endpoint, [data], size, is_bulk)] = outbox.transmits
+    [(endpoint, [data], size, is_bulk, _)] = outbox.transmits
     assert (endpoint, bytes(data), size, is_bulk) == (HERE, b"message 3", 9, False)
 
 

@@ -119,7 +119,7 @@ def test_lost_size_probes_are_counted_apart_and_nobody_misses_them(lab: LinkLab)
 def test_a_size_probe_is_answered_once_over_a_known_path_and_says_nothing_else(lab: LinkLab) -> None:
     asking, path = lab.link("a"), lab.link("a").paths.active
     probes_of(lab, "a").ask_size(path, 1_400, now=lab.now)
-    [(_, [data], size, is_bulk)] = lab.ends["a"].outbox.transmits
+    [(_, [data], size, is_bulk, _)] = lab.ends["a"].outbox.transmits
     assert (size, is_bulk) == (1_400, False)
     lab.ends["a"].outbox.clear()
     link, heard_at = lab.link("b"), lab.link("b").frames.last_heard

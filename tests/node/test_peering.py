@@ -35,7 +35,7 @@ def test_its_parts_know_each_other_and_count() -> None:
         "handshakes_refused",
     } <= metrics.values().keys()
     assert peering.dialler.dial(Candidate(Endpoint("udp", "192.0.2.1", 9651), Source.EXCHANGE), now=0.0)
-    [(endpoint, [data], _, _)] = outbox.transmits
+    [(endpoint, [data], *_)] = outbox.transmits
     assert (endpoint.host, data[0]) == ("192.0.2.1", HANDSHAKE_1)
     assert peering.dialler.dials_for(Source.EXCHANGE)
     assert not peering.links

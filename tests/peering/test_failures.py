@@ -7,7 +7,8 @@ import pytest
 
 from mycelium.endpoint import Endpoint
 from mycelium.link import causes
-from mycelium.link.handshakes import INITIATOR_PATIENCE_S, REPORT_VALID_S
+from mycelium.link.handshake_attempts import REPORT_VALID_S
+from mycelium.link.handshakes import INITIATOR_PATIENCE_S
 from mycelium.node import neighbours as neighbours_module
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Entry

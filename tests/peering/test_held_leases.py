@@ -52,8 +52,8 @@ class Bench:
 
     def nonces(self) -> list[bytes | None]:
         """Returns the nonces of the binds that were sent."""
-        sent = [nonce_of(bytes(data), LEASE_BIND, SECRET) for _, (data,), _, _ in self.outbox.transmits]
-        assert {endpoint for endpoint, _, _, _ in self.outbox.transmits} <= {PORT}
+        sent = [nonce_of(bytes(data), LEASE_BIND, SECRET) for _, (data,), *_ in self.outbox.transmits]
+        assert {endpoint for endpoint, *_ in self.outbox.transmits} <= {PORT}
         self.outbox.clear()
         return sent
 
@@ -186,7 +186,7 @@ def test_a_relay_that_has_restarted_gives_a_new_port() -> None:
     bench = Bench()
     bench.open()
     bench.answer(LeaseState.GRANTED, secret=b"t" * 16, port=20_002)
-    [(endpoint, _, _, _)] = bench.outbox.transmits
+    [(endpoint, *_)] = bench.outbox.transmits
     assert endpoint == PORT._replace(port=20_002)
     bench.answer(LeaseState.OPEN, secret=b"t" * 16, port=20_002)
     assert bench.held.ready == [Ready(PEER, PORT._replace(port=20_002))]

@@ -38,9 +38,10 @@ _DATAGRAM_TYPES: Final = {
     0x14: "frame",
     0x15: "chunk",
     0x16: "size probe",
+    0x17: "handshake part",
 }
 _SUITES: Final = ["AES-256-GCM", "ChaCha20-Poly1305"]
-_FRAME_KINDS: Final = {1: "control", 2: "probe", 3: "data", 4: "close", 5: "repair"}
+_FRAME_KINDS: Final = {1: "control", 2: "probe", 3: "data", 4: "close", 5: "repair", 6: "rate"}
 _MESSAGE_TYPES: Final = {1: "update", 2: "seqno request", 3: "route request", 4: "digest"}
 _TRAIN_TYPES: Final = {0: "data", 1: "session request", 2: "session reply", 3: "error"}
 _ITEM_TYPES: Final = {0: "packet", 1: "report"}
@@ -139,6 +140,17 @@ class SizeProbe(Layer):
     ]
 
 
+class HandshakePart(Layer):
+    name = "Handshake part"
+    fields_desc = [
+        ByteEnumField("type", 0x17, _DATAGRAM_TYPES),
+        ByteField("number", 0),
+        ShortField("zeros", 0),
+        XIntField("sender", 0),
+        XStrField("content", b""),
+    ]
+
+
 class Chunk(Layer):
     name = "Chunk"
     fields_desc = [
@@ -162,6 +174,7 @@ _DATAGRAMS: Final[dict[int, type[Layer]]] = {
     0x14: Frame,
     0x15: Chunk,
     0x16: SizeProbe,
+    0x17: HandshakePart,
 }
 
 
@@ -324,6 +337,11 @@ class RepairFrame(FrameHead):
     ]
 
 
+class RateFrame(FrameHead):
+    name = "Rate frame"
+    fields_desc = [ByteEnumField("kind", 6, _FRAME_KINDS), *FrameHead.fields_desc[1:], IntField("kbit_per_s", 1)]
+
+
 class UnknownFrame(FrameHead):
     name = "Unknown frame"
     fields_desc = [*FrameHead.fields_desc, XStrField("body", b"")]
@@ -349,7 +367,7 @@ class _Length(FieldLenField):  # type: ignore[misc]
 def _train_fields(kind: int, length: Any, counter: list[Any], *body: Any) -> list[Any]:
     return [
         ByteField("hop_limit", 64),
-        FlagsField("flags", 0, 8, ["deflected"]),
+        FlagsField("flags", 0, 8, ["deflected", "congested"]),
         BitField("version", 1, 4),
         BitEnumField("type", kind, 4, _TRAIN_TYPES),
         ByteField("traffic_class", 0),
@@ -451,6 +469,7 @@ _FRAMES: Final[dict[int, type[Layer]]] = {
     3: DataFrame,
     4: CloseFrame,
     5: RepairFrame,
+    6: RateFrame,
 }
 
 

@@ -19,26 +19,28 @@ from mycelium.transport.udp import UdpTransport
 HERE, THERE = Endpoint("udp", "192.0.2.1", 1), Endpoint("udp", "192.0.2.2", 1)
 
 
-def datagrams_of(transmits: Sequence[Transmit]) -> list[tuple[Endpoint, bytes, bool]]:
+def datagrams_of(transmits: Sequence[Transmit]) -> list[tuple[Endpoint, bytes, bool, int]]:
     """What leaves: the kernel cuts at multiples of the segment size."""
     datagrams = []
-    for endpoint, buffers, size, is_bulk in transmits:
+    for endpoint, buffers, size, is_bulk, traffic_class in transmits:
         data = b"".join(buffers)
-        datagrams += [(endpoint, data[start : start + size], is_bulk) for start in range(0, len(data), size)]
+        pieces = [data[start : start + size] for start in range(0, len(data), size)]
+        datagrams += [(endpoint, piece, is_bulk, traffic_class) for piece in pieces]
     return datagrams
 
 
 # -- joining datagrams -------------------------------------------------------------------------------------------------
 
 LONE = st.builds(
-    lambda endpoint, size, fill, is_bulk: (endpoint, [bytes([fill]) * size], size, is_bulk),
+    lambda endpoint, size, fill, is_bulk, kind: (endpoint, [bytes([fill]) * size], size, is_bulk, kind),
     st.sampled_from([HERE, THERE]),
     st.sampled_from([1, 60, 61, 1_200, 30_000, 70_000]),
     st.integers(0, 255),
     st.booleans(),
+    st.sampled_from([0, 0, 0, 2]),
 )
 CHUNKED = st.builds(
-    lambda fill: (HERE, [bytes([fill]) * 20, bytes([fill]) * 40, bytes([fill]) * 20, bytes(9)], 60, True),
+    lambda fill: (HERE, [bytes([fill]) * 20, bytes([fill]) * 40, bytes([fill]) * 20, bytes(9)], 60, True, 0),
     st.integers(0, 255),
 )
 
@@ -47,20 +49,20 @@ CHUNKED = st.builds(
 def test_joined_datagrams_come_apart_as_they_were(transmits: list[Transmit]) -> None:
     joined = list(merged(transmits))
     assert datagrams_of(joined) == datagrams_of(transmits)
-    for _, buffers, size, _ in joined:
+    for _, buffers, size, *_ in joined:
         assert len(buffers) <= SEGMENTS_PER_SEND
         assert sum(map(len, buffers)) <= max(BYTES_PER_SEND, size)
 
 
 def test_nothing_is_appended_after_a_shorter_datagram() -> None:
     """The kernel cuts at multiples of the first one's length."""
-    transmits: list[Transmit] = [(HERE, [bytes(size)], size, True) for size in (60, 60, 40, 60, 40, 40)]
-    assert [len(buffers) for _, buffers, _, _ in merged(transmits)] == [3, 2, 1]
+    transmits: list[Transmit] = [(HERE, [bytes(size)], size, True, 0) for size in (60, 60, 40, 60, 40, 40)]
+    assert [len(buffers) for _, buffers, *_ in merged(transmits)] == [3, 2, 1]
 
 
 def test_datagrams_of_one_length_to_one_endpoint_leave_in_one_call() -> None:
-    transmits: list[Transmit] = [(HERE, [bytes(60)], 60, False)] * 100
-    assert [len(buffers) for _, buffers, _, _ in merged(transmits)] == [64, 36]
+    transmits: list[Transmit] = [(HERE, [bytes(60)], 60, False, 0)] * 100
+    assert [len(buffers) for _, buffers, *_ in merged(transmits)] == [64, 36]
 
 
 # -- which transport ---------------------------------------------------------------------------------------------------
@@ -84,7 +86,7 @@ def sockets() -> Iterator[TransportSet]:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_an_endpoint_never_heard_of_goes_to_a_socket_of_its_family(sockets: TransportSet, host: str) -> None:
     with UdpTransportOf(host) as other:
-        sockets.send([(Endpoint("udp", host, other.local_endpoints[0].port), [b"hello"], 5, False)])
+        sockets.send([(Endpoint("udp", host, other.local_endpoints[0].port), [b"hello"], 5, False, 0)])
         [(data, _, source)] = taken(other)
     assert (bytes(data), source.host) == (b"hello", host)
 
@@ -96,7 +98,7 @@ def test_an_answer_leaves_from_the_socket_that_was_spoken_to(sockets: TransportS
         other.send(spoken_to.local_endpoints[0], [b"question"], 8)
         received = spoken_to.receive()
         assert received is not None
-        sockets.send([(received[2], [b"answer"], 6, False)])
+        sockets.send([(received[2], [b"answer"], 6, False, 0)])
         [(_, _, source)] = taken(other)
     assert source.remote == spoken_to.local_endpoints[0]
 
@@ -118,7 +120,7 @@ def test_the_scheme_picks_the_transport() -> None:
     hub = MemoryHub()
     ours = [hub.open("us", scheme=scheme) for scheme in ("udp", "tcp")]
     theirs = [hub.open("them", scheme=scheme) for scheme in ("udp", "tcp")]
-    TransportSet(ours).send([(other.endpoint, [b"x"], 1, False) for other in theirs])
+    TransportSet(ours).send([(other.endpoint, [b"x"], 1, False, 0) for other in theirs])
     assert [taken(other)[0][2].scheme for other in theirs] == ["udp", "tcp"]
 
 
@@ -128,7 +130,7 @@ def test_what_no_transport_can_reach_is_counted_told_and_logged_once(
     lost = [Endpoint("udp", "192.0.2.1", 9), Endpoint("tcp", "::1", 9), Endpoint("udp", "192.0.2.2", 9)]
     with caplog.at_level(logging.WARNING):
         for _ in range(2):
-            sockets.send([(endpoint, [b"x"], 1, False) for endpoint in lost])
+            sockets.send([(endpoint, [b"x"], 1, False, 0) for endpoint in lost])
     assert sockets.counters.no_transport_dropped == 6
     assert sockets.has_refusals()
     assert sockets.take_unreachable() == {
@@ -150,7 +152,7 @@ def test_strangers_can_not_have_the_socket_of_a_neighbour_forgotten(sockets: Tra
         for port in range(1, ENDPOINTS_REMEMBERED + 100):
             sockets._find_lane(Endpoint("udp", "127.0.0.9", port))
         assert len(sockets._lane_of) == ENDPOINTS_REMEMBERED
-        sockets.send([(neighbour, [b"x"], 1, False)])
+        sockets.send([(neighbour, [b"x"], 1, False, 0)])
         [(_, _, source)] = taken(other)
     assert source.remote == spoken_to.local_endpoints[0]
 
@@ -168,7 +170,7 @@ class Network:
         self.set = TransportSet([self.stuck, self.free])
 
     def fill(self) -> None:
-        piece: Transmit = (self.silent.endpoint, [bytes(1 << 20)], 1 << 20, True)
+        piece: Transmit = (self.silent.endpoint, [bytes(1 << 20)], 1 << 20, True, 0)
         pieces = MEMORY_TRANSPORT_BYTES // (1 << 20)
         assert list(self.set.send([piece] * pieces)) == []
         assert list(self.set.send([piece])) == [self.stuck]
@@ -178,29 +180,29 @@ class Network:
 def test_a_full_transport_holds_no_other_back() -> None:
     network = Network()
     network.fill()
-    network.set.send([(network.other.endpoint, [b"x"], 1, True)])
+    network.set.send([(network.other.endpoint, [b"x"], 1, True, 0)])
     assert [bytes(data) for data, _, _ in taken(network.other)] == [b"x"]
 
 
 def test_what_waited_leaves_once_there_is_room_control_first() -> None:
     network = Network()
     network.fill()
-    network.set.send([(network.silent.endpoint, [b"data"], 4, True)])
-    network.set.send([(network.silent.endpoint, [b"con", b"trol"], 7, False)])
+    network.set.send([(network.silent.endpoint, [b"data"], 4, True, 0)])
+    network.set.send([(network.silent.endpoint, [b"con", b"trol"], 7, False, 0)])
     assert not network.set.drain(network.stuck)
     taken(network.silent)
     assert network.set.drain(network.stuck)
     assert [len(data) for data, _, _ in taken(network.silent)] == [7, 1 << 20, 1 << 20, 4]
-    network.set.send([(network.silent.endpoint, [b"at once"], 7, True)])
+    network.set.send([(network.silent.endpoint, [b"at once"], 7, True, 0)])
     assert [bytes(data) for data, _, _ in taken(network.silent)] == [b"at once"]
 
 
 def test_bulk_data_beyond_the_bound_is_dropped_and_control_is_not() -> None:
     network = Network()
     network.fill()
-    piece: Transmit = (network.silent.endpoint, [bytes(1 << 20)], 1 << 20, True)
+    piece: Transmit = (network.silent.endpoint, [bytes(1 << 20)], 1 << 20, True, 0)
     network.set.send([piece] * (UNSENT_DATA_BYTES >> 20))
-    network.set.send([(network.silent.endpoint, [b"control"], 7, False)])
+    network.set.send([(network.silent.endpoint, [b"control"], 7, False, 0)])
     assert network.set.counters.unsent_dropped == 2
     assert network.set.counters.unsent_control_dropped == 0
     taken(network.silent)
@@ -210,7 +212,7 @@ def test_bulk_data_beyond_the_bound_is_dropped_and_control_is_not() -> None:
 
 def test_a_transport_that_is_backed_up_after_a_send_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network()
-    datagram = (network.other.endpoint, [b"x"], 1, True)
+    datagram = (network.other.endpoint, [b"x"], 1, True, 0)
     assert list(network.set.send([datagram])) == []
     monkeypatch.setattr(network.free, "is_backed_up", True)
     assert list(network.set.send([datagram])) == [network.free]

@@ -5,6 +5,7 @@ import os
 import random
 import select
 import socket
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -321,11 +322,11 @@ def test_one_source_is_one_endpoint_object(pair: tuple[UdpTransport, UdpTranspor
 def test_made_up_sources_and_destinations_fill_no_memory(pair: tuple[UdpTransport, UdpTransport]) -> None:
     one, two = pair
     for index in range(ENDPOINTS_REMEMBERED + 10):
-        two._source_of(("::1", index, 0, 0), b"")
+        two._source_of(("::1", index, 0, 0), b"", False)
         one.send(Endpoint("udp", "::1", 9, 0, b"")._replace(scope=index), [], 1_200)
     assert len(two._sources) <= ENDPOINTS_REMEMBERED
     assert len(one._routes) <= ENDPOINTS_REMEMBERED
-    route = one._remember_route(at(two, "::1"))
+    route = one._remember_route(at(two, "::1"), 0)
     assert route is not None
     for size in range(1, 3 * SEGMENT_SIZES_REMEMBERED):
         route.control(size)
@@ -439,3 +440,72 @@ def test_without_quic_every_datagram_arrives(pair: tuple[UdpTransport, UdpTransp
     one, two = pair
     one.send(at(two, host), [b"\xc0" * 100, b"\x14" * 100], 100)
     assert [data[0] for data, _ in receive_datagrams(two, 2)] == [0xC0, 0x14]
+
+
+# -- traffic class -----------------------------------------------------------------------------------------------------
+
+
+def plain_socket(host: str) -> socket.socket:
+    """Returns a socket that tells the traffic class of what it receives."""
+    udp = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind((host, 0))
+    udp.settimeout(DEADLINE_S)
+    if ":" in host:
+        udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
+    else:
+        udp.setsockopt(socket.IPPROTO_IP, socket.IP_RECVTOS, 1)
+    return udp
+
+
+def class_of(udp: socket.socket) -> int:
+    _, [(_, _, value)], _, _ = udp.recvmsg(2_000, 100)
+    return value[0] if len(value) == 1 else int(struct.unpack("=i", value)[0])
+
+
+def set_class(udp: socket.socket, value: int) -> None:
+    udp.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, value)
+    if udp.family == socket.AF_INET6:
+        udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, value)
+
+
+@pytest.mark.parametrize("count", [1, 10])
+@pytest.mark.parametrize(("dscp", "shown"), [(True, 46 << 2 | 2), (False, 2)])
+@pytest.mark.parametrize("bound", ["::", ""])
+def test_datagrams_leave_with_their_traffic_class_and_those_without_one_with_none(
+    host: str, count: int, dscp: bool, shown: int, bound: str
+) -> None:
+    one = UdpTransport.open(bound or host, 0, dscp=dscp)
+    with plain_socket(host) as other:
+        there = Endpoint("udp", host, other.getsockname()[1])
+        for local in (b"", socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)):
+            for value, seen in ((0, 0), (46 << 2 | 2, shown), (0, 0)):
+                assert one.send(there._replace(local=local), [bytes(100)] * count, 100, True, value)
+                assert [class_of(other) for _ in range(count)] == [seen] * count
+    one.close()
+
+
+def test_the_traffic_class_stays_where_our_address_is_gone(host: str) -> None:
+    one = UdpTransport.open("::", 0)
+    gone = bytes((192, 0, 2, 1)) if host == "127.0.0.1" else socket.inet_pton(socket.AF_INET6, "2001:db8::1")
+    with plain_socket(host) as other:
+        there = Endpoint("udp", host, other.getsockname()[1], local=gone)
+        for _ in range(2):
+            assert one.send(there, [bytes(100)] * 3, 100, True, 8)
+            assert [class_of(other) for _ in range(3)] == [8] * 3
+    one.close()
+
+
+def test_marked_datagrams_are_returned_apart_and_told_of(pair: tuple[UdpTransport, UdpTransport], host: str) -> None:
+    _, two = pair
+    with plain_socket(host) as other:
+        for value in (0, 2, 3, 46 << 2 | 3, 2, 1, 3):
+            set_class(other, value)
+            other.sendto(bytes((0x14,)) + bytes(999), (host, two.local_endpoints[0].port))
+        told: list[tuple[int, bool]] = []
+        while sum(count for count, _ in told) < 7:
+            received = two.receive()
+            if received is not None:
+                told.append((len(received[0]) // 1_000, two.is_congested))
+            else:
+                assert select.select([two], [], [], DEADLINE_S)[0], told
+    assert told == [(2, False), (2, True), (2, False), (1, True)]

@@ -233,12 +233,12 @@ def test_the_route_of_marked_packets_is_asked_for(monkeypatch: pytest.MonkeyPatc
 def test_routes_are_asked_for_anew_once_they_have_changed(underlay: Underlay) -> None:
     with UdpTransport.open("127.0.0.1", 0, underlay=underlay)._socket as udp:
         transports = TransportSet([UdpTransport(udp, underlay=underlay)], underlay)
-        transports.send([(here(9), [b"before"], 6, False)])
+        transports.send([(here(9), [b"before"], 6, False, 0)])
         underlay.follow("lo")
-        transports.send([(here(9), [b"known"], 5, False)])
+        transports.send([(here(9), [b"known"], 5, False, 0)])
         assert transports.counters.endpoint_refused == 0
         transports.routes_changed()
-        transports.send([(here(9), [b"refused"], 7, False), (here(9), [b"again"], 5, True)])
+        transports.send([(here(9), [b"refused"], 7, False, 0), (here(9), [b"again"], 5, True, 0)])
         assert transports.counters.endpoint_refused == 2
         [cause] = transports.take_unreachable().values()
         assert "leads into lo" in cause

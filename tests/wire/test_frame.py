@@ -1,8 +1,10 @@
 """What is inside a sealed frame."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mycelium.errors import DecodeError
 from mycelium.limits import DATAGRAM_FLOOR
 from mycelium.link.control_channel import CONTROL_SEGMENT_BYTES
 from mycelium.wire.datagram import FRAME_HEAD, TAG_BYTES
@@ -16,6 +18,11 @@ from mycelium.wire.frame import (
     PROBE_BODY,
     PROBE_IS_REPLY,
     PROBE_WANTS_REPLY,
+    RATE,
+    RATE_BODY,
+    REPAIR,
+    read_rate,
+    write_rate,
 )
 from mycelium.wire.train import ERROR_BODY_BYTES, SESSION_REQUEST_BYTES, TRAIN_HEADER_BYTES
 
@@ -25,7 +32,7 @@ LONGS = st.integers(0, 0xFFFF_FFFF_FFFF_FFFF)
 
 
 def test_kinds_and_flags_differ() -> None:
-    assert [CONTROL, PROBE, DATA, CLOSE] == [1, 2, 3, 4]
+    assert [CONTROL, PROBE, DATA, CLOSE, REPAIR, RATE] == [1, 2, 3, 4, 5, 6]
     assert PROBE_WANTS_REPLY & PROBE_IS_REPLY == 0
 
 
@@ -59,3 +66,17 @@ def test_an_error_train_is_one_datagram_on_every_path_and_a_session_request_two(
     around = FRAME_HEAD.size + FRAME_HEADER.size + TRAIN_HEADER_BYTES + TAG_BYTES
     assert around + ERROR_BODY_BYTES <= DATAGRAM_FLOOR
     assert DATAGRAM_FLOOR < around + SESSION_REQUEST_BYTES <= 2 * (DATAGRAM_FLOOR - 20)
+
+
+@given(st.floats(0, 1e15))
+def test_a_rate_survives_the_wire_in_kbit(rate: float) -> None:
+    plain = memoryview(bytearray(FRAME_HEADER.size + RATE_BODY.size))
+    write_rate(plain, rate)
+    read = read_rate(plain[FRAME_HEADER.size :])
+    assert read == pytest.approx(min(max(rate, 125), 0xFFFF_FFFF * 125), abs=63)
+
+
+@pytest.mark.parametrize("body", [b"", b"\1\1\1", bytes(4), bytes(5)])
+def test_what_is_no_rate_is_refused(body: bytes) -> None:
+    with pytest.raises(DecodeError):
+        read_rate(memoryview(body))

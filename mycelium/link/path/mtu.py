@@ -4,12 +4,16 @@ A size is used as soon as a probe of it was answered, and given up after TRIES u
 the usual sizes first; what is not between the largest confirmed and the smallest failed size is skipped.
 
 A size that passed once may stop passing while small datagrams still do, and no error tells of it. `verify` has it proved again.
+
+DATAGRAM_FLOOR passes nearly everywhere, so a path is taken to carry it. Over IPv4 it need not: there a path falls back to
+NARROW_DATAGRAM, and starts with it where the handshake came in parts.
 """
 
 from math import inf
 from typing import Final
 
-from mycelium.limits import DATAGRAM_CEILING, DATAGRAM_FLOOR
+from mycelium.endpoint import Endpoint
+from mycelium.limits import DATAGRAM_CEILING, DATAGRAM_FLOOR, NARROW_DATAGRAM
 
 SEARCH_ORDER: Final = (
     1_452,  # Ethernet, IPv6
@@ -22,24 +26,50 @@ SEARCH_ORDER: Final = (
     1_444,  # PPPoE, IPv6
     1_464,  # PPPoE, IPv4
 )
+NARROW_SIZES: Final = (972,)  # tried last, of what is narrower than IPv6 allows: an MTU of 1,000
 TRIES: Final = 3
+_CANDIDATES: Final = (DATAGRAM_FLOOR, *SEARCH_ORDER, *NARROW_SIZES)
 PROBE_TIMEOUT_S: Final = 0.5  # a later answer counts all the same
 VERIFY_TIMEOUT_S: Final = 0.2
 SEARCH_AGAIN_S: Final = 600.0
 VERIFY_INTERVAL_S: Final = 5.0  # least time between verifications: ordinary loss asks for them all the time
 
 
-class PathMtu:
-    """Finds one path's datagram size; `size` is the payload in bytes that may be used now.
+def least_size(endpoint: Endpoint) -> int:
+    """Returns the datagram that every path to an endpoint carries, in bytes."""
+    return NARROW_DATAGRAM if endpoint.scheme == "udp" and "." in endpoint.host else DATAGRAM_FLOOR
 
-    `fixed_size` is what every path of a medium carries, where that is known: nothing is probed then.
+
+class PathMtu:
+    """Finds one path's datagram size; `size` is the payload in bytes that may be used now, never less than `least`.
+
+    `fixed_size` is what every path of a medium carries, where that is known: nothing is probed then. A path that `is_narrow`
+    is not taken to carry more than `least` before that is proved.
     """
 
-    __slots__ = ("_failed", "_fixed_size", "_is_verifying", "_probed", "_tries", "_verified_at", "deadline", "size")
+    __slots__ = (
+        "_failed",
+        "_fixed_size",
+        "_is_verifying",
+        "_least",
+        "_probed",
+        "_tries",
+        "_verified_at",
+        "deadline",
+        "size",
+    )
 
-    def __init__(self, *, fixed_size: int | None = None, now: float) -> None:
+    def __init__(
+        self,
+        *,
+        fixed_size: int | None = None,
+        least: int = DATAGRAM_FLOOR,
+        is_narrow: bool = False,
+        now: float,
+    ) -> None:
         self._fixed_size = fixed_size
-        self.size = DATAGRAM_FLOOR
+        self._least = least
+        self.size = least if is_narrow else DATAGRAM_FLOOR
         self.deadline = now  # when `probe_to_send` may have something to send
         self._failed = DATAGRAM_CEILING + 1  # the smallest size that failed
         self._probed: int | None = None  # the size that is tried; None between searches
@@ -54,7 +84,7 @@ class PathMtu:
         if self._fixed_size is not None:
             self.size, self.deadline = self._fixed_size, inf
             return
-        self.size = DATAGRAM_FLOOR
+        self.size = min(self.size, DATAGRAM_FLOOR)
         self._search(DATAGRAM_CEILING + 1, now=now)
 
     def probe_to_send(self, *, now: float) -> int | None:
@@ -81,12 +111,12 @@ class PathMtu:
 
     def refused(self, size: int, *, now: float) -> None:
         """Takes the kernel's word that `size` is too long to leave this host (EMSGSIZE)."""
-        if size > DATAGRAM_FLOOR and self._fixed_size is None:
+        if size > self._least and self._fixed_size is None:
             self._give_up(size, now=now)
 
     def verify(self, *, now: float) -> None:
         """Has the size proved again: many frames are lost, perhaps all of the long ones."""
-        if self.size == DATAGRAM_FLOOR or self._fixed_size is not None or self._is_verifying:
+        if self.size == self._least or self._fixed_size is not None or self._is_verifying:
             return
         if now >= self._verified_at + VERIFY_INTERVAL_S:
             self._is_verifying = True
@@ -95,12 +125,12 @@ class PathMtu:
 
     def _give_up(self, size: int, *, now: float) -> None:
         if size <= self.size:
-            self.size = DATAGRAM_FLOOR
+            self.size = self._least
         self._search(min(self._failed, size), now=now)
 
     def _search(self, failed: int, *, now: float) -> None:
         self._failed = failed
         self._is_verifying = False
         self._tries = 0
-        self._probed = next((size for size in SEARCH_ORDER if self.size < size < failed), None)
+        self._probed = next((size for size in _CANDIDATES if self.size < size < failed), None)
         self.deadline = now + SEARCH_AGAIN_S if self._probed is None else now

@@ -4,7 +4,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.link.fold import folded_bytes, shape_of
 from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.liveness import Liveness
-from mycelium.link.path.mtu import PathMtu
+from mycelium.link.path.mtu import PathMtu, least_size
 from mycelium.link.path.rtt import RttEstimator
 from mycelium.link.repair.gaps import WORTHWHILE_RTT_S
 from mycelium.medium import medium_of
@@ -33,7 +33,7 @@ class Path:
         "tx_bytes",
     )
 
-    def __init__(self, number: int, endpoint: Endpoint, *, now: float) -> None:
+    def __init__(self, number: int, endpoint: Endpoint, *, is_narrow: bool = False, now: float) -> None:
         self.number = number
         self.peer_number = -1
         self.endpoint = endpoint
@@ -42,7 +42,8 @@ class Path:
         self.newest = 0  # newest counter that arrived over it, which each frame sent acknowledges
         self.rtt = RttEstimator()
         self.medium = medium_of(endpoint.scheme)
-        self.mtu = PathMtu(fixed_size=self.medium.datagram_size, now=now)
+        least = least_size(endpoint)
+        self.mtu = PathMtu(fixed_size=self.medium.datagram_size, least=least, is_narrow=is_narrow, now=now)
         self.liveness = Liveness(self.rtt, now=now)
         self.probes: dict[int, tuple[float, int]] = {}  # under way: token -> time sent, datagram size or 0 for any
         self.tx_bytes = 0  # of the datagrams of frames sent; size probes are counted apart

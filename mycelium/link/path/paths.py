@@ -30,7 +30,7 @@ class Paths:
         "by_endpoint",
     )
 
-    def __init__(self, endpoint: Endpoint, *, now: float) -> None:
+    def __init__(self, endpoint: Endpoint, *, is_narrow: bool = False, now: float) -> None:
         self.by_endpoint: dict[Endpoint, Path] = {}
         self._next_number = 0
         self._choice = PathChoice()
@@ -38,7 +38,7 @@ class Paths:
         self._rx_bytes_before = 0  # over paths that are removed
         self._tx_bytes_before = 0
         self._loaded_until = -inf
-        self.active = self.add_validated(endpoint, now=now)
+        self.active = self.add_validated(endpoint, is_narrow=is_narrow, now=now)
 
     def __iter__(self) -> Iterator[Path]:
         return iter(list(self.by_endpoint.values()))
@@ -73,9 +73,9 @@ class Paths:
 
     # -- which paths there are -----------------------------------------------------------------------------------------
 
-    def add_validated(self, endpoint: Endpoint, *, now: float) -> Path:
-        """Returns the path that a handshake with the neighbour has just proved."""
-        path = self.by_endpoint.get(endpoint) or self._add(endpoint, now=now)
+    def add_validated(self, endpoint: Endpoint, *, is_narrow: bool = False, now: float) -> Path:
+        """Returns the path that a handshake with the neighbour has just proved, `is_narrow` if its messages came in parts."""
+        path = self.by_endpoint.get(endpoint) or self._add(endpoint, is_narrow=is_narrow, now=now)
         path.is_validated = True
         return path
 
@@ -106,8 +106,8 @@ class Paths:
         if self.active.liveness.state is not PathState.ALIVE:
             self.active = path
 
-    def _add(self, endpoint: Endpoint, *, now: float) -> Path:
-        path = Path(self._next_number, endpoint, now=now)
+    def _add(self, endpoint: Endpoint, *, is_narrow: bool = False, now: float) -> Path:
+        path = Path(self._next_number, endpoint, is_narrow=is_narrow, now=now)
         self._next_number = self._next_number + 1 & 0xFF
         self.by_endpoint[endpoint] = path
         if len(self.by_endpoint) > PATHS_PER_LINK:

@@ -72,7 +72,7 @@ class Repair:
         pieces = self.sent.answer(REPAIR_RANGE.iter_unpack(ranges), newest=newest, now=now)
         groups = grouped(pieces, receiver, path.mtu.size)
         for datagrams in groups:
-            self._outbox.transmits.append((path.endpoint, datagrams, len(datagrams[0]), True))
+            self._outbox.transmits.append((path.endpoint, datagrams, len(datagrams[0]), True, 0))
         return sum(len(datagram) for datagrams in groups for datagram in datagrams)
 
     def take_excused(self) -> int:

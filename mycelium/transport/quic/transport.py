@@ -71,6 +71,7 @@ class QuicTransport:
         self.unreachable: dict[Endpoint, str] = {}
         self.refused: dict[Endpoint, str] = {}
         self.oversize: dict[Endpoint, int] = {}
+        self.is_congested = False
         self._carriers = Carriers(carriers, self.take, self.counters)
 
     def fileno(self) -> int:
@@ -166,7 +167,14 @@ class QuicTransport:
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
-    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int, is_bulk: bool = False) -> bool:
+    def send(
+        self,
+        endpoint: Endpoint,
+        buffers: Sequence[Buffer],
+        segment_size: int,
+        is_bulk: bool = False,
+        traffic_class: int = 0,
+    ) -> bool:
         now = self._clock()
         pipe = self._by_name.get(endpoint) or self._find(endpoint, now=now)
         if pipe is None:

@@ -74,6 +74,7 @@ class StreamTransport:
         self.unreachable: dict[Endpoint, str] = {}
         self.refused: dict[Endpoint, str] = {}
         self.oversize: dict[Endpoint, int] = {}
+        self.is_congested = False
 
     @classmethod
     def open(
@@ -177,7 +178,14 @@ class StreamTransport:
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
-    def send(self, endpoint: Endpoint, buffers: Sequence[Buffer], segment_size: int, is_bulk: bool = False) -> bool:
+    def send(
+        self,
+        endpoint: Endpoint,
+        buffers: Sequence[Buffer],
+        segment_size: int,
+        is_bulk: bool = False,
+        traffic_class: int = 0,
+    ) -> bool:
         connection = self._by_name.get(endpoint) or self._find(endpoint)
         if connection is None:
             self.counters.send_lost += 1

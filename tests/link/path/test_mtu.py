@@ -5,8 +5,17 @@ import random
 
 import pytest
 
-from mycelium.limits import DATAGRAM_CEILING, DATAGRAM_FLOOR
-from mycelium.link.path.mtu import SEARCH_AGAIN_S, SEARCH_ORDER, TRIES, VERIFY_INTERVAL_S, PathMtu
+from mycelium.endpoint import Endpoint
+from mycelium.limits import DATAGRAM_CEILING, DATAGRAM_FLOOR, NARROW_DATAGRAM
+from mycelium.link.path.mtu import (
+    NARROW_SIZES,
+    SEARCH_AGAIN_S,
+    SEARCH_ORDER,
+    TRIES,
+    VERIFY_INTERVAL_S,
+    PathMtu,
+    least_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -161,6 +170,54 @@ def test_changed_path_starts_at_the_floor() -> None:
 
 def test_all_sizes_lie_between_the_bounds() -> None:
     assert all(DATAGRAM_FLOOR < size <= DATAGRAM_CEILING for size in SEARCH_ORDER)
+    assert all(NARROW_DATAGRAM < size < DATAGRAM_FLOOR for size in NARROW_SIZES)
+
+
+# -- paths narrower than IPv6 allows -----------------------------------------------------------------------------------
+
+
+def test_only_udp_over_ipv4_may_be_narrower_than_ipv6_allows() -> None:
+    assert least_size(Endpoint("udp", "192.0.2.1", 1)) == NARROW_DATAGRAM
+    for endpoint in (Endpoint("udp", "2001:db8::1", 1), Endpoint("quic", "192.0.2.1", 1)):
+        assert least_size(endpoint) == DATAGRAM_FLOOR
+
+
+@pytest.mark.parametrize(
+    ("carries", "found"), [(548, 548), (971, 548), (972, 972), (1_231, 972), (1_232, 1_232), (1_472, 1_472)]
+)
+def test_a_path_whose_handshake_came_in_parts_starts_narrow(carries: int, found: int) -> None:
+    path = PathMtu(least=NARROW_DATAGRAM, is_narrow=True, now=0.0)
+    assert path.size == NARROW_DATAGRAM
+    run(path, carries=carries, until=20.0)
+    assert path.size == found
+
+
+@pytest.mark.parametrize(("carries", "found"), [(548, 548), (1_000, 972), (1_300, 1_232)])
+def test_a_path_that_becomes_narrow_falls_back_at_once_and_goes_as_far_up_as_it_can(carries: int, found: int) -> None:
+    path = PathMtu(least=NARROW_DATAGRAM, now=0.0)
+    run(path, carries=1_472, until=30.0)
+    path.verify(now=30.0)
+    run(path, carries=carries, start=30.0, until=30.1 + 3 * 0.2)
+    assert path.size <= carries
+    run(path, carries=carries, start=30.7, until=50.0)
+    assert path.size == found
+
+
+def test_the_floor_is_proved_again_where_the_path_may_be_narrower() -> None:
+    path = PathMtu(least=NARROW_DATAGRAM, now=0.0)
+    run(path, carries=DATAGRAM_FLOOR, until=50.0)
+    path.verify(now=50.0)
+    run(path, carries=NARROW_DATAGRAM, start=50.0, until=60.0)
+    assert path.size == NARROW_DATAGRAM
+    path.refused(NARROW_DATAGRAM, now=60.0)
+    assert path.size == NARROW_DATAGRAM
+
+
+def test_a_narrow_path_stays_narrow_when_addresses_change_until_more_is_proved() -> None:
+    path = PathMtu(least=NARROW_DATAGRAM, is_narrow=True, now=0.0)
+    run(path, carries=NARROW_DATAGRAM, until=20.0)
+    path.reset(now=20.0)
+    assert (path.size, path.probe_to_send(now=20.0)) == (NARROW_DATAGRAM, DATAGRAM_FLOOR)
 
 
 def run(

@@ -295,7 +295,7 @@ def answer_to(lab: LinkLab, *ranges: tuple[int, int, int]) -> tuple[int, list[tu
     keypair = link.keypairs.sending
     body = REPAIR_HEAD.pack(keypair.remote_index) + b"".join(REPAIR_RANGE.pack(*wanted) for wanted in ranges)
     resent = link.frames.repair.answer(memoryview(body), link.paths.active, keypair, now=lab.now)
-    transmits = [(sum(map(len, datagrams)), is_data) for _, datagrams, _, is_data in outbox.transmits]
+    transmits = [(sum(map(len, datagrams)), is_data) for _, datagrams, _, is_data, _ in outbox.transmits]
     outbox.clear()
     return resent, transmits
 

@@ -53,7 +53,7 @@ class RecordingNode:
 
     def note(self, what: str, details: Any, *, now: float) -> None:
         self.calls.append((now, what, details))
-        self.outbox.transmits += [(THERE, [data], len(data), False) for data in self.wanted]
+        self.outbox.transmits += [(THERE, [data], len(data), False, 0) for data in self.wanted]
         self.wanted = []
 
 

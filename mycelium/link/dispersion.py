@@ -1,0 +1,41 @@
+"""How long the neighbour's frames occupy the path, measured by when their chunks arrive.
+
+A frame's chunks are sent back to back, so they arrive at the rate of the slowest link on the path, however busy that is
+(packet-train dispersion: Dovrolis et al., "Packet-Dispersion Techniques and a Capacity-Estimation Methodology", 2004). Where a
+frame takes long, whatever else is sent waits for it; so the neighbour is told the rate and sends shorter ones.
+"""
+
+from typing import Final
+
+from mycelium.channel.frame_budget import OCCUPANCY_S
+
+TOLERANCE: Final = 1.5  # times OCCUPANCY_S that a frame may seem to take: the neighbour tries a longer one now and then
+# frames in a row that took longer before the neighbour is told: a process or a network card that paused does so less often
+FRAMES_IN_A_ROW: Final = 8
+
+
+class Dispersion:
+    """Judges the frames that arrive under one keypair. `slow_rate` is to be told, in bytes a second; 0 for nothing."""
+
+    __slots__ = ("_quickest", "in_a_row", "slow_rate")
+
+    def __init__(self) -> None:
+        self.in_a_row = 0  # frames that took long; the owner sets it to 0 when one has arrived at once
+        self.slow_rate = 0.0
+        self._quickest = 0.0  # rate of these frames
+
+    def arrived(self, length: int, later_bytes: int, later_s: float) -> None:
+        """Takes a frame of `length` bytes, of which `later_bytes` arrived within `later_s` seconds after the first ones."""
+        if length * later_s <= OCCUPANCY_S * TOLERANCE * later_bytes:
+            self.in_a_row = 0
+            return
+        rate = later_bytes / later_s
+        self._quickest = max(self._quickest, rate) if self.in_a_row else rate
+        self.in_a_row += 1
+        if self.in_a_row >= FRAMES_IN_A_ROW:
+            self.slow_rate, self.in_a_row = self._quickest, 0
+
+    def take(self) -> float:
+        """Returns the rate to be told, which is told once."""
+        rate, self.slow_rate = self.slow_rate, 0.0
+        return rate

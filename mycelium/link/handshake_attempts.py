@@ -1,0 +1,75 @@
+"""One handshake under way, at either end: its messages, and when it is given up."""
+
+from math import inf
+from typing import Final
+
+from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
+from mycelium.endpoint import Endpoint
+from mycelium.link.causes import NO_ANSWER, NO_ANSWER_IN_STREAM
+from mycelium.link.handshake_parts import may_be_narrow
+from mycelium.medium import medium_of
+from mycelium.timing import Backoff
+
+RESPONDER_PATIENCE_S: Final = 10.0
+WHOLE_ONLY: Final = (
+    2  # copies of messages 1 and 2 that are sent whole alone, before the path may be too narrow for them
+)
+# What is said of a datagram to the neighbour holds for those sent this much later: hosts send few ICMP errors a second.
+REPORT_VALID_S: Final = 4.5
+
+
+class InitiatorAttempt:
+    """A handshake that this node has started."""
+
+    __slots__ = (
+        "answered",
+        "backoff",
+        "endpoint",
+        "give_up",
+        "is_narrow",
+        "message_1",
+        "next_send",
+        "noise",
+        "reported",
+        "reported_at",
+        "whole_sends",
+    )
+
+    def __init__(
+        self, noise: LinkInitiator, endpoint: Endpoint, *, backoff: Backoff, patience_s: float, now: float
+    ) -> None:
+        self.noise = noise
+        self.endpoint = endpoint
+        self.message_1 = noise.message_1()
+        self.backoff = backoff
+        self.next_send = now
+        self.give_up = now + patience_s
+        self.whole_sends = WHOLE_ONLY if may_be_narrow(endpoint) else inf  # before parts are sent too
+        self.is_narrow = False  # this host's interface is too narrow for the whole message
+        self.answered = ""  # what came in place of a valid message 2
+        self.reported = ""  # why what was sent lately did not arrive
+        self.reported_at = now
+
+    def cause(self, *, now: float) -> str:
+        """Returns why there is no answer, as far as it is known."""
+        if self.reported and now - self.reported_at <= REPORT_VALID_S:
+            return self.reported
+        is_stream = medium_of(self.endpoint.scheme).is_reliable
+        return self.answered or (NO_ANSWER_IN_STREAM if is_stream else NO_ANSWER)
+
+
+class ResponderAttempt:
+    """A handshake that this node has answered."""
+
+    __slots__ = ("endpoint", "ephemeral", "forget", "is_narrow", "message_2", "noise", "replies")
+
+    def __init__(
+        self, noise: LinkResponder, endpoint: Endpoint, ephemeral: bytes, message_2: bytes, *, now: float
+    ) -> None:
+        self.noise = noise
+        self.endpoint = endpoint
+        self.ephemeral = ephemeral
+        self.message_2 = message_2
+        self.replies = 0
+        self.is_narrow = False  # message 2 was sent in parts
+        self.forget = now + RESPONDER_PATIENCE_S
