@@ -8,7 +8,7 @@ from collections import deque
 
 from mycelium.limits import ROUTE_CHANGES
 from mycelium.routing.advertise import Advertiser
-from mycelium.routing.destination import NOBODY, OURSELVES, Destination
+from mycelium.routing.destination import NOBODY, Destination
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.neighbour import Neighbour, node_of
 from mycelium.routing.requests import Requests
@@ -134,5 +134,5 @@ class Selection:
                 continue
             if route < row.feasibility_distance or slot == row.selected:
                 self.choose(row, slot, metric_of(route) + cost, cause, now=now)
-            elif row.selected != OURSELVES:
+            else:  # never of the row of this node itself, whose metric is 0
                 self._requests.ask(row, now=now)
