@@ -7,21 +7,23 @@ short and renewed at half its time, so that one of a node that was killed is soo
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from ipaddress import ip_address
 from math import inf
-from typing import Final
+from typing import Any, Final
 
 from mycelium.admin.config import Settings
 from mycelium.daemon.gateway import Gateway, find_gateway
 from mycelium.daemon.listeners import ANY_ADDRESS
 from mycelium.daemon.port_protocols import MappingProtocol, protocols
+from mycelium.daemon.router_news import restarted
 from mycelium.errors import MappingRefused
 from mycelium.identity import blake2b
 from mycelium.node.node import Node
 from mycelium.packet.pcp import NONCE_BYTES
 from mycelium.packet.port_mapping import PortMapping
+from mycelium.packet.router_epoch import RouterEpoch
 from mycelium.transport.set import TransportSet
 from mycelium.wire.underlay_address import UnderlayAddress
 
@@ -49,7 +51,9 @@ class PortMapper:
         find: Callable[[], Gateway | None],
         protocols: Callable[[Gateway], list[MappingProtocol]],
         on_mapped: Callable[[list[UnderlayAddress]], None],
+        restarted: Callable[[str, RouterEpoch], Coroutine[None, None, None]] = restarted,
     ) -> None:
+        self._restarted = restarted
         self.state = NOT_YET  # for people
         self._is_off = False
         self._find = find
@@ -58,6 +62,7 @@ class PortMapper:
         self._changed = asyncio.Event()
         self._gateway: Gateway | None = None  # that keeps the mapping
         self._protocol: MappingProtocol | None = None  # by which it is kept
+        self._epoch = RouterEpoch()  # of that gateway
 
     def switch_off(self, state: str) -> None:
         """Notes why no mapping is wanted: `run` asks for none."""
@@ -76,10 +81,21 @@ class PortMapper:
                 await asyncio.sleep(PAUSE_S)
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(None if wait_s == inf else wait_s - PAUSE_S):
-                        await self._changed.wait()
+                        await self._news()
                 self._changed.clear()
         finally:
             await self._give_back()
+
+    async def _news(self) -> None:
+        """Returns once the network has changed, or the router has lost its mappings."""
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._changed.wait())]
+        if self._gateway is not None:
+            waits.append(asyncio.ensure_future(self._restarted(self._gateway.host, self._epoch)))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
 
     async def _keep(self) -> float:
         """Asks for a mapping, or renews it; returns after how many seconds to do so again."""
@@ -97,6 +113,8 @@ class PortMapper:
             except OSError as error:  # TimeoutError too
                 log.debug("the router %s does not answer to %s: %s", gateway.host, protocol.name, error)
             else:
+                if gateway != self._gateway:
+                    self._epoch = RouterEpoch()
                 self._gateway, self._protocol = gateway, protocol
                 self._tell(mapping)
                 return max(mapping.lifetime_s / 2, SHORTEST_S)

@@ -11,6 +11,7 @@ from mycelium.daemon.port_mapper import LIFETIME_S, NO_NAT, NO_ROUTER, OFF, SHOR
 from mycelium.daemon.port_protocols import MappingProtocol
 from mycelium.errors import MappingRefused
 from mycelium.packet.port_mapping import PortMapping
+from mycelium.packet.router_epoch import RouterEpoch
 from mycelium.wire.underlay_address import UnderlayAddress
 
 HOME = Gateway("10.0.1.1", "10.0.1.2")
@@ -46,7 +47,17 @@ class Bench:
         self.mapped: list[UnderlayAddress] = []
         self.fresh = 0
         self._stubs = stubs
-        self.mapper = PortMapper(find=lambda: self.gateway, protocols=self._protocols, on_mapped=self._on_mapped)
+        self.router_restarts = asyncio.Event()
+        self.mapper = PortMapper(
+            find=lambda: self.gateway,
+            protocols=self._protocols,
+            on_mapped=self._on_mapped,
+            restarted=self._restarted,
+        )
+
+    async def _restarted(self, router: str, epoch: RouterEpoch) -> None:
+        assert router == HOME.host
+        await self.router_restarts.wait()
 
     def _protocols(self, gateway: Gateway) -> list[MappingProtocol]:
         self.fresh += 1
@@ -141,6 +152,26 @@ def test_changes_of_the_network_have_it_asked_anew_and_the_end_gives_it_back(mon
 
     asyncio.run(live())
     assert working.given_back == 1
+
+
+def test_a_router_that_has_lost_its_mappings_is_asked_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(port_mapper, "PAUSE_S", 0.0)
+    working = Stub("PCP", OUTSIDE)
+    bench = Bench(working)
+
+    async def live() -> None:
+        asked = asyncio.Event()
+        working.on_asked = asked.set
+        running = asyncio.ensure_future(bench.mapper.run())
+        async with asyncio.timeout(20):
+            await asked.wait()
+            asked.clear()
+            bench.router_restarts.set()
+            await asked.wait()
+        running.cancel()
+        await asyncio.wait([running])
+
+    asyncio.run(live())
 
 
 def test_one_that_is_off_asks_nobody() -> None:
