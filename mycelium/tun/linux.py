@@ -11,8 +11,9 @@ from typing import Final
 
 from mycelium.errors import DecodeError, DeviceError
 from mycelium.limits import BYTES_PER_BATCH, PACKETS_PER_BATCH
-from mycelium.packet.batch import SUPER_MASK, SUPER_UDP, Delivery, PacketBatch
-from mycelium.packet.ipv6 import NEXT_HEADER, UDP, UDP_HEADER_BYTES, Buffer, is_ipv6
+from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_MASK, SUPER_UDP, Delivery, PacketBatch
+from mycelium.packet.ipv6 import HEADER_BYTES as IPV6_HEADER_BYTES
+from mycelium.packet.ipv6 import NEXT_HEADER, UDP, UDP_HEADER_BYTES, Buffer
 from mycelium.packet.offload import split
 from mycelium.tun.base import TunCounters
 from mycelium.tun.coalesce import MergedRun, coalesce
@@ -28,6 +29,7 @@ _TUNSETOFFLOAD: Final = 0x4004_54D0  # linux/if_tun.h
 _TUNGETIFF: Final = 0x8004_54D2
 _IFREQ_BYTES: Final = 40
 _OFFLOAD_CHECKSUM_AND_TCP: Final = 0x01 | 0x02 | 0x04 | 0x08  # CSUM, TSO4, TSO6, TSO_ECN
+_SINGLE_UDP: Final = PARTIAL_CHECKSUM, 0  # item flags and segment size
 _OFFLOAD_UDP: Final = 0x20 | 0x40  # USO4, USO6: Linux 6.2
 
 
@@ -154,12 +156,12 @@ class LinuxTun:
                 run.part(position, start, size)
             else:
                 size = read(device, (header, buffer[start:])) - HEADER_BYTES
-            packet = buffer[start : start + size]
-            if not is_ipv6(packet):
+            if size < IPV6_HEADER_BYTES or buffer[start] >> 4 != 6:
                 counters.not_ipv6 += 1
                 continue
+            is_single_udp = header == RUN_HEADER and buffer[start + NEXT_HEADER] == UDP
             try:
-                flags, segment_size = item_of(header, packet)
+                flags, segment_size = _SINGLE_UDP if is_single_udp else item_of(header, buffer[start : start + size])
             except DecodeError:
                 counters.malformed += 1
                 continue
@@ -167,7 +169,7 @@ class LinuxTun:
             slots.append((start, position, flags, segment_size))
             if position >= BYTES_PER_BATCH:
                 break
-            if header == RUN_HEADER and packet[NEXT_HEADER] == UDP:
+            if is_single_udp:
                 run.begin(buffer, start, position)
 
     def write(self, deliveries: Sequence[Delivery]) -> None:

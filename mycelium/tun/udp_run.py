@@ -54,7 +54,8 @@ class UdpRun:
 
     def restart(self) -> None:
         """Called before each batch."""
-        self.room = self.joined = self._misses = 0
+        self._misses = 0 if self.joined else MISSES_PER_BATCH - 1
+        self.room = self.joined = 0
 
     def begin(self, buffer: memoryview, start: int, end: int) -> None:
         """Begins a run with the packet at `start`, which came with `HEADER`, if its lengths are true."""

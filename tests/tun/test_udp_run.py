@@ -158,8 +158,12 @@ def test_a_run_ends_with_the_batch_and_with_the_longest_packet(size: int, count:
     assert [len(apart([item])) for items in batches for item in items] == lengths
 
 
-@pytest.mark.parametrize(("misses", "count"), [(MISSES_PER_BATCH - 1, 1), (MISSES_PER_BATCH, 9)])
-def test_packets_of_many_flows_are_left_as_they_are(misses: int, count: int) -> None:
+@pytest.mark.parametrize(
+    ("flows_before", "misses", "count"),
+    [(1, MISSES_PER_BATCH - 1, 1), (1, MISSES_PER_BATCH, 9), (2, 0, 1), (2, 1, 9)],
+)
+def test_packets_of_many_flows_are_left_as_they_are(flows_before: int, misses: int, count: int) -> None:
+    before = [single(64, port=1 + number % flows_before) for number in range(PACKETS_PER_BATCH)]
     mixed = [single(64, port=1 + number % 2) for number in range(misses)]
-    (items,) = read([*mixed, *[single(64, port=3)] * 9])
+    _, items = read([*before, *mixed, *[single(64, port=3)] * 9])
     assert len(items) == misses + count
