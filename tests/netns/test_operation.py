@@ -37,9 +37,15 @@ def reaches(mesh: DaemonMesh, one: str = "a", other: str = "b") -> bool:
 
 
 def assert_strangers(mesh: DaemonMesh) -> None:
-    """Waits long enough for a link to come up, and sees that none did."""
-    tried = mesh["a"].counters()["udp_sent_batches"]
-    wait_until(lambda: mesh["a"].counters()["udp_sent_batches"] >= tried + 2, 30, "a goes on trying")
+    """Waits until one of them has refused what the other sent, and then for a second attempt; sees that no link came up."""
+    a, b = mesh["a"], mesh["b"]
+    wait_until(
+        lambda: a.counters()["handshakes_refused"] + b.counters()["handshakes_without_mac"],
+        30,
+        "a handshake is refused",
+    )
+    tried = a.counters()["udp_sent_batches"]
+    wait_until(lambda: a.counters()["udp_sent_batches"] >= tried + 2, 30, "a goes on trying")
     assert mesh["a"].alive_peers() == mesh["b"].alive_peers() == set()
     assert not reaches(mesh)
 
