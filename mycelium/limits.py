@@ -28,6 +28,11 @@ BYTES_PER_BATCH: Final = 60_000  # a batch ends with the packet that exceeds it,
 LINKS: Final = (
     1_024  # authenticated neighbours of one node; each may have a second link for a while (`node/second_links.py`)
 )
+LINKS_PER_SUBNET: Final = (
+    64  # of strangers, from one IPv4 address or IPv6 /64; twice, four times as many from wider networks
+)
+NEW_LINKS_PER_SECOND_AND_SUBNET: Final = 2  # of strangers, after LINKS_PER_SUBNET at once
+SUBNETS: Final = 4_096  # networks of strangers with rates of their own; the one used longest ago is forgotten first
 # addresses of one neighbour, each over one transport, that are in use or being probed: four transports, IPv4 and IPv6
 PATHS_PER_LINK: Final = 8
 PARTIAL_FRAMES_PER_KEYPAIR: Final = 256  # incomplete frames under one keypair; a new one evicts the oldest
@@ -47,10 +52,8 @@ PARTIAL_HANDSHAKES: Final = 256
 HANDSHAKES_PER_SECOND: Final = 50  # answered without a cookie; further initiators must return one first
 REMEMBERED_EPHEMERALS: Final = 4_096  # ephemeral keys of accepted handshakes; a replayed message 1 gets no answer
 HANDSHAKES_PER_SECOND_WITH_COOKIE: Final = 200  # answered to initiators that returned a cookie: a tenth of a slow core
-# answered to initiators that returned a cookie, in one IPv4 /24 or IPv6 /64
+# answered to initiators with a cookie, from one IPv4 address or IPv6 /64; twice, four times as many from wider networks
 HANDSHAKES_PER_SECOND_AND_SUBNET: Final = 20
-# subnets with a rate of their own; the one that was used longest ago is forgotten first
-HANDSHAKE_SUBNETS: Final = 4_096
 # queued for one neighbour: room for a full table; on overflow the control stream restarts
 CONTROL_QUEUE_BYTES: Final = 12 << 20
 # of control segments of one neighbour that are taken: 1,800 announcements, or some thousand updates without one

@@ -11,7 +11,6 @@ message 1 and knows the network's key can compute.
 
 import hmac
 from dataclasses import dataclass
-from ipaddress import ip_address
 from math import inf
 from typing import Final, NamedTuple
 
@@ -21,12 +20,13 @@ from mycelium.crypto.primitives import EXCHANGE_BYTES
 from mycelium.errors import HandshakeError
 from mycelium.identity import blake2b
 from mycelium.limits import (
-    HANDSHAKE_SUBNETS,
     HANDSHAKES_PER_SECOND,
     HANDSHAKES_PER_SECOND_AND_SUBNET,
     HANDSHAKES_PER_SECOND_WITH_COOKIE,
     REMEMBERED_EPHEMERALS,
+    SUBNETS,
 )
+from mycelium.subnets import LEVELS, subnets_of
 from mycelium.timing import TokenBucket, TokenBuckets
 from mycelium.wire.datagram import (
     COOKIE,
@@ -108,7 +108,9 @@ class HandshakeGate:
         self._secret_since = -inf
         self._unproven = TokenBucket(HANDSHAKES_PER_SECOND, now=0.0)
         self._proven = TokenBucket(HANDSHAKES_PER_SECOND_WITH_COOKIE, now=0.0)
-        self._subnets = TokenBuckets[bytes | str](HANDSHAKES_PER_SECOND_AND_SUBNET, keys=HANDSHAKE_SUBNETS)
+        self._subnets = [
+            TokenBuckets[bytes](HANDSHAKES_PER_SECOND_AND_SUBNET << level, keys=SUBNETS) for level in range(LEVELS)
+        ]
         self._ephemerals: dict[bytes, None] = {}  # of the messages accepted last, oldest first
         self.counters = GateCounters()
 
@@ -137,7 +139,9 @@ class HandshakeGate:
             return "replayed"
         if not has_cookie:
             return "accepted" if self._unproven.take(now=now) else "sent_a_cookie"
-        has_budget = self._subnets.take(_subnet(source), now=now) and self._proven.take(now=now)
+        subnets = enumerate(subnets_of(source))
+        is_within = all(self._subnets[level].take(subnet, now=now) for level, subnet in subnets)
+        has_budget = is_within and self._proven.take(now=now)
         return "accepted" if has_budget else "over_budget"
 
     def _has_mac(self, datagram: bytes, cookie: bytes) -> bool:
@@ -174,13 +178,3 @@ def _mac(data: bytes, label: bytes, psk: bytes, secret: bytes) -> bytes:
 
 def _cookie(secret: bytes, source: bytes | str) -> bytes:
     return blake2b(source.encode() if isinstance(source, str) else source, size=COOKIE_BYTES, key=secret)
-
-
-def _subnet(source: bytes | str) -> bytes | str:
-    """Returns the IPv4 /24 or IPv6 /64 of an address; a source that is not an address is returned as it is."""
-    if isinstance(source, str):
-        try:
-            source = ip_address(source).packed
-        except ValueError:
-            return source
-    return source[:3] if len(source) == 4 else source[:8]

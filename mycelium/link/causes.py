@@ -26,6 +26,10 @@ def too_many_links(bound: int) -> str:
     return f"this node has too many links: {bound}"
 
 
+def too_many_links_there(host: str) -> str:
+    return f"too many links come from the network of {host}"
+
+
 def other_version(version: int) -> str:
     return f"it speaks version {version} of the protocol, this node version {PROTOCOL_VERSION}"
 

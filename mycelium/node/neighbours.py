@@ -11,7 +11,7 @@ from typing import Final
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity
 from mycelium.limits import LINKS
-from mycelium.link.causes import DECLINED, DENIED_HERE, NOTHING_AFTER, too_many_links
+from mycelium.link.causes import DECLINED, DENIED_HERE, NOTHING_AFTER
 from mycelium.link.congestion import note_marks
 from mycelium.link.events import (
     ItemsReceived,
@@ -27,6 +27,7 @@ from mycelium.link.events import (
 from mycelium.link.handshakes import Completed
 from mycelium.link.link import Link, LinkState
 from mycelium.link.path.liveness import PathState
+from mycelium.node.admission import LinkAdmission
 from mycelium.node.counters import NodeCounters
 from mycelium.node.duplicates import SHARED, Duplicates, Reaction
 from mycelium.node.event_kind import EventKind
@@ -89,6 +90,7 @@ class Neighbours:
         self._policy = policy
         self._outbox = outbox
         self.duplicates = Duplicates(routing, journal, rng)
+        self._admission = LinkAdmission()
         self._second = SecondLinks(self.links, self._maker, routing)
 
     def adopt(self, completed: Completed, *, now: float) -> None:
@@ -104,9 +106,9 @@ class Neighbours:
         link = self.links.get(name)
         if link is not None:
             link.adopt(completed, now=now)
-        elif not is_second(name) and len(self.links) >= (LINKS + len(self._peers.by_url) if entries else LINKS):
-            self._counters.links_refused += 1  # strangers can't keep out a peer that the operator named
-            self._decline(completed, entries, too_many_links(len(self.links)), now=now)
+        elif not is_second(name) and (cause := self._refusal(completed, entries, answered, now=now)) is not None:
+            self._counters.links_refused += 1
+            self._decline(completed, entries, cause, now=now)
             return
         else:
             link = self.links[name] = self._maker.make(completed, name, now=now)
@@ -120,6 +122,20 @@ class Neighbours:
             if candidate.source is Source.EXCHANGE:
                 self._exchange.auto.answered(candidate, address, now=now)
         self.handle_events(now=now)
+
+    def _refusal(
+        self,
+        completed: Completed,
+        entries: Sequence[ConfiguredPeer],
+        answered: Sequence[Candidate],
+        *,
+        now: float,
+    ) -> str | None:
+        """Returns why a new neighbour gets no link; strangers can't keep out a peer that the operator named."""
+        bound = LINKS + len(self._peers.by_url) if entries else LINKS
+        host, is_wanted = completed.endpoint.host, bool(entries or answered)
+        links = self.links.values()
+        return self._admission.refusal(host, links, count=len(links), bound=bound, is_wanted=is_wanted, now=now)
 
     def _decline(self, completed: Completed, entries: Iterable[ConfiguredPeer], cause: str, *, now: float) -> None:
         """Tells a neighbour that there will be no link, and why the entries of the peer list that lead to it."""

@@ -244,23 +244,27 @@ def subnet_answers(gate: HandshakeGate, sources: list[str | bytes], now: float) 
 
 
 @pytest.mark.parametrize(
-    ("neighbours", "outsider"),
+    ("neighbours", "outsider", "times"),
     [
-        ([f"192.0.2.{n}" for n in range(30)], "192.0.3.1"),
-        ([f"2001:db8::{n:x}" for n in range(30)], "2001:db8:0:1::1"),
-        ([bytes((192, 0, 2, n)) for n in range(30)], bytes((192, 0, 3, 1))),
-        ([bytes(15) + bytes((n,)) for n in range(30)], bytes(7) + b"\x01" + bytes(8)),
-        (["some pipe"] * 30, "another pipe"),
+        (["192.0.2.1"] * 90, "192.0.2.2", 1),
+        ([f"192.0.2.{n}" for n in range(90)], "192.0.3.1", 2),
+        ([f"2001:db8::{n:x}" for n in range(90)], "2001:db8:0:1::1", 1),
+        ([f"2001:db8:0:{n:x}::1" for n in range(90)], "2001:db8:0:100::1", 2),
+        ([f"2001:db8:0:{n:x}00::1" for n in range(90)], "2001:db8:1::1", 4),
+        ([bytes((192, 0, 2, 1))] * 90, bytes((192, 0, 2, 2)), 1),
+        (["some pipe"] * 90, "another pipe", 1),
     ],
-    ids=["ipv4", "ipv6", "packed ipv4", "packed ipv6", "no address"],
+    ids=["ipv4", "ipv4 /24", "ipv6 /64", "ipv6 /56", "ipv6 /48", "packed", "no address"],
 )
-def test_one_subnet_cannot_use_up_what_others_need(neighbours: list[str | bytes], outsider: str | bytes) -> None:
+def test_one_subnet_cannot_use_up_what_others_need(
+    neighbours: list[str | bytes], outsider: str | bytes, times: int
+) -> None:
     gate = new_gate()
     exhaust(gate, now=0.0)
 
     answers = subnet_answers(gate, [*neighbours, outsider], now=0.0)
 
-    assert answers.count(True) == HANDSHAKES_PER_SECOND_AND_SUBNET + 1
+    assert answers.count(True) == times * HANDSHAKES_PER_SECOND_AND_SUBNET + 1
     assert answers[-1] is True
 
 

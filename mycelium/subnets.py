@@ -1,0 +1,26 @@
+"""The networks around an underlay address that one person may hold, by which strangers are counted."""
+
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Final
+
+from mycelium.limits import SUBNETS
+
+LEVELS: Final = 3  # most networks around an address
+_BITS: Final = {4: (32, 24), 6: (64, 56, 48)}  # a host or subscriber, up to what a site is given
+
+
+@lru_cache(maxsize=SUBNETS)
+def subnets_of(address: bytes | str) -> tuple[bytes, ...]:
+    """Returns the networks, narrow to wide, that an address lies in: IPv4 /32 and /24, IPv6 /64, /56 and /48.
+
+    The address has 4 or 16 bytes, or is numeric text; any other text stands for itself. A loopback address lies in none: a
+    proxy on this host forwards whoever comes.
+    """
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return (address.encode() if isinstance(address, str) else address,)
+    if parsed.is_loopback:
+        return ()
+    return tuple(bytes([bits]) + parsed.packed[: bits // 8] for bits in _BITS[parsed.version])

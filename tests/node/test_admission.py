@@ -1,0 +1,68 @@
+"""One machine with a thousand keys leaves room for everybody else."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from mycelium.limits import LINKS, LINKS_PER_SUBNET, NEW_LINKS_PER_SECOND_AND_SUBNET
+from mycelium.node.admission import LinkAdmission
+from sim.net.node_net import NodeNet
+from tests.support.small_meshes import counter, is_up
+
+
+def link_at(host: str) -> Any:
+    return SimpleNamespace(paths=SimpleNamespace(active=SimpleNamespace(endpoint=SimpleNamespace(host=host))))
+
+
+def admitted(
+    admission: LinkAdmission, links: list[Any], host: str, *, now: float = 0.0, is_wanted: bool = False
+) -> bool:
+    cause = admission.refusal(host, links, count=len(links), bound=LINKS, is_wanted=is_wanted, now=now)
+    if cause is None:
+        links.append(link_at(host))
+    return cause is None
+
+
+def test_one_host_gets_its_share_however_slowly_it_comes() -> None:
+    admission, links = LinkAdmission(), list[Any]()
+    got = sum(admitted(admission, links, "192.0.2.1", now=10.0 * number) for number in range(200))
+    assert got == LINKS_PER_SUBNET
+    assert admitted(admission, links, "192.0.2.2", now=2_000.0)
+
+
+def test_one_site_gets_four_shares_and_leaves_room() -> None:
+    admission, links = LinkAdmission(), list[Any]()
+    got = sum(
+        admitted(admission, links, f"2001:db8:0:{number % 250:02x}{number % 7:02x}::1", now=10.0 * number)
+        for number in range(1_000)
+    )
+    assert got == 4 * LINKS_PER_SUBNET
+    assert admitted(admission, links, "2001:db8:1::1", now=10_000.0)
+
+
+def test_one_host_comes_at_a_bounded_rate_after_a_burst() -> None:
+    admission = LinkAdmission()
+    links: list[Any] = []  # as if each link ended at once
+    got = sum(admitted(admission, [*links], "192.0.2.1", now=number / 50) for number in range(500))
+    assert got <= LINKS_PER_SUBNET + 10 * NEW_LINKS_PER_SECOND_AND_SUBNET + 1
+
+
+def test_whom_this_node_wants_is_not_counted() -> None:
+    admission, links = LinkAdmission(), list[Any]()
+    assert all(admitted(admission, links, "192.0.2.1", is_wanted=True) for _ in range(2 * LINKS_PER_SUBNET))
+    assert not admitted(admission, [link_at("198.51.100.1")] * LINKS, "192.0.2.1", is_wanted=True)
+
+
+def test_many_keys_of_one_site_lock_out_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.node.admission.LINKS_PER_SUBNET", 2)
+    net = NodeNet()
+    for name in ("node", "203.0.113.1", *(f"198.51.100.{number}" for number in range(6))):
+        net.add(name)
+        if name != "node":
+            net.join(name, "node")
+    net.run(3)
+    linked = [name for name in net.hosts if name != "node" and is_up(net, name, "node")]
+    assert "203.0.113.1" in linked
+    assert len(linked) == 1 + 4
+    assert counter(net, "node", "links_refused") >= 2
