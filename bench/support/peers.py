@@ -1,4 +1,15 @@
-"""What others have written: each sets up a line of hosts, with the defaults of its authors wherever they have any."""
+"""What others have written: each sets up a line of hosts, with the defaults of its authors wherever they have any.
+
+Debian unstable has current versions. On Debian they are unpacked aside, into `peers`, by
+
+    mkdir -p peers/apt/lists/partial peers/apt/archives/partial && cd peers
+    signed=signed-by=/usr/share/keyrings/debian-archive-keyring.gpg
+    echo "deb [$signed] http://deb.debian.org/debian sid main" > apt/sources.list
+    own="-o Dir::Etc::SourceList=$PWD/apt/sources.list -o Dir::Etc::SourceParts=- -o Dir::State=$PWD/apt"
+    own="$own -o Dir::State::status=/dev/null -o Dir::Cache=$PWD/apt"
+    apt-get $own update && apt-get $own download nebula wireguard-go yggdrasil
+    for package in *.deb; do dpkg-deb -x $package .; done
+"""
 
 import json
 import subprocess
