@@ -255,6 +255,9 @@ class Neighbours:
 
     def remove(self, link: Link, reason: str, *, now: float) -> None:
         """Ends a link and forgets it, for a reason that people read."""
+        if is_second(link.name):
+            self._second.drop(link.name, now=now)
+            return
         link.end(reason, now=now)
         self.handle_events(now=now)
         if self.links.get(link.address) is not link:  # another process of the neighbour has one
@@ -320,10 +323,7 @@ class Neighbours:
         self.remove(link, reason, now=now)
 
     def sweep(self, *, now: float) -> None:
-        """Removes long dead links, has keys renewed; to be called every second.
-
-        It also stands back, without links, where routing has found another host with this node's key.
-        """
+        """Removes long dead links, has keys renewed, gives way to another host with its key; to be called every second."""
         self._react(self.duplicates.react(now=now), now=now)
         self._keep_auto_peers(now=now)
         for link in list(self.links.values()):

@@ -65,14 +65,14 @@ class SecondLinks:
     def added(self, link: Link, *, now: float) -> None:
         """Takes a new second link, in place of any other, and has the first one tested: mostly, its process is no more."""
         if link.address in self._names:
-            self._drop(self._names[link.address], now=now)
+            self.drop(self._names[link.address], now=now)
         self._names[link.address] = link.name
         first = self._links[link.address]
         for path in first.paths:
             first.reported_unreachable(path.endpoint, now=now)
 
     def settle(self, *, now: float) -> list[bytes]:
-        """Forgets second links that are over, and gives others the place of first ones that are; returns these neighbours.
+        """Forgets second links that were closed, gives others the place of first ones that are over; returns these neighbours.
 
         Does nothing while there are events to be handled.
         """
@@ -80,28 +80,37 @@ class SecondLinks:
         if self._maker.events:
             return settled
         for address, name in list(self._names.items()):
-            first = self._links.get(address)
-            if self._links[name].is_over:
-                self._drop(name, now=now)
-            elif first is None or first.is_over:
-                self._promote(address, name, now=now)
+            first, second = self._links.get(address), self._links[name]
+            if second.is_over and (first is None or second.closed_by_peer):
+                self.drop(name, now=now)
+            elif not second.is_over and (first is None or first.is_over):
+                self._promote(second, first, now=now)
             else:
                 continue
             settled.append(address)
         return settled
 
-    def _drop(self, name: bytes, *, now: float) -> None:
+    def drop(self, name: bytes, *, now: float) -> None:
+        """Ends a second link."""
         link = self._links.pop(name)
         del self._names[link.address]
         link.end("", now=now)
         self._routing.neighbour_down(name, now=now)
         self._maker.events[:] = [event for event in self._maker.events if event.neighbour != name]
 
-    def _promote(self, address: bytes, name: bytes, *, now: float) -> None:
-        if address in self._links:
-            self._links[address].end("", now=now)
-        link = self._links[address] = self._links.pop(name)
-        del self._names[address]
-        link.name = address
-        link.frames.rearm(self._maker.arm(address), link.next_deadline())
+    def _promote(self, second: Link, first: Link | None, *, now: float) -> None:
+        """Gives a second link the address, and its name to the first, unless that was closed: a busy host seems dead too."""
+        address, name = second.address, second.name
+        del self._links[name], self._names[address]
+        self._rename(second, address)
         self._routing.rename_neighbour(name, address)
+        if first is not None and first.closed_by_peer:
+            first.end("", now=now)
+        elif first is not None:
+            self._rename(first, address + first.instance)
+            self._names[address] = first.name
+
+    def _rename(self, link: Link, name: bytes) -> None:
+        self._links[name] = link
+        link.name = name
+        link.frames.rearm(self._maker.arm(name), link.next_deadline())

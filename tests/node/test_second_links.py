@@ -7,6 +7,7 @@ import pytest
 from mycelium.link.events import CostChanged, LinkDown, LinkSuspected, LinkTrusted, LinkUp
 from mycelium.link.link import LinkState
 from mycelium.node.event_kind import EventKind
+from mycelium.node.neighbours import ENDED_LINK_KEPT_S
 from mycelium.node.second_links import is_second, tell_routing
 from mycelium.routing.engine import RoutingEngine
 from sim.net.node_net import NodeNet
@@ -69,7 +70,7 @@ def test_a_restart_before_the_old_link_is_dead_takes_its_place() -> None:
     net.restart("x", epoch=11)
     took = ping_until_answered(net, "p", "x", within=0.3)
     assert took < 0.1, "the later start has the address before the earlier one is found dead"
-    net.run(1.0)
+    net.run(ENDED_LINK_KEPT_S + 1.0)
     assert links_with_x(net) == [net.hosts["x"].address]
     assert kinds(net, since).count(EventKind.LINK_RESTARTED) == 1
     assert EventKind.LINK_DOWN not in kinds(net, since)
@@ -119,6 +120,23 @@ def test_who_is_left_has_the_address_and_the_other_one_is_dialled_again(epoch: i
     entries = net.hosts["h"].node.peers.by_url
     assert entries[f"udp://{left}:9651"].is_linked
     assert not entries[f"udp://{gone}:9651"].is_linked
+
+
+def test_a_busy_host_that_seems_dead_keeps_its_keys_and_is_heard_again() -> None:
+    net = hub_with()
+    keypair = link_of(net, "x", "h").keypairs.sending
+    net.starve("x", 0.7)
+    second(net, "y", epoch=20)
+    net.run(0.6)
+    hub = net.hosts["h"].node
+    first, other = links_with_x(net)
+    assert link_of(net, "h", "x").paths.active.endpoint.host == "y"
+    assert {hub.links[name].state for name in (first, other)} == {LinkState.UP, LinkState.DOWN}
+    net.run(0.9)
+    assert link_of(net, "x", "h").keypairs.sending is keypair
+    net.run(2.0)
+    assert links_with_x(net) == [net.hosts["x"].address]
+    assert net.hosts["x"].node.links == {}
 
 
 def test_a_first_link_that_is_removed_leaves_its_name_to_the_second() -> None:
