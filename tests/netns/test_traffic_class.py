@@ -29,7 +29,9 @@ MARK_ALL = "ip ecn ect0 ip ecn set ce"
 @pytest.fixture(scope="module")
 def mesh(make_module_mesh: MakeMesh) -> DaemonMesh:
     made = make_module_mesh(line("a", "b", "c"), options=GIVEN_LINKS)
-    made["b"].options = [*made["b"].options, "--no-dscp"]
+    b = made["b"]
+    b.options = [*b.options, "--no-dscp"]
+    b.peers = [f"udp://{made.cable('b', 'c').far_end(b.host).ipv4}:{PORT}"]  # as captures and filters are of IPv4
     made.start()
     made.wait_converged()
     return made
