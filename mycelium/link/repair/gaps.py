@@ -90,7 +90,7 @@ class Gaps:
         self._asked_at = -inf
         self._budget = budget
         self._missing: dict[int, Gap] = {}
-        self._held: dict[int, tuple[int, memoryview]] = {}  # counter -> the counter it waits for, the frame
+        self._held: dict[int, memoryview] = {}  # by counter: frames that wait for earlier ones
         self._followers: dict[int, list[int]] = {}  # counter -> those that wait for it
         self._tail = 0  # the newest frame that has started: its missing chunks may still be on their way
         self._tail_due = inf
@@ -141,7 +141,11 @@ class Gaps:
         if distance and (waits_for in self._missing or waits_for in self._held):
             if self._hold(counter, waits_for, frame):
                 return
-            self._give_up(self._first_gap(waits_for), released)
+            for gap in sorted(
+                self._missing
+            ):  # all earlier ones, or it would overtake frames of its flow that wait for them
+                if gap <= waits_for:
+                    self._give_up(gap, released)
         released.append(frame)
         self.release_after(counter, released)
 
@@ -153,7 +157,7 @@ class Gaps:
         heapify(heap)
         while heap:
             follower = heappop(heap)
-            frame = self._held.pop(follower)[1]
+            frame = self._held.pop(follower)
             self._charge(-len(frame) - HELD_OVERHEAD)
             released.append(frame)
             for next_follower in self._followers.pop(follower, ()):
@@ -217,16 +221,10 @@ class Gaps:
         size = len(frame) + HELD_OVERHEAD
         if self.held_bytes + size > HELD_BYTES_PER_LINK or not self._budget.has_room(size):
             return False
-        self._held[counter] = waits_for, memoryview(bytearray(frame))
+        self._held[counter] = memoryview(bytearray(frame))
         self._followers.setdefault(waits_for, []).append(counter)
         self._charge(size)
         return True
-
-    def _first_gap(self, counter: int) -> int:
-        """Returns the gap that a frame waits for in the end."""
-        while counter in self._held:
-            counter = self._held[counter][0]
-        return counter
 
     def _charge(self, size: int) -> None:
         self.held_bytes += size

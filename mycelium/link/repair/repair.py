@@ -96,9 +96,12 @@ def grouped(pieces: list[Piece], receiver: int, size: int) -> list[list[bytes | 
 def _datagrams(pieces: list[Piece], receiver: int, size: int) -> list[bytes]:
     datagrams: list[bytes] = []
     room = size - CHUNK_HEAD.size
+    whole = 0
     for counter, body, shape, start, end in pieces:
         if shape is None and _HEAD_BYTES + len(body) <= size:
-            datagrams.append(FRAME_HEAD.pack(FRAME_WORD, receiver, counter) + body)
+            if counter != whole:  # one datagram holds all that is missing of it
+                datagrams.append(FRAME_HEAD.pack(FRAME_WORD, receiver, counter) + body)
+            whole = counter
             continue
         if shape is None:  # the path carries less than when it was sent
             shape = unfolded_shape(len(body))
