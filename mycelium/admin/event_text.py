@@ -25,6 +25,7 @@ _ROUTE_CAUSES: Final = {
     "damping over": "the link to {after} has stayed up for a while",
     "expired": "nothing was heard of it for minutes",
     "source expired": "nothing was heard of it for minutes",
+    "evicted": "the route table is nearly full, and only {before} told of it",
 }
 # How a neighbour's link failed. Any other cause is told as it is.
 _LINK_CAUSES: Final = {"closed": " has closed the link"}

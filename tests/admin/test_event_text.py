@@ -13,7 +13,7 @@ from mycelium.admin.event_text import _ROUTE_CAUSES, describe
 from mycelium.node.event_kind import EventKind
 
 NODE, OTHER = "400::1", "401::1"
-_SELECTING = ("engine", "selection", "expiry")
+_SELECTING = ("adjacencies", "selection", "expiry")
 
 
 def words(kind: EventKind, **fields: object) -> str:
@@ -98,7 +98,7 @@ def test_a_route_tells_what_became_of_it_and_why(fields: dict[str, object], told
 
 def test_every_cause_that_routing_gives_has_words() -> None:
     text = "".join((Path(mycelium.routing.__path__[0]) / f"{name}.py").read_text() for name in _SELECTING)
-    calls = re.compile(r"(?:_apply_cost|reselect|choose)\([^\n]*?((?:\"[a-z ]+\"(?: if \w+ else )?)+)")
+    calls = re.compile(r"(?:_apply_cost|_give_up|reselect|choose)\([^\n]*?((?:\"[a-z ]+\"(?: if \w+ else )?)+)")
     given = {cause for call in calls.findall(text) for cause in re.findall(r'"([a-z ]+)"', call)}
     assert given == set(_ROUTE_CAUSES)
 
