@@ -244,7 +244,9 @@ class Neighbours:
         self._discovery.returned(link.paths.remotes())
 
     def pass_on(self, *, now: float) -> None:
-        """Sends the messages that routing has for neighbours."""
+        """Sends the messages that routing has for neighbours, and tells of those that ask too much of it."""
+        for node, cause in self._routing.excesses.take():
+            self._journal.note(EventKind.NEIGHBOUR_EXCESSIVE, node=node, cause=cause, now=now)
         if not self._routing.outbox:
             return
         for neighbour, items in self._routing.outbox:

@@ -7,6 +7,7 @@ from typing import Final
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.damping import FlapDamping
+from mycelium.routing.excess import STARTS, Excesses
 from mycelium.routing.exchange import Exchange
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.neighbour import Neighbour, node_of
@@ -27,6 +28,7 @@ class Adjacencies:
         "_advertiser",
         "_counters",
         "_damping",
+        "_excesses",
         "_exchange",
         "_forwarding",
         "_parameters",
@@ -45,6 +47,7 @@ class Adjacencies:
         forwarding: ForwardingTable,
         advertiser: Advertiser,
         exchange: Exchange,
+        excesses: Excesses,
         parameters: RoutingParameters,
         rng: Random,
         counters: RoutingCounters,
@@ -54,6 +57,7 @@ class Adjacencies:
         self._forwarding = forwarding
         self._advertiser = advertiser
         self._exchange = exchange
+        self._excesses = excesses
         self._parameters = parameters
         self._rng = rng
         self._counters = counters
@@ -72,6 +76,7 @@ class Adjacencies:
             return False
         if not self._table.budgets.of(node_of(neighbour), now=now).starts.take(now=now):
             self._counters.starts_postponed += 1
+            self._excesses.note(node_of(neighbour), STARTS)
             self._postponed.postpone(neighbour, cost, now=now)
             self._arm(now=now)
             return False

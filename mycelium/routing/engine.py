@@ -20,6 +20,7 @@ from mycelium.routing.advertise import Advertiser
 from mycelium.routing.announcements import AnnouncementChecker
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.duplicate import Claim
+from mycelium.routing.excess import CHANGES, Excesses
 from mycelium.routing.exchange import Exchange
 from mycelium.routing.expiry import Expiry
 from mycelium.routing.forwarding import ForwardingTable
@@ -69,6 +70,7 @@ class RoutingEngine:
     ) -> None:
         self.node = node
         self.counters = RoutingCounters()
+        self.excesses = Excesses()
         self._rng = rng
         self._parameters = parameters
         self._origin = Origin(announce, epoch << EPOCH_SHIFT | counter, parameters, rng, self.counters, now=now)
@@ -103,7 +105,13 @@ class RoutingEngine:
             checker=checker,
             origin=self._origin,
             selection=self._selection,
-            shares=Shares(table=self._table, expiry=self._expiry, counters=self.counters, keeps=keeps),
+            shares=Shares(
+                table=self._table,
+                expiry=self._expiry,
+                excesses=self.excesses,
+                counters=self.counters,
+                keeps=keeps,
+            ),
             requests=self._requests,
             advertiser=self._advertiser,
             forwarding=self.forwarding,
@@ -124,6 +132,7 @@ class RoutingEngine:
             forwarding=self.forwarding,
             advertiser=self._advertiser,
             exchange=self._exchange,
+            excesses=self.excesses,
             parameters=self._parameters,
             rng=self._rng,
             counters=self.counters,
@@ -219,9 +228,12 @@ class RoutingEngine:
             return
         if peer.heard is not None:
             peer.heard.update(item.node for item in items if isinstance(item, Update))
+        over_budget = self.counters.changes_over_budget
         for item in self._acquisition.take_updates(peer, items, now=now):
             self._exchange.handle(peer, item, now=now)
         self._advertiser.budget = None
+        if self.counters.changes_over_budget > over_budget:
+            self.excesses.note(peer.node, CHANGES)
         self._advance_sequence(now=now)
         self._adjacencies.heard(peer, now=now)
 

@@ -16,6 +16,7 @@ from typing import Final
 from mycelium.limits import DESTINATIONS, EVICTED_AT_ONCE
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import Destination
+from mycelium.routing.excess import SHARE, Excesses
 from mycelium.routing.expiry import Expiry
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.table import RouteTable
@@ -29,13 +30,20 @@ OVER_SHARE_S: Final = 60.0  # how long a neighbour that brings too much brings n
 class Shares:
     """Decides who may bring new nodes, and evicts."""
 
-    __slots__ = ("_counters", "_expiry", "_keeps", "_swept_at", "_table")
+    __slots__ = ("_counters", "_excesses", "_expiry", "_keeps", "_swept_at", "_table")
 
     def __init__(
-        self, *, table: RouteTable, expiry: Expiry, counters: RoutingCounters, keeps: Callable[[bytes], bool]
+        self,
+        *,
+        table: RouteTable,
+        expiry: Expiry,
+        excesses: Excesses,
+        counters: RoutingCounters,
+        keeps: Callable[[bytes], bool],
     ) -> None:
         self._table = table
         self._expiry = expiry
+        self._excesses = excesses
         self._counters = counters
         self._keeps = keeps
         self._swept_at = -inf
@@ -65,7 +73,9 @@ class Shares:
             return
         made_up = [row for row in reversed(self._table.rows.values()) if self._is_brought_by(row, slot)]
         if len(made_up) > DESTINATIONS // (len(self._table.by_address) + 1):
-            self._table.neighbour_at(slot).over_share_until = now + OVER_SHARE_S
+            neighbour = self._table.neighbour_at(slot)
+            neighbour.over_share_until = now + OVER_SHARE_S
+            self._excesses.note(neighbour.node, SHARE)
             for row in made_up[:EVICTED_AT_ONCE]:
                 self._counters.rows_evicted += 1
                 self._expiry.evict(row, now=now)

@@ -47,6 +47,7 @@ def full_journal() -> Journal:
     journal.note(EventKind.KEY_SHARED, cause="it was started later and keeps the address", now=now)
     journal.note(EventKind.KEY_ALONE, now=now)
     journal.note(EventKind.NEIGHBOUR_KEY_SHARED, node=B, cause="make a new key on one of them", now=now)
+    journal.note(EventKind.NEIGHBOUR_EXCESSIVE, node=B, cause="it brings too many nodes", now=now)
     journal.note(EventKind.SESSION_RENEWED, node=C, now=now)
     journal.note(EventKind.OUTSIDE, after=HERE, cause="endpoint-independent", now=now)
     journal.note(EventKind.SHORTCUT_OPENED, node=A, now=now)
@@ -89,6 +90,7 @@ def test_every_kind_has_words() -> None:
         "another host runs with this node's key: it was started later and keeps the address",
         "the other host with this node's key is gone",
         "two hosts run with the key of 401::1: make a new key on one of them",
+        "401::1 asks too much of this node: it brings too many nodes",
         "session renewed: new end-to-end keys with 402::1",
         "neighbours see this node at udp://192.0.2.1:9651 (NAT mapping: endpoint-independent)",
         "shortcut opened: packets to and from 400::1 pass no relay any more",

@@ -3,6 +3,7 @@
 import pytest
 
 from mycelium.limits import EVICTED_AT_ONCE
+from mycelium.routing.excess import SHARE
 from mycelium.routing.shares import OVER_SHARE_S, ROOM
 from mycelium.wire.control import Update
 from mycelium.wire.distance import INFINITY
@@ -43,6 +44,7 @@ def test_a_newcomer_is_known_at_once_beside_made_up_nodes() -> None:
     assert [lab.next_hop(name) for name in range(200, 260)] == [OTHER] * 60
     assert [lab.next_hop(name) for name in HONEST_NODES] == [HONEST] * 100
     assert lab.count("over_share") > 0
+    assert lab.engine.excesses.take() == [(address(LIAR), SHARE)]
     assert lab.count("table_full") == 0
 
 
