@@ -9,7 +9,8 @@ MyceliumError
  |   +- ApiError
  |   |   +- NoDaemon
  |   +- ResolveError
- +- RemoteError           invalid bytes from the network; never leaves the pure core
+ +- RemoteError           invalid bytes from the network; never leaves the pure core, or the API
+     +- HttpError
      +- DecodeError
      |   +- OtherVersion
      +- HandshakeError

@@ -165,6 +165,7 @@ class Neighbours:
                 self._handle(event, now=now)
             elif isinstance(event, LinkUp):
                 self._tell_address(event.neighbour, event.endpoint, now=now)
+                self._discovery.returned(self.links[event.neighbour].paths.remotes())
         for neighbour in self._second.settle(now=now):
             self._peers.left(neighbour, self.links[neighbour].paths.remotes())
         self.pass_on(now=now)
@@ -247,8 +248,6 @@ class Neighbours:
         """Sends the messages that routing has for neighbours, and tells of those that ask too much of it."""
         for node, cause in self._routing.excesses.take():
             self._journal.note(EventKind.NEIGHBOUR_EXCESSIVE, node=node, cause=cause, now=now)
-        if not self._routing.outbox:
-            return
         for neighbour, items in self._routing.outbox:
             link = self.links.get(neighbour)
             if link is not None and link.state is not LinkState.DOWN:

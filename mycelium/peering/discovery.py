@@ -211,10 +211,10 @@ class Discovery:
             self._sweep(now=now)
 
     def links_by_peer(self) -> dict[Endpoint, Link]:
-        """Returns the links with a path to a discovered peer's endpoint, whichever end dialled."""
+        """Returns the links with a path to a discovered peer's endpoint, whichever end dialled; of two, the one that is up."""
         return {
             remote: link
-            for link in self._links.values()
+            for link in sorted(self._links.values(), key=lambda link: link.state is not LinkState.DOWN)
             for path in link.paths
             if (remote := path.endpoint.remote) in self.by_endpoint
         }
