@@ -2,6 +2,8 @@
 
 import ast
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
 from types import CodeType
 from typing import Final, NamedTuple
 
@@ -18,37 +20,71 @@ NAMES: Final = {"min": "max", "max": "min", "any": "all", "all": "any"}
 class Mutation(NamedTuple):
     """One change: where, what was there, and how to make it in the tree that it was found in."""
 
+    function: str  # qualified name of the outermost function around it, empty at the level of a module or class
     line: int
+    lines: frozenset[int]  # which run when what was changed runs
     before: str
     node: ast.AST
     apply: Callable[[], None]
 
+    def change(self, source: str) -> str:
+        """Tells the change without its line number, so that it can be found again in a later version of the file."""
+        before, after = (text.splitlines()[0] for text in (self.before, ast.unparse(self.node)))
+        return f"{before} -> {after}  in: {source.splitlines()[self.line - 1].strip()}"
 
-def mutations(parent: ast.AST) -> Iterator[Mutation]:
+
+class _Place(NamedTuple):
+    scope: str = ""
+    function: str = ""
+    lines: frozenset[int] = frozenset()
+
+    def within(self, parent: ast.AST, field: str) -> "_Place":
+        """Returns the place of the nodes in a field of a node that stands at this place."""
+        scope, function, lines = self
+        if isinstance(parent, ast.ClassDef):
+            scope += f"{parent.name}."
+        if isinstance(parent, ast.FunctionDef | ast.AsyncFunctionDef) and field == "body":
+            function = function or scope + parent.name
+        return _Place(scope, function, _head(parent) if isinstance(parent, ast.stmt) else lines)
+
+
+TOP: Final = _Place()
+
+
+def mutations(parent: ast.AST, place: _Place = TOP) -> Iterator[Mutation]:
     """Yields every change of a tree, always in the same order; annotations, decorators and `__slots__` stay."""
     for field, value in ast.iter_fields(parent):
         if field in UNTOUCHED:
             continue
+        inside = place.within(parent, field)
         for index, node in enumerate(value if isinstance(value, list) else [value]):
             if not isinstance(node, ast.AST) or _is_slots(node):
                 continue
             if isinstance(node, ast.expr | ast.stmt):
-                place = index if isinstance(value, list) else None
-                for change in _replacements(node):
-                    yield _mutation(parent, field, place, node, change)
-            yield from mutations(node)
+                position = index if isinstance(value, list) else None
+                for new in _replacements(node):
+                    ast.copy_location(new, node)
+                    apply = partial(_replace, parent, field, position, new)
+                    lines = _head(node) if isinstance(node, ast.stmt) else inside.lines | _head(node)
+                    yield Mutation(inside.function, node.lineno, lines, ast.unparse(node), new, apply)
+            yield from mutations(node, inside)
 
 
-def _mutation(parent: ast.AST, field: str, place: int | None, node: ast.expr | ast.stmt, change: ast.AST) -> Mutation:
-    new = ast.copy_location(change, node)
+def _head(node: ast.expr | ast.stmt) -> frozenset[int]:
+    """Returns the lines of an expression or statement, without those of the statements inside it."""
+    last = node.end_lineno or node.lineno
+    if isinstance(node, ast.Match):
+        last = node.subject.end_lineno or last
+    elif isinstance(node, ast.stmt) and (body := getattr(node, "body", None)):
+        last = max(node.lineno, body[0].lineno - 1)
+    return frozenset(range(node.lineno, last + 1))
 
-    def apply() -> None:
-        if place is None:
-            setattr(parent, field, new)
-        else:
-            getattr(parent, field)[place] = new
 
-    return Mutation(node.lineno, ast.unparse(node), new, apply)
+def _replace(parent: ast.AST, field: str, position: int | None, new: ast.AST) -> None:
+    if position is None:
+        setattr(parent, field, new)
+    else:
+        getattr(parent, field)[position] = new
 
 
 def _is_slots(node: ast.AST) -> bool:
@@ -84,7 +120,9 @@ def _statements(node: ast.stmt) -> Iterator[ast.AST]:
     match node:
         case ast.If(test, body, orelse):
             yield ast.If(ast.UnaryOp(ast.Not(), test), body, orelse)
-        case ast.Return(ast.expr() as value) if not (isinstance(value, ast.Constant) and value.value is None):
+        case ast.Return(ast.expr() as value) if not (
+            isinstance(value, ast.Constant) and value.value in (None, True, False)
+        ):
             yield ast.Return(ast.Constant(None))
         case ast.Break():
             yield ast.Continue()
@@ -98,12 +136,8 @@ def _statements(node: ast.stmt) -> Iterator[ast.AST]:
             yield ast.Pass()
 
 
-def mutant(source: str, number: int, filename: str) -> tuple[CodeType, str]:
-    """Returns the code of a module with its change of this number made, and one line that tells where and what."""
+def mutant(source: str, number: int, filename: str) -> CodeType:
+    """Returns the code of a module with its change of this number made."""
     tree = ast.parse(source, filename)
-    mutation = next(found for count, found in enumerate(mutations(tree)) if count == number)
-    mutation.apply()
-    ast.fix_missing_locations(tree)
-    before, after = (text.splitlines()[0] for text in (mutation.before, ast.unparse(mutation.node)))
-    line = source.splitlines()[mutation.line - 1].strip()
-    return compile(tree, filename, "exec"), f"{filename}:{mutation.line}: {before}  ->  {after}    in: {line}"
+    next(islice(mutations(tree), number, None)).apply()
+    return compile(ast.fix_missing_locations(tree), filename, "exec")

@@ -44,13 +44,21 @@ def test_one_thing_is_changed_at_a_time(source: str, mutants: list[str]) -> None
     assert changed(source) == mutants
 
 
-def test_a_mutant_is_told_by_its_line_and_runs_changed() -> None:
-    source = "a = 1\nb = a < 1\n"
-    found = [mutant(source, number, "some.py") for number, _ in enumerate(mutations(ast.parse(source)))]
-    namespace: dict[str, object] = {}
-    [code] = [code for code, text in found if text == "some.py:2: a < 1  ->  a <= 1    in: b = a < 1"]
-    exec(code, namespace)
-    assert namespace["b"] is True
+def test_a_mutant_is_told_by_its_function_and_line_and_runs_changed() -> None:
+    source = "class A:\n    def f(self, a=1):\n        if a:\n            return a < 1\n"
+    [(number, found)] = [
+        (number, found) for number, found in enumerate(mutations(ast.parse(source))) if found.before == "a < 1"
+    ]
+    assert (found.function, found.line, found.lines) == ("A.f", 4, frozenset({4}))
+    assert found.change(source) == "a < 1 -> a <= 1  in: return a < 1"
+    namespace: dict[str, type] = {}
+    exec(mutant(source, number, "some.py"), namespace)
+    assert namespace["A"]().f() is True
+
+
+def test_what_runs_when_a_module_is_imported_is_in_no_function() -> None:
+    found = mutations(ast.parse("A = 1\nclass B:\n    c = 2\n    def f(self, d=3): pass\n"))
+    assert {mutation.function for mutation in found} == {""}
 
 
 def test_every_mutant_of_a_real_module_compiles() -> None:

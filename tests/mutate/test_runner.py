@@ -1,0 +1,55 @@
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.mutate.runner import ROOT
+
+SOME = """
+LIMIT = 10
+
+def bounded(a):
+    if a > LIMIT:
+        return LIMIT
+    return a
+
+def endless(n):
+    while n:
+        n -= 1
+    return 5
+"""
+TESTS = """
+from some import bounded, endless
+
+def test_bounded():
+    assert bounded(3) == 3 and bounded(20) == 10
+
+def test_endless():
+    assert endless(3) == 5
+"""
+PROGRAM = """
+import sys, pytest
+from pathlib import Path
+from tests.mutate import runner
+runner.GRACE_S = 0.2
+plugin = runner.Runner([Path("some.py").resolve()], lambda path, survivors: print(*(found.name for found in survivors)))
+sys.exit(pytest.main(["-p", "no:xdist", "-p", "no:terminal", "-s", "test_some.py"], plugins=[plugin]))
+"""
+
+
+def run(folder: Path, tests: str) -> subprocess.CompletedProcess[str]:
+    (folder / "some.py").write_text(SOME)
+    (folder / "test_some.py").write_text(tests)
+    environment = {"PYTHONPATH": f"{folder}:{ROOT}"}
+    command = [sys.executable, "-c", PROGRAM]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_only_what_no_test_notices_survives_and_an_endless_loop_is_noticed(tmp_path: Path) -> None:
+    done = run(tmp_path, TESTS)
+    assert (done.returncode, done.stdout) == (0, "bounded: a > LIMIT -> a >= LIMIT  in: if a > LIMIT:\n"), done.stderr
+
+
+def test_tests_that_fail_without_a_change_end_the_run(tmp_path: Path) -> None:
+    done = run(tmp_path, TESTS.replace("== 5", "== 6"))
+    assert done.returncode != 0
+    assert "the tests fail without a change" in done.stderr + done.stdout
