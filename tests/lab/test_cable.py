@@ -52,6 +52,7 @@ def test_a_cut_may_be_one_way(pair: Pair) -> None:
 
 def test_loss_is_about_what_was_asked(pair: Pair) -> None:
     one, two, cable = pair
+    ping(one, cable.end(two).ipv4)  # a lost question for the address would lose all
     cable.lose(20)
     assert 0.2 < loss(one, cable.end(two).ipv4, count=500) < 0.55  # either way: 36 %
     assert 100 < cable.dropped() < 300
