@@ -231,8 +231,9 @@ class Sessions:
 
     def _note_renewal(self, session: Session, before: SessionKeypair | None) -> None:
         after = session.sending
-        age = 0.0 if before is None or after is None else after.established - before.established
-        if SIMULTANEOUS_S < age < REKEY_AFTER_S:
+        if before is None or after is None:
+            return
+        if SIMULTANEOUS_S < after.established - before.established < REKEY_AFTER_S:
             self.renewed.append(session.peer)
 
     def _forget(self, session: Session) -> None:

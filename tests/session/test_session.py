@@ -1,6 +1,7 @@
 import pytest
 
 from mycelium.channel.byte_budget import ByteBudget
+from mycelium.channel.frame_budget import FrameBudget
 from mycelium.channel.keypair import IDLE_KEPT_S
 from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
 from mycelium.limits import DATAGRAM_FLOOR
@@ -83,6 +84,21 @@ def test_a_switch_to_another_keypair_restarts_the_loss_counters(session: Session
     session.sending.sealing.counter = 11
     session.take_report(8, 10, now=1.1)
     assert session.budget.missed == 52
+
+
+def test_losses_count_as_those_of_one_moment_up_to_the_newest_train_sent(session: Session) -> None:
+    sent_at_report = []
+
+    class RecordingBudget(FrameBudget):
+        def report(self, opened: int, newest: int, *, sent: int, now: float) -> None:
+            sent_at_report.append(sent)
+
+    session.adopt(keypair())
+    session.budget = RecordingBudget(floor=TRAIN_FLOOR, now=0.0)
+    assert session.sending is not None
+    session.sending.sealing.counter = 10  # of the next train
+    session.take_report(2, 5, now=1.0)
+    assert sent_at_report == [9]
 
 
 def test_a_report_about_the_first_train_alone_counts(session: Session) -> None:

@@ -13,6 +13,7 @@ from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.path import Path
 from mycelium.link.reassembly import PartialBudget
 from mycelium.link.repair.gaps import WORTHWHILE_RTT_S
+from mycelium.wire.datagram import FRAME_HEAD, TAG_BYTES
 from tests.channel.support import agreed_keys
 
 
@@ -83,3 +84,30 @@ def test_queues_make_no_path_too_long_for_repair() -> None:
     assert long.repair_rtt(now=0.0) is None
     long.rtt.sample(1.1 * WORTHWHILE_RTT_S, now=0.0)
     assert long.repair_rtt(now=0.0) is None
+
+
+def test_the_bytes_that_arrive_are_those_of_the_datagrams_that_a_frame_came_in() -> None:
+    path, keypair = path_over("udp"), a_keypair()
+    size = path.mtu.size
+    path.note_arrival(keypair, 1, size - FRAME_HEAD.size)
+    path.note_arrival(keypair, 2, size - FRAME_HEAD.size)
+    fitting = path.rx_bytes
+    assert fitting == 2 * size
+    path.note_arrival(keypair, 3, 3 * size)
+    assert 3 * size + 4 * FRAME_HEAD.size <= path.rx_bytes - fitting <= 3 * size + 4 * (FRAME_HEAD.size + 2 * TAG_BYTES)
+    before = path.rx_bytes
+    path.note_arrival(keypair, 4, size)  # with its head it takes two datagrams
+    assert path.rx_bytes - before >= size + 2 * FRAME_HEAD.size
+
+
+def test_a_path_that_is_exactly_as_long_as_repair_bears_is_repaired() -> None:
+    path = Path(0, Endpoint("udp", "192.0.2.1", 9651), now=0.0)
+    path.rtt.sample(WORTHWHILE_RTT_S, now=0.0)
+    path.rtt.srtt = 2 * WORTHWHILE_RTT_S
+    assert path.repair_rtt(now=0.0) == WORTHWHILE_RTT_S
+
+
+def test_a_new_path_acknowledges_nothing_and_has_no_number_of_the_neighbour_s() -> None:
+    path = path_over("udp")
+    assert path.newest == 0
+    assert path.peer_number not in range(256)

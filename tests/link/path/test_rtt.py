@@ -182,3 +182,13 @@ def test_what_was_measured_before_an_outage_is_not_recent() -> None:
         rtt.sample(0.010, now=float(second))
     rtt.sample(0.050, now=4.0 + RECENT_S + 0.1)
     assert rtt.recent_on_wire == 0.050
+
+
+def test_the_newest_round_trip_is_the_last_one_without_its_waits() -> None:
+    rtt = RttEstimator()
+    assert rtt.newest_on_wire is None
+    rtt.sample(0.5, now=1.0)
+    rtt.sample(0.3, now=2.0, waited_s=0.1)
+    assert rtt.newest_on_wire == pytest.approx(0.2)
+    rtt.sample(0.4, now=3.0, waited_s=0.0)
+    assert rtt.newest_on_wire == pytest.approx(0.4)
