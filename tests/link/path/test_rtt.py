@@ -5,8 +5,10 @@ import math
 import pytest
 
 from mycelium.link.path.rtt import (
+    BUCKET_S,
     GRANULARITY_S,
     INITIAL_RTO_S,
+    LEAST_BUCKETS,
     LOADED_WINDOW_S,
     RECENT_S,
     RTO_CEILING_S,
@@ -192,3 +194,30 @@ def test_the_newest_round_trip_is_the_last_one_without_its_waits() -> None:
     assert rtt.newest_on_wire == pytest.approx(0.2)
     rtt.sample(0.4, now=3.0, waited_s=0.0)
     assert rtt.newest_on_wire == pytest.approx(0.4)
+
+
+def test_jitter_is_the_mean_difference_of_the_first_samples() -> None:
+    rtt = RttEstimator()
+    rtt.sample(0.1, now=1.0)
+    assert rtt.jitter == 0.0
+    rtt.sample(0.2, now=1.0)
+    assert rtt.jitter == pytest.approx(0.1)
+    rtt.sample(0.5, now=1.0)
+    assert rtt.jitter == pytest.approx(0.2)
+
+
+def test_a_minimum_is_forgotten_although_the_one_after_it_is_still_remembered() -> None:
+    rtt = RttEstimator()
+    rtt.sample(0.1, now=0.0)
+    for bucket in range(LEAST_BUCKETS):
+        rtt.sample(0.2, now=WINDOW_S + bucket * BUCKET_S)
+    assert rtt.minimum(now=WINDOW_S + BUCKET_S) == 0.2
+
+
+def test_a_minimum_within_the_window_is_remembered_however_many_follow_it() -> None:
+    rtt = RttEstimator()
+    rtt.window_s = LOADED_WINDOW_S
+    rtt.sample(0.1, now=100.0)
+    for bucket in range(1, LEAST_BUCKETS + 2):
+        rtt.sample(0.2, now=100.0 + bucket * BUCKET_S)
+    assert rtt.minimum(now=100.0 + (LEAST_BUCKETS + 1) * BUCKET_S) == 0.1
