@@ -2,7 +2,7 @@
 
 import random
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Final, Generic, TypeVar
@@ -13,6 +13,7 @@ LEAST_REPLACED: Final = 64
 
 Key = TypeVar("Key", bound=Hashable)
 Reason = TypeVar("Reason", bound=Hashable)
+Value = TypeVar("Value")
 
 
 class TokenBucket:
@@ -40,33 +41,41 @@ class TokenBucket:
         self._burst = min(self._burst, burst)
 
 
-class TokenBuckets(Generic[Key]):
-    """A token bucket for each of at most `keys` keys; the one used longest ago gives way, and starts full again."""
+class LastUsed(Generic[Key, Value]):
+    """What `make` made, from the time, for each of at most `keys` keys; the one used longest ago gives way."""
 
-    __slots__ = ("_burst", "_by_key", "_keys", "_rate")
+    __slots__ = ("_by_key", "_keys", "_make")
 
-    def __init__(self, rate: float, *, keys: int, burst: float | None = None) -> None:
-        self._rate = rate
-        self._burst = burst
+    def __init__(self, make: Callable[[float], Value], *, keys: int) -> None:
+        self._make = make
         self._keys = keys
-        self._by_key: OrderedDict[Key, TokenBucket] = OrderedDict()
+        self._by_key: OrderedDict[Key, Value] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._by_key)
 
+    def of(self, key: Key, *, now: float) -> Value:
+        """Returns what belongs to a key, made anew if it is not remembered."""
+        value = self._by_key.get(key)
+        if value is None:
+            if len(self._by_key) >= self._keys:
+                self._by_key.popitem(last=False)
+            value = self._by_key[key] = self._make(now)
+        self._by_key.move_to_end(key)
+        return value
+
+
+class TokenBuckets(LastUsed[Key, TokenBucket]):
+    """A token bucket for each of at most `keys` keys; the one used longest ago gives way, and starts full again."""
+
+    __slots__ = ()
+
+    def __init__(self, rate: float, *, keys: int, burst: float | None = None) -> None:
+        super().__init__(lambda now: TokenBucket(rate, burst=burst, now=now), keys=keys)
+
     def take(self, key: Key, *, now: float) -> bool:
         """Takes one token of a key; returns False if it has none."""
         return self.of(key, now=now).take(now=now)
-
-    def of(self, key: Key, *, now: float) -> TokenBucket:
-        """Returns the bucket of a key."""
-        bucket = self._by_key.get(key)
-        if bucket is None:
-            if len(self._by_key) >= self._keys:
-                self._by_key.popitem(last=False)
-            bucket = self._by_key[key] = TokenBucket(self._rate, burst=self._burst, now=now)
-        self._by_key.move_to_end(key)
-        return bucket
 
 
 class Backoff:

@@ -24,10 +24,9 @@ from mycelium.limits import (
     HANDSHAKES_PER_SECOND_AND_SUBNET,
     HANDSHAKES_PER_SECOND_WITH_COOKIE,
     REMEMBERED_EPHEMERALS,
-    SUBNETS,
 )
-from mycelium.subnets import LEVELS, subnets_of
-from mycelium.timing import TokenBucket, TokenBuckets
+from mycelium.subnets import SubnetRates
+from mycelium.timing import TokenBucket
 from mycelium.wire.datagram import (
     COOKIE,
     COOKIE_DATAGRAM,
@@ -108,9 +107,7 @@ class HandshakeGate:
         self._secret_since = -inf
         self._unproven = TokenBucket(HANDSHAKES_PER_SECOND, now=0.0)
         self._proven = TokenBucket(HANDSHAKES_PER_SECOND_WITH_COOKIE, now=0.0)
-        self._subnets = [
-            TokenBuckets[bytes](HANDSHAKES_PER_SECOND_AND_SUBNET << level, keys=SUBNETS) for level in range(LEVELS)
-        ]
+        self._subnets = SubnetRates(HANDSHAKES_PER_SECOND_AND_SUBNET, burst=HANDSHAKES_PER_SECOND_AND_SUBNET)
         self._ephemerals: dict[bytes, None] = {}  # of the messages accepted last, oldest first
         self.counters = GateCounters()
 
@@ -139,9 +136,7 @@ class HandshakeGate:
             return "replayed"
         if not has_cookie:
             return "accepted" if self._unproven.take(now=now) else "sent_a_cookie"
-        subnets = enumerate(subnets_of(source))
-        is_within = all(self._subnets[level].take(subnet, now=now) for level, subnet in subnets)
-        has_budget = is_within and self._proven.take(now=now)
+        has_budget = self._subnets.take(source, now=now) and self._proven.take(now=now)
         return "accepted" if has_budget else "over_budget"
 
     def _has_mac(self, datagram: bytes, cookie: bytes) -> bool:

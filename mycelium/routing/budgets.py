@@ -1,7 +1,5 @@
 """What one neighbour may cost. Budgets are kept by address: neither a new link nor a new control stream refills them."""
 
-from collections import OrderedDict
-
 from mycelium.limits import (
     CHANGES_AT_ONCE,
     CHANGES_PER_SECOND,
@@ -14,7 +12,7 @@ from mycelium.limits import (
     VERIFICATIONS_AT_ONCE,
     VERIFICATIONS_PER_SECOND,
 )
-from mycelium.timing import TokenBucket
+from mycelium.timing import LastUsed, TokenBucket
 
 
 class Budgets:
@@ -31,21 +29,8 @@ class Budgets:
         self.changes = TokenBucket(CHANGES_PER_SECOND, burst=CHANGES_AT_ONCE, now=now)
 
 
-class BudgetTable:
-    """The budgets of the neighbours that were up last: twice as many as can be up at one time."""
+class BudgetTable(LastUsed[bytes, Budgets]):
+    """The budgets of the neighbours that were up last, by address: twice as many as can be up at one time."""
 
     def __init__(self) -> None:
-        self._by_address: OrderedDict[bytes, Budgets] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._by_address)
-
-    def of(self, address: bytes, *, now: float) -> Budgets:
-        """Returns the budgets of a neighbour, full ones for one that is not remembered."""
-        budgets = self._by_address.get(address)
-        if budgets is None:
-            if len(self._by_address) >= 2 * LINKS:
-                self._by_address.popitem(last=False)
-            budgets = self._by_address[address] = Budgets(now=now)
-        self._by_address.move_to_end(address)
-        return budgets
+        super().__init__(lambda now: Budgets(now=now), keys=2 * LINKS)

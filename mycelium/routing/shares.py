@@ -64,15 +64,16 @@ class Shares:
             self._expiry.evict(row, now=now)
         if lost or len(self._table.by_address) < 2:
             return
+        share = DESTINATIONS // (len(self._table.by_address) + 1)
         brought = [0] * len(self._table.slots)
         for row in self._table.rows.values():
             if row.selected >= 0:
                 brought[row.selected] += 1
         slot = max(range(len(brought)), key=brought.__getitem__)
-        if brought[slot] <= DESTINATIONS // (len(self._table.by_address) + 1):
+        if brought[slot] <= share:
             return
         made_up = [row for row in reversed(self._table.rows.values()) if self._is_brought_by(row, slot)]
-        if len(made_up) > DESTINATIONS // (len(self._table.by_address) + 1):
+        if len(made_up) > share:
             neighbour = self._table.neighbour_at(slot)
             neighbour.over_share_until = now + OVER_SHARE_S
             self._excesses.note(neighbour.node, SHARE)
