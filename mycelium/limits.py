@@ -25,12 +25,10 @@ PACKETS_PER_BATCH: Final = 64
 BYTES_PER_BATCH: Final = 60_000  # a batch ends with the packet that exceeds it, which may be a super-packet
 
 # -- links -------------------------------------------------------------------------------------------------------------
-LINKS: Final = (
-    1_024  # authenticated neighbours of one node; each may have a second link for a while (`node/second_links.py`)
-)
-LINKS_PER_SUBNET: Final = (
-    64  # of strangers, from one IPv4 address or IPv6 /64; twice, four times as many from wider networks
-)
+# authenticated neighbours of one node; each may have a second link for a while (`node/second_links.py`)
+LINKS: Final = 1_024
+# links of strangers from one IPv4 address or IPv6 /64; twice, four times as many from wider networks
+LINKS_PER_SUBNET: Final = 64
 NEW_LINKS_PER_SECOND_AND_SUBNET: Final = 2  # of strangers, after LINKS_PER_SUBNET at once
 SUBNETS: Final = 4_096  # networks of strangers with rates of their own; the one used longest ago is forgotten first
 # addresses of one neighbour, each over one transport, that are in use or being probed: four transports, IPv4 and IPv6
@@ -123,9 +121,8 @@ MEMORY_TRANSPORT_BYTES: Final = 8 << 20  # received and unread bytes of an in-me
 UNSENT_DATA_BYTES: Final = 8 << 20  # bulk datagrams that wait for one transport that is full
 UNSENT_CONTROL_BYTES: Final = 1 << 20  # other datagrams that wait for one: some for each of LINKS neighbours
 UNSENT_BYTES: Final = 64 << 20  # waiting for all connections of a transport together; beyond, bulk data is dropped
-STALL_BYTES: Final = (
-    8 << 20
-)  # bulk data that waits for one that stands still for a moment: the windows of some TCP streams
+# bulk data that waits for one that stands still for a moment: the windows of some TCP streams
+STALL_BYTES: Final = 8 << 20
 TCP_CONNECTIONS: Final = 512  # open at one time; each takes a descriptor, of which a process usually has 1,024
 TCP_ACCEPTED_PER_SECOND: Final = 200  # the rest waits in the kernel; TLS takes 0.3 ms for each: a tenth of a slow core
 TCP_STRANGERS_PER_HOST: Final = 16  # accepted from one IPv4 address or IPv6 /64 and not yet used by the node

@@ -11,9 +11,8 @@ from mycelium.medium import medium_of
 from mycelium.timing import Backoff
 
 RESPONDER_PATIENCE_S: Final = 10.0
-WHOLE_ONLY: Final = (
-    2  # copies of messages 1 and 2 that are sent whole alone, before the path may be too narrow for them
-)
+# copies of messages 1 and 2 that are sent whole alone, before the path may be too narrow for them
+WHOLE_ONLY: Final = 2
 # What is said of a datagram to the neighbour holds for those sent this much later: hosts send few ICMP errors a second.
 REPORT_VALID_S: Final = 4.5
 

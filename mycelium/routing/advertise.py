@@ -50,9 +50,8 @@ class Advertiser:
         self._lazy: dict[Destination, None] = {}
         self.flush_at = inf
         self.lazy_at = inf
-        self.budget: TokenBucket | None = (
-            None  # pays for the changes that are marked, while a neighbour's updates are applied
-        )
+        # pays for the changes that are marked, while a neighbour's updates are applied
+        self.budget: TokenBucket | None = None
         self.withdrawn: Destination | None = None  # our own row while it is advertised as lost
         self.surcharge = 0  # added to every metric that is advertised
         self.outbox: list[tuple[bytes, list[Item]]] = []

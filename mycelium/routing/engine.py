@@ -48,8 +48,8 @@ class RoutingEngine:
     `announce(sequence)` returns our signed announcement, `verify` checks only a signature, `address_of` derives a node's
     address from its signing key, `keeps` tells which nodes must stay in a table that is nearly full. Our sequence begins with
     `epoch` and `counter`, of which a start of another host in the same second is to have another. Costs are in units of
-    10 us, at least 1. The driver drains `outbox`, (neighbour, items) in
-    order, and `changes`, which is bounded to the newest.
+    10 us, at least 1. The driver drains `outbox`, (neighbour, items) in order, `changes`, which is bounded to the newest, and
+    `excesses`.
     """
 
     def __init__(

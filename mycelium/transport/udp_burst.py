@@ -44,9 +44,8 @@ _recvmmsg = ctypes.PyDLL(None, use_errno=True).recvmmsg  # it never waits, so it
 _recvmmsg.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int, ctypes.c_void_p)
 
 _Key = tuple[Endpoint | None, int]  # source, and segment size where the kernel has joined several; else 0
-SourceOf = Callable[
-    [SocketAddress, bytes, bool], Endpoint | None
-]  # of address, PKTINFO and whether it is marked; None: it is to be dropped
+# from address, PKTINFO and whether it is marked; None: it is to be dropped
+SourceOf = Callable[[SocketAddress, bytes, bool], Endpoint | None]
 
 
 class BurstReceiver:

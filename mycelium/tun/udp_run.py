@@ -24,9 +24,8 @@ from mycelium.tun.virtio import partial_checksum_header
 
 HEADERS_BYTES: Final = HEADER_BYTES + UDP_HEADER_BYTES
 HEADER: Final = partial_checksum_header(UDP, HEADER_BYTES)  # the virtio-net header of every packet of a run
-MISSES_PER_BATCH: Final = (
-    4  # packets that did not fit the run before them, after which a batch begins no more: each costs a copy
-)
+# packets that did not fit the run before them, after which a batch begins no more: each costs a copy
+MISSES_PER_BATCH: Final = 4
 
 _WORD: Final = struct.Struct("!H")
 _LENGTHS: Final = struct.Struct(f"!{PAYLOAD_LENGTH}xH{HEADER_BYTES + UDP_LENGTH - PAYLOAD_LENGTH - 2}xH")

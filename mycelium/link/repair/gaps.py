@@ -141,9 +141,8 @@ class Gaps:
         if distance and (waits_for in self._missing or waits_for in self._held):
             if self._hold(counter, waits_for, frame):
                 return
-            for gap in sorted(
-                self._missing
-            ):  # all earlier ones, or it would overtake frames of its flow that wait for them
+            # All earlier gaps, or the frame would overtake frames of its flow that wait for them.
+            for gap in sorted(self._missing):
                 if gap <= waits_for:
                     self._give_up(gap, released)
         released.append(frame)
