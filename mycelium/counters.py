@@ -3,8 +3,10 @@
 An object that counts has a slotted dataclass of plain integers, cheap enough for the data path, and defines each one in a line:
 
     packets_sent: int = counter("Packets from TUN sent to other nodes.")
+    packets_foreign: int = drops("Arrived packets dropped: destination not ours.")
 """
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import field, fields
 from enum import StrEnum
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 _HELP = "help"
+_IS_DROP = "is_drop"
 
 
 class MetricKind(StrEnum):
@@ -29,11 +32,33 @@ class Metric(NamedTuple):
     name: str
     kind: MetricKind
     help: str
+    is_drop: bool = False  # it counts what was thrown away
 
 
 def counter(help: str) -> int:
     """Defines a counter that starts at 0, as a field of a dataclass."""
     return field(default=0, metadata={_HELP: help})
+
+
+def drops(help: str) -> int:
+    """Defines a counter of what is thrown away: `/metrics` has all of these under one name."""
+    return field(default=0, metadata={_HELP: help, _IS_DROP: True})
+
+
+class Histogram:
+    """How many observed values were at most as large as each bound and larger than the one before; the last has no bound."""
+
+    __slots__ = ("bounds", "counts", "sum")
+
+    def __init__(self, *bounds: float) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def observe(self, value: float) -> None:
+        """Counts one value."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
 
 
 class Registry:
@@ -50,7 +75,8 @@ class Registry:
         """Takes the counters of objects; raises ValueError for a name that means something else already."""
         for one in counters:
             for each in fields(one):
-                self._define(Metric(prefix + each.name, MetricKind.COUNTER, each.metadata[_HELP]))
+                about = each.metadata
+                self._define(Metric(prefix + each.name, MetricKind.COUNTER, about[_HELP], _IS_DROP in about))
             self._counters.append((prefix, one))
 
     def add_gauge(self, name: str, help: str, read: Callable[[], int]) -> None:

@@ -102,6 +102,7 @@ JOURNAL_ROUTES_PER_SECOND: Final = 32
 JOURNAL_EVENTS_AT_ONCE: Final = 30
 JOURNAL_EVENTS_PER_MINUTE: Final = 6  # such entries after JOURNAL_EVENTS_AT_ONCE; the rest is counted
 JOURNAL_SUBJECTS: Final = 1_024  # neighbours and peers with a rate of their own
+COUNTED_PEERS: Final = 256  # neighbours, and configured peers, with totals of their own: each some lines of /metrics
 JOURNAL_LOST_ROUTES: Final = 4_096  # lost routes whose time of loss is remembered; the oldest is forgotten first
 
 # -- errors sent to others ---------------------------------------------------------------------------------------------

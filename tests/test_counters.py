@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import pytest
 
-from mycelium.counters import Metric, MetricKind, Registry, counter
+from mycelium.counters import Histogram, Metric, MetricKind, Registry, counter, drops
 from tests.support.small_meshes import ready_pair
 
 
 @dataclass(slots=True)
 class Drops:
-    dropped: int = counter("Packets dropped.")
+    dropped: int = drops("Packets dropped.")
     late: int = counter("Packets that came late.")
 
 
@@ -26,7 +26,7 @@ def test_a_registry_reads_counters_as_they_are_now_and_knows_what_they_mean() ->
     drops.dropped += 2
     assert registry.values() == {"tun_dropped": 2, "tun_late": 0}
     assert registry.metrics() == [
-        Metric("tun_dropped", MetricKind.COUNTER, "Packets dropped."),
+        Metric("tun_dropped", MetricKind.COUNTER, "Packets dropped.", is_drop=True),
         Metric("tun_late", MetricKind.COUNTER, "Packets that came late."),
     ]
 
@@ -54,6 +54,14 @@ def test_one_name_has_one_meaning() -> None:
     for name in ("entries", "dropped"):
         with pytest.raises(ValueError, match=name):
             registry.add_gauge(name, "Entries of the table.", lambda: 1)
+
+
+def test_a_histogram_counts_each_value_at_the_least_bound_that_holds_it() -> None:
+    histogram = Histogram(0.1, 1.0)
+    for value in (0.05, 0.1, 0.5, 7.0):
+        histogram.observe(value)
+    assert histogram.counts == [2, 1, 1]
+    assert histogram.sum == pytest.approx(7.65)
 
 
 def test_every_metric_of_a_node_has_a_name_and_a_sentence_of_help() -> None:

@@ -62,6 +62,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     peer_discovery_port: int = 9650
     api_addr: ApiAddress = ApiAddress()
     api_token_file: Path | None = None
+    metrics_api_address: ApiAddress | None = None  # where the metrics are besides the API
     network_name: str = ""
     network_key_file: Path | None = None
     debug: bool = False
@@ -87,6 +88,10 @@ def load(given: Mapping[str, object]) -> Settings:
         raise ConfigError(("--network-name" if "network_name" in given else f"{path}: network_name") + _NAME_ALONE)
     if ("tls_certificate" in values) is not ("tls_key" in values):
         raise ConfigError("--tls-certificate and --tls-key (tls_certificate, tls_key) belong together: give both files")
+    if values.get("metrics_api_address") == values.get("api_addr", ApiAddress()):
+        raise ConfigError(
+            "--metrics-api-address (metrics_api_address): the API is at this address, with /metrics in it"
+        )
     return Settings(given=dict(given), **values)  # type: ignore[arg-type]  # _CHECKS gives each field its type
 
 
@@ -281,6 +286,7 @@ _CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
     "peer_discovery_port": _port,
     "api_addr": _api_address,
     "api_token_file": _path,
+    "metrics_api_address": _api_address,
     "network_name": _network_name,
     "network_key_file": _path,
     "debug": _flag,

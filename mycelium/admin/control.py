@@ -146,6 +146,9 @@ class NodeControl(Protocol):
 
     def status(self) -> StatusInfo: ...
     def metrics(self) -> list[MetricInfo]: ...
+    def exposition(self) -> bytes:
+        """Returns what Prometheus is to know, as it reads it."""
+
     def events(self, after: int) -> list[EventInfo]:
         """Returns the kept events with a greater sequence, oldest first."""
 

@@ -9,7 +9,6 @@ _SETTINGS: Final = {
     "disable_quic": "QUIC shares the port of UDP and costs nothing unless it is used, so leave it out",
     "vsock_listen_port": "there are no links over vsock here, so leave it out",
     "jsonrpc_addr": "there is no JSON-RPC here: --api-addr serves the HTTP API",
-    "metrics_api_address": "the metrics are at /api/v1/admin/metrics of the HTTP API, see --api-addr",
     "update_workers": "routes need no workers here, so leave it out",
     "topic_config": "messages and topics are not carried here, so leave it out",
     "cdn_cache": "there is no CDN here, so leave it out",

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from mycelium.admin.control import NodeControl, TrafficInfo
+from mycelium.admin.exposition import CONTENT_TYPE
 from mycelium.api.guard import Guard
 from mycelium.api.http import Request, Response, error, text_of
 from mycelium.errors import ConfigError, HttpError, LocalError
@@ -17,6 +18,7 @@ from mycelium.limits import API_WAIT_S
 
 PREFIX: Final = "/api/v1"
 PEERS: Final = f"{PREFIX}/admin/peers"
+METRICS: Final = "/metrics"
 PUBLIC_KEY: Final = f"{PREFIX}/pubkey"
 
 _log = logging.getLogger(__name__)
@@ -76,6 +78,9 @@ class Application:
         snapshot = self._snapshots.get(request.path)
         if snapshot is not None and is_read:
             return _json(snapshot())
+        if request.path == METRICS:
+            _refuse_unless(is_read)
+            return Response(200, self._control.exposition(), CONTENT_TYPE)
         if request.path == PEERS and request.method == "POST":
             return self._add_peer(body)
         if request.path.startswith(f"{PEERS}/"):
@@ -128,6 +133,15 @@ class Application:
             return error(400, "this is not an IPv6 address")
         key = self._control.public_key_of(address)
         return error(404, "no known node has this address") if key is None else _json({"publicKey": key})
+
+
+class MetricsApplication(Application):
+    """The metrics of one node alone."""
+
+    async def _call(self, request: Request, body: bytes) -> Response:
+        if request.path != METRICS:
+            raise HttpError(404, f"only {METRICS} is here")
+        return await super()._call(request, body)
 
 
 def _refuse_unless(is_method: bool) -> None:

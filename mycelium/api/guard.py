@@ -2,7 +2,7 @@
 
 A unix socket is protected by the mode of its file. On loopback any local program may call, but no web page: a form sends
 `Origin`, and DNS rebinding shows in `Host`. With a token, every call on TCP needs the token and nothing else; without one,
-only loopback is served.
+only loopback is served, unless the operator has opened an address to other hosts.
 """
 
 import hmac
@@ -28,19 +28,19 @@ class Refusal(Struct, frozen=True):
 class Guard:
     """Judges each call by its headers."""
 
-    __slots__ = ("_is_unix", "_token")
+    __slots__ = ("_is_free", "_token")
 
-    def __init__(self, address: ApiAddress, token: str | None) -> None:
-        if token is None and not address.is_loopback:
+    def __init__(self, address: ApiAddress, token: str | None, *, is_open: bool = False) -> None:
+        if token is None and not address.is_loopback and not is_open:
             raise ConfigError(f"--api-addr {address}: other hosts can reach this address, so it needs --api-token-file")
-        self._is_unix = address.is_unix
+        self._is_free = address.is_unix or (is_open and not address.is_loopback)
         self._token = token
 
     def refusal(
         self, method: str, *, host: str | None, origin: str | None, authorization: str | None
     ) -> Refusal | None:
         """Returns None for an allowed call; the arguments are the headers of these names, None for absent ones."""
-        if self._is_unix:
+        if self._is_free:
             return None
         if self._token is not None:
             return None if self._is_token(authorization) else Refusal(401, "this call needs the API token")

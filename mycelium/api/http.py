@@ -1,6 +1,7 @@
 """What the API takes and gives of HTTP; `h11` reads and writes the bytes (RFC 9112)."""
 
 from http import HTTPStatus
+from typing import Final
 from urllib.parse import parse_qsl, unquote
 
 import h11
@@ -9,6 +10,8 @@ from msgspec import Struct
 
 from mycelium.errors import HttpError
 from mycelium.limits import API_BODY_BYTES
+
+JSON: Final = "application/json; charset=utf-8"
 
 
 class Request(Struct, frozen=True):
@@ -21,16 +24,17 @@ class Request(Struct, frozen=True):
 
 
 class Response(Struct, frozen=True):
-    """An answer, with JSON or nothing in its body."""
+    """An answer, with something or nothing in its body."""
 
     status: int
     body: bytes = b""
+    content_type: str = JSON
 
     def events(self, server: str, *, is_bodiless: bool) -> list[h11.Event]:
         """Returns what `h11` is to send; `is_bodiless` leaves out the body that the head tells of, as HEAD asks for."""
         headers = [("Server", server)]
         if self.status != HTTPStatus.NO_CONTENT:
-            headers += [("Content-Type", "application/json; charset=utf-8"), ("Content-Length", str(len(self.body)))]
+            headers += [("Content-Type", self.content_type), ("Content-Length", str(len(self.body)))]
         head = h11.Response(status_code=self.status, headers=headers, reason=HTTPStatus(self.status).phrase)
         return [head, h11.Data(data=b"" if is_bodiless else self.body), h11.EndOfMessage()]
 

@@ -17,8 +17,8 @@ _OF_DISK: Final = (errno.ENOSPC, errno.EROFS, errno.EDQUOT, errno.EIO)
 _OWNER_ONLY: Final = 0o177  # umask that leaves 0600
 
 
-def open_listener(address: ApiAddress) -> socket.socket:
-    """Returns a bound, non-blocking socket; raises DeviceError if the address is in use or unavailable.
+def open_listener(address: ApiAddress, flag: str) -> socket.socket:
+    """Returns a bound, non-blocking socket; raises DeviceError if the address, of a flag, is in use or unavailable.
 
     That is a DiskError where no socket file can be made for now.
     """
@@ -27,7 +27,7 @@ def open_listener(address: ApiAddress) -> socket.socket:
     except OSError as error:
         reason = _reason(error, address)
         kind = DiskError if error.errno in _OF_DISK else DeviceError
-        raise kind(f"cannot serve the API at {address}: {reason} (choose another address with --api-addr)") from None
+        raise kind(f"cannot serve the API at {address}: {reason} (choose another address with {flag})") from None
 
 
 def _reason(error: OSError, address: ApiAddress) -> str:

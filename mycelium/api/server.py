@@ -7,7 +7,7 @@ from typing import Final, cast
 
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.control import NodeControl
-from mycelium.api.app import Application
+from mycelium.api.app import Application, MetricsApplication
 from mycelium.api.connection import ApiConnection
 from mycelium.api.guard import Guard
 from mycelium.api.listener import open_listener, remove_socket_file
@@ -22,6 +22,9 @@ _LAST_WORDS_S: Final = 0.3  # how long calls under way may go on at the end
 class ApiServer:
     """The API of one node. It listens from `bind` on, and answers between `start` and `stop`, in their event loop."""
 
+    flag = "--api-addr"
+    _application_class: type[Application] = Application
+
     def __init__(self, address: ApiAddress, *, token: str | None = None) -> None:
         self._token = token
         self._inode = 0
@@ -33,8 +36,8 @@ class ApiServer:
 
     def bind(self) -> None:
         """Takes the address, where calls then wait; raises ConfigError or DeviceError, and then leaves nothing behind."""
-        self._guard = Guard(self.address, self._token)
-        self._socket = open_listener(self.address)
+        self._guard = self._make_guard()
+        self._socket = open_listener(self.address, self.flag)
         if self.address.is_unix:
             self._inode = os.lstat(self.address.path).st_ino
         else:
@@ -47,7 +50,7 @@ class ApiServer:
 
     async def start(self, control: NodeControl) -> None:
         """Starts to answer; only after `bind`."""
-        self._application = Application(control, self._guard)
+        self._application = self._application_class(control, self._guard)
         loop = asyncio.get_running_loop()
         serve = loop.create_unix_server if self.address.is_unix else loop.create_server
         assert self._socket is not None
@@ -74,6 +77,9 @@ class ApiServer:
             remove_socket_file(self.address, self._inode)
             self._inode = 0
 
+    def _make_guard(self) -> Guard:
+        return Guard(self.address, self._token)
+
     async def _close_all(self) -> None:
         """Closes idle connections at once, the others when they have got their answer, or after _LAST_WORDS_S."""
         end = asyncio.get_running_loop().time() + _LAST_WORDS_S
@@ -90,6 +96,16 @@ class ApiServer:
         if self._application is None or len(self.connections) >= API_CONNECTIONS:
             return _Refusing()
         return ApiConnection(self._application, self.connections)
+
+
+class MetricsServer(ApiServer):
+    """The metrics of one node alone, to whoever reaches the address: that is what it is given for."""
+
+    flag = "--metrics-api-address"
+    _application_class = MetricsApplication
+
+    def _make_guard(self) -> Guard:
+        return Guard(self.address, None, is_open=True)
 
 
 async def _turns() -> None:

@@ -108,6 +108,11 @@ api_token_file = _flag(
     help="Token that API calls over TCP need.",
 )
 api_addr = _flag("--api-addr", metavar="ADDRESS", help="Address of the daemon's API: host:port or unix:/path.")
+metrics_api_address = _flag(
+    "--metrics-api-address",
+    metavar="ADDRESS",
+    help="Address for Prometheus alone, at /metrics; the API has them too.",
+)
 client_api_addr = _flag(
     "--api-addr",
     metavar="ADDRESS",

@@ -29,6 +29,7 @@ from mycelium.cli.parsing import ManyValuesCommand
     options.network_key_file,
     options.api_addr,
     options.api_token_file,
+    options.metrics_api_address,
     options.key_file,
     options.config_file,
     options.debug,

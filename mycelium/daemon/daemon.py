@@ -22,7 +22,7 @@ from mycelium.admin import interpreter, logs
 from mycelium.admin.config import Settings
 from mycelium.admin.private_file import read_api_token
 from mycelium.admin.zones import url_of
-from mycelium.api.server import ApiServer
+from mycelium.api.server import ApiServer, MetricsServer
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.daemon.claim import claimed_identity
 from mycelium.daemon.discovery import LanDiscovery, where_to_announce
@@ -35,12 +35,14 @@ from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.listeners import open_transports
 from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.netwatch import NetWatch
+from mycelium.daemon.node_metrics import NodeMetrics
 from mycelium.daemon.node_settings import node_settings
 from mycelium.daemon.open_files import allow_enough, explained
 from mycelium.daemon.own_addresses import reachable_at
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.port_mapper import PortMapper, node_port_mapper
+from mycelium.daemon.process import LoopLag
 from mycelium.daemon.proxied import ProxiedPeers
 from mycelium.daemon.reload import reload
 from mycelium.daemon.stop import Stopped, end_soon, on_stop, raise_stopped
@@ -100,6 +102,8 @@ class Daemon:
         self._listening: list[Endpoint]
         self._transports: TransportSet
         self._api: ApiServer
+        self._servers: list[ApiServer]  # of the API, and of the metrics alone
+        self._lag = LoopLag()
         self._tasks: asyncio.TaskGroup
         self._reloading: asyncio.Task[None] | None = None
 
@@ -145,6 +149,7 @@ class Daemon:
             self._known.keep(self._settings.auto_peers)
             self._tasks.create_task(self._known.run())
             self._tasks.create_task(self._mapper.run())
+            self._tasks.create_task(self._lag.run())
             await self._open_to_operator(stack, loop)
             self._tasks.create_task(self._keep_tun())
             self._tasks.create_task(_tell_what_the_log_held_back())
@@ -155,8 +160,7 @@ class Daemon:
     def _open(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
         """Opens the API's address, key, sockets and TUN device, and makes the node that lives on them."""
         settings = self._settings
-        self._bind_api()
-        stack.push_async_callback(self._api.stop)
+        self._bind_api(stack)
         of_node = node_settings(settings)
         identity = stack.enter_context(claimed_identity(settings.key_file))
         proxied = None if settings.proxy is None else ProxiedPeers(settings.proxy)
@@ -199,7 +203,7 @@ class Daemon:
         self._peers = Peers(self._node, self._driver.act, transports.underlay.objection, proxied)
         self._lists = PeerLists(self._peers, lambda reading: self._tasks.create_task(reading), settings.proxy)
         self._known = KnownPeersFile(self._node, self._driver.act, settings.key_file)
-        asked = (self._peers, self._leases, self._lists, self._mapper)
+        asked = (self._peers, self._leases, self._lists, self._mapper, NodeMetrics(self._node, self._lag.histogram))
         self._control = LiveControl(self._node, transports, self._keeper, *asked)
         self._tell_start(None if tun is None else tun.name)
 
@@ -213,15 +217,20 @@ class Daemon:
         if self._settings.peers:
             log.info("dialling %s", _listed([str(url) for url in self._settings.peers]))
 
-    def _bind_api(self) -> None:
-        """Takes the API's address; a disk that can't hold its socket keeps no node from its mesh."""
+    def _bind_api(self, stack: AsyncExitStack) -> None:
+        """Takes the addresses of the API and the metrics; a disk that can't hold a socket keeps no node from its mesh."""
         settings = self._settings
         token = None if settings.api_token_file is None else read_api_token(settings.api_token_file)
         self._api = ApiServer(settings.api_addr, token=token)
-        try:
-            self._api.bind()
-        except DiskError as error:
-            log.error("%s; this node runs without its API", error)
+        self._servers = [self._api]
+        if settings.metrics_api_address is not None:
+            self._servers.append(MetricsServer(settings.metrics_api_address))
+        for server in self._servers:
+            stack.push_async_callback(server.stop)
+            try:
+                server.bind()
+            except DiskError as error:
+                log.error("%s; this node runs without it", error)
 
     async def _open_to_operator(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
         """Gives the TUN device its address, has the API answer, and watches the network."""
@@ -232,9 +241,10 @@ class Daemon:
         for module in needed:  # these imports take a fifth of a second, in which links form
             with contextlib.suppress(ImportError):  # not every platform has the library of QUIC
                 await loop.run_in_executor(None, importlib.import_module, module)
-        stack.push_async_callback(self._api.stop)  # before anything that it answers from is given back
-        if self._api.is_bound:
-            await self._api.start(self._control)
+        for server in self._servers:
+            stack.push_async_callback(server.stop)  # before anything that it answers from is given back
+            if server.is_bound:
+                await server.start(self._control)
         self._watch(stack, loop)
         if self._settings.no_relay_leases:
             self._leases.switch_off()

@@ -15,7 +15,7 @@ from typing import Any, Final, cast
 import asyncio_dgram
 from asyncio_dgram.aio import DatagramServer, TransportClosed
 
-from mycelium.counters import counter
+from mycelium.counters import counter, drops
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import BEACONS_PER_SECOND
@@ -44,7 +44,7 @@ class LanCounters:
     beacons_sent: int = counter("Beacons sent.")
     beacons_not_sent: int = counter("Beacons that the host could not send.")
     beacons_deaf: int = counter("Floods of beacons during which an interface was ignored for a second.")
-    beacons_from_afar: int = counter("Beacons dropped: sent from an address of another network than the interface's.")
+    beacons_from_afar: int = drops("Beacons dropped: sent from an address of another network than the interface's.")
 
 
 class LanDiscovery:

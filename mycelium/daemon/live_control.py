@@ -22,6 +22,7 @@ from mycelium.admin.control import (
 from mycelium.admin.zones import parse_peer, url_of, with_zone_name
 from mycelium.daemon.events import event_infos
 from mycelium.daemon.leases import KernelLeases
+from mycelium.daemon.node_metrics import NodeMetrics
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.port_mapper import PortMapper
@@ -64,6 +65,7 @@ class LiveControl:
         leases: KernelLeases,
         lists: PeerLists,
         mapper: PortMapper,
+        metrics: NodeMetrics,
     ) -> None:
         self._node = node
         self._transports = transports
@@ -72,6 +74,7 @@ class LiveControl:
         self._leases = leases
         self._lists = lists
         self._mapper = mapper
+        self._metrics = metrics
         self._started = int(time.time())
         self._started_s = monotonic() + slept_s()
         self._sleeps = SleepLog(slept_s())
@@ -164,6 +167,10 @@ class LiveControl:
         return [
             MetricInfo(one.name, one.kind.value, one.help, values[one.name]) for one in self._node.metrics.metrics()
         ]
+
+    def exposition(self) -> bytes:
+        """Returns the metrics that Prometheus is to know, as it reads them."""
+        return self._metrics.text(now=monotonic())
 
 
 def _unread(url: PeerListUrl, trouble: str) -> PeerInfo:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mycelium.counters import counter
+from mycelium.counters import counter, drops
 
 
 @dataclass(slots=True)
@@ -10,29 +10,23 @@ class DataplaneCounters:
     """Totals since the node started. A super-packet counts as one packet."""
 
     packets_sent: int = counter("Packets read from TUN and sent to other nodes.")
-    packets_foreign_source: int = counter("Packets read from TUN and refused: the source address is not this node's.")
-    packets_no_route: int = counter("Packets read from TUN and refused: no route to the destination.")
+    packets_foreign_source: int = drops("Packets read from TUN and refused: the source address is not this node's.")
+    packets_no_route: int = drops("Packets read from TUN and refused: no route to the destination.")
     packets_delivered: int = counter("Packets delivered to TUN.")
-    packets_foreign: int = counter(
-        "Arrived packets dropped: source not the sender's, destination not ours, or not IPv6."
-    )
-    packets_congested: int = counter(
+    packets_foreign: int = drops("Arrived packets dropped: source not the sender's, destination not ours, or not IPv6.")
+    packets_congested: int = drops(
         "Arrived packets dropped: marked with Congestion Experienced on the way, of which their sender wants no marks."
     )
-    packets_denied: int = counter("Arrived packets dropped by the policy.")
-    packets_undeliverable: int = counter("Arrived packets refused: this node has no working TUN device.")
-    items_unknown: int = counter("Items of an unknown type, skipped.")
+    packets_denied: int = drops("Arrived packets dropped by the policy.")
+    packets_undeliverable: int = drops("Arrived packets refused: this node has no working TUN device.")
+    items_unknown: int = drops("Items of an unknown type, skipped.")
     trains_forwarded: int = counter("Trains forwarded for other nodes.")
     trains_deflected: int = counter("Trains sent to another neighbour because the next hop was gone.")
-    trains_no_route: int = counter("Trains of other nodes dropped: no route to the destination.")
-    trains_hop_limit: int = counter("Trains of other nodes dropped: hop limit exceeded.")
-    trains_unknown_session: int = counter("Arrived trains dropped: sealed under keys that this node does not hold.")
-    trains_not_opened: int = counter("Arrived trains dropped: not authentic, or replayed.")
-    trains_malformed: int = counter(
-        "Data frames with more than whole trains, trains of unknown kinds, malformed items."
-    )
+    trains_no_route: int = drops("Trains of other nodes dropped: no route to the destination.")
+    trains_hop_limit: int = drops("Trains of other nodes dropped: hop limit exceeded.")
+    trains_unknown_session: int = drops("Arrived trains dropped: sealed under keys that this node does not hold.")
+    trains_not_opened: int = drops("Arrived trains dropped: not authentic, or replayed.")
+    trains_malformed: int = drops("Data frames with more than whole trains, trains of unknown kinds, malformed items.")
     relay_errors_sent: int = counter("Errors sent to the sources of trains that could not be forwarded.")
-    relay_errors_refused: int = counter(
-        "Errors of relays ignored: not about a recent train, not authentic, or too many."
-    )
+    relay_errors_refused: int = drops("Errors of relays ignored: not about a recent train, not authentic, or too many.")
     icmp_errors: int = counter("ICMPv6 errors delivered to local applications.")

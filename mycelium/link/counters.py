@@ -2,20 +2,20 @@
 
 from dataclasses import dataclass
 
-from mycelium.counters import counter
+from mycelium.counters import counter, drops
 
 
 @dataclass(slots=True)
 class LinkCounters:
     """Totals over all links since the node started."""
 
-    frames_malformed: int = counter("Malformed frames and control messages from neighbours, dropped.")
-    frames_not_opened: int = counter("Frames dropped: not authentic, replayed, or under a keypair that is gone.")
-    frames_incomplete: int = counter("Frames dropped: some of their chunks never arrived, or too many were incomplete.")
+    frames_malformed: int = drops("Malformed frames and control messages from neighbours, dropped.")
+    frames_not_opened: int = drops("Frames dropped: not authentic, replayed, or under a keypair that is gone.")
+    frames_incomplete: int = drops("Frames dropped: some of their chunks never arrived, or too many were incomplete.")
     frames_repaired: int = counter("Frames that arrived after they were requested again.")
     frames_given_up: int = counter("Missing frames that were not repaired in time.")
     control_over_budget: int = counter("Control segments not taken for now: a neighbour sends too many.")
-    chunks_refused: int = counter("Chunks dropped: they fit no frame that could still be opened.")
+    chunks_refused: int = drops("Chunks dropped: they fit no frame that could still be opened.")
     mtu_probes_sent: int = counter("Path MTU probes sent; those that are too long for their path are lost on purpose.")
     mtu_probes_answered: int = counter("Path MTU probes of neighbours answered.")
     repair_bytes_resent: int = counter("Bytes resent to neighbours that requested them.")

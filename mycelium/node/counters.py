@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from mycelium.counters import counter
+from mycelium.counters import counter, drops
 
 
 @dataclass(slots=True)
 class NodeCounters:
     """Totals since the node started."""
 
-    datagrams_unknown: int = counter("Datagrams dropped: for no link of this node, or of no known kind.")
+    datagrams_unknown: int = drops("Datagrams dropped: for no link of this node, or of no known kind.")
     links_refused: int = counter("Authentic neighbours not adopted: too many links.")
     links_denied: int = counter("Authentic neighbours not adopted: excluded by the policy.")

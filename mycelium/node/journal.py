@@ -16,6 +16,7 @@ from mycelium.node.event_kind import EventKind
 from mycelium.node.event_rate import EventRate
 from mycelium.node.fair_ring import FairRing
 from mycelium.node.route_story import RouteStory
+from mycelium.node.tally import Tally
 from mycelium.peering.outside import View
 from mycelium.routing.selection import RouteChange
 
@@ -46,8 +47,9 @@ class Journal:
         self._newest_at = now
         self._notes: FairRing[Entry] = FairRing(JOURNAL_ENTRIES)  # by neighbour or peer
         self._route_notes: FairRing[Entry] = FairRing(JOURNAL_ENTRIES)  # by next hop
+        self.tally = Tally()
         self._rate = EventRate(now=now)
-        self._routes = RouteStory(tell=self._note_route, tell_of_more=self._note_more_routes, now=now)
+        self._routes = RouteStory(tell=self._note_route, tell_of_more=self._note_more_routes, tally=self.tally, now=now)
 
     def after(self, sequence: int) -> list[Entry]:
         """Returns the entries with a greater sequence that are still kept, oldest first."""
@@ -69,6 +71,7 @@ class Journal:
         count: int = 1,
     ) -> None:
         """Adds an entry about a link, a peer or a session, unless there are many; `Entry` says what the fields are."""
+        self.tally.note(kind, node, cause)
         if not self._rate.admits(kind, node or peer, now=now):
             return
         self._append(
@@ -93,6 +96,7 @@ class Journal:
 
         `endpoint` is where it was tried, which is noted unless its URL says the same.
         """
+        self.tally.peer_failed(url, cause)
         if failures and not failures & failures - 1:
             tried = None if str(endpoint) == url.partition("#")[0] else endpoint
             self.note(EventKind.PEER_FAILED, peer=url, endpoint=tried, cause=cause, count=failures, now=now)

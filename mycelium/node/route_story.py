@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, Protocol
 
 from mycelium.limits import JOURNAL_LOST_ROUTES, JOURNAL_ROUTES_PER_SECOND
+from mycelium.node.tally import PUSHED_OUT, Tally
 from mycelium.routing.selection import RouteChange
 from mycelium.timing import TokenBucket
 
@@ -34,11 +35,17 @@ class _Loss(NamedTuple):
 
 
 class RouteStory:
-    """The lost routes of one node, and the events told of them. `tell_of_more` takes the time and how many were left out."""
+    """The lost routes of one node, and the events told of them. `tell_of_more` takes the time and how many were left out.
 
-    __slots__ = ("_gone", "_held_back", "_lost", "_others", "_tell", "_tell_of_more", "_used", "_version")
+    All changes and outages are counted in `tally`.
+    """
 
-    def __init__(self, *, tell: RouteTeller, tell_of_more: Callable[[float, int], None], now: float) -> None:
+    __slots__ = ("_gone", "_held_back", "_lost", "_others", "_tally", "_tell", "_tell_of_more", "_used", "_version")
+
+    def __init__(
+        self, *, tell: RouteTeller, tell_of_more: Callable[[float, int], None], tally: Tally, now: float
+    ) -> None:
+        self._tally = tally
         self._tell = tell
         self._tell_of_more = tell_of_more
         self._lost: dict[bytes, _Loss] = {}  # routes lost for less than PATIENCE_S, oldest first
@@ -61,20 +68,22 @@ class RouteStory:
         taken = 0
         for at, node, before, after, cause in changes:
             taken += 1
+            self._tally.routes[cause] += 1
             is_used = is_in_use(node)
             loss = self._lost.pop(node, None) or self._gone.pop(node, None)
             if after is None:
                 assert before is not None
                 _keep(self._lost, node, _Loss(at, silent_since(before), before, cause, is_used))
             elif before is not None:
-                silent_s = at - silent_since(before)
-                self._tell_one(is_used, at, node, before, after, cause, silent_s if silent_s > 0 else None, now=now)
+                self._tell_one(is_used, at, node, before, after, cause, self._outage(silent_since(before), at), now=now)
             elif loss is not None:
-                without_s = at - min(loss.at, loss.silent_since)
+                without_s = self._outage(min(loss.at, loss.silent_since), at)
                 self._tell_one(is_used, at, node, loss.before, after, loss.cause, without_s, now=now)
             else:
                 self._tell_one(is_used, at, node, None, after, cause, None, now=now)
-        self._held_back += max(version - self._version - taken, 0)
+        pushed_out = max(version - self._version - taken, 0)
+        self._held_back += pushed_out
+        self._tally.routes[PUSHED_OUT] += pushed_out
         self._version = version
 
     def sweep(self, *, now: float) -> None:
@@ -89,6 +98,13 @@ class RouteStory:
         if self._held_back:
             self._tell_of_more(now, self._held_back)
             self._held_back = 0
+
+    def _outage(self, since: float, until: float) -> float | None:
+        """Counts a time without a working route, and returns its seconds; None where there was none."""
+        if since >= until:
+            return None
+        self._tally.outages.observe(until - since)
+        return until - since
 
     def _tell_one(
         self,

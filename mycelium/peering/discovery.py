@@ -17,7 +17,7 @@ from typing import Final
 
 from msgspec import structs
 
-from mycelium.counters import counter
+from mycelium.counters import counter, drops
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DecodeError
 from mycelium.identity import blake2b
@@ -113,9 +113,9 @@ class BeaconCounters:
     """Received beacons by outcome, since the node started."""
 
     beacons_accepted: int = counter("Authentic beacons of neighbours.")
-    beacons_malformed: int = counter("Malformed beacons dropped.")
-    beacons_forged: int = counter("Beacons dropped: a wrong tag, so of another network or copied.")
-    beacons_refused: int = counter(
+    beacons_malformed: int = drops("Malformed beacons dropped.")
+    beacons_forged: int = drops("Beacons dropped: a wrong tag, so of another network or copied.")
+    beacons_refused: int = drops(
         "New neighbours, and restarts of known ones, not believed: too many beacons claim them."
     )
 

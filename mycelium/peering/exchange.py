@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-from mycelium.counters import counter
+from mycelium.counters import counter, drops
 from mycelium.endpoint import Endpoint
 from mycelium.limits import PEERS_PER_MESSAGE
 from mycelium.link.link import Link, LinkState
@@ -36,7 +36,7 @@ class ExchangeCounters:
 
     peers_told: int = counter("Addresses of neighbours told to other neighbours that asked.")
     peers_asked_too_often: int = counter("Requests for addresses left unanswered: the neighbour had one just before.")
-    peers_unasked: int = counter("Addresses dropped that a neighbour told without having been asked.")
+    peers_unasked: int = drops("Addresses dropped that a neighbour told without having been asked.")
 
 
 class _Talk:

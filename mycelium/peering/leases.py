@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from mycelium.counters import counter
+from mycelium.counters import counter, drops
 from mycelium.endpoint import Endpoint
 from mycelium.identity import blake2b
 from mycelium.limits import LEASE_BINDS_PER_SECOND, LEASE_REQUESTS_PER_SECOND, LEASES, LEASES_PER_NEIGHBOUR, LINKS
@@ -47,8 +47,8 @@ class LeaseCounters:
 
     leases_given: int = counter("Leases given to two neighbours, whose datagrams the kernel passed on.")
     leases_refused: int = counter("Requests for leases refused.")
-    lease_requests_dropped: int = counter("Requests for leases dropped: too many of one neighbour.")
-    lease_binds_refused: int = counter("Datagrams at leased ports dropped: no authentic binds, or too many.")
+    lease_requests_dropped: int = drops("Requests for leases dropped: too many of one neighbour.")
+    lease_binds_refused: int = drops("Datagrams at leased ports dropped: no authentic binds, or too many.")
     lease_datagrams: int = counter(
         "Datagrams that the kernel passed on for leases that have ended, as far as it joins them."
     )

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
-from mycelium.counters import counter
+from mycelium.counters import drops
 from mycelium.endpoint import Endpoint
 from mycelium.limits import OBSERVATIONS, SIGNAL_CANDIDATES
 from mycelium.medium import medium_of
@@ -57,7 +57,7 @@ class View(Struct, frozen=True):
 class OutsideCounters:
     """Totals since the node started."""
 
-    observations_refused: int = counter("Addresses that neighbours said they see this node at, and no node can have.")
+    observations_refused: int = drops("Addresses that neighbours said they see this node at, and no node can have.")
 
 
 class Outside:

@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from mycelium.counters import counter
+from mycelium.counters import counter, drops
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DecodeError
 from mycelium.limits import (
@@ -104,7 +104,7 @@ class ShortcutCounters:
     shortcuts_opened: int = counter("Direct links that came of attempts.")
     shortcuts_failed: int = counter("Attempts at a direct link that failed; packets still go over relays.")
     shortcuts_closed: int = counter("Direct links that this node has closed because nothing needed them.")
-    signals_refused: int = counter("Signals about shortcuts dropped: malformed, or of a node that may be no neighbour.")
+    signals_refused: int = drops("Signals about shortcuts dropped: malformed, or of a node that may be no neighbour.")
     calls_refused: int = counter("Calls for a shortcut not answered: too many.")
     shortcut_addresses_refused: int = counter("Addresses named by callers not dialled: no peer can have them.")
     shortcut_dials_refused: int = counter(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mycelium.counters import counter
+from mycelium.counters import counter, drops
 
 
 @dataclass(slots=True)
@@ -14,29 +14,29 @@ class RoutingCounters:
     retractions_sent: int = counter("Retractions sent to neighbours.")
     requests_received: int = counter("Sequence-number requests received.")
     requests_sent: int = counter("Sequence-number requests sent.")
-    requests_dropped: int = counter("Sequence-number requests dropped: too many, or out of hops.")
+    requests_dropped: int = drops("Sequence-number requests dropped: too many, or out of hops.")
     digests_sent: int = counter("Digests of the route table sent.")
     digests_differing: int = counter("Digests received that differed from the own table.")
     announcements_verified: int = counter("Announcements with a valid signature.")
-    announcements_missing: int = counter("Updates ignored: the announcement of their sequence is not known.")
-    announcements_mismatched: int = counter("Announcements ignored: not of the sequence of their update.")
-    announcements_wrong_node: int = counter("Announcements ignored: signed by another node.")
-    announcements_foreign: int = counter("Announcements ignored: of another network.")
-    announcements_forged: int = counter("Announcements ignored: invalid signature.")
-    announcements_over_budget: int = counter(
+    announcements_missing: int = drops("Updates ignored: the announcement of their sequence is not known.")
+    announcements_mismatched: int = drops("Announcements ignored: not of the sequence of their update.")
+    announcements_wrong_node: int = drops("Announcements ignored: signed by another node.")
+    announcements_foreign: int = drops("Announcements ignored: of another network.")
+    announcements_forged: int = drops("Announcements ignored: invalid signature.")
+    announcements_over_budget: int = drops(
         "Announcements ignored for now: a neighbour brings more than can be verified."
     )
-    announcements_stale: int = counter("Announcements ignored: older than what is remembered of a lost node.")
+    announcements_stale: int = drops("Announcements ignored: older than what is remembered of a lost node.")
     sequence_bumps: int = counter("Increases of the own sequence.")
     sequence_jumps: int = counter("Jumps of the own sequence past one that was signed before and forgotten.")
     expired_nodes: int = counter("Nodes forgotten: no sign of life.")
     prefix_collisions: int = counter("Nodes whose /64 another node had first.")
-    prefixes_refused: int = counter("Announced prefixes that the policy does not allow, once per announcement.")
+    prefixes_refused: int = drops("Announced prefixes that the policy does not allow, once per announcement.")
     changes_over_budget: int = counter("Changes of routes told to others later: one neighbour changes too many.")
     starts_postponed: int = counter("Control streams not listened to for a while: their neighbour starts too many.")
-    over_share: int = counter("Updates ignored: the route table is nearly full, and one neighbour brings most of it.")
+    over_share: int = drops("Updates ignored: the route table is nearly full, and one neighbour brings most of it.")
     rows_evicted: int = counter("Nodes dropped from a table that is nearly full: only one neighbour brought them.")
-    table_full: int = counter("Updates ignored: the route table is full.")
-    unknown_neighbour: int = counter("Batches of messages dropped: their neighbour is not up.")
+    table_full: int = drops("Updates ignored: the route table is full.")
+    unknown_neighbour: int = drops("Batches of messages dropped: their neighbour is not up.")
     route_changes: int = counter("Changes of next hops.")
     damped: int = counter("Links passed over for a while because they kept dying.")

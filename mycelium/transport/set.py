@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final
 
-from mycelium.counters import Registry, counter
+from mycelium.counters import Registry, drops
 from mycelium.endpoint import Endpoint
 from mycelium.limits import ENDPOINTS_REMEMBERED, UNSENT_CONTROL_BYTES, UNSENT_DATA_BYTES
 from mycelium.outbox import Transmit
@@ -64,12 +64,12 @@ class _Lane:
 class SetCounters:
     """Drops in front of the transports."""
 
-    unsent_dropped: int = counter("Batches of data dropped since too much waited for a full transport.")
-    unsent_control_dropped: int = counter(
+    unsent_dropped: int = drops("Batches of data dropped since too much waited for a full transport.")
+    unsent_control_dropped: int = drops(
         "Batches of other datagrams dropped since too much waited for a full transport."
     )
-    no_transport_dropped: int = counter("Batches of datagrams dropped since no transport can reach their endpoint.")
-    endpoint_refused: int = counter(
+    no_transport_dropped: int = drops("Batches of datagrams dropped since no transport can reach their endpoint.")
+    endpoint_refused: int = drops(
         "Batches of datagrams dropped since their way leads through the overlay itself, or to a broadcast address."
     )
 

@@ -15,7 +15,7 @@ from fcntl import ioctl
 from math import inf
 from typing import Final
 
-from mycelium.counters import counter
+from mycelium.counters import counter, drops
 from mycelium.endpoint import Endpoint
 from mycelium.limits import ENDPOINTS_REMEMBERED
 from mycelium.packet.ecn import ECN_MASK
@@ -71,13 +71,13 @@ class UdpCounters:
     received_batches: int = counter("Receive calls that brought datagrams.")
     received_bytes: int = counter("Bytes of the datagrams received.")
     receive_errors: int = counter("Receive calls that failed.")
-    inside_dropped: int = counter("Batches of datagrams dropped since they came through the overlay itself.")
+    inside_dropped: int = drops("Batches of datagrams dropped since they came through the overlay itself.")
     sent_batches: int = counter("Send calls that succeeded.")
     sent_bytes: int = counter("Bytes of the datagrams sent.")
     send_full: int = counter("Send calls refused because the socket's buffer was full.")
-    send_oversize: int = counter("Datagrams too long for the interface or for UDP.")
+    send_oversize: int = drops("Datagrams too long for the interface or for UDP.")
     mtu_probes_refused: int = counter("Path MTU probes too long for the interface, which is what they are to find out.")
-    send_errors: int = counter("Send calls that failed for another reason.")
+    send_errors: int = drops("Send calls that failed for another reason.")
     source_gone: int = counter("Sends that left from another address because ours was gone.")
 
 

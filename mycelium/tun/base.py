@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from mycelium.counters import counter
+from mycelium.counters import counter, drops
 from mycelium.packet.batch import Delivery, PacketBatch
 
 
@@ -17,9 +17,9 @@ class TunCounters:
     packets_written: int = counter("Packets written, before runs are merged.")
     bytes_written: int = counter("Bytes written.")
     writes: int = counter("System calls that wrote.")
-    not_ipv6: int = counter("Packets read and dropped: not IPv6.")
-    malformed: int = counter("Packets dropped: their offload flags do not fit them.")
-    refused: int = counter("Writes that the kernel refused, dropped.")
+    not_ipv6: int = drops("Packets read and dropped: not IPv6.")
+    malformed: int = drops("Packets dropped: their offload flags do not fit them.")
+    refused: int = drops("Writes that the kernel refused, dropped.")
 
 
 class TunDevice(Protocol):

@@ -46,6 +46,7 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
         peer_discovery_port=9650,
         api_addr=ApiAddress("127.0.0.1", 8989),
         api_token_file=None,
+        metrics_api_address=None,
         network_name="",
         network_key_file=None,
         debug=False,
@@ -75,6 +76,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         peer_discovery_port = 9000
         api_addr = "unix:/run/mycelium.sock"
         api_token_file = "/etc/token"
+        metrics_api_address = "0.0.0.0:9100"
         network_name = "home"
         network_key_file = "~/psk"
         proxy = "http://me:secret@proxy.corp:3128"
@@ -103,6 +105,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         peer_discovery_port=9000,
         api_addr=ApiAddress.parse("unix:/run/mycelium.sock"),
         api_token_file=Path("/etc/token"),
+        metrics_api_address=ApiAddress("0.0.0.0", 9100),
         network_name="home",
         network_key_file=home / "psk",
         proxy=ProxyUrl("http", "proxy.corp", 3128, ("me", "secret")),
@@ -114,6 +117,14 @@ def test_a_file_sets_every_key(home: Path) -> None:
         log_format="json",
         given={"config_file": str(path)},
     )
+
+
+@pytest.mark.parametrize("given", [{}, {"api_addr": "127.0.0.1:9100"}])
+def test_metrics_alone_are_at_another_address_than_the_api(given: dict[str, str]) -> None:
+    same = given.get("api_addr", "127.0.0.1:8989")
+    with pytest.raises(ConfigError, match="the API is at this address, with /metrics in it"):
+        config.load({**given, "metrics_api_address": same})
+    assert config.load({**given, "metrics_api_address": "127.0.0.1:1"})
 
 
 @pytest.mark.parametrize("key", ["tls_certificate", "tls_key"])

@@ -129,6 +129,9 @@ class FakeNode:
             MetricInfo("undecodable", "counter", "Datagrams dropped: malformed.", 0),
         ]
 
+    def exposition(self) -> bytes:
+        return b"# HELP up Always 1.\n# TYPE up gauge\nup 1\n"
+
     def events(self, after: int) -> list[EventInfo]:
         return [event for event in self.happened if event.sequence > after]
 

@@ -28,6 +28,11 @@ def test_an_address_that_others_reach_needs_a_token() -> None:
         Guard(PUBLIC, None)
 
 
+def test_an_open_address_takes_every_caller_but_on_loopback_no_web_page() -> None:
+    assert status(Guard(PUBLIC, None, is_open=True), host="node.example") is None
+    assert status(Guard(LOOPBACK, None, is_open=True), host="node.example") == 403
+
+
 @pytest.mark.parametrize(
     "host", [None, "localhost", "LOCALHOST:8989", "127.0.0.1", "127.1.2.3:1", "[::1]:8989", "[::1]"]
 )

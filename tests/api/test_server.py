@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import http.client
 import os
 import socket
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mycelium.admin.api_address import ApiAddress
-from mycelium.api.server import ApiServer
-from mycelium.errors import ConfigError
+from mycelium.admin.exposition import CONTENT_TYPE
+from mycelium.api.server import ApiServer, MetricsServer
+from mycelium.errors import ConfigError, DeviceError
 from mycelium.limits import API_CONNECTIONS
 from tests.api.support import LOOPBACK, Call, FakeNode, calling, serving, start_and_stop, unix
 
@@ -116,3 +118,53 @@ def test_a_connection_is_closed_however_shortly_before_the_stop_it_came(tmp_path
             return b""
 
     assert asyncio.run(call()) == b""
+
+
+def scraped(server: ApiServer, path: str, **headers: str) -> tuple[int, str, bytes]:
+    """Returns status, type and body of a call, made by a thread while a fake node is served."""
+
+    def call(port: int) -> tuple[int, str, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        with contextlib.closing(connection):
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.getheader("Content-Type", ""), response.read()
+
+    async def run() -> tuple[int, str, bytes]:
+        server.bind()
+        await server.start(FakeNode())
+        try:
+            return await asyncio.to_thread(call, server.address.port)
+        finally:
+            await server.stop()
+
+    return asyncio.run(run())
+
+
+def test_metrics_are_served_as_prometheus_wants_them_and_under_the_guard_of_the_api() -> None:
+    status, kind, body = scraped(ApiServer(LOOPBACK), "/metrics")
+    assert (status, kind) == (200, CONTENT_TYPE)
+    assert body == FakeNode().exposition()
+    assert scraped(ApiServer(LOOPBACK), "/metrics", Host="evil.example")[0] == 403
+    assert scraped(ApiServer(LOOPBACK, token="right"), "/metrics")[0] == 401
+    assert scraped(ApiServer(LOOPBACK, token="right"), "/metrics", Authorization="Bearer right")[0] == 200
+
+
+def test_an_address_for_metrics_alone_has_nothing_else() -> None:
+    assert scraped(MetricsServer(LOOPBACK), "/metrics")[::2] == (200, FakeNode().exposition())
+    assert scraped(MetricsServer(LOOPBACK), "/api/v1/admin/peers")[0] == 404
+    assert scraped(MetricsServer(LOOPBACK), "/metrics", Host="evil.example")[0] == 403
+
+
+def test_metrics_alone_may_be_open_to_other_hosts_by_any_name() -> None:
+    status, _, body = scraped(MetricsServer(ApiAddress("0.0.0.0", 0)), "/metrics", Host="node.example:9100")
+    assert (status, body) == (200, FakeNode().exposition())
+
+
+def test_an_address_that_is_taken_is_told_with_its_flag() -> None:
+    holder = MetricsServer(LOOPBACK)
+    holder.bind()
+    for server, flag in ((MetricsServer, "--metrics-api-address"), (ApiServer, "--api-addr")):
+        with pytest.raises(DeviceError, match=f"choose another address with {flag}"):
+            server(holder.address).bind()
+    asyncio.run(holder.stop())

@@ -12,9 +12,11 @@ from msgspec import structs
 
 from mycelium.admin.config import Settings
 from mycelium.admin.control import PeerInfo
+from mycelium.counters import Histogram
 from mycelium.daemon import live_control
 from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.live_control import LiveControl, _route
+from mycelium.daemon.node_metrics import NodeMetrics
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.port_mapper import node_port_mapper
@@ -51,7 +53,7 @@ def control_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> Live
     lists = PeerLists(peers, lambda reading: no_task(reading))
     transports = TransportSet([])
     mapper = node_port_mapper(node, transports, Settings(key_file=Path("key")))
-    return LiveControl(node, transports, None, peers, leases, lists, mapper)
+    return LiveControl(node, transports, None, peers, leases, lists, mapper, NodeMetrics(node, Histogram()))
 
 
 def no_task(reading: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

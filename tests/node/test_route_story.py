@@ -8,6 +8,7 @@ import pytest
 from mycelium.limits import JOURNAL_ROUTES_PER_SECOND
 from mycelium.node import route_story as route_story_module
 from mycelium.node.route_story import PATIENCE_S, RouteStory
+from mycelium.node.tally import Tally
 
 FAR, ONE, OTHER = b"f" * 16, b"1" * 16, b"2" * 16
 
@@ -24,6 +25,7 @@ class Story:
         self.story = RouteStory(
             tell=lambda *event: self.told.append(event),
             tell_of_more=lambda at, count: self.left_out.append(count),
+            tally=Tally(),
             now=0.0,
         )
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mycelium.counters import counter
+from mycelium.counters import counter, drops
 
 
 @dataclass(slots=True)
@@ -11,11 +11,11 @@ class QuicCounters:
 
     received_datagrams: int = counter("Datagrams received in connections.")
     received_bytes: int = counter("Bytes of these datagrams.")
-    receive_dropped: int = counter("Datagrams dropped since the node had too much to read.")
+    receive_dropped: int = drops("Datagrams dropped since the node had too much to read.")
     sent_batches: int = counter("Batches of datagrams handed to connections.")
     sent_bytes: int = counter("Bytes of these batches.")
-    send_dropped: int = counter("Batches of datagrams dropped since a connection had too much to send.")
-    send_lost: int = counter("Batches of datagrams for a connection that is closed or can't be dialled.")
+    send_dropped: int = drops("Batches of datagrams dropped since a connection had too much to send.")
+    send_lost: int = drops("Batches of datagrams for a connection that is closed or can't be dialled.")
     send_full: int = counter(
         "Sends of packets that found the socket's buffer full; the connection repeats what matters."
     )
@@ -29,7 +29,5 @@ class QuicCounters:
     ended: int = counter("Connections closed by the peer.")
     unused: int = counter("Connections closed because the node did not use them.")
     malformed: int = counter("Connections closed because they carried something else.")
-    moved_dropped: int = counter(
-        "Batches of packets dropped since they came from another address than the connection's."
-    )
-    unknown_dropped: int = counter("Packets dropped that belong to no connection and begin none.")
+    moved_dropped: int = drops("Batches of packets dropped since they came from another address than the connection's.")
+    unknown_dropped: int = drops("Packets dropped that belong to no connection and begin none.")

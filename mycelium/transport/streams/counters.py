@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mycelium.counters import counter
+from mycelium.counters import counter, drops
 
 
 @dataclass(slots=True)
@@ -13,8 +13,8 @@ class StreamCounters:
     received_bytes: int = counter("Bytes read from connections, those of TLS and of lengths included.")
     sent_batches: int = counter("Batches of datagrams handed to connections.")
     sent_bytes: int = counter("Bytes of these batches, lengths of datagrams included.")
-    send_dropped: int = counter("Batches of datagrams dropped since a connection had too much to send.")
-    send_lost: int = counter("Batches of datagrams for a connection that is closed or can't be dialled.")
+    send_dropped: int = drops("Batches of datagrams dropped since a connection had too much to send.")
+    send_lost: int = drops("Batches of datagrams for a connection that is closed or can't be dialled.")
     dialled: int = counter("Connections begun.")
     dial_failed: int = counter("Connections refused by the peer or a proxy, or not open in time.")
     accepted: int = counter("Connections accepted.")
