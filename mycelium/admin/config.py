@@ -17,6 +17,7 @@ from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.foreign import foreign_key
 from mycelium.admin.keyfile import default_key_path
 from mycelium.admin.proxy_url import ProxyUrl
+from mycelium.admin.service_unit import CONFIG_FILE as SYSTEM_CONFIG_FILE
 from mycelium.admin.zones import with_zone_name
 from mycelium.errors import ConfigError
 from mycelium.limits import AUTO_PEERS, CONFIGURED_PEERS, DISCOVERY_INTERFACES
@@ -109,8 +110,8 @@ def default_config_file() -> Path | None:
 def _config_file(given: Mapping[str, object]) -> Path | None:
     if CONFIG_FILE in given:
         return _path(given[CONFIG_FILE], Path.cwd())
-    default = default_config_file()
-    return default if default is not None and os.path.exists(default) else None
+    defaults = (default_config_file(), SYSTEM_CONFIG_FILE)  # that of the user, that of the service
+    return next((path for path in defaults if path is not None and os.path.exists(path)), None)
 
 
 def _from_file(path: Path) -> dict[str, object]:

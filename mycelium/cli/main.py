@@ -16,6 +16,7 @@ from mycelium.cli.parsing import DefaultGroup
 from mycelium.cli.peers import peers
 from mycelium.cli.remote import events, routes, status
 from mycelium.cli.run import run
+from mycelium.cli.service import service
 from mycelium.errors import ConfigError, MyceliumError, NoDaemon
 
 _FAILURE: Final = 1
@@ -75,6 +76,7 @@ for _command in (
     generate_keys,
     import_key,
     generate_network_key,
+    service,
     version,
     help_,
 ):

@@ -45,6 +45,7 @@ from mycelium.daemon.port_mapper import PortMapper, node_port_mapper
 from mycelium.daemon.process import LoopLag
 from mycelium.daemon.proxied import ProxiedPeers
 from mycelium.daemon.reload import reload
+from mycelium.daemon.service_manager import ServiceManager
 from mycelium.daemon.stop import Stopped, end_soon, on_stop, raise_stopped
 from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.endpoint import Endpoint
@@ -106,6 +107,7 @@ class Daemon:
         self._lag = LoopLag()
         self._tasks: asyncio.TaskGroup
         self._reloading: asyncio.Task[None] | None = None
+        self._manager = ServiceManager(os.environ)
 
     async def serve(self) -> int:
         """Starts, waits for a signal, stops."""
@@ -133,6 +135,7 @@ class Daemon:
             await asyncio.wait((living, stopping), return_when=asyncio.FIRST_COMPLETED)
             if self._stopping.is_set():
                 log.info("stopping")
+                self._manager.stopping()
         finally:
             stopping.cancel()
             living.cancel()
@@ -155,6 +158,8 @@ class Daemon:
             self._tasks.create_task(_tell_what_the_log_held_back())
             gc.collect()
             gc.freeze()  # what is alive now stays: the collector need not walk it again
+            self._manager.ready()
+            self._tasks.create_task(self._manager.keep_alive())
             await self._stopping.wait()
 
     def _open(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
@@ -299,7 +304,8 @@ class Daemon:
             self._reloading = self._tasks.create_task(self._follow_configuration())
 
     async def _follow_configuration(self) -> None:
-        self._settings = await reload(self._settings, self._lists, self._known)
+        with self._manager.reloading():
+            self._settings = await reload(self._settings, self._lists, self._known)
 
     async def _discover(self) -> None:
         """Finds neighbours on the links of this host until it is cancelled."""

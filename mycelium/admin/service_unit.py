@@ -1,0 +1,86 @@
+"""The unit by which systemd runs the daemon: as a user of its own, with one capability, in a sandbox."""
+
+from pathlib import Path
+from typing import Final
+
+from mycelium.errors import LocalError
+
+NAME: Final = "mycelium"  # of the service and of its user
+CONFIG_FILE: Final = Path("/etc/mycelium/mycelium.toml")
+STATE_FOLDER: Final = Path("/var/lib/mycelium")
+
+_HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
+_UNIT: Final = """\
+[Unit]
+Description=Mycelium, a mesh overlay network
+Wants=network-pre.target
+After=network-pre.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+ExecStart=%(program)s
+ExecReload=/bin/kill -HUP $MAINPID
+WatchdogSec=30
+Restart=always
+RestartSec=1
+# a mistake in the settings, which no restart mends
+RestartPreventExitStatus=2
+TimeoutStopSec=5
+
+User=%(name)s
+Environment=XDG_CONFIG_HOME=%(etc)s XDG_DATA_HOME=%(lib)s
+ConfigurationDirectory=mycelium
+StateDirectory=mycelium
+StateDirectoryMode=0700
+UMask=0077
+LimitNOFILE=65536
+
+AmbientCapabilities=CAP_NET_ADMIN
+CapabilityBoundingSet=CAP_NET_ADMIN
+NoNewPrivileges=yes
+DevicePolicy=closed
+DeviceAllow=/dev/net/tun rw
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+ProtectProc=invisible
+ProcSubset=pid
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+LockPersonality=yes
+MemoryDenyWriteExecute=yes
+RemoveIPC=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+SystemCallArchitectures=native
+SystemCallErrorNumber=EPERM
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged @resources
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def unit_text(program: Path) -> str:
+    """Returns the unit that runs a program; raises LocalError where its sandbox hides that."""
+    for folder in _HIDDEN:
+        if program.is_relative_to(folder):
+            raise LocalError(
+                f"a service can't run {program}: what is below {folder} is hidden from it; install mycelium for all users, "
+                "as with 'pipx install --global' or a virtual environment in /opt"
+            )
+    quoted = str(program).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return _UNIT % {
+        "program": f'"{quoted}"' if " " in quoted else quoted,
+        "name": NAME,
+        "etc": CONFIG_FILE.parents[1],
+        "lib": STATE_FOLDER.parent,
+    }

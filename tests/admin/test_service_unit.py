@@ -1,0 +1,61 @@
+import re
+from pathlib import Path
+
+import pytest
+
+from mycelium.admin.service_unit import CONFIG_FILE, NAME, STATE_FOLDER, unit_text
+from mycelium.daemon.open_files import WANTED
+from mycelium.errors import LocalError
+
+PROGRAM = Path("/usr/bin/mycelium")
+
+
+def settings(text: str) -> list[tuple[str, str]]:
+    lines = [line for line in text.splitlines() if line and not line.startswith(("#", "["))]
+    return [(key, value) for key, _, value in (line.partition("=") for line in lines)]
+
+
+def test_the_daemon_tells_systemd_of_itself_and_is_watched() -> None:
+    unit = dict(settings(unit_text(PROGRAM)))
+    assert unit["Type"] == "notify"
+    assert int(unit["WatchdogSec"]) > 0
+    assert unit["ExecReload"].endswith("kill -HUP $MAINPID")
+    assert unit["ExecStart"] == str(PROGRAM)
+    assert int(unit["LimitNOFILE"]) >= WANTED  # else it would set its own limit, which its sandbox forbids
+
+
+def test_it_runs_as_its_own_user_with_one_capability() -> None:
+    unit = dict(settings(unit_text(PROGRAM)))
+    assert unit["User"] == NAME
+    assert unit["AmbientCapabilities"] == unit["CapabilityBoundingSet"] == "CAP_NET_ADMIN"
+    assert unit["DeviceAllow"] == "/dev/net/tun rw"
+    assert unit["ProtectSystem"] == "strict"
+    assert unit["NoNewPrivileges"] == "yes"
+
+
+def test_the_places_in_the_unit_are_those_of_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mycelium.admin.config import default_config_file
+    from mycelium.admin.keyfile import default_key_path
+
+    unit = dict(settings(unit_text(PROGRAM)))
+    for name, value in (word.split("=") for word in unit["Environment"].split()):
+        monkeypatch.setenv(name, value)
+    assert default_config_file() == CONFIG_FILE
+    assert default_key_path().parent == STATE_FOLDER
+    assert STATE_FOLDER.name == unit["StateDirectory"]
+
+
+def test_nothing_is_set_twice_but_what_adds_up() -> None:
+    keys = [key for key, _ in settings(unit_text(PROGRAM)) if key != "SystemCallFilter"]
+    assert sorted(keys) == sorted(set(keys))
+    assert [key for key in keys if not re.fullmatch("[A-Z][A-Za-z]+", key)] == []
+
+
+def test_a_path_is_written_as_systemd_reads_it() -> None:
+    assert 'ExecStart="/opt/my 100%% $$mesh/mycelium"\n' in unit_text(Path("/opt/my 100% $mesh/mycelium"))
+
+
+@pytest.mark.parametrize("program", ["/home/me/.local/bin/mycelium", "/root/.venv/bin/mycelium", "/tmp/mycelium"])
+def test_a_program_that_the_sandbox_hides_is_refused(program: str) -> None:
+    with pytest.raises(LocalError, match="is hidden from it; install mycelium for all users"):
+        unit_text(Path(program))
