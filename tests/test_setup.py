@@ -44,7 +44,7 @@ def test_a_wheel_has_every_module_and_data_file(built: Path) -> None:
 
 
 def is_shipped(path: Path) -> bool:
-    return path.suffix in (".py", ".typed", ".toml", ".csv")
+    return path.suffix in (".py", ".typed", ".toml", ".csv", ".html", ".css", ".js", ".svg")
 
 
 def test_the_daemons_command_runs_from_it(built: Path) -> None:

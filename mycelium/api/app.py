@@ -11,8 +11,11 @@ import msgspec
 
 from mycelium.admin.control import NodeControl, TrafficInfo
 from mycelium.admin.exposition import CONTENT_TYPE
+from mycelium.api import page
+from mycelium.api.counters import ApiCounters
 from mycelium.api.guard import Guard
 from mycelium.api.http import Request, Response, error, text_of
+from mycelium.api.stream import Streams
 from mycelium.errors import ConfigError, HttpError, LocalError
 from mycelium.limits import API_WAIT_S
 
@@ -20,6 +23,7 @@ PREFIX: Final = "/api/v1"
 PEERS: Final = f"{PREFIX}/admin/peers"
 METRICS: Final = "/metrics"
 PUBLIC_KEY: Final = f"{PREFIX}/pubkey"
+STREAM: Final = f"{PREFIX}/stream"
 
 _log = logging.getLogger(__name__)
 
@@ -35,9 +39,10 @@ class PeerRequest(msgspec.Struct, frozen=True):
 class Application:
     """The API of one node."""
 
-    def __init__(self, control: NodeControl, guard: Guard) -> None:
+    def __init__(self, control: NodeControl, guard: Guard, counters: ApiCounters) -> None:
         self._control = control
         self._guard = guard
+        self._streams = Streams(control, counters)
         self._snapshots: dict[str, Callable[[], object]] = {
             f"{PREFIX}/admin": control.admin,
             PEERS: control.peers,
@@ -66,9 +71,7 @@ class Application:
         self._control.next_event().set()
 
     def _refuse_strangers(self, request: Request) -> None:
-        names = ("host", "origin", "authorization")
-        host, origin, authorization = map(request.headers.get, names)
-        refusal = self._guard.refusal(request.method, host=host, origin=origin, authorization=authorization)
+        refusal = self._guard.refusal(request.method, request.headers, is_public=request.path in page.FILES)
         if refusal is not None:
             raise HttpError(refusal.status, refusal.reason)
 
@@ -81,6 +84,10 @@ class Application:
         if request.path == METRICS:
             _refuse_unless(is_read)
             return Response(200, self._control.exposition(), CONTENT_TYPE)
+        if request.path in page.FILES and is_read:
+            return page.file(request.path)
+        if request.path == STREAM and is_read:
+            return self._streams.open()
         if request.path == PEERS and request.method == "POST":
             return self._add_peer(body)
         if request.path.startswith(f"{PEERS}/"):
@@ -92,7 +99,8 @@ class Application:
         if folder == PUBLIC_KEY and last:
             _refuse_unless(is_read)
             return self._public_key(text_of(last))
-        raise HttpError(404 if snapshot is None else 405)
+        is_known = snapshot is not None or request.path in page.FILES or request.path == STREAM
+        raise HttpError(405 if is_known else 404)
 
     async def _events(self, query: dict[str, str]) -> Response:
         """Returns the events with a sequence above `after`; if there are none, waits up to `wait` seconds for one."""

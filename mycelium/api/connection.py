@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 from typing import Final
 
 import h11
@@ -98,7 +99,17 @@ class ApiConnection(asyncio.StreamReaderProtocol):
                         return
 
     async def _send(self, response: Response, *, is_bodiless: bool) -> None:
-        for event in response.events(_NAME, is_bodiless=is_bodiless):
+        await self._write(response.events(_NAME, is_bodiless=is_bodiless))
+        if response.parts is not None and not is_bodiless:
+            self.is_answering = False  # a stop of the daemon waits for no end of it
+            async with contextlib.aclosing(response.parts) as parts:
+                async for part in parts:
+                    await self._write([h11.Data(data=part)])
+            await self._write([h11.EndOfMessage()])
+
+    async def _write(self, events: Iterable[h11.Event]) -> None:
+        """Sends a part of an answer; raises TimeoutError if the caller does not read it."""
+        for event in events:
             self._writer.write(self._http.send(event) or b"")
         async with asyncio.timeout(IDLE_SECONDS):
             await self._writer.drain()

@@ -1,12 +1,15 @@
 """Access control of the HTTP API. Pure.
 
-A unix socket is protected by the mode of its file. On loopback any local program may call, but no web page: a form sends
-`Origin`, and DNS rebinding shows in `Host`. With a token, every call on TCP needs the token and nothing else; without one,
-only loopback is served, unless the operator has opened an address to other hosts.
+A unix socket is protected by the mode of its file. On loopback any local program may call, but no web page except the
+daemon's own: others show by `Origin`, by `Sec-Fetch-Site` where a browser sends no `Origin`, and after DNS rebinding by `Host`.
+With a token, every call on TCP needs the token and nothing else; without one, only loopback is served, unless the operator has
+opened an address to other hosts. The files of the page hold nothing to protect, and a browser can't be given the token before
+it has them: they need none.
 """
 
 import hmac
 import ipaddress
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct
@@ -36,17 +39,17 @@ class Guard:
         self._is_free = address.is_unix or (is_open and not address.is_loopback)
         self._token = token
 
-    def refusal(
-        self, method: str, *, host: str | None, origin: str | None, authorization: str | None
-    ) -> Refusal | None:
-        """Returns None for an allowed call; the arguments are the headers of these names, None for absent ones."""
+    def refusal(self, method: str, headers: Mapping[str, str], *, is_public: bool = False) -> Refusal | None:
+        """Returns None for an allowed call; names of headers are in lower case. What `is_public` needs no token."""
         if self._is_free:
             return None
         if self._token is not None:
-            return None if self._is_token(authorization) else Refusal(401, "this call needs the API token")
+            is_allowed = is_public or self._is_token(headers.get("authorization"))
+            return None if is_allowed else Refusal(401, "this call needs the API token")
+        host = headers.get("host")
         if host is not None and not _is_loopback(host):
             return Refusal(403, "the Host header must name the loopback of this host")
-        if origin is not None and method not in _SAFE_METHODS:
+        if _is_of_a_foreign_page(headers) or (method not in _SAFE_METHODS and "origin" in headers):
             return Refusal(403, "web pages are not allowed to make this call")
         return None
 
@@ -55,6 +58,15 @@ class Guard:
             return False
         given = authorization.removeprefix(_SCHEME).encode(errors="surrogateescape")
         return hmac.compare_digest(given, self._token.encode())
+
+
+def _is_of_a_foreign_page(headers: Mapping[str, str]) -> bool:
+    """Tells whether a page of another origin makes a call; a link there that leads here is none."""
+    origin = headers.get("origin")
+    if origin is not None:
+        return origin != f"http://{headers.get('host')}"
+    is_foreign = headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
+    return is_foreign and headers.get("sec-fetch-mode") != "navigate"
 
 
 def _is_loopback(host_header: str) -> bool:

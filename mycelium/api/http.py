@@ -1,5 +1,6 @@
 """What the API takes and gives of HTTP; `h11` reads and writes the bytes (RFC 9112)."""
 
+from collections.abc import AsyncGenerator
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl, unquote
@@ -24,19 +25,23 @@ class Request(Struct, frozen=True):
 
 
 class Response(Struct, frozen=True):
-    """An answer, with something or nothing in its body."""
+    """An answer. `parts` is the rest of a body whose end nobody knows yet."""
 
     status: int
     body: bytes = b""
     content_type: str = JSON
+    headers: tuple[tuple[str, str], ...] = ()  # besides those that every answer has
+    parts: AsyncGenerator[bytes, None] | None = None
 
     def events(self, server: str, *, is_bodiless: bool) -> list[h11.Event]:
-        """Returns what `h11` is to send; `is_bodiless` leaves out the body that the head tells of, as HEAD asks for."""
-        headers = [("Server", server)]
+        """Returns what `h11` is to send before `parts`; `is_bodiless` leaves out the body that the head tells of, for HEAD."""
+        headers = [("Server", server), *self.headers]
         if self.status != HTTPStatus.NO_CONTENT:
-            headers += [("Content-Type", self.content_type), ("Content-Length", str(len(self.body)))]
+            headers.append(("Content-Type", self.content_type))
+            headers += [] if self.parts else [("Content-Length", str(len(self.body)))]
         head = h11.Response(status_code=self.status, headers=headers, reason=HTTPStatus(self.status).phrase)
-        return [head, h11.Data(data=b"" if is_bodiless else self.body), h11.EndOfMessage()]
+        end = [] if self.parts and not is_bodiless else [h11.EndOfMessage()]
+        return [head, h11.Data(data=b"" if is_bodiless else self.body), *end]
 
 
 def error(status: int, reason: str = "") -> Response:

@@ -9,6 +9,7 @@ from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.control import NodeControl
 from mycelium.api.app import Application, MetricsApplication
 from mycelium.api.connection import ApiConnection
+from mycelium.api.counters import ApiCounters
 from mycelium.api.guard import Guard
 from mycelium.api.listener import open_listener, remove_socket_file
 from mycelium.limits import API_CONNECTIONS
@@ -31,6 +32,7 @@ class ApiServer:
         self._socket: socket.socket | None = None
         self._application: Application | None = None
         self.connections: set[ApiConnection] = set()
+        self.counters = ApiCounters()
         self._listener: asyncio.Server | None = None
         self.address = address  # after `bind`, port 0 is replaced by the chosen port
 
@@ -50,7 +52,7 @@ class ApiServer:
 
     async def start(self, control: NodeControl) -> None:
         """Starts to answer; only after `bind`."""
-        self._application = self._application_class(control, self._guard)
+        self._application = self._application_class(control, self._guard, self.counters)
         loop = asyncio.get_running_loop()
         serve = loop.create_unix_server if self.address.is_unix else loop.create_server
         assert self._socket is not None

@@ -188,6 +188,7 @@ class Daemon:
             self._node.metrics.add(tun.counters, prefix="tun_")
             transports.underlay.follow(tun.name)
         transports.register(self._node.metrics)
+        self._node.metrics.add(self._api.counters, prefix="api_")
         self._listening = transports.local_endpoints
         self._event_log = EventLog(self._node.journal)
         self._driver = Driver(

@@ -114,6 +114,11 @@ class LiveControl:
         """Returns all other finite routes."""
         return [_route(route) for route in self._node.routing.fallback_routes()]
 
+    def next_hops(self) -> dict[bytes, tuple[bytes, int]]:
+        """Returns next hop and cost of each reachable node."""
+        routing = self._node.routing
+        return {node: (hop, routing.metric(node)) for node, hop in routing.forwarding.next_hop.items()}
+
     def public_key_of(self, address: str) -> str | None:
         """Returns the X25519 key of the node that owns an address, in hex; None for an unknown node or no address."""
         try:

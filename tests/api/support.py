@@ -46,6 +46,7 @@ class FakeNode:
         self.last_error: str | None = None  # of all peers
         self.key_shared: str | None = None  # of this node and all peers
         self.happened: list[EventInfo] = []
+        self.hops: dict[bytes, tuple[bytes, int]] = {}
         self.watched = asyncio.Event()  # somebody waits for an event, or has
         self._next_event = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -101,6 +102,9 @@ class FakeNode:
 
     def routes_fallback(self) -> list[RouteInfo]:
         return []
+
+    def next_hops(self) -> dict[bytes, tuple[bytes, int]]:
+        return self.hops
 
     def public_key_of(self, address: str) -> str | None:
         return KEY if address == ADDRESS else None

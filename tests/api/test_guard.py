@@ -18,8 +18,19 @@ def status(
     host: str | None = "127.0.0.1:8989",
     origin: str | None = None,
     authorization: str | None = None,
+    site: str | None = None,
+    mode: str | None = None,
+    is_public: bool = False,
 ) -> int | None:
-    refusal = guard.refusal(method, host=host, origin=origin, authorization=authorization)
+    given = {
+        "host": host,
+        "origin": origin,
+        "authorization": authorization,
+        "sec-fetch-site": site,
+        "sec-fetch-mode": mode,
+    }
+    headers = {name: value for name, value in given.items() if value is not None}
+    refusal = guard.refusal(method, headers, is_public=is_public)
     return None if refusal is None else refusal.status
 
 
@@ -50,10 +61,30 @@ def test_a_name_pointed_at_loopback_is_refused(host: str, method: str) -> None:
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", ""])
-def test_a_web_page_may_not_change_anything(origin: str) -> None:
-    assert status(Guard(LOOPBACK, None), "POST", origin=origin) == 403
-    assert status(Guard(LOOPBACK, None), "DELETE", origin=origin) == 403
-    assert status(Guard(LOOPBACK, None), "GET", origin=origin) is None
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "DELETE"])
+def test_a_foreign_web_page_may_call_nothing(origin: str, method: str) -> None:
+    assert status(Guard(LOOPBACK, None), method, origin=origin) == 403
+    assert status(Guard(LOOPBACK, None), method, origin=origin, is_public=True) == 403
+
+
+def test_the_own_page_may_look_and_change_nothing() -> None:
+    guard, own = Guard(LOOPBACK, None), "http://127.0.0.1:8989"
+    assert status(guard, "GET", host="127.0.0.1:8989", origin=own, site="same-origin") is None
+    assert status(guard, "POST", host="127.0.0.1:8989", origin=own, site="same-origin") == 403
+    assert status(guard, "GET", host="127.0.0.1:8989", origin="http://127.0.0.1:80") == 403
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_foreign_page_can_lead_here_and_include_nothing(site: str) -> None:
+    """Browsers send no Origin with the request for an image or a script."""
+    assert status(Guard(LOOPBACK, None), "GET", site=site, mode="no-cors") == 403
+    assert status(Guard(LOOPBACK, None), "GET", site=site, mode="navigate") is None
+    assert status(Guard(LOOPBACK, None), "GET", site="none", mode="navigate") is None
+
+
+def test_with_a_token_set_the_files_of_the_page_need_none() -> None:
+    assert status(Guard(PUBLIC, "secret"), "GET", host="mesh.example", is_public=True) is None
+    assert status(Guard(PUBLIC, "secret"), "GET", host="mesh.example") == 401
 
 
 def test_the_file_mode_alone_guards_a_unix_socket() -> None:

@@ -1,5 +1,7 @@
 """Requests are read exactly or refused; answers are what clients expect."""
 
+from collections.abc import AsyncGenerator
+
 import h11
 import pytest
 
@@ -57,6 +59,18 @@ def test_an_answer_to_head_tells_of_its_body_only() -> None:
     answer = sent(Response(200, b"[1]"), to=b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert b"Content-Length: 3" in answer
     assert answer.endswith(b"\r\n\r\n")
+
+
+def test_a_body_without_a_known_end_is_sent_in_parts() -> None:
+    async def parts() -> AsyncGenerator[bytes, None]:
+        yield b""
+
+    answer = sent(
+        Response(200, content_type="text/event-stream", headers=(("Cache-Control", "no-store"),), parts=parts())
+    )
+    assert b"Cache-Control: no-store\r\n" in answer
+    assert b"Content-Type: text/event-stream\r\n" in answer
+    assert answer.endswith(b"Transfer-Encoding: chunked\r\n\r\n")
 
 
 def test_nothing_has_no_length() -> None:

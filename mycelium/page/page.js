@@ -1,0 +1,511 @@
+"use strict";
+/* The daemon's page: what its stream tells, as a map, a table and a timeline. Everything is text to the document, never markup. */
+const API = "/api/v1";
+const KEPT_MS = 600_000; // of what is measured
+const BUCKET_MS = 5_000; // one point of a sparkline
+const SILENT_MS = 5_000; // the stream says something each second
+const GONE_S = 60; // how long a node that was lost stays on the map
+const SHOWN = 200; // rows of a list at once
+const $ = (id) => document.getElementById(id);
+
+const state = { own: "", status: null, peers: new Map(), routes: new Map(), events: [], times: new Map(), histories: new Map(), rates: new Map(),
+  time: 0, heardAt: 0, trouble: "", moment: null, picked: null, kind: "all", sort: { by: "name", up: true }, rows: SHOWN };
+
+/* -- words and numbers -- */
+
+function el(tag, attributes = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+    else if (value !== null && value !== false) made.setAttribute(name, value === true ? "" : value);
+  }
+  made.append(...children.filter((one) => one !== null));
+  return made;
+}
+
+const short = (address) => address === state.own ? "this node" : address.split(":").slice(0, 2).join(":");
+const digits = (value) => value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+const ms = (value) => value == null ? "–" : `${digits(value)} ms`;
+const percent = (share) => share == null ? "–" : share === 0 ? "0 %" : share < 0.001 ? "< 0.1 %" : `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
+const level = (loss) => loss >= 0.1 ? 2 : loss >= 0.01 ? 1 : 0;
+const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+
+function rate(bytesPerSecond) {
+  let bits = bytesPerSecond * 8, unit = 0;
+  while (bits >= 999.5 && unit < 3) { bits /= 1000; unit++; }
+  return [unit ? digits(bits) : bits.toFixed(0), ["bit/s", "kbit/s", "Mbit/s", "Gbit/s"][unit]];
+}
+
+function span(seconds) {
+  const whole = Math.max(0, Math.floor(seconds)), parts = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const first = Math.max(0, parts.findIndex(([size]) => whole >= size));
+  return whole === 0 ? "0 s" : parts.slice(first, first + 2).map(([size, unit], index) => {
+    const before = index ? whole % parts[first][0] : whole;
+    return `${Math.floor(before / size)} ${unit}`;
+  }).filter((part, index) => !index || !part.startsWith("0 ")).join(" ");
+}
+
+/* -- the stream -- */
+
+async function ask(path) {
+  const token = sessionStorage.getItem("token");
+  const answer = await fetch(API + path, token ? { headers: { Authorization: `Bearer ${token}` } } : {});
+  if (answer.status === 401) await askToken();
+  if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `the daemon answered ${answer.status}`);
+  return answer;
+}
+
+function askToken() {
+  return new Promise((done) => {
+    if ($("ask").open) return done();
+    $("ask").showModal();
+    $("ask").addEventListener("close", () => { sessionStorage.setItem("token", $("token").value.trim()); $("token").value = ""; done(); }, { once: true });
+  });
+}
+
+async function follow() {
+  for (let wait = 500; ; wait = Math.min(wait * 2, 8000)) {
+    try {
+      const { body } = await ask("/stream");
+      const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+      forget();
+      for (let rest = ""; ;) {
+        const { value, done } = await reader.read();
+        if (done) break;
+        const parts = (rest + value).split("\n\n");
+        rest = parts.pop();
+        for (const part of parts) take(JSON.parse(part.slice(6)));
+        wait = 500;
+      }
+      state.trouble = "the daemon has ended the stream";
+    } catch (failed) {
+      state.trouble = failed instanceof TypeError ? "the daemon does not answer" : failed.message;
+    }
+    changed();
+    await new Promise((next) => setTimeout(next, wait));
+  }
+}
+
+function forget() {
+  for (const kept of [state.peers, state.routes, state.rates]) kept.clear();
+  state.events = [];
+  state.trouble = "";
+  refresh();
+}
+
+async function refresh() {
+  try {
+    state.status = await (await ask("/admin/status")).json();
+    state.own = state.status.nodeIp;
+    changed();
+  } catch { /* the stream tells of the trouble */ }
+}
+
+function take(update) {
+  const passed = update.time - state.time, isFirst = !state.peers.size && !state.routes.size;
+  for (const [key, peer] of Object.entries(update.peers ?? {})) {
+    const before = state.peers.get(key);
+    if (peer === null) { state.peers.delete(key); state.rates.delete(key); continue; }
+    state.peers.set(key, peer);
+    const last = state.times.get(key) ?? state.time;
+    const over = Math.max(0.5, update.time - last);
+    state.rates.set(key, before ? { in: Math.max(0, peer.rxBytes - before.rxBytes) / over, out: Math.max(0, peer.txBytes - before.txBytes) / over } : { in: 0, out: 0 });
+    state.times.set(key, update.time);
+  }
+  if (passed > 0.5) for (const key of state.peers.keys()) if (!(key in (update.peers ?? {}))) state.rates.set(key, { in: 0, out: 0 });
+  for (const [node, way] of Object.entries(update.routes ?? {})) {
+    if (way === null) { const old = state.routes.get(node); state.routes.delete(node); if (old) lost.set(node, { ...old, at: update.time }); continue; }
+    state.routes.set(node, { hop: way[0], ms: way[1] / 100 });
+    costs.set(node, way[1] / 100);
+    lost.delete(node);
+  }
+  if (update.events) state.events.push(...update.events);
+  if (state.events.length > 4096) state.events.splice(0, state.events.length - 4096);
+  state.time = update.time;
+  state.heardAt = performance.now();
+  measure();
+  if (update.events && !isFirst) state.events.at(-1).isNew = true;
+  changed();
+}
+
+const lost = new Map(); // node -> its last way, and when it was lost
+const costs = new Map(); // node -> ms of its last way
+
+/* -- what was measured, for sparklines -- */
+
+function note(key, value) {
+  const bucket = Math.floor(state.time * 1000 / BUCKET_MS);
+  if (!state.histories.has(key)) state.histories.set(key, []);
+  const kept = state.histories.get(key);
+  if (kept.at(-1)?.[0] === bucket) kept.at(-1)[1] = value;
+  else kept.push([bucket, value]);
+  if (kept[0][0] < bucket - KEPT_MS / BUCKET_MS) kept.shift();
+}
+
+function measure() {
+  for (const [key, peer] of state.peers) {
+    const speed = state.rates.get(key);
+    note(`rtt ${key}`, peer.rttMs ?? null);
+    note(`loss ${key}`, peer.loss ?? null);
+    note(`rate ${key}`, speed ? speed.in + speed.out : null);
+  }
+  for (const [node, { ms: cost }] of state.routes) note(node, cost);
+}
+
+function line(key, { height = 20, floor = 0, least = 0 } = {}) { // the path of a sparkline, 120 wide; `least`: what its height stands for at least
+  const points = state.histories.get(key) ?? [], end = Math.floor(state.time * 1000 / BUCKET_MS), width = KEPT_MS / BUCKET_MS;
+  const top = Math.max(least, ...points.map(([, value]) => value ?? 0)) || 1;
+  let path = "", isDown = false;
+  for (const [bucket, value] of points) {
+    if (value === null) { isDown = false; continue; }
+    const x = width - (end - bucket), y = height - 1 - (Math.max(0, value - floor) / top) * (height - 3);
+    path += `${isDown ? "L" : "M"}${x} ${y.toFixed(1)}`;
+    if (!isDown) path += `h.1`;
+    isDown = true;
+  }
+  return path;
+}
+
+function spark(key, words, options = {}) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg"), height = options.height ?? 20;
+  for (const [name, value] of Object.entries({ viewBox: `0 0 120 ${height}`, preserveAspectRatio: "none", class: `spark ${options.height ? "wide" : ""}`, role: "img", "aria-label": words })) svg.setAttribute(name, value);
+  const path = document.createElementNS(svg.namespaceURI, "path");
+  path.setAttribute("d", line(key, options));
+  svg.append(path);
+  return svg;
+}
+
+/* -- the moment that is shown -- */
+
+const isAlive = (peer) => peer.connectionState === "alive";
+const peerOf = (address) => [...state.peers].find(([, peer]) => peer.address === address) ?? [null, null];
+const entriesAlive = () => [...state.peers.values()].filter(isAlive).length;
+
+function shownNow() { // {ways, links, gone} at the moment that is shown
+  const alive = new Map([...state.peers].filter(([, peer]) => peer.address && isAlive(peer)).map(([key, peer]) => [peer.address, key]));
+  let ways = state.routes, linked = alive.keys(), time = state.time;
+  if (state.moment !== null) {
+    time = state.moment;
+    ({ ways, links: linked } = rewound(state.routes, alive.keys(), state.events, time, (node) => costs.get(node) ?? null));
+  }
+  const links = new Map([...linked].map((address) => [address, linkOf(alive.get(address))]));
+  const gone = state.moment !== null ? [] : [...lost].filter(([node, { at }]) => at > time - GONE_S && !ways.has(node));
+  return { ways, links, gone: new Map(gone) };
+}
+
+function linkOf(key) {
+  const peer = state.peers.get(key), speed = state.rates.get(key) ?? { in: 0, out: 0 };
+  if (!peer || state.moment !== null) return { level: 0, rate: 0 };
+  return { level: level(peer.loss), note: peer.loss >= 0.01 ? percent(peer.loss) : "", rate: speed.in + speed.out };
+}
+
+/* -- painting -- */
+
+let isDue = false;
+const map = new MeshMap($("map"), { onPick: (id) => choose(id, { isFromMap: true }), onPoint: tip });
+
+function changed() {
+  if (isDue) return;
+  isDue = true;
+  requestAnimationFrame(() => { isDue = false; paint(); });
+}
+
+function paint() {
+  const shown = shownNow();
+  if (state.own) map.show(myView({ own: state.own, ...shown, name: short }));
+  map.light(hovered());
+  paintHead();
+  paintOwn();
+  paintDetails(shown);
+  paintLinks();
+  paintEvents();
+  paintRewind();
+  $("empty").hidden = !state.own || shown.ways.size > 0;
+  if (!shown.ways.size) $("empty").textContent = state.moment !== null ? "No other node was reached then." : state.peers.size ? "No other node is reached yet." : "No peers yet: mycelium peers add HOST:9651";
+}
+
+function paintHead() {
+  const isGone = state.trouble || (state.heardAt && performance.now() - state.heardAt > SILENT_MS);
+  const words = isGone ? state.trouble || "no word from the daemon" : state.moment !== null ? "Rewound" : state.heardAt ? "Live" : "Connecting";
+  if ($("state").textContent !== words) $("state").textContent = words;
+  $("state").className = isGone ? "gone" : state.moment !== null ? "past" : "";
+  document.title = `${entriesAlive()} of ${state.peers.size} peers alive – Mycelium`;
+}
+
+function paintOwn() {
+  const { status } = state;
+  if (!status) return;
+  const speeds = [...state.rates.values()], sum = (way) => rate(speeds.reduce((total, one) => total + one[way], 0));
+  const value = (name, [number, unit]) => el("div", {}, el("dt", {}, name), el("dd", {}, number, " ", el("small", {}, unit)));
+  const uptime = status.uptimeS + (performance.now() - (status.at ??= performance.now())) / 1000;
+  fill($("own"), el("h2", {}, "This node", el("small", {}, `up ${span(uptime)}`)), full(status.nodeIp),
+    el("dl", { class: "big" }, value("In", sum("in")), value("Out", sum("out")),
+      value("Peers alive", [String(entriesAlive()), `of ${state.peers.size}`]), value("Nodes reached", [String(state.routes.size), ""])),
+    el("p", { class: "quiet" }, `Version ${status.version}, interface ${status.tun ?? "none"}`),
+    ...[status.tunFault, status.keyShared].filter(Boolean).map((words) => el("p", { class: "alarm" }, words)));
+}
+
+function full(address) {
+  return el("div", { class: "full" }, el("span", { class: "address" }, address),
+    el("button", { class: "small", "aria-label": `Copy ${address}`, onclick: (event) => copy(address, event.target) }, "Copy"));
+}
+
+async function copy(text, button) {
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(button.previousSibling);
+    button.textContent = "Selected";
+  }
+}
+
+function fill(place, ...children) { // keeps what has the focus or is being used
+  if (place.contains(document.activeElement) && document.activeElement !== place) {
+    const { tagName, textContent } = document.activeElement;
+    place.replaceChildren(...children);
+    [...place.querySelectorAll(tagName)].find((one) => one.textContent === textContent)?.focus({ preventScroll: true });
+  } else place.replaceChildren(...children);
+}
+
+/* -- the node that is chosen -- */
+
+function choose(id, { isFromMap = false } = {}) {
+  state.picked = id;
+  state.explained = null;
+  if (!isFromMap) map.pick(id);
+  changed();
+  if (id && id !== state.own) explain(id);
+}
+
+async function explain(id) {
+  try {
+    const explained = await (await ask(`/admin/routes/explain/${encodeURIComponent(id)}`)).json();
+    if (state.picked === id) state.explained = explained;
+    changed();
+  } catch { /* a daemon of another version, or the node is forgotten: the rest is shown */ }
+}
+
+function nameButton(id) {
+  return el("button", { class: "name", title: id, onclick: () => choose(id) }, short(id));
+}
+
+function paintDetails({ ways }) {
+  const id = state.picked, place = $("details");
+  place.hidden = !id;
+  if (!id) return;
+  const [key, peer] = peerOf(id), way = ways.get(id);
+  const kind = id === state.own ? "yours" : peer ? "neighbour" : way ? "reached through others" : "not reached";
+  fill(place, el("h2", {}, short(id), el("small", {}, kind)), full(id), ...(id === state.own ? [] : [...wayTo(id, way), ...measured(id, key, peer), ...choices(), ...told(id)]));
+}
+
+function wayTo(id, way) {
+  if (!way) return [el("p", {}, lost.has(id) ? `No way there since ${clock(lost.get(id).at)}.` : "No way there.")];
+  const hops = way.hop === id ? [] : [" → ", nameButton(way.hop), way.ms === null ? "" : " → … "];
+  return [el("p", { class: "way" }, "this node", ...hops, " → ", el("b", {}, short(id)), way.hop === id ? " directly" : ""),
+    el("p", {}, way.ms === null ? "How long the way was then is not kept." : `Cost of the way: ${ms(way.ms)}`)];
+}
+
+function measured(id, key, peer) {
+  if (!peer) return [el("h3", {}, "Cost of the way, last 10 minutes"), spark(id, `Cost of the way to ${short(id)}`, { height: 44 })];
+  const facts = [`Round trip ${ms(peer.rttMs)}`, `loss ${percent(peer.loss)}`, peer.mtu ? `datagrams of ${peer.mtu} bytes` : ""];
+  return [el("p", {}, facts.filter(Boolean).join(", ")), el("p", { class: "quiet address" }, `${peer.endpoint.proto}://${peer.endpoint.socketAddr}`),
+    peer.publicKey ? el("p", { class: "quiet address" }, `Key ${peer.publicKey.slice(0, 16)}…`) : null,
+    el("h3", {}, "Round trip, last 10 minutes"), spark(`rtt ${key}`, `Round trip to ${short(id)}`, { height: 44 })].filter(Boolean);
+}
+
+const VERDICTS = { chosen: "in use", longer: "would be longer", damped: "its link fails often", unfeasible: "might lead back here", suspected: "does not answer at present", retracted: "has no way there any more" };
+
+function choices() {
+  const { explained } = state;
+  if (!explained?.candidates.length) return [];
+  return [el("h3", {}, explained.candidates.length > 1 ? "Neighbours that lead there" : "Neighbour that leads there"),
+    el("table", { class: "choice" }, ...explained.candidates.map((one) => el("tr", {},
+      el("td", {}, nameButton(one.nextHop), el("small", {}, VERDICTS[one.verdict] ?? one.verdict)),
+      el("td", {}, one.cost === null ? "–" : ms(one.cost / 100), el("small", {}, `link ${ms(one.linkCost / 100)}`)))))];
+}
+
+function told(id) {
+  const found = state.events.filter(({ event }) => [event.node, event.before, event.after].includes(id)).slice(-5).reverse();
+  return found.length ? [el("h3", {}, "Last events"), ...found.map((one) => el("p", { class: "quiet" }, `${clock(one.event.time)} `, ...worded(one)))] : [];
+}
+
+/* -- links -- */
+
+const speed = (key) => { const now = state.rates.get(key); return now ? now.in + now.out : 0; };
+const COLUMNS = [
+  { id: "name", title: "Neighbour", sorts: ([, peer]) => peer.address ?? peer.url ?? "" },
+  { id: "at", title: "Reached at", isWide: true, sorts: ([, peer]) => peer.endpoint.socketAddr },
+  { id: "rtt", title: "Round trip", isNumber: true, sorts: ([, peer]) => peer.rttMs ?? Infinity },
+  { id: "loss", title: "Loss", isNumber: true, sorts: ([, peer]) => peer.loss ?? -1 },
+  { id: "rate", title: "Rate", isNumber: true, sorts: ([key]) => speed(key) },
+  { id: "total", title: "In / out", isNumber: true, isWide: true, sorts: ([, peer]) => peer.rxBytes + peer.txBytes },
+];
+
+function bytes(count) {
+  let unit = 0;
+  for (; count >= 999.5 && unit < 4; unit++) count /= 1000;
+  return `${unit ? digits(count) : count} ${["B", "kB", "MB", "GB", "TB"][unit]}`;
+}
+
+function paintLinks() {
+  const { by, up } = state.sort, column = COLUMNS.find(({ id }) => id === by);
+  fill($("columns"), ...COLUMNS.map(({ id, title, isNumber, isWide }) => el("th", { scope: "col", class: [isNumber && "number", isWide && "wide"].filter(Boolean).join(" "), "aria-sort": id === by ? (up ? "ascending" : "descending") : null },
+    el("button", { onclick: () => { state.sort = { by: id, up: id === by ? !up : !isNumber }; paintLinks(); } }, title))));
+  const sorted = [...state.peers].map((entry) => [column.sorts(entry), entry]).sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0) * (up ? 1 : -1));
+  fill($("rows"), ...sorted.slice(0, SHOWN).map(([, entry]) => row(...entry)));
+}
+
+function row(key, peer) {
+  const measureCell = (kind, words, name, options) => el("td", { class: "number" }, el("div", { class: "measure" }, spark(`${kind} ${key}`, name, options), el("span", {}, words)));
+  const open = () => peer.address && choose(peer.address);
+  const name = peer.address ? el("button", { class: "name", title: peer.address }, short(peer.address)) : el("span", {}, peer.url ?? peer.endpoint.socketAddr);
+  const cells = [el("td", {}, el("i", { class: `dot ${peer.connectionState}` }), name, isAlive(peer) ? "" : ` ${peer.connectionState}`),
+    el("td", { class: "wide at address", title: peer.endpoint.socketAddr }, `${peer.endpoint.proto}://${peer.endpoint.socketAddr}`)];
+  if (!isAlive(peer)) cells.push(el("td", { colspan: 4, class: "trouble" }, peer.lastError ?? ""));
+  else {
+    const [number, unit] = rate(speed(key));
+    cells.push(measureCell("rtt", ms(peer.rttMs), "Round trip", { least: 0.5 }), measureCell("loss", percent(peer.loss), "Loss", { least: 0.02 }), measureCell("rate", `${number} ${unit}`, "Rate", { least: 1000 }),
+      el("td", { class: "number wide" }, `${bytes(peer.rxBytes)} / ${bytes(peer.txBytes)}`));
+    cells[3].classList.add(["well", "warn", "bad"][level(peer.loss)]);
+  }
+  return el("tr", { class: peer.address && peer.address === state.picked ? "picked" : "", onclick: open }, ...cells);
+}
+
+/* -- events -- */
+
+const SIGNS = { "link-up": ["▲", "up"], "link-trusted": ["▲", "up"], "link-down": ["▼", "down"], "link-suspect": ["◆", "doubt"], "peer-failed": ["!", "doubt"],
+  route: ["↷", ""], routes: ["↷", ""], "shortcut-opened": ["▲", "up"], "key-shared": ["!", "down"] };
+const KINDS = { all: "All", links: "Links", routes: "Routes" };
+const isRoute = (kind) => kind === "route" || kind === "routes";
+let listed = ""; // what the list shows, so that it stands still under the hand
+let lights = []; // of the event under the hand
+
+const hovered = () => lights;
+
+function worded({ event, text }) { // with nodes by their short names
+  const nodes = [event.node, event.before, event.after].filter((one) => one && !one.includes("/"));
+  const parts = [text];
+  for (const id of new Set(nodes)) for (let at = 0; at < parts.length; at++) {
+    const found = typeof parts[at] === "string" ? parts[at].indexOf(id) : -1;
+    if (found >= 0) parts.splice(at, 1, parts[at].slice(0, found), nameButton(id), parts[at].slice(found + id.length));
+  }
+  return parts;
+}
+
+function paintEvents() {
+  const chosen = state.events.filter(({ event }) => state.kind === "all" || isRoute(event.kind) === (state.kind === "routes"));
+  const key = `${state.kind} ${chosen.length} ${chosen.at(-1)?.event.sequence} ${state.rows} ${state.moment}`;
+  if (key === listed) return;
+  listed = key;
+  const rows = chosen.slice(-state.rows).reverse().map(eventRow);
+  if (chosen.length > state.rows) rows.push(el("li", { class: "more" }, el("button", { class: "small", onclick: () => { state.rows += SHOWN; changed(); } }, "Show older ones")));
+  fill($("events"), ...(rows.length ? rows : [el("li", { class: "more quiet" }, "Nothing has happened yet.")]));
+  fill($("kinds"), ...Object.entries(KINDS).map(([id, title]) => el("button", { "aria-pressed": String(id === state.kind), onclick: () => { state.kind = id; changed(); } }, title)));
+}
+
+function eventRow(one) {
+  const { event } = one, [sign, kind] = SIGNS[event.kind] ?? ["·", ""], touched = [event.node, event.before, event.after].filter(Boolean);
+  const light = (ids) => () => { lights = ids; map.light(ids); };
+  const isNew = one.isNew;
+  one.isNew = false;
+  return el("li", { class: [kind, isNew ? "new" : "", state.moment !== null && event.time > state.moment ? "later" : ""].join(" "), tabindex: "0", "data-sequence": event.sequence,
+    onmouseenter: light(touched), onmouseleave: light([]), onfocus: light(touched), onblur: light([]), onkeydown: (pressed) => pressed.key === "Enter" && pressed.target.tagName === "LI" && show(event.time) },
+  el("span", { class: "sign", "aria-hidden": "true" }, sign), el("span", {}, ...worded(one)),
+  el("time", { datetime: new Date(event.time * 1000).toISOString(), title: "Show the map at this moment", onclick: () => show(event.time) }, clock(event.time)));
+}
+
+/* -- rewind -- */
+
+const oldest = () => Math.min(state.events[0]?.event.time ?? state.time, state.time - 60);
+
+function show(moment) {
+  state.moment = moment;
+  changed();
+}
+
+function paintRewind() {
+  const from = oldest(), slider = $("slider"), now = state.moment ?? state.time, share = (now - from) / (state.time - from || 1);
+  if (document.activeElement !== slider || state.moment === null) slider.value = Math.round(share * 1000);
+  const words = state.moment === null ? "now" : `${clock(now)}, ${span(state.time - now)} ago`;
+  $("moment").textContent = words;
+  slider.setAttribute("aria-valuetext", words);
+  $("live").setAttribute("aria-pressed", String(state.moment === null));
+  paintMarks(from);
+}
+
+function paintMarks(from) {
+  const canvas = $("marks"), { width, height } = canvas.getBoundingClientRect(), dots = devicePixelRatio || 1, pen = canvas.getContext("2d"), style = getComputedStyle(canvas);
+  canvas.width = width * dots;
+  canvas.height = height * dots;
+  pen.scale(dots, dots);
+  for (const { event } of state.events) {
+    const [, kind] = SIGNS[event.kind] ?? ["", ""];
+    pen.fillStyle = style.getPropertyValue({ down: "--bad", doubt: "--warn", up: "--accent" }[kind] ?? "--muted");
+    const tall = kind === "down" ? 1 : kind ? 0.7 : 0.4;
+    pen.fillRect(Math.round((event.time - from) / (state.time - from || 1) * (width - 2)), height * (1 - tall), 2, height * tall);
+  }
+}
+
+/* -- search and hands -- */
+
+let at = 0; // which of the nodes found
+
+function found() {
+  const text = $("search").value.trim().toLowerCase();
+  if (!text) return [];
+  const keys = new Map([...state.peers.values()].filter((peer) => peer.address).map((peer) => [peer.address, peer]));
+  const matches = (id) => id.startsWith(text) || keys.get(id)?.publicKey?.startsWith(text) || keys.get(id)?.url?.includes(text);
+  return [...new Set([state.own, ...keys.keys(), ...state.routes.keys()])].filter((id) => id && (matches(id) || short(id).startsWith(text))).slice(0, 12);
+}
+
+function paintFound() {
+  const ids = found(), hasText = Boolean($("search").value.trim());
+  at = Math.min(at, Math.max(0, ids.length - 1));
+  $("found").hidden = !hasText;
+  $("search").setAttribute("aria-expanded", String(hasText));
+  $("search").setAttribute("aria-activedescendant", ids.length ? `found${at}` : "");
+  $("found").replaceChildren(...(ids.length ? ids.map((id, index) => el("li", { id: `found${index}`, role: "option", "aria-selected": String(index === at), onmousedown: () => reach(id) },
+    el("span", { class: "address" }, id), el("small", {}, id === state.own ? "this node" : ms(state.routes.get(id)?.ms)))) : [el("li", { class: "none", role: "option", "aria-selected": "false" }, "No node begins like that")]));
+}
+
+function reach(id) {
+  $("search").value = "";
+  paintFound();
+  choose(id);
+}
+
+function tip(node, where) {
+  $("tip").hidden = !node;
+  if (!node) return;
+  const way = shownNow().ways.get(node.id), [, peer] = peerOf(node.id);
+  $("tip").replaceChildren(el("b", {}, short(node.id)), el("span", { class: "address" }, node.id),
+    node.id === state.own ? "" : way ? `${way.ms === null ? "" : `${ms(way.ms)} `}${way.hop === node.id ? "directly" : `via ${short(way.hop)}`}${peer?.loss >= 0.01 ? `, loses ${percent(peer.loss)}` : ""}` : "not reached");
+  const { width } = $("view").getBoundingClientRect();
+  $("tip").style.left = `${Math.max(4, Math.min(where.x + 14, width - $("tip").offsetWidth - 6))}px`;
+  $("tip").style.top = `${Math.max(4, where.y + 14)}px`;
+}
+
+$("search").addEventListener("input", () => { at = 0; paintFound(); });
+$("search").addEventListener("blur", () => { $("found").hidden = true; });
+$("search").addEventListener("keydown", (event) => {
+  const ids = found(), step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (step) { at = (at + step + ids.length) % (ids.length || 1); paintFound(); event.preventDefault(); }
+  else if (event.key === "Enter" && ids[at]) { reach(ids[at]); $("map").focus(); }
+  else if (event.key === "Escape") { $("search").value = ""; paintFound(); }
+});
+addEventListener("keydown", (event) => {
+  if (event.key === "/" && !/INPUT/.test(document.activeElement.tagName)) { $("search").focus(); event.preventDefault(); }
+  if (event.key === "Escape" && document.activeElement === document.body) choose(null);
+});
+$("slider").addEventListener("input", () => {
+  const share = $("slider").value / 1000, from = oldest();
+  show(share >= 1 ? null : from + share * (state.time - from));
+});
+$("live").addEventListener("click", () => show(null));
+$("closer").addEventListener("click", () => map.zoomBy(1.5));
+$("wider").addEventListener("click", () => map.zoomBy(1 / 1.5));
+$("fit").addEventListener("click", () => map.fit());
+setInterval(refresh, 15_000);
+setInterval(changed, 1_000); // uptime, and a daemon that has gone silent
+follow();

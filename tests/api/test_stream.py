@@ -1,0 +1,219 @@
+"""Streams tell what is different, in time, to a bounded number of readers, and cost nothing without one."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mycelium.admin.control import EventInfo
+from mycelium.api import connection, stream
+from mycelium.api.counters import ApiCounters
+from mycelium.api.stream import Streams
+from mycelium.errors import HttpError
+from mycelium.limits import API_EVENTS_PER_UPDATE, API_STREAMS
+from tests.api.support import FIRST_PEER, FakeNode, serving, unix
+
+SECONDS = 10.0
+ONE, OTHER = bytes([4, *bytes(14), 1]), bytes([4, *bytes(14), 2])
+GET = b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "EVERY_S", 0.02)
+    monkeypatch.setattr(stream, "SOON_S", 0.0)
+    monkeypatch.setattr(stream, "_SHARED_S", 0.0)
+
+
+def link_up(sequence: int) -> EventInfo:
+    return EventInfo(sequence=sequence, time=1.0, kind="link-up", node="400::1", after="udp://192.0.2.1:9651")
+
+
+def opened(streams: Streams) -> AsyncGenerator[bytes, None]:
+    parts = streams.open().parts
+    assert parts is not None
+    return parts
+
+
+async def told(parts: AsyncGenerator[bytes, None], *fields: str) -> dict[str, Any]:
+    """Returns the next update that has one of these fields."""
+    async with asyncio.timeout(SECONDS):
+        async for part in parts:
+            assert part.startswith(b"data: ")
+            assert part.endswith(b"\n\n")
+            update: dict[str, Any] = json.loads(part[6:])
+            if not fields or update.keys() & set(fields):
+                return update
+    raise AssertionError("the stream ended")
+
+
+def test_the_first_update_tells_everything_and_the_next_ones_what_is_different() -> None:
+    async def run() -> None:
+        node = FakeNode()
+        node.hops = {ONE: (ONE, 120), OTHER: (ONE, 300)}
+        node.happen(link_up(1))
+        parts = opened(Streams(node, ApiCounters()))
+        first = await told(parts)
+        assert first["peers"][f"static {FIRST_PEER}"]["rttMs"] == 1.25
+        assert first["routes"] == {"400::1": ["400::1", 120], "400::2": ["400::1", 300]}
+        (event,) = first["events"]
+        assert event["event"]["node"] == "400::1"
+        assert event["text"] == "link up: 400::1 answers at udp://192.0.2.1:9651"
+        assert (await told(parts)).keys() == {"time"}
+        node.hops = {ONE: (ONE, 130)}
+        assert (await told(parts, "routes"))["routes"] == {"400::1": ["400::1", 130], "400::2": None}
+        node.urls = []
+        assert (await told(parts, "peers"))["peers"] == {f"static {FIRST_PEER}": None}
+        await parts.aclose()
+
+    asyncio.run(run())
+
+
+def test_an_event_is_told_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "EVERY_S", 1_000_000.0)
+
+    async def run() -> None:
+        node = FakeNode()
+        parts = opened(Streams(node, ApiCounters()))
+        await told(parts)
+        waiting = asyncio.ensure_future(told(parts, "events"))
+        await node.watched.wait()
+        node.happen(link_up(1))
+        assert [one["event"]["sequence"] for one in (await waiting)["events"]] == [1]
+        await parts.aclose()
+
+    asyncio.run(run())
+
+
+def test_a_long_journal_is_told_in_portions() -> None:
+    async def run() -> None:
+        node = FakeNode()
+        for sequence in range(1, API_EVENTS_PER_UPDATE + 2):
+            node.happen(link_up(sequence))
+        parts = opened(Streams(node, ApiCounters()))
+        assert len((await told(parts))["events"]) == API_EVENTS_PER_UPDATE
+        assert [one["event"]["sequence"] for one in (await told(parts))["events"]] == [API_EVENTS_PER_UPDATE + 1]
+        await parts.aclose()
+
+    asyncio.run(run())
+
+
+def test_nothing_is_computed_while_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+
+    class Watched(FakeNode):
+        def next_hops(self) -> dict[bytes, tuple[bytes, int]]:
+            looks.append(1)
+            return {}
+
+    async def run() -> None:
+        monkeypatch.setattr(stream, "_SHARED_S", SECONDS)
+        streams = Streams(Watched(), ApiCounters())
+        first, second = opened(streams), opened(streams)
+        assert not looks
+        await told(first)
+        await told(second)
+        assert len(looks) == 1  # both share it
+        await first.aclose()
+        await second.aclose()
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(run())
+
+
+def test_the_number_of_streams_is_bounded_and_one_that_ends_makes_room() -> None:
+    async def run() -> None:
+        counters = ApiCounters()
+        streams = Streams(FakeNode(), counters)
+        all_parts = [opened(streams) for _ in range(API_STREAMS)]
+        for parts in all_parts:
+            await told(parts)
+        with pytest.raises(HttpError, match="close another page") as refused:
+            streams.open()
+        assert (refused.value.status, counters.streams_refused) == (503, 1)
+        await all_parts.pop().aclose()
+        all_parts.append(opened(streams))
+        for parts in all_parts:
+            await parts.aclose()
+
+    asyncio.run(run())
+
+
+def test_a_slow_reader_gets_fewer_updates_which_is_counted() -> None:
+    async def run() -> None:
+        node, counters = FakeNode(), ApiCounters()
+        parts = opened(Streams(node, counters))
+        await told(parts)
+        loop = asyncio.get_running_loop()
+        real = loop.time
+        loop.time = lambda: real() + 3.5 * stream.EVERY_S  # type: ignore[method-assign]
+        node.hops = {ONE: (ONE, 1)}
+        assert "routes" in await told(parts)
+        assert counters.updates_skipped == 3
+        await parts.aclose()
+
+    asyncio.run(run())
+
+
+def test_a_stream_outlives_the_time_that_an_idle_connection_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "IDLE_SECONDS", 0.1)
+
+    async def run() -> None:
+        async with serving(FakeNode(), unix(tmp_path)) as server, asyncio.timeout(SECONDS):
+            reader, writer = await asyncio.open_unix_connection(server.address.path)
+            writer.write(GET)
+            assert b"Content-Type: text/event-stream" in await reader.readuntil(b"\r\n\r\n")
+            for _ in range(20):  # 20 updates take 0.4 s
+                await reader.readuntil(b"\n\n\r\n")
+            writer.close()
+
+    asyncio.run(run())
+
+
+def test_a_reader_that_takes_nothing_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "IDLE_SECONDS", 0.1)
+
+    class Verbose(FakeNode):
+        def next_hops(self) -> dict[bytes, tuple[bytes, int]]:
+            self.cost = getattr(self, "cost", 0) + 1
+            return {number.to_bytes(16): (ONE, self.cost) for number in range(5_000)}
+
+    async def run() -> None:
+        async with serving(Verbose(), unix(tmp_path)) as server, asyncio.timeout(SECONDS):
+            reader, writer = await asyncio.open_unix_connection(server.address.path)
+            writer.write(GET)
+            await reader.readuntil(b"\r\n\r\n")
+            await asyncio.gather(*(one.serving for one in server.connections))
+            writer.close()
+
+    asyncio.run(run())
+
+
+def test_a_stop_ends_streams_at_once(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with asyncio.timeout(SECONDS):
+            async with serving(FakeNode(), unix(tmp_path)) as server:
+                reader, writer = await asyncio.open_unix_connection(server.address.path)
+                writer.write(GET)
+                await reader.readuntil(b"\n\n\r\n")
+            await reader.read()
+            writer.close()
+
+    asyncio.run(run())
+
+
+def test_the_head_of_a_stream_can_be_asked_for(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serving(FakeNode(), unix(tmp_path)) as server, asyncio.timeout(SECONDS):
+            reader, writer = await asyncio.open_unix_connection(server.address.path)
+            writer.write(GET.replace(b"GET", b"HEAD") + GET.replace(b"GET", b"POST"))
+            assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+            assert b"405 Method" in await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+
+    asyncio.run(run())
