@@ -45,6 +45,7 @@ EXCUSED: Final = {
     "./dev sim": "it writes into the clone; mycelium-sim, below it, does the same elsewhere",
     "./dev mutate mycelium.link.path.rtt": "it takes a minute; tests/mutate tests it",
     "ping 4b0:1a2b:...": "the address stands for any",
+    "mycelium explain 4b0:1a2b": "the address stands for any",
     "./dev bench throughput --systems limit mycelium nebula wireguard-go yggdrasil tinc --seconds 2": "it takes an hour",
     "./dev bench throughput --path peers/usr/bin peers/usr/sbin --systems limit mycelium nebula": "it takes an hour",
     "./dev bench datapath": "tests/bench runs it",

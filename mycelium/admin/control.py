@@ -7,6 +7,8 @@ from msgspec import Struct
 if TYPE_CHECKING:
     import asyncio
 
+    from mycelium.admin.diagnosis import NodeDiagnosis
+
 
 class AdminInfo(Struct, frozen=True, rename="camel"):
     """GET /api/v1/admin"""
@@ -157,3 +159,7 @@ class NodeControl(Protocol):
 
     def next_event(self) -> "asyncio.Event":
         """Returns what will be set at the next event."""
+
+    @property
+    def diagnosis(self) -> "NodeDiagnosis":
+        """What finds out why something is as it is."""

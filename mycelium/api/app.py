@@ -24,6 +24,7 @@ PEERS: Final = f"{PREFIX}/admin/peers"
 METRICS: Final = "/metrics"
 PUBLIC_KEY: Final = f"{PREFIX}/pubkey"
 STREAM: Final = f"{PREFIX}/stream"
+EXPLAIN: Final = f"{PREFIX}/admin/routes/explain"
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +55,8 @@ class Application:
             f"{PREFIX}/admin/status": control.status,
             f"{PREFIX}/admin/metrics": control.metrics,
         }
+
+        self._of_node: dict[str, Callable[[str], object]] = {EXPLAIN: control.diagnosis.explain}
 
     async def answer(self, request: Request, read_body: ReadBody) -> Response:
         """Returns the answer to a request, whose body is read only where it is allowed."""
@@ -96,6 +99,9 @@ class Application:
         if request.path == f"{PREFIX}/admin/events":
             _refuse_unless(is_read)
             return await self._events(request.query)
+        if folder in self._of_node and last:
+            _refuse_unless(is_read)
+            return _answer_about(text_of(last), self._of_node[folder])
         if folder == PUBLIC_KEY and last:
             _refuse_unless(is_read)
             return self._public_key(text_of(last))
@@ -155,6 +161,14 @@ class MetricsApplication(Application):
 def _refuse_unless(is_method: bool) -> None:
     if not is_method:
         raise HttpError(405)
+
+
+def _answer_about(node: str, ask: Callable[[str], object]) -> Response:
+    """Returns what is asked about a node, by any text that names it."""
+    try:
+        return _json(ask(node))
+    except LocalError as unknown:
+        return error(404, str(unknown))
 
 
 def _overlay_address(text: str) -> str | None:

@@ -9,6 +9,7 @@ import msgspec
 
 from mycelium.admin.api_address import SERVER, ApiAddress
 from mycelium.admin.control import AdminInfo, EventInfo, MetricInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.admin.diagnosis import ExplanationInfo
 from mycelium.errors import ApiError, NoDaemon
 from mycelium.limits import API_RESPONSE_BYTES
 
@@ -46,6 +47,9 @@ class ApiClient:
 
     def routes_fallback(self) -> list[RouteInfo]:
         return self._get("/admin/routes/fallback", list[RouteInfo])
+
+    def explain(self, node: str) -> ExplanationInfo:
+        return self._get(f"/admin/routes/explain/{quote(node, safe='')}", ExplanationInfo)
 
     def status(self) -> StatusInfo:
         return self._get("/admin/status", StatusInfo)

@@ -10,6 +10,7 @@ import click
 
 from mycelium import __version__
 from mycelium.cli import options
+from mycelium.cli.diagnosis import explain
 from mycelium.cli.keys import generate_keys, generate_network_key, import_key, inspect
 from mycelium.cli.output import print_json
 from mycelium.cli.parsing import DefaultGroup
@@ -33,7 +34,8 @@ _VERSION: Final = f"mycelium {__version__}"
     default_command="run",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Without a command, it runs the daemon: see 'mycelium run --help'. The exit status is 0 if all was done, 1 if "
-    "something failed, 2 for a mistake in the command line or the settings, and 3 if no daemon answers.",
+    "something failed, 2 for a mistake in the command line or the settings, 3 if no daemon answers, and 4 if a node can't be "
+    "reached.",
 )
 @options.general
 @click.version_option(__version__, "--version", "-V", package_name="mycelium-mesh", message=_VERSION)
@@ -71,6 +73,7 @@ for _command in (
     status,
     peers,
     routes,
+    explain,
     events,
     inspect,
     generate_keys,
@@ -81,6 +84,7 @@ for _command in (
     help_,
 ):
     cli.add_command(_command)
+routes.add_command(explain)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

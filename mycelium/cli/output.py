@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
@@ -27,13 +28,16 @@ def print_fields(fields: Iterable[tuple[str, object]]) -> None:
 
 def print_table(columns: Sequence[Column[_Item]], items: Iterable[_Item]) -> None:
     """Prints a row for each item under a heading, as wide as the terminal allows."""
-    is_tty = is_terminal()
-    room = shutil.get_terminal_size().columns if is_tty else None
-    heading, *lines = table_lines(columns, items, room=room)
-    is_plain = not is_tty or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    heading, *lines = table_lines(columns, items, room=terminal_width())
+    is_plain = not is_terminal() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
     click.echo(heading if is_plain else click.style(heading, bold=True))
     for line in lines:
         click.echo(line)
+
+
+def terminal_width() -> int | None:
+    """Returns how many columns the terminal has; None for a pipe or a file."""
+    return shutil.get_terminal_size().columns if is_terminal() else None
 
 
 def is_terminal() -> bool:
@@ -50,6 +54,11 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours}h{minutes:02}m"
     return f"{minutes}m{whole % 60:02}s" if minutes else f"{whole}s"
+
+
+def moment(seconds: float) -> str:
+    """Writes Unix seconds as the local date and time, to the millisecond."""
+    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(seconds))}.{int(seconds * 1_000) % 1_000:03}"
 
 
 def size(count: int) -> str:

@@ -1,6 +1,5 @@
 """Commands that call a running daemon: `mycelium routes`, `mycelium status`, `mycelium events`."""
 
-import time
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -9,7 +8,7 @@ import msgspec
 from mycelium.admin.table import Column
 from mycelium.cli import options
 from mycelium.cli.connection import connect
-from mycelium.cli.output import duration, print_fields, print_json, print_table
+from mycelium.cli.output import duration, moment, print_fields, print_json, print_table
 from mycelium.cli.parsing import DefaultGroup
 
 if TYPE_CHECKING:
@@ -103,13 +102,9 @@ def _print_events(found: "list[EventInfo]", newest: int, *, as_json: bool) -> in
         if as_json:
             click.echo(msgspec.json.encode(event))
         else:
-            click.echo(f"{_moment(event.time)} {describe(event)}")
+            click.echo(f"{moment(event.time)} {describe(event)}")
         newest = event.sequence
     return newest
-
-
-def _moment(seconds: float) -> str:
-    return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(seconds))}.{int(seconds * 1_000) % 1_000:03}"
 
 
 def _milliseconds(cost: int | None) -> str:

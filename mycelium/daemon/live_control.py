@@ -22,6 +22,7 @@ from mycelium.admin.control import (
 from mycelium.admin.zones import parse_peer, url_of, with_zone_name
 from mycelium.daemon.events import event_infos
 from mycelium.daemon.leases import KernelLeases
+from mycelium.daemon.live_diagnosis import LiveDiagnosis
 from mycelium.daemon.node_metrics import NodeMetrics
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
@@ -79,6 +80,7 @@ class LiveControl:
         self._started_s = monotonic() + slept_s()
         self._sleeps = SleepLog(slept_s())
         self._next_event = asyncio.Event()
+        self.diagnosis = LiveDiagnosis(node, self.events)
 
     def admin(self) -> AdminInfo:
         """Returns the identity of this node."""

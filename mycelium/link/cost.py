@@ -31,6 +31,10 @@ class LinkCost:
         """When `take_probe` gives a probe."""
         return self._burst.due_at
 
+    def pending(self, *, now: float) -> tuple[int, float] | None:
+        """Returns what is to be published, unless samples change, and in how many seconds; None where they agree with it."""
+        return self._hysteresis.pending(now=now)
+
     def reset(self) -> None:
         """Forgets the cost: the link is down."""
         self.published = None

@@ -62,7 +62,6 @@ class Link:
 
     __slots__ = (
         "_control",
-        "_cost",
         "_endpoint",
         "_events",
         "_missed",
@@ -70,6 +69,7 @@ class Link:
         "address",
         "closed_by_peer",
         "connected_since",
+        "costing",
         "exchange_key",
         "frames",
         "instance",
@@ -127,7 +127,7 @@ class Link:
         )
         self._probes = Probes(self.frames, entropy=entropy)
         self._control = ControlStream(self.frames, budgets.control_of(self.address, now=now), new_stream=new_stream)
-        self._cost = LinkCost(now=now)
+        self.costing = LinkCost(now=now)
         self.network_changed(now=now)
 
     # -- what others read ----------------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ class Link:
     @property
     def cost(self) -> int | None:
         """The published cost in units of 10 us; None before the first round trip."""
-        return self._cost.published
+        return self.costing.published
 
     def loss(self, *, now: float) -> float | None:
         """Returns the share of frames lost in the last minute, after repair; None where nothing is known or it is down."""
@@ -263,7 +263,7 @@ class Link:
         budget = self.frames.budget
         if self.cost is None:
             budget.start_over(now=now)
-        has_changed = self._cost.sample(self.paths.active.rtt, budget.datagram_loss, now=now)
+        has_changed = self.costing.sample(self.paths.active.rtt, budget.datagram_loss, now=now)
         if has_changed and self.state is not LinkState.DOWN:
             assert self.cost is not None
             self._events.append(CostChanged(self.name, self.cost))
@@ -279,7 +279,7 @@ class Link:
         """Returns when `handle_timeout` is wanted."""
         return min(
             self._control.next_deadline(),
-            self._cost.probe_at,
+            self.costing.probe_at,
             self.paths.next_deadline(),
             self.keypairs.next_deadline(),
         )
@@ -295,7 +295,7 @@ class Link:
         released = self.frames.request_repairs(now=now)
         for path in self.paths:
             self._probes.handle_timeout(path, now=now)
-        if self._cost.take_probe(now=now):
+        if self.costing.take_probe(now=now):
             self._probes.ask(self.paths.active, now=now)
         self.paths.probe_spares_if_doubtful(now=now)
         self._control.flush(now=now)
@@ -387,7 +387,7 @@ class Link:
             return
         self.state = LinkState.DOWN
         self._control.restart()
-        self._cost.reset()
+        self.costing.reset()
         self._events.append(LinkDown(self.name, cause, self._silent_s(now=now)))
 
     @property

@@ -35,6 +35,7 @@ class Destination(Struct, eq=False, gc=False):
     older: tuple[Announcement, ...] = ()  # verified ones whose sequence some route still carries
     feasibility_distance: int = NO_SOURCE
     selected: int = NOBODY
+    chosen_at: float = 0.0  # when `selected` last changed
     metric: int = INFINITY
     advertised: int = UNKNOWN  # the distance we last advertised
     holders: int = 0  # bits of neighbours that hold a finite advertisement of ours

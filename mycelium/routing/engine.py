@@ -23,6 +23,7 @@ from mycelium.routing.duplicate import Claim
 from mycelium.routing.excess import CHANGES, Excesses
 from mycelium.routing.exchange import Exchange
 from mycelium.routing.expiry import Expiry
+from mycelium.routing.explain import Explanation, explain
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.neighbour import DAMPED_COST
 from mycelium.routing.origin import Origin
@@ -280,6 +281,10 @@ class RoutingEngine:
     def fallback_routes(self) -> list[RouteSnapshot]:
         """Returns all other finite routes, feasible or not, in the order of their nodes' addresses."""
         return [route for route in snapshots(self._table) if not route.is_selected]
+
+    def explain(self, node: bytes, *, now: float) -> Explanation | None:
+        """Returns why a node is reached as it is; None for this node and unknown ones."""
+        return explain(self._table, self._requests, node, now=now)
 
     def metric(self, node: bytes) -> int:
         """Returns our metric to a node, INFINITY where there is no route."""

@@ -128,6 +128,20 @@ class PublishedCost:
             self._swung_at = now
             self._calm_s = min(max(2 * self._calm_s, CALM_FLOOR_S), CALM_CEILING_S)
 
+    def pending(self, *, now: float) -> tuple[int, float] | None:
+        """Returns the cost that the newest samples show, and for how many seconds more they must; None where they agree."""
+        spans = (
+            (self._much_worse, WORSE_SPAN_S),
+            (self._much_better, self._calm_s),
+            (self._worse, UNSURE_SPAN_S),
+            (self._better, self._calm_s),
+        )
+        waits = [(streak.wait_s(span_s, now=now), streak.change) for streak, span_s in spans if streak.has_begun]
+        if self.cost is None or not waits:
+            return None
+        wait_s, change = min(waits)
+        return self.cost + change, wait_s
+
     @property
     def is_doubtful(self) -> bool:
         """Tells whether recent samples differ from the published cost: further probes will show whether the link changed."""
@@ -137,7 +151,7 @@ class PublishedCost:
 class _Streak:
     """Successive samples that differ from the published cost in the same direction."""
 
-    __slots__ = ("_change", "_count", "_samples", "_since")
+    __slots__ = ("_count", "_samples", "_since", "change")
 
     def __init__(self, samples: int) -> None:
         self._samples = samples
@@ -150,9 +164,9 @@ class _Streak:
             return
         if not self._count:
             self._since = now
-            self._change = change
+            self.change = change
         self._count += 1
-        self._change = min(self._change, change, key=abs)
+        self.change = min(self.change, change, key=abs)
 
     @property
     def has_begun(self) -> bool:
@@ -162,10 +176,14 @@ class _Streak:
     def lasting(self, patience: int, span_s: float, *, now: float) -> int:
         """Returns the smallest difference; 0 until the streak has `patience` times its least samples and spans `span_s`."""
         is_long = self._count >= self._samples * patience and now - self._since >= span_s
-        return self._change if is_long else 0
+        return self.change if is_long else 0
+
+    def wait_s(self, span_s: float, *, now: float) -> float:
+        """Returns how many seconds are missing from a span."""
+        return max(self._since + span_s - now, 0.0)
 
     def end(self) -> None:
         """Ends the streak."""
         self._count = 0
         self._since = 0.0
-        self._change = 0
+        self.change = 0

@@ -47,7 +47,7 @@ class Selection:
             after = addresses[slot] if slot >= 0 else None
             self._forwarding.point(row.node, after)
             self.changes.append((now, row.node, before and node_of(before), after and node_of(after), cause))
-            row.selected = slot
+            row.selected, row.chosen_at = slot, now
         row.metric = metric
         self._advertiser.mark(row, now=now)
         if self._requests.pending and slot != NOBODY and row.node in self._requests.pending:

@@ -25,6 +25,7 @@ from mycelium.admin.control import (
 from mycelium.api.server import ApiServer
 from mycelium.errors import LocalError
 from mycelium.peer_url import PeerUrl
+from tests.api.fake_diagnosis import FakeDiagnosis
 
 ADDRESS = "5c3:943d:3d21:1d4b:9fa8:5e65:db0e:113"
 KEY = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
@@ -49,6 +50,7 @@ class FakeNode:
         self.hops: dict[bytes, tuple[bytes, int]] = {}
         self.watched = asyncio.Event()  # somebody waits for an event, or has
         self._next_event = asyncio.Event()
+        self.diagnosis = FakeDiagnosis()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def happen(self, event: EventInfo) -> None:

@@ -12,6 +12,7 @@ from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.control import EventInfo
 from mycelium.api import connection
 from mycelium.limits import API_BODY_BYTES
+from tests.api.fake_diagnosis import FAR
 from tests.api.support import ADDRESS, FIRST_PEER, KEY, LOOPBACK, Call, FakeNode, calling, serving, unix
 
 LONG_S = 20.0
@@ -106,6 +107,20 @@ def test_a_key_is_found_by_any_spelling_of_its_address(tmp_path: Path) -> None:
         assert (await call("GET", "/pubkey/%00"))[0] == 400
 
     calling(unix(tmp_path), talk)
+
+
+def test_a_route_is_explained_by_any_text_that_names_its_node(address: ApiAddress) -> None:
+    async def talk(call: Call) -> None:
+        status, found = await call("GET", f"/admin/routes/explain/{FAR.replace(':', '%3A')}")
+        assert (status, found["node"], found["candidates"][0]["verdict"]) == (200, FAR, "chosen")
+        assert await call("GET", "/admin/routes/explain/berlin%2F") == (
+            404,
+            {"error": "'berlin/' is no node that this one knows"},
+        )
+        assert (await call("POST", f"/admin/routes/explain/{FAR}"))[0] == 405
+        assert (await call("GET", "/admin/routes/explain/"))[0] == 404
+
+    calling(address, talk)
 
 
 def test_an_error_inside_the_node_is_a_500_and_the_next_call_works(

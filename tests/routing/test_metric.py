@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.routing.metric import PublishedCost, link_cost
+from mycelium.routing.metric import UNSURE_SPAN_S, WORSE_SPAN_S, PublishedCost, link_cost
 from mycelium.wire.distance import INFINITY
 
 
@@ -168,3 +168,17 @@ def test_after_a_calm_time_an_improvement_is_told_soon_again() -> None:
         published.update(8_000, now=float(now))
     told = [now for now in range(500, 600) if published.update(1_000, now=float(now)) is not None]
     assert told == [509]
+
+
+def test_what_is_to_be_published_and_when_can_be_seen() -> None:
+    published = PublishedCost()
+    assert published.pending(now=0.0) is None
+    published.update(1_000, now=0.0)
+    assert published.pending(now=0.0) is None
+    published.update(2_000, now=1.0)
+    published.update(1_900, now=1.125)
+    assert published.pending(now=1.125) == (1_900, 1.0 + WORSE_SPAN_S - 1.125)
+    published.update(1_100, now=1.25)
+    assert published.pending(now=2.0) == (1_100, 1.0 + UNSURE_SPAN_S - 2.0), "too little to be sure of"
+    published.update(1_000, now=1.5)
+    assert published.pending(now=2.0) is None

@@ -1,0 +1,71 @@
+"""Finds out for the operator why something is as it is at a running node."""
+
+from collections.abc import Callable
+from ipaddress import IPv6Address
+from time import monotonic
+from typing import Final
+
+from mycelium.admin.control import EventInfo
+from mycelium.admin.diagnosis import CandidateInfo, ExplanationInfo, FeasibilityInfo
+from mycelium.errors import LocalError
+from mycelium.node.event_kind import EventKind
+from mycelium.node.lookup import find_node
+from mycelium.node.node import Node
+from mycelium.routing.explain import RouteCandidate
+from mycelium.wire.distance import INFINITY
+
+_CHANGES: Final = 5  # of a route that are shown
+
+
+class LiveDiagnosis:
+    """Implements `admin.diagnosis.NodeDiagnosis`. `events` returns those of the journal after a sequence."""
+
+    def __init__(self, node: Node, events: Callable[[int], list[EventInfo]]) -> None:
+        self._node = node
+        self._events = events
+
+    def explain(self, node: str) -> ExplanationInfo:
+        """Returns why a node is reached as it is; raises LocalError for an unknown one and this one."""
+        now = monotonic()
+        found = self._node.routing.explain(self._find(node), now=now)
+        if found is None:
+            raise LocalError(f"{node} is this node itself")
+        about = _text(found.node)
+        changes = [one for one in self._events(0) if one.kind == EventKind.ROUTE.value and one.node == about]
+        return ExplanationInfo(
+            node=about,
+            next_hop=None if found.next_hop is None else _text(found.next_hop),
+            cost=_finite(found.metric),
+            chosen_s=None if found.chosen_at is None else round(now - found.chosen_at, 3),
+            feasibility=None if found.feasibility is None else FeasibilityInfo(*found.feasibility),
+            requesting=found.is_requesting,
+            candidates=[self._candidate(one, now=now) for one in found.candidates],
+            changes=changes[-_CHANGES:],
+        )
+
+    def _candidate(self, candidate: RouteCandidate, *, now: float) -> CandidateInfo:
+        link = self._node.links.get(candidate.neighbour)
+        pending = None if link is None else link.costing.pending(now=now)
+        return CandidateInfo(
+            next_hop=_text(candidate.neighbour),
+            verdict=candidate.verdict.value,
+            link_cost=candidate.link_cost,
+            advertised=candidate.advertised,
+            cost=_finite(candidate.metric),
+            sequence=candidate.sequence,
+            feasible=candidate.is_feasible,
+            damped_s=round(candidate.damped_s, 1),
+            pending_link_cost=None if pending is None else pending[0],
+            pending_s=None if pending is None else round(pending[1], 1),
+        )
+
+    def _find(self, text: str) -> bytes:
+        return find_node(text, self._node.routing)
+
+
+def _text(address: bytes) -> str:
+    return str(IPv6Address(address))
+
+
+def _finite(metric: int) -> int | None:
+    return None if metric == INFINITY else metric

@@ -1,0 +1,69 @@
+"""What the operator is told of the choices of a running node."""
+
+import pytest
+
+from mycelium.admin.control import EventInfo
+from mycelium.daemon import live_diagnosis
+from mycelium.daemon.live_diagnosis import LiveDiagnosis
+from mycelium.errors import LocalError
+from sim.net.node_net import NodeNet
+from tests.support.small_meshes import square
+
+
+def diagnosis_of(net: NodeNet, name: str, monkeypatch: pytest.MonkeyPatch, *events: EventInfo) -> LiveDiagnosis:
+    monkeypatch.setattr(live_diagnosis, "monotonic", lambda: net.now)
+    return LiveDiagnosis(net.hosts[name].node, lambda after: list(events))
+
+
+def text_of(net: NodeNet, name: str) -> str:
+    return net.hosts[name].address_text
+
+
+def change(number: int, node: str, kind: str = "route") -> EventInfo:
+    return EventInfo(sequence=number, time=1.0, kind=kind, node=node)
+
+
+def test_the_chosen_neighbour_is_the_forwarding_entry_and_the_newest_changes_are_of_this_route(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net = square()
+    far, near = text_of(net, "c"), text_of(net, "b")
+    events = [change(number, far) for number in range(1, 8)] + [change(8, near), change(9, far, "link-up")]
+    found = diagnosis_of(net, "a", monkeypatch, *events).explain(far)
+    hop = net.hosts["a"].node.routing.forwarding.next_hop[net.hosts["c"].address]
+    by_address = {host.address: host.address_text for host in net.hosts.values()}
+    assert found.next_hop == by_address[hop]
+    assert (found.candidates[0].next_hop, found.candidates[0].verdict) == (found.next_hop, "chosen")
+    assert found.cost == found.candidates[0].cost
+    assert found.chosen_s is not None
+    assert 0 <= found.chosen_s <= net.now
+    assert [one.sequence for one in found.changes] == [3, 4, 5, 6, 7]
+
+
+def test_a_node_without_a_route_has_none_and_this_node_and_strangers_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net = square()
+    diagnosis = diagnosis_of(net, "a", monkeypatch)
+    with pytest.raises(LocalError, match="is this node itself"):
+        diagnosis.explain(text_of(net, "a"))
+    with pytest.raises(LocalError, match="is no node that this one knows"):
+        diagnosis.explain("nobody")
+    for name in "bd":
+        net.cut("a", name)
+    net.run(5)
+    found = diagnosis.explain(text_of(net, "c"))
+    assert (found.next_hop, found.cost, found.chosen_s) == (None, None, None)
+
+
+def test_a_link_that_measures_something_else_than_it_counts_as_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = square()
+    hop = net.hosts["a"].node.routing.forwarding.next_hop[net.hosts["c"].address]
+    link = net.hosts["a"].node.links[hop]
+    diagnosis = diagnosis_of(net, "a", monkeypatch)
+    assert diagnosis.explain(text_of(net, "c")).candidates[0].pending_link_cost is None
+    assert link.cost is not None
+    for _ in range(2):
+        link.costing._hysteresis.update(link.cost + 5_000, now=net.now)
+    told = diagnosis.explain(text_of(net, "c")).candidates[0]
+    assert (told.pending_link_cost, told.pending_s) == (link.cost + 5_000, 0.3)
