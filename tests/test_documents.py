@@ -1,4 +1,4 @@
-"""Every command that README.md and CONTRIBUTING.md show is run as it stands there, or excused with a reason.
+"""Every command that README.md, CONTRIBUTING.md and documents in docs/ show is run as it stands, or excused with a reason.
 
 The commands run in a network namespace, with an empty home folder, beside the daemon that README.md says how to start.
 """
@@ -19,7 +19,7 @@ from tests.lab.namespaces import LabHost
 from tests.lab.waiting import wait_until
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md", "docs/monitoring.md")
 PROGRAMS: Final = ("./dev", "mycelium", "mycelium-sim", "ip", "ping", "pip")
 SECONDS: Final = 120.0  # for one command, on a machine that is busy
 
@@ -31,6 +31,7 @@ EXCUSED: Final = {
     "ip -6 rule add fwmark 51820 table 51820": "it takes an uplink; tests/netns/test_underlay.py has one",
     "mycelium": TYPED_ELSEWHERE,
     "mycelium --peers hub.example.org:9651": TYPED_ELSEWHERE,
+    "mycelium --metrics-api-address 0.0.0.0:9100 --peers hub.example.org:9651": "tests/netns/test_monitoring.py starts one",
     "mycelium --proxy http://proxy.example.org:3128 --peers tls://hub.example.org:443": TYPED_ELSEWHERE,
     "./dev test": "it would run this test",
     "./dev test --newest": "it would run this test",
