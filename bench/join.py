@@ -71,7 +71,7 @@ def _start(lab: Lab, place: Place, directory: Path, options: list[str]) -> tuple
 
 def _is_by_udp(node: LabDaemon, hub: LabDaemon) -> bool:
     return any(
-        peer["publicKey"] == hub.public_key and peer["endpoint"]["proto"] == "udp" for peer in node.get("admin/peers")
+        peer["publicKey"] == hub.public_key and peer["endpoint"]["scheme"] == "udp" for peer in node.get("admin/peers")
     )
 
 

@@ -26,18 +26,23 @@ class SocketInfo(Struct, frozen=True, rename="camel"):
 
 
 class EndpointInfo(Struct, frozen=True, rename="camel"):
-    """An underlay address: `addr` as the Rust implementation has it, `socket_addr` with the names of host and interface."""
+    """An underlay address: `addr` as the Rust implementation has it, `socket_addr` with the names of host and interface.
+
+    `proto` is the one of its protocols (tcp | tls | quic) that is most like `scheme`: its clients know no other.
+    """
 
     proto: str
     addr: SocketInfo
     socket_addr: str
+    scheme: str  # as in URLs of peers
 
 
 class PeerInfo(Struct, frozen=True, rename="camel", kw_only=True):
     """One entry of GET /api/v1/admin/peers."""
 
     endpoint: EndpointInfo
-    type: str  # static | inbound | linkLocalDiscovery | shortcut | automatic; list: of peers, which can't be read
+    type: str  # static | inbound | linkLocalDiscovery: the one of the Rust implementation's that is most like `origin`
+    origin: str  # static | inbound | linkLocalDiscovery | shortcut | automatic; list: of peers, which can't be read
     connection_state: str  # alive | connecting | dead
     tx_bytes: int
     rx_bytes: int

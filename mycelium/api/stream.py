@@ -36,7 +36,7 @@ class StreamedPeer(Struct, frozen=True, rename="camel", omit_defaults=True):
     """What a `PeerInfo` says that does not change by itself as time goes by."""
 
     endpoint: EndpointInfo
-    type: str
+    origin: str
     connection_state: str
     tx_bytes: int
     rx_bytes: int
@@ -156,7 +156,7 @@ def _streamed(peer: PeerInfo) -> StreamedPeer:
 
 
 def _name(peer: PeerInfo) -> str:
-    return f"{peer.type} {peer.url or peer.public_key or peer.endpoint.socket_addr}"
+    return f"{peer.origin} {peer.url or peer.public_key or peer.endpoint.socket_addr}"
 
 
 def _route(way: tuple[bytes, int] | None) -> tuple[str, int] | None:

@@ -120,7 +120,7 @@ def _what_is_wrong(peer: "PeerInfo") -> str:
 
 def _shown_place(peer: "PeerInfo") -> str:
     """Returns the peer's URL, or where it is if it has none."""
-    return _shown_url(peer.url or f"{peer.endpoint.proto}://{peer.endpoint.socket_addr}")
+    return _shown_url(peer.url or f"{peer.endpoint.scheme}://{peer.endpoint.socket_addr}")
 
 
 def _round_trip(peer: "PeerInfo") -> str:
@@ -145,7 +145,7 @@ _COLUMNS: Final[tuple[Column["PeerInfo"], ...]] = (
     Column("Sent", lambda peer: "" if peer.address is None else size(peer.tx_bytes), is_number=True),
     Column("Received", lambda peer: "" if peer.address is None else size(peer.rx_bytes), is_number=True),
     Column("Known for", lambda peer: duration(peer.discovered), is_number=True),
-    Column("Type", lambda peer: peer.type),
+    Column("Type", lambda peer: peer.origin),
 )
 _TROUBLE_COLUMNS: Final[tuple[Column["PeerInfo"], ...]] = (  # to a pipe, where each peer is one line
     Column("Next try", lambda peer: "" if peer.next_attempt_s is None else duration(peer.next_attempt_s)),

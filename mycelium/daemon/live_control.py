@@ -45,13 +45,17 @@ COST_UNITS_PER_MS: Final = 100  # a unit is 10 us
 HIGHEST_METRIC: Final = 0xFFFE  # ms; the Rust implementation takes 0xFFFF for unreachable
 NO_ADDRESS: Final = "0.0.0.0"
 
-_TYPES: Final = {
+UNREAD: Final = "list"  # origin of a list of peers that can't be read
+_ORIGINS: Final = {
     PeerOrigin.CONFIGURED: "static",
     PeerOrigin.DISCOVERED: "linkLocalDiscovery",
     PeerOrigin.SHORTCUT: "shortcut",
     PeerOrigin.INBOUND: "inbound",
     PeerOrigin.AUTOMATIC: "automatic",
 }
+# What the Rust implementation calls what it does not have.
+_TYPES: Final = {"shortcut": "inbound", "automatic": "inbound", UNREAD: "static"}
+_PROTOCOLS: Final = {"udp": "quic", "quic": "quic", "tcp": "tcp", "tls": "tls", "wss": "tls"}
 
 
 class LiveControl:
@@ -183,8 +187,9 @@ class LiveControl:
 def _unread(url: PeerListUrl, trouble: str) -> PeerInfo:
     """Returns the entry of a list of peers that could not be read."""
     return PeerInfo(
-        endpoint=EndpointInfo(url.scheme, SocketInfo(NO_ADDRESS), url.place),
-        type="list",
+        endpoint=_endpoint(url.scheme, SocketInfo(f"{NO_ADDRESS}:0"), url.place),
+        type=_type(UNREAD),
+        origin=UNREAD,
         connection_state=PeerState.DEAD.value,
         tx_bytes=0,
         rx_bytes=0,
@@ -201,7 +206,8 @@ def _peer(peer: PeerSnapshot, duplicates: Duplicates, *, now: float) -> PeerInfo
     url = peer.url if peer.endpoint is None else url_of(peer.endpoint)
     info = PeerInfo(
         endpoint=_reached_at(peer),
-        type=_TYPES[peer.origin],
+        type=_type(_ORIGINS[peer.origin]),
+        origin=_ORIGINS[peer.origin],
         connection_state=peer.state.value,
         tx_bytes=0,
         rx_bytes=0,
@@ -237,12 +243,20 @@ def _reached_at(peer: PeerSnapshot) -> EndpointInfo:
     """Returns where a peer is reached; without a link, where it was discovered or what its URL says."""
     endpoint = peer.endpoint if peer.link is None else peer.link.paths[0].endpoint
     if endpoint is not None:
-        return EndpointInfo(endpoint.scheme, _socket(endpoint), url_of(endpoint).partition("://")[2])
+        return _endpoint(endpoint.scheme, _socket(endpoint), url_of(endpoint).partition("://")[2])
     assert peer.url is not None
     url = PeerUrl.parse(peer.url)
     host = f"[{url.host}]" if ":" in url.host else url.host
     resolved = peer.resolved or Endpoint(url.schemes[0], NO_ADDRESS, url.port)
-    return EndpointInfo(resolved.scheme, _socket(resolved), f"{host}:{url.port}{url.site}")
+    return _endpoint(resolved.scheme, _socket(resolved), f"{host}:{url.port}{url.site}")
+
+
+def _type(origin: str) -> str:
+    return _TYPES.get(origin, origin)
+
+
+def _endpoint(scheme: str, socket: SocketInfo, place: str) -> EndpointInfo:
+    return EndpointInfo(_PROTOCOLS.get(scheme, "tcp"), socket, place, scheme)
 
 
 def _socket(endpoint: Endpoint) -> SocketInfo:

@@ -309,7 +309,7 @@ function wayTo(id, way) {
 function measured(id, key, peer) {
   if (!peer) return [el("h3", {}, "Cost of the way, last 10 minutes"), spark(id, `Cost of the way to ${short(id)}`, { height: 44 })];
   const facts = [`Round trip ${ms(peer.rttMs)}`, `loss ${percent(peer.loss)}`, peer.mtu ? `datagrams of ${peer.mtu} bytes` : ""];
-  return [el("p", {}, facts.filter(Boolean).join(", ")), el("p", { class: "quiet address" }, `${peer.endpoint.proto}://${peer.endpoint.socketAddr}`),
+  return [el("p", {}, facts.filter(Boolean).join(", ")), el("p", { class: "quiet address" }, `${peer.endpoint.scheme}://${peer.endpoint.socketAddr}`),
     peer.publicKey ? el("p", { class: "quiet address" }, `Key ${peer.publicKey.slice(0, 16)}…`) : null,
     el("h3", {}, "Round trip, last 10 minutes"), spark(`rtt ${key}`, `Round trip to ${short(id)}`, { height: 44 })].filter(Boolean);
 }
@@ -361,7 +361,7 @@ function row(key, peer) {
   const open = () => peer.address && choose(peer.address);
   const name = peer.address ? el("button", { class: "name", title: peer.address }, short(peer.address)) : el("span", {}, peer.url ?? peer.endpoint.socketAddr);
   const cells = [el("td", {}, el("i", { class: `dot ${peer.connectionState}` }), name, isAlive(peer) ? "" : ` ${peer.connectionState}`),
-    el("td", { class: "wide at address", title: peer.endpoint.socketAddr }, `${peer.endpoint.proto}://${peer.endpoint.socketAddr}`)];
+    el("td", { class: "wide at address", title: peer.endpoint.socketAddr }, `${peer.endpoint.scheme}://${peer.endpoint.socketAddr}`)];
   if (!isAlive(peer)) cells.push(el("td", { colspan: 4, class: "trouble" }, peer.lastError ?? ""));
   else {
     const [number, unit] = rate(speed(key));

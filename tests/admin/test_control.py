@@ -18,8 +18,9 @@ def test_names_are_in_camel_case() -> None:
 
 def test_a_peer_without_a_link_says_null_for_what_only_a_link_knows() -> None:
     peer = PeerInfo(
-        endpoint=EndpointInfo("udp", SocketInfo("0.0.0.0:1"), "a:1"),
+        endpoint=EndpointInfo("quic", SocketInfo("0.0.0.0:1"), "a:1", "udp"),
         type="static",
+        origin="static",
         connection_state="dead",
         tx_bytes=0,
         rx_bytes=0,
@@ -27,7 +28,12 @@ def test_a_peer_without_a_link_says_null_for_what_only_a_link_knows() -> None:
     )
     told = as_json(peer)
     assert isinstance(told, dict)
-    assert told["endpoint"] == {"proto": "udp", "addr": {"socket": "0.0.0.0:1"}, "socketAddr": "a:1"}
+    assert told["endpoint"] == {
+        "proto": "quic",
+        "addr": {"socket": "0.0.0.0:1"},
+        "socketAddr": "a:1",
+        "scheme": "udp",
+    }
     assert [told[name] for name in ("rttMs", "rttAgeS", "loss", "cost", "lastConnected", "publicKey")] == [None] * 6
 
 

@@ -36,7 +36,7 @@ FIRST_PEER = "udp://198.51.100.7:9651"
 
 
 def endpoint_at(place: str) -> EndpointInfo:
-    return EndpointInfo("udp", SocketInfo(place), place)
+    return EndpointInfo("quic", SocketInfo(place), place, "udp")
 
 
 class FakeNode:
@@ -67,6 +67,7 @@ class FakeNode:
             PeerInfo(
                 endpoint=endpoint_at(url.removeprefix("udp://")),
                 type="static",
+                origin="static",
                 connection_state="alive",
                 tx_bytes=1_500,
                 rx_bytes=3_000_000,

@@ -1,7 +1,7 @@
 """The answers that the Rust implementation has too are of its shapes: its own client decodes them, with the types it has.
 
 The structures here are those of the Rust implementation 0.7.10, with the ranges of its integers. Its enumeration of protocols
-knows no "udp", which can't be helped.
+knows no "udp": `proto` is its "quic" then, and `scheme` is ours.
 """
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
@@ -24,7 +24,7 @@ class Address(Struct):
 
 
 class Endpoint(Struct):
-    proto: str
+    proto: Literal["tcp", "tls", "quic"]
     addr: Address
 
 
@@ -111,7 +111,7 @@ def test_each_answer_has_every_field_with_its_type_and_range(tmp_path: Path) -> 
 def test_peers_have_the_address_in_the_form_of_its_code_and_in_that_of_its_document(tmp_path: Path) -> None:
     [peer] = answers_to(tmp_path, "/admin/peers")["/admin/peers"]
     place = FIRST_PEER.removeprefix("udp://")
-    assert peer["endpoint"] == {"proto": "udp", "addr": {"socket": place}, "socketAddr": place}
+    assert peer["endpoint"] == {"proto": "quic", "addr": {"socket": place}, "socketAddr": place, "scheme": "udp"}
     assert IPv4Address(place.partition(":")[0])
 
 

@@ -155,7 +155,9 @@ def test_a_pin_as_it_is_shown_is_taken_where_it_is_unambiguous(tmp_path: Path, c
 
 def peer_info(**known: object) -> PeerInfo:
     here = endpoint_at("198.51.100.7:9651")
-    fresh = PeerInfo(endpoint=here, type="static", connection_state="alive", tx_bytes=0, rx_bytes=0, discovered=90)
+    fresh = PeerInfo(
+        endpoint=here, type="static", origin="static", connection_state="alive", tx_bytes=0, rx_bytes=0, discovered=90
+    )
     return replace(fresh, **known)
 
 

@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from mycelium.admin.config import Settings
-from mycelium.admin.control import PeerInfo
+from mycelium.admin.control import PeerInfo, SocketInfo
 from mycelium.counters import Histogram
 from mycelium.daemon import live_control
 from mycelium.daemon.leases import KernelLeases
@@ -74,7 +74,17 @@ def test_peers_of_a_list_say_so_and_a_list_that_cannot_be_read_says_why(loop: as
     by_url = {peer.url: peer for peer in control.peers()}
     assert by_url["udp://one:9651"].brought_by is None
     assert by_url["udp://other:9651"].brought_by == "dns://mesh.example"
-    assert (by_url[str(url)].type, by_url[str(url)].last_error) == ("list", "no name server answers")
+    assert (by_url[str(url)].origin, by_url[str(url)].last_error) == ("list", "no name server answers")
+
+
+def test_the_rust_implementation_knows_the_protocol_and_the_type_of_every_peer() -> None:
+    def as_told(scheme: str) -> str:
+        return live_control._endpoint(scheme, SocketInfo("192.0.2.1:7"), "a:7").proto
+
+    schemes = {"udp": "quic", "quic": "quic", "tcp": "tcp", "tls": "tls", "wss": "tls", "dns": "tcp"}
+    assert {scheme: as_told(scheme) for scheme in schemes} == schemes
+    types = {live_control._type(origin) for origin in (*live_control._ORIGINS.values(), "list")}
+    assert types == {"static", "inbound", "linkLocalDiscovery"}
 
 
 def test_an_interface_is_one_by_name_and_by_index_and_must_be_there(loop: asyncio.AbstractEventLoop) -> None:
@@ -134,7 +144,7 @@ def test_who_dialled_us_and_is_gone_is_one_row(loop: asyncio.AbstractEventLoop) 
     net.cut("a", "b")
     net.run(10)
     [info] = peers_of(net, "b", loop)
-    assert (info.type, info.url) == ("inbound", None)
+    assert (info.origin, info.url) == ("inbound", None)
     assert info.connection_state != "alive"
 
 

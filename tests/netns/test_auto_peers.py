@@ -18,7 +18,7 @@ SAVED_SECONDS = 30.0
 
 
 def automatic(daemon: LabDaemon) -> set[str]:
-    return {peer["publicKey"] for peer in daemon.get("admin/peers") if peer["type"] == "automatic"}
+    return {peer["publicKey"] for peer in daemon.get("admin/peers") if peer["origin"] == "automatic"}
 
 
 def test_a_mesh_outlives_its_only_hub_and_takes_a_node_back_that_knows_nobody_else(lab: Lab, tmp_path: Path) -> None:

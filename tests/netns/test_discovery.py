@@ -75,7 +75,7 @@ def wait_called(*daemons: LabDaemon) -> None:
 
 def are_discovered(daemon: LabDaemon) -> bool:
     """Tells whether both others are shown as found by beacons."""
-    return [peer["type"] for peer in daemon.get("admin/peers")] == ["linkLocalDiscovery"] * 2
+    return [peer["origin"] for peer in daemon.get("admin/peers")] == ["linkLocalDiscovery"] * 2
 
 
 @pytest.mark.parametrize("family", ["ipv6", "ipv4"])

@@ -97,7 +97,7 @@ def test_the_operator_sees_the_same_by_http_and_command_line(mesh: DaemonMesh) -
     }
     assert {peer["publicKey"] for peer in daemon.cli("peers", "list")} == {mesh[n].public_key for n in "ac"}
     peers = {peer["address"]: peer for peer in daemon.get("admin/peers")}
-    assert {address: peer["type"] for address, peer in peers.items()} == {
+    assert {address: peer["origin"] for address, peer in peers.items()} == {
         mesh["a"].address: "inbound",
         mesh["c"].address: "static",
     }

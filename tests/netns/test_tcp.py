@@ -28,7 +28,7 @@ def dial_by_tcp(daemon: LabDaemon, *, beside_udp: bool = False) -> None:
 
 def schemes(one: LabDaemon, other: LabDaemon) -> set[str]:
     """Returns over which transports a neighbour is reached now."""
-    return {p["endpoint"]["proto"] for p in one.get("admin/peers") if p.get("publicKey") == other.public_key}
+    return {p["endpoint"]["scheme"] for p in one.get("admin/peers") if p.get("publicKey") == other.public_key}
 
 
 def reset_connections(daemon: LabDaemon) -> None:
