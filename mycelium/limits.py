@@ -185,6 +185,15 @@ LEASES_HELD: Final = 64  # leases that this node has or asks for at relays
 LEASE_REQUESTS_PER_SECOND: Final = 16  # of one neighbour: all that it may have, when their relay is back
 LEASE_BINDS_PER_SECOND: Final = 50  # datagrams that are looked at, at one leased port: two ends and their repetitions
 
+# -- joining by invitation ---------------------------------------------------------------------------------------------
+INVITATIONS: Final = 64  # of one member, those that are used up or have expired included, of which the oldest give way
+INVITATION_USES: Final = 1_000  # of one invitation; each node that used it is noted
+INVITATION_BYTES: Final = 16 << 20  # of the file of a member's invitations: 67 for each node that used one
+JOIN_REQUESTS_PER_SECOND: Final = 2  # opened, of those who have a token, after JOIN_REQUESTS_AT_ONCE
+JOIN_REQUESTS_AT_ONCE: Final = 50  # of those in a row: a class that joins by one QR code
+JOIN_REQUESTS_REMEMBERED: Final = 64  # requests that may come again, with their replies of 300 bytes
+JOIN_REPLIES: Final = 10  # copies of one reply, each for one copy of its request
+
 # -- the TUN device ----------------------------------------------------------------------------------------------------
 # repairs without a wait, each a process of 0.2 s; an operator who tries things needs some
 TUN_REPAIRS_AT_ONCE: Final = 10

@@ -53,8 +53,17 @@ class IndicesChanged(Struct, frozen=True):
     """Neighbours name other indices of this node than before: `Node.own_indices` has them."""
 
 
+class JoinAsked(Struct, frozen=True):
+    """Somebody asks to join by an invitation; the answer goes to `Node.inviting`."""
+
+    secret: bytes  # of the invitation
+    request: bytes  # names the request
+    key: bytes  # X25519, of the node that asks
+    endpoint: Endpoint
+
+
 LeaseEvent = LeasePortWanted | LeaseOpened | LeaseClosed
-Event = ResolvePeer | BeaconDue | IndicesChanged | LeaseEvent
+Event = ResolvePeer | BeaconDue | IndicesChanged | JoinAsked | LeaseEvent
 
 
 _INDICES_CHANGED: Final = IndicesChanged()

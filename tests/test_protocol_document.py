@@ -21,6 +21,7 @@ from mycelium.wire import (
     control,
     datagram,
     frame,
+    join,
     known_peer,
     lease,
     signal,
@@ -82,6 +83,8 @@ def resolve(dotted: str) -> Any:
         return getattr(RoutingParameters(), name)
     if module.endswith("LeaseState"):
         return LeaseState[name]
+    if module.endswith("JoinStatus"):
+        return join.JoinStatus[name]
     return getattr(importlib.import_module(module), name)
 
 
@@ -133,7 +136,7 @@ def test_each_layout_is_the_codes(table: Table) -> None:
     assert [place for place in boundaries if place not in places] == []
 
 
-@pytest.mark.parametrize("module", [datagram, frame, lease, train], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [datagram, frame, join, lease, train], ids=lambda module: module.__name__)
 def test_no_number_of_the_wire_is_missing(module: Any) -> None:
     names = [name for name in vars(module) if name.isupper() and isinstance(vars(module)[name], int | bytes)]
     said = {name.rpartition(".")[2] for name, _ in NUMBERS if name.startswith(module.__name__)}
@@ -151,6 +154,7 @@ def test_no_layout_of_the_wire_is_missing() -> None:
             control,
             datagram,
             frame,
+            join,
             known_peer,
             lease,
             signal,

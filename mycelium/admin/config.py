@@ -30,6 +30,7 @@ CONFIG_FILE: Final = "config_file"
 # what dev_valid_name() in Linux accepts
 _INTERFACE_NAME: Final = re.compile(r"(?!\.{1,2}$)[^\s/%:\x00-\x1f\x7f-\U0010ffff]{1,15}")
 _NETWORK_NAME_BYTES: Final = range(2, 65)
+_NODE_NAME: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _Url = TypeVar("_Url")
 _DIGITS: Final = re.compile(r"[0-9]{1,5}")
 _MARK: Final = re.compile(r"0|[1-9][0-9]{0,9}|0[xX][0-9A-Fa-f]{1,8}")
@@ -44,6 +45,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     """All settings of a daemon, checked; `given` is the argument of `load`, to load them again on SIGHUP."""
 
     key_file: Path
+    name: str = ""  # what other nodes of a private network call this one
     peers: tuple[PeerUrl | PeerListUrl, ...] = ()  # and lists of them
     listen: tuple[PeerUrl, ...] = ()  # none named: UDP and TCP at the default port, on all addresses
     proxy: ProxyUrl | None = None  # that connections to tcp://, tls:// and wss:// peers go through
@@ -245,6 +247,18 @@ def _network_name(value: object, folder: Path) -> str:
     return name
 
 
+def node_name(text: str) -> str:
+    """Returns the name of a node in lower case; raises ConfigError unless it can be a label of the DNS."""
+    name = text.lower()
+    if not _NODE_NAME.fullmatch(name):
+        raise ConfigError(f"{text[:70]!r} is not a valid name: 1 to 63 letters, digits and '-', which is not at an end")
+    return name
+
+
+def _node_name(value: object, folder: Path) -> str:
+    return node_name(_text(value, folder))
+
+
 def _log_format(value: object, folder: Path) -> str:
     name = _text(value, folder)
     if name not in LOG_FORMATS:
@@ -268,6 +282,7 @@ def _peer(text: str) -> PeerUrl | PeerListUrl:
 
 _CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
     "peers": _urls(_peer),
+    "name": _node_name,
     "listen": _urls(PeerUrl.parse_listen),
     "key_file": _path,
     "proxy": _proxy,

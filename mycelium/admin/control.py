@@ -135,6 +135,22 @@ class EventInfo(Struct, frozen=True, rename="camel", kw_only=True, omit_defaults
     count: int = 1  # consecutive failures of a peer, or events without an entry of their own
 
 
+class InvitationWish(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """The body of POST /api/v1/admin/invitations."""
+
+    at: list[str] = []  # URLs of this node, the best first; none: the addresses that it knows of itself
+    name: str = ""  # of the node that is to join; empty: it may choose
+    uses: int = 1
+    valid_s: float = 3_600.0
+
+
+class InvitationInfo(Struct, frozen=True, rename="camel"):
+    """The answer: the invitation itself is a secret, and in a file that only the daemon's user may read."""
+
+    file: str
+    expires: float  # Unix seconds
+
+
 class NodeControl(Protocol):
     """The running node. Every call is made in the daemon's event loop and returns a frozen snapshot."""
 
@@ -145,6 +161,9 @@ class NodeControl(Protocol):
 
     def remove_peer(self, url: str) -> None:
         """Raises ConfigError for an invalid URL, LocalError for a peer that is not configured."""
+
+    async def invite(self, wish: InvitationWish) -> InvitationInfo:
+        """Raises ConfigError for an invalid wish, LocalError where no invitation can be made."""
 
     def routes_selected(self) -> list[RouteInfo]: ...
     def routes_fallback(self) -> list[RouteInfo]: ...

@@ -44,6 +44,16 @@ def known_peers_path(key_file: Path) -> Path:
     return key_file.with_name(key_file.name + ".peers")
 
 
+def invitations_path(key_file: Path) -> Path:
+    """Returns where the invitations of a node are kept."""
+    return key_file.with_name(key_file.name + ".invitations")
+
+
+def invitation_path(key_file: Path, name: str) -> Path:
+    """Returns where a new invitation waits for the command that asked for it."""
+    return key_file.with_name(f"{key_file.name}.invitation-{name}")
+
+
 def load_identity(path: Path) -> Identity:
     """Reads a key file; raises IdentityError if it is missing, damaged, ambiguous, or open to other users."""
     data, mode = read_with_mode(path, name=_name(path), error=IdentityError)

@@ -42,9 +42,9 @@ def read_network_key(path: Path) -> bytes:
     raise ConfigError(f"the network key file {path} {reason}; 'mycelium generate-network-key FILE' makes a network key")
 
 
-def create_network_key(path: Path) -> None:
-    """Writes a new random pre-shared key; raises LocalError if the file exists already or cannot be written."""
-    data = encode_secret(SecretKind.NETWORK_KEY, os.urandom(SECRET_BYTES))
+def create_network_key(path: Path, key: bytes = b"") -> None:
+    """Writes a pre-shared key, a random one unless given; raises LocalError if the file exists or cannot be written."""
+    data = encode_secret(SecretKind.NETWORK_KEY, key or os.urandom(SECRET_BYTES))
     create_private(path, data, name=f"the network key file {path}", error=LocalError)
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from mycelium.admin.control import NodeControl, TrafficInfo
+from mycelium.admin.control import InvitationWish, NodeControl, TrafficInfo
 from mycelium.admin.exposition import CONTENT_TYPE
 from mycelium.api import page
 from mycelium.api.counters import ApiCounters
@@ -22,6 +22,7 @@ from mycelium.limits import API_WAIT_S
 PREFIX: Final = "/api/v1"
 PEERS: Final = f"{PREFIX}/admin/peers"
 METRICS: Final = "/metrics"
+INVITATIONS: Final = f"{PREFIX}/admin/invitations"
 PUBLIC_KEY: Final = f"{PREFIX}/pubkey"
 STREAM: Final = f"{PREFIX}/stream"
 EXPLAIN: Final = f"{PREFIX}/admin/routes/explain"
@@ -93,6 +94,9 @@ class Application:
             return self._streams.open()
         if request.path == PEERS and request.method == "POST":
             return self._add_peer(body)
+        if request.path == INVITATIONS:
+            _refuse_unless(request.method == "POST")
+            return await self._invite(body)
         if request.path.startswith(f"{PEERS}/"):
             _refuse_unless(request.method == "DELETE")
             return self._remove_peer(text_of(request.path.removeprefix(f"{PEERS}/")))
@@ -131,6 +135,14 @@ class Application:
         except LocalError as failed:
             return error(409, str(failed))
         return Response(204)
+
+    async def _invite(self, body: bytes) -> Response:
+        try:
+            return _json(await self._control.invite(msgspec.json.decode(body, type=InvitationWish)))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ConfigError) as failed:
+            return error(400, str(failed))
+        except LocalError as failed:
+            return error(409, str(failed))
 
     def _remove_peer(self, url: str) -> Response:
         try:

@@ -8,7 +8,16 @@ from urllib.parse import quote
 import msgspec
 
 from mycelium.admin.api_address import SERVER, ApiAddress
-from mycelium.admin.control import AdminInfo, EventInfo, MetricInfo, PeerInfo, RouteInfo, StatusInfo
+from mycelium.admin.control import (
+    AdminInfo,
+    EventInfo,
+    InvitationInfo,
+    InvitationWish,
+    MetricInfo,
+    PeerInfo,
+    RouteInfo,
+    StatusInfo,
+)
 from mycelium.admin.diagnosis import ExplanationInfo
 from mycelium.errors import ApiError, NoDaemon
 from mycelium.limits import API_RESPONSE_BYTES
@@ -42,6 +51,9 @@ class ApiClient:
     def remove_peer(self, url: str) -> None:
         self._call("DELETE", f"/admin/peers/{quote(url, safe='')}")
 
+    def invite(self, wish: InvitationWish) -> InvitationInfo:
+        return self._decoded(self._call("POST", "/admin/invitations", msgspec.json.encode(wish)), InvitationInfo)
+
     def routes_selected(self) -> list[RouteInfo]:
         return self._get("/admin/routes/selected", list[RouteInfo])
 
@@ -62,7 +74,10 @@ class ApiClient:
         return self._get(f"/admin/events?after={after}&wait={wait_s:g}", list[EventInfo])
 
     def _get(self, path: str, answer: type[_Answer]) -> _Answer:
-        body, server = self._call("GET", path)
+        return self._decoded(self._call("GET", path), answer)
+
+    def _decoded(self, answered: tuple[bytes, str], answer: type[_Answer]) -> _Answer:
+        body, server = answered
         try:
             return msgspec.json.decode(body, type=answer)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:

@@ -11,6 +11,8 @@ import click
 from mycelium import __version__
 from mycelium.cli import options
 from mycelium.cli.diagnosis import explain
+from mycelium.cli.invite import invite
+from mycelium.cli.join import join
 from mycelium.cli.keys import generate_keys, generate_network_key, import_key, inspect
 from mycelium.cli.output import print_json
 from mycelium.cli.parsing import DefaultGroup
@@ -79,6 +81,8 @@ for _command in (
     generate_keys,
     import_key,
     generate_network_key,
+    invite,
+    join,
     service,
     version,
     help_,

@@ -99,6 +99,7 @@ peer_discovery_interface = _flag(
 peer_discovery_port = _flag(
     "--peer-discovery-port", metavar="PORT", help="UDP port for finding neighbours; default 9650."
 )
+name = _flag("--name", metavar="NAME", help="What other nodes of a private network call this one, such as berlin.")
 network_name = _flag("--network-name", metavar="NAME", help="Name of a private network.")
 network_key_file = _flag("--network-key-file", metavar="FILE", help="Key shared by all nodes of a private network.")
 api_token_file = _flag(

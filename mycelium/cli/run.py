@@ -25,6 +25,7 @@ from mycelium.cli.parsing import ManyValuesCommand
     options.disable_peer_discovery,
     options.peer_discovery_interface,
     options.peer_discovery_port,
+    options.name,
     options.network_name,
     options.network_key_file,
     options.api_addr,

@@ -30,6 +30,7 @@ from mycelium.daemon.driver import Driver
 from mycelium.daemon.epoch import next_epoch
 from mycelium.daemon.events import EventLog
 from mycelium.daemon.icmpwatch import IcmpWatch
+from mycelium.daemon.invitations import Inviter, NetworkSecrets
 from mycelium.daemon.known_peers import KnownPeersFile
 from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.listeners import open_transports
@@ -51,7 +52,7 @@ from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DiskError
 from mycelium.node.node import Node
-from mycelium.outbox import BeaconDue, Event, IndicesChanged, ResolvePeer
+from mycelium.outbox import BeaconDue, Event, IndicesChanged, JoinAsked, ResolvePeer
 from mycelium.transport.certificate import ServerCertificate
 from mycelium.transport.set import TransportSet
 from mycelium.tun.linux import LinuxTun
@@ -99,6 +100,7 @@ class Daemon:
         self._discovery: LanDiscovery | None = None
         self._keeper: TunKeeper | None = None
         self._leases: KernelLeases
+        self._inviter: Inviter
         self._mapper: PortMapper
         self._listening: list[Endpoint]
         self._transports: TransportSet
@@ -209,9 +211,14 @@ class Daemon:
         self._peers = Peers(self._node, self._driver.act, transports.underlay.objection, proxied)
         self._lists = PeerLists(self._peers, lambda reading: self._tasks.create_task(reading), settings.proxy)
         self._known = KnownPeersFile(self._node, self._driver.act, settings.key_file)
-        asked = (self._peers, self._leases, self._lists, self._mapper, NodeMetrics(self._node, self._lag.histogram))
-        self._control = LiveControl(self._node, transports, self._keeper, *asked)
+        self._control = self._make_control(NetworkSecrets(settings.network_name, of_node.psk))
         self._tell_start(None if tun is None else tun.name)
+
+    def _make_control(self, network: NetworkSecrets) -> LiveControl:
+        """Makes what the API asks."""
+        self._inviter = Inviter(self._node, self._driver.act, network, self._settings.key_file)
+        asked = (self._peers, self._leases, self._lists, self._mapper, NodeMetrics(self._node, self._lag.histogram))
+        return LiveControl(self._node, self._transports, self._keeper, *asked, self._inviter)
 
     def _tell_start(self, interface: str | None) -> None:
         """Logs what this node is, what it runs on, and where it is found and asked."""
@@ -346,6 +353,8 @@ class Daemon:
                 self._discovery.announce()
             case IndicesChanged():
                 self._transports.expect(self._node.own_indices())
+            case JoinAsked():
+                self._tasks.create_task(self._inviter.serve(event))
             case _:
                 self._leases.serve(event)
 

@@ -13,6 +13,8 @@ from mycelium.admin.control import (
     AdminInfo,
     EndpointInfo,
     EventInfo,
+    InvitationInfo,
+    InvitationWish,
     MetricInfo,
     PeerInfo,
     RouteInfo,
@@ -21,6 +23,7 @@ from mycelium.admin.control import (
 )
 from mycelium.admin.zones import parse_peer, url_of, with_zone_name
 from mycelium.daemon.events import event_infos
+from mycelium.daemon.invitations import Inviter
 from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.live_diagnosis import LiveDiagnosis
 from mycelium.daemon.node_metrics import NodeMetrics
@@ -71,6 +74,7 @@ class LiveControl:
         lists: PeerLists,
         mapper: PortMapper,
         metrics: NodeMetrics,
+        inviter: Inviter,
     ) -> None:
         self._node = node
         self._transports = transports
@@ -80,6 +84,7 @@ class LiveControl:
         self._lists = lists
         self._mapper = mapper
         self._metrics = metrics
+        self._inviter = inviter
         self._started = int(time.time())
         self._started_s = monotonic() + slept_s()
         self._sleeps = SleepLog(slept_s())
@@ -111,6 +116,10 @@ class LiveControl:
     def remove_peer(self, url: str) -> None:
         """Raises ConfigError for an invalid URL, LocalError for a peer that is not configured."""
         self._peers.remove(with_zone_name(PeerUrl.parse(url)))
+
+    async def invite(self, wish: InvitationWish) -> InvitationInfo:
+        """Raises ConfigError for an invalid wish, LocalError where no invitation can be made."""
+        return await self._inviter.grant(wish, self._transports.local_endpoints)
 
     def routes_selected(self) -> list[RouteInfo]:
         """Returns the routes in use."""

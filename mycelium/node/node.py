@@ -113,6 +113,7 @@ class Node:
         self.outside = peering.outside
         self.discovery = peering.discovery
         self.exchange = peering.exchange
+        self.inviting = peering.inviting
         self.leasing = Leasing(self.identity, self.links, self.dialler, self.journal, self.outbox, self._entropy)
         self.neighbours = Neighbours(
             self.identity,
@@ -209,7 +210,9 @@ class Node:
                 self.dialler.handle_timeout(now=now)
                 self.neighbours.note_failures(now=now)
             self._arm_peering()
-        elif kind != LEASE_CHALLENGE or not self.leasing.held.challenged(endpoint, bytes(burst)):
+        elif not self.inviting.takes(endpoint, burst, now=now) and (
+            kind != LEASE_CHALLENGE or not self.leasing.held.challenged(endpoint, bytes(burst))
+        ):
             self._counters.datagrams_unknown += 1
 
     def send_packets(self, batch: PacketBatch, *, now: float) -> None:

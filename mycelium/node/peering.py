@@ -12,6 +12,7 @@ from mycelium.peering.configured import PeerList
 from mycelium.peering.dialler import Dialler
 from mycelium.peering.discovery import Discovery
 from mycelium.peering.exchange import PeerExchange
+from mycelium.peering.inviting import Inviting
 from mycelium.peering.outside import Outside
 
 
@@ -43,8 +44,10 @@ class Peering:
             rng=rng,
         )
 
+        self.inviting = Inviting(handshakes, outbox)
+
     def register(self, metrics: Registry) -> None:
         """Adds the counters of all of it."""
         metrics.add(self.handshakes.gate_counters, self.handshakes.counters, self.dialler.counters)
-        metrics.add(self.discovery.counters, self.outside.counters)
+        metrics.add(self.discovery.counters, self.outside.counters, self.inviting.counters)
         metrics.add(self.exchange.counters, self.exchange.known.counters, self.exchange.auto.counters)

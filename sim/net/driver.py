@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 from mycelium.endpoint import Endpoint
 from mycelium.node.node import Node
-from mycelium.outbox import BeaconDue, Event, IndicesChanged, LeaseEvent, ResolvePeer
+from mycelium.outbox import BeaconDue, Event, IndicesChanged, JoinAsked, LeaseEvent, ResolvePeer
 from mycelium.packet.batch import PacketBatch
 from mycelium.wire.train import ITEM_HEADER_BYTES
 
@@ -157,8 +157,8 @@ class VirtualDriver:
                 self.node.peer_resolved(event.url, self._host.resolve(event.url), now=self._heap.now)
             case BeaconDue():
                 self._host.send_beacons()
-            case IndicesChanged():
-                pass  # a virtual wire has no queue that strangers could fill
+            case IndicesChanged() | JoinAsked():
+                pass  # a virtual wire has no queue that strangers could fill, and nobody is invited
             case _:
                 self._host.serve_lease(event)
 

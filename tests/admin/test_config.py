@@ -30,6 +30,7 @@ def written(folder: Path, text: str) -> Path:
 
 def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
     assert config.load({}) == config.Settings(
+        name="",
         peers=(),
         listen=(),
         key_file=home / ".local/share/mycelium/priv_key.bin",
@@ -61,6 +62,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         home,
         """
         peers = ["udp://a:1", "udp://[2001:db8::1]"]
+        name = "Berlin-2"
         listen = "udp://0.0.0.0:7"
         key_file = "keys/mine"
         tun_name = "mesh0"
@@ -90,6 +92,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
     )
     assert config.load({"config_file": str(path)}) == config.Settings(
         peers=(PeerUrl("udp", "a", 1), PeerUrl("udp", "2001:db8::1")),
+        name="berlin-2",
         listen=(PeerUrl("udp", "0.0.0.0", 7),),
         key_file=home / "keys/mine",
         tun_name="mesh0",

@@ -16,6 +16,8 @@ from mycelium.admin.control import (
     AdminInfo,
     EndpointInfo,
     EventInfo,
+    InvitationInfo,
+    InvitationWish,
     MetricInfo,
     PeerInfo,
     RouteInfo,
@@ -46,6 +48,8 @@ class FakeNode:
         self.urls = list(peers or (FIRST_PEER,))
         self.last_error: str | None = None  # of all peers
         self.key_shared: str | None = None  # of this node and all peers
+        self.wishes: list[InvitationWish] = []
+        self.invitation = Path("invitation")  # where each one is
         self.happened: list[EventInfo] = []
         self.hops: dict[bytes, tuple[bytes, int]] = {}
         self.watched = asyncio.Event()  # somebody waits for an event, or has
@@ -95,6 +99,10 @@ class FakeNode:
         if canonical not in self.urls:
             raise LocalError(f"{canonical} is no peer")
         self.urls.remove(canonical)
+
+    async def invite(self, wish: InvitationWish) -> InvitationInfo:
+        self.wishes.append(wish)
+        return InvitationInfo(str(self.invitation), 1_795_000_000.0)
 
     def routes_selected(self) -> list[RouteInfo]:
         exact = 117_698_060_943_360

@@ -59,6 +59,9 @@ def full_journal() -> Journal:
     journal.note(EventKind.LEASE_OVER, node=A, after=B, cause="not renewed", now=now)
     journal.note(EventKind.LEASE_USED, node=A, after=B, now=now)
     journal.note(EventKind.LEASE_NONE, node=A, after=B, cause="it leases no ports", now=now)
+    there = Endpoint("udp", "192.0.2.1", 9651)
+    journal.note(EventKind.JOINED, node=A, after=there, now=now)
+    journal.note(EventKind.JOIN_REFUSED, node=B, after=there, cause="its invitation has expired", now=now)
     journal.note(EventKind.MORE, node=A, count=7, now=now)
     journal.note(EventKind.MORE, peer="udp://a:9651", count=7, now=now)
     journal.note(EventKind.MORE, count=7, now=now)
@@ -102,6 +105,8 @@ def test_every_kind_has_words() -> None:
         "lease over: of 400::1 and 401::1: not renewed",
         "link with 400::1 across a leased port of 401::1, whose kernel passes packets on",
         "no lease of a port of 401::1 for a link with 400::1: it leases no ports",
+        "400::1 joins by an invitation, from udp://192.0.2.1:9651",
+        "401::1 can't join, from udp://192.0.2.1:9651: its invitation has expired",
         "events: 7 more about 400::1, not listed one by one",
         "events: 7 more about udp://a:9651, not listed one by one",
         "events: 7 more, not listed one by one",

@@ -1,0 +1,77 @@
+"""How people write an invitation: `mycelium:join?v=1&p=hub.example.org:9651%23PUBLICKEY&n=corp&t=TOKEN`.
+
+`p` is a member's URL with its key, further ones are other addresses of the same member; `n` is the network's name, for people;
+`t` is the token, 16 bytes in base64url, which lets in whoever has it.
+"""
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Final
+from urllib.parse import parse_qsl, quote
+
+from msgspec import Struct, structs
+
+from mycelium.errors import ConfigError
+from mycelium.peer_url import PeerUrl
+
+JOIN_URI_CHARACTERS: Final = 180  # so that its QR code can be read off a screen
+PEERS_PER_URI: Final = 4
+
+_START: Final = "mycelium:join?"
+_VERSION: Final = "1"
+_TOKEN_BYTES: Final = 16
+
+
+class JoinUri(Struct, frozen=True):
+    """An invitation: where its member is found, each URL with its key, the network's name if it has one, and the token."""
+
+    peers: tuple[PeerUrl, ...]
+    network_name: str
+    token: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> "JoinUri":
+        """Raises ConfigError that says what is wrong, and does not repeat the token."""
+        text = text.strip()
+        if not text.startswith(_START) or len(text) > 10 * JOIN_URI_CHARACTERS:
+            raise ConfigError(f"an invitation begins with '{_START}', as 'mycelium invite' prints it")
+        try:
+            fields = parse_qsl(text.removeprefix(_START), strict_parsing=True, errors="strict", max_num_fields=20)
+        except ValueError:
+            raise ConfigError("the invitation is not whole: quote it, as the shell takes a '&' for its own") from None
+        values = dict(fields)
+        if values.get("v") != _VERSION:
+            raise ConfigError("the invitation is of another version of mycelium: bring both hosts up to date")
+        peers = [PeerUrl.parse(value) for key, value in fields if key == "p"][:PEERS_PER_URI]
+        if not peers or peers[0].pin is None:
+            raise ConfigError("the invitation names no member with its key")
+        pinned = tuple(structs.replace(peer, pin=peers[0].pin) for peer in peers)
+        return cls(pinned, values.get("n", ""), _token(values.get("t", "")))
+
+    def __str__(self) -> str:
+        """Returns it with as many addresses as there is room for; raises ConfigError if there is none for the first."""
+        first, *others = self.peers
+        required = f"{_START}v={_VERSION}&p={_quoted(str(first))}"
+        end = f"&t={urlsafe_b64encode(self.token).decode().rstrip('=')}"
+        name = f"&n={_quoted(self.network_name)}" if self.network_name else ""
+        more = [f"&p={_quoted(str(structs.replace(peer, pin=None)))}" for peer in others[: PEERS_PER_URI - 1]]
+        for part in (name, *more):
+            if len(required) + len(part) + len(end) <= JOIN_URI_CHARACTERS:
+                required += part
+        if len(required) + len(end) > JOIN_URI_CHARACTERS:
+            raise ConfigError(f"{str(first)[:60]}... is too long for an invitation: name a shorter host")
+        return required + end
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe=":/[]@-._~")
+
+
+def _token(text: str) -> bytes:
+    try:
+        token = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError):
+        token = b""
+    if len(token) != _TOKEN_BYTES:
+        raise ConfigError("the invitation has no valid token: a character may be missing at its end")
+    return token

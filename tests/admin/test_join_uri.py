@@ -1,0 +1,66 @@
+from urllib.parse import quote
+
+import pytest
+
+from mycelium.admin.join_uri import JOIN_URI_CHARACTERS, PEERS_PER_URI, JoinUri
+from mycelium.errors import ConfigError
+from mycelium.peer_url import PeerUrl
+
+KEY = bytes(range(32))
+TOKEN = bytes(range(16))
+HUB = PeerUrl("udp", "hub.example.org", 9651, KEY)
+URI = f"mycelium:join?v=1&p=udp://hub.example.org:9651%23{KEY.hex()}&n=corp&t=AAECAwQFBgcICQoLDA0ODw"
+
+
+def test_an_invitation_is_written_as_it_is_read() -> None:
+    uri = JoinUri((HUB,), "corp", TOKEN)
+    assert str(uri) == URI
+    assert len(URI) <= JOIN_URI_CHARACTERS
+    assert JoinUri.parse(f" {URI}\n") == uri
+
+
+def test_further_addresses_are_of_the_same_member() -> None:
+    others = tuple(PeerUrl("", f"192.0.2.{number}", 9651, KEY) for number in range(1, 9))
+    written = str(JoinUri((HUB, *others), "corp", TOKEN))
+    assert len(written) <= JOIN_URI_CHARACTERS
+    assert written.count(KEY.hex()) == 1
+    assert JoinUri.parse(written).peers == (HUB, *others[:2])
+
+
+def test_a_network_may_have_no_name_or_one_that_takes_quoting() -> None:
+    for name in ("", "ours & 100%=ü"):
+        assert JoinUri.parse(str(JoinUri((HUB,), name, TOKEN))).network_name == name
+
+
+def test_a_long_name_gives_way_and_a_long_host_is_refused() -> None:
+    assert JoinUri.parse(str(JoinUri((HUB,), "n" * 64, TOKEN))).network_name == ""
+    with pytest.raises(ConfigError, match="too long for an invitation: name a shorter host"):
+        str(JoinUri((PeerUrl("udp", "h" * 63 + "." + "h" * 40, 9651, KEY),), "", TOKEN))
+
+
+def test_no_more_members_are_taken_than_fit() -> None:
+    text = URI + "&p=192.0.2.1" * (PEERS_PER_URI + 3)
+    assert len(JoinUri.parse(text).peers) == PEERS_PER_URI
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "an invitation begins with 'mycelium:join?'"),
+        ("https://example.org", "an invitation begins with"),
+        (URI.partition("&")[0], "names no member with its key"),
+        ("mycelium:join?v=1&p", "is not whole: quote it"),
+        (URI.replace("v=1", "v=2"), "is of another version"),
+        (URI.replace("%23" + KEY.hex(), ""), "names no member with its key"),
+        (URI.replace("udp:", "ftp:"), "'ftp' is not one of the schemes"),
+        (URI[:-1], "has no valid token"),
+        (URI + "!", "has no valid token"),
+        (URI + "&x=%ff", "is not whole"),
+        (URI + quote("x") * 2_000, "an invitation begins with"),
+    ],
+)
+def test_what_is_wrong_is_said_and_the_token_is_not(text: str, told: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        JoinUri.parse(text)
+    assert told in str(refused.value)
+    assert "AAECAwQ" not in str(refused.value)

@@ -1,0 +1,157 @@
+"""`mycelium join`: what it writes, and what it leaves alone. Who answers is replaced; tests/netns has a real member."""
+
+import io
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from mycelium.admin import config
+from mycelium.admin.join_uri import JoinUri
+from mycelium.admin.keyfile import load_identity
+from mycelium.admin.private_file import read_network_key
+from mycelium.admin.service_unit import STATE_FOLDER
+from mycelium.cli import join
+from mycelium.cli.main import main
+from mycelium.errors import LocalError
+from mycelium.identity import Identity
+from mycelium.peer_url import PeerUrl
+from mycelium.wire.join import JoinAnswer, JoinStatus
+
+Capture = pytest.CaptureFixture[str]
+
+MEMBER = PeerUrl("", "hub.example.org", 9651, bytes(range(32)))
+URI = str(JoinUri((MEMBER,), "corp", bytes(16)))
+NETWORK_KEY = b"k" * 32
+
+
+class Answers:
+    """What the member answers."""
+
+    def __init__(self) -> None:
+        self.answer = JoinAnswer(JoinStatus.GRANTED, NETWORK_KEY, "corp", "laptop")
+        self.asked: list[JoinUri] = []
+
+    async def ask(self, uri: JoinUri, identity: Identity) -> JoinAnswer:
+        self.asked.append(uri)
+        if self.answer.status:
+            raise LocalError("the invitation is refused: it has expired")
+        return self.answer
+
+
+@pytest.fixture(autouse=True)
+def member(monkeypatch: pytest.MonkeyPatch) -> Answers:
+    answers = Answers()
+    monkeypatch.setattr("mycelium.daemon.joining.ask_to_join", answers.ask)
+    monkeypatch.setattr(os, "geteuid", lambda: 1_000)
+    return answers
+
+
+def test_a_user_gets_a_configuration_and_two_keys(home: Path, capsys: Capture) -> None:
+    assert main(["join", URI]) == 0
+    file, secrets = home / ".config/mycelium/mycelium.toml", home / ".local/share/mycelium"
+    identity = load_identity(secrets / "priv_key.bin")
+    settings = config.load({})
+    assert settings.peers == (MEMBER,)
+    assert (settings.name, settings.network_name) == ("laptop", "corp")
+    assert settings.key_file == secrets / "priv_key.bin"
+    assert settings.network_key_file == secrets / "network.key"
+    assert read_network_key(secrets / "network.key") == NETWORK_KEY
+    assert (secrets / "network.key").stat().st_mode & 0o777 == 0o600
+    told = capsys.readouterr().out
+    assert told.startswith("you are laptop.corp (")
+    assert told.endswith(f"; to start the daemon: mycelium --config-file {file}\n")
+    assert identity.exchange_public_key
+
+
+def test_an_invitation_can_be_read_so_that_no_list_of_processes_shows_it(
+    member: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{URI}\n"))
+    assert main(["join", "-"]) == 0
+    assert member.asked == [JoinUri.parse(URI)]
+
+
+def test_the_open_network_has_neither_key_nor_name(member: Answers, home: Path) -> None:
+    member.answer = JoinAnswer(JoinStatus.GRANTED)
+    assert main(["join", URI, "--name", "Desk"]) == 0
+    settings = config.load({})
+    assert (settings.name, settings.network_name, settings.network_key_file) == ("desk", "", None)
+    assert not (home / ".local/share/mycelium/network.key").exists()
+
+
+def test_a_host_without_a_fit_name_has_none(member: Answers, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    member.answer = JoinAnswer(JoinStatus.GRANTED, NETWORK_KEY, "corp")
+    monkeypatch.setattr("socket.gethostname", lambda: "two words.example")
+    assert main(["join", URI]) == 0
+    assert config.load({}).name == ""
+    assert main(["join", URI, "--name", "two words", "--config-file", "elsewhere"]) == 2
+    assert "'two words' is not a valid name" in capsys.readouterr().err
+
+
+def test_a_host_that_has_a_mesh_is_left_alone(member: Answers, home: Path, capsys: Capture) -> None:
+    assert main(["join", URI]) == 0
+    before = (home / ".config/mycelium/mycelium.toml").read_text()
+    assert main(["join", URI]) == 1
+    assert "this host has a mesh already" in capsys.readouterr().err
+    assert (home / ".config/mycelium/mycelium.toml").read_text() == before
+    assert len(member.asked) == 1
+
+
+def test_a_refusal_leaves_no_configuration_and_the_next_try_keeps_the_address(
+    member: Answers, home: Path, capsys: Capture
+) -> None:
+    granted, member.answer = member.answer, JoinAnswer(JoinStatus.EXPIRED)
+    assert main(["join", URI]) == 1
+    assert capsys.readouterr().err == "mycelium: the invitation is refused: it has expired\n"
+    assert not (home / ".config").exists()
+    key = load_identity(home / ".local/share/mycelium/priv_key.bin").exchange_public_key
+    member.answer = granted
+    assert main(["join", URI]) == 0
+    assert load_identity(home / ".local/share/mycelium/priv_key.bin").exchange_public_key == key
+
+
+def test_a_try_that_was_broken_off_is_no_obstacle_but_another_networks_key_is(home: Path, capsys: Capture) -> None:
+    file = home / ".config/mycelium/mycelium.toml"
+    assert main(["join", URI]) == 0
+    file.unlink()
+    assert main(["join", URI]) == 0
+    file.unlink()
+    (home / ".local/share/mycelium/network.key").write_bytes(b"o" * 32)
+    assert main(["join", URI]) == 1
+    assert "network.key exists already and was not changed" in capsys.readouterr().err
+    assert not file.exists()
+
+
+def test_files_may_be_named(tmp_path: Path, capsys: Capture) -> None:
+    words = ["--config-file", str(tmp_path / "new" / "a.toml"), "--key-file", str(tmp_path / "keys" / "a")]
+    assert main(["join", URI, *words]) == 0
+    settings = config.load({"config_file": str(tmp_path / "new" / "a.toml")})
+    assert settings.key_file == tmp_path / "keys" / "a"
+    assert settings.network_key_file == tmp_path / "keys" / "network.key"
+
+
+def test_root_sets_up_the_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture) -> None:
+    done: list[str] = []
+    places = join._Places(tmp_path / "etc" / "mycelium.toml", tmp_path / "lib" / "key", is_service=True)
+    monkeypatch.setattr(join, "_places", lambda context: places)
+    monkeypatch.setattr(join, "runs_systemd", lambda: True)
+    monkeypatch.setattr(join, "make_user", lambda: done.append("user"))
+    monkeypatch.setattr(join, "install_service", lambda: done.append("service"))
+    monkeypatch.setattr(join, "_reachable", lambda context, places: 3)
+    monkeypatch.setattr("shutil.chown", lambda path, user, group: done.append(f"{Path(path).name} to {user}"))
+    assert main(["join", URI]) == 0
+    assert done == ["user", "lib to mycelium", "key to mycelium", "network.key to mycelium", "service"]
+    assert capsys.readouterr().out.endswith("), 3 nodes reachable\n")
+
+
+def test_roots_files_are_those_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    import click
+
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    places = join._places(click.Context(click.Command("join")))
+    assert places.config_file == Path("/etc/mycelium/mycelium.toml")
+    assert places.key_file == STATE_FOLDER / "priv_key.bin"
+    assert places.network_key_file == STATE_FOLDER / "network.key"
+    assert places.is_service

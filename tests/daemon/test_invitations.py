@@ -1,0 +1,179 @@
+"""The invitations of a node: made, used as often as they may be, kept over restarts, and forgotten."""
+
+import asyncio
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mycelium.admin.control import InvitationWish
+from mycelium.admin.join_uri import JoinUri
+from mycelium.admin.keyfile import invitations_path
+from mycelium.crypto.join_handshake import JoinInitiator
+from mycelium.crypto.primitives import RealPrimitives
+from mycelium.daemon.invitations import LONGEST_S, REMEMBERED_S, Inviter, NetworkSecrets, read_invitations
+from mycelium.endpoint import Endpoint
+from mycelium.errors import ConfigError, DiskError, LocalError
+from mycelium.identity import Identity
+from mycelium.limits import INVITATION_USES, INVITATIONS
+from mycelium.node.event_kind import EventKind
+from mycelium.outbox import JoinAsked
+from mycelium.wire.join import JoinAnswer, JoinStatus
+from mycelium.wire.underlay_address import UnderlayAddress
+from sim.net.node_net import NodeNet
+from tests.crypto.support import entropy_of
+
+HERE = Endpoint("udp", "192.0.2.1", 4001)
+HUB = ["hub.example.org"]
+START = 1_700_000_000.0
+
+
+class Member:
+    """A node with an inviter, whose clock the test sets."""
+
+    def __init__(self, folder: Path) -> None:
+        self.node = NodeNet().add("a").node
+        self.key_file = folder / "key"
+        self.clock = START
+        self.seeds = count()
+        self.restart()
+
+    def restart(self) -> None:
+        network = NetworkSecrets("corp", b"k" * 32)
+        self.inviter = Inviter(
+            self.node, lambda action: action(1_000.0), network, self.key_file, clock=lambda: self.clock
+        )
+
+    def invite(self, **wish: Any) -> JoinUri:
+        made = asyncio.run(self.inviter.grant(InvitationWish(**{"at": HUB} | wish), []))
+        return JoinUri.parse(Path(made.file).read_text())
+
+    def ask(self, uri: JoinUri, name: bytes = b"b") -> JoinAnswer | None:
+        """Asks as the node with a name does; None for no answer."""
+        self.node.outbox.clear()
+        pin = uri.peers[0].pin
+        assert pin is not None
+        entropy = entropy_of(next(self.seeds))
+        one = JoinInitiator(Identity(name * 32), uri.token, pin=pin, entropy=entropy, primitives=RealPrimitives())
+        self.node.receive(HERE, memoryview(one.request), len(one.request), now=1_000.0)
+        events = [event for event in self.node.outbox.events if isinstance(event, JoinAsked)]
+        for event in events:
+            asyncio.run(self.inviter.serve(event))
+        replies = [bytes(buffers[0]) for _, buffers, *_ in self.node.outbox.transmits]
+        return one.receive_reply(replies[-1]) if replies else None
+
+    def kinds(self) -> list[EventKind]:
+        return [entry.kind for entry in self.node.journal.after(0)]
+
+
+@pytest.fixture
+def member(tmp_path: Path) -> Member:
+    return Member(tmp_path)
+
+
+def granted(name: str = "") -> JoinAnswer:
+    return JoinAnswer(JoinStatus.GRANTED, b"k" * 32, "corp", name)
+
+
+def test_an_invitation_lets_one_node_in_and_tells_the_others_why_not(member: Member) -> None:
+    uri = member.invite(name="Laptop")
+    assert (uri.network_name, uri.peers[0].pin) == ("corp", member.node.identity.exchange_public_key)
+    assert member.ask(uri) == granted("laptop")
+    assert member.ask(uri, b"c") == JoinAnswer(JoinStatus.USED)
+    assert member.kinds() == [EventKind.JOINED, EventKind.JOIN_REFUSED]
+
+
+def test_a_node_whose_answer_was_lost_may_ask_again(member: Member) -> None:
+    uri = member.invite()
+    assert member.ask(uri) == granted()
+    member.restart()
+    assert member.ask(uri) == granted()
+
+
+def test_an_invitation_may_be_for_several(member: Member) -> None:
+    uri = member.invite(uses=2)
+    answers = [member.ask(uri, name) for name in (b"b", b"c", b"d")]
+    assert [answer.status for answer in answers if answer] == [0, 0, JoinStatus.USED]
+
+
+def test_it_expires_and_says_so_for_a_day(member: Member) -> None:
+    uri = member.invite(valid_s=60.0)
+    member.clock += 60
+    assert member.ask(uri) == JoinAnswer(JoinStatus.EXPIRED)
+    member.clock += REMEMBERED_S
+    member.invite()
+    assert member.ask(uri, b"c") is None
+
+
+def test_it_outlives_a_restart_with_its_uses(member: Member) -> None:
+    used, unused = member.invite(), member.invite()
+    member.ask(used)
+    member.restart()
+    assert member.ask(used, b"c") == JoinAnswer(JoinStatus.USED)
+    assert member.ask(unused, b"c") == granted()
+    assert invitations_path(member.key_file).stat().st_mode & 0o777 == 0o600
+
+
+def test_what_cannot_be_noted_is_not_granted(member: Member, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    uri = member.invite()
+    member.key_file = tmp_path / "gone" / "key"
+    member.inviter._key_file = member.key_file
+    assert member.ask(uri) == JoinAnswer(JoinStatus.FAILED)
+    assert caplog.messages[0].startswith(f"nobody can join: cannot write {invitations_path(member.key_file)}")
+    with pytest.raises(DiskError, match="cannot write the invitation to"):
+        member.invite()
+    member.inviter._key_file = tmp_path / "key"
+    assert member.ask(uri, b"c") == granted()
+
+
+def test_old_ones_give_way_and_open_ones_do_not(member: Member) -> None:
+    first = member.invite()
+    for _ in range(INVITATIONS - 1):
+        member.invite()
+    with pytest.raises(LocalError, match=f"{INVITATIONS} invitations are open already"):
+        member.invite()
+    member.ask(first)
+    member.invite()
+    assert member.ask(first, b"c") is None
+    assert len(list(member.key_file.parent.glob("key.invitation-*"))) == INVITATIONS
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ({"uses": 0}, "uses must be 1 to"),
+        ({"uses": INVITATION_USES + 1}, "uses must be 1 to"),
+        ({"valid_s": 0.5}, "valid for 1 second to"),
+        ({"valid_s": LONGEST_S * 2}, "valid for 1 second to"),
+        ({"valid_s": float("nan")}, "valid for 1 second to"),
+        ({"name": "two words"}, "is not a valid name"),
+        ({"at": ["ftp://x"]}, "'ftp' is not one of the schemes"),
+        ({"at": [f"udp://hub:1#{'ab' * 32}"]}, "is another node's"),
+        ({"at": ["h" * 60 + ".example.org"]}, "too long for an invitation"),
+    ],
+)
+def test_an_invalid_wish_is_refused(member: Member, wish: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        member.invite(**wish)
+
+
+def test_without_an_address_named_the_likeliest_are_taken(member: Member) -> None:
+    with pytest.raises(LocalError, match="knows no address at which others reach it"):
+        member.invite(at=[])
+    member.node.outside.set_own([UnderlayAddress("192.0.2.7", 9651), UnderlayAddress("192.0.2.8", 7)])
+
+    async def grant() -> str:
+        listening = [Endpoint("udp", "::", 9651), Endpoint("tcp", "::", 9651)]
+        return (await member.inviter.grant(InvitationWish(), listening)).file
+
+    peers = JoinUri.parse(Path(asyncio.run(grant())).read_text()).peers
+    assert [(peer.scheme, peer.host) for peer in peers] == [("", "192.0.2.7"), ("udp", "192.0.2.8")]
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b'[{"secret": 1}]', b"\xff"])
+def test_a_damaged_file_is_said_and_forgotten(tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "key.invitations"
+    path.write_bytes(content)
+    assert read_invitations(path) == []
+    assert caplog.messages[0].startswith(f"all invitations are void: {path}: ")

@@ -1,0 +1,77 @@
+"""Two fresh hosts: one invites, the other joins by what that prints, and nobody else gets in."""
+
+import socket
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from mycelium.wire.join import JOIN_BYTES, JOIN_REQUEST
+from tests.lab.capture import Capture
+from tests.lab.daemon import PORT, PROGRAM, LabDaemon
+from tests.lab.mesh import DaemonMesh, line
+from tests.lab.ping import ping
+from tests.lab.waiting import wait_until
+from tests.netns.conftest import MakeMesh
+
+pytestmark = pytest.mark.netns
+
+SECONDS: Final = 30.0
+
+
+def join(daemon: LabDaemon, config_file: Path, key_file: Path, uri: str) -> "subprocess.CompletedProcess[str]":
+    """Joins as an operator does, with the invitation on standard input."""
+    files = ("--config-file", str(config_file), "--key-file", str(key_file))
+    words = daemon.host.command([str(PROGRAM), "join", "-", *files])
+    return subprocess.run(words, input=uri, capture_output=True, text=True, timeout=SECONDS * 2, check=False)
+
+
+def invite(mesh: DaemonMesh, *options: str) -> str:
+    place = f"{mesh.cable('a', 'b').end(mesh['a'].host).ipv4}:{PORT}"
+    return str(mesh["a"].cli("invite", "--at", place, *options)["uri"])
+
+
+@pytest.mark.parametrize("is_private", [True, False], ids=["private", "open"])
+def test_a_host_joins_by_an_invitation_once_and_nobody_else(
+    make_mesh: MakeMesh, tmp_path: Path, is_private: bool
+) -> None:
+    mesh = make_mesh(line("a", "b"))
+    a, b = mesh["a"], mesh["b"]
+    mesh.daemons["a"].peers.clear()
+    mesh.daemons["b"].peers.clear()
+    if is_private:
+        a.host.run(PROGRAM, "generate-network-key", tmp_path / "corp")
+        a.options += ["--network-key-file", str(tmp_path / "corp"), "--network-name", "corp"]
+    mesh.start(["a"])
+    uri = invite(mesh, "--name", "laptop")
+    config = tmp_path / "b" / "mycelium.toml"
+    cable = mesh.cable("a", "b").end(a.host)
+    with Capture(a.host, cable.interface, PORT) as seen:
+        done = join(b, config, b.key_file, uri)
+        wait_until(lambda: seen.payloads, SECONDS, "the request is captured")
+    assert (done.returncode, done.stderr) == (0, "")
+    name = f"laptop.corp ({b.address})" if is_private else b.address
+    assert done.stdout == f"you are {name}; to start the daemon: mycelium --config-file {config}\n"
+    b.options += ["--config-file", str(config)]
+    mesh.start(["b"])
+    wait_until(lambda: ping(b.host, a.address, wait=1).received, SECONDS, "the member is reached")
+    assert [event["node"] for event in a.events(kind="joined")] == [b.address]
+
+    refused = join(b, tmp_path / "c.toml", tmp_path / "c.key", uri)
+    assert refused.returncode == 1
+    assert refused.stderr == "mycelium: the invitation is refused: it was used already, as often as it may be\n"
+    assert not (tmp_path / "c.toml").exists()
+
+    recorded = next(one for one in seen.payloads if one[0] == JOIN_REQUEST)
+    strange = bytes((JOIN_REQUEST, 1)).ljust(JOIN_BYTES, b"x")
+    with b.host.entered():
+        stranger = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with stranger:
+        stranger.setblocking(False)
+        before = a.counters()["joins_refused"]
+        for datagram in (recorded, strange):
+            stranger.sendto(datagram, (cable.ipv4, PORT))
+        wait_until(lambda: a.counters()["joins_refused"] == before + 2, SECONDS, "both are refused")
+        with pytest.raises(BlockingIOError):
+            stranger.recv(JOIN_BYTES)
