@@ -14,8 +14,9 @@ from mycelium.api import connection
 from mycelium.limits import API_BODY_BYTES
 from tests.api.fake_diagnosis import FAR
 from tests.api.support import ADDRESS, FIRST_PEER, KEY, LOOPBACK, Call, FakeNode, calling, serving, unix
+from tests.lab.waiting import PATIENCE_S
 
-LONG_S = 20.0
+LONG_S = PATIENCE_S
 
 
 @pytest.fixture(params=["unix", "tcp"])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mycelium.api import connection
 from mycelium.limits import API_BODY_BYTES, API_HEAD_BYTES
 from tests.api.support import FakeNode, serving, unix
+from tests.lab.waiting import PATIENCE_S
 
 GET = b"GET /api/v1/admin HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/v1/admin/peers HTTP/1.1\r\nHost: localhost\r\n"
@@ -19,7 +20,7 @@ Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 def talking(folder: Path, talk: Talk) -> None:
     async def run() -> None:
-        async with serving(FakeNode(), unix(folder)) as server, asyncio.timeout(5):
+        async with serving(FakeNode(), unix(folder)) as server, asyncio.timeout(PATIENCE_S):
             reader, writer = await asyncio.open_unix_connection(server.address.path)
             await talk(reader, writer)
             writer.close()
@@ -100,7 +101,7 @@ def test_a_body_in_chunks_is_taken(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.binary(max_size=80), max_size=4))
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_bytes_are_answered_or_refused(tmp_path: Path, parts: list[bytes]) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"\r\n".join([GET.rstrip(), *parts]))
@@ -127,7 +128,7 @@ def test_a_caller_that_goes_while_it_is_answered_leaves_nothing(
 ) -> None:
     async def run() -> None:
         node = FakeNode()
-        async with serving(node, unix(tmp_path)) as server, asyncio.timeout(5):
+        async with serving(node, unix(tmp_path)) as server, asyncio.timeout(PATIENCE_S):
             _, writer = await asyncio.open_unix_connection(server.address.path)
             writer.write(b"GET /api/v1/admin/events?wait=0.1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await node.watched.wait()

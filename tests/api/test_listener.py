@@ -14,6 +14,7 @@ from mycelium.api.server import ApiServer
 from mycelium.errors import DeviceError, DiskError
 from tests.api.support import LOOPBACK, FakeNode, serving, start_and_stop, unix
 from tests.cli.support import served
+from tests.lab.waiting import PATIENCE_S
 
 
 def test_only_the_owner_may_open_the_socket_and_its_file_goes_with_the_daemon(tmp_path: Path) -> None:
@@ -74,7 +75,8 @@ def test_a_folder_that_does_not_exist_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("token", [None, "a-token-that-nobody-knows"])
-def test_a_port_that_a_daemon_has_is_told(token: str | None) -> None:
+def test_a_port_that_a_daemon_has_is_told(token: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.api.listener._ASK_S", PATIENCE_S)
     with (
         served(FakeNode(), LOOPBACK, token=token) as address,
         pytest.raises(DeviceError, match=r"another mycelium is listening there .*--api-addr"),

@@ -15,13 +15,14 @@ from mycelium.api.server import ApiServer, MetricsServer
 from mycelium.errors import ConfigError, DeviceError
 from mycelium.limits import API_CONNECTIONS
 from tests.api.support import LOOPBACK, Call, FakeNode, calling, serving, start_and_stop, unix
+from tests.lab.waiting import PATIENCE_S
 
 
 def test_a_caller_that_speaks_no_http_is_answered_and_not_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def run() -> None:
-        async with serving(FakeNode(), unix(tmp_path)) as server, asyncio.timeout(5):
+        async with serving(FakeNode(), unix(tmp_path)) as server, asyncio.timeout(PATIENCE_S):
             reader, writer = await asyncio.open_unix_connection(server.address.path)
             writer.write(b"\0garbage\r\n\r\n")
             assert (await reader.readline()).endswith(b"400 Bad Request\r\n")
@@ -60,7 +61,7 @@ def test_there_is_a_bound_on_open_connections(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(FakeNode(), unix(tmp_path)) as server:
             streams = [await asyncio.open_unix_connection(server.address.path) for _ in range(API_CONNECTIONS + 1)]
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 assert await streams[-1][0].read() == b""
                 reader, writer = streams[0]
                 writer.write(b"GET /api/v1/admin HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -124,7 +125,7 @@ def scraped(server: ApiServer, path: str, **headers: str) -> tuple[int, str, byt
     """Returns status, type and body of a call, made by a thread while a fake node is served."""
 
     def call(port: int) -> tuple[int, str, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
         with contextlib.closing(connection):
             connection.request("GET", path, headers=headers)
             response = connection.getresponse()

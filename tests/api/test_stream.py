@@ -15,8 +15,8 @@ from mycelium.api.stream import Streams
 from mycelium.errors import HttpError
 from mycelium.limits import API_EVENTS_PER_UPDATE, API_STREAMS
 from tests.api.support import FIRST_PEER, FakeNode, serving, unix
+from tests.lab.waiting import PATIENCE_S
 
-SECONDS = 10.0
 ONE, OTHER = bytes([4, *bytes(14), 1]), bytes([4, *bytes(14), 2])
 GET = b"GET /api/v1/stream HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -40,7 +40,7 @@ def opened(streams: Streams) -> AsyncGenerator[bytes, None]:
 
 async def told(parts: AsyncGenerator[bytes, None], *fields: str) -> dict[str, Any]:
     """Returns the next update that has one of these fields."""
-    async with asyncio.timeout(SECONDS):
+    async with asyncio.timeout(PATIENCE_S):
         async for part in parts:
             assert part.startswith(b"data: ")
             assert part.endswith(b"\n\n")
@@ -110,7 +110,7 @@ def test_nothing_is_computed_while_nobody_reads(monkeypatch: pytest.MonkeyPatch)
             return {}
 
     async def run() -> None:
-        monkeypatch.setattr(stream, "_SHARED_S", SECONDS)
+        monkeypatch.setattr(stream, "_SHARED_S", PATIENCE_S)
         streams = Streams(Watched(), ApiCounters())
         first, second = opened(streams), opened(streams)
         assert not looks
@@ -164,7 +164,7 @@ def test_a_stream_outlives_the_time_that_an_idle_connection_has(
     monkeypatch.setattr(connection, "IDLE_SECONDS", 0.1)
 
     async def run() -> None:
-        async with serving(FakeNode(), unix(tmp_path)) as server, asyncio.timeout(SECONDS):
+        async with serving(FakeNode(), unix(tmp_path)) as server, asyncio.timeout(PATIENCE_S):
             reader, writer = await asyncio.open_unix_connection(server.address.path)
             writer.write(GET)
             assert b"Content-Type: text/event-stream" in await reader.readuntil(b"\r\n\r\n")
@@ -184,7 +184,7 @@ def test_a_reader_that_takes_nothing_is_cut_off(tmp_path: Path, monkeypatch: pyt
             return {number.to_bytes(16): (ONE, self.cost) for number in range(5_000)}
 
     async def run() -> None:
-        async with serving(Verbose(), unix(tmp_path)) as server, asyncio.timeout(SECONDS):
+        async with serving(Verbose(), unix(tmp_path)) as server, asyncio.timeout(PATIENCE_S):
             reader, writer = await asyncio.open_unix_connection(server.address.path)
             writer.write(GET)
             await reader.readuntil(b"\r\n\r\n")
@@ -196,7 +196,7 @@ def test_a_reader_that_takes_nothing_is_cut_off(tmp_path: Path, monkeypatch: pyt
 
 def test_a_stop_ends_streams_at_once(tmp_path: Path) -> None:
     async def run() -> None:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(PATIENCE_S):
             async with serving(FakeNode(), unix(tmp_path)) as server:
                 reader, writer = await asyncio.open_unix_connection(server.address.path)
                 writer.write(GET)
@@ -209,7 +209,7 @@ def test_a_stop_ends_streams_at_once(tmp_path: Path) -> None:
 
 def test_the_head_of_a_stream_can_be_asked_for(tmp_path: Path) -> None:
     async def run() -> None:
-        async with serving(FakeNode(), unix(tmp_path)) as server, asyncio.timeout(SECONDS):
+        async with serving(FakeNode(), unix(tmp_path)) as server, asyncio.timeout(PATIENCE_S):
             reader, writer = await asyncio.open_unix_connection(server.address.path)
             writer.write(GET.replace(b"GET", b"HEAD") + GET.replace(b"GET", b"POST"))
             assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")

@@ -19,6 +19,7 @@ import pytest
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.config import Settings
 from tests.api.support import FakeNode, serving
+from tests.lab.waiting import PATIENCE_S
 
 
 @contextmanager
@@ -38,7 +39,7 @@ def served(node: FakeNode, address: ApiAddress, *, token: str | None = None) -> 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(PATIENCE_S)
         yield started[0]
     finally:
         loop.call_soon_threadsafe(stopping.set)

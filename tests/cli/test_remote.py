@@ -14,7 +14,7 @@ from mycelium.admin.control import EventInfo
 from mycelium.cli.main import main
 from tests.api.support import ADDRESS, FIRST_PEER, FakeNode
 from tests.cli.support import on_a_terminal, served
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import PATIENCE_S, wait_until
 
 Capture = pytest.CaptureFixture[str]
 
@@ -113,12 +113,14 @@ def test_following_prints_what_happens_until_the_daemon_stops(tmp_path: Path, fo
         def lines() -> list[str]:
             return output.read_text().splitlines()
 
-        wait_until(node.watched.is_set, 10, "the follower waits")
+        wait_until(node.watched.is_set, PATIENCE_S, "the follower waits")
         node.happen_from_outside(event(2))
-        wait_until(lambda: len(lines()) == 2, 10, "the next event is printed")
+        wait_until(lambda: len(lines()) == 2, PATIENCE_S, "the next event is printed")
         node.happen_from_outside(event(3))
-        wait_until(lambda: len(lines()) == 3, 10, "the one after it is printed")
-    _, complaint = follower.communicate(timeout=30)  # a call that the closing socket still took ends after 10 s
+        wait_until(lambda: len(lines()) == 3, PATIENCE_S, "the one after it is printed")
+    _, complaint = follower.communicate(
+        timeout=2 * PATIENCE_S
+    )  # a call that the closing socket still took ends after 10 s
     assert follower.returncode == 3
     assert re.fullmatch(r"mycelium: .*\n", complaint)
     if form:

@@ -22,9 +22,7 @@ from mycelium.daemon.daemon import Daemon
 from mycelium.errors import ConfigError, DeviceError, IdentityError
 from mycelium.identity import Identity
 from mycelium.peer_url import PeerUrl
-from tests.lab.waiting import wait_until
-
-DEADLINE_S = 20.0
+from tests.lab.waiting import PATIENCE_S, wait_until
 
 
 def settings_in(folder: Path, *, port: int = 0) -> Settings:
@@ -41,7 +39,7 @@ async def live(settings: Settings, inquire: Callable[[], object]) -> object:
     """Runs a daemon, calls `inquire` in a thread once the API is there, and ends the daemon by a signal."""
     serving = asyncio.ensure_future(Daemon(settings).serve())
     socket_file = Path(settings.api_addr.path)
-    async with asyncio.timeout(DEADLINE_S):
+    async with asyncio.timeout(PATIENCE_S):
         while not os.path.exists(socket_file):  # noqa: ASYNC240 - nothing tells when a file appears
             assert not serving.done(), serving.exception()
             await asyncio.sleep(0.01)
@@ -79,7 +77,7 @@ peers = ["udp://127.0.0.1:1"]
         file.write_text(text.replace(':1"', ':3"') + 'tun_name = "other0"\n')
         os.kill(os.getpid(), signal.SIGHUP)
         told = "reloaded: 1 peer added; 1 peer removed; only a restart applies the new tun_name"
-        wait_until(lambda: told in caplog.messages, DEADLINE_S, lambda: f"the log has {caplog.messages}")
+        wait_until(lambda: told in caplog.messages, PATIENCE_S, lambda: f"the log has {caplog.messages}")
         return [peer.url for peer in client.peers()]
 
     assert asyncio.run(live(settings, reload)) == ["udp://127.0.0.1:2", "udp://127.0.0.1:3"]

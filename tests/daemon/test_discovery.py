@@ -15,10 +15,10 @@ from mycelium.limits import BEACONS_PER_SECOND
 from mycelium.transport.multicast import LINK_LOCAL, Interface
 from mycelium.transport.underlay import Underlay
 from mycelium.wire.beacon import BEACON_GROUP, BEACON_GROUP_IPV4
+from tests.lab.waiting import PATIENCE_S
 
 ETH = Interface(2, "eth0", BEACON_GROUP, bytes(16), LINK_LOCAL)
 WLAN = Interface(3, "wlan0", BEACON_GROUP, bytes(15) + b"\1", LINK_LOCAL)
-DEADLINE_S = 10.0
 
 
 class Stream:
@@ -99,7 +99,7 @@ class Host:
         return Running(self.discovery)
 
     async def until(self, is_met: Any) -> None:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(PATIENCE_S):
             while not is_met():  # noqa: ASYNC110 - a condition on plain values, not an event
                 await asyncio.sleep(0)
 

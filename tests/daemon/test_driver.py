@@ -29,6 +29,7 @@ from mycelium.transport.udp import UdpTransport
 from mycelium.tun.base import TunDevice
 from mycelium.tun.memory import MemoryTun
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
+from tests.lab.waiting import PATIENCE_S
 
 
 class Host:
@@ -85,13 +86,13 @@ async def link(one: Host, other: Host) -> None:
     for host in (one, other):
         host.driver.start()
     one.driver.act(lambda now: one.node.add_peer("memory://b:9651", now=now))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await one.is_linked.wait()
         await other.is_linked.wait()
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():  # noqa: ASYNC110 (what is waited for is plain state)
             await asyncio.sleep(0.001)
 
@@ -229,7 +230,7 @@ def test_a_device_that_is_gone_is_read_no_more_and_another_may_take_its_place() 
         one = Host([MemoryHub().open("a")], Endpoint("memory", "b", 9651), asyncio.get_running_loop(), lost)
         one.driver.start()
         lost.send(b"\x60" + bytes(59))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await one.tun_lost.wait()
         one.tun_lost.clear()
         one.node.outbox.deliveries.append((memoryview(b"packet"), 0, 0))
@@ -280,7 +281,7 @@ def test_a_pause_that_was_long_enough_is_told_to_the_transport(monkeypatch: pyte
         monkeypatch.setattr(busy, "stop_waiting", told.set)
         one.node.outbox.transmits.append((Endpoint("busy", "b", 1), [b"x"], 1, True, 0))
         one.driver.act(lambda now: None)
-        await asyncio.wait_for(told.wait(), 10)
+        await asyncio.wait_for(told.wait(), PATIENCE_S)
         stop(one)
 
     asyncio.run(run())
@@ -397,7 +398,7 @@ def test_what_a_transport_holds_is_read_though_its_descriptor_is_silent(monkeypa
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("late_s", [0.0, 0.3])
+@pytest.mark.parametrize("late_s", [-PATIENCE_S, 0.3], ids=["early", "late"])
 def test_a_late_timer_is_looked_at_after_what_has_come(late_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:
         one, other = await linked_pair()
@@ -421,7 +422,7 @@ def test_a_late_timer_is_looked_at_after_what_has_come(late_s: float, monkeypatc
         monkeypatch.setattr(one.node, "handle_timeout", on_timeout)
         one.driver._armed_for = monotonic() - late_s
         one.driver._on_timer()
-        assert list(dict.fromkeys(order)) == (["datagram", "timer"] if late_s else ["timer"])
+        assert list(dict.fromkeys(order)) == (["datagram", "timer"] if late_s > 0 else ["timer"])
         stop(one, other)
 
     asyncio.run(run())

@@ -12,6 +12,7 @@ from mycelium.daemon.known_peers import KnownPeersFile, read_known_peers, write_
 from mycelium.wire.known_peer import KnownPeer
 from mycelium.wire.underlay_address import UnderlayAddress
 from sim.net.node_net import NodeNet
+from tests.lab.waiting import PATIENCE_S
 
 PEERS = [
     KnownPeer("udp", UnderlayAddress("5.6.7.8", 9651), bytes(range(32))),
@@ -68,7 +69,7 @@ def test_a_node_gets_what_was_known_and_has_what_it_learns_written(
     async def learn() -> None:
         running = asyncio.ensure_future(file.run())
         node.exchange.known.learn(PEERS[1:], b"teacher", now=1000.0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while read_known_peers(path) != PEERS:  # noqa: ASYNC110 - a file, not an event
                 await asyncio.sleep(0.01)
         running.cancel()
@@ -89,7 +90,7 @@ def test_a_host_without_a_thread_left_is_said_and_writes_later(
 
     async def learn() -> None:
         running = asyncio.ensure_future(file.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             with monkeypatch.context() as broken:
                 broken.setattr(threading.Thread, "start", refusing)
                 node.exchange.known.learn(PEERS[:1], b"teacher", now=1000.0)

@@ -13,6 +13,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.peer_url import PeerUrl
 from mycelium.wire.datagram import FRAME_HEAD, FRAME_WORD
+from tests.lab.waiting import PATIENCE_S
 
 ON_LOOPBACK = [PeerUrl("udp", "127.0.0.1", 0), PeerUrl("tcp", "127.0.0.1", 0), PeerUrl("tcp", "::1", 0)]
 
@@ -78,6 +79,6 @@ def test_a_udp_port_has_a_socket_for_links_and_one_for_strangers() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         for index, taker in ((7, links), (8, strangers)):
             sender.sendto(FRAME_HEAD.pack(FRAME_WORD, index, 1), (there.host, there.port))
-            assert select.select([links, strangers], [], [], 5)[0] == [taker]
+            assert select.select([links, strangers], [], [], PATIENCE_S)[0] == [taker]
             assert taker.receive() is not None
     transports.close()

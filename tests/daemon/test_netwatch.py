@@ -12,8 +12,7 @@ from mycelium.daemon.netwatch import NetWatch
 from mycelium.endpoint import Lost
 from mycelium.packet.netlink import RTM_DELADDR
 from tests.daemon.test_host_network import UP, V4, address, link
-
-DEADLINE_S = 10.0
+from tests.lab.waiting import PATIENCE_S
 
 
 class Netlink:
@@ -80,7 +79,7 @@ def run_until(loop: asyncio.AbstractEventLoop, watched: Watched, told: list[Any]
         while watched.told != told:  # noqa: ASYNC110 - a condition on a plain value, not an event
             await asyncio.sleep(0.005)
 
-    loop.run_until_complete(asyncio.wait_for(wait(), DEADLINE_S))
+    loop.run_until_complete(asyncio.wait_for(wait(), PATIENCE_S))
 
 
 def test_a_lost_carrier_is_told_at_once(watched: Watched) -> None:
@@ -113,7 +112,7 @@ def test_the_hosts_own_addresses_are_asked_for(loop: asyncio.AbstractEventLoop) 
     watched = Watched(loop)
     netlink = watched.watch._netlink
     netlink.setblocking(True)
-    netlink.settimeout(DEADLINE_S)
+    netlink.settimeout(PATIENCE_S)
     assert socket.inet_pton(socket.AF_INET, "127.0.0.1") in netlink.recv(65_536)
     watched.watch.close()
 

@@ -16,6 +16,7 @@ from mycelium.node.node import Node
 from mycelium.peer_list_url import PeerListUrl
 from mycelium.peer_url import PeerUrl
 from sim.net.node_net import NodeNet
+from tests.lab.waiting import PATIENCE_S
 
 LIST = PeerListUrl.parse("dns://mesh.example")
 ONE, OTHER, THIRD = (PeerUrl.parse(f"udp://{name}:9651") for name in ("one", "other", "third"))
@@ -62,7 +63,7 @@ class Followed:
 
     async def until(self, *urls: PeerUrl) -> None:
         """Waits until the node has these peers, and the list was read once more."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             before = self.reads
             while self.urls != {str(url) for url in urls} or self.reads < before + 2:  # noqa: ASYNC110 - a condition on plain values, not an event
                 await asyncio.sleep(0.001)
@@ -94,7 +95,7 @@ def test_a_host_without_a_thread_left_is_the_cause_until_there_is_one(
         with monkeypatch.context() as broken:
             broken.setattr(threading.Thread, "start", Mock(side_effect=RuntimeError("can't start new thread")))
             lists.follow([LIST])
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while lists.by_url[LIST].trouble is None:  # noqa: ASYNC110 - a plain value, not an event
                     await asyncio.sleep(0.001)
             assert lists.by_url[LIST].trouble == "this host has no thread left for it"

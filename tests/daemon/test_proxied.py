@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-import time
+import threading
 
 import pytest
 
@@ -45,10 +45,12 @@ def test_a_peer_without_a_scheme_is_dialled_beside_the_proxy_as_well(monkeypatch
     assert PEERS.has(peer)
     through = Endpoint("tcp", "192.0.2.1", 7)
     assert asyncio.run(PEERS.resolve(peer)) == [Endpoint("udp", "192.0.2.1", 7), through]
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: time.sleep(2))
+    answers = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: answers.wait())
     monkeypatch.setattr(proxied, "DIRECT_S", 0.01)
     peers = ProxiedPeers(ProxyUrl("http", "127.0.0.1", 3128))
     assert asyncio.run(peers.resolve(by_name)) == [Endpoint("tcp", "mesh.example", 7)]
+    answers.set()
 
 
 def test_a_proxy_without_an_address_is_the_cause(monkeypatch: pytest.MonkeyPatch) -> None:

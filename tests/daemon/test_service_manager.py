@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mycelium.daemon.service_manager import ServiceManager
+from tests.lab.waiting import PATIENCE_S
 
 HOUR_US = "3600000000"
 
@@ -21,7 +22,7 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[so
     name = f"@mycelium-test-{os.getpid()}" if request.param == "abstract" else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
         heard.bind(name.replace("@", "\0"))
-        heard.settimeout(10)
+        heard.settimeout(PATIENCE_S)
         yield heard, name
 
 
@@ -55,7 +56,7 @@ def test_a_watchdog_hears_that_the_loop_runs(manager: tuple[socket.socket, str])
         heard.setblocking(False)
         living = asyncio.ensure_future(told.keep_alive())
         for _ in range(3):
-            assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(heard, 100), 10) == b"WATCHDOG=1"
+            assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(heard, 100), PATIENCE_S) == b"WATCHDOG=1"
         living.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await living

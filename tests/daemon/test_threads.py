@@ -26,6 +26,7 @@ def test_a_host_without_a_thread_left_is_an_error_of_the_system(monkeypatch: pyt
 def test_many_that_hang_hold_up_neither_another_one_nor_the_end() -> None:
     released = threading.Event()
     hanging = 200  # far more than the threads of asyncio's executor
+    others = set(threading.enumerate())  # what other tests have left hanging
 
     async def start_all() -> int:
         waiting = [asyncio.ensure_future(in_thread(released.wait)) for _ in range(hanging)]
@@ -35,7 +36,7 @@ def test_many_that_hang_hold_up_neither_another_one_nor_the_end() -> None:
         return answer
 
     assert asyncio.run(asyncio.wait_for(start_all(), 30)) == 7
-    ours = [thread for thread in threading.enumerate() if thread.daemon and thread.name.endswith("(run)")]
+    ours = [thread for thread in set(threading.enumerate()) - others if thread.name.endswith("(run)")]
     assert len(ours) == hanging
     released.set()
     for thread in ours:

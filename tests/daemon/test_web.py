@@ -15,10 +15,10 @@ import pytest
 from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.daemon.web import fetch
 from mycelium.errors import ResolveError
+from tests.lab.waiting import PATIENCE_S
 
 TEXT: Final = b"udp://hub.example:9651\n"
 LOCAL: Final = "127.0.0.1"
-PATIENCE_S: Final = 5.0
 
 
 class Answering(BaseHTTPRequestHandler):

@@ -29,7 +29,7 @@ ACCEPTED: Final = b"accepted"
 FRAME_BYTES: Final = 1 << 17
 FRAMES_PER_WAKE: Final = 64
 MESSAGE_BYTES: Final = 1_000
-START_SECONDS: Final = 15.0
+START_SECONDS: Final = 30.0
 
 TUNSETIFF: Final = 0x400454CA  # linux/if_tun.h
 TUNSETOFFLOAD: Final = 0x400454D0

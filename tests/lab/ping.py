@@ -11,6 +11,7 @@ from math import ceil
 from typing import Final
 
 from tests.lab.namespaces import LabHost
+from tests.lab.waiting import PATIENCE_S
 
 PING_INTERVAL_S: Final = 0.01  # where the gap between two answers is the measurement
 REPLY: Final = re.compile(r"\[([\d.]+)\] .*icmp_seq=(\d+) .*time=([\d.]+) ms")
@@ -96,7 +97,7 @@ class Pings:
     def finish(self) -> PingResult:
         """Ends the pings and returns what they saw."""
         self._process.send_signal(signal.SIGINT)
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=PATIENCE_S)
         with self._printed:
             self._printed.seek(0)
             return parse_ping(self._printed.read())

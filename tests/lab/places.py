@@ -10,7 +10,7 @@ from tests.lab import proxy as lab_proxy
 from tests.lab.laboratory import Lab
 from tests.lab.namespaces import LabHost
 from tests.lab.nat import Internet, NatKind, NatRouter
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import PATIENCE_S, wait_until
 
 HUB: Final = "hub.example.org"
 PROXY: Final = "proxy.example.org"
@@ -52,7 +52,7 @@ def company(lab: Lab) -> Place:
     router.gateway.sysctl("net.ipv4.ip_forward", 0)
     router.gateway.name_hosts({HUB: cable.far_end(internet.gateway).ipv4})
     router.gateway.start(sys.executable, lab_proxy.__file__, str(PROXY_PORT))
-    wait_until(lambda: router.gateway.listens(PROXY_PORT), 10, "the proxy listens")
+    wait_until(lambda: router.gateway.listens(PROXY_PORT), PATIENCE_S, "the proxy listens")
     host = inner.far_end(router.gateway).host
     host.name_hosts({PROXY: inner.end(router.gateway).ipv4})
     return Place(cable.far_end(internet.gateway).host, host, router)

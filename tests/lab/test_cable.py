@@ -9,6 +9,7 @@ from tests.lab.conftest import Pair
 from tests.lab.namespaces import LabHost
 from tests.lab.ping import ping
 from tests.lab.traffic import iperf
+from tests.lab.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.netns
 
@@ -42,7 +43,7 @@ def test_a_cut_may_be_one_way(pair: Pair) -> None:
         sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with receiver, sender:
         receiver.bind((cable.end(two).ipv4, 0))
-        receiver.settimeout(1)
+        receiver.settimeout(PATIENCE_S)
         ping(one, cable.end(two).ipv4)
         cable.cut(towards=one)
         assert loss(one, cable.end(two).ipv4) == 1

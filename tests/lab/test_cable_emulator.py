@@ -11,6 +11,7 @@ from tests.lab.laboratory import Lab
 from tests.lab.namespaces import LabHost
 from tests.lab.ping import ping
 from tests.lab.traffic import exchange_tcp, iperf
+from tests.lab.waiting import PATIENCE_S
 
 TRAITS = CableTraits(delay_s=0.03)
 UDP_SEGMENT = 103
@@ -74,7 +75,7 @@ def test_super_packets_cross_and_are_cut_as_they_should(pair: tuple[LabHost, Lab
     data = random.Random(1).randbytes(30_500)
     with receiver, sender:
         receiver.bind((address, 0))
-        receiver.settimeout(5)
+        receiver.settimeout(PATIENCE_S)
         sender.sendmsg([data], [(socket.SOL_UDP, UDP_SEGMENT, b"\xe8\x03")], 0, receiver.getsockname())  # 1,000 each
         came = [receiver.recv(70_000) for _ in range(31)]
     assert [len(piece) for piece in came] == [1_000] * 30 + [500]

@@ -6,7 +6,7 @@ import pytest
 
 from tests.lab.capture import Capture, Forger
 from tests.lab.conftest import Pair
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.netns
 PORT = 5_000
@@ -20,10 +20,10 @@ def test_a_forged_datagram_is_heard_and_comes_from_whom_it_says(pair: Pair) -> N
         receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with receiver, Capture(two, "eth0", PORT) as capture, Forger(one, ("10.0.1.99", 77), target) as forger:
         receiver.bind(target)
-        receiver.settimeout(5)
+        receiver.settimeout(PATIENCE_S)
         forger.send(b"not from here")
         assert receiver.recvfrom(100) == (b"not from here", ("10.0.1.99", 77))
-        wait_until(lambda: b"not from here" in capture.payloads, 5, "the datagram is captured")
+        wait_until(lambda: b"not from here" in capture.payloads, PATIENCE_S, "the datagram is captured")
 
 
 def test_other_ports_are_not_captured(pair: Pair) -> None:
@@ -36,5 +36,5 @@ def test_other_ports_are_not_captured(pair: Pair) -> None:
     ):
         other.send(b"no")
         wanted.send(b"yes")
-        wait_until(lambda: capture.payloads, 5, "a datagram is captured")
+        wait_until(lambda: capture.payloads, PATIENCE_S, "a datagram is captured")
         assert capture.payloads == [b"yes"]

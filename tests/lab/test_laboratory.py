@@ -11,6 +11,7 @@ import pytest
 
 from tests.lab.cable_emulator import REPOSITORY, CableTraits
 from tests.lab.laboratory import Lab, remove_leftovers
+from tests.lab.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.netns
 
@@ -22,7 +23,7 @@ def test_closing_leaves_neither_process_nor_namespace() -> None:
         stubborn = host.start("sh", "-c", "trap '' TERM INT; echo ready; sleep 1000 & wait", stdout=subprocess.PIPE)
         assert stubborn.stdout is not None
         assert stubborn.stdout.readline() == "ready\n"
-    assert stubborn.wait(5) == -signal.SIGKILL
+    assert stubborn.wait(PATIENCE_S) == -signal.SIGKILL
     assert not Path("/run/netns", host.namespace).exists()
     assert not Path("/etc/netns", host.namespace).exists()
 
@@ -32,6 +33,8 @@ def test_what_a_killed_run_left_is_removed_by_the_next() -> None:
 import os
 from subprocess import DEVNULL
 from tests.lab.laboratory import Lab
+from tests.lab.waiting import PATIENCE_S
+from tests.lab.waiting import PATIENCE_S
 [host] = Lab().add_hosts(["one"])
 host.start("sleep", "1000", stdout=DEVNULL, stderr=DEVNULL)
 print(host.namespace, flush=True)

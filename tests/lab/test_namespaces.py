@@ -9,6 +9,7 @@ import pytest
 from tests.lab import namespaces
 from tests.lab.conftest import Pair
 from tests.lab.ping import ping
+from tests.lab.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.netns
 
@@ -21,7 +22,7 @@ def test_a_host_has_names_of_its_own(pair: Pair) -> None:
         "sh", "-c", "read _; getent hosts two.test", stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     one.name_hosts({"two.test": "192.0.2.2"})
-    assert still_running.communicate("now\n", timeout=10)[0].split() == ["192.0.2.2", "two.test"]
+    assert still_running.communicate("now\n", timeout=PATIENCE_S)[0].split() == ["192.0.2.2", "two.test"]
 
 
 def test_the_last_host_with_names_removes_the_file_under_them(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.lab.laboratory import Lab
 from tests.lab.namespaces import LabHost
 from tests.lab.nat import Internet, NatKind, NatRouter
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.netns
 
@@ -31,7 +31,6 @@ BEHAVIOUR: Final = {
 }
 
 
-ARRIVES_SECONDS: Final = 10.0
 NOTHING_SECONDS: Final = 0.5  # in which what a firewall drops does not arrive
 
 
@@ -46,7 +45,7 @@ class Sockets:
         with host.entered():
             opened = self._stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
         opened.bind((host_address(host), 0))
-        opened.settimeout(ARRIVES_SECONDS)
+        opened.settimeout(PATIENCE_S)
         return opened
 
     def close(self) -> None:
@@ -176,7 +175,7 @@ def connects(client: LabHost, server: LabHost, port: int, *, is_open: bool = Tru
     with client.entered():
         sender = socket.socket()
     with listener, sender:
-        sender.settimeout(ARRIVES_SECONDS if is_open else NOTHING_SECONDS)
+        sender.settimeout(PATIENCE_S if is_open else NOTHING_SECONDS)
         with contextlib.suppress(TimeoutError):
             sender.connect(listener.getsockname())
             return True
@@ -200,5 +199,5 @@ def test_a_router_may_drop_udp_or_let_only_https_out(world: World) -> None:
     with pytest.raises(TimeoutError):
         seen_by(server, client)
     nat.let_all_out()
-    server.settimeout(ARRIVES_SECONDS)
+    server.settimeout(PATIENCE_S)
     assert seen_by(server, client) == at

@@ -4,12 +4,12 @@ import itertools
 
 import pytest
 
-from tests.lab.waiting import wait_steady, wait_until
+from tests.lab.waiting import PATIENCE_S, wait_steady, wait_until
 
 
 def test_what_the_condition_returns_is_returned() -> None:
     values = iter([0, "", "there"])
-    assert wait_until(lambda: next(values), 10, "a value", every_s=0) == "there"
+    assert wait_until(lambda: next(values), PATIENCE_S, "a value", every_s=0) == "there"
 
 
 def test_a_deadline_tells_what_is_missing() -> None:

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from tests.lab.namespaces import LabHost
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import PATIENCE_S, wait_until
 
 BLOCK_BYTES: Final = 1 << 18
 STREAM_PATIENCE_SECONDS: Final = 60.0
@@ -211,7 +211,7 @@ def iperf(client: LabHost, server: LabHost, address: str, *options: str, seconds
         "iperf3", "-s", "-1", "-p", port, "--forceflush", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        wait_until(lambda: server.listens(int(port)), 5, "iperf3 listens")
+        wait_until(lambda: server.listens(int(port)), PATIENCE_S, "iperf3 listens")
         command = ("iperf3", "-c", address, "-p", port, "-t", str(math.ceil(seconds)), "-J", *options)
         done = client.run(*command, timeout=seconds + 30, check=False)
         report = json.loads(done.stdout)

@@ -7,6 +7,8 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 POLL_SECONDS: Final = 0.02
+# What a test waits for takes a moment; a machine that others use may take its time, and a test that passes waits no longer.
+PATIENCE_S: Final = 30.0
 
 
 def wait_until(

@@ -4,10 +4,9 @@ import subprocess
 from pathlib import Path
 
 from tests.lab.namespaces import LabHost
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import PATIENCE_S, wait_until
 
 PORT = 443
-START_SECONDS = 10.0
 
 _CONFIGURATION = """
 daemon off;
@@ -53,5 +52,5 @@ def start_web_server(
         process = host.start(
             "nginx", "-e", folder / "nginx.log", "-c", configuration, stdout=output, stderr=subprocess.STDOUT
         )
-    wait_until(lambda: host.listens(PORT), START_SECONDS, "nginx listens")
+    wait_until(lambda: host.listens(PORT), PATIENCE_S, "nginx listens")
     return process

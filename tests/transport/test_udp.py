@@ -21,8 +21,7 @@ from mycelium.transport.base import SHORT_BYTES, Transport
 from mycelium.transport.udp import OTHERS_AT_ONCE, UdpTransport
 from mycelium.transport.underlay import Underlay
 from mycelium.wire.datagram import SIZE_PROBE
-
-DEADLINE_S = 20.0
+from tests.lab.waiting import PATIENCE_S
 
 
 @pytest.fixture(params=["127.0.0.1", "::1"])
@@ -47,7 +46,7 @@ def receive_datagrams(transport: Transport, count: int) -> list[tuple[bytes, End
     while len(datagrams) < count:
         received = transport.receive()
         if received is None:
-            assert select.select([transport], [], [], DEADLINE_S)[0], f"only {len(datagrams)} of {count} datagrams came"
+            assert select.select([transport], [], [], PATIENCE_S)[0], f"only {len(datagrams)} of {count} datagrams came"
             continue
         data, size, source = received
         datagrams += ((bytes(data[start : start + size]), source) for start in range(0, len(data), size))
@@ -70,7 +69,7 @@ def test_a_datagram_tells_for_how_long_it_waited_to_be_taken(
     assert two.waited_s() == 0.0  # nothing came yet
     began = time.monotonic()
     one.send(at(two, host), [b"a"], 1_200)
-    assert select.select([two], [], [], DEADLINE_S)[0]
+    assert select.select([two], [], [], PATIENCE_S)[0]
     came = time.monotonic()
     time.sleep(0.05)
     least = time.monotonic() - came
@@ -86,7 +85,7 @@ def test_short_datagrams_come_one_by_one_so_that_each_has_its_own_wait(host: str
             one.sendto(bytes(size), (host, two.local_endpoints[0].port))
         taken: list[bytes] = []
         while sum(map(len, taken)) < 4 * SHORT_BYTES + 2:
-            assert select.select([two], [], [], DEADLINE_S)[0]
+            assert select.select([two], [], [], PATIENCE_S)[0]
             received = two.receive()
             if received is not None:
                 taken.append(bytes(received[0]))
@@ -102,7 +101,7 @@ def test_a_datagram_is_returned_before_more_are_looked_for_where_the_one_before_
         for at_once in (1, 3, 3, 1, 1):
             for _ in range(at_once):
                 one.sendto(bytes(1_000), (host, two.local_endpoints[0].port))
-            assert select.select([two], [], [], DEADLINE_S)[0]
+            assert select.select([two], [], [], PATIENCE_S)[0]
             seen.append([len(received[0]) for received in iter(two.receive, None)])
         two.close()
 
@@ -305,7 +304,7 @@ def test_a_host_that_is_no_address_is_counted(pair: tuple[UdpTransport, UdpTrans
 def test_an_empty_datagram_is_harmless(pair: tuple[UdpTransport, UdpTransport], host: str) -> None:
     one, two = pair
     one.send(at(two, host), [], 1_200)
-    assert select.select([two], [], [], DEADLINE_S)[0]
+    assert select.select([two], [], [], PATIENCE_S)[0]
     received = two.receive()
     assert received is not None
     assert (bytes(received[0]), received[1]) == (b"", 1)
@@ -431,7 +430,7 @@ def test_a_flood_of_quic_leaves_others_their_turn(pair: tuple[UdpTransport, UdpT
     two.take_quic = lambda batch, size, source: handed.append(len(batch))
     for number in range(100):
         one.send(at(two, host), [b"\x40" * (100 + number)], 1_200)
-    assert select.select([two], [], [], DEADLINE_S)[0]
+    assert select.select([two], [], [], PATIENCE_S)[0]
     assert two.receive() is None
     assert 0 < len(handed) <= OTHERS_AT_ONCE
 
@@ -449,7 +448,7 @@ def plain_socket(host: str) -> socket.socket:
     """Returns a socket that tells the traffic class of what it receives."""
     udp = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     udp.bind((host, 0))
-    udp.settimeout(DEADLINE_S)
+    udp.settimeout(PATIENCE_S)
     if ":" in host:
         udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, 1)
     else:
@@ -507,5 +506,5 @@ def test_marked_datagrams_are_returned_apart_and_told_of(pair: tuple[UdpTranspor
             if received is not None:
                 told.append((len(received[0]) // 1_000, two.is_congested))
             else:
-                assert select.select([two], [], [], DEADLINE_S)[0], told
+                assert select.select([two], [], [], PATIENCE_S)[0], told
     assert told == [(2, False), (2, True), (2, False), (1, True)]

@@ -97,7 +97,7 @@ def test_what_the_kernel_has_joined_keeps_its_segments(transport: UdpTransport, 
 SIZES = st.sampled_from((0, 1, 60, 200, FIRST, FIRST, FIRST, FIRST + 1, 9_000, 60_000))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.lists(st.tuples(st.integers(0, 1), SIZES), max_size=2 * MOST))
 def test_any_datagrams_come_as_they_were_sent(
     transport: UdpTransport, senders: list[socket.socket], data: list[tuple[int, int]]
@@ -108,7 +108,7 @@ def test_any_datagrams_come_as_they_were_sent(
     assert transport.counters.receive_errors == 0
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(firsts=st.lists(st.sampled_from(b"\x10\x14\x40\xc0"), max_size=MOST))
 def test_quic_among_them_is_handed_over(
     transport: UdpTransport, senders: list[socket.socket], firsts: list[int]

@@ -12,8 +12,8 @@ from mycelium.endpoint import Endpoint
 from mycelium.outbox import Transmit
 from mycelium.transport.set import TransportSet
 from mycelium.transport.udp import UdpTransport
+from tests.lab.waiting import PATIENCE_S
 
-PATIENCE_S = 1.0
 CE = 3
 KINDS = st.sampled_from([0, 0, 0, 2, CE])
 

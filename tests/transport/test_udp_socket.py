@@ -7,6 +7,7 @@ import pytest
 from mycelium.errors import DeviceError
 from mycelium.transport.udp_socket import IP_MTU_DISCOVER, PMTUDISC_PROBE, enable_gro, has_gso, open_udp_socket
 from mycelium.transport.underlay import Underlay
+from tests.lab.waiting import PATIENCE_S
 
 
 @pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)])
@@ -19,7 +20,7 @@ def test_a_numeric_address_decides_the_family(host: str, family: int) -> None:
 def test_the_ipv6_wildcard_takes_ipv4_too() -> None:
     with open_udp_socket("::", 0, Underlay()) as udp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         udp.setblocking(True)
-        udp.settimeout(5)
+        udp.settimeout(PATIENCE_S)
         sender.sendto(b"hello", ("127.0.0.1", udp.getsockname()[1]))
         assert udp.recv(10) == b"hello"
 

@@ -17,6 +17,7 @@ from mycelium.transport.udp_steering import Steering
 from mycelium.transport.udp_strangers import PAUSE_S, UdpStrangers, open_udp
 from mycelium.transport.underlay import Underlay
 from mycelium.wire.datagram import FRAME_HEAD, FRAME_WORD
+from tests.lab.waiting import PATIENCE_S
 
 COST_S: Final = 0.000_2
 INDEX: Final = 0x0123_4567
@@ -66,7 +67,7 @@ def test_answers_to_a_stranger_leave_by_the_socket_for_links(
     both: tuple[UdpTransport, UdpStrangers], sender: socket.socket
 ) -> None:
     links, strangers = both
-    sender.settimeout(5)
+    sender.settimeout(PATIENCE_S)
     sender.sendto(JUNK, at(links))
     received = strangers.receive()
     assert received is not None

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mycelium.transport import udp_timestamps
-from mycelium.transport.udp_timestamps import START_SECONDS, start_timestamping
+from mycelium.transport.udp_timestamps import start_timestamping
+from tests.lab.waiting import PATIENCE_S
 
 Ioctl = Callable[[socket.socket, int, bytes], bytes]
 
@@ -37,7 +38,8 @@ def late_kernel(unstamped: int) -> tuple[Ioctl, list[int]]:
     return ioctl, reports
 
 
-def test_a_fresh_socket_is_stamped(udp: socket.socket) -> None:
+def test_a_fresh_socket_is_stamped(udp: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udp_timestamps, "START_SECONDS", PATIENCE_S)
     assert start_timestamping(udp)
 
 
@@ -46,6 +48,7 @@ def test_the_kernel_is_waited_for_until_it_notes_arrival_times(
 ) -> None:
     ioctl, reports = late_kernel(unstamped=5)
     monkeypatch.setattr(udp_timestamps, "ioctl", ioctl)
+    monkeypatch.setattr(udp_timestamps, "START_SECONDS", PATIENCE_S)
     assert start_timestamping(udp)
     assert len(reports) == 6
 
@@ -55,8 +58,9 @@ def test_a_kernel_that_never_notes_them_is_waited_for_until_the_deadline(
 ) -> None:
     ioctl, reports = late_kernel(unstamped=1_000)
     monkeypatch.setattr(udp_timestamps, "ioctl", ioctl)
+    monkeypatch.setattr(udp_timestamps, "START_SECONDS", PATIENCE_S)
     steps = iter(range(100))
-    assert not start_timestamping(udp, clock=lambda: next(steps) * START_SECONDS / 4)
+    assert not start_timestamping(udp, clock=lambda: next(steps) * PATIENCE_S / 4)
     assert len(reports) == 4
 
 

@@ -38,6 +38,7 @@ from mycelium.transport.set import TransportSet
 from mycelium.transport.streams.transport import StreamTransport
 from mycelium.transport.udp import UdpTransport
 from mycelium.transport.underlay import Underlay
+from tests.lab.waiting import PATIENCE_S
 
 LOOPBACK = socket.if_nametoindex("lo")
 
@@ -261,7 +262,7 @@ def test_a_connection_that_came_through_the_overlay_is_refused_and_counted(under
     port = listening.local_endpoints[0].port
     underlay.follow("lo")
     with socket.create_connection((host, port)) as caller:
-        caller.settimeout(5)
+        caller.settimeout(PATIENCE_S)
         assert listening.receive() is None
         assert caller.recv(1) == b""
     assert (listening.counters.inside_refused, listening.counters.accepted) == (1, 0)

@@ -15,7 +15,7 @@ from mycelium.tun.device import create_device
 from mycelium.tun.linux import LinuxTun
 from tests.lab.laboratory import Lab
 from tests.lab.namespaces import LabHost
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import PATIENCE_S, wait_until
 from tests.packet.packets import udp_packet
 from tests.tun.support import LEFT, RIGHT, bring_up
 
@@ -47,7 +47,7 @@ def test_packets_cross_a_device_that_was_made_without_pytun(host: LabHost) -> No
         side.tun.read_batch(batch)
         return [bytes(batch.buffer[start:end]) for start, end, _, _ in batch.slots]
 
-    wait_until(lambda: any(packet.endswith(b"out") for packet in read()), 10, "the packet is read")
+    wait_until(lambda: any(packet.endswith(b"out") for packet in read()), PATIENCE_S, "the packet is read")
     with host.entered():
         receiver = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     with receiver:
@@ -61,7 +61,7 @@ def test_packets_cross_a_device_that_was_made_without_pytun(host: LabHost) -> No
                 return receiver.recv(100) == b"in"
             return False
 
-        wait_until(is_received, 10, "the packet is delivered")
+        wait_until(is_received, PATIENCE_S, "the packet is delivered")
     assert not os.get_inheritable(side.tun.fileno())
     side.tun.close()
     assert not host.has_interface("mesh0")

@@ -7,6 +7,7 @@ import pytest
 
 from mycelium.transport.kernel_relay.port import LeasedPort
 from mycelium.transport.underlay import Underlay
+from tests.lab.waiting import PATIENCE_S
 
 LOOPBACK = socket.if_nametoindex("lo")
 
@@ -22,7 +23,7 @@ def underlay() -> Iterator[Underlay]:
 def test_a_datagram_comes_with_its_source_and_interface_and_is_answered(underlay: Underlay, host: str) -> None:
     port = LeasedPort(underlay)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as end:
-        end.settimeout(5)
+        end.settimeout(PATIENCE_S)
         end.bind((host, 0))
         end.sendto(b"question", (host, port.port))
         received = port.receive()

@@ -10,7 +10,7 @@ from mycelium.errors import DeviceError
 from mycelium.transport.kernel_relay.port import LeasedPort
 from mycelium.transport.kernel_relay.relay import KernelRelay, try_kernel
 from tests.lab.namespaces import LabHost
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import PATIENCE_S, wait_until
 from tests.transport.kernel_relay.conftest import Bench
 
 pytestmark = pytest.mark.netns
@@ -22,7 +22,7 @@ def end_at(port: LeasedPort, bench: Bench, host: LabHost, side: int) -> tuple[so
     """Returns a socket of an end that has sent something to a leased port, and how the port names it."""
     with host.entered():
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    made.settimeout(5)
+    made.settimeout(PATIENCE_S)
     made.connect((bench.ends[side][1].ipv4, port.port))
     made.send(b"here")
     found: list[Endpoint] = []
@@ -32,7 +32,7 @@ def end_at(port: LeasedPort, bench: Bench, host: LabHost, side: int) -> tuple[so
         found.extend([] if received is None else [received[0]])
         return bool(found)
 
-    wait_until(has_arrived, 5, "the port has heard the end")
+    wait_until(has_arrived, PATIENCE_S, "the port has heard the end")
     return made, found[0]
 
 
@@ -57,7 +57,7 @@ def test_a_lease_passes_on_between_two_ends_and_follows_the_routes(bench: Bench)
         datagrams, size = relay.close(1)
         assert (datagrams, size) == (2, 2 * (28 + 4))
         assert relay.close(1) == (0, 0)
-    wait_until(lambda: not bench.rules(), 5, "no rule is left")
+    wait_until(lambda: not bench.rules(), PATIENCE_S, "no rule is left")
     a.close()
     b.close()
 

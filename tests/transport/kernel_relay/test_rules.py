@@ -13,13 +13,12 @@ from mycelium.errors import DeviceError
 from mycelium.packet.nftables import Way
 from mycelium.transport.kernel_relay.rules import KernelRules
 from tests.lab.namespaces import LabHost
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import PATIENCE_S, wait_until
 from tests.transport.kernel_relay.conftest import Bench
 
 pytestmark = pytest.mark.netns
 
 PORT = 7_000
-ANSWER_S = 20.0
 
 
 def address(bench: Bench, side: int, *, is_ipv6: bool, is_relay: bool) -> str:
@@ -31,7 +30,7 @@ def udp(host: LabHost, at: str, port: int) -> socket.socket:
     """Returns a bound socket in a host."""
     with host.entered():
         made = socket.socket(socket.AF_INET6 if ":" in at else socket.AF_INET, socket.SOCK_DGRAM)
-    made.settimeout(ANSWER_S)
+    made.settimeout(PATIENCE_S)
     made.bind((at, port))
     return made
 
@@ -90,7 +89,7 @@ def test_datagrams_of_the_two_ends_are_passed_on_and_no_others(bench: Bench, is_
         assert relays_own.recvfrom(100)[0] == b"after the end"
     assert "port_" not in bench.rules()
     rules.close()
-    wait_until(lambda: not bench.rules(), 5, "no rule is left")
+    wait_until(lambda: not bench.rules(), PATIENCE_S, "no rule is left")
 
 
 def test_rules_are_gone_with_a_process_that_is_killed(bench: Bench) -> None:
@@ -102,8 +101,8 @@ def test_rules_are_gone_with_a_process_that_is_killed(bench: Bench) -> None:
     process = bench.relay.start(sys.executable, "-c", script)
     wait_until(lambda: f"port_{PORT}" in bench.rules(), 20, "the process has made rules")
     os.kill(process.pid, signal.SIGKILL)
-    process.wait(10)
-    wait_until(lambda: not bench.rules(), 5, "no rule is left")
+    process.wait(PATIENCE_S)
+    wait_until(lambda: not bench.rules(), PATIENCE_S, "no rule is left")
 
 
 def test_what_the_kernel_refuses_is_told(bench: Bench) -> None:

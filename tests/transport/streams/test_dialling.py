@@ -11,6 +11,7 @@ from mycelium.transport.streams.connection import StreamConnection
 from mycelium.transport.streams.dialling import Dialling
 from mycelium.transport.streams.proxy import Proxy
 from mycelium.transport.underlay import Underlay
+from tests.lab.waiting import PATIENCE_S
 
 NAMED = Endpoint("wss", "mesh.example", 443, site="/x?sni=front.example&alpn=h9")
 
@@ -18,7 +19,7 @@ NAMED = Endpoint("wss", "mesh.example", 443, site="/x?sni=front.example&alpn=h9"
 @pytest.fixture
 def server() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as made:
-        made.settimeout(10)
+        made.settimeout(PATIENCE_S)
         yield made
 
 
@@ -32,7 +33,7 @@ def first_bytes(connection: StreamConnection, server: socket.socket) -> bytes:
     with accepted, connection.stream:
         connection.is_connecting = False
         connection.flush()
-        accepted.settimeout(10)
+        accepted.settimeout(PATIENCE_S)
         return accepted.recv(1 << 16)
 
 

@@ -26,8 +26,8 @@ from mycelium.transport.streams.transport import (
     StreamTransport,
 )
 from mycelium.transport.underlay import Underlay
+from tests.lab.waiting import PATIENCE_S
 
-DEADLINE_S = 10.0
 CONTROL = b"\x10control"
 
 
@@ -79,7 +79,7 @@ def pump(*transports: StreamTransport, until: Callable[[], bool]) -> list[tuple[
                 assert one[1] == len(one[0])
         if until():
             return received
-        ready = select.select([one for one in transports if not one.holds_more()], [], [], DEADLINE_S)[0]
+        ready = select.select([one for one in transports if not one.holds_more()], [], [], PATIENCE_S)[0]
         assert ready or any(one.holds_more() for one in transports), "nothing happens any more"
 
 
@@ -181,7 +181,7 @@ def test_datagrams_tell_for_how_long_the_last_byte_with_them_had_waited(
     here, _ = dialled(one, two, scheme)
     began = time.monotonic()
     one.send(here, [b"\x10a"], 1_200)
-    assert select.select([two], [], [], DEADLINE_S)[0]
+    assert select.select([two], [], [], PATIENCE_S)[0]
     came = time.monotonic()
     time.sleep(0.05)
     least = time.monotonic() - came
@@ -452,7 +452,7 @@ def test_a_dead_connection_is_noticed_by_the_kernel(pair: tuple[StreamTransport,
 def stranger_to(transport: StreamTransport) -> socket.socket:
     """Connects, and lets the transport accept or refuse."""
     before = transport.counters.accepted + transport.counters.refused
-    stranger = socket.create_connection((at(transport).host, at(transport).port), timeout=DEADLINE_S)
+    stranger = socket.create_connection((at(transport).host, at(transport).port), timeout=PATIENCE_S)
     pump(transport, until=lambda: transport.counters.accepted + transport.counters.refused > before)
     return stranger
 
@@ -556,9 +556,9 @@ def secured(stranger: socket.socket, transport: StreamTransport) -> ssl.SSLSocke
             client.do_handshake()
             break
         except ssl.SSLWantReadError:
-            select.select([client.fileno(), transport.fileno()], [], [], DEADLINE_S)
+            select.select([client.fileno(), transport.fileno()], [], [], PATIENCE_S)
             assert transport.receive() is None
-    client.settimeout(DEADLINE_S)
+    client.settimeout(PATIENCE_S)
     assert client.selected_alpn_protocol() == "http/1.1"
     return client
 
@@ -631,7 +631,7 @@ def test_a_neighbour_has_its_turn_among_many_strangers(
         for stranger in strangers:
             stranger.sendall(b"SSH-2.0-x\r\n")
         one.send(here, [b"\x10"], 1_200)
-        select.select([two], [], [], DEADLINE_S)
+        select.select([two], [], [], PATIENCE_S)
         assert two.receive() is not None
         assert two.counters.malformed <= STRANGERS_PER_POLL
         pump(two, until=lambda: two.counters.malformed == len(strangers))
