@@ -110,6 +110,10 @@ RELAY_ERRORS_PER_SECOND: Final = 50  # signed errors to the sources of trains th
 ICMP_ERRORS_PER_SECOND: Final = 100  # ICMPv6 errors to local applications
 HOP_LIMIT: Final = 64
 
+# -- echoes for operators ----------------------------------------------------------------------------------------------
+ECHOES_UNDER_WAY: Final = 256  # requests of this node without an answer: four traces over as many hops as there may be
+ECHOES_PER_SECOND: Final = 20  # requests of one node that are answered
+
 # -- transports --------------------------------------------------------------------------------------------------------
 # requested of the kernel in each direction: 30 ms at 2 Gbit/s while Python is busy
 SOCKET_BUFFER_BYTES: Final = 8 << 20

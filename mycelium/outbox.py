@@ -62,8 +62,18 @@ class JoinAsked(Struct, frozen=True):
     endpoint: Endpoint
 
 
+class EchoAnswered(Struct, frozen=True):
+    """A request of `Echoes.ask` was answered: by the node that was asked, or by another one that says what became of it."""
+
+    token: bytes
+    by: bytes
+    rtt_s: float
+    hops: int  # links that the request has crossed; 0 from another node
+    error: int | None  # code of `wire.train`; None from the node that was asked
+
+
 LeaseEvent = LeasePortWanted | LeaseOpened | LeaseClosed
-Event = ResolvePeer | BeaconDue | IndicesChanged | JoinAsked | LeaseEvent
+Event = ResolvePeer | BeaconDue | IndicesChanged | JoinAsked | EchoAnswered | LeaseEvent
 
 
 _INDICES_CHANGED: Final = IndicesChanged()

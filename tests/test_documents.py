@@ -53,6 +53,8 @@ EXCUSED: Final = {
     "./dev mutate mycelium.link.path.rtt": "it takes a minute; tests/mutate tests it",
     "ping 4b0:1a2b:...": "the address stands for any",
     "mycelium explain 4b0:1a2b": "the address stands for any",
+    "mycelium ping 4b0:1a2b": "the address stands for any",
+    "mycelium trace 4b0:1a2b": "the address stands for any",
     "./dev bench throughput --systems limit mycelium nebula wireguard-go yggdrasil tinc --seconds 2": "it takes an hour",
     "./dev bench throughput --path peers/usr/bin peers/usr/sbin --systems limit mycelium nebula": "it takes an hour",
     "./dev bench datapath": "tests/bench runs it",

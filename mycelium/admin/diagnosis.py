@@ -42,7 +42,86 @@ class ExplanationInfo(Struct, frozen=True, rename="camel", kw_only=True):
     changes: list[EventInfo]  # the newest of this route, oldest first
 
 
+class PingInfo(Struct, frozen=True, rename="camel", kw_only=True):
+    """GET /api/v1/admin/ping/NODE?wait=SECONDS"""
+
+    node: str
+    rtt_ms: float | None = None  # None: no answer
+    hops: int | None = None  # links that the request has crossed
+    next_hop: str | None
+    direct: bool  # whether the next hop is the node itself
+    error: str | None = None  # why there is no answer; for people
+
+
+class HopInfo(Struct, frozen=True, rename="camel", kw_only=True):
+    """One node on the way; fields are null where none answered."""
+
+    hop: int
+    node: str | None = None
+    answered: int  # requests of three
+    least_ms: float | None = None
+    median_ms: float | None = None
+    error: str | None = None  # why the way ends here; for people
+
+
+class TraceInfo(Struct, frozen=True, rename="camel", kw_only=True):
+    """GET /api/v1/admin/trace/NODE"""
+
+    node: str
+    reached: bool
+    hops: list[HopInfo]
+    error: str | None = None  # why the node did not answer; for people
+
+
+class PathInfo(Struct, frozen=True, rename="camel", kw_only=True):
+    """One path of a link; the one in use stands first."""
+
+    endpoint: str  # URL of the neighbour's end
+    state: str  # alive | suspect | dead
+    rtt_ms: float | None  # least of the last few, without scheduling delay
+    smoothed_rtt_ms: float | None  # for timeouts: scheduling delay of both hosts included
+    mtu: int  # datagram payload, bytes
+    tx_bytes: int
+    rx_bytes: int
+
+
+class LinkInfo(Struct, frozen=True, rename="camel", kw_only=True):
+    """One entry of GET /api/v1/admin/links."""
+
+    address: str
+    public_key: str
+    state: str  # up | suspect | down
+    cost: int | None
+    loss: float | None  # share of what was sent in the last minute, after repair; None where nothing is known
+    known_s: float  # seconds since its first handshake
+    up_s: float | None  # seconds since it came up; None for one that is down
+    last_heard_s: float
+    tx_bytes: int
+    rx_bytes: int
+    routes: int  # nodes that are reached over it
+    paths: list[PathInfo]
+
+
+class SessionInfo(Struct, frozen=True, rename="camel", kw_only=True):
+    """One entry of GET /api/v1/admin/sessions."""
+
+    node: str
+    state: str  # open | requesting | closed
+    next_hop: str | None
+    direct: bool  # whether the next hop is the node itself
+    queued_packets: int  # that wait for keys
+    loss: float  # share of the trains sent to it
+    idle_s: float
+    keys_s: float | None  # age of the keys in use
+    sealed_bytes: int  # sent under these keys
+    opened_trains: int  # received under these keys
+
+
 class NodeDiagnosis(Protocol):
     """Answers about a node named by its address, subnet, key or the beginning of its address; raises LocalError for none."""
 
     def explain(self, node: str) -> ExplanationInfo: ...
+    def links(self) -> list[LinkInfo]: ...
+    def sessions(self) -> list[SessionInfo]: ...
+    async def ping(self, node: str, *, wait_s: float) -> PingInfo: ...
+    async def trace(self, node: str) -> TraceInfo: ...

@@ -26,6 +26,9 @@ INVITATIONS: Final = f"{PREFIX}/admin/invitations"
 PUBLIC_KEY: Final = f"{PREFIX}/pubkey"
 STREAM: Final = f"{PREFIX}/stream"
 EXPLAIN: Final = f"{PREFIX}/admin/routes/explain"
+PING: Final = f"{PREFIX}/admin/ping"
+TRACE: Final = f"{PREFIX}/admin/trace"
+PING_WAIT_S: Final = 2.0  # for an answer, unless the call says otherwise
 
 _log = logging.getLogger(__name__)
 
@@ -55,9 +58,9 @@ class Application:
             f"{PREFIX}/admin/proxy": tuple,  # this node has none
             f"{PREFIX}/admin/status": control.status,
             f"{PREFIX}/admin/metrics": control.metrics,
+            f"{PREFIX}/admin/links": control.diagnosis.links,
+            f"{PREFIX}/admin/sessions": control.diagnosis.sessions,
         }
-
-        self._of_node: dict[str, Callable[[str], object]] = {EXPLAIN: control.diagnosis.explain}
 
     async def answer(self, request: Request, read_body: ReadBody) -> Response:
         """Returns the answer to a request, whose body is read only where it is allowed."""
@@ -103,9 +106,9 @@ class Application:
         if request.path == f"{PREFIX}/admin/events":
             _refuse_unless(is_read)
             return await self._events(request.query)
-        if folder in self._of_node and last:
+        if folder in (EXPLAIN, PING, TRACE) and last:
             _refuse_unless(is_read)
-            return _answer_about(text_of(last), self._of_node[folder])
+            return await self._about_node(folder, text_of(last), request.query)
         if folder == PUBLIC_KEY and last:
             _refuse_unless(is_read)
             return self._public_key(text_of(last))
@@ -126,6 +129,19 @@ class Application:
                     await self._control.next_event().wait()
             found = self._control.events(after)
         return _json(found)
+
+    async def _about_node(self, question: str, node: str, query: dict[str, str]) -> Response:
+        """Returns what is asked about a node, by any text that names it."""
+        diagnosis = self._control.diagnosis
+        try:
+            match question:
+                case value if value == EXPLAIN:
+                    return _json(diagnosis.explain(node))
+                case value if value == PING:
+                    return _json(await diagnosis.ping(node, wait_s=_wait_s(query)))
+            return _json(await diagnosis.trace(node))
+        except LocalError as unknown:
+            return error(404, str(unknown))
 
     def _add_peer(self, body: bytes) -> Response:
         try:
@@ -175,12 +191,15 @@ def _refuse_unless(is_method: bool) -> None:
         raise HttpError(405)
 
 
-def _answer_about(node: str, ask: Callable[[str], object]) -> Response:
-    """Returns what is asked about a node, by any text that names it."""
+def _wait_s(query: dict[str, str]) -> float:
+    """Returns how many seconds a call waits for an answer."""
     try:
-        return _json(ask(node))
-    except LocalError as unknown:
-        return error(404, str(unknown))
+        wait_s = float(query.get("wait", PING_WAIT_S))
+    except ValueError:
+        raise HttpError(400, "wait must be a number of seconds") from None
+    if not 0 < wait_s <= API_WAIT_S:
+        raise HttpError(400, f"wait must be a number of seconds, at most {API_WAIT_S:g}")
+    return wait_s
 
 
 def _overlay_address(text: str) -> str | None:

@@ -18,7 +18,7 @@ from mycelium.admin.control import (
     RouteInfo,
     StatusInfo,
 )
-from mycelium.admin.diagnosis import ExplanationInfo
+from mycelium.admin.diagnosis import ExplanationInfo, LinkInfo, PingInfo, SessionInfo, TraceInfo
 from mycelium.errors import ApiError, NoDaemon
 from mycelium.limits import API_RESPONSE_BYTES
 
@@ -62,6 +62,19 @@ class ApiClient:
 
     def explain(self, node: str) -> ExplanationInfo:
         return self._get(f"/admin/routes/explain/{quote(node, safe='')}", ExplanationInfo)
+
+    def links(self) -> list[LinkInfo]:
+        return self._get("/admin/links", list[LinkInfo])
+
+    def sessions(self) -> list[SessionInfo]:
+        return self._get("/admin/sessions", list[SessionInfo])
+
+    def ping(self, node: str, *, wait_s: float) -> PingInfo:
+        """Asks a node for an echo; `wait_s` must be below the timeout."""
+        return self._get(f"/admin/ping/{quote(node, safe='')}?wait={wait_s:g}", PingInfo)
+
+    def trace(self, node: str) -> TraceInfo:
+        return self._get(f"/admin/trace/{quote(node, safe='')}", TraceInfo)
 
     def status(self) -> StatusInfo:
         return self._get("/admin/status", StatusInfo)

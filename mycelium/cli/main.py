@@ -10,7 +10,7 @@ import click
 
 from mycelium import __version__
 from mycelium.cli import options
-from mycelium.cli.diagnosis import explain
+from mycelium.cli.diagnosis import explain, links, ping, sessions, trace
 from mycelium.cli.invite import invite
 from mycelium.cli.join import join
 from mycelium.cli.keys import generate_keys, generate_network_key, import_key, inspect
@@ -76,6 +76,10 @@ for _command in (
     peers,
     routes,
     explain,
+    ping,
+    trace,
+    links,
+    sessions,
     events,
     inspect,
     generate_keys,

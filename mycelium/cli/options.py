@@ -146,4 +146,9 @@ def together(*options: Callable[[Any], Any]) -> Callable[[_Command], _Command]:
 
 general = together(config_file, key_file, debug, silent, log_format, api_addr, json_of_command)
 client = together(client_api_addr, api_token_file, config_file)
+client_with_count = together(
+    client_api_addr,
+    api_token_file,
+    _flag("--config-file", metavar="FILE", help="As for other commands, which take -c too."),
+)
 client_group = together(client, json_of_command)

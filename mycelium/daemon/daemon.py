@@ -52,7 +52,7 @@ from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DiskError
 from mycelium.node.node import Node
-from mycelium.outbox import BeaconDue, Event, IndicesChanged, JoinAsked, ResolvePeer
+from mycelium.outbox import BeaconDue, EchoAnswered, Event, IndicesChanged, JoinAsked, ResolvePeer
 from mycelium.transport.certificate import ServerCertificate
 from mycelium.transport.set import TransportSet
 from mycelium.tun.linux import LinuxTun
@@ -218,7 +218,7 @@ class Daemon:
         """Makes what the API asks."""
         self._inviter = Inviter(self._node, self._driver.act, network, self._settings.key_file)
         asked = (self._peers, self._leases, self._lists, self._mapper, NodeMetrics(self._node, self._lag.histogram))
-        return LiveControl(self._node, self._transports, self._keeper, *asked, self._inviter)
+        return LiveControl(self._node, self._transports, self._keeper, *asked, self._inviter, self._driver.act)
 
     def _tell_start(self, interface: str | None) -> None:
         """Logs what this node is, what it runs on, and where it is found and asked."""
@@ -355,6 +355,8 @@ class Daemon:
                 self._transports.expect(self._node.own_indices())
             case JoinAsked():
                 self._tasks.create_task(self._inviter.serve(event))
+            case EchoAnswered():
+                self._control.diagnosis.echo_answered(event)
             case _:
                 self._leases.serve(event)
 

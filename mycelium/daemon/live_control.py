@@ -28,7 +28,7 @@ from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.live_diagnosis import LiveDiagnosis
 from mycelium.daemon.node_metrics import NodeMetrics
 from mycelium.daemon.peer_lists import PeerLists
-from mycelium.daemon.peers import Peers
+from mycelium.daemon.peers import Act, Peers
 from mycelium.daemon.port_mapper import PortMapper
 from mycelium.daemon.sleep import SleepLog, slept_s
 from mycelium.daemon.tun_keeper import TunKeeper
@@ -75,6 +75,7 @@ class LiveControl:
         mapper: PortMapper,
         metrics: NodeMetrics,
         inviter: Inviter,
+        act: Act,
     ) -> None:
         self._node = node
         self._transports = transports
@@ -89,7 +90,7 @@ class LiveControl:
         self._started_s = monotonic() + slept_s()
         self._sleeps = SleepLog(slept_s())
         self._next_event = asyncio.Event()
-        self.diagnosis = LiveDiagnosis(node, self.events)
+        self.diagnosis = LiveDiagnosis(node, self.events, act)
 
     def admin(self) -> AdminInfo:
         """Returns the identity of this node."""

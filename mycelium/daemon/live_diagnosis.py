@@ -6,7 +6,18 @@ from time import monotonic
 from typing import Final
 
 from mycelium.admin.control import EventInfo
-from mycelium.admin.diagnosis import CandidateInfo, ExplanationInfo, FeasibilityInfo
+from mycelium.admin.diagnosis import (
+    CandidateInfo,
+    ExplanationInfo,
+    FeasibilityInfo,
+    LinkInfo,
+    PingInfo,
+    SessionInfo,
+    TraceInfo,
+)
+from mycelium.daemon.link_infos import link_infos, session_infos
+from mycelium.daemon.peers import Act
+from mycelium.daemon.probing import Probing
 from mycelium.errors import LocalError
 from mycelium.node.event_kind import EventKind
 from mycelium.node.lookup import find_node
@@ -18,18 +29,19 @@ _CHANGES: Final = 5  # of a route that are shown
 
 
 class LiveDiagnosis:
-    """Implements `admin.diagnosis.NodeDiagnosis`. `events` returns those of the journal after a sequence."""
+    """Implements `admin.diagnosis.NodeDiagnosis`; `events` returns those after a sequence, `act` calls the node."""
 
-    def __init__(self, node: Node, events: Callable[[int], list[EventInfo]]) -> None:
+    def __init__(self, node: Node, events: Callable[[int], list[EventInfo]], act: Act) -> None:
         self._node = node
         self._events = events
+        self._probing = Probing(node, act)
+        self.echo_answered = self._probing.answered
 
     def explain(self, node: str) -> ExplanationInfo:
         """Returns why a node is reached as it is; raises LocalError for an unknown one and this one."""
         now = monotonic()
         found = self._node.routing.explain(self._find(node), now=now)
-        if found is None:
-            raise LocalError(f"{node} is this node itself")
+        assert found is not None
         about = _text(found.node)
         changes = [one for one in self._events(0) if one.kind == EventKind.ROUTE.value and one.node == about]
         return ExplanationInfo(
@@ -42,6 +54,22 @@ class LiveDiagnosis:
             candidates=[self._candidate(one, now=now) for one in found.candidates],
             changes=changes[-_CHANGES:],
         )
+
+    def links(self) -> list[LinkInfo]:
+        """Returns all links."""
+        return link_infos(self._node, now=monotonic())
+
+    def sessions(self) -> list[SessionInfo]:
+        """Returns all end-to-end sessions."""
+        return session_infos(self._node, now=monotonic())
+
+    async def ping(self, node: str, *, wait_s: float) -> PingInfo:
+        """Returns how another node answers, or why it does not; raises LocalError for an unknown one and this one."""
+        return await self._probing.ping(self._find(node), wait_s=wait_s)
+
+    async def trace(self, node: str) -> TraceInfo:
+        """Returns the way to another node; raises LocalError for an unknown one and this one."""
+        return await self._probing.trace(self._find(node))
 
     def _candidate(self, candidate: RouteCandidate, *, now: float) -> CandidateInfo:
         link = self._node.links.get(candidate.neighbour)
@@ -60,7 +88,11 @@ class LiveDiagnosis:
         )
 
     def _find(self, text: str) -> bytes:
-        return find_node(text, self._node.routing)
+        """Returns another node; raises LocalError."""
+        node = find_node(text, self._node.routing)
+        if node == self._node.identity.address:
+            raise LocalError(f"{text} is this node itself")
+        return node
 
 
 def _text(address: bytes) -> str:

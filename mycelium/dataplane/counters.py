@@ -27,6 +27,8 @@ class DataplaneCounters:
     trains_unknown_session: int = drops("Arrived trains dropped: sealed under keys that this node does not hold.")
     trains_not_opened: int = drops("Arrived trains dropped: not authentic, or replayed.")
     trains_malformed: int = drops("Data frames with more than whole trains, trains of unknown kinds, malformed items.")
+    echoes_answered: int = counter("Requests for an echo answered.")
+    echoes_refused: int = counter("Requests for an echo dropped: too many from one node.")
     relay_errors_sent: int = counter("Errors sent to the sources of trains that could not be forwarded.")
     relay_errors_refused: int = drops("Errors of relays ignored: not about a recent train, not authentic, or too many.")
     icmp_errors: int = counter("ICMPv6 errors delivered to local applications.")

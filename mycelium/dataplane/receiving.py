@@ -11,6 +11,7 @@ import struct
 from typing import Final, Protocol
 
 from mycelium.dataplane.counters import DataplaneCounters
+from mycelium.dataplane.echoes import Echoes
 from mycelium.dataplane.relay_errors import RelayErrors
 from mycelium.dataplane.sending import Sending
 from mycelium.dataplane.train_order import TrainOrder
@@ -35,6 +36,7 @@ from mycelium.wire.train import (
     ERROR_HOP_LIMIT,
     ERROR_NO_ROUTE,
     ERROR_UNDELIVERABLE,
+    ITEM_ECHO,
     ITEM_HEADER,
     ITEM_HEADER_BYTES,
     ITEM_REPORT,
@@ -62,9 +64,12 @@ _Header = tuple[int, int, int, int, int, int, int, bytes, bytes]
 
 
 class ItemHandler(Protocol):
-    """Takes the body of an item that is not a packet, sent by the peer of a session; `body` is valid until the call returns."""
+    """Takes the body of an item that is not a packet, sent by the peer of a session; `body` is valid until the call returns.
 
-    def __call__(self, session: Session, body: memoryview, *, now: float) -> None: ...
+    `hop_limit` is what is left of that of its train.
+    """
+
+    def __call__(self, session: Session, body: memoryview, *, hop_limit: int, now: float) -> None: ...
 
 
 class Receiving:
@@ -82,6 +87,7 @@ class Receiving:
         sessions: Sessions,
         sending: Sending,
         relay_errors: RelayErrors,
+        echoes: Echoes,
         policy: Policy,
         counters: DataplaneCounters,
         outbox: Outbox,
@@ -94,12 +100,13 @@ class Receiving:
         self._sessions = sessions
         self._sending = sending
         self._relay_errors = relay_errors
+        self._echoes = echoes
         self._packet_filter = policy.packet_filter
         self._counters = counters
         self._outbox = outbox
         self.has_device = True
         self.order = TrainOrder(sessions, self._open_train)
-        self.item_handlers: dict[int, ItemHandler] = {ITEM_REPORT: self._take_report}
+        self.item_handlers: dict[int, ItemHandler] = {ITEM_REPORT: self._take_report, ITEM_ECHO: echoes.take}
 
     def receive_frame(self, frame: memoryview, *, now: float, neighbour: bytes = b"") -> None:
         """Takes an opened data frame of a neighbour, and writes into it."""
@@ -236,7 +243,7 @@ class Receiving:
             if position > length:
                 break
             if word & _ITEM_TYPE:
-                self._handle_item(word & _ITEM_TYPE, session, plain[start:position], now=now)
+                self._handle_item(word & _ITEM_TYPE, session, plain[start:position], hop_limit, now=now)
                 continue
             if position - start < HEADER_BYTES:
                 self._counters.trains_malformed += 1
@@ -283,14 +290,14 @@ class Receiving:
         deliveries[already:] = [one for one in arrived if admits(one[0])]
         self._counters.packets_denied += already + len(arrived) - len(deliveries)
 
-    def _handle_item(self, kind: int, session: Session, body: memoryview, *, now: float) -> None:
+    def _handle_item(self, kind: int, session: Session, body: memoryview, hop_limit: int, *, now: float) -> None:
         handler = self.item_handlers.get(kind)
         if handler is None:
             self._counters.items_unknown += 1
         else:
-            handler(session, body, now=now)
+            handler(session, body, hop_limit=hop_limit, now=now)
 
-    def _take_report(self, session: Session, body: memoryview, *, now: float) -> None:
+    def _take_report(self, session: Session, body: memoryview, *, hop_limit: int, now: float) -> None:
         if len(body) < REPORT.size:
             self._counters.trains_malformed += 1
             return
@@ -308,3 +315,4 @@ class Receiving:
                 self._sending.send_queued(session, now=now)
             else:
                 self._sending.confirm(session, now=now)
+            self._echoes.session_ready(session, now=now)

@@ -5,6 +5,7 @@ only tells the application.
 """
 
 from mycelium.dataplane.counters import DataplaneCounters
+from mycelium.dataplane.echoes import Echoes
 from mycelium.dataplane.local_errors import LocalErrors
 from mycelium.errors import IdentityError
 from mycelium.identity import SIGNATURE_BYTES, Identity, address_of_signing_key, verify_signature
@@ -43,6 +44,7 @@ class RelayErrors:
         *,
         sessions: Sessions,
         errors: LocalErrors,
+        echoes: Echoes,
         counters: DataplaneCounters,
         send: TrainSender,
         now: float,
@@ -50,6 +52,7 @@ class RelayErrors:
         self._identity = identity
         self._sessions = sessions
         self._errors = errors
+        self._echoes = echoes
         self._send = send
         self._signing = TokenBucket(RELAY_ERRORS_PER_SECOND, now=now)
         self._checking = TokenBucket(RELAY_ERRORS_PER_SECOND, now=now)
@@ -67,12 +70,22 @@ class RelayErrors:
             self._counters.relay_errors_sent += 1
 
     def receive(self, reporter: bytes, body: memoryview, *, now: float) -> None:
-        """Passes an authentic error about a recent train of this node on to the application, as ICMPv6."""
-        quote = self._quoted_packet(body)
+        """Passes an authentic error about a recent train of this node on: to the application, as ICMPv6, or to who asked."""
+        echo = self._quoted_echo(body)
+        quote = self._quoted_packet(body) if echo is None else echo
         if quote is None or not self._checking.take(now=now) or not self._is_authentic(reporter, bytes(body)):
             self._counters.relay_errors_refused += 1
-            return
-        self._errors.report(_ICMP_KINDS[body[0]], memoryview(quote), now=now, reporter=reporter)
+        elif echo is not None:
+            self._echoes.failed(echo, reporter, body[0], now=now)
+        else:
+            self._errors.report(_ICMP_KINDS[body[0]], memoryview(quote), now=now, reporter=reporter)
+
+    def _quoted_echo(self, body: memoryview) -> bytes | None:
+        """Returns the token of the request for an echo that an error is about; None for another train."""
+        if len(body) != ERROR_BODY_BYTES:
+            return None
+        code, _, counter, destination, tag = ERROR_QUOTE.unpack_from(body)
+        return self._echoes.token_of(destination, counter, tag) if code in _ICMP_KINDS else None
 
     def _quoted_packet(self, body: memoryview) -> bytes | None:
         """Returns the first bytes of the packet that an error is about; None if it quotes no recent train."""

@@ -140,14 +140,15 @@ class Sending:
         """Tells the peer how many of its trains have arrived."""
         self.send_item(session, ITEM_REPORT, REPORT.pack(newest, opened), now=now)
 
-    def send_item(self, session: Session, kind: int, content: bytes, *, now: float) -> None:
-        """Sends an item that is no packet, in a train of its own; it is lost without a route or a keypair."""
+    def send_item(self, session: Session, kind: int, content: bytes, *, hop_limit: int = HOP_LIMIT, now: float) -> bool:
+        """Sends an item that is no packet, in a train of its own; returns False without a route or a keypair."""
         egress = self._egress(session.peer)
         if egress is None or session.sending is None:
-            return
+            return False
         item = ITEM_HEADER.pack(len(content) << 8 | kind, 0) + content
-        self._seal_train(egress, session, (0, HOP_LIMIT, session.peer), memoryview(item), 0, now=now)
+        self._seal_train(egress, session, (0, hop_limit, session.peer), memoryview(item), 0, now=now)
         self.flush(now=now)
+        return True
 
     def flush(self, *, now: float) -> None:
         """Seals and sends every frame that is being filled."""

@@ -4,6 +4,7 @@ from random import Random
 
 from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.dataplane.counters import DataplaneCounters
+from mycelium.dataplane.echoes import Echoes
 from mycelium.dataplane.local_errors import LocalErrors
 from mycelium.dataplane.receiving import Receiving
 from mycelium.dataplane.relay_errors import RelayErrors
@@ -50,14 +51,7 @@ class DataPath:
             counters=self.counters,
             outbox=outbox,
         )
-        self.relay_errors = RelayErrors(
-            identity,
-            sessions=self.sessions,
-            errors=self.local_errors,
-            counters=self.counters,
-            send=self._send_train,
-            now=now,
-        )
+        self._compose_diagnosis(identity, handshakes, outbox, now=now)
         self.receiving = Receiving(
             identity.address,
             forwarding=routing.forwarding,
@@ -65,9 +59,31 @@ class DataPath:
             sessions=self.sessions,
             sending=self.sending,
             relay_errors=self.relay_errors,
+            echoes=self.echoes,
             policy=policy,
             counters=self.counters,
             outbox=outbox,
+        )
+
+    def _compose_diagnosis(
+        self, identity: Identity, handshakes: HandshakeConfig, outbox: Outbox, *, now: float
+    ) -> None:
+        """Makes what tells whether trains arrive."""
+        self.echoes = Echoes(
+            sessions=self.sessions,
+            sending=self.sending,
+            outbox=outbox,
+            counters=self.counters,
+            entropy=handshakes.entropy,
+        )
+        self.relay_errors = RelayErrors(
+            identity,
+            sessions=self.sessions,
+            errors=self.local_errors,
+            echoes=self.echoes,
+            counters=self.counters,
+            send=self._send_train,
+            now=now,
         )
 
     def reject_failed(self, *, now: float) -> None:

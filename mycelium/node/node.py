@@ -144,6 +144,7 @@ class Node:
         self.sessions = path.sessions
         self.sending = path.sending
         self.receiving = path.receiving
+        self.echoes = path.echoes
         self.relay_errors = path.relay_errors
         self.local_errors = path.local_errors
         self.dataplane_counters = path.counters

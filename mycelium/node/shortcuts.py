@@ -68,7 +68,7 @@ class MeshShortcuts:
         self._receiving.order.arm = self._arm
         self._shortcuts.start(now=now)
 
-    def _take_signal(self, session: Session, body: memoryview, *, now: float) -> None:
+    def _take_signal(self, session: Session, body: memoryview, *, hop_limit: int, now: float) -> None:
         self._shortcuts.receive(session, body, now=now)
         self._arm()
 

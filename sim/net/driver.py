@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 from mycelium.endpoint import Endpoint
 from mycelium.node.node import Node
-from mycelium.outbox import BeaconDue, Event, IndicesChanged, JoinAsked, LeaseEvent, ResolvePeer
+from mycelium.outbox import BeaconDue, EchoAnswered, Event, IndicesChanged, JoinAsked, LeaseEvent, ResolvePeer
 from mycelium.packet.batch import PacketBatch
 from mycelium.wire.train import ITEM_HEADER_BYTES
 
@@ -48,6 +48,9 @@ class Surroundings(Protocol):
 
     def serve_lease(self, event: LeaseEvent) -> None:
         """Opens or closes a leased port, or passes on between two addresses what they send there, as a kernel does."""
+
+    def take_echo(self, answer: EchoAnswered) -> None:
+        """Takes the answer to a request for an echo."""
 
     def called(self) -> None:
         """Called after each call of the node, once its outbox is empty."""
@@ -159,6 +162,8 @@ class VirtualDriver:
                 self._host.send_beacons()
             case IndicesChanged() | JoinAsked():
                 pass  # a virtual wire has no queue that strangers could fill, and nobody is invited
+            case EchoAnswered():
+                self._host.take_echo(event)
             case _:
                 self._host.serve_lease(event)
 

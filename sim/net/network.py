@@ -14,7 +14,7 @@ from mycelium.mapped_address import in_16_bytes
 from mycelium.node.announcing import is_signed
 from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
-from mycelium.outbox import LeaseEvent
+from mycelium.outbox import EchoAnswered, LeaseEvent
 from mycelium.packet.batch import PacketBatch
 from mycelium.peer_address import is_numeric
 from mycelium.peer_url import WHATEVER_PASSES
@@ -216,6 +216,9 @@ class VirtualHost:
     def serve_lease(self, event: LeaseEvent) -> None:
         """Does what the node wants done for a lease of one of this host's ports."""
         self.kernel.serve(event, self.node.leasing, now=self.network.heap.now)
+
+    def take_echo(self, answer: EchoAnswered) -> None:
+        """Takes the answer to a request for an echo."""
 
     def deliver(self, packets: list[Packet]) -> None:
         """Takes packets that the node has written to its TUN device."""

@@ -13,6 +13,7 @@ from mycelium.identity import Identity
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Entry
 from mycelium.node.settings import NodeSettings
+from mycelium.outbox import EchoAnswered
 from mycelium.policy import DEFAULT_POLICY, Policy
 from mycelium.wire.announcement import Prefix
 
@@ -31,15 +32,16 @@ def seed_of(name: str) -> int:
 
 
 class NamedHost(VirtualHost):
-    """A host that records what its node has delivered since its start."""
+    """A host that records what its node has delivered, and which echoes were answered, since its start."""
 
-    __slots__ = ("delivered", "epoch", "policy", "rng", "settings")
+    __slots__ = ("delivered", "echoes", "epoch", "policy", "rng", "settings")
 
     def __init__(self, net: "NodeNet", name: str, identity: Identity, settings: NodeSettings, policy: Policy) -> None:
         super().__init__(net, name, index=len(net.by_name), identity=identity, addresses=[name])
         self.settings = settings
         self.policy = policy
         self.delivered: list[Packet] = []
+        self.echoes: list[EchoAnswered] = []
 
     @property
     def address_text(self) -> str:
@@ -66,10 +68,14 @@ class NamedHost(VirtualHost):
         self.epoch = epoch
         self.rng = Random(f"{self.name}/{epoch}/{seed}")
         self.delivered = []
+        self.echoes = []
         self.start(epoch=epoch, rng=self.rng, settings=self.settings, policy=self.policy)
 
     def deliver(self, packets: list[Packet]) -> None:
         self.delivered += packets
+
+    def take_echo(self, answer: EchoAnswered) -> None:
+        self.echoes.append(answer)
 
 
 class NodeNet(VirtualNetwork):

@@ -1,7 +1,17 @@
 """A node's diagnosis that is made of literals."""
 
 from mycelium.admin.control import EventInfo
-from mycelium.admin.diagnosis import CandidateInfo, ExplanationInfo, FeasibilityInfo
+from mycelium.admin.diagnosis import (
+    CandidateInfo,
+    ExplanationInfo,
+    FeasibilityInfo,
+    HopInfo,
+    LinkInfo,
+    PathInfo,
+    PingInfo,
+    SessionInfo,
+    TraceInfo,
+)
 from mycelium.errors import LocalError
 
 FAR, NEAR, OTHER = "5c3:943d:3d21:1d4b:9fa8:5e65:db0e:113", "4fc:47a4::1", "400:1::9"
@@ -58,3 +68,63 @@ class FakeDiagnosis:
                 )
             ],
         )
+
+    def links(self) -> list[LinkInfo]:
+        path = PathInfo(
+            endpoint="udp://[2001:db8:1234:5678:9abc:def0:1234:5678]:9651",
+            state="alive",
+            rtt_ms=1.25,
+            smoothed_rtt_ms=1.5,
+            mtu=1_452,
+            tx_bytes=1_500,
+            rx_bytes=3_000_000,
+        )
+        return [
+            LinkInfo(
+                address=NEAR,
+                public_key="ab" * 32,
+                state="up",
+                cost=120,
+                loss=0.01,
+                known_s=99.0,
+                up_s=90.0,
+                last_heard_s=0.5,
+                tx_bytes=1_500,
+                rx_bytes=3_000_000,
+                routes=2,
+                paths=[path],
+            )
+        ]
+
+    def sessions(self) -> list[SessionInfo]:
+        return [
+            SessionInfo(
+                node=FAR,
+                state="open",
+                next_hop=NEAR,
+                direct=False,
+                queued_packets=0,
+                loss=0.0,
+                idle_s=2.5,
+                keys_s=63.0,
+                sealed_bytes=4_096,
+                opened_trains=7,
+            )
+        ]
+
+    async def ping(self, node: str, *, wait_s: float) -> PingInfo:
+        there = self.explain(node)
+        if there.next_hop is None:
+            return PingInfo(node=there.node, next_hop=None, direct=False, error="there is no route to it")
+        return PingInfo(node=there.node, rtt_ms=12.5, hops=2, next_hop=NEAR, direct=False)
+
+    async def trace(self, node: str) -> TraceInfo:
+        there = self.explain(node)
+        hops = [
+            HopInfo(hop=1, node=NEAR, answered=3, least_ms=1.25, median_ms=1.5),
+            HopInfo(hop=2, answered=0),
+            HopInfo(hop=3, node=FAR, answered=2, least_ms=12.5, median_ms=13.0),
+        ]
+        if there.next_hop is None:
+            return TraceInfo(node=there.node, reached=False, hops=[], error="there is no route to it")
+        return TraceInfo(node=there.node, reached=True, hops=hops)

@@ -124,6 +124,26 @@ def test_a_route_is_explained_by_any_text_that_names_its_node(address: ApiAddres
     calling(address, talk)
 
 
+def test_nodes_are_pinged_and_traced_and_links_and_sessions_listed(address: ApiAddress) -> None:
+    async def talk(call: Call) -> None:
+        status, found = await call("GET", f"/admin/ping/{FAR}?wait=0.5")
+        assert (status, found["rttMs"], found["error"]) == (200, 12.5, None)
+        assert (await call("GET", f"/admin/ping/{FAR}"))[0] == 200
+        for wait in ("soon", "0", "-1", "nan", "inf", "1e9"):
+            assert (await call("GET", f"/admin/ping/{FAR}?wait={wait}"))[0] == 400, wait
+        status, found = await call("GET", f"/admin/trace/{FAR}")
+        assert (status, [hop["hop"] for hop in found["hops"]]) == (200, [1, 2, 3])
+        for question in ("ping", "trace"):
+            assert (await call("GET", f"/admin/{question}/berlin"))[0] == 404
+            assert (await call("POST", f"/admin/{question}/{FAR}"))[0] == 405
+        status, (link,) = await call("GET", "/admin/links")
+        assert (status, link["paths"][0]["mtu"]) == (200, 1_452)
+        status, (session,) = await call("GET", "/admin/sessions")
+        assert (status, session["node"]) == (200, FAR)
+
+    calling(address, talk)
+
+
 def test_an_error_inside_the_node_is_a_500_and_the_next_call_works(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -53,7 +53,8 @@ def control_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> Live
     lists = PeerLists(peers, lambda reading: no_task(reading))
     transports = TransportSet([])
     mapper = node_port_mapper(node, transports, Settings(key_file=Path("key")))
-    return LiveControl(node, transports, None, peers, leases, lists, mapper, NodeMetrics(node, Histogram()), Mock())
+    metrics = NodeMetrics(node, Histogram())
+    return LiveControl(node, transports, None, peers, leases, lists, mapper, metrics, Mock(), act)
 
 
 def no_task(reading: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

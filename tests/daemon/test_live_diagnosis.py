@@ -12,7 +12,7 @@ from tests.support.small_meshes import square
 
 def diagnosis_of(net: NodeNet, name: str, monkeypatch: pytest.MonkeyPatch, *events: EventInfo) -> LiveDiagnosis:
     monkeypatch.setattr(live_diagnosis, "monotonic", lambda: net.now)
-    return LiveDiagnosis(net.hosts[name].node, lambda after: list(events))
+    return LiveDiagnosis(net.hosts[name].node, lambda after: list(events), lambda action: action(net.now))
 
 
 def text_of(net: NodeNet, name: str) -> str:

@@ -108,13 +108,13 @@ def test_each_item_goes_to_the_handler_of_its_type_with_the_session_it_came_in()
     net = ready("abc")
     taken = []
 
-    def take(session: Session, body: memoryview, *, now: float) -> None:
-        taken.append((session.peer, bytes(body), now))
+    def take(session: Session, body: memoryview, *, hop_limit: int, now: float) -> None:
+        taken.append((session.peer, bytes(body), hop_limit, now))
 
     net.hosts["c"].node.receiving.item_handlers[0x70] = take
     send_items(net, item(b"for us", word=6 << 8 | 0x70) + item(ping_packet(net, "a", "c", b"packet")))
-    [(peer, body, now)] = taken
-    assert (peer, body) == (net.hosts["a"].address, b"for us")
+    [(peer, body, hop_limit, now)] = taken
+    assert (peer, body, hop_limit) == (net.hosts["a"].address, b"for us", 63)
     assert net.now - 1 <= now <= net.now
     assert received(net, "c") == [b"packet"]
     assert counter(net, "c", "items_unknown") == 0

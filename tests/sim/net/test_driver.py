@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mycelium.endpoint import Endpoint
-from mycelium.outbox import BeaconDue, LeaseClosed, LeaseEvent, Outbox, ResolvePeer
+from mycelium.outbox import BeaconDue, EchoAnswered, LeaseClosed, LeaseEvent, Outbox, ResolvePeer
 from mycelium.packet.batch import PacketBatch
 from mycelium.wire.train import ITEM_HEADER_BYTES
 from sim.net.driver import Packet, VirtualDriver
@@ -57,6 +57,9 @@ class RecordingNode:
         self.wanted = []
 
 
+ECHO = EchoAnswered(token=b"token", by=b"node", rtt_s=0.01, hops=1, error=None)
+
+
 class RecordingHost:
     """Stands in for a host: records what the driver asks of it."""
 
@@ -79,6 +82,9 @@ class RecordingHost:
 
     def serve_lease(self, event: LeaseEvent) -> None:
         self.done.append(("lease", event))
+
+    def take_echo(self, answer: EchoAnswered) -> None:
+        self.done.append(("echo", answer))
 
     def called(self) -> None:
         self.done.append(("called", None))
@@ -103,7 +109,7 @@ def bench() -> Bench:
 def test_after_a_call_all_that_the_node_wants_is_done_and_the_outbox_is_empty(bench: Bench) -> None:
     outbox = bench.node.outbox
     outbox.deliveries.append((memoryview(b"packet"), 1, 2))
-    outbox.events += [ResolvePeer("udp://there:1"), BeaconDue(), LeaseClosed(3)]
+    outbox.events += [ResolvePeer("udp://there:1"), BeaconDue(), LeaseClosed(3), ECHO]
     bench.node.wanted = [b"ab", b"c"]
     bench.driver.act(bench.node.note, "call", None)
     assert bench.host.done == [
@@ -111,6 +117,7 @@ def test_after_a_call_all_that_the_node_wants_is_done_and_the_outbox_is_empty(be
         ("transmit", (THERE, b"c", 1)),
         ("beacons", None),
         ("lease", LeaseClosed(3)),
+        ("echo", ECHO),
         ("deliver", [(b"packet", 1, 2)]),
         ("called", None),
     ]

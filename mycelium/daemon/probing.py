@@ -1,0 +1,142 @@
+"""Asks nodes for echoes, for the operator: whether a node answers, how long that takes, and over whom."""
+
+import asyncio
+from collections import Counter
+from ipaddress import IPv6Address
+from typing import Final, NamedTuple
+
+from mycelium.admin.diagnosis import HopInfo, PingInfo, TraceInfo
+from mycelium.daemon.peers import Act
+from mycelium.limits import HOP_LIMIT
+from mycelium.node.node import Node
+from mycelium.outbox import EchoAnswered
+from mycelium.wire.train import ERROR_HOP_LIMIT, ERROR_NO_ROUTE
+
+TRACE_ROUNDS: Final = 3  # requests for each hop
+TRACE_WAIT_S: Final = 1.0  # for the answers of one round
+HOPS_TRIED: Final = 16  # where the node does not answer, so that its distance is not known
+
+
+class _Outcome(NamedTuple):
+    answer: EchoAnswered | None
+    was_sent: bool  # else there was no session in time
+
+
+class Probing:
+    """Echoes of one node. `act` calls the node and carries out what it wants done."""
+
+    def __init__(self, node: Node, act: Act) -> None:
+        self._node = node
+        self._act = act
+        self._waiting: dict[bytes, asyncio.Future[EchoAnswered]] = {}
+
+    def answered(self, answer: EchoAnswered) -> None:
+        """Takes an answer from the node's outbox."""
+        waiting = self._waiting.pop(answer.token, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(answer)
+
+    async def ping(self, node: bytes, *, wait_s: float) -> PingInfo:
+        """Asks another node for an echo and waits for the answer, or why there is none."""
+        next_hop = self._node.routing.forwarding.next_hop.get(node)
+        if next_hop is None:
+            return _unanswered(node, next_hop, "there is no route to it")
+        answer, was_sent = await self._echo(node, HOP_LIMIT, wait_s)
+        if answer is None:
+            what = "no answer" if was_sent else "it did not answer the request for a session"
+            return _unanswered(node, next_hop, f"{what} within {wait_s:g} s")
+        if answer.error is not None:
+            return _unanswered(node, next_hop, _reported(answer))
+        return PingInfo(
+            node=_text(node),
+            rtt_ms=_milliseconds(answer.rtt_s),
+            hops=answer.hops,
+            next_hop=_text(next_hop),
+            direct=next_hop == node,
+        )
+
+    async def trace(self, node: bytes) -> TraceInfo:
+        """Finds the nodes on the way to another one, by echoes that they may pass on ever fewer times."""
+        first = await self.ping(node, wait_s=2 * TRACE_WAIT_S)
+        most = HOPS_TRIED if first.hops is None else first.hops
+        answers: list[list[EchoAnswered]] = [[] for _ in range(most)]
+        for _ in range(TRACE_ROUNDS if first.next_hop is not None else 0):
+            asked = (self._echo(node, hop_limit, TRACE_WAIT_S) for hop_limit in range(1, most + 1))
+            for found, (answer, _) in zip(answers, await asyncio.gather(*asked), strict=True):
+                found += [] if answer is None else [answer]
+        hops = _hops(answers, node)
+        return TraceInfo(
+            node=_text(node), hops=hops, reached=bool(hops) and hops[-1].node == _text(node), error=first.error
+        )
+
+    async def _echo(self, node: bytes, hop_limit: int, wait_s: float) -> _Outcome:
+        answered: asyncio.Future[EchoAnswered] = asyncio.get_running_loop().create_future()
+        echoes, tokens = self._node.echoes, list[bytes]()
+
+        self._act(lambda now: tokens.append(echoes.ask(node, hop_limit=hop_limit, now=now)))
+        self._waiting[tokens[0]] = answered
+        try:
+            async with asyncio.timeout(wait_s):
+                return _Outcome(await answered, was_sent=True)
+        except TimeoutError:
+            return _Outcome(None, was_sent=echoes.forget(tokens[0]))
+        finally:
+            self._waiting.pop(tokens[0], None)
+            echoes.forget(tokens[0])
+
+
+def _hops(answers: list[list[EchoAnswered]], node: bytes) -> list[HopInfo]:
+    """Returns the hops up to the node, or to the last one that answered."""
+    hops = []
+    for number, found in enumerate(answers, start=1):
+        hops.append(_hop(number, found))
+        if any(one.by == node or one.error not in (None, ERROR_HOP_LIMIT) for one in found):
+            break
+    while hops and hops[-1].node is None:
+        hops.pop()
+    return hops
+
+
+def _hop(number: int, found: list[EchoAnswered]) -> HopInfo:
+    if not found:
+        return HopInfo(hop=number, answered=0)
+    [(node, _)] = Counter(one.by for one in found).most_common(1)
+    its = [one for one in found if one.by == node]
+    times = sorted(one.rtt_s for one in its)
+    refused = next((one for one in its if one.error not in (None, ERROR_HOP_LIMIT)), None)
+    return HopInfo(
+        hop=number,
+        node=_text(node),
+        answered=len(found),
+        least_ms=_milliseconds(times[0]),
+        median_ms=_milliseconds(times[len(times) // 2]),
+        error=None if refused is None else _reported(refused),
+    )
+
+
+def _unanswered(node: bytes, next_hop: bytes | None, error: str) -> PingInfo:
+    return PingInfo(
+        node=_text(node),
+        next_hop=None if next_hop is None else _text(next_hop),
+        direct=next_hop == node,
+        error=error,
+    )
+
+
+def _reported(answer: EchoAnswered) -> str:
+    """Returns what a relay says of a request, in words."""
+    by = _text(answer.by)
+    match answer.error:
+        case code if code == ERROR_NO_ROUTE:
+            return f"{by}, on the way, has no route to it"
+        case code if code == ERROR_HOP_LIMIT:
+            return f"it is more than {HOP_LIMIT} nodes away: {by} passed the request on no further"
+    return f"{by} could not deliver it"
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1_000, 3)
+
+
+def _text(address: bytes) -> str:
+    return str(IPv6Address(address))
