@@ -38,6 +38,7 @@ READS_PER_WAKE: Final = 16  # from one descriptor, before the others have their 
 LATE_S: Final = 0.01  # a timer that fires later than this first has what arrived meanwhile read
 BACKLOG_S: Final = 0.025  # datagrams that waited longer before being read also make a timer late
 ROUNDS_TO_CATCH_UP: Final = 16  # rounds of reading after which the timer has its turn all the same
+RETRY_S: Final = 1.0  # until the timer fires again after it has failed
 # The longest that a full transport stops the reading of TUN. The stop makes local senders wait instead of losing packets, but
 # delays traffic over other transports too. A transport that stays full longer drops what its queue can't hold.
 TUN_PAUSE_S: Final = 0.02
@@ -260,6 +261,17 @@ class Driver:
         now = monotonic()
         late_s = now - self._armed_for
         self._armed_for = -inf  # nothing is armed until all is done
+        try:
+            self._handle_timeout(late_s, now=now)
+        except Exception:
+            # A fault of this program, which asyncio logs. A node without a timer would be dead to its neighbours.
+            self._armed_for = now + RETRY_S
+            self._timer = self._loop.call_later(RETRY_S, self._on_timer)
+            raise
+        self._armed_for = inf
+        self._arm(now=now)
+
+    def _handle_timeout(self, late_s: float, *, now: float) -> None:
         if late_s > LATE_S or max(self._backlog_s.values(), default=0.0) > BACKLOG_S:
             self._catch_up()
         if self._sleep.has_slept(slept_s(), late_s):
@@ -268,5 +280,3 @@ class Driver:
         if self._node.next_deadline() <= now:
             self._node.handle_timeout(now=now)
         self._flush()
-        self._armed_for = inf
-        self._arm(now=now)

@@ -11,6 +11,7 @@ from time import monotonic
 import pytest
 
 from mycelium.crypto.primitives import RealPrimitives
+from mycelium.daemon import driver
 from mycelium.daemon.driver import READS_PER_WAKE, TUN_PAUSE_S, Driver
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
@@ -301,6 +302,28 @@ def test_what_could_not_be_sent_is_why_a_dial_fails() -> None:
         stop(one)
 
     asyncio.run(run())
+
+
+def test_a_timer_that_fails_once_fires_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        one, other = await linked_pair()
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: failures.append(context["exception"]))
+        monkeypatch.setattr(driver, "RETRY_S", 0.01)
+        handle_timeout, handled = one.node.handle_timeout, asyncio.Event()
+
+        def fail_once(*, now: float) -> None:
+            if not failures:
+                raise ArithmeticError("a fault of this program")
+            handle_timeout(now=now)
+            handled.set()
+
+        monkeypatch.setattr(one.node, "handle_timeout", fail_once)
+        await asyncio.wait_for(handled.wait(), 30)
+        stop(one, other)
+
+    failures: list[Exception] = []
+    asyncio.run(run())
+    assert [str(failure) for failure in failures] == ["a fault of this program"]
 
 
 def test_the_timer_waits_for_a_long_backlog_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:

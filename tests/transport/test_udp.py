@@ -62,6 +62,7 @@ def test_a_lone_datagram_arrives_and_its_answer_goes_back(pair: tuple[UdpTranspo
     assert receive_datagrams(one, 1)[0][0] == b"answer"
 
 
+@pytest.mark.usefixtures("arrival_times")
 def test_a_datagram_tells_for_how_long_it_waited_to_be_taken(
     pair: tuple[UdpTransport, UdpTransport], host: str
 ) -> None:

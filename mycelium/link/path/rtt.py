@@ -20,6 +20,11 @@ RTO_CEILING_S: Final = 10.0
 SAMPLE_CEILING_S: Final = 60.0
 # time constant for samples that are far apart: an idle path must not remember a load for minutes
 SMOOTHING_S: Final = 3.0
+# Timeouts allow for the longest round trip of this time, or of the last few, and for no more: while hosts start, round trips of
+# half a second are common, and what they leave in the averages would keep a cut unseen for seconds.
+SLOW_WITHIN_S: Final = 3.0
+SLOW_AMONG_LAST: Final = 3
+SLOW_SAMPLES: Final = 32  # bounds the memory for them
 JITTER_SAMPLES: Final = 16  # sample size of the jitter estimate
 STEADY_SAMPLES: Final = 5
 RECENT_S: Final = 12.0  # five probes of an idle path; what was measured before an outage is no longer recent
@@ -30,7 +35,17 @@ STEADY_FLOOR_S: Final = 0.5e-3
 class RttEstimator:
     """Digests the round-trip times of one path."""
 
-    __slots__ = ("_differences", "_last", "_minima", "_sampled_at", "jitter", "rttvar", "srtt", "window_s")
+    __slots__ = (
+        "_differences",
+        "_last",
+        "_minima",
+        "_round_trips",
+        "_sampled_at",
+        "jitter",
+        "rttvar",
+        "srtt",
+        "window_s",
+    )
 
     def __init__(self) -> None:
         self.srtt: float | None = None  # seconds; None before the first sample
@@ -40,6 +55,7 @@ class RttEstimator:
         self._differences = 0
         self._minima: deque[tuple[float, float]] = deque()  # start of a bucket, its minimum
         self._last: deque[tuple[float, float]] = deque(maxlen=STEADY_SAMPLES)  # when it was taken, on the wire alone
+        self._round_trips: deque[tuple[float, float]] = deque(maxlen=SLOW_SAMPLES)  # when taken, with all waits
         self._sampled_at = 0.0
 
     def sample(self, rtt_s: float, *, now: float, waited_s: float = 0.0) -> None:
@@ -55,6 +71,10 @@ class RttEstimator:
         else:
             self.rttvar += (abs(self.srtt - rtt_s) - self.rttvar) * max(weight, 1 / 4)
             self.srtt += (rtt_s - self.srtt) * max(weight, 1 / 8)
+        self._round_trips.append((now, rtt_s))
+        if len(self._round_trips) >= SLOW_AMONG_LAST:
+            slowest_s = self._slowest_s(now=now)
+            self.srtt, self.rttvar = min(self.srtt, slowest_s), min(self.rttvar, slowest_s)
         self._sampled_at = now
         wire_s = rtt_s - waited_s if 0.0 <= waited_s <= rtt_s else rtt_s
         if self._last:
@@ -109,6 +129,11 @@ class RttEstimator:
         """Returns the least round trip of the last `window_s` seconds or LEAST_BUCKETS, in seconds; infinity for none."""
         self._forget(now=now)
         return min((least for _, least in self._minima), default=math.inf)
+
+    def _slowest_s(self, *, now: float) -> float:
+        """Returns the longest round trip of the last SLOW_WITHIN_S seconds, and of the last SLOW_AMONG_LAST in any case."""
+        newest_first = enumerate(reversed(self._round_trips))
+        return max(rtt_s for age, (at, rtt_s) in newest_first if age < SLOW_AMONG_LAST or at >= now - SLOW_WITHIN_S)
 
     def _put(self, rtt_s: float, *, now: float) -> None:
         if self._minima and now - self._minima[-1][0] < BUCKET_S:

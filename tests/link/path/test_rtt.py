@@ -12,6 +12,8 @@ from mycelium.link.path.rtt import (
     LOADED_WINDOW_S,
     RECENT_S,
     RTO_CEILING_S,
+    SLOW_AMONG_LAST,
+    SLOW_WITHIN_S,
     STEADY_SAMPLES,
     WINDOW_S,
     RttEstimator,
@@ -46,6 +48,30 @@ def test_samples_far_apart_count_for_the_time_between_them() -> None:
         rtt.sample(0.001, now=2.0 + 2 * step)
 
     assert rtt.pto < 0.2  # twelve seconds after the load
+
+
+def test_slow_round_trips_of_a_start_are_out_of_the_timeouts_after_a_few_quick_ones() -> None:
+    rtt = RttEstimator()
+    for step in range(4):
+        rtt.sample(0.5, now=step / 10)
+    ended = 0.3
+    for step in range(1, 31):
+        rtt.sample(0.001, now=ended + step / 10)
+        is_remembered = step / 10 <= SLOW_WITHIN_S
+        assert (rtt.pto > 0.001 * 5 + GRANULARITY_S) == is_remembered, step
+    rtt.sample(0.001, now=ended + SLOW_WITHIN_S + 0.1)
+    assert rtt.srtt == rtt.rttvar == 0.001
+
+
+def test_a_slow_round_trip_among_the_last_few_is_allowed_for_however_old_it_is() -> None:
+    rtt = RttEstimator()
+    rtt.sample(0.5, now=0.0)
+    for step in range(1, SLOW_AMONG_LAST):
+        rtt.sample(0.001, now=4.0 * step)
+        assert rtt.srtt is not None
+        assert rtt.srtt > 0.01, step
+    rtt.sample(0.001, now=4.0 * SLOW_AMONG_LAST)
+    assert rtt.srtt == 0.001
 
 
 def test_what_was_waited_at_the_ends_is_for_timeouts_and_not_for_the_metric() -> None:

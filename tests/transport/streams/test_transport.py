@@ -173,6 +173,7 @@ def test_datagrams_that_were_read_already_are_announced(
     assert not two.holds_more()
 
 
+@pytest.mark.usefixtures("arrival_times")
 def test_datagrams_tell_for_how_long_the_last_byte_with_them_had_waited(
     pair: tuple[StreamTransport, StreamTransport], scheme: str
 ) -> None:
