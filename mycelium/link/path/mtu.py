@@ -28,6 +28,7 @@ SEARCH_ORDER: Final = (
 )
 NARROW_SIZES: Final = (972,)  # tried last, of what is narrower than IPv6 allows: an MTU of 1,000
 TRIES: Final = 3
+_NONE_FAILED: Final = DATAGRAM_CEILING + 1  # bytes: longer than whatever is tried
 _CANDIDATES: Final = (DATAGRAM_FLOOR, *SEARCH_ORDER, *NARROW_SIZES)
 PROBE_TIMEOUT_S: Final = 0.5  # a later answer counts all the same
 VERIFY_TIMEOUT_S: Final = 0.2
@@ -42,6 +43,7 @@ def least_size(endpoint: Endpoint) -> int:
 
 class PathMtu:
     """Finds one path's datagram size; `size` is the payload in bytes that may be used now, never less than `least`.
+    From `deadline` on, `probe_to_send` may have something to send.
 
     `fixed_size` is what every path of a medium carries, where that is known: nothing is probed then. A path that `is_narrow`
     is not taken to carry more than `least` before that is proved.
@@ -70,29 +72,23 @@ class PathMtu:
         self._fixed_size = fixed_size
         self._least = least
         self.size = least if is_narrow else DATAGRAM_FLOOR
-        self.deadline = now  # when `probe_to_send` may have something to send
-        self._failed = DATAGRAM_CEILING + 1  # the smallest size that failed
-        self._probed: int | None = None  # the size that is tried; None between searches
-        self._tries = 0
-        self._is_verifying = False
-        self._verified_at = now
         self.reset(now=now)
 
     def reset(self, *, now: float) -> None:
         """Starts over: datagrams leave for, or from, another address."""
-        self._verified_at = now
+        self._verified_at = now  # when the size was proved last
         if self._fixed_size is not None:
             self.size, self.deadline = self._fixed_size, inf
             return
         self.size = min(self.size, DATAGRAM_FLOOR)
-        self._search(DATAGRAM_CEILING + 1, now=now)
+        self._search(_NONE_FAILED, now=now)
 
     def probe_to_send(self, *, now: float) -> int | None:
         """Returns the size of the probe that is due, which counts as sent, or None."""
         if now < self.deadline:
             return None
         if self._probed is None:
-            self._search(DATAGRAM_CEILING + 1, now=now)
+            self._search(_NONE_FAILED, now=now)
         elif self._tries == TRIES:
             self._give_up(self._probed, now=now)
         if self._probed is not None:
@@ -104,7 +100,7 @@ class PathMtu:
         """Takes the answer to a probe of `size`, however late."""
         self.size = max(self.size, size)
         if size >= self._failed:  # nothing has failed: the path is only slow
-            self._search(DATAGRAM_CEILING + 1, now=now)
+            self._search(_NONE_FAILED, now=now)
         elif self._probed is not None and size >= self._probed:
             self._verified_at = now
             self._search(self._failed, now=now)
@@ -120,7 +116,6 @@ class PathMtu:
             return
         if now >= self._verified_at + VERIFY_INTERVAL_S:
             self._is_verifying = True
-            self._verified_at = now
             self._probed, self._tries, self.deadline = self.size, 0, now
 
     def _give_up(self, size: int, *, now: float) -> None:
@@ -129,8 +124,8 @@ class PathMtu:
         self._search(min(self._failed, size), now=now)
 
     def _search(self, failed: int, *, now: float) -> None:
-        self._failed = failed
+        self._failed = failed  # the smallest size that failed
         self._is_verifying = False
-        self._tries = 0
+        self._tries = 0  # with the size that is tried, which is None between searches
         self._probed = next((size for size in _CANDIDATES if self.size < size < failed), None)
         self.deadline = now + SEARCH_AGAIN_S if self._probed is None else now

@@ -13,6 +13,7 @@ from mycelium.link.path.mtu import (
     SEARCH_ORDER,
     TRIES,
     VERIFY_INTERVAL_S,
+    VERIFY_TIMEOUT_S,
     PathMtu,
     least_size,
 )
@@ -118,6 +119,51 @@ def test_doubts_do_not_pile_up() -> None:
     assert probes <= 10 / VERIFY_INTERVAL_S + 1
 
 
+def test_a_proved_size_is_doubted_again_and_again_but_not_before_its_time() -> None:
+    path = PathMtu(now=0.0)
+    run(path, carries=1_472, until=50.0)
+    for proved_at in (50.0, 60.0):
+        path.verify(now=proved_at)
+        assert path.probe_to_send(now=proved_at) == 1_472
+        path.acknowledged(1_472, now=proved_at)
+        run(path, carries=1_472, start=proved_at, until=proved_at + 4)  # what is longer is tried anew
+        path.verify(now=proved_at + VERIFY_INTERVAL_S - 0.001)
+        assert path.probe_to_send(now=proved_at + VERIFY_INTERVAL_S - 0.001) is None
+    path.verify(now=60.0 + VERIFY_INTERVAL_S)
+    assert path.probe_to_send(now=60.0 + VERIFY_INTERVAL_S) == 1_472
+
+
+def test_a_doubted_size_has_three_tries() -> None:
+    path = PathMtu(now=0.0)
+    run(path, carries=1_472, until=50.0)
+    path.verify(now=50.0)
+    times = [50.0 + 1.1 * VERIFY_TIMEOUT_S * number for number in range(TRIES + 1)]
+    assert [path.probe_to_send(now=now) for now in times[:TRIES]] == [1_472] * TRIES
+    assert path.size == 1_472
+    path.probe_to_send(now=times[TRIES])
+    assert path.size == DATAGRAM_FLOOR
+
+
+def test_answers_that_come_twice_or_late_change_nothing() -> None:
+    path = PathMtu(now=0.0)
+    run(path, carries=1_472, until=50.0)
+    deadline = path.deadline
+    path.acknowledged(1_452, now=50.0)
+    assert (path.size, path.deadline) == (1_472, deadline), "no search is under way"
+    path.verify(now=50.0)
+    path.probe_to_send(now=50.0)
+    path.acknowledged(1_452, now=50.01)
+    assert path.probe_to_send(now=50.01) is None, "the doubted size has not been answered"
+
+
+def test_a_size_that_every_path_of_a_medium_carries_is_neither_probed_nor_doubted_nor_refused() -> None:
+    path = PathMtu(fixed_size=9_000, now=0.0)
+    path.verify(now=100.0)
+    path.refused(9_000, now=100.0)
+    path.reset(now=100.0)
+    assert (path.size, path.deadline, path.probe_to_send(now=200.0)) == (9_000, math.inf, None)
+
+
 def test_floor_is_never_doubted() -> None:
     path = PathMtu(now=0.0)
     run(path, carries=1_232, until=50.0)
@@ -211,6 +257,18 @@ def test_the_floor_is_proved_again_where_the_path_may_be_narrower() -> None:
     assert path.size == NARROW_DATAGRAM
     path.refused(NARROW_DATAGRAM, now=60.0)
     assert path.size == NARROW_DATAGRAM
+
+
+def test_the_floor_is_not_doubted_at_once_after_addresses_have_changed() -> None:
+    path = PathMtu(least=NARROW_DATAGRAM, now=0.0)
+    run(path, carries=DATAGRAM_FLOOR, until=20.0)
+    path.reset(now=20.0)
+    run(path, carries=DATAGRAM_FLOOR, start=20.0, until=20.0 + VERIFY_INTERVAL_S - 0.001)
+    tried = path.probe_to_send(now=20.0 + VERIFY_INTERVAL_S - 0.001)
+    path.verify(now=20.0 + VERIFY_INTERVAL_S - 0.001)
+    assert path.probe_to_send(now=20.0 + VERIFY_INTERVAL_S - 0.001) == tried
+    path.verify(now=20.0 + VERIFY_INTERVAL_S)
+    assert path.probe_to_send(now=20.0 + VERIFY_INTERVAL_S) == DATAGRAM_FLOOR
 
 
 def test_a_narrow_path_stays_narrow_when_addresses_change_until_more_is_proved() -> None:

@@ -1,5 +1,7 @@
 """The paths to one neighbour: how they come, prove themselves, are chosen, and go."""
 
+import math
+
 import pytest
 
 from mycelium.endpoint import Endpoint, Lost
@@ -177,12 +179,13 @@ def test_spare_paths_are_probed_at_once_while_the_one_in_use_is_suspect_and_none
 def test_traffic_makes_the_path_in_use_busy_and_a_full_one_loaded_for_a_while(paths: Paths) -> None:
     path = spare(paths, "two")
     seen = []
-    for now, carried in ((1.0, 0), (2.0, BUSY_BYTES), (3.0, BUSY_BYTES + 1), (4.0, LOADED_BYTES + 1), (5.0, 0)):
-        paths.active.tx_bytes += carried
+    for now, carried in enumerate((BUSY_BYTES + 1, BUSY_BYTES, LOADED_BYTES, LOADED_BYTES + 1, 0), 1):
+        paths.active.tx_bytes += carried // 2
+        paths.active.rx_bytes += carried - carried // 2
         paths.sweep(now=now)
         seen.append((paths.active.liveness.role, paths.active.rtt.window_s))
     quiet, busy = (Role.SELECTED, WINDOW_S), (Role.BUSY, WINDOW_S)
-    assert seen == [quiet, quiet, busy, (Role.BUSY, LOADED_WINDOW_S), (Role.SELECTED, LOADED_WINDOW_S)]
+    assert seen == [busy, quiet, busy, (Role.BUSY, LOADED_WINDOW_S), (Role.SELECTED, LOADED_WINDOW_S)]
     assert (path.liveness.role, path.rtt.window_s) == (Role.SPARE, WINDOW_S)
     paths.sweep(now=4.0 + LOADED_FOR_S)
     assert paths.active.rtt.window_s == WINDOW_S
@@ -276,6 +279,20 @@ def test_an_icmp_error_has_the_path_it_names_probed_and_nothing_more(paths: Path
     paths.reported_unreachable(at("two", local=b"\7"), now=5.0)
     assert (paths.active.liveness.deadline, path.liveness.deadline) == (100.0, 5.0)
     assert path.liveness.state is PathState.ALIVE
+
+
+def test_the_neighbour_s_addresses_are_told_whichever_of_this_host_s_they_are_spoken_to_from(paths: Paths) -> None:
+    paths.meet(at("one", local=b"\1"), 0, now=1.0)
+    paths.meet(at("two", local=b"\2"), 1, now=1.0)
+    assert paths.remotes() == {at("one"), at("two")}
+
+
+def test_new_keys_begin_with_nothing_to_be_acknowledged_on_any_path(paths: Paths) -> None:
+    spare(paths, "two")
+    for path in paths:
+        path.liveness.sent(5, wants_ack=True, now=1.0)
+    paths.restart_counters()
+    assert [path.liveness.silent_since for path in paths] == [math.inf] * 2
 
 
 def test_the_next_deadline_is_that_of_any_path(paths: Paths) -> None:
