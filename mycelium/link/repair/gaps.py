@@ -93,7 +93,7 @@ class Gaps:
         self._held: dict[int, memoryview] = {}  # by counter: frames that wait for earlier ones
         self._followers: dict[int, list[int]] = {}  # counter -> those that wait for it
         self._tail = 0  # the newest frame that has started: its missing chunks may still be on their way
-        self._tail_due = inf
+        self._tail_due = inf  # when they are overdue; infinity where none are waited for
         self._lossy_until = -inf
 
     @property
@@ -108,7 +108,7 @@ class Gaps:
         newest = self.newest
         if counter > newest:
             self.newest = counter
-            if counter > newest + 1 and srtt is not None:
+            if srtt is not None:
                 room = max(GAPS_PER_KEYPAIR - len(self._missing), 0)
                 for missed in range(max(newest + 1, counter - room), counter):
                     self._add(missed, srtt, now=now)
@@ -116,7 +116,7 @@ class Gaps:
         if gap is not None:
             self.counters.frames_repaired += gap.asks > 0
         if counter >= self._tail:
-            self._tail, self._tail_due = 0, inf
+            self._tail_due = inf
         self._update_clean()
 
     def started(self, partial: Iterable[int], *, srtt: float | None, now: float) -> None:
@@ -174,7 +174,7 @@ class Gaps:
         if self._tail_due <= now:
             if len(self._missing) < GAPS_PER_KEYPAIR:
                 self._add(self._tail, srtt, now=now - reordering_s(srtt))
-            self._tail, self._tail_due = 0, inf
+            self._tail_due = inf
         ranges: list[Range] = []
         due_at = self._tail_due
         if now < self._asked_at + BETWEEN_REQUESTS_S:
@@ -196,7 +196,7 @@ class Gaps:
 
     def give_up_all(self, released: list[memoryview]) -> None:
         """Waits for nothing any more."""
-        self._tail, self._tail_due = 0, inf
+        self._tail_due = inf
         for counter in list(self._missing):
             self._give_up(counter, released)
         self._update_clean()
@@ -231,5 +231,5 @@ class Gaps:
 
     def _update_clean(self) -> None:
         if not self._missing:
-            self.is_clean = self._tail == 0
+            self.is_clean = self._tail_due == inf
             self.due_at = self._tail_due

@@ -66,6 +66,7 @@ class Receiver:
 
 def test_nothing_is_asked_where_nothing_is_missing() -> None:
     receiver = Receiver()
+    assert receiver.gaps.is_clean
     for counter in range(1, 10):
         receiver.opens(counter, 1 if counter > 1 else 0)
     assert receiver.gaps.is_clean
@@ -118,6 +119,13 @@ def test_no_more_is_asked_for_in_one_request_than_fits_it() -> None:
     assert [counter for counter, _, _ in receiver.asks(limit=4)] == [1, 2, 3, 4]
     assert receiver.gaps.due_at <= receiver.now + 0.001
     assert [counter for counter, _, _ in receiver.asks(0.001)] == [5, 6, 7, 8, 9, 10]
+
+
+def test_a_request_that_is_full_asks_for_the_first_parts_only() -> None:
+    receiver = Receiver()
+    receiver.parts = {1: [(0, 10), (20, 30)], 2: [(0, 10), (20, 30)]}
+    receiver.opens(3)
+    assert receiver.asks(limit=3) == [(1, 0, 10), (1, 20, 30), (2, 0, 10)]
 
 
 def test_requests_keep_a_distance() -> None:
@@ -183,6 +191,7 @@ def test_a_request_is_repeated_with_growing_waits() -> None:
     [
         (0.0, 0.040, 0.002, 0.0),
         (0.000_9, 0.040, 0.002, 0.0),
+        (0.001, 0.040, 0.002, 0.000_125),
         (0.004, 0.040, 0.005, 0.000_5),
         (0.020, 0.060, 0.025, 0.002),
     ],
@@ -413,6 +422,20 @@ def test_a_neighbour_that_lies_about_distances_harms_nobody(frames: list[tuple[i
     receiver.asks(1.0)
     assert sorted(receiver.out) == sorted(seen)
     assert receiver.gaps.held_bytes == 0
+
+
+def test_a_gap_is_given_up_where_there_is_no_room_for_the_frame_that_waits_for_it() -> None:
+    receiver = Receiver(room=0)
+    receiver.opens(2, 1)
+    assert (receiver.out, receiver.gaps.pending, receiver.gaps.counters.frames_given_up) == ([2], 0, 1)
+
+
+def test_what_waits_for_one_frame_follows_it_in_the_order_that_it_was_sent_in() -> None:
+    receiver = Receiver()
+    for counter in (5, 3, 4):
+        receiver.opens(counter, counter - 1)
+    receiver.opens(1)
+    assert receiver.out == [1, 3, 4, 5]
 
 
 def test_a_chain_keeps_its_order() -> None:
