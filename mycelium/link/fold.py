@@ -53,9 +53,9 @@ class Folding:
     __slots__ = ("_key", "_moves", "_moves_key", "_words")
 
     def __init__(self) -> None:
-        self._key = 0, 0  # receiver and room of `_words`
+        self._key: tuple[int, int] | None = None  # receiver and room of `_words`
         self._words = b""
-        self._moves_key = 0, 0  # folded bytes and room of `_moves`
+        self._moves_key: tuple[int, int] | None = None  # folded bytes and room of `_moves`
         self._moves: list[tuple[slice, slice]] = []
 
     def fold(self, block: memoryview, shape: Shape, receiver: int, counter: int) -> None:
@@ -71,8 +71,8 @@ class Folding:
 
     def unfold(self, burst: memoryview, size: int, receiver: int) -> tuple[int, memoryview] | None:
         """Returns the counter and the sealed frame, inside `burst`, if that is one whole frame in order; else None."""
-        word, its_receiver, counter, total, room, pad = CHUNK_HEAD.unpack_from(burst)
-        if word != CHUNK_WORD or its_receiver != receiver or not is_possible((total, room, pad)):
+        _, _, counter, total, room, pad = CHUNK_HEAD.unpack_from(burst)
+        if not is_possible((total, room, pad)):
             return None
         if burst.readonly or size != room + ROW or len(burst) != folded_bytes((total, room, pad)):
             return None

@@ -74,6 +74,20 @@ def test_a_batch_with_parts_of_two_frames_marks_both() -> None:
     assert arrive(lab, *third[2:]) == [[CONGESTED]]
 
 
+def test_a_batch_of_frames_is_marked_whatever_else_is_in_it() -> None:
+    lab = ready_lab()
+    (first,), (second,) = frame_of(lab, 100), frame_of(lab, 100)
+    other = bytes((SIZE_PROBE_WORD >> 24,)) + first[1:]
+    assert arrive(lab, first, other, second, is_marked=True) == [[CONGESTED], [CONGESTED]]
+
+
+def test_a_train_without_a_body_at_the_end_of_its_frame_is_marked() -> None:
+    head = TRAIN_HEADER.pack(9, 0, DATA, 2, 0, 1, 1, bytes(16), bytes(16))
+    frame = memoryview(bytearray(bytes(FRAME_HEADER.size) + head))
+    mark_trains(frame)
+    assert flags_of(frame) == [CONGESTED]
+
+
 def test_each_train_of_a_frame_is_marked_and_keeps_its_other_flags() -> None:
     heads = [TRAIN_HEADER.pack(9, flags, DATA, 2, 5, 1, 1, bytes(16), bytes(16)) for flags in (0, DEFLECTED)]
     frame = memoryview(bytearray(bytes(FRAME_HEADER.size) + heads[0] + b"first" + heads[1] + b"other"))

@@ -21,6 +21,9 @@ def test_slow_frames_in_a_row_are_told_of_once_with_the_rate_of_the_quickest() -
         assert path.slow_rate == 0
     path.arrived(*of_rate(TEN_MBIT * 0.7))
     assert math.isclose(path.take(), TEN_MBIT)
+    for _ in range(FRAMES_IN_A_ROW - 1):
+        assert path.take() == 0
+        path.arrived(*of_rate(TEN_MBIT))
     assert path.take() == 0
 
 
@@ -37,8 +40,9 @@ def test_frames_that_are_short_enough_for_a_slow_path_are_no_news() -> None:
     path = Dispersion()
     for _ in range(5 * FRAMES_IN_A_ROW):
         path.arrived(*of_rate(TEN_MBIT, length=int(TEN_MBIT * OCCUPANCY_S * TOLERANCE * 0.99)))
-        path.arrived(2_800, 1_400, 0.0)
-    assert path.slow_rate == 0
+        assert path.in_a_row == 0
+    path.arrived(2_800, 1_400, 0.0)
+    assert (path.in_a_row, path.slow_rate) == (0, 0)
 
 
 # -- on a link ---------------------------------------------------------------------------------------------------------

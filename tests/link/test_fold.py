@@ -15,6 +15,7 @@ from mycelium.link.fold import (
     is_possible,
     shape_of,
     unfolded,
+    unfolded_shape,
     without_heads,
 )
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_OFFSET_MASK
@@ -82,13 +83,24 @@ def test_what_must_not_be_written_to_is_left_alone() -> None:
 
 def test_one_folding_serves_frames_of_any_shape_and_receiver() -> None:
     folding = Folding()
-    for receiver, size, length in ((1, 1_472, 100_000), (2, 1_472, 9_000), (2, 600, 62_000), (1, 1_472, 100_000)):
+    for receiver, size, length in (
+        (1, 1_472, 100_000),
+        (2, 1_472, 9_000),
+        (2, 600, 62_000),
+        (2, 600, 9_000),
+        (2, 600, 100_000),
+        (1, 1_472, 100_000),
+    ):
         shape = shape_of(length, size)
         block = memoryview(bytearray(folded_bytes(shape)))
         folding.fold(block, shape, receiver, 5)
         found = folding.unfold(block, size // ROW * ROW, receiver)
         assert found is not None
         assert (found[0], bytes(found[1])) == (5, bytes(length))
+
+
+def test_a_frame_that_fitted_one_datagram_has_the_shape_of_one() -> None:
+    assert unfolded_shape(1_000) == (42 * ROW, UNFOLDED, 8)
 
 
 def test_impossible_shapes_are_told_from_possible_ones() -> None:

@@ -106,7 +106,7 @@ def _datagrams(pieces: list[Piece], receiver: int, size: int) -> list[bytes]:
         if shape is None:  # the path carries less than when it was sent
             shape = unfolded_shape(len(body))
             end = shape[0] if end == len(body) else end
-            body += bytes(shape[2])
+            body = body.ljust(shape[0], b"\0")
         for offset in range(start, end, room):
             head = CHUNK_HEAD.pack(CHUNK_WORD | offset, receiver, counter, *shape)
             datagrams.append(head + body[offset : min(offset + room, end)])

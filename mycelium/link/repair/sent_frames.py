@@ -74,7 +74,7 @@ class SentFrames:
     def answer(self, ranges: Iterable[tuple[int, int, int]], *, newest: int, now: float) -> list[Piece]:
         """Returns what to send of the ranges asked for: parts of frames up to `newest` that are kept, within the bounds."""
         pieces: list[Piece] = []
-        current, position = 0, 0
+        current = position = 0
         for counter, start, end in ranges:
             if not 0 < counter <= newest:
                 self.counters.repair_ranges_refused += 1

@@ -7,7 +7,7 @@ import pytest
 
 from mycelium.limits import DATAGRAM_FLOOR
 from mycelium.link.frames import SEALED_OVERHEAD
-from mycelium.link.repair.gaps import ASKS, LEAST_PATIENCE_S
+from mycelium.link.repair.gaps import ASKS, BETWEEN_REQUESTS_S, LEAST_PATIENCE_S
 from mycelium.link.repair.repair import grouped
 from mycelium.link.repair.sent_frames import KEEPING_S, Piece
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, FRAME, FRAME_HEAD, TAG_BYTES
@@ -277,6 +277,16 @@ def test_a_short_datagram_ends_what_is_resent_at_once() -> None:
     assert [data[0] for group in groups for data in group] == [CHUNK, CHUNK, CHUNK, FRAME, FRAME]
 
 
+def test_a_frame_that_fits_one_datagram_is_resent_in_one_and_the_others_in_chunks() -> None:
+    def sizes_of(*pieces: Piece) -> list[tuple[int, int]]:
+        return [(data[0], len(data)) for group in grouped(list(pieces), 77, 520) for data in group]
+
+    fits = 520 - FRAME_HEAD.size
+    assert sizes_of((1, bytes(fits), None, 0, fits)) == [(FRAME, 520)]
+    assert sizes_of((1, bytes(fits + 8), None, 0, fits + 8)) == [(CHUNK, 520), (CHUNK, 24 + 32)], "in whole rows"
+    assert sizes_of((1, bytes(480), (480, 240, 0), 0, 480)) == [(CHUNK, 24 + 480)], "it was folded"
+
+
 # -- requests and answers ----------------------------------------------------------------------------------------------
 
 
@@ -296,6 +306,7 @@ def answer_to(lab: LinkLab, *ranges: tuple[int, int, int]) -> tuple[int, list[tu
     body = REPAIR_HEAD.pack(keypair.remote_index) + b"".join(REPAIR_RANGE.pack(*wanted) for wanted in ranges)
     resent = link.frames.repair.answer(memoryview(body), link.paths.active, keypair, now=lab.now)
     transmits = [(sum(map(len, datagrams)), is_data) for _, datagrams, _, is_data, _ in outbox.transmits]
+    assert not any(traffic_class for *_, traffic_class in outbox.transmits)
     outbox.clear()
     return resent, transmits
 
@@ -355,6 +366,21 @@ def test_what_is_missing_is_asked_for_as_soon_as_a_later_frame_tells_and_in_data
     lab.run(SHORT)
     [request] = [data for source, _, data in lab.sent if source == "b"]
     assert size - REPAIR_RANGE.size < len(request) <= size, "as much as fits"
+
+
+def test_a_request_is_as_long_as_its_room_allows(lab: LinkLab) -> None:
+    lab.cut("a", "b")
+    for number in range(200):
+        lab.send("a", b"%d" % number)
+    lab.mend()
+    lab.send("a", b"later")
+    lab.run(SHORT)
+    link = lab.link("b")
+    for room in range(60, 60 + REPAIR_RANGE.size):
+        lab.now += 1.1 * BETWEEN_REQUESTS_S
+        request = link.frames.repair.request(link.keypairs.sending, srtt=SHORT, room=room, released=[], now=lab.now)
+        assert request is not None
+        assert room - REPAIR_RANGE.size < len(request) <= room
 
 
 def test_the_last_frame_of_all_is_repaired_though_nothing_follows(lab: LinkLab) -> None:

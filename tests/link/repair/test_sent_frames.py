@@ -92,6 +92,15 @@ def test_memory_is_bounded_for_a_link_and_for_the_node() -> None:
     assert links[1].answer([(2999, *WHOLE)], newest=2999, now=0.0) == []
 
 
+def test_what_is_kept_may_fill_its_bounds() -> None:
+    whole = sent_frames()
+    whole.keep(1, sealed(SENT_BYTES_PER_LINK - SENT_OVERHEAD), None, now=0.0)
+    assert whole.held_bytes == SENT_BYTES_PER_LINK
+    node = sent_frames(5_000)
+    node.keep(1, sealed(5_000 - SENT_OVERHEAD), None, now=0.0)
+    assert node.held_bytes == 5_000
+
+
 def test_frames_are_forgotten_when_nobody_can_want_them() -> None:
     frames = sent_frames()
     frames.keep(1, sealed(1000), None, now=0.0)
@@ -114,6 +123,7 @@ def test_what_was_lost_is_put_together_again_though_the_size_has_changed(
     def carry(pieces: list[Piece], size: int, loss: float) -> None:
         for datagrams in grouped(pieces, 77, size):
             assert all(len(datagram) == size for datagram in datagrams[:-1])
+            assert len(datagrams[-1]) <= size
             for datagram in datagrams:
                 if datagram[0] == 0x14:
                     complete.append(bytes(datagram[16:]))
