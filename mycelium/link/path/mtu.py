@@ -72,6 +72,9 @@ class PathMtu:
         self._fixed_size = fixed_size
         self._least = least
         self.size = least if is_narrow else DATAGRAM_FLOOR
+        self._failed: int  # the smallest size that failed
+        self._probed: int | None  # the size that is tried; None between searches
+        self._is_verifying: bool
         self.reset(now=now)
 
     def reset(self, *, now: float) -> None:
@@ -124,8 +127,8 @@ class PathMtu:
         self._search(min(self._failed, size), now=now)
 
     def _search(self, failed: int, *, now: float) -> None:
-        self._failed = failed  # the smallest size that failed
+        self._failed = failed
         self._is_verifying = False
-        self._tries = 0  # with the size that is tried, which is None between searches
+        self._tries = 0
         self._probed = next((size for size in _CANDIDATES if self.size < size < failed), None)
         self.deadline = now + SEARCH_AGAIN_S if self._probed is None else now

@@ -369,6 +369,7 @@ def test_what_is_missing_is_asked_for_as_soon_as_a_later_frame_tells_and_in_data
 
 
 def test_a_request_is_as_long_as_its_room_allows(lab: LinkLab) -> None:
+    lab.link("b").paths.active.mtu.size = DATAGRAM_FLOOR
     lab.cut("a", "b")
     for number in range(200):
         lab.send("a", b"%d" % number)
