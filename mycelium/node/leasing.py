@@ -39,7 +39,7 @@ class LeaseMesh(Protocol):
         """Returns the metric of the way to a node over a neighbour."""
 
     def adopt(self, peer: bytes, *, now: float) -> None:
-        """Closes a link once nothing needs it."""
+        """Prefers a link to relays, and closes it once nothing needs it."""
 
 
 class Leasing:

@@ -88,7 +88,8 @@ class MeshShortcuts:
         return self._routing.metric_over(relay, peer)
 
     def adopt(self, peer: bytes, *, now: float) -> None:
-        """Closes a link with a neighbour once nothing needs it, as it does with shortcuts."""
+        """Prefers a link to relays, and closes it once nothing needs it, as it does with shortcuts."""
+        self._routing.favour_neighbour(peer, now=now)
         self._shortcuts.adopt(peer, now=now)
 
     def next_hop(self, peer: bytes) -> bytes | None:

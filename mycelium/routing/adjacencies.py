@@ -10,6 +10,7 @@ from mycelium.routing.damping import FlapDamping
 from mycelium.routing.excess import STARTS, Excesses
 from mycelium.routing.exchange import Exchange
 from mycelium.routing.forwarding import ForwardingTable
+from mycelium.routing.metric import FAVOUR
 from mycelium.routing.neighbour import Neighbour, node_of
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.selection import Selection
@@ -30,6 +31,7 @@ class Adjacencies:
         "_damping",
         "_excesses",
         "_exchange",
+        "_favoured",
         "_forwarding",
         "_parameters",
         "_postponed",
@@ -63,6 +65,7 @@ class Adjacencies:
         self._counters = counters
         self._damping = FlapDamping(parameters)
         self._postponed = PostponedStarts()
+        self._favoured: set[bytes] = set()  # neighbours; never iterated
         self.due_at = inf  # earliest digest, request for a table, end of damping, or postponed start
 
     def up(self, neighbour: bytes, cost: int, *, now: float) -> bool:
@@ -83,8 +86,17 @@ class Adjacencies:
         self._add(neighbour, cost, now=now)
         return True
 
+    def favour(self, neighbour: bytes, *, now: float) -> None:
+        """Prefers a neighbour, until it is down, to ways over others unless they are clearly shorter."""
+        peer = self._table.by_address.get(neighbour)
+        if neighbour not in self._favoured:
+            self._favoured.add(neighbour)
+            if peer is not None:
+                self.set_cost(neighbour, peer.link_cost, now=now)
+
     def down(self, neighbour: bytes, *, now: float) -> None:
         """Removes a neighbour with all its routes; an unknown one is ignored."""
+        self._favoured.discard(neighbour)
         self._postponed.by_address.pop(neighbour, None)
         peer = self._table.by_address.get(neighbour)
         if peer is None:
@@ -110,7 +122,7 @@ class Adjacencies:
         """Applies a newly published link cost."""
         peer = self._table.by_address.get(neighbour)
         if peer is not None:
-            peer.link_cost = cost
+            peer.link_cost = self._counted(neighbour, cost)
             self._apply_cost(peer, "cost", now=now)
         elif (start := self._postponed.by_address.get(neighbour)) is not None:
             start.cost = cost
@@ -158,7 +170,7 @@ class Adjacencies:
     def _add(self, neighbour: bytes, cost: int, *, now: float) -> None:
         parameters = self._parameters
         resync = Backoff(parameters.resync_floor_s, factor=RESYNC_FACTOR, ceiling=parameters.resync_ceiling_s)
-        peer = self._table.add_neighbour(neighbour, cost, resync=resync, now=now)
+        peer = self._table.add_neighbour(neighbour, self._counted(neighbour, cost), resync=resync, now=now)
         hold_s = self._damping.hold_s(peer.node)
         if hold_s and any(not other.suspected for other in self._table.by_address.values() if other is not peer):
             peer.damped_until = now + hold_s
@@ -172,6 +184,10 @@ class Adjacencies:
         self._table.suspected &= ~peer.bit
         self._selection.remove(peer, now=now)
         self._table.remove_neighbour(peer)
+
+    def _counted(self, neighbour: bytes, cost: int) -> int:
+        """Returns what the cost of a link counts for."""
+        return max(cost // FAVOUR, 1) if neighbour in self._favoured else cost
 
     def _apply_cost(self, peer: Neighbour, cause: str, *, now: float) -> None:
         self._selection.set_cost(peer, peer.cost(now=now), cause, now=now)

@@ -160,6 +160,10 @@ class RoutingEngine:
         """Applies a newly published link cost."""
         self._adjacencies.set_cost(neighbour, cost, now=now)
 
+    def favour_neighbour(self, neighbour: bytes, *, now: float) -> None:
+        """Prefers a neighbour, until it is down, to ways over others unless they are clearly shorter."""
+        self._adjacencies.favour(neighbour, now=now)
+
     def neighbour_suspect(self, neighbour: bytes, suspected: bool, *, now: float) -> None:
         """Stops using a neighbour without forgetting its routes, or uses it again.
 

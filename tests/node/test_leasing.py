@@ -16,9 +16,9 @@ RELAYS = (RELAY, OTHER_RELAY)
 HEALED_S = 1.0
 
 
-def hard_pair(*, offering: tuple[str, ...] = RELAYS) -> NodeNet:
+def hard_pair(*, offering: tuple[str, ...] = RELAYS, seed: int = 0, jitter_s: float = 0.0) -> NodeNet:
     """Returns two nodes behind NATs that let nothing through directly, with two relays, some of which give leases."""
-    net = relayed(HARD, HARD)
+    net = relayed(HARD, HARD, seed=seed, jitter_s=jitter_s)
     for relay in offering:
         net.hosts[relay].node.leasing.given.is_offered = True
     return net
@@ -81,6 +81,16 @@ def test_a_lease_is_renewed_while_it_has_traffic_and_over_when_it_has_none() -> 
     assert counter(net, relay, "lease_datagrams") > 100
     assert chat(net, 1)
     assert sum(map(len, (received(net, HERE), received(net, THERE)))) > len(sent)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_leased_link_is_used_although_jitter_makes_it_seem_longer_than_the_way_over_relays(seed: int) -> None:
+    net = hard_pair(seed=seed, jitter_s=0.005)
+    chat(net, 4)
+    assert is_direct(net)
+    net.stop(lessor(net))
+    chat(net, 10)
+    assert is_direct(net)
 
 
 def test_a_relay_that_refuses_gives_way_to_the_next_one() -> None:

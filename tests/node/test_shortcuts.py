@@ -27,10 +27,16 @@ HARD: Final = "address-and-port-dependent"
 
 
 def relayed(
-    here: Behaviour = EASY, there: Behaviour = EASY, *, filtering: Behaviour = HARD, direct_s: float = 0.010
+    here: Behaviour = EASY,
+    there: Behaviour = EASY,
+    *,
+    filtering: Behaviour = HARD,
+    direct_s: float = 0.010,
+    jitter_s: float = 0.0,
+    seed: int = 0,
 ) -> NodeNet:
     """Returns two nodes behind NATs, with two relays between them that are farther away than they are from each other."""
-    net = NodeNet()
+    net = NodeNet(seed)
     for name in (HERE, THERE, RELAY, OTHER_RELAY):
         net.add(name, shortcuts=True)
     for name, mapping in ((HERE, here), (THERE, there)):
@@ -38,6 +44,8 @@ def relayed(
         for relay in (RELAY, OTHER_RELAY):
             net.join(name, relay, 0.030)
     net.connect(HERE, THERE, direct_s)
+    for wire in net.wires.values():
+        wire.reshape(jitter_s=jitter_s)
     net.run(5, until=lambda: all(is_up(net, name, RELAY) and is_up(net, name, OTHER_RELAY) for name in (HERE, THERE)))
     net.run(2)
     return net

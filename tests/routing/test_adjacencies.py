@@ -3,6 +3,7 @@
 from math import inf
 
 from mycelium.limits import STARTS_AT_ONCE
+from mycelium.routing.metric import FAVOUR
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.starts import POSTPONED_S
 from tests.routing.engines import address
@@ -48,3 +49,31 @@ def test_two_processes_of_one_neighbour_share_its_starts() -> None:
     lab.engine.rename_neighbour(second, address(1))
     lab.wait(POSTPONED_S + 0.1)
     assert address(1) in lab.engine.link_costs()
+
+
+def test_a_favoured_neighbour_is_preferred_to_ways_that_are_not_clearly_shorter() -> None:
+    lab = RoutingLab()
+    lab.up(1, cost=100)
+    lab.up(9, cost=220)
+    lab.says(1, update(9, 100))
+    lab.says(9, update(9, 0))
+    assert lab.next_hop(9) == 1
+    lab.engine.favour_neighbour(address(9), now=lab.now)
+    assert (lab.next_hop(9), lab.metric(9)) == (9, 220 // FAVOUR)
+    lab.engine.favour_neighbour(address(9), now=lab.now)
+    assert lab.metric(9) == 220 // FAVOUR, "once is enough"
+    lab.engine.neighbour_cost(address(9), 240, now=lab.now)
+    assert lab.metric(9) == 240 // FAVOUR
+    lab.engine.neighbour_cost(address(9), 100 + 200 * FAVOUR, now=lab.now)
+    assert lab.next_hop(9) == 1
+
+
+def test_a_neighbour_is_favoured_until_it_is_down_whatever_its_streams_do() -> None:
+    lab = RoutingLab()
+    lab.engine.favour_neighbour(address(9), now=lab.now)
+    lab.up(9, cost=220)
+    lab.up(9, cost=200)
+    assert lab.engine.link_costs() == {address(9): 200 // FAVOUR}
+    lab.down(9)
+    lab.up(9, cost=200)
+    assert lab.engine.link_costs() == {address(9): 200}
