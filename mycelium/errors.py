@@ -11,6 +11,7 @@ MyceliumError
  |   +- ResolveError
  +- RemoteError           invalid bytes from the network; never leaves the pure core, or the API
      +- HttpError
+     +- RpcError
      +- DecodeError
      |   +- OtherVersion
      +- HandshakeError
@@ -92,6 +93,14 @@ class OpeningRefused(RemoteError):
 
 class MappingRefused(RemoteError):
     """A router maps no port for this host; the text says why, for the operator."""
+
+
+class RpcError(RemoteError):
+    """A call of JSON-RPC that is answered by an error of its own."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 class HttpError(RemoteError):

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 
 from msgspec import Struct, field
 
+from mycelium.admin.aliases import without_aliases
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.foreign import foreign_key
 from mycelium.admin.keyfile import default_key_path
@@ -66,6 +67,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     api_addr: ApiAddress = ApiAddress()
     api_token_file: Path | None = None
     metrics_api_address: ApiAddress | None = None  # where the metrics are besides the API
+    jsonrpc_addr: ApiAddress | None = None  # of the JSON-RPC of the Rust implementation
     network_name: str = ""
     network_key_file: Path | None = None
     debug: bool = False
@@ -82,20 +84,30 @@ def load(given: Mapping[str, object]) -> Settings:
     """
     path = _config_file(given)
     values = {} if path is None else _from_file(path)
-    for key, value in given.items():
-        if key != CONFIG_FILE:
-            values[key] = _checked(f"--{key.replace('_', '-')}", key, value, folder=Path.cwd())
+    values |= without_aliases(
+        {
+            key: _checked(f"--{key.replace('_', '-')}", key, value, folder=Path.cwd())
+            for key, value in given.items()
+            if key != CONFIG_FILE
+        }
+    )
     if "key_file" not in values:
         values["key_file"] = default_key_path()
     if "network_name" in values and "network_key_file" not in values:
         raise ConfigError(("--network-name" if "network_name" in given else f"{path}: network_name") + _NAME_ALONE)
     if ("tls_certificate" in values) is not ("tls_key" in values):
         raise ConfigError("--tls-certificate and --tls-key (tls_certificate, tls_key) belong together: give both files")
-    if values.get("metrics_api_address") == values.get("api_addr", ApiAddress()):
-        raise ConfigError(
-            "--metrics-api-address (metrics_api_address): the API is at this address, with /metrics in it"
-        )
+    _refuse_shared_addresses({"api_addr": ApiAddress(), **values})
     return Settings(given=dict(given), **values)  # type: ignore[arg-type]  # _CHECKS gives each field its type
+
+
+def _refuse_shared_addresses(values: Mapping[str, object]) -> None:
+    """Raises ConfigError where two servers are to have one address."""
+    held: dict[object, str] = {}
+    for name in ("api_addr", "metrics_api_address", "jsonrpc_addr"):
+        address = values.get(name)
+        if address is not None and (other := held.setdefault(address, name)) != name:
+            raise ConfigError(f"{name} (--{name.replace('_', '-')}): {address} is that of {other}: choose another one")
 
 
 def default_config_file() -> Path | None:
@@ -130,13 +142,18 @@ def _from_file(path: Path) -> dict[str, object]:
     values: dict[str, object] = {}
     for key, value in table.items():
         field_name = key.replace("-", "_")
+        if value is False and foreign_key(key):
+            continue  # it turns off what is not here
         try:
             if field_name in values:
                 raise ConfigError(f"{key}: set twice, as {key.replace('_', '-')} and {field_name}")
             values[field_name] = _checked(key[:50], field_name, value, folder=path.parent)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}{_line_of(key, text)}") from None
-    return values
+    try:
+        return without_aliases(values)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 def _line_of(key: str, text: str) -> str:
@@ -218,6 +235,10 @@ def _number(value: object, numbers: range) -> int:
 
 def _port(value: object, folder: Path) -> int:
     return _number(value, range(1, 1 << 16))
+
+
+def _workers(value: object, folder: Path) -> int:
+    return _number(value, range(1, 255))
 
 
 def _auto_peers(value: object, folder: Path) -> int:
@@ -303,9 +324,16 @@ _CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
     "api_addr": _api_address,
     "api_token_file": _path,
     "metrics_api_address": _api_address,
+    "jsonrpc_addr": _api_address,
     "network_name": _network_name,
     "network_key_file": _path,
     "debug": _flag,
     "silent": _flag,
     "log_format": _log_format,
+    # of the Rust implementation: see `aliases`
+    "tcp_listen_port": _port,
+    "quic_listen_port": _port,
+    "disable_quic": _flag,
+    "update_workers": _workers,
+    "peer_discovery_interfaces": _interfaces,
 }

@@ -4,28 +4,20 @@ from typing import Final
 
 _OF_RUST: Final = "the Rust Mycelium"
 _SETTINGS: Final = {
-    "tcp_listen_port": "write --listen tcp://[::]:PORT, which is the default with the port 9651",
-    "quic_listen_port": "QUIC shares the port of UDP: write --listen udp://[::]:PORT, which is the default with the port 9651",
-    "disable_quic": "QUIC shares the port of UDP and costs nothing unless it is used, so leave it out",
     "vsock_listen_port": "there are no links over vsock here, so leave it out",
-    "jsonrpc_addr": "there is no JSON-RPC here: --api-addr serves the HTTP API",
-    "update_workers": "routes need no workers here, so leave it out",
     "topic_config": "messages and topics are not carried here, so leave it out",
     "cdn_cache": "there is no CDN here, so leave it out",
     "enable_dns": "names are not resolved here, so leave it out",
 }
-_SHORT: Final = {"-t": "tcp_listen_port", "-q": "quic_listen_port"}
 _COMMANDS: Final = {
     "message": "messages and topics are not carried here",
-    "proxy": "there is no SOCKS proxy here",
-    "stats": "'mycelium status -v' shows the counters",
     "dns": "names are not resolved here",
 }
 
 
 def foreign_flag(flag: str) -> str | None:
     """Returns a sentence about a flag of the other implementation, typed as given; None for any other."""
-    name = _SHORT.get(flag) or flag.removeprefix("--").replace("-", "_")
+    name = flag.removeprefix("--").replace("-", "_")
     return f"{flag} is a flag of {_OF_RUST}: {_SETTINGS[name]}" if name in _SETTINGS else None
 
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from typing import Final
 
 import msgspec
@@ -13,6 +13,7 @@ from mycelium.admin.control import InvitationWish, NodeControl, TrafficInfo
 from mycelium.admin.exposition import CONTENT_TYPE
 from mycelium.api import page
 from mycelium.api.counters import ApiCounters
+from mycelium.api.foreign_calls import foreign_answer
 from mycelium.api.guard import Guard
 from mycelium.api.http import Request, Response, error, text_of
 from mycelium.api.stream import Streams
@@ -43,6 +44,8 @@ class PeerRequest(msgspec.Struct, frozen=True):
 
 class Application:
     """The API of one node."""
+
+    _public_paths: Container[str] = page.FILES  # which need no token
 
     def __init__(self, control: NodeControl, guard: Guard, counters: ApiCounters) -> None:
         self._control = control
@@ -78,7 +81,7 @@ class Application:
         self._control.next_event().set()
 
     def _refuse_strangers(self, request: Request) -> None:
-        refusal = self._guard.refusal(request.method, request.headers, is_public=request.path in page.FILES)
+        refusal = self._guard.refusal(request.method, request.headers, is_public=request.path in self._public_paths)
         if refusal is not None:
             raise HttpError(refusal.status, refusal.reason)
 
@@ -112,6 +115,9 @@ class Application:
         if folder == PUBLIC_KEY and last:
             _refuse_unless(is_read)
             return self._public_key(text_of(last))
+        foreign = foreign_answer(request)
+        if foreign is not None:
+            return foreign
         is_known = snapshot is not None or request.path in page.FILES or request.path == STREAM
         raise HttpError(405 if is_known else 404)
 
@@ -170,7 +176,7 @@ class Application:
         return Response(204)
 
     def _public_key(self, text: str) -> Response:
-        address = _overlay_address(text)
+        address = overlay_address(text)
         if address is None:
             return error(400, "this is not an IPv6 address")
         key = self._control.public_key_of(address)
@@ -179,6 +185,8 @@ class Application:
 
 class MetricsApplication(Application):
     """The metrics of one node alone."""
+
+    _public_paths = ()
 
     async def _call(self, request: Request, body: bytes) -> Response:
         if request.path != METRICS:
@@ -202,7 +210,7 @@ def _wait_s(query: dict[str, str]) -> float:
     return wait_s
 
 
-def _overlay_address(text: str) -> str | None:
+def overlay_address(text: str) -> str | None:
     """Returns an IPv6 address in its shortest form; None for any other text."""
     try:
         packed = socket.inet_pton(socket.AF_INET6, text)

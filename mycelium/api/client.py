@@ -17,6 +17,7 @@ from mycelium.admin.control import (
     PeerInfo,
     RouteInfo,
     StatusInfo,
+    TrafficInfo,
 )
 from mycelium.admin.diagnosis import ExplanationInfo, LinkInfo, PingInfo, SessionInfo, TraceInfo
 from mycelium.errors import ApiError, NoDaemon
@@ -75,6 +76,15 @@ class ApiClient:
 
     def trace(self, node: str) -> TraceInfo:
         return self._get(f"/admin/trace/{quote(node, safe='')}", TraceInfo)
+
+    def routes_queried(self) -> list[object]:
+        return self._get("/admin/routes/queried", list[object])
+
+    def packets(self) -> TrafficInfo:
+        return self._get("/admin/stats/packets", TrafficInfo)
+
+    def proxies(self) -> list[str]:
+        return self._get("/admin/proxy", list[str])
 
     def status(self) -> StatusInfo:
         return self._get("/admin/status", StatusInfo)

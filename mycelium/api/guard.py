@@ -33,9 +33,11 @@ class Guard:
 
     __slots__ = ("_is_free", "_token")
 
-    def __init__(self, address: ApiAddress, token: str | None, *, is_open: bool = False) -> None:
+    def __init__(
+        self, address: ApiAddress, token: str | None, *, is_open: bool = False, flag: str = "--api-addr"
+    ) -> None:
         if token is None and not address.is_loopback and not is_open:
-            raise ConfigError(f"--api-addr {address}: other hosts can reach this address, so it needs --api-token-file")
+            raise ConfigError(f"{flag} {address}: other hosts can reach this address, so it needs --api-token-file")
         self._is_free = address.is_unix or (is_open and not address.is_loopback)
         self._token = token
 

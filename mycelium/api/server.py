@@ -23,6 +23,7 @@ _LAST_WORDS_S: Final = 0.3  # how long calls under way may go on at the end
 class ApiServer:
     """The API of one node. It listens from `bind` on, and answers between `start` and `stop`, in their event loop."""
 
+    what = "API"
     flag = "--api-addr"
     _application_class: type[Application] = Application
 
@@ -80,7 +81,7 @@ class ApiServer:
             self._inode = 0
 
     def _make_guard(self) -> Guard:
-        return Guard(self.address, self._token)
+        return Guard(self.address, self._token, flag=self.flag)
 
     async def _close_all(self) -> None:
         """Closes idle connections at once, the others when they have got their answer, or after _LAST_WORDS_S."""
@@ -103,6 +104,7 @@ class ApiServer:
 class MetricsServer(ApiServer):
     """The metrics of one node alone, to whoever reaches the address: that is what it is given for."""
 
+    what = "metrics"
     flag = "--metrics-api-address"
     _application_class = MetricsApplication
 

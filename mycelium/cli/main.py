@@ -11,6 +11,7 @@ import click
 from mycelium import __version__
 from mycelium.cli import options
 from mycelium.cli.diagnosis import explain, links, ping, sessions, trace
+from mycelium.cli.foreign_commands import proxy, queried, stats
 from mycelium.cli.invite import invite
 from mycelium.cli.join import join
 from mycelium.cli.keys import generate_keys, generate_network_key, import_key, inspect
@@ -93,6 +94,9 @@ for _command in (
 ):
     cli.add_command(_command)
 routes.add_command(explain)
+for _command in (proxy, stats):
+    cli.add_command(_command)
+routes.add_command(queried)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -114,6 +114,14 @@ metrics_api_address = _flag(
     metavar="ADDRESS",
     help="Address for Prometheus alone, at /metrics; the API has them too.",
 )
+jsonrpc_addr = _flag(
+    "--jsonrpc-addr", metavar="ADDRESS", help="Address for JSON-RPC as the Rust Mycelium has it; default none."
+)
+# Of the Rust implementation, so that what starts it starts this one: `admin.aliases` says what they are here.
+tcp_listen_port = _flag("--tcp-listen-port", "-t", metavar="PORT", hidden=True)
+quic_listen_port = _flag("--quic-listen-port", "-q", metavar="PORT", hidden=True)
+disable_quic = _flag("--disable-quic", is_flag=True, hidden=True)
+update_workers = _flag("--update-workers", metavar="N", hidden=True)
 client_api_addr = _flag(
     "--api-addr",
     metavar="ADDRESS",

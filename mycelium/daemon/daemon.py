@@ -20,9 +20,7 @@ from typing import Final
 import mycelium
 from mycelium.admin import interpreter, logs
 from mycelium.admin.config import Settings
-from mycelium.admin.private_file import read_api_token
 from mycelium.admin.zones import url_of
-from mycelium.api.server import ApiServer, MetricsServer
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.daemon.claim import claimed_identity
 from mycelium.daemon.discovery import LanDiscovery, where_to_announce
@@ -46,11 +44,11 @@ from mycelium.daemon.port_mapper import PortMapper, node_port_mapper
 from mycelium.daemon.process import LoopLag
 from mycelium.daemon.proxied import ProxiedPeers
 from mycelium.daemon.reload import reload
+from mycelium.daemon.servers import Servers
 from mycelium.daemon.service_manager import ServiceManager
 from mycelium.daemon.stop import Stopped, end_soon, on_stop, raise_stopped
 from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.endpoint import Endpoint
-from mycelium.errors import DiskError
 from mycelium.node.node import Node
 from mycelium.outbox import BeaconDue, EchoAnswered, Event, IndicesChanged, JoinAsked, ResolvePeer
 from mycelium.transport.certificate import ServerCertificate
@@ -104,8 +102,7 @@ class Daemon:
         self._mapper: PortMapper
         self._listening: list[Endpoint]
         self._transports: TransportSet
-        self._api: ApiServer
-        self._servers: list[ApiServer]  # of the API, and of the metrics alone
+        self._servers: Servers
         self._lag = LoopLag()
         self._tasks: asyncio.TaskGroup
         self._reloading: asyncio.Task[None] | None = None
@@ -167,7 +164,7 @@ class Daemon:
     def _open(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
         """Opens the API's address, key, sockets and TUN device, and makes the node that lives on them."""
         settings = self._settings
-        self._bind_api(stack)
+        self._servers = Servers(settings, stack)
         of_node = node_settings(settings)
         identity = stack.enter_context(claimed_identity(settings.key_file))
         proxied = None if settings.proxy is None else ProxiedPeers(settings.proxy)
@@ -190,7 +187,7 @@ class Daemon:
             self._node.metrics.add(tun.counters, prefix="tun_")
             transports.underlay.follow(tun.name)
         transports.register(self._node.metrics)
-        self._node.metrics.add(self._api.counters, prefix="api_")
+        self._node.metrics.add(self._servers.counters, prefix="api_")
         self._listening = transports.local_endpoints
         self._event_log = EventLog(self._node.journal)
         self._driver = Driver(
@@ -225,25 +222,9 @@ class Daemon:
         address, listening = IPv6Address(self._node.identity.address), _listed([url_of(one) for one in self._listening])
         log.info("mycelium %s: this node is %s", mycelium.__version__, address)
         log.info("running on %s", interpreter.description())
-        api = f"API at {self._api.address}" if self._api.is_bound else "no API"
-        log.info("interface %s, %s, listening at %s", interface or "none", api, listening)
+        log.info("interface %s, %s, listening at %s", interface or "none", str(self._servers), listening)
         if self._settings.peers:
             log.info("dialling %s", _listed([str(url) for url in self._settings.peers]))
-
-    def _bind_api(self, stack: AsyncExitStack) -> None:
-        """Takes the addresses of the API and the metrics; a disk that can't hold a socket keeps no node from its mesh."""
-        settings = self._settings
-        token = None if settings.api_token_file is None else read_api_token(settings.api_token_file)
-        self._api = ApiServer(settings.api_addr, token=token)
-        self._servers = [self._api]
-        if settings.metrics_api_address is not None:
-            self._servers.append(MetricsServer(settings.metrics_api_address))
-        for server in self._servers:
-            stack.push_async_callback(server.stop)
-            try:
-                server.bind()
-            except DiskError as error:
-                log.error("%s; this node runs without it", error)
 
     async def _open_to_operator(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
         """Gives the TUN device its address, has the API answer, and watches the network."""
@@ -254,10 +235,7 @@ class Daemon:
         for module in needed:  # these imports take a fifth of a second, in which links form
             with contextlib.suppress(ImportError):  # not every platform has the library of QUIC
                 await loop.run_in_executor(None, importlib.import_module, module)
-        for server in self._servers:
-            stack.push_async_callback(server.stop)  # before anything that it answers from is given back
-            if server.is_bound:
-                await server.start(self._control)
+        await self._servers.start(self._control, stack)
         self._watch(stack, loop)
         if self._settings.no_relay_leases:
             self._leases.switch_off()

@@ -53,8 +53,12 @@ def test_the_environment_counts_where_no_flag_is_given() -> None:
 def test_every_setting_is_a_flag_of_run_and_a_key_of_its_name() -> None:
     run = cli.commands["run"]
     flags = {option.name: option for option in run.params if isinstance(option, click.Option)}
-    assert flags.keys() == {*Settings.__struct_fields__, CONFIG_FILE} - {"given"}
+    shown = {name for name, option in flags.items() if not option.hidden}
+    assert shown == {*Settings.__struct_fields__, CONFIG_FILE} - {"given"}
+    assert flags.keys() - shown == {"tcp_listen_port", "quic_listen_port", "disable_quic", "update_workers"}
     for name, option in flags.items():
+        if option.hidden:
+            continue
         assert f"--{str(name).replace('_', '-')}" in option.opts
         assert option.help
         assert option.help.endswith(".")
