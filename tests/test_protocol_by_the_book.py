@@ -113,9 +113,14 @@ def frame(suite: int, key: bytes, index: bytes) -> bytes:
     return head + cipher.encrypt(bytes(4) + counter, SAMPLE, head)
 
 
-def mac_1(message: bytes, psk: bytes, cookie: bytes) -> bytes:
+def mac_1(body: bytes, psk: bytes) -> bytes:
     """Section 5.3."""
-    return keyed(8, message, hashlib.blake2b(b"mycelium link mac 1\0" + psk + cookie, digest_size=32).digest())
+    return keyed(4, body, hashlib.blake2b(b"mycelium link mac 1\0" + psk, digest_size=32).digest())
+
+
+def mac_2(body: bytes, psk: bytes, cookie: bytes) -> bytes:
+    """Section 5.3."""
+    return keyed(4, body, hashlib.blake2b(b"mycelium link mac 2\0" + psk + cookie, digest_size=32).digest())
 
 
 def link(given: Inputs) -> dict[str, bytes]:
@@ -126,12 +131,13 @@ def link(given: Inputs) -> dict[str, bytes]:
     suite = 1 if offered & given.number("responder_suites") & 1 else 2
     head_1 = bytes((0x10, 1, offered, 0)) + index
     body_1 = head_1 + e + given.kem_public
-    outputs = {"message_1": body_1 + mac_1(body_1, given.psk, bytes(32))}
+    sealed_1 = body_1 + mac_1(body_1, given.psk)
+    outputs = {"message_1": sealed_1 + bytes(4)}
     cookie_datagram = bytes.fromhex(given.vector["outputs"]["cookie_datagram"])
     key = hashlib.blake2b(b"mycelium cookie mac 1\0" + given.psk + e, digest_size=32).digest()
-    answered = b"\x13\0\0\0" + index + outputs["message_1"][-8:] + cookie_datagram[16:48]
+    answered = b"\x13\0\0\0" + index + sealed_1[-4:] + cookie_datagram[12:44]
     outputs["cookie_datagram"] = answered + keyed(8, answered, key)
-    outputs["message_1_with_cookie"] = body_1 + mac_1(body_1, given.psk, cookie_datagram[16:48])
+    outputs["message_1_with_cookie"] = sealed_1 + mac_2(body_1, given.psk, cookie_datagram[12:44])
 
     noise = Noise(b"Noise_XXhfs_25519+MLKEM768_ChaChaPoly_BLAKE2b", b"mycelium link 1\0" + given.network_id + head_1)
     for data in (e, given.kem_public, b""):

@@ -1,12 +1,13 @@
 """Admission of first handshake messages, before any public-key operation.
 
-The mac of message 1 is BLAKE2b-8 over all bytes before it, keyed with H(label, psk, cookie or zeros). Without a valid one there
-is no answer, so a private network is silent towards strangers. Beyond a rate of handshakes, the answer is a cookie: BLAKE2b-32
-of the source address under a secret that changes every two minutes. An initiator that uses it in its next mac has proved that
-it receives datagrams at its address, and is then rate-limited by its subnet. No state is kept before that.
+Message 1 ends with two macs of 4 bytes, as in WireGuard (whitepaper, 5.4.4 and 5.4.7). Mac 1 is keyed with H(label, psk).
+Without a valid one there is no answer, so a private network is silent towards strangers. Beyond a rate of handshakes, the
+answer is a cookie: BLAKE2b-32 of the source address under a secret that changes every two minutes. Mac 2, zeros without a
+cookie, is keyed with H(label, psk, cookie): its sender receives datagrams at its address, and is then rate-limited by its
+subnet. No state is kept before that. A mac 2 that is wrong is worth no less than none, so that forged cookies harm nobody.
 
-A cookie datagram names the mac it answers, and has a mac keyed with H(label, psk, `e` of message 1), which only a host that saw
-message 1 and knows the network's key can compute.
+A cookie datagram names the mac 1 that it answers, and has a mac keyed with H(label, psk, `e` of message 1), which only a host
+that saw message 1 and knows the network's key can compute.
 """
 
 import hmac
@@ -36,31 +37,35 @@ from mycelium.wire.datagram import (
     PROTOCOL_VERSION,
 )
 
-MAC_BYTES: Final = 8
-COOKIE_BYTES: Final = 32
+MAC_BYTES: Final = 4  # of each mac of message 1; strangers are looked at too slowly to guess one
+COOKIE_MAC_BYTES: Final = 8
 COOKIE_SECRET_BYTES: Final = 32
 COOKIE_SECRET_PERIOD_S: Final = 120.0
-NO_COOKIE: Final = bytes(COOKIE_BYTES)
 
-_MESSAGE_LABEL: Final = b"mycelium link mac 1\x00"
+_MAC_1_LABEL: Final = b"mycelium link mac 1\x00"
+_MAC_2_LABEL: Final = b"mycelium link mac 2\x00"
 _COOKIE_LABEL: Final = b"mycelium cookie mac 1\x00"
+_NO_MAC: Final = bytes(MAC_BYTES)
+_BODY: Final = slice(HANDSHAKE_1_BYTES - 2 * MAC_BYTES)  # what the macs of message 1 cover
+_MAC_1: Final = slice(-2 * MAC_BYTES, -MAC_BYTES)
+_MAC_2: Final = slice(-MAC_BYTES, None)
 _EPHEMERAL: Final = slice(HANDSHAKE_1_HEAD.size, HANDSHAKE_1_HEAD.size + EXCHANGE_BYTES)
 
 
-def seal_message_1(unsealed: bytes, psk: bytes, cookie: bytes | None) -> bytes:
-    """Returns message 1 with its mac; without a cookie, zeros take its place in the key of the mac."""
-    return unsealed + _mac(unsealed, _MESSAGE_LABEL, psk, cookie or NO_COOKIE)
+def seal_message_1(body: bytes, psk: bytes) -> bytes:
+    """Returns message 1 with mac 1, and without mac 2."""
+    return body + _mac_1(body, psk) + _NO_MAC
 
 
-def read_cookie(datagram: bytes, message_1: bytes, psk: bytes) -> bytes:
-    """Returns the cookie in a datagram; raises HandshakeError if that does not answer `message_1`."""
-    if not message_1 or len(datagram) != COOKIE_DATAGRAM.size or datagram[0] != COOKIE:
+def add_cookie(datagram: bytes, message_1: bytes, psk: bytes) -> bytes:
+    """Returns message 1 with the cookie of a datagram in its mac 2; raises HandshakeError if that does not answer it."""
+    if len(datagram) != COOKIE_DATAGRAM.size or datagram[0] != COOKIE:
         raise HandshakeError("not a cookie for this message 1")
     _, _, answered, cookie, mac = COOKIE_DATAGRAM.unpack(datagram)
-    expected = _mac(datagram[:-MAC_BYTES], _COOKIE_LABEL, psk, message_1[_EPHEMERAL])
-    if answered != message_1[-MAC_BYTES:] or not hmac.compare_digest(mac, expected):
+    expected = _cookie_mac(datagram[:-COOKIE_MAC_BYTES], psk, message_1[_EPHEMERAL])
+    if answered != message_1[_MAC_1] or not hmac.compare_digest(mac, expected):
         raise HandshakeError("the cookie does not answer this message 1")
-    return bytes(cookie)
+    return message_1[:-MAC_BYTES] + _mac_2(message_1[_BODY], psk, cookie)
 
 
 class Admission(NamedTuple):
@@ -126,31 +131,26 @@ class HandshakeGate:
     def _judge(self, datagram: bytes, source: bytes | str, *, now: float) -> str:
         if len(datagram) != HANDSHAKE_1_BYTES or datagram[0] != HANDSHAKE_1 or datagram[1] != PROTOCOL_VERSION:
             return "malformed"
-        self._rotate_secret(now=now)
-        has_cookie = False
-        if not self._has_mac(datagram, NO_COOKIE):
-            has_cookie = self._carries_cookie(datagram, source)
-            if not has_cookie:
-                return "without_mac"
+        body = datagram[_BODY]
+        if not hmac.compare_digest(datagram[_MAC_1], _mac_1(body, self._psk)):
+            return "without_mac"
         if datagram[_EPHEMERAL] in self._ephemerals:
             return "replayed"
-        if not has_cookie:
+        self._rotate_secret(now=now)
+        if not self._carries_cookie(body, datagram[_MAC_2], source):
             return "accepted" if self._unproven.take(now=now) else "sent_a_cookie"
         has_budget = self._subnets.take(source, now=now) and self._proven.take(now=now)
         return "accepted" if has_budget else "over_budget"
 
-    def _has_mac(self, datagram: bytes, cookie: bytes) -> bool:
-        expected = _mac(datagram[:-MAC_BYTES], _MESSAGE_LABEL, self._psk, cookie)
-        return hmac.compare_digest(datagram[-MAC_BYTES:], expected)
-
-    def _carries_cookie(self, datagram: bytes, source: bytes | str) -> bool:
-        return any(self._has_mac(datagram, _cookie(secret, source)) for secret in (self._secret, self._previous_secret))
+    def _carries_cookie(self, body: bytes, mac_2: bytes, source: bytes | str) -> bool:
+        cookies = [_cookie(secret, source) for secret in (self._secret, self._previous_secret)]
+        return any(hmac.compare_digest(mac_2, _mac_2(body, self._psk, cookie)) for cookie in cookies)
 
     def _cookie_datagram(self, message_1: bytes, source: bytes | str) -> bytes:
         sender_index = HANDSHAKE_1_HEAD.unpack_from(message_1)[4]
         cookie = _cookie(self._secret, source)
-        without_mac = COOKIE_DATAGRAM.pack(COOKIE, sender_index, message_1[-MAC_BYTES:], cookie, b"")[:-MAC_BYTES]
-        return without_mac + _mac(without_mac, _COOKIE_LABEL, self._psk, message_1[_EPHEMERAL])
+        datagram = COOKIE_DATAGRAM.pack(COOKIE, sender_index, message_1[_MAC_1], cookie, b"")[:-COOKIE_MAC_BYTES]
+        return datagram + _cookie_mac(datagram, self._psk, message_1[_EPHEMERAL])
 
     def _rotate_secret(self, *, now: float) -> None:
         age = now - self._secret_since
@@ -167,9 +167,17 @@ class HandshakeGate:
         self._ephemerals[ephemeral] = None
 
 
-def _mac(data: bytes, label: bytes, psk: bytes, secret: bytes) -> bytes:
-    return blake2b(data, size=MAC_BYTES, key=blake2b(label + psk + secret, size=32))
+def _mac_1(body: bytes, psk: bytes) -> bytes:
+    return blake2b(body, size=MAC_BYTES, key=blake2b(_MAC_1_LABEL + psk, size=32))
+
+
+def _mac_2(body: bytes, psk: bytes, cookie: bytes) -> bytes:
+    return blake2b(body, size=MAC_BYTES, key=blake2b(_MAC_2_LABEL + psk + cookie, size=32))
+
+
+def _cookie_mac(data: bytes, psk: bytes, ephemeral: bytes) -> bytes:
+    return blake2b(data, size=COOKIE_MAC_BYTES, key=blake2b(_COOKIE_LABEL + psk + ephemeral, size=32))
 
 
 def _cookie(secret: bytes, source: bytes | str) -> bytes:
-    return blake2b(source.encode() if isinstance(source, str) else source, size=COOKIE_BYTES, key=secret)
+    return blake2b(source.encode() if isinstance(source, str) else source, size=32, key=secret)

@@ -5,9 +5,9 @@
     -> s, se
 
 The prologue is a label, the network id and the 8-byte head of message 1; the heads of messages 2 and 3 are mixed into the hash
-before the rest of these messages, so every byte of a datagram is authenticated, except for the mac of message 1. The pre-shared
-key (32 zero bytes if the network has none) is mixed in after `ekem1`. An end of another network, by key or by name, fails at
-message 2 and gets no message 3.
+before the rest of these messages, so every byte of a datagram is authenticated, except for the macs of message 1. The
+pre-shared key (32 zero bytes if the network has none) is mixed in after `ekem1`. An end of another network, by key or by name,
+fails at message 2 and gets no message 3.
 
 The payload of messages 2 and 3 is the instance of their sender; that of message 1 is empty.
 
@@ -18,7 +18,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from mycelium.crypto.cookies import read_cookie, seal_message_1
+from mycelium.crypto.cookies import add_cookie, seal_message_1
 from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig, agreed_keys, choose_suite, require_offered
 from mycelium.crypto.noise import PeerKeys, SymmetricState, new_ephemeral, new_kem_ephemeral
 from mycelium.crypto.primitives import EXCHANGE_BYTES, KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_BYTES
@@ -49,7 +49,7 @@ _S3_END: Final = HANDSHAKE_3_HEAD.size + PUBLIC_KEY_BYTES + TAG_BYTES
 
 
 class LinkInitiator:
-    """Starts a handshake: send `message_1()`, feed the answers, send the message 3 that `receive_message_2` returns.
+    """Starts a handshake: send `message_1`, feed the answers, send the message 3 that `receive_message_2` returns.
 
     `pin` is the X25519 key that the neighbour must have.
     """
@@ -61,20 +61,14 @@ class LinkInitiator:
         self._ephemeral = new_ephemeral(config.primitives, config.entropy)
         self._kem = new_kem_ephemeral(config.primitives, config.entropy)
         head = HANDSHAKE_1_HEAD.pack(HANDSHAKE_1, PROTOCOL_VERSION, config.suites, 0, local_index)
-        self._unsealed_message_1 = head + self._ephemeral.public + self._kem.public
-        self._state = _state_after_message_1(self._unsealed_message_1, config)
-        self._last_message_1 = b""
+        body = head + self._ephemeral.public + self._kem.public
+        self._state = _state_after_message_1(body, config)
         self._is_complete = False
-        self.cookie: bytes | None = None
+        self.message_1 = seal_message_1(body, config.psk)
 
-    def message_1(self) -> bytes:
-        """Returns the first datagram, with the cookie received last."""
-        self._last_message_1 = seal_message_1(self._unsealed_message_1, self._config.psk, self.cookie)
-        return self._last_message_1
-
-    def receive_cookie(self, datagram: bytes) -> None:
-        """Keeps the cookie for `message_1`; raises HandshakeError if it does not answer the message 1 returned last."""
-        self.cookie = read_cookie(datagram, self._last_message_1, self._config.psk)
+    def answer_cookie(self, datagram: bytes) -> bytes:
+        """Returns message 1 with a cookie; raises HandshakeError if the datagram does not answer `message_1`."""
+        return add_cookie(datagram, self.message_1, self._config.psk)
 
     def receive_message_2(self, datagram: bytes) -> tuple[bytes, AgreedKeys]:
         """Returns message 3 and the keys; raises HandshakeError, and then still waits for the genuine message 2.

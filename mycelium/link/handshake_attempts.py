@@ -11,7 +11,7 @@ from mycelium.medium import medium_of
 from mycelium.timing import Backoff
 
 RESPONDER_PATIENCE_S: Final = 10.0
-# copies of messages 1 and 2 that are sent whole alone, before the path may be too narrow for them
+# copies of message 1 that are sent whole alone, before the path may be too narrow for it
 WHOLE_ONLY: Final = 2
 # What is said of a datagram to the neighbour holds for those sent this much later: hosts send few ICMP errors a second.
 REPORT_VALID_S: Final = 4.5
@@ -23,15 +23,16 @@ class InitiatorAttempt:
     __slots__ = (
         "answered",
         "backoff",
+        "cookies",
         "endpoint",
         "give_up",
         "is_narrow",
-        "message_1",
         "next_send",
         "noise",
         "reported",
         "reported_at",
         "whole_sends",
+        "with_cookie",
     )
 
     def __init__(
@@ -39,12 +40,13 @@ class InitiatorAttempt:
     ) -> None:
         self.noise = noise
         self.endpoint = endpoint
-        self.message_1 = noise.message_1()
         self.backoff = backoff
         self.next_send = now
         self.give_up = now + patience_s
         self.whole_sends = WHOLE_ONLY if may_be_narrow(endpoint) else inf  # before parts are sent too
         self.is_narrow = False  # this host's interface is too narrow for the whole message
+        self.cookies = 0  # that have come since the last copy of message 1
+        self.with_cookie: bytes | None = None  # message 1 with one of them, sent along with the next copy
         self.answered = ""  # what came in place of a valid message 2
         self.reported = ""  # why what was sent lately did not arrive
         self.reported_at = now
@@ -69,6 +71,6 @@ class ResponderAttempt:
         self.endpoint = endpoint
         self.ephemeral = ephemeral
         self.message_2 = message_2
-        self.replies = 0
+        self.replies = [0, 0]  # whole, and in parts
         self.is_narrow = False  # message 2 was sent in parts
         self.forget = now + RESPONDER_PATIENCE_S

@@ -28,7 +28,7 @@ from mycelium.link.causes import (
     other_version,
     wrong_key,
 )
-from mycelium.link.handshake_attempts import WHOLE_ONLY, InitiatorAttempt, ResponderAttempt
+from mycelium.link.handshake_attempts import InitiatorAttempt, ResponderAttempt
 from mycelium.link.handshake_parts import HandshakeParts, cut, may_be_narrow
 from mycelium.outbox import Outbox
 from mycelium.timing import Backoff
@@ -48,7 +48,7 @@ RETRANSMIT_FACTOR: Final = 1.5
 RETRANSMIT_CEILING_S: Final = 0.5
 RETRANSMIT_JITTER: Final = 0.1
 INITIATOR_PATIENCE_S: Final = 6.0
-REPLIES_PER_HANDSHAKE: Final = 5  # copies of message 2, each for one copy of message 1
+REPLIES_PER_HANDSHAKE: Final = 5  # copies of message 2, each for one copy of message 1, and as many in parts
 
 _EPHEMERAL: Final = slice(HANDSHAKE_1_HEAD.size, HANDSHAKE_1_HEAD.size + 32)
 
@@ -201,7 +201,7 @@ class Handshakes:
         elif kind == HANDSHAKE_3:
             return self._receive_message_3(endpoint, data)
         elif kind == COOKIE:
-            self._receive_cookie(data)
+            self._receive_cookie(endpoint, data)
         return None
 
     def refused(self, endpoint: Endpoint, size: int) -> None:
@@ -211,7 +211,7 @@ class Handshakes:
         for one in self._initiations.values():
             if one.endpoint == endpoint and not one.is_narrow:
                 one.is_narrow = True
-                self._send_parts(endpoint, one.message_1)
+                self._send_parts(endpoint, one.noise.message_1)
         for response in self._responses.values():
             if response.endpoint == endpoint and not response.is_narrow:
                 response.is_narrow = True
@@ -243,12 +243,18 @@ class Handshakes:
             self._send(endpoint, part)
 
     def _send_message_1(self, one: InitiatorAttempt, *, now: float) -> None:
-        if not one.is_narrow:
-            self._send(one.endpoint, one.message_1)
-        if one.is_narrow or one.whole_sends <= 0:
-            self._send_parts(one.endpoint, one.message_1)
+        self._send_copy(one, one.noise.message_1)
+        if one.with_cookie is not None:
+            self._send_copy(one, one.with_cookie)
         one.whole_sends -= 1
+        one.cookies, one.with_cookie = 0, None
         one.next_send = now + one.backoff.next()
+
+    def _send_copy(self, one: InitiatorAttempt, message_1: bytes) -> None:
+        if not one.is_narrow:
+            self._send(one.endpoint, message_1)
+        if one.is_narrow or one.whole_sends <= 0:
+            self._send_parts(one.endpoint, message_1)
 
     def _receive_message_1(self, endpoint: Endpoint, data: bytes, *, in_parts: bool, now: float) -> None:
         known = self._responses.get(self._response_of.get(data[_EPHEMERAL], 0))
@@ -271,17 +277,17 @@ class Handshakes:
         self._answer(response, in_parts=in_parts)
 
     def _answer(self, response: ResponderAttempt, *, in_parts: bool) -> None:
-        """Sends message 2 as message 1 came, and in parts too where it seems to be lost whole."""
-        if not in_parts:
-            self._send(response.endpoint, response.message_2)
-        if in_parts or (response.replies >= WHOLE_ONLY and may_be_narrow(response.endpoint)):
+        """Sends message 2 as message 1 came, so that the answer is never longer than the question."""
+        if in_parts:
             response.is_narrow = True
             self._send_parts(response.endpoint, response.message_2)
-        response.replies += 1
+        else:
+            self._send(response.endpoint, response.message_2)
+        response.replies[in_parts] += 1
 
     def _answer_again(self, response: ResponderAttempt, endpoint: Endpoint, *, in_parts: bool) -> None:
         """Repeats message 2, which the initiator missed. A copy of message 1 from another address is a replay: no answer."""
-        if endpoint == response.endpoint and response.replies < REPLIES_PER_HANDSHAKE:
+        if endpoint == response.endpoint and response.replies[in_parts] < REPLIES_PER_HANDSHAKE:
             self._answer(response, in_parts=in_parts)
 
     def _receive_message_2(self, endpoint: Endpoint, data: bytes, *, in_parts: bool) -> Completed | None:
@@ -346,14 +352,22 @@ class Handshakes:
         self._completed.append(index)
         return Completed(keys, endpoint, None, is_narrow=response.is_narrow)
 
-    def _receive_cookie(self, data: bytes) -> None:
+    def _receive_cookie(self, endpoint: Endpoint, data: bytes) -> None:
+        """Sends message 1 with the first cookie since the last copy at once, and with any of the others along with the next.
+
+        In an open network anybody who sees message 1 can make cookies: they must neither keep out the genuine one nor have
+        much sent.
+        """
         one = self._initiations.get(int.from_bytes(data[4:8], "big"))
-        if one is None:
+        if one is None or not is_same_remote(one.endpoint, endpoint):
             raise HandshakeError("cookie for no handshake of ours")
-        one.noise.receive_cookie(data)
+        message_1 = one.noise.answer_cookie(data)
         one.answered = BUSY
-        one.message_1 = one.noise.message_1()
-        self._send(one.endpoint, one.message_1)
+        one.cookies += 1
+        if one.cookies == 1:
+            self._send_copy(one, message_1)
+        elif self._rng.randrange(one.cookies - 1) == 0:
+            one.with_cookie = message_1
 
     def _forget_response(self, index: int) -> None:
         response = self._responses.pop(index)

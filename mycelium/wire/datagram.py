@@ -2,10 +2,10 @@
 
 Integers are big endian. The first byte is a type in 0x10..0x1F, so that QUIC can share the port (RFC 9443).
 
-    handshake 1   type 0x10, version, suites offered, flags | sender index 4 | e 32 | e1 1184 | mac 8                 1,232
+    handshake 1   type 0x10, version, suites offered, flags | sender index 4 | e 32 | e1 1184 | mac 1 4 | mac 2 4     1,232
     handshake 2   type 0x11, version, suite chosen, flags | sender 4 | receiver 4 | e 32 | ekem1 1104 | s 48 | inst. 32 1,228
     handshake 3   type 0x12, zeros 3 | receiver 4 | s 48 | instance 32                                                   88
-    cookie        type 0x13, zeros 3 | receiver 4 | mac of the message it answers 8 | cookie 32 | mac 8                  56
+    cookie        type 0x13, zeros 3 | receiver 4 | mac 1 of the message it answers 4 | cookie 32 | mac 8                52
     frame         type 0x14, zeros 3 | receiver 4 | counter 8 | sealed frame
     chunk         type 0x15, byte offset 3 | receiver 4 | counter 8 | length of the folded frame 4, room 2, pad 1, 0 | its bytes
     size probe    type 0x16, zeros 3 | receiver 4 | counter 8 | sealed: token 4, zeros up to the size that is probed
@@ -43,7 +43,7 @@ SUITE_CHACHA20_POLY1305: Final = 0x02
 HANDSHAKE_1_BYTES: Final = 1_232
 HANDSHAKE_2_BYTES: Final = 1_228
 HANDSHAKE_3_BYTES: Final = 88
-COOKIE_BYTES: Final = 56
+COOKIE_BYTES: Final = 52
 HANDSHAKE_PARTS: Final = 3
 HANDSHAKE_PART_BYTES: Final = 416  # of the message, in each part but the last
 
@@ -51,7 +51,7 @@ HANDSHAKE_1_HEAD: Final = struct.Struct("!BBBBI")
 HANDSHAKE_2_HEAD: Final = struct.Struct("!BBBBII")
 HANDSHAKE_3_HEAD: Final = struct.Struct("!B3xI")
 HANDSHAKE_PART_HEAD: Final = struct.Struct("!BBxxI")
-COOKIE_DATAGRAM: Final = struct.Struct("!B3xI8s32s8s")
+COOKIE_DATAGRAM: Final = struct.Struct("!B3xI4s32s8s")
 FRAME_HEAD: Final = struct.Struct("!IIQ")  # type << 24, receiver, counter
 SIZE_PROBE_BODY: Final = struct.Struct("!I")  # token
 CHUNK_HEAD: Final = struct.Struct("!IIQIHBx")  # type << 24 | offset, receiver, counter, folded bytes, room, pad

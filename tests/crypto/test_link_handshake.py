@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.crypto.cookies import HandshakeGate
+from mycelium.crypto.cookies import MAC_BYTES, HandshakeGate
 from mycelium.crypto.handshake import NO_PSK, AgreedKeys
 from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
 from mycelium.errors import HandshakeError
@@ -34,12 +34,11 @@ from tests.crypto.support import (
 from tests.crypto.test_primitives import LOW_ORDER_KEYS
 
 PSK = bytes(range(100, 132))
-MAC_BITS = 64
 
 
 def complete(initiator: LinkInitiator, responder: LinkResponder) -> tuple[AgreedKeys, AgreedKeys]:
     """Returns the keys of the initiator and of the responder."""
-    message_2 = responder.receive_message_1(initiator.message_1())
+    message_2 = responder.receive_message_1(initiator.message_1)
     message_3, ours = initiator.receive_message_2(message_2)
     return ours, responder.receive_message_3(message_3)
 
@@ -92,12 +91,12 @@ def test_the_keys_carry_both_ways_under_the_suite_that_both_have(offered: int, o
 @pytest.mark.parametrize(("offered", "own"), [(1, 2), (2, 1), (0, 3), (0xFC, 3)])
 def test_without_a_common_suite_there_is_no_answer(offered: int, own: int) -> None:
     with pytest.raises(HandshakeError, match="suite"):
-        link_responder(suites=own).receive_message_1(link_initiator(suites=offered).message_1())
+        link_responder(suites=own).receive_message_1(link_initiator(suites=offered).message_1)
 
 
 def test_the_messages_have_exactly_the_sizes_of_the_wire_format() -> None:
     initiator, responder = link_initiator(), link_responder()
-    message_1 = initiator.message_1()
+    message_1 = initiator.message_1
     message_2 = responder.receive_message_1(message_1)
     message_3, _ = initiator.receive_message_2(message_2)
 
@@ -107,7 +106,7 @@ def test_the_messages_have_exactly_the_sizes_of_the_wire_format() -> None:
 
 def test_no_static_key_travels_in_clear() -> None:
     initiator, responder = link_initiator(), link_responder()
-    message_1 = initiator.message_1()
+    message_1 = initiator.message_1
     message_2 = responder.receive_message_1(message_1)
     message_3, _ = initiator.receive_message_2(message_2)
 
@@ -126,19 +125,19 @@ def test_two_handshakes_of_the_same_nodes_share_no_key() -> None:
 
 def test_a_message_1_with_a_flipped_bit_gets_nowhere() -> None:
     initiator = link_initiator()
-    message_1 = initiator.message_1()
+    message_1 = initiator.message_1
 
-    for bit in every_nth_bit(HANDSHAKE_1_BYTES, 151):
+    for bit in every_nth_bit(HANDSHAKE_1_BYTES - MAC_BYTES, 151):
         gate = HandshakeGate(psk=NO_PSK, entropy=entropy_of(9))
         assert not gate.admit(flip(message_1, bit), source="192.0.2.1", now=0.0).accepted
 
 
 def test_a_message_1_changed_under_a_new_mac_fails_at_message_2() -> None:
     # Whoever knows the network's key can make the mac; the initiator still notices.
-    message_1 = link_initiator().message_1()
+    message_1 = link_initiator().message_1
 
     for bit in every_nth_bit(HANDSHAKE_1_BYTES, 251):
-        if bit >= (HANDSHAKE_1_BYTES * 8) - MAC_BITS:
+        if bit >= (HANDSHAKE_1_BYTES - 2 * MAC_BYTES) * 8:
             continue
         try:
             message_2 = link_responder().receive_message_1(flip(message_1, bit))
@@ -150,7 +149,7 @@ def test_a_message_1_changed_under_a_new_mac_fails_at_message_2() -> None:
 
 def test_a_forged_message_2_is_refused_and_the_real_one_still_completes() -> None:
     initiator, responder = link_initiator(), link_responder()
-    message_2 = responder.receive_message_1(initiator.message_1())
+    message_2 = responder.receive_message_1(initiator.message_1)
 
     for bit in every_nth_bit(HANDSHAKE_2_BYTES, 151):
         with pytest.raises(HandshakeError):
@@ -162,7 +161,7 @@ def test_a_forged_message_2_is_refused_and_the_real_one_still_completes() -> Non
 
 def test_a_forged_message_3_is_refused_and_the_real_one_still_completes() -> None:
     initiator, responder = link_initiator(), link_responder()
-    message_3, ours = initiator.receive_message_2(responder.receive_message_1(initiator.message_1()))
+    message_3, ours = initiator.receive_message_2(responder.receive_message_1(initiator.message_1))
 
     for bit in range(HANDSHAKE_3_BYTES * 8):
         with pytest.raises(HandshakeError):
@@ -173,7 +172,7 @@ def test_a_forged_message_3_is_refused_and_the_real_one_still_completes() -> Non
 
 def test_a_different_pre_shared_key_fails_at_message_2() -> None:
     initiator, responder = link_initiator(psk=PSK), link_responder(psk=NO_PSK)
-    message_2 = responder.receive_message_1(initiator.message_1())
+    message_2 = responder.receive_message_1(initiator.message_1)
 
     with pytest.raises(HandshakeError, match="authenticate"):
         initiator.receive_message_2(message_2)
@@ -181,7 +180,7 @@ def test_a_different_pre_shared_key_fails_at_message_2() -> None:
 
 def test_a_neighbour_without_the_pinned_key_gets_no_message_3() -> None:
     initiator, responder = link_initiator(pin=ALICE.exchange_public_key), link_responder()
-    message_2 = responder.receive_message_1(initiator.message_1())
+    message_2 = responder.receive_message_1(initiator.message_1)
 
     with pytest.raises(HandshakeError, match="pinned"):
         initiator.receive_message_2(message_2)
@@ -189,7 +188,7 @@ def test_a_neighbour_without_the_pinned_key_gets_no_message_3() -> None:
 
 def test_a_node_that_reaches_itself_notices_at_message_2() -> None:
     initiator, responder = link_initiator(ALICE), link_responder(ALICE)
-    message_2 = responder.receive_message_1(initiator.message_1())
+    message_2 = responder.receive_message_1(initiator.message_1)
 
     with pytest.raises(HandshakeError, match="itself"):
         initiator.receive_message_2(message_2)
@@ -197,7 +196,7 @@ def test_a_node_that_reaches_itself_notices_at_message_2() -> None:
 
 def test_message_2_again_yields_no_second_set_of_the_same_keys() -> None:
     initiator, responder = link_initiator(), link_responder()
-    message_2 = responder.receive_message_1(initiator.message_1())
+    message_2 = responder.receive_message_1(initiator.message_1)
     initiator.receive_message_2(message_2)
 
     with pytest.raises(HandshakeError, match="complete"):
@@ -206,7 +205,7 @@ def test_message_2_again_yields_no_second_set_of_the_same_keys() -> None:
 
 def test_a_second_responder_cannot_take_over_a_complete_handshake() -> None:
     initiator = link_initiator()
-    message_1 = initiator.message_1()
+    message_1 = initiator.message_1
     initiator.receive_message_2(link_responder(seed=2).receive_message_1(message_1))
 
     with pytest.raises(HandshakeError, match="complete"):
@@ -215,7 +214,7 @@ def test_a_second_responder_cannot_take_over_a_complete_handshake() -> None:
 
 def test_messages_at_the_wrong_moment_are_refused() -> None:
     initiator, responder = link_initiator(), link_responder()
-    message_1 = initiator.message_1()
+    message_1 = initiator.message_1
     with pytest.raises(HandshakeError):
         responder.receive_message_3(bytes(HANDSHAKE_3_BYTES))
     message_2 = responder.receive_message_1(message_1)
@@ -228,7 +227,7 @@ def test_messages_at_the_wrong_moment_are_refused() -> None:
 
 
 def test_a_message_2_for_another_handshake_is_refused() -> None:
-    other = link_responder().receive_message_1(link_initiator(seed=7).message_1())
+    other = link_responder().receive_message_1(link_initiator(seed=7).message_1)
 
     with pytest.raises(HandshakeError):
         link_initiator(seed=8).receive_message_2(other)
@@ -236,7 +235,7 @@ def test_a_message_2_for_another_handshake_is_refused() -> None:
 
 def test_what_is_not_addressed_to_a_handshake_is_refused_before_any_work() -> None:
     initiator, responder = link_initiator(), link_responder()
-    message_1 = initiator.message_1()
+    message_1 = initiator.message_1
     with pytest.raises(HandshakeError, match="not a message 1"):
         responder.receive_message_1(flip(message_1, 0))
     message_2 = responder.receive_message_1(message_1)
@@ -253,7 +252,7 @@ def test_what_is_not_addressed_to_a_handshake_is_refused_before_any_work() -> No
 @pytest.mark.parametrize("suite", [0, 3, 4, SUITE_AES_256_GCM])
 def test_a_suite_that_was_not_offered_is_refused(suite: int) -> None:
     initiator, responder = link_initiator(suites=SUITE_CHACHA20_POLY1305), link_responder()
-    message_2 = bytearray(responder.receive_message_1(initiator.message_1()))
+    message_2 = bytearray(responder.receive_message_1(initiator.message_1))
     message_2[2] = suite
 
     with pytest.raises(HandshakeError, match="suite"):
@@ -262,7 +261,7 @@ def test_a_suite_that_was_not_offered_is_refused(suite: int) -> None:
 
 @pytest.mark.parametrize("key", LOW_ORDER_KEYS, ids=bytes.hex)
 def test_an_ephemeral_key_of_small_order_is_refused_by_both_ends(key: bytes) -> None:
-    message_1 = link_initiator().message_1()
+    message_1 = link_initiator().message_1
     with pytest.raises(HandshakeError, match="X25519"):
         link_responder().receive_message_1(message_1[:8] + key + message_1[40:])
 
@@ -272,7 +271,7 @@ def test_an_ephemeral_key_of_small_order_is_refused_by_both_ends(key: bytes) -> 
 
 
 def test_a_bad_kem_key_is_refused() -> None:
-    message_1 = link_initiator().message_1()
+    message_1 = link_initiator().message_1
 
     with pytest.raises(HandshakeError, match="ML-KEM"):
         link_responder().receive_message_1(message_1[:40] + b"\xff" * 1184 + message_1[-8:])
@@ -286,10 +285,10 @@ _SIZES = (HANDSHAKE_1_BYTES, HANDSHAKE_2_BYTES, HANDSHAKE_3_BYTES, COOKIE_BYTES)
 )
 def test_any_bytes_raise_only_handshake_errors(body: bytes, size: int, start: bytes) -> None:
     initiator, responder, waiting = link_initiator(), link_responder(), link_responder()
-    waiting.receive_message_1(initiator.message_1())
+    waiting.receive_message_1(initiator.message_1)
 
     for data in (body, (start + body).ljust(size, b"\x09")[:size]):
-        for receive in (initiator.receive_message_2, initiator.receive_cookie, waiting.receive_message_3):
+        for receive in (initiator.receive_message_2, initiator.answer_cookie, waiting.receive_message_3):
             with pytest.raises(HandshakeError):
                 receive(data)
         with contextlib.suppress(HandshakeError):  # whoever passed the gate may well send random keys
@@ -299,7 +298,7 @@ def test_any_bytes_raise_only_handshake_errors(body: bytes, size: int, start: by
 @given(st.sampled_from([1, 2, 3]), st.randoms(use_true_random=False), st.integers(1, 40))
 def test_damaged_messages_raise_only_handshake_errors(number: int, rng: random.Random, changes: int) -> None:
     initiator, responder = link_initiator(), link_responder()
-    message_1 = initiator.message_1()
+    message_1 = initiator.message_1
     message_2 = responder.receive_message_1(message_1)
     message_3, _ = link_initiator().receive_message_2(message_2)
     damaged = bytearray((message_1, message_2, message_3)[number - 1])
@@ -319,6 +318,6 @@ def test_damaged_messages_raise_only_handshake_errors(number: int, rng: random.R
 @pytest.mark.parametrize("psk", [NO_PSK, PSK], ids=["open", "private"])
 def test_a_network_of_another_name_gets_no_message_3(psk: bytes) -> None:
     initiator = link_initiator(psk=psk, network_id=b"network1")
-    message_2 = link_responder(psk=psk).receive_message_1(initiator.message_1())
+    message_2 = link_responder(psk=psk).receive_message_1(initiator.message_1)
     with pytest.raises(HandshakeError, match="authenticate"):
         initiator.receive_message_2(message_2)

@@ -106,13 +106,12 @@ def run_link(inputs: Inputs) -> dict[str, str]:
     own, others = configs(inputs, primitives)
     initiator = LinkInitiator(own, local_index=inputs["initiator_index"], pin=None)
     responder = LinkResponder(others, local_index=inputs["responder_index"])
-    outputs = {"message_1": initiator.message_1()}
+    outputs = {"message_1": initiator.message_1}
     gate = HandshakeGate(psk=psk, entropy=ScriptedEntropy(unhex(inputs, "gate_entropy")))
     for seed in range(HANDSHAKES_PER_SECOND):  # only a gate under load asks for a cookie
-        gate.admit(link_initiator(psk=psk, seed=seed).message_1(), source="", now=0.0)
+        gate.admit(link_initiator(psk=psk, seed=seed).message_1, source="", now=0.0)
     outputs["cookie_datagram"] = gate.admit(outputs["message_1"], source=inputs["source"], now=0.0).cookie or b""
-    initiator.receive_cookie(outputs["cookie_datagram"])
-    outputs["message_1_with_cookie"] = initiator.message_1()
+    outputs["message_1_with_cookie"] = initiator.answer_cookie(outputs["cookie_datagram"])
     assert gate.admit(outputs["message_1_with_cookie"], source=inputs["source"], now=0.0).accepted
     outputs["message_2"] = responder.receive_message_1(outputs["message_1_with_cookie"])
     outputs["message_3"], ours = initiator.receive_message_2(outputs["message_2"])

@@ -118,7 +118,7 @@ class LinkEnd:
         initiator = LinkInitiator(self.config, local_index=next(self._indices), pin=None)
         index = next(peer._indices)
         responder = peer._responders[index] = LinkResponder(peer.config, local_index=index)
-        message_3, keys = initiator.receive_message_2(responder.receive_message_1(initiator.message_1()))
+        message_3, keys = initiator.receive_message_2(responder.receive_message_1(initiator.message_1))
         self.outbox.transmits.append((endpoint(at), [message_3], len(message_3), False, 0))
         self.adopt(Completed(keys, endpoint(at), message_3))
 

@@ -105,7 +105,7 @@ def handshakes(captured: list[bytes], rng: random.Random) -> Hostile:
     kem = RealPrimitives().kem_keypair(rng.randbytes(64))[1]
     while True:
         head = HANDSHAKE_1_HEAD.pack(HANDSHAKE_1, PROTOCOL_VERSION, SUITE_AES_256_GCM, 0, rng.getrandbits(32))
-        yield seal_message_1(head + rng.randbytes(32) + kem, bytes(32), None)
+        yield seal_message_1(head + rng.randbytes(32) + kem, bytes(32))
 
 
 KINDS: Final = (random_bytes, random_bytes_of_known_types, truncated, flipped, replayed, handshakes)

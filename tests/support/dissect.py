@@ -75,7 +75,8 @@ class Handshake1(Layer):
         XIntField("sender", 0),
         XStrFixedLenField("e", bytes(32), 32),
         XStrFixedLenField("e1", bytes(1184), 1184),
-        XStrFixedLenField("mac", bytes(8), 8),
+        XStrFixedLenField("mac_1", bytes(4), 4),
+        XStrFixedLenField("mac_2", bytes(4), 4),
     ]
 
 
@@ -112,7 +113,7 @@ class Cookie(Layer):
         ByteEnumField("type", 0x13, _DATAGRAM_TYPES),
         XStrFixedLenField("zeros", bytes(3), 3),
         XIntField("receiver", 0),
-        XStrFixedLenField("answered", bytes(8), 8),
+        XStrFixedLenField("answered", bytes(4), 4),
         XStrFixedLenField("cookie", bytes(32), 32),
         XStrFixedLenField("mac", bytes(8), 8),
     ]

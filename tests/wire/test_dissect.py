@@ -37,7 +37,7 @@ def rebuilt(layer: Packet) -> bytes:
 
 def test_the_messages_of_a_handshake_are_read() -> None:
     initiator, responder = link_initiator(), link_responder(suites=SUITE_CHACHA20_POLY1305)
-    message_1 = initiator.message_1()
+    message_1 = initiator.message_1
     message_2 = responder.receive_message_1(message_1)
     message_3, _ = initiator.receive_message_2(message_2)
     first, second, third = (dissect_datagram(data) for data in (message_1, message_2, message_3))
