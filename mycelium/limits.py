@@ -79,6 +79,7 @@ QUOTED_PACKETS: Final = 64  # newest trains of a session that an ICMPv6 error ca
 DESTINATIONS: Final = 65_536  # rows of the route table
 EVICTED_AT_ONCE: Final = 1_024  # rows that give way in a table that is nearly full: some 10 ms of work
 PREFIXES_PER_NODE: Final = 16  # prefixes in one announcement
+NAME_BYTES: Final = 63  # of the name in one announcement: a label of the DNS (RFC 1035 2.3.4)
 PENDING_REQUESTS: Final = 4_096  # sequence-number requests under way
 REQUESTS_PER_SECOND: Final = 200  # requests accepted from one neighbour, and announcements requested from it
 VERIFICATIONS_PER_SECOND: Final = 2_000  # signatures verified for one neighbour

@@ -22,6 +22,7 @@ from mycelium.admin.service_unit import CONFIG_FILE as SYSTEM_CONFIG_FILE
 from mycelium.admin.zones import with_zone_name
 from mycelium.errors import ConfigError
 from mycelium.limits import AUTO_PEERS, CONFIGURED_PEERS, DISCOVERY_INTERFACES
+from mycelium.node.names import is_name
 from mycelium.peer_list_url import PeerListUrl, is_list
 from mycelium.peer_url import PeerUrl
 
@@ -31,7 +32,6 @@ CONFIG_FILE: Final = "config_file"
 # what dev_valid_name() in Linux accepts
 _INTERFACE_NAME: Final = re.compile(r"(?!\.{1,2}$)[^\s/%:\x00-\x1f\x7f-\U0010ffff]{1,15}")
 _NETWORK_NAME_BYTES: Final = range(2, 65)
-_NODE_NAME: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _Url = TypeVar("_Url")
 _DIGITS: Final = re.compile(r"[0-9]{1,5}")
 _MARK: Final = re.compile(r"0|[1-9][0-9]{0,9}|0[xX][0-9A-Fa-f]{1,8}")
@@ -271,7 +271,7 @@ def _network_name(value: object, folder: Path) -> str:
 def node_name(text: str) -> str:
     """Returns the name of a node in lower case; raises ConfigError unless it can be a label of the DNS."""
     name = text.lower()
-    if not _NODE_NAME.fullmatch(name):
+    if not is_name(name):
         raise ConfigError(f"{text[:70]!r} is not a valid name: 1 to 63 letters, digits and '-', which is not at an end")
     return name
 

@@ -52,6 +52,7 @@ class PeerInfo(Struct, frozen=True, rename="camel", kw_only=True):
     url: str | None = None  # as configured
     brought_by: str | None = None  # the list that named it
     address: str | None = None  # overlay address, once known
+    name: str | None = None  # of the node, in a private network
     public_key: str | None = None
     rtt_ms: float | None = None  # least of the last few, without scheduling delay; absent while the link is down
     rtt_age_s: float | None = None  # since the last round trip was measured
@@ -76,6 +77,7 @@ class RouteInfo(Struct, frozen=True, rename="camel"):
     seqno: int  # 16 bits
     cost: int | None  # units of 10 us; None for an infinite metric
     sequence: int
+    name: str | None = None  # of the node, in a private network
 
 
 class TrafficInfo(Struct, frozen=True, rename="camel"):

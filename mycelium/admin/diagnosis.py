@@ -33,6 +33,7 @@ class ExplanationInfo(Struct, frozen=True, rename="camel", kw_only=True):
     """GET /api/v1/admin/routes/explain/NODE"""
 
     node: str
+    name: str | None = None  # of the node, in a private network
     next_hop: str | None
     cost: int | None
     chosen_s: float | None  # seconds since the next hop was chosen

@@ -28,7 +28,7 @@ _COST_UNITS_PER_MS: Final = 100
 def explain(context: click.Context, node: str, as_json: bool) -> int:
     """Show why a node is reached over one neighbour and not over another.
 
-    NODE is an address, a subnet, a public key, or the beginning of an address. Times are in ms, as routing counts
+    NODE is a name, an address, a subnet, a public key, or the beginning of an address. Times are in ms, as routing counts
     them. The exit status is 4 if there is no route.
     """
     found = connect(context).explain(node)

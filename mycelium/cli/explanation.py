@@ -27,11 +27,12 @@ def explanation_lines(found: ExplanationInfo, *, room: int | None) -> list[str]:
 
 
 def _choice(found: ExplanationInfo) -> str:
+    node = f"{found.name} ({found.node})" if found.name else found.node
     if found.next_hop is None:
-        return f"{found.node} can't be reached: no neighbour has a route there that can be used."
+        return f"{node} can't be reached: no neighbour has a route there that can be used."
     way = "directly" if found.next_hop == found.node else f"via {found.next_hop}"
     since = f", chosen {duration(found.chosen_s or 0)} ago"
-    return f"{found.node} is reached {way}: {_ms(found.cost)} ms{since}."
+    return f"{node} is reached {way}: {_ms(found.cost)} ms{since}."
 
 
 def _why(one: CandidateInfo, found: ExplanationInfo) -> str:

@@ -123,7 +123,7 @@ def _write(places: _Places, uri: "JoinUri", answer: "JoinAnswer", name: str) -> 
         _keep_network_key(places.network_key_file, answer.network_key)
     text = config_text(
         {
-            "name": name,
+            "name": name if has_key else "",
             "peers": [str(peer) for peer in uri.peers],
             "key_file": places.key_file,
             "network_name": answer.network_name if has_key else "",

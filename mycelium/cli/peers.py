@@ -137,6 +137,7 @@ _COLUMNS: Final[tuple[Column["PeerInfo"], ...]] = (
         _shown_place,
         must_show=True,
     ),
+    Column("Name", lambda peer: peer.name or "", must_show=True),
     Column("State", lambda peer: peer.connection_state, must_show=True),
     Column("RTT", lambda peer: _round_trip(peer), is_number=True),
     Column("Loss", lambda peer: "" if peer.loss is None else f"{peer.loss:.1%}", is_number=True),

@@ -120,6 +120,7 @@ def _print_routes(found: "list[RouteInfo]", *, as_json: bool) -> None:
 
 _ROUTE_COLUMNS: Final[tuple[Column["RouteInfo"], ...]] = (
     Column("Subnet", lambda route: route.subnet, must_show=True),
+    Column("Name", lambda route: route.name or "", must_show=True),
     Column("Next hop", lambda route: route.next_hop, must_show=True),
     Column("Cost", lambda route: _milliseconds(route.cost), is_number=True, must_show=True),
     Column("Seqno", lambda route: str(route.sequence), is_number=True),

@@ -49,6 +49,7 @@ from mycelium.daemon.service_manager import ServiceManager
 from mycelium.daemon.stop import Stopped, end_soon, on_stop, raise_stopped
 from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.endpoint import Endpoint
+from mycelium.node.names import Names
 from mycelium.node.node import Node
 from mycelium.outbox import BeaconDue, EchoAnswered, Event, IndicesChanged, JoinAsked, ResolvePeer
 from mycelium.transport.certificate import ServerCertificate
@@ -215,7 +216,8 @@ class Daemon:
         """Makes what the API asks."""
         self._inviter = Inviter(self._node, self._driver.act, network, self._settings.key_file)
         asked = (self._peers, self._leases, self._lists, self._mapper, NodeMetrics(self._node, self._lag.histogram))
-        return LiveControl(self._node, self._transports, self._keeper, *asked, self._inviter, self._driver.act)
+        names = Names(self._node.routing, is_private=any(network.key))
+        return LiveControl(self._node, self._transports, self._keeper, *asked, self._inviter, self._driver.act, names)
 
     def _tell_start(self, interface: str | None) -> None:
         """Logs what this node is, what it runs on, and where it is found and asked."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv6Address
 from time import monotonic
 from typing import Any, Final
@@ -36,6 +37,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.identity import subnet_of
 from mycelium.link.link import LinkState
 from mycelium.node.duplicates import SHARED, Duplicates
+from mycelium.node.names import Names
 from mycelium.node.node import Node
 from mycelium.node.snapshot import LinkSnapshot, PeerOrigin, PeerSnapshot, PeerState
 from mycelium.peer_list_url import PeerListUrl
@@ -76,6 +78,7 @@ class LiveControl:
         metrics: NodeMetrics,
         inviter: Inviter,
         act: Act,
+        names: Names,
     ) -> None:
         self._node = node
         self._transports = transports
@@ -86,11 +89,12 @@ class LiveControl:
         self._mapper = mapper
         self._metrics = metrics
         self._inviter = inviter
+        self._names = names
         self._started = int(time.time())
         self._started_s = monotonic() + slept_s()
         self._sleeps = SleepLog(slept_s())
         self._next_event = asyncio.Event()
-        self.diagnosis = LiveDiagnosis(node, self.events, act)
+        self.diagnosis = LiveDiagnosis(node, names, self.events, act)
 
     def admin(self) -> AdminInfo:
         """Returns the identity of this node."""
@@ -106,7 +110,10 @@ class LiveControl:
         """Returns configured peers, neighbours that dialled, discovered ones without a link, and lists that can't be read."""
         now = monotonic()
         duplicates = self._node.neighbours.duplicates
-        found = [_peer(peer, duplicates, now=now) for peer in self._node.snapshot(now=now).peers]
+        found = [
+            replace(_peer(peer, duplicates, now=now), name=self._name_of(peer.link))
+            for peer in self._node.snapshot(now=now).peers
+        ]
         shown = [replace(peer, brought_by=self._peers.list_of(peer.url)) if peer.url else peer for peer in found]
         return shown + [_unread(one.url, one.trouble) for one in self._lists.by_url.values() if one.trouble]
 
@@ -124,11 +131,18 @@ class LiveControl:
 
     def routes_selected(self) -> list[RouteInfo]:
         """Returns the routes in use."""
-        return [_route(route) for route in self._node.routing.selected_routes()]
+        return self._routes(self._node.routing.selected_routes())
 
     def routes_fallback(self) -> list[RouteInfo]:
         """Returns all other finite routes."""
-        return [_route(route) for route in self._node.routing.fallback_routes()]
+        return self._routes(self._node.routing.fallback_routes())
+
+    def _routes(self, routes: Iterable[RouteSnapshot]) -> list[RouteInfo]:
+        now = monotonic()
+        return [replace(_route(route), name=self._names.name_of(route.node, now=now)) for route in routes]
+
+    def _name_of(self, link: LinkSnapshot | None) -> str | None:
+        return None if link is None else self._names.name_of(link.address, now=monotonic())
 
     def next_hops(self) -> dict[bytes, tuple[bytes, int]]:
         """Returns next hop and cost of each reachable node."""

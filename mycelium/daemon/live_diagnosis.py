@@ -21,6 +21,7 @@ from mycelium.daemon.probing import Probing
 from mycelium.errors import LocalError
 from mycelium.node.event_kind import EventKind
 from mycelium.node.lookup import find_node
+from mycelium.node.names import Names
 from mycelium.node.node import Node
 from mycelium.routing.explain import RouteCandidate
 from mycelium.wire.distance import INFINITY
@@ -31,8 +32,9 @@ _CHANGES: Final = 5  # of a route that are shown
 class LiveDiagnosis:
     """Implements `admin.diagnosis.NodeDiagnosis`; `events` returns those after a sequence, `act` calls the node."""
 
-    def __init__(self, node: Node, events: Callable[[int], list[EventInfo]], act: Act) -> None:
+    def __init__(self, node: Node, names: Names, events: Callable[[int], list[EventInfo]], act: Act) -> None:
         self._node = node
+        self._names = names
         self._events = events
         self._probing = Probing(node, act)
         self.echo_answered = self._probing.answered
@@ -46,6 +48,7 @@ class LiveDiagnosis:
         changes = [one for one in self._events(0) if one.kind == EventKind.ROUTE.value and one.node == about]
         return ExplanationInfo(
             node=about,
+            name=self._names.name_of(found.node, now=now),
             next_hop=None if found.next_hop is None else _text(found.next_hop),
             cost=_finite(found.metric),
             chosen_s=None if found.chosen_at is None else round(now - found.chosen_at, 3),
@@ -89,7 +92,7 @@ class LiveDiagnosis:
 
     def _find(self, text: str) -> bytes:
         """Returns another node; raises LocalError."""
-        node = find_node(text, self._node.routing)
+        node = self._names.find(text.lower(), now=monotonic()) or find_node(text, self._node.routing)
         if node == self._node.identity.address:
             raise LocalError(f"{text} is this node itself")
         return node

@@ -1,5 +1,6 @@
 """What the operator's settings mean to the node."""
 
+import logging
 from collections.abc import Callable
 from time import perf_counter
 from typing import Final
@@ -12,6 +13,8 @@ from mycelium.node.settings import NodeSettings
 from mycelium.wire.announcement import NETWORK_ID_BYTES
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305, TAG_BYTES
 
+log = logging.getLogger("mycelium")
+
 MEASURED_BYTES: Final = 16_384  # a quarter of a frame: 5 us with instructions for AES, 0.1 ms without
 MEASUREMENTS: Final = 5  # of each cipher; the least counts, as the machine may be busy
 
@@ -21,9 +24,12 @@ _SUITES: Final = (SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305)
 def node_settings(settings: Settings) -> NodeSettings:
     """Returns the node's settings; reads the network's key, and raises LocalError where that can't be used."""
     key_file = settings.network_key_file
+    if settings.name and key_file is None:
+        log.warning("the name %s is not announced: only nodes of a private network have names", settings.name)
     return NodeSettings(
         psk=bytes(32) if key_file is None else read_network_key(key_file),
         network_id=_network_id(settings.network_name),
+        name=settings.name.encode() if key_file is not None else b"",
         suites=quick_suites(_seal_s),
         shortcuts=not settings.no_shortcuts,
     )

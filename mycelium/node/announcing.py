@@ -9,7 +9,8 @@ from mycelium.wire.announcement import Announcement, signed_bytes
 
 def announce(identity: Identity, settings: NodeSettings, sequence: int) -> Announcement:
     """Returns the announcement of this node with a sequence, signed."""
-    unsigned = Announcement(identity.signing_public_key, sequence, settings.network_id, settings.prefixes)
+    key, network = identity.signing_public_key, settings.network_id
+    unsigned = Announcement(key, sequence, network, settings.prefixes, settings.name)
     return replace(unsigned, signature=identity.sign(signed_bytes(unsigned)))
 
 

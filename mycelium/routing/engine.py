@@ -306,6 +306,10 @@ class RoutingEngine:
         """Returns all known nodes, this one included."""
         return self._table.rows.keys()
 
+    def names(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yields each reachable node, this one included, and the name that it announces; those known longest first."""
+        return ((row.node, row.announcement.name) for row in self._table.rows.values() if row.metric != INFINITY)
+
     def metrics(self) -> Iterator[tuple[bytes, int]]:
         """Yields each known node, this one included, and our metric to it: INFINITY where there is no route."""
         return zip(self._table.rows, map(_METRIC, self._table.rows.values()), strict=True)

@@ -1,16 +1,17 @@
 """The announcement: a node's signed statement about itself, which every other node can verify.
 
     0   1   version, 1
-    1   1   flags, 0
+    1   1   length of the name, N
     2   2   length of the prefixes, P
     4   32  Ed25519 public key of the origin
     36  4   epoch      } the sequence, one 48-bit integer
     40  2   counter    }
     42  8   network id
     50  P   prefixes of the origin besides its own /64, each: length in bits (1), address (16)
-    50+P 64 Ed25519 signature over the label and all fields above
+    50+P N   name of the origin, which may be anything; 0 bytes: it has none
+    50+P+N 64 Ed25519 signature over the label and all fields above
 
-Flags and prefixes are signed and forwarded unchanged. This version defines no flags.
+Prefixes and name are signed and forwarded unchanged.
 """
 
 import struct
@@ -20,7 +21,7 @@ from msgspec import Struct
 
 from mycelium.errors import DecodeError, OtherVersion
 from mycelium.identity import SIGNATURE_BYTES
-from mycelium.limits import PREFIXES_PER_NODE
+from mycelium.limits import NAME_BYTES, PREFIXES_PER_NODE
 
 VERSION: Final = 1
 SIGNATURE_LABEL: Final = b"mycelium announcement 1\x00"
@@ -43,7 +44,7 @@ class Announcement(Struct, frozen=True, gc=False):
     sequence: int
     network_id: bytes
     prefixes: tuple[Prefix, ...] = ()
-    flags: int = 0
+    name: bytes = b""
     signature: bytes = bytes(SIGNATURE_BYTES)
 
 
@@ -61,31 +62,38 @@ def decode_announcement(data: bytes) -> Announcement:
     """Decodes an announcement that fills `data`; raises DecodeError. The signature is not verified here."""
     if len(data) < _FIXED.size + SIGNATURE_BYTES:
         raise DecodeError("the announcement is too short")
-    version, flags, prefix_bytes, key, sequence, network_id = _FIXED.unpack_from(data)
+    version, name_bytes, prefix_bytes, key, sequence, network_id = _FIXED.unpack_from(data)
     if version != VERSION:
         raise OtherVersion(f"announcement version {version}")
-    if len(data) != _FIXED.size + prefix_bytes + SIGNATURE_BYTES:
+    name_at = _FIXED.size + prefix_bytes
+    if name_bytes > NAME_BYTES or len(data) != name_at + name_bytes + SIGNATURE_BYTES:
         raise DecodeError("wrong length of an announcement")
     if prefix_bytes % _PREFIX.size or prefix_bytes > PREFIXES_PER_NODE * _PREFIX.size:
         raise DecodeError("wrong length of the prefixes of an announcement")
-    prefixes = tuple(_PREFIX.iter_unpack(data[_FIXED.size : _FIXED.size + prefix_bytes]))
+    prefixes = tuple(_PREFIX.iter_unpack(data[_FIXED.size : name_at]))
     if any(length > 128 for length, _ in prefixes):
         raise DecodeError("a prefix longer than an address")
     return Announcement(
-        key, int.from_bytes(sequence, "big"), network_id, prefixes, flags, bytes(data[-SIGNATURE_BYTES:])
+        key,
+        int.from_bytes(sequence, "big"),
+        network_id,
+        prefixes,
+        bytes(data[name_at:-SIGNATURE_BYTES]),
+        bytes(data[-SIGNATURE_BYTES:]),
     )
 
 
 def _encode_unsigned(announcement: Announcement) -> bytes:
     fixed = _FIXED.pack(
         VERSION,
-        announcement.flags,
+        len(announcement.name),
         len(announcement.prefixes) * _PREFIX.size,
         announcement.signing_public_key,
         announcement.sequence.to_bytes(6, "big"),
         announcement.network_id,
     )
-    return fixed + b"".join(_PREFIX.pack(length, address) for length, address in announcement.prefixes)
+    prefixes = b"".join(_PREFIX.pack(length, address) for length, address in announcement.prefixes)
+    return fixed + prefixes + announcement.name
 
 
 assert _FIXED.size + SIGNATURE_BYTES == 114

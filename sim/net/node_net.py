@@ -115,10 +115,13 @@ class NodeNet(VirtualNetwork):
         policy: Policy = DEFAULT_POLICY,
         prefixes: tuple[Prefix, ...] = (),
         shortcuts: bool = False,
+        announced: bytes = b"",
     ) -> NamedHost:
-        """Adds a host and starts its node, whose identity is of a seed unless it is given."""
+        """Adds a host and starts its node, whose identity is of a seed unless it is given; it announces a name, perhaps."""
         identity = identity or Identity((seed_of(name) if seed is None else seed).to_bytes(32, "big"))
-        settings = NodeSettings(psk=psk, network_id=network_id, suites=suites, prefixes=prefixes, shortcuts=shortcuts)
+        settings = NodeSettings(
+            psk=psk, network_id=network_id, suites=suites, prefixes=prefixes, shortcuts=shortcuts, name=announced
+        )
         host = self.hosts[name] = self._all[name] = NamedHost(self, name, identity, settings, policy)
         host.begin(epoch, self.seed)
         return host

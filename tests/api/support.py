@@ -107,7 +107,7 @@ class FakeNode:
     def routes_selected(self) -> list[RouteInfo]:
         exact = 117_698_060_943_360
         return [
-            RouteInfo("5c3:943d:3d21:1d4b::/64", FIRST_PEER, 7, exact % 65_536, 674, exact),
+            RouteInfo("5c3:943d:3d21:1d4b::/64", FIRST_PEER, 7, exact % 65_536, 674, exact, name="berlin"),
             RouteInfo("400:1::/64", "-", "infinite", 1, None, 1),
         ]
 

@@ -77,7 +77,7 @@ def test_the_open_network_has_neither_key_nor_name(member: Answers, home: Path) 
     member.answer = JoinAnswer(JoinStatus.GRANTED)
     assert main(["join", URI, "--name", "Desk"]) == 0
     settings = config.load({})
-    assert (settings.name, settings.network_name, settings.network_key_file) == ("desk", "", None)
+    assert (settings.name, settings.network_name, settings.network_key_file) == ("", "", None)
     assert not (home / ".local/share/mycelium/network.key").exists()
 
 

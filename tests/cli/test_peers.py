@@ -26,6 +26,7 @@ URLS = (
 SHOWN = (URLS[0].replace(KEY, "a6a7…"), *URLS[1:])
 HEADINGS = [
     "Peer",
+    "Name",
     "State",
     "RTT",
     "Loss",
@@ -83,7 +84,7 @@ def test_to_a_pipe_each_peer_is_one_line_with_everything(tmp_path: Path, capsys:
     heading, *lines = capsys.readouterr().out.splitlines()
     assert heading.split() == HEADINGS
     assert [line.split() for line in lines] == [
-        [url, *f"alive 1.25 ms 1.0% 0.63 {ADDRESS} 1.46 KiB 2.86 MiB 1m30s static - -".split()] for url in URLS
+        [url, *f"- alive 1.25 ms 1.0% 0.63 {ADDRESS} 1.46 KiB 2.86 MiB 1m30s static - -".split()] for url in URLS
     ]
 
 

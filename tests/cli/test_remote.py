@@ -30,8 +30,8 @@ def test_routes_are_listed(daemon: str, capsys: Capture) -> None:
     assert main(["routes", "selected", "--api-addr", daemon]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert lines[1:] == [
-        ["5c3:943d:3d21:1d4b::/64", FIRST_PEER, "6.74", "117698060943360"],
-        ["400:1::/64", "-", "infinite", "1"],
+        ["5c3:943d:3d21:1d4b::/64", "berlin", FIRST_PEER, "6.74", "117698060943360"],
+        ["400:1::/64", "-", "-", "infinite", "1"],
     ]
     assert main(["routes", "fallback", "--json", "--api-addr", daemon]) == 0
     assert json.loads(capsys.readouterr().out) == []

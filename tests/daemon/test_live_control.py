@@ -24,6 +24,7 @@ from mycelium.daemon.sleep import slept_s
 from mycelium.endpoint import Endpoint
 from mycelium.errors import ConfigError, LocalError
 from mycelium.link.link import LinkState
+from mycelium.node.names import Names
 from mycelium.peer_list_url import PeerListUrl
 from mycelium.peer_url import PeerUrl
 from mycelium.routing.snapshot import RouteSnapshot
@@ -53,8 +54,8 @@ def control_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> Live
     lists = PeerLists(peers, lambda reading: no_task(reading))
     transports = TransportSet([])
     mapper = node_port_mapper(node, transports, Settings(key_file=Path("key")))
-    metrics = NodeMetrics(node, Histogram())
-    return LiveControl(node, transports, None, peers, leases, lists, mapper, metrics, Mock(), act)
+    others = (NodeMetrics(node, Histogram()), Mock(), act, Names(node.routing, is_private=True))
+    return LiveControl(node, transports, None, peers, leases, lists, mapper, *others)
 
 
 def no_task(reading: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

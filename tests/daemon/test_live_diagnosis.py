@@ -6,13 +6,16 @@ from mycelium.admin.control import EventInfo
 from mycelium.daemon import live_diagnosis
 from mycelium.daemon.live_diagnosis import LiveDiagnosis
 from mycelium.errors import LocalError
+from mycelium.node.names import Names
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import square
 
 
 def diagnosis_of(net: NodeNet, name: str, monkeypatch: pytest.MonkeyPatch, *events: EventInfo) -> LiveDiagnosis:
     monkeypatch.setattr(live_diagnosis, "monotonic", lambda: net.now)
-    return LiveDiagnosis(net.hosts[name].node, lambda after: list(events), lambda action: action(net.now))
+    node = net.hosts[name].node
+    names = Names(node.routing, is_private=True)
+    return LiveDiagnosis(node, names, lambda after: list(events), lambda action: action(net.now))
 
 
 def text_of(net: NodeNet, name: str) -> str:

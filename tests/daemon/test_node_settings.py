@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from msgspec import structs
 
 from mycelium.admin.config import Settings
+from mycelium.admin.private_file import create_network_key
 from mycelium.daemon.node_settings import node_settings, quick_suites
 from mycelium.errors import LocalError
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
@@ -42,3 +44,12 @@ def test_a_machine_whose_processor_has_instructions_for_aes_offers_it() -> None:
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
         has_aes = any(line.startswith(("flags", "Features")) and " aes" in line for line in file)
     assert bool(node_settings(Settings(key_file=NO_KEY)).suites & SUITE_AES_256_GCM) is has_aes
+
+
+def test_a_name_is_announced_in_a_private_network_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    create_network_key(tmp_path / "shared")
+    named = Settings(key_file=tmp_path / "key", name="berlin")
+    assert node_settings(structs.replace(named, network_key_file=tmp_path / "shared")).name == b"berlin"
+    assert caplog.messages == []
+    assert node_settings(named).name == b""
+    assert caplog.messages == ["the name berlin is not announced: only nodes of a private network have names"]

@@ -56,6 +56,9 @@ def test_a_host_joins_by_an_invitation_once_and_nobody_else(
     b.options += ["--config-file", str(config)]
     mesh.start(["b"])
     wait_until(lambda: ping(b.host, a.address, wait=1).received, SECONDS, "the member is reached")
+    if is_private:
+        wait_until(lambda: "laptop" in {route["name"] for route in a.get("admin/routes/selected")}, SECONDS, "its name")
+        assert a.cli("explain", "laptop")["node"] == b.address
     assert [event["node"] for event in a.events(kind="joined")] == [b.address]
 
     refused = join(b, tmp_path / "c.toml", tmp_path / "c.key", uri)

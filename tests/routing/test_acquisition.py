@@ -17,7 +17,7 @@ FAR = 9
     ("signed", "counter"),
     [
         (replace(announcement(FAR, seq()), signature=bytes(64)), "announcements_forged"),
-        (replace(announcement(FAR, seq()), flags=1), "announcements_forged"),
+        (replace(announcement(FAR, seq()), name=b"x"), "announcements_forged"),
         (replace(announcement(FAR, seq()), prefixes=((64, bytes(16)),)), "announcements_forged"),
         (announcement(8, seq()), "announcements_wrong_node"),
         (announcement(FAR, seq(), b"another\x00"), "announcements_foreign"),

@@ -16,7 +16,7 @@ def test_a_changed_copy_of_a_known_announcement_is_verified_again() -> None:
     lab = RoutingLab()
     lab.up(1, 2)
     lab.says(1, update(FAR, 50))
-    lab.says(2, Update(address(FAR), distance(seq(), 20), replace(announcement(FAR, seq()), flags=1)))
+    lab.says(2, Update(address(FAR), distance(seq(), 20), replace(announcement(FAR, seq()), name=b"x")))
     assert (lab.next_hop(FAR), lab.count("announcements_forged")) == (1, 1)
 
 

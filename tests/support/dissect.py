@@ -191,13 +191,14 @@ class AnnouncementLayer(Part):
     name = "Announcement"
     fields_desc = [
         ByteField("version", 1),
-        ByteField("flags", 0),
+        FieldLenField("name_bytes", None, fmt="B", length_of="node_name"),
         FieldLenField("prefix_bytes", None, fmt="H", length_of="prefixes"),
         XStrFixedLenField("signing_key", bytes(32), 32),
         XIntField("epoch", 0),
         ShortField("counter", 0),
         XStrFixedLenField("network_id", bytes(8), 8),
         PacketListField("prefixes", [], Prefix, length_from=lambda packet: packet.prefix_bytes),
+        XStrLenField("node_name", b"", length_from=lambda packet: packet.name_bytes),
         XStrFixedLenField("signature", bytes(64), 64),
     ]
 

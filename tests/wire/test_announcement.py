@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from mycelium.errors import DecodeError
 from mycelium.identity import Identity, verify_signature
-from mycelium.limits import PREFIXES_PER_NODE
+from mycelium.limits import NAME_BYTES, PREFIXES_PER_NODE
 from mycelium.wire.announcement import (
     SEQUENCE_LIMIT,
     SIGNATURE_LABEL,
@@ -23,7 +23,7 @@ ANNOUNCEMENTS = st.builds(
     sequence=st.integers(0, SEQUENCE_LIMIT - 1),
     network_id=st.binary(min_size=8, max_size=8),
     prefixes=PREFIXES.map(tuple),
-    flags=st.integers(0, 255),
+    name=st.binary(max_size=NAME_BYTES),
     signature=st.binary(min_size=64, max_size=64),
 )
 
@@ -67,8 +67,8 @@ def test_bytes_behind_the_signature_are_refused() -> None:
 
 
 def test_an_announcement_without_prefixes_has_the_documented_bytes() -> None:
-    announcement = Announcement(b"K" * 32, 0x11223344_0102, b"network ", flags=3, signature=b"S" * 64)
-    data = b"\x01\x03\x00\x00" + b"K" * 32 + b"\x11\x22\x33\x44\x01\x02" + b"network " + b"S" * 64
+    announcement = Announcement(b"K" * 32, 0x11223344_0102, b"network ", name=b"abc", signature=b"S" * 64)
+    data = b"\x01\x03\x00\x00" + b"K" * 32 + b"\x11\x22\x33\x44\x01\x02" + b"network " + b"abc" + b"S" * 64
     assert encode_announcement(announcement) == data
 
 
@@ -86,9 +86,9 @@ def test_too_many_prefixes_are_refused() -> None:
 
 def test_the_signature_covers_the_label_and_every_field() -> None:
     identity = Identity(bytes(range(32)))
-    unsigned = Announcement(identity.signing_public_key, 7, b"network ", ((64, bytes(16)),), 1)
+    unsigned = Announcement(identity.signing_public_key, 7, b"network ", ((64, bytes(16)),), b"n")
     announcement = Announcement(
-        identity.signing_public_key, 7, b"network ", ((64, bytes(16)),), 1, identity.sign(signed_bytes(unsigned))
+        identity.signing_public_key, 7, b"network ", ((64, bytes(16)),), b"n", identity.sign(signed_bytes(unsigned))
     )
     covered = signed_bytes(announcement)
     assert covered == SIGNATURE_LABEL + encode_announcement(announcement)[:-64]

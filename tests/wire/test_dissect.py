@@ -23,7 +23,9 @@ from tests.support import dissect
 from tests.support.dissect import dissect_datagram, dissect_frame, dissect_items
 
 NODE = bytes.fromhex("04a4459a71c13cb007175626f0c8d354")
-ANNOUNCEMENT = Announcement(bytes(range(32)), 7 << 16 | 3, b"network!", ((64, NODE), (0, bytes(16))), 5, b"s" * 64)
+ANNOUNCEMENT = Announcement(
+    bytes(range(32)), 7 << 16 | 3, b"network!", ((64, NODE), (0, bytes(16))), b"berlin", b"s" * 64
+)
 
 
 def rebuilt(layer: Packet) -> bytes:
@@ -68,7 +70,7 @@ def test_each_control_message_is_read(item: Item, expected: dict[str, Any]) -> N
 def test_an_announcement_is_read_to_its_last_prefix() -> None:
     message = encode_item(Update(NODE, distance(ANNOUNCEMENT.sequence, 1), ANNOUNCEMENT))
     layer = dissect_frame(bytes((1,)) + bytes(31) + message).messages[0].announcement[0]
-    assert (layer.version, layer.flags, layer.epoch, layer.counter) == (1, 5, 7, 3)
+    assert (layer.version, layer.node_name, layer.epoch, layer.counter) == (1, b"berlin", 7, 3)
     assert (layer.signing_key, layer.network_id, layer.signature) == (bytes(range(32)), b"network!", b"s" * 64)
     assert [(one.bits, one.address) for one in layer.prefixes] == [
         (64, "4a4:459a:71c1:3cb0:717:5626:f0c8:d354"),
