@@ -80,6 +80,19 @@ class RouteInfo(Struct, frozen=True, rename="camel"):
     name: str | None = None  # of the node, in a private network
 
 
+class QueriedInfo(Struct, frozen=True, rename="camel"):
+    """One entry of GET /api/v1/admin/routes/queried."""
+
+    subnet: str
+    expiration: str  # seconds
+
+
+class PublicKeyInfo(Struct, frozen=True, rename="camel"):
+    """GET /api/v1/pubkey/IP"""
+
+    public_key: str  # X25519, hex
+
+
 class TrafficInfo(Struct, frozen=True, rename="camel"):
     """GET /api/v1/admin/stats/packets: by other nodes, which this node does not count."""
 

@@ -1,45 +1,27 @@
-"""The methods of the API: paths, status codes and JSON as in `/api/v1` of the Rust implementation."""
+"""The API of one node: each call finds its operation, is guarded, and has an answer."""
 
-import asyncio
-import contextlib
+import inspect
 import logging
-import socket
 from collections.abc import Awaitable, Callable, Container
 from typing import Final
 
 import msgspec
 
-from mycelium.admin.control import InvitationWish, NodeControl, TrafficInfo
-from mycelium.admin.exposition import CONTENT_TYPE
+from mycelium.admin.control import NodeControl
 from mycelium.api import page
 from mycelium.api.counters import ApiCounters
 from mycelium.api.foreign_calls import foreign_answer
 from mycelium.api.guard import Guard
 from mycelium.api.http import Request, Response, error, text_of
+from mycelium.api.operations import METRICS, Operation, operations
 from mycelium.api.stream import Streams
 from mycelium.errors import ConfigError, HttpError, LocalError
-from mycelium.limits import API_WAIT_S
 
-PREFIX: Final = "/api/v1"
-PEERS: Final = f"{PREFIX}/admin/peers"
-METRICS: Final = "/metrics"
-INVITATIONS: Final = f"{PREFIX}/admin/invitations"
-PUBLIC_KEY: Final = f"{PREFIX}/pubkey"
-STREAM: Final = f"{PREFIX}/stream"
-EXPLAIN: Final = f"{PREFIX}/admin/routes/explain"
-PING: Final = f"{PREFIX}/admin/ping"
-TRACE: Final = f"{PREFIX}/admin/trace"
-PING_WAIT_S: Final = 2.0  # for an answer, unless the call says otherwise
+OPENAPI: Final = "/openapi.json"
 
 _log = logging.getLogger(__name__)
 
 ReadBody = Callable[[], Awaitable[bytes]]  # raises HttpError
-
-
-class PeerRequest(msgspec.Struct, frozen=True):
-    """The body of POST /admin/peers."""
-
-    endpoint: str
 
 
 class Application:
@@ -50,20 +32,10 @@ class Application:
     def __init__(self, control: NodeControl, guard: Guard, counters: ApiCounters) -> None:
         self._control = control
         self._guard = guard
-        self._streams = Streams(control, counters)
-        self._snapshots: dict[str, Callable[[], object]] = {
-            f"{PREFIX}/admin": control.admin,
-            PEERS: control.peers,
-            f"{PREFIX}/admin/routes/selected": control.routes_selected,
-            f"{PREFIX}/admin/routes/fallback": control.routes_fallback,
-            f"{PREFIX}/admin/routes/queried": tuple,  # no route is asked for: all are known
-            f"{PREFIX}/admin/stats/packets": TrafficInfo,
-            f"{PREFIX}/admin/proxy": tuple,  # this node has none
-            f"{PREFIX}/admin/status": control.status,
-            f"{PREFIX}/admin/metrics": control.metrics,
-            f"{PREFIX}/admin/links": control.diagnosis.links,
-            f"{PREFIX}/admin/sessions": control.diagnosis.sessions,
-        }
+        self._operations = operations(control, Streams(control, counters))
+        self._by_path: dict[str, dict[str, Operation]] = {}  # and method; a path ends with / where a text follows
+        for one in self._operations:
+            self._by_path.setdefault(one.path.partition("{")[0], {})[one.method] = one
 
     async def answer(self, request: Request, read_body: ReadBody) -> Response:
         """Returns the answer to a request, whose body is read only where it is allowed."""
@@ -86,101 +58,32 @@ class Application:
             raise HttpError(refusal.status, refusal.reason)
 
     async def _call(self, request: Request, body: bytes) -> Response:
-        is_read = request.method in ("GET", "HEAD")
-        folder, _, last = request.path.rpartition("/")
-        snapshot = self._snapshots.get(request.path)
-        if snapshot is not None and is_read:
-            return _json(snapshot())
-        if request.path == METRICS:
-            _refuse_unless(is_read)
-            return Response(200, self._control.exposition(), CONTENT_TYPE)
-        if request.path in page.FILES and is_read:
+        method = "GET" if request.method == "HEAD" else request.method
+        by_method, text = self._find(request.path)
+        operation = by_method.get(method)
+        if operation is not None:
+            return await _carried_out(operation, request.query, text, body)
+        if request.path in page.FILES and method == "GET":
             return page.file(request.path)
-        if request.path == STREAM and is_read:
-            return self._streams.open()
-        if request.path == PEERS and request.method == "POST":
-            return self._add_peer(body)
-        if request.path == INVITATIONS:
-            _refuse_unless(request.method == "POST")
-            return await self._invite(body)
-        if request.path.startswith(f"{PEERS}/"):
-            _refuse_unless(request.method == "DELETE")
-            return self._remove_peer(text_of(request.path.removeprefix(f"{PEERS}/")))
-        if request.path == f"{PREFIX}/admin/events":
-            _refuse_unless(is_read)
-            return await self._events(request.query)
-        if folder in (EXPLAIN, PING, TRACE) and last:
-            _refuse_unless(is_read)
-            return await self._about_node(folder, text_of(last), request.query)
-        if folder == PUBLIC_KEY and last:
-            _refuse_unless(is_read)
-            return self._public_key(text_of(last))
-        foreign = foreign_answer(request)
-        if foreign is not None:
-            return foreign
-        is_known = snapshot is not None or request.path in page.FILES or request.path == STREAM
-        raise HttpError(405 if is_known else 404)
+        if request.path == OPENAPI and method == "GET":
+            return self._document()
+        is_known = by_method or request.path in page.FILES or request.path == OPENAPI
+        return foreign_answer(request) or error(405 if is_known else 404)
 
-    async def _events(self, query: dict[str, str]) -> Response:
-        """Returns the events with a sequence above `after`; if there are none, waits up to `wait` seconds for one."""
-        try:
-            after = int(query.get("after", "0"))
-            wait_s = float(query.get("wait", "0"))
-        except ValueError:
-            raise HttpError(400, "after must be a whole number, wait a number of seconds") from None
-        found = self._control.events(after)
-        if not found and wait_s > 0:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(wait_s, API_WAIT_S)):
-                    await self._control.next_event().wait()
-            found = self._control.events(after)
-        return _json(found)
+    def _find(self, path: str) -> tuple[dict[str, Operation], str]:
+        """Returns the operations at a path by their methods, and the text at its end that is a parameter."""
+        if path in self._by_path and not path.endswith("/"):
+            return self._by_path[path], ""
+        folders = [one for one in self._by_path if one.endswith("/") and path.startswith(one) and path != one]
+        if not folders:
+            return {}, ""
+        folder = max(folders, key=len)
+        return self._by_path[folder], text_of(path.removeprefix(folder))
 
-    async def _about_node(self, question: str, node: str, query: dict[str, str]) -> Response:
-        """Returns what is asked about a node, by any text that names it."""
-        diagnosis = self._control.diagnosis
-        try:
-            match question:
-                case value if value == EXPLAIN:
-                    return _json(diagnosis.explain(node))
-                case value if value == PING:
-                    return _json(await diagnosis.ping(node, wait_s=_wait_s(query)))
-            return _json(await diagnosis.trace(node))
-        except LocalError as unknown:
-            return error(404, str(unknown))
+    def _document(self) -> Response:
+        from mycelium.api.openapi import document  # here, because few want it
 
-    def _add_peer(self, body: bytes) -> Response:
-        try:
-            self._control.add_peer(msgspec.json.decode(body, type=PeerRequest).endpoint)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ConfigError) as failed:
-            return error(400, str(failed))
-        except LocalError as failed:
-            return error(409, str(failed))
-        return Response(204)
-
-    async def _invite(self, body: bytes) -> Response:
-        try:
-            return _json(await self._control.invite(msgspec.json.decode(body, type=InvitationWish)))
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ConfigError) as failed:
-            return error(400, str(failed))
-        except LocalError as failed:
-            return error(409, str(failed))
-
-    def _remove_peer(self, url: str) -> Response:
-        try:
-            self._control.remove_peer(url)
-        except ConfigError as failed:
-            return error(400, str(failed))
-        except LocalError as failed:
-            return error(404, str(failed))
-        return Response(204)
-
-    def _public_key(self, text: str) -> Response:
-        address = overlay_address(text)
-        if address is None:
-            return error(400, "this is not an IPv6 address")
-        key = self._control.public_key_of(address)
-        return error(404, "no known node has this address") if key is None else _json({"publicKey": key})
+        return Response(200, msgspec.json.encode(document(self._operations)))
 
 
 class MetricsApplication(Application):
@@ -194,30 +97,15 @@ class MetricsApplication(Application):
         return await super()._call(request, body)
 
 
-def _refuse_unless(is_method: bool) -> None:
-    if not is_method:
-        raise HttpError(405)
-
-
-def _wait_s(query: dict[str, str]) -> float:
-    """Returns how many seconds a call waits for an answer."""
+async def _carried_out(operation: Operation, query: dict[str, str], text: str, body: bytes) -> Response:
+    call = operation.read(query, text, body)
     try:
-        wait_s = float(query.get("wait", PING_WAIT_S))
-    except ValueError:
-        raise HttpError(400, "wait must be a number of seconds") from None
-    if not 0 < wait_s <= API_WAIT_S:
-        raise HttpError(400, f"wait must be a number of seconds, at most {API_WAIT_S:g}")
-    return wait_s
-
-
-def overlay_address(text: str) -> str | None:
-    """Returns an IPv6 address in its shortest form; None for any other text."""
-    try:
-        packed = socket.inet_pton(socket.AF_INET6, text)
-    except (OSError, ValueError):
-        return None
-    return socket.inet_ntop(socket.AF_INET6, packed)
-
-
-def _json(value: object) -> Response:
-    return Response(200, msgspec.json.encode(value))
+        done = operation.do(call)
+        answer = await done if inspect.isawaitable(done) else done
+    except ConfigError as failed:
+        return error(400, str(failed))
+    except LocalError as failed:
+        return error(operation.refused or 400, str(failed))
+    if isinstance(answer, Response):
+        return answer
+    return Response(204) if operation.answers is None else Response(200, msgspec.json.encode(answer))

@@ -8,9 +8,10 @@ from msgspec import Struct
 
 from mycelium import __version__
 from mycelium.admin.control import NodeControl, TrafficInfo
-from mycelium.api.app import Application, overlay_address
+from mycelium.api.app import Application
 from mycelium.api.foreign_calls import MESSAGES, PROXIES
 from mycelium.api.http import Request, Response
+from mycelium.api.operations import overlay_address
 from mycelium.api.server import ApiServer
 from mycelium.errors import ConfigError, HttpError, LocalError, RpcError
 

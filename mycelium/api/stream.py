@@ -24,7 +24,7 @@ from mycelium.limits import API_EVENTS_PER_UPDATE, API_STREAMS
 EVERY_S: Final = 1.0  # between updates; all streams have theirs at the same time, and share what is computed
 SOON_S: Final = 0.1  # between updates while there are events
 _SHARED_S: Final = 0.05  # for how long a look at the node will do for other streams
-_TYPE: Final = "text/event-stream"
+STREAM_TYPE: Final = "text/event-stream"
 _HEADERS: Final = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
 
 _Key = TypeVar("_Key")
@@ -84,7 +84,7 @@ class Streams:
         if self._open >= API_STREAMS:
             self._counters.streams_refused += 1
             raise HttpError(503, f"{API_STREAMS} streams are open already: close another page")
-        return Response(200, b"", _TYPE, _HEADERS, self._parts())
+        return Response(200, b"", STREAM_TYPE, _HEADERS, self._parts())
 
     async def _parts(self) -> AsyncGenerator[bytes, None]:
         loop, reader = asyncio.get_running_loop(), _Reader()

@@ -1,0 +1,237 @@
+"""The calls of the API, one by one: what each takes, does and answers. `openapi` describes them by this list."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from mycelium.admin.control import (
+    AdminInfo,
+    EventInfo,
+    InvitationInfo,
+    InvitationWish,
+    MetricInfo,
+    NodeControl,
+    PeerInfo,
+    PublicKeyInfo,
+    QueriedInfo,
+    RouteInfo,
+    StatusInfo,
+    TrafficInfo,
+)
+from mycelium.admin.diagnosis import ExplanationInfo, LinkInfo, PingInfo, SessionInfo, TraceInfo
+from mycelium.admin.exposition import CONTENT_TYPE
+from mycelium.api.http import Response
+from mycelium.api.stream import STREAM_TYPE, Streams, StreamUpdate
+from mycelium.errors import HttpError, LocalError
+from mycelium.limits import API_WAIT_S
+
+PREFIX: Final = "/api/v1"
+ADMIN: Final = f"{PREFIX}/admin"
+METRICS: Final = "/metrics"
+PING_WAIT_S: Final = 2.0  # for an answer, unless the call says otherwise
+
+
+class PeerRequest(Struct, frozen=True):
+    """The body of POST /api/v1/admin/peers."""
+
+    endpoint: str
+
+
+class QueryNumber(Struct, frozen=True):
+    """A number that a call may have behind its path."""
+
+    name: str
+    type: type[int | float]
+    default: int | float
+    help: str
+
+
+class ApiCall(Struct, frozen=True):
+    """One call: the text at the end of its path, its parameters, its body."""
+
+    text: str
+    query: Mapping[str, int | float]
+    body: Any
+
+
+class Operation(Struct, frozen=True, kw_only=True):
+    """One kind of call. What follows the folder of a path is shown as {name}; a mistake of the caller has status 400."""
+
+    method: str
+    path: str
+    help: str
+    answers: Any = None  # type of its JSON; None: nothing
+    do: Callable[[ApiCall], object]  # may be awaitable; a `Response` is sent as it is
+    body: type[Struct] | None = None
+    query: tuple[QueryNumber, ...] = ()
+    refused: int | None = None  # status where the node can't do it
+    content_type: str = "application/json"
+
+    def read(self, query: Mapping[str, str], text: str, body: bytes) -> ApiCall:
+        """Returns a call; raises HttpError with the reason if it is none."""
+        numbers = {one.name: _number(one, query) for one in self.query}
+        try:
+            return ApiCall(text, numbers, None if self.body is None else msgspec.json.decode(body, type=self.body))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as failed:
+            raise HttpError(400, str(failed)) from None
+
+
+def operations(control: NodeControl, streams: Streams) -> list[Operation]:
+    """Returns all calls of the API of a node."""
+    return [*_as_the_rust_implementation(control), *_about_the_node(control), *_watching(control, streams)]
+
+
+def _as_the_rust_implementation(control: NodeControl) -> list[Operation]:
+    peers, routes = f"{ADMIN}/peers", f"{ADMIN}/routes"
+    key_help = "The public key of the node that has an overlay address."
+    # No subnet is asked for, as all routes are known; packets are not counted by nodes; no proxy is looked for.
+    return [
+        _get(ADMIN, "Who this node is.", AdminInfo, control.admin),
+        _get(peers, "Peers and neighbours, with their links.", list[PeerInfo], control.peers),
+        Operation(
+            method="POST",
+            path=peers,
+            help="Adds a peer until the daemon stops.",
+            body=PeerRequest,
+            do=lambda call: control.add_peer(call.body.endpoint),
+            refused=409,
+        ),
+        Operation(
+            method="DELETE",
+            path=f"{peers}/{{endpoint}}",
+            help="Removes a peer until the daemon starts again.",
+            do=lambda call: control.remove_peer(call.text),
+            refused=404,
+        ),
+        _get(f"{routes}/selected", "Routes in use.", list[RouteInfo], control.routes_selected),
+        _get(f"{routes}/fallback", "All other finite routes.", list[RouteInfo], control.routes_fallback),
+        _get(f"{routes}/queried", "Subnets that are asked for.", list[QueriedInfo], tuple),
+        _get(f"{ADMIN}/stats/packets", "Packets by other nodes.", TrafficInfo, TrafficInfo),
+        _get(f"{ADMIN}/proxy", "SOCKS proxies in the overlay.", list[str], tuple),
+        _ask(f"{PREFIX}/pubkey/{{ip}}", key_help, PublicKeyInfo, lambda call: _public_key(control, call.text)),
+    ]
+
+
+def _about_the_node(control: NodeControl) -> list[Operation]:
+    why = control.diagnosis
+    wait = QueryNumber("wait", float, PING_WAIT_S, "Seconds to wait for an answer.")
+    return [
+        _get(f"{ADMIN}/status", "This node at a glance, and every counter.", StatusInfo, control.status),
+        _get(f"{ADMIN}/metrics", "Every counter and what it means.", list[MetricInfo], control.metrics),
+        _get(f"{ADMIN}/links", "Every authenticated neighbour.", list[LinkInfo], why.links),
+        _get(f"{ADMIN}/sessions", "Every end-to-end session.", list[SessionInfo], why.sessions),
+        _ask(
+            f"{ADMIN}/routes/explain/{{node}}",
+            "Why a node is reached over one neighbour and not over another.",
+            ExplanationInfo,
+            lambda call: why.explain(call.text),
+        ),
+        _ask(
+            f"{ADMIN}/ping/{{node}}",
+            "An echo, end to end.",
+            PingInfo,
+            lambda call: why.ping(call.text, wait_s=_wait_s(call)),
+            wait,
+        ),
+        _ask(f"{ADMIN}/trace/{{node}}", "The nodes on the way.", TraceInfo, lambda call: why.trace(call.text)),
+        Operation(
+            method="POST",
+            path=f"{ADMIN}/invitations",
+            help="Makes an invitation to a private network.",
+            answers=InvitationInfo,
+            body=InvitationWish,
+            do=lambda call: control.invite(call.body),
+            refused=409,
+        ),
+    ]
+
+
+def _watching(control: NodeControl, streams: Streams) -> list[Operation]:
+    events_help = "Events with a sequence above `after`, oldest first."
+    after = QueryNumber("after", int, 0, "Sequence of the newest event that is known.")
+    wait = QueryNumber("wait", float, 0.0, "Seconds to wait for an event if there is none.")
+    stream_help = "What changes, as server-sent events."
+    return [
+        Operation(
+            method="GET",
+            path=f"{ADMIN}/events",
+            help=events_help,
+            answers=list[EventInfo],
+            query=(after, wait),
+            do=lambda call: _events(control, call),
+        ),
+        Operation(
+            method="GET",
+            path=f"{PREFIX}/stream",
+            help=stream_help,
+            answers=StreamUpdate,
+            do=lambda _: streams.open(),
+            refused=503,
+            content_type=STREAM_TYPE,
+        ),
+        Operation(
+            method="GET",
+            path=METRICS,
+            help="What Prometheus is to know.",
+            answers=str,
+            do=lambda _: Response(200, control.exposition(), CONTENT_TYPE),
+            content_type=CONTENT_TYPE,
+        ),
+    ]
+
+
+def _get(path: str, help: str, answers: Any, do: Callable[[], object]) -> Operation:
+    return Operation(method="GET", path=path, help=help, answers=answers, do=lambda _: do())
+
+
+def _ask(path: str, help: str, answers: Any, do: Callable[[ApiCall], object], *query: QueryNumber) -> Operation:
+    """Returns a question about something that the node may not know."""
+    return Operation(method="GET", path=path, help=help, answers=answers, do=do, query=query, refused=404)
+
+
+def _public_key(control: NodeControl, text: str) -> PublicKeyInfo:
+    address = overlay_address(text)
+    if address is None:
+        raise HttpError(400, "this is not an IPv6 address")
+    key = control.public_key_of(address)
+    if key is None:
+        raise LocalError("no known node has this address")
+    return PublicKeyInfo(key)
+
+
+async def _events(control: NodeControl, call: ApiCall) -> list[EventInfo]:
+    found = control.events(int(call.query["after"]))
+    if not found and call.query["wait"] > 0:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(call.query["wait"], API_WAIT_S)):
+                await control.next_event().wait()
+        found = control.events(int(call.query["after"]))
+    return found
+
+
+def _wait_s(call: ApiCall) -> float:
+    if not 0 < call.query["wait"] <= API_WAIT_S:
+        raise HttpError(400, f"wait must be a number of seconds, at most {API_WAIT_S:g}")
+    return call.query["wait"]
+
+
+def _number(parameter: QueryNumber, query: Mapping[str, str]) -> int | float:
+    try:
+        return parameter.type(query.get(parameter.name, parameter.default))
+    except ValueError:
+        kind = "whole number" if parameter.type is int else "number"
+        raise HttpError(400, f"{parameter.name} must be a {kind}") from None
+
+
+def overlay_address(text: str) -> str | None:
+    """Returns an IPv6 address in its shortest form; None for any other text."""
+    try:
+        packed = socket.inet_pton(socket.AF_INET6, text)
+    except (OSError, ValueError):
+        return None
+    return socket.inet_ntop(socket.AF_INET6, packed)
