@@ -10,6 +10,7 @@ import h11
 from mycelium import __version__
 from mycelium.admin.api_address import SERVER
 from mycelium.api.app import Application
+from mycelium.api.connections import Connections
 from mycelium.api.http import Response, error, read_head
 from mycelium.errors import HttpError
 from mycelium.limits import API_BODY_BYTES, API_HEAD_BYTES
@@ -24,8 +25,8 @@ _NAME: Final = f"{SERVER}{__version__}"
 class ApiConnection(asyncio.StreamReaderProtocol):
     """Serves one connection, as a task."""
 
-    def __init__(self, application: Application, connections: "set[ApiConnection]") -> None:
-        self.is_answering = False
+    def __init__(self, application: Application, connections: "Connections[ApiConnection]") -> None:
+        self.is_answering = False  # else it waits for its caller
         self._application = application
         self._connections = connections
         self._reader = asyncio.StreamReader(API_HEAD_BYTES)
@@ -36,9 +37,16 @@ class ApiConnection(asyncio.StreamReaderProtocol):
         """Ends the connection, whatever is under way."""
         self.serving.cancel()
 
+    def abort(self) -> None:
+        """Ends the connection at once, and leaves unsent what its caller does not read."""
+        self._writer.transport.abort()
+        self.close()
+
     def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
-        self._connections.add(self)
+        if not self._connections.admit(self):
+            writer.transport.abort()
+            return
         self.serving = asyncio.get_running_loop().create_task(self._serve())
 
     async def _serve(self) -> None:
@@ -49,7 +57,7 @@ class ApiConnection(asyncio.StreamReaderProtocol):
         except (TimeoutError, OSError):
             return  # it was idle for too long, or the caller has gone
         finally:
-            self._connections.discard(self)
+            self._connections.remove(self)
             self._writer.close()
 
     async def _answer_next(self) -> bool:
@@ -68,7 +76,6 @@ class ApiConnection(asyncio.StreamReaderProtocol):
         except HttpError as refused:
             response = error(refused.status, str(refused))
         await self._send(response, is_bodiless=is_bodiless)
-        self.is_answering = False
         return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
 
     async def _next_event(self) -> h11.Event:
@@ -79,6 +86,7 @@ class ApiConnection(asyncio.StreamReaderProtocol):
 
     async def _read_body(self) -> bytes:
         body = bytearray()
+        self.is_answering = False
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 while isinstance(part := await self._next_event(), h11.Data):
@@ -87,6 +95,7 @@ class ApiConnection(asyncio.StreamReaderProtocol):
                         raise HttpError(413)
         except TimeoutError:
             raise HttpError(408, "the request body did not arrive in time") from None
+        self.is_answering = True
         return bytes(body)
 
     async def _linger(self) -> None:
@@ -109,7 +118,9 @@ class ApiConnection(asyncio.StreamReaderProtocol):
 
     async def _write(self, events: Iterable[h11.Event]) -> None:
         """Sends a part of an answer; raises TimeoutError if the caller does not read it."""
+        self._connections.used(self)
         for event in events:
             self._writer.write(self._http.send(event) or b"")
+        self.is_answering = False
         async with asyncio.timeout(IDLE_SECONDS):
             await self._writer.drain()

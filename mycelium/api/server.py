@@ -9,10 +9,10 @@ from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.control import NodeControl
 from mycelium.api.app import Application, MetricsApplication
 from mycelium.api.connection import ApiConnection
+from mycelium.api.connections import Connections
 from mycelium.api.counters import ApiCounters
 from mycelium.api.guard import Guard
 from mycelium.api.listener import open_listener, remove_socket_file
-from mycelium.limits import API_CONNECTIONS
 
 # Turns of the event loop after which every accepted connection is handed over, and every connection that is to close is closed.
 _TURNS: Final = 5
@@ -32,7 +32,7 @@ class ApiServer:
         self._inode = 0
         self._socket: socket.socket | None = None
         self._application: Application | None = None
-        self.connections: set[ApiConnection] = set()
+        self.connections: Connections[ApiConnection] = Connections()
         self.counters = ApiCounters()
         self._listener: asyncio.Server | None = None
         self.address = address  # after `bind`, port 0 is replaced by the chosen port
@@ -88,7 +88,7 @@ class ApiServer:
         end = asyncio.get_running_loop().time() + _LAST_WORDS_S
         while self.connections:
             is_over = asyncio.get_running_loop().time() >= end
-            for connection in list(self.connections):
+            for connection in self.connections:
                 if is_over or not connection.is_answering:
                     connection.close()
             await asyncio.sleep(_TURN_S)
@@ -96,7 +96,7 @@ class ApiServer:
 
     def _protocol(self) -> asyncio.BaseProtocol:
         """Returns the protocol of a new connection."""
-        if self._application is None or len(self.connections) >= API_CONNECTIONS:
+        if self._application is None:
             return _Refusing()
         return ApiConnection(self._application, self.connections)
 

@@ -57,13 +57,13 @@ def test_a_public_address_without_token_is_refused_before_anything_listens() -> 
         start_and_stop(ApiAddress("0.0.0.0", 0))
 
 
-def test_there_is_a_bound_on_open_connections(tmp_path: Path) -> None:
+def test_silent_callers_keep_nobody_out(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(FakeNode(), unix(tmp_path)) as server:
             streams = [await asyncio.open_unix_connection(server.address.path) for _ in range(API_CONNECTIONS + 1)]
             async with asyncio.timeout(PATIENCE_S):
-                assert await streams[-1][0].read() == b""
-                reader, writer = streams[0]
+                assert await streams[0][0].read() == b""  # a silent caller gives way
+                reader, writer = streams[-1]
                 writer.write(b"GET /api/v1/admin HTTP/1.1\r\nHost: x\r\n\r\n")
                 assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
             for _, writer in streams:
