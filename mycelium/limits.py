@@ -57,6 +57,14 @@ CONTROL_QUEUE_BYTES: Final = 12 << 20
 # of control segments of one neighbour that are taken: 1,800 announcements, or some thousand updates without one
 CONTROL_BYTES_PER_SECOND: Final = 256 << 10
 CONTROL_BYTES_AT_ONCE: Final = 2 * CONTROL_QUEUE_BYTES  # of those in a row: a full table, and again after a restart
+# frames of one neighbour that carry no data: segments of control streams, their acknowledgements, probes, requests for repair
+PLAIN_FRAMES_PER_SECOND: Final = 2_000
+PLAIN_FRAMES_AT_ONCE: Final = (
+    4 * CONTROL_BYTES_AT_ONCE >> 10
+)  # of those in a row: a full table, and again after a restart
+# control messages of one neighbour that are no updates: five times the requests that routing accepts
+QUESTIONS_PER_SECOND: Final = 1_000
+QUESTIONS_AT_ONCE: Final = 8_192  # of those in a row: requests for twice PENDING_REQUESTS
 CONTROL_WINDOW_SEGMENTS: Final = 64  # unacknowledged segments of one control stream
 CONTROL_MESSAGE_BYTES: Final = 1_024  # body of one control message
 OBSERVATIONS: Final = 2 * LINKS  # addresses at which neighbours say they see this node, for each of its sockets
@@ -85,11 +93,20 @@ REQUESTS_PER_SECOND: Final = 200  # requests accepted from one neighbour, and an
 VERIFICATIONS_PER_SECOND: Final = 2_000  # signatures verified for one neighbour
 # signatures of a new neighbour verified in a burst, as it brings a whole table: half a second of work
 VERIFICATIONS_AT_ONCE: Final = 8_192
+# signatures verified for all neighbours together: a quarter of a slow core, and as many in a burst as two new neighbours bring
+VERIFICATIONS_PER_SECOND_AND_NODE: Final = 2_500
+VERIFICATIONS_AT_ONCE_AND_NODE: Final = 2 * VERIFICATIONS_AT_ONCE
+# of those, what a neighbour gets before any that has more verified: its own announcement, and those of a small network
+VERIFICATIONS_OF_FEW_PER_SECOND: Final = 10
+VERIFICATIONS_OF_FEW_AT_ONCE: Final = 64
 STARTS_PER_SECOND: Final = 0.2  # control streams of one neighbour, each of which voids all that it has advertised
 STARTS_AT_ONCE: Final = 6  # of those in a row, as when a cable is moved or a host starts again and again
 DUMPS_PER_SECOND: Final = 0.2  # of the whole table that one neighbour requests
 DUMPS_AT_ONCE: Final = 4  # of those in a row
+DIGESTS_PER_SECOND: Final = 0.2  # of the table that one neighbour advertises, each compared with a whole column of ours
+DIGESTS_AT_ONCE: Final = 8  # of those in a row
 DUMP_ROWS_AT_ONCE: Final = 2_048  # rows of a dump in one batch: some 10 ms of work
+DUMP_BACKLOG_BYTES: Final = 256 << 10  # unacknowledged by a neighbour, above which it is told no more of a dump for now
 CHANGES_PER_SECOND: Final = 1_000  # routes that change by one neighbour's updates and are told to others without delay
 CHANGES_AT_ONCE: Final = 16_384  # of those in a row: a neighbour that is back may be the better way to everybody
 REQUEST_HOPS: Final = 64  # nodes that a sequence-number request may pass
@@ -108,6 +125,10 @@ JOURNAL_LOST_ROUTES: Final = 4_096  # lost routes whose time of loss is remember
 
 # -- errors sent to others ---------------------------------------------------------------------------------------------
 RELAY_ERRORS_PER_SECOND: Final = 50  # signed errors to the sources of trains that this node cannot forward
+# of those, each second, what trains of one neighbour draw before any that draws more
+RELAY_ERRORS_OF_EACH: Final = 5
+LOST_TRAINS_PER_SECOND: Final = 500  # of one neighbour that cannot be forwarded, beyond which the operator is told
+LOST_TRAINS_AT_ONCE: Final = 16_384  # of those in a row, as in an outage: what some TCP streams have under way
 ICMP_ERRORS_PER_SECOND: Final = 100  # ICMPv6 errors to local applications
 HOP_LIMIT: Final = 64
 
@@ -212,7 +233,8 @@ ROUTER_ANSWER_BYTES: Final = 2_048  # of one answer; those of PCP have at most 1
 # -- the operator's side -----------------------------------------------------------------------------------------------
 API_HEAD_BYTES: Final = 16 << 10  # request line and headers of one request to the HTTP API
 API_BODY_BYTES: Final = 16 << 10  # body of one request to the HTTP API; a peer URL takes some hundred bytes
-API_CONNECTIONS: Final = 64  # open connections to the HTTP API; a further one is closed at once
+# open connections to the HTTP API; a further one takes the place of the one that has waited for its caller longest
+API_CONNECTIONS: Final = 64
 API_RESPONSE_BYTES: Final = 64 << 20  # response that the command line accepts: all routes of a full table
 API_STREAMS: Final = 8  # open streams of changes: pages that are open
 API_EVENTS_PER_UPDATE: Final = 256  # events in one update of a stream: to put them into words takes 30 us each

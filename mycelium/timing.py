@@ -36,6 +36,10 @@ class TokenBucket:
         self._tokens = tokens - tokens_wanted if is_granted else tokens
         return is_granted
 
+    def tokens(self, *, now: float) -> float:
+        """Returns how many could be taken now."""
+        return min(self._tokens + (now - self._updated) * self._rate, self._burst)
+
     def limit_burst(self, burst: float) -> None:
         """Lowers the number of tokens granted at once, those that are there already included."""
         self._burst = min(self._burst, burst)
@@ -76,6 +80,29 @@ class TokenBuckets(LastUsed[Key, TokenBucket]):
     def take(self, key: Key, *, now: float) -> bool:
         """Takes one token of a key; returns False if it has none."""
         return self.of(key, now=now).take(now=now)
+
+
+class SharedBucket(Generic[Key]):
+    """A token bucket that many share: half of what it holds is kept for whoever has taken little.
+
+    Each key may take `burst_of_each` at once and `rate_of_each` a second of all there is; beyond that, only of the other half.
+    So those who take much, however many they are, leave something to everybody else.
+    """
+
+    __slots__ = ("_all", "_kept", "_little")
+
+    def __init__(
+        self, rate: float, *, burst: float, rate_of_each: float, burst_of_each: float, keys: int, now: float
+    ) -> None:
+        self._all = TokenBucket(rate, burst=burst, now=now)
+        self._kept = burst / 2
+        self._little = TokenBuckets[Key](rate_of_each, burst=burst_of_each, keys=keys)
+
+    def take(self, key: Key, tokens_wanted: float = 1.0, *, now: float) -> bool:
+        """Takes some tokens for a key; returns False, and takes none, if there are too few."""
+        takes_little = self._little.of(key, now=now).take(tokens_wanted, now=now)
+        kept = 0.0 if takes_little else self._kept
+        return self._all.tokens(now=now) >= tokens_wanted + kept and self._all.take(tokens_wanted, now=now)
 
 
 class Backoff:

@@ -1,7 +1,7 @@
 import random
 from math import inf
 
-from mycelium.timing import LEAST_REPLACED, REPLACED_SHARE, Backoff, Deadlines, TokenBucket, TokenBuckets
+from mycelium.timing import LEAST_REPLACED, REPLACED_SHARE, Backoff, Deadlines, SharedBucket, TokenBucket, TokenBuckets
 
 
 def take_all(bucket: TokenBucket, *, now: float) -> int:
@@ -146,3 +146,31 @@ def test_no_deadline_is_lost_or_out_of_order_where_replaced_ones_are_thrown_away
     taken = deadlines.take_due(now=1_000.0)
     assert sorted(taken) == list(reasons)
     assert taken == sorted(taken, key=lambda reason: reason * 7 % 101)
+
+
+def shared(*, now: float = 0.0) -> SharedBucket[str]:
+    return SharedBucket(10.0, burst=100.0, rate_of_each=1.0, burst_of_each=5.0, keys=100, now=now)
+
+
+def test_of_a_shared_bucket_half_is_kept_for_those_who_take_little() -> None:
+    bucket = shared()
+    assert sum(bucket.take("much", now=0.0) for _ in range(200)) == 50
+    assert sum(bucket.take("little", now=0.0) for _ in range(5)) == 5
+    assert not bucket.take("little", now=0.0)
+
+
+def test_many_who_take_much_get_no_more_together_than_one() -> None:
+    bucket = shared()
+    for name in range(10):
+        for _ in range(5):
+            bucket.take(str(name), now=0.0)  # a little for each
+    assert not any(bucket.take(str(name), now=0.0) for name in range(10))
+    assert sum(bucket.take(str(name), now=1.0) for _ in range(10) for name in range(10)) == 10
+
+
+def test_a_shared_bucket_grants_at_its_rate_and_refuses_what_is_not_there() -> None:
+    bucket = shared()
+    assert not bucket.take("a", 101.0, now=0.0)
+    assert bucket.take("a", 50.0, now=0.0)
+    assert not bucket.take("a", 10.0, now=0.5)
+    assert bucket.take("a", 10.0, now=1.0)

@@ -143,12 +143,12 @@ class Receiving:
         hop_limit = header[0]
         if hop_limit <= 1:
             self._counters.trains_hop_limit += 1
-            self._relay_errors.report(ERROR_HOP_LIMIT, frame[position:end], now=now)
+            self._relay_errors.report(ERROR_HOP_LIMIT, frame[position:end], neighbour=neighbour, now=now)
             return None
         link = self._links.get(self._next_hop.get(header[7], b""))
         if link is None and (link := self._deflect(header, frame, position, neighbour)) is None:
             self._counters.trains_no_route += 1
-            self._relay_errors.report(ERROR_NO_ROUTE, frame[position:end], now=now)
+            self._relay_errors.report(ERROR_NO_ROUTE, frame[position:end], neighbour=neighbour, now=now)
             return None
         frame[position] = hop_limit - 1
         self._counters.trains_forwarded += 1
@@ -223,7 +223,7 @@ class Receiving:
             self._sessions.opened_under(session, keys)
         self._deliver(session, plain, hop_limit, train[_TRAIN_FLAGS_OFFSET], now=now)
         if not self.has_device and self._outbox.deliveries:
-            self._refuse_deliveries(train, now=now)
+            self._refuse_deliveries(train, session.peer, now=now)
         report = keys.report
         report.add(counter, now=now)
         if report.due_at <= now and report.is_due(now=now):
@@ -275,13 +275,13 @@ class Receiving:
         self._counters.packets_congested += len(deliveries) - already - len(kept)
         deliveries[already:] = kept
 
-    def _refuse_deliveries(self, train: memoryview, *, now: float) -> None:
+    def _refuse_deliveries(self, train: memoryview, peer: bytes, *, now: float) -> None:
         """Tells the sender of a train that its packets can't be delivered, and drops them."""
         deliveries = self._outbox.deliveries
         self._counters.packets_delivered -= len(deliveries)
         self._counters.packets_undeliverable += len(deliveries)
         deliveries.clear()
-        self._relay_errors.report(ERROR_UNDELIVERABLE, train, now=now)
+        self._relay_errors.report(ERROR_UNDELIVERABLE, train, neighbour=peer, now=now)
 
     def _drop_denied(self, admits: PacketFilter, already: int) -> None:
         """Removes the packets that a filter refuses from the deliveries behind the first `already`."""

@@ -9,11 +9,18 @@ from mycelium.dataplane.echoes import Echoes
 from mycelium.dataplane.local_errors import LocalErrors
 from mycelium.errors import IdentityError
 from mycelium.identity import SIGNATURE_BYTES, Identity, address_of_signing_key, verify_signature
-from mycelium.limits import RELAY_ERRORS_PER_SECOND
+from mycelium.limits import (
+    LINKS,
+    LOST_TRAINS_AT_ONCE,
+    LOST_TRAINS_PER_SECOND,
+    RELAY_ERRORS_OF_EACH,
+    RELAY_ERRORS_PER_SECOND,
+)
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE, HOP_LIMIT_EXCEEDED, NO_ROUTE
+from mycelium.routing.excess import LOST, Excesses
 from mycelium.session.requests import TrainSender
 from mycelium.session.table import Sessions
-from mycelium.timing import TokenBucket
+from mycelium.timing import SharedBucket, TokenBucket, TokenBuckets
 from mycelium.wire.train import (
     DATA,
     ERROR,
@@ -46,6 +53,7 @@ class RelayErrors:
         errors: LocalErrors,
         echoes: Echoes,
         counters: DataplaneCounters,
+        excesses: Excesses,
         send: TrainSender,
         now: float,
     ) -> None:
@@ -54,14 +62,25 @@ class RelayErrors:
         self._errors = errors
         self._echoes = echoes
         self._send = send
-        self._signing = TokenBucket(RELAY_ERRORS_PER_SECOND, now=now)
+        self._excesses = excesses
+        self._signing = SharedBucket[bytes](
+            RELAY_ERRORS_PER_SECOND,
+            burst=2 * RELAY_ERRORS_PER_SECOND,
+            rate_of_each=RELAY_ERRORS_OF_EACH,
+            burst_of_each=RELAY_ERRORS_OF_EACH,
+            keys=LINKS,
+            now=now,
+        )
+        self._lost = TokenBuckets[bytes](LOST_TRAINS_PER_SECOND, burst=LOST_TRAINS_AT_ONCE, keys=LINKS)
         self._checking = TokenBucket(RELAY_ERRORS_PER_SECOND, now=now)
         self._counters = counters
 
-    def report(self, code: int, train: memoryview, *, now: float) -> None:
-        """Tells the source of a data train why it was dropped. Other trains draw no error."""
+    def report(self, code: int, train: memoryview, *, neighbour: bytes, now: float) -> None:
+        """Tells the source of a data train, which a neighbour sent, why it was dropped. Other trains draw no error."""
+        if not self._lost.take(neighbour, now=now):
+            self._excesses.note(neighbour, LOST, now=now)
         _, _, kind, _, _, index, counter, destination, source = TRAIN_HEADER.unpack_from(train)
-        if kind != DATA or source == self._identity.address or not self._signing.take(now=now):
+        if kind != DATA or source == self._identity.address or not self._signing.take(neighbour, now=now):
             return
         quote = ERROR_QUOTE.pack(code, index, counter, destination, bytes(train[-QUOTED_TAG_BYTES:]))
         body = quote + self._identity.signing_public_key

@@ -1,19 +1,91 @@
 """What the links of one node share, so that one link can't take what all need."""
 
-from mycelium.limits import CONTROL_BYTES_AT_ONCE, CONTROL_BYTES_PER_SECOND, LINKS
+from mycelium.limits import (
+    CONTROL_BYTES_AT_ONCE,
+    CONTROL_BYTES_PER_SECOND,
+    LINKS,
+    PLAIN_FRAMES_AT_ONCE,
+    PLAIN_FRAMES_PER_SECOND,
+    QUESTIONS_AT_ONCE,
+    QUESTIONS_PER_SECOND,
+)
+from mycelium.link.counters import LinkCounters
 from mycelium.link.reassembly import PartialBudget
 from mycelium.link.repair.repair import RepairBudgets
+from mycelium.link.slowed import Slowed
+from mycelium.outbox import Outbox
+from mycelium.routing.excess import CONTROL, FRAMES, QUESTIONS, Excesses
 from mycelium.timing import TokenBucket, TokenBuckets
+from mycelium.wire.control import Item, Update
 
 
 class LinkBudgets:
-    """Memory for all links together, and for each neighbour a rate of control messages, which new links do not refill."""
+    """Memory for all links together, and for each neighbour rates that new links do not refill; what is above is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, outbox: Outbox, excesses: Excesses, counters: LinkCounters) -> None:
         self.partial = PartialBudget()
         self.repair = RepairBudgets()
+        self.slowed = Slowed(outbox)
+        self.excesses = excesses
+        self.counters = counters
         self._control = TokenBuckets[bytes](CONTROL_BYTES_PER_SECOND, burst=CONTROL_BYTES_AT_ONCE, keys=2 * LINKS)
+        self._questions = TokenBuckets[bytes](QUESTIONS_PER_SECOND, burst=QUESTIONS_AT_ONCE, keys=2 * LINKS)
+        self._frames = TokenBuckets[bytes](PLAIN_FRAMES_PER_SECOND, burst=PLAIN_FRAMES_AT_ONCE, keys=2 * LINKS)
 
-    def control_of(self, neighbour: bytes, *, now: float) -> TokenBucket:
-        """Returns what counts the bytes of control messages of a neighbour, given its overlay address."""
-        return self._control.of(neighbour, now=now)
+    def intake_of(self, neighbour: bytes, *, now: float) -> "Intake":
+        """Returns what a neighbour may send, given its overlay address."""
+        return Intake(
+            neighbour,
+            control=self._control.of(neighbour, now=now),
+            frames=self._frames.of(neighbour, now=now),
+            questions=self._questions.of(neighbour, now=now),
+            budgets=self,
+        )
+
+
+class Intake:
+    """What one neighbour may send besides data."""
+
+    __slots__ = ("_budgets", "_control", "_frames", "_neighbour", "_questions")
+
+    def __init__(
+        self,
+        neighbour: bytes,
+        *,
+        control: TokenBucket,
+        frames: TokenBucket,
+        questions: TokenBucket,
+        budgets: LinkBudgets,
+    ) -> None:
+        self._neighbour = neighbour
+        self._control = control
+        self._frames = frames
+        self._questions = questions
+        self._budgets = budgets
+
+    def takes_frame(self, *, now: float) -> bool:
+        """Tells whether another frame without data is taken."""
+        is_taken = self._frames.take(now=now)
+        if not is_taken:
+            self._budgets.counters.frames_over_budget += 1
+            self._budgets.slowed.add(self._neighbour, now=now)
+            self._budgets.excesses.note(self._neighbour, FRAMES, now=now)
+        return is_taken
+
+    def takes_control(self, size: int, *, now: float) -> bool:
+        """Tells whether a segment of the control stream is taken, of so many bytes."""
+        is_taken = self._control.take(size, now=now)
+        if not is_taken:
+            self._budgets.counters.control_over_budget += 1
+            self._budgets.excesses.note(self._neighbour, CONTROL, now=now)
+        return is_taken
+
+    def taken_of(self, items: list[Item], *, now: float) -> list[Item]:
+        """Returns the control messages that are taken: all of them, or only the updates, for which routing has budgets."""
+        updates: list[Item] = [item for item in items if type(item) is Update]
+        asked = len(items) - len(updates)
+        if not asked or self._questions.take(asked, now=now):
+            return items
+        self._budgets.counters.questions_over_budget += asked
+        self._budgets.excesses.note(self._neighbour, QUESTIONS, now=now)
+        return updates

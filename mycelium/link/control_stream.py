@@ -5,10 +5,10 @@ from math import inf
 from typing import NamedTuple
 
 from mycelium.errors import DecodeError
+from mycelium.link.budgets import Intake
 from mycelium.link.control_channel import ControlChannel
 from mycelium.link.frames import FRAME_HEADER_BYTES, SEALED_OVERHEAD, Frames
 from mycelium.link.keypair import LinkKeypair
-from mycelium.timing import TokenBucket
 from mycelium.wire.control import Item, decode_items, encode_item
 from mycelium.wire.frame import CONTROL, CONTROL_HEADER
 
@@ -23,12 +23,12 @@ class Received(NamedTuple):
 class ControlStream:
     """Both directions. `new_stream` gives a number above all earlier ones of this node."""
 
-    __slots__ = ("_budget", "_channel", "_frames", "_keypair_established", "_new_stream")
+    __slots__ = ("_channel", "_frames", "_keypair_established", "_new_stream", "intake")
 
-    def __init__(self, frames: Frames, budget: TokenBucket, *, new_stream: Callable[[], int]) -> None:
+    def __init__(self, frames: Frames, intake: Intake, *, new_stream: Callable[[], int]) -> None:
         self._frames = frames
         self._new_stream = new_stream
-        self._budget = budget  # of bytes that are taken
+        self.intake = intake
         self._channel = ControlChannel(new_stream())
         self._keypair_established = -inf  # of the newest keypair that the neighbour's present stream arrived under
 
@@ -71,8 +71,7 @@ class ControlStream:
 
         What is above the neighbour's budget is not acknowledged: it comes again, at the pace of a lossy link.
         """
-        if not self._budget.take(len(body), now=now):
-            self._frames.counters.control_over_budget += 1
+        if not self.intake.takes_control(len(body), now=now):
             return Received([], is_reset=False)
         has_newer_keypair = keypair.established > self._keypair_established
         try:
@@ -92,7 +91,7 @@ class ControlStream:
             except DecodeError:
                 self._frames.counters.frames_malformed += 1
         self.flush(now=now)
-        return Received(items, is_reset)
+        return Received(self.intake.taken_of(items, now=now), is_reset)
 
     def next_deadline(self) -> float:
         """Returns when `flush` has something to send."""

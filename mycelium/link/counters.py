@@ -15,6 +15,8 @@ class LinkCounters:
     frames_repaired: int = counter("Frames that arrived after they were requested again.")
     frames_given_up: int = counter("Missing frames that were not repaired in time.")
     control_over_budget: int = counter("Control segments not taken for now: a neighbour sends too many.")
+    frames_over_budget: int = drops("Frames without data dropped: a neighbour sends too many.")
+    questions_over_budget: int = drops("Control messages other than updates dropped: a neighbour sends too many.")
     chunks_refused: int = drops("Chunks dropped: they fit no frame that could still be opened.")
     mtu_probes_sent: int = counter("Path MTU probes sent; those that are too long for their path are lost on purpose.")
     mtu_probes_answered: int = counter("Path MTU probes of neighbours answered.")

@@ -126,7 +126,7 @@ class Link:
             now=now,
         )
         self._probes = Probes(self.frames, entropy=entropy)
-        self._control = ControlStream(self.frames, budgets.control_of(self.address, now=now), new_stream=new_stream)
+        self._control = ControlStream(self.frames, budgets.intake_of(self.address, now=now), new_stream=new_stream)
         self.costing = LinkCost(now=now)
         self.network_changed(now=now)
 
@@ -221,6 +221,8 @@ class Link:
         self._probes.answer_size(keypair, path, datagram, now=now)
 
     def frame_opened(self, kind: int, keypair: LinkKeypair, path: Path, body: memoryview, *, now: float) -> None:
+        if not self._control.intake.takes_frame(now=now):
+            return
         try:
             if kind == CONTROL:
                 self._take_control(keypair, body, now=now)
@@ -369,8 +371,7 @@ class Link:
         is_suspect = path_state is PathState.SUSPECT
         if is_suspect is not (self.state is LinkState.SUSPECT):
             self.state = LinkState.SUSPECT if is_suspect else LinkState.UP
-            silent_s = self._silent_s(now=now)
-            suspected = LinkSuspected(self.name, self._failure, silent_s)
+            suspected = LinkSuspected(self.name, self._failure, self._silent_s(now=now))
             self._events.append(suspected if is_suspect else LinkTrusted(self.name))
         if path.endpoint is not self._endpoint:
             before, self._endpoint = self._endpoint, path.endpoint

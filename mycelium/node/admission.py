@@ -4,17 +4,25 @@ Whoever the operator named, or this node has dialled, is no stranger: for them o
 """
 
 from collections.abc import Iterable
+from typing import Final
 
-from mycelium.limits import LINKS_PER_SUBNET, NEW_LINKS_PER_SECOND_AND_SUBNET
+from mycelium.limits import LINKS_PER_SUBNET, NEW_LINKS_PER_SECOND_AND_SUBNET, SUBNETS
 from mycelium.link.causes import too_many_links, too_many_links_there
 from mycelium.link.link import Link
+from mycelium.node.event_kind import EventKind
+from mycelium.node.journal import Journal
 from mycelium.subnets import SubnetRates, subnets_of
+from mycelium.timing import TokenBuckets
+
+TOLD_AGAIN_S: Final = 60.0  # after which the operator is told again of the same network
 
 
 class LinkAdmission:
     """Counts links by the networks around their addresses, twice as many for each wider network."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._told = TokenBuckets[bytes](1 / TOLD_AGAIN_S, burst=1, keys=SUBNETS)  # by the widest network
         self._rates = SubnetRates(NEW_LINKS_PER_SECOND_AND_SUBNET, burst=LINKS_PER_SUBNET)
 
     def refusal(
@@ -23,12 +31,17 @@ class LinkAdmission:
         """Returns why a new neighbour at a host gets no link beside `count` others, or None if it does."""
         if count >= bound:
             return too_many_links(count)
-        if is_wanted:
+        if is_wanted or (self._rates.take(host, now=now) and self._has_room(host, links)):
             return None
-        if not self._rates.take(host, now=now):
-            return too_many_links_there(host)
+        cause = too_many_links_there(host)
+        if self._told.take(subnets_of(host)[-1], now=now):
+            self._journal.note(EventKind.STRANGERS_EXCESSIVE, cause=cause, now=now)
+        return cause
+
+    def _has_room(self, host: str, links: Iterable[Link]) -> bool:
+        """Tells whether each network around a host may have one link more."""
         around = [subnets_of(link.paths.active.endpoint.host) for link in links]
-        for level, subnet in enumerate(subnets_of(host)):
-            if sum(subnet in others for others in around) >= LINKS_PER_SUBNET << level:
-                return too_many_links_there(host)
-        return None
+        return all(
+            sum(subnet in others for others in around) < LINKS_PER_SUBNET << level
+            for level, subnet in enumerate(subnets_of(host))
+        )

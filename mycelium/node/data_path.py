@@ -14,6 +14,7 @@ from mycelium.link.link import Link
 from mycelium.outbox import Outbox
 from mycelium.policy import Policy
 from mycelium.routing.engine import RoutingEngine
+from mycelium.routing.excess import Excesses
 from mycelium.session.table import Sessions
 
 
@@ -38,6 +39,7 @@ class DataPath:
             resolve=routing.resolve,
             policy=policy,
             send=self._send_train,
+            excesses=routing.excesses,
             now=now,
         )
         self.counters = DataplaneCounters()
@@ -51,7 +53,7 @@ class DataPath:
             counters=self.counters,
             outbox=outbox,
         )
-        self._compose_diagnosis(identity, handshakes, outbox, now=now)
+        self._compose_diagnosis(identity, handshakes, routing.excesses, outbox, now=now)
         self.receiving = Receiving(
             identity.address,
             forwarding=routing.forwarding,
@@ -66,7 +68,7 @@ class DataPath:
         )
 
     def _compose_diagnosis(
-        self, identity: Identity, handshakes: HandshakeConfig, outbox: Outbox, *, now: float
+        self, identity: Identity, handshakes: HandshakeConfig, excesses: Excesses, outbox: Outbox, *, now: float
     ) -> None:
         """Makes what tells whether trains arrive."""
         self.echoes = Echoes(
@@ -82,6 +84,7 @@ class DataPath:
             errors=self.local_errors,
             echoes=self.echoes,
             counters=self.counters,
+            excesses=excesses,
             send=self._send_train,
             now=now,
         )

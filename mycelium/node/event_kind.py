@@ -32,6 +32,7 @@ class EventKind(Enum):
     KEY_ALONE = "key-alone", "INFO", "the other host with this node's key is gone"
     NEIGHBOUR_KEY_SHARED = "neighbour-key-shared", "WARNING", "two hosts run with the key of {node}: {cause}"
     NEIGHBOUR_EXCESSIVE = "neighbour-excessive", "WARNING", "{node} asks too much of this node: {cause}"
+    STRANGERS_EXCESSIVE = "strangers-excessive", "WARNING", "strangers ask too much of this node: {cause}"
     SESSION_RENEWED = "session-renewed", "DEBUG", "session renewed: new end-to-end keys with {node}"
     OUTSIDE = "outside", "INFO", "neighbours see this node at {after} (NAT mapping: {cause})"
     SHORTCUT_OPENED = "shortcut-opened", "INFO", "shortcut opened: packets to and from {node} pass no relay any more"

@@ -10,6 +10,7 @@ from mycelium.link.events import LinkEvent
 from mycelium.link.handshakes import Completed
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
+from mycelium.routing.excess import Excesses
 from mycelium.timing import Deadlines
 
 
@@ -19,6 +20,7 @@ class LinkMaker:
     def __init__(
         self,
         identity: Identity,
+        excesses: Excesses,
         *,
         outbox: Outbox,
         deadlines: Deadlines[bytes | str],
@@ -30,7 +32,7 @@ class LinkMaker:
         self._outbox = outbox
         self._deadlines = deadlines
         self._entropy = entropy
-        self._budgets = LinkBudgets()
+        self.budgets = LinkBudgets(outbox, excesses, self.counters)
         self._stream = int.from_bytes(entropy(4), "big") >> 1
 
     def make(self, completed: Completed, name: bytes, *, now: float) -> Link:
@@ -41,7 +43,7 @@ class LinkMaker:
             own_exchange_key=self._own_exchange_key,
             outbox=self._outbox,
             events=self.events,
-            budgets=self._budgets,
+            budgets=self.budgets,
             counters=self.counters,
             new_stream=self._new_stream,
             entropy=self._entropy,

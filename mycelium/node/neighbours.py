@@ -72,9 +72,9 @@ class Neighbours:
         rng: Random,
     ) -> None:
         self.links = peering.links  # by neighbour
-        self._indices = LinkIndices(outbox)
-        self.by_index = self._indices.links
-        self._maker = LinkMaker(identity, outbox=outbox, deadlines=deadlines, entropy=entropy)
+        self._maker = LinkMaker(identity, routing.excesses, outbox=outbox, deadlines=deadlines, entropy=entropy)
+        self.indices = LinkIndices(outbox, self._maker.budgets.slowed)
+        self.by_index = self.indices.links
         self.events = self._maker.events  # of all links, to be handled
         self.link_counters = self._maker.counters
         self._counters = counters
@@ -90,7 +90,7 @@ class Neighbours:
         self._policy = policy
         self._outbox = outbox
         self.duplicates = Duplicates(routing, journal, rng)
-        self._admission = LinkAdmission()
+        self._admission = LinkAdmission(journal)
         self._second = SecondLinks(self.links, self._maker, routing)
 
     def adopt(self, completed: Completed, *, now: float) -> None:
@@ -114,7 +114,7 @@ class Neighbours:
             link = self.links[name] = self._maker.make(completed, name, now=now)
             if is_second(name):
                 self._second.added(link, now=now)
-        self._indices.add(completed.keys.local_index, link)
+        self.indices.add(completed.keys.local_index, link)
         for entry in entries:
             entry.connected(address, (completed.endpoint.remote,))
             self._dialler.forget_worse(entry.url, completed.endpoint, now=now)
@@ -269,7 +269,7 @@ class Neighbours:
         self._exchange.forget(link.address)
         del self.links[link.address]
         self._second.settle(now=now)
-        self._indices.prune()
+        self.indices.prune(now=now)
 
     def _note_stillbirth(self, link: Link, *, now: float) -> None:
         """Tells the entries of a link that never came up."""
@@ -335,7 +335,7 @@ class Neighbours:
                     self.remove(link, "silent for long", now=now)
             elif link.wants_new_keypair(now=now):
                 self._dial(link, link.paths.active.endpoint, now=now)
-        self._indices.prune()
+        self.indices.prune(now=now)
 
     def _keep_auto_peers(self, *, now: float) -> None:
         """Looks for automatic peers, and closes the links of those given up, unless they are kept for another reason."""

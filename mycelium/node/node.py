@@ -26,6 +26,7 @@ from mycelium.node.journal import Journal
 from mycelium.node.leasing import Leasing
 from mycelium.node.neighbours import Neighbours
 from mycelium.node.peering import Peering
+from mycelium.node.second_links import has_room
 from mycelium.node.settings import NodeSettings
 from mycelium.node.shortcuts import MeshShortcuts
 from mycelium.node.snapshot import NodeSnapshot, PeerOrigin, snapshot
@@ -97,6 +98,7 @@ class Node:
             network_id=settings.network_id,
             policy=policy,
             keeps=lambda node: node in self.sessions.by_peer,
+            has_room=lambda neighbour: has_room(self.links, neighbour),
         )
         self._compose_links(handshakes, rng, now=now)
         self._compose_data_path(handshakes, rng, now=now)
@@ -278,8 +280,8 @@ class Node:
         return {endpoint for link in self.links.values() for endpoint in link.paths.by_endpoint}
 
     def own_indices(self) -> list[int]:
-        """Returns the indices that datagrams of neighbours name, and of nodes that are being dialled."""
-        return [*self.neighbours.by_index, *self.handshakes.own_indices]
+        """Returns the indices that datagrams of neighbours name, unless slowed, and of nodes that are being dialled."""
+        return [*self.neighbours.indices.expected(), *self.handshakes.own_indices]
 
     def datagram_refused(self, endpoint: Endpoint, size: int, *, now: float) -> None:
         """Shortens the datagrams of a path, as one of `size` bytes was too long to leave this host (EMSGSIZE)."""

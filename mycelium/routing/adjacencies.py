@@ -79,7 +79,7 @@ class Adjacencies:
             return False
         if not self._table.budgets.of(node_of(neighbour), now=now).starts.take(now=now):
             self._counters.starts_postponed += 1
-            self._excesses.note(node_of(neighbour), STARTS)
+            self._excesses.note(node_of(neighbour), STARTS, now=now)
             self._postponed.postpone(neighbour, cost, now=now)
             self._arm(now=now)
             return False

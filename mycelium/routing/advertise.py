@@ -5,6 +5,7 @@ at that moment, not the one at the time of queueing. The new next hop of a route
 our route, and nothing otherwise.
 """
 
+from collections.abc import Callable
 from math import inf
 from random import Random
 
@@ -27,6 +28,7 @@ class Advertiser:
     __slots__ = (
         "_counters",
         "_dirty",
+        "_has_room",
         "_lazy",
         "_parameters",
         "_rng",
@@ -40,12 +42,19 @@ class Advertiser:
     )
 
     def __init__(
-        self, table: RouteTable, parameters: RoutingParameters, rng: Random, counters: RoutingCounters
+        self,
+        table: RouteTable,
+        parameters: RoutingParameters,
+        rng: Random,
+        counters: RoutingCounters,
+        *,
+        has_room: Callable[[bytes], bool],
     ) -> None:
         self._table = table
         self._parameters = parameters
         self._rng = rng
         self._counters = counters
+        self._has_room = has_room  # whether a neighbour has taken most of what it was told
         self._dirty: list[Destination] = []
         self._lazy: dict[Destination, None] = {}
         self.flush_at = inf
@@ -209,10 +218,16 @@ class Advertiser:
         self._table.note_unheld(row, now=now)
 
     def _dump(self, neighbour: Neighbour, *, now: float) -> None:
-        """Tells a neighbour the next rows of the table. Those that were added meanwhile have been told like any change."""
+        """Tells a neighbour the next rows of the table, once it has taken those before.
+
+        Rows that were added meanwhile have been told like any change.
+        """
         if neighbour.dump_due:
             neighbour.dump_due = False
             neighbour.untold = list(reversed(self._table.rows.values()))
+        if not self._has_room(neighbour.address):
+            self.flush_at = min(self.flush_at, now + self._parameters.batch_s)
+            return
         rows = self._table.rows
         portion = neighbour.untold[-DUMP_ROWS_AT_ONCE:]
         del neighbour.untold[-DUMP_ROWS_AT_ONCE:]

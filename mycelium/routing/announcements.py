@@ -1,16 +1,25 @@
 """Validation of announcements; the signature itself is verified by a function handed in.
 
 A row keeps the newest verified announcement of its node. A received one is compared with it as a whole, signature included, so
-each is verified once, whichever neighbours bring it. The rate of verifications is bounded for each neighbour.
+each is verified once, whichever neighbours bring it. The rate of verifications is bounded, for each neighbour and for all.
 """
 
 from collections.abc import Callable
 from typing import Final
 
 from mycelium.errors import IdentityError
-from mycelium.limits import VERIFICATIONS_PER_SECOND
+from mycelium.limits import (
+    LINKS,
+    VERIFICATIONS_AT_ONCE_AND_NODE,
+    VERIFICATIONS_OF_FEW_AT_ONCE,
+    VERIFICATIONS_OF_FEW_PER_SECOND,
+    VERIFICATIONS_PER_SECOND,
+    VERIFICATIONS_PER_SECOND_AND_NODE,
+)
 from mycelium.routing.counters import RoutingCounters
+from mycelium.routing.excess import FORGERY, Excesses
 from mycelium.routing.neighbour import Neighbour
+from mycelium.timing import SharedBucket
 from mycelium.wire.announcement import Announcement
 
 BUDGET_REFILL_S: Final = 5.0  # wait before the neighbour's table, part of which was refused, is requested again
@@ -19,7 +28,7 @@ BUDGET_REFILL_S: Final = 5.0  # wait before the neighbour's table, part of which
 class AnnouncementChecker:
     """Decides whether an announcement is valid for the node of its update."""
 
-    __slots__ = ("_address_of", "_counters", "_network_id", "_verify")
+    __slots__ = ("_address_of", "_budget", "_counters", "_excesses", "_network_id", "_verify")
 
     def __init__(
         self,
@@ -27,19 +36,30 @@ class AnnouncementChecker:
         verify: Callable[[Announcement], bool],
         address_of: Callable[[bytes], bytes],
         network_id: bytes,
+        excesses: Excesses,
         counters: RoutingCounters,
+        now: float,
     ) -> None:
         self._verify = verify
         self._address_of = address_of
         self._network_id = network_id
+        self._excesses = excesses
         self._counters = counters
+        self._budget = SharedBucket[bytes](
+            VERIFICATIONS_PER_SECOND_AND_NODE,
+            burst=VERIFICATIONS_AT_ONCE_AND_NODE,
+            rate_of_each=VERIFICATIONS_OF_FEW_PER_SECOND,
+            burst_of_each=VERIFICATIONS_OF_FEW_AT_ONCE,
+            keys=2 * LINKS,
+            now=now,
+        )
 
     def is_valid(self, announcement: Announcement, node: bytes, neighbour: Neighbour, *, now: float) -> bool:
         """Tells whether `node` of our network signed it; counts the reason if not."""
         if announcement.network_id != self._network_id:
             self._counters.announcements_foreign += 1
             return False
-        if not neighbour.budgets.verifications.take(now=now):
+        if not (neighbour.budgets.verifications.take(now=now) and self._budget.take(neighbour.node, now=now)):
             self._counters.announcements_over_budget += 1
             neighbour.table_wanted_at = min(neighbour.table_wanted_at, now + BUDGET_REFILL_S)
             return False
@@ -52,9 +72,9 @@ class AnnouncementChecker:
             return False
         if not self._verify(announcement):
             self._counters.announcements_forged += 1
-            neighbour.budgets.verifications.limit_burst(
-                VERIFICATIONS_PER_SECOND
-            )  # a correct neighbour would have verified it
+            # a correct neighbour would have verified it
+            neighbour.budgets.verifications.limit_burst(VERIFICATIONS_PER_SECOND)
+            self._excesses.note(neighbour.node, FORGERY, now=now)
             return False
         self._counters.announcements_verified += 1
         return True

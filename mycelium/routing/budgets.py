@@ -3,6 +3,8 @@
 from mycelium.limits import (
     CHANGES_AT_ONCE,
     CHANGES_PER_SECOND,
+    DIGESTS_AT_ONCE,
+    DIGESTS_PER_SECOND,
     DUMPS_AT_ONCE,
     DUMPS_PER_SECOND,
     LINKS,
@@ -18,10 +20,11 @@ from mycelium.timing import LastUsed, TokenBucket
 class Budgets:
     """The budgets of one neighbour."""
 
-    __slots__ = ("changes", "dumps", "questions", "requests", "starts", "verifications")
+    __slots__ = ("changes", "digests", "dumps", "questions", "requests", "starts", "verifications")
 
     def __init__(self, *, now: float) -> None:
         self.starts = TokenBucket(STARTS_PER_SECOND, burst=STARTS_AT_ONCE, now=now)
+        self.digests = TokenBucket(DIGESTS_PER_SECOND, burst=DIGESTS_AT_ONCE, now=now)
         self.dumps = TokenBucket(DUMPS_PER_SECOND, burst=DUMPS_AT_ONCE, now=now)
         self.verifications = TokenBucket(VERIFICATIONS_PER_SECOND, burst=VERIFICATIONS_AT_ONCE, now=now)
         self.questions = TokenBucket(REQUESTS_PER_SECOND, now=now)  # for announcements that it left out

@@ -47,7 +47,8 @@ class RoutingEngine:
     """One node's routing.
 
     `announce(sequence)` returns our signed announcement, `verify` checks only a signature, `address_of` derives a node's
-    address from its signing key, `keeps` tells which nodes must stay in a table that is nearly full. Our sequence begins with
+    address from its signing key, `keeps` tells which nodes must stay in a table that is nearly full, `has_room` whether a
+    neighbour has taken most of what it was told. Our sequence begins with
     `epoch` and `counter`, of which a start of another host in the same second is to have another. Costs are in units of
     10 us, at least 1. The driver drains `outbox`, (neighbour, items) in order, `changes`, which is bounded to the newest, and
     `excesses`.
@@ -68,6 +69,7 @@ class RoutingEngine:
         policy: Policy = DEFAULT_POLICY,
         address_of: Callable[[bytes], bytes] = address_of_signing_key,
         keeps: Callable[[bytes], bool] = lambda node: False,
+        has_room: Callable[[bytes], bool] = lambda neighbour: True,
     ) -> None:
         self.node = node
         self.counters = RoutingCounters()
@@ -77,14 +79,21 @@ class RoutingEngine:
         self._origin = Origin(announce, epoch << EPOCH_SHIFT | counter, parameters, rng, self.counters, now=now)
         self._table = RouteTable(node, self._origin.announcement, now=now)
         self._sources = ForgottenSources(parameters.memory_s)
-        self._advertiser = Advertiser(self._table, parameters, rng, self.counters)
+        self._advertiser = Advertiser(self._table, parameters, rng, self.counters, has_room=has_room)
         self._requests = Requests(self._table, self._advertiser, parameters, self.counters)
         self.forwarding = ForwardingTable(self._table, self.counters, allows_prefix=policy.allows_prefix)
         self.forwarding.claim(node)
         self.forwarding.assign(node, self._origin.announcement.prefixes)
         self._selection = Selection(self._table, self.forwarding, self._advertiser, self._requests)
         self._compose(
-            AnnouncementChecker(verify=verify, address_of=address_of, network_id=network_id, counters=self.counters),
+            AnnouncementChecker(
+                verify=verify,
+                address_of=address_of,
+                network_id=network_id,
+                excesses=self.excesses,
+                counters=self.counters,
+                now=now,
+            ),
             keeps=keeps,
             now=now,
         )
@@ -238,7 +247,7 @@ class RoutingEngine:
             self._exchange.handle(peer, item, now=now)
         self._advertiser.budget = None
         if self.counters.changes_over_budget > over_budget:
-            self.excesses.note(peer.node, CHANGES)
+            self.excesses.note(peer.node, CHANGES, now=now)
         self._advance_sequence(now=now)
         self._adjacencies.heard(peer, now=now)
 

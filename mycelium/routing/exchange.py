@@ -39,7 +39,10 @@ class Exchange:
         """Handles one item that is not an update."""
         match item:
             case Digest():
-                self._compare(neighbour, item, now=now)
+                if neighbour.budgets.digests.take(now=now):
+                    self._compare(neighbour, item, now=now)
+                else:
+                    self._counters.digests_dropped += 1
             case SeqnoRequest():
                 self._counters.requests_received += 1
                 if neighbour.budgets.requests.take(now=now):

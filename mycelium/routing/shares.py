@@ -76,7 +76,7 @@ class Shares:
         if len(made_up) > share:
             neighbour = self._table.neighbour_at(slot)
             neighbour.over_share_until = now + OVER_SHARE_S
-            self._excesses.note(neighbour.node, SHARE)
+            self._excesses.note(neighbour.node, SHARE, now=now)
             for row in made_up[:EVICTED_AT_ONCE]:
                 self._counters.rows_evicted += 1
                 self._expiry.evict(row, now=now)

@@ -22,6 +22,7 @@ from mycelium.limits import (
     SESSIONS,
 )
 from mycelium.policy import Policy
+from mycelium.routing.excess import SESSION_REQUESTS, Excesses
 from mycelium.routing.resolution import PENDING, Resolver
 from mycelium.session.counters import SessionCounters
 from mycelium.session.queue import PacketQueue
@@ -50,12 +51,14 @@ class Sessions:
         resolve: Resolver,
         policy: Policy,
         send: TrainSender,
+        excesses: Excesses,
         now: float,
     ) -> None:
         self._config = config
         self._resolve = resolve
         self._policy = policy
         self._send = send
+        self._excesses = excesses
         self.counters = SessionCounters()
         self._requests = SessionRequests(
             config, rng=rng, resolve=resolve, send=send, counters=self.counters, new_index=self._new_index
@@ -128,7 +131,10 @@ class Sessions:
         self._send(peer, SESSION_REPLY, remote_index, answer.counter, answer.reply, now=now)
 
     def _may_answer(self, neighbour: bytes, *, now: float) -> bool:
-        return self._answers_by_neighbour.take(neighbour, now=now) and self._answers.take(now=now)
+        if self._answers_by_neighbour.take(neighbour, now=now):
+            return self._answers.take(now=now)
+        self._excesses.note(neighbour, SESSION_REQUESTS, now=now)
+        return False
 
     def _answer(self, peer: bytes, counter: int, request: bytes, digest: bytes, *, now: float) -> Answer:
         """Completes the handshake that a request started; raises HandshakeError."""

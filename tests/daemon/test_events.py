@@ -49,6 +49,7 @@ def full_journal() -> Journal:
     journal.note(EventKind.KEY_ALONE, now=now)
     journal.note(EventKind.NEIGHBOUR_KEY_SHARED, node=B, cause="make a new key on one of them", now=now)
     journal.note(EventKind.NEIGHBOUR_EXCESSIVE, node=B, cause="it brings too many nodes", now=now)
+    journal.note(EventKind.STRANGERS_EXCESSIVE, cause="too many links come from the network of 192.0.2.9", now=now)
     journal.note(EventKind.SESSION_RENEWED, node=C, now=now)
     journal.note(EventKind.OUTSIDE, after=HERE, cause="endpoint-independent", now=now)
     journal.note(EventKind.SHORTCUT_OPENED, node=A, now=now)
@@ -95,6 +96,7 @@ def test_every_kind_has_words() -> None:
         "the other host with this node's key is gone",
         "two hosts run with the key of 401::1: make a new key on one of them",
         "401::1 asks too much of this node: it brings too many nodes",
+        "strangers ask too much of this node: too many links come from the network of 192.0.2.9",
         "session renewed: new end-to-end keys with 402::1",
         "neighbours see this node at udp://192.0.2.1:9651 (NAT mapping: endpoint-independent)",
         "shortcut opened: packets to and from 400::1 pass no relay any more",

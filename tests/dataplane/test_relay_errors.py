@@ -4,8 +4,9 @@ import pytest
 
 from mycelium.dataplane import relay_errors as relay_errors_module
 from mycelium.identity import Identity, verify_signature
-from mycelium.limits import RELAY_ERRORS_PER_SECOND
-from mycelium.wire.train import ERROR_HOP_LIMIT, ERROR_LABEL, ERROR_QUOTE, QUOTED_TAG_BYTES
+from mycelium.limits import LOST_TRAINS_AT_ONCE, RELAY_ERRORS_OF_EACH, RELAY_ERRORS_PER_SECOND
+from mycelium.routing.excess import LOST
+from mycelium.wire.train import DATA, ERROR_HOP_LIMIT, ERROR_LABEL, ERROR_QUOTE, QUOTED_TAG_BYTES, TRAIN_HEADER
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import counter, deliver, ping, ready_line
 
@@ -23,7 +24,26 @@ def test_errors_to_other_nodes_are_limited() -> None:
         ping(net, "a", "c", hop_limit=1)
     net.run(0.1)
     assert counter(net, "b", "trains_hop_limit") == 500
-    assert counter(net, "b", "relay_errors_sent") <= RELAY_ERRORS_PER_SECOND + 1
+    assert counter(net, "b", "relay_errors_sent") <= RELAY_ERRORS_PER_SECOND + RELAY_ERRORS_OF_EACH + 1
+
+
+def test_one_neighbour_leaves_errors_to_others_and_is_named_when_it_sends_without_end() -> None:
+    net = ready("abc")
+    errors, excesses = net.hosts["b"].node.relay_errors, net.hosts["b"].node.routing.excesses
+    source = net.hosts["a"].address
+    train = memoryview(TRAIN_HEADER.pack(1, 0, DATA, 0, 16, 0, 1, bytes(16), source) + bytes(16))
+
+    def draw(neighbour: bytes, count: int) -> int:
+        before = counter(net, "b", "relay_errors_sent")
+        for _ in range(count):
+            errors.report(ERROR_HOP_LIMIT, train, neighbour=neighbour, now=net.now)
+        return counter(net, "b", "relay_errors_sent") - before
+
+    assert draw(b"liar", LOST_TRAINS_AT_ONCE) == RELAY_ERRORS_PER_SECOND
+    assert excesses.take() == []
+    assert draw(b"honest", 100) == RELAY_ERRORS_OF_EACH
+    assert draw(b"liar", 1) == 0
+    assert excesses.take() == [(b"liar", LOST)]
 
 
 def error_body(net: NodeNet, *, signer: Identity, source: bytes | None = None, tag_flip: int = 0) -> bytes:

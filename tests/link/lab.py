@@ -41,6 +41,7 @@ from mycelium.link.events import (
 from mycelium.link.handshakes import Completed
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
+from mycelium.routing.excess import Excesses
 from mycelium.wire.datagram import HANDSHAKE_3, SUITE_CHACHA20_POLY1305
 from mycelium.wire.frame import FRAME_HEADER
 from mycelium.wire.train import DATA, TRAIN_HEADER, TRAIN_HEADER_BYTES
@@ -91,6 +92,7 @@ class LinkEnd:
         self.timers: list[float] = []  # when the link was called
         self.armed: list[float] = []  # deadlines that the link asked for
         self.counters = LinkCounters()
+        self.excesses = Excesses()
         self.is_starved = False
         self._link: Link | None = None
         self._responders: dict[int, LinkResponder] = {}
@@ -133,7 +135,7 @@ class LinkEnd:
             own_exchange_key=self.identity.exchange_public_key,
             outbox=self.outbox,
             events=self.events,
-            budgets=LinkBudgets(),
+            budgets=LinkBudgets(self.outbox, self.excesses, self.counters),
             counters=self.counters,
             new_stream=lambda: next(self._streams),
             entropy=self.rng.randbytes,

@@ -1,23 +1,76 @@
-"""What a neighbour may send in control messages is counted by its address, whatever links it makes."""
+"""What a neighbour may send besides data is counted by its address, whatever links it makes."""
 
 import pytest
 
-from mycelium.limits import CONTROL_BYTES_AT_ONCE, CONTROL_BYTES_PER_SECOND
+from mycelium.limits import (
+    CONTROL_BYTES_AT_ONCE,
+    CONTROL_BYTES_PER_SECOND,
+    PLAIN_FRAMES_AT_ONCE,
+    PLAIN_FRAMES_PER_SECOND,
+    QUESTIONS_AT_ONCE,
+    QUESTIONS_PER_SECOND,
+)
 from mycelium.link.budgets import LinkBudgets
+from mycelium.link.counters import LinkCounters
 from mycelium.link.events import ItemsReceived
-from mycelium.wire.control import Item, RouteRequest, encode_item
+from mycelium.outbox import Outbox
+from mycelium.routing.excess import CONTROL, FRAMES, QUESTIONS, Excesses
+from mycelium.wire.control import Item, RouteRequest, Update, encode_item
 from tests.link.lab import LinkLab
 
+A, B = b"a" * 16, b"b" * 16
 NUMBERS = range(600)
 ITEMS: list[Item] = [RouteRequest(number.to_bytes(16, "big")) for number in NUMBERS]
 
 
+def budgets_of(*, excesses: Excesses | None = None) -> LinkBudgets:
+    return LinkBudgets(Outbox(), excesses or Excesses(), LinkCounters())
+
+
 def test_the_budget_of_a_neighbour_outlives_its_links() -> None:
-    budgets = LinkBudgets()
-    assert budgets.control_of(b"a" * 16, now=0.0).take(CONTROL_BYTES_AT_ONCE, now=0.0)
-    assert not budgets.control_of(b"a" * 16, now=0.0).take(now=0.0)
-    assert budgets.control_of(b"a" * 16, now=1.0).take(CONTROL_BYTES_PER_SECOND, now=1.0)
-    assert budgets.control_of(b"b" * 16, now=0.0).take(CONTROL_BYTES_AT_ONCE, now=0.0)
+    budgets = budgets_of()
+    assert budgets.intake_of(A, now=0.0).takes_control(CONTROL_BYTES_AT_ONCE, now=0.0)
+    assert not budgets.intake_of(A, now=0.0).takes_control(1, now=0.0)
+    assert budgets.intake_of(A, now=1.0).takes_control(CONTROL_BYTES_PER_SECOND, now=1.0)
+    assert budgets.intake_of(B, now=0.0).takes_control(CONTROL_BYTES_AT_ONCE, now=0.0)
+
+
+def test_frames_without_data_have_a_rate_and_who_exceeds_it_is_slowed_and_named() -> None:
+    budgets = budgets_of(excesses=(excesses := Excesses()))
+    intake = budgets.intake_of(A, now=0.0)
+    assert all(intake.takes_frame(now=0.0) for _ in range(PLAIN_FRAMES_AT_ONCE))
+    assert A not in budgets.slowed
+    assert not budgets.intake_of(A, now=0.0).takes_frame(now=0.0)
+    assert (A in budgets.slowed, B in budgets.slowed) == (True, False)
+    assert excesses.take() == [(A, FRAMES)]
+    assert budgets.counters.frames_over_budget == 1
+    assert sum(intake.takes_frame(now=1.0) for _ in range(2 * PLAIN_FRAMES_PER_SECOND)) == PLAIN_FRAMES_PER_SECOND
+
+
+def test_questions_have_a_rate_and_updates_pass_beyond_it() -> None:
+    budgets = budgets_of(excesses=(excesses := Excesses()))
+    intake = budgets.intake_of(A, now=0.0)
+    question, news = RouteRequest(B), Update(B, 1)
+    assert intake.taken_of([question] * QUESTIONS_AT_ONCE, now=0.0) == [question] * QUESTIONS_AT_ONCE
+    assert budgets.intake_of(A, now=0.0).taken_of([news, question, news], now=0.0) == [news, news]
+    assert intake.taken_of([news], now=0.0) == [news]
+    assert (excesses.take(), budgets.counters.questions_over_budget) == ([(A, QUESTIONS)], 1)
+    assert intake.taken_of([question] * QUESTIONS_PER_SECOND, now=1.0) == [question] * QUESTIONS_PER_SECOND
+    assert budgets.intake_of(B, now=0.0).taken_of([question], now=0.0) == [question]
+
+
+def test_what_no_frame_needs_is_dropped_before_it_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.link.budgets.PLAIN_FRAMES_AT_ONCE", 50)
+    monkeypatch.setattr("mycelium.link.budgets.PLAIN_FRAMES_PER_SECOND", 10)
+    lab = LinkLab()
+    lab.settle(1)
+    for _ in range(200):
+        lab.act(lab.link("a").frames.send, 99, memoryview(bytearray(16)), wants_ack=False)
+    lab.run(0.1)
+    counters = lab.ends["b"].counters
+    assert counters.frames_over_budget >= 150
+    assert counters.frames_malformed <= 50
+    assert lab.ends["b"].excesses.take() == [(lab.link("b").address, FRAMES)]
 
 
 def test_what_is_above_it_comes_later_and_completely(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,6 +86,7 @@ def test_what_is_above_it_comes_later_and_completely(monkeypatch: pytest.MonkeyP
     lab.run(1.0)
     assert 0 < len(received()) <= (4_096 + 2 * 2_048) / len(encode_item(ITEMS[0]))
     assert lab.ends["b"].counters.control_over_budget > 0
+    assert lab.ends["b"].excesses.take() == [(lab.link("b").address, CONTROL)]
     for _ in range(120):
         lab.run(1.0)
     assert received() == ITEMS

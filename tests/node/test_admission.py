@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from mycelium.limits import LINKS, LINKS_PER_SUBNET, NEW_LINKS_PER_SECOND_AND_SUBNET
-from mycelium.node.admission import LinkAdmission
+from mycelium.node.admission import TOLD_AGAIN_S, LinkAdmission
+from mycelium.node.event_kind import EventKind
+from mycelium.node.journal import Journal
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import counter, is_up
 
@@ -25,14 +27,14 @@ def admitted(
 
 
 def test_one_host_gets_its_share_however_slowly_it_comes() -> None:
-    admission, links = LinkAdmission(), list[Any]()
+    admission, links = LinkAdmission(Journal(now=0.0)), list[Any]()
     got = sum(admitted(admission, links, "192.0.2.1", now=10.0 * number) for number in range(200))
     assert got == LINKS_PER_SUBNET
     assert admitted(admission, links, "192.0.2.2", now=2_000.0)
 
 
 def test_one_site_gets_four_shares_and_leaves_room() -> None:
-    admission, links = LinkAdmission(), list[Any]()
+    admission, links = LinkAdmission(Journal(now=0.0)), list[Any]()
     got = sum(
         admitted(admission, links, f"2001:db8:0:{number % 250:02x}{number % 7:02x}::1", now=10.0 * number)
         for number in range(1_000)
@@ -42,14 +44,14 @@ def test_one_site_gets_four_shares_and_leaves_room() -> None:
 
 
 def test_one_host_comes_at_a_bounded_rate_after_a_burst() -> None:
-    admission = LinkAdmission()
+    admission = LinkAdmission(Journal(now=0.0))
     links: list[Any] = []  # as if each link ended at once
     got = sum(admitted(admission, [*links], "192.0.2.1", now=number / 50) for number in range(500))
     assert got <= LINKS_PER_SUBNET + 10 * NEW_LINKS_PER_SECOND_AND_SUBNET + 1
 
 
 def test_whom_this_node_wants_is_not_counted() -> None:
-    admission, links = LinkAdmission(), list[Any]()
+    admission, links = LinkAdmission(Journal(now=0.0)), list[Any]()
     assert all(admitted(admission, links, "192.0.2.1", is_wanted=True) for _ in range(2 * LINKS_PER_SUBNET))
     assert not admitted(admission, [link_at("198.51.100.1")] * LINKS, "192.0.2.1", is_wanted=True)
 
@@ -66,3 +68,15 @@ def test_many_keys_of_one_site_lock_out_nobody(monkeypatch: pytest.MonkeyPatch) 
     assert "203.0.113.1" in linked
     assert len(linked) == 1 + 4
     assert counter(net, "node", "links_refused") >= 2
+
+
+def test_the_operator_is_told_once_a_minute_of_a_network_that_wants_too_many() -> None:
+    journal = Journal(now=0.0)
+    admission, links = LinkAdmission(journal), list[Any]()
+    for number in range(3 * LINKS_PER_SUBNET):
+        admitted(admission, links, "192.0.2.1", now=number * 1e-3)
+    [entry] = journal.after(0)
+    assert entry.kind is EventKind.STRANGERS_EXCESSIVE
+    assert entry.cause == "too many links come from the network of 192.0.2.1"
+    admitted(admission, links, "192.0.2.1", now=TOLD_AGAIN_S + 1.0)
+    assert len(journal.after(0)) == 2

@@ -294,7 +294,7 @@ def test_a_flood_of_forged_chunks_is_bounded_and_forgotten(is_spoofed: bool) -> 
         net.run(0.1)
         deliver(net, "a", "b", within=0.1)
     net.run(5)
-    budget = net.hosts["b"].node.neighbours._maker._budgets.partial
+    budget = net.hosts["b"].node.neighbours._maker.budgets.partial
     assert budget.held_bytes == 0
     assert not budget._owners
     still_serves(net)

@@ -3,6 +3,7 @@
 import pytest
 
 from mycelium.link.handshakes import INITIATOR_PATIENCE_S
+from mycelium.link.slowed import SLOWED_S
 from mycelium.outbox import IndicesChanged, Outbox
 from tests.link.support import HERE, OWN, PEER, HandshakeEnd
 from tests.support.small_meshes import link_of, ready_pair
@@ -61,3 +62,18 @@ def test_a_link_tells_of_new_keys_and_of_its_end(monkeypatch: pytest.MonkeyPatch
     assert len(told[-1]) == 2
     node.neighbours.remove(link, "over", now=net.now)
     assert told[-1] == node.own_indices() == []
+
+
+def test_a_neighbour_that_is_slowed_is_no_longer_expected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.link.budgets.PLAIN_FRAMES_AT_ONCE", 50)
+    monkeypatch.setattr("mycelium.link.budgets.PLAIN_FRAMES_PER_SECOND", 10)
+    net = ready_pair()
+    node, link = net.hosts["a"].node, link_of(net, "a", "b")
+    assert node.own_indices() == list(link.keypairs.by_index)
+    for _ in range(100):
+        link_of(net, "b", "a").frames.send(99, memoryview(bytearray(16)), wants_ack=False, now=net.now)
+    net.hosts["b"].running.flush()
+    net.run(0.5)
+    assert node.own_indices() == []
+    net.run(2 * SLOWED_S)
+    assert node.own_indices() == list(link.keypairs.by_index)

@@ -2,8 +2,9 @@
 
 from msgspec.structs import replace
 
-from mycelium.limits import VERIFICATIONS_AT_ONCE, VERIFICATIONS_PER_SECOND
+from mycelium.limits import VERIFICATIONS_AT_ONCE, VERIFICATIONS_AT_ONCE_AND_NODE, VERIFICATIONS_PER_SECOND
 from mycelium.routing.announcements import BUDGET_REFILL_S
+from mycelium.routing.excess import FORGERY
 from mycelium.wire.control import ANY_NODE, RouteRequest, Update
 from mycelium.wire.distance import distance
 from tests.routing.engines import address, announcement
@@ -46,6 +47,20 @@ def test_a_new_neighbour_may_bring_a_whole_mesh_at_once() -> None:
         lab.says(1, Update(address(FAR), distance(seq(sequence), 50), announcement(FAR, seq(sequence))))
     assert lab.count("announcements_verified") == VERIFICATIONS_AT_ONCE
     assert lab.count("announcements_over_budget") == 0
+
+
+def test_all_neighbours_together_can_make_us_verify_at_a_bounded_rate_and_others_are_still_heard() -> None:
+    lab = RoutingLab()
+    liars = range(1, 21)
+    lab.up(*liars, 30)
+    forged = replace(announcement(FAR, seq()), signature=bytes(64))
+    for _ in range(VERIFICATIONS_AT_ONCE_AND_NODE // 10):
+        for liar in liars:
+            lab.says(liar, Update(address(FAR), distance(seq(), 50), forged))
+    assert lab.count("announcements_forged") <= VERIFICATIONS_AT_ONCE_AND_NODE
+    lab.says(30, update(FAR, 50))
+    assert lab.next_hop(FAR) == 30
+    assert lab.engine.excesses.take() == [(address(liar), FORGERY) for liar in liars]
 
 
 def test_a_neighbours_budget_is_its_own() -> None:

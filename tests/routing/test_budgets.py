@@ -1,8 +1,15 @@
 """A neighbour that starts its stream anew gets no fresh budgets."""
 
-from mycelium.limits import DUMPS_AT_ONCE, LINKS, REQUESTS_PER_SECOND, VERIFICATIONS_AT_ONCE, VERIFICATIONS_PER_SECOND
+from mycelium.limits import (
+    DIGESTS_AT_ONCE,
+    DUMPS_AT_ONCE,
+    LINKS,
+    REQUESTS_PER_SECOND,
+    VERIFICATIONS_AT_ONCE,
+    VERIFICATIONS_PER_SECOND,
+)
 from mycelium.routing.budgets import BudgetTable
-from mycelium.wire.control import ANY_NODE, RouteRequest
+from mycelium.wire.control import ANY_NODE, Digest, RouteRequest
 from tests.routing.engines import address
 from tests.routing.lab import RoutingLab, update
 
@@ -56,3 +63,22 @@ def test_a_neighbour_draws_the_whole_table_a_few_times_only() -> None:
         lab.says(1, RouteRequest(ANY_NODE))
         drawn += len(lab.wait(0.1).get(1, ()))
     assert drawn <= (DUMPS_AT_ONCE + 1) * 110
+
+
+def test_a_neighbour_has_its_table_compared_a_few_times_only() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    lab.says(1, *[Digest(bytes(16), 7)] * 100)
+    assert (lab.count("digests_differing"), lab.count("digests_dropped")) == (DIGESTS_AT_ONCE, 100 - DIGESTS_AT_ONCE)
+
+
+def test_a_dump_goes_on_when_the_neighbour_has_taken_what_it_was_told() -> None:
+    lab = RoutingLab()
+    lab.up(2)
+    lab.says(2, *(update(name, 5) for name in range(10, 20)))
+    lab.flush()
+    lab.engine._advertiser._has_room = lambda neighbour: False
+    lab.up(1)
+    assert lab.wait(1.0).get(1, []) == []
+    lab.engine._advertiser._has_room = lambda neighbour: True
+    assert len(lab.wait(0.1)[1]) >= 10

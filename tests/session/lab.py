@@ -21,6 +21,7 @@ from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.identity import Identity
 from mycelium.policy import DEFAULT_POLICY
+from mycelium.routing.excess import Excesses
 from mycelium.routing.resolution import Resolution
 from mycelium.session.session import Session
 from mycelium.session.table import Sessions
@@ -69,6 +70,7 @@ class SessionEnd:
             resolve=self._resolve,
             policy=DEFAULT_POLICY,
             send=self._send,
+            excesses=Excesses(),
             now=lab.now,
         )
 

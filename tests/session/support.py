@@ -6,6 +6,7 @@ from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.identity import Identity
 from mycelium.policy import DEFAULT_POLICY
+from mycelium.routing.excess import Excesses
 from mycelium.routing.resolution import Resolution
 from mycelium.session.table import Sessions
 from mycelium.wire.announcement import Announcement
@@ -22,6 +23,7 @@ class Peer:
         self.identity = Identity(bytes([seed]) * 32)
         self.resolution: Resolution = None
         self.sent: list[tuple[int, int, int, bytes]] = []
+        self.excesses = Excesses()
         self.sessions = Sessions(
             HandshakeConfig(
                 identity=self.identity,
@@ -33,6 +35,7 @@ class Peer:
             resolve=lambda node: self.resolution,
             policy=DEFAULT_POLICY,
             send=self._send,
+            excesses=self.excesses,
             now=0.0,
         )
 

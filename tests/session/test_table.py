@@ -19,6 +19,7 @@ from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, SUPER_UDP
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE
 from mycelium.packet.offload import split
 from mycelium.policy import DefaultPolicy
+from mycelium.routing.excess import SESSION_REQUESTS
 from mycelium.session import table as table_module
 from mycelium.session.requests import PATIENCE_S
 from mycelium.session.session import Session
@@ -388,6 +389,7 @@ def test_one_neighbour_has_its_share_of_answers_and_all_together_have_theirs() -
             )
         assert len(b.sent) == min(answers * HANDSHAKES_PER_SECOND, HANDSHAKES_PER_SECOND_WITH_COOKIE)
     assert len({body for _, _, _, body in b.sent}) == 1, "the same request has the same answer"
+    assert b.excesses.take() == [(bytes([neighbour]) * 16, SESSION_REQUESTS) for neighbour in range(1, 6)]
 
 
 def test_who_is_denied_a_session_neither_gets_nor_gives_an_answer_and_packets_for_it_fail() -> None:
