@@ -1,0 +1,59 @@
+"""The attacks by name: what each repeats, how often a second the first audit saw it do harm, and what is counted."""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from tests.hostile.attacker import Attacker
+from tests.hostile.link_floods import (
+    ask_for_repairs,
+    draw_errors,
+    probe_without_end,
+    request_broken_sessions,
+    request_sessions,
+    send_junk,
+)
+from tests.hostile.many_faces import open_links, open_links_of_a_site, open_links_of_ten_subnets
+from tests.hostile.routing_lies import (
+    begin_streams,
+    begin_streams_with_forgeries,
+    inflate_sequences,
+    make_up_nodes,
+    request_leases,
+    request_routes,
+    send_digests,
+    swing_metrics,
+    take_prefixes,
+)
+
+
+class Act(NamedTuple):
+    """One attack: `prepare` returns what is done again and again, `each` things at a time; `seconds` that it takes to harm."""
+
+    prepare: Callable[[Attacker], Callable[[], None]]
+    per_second: float
+    things: str
+    each: int = 1
+    seconds: float = 5.0
+    over_ipv6: bool = False
+
+
+ACTS: Final = {
+    "begin streams with forgeries": Act(begin_streams_with_forgeries, 20_000, "announcements", 7),
+    "begin streams": Act(begin_streams, 10, "streams"),
+    "open links": Act(open_links, 50, "links"),
+    "open links of a site": Act(open_links_of_a_site, 100, "links", seconds=10.0, over_ipv6=True),
+    "open links of ten subnets": Act(open_links_of_ten_subnets, 50, "links", over_ipv6=True),
+    "make up nodes": Act(make_up_nodes, 2_000, "nodes", 7, seconds=40.0),
+    "swing metrics": Act(swing_metrics, 100_000, "updates", 33),
+    "inflate sequences": Act(inflate_sequences, 2_000, "announcements", 7),
+    "take prefixes": Act(take_prefixes, 1_000, "announcements", 6),
+    "request routes": Act(request_routes, 10_000, "requests", 40),
+    "send digests": Act(send_digests, 1_000, "digests", 40),
+    "request leases": Act(request_leases, 10_000, "requests", 40),
+    "request sessions": Act(request_sessions, 300, "requests"),
+    "request broken sessions": Act(request_broken_sessions, 300, "requests"),
+    "send junk": Act(send_junk, 5_000, "frames"),
+    "probe without end": Act(probe_without_end, 2_000, "probes"),
+    "ask for repairs": Act(ask_for_repairs, 2_000, "requests"),
+    "draw errors": Act(draw_errors, 2_000, "trains"),
+}
