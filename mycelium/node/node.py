@@ -26,7 +26,6 @@ from mycelium.node.journal import Journal
 from mycelium.node.leasing import Leasing
 from mycelium.node.neighbours import Neighbours
 from mycelium.node.peering import Peering
-from mycelium.node.second_links import has_room
 from mycelium.node.settings import NodeSettings
 from mycelium.node.shortcuts import MeshShortcuts
 from mycelium.node.snapshot import NodeSnapshot, PeerOrigin, snapshot
@@ -98,7 +97,7 @@ class Node:
             network_id=settings.network_id,
             policy=policy,
             keeps=lambda node: node in self.sessions.by_peer,
-            has_room=lambda neighbour: has_room(self.links, neighbour),
+            has_room=lambda neighbour: self._peering.has_room(neighbour),
         )
         self._compose_links(handshakes, rng, now=now)
         self._compose_data_path(handshakes, rng, now=now)

@@ -5,6 +5,7 @@ from random import Random
 
 from mycelium.counters import Registry
 from mycelium.crypto.handshake import HandshakeConfig
+from mycelium.limits import DUMP_BACKLOG_BYTES
 from mycelium.link.handshakes import Handshakes
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
@@ -45,6 +46,11 @@ class Peering:
         )
 
         self.inviting = Inviting(handshakes, outbox)
+
+    def has_room(self, neighbour: bytes) -> bool:
+        """Tells whether a neighbour has taken most of what it was told, so that it may be told more of the table."""
+        link = self.links.get(neighbour)
+        return link is None or link.queued_bytes < DUMP_BACKLOG_BYTES
 
     def register(self, metrics: Registry) -> None:
         """Adds the counters of all of it."""

@@ -6,7 +6,6 @@ the address alone once the first link is down.
 """
 
 from mycelium.identity import ADDRESS_BYTES
-from mycelium.limits import DUMP_BACKLOG_BYTES
 from mycelium.link.events import (
     CostChanged,
     ItemsReceived,
@@ -41,12 +40,6 @@ def tell_routing(routing: RoutingEngine, event: LinkEvent, *, now: float) -> Non
             routing.neighbour_down(event.neighbour, now=now)
         case CostChanged():
             routing.neighbour_cost(event.neighbour, event.cost, now=now)
-
-
-def has_room(links: dict[bytes, Link], neighbour: bytes) -> bool:
-    """Tells whether a neighbour has taken most of what it was told, so that it may be told more of the table."""
-    link = links.get(neighbour)
-    return link is None or link.queued_bytes < DUMP_BACKLOG_BYTES
 
 
 class SecondLinks:

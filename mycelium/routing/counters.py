@@ -16,7 +16,7 @@ class RoutingCounters:
     requests_sent: int = counter("Sequence-number requests sent.")
     requests_dropped: int = drops("Sequence-number requests dropped: too many, or out of hops.")
     digests_sent: int = counter("Digests of the route table sent.")
-    digests_dropped: int = counter("Digests not compared: a neighbour sends too many.")
+    digests_dropped: int = drops("Digests not compared: a neighbour sends too many.")
     digests_differing: int = counter("Digests received that differed from the own table.")
     announcements_verified: int = counter("Announcements with a valid signature.")
     announcements_missing: int = drops("Updates ignored: the announcement of their sequence is not known.")

@@ -2,12 +2,16 @@
 
 import random
 from itertools import count
+from types import SimpleNamespace
+from typing import cast
 
 from mycelium.counters import Registry
 from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
+from mycelium.limits import DUMP_BACKLOG_BYTES
+from mycelium.link.link import Link
 from mycelium.node.peering import Peering
 from mycelium.outbox import Outbox
 from mycelium.peering.dialler import Candidate, Source
@@ -38,4 +42,7 @@ def test_its_parts_know_each_other_and_count() -> None:
     [(endpoint, [data], *_)] = outbox.transmits
     assert (endpoint.host, data[0]) == ("192.0.2.1", HANDSHAKE_1)
     assert peering.dialler.dials_for(Source.EXCHANGE)
+    slow, quick = (cast("Link", SimpleNamespace(queued_bytes=size)) for size in (DUMP_BACKLOG_BYTES, 1_000))
+    peering.links |= {b"slow": slow, b"quick": quick}
+    assert [peering.has_room(name) for name in (b"slow", b"quick", b"new")] == [False, True, True]
     assert not peering.links
