@@ -324,8 +324,7 @@ class Node:
         """Does whatever is due."""
         due = self._deadlines.take_due(now=now)
         for reason in due:
-            link = self.links.get(reason) if isinstance(reason, bytes) else None
-            if link is not None:
+            if isinstance(reason, bytes) and (link := self.links.get(reason)) is not None:
                 for frame in link.handle_timeout(now=now):
                     self.receiving.receive_frame(frame, now=now, neighbour=link.address)
                 self.neighbours.handle_events(now=now)
