@@ -42,7 +42,7 @@ def test_its_parts_know_each_other_and_count() -> None:
     [(endpoint, [data], *_)] = outbox.transmits
     assert (endpoint.host, data[0]) == ("192.0.2.1", HANDSHAKE_1)
     assert peering.dialler.dials_for(Source.EXCHANGE)
+    assert not peering.links
     slow, quick = (cast("Link", SimpleNamespace(queued_bytes=size)) for size in (DUMP_BACKLOG_BYTES, 1_000))
     peering.links |= {b"slow": slow, b"quick": quick}
     assert [peering.has_room(name) for name in (b"slow", b"quick", b"new")] == [False, True, True]
-    assert not peering.links
