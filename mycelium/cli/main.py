@@ -11,6 +11,7 @@ import click
 from mycelium import __version__
 from mycelium.cli import options
 from mycelium.cli.diagnosis import explain, links, ping, sessions, trace
+from mycelium.cli.doctor import doctor
 from mycelium.cli.foreign_commands import proxy, queried, stats
 from mycelium.cli.invite import invite
 from mycelium.cli.join import join
@@ -81,6 +82,7 @@ for _command in (
     trace,
     links,
     sessions,
+    doctor,
     events,
     inspect,
     generate_keys,

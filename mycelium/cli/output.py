@@ -29,10 +29,15 @@ def print_fields(fields: Iterable[tuple[str, object]]) -> None:
 def print_table(columns: Sequence[Column[_Item]], items: Iterable[_Item]) -> None:
     """Prints a row for each item under a heading, as wide as the terminal allows."""
     heading, *lines = table_lines(columns, items, room=terminal_width())
-    is_plain = not is_terminal() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
-    click.echo(heading if is_plain else click.style(heading, bold=True))
+    click.echo(style(heading, bold=True))
     for line in lines:
         click.echo(line)
+
+
+def style(text: str, *, bold: bool = False, colour: str | None = None) -> str:
+    """Returns a text as a terminal shows it, unless colours are not wanted."""
+    is_plain = not is_terminal() or "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb"
+    return text if is_plain else click.style(text, bold=bold, fg=colour)
 
 
 def terminal_width() -> int | None:

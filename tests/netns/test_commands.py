@@ -1,12 +1,18 @@
-"""Nine relays in a grid, none with a TUN device: what the commands tell of the way from one to another."""
+"""What the commands tell: of the way from one to another of nine relays, none with a TUN device, and of broken hosts."""
 
+import json
+import socket
+from collections.abc import Sequence
 from itertools import permutations
+from pathlib import Path
 from random import Random
 
 import pytest
 
-from tests.lab.daemon import PROGRAM, LabDaemon
+from tests.lab.daemon import PORT, PROGRAM, LabDaemon
+from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, grid
+from tests.lab.namespaces import LabHost
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import GIVEN_LINKS, MakeMesh
 
@@ -15,6 +21,8 @@ pytestmark = pytest.mark.netns
 PAIRS = 20
 PATIENT_S = 30.0
 NORTH, SOUTH = "r0c0", "r2c2"
+LEVELS = ("", "ok", "warn", "fail")
+STATUSES = {"ok": 0, "warn": 1, "fail": 4}
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +81,75 @@ def test_a_node_that_is_gone_is_told_by_status_and_reason(mesh: DaemonMesh) -> N
     for command in (["ping", "-c", "1"], ["trace"], ["explain"]):
         assert status_of(near, *command, gone.address) == 4, command
     assert status_of(near, "ping", "berlin") == 1
+
+
+# -- the doctor --------------------------------------------------------------------------------------------------------
+
+
+def findings(host: LabHost, *arguments: str | Path, before: Sequence[str] = ()) -> dict[str, tuple[str, str]]:
+    """Returns level and text of what the doctor finds, by check; several of one check are joined."""
+    done = host.run(*before, PROGRAM, "doctor", "--json", *arguments, check=False)
+    found: dict[str, tuple[str, str]] = {}
+    for one in json.loads(done.stdout):
+        level, text = found.get(one["check"], ("", ""))
+        assert one["remedy"] or one["level"] == "ok", one
+        found[one["check"]] = max(level, one["level"], key=LEVELS.index), f"{text}{one['text']}\n"
+    assert done.returncode == STATUSES[max((level for level, _ in found.values()), key=LEVELS.index)]
+    return found
+
+
+def test_the_doctor_names_what_a_start_would_meet(lab: Lab, tmp_path: Path) -> None:
+    """Nobody runs a daemon here; the interface of IPv6, the device, the rights, the port and the key are broken by turns."""
+    [host] = lab.add_hosts(["sick"])
+    key_file = tmp_path / "key"
+    flags = ("--api-addr", f"unix:{tmp_path}/none.sock", "--key-file", str(key_file))
+    found = findings(host, *flags)
+    assert found.pop("daemon")[0] == "fail"
+    found.pop("clock")  # nobody keeps that of a machine for tests, perhaps
+    assert {level for level, _ in found.values()} == {"ok"}
+    host.sysctl("net.ipv6.conf.all.disable_ipv6", 1)
+    assert findings(host, *flags)["ipv6"] == ("fail", "switched off by net.ipv6.conf.all.disable_ipv6\n")
+    host.sysctl("net.ipv6.conf.all.disable_ipv6", 0)
+    hidden = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /dev/net && exec "$@"', "sh"]
+    assert findings(host, *flags, before=hidden)["device"] == ("fail", "/dev/net/tun: No such file or directory\n")
+    weak = ["setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"]
+    assert findings(host, *flags, before=weak)["rights"] == ("fail", "no CAP_NET_ADMIN\n")
+    key_file.write_bytes(b"junk")
+    assert findings(host, *flags)["key"][0] == "fail"
+    key_file.unlink()
+    with host.entered():
+        held = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    with held:
+        held.bind(("::", PORT))
+        assert findings(host, *flags)["port"] == ("fail", f"UDP port {PORT}: Address already in use\n")
+
+
+def test_the_doctor_names_what_keeps_a_daemon_from_its_peers(make_mesh: MakeMesh) -> None:
+    """One peer is pinned to another key, one is not there, the cable to the third is narrow, and a route leads elsewhere."""
+    mesh = make_mesh([("a", "b")])
+    daemon, far = mesh["a"], mesh.cable("a", "b").end(mesh["b"].host)
+    mesh.cable("a", "b").set_mtu(800)
+    place = f"udp://{far.ipv4}:{PORT}"
+    daemon.peers[:] = [place, f"{place}#{'ab' * 32}", "udp://10.255.255.1:9"]
+    daemon.host.ip(f"route add default via {far.ipv4}")
+    mesh.start()
+    mesh.wait_converged()
+    address = ("--api-addr", f"unix:{daemon.api_socket}")
+
+    def is_told() -> bool:
+        found = findings(daemon.host, *address)
+        return "pinned" in found["peer"][1] and "10.255.255.1" in found["peer"][1] and found["mtu"][0] == "warn"
+
+    wait_until(is_told, PATIENT_S, lambda: f"peers and MTU are told: {findings(daemon.host, *address)}")
+    found = findings(daemon.host, *address)
+    assert (found["peer"][0], found["route"][0], found["device"][0]) == ("warn", "ok", "ok")
+    daemon.host.ip("link add other type bridge", "link set other up", "address add 2001:db8::1/64 dev other nodad")
+    daemon.host.ip("route add 400::/8 dev other")
+    level, text = findings(daemon.host, *address)["route"]
+    assert (level, "packets would come from" in text) == ("fail", True), text
+    mesh["b"].kill()
+    wait_until(
+        lambda: findings(daemon.host, *address)["peers"][0] == "fail",
+        PATIENT_S,
+        "without any link the peers have failed",
+    )

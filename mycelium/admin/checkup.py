@@ -1,0 +1,219 @@
+"""What may keep a node from working, found in what its host and its daemon tell: rules only, no I/O."""
+
+import time
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from mycelium.admin.control import PeerInfo, StatusInfo
+from mycelium.admin.diagnosis import LinkInfo
+from mycelium.limits import DATAGRAM_FLOOR
+from mycelium.link.causes import NO_ANSWER
+
+LOSS_NOTED: Final = 0.05  # share of what a link loses
+PEERS_NAMED: Final = 5  # of those without a link
+_MAPPED: Final = " at the router "  # in what the daemon tells of a mapped port
+RELEASED: Final = 1_790_000_000  # Unix seconds: no host has an earlier time when it runs this
+
+
+class Level(StrEnum):
+    """How bad a finding is, least first."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class Finding(Struct, frozen=True):
+    """One line of the doctor; `remedy` is the one thing to do."""
+
+    check: str
+    level: Level
+    text: str
+    remedy: str = ""
+
+
+class HostFacts(Struct, frozen=True, kw_only=True):
+    """What the host tells; texts say what is wrong, None that nothing is, or that it does not matter to a running daemon."""
+
+    time_s: float  # Unix seconds
+    is_clock_synchronised: bool | None = None  # None: the system does not say
+    ipv6_off: str | None = None  # the sysctl that turns it off
+    overlay_source: str | None = None  # address that packets into the overlay would come from
+    no_overlay_route: str | None = None
+    device_trouble: str | None = None  # of these, only what a daemon that is to be started would meet
+    lacks_rights: bool = False
+    port_trouble: str | None = None
+    key_trouble: str | None = None
+
+
+class NodeFacts(Struct, frozen=True):
+    """What a running daemon tells."""
+
+    status: StatusInfo
+    peers: list[PeerInfo]
+    links: list[LinkInfo]
+
+
+def examine(host: HostFacts, node: NodeFacts | str) -> list[Finding]:
+    """Returns a finding for each check; `node` says why there is none if no daemon answers."""
+    return [*_of_host(host), *(_before_a_start(host, node) if isinstance(node, str) else _of_daemon(host, node))]
+
+
+def worst(findings: list[Finding]) -> Level:
+    """Returns the worst level of all."""
+    return max((finding.level for finding in findings), key=list(Level).index)
+
+
+def _of_host(host: HostFacts) -> list[Finding]:
+    ipv6 = Finding("ipv6", Level.OK, "switched on")
+    if host.ipv6_off is not None:
+        ipv6 = Finding(
+            "ipv6", Level.FAIL, f"switched off by {host.ipv6_off}", f"switch it on: sysctl -w {host.ipv6_off}=0"
+        )
+    return [ipv6, _clock(host)]
+
+
+def _clock(host: HostFacts) -> Finding:
+    shown = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(host.time_s))
+    if host.time_s < RELEASED:
+        return Finding(
+            "clock", Level.FAIL, f"it shows {shown}", "set it: others may take this node for an older start of it"
+        )
+    if host.is_clock_synchronised is False:
+        return Finding(
+            "clock", Level.WARN, f"{shown}, not kept by a time server", "have it kept: timedatectl set-ntp true"
+        )
+    return Finding("clock", Level.OK, shown)
+
+
+# -- a daemon that is to be started ------------------------------------------------------------------------------------
+
+
+def _before_a_start(host: HostFacts, reason: str) -> list[Finding]:
+    found = [Finding("daemon", Level.FAIL, reason, "start it: 'mycelium', or 'mycelium service install'")]
+    causes = (
+        (
+            "device",
+            host.device_trouble,
+            "make it: modprobe tun; for a container --device /dev/net/tun; or use --no-tun",
+        ),
+        (
+            "rights",
+            "no CAP_NET_ADMIN" if host.lacks_rights else None,
+            "run it as root, as a service ('mycelium service install'), or with --no-tun",
+        ),
+        ("port", host.port_trouble, "stop the other program, or choose another port with --listen"),
+        ("key", host.key_trouble, "name the right file with --key-file"),
+    )
+    return found + [
+        Finding(check, Level.OK, "nothing is in the way of a start")
+        if trouble is None
+        else Finding(check, Level.FAIL, trouble, remedy)
+        for check, trouble, remedy in causes
+    ]
+
+
+# -- a running daemon --------------------------------------------------------------------------------------------------
+
+
+def _of_daemon(host: HostFacts, node: NodeFacts) -> list[Finding]:
+    status = node.status
+    found = [Finding("daemon", Level.OK, f"mycelium {status.version} runs as {status.node_ip}")]
+    if status.key_shared:
+        found.append(Finding("key", Level.FAIL, status.key_shared, "give one of the two hosts a key of its own"))
+    found += [_interface(status), *([_route(host, status)] if status.tun else [])]
+    return [*found, *_peers(node), _reachability(node), *_links(node.links)]
+
+
+def _interface(status: StatusInfo) -> Finding:
+    if status.tun_fault:
+        return Finding(
+            "device", Level.FAIL, status.tun_fault, "find out what else changes it; the daemon's log says more"
+        )
+    return Finding("device", Level.OK, status.tun or "none: this node only passes on what others send")
+
+
+def _route(host: HostFacts, status: StatusInfo) -> Finding:
+    remedy = "see what leads elsewhere: ip -6 route get 400::1"
+    if host.no_overlay_route is not None:
+        return Finding("route", Level.FAIL, f"400::/7 can't be reached from this host: {host.no_overlay_route}", remedy)
+    if host.overlay_source != status.node_ip:
+        text = f"400::/7 does not lead into {status.tun}: packets would come from {host.overlay_source}"
+        return Finding("route", Level.FAIL, text, remedy)
+    return Finding("route", Level.OK, f"400::/7 leads into {status.tun}")
+
+
+def _peers(node: NodeFacts) -> list[Finding]:
+    alive = [peer for peer in node.peers if peer.connection_state == "alive"]
+    wanted = [peer for peer in node.peers if peer.origin in ("static", "list")]
+    missing = [peer for peer in wanted if peer.connection_state != "alive"]
+    if not alive and not wanted:
+        return [Finding("peers", Level.WARN, "none, so nobody is reached", "name one: mycelium peers add HOST:9651")]
+    level = Level.WARN if alive else Level.FAIL
+    named = [_missing(peer, level) for peer in missing[:PEERS_NAMED]]
+    if len(missing) > PEERS_NAMED:
+        named.append(Finding("peer", level, f"{len(missing) - PEERS_NAMED} more without a link", "mycelium peers list"))
+    counted = f"{len(alive)} with a link, {len(missing)} of the peer list without"
+    return [Finding("peers", Level.OK if alive else Level.FAIL, counted, "" if alive else "see each below"), *named]
+
+
+def _missing(peer: PeerInfo, level: Level) -> Finding:
+    cause = peer.last_error or "being dialled"
+    if NO_ANSWER in cause:
+        remedy = "see that it runs, and that firewalls let UDP to and from its port pass"
+    elif "pinned" in cause:
+        remedy = "compare the pin with what 'mycelium inspect' shows there"
+    else:
+        remedy = "see what was tried: mycelium events" if peer.last_error else "ask again in some seconds"
+    return Finding("peer", level, f"{peer.url or peer.endpoint.socket_addr}: {cause}", remedy)
+
+
+def _reachability(node: NodeFacts) -> Finding:
+    """Tells whether others can dial this node: by those that have, else by what kind of NAT neighbours see."""
+    inbound = sum(peer.origin == "inbound" and peer.connection_state == "alive" for peer in node.peers)
+    seen = ", ".join(node.status.seen_at) or "nowhere"
+    if inbound:
+        return Finding("reach", Level.OK, f"{inbound} neighbours have dialled this node")
+    if _MAPPED in node.status.port_mapping:
+        return Finding("reach", Level.OK, f"others can dial {node.status.port_mapping}")
+    if node.status.nat_mapping == "endpoint-dependent":
+        return Finding(
+            "reach",
+            Level.WARN,
+            f"a NAT in front of this host gives each destination another port (seen at {seen})",
+            "map UDP port 9651 at the router, or some direct ways will pass a relay",
+        )
+    if node.status.nat_mapping == "endpoint-independent":
+        return Finding("reach", Level.OK, f"others can reach this node directly, at {seen}")
+    return Finding("reach", Level.OK, f"seen at {seen}; it takes two neighbours to know more")
+
+
+def _links(links: list[LinkInfo]) -> list[Finding]:
+    up = [link for link in links if link.state != "down"]
+    narrow = [link for link in up if link.paths[0].mtu < DATAGRAM_FLOOR]
+    lossy = [link for link in up if (link.loss or 0) > LOSS_NOTED]
+    found = [
+        Finding(
+            "mtu",
+            Level.WARN,
+            f"only {link.paths[0].mtu} bytes fit a datagram to {link.paths[0].endpoint}",
+            "see the MTU of the interfaces and tunnels on the way: 1280 and more is usual",
+        )
+        for link in narrow[:PEERS_NAMED]
+    ]
+    found += [
+        Finding(
+            "loss",
+            Level.WARN,
+            f"{link.loss:.1%} of what is sent to {link.paths[0].endpoint} is lost",
+            "see the cable or radio",
+        )
+        for link in lossy[:PEERS_NAMED]
+    ]
+    if up and not narrow:
+        found.append(Finding("mtu", Level.OK, f"{min(link.paths[0].mtu for link in up)} bytes and more"))
+    if up and not lossy:
+        found.append(Finding("loss", Level.OK, f"below {LOSS_NOTED:.0%} on each link"))
+    return found

@@ -1,0 +1,134 @@
+"""What this host tells of whether a daemon can work here."""
+
+import ctypes
+import os
+import re
+import socket
+import time
+from pathlib import Path
+from typing import Final
+
+from mycelium.admin.checkup import HostFacts
+from mycelium.admin.config import Settings
+from mycelium.errors import IdentityError
+
+OVERLAY_ADDRESS: Final = "400::1"  # any: nothing is sent to it
+_TUN: Final = Path("/dev/net/tun")
+_NET_ADMIN: Final = 1 << 12  # linux/capability.h
+_UNSYNCHRONISED: Final = 0x40  # STA_UNSYNC, linux/timex.h
+_REST_BYTES: Final = 256  # more than the rest of struct timex has
+_DEFAULT_PORT: Final = 9651
+
+
+class _Timex(ctypes.Structure):
+    """The begin of struct timex, and room for the rest."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("frequency", ctypes.c_long),
+        ("most_error", ctypes.c_long),
+        ("likely_error", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_char * _REST_BYTES),
+    )
+
+
+def running(interface: str | None) -> HostFacts:
+    """Returns what matters to a running daemon, with the name of its interface."""
+    source, trouble = _source_of(OVERLAY_ADDRESS)
+    return HostFacts(
+        time_s=time.time(),
+        is_clock_synchronised=is_clock_synchronised(),
+        ipv6_off=_ipv6_off(["all", *([interface] if interface else [])]),
+        overlay_source=source,
+        no_overlay_route=trouble,
+    )
+
+
+def before_a_start(settings: Settings) -> HostFacts:
+    """Returns what matters to a daemon that is to be started with these settings."""
+    has_tun = not settings.no_tun
+    return HostFacts(
+        time_s=time.time(),
+        is_clock_synchronised=is_clock_synchronised(),
+        ipv6_off=_ipv6_off(["all"]) if has_tun else None,
+        device_trouble=_device_trouble() if has_tun else None,
+        lacks_rights=has_tun and not has_net_admin(),
+        port_trouble=_port_trouble([url.port for url in settings.listen] or [_DEFAULT_PORT]),
+        key_trouble=_key_trouble(settings.key_file),
+    )
+
+
+def is_clock_synchronised() -> bool | None:
+    """Asks the kernel whether a time server keeps its clock (adjtimex(2)); None where it does not say."""
+    state = _Timex()  # with modes 0, so that nothing is changed
+    try:
+        failed = ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(state)) < 0
+    except (OSError, AttributeError):
+        return None
+    return None if failed else not state.status & _UNSYNCHRONISED
+
+
+def has_net_admin() -> bool:
+    """Tells whether this process may set up interfaces."""
+    found = re.search(r"^CapEff:\s*([0-9a-f]+)$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) & _NET_ADMIN)
+
+
+def _ipv6_off(interfaces: list[str]) -> str | None:
+    for name in interfaces:
+        path = Path("/proc/sys/net/ipv6/conf", name, "disable_ipv6")
+        try:
+            is_off = path.read_text().strip() != "0"
+        except OSError:
+            continue  # the interface is gone, or the kernel has no IPv6: the route tells
+        if is_off:
+            return f"net.ipv6.conf.{name}.disable_ipv6"
+    return None
+
+
+def _source_of(address: str) -> tuple[str | None, str | None]:
+    """Returns the address that packets to this one would come from, or why there is none."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as asking:
+            asking.connect((address, 9))
+            return str(asking.getsockname()[0]), None
+    except OSError as error:
+        return None, error.strerror or str(error)
+
+
+def _device_trouble() -> str | None:
+    try:
+        os.close(os.open(_TUN, os.O_RDWR))
+    except OSError as error:
+        return f"{_TUN}: {error.strerror}"
+    return None
+
+
+def _port_trouble(ports: list[int]) -> str | None:
+    for port in ports:
+        for kind, name in ((socket.SOCK_DGRAM, "UDP"), (socket.SOCK_STREAM, "TCP")):
+            try:
+                with socket.socket(socket.AF_INET6, kind) as trying:
+                    trying.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+                    if kind == socket.SOCK_STREAM:
+                        trying.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    trying.bind(("::", port))
+            except OSError as error:
+                return f"{name} port {port}: {error.strerror}"
+    return None
+
+
+def _key_trouble(key_file: Path) -> str | None:
+    from mycelium.admin.keyfile import load_identity
+
+    if not key_file.exists():
+        return None  # one is made at the first start
+    try:
+        load_identity(key_file)
+    except IdentityError as error:
+        return str(error)
+    except OSError as error:
+        return f"{key_file}: {error.strerror}"
+    return None
