@@ -26,7 +26,7 @@ from mycelium.node.names import is_name
 from mycelium.peer_list_url import PeerListUrl, is_list
 from mycelium.peer_url import PeerUrl
 
-LOG_FORMATS: Final = ("compact", "logfmt", "plain", "json")
+LOG_FORMATS: Final = ("compact", "logfmt", "plain", "json", "journald")
 CONFIG_FILE: Final = "config_file"
 
 # what dev_valid_name() in Linux accepts

@@ -148,6 +148,7 @@ class EventInfo(Struct, frozen=True, rename="camel", kw_only=True, omit_defaults
     # how long there was no working route, from the last answer of the old next hop; so far, while there is still none
     without_s: float | None = None
     count: int = 1  # consecutive failures of a peer, or events without an entry of their own
+    names: dict[str, str] = {}  # of the nodes in this event that have one, by address
 
 
 class InvitationWish(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):

@@ -32,14 +32,20 @@ _LINK_CAUSES: Final = {"closed": " has closed the link"}
 
 
 def describe(event: EventInfo) -> str:
-    """Returns the text without the time; for a kind that only a newer daemon knows, its name."""
+    """Returns the text without the time, nodes by their names; for a kind that only a newer daemon knows, its name."""
     words = _WORDS.get(event.kind)
     if words is None:
         return event.kind
+    event = _named(event)
     fields = structs.asdict(event)
     chosen = _OPTIONAL.sub(lambda part: part[1] if _is_telling(part[2], fields[part[2]]) else "", words)
     story = _route_story(event) if event.kind == EventKind.ROUTE.value else _link_story(event)
     return chosen.format_map({"story": story} | {name: "none" if one is None else one for name, one in fields.items()})
+
+
+def _named(event: EventInfo) -> EventInfo:
+    nodes = {field: getattr(event, field) for field in ("node", "before", "after")} if event.names else {}
+    return structs.replace(event, **{field: event.names.get(one or "", one) for field, one in nodes.items()})
 
 
 def _is_telling(field: str, value: object) -> bool:

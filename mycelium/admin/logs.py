@@ -1,4 +1,4 @@
-"""The daemon's log: one line per event on standard error, in one of four formats.
+"""The daemon's log: one line per event on standard error, in one of five formats.
 
 The protocol logic and the data path do not log. `log_flood` bounds what everything else can write.
 """
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from mycelium.admin.log_flood import BoundedHandler
+from mycelium.admin.log_stream import STANDARD_ERROR
 
 ROOT: Final = "mycelium"
 
@@ -19,7 +20,8 @@ ROOT: Final = "mycelium"
 def configure(debug: bool = False, log_format: str = "compact", *, silent: bool = False) -> None:
     """Sends the project's log to standard error: errors only if `silent`, with details if `debug`, which wins over `silent`."""
     handler = BoundedHandler()
-    handler.setFormatter(_FORMATTERS[log_format]())
+    is_for_people = log_format == "compact"
+    handler.setFormatter(_FORMATTERS["journald" if is_for_people and _is_read_by_journal() else log_format]())
     root = logging.getLogger()
     for earlier in root.handlers:
         if isinstance(earlier, BoundedHandler):
@@ -37,12 +39,18 @@ def tell_held_back() -> None:
             handler.tell_held_back()
 
 
+def _is_read_by_journal() -> bool:
+    """Tells whether standard error leads to the systemd journal, as systemd.exec(5) has it."""
+    status = os.fstat(STANDARD_ERROR)
+    return os.environ.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
 class _Compact(logging.Formatter):
-    """A person who watches knows the date, and the systemd journal adds it; a file that is read later needs it."""
+    """A person who watches knows the date; a file that is read later needs it."""
 
     def __init__(self) -> None:
-        is_dated = sys.stderr.isatty() or "JOURNAL_STREAM" in os.environ
-        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S" if is_dated else "%Y-%m-%d %H:%M:%S")
+        dates = "%H:%M:%S" if sys.stderr.isatty() else "%Y-%m-%d %H:%M:%S"
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", dates)
 
 
 class _Plain(logging.Formatter):
@@ -52,17 +60,26 @@ class _Plain(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
 
-class _Fields(logging.Formatter):
-    """The fields of a record in machine-readable formats, in order."""
+class _Journald(logging.Formatter):
+    """For the systemd journal: each line says how important it is, as sd-daemon(3) has it; the journal knows the time."""
 
-    def fields(self, record: logging.LogRecord) -> dict[str, str]:
+    def format(self, record: logging.LogRecord) -> str:
+        priority = _PRIORITIES.get(record.levelno, _PRIORITIES[logging.ERROR])
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).splitlines())
+
+
+class _Fields(logging.Formatter):
+    """The fields of a record in machine-readable formats, in order; what is told of an event has those of the event too."""
+
+    def fields(self, record: logging.LogRecord) -> dict[str, object]:
         seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        fields = {
+        fields: dict[str, object] = {
             "time": f"{seconds}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "target": record.name,
             "message": record.getMessage(),
         }
+        fields |= getattr(record, "event", {})
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
         return fields
@@ -70,7 +87,7 @@ class _Fields(logging.Formatter):
 
 class _Logfmt(_Fields):
     def format(self, record: logging.LogRecord) -> str:
-        return " ".join(f"{key}={_quoted(value)}" for key, value in self.fields(record).items())
+        return " ".join(f"{key}={_quoted(str(value))}" for key, value in self.fields(record).items())
 
 
 class _Json(_Fields):
@@ -83,9 +100,11 @@ def _quoted(value: str) -> str:
     return value if plain and value else json.dumps(value)
 
 
+_PRIORITIES: Final = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3}
 _FORMATTERS: Final[dict[str, Callable[[], logging.Formatter]]] = {
     "compact": _Compact,
     "logfmt": _Logfmt,
     "plain": _Plain,
     "json": _Json,
+    "journald": _Journald,
 }

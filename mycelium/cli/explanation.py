@@ -20,7 +20,9 @@ def explanation_lines(found: ExplanationInfo, *, room: int | None) -> list[str]:
         rows = table_lines(columns, found.candidates, room=room)
         lines += ["", *(line for row in rows for line in row.splitlines())]
     if found.changes:
-        told = [describe(one).removeprefix(f"route to {found.node} ") for one in found.changes]
+        told = [
+            describe(one).removeprefix(f"route to {one.names.get(found.node, found.node)} ") for one in found.changes
+        ]
         changes = [f"{_INDENT}{moment(one.time)} {story}" for one, story in zip(found.changes, told, strict=True)]
         lines += ["", "Last changes:", *changes]
     return [part for line in lines for part in _folded(line, room)]

@@ -38,7 +38,7 @@ config_file = _flag("--config-file", "-c", metavar="FILE", help="TOML file with 
 key_file = _flag("--key-file", "-k", metavar="FILE", help="The node's secret key.")
 debug = _flag("--debug", "-d", is_flag=True, help="Log details too.")
 silent = _flag("--silent", is_flag=True, help="Log errors only.")
-log_format = _flag("--log-format", metavar="FORMAT", help="compact, logfmt, plain or json.")
+log_format = _flag("--log-format", metavar="FORMAT", help="compact, logfmt, plain, json or journald.")
 peers = _flag(
     "--peers",
     multiple=True,

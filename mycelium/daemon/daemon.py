@@ -190,7 +190,6 @@ class Daemon:
         transports.register(self._node.metrics)
         self._node.metrics.add(self._servers.counters, prefix="api_")
         self._listening = transports.local_endpoints
-        self._event_log = EventLog(self._node.journal)
         self._driver = Driver(
             self._node,
             transports=transports,
@@ -215,8 +214,10 @@ class Daemon:
     def _make_control(self, network: NetworkSecrets) -> LiveControl:
         """Makes what the API asks."""
         self._inviter = Inviter(self._node, self._driver.act, network, self._settings.key_file)
-        asked = (self._peers, self._leases, self._lists, self._mapper, NodeMetrics(self._node, self._lag.histogram))
         names = Names(self._node.routing, is_private=any(network.key))
+        self._event_log = EventLog(self._node.journal, names)
+        metrics = NodeMetrics(self._node, names, self._lag.histogram)
+        asked = (self._peers, self._leases, self._lists, self._mapper, metrics)
         return LiveControl(self._node, self._transports, self._keeper, *asked, self._inviter, self._driver.act, names)
 
     def _tell_start(self, interface: str | None) -> None:

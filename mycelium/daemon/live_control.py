@@ -184,7 +184,7 @@ class LiveControl:
 
     def events(self, after: int) -> list[EventInfo]:
         """Returns the kept events with a greater sequence, oldest first."""
-        return event_infos(self._node.journal, after, self._sleeps)
+        return event_infos(self._node.journal, after, self._sleeps, self._names)
 
     def next_event(self) -> asyncio.Event:
         """Returns what will be set at the next event."""

@@ -15,6 +15,7 @@ from mycelium.counters import Histogram, MetricKind
 from mycelium.daemon.process import cpu_seconds, resident_bytes
 from mycelium.identity import subnet_of
 from mycelium.link.link import LinkState
+from mycelium.node.names import Names
 from mycelium.node.node import Node
 from mycelium.node.snapshot import LinkSnapshot, NodeSnapshot
 from mycelium.node.totals import Subject, Totals
@@ -45,8 +46,9 @@ _OF_LINK: Final[tuple[tuple[str, str, Callable[[LinkSnapshot], float | None]], .
 class NodeMetrics:
     """The metrics of one node. `lag` is how late the event loop was."""
 
-    def __init__(self, node: Node, lag: Histogram) -> None:
+    def __init__(self, node: Node, names: Names, lag: Histogram) -> None:
         self._node = node
+        self._called = names
         self._lag = lag
         self._started = time.time()
         self._bytes: Totals[bytes] = Totals()  # by neighbour: bytes received and sent
@@ -56,7 +58,7 @@ class NodeMetrics:
         """Returns all metrics as Prometheus reads them."""
         text, snapshot = Exposition(), self._node.snapshot(now=now)
         self._take(snapshot.links)
-        names = self._names(snapshot)
+        names = self._names(snapshot, now=now)
         self._write_daemon(text)
         self._write_links(text, snapshot.links, names)
         self._write_routes(text, names)
@@ -80,8 +82,8 @@ class NodeMetrics:
         tally.links.retain(kept)
         tally.failures.retain(peers)
 
-    def _names(self, snapshot: NodeSnapshot) -> dict[bytes, str]:
-        """Returns what neighbours are called: by the URL of a configured peer, else by their /64."""
+    def _names(self, snapshot: NodeSnapshot, *, now: float) -> dict[bytes, str]:
+        """Returns what neighbours are called: by their name, else by the URL of a configured peer, else by their /64."""
         names = {link.address: f"{IPv6Address(subnet_of(link.address) + bytes(8))}/64" for link in snapshot.links}
         for url, peer in self._node.peers.by_url.items():
             if peer.neighbour is not None:
@@ -89,7 +91,7 @@ class NodeMetrics:
         for one in snapshot.peers:
             if one.url is not None and one.link is not None:
                 names[one.link.address] = _without_pin(one.url)
-        return names
+        return {node: self._called.name_of(node, now=now) or name for node, name in names.items()}
 
     def _write_daemon(self, text: Exposition) -> None:
         text.labelled("build_info", GAUGE, "Always 1.", ("version",), [((mycelium.__version__,), 1)])

@@ -192,7 +192,7 @@ def test_a_peer_named_twice_is_one_peer() -> None:
         ("silent = true\n[peers]\na = 1", "peers: must be a list of URLs, not a table (at line 2)"),
         (
             "debug = true\n'log-format' = 'xml'",
-            "log-format: 'xml' is not one of compact, logfmt, plain, json (at line 2)",
+            "log-format: 'xml' is not one of compact, logfmt, plain, json, journald (at line 2)",
         ),
         ("a.b.c = 1", "a: unknown setting (at line 1)"),
         (

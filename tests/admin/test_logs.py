@@ -1,5 +1,6 @@
 import json
 import logging
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -55,13 +56,45 @@ def test_compact_lines_have_time_level_and_message_and_in_a_file_the_date(
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d WARNING odd\n", stream.getvalue())
 
 
-def test_compact_lines_have_no_date_in_the_journal_which_adds_it(
-    stream: Stderr, monkeypatch: pytest.MonkeyPatch
+def lead_to_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    status = os.fstat(2)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+
+
+@pytest.mark.parametrize("log_format", ["compact", "journald"])
+def test_lines_for_the_journal_say_how_important_each_is_and_leave_the_time_to_it(
+    stream: Stderr, monkeypatch: pytest.MonkeyPatch, log_format: str
 ) -> None:
-    monkeypatch.setenv("JOURNAL_STREAM", "8:1234")
+    lead_to_journal(monkeypatch)
+    logs.configure(True, log_format)
+    logger = logging.getLogger("mycelium.x")
+    for log in (logger.debug, logger.info, logger.warning, logger.error, logger.critical):
+        log("odd")
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        logger.exception("failed")
+    lines = stream.getvalue().splitlines()
+    assert lines[:6] == ["<7>odd", "<6>odd", "<4>odd", "<3>odd", "<3>odd", "<3>failed"]
+    assert all(line.startswith("<3>") for line in lines[6:])
+    assert lines[-1] == "<3>ValueError: broken"
+
+
+def test_what_leads_elsewhere_than_to_the_journal_has_dates(stream: Stderr, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1234")  # that of a shell in a service, say
     logs.configure()
     logging.getLogger("mycelium.x").warning("odd")
-    assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING odd\n", stream.getvalue())
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d WARNING odd\n", stream.getvalue())
+
+
+def test_what_programs_read_has_the_fields_of_an_event(stream: Stderr) -> None:
+    event = {"event": "link-down", "node": "400::1", "cause": "silent", "silentS": 0.2, "names": {"400::1": "berlin"}}
+    logs.configure(False, "json")
+    logging.getLogger("mycelium.x").info("link down: berlin", extra={"event": event})
+    assert event.items() <= json.loads(stream.getvalue()).items()
+    logs.configure(False, "logfmt")
+    logging.getLogger("mycelium.x").info("link down: berlin", extra={"event": event})
+    assert ' message="link down: berlin" event=link-down node=400::1 cause=silent silentS=0.2' in stream.getvalue()
 
 
 def test_json_lines_are_objects(stream: Stderr) -> None:

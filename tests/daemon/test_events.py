@@ -18,6 +18,7 @@ from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from sim.net.node_net import NodeNet
 from tests.lab.waiting import PATIENCE_S
+from tests.support.named_nodes import NOBODY, NamedNodes
 from tests.support.small_meshes import ping, ready_line, ready_pair, square
 
 A, B, C = (bytes((4, number)) + bytes(13) + b"\1" for number in range(3))
@@ -80,7 +81,7 @@ def full_journal() -> Journal:
 
 
 def test_every_kind_has_words() -> None:
-    infos = event_infos(full_journal(), 0, AWAKE)
+    infos = event_infos(full_journal(), 0, AWAKE, NOBODY)
     assert [describe(info) for info in infos] == [
         "link up: 400::1 answers at udp://192.0.2.1:9651",
         "link suspect: 400::1 has not answered for 0.07 s",
@@ -127,7 +128,7 @@ def test_the_log_has_links_as_information_routes_as_details_and_failures_as_warn
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     journal = Journal(now=monotonic())
-    log = EventLog(journal)
+    log = EventLog(journal, NOBODY)
     with caplog.at_level(logging.DEBUG, "mycelium"):
         journal.note(EventKind.LINK_UP, node=A, after=HERE, now=monotonic())
         log.write_new()
@@ -151,11 +152,11 @@ def test_what_happened_before_a_sleep_keeps_its_time(monkeypatch: pytest.MonkeyP
     journal, sleeps = Journal(now=monotonic()), SleepLog(100.0)
     journal.note(EventKind.LINK_UP, node=A, after=HERE, now=monotonic())
     sleeps.note(journal.newest, 100.0)
-    [before] = event_infos(journal, 0, sleeps)
+    [before] = event_infos(journal, 0, sleeps, NOBODY)
     slept[0] += 8 * 3600.0
     journal.note(EventKind.LINK_TRUSTED, node=A, now=monotonic())
     sleeps.note(journal.newest, slept[0])
-    earlier, later = event_infos(journal, 0, sleeps)
+    earlier, later = event_infos(journal, 0, sleeps, NOBODY)
     assert later.time - earlier.time == pytest.approx(8 * 3600, abs=PATIENCE_S)
     assert later.time == pytest.approx(before.time, abs=PATIENCE_S), "this test's clock did not sleep"
 
@@ -167,7 +168,7 @@ def told(net: NodeNet, name: str, after: int = 0) -> list[str]:
     """Returns what a host's journal tells, but new keys, with names in place of addresses; its times never fall."""
     node = net.hosts[name].node
     node.note_route_changes(now=net.now)
-    infos = event_infos(node.journal, after, AWAKE)
+    infos = event_infos(node.journal, after, AWAKE, NOBODY)
     assert [info.time for info in infos] == sorted(info.time for info in infos)
     lines = [describe(info) for info in infos]
     for other in net.hosts.values():
@@ -298,3 +299,22 @@ def test_a_pulled_cable() -> None:
         "link down: b: eth0 lost its carrier",
         "route to b lost, it led directly: the link to it seemed cut; N s without a working route so far",
     ]
+
+
+def test_nodes_are_told_by_their_names_and_the_log_has_the_fields_of_events(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "mycelium")
+    journal, names = Journal(now=0.0), NamedNodes({A: "berlin", B: "hub"})
+    log = EventLog(journal, names)
+    journal.note(EventKind.LINK_DOWN, node=A, cause="silent", silent_s=0.2, now=1.0)
+    journal.routes_changed(
+        [(1.0, A, B, C, "better")], 1, is_in_use=lambda node: False, silent_since=lambda node: inf, now=1.0
+    )
+    log.write_new()
+    assert caplog.messages == [
+        "link down: berlin has not answered for 0.20 s",
+        "route to berlin now leads via 402::1, not via hub: the new way is shorter",
+    ]
+    down = {"event": "link-down", "node": "400::1", "cause": "silent", "silentS": 0.2, "names": {"400::1": "berlin"}}
+    assert vars(caplog.records[0])["event"] == down
+    [_, route] = event_infos(journal, 0, AWAKE, names)
+    assert (route.before, route.names) == ("401::1", {"400::1": "berlin", "401::1": "hub"})

@@ -24,6 +24,7 @@ from mycelium.node.journal import Journal
 from mycelium.wire.datagram import CHUNK, COOKIE, FRAME, HANDSHAKE_1
 from tests.daemon.test_tun_keeper import LOST, Kept
 from tests.lab.waiting import PATIENCE_S, wait_until
+from tests.support.named_nodes import NOBODY
 
 FLOOD: Final = 2_000
 FEW_LINES: Final = 60  # of the start, and some of each flood, which a busy machine takes its time for
@@ -122,7 +123,7 @@ def test_strangers_and_bad_requests_by_the_thousand_write_a_few_lines(tmp_path: 
 
 def test_neighbours_that_come_and_go_write_a_few_lines_each_and_in_all(written: io.StringIO) -> None:
     journal = Journal(now=monotonic())
-    log = EventLog(journal)
+    log = EventLog(journal, NOBODY)
     nodes = [b"\x04" + number.to_bytes(15, "big") for number in range(FLOOD)]
     for node in [*nodes[:1] * FLOOD, *nodes]:
         now = monotonic()

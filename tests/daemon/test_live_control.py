@@ -33,6 +33,7 @@ from mycelium.transport.underlay import Underlay
 from mycelium.wire.distance import INFINITY
 from sim.net.network import url_of
 from sim.net.node_net import NodeNet
+from tests.support.named_nodes import NOBODY
 from tests.support.small_meshes import is_up, ping, ready_pair
 
 
@@ -54,7 +55,7 @@ def control_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> Live
     lists = PeerLists(peers, lambda reading: no_task(reading))
     transports = TransportSet([])
     mapper = node_port_mapper(node, transports, Settings(key_file=Path("key")))
-    others = (NodeMetrics(node, Histogram()), Mock(), act, Names(node.routing, is_private=True))
+    others = (NodeMetrics(node, NOBODY, Histogram()), Mock(), act, Names(node.routing, is_private=True))
     return LiveControl(node, transports, None, peers, leases, lists, mapper, *others)
 
 

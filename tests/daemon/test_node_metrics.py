@@ -12,10 +12,12 @@ from mycelium.counters import Histogram
 from mycelium.daemon.node_metrics import OTHER, NodeMetrics
 from mycelium.limits import COUNTED_PEERS
 from mycelium.link.link import LinkState
+from mycelium.node.names import Names
 from mycelium.node.node import Node
 from mycelium.node.snapshot import LinkSnapshot
 from sim.net.network import url_of
 from sim.net.node_net import NodeNet
+from tests.support.named_nodes import NOBODY, NamedNodes
 from tests.support.small_meshes import deliver, ready_line, ready_pair
 
 ROUTES: Final = 1_000
@@ -28,8 +30,8 @@ Series = dict[tuple[str, ...], float]
 class Reader:
     """Reads the metrics of a node as Prometheus does."""
 
-    def __init__(self, node: Node) -> None:
-        self.metrics = NodeMetrics(node, Histogram(0.1))
+    def __init__(self, node: Node, names: Names = NOBODY) -> None:
+        self.metrics = NodeMetrics(node, names, Histogram(0.1))
         self.text = b""
 
     def read(self, now: float) -> dict[str, Series]:
@@ -70,6 +72,12 @@ def test_a_configured_peer_is_called_by_its_url_and_another_neighbour_by_its_sub
     assert set(b["mycelium_link_wire_rtt_seconds"]) == {(subnet(net, "a"),), (url_of("c"),)}
     assert set(c["mycelium_link_receive_bytes_total"]) == {(subnet(net, "b"),)}
     assert a["mycelium_routes_by_next_hop"] == {(url_of("b"),): 2}
+
+
+def test_a_neighbour_with_a_name_is_called_by_it(net: NodeNet) -> None:
+    b = Reader(net.hosts["b"].node, NamedNodes({net.hosts["a"].address: "berlin"})).read(net.now)
+    assert set(b["mycelium_link_mtu_bytes"]) == {("berlin",), (url_of("c"),)}
+    assert ("berlin", "up", "linked") in b["mycelium_link_transitions_total"]
 
 
 def test_what_a_link_does_is_told_in_seconds_and_bytes(net: NodeNet) -> None:
