@@ -12,6 +12,7 @@ from mycelium.limits import DATAGRAM_FLOOR, FRAME_PLAINTEXT, PATHS_PER_LINK
 from mycelium.link.keypair import MESSAGE_3_AGAIN_S
 from mycelium.link.link import Link, LinkState
 from mycelium.node.event_kind import EventKind
+from mycelium.wire.control import RouteRequest
 from mycelium.wire.datagram import CHUNK, FRAME, HANDSHAKE_3
 from mycelium.wire.frame import (
     CLOSE,
@@ -723,6 +724,28 @@ def test_another_instance_of_a_neighbour_that_has_left_gets_its_link_without_the
     lab.run(0.5)
     assert (a.is_over, a.state, a.instance) == (False, LinkState.UP, bytes(range(16)))
     assert set(before).isdisjoint(a.keypairs.by_index)
+
+
+def test_a_link_that_was_never_up_is_not_over() -> None:
+    assert not LinkLab(cuts=[("a", "b")]).link("a").is_over
+
+
+def test_new_keys_over_a_long_path_have_message_3_sent_again_in_time() -> None:
+    lab = LinkLab(delay_s=0.4)
+    lab.settle(SIMULTANEOUS_S + 1)
+    lab.cut("a", "b")
+    lab.shake_hands("a")
+    lab.run(MESSAGE_3_AGAIN_S + 0.001)
+    assert [data[0] for source, _, data in lab.sent if source == "a"].count(HANDSHAKE_3) == 2
+
+
+def test_what_the_neighbour_has_not_acknowledged_is_queued(lab: LinkLab) -> None:
+    lab.cut("a", "b")
+    lab.act(lab.link("a").send_items, [RouteRequest(b"a" * 16)])
+    assert 0 < lab.link("a").queued_bytes < 100
+    lab.mend()
+    lab.run(1)
+    assert lab.link("a").queued_bytes == 0
 
 
 def test_a_link_that_comes_up_is_not_over_yet_and_a_silent_one_is(lab: LinkLab) -> None:
