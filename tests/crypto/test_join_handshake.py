@@ -13,7 +13,7 @@ from mycelium.crypto.join_handshake import (
 )
 from mycelium.errors import HandshakeError
 from mycelium.identity import Identity
-from mycelium.wire.join import JOIN_BYTES, JoinAnswer
+from mycelium.wire.join import JOIN_BYTES, JOIN_NAME_BYTES, JoinAnswer
 from tests.crypto.support import ALICE, BOB, PRIMITIVES, entropy_of, flip
 
 TOKEN = bytes(range(16))
@@ -87,3 +87,11 @@ def test_a_recorded_reply_is_of_no_use_to_another_node() -> None:
 @pytest.mark.parametrize("datagram", [b"", b"\x1a\x01", bytes(JOIN_BYTES), b"\x1a\x02".ljust(JOIN_BYTES, b"x")])
 def test_what_is_no_request_has_no_hint(datagram: bytes) -> None:
     assert hint_in(datagram) == b""
+
+
+def test_an_answer_of_the_member_that_makes_no_sense_is_an_error_of_the_handshake() -> None:
+    asking = initiator()
+    request = read(asking.request)
+    answer = JoinAnswer(0, b"k" * 32, "n" * (JOIN_NAME_BYTES + 1))
+    with pytest.raises(HandshakeError, match="too long"):
+        asking.receive_reply(request.reply(answer, entropy=entropy_of(2), primitives=PRIMITIVES))

@@ -39,6 +39,11 @@ def test_any_bytes_can_be_read(data: bytes) -> None:
     assert sum(len(value) for _, value in attributes(data)) <= len(data)
 
 
+def test_reading_ends_at_a_length_that_is_less_than_its_own_head() -> None:
+    assert list(messages(message(16, 0, b"body") + bytes(32))) == [(16, 0, b"body")]
+    assert list(attributes(attribute(4, b"body") + bytes(8))) == [(4, b"body")]
+
+
 def test_a_number_that_is_not_there_is_zero() -> None:
     assert number((1_400).to_bytes(4, sys.byteorder)) == 1_400
     assert number(b"") == 0
