@@ -94,6 +94,7 @@ def test_one_folding_serves_frames_of_any_shape_and_receiver() -> None:
         shape = shape_of(length, size)
         block = memoryview(bytearray(folded_bytes(shape)))
         folding.fold(block, shape, receiver, 5)
+        assert CHUNK_HEAD.unpack_from(block)[1] == receiver
         found = folding.unfold(block, size // ROW * ROW, receiver)
         assert found is not None
         assert (found[0], bytes(found[1])) == (5, bytes(length))

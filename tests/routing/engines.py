@@ -2,10 +2,12 @@
 
 import random
 
+from msgspec.structs import replace
+
 from mycelium.identity import blake2b
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.wire.announcement import Announcement, signed_bytes
+from mycelium.wire.announcement import Announcement, Prefix, signed_bytes
 
 QUICK = RoutingParameters(
     lazy_s=(1.0, 2.0), digest_s=5.0, damping_unit_s=0.1, damping_ceiling_s=0.5, request_slow_s=5.0, resync_floor_s=1.0
@@ -23,11 +25,13 @@ def key_of(name: int) -> bytes:
     return address(name) + bytes(16)
 
 
-def announcement(name: int, sequence: int, network_id: bytes = NETWORK_ID) -> Announcement:
+def announcement(
+    name: int, sequence: int, network_id: bytes = NETWORK_ID, prefixes: tuple[Prefix, ...] = ()
+) -> Announcement:
     """Returns what node `name` signs, with a hash in place of the signature."""
-    unsigned = Announcement(key_of(name), sequence, network_id)
+    unsigned = Announcement(key_of(name), sequence, network_id, prefixes)
     signature = blake2b(signed_bytes(unsigned), size=64)
-    return Announcement(unsigned.signing_public_key, sequence, network_id, signature=signature)
+    return replace(unsigned, signature=signature)
 
 
 def verify(signed: Announcement) -> bool:

@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from mycelium.limits import REQUESTS_PER_SECOND
 from mycelium.routing.duplicate import LEAST_LEAP
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import RouteRequest, Update
@@ -175,3 +176,38 @@ def test_a_leap_within_an_epoch_is_shown_at_once_to_who_has_an_older_sequence() 
     lab.says(1, update(FAR, 500, 100 + 2 * LEAST_LEAP))
     leap = seq(100 + 2 * LEAST_LEAP)
     assert Update(address(FAR), distance(leap, INFINITY), announcement(FAR, leap)) in lab.flush()[2]
+
+
+def test_a_node_owns_the_prefixes_of_its_newest_announcement(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = RoutingLab()
+    monkeypatch.setattr(lab.engine.forwarding, "_allows_prefix", lambda node, length, bits: True)
+    lab.up(1)
+    for counter, prefix in enumerate((b"\x20\x01" + bytes(14), b"\x20\x02" + bytes(14))):
+        signed = announcement(FAR, seq(counter), prefixes=((16, prefix),))
+        lab.says(1, Update(address(FAR), distance(seq(counter), 50), signed))
+        assert lab.engine.forwarding.owner_of(prefix) == address(FAR)
+    assert lab.engine.forwarding.owner_of(b"\x20\x01" + bytes(14)) is None
+
+
+def test_of_two_announcements_that_a_node_signed_under_one_sequence_the_first_stays() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.says(2, Update(address(FAR), distance(seq(), 20), announcement(FAR, seq(), prefixes=((16, bytes(16)),))))
+    assert (lab.next_hop(FAR), lab.resolved(FAR)) == (2, announcement(FAR, seq()))
+
+
+def test_a_retraction_with_a_forged_newer_announcement_is_no_more_than_a_retraction() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    lab.says(1, update(FAR, 50))
+    forged = replace(announcement(FAR, seq(1)), signature=bytes(64))
+    lab.says(1, Update(address(FAR), distance(seq(1), INFINITY), forged))
+    assert (lab.next_hop(FAR), lab.resolved(FAR)) == (None, announcement(FAR, seq()))
+
+
+def test_missing_announcements_are_asked_for_at_a_bounded_rate() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    lab.says(1, *(update(FAR, 50, bare=True) for _ in range(3 * REQUESTS_PER_SECOND)))
+    assert len(lab.questions(lab.flush())) == REQUESTS_PER_SECOND

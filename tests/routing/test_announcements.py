@@ -1,7 +1,9 @@
 """Which announcements are valid, and the rate at which they are verified."""
 
+import pytest
 from msgspec.structs import replace
 
+from mycelium.errors import IdentityError
 from mycelium.limits import VERIFICATIONS_AT_ONCE, VERIFICATIONS_AT_ONCE_AND_NODE, VERIFICATIONS_PER_SECOND
 from mycelium.routing.announcements import BUDGET_REFILL_S
 from mycelium.routing.excess import FORGERY
@@ -71,3 +73,14 @@ def test_a_neighbours_budget_is_its_own() -> None:
         lab.says(1, Update(address(FAR), distance(seq(), 50), forged))
     lab.says(2, update(FAR, 50))
     assert lab.next_hop(FAR) == 2
+
+
+def test_a_key_that_no_node_can_have_signs_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def address_of(key: bytes) -> bytes:
+        raise IdentityError("not a point of the curve")
+
+    lab = RoutingLab()
+    lab.up(1)
+    monkeypatch.setattr(lab.engine._acquisition._checker, "_address_of", address_of)
+    lab.says(1, update(FAR, 50))
+    assert (lab.next_hop(FAR), lab.count("announcements_wrong_node")) == (None, 1)

@@ -1,5 +1,7 @@
 """A link that dies again and again is passed over where there is another way, and used where there is none."""
 
+import pytest
+
 from mycelium.limits import STARTS_AT_ONCE
 from mycelium.routing.neighbour import DAMPED_COST
 from mycelium.routing.starts import POSTPONED_S
@@ -91,3 +93,14 @@ def test_a_new_epoch_clears_the_damping() -> None:
     assert lab.next_hop(FAR) == 2
     lab.says(1, update(1, 0, epoch=21))
     assert (lab.next_hop(1), lab.next_hop(FAR)) == (1, 1)
+
+
+def test_failures_are_remembered_of_a_bounded_number_of_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.routing.damping.LINKS", 3)
+    lab = with_two_neighbours()
+    flap(lab, 6)
+    for name in (5, 6, 7):
+        lab.up(name)
+        lab.down(name)
+    lab.wait(POSTPONED_S)
+    assert passed_over_s(lab) == 0

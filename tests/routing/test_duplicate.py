@@ -185,3 +185,14 @@ def test_a_neighbour_that_is_restarted_quickly_is_not_shared() -> None:
         neighbours.learned(b"a", jump_past(sequence), seq(0, epoch), now=1.0)
         sequence = seq(0, epoch)
     assert neighbours.found == []
+
+
+def test_sequences_are_remembered_of_a_bounded_number_of_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.routing.duplicate.LINKS", 2)
+    neighbours, first = NeighbourDuplicates(), seq(0, 11)
+    second = jump_past(first)
+    neighbours.learned(b"a", first, second, now=1.0)
+    for other in (b"b", b"c"):
+        neighbours.learned(other, seq(), seq(1), now=1.0)
+    neighbours.learned(b"a", second + 1, jump_past(second), now=1.0)
+    assert neighbours.found == []

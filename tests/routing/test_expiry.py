@@ -130,3 +130,13 @@ def test_a_node_that_advances_hourly_never_expires() -> None:
         lab.says(1, update(FAR, 50, hour))
         lab.wait(3_600.0)
     assert lab.next_hop(FAR) == 1
+
+
+def test_a_node_too_far_away_to_be_reached_is_forgotten_too() -> None:
+    lab = RoutingLab(QUIET)
+    lab.up(1)
+    lab.says(1, update(FAR, INFINITY - 1))
+    assert (lab.next_hop(FAR), lab.count("destinations")) == (None, 2)
+    lab.says(1, retraction(FAR))
+    lab.wait(QUIET.sweep_s + QUIET.source_s)
+    assert lab.count("destinations") == 1

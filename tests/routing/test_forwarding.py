@@ -3,6 +3,7 @@
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.snapshot import RouteSnapshot
+from mycelium.wire.distance import INFINITY
 from tests.routing.engines import address
 from tests.routing.lab import RoutingLab, retraction, seq, update
 
@@ -105,3 +106,11 @@ def test_snapshots_tell_selected_from_fallback_routes() -> None:
     lab.says(2, update(FAR, 100))
     assert lab.engine.selected_routes() == [RouteSnapshot(address(FAR), address(1), 60, 50, seq(), True, True)]
     assert lab.engine.fallback_routes() == [RouteSnapshot(address(FAR), address(2), 110, 100, seq(), False, False)]
+
+
+def test_a_neighbour_from_which_a_node_is_too_far_is_no_alternate() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.says(2, update(FAR, INFINITY - 1))
+    assert (lab.next_hop(FAR), lab.engine.forwarding.alternate(address(FAR))) == (1, None)

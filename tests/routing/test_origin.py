@@ -2,7 +2,8 @@
 
 from msgspec.structs import replace
 
-from mycelium.routing.duplicate import jump_past
+from mycelium.routing.duplicate import Claim, jump_past
+from mycelium.wire.announcement import SEQUENCE_LIMIT
 from mycelium.wire.control import SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
 from tests.routing.engines import address, announcement
@@ -80,3 +81,25 @@ def test_a_counter_that_runs_out_carries_into_the_epoch() -> None:
     lab.says(1, SeqnoRequest(address(0), lab.engine.sequence + 1, 5))
     lab.wait(0.2)
     assert lab.engine.sequence == jump_past(last.sequence) + 1
+
+
+def test_an_origin_that_yields_to_another_host_with_its_key_jumps_no_more() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    shown = seq(3, 50)
+    for _ in range(5):
+        lab.says(1, Update(address(0), distance(shown, INFINITY), announcement(0, shown)))
+        lab.wait(2.5)
+        shown = jump_past(max(shown, lab.engine.sequence))
+    assert lab.engine.claim is Claim.YIELDS
+    before = lab.engine.sequence
+    lab.says(1, Update(address(0), distance(shown, INFINITY), announcement(0, shown)))
+    lab.wait(2.5)
+    assert lab.engine.sequence == before
+
+
+def test_an_origin_at_the_last_sequence_of_all_stays_there() -> None:
+    lab = RoutingLab()
+    lab.engine._origin.sequence = last = SEQUENCE_LIMIT - 1
+    lab.wait(3 * 3_600.0)
+    assert lab.engine.sequence == last

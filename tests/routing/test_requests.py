@@ -256,3 +256,14 @@ def test_requests_that_wait_are_bounded_and_those_beyond_the_bound_counted(monke
     lab.says(1, *(retraction(name) for name in range(FAR, FAR + 5)))
     assert len(lab.requests(lab.flush())) == lab.count("pending_requests") == 3
     assert lab.count("requests_dropped") == 2
+
+
+def test_requests_of_others_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(requests_module, "PENDING_REQUESTS", 1)
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50), update(FAR + 1, 50))
+    lab.flush()
+    lab.says(2, ask(1), SeqnoRequest(address(FAR + 1), seq(1), 9))
+    assert lab.requests(lab.flush()) == [(1, ask(1, hops=9))]
+    assert lab.count("requests_dropped") == 1

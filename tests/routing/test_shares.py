@@ -116,3 +116,24 @@ def test_a_single_neighbour_may_fill_the_table() -> None:
         lab.wait(0.1)
     assert lab.count("destinations") == ROWS
     assert lab.count("rows_evicted") == 0
+
+
+def test_nobody_is_over_its_share_of_a_table_that_many_fill_alike() -> None:
+    lab = RoutingLab()
+    neighbours = range(1, 21)
+    each = ROWS // (len(neighbours) + 1)
+    lab.up(*neighbours)
+    for neighbour in neighbours:
+        lab.says(neighbour, *(update(1_000 * neighbour + name, 5) for name in range(each)))
+        lab.wait(0.1)
+    assert lab.count("destinations") == 1 + each * len(neighbours) > ROWS - ROWS // 16
+    assert (lab.count("over_share"), lab.count("rows_evicted")) == (0, 0)
+
+
+def test_who_brings_more_than_its_share_of_nodes_that_are_talked_to_may_bring_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lab = RoutingLab()
+    monkeypatch.setattr(lab.engine._acquisition._shares, "_keeps", lambda node: True)
+    flooded(lab)
+    assert (lab.count("over_share"), lab.count("rows_evicted")) == (0, 0)
