@@ -344,7 +344,8 @@ class RoutingEngine:
             metrics.add_gauge(METRIC_PREFIX + name, help, partial(read, self))
 
     def _advance_sequence(self, *, now: float) -> None:
-        if now >= self._origin.deadline and self._origin.advance(now=now):
+        if now >= self._origin.deadline:
+            self._origin.advance(now=now)
             # Direct neighbours get it at once, or their routes to us would have an older sequence than others (RFC 8966 3.7.2).
             self._table.own.learn(self._origin.announcement, now=now)
             self._advertiser.mark(self._table.own, now=now)

@@ -70,10 +70,8 @@ class Origin:
             self._jump_past = max(self._jump_past, sequence)
             self._arm()
 
-    def advance(self, *, now: float) -> bool:
-        """Increases the sequence if that is due; tells whether it did."""
-        if now < self.deadline:
-            return False
+    def advance(self, *, now: float) -> None:
+        """Increases the sequence, which is due."""
         jumps = now >= self._jump_at()
         sequence = jump_past(self._jump_past) if jumps else self.sequence + 1
         if jumps:
@@ -88,7 +86,6 @@ class Origin:
             self._counters.sequence_bumps += 1
             self.duplicates.issued(sequence)
         self._arm()
-        return True
 
     def _arm(self) -> None:
         self.deadline = min(self._hourly_at, self._wanted_at, self._jump_at())
