@@ -48,7 +48,7 @@ HALF_OPEN_HANDSHAKES: Final = 256  # handshakes that wait for message 3; a new o
 # messages of handshakes of which parts have come, one of each address, 1.3 KB each; the oldest gives way
 PARTIAL_HANDSHAKES: Final = 256
 HANDSHAKES_PER_SECOND: Final = 50  # answered without a cookie; further initiators must return one first
-REMEMBERED_EPHEMERALS: Final = 4_096  # ephemeral keys of accepted handshakes; a replayed message 1 gets no answer
+MESSAGES_1_REMEMBERED: Final = 4_096  # digests of accepted first messages; a replayed one gets no answer
 HANDSHAKES_PER_SECOND_WITH_COOKIE: Final = 200  # answered to initiators that returned a cookie: a tenth of a slow core
 # answered to initiators with a cookie, from one IPv4 address or IPv6 /64; twice, four times as many from wider networks
 HANDSHAKES_PER_SECOND_AND_SUBNET: Final = 20

@@ -114,13 +114,15 @@ def frame(suite: int, key: bytes, index: bytes) -> bytes:
 
 
 def mac_1(body: bytes, psk: bytes) -> bytes:
-    """Section 5.3."""
-    return keyed(4, body, hashlib.blake2b(b"mycelium link mac 1\0" + psk, digest_size=32).digest())
+    """Section 5.3, to whoever answers, two minutes after the beginning of 1970 at most."""
+    key = hashlib.blake2b(b"mycelium link mac 1\0" + psk + bytes(32) + bytes(8), digest_size=32).digest()
+    return keyed(4, hashlib.blake2b(body, digest_size=32).digest(), key)
 
 
 def mac_2(body: bytes, psk: bytes, cookie: bytes) -> bytes:
     """Section 5.3."""
-    return keyed(4, body, hashlib.blake2b(b"mycelium link mac 2\0" + psk + cookie, digest_size=32).digest())
+    key = hashlib.blake2b(b"mycelium link mac 2\0" + psk + cookie, digest_size=32).digest()
+    return keyed(4, hashlib.blake2b(body, digest_size=32).digest(), key)
 
 
 def link(given: Inputs) -> dict[str, bytes]:

@@ -219,7 +219,7 @@ def test_the_examples_are_the_codes() -> None:
         encode_item(SeqnoRequest(identity.address, sequence + 1, 64)),
         encode_item(RouteRequest(ANY_NODE)),
         encode_item(Digest(held, 1)),
-        blake2b(b"mycelium link mac 1\x00" + bytes(32), size=32),
+        blake2b(b"mycelium link mac 1\x00" + bytes(64) + b"\xff" * 8, size=32),
     ]
     (table,) = tables("example")
     assert [data.strip("`") for _, data in table.rows] == [data.hex() for data in expected]

@@ -1,16 +1,22 @@
 """Admission of first handshake messages, before any public-key operation.
 
-Message 1 ends with two macs of 4 bytes, as in WireGuard (whitepaper, 5.4.4 and 5.4.7). Mac 1 is keyed with H(label, psk).
-Without a valid one there is no answer, so a private network is silent towards strangers. Beyond a rate of handshakes, the
-answer is a cookie: BLAKE2b-32 of the source address under a secret that changes every two minutes. Mac 2, zeros without a
-cookie, is keyed with H(label, psk, cookie): its sender receives datagrams at its address, and is then rate-limited by its
-subnet. No state is kept before that. A mac 2 that is wrong is worth no less than none, so that forged cookies harm nobody.
+Message 1 ends with two macs of 4 bytes, as in WireGuard (whitepaper, 5.4.4 and 5.4.7). Mac 1 is keyed with H(label, psk, key of
+the responder or zeros, time of day in periods of two minutes). Without a valid one there is no answer, so a private network is
+silent towards strangers, and a recorded message is worth something to them for minutes only, and at no other node than its own
+if the initiator knew that one's key. A message 1 is answered once.
+
+An initiator that hears nothing asks for a cookie by a mac 1 that names no time: its clock may be wrong, or somebody else may
+have used its message. Beyond a rate of handshakes, all have to bring a cookie. It is BLAKE2b-32 of the source address under a
+secret that changes every two minutes. Mac 2, zeros without a cookie, is keyed with H(label, psk, cookie): its sender knows the
+psk, is alive and receives datagrams at its address, and is then rate-limited by its subnet. No state is kept before that. A
+mac 2 that is wrong is worth no less than none, so that forged cookies harm nobody.
 
 A cookie datagram names the mac 1 that it answers, and has a mac keyed with H(label, psk, `e` of message 1), which only a host
 that saw message 1 and knows the network's key can compute.
 """
 
 import hmac
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import inf
 from typing import Final, NamedTuple
@@ -24,7 +30,7 @@ from mycelium.limits import (
     HANDSHAKES_PER_SECOND,
     HANDSHAKES_PER_SECOND_AND_SUBNET,
     HANDSHAKES_PER_SECOND_WITH_COOKIE,
-    REMEMBERED_EPHEMERALS,
+    MESSAGES_1_REMEMBERED,
 )
 from mycelium.subnets import SubnetRates
 from mycelium.timing import TokenBucket
@@ -39,12 +45,15 @@ from mycelium.wire.datagram import (
 
 MAC_BYTES: Final = 4  # of each mac of message 1; strangers are looked at too slowly to guess one
 COOKIE_MAC_BYTES: Final = 8
+PERIOD_S: Final = 120.0  # resolution of the time of day; one period more or less is allowed
+ASKING: Final = (1 << 64) - 1  # in place of the period, of who asks for a cookie
 COOKIE_SECRET_BYTES: Final = 32
 COOKIE_SECRET_PERIOD_S: Final = 120.0
 
 _MAC_1_LABEL: Final = b"mycelium link mac 1\x00"
 _MAC_2_LABEL: Final = b"mycelium link mac 2\x00"
 _COOKIE_LABEL: Final = b"mycelium cookie mac 1\x00"
+_NO_KEY: Final = bytes(EXCHANGE_BYTES)
 _NO_MAC: Final = bytes(MAC_BYTES)
 _BODY: Final = slice(HANDSHAKE_1_BYTES - 2 * MAC_BYTES)  # what the macs of message 1 cover
 _MAC_1: Final = slice(-2 * MAC_BYTES, -MAC_BYTES)
@@ -52,20 +61,26 @@ _MAC_2: Final = slice(-MAC_BYTES, None)
 _EPHEMERAL: Final = slice(HANDSHAKE_1_HEAD.size, HANDSHAKE_1_HEAD.size + EXCHANGE_BYTES)
 
 
-def seal_message_1(body: bytes, psk: bytes) -> bytes:
-    """Returns message 1 with mac 1, and without mac 2."""
-    return body + _mac_1(body, psk) + _NO_MAC
+def seal_message_1(body: bytes, psk: bytes, responder: bytes | None = None, *, period: int) -> bytes:
+    """Returns message 1 without a cookie: for the holder of an X25519 key or whoever answers, in a period or ASKING."""
+    return body + _mac(digest_of(body), _mac_1_key(psk, responder or _NO_KEY, period)) + _NO_MAC
 
 
-def add_cookie(datagram: bytes, message_1: bytes, psk: bytes) -> bytes:
-    """Returns message 1 with the cookie of a datagram in its mac 2; raises HandshakeError if that does not answer it."""
+def digest_of(message_1: bytes) -> bytes:
+    """Returns what tells a message 1 from all others: a hash of all but its macs, which may be absent."""
+    return blake2b(message_1[_BODY], size=32)
+
+
+def add_cookie(datagram: bytes, messages_1: Collection[bytes], psk: bytes) -> bytes:
+    """Returns the message 1 that a cookie datagram answers with the cookie in its mac 2; raises HandshakeError for none."""
     if len(datagram) != COOKIE_DATAGRAM.size or datagram[0] != COOKIE:
         raise HandshakeError("not a cookie for this message 1")
     _, _, answered, cookie, mac = COOKIE_DATAGRAM.unpack(datagram)
-    expected = _cookie_mac(datagram[:-COOKIE_MAC_BYTES], psk, message_1[_EPHEMERAL])
-    if answered != message_1[_MAC_1] or not hmac.compare_digest(mac, expected):
-        raise HandshakeError("the cookie does not answer this message 1")
-    return message_1[:-MAC_BYTES] + _mac_2(message_1[_BODY], psk, cookie)
+    for message_1 in messages_1:
+        expected = _cookie_mac(datagram[:-COOKIE_MAC_BYTES], psk, message_1[_EPHEMERAL])
+        if answered == message_1[_MAC_1] and hmac.compare_digest(mac, expected):
+            return message_1[:-MAC_BYTES] + _mac(digest_of(message_1), _mac_2_key(psk, cookie))
+    raise HandshakeError("the cookie does not answer this message 1")
 
 
 class Admission(NamedTuple):
@@ -80,10 +95,12 @@ class GateCounters:
     """First handshake messages by outcome, since the node started."""
 
     handshakes_accepted: int = counter("First handshake messages answered.")
-    handshakes_sent_a_cookie: int = counter("First handshake messages answered with a cookie, under load.")
+    handshakes_sent_a_cookie: int = counter(
+        "First handshake messages answered with a cookie: under load, or as their sender asked for one."
+    )
     handshakes_malformed: int = counter("First handshake messages dropped: malformed, or of another version.")
     handshakes_without_mac: int = counter(
-        "First handshake messages dropped: no valid MAC, as from nodes with another network key."
+        "First handshake messages dropped: no valid MAC, as from nodes with another network key, or an old recording."
     )
     handshakes_replayed: int = counter("First handshake messages dropped: replayed.")
     handshakes_over_budget: int = counter("First handshake messages dropped: too many, in spite of a cookie.")
@@ -93,58 +110,92 @@ class HandshakeGate:
     """Decides about each message 1 before anything is spent on it. `counters` tells how many went which way."""
 
     __slots__ = (
+        "_asking_key",
+        "_clock_keys",
         "_entropy",
-        "_ephemerals",
+        "_own_key",
+        "_period",
         "_previous_secret",
         "_proven",
         "_psk",
         "_secret",
         "_secret_since",
+        "_seen",
         "_subnets",
         "_unproven",
         "counters",
+        "unix_offset_s",
     )
 
-    def __init__(self, *, psk: bytes, entropy: Entropy) -> None:
+    def __init__(self, *, psk: bytes, own_key: bytes, entropy: Entropy) -> None:
+        self.unix_offset_s = 0.0  # the time of day, in seconds since 1970, less `now`
         self._psk = psk
+        self._own_key = own_key
         self._entropy = entropy
+        self._asking_key = _mac_1_key(psk, _NO_KEY, ASKING)
+        self._clock_keys: list[bytes] = []  # of mac 1 in the periods around `_period`
+        self._period = -1
         self._secret = self._previous_secret = b""
         self._secret_since = -inf
         self._unproven = TokenBucket(HANDSHAKES_PER_SECOND, now=0.0)
         self._proven = TokenBucket(HANDSHAKES_PER_SECOND_WITH_COOKIE, now=0.0)
         self._subnets = SubnetRates(HANDSHAKES_PER_SECOND_AND_SUBNET, burst=HANDSHAKES_PER_SECOND_AND_SUBNET)
-        self._ephemerals: dict[bytes, None] = {}  # of the messages accepted last, oldest first
+        self._seen: dict[bytes, None] = {}  # digests of the messages accepted last, with the source if by a cookie
         self.counters = GateCounters()
+
+    def period(self, *, now: float) -> int:
+        """Returns the number of the present period of the time of day."""
+        return max(int((now + self.unix_offset_s) // PERIOD_S), 0)
 
     def admit(self, datagram: bytes, *, source: bytes | str, now: float) -> Admission:
         """Decides about a message 1; `source` is the address it came from, 4 or 16 bytes or numeric text."""
         outcome = self._judge(datagram, source, now=now)
         name = f"handshakes_{outcome}"
         setattr(self.counters, name, getattr(self.counters, name) + 1)
-        if outcome == "accepted":
-            self._remember(datagram[_EPHEMERAL])
-            return Admission(accepted=True)
-        if outcome == "sent_a_cookie":
-            return Admission(accepted=False, cookie=self._cookie_datagram(datagram, source))
-        return Admission(accepted=False)
+        cookie = self._cookie_datagram(datagram, source) if outcome == "sent_a_cookie" else None
+        return Admission(outcome == "accepted", cookie)
 
     def _judge(self, datagram: bytes, source: bytes | str, *, now: float) -> str:
         if len(datagram) != HANDSHAKE_1_BYTES or datagram[0] != HANDSHAKE_1 or datagram[1] != PROTOCOL_VERSION:
             return "malformed"
-        body = datagram[_BODY]
-        if not hmac.compare_digest(datagram[_MAC_1], _mac_1(body, self._psk)):
+        digest, mac_1, mac_2 = digest_of(datagram), datagram[_MAC_1], datagram[_MAC_2]
+        self._follow_clock(now=now)
+        is_timely = any(hmac.compare_digest(mac_1, _mac(digest, key)) for key in self._clock_keys)
+        if not is_timely and not hmac.compare_digest(mac_1, _mac(digest, self._asking_key)):
             return "without_mac"
-        if datagram[_EPHEMERAL] in self._ephemerals:
-            return "replayed"
         self._rotate_secret(now=now)
-        if not self._carries_cookie(body, datagram[_MAC_2], source):
-            return "accepted" if self._unproven.take(now=now) else "sent_a_cookie"
-        has_budget = self._subnets.take(source, now=now) and self._proven.take(now=now)
-        return "accepted" if has_budget else "over_budget"
+        if self._carries_cookie(digest, mac_2, source):
+            return self._accept_proven(digest, source, now=now)
+        if not is_timely:
+            return "sent_a_cookie"
+        if digest in self._seen:
+            return "replayed"
+        if not self._unproven.take(now=now):
+            return "sent_a_cookie"
+        self._remember(digest)
+        return "accepted"
 
-    def _carries_cookie(self, body: bytes, mac_2: bytes, source: bytes | str) -> bool:
+    def _accept_proven(self, digest: bytes, source: bytes | str, *, now: float) -> str:
+        key = digest + _bytes_of(source)
+        if key in self._seen:
+            return "replayed"
+        if not (self._subnets.take(source, now=now) and self._proven.take(now=now)):
+            return "over_budget"
+        self._remember(key)
+        return "accepted"
+
+    def _follow_clock(self, *, now: float) -> None:
+        period = self.period(now=now)
+        if period != self._period:
+            self._period = period
+            near = range(max(period - 1, 0), period + 2)
+            self._clock_keys = [_mac_1_key(self._psk, key, one) for key in (self._own_key, _NO_KEY) for one in near]
+
+    def _carries_cookie(self, digest: bytes, mac_2: bytes, source: bytes | str) -> bool:
+        if mac_2 == _NO_MAC:
+            return False
         cookies = [_cookie(secret, source) for secret in (self._secret, self._previous_secret)]
-        return any(hmac.compare_digest(mac_2, _mac_2(body, self._psk, cookie)) for cookie in cookies)
+        return any(hmac.compare_digest(mac_2, _mac(digest, _mac_2_key(self._psk, cookie))) for cookie in cookies)
 
     def _cookie_datagram(self, message_1: bytes, source: bytes | str) -> bytes:
         sender_index = HANDSHAKE_1_HEAD.unpack_from(message_1)[4]
@@ -161,18 +212,22 @@ class HandshakeGate:
         self._secret = self._entropy(COOKIE_SECRET_BYTES)
         self._secret_since = now
 
-    def _remember(self, ephemeral: bytes) -> None:
-        if len(self._ephemerals) >= REMEMBERED_EPHEMERALS:
-            del self._ephemerals[next(iter(self._ephemerals))]
-        self._ephemerals[ephemeral] = None
+    def _remember(self, key: bytes) -> None:
+        if len(self._seen) >= MESSAGES_1_REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        self._seen[key] = None
 
 
-def _mac_1(body: bytes, psk: bytes) -> bytes:
-    return blake2b(body, size=MAC_BYTES, key=blake2b(_MAC_1_LABEL + psk, size=32))
+def _mac(digest: bytes, key: bytes) -> bytes:
+    return blake2b(digest, size=MAC_BYTES, key=key)
 
 
-def _mac_2(body: bytes, psk: bytes, cookie: bytes) -> bytes:
-    return blake2b(body, size=MAC_BYTES, key=blake2b(_MAC_2_LABEL + psk + cookie, size=32))
+def _mac_1_key(psk: bytes, responder: bytes, period: int) -> bytes:
+    return blake2b(_MAC_1_LABEL + psk + responder + period.to_bytes(8, "big"), size=32)
+
+
+def _mac_2_key(psk: bytes, cookie: bytes) -> bytes:
+    return blake2b(_MAC_2_LABEL + psk + cookie, size=32)
 
 
 def _cookie_mac(data: bytes, psk: bytes, ephemeral: bytes) -> bytes:
@@ -180,4 +235,8 @@ def _cookie_mac(data: bytes, psk: bytes, ephemeral: bytes) -> bytes:
 
 
 def _cookie(secret: bytes, source: bytes | str) -> bytes:
-    return blake2b(source.encode() if isinstance(source, str) else source, size=32, key=secret)
+    return blake2b(_bytes_of(source), size=32, key=secret)
+
+
+def _bytes_of(source: bytes | str) -> bytes:
+    return source.encode() if isinstance(source, str) else source

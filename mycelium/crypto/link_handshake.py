@@ -18,7 +18,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from mycelium.crypto.cookies import add_cookie, seal_message_1
+from mycelium.crypto.cookies import ASKING, add_cookie, seal_message_1
 from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig, agreed_keys, choose_suite, require_offered
 from mycelium.crypto.noise import PeerKeys, SymmetricState, new_ephemeral, new_kem_ephemeral
 from mycelium.crypto.primitives import EXCHANGE_BYTES, KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_BYTES
@@ -51,10 +51,10 @@ _S3_END: Final = HANDSHAKE_3_HEAD.size + PUBLIC_KEY_BYTES + TAG_BYTES
 class LinkInitiator:
     """Starts a handshake: send `message_1`, feed the answers, send the message 3 that `receive_message_2` returns.
 
-    `pin` is the X25519 key that the neighbour must have.
+    `pin` is the X25519 key that the neighbour must have, `period` the present one of `HandshakeGate`.
     """
 
-    def __init__(self, config: HandshakeConfig, *, local_index: int, pin: bytes | None) -> None:
+    def __init__(self, config: HandshakeConfig, *, local_index: int, pin: bytes | None, period: int) -> None:
         self._config = config
         self._local_index = local_index
         self._pin = pin
@@ -64,11 +64,12 @@ class LinkInitiator:
         body = head + self._ephemeral.public + self._kem.public
         self._state = _state_after_message_1(body, config)
         self._is_complete = False
-        self.message_1 = seal_message_1(body, config.psk)
+        self.message_1 = seal_message_1(body, config.psk, pin, period=period)
+        self.asking_message_1 = seal_message_1(body, config.psk, period=ASKING)  # for a cookie
 
     def answer_cookie(self, datagram: bytes) -> bytes:
-        """Returns message 1 with a cookie; raises HandshakeError if the datagram does not answer `message_1`."""
-        return add_cookie(datagram, self.message_1, self._config.psk)
+        """Returns message 1 with a cookie; raises HandshakeError if the datagram answers none of ours."""
+        return add_cookie(datagram, (self.message_1, self.asking_message_1), self._config.psk)
 
     def receive_message_2(self, datagram: bytes) -> tuple[bytes, AgreedKeys]:
         """Returns message 3 and the keys; raises HandshakeError, and then still waits for the genuine message 2.

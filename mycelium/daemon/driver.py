@@ -14,6 +14,7 @@ What every driver owes its node, this one and that of the virtual network (sim/n
 - After each call it arms one timer for `next_deadline()`, when it calls `handle_timeout`. Late is legal, early is harmless.
 - If the process did not run for a while, datagrams that arrived meanwhile are handed over before the timer is handled, with
   the time that each has waited.
+- It tells the node's handshakes the time of day, where that is not `now` itself, soon after it was set.
 - It reports what the host knows about its network (`network_changed`, `host_lost`). At the end it calls `close` and sends
   what is in the outbox.
 """
@@ -21,7 +22,7 @@ What every driver owes its node, this one and that of the virtual network (sim/n
 import asyncio
 from collections.abc import Callable
 from math import inf
-from time import monotonic
+from time import monotonic, time
 from typing import Final
 
 from mycelium.daemon.sleep import SleepWatch, slept_s
@@ -83,7 +84,7 @@ class Driver:
             self._loop.add_reader(transport.fileno(), self._on_transport, transport)
         if self._tun is not None:
             self.attach(self._tun)
-        self.act(lambda now: None)
+        self.act(lambda now: self._node.handshakes.set_clock(time(), now=now))
 
     def attach(self, tun: TunDevice) -> None:
         """Begins to read a TUN device."""
@@ -276,6 +277,7 @@ class Driver:
             self._catch_up()
         if self._sleep.has_slept(slept_s(), late_s):
             self._node.resumed(now=now)
+        self._node.handshakes.set_clock(time(), now=now)  # an operator or NTP may have set it
         self._transports.handle_timeout(self._node.endpoints_in_use, now=now)
         if self._node.next_deadline() <= now:
             self._node.handle_timeout(now=now)

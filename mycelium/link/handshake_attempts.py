@@ -13,8 +13,13 @@ from mycelium.timing import Backoff
 RESPONDER_PATIENCE_S: Final = 10.0
 # copies of message 1 that are sent whole alone, before the path may be too narrow for it
 WHOLE_ONLY: Final = 2
+# Copies of message 1 that name the time of day; whoever gets no answer to them asks for a cookie: its clock may be wrong.
+TIMELY_COPIES: Final = 4
 # What is said of a datagram to the neighbour holds for those sent this much later: hosts send few ICMP errors a second.
 REPORT_VALID_S: Final = 4.5
+
+
+Question = tuple[Endpoint, bytes]  # where a message 1 came from, its digest
 
 
 class InitiatorAttempt:
@@ -24,6 +29,7 @@ class InitiatorAttempt:
         "answered",
         "backoff",
         "cookies",
+        "copies",
         "endpoint",
         "give_up",
         "is_narrow",
@@ -45,6 +51,7 @@ class InitiatorAttempt:
         self.give_up = now + patience_s
         self.whole_sends = WHOLE_ONLY if may_be_narrow(endpoint) else inf  # before parts are sent too
         self.is_narrow = False  # this host's interface is too narrow for the whole message
+        self.copies = 0  # of message 1 that were sent
         self.cookies = 0  # that have come since the last copy of message 1
         self.with_cookie: bytes | None = None  # message 1 with one of them, sent along with the next copy
         self.answered = ""  # what came in place of a valid message 2
@@ -62,14 +69,12 @@ class InitiatorAttempt:
 class ResponderAttempt:
     """A handshake that this node has answered."""
 
-    __slots__ = ("endpoint", "ephemeral", "forget", "is_narrow", "message_2", "noise", "replies")
+    __slots__ = ("endpoint", "forget", "is_narrow", "message_2", "noise", "question", "replies")
 
-    def __init__(
-        self, noise: LinkResponder, endpoint: Endpoint, ephemeral: bytes, message_2: bytes, *, now: float
-    ) -> None:
+    def __init__(self, noise: LinkResponder, question: Question, message_2: bytes, *, now: float) -> None:
         self.noise = noise
-        self.endpoint = endpoint
-        self.ephemeral = ephemeral
+        self.question = question
+        self.endpoint = question[0]
         self.message_2 = message_2
         self.replies = [0, 0]  # whole, and in parts
         self.is_narrow = False  # message 2 was sent in parts

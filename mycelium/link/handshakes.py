@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from msgspec import Struct
 
 from mycelium.counters import counter
-from mycelium.crypto.cookies import HandshakeGate
+from mycelium.crypto.cookies import HandshakeGate, digest_of
 from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig
 from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
 from mycelium.endpoint import Endpoint, is_same_remote
@@ -28,7 +28,7 @@ from mycelium.link.causes import (
     other_version,
     wrong_key,
 )
-from mycelium.link.handshake_attempts import InitiatorAttempt, ResponderAttempt
+from mycelium.link.handshake_attempts import TIMELY_COPIES, InitiatorAttempt, Question, ResponderAttempt
 from mycelium.link.handshake_parts import HandshakeParts, cut, may_be_narrow
 from mycelium.outbox import Outbox
 from mycelium.timing import Backoff
@@ -36,7 +36,6 @@ from mycelium.wire.datagram import (
     COOKIE,
     HANDSHAKE_1,
     HANDSHAKE_1_BYTES,
-    HANDSHAKE_1_HEAD,
     HANDSHAKE_2,
     HANDSHAKE_3,
     HANDSHAKE_PART,
@@ -49,8 +48,6 @@ RETRANSMIT_CEILING_S: Final = 0.5
 RETRANSMIT_JITTER: Final = 0.1
 INITIATOR_PATIENCE_S: Final = 6.0
 REPLIES_PER_HANDSHAKE: Final = 5  # copies of message 2, each for one copy of message 1, and as many in parts
-
-_EPHEMERAL: Final = slice(HANDSHAKE_1_HEAD.size, HANDSHAKE_1_HEAD.size + 32)
 
 
 class Pace(Struct, frozen=True):
@@ -110,16 +107,20 @@ class Handshakes:
         self._rng = rng
         self._outbox = outbox
         self._new_index = new_index
-        self._gate = HandshakeGate(psk=config.psk, entropy=config.entropy)
+        self._gate = HandshakeGate(psk=config.psk, own_key=config.identity.exchange_public_key, entropy=config.entropy)
         self._initiations: dict[int, InitiatorAttempt] = {}
         self._responses: dict[int, ResponderAttempt] = {}
-        self._response_of: dict[bytes, int] = {}  # ephemeral key of message 1 -> our index
+        self._response_of: dict[Question, int] = {}  # our index
         self._completed: deque[int] = deque(maxlen=HANDSHAKES_REMEMBERED)  # our indices, newest last
         self._failed: list[Failed] = []
         self._parts = HandshakeParts()
         self.is_paused = False  # while True, no handshake is answered
         self.counters = HandshakeCounters()
         self.gate_counters = self._gate.counters
+
+    def set_clock(self, unix_s: float, *, now: float) -> None:
+        """Takes the time of day, in seconds since 1970. A wrong one makes handshakes slower."""
+        self._gate.unix_offset_s = unix_s - now
 
     def holds(self, index: int) -> bool:
         """Tells whether an index belongs to a handshake."""
@@ -131,7 +132,7 @@ class Handshakes:
         Returns its index, which the keys will have as `local_index`.
         """
         index = self._new_index()
-        noise = LinkInitiator(self._config, local_index=index, pin=pin)
+        noise = LinkInitiator(self._config, local_index=index, pin=pin, period=self._gate.period(now=now))
         backoff = Backoff(
             pace.first_s,
             factor=pace.factor,
@@ -243,7 +244,8 @@ class Handshakes:
             self._send(endpoint, part)
 
     def _send_message_1(self, one: InitiatorAttempt, *, now: float) -> None:
-        self._send_copy(one, one.noise.message_1)
+        self._send_copy(one, one.noise.message_1 if one.copies < TIMELY_COPIES else one.noise.asking_message_1)
+        one.copies += 1
         if one.with_cookie is not None:
             self._send_copy(one, one.with_cookie)
         one.whole_sends -= 1
@@ -257,9 +259,11 @@ class Handshakes:
             self._send_parts(one.endpoint, message_1)
 
     def _receive_message_1(self, endpoint: Endpoint, data: bytes, *, in_parts: bool, now: float) -> None:
-        known = self._responses.get(self._response_of.get(data[_EPHEMERAL], 0))
+        question = endpoint, digest_of(data)
+        known = self._responses.get(self._response_of.get(question, 0))
         if known is not None:
-            self._answer_again(known, endpoint, in_parts=in_parts)
+            if known.replies[in_parts] < REPLIES_PER_HANDSHAKE:
+                self._answer(known, in_parts=in_parts)
             return
         admission = self._gate.admit(data, source=endpoint.host, now=now)
         if admission.cookie is not None:
@@ -271,9 +275,8 @@ class Handshakes:
         message_2 = noise.receive_message_1(data)
         if len(self._responses) >= HALF_OPEN_HANDSHAKES:
             self._forget_response(next(iter(self._responses)))
-        ephemeral = data[_EPHEMERAL]
-        response = self._responses[index] = ResponderAttempt(noise, endpoint, ephemeral, message_2, now=now)
-        self._response_of[ephemeral] = index
+        response = self._responses[index] = ResponderAttempt(noise, question, message_2, now=now)
+        self._response_of[question] = index
         self._answer(response, in_parts=in_parts)
 
     def _answer(self, response: ResponderAttempt, *, in_parts: bool) -> None:
@@ -284,11 +287,6 @@ class Handshakes:
         else:
             self._send(response.endpoint, response.message_2)
         response.replies[in_parts] += 1
-
-    def _answer_again(self, response: ResponderAttempt, endpoint: Endpoint, *, in_parts: bool) -> None:
-        """Repeats message 2, which the initiator missed. A copy of message 1 from another address is a replay: no answer."""
-        if endpoint == response.endpoint and response.replies[in_parts] < REPLIES_PER_HANDSHAKE:
-            self._answer(response, in_parts=in_parts)
 
     def _receive_message_2(self, endpoint: Endpoint, data: bytes, *, in_parts: bool) -> Completed | None:
         index = int.from_bytes(data[8:12], "big")
@@ -362,7 +360,7 @@ class Handshakes:
         if one is None or not is_same_remote(one.endpoint, endpoint):
             raise HandshakeError("cookie for no handshake of ours")
         message_1 = one.noise.answer_cookie(data)
-        one.answered = BUSY
+        one.answered = one.answered or BUSY
         one.cookies += 1
         if one.cookies == 1:
             self._send_copy(one, message_1)
@@ -371,4 +369,4 @@ class Handshakes:
 
     def _forget_response(self, index: int) -> None:
         response = self._responses.pop(index)
-        self._response_of.pop(response.ephemeral, None)
+        del self._response_of[response.question]

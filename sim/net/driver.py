@@ -8,6 +8,7 @@ What every driver owes its node:
 - After each call it arms one timer for `next_deadline()`, when it calls `handle_timeout`. Late is legal, early is harmless.
 - If the process did not run for a while, datagrams that arrived meanwhile are handed over before the timer is handled, with
   the time that each has waited.
+- It tells the node's handshakes the time of day, where that is not `now` itself, soon after it was set.
 - It reports what the host knows about its network (`network_changed`, `host_lost`). At the end it calls `close` and sends
   what is in the outbox.
 """

@@ -45,10 +45,11 @@ def link_initiator(
     network_id: bytes = NO_NETWORK_ID,
     suites: int = BOTH_SUITES,
     pin: bytes | None = None,
+    period: int = 0,
     seed: int = 1,
 ) -> LinkInitiator:
     config = config_of(identity, psk=psk, network_id=network_id, suites=suites, seed=seed)
-    return LinkInitiator(config, local_index=0x11111111, pin=pin)
+    return LinkInitiator(config, local_index=0x11111111, pin=pin, period=period)
 
 
 def link_responder(

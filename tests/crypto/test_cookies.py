@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.crypto.cookies import COOKIE_SECRET_PERIOD_S, Admission, HandshakeGate
+from mycelium.crypto.cookies import COOKIE_SECRET_PERIOD_S, PERIOD_S, Admission, HandshakeGate, add_cookie
 from mycelium.crypto.handshake import NO_PSK
 from mycelium.errors import HandshakeError
 from mycelium.limits import (
     HANDSHAKES_PER_SECOND,
     HANDSHAKES_PER_SECOND_AND_SUBNET,
     HANDSHAKES_PER_SECOND_WITH_COOKIE,
-    REMEMBERED_EPHEMERALS,
+    MESSAGES_1_REMEMBERED,
 )
 from mycelium.wire.datagram import COOKIE_BYTES, HANDSHAKE_1_BYTES
-from tests.crypto.support import carries, entropy_of, flip, link_initiator, link_responder
+from tests.crypto.support import ALICE, BOB, carries, entropy_of, flip, link_initiator, link_responder
 
 PSK = bytes(range(100, 132))
 HERE = "192.0.2.1"
@@ -24,18 +24,18 @@ ACCEPTED = Admission(accepted=True)
 SILENT = Admission(accepted=False)
 
 
-def new_gate(psk: bytes = NO_PSK) -> HandshakeGate:
-    return HandshakeGate(psk=psk, entropy=entropy_of(9))
+def new_gate(psk: bytes = NO_PSK, *, seed: int = 9) -> HandshakeGate:
+    return HandshakeGate(psk=psk, own_key=BOB.exchange_public_key, entropy=entropy_of(seed))
 
 
-def plain_message_1(seed: int) -> bytes:
-    return link_initiator(seed=seed).message_1
+def plain_message_1(seed: int, *, now: float = 0.0) -> bytes:
+    return link_initiator(seed=seed, period=int(now // PERIOD_S)).message_1
 
 
 def exhaust(gate: HandshakeGate, *, now: float, first_seed: int = 1_000) -> None:
     """Uses up what is answered without a cookie."""
     for seed in range(first_seed, first_seed + HANDSHAKES_PER_SECOND):
-        assert gate.admit(plain_message_1(seed), source="198.51.100.1", now=now) == ACCEPTED
+        assert gate.admit(plain_message_1(seed, now=now), source="198.51.100.1", now=now) == ACCEPTED
 
 
 def counted(gate: HandshakeGate) -> dict[str, int]:
@@ -45,7 +45,7 @@ def counted(gate: HandshakeGate) -> dict[str, int]:
 def cookied_message_1(gate: HandshakeGate, source: str | bytes, *, seed: int, now: float) -> bytes:
     """Lets a gate under load ask for a cookie, and returns the message that brings it back."""
     initiator = link_initiator(seed=seed)
-    admission = gate.admit(initiator.message_1, source=source, now=now)
+    admission = gate.admit(initiator.asking_message_1, source=source, now=now)
     assert admission.cookie is not None
     return initiator.answer_cookie(admission.cookie)
 
@@ -55,7 +55,7 @@ def test_a_message_with_a_valid_mac_is_accepted_once() -> None:
 
     assert gate.admit(message_1, source=HERE, now=0.0) == ACCEPTED
     assert gate.admit(message_1, source=HERE, now=0.1) == SILENT
-    assert gate.admit(message_1, source="203.0.113.9", now=3_600.0) == SILENT
+    assert gate.admit(message_1, source="203.0.113.9", now=100.0) == SILENT
     assert counted(gate) == {"accepted": 1, "replayed": 2}
 
 
@@ -89,6 +89,43 @@ def test_another_type_or_version_draws_no_answer(position: int) -> None:
 
     assert gate.admit(flip(plain_message_1(1), position * 8), source=HERE, now=0.0) == SILENT
     assert counted(gate) == {"malformed": 1}
+
+
+@pytest.mark.parametrize(("periods", "accepted"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])
+def test_a_message_is_worth_something_for_minutes_only(periods: int, accepted: bool) -> None:
+    gate, message_1 = new_gate(PSK), link_initiator(psk=PSK, period=10).message_1
+    gate.unix_offset_s = (10 + periods) * PERIOD_S
+
+    assert gate.admit(message_1, source=HERE, now=0.5) == (ACCEPTED if accepted else SILENT)
+    assert counted(gate) == {"accepted" if accepted else "without_mac": 1}
+
+
+def test_a_message_to_the_holder_of_a_key_is_worth_nothing_at_others() -> None:
+    pinned = [link_initiator(psk=PSK, pin=identity.exchange_public_key).message_1 for identity in (BOB, ALICE)]
+
+    assert [new_gate(PSK).admit(one, source=HERE, now=0.0) for one in pinned] == [ACCEPTED, SILENT]
+
+
+def test_who_has_a_wrong_clock_or_a_used_message_is_let_in_by_a_cookie() -> None:
+    gate, initiator = new_gate(PSK), link_initiator(psk=PSK)
+    gate.unix_offset_s = 1e9
+    for source in (HERE, "203.0.113.9"):
+        asked = gate.admit(initiator.asking_message_1, source=source, now=0.0)
+        assert asked.cookie is not None
+        assert gate.admit(initiator.answer_cookie(asked.cookie), source=source, now=0.0) == ACCEPTED
+    assert asked.cookie is not None
+    assert gate.admit(initiator.answer_cookie(asked.cookie), source=source, now=0.0) == SILENT
+
+
+def test_a_stranger_can_make_nothing_of_the_cookie_that_a_recording_draws() -> None:
+    gate, recorded = new_gate(PSK), link_initiator(psk=PSK).asking_message_1
+    cookie = gate.admit(recorded, source=HERE, now=0.0).cookie
+    assert cookie is not None
+    with pytest.raises(HandshakeError):
+        add_cookie(cookie, [recorded], NO_PSK)
+
+    answered = gate.admit(recorded[:-4] + bytes(range(1, 5)), source=HERE, now=0.0)
+    assert not answered.accepted
 
 
 def test_under_load_a_cookie_is_asked_and_its_bearer_completes() -> None:
@@ -147,9 +184,11 @@ def test_a_cookie_is_good_for_the_address_it_was_given_to_only() -> None:
 
 
 def test_a_cookie_of_somebody_else_is_worth_no_less_than_none() -> None:
-    gate, other = new_gate(), HandshakeGate(psk=NO_PSK, entropy=entropy_of(3))
+    gate, other = new_gate(), new_gate(seed=3)
     exhaust(other, now=0.0)
-    messages = [cookied_message_1(other, HERE, seed=seed, now=0.0) for seed in (1, 2)]
+    initiators = [link_initiator(seed=seed) for seed in (1, 2)]
+    cookies = [other.admit(one.message_1, source=HERE, now=0.0).cookie for one in initiators]
+    messages = [one.answer_cookie(cookie or b"") for one, cookie in zip(initiators, cookies, strict=True)]
 
     assert gate.admit(messages[0], source=HERE, now=0.0) == ACCEPTED
     exhaust(gate, now=5.0)
@@ -198,7 +237,7 @@ def test_a_cookie_dies_two_rotations_on_however_busy_the_gate() -> None:
 def test_cookies_of_two_gates_differ() -> None:
     answers = []
     for seed in (1, 2):
-        gate = HandshakeGate(psk=NO_PSK, entropy=entropy_of(seed))
+        gate = new_gate(seed=seed)
         exhaust(gate, now=0.0)
         answers.append(gate.admit(plain_message_1(1), source=HERE, now=0.0).cookie)
 
@@ -274,10 +313,10 @@ def test_what_a_gate_remembers_is_bounded() -> None:
     gate = new_gate()
     first = plain_message_1(0)
     gate.admit(first, source=HERE, now=0.0)
-    for n in range(REMEMBERED_EPHEMERALS + 10):
+    for n in range(MESSAGES_1_REMEMBERED + 10):
         gate._remember(n.to_bytes(32, "big"))
 
-    assert len(gate._ephemerals) == REMEMBERED_EPHEMERALS
+    assert len(gate._seen) == MESSAGES_1_REMEMBERED
     assert gate.admit(first, source=HERE, now=1.0) == ACCEPTED
 
 

@@ -128,7 +128,7 @@ def test_a_message_1_with_a_flipped_bit_gets_nowhere() -> None:
     message_1 = initiator.message_1
 
     for bit in every_nth_bit(HANDSHAKE_1_BYTES - MAC_BYTES, 151):
-        gate = HandshakeGate(psk=NO_PSK, entropy=entropy_of(9))
+        gate = HandshakeGate(psk=NO_PSK, own_key=BOB.exchange_public_key, entropy=entropy_of(9))
         assert not gate.admit(flip(message_1, bit), source="192.0.2.1", now=0.0).accepted
 
 

@@ -104,10 +104,12 @@ def run_link(inputs: Inputs) -> dict[str, str]:
     psk = unhex(inputs, "psk")
     primitives = RecordedPrimitives(inputs)
     own, others = configs(inputs, primitives)
-    initiator = LinkInitiator(own, local_index=inputs["initiator_index"], pin=None)
+    initiator = LinkInitiator(own, local_index=inputs["initiator_index"], pin=None, period=0)
     responder = LinkResponder(others, local_index=inputs["responder_index"])
     outputs = {"message_1": initiator.message_1}
-    gate = HandshakeGate(psk=psk, entropy=ScriptedEntropy(unhex(inputs, "gate_entropy")))
+    gate = HandshakeGate(
+        psk=psk, own_key=others.identity.exchange_public_key, entropy=ScriptedEntropy(unhex(inputs, "gate_entropy"))
+    )
     for seed in range(HANDSHAKES_PER_SECOND):  # only a gate under load asks for a cookie
         gate.admit(link_initiator(psk=psk, seed=seed).message_1, source="", now=0.0)
     outputs["cookie_datagram"] = gate.admit(outputs["message_1"], source=inputs["source"], now=0.0).cookie or b""

@@ -117,7 +117,7 @@ class LinkEnd:
 
     def shake_hands(self, peer: "LinkEnd", at: str) -> None:
         """Completes a handshake as its initiator: message 3 is on its way when this returns."""
-        initiator = LinkInitiator(self.config, local_index=next(self._indices), pin=None)
+        initiator = LinkInitiator(self.config, local_index=next(self._indices), pin=None, period=0)
         index = next(peer._indices)
         responder = peer._responders[index] = LinkResponder(peer.config, local_index=index)
         message_3, keys = initiator.receive_message_2(responder.receive_message_1(initiator.message_1))

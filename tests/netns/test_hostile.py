@@ -2,6 +2,7 @@
 
 import random
 import re
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median
@@ -9,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from mycelium.crypto.cookies import seal_message_1
+from mycelium.crypto.cookies import PERIOD_S, seal_message_1
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.wire.datagram import CHUNK, FRAME, HANDSHAKE_1, HANDSHAKE_1_HEAD, PROTOCOL_VERSION, SUITE_AES_256_GCM
 from tests.lab.capture import Capture, Forger
@@ -105,7 +106,7 @@ def handshakes(captured: list[bytes], rng: random.Random) -> Hostile:
     kem = RealPrimitives().kem_keypair(rng.randbytes(64))[1]
     while True:
         head = HANDSHAKE_1_HEAD.pack(HANDSHAKE_1, PROTOCOL_VERSION, SUITE_AES_256_GCM, 0, rng.getrandbits(32))
-        yield seal_message_1(head + rng.randbytes(32) + kem, bytes(32))
+        yield seal_message_1(head + rng.randbytes(32) + kem, bytes(32), period=int(time.time() // PERIOD_S))
 
 
 KINDS: Final = (random_bytes, random_bytes_of_known_types, truncated, flipped, replayed, handshakes)
