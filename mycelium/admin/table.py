@@ -5,9 +5,7 @@ below; other columns fill the lines that there are, and are left out where there
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, Generic, TypeVar
-
-from msgspec import Struct
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 _GAP: Final = "  "
 _INDENT: Final = "  "
@@ -16,7 +14,7 @@ _MISSING: Final = "-"  # so that programs that split lines find each field in it
 _Item = TypeVar("_Item")
 
 
-class Column(Struct, Generic[_Item], frozen=True):
+class Column(NamedTuple, Generic[_Item]):
     """One column. Those that come first are the last to be left out."""
 
     heading: str

@@ -6,10 +6,9 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
-from msgspec import Struct
 
 from mycelium.cli import options
 from mycelium.cli.service import install_service, make_user, runs_systemd
@@ -25,7 +24,7 @@ _LONGEST: Final = 10_000  # characters read of standard input
 _LINKED_S: Final = 15.0  # for the daemon to start and to reach the member
 
 
-class _Places(Struct, frozen=True):
+class _Places(NamedTuple):
     """Where the settings and secrets of the node go, and whether a service is to use them."""
 
     config_file: Path

@@ -1,30 +1,22 @@
-"""The commands that make and show keys, without a daemon."""
+"""The commands that make and show keys, without a daemon; what they need is imported late, for other commands to start soon."""
 
 import os
 import re
 import socket
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
-from msgspec import Struct
 
-from mycelium.admin import keyfile
-from mycelium.admin.private_file import create_network_key
 from mycelium.cli import options
 from mycelium.cli.output import print_fields, print_json
 from mycelium.errors import IdentityError
-from mycelium.identity import PUBLIC_KEY_BYTES, SEED_BYTES, Identity, address_of_exchange_key, subnet_of
 
-_HEX_KEY: Final = re.compile(f"[0-9A-Fa-f]{{{2 * PUBLIC_KEY_BYTES}}}")
+if TYPE_CHECKING:
+    from mycelium.identity import Identity
 
-
-class KeyInfo(Struct, frozen=True, rename="camel"):
-    """The public key of a node, and what follows from it."""
-
-    public_key: str  # X25519, hex
-    address: str
-    subnet: str
+_HEX_DIGITS: Final = 64  # of a public key
+_HEX_KEY: Final = re.compile(f"[0-9A-Fa-f]{{{_HEX_DIGITS}}}")
 
 
 @click.command("generate-keys")
@@ -34,6 +26,9 @@ class KeyInfo(Struct, frozen=True, rename="camel"):
 @click.pass_context
 def generate_keys(context: click.Context, force: bool, as_json: bool) -> None:
     """Create a new secret key, and with it a new address."""
+    from mycelium.admin import keyfile
+    from mycelium.identity import SEED_BYTES
+
     path = _key_file(context)
     seed = os.urandom(SEED_BYTES)
     identity = keyfile.replace_identity(path, seed) if force else keyfile.create_identity(path, seed, parents=True)
@@ -52,6 +47,8 @@ def generate_keys(context: click.Context, force: bool, as_json: bool) -> None:
 @click.pass_context
 def import_key(context: click.Context, file: Path, as_seed: bool, as_json: bool) -> None:
     """Take over the key, and with it the address, of the Rust Mycelium from its key FILE."""
+    from mycelium.admin import keyfile
+
     path = _key_file(context)
     identity = keyfile.import_identity(file, path, as_seed=as_seed)
     _print(identity.exchange_public_key, as_json=as_json)
@@ -64,6 +61,8 @@ def import_key(context: click.Context, file: Path, as_seed: bool, as_json: bool)
 @click.argument("file", type=click.Path(path_type=Path))
 def generate_network_key(file: Path, as_json: bool) -> None:
     """Create the secret key of a private network in FILE, to be copied to each of its nodes."""
+    from mycelium.admin.private_file import create_network_key
+
     create_network_key(file)
     if as_json:
         print_json({"networkKeyFile": str(file)})
@@ -83,13 +82,13 @@ def inspect(context: click.Context, key: str | None, as_json: bool) -> None:
     elif _HEX_KEY.fullmatch(key):
         public_key = bytes.fromhex(key)
     else:
-        raise click.UsageError(
-            f"{key[:80]!r} is not a public key, which has {2 * PUBLIC_KEY_BYTES} hex digits", context
-        )
+        raise click.UsageError(f"{key[:80]!r} is not a public key, which has {_HEX_DIGITS} hex digits", context)
     _print(public_key, as_json=as_json)
 
 
-def _own_identity(context: click.Context) -> Identity:
+def _own_identity(context: click.Context) -> "Identity":
+    from mycelium.admin import keyfile
+
     path = _key_file(context)
     if not os.path.lexists(path):
         raise IdentityError(f"no key yet: mycelium generate-keys makes one ({path} does not exist)")
@@ -103,10 +102,13 @@ def _key_file(context: click.Context) -> Path:
 
 
 def _print(public_key: bytes, *, as_json: bool) -> None:
-    address = address_of_exchange_key(public_key)
-    subnet = socket.inet_ntop(socket.AF_INET6, subnet_of(address).ljust(16, b"\0"))
-    info = KeyInfo(public_key.hex(), socket.inet_ntop(socket.AF_INET6, address), f"{subnet}/64")
+    """Prints a public key (X25519), and what follows from it."""
+    from mycelium.identity import address_of_exchange_key, subnet_of
+
+    node = address_of_exchange_key(public_key)
+    address = socket.inet_ntop(socket.AF_INET6, node)
+    subnet = socket.inet_ntop(socket.AF_INET6, subnet_of(node).ljust(16, b"\0")) + "/64"
     if as_json:
-        print_json(info)
+        print_json({"publicKey": public_key.hex(), "address": address, "subnet": subnet})
     else:
-        print_fields([("Public key:", info.public_key), ("Address:", info.address), ("Subnet:", info.subnet)])
+        print_fields([("Public key:", public_key.hex()), ("Address:", address), ("Subnet:", subnet)])

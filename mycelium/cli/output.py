@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import click
-import msgspec
 
 from mycelium.admin.table import Column, table_lines
 
@@ -17,6 +16,8 @@ _Item = TypeVar("_Item")
 
 def print_json(value: object) -> None:
     """Prints any structure or list of them, indented."""
+    import msgspec  # here, because it would slow down --help
+
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING, Final
 
 import click
-import msgspec
 
 from mycelium.admin.table import Column
 from mycelium.cli import options
@@ -96,11 +95,13 @@ def events(context: click.Context, as_json: bool, follow: bool) -> None:
 
 def _print_events(found: "list[EventInfo]", newest: int, *, as_json: bool) -> int:
     """Prints one line per event; returns the sequence of the newest."""
+    from msgspec.json import encode
+
     from mycelium.admin.event_text import describe
 
     for event in found:
         if as_json:
-            click.echo(msgspec.json.encode(event))
+            click.echo(encode(event))
         else:
             click.echo(f"{moment(event.time)} {describe(event)}")
         newest = event.sequence
