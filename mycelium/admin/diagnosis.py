@@ -47,9 +47,11 @@ class PingInfo(Struct, frozen=True, rename="camel", kw_only=True):
     """GET /api/v1/admin/ping/NODE?wait=SECONDS"""
 
     node: str
+    name: str | None = None  # of the node, in a private network
     rtt_ms: float | None = None  # None: no answer
     hops: int | None = None  # links that the request has crossed
     next_hop: str | None
+    next_hop_name: str | None = None
     direct: bool  # whether the next hop is the node itself
     error: str | None = None  # why there is no answer; for people
 
@@ -59,6 +61,7 @@ class HopInfo(Struct, frozen=True, rename="camel", kw_only=True):
 
     hop: int
     node: str | None = None
+    name: str | None = None  # of the node, in a private network
     answered: int  # requests of three
     least_ms: float | None = None
     median_ms: float | None = None
@@ -69,6 +72,7 @@ class TraceInfo(Struct, frozen=True, rename="camel", kw_only=True):
     """GET /api/v1/admin/trace/NODE"""
 
     node: str
+    name: str | None = None  # of the node, in a private network
     reached: bool
     hops: list[HopInfo]
     error: str | None = None  # why the node did not answer; for people
@@ -90,6 +94,7 @@ class LinkInfo(Struct, frozen=True, rename="camel", kw_only=True):
     """One entry of GET /api/v1/admin/links."""
 
     address: str
+    name: str | None = None  # of the node, in a private network
     public_key: str
     state: str  # up | suspect | down
     cost: int | None
@@ -107,6 +112,7 @@ class SessionInfo(Struct, frozen=True, rename="camel", kw_only=True):
     """One entry of GET /api/v1/admin/sessions."""
 
     node: str
+    name: str | None = None  # of the node, in a private network
     state: str  # open | requesting | closed
     next_hop: str | None
     direct: bool  # whether the next hop is the node itself

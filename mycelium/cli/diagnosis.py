@@ -62,7 +62,8 @@ def explain(context: click.Context, node: str, as_json: bool) -> int:
 def ping(context: click.Context, node: str, count: int, interval: float, wait: float, as_json: bool) -> int:
     """Ask a node for answers, end to end; it needs no TUN device on either side.
 
-    NODE is an address, a subnet, a public key, or the beginning of an address. The exit status is 4 if no answer comes.
+    NODE is a name, an address, a subnet, a public key, or the beginning of an address. The exit status is 4 if no
+    answer comes.
     """
     daemon = connect(context)
     found: list[PingInfo] = []
@@ -92,7 +93,8 @@ def ping(context: click.Context, node: str, count: int, interval: float, wait: f
 def trace(context: click.Context, node: str, as_json: bool) -> int:
     """Show the nodes on the way to a node, with the least and the median of three round trips to each.
 
-    NODE is an address, a subnet, a public key, or the beginning of an address. The exit status is 4 if it does not answer.
+    NODE is a name, an address, a subnet, a public key, or the beginning of an address. The exit status is 4 if it does
+    not answer.
     """
     found = connect(context, timeout_s=_TRACE_S).trace(node)
     if as_json:
@@ -101,7 +103,7 @@ def trace(context: click.Context, node: str, as_json: bool) -> int:
         if found.hops:
             print_table(_HOP_COLUMNS, found.hops)
         if not found.reached:
-            _echo_folded(f"{found.node} did not answer: {found.error or 'the way changes'}")
+            _echo_folded(f"{_named(found.node, found.name)} did not answer: {found.error or 'the way changes'}")
     return 0 if found.reached else UNREACHABLE
 
 
@@ -140,9 +142,15 @@ def sessions(context: click.Context, as_json: bool) -> None:
 
 def _answer(one: "PingInfo") -> str:
     if one.rtt_ms is None:
-        return f"{one.node}: {one.error}"
-    way = "direct" if one.direct else f"relayed via {one.next_hop}"
-    return f"from {one.node}: {one.rtt_ms:.2f} ms, {one.hops} hop{'' if one.hops == 1 else 's'}, {way}"
+        return f"{_named(one.node, one.name)}: {one.error}"
+    way = "direct" if one.direct else f"relayed via {one.next_hop_name or one.next_hop}"
+    return (
+        f"from {_named(one.node, one.name)}: {one.rtt_ms:.2f} ms, {one.hops} hop{'' if one.hops == 1 else 's'}, {way}"
+    )
+
+
+def _named(node: str, name: str | None) -> str:
+    return f"{name} ({node})" if name else node
 
 
 def _echo_folded(line: str) -> None:
@@ -166,6 +174,7 @@ def _link_cell(text: str, index: int) -> str:
 _HOP_COLUMNS: Final[tuple[Column["HopInfo"], ...]] = (
     Column("Hop", lambda one: str(one.hop), is_number=True, must_show=True),
     Column("Node", lambda one: one.node or "no answer", must_show=True),
+    Column("Name", lambda one: one.name or ""),
     Column("Least ms", lambda one: _ms(one.least_ms), is_number=True, must_show=True),
     Column("Median", lambda one: _ms(one.median_ms), is_number=True, must_show=True),
     Column("Answers", lambda one: f"{one.answered} of 3", must_show=True),
@@ -173,6 +182,7 @@ _HOP_COLUMNS: Final[tuple[Column["HopInfo"], ...]] = (
 )
 _LINK_COLUMNS: Final[tuple[Column["tuple[LinkInfo, int]"], ...]] = (
     Column("Neighbour", lambda row: _link_cell(row[0].address, row[1]), must_show=True),
+    Column("Name", lambda row: _link_cell(row[0].name or "", row[1])),
     Column("State", lambda row: row[0].state if row[1] == 0 else row[0].paths[row[1]].state, must_show=True),
     Column("RTT ms", lambda row: _ms(row[0].paths[row[1]].rtt_ms), is_number=True, must_show=True),
     Column(
@@ -197,6 +207,7 @@ _LINK_COLUMNS: Final[tuple[Column["tuple[LinkInfo, int]"], ...]] = (
 )
 _SESSION_COLUMNS: Final[tuple[Column["SessionInfo"], ...]] = (
     Column("Node", lambda one: one.node, must_show=True),
+    Column("Name", lambda one: one.name or ""),
     Column("State", lambda one: one.state, must_show=True),
     Column("Idle for", lambda one: duration(one.idle_s), is_number=True, must_show=True),
     Column("Loss", lambda one: f"{one.loss:.1%}", is_number=True),

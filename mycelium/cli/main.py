@@ -22,6 +22,7 @@ from mycelium.cli.peers import peers
 from mycelium.cli.remote import events, routes, status
 from mycelium.cli.run import run
 from mycelium.cli.service import service
+from mycelium.cli.top import top
 from mycelium.errors import ConfigError, MyceliumError, NoDaemon
 
 _FAILURE: Final = 1
@@ -82,6 +83,7 @@ for _command in (
     trace,
     links,
     sessions,
+    top,
     doctor,
     events,
     inspect,

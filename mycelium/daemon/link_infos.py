@@ -1,6 +1,7 @@
 """Links and sessions of a running node, as the API shows them."""
 
 from collections import Counter
+from collections.abc import Callable
 from ipaddress import IPv6Address
 from typing import Final
 
@@ -11,26 +12,29 @@ from mycelium.node.node import Node
 from mycelium.node.snapshot import LinkSnapshot, PathSnapshot
 from mycelium.session.session import Session
 
+NameOf = Callable[[bytes], str | None]
+
 _BLOCK_BYTES: Final = 16
 
 
-def link_infos(node: Node, *, now: float) -> list[LinkInfo]:
+def link_infos(node: Node, name_of: NameOf, *, now: float) -> list[LinkInfo]:
     """Returns every authenticated neighbour, in the order of their addresses."""
     routes = Counter(node.routing.forwarding.next_hop.values())
     links = sorted(node.snapshot(now=now).links, key=lambda link: link.address)
-    return [_link(link, routes[link.address], now=now) for link in links]
+    return [_link(link, name_of(link.address), routes[link.address], now=now) for link in links]
 
 
-def session_infos(node: Node, *, now: float) -> list[SessionInfo]:
+def session_infos(node: Node, name_of: NameOf, *, now: float) -> list[SessionInfo]:
     """Returns every end-to-end session, that used last first."""
     next_hop = node.routing.forwarding.next_hop
     sessions = sorted(node.sessions.by_peer.values(), key=lambda session: -session.last_used)
-    return [_session(session, next_hop.get(session.peer), now=now) for session in sessions]
+    return [_session(session, name_of(session.peer), next_hop.get(session.peer), now=now) for session in sessions]
 
 
-def _link(link: LinkSnapshot, routes: int, *, now: float) -> LinkInfo:
+def _link(link: LinkSnapshot, name: str | None, routes: int, *, now: float) -> LinkInfo:
     return LinkInfo(
         address=_text(link.address),
+        name=name,
         public_key=link.exchange_key.hex(),
         state=link.state.value,
         cost=link.cost,
@@ -57,10 +61,11 @@ def _path(path: PathSnapshot) -> PathInfo:
     )
 
 
-def _session(session: Session, next_hop: bytes | None, *, now: float) -> SessionInfo:
+def _session(session: Session, name: str | None, next_hop: bytes | None, *, now: float) -> SessionInfo:
     keys = session.sending
     return SessionInfo(
         node=_text(session.peer),
+        name=name,
         state="open" if keys is not None else "requesting" if session.is_requesting else "closed",
         next_hop=None if next_hop is None else _text(next_hop),
         direct=next_hop == session.peer,

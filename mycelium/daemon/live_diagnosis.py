@@ -36,7 +36,7 @@ class LiveDiagnosis:
         self._node = node
         self._names = names
         self._events = events
-        self._probing = Probing(node, act)
+        self._probing = Probing(node, act, self._name)
         self.echo_answered = self._probing.answered
 
     def explain(self, node: str) -> ExplanationInfo:
@@ -60,11 +60,11 @@ class LiveDiagnosis:
 
     def links(self) -> list[LinkInfo]:
         """Returns all links."""
-        return link_infos(self._node, now=monotonic())
+        return link_infos(self._node, self._name, now=monotonic())
 
     def sessions(self) -> list[SessionInfo]:
         """Returns all end-to-end sessions."""
-        return session_infos(self._node, now=monotonic())
+        return session_infos(self._node, self._name, now=monotonic())
 
     async def ping(self, node: str, *, wait_s: float) -> PingInfo:
         """Returns how another node answers, or why it does not; raises LocalError for an unknown one and this one."""
@@ -89,6 +89,9 @@ class LiveDiagnosis:
             pending_link_cost=None if pending is None else pending[0],
             pending_s=None if pending is None else round(pending[1], 1),
         )
+
+    def _name(self, node: bytes) -> str | None:
+        return self._names.name_of(node, now=monotonic())
 
     def _find(self, text: str) -> bytes:
         """Returns another node; raises LocalError."""

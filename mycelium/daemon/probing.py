@@ -5,7 +5,10 @@ from collections import Counter
 from ipaddress import IPv6Address
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from mycelium.admin.diagnosis import HopInfo, PingInfo, TraceInfo
+from mycelium.daemon.link_infos import NameOf
 from mycelium.daemon.peers import Act
 from mycelium.limits import HOP_LIMIT
 from mycelium.node.node import Node
@@ -23,11 +26,12 @@ class _Outcome(NamedTuple):
 
 
 class Probing:
-    """Echoes of one node. `act` calls the node and carries out what it wants done."""
+    """Echoes of one node. `act` calls the node and carries out what it wants done, `name_of` names nodes that have a name."""
 
-    def __init__(self, node: Node, act: Act) -> None:
+    def __init__(self, node: Node, act: Act, name_of: NameOf) -> None:
         self._node = node
         self._act = act
+        self._name_of = name_of
         self._waiting: dict[bytes, asyncio.Future[EchoAnswered]] = {}
 
     def answered(self, answer: EchoAnswered) -> None:
@@ -38,6 +42,11 @@ class Probing:
 
     async def ping(self, node: bytes, *, wait_s: float) -> PingInfo:
         """Asks another node for an echo and waits for the answer, or why there is none."""
+        found = await self._ping(node, wait_s)
+        hop = self._node.routing.forwarding.next_hop.get(node)
+        return replace(found, name=self._name_of(node), next_hop_name=None if hop is None else self._name_of(hop))
+
+    async def _ping(self, node: bytes, wait_s: float) -> PingInfo:
         next_hop = self._node.routing.forwarding.next_hop.get(node)
         if next_hop is None:
             return _unanswered(node, next_hop, "there is no route to it")
@@ -64,10 +73,13 @@ class Probing:
             asked = (self._echo(node, hop_limit, TRACE_WAIT_S) for hop_limit in range(1, most + 1))
             for found, (answer, _) in zip(answers, await asyncio.gather(*asked), strict=True):
                 found += [] if answer is None else [answer]
-        hops = _hops(answers, node)
+        hops = [self._named(hop) for hop in _hops(answers, node)]
         return TraceInfo(
             node=_text(node), hops=hops, reached=bool(hops) and hops[-1].node == _text(node), error=first.error
         )
+
+    def _named(self, hop: HopInfo) -> HopInfo:
+        return hop if hop.node is None else replace(hop, name=self._name_of(IPv6Address(hop.node).packed))
 
     async def _echo(self, node: bytes, hop_limit: int, wait_s: float) -> _Outcome:
         answered: asyncio.Future[EchoAnswered] = asyncio.get_running_loop().create_future()

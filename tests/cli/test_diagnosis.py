@@ -61,7 +61,7 @@ def test_a_trace_is_a_row_for_each_hop(daemon: str, capsys: Capture) -> None:
     assert main(["trace", FAR, "--api-addr", daemon]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
     assert [(row[0], row[1]) for row in rows] == [("1", NEAR), ("2", "no"), ("3", FAR)]
-    assert rows[2][2:7] == ["12.50", "13.00", "2", "of", "3"]
+    assert rows[2][2:8] == ["-", "12.50", "13.00", "2", "of", "3"]
     assert main(["trace", FAR, "--json", "--api-addr", daemon]) == 0
     assert json.loads(capsys.readouterr().out)["reached"]
 

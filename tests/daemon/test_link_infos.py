@@ -7,6 +7,10 @@ from sim.net.node_net import NodeNet
 from tests.support.small_meshes import deliver, ready_line
 
 
+def nameless(node: bytes) -> str | None:
+    return None
+
+
 @pytest.fixture(scope="module")
 def net() -> NodeNet:
     net = ready_line("abc")
@@ -16,7 +20,7 @@ def net() -> NodeNet:
 
 def test_a_link_has_its_paths_and_the_number_of_nodes_behind_it(net: NodeNet) -> None:
     a, b = net.hosts["a"].node, net.hosts["b"]
-    [link] = link_infos(a, now=net.now)
+    [link] = link_infos(a, nameless, now=net.now)
     assert (link.address, link.state, link.routes) == (b.address_text, "up", 2)
     assert link.public_key == b.identity.exchange_public_key.hex()
     assert link.up_s is not None
@@ -29,7 +33,7 @@ def test_a_link_has_its_paths_and_the_number_of_nodes_behind_it(net: NodeNet) ->
 
 def test_a_session_has_its_way_and_what_passed_under_its_keys(net: NodeNet) -> None:
     a, b, c = (net.hosts[name] for name in "abc")
-    [session] = [one for one in session_infos(a.node, now=net.now) if one.node == c.address_text]
+    [session] = [one for one in session_infos(a.node, nameless, now=net.now) if one.node == c.address_text]
     assert (session.state, session.next_hop, session.direct) == ("open", b.address_text, False)
     assert session.sealed_bytes >= 64
     assert session.sealed_bytes % 16 == 0
@@ -41,7 +45,7 @@ def test_a_link_that_is_down_says_so() -> None:
     net = ready_line("ab")
     net.cut("a", "b")
     net.run(5)
-    [link] = link_infos(net.hosts["a"].node, now=net.now)
+    [link] = link_infos(net.hosts["a"].node, nameless, now=net.now)
     assert (link.state, link.up_s, link.routes, link.paths[0].state) == ("down", None, 0, "dead")
 
 
@@ -50,6 +54,8 @@ def test_a_session_without_keys_is_being_requested() -> None:
     net.cut("b", "c")
     net.hosts["a"].node.echoes.ask(net.hosts["c"].address, now=net.now)
     [session] = [
-        one for one in session_infos(net.hosts["a"].node, now=net.now) if one.node == net.hosts["c"].address_text
+        one
+        for one in session_infos(net.hosts["a"].node, nameless, now=net.now)
+        if one.node == net.hosts["c"].address_text
     ]
     assert (session.state, session.keys_s, session.sealed_bytes, session.opened_trains) == ("requesting", None, 0, 0)

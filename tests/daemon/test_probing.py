@@ -25,7 +25,7 @@ def probe(net: NodeNet, source: str, question: Callable[[Probing], Awaitable[_Fo
         net.drain(source)
 
     async def run() -> _Found:
-        probing_ = Probing(host.node, act)
+        probing_ = Probing(host.node, act, lambda node: "far" if node == net.hosts[max(net.hosts)].address else None)
         asking = asyncio.ensure_future(question(probing_))
         while not asking.done():
             net.run(0.005)
@@ -68,6 +68,7 @@ def test_a_ping_tells_the_round_trip_the_hops_and_over_whom() -> None:
         None,
     )
     assert found.rtt_ms == pytest.approx(30, abs=3)
+    assert (found.name, found.next_hop_name) == ("far", None)
     assert ping(net, "a", "b").direct
 
 
@@ -95,6 +96,7 @@ def test_a_trace_names_each_node_on_the_way_with_its_round_trips() -> None:
     net = ready_line("abcd")
     found = trace(net, "a", "d")
     assert (found.reached, found.error) == (True, None)
+    assert [hop.name for hop in found.hops] == [None, None, "far"]
     assert [(hop.hop, hop.node, hop.answered) for hop in found.hops] == [
         (number, text(net, name), 3) for number, name in enumerate("bcd", start=1)
     ]

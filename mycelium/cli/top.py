@@ -1,0 +1,116 @@
+"""`mycelium top`: the daemon at work, once a second, on the whole screen."""
+
+import contextlib
+import os
+import select
+import sys
+import termios
+import time
+import tty
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from mycelium.cli import options
+from mycelium.cli.connection import connect
+from mycelium.cli.output import is_terminal, print_json, terminal_width
+
+if TYPE_CHECKING:
+    from mycelium.api.client import ApiClient
+    from mycelium.cli.top_model import Sample
+
+_EVERY_S: Final = 1.0
+_ENTER: Final = "\x1b[?1049h\x1b[?25l"  # another screen, without a cursor
+_LEAVE: Final = "\x1b[?25h\x1b[?1049l"
+_HOME: Final = "\x1b[H"
+_REST_OF_LINE: Final = "\x1b[K"
+_REST_OF_SCREEN: Final = "\x1b[J"
+
+
+@click.command
+@options.client
+@options.as_json
+@click.option("--once", is_flag=True, help="Show one second and end; with --json for programs.")
+@click.pass_context
+def top(context: click.Context, as_json: bool, once: bool) -> None:
+    """Show links, sessions and events on the whole screen, once a second.
+
+    s sorts the links by another column, p pauses, q quits.
+    """
+    from mycelium.cli.top_model import TopModel
+    from mycelium.cli.top_view import screen
+
+    daemon, model = connect(context), TopModel()
+    if once or as_json or not is_terminal():
+        first = _sample(daemon, 0)
+        model.take(first)
+        time.sleep(_EVERY_S)
+        shown = model.take(_sample(daemon, _newest(first)))
+        if as_json:
+            print_json(shown)
+        else:
+            width = terminal_width() or 80
+            click.echo("\n".join(screen(shown, order=model.order, is_paused=False, width=width, height=24)))
+        return
+    with _whole_screen():
+        _follow(daemon)
+
+
+def _follow(daemon: "ApiClient") -> None:
+    """Draws until q is pressed."""
+    from mycelium.cli.top_model import TopModel
+    from mycelium.cli.top_view import screen
+
+    model, newest, is_paused, key = TopModel(), 0, False, ""
+    sample = _sample(daemon, newest)
+    shown = model.take(sample)
+    while key not in ("q", "\x03", "\x1b"):
+        if key == "s":
+            model.next_order()
+        if key == "p":
+            is_paused = not is_paused
+        columns, lines = os.get_terminal_size(sys.stdout.fileno())
+        _draw(screen(shown, order=model.order, is_paused=is_paused, width=columns, height=lines))
+        key = _key(sample.at + _EVERY_S - time.monotonic())
+        if not is_paused and time.monotonic() >= sample.at + _EVERY_S:
+            newest = max(newest, _newest(sample))
+            sample = _sample(daemon, newest)
+            shown = model.take(sample)
+
+
+def _sample(daemon: "ApiClient", after: int) -> "Sample":
+    from mycelium.cli.top_model import Sample
+
+    answers = daemon.status(), daemon.links(), daemon.sessions(), daemon.events(after)
+    return Sample(time.monotonic(), *answers)
+
+
+def _newest(sample: "Sample") -> int:
+    return max((event.sequence for event in sample.events), default=0)
+
+
+def _key(wait_s: float) -> str:
+    """Returns a pressed key, or nothing after so many seconds."""
+    ready, _, _ = select.select([sys.stdin], (), (), max(wait_s, 0.05))
+    return os.read(sys.stdin.fileno(), 1).decode(errors="replace") if ready else ""
+
+
+def _draw(lines: list[str]) -> None:
+    text = f"{_REST_OF_LINE}\r\n".join(lines)
+    sys.stdout.write(f"{_HOME}{text}{_REST_OF_LINE}{_REST_OF_SCREEN}")
+    sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _whole_screen() -> Iterator[None]:
+    """Has the screen for itself, and keys as they are pressed; gives both back."""
+    before = termios.tcgetattr(sys.stdin)
+    tty.setcbreak(sys.stdin)
+    sys.stdout.write(_ENTER)
+    try:
+        yield
+    finally:
+        sys.stdout.write(_LEAVE)
+        sys.stdout.flush()
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
