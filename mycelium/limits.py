@@ -240,6 +240,7 @@ API_STREAMS: Final = 8  # open streams of changes: pages that are open
 API_EVENTS_PER_UPDATE: Final = 256  # events in one update of a stream: to put them into words takes 30 us each
 API_WAIT_S: Final = 30.0  # longest wait for events before an empty list is returned
 OPEN_FILES_AT_START: Final = 128  # a node without links has 25; imports, look-ups and listeners take some more
+HOSTS_NAMES: Final = 4_096  # names written into a hosts file, which each look-up reads from its beginning
 LOG_KEYS: Final = 256  # topics of the log with a rate of their own, and as many subjects
 LOG_LINES_AT_ONCE: Final = 20  # lines of one topic at once: a start with many neighbours is told
 LOG_LINES_PER_MINUTE: Final = 6  # lines of one topic after LOG_LINES_AT_ONCE; the rest is counted

@@ -23,6 +23,7 @@ from mycelium.admin.zones import with_zone_name
 from mycelium.errors import ConfigError
 from mycelium.limits import AUTO_PEERS, CONFIGURED_PEERS, DISCOVERY_INTERFACES
 from mycelium.node.names import is_name
+from mycelium.node.zone import DEFAULT_DOMAIN, is_domain
 from mycelium.peer_list_url import PeerListUrl, is_list
 from mycelium.peer_url import PeerUrl
 
@@ -70,6 +71,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     jsonrpc_addr: ApiAddress | None = None  # of the JSON-RPC of the Rust implementation
     network_name: str = ""
     network_key_file: Path | None = None
+    domain: str = DEFAULT_DOMAIN  # of the names of nodes
+    hosts_file: Path | None = None  # that is kept up with the names of nodes
     debug: bool = False
     silent: bool = False
     log_format: str = LOG_FORMATS[0]
@@ -280,6 +283,13 @@ def _node_name(value: object, folder: Path) -> str:
     return node_name(_text(value, folder))
 
 
+def _domain(value: object, folder: Path) -> str:
+    domain = _text(value, folder).lower().strip(".")
+    if not is_domain(domain):
+        raise ConfigError(f"{domain[:70]!r} is not a domain, such as myc or mesh.example.org")
+    return domain
+
+
 def _log_format(value: object, folder: Path) -> str:
     name = _text(value, folder)
     if name not in LOG_FORMATS:
@@ -327,6 +337,8 @@ _CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
     "jsonrpc_addr": _api_address,
     "network_name": _network_name,
     "network_key_file": _path,
+    "domain": _domain,
+    "hosts_file": _path,
     "debug": _flag,
     "silent": _flag,
     "log_format": _log_format,

@@ -7,11 +7,11 @@ _SETTINGS: Final = {
     "vsock_listen_port": "there are no links over vsock here, so leave it out",
     "topic_config": "messages and topics are not carried here, so leave it out",
     "cdn_cache": "there is no CDN here, so leave it out",
-    "enable_dns": "names are not resolved here, so leave it out",
+    "enable_dns": "names of nodes are resolved without it, and nothing else is, so leave it out",
 }
 _COMMANDS: Final = {
     "message": "messages and topics are not carried here",
-    "dns": "names are not resolved here",
+    "dns": "names of nodes are resolved without it, see --domain",
 }
 
 

@@ -1,4 +1,4 @@
-"""The unit by which systemd runs the daemon: as a user of its own, with one capability, in a sandbox."""
+"""The unit by which systemd runs the daemon: as a user of its own, with two capabilities, in a sandbox."""
 
 from pathlib import Path
 from typing import Final
@@ -36,8 +36,9 @@ StateDirectoryMode=0700
 UMask=0077
 LimitNOFILE=65536
 
-AmbientCapabilities=CAP_NET_ADMIN
-CapabilityBoundingSet=CAP_NET_ADMIN
+# the second one for port 53 at the overlay address, where names of nodes are looked up
+AmbientCapabilities=CAP_NET_ADMIN CAP_NET_BIND_SERVICE
+CapabilityBoundingSet=CAP_NET_ADMIN CAP_NET_BIND_SERVICE
 NoNewPrivileges=yes
 DevicePolicy=closed
 DeviceAllow=/dev/net/tun rw

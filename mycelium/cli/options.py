@@ -102,6 +102,12 @@ peer_discovery_port = _flag(
 name = _flag("--name", metavar="NAME", help="What other nodes of a private network call this one, such as berlin.")
 network_name = _flag("--network-name", metavar="NAME", help="Name of a private network.")
 network_key_file = _flag("--network-key-file", metavar="FILE", help="Key shared by all nodes of a private network.")
+domain = _flag("--domain", metavar="DOMAIN", help="Domain of the names of nodes, as in berlin.corp.myc; default myc.")
+hosts_file = _flag(
+    "--hosts-file",
+    metavar="FILE",
+    help="Write the names of nodes into FILE, such as /etc/hosts, where systemd-resolved does not ask for them.",
+)
 api_token_file = _flag(
     "--api-token-file",
     metavar="FILE",

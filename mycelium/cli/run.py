@@ -28,6 +28,8 @@ from mycelium.cli.parsing import ManyValuesCommand
     options.name,
     options.network_name,
     options.network_key_file,
+    options.domain,
+    options.hosts_file,
     options.api_addr,
     options.api_token_file,
     options.metrics_api_address,

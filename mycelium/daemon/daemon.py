@@ -27,12 +27,14 @@ from mycelium.daemon.discovery import LanDiscovery, where_to_announce
 from mycelium.daemon.driver import Driver
 from mycelium.daemon.epoch import next_epoch
 from mycelium.daemon.events import EventLog
+from mycelium.daemon.hosts_file import HostsFile
 from mycelium.daemon.icmpwatch import IcmpWatch
 from mycelium.daemon.invitations import Inviter, NetworkSecrets
 from mycelium.daemon.known_peers import KnownPeersFile
 from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.listeners import open_transports
 from mycelium.daemon.live_control import LiveControl
+from mycelium.daemon.name_server import NameServer
 from mycelium.daemon.netwatch import NetWatch
 from mycelium.daemon.node_metrics import NodeMetrics
 from mycelium.daemon.node_settings import node_settings
@@ -51,6 +53,7 @@ from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.endpoint import Endpoint
 from mycelium.node.names import Names
 from mycelium.node.node import Node
+from mycelium.node.zone import Zone
 from mycelium.outbox import BeaconDue, EchoAnswered, Event, IndicesChanged, JoinAsked, ResolvePeer
 from mycelium.transport.certificate import ServerCertificate
 from mycelium.transport.set import TransportSet
@@ -100,6 +103,7 @@ class Daemon:
         self._keeper: TunKeeper | None = None
         self._leases: KernelLeases
         self._inviter: Inviter
+        self._names: Names
         self._mapper: PortMapper
         self._listening: list[Endpoint]
         self._transports: TransportSet
@@ -214,7 +218,7 @@ class Daemon:
     def _make_control(self, network: NetworkSecrets) -> LiveControl:
         """Makes what the API asks."""
         self._inviter = Inviter(self._node, self._driver.act, network, self._settings.key_file)
-        names = Names(self._node.routing, is_private=any(network.key))
+        self._names = names = Names(self._node.routing, is_private=any(network.key))
         self._event_log = EventLog(self._node.journal, names)
         metrics = NodeMetrics(self._node, names, self._lag.histogram)
         asked = (self._peers, self._leases, self._lists, self._mapper, metrics)
@@ -233,6 +237,7 @@ class Daemon:
         """Gives the TUN device its address, has the API answer, and watches the network."""
         if self._keeper is not None:
             self._keeper.start()
+        self._serve_names(stack, loop)
         schemes = {peer.scheme for peer in self._settings.peers}
         needed = [module for scheme, module in LIBRARIES.items() if scheme in schemes]
         for module in needed:  # these imports take a fifth of a second, in which links form
@@ -244,6 +249,18 @@ class Daemon:
             self._leases.switch_off()
         else:
             await self._leases.offer()
+
+    def _serve_names(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
+        """Has programs of this host find nodes by their names."""
+        settings = self._settings
+        zone = Zone(self._names, domain=settings.domain, network_name=settings.network_name)
+        if settings.hosts_file is not None:
+            self._tasks.create_task(HostsFile(zone, settings.hosts_file).run())
+        if self._keeper is not None:
+            server = NameServer(zone, str(IPv6Address(self._node.identity.address)))
+            server.open(loop)
+            stack.callback(server.close, loop)
+            self._tasks.create_task(server.introduce(self._keeper.name))
 
     def _watch(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
         """Has the node told what the system says of the network."""

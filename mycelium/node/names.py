@@ -51,10 +51,13 @@ class Names:
 
     def find(self, name: str, *, now: float) -> bytes | None:
         """Returns the node with a name, announced or from its address."""
-        found = self.nodes(now=now).get(name)
-        if found is None and len(name) == ADDRESS_NAME_CHARACTERS:
-            found = next((node for node, _ in self._routing.names() if address_name(node) == name), None)
-        return found
+        return self.nodes(now=now).get(name) or self.find_by_address(name)
+
+    def find_by_address(self, name: str) -> bytes | None:
+        """Returns the node that has a name from its address."""
+        if len(name) != ADDRESS_NAME_CHARACTERS:
+            return None
+        return next((node for node, _ in self._routing.names() if address_name(node) == name), None)
 
     def _refresh(self, *, now: float) -> None:
         if self._is_private and now >= self._made_at + FRESH_S:

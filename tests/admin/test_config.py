@@ -51,6 +51,8 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
         jsonrpc_addr=None,
         network_name="",
         network_key_file=None,
+        domain="myc",
+        hosts_file=None,
         debug=False,
         silent=False,
         log_format="compact",
@@ -83,6 +85,8 @@ def test_a_file_sets_every_key(home: Path) -> None:
         jsonrpc_addr = "127.0.0.1:8990"
         network_name = "home"
         network_key_file = "~/psk"
+        domain = "Mesh.example.org."
+        hosts_file = "/etc/hosts"
         proxy = "http://me:secret@proxy.corp:3128"
         tls_certificate = "server.crt"
         tls_key = "/etc/server.key"
@@ -114,6 +118,8 @@ def test_a_file_sets_every_key(home: Path) -> None:
         jsonrpc_addr=ApiAddress("127.0.0.1", 8990),
         network_name="home",
         network_key_file=home / "psk",
+        domain="mesh.example.org",
+        hosts_file=Path("/etc/hosts"),
         proxy=ProxyUrl("http", "proxy.corp", 3128, ("me", "secret")),
         tls_certificate=home / "server.crt",
         tls_key=Path("/etc/server.key"),

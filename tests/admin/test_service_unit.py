@@ -24,10 +24,10 @@ def test_the_daemon_tells_systemd_of_itself_and_is_watched() -> None:
     assert int(unit["LimitNOFILE"]) >= WANTED  # else it would set its own limit, which its sandbox forbids
 
 
-def test_it_runs_as_its_own_user_with_one_capability() -> None:
+def test_it_runs_as_its_own_user_with_two_capabilities() -> None:
     unit = dict(settings(unit_text(PROGRAM)))
     assert unit["User"] == NAME
-    assert unit["AmbientCapabilities"] == unit["CapabilityBoundingSet"] == "CAP_NET_ADMIN"
+    assert unit["AmbientCapabilities"] == unit["CapabilityBoundingSet"] == "CAP_NET_ADMIN CAP_NET_BIND_SERVICE"
     assert unit["DeviceAllow"] == "/dev/net/tun rw"
     assert unit["ProtectSystem"] == "strict"
     assert unit["NoNewPrivileges"] == "yes"

@@ -5,12 +5,15 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+import dns.message
+import dns.query
 import pytest
 
 from mycelium.wire.join import JOIN_BYTES, JOIN_REQUEST
 from tests.lab.capture import Capture
 from tests.lab.daemon import PORT, PROGRAM, LabDaemon
 from tests.lab.mesh import DaemonMesh, line
+from tests.lab.namespaces import NETNS_ETC
 from tests.lab.ping import ping
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
@@ -32,6 +35,11 @@ def invite(mesh: DaemonMesh, *options: str) -> str:
     return str(mesh["a"].cli("invite", "--at", place, *options)["uri"])
 
 
+def looked_up(daemon: LabDaemon, name: str) -> str:
+    """Returns what the system's resolver knows of a name."""
+    return daemon.host.run("getent", "ahostsv6", name, check=False).stdout
+
+
 @pytest.mark.parametrize("is_private", [True, False], ids=["private", "open"])
 def test_a_host_joins_by_an_invitation_once_and_nobody_else(
     make_mesh: MakeMesh, tmp_path: Path, is_private: bool
@@ -43,6 +51,8 @@ def test_a_host_joins_by_an_invitation_once_and_nobody_else(
     if is_private:
         a.host.run(PROGRAM, "generate-network-key", tmp_path / "corp")
         a.options += ["--network-key-file", str(tmp_path / "corp"), "--network-name", "corp"]
+        a.host.name_hosts({})
+        a.options += ["--hosts-file", str(NETNS_ETC / a.host.namespace / "hosts")]
     mesh.start(["a"])
     uri = invite(mesh, "--name", "laptop")
     config = tmp_path / "b" / "mycelium.toml"
@@ -59,6 +69,10 @@ def test_a_host_joins_by_an_invitation_once_and_nobody_else(
     if is_private:
         wait_until(lambda: "laptop" in {route["name"] for route in a.get("admin/routes/selected")}, SECONDS, "its name")
         assert a.cli("explain", "laptop")["node"] == b.address
+        wait_until(lambda: b.address in looked_up(a, "laptop.corp.myc"), SECONDS, "its name is in the hosts file")
+        with a.host.entered():
+            response = dns.query.udp(dns.message.make_query("laptop.corp.myc", "AAAA"), a.address, timeout=SECONDS)
+        assert [record.address for record in response.answer[0]] == [b.address]
     assert [event["node"] for event in a.events(kind="joined")] == [b.address]
 
     refused = join(b, tmp_path / "c.toml", tmp_path / "c.key", uri)

@@ -1,0 +1,68 @@
+"""Names in a hosts file: between two lines, in place, and gone again at the end."""
+
+import asyncio
+import contextlib
+from ipaddress import IPv6Address
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from mycelium.daemon import hosts_file
+from mycelium.daemon.hosts_file import BEGIN, END, HostsFile, with_names
+from mycelium.limits import HOSTS_NAMES
+
+NODE = IPv6Address("4fc:47a4::1").packed
+OWN = "127.0.0.1 localhost\n"
+
+
+def test_names_come_in_and_go_out_and_the_rest_stays() -> None:
+    one = with_names(OWN, {"berlin.corp.myc": NODE})
+    assert one == f"{OWN}{BEGIN}\n4fc:47a4::1 berlin.corp.myc\n{END}\n"
+    assert with_names(f"{one}# mine\n", {"oslo.corp.myc": NODE}).startswith(f"{OWN}# mine\n{BEGIN}\n")
+    assert with_names(one, {}) == OWN
+    assert with_names("", {}) == ""
+
+
+def test_a_last_line_without_an_end_stays_one() -> None:
+    assert with_names("::1 me", {"a.myc": NODE}).startswith(f"::1 me\n{BEGIN}\n")
+
+
+def test_a_block_without_its_last_line_ends_with_the_file() -> None:
+    assert with_names(f"{OWN}{BEGIN}\n4fc::1 x\n", {}) == OWN
+
+
+def test_no_more_names_are_written_than_may_be() -> None:
+    names = {f"n{number}.myc": NODE for number in range(HOSTS_NAMES + 9)}
+    assert len(with_names("", names).splitlines()) == HOSTS_NAMES + 2
+
+
+def test_changes_are_written_into_the_same_file_and_taken_out_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts_file, "WRITE_EVERY_S", 0.01)
+    path = tmp_path / "hosts"
+    path.write_text(OWN)
+    inode, zone = path.stat().st_ino, Mock()
+
+    async def run() -> None:
+        running = asyncio.ensure_future(HostsFile(zone, path).run())
+        for name in ("berlin.myc", "oslo.myc"):
+            zone.all.return_value = {name: NODE}
+            async with asyncio.timeout(30):
+                while name not in path.read_text():  # noqa: ASYNC110 - a file, not an event
+                    await asyncio.sleep(0.01)
+        assert "berlin" not in path.read_text()
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    zone.all.return_value = {}
+    asyncio.run(run())
+    assert path.read_text() == OWN
+    assert path.stat().st_ino == inode
+
+
+def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    HostsFile(Mock(), tmp_path / "none")._write({"a.myc": NODE})
+    assert caplog.messages == [f"cannot write the names of nodes into {tmp_path / 'none'}: No such file or directory"]
