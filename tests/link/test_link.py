@@ -638,6 +638,17 @@ def test_evidence_in_a_data_frame_ends_a_suspicion_at_once(lab: LinkLab) -> None
     assert lab.told("a") == ["suspect", "trusted"]
 
 
+def test_what_was_sent_in_a_suspicion_is_sent_again_as_soon_as_a_data_frame_ends_it(lab: LinkLab) -> None:
+    lab.drop = lambda source, destination, data: source == "b" and len(data) < 100
+    lab.run(10, until=lambda: lab.link("a").state is LinkState.SUSPECT)
+    lab.cut("a", "b")
+    lab.act(lab.link("a").send_items, [RouteRequest(b"a" * 16)])
+    lab.mend()
+    lab.send("b", bytes(100))
+    lab.run(2 * DELAY_S)
+    assert lab.told("b") == ["items"]
+
+
 def test_what_was_lost_in_an_outage_is_no_loss_of_the_link_that_is_back(lab: LinkLab) -> None:
     for _ in range(20):
         lab.send("a", b"before")

@@ -16,6 +16,7 @@ from mycelium.link.repair.sent_frames import (
     KEEPING_S,
     KEPT_S,
     MOST_ALLOWANCE,
+    RESENT_SHARE,
     SENT_OVERHEAD,
     Piece,
     SentFrames,
@@ -160,6 +161,15 @@ def test_what_may_be_resent_grows_no_more_beyond_a_bound() -> None:
     for _ in range(ANSWERS):
         frames.answer([(counter, *WHOLE) for counter in range(1, 200)], newest=199, now=0.0)
     assert frames.counters.repair_bytes_resent == MOST_ALLOWANCE // 50_000 * 50_000
+
+
+def test_what_may_be_resent_may_be_resent_to_the_last_byte() -> None:
+    frames = sent_frames()
+    frames.keep(1, sealed(200_000), None, now=0.0)
+    allowance = FIRST_ALLOWANCE + 200_000 // RESENT_SHARE
+    assert frames.answer([(1, 0, allowance + 1)], newest=1, now=0.0) == []
+    assert len(frames.answer([(1, 0, allowance)], newest=1, now=0.0)) == 1
+    assert frames.answer([(1, allowance, allowance + 1)], newest=1, now=0.0) == []
 
 
 def test_a_frame_asked_for_in_parts_is_answered_once_by_one_request() -> None:
