@@ -137,7 +137,8 @@ def test_a_whole_frame_among_chunks_is_taken_too(lab: LinkLab) -> None:
     assert [len(data) for data in lab.heard("b")] == [len(whole) - SEALED_OVERHEAD - TRAIN_HEADER_BYTES, 20_000]
 
 
-def test_chunks_under_another_keypair_are_taken_among_those_of_one(lab: LinkLab) -> None:
+@pytest.mark.parametrize("ends_first", [False, True])
+def test_chunks_under_another_keypair_are_taken_among_those_of_one(lab: LinkLab, ends_first: bool) -> None:
     lab.run(SIMULTANEOUS_S)
     lab.cut("a", "b")
     lab.send("a", bytes(20_000))
@@ -147,10 +148,10 @@ def test_chunks_under_another_keypair_are_taken_among_those_of_one(lab: LinkLab)
     chunks = [data for data in datagrams(lab, "a") if data[0] == CHUNK]
     size = len(chunks[0])
     assert len({data[4:8] for data in chunks}) == 2
-    lab.ends["b"].receive(endpoint("a"), b"".join(data for data in chunks if len(data) == size), size)
-    for data in chunks:
-        if len(data) < size:
-            lab.ends["b"].receive(endpoint("a"), data, len(data))
+    burst = b"".join(data for data in chunks if len(data) == size)
+    ends = [data for data in chunks if len(data) < size]
+    for data in (*ends, burst) if ends_first else (burst, *ends):
+        lab.ends["b"].receive(endpoint("a"), data, min(size, len(data)))
     assert sorted(len(data) for data in lab.heard("b")) == [20_000, 30_000]
 
 
