@@ -97,6 +97,15 @@ def test_peers_without_a_link_are_due_and_those_whose_link_goes_down_at_once() -
     assert [peer.url for peer in peers.take_due(now=2.0)] == ["one"]
 
 
+def test_entries_that_lead_only_to_a_process_that_is_gone_are_dialled_again() -> None:
+    peers = peer_list("both", "gone")
+    for url, endpoints in (("both", [HERE, THERE]), ("gone", [THERE])):
+        peers.by_url[url].resolved(endpoints, now=0.0)
+        peers.by_url[url].connected(NEIGHBOUR, (HERE, THERE))
+    peers.left(NEIGHBOUR, {HERE})
+    assert [(url, peer.is_linked) for url, peer in peers.by_url.items()] == [("both", True), ("gone", False)]
+
+
 def test_the_better_medium_is_dialled_first_and_again_while_the_link_is_over_another() -> None:
     peers = peer_list("b")
     [peer] = peers.by_url.values()

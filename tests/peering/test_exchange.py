@@ -124,6 +124,14 @@ def test_answers_that_nobody_asked_for_are_dropped() -> None:
     assert metric(net, LEAVES[0], "peers_unasked") == 2
 
 
+def test_what_comes_after_the_link_of_a_neighbour_has_ended_is_dropped() -> None:
+    net = around_hubs([HUB], LEAVES[:1], wanted=1)
+    net.run(3)
+    exchange = net.hosts[LEAVES[0]].node.exchange
+    exchange.receive(b"gone" * 4, [PeersWanted()], now=net.now)
+    assert metric(net, LEAVES[0], "peers_unasked") == 0
+
+
 def test_of_an_answer_only_as_many_are_taken_as_one_may_have() -> None:
     net = around_hubs([HUB], LEAVES[:1], wanted=1)
     net.run(3)

@@ -234,6 +234,17 @@ def test_an_end_that_has_restarted_is_told_its_secret_again() -> None:
     assert (neighbour, answer.token, answer.state, answer.secret) == (A, b"anew", LeaseState.OPEN, secrets[A])
 
 
+def test_a_request_that_is_repeated_before_the_port_is_open_is_answered_when_it_is() -> None:
+    bench = Bench()
+    bench.ask(A, B)
+    bench.ask(B, A)
+    bench.answers()
+    bench.ask(A, B, now=START + 1)
+    assert bench.answers() == []
+    bench.leases.port_opened(1, PORT)
+    assert bench.states() == [(A, LeaseState.GRANTED), (B, LeaseState.GRANTED)]
+
+
 def test_what_is_refused_is_told_with_its_reason() -> None:
     bench = Bench()
     bench.ask(A, b"x" * 16)

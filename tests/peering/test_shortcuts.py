@@ -12,13 +12,13 @@ from mycelium.identity import Identity
 from mycelium.limits import CALLS_AT_ONCE, SHORTCUT_ATTEMPTS, SHORTCUT_DATAGRAMS_PER_SECOND, SIGNAL_CANDIDATES
 from mycelium.node.node import Node
 from mycelium.peering.dialler import SHORTCUT_DATAGRAMS
-from mycelium.peering.shortcut_use import IDLE
-from mycelium.peering.shortcuts import NO_ANSWER, ShortcutFailed, Shortcuts
+from mycelium.peering.shortcut_use import IDLE, UNUSED
+from mycelium.peering.shortcuts import NO_ANSWER, ShortcutFailed, ShortcutOpened, Shortcuts
 from mycelium.policy import DefaultPolicy
 from mycelium.session.session import Session
 from mycelium.wire.signal import Signal, SignalKind, decode_signal, encode_signal
 from sim.net.node_net import NodeNet
-from tests.support.small_meshes import deliver, ready_line
+from tests.support.small_meshes import deliver, link_of, ready_line
 from tests.wire.test_signal import SIGNALS
 
 TOKEN = b"tokentok"
@@ -291,3 +291,58 @@ def test_a_peer_that_may_be_no_neighbour_gets_no_answer() -> None:
     bench.hear(SignalKind.CALL, GOOD)
     assert bench.mesh.signals == []
     assert bench.shortcuts.counters.signals_refused == 1
+
+
+def link_to_peer(bench: Bench) -> None:
+    """Lends the peer a link that is up."""
+    bench.node.links[bench.peer] = link_of(bench.net, "a", "b")
+
+
+def test_a_link_that_comes_of_dialling_opens_a_shortcut_which_is_closed_once_another_way_is_shorter() -> None:
+    bench = Bench()
+    bench.hear(SignalKind.CALL, GOOD)
+    bench.hear(SignalKind.START)
+    link_to_peer(bench)
+    bench.shortcuts.handle_timeout(now=bench.net.now)
+    assert bench.shortcuts.news == [ShortcutOpened(bench.peer)]
+    assert (list(bench.shortcuts.peers), bench.dialled()) == ([bench.peer], set())
+    bench.look()
+    for seconds in (100, 200):  # the first look sees what its link has carried so far
+        for _ in range(5):
+            deliver(bench.net, "a", "c")
+        bench.shortcuts.handle_timeout(now=bench.net.now + seconds)
+    assert bench.mesh.closed == [UNUSED]
+    del bench.node.links[bench.peer]
+    for _ in range(5):
+        deliver(bench.net, "a", "c")
+    bench.shortcuts.handle_timeout(now=bench.net.now + 201)
+    assert bench.mesh.signals[1:] == [], "it would be opened again at once"
+
+
+def test_a_link_that_comes_up_while_the_peer_is_called_is_no_shortcut_of_ours() -> None:
+    bench = Bench()
+    bench.look()
+    link_to_peer(bench)
+    bench.shortcuts.handle_timeout(now=bench.net.now)
+    assert (bench.shortcuts.news, list(bench.shortcuts.peers), bench.shortcuts._attempts) == ([], [], {})
+
+
+def test_a_peer_whose_session_has_ended_is_told_nothing_more() -> None:
+    bench = Bench()
+    bench.look()
+    bench.node.sessions.by_peer.clear()
+    for seconds in range(1, 20):
+        bench.shortcuts.handle_timeout(now=bench.net.now + seconds)
+    assert len(bench.mesh.signals) == 1
+    assert bench.shortcuts.news == [ShortcutFailed(bench.peer, NO_ANSWER, ())]
+
+
+def test_rests_are_kept_of_a_bounded_number_of_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.peering.shortcuts.SHORTCUT_PEERS", 2)
+    bench = Bench()
+    for number in range(3):
+        session = bench.node.sessions.find(bytes([number]) * 16, now=bench.net.now)
+        bench.hear(SignalKind.CALL, GOOD, session=session)
+        for seconds in range(30):
+            bench.shortcuts.handle_timeout(now=bench.net.now + seconds)
+    assert list(bench.shortcuts._rests) == [b"\1" * 16, b"\2" * 16]
