@@ -28,8 +28,8 @@ function scaleOf(milliseconds) {
 }
 
 /* `ways`: node -> {hop, ms}, ms null where it is not known; `links`: neighbour -> {level, note, rate}; `gone`: node -> {hop, ms},
-   which is not reached; `name`: the short name of a node. */
-function myView({ own, ways, links, gone, name }) {
+   which is not reached; `name`: the short name of a node; `others`: pairs of a neighbour and the node that it leads to too. */
+function myView({ own, ways, links, gone, name, others }) {
   const all = new Map([...gone, ...ways]);
   const scale = scaleOf([...ways.values()].map((way) => way.ms));
   const nodes = [{ id: own, x: 0, y: 0, size: 9, kind: "self", label: "this node", rank: 0 }];
@@ -40,7 +40,7 @@ function myView({ own, ways, links, gone, name }) {
       const way = all.get(id), isNear = links.has(id), angle = from + ((index + 0.5) / members.length) * (to - from);
       const r = way?.ms == null ? 1 : scale.radius(way.ms);
       const kind = !ways.has(id) ? "lost" : isNear ? "near" : "far";
-      nodes.push({ id, x: Math.cos(angle) * r, y: Math.sin(angle) * r, kind, size: isNear ? 6 : all.size > 300 ? 2.6 : 4, label: name(id), rank: isNear ? 1 : 2,
+      nodes.push({ id, via: id === hop ? null : hop, x: Math.cos(angle) * r, y: Math.sin(angle) * r, kind, size: isNear ? 6 : all.size > 300 ? 2.6 : 4, label: name(id), rank: isNear ? 1 : 2,
         level: isNear ? links.get(id).level : 0 });
       if (ways.has(id) && id !== hop) lines.push({ a: hop, b: id, width: 1, bow: true, alpha: all.size > 300 ? 0.08 : all.size > 60 ? 0.2 : 0.45 });
     });
@@ -49,6 +49,7 @@ function myView({ own, ways, links, gone, name }) {
     const isUsed = ways.get(id)?.hop === id;
     lines.push({ a: own, b: id, width: isUsed ? 1.5 + Math.min(7, Math.log2(1 + rate / 2000)) : 1.5, level, note, dotted: !isUsed });
   }
+  for (const [hop, id] of others) lines.push({ a: hop, b: id, width: 1.5, dotted: true });
   return { rings: scale.rings, sectors: sectors.map(({ from, to }) => ({ from, to })), nodes, links: lines };
 }
 

@@ -3,8 +3,8 @@
    and the simulator's report hand it a scene, in which the unit of length is up to them:
      rings    {r, label}                                   circles around the origin
      sectors  {from, to}                                   angles of the lines between them
-     nodes    {id, x, y, size, kind, label, rank, title}   kind: self, near, far, lost; labels of a lower rank come first
-     links    {a, b, width, level, dotted, bow, note}      a, b: nodes; level: 0 well, 1 fair, 2 bad; note: shown at the middle
+     nodes    {id, x, y, size, kind, level, label, rank, via}   kind: self, near, far, lost; labels of a lower rank come first
+     links    {a, b, width, level, dotted, bow, alpha, note}    a, b: nodes; level: 0 well, 1 fair, 2 bad; note: shown at the middle
 */
 const MOVE_MS = 350; // how long a node takes to its new place
 const REACH = 16; // pixels from a node within which it is meant
@@ -29,7 +29,7 @@ class MeshMap {
     new ResizeObserver(() => this.resize()).observe(canvas);
     for (const [name, act] of Object.entries({
       pointerdown: this.press, pointermove: this.move, pointerup: this.lift, pointercancel: this.lift,
-      pointerleave: () => this.point(null), wheel: this.wheel, keydown: this.key, dblclick: () => this.fit(),
+      pointerleave: () => this.point(null), wheel: this.wheel, keydown: this.key,
     })) canvas.addEventListener(name, act.bind(this), { passive: false });
     this.resize();
   }
@@ -75,7 +75,7 @@ class MeshMap {
 
   resize() {
     const { width, height } = this.canvas.getBoundingClientRect();
-    const dots = devicePixelRatio || 1;
+    const dots = devicePixelRatio;
     this.width = width;
     this.height = height;
     this.canvas.width = Math.round(width * dots);
@@ -120,7 +120,7 @@ class MeshMap {
     const style = getComputedStyle(this.canvas);
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
     this.font = style.fontFamily;
-    return { ink: colour("ink"), muted: colour("muted"), line: colour("line"), surface: colour("surface"),
+    return { ink: colour("ink"), muted: colour("muted"), dim: colour("dim"), line: colour("line"), surface: colour("surface"),
       accent: colour("accent"), levels: [colour("accent"), colour("warn"), colour("bad")] };
   }
 
@@ -132,6 +132,10 @@ class MeshMap {
     pen.lineCap = "round";
     this.taken = []; // boxes of labels
     this.spots = new Map([...this.places].map(([id, at]) => [id, this.toPixels(at)]));
+    this.onWay = new Set(); // what is lit, with the nodes on the way there
+    for (const id of [this.picked, this.pointed, ...this.lit]) {
+      for (let node = this.byId.get(id); node && !this.onWay.has(node.id); node = this.byId.get(node.via)) this.onWay.add(node.id);
+    }
     this.paintRings();
     this.scene.links.forEach((link) => this.paintLink(link));
     this.scene.nodes.forEach((node) => this.paintNode(node));
@@ -152,13 +156,9 @@ class MeshMap {
         p.lineTo(centre.x + Math.cos(from) * outer, centre.y + Math.sin(from) * outer);
       });
     }
-    pen.font = `11px ${this.font}`;
-    pen.textAlign = "center";
-    pen.textBaseline = "middle";
     for (const ring of this.scene.rings) {
       this.stroke((p) => p.arc(centre.x, centre.y, ring.r * this.unit, 0, 2 * Math.PI));
     }
-    for (const ring of this.scene.rings) this.text(ring.label, { x: centre.x, y: centre.y - ring.r * this.unit }, colours.muted);
   }
 
   stroke(path) {
@@ -171,7 +171,7 @@ class MeshMap {
     const { pen, colours } = this;
     const a = this.spots.get(link.a), b = this.spots.get(link.b);
     if (!a || !b) return;
-    const isLit = this.isLit(link.b);
+    const isLit = this.onWay.has(link.b) && !link.dotted;
     pen.strokeStyle = link.bow && !isLit ? colours.muted : colours.levels[link.level ?? 0];
     pen.globalAlpha = link.bow ? (isLit ? 0.9 : link.alpha ?? 0.3) : 0.9;
     pen.lineWidth = link.width + (isLit ? 1 : 0);
@@ -204,13 +204,11 @@ class MeshMap {
     pen.beginPath();
     pen.arc(at.x, at.y, size, 0, 2 * Math.PI);
     pen.lineWidth = 2;
-    pen.fillStyle = { self: colours.accent, near: colours.surface, lost: colours.surface }[node.kind] ?? colours.ink;
+    pen.fillStyle = { self: colours.accent, near: colours.surface, lost: colours.surface }[node.kind] ?? (this.onWay.has(node.id) ? colours.accent : colours.dim);
     pen.strokeStyle = { near: colours.accent, lost: colours.muted }[node.kind] ?? colours.surface;
     if (node.level) pen.strokeStyle = colours.levels[node.level];
     if (node.kind === "lost") pen.setLineDash([2, 3]);
-    pen.globalAlpha = node.kind === "far" ? 0.75 : 1;
     pen.fill();
-    pen.globalAlpha = 1;
     if (node.kind !== "far") pen.stroke();
     pen.setLineDash([]);
   }
@@ -226,24 +224,28 @@ class MeshMap {
   }
 
   paintNotes() {
-    this.pen.font = `600 11px ${this.font}`;
     this.pen.textAlign = "center";
-    for (const link of this.scene.links) {
-      if (link.note && link.middle) this.text(link.note, link.middle, this.colours.levels[link.level]);
-    }
+    this.pen.textBaseline = "middle";
+    this.pen.font = `600 11px ${this.font}`;
+    for (const { note, middle, level } of this.scene.links) if (note && middle) this.text(note, middle, this.colours.levels[level]);
+    this.pen.font = `11px ${this.font}`;
+    for (const { label, r } of this.scene.rings) this.text(label, this.toPixels({ x: 0, y: -r }), this.colours.muted);
   }
 
   paintLabels() {
     this.pen.font = `12px ${this.font}`;
-    this.pen.textAlign = "center";
     const shown = this.scene.nodes.filter((node) => node.label && (node.rank < 2 || this.scene.nodes.length < 60 || this.zoom > 3 || this.isLit(node.id)));
     shown.sort((one, other) => this.isLit(other.id) - this.isLit(one.id) || one.rank - other.rank);
+    const dots = shown.length < 400 ? [...this.spots.values()] : [];
     for (const node of shown) {
       const at = this.spots.get(node.id);
       if (at.x < 0 || at.y < 0 || at.x > this.width || at.y > this.height) continue;
       const gap = node.size * Math.min(1.6, Math.sqrt(this.zoom)) + 11;
-      this.text(node.label, { x: at.x, y: at.y + gap }, node.rank < 2 || this.isLit(node.id) ? this.colours.ink : this.colours.muted)
-        || this.text(node.label, { x: at.x, y: at.y - gap }, this.colours.ink);
+      const isMain = node.rank < 2 || this.isLit(node.id);
+      for (const y of [at.y + gap, at.y - gap]) {
+        const isFree = isMain || !dots.some((dot) => Math.abs(dot.x - at.x) < 34 && Math.abs(dot.y - y) < 9);
+        if (isFree && this.text(node.label, { x: at.x, y }, isMain ? this.colours.ink : this.colours.muted)) break;
+      }
     }
   }
 
@@ -326,7 +328,7 @@ class MeshMap {
 
   key(event) {
     const arrows = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
-    const acts = { "+": () => this.zoomBy(1.4), "=": () => this.zoomBy(1.4), "-": () => this.zoomBy(1 / 1.4), 0: () => this.fit(),
+    const acts = { "+": () => this.zoomBy(1.4), "-": () => this.zoomBy(1 / 1.4), 0: () => this.fit(),
       Escape: () => this.choose(null) };
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (arrows[event.key]) this.walk(...arrows[event.key]);

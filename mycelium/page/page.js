@@ -5,11 +5,11 @@ const KEPT_MS = 600_000; // of what is measured
 const BUCKET_MS = 5_000; // one point of a sparkline
 const SILENT_MS = 5_000; // the stream says something each second
 const GONE_S = 60; // how long a node that was lost stays on the map
-const SHOWN = 200; // rows of a list at once
+const SHOWN = 400; // rows of a list at once
 const $ = (id) => document.getElementById(id);
 
 const state = { own: "", status: null, peers: new Map(), routes: new Map(), events: [], times: new Map(), histories: new Map(), rates: new Map(),
-  time: 0, heardAt: 0, trouble: "", moment: null, picked: null, kind: "all", sort: { by: "name", up: true }, rows: SHOWN };
+  time: 0, heardAt: 0, trouble: "", moment: null, picked: null, kind: "all", sort: { by: "name", up: true } };
 
 /* -- words and numbers -- */
 
@@ -36,13 +36,12 @@ function rate(bytesPerSecond) {
   return [unit ? digits(bits) : bits.toFixed(0), ["bit/s", "kbit/s", "Mbit/s", "Gbit/s"][unit]];
 }
 
-function span(seconds) {
-  const whole = Math.max(0, Math.floor(seconds)), parts = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
-  const first = Math.max(0, parts.findIndex(([size]) => whole >= size));
-  return whole === 0 ? "0 s" : parts.slice(first, first + 2).map(([size, unit], index) => {
-    const before = index ? whole % parts[first][0] : whole;
-    return `${Math.floor(before / size)} ${unit}`;
-  }).filter((part, index) => !index || !part.startsWith("0 ")).join(" ");
+const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"], [Infinity, ""]];
+
+function span(seconds) { // in its two largest units
+  const first = Math.min(3, UNITS.findIndex(([size], index) => seconds >= size || index === 3));
+  const [[size, unit], [less, lesser]] = UNITS.slice(first), more = Math.floor((seconds % size) / less);
+  return `${Math.floor(seconds / size)} ${unit}${more ? ` ${more} ${lesser}` : ""}`;
 }
 
 /* -- the stream -- */
@@ -97,12 +96,13 @@ async function refresh() {
   try {
     state.status = await (await ask("/admin/status")).json();
     state.own = state.status.nodeIp;
+    prune();
     changed();
   } catch { /* the stream tells of the trouble */ }
 }
 
 function take(update) {
-  const passed = update.time - state.time, isFirst = !state.peers.size && !state.routes.size;
+  const passed = update.time - state.time;
   for (const [key, peer] of Object.entries(update.peers ?? {})) {
     const before = state.peers.get(key);
     if (peer === null) { state.peers.delete(key); state.rates.delete(key); continue; }
@@ -124,7 +124,6 @@ function take(update) {
   state.time = update.time;
   state.heardAt = performance.now();
   measure();
-  if (update.events && !isFirst) state.events.at(-1).isNew = true;
   changed();
 }
 
@@ -140,6 +139,12 @@ function note(key, value) {
   if (kept.at(-1)?.[0] === bucket) kept.at(-1)[1] = value;
   else kept.push([bucket, value]);
   if (kept[0][0] < bucket - KEPT_MS / BUCKET_MS) kept.shift();
+}
+
+function prune() { // forgets what no slider and no sparkline shows any more
+  for (const [key, kept] of state.histories) if (kept.at(-1)[0] < (state.time * 1000 - KEPT_MS) / BUCKET_MS) state.histories.delete(key);
+  for (const [node, { at }] of lost) if (at < state.time - GONE_S) lost.delete(node);
+  for (const node of costs.keys()) if (costs.size > state.routes.size + 4096) costs.delete(node);
 }
 
 function measure() {
@@ -212,8 +217,8 @@ function changed() {
 
 function paint() {
   const shown = shownNow();
-  if (state.own) map.show(myView({ own: state.own, ...shown, name: short }));
-  map.light(hovered());
+  if (state.own) map.show(myView({ own: state.own, ...shown, name: short, others: others() }));
+  map.light(lights);
   paintHead();
   paintOwn();
   paintDetails(shown);
@@ -293,9 +298,10 @@ function nameButton(id) {
 function paintDetails({ ways }) {
   const id = state.picked, place = $("details");
   place.hidden = !id;
+  $("legend").hidden = Boolean(id);
   if (!id) return;
   const [key, peer] = peerOf(id), way = ways.get(id);
-  const kind = id === state.own ? "yours" : peer ? "neighbour" : way ? "reached through others" : "not reached";
+  const kind = peer ? "neighbour" : way ? "reached through others" : "not reached";
   fill(place, el("h2", {}, short(id), el("small", {}, kind)), full(id), ...(id === state.own ? [] : [...wayTo(id, way), ...measured(id, key, peer), ...choices(), ...told(id)]));
 }
 
@@ -308,10 +314,13 @@ function wayTo(id, way) {
 
 function measured(id, key, peer) {
   if (!peer) return [el("h3", {}, "Cost of the way, last 10 minutes"), spark(id, `Cost of the way to ${short(id)}`, { height: 44 })];
-  const facts = [`Round trip ${ms(peer.rttMs)}`, `loss ${percent(peer.loss)}`, peer.mtu ? `datagrams of ${peer.mtu} bytes` : ""];
-  return [el("p", {}, facts.filter(Boolean).join(", ")), el("p", { class: "quiet address" }, `${peer.endpoint.scheme}://${peer.endpoint.socketAddr}`),
-    peer.publicKey ? el("p", { class: "quiet address" }, `Key ${peer.publicKey.slice(0, 16)}…`) : null,
-    el("h3", {}, "Round trip, last 10 minutes"), spark(`rtt ${key}`, `Round trip to ${short(id)}`, { height: 44 })].filter(Boolean);
+  return [el("p", {}, `Round trip ${ms(peer.rttMs)}, loss ${percent(peer.loss)}`), el("p", { class: "quiet address" }, `${peer.endpoint.scheme}://${peer.endpoint.socketAddr}`),
+    el("p", { class: "quiet address" }, `Key ${peer.publicKey.slice(0, 16)}…`), el("h3", {}, "Round trip, last 10 minutes"), spark(`rtt ${key}`, `Round trip to ${short(id)}`, { height: 44 })];
+}
+
+function others() { // the ways that were not chosen
+  const usable = (state.explained?.candidates ?? []).filter((one) => one.verdict !== "chosen" && one.cost !== null);
+  return state.moment === null ? usable.map((one) => [one.nextHop, state.picked]) : [];
 }
 
 const VERDICTS = { chosen: "in use", longer: "would be longer", damped: "its link fails often", unfeasible: "might lead back here", suspected: "does not answer at present", retracted: "has no way there any more" };
@@ -326,7 +335,7 @@ function choices() {
 }
 
 function told(id) {
-  const found = state.events.filter(({ event }) => [event.node, event.before, event.after].includes(id)).slice(-5).reverse();
+  const found = state.events.filter(({ event }) => event.node === id).slice(-5).reverse();
   return found.length ? [el("h3", {}, "Last events"), ...found.map((one) => el("p", { class: "quiet" }, `${clock(one.event.time)} `, ...worded(one)))] : [];
 }
 
@@ -339,18 +348,11 @@ const COLUMNS = [
   { id: "rtt", title: "Round trip", isNumber: true, sorts: ([, peer]) => peer.rttMs ?? Infinity },
   { id: "loss", title: "Loss", isNumber: true, sorts: ([, peer]) => peer.loss ?? -1 },
   { id: "rate", title: "Rate", isNumber: true, sorts: ([key]) => speed(key) },
-  { id: "total", title: "In / out", isNumber: true, isWide: true, sorts: ([, peer]) => peer.rxBytes + peer.txBytes },
 ];
-
-function bytes(count) {
-  let unit = 0;
-  for (; count >= 999.5 && unit < 4; unit++) count /= 1000;
-  return `${unit ? digits(count) : count} ${["B", "kB", "MB", "GB", "TB"][unit]}`;
-}
 
 function paintLinks() {
   const { by, up } = state.sort, column = COLUMNS.find(({ id }) => id === by);
-  fill($("columns"), ...COLUMNS.map(({ id, title, isNumber, isWide }) => el("th", { scope: "col", class: [isNumber && "number", isWide && "wide"].filter(Boolean).join(" "), "aria-sort": id === by ? (up ? "ascending" : "descending") : null },
+  fill($("columns"), ...COLUMNS.map(({ id, title, isNumber, isWide }) => el("th", { scope: "col", class: isNumber ? "number" : isWide ? "wide" : "", "aria-sort": id === by ? (up ? "ascending" : "descending") : null },
     el("button", { onclick: () => { state.sort = { by: id, up: id === by ? !up : !isNumber }; paintLinks(); } }, title))));
   const sorted = [...state.peers].map((entry) => [column.sorts(entry), entry]).sort(([one], [other]) => (one < other ? -1 : one > other ? 1 : 0) * (up ? 1 : -1));
   fill($("rows"), ...sorted.slice(0, SHOWN).map(([, entry]) => row(...entry)));
@@ -359,14 +361,13 @@ function paintLinks() {
 function row(key, peer) {
   const measureCell = (kind, words, name, options) => el("td", { class: "number" }, el("div", { class: "measure" }, spark(`${kind} ${key}`, name, options), el("span", {}, words)));
   const open = () => peer.address && choose(peer.address);
-  const name = peer.address ? el("button", { class: "name", title: peer.address }, short(peer.address)) : el("span", {}, peer.url ?? peer.endpoint.socketAddr);
+  const name = peer.address ? el("button", { class: "name", title: peer.address }, short(peer.address)) : el("span", { title: peer.url }, peer.url ?? peer.endpoint.socketAddr);
   const cells = [el("td", {}, el("i", { class: `dot ${peer.connectionState}` }), name, isAlive(peer) ? "" : ` ${peer.connectionState}`),
     el("td", { class: "wide at address", title: peer.endpoint.socketAddr }, `${peer.endpoint.scheme}://${peer.endpoint.socketAddr}`)];
-  if (!isAlive(peer)) cells.push(el("td", { colspan: 4, class: "trouble" }, peer.lastError ?? ""));
+  if (!isAlive(peer)) cells.push(el("td", { colspan: 3, class: "trouble" }, peer.lastError ?? ""));
   else {
     const [number, unit] = rate(speed(key));
-    cells.push(measureCell("rtt", ms(peer.rttMs), "Round trip", { least: 0.5 }), measureCell("loss", percent(peer.loss), "Loss", { least: 0.02 }), measureCell("rate", `${number} ${unit}`, "Rate", { least: 1000 }),
-      el("td", { class: "number wide" }, `${bytes(peer.rxBytes)} / ${bytes(peer.txBytes)}`));
+    cells.push(measureCell("rtt", ms(peer.rttMs), "Round trip", { least: 0.5 }), measureCell("loss", percent(peer.loss), "Loss", { least: 0.02 }), measureCell("rate", `${number} ${unit}`, "Rate", { least: 1000 }));
     cells[3].classList.add(["well", "warn", "bad"][level(peer.loss)]);
   }
   return el("tr", { class: peer.address && peer.address === state.picked ? "picked" : "", onclick: open }, ...cells);
@@ -378,10 +379,8 @@ const SIGNS = { "link-up": ["▲", "up"], "link-trusted": ["▲", "up"], "link-d
   route: ["↷", ""], routes: ["↷", ""], "shortcut-opened": ["▲", "up"], "key-shared": ["!", "down"] };
 const KINDS = { all: "All", links: "Links", routes: "Routes" };
 const isRoute = (kind) => kind === "route" || kind === "routes";
-let listed = ""; // what the list shows, so that it stands still under the hand
-let lights = []; // of the event under the hand
-
-const hovered = () => lights;
+let listed = ""; // what the list shows
+let lights = []; // what the event under the hand touched
 
 function worded({ event, text }) { // with nodes by their short names
   const nodes = [event.node, event.before, event.after].filter((one) => one && !one.includes("/"));
@@ -395,11 +394,11 @@ function worded({ event, text }) { // with nodes by their short names
 
 function paintEvents() {
   const chosen = state.events.filter(({ event }) => state.kind === "all" || isRoute(event.kind) === (state.kind === "routes"));
-  const key = `${state.kind} ${chosen.length} ${chosen.at(-1)?.event.sequence} ${state.rows} ${state.moment}`;
+  const key = `${state.kind} ${chosen.length} ${chosen.at(-1)?.event.sequence} ${state.moment}`;
   if (key === listed) return;
   listed = key;
-  const rows = chosen.slice(-state.rows).reverse().map(eventRow);
-  if (chosen.length > state.rows) rows.push(el("li", { class: "more" }, el("button", { class: "small", onclick: () => { state.rows += SHOWN; changed(); } }, "Show older ones")));
+  lights = [];
+  const rows = chosen.slice(-SHOWN).reverse().map(eventRow);
   fill($("events"), ...(rows.length ? rows : [el("li", { class: "more quiet" }, "Nothing has happened yet.")]));
   fill($("kinds"), ...Object.entries(KINDS).map(([id, title]) => el("button", { "aria-pressed": String(id === state.kind), onclick: () => { state.kind = id; changed(); } }, title)));
 }
@@ -407,9 +406,7 @@ function paintEvents() {
 function eventRow(one) {
   const { event } = one, [sign, kind] = SIGNS[event.kind] ?? ["·", ""], touched = [event.node, event.before, event.after].filter(Boolean);
   const light = (ids) => () => { lights = ids; map.light(ids); };
-  const isNew = one.isNew;
-  one.isNew = false;
-  return el("li", { class: [kind, isNew ? "new" : "", state.moment !== null && event.time > state.moment ? "later" : ""].join(" "), tabindex: "0", "data-sequence": event.sequence,
+  return el("li", { class: `${kind} ${state.moment !== null && event.time > state.moment ? "later" : ""}`, tabindex: "0",
     onmouseenter: light(touched), onmouseleave: light([]), onfocus: light(touched), onblur: light([]), onkeydown: (pressed) => pressed.key === "Enter" && pressed.target.tagName === "LI" && show(event.time) },
   el("span", { class: "sign", "aria-hidden": "true" }, sign), el("span", {}, ...worded(one)),
   el("time", { datetime: new Date(event.time * 1000).toISOString(), title: "Show the map at this moment", onclick: () => show(event.time) }, clock(event.time)));
@@ -435,7 +432,7 @@ function paintRewind() {
 }
 
 function paintMarks(from) {
-  const canvas = $("marks"), { width, height } = canvas.getBoundingClientRect(), dots = devicePixelRatio || 1, pen = canvas.getContext("2d"), style = getComputedStyle(canvas);
+  const canvas = $("marks"), { width, height } = canvas.getBoundingClientRect(), dots = devicePixelRatio, pen = canvas.getContext("2d"), style = getComputedStyle(canvas);
   canvas.width = width * dots;
   canvas.height = height * dots;
   pen.scale(dots, dots);
@@ -508,4 +505,5 @@ $("wider").addEventListener("click", () => map.zoomBy(1 / 1.5));
 $("fit").addEventListener("click", () => map.fit());
 setInterval(refresh, 15_000);
 setInterval(changed, 1_000); // uptime, and a daemon that has gone silent
+if (innerWidth < 1081) $("legend").open = false;
 follow();

@@ -5,6 +5,7 @@ import itertools
 import json
 import shutil
 import subprocess
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal
@@ -40,15 +41,16 @@ class Browser:
         self.complaints: list[str] = []
         self._numbers = itertools.count(1)
         self._session: str | None = None
-        self._process = subprocess.Popen(
-            [PROGRAM, *FLAGS, f"--user-data-dir={folder}", "about:blank"],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        self._stack = ExitStack()
+        command = [PROGRAM, *FLAGS, f"--user-data-dir={folder}", "about:blank"]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._stack.callback(process.wait)
+        self._stack.callback(process.kill)
         where = folder / "DevToolsActivePort"
         wait_until(lambda: where.exists() and where.read_text().count("\n") > 0, START_SECONDS, "the browser listens")
         port, path = where.read_text().split()
-        self._socket = connect(f"ws://127.0.0.1:{port}{path}", max_size=MESSAGE_BYTES, proxy=None)
+        connecting = connect(f"ws://127.0.0.1:{port}{path}", max_size=MESSAGE_BYTES, proxy=None)
+        self._socket = self._stack.enter_context(connecting)
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Performance"):
@@ -60,9 +62,7 @@ class Browser:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._socket.close()
-        self._process.kill()
-        self._process.wait()
+        self._stack.close()
 
     def call(self, method: str, **parameters: Any) -> Any:
         """Returns the result of a method of the DevTools protocol; keeps what the page complains of meanwhile."""

@@ -1,0 +1,100 @@
+"""The page in a browser, beside a mesh of real daemons: what it draws, that it follows a cut, and what it costs."""
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.lab.daemon import LabDaemon
+from tests.lab.mesh import line, ring
+from tests.netns.conftest import MakeMesh
+from tests.support.browser import Browser, Scheme
+
+pytestmark = [pytest.mark.netns, pytest.mark.deep]
+
+SHOWN_SECONDS: Final = 20.0
+SIZES: Final[tuple[tuple[int, int, Scheme], ...]] = (
+    (1280, 800, "light"),
+    (1280, 800, "dark"),
+    (360, 740, "light"),
+    (360, 740, "dark"),
+)
+COLOURS: Final = """(() => {
+  const canvas = document.getElementById("map"), seen = new Set();
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  for (let at = 0; at < data.length; at += 4) if (data[at + 3]) seen.add(data[at] << 16 | data[at + 1] << 8 | data[at + 2]);
+  return seen.size;
+})()"""
+
+
+@contextlib.contextmanager
+def on_loopback(daemon: LabDaemon) -> Iterator[str]:
+    """Passes connections on between loopback, where the browser is, and the socket of a daemon; yields the URL of its page."""
+
+    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while data := await reader.read(1 << 16):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there, here = await asyncio.open_unix_connection(str(daemon.api_socket))
+        await asyncio.gather(pump(reader, here), pump(there, writer))
+
+    async def listen() -> asyncio.Server:
+        return await asyncio.start_server(serve, "127.0.0.1", 0)
+
+    loop = asyncio.new_event_loop()
+    server = loop.run_until_complete(listen())
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    server.close()
+    loop.close()
+
+
+def test_the_page_shows_the_mesh_and_follows_a_cut(make_mesh: MakeMesh, tmp_path: Path) -> None:
+    mesh = make_mesh([*ring("a", "b", "c", "d"), *line("c", "e", "f")])
+    mesh.start()
+    mesh.wait_settled()
+    a, b, d = (mesh[name] for name in "abd")
+    folder = Path(os.environ.get("MYCELIUM_PICTURES", tmp_path))
+    with on_loopback(a) as url, Browser(tmp_path / "browser") as browser:
+        browser.open(url)
+        browser.wait_for("document.title.startsWith('2 of 2 peers alive')", SHOWN_SECONDS, "both peers are shown")
+        browser.wait_for(
+            "state.routes.size === 5 && map.scene.nodes.length === 6", SHOWN_SECONDS, "all nodes are drawn"
+        )
+        for width, height, scheme in SIZES:
+            browser.resize(width, height, scheme)
+            browser.wait_for(f"innerWidth === {width}", SHOWN_SECONDS, "the page has its size")
+            browser.wait_for(f"{COLOURS} > 20", SHOWN_SECONDS, "the map is drawn")
+            assert browser.evaluate("document.documentElement.scrollWidth") <= width
+            browser.photograph(folder / f"page-{width}-{scheme}.png")
+        browser.resize(1280, 800, "light")
+        drawn = browser.evaluate(f"state.routes.get('{b.address}').hop")
+        assert drawn == b.address
+        mesh.cable("a", "b").cut()
+        browser.wait_for(
+            f"state.routes.get('{b.address}').hop === '{d.address}'", SHOWN_SECONDS, "the map has the way around"
+        )
+        browser.wait_for("document.title.startsWith('1 of 2 peers alive')", SHOWN_SECONDS, "one peer is lost")
+        short = ":".join(b.address.split(":")[:2])
+        told = f"[...document.querySelectorAll('#events .down')].some((row) => row.innerText.includes('link down: {short}'))"
+        browser.wait_for(told, SHOWN_SECONDS, "the event is listed")
+        browser.evaluate("show(state.events.find(({ event }) => event.kind === 'link-suspect').event.time - 0.001)")
+        was_drawn = f"map.scene.links.some((link) => link.a === state.own && link.b === '{b.address}' && !link.dotted)"
+        browser.wait_for(was_drawn, SHOWN_SECONDS, "the link is there in the past")
+        browser.photograph(folder / "page-rewound.png")
+        assert browser.complaints == []
