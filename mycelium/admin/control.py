@@ -183,8 +183,8 @@ class NodeControl(Protocol):
 
     def routes_selected(self) -> list[RouteInfo]: ...
     def routes_fallback(self) -> list[RouteInfo]: ...
-    def next_hops(self) -> dict[bytes, tuple[bytes, int]]:
-        """Returns next hop and cost (units of 10 us) of each reachable node, by overlay addresses, at little expense."""
+    def next_hops(self) -> dict[bytes, tuple[bytes, int, str | None]]:
+        """Returns next hop, cost (units of 10 us) and name of each reachable node, by overlay addresses, at little expense."""
 
     def public_key_of(self, address: str) -> str | None:
         """Returns the X25519 key, in hex, of the node that owns an overlay address; None for an unknown node."""

@@ -29,7 +29,7 @@ _HEADERS: Final = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "no
 
 _Key = TypeVar("_Key")
 _Value = TypeVar("_Value")
-Routes = Mapping[bytes, tuple[bytes, int]]
+Routes = Mapping[bytes, tuple[bytes, int, str | None]]
 
 
 class StreamedPeer(Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -64,7 +64,7 @@ class StreamUpdate(Struct, frozen=True, omit_defaults=True):
 
     time: float  # Unix seconds
     peers: dict[str, StreamedPeer | None] = {}  # by any name that stays
-    routes: dict[str, tuple[str, int] | None] = {}  # node -> next hop, cost in units of 10 us
+    routes: dict[str, tuple[str, int, str | None] | None] = {}  # node -> next hop, cost in units of 10 us, name
     events: list[ToldEvent] = []
 
 
@@ -159,8 +159,8 @@ def _name(peer: PeerInfo) -> str:
     return f"{peer.origin} {peer.url or peer.public_key or peer.endpoint.socket_addr}"
 
 
-def _route(way: tuple[bytes, int] | None) -> tuple[str, int] | None:
-    return None if way is None else (_text(way[0]), way[1])
+def _route(way: tuple[bytes, int, str | None] | None) -> tuple[str, int, str | None] | None:
+    return None if way is None else (_text(way[0]), *way[1:])
 
 
 def _text(address: bytes) -> str:

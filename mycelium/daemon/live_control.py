@@ -144,10 +144,11 @@ class LiveControl:
     def _name_of(self, link: LinkSnapshot | None) -> str | None:
         return None if link is None else self._names.name_of(link.address, now=monotonic())
 
-    def next_hops(self) -> dict[bytes, tuple[bytes, int]]:
-        """Returns next hop and cost of each reachable node."""
-        routing = self._node.routing
-        return {node: (hop, routing.metric(node)) for node, hop in routing.forwarding.next_hop.items()}
+    def next_hops(self) -> dict[bytes, tuple[bytes, int, str | None]]:
+        """Returns next hop, cost and name of each reachable node."""
+        routing, name_of, now = self._node.routing, self._names.name_of, monotonic()
+        next_hop = routing.forwarding.next_hop
+        return {node: (hop, routing.metric(node), name_of(node, now=now)) for node, hop in next_hop.items()}
 
     def public_key_of(self, address: str) -> str | None:
         """Returns the X25519 key of the node that owns an address, in hex; None for an unknown node or no address."""

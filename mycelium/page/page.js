@@ -5,10 +5,11 @@ const KEPT_MS = 600_000; // of what is measured
 const BUCKET_MS = 5_000; // one point of a sparkline
 const SILENT_MS = 5_000; // the stream says something each second
 const GONE_S = 60; // how long a node that was lost stays on the map
+const EXPLAIN = "routes/explain";
 const SHOWN = 400; // rows of a list at once
 const $ = (id) => document.getElementById(id);
 
-const state = { own: "", status: null, peers: new Map(), routes: new Map(), events: [], times: new Map(), histories: new Map(), rates: new Map(),
+const state = { own: "", names: new Map(), learnt: {}, status: null, peers: new Map(), routes: new Map(), events: [], times: new Map(), histories: new Map(), rates: new Map(),
   time: 0, heardAt: 0, trouble: "", moment: null, picked: null, kind: "all", sort: { by: "name", up: true } };
 
 /* -- words and numbers -- */
@@ -23,7 +24,7 @@ function el(tag, attributes = {}, ...children) {
   return made;
 }
 
-const short = (address) => address === state.own ? "this node" : address.split(":").slice(0, 2).join(":");
+const short = (address) => address === state.own ? "this node" : state.names.get(address) ?? address.split(":").slice(0, 2).join(":");
 const digits = (value) => value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 const ms = (value) => value == null ? "–" : `${digits(value)} ms`;
 const percent = (share) => share == null ? "–" : share === 0 ? "0 %" : share < 0.001 ? "< 0.1 %" : `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
@@ -117,6 +118,7 @@ function take(update) {
     if (way === null) { const old = state.routes.get(node); state.routes.delete(node); if (old) lost.set(node, { ...old, at: update.time }); continue; }
     state.routes.set(node, { hop: way[0], ms: way[1] / 100 });
     costs.set(node, way[1] / 100);
+    if (way[2]) state.names.set(node, way[2]);
     lost.delete(node);
   }
   if (update.events) state.events.push(...update.events);
@@ -144,7 +146,7 @@ function note(key, value) {
 function prune() { // forgets what no slider and no sparkline shows any more
   for (const [key, kept] of state.histories) if (kept.at(-1)[0] < (state.time * 1000 - KEPT_MS) / BUCKET_MS) state.histories.delete(key);
   for (const [node, { at }] of lost) if (at < state.time - GONE_S) lost.delete(node);
-  for (const node of costs.keys()) if (costs.size > state.routes.size + 4096) costs.delete(node);
+  for (const node of costs.keys()) if (costs.size > state.routes.size + 4096) { costs.delete(node); state.names.delete(node); }
 }
 
 function measure() {
@@ -277,18 +279,18 @@ function fill(place, ...children) { // keeps what has the focus or is being used
 
 function choose(id, { isFromMap = false } = {}) {
   state.picked = id;
-  state.explained = null;
+  state.learnt = {};
   if (!isFromMap) map.pick(id);
   changed();
-  if (id && id !== state.own) explain(id);
+  if (id && id !== state.own) learn(EXPLAIN, id);
 }
 
-async function explain(id) {
+async function learn(what, id) {
   try {
-    const explained = await (await ask(`/admin/routes/explain/${encodeURIComponent(id)}`)).json();
-    if (state.picked === id) state.explained = explained;
+    const told = await (await ask(`/admin/${what}/${id}`)).json();
+    if (state.picked === id) state.learnt[what] = told;
     changed();
-  } catch { /* a daemon of another version, or the node is forgotten: the rest is shown */ }
+  } catch { /* the node is forgotten: the rest is shown */ }
 }
 
 function nameButton(id) {
@@ -302,7 +304,7 @@ function paintDetails({ ways }) {
   if (!id) return;
   const [key, peer] = peerOf(id), way = ways.get(id);
   const kind = peer ? "neighbour" : way ? "reached through others" : "not reached";
-  fill(place, el("h2", {}, short(id), el("small", {}, kind)), full(id), ...(id === state.own ? [] : [...wayTo(id, way), ...measured(id, key, peer), ...choices(), ...told(id)]));
+  fill(place, el("h2", {}, short(id), el("small", {}, kind)), full(id), ...(id === state.own ? [] : [...wayTo(id, way), ...measured(id, key, peer), ...choices(), ...trace(id)]));
 }
 
 function wayTo(id, way) {
@@ -319,24 +321,24 @@ function measured(id, key, peer) {
 }
 
 function others() { // the ways that were not chosen
-  const usable = (state.explained?.candidates ?? []).filter((one) => one.verdict !== "chosen" && one.cost !== null);
+  const usable = (state.learnt[EXPLAIN]?.candidates ?? []).filter((one) => one.verdict !== "chosen" && one.cost !== null);
   return state.moment === null ? usable.map((one) => [one.nextHop, state.picked]) : [];
 }
 
 const VERDICTS = { chosen: "in use", longer: "would be longer", damped: "its link fails often", unfeasible: "might lead back here", suspected: "does not answer at present", retracted: "has no way there any more" };
 
+const table = (title, rows) => [el("h3", {}, title), el("table", { class: "choice" }, ...rows.map(([left, under, right, below]) =>
+  el("tr", {}, el("td", {}, left, el("small", {}, under)), el("td", {}, right, el("small", {}, below)))))];
+
 function choices() {
-  const { explained } = state;
-  if (!explained?.candidates.length) return [];
-  return [el("h3", {}, explained.candidates.length > 1 ? "Neighbours that lead there" : "Neighbour that leads there"),
-    el("table", { class: "choice" }, ...explained.candidates.map((one) => el("tr", {},
-      el("td", {}, nameButton(one.nextHop), el("small", {}, VERDICTS[one.verdict] ?? one.verdict)),
-      el("td", {}, one.cost === null ? "–" : ms(one.cost / 100), el("small", {}, `link ${ms(one.linkCost / 100)}`)))))];
+  const found = state.learnt[EXPLAIN]?.candidates ?? [];
+  return found.length ? table("Neighbours that lead there", found.map((one) => [nameButton(one.nextHop), VERDICTS[one.verdict] ?? one.verdict, ms(one.cost === null ? null : one.cost / 100), `link ${ms(one.linkCost / 100)}`])) : [];
 }
 
-function told(id) {
-  const found = state.events.filter(({ event }) => event.node === id).slice(-5).reverse();
-  return found.length ? [el("h3", {}, "Last events"), ...found.map((one) => el("p", { class: "quiet" }, `${clock(one.event.time)} `, ...worded(one)))] : [];
+function trace(id) {
+  const told = state.learnt.trace;
+  if (!told) return [el("p", {}, el("button", { class: "small", onclick: (event) => { event.target.disabled = true; learn("trace", id); } }, "Trace the way"))];
+  return table(told.error ?? "The way, hop by hop", told.hops.map((one) => [one.node ? nameButton(one.node) : "no answer", "", ms(one.medianMs), ""]));
 }
 
 /* -- links -- */
@@ -453,7 +455,7 @@ function found() {
   if (!text) return [];
   const keys = new Map([...state.peers.values()].filter((peer) => peer.address).map((peer) => [peer.address, peer]));
   const matches = (id) => id.startsWith(text) || keys.get(id)?.publicKey?.startsWith(text) || keys.get(id)?.url?.includes(text);
-  return [...new Set([state.own, ...keys.keys(), ...state.routes.keys()])].filter((id) => id && (matches(id) || short(id).startsWith(text))).slice(0, 12);
+  return [...new Set([state.own, ...keys.keys(), ...state.routes.keys()])].filter((id) => id && (matches(id) || short(id).toLowerCase().startsWith(text))).slice(0, 12);
 }
 
 function paintFound() {
@@ -463,7 +465,7 @@ function paintFound() {
   $("search").setAttribute("aria-expanded", String(hasText));
   $("search").setAttribute("aria-activedescendant", ids.length ? `found${at}` : "");
   $("found").replaceChildren(...(ids.length ? ids.map((id, index) => el("li", { id: `found${index}`, role: "option", "aria-selected": String(index === at), onmousedown: () => reach(id) },
-    el("span", { class: "address" }, id), el("small", {}, id === state.own ? "this node" : ms(state.routes.get(id)?.ms)))) : [el("li", { class: "none", role: "option", "aria-selected": "false" }, "No node begins like that")]));
+    el("span", { class: "address" }, state.names.get(id) ?? id), el("small", {}, id === state.own ? "this node" : ms(state.routes.get(id)?.ms)))) : [el("li", { class: "none", role: "option", "aria-selected": "false" }, "No such node")]));
 }
 
 function reach(id) {

@@ -51,7 +51,7 @@ class FakeNode:
         self.wishes: list[InvitationWish] = []
         self.invitation = Path("invitation")  # where each one is
         self.happened: list[EventInfo] = []
-        self.hops: dict[bytes, tuple[bytes, int]] = {}
+        self.hops: dict[bytes, tuple[bytes, int, str | None]] = {}
         self.watched = asyncio.Event()  # somebody waits for an event, or has
         self._next_event = asyncio.Event()
         self.diagnosis = FakeDiagnosis()
@@ -114,7 +114,7 @@ class FakeNode:
     def routes_fallback(self) -> list[RouteInfo]:
         return []
 
-    def next_hops(self) -> dict[bytes, tuple[bytes, int]]:
+    def next_hops(self) -> dict[bytes, tuple[bytes, int, str | None]]:
         return self.hops
 
     def public_key_of(self, address: str) -> str | None:

@@ -53,18 +53,18 @@ async def told(parts: AsyncGenerator[bytes, None], *fields: str) -> dict[str, An
 def test_the_first_update_tells_everything_and_the_next_ones_what_is_different() -> None:
     async def run() -> None:
         node = FakeNode()
-        node.hops = {ONE: (ONE, 120), OTHER: (ONE, 300)}
+        node.hops = {ONE: (ONE, 120, "berlin"), OTHER: (ONE, 300, None)}
         node.happen(link_up(1))
         parts = opened(Streams(node, ApiCounters()))
         first = await told(parts)
         assert first["peers"][f"static {FIRST_PEER}"]["rttMs"] == 1.25
-        assert first["routes"] == {"400::1": ["400::1", 120], "400::2": ["400::1", 300]}
+        assert first["routes"] == {"400::1": ["400::1", 120, "berlin"], "400::2": ["400::1", 300, None]}
         (event,) = first["events"]
         assert event["event"]["node"] == "400::1"
         assert event["text"] == "link up: 400::1 answers at udp://192.0.2.1:9651"
         assert (await told(parts)).keys() == {"time"}
-        node.hops = {ONE: (ONE, 130)}
-        assert (await told(parts, "routes"))["routes"] == {"400::1": ["400::1", 130], "400::2": None}
+        node.hops = {ONE: (ONE, 130, None)}
+        assert (await told(parts, "routes"))["routes"] == {"400::1": ["400::1", 130, None], "400::2": None}
         node.urls = []
         assert (await told(parts, "peers"))["peers"] == {f"static {FIRST_PEER}": None}
         await parts.aclose()
@@ -105,7 +105,7 @@ def test_nothing_is_computed_while_nobody_reads(monkeypatch: pytest.MonkeyPatch)
     looks = []
 
     class Watched(FakeNode):
-        def next_hops(self) -> dict[bytes, tuple[bytes, int]]:
+        def next_hops(self) -> dict[bytes, tuple[bytes, int, str | None]]:
             looks.append(1)
             return {}
 
@@ -150,7 +150,7 @@ def test_a_slow_reader_gets_fewer_updates_which_is_counted() -> None:
         loop = asyncio.get_running_loop()
         real = loop.time
         loop.time = lambda: real() + 3.5 * stream.EVERY_S  # type: ignore[method-assign]
-        node.hops = {ONE: (ONE, 1)}
+        node.hops = {ONE: (ONE, 1, None)}
         assert "routes" in await told(parts)
         assert counters.updates_skipped == 3
         await parts.aclose()
@@ -179,9 +179,9 @@ def test_a_reader_that_takes_nothing_is_cut_off(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(connection, "IDLE_SECONDS", 0.1)
 
     class Verbose(FakeNode):
-        def next_hops(self) -> dict[bytes, tuple[bytes, int]]:
+        def next_hops(self) -> dict[bytes, tuple[bytes, int, str | None]]:
             self.cost = getattr(self, "cost", 0) + 1
-            return {number.to_bytes(16): (ONE, self.cost) for number in range(5_000)}
+            return {number.to_bytes(16): (ONE, self.cost, None) for number in range(5_000)}
 
     async def run() -> None:
         async with serving(Verbose(), unix(tmp_path)) as server, asyncio.timeout(PATIENCE_S):
