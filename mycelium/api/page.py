@@ -9,6 +9,7 @@ from mycelium.api.http import Response
 # Path -> name and type.
 FILES: Final = {
     "/": ("page.html", "text/html; charset=utf-8"),
+    "/colours.css": ("colours.css", "text/css; charset=utf-8"),
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/map.js": ("map.js", "text/javascript; charset=utf-8"),

@@ -17,6 +17,7 @@ from mycelium.cli.invite import invite
 from mycelium.cli.join import join
 from mycelium.cli.keys import generate_keys, generate_network_key, import_key, inspect
 from mycelium.cli.output import print_json
+from mycelium.cli.page import page
 from mycelium.cli.parsing import DefaultGroup
 from mycelium.cli.peers import peers
 from mycelium.cli.remote import events, routes, status
@@ -85,6 +86,7 @@ for _command in (
     sessions,
     top,
     doctor,
+    page,
     events,
     inspect,
     generate_keys,

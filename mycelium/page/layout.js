@@ -32,7 +32,7 @@ function scaleOf(milliseconds) {
 function myView({ own, ways, links, gone, name, others }) {
   const all = new Map([...gone, ...ways]);
   const scale = scaleOf([...ways.values()].map((way) => way.ms));
-  const nodes = [{ id: own, x: 0, y: 0, size: 9, kind: "self", label: "this node", rank: 0 }];
+  const nodes = [{ id: own, x: 0, y: 0, size: 9, kind: "self", label: name(own), rank: 0 }];
   const lines = [];
   const sectors = sectorsOf(all, links, name);
   for (const { hop, members, from, to } of sectors) {

@@ -142,6 +142,8 @@ class MeshMap {
     this.paintHalo();
     this.paintNotes();
     this.paintLabels();
+    pen.font = `11px ${this.font}`;
+    for (const { label, r } of this.scene.rings) this.text(label, this.toPixels({ x: 0, y: -r }), this.colours.muted);
   }
 
   paintRings() {
@@ -173,7 +175,7 @@ class MeshMap {
     if (!a || !b) return;
     const isLit = this.onWay.has(link.b) && !link.dotted;
     pen.strokeStyle = link.bow && !isLit ? colours.muted : colours.levels[link.level ?? 0];
-    pen.globalAlpha = link.bow ? (isLit ? 0.9 : link.alpha ?? 0.3) : 0.9;
+    pen.globalAlpha = isLit ? 0.9 : link.alpha ?? 0.9;
     pen.lineWidth = link.width + (isLit ? 1 : 0);
     pen.setLineDash(link.dotted ? [1, 5] : []);
     const middle = link.middle = { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 };
@@ -228,8 +230,6 @@ class MeshMap {
     this.pen.textBaseline = "middle";
     this.pen.font = `600 11px ${this.font}`;
     for (const { note, middle, level } of this.scene.links) if (note && middle) this.text(note, middle, this.colours.levels[level]);
-    this.pen.font = `11px ${this.font}`;
-    for (const { label, r } of this.scene.rings) this.text(label, this.toPixels({ x: 0, y: -r }), this.colours.muted);
   }
 
   paintLabels() {

@@ -31,13 +31,11 @@ def plot_map(report: Report, theme: Theme = LIGHT) -> Figure | None:
     mesh = report.map
     if mesh is None or not mesh.edges:
         return None
-    if report.places is None:
-        report.places = _places(mesh)  # kept for a second drawing in other colours
-    places = report.places
-    cut = _cut_links(report)
-    failed = [edge for edge in mesh.edges if edge[3] not in _ALIVE]
-    mended = [edge for edge in mesh.edges if edge[3] in _ALIVE and edge[:2] in cut]
-    alive = [edge for edge in mesh.edges if edge[3] in _ALIVE and edge[:2] not in cut]
+    places = places_of(report, mesh)
+    cut = cut_links(report)
+    failed = [edge for edge in mesh.edges if not is_alive(edge[3])]
+    mended = [edge for edge in mesh.edges if is_alive(edge[3]) and edge[:2] in cut]
+    alive = [edge for edge in mesh.edges if is_alive(edge[3]) and edge[:2] not in cut]
     figure = new_figure(theme, height=4.6)
     axes = figure.subplots()
     axes.set_axis_off()
@@ -53,10 +51,22 @@ def plot_map(report: Report, theme: Theme = LIGHT) -> Figure | None:
     return figure
 
 
-def _cut_links(report: Report) -> set[tuple[int, int]]:
+def is_alive(state: str | bool) -> bool:
+    """Tells whether a link carries packets at the end of the run."""
+    return state in _ALIVE
+
+
+def cut_links(report: Report) -> set[tuple[int, int]]:
     """Returns the links that actions cut, for good or for a while, as (lower, higher) node."""
     links = (action.details.get("link") for action in report.actions if action.what in _CUTS)
     return {(min(link), max(link)) for link in links if isinstance(link, list | tuple) and len(link) == 2}
+
+
+def places_of(report: Report, mesh: MapRecord) -> dict[int, _Place]:
+    """Returns the place of each node, which is computed once."""
+    if report.places is None:
+        report.places = _places(mesh)
+    return report.places
 
 
 def _places(mesh: MapRecord) -> dict[int, _Place]:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from mycelium import __version__
 from mycelium.errors import ConfigError
 
+from .meshview import COLOURS, STYLE, map_section
 from .plots import PLOTS, draw_plots
 from .report import Report, reproduction
 from .summary import Row, key_rows, number_rows
@@ -21,14 +22,10 @@ from .verdict import verdict
 from .words import describe, seconds
 
 PAGE: Final = "report.html"
+MAP: Final = "map"  # name of the plot
 _ROWS: Final = 500  # actions or violations on the page, at most
 
 _STYLE: Final = """
-:root { color-scheme: light dark; --surface: #fff; --ground: #f4f6f9; --ink: #1d2430;
-  --muted: #6b7482; --line: #e4e8ee; --bad: #c22f18; }
-@media (prefers-color-scheme: dark) {
-  :root { --surface: #171b22; --ground: #0f1217; --ink: #e6e9ee; --muted: #98a2b0; --line: #2b323d; --bad: #ff6b57; }
-}
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 2rem 1rem 4rem; max-width: 72rem; background: var(--ground); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; overflow-wrap: anywhere; }
@@ -91,11 +88,12 @@ def render_page(report: Report, light: dict[str, bytes], dark: dict[str, bytes])
             "<!doctype html>",
             '<html lang="en"><head><meta charset="utf-8">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{escape(heading)}</title><style>{_STYLE}</style></head><body>",
+            f"<title>{escape(heading)}</title><style>{COLOURS}{_STYLE}{STYLE}</style></head><body>",
             f"<h1>{escape(heading)}</h1>",
             f'<p class="verdict{" bad" if report.violations else ""}">{escape(verdict(report))}</p>',
             _recipe(report),
             _rows(key_rows(report)),
+            map_section(report),
             _plots(light, dark),
             _events("Actions", ((action.t, action.what, action.details) for action in report.actions)),
             _events("Violations", ((broken.t, broken.what, broken.details) for broken in report.violations), bad=True),
@@ -118,9 +116,11 @@ def _rows(rows: Iterable[Row]) -> str:
 
 
 def _plots(light: dict[str, bytes], dark: dict[str, bytes]) -> str:
-    if not light:
+    if light.keys() <= {MAP}:  # which is on the page as one that can be explored
         return ""
-    figures = (_picture(name, light[name], dark.get(name, light[name])) for name in PLOTS if name in light)
+    figures = (
+        _picture(name, light[name], dark.get(name, light[name])) for name in PLOTS if name in light and name != MAP
+    )
     return "\n".join(("<h2>Plots</h2>", '<div class="plots">', *figures, "</div>"))
 
 

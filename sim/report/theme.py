@@ -42,7 +42,7 @@ LIGHT: Final = Theme(
 )
 DARK: Final = Theme(
     name="dark",
-    surface="#171b22",
+    surface="#141a17",
     ink="#e6e9ee",
     muted="#98a2b0",
     lines="#2b323d",
