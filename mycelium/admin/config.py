@@ -1,42 +1,35 @@
-"""The operator's settings: the command line overrides the configuration file, and that overrides the defaults.
+"""The operator's settings: the command line overrides the environment, that the configuration file, and that the defaults.
 
-The keys of the TOML file are the names of the flags, with `-` or `_`; with `_` they are those of the `Settings` fields. Nothing
-below the daemon reads these objects; the daemon hands plain arguments on.
+`setting.py` names them, `checks.py` says what their values must be. The keys of the TOML file are the names of the flags, with
+`-` or `_`; with `_` they are those of the `Settings` fields. Nothing below the daemon reads these objects; the daemon hands
+plain arguments on.
 """
 
 import difflib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from msgspec import Struct, field
 
 from mycelium.admin.aliases import without_aliases
 from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.checks import CHECKS, LOG_FORMATS, file_path
 from mycelium.admin.foreign import foreign_key
 from mycelium.admin.keyfile import default_key_path
 from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.admin.service_unit import CONFIG_FILE as SYSTEM_CONFIG_FILE
-from mycelium.admin.zones import with_zone_name
+from mycelium.admin.setting import BY_NAME, LISTS, SETTINGS, Kind, Setting, variable
 from mycelium.errors import ConfigError
-from mycelium.limits import AUTO_PEERS, CONFIGURED_PEERS, DISCOVERY_INTERFACES
-from mycelium.node.names import is_name
-from mycelium.node.zone import DEFAULT_DOMAIN, is_domain
-from mycelium.peer_list_url import PeerListUrl, is_list
+from mycelium.node.zone import DEFAULT_DOMAIN
+from mycelium.peer_list_url import PeerListUrl
 from mycelium.peer_url import PeerUrl
 
-LOG_FORMATS: Final = ("compact", "logfmt", "plain", "json", "journald")
 CONFIG_FILE: Final = "config_file"
 
-# what dev_valid_name() in Linux accepts
-_INTERFACE_NAME: Final = re.compile(r"(?!\.{1,2}$)[^\s/%:\x00-\x1f\x7f-\U0010ffff]{1,15}")
-_NETWORK_NAME_BYTES: Final = range(2, 65)
-_Url = TypeVar("_Url")
-_DIGITS: Final = re.compile(r"[0-9]{1,5}")
-_MARK: Final = re.compile(r"0|[1-9][0-9]{0,9}|0[xX][0-9A-Fa-f]{1,8}")
-_HIGHEST_MARK: Final = 0xFFFF_FFFF
+_TRUTHS: Final = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 _NAME_ALONE: Final = (
     ": a name alone keeps no one out: add --network-key-file (network_key_file) with a file that all its nodes share; "
     "'mycelium generate-network-key FILE' makes one"
@@ -80,28 +73,49 @@ class Settings(Struct, frozen=True, kw_only=True):
 
 
 def load(given: Mapping[str, object]) -> Settings:
-    """Merges the command line with the configuration file.
+    """Merges the command line, the environment and the configuration file; raises ConfigError.
 
     `given` maps field names to what was typed: strings, lists of strings, booleans. A file named by its `config_file` must
-    exist; the default one need not. Raises ConfigError that names the file or flag, and the key.
+    exist; the default one need not.
     """
-    path = _config_file(given)
-    values = {} if path is None else _from_file(path)
-    values |= without_aliases(
-        {
-            key: _checked(f"--{key.replace('_', '-')}", key, value, folder=Path.cwd())
-            for key, value in given.items()
-            if key != CONFIG_FILE
-        }
-    )
+    return read(given, os.environ)[0]
+
+
+def read(given: Mapping[str, object], environment: Mapping[str, str]) -> tuple[Settings, dict[str, str]]:
+    """Does what `load` does; returns also what set each setting that was set: a flag, a variable, or the path of a file.
+
+    Raises ConfigError that names it, and the key.
+    """
+    path = config_file(given, environment)
+    values = {} if path is None else from_file(path)
+    sources = dict.fromkeys(values, str(path))
+    variables = {setting.name: _typed(setting, environment.get(setting.variable, "")) for setting in SETTINGS}
+    for layer, shown in ((variables, variable), (given, _flag_of)):
+        checked = without_aliases(
+            {
+                key: _checked(shown(key), key, value, folder=Path.cwd())
+                for key, value in layer.items()
+                if key != CONFIG_FILE and value not in ("", [])
+            }
+        )
+        values |= checked
+        sources |= {key: shown(key) for key in checked}
+    _check_together(values, sources)
     if "key_file" not in values:
         values["key_file"] = default_key_path()
+    settings = Settings(given=dict(given), **values)  # type: ignore[arg-type]  # the checks give each field its type
+    return settings, sources
+
+
+def _check_together(values: Mapping[str, object], sources: Mapping[str, str]) -> None:
+    """Raises ConfigError for values that are right alone, but not together."""
     if "network_name" in values and "network_key_file" not in values:
-        raise ConfigError(("--network-name" if "network_name" in given else f"{path}: network_name") + _NAME_ALONE)
+        source = sources["network_name"]
+        is_file = source[:2] != "--" and source != variable("network_name")
+        raise ConfigError((f"{source}: network_name" if is_file else source) + _NAME_ALONE)
     if ("tls_certificate" in values) is not ("tls_key" in values):
         raise ConfigError("--tls-certificate and --tls-key (tls_certificate, tls_key) belong together: give both files")
     _refuse_shared_addresses({"api_addr": ApiAddress(), **values})
-    return Settings(given=dict(given), **values)  # type: ignore[arg-type]  # _CHECKS gives each field its type
 
 
 def _refuse_shared_addresses(values: Mapping[str, object]) -> None:
@@ -110,7 +124,18 @@ def _refuse_shared_addresses(values: Mapping[str, object]) -> None:
     for name in ("api_addr", "metrics_api_address", "jsonrpc_addr"):
         address = values.get(name)
         if address is not None and (other := held.setdefault(address, name)) != name:
-            raise ConfigError(f"{name} (--{name.replace('_', '-')}): {address} is that of {other}: choose another one")
+            raise ConfigError(f"{name} ({_flag_of(name)}): {address} is that of {other}: choose another one")
+
+
+def _flag_of(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _typed(setting: Setting, text: str) -> object:
+    """Returns the value of an environment variable as a file would have it: lists are separated by spaces."""
+    if setting.kind in LISTS:
+        return text.split()
+    return _TRUTHS.get(text.lower(), text) if setting.kind is Kind.FLAG else text
 
 
 def default_config_file() -> Path | None:
@@ -124,14 +149,16 @@ def default_config_file() -> Path | None:
     return folder / "mycelium" / "mycelium.toml"
 
 
-def _config_file(given: Mapping[str, object]) -> Path | None:
-    if CONFIG_FILE in given:
-        return _path(given[CONFIG_FILE], Path.cwd())
+def config_file(given: Mapping[str, object], environment: Mapping[str, str]) -> Path | None:
+    """Returns the file that is read: the one named, else that of the user or of the service; None if there is none."""
+    named = given.get(CONFIG_FILE) or environment.get(variable(CONFIG_FILE))
+    if named:
+        return file_path(named, Path.cwd())
     defaults = (default_config_file(), SYSTEM_CONFIG_FILE)  # that of the user, that of the service
     return next((path for path in defaults if path is not None and os.path.exists(path)), None)
 
 
-def _from_file(path: Path) -> dict[str, object]:
+def from_file(path: Path) -> dict[str, object]:
     """Returns the values of a TOML file by field; raises ConfigError that names the line of a mistake."""
     import tomllib  # here, because most runs have no file
 
@@ -167,185 +194,12 @@ def _line_of(key: str, text: str) -> str:
 
 def _checked(shown: str, key: str, value: object, *, folder: Path) -> object:
     """Returns one value in its field's type; relative paths start at `folder`."""
-    check = _CHECKS.get(key)
-    if check is None:
-        near = difflib.get_close_matches(key, _CHECKS, n=1)
+    setting = BY_NAME.get(key)
+    if setting is None:
+        near = difflib.get_close_matches(key, BY_NAME, n=1)
         advice = foreign_key(key) or ("unknown setting" + (f"; did you mean {near[0]}?" if near else ""))
         raise ConfigError(f"{shown}: {advice}")
     try:
-        return check(value, folder)
+        return CHECKS[setting.kind](value, folder)
     except ConfigError as error:
         raise ConfigError(f"{shown}: {error}") from None
-
-
-def _text(value: object, folder: Path) -> str:
-    if not isinstance(value, str):
-        raise ConfigError(f"must be a string in quotes, not {_kind(value)}")
-    return value
-
-
-def _flag(value: object, folder: Path) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigError(f"must be true or false, not {_kind(value)}")
-    return value
-
-
-def _path(value: object, folder: Path) -> Path:
-    text = os.fspath(value) if isinstance(value, Path) else _text(value, folder)
-    if not text or "\0" in text:
-        raise ConfigError("must be a file path")
-    try:
-        return folder / Path(text).expanduser()
-    except RuntimeError as error:
-        raise ConfigError(f"{text[:100]!r}: {error}") from None
-
-
-def _urls(parse: Callable[[str], _Url]) -> Callable[[object, Path], tuple[_Url, ...]]:
-    def check(value: object, folder: Path) -> tuple[_Url, ...]:
-        texts = [value] if isinstance(value, str) else value
-        if not isinstance(texts, list | tuple):
-            raise ConfigError(f"must be a list of URLs, not {_kind(value)}")
-        if len(texts) > CONFIGURED_PEERS:
-            raise ConfigError(f"must be at most {CONFIGURED_PEERS} URLs")
-        return tuple(dict.fromkeys(parse(_text(text, folder)) for text in texts))
-
-    return check
-
-
-def _interface(value: object, folder: Path) -> str:
-    name = _text(value, folder)
-    if not _INTERFACE_NAME.fullmatch(name):
-        raise ConfigError(f"{name[:50]!r} is not a valid interface name (1 to 15 characters, without spaces, / and :)")
-    return name
-
-
-def _interfaces(value: object, folder: Path) -> tuple[str, ...]:
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, list | tuple):
-        raise ConfigError(f"must be a list of interfaces, not {_kind(value)}")
-    if len(names) > DISCOVERY_INTERFACES:
-        raise ConfigError(f"must be at most {DISCOVERY_INTERFACES} interfaces")
-    return tuple(dict.fromkeys(_interface(name, folder) for name in names))
-
-
-def _number(value: object, numbers: range) -> int:
-    if isinstance(value, str) and _DIGITS.fullmatch(value):
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value not in numbers:
-        raise ConfigError(f"must be a number from {numbers.start} to {numbers.stop - 1}")
-    return value
-
-
-def _port(value: object, folder: Path) -> int:
-    return _number(value, range(1, 1 << 16))
-
-
-def _workers(value: object, folder: Path) -> int:
-    return _number(value, range(1, 255))
-
-
-def _auto_peers(value: object, folder: Path) -> int:
-    return _number(value, range(AUTO_PEERS + 1))
-
-
-def _proxy(value: object, folder: Path) -> ProxyUrl:
-    return ProxyUrl.parse(_text(value, folder))
-
-
-def _mark(value: object, folder: Path) -> int:
-    if isinstance(value, str) and _MARK.fullmatch(value):
-        value = int(value, 0)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _HIGHEST_MARK:
-        raise ConfigError("must be a number from 0 (no mark) to 4294967295, such as 51820 or 0xca6c")
-    return value
-
-
-def _network_name(value: object, folder: Path) -> str:
-    name = _text(value, folder)
-    try:
-        size = len(name.encode())
-    except UnicodeEncodeError:
-        raise ConfigError("must be UTF-8") from None
-    if size not in _NETWORK_NAME_BYTES:
-        raise ConfigError(f"must be {_NETWORK_NAME_BYTES.start} to {_NETWORK_NAME_BYTES.stop - 1} bytes long")
-    return name
-
-
-def node_name(text: str) -> str:
-    """Returns the name of a node in lower case; raises ConfigError unless it can be a label of the DNS."""
-    name = text.lower()
-    if not is_name(name):
-        raise ConfigError(f"{text[:70]!r} is not a valid name: 1 to 63 letters, digits and '-', which is not at an end")
-    return name
-
-
-def _node_name(value: object, folder: Path) -> str:
-    return node_name(_text(value, folder))
-
-
-def _domain(value: object, folder: Path) -> str:
-    domain = _text(value, folder).lower().strip(".")
-    if not is_domain(domain):
-        raise ConfigError(f"{domain[:70]!r} is not a domain, such as myc or mesh.example.org")
-    return domain
-
-
-def _log_format(value: object, folder: Path) -> str:
-    name = _text(value, folder)
-    if name not in LOG_FORMATS:
-        raise ConfigError(f"{name[:50]!r} is not one of {', '.join(LOG_FORMATS)}")
-    return name
-
-
-def _api_address(value: object, folder: Path) -> ApiAddress:
-    return ApiAddress.parse(_text(value, folder))
-
-
-def _kind(value: object) -> str:
-    names = {bool: "a boolean", int: "a number", float: "a number", str: "a string", list: "a list", dict: "a table"}
-    return names.get(type(value), f"a {type(value).__name__}")
-
-
-def _peer(text: str) -> PeerUrl | PeerListUrl:
-    """Takes an interface that is not there yet, as at boot."""
-    return PeerListUrl.parse(text) if is_list(text) else with_zone_name(PeerUrl.parse(text))
-
-
-_CHECKS: Final[Mapping[str, Callable[[object, Path], object]]] = {
-    "peers": _urls(_peer),
-    "name": _node_name,
-    "listen": _urls(PeerUrl.parse_listen),
-    "key_file": _path,
-    "proxy": _proxy,
-    "tls_certificate": _path,
-    "tls_key": _path,
-    "firewall_mark": _mark,
-    "tun_name": _interface,
-    "no_tun": _flag,
-    "no_quic": _flag,
-    "no_dscp": _flag,
-    "no_shortcuts": _flag,
-    "no_relay_leases": _flag,
-    "no_port_mapping": _flag,
-    "auto_peers": _auto_peers,
-    "disable_peer_discovery": _flag,
-    "peer_discovery_interface": _interfaces,
-    "peer_discovery_port": _port,
-    "api_addr": _api_address,
-    "api_token_file": _path,
-    "metrics_api_address": _api_address,
-    "jsonrpc_addr": _api_address,
-    "network_name": _network_name,
-    "network_key_file": _path,
-    "domain": _domain,
-    "hosts_file": _path,
-    "debug": _flag,
-    "silent": _flag,
-    "log_format": _log_format,
-    # of the Rust implementation: see `aliases`
-    "tcp_listen_port": _port,
-    "quic_listen_port": _port,
-    "disable_quic": _flag,
-    "update_workers": _workers,
-    "peer_discovery_interfaces": _interfaces,
-}

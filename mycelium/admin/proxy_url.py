@@ -33,6 +33,11 @@ class ProxyUrl(Struct, frozen=True):
             raise _error(shown, "the port is missing")
         return cls(scheme.lower(), host, port, _login(shown, login) if at else None)
 
+    def without_password(self) -> str:
+        """Returns the URL with `***` in place of user and password."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{'***@' if self.login else ''}{host}:{self.port}"
+
 
 def _login(shown: str, text: str) -> tuple[str, str]:
     user, colon, password = text.partition(":")

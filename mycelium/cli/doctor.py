@@ -23,7 +23,7 @@ _CHECK_WIDTH: Final = 8
 @click.command
 @options.client
 @options.key_file
-@options.no_tun
+@options.of("no_tun")
 @options.as_json
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> int:

@@ -85,7 +85,7 @@ def _places(context: click.Context) -> _Places:
 
 def _checked_name(name: str, *, is_wished: bool) -> str:
     """Returns the name of this host; none where that of the system is not fit for one and nobody has asked for it."""
-    from mycelium.admin.config import node_name
+    from mycelium.admin.checks import node_name
 
     try:
         return node_name(name)

@@ -10,6 +10,7 @@ import click
 
 from mycelium import __version__
 from mycelium.cli import options
+from mycelium.cli.config import config
 from mycelium.cli.diagnosis import explain, links, ping, sessions, trace
 from mycelium.cli.doctor import doctor
 from mycelium.cli.foreign_commands import proxy, queried, stats
@@ -95,6 +96,7 @@ for _command in (
     invite,
     join,
     service,
+    config,
     version,
     help_,
 ):

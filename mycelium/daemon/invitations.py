@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct, structs
 
-from mycelium.admin.config import node_name
+from mycelium.admin.checks import node_name
 from mycelium.admin.control import InvitationInfo, InvitationWish
 from mycelium.admin.join_uri import PEERS_PER_URI, JoinUri
 from mycelium.admin.keyfile import invitation_path, invitations_path

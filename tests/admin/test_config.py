@@ -334,3 +334,37 @@ def test_an_interface_by_name_and_by_index_is_one_peer_wherever_it_is_given(tmp_
     by_flag = config.load({"peers": [f"udp://[fe80::1%{index}]:9651"]})
     assert [str(url) for url in config.load({"config_file": str(file)}).peers] == ["udp://[fe80::1%lo]:9651"]
     assert [str(url) for url in by_flag.peers] == ["udp://[fe80::1%lo]:9651"]
+
+
+def test_the_environment_counts_before_the_file_and_behind_the_command_line(home: Path) -> None:
+    path = written(home, 'tun_name = "file"\nauto_peers = 1\nlog_format = "json"\n')
+    environment = {
+        "MYCELIUM_CONFIG_FILE": str(path),
+        "MYCELIUM_TUN_NAME": "variable",
+        "MYCELIUM_AUTO_PEERS": "2",
+        "MYCELIUM_PEERS": "udp://a:1 udp://b:2",
+        "MYCELIUM_DEBUG": "1",
+        "MYCELIUM_NAME": "",  # as good as unset
+        "MYCELIUM_OF_ANOTHER_PROGRAM": "x",
+    }
+    settings, sources = config.read({"auto_peers": "3"}, environment)
+    assert (settings.tun_name, settings.auto_peers, settings.log_format) == ("variable", 3, "json")
+    assert (settings.debug, settings.name, settings.peers) == (
+        True,
+        "",
+        (PeerUrl("udp", "a", 1), PeerUrl("udp", "b", 2)),
+    )
+    assert sources == {
+        "tun_name": "MYCELIUM_TUN_NAME",
+        "auto_peers": "--auto-peers",
+        "log_format": str(path),
+        "peers": "MYCELIUM_PEERS",
+        "debug": "MYCELIUM_DEBUG",
+    }
+
+
+def test_a_mistake_in_the_environment_names_the_variable() -> None:
+    with pytest.raises(ConfigError, match=r"^MYCELIUM_AUTO_PEERS: must be a number"):
+        config.read({}, {"MYCELIUM_AUTO_PEERS": "many"})
+    with pytest.raises(ConfigError, match=r"^MYCELIUM_NETWORK_NAME: a name alone keeps no one out"):
+        config.read({}, {"MYCELIUM_NETWORK_NAME": "corp"})

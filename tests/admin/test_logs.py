@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from mycelium.admin import logs
-from mycelium.admin.config import LOG_FORMATS
+from mycelium.admin.checks import LOG_FORMATS
 from mycelium.admin.log_flood import QUIET_S, BoundedHandler
 from mycelium.limits import LOG_LINES_OF_SUBJECT_AT_ONCE
 

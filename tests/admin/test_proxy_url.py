@@ -61,3 +61,8 @@ def test_a_password_is_not_repeated(address: str) -> None:
     with pytest.raises(ConfigError) as caught:
         ProxyUrl.parse(f"http://me:secret@{address}")
     assert "secret" not in str(caught.value)
+
+
+def test_a_proxy_is_shown_without_its_password() -> None:
+    assert ProxyUrl.parse("socks5://me:secret@[::1]:1").without_password() == "socks5://***@[::1]:1"
+    assert ProxyUrl.parse("http://proxy:3128").without_password() == "http://proxy:3128"

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from tests.cli.support import replace_daemon, served
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home folder, so that no file and no setting of the person who runs the tests counts."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    for variable in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "MYCELIUM_API_ADDR", "MYCELIUM_API_TOKEN_FILE"):
-        monkeypatch.delenv(variable, raising=False)
+    for variable in [name for name in os.environ if name.startswith(("XDG_", "MYCELIUM_"))]:
+        monkeypatch.delenv(variable)
     return tmp_path
 
 

@@ -3,14 +3,13 @@
 from typing import Any
 
 import click
-import pytest
 
 from mycelium.admin.config import CONFIG_FILE, Settings
 from mycelium.cli import options
 from mycelium.cli.main import cli
 
 
-def given(line: str, **environment: str) -> dict[str, Any]:
+def given(line: str) -> dict[str, Any]:
     """Returns what one command line of a group with a command `inner` was given."""
     found: dict[str, Any] = {}
 
@@ -19,15 +18,12 @@ def given(line: str, **environment: str) -> dict[str, Any]:
     def outer() -> None: ...
 
     @outer.command
-    @options.together(options.peers, options.key_file, options.client_api_addr, options.no_tun)
+    @options.settings
     @click.pass_context
     def inner(context: click.Context) -> None:
         found.update(options.given(context))
 
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment.items():
-            patch.setenv(name, value)
-        outer.main(line.split(), standalone_mode=False)
+    outer.main(line.split(), standalone_mode=False)
     return found
 
 
@@ -43,11 +39,6 @@ def test_a_flag_counts_before_and_behind_the_command_and_the_last_one_wins() -> 
 
 def test_a_repeatable_flag_is_a_list() -> None:
     assert given("inner --peers a --peers b") == {"peers": ["a", "b"]}
-
-
-def test_the_environment_counts_where_no_flag_is_given() -> None:
-    assert given("inner", MYCELIUM_API_ADDR="unix:/e") == {"api_addr": "unix:/e"}
-    assert given("--api-addr unix:/f inner", MYCELIUM_API_ADDR="unix:/e") == {"api_addr": "unix:/f"}
 
 
 def test_every_setting_is_a_flag_of_run_and_a_key_of_its_name() -> None:
