@@ -9,6 +9,7 @@ from mycelium.crypto.handshake import AgreedKeys
 
 REKEY_AFTER_S: Final = 15 * 60.0
 RESPONDER_REKEYS_LATER_S: Final = 20.0  # so that only one end starts
+REJECT_AFTER_S: Final = 30 * 60.0  # age at which a keypair seals and opens nothing more, though it may be the only one
 IDLE_KEPT_S: Final = 30.0  # a keypair out of use is kept this long after the last frame opened under it
 
 
@@ -44,6 +45,10 @@ class Keypair:
         """Tells whether this end should start a rekey."""
         limit_s = REKEY_AFTER_S if self.is_initiator else REKEY_AFTER_S + RESPONDER_REKEYS_LATER_S
         return now - self.established > limit_s or self.sealing.should_rekey
+
+    def is_expired(self, *, now: float) -> bool:
+        """Tells whether it is older than any may get: somebody keeps handshakes from passing, and must not keep the keys."""
+        return now - self.established > REJECT_AFTER_S
 
     def is_idle(self, *, now: float) -> bool:
         """Tells whether no straggler is expected under this keypair any more."""

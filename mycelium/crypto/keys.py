@@ -34,6 +34,15 @@ class SealingKey:
         """Tells whether so much was sealed that a new handshake is due."""
         return self.blocks >= REKEY_BLOCKS
 
+    @property
+    def is_worn_out(self) -> bool:
+        """Tells whether it seals nothing more."""
+        return self.blocks >= LAST_BLOCK
+
+    def wear_out(self) -> None:
+        """Has it seal nothing more."""
+        self.blocks = LAST_BLOCK
+
     def seal_into(self, counter: int, plaintext: Buffer, aad: Buffer, out: Buffer) -> None:
         """Seals `plaintext` into `out`, exactly 16 bytes longer, and sets the next counter to `counter` + 1.
 

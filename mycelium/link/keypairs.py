@@ -80,15 +80,28 @@ class Keypairs:
 
     def next_deadline(self) -> float:
         """Returns when a message 3 or a gap is due."""
-        return min(
-            min(keypair.gaps.due_at, inf if keypair.message_3 is None else keypair.message_3_due)
-            for keypair in self.by_index.values()
+        return (
+            min(
+                min(keypair.gaps.due_at, inf if keypair.message_3 is None else keypair.message_3_due)
+                for keypair in self.by_index.values()
+            )
+            if self.by_index
+            else inf
         )
 
-    def sweep(self) -> None:
-        """Drops frames that have long been incomplete; to be called every second."""
-        for keypair in self.by_index.values():
+    def sweep(self, *, now: float) -> bool:
+        """Drops frames that have long been incomplete, and keypairs that are too old; to be called every second.
+
+        Returns whether the one that seals has just become so: nothing can be sent before another handshake.
+        """
+        is_over = False
+        for keypair in list(self.by_index.values()):
             keypair.reassembly.sweep()
+            if keypair.is_expired(now=now):
+                self._remove(keypair)
+                keypair.sealing.wear_out()
+                is_over |= keypair is self.sending
+        return is_over
 
     def close(self) -> None:
         """Removes all keypairs: the link is over."""

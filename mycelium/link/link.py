@@ -197,8 +197,7 @@ class Link:
 
     def close(self, reason: int, *, now: float) -> None:
         """Tells the neighbour that this node leaves."""
-        plain = memoryview(bytearray(FRAME_HEADER_BYTES + 1))
-        plain[FRAME_HEADER_BYTES] = reason
+        plain = memoryview(bytearray(FRAME_HEADER_BYTES) + bytes((reason,)))
         self.frames.send(CLOSE, plain, wants_ack=False, now=now)
 
     def end(self, cause: str, *, now: float) -> None:
@@ -308,7 +307,8 @@ class Link:
 
     def sweep(self, *, now: float) -> None:
         """Judges traffic and loss, and drops what is stale; to be called every second."""
-        self.keypairs.sweep()
+        if self.keypairs.sweep(now=now):
+            self.paths.keys_expired(now=now)
         self.frames.budget.relax(now=now)
         self.frames.repair.sent.sweep(now=now)
         missed = self.frames.budget.missed

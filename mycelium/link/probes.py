@@ -40,8 +40,10 @@ class Probes:
 
     def ask_size(self, path: Path, size: int, *, now: float) -> None:
         """Sends a probe of the path MTU: a datagram of `size` bytes that wants a reply."""
-        token = self._new_token(path, size, now=now)
-        datagram = seal_size_probe(self._frames.keypairs.sending, token, size)
+        keypair = self._frames.keypairs.sending
+        if keypair.sealing.is_worn_out:
+            return
+        datagram = seal_size_probe(keypair, self._new_token(path, size, now=now), size)
         self._frames.counters.mtu_probes_sent += 1
         self._frames.transmit(path, datagram)
 

@@ -110,18 +110,22 @@ class Session:
         return dropped
 
     def expire_keypairs(self, *, now: float) -> list[SessionKeypair]:
-        """Drops and returns idle keypairs that a newer one has replaced.
+        """Drops and returns keypairs that are too old, and idle ones that a newer one has replaced.
 
-        The one that opened a train last is kept: a silent peer may still send under it.
+        Of the idle ones that which opened a train last is kept: a silent peer may still send under it.
         """
+        expired = [one for one in self.keypairs if one.is_expired(now=now)]
+        self.keypairs = [one for one in self.keypairs if one not in expired]
+        if self.sending in expired:
+            self.sending = None
         if self.sending is None:
-            return []
+            return expired
         newest = self.sending.established
         heard = max(self.keypairs, key=lambda one: one.last_opened)
         idle = [one for one in self.keypairs if one is not heard and one.is_idle(now=now)]
         old = [one for one in idle if one.established < newest]
         self.keypairs = [one for one in self.keypairs if one not in old]
-        return old
+        return expired + old
 
     def _send_under(self, keypair: SessionKeypair) -> None:
         self.sending = keypair

@@ -1,6 +1,6 @@
 import pytest
 
-from mycelium.channel.keypair import IDLE_KEPT_S, REKEY_AFTER_S, RESPONDER_REKEYS_LATER_S, Keypair
+from mycelium.channel.keypair import IDLE_KEPT_S, REJECT_AFTER_S, REKEY_AFTER_S, RESPONDER_REKEYS_LATER_S, Keypair
 from mycelium.crypto.keys import REKEY_BLOCKS
 from tests.channel.support import OWN_KEY, agreed_keys
 
@@ -36,6 +36,14 @@ def test_a_keypair_is_idle_some_time_after_it_last_opened_something() -> None:
     keypair.last_opened = 50.0
     assert not keypair.is_idle(now=50.0 + IDLE_KEPT_S)
     assert keypair.is_idle(now=50.1 + IDLE_KEPT_S)
+
+
+def test_a_keypair_expires_long_after_both_ends_should_have_replaced_it() -> None:
+    keypair = Keypair(agreed_keys(is_initiator=True), now=0.0)
+    keypair.last_opened = REJECT_AFTER_S
+    assert not keypair.is_expired(now=REJECT_AFTER_S)
+    assert keypair.is_expired(now=REJECT_AFTER_S + 0.1)
+    assert REJECT_AFTER_S > 1.5 * (REKEY_AFTER_S + RESPONDER_REKEYS_LATER_S)
 
 
 def test_a_keypair_tells_whose_handshake_it_came_of() -> None:

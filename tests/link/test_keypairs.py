@@ -1,7 +1,9 @@
+from math import inf
+
 import pytest
 
 from mycelium.channel.byte_budget import ByteBudget
-from mycelium.channel.keypair import IDLE_KEPT_S
+from mycelium.channel.keypair import IDLE_KEPT_S, REJECT_AFTER_S
 from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
 from mycelium.link.counters import LinkCounters
 from mycelium.link.handshakes import Completed
@@ -93,6 +95,16 @@ def test_an_idle_keypair_out_of_use_is_removed_and_the_one_in_use_never(keypairs
     assert other.local_index in keypairs.by_index
     keypairs.handle_timeout(now=IDLE_KEPT_S + 0.1)
     assert list(keypairs.by_index) == [1]
+
+
+def test_a_keypair_that_is_too_old_is_removed_and_worn_out_even_if_in_use(keypairs: Keypairs) -> None:
+    first = keypairs.sending
+    assert keypairs.sweep(now=first.established + REJECT_AFTER_S) is False
+    assert keypairs.sweep(now=first.established + REJECT_AFTER_S + 1) is True
+    assert (first.local_index in keypairs.by_index, first.sealing.is_worn_out) == (False, True)
+    assert keypairs.sweep(now=first.established + REJECT_AFTER_S + 2) is False
+    keypairs.close()
+    assert keypairs.next_deadline() == inf
 
 
 def test_a_closed_set_is_empty(keypairs: Keypairs) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 
 from mycelium.endpoint import Endpoint, Lost, is_same_remote
 from mycelium.limits import PATHS_PER_LINK
+from mycelium.link.causes import KEYS_TOO_OLD
 from mycelium.link.path.choice import PathChoice
 from mycelium.link.path.liveness import PathState, Role
 from mycelium.link.path.path import Path
@@ -179,6 +180,11 @@ class Paths:
         for path in self.by_endpoint.values():
             if is_same_remote(path.endpoint, endpoint):
                 path.liveness.reported_unreachable(now=now)
+
+    def keys_expired(self, *, now: float) -> None:
+        """Leaves all paths: nothing can be sent over any before another handshake."""
+        for path in self:
+            path.liveness.lose(KEYS_TOO_OLD, now=now)
 
     def host_lost(self, lost: Lost, *, now: float) -> None:
         """Leaves the paths that this host can no longer send over, and probes the others.
