@@ -58,7 +58,16 @@ class NodeFacts(Struct, frozen=True):
 
 def examine(host: HostFacts, node: NodeFacts | str) -> list[Finding]:
     """Returns a finding for each check; `node` says why there is none if no daemon answers."""
-    return [*_of_host(host), *(_before_a_start(host, node) if isinstance(node, str) else _of_daemon(host, node))]
+    if isinstance(node, str):
+        return [*_of_host(host), *_before_a_start(host, node)]
+    route = [_route(host, node.status)] if node.status.tun else []
+    return [*_of_host(host), *route, *_of_daemon(node)]
+
+
+def troubles(node: NodeFacts) -> list[Finding]:
+    """Returns what is not as it should be by what the daemon alone tells, the worst first."""
+    found = [finding for finding in _of_daemon(node) if finding.level is not Level.OK]
+    return sorted(found, key=lambda finding: -list(Level).index(finding.level))
 
 
 def worst(findings: list[Finding]) -> Level:
@@ -118,13 +127,12 @@ def _before_a_start(host: HostFacts, reason: str) -> list[Finding]:
 # -- a running daemon --------------------------------------------------------------------------------------------------
 
 
-def _of_daemon(host: HostFacts, node: NodeFacts) -> list[Finding]:
+def _of_daemon(node: NodeFacts) -> list[Finding]:
     status = node.status
     found = [Finding("daemon", Level.OK, f"mycelium {status.version} runs as {status.node_ip}")]
     if status.key_shared:
         found.append(Finding("key", Level.FAIL, status.key_shared, "give one of the two hosts a key of its own"))
-    found += [_interface(status), *([_route(host, status)] if status.tun else [])]
-    return [*found, *_peers(node), _reachability(node), *_links(node.links)]
+    return [*found, _interface(status), *_peers(node), _reachability(node), *_links(node.links)]
 
 
 def _interface(status: StatusInfo) -> Finding:

@@ -11,8 +11,10 @@ from mycelium.cli.output import duration, moment, print_fields, print_json, prin
 from mycelium.cli.parsing import DefaultGroup
 
 if TYPE_CHECKING:
-    from mycelium.admin.control import EventInfo, MetricInfo, RouteInfo
+    from mycelium.admin.control import EventInfo, MetricInfo, RouteInfo, StatusInfo
+    from mycelium.api.client import ApiClient
 
+_TROUBLES: Final = 3  # that status names
 _WAIT_S: Final = 5.0  # how long one call waits for the next event
 
 
@@ -56,10 +58,10 @@ def status(context: click.Context, as_json: bool, verbose: bool) -> None:
         [
             ("Address:", found.node_ip),
             ("Public key:", found.node_pubkey),
-            *([("Warning:", found.key_shared)] if found.key_shared else []),
+            *(("State:" if index == 0 else "", line) for index, line in enumerate(_state(daemon, found))),
             ("Version:", found.version),
             ("Running for:", duration(found.uptime_s)),
-            ("Interface:", f"{found.tun}: {found.tun_fault}" if found.tun_fault else found.tun or "none"),
+            ("Interface:", found.tun or "none"),
             *(("Listening:" if index == 0 else "", url) for index, url in enumerate(found.listening or ["nowhere"])),
             *(("Seen at:" if index == 0 else "", url) for index, url in enumerate(found.seen_at)),
             *([("NAT mapping:", found.nat_mapping)] if found.seen_at else []),
@@ -74,6 +76,18 @@ def status(context: click.Context, as_json: bool, verbose: bool) -> None:
     if metrics:
         click.echo()
         print_table(_METRIC_COLUMNS, metrics)
+
+
+def _state(daemon: "ApiClient", status: "StatusInfo") -> list[str]:
+    """Returns what is not as it should be, a line each."""
+    from mycelium.admin.checkup import NodeFacts, troubles
+
+    found = troubles(NodeFacts(status, daemon.peers(), daemon.links()))
+    if not found:
+        return ["well"]
+    more = len(found) - _TROUBLES
+    named = [f"{one.level.value}: {one.text}" for one in found[:_TROUBLES]]
+    return [*named, f"{f'{more} more; ' if more > 0 else ''}what to do: mycelium doctor"]
 
 
 @click.command

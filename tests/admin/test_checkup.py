@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from mycelium.admin.checkup import RELEASED, Finding, HostFacts, Level, NodeFacts, examine, worst
+from mycelium.admin.checkup import RELEASED, Finding, HostFacts, Level, NodeFacts, examine, troubles, worst
 from mycelium.link.causes import NO_ANSWER, wrong_key
 from tests.api.fake_diagnosis import FakeDiagnosis
 from tests.api.support import ADDRESS, FakeNode
@@ -164,3 +164,9 @@ def test_without_a_daemon_what_a_start_would_meet_is_told(host: dict[str, Any], 
     found = examine(replace(WELL, **host), "no daemon is listening at 127.0.0.1:8989")
     assert [one.check for one in found if one.level is Level.FAIL] == ["daemon", check]
     assert "mycelium service install" in line(found, "daemon").remedy
+
+
+def test_what_the_daemon_alone_tells_is_sorted_by_the_worst() -> None:
+    assert troubles(facts()) == []
+    bad = facts(nat_mapping="endpoint-dependent", tun_fault="the TUN device is down")
+    assert [(one.check, one.level) for one in troubles(bad)] == [("device", Level.FAIL), ("reach", Level.WARN)]

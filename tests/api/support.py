@@ -47,6 +47,7 @@ class FakeNode:
     def __init__(self, *peers: str) -> None:
         self.urls = list(peers or (FIRST_PEER,))
         self.last_error: str | None = None  # of all peers
+        self.nat_mapping = "endpoint-independent"
         self.key_shared: str | None = None  # of this node and all peers
         self.wishes: list[InvitationWish] = []
         self.invitation = Path("invitation")  # where each one is
@@ -129,7 +130,7 @@ class FakeNode:
             tun="mycelium",
             listening=["udp://[::]:9651"],
             seen_at=["udp://203.0.113.7:40001"],
-            nat_mapping="endpoint-independent",
+            nat_mapping=self.nat_mapping,
             key_shared=self.key_shared,
             peers_alive=1,
             peers_total=2,

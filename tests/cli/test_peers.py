@@ -208,4 +208,4 @@ def test_a_key_that_two_hosts_have_is_told_by_list_and_status(tmp_path: Path, ca
         assert main(["peers", "list", "--api-addr", str(address)]) == 0
         assert capsys.readouterr().out.splitlines()[1].endswith("  two hosts run with this key")
         assert main(["status", "--api-addr", str(address)]) == 0
-        assert "Warning:     two hosts run with this key\n" in capsys.readouterr().out
+        assert "State:       fail: two hosts run with this key\n" in capsys.readouterr().out

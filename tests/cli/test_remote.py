@@ -50,6 +50,18 @@ def test_status_is_a_node_at_a_glance_and_has_raw_metrics_only_when_asked(daemon
     assert "undecodable" not in verbose
 
 
+def test_status_names_what_is_not_as_it_should_be(daemon: str, node: FakeNode, capsys: Capture) -> None:
+    assert main(["status", "--api-addr", daemon]) == 0
+    assert "\nState:       well\n" in capsys.readouterr().out
+    node.key_shared = "another host has this key"
+    node.nat_mapping = "endpoint-dependent"
+    assert main(["status", "--api-addr", daemon]) == 0
+    state = capsys.readouterr().out.partition("State:")[2].splitlines()
+    assert state[0].strip() == "fail: another host has this key"
+    assert state[1].strip().startswith("warn: a NAT in front of this host gives each destination another port")
+    assert state[2].strip() == "what to do: mycelium doctor"
+
+
 @pytest.mark.parametrize("columns", [40, 80, 100, 120])
 @pytest.mark.parametrize("command", ["routes", "status -v"])
 def test_every_address_is_whole_at_any_width(tmp_path: Path, node: FakeNode, command: str, columns: int) -> None:

@@ -51,4 +51,4 @@ def test_a_clone_is_told_of_everywhere_and_the_mesh_goes_on(make_mesh: MakeMesh)
         assert "generate-keys --force" in line
         assert len(daemon.events(kind="key-shared")) == 1
     shown = old.host.run(PROGRAM, "status", "--api-addr", f"unix:{old.api_socket}").stdout
-    assert "Warning:     another host runs with this node's key: " in shown
+    assert "State:       fail: another host runs with this node's key: " in shown
