@@ -170,3 +170,10 @@ def test_the_command_line_imports_nothing_large() -> None:
     code = f"import mycelium.cli.main, mycelium.admin.config, sys; print(sorted({heavy} & set(sys.modules)))"
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
     assert finished.stdout == "[]\n", finished.stderr
+
+
+def test_what_slows_down_a_start_is_imported_where_it_is_needed() -> None:
+    slow = ("asyncio", "cryptography", "msgspec", "nacl", "rich", "ssl")
+    code = f"import sys; import mycelium.cli.main; print([name for name in {slow} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"

@@ -1,6 +1,7 @@
 """What Prometheus is told of a node: by peers that have names, of a bounded number, quickly, and as the node has it."""
 
 from collections.abc import Callable
+from ipaddress import ip_network
 from time import perf_counter
 from typing import Final
 
@@ -52,9 +53,7 @@ def read(net: NodeNet, name: str) -> dict[str, Series]:
 
 
 def subnet(net: NodeNet, name: str) -> str:
-    import ipaddress
-
-    return str(ipaddress.ip_network((net.hosts[name].address, 64), strict=False))
+    return str(ip_network((net.hosts[name].address, 64), strict=False))
 
 
 @pytest.fixture(scope="module")
