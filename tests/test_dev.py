@@ -68,6 +68,19 @@ def test_what_passes_wholly_has_status_0(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "1 passed, 0 failed")
 
 
+def test_what_runs_beside_other_things_is_shown_where_its_result_is_asked_for(tmp_path: Path) -> None:
+    stages = """
+        begin good echo it is well
+        begin bad sh -c 'echo it is not; exit 3'
+        check first echo first
+        check truth result_of good
+        check falsehood result_of bad
+    """
+    done = run_stages(tmp_path, stages)
+    shown = ["first", "it is well", "it is not", "ok first", "ok truth", "FAILED falsehood", "2 passed, 1 failed"]
+    assert [" ".join(line.split()) for line in done.stdout.splitlines()] == shown
+
+
 def test_namespace_tests_that_lack_a_tool_are_a_failure(tmp_path: Path) -> None:
     done = run_stages(tmp_path, "LAB_TOOLS='no-such-tool some-package'; namespace_tests")
     assert done.returncode == 1
