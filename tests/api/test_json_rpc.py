@@ -15,6 +15,7 @@ from mycelium.api.foreign_calls import MESSAGES, PROXIES
 from mycelium.api.json_rpc import JsonRpc, JsonRpcServer
 from tests.api.support import ADDRESS, KEY, LOOPBACK, FakeNode
 from tests.api.test_rust_shapes import Info, PacketStatistics, Peer, Route, as_read_there
+from tests.lab.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_it_is_served_by_post_with_the_token_of_the_api_at_every_path() -> None:
             ("POST", "/any", {"Authorization": "Bearer right"}),
             ("GET", "/", {"Authorization": "Bearer right"}),
         ):
-            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)) as connection:
                 connection.request(method, path, asked, headers)
                 found.append(connection.getresponse().status)
         return found
