@@ -10,6 +10,7 @@ import click
 
 from mycelium import __version__
 from mycelium.cli import options
+from mycelium.cli.completion import completion
 from mycelium.cli.config import config
 from mycelium.cli.diagnosis import explain, links, ping, sessions, trace
 from mycelium.cli.doctor import doctor
@@ -17,6 +18,7 @@ from mycelium.cli.foreign_commands import proxy, queried, stats
 from mycelium.cli.invite import invite
 from mycelium.cli.join import join
 from mycelium.cli.keys import generate_keys, generate_network_key, import_key, inspect
+from mycelium.cli.manual import manual
 from mycelium.cli.output import print_json
 from mycelium.cli.page import page
 from mycelium.cli.parsing import DefaultGroup
@@ -97,6 +99,8 @@ for _command in (
     join,
     service,
     config,
+    completion,
+    manual,
     version,
     help_,
 ):
@@ -113,8 +117,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # what a terminal's encoding lacks is no reason to print nothing
     try:
         return cli.main(arguments, prog_name="mycelium", standalone_mode=False) or 0
-    except SystemExit:  # click exits by itself only where the output's reader is gone (EPIPE)
-        return _READER_GONE
+    except (
+        SystemExit
+    ) as end:  # click exits by itself where a shell's question is answered, or the reader is gone (EPIPE)
+        return _READER_GONE if end.code else 0
     except click.UsageError as error:
         return _complain(_usage(error), _USAGE)
     except click.ClickException as error:

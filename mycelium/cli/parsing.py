@@ -15,6 +15,8 @@ class DefaultGroup(click.Group):
         self._default_command = default_command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing:  # a shell asks what may follow, so that no command is meant yet
+            return super().parse_args(ctx, args)
         return super().parse_args(ctx, self._with_command(ctx, args))
 
     def resolve_command(

@@ -12,6 +12,7 @@ from mycelium.admin.service_unit import CONFIG_FILE, NAME, STATE_FOLDER, unit_te
 from mycelium.errors import LocalError
 
 UNIT_FILE: Final = Path(f"/etc/systemd/system/{NAME}.service")
+PACKAGED_UNIT_FILE: Final = Path(f"/usr/lib/systemd/system/{NAME}.service")  # that of a distribution's package
 SYSTEMD: Final = Path("/run/systemd/system")  # is there where systemd runs, as sd_booted(3) says
 _USERADD: Final = ("useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin")
 
@@ -34,12 +35,12 @@ def install() -> None:
 
 @service.command
 def uninstall() -> None:
-    """Stop the service and remove it; its key and its settings stay."""
+    """Stop the service, and start it no more; its key and its settings stay."""
     _require_systemd()
-    if not UNIT_FILE.exists():
+    if not UNIT_FILE.exists() and not PACKAGED_UNIT_FILE.exists():
         raise LocalError(f"no service was installed by 'mycelium service install': there is no {UNIT_FILE}")
     _do("systemctl", "disable", "--now", NAME)
-    UNIT_FILE.unlink()
+    UNIT_FILE.unlink(missing_ok=True)
     _do("systemctl", "daemon-reload")
     click.echo(f"the service is removed; what stays: {CONFIG_FILE.parent}, {STATE_FOLDER} with the key, user {NAME}")
 
@@ -58,9 +59,10 @@ def runs_systemd() -> bool:
 def install_service() -> None:
     """Installs the service with its user, and starts it, anew if it runs; raises LocalError."""
     _require_systemd()
-    text = unit_text(_program())
+    text = "" if PACKAGED_UNIT_FILE.exists() else unit_text(_program())
     make_user()
-    UNIT_FILE.write_text(text, encoding="utf-8")
+    if text:
+        UNIT_FILE.write_text(text, encoding="utf-8")
     _do("systemctl", "daemon-reload")
     _do("systemctl", "enable", NAME)
     _do("systemctl", "restart", NAME)

@@ -23,6 +23,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setattr(service, "SYSTEMD", tmp_path)
     monkeypatch.setattr(service, "UNIT_FILE", tmp_path / "mycelium.service")
+    monkeypatch.setattr(service, "PACKAGED_UNIT_FILE", tmp_path / "packaged")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(sys, "executable", "/opt/mesh/bin/python3")
     monkeypatch.setattr(sys, "argv", ["pytest"])
@@ -37,6 +38,13 @@ def test_install_makes_the_user_and_starts_the_service(asked: Path, tmp_path: Pa
     assert first.startswith("useradd --system")
     assert first.endswith("--home-dir /var/lib/mycelium mycelium")
     assert rest == ["systemctl daemon-reload", "systemctl enable mycelium", "systemctl restart mycelium"]
+
+
+def test_the_unit_of_a_package_is_used_where_there_is_one(asked: Path, tmp_path: Path) -> None:
+    (tmp_path / "packaged").write_text("")
+    assert main(["service", "install"]) == main(["service", "uninstall"]) == 0
+    assert not (tmp_path / "mycelium.service").exists()
+    assert asked.read_text().splitlines()[-2:] == ["systemctl disable --now mycelium", "systemctl daemon-reload"]
 
 
 def test_a_user_that_exists_is_kept(asked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
