@@ -1,4 +1,4 @@
-"""Counters of the links of a node, all of them together."""
+"""Counters of the links and handshakes of a node, all of them together."""
 
 from dataclasses import dataclass
 
@@ -22,3 +22,13 @@ class LinkCounters:
     mtu_probes_answered: int = counter("Path MTU probes of neighbours answered.")
     repair_bytes_resent: int = counter("Bytes resent to neighbours that requested them.")
     repair_ranges_refused: int = counter("Ranges of frames that neighbours requested and did not get.")
+
+
+@dataclass(slots=True)
+class HandshakeCounters:
+    """Totals since the node started; `HandshakeGate` counts the first messages."""
+
+    handshakes_refused: int = counter("Handshake messages dropped: not authentic, or unexpected.")
+    handshakes_incomplete: int = drops("Handshake messages dropped: some of their parts never arrived.")
+    handshakes_repeated: int = counter("Handshake messages that came again after their handshake was complete.")
+    handshakes_given_up: int = counter("Handshakes given up: no answer.")

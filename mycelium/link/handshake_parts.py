@@ -6,6 +6,7 @@ They are not authentic before they are whole, so what is kept of each address, a
 from mycelium.endpoint import Endpoint
 from mycelium.errors import HandshakeError
 from mycelium.limits import DATAGRAM_FLOOR, PARTIAL_HANDSHAKES
+from mycelium.link.counters import HandshakeCounters
 from mycelium.link.path.mtu import least_size
 from mycelium.wire.datagram import (
     HANDSHAKE_PART,
@@ -33,9 +34,10 @@ def cut(message: bytes) -> list[bytes]:
 class HandshakeParts:
     """What has come of messages in parts: one message of each address."""
 
-    __slots__ = ("_partial",)
+    __slots__ = ("_counters", "_partial")
 
-    def __init__(self) -> None:
+    def __init__(self, counters: HandshakeCounters) -> None:
+        self._counters = counters
         self._partial: dict[Endpoint, tuple[int, list[bytes]]] = {}  # index of the sender, parts; oldest first
 
     def add(self, endpoint: Endpoint, datagram: bytes) -> bytes | None:
@@ -48,11 +50,11 @@ class HandshakeParts:
             raise HandshakeError(f"part {number}")
         known, parts = self._partial.get(endpoint, (index, []))
         if known != index or not parts:
-            self._partial.pop(endpoint, None)
+            if parts or len(self._partial) >= PARTIAL_HANDSHAKES:
+                del self._partial[endpoint if parts else next(iter(self._partial))]
+                self._counters.handshakes_incomplete += 1
             parts = [b""] * HANDSHAKE_PARTS
             self._partial[endpoint] = index, parts
-            if len(self._partial) > PARTIAL_HANDSHAKES:
-                del self._partial[next(iter(self._partial))]
         parts[number] = content
         if not all(parts):
             return None

@@ -7,13 +7,11 @@ The messages are made and read by `crypto.link_handshake`; `crypto.cookies` deci
 import random
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from math import inf
 from typing import Final, NamedTuple
 
 from msgspec import Struct
 
-from mycelium.counters import counter
 from mycelium.crypto.cookies import HandshakeGate, digest_of
 from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig
 from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
@@ -28,6 +26,7 @@ from mycelium.link.causes import (
     other_version,
     wrong_key,
 )
+from mycelium.link.counters import HandshakeCounters
 from mycelium.link.handshake_attempts import TIMELY_COPIES, InitiatorAttempt, Question, ResponderAttempt
 from mycelium.link.handshake_parts import HandshakeParts, cut, may_be_narrow
 from mycelium.outbox import Outbox
@@ -83,15 +82,6 @@ class Failed(NamedTuple):
     cause: str
 
 
-@dataclass(slots=True)
-class HandshakeCounters:
-    """Totals since the node started; `HandshakeGate` counts the first messages."""
-
-    handshakes_refused: int = counter("Handshake messages dropped: not authentic, or unexpected.")
-    handshakes_repeated: int = counter("Handshake messages that came again after their handshake was complete.")
-    handshakes_given_up: int = counter("Handshakes given up: no answer.")
-
-
 class Handshakes:
     """The handshakes that this node started, and those it has answered and not seen completed, by its own index."""
 
@@ -113,9 +103,9 @@ class Handshakes:
         self._response_of: dict[Question, int] = {}  # our index
         self._completed: deque[int] = deque(maxlen=HANDSHAKES_REMEMBERED)  # our indices, newest last
         self._failed: list[Failed] = []
-        self._parts = HandshakeParts()
         self.is_paused = False  # while True, no handshake is answered
         self.counters = HandshakeCounters()
+        self._parts = HandshakeParts(self.counters)
         self.gate_counters = self._gate.counters
 
     def set_clock(self, unix_s: float, *, now: float) -> None:

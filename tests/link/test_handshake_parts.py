@@ -8,6 +8,7 @@ import pytest
 from mycelium.endpoint import Endpoint
 from mycelium.errors import HandshakeError
 from mycelium.limits import NARROW_DATAGRAM, PARTIAL_HANDSHAKES
+from mycelium.link.counters import HandshakeCounters
 from mycelium.link.handshake_parts import HandshakeParts, cut, may_be_narrow
 from mycelium.wire.datagram import HANDSHAKE_1_BYTES, HANDSHAKE_2_BYTES, HANDSHAKE_PART
 from tests.link.support import HERE
@@ -20,31 +21,35 @@ def test_parts_fit_the_narrowest_path_and_make_the_message_in_any_order(length: 
     message = MESSAGE[:length]
     assert all(len(part) <= NARROW_DATAGRAM for part in cut(message))
     for order in permutations(cut(message)):
-        parts = HandshakeParts()
+        parts = HandshakeParts(HandshakeCounters())
         assert [parts.add(HERE, part) for part in order] == [None, None, message]
 
 
 def test_a_part_that_comes_twice_changes_nothing() -> None:
-    parts = HandshakeParts()
+    parts = HandshakeParts(HandshakeCounters())
     first, second, third = cut(MESSAGE)
     assert [parts.add(HERE, part) for part in (first, first, third, third, second)] == [None] * 4 + [MESSAGE]
 
 
 def test_parts_of_several_messages_are_not_mixed() -> None:
     other = MESSAGE[:4] + b"else" + MESSAGE[8:]
-    parts = HandshakeParts()
+    counters = HandshakeCounters()
+    parts = HandshakeParts(counters)
     assert [parts.add(HERE, part) for part in cut(MESSAGE)[:2] + cut(other)] == [None] * 4 + [other]
+    assert counters.handshakes_incomplete == 1
     there = HERE._replace(port=1)
     assert [parts.add(at, part) for part in cut(MESSAGE)[:2] for at in (HERE, there)] == [None] * 4
     assert [parts.add(at, cut(MESSAGE)[2]) for at in (HERE, there)] == [MESSAGE] * 2
+    assert counters.handshakes_incomplete == 1
 
 
 def test_a_flood_of_first_parts_is_bounded_and_the_oldest_gives_way() -> None:
-    parts = HandshakeParts()
+    counters = HandshakeCounters()
+    parts = HandshakeParts(counters)
     addresses = [HERE._replace(port=number + 1) for number in range(PARTIAL_HANDSHAKES + 1)]
     for address in addresses:
         parts.add(address, cut(MESSAGE)[0])
-    assert len(parts._partial) == PARTIAL_HANDSHAKES
+    assert (len(parts._partial), counters.handshakes_incomplete) == (PARTIAL_HANDSHAKES, 1)
     assert [parts.add(addresses[0], part) for part in cut(MESSAGE)[1:]] == [None, None]
     assert [parts.add(addresses[-1], part) for part in cut(MESSAGE)[1:]] == [None, MESSAGE]
 
@@ -61,7 +66,7 @@ def test_a_flood_of_first_parts_is_bounded_and_the_oldest_gives_way() -> None:
 )
 def test_what_is_no_part_is_refused(datagram: bytes) -> None:
     with pytest.raises(HandshakeError):
-        HandshakeParts().add(HERE, datagram)
+        HandshakeParts(HandshakeCounters()).add(HERE, datagram)
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,8 @@ DROPS = (
     "handshakes_sent_a_cookie",
     "handshakes_refused",
     "handshakes_repeated",
+    "handshakes_incomplete",
+    "joins_refused",
 )
 
 
@@ -115,6 +117,18 @@ def test_any_datagrams_are_dropped_and_counted(datagrams: list[tuple[int, bytes]
         net.inject("b", STRANGER, bytes((kind,)) + rest, segment_size)
         assert drops(host) > before
     assert not host.node.links
+    check_bounds(host)
+
+
+@pytest.mark.parametrize("length", [1, 7, 8, 12, 24, 25, 43, 300, 1_300])
+def test_a_datagram_of_any_type_is_dropped_and_counted(length: int) -> None:
+    net = NodeNet()
+    host = net.add("b")
+    for kind in range(256):
+        before = drops(host)
+        for index in (1, 2):  # of two parts of a handshake the second takes the place of the first
+            net.inject("b", STRANGER, (bytes((kind, 0, 0, 0, 0, 0, 0, index)) + bytes(length))[:length])
+        assert drops(host) > before, f"type {kind}"
     check_bounds(host)
 
 
