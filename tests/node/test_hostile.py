@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from mycelium.endpoint import Endpoint
 from mycelium.limits import (
     HALF_OPEN_HANDSHAKES,
+    NAME_BYTES,
     PARTIAL_BYTES_PER_KEYPAIR,
     PARTIAL_FRAMES_PER_KEYPAIR,
     PATHS_PER_LINK,
@@ -395,7 +396,7 @@ announcements = st.builds(
     sequence=sequences,
     network_id=st.just(bytes(8)),
     prefixes=st.just(()),
-    flags=st.integers(0, 255),
+    name=st.binary(max_size=NAME_BYTES),
 )
 items = st.one_of(
     st.builds(Update, nodes, st.builds(distance, sequences, metrics), st.one_of(st.none(), announcements)),
