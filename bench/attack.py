@@ -72,7 +72,7 @@ def main() -> None:
     rows = [
         row
         for name in given.attacks
-        for row in ([_local_row()] if name == LOCAL else [_row(name, ACTS[name], times) for times in given.times])
+        for row in ([_local_row()] if name == LOCAL else (_row(name, ACTS[name], times) for times in given.times))
     ]
     print_table(rows, COLUMNS)
     write_json_lines(rows, given.json)
@@ -132,7 +132,9 @@ class Toll:
 def _row(name: str, act: Act, times: float) -> Row:
     progress(f"{name}, {act.per_second * times:,.0f} {act.things} a second")
     with _mesh() as mesh:
-        return _measure(mesh, name, act, times).row(f"{name} ({act.things})")
+        row = _measure(mesh, name, act, times).row(f"{name} ({act.things})")
+    progress(", ".join(f"{column} {row[column]}" for column in COLUMNS[1:]))
+    return row
 
 
 @contextlib.contextmanager

@@ -56,12 +56,11 @@ HANDSHAKES_PER_SECOND_AND_SUBNET: Final = 20
 CONTROL_QUEUE_BYTES: Final = 12 << 20
 # of control segments of one neighbour that are taken: 1,800 announcements, or some thousand updates without one
 CONTROL_BYTES_PER_SECOND: Final = 256 << 10
-CONTROL_BYTES_AT_ONCE: Final = 2 * CONTROL_QUEUE_BYTES  # of those in a row: a full table, and again after a restart
+# of those in a row: VERIFICATIONS_AT_ONCE announcements thrice, or a full table without them twice; 0.8 s of work
+CONTROL_BYTES_AT_ONCE: Final = 4 << 20
 # frames of one neighbour that carry no data: segments of control streams, their acknowledgements, probes, requests for repair
 PLAIN_FRAMES_PER_SECOND: Final = 2_000
-PLAIN_FRAMES_AT_ONCE: Final = (
-    4 * CONTROL_BYTES_AT_ONCE >> 10
-)  # of those in a row: a full table, and again after a restart
+PLAIN_FRAMES_AT_ONCE: Final = 16_384  # of those in a row: some times CONTROL_BYTES_AT_ONCE in segments
 # control messages of one neighbour that are no updates: five times the requests that routing accepts
 QUESTIONS_PER_SECOND: Final = 1_000
 QUESTIONS_AT_ONCE: Final = 8_192  # of those in a row: requests for twice PENDING_REQUESTS

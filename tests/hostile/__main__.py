@@ -4,7 +4,6 @@ python -m tests.hostile "swing metrics" --victim 10.0.3.2 9651 --rate 100000 --s
 """
 
 import argparse
-import ipaddress
 import json
 import select
 import sys
@@ -26,7 +25,7 @@ def main() -> None:
     attacker = Attacker((given.victim[0], int(given.victim[1])))
     attacker.wait_linked()
     act = chosen.prepare(attacker)
-    print(ipaddress.IPv6Address(attacker.identity.address), flush=True)
+    print(attacker.address, flush=True)
     while not _is_told():
         attacker.turn()
     begin = time.monotonic()

@@ -4,6 +4,7 @@ It answers as any node does, so that its neighbour keeps the link. What it forge
 """
 
 import contextlib
+import ipaddress
 import os
 import random
 import select
@@ -66,16 +67,22 @@ class Attacker:
         self._flush()
 
     @property
+    def address(self) -> str:
+        """The overlay address, as events name it."""
+        return str(ipaddress.IPv6Address(self.identity.address))
+
+    @property
     def link(self) -> Link:
         """The link with the victim."""
         return next(iter(self.node.links.values()))
 
     def wait_linked(self) -> None:
-        """Behaves until the link is up."""
+        """Behaves until the link is up and the victim has introduced itself."""
 
         def is_linked() -> bool:
             self.turn()
-            return any(link.state is LinkState.UP for link in self.node.links.values())
+            links = self.node.links.values()
+            return any(one.state is LinkState.UP and self.node.routing.resolve(one.address) for one in links)
 
         wait_until(is_linked, LINKED_S, "the attacker has a link", every_s=TURN_S)
 
