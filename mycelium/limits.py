@@ -52,8 +52,8 @@ MESSAGES_1_REMEMBERED: Final = 4_096  # digests of accepted first messages; a re
 HANDSHAKES_PER_SECOND_WITH_COOKIE: Final = 200  # answered to initiators that returned a cookie: a tenth of a slow core
 # answered to initiators with a cookie, from one IPv4 address or IPv6 /64; twice, four times as many from wider networks
 HANDSHAKES_PER_SECOND_AND_SUBNET: Final = 20
-# queued for one neighbour: room for a full table; on overflow the control stream restarts
-CONTROL_QUEUE_BYTES: Final = 12 << 20
+# queued for one neighbour: a change of every route of a full table; on overflow the control stream restarts
+CONTROL_QUEUE_BYTES: Final = 3 << 20
 # of control segments of one neighbour that are taken: 1,800 announcements, or some thousand updates without one
 CONTROL_BYTES_PER_SECOND: Final = 256 << 10
 # of those in a row: VERIFICATIONS_AT_ONCE announcements thrice, or a full table without them twice; 0.8 s of work
