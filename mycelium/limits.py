@@ -58,9 +58,12 @@ CONTROL_QUEUE_BYTES: Final = 3 << 20
 CONTROL_BYTES_PER_SECOND: Final = 256 << 10
 # of those in a row: VERIFICATIONS_AT_ONCE announcements thrice, or a full table without them twice; 0.8 s of work
 CONTROL_BYTES_AT_ONCE: Final = 4 << 20
-# frames of one neighbour that carry no data: segments of control streams, their acknowledgements, probes, requests for repair
+# frames of one neighbour that carry no data: segments of control streams, their acknowledgements, probes
 PLAIN_FRAMES_PER_SECOND: Final = 2_000
 PLAIN_FRAMES_AT_ONCE: Final = 16_384  # of those in a row: some times CONTROL_BYTES_AT_ONCE in segments
+# requests for repair of one neighbour, which come as often as datagrams are lost: 10 % of 1.4 Gbit/s
+REPAIRS_PER_SECOND: Final = 12_000
+REPAIRS_AT_ONCE: Final = 65_536  # of those in a row
 # control messages of one neighbour that are no updates: five times the requests that routing accepts
 QUESTIONS_PER_SECOND: Final = 1_000
 QUESTIONS_AT_ONCE: Final = 8_192  # of those in a row: requests for twice PENDING_REQUESTS

@@ -8,6 +8,8 @@ from mycelium.limits import (
     PLAIN_FRAMES_PER_SECOND,
     QUESTIONS_AT_ONCE,
     QUESTIONS_PER_SECOND,
+    REPAIRS_AT_ONCE,
+    REPAIRS_PER_SECOND,
 )
 from mycelium.link.counters import LinkCounters
 from mycelium.link.reassembly import PartialBudget
@@ -17,6 +19,7 @@ from mycelium.outbox import Outbox
 from mycelium.routing.excess import CONTROL, FRAMES, QUESTIONS, Excesses
 from mycelium.timing import TokenBucket, TokenBuckets
 from mycelium.wire.control import Item, Update
+from mycelium.wire.frame import REPAIR
 
 
 class LinkBudgets:
@@ -30,6 +33,7 @@ class LinkBudgets:
         self.counters = counters
         self._control = TokenBuckets[bytes](CONTROL_BYTES_PER_SECOND, burst=CONTROL_BYTES_AT_ONCE, keys=2 * LINKS)
         self._questions = TokenBuckets[bytes](QUESTIONS_PER_SECOND, burst=QUESTIONS_AT_ONCE, keys=2 * LINKS)
+        self._repairs = TokenBuckets[bytes](REPAIRS_PER_SECOND, burst=REPAIRS_AT_ONCE, keys=2 * LINKS)
         self._frames = TokenBuckets[bytes](PLAIN_FRAMES_PER_SECOND, burst=PLAIN_FRAMES_AT_ONCE, keys=2 * LINKS)
 
     def intake_of(self, neighbour: bytes, *, now: float) -> "Intake":
@@ -38,6 +42,7 @@ class LinkBudgets:
             neighbour,
             control=self._control.of(neighbour, now=now),
             frames=self._frames.of(neighbour, now=now),
+            repairs=self._repairs.of(neighbour, now=now),
             questions=self._questions.of(neighbour, now=now),
             budgets=self,
         )
@@ -46,7 +51,7 @@ class LinkBudgets:
 class Intake:
     """What one neighbour may send besides data."""
 
-    __slots__ = ("_budgets", "_control", "_frames", "_neighbour", "_questions")
+    __slots__ = ("_budgets", "_control", "_frames", "_neighbour", "_questions", "_repairs")
 
     def __init__(
         self,
@@ -54,18 +59,20 @@ class Intake:
         *,
         control: TokenBucket,
         frames: TokenBucket,
+        repairs: TokenBucket,
         questions: TokenBucket,
         budgets: LinkBudgets,
     ) -> None:
         self._neighbour = neighbour
         self._control = control
         self._frames = frames
+        self._repairs = repairs
         self._questions = questions
         self._budgets = budgets
 
-    def takes_frame(self, *, now: float) -> bool:
-        """Tells whether another frame without data is taken."""
-        is_taken = self._frames.take(now=now)
+    def takes_frame(self, kind: int, *, now: float) -> bool:
+        """Tells whether another frame without data is taken; requests for repair come as often as datagrams are lost."""
+        is_taken = (self._repairs if kind == REPAIR else self._frames).take(now=now)
         if not is_taken:
             self._budgets.counters.frames_over_budget += 1
             self._budgets.slowed.add(self._neighbour, now=now)

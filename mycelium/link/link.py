@@ -220,7 +220,7 @@ class Link:
         self._probes.answer_size(keypair, path, datagram, now=now)
 
     def frame_opened(self, kind: int, keypair: LinkKeypair, path: Path, body: memoryview, *, now: float) -> None:
-        if not self._control.intake.takes_frame(now=now):
+        if not self._control.intake.takes_frame(kind, now=now):
             return
         try:
             if kind == CONTROL:

@@ -9,6 +9,8 @@ from mycelium.limits import (
     PLAIN_FRAMES_PER_SECOND,
     QUESTIONS_AT_ONCE,
     QUESTIONS_PER_SECOND,
+    REPAIRS_AT_ONCE,
+    REPAIRS_PER_SECOND,
 )
 from mycelium.link.budgets import LinkBudgets
 from mycelium.link.counters import LinkCounters
@@ -16,6 +18,8 @@ from mycelium.link.events import ItemsReceived
 from mycelium.outbox import Outbox
 from mycelium.routing.excess import CONTROL, FRAMES, QUESTIONS, Excesses
 from mycelium.wire.control import Item, RouteRequest, Update, encode_item
+from mycelium.wire.frame import CONTROL as CONTROL_FRAME
+from mycelium.wire.frame import PROBE, REPAIR
 from tests.link.lab import LinkLab
 
 A, B = b"a" * 16, b"b" * 16
@@ -38,13 +42,26 @@ def test_the_budget_of_a_neighbour_outlives_its_links() -> None:
 def test_frames_without_data_have_a_rate_and_who_exceeds_it_is_slowed_and_named() -> None:
     budgets = budgets_of(excesses=(excesses := Excesses()))
     intake = budgets.intake_of(A, now=0.0)
-    assert all(intake.takes_frame(now=0.0) for _ in range(PLAIN_FRAMES_AT_ONCE))
+    assert all(intake.takes_frame(PROBE, now=0.0) for _ in range(PLAIN_FRAMES_AT_ONCE))
     assert A not in budgets.slowed
-    assert not budgets.intake_of(A, now=0.0).takes_frame(now=0.0)
+    assert not budgets.intake_of(A, now=0.0).takes_frame(CONTROL_FRAME, now=0.0)
     assert (A in budgets.slowed, B in budgets.slowed) == (True, False)
     assert excesses.take() == [(A, FRAMES)]
     assert budgets.counters.frames_over_budget == 1
-    assert sum(intake.takes_frame(now=1.0) for _ in range(2 * PLAIN_FRAMES_PER_SECOND)) == PLAIN_FRAMES_PER_SECOND
+    assert (
+        sum(intake.takes_frame(PROBE, now=1.0) for _ in range(2 * PLAIN_FRAMES_PER_SECOND)) == PLAIN_FRAMES_PER_SECOND
+    )
+
+
+def test_requests_for_repair_have_a_rate_of_their_own_far_above_that_of_other_frames() -> None:
+    budgets = budgets_of()
+    intake = budgets.intake_of(A, now=0.0)
+    assert all(intake.takes_frame(REPAIR, now=0.0) for _ in range(REPAIRS_AT_ONCE))
+    assert intake.takes_frame(PROBE, now=0.0)
+    assert A not in budgets.slowed
+    assert not intake.takes_frame(REPAIR, now=0.0)
+    assert A in budgets.slowed
+    assert sum(intake.takes_frame(REPAIR, now=1.0) for _ in range(2 * REPAIRS_PER_SECOND)) == REPAIRS_PER_SECOND
 
 
 def test_questions_have_a_rate_and_updates_pass_beyond_it() -> None:
