@@ -58,9 +58,21 @@ CONTROL_QUEUE_BYTES: Final = 3 << 20
 CONTROL_BYTES_PER_SECOND: Final = 256 << 10
 # of those in a row: VERIFICATIONS_AT_ONCE announcements thrice, or a full table without them twice; 0.8 s of work
 CONTROL_BYTES_AT_ONCE: Final = 4 << 20
+# of all neighbours together: a third of a slow core; half of the burst is kept for those who send little
+CONTROL_BYTES_PER_SECOND_AND_NODE: Final = 2 << 20
+CONTROL_BYTES_AT_ONCE_AND_NODE: Final = 4 * CONTROL_BYTES_AT_ONCE
+CONTROL_BYTES_OF_LITTLE_PER_SECOND: Final = 8 << 10  # of a neighbour that sends little: the changes of a small network
+CONTROL_BYTES_OF_LITTLE_AT_ONCE: Final = 128 << 10  # of those in a row: the table of a small network
 # frames of one neighbour that carry no data: segments of control streams, their acknowledgements, probes
 PLAIN_FRAMES_PER_SECOND: Final = 2_000
 PLAIN_FRAMES_AT_ONCE: Final = 16_384  # of those in a row: some times CONTROL_BYTES_AT_ONCE in segments
+# of all neighbours together: a third of a slow core; half of the burst is kept for those who send few
+PLAIN_FRAMES_PER_SECOND_AND_NODE: Final = 16_000
+PLAIN_FRAMES_AT_ONCE_AND_NODE: Final = 4 * PLAIN_FRAMES_AT_ONCE
+PLAIN_FRAMES_OF_FEW_PER_SECOND: Final = (
+    100  # of a neighbour that sends few: acknowledgements and probes of an honest one
+)
+PLAIN_FRAMES_OF_FEW_AT_ONCE: Final = 1_000  # of those in a row
 # requests for repair of one neighbour, which come as often as datagrams are lost: 10 % of 1.4 Gbit/s
 REPAIRS_PER_SECOND: Final = 12_000
 REPAIRS_AT_ONCE: Final = 65_536  # of those in a row

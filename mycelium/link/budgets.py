@@ -2,10 +2,18 @@
 
 from mycelium.limits import (
     CONTROL_BYTES_AT_ONCE,
+    CONTROL_BYTES_AT_ONCE_AND_NODE,
+    CONTROL_BYTES_OF_LITTLE_AT_ONCE,
+    CONTROL_BYTES_OF_LITTLE_PER_SECOND,
     CONTROL_BYTES_PER_SECOND,
+    CONTROL_BYTES_PER_SECOND_AND_NODE,
     LINKS,
     PLAIN_FRAMES_AT_ONCE,
+    PLAIN_FRAMES_AT_ONCE_AND_NODE,
+    PLAIN_FRAMES_OF_FEW_AT_ONCE,
+    PLAIN_FRAMES_OF_FEW_PER_SECOND,
     PLAIN_FRAMES_PER_SECOND,
+    PLAIN_FRAMES_PER_SECOND_AND_NODE,
     QUESTIONS_AT_ONCE,
     QUESTIONS_PER_SECOND,
     REPAIRS_AT_ONCE,
@@ -17,7 +25,7 @@ from mycelium.link.repair.repair import RepairBudgets
 from mycelium.link.slowed import Slowed
 from mycelium.outbox import Outbox
 from mycelium.routing.excess import CONTROL, FRAMES, QUESTIONS, Excesses
-from mycelium.timing import TokenBucket, TokenBuckets
+from mycelium.timing import SharedBucket, TokenBucket, TokenBuckets
 from mycelium.wire.control import Item, Update
 from mycelium.wire.frame import REPAIR
 
@@ -31,6 +39,22 @@ class LinkBudgets:
         self.slowed = Slowed(outbox)
         self.excesses = excesses
         self.counters = counters
+        self.control_of_all = SharedBucket[bytes](
+            CONTROL_BYTES_PER_SECOND_AND_NODE,
+            burst=CONTROL_BYTES_AT_ONCE_AND_NODE,
+            rate_of_each=CONTROL_BYTES_OF_LITTLE_PER_SECOND,
+            burst_of_each=CONTROL_BYTES_OF_LITTLE_AT_ONCE,
+            keys=2 * LINKS,
+            now=0.0,
+        )
+        self.frames_of_all = SharedBucket[bytes](
+            PLAIN_FRAMES_PER_SECOND_AND_NODE,
+            burst=PLAIN_FRAMES_AT_ONCE_AND_NODE,
+            rate_of_each=PLAIN_FRAMES_OF_FEW_PER_SECOND,
+            burst_of_each=PLAIN_FRAMES_OF_FEW_AT_ONCE,
+            keys=2 * LINKS,
+            now=0.0,
+        )
         self._control = TokenBuckets[bytes](CONTROL_BYTES_PER_SECOND, burst=CONTROL_BYTES_AT_ONCE, keys=2 * LINKS)
         self._questions = TokenBuckets[bytes](QUESTIONS_PER_SECOND, burst=QUESTIONS_AT_ONCE, keys=2 * LINKS)
         self._repairs = TokenBuckets[bytes](REPAIRS_PER_SECOND, burst=REPAIRS_AT_ONCE, keys=2 * LINKS)
@@ -72,7 +96,10 @@ class Intake:
 
     def takes_frame(self, kind: int, *, now: float) -> bool:
         """Tells whether another frame without data is taken; requests for repair come as often as datagrams are lost."""
-        is_taken = (self._repairs if kind == REPAIR else self._frames).take(now=now)
+        if kind == REPAIR:
+            is_taken = self._repairs.take(now=now)
+        else:
+            is_taken = self._frames.take(now=now) and self._budgets.frames_of_all.take(self._neighbour, now=now)
         if not is_taken:
             self._budgets.counters.frames_over_budget += 1
             self._budgets.slowed.add(self._neighbour, now=now)
@@ -81,7 +108,9 @@ class Intake:
 
     def takes_control(self, size: int, *, now: float) -> bool:
         """Tells whether a segment of the control stream is taken, of so many bytes."""
-        is_taken = self._control.take(size, now=now)
+        is_taken = self._control.take(size, now=now) and self._budgets.control_of_all.take(
+            self._neighbour, size, now=now
+        )
         if not is_taken:
             self._budgets.counters.control_over_budget += 1
             self._budgets.excesses.note(self._neighbour, CONTROL, now=now)

@@ -4,8 +4,10 @@ import pytest
 
 from mycelium.limits import (
     CONTROL_BYTES_AT_ONCE,
+    CONTROL_BYTES_AT_ONCE_AND_NODE,
     CONTROL_BYTES_PER_SECOND,
     PLAIN_FRAMES_AT_ONCE,
+    PLAIN_FRAMES_AT_ONCE_AND_NODE,
     PLAIN_FRAMES_PER_SECOND,
     QUESTIONS_AT_ONCE,
     QUESTIONS_PER_SECOND,
@@ -36,7 +38,7 @@ def test_the_budget_of_a_neighbour_outlives_its_links() -> None:
     assert budgets.intake_of(A, now=0.0).takes_control(CONTROL_BYTES_AT_ONCE, now=0.0)
     assert not budgets.intake_of(A, now=0.0).takes_control(1, now=0.0)
     assert budgets.intake_of(A, now=1.0).takes_control(CONTROL_BYTES_PER_SECOND, now=1.0)
-    assert budgets.intake_of(B, now=0.0).takes_control(CONTROL_BYTES_AT_ONCE, now=0.0)
+    assert budgets.intake_of(B, now=1.0).takes_control(CONTROL_BYTES_AT_ONCE, now=1.0)
 
 
 def test_frames_without_data_have_a_rate_and_who_exceeds_it_is_slowed_and_named() -> None:
@@ -51,6 +53,19 @@ def test_frames_without_data_have_a_rate_and_who_exceeds_it_is_slowed_and_named(
     assert (
         sum(intake.takes_frame(PROBE, now=1.0) for _ in range(2 * PLAIN_FRAMES_PER_SECOND)) == PLAIN_FRAMES_PER_SECOND
     )
+
+
+def test_many_neighbours_within_their_shares_leave_room_for_one_that_sends_little() -> None:
+    budgets = budgets_of()
+    crowd = [budgets.intake_of(bytes([number]) * 16, now=0.0) for number in range(100)]
+    frames = sum(one.takes_frame(PROBE, now=0.0) for one in crowd for _ in range(PLAIN_FRAMES_AT_ONCE // 10))
+    size = CONTROL_BYTES_AT_ONCE // 8
+    segments = sum(one.takes_control(size, now=0.0) for one in crowd for _ in range(8))
+    assert frames <= PLAIN_FRAMES_AT_ONCE_AND_NODE
+    assert segments * size <= CONTROL_BYTES_AT_ONCE_AND_NODE
+    honest = budgets.intake_of(b"honest neighbour", now=1.0)
+    assert honest.takes_frame(CONTROL_FRAME, now=1.0)
+    assert honest.takes_control(1_000, now=1.0)
 
 
 def test_requests_for_repair_have_a_rate_of_their_own_far_above_that_of_other_frames() -> None:
