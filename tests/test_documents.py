@@ -12,8 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import click
 import pytest
 
+from mycelium.cli.main import cli
 from tests.lab.laboratory import Lab
 from tests.lab.namespaces import LabHost
 from tests.lab.waiting import wait_until
@@ -99,6 +101,17 @@ def test_there_is_a_program_to_each_command() -> None:
 
 def test_what_is_excused_or_special_stands_in_a_document() -> None:
     assert [command for command in (DAEMON, *ENDLESS, *EXCUSED) if command not in ALL] == []
+
+
+def test_each_command_that_helps_in_trouble_exists() -> None:
+    named = [line for line in commands((ROOT / "docs" / "troubleshooting.md").read_text()) if "mycelium " in line]
+    assert len(named) > len(set(named)) // 2 > 3
+    for line in named:
+        _, name, *words = line.split()
+        command = cli.get_command(click.Context(cli), name)
+        assert command is not None, line
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in words if word.startswith("-")} <= options, line
 
 
 @pytest.fixture(scope="module")

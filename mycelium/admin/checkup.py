@@ -195,7 +195,7 @@ def _reachability(node: NodeFacts) -> Finding:
         )
     if node.status.nat_mapping == "endpoint-independent":
         return Finding("reach", Level.OK, f"others can reach this node directly, at {seen}")
-    return Finding("reach", Level.OK, f"seen at {seen}; it takes two neighbours to know more")
+    return Finding("reach", Level.OK, f"seen at {seen}; whether others can dial it is not known yet")
 
 
 def _links(links: list[LinkInfo]) -> list[Finding]:

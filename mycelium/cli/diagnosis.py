@@ -75,7 +75,11 @@ def ping(context: click.Context, node: str, count: int, interval: float, wait: f
         if number + 1 < count:
             time.sleep(max(began + interval - time.monotonic(), 0))
     times = sorted(one.rtt_ms for one in found if one.rtt_ms is not None)
-    least, middle, most = (times[0], times[len(times) // 2], times[-1]) if times else (None, None, None)
+    least, middle, most = (
+        (times[0], (times[(len(times) - 1) // 2] + times[len(times) // 2]) / 2, times[-1])
+        if times
+        else (None, None, None)
+    )
     if as_json:
         summary = {"leastMs": least, "medianMs": middle, "mostMs": most, "answers": found}
         print_json({"node": found[0].node, "sent": count, "received": len(times), **summary})

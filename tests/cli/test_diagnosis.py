@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from mycelium.admin.api_address import ApiAddress
+from mycelium.admin.diagnosis import PingInfo
 from mycelium.cli.main import main
-from tests.api.fake_diagnosis import FAR, LOST, NEAR
+from tests.api.fake_diagnosis import FAR, LOST, NEAR, FakeDiagnosis
 from tests.api.support import FakeNode
 from tests.cli.support import on_a_terminal, served
 
@@ -55,6 +56,21 @@ def test_a_ping_or_a_trace_without_an_answer_says_why_and_is_exit_status_4(daemo
     for command in ("ping", "trace"):
         assert main([command, "berlin", "--api-addr", daemon]) == 1
         assert "is no node that this one knows" in capsys.readouterr().err
+
+
+def test_the_median_of_two_is_between_them(
+    daemon: str, node: FakeNode, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = iter((10.0, 20.0))
+
+    async def ping(self: FakeDiagnosis, node: str, *, wait_s: float) -> PingInfo:
+        return PingInfo(node=FAR, rtt_ms=next(times), hops=1, next_hop=FAR, direct=True)
+
+    monkeypatch.setattr(FakeDiagnosis, "ping", ping)
+    assert main(["ping", FAR, "-c", "2", "-i", "0.05", "--api-addr", daemon]) == 0
+    printed = capsys.readouterr().out
+    assert "2 of 2 answered: 10.00 ms at least, 15.00 median, 20.00 at most" in printed
+    assert f"from {FAR}: 10.00 ms, 1 hop, direct\n" in printed
 
 
 def test_a_trace_is_a_row_for_each_hop(daemon: str, capsys: Capture) -> None:
