@@ -2,9 +2,11 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+import mycelium
 from mycelium.counters import Histogram, Metric, MetricKind, Registry, counter, drops
 from tests.support.small_meshes import ready_pair
 
@@ -62,6 +64,18 @@ def test_a_histogram_counts_each_value_at_the_least_bound_that_holds_it() -> Non
         histogram.observe(value)
     assert histogram.counts == [2, 1, 1]
     assert histogram.sum == pytest.approx(7.65)
+
+
+def test_what_is_dropped_is_counted_as_a_drop() -> None:
+    """Messages of handshakes are not: `/metrics` has all of these under a name of their own."""
+    counters = [
+        (name, help)
+        for path in Path(mycelium.__file__).parent.glob("**/*.py")
+        for name, help in re.findall(r'(\w+): int = counter\(\s*"([^"]*)"', path.read_text())
+    ]
+    assert len(counters) > 90
+    dropped = [name for name, help in counters if re.search("dropped(:| since| while)", help)]
+    assert [name for name in dropped if not name.startswith("handshakes_")] == []
 
 
 def test_every_metric_of_a_node_has_a_name_and_a_sentence_of_help() -> None:

@@ -28,7 +28,7 @@ class DataplaneCounters:
     trains_not_opened: int = drops("Arrived trains dropped: not authentic, or replayed.")
     trains_malformed: int = drops("Data frames with more than whole trains, trains of unknown kinds, malformed items.")
     echoes_answered: int = counter("Requests for an echo answered.")
-    echoes_refused: int = counter("Requests for an echo dropped: too many from one node.")
+    echoes_refused: int = drops("Requests for an echo dropped: too many from one node.")
     relay_errors_sent: int = counter("Errors sent to the sources of trains that could not be forwarded.")
     relay_errors_refused: int = drops("Errors of relays ignored: not about a recent train, not authentic, or too many.")
     icmp_errors: int = counter("ICMPv6 errors delivered to local applications.")

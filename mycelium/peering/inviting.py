@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from mycelium.counters import counter
+from mycelium.counters import counter, drops
 from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.crypto.join_handshake import JoinRequest, has_mac, hint_in, hint_of, read_request
 from mycelium.endpoint import Endpoint
@@ -26,7 +26,7 @@ class JoinCounters:
     """Totals since the node started."""
 
     joins_asked: int = counter("Join requests of invited nodes, without repetitions.")
-    joins_refused: int = counter("Join requests dropped: of no invitation, not genuine, replayed, or too many.")
+    joins_refused: int = drops("Join requests dropped: of no invitation, not genuine, replayed, or too many.")
 
 
 class _Asked:
