@@ -65,7 +65,7 @@ function sectorsOf(ways, links, name) { // in an order that no change of a metri
   const total = [...groups.values()].reduce((sum, members) => sum + weight(members), 0);
   let from = -Math.PI / 2;
   return [...groups].sort(([one], [other]) => order(one, other)).map(([hop, members]) => {
-    const others = members.filter((id) => id !== hop).sort(order);
+    const others = members.filter((id) => id !== hop).sort();
     if (members.length > others.length) others.splice(Math.floor(others.length / 2), 0, hop); // the neighbour in the middle
     const sector = { hop, members: others, from, to: from + (weight(members) / total) * 2 * Math.PI };
     from = sector.to;

@@ -29,7 +29,8 @@ const digits = (value) => value >= 100 ? value.toFixed(0) : value >= 10 ? value.
 const ms = (value) => value == null ? "–" : `${digits(value)} ms`;
 const percent = (share) => share == null ? "–" : share === 0 ? "0 %" : share < 0.001 ? "< 0.1 %" : `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`;
 const level = (loss) => loss >= 0.1 ? 2 : loss >= 0.01 ? 1 : 0;
-const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+const CLOCK = new Intl.DateTimeFormat([], { timeStyle: "medium", hourCycle: "h23" });
+const clock = (seconds) => CLOCK.format(seconds * 1000);
 
 function rate(bytesPerSecond) {
   let bits = bytesPerSecond * 8, unit = 0;
