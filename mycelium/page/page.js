@@ -162,7 +162,7 @@ function measure() {
 
 function line(key, { height = 20, floor = 0, least = 0 } = {}) { // the path of a sparkline, 120 wide; `least`: what its height stands for at least
   const points = state.histories.get(key) ?? [], end = Math.floor(state.time * 1000 / BUCKET_MS), width = KEPT_MS / BUCKET_MS;
-  const top = Math.max(least, ...points.map(([, value]) => value ?? 0)) || 1;
+  const top = Math.max(least, ...points.map(([, value]) => value ?? 0)) * 1.25 || 1;
   let path = "", isDown = false;
   for (const [bucket, value] of points) {
     if (value === null) { isDown = false; continue; }
@@ -346,7 +346,7 @@ function trace(id) {
 
 const speed = (key) => { const now = state.rates.get(key); return now ? now.in + now.out : 0; };
 const COLUMNS = [
-  { id: "name", title: "Neighbour", sorts: ([, peer]) => peer.address ?? peer.url ?? "" },
+  { id: "name", title: "Neighbour", sorts: ([, peer]) => peer.address ? short(peer.address) : peer.url ?? "" },
   { id: "at", title: "Reached at", isWide: true, sorts: ([, peer]) => peer.endpoint.socketAddr },
   { id: "rtt", title: "Round trip", isNumber: true, sorts: ([, peer]) => peer.rttMs ?? Infinity },
   { id: "loss", title: "Loss", isNumber: true, sorts: ([, peer]) => peer.loss ?? -1 },
