@@ -38,6 +38,7 @@ EXCUSED: Final = {
     "./dev test": "it would run this test",
     "./dev test --newest": "it would run this test",
     "./dev check": "it would run the tests a second time",
+    "./dev test tests/netns/test_page.py": "it takes a browser",
     "./dev check --cov": "it would run the tests a second time",
     "./dev deep": "it takes an hour",
     "./dev demo": "tests/demo runs it",
