@@ -192,9 +192,9 @@ class TransportSet:
         self._lane_of.clear()
 
     def close(self) -> None:
-        """Closes every transport; may be called twice."""
+        """Closes every transport, the last one first, as it may use the sockets of others; may be called twice."""
         self.underlay.close()
-        for transport in self.transports:
+        for transport in reversed(self.transports):
             transport.close()
 
     def _find_lane(self, endpoint: Endpoint) -> _Lane | None:

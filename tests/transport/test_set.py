@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -258,3 +259,12 @@ def test_counters_carry_the_name_of_their_scheme_and_add_up() -> None:
     counters = metrics.values()
     assert (counters["udp_sent_bytes"], counters["tcp_sent_bytes"]) == (4, 2)
     assert [one.host for one in several.local_endpoints] == ["a", "b", "c"]
+
+
+def test_a_transport_that_uses_the_sockets_of_another_one_is_closed_before_it() -> None:
+    closed: list[str] = []
+    udp, quic = Mock(), Mock()
+    udp.close.side_effect = lambda: closed.append("udp")
+    quic.close.side_effect = lambda: closed.append("quic")
+    TransportSet([udp, quic]).close()
+    assert closed == ["quic", "udp"]
