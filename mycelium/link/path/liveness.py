@@ -94,7 +94,6 @@ class Liveness:
     __slots__ = (
         "_acked",
         "_answered",
-        "_asked",
         "_asked_at",
         "_data_at",
         "_has_other_evidence",
@@ -139,8 +138,7 @@ class Liveness:
         # a cut was reported, not only concluded from silence, and the peer has not been heard since
         self._has_other_evidence = False
         self._is_postponed = False
-        self._asked = float(REMEMBERED_PROBES)  # probes sent, decaying
-        self._answered = REMEMBERED_PROBES * (1 - FIRST_LOSS)  # probes answered, decaying
+        self._answered = REMEMBERED_PROBES * (1 - FIRST_LOSS)  # of the last REMEMBERED_PROBES; older ones decay
 
     def sent(self, counter: int, *, wants_ack: bool, now: float) -> None:
         """Notes a frame sent; probes, data and control messages want an acknowledgement, replies and mere acks do not."""
@@ -251,7 +249,7 @@ class Liveness:
     @property
     def loss(self) -> float:
         """The share of probes that stay unanswered, whichever direction lost them."""
-        return min(max(1 - self._answered / self._asked, 0.001), 0.5)
+        return min(max(1 - self._answered / REMEMBERED_PROBES, 0.001), 0.5)
 
     @property
     def probes_to_die(self) -> int:
@@ -320,9 +318,7 @@ class Liveness:
     def _take_evidence(self, *, now: float) -> None:
         was_asked = self._pending > 0
         if was_asked and self.state is not PathState.DEAD:  # probes lost in a cut are no sample of the loss
-            keep = 1 - self._pending / REMEMBERED_PROBES
-            self._asked = self._asked * keep + self._pending
-            self._answered *= keep
+            self._answered *= 1 - self._pending / REMEMBERED_PROBES
         if self.state is not PathState.ALIVE:
             self._change(PathState.ALIVE)
         self._pending = 0

@@ -19,6 +19,8 @@ from mycelium.link.path.liveness import (
     LEAST_PROBES,
     MOST_PROBES,
     QUIET_S,
+    REMEMBERED_PROBES,
+    SILENT_AFTER_S,
     SUSPECT_AFTER_S,
     TRANSITIONS,
     Action,
@@ -326,7 +328,7 @@ def test_probes_to_die_follow_the_loss_within_their_bounds() -> None:
 
 def test_the_loss_counts_as_a_little_more_than_was_seen_since_the_sample_is_small() -> None:
     path = Liveness(RttEstimator(), now=0.0, role=Role.BUSY)
-    path._answered = 0.95 * path._asked
+    path._answered = 0.95 * REMEMBERED_PROBES
     a_day = DAY_S / Role.BUSY.value
     enough_for_what_was_seen = math.ceil(math.log(a_day / FALSE_ALARMS_PER_DAY, 1 / 0.05))
     assert path.probes_to_die == enough_for_what_was_seen + 1
@@ -511,6 +513,153 @@ def test_busier_role_probes_sooner() -> None:
 def test_path_is_never_dead_before_it_is_suspect() -> None:
     assert PathState.DEAD not in TRANSITIONS[PathState.ALIVE]
     assert TRANSITIONS.keys() == set(PathState)
+
+
+def quiet_path(rtt_s: float = 0.010, *, role: Role = Role.SPARE) -> Liveness:
+    """Returns a path that has answered its first probe, after a round trip that has been the same for long."""
+    rtt = RttEstimator()
+    for _ in range(60):
+        rtt.sample(rtt_s, now=0.0)
+    path = Liveness(rtt, role=role, now=0.0)
+    path.handle_timeout(now=0.0)
+    path.sent(1, wants_ack=True, now=0.0)
+    path.acknowledged(1, now=rtt_s)
+    path.probe_answered(now=rtt_s)
+    return path
+
+
+def until_dead(path: Liveness) -> list[float]:
+    """Lets nothing be answered; returns when probes were sent."""
+    probes = []
+    while path.state is not PathState.DEAD:
+        now = path.next_deadline()
+        if path.handle_timeout(now=now) is Action.PROBE:
+            probes.append(now)
+    return probes
+
+
+def test_a_new_path_has_never_died_and_owes_an_acknowledgement_only_for_data() -> None:
+    path = Liveness(RttEstimator(), now=0.0)
+    assert (path.died_at, path.ack_due) == (-math.inf, math.inf)
+    path.received(wants_ack=True, now=1.0)
+    assert path.ack_due == 1.0 + ANSWER_WITHIN_S
+    path.sent(1, wants_ack=False, now=1.0)
+    path.acknowledged(1, now=1.0)
+    assert path.silent_since == math.inf
+
+
+def test_an_answered_path_is_left_alone_until_its_next_turn_or_until_something_sent_is_not_answered() -> None:
+    path = quiet_path()
+    assert path.next_deadline() == Role.SPARE.value
+    path.sent(2, wants_ack=True, now=1.0)
+    assert path.next_deadline() == pytest.approx(1.0 + 0.010 + 0.025)
+
+
+def test_the_silence_ends_with_the_acknowledgement_of_the_newest_frame_that_wants_one() -> None:
+    path = quiet_path()
+    for counter in (2, 3):
+        path.sent(counter, wants_ack=True, now=1.0)
+    path.acknowledged(2, now=1.02)
+    assert path.silent_since == 1.02
+    path.acknowledged(3, now=1.03)
+    assert path.silent_since == math.inf
+
+
+@pytest.mark.parametrize("is_new_session", [False, True])
+def test_an_acknowledgement_of_what_was_never_sent_is_no_evidence(is_new_session: bool) -> None:
+    path = Liveness(RttEstimator(), now=0.0)
+    if is_new_session:
+        path.sent(7, wants_ack=False, now=0.0)
+        path.restart_counters()
+    while path.state is PathState.ALIVE:
+        path.handle_timeout(now=(now := path.next_deadline()))
+    path.acknowledged(1, now=now)
+    assert path.state is PathState.SUSPECT
+
+
+def test_of_two_late_deadlines_in_a_row_the_second_is_judged() -> None:
+    path = Liveness(RttEstimator(), now=0.0)
+    assert path.handle_timeout(now=1.0) is Action.PROBE
+    path.handle_timeout(now=path.next_deadline() + 1.0)
+    assert path.is_doubtful
+
+
+def test_data_that_stops_has_a_busy_path_woken_for_a_look() -> None:
+    path = quiet_path(role=Role.BUSY)
+    path.received(wants_ack=True, now=0.02)
+    assert path.deadline == 0.02 + QUIET_S
+
+
+def test_a_path_that_owes_nothing_is_probed_at_once_where_a_cut_is_feared() -> None:
+    path = quiet_path()
+    path.probe_now(now=1.0)
+    assert path.handle_timeout(now=1.0) is Action.PROBE
+
+
+def test_a_lost_path_is_silent_since_it_was_lost_or_longer() -> None:
+    path, silent = quiet_path(), quiet_path()
+    silent.sent(2, wants_ack=True, now=0.5)
+    for one in (path, silent):
+        one.lose("cut", now=1.0)
+    assert (path.silent_since, silent.silent_since) == (1.0, 0.5)
+    silent.probe_answered(now=2.0)
+    assert silent.lost_because is None
+
+
+def test_a_path_is_silent_once_a_probe_waits_for_longer_than_two_round_trips() -> None:
+    path = quiet_path()
+    path.probe_now(now=1.0)
+    path.handle_timeout(now=1.0)
+    waits_s = (0.0, 0.9 * (2 * 0.010 + SILENT_AFTER_S), 1.1 * (2 * 0.010 + SILENT_AFTER_S))
+    assert [path.is_silent(now=1.0 + wait_s) for wait_s in waits_s] == [False, False, True]
+
+
+def test_an_answer_ends_the_impatience_of_a_feared_cut() -> None:
+    path = quiet_path()
+    path.probe_now(now=1.0)
+    path.handle_timeout(now=1.0)
+    path.probe_answered(now=1.01)
+    asked_at = now = path.next_deadline()
+    while path.state is PathState.ALIVE:
+        path.handle_timeout(now=(now := path.next_deadline()))
+    assert now - asked_at >= SUSPECT_AFTER_S
+
+
+def test_loss_is_estimated_as_half_at_most_and_its_margin_is_that_of_a_small_sample() -> None:
+    path = quiet_path(role=Role.SELECTED)
+    path._answered = 0.1 * REMEMBERED_PROBES
+    assert path.loss == 0.5
+    path._answered = (1 - 0.137) * REMEMBERED_PROBES
+    assert path.probes_to_die == 9  # 10 if its margin were a seventh larger
+
+
+def test_half_of_the_probes_of_a_death_make_a_lossy_path_suspect() -> None:
+    path = quiet_path(role=Role.SELECTED)
+    path._answered = (1 - 0.137) * REMEMBERED_PROBES
+    path.probe_now(now=1.0)
+    probes = 0
+    while path.state is PathState.ALIVE:
+        probes += path.handle_timeout(now=path.next_deadline()) is Action.PROBE
+    assert probes == 1 + 9 // 2
+
+
+def test_a_path_is_probed_each_timeout_until_it_dies_and_dies_in_time() -> None:
+    path = quiet_path(0.015, role=Role.SELECTED)
+    assert path.probes_to_die == 5
+    asked_at = path.next_deadline()
+    probes = until_dead(path)
+    timeout_s = 0.015 + 0.025
+    assert probes == pytest.approx([asked_at + timeout_s * number for number in range(6)] + [path.died_at])
+    assert path.died_at == pytest.approx(asked_at + 0.015 + DEAD_AFTER_S)
+
+
+def test_what_this_process_was_late_by_is_no_silence_of_the_peer() -> None:
+    path = quiet_path(0.001, role=Role.SELECTED)
+    asked_at = path.next_deadline()
+    path.handle_timeout(now=asked_at)
+    path.handle_timeout(now=path.next_deadline() + 0.3)
+    until_dead(path)
+    assert path.died_at == pytest.approx(asked_at + 0.3 + 0.001 + DEAD_AFTER_S)
 
 
 def path_that_asks(*, waited_s: float = 0.0) -> tuple[Liveness, float]:
