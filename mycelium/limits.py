@@ -69,9 +69,8 @@ PLAIN_FRAMES_AT_ONCE: Final = 16_384  # of those in a row: some times CONTROL_BY
 # of all neighbours together: a third of a slow core; half of the burst is kept for those who send few
 PLAIN_FRAMES_PER_SECOND_AND_NODE: Final = 16_000
 PLAIN_FRAMES_AT_ONCE_AND_NODE: Final = 4 * PLAIN_FRAMES_AT_ONCE
-PLAIN_FRAMES_OF_FEW_PER_SECOND: Final = (
-    100  # of a neighbour that sends few: acknowledgements and probes of an honest one
-)
+# of a neighbour that sends few: acknowledgements and probes of an honest one
+PLAIN_FRAMES_OF_FEW_PER_SECOND: Final = 50
 PLAIN_FRAMES_OF_FEW_AT_ONCE: Final = 1_000  # of those in a row
 # requests for repair of one neighbour, which come as often as datagrams are lost: 10 % of 1.4 Gbit/s
 REPAIRS_PER_SECOND: Final = 12_000
@@ -111,7 +110,7 @@ VERIFICATIONS_AT_ONCE: Final = 8_192
 VERIFICATIONS_PER_SECOND_AND_NODE: Final = 2_500
 VERIFICATIONS_AT_ONCE_AND_NODE: Final = 2 * VERIFICATIONS_AT_ONCE
 # of those, what a neighbour gets before any that has more verified: its own announcement, and those of a small network
-VERIFICATIONS_OF_FEW_PER_SECOND: Final = 10
+VERIFICATIONS_OF_FEW_PER_SECOND: Final = 8
 VERIFICATIONS_OF_FEW_AT_ONCE: Final = 64
 STARTS_PER_SECOND: Final = 0.2  # control streams of one neighbour, each of which voids all that it has advertised
 STARTS_AT_ONCE: Final = 6  # of those in a row, as when a cable is moved or a host starts again and again
