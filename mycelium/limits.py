@@ -69,8 +69,8 @@ PLAIN_FRAMES_AT_ONCE: Final = 16_384  # of those in a row: some times CONTROL_BY
 # of all neighbours together: a third of a slow core; half of the burst is kept for those who send few
 PLAIN_FRAMES_PER_SECOND_AND_NODE: Final = 16_000
 PLAIN_FRAMES_AT_ONCE_AND_NODE: Final = 4 * PLAIN_FRAMES_AT_ONCE
-# of a neighbour that sends few: acknowledgements and probes of an honest one
-PLAIN_FRAMES_OF_FEW_PER_SECOND: Final = 50
+# of a neighbour that sends few: acknowledgements, at most every 5 ms, and probes of an honest one
+PLAIN_FRAMES_OF_FEW_PER_SECOND: Final = 220
 PLAIN_FRAMES_OF_FEW_AT_ONCE: Final = 1_000  # of those in a row
 # requests for repair of one neighbour, which come as often as datagrams are lost: 10 % of 1.4 Gbit/s
 REPAIRS_PER_SECOND: Final = 12_000

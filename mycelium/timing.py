@@ -104,6 +104,10 @@ class SharedBucket(Generic[Key]):
         kept = 0.0 if takes_little else self._kept
         return self._all.tokens(now=now) >= tokens_wanted + kept and self._all.take(tokens_wanted, now=now)
 
+    def takes_little(self, key: Key, *, now: float) -> bool:
+        """Tells whether a key has wanted no more lately than what is its own."""
+        return self._little.of(key, now=now).tokens(now=now) >= 1
+
 
 class Backoff:
     """The waits between attempts: `initial` first, each `factor` times the one before, none above `ceiling`.

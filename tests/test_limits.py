@@ -32,7 +32,7 @@ def test_the_bound_of_one_owner_is_within_that_of_the_node() -> None:
 def test_the_links_of_one_site_leave_something_of_what_is_kept_for_those_who_take_little() -> None:
     links = limits.LINKS_PER_SUBNET << 2
     assert links * limits.VERIFICATIONS_OF_FEW_PER_SECOND < limits.VERIFICATIONS_PER_SECOND_AND_NODE
-    assert links * limits.PLAIN_FRAMES_OF_FEW_PER_SECOND < limits.PLAIN_FRAMES_PER_SECOND_AND_NODE
+    assert limits.LINKS_PER_SUBNET * limits.PLAIN_FRAMES_OF_FEW_PER_SECOND < limits.PLAIN_FRAMES_PER_SECOND_AND_NODE
     assert links * limits.CONTROL_BYTES_OF_LITTLE_PER_SECOND <= limits.CONTROL_BYTES_PER_SECOND_AND_NODE
 
 

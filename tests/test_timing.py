@@ -157,6 +157,7 @@ def test_of_a_shared_bucket_half_is_kept_for_those_who_take_little() -> None:
     assert sum(bucket.take("much", now=0.0) for _ in range(200)) == 50
     assert sum(bucket.take("little", now=0.0) for _ in range(5)) == 5
     assert not bucket.take("little", now=0.0)
+    assert (bucket.takes_little("much", now=0.0), bucket.takes_little("new", now=0.0)) == (False, True)
 
 
 def test_many_who_take_much_get_no_more_together_than_one() -> None:

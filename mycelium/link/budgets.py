@@ -95,16 +95,23 @@ class Intake:
         self._budgets = budgets
 
     def takes_frame(self, kind: int, *, now: float) -> bool:
-        """Tells whether another frame without data is taken; requests for repair come as often as datagrams are lost."""
+        """Tells whether another frame without data is taken; requests for repair come as often as datagrams are lost.
+
+        Who sends few is not slowed where others have used up what there is for all.
+        """
+        of_all = self._budgets.frames_of_all
         if kind == REPAIR:
-            is_taken = self._repairs.take(now=now)
+            is_taken = is_modest = self._repairs.take(now=now)
         else:
-            is_taken = self._frames.take(now=now) and self._budgets.frames_of_all.take(self._neighbour, now=now)
-        if not is_taken:
-            self._budgets.counters.frames_over_budget += 1
+            is_modest = self._frames.take(now=now)
+            is_taken = is_modest and of_all.take(self._neighbour, now=now)
+        if is_taken:
+            return True
+        self._budgets.counters.frames_over_budget += 1
+        if not (is_modest and of_all.takes_little(self._neighbour, now=now)):
             self._budgets.slowed.add(self._neighbour, now=now)
             self._budgets.excesses.note(self._neighbour, FRAMES, now=now)
-        return is_taken
+        return False
 
     def takes_control(self, size: int, *, now: float) -> bool:
         """Tells whether a segment of the control stream is taken, of so many bytes."""

@@ -66,6 +66,16 @@ def test_many_neighbours_within_their_shares_leave_room_for_one_that_sends_littl
     honest = budgets.intake_of(b"honest neighbour", now=1.0)
     assert honest.takes_frame(CONTROL_FRAME, now=1.0)
     assert honest.takes_control(1_000, now=1.0)
+    assert bytes([99]) * 16 in budgets.slowed
+
+
+def test_who_sends_few_is_not_slowed_where_others_have_used_up_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.link.budgets.PLAIN_FRAMES_AT_ONCE_AND_NODE", 1)
+    budgets = budgets_of()
+    intake = budgets.intake_of(A, now=0.0)
+    assert intake.takes_frame(PROBE, now=0.0)
+    assert not intake.takes_frame(PROBE, now=0.0)
+    assert A not in budgets.slowed
 
 
 def test_requests_for_repair_have_a_rate_of_their_own_far_above_that_of_other_frames() -> None:
