@@ -106,7 +106,7 @@ def test_what_is_excused_or_special_stands_in_a_document() -> None:
 
 def test_each_command_that_helps_in_trouble_exists() -> None:
     named = [line for line in commands((ROOT / "docs" / "troubleshooting.md").read_text()) if "mycelium " in line]
-    assert len(named) > len(set(named)) // 2 > 3
+    assert len(named) > 10
     for line in named:
         _, name, *words = line.split()
         command = cli.get_command(click.Context(cli), name)

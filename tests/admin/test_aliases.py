@@ -64,7 +64,7 @@ def test_what_has_no_alias_stays_and_workers_are_nobodys() -> None:
         ("disable_quic = true\nno_quic = false", "disable_quic is no_quic of the Rust Mycelium"),
         ("tcp_listen_port = 0", r"tcp_listen_port: must be a number from 1 to 65535 \(at line 1\)"),
         ("update_workers = 255", "update_workers: must be a number from 1 to 254"),
-        ("enable_dns = true", "enable_dns: a setting of the Rust Mycelium: names are not resolved here"),
+        ("enable_dns = true", "enable_dns: a setting of the Rust Mycelium: names of nodes are resolved without it"),
         ('cdn_cache = "/x"', "cdn_cache: a setting of the Rust Mycelium: there is no CDN here"),
         ('jsonrpc_addr = "127.0.0.1:8989"', "jsonrpc_addr .*: 127.0.0.1:8989 is that of api_addr"),
     ],
