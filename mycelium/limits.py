@@ -91,6 +91,8 @@ DIALS_WAITING_PER_SOURCE: Final = 4_096  # candidates that wait for their turn: 
 
 # -- end-to-end sessions -----------------------------------------------------------------------------------------------
 SESSIONS: Final = 4_096  # end-to-end sessions of one node; the one used longest ago is forgotten first
+SESSION_REQUESTS_PER_SECOND: Final = 2  # answered to one node that has returned a cookie
+SESSION_REQUESTS_AT_ONCE: Final = 8  # of those in a row: one request and its retransmissions
 SESSION_QUEUE_PACKETS: Final = 64  # packets that wait for one session's handshake
 SESSION_QUEUE_BYTES: Final = 256 << 10  # bytes that wait for one session's handshake
 SESSION_QUEUE_BYTES_PER_NODE: Final = 16 << 20  # bytes that wait for handshakes of all sessions

@@ -18,10 +18,10 @@ that saw message 1 and knows the network's key can compute.
 import hmac
 from collections.abc import Collection
 from dataclasses import dataclass
-from math import inf
 from typing import Final, NamedTuple
 
 from mycelium.counters import counter
+from mycelium.crypto.cookie_secrets import CookieSecrets
 from mycelium.crypto.noise import Entropy
 from mycelium.crypto.primitives import EXCHANGE_BYTES
 from mycelium.errors import HandshakeError
@@ -47,8 +47,6 @@ MAC_BYTES: Final = 4  # of each mac of message 1; strangers are looked at too sl
 COOKIE_MAC_BYTES: Final = 8
 PERIOD_S: Final = 120.0  # resolution of the time of day; one period more or less is allowed
 ASKING: Final = (1 << 64) - 1  # in place of the period, of who asks for a cookie
-COOKIE_SECRET_BYTES: Final = 32
-COOKIE_SECRET_PERIOD_S: Final = 120.0
 
 _MAC_1_LABEL: Final = b"mycelium link mac 1\x00"
 _MAC_2_LABEL: Final = b"mycelium link mac 2\x00"
@@ -112,14 +110,11 @@ class HandshakeGate:
     __slots__ = (
         "_asking_key",
         "_clock_keys",
-        "_entropy",
         "_own_key",
         "_period",
-        "_previous_secret",
         "_proven",
         "_psk",
-        "_secret",
-        "_secret_since",
+        "_secrets",
         "_seen",
         "_subnets",
         "_unproven",
@@ -131,12 +126,10 @@ class HandshakeGate:
         self.unix_offset_s = 0.0  # the time of day, in seconds since 1970, less `now`
         self._psk = psk
         self._own_key = own_key
-        self._entropy = entropy
+        self._secrets = CookieSecrets(entropy)
         self._asking_key = _mac_1_key(psk, _NO_KEY, ASKING)
         self._clock_keys: list[bytes] = []  # of mac 1 in the periods around `_period`
         self._period = -1
-        self._secret = self._previous_secret = b""
-        self._secret_since = -inf
         self._unproven = TokenBucket(HANDSHAKES_PER_SECOND, now=0.0)
         self._proven = TokenBucket(HANDSHAKES_PER_SECOND_WITH_COOKIE, now=0.0)
         self._subnets = SubnetRates(HANDSHAKES_PER_SECOND_AND_SUBNET, burst=HANDSHAKES_PER_SECOND_AND_SUBNET)
@@ -152,7 +145,7 @@ class HandshakeGate:
         outcome = self._judge(datagram, source, now=now)
         name = f"handshakes_{outcome}"
         setattr(self.counters, name, getattr(self.counters, name) + 1)
-        cookie = self._cookie_datagram(datagram, source) if outcome == "sent_a_cookie" else None
+        cookie = self._cookie_datagram(datagram, source, now=now) if outcome == "sent_a_cookie" else None
         return Admission(outcome == "accepted", cookie)
 
     def _judge(self, datagram: bytes, source: bytes | str, *, now: float) -> str:
@@ -163,8 +156,7 @@ class HandshakeGate:
         is_timely = any(hmac.compare_digest(mac_1, _mac(digest, key)) for key in self._clock_keys)
         if not is_timely and not hmac.compare_digest(mac_1, _mac(digest, self._asking_key)):
             return "without_mac"
-        self._rotate_secret(now=now)
-        if self._carries_cookie(digest, mac_2, source):
+        if self._carries_cookie(digest, mac_2, source, now=now):
             return self._accept_proven(digest, source, now=now)
         if not is_timely:
             return "sent_a_cookie"
@@ -191,26 +183,17 @@ class HandshakeGate:
             near = range(max(period - 1, 0), period + 2)
             self._clock_keys = [_mac_1_key(self._psk, key, one) for key in (self._own_key, _NO_KEY) for one in near]
 
-    def _carries_cookie(self, digest: bytes, mac_2: bytes, source: bytes | str) -> bool:
+    def _carries_cookie(self, digest: bytes, mac_2: bytes, source: bytes | str, *, now: float) -> bool:
         if mac_2 == _NO_MAC:
             return False
-        cookies = [_cookie(secret, source) for secret in (self._secret, self._previous_secret)]
+        cookies = self._secrets.cookies(_bytes_of(source), now=now)
         return any(hmac.compare_digest(mac_2, _mac(digest, _mac_2_key(self._psk, cookie))) for cookie in cookies)
 
-    def _cookie_datagram(self, message_1: bytes, source: bytes | str) -> bytes:
+    def _cookie_datagram(self, message_1: bytes, source: bytes | str, *, now: float) -> bytes:
         sender_index = HANDSHAKE_1_HEAD.unpack_from(message_1)[4]
-        cookie = _cookie(self._secret, source)
+        cookie = self._secrets.cookie(_bytes_of(source), now=now)
         datagram = COOKIE_DATAGRAM.pack(COOKIE, sender_index, message_1[_MAC_1], cookie, b"")[:-COOKIE_MAC_BYTES]
         return datagram + _cookie_mac(datagram, self._psk, message_1[_EPHEMERAL])
-
-    def _rotate_secret(self, *, now: float) -> None:
-        age = now - self._secret_since
-        if age < COOKIE_SECRET_PERIOD_S:
-            return
-        is_previous_fresh = age < 2 * COOKIE_SECRET_PERIOD_S
-        self._previous_secret = self._secret if is_previous_fresh else self._entropy(COOKIE_SECRET_BYTES)
-        self._secret = self._entropy(COOKIE_SECRET_BYTES)
-        self._secret_since = now
 
     def _remember(self, key: bytes) -> None:
         if len(self._seen) >= MESSAGES_1_REMEMBERED:
@@ -232,10 +215,6 @@ def _mac_2_key(psk: bytes, cookie: bytes) -> bytes:
 
 def _cookie_mac(data: bytes, psk: bytes, ephemeral: bytes) -> bytes:
     return blake2b(data, size=COOKIE_MAC_BYTES, key=blake2b(_COOKIE_LABEL + psk + ephemeral, size=32))
-
-
-def _cookie(secret: bytes, source: bytes | str) -> bytes:
-    return blake2b(_bytes_of(source), size=32, key=secret)
 
 
 def _bytes_of(source: bytes | str) -> bytes:

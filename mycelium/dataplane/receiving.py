@@ -42,6 +42,7 @@ from mycelium.wire.train import (
     ITEM_REPORT,
     LENGTH_MASK,
     REPORT,
+    SESSION_COOKIE,
     SESSION_REPLY,
     SESSION_REQUEST,
     TRAIN_HEADER,
@@ -193,6 +194,8 @@ class Receiving:
             self._sessions.receive_request(source, counter, body, neighbour=neighbour, now=now)
         elif kind == SESSION_REPLY:
             self._sessions.receive_reply(source, index, counter, train[TRAIN_HEADER_BYTES:], now=now)
+        elif kind == SESSION_COOKIE:
+            self._sessions.receive_cookie(source, index, bytes(train[TRAIN_HEADER_BYTES:]), now=now)
         elif kind == ERROR:
             self._relay_errors.receive(source, train[TRAIN_HEADER_BYTES:], now=now)
         else:

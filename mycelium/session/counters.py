@@ -11,5 +11,6 @@ class SessionCounters:
 
     packets_queue_full: int = drops("Packets dropped while a session was being set up: its queue was full.")
     sessions_refused: int = drops("Session handshake messages dropped: invalid, unexpected or beyond a rate.")
+    sessions_sent_a_cookie: int = drops("Session requests answered with a cookie: more came than are answered.")
     sessions_deferred: int = drops("Session requests dropped: the announcement of the peer is pending.")
     sessions_denied: int = drops("Session requests from and to peers that the policy excludes.")

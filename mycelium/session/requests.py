@@ -13,7 +13,7 @@ from mycelium.session.counters import SessionCounters
 from mycelium.session.session import Session
 from mycelium.timing import Backoff
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
-from mycelium.wire.train import SESSION_REQUEST, handshake_counter, index_and_suites
+from mycelium.wire.train import SESSION_COOKIE_BYTES, SESSION_REQUEST, handshake_counter, index_and_suites
 
 FIRST_RETRANSMIT_S: Final = 0.25
 RETRANSMIT_FACTOR: Final = 2.0
@@ -32,12 +32,14 @@ class TrainSender(Protocol):
 class PendingSession:
     """One request; `initiator` is None while the peer's announcement is pending."""
 
-    __slots__ = ("backoff", "give_up", "initiator", "local_index", "next_send", "session")
+    __slots__ = ("backoff", "cookie", "give_up", "initiator", "is_cookie_due", "local_index", "next_send", "session")
 
     def __init__(self, session: Session, local_index: int, *, backoff: Backoff, now: float) -> None:
         self.session = session
         self.local_index = local_index
         self.initiator: SessionInitiator | None = None
+        self.cookie = b""  # that the peer has asked for
+        self.is_cookie_due = False  # one that comes is brought back at once, but once for each copy of the request
         self.backoff = backoff
         self.next_send = now
         self.give_up = now + PATIENCE_S
@@ -93,6 +95,16 @@ class SessionRequests:
         self._end(request)
         return request.session, keys
 
+    def take_cookie(self, peer: bytes, index: int, cookie: bytes, *, now: float) -> None:
+        """Sends a request again with the cookie that its peer asks for; raises HandshakeError for any other cookie."""
+        request = self._by_index.get(index)
+        if request is None or request.session.peer != peer or len(cookie) != SESSION_COOKIE_BYTES:
+            raise HandshakeError("cookie for no request of ours")
+        request.cookie = cookie
+        if request.is_cookie_due:
+            request.is_cookie_due = False
+            self._transmit(request, now=now)
+
     def drop(self, session: Session) -> None:
         """Ends the request of a session that is forgotten."""
         for request in [one for one in self._by_index.values() if one.session is session]:
@@ -128,9 +140,15 @@ class SessionRequests:
         if request.initiator is None:
             self._give_up(request)
             return
-        counter = handshake_counter(request.local_index, self._config.suites)
-        self._send(request.session.peer, SESSION_REQUEST, 0, counter, request.initiator.request, now=now)
+        self._transmit(request, now=now)
+        request.is_cookie_due = True
         request.next_send = now + request.backoff.next()
+
+    def _transmit(self, request: PendingSession, *, now: float) -> None:
+        assert request.initiator is not None
+        counter = handshake_counter(request.local_index, self._config.suites)
+        body = request.initiator.request + request.cookie
+        self._send(request.session.peer, SESSION_REQUEST, 0, counter, body, now=now)
 
     def _initiator(self, announcement: Announcement, request: PendingSession) -> SessionInitiator | None:
         """Returns the initiator of a handshake; None if the announced key is unusable."""

@@ -16,21 +16,27 @@ from mycelium.errors import HandshakeError
 from mycelium.identity import blake2b
 from mycelium.limits import (
     HANDSHAKES_PER_SECOND,
-    HANDSHAKES_PER_SECOND_WITH_COOKIE,
-    LINKS,
     SESSION_QUEUE_BYTES_PER_NODE,
     SESSIONS,
 )
 from mycelium.policy import Policy
-from mycelium.routing.excess import SESSION_REQUESTS, Excesses
+from mycelium.routing.excess import Excesses
 from mycelium.routing.resolution import PENDING, Resolver
 from mycelium.session.counters import SessionCounters
 from mycelium.session.queue import PacketQueue
+from mycelium.session.request_gate import RequestGate, RequestVerdict
 from mycelium.session.requests import SessionRequests, TrainSender
 from mycelium.session.session import Answer, Session, SessionKeypair
-from mycelium.timing import TokenBucket, TokenBuckets
+from mycelium.timing import TokenBucket
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
-from mycelium.wire.train import SESSION_REPLY, SESSION_REQUEST_BYTES, handshake_counter, index_and_suites
+from mycelium.wire.train import (
+    SESSION_COOKIE,
+    SESSION_COOKIE_BYTES,
+    SESSION_REPLY,
+    SESSION_REQUEST_BYTES,
+    handshake_counter,
+    index_and_suites,
+)
 
 RENEWAL_SPACING_S: Final = 1.0  # time after an opened train in which one under an unknown keypair starts no handshake
 WORN_OUT_BLOCKS: Final = LAST_BLOCK - (1 << 31)  # 32 GiB before the end: more than is sealed between two sweeps
@@ -58,13 +64,11 @@ class Sessions:
         self._resolve = resolve
         self._policy = policy
         self._send = send
-        self._excesses = excesses
         self.counters = SessionCounters()
         self._requests = SessionRequests(
             config, rng=rng, resolve=resolve, send=send, counters=self.counters, new_index=self._new_index
         )
-        self._answers = TokenBucket(HANDSHAKES_PER_SECOND_WITH_COOKIE, now=now)
-        self._answers_by_neighbour = TokenBuckets[bytes](HANDSHAKES_PER_SECOND, keys=LINKS)
+        self._gate = RequestGate(config.entropy, excesses, now=now)
         self._renewals = TokenBucket(HANDSHAKES_PER_SECOND, now=now)  # handshakes that unknown trains start
         self._queue_budget = ByteBudget(SESSION_QUEUE_BYTES_PER_NODE)
         self._next_sweep = now + SWEEP_S
@@ -104,40 +108,52 @@ class Sessions:
     # -- handshake trains ----------------------------------------------------------------------------------------------
 
     def receive_request(self, peer: bytes, counter: int, body: memoryview, *, neighbour: bytes, now: float) -> None:
-        """Answers a session request; a retransmitted one gets the same answer, at no cost.
+        """Answers a session request, or asks for a cookie; a retransmitted one gets the same answer, at no cost.
 
-        `neighbour` forwarded it; one that floods us uses up its own rate only.
+        `neighbour` forwarded it.
         """
         if not self._policy.allows_session(peer):
             self.counters.sessions_denied += 1
             return
-        resolution = self._resolve(peer) if len(body) == SESSION_REQUEST_BYTES else None
+        request, cookie = bytes(body[:SESSION_REQUEST_BYTES]), bytes(body[SESSION_REQUEST_BYTES:])
+        is_whole = len(request) == SESSION_REQUEST_BYTES and len(cookie) in (0, SESSION_COOKIE_BYTES)
+        resolution = self._resolve(peer) if is_whole else None
         if resolution is PENDING:  # the peer retransmits its request
             self.counters.sessions_deferred += 1
             return
-        if resolution is None or not self._may_answer(neighbour, now=now):
+        remote_index, _ = index_and_suites(counter)
+        verdict = (
+            RequestVerdict.REFUSE
+            if resolution is None
+            else self._gate.judge(peer, cookie, neighbour=neighbour, now=now)
+        )
+        if verdict is RequestVerdict.ASK_FOR_COOKIE:
+            self.counters.sessions_sent_a_cookie += 1
+            self._send(peer, SESSION_COOKIE, remote_index, 0, self._gate.cookie_for(peer, now=now), now=now)
+            return
+        try:
+            if verdict is RequestVerdict.REFUSE:
+                raise HandshakeError("unknown, or beyond its share")
+            answer = self._answer(peer, counter, request, now=now)
+        except HandshakeError:
             self.counters.sessions_refused += 1
             return
-        session = self.by_peer.get(peer)
-        digest = blake2b(counter.to_bytes(8, "big") + body, size=_DIGEST_BYTES)
-        answer = None if session is None else session.answer_to(digest)
-        if answer is None:
-            try:
-                answer = self._answer(peer, counter, bytes(body), digest, now=now)
-            except HandshakeError:
-                self.counters.sessions_refused += 1
-                return
-        remote_index, _ = index_and_suites(counter)
         self._send(peer, SESSION_REPLY, remote_index, answer.counter, answer.reply, now=now)
 
-    def _may_answer(self, neighbour: bytes, *, now: float) -> bool:
-        if self._answers_by_neighbour.take(neighbour, now=now):
-            return self._answers.take(now=now)
-        self._excesses.note(neighbour, SESSION_REQUESTS, now=now)
-        return False
+    def receive_cookie(self, peer: bytes, index: int, cookie: bytes, *, now: float) -> None:
+        """Brings the cookie back with the request of ours that it answers."""
+        try:
+            self._requests.take_cookie(peer, index, cookie, now=now)
+        except HandshakeError:
+            self.counters.sessions_refused += 1
 
-    def _answer(self, peer: bytes, counter: int, request: bytes, digest: bytes, *, now: float) -> Answer:
-        """Completes the handshake that a request started; raises HandshakeError."""
+    def _answer(self, peer: bytes, counter: int, request: bytes, *, now: float) -> Answer:
+        """Completes the handshake that a request started, unless that was answered already; raises HandshakeError."""
+        digest = blake2b(counter.to_bytes(8, "big") + request, size=_DIGEST_BYTES)
+        known = self.by_peer.get(peer)
+        answer = None if known is None else known.answer_to(digest)
+        if answer is not None:
+            return answer
         remote_index, offered = index_and_suites(counter)
         suite = choose_suite(offered, self._config.suites)
         own_address = self._config.identity.address

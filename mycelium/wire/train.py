@@ -2,7 +2,7 @@
 
     0  1  hop limit                            } relays change these two bytes;
     1  1  flags: 1 deflected, 2 congested      } the rest of the header is associated data of the seal
-    2  1  version 1 in the high half, type in the low: 0 data, 1 session request, 2 session reply, 3 error
+    2  1  version 1 in the high half, type in the low: 0 data, 1 session request, 2 session reply, 3 error, 4 cookie
     3  1  traffic class of the packets
     4  1  flow bucket
     5  3  length of the body
@@ -14,9 +14,10 @@
     52    body
 
 The body of a data train is sealed items; the nonce is four zero bytes and the counter. The body of a session request or reply
-is the handshake message, 1,296 or 1,152 bytes. The body of an error, which the relay signs, is: code 1 (0 no route, 3 hop
-limit), zeros 3; session index 4, counter 8, destination 16 and last 16 bytes of the train it is about; Ed25519 public key 32;
-signature 64 over the label, the destination of the error, and the body up to here.
+is the handshake message, 1,296 or 1,152 bytes. That of a cookie is its 16 bytes, which the next request brings back behind the
+message. The body of an error, which the relay signs, is: code 1 (0 no route, 3 hop limit), zeros 3; session index 4, counter 8,
+destination 16 and last 16 bytes of the train it is about; Ed25519 public key 32; signature 64 over the label, the destination
+of the error, and the body up to here.
 
 Item:
     0  3  length of the content, after the 8-byte head
@@ -43,6 +44,7 @@ DATA: Final = 0x10
 SESSION_REQUEST: Final = 0x11
 SESSION_REPLY: Final = 0x12
 ERROR: Final = 0x13
+SESSION_COOKIE: Final = 0x14
 
 DEFLECTED: Final = 1
 CONGESTED: Final = 2
@@ -51,6 +53,7 @@ _SUITES_SHIFT: Final = 32
 
 SESSION_REQUEST_BYTES: Final = 1_296
 SESSION_REPLY_BYTES: Final = 1_152
+SESSION_COOKIE_BYTES: Final = 16  # behind a request that answers a cookie, and the body of one
 
 ITEM_HEADER: Final = struct.Struct("!IHxx")  # length << 8 | type and flags, segment size
 ITEM_HEADER_BYTES: Final = ITEM_HEADER.size

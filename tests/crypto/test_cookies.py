@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.crypto.cookies import COOKIE_SECRET_PERIOD_S, PERIOD_S, Admission, HandshakeGate, add_cookie
+from mycelium.crypto.cookie_secrets import COOKIE_SECRET_PERIOD_S
+from mycelium.crypto.cookies import PERIOD_S, Admission, HandshakeGate, add_cookie
 from mycelium.crypto.handshake import NO_PSK
 from mycelium.errors import HandshakeError
 from mycelium.limits import (

@@ -27,10 +27,10 @@ from mycelium.session.session import Session
 from mycelium.session.table import Sessions
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305, TAG_BYTES
-from mycelium.wire.train import DATA, SESSION_REPLY, SESSION_REQUEST
+from mycelium.wire.train import DATA, SESSION_COOKIE, SESSION_REPLY, SESSION_REQUEST
 
 DELAY_S: Final = 0.02
-_KINDS: Final = {SESSION_REQUEST: "request", SESSION_REPLY: "reply"}
+_KINDS: Final = {SESSION_REQUEST: "request", SESSION_REPLY: "reply", SESSION_COOKIE: "cookie"}
 
 Delays = Sequence[float]  # how long each copy of a train takes; none where it is lost
 
@@ -91,6 +91,8 @@ class SessionEnd:
         body = memoryview(train.body)
         if train.kind == SESSION_REQUEST:
             self.sessions.receive_request(source, train.counter, body, neighbour=source, now=now)
+        elif train.kind == SESSION_COOKIE:
+            self.sessions.receive_cookie(source, train.index, train.body, now=now)
         elif train.kind == SESSION_REPLY:
             self.sessions.receive_reply(source, train.index, train.counter, body, now=now)
         else:

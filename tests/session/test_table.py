@@ -11,7 +11,6 @@ from mycelium.crypto.keys import LAST_BLOCK
 from mycelium.crypto.session_handshake import SessionInitiator, prologue
 from mycelium.limits import (
     HANDSHAKES_PER_SECOND,
-    HANDSHAKES_PER_SECOND_WITH_COOKIE,
     SESSION_QUEUE_BYTES,
     SESSION_QUEUE_PACKETS,
 )
@@ -19,13 +18,14 @@ from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, SUPER_UDP
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE
 from mycelium.packet.offload import split
 from mycelium.policy import DefaultPolicy
-from mycelium.routing.excess import SESSION_REQUESTS
 from mycelium.session import table as table_module
 from mycelium.session.requests import PATIENCE_S
 from mycelium.session.session import Session
 from mycelium.session.table import IDLE_FORGOTTEN_S, RENEWAL_SPACING_S, SWEEP_S, WORN_OUT_BLOCKS
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
 from mycelium.wire.train import (
+    SESSION_COOKIE,
+    SESSION_REPLY,
     SESSION_REQUEST,
     SESSION_REQUEST_BYTES,
     handshake_counter,
@@ -331,17 +331,6 @@ def test_a_neighbour_that_floods_requests_does_not_keep_others_from_answers() ->
     net.run(0.2, until=lambda: bool(net.hosts["b"].delivered))
 
 
-def test_the_shares_of_neighbours_that_bring_requests_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(table_module, "LINKS", 3)
-    peer = Peer(1)
-    peer.resolution = Peer(2).announcement
-    for number in range(10):
-        peer.sessions.receive_request(
-            bytes(16), 1, memoryview(bytes(SESSION_REQUEST_BYTES)), neighbour=bytes([number]) * 16, now=0.0
-        )
-    assert len(peer.sessions._answers_by_neighbour) == 3
-
-
 # -- two tables alone --------------------------------------------------------------------------------------------------
 
 
@@ -378,18 +367,38 @@ def test_the_session_used_longest_ago_gives_way_at_the_bound_with_all_it_held(mo
     assert a.sessions.next_deadline() == SWEEP_S, "its request has ended with it"
 
 
-def test_one_neighbour_has_its_share_of_answers_and_all_together_have_theirs() -> None:
+def test_beyond_a_rate_requests_are_answered_by_a_cookie_and_those_that_bring_it_by_the_same_reply() -> None:
     a, b = acquainted()
     a.sessions.request(a.sessions.find(b.identity.address, now=0.0), now=0.0)
     [(_, _, counter, request)] = a.sent
-    for neighbour, answers in ((1, 1), (2, 2), (3, 3), (4, 4), (5, 4)):
-        for _ in range(HANDSHAKES_PER_SECOND + 5):
-            b.sessions.receive_request(
-                a.identity.address, counter, memoryview(request), neighbour=bytes([neighbour]) * 16, now=0.0
-            )
-        assert len(b.sent) == min(answers * HANDSHAKES_PER_SECOND, HANDSHAKES_PER_SECOND_WITH_COOKIE)
-    assert len({body for _, _, _, body in b.sent}) == 1, "the same request has the same answer"
-    assert b.excesses.take() == [(bytes([neighbour]) * 16, SESSION_REQUESTS) for neighbour in range(1, 6)]
+
+    def ask(body: bytes) -> None:
+        b.sessions.receive_request(a.identity.address, counter, memoryview(body), neighbour=bytes(16), now=0.0)
+
+    for _ in range(HANDSHAKES_PER_SECOND + 5):
+        ask(request)
+    kinds = [kind for kind, *_ in b.sent]
+    assert kinds == [SESSION_REPLY] * HANDSHAKES_PER_SECOND + [SESSION_COOKIE] * 5
+    _, index, _, cookie = b.sent[-1]
+    a.sent.clear()
+    for _ in range(2):  # the second one is not brought back before the request is sent again by itself
+        a.sessions.receive_cookie(b.identity.address, index, cookie, now=0.0)
+    [(_, _, _, with_cookie)] = a.sent
+    assert with_cookie == request + cookie
+    ask(with_cookie)
+    assert {body for kind, _, _, body in b.sent if kind == SESSION_REPLY} == {b.sent[-1][3]}
+    assert b.sessions.counters.sessions_sent_a_cookie == 5
+
+
+@pytest.mark.parametrize("forged", ["index", "peer", "size"])
+def test_a_cookie_for_no_request_of_ours_is_refused(forged: str) -> None:
+    a, b = acquainted()
+    a.sessions.request(a.sessions.find(b.identity.address, now=0.0), now=0.0)
+    [(_, _, counter, _)] = a.sent
+    peer = bytes(16) if forged == "peer" else b.identity.address
+    index = counter + (forged == "index") & 0xFFFF_FFFF
+    a.sessions.receive_cookie(peer, index, bytes(17 if forged == "size" else 16), now=0.0)
+    assert (len(a.sent), a.sessions.counters.sessions_refused) == (1, 1)
 
 
 def test_who_is_denied_a_session_neither_gets_nor_gives_an_answer_and_packets_for_it_fail() -> None:
