@@ -12,7 +12,7 @@ import struct
 from typing import Final
 
 from mycelium.limits import FRAME_PLAINTEXT
-from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_WORD, TAG_BYTES
+from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_TAG_SHIFT, CHUNK_WORD, FOLDED_BYTES_MASK, TAG_BYTES
 
 ROW: Final = CHUNK_HEAD.size
 FOLDED_CEILING: Final = -(-(FRAME_PLAINTEXT + TAG_BYTES) // ROW) * ROW
@@ -22,7 +22,7 @@ _HEADS: Final = 64  # kept ready
 
 _FIRST: Final = struct.Struct("!II")  # type << 24 | offset, receiver
 _SECOND: Final = struct.Struct("!Q")  # counter
-_THIRD: Final = struct.Struct("!IHBx")  # folded bytes, room, pad
+_THIRD: Final = struct.Struct("!IHBx")  # tag << 18 | folded bytes, room, pad
 
 assert ROW == 8 * _COLUMNS == _FIRST.size + _SECOND.size + _THIRD.size
 
@@ -58,20 +58,21 @@ class Folding:
         self._moves_key: tuple[int, int] | None = None  # folded bytes and room of `_moves`
         self._moves: list[tuple[slice, slice]] = []
 
-    def fold(self, block: memoryview, shape: Shape, receiver: int, counter: int) -> None:
+    def fold(self, block: memoryview, shape: Shape, receiver: int, counter: int, tag: int) -> None:
         """Makes datagrams of `block`, as long as `folded_bytes` says, in which a sealed frame stands behind the first row."""
-        total, room, _ = shape
+        total, room, pad = shape
         words, step = block.cast("Q"), room // 8 + _COLUMNS
         count = -(-total // room)
         for moved, holes in self._moves_of(total, room):
             words[moved] = words[holes]
         words[0::step] = memoryview(self._first_words(receiver, room, count)).cast("Q")
         words[1::step] = memoryview(_SECOND.pack(counter) * count).cast("Q")
-        words[2::step] = memoryview(_THIRD.pack(*shape) * count).cast("Q")
+        words[2::step] = memoryview(_THIRD.pack(tag << CHUNK_TAG_SHIFT | total, room, pad) * count).cast("Q")
 
     def unfold(self, burst: memoryview, size: int, receiver: int) -> tuple[int, memoryview] | None:
         """Returns the counter and the sealed frame, inside `burst`, if that is one whole frame in order; else None."""
         _, _, counter, total, room, pad = CHUNK_HEAD.unpack_from(burst)
+        total &= FOLDED_BYTES_MASK
         if not is_possible((total, room, pad)):
             return None
         if burst.readonly or size != room + ROW or len(burst) != folded_bytes((total, room, pad)):

@@ -187,7 +187,7 @@ class Frames:
             block[:HEAD_BYTES] = head
             self._transmits.append((path.endpoint, [block], length, is_data, traffic_class))
         else:
-            self._folding.fold(block, shape, receiver, counter)
+            self._folding.fold(block, shape, receiver, counter, keypair.sent_tags.of(counter))
             self._transmits.append((path.endpoint, [block], shape[1] + ROW, is_data, traffic_class))
         path.tx_bytes += length
         if is_data and now < self._sent_frames.keeps_until:

@@ -6,6 +6,7 @@ from mycelium.channel.byte_budget import ByteBudget
 from mycelium.channel.keypair import Keypair
 from mycelium.crypto.keys import OpeningKey, SealingKey
 from mycelium.crypto.replay import AscendingOnly
+from mycelium.link.chunk_tags import ChunkTags
 from mycelium.link.counters import LinkCounters
 from mycelium.link.handshakes import Completed
 from mycelium.link.reassembly import PartialBudget, Reassembly
@@ -26,6 +27,7 @@ class LinkKeypair(Keypair):
         "message_3",
         "message_3_due",
         "reassembly",
+        "sent_tags",
         "size_probe_opening",
         "size_probe_sealing",
     )
@@ -35,7 +37,9 @@ class LinkKeypair(Keypair):
     ) -> None:
         super().__init__(completed.keys, now=now)
         self.endpoint = completed.endpoint  # of the handshake
-        self.reassembly = Reassembly(self.local_index, self.opening.window.check, budget, counters)
+        self.sent_tags = ChunkTags(self.sealing.cipher)
+        tag_of = ChunkTags(self.opening.cipher).of
+        self.reassembly = Reassembly(self.local_index, self.opening.window.check, tag_of, budget, counters)
         self.gaps = Gaps(held, counters)
         self.marked: set[int] = set()  # counters of frames of which a datagram arrived with Congestion Experienced
         self.size_probe_sealing = SealingKey(self.sealing.cipher, first=FIRST_SIZE_PROBE)

@@ -1,8 +1,9 @@
 """Reassembles long frames from chunks; one `Reassembly` per keypair, one `PartialBudget` per node.
 
-Chunks are not authenticated singly, only the seal of the whole frame is. So what arrives here may be forged, and a forged
-chunk may cost the frame that it claims to be part of, never more: nothing is allocated without an acceptable counter, every
-byte held is charged with its overhead, and the oldest partial frame gives way, under the keypair and in the node.
+Chunks are not authenticated singly, only the seal of the whole frame is. Their tag keeps out who has not seen a chunk of the
+same frame. Whoever has may forge others, which may cost that frame, never more: nothing is allocated without an acceptable
+counter and its tag, every byte held is charged with its overhead, and the oldest partial frame gives way, under the keypair and
+in the node.
 
 The usual burst, one whole frame in consecutive chunks, is unfolded in the receive buffer. A partial frame is held as runs of
 consecutive chunks of the folded frame, in order and without overlap.
@@ -21,14 +22,15 @@ from mycelium.limits import (
 from mycelium.link.counters import LinkCounters
 from mycelium.link.dispersion import Dispersion
 from mycelium.link.fold import Folding, Shape, is_possible, unfolded
-from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_OFFSET_MASK
+from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_OFFSET_MASK, CHUNK_TAG_SHIFT, FOLDED_BYTES_MASK
 from mycelium.wire.frame import WHOLE_FRAME
 
 FRAME_OVERHEAD: Final = 512  # bytes charged for a partial frame besides what it holds
 RUN_OVERHEAD: Final = 128  # bytes charged for each run of chunks in it
 
 _WORD: Final = struct.Struct("!I")  # type << 24 | offset
-_REST: Final = struct.Struct("!IQIHBx")  # receiver, counter, shape: the same in all chunks of a frame
+_REST: Final = struct.Struct("!IQIHBx")  # receiver, counter, tag and shape: the same in all chunks of a frame
+_TAGGED: Final = slice(16, 20)  # where a chunk has its tag
 _REST_BYTES: Final = slice(_WORD.size, CHUNK_HEAD.size)
 
 Frame = tuple[int, bytes | memoryview]  # counter, the sealed frame
@@ -127,7 +129,8 @@ class PartialBudget:
 class Reassembly:
     """Collects the chunks that arrive under one keypair.
 
-    `is_acceptable` tells whether a frame of this counter could still be opened: the keypair's replay window.
+    `is_acceptable` tells whether a frame of this counter could still be opened: the keypair's replay window. `tag_of` returns
+    the tag of its chunks.
     """
 
     __slots__ = (
@@ -138,6 +141,7 @@ class Reassembly:
         "_receiver",
         "_segment",
         "_segment_size",
+        "_tag_of",
         "arrived_at",
         "counters",
         "dispersion",
@@ -145,10 +149,16 @@ class Reassembly:
     )
 
     def __init__(
-        self, receiver: int, is_acceptable: Callable[[int], bool], budget: PartialBudget, counters: LinkCounters
+        self,
+        receiver: int,
+        is_acceptable: Callable[[int], bool],
+        tag_of: Callable[[int], int],
+        budget: PartialBudget,
+        counters: LinkCounters,
     ) -> None:
         self._receiver = receiver
         self._is_acceptable = is_acceptable
+        self._tag_of = tag_of
         self._budget = budget
         self._folding = Folding()
         self._partial: dict[int, PartialFrame] = {}  # by counter, oldest first
@@ -170,7 +180,8 @@ class Reassembly:
             return [], [burst[at : at + segment_size] for at in range(0, len(burst), segment_size or 1)]
         whole = self._folding.unfold(burst, segment_size, self._receiver)
         if whole is not None:
-            self.forget(whole[0])
+            if self._partial and int.from_bytes(burst[_TAGGED], "big") >> CHUNK_TAG_SHIFT == self._tag_of(whole[0]):
+                self.forget(whole[0])
             self.dispersion.in_a_row = 0
             return [whole], []
         if segment_size != self._segment_size:
@@ -187,12 +198,13 @@ class Reassembly:
         frames: list[Frame] = []
         odd: list[memoryview] = []
         for first, end in _split_into_runs(words, rests, payloads):
-            receiver, counter, *shape = _REST.unpack(rests[first])
+            receiver, counter, tagged, room, pad = _REST.unpack(rests[first])
             if receiver != self._receiver or words[first] >> 24 != CHUNK:
                 odd += [burst[at * segment_size : (at + 1) * segment_size] for at in range(first, end)]
                 continue
             offset = words[first] & CHUNK_OFFSET_MASK
-            frame = self._add_run(counter, (shape[0], shape[1], shape[2]), offset, payloads[first:end])
+            shape, tag = (tagged & FOLDED_BYTES_MASK, room, pad), tagged >> CHUNK_TAG_SHIFT
+            frame = self._add_run(counter, shape, tag, offset, payloads[first:end])
             if frame is not None:
                 frames.append((counter, frame))
         if tail:
@@ -231,12 +243,15 @@ class Reassembly:
         self._remove(frame)
         self.counters.frames_incomplete += 1
 
-    def _add_run(self, counter: int, shape: Shape, start: int, payloads: Sequence[bytes | memoryview]) -> bytes | None:
+    def _add_run(
+        self, counter: int, shape: Shape, tag: int, start: int, payloads: Sequence[bytes | memoryview]
+    ) -> bytes | None:
         data, total = b"".join(payloads), shape[0]
         frame = self._partial.get(counter)
         if (
             not is_possible(shape)
             or start + len(data) > total
+            or tag != self._tag_of(counter)
             or (frame is not None and frame.shape != shape)
             or (frame is None and not self._is_acceptable(counter))
         ):

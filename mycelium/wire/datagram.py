@@ -7,7 +7,7 @@ Integers are big endian. The first byte is a type in 0x10..0x1F, so that QUIC ca
     handshake 3   type 0x12, zeros 3 | receiver 4 | s 48 | instance 32                                                   88
     cookie        type 0x13, zeros 3 | receiver 4 | mac 1 of the message it answers 4 | cookie 32 | mac 8                52
     frame         type 0x14, zeros 3 | receiver 4 | counter 8 | sealed frame
-    chunk         type 0x15, byte offset 3 | receiver 4 | counter 8 | length of the folded frame 4, room 2, pad 1, 0 | its bytes
+    chunk         type 0x15, byte offset 3 | receiver 4 | counter 8 | tag, length of folded frame 4, room 2, pad 1, 0 | bytes
     size probe    type 0x16, zeros 3 | receiver 4 | counter 8 | sealed: token 4, zeros up to the size that is probed
     part          type 0x17, number of the part, zeros 2 | sender 4 | at most 416 bytes of handshake 1 or 2
 
@@ -54,10 +54,15 @@ HANDSHAKE_PART_HEAD: Final = struct.Struct("!BBxxI")
 COOKIE_DATAGRAM: Final = struct.Struct("!B3xI4s32s8s")
 FRAME_HEAD: Final = struct.Struct("!IIQ")  # type << 24, receiver, counter
 SIZE_PROBE_BODY: Final = struct.Struct("!I")  # token
-CHUNK_HEAD: Final = struct.Struct("!IIQIHBx")  # type << 24 | offset, receiver, counter, folded bytes, room, pad
+# type << 24 | offset, receiver, counter, tag << 18 | folded bytes, room, pad
+CHUNK_HEAD: Final = struct.Struct("!IIQIHBx")
 FRAME_WORD: Final = FRAME << 24
 CHUNK_WORD: Final = CHUNK << 24
 SIZE_PROBE_WORD: Final = SIZE_PROBE << 24
 FIRST_SIZE_PROBE: Final = 1 << 63  # counter; frames never get so far
 CHUNK_OFFSET_MASK: Final = 0xFF_FFFF
+CHUNK_TAG_BITS: Final = 14
+CHUNK_TAG_SHIFT: Final = 32 - CHUNK_TAG_BITS
+FOLDED_BYTES_MASK: Final = (1 << CHUNK_TAG_SHIFT) - 1
+FIRST_TAG_BLOCK: Final = 3 << 62  # the first counter of nonces for the tags of chunks
 TAG_BYTES: Final = 16

@@ -27,7 +27,7 @@ def datagrams_of(sealed: bytes, size: int) -> memoryview:
     shape = shape_of(len(sealed), size)
     block = memoryview(bytearray(folded_bytes(shape)))
     block[ROW : ROW + len(sealed)] = sealed
-    Folding().fold(block, shape, RECEIVER, COUNTER)
+    Folding().fold(block, shape, RECEIVER, COUNTER, 0)
     return block
 
 
@@ -93,7 +93,7 @@ def test_one_folding_serves_frames_of_any_shape_and_receiver() -> None:
     ):
         shape = shape_of(length, size)
         block = memoryview(bytearray(folded_bytes(shape)))
-        folding.fold(block, shape, receiver, 5)
+        folding.fold(block, shape, receiver, 5, 0)
         assert CHUNK_HEAD.unpack_from(block)[1] == receiver
         found = folding.unfold(block, size // ROW * ROW, receiver)
         assert found is not None

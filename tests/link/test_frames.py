@@ -11,7 +11,7 @@ from mycelium.limits import FRAME_PLAINTEXT
 from mycelium.link.fold import ROW, unfolded_shape
 from mycelium.link.frames import FRAME_HEADER_BYTES, HEAD_BYTES, SEALED_OVERHEAD
 from mycelium.link.link import LinkState
-from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_WORD, FRAME, SIZE_PROBE, TAG_BYTES
+from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_TAG_SHIFT, CHUNK_WORD, FRAME, SIZE_PROBE, TAG_BYTES
 from mycelium.wire.frame import DATA as DATA_FRAME
 from mycelium.wire.train import TRAIN_HEADER_BYTES
 from tests.link.lab import DELAY_S, LinkLab, endpoint
@@ -198,8 +198,9 @@ def test_a_frame_in_parts_that_is_too_short_for_a_header_is_malformed(lab: LinkL
     index, least = lab.link("b").keypairs.sending.local_index, FRAME_HEADER_BYTES + TAG_BYTES
     counters = lab.ends["b"].counters
     for length in (least - 1, least):
-        shape = unfolded_shape(length)
-        chunk = CHUNK_HEAD.pack(CHUNK_WORD, index, 1_000 + length, *shape) + bytes(shape[0])
+        (total, room, pad), counter = unfolded_shape(length), 1_000 + length
+        tagged = lab.link("a").keypairs.sending.sent_tags.of(counter) << CHUNK_TAG_SHIFT | total
+        chunk = CHUNK_HEAD.pack(CHUNK_WORD, index, counter, tagged, room, pad) + bytes(total)
         lab.ends["b"].receive(endpoint("a"), chunk, len(chunk))
     assert (counters.frames_malformed, counters.frames_not_opened) == (1, 1)
     lab.ends["b"].receive(endpoint("elsewhere"), chunk[: SEALED_OVERHEAD - 1], SEALED_OVERHEAD - 1)

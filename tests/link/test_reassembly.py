@@ -18,6 +18,11 @@ SEGMENT = 1_464
 PAYLOAD = SEGMENT - CHUNK_HEAD.size
 
 
+def no_tag(counter: int) -> int:
+    """Returns the tag of all chunks of these tests."""
+    return 0
+
+
 def test_burst_of_one_whole_frame_gives_the_frame() -> None:
     sealed = sealed_frame(1, 62_000)
     inbox = make_reassembly()
@@ -94,7 +99,7 @@ def test_bursts_too_small_for_a_head_are_handed_back() -> None:
 
 def test_chunk_of_an_opened_frame_allocates_nothing() -> None:
     budget = PartialBudget()
-    inbox = Reassembly(RECEIVER, lambda counter: counter > 100, budget, LinkCounters())
+    inbox = Reassembly(RECEIVER, lambda counter: counter > 100, no_tag, budget, LinkCounters())
 
     assert inbox.add_burst(burst_of(chunks(100, sealed_frame(7, 9_000))[:3]), SEGMENT) == ([], [])
     assert (inbox.held_bytes, budget.held_bytes, inbox.counters.chunks_refused) == (0, 0, 3)
@@ -143,7 +148,7 @@ def test_oldest_partial_frame_gives_way_to_the_newest() -> None:
 
 def test_what_came_twice_of_a_frame_can_be_forgotten() -> None:
     budget = PartialBudget()
-    inbox = Reassembly(RECEIVER, lambda counter: True, budget, LinkCounters())
+    inbox = Reassembly(RECEIVER, lambda counter: True, no_tag, budget, LinkCounters())
     chunk = CHUNK_HEAD.pack(CHUNK_WORD, RECEIVER, 5, 3_000, UNFOLDED, 0) + bytes(1_000)
     inbox.add_burst(memoryview(chunk), len(chunk))
     assert list(inbox.started()) == [5]
@@ -217,7 +222,7 @@ def test_any_order_doubling_and_mix_of_chunk_sizes_gives_the_frames(
     datagrams += rng.choices(datagrams, k=doubled)
     rng.shuffle(datagrams)
     opened: dict[int, bytes | memoryview] = {}
-    inbox = Reassembly(RECEIVER, lambda counter: counter not in opened, PartialBudget(), LinkCounters())
+    inbox = Reassembly(RECEIVER, lambda counter: counter not in opened, no_tag, PartialBudget(), LinkCounters())
 
     for burst, segment_size in bursts_of_equal_size(datagrams, rng):
         completed, odd = inbox.add_burst(burst, segment_size)
@@ -234,7 +239,7 @@ def test_any_order_doubling_and_mix_of_chunk_sizes_gives_the_frames(
 )
 def test_garbage_never_raises_and_is_never_lost_from_sight(blobs: list[bytes], segment_size: int) -> None:
     burst = memoryview(b"".join(blobs))
-    inbox = Reassembly(0, lambda _: True, PartialBudget(), LinkCounters())
+    inbox = Reassembly(0, lambda _: True, no_tag, PartialBudget(), LinkCounters())
 
     _, odd = inbox.add_burst(burst, segment_size)
 
@@ -243,7 +248,7 @@ def test_garbage_never_raises_and_is_never_lost_from_sight(blobs: list[bytes], s
 
 
 def make_reassembly(budget: PartialBudget | None = None) -> Reassembly:
-    return Reassembly(RECEIVER, lambda _: True, budget or PartialBudget(), LinkCounters())
+    return Reassembly(RECEIVER, lambda _: True, no_tag, budget or PartialBudget(), LinkCounters())
 
 
 def sealed_frame(seed: int, length: int) -> bytes:
@@ -264,7 +269,7 @@ def folded(sealed: bytes, size: int) -> tuple[bytes, Shape]:
     shape = shape_of(len(sealed), size)
     block = memoryview(bytearray(folded_bytes(shape)))
     block[ROW : ROW + len(sealed)] = sealed
-    Folding().fold(block, shape, RECEIVER, 0)
+    Folding().fold(block, shape, RECEIVER, 0, 0)
     return without_heads(block, shape[1]), shape
 
 

@@ -281,7 +281,7 @@ def test_a_crafted_datagram_of_a_stranger_is_counted_and_dropped(
         (lambda index: dissect.Frame(receiver=index, sealed=bytes(23)), "frames_malformed"),
         (lambda index: dissect.Frame(receiver=index, counter=9999, sealed=bytes(24)), "frames_not_opened"),
         (lambda index: dissect.Frame(receiver=index, counter=0, sealed=bytes(24)), "frames_not_opened"),
-        (lambda index: dissect.Chunk(receiver=index, counter=9999, total=48, sealed=bytes(48)), "frames_not_opened"),
+        (lambda index: dissect.Chunk(receiver=index, counter=9999, total=48, sealed=bytes(48)), "chunks_refused"),
     ],
 )
 def test_a_crafted_frame_under_a_known_index_is_counted_and_dropped(

@@ -3,6 +3,7 @@
 opened frames -> gaps -> a request (`wire.frame`, repair) -> sealed frames that were kept -> the same datagrams again
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from mycelium.channel.byte_budget import ByteBudget
@@ -14,7 +15,7 @@ from mycelium.link.path.path import Path
 from mycelium.link.repair.flow_order import FlowOrder
 from mycelium.link.repair.sent_frames import Piece, SentFrames
 from mycelium.outbox import Outbox
-from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_WORD, FRAME_HEAD, FRAME_WORD
+from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_TAG_SHIFT, CHUNK_WORD, FRAME_HEAD, FRAME_WORD
 from mycelium.wire.frame import FRAME_HEADER, REPAIR_HEAD, REPAIR_RANGE
 
 _DATAGRAMS_PER_TRANSMIT: Final = 40  # one UDP_SEGMENT call carries them
@@ -70,7 +71,7 @@ class Repair:
             return 0
         newest = keypair.sealing.counter - 1
         pieces = self.sent.answer(REPAIR_RANGE.iter_unpack(ranges), newest=newest, now=now)
-        groups = grouped(pieces, receiver, path.mtu.size)
+        groups = grouped(pieces, receiver, path.mtu.size, keypair.sent_tags.of)
         for datagrams in groups:
             self._outbox.transmits.append((path.endpoint, datagrams, len(datagrams[0]), True, 0))
         return sum(len(datagram) for datagrams in groups for datagram in datagrams)
@@ -81,11 +82,13 @@ class Repair:
         return excused
 
 
-def grouped(pieces: list[Piece], receiver: int, size: int) -> list[list[bytes | memoryview]]:
+def grouped(
+    pieces: list[Piece], receiver: int, size: int, tag_of: Callable[[int], int]
+) -> list[list[bytes | memoryview]]:
     """Cuts pieces of frames into datagrams; returns groups of them, all `size` bytes long but the last of a group."""
     groups: list[list[bytes | memoryview]] = []
     has_room = False
-    for datagram in _datagrams(pieces, receiver, size):
+    for datagram in _datagrams(pieces, receiver, size, tag_of):
         if not has_room:
             groups.append([])
         groups[-1].append(datagram)
@@ -93,7 +96,7 @@ def grouped(pieces: list[Piece], receiver: int, size: int) -> list[list[bytes | 
     return groups
 
 
-def _datagrams(pieces: list[Piece], receiver: int, size: int) -> list[bytes]:
+def _datagrams(pieces: list[Piece], receiver: int, size: int, tag_of: Callable[[int], int]) -> list[bytes]:
     datagrams: list[bytes] = []
     room = size - CHUNK_HEAD.size
     whole = 0
@@ -107,7 +110,9 @@ def _datagrams(pieces: list[Piece], receiver: int, size: int) -> list[bytes]:
             shape = unfolded_shape(len(body))
             end = shape[0] if end == len(body) else end
             body = body.ljust(shape[0], b"\0")
+        total, *rest = shape
         for offset in range(start, end, room):
-            head = CHUNK_HEAD.pack(CHUNK_WORD | offset, receiver, counter, *shape)
+            tagged = tag_of(counter) << CHUNK_TAG_SHIFT | total
+            head = CHUNK_HEAD.pack(CHUNK_WORD | offset, receiver, counter, tagged, *rest)
             datagrams.append(head + body[offset : min(offset + room, end)])
     return datagrams

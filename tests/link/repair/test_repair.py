@@ -263,7 +263,9 @@ SHAPE = (51_456, 1_440, 0)
 
 def test_what_is_resent_at_once_is_at_most_forty_datagrams_of_one_size() -> None:
     frame = bytes(range(256)) * 201
-    sizes = [[len(data) for data in group] for group in grouped([(5, frame, SHAPE, 0, len(frame))], 77, 520)]
+    sizes = [
+        [len(data) for data in group] for group in grouped([(5, frame, SHAPE, 0, len(frame))], 77, 520, lambda _: 0)
+    ]
     assert [len(group) for group in sizes] == [40, 40, 24]
     assert {size for group in sizes for size in group[:-1]} == {520}
 
@@ -272,14 +274,14 @@ def test_a_short_datagram_ends_what_is_resent_at_once() -> None:
     frame = bytes(1_000)
     pieces: list[Piece] = [(5, frame, SHAPE, 0, 10), (5, frame, SHAPE, 500, 1_000), (6, bytes(50), None, 0, 50)]
     pieces.append((7, bytes(50), None, 0, 10))
-    groups = grouped(pieces, 77, 520)
+    groups = grouped(pieces, 77, 520, lambda _: 0)
     assert [[len(data) for data in group] for group in groups] == [[24 + 10], [24 + 496, 24 + 4], [16 + 50], [16 + 50]]
     assert [data[0] for group in groups for data in group] == [CHUNK, CHUNK, CHUNK, FRAME, FRAME]
 
 
 def test_a_frame_that_fits_one_datagram_is_resent_in_one_and_the_others_in_chunks() -> None:
     def sizes_of(*pieces: Piece) -> list[tuple[int, int]]:
-        return [(data[0], len(data)) for group in grouped(list(pieces), 77, 520) for data in group]
+        return [(data[0], len(data)) for group in grouped(list(pieces), 77, 520, lambda _: 0) for data in group]
 
     fits = 520 - FRAME_HEAD.size
     assert sizes_of((1, bytes(fits), None, 0, fits)) == [(FRAME, 520)]
