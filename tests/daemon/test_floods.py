@@ -5,6 +5,7 @@ import contextlib
 import io
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -62,12 +63,6 @@ def lines(written: io.StringIO) -> int:
 # -- a real daemon -----------------------------------------------------------------------------------------------------
 
 
-def free_port(kind: socket.SocketKind) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def connect(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
 
@@ -96,16 +91,21 @@ def flood_tcp(port: int, requests: tuple[bytes, ...], times: int) -> None:
 
 
 def test_strangers_and_bad_requests_by_the_thousand_write_a_few_lines(tmp_path: Path) -> None:
-    udp, tcp, api = (free_port(kind) for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM, socket.SOCK_STREAM))
-    listen = ["--listen", f"udp://127.0.0.1:{udp}", "--listen", f"tcp://127.0.0.1:{tcp}", "--no-tun"]
-    own = ["--key-file", str(tmp_path / "key"), "--api-addr", f"127.0.0.1:{api}", "--disable-peer-discovery", "--debug"]
+    listen = ["--listen", "udp://127.0.0.1:0", "--listen", "tcp://127.0.0.1:0", "--no-tun"]
+    own = ["--key-file", str(tmp_path / "key"), "--api-addr", "127.0.0.1:0", "--disable-peer-discovery", "--debug"]
     log = tmp_path / "log"
+
+    def ports() -> list[int]:
+        return [int(port) for port in re.findall(r"(?:API at |udp://|tcp://)127\.0\.0\.1:(\d+)", log.read_text())]
+
     with (
         log.open("w") as stderr,
         subprocess.Popen([sys.executable, "-m", "mycelium", *listen, *own], stderr=stderr) as daemon,
     ):
         try:
-            wait_until(lambda: is_open(api) and "listening at" in log.read_text(), PATIENCE_S, "the daemon is up")
+            wait_until(lambda: len(ports()) == 3, PATIENCE_S, "the daemon tells its ports")
+            api, udp, tcp = ports()
+            wait_until(lambda: is_open(api), PATIENCE_S, "the API is there")
             flood_udp(udp)
             flood_tcp(tcp, (os.urandom(300), b"", b"\0\1x", b"\xff\xff" + bytes(900)), FLOOD // 4)
             flood_tcp(api, BAD_REQUESTS, FLOOD // 4)

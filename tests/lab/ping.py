@@ -1,21 +1,25 @@
 """Pings between hosts, and what they tell."""
 
 import contextlib
+import os
 import re
 import signal
 import subprocess
 import tempfile
+import time
 from dataclasses import dataclass, field
 from itertools import pairwise
 from math import ceil
 from typing import Final
 
 from tests.lab.namespaces import LabHost
-from tests.lab.waiting import PATIENCE_S
+from tests.lab.waiting import PATIENCE_S, wait_until
 
 PING_INTERVAL_S: Final = 0.01  # where the gap between two answers is the measurement
 REPLY: Final = re.compile(r"\[([\d.]+)\] .*icmp_seq=(\d+) .*time=([\d.]+) ms")
 ANSWER: Final = re.compile(r"bytes from .*icmp_seq=(\d+)")  # those of pings below 16 bytes tell no time
+LAST_ANSWER_S: Final = 0.9  # for which the end of pings waits for one more answer, which there may not be
+MOST_PRINTED_BYTES: Final = 1 << 26
 SUMMARY: Final = re.compile(r"(\d+) packets transmitted, (\d+) received")
 
 
@@ -95,9 +99,20 @@ class Pings:
             self.finish()
 
     def finish(self) -> PingResult:
-        """Ends the pings and returns what they saw."""
+        """Ends the pings and returns what those saw that were sent before, once a later one is answered, else what all saw."""
+        asked_at, later = time.time(), 0
+        with contextlib.suppress(AssertionError):  # none is answered any more
+            later = wait_until(lambda: self._answered_since(asked_at), LAST_ANSWER_S, "an answer")
         self._process.send_signal(signal.SIGINT)
         self._process.wait(timeout=PATIENCE_S)
         with self._printed:
             self._printed.seek(0)
-            return parse_ping(self._printed.read())
+            return parse_ping(self._printed.read(), later or None)
+
+    def _answered_since(self, moment: float) -> int:
+        """Returns the sequence number of an answered ping that was sent after a moment (Unix time); 0 if there is none."""
+        printed = os.pread(
+            self._printed.fileno(), MOST_PRINTED_BYTES, 0
+        ).decode()  # ping writes on where the file is read
+        found = (int(number) for at, number, trip in REPLY.findall(printed) if float(at) - float(trip) / 1e3 > moment)
+        return next(found, 0)

@@ -2,7 +2,9 @@
 
 import pytest
 
+from tests.lab.cable_emulator import CableTraits
 from tests.lab.conftest import Pair
+from tests.lab.laboratory import Lab
 from tests.lab.ping import Pings, answers, parse_ping, ping
 
 
@@ -16,6 +18,23 @@ def test_pings_beside_the_test_show_an_outage(pair: Pair) -> None:
     cable.mend()
     ping(one, cable.end(two).ipv4, count=20, interval=0.01, wait=1)
     assert 0.2 < pings.finish().outage_s < 1
+
+
+@pytest.mark.netns
+def test_pings_under_way_in_the_end_are_not_taken_for_lost() -> None:
+    with Lab() as lab:
+        one, two = lab.add_hosts("ab")
+        cable = lab.add_cable(one, two, traits=CableTraits(delay_s=0.05))
+        ping(one, cable.end(two).ipv4)
+        pings = Pings(one, cable.end(two).ipv4)
+        ping(one, cable.end(two).ipv4, count=20, interval=0.01)
+        result = pings.finish()
+        assert 10 < result.sent == result.received
+        pings = Pings(one, cable.end(two).ipv4)
+        ping(one, cable.end(two).ipv4)
+        cable.cut()
+        result = pings.finish()
+        assert result.sent > result.received
 
 
 def test_an_outage_is_the_longest_time_between_two_answers() -> None:

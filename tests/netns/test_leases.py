@@ -18,7 +18,7 @@ from tests.netns.test_shortcuts import READY_SECONDS, are_linked, endpoint_of, i
 
 pytestmark = pytest.mark.netns
 
-LEASED_SECONDS: Final = 8.0  # from the first packet, or the end of the relay before, to a link across a leased port
+LEASED_SECONDS: Final = 20.0  # from the first packet, or the end of the relay before, to a link across a leased port
 INTERVAL_SECONDS: Final = 0.02  # between pings
 
 
