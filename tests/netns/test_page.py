@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import queue
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,36 +33,46 @@ COLOURS: Final = """(() => {
 })()"""
 
 
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(1 << 16):
+            writer.write(data)
+            await writer.drain()
+
+
 @contextlib.contextmanager
 def on_loopback(daemon: LabDaemon) -> Iterator[str]:
     """Passes connections on between loopback, where the browser is, and the socket of a daemon; yields the URL of its page."""
-
-    async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(1 << 16):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
+    loop, stopping = asyncio.new_event_loop(), asyncio.Event()
+    urls: queue.Queue[str] = queue.Queue()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, here = await asyncio.open_unix_connection(str(daemon.api_socket))
-        await asyncio.gather(pump(reader, here), pump(there, writer))
+        try:
+            async with asyncio.TaskGroup() as both:
+                both.create_task(pump(reader, here))
+                await pump(there, writer)
+        finally:
+            here.transport.abort()
+            writer.transport.abort()
 
-    async def listen() -> asyncio.Server:
-        return await asyncio.start_server(serve, "127.0.0.1", 0)
+    async def forward() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        urls.put(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
+        await stopping.wait()
+        server.close()
 
-    loop = asyncio.new_event_loop()
-    server = loop.run_until_complete(listen())
-    thread = threading.Thread(target=loop.run_forever)
+    def run() -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            runner.run(forward())
+
+    thread = threading.Thread(target=run)
     thread.start()
-    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    for task in asyncio.all_tasks(loop):
-        task.cancel()
-    loop.run_until_complete(asyncio.sleep(0))
-    server.close()
-    loop.close()
+    try:
+        yield urls.get(timeout=SHOWN_SECONDS)
+    finally:
+        loop.call_soon_threadsafe(stopping.set)
+        thread.join()
 
 
 def test_the_page_shows_the_mesh_and_follows_a_cut(make_mesh: MakeMesh, tmp_path: Path) -> None:
