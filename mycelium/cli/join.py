@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _FOR_STDIN: Final = "-"
 _LONGEST: Final = 10_000  # characters read of standard input
 _LINKED_S: Final = 15.0  # for the daemon to start and to reach the member
+_LOOK_AGAIN_S: Final = 0.2
 
 
 class _Places(NamedTuple):
@@ -167,15 +168,17 @@ def _who(identity: "Identity", name: str, network: str) -> str:
 
 
 def _reachable(context: click.Context, places: _Places) -> int:
-    """Waits until the daemon reaches the member, and returns how many nodes it has routes to."""
+    """Waits until the daemon has heard of all nodes from the member, and returns how many it has routes to."""
     from mycelium.admin import config
     from mycelium.api.client import ApiClient
 
     daemon = ApiClient(config.load({**options.given(context), "config_file": places.config_file}).api_addr)
-    give_up = time.monotonic() + _LINKED_S
+    give_up, before = time.monotonic() + _LINKED_S, 0
     while time.monotonic() < give_up:
         with contextlib.suppress(ApiError):  # it is still starting
-            if any(peer.connection_state == "alive" for peer in daemon.peers()):
-                return len(daemon.routes_selected())
-        time.sleep(0.2)
+            found = len(daemon.routes_selected())
+            if found and found == before:
+                return found
+            before = found
+        time.sleep(_LOOK_AGAIN_S)
     raise LocalError("this host has joined, but has no link yet: 'mycelium peers' says why")

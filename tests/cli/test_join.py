@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from mycelium.admin.join_uri import JoinUri
 from mycelium.admin.keyfile import load_identity
 from mycelium.admin.private_file import read_network_key
 from mycelium.admin.service_unit import STATE_FOLDER
+from mycelium.api.client import ApiClient
 from mycelium.cli import join
 from mycelium.cli.main import main
-from mycelium.errors import LocalError
+from mycelium.errors import LocalError, NoDaemon
 from mycelium.identity import Identity
 from mycelium.peer_url import PeerUrl
 from mycelium.wire.join import JoinAnswer, JoinStatus
@@ -144,6 +146,27 @@ def test_root_sets_up_the_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert main(["join", URI]) == 0
     assert done == ["user", "lib to mycelium", "key to mycelium", "network.key to mycelium", "service"]
     assert capsys.readouterr().out.endswith("), 3 nodes reachable\n")
+
+
+def test_the_count_of_nodes_is_taken_once_it_grows_no_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import click
+
+    places = join._Places(tmp_path / "a.toml", tmp_path / "key", is_service=True)
+    places.config_file.write_text("")
+    monkeypatch.setattr(join, "_LOOK_AGAIN_S", 0.0)
+    counts: Iterator[int | NoDaemon] = iter([NoDaemon("it starts"), 0, 0, 1, 3, 3])
+
+    def routes(daemon: ApiClient) -> list[None]:
+        found = next(counts)
+        if isinstance(found, NoDaemon):
+            raise found
+        return [None] * found
+
+    monkeypatch.setattr(ApiClient, "routes_selected", routes)
+    assert join._reachable(click.Context(click.Command("join")), places) == 3
+    monkeypatch.setattr(join, "_LINKED_S", 0.0)
+    with pytest.raises(LocalError, match="this host has joined, but has no link yet"):
+        join._reachable(click.Context(click.Command("join")), places)
 
 
 def test_roots_files_are_those_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
