@@ -594,6 +594,9 @@ def test_a_path_that_owes_nothing_is_probed_at_once_where_a_cut_is_feared() -> N
     path = quiet_path()
     path.probe_now(now=1.0)
     assert path.handle_timeout(now=1.0) is Action.PROBE
+    path.sent(2, wants_ack=True, now=1.0)
+    path.acknowledged(2, now=1.01)
+    assert path.next_deadline() == 1.0 + Role.SPARE.value
 
 
 def test_a_lost_path_is_silent_since_it_was_lost_or_longer() -> None:
@@ -615,7 +618,7 @@ def test_a_path_is_silent_once_a_probe_waits_for_longer_than_two_round_trips() -
 
 
 def test_an_answer_ends_the_impatience_of_a_feared_cut() -> None:
-    path = quiet_path()
+    path = quiet_path(0.001)
     path.probe_now(now=1.0)
     path.handle_timeout(now=1.0)
     path.probe_answered(now=1.01)
