@@ -21,7 +21,11 @@ from tests.lab.namespaces import LabHost
 from tests.lab.waiting import wait_until
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-DOCUMENTS: Final = ("README.md", "CONTRIBUTING.md", "docs/monitoring.md")
+DOCUMENTS: Final = (
+    "README.md",
+    "CONTRIBUTING.md",
+    *(f"docs/{name}.md" for name in ("joining", "running", "monitoring", "simulator", "figures", "limits")),
+)
 PROGRAMS: Final = ("./dev", "mycelium", "mycelium-sim", "ip", "ping", "pip")
 SECONDS: Final = 120.0  # for one command, on a machine that is busy
 
@@ -104,8 +108,10 @@ def test_what_is_excused_or_special_stands_in_a_document() -> None:
     assert [command for command in (DAEMON, *ENDLESS, *EXCUSED) if command not in ALL] == []
 
 
-def test_each_command_that_helps_in_trouble_exists() -> None:
-    named = [line for line in commands((ROOT / "docs" / "troubleshooting.md").read_text()) if "mycelium " in line]
+@pytest.mark.parametrize("name", ["troubleshooting", "coming-from"])
+def test_each_command_that_is_named_without_its_arguments_exists(name: str) -> None:
+    lines = commands((ROOT / "docs" / f"{name}.md").read_text())
+    named = [line for line in lines if line.startswith("mycelium ") and not line.startswith("mycelium --")]
     assert len(named) > 10
     for line in named:
         _, name, *words = line.split()

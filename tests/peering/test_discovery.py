@@ -52,7 +52,9 @@ def linked(net: NodeNet, one: str, other: str) -> bool:
 def dials(net: NodeNet) -> list[tuple[str, str]]:
     """Returns who sent a first handshake message to whom, those sent again left out."""
     assert net.capture is not None
-    firsts = {data: (sender, receiver) for sender, receiver, data in net.capture if data[0] == HANDSHAKE_1}
+    firsts = {
+        data[8:40]: (sender, receiver) for sender, receiver, data in net.capture if data[0] == HANDSHAKE_1
+    }  # by `e`
     return list(firsts.values())
 
 
