@@ -44,6 +44,7 @@ KINDS_COUNTED: Final = (
     "frames_",
     "chunks_",
     "handshakes_",
+    "joins_",
     "quic_unknown_dropped",
     "quic_retried",
     "quic_versions_answered",
