@@ -27,6 +27,7 @@ def test_a_link_that_begins_to_lose_is_left(make_mesh: MakeMesh) -> None:
     mesh = make_mesh(ring("a", "b", "c"), traits=delays(0.020, 0.012, 0.012))
     mesh.start()
     mesh.wait_converged()
+    mesh.wait_linked()
     wait_next_hop(mesh, "a", "b", "b")
     a, b, c = mesh.daemons.values()
     since = a.newest_event()
@@ -43,6 +44,7 @@ def test_a_flapping_link_is_left_alone(make_mesh: MakeMesh) -> None:
     mesh = make_mesh(ring("a", "b", "c"), traits=delays(0.002, 0.004, 0.004))
     mesh.start()
     mesh.wait_converged()
+    mesh.wait_linked()
     wait_next_hop(mesh, "a", "b", "b")
     pings = Pings(mesh["a"].host, mesh["b"].address)
     assert any(is_ignored(mesh) for _ in range(FLAPS)), "the route has followed the link each time"
@@ -78,6 +80,7 @@ def test_a_mesh_of_six_parts_and_is_one_again(make_mesh: MakeMesh) -> None:
     mesh = make_mesh([*ring(*"abc"), *ring(*"def"), ("a", "d"), ("c", "f")])
     mesh.start()
     mesh.wait_converged()
+    mesh.wait_linked()
     bridges = [mesh.cable("a", "d"), mesh.cable("c", "f")]
     for bridge in bridges:
         bridge.cut()

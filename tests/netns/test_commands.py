@@ -32,6 +32,7 @@ def mesh(make_module_mesh: MakeMesh) -> DaemonMesh:
         daemon.is_traced = True
     made.start()
     made.wait_converged()
+    made.wait_linked()
     return made
 
 

@@ -25,6 +25,7 @@ def mesh(make_module_mesh: MakeMesh) -> DaemonMesh:
         cable.lose(LOSS_PERCENT)
     made.start()
     made.wait_converged(30)
+    made.wait_linked()
     return made
 
 

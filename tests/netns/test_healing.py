@@ -22,6 +22,7 @@ def mesh(make_mesh: MakeMesh) -> DaemonMesh:
     mesh.start()
     wait_until(lambda: is_whole(mesh), BACK_SECONDS, "every link is up")
     mesh.wait_converged()
+    mesh.wait_linked()
     return mesh
 
 

@@ -22,6 +22,7 @@ def test_the_source_of_a_cut_path_tells_the_link_the_switch_and_the_time_without
     mesh = make_mesh(ring("a", "b", "c", "d"))
     mesh.start()
     mesh.wait_converged()
+    mesh.wait_linked()
     a, b, d = (mesh[name] for name in "abd")
     others = {mesh[name].address for name in "bcd"}
     assert {event["node"] for event in a.events(kind="link-up")} == {b.address, d.address}

@@ -35,6 +35,7 @@ def test_two_neighbours_that_move_at_once_find_each_other(
     a.peers[0] = f"udp://b.test:{PORT}"
     mesh.start()
     mesh.wait_converged()
+    mesh.wait_linked()
     since = a.newest_event()
 
     def move() -> None:

@@ -39,6 +39,7 @@ def test_a_node_that_has_slept_is_soon_back(make_mesh: MakeMesh) -> None:
     mesh = make_mesh(ring("a", "b", "c", "d"))
     mesh.start()
     mesh.wait_converged()
+    mesh.wait_linked()
     a, b, c, d = mesh.daemons.values()
 
     def are_linked() -> bool:

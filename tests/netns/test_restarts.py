@@ -25,6 +25,7 @@ def start(mesh: DaemonMesh) -> tuple[str, str]:
     """Starts all and returns which relay carries from a to b, and the other."""
     mesh.start()
     mesh.wait_converged()
+    mesh.wait_linked()
     used = next_hop(mesh, "a", "b")
     [spare] = set(RELAYS) - {used}
     return used, spare
