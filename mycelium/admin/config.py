@@ -21,7 +21,7 @@ from mycelium.admin.foreign import foreign_key
 from mycelium.admin.keyfile import default_key_path
 from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.admin.service_unit import CONFIG_FILE as SYSTEM_CONFIG_FILE
-from mycelium.admin.setting import BY_NAME, LISTS, SETTINGS, Kind, Setting, variable
+from mycelium.admin.setting import BY_NAME, LISTS, SETTINGS, Kind, Setting, flag, variable
 from mycelium.errors import ConfigError
 from mycelium.node.zone import DEFAULT_DOMAIN
 from mycelium.peer_list_url import PeerListUrl
@@ -87,15 +87,15 @@ def read(given: Mapping[str, object], environment: Mapping[str, str]) -> tuple[S
     Raises ConfigError that names it, and the key.
     """
     path = config_file(given, environment)
-    values = {} if path is None else from_file(path)
+    values = {} if path is None else _from_file(path)
     sources = dict.fromkeys(values, str(path))
-    variables = {setting.name: _typed(setting, environment.get(setting.variable, "")) for setting in SETTINGS}
-    for layer, shown in ((variables, variable), (given, _flag_of)):
+    variables = {one.name: _typed(one, text) for one in SETTINGS if (text := environment.get(one.variable))}
+    for layer, shown in ((variables, variable), (given, flag)):
         checked = without_aliases(
             {
                 key: _checked(shown(key), key, value, folder=Path.cwd())
                 for key, value in layer.items()
-                if key != CONFIG_FILE and value not in ("", [])
+                if key != CONFIG_FILE
             }
         )
         values |= checked
@@ -124,11 +124,7 @@ def _refuse_shared_addresses(values: Mapping[str, object]) -> None:
     for name in ("api_addr", "metrics_api_address", "jsonrpc_addr"):
         address = values.get(name)
         if address is not None and (other := held.setdefault(address, name)) != name:
-            raise ConfigError(f"{name} ({_flag_of(name)}): {address} is that of {other}: choose another one")
-
-
-def _flag_of(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+            raise ConfigError(f"{name} ({flag(name)}): {address} is that of {other}: choose another one")
 
 
 def _typed(setting: Setting, text: str) -> object:
@@ -158,7 +154,7 @@ def config_file(given: Mapping[str, object], environment: Mapping[str, str]) -> 
     return next((path for path in defaults if path is not None and os.path.exists(path)), None)
 
 
-def from_file(path: Path) -> dict[str, object]:
+def _from_file(path: Path) -> dict[str, object]:
     """Returns the values of a TOML file by field; raises ConfigError that names the line of a mistake."""
     import tomllib  # here, because most runs have no file
 

@@ -44,12 +44,17 @@ class Setting(NamedTuple):
     @property
     def flag(self) -> str:
         """How the command line has it."""
-        return f"--{self.name.replace('_', '-')}"
+        return flag(self.name)
 
     @property
     def variable(self) -> str:
         """How the environment has it."""
         return variable(self.name)
+
+
+def flag(name: str) -> str:
+    """Returns the flag of a setting."""
+    return f"--{name.replace('_', '-')}"
 
 
 def variable(name: str) -> str:

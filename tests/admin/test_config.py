@@ -60,42 +60,42 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
     )
 
 
+EVERY_KEY = """
+peers = ["udp://a:1", "udp://[2001:db8::1]"]
+name = "Berlin-2"
+listen = "udp://0.0.0.0:7"
+key_file = "keys/mine"
+tun_name = "mesh0"
+no_tun = true
+no_quic = true
+no_dscp = true
+no_shortcuts = true
+no_relay_leases = true
+no_port_mapping = true
+auto_peers = 3
+disable_peer_discovery = true
+peer_discovery_interface = ["eth0", "wlan0"]
+peer_discovery_port = 9000
+api_addr = "unix:/run/mycelium.sock"
+api_token_file = "/etc/token"
+metrics_api_address = "0.0.0.0:9100"
+jsonrpc_addr = "127.0.0.1:8990"
+network_name = "home"
+network_key_file = "~/psk"
+domain = "Mesh.example.org."
+hosts_file = "/etc/hosts"
+proxy = "http://me:secret@proxy.corp:3128"
+tls_certificate = "server.crt"
+tls_key = "/etc/server.key"
+firewall_mark = 0xca6c
+debug = true
+silent = true
+log_format = "json"
+"""
+
+
 def test_a_file_sets_every_key(home: Path) -> None:
-    path = written(
-        home,
-        """
-        peers = ["udp://a:1", "udp://[2001:db8::1]"]
-        name = "Berlin-2"
-        listen = "udp://0.0.0.0:7"
-        key_file = "keys/mine"
-        tun_name = "mesh0"
-        no_tun = true
-        no_quic = true
-        no_dscp = true
-        no_shortcuts = true
-        no_relay_leases = true
-        no_port_mapping = true
-        auto_peers = 3
-        disable_peer_discovery = true
-        peer_discovery_interface = ["eth0", "wlan0"]
-        peer_discovery_port = 9000
-        api_addr = "unix:/run/mycelium.sock"
-        api_token_file = "/etc/token"
-        metrics_api_address = "0.0.0.0:9100"
-        jsonrpc_addr = "127.0.0.1:8990"
-        network_name = "home"
-        network_key_file = "~/psk"
-        domain = "Mesh.example.org."
-        hosts_file = "/etc/hosts"
-        proxy = "http://me:secret@proxy.corp:3128"
-        tls_certificate = "server.crt"
-        tls_key = "/etc/server.key"
-        firewall_mark = 0xca6c
-        debug = true
-        silent = true
-        log_format = "json"
-        """,
-    )
+    path = written(home, EVERY_KEY)
     assert config.load({"config_file": str(path)}) == config.Settings(
         peers=(PeerUrl("udp", "a", 1), PeerUrl("udp", "2001:db8::1")),
         name="berlin-2",
@@ -368,3 +368,9 @@ def test_a_mistake_in_the_environment_names_the_variable() -> None:
         config.read({}, {"MYCELIUM_AUTO_PEERS": "many"})
     with pytest.raises(ConfigError, match=r"^MYCELIUM_NETWORK_NAME: a name alone keeps no one out"):
         config.read({}, {"MYCELIUM_NETWORK_NAME": "corp"})
+
+
+@pytest.mark.parametrize("key", ["tun_name", "key_file", "name", "log_format", "auto_peers"])
+def test_an_empty_value_on_the_command_line_is_a_mistake_and_not_as_good_as_none(key: str) -> None:
+    with pytest.raises(ConfigError, match=f"^--{key.replace('_', '-')}: "):
+        config.load({key: ""})
