@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from ipaddress import IPv6Address
 from typing import Final, Self
 
 import nacl.bindings as sodium
@@ -110,6 +111,11 @@ def address_of_signing_key(signing_public_key: bytes) -> bytes:
 def subnet_of(address: bytes) -> bytes:
     """Returns the /64 of an address, its first 8 bytes."""
     return address[:SUBNET_BYTES]
+
+
+def address_text(address: bytes) -> str:
+    """Returns an address of 16 bytes as people write it."""
+    return str(IPv6Address(address))
 
 
 def is_overlay_address(address: bytes) -> bool:

@@ -14,6 +14,7 @@ from mycelium.identity import (
     Identity,
     address_of_exchange_key,
     address_of_signing_key,
+    address_text,
     blake2b,
     exchange_key_of_signing_key,
     is_overlay_address,
@@ -167,3 +168,7 @@ def test_the_printed_form_holds_no_secret() -> None:
 
     assert repr(identity) == f"Identity({identity.exchange_public_key.hex()})"
     assert SEED.hex() not in repr(identity)
+
+
+def test_an_address_is_written_as_people_write_it() -> None:
+    assert address_text(bytes.fromhex("04b0") + bytes(13) + b"\x01") == "4b0::1"

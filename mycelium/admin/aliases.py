@@ -3,9 +3,8 @@
 from typing import Final
 
 from mycelium.errors import ConfigError
-from mycelium.peer_url import PeerUrl
+from mycelium.peer_url import DEFAULT_PORT, PeerUrl
 
-PORT: Final = 9651
 _PORTS: Final = {"quic_listen_port": "udp", "tcp_listen_port": "tcp"}  # QUIC shares the port of UDP
 _NAMES: Final = {"disable_quic": "no_quic", "peer_discovery_interfaces": "peer_discovery_interface"}
 _OF_NOBODY: Final = "update_workers"  # routes need no workers here
@@ -21,6 +20,6 @@ def without_aliases(values: dict[str, object]) -> dict[str, object]:
     if ports and "listen" in values:
         raise ConfigError(f"{' and '.join(ports)}: listen says where this node listens, so leave it out")
     if ports:
-        urls = [f"{scheme}://[::]:{ports.get(alias, PORT)}" for alias, scheme in _PORTS.items()]
+        urls = [f"{scheme}://[::]:{ports.get(alias, DEFAULT_PORT)}" for alias, scheme in _PORTS.items()]
         found["listen"] = tuple(map(PeerUrl.parse_listen, urls))
     return found

@@ -11,13 +11,13 @@ from typing import Final
 from mycelium.admin.checkup import HostFacts
 from mycelium.admin.config import Settings
 from mycelium.errors import IdentityError
+from mycelium.peer_url import DEFAULT_PORT
 
 OVERLAY_ADDRESS: Final = "400::1"  # any: nothing is sent to it
 _TUN: Final = Path("/dev/net/tun")
 _NET_ADMIN: Final = 1 << 12  # linux/capability.h
 _UNSYNCHRONISED: Final = 0x40  # STA_UNSYNC, linux/timex.h
 _REST_BYTES: Final = 256  # more than the rest of struct timex has
-_DEFAULT_PORT: Final = 9651
 
 
 class _Timex(ctypes.Structure):
@@ -55,7 +55,7 @@ def before_a_start(settings: Settings) -> HostFacts:
         ipv6_off=_ipv6_off(["all"]) if has_tun else None,
         device_trouble=_device_trouble() if has_tun else None,
         lacks_rights=has_tun and not has_net_admin(),
-        port_trouble=_port_trouble([url.port for url in settings.listen] or [_DEFAULT_PORT]),
+        port_trouble=_port_trouble([url.port for url in settings.listen] or [DEFAULT_PORT]),
         key_trouble=_key_trouble(settings.key_file),
     )
 

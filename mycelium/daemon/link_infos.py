@@ -2,11 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import IPv6Address
 from typing import Final
 
 from mycelium.admin.diagnosis import LinkInfo, PathInfo, SessionInfo
 from mycelium.admin.zones import url_of
+from mycelium.identity import address_text
 from mycelium.link.link import LinkState
 from mycelium.node.node import Node
 from mycelium.node.snapshot import LinkSnapshot, PathSnapshot
@@ -33,7 +33,7 @@ def session_infos(node: Node, name_of: NameOf, *, now: float) -> list[SessionInf
 
 def _link(link: LinkSnapshot, name: str | None, routes: int, *, now: float) -> LinkInfo:
     return LinkInfo(
-        address=_text(link.address),
+        address=address_text(link.address),
         name=name,
         public_key=link.exchange_key.hex(),
         state=link.state.value,
@@ -64,10 +64,10 @@ def _path(path: PathSnapshot) -> PathInfo:
 def _session(session: Session, name: str | None, next_hop: bytes | None, *, now: float) -> SessionInfo:
     keys = session.sending
     return SessionInfo(
-        node=_text(session.peer),
+        node=address_text(session.peer),
         name=name,
         state="open" if keys is not None else "requesting" if session.is_requesting else "closed",
-        next_hop=None if next_hop is None else _text(next_hop),
+        next_hop=None if next_hop is None else address_text(next_hop),
         direct=next_hop == session.peer,
         queued_packets=len(session.queue),
         loss=round(session.budget.loss, 4),
@@ -76,10 +76,6 @@ def _session(session: Session, name: str | None, next_hop: bytes | None, *, now:
         sealed_bytes=0 if keys is None else keys.sealing.blocks * _BLOCK_BYTES,
         opened_trains=0 if keys is None else keys.opening.opened,
     )
-
-
-def _text(address: bytes) -> str:
-    return str(IPv6Address(address))
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -1,7 +1,6 @@
 """Finds out for the operator why something is as it is at a running node."""
 
 from collections.abc import Callable
-from ipaddress import IPv6Address
 from time import monotonic
 from typing import Final
 
@@ -19,6 +18,7 @@ from mycelium.daemon.link_infos import link_infos, session_infos
 from mycelium.daemon.peers import Act
 from mycelium.daemon.probing import Probing
 from mycelium.errors import LocalError
+from mycelium.identity import address_text
 from mycelium.node.event_kind import EventKind
 from mycelium.node.lookup import find_node
 from mycelium.node.names import Names
@@ -44,12 +44,12 @@ class LiveDiagnosis:
         now = monotonic()
         found = self._node.routing.explain(self._find(node), now=now)
         assert found is not None
-        about = _text(found.node)
+        about = address_text(found.node)
         changes = [one for one in self._events(0) if one.kind == EventKind.ROUTE.value and one.node == about]
         return ExplanationInfo(
             node=about,
             name=self._names.name_of(found.node, now=now),
-            next_hop=None if found.next_hop is None else _text(found.next_hop),
+            next_hop=None if found.next_hop is None else address_text(found.next_hop),
             cost=_finite(found.metric),
             chosen_s=None if found.chosen_at is None else round(now - found.chosen_at, 3),
             feasibility=None if found.feasibility is None else FeasibilityInfo(*found.feasibility),
@@ -78,7 +78,7 @@ class LiveDiagnosis:
         link = self._node.links.get(candidate.neighbour)
         pending = None if link is None else link.costing.pending(now=now)
         return CandidateInfo(
-            next_hop=_text(candidate.neighbour),
+            next_hop=address_text(candidate.neighbour),
             verdict=candidate.verdict.value,
             link_cost=candidate.link_cost,
             advertised=candidate.advertised,
@@ -99,10 +99,6 @@ class LiveDiagnosis:
         if node == self._node.identity.address:
             raise LocalError(f"{text} is this node itself")
         return node
-
-
-def _text(address: bytes) -> str:
-    return str(IPv6Address(address))
 
 
 def _finite(metric: int) -> int | None:

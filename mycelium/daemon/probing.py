@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from mycelium.admin.diagnosis import HopInfo, PingInfo, TraceInfo
 from mycelium.daemon.link_infos import NameOf
 from mycelium.daemon.peers import Act
+from mycelium.identity import address_text
 from mycelium.limits import HOP_LIMIT
 from mycelium.node.node import Node
 from mycelium.outbox import EchoAnswered
@@ -57,10 +58,10 @@ class Probing:
         if answer.error is not None:
             return _unanswered(node, next_hop, _reported(answer))
         return PingInfo(
-            node=_text(node),
+            node=address_text(node),
             rtt_ms=_milliseconds(answer.rtt_s),
             hops=answer.hops,
-            next_hop=_text(next_hop),
+            next_hop=address_text(next_hop),
             direct=next_hop == node,
         )
 
@@ -75,7 +76,10 @@ class Probing:
                 found += [] if answer is None else [answer]
         hops = [self._named(hop) for hop in _hops(answers, node)]
         return TraceInfo(
-            node=_text(node), hops=hops, reached=bool(hops) and hops[-1].node == _text(node), error=first.error
+            node=address_text(node),
+            hops=hops,
+            reached=bool(hops) and hops[-1].node == address_text(node),
+            error=first.error,
         )
 
     def _named(self, hop: HopInfo) -> HopInfo:
@@ -118,7 +122,7 @@ def _hop(number: int, found: list[EchoAnswered]) -> HopInfo:
     refused = next((one for one in its if one.error not in (None, ERROR_HOP_LIMIT)), None)
     return HopInfo(
         hop=number,
-        node=_text(node),
+        node=address_text(node),
         answered=len(found),
         least_ms=_milliseconds(times[0]),
         median_ms=_milliseconds(times[len(times) // 2]),
@@ -128,8 +132,8 @@ def _hop(number: int, found: list[EchoAnswered]) -> HopInfo:
 
 def _unanswered(node: bytes, next_hop: bytes | None, error: str) -> PingInfo:
     return PingInfo(
-        node=_text(node),
-        next_hop=None if next_hop is None else _text(next_hop),
+        node=address_text(node),
+        next_hop=None if next_hop is None else address_text(next_hop),
         direct=next_hop == node,
         error=error,
     )
@@ -137,7 +141,7 @@ def _unanswered(node: bytes, next_hop: bytes | None, error: str) -> PingInfo:
 
 def _reported(answer: EchoAnswered) -> str:
     """Returns what a relay says of a request, in words."""
-    by = _text(answer.by)
+    by = address_text(answer.by)
     match answer.error:
         case code if code == ERROR_NO_ROUTE:
             return f"{by}, on the way, has no route to it"
@@ -148,7 +152,3 @@ def _reported(answer: EchoAnswered) -> str:
 
 def _milliseconds(seconds: float) -> float:
     return round(seconds * 1_000, 3)
-
-
-def _text(address: bytes) -> str:
-    return str(IPv6Address(address))

@@ -80,13 +80,12 @@ class Keypairs:
 
     def next_deadline(self) -> float:
         """Returns when a message 3 or a gap is due."""
-        return (
-            min(
+        return min(
+            (
                 min(keypair.gaps.due_at, inf if keypair.message_3 is None else keypair.message_3_due)
                 for keypair in self.by_index.values()
-            )
-            if self.by_index
-            else inf
+            ),
+            default=inf,
         )
 
     def sweep(self, *, now: float) -> bool:

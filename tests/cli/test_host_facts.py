@@ -35,7 +35,7 @@ def test_a_port_that_another_program_holds_is_named(tmp_path: Path, monkeypatch:
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as held:
         held.bind(("::", 0))
         port = held.getsockname()[1]
-        monkeypatch.setattr(host_facts, "_DEFAULT_PORT", port)
+        monkeypatch.setattr(host_facts, "DEFAULT_PORT", port)
         found = host_facts.before_a_start(settings(tmp_path))
     assert found.port_trouble == f"UDP port {port}: Address already in use"
 
