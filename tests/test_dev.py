@@ -46,7 +46,7 @@ def test_the_results_of_a_run_are_shown_in_the_end_and_a_failure_is_its_status(t
     stages = f"""
         check truth true
         check falsehood false
-        run_tests some -p no:cacheprovider -c /dev/null {test}
+        run_tests some -o cache_dir={tmp_path}/cache -c /dev/null {test}
         run_tests none -p no:cacheprovider -c /dev/null {tmp_path}/nothing.py
     """
     done = run_stages(tmp_path, stages)
@@ -61,6 +61,33 @@ def test_the_results_of_a_run_are_shown_in_the_end_and_a_failure_is_its_status(t
     assert "1 failed, 1 passed" in some
     assert total == "2 passed, 3 failed"
     assert not list(tmp_path.glob("mycelium-dev*"))
+
+
+def test_a_test_that_passes_when_it_runs_again_alone_is_shown_as_flaky(tmp_path: Path) -> None:
+    (tmp_path / "test_x.py").write_text(
+        "from pathlib import Path\n"
+        "import pytest\n"
+        "MARK = Path(__file__).with_name('seen')\n"
+        "@pytest.mark.parametrize('word', ['two words - [x]'])\n"
+        "def test_once(word):\n    seen = MARK.exists()\n    MARK.touch()\n    assert seen\n"
+        "def test_good(): pass\n"
+    )
+    run = f"run_tests some -n 2 -o cache_dir={tmp_path}/cache -c /dev/null {tmp_path}/test_x.py"
+    done = run_stages(tmp_path, f"second_tries=1; {run}")
+    *_, some, total = done.stdout.splitlines()
+    assert (done.returncode, some.split()[0], total) == (0, "FLAKY", "2 passed, 0 failed")
+    assert "then passed alone: " in some
+    assert "test_x.py::test_once[two words - [x]]" in some
+
+
+def test_no_more_failures_are_tried_again_than_that(tmp_path: Path) -> None:
+    test = tmp_path / "test_x.py"
+    test.write_text("def test_one(): assert 0\ndef test_two(): assert 0\n")
+    run = f"run_tests some -o cache_dir={tmp_path}/cache -c /dev/null {test}"
+    assert "once more" not in run_stages(tmp_path, f"second_tries=1; {run}").stderr
+    again = run_stages(tmp_path, f"second_tries=2; {run}")
+    assert "once more" in again.stderr
+    assert again.stdout.splitlines()[-1] == "0 passed, 2 failed"
 
 
 def test_what_passes_wholly_has_status_0(tmp_path: Path) -> None:
