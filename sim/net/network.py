@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final
 
-from mycelium.crypto.primitives import Primitives, RealPrimitives
+from mycelium.crypto.primitives import Primitives
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
 from mycelium.mapped_address import in_16_bytes
@@ -28,6 +28,7 @@ from .events import NEVER, EventHeap
 from .kernel_relay import VirtualKernelRelay
 from .link import Wire
 from .nat import Nat
+from .repeatable_crypto import RepeatablePrimitives
 from .run_log import RunLog
 
 PORT: Final = 9651
@@ -265,7 +266,7 @@ class VirtualNetwork:
     ) -> None:
         self.heap = heap
         self.log = log
-        self.primitives = primitives or RealPrimitives()
+        self.primitives = primitives or RepeatablePrimitives()
         self.verify = verify
         self.has_pktinfo = has_pktinfo
         self.by_name: dict[str, VirtualHost] = {}

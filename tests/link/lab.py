@@ -21,7 +21,6 @@ from typing import Final
 
 from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
-from mycelium.crypto.primitives import RealPrimitives
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
 from mycelium.link.budgets import LinkBudgets
@@ -45,6 +44,7 @@ from mycelium.routing.excess import Excesses
 from mycelium.wire.datagram import HANDSHAKE_3, SUITE_CHACHA20_POLY1305
 from mycelium.wire.frame import FRAME_HEADER
 from mycelium.wire.train import DATA, TRAIN_HEADER, TRAIN_HEADER_BYTES
+from sim.net.repeatable_crypto import RepeatablePrimitives
 
 PORT: Final = 9651
 DELAY_S: Final = 0.005
@@ -112,7 +112,7 @@ class LinkEnd:
             instance=self.instance,
             suites=SUITE_CHACHA20_POLY1305,
             entropy=self.rng.randbytes,
-            primitives=RealPrimitives(),
+            primitives=RepeatablePrimitives(),
         )
 
     def shake_hands(self, peer: "LinkEnd", at: str) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from itertools import count
 
 from mycelium.crypto.handshake import HandshakeConfig
-from mycelium.crypto.primitives import RealPrimitives
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
 from mycelium.link.handshakes import Completed, Handshakes
 from mycelium.outbox import Outbox
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
+from sim.net.repeatable_crypto import RepeatablePrimitives
 
 OWN, PEER = Identity(bytes(31) + b"\x01"), Identity(bytes(31) + b"\x02")
 HERE = Endpoint("udp", "192.0.2.1", 9651)
@@ -22,7 +22,7 @@ class HandshakeEnd:
     def __init__(self, identity: Identity) -> None:
         dice = random.Random(1)
         config = HandshakeConfig(
-            identity=identity, suites=SUITE_CHACHA20_POLY1305, entropy=dice.randbytes, primitives=RealPrimitives()
+            identity=identity, suites=SUITE_CHACHA20_POLY1305, entropy=dice.randbytes, primitives=RepeatablePrimitives()
         )
         indices = count(1)
         self.outbox = Outbox()

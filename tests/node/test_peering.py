@@ -7,7 +7,6 @@ from typing import cast
 
 from mycelium.counters import Registry
 from mycelium.crypto.handshake import HandshakeConfig
-from mycelium.crypto.primitives import RealPrimitives
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
 from mycelium.limits import DUMP_BACKLOG_BYTES
@@ -16,6 +15,7 @@ from mycelium.node.peering import Peering
 from mycelium.outbox import Outbox
 from mycelium.peering.dialler import Candidate, Source
 from mycelium.wire.datagram import HANDSHAKE_1, SUITE_CHACHA20_POLY1305
+from sim.net.repeatable_crypto import RepeatablePrimitives
 
 
 def test_its_parts_know_each_other_and_count() -> None:
@@ -27,7 +27,7 @@ def test_its_parts_know_each_other_and_count() -> None:
         network_id=bytes(8),
         suites=SUITE_CHACHA20_POLY1305,
         entropy=random.Random(1).randbytes,
-        primitives=RealPrimitives(),
+        primitives=RepeatablePrimitives(),
     )
     peering = Peering(config, new_index=lambda: next(indices), outbox=outbox, rng=random.Random(1))
     peering.register(metrics)

@@ -18,7 +18,6 @@ from itertools import count
 from typing import Final
 
 from mycelium.crypto.handshake import HandshakeConfig
-from mycelium.crypto.primitives import RealPrimitives
 from mycelium.identity import Identity
 from mycelium.policy import DEFAULT_POLICY
 from mycelium.routing.excess import Excesses
@@ -28,6 +27,7 @@ from mycelium.session.table import Sessions
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305, TAG_BYTES
 from mycelium.wire.train import DATA, SESSION_COOKIE, SESSION_REPLY, SESSION_REQUEST
+from sim.net.repeatable_crypto import RepeatablePrimitives
 
 DELAY_S: Final = 0.02
 _KINDS: Final = {SESSION_REQUEST: "request", SESSION_REPLY: "reply", SESSION_COOKIE: "cookie"}
@@ -64,7 +64,7 @@ class SessionEnd:
                 identity=self.identity,
                 suites=SUITE_CHACHA20_POLY1305,
                 entropy=rng.randbytes,
-                primitives=RealPrimitives(),
+                primitives=RepeatablePrimitives(),
             ),
             rng=rng,
             resolve=self._resolve,

@@ -3,7 +3,6 @@
 import random
 
 from mycelium.crypto.handshake import HandshakeConfig
-from mycelium.crypto.primitives import RealPrimitives
 from mycelium.identity import Identity
 from mycelium.policy import DEFAULT_POLICY
 from mycelium.routing.excess import Excesses
@@ -12,6 +11,7 @@ from mycelium.session.table import Sessions
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
 from mycelium.wire.train import SESSION_REPLY, SESSION_REQUEST
+from sim.net.repeatable_crypto import RepeatablePrimitives
 
 PACKET = memoryview(b"\x60" + bytes(39))
 
@@ -29,7 +29,7 @@ class Peer:
                 identity=self.identity,
                 suites=SUITE_CHACHA20_POLY1305,
                 entropy=random.Random(seed).randbytes,
-                primitives=RealPrimitives(),
+                primitives=RepeatablePrimitives(),
             ),
             rng=random.Random(seed),
             resolve=lambda node: self.resolution,
