@@ -118,7 +118,9 @@ STARTS_PER_SECOND: Final = 0.2  # control streams of one neighbour, each of whic
 STARTS_AT_ONCE: Final = 6  # of those in a row, as when a cable is moved or a host starts again and again
 DUMPS_PER_SECOND: Final = 0.2  # of the whole table that one neighbour requests
 DUMPS_AT_ONCE: Final = 4  # of those in a row
-DIGESTS_PER_SECOND: Final = 0.2  # of the table that one neighbour advertises, each compared with a whole column of ours
+DIGESTS_PER_SECOND: Final = (
+    0.2  # of the table that one neighbour advertises; one that differs may cost a look at all rows
+)
 DIGESTS_AT_ONCE: Final = 8  # of those in a row
 DUMP_ROWS_AT_ONCE: Final = 2_048  # rows of a dump in one batch: some 10 ms of work
 DUMP_BACKLOG_BYTES: Final = 256 << 10  # unacknowledged by a neighbour, above which it is told no more of a dump for now

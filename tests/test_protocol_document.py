@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import pytest
 
 from mycelium.identity import Identity, address_of_exchange_key, blake2b
-from mycelium.routing.digest import digest_of
+from mycelium.routing.digest import digest_of, share_of
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire import (
     announcement,
@@ -208,7 +208,7 @@ def test_the_examples_are_the_codes() -> None:
     signed = Announcement(
         identity.signing_public_key, sequence, bytes(8), signature=identity.sign(signed_bytes(unsigned))
     )
-    held = digest_of([(identity.address, distance(sequence, 64))])
+    held = digest_of(share_of(identity.address, distance(sequence, 64)))
     expected = [
         identity.signing_public_key,
         identity.exchange_public_key,
@@ -218,7 +218,7 @@ def test_the_examples_are_the_codes() -> None:
         encode_item(Update(identity.address, distance(sequence, 64))),
         encode_item(SeqnoRequest(identity.address, sequence + 1, 64)),
         encode_item(RouteRequest(ANY_NODE)),
-        encode_item(Digest(held, 1)),
+        encode_item(held),
         blake2b(b"mycelium link mac 1\x00" + bytes(64) + b"\xff" * 8, size=32),
     ]
     (table,) = tables("example")

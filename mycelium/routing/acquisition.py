@@ -10,6 +10,7 @@ from mycelium.routing.advertise import Advertiser
 from mycelium.routing.announcements import AnnouncementChecker
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import OURSELVES, Destination
+from mycelium.routing.digest import change_of, share_of
 from mycelium.routing.duplicate import LEAST_LEAP, NeighbourDuplicates
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.neighbour import Neighbour
@@ -106,12 +107,15 @@ class Acquisition:
                 if row is None:
                     continue
             routes = row.routes
-            if slot == row.selected:
-                before = routes[slot]
+            before = routes[slot]
+            if before != route:
                 routes[slot] = route
+                neighbour.received += (
+                    change_of(row.node, before, route) if before < RETRACTED else share_of(row.node, route)
+                )
+            if slot == row.selected:
                 self._selection.selected_updated(row, before, now=now)
                 continue
-            routes[slot] = route
             metric += cost
             if metric < row.metric:
                 if route < row.feasibility_distance:

@@ -10,6 +10,7 @@ from mycelium.routing.damping import FlapDamping
 from mycelium.routing.excess import STARTS, Excesses
 from mycelium.routing.exchange import Exchange
 from mycelium.routing.forwarding import ForwardingTable
+from mycelium.routing.holdings import Holdings
 from mycelium.routing.metric import FAVOUR
 from mycelium.routing.neighbour import Neighbour, node_of
 from mycelium.routing.parameters import RoutingParameters
@@ -33,6 +34,7 @@ class Adjacencies:
         "_exchange",
         "_favoured",
         "_forwarding",
+        "_holdings",
         "_parameters",
         "_postponed",
         "_rng",
@@ -47,6 +49,7 @@ class Adjacencies:
         table: RouteTable,
         selection: Selection,
         forwarding: ForwardingTable,
+        holdings: Holdings,
         advertiser: Advertiser,
         exchange: Exchange,
         excesses: Excesses,
@@ -57,6 +60,7 @@ class Adjacencies:
         self._table = table
         self._selection = selection
         self._forwarding = forwarding
+        self._holdings = holdings
         self._advertiser = advertiser
         self._exchange = exchange
         self._excesses = excesses
@@ -171,6 +175,7 @@ class Adjacencies:
         parameters = self._parameters
         resync = Backoff(parameters.resync_floor_s, factor=RESYNC_FACTOR, ceiling=parameters.resync_ceiling_s)
         peer = self._table.add_neighbour(neighbour, self._counted(neighbour, cost), resync=resync, now=now)
+        self._holdings.begin(peer)
         hold_s = self._damping.hold_s(peer.node)
         if hold_s and any(not other.suspected for other in self._table.by_address.values() if other is not peer):
             peer.damped_until = now + hold_s

@@ -12,13 +12,13 @@ from random import Random
 from mycelium.limits import DUMP_ROWS_AT_ONCE
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import DIRTY, LAZY, OURSELVES, SETTLED, Destination
-from mycelium.routing.digest import digest_of
+from mycelium.routing.holdings import Holdings
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.table import RouteTable
 from mycelium.timing import TokenBucket
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.control import Digest, Item, Update
+from mycelium.wire.control import Item, Update
 from mycelium.wire.distance import INFINITY, METRIC_MASK, UNKNOWN, distance, sequence_of
 
 
@@ -29,6 +29,7 @@ class Advertiser:
         "_counters",
         "_dirty",
         "_has_room",
+        "_holdings",
         "_lazy",
         "_parameters",
         "_rng",
@@ -44,6 +45,7 @@ class Advertiser:
     def __init__(
         self,
         table: RouteTable,
+        holdings: Holdings,
         parameters: RoutingParameters,
         rng: Random,
         counters: RoutingCounters,
@@ -51,6 +53,7 @@ class Advertiser:
         has_room: Callable[[bytes], bool],
     ) -> None:
         self._table = table
+        self._holdings = holdings
         self._parameters = parameters
         self._rng = rng
         self._counters = counters
@@ -184,7 +187,7 @@ class Advertiser:
                     introductions.updates.append(Update(row.node, packed, row.announcement_of(packed)))
                 if news != wanting:
                     repeats.updates.append(Update(row.node, packed))
-                row.holders |= wanting
+                self._holdings.hold(row, row.holders | wanting)
                 row.current |= wanting
                 row.announced |= wanting
             if row.holders & next_hop:
@@ -202,7 +205,7 @@ class Advertiser:
         if packed != row.advertised:
             if packed ^ row.advertised > METRIC_MASK:
                 row.announced = 0  # the announcement of the new sequence was sent to nobody yet
-            row.advertised = packed
+            self._holdings.advertise(row, packed)
             row.current = 0
         return packed
 
@@ -213,7 +216,7 @@ class Advertiser:
                 if receivers & neighbour.bit:
                     neighbour.retractions.append(retraction)
                     neighbour.answers.pop(row, None)
-            row.holders &= ~receivers
+            self._holdings.hold(row, row.holders & ~receivers)
             row.current &= ~receivers
         self._table.note_unheld(row, now=now)
 
@@ -251,7 +254,7 @@ class Advertiser:
         bit = neighbour.bit
         if row.metric + self.surcharge >= INFINITY or row is self.withdrawn or row.selected == neighbour.slot:
             neighbour.retractions.append(Update(row.node, distance(row.sequence, INFINITY)))
-            row.holders &= ~bit
+            self._holdings.hold(row, row.holders & ~bit)
             row.current &= ~bit
             return
         packed = self._advertise(row)
@@ -259,7 +262,7 @@ class Advertiser:
             row.feasibility_distance = packed
         is_known = row.announced & bit
         neighbour.updates.append(Update(row.node, packed, None if is_known else row.announcement_of(packed)))
-        row.holders |= bit
+        self._holdings.hold(row, row.holders | bit)
         row.current |= bit
         row.announced |= bit
 
@@ -283,8 +286,7 @@ class Advertiser:
         for row in self._lazy:
             if row.queued == LAZY and not row.current & bit:
                 self._tell(row, neighbour)
-        held = [(row.node, row.advertised) for row in self._table.rows.values() if row.holders & bit]
-        neighbour.updates.append(Digest(digest_of(held), len(held)))
+        neighbour.updates.append(self._holdings.digest(neighbour))
         self._counters.digests_sent += 1
 
 

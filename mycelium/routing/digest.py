@@ -1,18 +1,32 @@
 """The digest of an advertised table, by which two neighbours detect that their tables differ.
 
-BLAKE2b of 16 bytes over, in ascending order of node: node (16), sequence (6), metric (4) of each finite route.
+It is the sum over all finite routes of node x (sequence || metric), as integers, and so follows each change of a route by one
+multiplication, however large the table is. Addresses are hashes of keys, so tables that differ by a fault have different sums.
+A neighbour that lies could as well lie about the digest.
+
+Both ends keep the sum with the number of routes in its lowest bits, so that one integer follows both.
 """
 
-from collections.abc import Iterable
+from typing import Final
 
-from mycelium.identity import blake2b
+from mycelium.wire.control import Digest
 from mycelium.wire.distance import FLIP
 
-DIGEST_BYTES = 16
+_COUNT_BITS: Final = 32
+_COUNT_MASK: Final = (1 << _COUNT_BITS) - 1
+_SUM_MASK: Final = (1 << 128) - 1
 
 
-def digest_of(routes: Iterable[tuple[bytes, int]]) -> bytes:
-    """Returns the digest of (node, distance) pairs in any order."""
-    entries = [node + (packed ^ FLIP).to_bytes(10, "big") for node, packed in routes]
-    entries.sort()
-    return blake2b(b"".join(entries), size=DIGEST_BYTES)
+def share_of(node: bytes, packed: int) -> int:
+    """Returns what a route adds to the sum of a table."""
+    return (int.from_bytes(node, "big") * (packed ^ FLIP) << _COUNT_BITS) + 1
+
+
+def change_of(node: bytes, before: int, after: int) -> int:
+    """Returns by how much the sum of a table grows when the distance of a route changes."""
+    return int.from_bytes(node, "big") * ((after ^ FLIP) - (before ^ FLIP)) << _COUNT_BITS
+
+
+def digest_of(total: int) -> Digest:
+    """Returns the digest of a table with this sum."""
+    return Digest((total >> _COUNT_BITS & _SUM_MASK).to_bytes(16, "big"), total & _COUNT_MASK)

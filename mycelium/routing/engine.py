@@ -25,6 +25,7 @@ from mycelium.routing.exchange import Exchange
 from mycelium.routing.expiry import Expiry
 from mycelium.routing.explain import Explanation, explain
 from mycelium.routing.forwarding import ForwardingTable
+from mycelium.routing.holdings import Holdings
 from mycelium.routing.neighbour import DAMPED_COST
 from mycelium.routing.origin import Origin
 from mycelium.routing.parameters import RoutingParameters
@@ -79,12 +80,13 @@ class RoutingEngine:
         self._origin = Origin(announce, epoch << EPOCH_SHIFT | counter, parameters, rng, self.counters, now=now)
         self._table = RouteTable(node, self._origin.announcement, now=now)
         self._sources = ForgottenSources(parameters.memory_s)
-        self._advertiser = Advertiser(self._table, parameters, rng, self.counters, has_room=has_room)
+        self._holdings = Holdings(self._table)
+        self._advertiser = Advertiser(self._table, self._holdings, parameters, rng, self.counters, has_room=has_room)
         self._requests = Requests(self._table, self._advertiser, parameters, self.counters)
         self.forwarding = ForwardingTable(self._table, self.counters, allows_prefix=policy.allows_prefix)
         self.forwarding.claim(node)
         self.forwarding.assign(node, self._origin.announcement.prefixes)
-        self._selection = Selection(self._table, self.forwarding, self._advertiser, self._requests)
+        self._selection = Selection(self._table, self.forwarding, self._holdings, self._advertiser, self._requests)
         self._compose(
             AnnouncementChecker(
                 verify=verify,
@@ -140,6 +142,7 @@ class RoutingEngine:
             table=self._table,
             selection=self._selection,
             forwarding=self.forwarding,
+            holdings=self._holdings,
             advertiser=self._advertiser,
             exchange=self._exchange,
             excesses=self.excesses,

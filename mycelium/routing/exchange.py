@@ -2,7 +2,7 @@
 
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.counters import RoutingCounters
-from mycelium.routing.digest import digest_of
+from mycelium.routing.digest import digest_of, share_of
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.origin import Origin
 from mycelium.routing.requests import Requests
@@ -106,20 +106,19 @@ class Exchange:
         If the routes of its last dump match the digest, the neighbour no longer advertises any others: those are retracted.
         Otherwise its whole table is requested.
         """
-        slot = neighbour.slot
-        held = [(row.node, row.routes[slot]) for row in self._table.rows.values() if row.routes[slot] < RETRACTED]
-        if len(held) == digest.routes and digest_of(held) == digest.digest:
+        if digest_of(neighbour.received) == digest:
             neighbour.heard = None
             neighbour.resync.reset()
             return
         self._counters.digests_differing += 1
-        heard = neighbour.heard
+        slot, heard = neighbour.slot, neighbour.heard
         if heard is not None:
-            told = [(node, route) for node, route in held if node in heard]
-            if len(told) == digest.routes and digest_of(told) == digest.digest:
-                for node, _ in held:
-                    if node not in heard:
-                        self._selection.retract(self._table.rows[node], slot, now=now)
+            finite = [row for row in self._table.rows.values() if row.routes[slot] < RETRACTED]
+            told = sum(share_of(row.node, row.routes[slot]) for row in finite if row.node in heard)
+            if digest_of(told) == digest:
+                for row in finite:
+                    if row.node not in heard:
+                        self._selection.retract(row, slot, now=now)
                 neighbour.heard = None
                 return
         if now >= neighbour.resync_at:

@@ -13,7 +13,7 @@ from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.selection import Selection
 from mycelium.routing.source import ForgottenSources
 from mycelium.routing.table import RouteTable
-from mycelium.wire.distance import INFINITY, NO_SOURCE, RETRACTED
+from mycelium.wire.distance import INFINITY, NO_SOURCE
 
 
 class Expiry:
@@ -89,7 +89,8 @@ class Expiry:
         self._give_up(row, "expired", now=now)
 
     def _give_up(self, row: Destination, cause: str, *, now: float) -> None:
-        row.routes = [route | RETRACTED for route in row.routes]
+        for slot in range(len(row.routes)):
+            self._selection.void(row, slot)
         if row.metric != INFINITY:
             self._selection.reselect(row, cause, now=now)
         self._remove(row, now=now)

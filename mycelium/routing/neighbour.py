@@ -32,9 +32,11 @@ class Neighbour:
         "digest_due",
         "dump_due",
         "heard",
+        "lacking",
         "link_cost",
         "newer",
         "over_share_until",
+        "received",
         "requests",
         "resync",
         "resync_at",
@@ -60,6 +62,8 @@ class Neighbour:
         self.digest_at = inf
         self.table_wanted_at = inf  # when to request its whole table, because part of it was refused
         self.heard: set[bytes] | None = None  # nodes it mentioned since its whole table was requested; never iterated
+        self.received = 0  # sum of the finite routes that it advertises (`digest.py`)
+        self.lacking = 0  # sum of the rows that it does not hold, but others (`holdings.py`)
         self.resync = resync  # waits between requests for its whole table
         self.resync_at = 0.0  # earliest time of the next such request
         self.dump_due = True  # a new stream starts with our whole table

@@ -9,7 +9,9 @@ from collections import deque
 from mycelium.limits import ROUTE_CHANGES
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.destination import NOBODY, Destination
+from mycelium.routing.digest import share_of
 from mycelium.routing.forwarding import ForwardingTable
+from mycelium.routing.holdings import Holdings
 from mycelium.routing.neighbour import Neighbour, node_of
 from mycelium.routing.requests import Requests
 from mycelium.routing.table import RouteTable
@@ -22,17 +24,19 @@ RouteChange = tuple[float, bytes, bytes | None, bytes | None, str]
 class Selection:
     """Selects routes, and updates the forwarding table and the queues of neighbours."""
 
-    __slots__ = ("_advertiser", "_forwarding", "_requests", "_table", "changes", "choices")
+    __slots__ = ("_advertiser", "_forwarding", "_holdings", "_requests", "_table", "changes", "choices")
 
     def __init__(
         self,
         table: RouteTable,
         forwarding: ForwardingTable,
+        holdings: Holdings,
         advertiser: Advertiser,
         requests: Requests,
     ) -> None:
         self._table = table
         self._forwarding = forwarding
+        self._holdings = holdings
         self._advertiser = advertiser
         self._requests = requests
         self.changes: deque[RouteChange] = deque(maxlen=ROUTE_CHANGES)
@@ -91,10 +95,16 @@ class Selection:
 
     def retract(self, row: Destination, slot: int, *, now: float) -> None:
         """Removes a neighbour's route."""
-        before = row.routes[slot]
-        row.routes[slot] = before | RETRACTED
+        self.void(row, slot)
         if slot == row.selected:
             self.reselect(row, "retracted", now=now)
+
+    def void(self, row: Destination, slot: int) -> None:
+        """Makes a neighbour's route unusable; the caller selects anew."""
+        route = row.routes[slot]
+        if route < RETRACTED:
+            self._table.neighbour_at(slot).received -= share_of(row.node, route)
+            row.routes[slot] = route | RETRACTED
 
     def set_cost(self, neighbour: Neighbour, cost: int, cause: str, *, now: float) -> None:
         """Applies a neighbour's cost to all its routes; INFINITY excludes them."""
@@ -113,7 +123,7 @@ class Selection:
             row.routes[slot] = UNKNOWN
             row.announced &= others
             if row.holders & neighbour.bit:
-                row.holders &= others
+                self._holdings.hold(row, row.holders & others)
                 row.current &= others
                 self._table.note_unheld(row, now=now)
             if row.selected == slot:

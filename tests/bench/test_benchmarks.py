@@ -22,6 +22,7 @@ SHORT: Final = {  # the least that each can do
     "idle": "--nodes 3 --seconds 1 --settle 0",
     "join": "--runs 1 --cases proxy",
     "nat": "--kinds port-restricted --seconds 2",
+    "route_table": "50",
     "routing_scale": "30",
     "soak": "--shape limited mixed --seconds 2",
     "strangers": "--connections 20 --kinds silent junk",

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from random import Random
 
 from mycelium.routing.destination import OURSELVES, Destination
+from mycelium.routing.digest import digest_of, share_of
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.neighbour import DAMPED_COST
 from mycelium.wire.control import Digest, Item
@@ -80,6 +81,8 @@ class CheckedMesh(RoutingMesh):
     def pass_time(self, seconds: float) -> None:
         """Lets time pass."""
         self.run(self.now + seconds)
+        for engine in self.engines.values():
+            self._check_sums(engine)
 
     def settle(self, seconds: float = 30.0) -> None:
         """Lets the mesh come to rest, then checks that it is quiet and that all routes are the shortest."""
@@ -132,6 +135,16 @@ class CheckedMesh(RoutingMesh):
             assert row.metric == metric_of(route) + cost
             self._check_descent(node, row, route, self.index_of[neighbour.address])
         assert engine.forwarding.next_hop == next_hops
+
+    def _check_sums(self, engine: RoutingEngine) -> None:
+        """Compares the sums that digests are made of with all rows, removed ones included that are still to be retracted."""
+        table, advertiser = engine._table, engine._advertiser
+        rows = dict.fromkeys([*table.rows.values(), *advertiser._dirty, *advertiser._lazy])
+        for neighbour in table.by_address.values():
+            routes = [(row.node, row.routes[neighbour.slot]) for row in table.rows.values()]
+            assert neighbour.received == sum(share_of(*route) for route in routes if route[1] < RETRACTED)
+            held = sum(share_of(row.node, row.advertised) for row in rows if row.holders & neighbour.bit)
+            assert engine._holdings.digest(neighbour) == digest_of(held)
 
     def _check_descent(self, node: int, row: Destination, route: int, neighbour: int) -> None:
         """I2: the next hop's feasibility distance is no greater than what it advertises, and smaller than ours."""

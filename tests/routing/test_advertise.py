@@ -2,7 +2,7 @@
 
 import pytest
 
-from mycelium.routing.digest import digest_of
+from mycelium.routing.digest import digest_of, share_of
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.control import ANY_NODE, Digest, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
@@ -173,8 +173,8 @@ def test_a_digest_speaks_of_what_the_neighbour_holds_and_hastens_no_lazy_change(
     lab.says(1, update(FAR, 50, 0))
     lab.flush()
     lab.says(1, update(FAR, 50, 1))
-    held = digest_of([(address(0), distance(seq(), 0)), (address(FAR), distance(seq(0), 60))])
-    assert lab.wait(73.0)[2] == [Digest(held, 2)]
+    held = share_of(address(0), distance(seq(), 0)) + share_of(address(FAR), distance(seq(0), 60))
+    assert lab.wait(73.0)[2] == [digest_of(held)]
 
 
 def test_a_digest_follows_what_only_others_were_told() -> None:
@@ -185,8 +185,8 @@ def test_a_digest_follows_what_only_others_were_told() -> None:
     lab.says(1, update(FAR, 50, 1))
     lab.says(3, SeqnoRequest(address(FAR), seq(1), 5))
     told = lab.wait(73.0)
-    held = digest_of([(address(0), distance(seq(), 0)), (address(FAR), distance(seq(1), 60))])
-    assert told[2] == [Update(address(FAR), distance(seq(1), 60), announcement(FAR, seq(1))), Digest(held, 2)]
+    held = share_of(address(0), distance(seq(), 0)) + share_of(address(FAR), distance(seq(1), 60))
+    assert told[2] == [Update(address(FAR), distance(seq(1), 60), announcement(FAR, seq(1))), digest_of(held)]
 
 
 def test_a_long_table_is_told_in_portions_and_completely(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,54 @@
+"""What neighbours hold, and the digests that follow it: the same as if all rows were read again."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mycelium.routing.destination import Destination
+from mycelium.routing.digest import digest_of, share_of
+from mycelium.routing.holdings import Holdings
+from mycelium.routing.table import RouteTable
+from mycelium.timing import Backoff
+from mycelium.wire.distance import distance
+from tests.routing.engines import address, announcement
+
+NEIGHBOURS = 3
+ROWS = 4
+STEPS = st.lists(st.tuples(st.integers(0, ROWS - 1), st.integers(0, (1 << NEIGHBOURS) - 1), st.integers(0, 9)))
+
+
+def table_of(neighbours: int) -> tuple[RouteTable, Holdings]:
+    table = RouteTable(address(0), announcement(0, 1), now=0.0)
+    holdings = Holdings(table)
+    for name in range(1, neighbours + 1):
+        holdings.begin(table.add_neighbour(address(name), 10, resync=Backoff(1.0, factor=2.0), now=0.0))
+    return table, holdings
+
+
+def held_by(table: RouteTable, bit: int) -> int:
+    return sum(share_of(row.node, row.advertised) for row in table.rows.values() if row.holders & bit)
+
+
+def row_of(table: RouteTable, name: int) -> Destination:
+    row = table.add_row(address(name), announcement(name, 1), 0.0)
+    assert row is not None
+    row.advertised = distance(1, 0)
+    return row
+
+
+@given(STEPS)
+def test_digests_follow_whatever_rows_are_told_and_retracted(steps: list[tuple[int, int, int]]) -> None:
+    table, holdings = table_of(NEIGHBOURS)
+    rows = [row_of(table, 10 + number) for number in range(ROWS)]
+    for number, holders, metric in steps:
+        holdings.advertise(rows[number], distance(1, metric))
+        holdings.hold(rows[number], holders)
+        for neighbour in table.by_address.values():
+            assert holdings.digest(neighbour) == digest_of(held_by(table, neighbour.bit))
+
+
+def test_a_new_neighbour_holds_nothing() -> None:
+    table, holdings = table_of(1)
+    holdings.hold(row_of(table, 10), 1)
+    late = table.add_neighbour(address(9), 10, resync=Backoff(1.0, factor=2.0), now=0.0)
+    holdings.begin(late)
+    assert holdings.digest(late) == digest_of(0)
