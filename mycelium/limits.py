@@ -156,9 +156,12 @@ ECHOES_PER_SECOND: Final = 20  # requests of one node that are answered
 # -- transports --------------------------------------------------------------------------------------------------------
 # requested of the kernel in each direction: 30 ms at 2 Gbit/s while Python is busy
 SOCKET_BUFFER_BYTES: Final = 8 << 20
-STRANGERS_BUFFER_BYTES: Final = 256 << 10  # requested for what strangers send: some hundred handshakes
-STRANGERS_SHARE: Final = 0.1  # of the time of this process, for what they send: 5,000 junk datagrams a second
+STRANGERS_BUFFER_BYTES: Final = (
+    256 << 10
+)  # requested for strangers' handshakes, and for all else: some hundred handshakes
+STRANGERS_SHARE: Final = 0.1  # of the time of this process, for either of them: 5,000 junk datagrams a second
 STRANGERS_AT_ONCE_S: Final = 0.01  # of that time in a row, which links wait for: some handshakes
+STRANGERS_WAITING: Final = 512  # handshakes that were read and wait to be answered, 1.3 KB each; the fair share decides
 ENDPOINTS_REMEMBERED: Final = 4_096  # prepared addresses of a transport; forged sources evict the oldest, one by one
 SEGMENT_SIZES_REMEMBERED: Final = 16  # prepared control messages for one endpoint
 MEMORY_TRANSPORT_BYTES: Final = 8 << 20  # received and unread bytes of an in-memory transport, as in a socket buffer

@@ -16,8 +16,8 @@ from mycelium.transport.set import TransportSet
 from mycelium.transport.streams.proxy import Proxy
 from mycelium.transport.streams.transport import StreamTransport
 from mycelium.transport.udp import UdpTransport
+from mycelium.transport.udp_port import open_udp
 from mycelium.transport.udp_steering import Steering
-from mycelium.transport.udp_strangers import open_udp
 from mycelium.transport.underlay import Underlay
 
 log = logging.getLogger("mycelium")
@@ -48,13 +48,12 @@ def open_transports(
         steerings: list[Steering] = []
         for url in urls:
             if url.scheme == "udp":
-                links, strangers = open_udp(url.host, url.port, dscp=has_dscp, underlay=underlay)
-                by_udp.append(links)
-                opened.callback(links.close)
-                if strangers is not None:
-                    by_udp.append(strangers)
-                    opened.callback(strangers.close)
-                    steerings.append(strangers.steering)
+                port = open_udp(url.host, url.port, dscp=has_dscp, underlay=underlay)
+                for transport in port.transports:
+                    by_udp.append(transport)
+                    opened.callback(transport.close)
+                if port.steering is not None:
+                    steerings.append(port.steering)
         certificate = certificate or ServerCertificate(now=monotonic())
         transports: list[Transport] = [*by_udp]
         if has_quic:

@@ -83,6 +83,7 @@ class TransportSet:
         self._steerings = steerings
         self.underlay = underlay or Underlay()
         self.transports = tuple(transports)
+        self._refusals = [refusals for one in transports for refusals in (one.unreachable, one.refused, one.oversize)]
         self._lanes = [_Lane(transport) for transport in transports]
         self._lane_of: dict[Endpoint, _Lane | None] = {}  # cache of `_find_lane`; entries can be evicted at any time
         self._logged: set[tuple[str, bool]] = set()  # scheme, and whether IPv6, of endpoints without a transport
@@ -130,10 +131,7 @@ class TransportSet:
 
     def has_refusals(self) -> bool:
         """Tells whether any of the three methods below has something to return; asked far more often than they."""
-        for transport in self.transports:
-            if transport.unreachable or transport.refused or transport.oversize:
-                return True
-        return bool(self._no_transport)
+        return any(self._refusals) or bool(self._no_transport)
 
     def take_unreachable(self) -> dict[Endpoint, str]:
         """Returns the endpoints that could not be reached since the last call, and why, as far as that is known."""
@@ -178,6 +176,9 @@ class TransportSet:
             deadline = transport.next_deadline()
             if deadline < earliest:
                 earliest = deadline
+        for steering in self._steerings:
+            if steering.due_at < earliest:
+                earliest = steering.due_at
         return earliest
 
     def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
@@ -185,6 +186,8 @@ class TransportSet:
         for transport in self.transports:
             if transport.next_deadline() <= now:
                 transport.handle_timeout(in_use, now=now)
+        for steering in self._steerings:
+            steering.handle_timeout(now=now)
 
     def routes_changed(self) -> None:
         """Has the way to each endpoint looked at again: it may lead through the overlay now, or no longer."""

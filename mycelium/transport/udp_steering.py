@@ -1,8 +1,9 @@
-"""Has the kernel sort the datagrams of one UDP port: those for this node's links to one socket, strangers' to another.
+"""Has the kernel sort the datagrams of one UDP port: those for this node's links, handshakes of others, and all else.
 
-What strangers send then waits in a buffer of its own and costs the links nothing, however much it is. A program in classic BPF
-(SO_ATTACH_REUSEPORT_CBPF, which takes no privilege) compares the index or connection identifier that a datagram names with
-those that the node expects. So it knows a link's datagrams wherever they come from.
+What strangers send then waits in buffers of its own and costs the links nothing, however much it is; nor do handshakes wait
+behind what neighbours pour in that are read less. A program in classic BPF (SO_ATTACH_REUSEPORT_CBPF, which takes no privilege)
+compares the index or connection identifier that a datagram names with those that the node expects. So it knows a link's
+datagrams wherever they come from.
 """
 
 import ctypes
@@ -15,12 +16,14 @@ from typing import Final
 
 from mycelium.transport.quic.runs import LENGTH_AT, LONG_HEADER
 from mycelium.transport.udp_burst import QUIC_BYTES
-from mycelium.wire.datagram import RECEIVER_AT
+from mycelium.wire.datagram import HANDSHAKE_1, HANDSHAKE_3, HANDSHAKE_PART, RECEIVER_AT
 
 SO_ATTACH_REUSEPORT_CBPF: Final = 51  # <asm-generic/socket.h>
 # What the program returns: a socket, by the order in which they were bound. It ends with 0 where it reads beyond a datagram.
 STRANGERS: Final = 0
-LINKS: Final = 1
+HANDSHAKES: Final = 1
+LINKS: Final = 2
+BEGINNING: Final = (HANDSHAKE_1, HANDSHAKE_3, HANDSHAKE_PART)  # kinds of which nothing tells that they are expected
 KEYS_PER_LEAF: Final = 16  # compared one after the other, at the end of a binary search
 # Times as long as the last replacement took that the next one has to wait: with a thousand links one takes milliseconds.
 REST: Final = 20
@@ -42,10 +45,10 @@ Program = list[Instruction]
 
 
 class Steering:
-    """The program of the two sockets at one port; they expect nothing at first."""
+    """The program of the sockets at one port; they expect nothing at first."""
 
     def __init__(self, udp: socket.socket, *, clock: Callable[[], float] = monotonic) -> None:
-        """Takes either of them; raises OSError if the kernel can't do it."""
+        """Takes any of them; raises OSError if the kernel can't do it."""
         self._socket = udp
         self._clock = clock
         self._indices: Collection[int] = ()
@@ -83,11 +86,20 @@ class Steering:
         self._rests_until = end + REST * (end - begin)
 
 
+# Ends the program for a packet of QUIC that is of no connection: one with a long header begins another.
+_OF_NO_CONNECTION: Final[Program] = [
+    (_LOAD_BYTE, 0, 0, 0),
+    (_IF_AT_LEAST, 0, 1, LONG_HEADER),
+    (_RETURN, 0, 0, HANDSHAKES),
+    (_RETURN, 0, 0, STRANGERS),
+]
+
+
 def exact(indices: Collection[int], identifiers: Collection[int]) -> Program:
     """Returns the program that expects these indices, and these beginnings of QUIC's identifiers."""
-    quic = _search(sorted(identifiers))
+    quic = _search(sorted(identifiers), _OF_NO_CONNECTION)
     return _sort(
-        ours=_search(sorted(indices)),
+        ours=_search(sorted(indices), [(_RETURN, 0, 0, STRANGERS)]),
         long_headers=[(_LOAD_WORD, 0, 0, LENGTH_AT + 1), (_GO, 0, 0, 1)],
         short_headers=[(_LOAD_WORD, 0, 0, 1), *quic],
     )
@@ -95,11 +107,15 @@ def exact(indices: Collection[int], identifiers: Collection[int]) -> Program:
 
 def _sort(ours: Program, long_headers: Program, short_headers: Program) -> Program:
     """Returns a program that goes on with `ours` where it has loaded an index."""
+    others: Program = []
+    for kind in BEGINNING:
+        others += [(_IF_EQUAL, 0, 1, kind), (_RETURN, 0, 0, HANDSHAKES)]
+    others.append((_RETURN, 0, 0, STRANGERS))
     kinds: Program = []
     for kind, at in RECEIVER_AT.items():
-        skipped = 3 * len(RECEIVER_AT) - len(kinds) - 2  # the rest of `kinds`, and the return after it
+        skipped = 3 * len(RECEIVER_AT) - len(kinds) - 3 + len(others)  # the rest of `kinds`, and `others`
         kinds += [(_IF_EQUAL, 0, 2, kind), (_LOAD_WORD, 0, 0, at), (_GO, 0, 0, skipped)]
-    rest = [*kinds, (_RETURN, 0, 0, STRANGERS), *ours]
+    rest = [*kinds, *others, *ours]
     return [
         (_LOAD_BYTE, 0, 0, 0),
         (_IF_AT_LEAST, 0, 1, QUIC_BYTES),
@@ -111,19 +127,19 @@ def _sort(ours: Program, long_headers: Program, short_headers: Program) -> Progr
     ]
 
 
-def _search(keys: list[int]) -> Program:
-    """Returns a program that tells whether what is loaded is one of the sorted keys."""
+def _search(keys: list[int], otherwise: Program) -> Program:
+    """Returns a program that goes on with `otherwise` unless what is loaded is one of the sorted keys."""
     if len(keys) <= KEYS_PER_LEAF:
-        found = [(_IF_EQUAL, len(keys) - at, 0, key) for at, key in enumerate(keys)]
-        return [*found, (_RETURN, 0, 0, STRANGERS), (_RETURN, 0, 0, LINKS)]
+        found = [(_IF_EQUAL, len(keys) - at - 1 + len(otherwise), 0, key) for at, key in enumerate(keys)]
+        return [*found, *otherwise, (_RETURN, 0, 0, LINKS)]
     middle = len(keys) // 2
-    lower = _search(keys[:middle])
-    return [(_IF_AT_LEAST, 0, 1, keys[middle]), (_GO, 0, 0, len(lower)), *lower, *_search(keys[middle:])]
+    lower = _search(keys[:middle], otherwise)
+    return [(_IF_AT_LEAST, 0, 1, keys[middle]), (_GO, 0, 0, len(lower)), *lower, *_search(keys[middle:], otherwise)]
 
 
 # Every kind of datagram that names an index, and every packet of QUIC that begins no connection, is taken for one of a link's.
 COARSE: Final = _sort(
-    ours=[(_RETURN, 0, 0, LINKS)], long_headers=[(_RETURN, 0, 0, STRANGERS)], short_headers=[(_RETURN, 0, 0, LINKS)]
+    ours=[(_RETURN, 0, 0, LINKS)], long_headers=[(_RETURN, 0, 0, HANDSHAKES)], short_headers=[(_RETURN, 0, 0, LINKS)]
 )
 
 

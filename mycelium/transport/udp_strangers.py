@@ -1,7 +1,4 @@
-"""The socket for what strangers send to a UDP port, looked at for a share of the time, beside the one for links.
-
-Where the kernel can't sort datagrams (`Steering`), one socket takes both, and strangers' datagrams wait before those of links.
-"""
+"""A socket for what strangers send to a UDP port, looked at for a share of the time, beside the one for links."""
 
 import select
 import socket
@@ -13,12 +10,9 @@ from typing import Final
 
 from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
-from mycelium.limits import STRANGERS_AT_ONCE_S, STRANGERS_BUFFER_BYTES, STRANGERS_SHARE
+from mycelium.limits import STRANGERS_AT_ONCE_S, STRANGERS_SHARE
 from mycelium.transport.base import Received
 from mycelium.transport.udp import UdpCounters, UdpTransport
-from mycelium.transport.udp_socket import open_beside, open_udp_socket
-from mycelium.transport.udp_steering import Steering
-from mycelium.transport.udp_timestamps import start_timestamping
 from mycelium.transport.underlay import Underlay
 
 PAUSE_S: Final = 0.005  # least time without reading, so that a flood costs few wake-ups
@@ -44,8 +38,8 @@ class UdpStrangers(UdpTransport):
         "_looks_since",
         "_poll",
         "_resumes_at",
+        "_spent_s",
         "_work_clock",
-        "steering",
     )
 
     counters: StrangersCounters
@@ -53,20 +47,19 @@ class UdpStrangers(UdpTransport):
     def __init__(
         self,
         udp: socket.socket,
-        steering: Steering,
         *,
         underlay: Underlay,
         clock: Callable[[], float] = monotonic,
         work_clock: Callable[[], float] = thread_time,
     ) -> None:
         super().__init__(udp, underlay=underlay)
-        self.steering = steering
         self.counters = StrangersCounters()
         self._clock = clock
         self._work_clock = work_clock
         self._credit_s = STRANGERS_AT_ONCE_S
         self._credited_at = clock()
         self._looks_since: float | None = None  # on the clock of work, while the last datagrams are not charged for
+        self._spent_s = 0.0  # what it took to look at what was charged for last
         self._resumes_at = inf  # infinity while it is read
         self._poll = select.epoll()  # readable when the socket is, except in pauses
         self._poll.register(udp, select.EPOLLIN)
@@ -78,7 +71,7 @@ class UdpStrangers(UdpTransport):
         return 0.0
 
     def receive(self) -> Received | None:
-        if self._resumes_at < inf or not (self._may_go_on() or self.holds_more()):
+        if self.is_paused or not (self._may_go_on() or self._held):
             return None
         self._looks_since = self._work_clock()
         received = super().receive()
@@ -87,17 +80,21 @@ class UdpStrangers(UdpTransport):
         return received
 
     @property
+    def is_paused(self) -> bool:
+        """Tells whether it is not read at present."""
+        return self._resumes_at < inf
+
+    @property
     def local_endpoints(self) -> list[Endpoint]:
         return []
 
     def next_deadline(self) -> float:
-        return min(self._resumes_at, self.steering.due_at)
+        return self._resumes_at
 
     def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
-        self.steering.handle_timeout(now=now)
         if now >= self._resumes_at:
             self._resumes_at = inf
-            self._poll.modify(self._socket, select.EPOLLIN)
+            self._await()
 
     def close(self) -> None:
         self._poll.close()
@@ -120,24 +117,9 @@ class UdpStrangers(UdpTransport):
     def _charge(self) -> None:
         """Takes what it has cost to look at the last datagrams."""
         if self._looks_since is not None:
-            self._credit_s -= self._work_clock() - self._looks_since
+            self._spent_s = self._work_clock() - self._looks_since
+            self._credit_s -= self._spent_s
             self._looks_since = None
 
-
-def open_udp(
-    host: str, port: int, *, dscp: bool = True, underlay: Underlay
-) -> tuple[UdpTransport, UdpStrangers | None]:
-    """Listens as `UdpTransport.open` does, with a socket for strangers besides if the kernel can sort datagrams."""
-    first = open_udp_socket(host, port, underlay)
-    start_timestamping(first)
-    second = None
-    try:
-        second = open_beside(first, underlay)
-        steering = Steering(second)
-    except OSError:  # an old kernel
-        if second is not None:
-            second.close()
-        return UdpTransport(first, dscp=dscp, underlay=underlay), None
-    start_timestamping(second)
-    first.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, STRANGERS_BUFFER_BYTES)
-    return UdpTransport(second, dscp=dscp, underlay=underlay), UdpStrangers(first, steering, underlay=underlay)
+    def _await(self) -> None:
+        self._poll.modify(self._socket, select.EPOLLIN)

@@ -71,9 +71,9 @@ def test_a_default_tcp_port_that_is_taken_is_a_warning(
     transports.close()
 
 
-def test_a_udp_port_has_a_socket_for_links_and_one_for_strangers() -> None:
+def test_a_udp_port_has_sockets_for_links_and_for_strangers() -> None:
     transports = open_transports(ON_LOOPBACK[:1])
-    links, strangers, *_ = transports.transports
+    links, _, strangers, *_ = transports.transports
     there = links.local_endpoints[0]
     transports.expect([7])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:

@@ -44,6 +44,7 @@ KINDS_COUNTED: Final = (
     "frames_",
     "chunks_",
     "handshakes_",
+    "udp_strangers_crowded_out",
     "joins_",
     "quic_unknown_dropped",
     "quic_retried",

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
+from math import inf
 from unittest.mock import Mock
 
 import pytest
@@ -16,6 +17,9 @@ from mycelium.transport.base import Received
 from mycelium.transport.memory import MemoryHub, MemoryTransport
 from mycelium.transport.set import BYTES_PER_SEND, SEGMENTS_PER_SEND, TransportSet, merged
 from mycelium.transport.udp import UdpTransport
+from mycelium.transport.udp_socket import open_beside, open_udp_socket
+from mycelium.transport.udp_steering import Steering
+from mycelium.transport.underlay import Underlay
 
 HERE, THERE = Endpoint("udp", "192.0.2.1", 1), Endpoint("udp", "192.0.2.2", 1)
 
@@ -247,6 +251,23 @@ def test_each_kind_of_refusal_alone_says_that_there_is_something_to_take() -> No
     assert network.set.has_refusals()
     network.set.take_oversize()
     assert not network.set.has_refusals()
+
+
+def test_a_program_that_sorts_datagrams_is_replaced_when_that_is_due() -> None:
+    udp = open_udp_socket("127.0.0.1", 0, Underlay())
+    beside = open_beside(udp, Underlay())
+    moments = iter((0.0, 1.0, 2.0))  # the first replacement takes a second, so that the next one has to rest
+    steering = Steering(beside, clock=lambda: next(moments, 100.0))
+    several = TransportSet([], steerings=[steering])
+    assert several.next_deadline() == inf
+    several.expect([1])
+    several.expect([2])
+    due_at = several.next_deadline()
+    assert 1 < due_at < inf
+    several.handle_timeout(list, now=due_at)
+    assert several.next_deadline() == inf
+    udp.close()
+    beside.close()
 
 
 def test_counters_carry_the_name_of_their_scheme_and_add_up() -> None:

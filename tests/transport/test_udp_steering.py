@@ -8,33 +8,49 @@ import pytest
 
 from mycelium.transport import udp_steering
 from mycelium.transport.udp_socket import SOL_UDP, UDP_SEGMENT, enable_gro, open_beside, open_udp_socket
-from mycelium.transport.udp_steering import COARSE, KEYS_PER_LEAF, REST, Program, Steering, exact
+from mycelium.transport.udp_steering import (
+    COARSE,
+    HANDSHAKES,
+    KEYS_PER_LEAF,
+    LINKS,
+    REST,
+    STRANGERS,
+    Program,
+    Steering,
+    exact,
+)
 from mycelium.transport.underlay import Underlay
-from mycelium.wire.datagram import COOKIE, FRAME, HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3, RECEIVER_AT
+from mycelium.wire.datagram import COOKIE, FRAME, HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3, HANDSHAKE_PART, RECEIVER_AT
 
 INDEX: Final = 0xF123_4567
 IDENTIFIER: Final = b"\x80dentify"
 
 
 class Port:
-    """Two sockets at one port, and what arrives at each."""
+    """Three sockets at one port, and what arrives at each."""
 
     def __init__(self, host: str) -> None:
         self.strangers = open_udp_socket(host, 0, Underlay())
+        self.handshakes = open_beside(self.strangers, Underlay())
         self.links = open_beside(self.strangers, Underlay())
+        self.sockets = self.strangers, self.handshakes, self.links
         self.time = 0.0
         self.steering = Steering(self.links, clock=lambda: self.time)
         self._sender = socket.socket(self.links.family, socket.SOCK_DGRAM)
 
-    def is_for_links(self, datagram: bytes) -> bool:
+    def place_of(self, datagram: bytes) -> int:
         """Sends a datagram to the port; tells where it arrives."""
         self._sender.sendto(datagram, self.links.getsockname())
-        at_links, at_strangers = taken(self.links), taken(self.strangers)
-        assert at_links + at_strangers == [datagram]
-        return bool(at_links)
+        arrived = [taken(udp) for udp in self.sockets]
+        assert sorted(arrived) == [[], [], [datagram]]
+        return arrived.index([datagram])
+
+    def is_for_links(self, datagram: bytes) -> bool:
+        """Tells whether a datagram arrives where those of links do."""
+        return self.place_of(datagram) == LINKS
 
     def close(self) -> None:
-        for one in (self.strangers, self.links, self._sender):
+        for one in (*self.sockets, self._sender):
             one.close()
 
 
@@ -82,7 +98,21 @@ def test_every_kind_without_an_index_of_ours_is_a_strangers(port: Port) -> None:
     port.steering.expect([INDEX])
     named = {first for first in range(0x40) if port.is_for_links(naming(first, INDEX))}
     assert named == set(RECEIVER_AT)
-    assert not {HANDSHAKE_1, HANDSHAKE_3} & named
+
+
+def test_handshakes_have_a_socket_of_their_own(port: Port) -> None:
+    port.steering.expect([INDEX])
+    begun = {first for first in range(0x40) if port.place_of(naming(first, INDEX)) == HANDSHAKES}
+    assert begun == {HANDSHAKE_1, HANDSHAKE_3, HANDSHAKE_PART}
+    assert port.place_of(naming(HANDSHAKE_2, INDEX ^ 1)) == STRANGERS
+    assert port.place_of(naming(FRAME, INDEX ^ 1)) == STRANGERS
+
+
+@pytest.mark.parametrize("count", [0, 1, 100])
+def test_packets_that_begin_connections_of_quic_are_among_handshakes(port: Port, count: int) -> None:
+    port.steering.expect_quic([number.to_bytes(4, "big") for number in range(count)])
+    assert port.place_of(long(IDENTIFIER)) == HANDSHAKES
+    assert port.place_of(short(IDENTIFIER)) == STRANGERS
 
 
 @pytest.mark.parametrize("packet", [short, long], ids=["short header", "long header"])
@@ -106,9 +136,9 @@ def test_too_many_for_the_kernel_are_told_by_kind(port: Port) -> None:
     port.steering.expect(range(1, 10_000))
     assert port.is_for_links(naming(FRAME, INDEX))
     assert port.is_for_links(naming(COOKIE, INDEX))
-    assert not port.is_for_links(naming(HANDSHAKE_1, INDEX))
+    assert port.place_of(naming(HANDSHAKE_1, INDEX)) == HANDSHAKES
     assert port.is_for_links(short(IDENTIFIER))
-    assert not port.is_for_links(long(IDENTIFIER))
+    assert port.place_of(long(IDENTIFIER)) == HANDSHAKES
 
 
 def test_what_is_expected_no_longer_is_a_strangers(port: Port) -> None:
