@@ -18,7 +18,7 @@ from time import process_time
 
 from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.control import Digest, Item, Update, encode_item
+from mycelium.wire.control import Digest, Item, ItemEncoder, Update
 from mycelium.wire.distance import distance
 
 EPOCH = 1
@@ -62,8 +62,9 @@ class Table:
         """Makes a call and sends what it has for neighbours, as a node does."""
         started = process_time()
         do()
+        encode = ItemEncoder()
         for _, items in self.engine.outbox:
-            self.told_bytes += sum(len(encode_item(item)) for item in items)
+            self.told_bytes += sum(len(encode(item)) for item in items)
         self.engine.outbox.clear()
         self.calls.append(process_time() - started)
 

@@ -9,7 +9,7 @@ from mycelium.link.budgets import Intake
 from mycelium.link.control_channel import ControlChannel
 from mycelium.link.frames import FRAME_HEADER_BYTES, SEALED_OVERHEAD, Frames
 from mycelium.link.keypair import LinkKeypair
-from mycelium.wire.control import Item, decode_items, encode_item
+from mycelium.wire.control import Encode, Item, decode_items, encode_item
 from mycelium.wire.frame import CONTROL, CONTROL_HEADER
 
 
@@ -37,12 +37,12 @@ class ControlStream:
         """Bytes of messages that the neighbour has not acknowledged."""
         return self._channel.queued_bytes
 
-    def send(self, items: Sequence[Item], *, now: float) -> bool:
+    def send(self, items: Sequence[Item], *, encode: Encode = encode_item, now: float) -> bool:
         """Queues messages and sends what the channel's window allows.
 
         Returns False, and drops all that was queued, for a neighbour that is too slow: it must be told everything again.
         """
-        is_taken = all(self._channel.send(encode_item(item)) for item in items)
+        is_taken = all(self._channel.send(encode(item)) for item in items)
         if not is_taken:
             self.restart()
         self.flush(now=now)

@@ -43,7 +43,7 @@ from mycelium.link.path.paths import Paths
 from mycelium.link.probes import Probes
 from mycelium.link.repair.repair import Repair
 from mycelium.outbox import Outbox
-from mycelium.wire.control import Item
+from mycelium.wire.control import Encode, Item, encode_item
 from mycelium.wire.frame import CLOSE, CONTROL, PROBE, RATE, REPAIR, read_probe, read_rate
 
 MOST_EXPENDABLE: Final = 64  # frames whose loss is excused in advance: some that seem lost arrive late
@@ -189,9 +189,9 @@ class Link:
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
-    def send_items(self, items: Sequence[Item], *, now: float) -> None:
+    def send_items(self, items: Sequence[Item], *, encode: Encode = encode_item, now: float) -> None:
         """Sends control messages."""
-        if not self._control.send(items, now=now) and self.cost is not None:
+        if not self._control.send(items, encode=encode, now=now) and self.cost is not None:
             self._events.append(NeighbourReset(self.name, self.cost))
         self.frames.arm(self._control.next_deadline())
 

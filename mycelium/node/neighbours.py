@@ -45,7 +45,7 @@ from mycelium.peering.redials import Redials
 from mycelium.policy import Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.timing import Deadlines
-from mycelium.wire.control import Item, Observed, Update
+from mycelium.wire.control import Item, ItemEncoder, Observed, Update
 from mycelium.wire.frame import CLOSE_LEAVING
 from mycelium.wire.lease import LeaseAnswer, LeaseRequest
 
@@ -248,10 +248,11 @@ class Neighbours:
         """Sends the messages that routing has for neighbours, and tells of those that ask too much of it."""
         for node, cause in self._routing.excesses.take():
             self._journal.note(EventKind.NEIGHBOUR_EXCESSIVE, node=node, cause=cause, now=now)
+        encode = ItemEncoder()
         for neighbour, items in self._routing.outbox:
             link = self.links.get(neighbour)
             if link is not None and link.state is not LinkState.DOWN:
-                link.send_items(items, now=now)
+                link.send_items(items, encode=encode, now=now)
         self._routing.outbox.clear()
 
     def remove(self, link: Link, reason: str, *, now: float) -> None:

@@ -186,9 +186,7 @@ class Adjacencies:
         self._arm(now=now)
 
     def _remove(self, peer: Neighbour, *, now: float) -> None:
-        self._table.suspected &= ~peer.bit
         self._selection.remove(peer, now=now)
-        self._table.remove_neighbour(peer)
 
     def _counted(self, neighbour: bytes, cost: int) -> int:
         """Returns what the cost of a link counts for."""

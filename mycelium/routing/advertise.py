@@ -9,7 +9,7 @@ from collections.abc import Callable
 from math import inf
 from random import Random
 
-from mycelium.limits import DUMP_ROWS_AT_ONCE
+from mycelium.limits import DUMP_ROWS_AT_ONCE, TOLD_AT_ONCE
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import DIRTY, LAZY, OURSELVES, SETTLED, Destination
 from mycelium.routing.holdings import Holdings
@@ -109,6 +109,12 @@ class Advertiser:
         """Makes everything queued leave with the next urgent batch."""
         self.flush_at = min(self.flush_at, now + self._parameters.urgent_batch_s)
 
+    def withdraw(self, row: Destination, *, now: float) -> None:
+        """Retracts a row that is about to be removed."""
+        if row.holders:
+            self._retract(row, row.holders, now=now)
+            self.hurry(now=now)
+
     def dump(self, neighbour: Neighbour, *, now: float) -> None:
         """Queues the whole table for one neighbour."""
         neighbour.dump_due = True
@@ -138,7 +144,10 @@ class Advertiser:
     def flush(self, *, now: float) -> None:
         """Makes one batch for each neighbour with anything queued: retractions, then requests, then updates."""
         self.flush_at = inf
-        dirty, self._dirty = self._dirty, []
+        rows = max(TOLD_AT_ONCE // max(len(self._table.by_address), 1), 1)
+        dirty, self._dirty = self._dirty[:rows], self._dirty[rows:]
+        if self._dirty:
+            self.hurry(now=now)
         self._broadcast(dirty, now=now)
         for neighbour in self._table.by_address.values():
             if neighbour.dump_due or neighbour.untold:
@@ -147,7 +156,7 @@ class Advertiser:
                 self._answer(neighbour)
             if neighbour.newer:
                 self._show_newer(neighbour)
-            if neighbour.digest_due and not neighbour.untold:
+            if neighbour.digest_due and not (neighbour.untold or self._dirty):
                 self._append_digest(neighbour)
             if neighbour.retractions or neighbour.requests or neighbour.updates:
                 self._post(neighbour)
@@ -200,7 +209,8 @@ class Advertiser:
     def _advertise(self, row: Destination) -> int:
         """Updates and returns the distance that the row advertises."""
         selected = row.selected
-        packed = row.floor if selected == OURSELVES else row.routes[selected] + self._table.costs[selected]
+        # A route whose link has just become worse is advertised as it was until that is found out about the row.
+        packed = row.floor if selected == OURSELVES else (row.routes[selected] | METRIC_MASK) - METRIC_MASK + row.metric
         packed += self.surcharge
         if packed != row.advertised:
             if packed ^ row.advertised > METRIC_MASK:

@@ -106,6 +106,7 @@ class RoutingEngine:
             table=self._table,
             sources=self._sources,
             selection=self._selection,
+            advertiser=self._advertiser,
             forwarding=self.forwarding,
             parameters=self._parameters,
             counters=self.counters,
@@ -118,11 +119,7 @@ class RoutingEngine:
             origin=self._origin,
             selection=self._selection,
             shares=Shares(
-                table=self._table,
-                expiry=self._expiry,
-                excesses=self.excesses,
-                counters=self.counters,
-                keeps=keeps,
+                table=self._table, expiry=self._expiry, excesses=self.excesses, counters=self.counters, keeps=keeps
             ),
             requests=self._requests,
             advertiser=self._advertiser,
@@ -260,6 +257,7 @@ class RoutingEngine:
             self._advertiser.flush_at,
             self._advertiser.lazy_at,
             self._adjacencies.due_at,
+            self._selection.sweeps.due_at,
             self._requests.next_deadline(),
             self._origin.deadline,
             self._expiry.next_deadline(),
@@ -268,6 +266,7 @@ class RoutingEngine:
     def handle_timeout(self, *, now: float) -> None:
         """Does what is due; an early call does nothing."""
         self._advance_sequence(now=now)
+        self._selection.sweeps.handle_timeout(now=now)
         self._adjacencies.handle_timeout(now=now)
         self._requests.handle_timeout(now=now)
         self._expiry.handle_timeout(now=now)

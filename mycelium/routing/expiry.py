@@ -6,6 +6,7 @@ any more. Unfeasible routes then become usable; a row without routes is removed.
 
 from math import inf
 
+from mycelium.routing.advertise import Advertiser
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import Destination
 from mycelium.routing.forwarding import ForwardingTable
@@ -19,7 +20,16 @@ from mycelium.wire.distance import INFINITY, NO_SOURCE
 class Expiry:
     """Removes what has timed out."""
 
-    __slots__ = ("_counters", "_forwarding", "_parameters", "_selection", "_sources", "_sweep_at", "_table")
+    __slots__ = (
+        "_advertiser",
+        "_counters",
+        "_forwarding",
+        "_parameters",
+        "_selection",
+        "_sources",
+        "_sweep_at",
+        "_table",
+    )
 
     def __init__(
         self,
@@ -27,6 +37,7 @@ class Expiry:
         table: RouteTable,
         sources: ForgottenSources,
         selection: Selection,
+        advertiser: Advertiser,
         forwarding: ForwardingTable,
         parameters: RoutingParameters,
         counters: RoutingCounters,
@@ -35,6 +46,7 @@ class Expiry:
         self._table = table
         self._sources = sources
         self._selection = selection
+        self._advertiser = advertiser
         self._forwarding = forwarding
         self._parameters = parameters
         self._counters = counters
@@ -96,7 +108,7 @@ class Expiry:
         self._remove(row, now=now)
 
     def _remove(self, row: Destination, *, now: float) -> None:
-        # If neighbours still hold our route, the row is queued and a last batch retracts it.
+        self._advertiser.withdraw(row, now=now)
         del self._table.rows[row.node]
         self._forwarding.release(row.node)
         self._sources.remember(row.node, row.announcement, row.advanced, now=now)

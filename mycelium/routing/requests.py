@@ -198,7 +198,7 @@ class Requests:
 
     def _next_for(self, row: Destination, asker: Neighbour) -> Neighbour | None:
         """Chooses where to forward a request: the selected next hop, else the best feasible, else the best unfeasible route."""
-        if row.selected >= 0 and row.selected != asker.slot:
+        if row.selected >= 0 and row.selected != asker.slot and self._table.costs[row.selected] < INFINITY:
             return self._table.neighbour_at(row.selected)
         best: tuple[bool, int, int] | None = None
         for slot, (route, cost) in enumerate(zip(row.routes, self._table.costs, strict=True)):

@@ -5,6 +5,7 @@ the neighbour advertises, without the cost of its link. Only a route that is abo
 """
 
 from collections import deque
+from functools import partial
 
 from mycelium.limits import ROUTE_CHANGES
 from mycelium.routing.advertise import Advertiser
@@ -14,6 +15,7 @@ from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.holdings import Holdings
 from mycelium.routing.neighbour import Neighbour, node_of
 from mycelium.routing.requests import Requests
+from mycelium.routing.sweeps import Sweeps
 from mycelium.routing.table import RouteTable
 from mycelium.wire.distance import INFINITY, RETRACTED, UNKNOWN, metric_of
 
@@ -24,7 +26,7 @@ RouteChange = tuple[float, bytes, bytes | None, bytes | None, str]
 class Selection:
     """Selects routes, and updates the forwarding table and the queues of neighbours."""
 
-    __slots__ = ("_advertiser", "_forwarding", "_holdings", "_requests", "_table", "changes", "choices")
+    __slots__ = ("_advertiser", "_forwarding", "_holdings", "_requests", "_table", "changes", "choices", "sweeps")
 
     def __init__(
         self,
@@ -39,6 +41,7 @@ class Selection:
         self._holdings = holdings
         self._advertiser = advertiser
         self._requests = requests
+        self.sweeps = Sweeps(table)
         self.changes: deque[RouteChange] = deque(maxlen=ROUTE_CHANGES)
         self.choices = 0  # changes of a next hop or a metric
 
@@ -111,15 +114,20 @@ class Selection:
         before = self._table.costs[neighbour.slot]
         self._table.costs[neighbour.slot] = cost
         if cost > before:
-            self._link_worsened(neighbour.slot, cause, now=now)
+            self.sweeps.start(neighbour.slot, partial(self._link_worsened, neighbour.slot, cause), now=now)
         elif cost < before:
-            self._link_improved(neighbour.slot, cost, cause, now=now)
+            self.sweeps.start(neighbour.slot, partial(self._link_improved, neighbour.slot, cost, cause), now=now)
 
     def remove(self, neighbour: Neighbour, *, now: float) -> None:
-        """Forgets all that a lost neighbour advertised and holds."""
-        slot, others = neighbour.slot, ~neighbour.bit
+        """Forgets all that a lost neighbour advertised and holds, then frees its slot."""
         self._requests.forget_neighbour(neighbour)
-        for row in self._table.rows.values():
+        self._table.part_with(neighbour)
+        free = partial(self._table.free, neighbour)
+        self.sweeps.start(neighbour.slot, partial(self._forget, neighbour), then=free, now=now)
+
+    def _forget(self, neighbour: Neighbour, rows: list[Destination], *, now: float) -> None:
+        slot, others = neighbour.slot, ~neighbour.bit
+        for row in rows:
             row.routes[slot] = UNKNOWN
             row.announced &= others
             if row.holders & neighbour.bit:
@@ -132,13 +140,13 @@ class Selection:
                 # No request was sent while the neighbour was only suspected, because it might have come back.
                 self._requests.ask(row, now=now)
 
-    def _link_worsened(self, slot: int, cause: str, *, now: float) -> None:
-        for row in self._table.rows.values():
+    def _link_worsened(self, slot: int, cause: str, rows: list[Destination], *, now: float) -> None:
+        for row in rows:
             if row.selected == slot:
                 self.reselect(row, cause, now=now)
 
-    def _link_improved(self, slot: int, cost: int, cause: str, *, now: float) -> None:
-        for row in self._table.rows.values():
+    def _link_improved(self, slot: int, cost: int, cause: str, rows: list[Destination], *, now: float) -> None:
+        for row in rows:
             route = row.routes[slot]
             if route >= RETRACTED or metric_of(route) + cost >= row.metric:
                 continue

@@ -57,13 +57,16 @@ class RouteTable:
         neighbour.address = self.addresses[neighbour.slot] = address
         self.by_address[address] = neighbour
 
-    def remove_neighbour(self, neighbour: Neighbour) -> None:
-        """Frees the slot of a neighbour whose routes the caller has cleared."""
-        self.slots[neighbour.slot] = None
+    def part_with(self, neighbour: Neighbour) -> None:
+        """Ends the use of a lost neighbour; its slot stays taken until its routes are cleared."""
         self.costs[neighbour.slot] = INFINITY
         self.up &= ~neighbour.bit
         self.suspected &= ~neighbour.bit
         del self.by_address[neighbour.address]
+
+    def free(self, neighbour: Neighbour) -> None:
+        """Frees the slot of a lost neighbour whose routes are cleared."""
+        self.slots[neighbour.slot] = None
 
     def add_row(self, node: bytes, announcement: Announcement, advanced: float) -> Destination | None:
         """Adds the row of a node whose announcement is verified; returns None if the table is full."""

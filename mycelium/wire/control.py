@@ -22,7 +22,7 @@ After the fields of an update comes an announcement or nothing; an update with a
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -112,6 +112,9 @@ class PeersKnown(Struct, frozen=True):
 Item = Update | SeqnoRequest | RouteRequest | Digest | Observed | LeaseRequest | LeaseAnswer | PeersWanted | PeersKnown
 
 
+Encode = Callable[[Item], bytes]
+
+
 def encode_item(item: Item) -> bytes:
     """Returns one control message."""
     match item:
@@ -137,6 +140,23 @@ def encode_item(item: Item) -> bytes:
         case PeersKnown():
             kind, body = 9, encode_known_peers(item.peers)
     return _HEAD.pack(kind, len(body)) + body
+
+
+class ItemEncoder:
+    """Encodes items, each once however many neighbours it goes to."""
+
+    __slots__ = ("_messages",)
+
+    def __init__(self) -> None:
+        self._messages: dict[
+            int, tuple[Item, bytes]
+        ] = {}  # by identity; the item is kept, so that no other one gets it
+
+    def __call__(self, item: Item) -> bytes:
+        known = self._messages.get(id(item))
+        if known is None:
+            known = self._messages[id(item)] = item, encode_item(item)
+        return known[1]
 
 
 def decode_items(data: bytes) -> list[Item]:

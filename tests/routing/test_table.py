@@ -25,7 +25,8 @@ def test_a_table_starts_with_the_row_of_its_own_node(table: RouteTable) -> None:
 def test_a_new_neighbour_gets_the_lowest_free_slot_and_every_row_a_place_for_its_route(table: RouteTable) -> None:
     table.add_row(address(9), announcement(9, 5), 0.0)
     first, second, _ = (join(table, name) for name in (1, 2, 3))
-    table.remove_neighbour(second)
+    table.part_with(second)
+    table.free(second)
     again = join(table, 4)
     assert (first.slot, again.slot, again.bit) == (0, 1, 0b10)
     assert table.addresses == [address(1), address(4), address(3)]
@@ -37,8 +38,10 @@ def test_a_removed_neighbour_leaves_no_trace_in_what_names_slots(table: RouteTab
     neighbour = join(table, 1)
     table.costs[0] = 10
     table.suspected = neighbour.bit
-    table.remove_neighbour(neighbour)
-    assert (table.by_address, table.slots, table.costs) == ({}, [None], [INFINITY])
+    table.part_with(neighbour)
+    assert (table.by_address, table.slots, table.costs) == ({}, [neighbour], [INFINITY])
+    table.free(neighbour)
+    assert table.slots == [None]
     assert (table.up, table.suspected) == (0, 0)
 
 
@@ -81,7 +84,8 @@ def test_neither_our_own_row_dies_nor_one_that_a_neighbour_holds_nor_one_in_use_
 
 def test_a_renamed_neighbour_keeps_its_slot(table: RouteTable) -> None:
     one, other = join(table, 1), join(table, 2)
-    table.remove_neighbour(one)
+    table.part_with(one)
+    table.free(one)
     table.rename_neighbour(other, address(1))
     assert table.by_address == {address(1): other}
     assert (other.address, table.addresses[other.slot]) == (address(1), address(1))

@@ -10,6 +10,7 @@ from mycelium.wire.announcement import SEQUENCE_LIMIT, Announcement, encode_anno
 from mycelium.wire.control import (
     Digest,
     Item,
+    ItemEncoder,
     Observed,
     PeersKnown,
     PeersWanted,
@@ -128,3 +129,10 @@ def test_an_update_with_an_announcement_of_another_version_is_skipped_alone() ->
     newer[3 + 26] = 2
     request = RouteRequest(bytes(16))
     assert decode_items(bytes(newer) + encode_item(request)) == [request]
+
+
+def test_an_encoder_encodes_an_item_once_and_equal_ones_alike() -> None:
+    encode, request = ItemEncoder(), RouteRequest(bytes(16))
+    assert encode(request) is encode(request)
+    assert encode(RouteRequest(bytes(16))) == encode(request) == encode_item(request)
+    assert encode(RouteRequest(b"N" * 16)) == encode_item(RouteRequest(b"N" * 16))
