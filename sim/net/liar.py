@@ -9,6 +9,8 @@ from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Item, Update
 from mycelium.wire.distance import INFINITY, distance
 
+from .signing import NETWORK_ID
+
 ATTRACTIVE_METRIC: Final = 1
 
 
@@ -21,14 +23,18 @@ def _forge(update: Update, liar: bytes) -> Update:
     """Announces a newer sequence number for every node under an invalid signature."""
     key = update.node + bytes(16)
     sequence = update.sequence + 1
-    announcement = Announcement(key, sequence, b"simulate", signature=liar * 4)
+    announcement = Announcement(key, sequence, _network_of(update), signature=liar * 4)
     return Update(update.node, distance(sequence, ATTRACTIVE_METRIC), announcement)
 
 
 def _impersonate(update: Update, liar: bytes) -> Update:
     """Announces every node with the liar's own key."""
-    announcement = Announcement(liar + bytes(16), update.sequence, b"simulate", signature=liar * 4)
+    announcement = Announcement(liar + bytes(16), update.sequence, _network_of(update), signature=liar * 4)
     return Update(update.node, distance(update.sequence, ATTRACTIVE_METRIC), announcement)
+
+
+def _network_of(update: Update) -> bytes:
+    return NETWORK_ID if update.announcement is None else update.announcement.network_id
 
 
 LIES: Final[dict[str, Callable[[Update, bytes], Update]]] = {

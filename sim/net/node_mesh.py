@@ -25,6 +25,7 @@ from mycelium.wire.announcement import Announcement
 
 from .driver import Packet, VirtualDriver
 from .link import SimLink, Wire
+from .lying_node import SWING_S, LyingEngine, corrupt
 from .mesh import Mesh
 from .nat import Nat, NatModel
 from .network import BOTH_SUITES, VirtualHost, VirtualNetwork, url_of
@@ -104,8 +105,20 @@ class NodeMesh(Mesh):
         host.offers_leases = self.has_shortcuts and host.nat is None
         settings = NodeSettings(suites=BOTH_SUITES, shortcuts=self.has_shortcuts)
         host.start(epoch=epoch, rng=Random(f"{self.seed}/node/{node}/{epoch}"), settings=settings)
+        if node in self.liars:
+            self._corrupt(host, self.liars[node])
         self.tables[host.address] = host.node.routing.forwarding.next_hop
         self._tell_links_changed()
+
+    def _corrupt(self, host: MeshHost, how: str) -> None:
+        corrupt(host.node, how)
+        if how == "swing":
+            self.heap.after(SWING_S, self._swing, host.running)
+
+    def _swing(self, driver: VirtualDriver) -> None:
+        if isinstance(driver.node.routing, LyingEngine):
+            driver.act(driver.node.routing.swing)
+            self.heap.after(SWING_S, self._swing, driver)
 
     def stop(self, node: int, *, says_goodbye: bool = False) -> None:
         host = self._host(node)

@@ -16,6 +16,7 @@ from .choice import links_by_name, nodes_by_name, pairs, pairs_across
 from .hardships import cut_lane, nat, rebind, roam, saturate, starve, trace, uplinks
 from .nat_pairs import follow_pairs, join_pairs, roam_pairs, shortcuts
 from .stage import Stage
+from .talks import liars, talk
 
 ActionFunction = Callable[..., Iterator[None]]
 
@@ -287,7 +288,7 @@ ACTIONS: Final[dict[str, ActionFunction]] = {
     for action in (
         start, settle, wait, idle, choose, watch, measure, cut, mend, flap, cost, jitter, lose, partition, merge,
         restart, kill, churn, join, move, lie, nat, rebind, roam, uplinks, cut_lane, starve, saturate, trace,
-        shortcuts, join_pairs, follow_pairs, roam_pairs,
+        shortcuts, join_pairs, follow_pairs, roam_pairs, liars, talk,
     )
 }  # fmt: skip
 

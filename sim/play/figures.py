@@ -9,6 +9,7 @@ hop_limit                       trains dropped because of their hop limit; whole
 ways_relayed                    pairs of nodes behind NATs that have no link in the end
 way_max_s                       how long the slowest of the others took until they had one
 packets_lost                    packets of pairs behind NATs that were lost
+pairs_silent                    honest pairs of which one does not hear the other at the last look
 route_changes                   next hops selected since the step `measure`
 route_changes_per_minute        the most of those within a minute, for one node and destination
 """
@@ -34,6 +35,7 @@ NAMES: Final = (
     "ways_relayed",
     "way_max_s",
     "packets_lost",
+    "pairs_silent",
     "route_changes",
     "route_changes_per_minute",
 )
@@ -55,6 +57,7 @@ class Figures:
         self._restless: tuple[int, int] | None = None  # node and destination with the most changes in a minute
         self.ways_s: list[float | None] = []  # of pairs behind NATs: time until they had a link; None: they have none
         self.packets_lost = 0  # by those pairs
+        self.pairs_silent: int | None = None  # None: nobody has looked
         self.false_dead: list[tuple[float, int, int]] = []  # when, node, neighbour
 
     def start_over(self, pings: PingTraffic | None) -> None:
@@ -105,6 +108,8 @@ class Figures:
             found_s = [way_s for way_s in self.ways_s if way_s is not None]
             found |= {"ways_relayed": len(self.ways_s) - len(found_s), "packets_lost": self.packets_lost}
             found |= {"way_max_s": max(found_s)} if found_s else {}
+        if self.pairs_silent is not None:
+            found["pairs_silent"] = self.pairs_silent
         if self._is_measuring:
             found |= {"route_changes": self._changes, "route_changes_per_minute": self._most_a_minute}
         return {name: round(value, _PLACES) for name, value in found.items()}

@@ -71,6 +71,10 @@ class PingTraffic:
         """Returns how long the newest packet of a flow was on its way, in seconds."""
         return self._took_s[number]
 
+    def heard_at(self, number: int) -> float:
+        """Returns when the newest packet of a flow that has arrived was sent."""
+        return self._arrived_at[number]
+
     def gaps_s(self) -> list[float]:
         """Returns the longest time without a packet that arrived, of each flow, in seconds."""
         latest = self._mesh.now - ON_THE_WAY_S

@@ -65,6 +65,14 @@ class WayRecord(msgspec.Struct, frozen=True):
     lost: int = 0
 
 
+class TalkRecord(msgspec.Struct, frozen=True):
+    """How many honest pairs hear each other at one time, although other nodes lie."""
+
+    t: float = 0.0
+    pairs: int = 0
+    talking: int = 0
+
+
 class NodeRecord(msgspec.Struct, frozen=True):
     """What one node did during the run."""
 

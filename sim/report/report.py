@@ -22,6 +22,7 @@ from .records import (
     SampleRecord,
     StretchRecord,
     SummaryRecord,
+    TalkRecord,
     ViolationRecord,
     WayRecord,
 )
@@ -42,6 +43,7 @@ class Report:
         "run",
         "samples",
         "stretch",
+        "talks",
         "unread",
         "violations",
         "ways",
@@ -53,6 +55,7 @@ class Report:
         self.samples: list[SampleRecord] = []
         self.outages: list[OutageRecord] = []
         self.ways: list[WayRecord] = []
+        self.talks: list[TalkRecord] = []
         self.nodes: list[NodeRecord] = []
         self.stretch: list[float] = []
         self.map: MapRecord | None = None
@@ -170,6 +173,7 @@ _TAKE: Final[dict[str, Callable[[Report, Mapping[str, object]], None]]] = {
     "sample": lambda report, record: report.samples.append(_read(record, SampleRecord)),
     "outage": lambda report, record: report.outages.append(_read(record, OutageRecord)),
     "way": lambda report, record: report.ways.append(_read(record, WayRecord)),
+    "talk": lambda report, record: report.talks.append(_read(record, TalkRecord)),
     "node": lambda report, record: report.nodes.append(_read(record, NodeRecord)),
     "stretch": lambda report, record: report.stretch.extend(_read(record, StretchRecord).values),
     "map": lambda report, record: setattr(report, "map", _read(record, MapRecord)),

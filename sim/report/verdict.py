@@ -16,6 +16,8 @@ def verdict(report: Report) -> str:
         moment = seconds(report.samples[-1].t) if report.samples else None
         return f"The run was interrupted{f' after {moment}' if moment else ''}: this is what there was until then."
     found = f"{ways_in_short(report.ways)}. " if report.ways else ""
+    if report.talks:
+        found += f"{_talking(report)}. "
     return f"{found}{_healing(report)}; all invariants held and all promises were kept."
 
 
@@ -25,6 +27,13 @@ def _failed(report: Report) -> str:
     more = f" (and {len(report.violations) - 1:,} more)" if len(report.violations) > 1 else ""
     details = describe(first.details)
     return f"The run failed: {first.what}{moment}{f', {details}' if details else ''}{more}."
+
+
+def _talking(report: Report) -> str:
+    last = report.talks[-1]
+    best = next(one for one in report.talks if one.talking >= last.talking)
+    after = f", {seconds(best.t - report.talks[0].t)} after the first look" if best is not report.talks[0] else ""
+    return f"Of {last.pairs:,} honest pairs {last.talking:,} hear each other{after}"
 
 
 def _healing(report: Report) -> str:

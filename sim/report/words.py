@@ -18,6 +18,7 @@ FIGURES: Final = {  # of `sim.play.figures`
     "ways_relayed": "pairs behind NATs without a link at the end",
     "way_max_s": "longest search of a pair behind NATs for a link",
     "packets_lost": "packets lost by pairs behind NATs",
+    "pairs_silent": "honest pairs that do not hear each other at the end",
     "route_changes": "next hops selected",
     "route_changes_per_minute": "most next hops of one node to one destination in a minute",
 }

@@ -72,13 +72,14 @@ def test_whole_nodes_measure_everything_and_a_figure_without_a_value_is_a_broken
     stage.measure()
     exhaust(stage.pass_time(2.0))
     assert stage.broken_promises({"gap_max_s": 2.0, "ping_loss": 0.5, "false_dead": 0}) == []
-    of_pairs = {"ways_relayed", "way_max_s", "packets_lost"}
+    of_pairs = {"ways_relayed", "way_max_s", "packets_lost", "pairs_silent"}
     assert set(stage.figures.values(stage.pings)) == set(NAMES) - of_pairs
     stage.figures.ways_s += [0.5, None, 0.75]
     stage.figures.packets_lost = 3
+    stage.figures.pairs_silent = 2
     found = stage.figures.values(stage.pings)
     assert set(found) == set(NAMES)
-    assert [found[name] for name in sorted(of_pairs)] == [3, 0.75, 1]
+    assert [found[name] for name in sorted(of_pairs)] == [3, 2, 0.75, 1]
     stage.measure()
     assert not of_pairs & set(stage.figures.values(stage.pings))
 

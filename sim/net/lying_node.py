@@ -1,0 +1,113 @@
+"""Whole nodes that lie: what they tell of routes, and what they do with the trains that they should forward.
+
+A lying node is an ordinary one that changes its class after its start. It keeps its links, and talks for itself as all do.
+"""
+
+from typing import Final
+
+from msgspec import structs
+
+from mycelium.dataplane.receiving import Receiving
+from mycelium.link.link import Link
+from mycelium.node.node import Node
+from mycelium.routing.digest import digest_of, share_of
+from mycelium.routing.engine import RoutingEngine
+from mycelium.wire.control import Digest, Item, Update
+from mycelium.wire.distance import INFINITY, distance
+from mycelium.wire.train import DEFLECTED
+
+from .liar import falsify
+
+SWING_S: Final = 3.0  # between a lie and its retraction
+
+# What becomes of the routes that a node tells of, by how it lies; None: it tells the truth of routes.
+_LIES: Final = {
+    "drop": None,
+    "attract": "attract",
+    "swing": "attract",
+    "forge": "forge",
+    "impersonate": "impersonate",
+    "bounce": "attract",
+}
+WAYS_TO_LIE: Final = tuple(_LIES)
+
+
+def corrupt(node: Node, how: str) -> None:
+    """Makes a liar of a node that has just been started."""
+    node.receiving.__class__ = _Bouncing if how == "bounce" else _Dropping
+    engine = node.routing
+    engine.__class__ = LyingEngine
+    assert isinstance(engine, LyingEngine)
+    engine.lie, engine.told, engine.retracts = _LIES[how], {}, False
+
+
+class _Dropping(Receiving):
+    """Drops all trains of other nodes, without an error."""
+
+    def _next_link(
+        self, header: object, frame: memoryview, position: int, end: int, neighbour: bytes, *, now: float
+    ) -> Link | None:
+        return None
+
+
+class _Bouncing(Receiving):
+    """Sends trains of other nodes back to the neighbour that they came from, as if they had never been deflected."""
+
+    def _next_link(
+        self, header: object, frame: memoryview, position: int, end: int, neighbour: bytes, *, now: float
+    ) -> Link | None:
+        frame[position] -= 1  # of the hop limit, without which trains would bounce for ever
+        frame[position + 1] &= ~DEFLECTED
+        return self._links.get(neighbour) if frame[position] else None
+
+
+class LyingEngine(RoutingEngine):
+    """Falsifies what it tells neighbours, digests included, so that nobody has a reason to ask again."""
+
+    lie: str | None
+    told: dict[bytes, dict[bytes, int]]  # by neighbour: node -> the distance that it was told
+    retracts: bool  # at present, what it has told
+
+    @property
+    def outbox(self) -> list[tuple[bytes, list[Item]]]:
+        """Items to be sent: those of the engine, falsified on first sight."""
+        batches = self._advertiser.outbox
+        batches[:] = [
+            (to, items if isinstance(items, _Falsified) else self._falsified(to, items)) for to, items in batches
+        ]
+        return batches
+
+    def neighbour_up(self, neighbour: bytes, cost: int, *, now: float) -> bool:
+        self.told.pop(neighbour, None)
+        return super().neighbour_up(neighbour, cost, now=now)
+
+    def swing(self, *, now: float) -> None:
+        """Retracts all that it has told, or tells it again."""
+        self.retracts = not self.retracts
+        for row in self._table.rows.values():
+            row.current = 0
+        for neighbour in self._table.by_address.values():
+            self._advertiser.dump(neighbour, now=now)
+
+    def _falsified(self, to: bytes, items: list[Item]) -> list[Item]:
+        told = self.told.setdefault(to, {})
+        lies = items if self.lie is None else falsify(self.lie, items, self.node)
+        return _Falsified(self._told(item, told) for item in lies)
+
+    def _told(self, item: Item, told: dict[bytes, int]) -> Item:
+        """Returns what a neighbour is told in place of an item, which is noted in `told`."""
+        if isinstance(item, Digest):
+            return digest_of(sum(share_of(node, packed) for node, packed in told.items()))
+        if not isinstance(item, Update):
+            return item
+        if self.retracts and item.node != self.node:
+            item = structs.replace(item, distance=distance(item.sequence, INFINITY))
+        if item.metric == INFINITY:
+            told.pop(item.node, None)
+        else:
+            told[item.node] = item.distance
+        return item
+
+
+class _Falsified(list[Item]):
+    """Items that have been falsified."""

@@ -1,0 +1,47 @@
+"""How many honest pairs talk while others lie: the scenario, its figure and its verdict."""
+
+from typing import Any
+
+import pytest
+
+from mycelium.errors import ConfigError
+from sim.play.actions import perform
+from sim.play.run import NODE, RunSpec, run
+from sim.play.stage import Stage
+from sim.report.report import Report, collect
+from sim.report.verdict import verdict
+from tests.sim.play.support import exhaust, make_stage, settled_stage
+
+
+def do(stage: Stage, what: str, **arguments: Any) -> None:
+    exhaust(perform(stage, what, arguments))
+
+
+def report_of(**parameters: Any) -> Report:
+    return collect(run(RunSpec("ring", 12, "liars", 1, NODE, {"pairs": 6, "s": 10.0, **parameters})))
+
+
+def test_without_liars_all_pairs_hear_each_other() -> None:
+    report = report_of(share=0.0)
+    assert report.violations == []
+    assert [(talk.pairs, talk.talking) for talk in report.talks] == [(6, 6)] * 2
+    assert "Of 6 honest pairs 6 hear each other." in verdict(report)
+
+
+def test_liars_are_as_many_as_wanted_and_no_pair_needs_them() -> None:
+    stage = settled_stage("ba:m=2", 20, NODE)
+    do(stage, "liars", share=0.1, how="drop")
+    assert len(stage.mesh.liars) == 2
+    do(stage, "talk", pairs=4, s=5.0)
+    (found,) = (record for record in stage.take_records() if record["type"] == "talk")
+    assert found["pairs"] == 4
+    assert stage.figures.values(stage.pings)["pairs_silent"] == 4 - found["talking"]
+
+
+def test_an_unknown_way_to_lie_and_a_mesh_of_liars_are_clear_errors() -> None:
+    with pytest.raises(ConfigError, match="the ways are drop"):
+        do(make_stage("ring", 4, NODE), "liars", how="white")
+    stage = settled_stage("ring", 4, NODE)
+    do(stage, "liars", share=1.0)
+    with pytest.raises(ConfigError, match="no two honest nodes"):
+        do(stage, "talk")
