@@ -264,10 +264,12 @@ API_WAIT_S: Final = 30.0  # longest wait for events before an empty list is retu
 OPEN_FILES_AT_START: Final = 128  # a node without links has 25; imports, look-ups and listeners take some more
 HOSTS_NAMES: Final = 4_096  # names written into a hosts file, which each look-up reads from its beginning
 LOG_KEYS: Final = 256  # topics of the log with a rate of their own, and as many subjects
-LOG_LINES_AT_ONCE: Final = 20  # lines of one topic at once: a start with many neighbours is told
+LOG_LINES_AT_ONCE: Final = 10  # lines of one topic at once, as all events of links are: a start with many is told
 LOG_LINES_PER_MINUTE: Final = 6  # lines of one topic after LOG_LINES_AT_ONCE; the rest is counted
-LOG_LINES_OF_SUBJECT_AT_ONCE: Final = 5  # lines of one topic about one neighbour, interface or device
-LOG_LINES_OF_SUBJECT_PER_MINUTE: Final = 1  # such lines after that: a link that flaps has five topics
+LOG_LINES_OF_SUBJECT_AT_ONCE: Final = (
+    5  # lines of one topic about one neighbour, interface or device: it leaves others some
+)
+LOG_LINES_OF_SUBJECT_PER_MINUTE: Final = 1  # such lines after that
 LOG_TRACEBACKS_AT_ONCE: Final = 2  # tracebacks of one origin in a row; each has some thirty lines
 LOG_TRACEBACKS_PER_MINUTE: Final = 0.2  # tracebacks of one origin after that
 

@@ -1,7 +1,7 @@
 """A bound on what the log can grow by: whatever a packet, a peer or a dying device triggers writes a few lines a minute.
 
 The rest is counted. All that one statement of the program logs is one topic, and what it is about, its first argument, a
-subject; a caller may name both: `log.info(..., extra={"topic": ..., "subject": ...})`.
+subject. A caller may name both, as where several share a topic: `log.info(..., extra={"topic": ..., "subject": ...})`.
 """
 
 import copy
@@ -104,7 +104,7 @@ class BoundedHandler(logging.StreamHandler[LogStream | TextIO]):
         return topic
 
     def _write(self, record: logging.LogRecord, more: int) -> None:
-        notes = [f"and {more:,} more of these"] if more else []
+        notes = [f"and {more:,} more like it"] if more else []
         unwritten = self._unwritten
         if unwritten:
             notes.append(f"{unwritten:,} lines could not be written")

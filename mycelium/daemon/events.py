@@ -47,9 +47,14 @@ class EventLog:
             level = _LEVELS[entry.kind.level]
             if _log.isEnabledFor(level):
                 info = _info(entry, 0.0, self._names)
-                about = {"topic": entry.kind.value, "subject": entry.node or entry.peer, "event": _fields(info)}
+                about = {"topic": _topic_of(entry), "subject": entry.node or entry.peer, "event": _fields(info)}
                 _log.log(level, "%s", describe(info), extra=about)
         self._written = self._journal.newest
+
+
+def _topic_of(entry: Entry) -> tuple[str, str]:
+    """Returns what the log bounds together: all that happens to links, for example, as crowds of them come, flap and go."""
+    return entry.kind.value.partition("-")[0], entry.kind.level
 
 
 def _fields(info: EventInfo) -> dict[str, object]:

@@ -50,7 +50,7 @@ def test_one_subject_writes_a_few_lines_a_minute_and_the_rest_is_counted(log: Lo
     written = len(log.lines)
     assert written <= LOG_LINES_OF_SUBJECT_AT_ONCE + MINUTES * LOG_LINES_OF_SUBJECT_PER_MINUTE + 1
     log.handler.close()
-    told = [int(line.split("(and ")[1].split()[0].replace(",", "")) for line in log.lines if "more of these" in line]
+    told = [int(line.split("(and ")[1].split()[0].replace(",", "")) for line in log.lines if "more like it" in line]
     assert len(log.lines) + sum(told) == MINUTES * 600
 
 
@@ -59,7 +59,7 @@ def test_many_subjects_share_what_their_topic_may_write(log: Log) -> None:
         log.logger.info("link up: %s", f"stranger {number}")
         log.now += 0.1
     assert len(log.lines) <= LOG_LINES_AT_ONCE + MINUTES * LOG_LINES_PER_MINUTE + 1
-    assert "1 more of these" not in log.lines[0]
+    assert "1 more like it" not in log.lines[0]
 
 
 def test_one_subject_that_floods_holds_back_no_other(log: Log) -> None:
@@ -67,7 +67,7 @@ def test_one_subject_that_floods_holds_back_no_other(log: Log) -> None:
         log.logger.warning("the device %s failed", name)
     log.logger.warning("something else")
     held = 1_000 - LOG_LINES_OF_SUBJECT_AT_ONCE
-    assert log.lines[-2:] == [f"the device mesh1 failed (and {held} more of these)", "something else"]
+    assert log.lines[-2:] == [f"the device mesh1 failed (and {held} more like it)", "something else"]
 
 
 def test_a_flood_that_ends_is_told_with_its_newest_line(log: Log) -> None:
@@ -78,7 +78,7 @@ def test_a_flood_that_ends_is_told_with_its_newest_line(log: Log) -> None:
     log.now += QUIET_S
     for _ in range(2):
         log.handler.tell_held_back()
-    assert log.lines[LOG_LINES_OF_SUBJECT_AT_ONCE:] == ["attempt 2000 (and 1,994 more of these)"]
+    assert log.lines[LOG_LINES_OF_SUBJECT_AT_ONCE:] == ["attempt 2000 (and 1,994 more like it)"]
 
 
 def test_topic_and_subject_may_be_named(log: Log) -> None:
@@ -113,7 +113,7 @@ def test_the_table_of_topics_is_bounded_and_what_leaves_it_is_told(log: Log) -> 
         for _ in range(LOG_LINES_OF_SUBJECT_AT_ONCE + 2):
             log.logger.info("line", extra={"topic": number})
     assert len(log.handler._topics) == LOG_KEYS
-    assert log.lines.count("line (and 1 more of these)") == 2 * LOG_KEYS
+    assert log.lines.count("line (and 1 more like it)") == 2 * LOG_KEYS
 
 
 def failing(error: Exception) -> Callable[[str], int]:

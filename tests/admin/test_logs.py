@@ -150,10 +150,10 @@ def test_what_the_log_held_back_is_told_once_that_has_ended(stream: Stderr, monk
     for _ in range(100):
         logging.getLogger("mycelium.x").info("a line")
     logs.tell_held_back()
-    assert "more of these" not in stream.getvalue()
+    assert "more like it" not in stream.getvalue()
     monkeypatch.setattr(handler, "_clock", lambda: time.monotonic() + QUIET_S)
     logs.tell_held_back()
-    assert stream.getvalue().endswith(f"a line (and {100 - LOG_LINES_OF_SUBJECT_AT_ONCE - 1} more of these)\n")
+    assert stream.getvalue().endswith(f"a line (and {100 - LOG_LINES_OF_SUBJECT_AT_ONCE - 1} more like it)\n")
 
 
 def test_what_was_held_back_is_told_before_new_settings_apply(stream: Stderr) -> None:
@@ -161,4 +161,4 @@ def test_what_was_held_back_is_told_before_new_settings_apply(stream: Stderr) ->
     for _ in range(100):
         logging.getLogger("mycelium.x").info("a line")
     logs.configure(log_format="logfmt")
-    assert "more of these" in stream.getvalue()
+    assert "more like it" in stream.getvalue()
