@@ -155,6 +155,17 @@ HOP_LIMIT: Final = 64
 ECHOES_UNDER_WAY: Final = 256  # requests of this node without an answer: four traces over as many hops as there may be
 ECHOES_PER_SECOND: Final = 20  # requests of one node that are answered
 
+# -- speed tests for operators -----------------------------------------------------------------------------------------
+SPEED_TEST_LEAST_S: Final = 0.5  # of each direction; some round trips of a long way
+SPEED_TEST_S: Final = 30.0  # of each direction; enough for a way of which a second is not enough
+# sent in answer to tests of all other nodes together, besides never more than the tester has sent: 2 Mbit/s on average,
+# and at once what a test of half a minute takes at 1 Gbit/s
+SPEED_TEST_BYTES_PER_SECOND: Final = 250_000
+SPEED_TEST_BYTES_AT_ONCE: Final = 4 << 30
+# of those, what one node gets however much others have taken; more only of the half that is not kept for such
+SPEED_TEST_BYTES_OF_EACH_PER_SECOND: Final = 60_000
+SPEED_TEST_BYTES_OF_EACH_AT_ONCE: Final = 1 << 30
+
 # -- transports --------------------------------------------------------------------------------------------------------
 # requested of the kernel in each direction: 30 ms at 2 Gbit/s while Python is busy
 SOCKET_BUFFER_BYTES: Final = 8 << 20

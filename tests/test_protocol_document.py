@@ -26,6 +26,7 @@ from mycelium.wire import (
     known_peer,
     lease,
     signal,
+    speed,
     train,
     underlay_address,
 )
@@ -160,6 +161,7 @@ def test_no_layout_of_the_wire_is_missing() -> None:
             known_peer,
             lease,
             signal,
+            speed,
             train,
             underlay_address,
         )

@@ -53,6 +53,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     no_dscp: bool = False
     no_shortcuts: bool = False
     no_relay_leases: bool = False
+    no_speed_tests: bool = False
     no_port_mapping: bool = False
     auto_peers: int = 0  # links that are kept besides those of the peer list
     disable_peer_discovery: bool = False

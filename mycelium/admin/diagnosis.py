@@ -1,10 +1,14 @@
 """What an operator may ask of a running node to find out why something is as it is. Costs are in units of 10 us."""
 
-from typing import Protocol
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from mycelium.admin.control import EventInfo
+
+if TYPE_CHECKING:
+    from mycelium.admin.speed import SpeedInfo, SpeedWish
 
 
 class CandidateInfo(Struct, frozen=True, rename="camel", kw_only=True):
@@ -132,3 +136,5 @@ class NodeDiagnosis(Protocol):
     def sessions(self) -> list[SessionInfo]: ...
     async def ping(self, node: str, *, wait_s: float) -> PingInfo: ...
     async def trace(self, node: str) -> TraceInfo: ...
+    def speed_test(self, wish: "SpeedWish") -> "AsyncGenerator[SpeedInfo, None]":
+        """Tells how a test goes until it is over; closing ends it. Raises ConfigError for a wish that can't be had."""

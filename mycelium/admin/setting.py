@@ -116,6 +116,7 @@ SETTINGS: Final = (
         "Do not lease UDP ports to neighbours, whose datagrams the kernel would pass on.",
         "false",
     ),
+    Setting("no_speed_tests", Kind.FLAG, "Do not answer speed tests of other nodes.", "false"),
     Setting(
         "no_port_mapping",
         Kind.FLAG,

@@ -2,7 +2,9 @@
 
 import http.client
 import socket
-from typing import Final, TypeVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -22,6 +24,9 @@ from mycelium.admin.control import (
 from mycelium.admin.diagnosis import ExplanationInfo, LinkInfo, PingInfo, SessionInfo, TraceInfo
 from mycelium.errors import ApiError, NoDaemon
 from mycelium.limits import API_RESPONSE_BYTES
+
+if TYPE_CHECKING:
+    from mycelium.admin.speed import SpeedInfo, SpeedWish
 
 _PREFIX: Final = "/api/v1"
 _DONE: Final = (200, 204)
@@ -77,6 +82,15 @@ class ApiClient:
     def trace(self, node: str) -> TraceInfo:
         return self._get(f"/admin/trace/{quote(node, safe='')}", TraceInfo)
 
+    def speed_test(self, wish: "SpeedWish") -> "Iterator[SpeedInfo]":
+        """Yields how a test goes, the last time when it is over; it ends when the iterator is closed."""
+        from mycelium.admin.speed import SpeedInfo
+
+        with self._answer("POST", "/admin/speedtest", msgspec.json.encode(wish)) as response:
+            server = response.getheader("Server", "")
+            while line := response.readline(API_RESPONSE_BYTES):
+                yield self._decoded((line, server), SpeedInfo)
+
     def routes_queried(self) -> list[object]:
         return self._get("/admin/routes/queried", list[object])
 
@@ -113,24 +127,33 @@ class ApiClient:
 
         The Rust implementation does not name itself: only what it answers tells it from other programs.
         """
+        with self._answer(method, path, body) as response:
+            answer = response.read(API_RESPONSE_BYTES + 1)
+        if len(answer) > API_RESPONSE_BYTES:
+            raise ApiError(f"the answer from {self._address} is longer than {API_RESPONSE_BYTES} bytes")
+        return answer, response.getheader("Server", "")
+
+    @contextmanager
+    def _answer(self, method: str, path: str, body: bytes | None = None) -> Iterator[http.client.HTTPResponse]:
+        """Yields an answer whose body is to be read; raises ApiError also for what goes wrong then."""
         connection = self._connection()
         headers = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
         try:
             connection.request(method, _PREFIX + path, body, headers | ({} if body is None else _JSON))
             response = connection.getresponse()
-            answer = response.read(API_RESPONSE_BYTES + 1)
+            if response.status not in _DONE:
+                raise self._refused(response)
+            yield response
         except (OSError, http.client.HTTPException) as error:
             raise self._failure(error) from None
         finally:
             connection.close()
+
+    def _refused(self, response: http.client.HTTPResponse) -> ApiError:
         server = response.getheader("Server", "")
-        if response.status not in _DONE:
-            if not server.startswith(SERVER):
-                raise self._stranger(f"HTTP status {response.status} {response.reason}, server {server or 'unnamed'}")
-            raise ApiError(_refusal(response, answer))
-        if len(answer) > API_RESPONSE_BYTES:
-            raise ApiError(f"the answer from {self._address} is longer than {API_RESPONSE_BYTES} bytes")
-        return answer, server
+        if not server.startswith(SERVER):
+            return self._stranger(f"HTTP status {response.status} {response.reason}, server {server or 'unnamed'}")
+        return ApiError(_refusal(response, response.read(API_RESPONSE_BYTES)))
 
     def _connection(self) -> http.client.HTTPConnection:
         if self._address.is_unix:

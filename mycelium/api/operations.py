@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +25,7 @@ from mycelium.admin.control import (
 )
 from mycelium.admin.diagnosis import ExplanationInfo, LinkInfo, PingInfo, SessionInfo, TraceInfo
 from mycelium.admin.exposition import CONTENT_TYPE
+from mycelium.admin.speed import SpeedInfo, SpeedWish
 from mycelium.api.http import Response
 from mycelium.api.stream import STREAM_TYPE, Streams, StreamUpdate
 from mycelium.errors import HttpError, LocalError
@@ -33,6 +34,7 @@ from mycelium.limits import API_WAIT_S
 PREFIX: Final = "/api/v1"
 ADMIN: Final = f"{PREFIX}/admin"
 METRICS: Final = "/metrics"
+LINES_TYPE: Final = "application/jsonl"
 PING_WAIT_S: Final = 2.0  # for an answer, unless the call says otherwise
 
 
@@ -141,6 +143,16 @@ def _about_the_node(control: NodeControl) -> list[Operation]:
         _ask(f"{ADMIN}/trace/{{node}}", "The nodes on the way.", TraceInfo, lambda call: why.trace(call.text)),
         Operation(
             method="POST",
+            path=f"{ADMIN}/speedtest",
+            help="Measures what gets through to a node and back, and tells how it goes, an object on each line.",
+            answers=SpeedInfo,
+            body=SpeedWish,
+            do=lambda call: Response(200, b"", LINES_TYPE, parts=_lines(why.speed_test(call.body))),
+            refused=404,
+            content_type=LINES_TYPE,
+        ),
+        Operation(
+            method="POST",
             path=f"{ADMIN}/invitations",
             help="Makes an invitation to a private network.",
             answers=InvitationInfo,
@@ -192,6 +204,12 @@ def _get(path: str, help: str, answers: Any, do: Callable[[], object]) -> Operat
 def _ask(path: str, help: str, answers: Any, do: Callable[[ApiCall], object], *query: QueryNumber) -> Operation:
     """Returns a question about something that the node may not know."""
     return Operation(method="GET", path=path, help=help, answers=answers, do=do, query=query, refused=404)
+
+
+async def _lines(told: AsyncGenerator[Struct, None]) -> AsyncGenerator[bytes, None]:
+    async with contextlib.aclosing(told):
+        async for one in told:
+            yield msgspec.json.encode(one) + b"\n"
 
 
 def _public_key(control: NodeControl, text: str) -> PublicKeyInfo:

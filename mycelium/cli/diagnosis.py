@@ -71,7 +71,7 @@ def ping(context: click.Context, node: str, count: int, interval: float, wait: f
         began = time.monotonic()
         found.append(daemon.ping(node, wait_s=wait))
         if not as_json:
-            _echo_folded(_answer(found[-1]))
+            echo_folded(_answer(found[-1]))
         if number + 1 < count:
             time.sleep(max(began + interval - time.monotonic(), 0))
     times = sorted(one.rtt_ms for one in found if one.rtt_ms is not None)
@@ -85,7 +85,7 @@ def ping(context: click.Context, node: str, count: int, interval: float, wait: f
         print_json({"node": found[0].node, "sent": count, "received": len(times), **summary})
     elif count > 1:
         spread = f": {least:.2f} ms at least, {middle:.2f} median, {most:.2f} at most" if times else ""
-        _echo_folded(f"{len(times)} of {count} answered{spread}")
+        echo_folded(f"{len(times)} of {count} answered{spread}")
     return 0 if times else UNREACHABLE
 
 
@@ -107,7 +107,7 @@ def trace(context: click.Context, node: str, as_json: bool) -> int:
         if found.hops:
             print_table(_HOP_COLUMNS, found.hops)
         if not found.reached:
-            _echo_folded(f"{_named(found.node, found.name)} did not answer: {found.error or 'the way changes'}")
+            echo_folded(f"{named(found.node, found.name)} did not answer: {found.error or 'the way changes'}")
     return 0 if found.reached else UNREACHABLE
 
 
@@ -146,18 +146,17 @@ def sessions(context: click.Context, as_json: bool) -> None:
 
 def _answer(one: "PingInfo") -> str:
     if one.rtt_ms is None:
-        return f"{_named(one.node, one.name)}: {one.error}"
+        return f"{named(one.node, one.name)}: {one.error}"
     way = "direct" if one.direct else f"relayed via {one.next_hop_name or one.next_hop}"
-    return (
-        f"from {_named(one.node, one.name)}: {one.rtt_ms:.2f} ms, {one.hops} hop{'' if one.hops == 1 else 's'}, {way}"
-    )
+    return f"from {named(one.node, one.name)}: {one.rtt_ms:.2f} ms, {one.hops} hop{'' if one.hops == 1 else 's'}, {way}"
 
 
-def _named(node: str, name: str | None) -> str:
+def named(node: str, name: str | None) -> str:
+    """Returns a node's name with its address, or that alone."""
     return f"{name} ({node})" if name else node
 
 
-def _echo_folded(line: str) -> None:
+def echo_folded(line: str) -> None:
     """Prints a line, on a narrow terminal as several that cut no word."""
     room = terminal_width()
     if room is None or len(line) <= room:

@@ -26,6 +26,7 @@ from mycelium.cli.peers import peers
 from mycelium.cli.remote import events, routes, status
 from mycelium.cli.run import run
 from mycelium.cli.service import service
+from mycelium.cli.speedtest import speedtest
 from mycelium.cli.top import top
 from mycelium.errors import ConfigError, MyceliumError, NoDaemon
 
@@ -85,6 +86,7 @@ for _command in (
     explain,
     ping,
     trace,
+    speedtest,
     links,
     sessions,
     top,

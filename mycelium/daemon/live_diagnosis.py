@@ -1,6 +1,6 @@
 """Finds out for the operator why something is as it is at a running node."""
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from time import monotonic
 from typing import Final
 
@@ -14,11 +14,14 @@ from mycelium.admin.diagnosis import (
     SessionInfo,
     TraceInfo,
 )
+from mycelium.admin.speed import SpeedInfo, SpeedWish
 from mycelium.daemon.link_infos import link_infos, session_infos
 from mycelium.daemon.peers import Act
 from mycelium.daemon.probing import Probing
-from mycelium.errors import LocalError
+from mycelium.daemon.speed_testing import SpeedTesting
+from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import address_text
+from mycelium.limits import SPEED_TEST_LEAST_S, SPEED_TEST_S
 from mycelium.node.event_kind import EventKind
 from mycelium.node.lookup import find_node
 from mycelium.node.names import Names
@@ -37,6 +40,7 @@ class LiveDiagnosis:
         self._names = names
         self._events = events
         self._probing = Probing(node, act, self._name)
+        self._speed_testing = SpeedTesting(node, act, self._probing)
         self.echo_answered = self._probing.answered
 
     def explain(self, node: str) -> ExplanationInfo:
@@ -73,6 +77,12 @@ class LiveDiagnosis:
     async def trace(self, node: str) -> TraceInfo:
         """Returns the way to another node; raises LocalError for an unknown one and this one."""
         return await self._probing.trace(self._find(node))
+
+    def speed_test(self, wish: SpeedWish) -> AsyncGenerator[SpeedInfo, None]:
+        """Tells how a test goes until it is over; raises ConfigError for a wrong time, LocalError as `ping`."""
+        if not wish.is_valid():
+            raise ConfigError(f"a speed test takes {SPEED_TEST_LEAST_S:g} to {SPEED_TEST_S:g} s in each direction")
+        return self._speed_testing.run(self._find(wish.node), wish.seconds)
 
     def _candidate(self, candidate: RouteCandidate, *, now: float) -> CandidateInfo:
         link = self._node.links.get(candidate.neighbour)

@@ -32,6 +32,7 @@ def node_settings(settings: Settings) -> NodeSettings:
         name=settings.name.encode() if key_file is not None else b"",
         suites=quick_suites(_seal_s),
         shortcuts=not settings.no_shortcuts,
+        answers_speed_tests=not settings.no_speed_tests,
     )
 
 

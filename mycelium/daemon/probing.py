@@ -26,6 +26,13 @@ class _Outcome(NamedTuple):
     was_sent: bool  # else there was no session in time
 
 
+class Asked(NamedTuple):
+    """A request for an echo, and what will have its answer."""
+
+    token: bytes
+    answer: asyncio.Future[EchoAnswered]
+
+
 class Probing:
     """Echoes of one node. `act` calls the node and carries out what it wants done, `name_of` names nodes that have a name."""
 
@@ -85,20 +92,28 @@ class Probing:
     def _named(self, hop: HopInfo) -> HopInfo:
         return hop if hop.node is None else replace(hop, name=self._name_of(IPv6Address(hop.node).packed))
 
-    async def _echo(self, node: bytes, hop_limit: int, wait_s: float) -> _Outcome:
-        answered: asyncio.Future[EchoAnswered] = asyncio.get_running_loop().create_future()
-        echoes, tokens = self._node.echoes, list[bytes]()
+    def ask(self, node: bytes, *, hop_limit: int = HOP_LIMIT) -> Asked:
+        """Asks for an echo; to be forgotten by `forget`, with or without an answer."""
+        tokens = list[bytes]()
+        self._act(lambda now: tokens.append(self._node.echoes.ask(node, hop_limit=hop_limit, now=now)))
+        asked = Asked(tokens[0], asyncio.get_running_loop().create_future())
+        self._waiting[asked.token] = asked.answer
+        return asked
 
-        self._act(lambda now: tokens.append(echoes.ask(node, hop_limit=hop_limit, now=now)))
-        self._waiting[tokens[0]] = answered
+    def forget(self, asked: Asked) -> bool:
+        """Waits no more; returns whether a request without an answer had been sent, which takes a session."""
+        self._waiting.pop(asked.token, None)
+        return self._node.echoes.forget(asked.token)
+
+    async def _echo(self, node: bytes, hop_limit: int, wait_s: float) -> _Outcome:
+        asked = self.ask(node, hop_limit=hop_limit)
         try:
             async with asyncio.timeout(wait_s):
-                return _Outcome(await answered, was_sent=True)
+                return _Outcome(await asked.answer, was_sent=True)
         except TimeoutError:
-            return _Outcome(None, was_sent=echoes.forget(tokens[0]))
+            return _Outcome(None, was_sent=self.forget(asked))
         finally:
-            self._waiting.pop(tokens[0], None)
-            echoes.forget(tokens[0])
+            self.forget(asked)
 
 
 def _hops(answers: list[list[EchoAnswered]], node: bytes) -> list[HopInfo]:

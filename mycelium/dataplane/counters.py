@@ -29,6 +29,8 @@ class DataplaneCounters:
     trains_malformed: int = drops("Data frames with more than whole trains, trains of unknown kinds, malformed items.")
     echoes_answered: int = counter("Requests for an echo answered.")
     echoes_refused: int = drops("Requests for an echo dropped: too many from one node.")
+    speed_tests_answered: int = counter("Speed tests of other nodes answered.")
+    speed_tests_refused: int = drops("Requests for a speed test refused: another one is under way, no budget, or off.")
     relay_errors_sent: int = counter("Errors sent to the sources of trains that could not be forwarded.")
     relay_errors_refused: int = drops("Errors of relays ignored: not about a recent train, not authentic, or too many.")
     icmp_errors: int = counter("ICMPv6 errors delivered to local applications.")

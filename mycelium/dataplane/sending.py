@@ -150,6 +150,13 @@ class Sending:
         self.flush(now=now)
         return True
 
+    def item_room(self, session: Session) -> int:
+        """Returns how long an item's content may be in a train that is no longer than those of packets; 0 without a route."""
+        egress = self._egress(session.peer)
+        if egress is None:
+            return 0
+        return min(session.budget.limit, egress[0].frames.budget.limit - FRAME_OVERHEAD) - ITEM_HEADER_BYTES
+
     def flush(self, *, now: float) -> None:
         """Seals and sends every frame that is being filled."""
         for frames in self._filled:

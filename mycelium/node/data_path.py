@@ -1,6 +1,8 @@
 """What packets and trains pass through, put together: sessions, sending, receiving, and the errors that both report."""
 
+from collections.abc import Container
 from random import Random
+from typing import Final
 
 from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.dataplane.counters import DataplaneCounters
@@ -9,13 +11,19 @@ from mycelium.dataplane.local_errors import LocalErrors
 from mycelium.dataplane.receiving import Receiving
 from mycelium.dataplane.relay_errors import RelayErrors
 from mycelium.dataplane.sending import Sending
+from mycelium.dataplane.speed_tests import SpeedTests
 from mycelium.identity import Identity
 from mycelium.link.link import Link
+from mycelium.node.settings import NodeSettings
 from mycelium.outbox import Outbox
 from mycelium.policy import Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.excess import Excesses
 from mycelium.session.table import Sessions
+from mycelium.timing import Deadlines
+from mycelium.wire.train import ITEM_SPEED
+
+_SPEED_TESTS: Final = "speed tests"
 
 
 class DataPath:
@@ -29,7 +37,9 @@ class DataPath:
         routing: RoutingEngine,
         links: dict[bytes, Link],
         policy: Policy,
+        settings: NodeSettings,
         outbox: Outbox,
+        deadlines: Deadlines[bytes | str],
         rng: Random,
         now: float,
     ) -> None:
@@ -66,6 +76,7 @@ class DataPath:
             counters=self.counters,
             outbox=outbox,
         )
+        self._compose_speed_tests(handshakes, settings, deadlines, now=now)
 
     def _compose_diagnosis(
         self, identity: Identity, handshakes: HandshakeConfig, excesses: Excesses, outbox: Outbox, *, now: float
@@ -88,6 +99,28 @@ class DataPath:
             send=self._send_train,
             now=now,
         )
+
+    def _compose_speed_tests(
+        self, handshakes: HandshakeConfig, settings: NodeSettings, deadlines: Deadlines[bytes | str], *, now: float
+    ) -> None:
+        """Makes what measures how much arrives."""
+        self.speed_tests = SpeedTests(
+            sessions=self.sessions,
+            sending=self.sending,
+            counters=self.counters,
+            entropy=handshakes.entropy,
+            answers=settings.answers_speed_tests,
+            arm=lambda when: deadlines.set(_SPEED_TESTS, when),
+            now=now,
+        )
+        self.receiving.item_handlers[ITEM_SPEED] = self.speed_tests.take
+
+    def handle_timeout(self, due: Container[bytes | str], *, now: float) -> None:
+        """Does what is due; the deadlines of `due` have come."""
+        self.sessions.handle_timeout(now=now)
+        self.reject_failed(now=now)
+        if _SPEED_TESTS in due:
+            self.speed_tests.handle_timeout(now=now)
 
     def reject_failed(self, *, now: float) -> None:
         """Rejects the packets that waited for sessions which could not be established."""

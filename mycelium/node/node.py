@@ -138,16 +138,17 @@ class Node:
             routing=self.routing,
             links=self.links,
             policy=self._policy,
+            settings=self._settings,
             outbox=self.outbox,
+            deadlines=self._deadlines,
             rng=rng,
             now=now,
         )
         self.sessions = path.sessions
         self.sending = path.sending
         self.receiving = path.receiving
-        self.echoes = path.echoes
+        self.echoes, self.speed_tests = path.echoes, path.speed_tests
         self.relay_errors = path.relay_errors
-        self.local_errors = path.local_errors
         self.dataplane_counters = path.counters
 
     def _compose_shortcuts(self, *, now: float) -> None:
@@ -331,8 +332,7 @@ class Node:
         if _PEERING in due:
             self._peering_is_due(now=now)
         self._note_failures(now=now)
-        self.sessions.handle_timeout(now=now)
-        self._data_path.reject_failed(now=now)
+        self._data_path.handle_timeout(due, now=now)
         if self.routing.next_deadline() <= now:
             self.routing.handle_timeout(now=now)
         if _HOUSEKEEPING in due:

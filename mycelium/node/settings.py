@@ -15,6 +15,7 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
     prefixes: tuple[Prefix, ...] = ()  # announced beside the own /64
     name: bytes = b""  # announced; for private networks
     shortcuts: bool = True  # direct links with nodes whose packets pass relays
+    answers_speed_tests: bool = True
     suites: int  # ciphers that this machine is quick at, SUITE_* of `wire.datagram`
 
     def __post_init__(self) -> None:

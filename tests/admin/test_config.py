@@ -40,6 +40,7 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
         no_dscp=False,
         no_shortcuts=False,
         no_relay_leases=False,
+        no_speed_tests=False,
         no_port_mapping=False,
         auto_peers=0,
         disable_peer_discovery=False,
@@ -71,6 +72,7 @@ no_quic = true
 no_dscp = true
 no_shortcuts = true
 no_relay_leases = true
+no_speed_tests = true
 no_port_mapping = true
 auto_peers = 3
 disable_peer_discovery = true
@@ -107,6 +109,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         no_dscp=True,
         no_shortcuts=True,
         no_relay_leases=True,
+        no_speed_tests=True,
         no_port_mapping=True,
         auto_peers=3,
         disable_peer_discovery=True,

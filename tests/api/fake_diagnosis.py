@@ -1,5 +1,9 @@
 """A node's diagnosis that is made of literals."""
 
+from collections.abc import AsyncGenerator
+
+from msgspec.structs import replace
+
 from mycelium.admin.control import EventInfo
 from mycelium.admin.diagnosis import (
     CandidateInfo,
@@ -12,7 +16,8 @@ from mycelium.admin.diagnosis import (
     SessionInfo,
     TraceInfo,
 )
-from mycelium.errors import LocalError
+from mycelium.admin.speed import DirectionInfo, SpeedInfo, SpeedPhase, SpeedWish
+from mycelium.errors import ConfigError, LocalError
 
 FAR, NEAR, OTHER = "5c3:943d:3d21:1d4b:9fa8:5e65:db0e:113", "4fc:47a4::1", "400:1::9"
 LOST = "400:1::5"
@@ -128,3 +133,28 @@ class FakeDiagnosis:
         if there.next_hop is None:
             return TraceInfo(node=there.node, reached=False, hops=[], error="there is no route to it")
         return TraceInfo(node=there.node, reached=True, hops=hops)
+
+    def speed_test(self, wish: SpeedWish) -> AsyncGenerator[SpeedInfo, None]:
+        there = self.explain(wish.node)
+        if not wish.is_valid():
+            raise ConfigError("a speed test takes some seconds")
+        return _speed_told(there, wish.seconds)
+
+
+async def _speed_told(there: ExplanationInfo, seconds: float) -> AsyncGenerator[SpeedInfo, None]:
+    if there.next_hop is None:
+        error = "there is no route to it"
+        yield SpeedInfo(
+            phase=SpeedPhase.OVER, node=there.node, seconds=seconds, next_hop=None, direct=False, error=error
+        )
+        return
+    hops = [
+        HopInfo(hop=1, node=NEAR, name="hub", answered=3, least_ms=1.25, median_ms=1.5),
+        HopInfo(hop=2, node=FAR, answered=3, least_ms=12.5, median_ms=13.0),
+    ]
+    info = SpeedInfo(node=FAR, seconds=seconds, next_hop=NEAR, direct=False, hops=hops, rtt_ms=12.5)
+    sent = DirectionInfo(bits_per_s=94_300_000, bytes=58_900_000, seconds=5.0, loss=0.0, rtt_ms=14.1)
+    received = DirectionInfo(bits_per_s=1_230_000_000, bytes=58_900_000, seconds=0.4, loss=0.012)
+    yield info
+    yield replace(info, phase=SpeedPhase.SENDING, sent=sent)
+    yield replace(info, phase=SpeedPhase.OVER, sent=sent, received=received, ended_early=True)

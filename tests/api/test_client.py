@@ -8,8 +8,10 @@ import pytest
 
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.control import EventInfo
+from mycelium.admin.speed import SpeedWish
 from mycelium.api.client import ApiClient
 from mycelium.errors import ApiError
+from tests.api.fake_diagnosis import FAR
 from tests.api.support import ADDRESS, FakeNode, answering
 from tests.cli.support import served
 
@@ -71,6 +73,17 @@ def test_each_method_returns_what_the_node_has(tmp_path: Path) -> None:
         client.remove_peer("udp://[fe80::1%lo]:7")
         with pytest.raises(ApiError, match="is no peer"):
             client.remove_peer("udp://b:1")
+
+
+def test_a_speed_test_is_told_line_by_line(tmp_path: Path) -> None:
+    with served(FakeNode(), ApiAddress.parse(f"unix:{tmp_path}/api.sock")) as address:
+        client = ApiClient(address)
+        told = list(client.speed_test(SpeedWish(FAR)))
+        assert [one.phase.value for one in told] == ["asking", "sending", "over"]
+        with pytest.raises(ApiError, match="is no node that this one knows"):
+            next(client.speed_test(SpeedWish("berlin")))
+        with pytest.raises(ApiError, match="takes some seconds"):
+            next(client.speed_test(SpeedWish(FAR, 99.0)))
 
 
 def test_a_body_says_that_it_is_json(tmp_path: Path) -> None:

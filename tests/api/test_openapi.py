@@ -18,6 +18,7 @@ from mycelium.api.counters import ApiCounters
 from mycelium.api.openapi import document
 from mycelium.api.operations import operations
 from mycelium.api.stream import Streams
+from tests.api.fake_diagnosis import FAR
 from tests.api.support import ADDRESS, FIRST_PEER, KEY, LOOPBACK, FakeNode, serving, unix
 
 JSON: Final = "application/json"
@@ -103,7 +104,9 @@ def arguments(method: str, path: str) -> st.SearchStrategy[Call]:
     text = st.sampled_from([ADDRESS, FIRST_PEER, KEY, "400::1", "udp://x:1"]) | st.text(min_size=1, max_size=20)
     queries = [one["name"] for one in described.get("parameters", ()) if one["in"] == "query"]
     value = st.sampled_from(["0", "0.01", "-1", "nan", "x"])  # as whole numbers or as seconds to wait
-    body = st.sampled_from([{"endpoint": "udp://b:2"}, {"endpoint": 3}, {}, {"uses": 1}, []]).map(json.dumps)
+    body = st.sampled_from([{"endpoint": "udp://b:2"}, {"endpoint": 3}, {}, {"uses": 1}, {"node": FAR}, []]).map(
+        json.dumps
+    )
 
     def call(text: str, numbers: dict[str, str], body: str | None) -> Call:
         query = "&".join(f"{name}={number}" for name, number in numbers.items())

@@ -11,20 +11,10 @@ from mycelium.daemon import probing
 from mycelium.daemon.probing import Probing
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import ready_line, square
+from tests.support.virtual_loop import VirtualLoop
 
 _Found = TypeVar("_Found")
 PATIENCE_S = 0.5  # of virtual time
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock is that of a virtual network, so that no time-out depends on how busy this host is."""
-
-    def __init__(self, net: NodeNet) -> None:
-        super().__init__()
-        self._net = net
-
-    def time(self) -> float:
-        return self._net.now
 
 
 def probe(net: NodeNet, source: str, question: Callable[[Probing], Awaitable[_Found]]) -> _Found:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -85,6 +86,22 @@ def do_ping_and_explain_agree(mesh: DaemonMesh) -> bool:
     assert candidates <= {mesh["r0c1"].address, mesh["r1c0"].address}
     is_as_long: bool = pinged["hops"] == len(way) - 1
     return is_as_long and mesh[way[1]].address == explained["nextHop"] in candidates
+
+
+def test_a_speed_test_measures_both_directions_across_relays(mesh: DaemonMesh) -> None:
+    near, far = mesh[NORTH], mesh[SOUTH]
+
+    def measured() -> Any:
+        """Returns a result, unless a busy host kept one end waiting for the other for too long."""
+        command = (PROGRAM, "--api-addr", f"unix:{near.api_socket}", "speedtest", "--json", "-s", "0.5", far.address)
+        found = json.loads(near.host.run(*command, check=False).stdout)
+        return found if found["sent"] and found["received"] else None
+
+    found = wait_until(measured, PATIENT_S, "a speed test is done")
+    assert (found["phase"], found["direct"], len(found["hops"]) >= 4) == ("over", False, True)
+    assert 0 < found["received"]["bytes"] <= found["sent"]["bytes"]
+    assert found["sent"]["bitsPerS"] > 0
+    assert far.counters()["speed_tests_answered"] > 0
 
 
 def test_a_node_that_is_gone_is_told_by_status_and_reason(mesh: DaemonMesh) -> None:
