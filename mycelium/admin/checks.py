@@ -21,6 +21,7 @@ LOG_FORMATS: Final = ("compact", "logfmt", "plain", "json", "journald")
 
 # what dev_valid_name() in Linux accepts
 _INTERFACE_NAME: Final = re.compile(r"(?!\.{1,2}$)[^\s/%:\x00-\x1f\x7f-\U0010ffff]{1,15}")
+_USER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")  # useradd(8)
 _NETWORK_NAME_BYTES: Final = range(2, 65)
 _Url = TypeVar("_Url")
 _DIGITS: Final = re.compile(r"[0-9]{1,5}")
@@ -134,6 +135,13 @@ def _node_name(value: object, folder: Path) -> str:
     return node_name(_text(value, folder))
 
 
+def _user(value: object, folder: Path) -> str:
+    user = _text(value, folder)
+    if not _USER.fullmatch(user):
+        raise ConfigError(f"{user[:50]!r} is not the name of a user")
+    return user
+
+
 def _domain(value: object, folder: Path) -> str:
     domain = _text(value, folder).lower().strip(".")
     if not is_domain(domain):
@@ -175,6 +183,7 @@ CHECKS: Final[Mapping[Kind, Callable[[object, Path], object]]] = {
     Kind.PORT: _port,
     Kind.NETWORK_NAME: _network_name,
     Kind.NODE_NAME: _node_name,
+    Kind.USER: _user,
     Kind.ADDRESS: _api_address,
     Kind.DOMAIN: _domain,
     Kind.LOG_FORMAT: _log_format,

@@ -67,6 +67,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     network_key_file: Path | None = None
     domain: str = DEFAULT_DOMAIN  # of the names of nodes
     hosts_file: Path | None = None  # that is kept up with the names of nodes
+    user: str = ""  # that the process becomes; empty: the service's, where the key is that user's
     debug: bool = False
     silent: bool = False
     log_format: str = LOG_FORMATS[0]

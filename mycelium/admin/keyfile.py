@@ -84,9 +84,16 @@ def load_or_create_identity(path: Path) -> Identity:
     """
     if os.path.lexists(path):
         return load_identity(path)
-    identity = create_identity(path, os.urandom(SEED_BYTES), parents=_is_default(path))
+    make_default_folder(path)
+    identity = create_identity(path, os.urandom(SEED_BYTES))
     log.info("made a new key: %s", path)
     return identity
+
+
+def make_default_folder(path: Path) -> None:
+    """Makes the folder of a key, open to the user alone, where it is the default one; raises IdentityError."""
+    if _is_default(path):
+        _make_folder(path)
 
 
 def add_first_line(path: Path) -> bool:

@@ -65,10 +65,19 @@ def read_private(path: Path, *, name: str, error: type[LocalError]) -> bytes:
     return data
 
 
-def read_with_mode(path: Path, *, name: str, error: type[LocalError], most: int = MAX_BYTES) -> tuple[bytes, int]:
+def read_state(path: Path, *, error: type[LocalError], most: int = MAX_BYTES) -> bytes:
+    """Returns the first bytes of a file that the daemon keeps itself, which so is no link to a file of others."""
+    if path.is_symlink():
+        raise error(f"{path} is a symbolic link")
+    return read_with_mode(path, name=str(path), error=error, most=most, flags=os.O_NOFOLLOW)[0]
+
+
+def read_with_mode(
+    path: Path, *, name: str, error: type[LocalError], most: int = MAX_BYTES, flags: int = 0
+) -> tuple[bytes, int]:
     """Returns the first bytes of a regular file, `most` of them, and who may do what with it."""
     try:
-        found = read_regular(path, most)
+        found = read_regular(path, most, flags)
     except OSError as cause:
         raise error(f"cannot read {name}: {cause.strerror}") from None
     if found is None:
@@ -76,9 +85,9 @@ def read_with_mode(path: Path, *, name: str, error: type[LocalError], most: int 
     return found
 
 
-def read_regular(path: Path, most: int) -> tuple[bytes, int] | None:
+def read_regular(path: Path, most: int, flags: int = 0) -> tuple[bytes, int] | None:
     """Returns the first bytes of a regular file and its permissions, None for what is no such file; raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO would wait for a writer
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)  # a FIFO would wait for a writer
     try:
         mode = os.fstat(descriptor).st_mode
         return (os.read(descriptor, most), stat.S_IMODE(mode)) if stat.S_ISREG(mode) else None

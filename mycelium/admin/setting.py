@@ -22,6 +22,7 @@ class Kind(Enum):
     PORT = auto()
     NETWORK_NAME = auto()
     NODE_NAME = auto()
+    USER = auto()
     ADDRESS = auto()
     DOMAIN = auto()
     LOG_FORMAT = auto()
@@ -203,6 +204,13 @@ SETTINGS: Final = (
         '"~/.local/share/mycelium/priv_key.bin"',
         metavar="FILE",
         short="-k",
+    ),
+    Setting(
+        "user",
+        Kind.USER,
+        "User to become once what takes root is open; default mycelium, where the key is in a folder of that user's.",
+        '"mycelium"',
+        metavar="USER",
     ),
     Setting("debug", Kind.FLAG, "Log details too.", "false", short="-d"),
     Setting("silent", Kind.FLAG, "Log errors only.", "false"),

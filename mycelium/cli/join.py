@@ -149,15 +149,16 @@ def _keep_network_key(path: Path, key: bytes) -> None:
 
 
 def _give_to_service(places: _Places) -> None:
-    """Hands the secrets to the user that the service runs as."""
-    import shutil
+    """Hands the secrets to the user that the service runs as, but no file elsewhere that a link of that user's leads to."""
+    import pwd
 
     from mycelium.admin.service_unit import NAME
 
     make_user()
+    user = pwd.getpwnam(NAME)
     for path in (places.key_file.parent, places.key_file, places.network_key_file):
-        if path.exists():
-            shutil.chown(path, NAME, NAME)
+        if os.path.lexists(path):
+            os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
 
 def _who(identity: "Identity", name: str, network: str) -> str:

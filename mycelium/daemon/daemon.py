@@ -1,6 +1,7 @@
 """Starts and stops a node on this host: opens what it needs in order, runs until told to stop, gives everything back.
 
-API's address -> key and epoch -> sockets -> TUN device -> node and driver -> peers are dialled -> TUN's address -> API answers
+API's address and what takes root -> own user, few rights -> key and epoch -> sockets -> TUN device -> node and driver
+-> peers are dialled -> TUN's address -> API answers
 """
 
 import asyncio
@@ -23,11 +24,11 @@ from mycelium.admin.config import Settings
 from mycelium.admin.zones import url_of
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.daemon.claim import claimed_identity
+from mycelium.daemon.confinement import confine
 from mycelium.daemon.discovery import LanDiscovery, where_to_announce
 from mycelium.daemon.driver import Driver
 from mycelium.daemon.epoch import next_epoch
 from mycelium.daemon.events import EventLog
-from mycelium.daemon.hosts_file import HostsFile
 from mycelium.daemon.icmpwatch import IcmpWatch
 from mycelium.daemon.invitations import Inviter, NetworkSecrets
 from mycelium.daemon.known_peers import KnownPeersFile
@@ -37,16 +38,15 @@ from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.name_server import NameServer
 from mycelium.daemon.netwatch import NetWatch
 from mycelium.daemon.node_metrics import NodeMetrics
-from mycelium.daemon.node_settings import node_settings
 from mycelium.daemon.open_files import allow_enough, explained
 from mycelium.daemon.own_addresses import reachable_at
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.port_mapper import PortMapper, node_port_mapper
+from mycelium.daemon.privileged import Privileged
 from mycelium.daemon.process import LoopLag
 from mycelium.daemon.proxied import ProxiedPeers
 from mycelium.daemon.reload import reload
-from mycelium.daemon.servers import Servers
 from mycelium.daemon.service_manager import ServiceManager
 from mycelium.daemon.stop import Stopped, end_soon, on_stop, raise_stopped
 from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
@@ -80,7 +80,7 @@ def run(settings: Settings) -> int:
     allow_enough()
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            return runner.run(Daemon(settings, last_resort=end_soon).serve())
+            return runner.run(Daemon(settings, last_resort=end_soon, confine=confine).serve())
     except (ExceptionGroup, OSError) as error:  # the former is of the task group
         raise explained(error) from error
 
@@ -88,8 +88,15 @@ def run(settings: Settings) -> int:
 class Daemon:
     """One running node and what it holds of this host."""
 
-    def __init__(self, settings: Settings, *, last_resort: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        last_resort: Callable[[], None] = lambda: None,
+        confine: Callable[[Settings], None] = lambda _: None,
+    ) -> None:
         self._settings = settings
+        self._confine = confine  # called once what takes root is open
         self._last_resort = last_resort  # called upon a signal to stop, in case that the stopping hangs
         self._stopping = asyncio.Event()
         self._peers: Peers
@@ -107,7 +114,7 @@ class Daemon:
         self._mapper: PortMapper
         self._listening: list[Endpoint]
         self._transports: TransportSet
-        self._servers: Servers
+        self._opened: Privileged
         self._lag = LoopLag()
         self._tasks: asyncio.TaskGroup
         self._reloading: asyncio.Task[None] | None = None
@@ -169,18 +176,18 @@ class Daemon:
     def _open(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
         """Opens the API's address, key, sockets and TUN device, and makes the node that lives on them."""
         settings = self._settings
-        self._servers = Servers(settings, stack)
-        of_node = node_settings(settings)
+        opened = self._opened = Privileged(settings, stack)
+        self._confine(settings)
         identity = stack.enter_context(claimed_identity(settings.key_file))
         proxied = None if settings.proxy is None else ProxiedPeers(settings.proxy)
-        transports = self._transports = _open_transports(settings, proxied)
+        transports = self._transports = _open_transports(settings, opened.certificate, proxied)
         stack.callback(transports.close)
         tun = None if settings.no_tun else LinuxTun.open(settings.tun_name)
         if tun is not None:
             stack.callback(tun.close)
         self._node = Node(
             identity,
-            settings=of_node,
+            settings=opened.node_settings,
             epoch=next_epoch(settings.key_file),
             entropy=os.urandom,
             rng=random.Random(os.urandom(16)),
@@ -192,7 +199,7 @@ class Daemon:
             self._node.metrics.add(tun.counters, prefix="tun_")
             transports.underlay.follow(tun.name)
         transports.register(self._node.metrics)
-        self._node.metrics.add(self._servers.counters, prefix="api_")
+        self._node.metrics.add(opened.servers.counters, prefix="api_")
         self._listening = transports.local_endpoints
         self._driver = Driver(
             self._node,
@@ -212,7 +219,7 @@ class Daemon:
         self._peers = Peers(self._node, self._driver.act, transports.underlay.objection, proxied)
         self._lists = PeerLists(self._peers, lambda reading: self._tasks.create_task(reading), settings.proxy)
         self._known = KnownPeersFile(self._node, self._driver.act, settings.key_file)
-        self._control = self._make_control(NetworkSecrets(settings.network_name, of_node.psk))
+        self._control = self._make_control(NetworkSecrets(settings.network_name, opened.node_settings.psk))
         self._tell_start(None if tun is None else tun.name)
 
     def _make_control(self, network: NetworkSecrets) -> LiveControl:
@@ -229,7 +236,7 @@ class Daemon:
         address, listening = IPv6Address(self._node.identity.address), _listed([url_of(one) for one in self._listening])
         log.info("mycelium %s: this node is %s", mycelium.__version__, address)
         log.info("running on %s", interpreter.description())
-        log.info("interface %s, %s, listening at %s", interface or "none", str(self._servers), listening)
+        log.info("interface %s, %s, listening at %s", interface or "none", str(self._opened.servers), listening)
         if self._settings.peers:
             log.info("dialling %s", _listed([str(url) for url in self._settings.peers]))
 
@@ -243,7 +250,7 @@ class Daemon:
         for module in needed:  # these imports take a fifth of a second, in which links form
             with contextlib.suppress(ImportError):  # not every platform has the library of QUIC
                 await loop.run_in_executor(None, importlib.import_module, module)
-        await self._servers.start(self._control, stack)
+        await self._opened.servers.start(self._control, stack)
         self._watch(stack, loop)
         if self._settings.no_relay_leases:
             self._leases.switch_off()
@@ -254,8 +261,8 @@ class Daemon:
         """Has programs of this host find nodes by their names."""
         settings = self._settings
         zone = Zone(self._names, domain=settings.domain, network_name=settings.network_name)
-        if settings.hosts_file is not None:
-            self._tasks.create_task(HostsFile(zone, settings.hosts_file).run())
+        if self._opened.hosts_file is not None:
+            self._tasks.create_task(self._opened.hosts_file.run(zone))
         if self._keeper is not None:
             server = NameServer(zone, str(IPv6Address(self._node.identity.address)))
             server.open(loop)
@@ -283,7 +290,10 @@ class Daemon:
         stack.callback(network.close)
         ports = frozenset(one.port for one in self._listening if one.scheme == UDP)
         icmp = IcmpWatch(
-            loop, ports, lambda endpoint, cause: driver.act(lambda now: node.unreachable(endpoint, cause, now=now))
+            loop,
+            self._opened.icmp,
+            ports,
+            lambda endpoint, cause: driver.act(lambda now: node.unreachable(endpoint, cause, now=now)),
         )
         stack.callback(icmp.close)
 
@@ -374,15 +384,12 @@ async def _tell_what_the_log_held_back() -> None:
         logs.tell_held_back()
 
 
-def _open_transports(settings: Settings, proxied: ProxiedPeers | None) -> TransportSet:
-    certificate, key = settings.tls_certificate, settings.tls_key
+def _open_transports(settings: Settings, certificate: ServerCertificate, proxied: ProxiedPeers | None) -> TransportSet:
     return open_transports(
         settings.listen,
         mark=settings.firewall_mark,
         has_quic=not settings.no_quic,
         has_dscp=not settings.no_dscp,
         proxy=None if proxied is None else proxied.proxy,
-        certificate=ServerCertificate(
-            None if certificate is None or key is None else (certificate, key), now=monotonic()
-        ),
+        certificate=certificate,
     )

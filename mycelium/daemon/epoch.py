@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from mycelium.admin.keyfile import epoch_path
-from mycelium.admin.private_file import read_with_mode, replace_private
+from mycelium.admin.private_file import read_state, replace_private
 from mycelium.errors import LocalError
 
 log = logging.getLogger("mycelium")
@@ -39,7 +39,7 @@ def _last(kept: Path) -> int:
     if not os.path.lexists(kept):
         return 0
     try:
-        data, _ = read_with_mode(kept, name=str(kept), error=LocalError)
+        data = read_state(kept, error=LocalError)
     except LocalError as error:
         log.warning("the time of the last start is not known: %s", error)
         return 0

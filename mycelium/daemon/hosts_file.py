@@ -1,11 +1,16 @@
-"""Keeps the names of nodes in a hosts file, between two lines of its own; the rest of the file stays as it is."""
+"""Keeps the names of nodes in a hosts file, between two lines of its own; the rest of the file stays as it is.
+
+The file is opened by root, and written by whoever the daemon has become.
+"""
 
 import asyncio
+import contextlib
 import logging
+import os
 from ipaddress import IPv6Address
 from pathlib import Path
 from time import monotonic
-from typing import Final
+from typing import Final, TextIO
 
 from mycelium.daemon.threads import in_thread
 from mycelium.limits import HOSTS_NAMES
@@ -19,18 +24,20 @@ END: Final = "# mycelium: end"
 
 
 class HostsFile:
-    """The block of one node in a hosts file."""
+    """The block of one node in a hosts file, which is opened at once."""
 
-    def __init__(self, zone: Zone, path: Path) -> None:
-        self._zone = zone
+    def __init__(self, path: Path) -> None:
         self._path = path
+        self._file: TextIO | None = None
         self._written: dict[str, bytes] = {}
+        with contextlib.suppress(OSError):  # the first write says it
+            self._file = self._opened()
 
-    async def run(self) -> None:
+    async def run(self, zone: Zone) -> None:
         """Writes whenever names have changed, until it is cancelled; then takes the block out again."""
         try:
             while True:
-                names = self._zone.all(now=monotonic())
+                names = zone.all(now=monotonic())
                 if names != self._written:
                     self._written = names
                     await in_thread(lambda names=names: self._write(names))  # type: ignore[misc]
@@ -41,15 +48,31 @@ class HostsFile:
     def _write(self, names: dict[str, bytes]) -> None:
         """Writes in place, as the file may be mounted by itself; a warning where that fails."""
         try:
-            with self._path.open("r+", encoding="utf-8", errors="surrogateescape") as file:
-                before = file.read()
-                after = with_names(before, names)
-                if after != before:
-                    file.seek(0)
-                    file.write(after)
-                    file.truncate()
+            file = self._file = self._opened()
+            file.seek(0)
+            before = file.read()
+            after = with_names(before, names)
+            if after != before:
+                file.seek(0)
+                file.write(after)
+                file.truncate()
+                file.flush()
         except OSError as error:
             log.warning("cannot write the names of nodes into %s: %s", self._path, error.strerror)
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def _opened(self) -> TextIO:
+        """Returns the file that is open, or opens the one that has taken its place; raises OSError."""
+        there, file = os.stat(self._path), self._file
+        if file is not None and os.path.samestat(there, os.fstat(file.fileno())):
+            return file
+        self.close()
+        self._file = None
+        return self._path.open("r+", encoding="utf-8", errors="surrogateescape")
 
 
 def with_names(text: str, names: dict[str, bytes]) -> str:

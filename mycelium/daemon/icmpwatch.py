@@ -1,7 +1,7 @@
 """Listens for ICMP errors about our datagrams: a neighbour whose process has died is asked at once whether it lives.
 
 UDP sockets tell of them only by failing other calls, in the middle of the data path; so raw sockets
-are used, for which it takes CAP_NET_RAW. Without it such a neighbour is missed a moment later.
+are used, whose opening takes CAP_NET_RAW. Without it such a neighbour is missed a moment later.
 """
 
 import asyncio
@@ -27,22 +27,40 @@ READS_PER_WAKE: Final = 32
 PAUSE_S: Final = 0.01  # between wakes: errors come as fast as anybody likes to forge them
 
 
+def open_icmp() -> list[socket.socket]:
+    """Returns the raw sockets of an `IcmpWatch`; none where they are not permitted."""
+    opened: list[socket.socket] = []
+    try:
+        opened.append(_open(socket.AF_INET, socket.IPPROTO_ICMP, SOL_RAW, ICMP_FILTER, FILTER_V4))
+        opened.append(_open(socket.AF_INET6, socket.IPPROTO_ICMPV6, socket.IPPROTO_ICMPV6, ICMPV6_FILTER, FILTER_V6))
+    except OSError as error:  # not permitted, or a host without IPv6
+        log.debug("no ICMP errors are seen: %s", error)
+    return opened
+
+
+def _open(family: int, protocol: int, level: int, option: int, wanted: bytes) -> socket.socket:
+    icmp = socket.socket(family, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
+    icmp.setsockopt(level, option, wanted)
+    return icmp
+
+
 class IcmpWatch:
     """Calls `on_unreachable` with an endpoint that a datagram from one of `ports` is said not to have reached, and why."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, ports: frozenset[int], on_unreachable: Callable[[Endpoint, str], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        opened: list[socket.socket],
+        ports: frozenset[int],
+        on_unreachable: Callable[[Endpoint, str], None],
     ) -> None:
         self._loop = loop
         self._ports = ports
         self._on_unreachable = on_unreachable
         self._timers: dict[socket.socket, asyncio.TimerHandle] = {}
-        self._sockets: list[socket.socket] = []
-        try:
-            self._open(socket.AF_INET, socket.IPPROTO_ICMP, SOL_RAW, ICMP_FILTER, FILTER_V4)
-            self._open(socket.AF_INET6, socket.IPPROTO_ICMPV6, socket.IPPROTO_ICMPV6, ICMPV6_FILTER, FILTER_V6)
-        except OSError as error:  # not permitted, or a host without IPv6
-            log.debug("no ICMP errors are seen: %s", error)
+        self._sockets = opened
+        for icmp in opened:
+            self._listen(icmp)
 
     def close(self) -> None:
         """Stops listening."""
@@ -51,12 +69,6 @@ class IcmpWatch:
         for icmp in self._sockets:
             self._loop.remove_reader(icmp.fileno())
             icmp.close()
-
-    def _open(self, family: int, protocol: int, level: int, option: int, wanted: bytes) -> None:
-        icmp = socket.socket(family, socket.SOCK_RAW | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
-        self._sockets.append(icmp)
-        icmp.setsockopt(level, option, wanted)
-        self._listen(icmp)
 
     def _listen(self, icmp: socket.socket) -> None:
         self._loop.add_reader(icmp.fileno(), self._on_readable, icmp)

@@ -20,7 +20,7 @@ from mycelium.admin.checks import node_name
 from mycelium.admin.control import InvitationInfo, InvitationWish
 from mycelium.admin.join_uri import PEERS_PER_URI, JoinUri
 from mycelium.admin.keyfile import invitation_path, invitations_path
-from mycelium.admin.private_file import read_with_mode, replace_private
+from mycelium.admin.private_file import read_state, replace_private
 from mycelium.crypto.join_handshake import TOKEN_BYTES, hint_of, secret_of
 from mycelium.daemon.threads import in_thread
 from mycelium.endpoint import Endpoint
@@ -191,7 +191,7 @@ def read_invitations(path: Path) -> list[Invitation]:
     if not os.path.lexists(path):
         return []
     try:
-        data, _ = read_with_mode(path, name=str(path), error=LocalError, most=INVITATION_BYTES)
+        data = read_state(path, error=LocalError, most=INVITATION_BYTES)
         return msgspec.json.decode(data, type=list[Invitation])[:INVITATIONS]
     except (LocalError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         log.warning("all invitations are void: %s: %s", path, error)

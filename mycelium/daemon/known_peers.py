@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from mycelium.admin.keyfile import known_peers_path
-from mycelium.admin.private_file import read_with_mode, replace_private
+from mycelium.admin.private_file import read_state, replace_private
 from mycelium.admin.zones import url_of
 from mycelium.daemon.threads import in_thread
 from mycelium.endpoint import Endpoint
@@ -63,7 +63,7 @@ def read_known_peers(path: Path) -> list[KnownPeer]:
     if not os.path.lexists(path):
         return []
     try:
-        data, _ = read_with_mode(path, name=str(path), error=LocalError, most=KNOWN_PEERS_BYTES)
+        data = read_state(path, error=LocalError, most=KNOWN_PEERS_BYTES)
         return [_parsed(line) for line in data.decode("ascii").splitlines()][:KNOWN_PEERS_KEPT]
     except (LocalError, UnicodeDecodeError) as error:
         log.warning("what was known of other nodes is lost: %s: %s", path, error)

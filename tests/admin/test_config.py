@@ -54,6 +54,7 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
         network_key_file=None,
         domain="myc",
         hosts_file=None,
+        user="",
         debug=False,
         silent=False,
         log_format="compact",
@@ -86,6 +87,7 @@ network_name = "home"
 network_key_file = "~/psk"
 domain = "Mesh.example.org."
 hosts_file = "/etc/hosts"
+user = "mesh"
 proxy = "http://me:secret@proxy.corp:3128"
 tls_certificate = "server.crt"
 tls_key = "/etc/server.key"
@@ -123,6 +125,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         network_key_file=home / "psk",
         domain="mesh.example.org",
         hosts_file=Path("/etc/hosts"),
+        user="mesh",
         proxy=ProxyUrl("http", "proxy.corp", 3128, ("me", "secret")),
         tls_certificate=home / "server.crt",
         tls_key=Path("/etc/server.key"),

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.admin.private_file import create_network_key, read_api_token, read_network_key, replace_private
+from mycelium.admin.private_file import (
+    create_network_key,
+    read_api_token,
+    read_network_key,
+    read_state,
+    replace_private,
+)
 from mycelium.errors import ConfigError, LocalError
 
 KEY = bytes(range(32))
@@ -121,3 +127,13 @@ def test_a_replaced_file_is_the_new_one_or_the_old_and_never_a_part(
         replace_private(path, b"three")
     assert path.read_bytes() == b"two"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_the_daemon_keeps_is_read_through_no_link(tmp_path: Path) -> None:
+    state, secret = tmp_path / "state", tmp_path / "secret"
+    secret.write_text("of others")
+    state.symlink_to(secret)
+    with pytest.raises(LocalError, match="state is a symbolic link"):
+        read_state(state, error=LocalError)
+    replace_private(state, b"mine")
+    assert (read_state(state, error=LocalError), secret.read_text()) == (b"mine", "of others")

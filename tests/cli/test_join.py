@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -142,9 +143,14 @@ def test_root_sets_up_the_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setattr(join, "make_user", lambda: done.append("user"))
     monkeypatch.setattr(join, "install_service", lambda: done.append("service"))
     monkeypatch.setattr(join, "_reachable", lambda context, places: 3)
-    monkeypatch.setattr("shutil.chown", lambda path, user, group: done.append(f"{Path(path).name} to {user}"))
+    monkeypatch.setattr("pwd.getpwnam", lambda name: SimpleNamespace(pw_uid=7, pw_gid=8))
+
+    def give(path: Path, user: int, group: int, *, follow_symlinks: bool) -> None:
+        done.append(f"{path.name} to {user}:{group}{' and where it leads' if follow_symlinks else ''}")
+
+    monkeypatch.setattr("os.chown", give)
     assert main(["join", URI]) == 0
-    assert done == ["user", "lib to mycelium", "key to mycelium", "network.key to mycelium", "service"]
+    assert done == ["user", "lib to 7:8", "key to 7:8", "network.key to 7:8", "service"]
     assert capsys.readouterr().out.endswith("), 3 nodes reachable\n")
 
 

@@ -46,7 +46,8 @@ def test_changes_are_written_into_the_same_file_and_taken_out_at_the_end(
     inode, zone = path.stat().st_ino, Mock()
 
     async def run() -> None:
-        running = asyncio.ensure_future(HostsFile(zone, path).run())
+        hosts = HostsFile(path)
+        running = asyncio.ensure_future(hosts.run(zone))
         for name in ("berlin.myc", "oslo.myc"):
             zone.all.return_value = {name: NODE}
             async with asyncio.timeout(30):
@@ -56,6 +57,7 @@ def test_changes_are_written_into_the_same_file_and_taken_out_at_the_end(
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
+        hosts.close()
 
     zone.all.return_value = {}
     asyncio.run(run())
@@ -64,5 +66,20 @@ def test_changes_are_written_into_the_same_file_and_taken_out_at_the_end(
 
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    HostsFile(Mock(), tmp_path / "none")._write({"a.myc": NODE})
+    HostsFile(tmp_path / "none")._write({"a.myc": NODE})
     assert caplog.messages == [f"cannot write the names of nodes into {tmp_path / 'none'}: No such file or directory"]
+
+
+def test_a_file_that_was_opened_is_written_without_leave_and_one_in_its_place_is_opened_anew(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_text(OWN)
+    hosts = HostsFile(path)
+    held = hosts._file
+    hosts._write({"berlin.myc": NODE})
+    assert hosts._file is held  # no leave to open it is needed again
+    assert "berlin" in path.read_text()
+    (tmp_path / "new").write_text(OWN)
+    (tmp_path / "new").rename(path)
+    hosts._write({"oslo.myc": NODE})
+    assert "oslo" in path.read_text()
+    hosts.close()

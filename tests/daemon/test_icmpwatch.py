@@ -62,7 +62,7 @@ class Loop:
 def watching() -> tuple[IcmpWatch, Any, list[tuple[Endpoint, str]]]:
     loop: Any = Loop()
     told: list[tuple[Endpoint, str]] = []
-    return IcmpWatch(loop, frozenset([PORT]), lambda *news: told.append(news)), loop, told
+    return IcmpWatch(loop, [], frozenset([PORT]), lambda *news: told.append(news)), loop, told
 
 
 def hear(watch: IcmpWatch, raw: RawSocket) -> None:
