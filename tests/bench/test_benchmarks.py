@@ -20,6 +20,7 @@ SHORT: Final = {  # the least that each can do
     "deadlines": "--rounds 10",
     "heal": "--runs 1 --cases silent-cut --shapes square --systems mycelium",
     "idle": "--nodes 3 --seconds 1 --settle 0",
+    "injected": "--rates 2000 --seconds 1 --runs 1",
     "join": "--runs 1 --cases proxy",
     "nat": "--kinds port-restricted --seconds 2",
     "route_table": "50",

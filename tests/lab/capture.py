@@ -16,15 +16,21 @@ UDP: Final = struct.Struct("!HHHH")
 
 
 class Capture:
-    """Collects payloads and traffic classes of UDP datagrams to a port that cross an interface, while it is entered."""
+    """Collects payloads and traffic classes of UDP datagrams to a port that cross an interface, while it is entered.
 
-    def __init__(self, host: LabHost, interface: str, port: int, *, most: int = 20_000) -> None:
+    It ends with `most` of them, or with `keeps_newest` keeps the newest one only.
+    """
+
+    def __init__(
+        self, host: LabHost, interface: str, port: int, *, most: int = 20_000, keeps_newest: bool = False
+    ) -> None:
         with host.entered():
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
         self._socket.bind((interface, ETH_P_ALL))
         self._socket.settimeout(0.1)
         self._port = port
         self._most = most
+        self._keeps_newest = keeps_newest
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._listen)
         self.payloads: list[bytes] = []
@@ -47,8 +53,14 @@ class Capture:
                 packet = self._socket.recv(PACKET_BYTES)
                 payload = _udp_payload(packet, self._port)
                 if payload:
-                    self.payloads.append(payload)
-                    self.classes.append(packet[1])
+                    self._keep(payload, packet[1])
+
+    def _keep(self, payload: bytes, traffic_class: int) -> None:
+        if self._keeps_newest:
+            self.payloads, self.classes = [payload], [traffic_class]
+        else:
+            self.payloads.append(payload)
+            self.classes.append(traffic_class)
 
 
 def _udp_payload(packet: bytes, port: int) -> bytes:
