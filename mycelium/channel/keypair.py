@@ -3,6 +3,7 @@
 Links and end-to-end sessions extend it. A rekey adds a keypair; the old one still opens frames that are under way.
 """
 
+from math import inf
 from typing import Final
 
 from mycelium.crypto.handshake import AgreedKeys
@@ -49,6 +50,11 @@ class Keypair:
     def is_expired(self, *, now: float) -> bool:
         """Tells whether it is older than any may get: somebody keeps handshakes from passing, and must not keep the keys."""
         return now - self.established > REJECT_AFTER_S
+
+    def expire(self) -> None:
+        """Has it seal and open nothing more, whatever its age."""
+        self.established = -inf
+        self.sealing.wear_out()
 
     def is_idle(self, *, now: float) -> bool:
         """Tells whether no straggler is expected under this keypair any more."""

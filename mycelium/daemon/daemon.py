@@ -25,6 +25,7 @@ from mycelium.admin.zones import url_of
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.daemon.claim import claimed_identity
 from mycelium.daemon.confinement import confine
+from mycelium.daemon.copies import CopyWatch
 from mycelium.daemon.discovery import LanDiscovery, where_to_announce
 from mycelium.daemon.driver import Driver
 from mycelium.daemon.epoch import next_epoch
@@ -51,6 +52,7 @@ from mycelium.daemon.service_manager import ServiceManager
 from mycelium.daemon.stop import Stopped, end_soon, on_stop, raise_stopped
 from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
 from mycelium.endpoint import Endpoint
+from mycelium.node.copied import drop_keys
 from mycelium.node.names import Names
 from mycelium.node.node import Node
 from mycelium.node.zone import Zone
@@ -296,6 +298,7 @@ class Daemon:
             lambda endpoint, cause: driver.act(lambda now: node.unreachable(endpoint, cause, now=now)),
         )
         stack.callback(icmp.close)
+        stack.callback(CopyWatch(loop, lambda: driver.act(lambda now: drop_keys(node, now=now))).close)
 
     def _name_addresses(self, interfaces: Mapping[bytes, int]) -> None:
         """Tells the node at which addresses of this host others may reach it."""

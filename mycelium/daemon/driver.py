@@ -25,9 +25,11 @@ from math import inf
 from time import monotonic, time
 from typing import Final
 
+from mycelium.daemon.copies import ClockSteps, clock_offset_s
 from mycelium.daemon.sleep import SleepWatch, slept_s
 from mycelium.endpoint import Lost
 from mycelium.errors import DeviceError
+from mycelium.node.copied import drop_keys
 from mycelium.node.node import Node
 from mycelium.outbox import Event
 from mycelium.packet.batch import PacketBatch
@@ -77,6 +79,7 @@ class Driver:
         self._backlog_s: dict[Transport, float] = {}  # how long the last read datagram had waited; 0 once all are read
         self._revisits: dict[Transport, asyncio.Handle] = {}  # scheduled reads of what transports hold themselves
         self._sleep = SleepWatch(slept_s())
+        self._clock = ClockSteps(clock_offset_s())
 
     def start(self) -> None:
         """Begins to read; the loop must be running."""
@@ -277,6 +280,8 @@ class Driver:
             self._catch_up()
         if self._sleep.has_slept(slept_s(), late_s):
             self._node.resumed(now=now)
+        if self._clock.was_set_forward(clock_offset_s()):
+            drop_keys(self._node, now=now)
         self._node.handshakes.set_clock(time(), now=now)  # an operator or NTP may have set it
         self._transports.handle_timeout(self._node.endpoints_in_use, now=now)
         if self._node.next_deadline() <= now:

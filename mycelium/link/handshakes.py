@@ -149,6 +149,13 @@ class Handshakes:
         """The indices that answers to this node's handshakes name."""
         return self._initiations.keys()
 
+    def drop_all(self, cause: str) -> None:
+        """Ends all of them, those that this node began as failed."""
+        for index in list(self._initiations):
+            self._fail(index, cause)
+        for index in list(self._responses):
+            self._forget_response(index)
+
     @property
     def has_failed(self) -> bool:
         """Tells whether `take_failed` has something."""

@@ -102,6 +102,12 @@ class Keypairs:
                 is_over |= keypair is self.sending
         return is_over
 
+    def expire(self, *, now: float) -> None:
+        """Drops all of them; nothing can be sent before another handshake."""
+        for keypair in self.by_index.values():
+            keypair.expire()
+        self.sweep(now=now)
+
     def close(self) -> None:
         """Removes all keypairs: the link is over."""
         for keypair in list(self.by_index.values()):

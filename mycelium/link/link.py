@@ -308,7 +308,7 @@ class Link:
     def sweep(self, *, now: float) -> None:
         """Judges traffic and loss, and drops what is stale; to be called every second."""
         if self.keypairs.sweep(now=now):
-            self.paths.keys_expired(now=now)
+            self.paths.keys_lost(now=now)
         self.frames.budget.relax(now=now)
         self.frames.repair.sent.sweep(now=now)
         missed = self.frames.budget.missed

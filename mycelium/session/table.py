@@ -204,6 +204,17 @@ class Sessions:
         if self._resolve(peer) is not None and self._renewals.take(now=now):
             self.request(self.find(peer, now=now), now=now)
 
+    def drop_keys(self, *, now: float) -> None:
+        """Drops all keypairs and requests under way; where packets wait, keys are asked for anew."""
+        for session in self.by_peer.values():
+            self._requests.drop(session)
+            for keypair in session.keypairs:
+                keypair.expire()
+            for keypair in session.expire_keypairs(now=now):
+                del self.by_index[keypair.local_index]
+            if session.queue:
+                self.request(session, now=now)
+
     # -- time ----------------------------------------------------------------------------------------------------------
 
     def handle_timeout(self, *, now: float) -> None:

@@ -78,3 +78,16 @@ def test_a_timer_that_is_due_at_once_is_not_taken_for_a_sleep(monkeypatch: pytes
     driver._arm(now=monotonic())
     driver._on_timer()
     assert slept == []
+
+
+def test_a_clock_that_was_set_forward_has_all_keys_dropped_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, node = Loop(), NodeNet().add("a").node
+    dropped: list[Node] = []
+    monkeypatch.setattr("mycelium.daemon.driver.drop_keys", lambda node, *, now: dropped.append(node))
+    offset_s = [1_000.0]
+    monkeypatch.setattr("mycelium.daemon.driver.clock_offset_s", lambda: offset_s[0])
+    driver = driver_of(node, loop)
+    for offset_s[0] in (1_000.5, 5_000.0, 5_000.0):
+        driver._arm(now=monotonic())
+        driver._on_timer()
+    assert dropped == [node]

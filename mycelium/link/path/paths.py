@@ -181,10 +181,10 @@ class Paths:
             if is_same_remote(path.endpoint, endpoint):
                 path.liveness.reported_unreachable(now=now)
 
-    def keys_expired(self, *, now: float) -> None:
+    def keys_lost(self, cause: str = KEYS_TOO_OLD, *, now: float) -> None:
         """Leaves all paths: nothing can be sent over any before another handshake."""
         for path in self:
-            path.liveness.lose(KEYS_TOO_OLD, now=now)
+            path.liveness.lose(cause, now=now)
 
     def host_lost(self, lost: Lost, *, now: float) -> None:
         """Leaves the paths that this host can no longer send over, and probes the others.
