@@ -4,15 +4,23 @@
     after    |  head  | row 0 .. q-2 |  head   | row q .. 2q-2 |   head   | ...  last row | row q-1 | row 2q-1 ...
 
 A row has the 24 bytes of a head, so a datagram of q rows is a head and q - 1 rows. What lies between the heads is the *folded*
-frame. A burst of its datagrams is unfolded where it was received: the rows move back, and the frame lies there in one piece.
-Rows move as three columns of 8 bytes, since a `memoryview` copies those with one call for all rows.
+frame. A burst of its datagrams is unfolded where it was received, and what came in parts where these were put together: the
+rows move back, and the frame lies there in one piece. Rows move as three columns of 8 bytes, since a `memoryview` copies those
+with one call for all rows.
 """
 
 import struct
 from typing import Final
 
 from mycelium.limits import FRAME_PLAINTEXT
-from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_TAG_SHIFT, CHUNK_WORD, FOLDED_BYTES_MASK, TAG_BYTES
+from mycelium.wire.datagram import (
+    CHUNK_HEAD,
+    CHUNK_OFFSET_MASK,
+    CHUNK_TAG_SHIFT,
+    CHUNK_WORD,
+    FOLDED_BYTES_MASK,
+    TAG_BYTES,
+)
 
 ROW: Final = CHUNK_HEAD.size
 FOLDED_CEILING: Final = -(-(FRAME_PLAINTEXT + TAG_BYTES) // ROW) * ROW
@@ -65,29 +73,45 @@ class Folding:
         count = -(-total // room)
         for moved, holes in self._moves_of(total, room):
             words[moved] = words[holes]
-        words[0::step] = memoryview(self._first_words(receiver, room, count)).cast("Q")
+        words[0::step] = memoryview(self._first_words(receiver, room, 0, count)).cast("Q")
         words[1::step] = memoryview(_SECOND.pack(counter) * count).cast("Q")
         words[2::step] = memoryview(_THIRD.pack(tag << CHUNK_TAG_SHIFT | total, room, pad) * count).cast("Q")
 
-    def unfold(self, burst: memoryview, size: int, receiver: int) -> tuple[int, memoryview] | None:
-        """Returns the counter and the sealed frame, inside `burst`, if that is one whole frame in order; else None."""
-        _, _, counter, total, room, pad = CHUNK_HEAD.unpack_from(burst)
-        total &= FOLDED_BYTES_MASK
-        if not is_possible((total, room, pad)):
-            return None
-        if burst.readonly or size != room + ROW or len(burst) != folded_bytes((total, room, pad)):
-            return None
-        words, step = burst.cast("Q"), room // 8 + _COLUMNS
-        count = -(-total // room)
+    def is_run(self, burst: memoryview, size: int, receiver: int) -> bool:
+        """Tells whether a burst is chunks that follow one another in one frame, cut as that was."""
+        word, _, _, total, room, pad = CHUNK_HEAD.unpack_from(burst)
+        offset, total = word & CHUNK_OFFSET_MASK, total & FOLDED_BYTES_MASK
         if (
-            words[0::step].tobytes() != self._first_words(receiver, room, count)
-            or words[1::step].tobytes() != burst[8:16].tobytes() * count
-            or words[2::step].tobytes() != burst[16:24].tobytes() * count
+            not is_possible((total, room, pad))
+            or size != room + ROW
+            or offset % room
+            or offset >= total
+            or len(burst) % 8
         ):
+            return False
+        words, step = burst.cast("Q"), room // 8 + _COLUMNS
+        first, count = offset // room, -(-len(burst) // size)
+        return (
+            words[0::step].tobytes() == self._first_words(receiver, room, first, count)
+            and words[1::step].tobytes() == burst[8:16].tobytes() * count
+            and words[2::step].tobytes() == burst[16:24].tobytes() * count
+        )
+
+    def unfold(self, burst: memoryview) -> tuple[int, memoryview] | None:
+        """Returns the counter and the sealed frame, inside `burst`, if that run is one whole frame; else None."""
+        word, _, counter, total, room, pad = CHUNK_HEAD.unpack_from(burst)
+        shape = total & FOLDED_BYTES_MASK, room, pad
+        if burst.readonly or word & CHUNK_OFFSET_MASK or len(burst) != folded_bytes(shape):
             return None
+        return counter, self.straighten(burst, shape)
+
+    def straighten(self, block: memoryview, shape: Shape) -> memoryview:
+        """Moves the rows of a frame back that lies in `block` as its datagrams; returns the sealed frame in it."""
+        total, room, pad = shape
+        words = block.cast("Q")
         for moved, holes in self._moves_of(total, room):
             words[holes] = words[moved]
-        return counter, burst[ROW : ROW + total - pad]
+        return block[ROW : ROW + total - pad]
 
     def _moves_of(self, total: int, room: int) -> list[tuple[slice, slice]]:
         if self._moves_key != (total, room):
@@ -95,12 +119,13 @@ class Folding:
             self._moves = _moves(total // ROW, room // ROW + 1)
         return self._moves
 
-    def _first_words(self, receiver: int, room: int, count: int) -> bytes:
-        if self._key != (receiver, room) or len(self._words) < count * 8:
+    def _first_words(self, receiver: int, room: int, first: int, count: int) -> bytes:
+        end = first + count
+        if self._key != (receiver, room) or len(self._words) < end * 8:
             self._key = receiver, room
-            offsets = range(0, room * max(count, _HEADS), room)
+            offsets = range(0, room * max(end, _HEADS), room)
             self._words = b"".join(_FIRST.pack(CHUNK_WORD | offset, receiver) for offset in offsets)
-        return self._words[: count * 8]
+        return self._words[first * 8 : end * 8]
 
 
 def is_possible(shape: Shape) -> bool:
@@ -109,20 +134,9 @@ def is_possible(shape: Shape) -> bool:
     return 0 < total <= FOLDED_CEILING and room > 0 and pad < ROW and not total % ROW and not room % ROW
 
 
-def without_heads(block: memoryview, room: int) -> bytes:
-    """Returns the folded frame between the heads."""
-    step = room + ROW
-    return b"".join([block[start + ROW : start + step] for start in range(0, len(block), step)])
-
-
-def unfolded(body: bytes, shape: Shape) -> bytes:
-    """Returns the sealed frame of a folded one."""
-    total, room, pad = shape
-    count = total // (room + ROW)
-    moved = total - count * ROW
-    rows = [body[at : at + ROW] for at in range(moved, total, ROW)]
-    parts = [body[at * room : (at + 1) * room] + rows[at] for at in range(count)]
-    return b"".join([*parts, body[count * room : moved]])[: total - pad]
+def place_of(offset: int, room: int) -> int:
+    """Returns where a byte of a folded frame stands in its datagrams, which lie one behind the other."""
+    return offset + (offset // room + 1) * ROW
 
 
 def _moves(rows: int, per_datagram: int) -> list[tuple[slice, slice]]:

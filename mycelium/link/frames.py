@@ -17,7 +17,7 @@ from mycelium.errors import LocalError
 from mycelium.limits import DATAGRAM_FLOOR, FRAME_PLAINTEXT
 from mycelium.link.congestion import mark_trains
 from mycelium.link.counters import LinkCounters
-from mycelium.link.fold import ROW, Folding, Shape, folded_bytes, shape_of, without_heads
+from mycelium.link.fold import ROW, Folding, folded_bytes, shape_of
 from mycelium.link.keypair import LinkKeypair
 from mycelium.link.keypairs import Keypairs
 from mycelium.link.path.path import Path
@@ -191,18 +191,12 @@ class Frames:
             self._transmits.append((path.endpoint, [block], shape[1] + ROW, is_data, traffic_class))
         path.tx_bytes += length
         if is_data and now < self._sent_frames.keeps_until:
-            self._keep(counter, block, shape, now=now)
+            self._sent_frames.keep(counter, bytes(block[HEAD_BYTES:] if shape is None else block), shape, now=now)
         self.budget.sent_datagrams += 1 + total // size
         liveness = path.liveness
         liveness.sent(counter, wants_ack=wants_ack, now=now)
         if liveness.deadline < self.due_at:
             self.arm(liveness.deadline)
-
-    def _keep(self, counter: int, block: memoryview, shape: Shape | None, *, now: float) -> None:
-        if shape is None:
-            self._sent_frames.keep(counter, bytes(block[HEAD_BYTES:]), None, now=now)
-        else:
-            self._sent_frames.keep(counter, without_heads(block, shape[1]), shape, now=now)
 
     def transmit(self, path: Path, datagram: memoryview) -> None:
         """Puts one datagram that is no frame into the outbox."""

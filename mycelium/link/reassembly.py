@@ -5,12 +5,12 @@ same frame. Whoever has may forge others, which may cost that frame, never more:
 counter and its tag, every byte held is charged with its overhead, and the oldest partial frame gives way, under the keypair and
 in the node.
 
-The usual burst, one whole frame in consecutive chunks, is unfolded in the receive buffer. A partial frame is held as runs of
-consecutive chunks of the folded frame, in order and without overlap.
+The usual burst, one whole frame in consecutive chunks, is unfolded in the receive buffer. Of any other one each run of
+consecutive chunks is copied to its place in a block like that, as a whole if they are cut as the frame was.
 """
 
 import struct
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
@@ -21,33 +21,33 @@ from mycelium.limits import (
 )
 from mycelium.link.counters import LinkCounters
 from mycelium.link.dispersion import Dispersion
-from mycelium.link.fold import Folding, Shape, is_possible, unfolded
+from mycelium.link.fold import ROW, Folding, Shape, folded_bytes, is_possible, place_of
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_OFFSET_MASK, CHUNK_TAG_SHIFT, FOLDED_BYTES_MASK
 from mycelium.wire.frame import WHOLE_FRAME
 
-FRAME_OVERHEAD: Final = 512  # bytes charged for a partial frame besides what it holds
-RUN_OVERHEAD: Final = 128  # bytes charged for each run of chunks in it
+FRAME_OVERHEAD: Final = 512  # bytes charged for a partial frame besides its block
+HOLE_OVERHEAD: Final = 128  # bytes charged for each run of bytes that is missing in it
 
-_WORD: Final = struct.Struct("!I")  # type << 24 | offset
-_REST: Final = struct.Struct("!IQIHBx")  # receiver, counter, tag and shape: the same in all chunks of a frame
+_HEAD: Final = struct.Struct("!I20s")  # type << 24 | offset, and what is the same in all chunks of a frame
+_RECEIVER: Final = struct.Struct("!I16x")
 _TAGGED: Final = slice(16, 20)  # where a chunk has its tag
-_REST_BYTES: Final = slice(_WORD.size, CHUNK_HEAD.size)
 
 Frame = tuple[int, bytes | memoryview]  # counter, the sealed frame
 
 
 class PartialFrame:
-    """Some runs of one frame: `starts` ascending, `runs[i]` the bytes from `starts[i]`, none overlapping another."""
+    """What has come of one frame, in `block` as in its datagrams; what is missing, from `starts[i]` to `ends[i]`, ascending."""
 
     __slots__ = (
         "began_at",
+        "block",
         "charge",
         "counter",
+        "ends",
         "first_bytes",
         "held",
         "is_in_order",
         "is_stale",
-        "runs",
         "shape",
         "starts",
         "total",
@@ -60,44 +60,59 @@ class PartialFrame:
         self.first_bytes = first_bytes  # that arrived at `began_at`
         self.began_at = began_at
         self.is_in_order = True
-        self.starts: list[int] = []
-        self.runs: list[bytes] = []
+        self.starts = [0]
+        self.ends = [self.total]
+        self.block = memoryview(bytearray(folded_bytes(shape)))
         self.held = 0
-        self.charge = FRAME_OVERHEAD
+        self.charge = FRAME_OVERHEAD + HOLE_OVERHEAD + len(self.block)
         self.is_stale = False
 
-    def insert(self, start: int, data: bytes) -> int:
-        """Fills in `data`, which lies within the frame; bytes held already stay. Returns the growth of `charge`."""
-        before = self.charge
+    def insert(self, start: int, end: int, chunks: memoryview, size: int) -> int:
+        """Fills in datagrams of `size` bytes that bring `start` to `end`; bytes held already stay.
+
+        Returns the growth of `charge`.
+        """
+        before, room = self.charge, self.shape[1]
         self.is_in_order &= start == self.held
-        end = start + len(data)
-        position = start
-        index = bisect_right(self.starts, start)
-        if index:
-            position = max(position, self.starts[index - 1] + len(self.runs[index - 1]))
-        while position < end:
-            is_last = index == len(self.starts)
-            gap_end = end if is_last else min(end, self.starts[index])
-            if position < gap_end:
-                self._put(index, position, data[position - start : gap_end - start])
-                index += 1
-            if is_last:
-                break
-            position = self.starts[index] + len(self.runs[index])
-            index += 1
+        filled = self._claim(start, end)
+        is_cut_alike = start % room == 0 and (size == room + ROW or len(chunks) <= min(size, room + ROW))
+        if is_cut_alike and filled == [(start, end)]:
+            at = place_of(start, room) - ROW
+            self.block[at : at + len(chunks)] = chunks
+        else:
+            for first, stop in filled:
+                self._copy(first, stop, start, chunks, size)
         return self.charge - before
 
     def missing(self) -> list[tuple[int, int]]:
         """Returns what is missing, in order: (first byte, end)."""
-        ends = [start + len(run) for start, run in zip(self.starts, self.runs, strict=True)]
-        between = zip([0, *ends], [*self.starts, self.total], strict=True)
-        return [(start, end) for start, end in between if start < end]
+        return list(zip(self.starts, self.ends, strict=True))
 
-    def _put(self, index: int, start: int, run: bytes) -> None:
-        self.starts.insert(index, start)
-        self.runs.insert(index, run)
-        self.held += len(run)
-        self.charge += len(run) + RUN_OVERHEAD
+    def _claim(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Returns what was missing between `start` and `end`, and is no longer."""
+        starts, ends = self.starts, self.ends
+        first, stop = bisect_right(ends, start), bisect_left(starts, end)
+        filled = [
+            (max(hole, start), min(to, end)) for hole, to in zip(starts[first:stop], ends[first:stop], strict=True)
+        ]
+        if filled:
+            before, after = starts[first] < start, ends[stop - 1] > end  # whether some of the first and last hole stays
+            last = ends[stop - 1]
+            starts[first:stop] = [starts[first]] * before + [end] * after
+            ends[first:stop] = [start] * before + [last] * after
+            self.charge += (before + after - len(filled)) * HOLE_OVERHEAD
+            self.held += sum(to - hole for hole, to in filled)
+        return filled
+
+    def _copy(self, first: int, stop: int, start: int, chunks: memoryview, size: int) -> None:
+        """Copies from `first` to `stop` out of datagrams of `size` bytes that begin with `start` and are cut anyhow."""
+        room, step = self.shape[1], size - ROW
+        while first < stop:
+            number, within = divmod(first - start, step)
+            length = min(stop - first, step - within, room - first % room)
+            at, source = place_of(first, room), number * size + ROW + within
+            self.block[at : at + length] = chunks[source : source + length]
+            first += length
 
 
 class PartialBudget:
@@ -139,8 +154,6 @@ class Reassembly:
         "_is_acceptable",
         "_partial",
         "_receiver",
-        "_segment",
-        "_segment_size",
         "_tag_of",
         "arrived_at",
         "counters",
@@ -162,8 +175,6 @@ class Reassembly:
         self._budget = budget
         self._folding = Folding()
         self._partial: dict[int, PartialFrame] = {}  # by counter, oldest first
-        self._segment_size = 0
-        self._segment = _WORD
         self.arrived_at = 0.0  # when the burst that is added next arrived at this host
         self.held_bytes = 0
         self.dispersion = Dispersion()
@@ -176,39 +187,37 @@ class Reassembly:
         it. A burst that may be written to is left changed.
         """
         segment_size = min(segment_size, len(burst))
-        if segment_size <= CHUNK_HEAD.size:
+        if segment_size <= ROW:
             return [], [burst[at : at + segment_size] for at in range(0, len(burst), segment_size or 1)]
-        whole = self._folding.unfold(burst, segment_size, self._receiver)
+        if self._folding.is_run(burst, segment_size, self._receiver):
+            frame = self._take_whole(burst) or self._add_run(burst, segment_size)
+            return ([] if frame is None else [frame]), []
+        return self._add_mixed(burst, segment_size)
+
+    def _take_whole(self, burst: memoryview) -> Frame | None:
+        whole = self._folding.unfold(burst)
         if whole is not None:
             if self._partial and int.from_bytes(burst[_TAGGED], "big") >> CHUNK_TAG_SHIFT == self._tag_of(whole[0]):
                 self.forget(whole[0])
             self.dispersion.in_a_row = 0
-            return [whole], []
-        if segment_size != self._segment_size:
-            self._segment_size = segment_size
-            self._segment = struct.Struct(f"!I{_REST.size}s{segment_size - CHUNK_HEAD.size}s")
-        cut = len(burst) - len(burst) % segment_size
-        words, rests, payloads = zip(*self._segment.iter_unpack(burst[:cut]), strict=True)
-        tail = burst[cut:]
-        if len(tail) > CHUNK_HEAD.size:
-            words += _WORD.unpack_from(tail)
-            rests += (tail[_REST_BYTES],)
-            payloads += (tail[CHUNK_HEAD.size :],)
-            tail = tail[:0]
+        return whole
+
+    def _add_mixed(self, burst: memoryview, segment_size: int) -> tuple[list[Frame], list[memoryview]]:
+        tail = len(burst) % segment_size
+        cut = len(burst) - (tail if tail <= ROW else 0)  # a stub of a datagram at the end is no chunk
+        words, rests = zip(*(_HEAD.unpack_from(burst, at) for at in range(0, cut, segment_size)), strict=True)
         frames: list[Frame] = []
         odd: list[memoryview] = []
-        for first, end in _split_into_runs(words, rests, payloads):
-            receiver, counter, tagged, room, pad = _REST.unpack(rests[first])
-            if receiver != self._receiver or words[first] >> 24 != CHUNK:
-                odd += [burst[at * segment_size : (at + 1) * segment_size] for at in range(first, end)]
+        for first, end in _split_into_runs(words, rests, segment_size - ROW):
+            chunks = burst[first * segment_size : min(end * segment_size, cut)]
+            if words[first] >> 24 != CHUNK or _RECEIVER.unpack_from(rests[first]) != (self._receiver,):
+                odd += [chunks[at : at + segment_size] for at in range(0, len(chunks), segment_size)]
                 continue
-            offset = words[first] & CHUNK_OFFSET_MASK
-            shape, tag = (tagged & FOLDED_BYTES_MASK, room, pad), tagged >> CHUNK_TAG_SHIFT
-            frame = self._add_run(counter, shape, tag, offset, payloads[first:end])
+            frame = self._add_run(chunks, segment_size)
             if frame is not None:
-                frames.append((counter, frame))
-        if tail:
-            odd.append(tail)
+                frames.append(frame)
+        if cut < len(burst):
+            odd.append(burst[cut:])
         return frames, odd
 
     def started(self) -> Collection[int]:
@@ -243,33 +252,34 @@ class Reassembly:
         self._remove(frame)
         self.counters.frames_incomplete += 1
 
-    def _add_run(
-        self, counter: int, shape: Shape, tag: int, start: int, payloads: Sequence[bytes | memoryview]
-    ) -> bytes | None:
-        data, total = b"".join(payloads), shape[0]
+    def _add_run(self, chunks: memoryview, size: int) -> Frame | None:
+        """Takes datagrams of `size` bytes that follow one another in one frame; returns that if it is complete."""
+        word, _, counter, tagged, room, pad = CHUNK_HEAD.unpack_from(chunks)
+        shape, tag = (tagged & FOLDED_BYTES_MASK, room, pad), tagged >> CHUNK_TAG_SHIFT
+        count = -(-len(chunks) // size)
+        start = word & CHUNK_OFFSET_MASK
+        end = start + len(chunks) - count * ROW
         frame = self._partial.get(counter)
         if (
             not is_possible(shape)
-            or start + len(data) > total
+            or end > shape[0]
             or tag != self._tag_of(counter)
             or (frame is not None and frame.shape != shape)
             or (frame is None and not self._is_acceptable(counter))
         ):
-            self.counters.chunks_refused += len(payloads)
+            self.counters.chunks_refused += count
             return None
         if frame is None:
-            if len(data) == total:
-                self.dispersion.in_a_row = 0
-                return unfolded(data, shape)
-            frame = self._open_partial(counter, shape, len(data))
-        growth = frame.insert(start, data)
+            frame = self._open_partial(counter, shape, end - start)
+        growth = frame.insert(start, end, chunks, size)
         self.held_bytes += growth
         self._budget.held_bytes += growth
-        if frame.held == total:
+        if not frame.starts:
             self._remove(frame)
             if frame.is_in_order:  # else something was lost
+                total = shape[0]
                 self.dispersion.arrived(total, total - frame.first_bytes, self.arrived_at - frame.began_at)
-            return unfolded(b"".join(frame.runs), shape)
+            return counter, self._folding.straighten(frame.block, shape)
         self._shrink()
         return None
 
@@ -290,18 +300,14 @@ class Reassembly:
         self._budget.shrink()
 
 
-def _split_into_runs(
-    words: Sequence[int], rests: Sequence[bytes | memoryview], payloads: Sequence[bytes | memoryview]
-) -> list[tuple[int, int]]:
-    """Returns (first, end) of each run of chunks that follow one another in one frame."""
+def _split_into_runs(words: Sequence[int], rests: Sequence[bytes], step: int) -> list[tuple[int, int]]:
+    """Returns (first, end) of each run of chunks of `step` bytes that follow one another in one frame."""
     count = len(words)
-    step = len(payloads[0])
     if rests.count(rests[0]) == count and words == tuple(range(words[0], words[0] + count * step, step)):
         return [(0, count)]
-    borders = [
-        at for at in range(1, count) if words[at] != words[at - 1] + len(payloads[at - 1]) or rests[at] != rests[at - 1]
-    ]
+    borders = [at for at in range(1, count) if words[at] != words[at - 1] + step or rests[at] != rests[at - 1]]
     return list(zip([0, *borders], [*borders, count], strict=True))
 
 
-assert _WORD.size + _REST.size == CHUNK_HEAD.size
+assert _HEAD.size == CHUNK_HEAD.size == ROW
+assert _RECEIVER.size == ROW - 4

@@ -13,12 +13,11 @@ from mycelium.link.fold import (
     Folding,
     folded_bytes,
     is_possible,
+    place_of,
     shape_of,
-    unfolded,
     unfolded_shape,
-    without_heads,
 )
-from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_OFFSET_MASK
+from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, CHUNK_OFFSET_MASK, CHUNK_WORD
 
 RECEIVER, COUNTER = 0xA1B2C3D4, 77
 
@@ -32,7 +31,8 @@ def datagrams_of(sealed: bytes, size: int) -> memoryview:
 
 
 def unfold(block: memoryview, size: int) -> tuple[int, bytes] | None:
-    found = Folding().unfold(block, size, RECEIVER)
+    folding = Folding()
+    found = folding.unfold(block) if folding.is_run(block, size, RECEIVER) else None
     return None if found is None else (found[0], bytes(found[1]))
 
 
@@ -51,13 +51,16 @@ def test_what_is_cut_in_place_comes_back(length: int, size: int, seed: int) -> N
     assert [(word >> 24, word & CHUNK_OFFSET_MASK, *rest) for word, *rest in heads] == [
         (CHUNK, index * (step - ROW), RECEIVER, COUNTER, *shape) for index in range(len(parts))
     ]
-    assert unfolded(without_heads(block, step - ROW), shape) == sealed
+    for offset in {0, shape[0] - 1, random.Random(seed).randrange(shape[0])}:
+        number, within = divmod(offset, step - ROW)
+        assert place_of(offset, step - ROW) == number * step + ROW + within
+    assert Folding().straighten(memoryview(bytearray(block)), shape) == sealed
     assert unfold(block, step) == (COUNTER, sealed)
 
 
 def test_a_frame_lies_in_the_buffer_it_was_received_in() -> None:
     block = datagrams_of(bytes(range(250)) * 100, 1_472)
-    found = Folding().unfold(block, 1_464, RECEIVER)
+    found = Folding().unfold(block)
     assert found is not None
     block[ROW] = 99
     assert found[1][0] == 99
@@ -68,17 +71,29 @@ def test_a_burst_with_another_head_in_it_is_left_alone(index: int, at: int, chan
     block = datagrams_of(bytes(62_000), 1_472)
     block[index * 1_464 + at] ^= change
     before = bytes(block)
-    assert Folding().unfold(block, 1_464, RECEIVER) is None
+    assert not Folding().is_run(block, 1_464, RECEIVER)
     assert bytes(block) == before
 
 
-@pytest.mark.parametrize("cut", [slice(0, 1_464), slice(1_464, None), slice(0, -1), slice(0, -1_464)])
-def test_part_of_a_frame_is_left_alone(cut: slice) -> None:
-    assert Folding().unfold(datagrams_of(bytes(9_000), 1_472)[cut], 1_464, RECEIVER) is None
+@pytest.mark.parametrize("cut", [slice(0, 1_464), slice(1_464, None), slice(0, -1_464)])
+def test_part_of_a_frame_is_a_run_and_left_alone(cut: slice) -> None:
+    part = datagrams_of(bytes(9_000), 1_472)[cut]
+    assert Folding().is_run(part, 1_464, RECEIVER)
+    assert Folding().unfold(part) is None
+
+
+def test_no_run_is_what_is_cut_in_other_places_belongs_to_others_or_goes_beyond_its_frame() -> None:
+    block, folding = datagrams_of(bytes(9_000), 1_472), Folding()
+    assert not folding.is_run(block[:-1], 1_464, RECEIVER)
+    assert not folding.is_run(block, 1_464, RECEIVER + 1)
+    assert not folding.is_run(block, 1_440, RECEIVER)
+    for offset in (ROW, 1_440 * 7):
+        head = CHUNK_HEAD.pack(CHUNK_WORD | offset, RECEIVER, COUNTER, *shape_of(9_000, 1_472))
+        assert not folding.is_run(memoryview(head + bytes(1_440)), 1_464, RECEIVER)
 
 
 def test_what_must_not_be_written_to_is_left_alone() -> None:
-    assert Folding().unfold(memoryview(bytes(datagrams_of(bytes(9_000), 1_472))), 1_464, RECEIVER) is None
+    assert Folding().unfold(memoryview(bytes(datagrams_of(bytes(9_000), 1_472)))) is None
 
 
 def test_one_folding_serves_frames_of_any_shape_and_receiver() -> None:
@@ -95,7 +110,8 @@ def test_one_folding_serves_frames_of_any_shape_and_receiver() -> None:
         block = memoryview(bytearray(folded_bytes(shape)))
         folding.fold(block, shape, receiver, 5, 0)
         assert CHUNK_HEAD.unpack_from(block)[1] == receiver
-        found = folding.unfold(block, size // ROW * ROW, receiver)
+        assert folding.is_run(block, size // ROW * ROW, receiver)
+        found = folding.unfold(block)
         assert found is not None
         assert (found[0], bytes(found[1])) == (5, bytes(length))
 

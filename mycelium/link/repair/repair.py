@@ -9,7 +9,7 @@ from typing import Final
 from mycelium.channel.byte_budget import ByteBudget
 from mycelium.limits import REPAIR_BYTES_PER_NODE
 from mycelium.link.counters import LinkCounters
-from mycelium.link.fold import unfolded_shape
+from mycelium.link.fold import ROW, place_of, unfolded_shape
 from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.path import Path
 from mycelium.link.repair.flow_order import FlowOrder
@@ -85,20 +85,25 @@ class Repair:
 def grouped(
     pieces: list[Piece], receiver: int, size: int, tag_of: Callable[[int], int]
 ) -> list[list[bytes | memoryview]]:
-    """Cuts pieces of frames into datagrams; returns groups of them, all `size` bytes long but the last of a group."""
+    """Cuts pieces of frames into datagrams of at most `size` bytes.
+
+    Returns groups of them, all of one length but the last of a group, which may be shorter.
+    """
     groups: list[list[bytes | memoryview]] = []
-    has_room = False
+    room = 0  # bytes of the datagram that the newest group may take next
     for datagram in _datagrams(pieces, receiver, size, tag_of):
-        if not has_room:
+        length = len(datagram)
+        if length > room:
             groups.append([])
+            room = length
         groups[-1].append(datagram)
-        has_room = len(datagram) == size and len(groups[-1]) < _DATAGRAMS_PER_TRANSMIT
+        if length < room or len(groups[-1]) == _DATAGRAMS_PER_TRANSMIT:
+            room = 0
     return groups
 
 
 def _datagrams(pieces: list[Piece], receiver: int, size: int, tag_of: Callable[[int], int]) -> list[bytes]:
     datagrams: list[bytes] = []
-    room = size - CHUNK_HEAD.size
     whole = 0
     for counter, body, shape, start, end in pieces:
         if shape is None and _HEAD_BYTES + len(body) <= size:
@@ -109,10 +114,13 @@ def _datagrams(pieces: list[Piece], receiver: int, size: int, tag_of: Callable[[
         if shape is None:  # the path carries less than when it was sent
             shape = unfolded_shape(len(body))
             end = shape[0] if end == len(body) else end
-            body = body.ljust(shape[0], b"\0")
-        total, *rest = shape
-        for offset in range(start, end, room):
-            tagged = tag_of(counter) << CHUNK_TAG_SHIFT | total
-            head = CHUNK_HEAD.pack(CHUNK_WORD | offset, receiver, counter, tagged, *rest)
-            datagrams.append(head + body[offset : min(offset + room, end)])
+            body = bytes(ROW) + body.ljust(shape[0], b"\0")
+        total, room, pad = shape
+        tagged = tag_of(counter) << CHUNK_TAG_SHIFT | total
+        while start < end:
+            length = min(size - ROW, room - start % room, end - start)
+            at = place_of(start, room)
+            head = CHUNK_HEAD.pack(CHUNK_WORD | start, receiver, counter, tagged, room, pad)
+            datagrams.append(head + body[at : at + length])
+            start += length
     return datagrams

@@ -24,18 +24,19 @@ MOST_ALLOWANCE: Final = 1 << 20  # bytes to resend that can be saved up
 SENT_OVERHEAD: Final = 256  # bytes charged for a frame besides its own
 _REMEMBERED: Final = 128  # counters of frames that may be lost without harm
 
-# counter; the sealed frame, and None, or the folded one, and its shape; first byte and end of what to send of it
+# counter; `body` and `shape` as in SentFrame; first byte and end of what to send of the sealed frame, or of the folded one
 Piece = tuple[int, bytes, Shape | None, int, int]
 
 
 class SentFrame:
-    """A frame as it was sent: `body` is the folded frame where it has a shape, else the sealed one."""
+    """A frame as it was sent: `body` has its datagrams, heads and all, where it has a shape, else it is the sealed frame."""
 
-    __slots__ = ("answers", "body", "sent_at", "shape")
+    __slots__ = ("answers", "body", "sent_at", "shape", "total")
 
     def __init__(self, body: bytes, shape: Shape | None, *, now: float) -> None:
         self.body = body
         self.shape = shape
+        self.total = len(body) if shape is None else shape[0]  # bytes that can be asked for
         self.sent_at = now
         self.answers = 0
 
@@ -89,7 +90,7 @@ class SentFrames:
             if counter != current:
                 current, position = counter, 0
                 frame.answers += 1
-            end = min(end, len(frame.body))
+            end = min(end, frame.total)
             if frame.answers > ANSWERS or not position <= start < end or end - start > self._allowance:
                 self.counters.repair_ranges_refused += 1
                 continue

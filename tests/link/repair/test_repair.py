@@ -1,11 +1,13 @@
 """Links that lose datagrams and repair that: nothing is lost, nothing out of order, nobody waits for others, nobody is used."""
 
+import random
 from itertools import pairwise
 from math import inf
 
 import pytest
 
 from mycelium.limits import DATAGRAM_FLOOR
+from mycelium.link.fold import ROW, Folding, folded_bytes
 from mycelium.link.frames import SEALED_OVERHEAD
 from mycelium.link.repair.gaps import ASKS, BETWEEN_REQUESTS_S, LEAST_PATIENCE_S
 from mycelium.link.repair.repair import grouped
@@ -262,20 +264,38 @@ SHAPE = (51_456, 1_440, 0)
 
 
 def test_what_is_resent_at_once_is_at_most_forty_datagrams_of_one_size() -> None:
-    frame = bytes(range(256)) * 201
-    sizes = [
-        [len(data) for data in group] for group in grouped([(5, frame, SHAPE, 0, len(frame))], 77, 520, lambda _: 0)
+    frame = bytes(folded_bytes(SHAPE))
+    sizes = [[len(data) for data in group] for group in grouped([(5, frame, SHAPE, 0, SHAPE[0])], 77, 504, lambda _: 0)]
+    assert [len(group) for group in sizes] == [40, 40, 28]
+    assert {size for group in sizes for size in group[:-1]} == {504}
+
+
+def test_a_longer_datagram_begins_what_is_resent_next() -> None:
+    pieces: list[Piece] = [
+        (5, bytes(folded_bytes(SHAPE)), SHAPE, *part) for part in ((0, 240), (480, 720), (1440, 2880))
     ]
-    assert [len(group) for group in sizes] == [40, 40, 24]
-    assert {size for group in sizes for size in group[:-1]} == {520}
+    groups = grouped(pieces, 77, 1_464, lambda _: 0)
+    assert [[len(data) for data in group] for group in groups] == [[264, 264], [1_464]]
+
+
+def test_what_is_resent_of_a_long_frame_is_its_datagrams_or_parts_of_each() -> None:
+    block = memoryview(bytearray(folded_bytes(SHAPE)))
+    block[ROW : ROW + SHAPE[0]] = random.Random(3).randbytes(SHAPE[0])
+    Folding().fold(block, SHAPE, 77, 5, 9)
+    piece: Piece = 5, bytes(block), SHAPE, 1_440, 4_320
+    [whole] = grouped([piece], 77, 1_472, lambda _: 9)
+    assert b"".join(whole) == block[1_464:4_392]
+    parts = [bytes(data[ROW:]) for group in grouped([piece], 77, 520, lambda _: 9) for data in group]
+    assert b"".join(parts) == b"".join(data[ROW:] for data in whole)
+    assert [len(part) for part in parts] == [496, 496, 448] * 2
 
 
 def test_a_short_datagram_ends_what_is_resent_at_once() -> None:
-    frame = bytes(1_000)
+    frame = bytes(folded_bytes(SHAPE))
     pieces: list[Piece] = [(5, frame, SHAPE, 0, 10), (5, frame, SHAPE, 500, 1_000), (6, bytes(50), None, 0, 50)]
     pieces.append((7, bytes(50), None, 0, 10))
     groups = grouped(pieces, 77, 520, lambda _: 0)
-    assert [[len(data) for data in group] for group in groups] == [[24 + 10], [24 + 496, 24 + 4], [16 + 50], [16 + 50]]
+    assert [[len(data) for data in group] for group in groups] == [[24 + 10], [24 + 496, 24 + 4], [16 + 50] * 2]
     assert [data[0] for group in groups for data in group] == [CHUNK, CHUNK, CHUNK, FRAME, FRAME]
 
 
@@ -286,7 +306,7 @@ def test_a_frame_that_fits_one_datagram_is_resent_in_one_and_the_others_in_chunk
     fits = 520 - FRAME_HEAD.size
     assert sizes_of((1, bytes(fits), None, 0, fits)) == [(FRAME, 520)]
     assert sizes_of((1, bytes(fits + 8), None, 0, fits + 8)) == [(CHUNK, 520), (CHUNK, 24 + 32)], "in whole rows"
-    assert sizes_of((1, bytes(480), (480, 240, 0), 0, 480)) == [(CHUNK, 24 + 480)], "it was folded"
+    assert sizes_of((1, bytes(528), (480, 240, 0), 0, 480)) == [(CHUNK, 264)] * 2, "it was folded"
 
 
 # -- requests and answers ----------------------------------------------------------------------------------------------
