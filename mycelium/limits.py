@@ -129,6 +129,9 @@ DUMP_BACKLOG_BYTES: Final = 256 << 10  # unacknowledged by a neighbour, above wh
 CHANGES_PER_SECOND: Final = 1_000  # routes that change by one neighbour's updates and are told to others without delay
 CHANGES_AT_ONCE: Final = 16_384  # of those in a row: a neighbour that is back may be the better way to everybody
 REQUEST_HOPS: Final = 64  # nodes that a sequence-number request may pass
+FAILED_WAYS_PER_NEIGHBOUR: Final = 256  # partners remembered that were silent over one neighbour; the oldest gives way
+PROBES_ANSWERED_PER_SECOND: Final = 20  # of one partner, whether what it sends arrives
+WAYS_TRIED: Final = 4  # next hops, the one in use included, over which an end-to-end partner that is silent is probed
 ROUTE_CHANGES: Final = 2_048  # newest changes of next hops kept until the driver reads them
 
 # -- the journal -------------------------------------------------------------------------------------------------------

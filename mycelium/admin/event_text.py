@@ -25,6 +25,8 @@ _ROUTE_CAUSES: Final = {
     "damping over": "the link to {after} has stayed up for a while",
     "expired": "nothing was heard of it for minutes",
     "source expired": "nothing was heard of it for minutes",
+    "avoided": "what was sent over {before} did not arrive",
+    "tried again": "what is sent over {after} arrives again",
     "evicted": "the route table is nearly full, and only {before} told of it",
 }
 # How a neighbour's link failed. Any other cause is told as it is.

@@ -59,6 +59,8 @@ def _verdict(one: CandidateInfo, found: ExplanationInfo) -> str:
             return "chosen" if one.feasible else f"kept, though {_unfeasible(one, found)}"
         case "longer":
             return _longer(one, found)
+        case "avoided":
+            return "what was sent there over it did not arrive: counts as 10 s longer, and is probed now and then"
         case "damped":
             return f"its link has failed several times lately: counts as 10 s longer for {one.damped_s:.0f} s more"
         case "unfeasible":

@@ -13,7 +13,7 @@ from typing import Final
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.local_errors import LocalErrors
 from mycelium.identity import subnet_of
-from mycelium.limits import HOP_LIMIT
+from mycelium.limits import HOP_LIMIT, WAYS_TRIED
 from mycelium.link.frames import Frames
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
@@ -111,9 +111,14 @@ class Sending:
             batch.slots = [(ITEM_HEADER_BYTES, end, packet.flags, packet.segment_size)]
             self.send_packets(batch, now=now)
 
-    def send_train(self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, now: float) -> bool:
-        """Sends a train that carries a handshake message or an error; returns False if there is no route to `node`."""
-        egress = self._egress(node)
+    def send_train(
+        self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, turn: int = 0, now: float
+    ) -> bool:
+        """Sends a train that carries a handshake message or an error; returns False if there is no route to `node`.
+
+        It goes over that of the `ways` whose turn it is, which is the route for 0.
+        """
+        egress = self._egress(node) if not turn else self._egress_over(node, self._way(node, turn))
         if egress is None:
             return False
         link, flags = egress
@@ -140,9 +145,25 @@ class Sending:
         """Tells the peer how many of its trains have arrived."""
         self.send_item(session, ITEM_REPORT, REPORT.pack(newest, opened), now=now)
 
-    def send_item(self, session: Session, kind: int, content: bytes, *, hop_limit: int = HOP_LIMIT, now: float) -> bool:
-        """Sends an item that is no packet, in a train of its own; returns False without a route or a keypair."""
-        egress = self._egress(session.peer)
+    def ways(self, node: bytes) -> list[bytes]:
+        """Returns the next hop of a node, and others to try."""
+        return self._forwarding.ways(node, WAYS_TRIED)
+
+    def send_item(
+        self,
+        session: Session,
+        kind: int,
+        content: bytes,
+        *,
+        hop_limit: int = HOP_LIMIT,
+        over: bytes | None = None,
+        now: float,
+    ) -> bool:
+        """Sends an item that is no packet, in a train of its own; returns False without a route or a keypair.
+
+        It takes the route, or goes over a neighbour that is named, whether that is the next hop or not.
+        """
+        egress = self._egress(session.peer) if over is None else self._egress_over(session.peer, over)
         if egress is None or session.sending is None:
             return False
         item = ITEM_HEADER.pack(len(content) << 8 | kind, 0) + content
@@ -212,6 +233,15 @@ class Sending:
         """Returns how trains for a node leave whose next hop is gone: by another neighbour, if there is one."""
         link = self._links.get(self._forwarding.alternate(node) or b"")
         return None if link is None else (link, DEFLECTED)
+
+    def _egress_over(self, node: bytes, neighbour: bytes) -> _Egress | None:
+        """Returns how trains leave over a given neighbour: deflected, unless that is the next hop."""
+        link = self._links.get(neighbour)
+        return None if link is None else (link, 0 if self._next_hop.get(node) == neighbour else DEFLECTED)
+
+    def _way(self, node: bytes, turn: int) -> bytes:
+        ways = self.ways(node)
+        return ways[turn % len(ways)] if ways else b""
 
     def _send_in_parts(
         self,

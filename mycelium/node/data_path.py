@@ -8,12 +8,15 @@ from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.echoes import Echoes
 from mycelium.dataplane.local_errors import LocalErrors
+from mycelium.dataplane.reachability import Distrusted, Reachability, WayFailed, WayWorks
 from mycelium.dataplane.receiving import Receiving
 from mycelium.dataplane.relay_errors import RelayErrors
 from mycelium.dataplane.sending import Sending
 from mycelium.dataplane.speed_tests import SpeedTests
 from mycelium.identity import Identity
 from mycelium.link.link import Link
+from mycelium.node.event_kind import EventKind
+from mycelium.node.journal import Journal
 from mycelium.node.settings import NodeSettings
 from mycelium.outbox import Outbox
 from mycelium.policy import Policy
@@ -21,8 +24,10 @@ from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.excess import Excesses
 from mycelium.session.table import Sessions
 from mycelium.timing import Deadlines
-from mycelium.wire.train import ITEM_SPEED
+from mycelium.wire.train import ITEM_REACHABILITY, ITEM_SPEED
 
+ELSEWHERE: Final = "it answers over another neighbour, which is used from now on"
+NOWHERE: Final = "it answers over no other neighbour either"
 _SPEED_TESTS: Final = "speed tests"
 
 
@@ -77,6 +82,7 @@ class DataPath:
             outbox=outbox,
         )
         self._compose_speed_tests(handshakes, settings, deadlines, now=now)
+        self._compose_reachability(handshakes, routing, now=now)
 
     def _compose_diagnosis(
         self, identity: Identity, handshakes: HandshakeConfig, excesses: Excesses, outbox: Outbox, *, now: float
@@ -118,14 +124,49 @@ class DataPath:
     def handle_timeout(self, due: Container[bytes | str], *, now: float) -> None:
         """Does what is due; the deadlines of `due` have come."""
         self.sessions.handle_timeout(now=now)
+        self.reachability.handle_timeout(now=now)
         self.reject_failed(now=now)
         if _SPEED_TESTS in due:
             self.speed_tests.handle_timeout(now=now)
+
+    def _compose_reachability(self, handshakes: HandshakeConfig, routing: RoutingEngine, *, now: float) -> None:
+        """Makes what finds other next hops where partners are silent."""
+        self.reachability = Reachability(
+            sessions=self.sessions,
+            sending=self.sending,
+            forwarding=routing.forwarding,
+            routes=routing,
+            counters=self.counters,
+            entropy=handshakes.entropy,
+            now=now,
+        )
+        self.receiving.item_handlers[ITEM_REACHABILITY] = self.reachability.take
+
+    def next_deadline(self) -> float:
+        """When `handle_timeout` is wanted next."""
+        return min(self.sessions.next_deadline(), self.reachability.next_deadline())
+
+    def tell(self, journal: Journal, *, now: float) -> None:
+        """Writes into the journal which sessions have new keys, and what was found out of next hops."""
+        while self.sessions.renewed:
+            journal.note(EventKind.SESSION_RENEWED, node=self.sessions.renewed.pop(0), now=now)
+        for one in self.reachability.news:
+            match one:
+                case WayFailed():
+                    cause = ELSEWHERE if one.is_avoided else NOWHERE
+                    journal.note(EventKind.ROUTE_AVOIDED, node=one.partner, after=one.neighbour, cause=cause, now=now)
+                case WayWorks():
+                    journal.note(EventKind.ROUTE_TRUSTED, node=one.partner, after=one.neighbour, now=now)
+                case Distrusted():
+                    journal.note(EventKind.NEIGHBOUR_AVOIDED, node=one.neighbour, count=one.partners, now=now)
+        self.reachability.news.clear()
 
     def reject_failed(self, *, now: float) -> None:
         """Rejects the packets that waited for sessions which could not be established."""
         while self.sessions.failed:
             self.sending.reject_queued(self.sessions.failed.pop(0), now=now)
 
-    def _send_train(self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, now: float) -> bool:
-        return self.sending.send_train(node, kind, index, counter, body, now=now)
+    def _send_train(
+        self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, turn: int = 0, now: float
+    ) -> bool:
+        return self.sending.send_train(node, kind, index, counter, body, turn=turn, now=now)

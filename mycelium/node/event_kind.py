@@ -34,6 +34,13 @@ class EventKind(Enum):
     NEIGHBOUR_EXCESSIVE = "neighbour-excessive", "WARNING", "{node} asks too much of this node: {cause}"
     STRANGERS_EXCESSIVE = "strangers-excessive", "WARNING", "strangers ask too much of this node: {cause}"
     SESSION_RENEWED = "session-renewed", "DEBUG", "session renewed: new end-to-end keys with {node}"
+    ROUTE_AVOIDED = "route-avoided", "INFO", "{node} does not answer what is sent to it over {after}: {cause}"
+    ROUTE_TRUSTED = "route-trusted", "INFO", "{node} answers again what is sent to it over {after}"
+    NEIGHBOUR_AVOIDED = (
+        "neighbour-avoided",
+        "WARNING",
+        "{node} seems to drop what it should forward: {count} nodes beyond it, the most, do not answer; other ways come first",
+    )
     OUTSIDE = "outside", "INFO", "neighbours see this node at {after} (NAT mapping: {cause})"
     SHORTCUT_OPENED = "shortcut-opened", "INFO", "shortcut opened: packets to and from {node} pass no relay any more"
     SHORTCUT_FAILED = "shortcut-failed", "INFO", "no shortcut to {node}, whose packets still pass relays: {cause}"

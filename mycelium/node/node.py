@@ -21,7 +21,6 @@ from mycelium.identity import Identity, subnet_of
 from mycelium.node.announcing import announce, is_signed
 from mycelium.node.counters import NodeCounters
 from mycelium.node.data_path import DataPath
-from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.node.leasing import Leasing
 from mycelium.node.neighbours import Neighbours
@@ -147,7 +146,7 @@ class Node:
         self.sessions = path.sessions
         self.sending = path.sending
         self.receiving = path.receiving
-        self.echoes, self.speed_tests = path.echoes, path.speed_tests
+        self.echoes, self.speed_tests, self.reachability = path.echoes, path.speed_tests, path.reachability
         self.relay_errors = path.relay_errors
         self.dataplane_counters = path.counters
 
@@ -319,7 +318,7 @@ class Node:
 
     def next_deadline(self) -> float:
         """When `handle_timeout` is due; a later call is legal, an earlier one harmless. Any other call may change it."""
-        return min(self._deadlines.next(), self.routing.next_deadline(), self.sessions.next_deadline())
+        return min(self._deadlines.next(), self.routing.next_deadline(), self._data_path.next_deadline())
 
     def handle_timeout(self, *, now: float) -> None:
         """Does whatever is due."""
@@ -390,8 +389,7 @@ class Node:
     def _note_failures(self, *, now: float) -> None:
         """Writes into the journal which attempts to dial have failed, and which sessions have new keys."""
         self.neighbours.note_failures(now=now)
-        while self.sessions.renewed:
-            self.journal.note(EventKind.SESSION_RENEWED, node=self.sessions.renewed.pop(0), now=now)
+        self._data_path.tell(self.journal, now=now)
 
     def _new_index(self) -> int:
         while True:

@@ -326,7 +326,7 @@ function others() { // the ways that were not chosen
   return state.moment === null ? usable.map((one) => [one.nextHop, state.picked]) : [];
 }
 
-const VERDICTS = { chosen: "in use", longer: "would be longer", damped: "its link fails often", unfeasible: "might lead back here", suspected: "does not answer at present", retracted: "has no way there any more" };
+const VERDICTS = { chosen: "in use", longer: "would be longer", avoided: "what took it did not arrive", damped: "its link fails often", unfeasible: "might lead back here", suspected: "does not answer at present", retracted: "has no way there any more" };
 
 const table = (title, rows) => [el("h3", {}, title), el("table", { class: "choice" }, ...rows.map(([left, under, right, below]) =>
   el("tr", {}, el("td", {}, left, el("small", {}, under)), el("td", {}, right, el("small", {}, below)))))];

@@ -116,7 +116,7 @@ class Acquisition:
             if slot == row.selected:
                 self._selection.selected_updated(row, before, now=now)
                 continue
-            metric += cost
+            metric += cost if not row.avoided else self._table.cost_to(row, slot)
             if metric < row.metric:
                 if route < row.feasibility_distance:
                     choose(row, slot, metric, "better", now=now)

@@ -145,6 +145,13 @@ class Adjacencies:
         self._table.suspected = self._table.suspected & ~peer.bit | (peer.bit if suspected else 0)
         self._apply_cost(peer, "suspected" if suspected else "trusted", now=now)
 
+    def distrust(self, neighbour: bytes, distrusted: bool, *, now: float) -> None:
+        """Takes a neighbour's routes only where there are no others, until it is down, or uses it again like any other."""
+        peer = self._table.by_address.get(neighbour)
+        if peer is not None and peer.distrusted is not distrusted:
+            peer.distrusted = distrusted
+            self._apply_cost(peer, "avoided" if distrusted else "tried again", now=now)
+
     def heard(self, neighbour: Neighbour, *, now: float) -> None:
         """Follows up what a neighbour has said."""
         self.due_at = min(self.due_at, neighbour.table_wanted_at)

@@ -42,6 +42,7 @@ class Destination(Struct, eq=False, gc=False):
     current: int = 0  # those of them that hold `advertised`
     announced: int = 0  # bits of neighbours that were sent the announcement of `advertised`
     queued: int = SETTLED
+    avoided: int = 0  # bits of neighbours whose route counts as longer, since what took it did not arrive
 
     @property
     def sequence(self) -> int:

@@ -180,6 +180,16 @@ class RoutingEngine:
         """
         self._adjacencies.suspect(neighbour, suspected, now=now)
 
+    def avoid(self, node: bytes, neighbour: bytes, avoided: bool, *, now: float) -> None:
+        """Counts the route of a neighbour to a node as longer, since what takes it does not arrive, or ends that."""
+        row, peer = self._table.rows.get(node), self._table.by_address.get(neighbour)
+        if row is not None and peer is not None:
+            self._selection.avoid(row, peer, avoided, now=now)
+
+    def distrust(self, neighbour: bytes, distrusted: bool, *, now: float) -> None:
+        """Takes all routes of a neighbour only where there are no others, or ends that."""
+        self._adjacencies.distrust(neighbour, distrusted, now=now)
+
     # -- our own route -------------------------------------------------------------------------------------------------
 
     def withdraw(self, *, now: float) -> None:

@@ -16,6 +16,7 @@ class Verdict(StrEnum):
 
     CHOSEN = "chosen"
     LONGER = "longer"  # than the chosen one, or as long
+    AVOIDED = "avoided"  # it would be shorter, but what took it did not arrive
     DAMPED = "damped"  # it would be shorter, but its link has failed several times lately
     UNFEASIBLE = "unfeasible"  # it would be shorter, but might lead back here
     SUSPECTED = "suspected"  # the neighbour does not answer at present
@@ -75,7 +76,7 @@ def _candidate(table: RouteTable, row: Destination, slot: int, *, now: float) ->
         verdict=_verdict(table, row, slot),
         link_cost=neighbour.link_cost,
         advertised=metric_of(route),
-        metric=INFINITY if is_retracted else min(metric_of(route) + table.costs[slot], INFINITY),
+        metric=INFINITY if is_retracted else min(metric_of(route) + table.cost_to(row, slot), INFINITY),
         sequence=sequence_of(route),
         is_feasible=route < row.feasibility_distance,
         damped_s=max(neighbour.damped_until - now, 0.0),
@@ -91,6 +92,9 @@ def _verdict(table: RouteTable, row: Destination, slot: int) -> Verdict:
         return Verdict.RETRACTED
     if neighbour.suspected:
         return Verdict.SUSPECTED
+    is_avoided = neighbour.distrusted or row.avoided & neighbour.bit
+    if is_avoided and metric_of(route) + neighbour.link_cost < row.metric:
+        return Verdict.AVOIDED
     metric = metric_of(route) + table.costs[slot]
     if metric < row.metric:
         return Verdict.UNFEASIBLE

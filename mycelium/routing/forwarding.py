@@ -4,6 +4,7 @@ Invariant: `next_hop` holds selected routes only, so it never leads to a neighbo
 it from node to node never comes to a node twice.
 """
 
+import heapq
 from collections.abc import Callable, Sequence
 
 from mycelium.identity import SUBNET_BYTES, subnet_of
@@ -61,6 +62,19 @@ class ForwardingTable:
             if best is None or candidate < best:
                 best = candidate
         return None if best is None else self._table.addresses[best[4]]
+
+    def ways(self, node: bytes, most: int) -> list[bytes]:
+        """Returns the next hop of a node and other neighbours with a route there, the shortest first, but no suspected ones."""
+        row = self._table.rows.get(node)
+        if row is None or row is self._table.own:
+            return []
+        metrics = (metric_of(route) + self._table.cost_to(row, slot) for slot, route in enumerate(row.routes))
+        found = [
+            (slot != row.selected, metric, slot)
+            for slot, metric in enumerate(metrics)
+            if row.routes[slot] < RETRACTED and metric < INFINITY
+        ]
+        return [self._table.addresses[slot] for _, _, slot in heapq.nsmallest(most, found)]
 
     def owner_of(self, address: bytes) -> bytes | None:
         """Returns the node that owns a 16-byte address: by its /64, else by the longest prefix; None for an unknown one."""

@@ -30,6 +30,7 @@ class Neighbour:
         "damped_until",
         "digest_at",
         "digest_due",
+        "distrusted",
         "dump_due",
         "heard",
         "lacking",
@@ -56,6 +57,7 @@ class Neighbour:
         self.link_cost = cost
         self.budgets = budgets
         self.suspected = False
+        self.distrusted = False  # what it should forward does not arrive
         self.damped_until = 0.0
         self.up_since = now
         self.over_share_until = 0.0  # until then it may bring no new node
@@ -81,7 +83,8 @@ class Neighbour:
         return node_of(self.address)
 
     def cost(self, *, now: float) -> int:
-        """Returns the cost of routes through it: INFINITY while it is suspected, DAMPED_COST more while it is damped."""
+        """Returns the cost of routes through it: INFINITY while suspected, DAMPED_COST more while damped or distrusted."""
         if self.suspected:
             return INFINITY
-        return min(self.link_cost + DAMPED_COST, INFINITY - 1) if now < self.damped_until else self.link_cost
+        is_last_choice = self.distrusted or now < self.damped_until
+        return min(self.link_cost + DAMPED_COST, INFINITY - 1) if is_last_choice else self.link_cost

@@ -182,7 +182,7 @@ class Requests:
             best += 1
         for slot, (route, cost) in enumerate(zip(row.routes, self._table.costs, strict=True)):
             if row.feasibility_distance <= route < RETRACTED and not passed_over >> slot & 1:
-                metric = metric_of(route) + cost
+                metric = metric_of(route) + (self._table.cost_to(row, slot) if row.avoided else cost)
                 if metric < best:
                     best, best_slot = metric, slot
         return None if best_slot < 0 else self._table.neighbour_at(best_slot)

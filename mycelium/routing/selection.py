@@ -64,7 +64,7 @@ class Selection:
         """Handles an update of the selected route, which the row already holds; `before` is the route it replaced."""
         slot = row.selected
         route = row.routes[slot]
-        metric = metric_of(route) + self._table.costs[slot]
+        metric = metric_of(route) + self._table.cost_to(row, slot)
         if route >= row.feasibility_distance or metric > row.metric:
             self.reselect(row, "worse", now=now)
         elif metric < row.metric:
@@ -81,7 +81,7 @@ class Selection:
         hold our route, so the next hop's is still smaller than ours, and that is sufficient to exclude loops.
         """
         limit = row.feasibility_distance
-        costs = self._table.costs
+        costs = self._table.costs if not row.avoided else self._costs_to(row)
         best, best_slot = INFINITY, NOBODY
         if row.selected >= 0 and row.routes[row.selected] < RETRACTED:
             metric = metric_of(row.routes[row.selected]) + costs[row.selected]
@@ -109,6 +109,22 @@ class Selection:
             self._table.neighbour_at(slot).received -= share_of(row.node, route)
             row.routes[slot] = route | RETRACTED
 
+    def avoid(self, row: Destination, neighbour: Neighbour, avoided: bool, *, now: float) -> None:
+        """Counts a neighbour's route to a node as longer than it says, until it is down, or as what it is again.
+
+        Feasibility is a matter of what neighbours advertise, and stays as it is, so no loop can come of it; and a route that
+        is the only one stays in use.
+        """
+        slot, bit = neighbour.slot, neighbour.bit
+        if bool(row.avoided & bit) is avoided:
+            return
+        row.avoided ^= bit
+        if slot == row.selected or (not avoided and row.routes[slot] < RETRACTED):
+            self.reselect(row, "avoided" if avoided else "tried again", now=now)
+
+    def _costs_to(self, row: Destination) -> list[int]:
+        return [self._table.cost_to(row, slot) for slot in range(len(row.routes))]
+
     def set_cost(self, neighbour: Neighbour, cost: int, cause: str, *, now: float) -> None:
         """Applies a neighbour's cost to all its routes; INFINITY excludes them."""
         before = self._table.costs[neighbour.slot]
@@ -130,6 +146,7 @@ class Selection:
         for row in rows:
             row.routes[slot] = UNKNOWN
             row.announced &= others
+            row.avoided &= others
             if row.holders & neighbour.bit:
                 self._holdings.hold(row, row.holders & others)
                 row.current &= others
@@ -150,7 +167,9 @@ class Selection:
             route = row.routes[slot]
             if route >= RETRACTED or metric_of(route) + cost >= row.metric:
                 continue
-            if route < row.feasibility_distance or slot == row.selected:
+            if row.avoided:
+                self.reselect(row, cause, now=now)
+            elif route < row.feasibility_distance or slot == row.selected:
                 self.choose(row, slot, metric_of(route) + cost, cause, now=now)
             else:  # never of the row of this node itself, whose metric is 0
                 self._requests.ask(row, now=now)

@@ -7,7 +7,7 @@ stream.
 from mycelium.limits import DESTINATIONS
 from mycelium.routing.budgets import BudgetTable
 from mycelium.routing.destination import OURSELVES, Destination
-from mycelium.routing.neighbour import Neighbour, node_of
+from mycelium.routing.neighbour import DAMPED_COST, Neighbour, node_of
 from mycelium.timing import Backoff
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.distance import INFINITY, NO_SOURCE, UNKNOWN, distance
@@ -84,6 +84,11 @@ class RouteTable:
         neighbour = self.slots[slot]
         assert neighbour is not None
         return neighbour
+
+    def cost_to(self, row: Destination, slot: int) -> int:
+        """Returns what a neighbour's route to a node costs beyond the metric that the neighbour advertises."""
+        cost = self.costs[slot]
+        return min(cost + DAMPED_COST, INFINITY) if row.avoided >> slot & 1 else cost
 
     def note_unheld(self, row: Destination, *, now: float) -> None:
         """Starts the timeout of a row's source entry if no neighbour holds our route any more."""

@@ -20,25 +20,42 @@ RETRANSMIT_FACTOR: Final = 2.0
 RETRANSMIT_CEILING_S: Final = 1.0
 RETRANSMIT_JITTER: Final = 0.1
 PATIENCE_S: Final = 6.0
+SENT_ALONG_ROUTE: Final = 2  # times that a request is sent over the next hop in use alone; then over others in turn too
 RESOLVE_AGAIN_S: Final = 0.1  # while a peer's announcement is pending
 
 
 class TrainSender(Protocol):
-    """Sends `body` as a train of the given type towards a node; returns False if there is no route."""
+    """Sends `body` as a train of the given type towards a node; returns False if there is no route.
 
-    def __call__(self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, now: float) -> bool: ...
+    `turn` counts the next hops that are tried in turn, from the one in use on.
+    """
+
+    def __call__(
+        self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, turn: int = 0, now: float
+    ) -> bool: ...
 
 
 class PendingSession:
     """One request; `initiator` is None while the peer's announcement is pending."""
 
-    __slots__ = ("backoff", "cookie", "give_up", "initiator", "is_cookie_due", "local_index", "next_send", "session")
+    __slots__ = (
+        "backoff",
+        "cookie",
+        "give_up",
+        "initiator",
+        "is_cookie_due",
+        "local_index",
+        "next_send",
+        "sent",
+        "session",
+    )
 
     def __init__(self, session: Session, local_index: int, *, backoff: Backoff, now: float) -> None:
         self.session = session
         self.local_index = local_index
         self.initiator: SessionInitiator | None = None
         self.cookie = b""  # that the peer has asked for
+        self.sent = 0  # times
         self.is_cookie_due = False  # one that comes is brought back at once, but once for each copy of the request
         self.backoff = backoff
         self.next_send = now
@@ -148,7 +165,11 @@ class SessionRequests:
         assert request.initiator is not None
         counter = handshake_counter(request.local_index, self._config.suites)
         body = request.initiator.request + request.cookie
+        request.sent += 1
         self._send(request.session.peer, SESSION_REQUEST, 0, counter, body, now=now)
+        if request.sent > SENT_ALONG_ROUTE:
+            turn = request.sent - SENT_ALONG_ROUTE
+            self._send(request.session.peer, SESSION_REQUEST, 0, counter, body, turn=turn, now=now)
 
     def _initiator(self, announcement: Announcement, request: PendingSession) -> SessionInitiator | None:
         """Returns the initiator of a handshake; None if the announced key is unusable."""

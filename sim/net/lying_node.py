@@ -3,10 +3,12 @@
 A lying node is an ordinary one that changes its class after its start. It keeps its links, and talks for itself as all do.
 """
 
+from math import inf
 from typing import Final
 
 from msgspec import structs
 
+from mycelium.dataplane.reachability import Reachability
 from mycelium.dataplane.receiving import Receiving
 from mycelium.link.link import Link
 from mycelium.node.node import Node
@@ -59,6 +61,16 @@ class _Bouncing(Receiving):
         frame[position] -= 1  # of the hop limit, without which trains would bounce for ever
         frame[position + 1] &= ~DEFLECTED
         return self._links.get(neighbour) if frame[position] else None
+
+
+class Credulous(Reachability):
+    """Never finds out that what it sends does not arrive, so that there is something to compare with."""
+
+    def next_deadline(self) -> float:
+        return inf
+
+    def handle_timeout(self, *, now: float) -> None:
+        pass
 
 
 class LyingEngine(RoutingEngine):

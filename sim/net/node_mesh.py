@@ -25,7 +25,7 @@ from mycelium.wire.announcement import Announcement
 
 from .driver import Packet, VirtualDriver
 from .link import SimLink, Wire
-from .lying_node import SWING_S, LyingEngine, corrupt
+from .lying_node import SWING_S, Credulous, LyingEngine, corrupt
 from .mesh import Mesh
 from .nat import Nat, NatModel
 from .network import BOTH_SUITES, VirtualHost, VirtualNetwork, url_of
@@ -42,6 +42,7 @@ class NodeMeshSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The parameters of this fidelity."""
 
     real_crypto: bool = False  # real ciphers and signatures, not null ones of the same sizes
+    is_credulous: bool = False  # nodes do not find out that what they send does not arrive
 
 
 class MeshHost(VirtualHost):
@@ -84,6 +85,7 @@ class NodeMesh(Mesh):
 
     def __init__(self, *, seed: int, link_defaults: dict[str, float], settings: NodeMeshSettings) -> None:
         super().__init__(seed=seed, link_defaults=link_defaults)
+        self._is_credulous = settings.is_credulous
         self._null = None if settings.real_crypto else NullPrimitives()
         self._verify = is_signed if self._null is None else is_null_signed
         self.network = VirtualNetwork(self.heap, log=self.log, primitives=self._null, verify=self._verify)
@@ -105,6 +107,8 @@ class NodeMesh(Mesh):
         host.offers_leases = self.has_shortcuts and host.nat is None
         settings = NodeSettings(suites=BOTH_SUITES, shortcuts=self.has_shortcuts)
         host.start(epoch=epoch, rng=Random(f"{self.seed}/node/{node}/{epoch}"), settings=settings)
+        if self._is_credulous:
+            host.node.reachability.__class__ = Credulous
         if node in self.liars:
             self._corrupt(host, self.liars[node])
         self.tables[host.address] = host.node.routing.forwarding.next_hop

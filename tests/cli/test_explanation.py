@@ -89,6 +89,10 @@ def why(**fields: object) -> str:
         ({"verdict": "suspected"}, "it does not answer at present"),
         ({"verdict": "retracted"}, "it has no route there any more"),
         (
+            {"verdict": "avoided"},
+            "what was sent there over it did not arrive: counts as 10 s longer, and is probed now and then",
+        ),
+        (
             {"verdict": "damped", "damped_s": 7.6},
             "its link has failed several times lately: counts as 10 s longer for 8 s more",
         ),

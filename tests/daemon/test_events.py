@@ -14,6 +14,7 @@ from mycelium.admin.event_text import describe
 from mycelium.daemon.events import EventLog, event_infos
 from mycelium.daemon.sleep import SleepLog, slept_s
 from mycelium.endpoint import Endpoint, Lost
+from mycelium.node.data_path import ELSEWHERE
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from sim.net.node_net import NodeNet
@@ -52,6 +53,9 @@ def full_journal() -> Journal:
     journal.note(EventKind.NEIGHBOUR_EXCESSIVE, node=B, cause="it brings too many nodes", now=now)
     journal.note(EventKind.STRANGERS_EXCESSIVE, cause="too many links come from the network of 192.0.2.9", now=now)
     journal.note(EventKind.SESSION_RENEWED, node=C, now=now)
+    journal.note(EventKind.ROUTE_AVOIDED, node=A, after=B, cause=ELSEWHERE, now=now)
+    journal.note(EventKind.ROUTE_TRUSTED, node=A, after=B, now=now)
+    journal.note(EventKind.NEIGHBOUR_AVOIDED, node=B, count=3, now=now)
     journal.note(EventKind.OUTSIDE, after=HERE, cause="endpoint-independent", now=now)
     journal.note(EventKind.SHORTCUT_OPENED, node=A, now=now)
     journal.note(EventKind.SHORTCUT_FAILED, node=B, cause="no answer", now=now)
@@ -99,6 +103,9 @@ def test_every_kind_has_words() -> None:
         "401::1 asks too much of this node: it brings too many nodes",
         "strangers ask too much of this node: too many links come from the network of 192.0.2.9",
         "session renewed: new end-to-end keys with 402::1",
+        "400::1 does not answer what is sent to it over 401::1: it answers over another neighbour, which is used from now on",
+        "400::1 answers again what is sent to it over 401::1",
+        "401::1 seems to drop what it should forward: 3 nodes beyond it, the most, do not answer; other ways come first",
         "neighbours see this node at udp://192.0.2.1:9651 (NAT mapping: endpoint-independent)",
         "shortcut opened: packets to and from 400::1 pass no relay any more",
         "no shortcut to 401::1, whose packets still pass relays: no answer",

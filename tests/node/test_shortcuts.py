@@ -1,11 +1,10 @@
 """Whole nodes find shortcuts: from NAT to NAT, without loss, and only while they are of use."""
 
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from msgspec import structs
 
-from mycelium.limits import HOP_LIMIT
 from mycelium.node.event_kind import EventKind
 from mycelium.node.node import Node
 from mycelium.node.snapshot import PeerOrigin
@@ -158,12 +157,12 @@ def watch_signals(net: NodeNet, *, lose: int = -1) -> list[Signal]:
     def watch(node: Node) -> None:
         send_item = node.sending.send_item
 
-        def send(session: Session, kind: int, content: bytes, *, hop_limit: int = HOP_LIMIT, now: float) -> bool:
+        def send(session: Session, kind: int, content: bytes, **named: Any) -> bool:
             signal = decode_signal(content) if kind == ITEM_SIGNAL else None
             if signal is not None:
                 signals.append(signal)
             is_lost = signal is not None and len(signals) - 1 == lose
-            return is_lost or send_item(session, kind, content, hop_limit=hop_limit, now=now)
+            return is_lost or send_item(session, kind, content, **named)
 
         node.sending.send_item = send  # type: ignore[method-assign]
 

@@ -68,6 +68,24 @@ class CheckedMesh(RoutingMesh):
             end.node.engine.neighbour_suspect(end.other.node.address, suspected, now=self.now)
             self._after_event(end.node)
 
+    def avoid(self, node: int, destination: int, neighbour: int, avoided: bool) -> None:
+        """Has a node count a neighbour's route to a node as longer, or its link, where the destination is the neighbour."""
+        end = self._ends.get((node, neighbour))
+        if end is None or end.node.engine is None:
+            return
+        engine, hop = end.node.engine, end.other.node.address
+        if destination == neighbour:
+            engine.distrust(hop, avoided, now=self.now)
+        else:
+            engine.avoid(self.address(destination), hop, avoided, now=self.now)
+        self._after_event(end.node)
+
+    def believe_all(self) -> None:
+        """Has all nodes count routes as what they are."""
+        for node, neighbour in self._ends:
+            for destination in self._nodes:
+                self.avoid(node, destination, neighbour, False)
+
     def restart(self, node: int, *, epoch: int) -> None:
         """Restarts a node with all its memory lost; its links come up again a little later."""
         for low, high in [ends for ends, link in self.links.items() if node in ends and link.is_open]:
@@ -133,8 +151,8 @@ class CheckedMesh(RoutingMesh):
             if row.selected in engine._selection.sweeps.by_slot:
                 continue
             assert not neighbour.suspected
-            cost = table.costs[row.selected]
-            assert cost - neighbour.link_cost in (0, DAMPED_COST)
+            cost = table.cost_to(row, row.selected)
+            assert cost - neighbour.link_cost in (0, DAMPED_COST, 2 * DAMPED_COST)
             assert row.metric == metric_of(route) + cost
         assert engine.forwarding.next_hop == next_hops
 

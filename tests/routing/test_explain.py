@@ -171,6 +171,8 @@ def check_verdict(one: RouteCandidate, found: Explanation) -> None:
             assert not one.is_feasible
             assert found.feasibility is not None
             assert (-one.sequence, one.advertised) >= (-found.feasibility[0], found.feasibility[1])
+        case Verdict.AVOIDED:
+            assert one.advertised + one.link_cost < found.metric <= one.metric or not one.is_feasible
         case Verdict.SUSPECTED | Verdict.RETRACTED:
             assert one.metric == INFINITY
 
@@ -184,6 +186,15 @@ def test_what_is_told_is_true_in_ten_thousand_states() -> None:
     assert told == set(Verdict)
 
 
+def flap(mesh: ExplainedMesh, one: int, other: int) -> None:
+    """Cuts and mends a link again and again."""
+    for _ in range(4):
+        mesh.cut(one, other)
+        mesh.pass_time(0.35)  # until both ends have noticed
+        mesh.connect(one, other, 1)
+        mesh.pass_time(0.05)
+
+
 def explore(seed: int, told: set[Verdict]) -> int:
     """Has things happen to a mesh; returns in how many states it was looked at."""
     rng = random.Random(seed)
@@ -193,19 +204,17 @@ def explore(seed: int, told: set[Verdict]) -> int:
         mesh.connect(one, other, rng.randint(1, 60), rng.randint(1, 60))
     for _ in range(40):
         one, other = rng.choice(list(mesh.links))
-        match rng.choice(("cut", "connect", "connect", "cost", "suspect", "trust", "restart", "flap")):
+        match rng.choice(("cut", "connect", "connect", "cost", "suspect", "trust", "restart", "flap", "avoid")):
             case "cut":
                 mesh.cut(one, other)
             case "connect":
                 mesh.connect(one, other, rng.randint(1, 60), rng.randint(1, 60))
             case "flap":
-                for _ in range(4):
-                    mesh.cut(one, other)
-                    mesh.pass_time(0.35)  # until both ends have noticed
-                    mesh.connect(one, other, 1)
-                    mesh.pass_time(0.05)
+                flap(mesh, one, other)
             case "cost":
                 mesh.set_cost(one, other, rng.randint(1, 60))
+            case "avoid":
+                mesh.avoid(one, rng.choice((other, rng.randrange(8))), other, rng.random() < 0.7)
             case "suspect":
                 mesh.suspect(one, other, True)
             case "trust":

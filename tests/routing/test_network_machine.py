@@ -51,6 +51,11 @@ class NetworkMachine(RuleBasedStateMachine):
     def suspect_or_trust(self, pair: tuple[int, int], suspected: bool) -> None:
         self.network.suspect(*pair, suspected)
 
+    @rule(pair=PAIRS, destination=NODES, avoided=st.booleans())
+    def avoid_or_try_again(self, pair: tuple[int, int], destination: int, avoided: bool) -> None:
+        if destination != pair[0]:
+            self.network.avoid(pair[0], destination, pair[1], avoided)
+
     @rule(node=NODES, step=st.sampled_from([1, 1, 1, 0, -1]))
     def restart_with_memory_lost(self, node: int, step: int) -> None:
         self.epoch = max(1, self.epoch + step)
@@ -68,10 +73,11 @@ class NetworkMachine(RuleBasedStateMachine):
 
     @rule()
     def settle(self) -> None:
+        self.network.believe_all()
         self.network.settle()
 
     def teardown(self) -> None:
-        self.network.settle()
+        self.settle()
 
 
 NetworkMachine.TestCase.settings = settings(settings.get_profile("ci"), max_examples=150, stateful_step_count=40)

@@ -106,7 +106,11 @@ class SessionEnd:
         known = next((end.announcement for end in self.lab.ends.values() if end.identity.address == node), None)
         return self.resolutions.get(node, known)
 
-    def _send(self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, now: float) -> bool:
+    def _send(
+        self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, turn: int = 0, now: float
+    ) -> bool:
+        if kind == SESSION_REQUEST and turn:
+            return True  # there is one way
         self.lab.transmit(self.name, node, kind, index, counter, body, _KINDS[kind])
         return True
 

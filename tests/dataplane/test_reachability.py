@@ -1,0 +1,184 @@
+"""Who sends and hears nothing finds another next hop, and goes back; nothing changes where nobody lies."""
+
+from typing import Any
+
+import pytest
+
+from mycelium.dataplane.reachability import FIRST_AVOIDED_S, REST_S
+from mycelium.dataplane.receiving import Receiving
+from mycelium.link.link import Link
+from mycelium.node.event_kind import EventKind
+from mycelium.routing.explain import Verdict
+from mycelium.wire.train import ITEM_REACHABILITY
+from sim.net.lying_node import corrupt
+from sim.net.node_net import NodeNet
+from tests.support.small_meshes import deliver, is_whole, ping, ping_until_answered, received
+
+HEALED_S = 4.0  # until packets take another way, at most
+
+
+def diamond(delay_s: float = 0.005) -> NodeNet:
+    """Returns a mesh in which a reaches b over l, or over c and d, which is longer."""
+    net = NodeNet()
+    for name in "abcdl":
+        net.add(name)
+    for one, other in ("al", "lb", "ac", "cd", "db"):
+        net.join(one, other, delay_s)
+    net.run(10, until=lambda: is_whole(net))
+    net.run(1)
+    assert next_hop(net, "a", "b") == next_hop(net, "b", "a") == "l"
+    return net
+
+
+def next_hop(net: NodeNet, name: str, destination: str) -> str:
+    hop = net.hosts[name].node.routing.forwarding.next_hop[net.hosts[destination].address]
+    return next(one for one, host in net.hosts.items() if host.address == hop)
+
+
+def lie(net: NodeNet, how: str = "drop") -> None:
+    corrupt(net.hosts["l"].node, how)
+    if how != "drop":
+        for row in net.hosts["l"].node.routing._table.rows.values():
+            row.current = 0
+        for neighbour in net.hosts["l"].node.routing._table.by_address.values():
+            net.hosts["l"].node.routing._advertiser.dump(neighbour, now=net.now)
+        net.run(0.1)
+
+
+def events(net: NodeNet, name: str, kind: EventKind) -> list[Any]:
+    return [entry for entry in net.hosts[name].node.journal.after(0) if entry.kind is kind]
+
+
+def send_for(net: NodeNet, seconds: float, *, source: str = "a", destination: str = "b") -> None:
+    """Sends a packet each 50 ms, which nothing answers."""
+    end = net.now + seconds
+    while net.now < end:
+        ping(net, source, destination)
+        net.run(0.05)
+
+
+@pytest.mark.parametrize("how", ["drop", "attract"])
+def test_packets_take_another_way_when_a_relay_drops_them(how: str) -> None:
+    net = diamond()
+    deliver(net, "a", "b")
+    lie(net, how)
+    assert ping_until_answered(net, "a", "b", within=HEALED_S, every=0.05) > 1.0
+    net.run(1)
+    assert next_hop(net, "a", "b") == "c"
+    (found,) = events(net, "a", EventKind.ROUTE_AVOIDED)
+    assert (found.node, found.after) == (net.hosts["b"].address, net.hosts["l"].address)
+    explained = net.hosts["a"].node.routing.explain(net.hosts["b"].address, now=net.now)
+    assert explained is not None
+    verdicts = {one.neighbour: one.verdict for one in explained.candidates}
+    assert verdicts[net.hosts["l"].address] is Verdict.AVOIDED
+
+
+def test_both_ends_find_another_way_for_their_own_packets() -> None:
+    net = diamond()
+    deliver(net, "a", "b")
+    lie(net)
+    for _ in range(100):
+        ping(net, "a", "b")
+        ping(net, "b", "a")
+        net.run(0.05)
+    assert next_hop(net, "a", "b") == "c"
+    assert next_hop(net, "b", "a") == "d"
+
+
+def test_an_end_that_hears_all_learns_from_its_partner_that_it_is_not_heard() -> None:
+    net = diamond()
+    deliver(net, "a", "b")
+
+    class HalfDeaf(Receiving):
+        """Drops what is for a."""
+
+        def _next_link(
+            self, header: Any, frame: memoryview, position: int, end: int, neighbour: bytes, *, now: float
+        ) -> Link | None:
+            if header[7] == net.hosts["a"].address:
+                return None
+            return super()._next_link(header, frame, position, end, neighbour, now=now)
+
+    net.hosts["l"].node.receiving.__class__ = HalfDeaf
+    send_for(net, 6.0)
+    assert next_hop(net, "b", "a") == "d"
+    assert next_hop(net, "a", "b") == "l"
+    assert len(received(net, "b")) > 100
+
+
+def test_a_session_is_set_up_around_a_relay_that_drops_its_messages() -> None:
+    net = diamond()
+    lie(net, "attract")
+    net.run(1)
+    ping_until_answered(net, "a", "b", within=2.0 + HEALED_S, every=0.05)
+
+
+def test_the_way_back_is_taken_once_probes_pass_again() -> None:
+    net = diamond()
+    deliver(net, "a", "b")
+    honest = type(net.hosts["l"].node.receiving)
+    lie(net)
+    send_for(net, HEALED_S)
+    assert next_hop(net, "a", "b") == "c"
+    net.hosts["l"].node.receiving.__class__ = honest
+    send_for(net, FIRST_AVOIDED_S / 2)
+    assert next_hop(net, "a", "b") == "c"
+    send_for(net, FIRST_AVOIDED_S)
+    assert next_hop(net, "a", "b") == "l"
+    assert len(events(net, "a", EventKind.ROUTE_TRUSTED)) == 1
+
+
+def test_a_relay_that_goes_on_dropping_is_probed_ever_more_seldom_and_loses_nothing_more() -> None:
+    net = diamond()
+    deliver(net, "a", "b")
+    lie(net)
+    send_for(net, HEALED_S)
+    before = len(received(net, "b"))
+    send_for(net, 60.0)
+    assert len(received(net, "b")) >= before + 1190
+    assert next_hop(net, "a", "b") == "c"
+    assert len(events(net, "a", EventKind.ROUTE_AVOIDED)) == 1
+
+
+def test_one_way_traffic_costs_a_probe_now_and_then_and_changes_nothing() -> None:
+    net = diamond()
+    deliver(net, "a", "b")
+    probes = items_of(net, "b")
+    send_for(net, 30.0)
+    assert 3 <= len(probes) <= 30 / REST_S + 1
+    assert next_hop(net, "a", "b") == "l"
+    assert not events(net, "a", EventKind.ROUTE_AVOIDED)
+
+
+def test_traffic_that_is_answered_costs_no_probe() -> None:
+    net = diamond()
+    deliver(net, "a", "b")
+    probes = items_of(net, "b")
+    for _ in range(200):
+        ping(net, "a", "b")
+        ping(net, "b", "a")
+        net.run(0.05)
+    assert probes == []
+
+
+def test_a_partner_that_is_silent_over_every_neighbour_changes_no_route() -> None:
+    net = diamond()
+    deliver(net, "a", "b")
+    net.hosts["b"].node.receiving.receive_frame = lambda frame, *, now, neighbour=b"": None  # type: ignore[method-assign]
+    send_for(net, 10.0)
+    assert next_hop(net, "a", "b") == "l"
+    assert not net.hosts["a"].node.reachability._distrusted
+
+
+def items_of(net: NodeNet, name: str) -> list[bytes]:
+    """Returns a list that collects the probes that a host receives."""
+    found: list[bytes] = []
+    handlers = net.hosts[name].node.receiving.item_handlers
+    take = handlers[ITEM_REACHABILITY]
+
+    def watch(session: Any, body: memoryview, *, hop_limit: int, now: float) -> None:
+        found.append(bytes(body))
+        take(session, body, hop_limit=hop_limit, now=now)
+
+    handlers[ITEM_REACHABILITY] = watch
+    return found
