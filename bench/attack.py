@@ -26,9 +26,8 @@ from typing import Final
 from bench.support.report import Row, print_table, progress, write_json_lines
 from tests.hostile.acts import ACTS, Act
 from tests.hostile.local_callers import ask_nonsense, hold
-from tests.hostile.many_faces import SITE
 from tests.lab.daemon import PORT, LabDaemon
-from tests.lab.flood import SOURCES
+from tests.lab.flood import allow_sources
 from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, line
 from tests.lab.ping import PING_INTERVAL_S, PingResult, Pings, answers, ping
@@ -145,9 +144,7 @@ def _mesh() -> Iterator[DaemonMesh]:
             lab, Path(directory), [*line("a", "v", "b"), ("x", "v"), ("c", "v")], options=["--no-shortcuts"]
         )
         strangers, cable = mesh.hosts["x"], mesh.cable("x", "v")
-        strangers.sysctl("net.ipv6.ip_nonlocal_bind", 1)
-        strangers.ip(f"route add local {SITE}::/48 dev lo")
-        mesh.hosts["v"].ip(f"route add {SOURCES}::/16 via {cable.end(strangers).ipv6}")
+        allow_sources(strangers, mesh.hosts["v"], cable.end(strangers).ipv6)
         mesh.start("avb")
         mesh.wait_converged()
         yield mesh

@@ -41,7 +41,7 @@ from mycelium.wire.datagram import (
     SUITE_CHACHA20_POLY1305,
 )
 from tests.lab.daemon import PORT, LabDaemon
-from tests.lab.flood import SOURCES, Flood, sources
+from tests.lab.flood import Flood, allow_sources, sources
 from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, line
 from tests.lab.namespaces import LabHost
@@ -150,9 +150,7 @@ def _linked_mesh(lab: Lab, directory: Path) -> DaemonMesh:
     """Returns two nodes with a link, and the strangers' host `x` with a wire to the second."""
     mesh = DaemonMesh(lab, directory, [*line("a", "b"), ("x", "b")])
     strangers, cable = mesh.hosts["x"], mesh.cable("x", "b")
-    strangers.sysctl("net.ipv6.ip_nonlocal_bind", 1)
-    strangers.ip(f"route add local {SOURCES}::/16 dev lo")
-    mesh.hosts["b"].ip(f"route add {SOURCES}::/16 via {cable.end(strangers).ipv6}")
+    allow_sources(strangers, mesh.hosts["b"], cable.end(strangers).ipv6)
     mesh.start("ab")
     mesh.wait_converged()
     return mesh

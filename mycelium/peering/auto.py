@@ -18,7 +18,8 @@ from mycelium.counters import counter
 from mycelium.limits import CANDIDATES_AT_ONCE
 from mycelium.link.link import Link, LinkState
 from mycelium.peering.dialler import Candidate, Dialler, Source
-from mycelium.peering.known_peers import KnownPeers, Learned, network_of
+from mycelium.peering.known_peers import KnownPeers, Learned
+from mycelium.subnets import subnets_of
 from mycelium.wire.known_peer import KnownPeer, known_peer
 
 GRACE_S: Final = 10.0  # how long a link that went down or has not come up is waited for
@@ -127,13 +128,13 @@ class AutoPeers:
 
     def _choose(self, candidates: list[Learned]) -> list[Learned]:
         """Returns candidates of different nodes in the order of preference."""
-        used = {network_of(one.peer.address.host) for one in self.kept.values()}
+        used = {network for one in self.kept.values() for network in subnets_of(one.peer.address.host)}
         self._rng.shuffle(candidates)
         of_node = {one.peer.key: one for one in candidates}
         turns: Counter[bytes] = Counter()
         ordered: list[tuple[bool, int, int]] = []
         chosen = list(of_node.values())
         for index, one in enumerate(chosen):
-            ordered.append((one.network in used, turns[one.teacher], index))
+            ordered.append((not used.isdisjoint(one.networks), turns[one.teacher], index))
             turns[one.teacher] += 1
         return [chosen[index] for _, _, index in sorted(ordered)]

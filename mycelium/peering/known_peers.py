@@ -7,13 +7,14 @@ teach together, and what lies in one network are shares of the table; what is no
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from math import inf
 from typing import Final
 
 from mycelium.counters import counter
 from mycelium.limits import KNOWN_PEERS, KNOWN_PEERS_KEPT, KNOWN_PER_KEY, KNOWN_PER_NETWORK, KNOWN_PER_TEACHER
 from mycelium.peer_address import is_of_another_host
+from mycelium.subnets import subnets_of
 from mycelium.timing import Backoff
 from mycelium.wire.known_peer import KnownPeer
 
@@ -23,18 +24,16 @@ RETRY_FACTOR: Final = 4.0
 RETRY_CEILING_S: Final = 6 * 3_600.0
 RESTORED: Final = b""  # the teacher of what was kept on disk
 
-_NETWORK_BITS: Final = {4: 24, 6: 64}
-
 
 class Learned:
-    """One learned address. `network` is the IPv4 /24 or IPv6 /64 that it lies in."""
+    """One learned address, and the networks around it that one owner may have."""
 
-    __slots__ = ("_backoff", "heard_at", "is_proven", "network", "peer", "retry_at", "teacher")
+    __slots__ = ("_backoff", "heard_at", "is_proven", "networks", "peer", "retry_at", "teacher")
 
     def __init__(self, peer: KnownPeer, teacher: bytes, *, now: float) -> None:
         self.peer = peer
         self.teacher = teacher
-        self.network = network_of(peer.address.host)
+        self.networks = subnets_of(peer.address.host)
         self.heard_at = now
         self.is_proven = False  # a handshake of ours has reached it
         self.retry_at = -inf
@@ -117,9 +116,9 @@ class KnownPeers:
     def _make_room(self, peer: KnownPeer, teacher: bytes) -> bool:
         """Tells whether an address can be taken; one that is not proved may be forgotten for it."""
         others = self.by_peer.values()
-        network = network_of(peer.address.host)
-        if sum(one.network == network for one in others) >= KNOWN_PER_NETWORK:
-            return False
+        for level, network in enumerate(subnets_of(peer.address.host)):
+            if sum(network in one.networks for one in others) >= KNOWN_PER_NETWORK << level:
+                return False
         if sum(one.peer.key == peer.key for one in others) >= KNOWN_PER_KEY:
             return False
         by_teacher = Counter(one.teacher for one in others)
@@ -133,11 +132,6 @@ class KnownPeers:
         if oldest is not None:
             del self.by_peer[oldest.peer]
         return oldest is not None
-
-
-def network_of(host: str) -> str:
-    """Returns the IPv4 /24 or IPv6 /64 that a numeric address lies in."""
-    return str(ip_network((host, _NETWORK_BITS[ip_address(host).version]), strict=False))
 
 
 def may_be_told(host: str, listener: str) -> bool:

@@ -58,11 +58,13 @@ class Destination(Struct, eq=False, gc=False):
 
     def learn(self, announcement: Announcement, *, now: float) -> None:
         """Stores a verified announcement; older ones stay while a route or our advertisement carries their sequence."""
-        if announcement.sequence < self.sequence:
-            self.older = (*self.older, announcement)
-            return
         used = {sequence_of(route) for route in (*self.routes, self.advertised) if route != UNKNOWN}
-        self.older = tuple(one for one in (self.announcement, *self.older) if one.sequence in used)
+        is_older = announcement.sequence < self.sequence
+        kept = self.older if is_older else (self.announcement, *self.older)
+        self.older = tuple(one for one in kept if one.sequence in used)
+        if is_older:
+            self.older = (announcement, *self.older)
+            return
         self.announcement = announcement
         self.floor = distance(announcement.sequence, 0)
         self.advanced = now

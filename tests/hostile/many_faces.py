@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from tests.hostile.attacker import Attacker
+from tests.lab.flood import SOURCES
 
-SITE: Final = "fd99:0:1"  # a /48 that one person holds
+SITE: Final = f"{SOURCES}:0:1"  # a /48 that one person holds
 SITE_SEED: Final = 1
 
 Act = Callable[[], None]

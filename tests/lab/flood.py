@@ -76,6 +76,13 @@ class Flood:
         return sent
 
 
+def allow_sources(stranger: LabHost, target: LabHost, gateway: str) -> None:
+    """Has a host send from addresses that nobody has, and be sent the answers: `gateway` is its own at the target's wire."""
+    stranger.sysctl("net.ipv6.ip_nonlocal_bind", 1)
+    stranger.ip(f"route add local {SOURCES}::/16 dev lo")
+    target.ip(f"route add {SOURCES}::/16 via {gateway}")
+
+
 def sources() -> Iterator[str]:
     """Yields addresses, each of another /64."""
     rng = random.Random(SEED)

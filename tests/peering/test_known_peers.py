@@ -3,7 +3,7 @@
 import pytest
 
 from mycelium.limits import KNOWN_PEERS, KNOWN_PEERS_KEPT, KNOWN_PER_KEY, KNOWN_PER_NETWORK, KNOWN_PER_TEACHER
-from mycelium.peering.known_peers import FIRST_RETRY_S, FORGET_S, RETRY_FACTOR, KnownPeers, may_be_told, network_of
+from mycelium.peering.known_peers import FIRST_RETRY_S, FORGET_S, RETRY_FACTOR, KnownPeers, may_be_told
 from mycelium.wire.known_peer import KnownPeer
 from mycelium.wire.underlay_address import UnderlayAddress
 
@@ -80,11 +80,14 @@ def test_what_is_proved_gives_way_to_nothing() -> None:
     assert known.counters.peers_not_learned == 1
 
 
-@pytest.mark.parametrize("hosts", ["5.5.5.{}", "2a00::{}"])
-def test_one_network_has_a_share(hosts: str) -> None:
+@pytest.mark.parametrize(
+    ("hosts", "widths"),
+    [("5.5.5.5", 1), ("5.5.5.{}", 2), ("2a00::{}", 1), ("2a00:0:0:{}::1", 2), ("2a00:0:0:{}00::1", 4)],
+)
+def test_one_network_has_a_share_and_a_wider_one_twice_as_much(hosts: str, widths: int) -> None:
     known = KnownPeers(OWN)
-    known.learn([peer(number, hosts.format(number)) for number in range(1, 50)], TEACHER, now=0.0)
-    assert len(known.by_peer) == KNOWN_PER_NETWORK
+    known.learn([peer(number, hosts.format(number)) for number in range(1, 30)], TEACHER, now=0.0)
+    assert len(known.by_peer) == widths * KNOWN_PER_NETWORK
 
 
 def test_one_node_has_a_share() -> None:
@@ -130,11 +133,6 @@ def test_what_was_proved_of_an_unknown_address_is_ignored() -> None:
     known = taught(1)
     known.proved(peer(7), now=0.0)
     assert list(known.by_peer) == [peer(0)]
-
-
-def test_networks_are_those_that_one_owner_has() -> None:
-    assert network_of("5.6.7.8") == "5.6.7.0/24"
-    assert network_of("2a00:1:2:3::4") == "2a00:1:2:3::/64"
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,14 @@ def test_an_older_announcement_moves_neither() -> None:
     assert row.announcement_of(distance(3, 10)) == announcement(9, 3)
 
 
+def test_of_older_announcements_only_those_that_a_route_carries_stay_beside_the_newest_of_them() -> None:
+    """Whoever signs them could fill the memory with them otherwise, one for each update."""
+    row = row_of(UNKNOWN, distance(2, 10), sequence=1_000)
+    for sequence in range(999):
+        row.learn(announcement(9, sequence), now=0.0)
+    assert [one.sequence for one in row.older] == [998, 2]
+
+
 @pytest.mark.parametrize(
     ("route", "advertised", "is_kept"),
     [
