@@ -60,6 +60,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     peer_discovery_interface: tuple[str, ...] = ()  # empty: every suitable one
     peer_discovery_port: int = 9650
     api_addr: ApiAddress = ApiAddress()
+    api_socket: Path | None = None  # where it is besides
     api_token_file: Path | None = None
     metrics_api_address: ApiAddress | None = None  # where the metrics are besides the API
     jsonrpc_addr: ApiAddress | None = None  # of the JSON-RPC of the Rust implementation

@@ -167,6 +167,18 @@ class InvitationInfo(Struct, frozen=True, rename="camel"):
     expires: float  # Unix seconds
 
 
+class ReloadInfo(Struct, frozen=True, rename="camel"):
+    """What POST /api/v1/admin/reload has changed, in words, and the settings whose new values take a restart."""
+
+    applied: list[str]
+    takes_restart: list[str] = []
+
+    def __str__(self) -> str:
+        """Tells both in a line."""
+        waiting = [f"only a restart applies the new {', '.join(self.takes_restart)}"] if self.takes_restart else []
+        return "; ".join([*self.applied, *waiting]) or "nothing has changed"
+
+
 class NodeControl(Protocol):
     """The running node. Every call is made in the daemon's event loop and returns a frozen snapshot."""
 
@@ -176,7 +188,10 @@ class NodeControl(Protocol):
         """Raises ConfigError for an invalid URL, LocalError for a peer that is configured already."""
 
     def remove_peer(self, url: str) -> None:
-        """Raises ConfigError for an invalid URL, LocalError for a peer that is not configured."""
+        """Takes any text that is shown of it; raises ConfigError for no URL, LocalError for a peer that is not configured."""
+
+    async def reload(self) -> ReloadInfo:
+        """Reads the configuration again; raises LocalError for a mistake in it."""
 
     async def invite(self, wish: InvitationWish) -> InvitationInfo:
         """Raises ConfigError for an invalid wish, LocalError where no invitation can be made."""

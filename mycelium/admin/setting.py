@@ -177,6 +177,13 @@ SETTINGS: Final = (
         metavar="ADDRESS",
     ),
     Setting(
+        "api_socket",
+        Kind.FILE,
+        "Unix socket at which the API is too, without a token, for this user and root.",
+        '"/run/mycelium/api"',
+        metavar="FILE",
+    ),
+    Setting(
         "api_token_file",
         Kind.FILE,
         "Token that API calls over TCP need.",

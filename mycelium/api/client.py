@@ -17,6 +17,7 @@ from mycelium.admin.control import (
     InvitationWish,
     MetricInfo,
     PeerInfo,
+    ReloadInfo,
     RouteInfo,
     StatusInfo,
     TrafficInfo,
@@ -56,6 +57,9 @@ class ApiClient:
 
     def remove_peer(self, url: str) -> None:
         self._call("DELETE", f"/admin/peers/{quote(url, safe='')}")
+
+    def reload(self) -> ReloadInfo:
+        return self._decoded(self._call("POST", "/admin/reload"), ReloadInfo)
 
     def invite(self, wish: InvitationWish) -> InvitationInfo:
         return self._decoded(self._call("POST", "/admin/invitations", msgspec.json.encode(wish)), InvitationInfo)

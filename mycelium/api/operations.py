@@ -19,6 +19,7 @@ from mycelium.admin.control import (
     PeerInfo,
     PublicKeyInfo,
     QueriedInfo,
+    ReloadInfo,
     RouteInfo,
     StatusInfo,
     TrafficInfo,
@@ -150,6 +151,14 @@ def _about_the_node(control: NodeControl) -> list[Operation]:
             do=lambda call: Response(200, b"", LINES_TYPE, parts=_lines(why.speed_test(call.body))),
             refused=404,
             content_type=LINES_TYPE,
+        ),
+        Operation(
+            method="POST",
+            path=f"{ADMIN}/reload",
+            help="Reads the configuration again: peers and log settings change at once.",
+            answers=ReloadInfo,
+            do=lambda _: control.reload(),
+            refused=409,
         ),
         Operation(
             method="POST",

@@ -101,6 +101,12 @@ class ApiServer:
         return ApiConnection(self._application, self.connections)
 
 
+class SocketServer(ApiServer):
+    """The API at a unix socket besides, which needs no token: whoever may open it is let in."""
+
+    flag = "--api-socket"
+
+
 class MetricsServer(ApiServer):
     """The metrics of one node alone, to whoever reaches the address: that is what it is given for."""
 

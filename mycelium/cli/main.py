@@ -23,6 +23,7 @@ from mycelium.cli.output import print_json
 from mycelium.cli.page import page
 from mycelium.cli.parsing import DefaultGroup
 from mycelium.cli.peers import peers
+from mycelium.cli.reload import reload
 from mycelium.cli.remote import events, routes, status
 from mycelium.cli.run import run
 from mycelium.cli.service import service
@@ -97,6 +98,7 @@ for _command in (
     generate_keys,
     import_key,
     generate_network_key,
+    reload,
     invite,
     join,
     service,

@@ -115,9 +115,11 @@ def _rules(settings: Settings) -> Iterator[Rule]:
             yield Rule(path.parent, READ)
             yield Rule(path.resolve().parent, READ)
     yield Rule(settings.key_file.parent, READ | CHANGE)
-    for address in (settings.api_addr, settings.jsonrpc_addr, settings.metrics_api_address):
-        if address is not None and address.is_unix:
-            yield Rule(Path(address.path).parent, REMOVE_FILE)
+    addresses = (settings.api_addr, settings.jsonrpc_addr, settings.metrics_api_address)
+    sockets = [Path(address.path) for address in addresses if address is not None and address.is_unix]
+    for path in (*sockets, settings.api_socket):
+        if path is not None:
+            yield Rule(path.parent, REMOVE_FILE)
     if settings.hosts_file is not None:
         yield Rule(settings.hosts_file, READ | WRITE_FILE | TRUNCATE)
     yield Rule(TUN, READ | WRITE_FILE | IOCTL_DEV)

@@ -34,7 +34,7 @@ from mycelium.daemon.icmpwatch import IcmpWatch
 from mycelium.daemon.invitations import Inviter, NetworkSecrets
 from mycelium.daemon.known_peers import KnownPeersFile
 from mycelium.daemon.leases import KernelLeases
-from mycelium.daemon.listeners import open_transports
+from mycelium.daemon.listeners import configured_transports
 from mycelium.daemon.live_control import LiveControl
 from mycelium.daemon.name_server import NameServer
 from mycelium.daemon.netwatch import NetWatch
@@ -47,7 +47,7 @@ from mycelium.daemon.port_mapper import PortMapper, node_port_mapper
 from mycelium.daemon.privileged import Privileged
 from mycelium.daemon.process import LoopLag
 from mycelium.daemon.proxied import ProxiedPeers
-from mycelium.daemon.reload import reload
+from mycelium.daemon.reload import Configuration
 from mycelium.daemon.service_manager import ServiceManager
 from mycelium.daemon.stop import Stopped, end_soon, on_stop, raise_stopped
 from mycelium.daemon.tun_keeper import NodePassage, TunKeeper
@@ -57,7 +57,6 @@ from mycelium.node.names import Names
 from mycelium.node.node import Node
 from mycelium.node.zone import Zone
 from mycelium.outbox import BeaconDue, EchoAnswered, Event, IndicesChanged, JoinAsked, ResolvePeer
-from mycelium.transport.certificate import ServerCertificate
 from mycelium.transport.set import TransportSet
 from mycelium.tun.linux import LinuxTun
 from mycelium.tun.upkeep import TunUpkeep
@@ -104,6 +103,7 @@ class Daemon:
         self._peers: Peers
         self._lists: PeerLists
         self._known: KnownPeersFile
+        self._configuration: Configuration
         self._control: LiveControl
         self._driver: Driver
         self._node: Node
@@ -182,7 +182,7 @@ class Daemon:
         self._confine(settings)
         identity = stack.enter_context(claimed_identity(settings.key_file))
         proxied = None if settings.proxy is None else ProxiedPeers(settings.proxy)
-        transports = self._transports = _open_transports(settings, opened.certificate, proxied)
+        transports = self._transports = configured_transports(settings, opened.certificate, proxied)
         stack.callback(transports.close)
         tun = None if settings.no_tun else LinuxTun.open(settings.tun_name)
         if tun is not None:
@@ -221,6 +221,7 @@ class Daemon:
         self._peers = Peers(self._node, self._driver.act, transports.underlay.objection, proxied)
         self._lists = PeerLists(self._peers, lambda reading: self._tasks.create_task(reading), settings.proxy)
         self._known = KnownPeersFile(self._node, self._driver.act, settings.key_file)
+        self._configuration = Configuration(settings, self._lists, self._known)
         self._control = self._make_control(NetworkSecrets(settings.network_name, opened.node_settings.psk))
         self._tell_start(None if tun is None else tun.name)
 
@@ -230,8 +231,9 @@ class Daemon:
         self._names = names = Names(self._node.routing, is_private=any(network.key))
         self._event_log = EventLog(self._node.journal, names)
         metrics = NodeMetrics(self._node, names, self._lag.histogram)
-        asked = (self._peers, self._leases, self._lists, self._mapper, metrics)
-        return LiveControl(self._node, self._transports, self._keeper, *asked, self._inviter, self._driver.act, names)
+        asked = (self._peers, self._leases, self._lists, self._mapper, metrics, self._inviter)
+        others = (self._driver.act, names, self._configuration)
+        return LiveControl(self._node, self._transports, self._keeper, *asked, *others)
 
     def _tell_start(self, interface: str | None) -> None:
         """Logs what this node is, what it runs on, and where it is found and asked."""
@@ -324,7 +326,7 @@ class Daemon:
 
     async def _follow_configuration(self) -> None:
         with self._manager.reloading():
-            self._settings = await reload(self._settings, self._lists, self._known)
+            await self._configuration.follow_signal()
 
     async def _discover(self) -> None:
         """Finds neighbours on the links of this host until it is cancelled."""
@@ -385,14 +387,3 @@ async def _tell_what_the_log_held_back() -> None:
     while True:
         await asyncio.sleep(TELL_HELD_BACK_S)
         logs.tell_held_back()
-
-
-def _open_transports(settings: Settings, certificate: ServerCertificate, proxied: ProxiedPeers | None) -> TransportSet:
-    return open_transports(
-        settings.listen,
-        mark=settings.firewall_mark,
-        has_quic=not settings.no_quic,
-        has_dscp=not settings.no_dscp,
-        proxy=None if proxied is None else proxied.proxy,
-        certificate=certificate,
-    )

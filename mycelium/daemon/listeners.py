@@ -7,6 +7,8 @@ from functools import partial
 from time import monotonic
 from typing import Final
 
+from mycelium.admin.config import Settings
+from mycelium.daemon.proxied import ProxiedPeers
 from mycelium.errors import DeviceError
 from mycelium.peer_url import PeerUrl
 from mycelium.transport.base import Transport
@@ -24,6 +26,20 @@ log = logging.getLogger("mycelium")
 
 ANY_ADDRESS: Final = "::"
 LISTEN_BY_DEFAULT: Final = (PeerUrl("udp", ANY_ADDRESS), PeerUrl("tcp", ANY_ADDRESS))
+
+
+def configured_transports(
+    settings: Settings, certificate: ServerCertificate, proxied: ProxiedPeers | None
+) -> TransportSet:
+    """Does what `open_transports` does, as the settings have it."""
+    return open_transports(
+        settings.listen,
+        mark=settings.firewall_mark,
+        has_quic=not settings.no_quic,
+        has_dscp=not settings.no_dscp,
+        proxy=None if proxied is None else proxied.proxy,
+        certificate=certificate,
+    )
 
 
 def open_transports(

@@ -18,19 +18,22 @@ from mycelium.admin.control import (
     InvitationWish,
     MetricInfo,
     PeerInfo,
+    ReloadInfo,
     RouteInfo,
     SocketInfo,
     StatusInfo,
 )
-from mycelium.admin.zones import parse_peer, url_of, with_zone_name
+from mycelium.admin.zones import parse_peer, url_of
 from mycelium.daemon.events import event_infos
 from mycelium.daemon.invitations import Inviter
 from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.live_diagnosis import LiveDiagnosis
+from mycelium.daemon.named_peer import named_peer
 from mycelium.daemon.node_metrics import NodeMetrics
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Act, Peers
 from mycelium.daemon.port_mapper import PortMapper
+from mycelium.daemon.reload import Configuration
 from mycelium.daemon.sleep import SleepLog, slept_s
 from mycelium.daemon.tun_keeper import TunKeeper
 from mycelium.endpoint import Endpoint
@@ -79,6 +82,7 @@ class LiveControl:
         inviter: Inviter,
         act: Act,
         names: Names,
+        configuration: Configuration,
     ) -> None:
         self._node = node
         self._transports = transports
@@ -90,6 +94,7 @@ class LiveControl:
         self._metrics = metrics
         self._inviter = inviter
         self._names = names
+        self._configuration = configuration
         self._started = int(time.time())
         self._started_s = monotonic() + slept_s()
         self._sleeps = SleepLog(slept_s())
@@ -122,8 +127,12 @@ class LiveControl:
         self._peers.add(parse_peer(url))
 
     def remove_peer(self, url: str) -> None:
-        """Raises ConfigError for an invalid URL, LocalError for a peer that is not configured."""
-        self._peers.remove(with_zone_name(PeerUrl.parse(url)))
+        """Takes any text that is shown of it; raises ConfigError for no URL, LocalError for a peer that is not configured."""
+        self._peers.remove(named_peer(url, self.peers()))
+
+    async def reload(self) -> ReloadInfo:
+        """Reads the configuration again; raises LocalError for a mistake in it."""
+        return await self._configuration.follow()
 
     async def invite(self, wish: InvitationWish) -> InvitationInfo:
         """Raises ConfigError for an invalid wish, LocalError where no invitation can be made."""

@@ -1,5 +1,6 @@
-"""SIGHUP: what has changed in the configuration is applied, as far as that is possible while the daemon runs."""
+"""What has changed in the configuration is applied as far as that can be while the daemon runs: upon SIGHUP, or by the API."""
 
+import asyncio
 import logging
 from typing import Final
 
@@ -7,6 +8,7 @@ from msgspec import structs
 
 from mycelium.admin import config, logs
 from mycelium.admin.config import Settings
+from mycelium.admin.control import ReloadInfo
 from mycelium.daemon.known_peers import KnownPeersFile
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.threads import in_thread
@@ -18,33 +20,57 @@ _LOG_SETTINGS: Final = ("debug", "silent", "log_format")
 _APPLIED: Final = ("peers", "auto_peers", *_LOG_SETTINGS)
 
 
-async def reload(running: Settings, peers: PeerLists, known: KnownPeersFile) -> Settings:
-    """Loads the settings again and applies what can be; returns those by which the daemon runs now.
+class Configuration:
+    """The settings by which a daemon runs now."""
 
-    The log says what was applied and which settings take a restart. A mistake in the configuration changes nothing.
-    """
-    try:
-        wanted = await in_thread(lambda: config.load(running.given))  # the file may be a pipe, or on a dead network
-    except LocalError as error:
-        log.error("not reloaded, all stays as it was: %s", error)
-        return running
-    except OSError as error:
-        log.error("not reloaded, all stays as it was: %s", error.strerror)
-        return running
-    changed = [name for name in running.__struct_fields__ if getattr(running, name) != getattr(wanted, name)]
-    if any(name in _LOG_SETTINGS for name in changed):
-        logs.configure(wanted.debug, wanted.log_format, silent=wanted.silent)
-    news = peers.follow(wanted.peers)
-    if "auto_peers" in changed:
-        known.keep(wanted.auto_peers)
-    told = ("auto_peers", *_LOG_SETTINGS)
-    news += [f"{name} is {_value(getattr(wanted, name))}" for name in told if name in changed]
-    waiting = [name for name in changed if name not in _APPLIED]
-    if waiting:
-        log.warning("reloaded: %s", "; ".join([*news, f"only a restart applies the new {', '.join(waiting)}"]))
-    else:
-        log.info("reloaded: %s", "; ".join(news) or "nothing has changed")
-    return structs.replace(running, **{name: getattr(wanted, name) for name in _APPLIED})
+    def __init__(self, settings: Settings, peers: PeerLists, known: KnownPeersFile) -> None:
+        self.settings = settings
+        self._peers = peers
+        self._known = known
+        self._reading = asyncio.Lock()
+
+    async def follow(self) -> ReloadInfo:
+        """Loads the settings again and applies what can be; the log says it too.
+
+        Raises LocalError for a mistake in the configuration, which changes nothing.
+        """
+        async with self._reading:
+            wanted = await self._wanted()
+            changed = [one for one in wanted.__struct_fields__ if getattr(self.settings, one) != getattr(wanted, one)]
+            done = ReloadInfo(self._apply(wanted, changed), [name for name in changed if name not in _APPLIED])
+            self.settings = structs.replace(self.settings, **{name: getattr(wanted, name) for name in _APPLIED})
+        if done.takes_restart:
+            log.warning("reloaded: %s", done)
+        else:
+            log.info("reloaded: %s", done)
+        return done
+
+    async def follow_signal(self) -> None:
+        """Does the same for whoever hears nothing but the log."""
+        try:
+            await self.follow()
+        except LocalError as error:
+            log.error("%s", error)
+
+    async def _wanted(self) -> Settings:
+        try:
+            return await in_thread(
+                lambda: config.load(self.settings.given)
+            )  # the file may be a pipe, or on a dead network
+        except LocalError as error:
+            raise LocalError(f"not reloaded, all stays as it was: {error}") from error
+        except OSError as error:
+            raise LocalError(f"not reloaded, all stays as it was: {error.strerror}") from error
+
+    def _apply(self, wanted: Settings, changed: list[str]) -> list[str]:
+        """Applies what can be; returns what that is, for the operator."""
+        if any(name in _LOG_SETTINGS for name in changed):
+            logs.configure(wanted.debug, wanted.log_format, silent=wanted.silent)
+        news = self._peers.follow(wanted.peers)
+        if "auto_peers" in changed:
+            self._known.keep(wanted.auto_peers)
+        told = ("auto_peers", *_LOG_SETTINGS)
+        return news + [f"{name} is {_value(getattr(wanted, name))}" for name in told if name in changed]
 
 
 def _value(value: object) -> str:

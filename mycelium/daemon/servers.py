@@ -4,10 +4,11 @@ import logging
 from contextlib import AsyncExitStack
 from typing import Final
 
+from mycelium.admin.api_address import UNIX_PREFIX, ApiAddress
 from mycelium.admin.config import Settings
 from mycelium.admin.control import NodeControl
 from mycelium.admin.private_file import read_api_token
-from mycelium.api.server import ApiServer, MetricsServer
+from mycelium.api.server import ApiServer, MetricsServer, SocketServer
 from mycelium.errors import DiskError
 
 log: Final = logging.getLogger("mycelium")
@@ -19,6 +20,8 @@ class Servers:
     def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
         token = None if settings.api_token_file is None else read_api_token(settings.api_token_file)
         self._all = [ApiServer(settings.api_addr, token=token)]
+        if settings.api_socket is not None:
+            self._all.append(SocketServer(ApiAddress.parse(f"{UNIX_PREFIX}{settings.api_socket}")))
         if settings.metrics_api_address is not None:
             self._all.append(MetricsServer(settings.metrics_api_address))
         if settings.jsonrpc_addr is not None:

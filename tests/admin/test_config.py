@@ -47,6 +47,7 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
         peer_discovery_interface=(),
         peer_discovery_port=9650,
         api_addr=ApiAddress("127.0.0.1", 8989),
+        api_socket=None,
         api_token_file=None,
         metrics_api_address=None,
         jsonrpc_addr=None,
@@ -80,6 +81,7 @@ disable_peer_discovery = true
 peer_discovery_interface = ["eth0", "wlan0"]
 peer_discovery_port = 9000
 api_addr = "unix:/run/mycelium.sock"
+api_socket = "/run/mycelium/api"
 api_token_file = "/etc/token"
 metrics_api_address = "0.0.0.0:9100"
 jsonrpc_addr = "127.0.0.1:8990"
@@ -118,6 +120,7 @@ def test_a_file_sets_every_key(home: Path) -> None:
         peer_discovery_interface=("eth0", "wlan0"),
         peer_discovery_port=9000,
         api_addr=ApiAddress.parse("unix:/run/mycelium.sock"),
+        api_socket=Path("/run/mycelium/api"),
         api_token_file=Path("/etc/token"),
         metrics_api_address=ApiAddress("0.0.0.0", 9100),
         jsonrpc_addr=ApiAddress("127.0.0.1", 8990),

@@ -20,6 +20,7 @@ from mycelium.admin.control import (
     InvitationWish,
     MetricInfo,
     PeerInfo,
+    ReloadInfo,
     RouteInfo,
     SocketInfo,
     StatusInfo,
@@ -100,6 +101,11 @@ class FakeNode:
         if canonical not in self.urls:
             raise LocalError(f"{canonical} is no peer")
         self.urls.remove(canonical)
+
+    async def reload(self) -> ReloadInfo:
+        if self.last_error:
+            raise LocalError(self.last_error)
+        return ReloadInfo(["1 peer added"], ["tun_name"])
 
     async def invite(self, wish: InvitationWish) -> InvitationInfo:
         self.wishes.append(wish)

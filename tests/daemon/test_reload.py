@@ -11,10 +11,12 @@ import pytest
 
 from mycelium.admin import config
 from mycelium.admin.config import Settings
+from mycelium.admin.control import ReloadInfo
 from mycelium.daemon.known_peers import KnownPeersFile
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
-from mycelium.daemon.reload import reload
+from mycelium.daemon.reload import Configuration
+from mycelium.errors import LocalError
 from mycelium.node.node import Node
 from sim.net.node_net import NodeNet
 
@@ -31,16 +33,21 @@ class Running:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._file.write_text(BEFORE)
-        self.settings: Settings = config.load({"config_file": str(file)})
+        settings = config.load({"config_file": str(file)})
         self.node: Node = NodeNet().add("a").node
         self.peers = Peers(self.node, lambda action: action(1000.0), lambda endpoint: None)
         self.lists = PeerLists(self.peers, Mock())
-        self.lists.follow(self.settings.peers)
-        self.known = KnownPeersFile(self.node, lambda action: action(1000.0), self.settings.key_file)
+        self.lists.follow(settings.peers)
+        self.known = KnownPeersFile(self.node, lambda action: action(1000.0), settings.key_file)
+        self.configuration = Configuration(settings, self.lists, self.known)
 
     def reload(self, text: str) -> None:
         self._file.write_text(text)
-        self.settings = asyncio.run(reload(self.settings, self.lists, self.known))
+        asyncio.run(self.configuration.follow_signal())
+
+    @property
+    def settings(self) -> Settings:
+        return self.configuration.settings
 
     @property
     def urls(self) -> list[str]:
@@ -134,3 +141,13 @@ def test_without_a_thread_to_read_the_file_nothing_changes(
     running.reload("peers = []")
     assert running.settings is before
     assert caplog.messages == ["not reloaded, all stays as it was: this host has no thread left for it"]
+
+
+def test_whoever_asks_is_told_what_has_changed_and_what_takes_a_restart(running: Running, tmp_path: Path) -> None:
+    file = tmp_path / "mycelium.toml"
+    file.write_text(BEFORE.replace("one", "other").replace("mesh0", "mesh1"))
+    done = asyncio.run(running.configuration.follow())
+    assert done == ReloadInfo(["1 peer added", "1 peer removed"], ["tun_name"])
+    file.write_text("peers = [")
+    with pytest.raises(LocalError, match=r"not reloaded, all stays as it was: .*not valid TOML"):
+        asyncio.run(running.configuration.follow())

@@ -8,8 +8,9 @@ import pytest
 
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.config import Settings
+from mycelium.api.client import ApiClient
 from mycelium.daemon.servers import Servers
-from mycelium.errors import ConfigError, DeviceError
+from mycelium.errors import ApiError, ConfigError, DeviceError
 from tests.api.support import FakeNode
 
 KEY = Path("key")
@@ -57,3 +58,22 @@ def test_json_rpc_that_others_reach_needs_the_token_as_the_api_does() -> None:
 
     with pytest.raises(ConfigError, match=r"--jsonrpc-addr 0\.0\.0\.0:0: other hosts can reach this address"):
         asyncio.run(run())
+
+
+def test_the_api_is_at_an_address_of_tcp_and_at_a_socket_at_once_where_it_needs_no_token(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("sixteen characters or more\n")
+    token.chmod(0o600)
+    settings = Settings(key_file=KEY, api_addr=ApiAddress(port=0), api_socket=tmp_path / "socket", api_token_file=token)
+
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            servers = Servers(settings, stack)
+            await servers.start(FakeNode(), stack)
+            by_tcp, by_socket = (ApiClient(server.address) for server in servers._all)
+            assert (await asyncio.to_thread(by_socket.admin)).node_ip
+            with pytest.raises(ApiError, match="token"):
+                await asyncio.to_thread(by_tcp.admin)
+
+    asyncio.run(run())
+    assert [path.name for path in tmp_path.iterdir()] == ["token"]
