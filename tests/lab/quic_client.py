@@ -12,6 +12,7 @@ from qh3.quic.events import HandshakeCompleted
 
 from mycelium.limits import QUIC_PACKET
 from mycelium.transport.quic.engine import ALPN, FRAME_LIMIT
+from tests.lab.waiting import PATIENCE_S
 
 LONGEST_WAIT_S: Final = 0.05
 
@@ -35,8 +36,8 @@ class QuicClient:
         self._flush()
 
     def converse(self, say: Callable[[QuicConnection], None], seconds: float) -> bool:
-        """Answers for some seconds, and says something once the connection is open; tells whether it ever was."""
-        until, is_open = time.monotonic() + seconds, False
+        """Answers until the connection is open, says something, and answers for some seconds; tells whether it was open."""
+        until, is_open = time.monotonic() + PATIENCE_S, False
         self.socket.settimeout(LONGEST_WAIT_S)
         while time.monotonic() < until:
             try:
@@ -45,7 +46,7 @@ class QuicClient:
                 self.connection.handle_timer(time.monotonic())
             while (event := self.connection.next_event()) is not None:
                 if isinstance(event, HandshakeCompleted):
-                    is_open = True
+                    until, is_open = time.monotonic() + seconds, True
                     say(self.connection)
             self._flush()
         return is_open

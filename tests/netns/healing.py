@@ -15,9 +15,9 @@ BACK_SECONDS: Final = 30.0
 NEXT_HOP_SECONDS: Final = 30.0  # until costs measured on a busy machine have come down
 
 
-def is_answered(one: LabDaemon, other: LabDaemon) -> bool:
+def is_answered(one: LabDaemon, other: LabDaemon, *, count: int = ANSWERED_IN_A_ROW, size: int = 56) -> bool:
     """Tells whether a burst of pings loses none."""
-    return answers(one.host, other.address, count=ANSWERED_IN_A_ROW)
+    return answers(one.host, other.address, count=count, size=size)
 
 
 def outage_of(one: LabDaemon, other: LabDaemon, action: Callable[[], object]) -> float:
@@ -32,9 +32,9 @@ def next_hop(mesh: DaemonMesh, one: str, other: str) -> str:
     return hop
 
 
-def wait_answered(one: LabDaemon, other: LabDaemon, what: str = "pings are answered") -> None:
-    """Waits until a burst of pings loses none."""
-    wait_until(lambda: is_answered(one, other), BACK_SECONDS, f"{what}: {one.name} to {other.name}")
+def wait_answered(one: LabDaemon, other: LabDaemon, what: str = "pings are answered", **burst: int) -> None:
+    """Waits until a burst of pings loses none; of so many and of this size, if `count` and `size` are given."""
+    wait_until(lambda: is_answered(one, other, **burst), BACK_SECONDS, f"{what}: {one.name} to {other.name}")
 
 
 def wait_next_hop(mesh: DaemonMesh, one: str, other: str, hop: str, seconds: float = NEXT_HOP_SECONDS) -> None:
@@ -44,6 +44,23 @@ def wait_next_hop(mesh: DaemonMesh, one: str, other: str, hop: str, seconds: flo
         seconds,
         lambda: f"{one} to {other} by way of {hop}, but {mesh.next_hop(one, other)}",
     )
+
+
+def wait_left(mesh: DaemonMesh, one: str, other: str, hop: str) -> None:
+    """Waits until packets between two nodes go by way of another node than this one, as seen at the first."""
+    wait_until(
+        lambda: mesh.next_hop(one, other) not in (hop, None), NEXT_HOP_SECONDS, f"{one} to {other} not by way of {hop}"
+    )
+
+
+def wait_status(daemon: LabDaemon, **fields: Any) -> None:
+    """Waits until the daemon's status has these values."""
+
+    def found() -> dict[str, Any]:
+        status = daemon.get("admin/status")
+        return {name: status[name] for name in fields}
+
+    wait_until(lambda: found() == fields, BACK_SECONDS, lambda: f"{fields} at {daemon.name}, but {found()}")
 
 
 def wait_told(daemon: LabDaemon, kind: str, since: int, seconds: float = BACK_SECONDS, **fields: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from tests.netns.conftest import MakeMesh
 
 pytestmark = pytest.mark.netns
 
-FAILED_SECONDS = 20.0  # more than two attempts take
+FAILED_SECONDS = 40.0  # more than four attempts take: the journal notes the 1st, the 2nd and the 4th failure
 LOGGED = 3  # lines at least that the log does not hold back
 
 FIREWALL = f"""
@@ -66,13 +66,21 @@ def test_each_failure_is_told_by_its_own_cause_in_the_api_the_log_and_the_journa
     a.peers = list(expected)
     mesh.start()
 
-    def missed() -> dict[str, str]:
-        told = {peer["url"]: peer["lastError"] or "" for peer in a.get("admin/peers")}
-        return {url: told[url] for url, cause in expected.items() if cause not in told[url]}
+    def missed() -> dict[str, list[str]]:
+        """Returns what is told of peers whose cause is not the last one in the API, or not yet in the journal."""
+        noted = [(event["peer"], event["cause"]) for event in a.events(kind="peer-failed")]
+        told = {
+            peer["url"]: [peer["lastError"] or "", *(cause for url, cause in noted if url == peer["url"])]
+            for peer in a.get("admin/peers")
+        }
+        return {
+            url: told[url]
+            for url, cause in expected.items()
+            if cause not in told[url][0] or not any(cause in one for one in told[url][1:])
+        }
+
+    def logged() -> list[str]:
+        return [url for url, cause in expected.items() if f"peer {url}: {cause}" in a.log()]
 
     wait_until(lambda: not missed(), FAILED_SECONDS, lambda: f"other causes are told: {missed()}")
-    events = [(event["peer"], event["cause"]) for event in a.events(kind="peer-failed")]
-    for url, cause in expected.items():
-        assert any(peer == url and cause in told for peer, told in events), url
-    logged = [url for url, cause in expected.items() if f"peer {url}: {cause}" in a.log()]
-    assert len(logged) >= LOGGED, a.log()  # of all at once, the log holds some back
+    wait_until(lambda: len(logged()) >= LOGGED, FAILED_SECONDS, a.log)  # of all at once, the log holds some back

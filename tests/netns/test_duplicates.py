@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from tests.lab.daemon import PROGRAM
-from tests.lab.ping import Pings, ping
+from tests.lab.ping import Pings
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
 from tests.netns.healing import wait_answered, wait_told
@@ -45,7 +45,7 @@ def test_a_clone_is_told_of_everywhere_and_the_mesh_goes_on(make_mesh: MakeMesh)
     assert {peer["keyShared"] is not None for peer in hub.get("admin/peers") if peer["address"] == new.address} == {
         True
     }
-    assert ping(d.host, new.address, count=PINGS).received == PINGS
+    wait_answered(d, new, count=PINGS)
     for daemon in (old, new):
         [line] = [line for line in daemon.log().splitlines() if "another host runs with this node's key:" in line]
         assert "generate-keys --force" in line

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.netns
 LOSS_PERCENT: Final = 1.0
 LOADS: Final = (("-P", "4"), ("-u", "-b", "0", "-l", "1200"), ("--bidir",), ("-u", "-b", "0", "-l", "64"), ("-R",))
 AS_FAST: Final = 0.5  # of a fresh link: what a busy machine leaves of it
-SOON_SECONDS: Final = 15.0
+SOON_SECONDS: Final = 30.0
 
 
 def bits_per_second(one: LabDaemon, other: LabDaemon) -> float:

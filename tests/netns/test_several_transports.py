@@ -40,7 +40,7 @@ def test_tcp_serves_where_and_while_udp_is_dropped(make_mesh: MakeMesh, written:
         result = pings.finish()
     assert result.sent - result.received <= 1  # the last one may be under way
     assert outage_of(a, b, lambda: block_udp(mesh.cable("a", "b"))) < HEALED_SECONDS
-    assert schemes(a, b) == {"tcp"}
+    wait_until(lambda: schemes(a, b) == {"tcp"}, BACK_SECONDS, "a sends by TCP")
     assert "link down" not in a.log()
 
 
@@ -60,5 +60,5 @@ def seconds_to_first_answer(one: LabDaemon, other: LabDaemon) -> float:
         return False
 
     wait_until(is_linked, 20, f"{one.name} has a route")
-    assert answers(one.host, other.address)
+    wait_until(lambda: answers(one.host, other.address), 20, f"{other.name} answers")
     return time.monotonic() - begin

@@ -14,6 +14,7 @@ from tests.lab.laboratory import Lab
 from tests.lab.nat import PRIVATE_OCTET, Internet, NatKind, NatRouter
 from tests.lab.ping import Pings, ping
 from tests.lab.waiting import wait_until
+from tests.netns.healing import wait_status
 
 pytestmark = pytest.mark.netns
 
@@ -41,7 +42,7 @@ def test_traffic_over_a_relay_becomes_direct_within_3_s_and_no_ping_is_lost(lab:
     for end, far in permutations((here, beside, there), 2):
         wait_until(partial(is_ready, end, far), READY_SECONDS, f"{end.name} has links and a route to {far.name}")
     for end in (here, there):
-        wait_until(partial(knows_its_nat, end), READY_SECONDS, f"{end.name} knows what kind of NAT it has")
+        wait_status(end, natMapping="endpoint-independent")
 
     for far, is_inside in ((there, False), (beside, True)):
         with Pings(here.host, far.address) as pings:
@@ -73,10 +74,6 @@ def move(lab: Lab, internet: Internet, router: NatRouter) -> str:
 
 def is_ready(end: LabDaemon, far: LabDaemon) -> bool:
     return len(end.alive_peers()) == 2 and far.subnet in end.reachable_subnets()
-
-
-def knows_its_nat(end: LabDaemon) -> bool:
-    return bool(end.get("admin/status")["natMapping"] == "endpoint-independent")
 
 
 def are_linked(one: LabDaemon, other: LabDaemon) -> bool:

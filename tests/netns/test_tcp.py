@@ -7,7 +7,6 @@ import pytest
 from tests.lab.cable import Cable
 from tests.lab.daemon import PORT, LabDaemon
 from tests.lab.mesh import DaemonMesh, line
-from tests.lab.ping import ping
 from tests.lab.traffic import exchange_tcp
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
@@ -37,7 +36,7 @@ def reset_connections(daemon: LabDaemon) -> None:
     table = "table inet killer"
     chain = f"chain out {{\n type filter hook output priority 0\n {rules}\n }}\n"
     daemon.host.apply_rules(f"{table}\ndelete {table}\n{table} {{\n {chain} }}\n")
-    wait_until(lambda: not established(daemon), 10, "its connections are gone")
+    wait_until(lambda: not established(daemon), 30, "its connections are gone")
     daemon.host.apply_rules(f"{table}\ndelete {table}\n")
 
 
@@ -61,7 +60,8 @@ def mesh(make_module_mesh: MakeMesh) -> DaemonMesh:
 
 @pytest.mark.parametrize("size", [8, 1_352, 65_000])
 def test_pings_cross_where_udp_is_dropped(mesh: DaemonMesh, size: int) -> None:
-    assert ping(mesh["a"].host, mesh["c"].address, count=5, size=size).received == 5
+    wait_answered(mesh["a"], mesh["c"])  # fragments of more than one packet exceed what may wait for a session
+    wait_answered(mesh["a"], mesh["c"], count=5, size=size)
     assert schemes(mesh["a"], mesh["b"]) == schemes(mesh["b"], mesh["c"]) == {"tcp"}
 
 
@@ -75,7 +75,7 @@ def test_a_killed_connection_is_dialled_again_at_once(mesh: DaemonMesh) -> None:
         outage = outage_of(a, c, lambda daemon=daemon: reset_connections(daemon))  # type: ignore[misc]
         assert outage < HEALED_SECONDS
         wait_answered(a, c)
-    assert len(established(b)) == 2
+    wait_until(lambda: len(established(b)) == 2, 30, "there is one connection with each neighbour")
 
 
 def test_a_network_that_was_away_for_long_is_back_soon_after(mesh: DaemonMesh) -> None:

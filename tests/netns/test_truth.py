@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterable
+from functools import partial
 from itertools import pairwise
 from statistics import median
 from typing import Any, Final
@@ -17,7 +18,7 @@ from tests.lab.ping import ping
 from tests.lab.traffic import exchange_tcp
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
-from tests.netns.healing import wait_told
+from tests.netns.healing import wait_answered, wait_told
 
 pytestmark = pytest.mark.netns
 
@@ -32,7 +33,7 @@ ORDINARY: Final = {"mtu_probes_sent", "udp_mtu_probes_refused"}
 ETHERNET_IP_UDP: Final = 14 + 20 + 8
 PINGS: Final = 400
 PING_BYTES: Final = 1_200
-SETTLED_S: Final = 15.0
+SETTLED_S: Final = 30.0
 FEW_PER_CENT: Final = 0.03
 HEADS: Final = {"tcp": 0.1, "quic": 0.15}  # shares of all bytes: heads, tags and acknowledgements
 RECENT_S: Final = 6.0
@@ -78,10 +79,12 @@ def wire_ms(mesh: DaemonMesh) -> float:
 
 def wait_true(mesh: DaemonMesh, what: str) -> None:
     """Waits until a shows the round trip that ping measures beside it, and the cost that follows from it."""
-    measured_ms = wire_ms(mesh)
-    most_ms = measured_ms + OUR_OWN_WORK_MS
+    measured_ms = 0.0
 
     def is_true() -> bool:
+        nonlocal measured_ms
+        measured_ms = wire_ms(mesh)
+        most_ms = measured_ms + OUR_OWN_WORK_MS
         peer = the_peer(mesh["a"])
         rtt_ms, cost = peer["rttMs"], peer["cost"]
         is_shown = rtt_ms is not None and measured_ms / 2 <= rtt_ms < most_ms
@@ -106,9 +109,10 @@ def test_a_clean_cable_alarms_nobody_and_every_figure_is_what_others_measure(pai
     pair.wait_converged()
     wait_until(lambda: the_peer(a)["mtu"] > 1_400 and the_peer(b)["mtu"] > 1_400, SETTLED_S, "the path MTU is found")
     before = {daemon: (interface(pair, daemon), daemon.counters(), the_peer(daemon)) for daemon in (a, b)}
-    assert ping(a.host, b.address, count=PINGS, interval=0.005, size=PING_BYTES).received == PINGS
+    assert ping(a.host, b.address, count=PINGS, interval=0.005, size=PING_BYTES, wait=20).received == PINGS
     exchange_tcp(a.host, b.host, b.address, 1_000_000, seconds=30)
-    wait_until(lambda: the_peer(a)["loss"] is not None, SETTLED_S, "b has reported what arrived")
+    for daemon in (a, b):
+        wait_until(partial(is_reported, daemon), SETTLED_S, f"{daemon.name} has heard what arrived")
 
     for daemon in (a, b):
         assert alarming(daemon) == {}
@@ -123,11 +127,12 @@ def test_a_clean_cable_alarms_nobody_and_every_figure_is_what_others_measure(pai
         assert (peer["loss"], peer["rttAgeS"] < RECENT_S, peer["lastHeardS"] < RECENT_S) == (0.0, True, True)
         assert 0 < peer["cost"] < 1_000
         assert_in_order(daemon.events())
-    assert a.counters()["packets_sent"] == b.counters()["packets_delivered"]
-    assert b.counters()["packets_sent"] == a.counters()["packets_delivered"]
-    uptime_s, now = a.get("admin/status")["uptimeS"], time.monotonic()
-    assert now - ready - 1 < uptime_s < now - started
-    assert the_peer(a)["discovered"] <= uptime_s
+    for one, other in ((a, b), (b, a)):
+        wait_until(partial(is_all_delivered, one, other), SETTLED_S, f"{other.name} delivers what {one.name} sends")
+    asked = time.monotonic()
+    uptime_s = a.get("admin/status")["uptimeS"]
+    assert asked - ready - 1 < uptime_s < time.monotonic() - started
+    assert the_peer(a)["discovered"] <= a.get("admin/status")["uptimeS"]
     wait_true(pair, "the round trip is shown")
 
 
@@ -135,7 +140,7 @@ def test_an_outage_leaves_no_wrong_figure_and_says_what_it_was(pair: DaemonMesh)
     pair.start()
     a, b = pair["a"], pair["b"]
     pair.wait_converged()
-    assert ping(a.host, b.address, count=20).received == 20
+    wait_answered(a, b)
     totals = [growing(a)]
     peers = [the_peer(a)]
     with b.frozen():  # whose answers then have waited for long
@@ -172,6 +177,15 @@ def test_an_outage_leaves_no_wrong_figure_and_says_what_it_was(pair: DaemonMesh)
         assert_in_order(daemon.events())
 
 
+def is_reported(daemon: LabDaemon) -> bool:
+    return the_peer(daemon)["loss"] is not None
+
+
+def is_all_delivered(one: LabDaemon, other: LabDaemon) -> bool:
+    """Tells whether as many packets have come out as went in; the kernel may send some of its own at any time."""
+    return one.counters()["packets_sent"] == other.counters()["packets_delivered"]
+
+
 def growing(daemon: LabDaemon) -> dict[str, int]:
     """Returns what never falls."""
     return {one["name"]: one["value"] for one in daemon.get("admin/metrics") if one["kind"] == "counter"}
@@ -185,7 +199,7 @@ def test_over_other_transports_the_round_trip_is_the_wires_too(pair: DaemonMesh,
     pair.wait_converged()
     a_at_first = alarming(a)  # it may have dialled before b listened
     sent, before = interface(pair, a)["tx_bytes"], the_peer(a)["txBytes"]
-    assert ping(a.host, b.address, count=PINGS, interval=0.005, size=PING_BYTES).received == PINGS
+    assert ping(a.host, b.address, count=PINGS, interval=0.005, size=PING_BYTES, wait=20).received == PINGS
     assert_close(the_peer(a)["txBytes"] - before, interface(pair, a)["tx_bytes"] - sent, "bytes", HEADS[scheme])
     wait_true(pair, "the wire's round trip is shown")
     assert (alarming(a), alarming(b)) == (a_at_first, {})

@@ -10,9 +10,10 @@ import pytest
 from tests.lab.daemon import TUN, LabDaemon
 from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, line
-from tests.lab.ping import Pings, answers, ping
+from tests.lab.ping import Pings, answers
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
+from tests.netns.healing import wait_answered
 
 pytestmark = pytest.mark.netns
 
@@ -30,8 +31,12 @@ def heals(mesh: DaemonMesh, what: str, *lines: str) -> None:
 def wait_unreachable(mesh: DaemonMesh) -> None:
     a, b = mesh["a"], mesh["b"]
     wait_until(lambda: b.subnet not in a.reachable_subnets(), SAID_SECONDS, "b is withdrawn")
-    told = a.host.run("ping", "-c", "1", "-W", "2", b.address, check=False).stdout
-    assert f"From {a.address} icmp_seq=1 Destination unreachable: No route" in told
+
+    def is_told() -> bool:
+        said = a.host.run("ping", "-c", "1", "-W", "2", b.address, check=False).stdout
+        return f"From {a.address} icmp_seq=1 Destination unreachable: No route" in said
+
+    wait_until(is_told, SAID_SECONDS, "the application is told")
 
 
 def has_sent(daemon: LabDaemon, packets: int) -> bool:
@@ -77,7 +82,7 @@ def test_what_cannot_be_repaired_is_said_once_and_withdrawn_until_it_can(make_me
     mesh.start()
     mesh.wait_converged()
     a, b, c = (mesh[name] for name in "abc")
-    assert answers(a.host, b.address)
+    wait_answered(a, b)
     with pinging((b, c), (a, b)):
         with b.frozen():  # or it would be the first to take the name
             b.host.ip(f"link del {TUN}", f"link add {TUN} type veth peer name {TUN}x")
@@ -93,5 +98,5 @@ def test_what_cannot_be_repaired_is_said_once_and_withdrawn_until_it_can(make_me
     assert f"sysctl net.ipv6.conf.{TUN}.disable_ipv6 must be 0" in str(status(b)["tunFault"])
     b.host.sysctl(f"net.ipv6.conf.{TUN}.disable_ipv6", 0)
     heals(mesh, "IPv6 that is on again")
-    assert ping(c.host, b.address).received == 1
+    wait_answered(c, b)
     assert "Traceback" not in b.log()

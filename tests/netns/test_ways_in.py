@@ -18,7 +18,7 @@ from tests.lab.waiting import wait_until
 pytestmark = pytest.mark.netns
 
 README: Final = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-SECONDS: Final = 15.0
+SECONDS: Final = 30.0
 PLACES: Final[dict[str, Callable[[Lab], Place]]] = {
     "behind a home router (NAT)": places.home,
     "UDP is blocked": places.without_udp,
