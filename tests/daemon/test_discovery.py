@@ -216,7 +216,9 @@ def test_an_interface_that_went_is_left_and_one_that_came_is_used(host: Host) ->
     assert (len(host.streams["eth0"].sent), len(host.streams["wlan0"].sent)) == (1, 1)
 
 
-def test_a_flood_makes_an_interface_deaf(host: Host) -> None:
+def test_a_flood_makes_an_interface_deaf(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "monotonic", lambda: 100.0)  # however long this machine takes to read them
+
     async def flood() -> None:
         async with host.running():
             host.discovery.announce()
@@ -226,5 +228,5 @@ def test_a_flood_makes_an_interface_deaf(host: Host) -> None:
             await host.until(lambda: host.discovery.counters.beacons_deaf)
 
     asyncio.run(flood())
-    assert BEACONS_PER_SECOND <= len(host.heard) < 2 * BEACONS_PER_SECOND
+    assert len(host.heard) == BEACONS_PER_SECOND
     assert host.left == [ETH.index]

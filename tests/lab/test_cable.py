@@ -9,7 +9,7 @@ from tests.lab.conftest import Pair
 from tests.lab.namespaces import LabHost
 from tests.lab.ping import ping
 from tests.lab.traffic import iperf
-from tests.lab.waiting import PATIENCE_S
+from tests.lab.waiting import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.netns
 
@@ -55,8 +55,10 @@ def test_loss_is_about_what_was_asked(pair: Pair) -> None:
     one, two, cable = pair
     ping(one, cable.end(two).ipv4)  # a lost question for the address would lose all
     cable.lose(20)
-    assert 0.2 < loss(one, cable.end(two).ipv4, count=500) < 0.55  # either way: 36 %
-    assert 100 < cable.dropped() < 300
+    result = ping(one, cable.end(two).ipv4, count=500, interval=0.002, wait=1)  # fewer on a busy machine
+    lost = result.sent - result.received
+    assert 0.2 < lost / result.sent < 0.55  # either way: 36 %
+    assert cable.dropped() >= lost
 
 
 def test_super_packets_are_lost_in_parts(pair: Pair) -> None:
@@ -87,10 +89,17 @@ def test_a_rate_holds_until_it_is_taken_away(pair: Pair) -> None:
         return float(iperf(one, two, cable.end(two).ipv4, seconds=1)["end"]["sum_received"]["bits_per_second"]) / 1e6
 
     cable.limit(50, queue_s=0.01)
-    assert 30 < megabits() < 60
+    measured: list[float] = []
+
+    def is_reached() -> bool:
+        measured.append(megabits())
+        return measured[-1] > 30
+
+    wait_until(is_reached, PATIENCE_S, lambda: f"the rate is reached: {measured}")
+    assert max(measured) < 60
     assert cable.dropped() > 0
     cable.limit(0, queue_s=0)
-    assert megabits() > 100
+    wait_until(lambda: megabits() > 100, PATIENCE_S, "the rate is gone")
 
 
 def test_an_mtu_holds(pair: Pair) -> None:

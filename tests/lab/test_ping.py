@@ -1,5 +1,7 @@
 """Pings and what they tell."""
 
+import time
+
 import pytest
 
 from tests.lab.cable_emulator import CableTraits
@@ -13,11 +15,13 @@ def test_pings_beside_the_test_show_an_outage(pair: Pair) -> None:
     one, two, cable = pair
     pings = Pings(one, cable.end(two).ipv4)
     ping(one, cable.end(two).ipv4, count=20, interval=0.01)
+    begin = time.monotonic()
     cable.cut()
     ping(one, "127.0.0.1", count=30, interval=0.01)
     cable.mend()
+    took = time.monotonic() - begin
     ping(one, cable.end(two).ipv4, count=20, interval=0.01, wait=1)
-    assert 0.2 < pings.finish().outage_s < 1
+    assert 0.2 < pings.finish().outage_s < took + 1.0  # a busy machine is late
 
 
 @pytest.mark.netns
