@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from mycelium.admin.keyfile import create_identity
 from mycelium.api.client import UnixConnection
-from mycelium.identity import SEED_BYTES
+from mycelium.identity import SEED_BYTES, blake2b
 from tests.lab.namespaces import LabHost
 from tests.lab.process import cpu_seconds, rss_bytes
 from tests.lab.waiting import wait_until
@@ -29,7 +29,10 @@ LOG_TAIL_BYTES: Final = 4_000
 
 
 class LabDaemon:
-    """One node: its key (random unless given), its files, and its process, which may be started and stopped many times."""
+    """One node: its key, its files, and its process, which may be started and stopped many times.
+
+    The key is that of the host's name unless `seed` is given: what depends on the order of keys is the same in each run.
+    """
 
     def __init__(
         self,
@@ -49,12 +52,13 @@ class LabDaemon:
         self.log_file = directory / f"{host.name}.log"
         self.api_socket = directory / f"{host.name}.sock"
         self.has_tun = "--no-tun" not in self.options
-        identity = create_identity(self.key_file, seed or os.urandom(SEED_BYTES))
+        identity = create_identity(self.key_file, seed or blake2b(host.name.encode(), size=SEED_BYTES))
         self.public_key = identity.exchange_public_key.hex()
         self.address = str(ipaddress.IPv6Address(identity.address))
         self.subnet = str(ipaddress.IPv6Network((identity.address, 64), strict=False))
         self.is_traced = False  # traceroute sends packets that expire on the way; nothing else may
         self._expired = 0  # packets that expired in earlier processes of this node
+        self._freezes = 0
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -113,11 +117,19 @@ class LabDaemon:
 
     def freeze(self) -> None:
         """Stops the process with SIGSTOP, as a busy scheduler or a suspended laptop would."""
-        os.kill(self.pid, signal.SIGSTOP)
+        self._freezes += 1
+        self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Lets the process run again."""
-        os.kill(self.pid, signal.SIGCONT)
+        """Lets the process run again, once it is thawed as often as it was frozen."""
+        self._freezes -= 1
+        if not self._freezes:
+            self._signal(signal.SIGCONT)
+
+    def _signal(self, sign: signal.Signals) -> None:
+        """Sends a signal to the process, if it has not ended meanwhile."""
+        if self._process is not None:
+            self._process.send_signal(sign)
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:

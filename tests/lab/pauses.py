@@ -12,7 +12,7 @@ PAUSE_SECONDS: Final = 0.2
 
 
 class Pauses:
-    """Inside the `with` block, repeatedly stops a random daemon for PAUSE_SECONDS after a random wait."""
+    """Inside the `with` block, repeatedly stops a random daemon that runs for PAUSE_SECONDS, after a random wait."""
 
     def __init__(self, daemons: Sequence[LabDaemon], *, apart_s: tuple[float, float], rng: random.Random) -> None:
         self.stopped_s: list[float] = []  # how long each pause lasted
@@ -32,7 +32,8 @@ class Pauses:
 
     def _run(self) -> None:
         while not self._is_over.wait(self._rng.uniform(*self._apart_s)):
-            begin = time.monotonic()
-            with self._rng.choice(self._daemons).frozen():
-                time.sleep(PAUSE_SECONDS)
-            self.stopped_s.append(time.monotonic() - begin)
+            if running := [daemon for daemon in self._daemons if daemon.is_running]:
+                begin = time.monotonic()
+                with self._rng.choice(running).frozen():
+                    time.sleep(PAUSE_SECONDS)
+                self.stopped_s.append(time.monotonic() - begin)

@@ -18,6 +18,8 @@ def test_a_seed_makes_the_same_node_again(daemon: LabDaemon, tmp_path: Path) -> 
     again = LabDaemon(LabHost("b", "nowhere"), tmp_path, seed=bytes(range(32)))
     other = LabDaemon(LabHost("c", "nowhere"), tmp_path)
     assert again.address == daemon.address != other.address
+    other.key_file.unlink()
+    assert LabDaemon(LabHost("c", "nowhere"), tmp_path).address == other.address
     assert daemon.subnet.endswith("::/64")
 
 

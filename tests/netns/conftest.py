@@ -1,19 +1,25 @@
 """Laboratories and meshes for the tests with real daemons, and the daemons' logs where one fails."""
 
+import contextlib
+import os
+import random
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import pytest
 
+from tests.lab.daemon import LabDaemon
 from tests.lab.laboratory import TOOLS, Lab, is_available, remove_leftovers
 from tests.lab.mesh import DaemonMesh
 from tests.lab.namespaces import LabHost
+from tests.lab.pauses import Pauses
 
 LABS: Final = pytest.StashKey[list[Lab]]()
 
 MakeMesh = Callable[..., DaemonMesh]
 GIVEN_LINKS: Final = ("--no-shortcuts",)
+PAUSES_APART_S: Final = (0.05, 0.2)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,8 +72,15 @@ def make_module_mesh(module_lab: Lab, tmp_path_factory: pytest.TempPathFactory) 
     )
 
 
+def _pauses(lab: Lab) -> contextlib.AbstractContextManager[object]:
+    """Stops daemons again and again if the environment has a seed for it: what fails then may trust in a quick machine."""
+    seed = os.environ.get("MYCELIUM_LAB_PAUSES")
+    daemons = cast("list[LabDaemon]", lab.daemons)
+    return Pauses(daemons, apart_s=PAUSES_APART_S, rng=random.Random(seed)) if seed else contextlib.nullcontext()
+
+
 def _lab(config: pytest.Config) -> Iterator[Lab]:
-    with Lab() as made:
+    with Lab() as made, _pauses(made):
         config.stash[LABS].append(made)
         yield made
         complaints = [complaint for daemon in made.daemons if (complaint := daemon.complaint())]

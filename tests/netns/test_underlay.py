@@ -85,7 +85,8 @@ def test_no_link_runs_through_the_overlay_whoever_starts_it(lab: Lab, make_mesh:
     c.host.apply_rules(f"table ip6 inside {{\n {chain} }}\n")
     folder = a.key_file.with_name("stranger")
     folder.mkdir()
-    stranger = LabDaemon(c.host, folder, options=["--no-tun", "--listen", "udp://[::]:7000"])
+    options = ["--no-tun", "--listen", "udp://[::]:7000"]
+    stranger = LabDaemon(c.host, folder, options=options, seed=bytes(range(32)))
     lab.daemons.append(stranger)
     stranger.peers = [f"udp://[fd99::1]:{PORT}", f"tcp://[fd99::1]:{PORT}"]
     stranger.start()
