@@ -4,19 +4,22 @@ import json
 import re
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from functools import partial
 from itertools import pairwise
 from statistics import median
 from typing import Any, Final
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from mycelium.api.client import UnixConnection
 from mycelium.routing.metric import link_cost
 from tests.lab.daemon import LabDaemon
 from tests.lab.mesh import DaemonMesh, line
 from tests.lab.ping import ping
 from tests.lab.traffic import exchange_tcp
-from tests.lab.waiting import wait_until
+from tests.lab.waiting import PATIENCE_S, wait_until
 from tests.netns.conftest import MakeMesh
 from tests.netns.healing import wait_answered, wait_told
 
@@ -125,7 +128,7 @@ def test_a_clean_cable_alarms_nobody_and_every_figure_is_what_others_measure(pai
             assert_close(counted[f"udp_{ours}_bytes"], payload, f"bytes {ours} by {daemon.name}")
             assert_close(peer[f"{its}Bytes"] - peer_before[f"{its}Bytes"], payload, f"bytes {ours} by the peer")
         assert (peer["loss"], peer["rttAgeS"] < RECENT_S, peer["lastHeardS"] < RECENT_S) == (0.0, True, True)
-        assert 0 < peer["cost"] < 1_000
+        assert peer["cost"] > 0
         assert_in_order(daemon.events())
     for one, other in ((a, b), (b, a)):
         wait_until(partial(is_all_delivered, one, other), SETTLED_S, f"{other.name} delivers what {one.name} sends")
@@ -141,8 +144,7 @@ def test_an_outage_leaves_no_wrong_figure_and_says_what_it_was(pair: DaemonMesh)
     a, b = pair["a"], pair["b"]
     pair.wait_converged()
     wait_answered(a, b)
-    totals = [growing(a)]
-    peers = [the_peer(a)]
+    totals, carried = [growing(a)], [sent_bytes(a)]
     with b.frozen():  # whose answers then have waited for long
         wait_told(a, "link-down", 0, cause="silent")
         dead = the_peer(a)
@@ -155,7 +157,7 @@ def test_an_outage_leaves_no_wrong_figure_and_says_what_it_was(pair: DaemonMesh)
         assert dead["rttAgeS"] > 0
     pair.wait_converged()
     wait_true(pair, "the wire's again")
-    totals, peers = [*totals, growing(a)], [*peers, the_peer(a)]
+    totals, carried = [*totals, growing(a)], [*carried, sent_bytes(a)]
 
     since = [daemon.newest_event() for daemon in (a, b)]
     pair.cable("a", "b").set_carrier(up=False)
@@ -163,16 +165,15 @@ def test_an_outage_leaves_no_wrong_figure_and_says_what_it_was(pair: DaemonMesh)
     wait_told(b, "link-down", since[1], cause="eth0 lost its carrier")
     pair.cable("a", "b").set_carrier(up=True)
     pair.wait_converged()
-    totals, peers = [*totals, growing(a)], [*peers, the_peer(a)]
+    totals, carried = [*totals, growing(a)], [*carried, sent_bytes(a)]
 
     b.stop()
     pair.start("b")
     pair.wait_converged()
-    totals, peers = [*totals, growing(a)], [*peers, the_peer(a)]
+    totals, carried = [*totals, growing(a)], [*carried, sent_bytes(a)]
     for earlier, later in pairwise(totals):
         assert {name for name, value in earlier.items() if later[name] < value} == set(), "a counter only grows"
-    for one, two in pairwise(peers):
-        assert one["txBytes"] <= two["txBytes"], "whatever has become of the link"
+    assert carried == sorted(carried), "whatever has become of the link"
     for daemon in (a, b):
         assert_in_order(daemon.events())
 
@@ -184,6 +185,15 @@ def is_reported(daemon: LabDaemon) -> bool:
 def is_all_delivered(one: LabDaemon, other: LabDaemon) -> bool:
     """Tells whether as many packets have come out as went in; the kernel may send some of its own at any time."""
     return one.counters()["packets_sent"] == other.counters()["packets_delivered"]
+
+
+def sent_bytes(daemon: LabDaemon) -> float:
+    """Returns how much a daemon has sent to its neighbours over all links that there were, as Prometheus reads it."""
+    with closing(UnixConnection(str(daemon.api_socket), timeout_s=PATIENCE_S)) as connection:
+        connection.request("GET", "/metrics")
+        families = text_string_to_metric_families(connection.getresponse().read().decode())
+    [sent] = [family.samples for family in families if family.name == "mycelium_link_transmit_bytes"]
+    return sum(sample.value for sample in sent)
 
 
 def growing(daemon: LabDaemon) -> dict[str, int]:
