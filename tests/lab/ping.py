@@ -18,7 +18,7 @@ from tests.lab.waiting import PATIENCE_S, wait_until
 PING_INTERVAL_S: Final = 0.01  # where the gap between two answers is the measurement
 REPLY: Final = re.compile(r"\[([\d.]+)\] .*icmp_seq=(\d+) .*time=([\d.]+) ms")
 ANSWER: Final = re.compile(r"bytes from .*icmp_seq=(\d+)")  # those of pings below 16 bytes tell no time
-LAST_ANSWER_S: Final = 3.0  # for which the end of pings waits for one more answer, which there may not be
+LAST_ANSWER_S: Final = 0.9  # for which the end of pings waits for one more answer, which there may not be
 MOST_PRINTED_BYTES: Final = 1 << 26
 SUMMARY: Final = re.compile(r"(\d+) packets transmitted, (\d+) received")
 
