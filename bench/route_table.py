@@ -50,7 +50,7 @@ class Table:
         own = address(routes)
         self.engine = RoutingEngine(
             node=own,
-            announce=lambda sequence: announcement(own, sequence),
+            announce=lambda sequence, flags: announcement(own, sequence),
             verify=lambda signed: True,
             address_of=lambda key: key[:16],
             epoch=EPOCH,

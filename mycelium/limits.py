@@ -100,6 +100,9 @@ QUOTED_PACKETS: Final = 64  # newest trains of a session that an ICMPv6 error ca
 
 # -- routing -----------------------------------------------------------------------------------------------------------
 DESTINATIONS: Final = 65_536  # rows of the route table
+LANDMARKS: Final = 2_048  # nodes that are kept as landmarks, those known longest; one of all those near is enough
+PINS: Final = 8_192  # nodes pinned here, which are kept in scope for the sake of their homes
+PINS_PER_NEIGHBOUR: Final = PINS // 4  # of those, by one neighbour
 EVICTED_AT_ONCE: Final = 1_024  # rows that give way in a table that is nearly full: some 10 ms of work
 PREFIXES_PER_NODE: Final = 16  # prefixes in one announcement
 NAME_BYTES: Final = 63  # of the name in one announcement: a label of the DNS (RFC 1035 2.3.4)

@@ -39,6 +39,7 @@ from mycelium.wire.control import (
     Observed,
     PeersKnown,
     PeersWanted,
+    Pin,
     RouteRequest,
     SeqnoRequest,
     Update,
@@ -194,8 +195,9 @@ def test_control_messages_have_the_types_said() -> None:
         "lease answer": LeaseAnswer(bytes(16), bytes(4), 1),
         "peers wanted": PeersWanted(),
         "known peers": PeersKnown(()),
+        "pin": Pin(ANY_NODE, ANY_NODE, is_pinned=True),
     }
-    said = re.findall(r"^\| (\d) \| ([a-z ]+) \| (?:section|none)", DOCUMENT, re.MULTILINE)
+    said = re.findall(r"^\| (\d+) \| ([a-z ]+) \| (?:section|none)", DOCUMENT, re.MULTILINE)
     assert said == [(str(encode_item(item)[0]), name) for name, item in items.items()]
 
 

@@ -7,10 +7,10 @@ from mycelium.node.settings import NodeSettings
 from mycelium.wire.announcement import Announcement, signed_bytes
 
 
-def announce(identity: Identity, settings: NodeSettings, sequence: int) -> Announcement:
+def announce(identity: Identity, settings: NodeSettings, sequence: int, flags: int = 0) -> Announcement:
     """Returns the announcement of this node with a sequence, signed."""
     key, network = identity.signing_public_key, settings.network_id
-    unsigned = Announcement(key, sequence, network, settings.prefixes, settings.name)
+    unsigned = Announcement(key, sequence, network, settings.prefixes, settings.name, flags=flags)
     return replace(unsigned, signature=identity.sign(signed_bytes(unsigned)))
 
 

@@ -178,6 +178,8 @@ class Acquisition:
         if row is None:
             self._counters.table_full += 1
             return None
+        if announcement.flags:
+            self._selection.learned(row, now=now)
         if self._sources.by_node:
             self._sources.forget(update.node)
         self._forwarding.claim(update.node)
@@ -236,12 +238,14 @@ class Acquisition:
             self._show_to_outdated(row, sequence - LEAST_LEAP + 1, now=now)
 
     def _keep(self, row: Destination, announcement: Announcement, *, now: float) -> None:
-        before = row.announcement.prefixes
+        before, flags = row.announcement.prefixes, row.announcement.flags
         if row.node in self._table.by_address:
             self.neighbour_duplicates.learned(row.node, row.sequence, announcement.sequence, now=now)
         row.learn(announcement, now=now)
         if row.announcement.prefixes != before:
             self._forwarding.assign(row.node, row.announcement.prefixes)
+        if row.announcement.flags != flags:
+            self._selection.learned(row, now=now)
 
     def _show_to_outdated(self, row: Destination, sequence: int, *, now: float) -> None:
         """Shows the newest announcement to neighbours whose routes are older than `sequence`."""

@@ -14,6 +14,7 @@ from mycelium.routing.holdings import Holdings
 from mycelium.routing.metric import FAVOUR
 from mycelium.routing.neighbour import Neighbour, node_of
 from mycelium.routing.parameters import RoutingParameters
+from mycelium.routing.pins import Pins
 from mycelium.routing.selection import Selection
 from mycelium.routing.starts import PostponedStarts
 from mycelium.routing.table import RouteTable
@@ -36,6 +37,7 @@ class Adjacencies:
         "_forwarding",
         "_holdings",
         "_parameters",
+        "_pins",
         "_postponed",
         "_rng",
         "_selection",
@@ -50,6 +52,7 @@ class Adjacencies:
         selection: Selection,
         forwarding: ForwardingTable,
         holdings: Holdings,
+        pins: Pins,
         advertiser: Advertiser,
         exchange: Exchange,
         excesses: Excesses,
@@ -61,6 +64,7 @@ class Adjacencies:
         self._selection = selection
         self._forwarding = forwarding
         self._holdings = holdings
+        self._pins = pins
         self._advertiser = advertiser
         self._exchange = exchange
         self._excesses = excesses
@@ -193,6 +197,7 @@ class Adjacencies:
         self._arm(now=now)
 
     def _remove(self, peer: Neighbour, *, now: float) -> None:
+        self._pins.forget_neighbour(peer)
         self._selection.remove(peer, now=now)
 
     def _counted(self, neighbour: bytes, cost: int) -> int:

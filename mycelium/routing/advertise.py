@@ -15,6 +15,7 @@ from mycelium.routing.destination import DIRTY, LAZY, OURSELVES, SETTLED, Destin
 from mycelium.routing.holdings import Holdings
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.parameters import RoutingParameters
+from mycelium.routing.scope import EVERYBODY, Scope
 from mycelium.routing.table import RouteTable
 from mycelium.timing import TokenBucket
 from mycelium.wire.announcement import Announcement
@@ -33,6 +34,7 @@ class Advertiser:
         "_lazy",
         "_parameters",
         "_rng",
+        "_scope",
         "_table",
         "budget",
         "flush_at",
@@ -46,6 +48,7 @@ class Advertiser:
         self,
         table: RouteTable,
         holdings: Holdings,
+        scope: Scope,
         parameters: RoutingParameters,
         rng: Random,
         counters: RoutingCounters,
@@ -54,6 +57,7 @@ class Advertiser:
     ) -> None:
         self._table = table
         self._holdings = holdings
+        self._scope = scope
         self._parameters = parameters
         self._rng = rng
         self._counters = counters
@@ -177,12 +181,15 @@ class Advertiser:
         introductions, repeats = _UpdateRun(table), _UpdateRun(table)
         for row in rows:
             row.queued = SETTLED
-            if row.metric + self.surcharge >= INFINITY or row is self.withdrawn:
+            if self._is_lost(row):
                 self._retract(row, row.holders, now=now)
                 continue
             packed = self._advertise(row)
             next_hop = 1 << row.selected if row.selected >= 0 else 0
             wanting = table.up & ~next_hop & ~row.current
+            if (receivers := self._scope.receivers(row)) != EVERYBODY:
+                wanting &= receivers
+                self._retract(row, row.holders & ~receivers & ~next_hop, now=now)
             if wanting:
                 if packed < row.feasibility_distance:
                     row.feasibility_distance = packed
@@ -205,6 +212,15 @@ class Advertiser:
                 table.note_unheld(row, now=now)
         introductions.end()
         repeats.end()
+
+    def _is_lost(self, row: Destination) -> bool:
+        """Tells whether a row is advertised to nobody."""
+        return row.metric + self.surcharge >= INFINITY or row is self.withdrawn or not self._scope.holds(row)
+
+    def _is_kept_from(self, row: Destination, neighbour: Neighbour) -> bool:
+        """Tells whether a row is not advertised to a neighbour."""
+        is_told = row.selected != neighbour.slot and self._scope.receivers(row) & neighbour.bit
+        return not is_told or self._is_lost(row)
 
     def _advertise(self, row: Destination) -> int:
         """Updates and returns the distance that the row advertises."""
@@ -249,8 +265,7 @@ class Advertiser:
         for row in reversed(portion):
             if row.current & neighbour.bit or rows.get(row.node) is not row:
                 continue
-            is_lost = row.metric + self.surcharge >= INFINITY or row is self.withdrawn
-            if row.holders & neighbour.bit or not (is_lost or row.selected == neighbour.slot):
+            if row.holders & neighbour.bit or not self._is_kept_from(row, neighbour):
                 self._tell(row, neighbour)
 
     def _answer(self, neighbour: Neighbour) -> None:
@@ -262,7 +277,7 @@ class Advertiser:
     def _tell(self, row: Destination, neighbour: Neighbour) -> None:
         """Sends one neighbour the state of a row, whatever it holds."""
         bit = neighbour.bit
-        if row.metric + self.surcharge >= INFINITY or row is self.withdrawn or row.selected == neighbour.slot:
+        if self._is_kept_from(row, neighbour):
             neighbour.retractions.append(Update(row.node, distance(row.sequence, INFINITY)))
             self._holdings.hold(row, row.holders & ~bit)
             row.current &= ~bit

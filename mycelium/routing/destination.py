@@ -43,6 +43,7 @@ class Destination(Struct, eq=False, gc=False):
     announced: int = 0  # bits of neighbours that were sent the announcement of `advertised`
     queued: int = SETTLED
     avoided: int = 0  # bits of neighbours whose route counts as longer, since what took it did not arrive
+    near: bool = False  # among the nearest, while some rows are out of scope
 
     @property
     def sequence(self) -> int:

@@ -6,7 +6,6 @@ It composes the classes of this package. Received items are applied at once; out
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from operator import attrgetter
 from random import Random
 from typing import Final
@@ -26,12 +25,15 @@ from mycelium.routing.expiry import Expiry
 from mycelium.routing.explain import Explanation, explain
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.holdings import Holdings
+from mycelium.routing.landmarks import Landmarks
 from mycelium.routing.neighbour import DAMPED_COST
 from mycelium.routing.origin import Origin
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.requests import Requests
+from mycelium.routing.scope import Scope
 from mycelium.routing.selection import RouteChange, Selection
 from mycelium.routing.shares import Shares
+from mycelium.routing.sizes import Sizes
 from mycelium.routing.snapshot import RouteSnapshot, snapshots
 from mycelium.routing.source import ForgottenSources
 from mycelium.routing.table import RouteTable
@@ -47,19 +49,18 @@ _METRIC: Final = attrgetter("metric")
 class RoutingEngine:
     """One node's routing.
 
-    `announce(sequence)` returns our signed announcement, `verify` checks only a signature, `address_of` derives a node's
+    `announce(sequence, flags)` returns our signed announcement, `verify` checks only a signature, `address_of` derives a node's
     address from its signing key, `keeps` tells which nodes must stay in a table that is nearly full, `has_room` whether a
-    neighbour has taken most of what it was told. Our sequence begins with
-    `epoch` and `counter`, of which a start of another host in the same second is to have another. Costs are in units of
-    10 us, at least 1. The driver drains `outbox`, (neighbour, items) in order, `changes`, which is bounded to the newest, and
-    `excesses`.
+    neighbour has taken most of what it was told. Our sequence begins with `epoch` and `counter`, of which a start of another
+    host in the same second is to have another. Costs are in units of 10 us, at least 1. The driver drains `outbox`, (neighbour,
+    items) in order, `changes`, which is bounded to the newest, and `excesses`.
     """
 
     def __init__(
         self,
         *,
         node: bytes,
-        announce: Callable[[int], Announcement],
+        announce: Callable[[int, int], Announcement],
         verify: Callable[[Announcement], bool],
         epoch: int,
         counter: int = 0,
@@ -81,12 +82,17 @@ class RoutingEngine:
         self._table = RouteTable(node, self._origin.announcement, now=now)
         self._sources = ForgottenSources(parameters.memory_s)
         self._holdings = Holdings(self._table)
-        self._advertiser = Advertiser(self._table, self._holdings, parameters, rng, self.counters, has_room=has_room)
-        self._requests = Requests(self._table, self._advertiser, parameters, self.counters)
+        self._scope = Scope(self._table, parameters.scope)
+        self._advertiser = Advertiser(
+            self._table, self._holdings, self._scope, parameters, rng, self.counters, has_room=has_room
+        )
+        self._requests = Requests(self._table, self._scope, self._advertiser, parameters, self.counters)
         self.forwarding = ForwardingTable(self._table, self.counters, allows_prefix=policy.allows_prefix)
         self.forwarding.claim(node)
         self.forwarding.assign(node, self._origin.announcement.prefixes)
-        self._selection = Selection(self._table, self.forwarding, self._holdings, self._advertiser, self._requests)
+        self._selection = Selection(
+            self._table, self.forwarding, self._holdings, self._scope, self._advertiser, self._requests
+        )
         self._compose(
             AnnouncementChecker(
                 verify=verify,
@@ -127,8 +133,24 @@ class RoutingEngine:
             parameters=self._parameters,
             counters=self.counters,
         )
+        self._compose_exchange(now=now)
+        self._sizes = Sizes(self._table, self.forwarding, self._sources, self._scope, self._requests)
+
+    def _compose_exchange(self, *, now: float) -> None:
+        """Creates the parts that deal with neighbours, and with landmarks."""
+        self._landmarks = Landmarks(
+            table=self._table,
+            scope=self._scope,
+            selection=self._selection,
+            origin=self._origin,
+            advertiser=self._advertiser,
+            parameters=self._parameters,
+            rng=self._rng,
+            now=now,
+        )
         self._exchange = Exchange(
             table=self._table,
+            pins=self._scope.pins,
             selection=self._selection,
             requests=self._requests,
             advertiser=self._advertiser,
@@ -140,6 +162,7 @@ class RoutingEngine:
             selection=self._selection,
             forwarding=self.forwarding,
             holdings=self._holdings,
+            pins=self._scope.pins,
             advertiser=self._advertiser,
             exchange=self._exchange,
             excesses=self.excesses,
@@ -268,6 +291,7 @@ class RoutingEngine:
             self._advertiser.lazy_at,
             self._adjacencies.due_at,
             self._selection.sweeps.due_at,
+            self._landmarks.due_at,
             self._requests.next_deadline(),
             self._origin.deadline,
             self._expiry.next_deadline(),
@@ -280,6 +304,9 @@ class RoutingEngine:
         self._adjacencies.handle_timeout(now=now)
         self._requests.handle_timeout(now=now)
         self._expiry.handle_timeout(now=now)
+        self._selection.redraw_scope(now=now)
+        self._landmarks.handle_timeout(now=now)
+        self._selection.follow_pins(now=now)
         self._advertiser.handle_timeout(now=now)
 
     # -- read access ---------------------------------------------------------------------------------------------------
@@ -336,6 +363,16 @@ class RoutingEngine:
         return zip(self._table.rows, map(_METRIC, self._table.rows.values()), strict=True)
 
     @property
+    def home(self) -> bytes | None:
+        """The landmark from which this node is reached by those that have no route to it; None while there is none."""
+        return self._landmarks.home
+
+    @property
+    def is_landmark(self) -> bool:
+        """Whether this node stands as a landmark."""
+        return self._landmarks.is_landmark
+
+    @property
     def choices(self) -> int:
         """How often a next hop or a metric has changed."""
         return self._selection.choices
@@ -347,27 +384,17 @@ class RoutingEngine:
 
     def sizes(self) -> dict[str, int]:
         """Returns the number of entries of each table, by name."""
-        return {name: read(self) for name, _, read in _SIZES}
+        return self._sizes.read()
 
     def register(self, metrics: Registry) -> None:
         """Adds the counters and the sizes of the tables to a registry."""
         metrics.add(self.counters, prefix=METRIC_PREFIX)
-        for name, help, read in _SIZES:
-            metrics.add_gauge(METRIC_PREFIX + name, help, partial(read, self))
+        self._sizes.register(metrics, prefix=METRIC_PREFIX)
 
     def _advance_sequence(self, *, now: float) -> None:
         if now >= self._origin.deadline:
             self._origin.advance(now=now)
             # Direct neighbours get it at once, or their routes to us would have an older sequence than others (RFC 8966 3.7.2).
             self._table.own.learn(self._origin.announcement, now=now)
+            self._selection.learned(self._table.own, now=now)
             self._advertiser.mark(self._table.own, now=now)
-
-
-_SIZES: Final[tuple[tuple[str, str, Callable[[RoutingEngine], int]], ...]] = (
-    ("neighbours", "Neighbours that routing exchanges routes with.", lambda engine: len(engine._table.by_address)),
-    ("destinations", "Known nodes, this one included.", lambda engine: len(engine._table.rows)),
-    ("selected_routes", "Nodes with a route in use.", lambda engine: len(engine.forwarding.next_hop)),
-    ("dying_destinations", "Nodes whose source entry is about to expire.", lambda engine: len(engine._table.dying)),
-    ("forgotten_sources", "Forgotten nodes whose newest sequence is remembered.", lambda engine: len(engine._sources)),
-    ("pending_requests", "Sequence-number requests without an answer.", lambda engine: len(engine._requests.pending)),
-)

@@ -5,23 +5,25 @@ from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.digest import digest_of, share_of
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.origin import Origin
+from mycelium.routing.pins import Pins
 from mycelium.routing.requests import Requests
 from mycelium.routing.selection import Selection
 from mycelium.routing.table import RouteTable
 from mycelium.wire.announcement import EPOCH_SHIFT
-from mycelium.wire.control import ANY_NODE, Digest, Item, RouteRequest, SeqnoRequest, Update
+from mycelium.wire.control import ANY_NODE, Digest, Item, Pin, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, RETRACTED, distance, sequence_of
 
 
 class Exchange:
     """Answers neighbours' requests and compares digests."""
 
-    __slots__ = ("_advertiser", "_counters", "_origin", "_requests", "_selection", "_table")
+    __slots__ = ("_advertiser", "_counters", "_origin", "_pins", "_requests", "_selection", "_table")
 
     def __init__(
         self,
         *,
         table: RouteTable,
+        pins: Pins,
         selection: Selection,
         requests: Requests,
         advertiser: Advertiser,
@@ -29,6 +31,7 @@ class Exchange:
         counters: RoutingCounters,
     ) -> None:
         self._table = table
+        self._pins = pins
         self._selection = selection
         self._requests = requests
         self._advertiser = advertiser
@@ -55,6 +58,17 @@ class Exchange:
                     self._route_wanted(neighbour, item.node, now=now)
                 else:
                     self._counters.requests_dropped += 1
+            case Pin():
+                self._take_pin(neighbour, item, now=now)
+
+    def _take_pin(self, neighbour: Neighbour, pin: Pin, *, now: float) -> None:
+        if not pin.is_pinned:
+            self._pins.unpin(pin.node, pin.home, neighbour.bit)
+        elif not self._pins.pin(pin.node, pin.home, neighbour.bit):
+            self._counters.pins_refused += 1
+        if (row := self._table.rows.get(pin.node)) is not None:
+            self._selection.review(row, now=now)
+        self._advertiser.hurry(now=now)
 
     def _sequence_wanted(self, neighbour: Neighbour, request: SeqnoRequest, *, now: float) -> None:
         row = self._table.rows.get(request.node)

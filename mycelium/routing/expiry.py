@@ -110,5 +110,6 @@ class Expiry:
     def _remove(self, row: Destination, *, now: float) -> None:
         self._advertiser.withdraw(row, now=now)
         del self._table.rows[row.node]
+        self._selection.forget(row)
         self._forwarding.release(row.node)
         self._sources.remember(row.node, row.announcement, row.advanced, now=now)

@@ -29,12 +29,13 @@ class Origin:
         "announcement",
         "deadline",
         "duplicates",
+        "flags",
         "sequence",
     )
 
     def __init__(
         self,
-        announce: Callable[[int], Announcement],
+        announce: Callable[[int, int], Announcement],
         sequence: int,
         parameters: RoutingParameters,
         rng: Random,
@@ -47,7 +48,8 @@ class Origin:
         self._rng = rng
         self._counters = counters
         self.sequence = sequence
-        self.announcement = announce(sequence)
+        self.flags = 0  # of the next announcement
+        self.announcement = announce(sequence, self.flags)
         self.duplicates = DuplicateDetection()
         self.duplicates.issued(sequence)
         self._bumped_at = -inf
@@ -82,7 +84,7 @@ class Origin:
         self._hourly_at = self._next_hourly(now=now)
         if sequence < SEQUENCE_LIMIT:
             self.sequence = sequence
-            self.announcement = self._announce(sequence)
+            self.announcement = self._announce(sequence, self.flags)
             self._counters.sequence_bumps += 1
             self.duplicates.issued(sequence)
         self._arm()

@@ -2,10 +2,13 @@
 
 from msgspec import Struct
 
+from mycelium.limits import DESTINATIONS
+
 
 class RoutingParameters(Struct, frozen=True):
     """The defaults are those of a real network."""
 
+    scope: int = DESTINATIONS  # nodes that are kept as the nearest; up to so many all are
     urgent_batch_s: float = 0.002  # retractions, requests and answers are collected for this long
     batch_s: float = 0.006  # better routes are collected for this long
     lazy_s: tuple[float, float] = (15.0, 30.0)  # delay of an update that changes only the sequence, uniform
@@ -26,6 +29,12 @@ class RoutingParameters(Struct, frozen=True):
     request_tries: int = 5  # retries at that pace
     request_slow_s: float = 60.0  # between further retries, while the better route stays unfeasible
     relayed_request_s: float = 10.0  # how long the sender of a forwarded request is remembered
+    home_s: float = 0.5  # from news about landmarks to the choice of a home
+    landmark_after_s: float = 600.0  # age of a node that may become a landmark
+    # from the want of a landmark until a node with 16 links is one, +- 50 %; those with fewer links wait longer
+    landmark_wait_s: float = 10.0
+    landmark_least_s: float = 1_800.0  # a landmark stays one for this long
+    landmark_surplus_s: float = 600.0  # a landmark that nobody needs for this long stands down
     damping_unit_s: float = 1.0  # damping after the third failure in a row; doubles with each
     damping_ceiling_s: float = 30.0  # longest damping
     damping_forgiven_s: float = 60.0  # a link that was up for this long has no failures in a row

@@ -16,6 +16,7 @@ from mycelium.routing.destination import Destination
 from mycelium.routing.metric import COST_UNIT_S
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.parameters import RoutingParameters
+from mycelium.routing.scope import Scope
 from mycelium.routing.table import RouteTable
 from mycelium.timing import Backoff
 from mycelium.wire.announcement import SEQUENCE_LIMIT
@@ -44,12 +45,18 @@ class PendingRequest:
 class Requests:
     """All pending requests: our own, and those forwarded for neighbours."""
 
-    __slots__ = ("_advertiser", "_counters", "_heap", "_parameters", "_table", "pending")
+    __slots__ = ("_advertiser", "_counters", "_heap", "_parameters", "_scope", "_table", "pending")
 
     def __init__(
-        self, table: RouteTable, advertiser: Advertiser, parameters: RoutingParameters, counters: RoutingCounters
+        self,
+        table: RouteTable,
+        scope: Scope,
+        advertiser: Advertiser,
+        parameters: RoutingParameters,
+        counters: RoutingCounters,
     ) -> None:
         self._table = table
+        self._scope = scope
         self._advertiser = advertiser
         self._parameters = parameters
         self._counters = counters
@@ -63,7 +70,7 @@ class Requests:
     def ask(self, row: Destination, *, now: float) -> None:
         """Requests a newer sequence if an unfeasible route would be better than the selected one, or no route is selected."""
         target = self._better_unfeasible(row, 0)
-        if target is None:
+        if target is None or not self._is_wanted(row, target):
             return
         wanted = min(sequence_of(row.feasibility_distance) + 1, SEQUENCE_LIMIT - 1)
         request = self._pending(row.node, wanted)
@@ -79,6 +86,12 @@ class Requests:
             self._arm(row.node, request, now + request.backoff.next())
         else:
             self._send_ours(row, request, target, now=now)
+
+    def _is_wanted(self, row: Destination, target: Neighbour) -> bool:
+        """Tells whether a row would be in scope with the route of a neighbour."""
+        if not self._scope.is_cutting:
+            return True
+        return self._scope.would_hold(row, metric_of(row.routes[target.slot]) + self._table.costs[target.slot])
 
     def relay(self, asker: Neighbour, row: Destination, request: SeqnoRequest, *, now: float) -> None:
         """Forwards a neighbour's request to one other neighbour and remembers who asked."""

@@ -15,6 +15,7 @@ from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.holdings import Holdings
 from mycelium.routing.neighbour import Neighbour, node_of
 from mycelium.routing.requests import Requests
+from mycelium.routing.scope import Scope
 from mycelium.routing.sweeps import Sweeps
 from mycelium.routing.table import RouteTable
 from mycelium.wire.distance import INFINITY, RETRACTED, UNKNOWN, metric_of
@@ -26,39 +27,113 @@ RouteChange = tuple[float, bytes, bytes | None, bytes | None, str]
 class Selection:
     """Selects routes, and updates the forwarding table and the queues of neighbours."""
 
-    __slots__ = ("_advertiser", "_forwarding", "_holdings", "_requests", "_table", "changes", "choices", "sweeps")
+    __slots__ = (
+        "_advertiser",
+        "_forwarding",
+        "_holdings",
+        "_requests",
+        "_scope",
+        "_table",
+        "changes",
+        "choices",
+        "news",
+        "sweeps",
+    )
 
     def __init__(
         self,
         table: RouteTable,
         forwarding: ForwardingTable,
         holdings: Holdings,
+        scope: Scope,
         advertiser: Advertiser,
         requests: Requests,
     ) -> None:
         self._table = table
         self._forwarding = forwarding
         self._holdings = holdings
+        self._scope = scope
         self._advertiser = advertiser
         self._requests = requests
         self.sweeps = Sweeps(table)
         self.changes: deque[RouteChange] = deque(maxlen=ROUTE_CHANGES)
         self.choices = 0  # changes of a next hop or a metric
+        self.news: list[Destination] = []  # landmarks that have changed
 
     def choose(self, row: Destination, slot: int, metric: int, cause: str, *, now: float) -> None:
         """Selects the route that the caller found best, or none: slot NOBODY and metric INFINITY."""
         self.choices += 1
-        if row.selected != slot:
-            addresses = self._table.addresses
-            before = addresses[row.selected] if row.selected >= 0 else None
-            after = addresses[slot] if slot >= 0 else None
-            self._forwarding.point(row.node, after)
-            self.changes.append((now, row.node, before and node_of(before), after and node_of(after), cause))
+        is_moved = row.selected != slot
+        if is_moved:
             row.selected, row.chosen_at = slot, now
         row.metric = metric
+        if self._scope.is_cutting:
+            self._scope.follow(row)
+        if is_moved or self._scope.is_cutting:
+            self._point(row, cause, now=now)
+        if row.node in self._scope.landmarks:
+            self._landmark_changed(row)
         self._advertiser.mark(row, now=now)
         if self._requests.pending and slot != NOBODY and row.node in self._requests.pending:
             self._requests.satisfy(row, now=now)
+
+    def _point(self, row: Destination, cause: str, *, now: float) -> None:
+        """Has packets follow the selected route of a row that is in scope."""
+        is_used = row.selected >= 0 and self._scope.holds(row)
+        before, after = (
+            self._forwarding.next_hop.get(row.node),
+            self._table.addresses[row.selected] if is_used else None,
+        )
+        if before != after:
+            self._forwarding.point(row.node, after)
+            self.changes.append((now, row.node, before and node_of(before), after and node_of(after), cause))
+
+    def _landmark_changed(self, row: Destination) -> None:
+        self.news.append(row)
+        if row.node in self._scope.pins.by_home:
+            self._scope.pins.stale[row.node] = None
+
+    def learned(self, row: Destination, *, now: float) -> None:
+        """Follows up a new announcement, with which a node may have become a landmark, or no longer be one."""
+        was_landmark = row.node in self._scope.landmarks
+        self._scope.learned(row)
+        if was_landmark is not (row.node in self._scope.landmarks):
+            self._landmark_changed(row)
+            self.review(row, now=now)
+
+    def take_news(self) -> list[Destination]:
+        """Returns the landmarks that have changed since the last call."""
+        news, self.news = self.news, []
+        return news
+
+    def forget(self, row: Destination) -> None:
+        """Follows up the removal of a row, which has no route."""
+        if row.node in self._scope.landmarks:
+            self._landmark_changed(row)
+            self._scope.forget(row)
+
+    def review(self, row: Destination, *, now: float) -> None:
+        """Uses and tells of a row that came into scope, or no longer."""
+        self._point(row, "scope", now=now)
+        self._advertiser.mark(row, now=now)
+
+    def redraw_scope(self, *, now: float) -> None:
+        """Brings the scope up to date if it has become too large or too small."""
+        if not self._scope.is_due(len(self._forwarding.next_hop)):
+            return
+        for row in self._scope.redraw():
+            self.review(row, now=now)
+        for row in self._table.rows.values():
+            if row.metric == INFINITY:  # it may be wanted now
+                self._requests.ask(row, now=now)
+        self.news.append(self._table.own)
+
+    def follow_pins(self, *, now: float) -> None:
+        """Passes on what is pinned at this node."""
+        if self._scope.pins.stale:
+            for node in self._scope.pins.follow(self._table):
+                if (row := self._table.rows.get(node)) is not None:
+                    self.review(row, now=now)
 
     def selected_updated(self, row: Destination, before: int, *, now: float) -> None:
         """Handles an update of the selected route, which the row already holds; `before` is the route it replaced."""
@@ -70,7 +145,11 @@ class Selection:
         elif metric < row.metric:
             self.choose(row, slot, metric, "better", now=now)
         elif route != before:
-            self._advertiser.mark_lazy(row, now=now)
+            told = row.announcement_of(row.advertised)
+            if told is not None and told.flags != row.announcement.flags:  # all are to know landmarks soon
+                self._advertiser.mark(row, now=now)
+            else:
+                self._advertiser.mark_lazy(row, now=now)
             if row.node in self._requests.pending:
                 self._requests.satisfy(row, now=now)
 

@@ -1,7 +1,7 @@
 """The announcement: a node's signed statement about itself, which every other node can verify.
 
     0   1   version, 1
-    1   1   length of the name, N
+    1   1   flags (upper 2 bits: landmark, reserved), length of the name, N (lower 6 bits)
     2   2   length of the prefixes, P
     4   32  Ed25519 public key of the origin
     36  4   epoch      } the sequence, one 48-bit integer
@@ -30,6 +30,9 @@ EPOCH_SHIFT: Final = 16
 COUNTER_BYTES: Final = EPOCH_SHIFT // 8
 SEQUENCE_LIMIT: Final = 1 << 48
 
+LANDMARK: Final = 0x80  # flag: all nodes keep a route to the origin
+FLAGS_MASK: Final = 0xC0
+
 _FIXED: Final = struct.Struct("!BBH32s6s8s")
 _PREFIX: Final = struct.Struct("!B16s")
 
@@ -46,6 +49,7 @@ class Announcement(Struct, frozen=True, gc=False):
     prefixes: tuple[Prefix, ...] = ()
     name: bytes = b""
     signature: bytes = bytes(SIGNATURE_BYTES)
+    flags: int = 0
 
 
 def signed_bytes(announcement: Announcement) -> bytes:
@@ -62,9 +66,10 @@ def decode_announcement(data: bytes) -> Announcement:
     """Decodes an announcement that fills `data`; raises DecodeError. The signature is not verified here."""
     if len(data) < _FIXED.size + SIGNATURE_BYTES:
         raise DecodeError("the announcement is too short")
-    version, name_bytes, prefix_bytes, key, sequence, network_id = _FIXED.unpack_from(data)
+    version, flags_and_name, prefix_bytes, key, sequence, network_id = _FIXED.unpack_from(data)
     if version != VERSION:
         raise OtherVersion(f"announcement version {version}")
+    name_bytes = flags_and_name & ~FLAGS_MASK
     name_at = _FIXED.size + prefix_bytes
     if name_bytes > NAME_BYTES or len(data) != name_at + name_bytes + SIGNATURE_BYTES:
         raise DecodeError("wrong length of an announcement")
@@ -80,13 +85,14 @@ def decode_announcement(data: bytes) -> Announcement:
         prefixes,
         bytes(data[name_at:-SIGNATURE_BYTES]),
         bytes(data[-SIGNATURE_BYTES:]),
+        flags_and_name & FLAGS_MASK,
     )
 
 
 def _encode_unsigned(announcement: Announcement) -> bytes:
     fixed = _FIXED.pack(
         VERSION,
-        len(announcement.name),
+        announcement.flags | len(announcement.name),
         len(announcement.prefixes) * _PREFIX.size,
         announcement.signing_public_key,
         announcement.sequence.to_bytes(6, "big"),

@@ -15,6 +15,7 @@
 
     8 peers wanted      nothing
     9 known peers       where nodes can be dialled (`known_peer.py`), one after the other
+    10 pin              node (16), home (16), whether the sender's way to the home leads over the receiver (1)
 
 Messages of unknown types are skipped, and so are bytes after the fields of a request, digest or observed address, which later
 versions may add.
@@ -49,6 +50,7 @@ _UPDATE: Final = struct.Struct("!16s10s")  # sequence and metric are decoded as 
 _SEQNO_REQUEST: Final = struct.Struct("!16s6sB")
 _ROUTE_REQUEST: Final = struct.Struct("!16s")
 _DIGEST: Final = struct.Struct("!16sI")
+_PIN: Final = struct.Struct("!16s16s?")
 
 
 class Update(Struct, frozen=True, gc=False):
@@ -109,7 +111,26 @@ class PeersKnown(Struct, frozen=True):
     peers: tuple[KnownPeer, ...]
 
 
-Item = Update | SeqnoRequest | RouteRequest | Digest | Observed | LeaseRequest | LeaseAnswer | PeersWanted | PeersKnown
+class Pin(Struct, frozen=True):
+    """The receiver is the sender's next hop towards the home of a node that is to be reached from there, or no longer."""
+
+    node: bytes
+    home: bytes
+    is_pinned: bool
+
+
+Item = (
+    Update
+    | SeqnoRequest
+    | RouteRequest
+    | Digest
+    | Observed
+    | LeaseRequest
+    | LeaseAnswer
+    | PeersWanted
+    | PeersKnown
+    | Pin
+)
 
 
 Encode = Callable[[Item], bytes]
@@ -139,6 +160,8 @@ def encode_item(item: Item) -> bytes:
             kind, body = 8, b""
         case PeersKnown():
             kind, body = 9, encode_known_peers(item.peers)
+        case Pin():
+            kind, body = 10, _PIN.pack(item.node, item.home, item.is_pinned)
     return _HEAD.pack(kind, len(body)) + body
 
 
@@ -177,6 +200,16 @@ def _split(data: bytes) -> Iterator[tuple[int, bytes]]:
         position += length
 
 
+_DECODERS: Final[dict[int, Callable[[bytes], Item]]] = {
+    5: lambda body: Observed(underlay_address(body)),
+    6: decode_lease_request,
+    7: decode_lease_answer,
+    8: lambda body: PeersWanted(),
+    9: lambda body: PeersKnown(decode_known_peers(body)),
+    10: lambda body: Pin(*_PIN.unpack_from(body)),
+}
+
+
 def _decode_item(kind: int, body: bytes) -> Item | None:
     try:
         match kind:
@@ -192,18 +225,9 @@ def _decode_item(kind: int, body: bytes) -> Item | None:
                 return RouteRequest(*_ROUTE_REQUEST.unpack_from(body))
             case 4:
                 return Digest(*_DIGEST.unpack_from(body))
-            case 5:
-                return Observed(underlay_address(body))
-            case 6:
-                return decode_lease_request(body)
-            case 7:
-                return decode_lease_answer(body)
-            case 8:
-                return PeersWanted()
-            case 9:
-                return PeersKnown(decode_known_peers(body))
             case _:
-                return None
+                decode = _DECODERS.get(kind)
+                return None if decode is None else decode(body)
     except OtherVersion:
         return None
     except struct.error as error:

@@ -11,6 +11,7 @@ from typing import Final, Protocol
 
 import networkx
 
+from mycelium.limits import DESTINATIONS
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.metric import link_cost
 from mycelium.wire.announcement import Announcement
@@ -40,6 +41,7 @@ class Mesh(ABC):
 
     def __init__(self, *, seed: int, link_defaults: dict[str, float]) -> None:
         self.seed = seed
+        self.scope = DESTINATIONS  # nodes that a table holds as the nearest
         self.heap = EventHeap()
         self.log = RunLog()
         self.watchers: list[Watcher] = []

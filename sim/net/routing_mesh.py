@@ -64,7 +64,7 @@ class End:
 class SimulatedNode:
     """A node: its engine while it is running, and its end of each link."""
 
-    __slots__ = ("address", "bytes_sent", "due", "ends", "engine", "index", "messages_sent", "version")
+    __slots__ = ("address", "bytes_sent", "due", "ends", "engine", "home", "index", "messages_sent", "version")
 
     def __init__(self, index: int, address: bytes) -> None:
         self.index = index
@@ -72,6 +72,7 @@ class SimulatedNode:
         self.engine: RoutingEngine | None = None
         self.ends: dict[bytes, End] = {}  # by the other end's address
         self.due = NEVER  # when the armed timer fires
+        self.home: bytes | None = None  # when watchers last looked
         self.version = 0  # of the forwarding table when watchers last looked
         self.bytes_sent = 0
         self.messages_sent = 0
@@ -83,6 +84,7 @@ class RoutingMesh(Mesh):
     def __init__(self, *, seed: int, link_defaults: dict[str, float], settings: RoutingSettings) -> None:
         super().__init__(seed=seed, link_defaults=link_defaults)
         self._settings = settings
+        self.scope = settings.parameters.scope
         self._notary = Notary(f"{seed}")
         self.verify = self._notary.verify  # checks signatures for the engines
         self._nodes: dict[int, SimulatedNode] = {}
@@ -98,7 +100,7 @@ class RoutingMesh(Mesh):
         key = key_of(simulated.address)
         simulated.engine = RoutingEngine(
             node=simulated.address,
-            announce=lambda sequence: self._notary.sign(key, sequence),
+            announce=lambda sequence, flags: self._notary.sign(key, sequence, flags),
             verify=self.verify,
             address_of=address_of_key,
             epoch=epoch,
@@ -107,7 +109,7 @@ class RoutingMesh(Mesh):
             network_id=NETWORK_ID,
             parameters=self._settings.parameters,
         )
-        simulated.version = 0
+        simulated.version, simulated.home = 0, None
         self.tables[simulated.address] = simulated.engine.forwarding.next_hop
         self.log.note(CHANGE, node, -1, epoch, now=self.now)
         self._after_event(simulated)
@@ -311,8 +313,8 @@ class RoutingMesh(Mesh):
         engine = node.engine
         assert engine is not None
         version = engine.forwarding.version
-        if version != node.version:
-            node.version = version
+        if version != node.version or engine.home != node.home:
+            node.version, node.home = version, engine.home
             for watcher in self.watchers:
                 watcher.routes_changed(node.index)
             engine.changes.clear()

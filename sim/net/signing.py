@@ -14,12 +14,14 @@ class Notary:
         self._signed: dict[tuple[bytes, int], Announcement] = {}
         self._newest: dict[bytes, Announcement] = {}  # by key
 
-    def sign(self, key: bytes, sequence: int) -> Announcement:
+    def sign(self, key: bytes, sequence: int, flags: int = 0) -> Announcement:
         """Returns the signed announcement of the node with this key."""
         known = self._signed.get((key, sequence))
         if known is None:
             signature = blake2b(key + sequence.to_bytes(6, "big"), size=SIGNATURE_BYTES, key=self._seed[:64])
-            known = self._signed[key, sequence] = Announcement(key, sequence, NETWORK_ID, signature=signature)
+            known = self._signed[key, sequence] = Announcement(
+                key, sequence, NETWORK_ID, signature=signature, flags=flags
+            )
             self._newest[key] = known
         return known
 

@@ -54,10 +54,12 @@ class FlowWatch:
     def path(self, source: int, destination: int) -> tuple[tuple[int, ...], str]:
         """Returns the nodes that a packet reaches, and why it ends at the last one: "" if that is the destination."""
         mesh = self._mesh
-        target = mesh.address(destination)
+        target, engine = mesh.address(destination), mesh.engine(destination)
+        home = None if engine is None else engine.home  # a packet to a node out of scope carries it
         node, path = source, [source]
         while node != destination:
-            hop = mesh.tables.get(mesh.address(node), {}).get(target)
+            table = mesh.tables.get(mesh.address(node), {})
+            hop = table.get(target) or (table.get(home) if home is not None else None)
             if hop is None or node in mesh.liars or len(path) > len(mesh.tables):
                 return tuple(path), NO_ROUTE
             following = mesh.index_of[hop]
@@ -68,7 +70,7 @@ class FlowWatch:
         return tuple(path), ""
 
     def routes_changed(self, node: int) -> None:
-        """Traces all flows whose path includes a node."""
+        """Traces all flows that lead through a node, or to it."""
         for flow in list(self._through.get(node, ())):
             self._trace(flow)
 
@@ -91,10 +93,10 @@ class FlowWatch:
 
     def _trace(self, flow: Flow) -> None:
         path, stop = self.path(flow.source, flow.destination)
-        for node in flow.path:
-            self._through[node].pop(flow, None)
+        for node in (*flow.path, flow.destination):
+            self._through.get(node, {}).pop(flow, None)
         flow.path = path
-        for node in path:
+        for node in (*path, flow.destination):  # the latter may have changed its home
             self._through.setdefault(node, {})[flow] = None
         if stop:
             self._is_out(flow, stop)

@@ -87,12 +87,17 @@ def check_tables(mesh: Mesh) -> None:
         limits = {
             "neighbours": LINKS,
             "destinations": min(DESTINATIONS, known),
-            "selected_routes": min(DESTINATIONS, known) - 1,
+            "selected_routes": min(DESTINATIONS, known, _most_in_use(mesh, sizes)) - 1,
             "pending_requests": PENDING_REQUESTS,
         }
         for name, limit in limits.items():
             if sizes[name] > limit:
                 raise InvariantBroken("limit", t=mesh.now, node=node, table=name, size=sizes[name], limit=limit)
+
+
+def _most_in_use(mesh: Mesh, sizes: dict[str, int]) -> int:
+    """Returns how many routes a node may use: those to the nearest, to landmarks, and to what is pinned at it."""
+    return mesh.scope + mesh.scope // 4 + sizes["landmarks"] + sizes["pins"]
 
 
 def check_owners(mesh: Mesh) -> None:

@@ -22,6 +22,20 @@ CHECKED_MISMATCHES: Final = 20  # named in a report; all are counted
 Edge = tuple[int, int, int]  # node, neighbour, cost to that node
 
 
+def present_edges(mesh: Mesh) -> list[Edge]:
+    """Returns the links that nodes use, with what they count them for."""
+    # A liar can attract traffic but never forwards any, so its links lead to itself only.
+    edges = []
+    for node in mesh.running():
+        engine = mesh.engine(node)
+        if engine is None or node in mesh.liars:
+            continue
+        for address, cost in engine.link_costs().items():
+            if cost < INFINITY:
+                edges.append((node, mesh.index_of[address], cost))
+    return edges
+
+
 class Oracle:
     """The shortest paths of a mesh."""
 
@@ -37,7 +51,7 @@ class Oracle:
 
     def refresh(self) -> None:
         """Computes all shortest paths again if any link has changed."""
-        edges = self._present_edges()
+        edges = present_edges(self._mesh)
         size = max(self._mesh.epochs, default=-1) + 1
         if (size, edges) == self._seen:
             return
@@ -49,18 +63,6 @@ class Oracle:
         distances[~np.isfinite(distances)] = INFINITY
         self._metrics = distances.astype(np.uint32)
         self._reached = np.count_nonzero(self._metrics != INFINITY, axis=1).tolist()
-
-    def _present_edges(self) -> list[Edge]:
-        # A liar can attract traffic but never forwards any, so its links lead to itself only.
-        mesh, edges = self._mesh, []
-        for node in mesh.running():
-            engine = mesh.engine(node)
-            if engine is None or node in mesh.liars:
-                continue
-            for address, cost in engine.link_costs().items():
-                if cost < INFINITY:
-                    edges.append((node, mesh.index_of[address], cost))
-        return edges
 
     def converged(self) -> int:
         """Returns the number of running nodes whose metrics are all right, as of the last `refresh`."""

@@ -32,6 +32,10 @@ ROUTING: Final = "routing"
 NODE: Final = "node"
 FIDELITIES: Final = (ROUTING, NODE)
 
+# Parameters of a mesh with more nodes than that: its tables, all together, would not fit into memory.
+FULL_TABLES: Final = 4_096
+_LARGE: Final = {"scope": 128, "landmark_after_s": 0.0, "landmark_wait_s": 0.3}
+
 _CHECKS: Final = {"black_hole_s": 10.0, "stride": 0}
 _FIDELITY_FIELDS: Final = {
     ROUTING: (
@@ -83,6 +87,8 @@ class Run:
             raise ConfigError(f"scenario {self.scenario.name} needs --fidelity {self.scenario.fidelity}")
         self.interrupted = False  # set from outside: the run ends early, with its last records
         self.graph: networkx.Graph[int] = make_topology(spec.topology, spec.nodes, spec.seed)
+        if spec.fidelity == ROUTING and len(self.graph) > FULL_TABLES:
+            self.spec = spec = msgspec.structs.replace(spec, parameters={**_LARGE, **spec.parameters})
         self.stage = Stage(make_mesh(spec), self.graph, **_chosen(_CHECKS, spec.parameters))
 
     def records(self) -> Iterator[dict[str, Any]]:

@@ -20,6 +20,7 @@ from .invariants import EVERY, InvariantBroken, LoopWatch, check_owners, check_t
 from .nat_pair import NatPair
 from .oracle import Oracle
 from .pings import PingTraffic
+from .scoped_oracle import ScopedOracle
 
 SAMPLE_S: Final = 0.05  # interval of samples while the mesh changes
 REST_S: Final = 5.0  # interval of samples while all metrics are right
@@ -36,7 +37,8 @@ class Stage:
         self.mesh = mesh
         self.graph = graph  # as the topology gives it; links may have been cut since
         self.dice = mesh.rng("scenario")
-        self.oracle = Oracle(mesh)
+        scope = mesh.scope if mesh.scope < len(graph) else None  # nodes in the tables of a mesh that has more
+        self.oracle: Oracle | ScopedOracle = Oracle(mesh) if scope is None else ScopedOracle(mesh, scope)
         self.loops = LoopWatch(mesh)
         self.flows = FlowWatch(mesh, black_hole_s=black_hole_s)
         self.figures = Figures(mesh, self.flows)
@@ -182,10 +184,10 @@ class Stage:
                 return self._has_settled(begun, right_since)
 
     def _is_at_rest(self, metrics: bool) -> bool:
-        if not self._are_links_known():
-            return False
         self.oracle.refresh()
-        return not metrics or self.oracle.converged() == len(self.mesh.tables)
+        if metrics and self.oracle.converged() != len(self.mesh.tables):
+            return False
+        return self._are_links_known()
 
     def _are_links_known(self) -> bool:
         """Tells whether both ends of every open link use it, and no node uses any other link."""

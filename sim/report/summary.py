@@ -1,6 +1,7 @@
 """The summary of a run: the verdict, the figures that matter, and the rest of the numbers."""
 
 from collections.abc import Iterator
+from statistics import fmean
 from typing import Final
 
 from rich.console import Console
@@ -56,7 +57,9 @@ def _path_rows(report: Report) -> Iterator[Row]:
     yield "all pairs converged", seconds(report.summary.converged_s) or "not seen"
     if values := report.stretch:
         shortest = sum(value <= 1 + _SAME for value in values) / len(values)
-        longest = f", the worst has {max(values):.3g} times its cost" if shortest < 1 else ""
+        longest = (
+            f", the worst has {max(values):.3g} times its cost, the mean {fmean(values):.3f}" if shortest < 1 else ""
+        )
         yield "paths", f"{share(shortest)} of {len(values):,} pairs use a shortest path{longest}"
 
 
@@ -68,6 +71,7 @@ def number_rows(report: Report) -> list[Row]:
         ("topology", f"{run.topology}, {count(summary.nodes) or '?'} nodes, {count(summary.links) or '?'} links"),
         ("scenario", f"{run.scenario}, seed {run.seed}, fidelity {run.fidelity}"),
         ("parameters", parameters or None),
+        ("routes in use by a node", _routes(report)),
         ("control traffic per node", kilobytes(summary.bytes_per_node)),
         ("idle control traffic per node", rate(summary.idle_bytes_per_node_per_s)),
         ("control messages", count(summary.messages)),
@@ -81,6 +85,13 @@ def number_rows(report: Report) -> list[Row]:
         ("records passed over", count(report.unread) if report.unread else None),
     )
     return [(name, text) for name, text in rows if text is not None]
+
+
+def _routes(report: Report) -> str | None:
+    used = sorted(node.routes for node in report.nodes)
+    if not used:
+        return None
+    return f"mean {fmean(used):,.1f}, p99 {used[len(used) * 99 // 100]:,}, most {used[-1]:,}"
 
 
 def print_summary(report: Report, console: Console) -> None:

@@ -19,7 +19,17 @@ from mycelium.limits import (
 from mycelium.link.keypairs import KEYPAIRS_PER_LINK
 from mycelium.link.link import Link, LinkState
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.control import Digest, Item, Observed, PeersKnown, PeersWanted, RouteRequest, SeqnoRequest, Update
+from mycelium.wire.control import (
+    Digest,
+    Item,
+    Observed,
+    PeersKnown,
+    PeersWanted,
+    Pin,
+    RouteRequest,
+    SeqnoRequest,
+    Update,
+)
 from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_WORD, COOKIE, FRAME, HANDSHAKE_1
 from mycelium.wire.distance import distance
 from mycelium.wire.frame import (
@@ -437,6 +447,8 @@ def _with_node(item: Item, node: bytes) -> Item:
             return LeaseRequest(node, item.token, item.is_wanted)
         case LeaseAnswer():
             return LeaseAnswer(node, item.token, item.state, item.port, item.secret)
+        case Pin():
+            return Pin(node, item.home, item.is_pinned)
         case Digest() | Observed() | PeersWanted() | PeersKnown():
             return item
 

@@ -21,8 +21,8 @@ SETTINGS = RoutingSettings(detection_s=0.02, detection_spread_s=0.28, parameters
 class CheckedMesh(RoutingMesh):
     """Nodes whose links have delays and are noticed dead after a time drawn from the seed."""
 
-    def __init__(self, nodes: Iterable[int], *, seed: int = 0) -> None:
-        super().__init__(seed=seed, link_defaults={"jitter_s": JITTER_S}, settings=SETTINGS)
+    def __init__(self, nodes: Iterable[int], *, seed: int = 0, settings: RoutingSettings = SETTINGS) -> None:
+        super().__init__(seed=seed, link_defaults={"jitter_s": JITTER_S}, settings=settings)
         self.dice = Random(seed)
         self.sent: list[tuple[int, int, list[Item]]] = []  # what has been sent since someone last cleared it
         self.loops_checked = 0
@@ -145,7 +145,8 @@ class CheckedMesh(RoutingMesh):
                 continue
             route = row.routes[row.selected]
             neighbour = table.neighbour_at(row.selected)
-            next_hops[row.node] = neighbour.address
+            if engine._scope.holds(row):
+                next_hops[row.node] = neighbour.address
             assert route < RETRACTED
             self._check_descent(node, row, route, self.index_of[neighbour.address])
             if row.selected in engine._selection.sweeps.by_slot:

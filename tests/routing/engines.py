@@ -26,10 +26,10 @@ def key_of(name: int) -> bytes:
 
 
 def announcement(
-    name: int, sequence: int, network_id: bytes = NETWORK_ID, prefixes: tuple[Prefix, ...] = ()
+    name: int, sequence: int, network_id: bytes = NETWORK_ID, prefixes: tuple[Prefix, ...] = (), *, flags: int = 0
 ) -> Announcement:
     """Returns what node `name` signs, with a hash in place of the signature."""
-    unsigned = Announcement(key_of(name), sequence, network_id, prefixes)
+    unsigned = Announcement(key_of(name), sequence, network_id, prefixes, flags=flags)
     signature = blake2b(signed_bytes(unsigned), size=64)
     return replace(unsigned, signature=signature)
 
@@ -45,7 +45,7 @@ def make_engine(
     """Returns the engine of node `name` with cheap signatures."""
     return RoutingEngine(
         node=address(name),
-        announce=lambda sequence: announcement(name, sequence),
+        announce=lambda sequence, flags: announcement(name, sequence, flags=flags),
         verify=verify,
         address_of=lambda key: key[:16],
         epoch=epoch,

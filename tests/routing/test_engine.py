@@ -16,7 +16,7 @@ from tests.routing.lab import RoutingLab, update
 def engine_of(identity: Identity) -> RoutingEngine:
     return RoutingEngine(
         node=identity.address,
-        announce=lambda sequence: announce(identity, sequence),
+        announce=lambda sequence, flags: announce(identity, sequence),
         verify=lambda signed: verify_signature(signed.signing_public_key, signed_bytes(signed), signed.signature),
         epoch=1,
         rng=random.Random(0),

@@ -8,6 +8,7 @@ from mycelium.errors import DecodeError
 from mycelium.identity import Identity, verify_signature
 from mycelium.limits import NAME_BYTES, PREFIXES_PER_NODE
 from mycelium.wire.announcement import (
+    LANDMARK,
     SEQUENCE_LIMIT,
     SIGNATURE_LABEL,
     Announcement,
@@ -25,6 +26,7 @@ ANNOUNCEMENTS = st.builds(
     prefixes=PREFIXES.map(tuple),
     name=st.binary(max_size=NAME_BYTES),
     signature=st.binary(min_size=64, max_size=64),
+    flags=st.sampled_from([0, LANDMARK]),
 )
 
 
@@ -70,6 +72,14 @@ def test_an_announcement_without_prefixes_has_the_documented_bytes() -> None:
     announcement = Announcement(b"K" * 32, 0x11223344_0102, b"network ", name=b"abc", signature=b"S" * 64)
     data = b"\x01\x03\x00\x00" + b"K" * 32 + b"\x11\x22\x33\x44\x01\x02" + b"network " + b"abc" + b"S" * 64
     assert encode_announcement(announcement) == data
+
+
+def test_flags_share_a_byte_with_the_length_of_the_name() -> None:
+    announcement = Announcement(b"K" * 32, 1, bytes(8), name=b"n" * NAME_BYTES, flags=LANDMARK)
+    data = encode_announcement(announcement)
+    assert data[1] == 0x80 | NAME_BYTES
+    assert decode_announcement(data) == announcement
+    assert signed_bytes(announcement) != signed_bytes(Announcement(b"K" * 32, 1, bytes(8), name=b"n" * NAME_BYTES))
 
 
 def test_an_unknown_version_is_refused() -> None:

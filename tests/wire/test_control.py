@@ -14,6 +14,7 @@ from mycelium.wire.control import (
     Observed,
     PeersKnown,
     PeersWanted,
+    Pin,
     RouteRequest,
     SeqnoRequest,
     Update,
@@ -36,6 +37,7 @@ ITEMS: st.SearchStrategy[Item] = st.one_of(
     st.builds(Digest, NODES, st.integers(0, 0xFFFF_FFFF)),
     st.builds(Observed, UNDERLAY_ADDRESSES),
     st.builds(PeersWanted),
+    st.builds(Pin, NODES, NODES, st.booleans()),
     st.builds(PeersKnown, st.lists(KNOWN_PEERS, max_size=PEERS_PER_MESSAGE).map(tuple)),
     LEASE_ITEMS,
 )

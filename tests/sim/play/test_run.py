@@ -112,3 +112,11 @@ def test_an_interrupted_run_ends_with_what_there_is() -> None:
 def test_what_cannot_be_run_is_a_clear_error(spec: RunSpec, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
         list(run(spec))
+
+
+def test_a_mesh_whose_tables_would_not_fit_into_memory_has_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.play.run.FULL_TABLES", 20)
+    assert Run(RunSpec("ring", 20, "start")).spec.parameters == {}
+    large = Run(RunSpec("ring", 21, "start", parameters={"scope": 16}))
+    assert large.spec.parameters == {"scope": 16, "landmark_after_s": 0.0, "landmark_wait_s": 0.3}
+    assert large.stage.mesh.scope == 16

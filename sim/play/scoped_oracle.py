@@ -1,0 +1,116 @@
+"""The oracle of a mesh that has more nodes than its tables hold: what is in scope at a sample of nodes, never all pairs.
+
+A node is right that has exact routes to the nearest nodes, as many as its scope has, and to all landmarks, and that has a home
+if it is no landmark itself.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+
+from mycelium.routing.engine import RoutingEngine
+from mycelium.wire.distance import INFINITY
+
+from ..net.mesh import Mesh
+from .oracle import CHECKED_MISMATCHES, Edge, present_edges
+
+JUDGED: Final = 200  # nodes
+
+_Metrics = NDArray[np.uint32]
+
+
+class ScopedOracle:
+    """Shortest paths from some nodes."""
+
+    def __init__(self, mesh: Mesh, scope: int) -> None:
+        self._mesh = mesh
+        self._scope = scope
+        self._seen: tuple[int, list[Edge]] = (0, [])  # number of nodes and links of the graph
+        self._graph = csr_array((0, 0), dtype=np.float64)
+        self._judged: list[int] = []
+        self._metrics: dict[int, _Metrics] = {}
+        self._nearest: dict[int, list[int]] = {}
+        self._asked: tuple[int, _Metrics] = (-1, np.zeros(0, np.uint32))  # the last source that is not judged
+
+    def refresh(self) -> None:
+        """Computes the shortest paths again if any link has changed."""
+        edges = present_edges(self._mesh)
+        size = max(self._mesh.epochs, default=-1) + 1
+        if (size, edges) == self._seen:
+            return
+        self._seen = size, edges
+        self._asked = -1, self._asked[1]
+        nodes, neighbours, costs = zip(*edges, strict=True) if edges else ((), (), ())
+        self._graph = csr_array((np.array(costs, np.float64), (nodes, neighbours)), shape=(size, size))
+        running = list(self._mesh.running())
+        self._judged = running[:: max(len(running) // JUDGED, 1)]
+        self._metrics = dict(zip(self._judged, self._from(self._judged), strict=True))
+        rank = np.argsort(np.argsort([self._mesh.address(node) for node in range(size)]))
+        self._nearest = {node: self._nearest_of(metrics, rank) for node, metrics in self._metrics.items()}
+
+    def _from(self, sources: list[int]) -> _Metrics:
+        distances = dijkstra(self._graph, directed=True, indices=sources)
+        distances[~np.isfinite(distances)] = INFINITY
+        metrics: _Metrics = distances.astype(np.uint32)
+        return metrics
+
+    def _nearest_of(self, metrics: _Metrics, rank: NDArray[np.intp]) -> list[int]:
+        """Returns the nodes that are nearest by metric, then by address, the node itself included."""
+        order = np.lexsort((rank, metrics))[: self._scope]
+        return [int(node) for node in order if metrics[node] != INFINITY]
+
+    def converged(self) -> int:
+        """Returns how many running nodes are right, as far as those tell that are judged."""
+        landmarks = self._landmarks()
+        right = sum(next(self._unequal(node, landmarks), None) is None for node in self._judged)
+        return len(self._mesh.tables) * right // max(len(self._judged), 1)
+
+    def _landmarks(self) -> list[int]:
+        engines = ((node, self._mesh.engine(node)) for node in self._mesh.running())
+        return [node for node, engine in engines if engine is not None and engine.is_landmark]
+
+    def _unequal(self, node: int, landmarks: list[int]) -> Iterator[tuple[int, int, int]]:
+        """Yields (destination, metric, expected metric) for each wrong or missing route; destination -1 for want of a home."""
+        engine = self._mesh.engine(node)
+        if engine is None or node in self._mesh.liars:
+            return
+        metrics = self._metrics[node]
+        for destination in (*self._nearest[node], *landmarks):
+            expected = int(metrics[destination])
+            metric = self._used_metric(engine, destination)
+            if metric != expected:
+                yield destination, metric, expected
+        is_out_of_reach = len(self._nearest[node]) == self._scope and self._scope < np.count_nonzero(
+            metrics != INFINITY
+        )
+        if is_out_of_reach and engine.home is None and not engine.is_landmark:
+            yield -1, INFINITY, 0
+
+    def _used_metric(self, engine: RoutingEngine, destination: int) -> int:
+        address = self._mesh.address(destination)
+        is_used = address == engine.node or address in engine.forwarding.next_hop
+        return engine.metric(address) if is_used else INFINITY
+
+    def mismatches(self) -> tuple[int, list[dict[str, int]]]:
+        """Returns the number of wrong metrics of nodes that are judged, and records of the first ones."""
+        landmarks, count = self._landmarks(), 0
+        named: list[dict[str, int]] = []
+        for node in self._judged:
+            for destination, metric, right in self._unequal(node, landmarks):
+                count += 1
+                if len(named) < CHECKED_MISMATCHES:
+                    named.append({"node": node, "destination": destination, "metric": metric, "expected": right})
+        return count, named
+
+    def metric(self, node: int, destination: int) -> int:
+        """Returns the right metric of a destination at a node, INFINITY if there is no path."""
+        metrics = self._metrics.get(node)
+        if metrics is None:
+            if self._asked[0] != node:
+                self._asked = node, self._from([node])[0]
+            metrics = self._asked[1]
+        return int(metrics[destination])

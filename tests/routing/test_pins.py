@@ -1,0 +1,105 @@
+"""Pins: who has pinned what here, and whom that is told."""
+
+import pytest
+
+from mycelium.routing.neighbour import Neighbour
+from mycelium.routing.pins import OWN, Pins
+from mycelium.routing.table import RouteTable
+from mycelium.timing import Backoff
+from mycelium.wire.control import Item, Pin
+from tests.routing.engines import address, announcement
+
+NODE, HOME, OTHER = address(30), address(40), address(41)
+
+
+@pytest.fixture
+def table() -> RouteTable:
+    """Node 0 with three neighbours; neighbour 2 is the next hop to both homes."""
+    table = RouteTable(address(0), announcement(0, 5), now=0.0)
+    for name in (1, 2, 3):
+        table.add_neighbour(address(name), 10, resync=Backoff(1.0, factor=2.0), now=0.0)
+    for home in (40, 41):
+        row = table.add_row(address(home), announcement(home, 5), 0.0)
+        assert row is not None
+        row.selected = 1
+    return table
+
+
+def neighbour(table: RouteTable, name: int) -> Neighbour:
+    return table.by_address[address(name)]
+
+
+def said(table: RouteTable, name: int) -> list[Item]:
+    """Returns what a neighbour is to be told, and takes it."""
+    items = list(neighbour(table, name).requests)
+    neighbour(table, name).requests.clear()
+    return items
+
+
+def test_a_pin_is_passed_on_once_towards_the_home(table: RouteTable) -> None:
+    pins = Pins()
+    pins.pin(NODE, HOME, neighbour(table, 1).bit)
+    assert pins.follow(table) == [NODE]
+    assert said(table, 2) == [Pin(NODE, HOME, is_pinned=True)]
+    pins.pin(NODE, HOME, neighbour(table, 3).bit)
+    assert (pins.follow(table), said(table, 2)) == ([], [])
+    assert pins.told(NODE) == neighbour(table, 2).bit
+
+
+def test_a_pin_ends_when_the_last_who_wanted_it_does_not(table: RouteTable) -> None:
+    pins = Pins()
+    for name in (1, 3):
+        pins.pin(NODE, HOME, neighbour(table, name).bit)
+    pins.follow(table)
+    said(table, 2)
+    pins.unpin(NODE, HOME, neighbour(table, 1).bit)
+    assert (pins.follow(table), said(table, 2), len(pins)) == ([], [], 1)
+    pins.unpin(NODE, HOME, neighbour(table, 3).bit)
+    assert (pins.follow(table), said(table, 2), len(pins)) == ([NODE], [Pin(NODE, HOME, is_pinned=False)], 0)
+    assert pins.told(NODE) == 0
+
+
+def test_pins_of_one_node_towards_two_homes_are_apart(table: RouteTable) -> None:
+    pins = Pins()
+    pins.pin(NODE, HOME, OWN)
+    pins.pin(NODE, OTHER, OWN)
+    pins.unpin(NODE, HOME, OWN)
+    pins.follow(table)
+    assert said(table, 2) == [Pin(NODE, OTHER, is_pinned=True)]
+    assert list(pins.by_node[NODE]) == [OTHER]
+
+
+def test_a_pin_waits_for_a_way_to_the_home_and_ends_there(table: RouteTable) -> None:
+    pins = Pins()
+    pins.pin(NODE, address(50), OWN)
+    assert (pins.follow(table), pins.told(NODE), len(pins)) == ([], 0, 1)
+
+
+def test_what_a_lost_neighbour_pinned_or_was_told_is_forgotten(table: RouteTable) -> None:
+    pins = Pins()
+    pins.pin(NODE, HOME, neighbour(table, 1).bit)
+    pins.follow(table)
+    pins.forget_neighbour(neighbour(table, 2))
+    assert pins.told(NODE) == 0
+    table.rows[HOME].selected = 2
+    assert pins.follow(table) == [NODE]
+    assert said(table, 3) == [Pin(NODE, HOME, is_pinned=True)]
+    pins.forget_neighbour(neighbour(table, 1))
+    pins.follow(table)
+    assert len(pins) == 0
+
+
+def test_a_neighbour_has_a_share_of_the_pins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.routing.pins.PINS_PER_NEIGHBOUR", 2)
+    monkeypatch.setattr("mycelium.routing.pins.PINS", 3)
+    pins = Pins()
+    assert [pins.pin(address(name), HOME, 1) for name in (10, 11, 12)] == [True, True, False]
+    assert pins.pin(address(10), HOME, 1)  # it has that one
+    assert [pins.pin(address(name), HOME, 2) for name in (20, 21)] == [True, False]
+    assert pins.pin(NODE, HOME, OWN)
+    pins.unpin(address(10), HOME, 1)
+    pins.follow(RouteTable(address(0), announcement(0, 5), now=0.0))
+    assert not pins.pin(address(12), HOME, 1)  # all have too many
+    pins.unpin(address(20), HOME, 2)
+    pins.follow(RouteTable(address(0), announcement(0, 5), now=0.0))
+    assert pins.pin(address(12), HOME, 1)

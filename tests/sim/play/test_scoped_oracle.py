@@ -1,0 +1,65 @@
+"""The oracle of a mesh with more nodes than its tables hold."""
+
+from typing import Final
+
+import pytest
+
+from mycelium.wire.distance import INFINITY
+from sim.play.flows import NO_ROUTE
+from sim.play.scoped_oracle import ScopedOracle
+from sim.play.stage import Stage
+from tests.sim.play.support import settled_stage
+
+SCOPE: Final = 8
+NODES: Final = 40
+
+
+@pytest.fixture
+def stage() -> Stage:
+    return settled_stage("ba:m=2", NODES, scope=SCOPE, landmark_after_s=0.0, landmark_wait_s=0.1, home_s=0.1)
+
+
+def test_a_mesh_larger_than_its_tables_settles_and_every_node_reaches_every_other(stage: Stage) -> None:
+    mesh, oracle = stage.mesh, stage.oracle
+    assert isinstance(oracle, ScopedOracle)
+    assert (oracle.converged(), oracle.mismatches()) == (NODES, (0, []))
+    paths = [stage.flows.path(one, other) for one in range(NODES) for other in range(NODES)]
+    assert [stop for _, stop in paths] == [""] * NODES**2
+    assert all(len(table) < NODES - 1 for table in mesh.tables.values())
+
+
+def test_metrics_are_those_of_shortest_paths_from_judged_nodes_and_from_others(stage: Stage) -> None:
+    oracle = stage.oracle
+    assert isinstance(oracle, ScopedOracle)
+    judged = oracle.metric(3, 30)
+    del oracle._metrics[3]
+    assert oracle.metric(3, 30) == judged
+    assert oracle.metric(30, 3) == judged
+
+
+def test_a_wrong_or_missing_route_in_scope_is_counted_and_named(stage: Stage) -> None:
+    mesh, oracle = stage.mesh, stage.oracle
+    assert isinstance(oracle, ScopedOracle)
+    engine = mesh.engine(5)
+    assert engine is not None
+    nearest = [node for node in oracle._nearest[5] if node != 5]
+    right = {node: oracle.metric(5, node) for node in nearest}
+    engine._table.rows[mesh.address(nearest[0])].metric += 1
+    del engine.forwarding.next_hop[mesh.address(nearest[1])]
+    found = {(one["destination"], one["metric"], one["expected"]) for one in oracle.mismatches()[1]}
+    assert found == {
+        (nearest[0], right[nearest[0]] + 1, right[nearest[0]]),
+        (nearest[1], INFINITY, right[nearest[1]]),
+    }
+    assert oracle.converged() == NODES - 1
+
+
+def test_a_node_without_a_home_is_not_right(stage: Stage) -> None:
+    mesh = stage.mesh
+    node = next(node for node in range(NODES) if (engine := mesh.engine(node)) is not None and not engine.is_landmark)
+    engine = mesh.engine(node)
+    assert engine is not None
+    engine._landmarks.home = None
+    assert stage.oracle.mismatches() == (1, [{"node": node, "destination": -1, "metric": INFINITY, "expected": 0}])
+    far = next(one for one in range(NODES) if stage.flows.path(one, node)[1] == NO_ROUTE)
+    assert mesh.address(node) not in mesh.tables[mesh.address(far)]
