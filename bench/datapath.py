@@ -13,6 +13,9 @@ from typing import Final
 from mycelium.endpoint import Endpoint
 from mycelium.node.node import Node
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, PacketBatch
+from mycelium.policy.base import DEFAULT_POLICY, Policy
+from mycelium.policy.node_policy import NodePolicy
+from mycelium.policy.settings import parse_policy
 from mycelium.wire.train import ITEM_HEADER_BYTES
 from sim.net.node_net import NodeNet
 
@@ -20,11 +23,20 @@ DATAGRAM = 1_472
 SUPER = SUPER_TCP | PARTIAL_CHECKSUM
 
 
-def ready_net(names: str) -> NodeNet:
+def policy_of(rules: int | None) -> Policy:
+    """Returns the policy of a network that lets everything in, or that has this many rules and a closed default."""
+    if rules is None:
+        return DEFAULT_POLICY
+    texts = [f"allow udp {number} from 4{number % 100:02}:{number:x}::/64" for number in range(1, rules)]
+    packets = [*texts, "allow"]
+    return NodePolicy(parse_policy({"default": "closed", "packets": packets}), is_private=False)
+
+
+def ready_net(names: str, rules: int | None) -> NodeNet:
     """Returns a line of nodes whose ends have a session."""
     net = NodeNet()
     for name in names:
-        net.add(name)
+        net.add(name, policy=policy_of(rules))
     for one, other in itertools.pairwise(names):
         net.join(one, other, 0.001)
     net.run(3)
@@ -97,10 +109,10 @@ CASES: Final[dict[str, tuple[str, Callable[[bytes, bytes], PacketBatch]]]] = {
 }
 
 
-def show(title: str, rounds: int) -> None:
+def show(title: str, rounds: int, rules: int | None) -> None:
     """Prints one line of the table; on a lossy path every frame is one datagram."""
     names, make = CASES[title]
-    net = ready_net(names)
+    net = ready_net(names, rules)
     if "lossy" in title:
         for host in net.hosts.values():
             for link in host.node.links.values():
@@ -115,9 +127,10 @@ def main() -> None:
     """Prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=2_000, help="batches per line; the median is shown")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--rules", type=int, help="of a closed policy; without this, everything is let in")
+    arguments = parser.parse_args()
     for title in CASES:
-        show(title, rounds)
+        show(title, arguments.rounds, arguments.rules)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,11 @@ class LocalError(MyceliumError):
 
 
 class ConfigError(LocalError):
-    """A setting, flag, URL or configuration file is invalid."""
+    """A setting, flag, URL or configuration file is invalid; `excerpt` is what of a key with many lines is wrong."""
+
+    def __init__(self, reason: str, *, excerpt: str = "") -> None:
+        super().__init__(reason)
+        self.excerpt = excerpt
 
 
 class IdentityError(LocalError):

@@ -98,6 +98,17 @@ SESSION_QUEUE_BYTES: Final = 256 << 10  # bytes that wait for one session's hand
 SESSION_QUEUE_BYTES_PER_NODE: Final = 16 << 20  # bytes that wait for handshakes of all sessions
 QUOTED_PACKETS: Final = 64  # newest trains of a session that an ICMPv6 error can quote
 
+# -- policy ------------------------------------------------------------------------------------------------------------
+POLICY_RULES: Final = 4_096  # of one list; more belong into a prefix or a group
+POLICY_GROUPS: Final = 256  # groups of nodes
+POLICY_NODES: Final = 4_096  # nodes of one group
+# nodes whose rules are looked up once, and what is found of them; beyond, all are looked up again
+POLICY_TABLES: Final = 1_024
+FLOWS: Final = 65_536  # of packets that the policy has let pass: some 30 MB; those of the node with most give way
+FLOWS_PER_NODE: Final = 8_192  # of them with one other node: a busy server behind one proxy
+FRAGMENTED_PACKETS_PER_NODE: Final = 64  # packets whose first fragment has passed, for their later ones
+REFUSALS_PER_SECOND: Final = 10  # packets of one node that are answered by 'administratively prohibited'
+
 # -- routing -----------------------------------------------------------------------------------------------------------
 DESTINATIONS: Final = 65_536  # rows of the route table
 LANDMARKS: Final = 2_048  # nodes that are kept as landmarks, those known longest; one of all those near is enough

@@ -52,6 +52,7 @@ EXCUSED: Final = {
     "mycelium invite": "tests/netns/test_joining.py does, at a member that others can reach",
     "mycelium invite --name laptop --at hub.example.org": "tests/cli/test_invite.py types it at its place",
     "mycelium join 'mycelium:join?v=1&p=hub.example.org:9651%23…&t=…'": "tests/netns/test_joining.py has a member that answers",
+    "mycelium policy test 4ab:1234::1 here tcp/22": "it is denied there; tests/netns/test_policy.py has an answer of each kind",
     "mycelium explain berlin": "tests/netns/test_joining.py has a node with a name",
     "mycelium join -": "tests/netns/test_joining.py types it at its place",
     "mycelium service install": "tests/cli/test_service.py runs it; it changes the host",

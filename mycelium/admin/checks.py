@@ -16,6 +16,7 @@ from mycelium.node.names import is_name
 from mycelium.node.zone import is_domain
 from mycelium.peer_list_url import PeerListUrl, is_list
 from mycelium.peer_url import PeerUrl
+from mycelium.policy.settings import PolicySettings, parse_policy
 
 LOG_FORMATS: Final = ("compact", "logfmt", "plain", "json", "journald")
 
@@ -170,6 +171,13 @@ def _peer(text: str) -> PeerUrl | PeerListUrl:
     return PeerListUrl.parse(text) if is_list(text) else with_zone_name(PeerUrl.parse(text))
 
 
+def _policy(value: object, folder: Path) -> PolicySettings:
+    policy = parse_policy(value)
+    for name in policy.names():
+        node_name(name)
+    return policy
+
+
 CHECKS: Final[Mapping[Kind, Callable[[object, Path], object]]] = {
     Kind.FLAG: _flag,
     Kind.FILE: file_path,
@@ -188,4 +196,5 @@ CHECKS: Final[Mapping[Kind, Callable[[object, Path], object]]] = {
     Kind.DOMAIN: _domain,
     Kind.LOG_FORMAT: _log_format,
     Kind.WORKERS: _workers,
+    Kind.POLICY: _policy,
 }

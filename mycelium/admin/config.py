@@ -26,6 +26,7 @@ from mycelium.errors import ConfigError
 from mycelium.node.zone import DEFAULT_DOMAIN
 from mycelium.peer_list_url import PeerListUrl
 from mycelium.peer_url import PeerUrl
+from mycelium.policy.settings import PolicySettings
 
 CONFIG_FILE: Final = "config_file"
 
@@ -34,6 +35,8 @@ _NAME_ALONE: Final = (
     ": a name alone keeps no one out: add --network-key-file (network_key_file) with a file that all its nodes share; "
     "'mycelium generate-network-key FILE' makes one"
 )
+
+_NAMELESS: Final = "and only nodes of a private network have names: use the address or key of that node"
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -64,6 +67,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     api_token_file: Path | None = None
     metrics_api_address: ApiAddress | None = None  # where the metrics are besides the API
     jsonrpc_addr: ApiAddress | None = None  # of the JSON-RPC of the Rust implementation
+    policy: PolicySettings = PolicySettings()
     network_name: str = ""
     network_key_file: Path | None = None
     domain: str = DEFAULT_DOMAIN  # of the names of nodes
@@ -116,6 +120,9 @@ def _check_together(values: Mapping[str, object], sources: Mapping[str, str]) ->
         source = sources["network_name"]
         is_file = source[:2] != "--" and source != variable("network_name")
         raise ConfigError((f"{source}: network_name" if is_file else source) + _NAME_ALONE)
+    policy = values.get("policy")
+    if isinstance(policy, PolicySettings) and policy.names() and "network_key_file" not in values:
+        raise ConfigError(f"{sources['policy']}: policy: {policy.names()[0]!r} is a name, {_NAMELESS}")
     if ("tls_certificate" in values) is not ("tls_key" in values):
         raise ConfigError("--tls-certificate and --tls-key (tls_certificate, tls_key) belong together: give both files")
     _refuse_shared_addresses({"api_addr": ApiAddress(), **values})
@@ -178,7 +185,8 @@ def _from_file(path: Path) -> dict[str, object]:
                 raise ConfigError(f"{key}: set twice, as {key.replace('_', '-')} and {field_name}")
             values[field_name] = _checked(key[:50], field_name, value, folder=path.parent)
         except ConfigError as error:
-            raise ConfigError(f"{path}: {error}{_line_of(key, text)}") from None
+            place = _line_with(error.excerpt, text) or _line_of(key, text)
+            raise ConfigError(f"{path}: {error}{place}") from None
     try:
         return without_aliases(values)
     except ConfigError as error:
@@ -188,7 +196,16 @@ def _from_file(path: Path) -> dict[str, object]:
 def _line_of(key: str, text: str) -> str:
     """Returns where a file sets a key, as tomllib says it; nothing where that can't be told."""
     place = re.search(rf"""^[ \t]*\[*[ \t]*["']?{re.escape(key)}["']?[ \t]*[].=]""", text, re.MULTILINE)
-    return "" if place is None else f" (at line {text.count(chr(10), 0, place.start()) + 1})"
+    return "" if place is None else _at_line(place.start(), text)
+
+
+def _line_with(excerpt: str, text: str) -> str:
+    """Returns where a file has an excerpt; nothing where it has none, or several."""
+    return _at_line(text.index(excerpt), text) if excerpt and text.count(excerpt) == 1 else ""
+
+
+def _at_line(position: int, text: str) -> str:
+    return f" (at line {text.count(chr(10), 0, position) + 1})"
 
 
 def _checked(shown: str, key: str, value: object, *, folder: Path) -> object:
@@ -201,4 +218,4 @@ def _checked(shown: str, key: str, value: object, *, folder: Path) -> object:
     try:
         return CHECKS[setting.kind](value, folder)
     except ConfigError as error:
-        raise ConfigError(f"{shown}: {error}") from None
+        raise ConfigError(f"{shown}: {error}", excerpt=error.excerpt) from None

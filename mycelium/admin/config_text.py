@@ -9,6 +9,7 @@ from typing import Final
 from mycelium.admin.config import Settings
 from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.admin.setting import SETTINGS
+from mycelium.policy.settings import PolicySettings
 
 DEFAULT: Final = "default"  # the source of what nobody has set
 _WIDTH: Final = 100
@@ -58,6 +59,8 @@ def _value(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int):
+        return str(value)
+    if isinstance(value, PolicySettings):
         return str(value)
     if isinstance(value, tuple):
         return f"[{', '.join(_string(str(one)) for one in value)}]"

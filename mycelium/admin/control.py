@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from mycelium.admin.diagnosis import NodeDiagnosis
+    from mycelium.admin.policy_info import PolicyControl
 
 
 class AdminInfo(Struct, frozen=True, rename="camel"):
@@ -108,6 +109,7 @@ class StatusInfo(Struct, frozen=True, rename="camel", kw_only=True):
     node_pubkey: str
     uptime_s: float
     tun: str | None
+    policy: str  # what comes in from other nodes; for people
     tun_fault: str | None = None  # why no packets pass, or not as they should
     key_shared: str | None = None  # what is wrong if another host runs with this node's key too; for people
     leases_given: int = 0  # of this relay's ports, at this time
@@ -218,3 +220,7 @@ class NodeControl(Protocol):
     @property
     def diagnosis(self) -> "NodeDiagnosis":
         """What finds out why something is as it is."""
+
+    @property
+    def policy(self) -> "PolicyControl":
+        """What may come in."""

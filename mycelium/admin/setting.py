@@ -26,6 +26,7 @@ class Kind(Enum):
     ADDRESS = auto()
     DOMAIN = auto()
     LOG_FORMAT = auto()
+    POLICY = auto()
     WORKERS = auto()
 
 
@@ -168,6 +169,14 @@ SETTINGS: Final = (
         "Write the names of nodes into FILE, such as /etc/hosts, where systemd-resolved does not ask for them.",
         '"/etc/hosts"',
         metavar="FILE",
+    ),
+    Setting(
+        "policy",
+        Kind.POLICY,
+        "What comes in from other nodes: open (everything), closed (answers, ICMPv6 echo and errors), or rules, as a table "
+        "[policy] in the file. Default closed in the open network, open in a private one.",
+        '{ default = "closed", packets = ["allow tcp 22 from @admins"], groups = { admins = ["4ab:1234::1"] } }',
+        metavar="WORD",
     ),
     Setting(
         "api_addr",

@@ -23,6 +23,7 @@ from mycelium.admin.control import (
     TrafficInfo,
 )
 from mycelium.admin.diagnosis import ExplanationInfo, LinkInfo, PingInfo, SessionInfo, TraceInfo
+from mycelium.admin.policy_info import PolicyAnswer, PolicyInfo, PolicyQuestion
 from mycelium.errors import ApiError, NoDaemon
 from mycelium.limits import API_RESPONSE_BYTES
 
@@ -103,6 +104,13 @@ class ApiClient:
 
     def proxies(self) -> list[str]:
         return self._get("/admin/proxy", list[str])
+
+    def policy(self) -> PolicyInfo:
+        return self._get("/admin/policy", PolicyInfo)
+
+    def test_policy(self, source: str, destination: str, port: str) -> PolicyAnswer:
+        question = msgspec.json.encode(PolicyQuestion(source, destination, port))
+        return self._decoded(self._call("POST", "/admin/policy/test", question), PolicyAnswer)
 
     def status(self) -> StatusInfo:
         return self._get("/admin/status", StatusInfo)

@@ -26,6 +26,7 @@ from mycelium.admin.control import (
 )
 from mycelium.admin.diagnosis import ExplanationInfo, LinkInfo, PingInfo, SessionInfo, TraceInfo
 from mycelium.admin.exposition import CONTENT_TYPE
+from mycelium.admin.policy_info import PolicyAnswer, PolicyControl, PolicyInfo, PolicyQuestion
 from mycelium.admin.speed import SpeedInfo, SpeedWish
 from mycelium.api.http import Response
 from mycelium.api.stream import STREAM_TYPE, Streams, StreamUpdate
@@ -86,7 +87,8 @@ class Operation(Struct, frozen=True, kw_only=True):
 
 def operations(control: NodeControl, streams: Streams) -> list[Operation]:
     """Returns all calls of the API of a node."""
-    return [*_as_the_rust_implementation(control), *_about_the_node(control), *_watching(control, streams)]
+    about = [*_about_the_node(control), *_about_the_policy(control.policy)]
+    return [*_as_the_rust_implementation(control), *about, *_watching(control, streams)]
 
 
 def _as_the_rust_implementation(control: NodeControl) -> list[Operation]:
@@ -168,6 +170,22 @@ def _about_the_node(control: NodeControl) -> list[Operation]:
             body=InvitationWish,
             do=lambda call: control.invite(call.body),
             refused=409,
+        ),
+    ]
+
+
+def _about_the_policy(policy: PolicyControl) -> list[Operation]:
+    path = f"{ADMIN}/policy"
+    return [
+        _get(path, "What may come in from other nodes.", PolicyInfo, policy.info),
+        Operation(
+            method="POST",
+            path=f"{path}/test",
+            help="Whether a node may begin something with a port of another one, and what decides.",
+            answers=PolicyAnswer,
+            body=PolicyQuestion,
+            do=lambda call: policy.test(call.body),
+            refused=404,
         ),
     ]
 

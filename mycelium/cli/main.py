@@ -23,6 +23,7 @@ from mycelium.cli.output import print_json
 from mycelium.cli.page import page
 from mycelium.cli.parsing import DefaultGroup
 from mycelium.cli.peers import peers
+from mycelium.cli.policy import policy
 from mycelium.cli.reload import reload
 from mycelium.cli.remote import events, routes, status
 from mycelium.cli.run import run
@@ -92,6 +93,7 @@ for _command in (
     sessions,
     top,
     doctor,
+    policy,
     page,
     events,
     inspect,

@@ -62,6 +62,7 @@ def status(context: click.Context, as_json: bool, verbose: bool) -> None:
             ("Version:", found.version),
             ("Running for:", duration(found.uptime_s)),
             ("Interface:", found.tun or "none"),
+            ("Policy:", found.policy),
             *(("Listening:" if index == 0 else "", url) for index, url in enumerate(found.listening or ["nowhere"])),
             *(("Seen at:" if index == 0 else "", url) for index, url in enumerate(found.seen_at)),
             *([("NAT mapping:", found.nat_mapping)] if found.seen_at else []),

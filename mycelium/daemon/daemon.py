@@ -43,6 +43,7 @@ from mycelium.daemon.open_files import allow_enough, explained
 from mycelium.daemon.own_addresses import reachable_at
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
+from mycelium.daemon.policing import Policing
 from mycelium.daemon.port_mapper import PortMapper, node_port_mapper
 from mycelium.daemon.privileged import Privileged
 from mycelium.daemon.process import LoopLag
@@ -57,6 +58,7 @@ from mycelium.node.names import Names
 from mycelium.node.node import Node
 from mycelium.node.zone import Zone
 from mycelium.outbox import BeaconDue, EchoAnswered, Event, IndicesChanged, JoinAsked, ResolvePeer
+from mycelium.policy.node_policy import NodePolicy
 from mycelium.transport.set import TransportSet
 from mycelium.tun.linux import LinuxTun
 from mycelium.tun.upkeep import TunUpkeep
@@ -113,6 +115,7 @@ class Daemon:
         self._leases: KernelLeases
         self._inviter: Inviter
         self._names: Names
+        self._policing: Policing
         self._mapper: PortMapper
         self._listening: list[Endpoint]
         self._transports: TransportSet
@@ -187,6 +190,7 @@ class Daemon:
         tun = None if settings.no_tun else LinuxTun.open(settings.tun_name)
         if tun is not None:
             stack.callback(tun.close)
+        policy = NodePolicy(settings.policy, is_private=any(opened.node_settings.psk))
         self._node = Node(
             identity,
             settings=opened.node_settings,
@@ -194,6 +198,7 @@ class Daemon:
             entropy=os.urandom,
             rng=random.Random(os.urandom(16)),
             primitives=RealPrimitives(),
+            policy=policy,
             now=monotonic(),
         )
         self._node.receiving.has_device = tun is not None
@@ -221,18 +226,21 @@ class Daemon:
         self._peers = Peers(self._node, self._driver.act, transports.underlay.objection, proxied)
         self._lists = PeerLists(self._peers, lambda reading: self._tasks.create_task(reading), settings.proxy)
         self._known = KnownPeersFile(self._node, self._driver.act, settings.key_file)
-        self._configuration = Configuration(settings, self._lists, self._known)
-        self._control = self._make_control(NetworkSecrets(settings.network_name, opened.node_settings.psk))
+        self._control = self._make_control(policy)
         self._tell_start(None if tun is None else tun.name)
 
-    def _make_control(self, network: NetworkSecrets) -> LiveControl:
+    def _make_control(self, policy: NodePolicy) -> LiveControl:
         """Makes what the API asks."""
+        network = NetworkSecrets(self._settings.network_name, self._opened.node_settings.psk)
         self._inviter = Inviter(self._node, self._driver.act, network, self._settings.key_file)
-        self._names = names = Names(self._node.routing, is_private=any(network.key))
+        is_private, act = any(network.key), self._driver.act
+        self._names = names = Names(self._node.routing, is_private=is_private)
+        self._policing = Policing(self._node, policy, names, act, is_private=is_private)
         self._event_log = EventLog(self._node.journal, names)
         metrics = NodeMetrics(self._node, names, self._lag.histogram)
         asked = (self._peers, self._leases, self._lists, self._mapper, metrics, self._inviter)
-        others = (self._driver.act, names, self._configuration)
+        self._configuration = Configuration(self._settings, self._lists, self._known, self._policing)
+        others = (act, names, self._configuration, self._policing)
         return LiveControl(self._node, self._transports, self._keeper, *asked, *others)
 
     def _tell_start(self, interface: str | None) -> None:
@@ -241,6 +249,7 @@ class Daemon:
         log.info("mycelium %s: this node is %s", mycelium.__version__, address)
         log.info("running on %s", interpreter.description())
         log.info("interface %s, %s, listening at %s", interface or "none", str(self._opened.servers), listening)
+        log.info("policy %s", self._policing.summary())
         if self._settings.peers:
             log.info("dialling %s", _listed([str(url) for url in self._settings.peers]))
 

@@ -32,6 +32,7 @@ from mycelium.daemon.named_peer import named_peer
 from mycelium.daemon.node_metrics import NodeMetrics
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Act, Peers
+from mycelium.daemon.policing import Policing
 from mycelium.daemon.port_mapper import PortMapper
 from mycelium.daemon.reload import Configuration
 from mycelium.daemon.sleep import SleepLog, slept_s
@@ -83,6 +84,7 @@ class LiveControl:
         act: Act,
         names: Names,
         configuration: Configuration,
+        policy: Policing,
     ) -> None:
         self._node = node
         self._transports = transports
@@ -95,6 +97,7 @@ class LiveControl:
         self._inviter = inviter
         self._names = names
         self._configuration = configuration
+        self.policy = policy
         self._started = int(time.time())
         self._started_s = monotonic() + slept_s()
         self._sleeps = SleepLog(slept_s())
@@ -178,6 +181,7 @@ class LiveControl:
             uptime_s=monotonic() + slept_s() - self._started_s,
             tun=self._keeper.name if self._keeper is not None else None,
             key_shared=node.neighbours.duplicates.describe(),
+            policy=self.policy.summary(),
             tun_fault=self._keeper.trouble if self._keeper is not None else None,
             leases_given=len(node.leasing.given.by_number),
             no_leases=self._leases.trouble,

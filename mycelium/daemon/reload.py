@@ -11,22 +11,24 @@ from mycelium.admin.config import Settings
 from mycelium.admin.control import ReloadInfo
 from mycelium.daemon.known_peers import KnownPeersFile
 from mycelium.daemon.peer_lists import PeerLists
+from mycelium.daemon.policing import Policing
 from mycelium.daemon.threads import in_thread
 from mycelium.errors import LocalError
 
 log = logging.getLogger("mycelium")
 
 _LOG_SETTINGS: Final = ("debug", "silent", "log_format")
-_APPLIED: Final = ("peers", "auto_peers", *_LOG_SETTINGS)
+_APPLIED: Final = ("peers", "auto_peers", "policy", *_LOG_SETTINGS)
 
 
 class Configuration:
     """The settings by which a daemon runs now."""
 
-    def __init__(self, settings: Settings, peers: PeerLists, known: KnownPeersFile) -> None:
+    def __init__(self, settings: Settings, peers: PeerLists, known: KnownPeersFile, policing: Policing) -> None:
         self.settings = settings
         self._peers = peers
         self._known = known
+        self._policing = policing
         self._reading = asyncio.Lock()
 
     async def follow(self) -> ReloadInfo:
@@ -69,6 +71,8 @@ class Configuration:
         news = self._peers.follow(wanted.peers)
         if "auto_peers" in changed:
             self._known.keep(wanted.auto_peers)
+        if "policy" in changed:
+            news.append(self._policing.follow(wanted.policy))
         told = ("auto_peers", *_LOG_SETTINGS)
         return news + [f"{name} is {_value(getattr(wanted, name))}" for name in told if name in changed]
 

@@ -18,6 +18,7 @@ class DataplaneCounters:
         "Arrived packets dropped: marked with Congestion Experienced on the way, of which their sender wants no marks."
     )
     packets_denied: int = drops("Arrived packets dropped by the policy.")
+    refusals_sent: int = counter("ICMPv6 errors sent to nodes whose packets the policy does not let in.")
     packets_undeliverable: int = drops("Arrived packets refused: this node has no working TUN device.")
     items_unknown: int = drops("Items of an unknown type, skipped.")
     trains_forwarded: int = counter("Trains forwarded for other nodes.")

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.echoes import Echoes
+from mycelium.dataplane.refusals import Refusals
 from mycelium.dataplane.relay_errors import RelayErrors
 from mycelium.dataplane.sending import Sending
 from mycelium.dataplane.train_order import TrainOrder
@@ -20,7 +21,7 @@ from mycelium.link.link import Link
 from mycelium.outbox import Outbox
 from mycelium.packet.ecn import mark_congestion
 from mycelium.packet.ipv6 import HEADER_BYTES, destination_of
-from mycelium.policy import PacketFilter, Policy
+from mycelium.policy.base import PacketFilter, Policy
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.session.session import Session
 from mycelium.session.table import Sessions
@@ -102,7 +103,8 @@ class Receiving:
         self._sending = sending
         self._relay_errors = relay_errors
         self._echoes = echoes
-        self._packet_filter = policy.packet_filter
+        self._refusals = Refusals(own_address, sending, counters)
+        self._policy = policy
         self._counters = counters
         self._outbox = outbox
         self.has_device = True
@@ -266,9 +268,9 @@ class Receiving:
             self._counters.trains_malformed += 1
         if flags & CONGESTED:
             self._mark_congestion(already)
-        admits = self._packet_filter(peer)
+        admits = self._policy.admits
         if admits is not None:
-            self._drop_denied(admits, already)
+            self._drop_denied(admits, peer, already, now=now)
         self._counters.packets_delivered += len(deliveries) - already
 
     def _mark_congestion(self, already: int) -> None:
@@ -286,12 +288,17 @@ class Receiving:
         deliveries.clear()
         self._relay_errors.report(ERROR_UNDELIVERABLE, train, neighbour=peer, now=now)
 
-    def _drop_denied(self, admits: PacketFilter, already: int) -> None:
-        """Removes the packets that a filter refuses from the deliveries behind the first `already`."""
+    def _drop_denied(self, admits: PacketFilter, peer: bytes, already: int, *, now: float) -> None:
+        """Removes the packets that a filter refuses from the deliveries behind the first `already`, and tells their sender."""
         deliveries = self._outbox.deliveries
         arrived = deliveries[already:]
-        deliveries[already:] = [one for one in arrived if admits(one[0])]
-        self._counters.packets_denied += already + len(arrived) - len(deliveries)
+        refused = admits(peer, arrived, now=now)
+        if refused:
+            denied = {id(one) for one in refused}
+            deliveries[already:] = [one for one in arrived if id(one) not in denied]
+            self._counters.packets_denied += len(refused)
+            for packet, _, _ in refused:
+                self._refusals.tell(peer, packet, now=now)
 
     def _handle_item(self, kind: int, session: Session, body: memoryview, hop_limit: int, *, now: float) -> None:
         handler = self.item_handlers.get(kind)

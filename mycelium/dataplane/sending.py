@@ -20,6 +20,7 @@ from mycelium.outbox import Outbox
 from mycelium.packet.batch import SUPER_MASK, SUPER_TCP, PacketBatch, Slot
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE, NO_ROUTE, SOURCE_POLICY, source_of
 from mycelium.packet.offload import split, super_packet_layout
+from mycelium.policy.base import Policy
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.session.session import QUOTED_BYTES, Session
 from mycelium.session.table import Sessions
@@ -64,6 +65,7 @@ class Sending:
         links: dict[bytes, Link],
         sessions: Sessions,
         errors: LocalErrors,
+        policy: Policy,
         counters: DataplaneCounters,
         outbox: Outbox,
     ) -> None:
@@ -75,6 +77,7 @@ class Sending:
         self._links = links
         self._sessions = sessions
         self._errors = errors
+        self._policy = policy
         self._counters = counters
         self._outbox = outbox
         self._filled: list[Frames] = []  # of the links with a frame that is being filled
@@ -104,12 +107,16 @@ class Sending:
 
     def send_queued(self, session: Session, *, now: float) -> None:
         """Sends the packets that waited for the keys of a session."""
-        batch = self._single
         for packet in session.queue.take_all():
-            end = ITEM_HEADER_BYTES + len(packet.data)
-            batch.buffer[ITEM_HEADER_BYTES:end] = packet.data
-            batch.slots = [(ITEM_HEADER_BYTES, end, packet.flags, packet.segment_size)]
-            self.send_packets(batch, now=now)
+            self.send_packet(packet.data, packet.flags, packet.segment_size, now=now)
+
+    def send_packet(self, packet: bytes, flags: int = 0, segment_size: int = 0, *, now: float) -> None:
+        """Sends one packet."""
+        batch = self._single
+        end = ITEM_HEADER_BYTES + len(packet)
+        batch.buffer[ITEM_HEADER_BYTES:end] = packet
+        batch.slots = [(ITEM_HEADER_BYTES, end, flags, segment_size)]
+        self.send_packets(batch, now=now)
 
     def send_train(
         self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, turn: int = 0, now: float
@@ -206,6 +213,9 @@ class Sending:
                 self._sessions.enqueue(session, batch.buffer[start:end], flags, segment_size, now=now)
             return
         session.last_used = now
+        departs = self._policy.departs
+        if departs is not None:
+            departs(node, batch.buffer, slots[first:stop], now=now)
         link = egress[0]
         start, end = slots[first][0] - ITEM_HEADER_BYTES, slots[stop - 1][1]
         of_link = link.frames.budget

@@ -19,7 +19,7 @@ from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.node.settings import NodeSettings
 from mycelium.outbox import Outbox
-from mycelium.policy import Policy
+from mycelium.policy.base import Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.excess import Excesses
 from mycelium.session.table import Sessions
@@ -65,6 +65,7 @@ class DataPath:
             links=links,
             sessions=self.sessions,
             errors=self.local_errors,
+            policy=policy,
             counters=self.counters,
             outbox=outbox,
         )

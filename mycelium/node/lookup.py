@@ -14,7 +14,7 @@ _SUBNET: Final = "/64"
 def find_node(text: str, routing: RoutingEngine) -> bytes:
     """Returns the known node with an address, a subnet or a key, or the only one whose address begins so; raises LocalError."""
     wanted = text.strip().lower().removesuffix(_SUBNET)
-    address = _address(wanted)
+    address = address_meant(wanted)
     if address is not None:
         known = set(routing.nodes())
         return _checked(text, address if address in known else routing.forwarding.owner_of(address))
@@ -32,7 +32,7 @@ def _checked(text: str, node: bytes | None) -> bytes:
     return node
 
 
-def _address(text: str) -> bytes | None:
+def address_meant(text: str) -> bytes | None:
     """Returns the address that a text is, or that belongs to the key that it is."""
     try:
         key = bytes.fromhex(text)

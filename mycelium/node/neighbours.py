@@ -42,7 +42,7 @@ from mycelium.peering.configured import ConfiguredPeer
 from mycelium.peering.dialler import Candidate, Source
 from mycelium.peering.outside import address_to_tell
 from mycelium.peering.redials import Redials
-from mycelium.policy import Policy
+from mycelium.policy.base import Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.timing import Deadlines
 from mycelium.wire.control import Item, ItemEncoder, Observed, Update

@@ -31,7 +31,7 @@ from mycelium.node.snapshot import NodeSnapshot, PeerOrigin, snapshot
 from mycelium.outbox import Outbox
 from mycelium.packet.batch import PacketBatch
 from mycelium.peering.configured import NAME_UNKNOWN
-from mycelium.policy import DEFAULT_POLICY, Policy
+from mycelium.policy.base import DEFAULT_POLICY, Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.timing import Deadlines
 from mycelium.wire.announcement import COUNTER_BYTES, Announcement

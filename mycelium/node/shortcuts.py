@@ -12,7 +12,7 @@ from mycelium.node.neighbours import Neighbours
 from mycelium.peering.dialler import Dialler
 from mycelium.peering.outside import Outside
 from mycelium.peering.shortcuts import ShortcutClosed, ShortcutFailed, ShortcutOpened, Shortcuts
-from mycelium.policy import Policy
+from mycelium.policy.base import Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.session.session import Session
 from mycelium.session.table import Sessions

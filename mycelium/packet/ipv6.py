@@ -25,9 +25,10 @@ DESTINATION: Final = 24
 TCP: Final = 6
 UDP: Final = 17
 ICMPV6: Final = 58
+ROUTING: Final = 43
 FRAGMENT: Final = 44
 _AUTHENTICATION: Final = 51
-_EXTENSIONS: Final = frozenset({0, 43, FRAGMENT, _AUTHENTICATION, 60, 135, 139, 140})
+EXTENSIONS: Final = frozenset({0, ROUTING, FRAGMENT, _AUTHENTICATION, 60, 135, 139, 140})
 _EXTENSIONS_WALKED: Final = 8  # extension headers parsed in one packet; hosts do not send more, and each costs time
 
 UDP_HEADER_BYTES: Final = 8
@@ -77,7 +78,7 @@ def upper_layer(packet: Buffer) -> tuple[int, int]:
     if len(packet) < HEADER_BYTES:
         raise DecodeError("shorter than an IPv6 header")
     protocol, offset = packet[NEXT_HEADER], HEADER_BYTES
-    if protocol not in _EXTENSIONS:
+    if protocol not in EXTENSIONS:
         return protocol, offset
     for _ in range(_EXTENSIONS_WALKED):
         if offset + 8 > len(packet):
@@ -85,9 +86,9 @@ def upper_layer(packet: Buffer) -> tuple[int, int]:
         if protocol == FRAGMENT and _is_part(packet, offset):
             return protocol, offset
         following = packet[offset]
-        offset += _extension_bytes(protocol, packet[offset + 1])
+        offset += extension_bytes(protocol, packet[offset + 1])
         protocol = following
-        if protocol not in _EXTENSIONS:
+        if protocol not in EXTENSIONS:
             if offset > len(packet):
                 raise DecodeError("extension header runs past the end")
             return protocol, offset
@@ -99,7 +100,8 @@ def _is_part(packet: Buffer, offset: int) -> bool:
     return (packet[offset + 2] << 8 | packet[offset + 3]) & 0xFFF9 != 0
 
 
-def _extension_bytes(protocol: int, length: int) -> int:
+def extension_bytes(protocol: int, length: int) -> int:
+    """Returns the length of an extension header with this number in its length field."""
     if protocol == FRAGMENT:
         return 8
     if protocol == _AUTHENTICATION:

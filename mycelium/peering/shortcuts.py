@@ -34,7 +34,7 @@ from mycelium.peering.dialler import SHORTCUT_DATAGRAMS, Candidate, Dialler, Sou
 from mycelium.peering.outside import Mapping, Outside
 from mycelium.peering.shortcut_use import UNUSED, ShortcutUse
 from mycelium.peering.traffic import Traffic
-from mycelium.policy import Policy
+from mycelium.policy.base import Policy
 from mycelium.session.session import Session
 from mycelium.session.table import Sessions
 from mycelium.timing import Backoff, TokenBucket, TokenBuckets

@@ -12,7 +12,7 @@ from typing import Final
 
 from mycelium.counters import Registry
 from mycelium.identity import address_of_signing_key
-from mycelium.policy import DEFAULT_POLICY, Policy
+from mycelium.policy.base import DEFAULT_POLICY, Policy
 from mycelium.routing.acquisition import Acquisition
 from mycelium.routing.adjacencies import Adjacencies
 from mycelium.routing.advertise import Advertiser

@@ -19,7 +19,7 @@ from mycelium.limits import (
     SESSION_QUEUE_BYTES_PER_NODE,
     SESSIONS,
 )
-from mycelium.policy import Policy
+from mycelium.policy.base import Policy
 from mycelium.routing.excess import Excesses
 from mycelium.routing.resolution import PENDING, Resolver
 from mycelium.session.counters import SessionCounters
@@ -85,7 +85,7 @@ class Sessions:
         session = self.by_peer.get(peer)
         if session is None:
             if len(self.by_peer) >= SESSIONS:
-                self._forget(min(self.by_peer.values(), key=lambda one: one.last_used))
+                self.forget(min(self.by_peer.values(), key=lambda one: one.last_used))
             session = self.by_peer[peer] = Session(peer, PacketQueue(self._queue_budget), now=now)
         return session
 
@@ -99,7 +99,7 @@ class Sessions:
         """Starts a handshake unless one is under way; fails if the policy forbids it or the peer is unknown."""
         if session.is_requesting:
             return
-        if self._policy.allows_session(session.peer):
+        if self._policy.allows_session(session.peer, now=now):
             self._requests.begin(session, now=now)
         else:
             self.counters.sessions_denied += 1
@@ -112,7 +112,7 @@ class Sessions:
 
         `neighbour` forwarded it.
         """
-        if not self._policy.allows_session(peer):
+        if not self._policy.allows_session(peer, now=now):
             self.counters.sessions_denied += 1
             return
         request, cookie = bytes(body[:SESSION_REQUEST_BYTES]), bytes(body[SESSION_REQUEST_BYTES:])
@@ -237,7 +237,7 @@ class Sessions:
         for keypair in session.expire_keypairs(now=now):
             del self.by_index[keypair.local_index]
         if now - session.last_used > IDLE_FORGOTTEN_S:
-            self._forget(session)
+            self.forget(session)
         elif session.sending is not None:
             self._renew(session, session.sending, now=now)
 
@@ -272,7 +272,8 @@ class Sessions:
         if SIMULTANEOUS_S < after.established - before.established < REKEY_AFTER_S:
             self.renewed.append(session.peer)
 
-    def _forget(self, session: Session) -> None:
+    def forget(self, session: Session) -> None:
+        """Ends a session: its keys and the packets that wait in it are gone."""
         session.queue.take_all()
         self._requests.drop(session)
         del self.by_peer[session.peer]

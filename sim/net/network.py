@@ -18,7 +18,7 @@ from mycelium.outbox import EchoAnswered, LeaseEvent
 from mycelium.packet.batch import PacketBatch
 from mycelium.peer_address import is_numeric
 from mycelium.peer_url import WHATEVER_PASSES
-from mycelium.policy import DEFAULT_POLICY, Policy
+from mycelium.policy.base import DEFAULT_POLICY, Policy
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 from mycelium.wire.underlay_address import UnderlayAddress

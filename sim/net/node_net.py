@@ -14,7 +14,7 @@ from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Entry
 from mycelium.node.settings import NodeSettings
 from mycelium.outbox import EchoAnswered
-from mycelium.policy import DEFAULT_POLICY, Policy
+from mycelium.policy.base import DEFAULT_POLICY, Policy
 from mycelium.wire.announcement import Prefix
 
 from .driver import Packet

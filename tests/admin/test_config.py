@@ -12,6 +12,7 @@ from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.errors import ConfigError, IdentityError
 from mycelium.limits import CONFIGURED_PEERS, DISCOVERY_INTERFACES
 from mycelium.peer_url import PeerUrl
+from mycelium.policy.settings import PolicySettings, parse_policy
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +52,7 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
         api_token_file=None,
         metrics_api_address=None,
         jsonrpc_addr=None,
+        policy=PolicySettings(),
         network_name="",
         network_key_file=None,
         domain="myc",
@@ -247,6 +249,23 @@ def test_a_peer_named_twice_is_one_peer() -> None:
             "network_name = 'home'",
             "network_name: a name alone keeps no one out: add --network-key-file (network_key_file)",
         ),
+        ("policy = 'opened'", "policy: 'opened' is neither open nor closed (at line 1)"),
+        ("policy = 1", "policy: must be open, closed, or a table [policy] of rules in the configuration file"),
+        (
+            "[policy]\npackets = [\n  'allow tcp 22',\n  'allow tcp ssh',\n]",
+            "policy: packets: 'allow tcp ssh': 'ssh' is neither a port, such as 22, nor a range of ports, such as "
+            "8000-8099 (at line 4)",
+        ),
+        (
+            "debug = true\n[policy]\npacket = []",
+            "policy: packet: is not one of default, packets, sessions, links, groups (",
+        ),
+        ("[policy.groups]\nall = []", "policy: groups: all: names no node (at line 2)"),
+        (
+            "[policy]\npackets = ['allow from berlin']",
+            "policy: 'berlin' is a name, and only nodes of a private network",
+        ),
+        ("[policy]\npackets = ['allow from b_n']", "policy: 'b_n' is not a valid name"),
         ("log_format = 'xml'", "log_format: 'xml' is not one of compact, logfmt, plain, json"),
         ("debug = 1979-05-27", "debug: must be true or false, not a date"),
         ("peers = [", "not valid TOML: "),
@@ -258,6 +277,12 @@ def test_each_mistake_names_file_and_key(home: Path, text: str, told: str) -> No
     with pytest.raises(ConfigError) as caught:
         config.load({"config_file": str(path)})
     assert str(caught.value).startswith(f"{path}: {told}")
+
+
+def test_a_policy_is_a_word_or_a_table_and_the_command_line_replaces_it(home: Path) -> None:
+    path = str(written(home, "network_key_file = 'key'\n[policy]\npackets = ['allow tcp 22 from berlin']"))
+    assert config.load({"config_file": path}).policy.names() == ["berlin"]
+    assert config.load({"config_file": path, "policy": "open"}).policy == parse_policy("open")
 
 
 def test_a_mistake_on_the_command_line_names_the_flag() -> None:

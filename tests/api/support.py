@@ -29,6 +29,7 @@ from mycelium.api.server import ApiServer
 from mycelium.errors import LocalError
 from mycelium.peer_url import PeerUrl
 from tests.api.fake_diagnosis import FakeDiagnosis
+from tests.api.fake_policy import FakePolicy
 
 ADDRESS = "5c3:943d:3d21:1d4b:9fa8:5e65:db0e:113"
 KEY = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
@@ -57,6 +58,7 @@ class FakeNode:
         self.watched = asyncio.Event()  # somebody waits for an event, or has
         self._next_event = asyncio.Event()
         self.diagnosis = FakeDiagnosis()
+        self.policy = FakePolicy()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def happen(self, event: EventInfo) -> None:
@@ -134,6 +136,7 @@ class FakeNode:
             node_pubkey=KEY,
             uptime_s=3_725.5,
             tun="mycelium",
+            policy=FakePolicy().info().summary,
             listening=["udp://[::]:9651"],
             seen_at=["udp://203.0.113.7:40001"],
             nat_mapping=self.nat_mapping,

@@ -41,7 +41,7 @@ def test_without_a_file_the_whole_is_checked(home: Path, capsys: Capture, monkey
 
 def test_what_is_shown_says_what_set_it(home: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     path = home / "some.toml"
-    path.write_text('tun_name = "a"\nno_tun = true\nauto_peers = 2\n')
+    path.write_text('tun_name = "a"\nno_tun = true\nauto_peers = 2\n[policy]\npackets = ["deny udp"]\n')
     monkeypatch.setenv("MYCELIUM_CONFIG_FILE", str(path))
     monkeypatch.setenv("MYCELIUM_NO_TUN", "no")
     monkeypatch.setenv("MYCELIUM_PEERS", "a:1 tls://b:2")
@@ -54,6 +54,7 @@ def test_what_is_shown_says_what_set_it(home: Path, capsys: Capture, monkeypatch
     assert shown["peers"] == ('["a:1", "tls://b:2"]', "MYCELIUM_PEERS")
     assert shown["proxy"] == ('"http://***@proxy.example.org:3128"', "--proxy")
     assert shown["log_format"] == ('"compact"', "default")
+    assert shown["policy"] == ('{ packets = ["deny udp"] }', str(path))
     assert shown["name"] == ("", "default")
 
     assert main(["config", "show", *flags]) == 0

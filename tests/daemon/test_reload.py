@@ -15,9 +15,12 @@ from mycelium.admin.control import ReloadInfo
 from mycelium.daemon.known_peers import KnownPeersFile
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
+from mycelium.daemon.policing import Policing
 from mycelium.daemon.reload import Configuration
 from mycelium.errors import LocalError
+from mycelium.node.names import Names
 from mycelium.node.node import Node
+from mycelium.policy.node_policy import NodePolicy
 from sim.net.node_net import NodeNet
 
 BEFORE = """
@@ -39,7 +42,10 @@ class Running:
         self.lists = PeerLists(self.peers, Mock())
         self.lists.follow(settings.peers)
         self.known = KnownPeersFile(self.node, lambda action: action(1000.0), settings.key_file)
-        self.configuration = Configuration(settings, self.lists, self.known)
+        self.policy = NodePolicy(settings.policy, is_private=False)
+        names = Names(self.node.routing, is_private=False)
+        policing = Policing(self.node, self.policy, names, lambda action: action(1000.0), is_private=False)
+        self.configuration = Configuration(settings, self.lists, self.known, policing)
 
     def reload(self, text: str) -> None:
         self._file.write_text(text)
@@ -151,3 +157,13 @@ def test_whoever_asks_is_told_what_has_changed_and_what_takes_a_restart(running:
     file.write_text("peers = [")
     with pytest.raises(LocalError, match=r"not reloaded, all stays as it was: .*not valid TOML"):
         asyncio.run(running.configuration.follow())
+
+
+def test_a_new_policy_is_followed_and_told(running: Running, caplog: pytest.LogCaptureFixture) -> None:
+    assert running.policy.admits is not None
+    running.reload(BEFORE + 'policy = "open"\n')
+    assert running.policy.admits is None
+    assert "policy open: ANYBODY in the open network reaches every port of this host; 0 links" in caplog.text
+    running.reload(BEFORE + '[policy]\npackets = ["alow"]\n')
+    assert "policy: packets: 'alow': must begin with allow or deny (at line 6)" in caplog.text
+    assert running.policy.admits is None

@@ -83,7 +83,8 @@ class LabDaemon:
         tun = ["--tun-name", TUN] if self.has_tun else []
         own = ["--key-file", self.key_file, "--api-addr", f"unix:{self.api_socket}", "--debug"]
         lonely = [] if self.discovers else ["--disable-peer-discovery"]
-        return [str(word) for word in (PROGRAM, *peers, *own, *tun, *lonely, *self.options)]
+        everything = [] if {"--policy", "--config-file"} & {*self.options} else ["--policy", "open"]
+        return [str(word) for word in (PROGRAM, *peers, *own, *tun, *lonely, *everything, *self.options)]
 
     def start(self) -> None:
         """Starts the process and returns at once; `wait_ready` waits for it."""

@@ -16,7 +16,7 @@ def test_packets_that_wait_for_a_session_that_fails_are_rejected() -> None:
     net = ready_pair()
     net.hosts["b"].node.sessions.receive_request = lambda *_, **__: None  # type: ignore[method-assign]
     a = net.hosts["a"].node
-    a.sessions._forget(a.sessions.by_peer[net.hosts["b"].address])
+    a.sessions.forget(a.sessions.by_peer[net.hosts["b"].address])
     ping(net, "a", "b")
     net.run(8, until=lambda: bool(net.hosts["a"].delivered))
     error = net.hosts["a"].delivered[0][0]

@@ -5,7 +5,7 @@ from ipaddress import IPv6Address
 from msgspec.structs import replace
 
 from mycelium.packet.ipv6 import NO_ROUTE, SOURCE_POLICY, echo_request
-from mycelium.policy import DefaultPolicy
+from mycelium.policy.base import DefaultPolicy
 from mycelium.wire.announcement import Prefix
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import counter, data_of, is_whole, ping_packet

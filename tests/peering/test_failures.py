@@ -13,7 +13,7 @@ from mycelium.node import neighbours as neighbours_module
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Entry
 from mycelium.peering.failures import Failures
-from mycelium.policy import DefaultPolicy
+from mycelium.policy.base import DefaultPolicy
 from mycelium.timing import TokenBucket
 from mycelium.wire.datagram import FRAME, HANDSHAKE_1, HANDSHAKE_2
 from sim.net.network import PORT, url_of

@@ -14,7 +14,7 @@ from mycelium.node.node import Node
 from mycelium.peering.dialler import SHORTCUT_DATAGRAMS
 from mycelium.peering.shortcut_use import IDLE, UNUSED
 from mycelium.peering.shortcuts import NO_ANSWER, ShortcutFailed, ShortcutOpened, Shortcuts
-from mycelium.policy import DefaultPolicy
+from mycelium.policy.base import DefaultPolicy
 from mycelium.session.session import Session
 from mycelium.wire.signal import Signal, SignalKind, decode_signal, encode_signal
 from sim.net.node_net import NodeNet

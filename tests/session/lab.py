@@ -19,7 +19,7 @@ from typing import Final
 
 from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.identity import Identity
-from mycelium.policy import DEFAULT_POLICY
+from mycelium.policy.base import DEFAULT_POLICY
 from mycelium.routing.excess import Excesses
 from mycelium.routing.resolution import Resolution
 from mycelium.session.session import Session

@@ -17,7 +17,7 @@ from mycelium.limits import (
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, SUPER_UDP
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE
 from mycelium.packet.offload import split
-from mycelium.policy import DefaultPolicy
+from mycelium.policy.base import DefaultPolicy
 from mycelium.session import table as table_module
 from mycelium.session.requests import PATIENCE_S
 from mycelium.session.session import Session
@@ -403,7 +403,7 @@ def test_a_cookie_for_no_request_of_ours_is_refused(forged: str) -> None:
 
 def test_who_is_denied_a_session_neither_gets_nor_gives_an_answer_and_packets_for_it_fail() -> None:
     class Nobody(DefaultPolicy):
-        def allows_session(self, node: bytes) -> bool:
+        def allows_session(self, node: bytes, *, now: float) -> bool:
             return False
 
     a, b = acquainted()

@@ -1,7 +1,10 @@
 """A policy that refuses a node keeps it out at each gate: as a neighbour, as the other end of a session, packet by packet."""
 
+from collections.abc import Sequence
+
+from mycelium.packet.batch import Delivery
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE
-from mycelium.policy import DefaultPolicy, PacketFilter
+from mycelium.policy.base import DefaultPolicy
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import counter, data_of, is_up, ping, ping_packet, reaches, received
 
@@ -13,15 +16,16 @@ class Refusing(DefaultPolicy):
         self.neighbours: set[bytes] = set()
         self.sessions: set[bytes] = set()
         self.packets: set[bytes] = set()
+        self.admits = self._admits
 
     def allows_neighbour(self, node: bytes) -> bool:
         return node not in self.neighbours
 
-    def allows_session(self, node: bytes) -> bool:
+    def allows_session(self, node: bytes, *, now: float) -> bool:
         return node not in self.sessions
 
-    def packet_filter(self, node: bytes) -> PacketFilter | None:
-        return (lambda packet: b"secret" not in bytes(packet)) if node in self.packets else None
+    def _admits(self, node: bytes, arrived: Sequence[Delivery], /, *, now: float) -> list[Delivery]:
+        return [one for one in arrived if node in self.packets and b"secret" in bytes(one[0])]
 
 
 def guarded_line() -> tuple[NodeNet, Refusing]:
@@ -107,6 +111,7 @@ def test_a_filter_concerns_the_node_that_it_is_for() -> None:
 def test_the_default_lets_every_node_in_with_its_own_subnet_only() -> None:
     default, node = DefaultPolicy(), bytes(16)
     assert default.allows_neighbour(node)
-    assert default.allows_session(node)
-    assert default.packet_filter(node) is None
+    assert default.allows_session(node, now=0.0)
+    assert default.admits is None
+    assert default.departs is None
     assert not default.allows_prefix(node, 64, bytes(16))

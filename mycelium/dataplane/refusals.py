@@ -1,0 +1,24 @@
+"""ICMPv6 errors for the senders of packets that the policy does not let in (RFC 4443 section 3.1, code 1)."""
+
+from mycelium.dataplane.counters import DataplaneCounters
+from mycelium.dataplane.sending import Sending
+from mycelium.limits import REFUSALS_PER_SECOND, SESSIONS
+from mycelium.packet.ipv6 import ADMIN_PROHIBITED, icmpv6_error, may_answer, source_of
+from mycelium.timing import TokenBuckets
+
+
+class Refusals:
+    """Answers packets that are not let in, at a bounded rate for each node."""
+
+    def __init__(self, own_address: bytes, sending: Sending, counters: DataplaneCounters) -> None:
+        self._own_address = own_address
+        self._sending = sending
+        self._counters = counters
+        self._allowed = TokenBuckets[bytes](REFUSALS_PER_SECOND, keys=SESSIONS)
+
+    def tell(self, node: bytes, packet: memoryview, *, now: float) -> None:
+        """Answers one packet, which a node has sent."""
+        if may_answer(packet) and self._allowed.take(node, now=now):
+            error = icmpv6_error(ADMIN_PROHIBITED, self._own_address, source_of(packet), packet)
+            self._sending.send_packet(error, now=now)
+            self._counters.refusals_sent += 1
