@@ -15,6 +15,7 @@ from typing import Final
 
 from mycelium.endpoint import Endpoint
 from mycelium.transport.base import Received
+from mycelium.transport.burst_length import BurstLength
 from mycelium.transport.udp_address import SocketAddress
 from mycelium.transport.udp_mark import CLASS_KINDS, has_mark
 from mycelium.transport.udp_socket import IP_PKTINFO, SOL_UDP, UDP_GRO
@@ -56,6 +57,7 @@ class BurstReceiver:
         "_controls",
         "_heads",
         "_keys",
+        "_length",
         "_lengths",
         "_names",
         "_pieces",
@@ -80,6 +82,7 @@ class BurstReceiver:
         self._lengths = memoryview(self._heads).cast("I")
         self._address = _address_of(self._heads)
         self._size = 0  # that the pieces are laid out for
+        self._length = BurstLength()
         names, controls, pieces = map(_address_of, (self._names, self._controls, self._pieces))
         self._template = b"".join(
             _HEAD.pack(
@@ -101,13 +104,14 @@ class BurstReceiver:
         Returns that and the others, those of one sender and size together (the last of them may be shorter), and whether
         nothing waits any more. Raises OSError.
         """
-        most = min(most_bytes // size, MOST)
-        lengths = self._receive(size, most)
+        most = self._length.next(size, min(most_bytes // size, MOST) + 1) - 1
+        lengths = self._receive(size, most) if most else []
         count = len(lengths)
         are_alike = self._are_alike(count)
         keys = [self._key(0)] * count if are_alike and count else [self._key(number) for number in range(count)]
         lengths.insert(0, size)
         keys.insert(0, (source, 0))
+        self._length.note(lengths)
         gathered: list[Received] = []
         at = 0
         while at <= count:
