@@ -62,6 +62,7 @@ def test_the_debian_package_has_program_service_manual_and_completion(unpacked: 
     for name in (
         "usr/lib/mycelium/mycelium/cli/main.py",
         "usr/share/man/man1/mycelium.1.gz",
+        "usr/share/polkit-1/rules.d/mycelium.rules",
         "usr/share/bash-completion/completions/mycelium",
         "usr/share/zsh/vendor-completions/_mycelium",
         "usr/share/fish/vendor_completions.d/mycelium.fish",
@@ -84,7 +85,7 @@ def test_its_control_files_are_whole(unpacked: Path) -> None:
     )
     series = f"{sys.version_info.major}.{sys.version_info.minor}"
     assert f"python3 (>= {series}~)" in control["Depends"]
-    for script in ("postinst", "prerm"):
+    for script in ("postinst", "prerm", "postrm"):
         run("sh", "-n", unpacked / "DEBIAN" / script)
         assert (unpacked / "DEBIAN" / script).stat().st_mode & 0o111
 

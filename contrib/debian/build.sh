@@ -13,7 +13,8 @@ root=$work/root
 lib=$root/usr/lib/mycelium
 
 mkdir -p "$work/source" "$root/DEBIAN" "$root/usr/bin" "$root/usr/lib/systemd/system" "$root/usr/share/man/man1" \
-    "$root/usr/share/bash-completion/completions" "$root/usr/share/zsh/vendor-completions" "$root/usr/share/fish/vendor_completions.d"
+    "$root/usr/share/bash-completion/completions" "$root/usr/share/zsh/vendor-completions" "$root/usr/share/fish/vendor_completions.d" \
+    "$root/usr/share/polkit-1/rules.d"
 cd "$here"
 cp -R setup.py setup.cfg pyproject.toml README.md LICENSE mycelium sim "$work/source"
 # shellcheck disable=SC2086 - these are several words
@@ -40,6 +41,8 @@ say() { PYTHONPATH=$lib "$python" -P -m mycelium "$@"; }
 PYTHONPATH=$lib "$python" -P -c 'from pathlib import Path
 from mycelium.admin.service_unit import unit_text
 print(unit_text(Path("/usr/bin/mycelium")), end="")' >"$root/usr/lib/systemd/system/mycelium.service"
+PYTHONPATH=$lib "$python" -P -c 'from mycelium.admin.service_unit import POLKIT_RULE
+print(POLKIT_RULE, end="")' >"$root/usr/share/polkit-1/rules.d/mycelium.rules"
 say manual | gzip -9n >"$root/usr/share/man/man1/mycelium.1.gz"
 say completion bash >"$root/usr/share/bash-completion/completions/mycelium"
 say completion zsh >"$root/usr/share/zsh/vendor-completions/_mycelium"
@@ -77,7 +80,20 @@ if [ "$1" = remove ] && [ -d /run/systemd/system ]; then
     systemctl disable --now mycelium.service
 fi
 PRERM
-chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/prerm"
+cat >"$root/DEBIAN/postrm" <<'POSTRM'
+#!/bin/sh
+set -e
+if [ -d /run/systemd/system ]; then
+    systemctl daemon-reload
+fi
+if [ "$1" = purge ]; then
+    rm -rf /etc/mycelium /var/lib/mycelium
+    if getent passwd mycelium >/dev/null; then
+        userdel mycelium
+    fi
+fi
+POSTRM
+chmod 755 "$root/DEBIAN/postinst" "$root/DEBIAN/prerm" "$root/DEBIAN/postrm"
 
 package=$out/mycelium-mesh_${version}_$(dpkg --print-architecture).deb
 dpkg-deb --root-owner-group --build "$root" "$package" >/dev/null

@@ -62,11 +62,21 @@ RestrictRealtime=yes
 RestrictSUIDSGID=yes
 SystemCallArchitectures=native
 SystemCallErrorNumber=EPERM
-SystemCallFilter=@system-service
+SystemCallFilter=@system-service landlock_create_ruleset landlock_add_rule landlock_restrict_self
 SystemCallFilter=~@privileged @resources
 
 [Install]
 WantedBy=multi-user.target
+"""
+# systemd-resolved lets nobody but root set up an interface's names, unless polkit says so.
+POLKIT_RULE: Final = """\
+// The service of mycelium tells systemd-resolved where names of nodes are looked up.
+polkit.addRule(function (action, subject) {
+    var allowed = ["org.freedesktop.resolve1.set-dns-servers", "org.freedesktop.resolve1.set-domains"];
+    if (subject.user == "mycelium" && allowed.indexOf(action.id) >= 0) {
+        return polkit.Result.YES;
+    }
+});
 """
 
 

@@ -8,11 +8,13 @@ from typing import Final
 
 import click
 
-from mycelium.admin.service_unit import CONFIG_FILE, NAME, STATE_FOLDER, unit_text
+from mycelium.admin.service_unit import CONFIG_FILE, NAME, POLKIT_RULE, STATE_FOLDER, unit_text
 from mycelium.errors import LocalError
 
 UNIT_FILE: Final = Path(f"/etc/systemd/system/{NAME}.service")
 PACKAGED_UNIT_FILE: Final = Path(f"/usr/lib/systemd/system/{NAME}.service")  # that of a distribution's package
+POLKIT_RULES: Final = Path("/etc/polkit-1/rules.d")  # is there where polkit is installed
+RULE_FILE: Final = f"50-{NAME}.rules"
 SYSTEMD: Final = Path("/run/systemd/system")  # is there where systemd runs, as sd_booted(3) says
 _USERADD: Final = ("useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin")
 
@@ -41,6 +43,7 @@ def uninstall() -> None:
         raise LocalError(f"no service was installed by 'mycelium service install': there is no {UNIT_FILE}")
     _do("systemctl", "disable", "--now", NAME)
     UNIT_FILE.unlink(missing_ok=True)
+    (POLKIT_RULES / RULE_FILE).unlink(missing_ok=True)
     _do("systemctl", "daemon-reload")
     click.echo(f"the service is removed; what stays: {CONFIG_FILE.parent}, {STATE_FOLDER} with the key, user {NAME}")
 
@@ -63,6 +66,8 @@ def install_service() -> None:
     make_user()
     if text:
         UNIT_FILE.write_text(text, encoding="utf-8")
+        if POLKIT_RULES.is_dir():
+            (POLKIT_RULES / RULE_FILE).write_text(POLKIT_RULE, encoding="utf-8")
     _do("systemctl", "daemon-reload")
     _do("systemctl", "enable", NAME)
     _do("systemctl", "restart", NAME)

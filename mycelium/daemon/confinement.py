@@ -52,7 +52,11 @@ def confine(settings: Settings) -> None:
     capabilities.never_gain()
     is_fenced = landlock.restrict(_rules(settings))
     may = ", ".join(name for bit, name in capabilities.NAMES.items() if kept & bit) or "no capability"
-    fence = f"writes only below {settings.key_file.parent}" if is_fenced else "no fence, as the kernel has no Landlock"
+    fence = (
+        f"writes only below {settings.key_file.parent}"
+        if is_fenced
+        else "no fence, as Landlock is not there, or not allowed"
+    )
     log.info("running as user %s with %s; files: %s", _name(os.geteuid()), may, fence)
 
 

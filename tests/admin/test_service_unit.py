@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from mycelium.admin.service_unit import CONFIG_FILE, NAME, STATE_FOLDER, unit_text
+from mycelium.admin.service_unit import CONFIG_FILE, NAME, POLKIT_RULE, STATE_FOLDER, unit_text
 from mycelium.daemon.open_files import WANTED
 from mycelium.errors import LocalError
 
@@ -59,3 +59,20 @@ def test_a_path_is_written_as_systemd_reads_it() -> None:
 def test_a_program_that_the_sandbox_hides_is_refused(program: str) -> None:
     with pytest.raises(LocalError, match="is hidden from it; install mycelium for all users"):
         unit_text(Path(program))
+
+
+def test_its_sandbox_lets_it_fence_in_its_own_files() -> None:
+    first, _ = (value for key, value in settings(unit_text(PROGRAM)) if key == "SystemCallFilter")
+    assert {word for word in first.split() if "landlock" in word} == {
+        "landlock_create_ruleset",
+        "landlock_add_rule",
+        "landlock_restrict_self",
+    }
+
+
+def test_polkit_lets_the_service_s_user_do_two_things_and_nobody_else() -> None:
+    assert f'subject.user == "{NAME}"' in POLKIT_RULE
+    assert re.findall(r"org\.freedesktop\.\S+?(?=\")", POLKIT_RULE) == [
+        "org.freedesktop.resolve1.set-dns-servers",
+        "org.freedesktop.resolve1.set-domains",
+    ]

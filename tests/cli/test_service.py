@@ -24,6 +24,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(service, "SYSTEMD", tmp_path)
     monkeypatch.setattr(service, "UNIT_FILE", tmp_path / "mycelium.service")
     monkeypatch.setattr(service, "PACKAGED_UNIT_FILE", tmp_path / "packaged")
+    monkeypatch.setattr(service, "POLKIT_RULES", tmp_path / "rules.d")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(sys, "executable", "/opt/mesh/bin/python3")
     monkeypatch.setattr(sys, "argv", ["pytest"])
@@ -87,3 +88,15 @@ def test_only_root_and_only_systemd(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setattr(service, "SYSTEMD", tmp_path / "none")
     assert main(["service", "install"]) == 1
     assert "systemd does not run on this host" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("asked")
+def test_polkit_is_told_where_there_is_one_that_the_service_may_name_its_interface_s_servers(tmp_path: Path) -> None:
+    assert main(["service", "install"]) == 0
+    rule = tmp_path / "rules.d" / "50-mycelium.rules"
+    assert not rule.parent.exists()
+    rule.parent.mkdir()
+    assert main(["service", "install"]) == 0
+    assert 'subject.user == "mycelium"' in rule.read_text()
+    assert main(["service", "uninstall"]) == 0
+    assert not rule.exists()
