@@ -45,6 +45,7 @@ EXCUSED: Final = {
     "./dev test tests/netns/test_page.py": "it takes a browser",
     "./dev check --cov": "it would run the tests a second time",
     "./dev deep": "it takes an hour",
+    "./dev prove": "it takes a quarter of an hour; tests/prove runs it within small bounds",
     "./dev demo": "tests/demo runs it",
     "./dev format": "it changes files",
     "./dev lock": "it changes a file, and downloads",

@@ -206,7 +206,7 @@ class RoutingEngine:
     def avoid(self, node: bytes, neighbour: bytes, avoided: bool, *, now: float) -> None:
         """Counts the route of a neighbour to a node as longer, since what takes it does not arrive, or ends that."""
         row, peer = self._table.rows.get(node), self._table.by_address.get(neighbour)
-        if row is not None and peer is not None:
+        if row is not None and row is not self._table.own and peer is not None:
             self._selection.avoid(row, peer, avoided, now=now)
 
     def distrust(self, neighbour: bytes, distrusted: bool, *, now: float) -> None:

@@ -32,7 +32,7 @@ def snapshots(table: RouteTable) -> Iterator[RouteSnapshot]:
                 yield RouteSnapshot(
                     node=node,
                     neighbour=node_of(table.addresses[slot]),
-                    metric=min(metric_of(route) + table.costs[slot], INFINITY),
+                    metric=min(metric_of(route) + table.cost_to(row, slot), INFINITY),
                     advertised=metric_of(route),
                     sequence=sequence_of(route),
                     is_feasible=route < row.feasibility_distance,

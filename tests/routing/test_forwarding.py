@@ -114,3 +114,16 @@ def test_a_neighbour_from_which_a_node_is_too_far_is_no_alternate() -> None:
     lab.says(1, update(FAR, 50))
     lab.says(2, update(FAR, INFINITY - 1))
     assert (lab.next_hop(FAR), lab.engine.forwarding.alternate(address(FAR))) == (1, None)
+
+
+def test_the_ways_to_a_node_are_its_next_hop_and_then_the_shortest_others_but_no_suspected_ones() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2, 3, 4)
+    for name, metric in ((1, 50), (2, 90), (3, 70), (4, 60)):
+        lab.says(name, update(FAR, metric))
+    ways = lab.engine.forwarding.ways
+    assert ways(address(FAR), 9) == [address(name) for name in (1, 4, 3, 2)]
+    assert ways(address(FAR), 2) == [address(1), address(4)]
+    lab.engine.neighbour_suspect(address(4), True, now=lab.now)
+    assert ways(address(FAR), 9) == [address(name) for name in (1, 3, 2)]
+    assert ways(address(0), 9) == ways(address(7), 9) == []

@@ -1,6 +1,7 @@
 """Which route is taken, and when it changes."""
 
 from mycelium.limits import REQUEST_HOPS
+from mycelium.routing.neighbour import DAMPED_COST
 from mycelium.wire.announcement import SEQUENCE_LIMIT
 from mycelium.wire.control import SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
@@ -344,3 +345,66 @@ def test_a_neighbour_that_leaves_prolongs_no_source_entry_of_which_it_held_nothi
     lab.up(3)
     lab.down(3)
     assert list(lab.engine._table.dying.values()) == [since]
+
+
+def test_a_route_that_is_avoided_counts_as_longer_until_it_is_tried_again() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.says(2, update(FAR, 90))
+    lab.engine.avoid(address(FAR), address(1), True, now=lab.now)
+    assert (lab.next_hop(FAR), lab.metric(FAR)) == (2, 100)
+    lab.says(1, update(FAR, 40))
+    assert lab.next_hop(FAR) == 2
+    lab.engine.avoid(address(FAR), address(1), False, now=lab.now)
+    assert (lab.next_hop(FAR), lab.metric(FAR)) == (1, 50)
+
+
+def test_an_avoided_route_stays_where_no_other_is_feasible_and_a_newer_sequence_is_requested() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 1))
+    lab.says(2, update(FAR, 90))
+    lab.flush()  # advertised: feasibility distance 11
+    lab.engine.avoid(address(FAR), address(1), True, now=lab.now)
+    assert (lab.next_hop(FAR), lab.metric(FAR)) == (1, 11 + DAMPED_COST)
+    told = lab.flush()
+    assert lab.requests(told) == [(2, SeqnoRequest(address(FAR), seq(1), REQUEST_HOPS))]
+    assert lab.updates(told, FAR)[2] == [(0, 11 + DAMPED_COST)]
+    lab.says(2, update(FAR, 90, 1))
+    lab.says(1, update(FAR, 1, 1))
+    assert (lab.next_hop(FAR), lab.metric(FAR)) == (2, 100)
+
+
+def test_what_is_avoided_is_forgotten_with_the_link() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    lab.says(1, update(FAR, 50))
+    lab.engine.avoid(address(FAR), address(1), True, now=lab.now)
+    lab.engine.distrust(address(1), True, now=lab.now)
+    assert lab.metric(FAR) == 60 + 2 * DAMPED_COST
+    lab.down(1)
+    lab.up(1)
+    lab.says(1, update(FAR, 50))
+    assert lab.metric(FAR) == 60
+
+
+def test_our_own_route_and_unknown_ones_are_never_avoided() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    for node, neighbour in ((0, 1), (FAR, 1), (1, FAR)):
+        lab.engine.avoid(address(node), address(neighbour), True, now=lab.now)
+    lab.engine.distrust(address(FAR), True, now=lab.now)
+    lab.says(1, update(FAR, 50))
+    assert lab.metric(FAR) == 60
+
+
+def test_routes_of_a_distrusted_neighbour_come_after_all_others() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 50))
+    lab.says(2, update(FAR, 90))
+    lab.engine.distrust(address(1), True, now=lab.now)
+    assert lab.next_hop(FAR) == 2
+    lab.engine.distrust(address(1), False, now=lab.now)
+    assert lab.next_hop(FAR) == 1

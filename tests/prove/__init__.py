@@ -1,0 +1,1 @@
+"""Proofs: what can be searched exhaustively."""
