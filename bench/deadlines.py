@@ -8,7 +8,7 @@ import os
 import random
 from time import perf_counter
 
-from mycelium.crypto.handshake import AgreedKeys
+from mycelium.crypto.handshake import AgreedKeys, KeySecrets
 from mycelium.crypto.keys import OpeningKey, SealingKey
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.endpoint import Endpoint
@@ -42,6 +42,7 @@ def node_with(links: int) -> Node:
             remote_index=number + 1,
             sealing=SealingKey(cipher),
             opening=OpeningKey(cipher),
+            secrets=KeySecrets(SUITE_CHACHA20_POLY1305, bytes(32), bytes(32)),
             is_initiator=False,
         )
         node.neighbours.adopt(Completed(keys, Endpoint("udp", "192.0.2.1", number + 1), None), now=NOW)

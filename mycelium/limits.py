@@ -288,6 +288,7 @@ API_CONNECTIONS: Final = 64
 API_RESPONSE_BYTES: Final = 64 << 20  # response that the command line accepts: all routes of a full table
 API_STREAMS: Final = 8  # open streams of changes: pages that are open
 API_EVENTS_PER_UPDATE: Final = 256  # events in one update of a stream: to put them into words takes 30 us each
+CAPTURE_BYTES: Final = 8 << 20  # datagrams of a capture that its reader has not taken: 0.1 s at 640 Mbit/s
 API_WAIT_S: Final = 30.0  # longest wait for events before an empty list is returned
 OPEN_FILES_AT_START: Final = 128  # a node without links has 25; imports, look-ups and listeners take some more
 HOSTS_NAMES: Final = 4_096  # names written into a hosts file, which each look-up reads from its beginning

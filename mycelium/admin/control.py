@@ -6,6 +6,7 @@ from msgspec import Struct
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import AsyncGenerator
 
     from mycelium.admin.diagnosis import NodeDiagnosis
     from mycelium.admin.policy_info import PolicyControl
@@ -216,6 +217,9 @@ class NodeControl(Protocol):
 
     def next_event(self) -> "asyncio.Event":
         """Returns what will be set at the next event."""
+
+    def capture(self) -> "AsyncGenerator[bytes, None]":
+        """Returns a capture until it is closed, in the format pcapng; raises LocalError while there is another one."""
 
     @property
     def diagnosis(self) -> "NodeDiagnosis":

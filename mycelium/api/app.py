@@ -19,6 +19,11 @@ from mycelium.errors import ConfigError, HttpError, LocalError
 
 OPENAPI: Final = "/openapi.json"
 
+_OWNER_ONLY: Final = (
+    "this call reveals keys, and any program of this host could make it: give the API a unix socket "
+    "(--api-addr unix:PATH) or a token (--api-token-file)"
+)
+
 _log = logging.getLogger(__name__)
 
 ReadBody = Callable[[], Awaitable[bytes]]  # raises HttpError
@@ -62,6 +67,8 @@ class Application:
         by_method, text = self._find(request.path)
         operation = by_method.get(method)
         if operation is not None:
+            if operation.needs_owner and not self._guard.is_private:
+                raise HttpError(403, _OWNER_ONLY)
             return await _carried_out(operation, request.query, text, body)
         if request.path in page.FILES and method == "GET":
             return page.file(request.path)

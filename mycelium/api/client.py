@@ -34,6 +34,7 @@ _PREFIX: Final = "/api/v1"
 _DONE: Final = (200, 204)
 _TIMEOUT_S: Final = 10.0
 _JSON: Final = {"Content-Type": "application/json"}  # without it the Rust implementation refuses a body
+_PART_BYTES: Final = 1 << 16
 _SIGN_CHARACTERS: Final = 100  # shown of an answer that is not Mycelium's
 
 _Answer = TypeVar("_Answer")
@@ -95,6 +96,12 @@ class ApiClient:
             server = response.getheader("Server", "")
             while line := response.readline(API_RESPONSE_BYTES):
                 yield self._decoded((line, server), SpeedInfo)
+
+    def capture(self) -> Iterator[bytes]:
+        """Yields a capture in the format pcapng, piece by piece; it ends when the iterator is closed."""
+        with self._answer("GET", "/admin/capture") as response:
+            while part := response.read1(_PART_BYTES):
+                yield part
 
     def routes_queried(self) -> list[object]:
         return self._get("/admin/routes/queried", list[object])

@@ -31,7 +31,7 @@ class Refusal(Struct, frozen=True):
 class Guard:
     """Judges each call by its headers."""
 
-    __slots__ = ("_is_free", "_token")
+    __slots__ = ("_is_free", "_token", "is_private")
 
     def __init__(
         self, address: ApiAddress, token: str | None, *, is_open: bool = False, flag: str = "--api-addr"
@@ -40,6 +40,7 @@ class Guard:
             raise ConfigError(f"{flag} {address}: other hosts can reach this address, so it needs --api-token-file")
         self._is_free = address.is_unix or (is_open and not address.is_loopback)
         self._token = token
+        self.is_private = address.is_unix or token is not None  # else any program of this host may call
 
     def refusal(self, method: str, headers: Mapping[str, str], *, is_public: bool = False) -> Refusal | None:
         """Returns None for an allowed call; names of headers are in lower case. What `is_public` needs no token."""

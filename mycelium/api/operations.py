@@ -37,6 +37,7 @@ PREFIX: Final = "/api/v1"
 ADMIN: Final = f"{PREFIX}/admin"
 METRICS: Final = "/metrics"
 LINES_TYPE: Final = "application/jsonl"
+CAPTURE_TYPE: Final = "application/x-pcapng"
 PING_WAIT_S: Final = 2.0  # for an answer, unless the call says otherwise
 
 
@@ -73,6 +74,7 @@ class Operation(Struct, frozen=True, kw_only=True):
     do: Callable[[ApiCall], object]  # may be awaitable; a `Response` is sent as it is
     body: type[Struct] | None = None
     query: tuple[QueryNumber, ...] = ()
+    needs_owner: bool = False  # for the unix socket, or with a token: not for whoever is on this host
     refused: int | None = None  # status where the node can't do it
     content_type: str = "application/json"
 
@@ -212,6 +214,16 @@ def _watching(control: NodeControl, streams: Streams) -> list[Operation]:
             do=lambda _: streams.open(),
             refused=503,
             content_type=STREAM_TYPE,
+        ),
+        Operation(
+            method="GET",
+            path=f"{ADMIN}/capture",
+            help="All datagrams, and the keys that open them, until the call is ended: a file of the format pcapng.",
+            answers=str,
+            do=lambda _: Response(200, b"", CAPTURE_TYPE, parts=control.capture()),
+            needs_owner=True,
+            refused=503,
+            content_type=CAPTURE_TYPE,
         ),
         Operation(
             method="GET",

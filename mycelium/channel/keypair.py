@@ -26,6 +26,7 @@ class Keypair:
         "peer_exchange_key",
         "remote_index",
         "sealing",
+        "secrets",
     )
 
     def __init__(self, keys: AgreedKeys, *, now: float) -> None:
@@ -34,6 +35,7 @@ class Keypair:
         self.remote_index = keys.remote_index
         self.sealing = keys.sealing
         self.opening = keys.opening
+        self.secrets = keys.secrets
         self.is_initiator = keys.is_initiator  # of the handshake
         self.established = now
         self.last_opened = now

@@ -10,6 +10,7 @@ import click
 
 from mycelium import __version__
 from mycelium.cli import options
+from mycelium.cli.capture import capture, dissect
 from mycelium.cli.completion import completion
 from mycelium.cli.config import config
 from mycelium.cli.diagnosis import explain, links, ping, sessions, trace
@@ -94,6 +95,8 @@ for _command in (
     top,
     doctor,
     policy,
+    capture,
+    dissect,
     page,
     events,
     inspect,

@@ -42,6 +42,17 @@ class HandshakeConfig(Struct, frozen=True, kw_only=True):
             raise LocalError(f"a network id must be {NETWORK_ID_BYTES} bytes, not {len(self.network_id)}")
 
 
+class KeySecrets(Struct, frozen=True):
+    """The keys of both directions as bytes, and their suite: for captures that an operator wants to read."""
+
+    suite: int
+    sealing: bytes
+    opening: bytes
+
+    def __repr__(self) -> str:
+        return "KeySecrets(...)"  # no log is to hold them
+
+
 class AgreedKeys(Struct, frozen=True, kw_only=True):
     """What a completed handshake yields: the peer's identity, a key for each direction, and each end's index for them."""
 
@@ -52,6 +63,7 @@ class AgreedKeys(Struct, frozen=True, kw_only=True):
     remote_index: int
     sealing: SealingKey
     opening: OpeningKey
+    secrets: KeySecrets
     is_initiator: bool
 
 
@@ -81,14 +93,17 @@ def agreed_keys(
     peer_instance: bytes = b"",
 ) -> AgreedKeys:
     """Splits the final state of a handshake into the keys of both directions (Noise, section 5.2)."""
-    of_initiator, of_responder = (primitives.aead(suite, key) for key in state.split())
+    keys = state.split()
+    ciphers = [primitives.aead(suite, key) for key in keys]
+    own, other = (0, 1) if is_initiator else (1, 0)
     return AgreedKeys(
         peer_exchange_key=peer.exchange_key,
         peer_address=address_of_exchange_key(peer.exchange_key),
         peer_instance=peer_instance,
         local_index=local_index,
         remote_index=remote_index,
-        sealing=SealingKey(of_initiator if is_initiator else of_responder),
-        opening=OpeningKey(of_responder if is_initiator else of_initiator),
+        sealing=SealingKey(ciphers[own]),
+        opening=OpeningKey(ciphers[other]),
+        secrets=KeySecrets(suite, keys[own], keys[other]),
         is_initiator=is_initiator,
     )

@@ -23,6 +23,7 @@ from mycelium.admin import interpreter, logs
 from mycelium.admin.config import Settings
 from mycelium.admin.zones import url_of
 from mycelium.crypto.primitives import RealPrimitives
+from mycelium.daemon.capturing import Capturing
 from mycelium.daemon.claim import claimed_identity
 from mycelium.daemon.confinement import confine
 from mycelium.daemon.copies import CopyWatch
@@ -238,7 +239,8 @@ class Daemon:
         self._policing = Policing(self._node, policy, names, act, is_private=is_private)
         self._event_log = EventLog(self._node.journal, names)
         metrics = NodeMetrics(self._node, names, self._lag.histogram)
-        asked = (self._peers, self._leases, self._lists, self._mapper, metrics, self._inviter)
+        capturing = Capturing(self._node, self._driver.tap)
+        asked = (self._peers, self._leases, self._lists, self._mapper, metrics, capturing, self._inviter)
         self._configuration = Configuration(self._settings, self._lists, self._known, self._policing)
         others = (act, names, self._configuration, self._policing)
         return LiveControl(self._node, self._transports, self._keeper, *asked, *others)

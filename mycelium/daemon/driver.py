@@ -20,18 +20,19 @@ What every driver owes its node, this one and that of the virtual network (sim/n
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import inf
 from time import monotonic, time
 from typing import Final
 
+from mycelium.capture.ring import CaptureRing
 from mycelium.daemon.copies import ClockSteps, clock_offset_s
 from mycelium.daemon.sleep import SleepWatch, slept_s
-from mycelium.endpoint import Lost
+from mycelium.endpoint import Endpoint, Lost
 from mycelium.errors import DeviceError
 from mycelium.node.copied import drop_keys
 from mycelium.node.node import Node
-from mycelium.outbox import Event
+from mycelium.outbox import Event, Transmit
 from mycelium.packet.batch import PacketBatch
 from mycelium.transport.base import SHORT_BYTES, Transport
 from mycelium.transport.set import TransportSet
@@ -64,6 +65,7 @@ class Driver:
         self._node = node
         self._outbox = node.outbox
         self._transports = transports
+        self._receive, self._send = node.receive, transports.send  # `tap` listens between
         self._tun = tun
         self._loop = loop
         self._on_event = on_event
@@ -117,6 +119,24 @@ class Driver:
             self._loop.remove_writer(transport.fileno())
         self.detach()
 
+    def tap(self, ring: CaptureRing | None) -> None:
+        """Has a capture keep every datagram from now on, or none any more; nothing is spent on it meanwhile."""
+        receive, send = self._receive, self._send = self._node.receive, self._transports.send
+        if ring is None:
+            return
+
+        def receive_tapped(
+            endpoint: Endpoint, burst: memoryview, segment_size: int, *, now: float, waited_s: float = 0.0
+        ) -> None:
+            ring.received(endpoint, burst, segment_size, at=time())
+            receive(endpoint, burst, segment_size, now=now, waited_s=waited_s)
+
+        def send_tapped(transmits: list[Transmit]) -> Sequence[Transport]:
+            ring.sent(transmits, at=time())
+            return send(transmits)
+
+        self._receive, self._send = receive_tapped, send_tapped
+
     def act(self, action: Callable[[float], None]) -> None:
         """Calls the node from outside the data path, with the time, and carries out what it wants done."""
         action(monotonic())
@@ -126,7 +146,7 @@ class Driver:
     # -- descriptors ---------------------------------------------------------------------------------------------------
 
     def _on_transport(self, transport: Transport) -> None:
-        node, tun, outbox = self._node, self._tun, self._outbox
+        node, receive, tun, outbox = self._node, self._receive, self._tun, self._outbox
         has_delivered = False
         now = monotonic()
         for _ in range(READS_PER_WAKE):
@@ -139,7 +159,7 @@ class Driver:
             now = monotonic()  # not before: a wait that goes on after `now` could exceed a round trip that ends with it
             if transport.is_congested:
                 node.neighbours.note_congestion(data, segment_size)
-            node.receive(endpoint, data, segment_size, now=now, waited_s=waited_s)
+            receive(endpoint, data, segment_size, now=now, waited_s=waited_s)
             if outbox.deliveries and tun is not None:
                 tun.write(outbox.deliveries)
                 outbox.deliveries.clear()
@@ -183,7 +203,7 @@ class Driver:
 
     def _flush(self) -> None:
         outbox = self._outbox
-        for transport in self._transports.send(outbox.transmits):
+        for transport in self._send(outbox.transmits):
             self._on_full(transport)
         if outbox.deliveries and self._tun is not None:
             self._tun.write(outbox.deliveries)

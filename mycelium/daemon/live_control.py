@@ -24,6 +24,7 @@ from mycelium.admin.control import (
     StatusInfo,
 )
 from mycelium.admin.zones import parse_peer, url_of
+from mycelium.daemon.capturing import Capturing
 from mycelium.daemon.events import event_infos
 from mycelium.daemon.invitations import Inviter
 from mycelium.daemon.leases import KernelLeases
@@ -80,6 +81,7 @@ class LiveControl:
         lists: PeerLists,
         mapper: PortMapper,
         metrics: NodeMetrics,
+        capturing: Capturing,
         inviter: Inviter,
         act: Act,
         names: Names,
@@ -94,6 +96,7 @@ class LiveControl:
         self._lists = lists
         self._mapper = mapper
         self._metrics = metrics
+        self.capture = capturing.open
         self._inviter = inviter
         self._names = names
         self._configuration = configuration

@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from mycelium.admin.control import (
     StatusInfo,
 )
 from mycelium.api.server import ApiServer
+from mycelium.capture.pcapng import datagram_block, drops_block, head
+from mycelium.endpoint import Endpoint
 from mycelium.errors import LocalError
 from mycelium.peer_url import PeerUrl
 from tests.api.fake_diagnosis import FakeDiagnosis
@@ -36,6 +38,13 @@ KEY = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
 LOOPBACK = ApiAddress("127.0.0.1", 0)
 
 Call = Callable[..., Coroutine[Any, Any, tuple[int, Any]]]
+CAPTURE = (
+    head(),
+    datagram_block(
+        bytes((0x13, *bytes(51))), Endpoint("udp", "198.51.100.7", 9651), is_sent=False, at=1_795_000_000.25
+    ),
+    drops_block(3, at=1_795_000_000.5),
+)
 FIRST_PEER = "udp://198.51.100.7:9651"
 
 
@@ -59,6 +68,8 @@ class FakeNode:
         self._next_event = asyncio.Event()
         self.diagnosis = FakeDiagnosis()
         self.policy = FakePolicy()
+        self.is_captured = False
+        self.signs_of_life = 0  # of a capture, at its end
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def happen(self, event: EventInfo) -> None:
@@ -66,6 +77,22 @@ class FakeNode:
         self.happened.append(event)
         self._next_event.set()
         self._next_event = asyncio.Event()
+
+    def capture(self) -> AsyncGenerator[bytes, None]:
+        if self.is_captured:
+            raise LocalError("another capture is under way: there is one at a time")
+        return self._captured()
+
+    async def _captured(self) -> AsyncGenerator[bytes, None]:
+        self.is_captured = True
+        try:
+            for part in CAPTURE:
+                yield part
+            for _ in range(self.signs_of_life):
+                await asyncio.sleep(0.02)
+                yield CAPTURE[-1]
+        finally:
+            self.is_captured = False
 
     def admin(self) -> AdminInfo:
         return AdminInfo("5c3:943d:3d21:1d4b::/64", ADDRESS, KEY, 1_795_000_000)

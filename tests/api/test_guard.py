@@ -34,6 +34,12 @@ def status(
     return None if refusal is None else refusal.status
 
 
+def test_what_is_for_the_owner_alone_takes_a_unix_socket_or_a_token() -> None:
+    assert Guard(UNIX, None).is_private
+    assert Guard(LOOPBACK, "secret").is_private
+    assert not Guard(LOOPBACK, None).is_private
+
+
 def test_an_address_that_others_reach_needs_a_token() -> None:
     with pytest.raises(ConfigError, match="needs --api-token-file"):
         Guard(PUBLIC, None)

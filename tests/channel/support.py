@@ -1,6 +1,6 @@
 """Keypairs as a handshake yields them."""
 
-from mycelium.crypto.handshake import AgreedKeys
+from mycelium.crypto.handshake import AgreedKeys, KeySecrets
 from mycelium.crypto.keys import OpeningKey, SealingKey
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
@@ -17,5 +17,6 @@ def agreed_keys(*, is_initiator: bool, peer_key: bytes = b"\x09" * 32, index: in
         remote_index=index + 100,
         sealing=SealingKey(CIPHER),
         opening=OpeningKey(CIPHER),
+        secrets=KeySecrets(SUITE_CHACHA20_POLY1305, bytes(32), bytes(32)),
         is_initiator=is_initiator,
     )

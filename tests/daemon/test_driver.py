@@ -394,7 +394,7 @@ def test_a_wait_ends_before_the_time_that_the_node_is_told(monkeypatch: pytest.M
 
         monkeypatch.setattr(transport, "receive", iter([(memoryview(bytes(64)), 64, one.peer), None]).__next__)
         monkeypatch.setattr(transport, "waited_s", waited_s)
-        monkeypatch.setattr(one.node, "receive", lambda *_, now, waited_s: told.append(now))
+        monkeypatch.setattr(one.driver, "_receive", lambda *_, now, waited_s: told.append(now))
         one.driver._on_transport(transport)
         assert told[0] >= waited_until[0]
         stop(one, other)
@@ -440,7 +440,7 @@ def test_a_late_timer_is_looked_at_after_what_has_come(late_s: float, monkeypatc
 
         other.driver.act(lambda now: other.node.network_changed(now=now))
         other.driver._on_timer()  # its probe is on its way
-        monkeypatch.setattr(one.node, "receive", on_receive)
+        monkeypatch.setattr(one.driver, "_receive", on_receive)
         monkeypatch.setattr(one.node, "next_deadline", lambda: 0.0)
         monkeypatch.setattr(one.node, "handle_timeout", on_timeout)
         one.driver._armed_for = monotonic() - late_s

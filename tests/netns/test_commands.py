@@ -1,7 +1,10 @@
 """What the commands tell: of the way from one to another of nine relays, none with a TUN device, and of broken hosts."""
 
 import json
+import signal
 import socket
+import stat
+import subprocess
 from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
@@ -105,6 +108,26 @@ def test_a_speed_test_measures_both_directions_across_relays(mesh: DaemonMesh) -
     assert 0 < found["received"]["bytes"] <= found["sent"]["bytes"]
     assert found["sent"]["bitsPerS"] > 0
     assert far.counters()["speed_tests_answered"] > 0
+
+
+def test_a_capture_is_opened_to_the_packets_that_passed(mesh: DaemonMesh, tmp_path: Path) -> None:
+    near, far = mesh[NORTH], mesh[SOUTH]
+    file = tmp_path / "near.pcapng"
+    options = ("--api-addr", f"unix:{near.api_socket}")
+    capture = near.host.start(PROGRAM, *options, "capture", "-w", str(file), stderr=subprocess.DEVNULL)
+
+    def dissected() -> str:
+        """Returns what has been captured after one more ping; its end may be on its way into the file."""
+        status_of(near, "ping", "-c", "1", far.address)
+        return near.host.run(PROGRAM, "dissect", file, check=False).stdout if file.exists() else ""
+
+    wait_until(lambda: f"from {far.address}, to {near.address}" in dissected(), PATIENT_S, "its answer is captured")
+    capture.send_signal(signal.SIGINT)
+    assert capture.wait(PATIENT_S) == 0
+    wait_until(lambda: "reply" in dissected() or "echo: kind 2" in dissected(), PATIENT_S, "the echo is opened")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    again = near.host.run(PROGRAM, *options, "capture", "-s", "0.1")
+    assert "frame" in again.stdout, "the next one may begin when the first has ended"
 
 
 def test_a_node_that_is_gone_is_told_by_status_and_reason(mesh: DaemonMesh) -> None:

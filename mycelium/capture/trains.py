@@ -1,0 +1,115 @@
+"""Trains taken apart: their heads, and with the keys of a session the packets and messages in them."""
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from mycelium.capture.parts import DatagramPart, part_of
+from mycelium.identity import address_text
+from mycelium.packet.batch import SUPER_TCP, SUPER_UDP
+from mycelium.packet.ipv6 import HEADER_BYTES, destination_of, is_ipv6, source_of, upper_layer
+from mycelium.wire import train as wire
+from mycelium.wire.echo import decode_echo
+from mycelium.wire.signal import decode_signal
+from mycelium.wire.speed import decode_speed
+
+_KINDS: Final = {
+    wire.DATA: "train",
+    wire.SESSION_REQUEST: "session request",
+    wire.SESSION_REPLY: "session reply",
+    wire.ERROR: "error of a relay",
+    wire.SESSION_COOKIE: "session cookie",
+}
+_ERRORS: Final = {
+    wire.ERROR_NO_ROUTE: "no route",
+    wire.ERROR_UNDELIVERABLE: "undeliverable",
+    wire.ERROR_HOP_LIMIT: "hop limit",
+}
+_PROTOCOLS: Final = {6: "TCP", 17: "UDP", 58: "ICMPv6"}
+
+
+class OpenTrain(Protocol):
+    """Opens what is sealed under a counter, with its associated data; None for what is not authentic."""
+
+    def __call__(self, counter: int, sealed: bytes | memoryview, aad: bytes | memoryview) -> memoryview | None: ...
+
+
+def train_parts(body: memoryview, opener_of: Callable[[int], OpenTrain | None]) -> list[DatagramPart]:
+    """Returns the trains of a data frame; `opener_of` knows the keys by the index that a train names."""
+    found, position = [], 0
+    while position + wire.TRAIN_HEADER_BYTES <= len(body):
+        length = wire.TRAIN_HEADER.unpack_from(body, position)[4] & wire.LENGTH_MASK
+        end = position + wire.TRAIN_HEADER_BYTES + length
+        found.append(_train(body[position:end], opener_of))
+        position = end
+    return found
+
+
+def _train(train: memoryview, opener_of: Callable[[int], OpenTrain | None]) -> DatagramPart:
+    limit, flags, kind, traffic_class, _, index, counter, destination, source = wire.TRAIN_HEADER.unpack_from(train)
+    part = DatagramPart(_KINDS.get(kind, f"train of unknown kind {kind}"))
+    part.fields |= {"from": address_text(source), "to": address_text(destination), "hop limit": limit}
+    part.fields |= {"class": traffic_class} if traffic_class else {}
+    part.fields |= {"deflected": True} if flags & wire.DEFLECTED else {}
+    part.fields |= {"congested": True} if flags & wire.CONGESTED else {}
+    body = train[wire.TRAIN_HEADER_BYTES :]
+    if kind == wire.DATA:
+        part.fields |= {"to index": f"{index:08x}", "number": counter, "bytes": len(body)}
+        opener = opener_of(index)
+        plain = None if opener is None else opener(counter, body, train[wire.AAD_START : wire.TRAIN_HEADER_BYTES])
+        if plain is None:
+            part.fields["sealed"] = "for other nodes, or under a key that is not in the capture"
+        else:
+            part.parts += _items(plain)
+    elif kind in (wire.SESSION_REQUEST, wire.SESSION_REPLY):
+        own, suites = wire.index_and_suites(counter)
+        part.fields |= {"from index": f"{own:08x}", "suites": suites}
+    elif kind == wire.ERROR:
+        code, _, about, to, _ = wire.ERROR_QUOTE.unpack_from(body)
+        part.fields |= {"says": _ERRORS.get(code, code), "about number": about, "of those to": address_text(to)}
+    return part
+
+
+def _items(plain: memoryview) -> list[DatagramPart]:
+    found, position = [], 0
+    while position + wire.ITEM_HEADER_BYTES <= len(plain):
+        word, segment_size = wire.ITEM_HEADER.unpack_from(plain, position)
+        start = position + wire.ITEM_HEADER_BYTES
+        position = start + (word >> 8)
+        found.append(_item(word & 0xF0, word & 0x0F, plain[start:position], segment_size))
+    return found
+
+
+def _item(kind: int, flags: int, body: memoryview, segment_size: int) -> DatagramPart:
+    match kind:
+        case 0:
+            return _packet(body, flags, segment_size)
+        case wire.ITEM_REPORT:
+            newest, opened = wire.REPORT.unpack_from(body)
+            return DatagramPart("report", {"newest": newest, "opened": opened})
+        case wire.ITEM_ECHO if (echo := decode_echo(body)) is not None:
+            return part_of("echo", echo)
+        case wire.ITEM_SIGNAL if (signal := decode_signal(bytes(body))) is not None:
+            return part_of("signal", signal)
+        case wire.ITEM_SPEED if (speed := decode_speed(body)) is not None:
+            return part_of("speed test", speed)
+    return DatagramPart("item of unknown kind", {"kind": kind, "bytes": len(body)})
+
+
+def _packet(packet: memoryview, flags: int, segment_size: int) -> DatagramPart:
+    part = DatagramPart("packet", {"bytes": len(packet)})
+    if len(packet) < HEADER_BYTES or not is_ipv6(packet):
+        part.fields["unreadable"] = "it is not IPv6"
+        return part
+    protocol, at = upper_layer(packet)
+    name = _PROTOCOLS.get(protocol, f"protocol {protocol}")
+    ports = ("", "")
+    if name in ("TCP", "UDP") and at + 4 <= len(packet):
+        ports = f" port {int.from_bytes(packet[at : at + 2])}", f" port {int.from_bytes(packet[at + 2 : at + 4])}"
+    part.title = f"packet, {name}"
+    part.fields |= {
+        "from": address_text(source_of(packet)) + ports[0],
+        "to": address_text(destination_of(packet)) + ports[1],
+    }
+    if flags & (SUPER_TCP | SUPER_UDP):
+        part.fields["in segments of"] = segment_size
+    return part

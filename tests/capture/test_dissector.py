@@ -1,0 +1,101 @@
+"""Datagrams of a virtual network taken apart: nothing sealed stays so where the capture has its key, and nothing breaks it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mycelium.capture.dissector import Dissector
+from mycelium.capture.keys import KnownKey
+from mycelium.errors import DecodeError
+from mycelium.wire.datagram import TYPES
+from sim.net.node_net import NodeNet
+from tests.capture.support import all_parts, dissected, titles
+from tests.support.small_meshes import deliver, line, ping, ready_line, square
+
+
+@pytest.fixture(scope="module")
+def net() -> NodeNet:
+    """A line from its first handshake on, with pings short and long, an echo, a cut that repairs, and a goodbye."""
+    made = NodeNet()
+    made.capture = []
+    line(made, "abc")
+    made.run(5)
+    deliver(made, "a", "c")
+    ping(made, "a", "c", size=9_000)
+    made.hosts["a"].node.echoes.ask(made.hosts["c"].address, now=made.now)
+    made.drain("a")
+    made.run(1)
+    return made
+
+
+def test_what_an_end_sees_is_opened_to_the_packets(net: NodeNet) -> None:
+    parts = dissected(net, "a")
+    assert {"handshake 1", "handshake 2", "frame", "chunk", "control", "probe", "data"} <= titles(parts)
+    assert {"session request", "session reply", "train", "packet, ICMPv6", "echo", "Update"} <= titles(parts)
+    sealed = [one for one in all_parts(parts) if "unreadable" in one.fields or "sealed" in one.fields]
+    assert sealed == []
+    [packet] = [one for one in all_parts(parts) if one.title == "packet, ICMPv6" and one.fields["bytes"] > 9_000]
+    assert packet.fields["from"] == net.hosts["a"].address_text
+    assert packet.fields["to"] == net.hosts["c"].address_text
+
+
+def test_a_relay_sees_trains_that_it_cannot_open(net: NodeNet) -> None:
+    parts = dissected(net, "b")
+    assert not {"packet, ICMPv6", "echo"} & titles(parts)
+    sealed = [one for one in all_parts(parts) if "sealed" in one.fields]
+    assert {one.title for one in sealed} == {"train"}
+    assert sealed[0].fields["sealed"].startswith("for other nodes")
+
+
+def test_without_keys_the_heads_are_told(net: NodeNet) -> None:
+    dissector = Dissector()
+    assert net.capture is not None
+    for _, _, data in net.capture:
+        part = dissector.take(data, is_sent=True)
+        assert part.title != "unknown"
+        assert ("unreadable" in part.fields) is (part.title in ("frame", "chunk", "size probe"))
+        assert len("\n".join(part.lines())) > 10
+
+
+def test_closes_and_size_probes_are_told() -> None:
+    net = ready_line("ab")
+    net.capture = []
+    net.close("a")
+    net.run(0.5)
+    assert "close" in titles(dissected(net, "b"))
+    probed = NodeNet()
+    probed.capture = []
+    line(probed, "ab")
+    probed.run(8)
+    assert "size probe" in titles(dissected(probed, "a"))
+
+
+def test_repairs_are_told() -> None:
+    net = square()
+    dropped: list[bytes] = []
+    net.capture = []
+
+    def drop(sender: str, receiver: str, data: bytes) -> bool:
+        is_dropped = len(data) > 1_000 and not dropped
+        dropped.extend([data] if is_dropped else [])
+        return is_dropped
+
+    net.drop = drop
+    for _ in range(4):
+        ping(net, "a", "b", size=4_000)
+        net.run(0.1)
+    assert {"repair", "wanted"} <= titles(dissected(net, "a"))
+
+
+@given(st.sampled_from(TYPES), st.binary(max_size=120))
+def test_any_bytes_are_told(kind: int, data: bytes) -> None:
+    dissector = Dissector()
+    dissector.learn([KnownKey("link", 0, 2, bytes(32), bytes(16), is_sent=True)])
+    for content in (data, bytes((kind,)) + data, bytes((kind, *bytes(7))) + data):
+        assert dissector.take(content, is_sent=True).title
+
+
+@pytest.mark.parametrize(("suite", "key"), [(7, bytes(32)), (2, bytes(31))])
+def test_a_key_that_no_cipher_has_is_refused(suite: int, key: bytes) -> None:
+    with pytest.raises(DecodeError, match="unknown suite or length"):
+        Dissector().learn([KnownKey("link", 1, suite, key, bytes(16), is_sent=True)])

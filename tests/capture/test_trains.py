@@ -1,0 +1,100 @@
+"""Trains taken apart: each kind of item, errors of relays, and what is malformed."""
+
+import struct
+
+import pytest
+
+from mycelium.capture.parts import DatagramPart
+from mycelium.capture.trains import train_parts
+from mycelium.errors import DecodeError
+from mycelium.wire.echo import Echo, EchoKind, encode_echo
+from mycelium.wire.signal import Signal, SignalKind, encode_signal
+from mycelium.wire.speed import SpeedHead, SpeedKind, encode_speed
+from mycelium.wire.train import (
+    CONGESTED,
+    DATA,
+    DEFLECTED,
+    ERROR,
+    ERROR_NO_ROUTE,
+    ERROR_QUOTE,
+    ITEM_ECHO,
+    ITEM_HEADER,
+    ITEM_REPORT,
+    ITEM_SIGNAL,
+    ITEM_SPEED,
+    REPORT,
+    TRAIN_HEADER,
+)
+
+A, B = bytes.fromhex("0400" + 14 * "00"), bytes.fromhex("0500" + 14 * "00")
+
+
+def train(body: bytes, kind: int = DATA, flags: int = 0) -> memoryview:
+    return memoryview(TRAIN_HEADER.pack(9, flags, kind, 3, len(body), 5, 6, B, A) + body)
+
+
+def item(kind: int, content: bytes, segment_size: int = 0) -> bytes:
+    return ITEM_HEADER.pack(len(content) << 8 | kind, segment_size) + content
+
+
+def udp(destination: bytes = B, protocol: int = 17) -> bytes:
+    return struct.pack("!IHBB16s16sHHHH", 6 << 28, 8, protocol, 64, A, destination, 53, 9, 8, 0)
+
+
+def opened(body: bytes, flags: int = 0) -> DatagramPart:
+    """Returns a train whose seal opens to what stands there."""
+    [part] = train_parts(train(body, flags=flags), lambda index: lambda counter, sealed, aad: memoryview(sealed))
+    return part
+
+
+def test_items_of_each_kind_are_told() -> None:
+    items = [
+        item(0, udp()),
+        item(1, udp(), 8),
+        item(0, udp(protocol=99)),
+        item(ITEM_REPORT, REPORT.pack(7, 6)),
+        item(ITEM_ECHO, encode_echo(Echo(EchoKind.REPLY, 2, bytes(8)))),
+        item(ITEM_SIGNAL, encode_signal(Signal(kind=SignalKind.CALL, round=1, token=bytes(8)))),
+        item(ITEM_SPEED, encode_speed(SpeedHead(SpeedKind.REQUEST, bytes(8), 1, 5.0))),
+        item(0x90, b"new"),
+        item(0, b"\x45 is not IPv6"),
+    ]
+    part = opened(b"".join(items), DEFLECTED | CONGESTED)
+    assert (part.fields["from"], part.fields["to"], part.fields["deflected"], part.fields["congested"]) == (
+        "400::",
+        "500::",
+        True,
+        True,
+    )
+    assert [one.title for one in part.parts] == [
+        "packet, UDP",
+        "packet, UDP",
+        "packet, protocol 99",
+        "report",
+        "echo",
+        "signal",
+        "speed test",
+        "item of unknown kind",
+        "packet",
+    ]
+    assert part.parts[0].fields == {"bytes": 48, "from": "400:: port 53", "to": "500:: port 9"}
+    assert part.parts[1].fields["in segments of"] == 8
+    assert part.parts[-1].fields["unreadable"] == "it is not IPv6"
+
+
+def test_an_error_of_a_relay_says_what_it_is_about() -> None:
+    body = ERROR_QUOTE.pack(ERROR_NO_ROUTE, 1, 77, B, bytes(16)) + bytes(96)
+    [part] = train_parts(train(body, ERROR), lambda index: None)
+    assert (part.title, part.fields["says"], part.fields["about number"]) == ("error of a relay", "no route", 77)
+
+
+def test_trains_of_unknown_kinds_and_sealed_ones_are_heads() -> None:
+    unknown, sealed = train_parts(memoryview(bytes(train(b"x", 0x1F)) + bytes(train(bytes(20)))), lambda index: None)
+    assert unknown.title == "train of unknown kind 31"
+    assert sealed.fields["sealed"].startswith("for other nodes")
+
+
+@pytest.mark.parametrize("kind", [ITEM_ECHO, ITEM_SIGNAL, ITEM_SPEED])
+def test_a_truncated_item_is_refused(kind: int) -> None:
+    with pytest.raises(DecodeError):
+        opened(item(kind, b"\x01"))

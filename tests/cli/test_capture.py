@@ -1,0 +1,83 @@
+"""`mycelium capture` and `mycelium dissect`: what they write and print, for whom, and how they end."""
+
+import json
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from mycelium.admin.api_address import ApiAddress
+from mycelium.cli.main import main
+from tests.api.support import CAPTURE, FakeNode
+from tests.cli.support import on_a_terminal, served
+
+Capture = pytest.CaptureFixture[str]
+LINE = "from udp://198.51.100.7:9651 cookie: bytes 52, to index 00000000"
+
+
+def test_a_file_is_the_owners_and_says_loudly_what_it_holds(tmp_path: Path, node: FakeNode, capsys: Capture) -> None:
+    file = tmp_path / "x.pcapng"
+    file.write_bytes(b"older, and longer than what comes" * 100)
+    file.chmod(0o644)
+    with served(node, ApiAddress.parse(f"unix:{tmp_path}/api.sock")) as address:
+        assert main(["capture", "-w", str(file), "--api-addr", str(address)]) == 0
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert file.read_bytes() == b"".join(CAPTURE)
+    assert "holds the keys of this node's links and sessions" in capsys.readouterr().err
+    assert main(["dissect", str(file)]) == 0
+    printed = capsys.readouterr()
+    assert LINE in printed.out
+    assert printed.err == "mycelium: 3 datagrams are missing so far: there were too many\n"
+    assert main(["dissect", str(file), "--json"]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    told = json.loads(line)
+    assert (told["time"], told["sent"], told["datagram"]["title"]) == (1_795_000_000.25, False, "cookie")
+
+
+def test_without_a_file_it_shows_what_passes(tmp_path: Path, node: FakeNode, capsys: Capture) -> None:
+    with served(node, ApiAddress.parse(f"unix:{tmp_path}/api.sock")) as address:
+        assert main(["capture", "--api-addr", str(address)]) == 0
+        assert LINE in capsys.readouterr().out
+        node.signs_of_life = 100_000
+        assert main(["capture", "-s", "0.1", "--json", "--api-addr", str(address)]) == 0
+        assert json.loads(capsys.readouterr().out)["endpoint"] == "udp://198.51.100.7:9651"
+
+
+def test_it_is_for_the_owner_alone(tmp_path: Path, node: FakeNode, capsys: Capture) -> None:
+    token = tmp_path / "token"
+    token.write_text("secret-secret-secret")
+    token.chmod(0o600)
+    with served(node, ApiAddress.parse("127.0.0.1:0")) as address:
+        assert main(["capture", "--api-addr", str(address)]) == 1
+        assert "this call reveals keys" in capsys.readouterr().err
+    with served(node, ApiAddress.parse("127.0.0.1:0"), token="secret-secret-secret") as address:
+        assert main(["capture", "--api-addr", str(address), "--api-token-file", str(token)]) == 0
+        assert LINE in capsys.readouterr().out
+    node.is_captured = True
+    with served(node, ApiAddress.parse(f"unix:{tmp_path}/api.sock")) as address:
+        assert main(["capture", "--api-addr", str(address)]) == 1
+        assert "another capture is under way" in capsys.readouterr().err
+
+
+def test_links_and_terminals_get_no_capture(tmp_path: Path, node: FakeNode, capsys: Capture) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "elsewhere")
+    with served(node, ApiAddress.parse(f"unix:{tmp_path}/api.sock")) as address:
+        assert main(["capture", "-w", str(link), "--api-addr", str(address)]) == 1
+        assert not (tmp_path / "elsewhere").exists()
+        assert main(["capture", "-w", "/dev/null", "--api-addr", str(address)]) == 1
+        assert "no regular file" in capsys.readouterr().err
+        program = [sys.executable, "-m", "mycelium", "--api-addr", str(address), "capture", "-w", "-"]
+        assert "A capture is no text" in on_a_terminal(program, columns=200)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [(b"text, not a capture", "no capture of mycelium"), (b"".join(CAPTURE)[:-3], "is cut off")],
+)
+def test_what_is_no_capture_or_is_damaged_is_said(tmp_path: Path, content: bytes, told: str, capsys: Capture) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(content)
+    assert main(["dissect", str(file)]) == 1
+    assert told in capsys.readouterr().err
