@@ -18,9 +18,11 @@ from mycelium.cli.output import is_terminal, print_json, terminal_width
 
 if TYPE_CHECKING:
     from mycelium.api.client import ApiClient
-    from mycelium.cli.top_model import Sample
+    from mycelium.cli.top_keys import TopKeys
+    from mycelium.cli.top_model import Overview, Sample, TopModel
 
 _EVERY_S: Final = 1.0
+_KEY_BYTES: Final = 8  # that a terminal sends for one key, at most
 _ENTER: Final = "\x1b[?1049h\x1b[?25l"  # another screen, without a cursor
 _LEAVE: Final = "\x1b[?25h\x1b[?1049l"
 _HOME: Final = "\x1b[H"
@@ -36,7 +38,8 @@ _REST_OF_SCREEN: Final = "\x1b[J"
 def top(context: click.Context, as_json: bool, once: bool) -> None:
     """Show links, sessions and events on the whole screen, once a second.
 
-    s sorts the links by another column, p pauses, q quits.
+    Up and down choose a link, Enter shows all about it, Escape goes back; s sorts the links by another column, p pauses,
+    q quits.
     """
     from mycelium.cli.top_model import TopModel
     from mycelium.cli.top_view import screen
@@ -59,24 +62,33 @@ def top(context: click.Context, as_json: bool, once: bool) -> None:
 
 def _follow(daemon: "ApiClient") -> None:
     """Draws until q is pressed."""
+    from mycelium.cli.top_keys import TopKeys
     from mycelium.cli.top_model import TopModel
-    from mycelium.cli.top_view import screen
 
-    model, newest, is_paused, key = TopModel(), 0, False, ""
+    model, keys, newest = TopModel(), TopKeys(), 0
     sample = _sample(daemon, newest)
     shown = model.take(sample)
-    while key not in ("q", "\x03", "\x1b"):
-        if key == "s":
-            model.next_order()
-        if key == "p":
-            is_paused = not is_paused
-        columns, lines = os.get_terminal_size(sys.stdout.fileno())
-        _draw(screen(shown, order=model.order, is_paused=is_paused, width=columns, height=lines))
+    while not keys.is_over:
+        _draw(_lines(shown, model, keys))
         key = _key(sample.at + _EVERY_S - time.monotonic())
-        if not is_paused and time.monotonic() >= sample.at + _EVERY_S:
+        keys.press(key, model, [link.address for link in shown.links])
+        if not keys.is_paused and time.monotonic() >= sample.at + _EVERY_S:
             newest = max(newest, _newest(sample))
             sample = _sample(daemon, newest)
             shown = model.take(sample)
+
+
+def _lines(shown: "Overview", model: "TopModel", keys: "TopKeys") -> list[str]:
+    """Returns what fills the screen: all, or the chosen link."""
+    from mycelium.cli.top_details import details
+    from mycelium.cli.top_view import screen
+
+    width, height = os.get_terminal_size(sys.stdout.fileno())
+    link = model.link(keys.chosen) if keys.is_open else None
+    row = next((one for one in shown.links if one.address == keys.chosen), None)
+    if link is not None and row is not None:
+        return details(shown, row, link, width=width, height=height)
+    return screen(shown, order=model.order, is_paused=keys.is_paused, width=width, height=height, chosen=keys.chosen)
 
 
 def _sample(daemon: "ApiClient", after: int) -> "Sample":
@@ -91,9 +103,11 @@ def _newest(sample: "Sample") -> int:
 
 
 def _key(wait_s: float) -> str:
-    """Returns a pressed key, or nothing after so many seconds."""
+    """Returns the name of a pressed key, or nothing after so many seconds."""
+    from mycelium.cli.top_keys import key_name
+
     ready, _, _ = select.select([sys.stdin], (), (), max(wait_s, 0.05))
-    return os.read(sys.stdin.fileno(), 1).decode(errors="replace") if ready else ""
+    return key_name(os.read(sys.stdin.fileno(), _KEY_BYTES)) if ready else ""
 
 
 def _draw(lines: list[str]) -> None:

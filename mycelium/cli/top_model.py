@@ -79,6 +79,11 @@ class TopModel:
         """Sorts the links by the next of ORDERS."""
         self.order = ORDERS[(ORDERS.index(self.order) + 1) % len(ORDERS)]
 
+    def link(self, address: str | None) -> LinkInfo | None:
+        """Returns all that the newest sample has of a link; None for one that is gone."""
+        links = () if self._before is None else self._before.links
+        return next((one for one in links if one.address == address), None)
+
     def take(self, sample: Sample) -> Overview:
         """Returns what to show."""
         before = self._before or sample

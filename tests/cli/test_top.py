@@ -75,6 +75,9 @@ def test_keys_sort_pause_and_end_it_and_the_terminal_is_as_before(tmp_path: Path
                 ("s", "sorted by rtt"),
                 ("p", "paused"),
                 ("p", "sorted by rtt"),
+                ("\x1b[B", f"> {NEAR}"),
+                ("\r", "Events of this link"),
+                ("\x1b", "Session "),
             ):
                 if key:
                     terminal.type(key)

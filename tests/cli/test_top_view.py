@@ -71,3 +71,15 @@ def test_the_newest_events_are_shown() -> None:
 )
 def test_bars_stand_for_the_newest_values(values: list[float | None], bars: str) -> None:
     assert spark(values, 4 if len(values) < 4 or values[0] == 0.0 else 3) == bars
+
+
+def test_the_chosen_link_is_marked_and_always_among_those_that_are_shown() -> None:
+    overview = shown(100)
+    for index in (0, 50, 99):
+        chosen = overview.links[index].address
+        lines = screen(overview, order="traffic", is_paused=False, width=80, height=24, chosen=chosen)
+        assert next(line for line in lines if line.startswith(">")).startswith(f"> {chosen}")
+        assert len(lines) == 24
+        assert max(map(len, lines)) <= 80
+    gone = screen(overview, order="traffic", is_paused=False, width=80, height=24, chosen="400::1")
+    assert not [line for line in gone if line.startswith(">")]
