@@ -8,12 +8,14 @@ from msgspec import Struct
 
 from mycelium.admin.control import PeerInfo, StatusInfo
 from mycelium.admin.diagnosis import LinkInfo
+from mycelium.admin.firewall import Obstacle
 from mycelium.limits import DATAGRAM_FLOOR
 from mycelium.link.causes import NO_ANSWER
 
 LOSS_NOTED: Final = 0.05  # share of what a link loses
 PEERS_NAMED: Final = 5  # of those without a link
 _MAPPED: Final = " at the router "  # in what the daemon tells of a mapped port
+OTHER_VERSION: Final = " of the protocol, this node version "  # in what `link.causes` says of a peer
 RELEASED: Final = 1_790_000_000  # Unix seconds: no host has an earlier time when it runs this
 
 
@@ -42,6 +44,9 @@ class HostFacts(Struct, frozen=True, kw_only=True):
     ipv6_off: str | None = None  # the sysctl that turns it off
     overlay_source: str | None = None  # address that packets into the overlay would come from
     no_overlay_route: str | None = None
+    software: str = ""  # versions of what a daemon runs on
+    version: str = ""  # of this command
+    obstacles: list[Obstacle] | None = None  # rules that keep others from the node's port; None: they can't be read
     device_trouble: str | None = None  # of these, only what a daemon that is to be started would meet
     lacks_rights: bool = False
     port_trouble: str | None = None
@@ -61,7 +66,7 @@ def examine(host: HostFacts, node: NodeFacts | str) -> list[Finding]:
     if isinstance(node, str):
         return [*_of_host(host), *_before_a_start(host, node)]
     route = [_route(host, node.status)] if node.status.tun else []
-    return [*_of_host(host), *route, *_of_daemon(node)]
+    return [*_of_host(host), _versions(host, node.status), *route, *_of_daemon(node), *_firewall(host, node)]
 
 
 def troubles(node: NodeFacts) -> list[Finding]:
@@ -82,6 +87,27 @@ def _of_host(host: HostFacts) -> list[Finding]:
             "ipv6", Level.FAIL, f"switched off by {host.ipv6_off}", f"switch it on: sysctl -w {host.ipv6_off}=0"
         )
     return [ipv6, _clock(host)]
+
+
+def _versions(host: HostFacts, status: StatusInfo) -> Finding:
+    if host.version != status.version:
+        text = f"the daemon is mycelium {status.version}, this command {host.version}"
+        return Finding("version", Level.WARN, text, "restart the daemon, or remove the other installation")
+    return Finding("version", Level.OK, f"mycelium {status.version}, {host.software}")
+
+
+def _firewall(host: HostFacts, node: NodeFacts) -> list[Finding]:
+    """Tells which rules keep others from the port; one that may is no matter where somebody has dialled this node."""
+    if host.obstacles is None:
+        return []
+    is_dialled = any(peer.origin == "inbound" and peer.connection_state == "alive" for peer in node.peers)
+    found = [one for one in host.obstacles if one.is_certain or not is_dialled]
+    if not found:
+        return [
+            Finding("firewall", Level.OK, "no rule of nftables names the port of this node and keeps others from it")
+        ]
+    remedy = "let UDP to that port pass, or others can't dial this node"
+    return [Finding("firewall", Level.FAIL if one.is_certain else Level.WARN, one.text, remedy) for one in found]
 
 
 def _clock(host: HostFacts) -> Finding:
@@ -171,6 +197,8 @@ def _missing(peer: PeerInfo, level: Level) -> Finding:
     cause = peer.last_error or "being dialled"
     if NO_ANSWER in cause:
         remedy = "see that it runs, and that firewalls let UDP to and from its port pass"
+    elif OTHER_VERSION in cause:
+        remedy = "bring the older of the two up to date"
     elif "pinned" in cause:
         remedy = "compare the pin with what 'mycelium inspect' shows there"
     else:

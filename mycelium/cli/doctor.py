@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _EXIT: Final = {"ok": 0, "warn": 1, "fail": 4}  # statuses by the worst level
 _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 _LEVEL_WIDTH: Final = 6
-_CHECK_WIDTH: Final = 8
+_CHECK_WIDTH: Final = 10
 
 
 @click.command
@@ -40,7 +40,7 @@ def doctor(context: click.Context, as_json: bool) -> int:
     if isinstance(node, str):
         host = host_facts.before_a_start(config.load(options.given(context)))
     else:
-        host = host_facts.running(node.status.tun)
+        host = host_facts.running(node.status.tun, node.status.listening)
     found = examine(host, node)
     if as_json:
         print_json(found)

@@ -2,21 +2,31 @@
 
 import ctypes
 import os
+import platform
 import re
 import socket
+import subprocess
 import time
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from mycelium import __version__
 from mycelium.admin.checkup import HostFacts
 from mycelium.admin.config import Settings
+from mycelium.admin.firewall import Obstacle, obstacles
 from mycelium.errors import IdentityError
-from mycelium.peer_url import DEFAULT_PORT
+from mycelium.peer_url import DEFAULT_PORT, PeerUrl
 
 OVERLAY_ADDRESS: Final = "400::1"  # any: nothing is sent to it
 _TUN: Final = Path("/dev/net/tun")
 _NET_ADMIN: Final = 1 << 12  # linux/capability.h
 _UNSYNCHRONISED: Final = 0x40  # STA_UNSYNC, linux/timex.h
+_LIBRARIES: Final = ("cryptography", "pynacl", "msgspec", "uvloop")
+_RULES: Final = ("nft", "-j", "list", "ruleset")
+_RULES_S: Final = 5.0  # for the answer
 _REST_BYTES: Final = 256  # more than the rest of struct timex has
 
 
@@ -34,8 +44,8 @@ class _Timex(ctypes.Structure):
     )
 
 
-def running(interface: str | None) -> HostFacts:
-    """Returns what matters to a running daemon, with the name of its interface."""
+def running(interface: str | None, listening: list[str]) -> HostFacts:
+    """Returns what matters to a running daemon, with the name of its interface and the URLs that it listens at."""
     source, trouble = _source_of(OVERLAY_ADDRESS)
     return HostFacts(
         time_s=time.time(),
@@ -43,6 +53,9 @@ def running(interface: str | None) -> HostFacts:
         ipv6_off=_ipv6_off(["all", *([interface] if interface else [])]),
         overlay_source=source,
         no_overlay_route=trouble,
+        software=f"Python {platform.python_version()}, Linux {platform.release()}, {_libraries()}",
+        version=__version__,
+        obstacles=_obstacles([PeerUrl.parse_listen(url) for url in listening]),
     )
 
 
@@ -58,6 +71,27 @@ def before_a_start(settings: Settings) -> HostFacts:
         port_trouble=_port_trouble([url.port for url in settings.listen] or [DEFAULT_PORT]),
         key_trouble=_key_trouble(settings.key_file),
     )
+
+
+def _libraries() -> str:
+    found = []
+    for name in _LIBRARIES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"no {name}")
+    return ", ".join(found)
+
+
+def _obstacles(listening: list[PeerUrl]) -> list[Obstacle] | None:
+    """Returns which rules of nftables keep others from the ports of UDP; None where they can't be read."""
+    try:
+        done = subprocess.run(_RULES, capture_output=True, timeout=_RULES_S, check=True)
+        ruleset = msgspec.json.decode(done.stdout)
+    except (OSError, subprocess.SubprocessError, msgspec.MsgspecError):
+        return None  # no nft, no rights, or too many rules
+    ports = sorted({url.port for url in listening if url.scheme in ("", "udp")})
+    return [one for port in ports for one in obstacles(ruleset, port)]
 
 
 def is_clock_synchronised() -> bool | None:

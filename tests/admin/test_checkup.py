@@ -6,11 +6,20 @@ import pytest
 from msgspec.structs import replace
 
 from mycelium.admin.checkup import RELEASED, Finding, HostFacts, Level, NodeFacts, examine, troubles, worst
-from mycelium.link.causes import NO_ANSWER, wrong_key
+from mycelium.admin.firewall import Obstacle
+from mycelium.link.causes import NO_ANSWER, other_version, wrong_key
 from tests.api.fake_diagnosis import FakeDiagnosis
 from tests.api.support import ADDRESS, FakeNode
 
-WELL = HostFacts(time_s=RELEASED + 1.0, is_clock_synchronised=True, overlay_source=ADDRESS)
+VERSION = FakeNode().status().version
+WELL = HostFacts(
+    time_s=RELEASED + 1.0,
+    is_clock_synchronised=True,
+    overlay_source=ADDRESS,
+    software="Python 3",
+    version=VERSION,
+    obstacles=[],
+)
 
 
 def facts(**status: Any) -> NodeFacts:
@@ -39,7 +48,7 @@ def test_a_healthy_node_has_nothing_but_ok() -> None:
     found = examine(WELL, facts())
     assert [one for one in found if one.level is not Level.OK or one.remedy] == []
     assert worst(found) is Level.OK
-    assert {"daemon", "device", "route", "ipv6", "clock", "peers", "reach", "mtu", "loss"} == {
+    assert {"daemon", "version", "device", "route", "ipv6", "clock", "peers", "reach", "firewall", "mtu", "loss"} == {
         one.check for one in found
     }
 
@@ -47,6 +56,15 @@ def test_a_healthy_node_has_nothing_but_ok() -> None:
 @pytest.mark.parametrize(
     ("host", "check", "level", "told", "remedy"),
     [
+        (
+            {"version": "0.0.1"},
+            "version",
+            Level.WARN,
+            f"the daemon is mycelium {VERSION}, this command 0.0.1",
+            "restart",
+        ),
+        ({"obstacles": [Obstacle("x drops it", is_certain=True)]}, "firewall", Level.FAIL, "x drops it", "let UDP"),
+        ({"obstacles": [Obstacle("x may", is_certain=False)]}, "firewall", Level.WARN, "x may", "let UDP"),
         ({"time_s": 0.0}, "clock", Level.FAIL, "1970-01-01", "set it"),
         ({"is_clock_synchronised": False}, "clock", Level.WARN, "not kept by a time server", "timedatectl"),
         (
@@ -170,3 +188,14 @@ def test_what_the_daemon_alone_tells_is_sorted_by_the_worst() -> None:
     assert troubles(facts()) == []
     bad = facts(nat_mapping="endpoint-dependent", tun_fault="the TUN device is down")
     assert [(one.check, one.level) for one in troubles(bad)] == [("device", Level.FAIL), ("reach", Level.WARN)]
+
+
+def test_a_rule_that_may_keep_others_out_is_no_matter_where_somebody_came_in() -> None:
+    host = replace(WELL, obstacles=[Obstacle("x may", is_certain=False)])
+    assert line(examine(host, with_peer(origin="inbound")), "firewall").level is Level.OK
+    assert "firewall" not in {one.check for one in examine(replace(WELL, obstacles=None), facts())}
+
+
+def test_a_peer_of_another_version_is_to_be_brought_up_to_date() -> None:
+    found = examine(WELL, with_peer(connection_state="dead", last_error=other_version(9)))
+    assert line(found, "peer").remedy == "bring the older of the two up to date"

@@ -26,8 +26,10 @@ def test_the_rights_are_those_of_this_process() -> None:
 
 
 def test_a_running_daemon_matters_by_clock_ipv6_and_route() -> None:
-    found = host_facts.running("no-such-interface")
+    found = host_facts.running("no-such-interface", ["udp://0.0.0.0:9651", "tcp://[::]:9651"])
     assert found.time_s == pytest.approx(time.time(), abs=60)
+    assert found.software.startswith("Python 3.")
+    assert "cryptography " in found.software
     assert (found.overlay_source is None) == (found.no_overlay_route is not None)
 
 
@@ -55,3 +57,10 @@ def test_a_relay_needs_neither_device_nor_rights(tmp_path: Path, monkeypatch: py
     assert (relay.device_trouble, relay.lacks_rights) == (None, False)
     node = host_facts.before_a_start(settings(tmp_path, no_tun=False))
     assert (node.device_trouble, node.lacks_rights) == (f"{tmp_path}/tun: No such file or directory", True)
+
+
+@pytest.mark.parametrize(("answer", "count"), [("exit 1", None), ("echo not json", None), ("echo '{}'", 0)])
+def test_rules_are_read_where_they_can_be(monkeypatch: pytest.MonkeyPatch, answer: str, count: int | None) -> None:
+    monkeypatch.setattr(host_facts, "_RULES", ("sh", "-c", answer))
+    found = host_facts.running(None, ["udp://0.0.0.0:9651"]).obstacles
+    assert (None if found is None else len(found)) == count

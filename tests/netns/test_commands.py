@@ -209,3 +209,10 @@ def test_the_doctor_names_what_keeps_a_daemon_from_its_peers(make_mesh: MakeMesh
         PATIENT_S,
         "without any link the peers have failed",
     )
+    assert findings(daemon.host, *address)["firewall"][0] == "ok"
+    chain = "{ type filter hook input priority 0; policy drop; }"
+    daemon.host.run("nft", f"add table inet shut; add chain inet shut input {chain}")
+    assert "drops what none of its rules accepts" in findings(daemon.host, *address)["firewall"][1]
+    daemon.host.run("nft", f"add rule inet shut input udp dport {PORT} counter drop")
+    level, text = findings(daemon.host, *address)["firewall"]
+    assert (level, f"drops packets to UDP port {PORT}, 0 of them so far" in text) == ("fail", True), text
