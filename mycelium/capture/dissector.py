@@ -7,7 +7,7 @@ from typing import Any, Final
 from cryptography.exceptions import InvalidTag
 
 from mycelium.capture.keys import LINK, SESSION, KnownKey
-from mycelium.capture.parts import DatagramPart, part_of, shown
+from mycelium.capture.parts import DatagramPart, part_of
 from mycelium.capture.trains import train_parts
 from mycelium.crypto.primitives import Aead, RealPrimitives
 from mycelium.errors import DecodeError, HandshakeError
@@ -16,8 +16,20 @@ from mycelium.link.counters import LinkCounters
 from mycelium.link.reassembly import PartialBudget, Reassembly
 from mycelium.wire import datagram as wire
 from mycelium.wire import frame as frames
-from mycelium.wire.control import decode_items
+from mycelium.wire.control import (
+    Digest,
+    Item,
+    Observed,
+    PeersKnown,
+    PeersWanted,
+    RouteRequest,
+    SeqnoRequest,
+    Update,
+    decode_items,
+)
 from mycelium.wire.datagram import TAG_BYTES
+from mycelium.wire.distance import INFINITY, metric_of, sequence_of
+from mycelium.wire.lease import LeaseAnswer, LeaseRequest
 
 _TITLES: Final = {
     wire.HANDSHAKE_1: "handshake 1",
@@ -36,6 +48,17 @@ _FRAMES: Final = {
     frames.CLOSE: "close",
     frames.REPAIR: "repair",
     frames.RATE: "rate",
+}
+_MESSAGES: Final[dict[type[Item], str]] = {
+    Update: "update",
+    SeqnoRequest: "sequence request",
+    RouteRequest: "route request",
+    Digest: "digest",
+    Observed: "observed address",
+    LeaseRequest: "lease request",
+    LeaseAnswer: "lease answer",
+    PeersWanted: "peers wanted",
+    PeersKnown: "known peers",
 }
 _UNREAD: Final = "unreadable"
 _NO_KEY: Final = "sealed, and no key of the capture opens it"
@@ -135,7 +158,7 @@ class Dissector:
             case frames.CONTROL:
                 _control(part, body)
             case frames.PROBE:
-                part.fields |= {name: shown(value) for name, value in frames.read_probe(body)._asdict().items()}
+                _probe(part, body)
             case frames.DATA:
                 part.parts += train_parts(body, lambda index: self._train_opener(index, is_sent=is_sent))
             case frames.REPAIR:
@@ -156,12 +179,28 @@ class Dissector:
         return None if opener is None else opener.open
 
 
+def _probe(part: DatagramPart, body: memoryview) -> None:
+    probe = frames.read_probe(body)
+    part.fields |= {"wants reply": True} if probe.wants_reply else {}
+    part.fields |= {"is reply": True, "waited ms": round(1_000 * probe.waited_s, 3)} if probe.is_reply else {}
+    part.fields |= {"token": f"{probe.token:08x}", "opened": probe.opened, "newest": probe.newest}
+
+
 def _control(part: DatagramPart, body: memoryview) -> None:
     stream, number, of_stream, acknowledged, more = frames.CONTROL_HEADER.unpack_from(body)
     part.fields |= {"stream": f"{stream:08x}", "segment": number, "has": acknowledged, "of": f"{of_stream:08x}"}
     part.fields |= {"has also": f"{more:016x}"} if more else {}
     items = decode_items(bytes(body[frames.CONTROL_HEADER.size :]))
-    part.parts += [part_of(type(one).__name__, one) for one in items]
+    part.parts += [_message(one) for one in items]
+
+
+def _message(item: Item) -> DatagramPart:
+    part = part_of(_MESSAGES[type(item)], item)
+    if isinstance(item, Update):
+        packed = part.fields.pop("distance")
+        metric = metric_of(packed)
+        part.fields |= {"sequence": sequence_of(packed), "metric": "retracted" if metric == INFINITY else metric}
+    return part
 
 
 def _handshake_1(part: DatagramPart, data: bytes) -> None:

@@ -31,9 +31,12 @@ def net() -> NodeNet:
 def test_what_an_end_sees_is_opened_to_the_packets(net: NodeNet) -> None:
     parts = dissected(net, "a")
     assert {"handshake 1", "handshake 2", "frame", "chunk", "control", "probe", "data"} <= titles(parts)
-    assert {"session request", "session reply", "train", "packet, ICMPv6", "echo", "Update"} <= titles(parts)
+    assert {"session request", "session reply", "train", "packet, ICMPv6", "echo", "update"} <= titles(parts)
     sealed = [one for one in all_parts(parts) if "unreadable" in one.fields or "sealed" in one.fields]
     assert sealed == []
+    [own] = [one for one in all_parts(parts) if one.title == "update" and one.fields["metric"] == 0][:1]
+    assert own.fields["sequence"] > 0
+    assert {"wants reply", "is reply"} <= {name for one in all_parts(parts) for name in one.fields}
     [packet] = [one for one in all_parts(parts) if one.title == "packet, ICMPv6" and one.fields["bytes"] > 9_000]
     assert packet.fields["from"] == net.hosts["a"].address_text
     assert packet.fields["to"] == net.hosts["c"].address_text
