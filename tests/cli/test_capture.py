@@ -3,11 +3,13 @@
 import json
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mycelium.admin.api_address import ApiAddress
+from mycelium.cli.capture import _for_a_while
 from mycelium.cli.main import main
 from tests.api.support import CAPTURE, FakeNode
 from tests.cli.support import on_a_terminal, served
@@ -81,3 +83,11 @@ def test_what_is_no_capture_or_is_damaged_is_said(tmp_path: Path, content: bytes
     file.write_bytes(content)
     assert main(["dissect", str(file)]) == 1
     assert told in capsys.readouterr().err
+
+
+def test_the_interrupt_of_a_person_is_its_end() -> None:
+    def parts() -> Iterator[bytes]:
+        yield CAPTURE[0]
+        raise KeyboardInterrupt
+
+    assert list(_for_a_while(parts(), None)) == [CAPTURE[0]]

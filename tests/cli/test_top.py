@@ -77,7 +77,7 @@ def test_keys_sort_pause_and_end_it_and_the_terminal_is_as_before(tmp_path: Path
                 ("p", "sorted by rtt"),
                 ("\x1b[B", f"> {NEAR}"),
                 ("\r", "Events of this link"),
-                ("\x1b", "Session "),
+                ("\x1b", "sorted by rtt"),
             ):
                 if key:
                     terminal.type(key)
