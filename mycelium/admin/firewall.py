@@ -26,7 +26,9 @@ class Obstacle(Struct, frozen=True):
 
 def obstacles(ruleset: Any, port: int) -> list[Obstacle]:
     """Returns what keeps others from a UDP port; nothing for what is no ruleset."""
-    entries = ruleset.get("nftables", []) if isinstance(ruleset, dict) else []
+    entries = ruleset.get("nftables") if isinstance(ruleset, dict) else None
+    if not isinstance(entries, list):
+        return []
     chains = [one["chain"] for one in entries if isinstance(one, dict) and isinstance(one.get("chain"), dict)]
     rules = _by_chain(one["rule"] for one in entries if isinstance(one, dict) and isinstance(one.get("rule"), dict))
     return [found for chain in chains if chain.get("hook") == _INPUT for found in _of_chain(chain, rules, port)]
