@@ -60,6 +60,7 @@ EXCUSED: Final = {
     "mycelium service uninstall": "tests/cli/test_service.py runs it; it changes the host",
     "pip install .": "it installs, and downloads",
     "./dev sim": "it writes into the clone; mycelium-sim, below it, does the same elsewhere",
+    "./dev fuzz 10": "it takes ten minutes; tests/fuzz runs a portion",
     "./dev mutate mycelium.link.path.rtt": "it takes a minute; tests/mutate tests it",
     "ping 4b0:1a2b:...": "the address stands for any",
     "mycelium explain 4b0:1a2b": "the address stands for any",

@@ -80,7 +80,9 @@ def encode_lease_request(request: LeaseRequest) -> bytes:
 
 
 def decode_lease_request(body: bytes) -> LeaseRequest:
-    """Decodes the body of a control message; raises struct.error if it is too short."""
+    """Decodes the body of a control message; raises DecodeError if it is too short."""
+    if len(body) < LEASE_REQUEST.size:
+        raise DecodeError("truncated lease request")
     peer, token, is_wanted = LEASE_REQUEST.unpack_from(body)
     return LeaseRequest(peer, token, bool(is_wanted))
 
@@ -91,7 +93,9 @@ def encode_lease_answer(answer: LeaseAnswer) -> bytes:
 
 
 def decode_lease_answer(body: bytes) -> LeaseAnswer:
-    """Decodes the body of a control message; raises struct.error if it is too short."""
+    """Decodes the body of a control message; raises DecodeError if it is too short."""
+    if len(body) < LEASE_ANSWER.size:
+        raise DecodeError("truncated lease answer")
     return LeaseAnswer(*LEASE_ANSWER.unpack_from(body))
 
 

@@ -8,8 +8,10 @@ from mycelium.errors import DecodeError
 from mycelium.wire.datagram import TYPES
 from mycelium.wire.lease import (
     BIND_BYTES,
+    LEASE_ANSWER,
     LEASE_BIND,
     LEASE_CHALLENGE,
+    LEASE_REQUEST,
     LeaseAnswer,
     LeaseItem,
     LeaseRequest,
@@ -33,6 +35,16 @@ LEASE_ITEMS: st.SearchStrategy[LeaseItem] = st.one_of(REQUESTS, ANSWERS)
 @given(REQUESTS)
 def test_a_request_survives_the_wire(request: LeaseRequest) -> None:
     assert decode_lease_request(encode_lease_request(request) + b"later fields") == request
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_a_message_of_leases_or_raise_one_error(data: bytes) -> None:
+    for decode, least in ((decode_lease_request, LEASE_REQUEST.size), (decode_lease_answer, LEASE_ANSWER.size)):
+        if len(data) < least:
+            with pytest.raises(DecodeError):
+                decode(data)
+        else:
+            decode(data)
 
 
 @given(ANSWERS)

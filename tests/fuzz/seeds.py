@@ -1,0 +1,158 @@
+"""What fuzzing begins with: a message of each kind, made by the encoders, so that no change of the wire makes it worthless."""
+
+from typing import Final
+
+from mycelium.endpoint import Endpoint
+from mycelium.identity import SEED_BYTES, Identity
+from mycelium.node.announcing import announce
+from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP
+from mycelium.wire.announcement import EPOCH_SHIFT, encode_announcement
+from mycelium.wire.beacon import Beacon, encode_beacon
+from mycelium.wire.control import (
+    ANY_NODE,
+    Digest,
+    Item,
+    Observed,
+    PeersKnown,
+    PeersWanted,
+    RouteRequest,
+    SeqnoRequest,
+    Update,
+    encode_item,
+)
+from mycelium.wire.distance import distance
+from mycelium.wire.echo import Echo, EchoKind, encode_echo
+from mycelium.wire.frame import (
+    CLOSE,
+    CONTROL,
+    CONTROL_HEADER,
+    PROBE,
+    PROBE_BODY,
+    PROBE_WANTS_REPLY,
+    RATE,
+    RATE_BODY,
+    REPAIR,
+    REPAIR_HEAD,
+    REPAIR_RANGE,
+    WHOLE_FRAME,
+)
+from mycelium.wire.known_peer import KnownPeer, encode_known_peers
+from mycelium.wire.lease import LeaseAnswer, LeaseRequest
+from mycelium.wire.reachability import ProbeKind, Reach, encode_reach
+from mycelium.wire.signal import Signal, SignalKind, encode_signal
+from mycelium.wire.speed import SpeedHead, SpeedKind, encode_speed
+from mycelium.wire.train import (
+    ERROR,
+    ERROR_BODY_BYTES,
+    ITEM_ECHO,
+    ITEM_HEADER,
+    ITEM_REACHABILITY,
+    ITEM_REPORT,
+    ITEM_SIGNAL,
+    ITEM_SPEED,
+    REPORT,
+    SESSION_COOKIE,
+    SESSION_COOKIE_BYTES,
+    SESSION_REPLY,
+    SESSION_REPLY_BYTES,
+    SESSION_REQUEST,
+    SESSION_REQUEST_BYTES,
+)
+from mycelium.wire.underlay_address import UnderlayAddress
+from tests.fuzz.decoders import DECODERS, picking
+from tests.fuzz.neighbour import FuzzAct, act
+from tests.hostile.attacker import SETTINGS
+from tests.packet.packets import tcp_packet
+
+HERE: Final = UnderlayAddress("192.0.2.1", 9651)
+SEQUENCE: Final = 1 << EPOCH_SHIFT
+IDENTITY: Final = Identity(bytes(SEED_BYTES))
+
+
+def items() -> list[Item]:
+    """Returns control messages, of a node that nobody runs and about it."""
+    own = announce(IDENTITY, SETTINGS, SEQUENCE)
+    node = IDENTITY.address
+    return [
+        Update(node, distance(SEQUENCE, 1), own),
+        Update(node, distance(SEQUENCE, 10)),
+        SeqnoRequest(node, SEQUENCE + 1, 64),
+        RouteRequest(ANY_NODE),
+        RouteRequest(node),
+        Digest(bytes(16), 3),
+        Observed(HERE),
+        PeersWanted(),
+        PeersKnown((KnownPeer("udp", HERE, bytes(32)),)),
+        LeaseRequest(node, bytes(4)),
+        LeaseAnswer(node, bytes(4), 2, 9651, bytes(16)),
+    ]
+
+
+def contents() -> list[bytes]:
+    """Returns items of trains: each kind there is."""
+    token = bytes(8)
+    made = [
+        (ITEM_REPORT, REPORT.pack(5, 5)),
+        (ITEM_SIGNAL, encode_signal(_signal())),
+        (ITEM_ECHO, encode_echo(Echo(EchoKind.REQUEST, 64, token))),
+        (ITEM_REACHABILITY, encode_reach(Reach(ProbeKind.PROBE, token, IDENTITY.address))),
+        (ITEM_SPEED, encode_speed(SpeedHead(SpeedKind.REQUEST, token, 3, 1.0))),
+        (0, tcp_packet(bytes(64), partial=False)),
+    ]
+    whole = [ITEM_HEADER.pack(len(content) << 8 | kind, 0) + content for kind, content in made]
+    super_packet = tcp_packet(bytes(400))
+    return [*whole, ITEM_HEADER.pack(len(super_packet) << 8 | SUPER_TCP | PARTIAL_CHECKSUM, 100) + super_packet]
+
+
+def frames() -> list[bytes]:
+    """Returns a kind of frame and its body, for each kind."""
+    return [
+        bytes((CONTROL,)) + CONTROL_HEADER.pack(1, 1, 0, 0, 0) + b"".join(map(encode_item, items()[2:5])),
+        bytes((PROBE,)) + PROBE_BODY.pack(PROBE_WANTS_REPLY, bytes(3), 1, 0, 0),
+        bytes((REPAIR,)) + REPAIR_HEAD.pack(1) + REPAIR_RANGE.pack(1, 0, WHOLE_FRAME),
+        bytes((RATE,)) + RATE_BODY.pack(100),
+        bytes((CLOSE, 0)),
+    ]
+
+
+def of_decoders() -> list[bytes]:
+    """Returns an input for each decoder that there is an encoder for, and some bytes for the others."""
+    own = announce(IDENTITY, SETTINGS, SEQUENCE)
+    made = {
+        "announcement": encode_announcement(own),
+        "beacon": encode_beacon(Beacon(9651, bytes(16))),
+        "control": b"".join(map(encode_item, items())),
+        "echo": encode_echo(Echo(EchoKind.REPLY, 3, bytes(8))),
+        "known peers": encode_known_peers([KnownPeer("udp", HERE, bytes(32))]),
+        "signal": encode_signal(_signal()),
+        "speed": encode_speed(SpeedHead(SpeedKind.REQUEST, bytes(8))),
+        "reach": encode_reach(Reach(ProbeKind.ANSWER, bytes(8))),
+        "IPv6": tcp_packet(bytes(64)),
+        "super-packet": bytes((SUPER_TCP | PARTIAL_CHECKSUM, 0, 100)) + tcp_packet(bytes(400)),
+        "SSDP": b"HTTP/1.1 200 OK\r\nLocation: http://10.0.1.1:80/x\r\n\r\n",
+    }
+    return [picking(name, made.get(name, bytes(64))) for name in DECODERS]
+
+
+def of_neighbour() -> list[bytes]:
+    """Returns inputs for a neighbour, each of one or a few acts."""
+    trains = (
+        (SESSION_REQUEST, SESSION_REQUEST_BYTES),
+        (SESSION_REPLY, SESSION_REPLY_BYTES),
+        (ERROR, ERROR_BODY_BYTES),
+        (SESSION_COOKIE, SESSION_COOKIE_BYTES),
+    )
+    wait = act(FuzzAct.WAIT, b"\x40")
+    ends = (FuzzAct.TRAIN_TO_B, FuzzAct.ITEMS_TO_B), (FuzzAct.TRAIN_TO_C, FuzzAct.ITEMS_TO_C)
+    return [
+        *(act(FuzzAct.FRAME, frame) + wait for frame in frames()),
+        *(act(FuzzAct.CONTROL, encode_item(item)) + wait for item in items()),
+        *(act(kind, bytes((train,)) + bytes(length)) for train, length in trains for kind, _ in ends),
+        *(act(kind, content) + wait for content in contents() for _, kind in ends),
+        act(FuzzAct.DATAGRAM, bytes((0x14,)) + bytes(40)) + act(FuzzAct.OF_A_STRANGER, bytes((0x10,)) + bytes(1_231)),
+    ]
+
+
+def _signal() -> Signal:
+    here = Endpoint("udp", HERE.host, HERE.port)
+    return Signal(kind=SignalKind.CALL, round=1, token=bytes(8), candidates=(here,), neighbours=(IDENTITY.address,))
