@@ -38,7 +38,7 @@ class RoutingCounters:
     over_share: int = drops("Updates ignored: the route table is nearly full, and one neighbour brings most of it.")
     rows_evicted: int = counter("Nodes dropped from a table that is nearly full: only one neighbour brought them.")
     table_full: int = drops("Updates ignored: the route table is full.")
-    pins_refused: int = drops("Pins ignored: a neighbour pins too many nodes.")
+    pins_refused: int = drops("Pins ignored: a neighbour pins too many nodes, or this node keeps all.")
     unknown_neighbour: int = drops("Batches of messages dropped: their neighbour is not up.")
     route_changes: int = counter("Changes of next hops.")
     damped: int = counter("Links passed over for a while because they kept dying.")

@@ -150,7 +150,7 @@ class RoutingEngine:
         )
         self._exchange = Exchange(
             table=self._table,
-            pins=self._scope.pins,
+            scope=self._scope,
             selection=self._selection,
             requests=self._requests,
             advertiser=self._advertiser,

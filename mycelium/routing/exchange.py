@@ -5,8 +5,8 @@ from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.digest import digest_of, share_of
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.origin import Origin
-from mycelium.routing.pins import Pins
 from mycelium.routing.requests import Requests
+from mycelium.routing.scope import Scope
 from mycelium.routing.selection import Selection
 from mycelium.routing.table import RouteTable
 from mycelium.wire.announcement import EPOCH_SHIFT
@@ -17,13 +17,13 @@ from mycelium.wire.distance import INFINITY, RETRACTED, distance, sequence_of
 class Exchange:
     """Answers neighbours' requests and compares digests."""
 
-    __slots__ = ("_advertiser", "_counters", "_origin", "_pins", "_requests", "_selection", "_table")
+    __slots__ = ("_advertiser", "_counters", "_origin", "_requests", "_scope", "_selection", "_table")
 
     def __init__(
         self,
         *,
         table: RouteTable,
-        pins: Pins,
+        scope: Scope,
         selection: Selection,
         requests: Requests,
         advertiser: Advertiser,
@@ -31,7 +31,7 @@ class Exchange:
         counters: RoutingCounters,
     ) -> None:
         self._table = table
-        self._pins = pins
+        self._scope = scope
         self._selection = selection
         self._requests = requests
         self._advertiser = advertiser
@@ -62,10 +62,12 @@ class Exchange:
                 self._take_pin(neighbour, item, now=now)
 
     def _take_pin(self, neighbour: Neighbour, pin: Pin, *, now: float) -> None:
+        pins = self._scope.pins
         if not pin.is_pinned:
-            self._pins.unpin(pin.node, pin.home, neighbour.bit)
-        elif not self._pins.pin(pin.node, pin.home, neighbour.bit):
+            pins.unpin(pin.node, pin.home, neighbour.bit)
+        elif not self._scope.is_limited or not pins.pin(pin.node, pin.home, neighbour.bit):
             self._counters.pins_refused += 1
+            return
         if (row := self._table.rows.get(pin.node)) is not None:
             self._selection.review(row, now=now)
         self._advertiser.hurry(now=now)

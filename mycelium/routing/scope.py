@@ -11,7 +11,7 @@ therefore have it among their nearest too. Up to a quarter more nodes are kept b
 from heapq import nsmallest
 from typing import Final
 
-from mycelium.limits import LANDMARKS
+from mycelium.limits import DESTINATIONS, LANDMARKS
 from mycelium.routing.destination import Destination
 from mycelium.routing.pins import Pins
 from mycelium.routing.table import RouteTable
@@ -25,7 +25,7 @@ _NO_CUTOFF: Final = (INFINITY, b"")
 class Scope:
     """Decides which rows are in scope. `near` of rows means something only while `is_cutting`."""
 
-    __slots__ = ("_cutoff", "_least", "_most", "_near", "_table", "is_cutting", "landmarks", "pins")
+    __slots__ = ("_cutoff", "_least", "_most", "_near", "_table", "is_cutting", "is_limited", "landmarks", "pins")
 
     def __init__(self, table: RouteTable, nodes: int) -> None:
         self._table = table
@@ -33,6 +33,7 @@ class Scope:
         self._most = nodes + nodes // 4
         self._near = 0  # rows that are near
         self._cutoff = _NO_CUTOFF  # metric and node of the last row that is near
+        self.is_limited = nodes < DESTINATIONS  # else landmarks and pins are no use, and none are taken
         self.is_cutting = False  # whether any row may be out of scope
         self.landmarks: dict[bytes, Destination] = {}  # those known longest first
         self.pins = Pins()
@@ -64,7 +65,7 @@ class Scope:
 
     def learned(self, row: Destination) -> None:
         """Notes a new announcement of a row."""
-        if not row.announcement.flags & LANDMARK:
+        if not self.is_limited or not row.announcement.flags & LANDMARK:
             self.landmarks.pop(row.node, None)
         elif len(self.landmarks) < LANDMARKS:
             self.landmarks[row.node] = row

@@ -145,7 +145,7 @@ class Selection:
         elif metric < row.metric:
             self.choose(row, slot, metric, "better", now=now)
         elif route != before:
-            told = row.announcement_of(row.advertised)
+            told = row.announcement_of(row.advertised) if self._scope.is_limited else None
             if told is not None and told.flags != row.announcement.flags:  # all are to know landmarks soon
                 self._advertiser.mark(row, now=now)
             else:
