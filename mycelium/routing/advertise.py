@@ -215,7 +215,7 @@ class Advertiser:
 
     def _is_lost(self, row: Destination) -> bool:
         """Tells whether a row is advertised to nobody."""
-        return row.metric + self.surcharge >= INFINITY or row is self.withdrawn or not self._scope.holds(row)
+        return row.metric + self.surcharge >= INFINITY or row is self.withdrawn
 
     def _is_kept_from(self, row: Destination, neighbour: Neighbour) -> bool:
         """Tells whether a row is not advertised to a neighbour."""

@@ -116,6 +116,7 @@ class Selection:
         """Uses and tells of a row that came into scope, or no longer."""
         self._point(row, "scope", now=now)
         self._advertiser.mark(row, now=now)
+        self._requests.ask(row, now=now)  # while it was out of scope, no better route was asked for
 
     def redraw_scope(self, *, now: float) -> None:
         """Brings the scope up to date if it has become too large or too small."""

@@ -109,11 +109,16 @@ def test_a_pin_moves_with_the_way_to_the_home() -> None:
 
 
 def test_no_newer_sequence_is_asked_of_a_node_that_would_stay_out_of_scope() -> None:
-    lab = small_lab(8)
+    lab = small_lab(4)
     lab.flush()
-    lab.says(2, update(16, 5_000))
-    lab.says(1, update(16, 4_000))
+    assert used(lab) == {10, 11, 12, 13}
+    lab.says(1, *(update(20 + near, 1) for near in range(3)))
+    lab.flush()
+    assert used(lab) == {20, 21, 22}
+    lab.says(1, update(12, 5_000))  # unfeasible, as it was told to 2 with less
     assert lab.requests(lab.flush()) == []
+    lab.says(1, *(Update(address(20 + near), distance(seq(), INFINITY)) for near in range(3)))
+    assert [(name, request.node) for name, request in lab.requests(lab.flush())] == [(1, address(12))]
 
 
 def test_receivers_are_all_but_for_pins() -> None:
