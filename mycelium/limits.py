@@ -3,7 +3,17 @@
 Anybody may send to a node, so each queue and table that grows with what is received has a bound here.
 """
 
-from typing import Final
+from typing import Final, NamedTuple
+
+
+class SharedRate(NamedTuple):
+    """What many share: so much a second, and at once, of which half is kept for those who take little; and what is little."""
+
+    per_second: float
+    at_once: float
+    little_per_second: float
+    little_at_once: float
+
 
 # -- sizes of datagrams and frames, bytes ------------------------------------------------------------------------------
 DATAGRAM_FLOOR: Final = 1_232  # UDP payload that fits the IPv6 minimum MTU, 1,280
@@ -58,20 +68,17 @@ CONTROL_QUEUE_BYTES: Final = 3 << 20
 CONTROL_BYTES_PER_SECOND: Final = 256 << 10
 # of those in a row: VERIFICATIONS_AT_ONCE announcements thrice, or a full table without them twice; 0.8 s of work
 CONTROL_BYTES_AT_ONCE: Final = 4 << 20
-# of all neighbours together: a third of a slow core; half of the burst is kept for those who send little
-CONTROL_BYTES_PER_SECOND_AND_NODE: Final = 2 << 20
-CONTROL_BYTES_AT_ONCE_AND_NODE: Final = 4 * CONTROL_BYTES_AT_ONCE
-CONTROL_BYTES_OF_LITTLE_PER_SECOND: Final = 8 << 10  # of a neighbour that sends little: the changes of a small network
-CONTROL_BYTES_OF_LITTLE_AT_ONCE: Final = 128 << 10  # of those in a row: the table of a small network
+# of all neighbours together: a third of a slow core; little are the changes of a small network, and its table
+CONTROL_BYTES_OF_ALL: Final = SharedRate(
+    2 << 20, at_once=4 * CONTROL_BYTES_AT_ONCE, little_per_second=8 << 10, little_at_once=128 << 10
+)
 # frames of one neighbour that carry no data: segments of control streams, their acknowledgements, probes
 PLAIN_FRAMES_PER_SECOND: Final = 2_000
 PLAIN_FRAMES_AT_ONCE: Final = 16_384  # of those in a row: some times CONTROL_BYTES_AT_ONCE in segments
-# of all neighbours together: a third of a slow core; half of the burst is kept for those who send few
-PLAIN_FRAMES_PER_SECOND_AND_NODE: Final = 16_000
-PLAIN_FRAMES_AT_ONCE_AND_NODE: Final = 4 * PLAIN_FRAMES_AT_ONCE
-# of a neighbour that sends few: acknowledgements, at most every 5 ms, and probes of an honest one
-PLAIN_FRAMES_OF_FEW_PER_SECOND: Final = 220
-PLAIN_FRAMES_OF_FEW_AT_ONCE: Final = 1_000  # of those in a row
+# of all neighbours together: a third of a slow core; few are an honest one's acknowledgements, at most every 5 ms, and probes
+PLAIN_FRAMES_OF_ALL: Final = SharedRate(
+    16_000, at_once=4 * PLAIN_FRAMES_AT_ONCE, little_per_second=220, little_at_once=1_000
+)
 # requests for repair of one neighbour, which come as often as datagrams are lost: 10 % of 1.4 Gbit/s
 REPAIRS_PER_SECOND: Final = 12_000
 REPAIRS_AT_ONCE: Final = 65_536  # of those in a row
@@ -122,12 +129,11 @@ REQUESTS_PER_SECOND: Final = 200  # requests accepted from one neighbour, and an
 VERIFICATIONS_PER_SECOND: Final = 2_000  # signatures verified for one neighbour
 # signatures of a new neighbour verified in a burst, as it brings a whole table: half a second of work
 VERIFICATIONS_AT_ONCE: Final = 8_192
-# signatures verified for all neighbours together: a quarter of a slow core, and as many in a burst as two new neighbours bring
-VERIFICATIONS_PER_SECOND_AND_NODE: Final = 2_500
-VERIFICATIONS_AT_ONCE_AND_NODE: Final = 2 * VERIFICATIONS_AT_ONCE
-# of those, what a neighbour gets before any that has more verified: its own announcement, and those of a small network
-VERIFICATIONS_OF_FEW_PER_SECOND: Final = 8
-VERIFICATIONS_OF_FEW_AT_ONCE: Final = 64
+# signatures verified for all neighbours together: a quarter of a slow core, and as many in a burst as two new neighbours bring;
+# little are a neighbour's own announcement, and those of a small network
+VERIFICATIONS_OF_ALL: Final = SharedRate(
+    2_500, at_once=2 * VERIFICATIONS_AT_ONCE, little_per_second=8, little_at_once=64
+)
 STARTS_PER_SECOND: Final = 0.2  # control streams of one neighbour, each of which voids all that it has advertised
 STARTS_AT_ONCE: Final = 6  # of those in a row, as when a cable is moved or a host starts again and again
 DUMPS_PER_SECOND: Final = 0.2  # of the whole table that one neighbour requests
@@ -160,9 +166,13 @@ COUNTED_PEERS: Final = 256  # neighbours, and configured peers, with totals of t
 JOURNAL_LOST_ROUTES: Final = 4_096  # lost routes whose time of loss is remembered; the oldest is forgotten first
 
 # -- errors sent to others ---------------------------------------------------------------------------------------------
-RELAY_ERRORS_PER_SECOND: Final = 50  # signed errors to the sources of trains that this node cannot forward
-# of those, each second, what trains of one neighbour draw before any that draws more
-RELAY_ERRORS_OF_EACH: Final = 5
+RELAY_ERRORS_PER_SECOND: Final = (
+    50  # signed errors to the sources of trains that this node cannot forward, and such checked
+)
+# of those sent, by the neighbours whose trains draw them
+RELAY_ERRORS_OF_ALL: Final = SharedRate(
+    RELAY_ERRORS_PER_SECOND, at_once=2 * RELAY_ERRORS_PER_SECOND, little_per_second=5, little_at_once=5
+)
 LOST_TRAINS_PER_SECOND: Final = 500  # of one neighbour that cannot be forwarded, beyond which the operator is told
 LOST_TRAINS_AT_ONCE: Final = 16_384  # of those in a row, as in an outage: what some TCP streams have under way
 ICMP_ERRORS_PER_SECOND: Final = 100  # ICMPv6 errors to local applications
@@ -177,11 +187,7 @@ SPEED_TEST_LEAST_S: Final = 0.5  # of each direction; some round trips of a long
 SPEED_TEST_S: Final = 30.0  # of each direction; enough for a way of which a second is not enough
 # sent in answer to tests of all other nodes together, besides never more than the tester has sent: 2 Mbit/s on average,
 # and at once what a test of half a minute takes at 1 Gbit/s
-SPEED_TEST_BYTES_PER_SECOND: Final = 250_000
-SPEED_TEST_BYTES_AT_ONCE: Final = 4 << 30
-# of those, what one node gets however much others have taken; more only of the half that is not kept for such
-SPEED_TEST_BYTES_OF_EACH_PER_SECOND: Final = 60_000
-SPEED_TEST_BYTES_OF_EACH_AT_ONCE: Final = 1 << 30
+SPEED_TEST_BYTES: Final = SharedRate(250_000, at_once=4 << 30, little_per_second=60_000, little_at_once=1 << 30)
 
 # -- transports --------------------------------------------------------------------------------------------------------
 # requested of the kernel in each direction: 30 ms at 2 Gbit/s while Python is busy

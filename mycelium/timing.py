@@ -7,6 +7,8 @@ from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Final, Generic, TypeVar
 
+from mycelium.limits import SharedRate
+
 # Entries of the heap of deadlines that were replaced are dropped when there are more than these of all.
 REPLACED_SHARE: Final = 2  # entries for each deadline that is set
 LEAST_REPLACED: Final = 64
@@ -85,18 +87,16 @@ class TokenBuckets(LastUsed[Key, TokenBucket]):
 class SharedBucket(Generic[Key]):
     """A token bucket that many share: half of what it holds is kept for whoever has taken little.
 
-    Each key may take `burst_of_each` at once and `rate_of_each` a second of all there is; beyond that, only of the other half.
+    Each key may take the little of the rate of all there is; beyond that, only of the other half.
     So those who take much, however many they are, leave something to everybody else.
     """
 
     __slots__ = ("_all", "_kept", "_little")
 
-    def __init__(
-        self, rate: float, *, burst: float, rate_of_each: float, burst_of_each: float, keys: int, now: float
-    ) -> None:
-        self._all = TokenBucket(rate, burst=burst, now=now)
-        self._kept = burst / 2
-        self._little = TokenBuckets[Key](rate_of_each, burst=burst_of_each, keys=keys)
+    def __init__(self, rate: SharedRate, *, keys: int, now: float) -> None:
+        self._all = TokenBucket(rate.per_second, burst=rate.at_once, now=now)
+        self._kept = rate.at_once / 2
+        self._little = TokenBuckets[Key](rate.little_per_second, burst=rate.little_at_once, keys=keys)
 
     def take(self, key: Key, tokens_wanted: float = 1.0, *, now: float) -> bool:
         """Takes some tokens for a key; returns False, and takes none, if there are too few."""

@@ -31,9 +31,10 @@ def test_the_bound_of_one_owner_is_within_that_of_the_node() -> None:
 
 def test_the_links_of_one_site_leave_something_of_what_is_kept_for_those_who_take_little() -> None:
     links = limits.LINKS_PER_SUBNET << 2
-    assert links * limits.VERIFICATIONS_OF_FEW_PER_SECOND < limits.VERIFICATIONS_PER_SECOND_AND_NODE
-    assert limits.LINKS_PER_SUBNET * limits.PLAIN_FRAMES_OF_FEW_PER_SECOND < limits.PLAIN_FRAMES_PER_SECOND_AND_NODE
-    assert links * limits.CONTROL_BYTES_OF_LITTLE_PER_SECOND <= limits.CONTROL_BYTES_PER_SECOND_AND_NODE
+    assert links * limits.VERIFICATIONS_OF_ALL.little_per_second < limits.VERIFICATIONS_OF_ALL.per_second
+    frames = limits.PLAIN_FRAMES_OF_ALL
+    assert limits.LINKS_PER_SUBNET * frames.little_per_second < frames.per_second
+    assert links * limits.CONTROL_BYTES_OF_ALL.little_per_second <= limits.CONTROL_BYTES_OF_ALL.per_second
 
 
 def test_each_bound_is_applied_somewhere() -> None:
@@ -45,5 +46,6 @@ def test_each_bound_is_applied_somewhere() -> None:
                 for node in ast.walk(ast.parse(path.read_text()))
                 if isinstance(node, ast.ImportFrom) and node.module == "mycelium.limits"
                 for alias in node.names
+                if alias.name.isupper()
             }
     assert {name for name in vars(limits) if name.isupper()} == used

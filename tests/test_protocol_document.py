@@ -81,7 +81,7 @@ def cells(line: str) -> Row:
 
 
 def resolve(dotted: str) -> Any:
-    """Returns what a dotted name stands for: a module's member, or the default of a struct's field."""
+    """Returns what a dotted name stands for: a module's member, a field of it, or the default of a struct's field."""
     module, _, name = dotted.rpartition(".")
     if module.endswith("RoutingParameters"):
         return getattr(RoutingParameters(), name)
@@ -89,7 +89,8 @@ def resolve(dotted: str) -> Any:
         return LeaseState[name]
     if module.endswith("JoinStatus"):
         return join.JoinStatus[name]
-    return getattr(importlib.import_module(module), name)
+    owner = resolve(module) if module.rpartition(".")[2].isupper() else importlib.import_module(module)
+    return getattr(owner, name)
 
 
 def boundaries_of(layout: struct.Struct) -> list[int]:

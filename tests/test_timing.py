@@ -1,6 +1,7 @@
 import random
 from math import inf
 
+from mycelium.limits import SharedRate
 from mycelium.timing import LEAST_REPLACED, REPLACED_SHARE, Backoff, Deadlines, SharedBucket, TokenBucket, TokenBuckets
 
 
@@ -149,7 +150,7 @@ def test_no_deadline_is_lost_or_out_of_order_where_replaced_ones_are_thrown_away
 
 
 def shared(*, now: float = 0.0) -> SharedBucket[str]:
-    return SharedBucket(10.0, burst=100.0, rate_of_each=1.0, burst_of_each=5.0, keys=100, now=now)
+    return SharedBucket(SharedRate(10.0, 100.0, little_per_second=1.0, little_at_once=5.0), keys=100, now=now)
 
 
 def test_of_a_shared_bucket_half_is_kept_for_those_who_take_little() -> None:

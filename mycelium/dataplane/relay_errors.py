@@ -13,7 +13,7 @@ from mycelium.limits import (
     LINKS,
     LOST_TRAINS_AT_ONCE,
     LOST_TRAINS_PER_SECOND,
-    RELAY_ERRORS_OF_EACH,
+    RELAY_ERRORS_OF_ALL,
     RELAY_ERRORS_PER_SECOND,
 )
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE, HOP_LIMIT_EXCEEDED, NO_ROUTE
@@ -63,14 +63,7 @@ class RelayErrors:
         self._echoes = echoes
         self._send = send
         self._excesses = excesses
-        self._signing = SharedBucket[bytes](
-            RELAY_ERRORS_PER_SECOND,
-            burst=2 * RELAY_ERRORS_PER_SECOND,
-            rate_of_each=RELAY_ERRORS_OF_EACH,
-            burst_of_each=RELAY_ERRORS_OF_EACH,
-            keys=LINKS,
-            now=now,
-        )
+        self._signing = SharedBucket[bytes](RELAY_ERRORS_OF_ALL, keys=LINKS, now=now)
         self._lost = TokenBuckets[bytes](LOST_TRAINS_PER_SECOND, burst=LOST_TRAINS_AT_ONCE, keys=LINKS)
         self._checking = TokenBucket(RELAY_ERRORS_PER_SECOND, now=now)
         self._counters = counters

@@ -20,10 +20,7 @@ from mycelium.dataplane.sending import Sending
 from mycelium.errors import DecodeError, LocalError
 from mycelium.limits import (
     SESSIONS,
-    SPEED_TEST_BYTES_AT_ONCE,
-    SPEED_TEST_BYTES_OF_EACH_AT_ONCE,
-    SPEED_TEST_BYTES_OF_EACH_PER_SECOND,
-    SPEED_TEST_BYTES_PER_SECOND,
+    SPEED_TEST_BYTES,
     SPEED_TEST_S,
 )
 from mycelium.session.session import Session
@@ -133,14 +130,7 @@ class SpeedTests:
         self._entropy = entropy
         self._answers = answers
         self._arm = arm
-        self._budget = SharedBucket[bytes](
-            SPEED_TEST_BYTES_PER_SECOND,
-            burst=SPEED_TEST_BYTES_AT_ONCE,
-            rate_of_each=SPEED_TEST_BYTES_OF_EACH_PER_SECOND,
-            burst_of_each=SPEED_TEST_BYTES_OF_EACH_AT_ONCE,
-            keys=SESSIONS,
-            now=now,
-        )
+        self._budget = SharedBucket[bytes](SPEED_TEST_BYTES, keys=SESSIONS, now=now)
 
     # -- tests of this node --------------------------------------------------------------------------------------------
 

@@ -2,18 +2,12 @@
 
 from mycelium.limits import (
     CONTROL_BYTES_AT_ONCE,
-    CONTROL_BYTES_AT_ONCE_AND_NODE,
-    CONTROL_BYTES_OF_LITTLE_AT_ONCE,
-    CONTROL_BYTES_OF_LITTLE_PER_SECOND,
+    CONTROL_BYTES_OF_ALL,
     CONTROL_BYTES_PER_SECOND,
-    CONTROL_BYTES_PER_SECOND_AND_NODE,
     LINKS,
     PLAIN_FRAMES_AT_ONCE,
-    PLAIN_FRAMES_AT_ONCE_AND_NODE,
-    PLAIN_FRAMES_OF_FEW_AT_ONCE,
-    PLAIN_FRAMES_OF_FEW_PER_SECOND,
+    PLAIN_FRAMES_OF_ALL,
     PLAIN_FRAMES_PER_SECOND,
-    PLAIN_FRAMES_PER_SECOND_AND_NODE,
     QUESTIONS_AT_ONCE,
     QUESTIONS_PER_SECOND,
     REPAIRS_AT_ONCE,
@@ -39,22 +33,8 @@ class LinkBudgets:
         self.slowed = Slowed(outbox)
         self.excesses = excesses
         self.counters = counters
-        self.control_of_all = SharedBucket[bytes](
-            CONTROL_BYTES_PER_SECOND_AND_NODE,
-            burst=CONTROL_BYTES_AT_ONCE_AND_NODE,
-            rate_of_each=CONTROL_BYTES_OF_LITTLE_PER_SECOND,
-            burst_of_each=CONTROL_BYTES_OF_LITTLE_AT_ONCE,
-            keys=2 * LINKS,
-            now=0.0,
-        )
-        self.frames_of_all = SharedBucket[bytes](
-            PLAIN_FRAMES_PER_SECOND_AND_NODE,
-            burst=PLAIN_FRAMES_AT_ONCE_AND_NODE,
-            rate_of_each=PLAIN_FRAMES_OF_FEW_PER_SECOND,
-            burst_of_each=PLAIN_FRAMES_OF_FEW_AT_ONCE,
-            keys=2 * LINKS,
-            now=0.0,
-        )
+        self.control_of_all = SharedBucket[bytes](CONTROL_BYTES_OF_ALL, keys=2 * LINKS, now=0.0)
+        self.frames_of_all = SharedBucket[bytes](PLAIN_FRAMES_OF_ALL, keys=2 * LINKS, now=0.0)
         self._control = TokenBuckets[bytes](CONTROL_BYTES_PER_SECOND, burst=CONTROL_BYTES_AT_ONCE, keys=2 * LINKS)
         self._questions = TokenBuckets[bytes](QUESTIONS_PER_SECOND, burst=QUESTIONS_AT_ONCE, keys=2 * LINKS)
         self._repairs = TokenBuckets[bytes](REPAIRS_PER_SECOND, burst=REPAIRS_AT_ONCE, keys=2 * LINKS)

@@ -10,11 +10,8 @@ from typing import Final
 from mycelium.errors import IdentityError
 from mycelium.limits import (
     LINKS,
-    VERIFICATIONS_AT_ONCE_AND_NODE,
-    VERIFICATIONS_OF_FEW_AT_ONCE,
-    VERIFICATIONS_OF_FEW_PER_SECOND,
+    VERIFICATIONS_OF_ALL,
     VERIFICATIONS_PER_SECOND,
-    VERIFICATIONS_PER_SECOND_AND_NODE,
 )
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.excess import FORGERY, Excesses
@@ -45,14 +42,7 @@ class AnnouncementChecker:
         self._network_id = network_id
         self._excesses = excesses
         self._counters = counters
-        self._budget = SharedBucket[bytes](
-            VERIFICATIONS_PER_SECOND_AND_NODE,
-            burst=VERIFICATIONS_AT_ONCE_AND_NODE,
-            rate_of_each=VERIFICATIONS_OF_FEW_PER_SECOND,
-            burst_of_each=VERIFICATIONS_OF_FEW_AT_ONCE,
-            keys=2 * LINKS,
-            now=now,
-        )
+        self._budget = SharedBucket[bytes](VERIFICATIONS_OF_ALL, keys=2 * LINKS, now=now)
 
     def is_valid(self, announcement: Announcement, node: bytes, neighbour: Neighbour, *, now: float) -> bool:
         """Tells whether `node` of our network signed it; counts the reason if not."""

@@ -4,7 +4,7 @@ import pytest
 
 from mycelium.dataplane import relay_errors as relay_errors_module
 from mycelium.identity import Identity, verify_signature
-from mycelium.limits import LOST_TRAINS_AT_ONCE, RELAY_ERRORS_OF_EACH, RELAY_ERRORS_PER_SECOND
+from mycelium.limits import LOST_TRAINS_AT_ONCE, RELAY_ERRORS_OF_ALL, RELAY_ERRORS_PER_SECOND
 from mycelium.routing.excess import LOST
 from mycelium.wire.train import DATA, ERROR_HOP_LIMIT, ERROR_LABEL, ERROR_QUOTE, QUOTED_TAG_BYTES, TRAIN_HEADER
 from sim.net.node_net import NodeNet
@@ -24,7 +24,7 @@ def test_errors_to_other_nodes_are_limited() -> None:
         ping(net, "a", "c", hop_limit=1)
     net.run(0.1)
     assert counter(net, "b", "trains_hop_limit") == 500
-    assert counter(net, "b", "relay_errors_sent") <= RELAY_ERRORS_PER_SECOND + RELAY_ERRORS_OF_EACH + 1
+    assert counter(net, "b", "relay_errors_sent") <= RELAY_ERRORS_PER_SECOND + RELAY_ERRORS_OF_ALL.little_at_once + 1
 
 
 def test_one_neighbour_leaves_errors_to_others_and_is_named_when_it_sends_without_end() -> None:
@@ -41,7 +41,7 @@ def test_one_neighbour_leaves_errors_to_others_and_is_named_when_it_sends_withou
 
     assert draw(b"liar", LOST_TRAINS_AT_ONCE) == RELAY_ERRORS_PER_SECOND
     assert excesses.take() == []
-    assert draw(b"honest", 100) == RELAY_ERRORS_OF_EACH
+    assert draw(b"honest", 100) == RELAY_ERRORS_OF_ALL.little_at_once
     assert draw(b"liar", 1) == 0
     assert excesses.take() == [(b"liar", LOST)]
 

@@ -5,7 +5,7 @@ import pytest
 from mycelium.dataplane import speed_tests as speed_tests_module
 from mycelium.dataplane.speed_tests import ASK_AGAIN_S, SILENCE_S, SpeedStage, SpeedTest
 from mycelium.errors import LocalError
-from mycelium.limits import SPEED_TEST_S
+from mycelium.limits import SPEED_TEST_BYTES, SPEED_TEST_S
 from mycelium.wire.speed import (
     SENDS_LOAD,
     WANTS_LOAD,
@@ -89,8 +89,8 @@ def test_no_more_comes_back_than_was_sent_however_quick_the_way_back_is() -> Non
 
 
 def test_the_budget_of_all_ends_what_is_sent_in_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SPEED_TEST_BYTES_AT_ONCE", "SPEED_TEST_BYTES_OF_EACH_AT_ONCE"):
-        monkeypatch.setattr(speed_tests_module, name, 200_000)
+    rate = SPEED_TEST_BYTES._replace(at_once=200_000, little_at_once=200_000)
+    monkeypatch.setattr(speed_tests_module, "SPEED_TEST_BYTES", rate)
     net = slow()
     test = finish(net, begin(net))
     assert test.reason is SpeedReason.EXHAUSTED

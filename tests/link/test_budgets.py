@@ -4,10 +4,10 @@ import pytest
 
 from mycelium.limits import (
     CONTROL_BYTES_AT_ONCE,
-    CONTROL_BYTES_AT_ONCE_AND_NODE,
+    CONTROL_BYTES_OF_ALL,
     CONTROL_BYTES_PER_SECOND,
     PLAIN_FRAMES_AT_ONCE,
-    PLAIN_FRAMES_AT_ONCE_AND_NODE,
+    PLAIN_FRAMES_OF_ALL,
     PLAIN_FRAMES_PER_SECOND,
     QUESTIONS_AT_ONCE,
     QUESTIONS_PER_SECOND,
@@ -61,8 +61,8 @@ def test_many_neighbours_within_their_shares_leave_room_for_one_that_sends_littl
     frames = sum(one.takes_frame(PROBE, now=0.0) for one in crowd for _ in range(PLAIN_FRAMES_AT_ONCE // 10))
     size = CONTROL_BYTES_AT_ONCE // 8
     segments = sum(one.takes_control(size, now=0.0) for one in crowd for _ in range(8))
-    assert frames <= PLAIN_FRAMES_AT_ONCE_AND_NODE
-    assert segments * size <= CONTROL_BYTES_AT_ONCE_AND_NODE
+    assert frames <= PLAIN_FRAMES_OF_ALL.at_once
+    assert segments * size <= CONTROL_BYTES_OF_ALL.at_once
     honest = budgets.intake_of(b"honest neighbour", now=1.0)
     assert honest.takes_frame(CONTROL_FRAME, now=1.0)
     assert honest.takes_control(1_000, now=1.0)
@@ -70,7 +70,7 @@ def test_many_neighbours_within_their_shares_leave_room_for_one_that_sends_littl
 
 
 def test_who_sends_few_is_not_slowed_where_others_have_used_up_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mycelium.link.budgets.PLAIN_FRAMES_AT_ONCE_AND_NODE", 1)
+    monkeypatch.setattr("mycelium.link.budgets.PLAIN_FRAMES_OF_ALL", PLAIN_FRAMES_OF_ALL._replace(at_once=1))
     budgets = budgets_of()
     intake = budgets.intake_of(A, now=0.0)
     assert intake.takes_frame(PROBE, now=0.0)

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from mycelium.errors import IdentityError
-from mycelium.limits import VERIFICATIONS_AT_ONCE, VERIFICATIONS_AT_ONCE_AND_NODE, VERIFICATIONS_PER_SECOND
+from mycelium.limits import VERIFICATIONS_AT_ONCE, VERIFICATIONS_OF_ALL, VERIFICATIONS_PER_SECOND
 from mycelium.routing.announcements import BUDGET_REFILL_S
 from mycelium.routing.excess import FORGERY
 from mycelium.wire.control import ANY_NODE, RouteRequest, Update
@@ -56,10 +56,10 @@ def test_all_neighbours_together_can_make_us_verify_at_a_bounded_rate_and_others
     liars = range(1, 21)
     lab.up(*liars, 30)
     forged = replace(announcement(FAR, seq()), signature=bytes(64))
-    for _ in range(VERIFICATIONS_AT_ONCE_AND_NODE // 10):
+    for _ in range(int(VERIFICATIONS_OF_ALL.at_once) // 10):
         for liar in liars:
             lab.says(liar, Update(address(FAR), distance(seq(), 50), forged))
-    assert lab.count("announcements_forged") <= VERIFICATIONS_AT_ONCE_AND_NODE
+    assert lab.count("announcements_forged") <= VERIFICATIONS_OF_ALL.at_once
     lab.says(30, update(FAR, 50))
     assert lab.next_hop(FAR) == 30
     assert lab.engine.excesses.take() == [(address(liar), FORGERY) for liar in liars]
