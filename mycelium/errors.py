@@ -10,6 +10,7 @@ MyceliumError
  |   |   +- NoDaemon
  |   +- ResolveError
  +- RemoteError           invalid bytes from the network; never leaves the pure core, or the API
+     +- NotAMember
      +- HttpError
      +- RpcError
      +- DecodeError
@@ -72,6 +73,10 @@ class DecodeError(RemoteError):
 
 class OtherVersion(DecodeError):
     """Bytes follow another version of the wire format; the message that contains them can be skipped."""
+
+
+class NotAMember(RemoteError):
+    """A node shows no certificate by which it is a member of this network; the text says why, for people."""
 
 
 class HandshakeError(RemoteError):

@@ -276,6 +276,9 @@ JOIN_REQUESTS_AT_ONCE: Final = 50  # of those in a row: a class that joins by on
 JOIN_REQUESTS_REMEMBERED: Final = 64  # requests that may come again, with their replies of 300 bytes
 JOIN_REPLIES: Final = 10  # copies of one reply, each for one copy of its request
 
+# -- members of a network ----------------------------------------------------------------------------------------------
+REMOVED_MEMBERS: Final = 112  # in one list, until their certificates expire: what one control message holds
+
 # -- the TUN device ----------------------------------------------------------------------------------------------------
 # repairs without a wait, each a process of 0.2 s; an operator who tries things needs some
 TUN_REPAIRS_AT_ONCE: Final = 10

@@ -59,6 +59,7 @@ class JoinAsked(Struct, frozen=True):
     secret: bytes  # of the invitation
     request: bytes  # names the request
     key: bytes  # X25519, of the node that asks
+    signing_key: bytes  # Ed25519
     endpoint: Endpoint
 
 

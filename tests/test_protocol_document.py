@@ -47,6 +47,7 @@ from mycelium.wire.control import (
 )
 from mycelium.wire.distance import distance
 from mycelium.wire.lease import LeaseAnswer, LeaseRequest, LeaseState
+from mycelium.wire.membership import MemberProof, Removals
 from mycelium.wire.underlay_address import UnderlayAddress
 
 DOCUMENT: Final = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -197,6 +198,8 @@ def test_control_messages_have_the_types_said() -> None:
         "peers wanted": PeersWanted(),
         "known peers": PeersKnown(()),
         "pin": Pin(ANY_NODE, ANY_NODE, is_pinned=True),
+        "member proof": MemberProof(()),
+        "removals": Removals(0, ()),
     }
     said = re.findall(r"^\| (\d+) \| ([a-z ]+) \| (?:section|none)", DOCUMENT, re.MULTILINE)
     assert said == [(str(encode_item(item)[0]), name) for name, item in items.items()]

@@ -111,6 +111,7 @@ class StatusInfo(Struct, frozen=True, rename="camel", kw_only=True):
     uptime_s: float
     tun: str | None
     policy: str  # what comes in from other nodes; for people
+    member: str | None = None  # until when this node is a member of its network, where that has members; for people
     tun_fault: str | None = None  # why no packets pass, or not as they should
     key_shared: str | None = None  # what is wrong if another host runs with this node's key too; for people
     leases_given: int = 0  # of this relay's ports, at this time
@@ -182,6 +183,18 @@ class ReloadInfo(Struct, frozen=True, rename="camel"):
         return "; ".join([*self.applied, *waiting]) or "nothing has changed"
 
 
+class RemovalsTold(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """The body of POST /api/v1/admin/network/removals."""
+
+    removals: str  # signed, in base64: what 'mycelium network remove' writes
+
+
+class RemovalsTaken(Struct, frozen=True, rename="camel"):
+    """The answer."""
+
+    newer: bool  # than what the node knew
+
+
 class NodeControl(Protocol):
     """The running node. Every call is made in the daemon's event loop and returns a frozen snapshot."""
 
@@ -198,6 +211,9 @@ class NodeControl(Protocol):
 
     async def invite(self, wish: InvitationWish) -> InvitationInfo:
         """Raises ConfigError for an invalid wish, LocalError where no invitation can be made."""
+
+    def tell_removals(self, told: RemovalsTold) -> RemovalsTaken:
+        """Raises ConfigError for what is no list of removed members, LocalError for one that can't be taken."""
 
     def routes_selected(self) -> list[RouteInfo]: ...
     def routes_fallback(self) -> list[RouteInfo]: ...

@@ -18,6 +18,8 @@ from mycelium.admin.control import (
     MetricInfo,
     PeerInfo,
     ReloadInfo,
+    RemovalsTaken,
+    RemovalsTold,
     RouteInfo,
     StatusInfo,
     TrafficInfo,
@@ -118,6 +120,10 @@ class ApiClient:
     def test_policy(self, source: str, destination: str, port: str) -> PolicyAnswer:
         question = msgspec.json.encode(PolicyQuestion(source, destination, port))
         return self._decoded(self._call("POST", "/admin/policy/test", question), PolicyAnswer)
+
+    def tell_removals(self, removals: str) -> RemovalsTaken:
+        told = msgspec.json.encode(RemovalsTold(removals))
+        return self._decoded(self._call("POST", "/admin/network/removals", told), RemovalsTaken)
 
     def status(self) -> StatusInfo:
         return self._get("/admin/status", StatusInfo)

@@ -20,6 +20,8 @@ from mycelium.admin.control import (
     PublicKeyInfo,
     QueriedInfo,
     ReloadInfo,
+    RemovalsTaken,
+    RemovalsTold,
     RouteInfo,
     StatusInfo,
     TrafficInfo,
@@ -89,7 +91,7 @@ class Operation(Struct, frozen=True, kw_only=True):
 
 def operations(control: NodeControl, streams: Streams) -> list[Operation]:
     """Returns all calls of the API of a node."""
-    about = [*_about_the_node(control), *_about_the_policy(control.policy)]
+    about = [*_about_the_node(control), *_about_the_network(control), *_about_the_policy(control.policy)]
     return [*_as_the_rust_implementation(control), *about, *_watching(control, streams)]
 
 
@@ -164,6 +166,11 @@ def _about_the_node(control: NodeControl) -> list[Operation]:
             do=lambda _: control.reload(),
             refused=409,
         ),
+    ]
+
+
+def _about_the_network(control: NodeControl) -> list[Operation]:
+    return [
         Operation(
             method="POST",
             path=f"{ADMIN}/invitations",
@@ -171,6 +178,15 @@ def _about_the_node(control: NodeControl) -> list[Operation]:
             answers=InvitationInfo,
             body=InvitationWish,
             do=lambda call: control.invite(call.body),
+            refused=409,
+        ),
+        Operation(
+            method="POST",
+            path=f"{ADMIN}/network/removals",
+            help="Tells all members of a network who was removed.",
+            answers=RemovalsTaken,
+            body=RemovalsTold,
+            do=lambda call: control.tell_removals(call.body),
             refused=409,
         ),
     ]

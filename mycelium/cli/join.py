@@ -120,7 +120,7 @@ def _write(places: _Places, uri: "JoinUri", answer: "JoinAnswer", name: str) -> 
 
     has_key = any(answer.network_key)
     if has_key:
-        _keep_network_key(places.network_key_file, answer.network_key)
+        _keep_network(places.network_key_file, answer)
     text = config_text(
         {
             "name": name if has_key else "",
@@ -140,12 +140,23 @@ def _write(places: _Places, uri: "JoinUri", answer: "JoinAnswer", name: str) -> 
         _give_to_service(places)
 
 
-def _keep_network_key(path: Path, key: bytes) -> None:
-    """Writes the key of the network, unless an earlier attempt has."""
-    from mycelium.admin.private_file import create_network_key, read_network_key
+def _keep_network(path: Path, answer: "JoinAnswer") -> None:
+    """Writes the key of the network, and what makes this host a member, in place of what an earlier attempt has written."""
+    from mycelium.admin.network_file import NetworkFile, decode_membership, encode_member
+    from mycelium.admin.private_file import create_network_key, read_network_key, replace_private
+    from mycelium.errors import DecodeError
 
-    if not os.path.lexists(path) or read_network_key(path) != key:
-        create_network_key(path, key)
+    if not answer.membership:
+        if not os.path.lexists(path) or read_network_key(path) != answer.network_key:
+            create_network_key(path, answer.network_key)
+        return
+    try:
+        root, chain = decode_membership(answer.membership)
+        replace_private(path, encode_member(NetworkFile(answer.network_key, root, chain)))
+    except DecodeError as error:
+        raise LocalError(f"the member's answer makes no sense: {error}") from None
+    except OSError as error:
+        raise LocalError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _give_to_service(places: _Places) -> None:

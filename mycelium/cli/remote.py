@@ -63,6 +63,7 @@ def status(context: click.Context, as_json: bool, verbose: bool) -> None:
             ("Running for:", duration(found.uptime_s)),
             ("Interface:", found.tun or "none"),
             ("Policy:", found.policy),
+            *([("Member:", found.member)] if found.member else []),
             *(("Listening:" if index == 0 else "", url) for index, url in enumerate(found.listening or ["nowhere"])),
             *(("Seen at:" if index == 0 else "", url) for index, url in enumerate(found.seen_at)),
             *([("NAT mapping:", found.nat_mapping)] if found.seen_at else []),

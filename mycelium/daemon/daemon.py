@@ -37,6 +37,7 @@ from mycelium.daemon.known_peers import KnownPeersFile
 from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.listeners import configured_transports
 from mycelium.daemon.live_control import LiveControl
+from mycelium.daemon.members import Members
 from mycelium.daemon.name_server import NameServer
 from mycelium.daemon.netwatch import NetWatch
 from mycelium.daemon.node_metrics import NodeMetrics
@@ -114,9 +115,6 @@ class Daemon:
         self._discovery: LanDiscovery | None = None
         self._keeper: TunKeeper | None = None
         self._leases: KernelLeases
-        self._inviter: Inviter
-        self._names: Names
-        self._policing: Policing
         self._mapper: PortMapper
         self._listening: list[Endpoint]
         self._transports: TransportSet
@@ -170,6 +168,7 @@ class Daemon:
             self._tasks.create_task(self._known.run())
             self._tasks.create_task(self._mapper.run())
             self._tasks.create_task(self._lag.run())
+            self._tasks.create_task(self._members.run())
             await self._open_to_operator(stack, loop)
             self._tasks.create_task(self._keep_tun())
             self._tasks.create_task(_tell_what_the_log_held_back())
@@ -232,17 +231,18 @@ class Daemon:
 
     def _make_control(self, policy: NodePolicy) -> LiveControl:
         """Makes what the API asks."""
-        network = NetworkSecrets(self._settings.network_name, self._opened.node_settings.psk)
-        self._inviter = Inviter(self._node, self._driver.act, network, self._settings.key_file)
-        is_private, act = any(network.key), self._driver.act
+        network, key_file, act = self._opened.network, self._settings.key_file, self._driver.act
+        self._members = Members(self._node, policy, network, key_file, act)
+        secrets, is_private = NetworkSecrets(self._settings.network_name, network.key), any(network.key)
+        self._inviter = Inviter(self._node, act, secrets, key_file, admit=self._members.admit)
         self._names = names = Names(self._node.routing, is_private=is_private)
         self._policing = Policing(self._node, policy, names, act, is_private=is_private)
         self._event_log = EventLog(self._node.journal, names)
         metrics = NodeMetrics(self._node, names, self._lag.histogram)
         capturing = Capturing(self._node, self._driver.tap)
         asked = (self._peers, self._leases, self._lists, self._mapper, metrics, capturing, self._inviter)
-        self._configuration = Configuration(self._settings, self._lists, self._known, self._policing)
-        others = (act, names, self._configuration, self._policing)
+        self._configuration = Configuration(self._settings, self._lists, self._known, self._policing, self._members)
+        others = (act, names, self._configuration, self._policing, self._members)
         return LiveControl(self._node, self._transports, self._keeper, *asked, *others)
 
     def _tell_start(self, interface: str | None) -> None:

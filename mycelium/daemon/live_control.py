@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from base64 import b64decode
+from binascii import Error as Base64Error
 from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv6Address
 from time import monotonic
@@ -19,6 +21,8 @@ from mycelium.admin.control import (
     MetricInfo,
     PeerInfo,
     ReloadInfo,
+    RemovalsTaken,
+    RemovalsTold,
     RouteInfo,
     SocketInfo,
     StatusInfo,
@@ -29,6 +33,7 @@ from mycelium.daemon.events import event_infos
 from mycelium.daemon.invitations import Inviter
 from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.live_diagnosis import LiveDiagnosis
+from mycelium.daemon.members import Members
 from mycelium.daemon.named_peer import named_peer
 from mycelium.daemon.node_metrics import NodeMetrics
 from mycelium.daemon.peer_lists import PeerLists
@@ -39,6 +44,7 @@ from mycelium.daemon.reload import Configuration
 from mycelium.daemon.sleep import SleepLog, slept_s
 from mycelium.daemon.tun_keeper import TunKeeper
 from mycelium.endpoint import Endpoint
+from mycelium.errors import ConfigError
 from mycelium.identity import subnet_of
 from mycelium.link.link import LinkState
 from mycelium.node.duplicates import SHARED, Duplicates
@@ -87,6 +93,7 @@ class LiveControl:
         names: Names,
         configuration: Configuration,
         policy: Policing,
+        members: Members,
     ) -> None:
         self._node = node
         self._transports = transports
@@ -101,6 +108,7 @@ class LiveControl:
         self._names = names
         self._configuration = configuration
         self.policy = policy
+        self._members = members
         self._started = int(time.time())
         self._started_s = monotonic() + slept_s()
         self._sleeps = SleepLog(slept_s())
@@ -144,6 +152,13 @@ class LiveControl:
         """Raises ConfigError for an invalid wish, LocalError where no invitation can be made."""
         return await self._inviter.grant(wish, self._transports.local_endpoints)
 
+    def tell_removals(self, told: RemovalsTold) -> RemovalsTaken:
+        """Raises ConfigError for what is no list of removed members, LocalError for one that can't be taken."""
+        try:
+            return RemovalsTaken(self._members.tell(b64decode(told.removals, validate=True)))
+        except Base64Error:
+            raise ConfigError("removals must be base64") from None
+
     def routes_selected(self) -> list[RouteInfo]:
         """Returns the routes in use."""
         return self._routes(self._node.routing.selected_routes())
@@ -185,6 +200,7 @@ class LiveControl:
             tun=self._keeper.name if self._keeper is not None else None,
             key_shared=node.neighbours.duplicates.describe(),
             policy=self.policy.summary(),
+            member=self._members.summary(),
             tun_fault=self._keeper.trouble if self._keeper is not None else None,
             leases_given=len(node.leasing.given.by_number),
             no_leases=self._leases.trouble,

@@ -6,7 +6,7 @@ from time import perf_counter
 from typing import Final
 
 from mycelium.admin.config import Settings
-from mycelium.admin.private_file import read_network_key
+from mycelium.admin.network_file import NetworkFile, read_network
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.identity import blake2b
 from mycelium.node.settings import NodeSettings
@@ -18,18 +18,23 @@ log = logging.getLogger("mycelium")
 MEASURED_BYTES: Final = 16_384  # a quarter of a frame: 5 us with instructions for AES, 0.1 ms without
 MEASUREMENTS: Final = 5  # of each cipher; the least counts, as the machine may be busy
 
+OPEN_NETWORK: Final = NetworkFile(bytes(32))
 _SUITES: Final = (SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305)
 
 
-def node_settings(settings: Settings) -> NodeSettings:
-    """Returns the node's settings; reads the network's key, and raises LocalError where that can't be used."""
-    key_file = settings.network_key_file
-    if settings.name and key_file is None:
+def network_of(settings: Settings) -> NetworkFile:
+    """Returns what the node has of its network; raises LocalError where the file can't be used."""
+    return OPEN_NETWORK if settings.network_key_file is None else read_network(settings.network_key_file)
+
+
+def node_settings(settings: Settings, network: NetworkFile) -> NodeSettings:
+    """Returns the node's settings in a network."""
+    if settings.name and network is OPEN_NETWORK:
         log.warning("the name %s is not announced: only nodes of a private network have names", settings.name)
     return NodeSettings(
-        psk=bytes(32) if key_file is None else read_network_key(key_file),
+        psk=network.key,
         network_id=_network_id(settings.network_name),
-        name=settings.name.encode() if key_file is not None else b"",
+        name=b"" if network is OPEN_NETWORK else settings.name.encode(),
         suites=quick_suites(_seal_s),
         shortcuts=not settings.no_shortcuts,
         answers_speed_tests=not settings.no_speed_tests,

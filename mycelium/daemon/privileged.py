@@ -7,7 +7,7 @@ from time import monotonic
 from mycelium.admin.config import Settings
 from mycelium.daemon.hosts_file import HostsFile
 from mycelium.daemon.icmpwatch import open_icmp
-from mycelium.daemon.node_settings import node_settings
+from mycelium.daemon.node_settings import network_of, node_settings
 from mycelium.daemon.servers import Servers
 from mycelium.transport.certificate import ServerCertificate
 
@@ -20,7 +20,8 @@ class Privileged:
 
     def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
         self.servers = Servers(settings, stack)
-        self.node_settings = node_settings(settings)
+        self.network = network_of(settings)
+        self.node_settings = node_settings(settings, self.network)
         certificate, key = settings.tls_certificate, settings.tls_key
         files = None if certificate is None or key is None else (certificate, key)
         self.certificate = ServerCertificate(files, now=monotonic())

@@ -10,6 +10,7 @@ from mycelium.admin import config, logs
 from mycelium.admin.config import Settings
 from mycelium.admin.control import ReloadInfo
 from mycelium.daemon.known_peers import KnownPeersFile
+from mycelium.daemon.members import Members
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.policing import Policing
 from mycelium.daemon.threads import in_thread
@@ -24,11 +25,14 @@ _APPLIED: Final = ("peers", "auto_peers", "policy", *_LOG_SETTINGS)
 class Configuration:
     """The settings by which a daemon runs now."""
 
-    def __init__(self, settings: Settings, peers: PeerLists, known: KnownPeersFile, policing: Policing) -> None:
+    def __init__(
+        self, settings: Settings, peers: PeerLists, known: KnownPeersFile, policing: Policing, members: Members
+    ) -> None:
         self.settings = settings
         self._peers = peers
         self._known = known
         self._policing = policing
+        self._members = members
         self._reading = asyncio.Lock()
 
     async def follow(self) -> ReloadInfo:
@@ -39,7 +43,8 @@ class Configuration:
         async with self._reading:
             wanted = await self._wanted()
             changed = [one for one in wanted.__struct_fields__ if getattr(self.settings, one) != getattr(wanted, one)]
-            done = ReloadInfo(self._apply(wanted, changed), [name for name in changed if name not in _APPLIED])
+            news = self._apply(wanted, changed) + await self._members.reload(self.settings)
+            done = ReloadInfo(news, [name for name in changed if name not in _APPLIED])
             self.settings = structs.replace(self.settings, **{name: getattr(wanted, name) for name in _APPLIED})
         if done.takes_restart:
             log.warning("reloaded: %s", done)

@@ -60,6 +60,7 @@ class EventKind(Enum):
     LEASE_NONE = "lease-none", "INFO", "no lease of a port of {after} for a link with {node}: {cause}"
     JOINED = "joined", "INFO", "{node} joins by an invitation, from {after}"
     JOIN_REFUSED = "join-refused", "WARNING", "{node} can't join, from {after}: {cause}"
+    MEMBER_REFUSED = "member-refused", "WARNING", "{node} is not let in: {cause}"
     MORE = "more", "INFO", "events: {count} more[ about {node}][ about {peer}], not listed one by one"
     ROUTE = "route", "DEBUG", "route to {node} {story}"
     ROUTES = "routes", "DEBUG", "routes: {count} more changes, not listed one by one"

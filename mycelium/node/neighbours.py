@@ -88,6 +88,7 @@ class Neighbours:
         self._routing = routing
         self._journal = journal
         self._policy = policy
+        self.sift: Callable[..., Iterable[LinkEvent]] = lambda events, now: events
         self._outbox = outbox
         self.duplicates = Duplicates(routing, journal, rng)
         self._admission = LinkAdmission(journal)
@@ -159,7 +160,7 @@ class Neighbours:
         Sending may report more, which waits for the next call: a neighbour too slow for a whole table must not cause a loop.
         """
         events, self.events[:] = list(self.events), []
-        for event in events:
+        for event in self.sift(events, now=now):
             tell_routing(self._routing, event, now=now)
             if not is_second(event.neighbour):
                 self._handle(event, now=now)
@@ -203,8 +204,7 @@ class Neighbours:
             if isinstance(item, Observed):  # where it sees the socket that its link uses
                 self._outside.observed(neighbour, self.links[neighbour].paths.active.endpoint.local_port, item.address)
         self._exchange.receive(neighbour, items, now=now)
-        about_leases = [item for item in items if isinstance(item, LeaseRequest | LeaseAnswer)]
-        if about_leases:
+        if about_leases := [item for item in items if isinstance(item, LeaseRequest | LeaseAnswer)]:
             self._leasing.take(neighbour, about_leases, now=now)
 
     def _handle_up(self, event: LinkUp, *, now: float) -> None:

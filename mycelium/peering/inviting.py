@@ -86,7 +86,9 @@ class Inviting:
         if len(self._asked) >= JOIN_REQUESTS_REMEMBERED:
             del self._asked[next(iter(self._asked))]
         self._asked[request.ephemeral] = _Asked(request, endpoint)
-        self._outbox.events.append(JoinAsked(secret, request.ephemeral, request.exchange_key, endpoint))
+        self._outbox.events.append(
+            JoinAsked(secret, request.ephemeral, request.exchange_key, request.signing_key, endpoint)
+        )
 
     def answer(self, asked: JoinAsked, answer: JoinAnswer) -> None:
         """Sends the reply to a request, unless that was forgotten."""

@@ -49,6 +49,7 @@ class NodePolicy:
         names: Callable[[float], Mapping[str, bytes]] = lambda _: _NO_NAMES,
     ) -> None:
         self.names = names
+        self.bars: Callable[[bytes], bool] = lambda _: False  # who is no member
         self._is_private = is_private
         self.counters = PolicyCounters()
         self.flows = Flows()
@@ -73,13 +74,15 @@ class NodePolicy:
 
     def allows_neighbour(self, node: bytes) -> bool:
         """Tells whether a link with this node may exist."""
+        if self.bars(node):
+            return False
         rule = first_of(self.settings.links, node, {})
         return rule is None or rule.allows
 
     def allows_session(self, node: bytes, *, now: float) -> bool:
         """Tells whether this node may exchange packets with us, whoever begins."""
         rule = self.session_rule(node, now=now)
-        return rule is None or rule.allows
+        return not self.bars(node) and (rule is None or rule.allows)
 
     def session_rule(self, node: bytes, *, now: float) -> PolicyRule | None:
         """Returns the rule that decides about sessions with a node."""

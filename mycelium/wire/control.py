@@ -16,6 +16,8 @@
     8 peers wanted      nothing
     9 known peers       where nodes can be dialled (`known_peer.py`), one after the other
     10 pin              node (16), home (16), whether the sender's way to the home leads over the receiver (1)
+    11 member proof     certificates of the sender (`membership.py`)
+    12 removals         who is no member any more (`membership.py`)
 
 Messages of unknown types are skipped, and so are bytes after the fields of a request, digest or observed address, which later
 versions may add.
@@ -41,6 +43,7 @@ from mycelium.wire.lease import (
     encode_lease_answer,
     encode_lease_request,
 )
+from mycelium.wire.membership import MEMBER_DECODERS, MemberProof, Removals, encode_member_item
 from mycelium.wire.underlay_address import UnderlayAddress, underlay_address
 
 ANY_NODE: Final = bytes(16)
@@ -130,6 +133,8 @@ Item = (
     | PeersWanted
     | PeersKnown
     | Pin
+    | MemberProof
+    | Removals
 )
 
 
@@ -162,6 +167,8 @@ def encode_item(item: Item) -> bytes:
             kind, body = 9, encode_known_peers(item.peers)
         case Pin():
             kind, body = 10, _PIN.pack(item.node, item.home, item.is_pinned)
+        case _:
+            kind, body = encode_member_item(item)
     return _HEAD.pack(kind, len(body)) + body
 
 
@@ -207,6 +214,7 @@ _DECODERS: Final[dict[int, Callable[[bytes], Item]]] = {
     8: lambda body: PeersWanted(),
     9: lambda body: PeersKnown(decode_known_peers(body)),
     10: lambda body: Pin(*_PIN.unpack_from(body)),
+    **MEMBER_DECODERS,
 }
 
 

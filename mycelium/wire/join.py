@@ -1,11 +1,12 @@
 """Joining by invitation: two datagrams between a node that was invited and the member of the network that invited it.
 
-    join request  type 0x1a, version, zeros 2 | hint 8 | e 32 | s 48 | sealed zeros 192 | mac 16                     300
-    join reply    type 0x1b, version, zeros 2 | e 32 | sealed answer 264                                             300
+    join request  type 0x1a, version, zeros 2 | hint 8 | e 32 | s 48 | sealed zeros 440 | mac 16                     548
+    join reply    type 0x1b, version, zeros 2 | e 32 | sealed answer 512                                             548
 
 Both are of one size, so that nobody is sent more than came. The answer, behind which zeros follow up to its size:
 
-    status 1 | key of the network 32, zeros if it is open | length of the network's name 1 | length of the node's name 1 | both
+    status 1 | key of the network 32, zeros if it is open | length of the network's name 1 | length of the node's name 1
+    | length of what follows the names 2 | both names | where there are members: root key 32, certificates
 """
 
 import struct
@@ -18,16 +19,16 @@ from mycelium.errors import DecodeError
 
 JOIN_REQUEST: Final = 0x1A
 JOIN_REPLY: Final = 0x1B
-JOIN_BYTES: Final = 300
+JOIN_BYTES: Final = 548  # what every host takes in one IPv4 datagram (RFC 791)
 HINT_BYTES: Final = 8
 JOIN_MAC_BYTES: Final = 16
-ANSWER_BYTES: Final = 248
+ANSWER_BYTES: Final = 496
 NETWORK_KEY_BYTES: Final = 32
 JOIN_NAME_BYTES: Final = 64  # of each name
 
 JOIN_REQUEST_HEAD: Final = struct.Struct("!BBxx8s")
 JOIN_REPLY_HEAD: Final = struct.Struct("!BBxx")
-_ANSWER: Final = struct.Struct("!B32sBB")
+_ANSWER: Final = struct.Struct("!B32sBBH")
 
 
 class JoinStatus(IntEnum):
@@ -46,24 +47,27 @@ class JoinAnswer(Struct, frozen=True):
     network_key: bytes = bytes(NETWORK_KEY_BYTES)
     network_name: str = ""
     name: str = ""  # of the new node; empty where it may choose
+    membership: bytes = b""  # root key and certificates, where the network has members
 
 
 def encode_answer(answer: JoinAnswer) -> bytes:
     """Returns the bytes of an answer, without the zeros behind it."""
     network, name = answer.network_name.encode(), answer.name.encode()
-    return _ANSWER.pack(answer.status, answer.network_key, len(network), len(name)) + network + name
+    head = _ANSWER.pack(answer.status, answer.network_key, len(network), len(name), len(answer.membership))
+    return head + network + name + answer.membership
 
 
 def decode_answer(data: bytes) -> JoinAnswer:
     """Raises DecodeError."""
     if len(data) < _ANSWER.size:
         raise DecodeError("the answer to a join request is short")
-    status, key, network_bytes, name_bytes = _ANSWER.unpack_from(data)
-    middle, end = _ANSWER.size + network_bytes, _ANSWER.size + network_bytes + name_bytes
+    status, key, network_bytes, name_bytes, membership_bytes = _ANSWER.unpack_from(data)
+    middle, names_end = _ANSWER.size + network_bytes, _ANSWER.size + network_bytes + name_bytes
+    end = names_end + membership_bytes
     if end > len(data) or network_bytes > JOIN_NAME_BYTES or name_bytes > JOIN_NAME_BYTES:
         raise DecodeError("a name in the answer to a join request is too long")
     try:
-        network, name = data[_ANSWER.size : middle].decode(), data[middle:end].decode()
+        network, name = data[_ANSWER.size : middle].decode(), data[middle:names_end].decode()
     except UnicodeDecodeError as error:
         raise DecodeError("a name in the answer to a join request is not UTF-8") from error
-    return JoinAnswer(status, key, network, name)
+    return JoinAnswer(status, key, network, name, data[names_end:end])

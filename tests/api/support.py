@@ -21,6 +21,8 @@ from mycelium.admin.control import (
     MetricInfo,
     PeerInfo,
     ReloadInfo,
+    RemovalsTaken,
+    RemovalsTold,
     RouteInfo,
     SocketInfo,
     StatusInfo,
@@ -70,6 +72,7 @@ class FakeNode:
         self.policy = FakePolicy()
         self.is_captured = False
         self.signs_of_life = 0  # of a capture, at its end
+        self.removals: list[str] = []
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def happen(self, event: EventInfo) -> None:
@@ -139,6 +142,10 @@ class FakeNode:
     async def invite(self, wish: InvitationWish) -> InvitationInfo:
         self.wishes.append(wish)
         return InvitationInfo(str(self.invitation), 1_795_000_000.0)
+
+    def tell_removals(self, told: RemovalsTold) -> RemovalsTaken:
+        self.removals.append(told.removals)
+        return RemovalsTaken(newer=len(self.removals) == 1)
 
     def routes_selected(self) -> list[RouteInfo]:
         exact = 117_698_060_943_360

@@ -69,6 +69,7 @@ def full_journal() -> Journal:
     there = Endpoint("udp", "192.0.2.1", 9651)
     journal.note(EventKind.JOINED, node=A, after=there, now=now)
     journal.note(EventKind.JOIN_REFUSED, node=B, after=there, cause="its invitation has expired", now=now)
+    journal.note(EventKind.MEMBER_REFUSED, node=B, cause="it was removed", now=now)
     journal.note(EventKind.MORE, node=A, count=7, now=now)
     journal.note(EventKind.MORE, peer="udp://a:9651", count=7, now=now)
     journal.note(EventKind.MORE, count=7, now=now)
@@ -118,6 +119,7 @@ def test_every_kind_has_words() -> None:
         "no lease of a port of 401::1 for a link with 400::1: it leases no ports",
         "400::1 joins by an invitation, from udp://192.0.2.1:9651",
         "401::1 can't join, from udp://192.0.2.1:9651: its invitation has expired",
+        "401::1 is not let in: it was removed",
         "events: 7 more about 400::1, not listed one by one",
         "events: 7 more about udp://a:9651, not listed one by one",
         "events: 7 more, not listed one by one",

@@ -37,13 +37,26 @@ class Member:
         self.key_file = folder / "key"
         self.clock = START
         self.seeds = count()
+        self.label = b""  # of what makes a node a member
+        self.refusal = ""
         self.restart()
 
     def restart(self) -> None:
         network = NetworkSecrets("corp", b"k" * 32)
         self.inviter = Inviter(
-            self.node, lambda action: action(1_000.0), network, self.key_file, clock=lambda: self.clock
+            self.node,
+            lambda action: action(1_000.0),
+            network,
+            self.key_file,
+            admit=self.admit,
+            clock=lambda: self.clock,
         )
+
+    def admit(self, key: bytes) -> bytes:
+        """Returns what makes a node a member: nothing, in a network without members."""
+        if self.refusal:
+            raise LocalError(self.refusal)
+        return self.label + key if self.label else b""
 
     def invite(self, **wish: Any) -> JoinUri:
         made = asyncio.run(self.inviter.grant(InvitationWish(**{"at": HUB} | wish), []))
@@ -177,3 +190,16 @@ def test_a_damaged_file_is_said_and_forgotten(tmp_path: Path, content: bytes, ca
     path.write_bytes(content)
     assert read_invitations(path) == []
     assert caplog.messages[0].startswith(f"all invitations are void: {path}: ")
+
+
+def test_an_invitation_to_a_network_of_members_makes_one_of_the_node_that_asks(member: Member) -> None:
+    member.label = b"member "
+    answer = member.ask(member.invite(), b"b")
+    assert answer is not None
+    assert answer.membership == b"member " + Identity(b"b" * 32).signing_public_key
+
+
+def test_a_member_that_may_not_invite_makes_no_invitation(member: Member) -> None:
+    member.refusal = "this member may not invite others"
+    with pytest.raises(LocalError, match="may not invite others"):
+        member.invite()

@@ -55,7 +55,7 @@ def control_of(net: NodeNet, name: str, loop: asyncio.AbstractEventLoop) -> Live
     lists = PeerLists(peers, lambda reading: no_task(reading))
     transports = TransportSet([])
     mapper = node_port_mapper(node, transports, Settings(key_file=Path("key")))
-    keys = (act, Names(node.routing, is_private=True), Mock(), Mock())
+    keys = (act, Names(node.routing, is_private=True), Mock(), Mock(), Mock())
     others = (NodeMetrics(node, NOBODY, Histogram()), Mock(), Mock(), *keys)
     return LiveControl(node, transports, None, peers, leases, lists, mapper, *others)
 

@@ -8,15 +8,20 @@ from msgspec import structs
 
 from mycelium.admin.config import Settings
 from mycelium.admin.private_file import create_network_key
-from mycelium.daemon.node_settings import node_settings, quick_suites
+from mycelium.daemon.node_settings import network_of, node_settings, quick_suites
 from mycelium.errors import LocalError
+from mycelium.node.settings import NodeSettings
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 
 NO_KEY: Final = Path("/nowhere")
 
 
+def made_of(settings: Settings) -> NodeSettings:
+    return node_settings(settings, network_of(settings))
+
+
 def test_a_node_of_no_network_has_zeros_for_key_and_name() -> None:
-    made = node_settings(Settings(key_file=NO_KEY))
+    made = made_of(Settings(key_file=NO_KEY))
     assert (made.psk, made.network_id, made.shortcuts) == (bytes(32), bytes(8), True)
 
 
@@ -24,11 +29,11 @@ def test_the_key_is_read_and_the_name_hashed(tmp_path: Path) -> None:
     file = tmp_path / "corp.key"
     file.write_text("ab" * 32 + "\n")
     file.chmod(0o600)
-    made = node_settings(Settings(key_file=NO_KEY, network_key_file=file, network_name="corp", no_shortcuts=True))
+    made = made_of(Settings(key_file=NO_KEY, network_key_file=file, network_name="corp", no_shortcuts=True))
     assert (made.psk, made.shortcuts) == (bytes.fromhex("ab" * 32), False)
     assert made.network_id == bytes.fromhex("964ee69acaa0852d")
     with pytest.raises(LocalError):
-        node_settings(Settings(key_file=NO_KEY, network_key_file=tmp_path / "missing.key"))
+        made_of(Settings(key_file=NO_KEY, network_key_file=tmp_path / "missing.key"))
 
 
 @pytest.mark.parametrize(("aes_s", "is_offered"), [(5e-6, True), (10e-6, True), (100e-6, False)])
@@ -43,13 +48,13 @@ def test_aes_is_offered_only_where_it_is_no_slower(aes_s: float, is_offered: boo
 def test_a_machine_whose_processor_has_instructions_for_aes_offers_it() -> None:
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
         has_aes = any(line.startswith(("flags", "Features")) and " aes" in line for line in file)
-    assert bool(node_settings(Settings(key_file=NO_KEY)).suites & SUITE_AES_256_GCM) is has_aes
+    assert bool(made_of(Settings(key_file=NO_KEY)).suites & SUITE_AES_256_GCM) is has_aes
 
 
 def test_a_name_is_announced_in_a_private_network_only(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     create_network_key(tmp_path / "shared")
     named = Settings(key_file=tmp_path / "key", name="berlin")
-    assert node_settings(structs.replace(named, network_key_file=tmp_path / "shared")).name == b"berlin"
+    assert made_of(structs.replace(named, network_key_file=tmp_path / "shared")).name == b"berlin"
     assert caplog.messages == []
-    assert node_settings(named).name == b""
+    assert made_of(named).name == b""
     assert caplog.messages == ["the name berlin is not announced: only nodes of a private network have names"]

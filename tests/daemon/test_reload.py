@@ -13,6 +13,8 @@ from mycelium.admin import config
 from mycelium.admin.config import Settings
 from mycelium.admin.control import ReloadInfo
 from mycelium.daemon.known_peers import KnownPeersFile
+from mycelium.daemon.members import Members
+from mycelium.daemon.node_settings import OPEN_NETWORK
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.policing import Policing
@@ -45,7 +47,8 @@ class Running:
         self.policy = NodePolicy(settings.policy, is_private=False)
         names = Names(self.node.routing, is_private=False)
         policing = Policing(self.node, self.policy, names, lambda action: action(1000.0), is_private=False)
-        self.configuration = Configuration(settings, self.lists, self.known, policing)
+        members = Members(self.node, self.policy, OPEN_NETWORK, settings.key_file, lambda action: action(1000.0))
+        self.configuration = Configuration(settings, self.lists, self.known, policing, members)
 
     def reload(self, text: str) -> None:
         self._file.write_text(text)

@@ -43,6 +43,7 @@ from mycelium.wire.frame import (
     PROBE_WANTS_REPLY,
 )
 from mycelium.wire.lease import LeaseAnswer, LeaseRequest
+from mycelium.wire.membership import MemberProof, Removals
 from mycelium.wire.train import TRAIN_HEADER
 from sim.net.network import PORT, url_of
 from sim.net.node_net import NamedHost, NodeNet
@@ -449,7 +450,7 @@ def _with_node(item: Item, node: bytes) -> Item:
             return LeaseAnswer(node, item.token, item.state, item.port, item.secret)
         case Pin():
             return Pin(node, item.home, item.is_pinned)
-        case Digest() | Observed() | PeersWanted() | PeersKnown():
+        case Digest() | Observed() | PeersWanted() | PeersKnown() | MemberProof() | Removals():
             return item
 
 

@@ -22,9 +22,11 @@ from mycelium.wire.control import (
     encode_item,
 )
 from mycelium.wire.distance import INFINITY, distance
+from mycelium.wire.membership import MemberProof
 from tests.wire.test_announcement import ANNOUNCEMENTS
 from tests.wire.test_known_peer import KNOWN_PEERS
 from tests.wire.test_lease import LEASE_ITEMS
+from tests.wire.test_membership import CERTIFICATES, REMOVALS
 from tests.wire.test_underlay_address import UNDERLAY_ADDRESSES
 
 NODES = st.binary(min_size=16, max_size=16)
@@ -38,11 +40,13 @@ ITEMS: st.SearchStrategy[Item] = st.one_of(
     st.builds(Observed, UNDERLAY_ADDRESSES),
     st.builds(PeersWanted),
     st.builds(Pin, NODES, NODES, st.booleans()),
+    st.builds(MemberProof, st.lists(CERTIFICATES, min_size=1, max_size=2).map(tuple)),
+    REMOVALS,
     st.builds(PeersKnown, st.lists(KNOWN_PEERS, max_size=PEERS_PER_MESSAGE).map(tuple)),
     LEASE_ITEMS,
 )
-KNOWN_TYPES = st.sampled_from(range(1, 10))
-UNKNOWN_TYPES = st.integers(0, 255).filter(lambda kind: kind not in (*range(1, 10),))
+KNOWN_TYPES = st.sampled_from(range(1, 13))
+UNKNOWN_TYPES = st.integers(0, 255).filter(lambda kind: kind not in (*range(1, 13),))
 
 
 @given(st.lists(ITEMS, max_size=8))

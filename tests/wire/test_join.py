@@ -15,10 +15,16 @@ from mycelium.wire.join import (
     decode_answer,
     encode_answer,
 )
+from mycelium.wire.membership import CHAIN_BYTES
 
 NAMES = st.text(st.characters(codec="ascii"), max_size=JOIN_NAME_BYTES)
 ANSWERS = st.builds(
-    JoinAnswer, st.integers(0, 255), network_key=st.binary(min_size=32, max_size=32), network_name=NAMES, name=NAMES
+    JoinAnswer,
+    st.integers(0, 255),
+    network_key=st.binary(min_size=32, max_size=32),
+    network_name=NAMES,
+    name=NAMES,
+    membership=st.binary(max_size=32 + CHAIN_BYTES),
 )
 
 
@@ -35,7 +41,10 @@ def test_any_bytes_decode_or_raise_one_error(data: bytes) -> None:
         decode_answer(data)
 
 
-@pytest.mark.parametrize("broken", [b"", bytes(34), bytes(33) + b"\x05\0abcd", bytes(33) + b"\x41\0" + b"x" * 65])
+@pytest.mark.parametrize(
+    "broken",
+    [b"", bytes(36), bytes(33) + b"\x05\0\0\0abcd", bytes(33) + b"\x41\0\0\0" + b"x" * 65, bytes(35) + b"\0\1"],
+)
 def test_a_short_answer_and_a_long_name_are_refused(broken: bytes) -> None:
     with pytest.raises(DecodeError):
         decode_answer(broken)
@@ -43,8 +52,8 @@ def test_a_short_answer_and_a_long_name_are_refused(broken: bytes) -> None:
 
 def test_a_name_that_is_no_text_is_refused() -> None:
     with pytest.raises(DecodeError, match="not UTF-8"):
-        decode_answer(bytes(33) + b"\x01\0\xff")
+        decode_answer(bytes(33) + b"\x01\0\0\0\xff")
 
 
 def test_a_refusal_tells_no_secret() -> None:
-    assert encode_answer(JoinAnswer(JoinStatus.USED)) == bytes((JoinStatus.USED,)) + bytes(34)
+    assert encode_answer(JoinAnswer(JoinStatus.USED)) == bytes((JoinStatus.USED,)) + bytes(36)

@@ -1,0 +1,160 @@
+"""`mycelium network`: a private network whose members hold certificates. Its root file is best kept offline."""
+
+import os
+import re
+import time
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from mycelium.cli import options
+from mycelium.cli.connection import connect
+from mycelium.cli.output import print_json
+from mycelium.errors import ConfigError, LocalError
+
+if TYPE_CHECKING:
+    from mycelium.identity import Identity
+
+_KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
+_DAYS: Final = 365
+_LONGEST: Final = 10_000  # bytes read of a list
+_root = click.argument("root", metavar="ROOT", type=click.Path(path_type=Path))
+
+
+@click.group
+def network() -> None:
+    """Make a private network of members, admit them and put them out.
+
+    ROOT is the file of its root key, which decides who is a member, and is best kept offline. Members that may invite
+    others do so by 'mycelium invite'.
+    """
+
+
+@network.command
+@_root
+def create(root: Path) -> None:
+    """Make a network: write its root key to ROOT."""
+    from mycelium.admin.network_root import create_root
+
+    create_root(root)
+    click.echo(f"{root} decides who is a member: keep it secret, and offline once you have admitted the first")
+
+
+@network.command
+@options.together(options.key_file, options.config_file)
+@_root
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.argument("key", metavar="[KEY]", required=False)
+@click.option("--days", metavar="N", type=click.IntRange(1, 3_650), default=_DAYS, help=f"Valid for; default {_DAYS}.")
+@click.option("--may-invite", is_flag=True, help="The member may invite others, by 'mycelium invite'.")
+@click.pass_context
+def admit(context: click.Context, root: Path, file: Path, key: str | None, days: int, may_invite: bool) -> None:
+    """Make a member of this host, or of the one with the signing key KEY ('mycelium network key' prints it there).
+
+    FILE is what that host names by --network-key-file. A member whose certificate expires is admitted again; 'systemctl
+    reload mycelium' has the daemon read the file again.
+    """
+    from mycelium.admin.network_file import encode_member
+    from mycelium.admin.network_root import read_root, write_root
+    from mycelium.admin.private_file import replace_private
+
+    if key is not None and not _KEY.fullmatch(key):
+        raise click.UsageError(f"{key[:80]!r} is not a signing key, which has 64 hex digits", context)
+    holder = _own_identity(context).signing_public_key if key is None else bytes.fromhex(key)
+    known = read_root(root)
+    made = known.admit(holder, at=time.time(), days=days, may_invite=may_invite)
+    try:
+        replace_private(file, encode_member(made))
+    except OSError as error:
+        raise LocalError(f"cannot write {file}: {error.strerror}") from error
+    write_root(root, known)
+    click.echo(f"{file}: a member for {days} days; the daemon takes it by --network-key-file")
+
+
+@network.command
+@options.together(options.key_file, options.config_file)
+@click.pass_context
+def key(context: click.Context) -> None:
+    """Print this host's signing key, by which another host admits it."""
+    click.echo(_own_identity(context).signing_public_key.hex())
+
+
+@network.command
+@options.as_json
+@_root
+def members(root: Path, as_json: bool) -> None:
+    """List whom ROOT has admitted, and whom it has removed."""
+    from mycelium.admin.network_root import read_root
+
+    known = read_root(root)
+    if as_json:
+        print_json(
+            {
+                "members": [
+                    {"address": str(IPv6Address(one.address)), "until": one.until, "mayInvite": one.may_invite}
+                    for one in known.members
+                ],
+                "removed": [str(IPv6Address(one.subnet + bytes(8))) for one in known.removed],
+            }
+        )
+        return
+    for one in known.members:
+        click.echo(f"{IPv6Address(one.address)}  until {_day(one.until)}{'  may invite' if one.may_invite else ''}")
+    for gone in known.removed:
+        click.echo(f"{IPv6Address(gone.subnet + bytes(8))}/64  removed")
+
+
+@network.command
+@_root
+@click.argument("member", metavar="ADDRESS")
+def remove(root: Path, member: str) -> None:
+    """Put a member out, and all whom it has invited; writes a list to be told to any member by 'mycelium network tell'."""
+    from mycelium.admin.network_root import read_root, write_root
+    from mycelium.wire.membership import encode_removals
+
+    try:
+        address = IPv6Address(member).packed
+    except ValueError:
+        raise ConfigError(f"{member[:70]!r} is not the address of a node") from None
+    known = read_root(root)
+    removals = known.remove(address, at=time.time())
+    write_root(root, known)
+    path = root.with_name(f"{root.name}.removed")
+    try:
+        path.write_text(b64encode(encode_removals(removals)).decode() + "\n", encoding="ascii")
+    except OSError as error:
+        raise LocalError(f"cannot write {path}: {error.strerror}") from error
+    click.echo(f"to put it out: 'mycelium network tell {path}' at any member; the file is no secret")
+
+
+@network.command
+@options.client
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.pass_context
+def tell(context: click.Context, file: Path) -> None:
+    """Tell a running daemon, and by it all members, who was removed: FILE is what 'mycelium network remove' has written."""
+    try:
+        data = b64decode(file.read_bytes()[:_LONGEST], validate=False)
+    except OSError as error:
+        raise LocalError(f"cannot read {file}: {error.strerror}") from error
+    except Base64Error:
+        raise ConfigError(f"{file} is not what 'mycelium network remove' writes") from None
+    is_newer = connect(context).tell_removals(b64encode(data).decode()).newer
+    click.echo("told: it spreads by itself" if is_newer else "known already")
+
+
+def _own_identity(context: click.Context) -> "Identity":
+    from mycelium.admin import config, keyfile
+
+    path = config.load(options.given(context)).key_file
+    if os.path.lexists(path):
+        return keyfile.load_identity(path)
+    raise LocalError(f"no key yet: mycelium generate-keys makes one ({path} does not exist)")
+
+
+def _day(at: int) -> str:
+    return time.strftime("%Y-%m-%d", time.gmtime(at))

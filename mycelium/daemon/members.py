@@ -1,0 +1,187 @@
+"""The membership of a running node: its certificates, the clock that they are judged by, and who was removed, kept on disk."""
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from mycelium.admin.config import Settings
+from mycelium.admin.network_file import NetworkFile, encode_membership
+from mycelium.admin.private_file import read_state, replace_private
+from mycelium.daemon.node_settings import network_of
+from mycelium.daemon.peers import Act
+from mycelium.daemon.threads import in_thread
+from mycelium.errors import ConfigError, DecodeError, LocalError, NotAMember
+from mycelium.identity import address_text
+from mycelium.membership.certificates import check_chain, issue
+from mycelium.membership.membership import Membership
+from mycelium.node.event_kind import EventKind
+from mycelium.node.member_gate import MemberGate
+from mycelium.node.node import Node
+from mycelium.policy.node_policy import NodePolicy
+from mycelium.wire.membership import Removals, decode_removals, encode_removals
+
+log = logging.getLogger("mycelium")
+
+SWEEP_S: Final = 1.0
+INVITED_S: Final = (
+    365 * 86_400
+)  # for which a node that joins by an invitation is a member, unless its inviter is for less
+_AGO_S: Final = 3_600  # certificates begin that long ago, for clocks that are behind
+_WARN_S: Final = 14 * 86_400  # before a certificate expires
+_LIST_BYTES: Final = 4_096
+
+
+class Members:
+    """A member's part in its network. In a network without members it does nothing. `clock` returns Unix seconds."""
+
+    def __init__(
+        self,
+        node: Node,
+        policy: NodePolicy,
+        network: NetworkFile,
+        key_file: Path,
+        act: Act,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._node = node
+        self._act = act
+        self._clock = clock
+        self._path = removals_path(key_file)
+        self._saved: Removals | None = None
+        self._warned = False
+        self._gate: MemberGate | None = None
+        if network.root:
+            self._require_own(network)
+            membership = Membership(network.root, network.chain, offset_s=self._offset_s())
+            self._gate = MemberGate(membership, node.neighbours, node.sessions, policy, on_refused=self._refused)
+            node.neighbours.sift = self._gate.sift
+            policy.bars = self._gate.bars
+            node.metrics.add(self._gate.counters)
+            self._read(self._gate)
+
+    @property
+    def has_members(self) -> bool:
+        """Tells whether this network lets in members only."""
+        return self._gate is not None
+
+    def summary(self) -> str | None:
+        """Returns until when this node is a member, for people; None in a network without members."""
+        if self._gate is None:
+            return None
+        until = time.strftime("%Y-%m-%d", time.gmtime(self._until(self._gate)))
+        removed = len(self._gate.membership.removals.subnets) if self._gate.membership.removals else 0
+        return f"until {until}{', may invite' if self._gate.membership.chain[0].may_issue else ''}; {removed} removed"
+
+    def admit(self, key: bytes) -> bytes:
+        """Returns what makes the holder of a signing key a member, nothing where there are none; raises LocalError."""
+        if self._gate is None:
+            return b""
+        member = self._gate.membership
+        own = member.chain[0]
+        if not own.may_issue:
+            raise LocalError(
+                "this member may not invite others: one may that was admitted by 'mycelium network admit --may-invite'"
+            )
+        at = int(self._clock())
+        until = min(at + INVITED_S, own.not_after)
+        identity = self._node.identity
+        leaf = issue(key, member.root, identity.sign, not_before=at - _AGO_S, not_after=until)
+        return encode_membership(NetworkFile(b"", member.root, (leaf, own)))
+
+    async def reload(self, settings: Settings) -> list[str]:
+        """Reads the certificates again, shows other ones from now on, and returns what to tell of it."""
+        gate = self._gate
+        if gate is None:
+            return []
+        try:
+            network = await in_thread(lambda: network_of(settings))
+            if network.chain == gate.membership.chain:
+                return []
+            self._require_own(network)
+        except LocalError as error:
+            log.warning("this node goes on with the certificate that it has: %s", error)
+            return []
+        gate.membership.chain = network.chain
+        self._warned = False
+        self._act(lambda now: gate.show_again(now=now))
+        return [f"member {self.summary()}"]
+
+    def tell(self, data: bytes) -> bool:
+        """Takes a list of removed members and spreads it; tells whether it is newer than the one known. Raises LocalError."""
+        gate = self._gate
+        if gate is None:
+            raise LocalError("this node's network has no members: whoever has its key is let in")
+        try:
+            removals = decode_removals(data)
+        except DecodeError as error:
+            raise ConfigError(f"this is not a list of removed members: {error}") from None
+        taken: list[bool] = []
+        self._act(lambda now: taken.append(gate.take_removals(removals, now=now)))
+        if not taken[0] and gate.membership.removals != removals:
+            raise LocalError("this list is older than the one known here, or of another network")
+        return taken[0]
+
+    async def run(self) -> None:
+        """Keeps the clock, ends what is no member's any more, and writes down who was removed, until it is cancelled."""
+        gate = self._gate
+        while gate is not None:
+            gate.membership.offset_s = self._offset_s()
+            self._act(lambda now: gate.sweep(now=now))
+            await self._save(gate)
+            self._warn(gate)
+            await asyncio.sleep(SWEEP_S)
+
+    def _refused(self, node: bytes, reason: str, *, now: float) -> None:
+        self._node.journal.note(EventKind.MEMBER_REFUSED, node=node, cause=reason, now=now)
+
+    def _require_own(self, network: NetworkFile) -> None:
+        """Raises ConfigError for certificates that do not make this node a member."""
+        try:
+            addresses, _ = check_chain(network.chain, network.root, at=self._clock())
+        except NotAMember as reason:
+            raise ConfigError(f"this node is no member: {reason}") from None
+        if addresses[0] != self._node.identity.address:
+            raise ConfigError(f"the network's file is that of {address_text(addresses[0])}, another node")
+
+    def _until(self, gate: MemberGate) -> int:
+        return min(one.not_after for one in gate.membership.chain)
+
+    def _offset_s(self) -> float:
+        return self._clock() - monotonic()
+
+    def _warn(self, gate: MemberGate) -> None:
+        if not self._warned and self._until(gate) - self._clock() < _WARN_S:
+            self._warned = True
+            log.warning("this node is a member %s: have it admitted again before that", self.summary())
+
+    def _read(self, gate: MemberGate) -> None:
+        """Reads who was removed; a list that can't be read is heard again from any neighbour."""
+        if not os.path.lexists(self._path):
+            return
+        try:
+            gate.membership.take(decode_removals(read_state(self._path, error=LocalError, most=_LIST_BYTES)))
+        except (LocalError, DecodeError) as error:
+            log.warning("who was removed is asked of neighbours: %s: %s", self._path, error)
+        self._saved = gate.membership.removals
+
+    async def _save(self, gate: MemberGate) -> None:
+        removals = gate.membership.removals
+        if removals is self._saved or removals is None:
+            return
+        data, path = encode_removals(removals), self._path
+        try:
+            await in_thread(lambda: replace_private(path, data))
+        except OSError as error:
+            log.error("cannot write who was removed to %s: %s", path, error.strerror)
+        self._saved = removals
+
+
+def removals_path(key_file: Path) -> Path:
+    """Returns where a node keeps who was removed from its network."""
+    return key_file.with_name(key_file.name + ".removed")

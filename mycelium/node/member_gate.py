@@ -1,0 +1,174 @@
+"""The gate of a network with members: routing and all else hear of a neighbour once it has shown a certificate.
+
+Neighbours show theirs as soon as their link is up, and tell each other who was removed. What a link reports before that
+waits, or is dropped. A link without a certificate ends after some seconds.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from mycelium.counters import counter, drops
+from mycelium.errors import NotAMember
+from mycelium.identity import ADDRESS_BYTES
+from mycelium.limits import LINKS
+from mycelium.link.events import CostChanged, ItemsReceived, LinkDown, LinkEvent, LinkUp, NeighbourReset
+from mycelium.link.link import LinkState
+from mycelium.membership.membership import Membership
+from mycelium.node.neighbours import Neighbours
+from mycelium.node.policing import end_forbidden
+from mycelium.policy.base import Policy
+from mycelium.session.table import Sessions
+from mycelium.wire.control import Item
+from mycelium.wire.membership import MemberProof, Removals
+
+PROOF_WITHIN_S: Final = 5.0  # of its link coming up
+BARRED_S: Final = 60.0  # for which a node that has shown none gets no other link
+NO_PROOF: Final = "it shows no certificate of this network"
+EXPIRED: Final = "its certificate has expired"
+
+
+@dataclass(slots=True)
+class MemberCounters:
+    """Totals since the node started."""
+
+    members_shown: int = counter("Valid certificates that neighbours have shown.")
+    members_refused: int = drops("Certificates of neighbours refused: of another network or node, expired, or removed.")
+    removals_taken: int = counter("Newer lists of removed members taken.")
+    removals_refused: int = drops("Lists of removed members refused: forged.")
+    items_before_proof: int = drops("Control messages dropped: of neighbours without a certificate.")
+
+
+class MemberGate:
+    """Lets events of links through to their owner; `on_refused` is told which node was refused, and why."""
+
+    def __init__(
+        self,
+        membership: Membership,
+        neighbours: Neighbours,
+        sessions: Sessions,
+        policy: Policy,
+        *,
+        on_refused: Callable[..., None],
+    ) -> None:
+        self.membership = membership
+        self.counters = MemberCounters()
+        self._neighbours = neighbours
+        self._sessions = sessions
+        self._policy = policy
+        self._on_refused = on_refused
+        self._until: dict[bytes, float] = {}  # by address: until when a neighbour is known as a member
+        self._held: dict[bytes, tuple[LinkEvent, float]] = {}  # by name of a link that waits: what to tell, since when
+        self._barred: dict[bytes, float] = {}  # by address, until when
+        self._has_news = False  # of somebody who gets neither link nor session any more
+
+    def bars(self, node: bytes) -> bool:
+        """Tells whether a node gets neither link nor session."""
+        return node in self._barred or self.membership.has_removed(node)
+
+    # -- events of links -----------------------------------------------------------------------------------------------
+
+    def sift(self, events: Iterable[LinkEvent], *, now: float) -> Iterator[LinkEvent]:
+        """Yields the events that neighbours with certificates are the cause of, and ends of links."""
+        for event in events:
+            if isinstance(event, LinkUp | NeighbourReset):
+                self._show(event.neighbour, now=now)
+            if isinstance(event, ItemsReceived):
+                yield from self._take_items(event, now=now)
+            elif isinstance(event, LinkDown):
+                self._held.pop(event.neighbour, None)
+                yield event
+            elif event.neighbour[:ADDRESS_BYTES] in self._until:
+                yield event
+            elif isinstance(event, LinkUp | NeighbourReset):
+                _, since = self._held.get(event.neighbour, (event, now))
+                self._held[event.neighbour] = event, since
+            elif isinstance(event, CostChanged) and event.neighbour in self._held:
+                held, since = self._held[event.neighbour]
+                if isinstance(held, LinkUp):
+                    self._held[event.neighbour] = LinkUp(held.neighbour, held.endpoint, event.cost), since
+
+    def _take_items(self, event: ItemsReceived, *, now: float) -> Iterator[LinkEvent]:
+        name, address = event.neighbour, event.neighbour[:ADDRESS_BYTES]
+        others: list[Item] = []
+        for item in event.items:
+            if isinstance(item, MemberProof):
+                self._take_proof(address, item, now=now)
+            elif isinstance(item, Removals):
+                self.take_removals(item, source=name, now=now)
+            else:
+                others.append(item)
+        if address not in self._until:
+            self.counters.items_before_proof += len(others)
+            return
+        held = self._held.pop(name, None)
+        if held is not None:
+            yield held[0]
+        if others:
+            yield ItemsReceived(name, others)
+
+    def _take_proof(self, address: bytes, proof: MemberProof, *, now: float) -> None:
+        try:
+            until = self.membership.check(proof.chain, address, now=now)
+        except NotAMember as reason:
+            self.counters.members_refused += 1
+            self._until.pop(address, None)
+            self._bar(address, str(reason), now=now)
+            return
+        self.counters.members_shown += 1
+        self._until[address] = until
+
+    def _show(self, name: bytes, *, now: float) -> None:
+        """Shows a neighbour this node's certificate, and who was removed."""
+        link = self._neighbours.links.get(name)
+        if link is not None and link.state is not LinkState.DOWN:
+            removals = () if self.membership.removals is None else (self.membership.removals,)
+            link.send_items((MemberProof(self.membership.chain), *removals), now=now)
+
+    # -- removals ------------------------------------------------------------------------------------------------------
+
+    def take_removals(self, removals: Removals, *, source: bytes = b"", now: float) -> bool:
+        """Takes a newer list of those removed, passes it on, and ends what they had; tells whether it is a newer one."""
+        known = self.membership.removals
+        if not self.membership.take(removals):
+            is_forged = known is None or removals.sequence > known.sequence
+            self.counters.removals_refused += is_forged
+            return False
+        self.counters.removals_taken += 1
+        self._has_news = True
+        for name, link in self._neighbours.links.items():
+            if name != source and link.state is not LinkState.DOWN:
+                link.send_items((removals,), now=now)
+        for address in [one for one in self._until if self.membership.has_removed(one)]:
+            del self._until[address]
+        return True
+
+    # -- time ----------------------------------------------------------------------------------------------------------
+
+    def show_again(self, *, now: float) -> None:
+        """Shows all neighbours this node's certificate: it has a new one."""
+        for name in self._neighbours.links:
+            self._show(name, now=now)
+
+    def sweep(self, *, now: float) -> None:
+        """Ends what has no certificate, or none any more; to be called every second."""
+        for address in [one for one, until in self._barred.items() if until <= now]:
+            del self._barred[address]
+        for address in [one for one, until in self._until.items() if until <= now]:
+            del self._until[address]
+            self._bar(address, EXPIRED, now=now)
+        for name in [one for one, (_, since) in self._held.items() if since + PROOF_WITHIN_S <= now]:
+            del self._held[name]
+            self._bar(name[:ADDRESS_BYTES], NO_PROOF, now=now)
+        if self._has_news:
+            self._has_news = False
+            end_forbidden(self._neighbours, self._sessions, self._policy, now=now)
+        if len(self._until) > LINKS:
+            self._until = {one: until for one, until in self._until.items() if one in self._neighbours.links}
+
+    def _bar(self, address: bytes, reason: str, *, now: float) -> None:
+        if len(self._barred) >= LINKS:
+            del self._barred[next(iter(self._barred))]
+        self._barred[address] = now + BARRED_S
+        self._has_news = True
+        self._on_refused(address, reason, now=now)

@@ -1,0 +1,91 @@
+"""The root of a network: whom it admits and removes, and the file that it is kept in."""
+
+from pathlib import Path
+
+import pytest
+
+from mycelium.admin.network_root import DAY_S, LONGEST_DAYS, NetworkRoot, create_root, read_root, write_root
+from mycelium.errors import ConfigError, LocalError
+from mycelium.identity import Identity
+from mycelium.limits import REMOVED_MEMBERS
+from mycelium.membership.certificates import are_signed, check_chain
+from tests.support.members import START
+
+MEMBER, OTHER = Identity(b"m" * 32), Identity(b"x" * 32)
+
+
+def root() -> NetworkRoot:
+    return NetworkRoot(seed=b"r" * 32, key=b"k" * 32)
+
+
+def test_who_is_admitted_is_a_member_for_so_many_days() -> None:
+    made = root().admit(MEMBER.signing_public_key, at=START, days=2, may_invite=False)
+    addresses, until = check_chain(made.chain, made.root, at=START - 300)
+    assert addresses == [MEMBER.address]
+    assert START + 2 * DAY_S <= until < START + 2 * DAY_S + 3_600
+    assert (made.key, made.chain[0].may_issue) == (b"k" * 32, False)
+    assert root().admit(MEMBER.signing_public_key, at=START, days=2, may_invite=True).chain[0].may_issue
+
+
+def test_a_member_is_admitted_again_in_its_place() -> None:
+    one = root()
+    for days in (1, 9):
+        one.admit(MEMBER.signing_public_key, at=START, days=days, may_invite=False)
+    assert [(member.address, member.until) for member in one.members] == [(MEMBER.address, START + 9 * DAY_S)]
+
+
+def test_who_is_removed_is_in_each_list_until_its_certificate_has_expired() -> None:
+    one = root()
+    one.admit(MEMBER.signing_public_key, at=START, days=1, may_invite=False)
+    first = one.remove(MEMBER.address, at=START)
+    assert are_signed(first, one.identity.signing_public_key)
+    assert (first.sequence, first.subnets) == (1, (MEMBER.address[:8],))
+    second = one.remove(OTHER.address, at=START)  # somebody whom a member has invited
+    assert (second.sequence, second.subnets) == (2, (MEMBER.address[:8], OTHER.address[:8]))
+    assert one.remove(OTHER.address, at=START).subnets == second.subnets
+    later = one.remove(OTHER.address, at=START + 3 * DAY_S)
+    assert (later.sequence, later.subnets) == (4, (OTHER.address[:8],))
+    assert one.removed[0].until == START + LONGEST_DAYS * DAY_S
+    assert one.members == []
+
+
+def test_who_was_removed_needs_a_new_key() -> None:
+    one = root()
+    one.remove(MEMBER.address, at=START)
+    with pytest.raises(LocalError, match="it needs a new key"):
+        one.admit(MEMBER.signing_public_key, at=START, days=1, may_invite=False)
+
+
+def test_a_list_has_a_bound() -> None:
+    one = root()
+    for number in range(REMOVED_MEMBERS):
+        one.remove(bytes([4, number]) + bytes(14), at=START)
+    with pytest.raises(LocalError, match="make a new network"):
+        one.remove(OTHER.address, at=START)
+
+
+def test_the_file_is_private_kept_and_never_overwritten(tmp_path: Path) -> None:
+    path = tmp_path / "corp.root"
+    made = create_root(path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    made.admit(MEMBER.signing_public_key, at=START, days=1, may_invite=True)
+    made.remove(OTHER.address, at=START)
+    write_root(path, made)
+    assert read_root(path) == made
+    with pytest.raises(LocalError, match="exists already"):
+        create_root(path)
+    assert read_root(path) == made
+
+
+def test_a_file_that_is_no_root_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "corp.root"
+    path.touch(mode=0o600)
+    for data in (b"", b"{}", b"\xff", b"k" * 32):
+        path.write_bytes(data)
+        with pytest.raises(ConfigError, match="is damaged, or is none: 'mycelium network create' makes one"):
+            read_root(path)
+    path.chmod(0o644)
+    with pytest.raises(ConfigError, match="open to other users"):
+        read_root(path)
+    with pytest.raises(LocalError, match="cannot write the root file"):
+        write_root(tmp_path / "none" / "root", root())

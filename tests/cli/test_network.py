@@ -1,0 +1,90 @@
+"""`mycelium network`: a network is made, members are admitted, listed and removed, and a daemon is told."""
+
+import json
+from base64 import b64decode
+from pathlib import Path
+
+import pytest
+
+from mycelium.admin.keyfile import load_identity
+from mycelium.admin.network_file import read_network
+from mycelium.admin.network_root import read_root
+from mycelium.cli.main import main
+from mycelium.identity import Identity
+from mycelium.wire.membership import decode_removals
+from tests.api.support import LOOPBACK, FakeNode
+from tests.cli.support import served
+
+Capture = pytest.CaptureFixture[str]
+OTHER = Identity(b"x" * 32)
+
+
+@pytest.fixture
+def root(home: Path) -> str:
+    path = str(home / "corp.root")
+    assert main(["network", "create", path]) == 0
+    return path
+
+
+def test_this_host_is_admitted_and_another_one_by_its_key(root: str, home: Path, capsys: Capture) -> None:
+    own, other = home / "own", home / "other"
+    assert main(["network", "admit", root, str(own)]) == 1
+    assert "no key yet" in capsys.readouterr().err
+    assert main(["generate-keys"]) == 0
+    assert main(["network", "admit", root, str(own), "--may-invite", "--days", "7"]) == 0
+    assert main(["network", "admit", root, str(other), OTHER.signing_public_key.hex()]) == 0
+    me = load_identity(home / ".local/share/mycelium/priv_key.bin")
+    mine, theirs = read_network(own).chain[0], read_network(other).chain[0]
+    assert (mine.key, mine.may_issue) == (me.signing_public_key, True)
+    assert (theirs.key, theirs.may_issue) == (OTHER.signing_public_key, False)
+    assert read_network(own).key == read_network(other).key
+    assert own.stat().st_mode & 0o777 == 0o600
+    capsys.readouterr()
+    assert main(["network", "key"]) == 0
+    assert capsys.readouterr().out == f"{me.signing_public_key.hex()}\n"
+
+
+def test_members_are_listed(root: str, home: Path, capsys: Capture) -> None:
+    assert main(["network", "admit", root, str(home / "a"), OTHER.signing_public_key.hex(), "--may-invite"]) == 0
+    assert main(["network", "remove", root, "4ab:1:2:3::1"]) == 0
+    capsys.readouterr()
+    assert main(["network", "members", root]) == 0
+    listed = capsys.readouterr().out.splitlines()
+    assert listed[0].endswith("  may invite")
+    assert listed[1] == "4ab:1:2:3::/64  removed"
+    assert main(["network", "members", root, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["members"][0]["mayInvite"], told["removed"]) == (True, ["4ab:1:2:3::"])
+
+
+def test_a_daemon_is_told_who_was_removed(root: str, home: Path, capsys: Capture) -> None:
+    assert main(["network", "remove", root, "4ab:1:2:3::1"]) == 0
+    file = f"{root}.removed"
+    assert file in capsys.readouterr().out
+    node = FakeNode()
+    with served(node, LOOPBACK) as address:
+        assert main(["network", "tell", file, "--api-addr", str(address)]) == 0
+        assert main(["network", "tell", file, "--api-addr", str(address)]) == 0
+    assert capsys.readouterr().out == "told: it spreads by itself\nknown already\n"
+    assert decode_removals(b64decode(node.removals[0])).sequence == read_root(Path(root)).sequence == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "reason"),
+    [
+        (["create", "{root}"], 1, "exists already"),
+        (["admit", "{root}", "file", "abc"], 2, "'abc' is not a signing key, which has 64 hex digits"),
+        (["admit", "missing", "file", "ab" * 32], 2, "cannot read the root file missing"),
+        (["admit", "{root}", "none/file", OTHER.signing_public_key.hex()], 1, "cannot write none/file"),
+        (["remove", "{root}", "berlin"], 2, "'berlin' is not the address of a node"),
+        (["tell", "missing"], 1, "cannot read missing"),
+        (["tell", "{text}"], 2, "is not what 'mycelium network remove' writes"),
+    ],
+)
+def test_a_mistake_is_explained(
+    root: str, home: Path, capsys: Capture, arguments: list[str], status: int, reason: str
+) -> None:
+    text = home / "text"
+    text.write_text("a")
+    assert main(["network", *(one.format(root=root, text=text) for one in arguments)]) == status
+    assert reason in capsys.readouterr().err

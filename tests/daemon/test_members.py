@@ -1,0 +1,150 @@
+"""The membership of a running node: its file, whom it makes members, who was removed, kept on disk."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+import pytest
+
+from mycelium.admin.config import Settings
+from mycelium.admin.network_file import NetworkFile, decode_membership, encode_member
+from mycelium.admin.private_file import replace_private
+from mycelium.daemon.members import INVITED_S, Members, removals_path
+from mycelium.errors import ConfigError, LocalError
+from mycelium.identity import Identity
+from mycelium.membership.certificates import check_chain
+from mycelium.node.node import Node
+from mycelium.policy.node_policy import NodePolicy
+from mycelium.policy.settings import parse_policy
+from mycelium.wire.membership import Chain, encode_removals
+from sim.net.node_net import NodeNet
+from tests.lab.waiting import PATIENCE_S
+from tests.support.members import DAY_S, OTHER_ROOT, PSK, ROOT, START, certificate, removals
+
+OTHER = Identity(b"x" * 32)
+
+
+class Running:
+    """A node with its membership, whose clock the test sets."""
+
+    def __init__(
+        self, folder: Path, chain: Chain | None = None, *, end: int = START + DAY_S, may_issue: bool = False
+    ) -> None:
+        self.policy = NodePolicy(parse_policy("open"), is_private=True)
+        self.node: Node = NodeNet().add("a", psk=PSK, policy=self.policy).node
+        own = certificate(self.node.identity, end=end, may_issue=may_issue)
+        self.file = folder / "corp"
+        self.settings = Settings(key_file=folder / "key", network_key_file=self.file)
+        self.network = NetworkFile(PSK, ROOT.signing_public_key, (own,) if chain is None else chain)
+        self.clock = float(START)
+        self.write(self.network)
+        self.members = Members(
+            self.node, self.policy, self.network, self.settings.key_file, self.act, clock=lambda: self.clock
+        )
+
+    def write(self, network: NetworkFile) -> None:
+        replace_private(self.file, encode_member(network))
+
+    def act(self, action: Callable[[float], None]) -> None:
+        action(monotonic())
+
+    def run(self) -> None:
+        """Runs the members' loop for one round, until all is saved."""
+        gate = self.members._gate
+        assert gate is not None
+
+        async def saved() -> None:
+            while self.members._saved is not gate.membership.removals:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+        async def round_() -> None:
+            running = asyncio.ensure_future(self.members.run())
+            await asyncio.sleep(0)
+            await asyncio.wait_for(saved(), PATIENCE_S)
+            running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await running
+
+        asyncio.run(round_())
+
+
+def test_a_network_without_members_has_nothing_of_it(tmp_path: Path) -> None:
+    node = NodeNet().add("a").node
+    policy = NodePolicy(parse_policy("open"), is_private=False)
+    members = Members(node, policy, NetworkFile(bytes(32)), tmp_path / "key", lambda action: action(0.0))
+    asyncio.run(members.run())
+    assert (members.has_members, members.summary(), members.admit(OTHER.signing_public_key)) == (False, None, b"")
+    assert asyncio.run(members.reload(Settings(key_file=tmp_path / "key"))) == []
+    with pytest.raises(LocalError, match="has no members"):
+        members.tell(encode_removals(removals(1)))
+
+
+def test_a_file_that_makes_this_node_no_member_is_refused_at_the_start(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"the network's file is that of .*, another node"):
+        Running(tmp_path, (certificate(OTHER),))
+    with pytest.raises(ConfigError, match="this node is no member: its certificate has expired"):
+        Running(tmp_path, end=START - DAY_S)
+    with pytest.raises(ConfigError, match="not of this network, or forged"):
+        Running(tmp_path, (certificate(OTHER, OTHER_ROOT),))
+
+
+def test_a_member_that_may_invite_makes_members_for_a_year_at_most(tmp_path: Path) -> None:
+    one = Running(tmp_path, may_issue=True, end=START + 9 * 365 * DAY_S)
+    root, chain = decode_membership(one.members.admit(OTHER.signing_public_key))
+    addresses, _ = check_chain(chain, root, at=START)
+    assert addresses == [OTHER.address, one.node.identity.address]
+    assert (chain[0].not_after, chain[0].may_issue) == (START + INVITED_S, False)
+    short = Running(tmp_path, may_issue=True)
+    assert decode_membership(short.members.admit(OTHER.signing_public_key))[1][0].not_after == START + DAY_S
+    with pytest.raises(LocalError, match="may not invite others"):
+        Running(tmp_path).members.admit(OTHER.signing_public_key)
+
+
+def test_who_was_removed_is_told_kept_and_read_again(tmp_path: Path) -> None:
+    one = Running(tmp_path)
+    assert one.members.tell(encode_removals(removals(1, OTHER)))
+    assert not one.members.tell(encode_removals(removals(1, OTHER)))
+    assert one.policy.bars(OTHER.address)
+    one.run()
+    assert removals_path(one.settings.key_file).read_bytes() == encode_removals(removals(1, OTHER))
+    again = Running(tmp_path)
+    assert again.policy.bars(OTHER.address)
+    assert again.members.summary() == "until 2027-01-16; 1 removed"
+    for stale in (removals(0), removals(5, root=OTHER_ROOT)):
+        with pytest.raises(LocalError, match="is older than the one known here, or of another network"):
+            again.members.tell(encode_removals(stale))
+    with pytest.raises(ConfigError, match="this is not a list of removed members"):
+        again.members.tell(b"?")
+
+
+def test_a_list_that_is_damaged_is_asked_of_neighbours(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    replace_private(removals_path(tmp_path / "key"), b"?")
+    assert not Running(tmp_path).policy.bars(OTHER.address)
+    assert "who was removed is asked of neighbours" in caplog.text
+
+
+def test_another_certificate_is_read_and_one_that_is_no_good_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    one = Running(tmp_path)
+    assert asyncio.run(one.members.reload(one.settings)) == []
+    root, own = ROOT.signing_public_key, one.node.identity
+    one.write(NetworkFile(PSK, root, (certificate(own, end=START + 2 * DAY_S, may_issue=True),)))
+    assert asyncio.run(one.members.reload(one.settings)) == ["member until 2027-01-17, may invite; 0 removed"]
+    one.write(NetworkFile(PSK, root, (certificate(OTHER),)))
+    assert asyncio.run(one.members.reload(one.settings)) == []
+    assert "this node goes on with the certificate that it has" in caplog.text
+    assert one.members.summary() == "until 2027-01-17, may invite; 0 removed"
+
+
+def test_a_certificate_that_ends_soon_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "mycelium")
+    one = Running(tmp_path)
+    one.run()
+    one.run()
+    assert [record.message for record in caplog.records] == [
+        "this node is a member until 2027-01-16; 0 removed: have it admitted again before that"
+    ]

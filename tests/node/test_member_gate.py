@@ -1,0 +1,174 @@
+"""Members let in members: by certificates alone, until they expire or somebody is removed."""
+
+from itertools import pairwise
+
+import pytest
+
+from mycelium.identity import Identity
+from mycelium.node import member_gate as member_gate_module
+from mycelium.node.member_gate import EXPIRED, NO_PROOF
+from mycelium.wire.membership import Chain
+from tests.support.members import DAY_S, OTHER_ROOT, START, MemberNet, certificate, removals
+from tests.support.small_meshes import deliver, ping, reaches, received
+
+
+def joined(*names: str) -> MemberNet:
+    """Returns a line of members, not run."""
+    mesh = MemberNet()
+    for name in names:
+        mesh.add(name)
+    for one, other in pairwise(names):
+        mesh.net.join(one, other)
+    return mesh
+
+
+def test_members_reach_each_other_over_members() -> None:
+    mesh = joined("a", "b", "c")
+    mesh.run(5)
+    deliver(mesh.net, "a", "c")
+    assert mesh.refused == []
+    assert mesh.gates["b"].counters.members_shown == 2
+
+
+def test_who_has_the_key_and_no_certificate_learns_nothing_and_goes() -> None:
+    mesh = joined("a", "b")
+    mesh.add_stranger("x")
+    mesh.net.join("x", "b")
+    mesh.run(4)
+    assert not reaches(mesh.net, "x", "b")
+    assert not reaches(mesh.net, "x", "a")
+    assert not reaches(mesh.net, "b", "x")
+    mesh.run(6)
+    x = mesh.net.hosts["x"].address
+    assert x not in mesh.net.hosts["b"].node.links
+    assert ("b", x, NO_PROOF) in mesh.refused
+    assert mesh.gates["b"].bars(x)
+    deliver(mesh.net, "a", "b")
+
+
+def bad_chains(identity: Identity) -> list[tuple[Chain, str]]:
+    """Returns chains that make nobody a member, and what is said of each."""
+    delegate, plain = Identity(b"d" * 32), Identity(b"p" * 32)
+    may, may_not = certificate(delegate, may_issue=True), certificate(plain)
+    return [
+        ((certificate(identity, OTHER_ROOT),), "not of this network, or forged"),
+        ((certificate(identity, OTHER_ROOT, root=OTHER_ROOT),), "not of this network, or forged"),
+        ((certificate(identity, end=START - DAY_S),), "has expired"),
+        ((certificate(identity, begin=START + DAY_S, end=START + 2 * DAY_S),), "is a clock wrong?"),
+        ((certificate(delegate),), "another node's"),
+        ((certificate(identity, plain), may_not), "may not issue any"),
+        ((certificate(identity, plain), may), "not of this network, or forged"),
+        ((certificate(identity, delegate), certificate(delegate, may_issue=True, end=START - DAY_S)), "has expired"),
+    ]
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_a_bad_certificate_is_refused_and_told(number: int) -> None:
+    mesh = joined("a")
+    x = mesh.add("x")
+    chain, reason = bad_chains(x)[number]
+    mesh.gates["x"].membership.chain = chain
+    mesh.net.join("x", "a")
+    mesh.run(4)
+    assert x.address not in mesh.net.hosts["a"].node.links
+    assert next(why for by, who, why in mesh.refused if (by, who) == ("a", x.address)).endswith(reason)
+    assert mesh.gates["a"].counters.members_refused > 0
+    assert not reaches(mesh.net, "a", "x")
+
+
+def test_a_member_that_may_invite_makes_members() -> None:
+    mesh = joined("a")
+    b, c = mesh.add("b"), mesh.add("c")
+    mesh.gates["b"].membership.chain = (own := certificate(b, may_issue=True),)
+    mesh.gates["c"].membership.chain = (certificate(c, b), own)
+    mesh.net.join("a", "c")
+    mesh.run(4)
+    deliver(mesh.net, "a", "c")
+
+
+def test_a_removed_member_is_out_everywhere_and_what_it_has_invited_too() -> None:
+    mesh = joined("a", "b")
+    d, e = mesh.add("d"), mesh.add("e")
+    mesh.gates["d"].membership.chain = (own := certificate(d, may_issue=True),)
+    mesh.gates["e"].membership.chain = (certificate(e, d), own)
+    mesh.net.join("d", "b")
+    mesh.net.join("e", "b")
+    mesh.run(5)
+    deliver(mesh.net, "a", "d")
+    deliver(mesh.net, "a", "e")
+    gate = mesh.gates["a"]
+    assert gate.take_removals(removals(1, d), now=mesh.net.now)
+    mesh.net.drain("a")
+    mesh.run(8)
+    for name in "ab":
+        assert mesh.gates[name].membership.has_removed(d.address)
+        assert d.address not in mesh.net.hosts[name].node.links
+    assert not reaches(mesh.net, "a", "d")
+    before = len(received(mesh.net, "a"))
+    ping(mesh.net, "d", "a")
+    mesh.run(2)
+    assert len(received(mesh.net, "a")) == before
+    deliver(mesh.net, "a", "b")
+
+
+def test_a_list_reaches_members_that_were_cut_off() -> None:
+    mesh = joined("a", "b")
+    x = mesh.add("x")
+    mesh.gates["a"].take_removals(removals(3, x), now=mesh.net.now)
+    mesh.run(5)
+    assert mesh.gates["b"].membership.has_removed(x.address)
+    assert mesh.gates["b"].counters.removals_taken == 1
+
+
+def test_older_and_forged_lists_are_not_taken() -> None:
+    mesh = joined("a", "b")
+    x = mesh.add("x")
+    mesh.run(4)
+    gate = mesh.gates["a"]
+    assert gate.take_removals(removals(2), now=mesh.net.now)
+    assert not gate.take_removals(removals(1, x), now=mesh.net.now)
+    assert not gate.take_removals(removals(2, x), now=mesh.net.now)
+    assert gate.counters.removals_refused == 0
+    assert not gate.take_removals(removals(3, x, root=OTHER_ROOT), now=mesh.net.now)
+    assert gate.counters.removals_refused == 1
+    assert not gate.bars(x.address)
+
+
+def test_a_certificate_that_expires_ends_the_link_and_another_keeps_it() -> None:
+    mesh = joined("a")
+    b, c = mesh.add("b", end=START - 290), mesh.add("c", end=START - 290)  # the skew of clocks is added
+    mesh.net.join("b", "a")
+    mesh.net.join("c", "a")
+    mesh.run(4)
+    deliver(mesh.net, "a", "b")
+    mesh.gates["c"].membership.chain = (certificate(c),)
+    mesh.gates["c"].show_again(now=mesh.net.now)
+    mesh.net.drain("c")
+    mesh.run(10)
+    assert ("a", b.address, EXPIRED) in mesh.refused
+    assert b.address not in mesh.net.hosts["a"].node.links
+    deliver(mesh.net, "a", "c")
+
+
+def test_who_is_barred_may_try_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(member_gate_module, "BARRED_S", 5.0)
+    mesh = joined("a")
+    b = mesh.add("b", ())
+    mesh.gates["b"].membership.chain = (certificate(b, OTHER_ROOT),)
+    mesh.net.join("b", "a")
+    mesh.run(3)
+    assert mesh.gates["a"].bars(b.address)
+    mesh.gates["b"].membership.chain = (certificate(b),)
+    mesh.run(40)
+    assert reaches(mesh.net, "a", "b")
+
+
+def test_a_neighbour_that_comes_back_is_known_at_once() -> None:
+    mesh = joined("a", "b")
+    mesh.run(4)
+    mesh.net.cut("a", "b")
+    mesh.run(5)
+    assert not reaches(mesh.net, "a", "b")
+    mesh.net.mend("a", "b")
+    mesh.net.run(20, until=lambda: reaches(mesh.net, "a", "b"))
+    assert mesh.refused == []
