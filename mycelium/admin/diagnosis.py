@@ -15,7 +15,7 @@ class CandidateInfo(Struct, frozen=True, rename="camel", kw_only=True):
     """One neighbour's route to a node."""
 
     next_hop: str
-    verdict: str  # chosen | longer | damped | unfeasible | suspected | retracted
+    verdict: str  # chosen | longer | avoided | damped | unfeasible | suspected | retracted
     link_cost: int
     advertised: int  # cost that the neighbour advertises, or did before it retracted the route
     cost: int | None  # of both together; None for a route that can't be used

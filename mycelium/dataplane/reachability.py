@@ -34,7 +34,7 @@ from mycelium.timing import Backoff, TokenBuckets
 from mycelium.wire.reachability import TOKEN_BYTES, ProbeKind, Reach, decode_reach, encode_reach
 from mycelium.wire.train import ITEM_REACHABILITY
 
-LOOK_S: Final = 0.5  # between two looks at sessions; silence is noticed after one to two of them
+SILENT_S: Final = 0.5  # after which a partner that was sent something is probed
 SETUP_S: Final = 2.0  # for which a request for a session may have no answer
 REST_S: Final = 4.0  # between two searches for the same partner, at least: what one-way traffic costs
 FIRST_AVOIDED_S: Final = 10.0  # until a failed next hop is tried again; doubles
@@ -93,7 +93,11 @@ class _Silence(Struct):
 
 
 class Reachability:
-    """Looks at sessions, and keeps what failed. `news` is drained by the owner."""
+    """Looks at sessions, and keeps what failed.
+
+    The owner calls `look` each second, by a timer that it has anyway, and drains `news`. `arm` is told when `handle_timeout`
+    is due.
+    """
 
     def __init__(
         self,
@@ -104,7 +108,7 @@ class Reachability:
         routes: Routes,
         counters: DataplaneCounters,
         entropy: Callable[[int], bytes],
-        now: float,
+        arm: Callable[[float], None],
     ) -> None:
         self._sessions = sessions
         self._sending = sending
@@ -112,7 +116,7 @@ class Reachability:
         self._routes = routes
         self._counters = counters
         self._entropy = entropy
-        self._look_at = now
+        self._arm = arm
         self._looked_at = -inf
         self._unheard: dict[bytes, float] = {}  # partners that have been sent something and not answered since
         self._rest_until: dict[bytes, float] = {}
@@ -125,19 +129,10 @@ class Reachability:
         self._answering = TokenBuckets[bytes](PROBES_ANSWERED_PER_SECOND, keys=SESSIONS)
         self.news: list[News] = []
 
-    def next_deadline(self) -> float:
-        """When `handle_timeout` is wanted next; a node without sessions need not wake up."""
-        if not self._sessions.by_peer:
-            return inf
-        return min(self._look_at, min((one.due_at for one in self._searches.values()), default=inf))
-
     def handle_timeout(self, *, now: float) -> None:
-        """Goes on with searches, and looks at sessions."""
+        """Goes on with searches."""
         for partner, search in list(self._searches.items()):
             self._go_on(partner, search, now=now)
-        if now >= self._look_at:
-            self._look_at = now + LOOK_S
-            self._look(now=now)
 
     def take(self, session: Session, body: memoryview, *, hop_limit: int, now: float) -> None:
         """Takes a probe or an answer of a partner."""
@@ -173,7 +168,8 @@ class Reachability:
 
     # -- looks ---------------------------------------------------------------------------------------------------------
 
-    def _look(self, *, now: float) -> None:
+    def look(self, *, now: float) -> None:
+        """Looks for partners that have been sent something since the last look and were not heard."""
         since, self._looked_at = self._looked_at, now
         for partner, one in self._sessions.by_peer.items():
             is_used = one.is_requesting if one.sending is None else one.last_used >= since
@@ -184,7 +180,7 @@ class Reachability:
             is_asked = session is not None and (session.sending is not None or session.is_requesting)
             if session is None or not is_asked or _heard_at(session) > silent_since:
                 del self._unheard[partner]
-            elif session.sending is not None and now - silent_since >= LOOK_S:
+            elif session.sending is not None and now - silent_since >= SILENT_S:
                 del self._unheard[partner]
                 self._search(partner, is_urgent=False, now=now)
             elif now - silent_since >= SETUP_S:
@@ -214,18 +210,24 @@ class Reachability:
         session = self._sessions.by_peer.get(partner)
         if session is None or session.sending is None:
             del self._searches[partner]
-        elif search.is_over(now=now):
+            return
+        if search.is_over(now=now):
             del self._searches[partner]
             self._rest_until[partner] = now + REST_S
             self._conclude(partner, search, now=now)
-        elif now >= search.due_at:
-            is_broad = search.is_broad
-            kind = ProbeKind.EXPLORE if is_broad else ProbeKind.PROBE
-            others = [way for way in self._sending.ways(partner) if way != search.route] if is_broad else []
-            search.begin_try(now=now)
-            for way in (search.route, *others):
-                probe = encode_reach(Reach(kind, search.token_for(way, self._entropy)))
-                self._sending.send_item(session, ITEM_REACHABILITY, probe, over=way, now=now)
+            return
+        if now >= search.due_at:
+            self._probe(session, search, now=now)
+        self._arm(search.due_at)
+
+    def _probe(self, session: Session, search: Exploration, *, now: float) -> None:
+        is_broad = search.is_broad
+        kind = ProbeKind.EXPLORE if is_broad else ProbeKind.PROBE
+        others = [way for way in self._sending.ways(session.peer) if way != search.route] if is_broad else []
+        search.begin_try(now=now)
+        for way in (search.route, *others):
+            probe = encode_reach(Reach(kind, search.token_for(way, self._entropy)))
+            self._sending.send_item(session, ITEM_REACHABILITY, probe, over=way, now=now)
 
     def _conclude(self, partner: bytes, search: Exploration, *, now: float) -> None:
         if search.route in search.answered:

@@ -28,6 +28,7 @@ from mycelium.wire.train import ITEM_REACHABILITY, ITEM_SPEED
 
 ELSEWHERE: Final = "it answers over another neighbour, which is used from now on"
 NOWHERE: Final = "it answers over no other neighbour either"
+_REACHABILITY: Final = "reachability"
 _SPEED_TESTS: Final = "speed tests"
 
 
@@ -83,7 +84,7 @@ class DataPath:
             outbox=outbox,
         )
         self._compose_speed_tests(handshakes, settings, deadlines, now=now)
-        self._compose_reachability(handshakes, routing, now=now)
+        self._compose_reachability(handshakes, routing, deadlines)
 
     def _compose_diagnosis(
         self, identity: Identity, handshakes: HandshakeConfig, excesses: Excesses, outbox: Outbox, *, now: float
@@ -125,12 +126,15 @@ class DataPath:
     def handle_timeout(self, due: Container[bytes | str], *, now: float) -> None:
         """Does what is due; the deadlines of `due` have come."""
         self.sessions.handle_timeout(now=now)
-        self.reachability.handle_timeout(now=now)
         self.reject_failed(now=now)
         if _SPEED_TESTS in due:
             self.speed_tests.handle_timeout(now=now)
+        if _REACHABILITY in due:
+            self.reachability.handle_timeout(now=now)
 
-    def _compose_reachability(self, handshakes: HandshakeConfig, routing: RoutingEngine, *, now: float) -> None:
+    def _compose_reachability(
+        self, handshakes: HandshakeConfig, routing: RoutingEngine, deadlines: Deadlines[bytes | str]
+    ) -> None:
         """Makes what finds other next hops where partners are silent."""
         self.reachability = Reachability(
             sessions=self.sessions,
@@ -139,13 +143,9 @@ class DataPath:
             routes=routing,
             counters=self.counters,
             entropy=handshakes.entropy,
-            now=now,
+            arm=lambda when: deadlines.set(_REACHABILITY, when),
         )
         self.receiving.item_handlers[ITEM_REACHABILITY] = self.reachability.take
-
-    def next_deadline(self) -> float:
-        """When `handle_timeout` is wanted next."""
-        return min(self.sessions.next_deadline(), self.reachability.next_deadline())
 
     def tell(self, journal: Journal, *, now: float) -> None:
         """Writes into the journal which sessions have new keys, and what was found out of next hops."""

@@ -318,7 +318,7 @@ class Node:
 
     def next_deadline(self) -> float:
         """When `handle_timeout` is due; a later call is legal, an earlier one harmless. Any other call may change it."""
-        return min(self._deadlines.next(), self.routing.next_deadline(), self._data_path.next_deadline())
+        return min(self._deadlines.next(), self.routing.next_deadline(), self.sessions.next_deadline())
 
     def handle_timeout(self, *, now: float) -> None:
         """Does whatever is due."""
@@ -337,6 +337,7 @@ class Node:
         if _HOUSEKEEPING in due:
             self._deadlines.set(_HOUSEKEEPING, now + HOUSEKEEPING_S)
             self.neighbours.sweep(now=now)
+            self.reachability.look(now=now)
             self.journal.sweep(now=now)
             self.journal.outside_changed(self.outside.take_change(), now=now)
         self.neighbours.pass_on(now=now)

@@ -3,7 +3,6 @@
 A lying node is an ordinary one that changes its class after its start. It keeps its links, and talks for itself as all do.
 """
 
-from math import inf
 from typing import Final
 
 from msgspec import structs
@@ -66,10 +65,7 @@ class _Bouncing(Receiving):
 class Credulous(Reachability):
     """Never finds out that what it sends does not arrive, so that there is something to compare with."""
 
-    def next_deadline(self) -> float:
-        return inf
-
-    def handle_timeout(self, *, now: float) -> None:
+    def look(self, *, now: float) -> None:
         pass
 
 

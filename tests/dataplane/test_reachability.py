@@ -4,11 +4,18 @@ from typing import Any
 
 import pytest
 
-from mycelium.dataplane.reachability import FIRST_AVOIDED_S, REST_S
+from mycelium.dataplane.reachability import (
+    FIRST_AVOIDED_S,
+    LEAST_SILENT,
+    REST_S,
+)
 from mycelium.dataplane.receiving import Receiving
+from mycelium.limits import PROBES_ANSWERED_PER_SECOND
 from mycelium.link.link import Link
 from mycelium.node.event_kind import EventKind
 from mycelium.routing.explain import Verdict
+from mycelium.routing.neighbour import DAMPED_COST
+from mycelium.wire.reachability import ProbeKind, Reach, encode_reach
 from mycelium.wire.train import ITEM_REACHABILITY
 from sim.net.lying_node import corrupt
 from sim.net.node_net import NodeNet
@@ -182,3 +189,70 @@ def items_of(net: NodeNet, name: str) -> list[bytes]:
 
     handlers[ITEM_REACHABILITY] = watch
     return found
+
+
+def test_a_node_without_traffic_does_nothing_for_it() -> None:
+    net = diamond()
+    deliver(net, "a", "b")
+    net.run(10.0)
+    reachability = net.hosts["a"].node.reachability
+    assert not reachability._searches
+    assert not reachability._unheard
+    probes = items_of(net, "b")
+    net.run(60.0)
+    assert probes == []
+
+
+def test_a_neighbour_is_distrusted_when_those_beyond_it_that_were_chosen_are_silent_and_then_trusted_again() -> None:
+    net = NodeNet()
+    for name in "albcdef":
+        net.add(name)
+    for one, other in ("al", "lb", "lc", "ld", "le", "af"):
+        net.join(one, other)
+    net.run(10, until=lambda: is_whole(net))
+    net.run(1)
+    honest = type(net.hosts["l"].node.receiving)
+    lie(net)
+    send_for(net, 8.0)
+    (found,) = events(net, "a", EventKind.NEIGHBOUR_AVOIDED)
+    assert found.node == net.hosts["l"].address
+    assert found.count >= LEAST_SILENT
+    assert net.hosts["a"].node.routing.link_costs()[net.hosts["l"].address] >= DAMPED_COST
+    net.hosts["l"].node.receiving.__class__ = honest
+    send_for(net, 60.0)
+    assert net.hosts["a"].node.routing.link_costs()[net.hosts["l"].address] < DAMPED_COST
+
+
+def test_a_hint_counts_from_neighbours_only() -> None:
+    net = diamond()
+    deliver(net, "a", "b")
+    deliver(net, "c", "b")
+    hint = encode_reach(Reach(ProbeKind.LOOK, bytes(8), net.hosts["l"].address))
+    far, near = (net.hosts["b"].node.sessions.find(net.hosts[one].address, now=net.now) for one in "ad")
+    for session in (far, near):
+        net.hosts["b"].node.reachability.take(session, memoryview(hint), hop_limit=64, now=net.now)
+    assert net.hosts["l"].address not in net.hosts["b"].node.sessions.by_peer
+    about = encode_reach(Reach(ProbeKind.LOOK, bytes(8), net.hosts["c"].address))
+    net.hosts["b"].node.reachability.take(near, memoryview(about), hop_limit=64, now=net.now)
+    assert net.hosts["c"].address in net.hosts["b"].node.sessions.by_peer
+
+
+@pytest.mark.parametrize("body", [b"", b"\x01" * 10])
+def test_what_is_no_probe_is_dropped_and_counted(body: bytes) -> None:
+    net = diamond()
+    deliver(net, "a", "b")
+    node = net.hosts["a"].node
+    session = node.sessions.find(net.hosts["b"].address, now=net.now)
+    node.reachability.take(session, memoryview(body), hop_limit=64, now=net.now)
+    assert node.dataplane_counters.trains_malformed == 1
+
+
+def test_probes_beyond_the_rate_are_not_answered() -> None:
+    net = diamond()
+    deliver(net, "a", "b")
+    node = net.hosts["a"].node
+    session = node.sessions.find(net.hosts["b"].address, now=net.now)
+    probe = memoryview(encode_reach(Reach(ProbeKind.PROBE, bytes(8))))
+    for _ in range(PROBES_ANSWERED_PER_SECOND + 5):
+        node.reachability.take(session, probe, hop_limit=64, now=net.now)
+    assert node.dataplane_counters.probes_refused == 5
