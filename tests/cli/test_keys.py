@@ -87,7 +87,10 @@ def test_force_leaves_no_secret_behind_where_it_fails(capsys: Capture, home: Pat
     assert capsys.readouterr().err.startswith("mycelium: ")
 
 
-def test_a_key_of_the_rust_mycelium_keeps_its_address(capsys: Capture, home: Path) -> None:
+def test_a_key_of_the_rust_mycelium_keeps_its_address(
+    capsys: Capture, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mycelium.daemon.daemon.confine", lambda settings: None)  # this process has more tests to run
     path = home / ".local" / "share" / "mycelium" / "priv_key.bin"
     path.parent.mkdir(parents=True)
     path.write_bytes(RUST_SECRET)
