@@ -61,6 +61,14 @@ def read_some(tun: LinuxTun) -> list[Delivery]:
     return [(batch.buffer[start:end], flags, size) for start, end, flags, size in batch.slots]
 
 
+def read_udp(tun: LinuxTun) -> Delivery:
+    """Returns the first datagram that the device has to read, past what the kernel says of the new interface."""
+    while True:
+        for item in read_some(tun):
+            if item[0][6] == UDP:
+                return item
+
+
 def read_all(tun: LinuxTun) -> list[Delivery]:
     """Returns copies of all that the device has to read, waiting for the first packet."""
     items: list[Delivery] = []
@@ -174,7 +182,7 @@ def receive(receiver: socket.socket) -> bytes:
 def test_a_udp_super_packet_is_read_whole(side: Side) -> None:
     with udp_socket(side.host, LEFT) as sender:
         sender.sendmsg([bytes(12_050)], [(SOL_UDP, UDP_SEGMENT, struct.pack("H", 1_200))], 0, (RIGHT, PORT))
-    (packet, flags, size), *_ = [item for item in read_some(side.tun) if item[0][6] == UDP]
+    packet, flags, size = read_udp(side.tun)
     assert (len(packet), flags, size) == (HEADER_BYTES + 8 + 12_050, SUPER_UDP | PARTIAL_CHECKSUM, 1_200)
 
 
@@ -182,7 +190,7 @@ def test_a_udp_super_packet_is_read_whole(side: Side) -> None:
 def test_a_lone_datagram_comes_with_a_partial_checksum_that_can_be_completed(side: Side) -> None:
     with udp_socket(side.host, LEFT) as sender:
         sender.sendto(b"hello", (RIGHT, PORT))
-    (packet, flags, size), *_ = [item for item in read_some(side.tun) if item[0][6] == UDP]
+    packet, flags, size = read_udp(side.tun)
     assert (bytes(packet[HEADER_BYTES + 8 :]), flags, size) == (b"hello", PARTIAL_CHECKSUM, 0)
     assert not has_valid_checksum(packet, UDP, HEADER_BYTES)
     complete_checksum(packet)
@@ -193,9 +201,11 @@ def test_a_lone_datagram_comes_with_a_partial_checksum_that_can_be_completed(sid
 def test_a_packet_is_returned_before_more_are_looked_for_where_the_one_before_came_alone(side: Side) -> None:
     batch = PacketBatch()
     seen: list[list[tuple[int, bool]]] = []
-    while select.select([side.tun], [], [], 0.2)[0]:  # what the kernel says of the new interface
-        side.tun.read_batch(batch)
-    with udp_socket(side.host, LEFT) as sender:
+    alone, then = [(1, False), (0, True)], [(1, False), (1, True)]
+
+    def is_seen() -> bool:
+        """Tells how bursts are read; the kernel may say something of the new interface between them."""
+        seen.clear()
         for at_once in (2, 1, 2, 2, 1, 1):
             for _ in range(at_once):
                 sender.sendto(b"hello", (RIGHT, PORT))
@@ -203,8 +213,10 @@ def test_a_packet_is_returned_before_more_are_looked_for_where_the_one_before_ca
             while not side.tun.is_drained:
                 reads.append((side.tun.read_batch(batch), side.tun.is_drained))
             seen.append(reads)
-    alone, then = [(1, False), (0, True)], [(1, False), (1, True)]
-    assert seen[1:] == [[(1, True)], then, [(2, True)], [(1, True)], alone]
+        return seen[1:] == [[(1, True)], then, [(2, True)], [(1, True)], alone]
+
+    with udp_socket(side.host, LEFT) as sender:
+        wait_until(is_seen, WAIT_SECONDS, lambda: f"each is read by itself first: {seen}")
 
 
 @pytest.mark.netns
@@ -215,10 +227,13 @@ def test_ipv4_is_dropped_and_counted(side: Side) -> None:
     with sender:
         sender.sendto(b"old", ("10.9.9.2", PORT))
     batch = PacketBatch()
-    assert select.select([side.tun], [], [], WAIT_SECONDS)[0]
-    side.tun.read_batch(batch)
-    assert side.tun.counters.not_ipv6 == 1
-    assert all(batch.buffer[start] >> 4 == 6 for start, _, _, _ in batch.slots)
+
+    def is_dropped() -> bool:
+        side.tun.read_batch(batch)
+        assert all(batch.buffer[start] >> 4 == 6 for start, _, _, _ in batch.slots)
+        return side.tun.counters.not_ipv6 == 1
+
+    wait_until(is_dropped, WAIT_SECONDS, "it is counted, be it behind what the kernel says of the new interface")
 
 
 @pytest.mark.netns
@@ -291,7 +306,7 @@ def test_a_removed_device_is_opened_again_with_its_counters(side: Side) -> None:
     assert tun.counters is counters
     with udp_socket(side.host, LEFT) as sender:
         sender.sendto(b"hello", (RIGHT, PORT))
-    assert any(packet[6] == UDP for packet, _, _ in read_some(tun))
+    assert bytes(read_udp(tun)[0]).endswith(b"hello")
 
 
 @pytest.mark.netns
