@@ -32,6 +32,7 @@ SECONDS: Final = 120.0  # for one command, on a machine that is busy
 DAEMON: Final = "mycelium --peers 198.51.100.7:9651 '[2001:db8::7]:9651' hub.example.org:9651"
 ENDLESS: Final = ("mycelium events --follow",)  # run until they have printed something
 TYPED_ELSEWHERE: Final = "tests/netns/test_ways_in.py types it at its place"
+QUICK_START: Final = "tests/netns/test_quick_start.py types it at its place"
 EXCUSED: Final = {
     "ip -6 route add default via 2001:db8::1 table 51820": "it takes an uplink; tests/netns/test_underlay.py has one",
     "ip -6 rule add fwmark 51820 table 51820": "it takes an uplink; tests/netns/test_underlay.py has one",
@@ -50,8 +51,10 @@ EXCUSED: Final = {
     "./dev format": "it changes files",
     "./dev lock": "it changes a file, and downloads",
     "./dev setup": "it installs, and was the first thing that ./dev test did",
-    "mycelium invite": "tests/netns/test_joining.py does, at a member that others can reach",
-    "mycelium invite --name laptop --at hub.example.org": "tests/cli/test_invite.py types it at its place",
+    "mycelium --network-name corp --network-key-file corp.key --name hub --hosts-file /etc/hosts": QUICK_START,
+    "mycelium invite --name laptop": QUICK_START,
+    "ping hub.corp.myc": QUICK_START,
+    "mycelium invite --at hub.example.org": "tests/cli/test_invite.py types it at its place",
     "mycelium join 'mycelium:join?v=1&p=hub.example.org:9651%23…&t=…'": "tests/netns/test_joining.py has a member that answers",
     "mycelium network create corp.root": "tests/netns/test_members.py makes a network",
     "mycelium network admit corp.root corp.member --may-invite": "tests/netns/test_members.py does",

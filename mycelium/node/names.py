@@ -36,6 +36,8 @@ class Names:
         self._routing = routing
         self._is_private = is_private
         self._made_at = -inf
+        self._by_address_made_at = -inf
+        self._by_address: dict[str, bytes] = {}
         self._nodes: dict[str, bytes] = {}
         self._names: dict[bytes, str] = {}
 
@@ -51,13 +53,16 @@ class Names:
 
     def find(self, name: str, *, now: float) -> bytes | None:
         """Returns the node with a name, announced or from its address."""
-        return self.nodes(now=now).get(name) or self.find_by_address(name)
+        return self.nodes(now=now).get(name) or self.find_by_address(name, now=now)
 
-    def find_by_address(self, name: str) -> bytes | None:
+    def find_by_address(self, name: str, *, now: float) -> bytes | None:
         """Returns the node that has a name from its address."""
         if len(name) != ADDRESS_NAME_CHARACTERS:
             return None
-        return next((node for node, _ in self._routing.names() if address_name(node) == name), None)
+        if now >= self._by_address_made_at + FRESH_S:
+            self._by_address_made_at = now
+            self._by_address = {address_name(node): node for node, _ in self._routing.names()}
+        return self._by_address.get(name)
 
     def _refresh(self, *, now: float) -> None:
         if self._is_private and now >= self._made_at + FRESH_S:

@@ -38,7 +38,7 @@ class Zone:
         announced = name.removesuffix(self._suffix)
         if announced != name and announced in (nodes := self._names.nodes(now=now)):
             return nodes[announced]
-        return self._names.find_by_address(name.removesuffix(f".{self.domain}"))
+        return self._names.find_by_address(name.removesuffix(f".{self.domain}"), now=now)
 
     def all(self, *, now: float) -> dict[str, bytes]:
         """Returns the overlay address of each announced name."""

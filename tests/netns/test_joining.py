@@ -21,6 +21,7 @@ from tests.netns.conftest import MakeMesh
 pytestmark = pytest.mark.netns
 
 SECONDS: Final = 30.0
+DNS_PORT: Final = 53
 
 
 def join(daemon: LabDaemon, config_file: Path, key_file: Path, uri: str) -> "subprocess.CompletedProcess[str]":
@@ -38,6 +39,22 @@ def invite(mesh: DaemonMesh, *options: str) -> str:
 def looked_up(daemon: LabDaemon, name: str) -> str:
     """Returns what the system's resolver knows of a name."""
     return daemon.host.run("getent", "ahostsv6", name, check=False).stdout
+
+
+def ask_for_names(mesh: DaemonMesh) -> None:
+    """Asks a's server for names of the zone and others, and sees that no question leaves the host."""
+    a, b = mesh["a"], mesh["b"]
+    cable, answers, marker = mesh.cable("a", "b"), {}, b"the first datagram on the cable"
+    with Capture(a.host, cable.end(a.host).interface, DNS_PORT) as questions:
+        with a.host.entered(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            for name in ("laptop.corp.myc", "nobody.corp.myc", "example.org"):
+                question = dns.message.make_query(name, "AAAA")
+                answers[name] = dns.query.udp(question, a.address, timeout=SECONDS)
+            stranger.sendto(marker, (cable.end(b.host).ipv4, DNS_PORT))
+        wait_until(lambda: questions.payloads, SECONDS, "what is sent is captured")
+    assert questions.payloads == [marker]
+    assert [record.address for record in answers["laptop.corp.myc"].answer[0]] == [b.address]
+    assert [answer.rcode().name for answer in answers.values()] == ["NOERROR", "NXDOMAIN", "REFUSED"]
 
 
 @pytest.mark.parametrize("is_private", [True, False], ids=["private", "open"])
@@ -70,9 +87,7 @@ def test_a_host_joins_by_an_invitation_once_and_nobody_else(
         wait_until(lambda: "laptop" in {route["name"] for route in a.get("admin/routes/selected")}, SECONDS, "its name")
         assert a.cli("explain", "laptop")["node"] == b.address
         wait_until(lambda: b.address in looked_up(a, "laptop.corp.myc"), SECONDS, "its name is in the hosts file")
-        with a.host.entered():
-            response = dns.query.udp(dns.message.make_query("laptop.corp.myc", "AAAA"), a.address, timeout=SECONDS)
-        assert [record.address for record in response.answer[0]] == [b.address]
+        ask_for_names(mesh)
     assert [event["node"] for event in a.events(kind="joined")] == [b.address]
 
     refused = join(b, tmp_path / "c.toml", tmp_path / "c.key", uri)

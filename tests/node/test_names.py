@@ -1,6 +1,8 @@
 """Names of nodes: announced, signed, told apart, and believed in private networks only."""
 
+import tracemalloc
 from ipaddress import IPv6Address
+from typing import Any
 
 import pytest
 
@@ -82,3 +84,33 @@ def test_names_are_looked_at_again_after_a_second() -> None:
     net.run(60, lambda: net.hosts["a"].node.routing.metric(b) == INFINITY)
     assert "oslo" in names.nodes(now=began + FRESH_S / 2)
     assert "oslo" not in names.nodes(now=net.now + FRESH_S)
+
+
+class ManyNodes:
+    """Stands in for routing: a thousand nodes with names."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.nodes = [
+            (IPv6Address((0x4FC << 116) + (number << 64)).packed, b"node-%d" % number) for number in range(1_000)
+        ]
+
+    def names(self) -> list[tuple[bytes, bytes]]:
+        self.asked += 1
+        return self.nodes
+
+
+def test_a_thousand_names_take_less_than_a_mebibyte_and_look_ups_walk_no_table() -> None:
+    routing: Any = ManyNodes()
+    tracemalloc.start()
+    names = Names(routing, is_private=True)
+    for node, name in routing.nodes:
+        assert names.find(name.decode(), now=1_000.0) == node
+        assert names.find_by_address(address_name(node), now=1_000.0) == node
+        assert names.name_of(node, now=1_000.0) == name.decode()
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken < 1 << 20
+    assert routing.asked == 2  # once for each kind of name
+    names.find("node-1", now=1_000.0 + FRESH_S)
+    assert routing.asked == 3
