@@ -62,6 +62,11 @@ class FreshHost:
         done = self._host.run("env", *ENVIRONMENT, *self._words(line), timeout=SECONDS, check=False)
         return done.returncode == 0
 
+    def told(self, line: str) -> list[str]:
+        """Returns the lines that a command prints, none where it fails."""
+        done = self._host.run("env", *ENVIRONMENT, *self._words(line), timeout=SECONDS, check=False)
+        return done.stdout.splitlines() if done.returncode == 0 else []
+
     def page(self) -> str:
         with self._host.entered(), urllib.request.urlopen("http://127.0.0.1:8989/", timeout=SECONDS) as answer:
             assert answer.status == 200
@@ -81,7 +86,7 @@ def test_two_hosts_join_by_what_is_written(lab: Lab, tmp_path: Path) -> None:
     hub.type(make_key)
     hub.leave_running(run, tmp_path / "hub.log")
     wait_until(lambda: hub.succeeds("mycelium status"), SECONDS, "the first node runs")
-    [join] = hub.type(invite).splitlines()
+    [join] = wait_until(lambda: hub.told(invite), SECONDS, "it knows where others find it")
     assert join.startswith("mycelium join 'mycelium:join?")
     said = laptop.type(join)
     assert said.startswith("you are laptop.corp (")
