@@ -102,14 +102,14 @@ class Pings:
         """Ends the pings and returns what those saw that were sent before, once a later one is answered, else what all saw."""
         asked_at, later = time.time(), 0
         with contextlib.suppress(AssertionError):  # none is answered any more
-            later = wait_until(lambda: self._answered_since(asked_at), LAST_ANSWER_S, "an answer")
+            later = wait_until(lambda: self.answered_since(asked_at), LAST_ANSWER_S, "an answer")
         self._process.send_signal(signal.SIGINT)
         self._process.wait(timeout=PATIENCE_S)
         with self._printed:
             self._printed.seek(0)
             return parse_ping(self._printed.read(), later or None)
 
-    def _answered_since(self, moment: float) -> int:
+    def answered_since(self, moment: float) -> int:
         """Returns the sequence number of an answered ping that was sent after a moment (Unix time); 0 if there is none."""
         printed = os.pread(
             self._printed.fileno(), MOST_PRINTED_BYTES, 0
