@@ -40,7 +40,7 @@ SETTLED_S: Final = 60.0  # a cost that rose while the machine was busy comes dow
 FEW_PER_CENT: Final = 0.03
 HEADS: Final = {"tcp": 0.1, "quic": 0.15}  # shares of all bytes: heads, tags and acknowledgements
 RECENT_S: Final = 6.0
-OUR_OWN_WORK_MS: Final = 1.5  # what both daemons do between a datagram and its answer, on a busy machine
+OUR_OWN_WORK_MS: Final = 1.5  # what both daemons do between a datagram and its answer, unless the machine is full
 
 
 @pytest.fixture
@@ -77,21 +77,31 @@ def growth(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
 def wire_ms(mesh: DaemonMesh) -> float:
     """Returns the round trip of the cable between a and b, as ping measures it."""
     far = mesh.cable("a", "b").far_end(mesh["a"].host).ipv4
-    return median(ping(mesh["a"].host, far, count=20, interval=0.05).round_trips_ms)
+    return median_ms(mesh["a"], far)
+
+
+def median_ms(daemon: LabDaemon, address: str) -> float:
+    return median(ping(daemon.host, address, count=20, interval=0.05).round_trips_ms)
 
 
 def wait_true(mesh: DaemonMesh, what: str) -> None:
-    """Waits until a shows the round trip that ping measures beside it, and the cost that follows from it."""
+    """Waits until a shows the round trip that ping measures beside it, and the cost that follows from it.
+
+    Where the machine is full the daemons answer late; then it may be what a ping through both of them measures.
+    """
+    a, b = mesh["a"], mesh["b"]
     measured_ms = 0.0
+
+    def is_at_most(most_ms: float) -> bool:
+        peer = the_peer(a)
+        rtt_ms, cost = peer["rttMs"], peer["cost"]
+        is_shown = rtt_ms is not None and measured_ms / 2 <= rtt_ms < most_ms
+        return is_shown and link_cost(measured_ms / 2e3, 0.0) <= cost <= link_cost(most_ms / 1e3, 0.0)
 
     def is_true() -> bool:
         nonlocal measured_ms
         measured_ms = wire_ms(mesh)
-        most_ms = measured_ms + OUR_OWN_WORK_MS
-        peer = the_peer(mesh["a"])
-        rtt_ms, cost = peer["rttMs"], peer["cost"]
-        is_shown = rtt_ms is not None and measured_ms / 2 <= rtt_ms < most_ms
-        return is_shown and link_cost(measured_ms / 2e3, 0.0) <= cost <= link_cost(most_ms / 1e3, 0.0)
+        return is_at_most(measured_ms + OUR_OWN_WORK_MS) or is_at_most(median_ms(a, b.address))
 
     wait_until(is_true, SETTLED_S, lambda: f"{what}: {the_peer(mesh['a'])}, {measured_ms} measured")
 
