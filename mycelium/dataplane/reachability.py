@@ -118,6 +118,7 @@ class Reachability:
         self._entropy = entropy
         self._arm = arm
         self._looked_at = -inf
+        self._look_at = inf
         self._unheard: dict[bytes, float] = {}  # partners that have been sent something and not answered since
         self._rest_until: dict[bytes, float] = {}
         self._searches: dict[bytes, Exploration] = {}
@@ -130,9 +131,11 @@ class Reachability:
         self.news: list[News] = []
 
     def handle_timeout(self, *, now: float) -> None:
-        """Goes on with searches."""
+        """Goes on with searches, and looks again soon where there is something to follow."""
         for partner, search in list(self._searches.items()):
             self._go_on(partner, search, now=now)
+        if now >= self._look_at:
+            self.look(now=now)
 
     def take(self, session: Session, body: memoryview, *, hop_limit: int, now: float) -> None:
         """Takes a probe or an answer of a partner."""
@@ -188,6 +191,8 @@ class Reachability:
         self._try_again(now=now)
         self._send_hints(now=now)
         self._judge(now=now)
+        self._look_at = now + SILENT_S if self._unheard or self._failures or self._hints else inf
+        self._arm(self._look_at)
 
     # -- searches ------------------------------------------------------------------------------------------------------
 
