@@ -83,7 +83,7 @@ class Scope:
     def redraw(self) -> list[Destination]:
         """Draws the cutoff anew; returns the rows that came into scope, or left it."""
         finite = [row for row in self._table.rows.values() if row.metric < INFINITY]
-        before = [self.holds(row) for row in finite]
+        before = [self.receivers(row) for row in finite]  # of a row that is pinned too, others than before
         nodes = self._least if not self.is_cutting or self._near > self._most else (self._least + self._most) // 2
         self.is_cutting = len(finite) > self._most
         self._cutoff = (
@@ -92,4 +92,4 @@ class Scope:
         for row in self._table.rows.values():
             row.near = row.metric < INFINITY and self.is_near(row, row.metric)
         self._near = sum(row.near for row in finite)
-        return [row for row, was_held in zip(finite, before, strict=True) if self.holds(row) is not was_held]
+        return [row for row, told in zip(finite, before, strict=True) if self.receivers(row) != told]
