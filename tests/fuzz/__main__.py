@@ -97,7 +97,10 @@ def _smallest(name: str, count: int) -> list[bytes]:
     with tempfile.TemporaryDirectory() as directory:
         command = (sys.executable, "-m", "tests.fuzz.run", name, os.devnull, "-merge=1", directory, str(FOLDER / name))
         subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=MERGE_S, check=True)
-        return sorted((path.read_bytes() for path in Path(directory).iterdir()), key=len)[:count]
+        kept = sorted((path.read_bytes() for path in Path(directory).iterdir()), key=len)
+    if not kept:
+        sys.exit(f"merging the inputs of {name} kept none of them: the corpus stays as it is")
+    return kept[:count]
 
 
 def _tell(one: Outcome) -> None:

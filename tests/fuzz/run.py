@@ -44,7 +44,8 @@ def main() -> None:
             raise
 
     tell(begin)
-    atheris.Setup([sys.argv[0], *arguments], one)
+    itself = f"{sys.executable} -m tests.fuzz.run {name} {status}"  # merging has a shell run this again
+    atheris.Setup([itself, *arguments], one)
     atheris.Fuzz()
 
 
