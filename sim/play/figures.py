@@ -69,6 +69,7 @@ class Figures:
         self.false_dead.clear()
         self.ways_s.clear()
         self.packets_lost = 0
+        self.pairs_silent = None
         self._flows.start_over()
         if pings is not None:
             pings.start_over()
