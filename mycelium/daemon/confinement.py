@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+import mycelium
 from mycelium.admin import config
 from mycelium.admin.config import Settings
 from mycelium.admin.keyfile import make_default_folder
@@ -34,7 +35,7 @@ RESOLV_CONF: Final = Path("/etc/resolv.conf")  # a link into a folder of whoever
 def confine(settings: Settings) -> None:
     """Does it, and logs what is left; raises ConfigError or IdentityError where the user is not fit for it."""
     make_default_folder(settings.key_file)
-    user, program = _user(settings), [Path(folder) for folder in sys.path if os.path.isdir(folder)]
+    user, program = _user(settings), [folder for folder in _program() if folder.is_dir()]
     before = capabilities.permitted()
     kept = before & KEPT
     if user is None and before != kept:
@@ -110,7 +111,7 @@ def _rules(settings: Settings) -> Iterator[Rule]:
     """Yields what the daemon may do with which files."""
     for folder in PROGRAMS:
         yield Rule(folder, READ | EXECUTE)
-    for folder in (*SYSTEM, RESOLV_CONF.resolve().parent, *map(Path, (*sys.path, sys.prefix, sys.base_prefix))):
+    for folder in (*SYSTEM, RESOLV_CONF.resolve().parent, *_program(), Path(sys.prefix), Path(sys.base_prefix)):
         yield Rule(folder, READ)
     named = [path for url in settings.peers if isinstance(url, PeerListUrl) and (path := _path_of(url))]
     file = config.config_file(settings.given, os.environ)
@@ -128,6 +129,11 @@ def _rules(settings: Settings) -> Iterator[Rule]:
         yield Rule(settings.hosts_file, READ | WRITE_FILE | TRUNCATE)
     yield Rule(TUN, READ | WRITE_FILE | IOCTL_DEV)
     yield Rule(NOTHING, READ | WRITE_FILE)
+
+
+def _program() -> list[Path]:
+    """Returns where modules are loaded from; that of an editable installation is in no folder that `sys.path` names."""
+    return [Path(folder) for folder in (*sys.path, *mycelium.__path__)]
 
 
 def _path_of(url: PeerListUrl) -> Path | None:

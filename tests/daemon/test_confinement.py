@@ -1,5 +1,6 @@
 """Who a daemon becomes, and what is said where that can't be."""
 
+import importlib
 import os
 import pwd
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import mycelium
 from mycelium.admin.config import Settings
 from mycelium.daemon import confinement
 from mycelium.daemon.capabilities import DAC_OVERRIDE
@@ -62,6 +64,7 @@ def test_who_is_told_nothing_stays_who_he_is_with_few_rights(tmp_path: Path) -> 
 def everybodys(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has every user read this program, whose interpreter may be below /root."""
     monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(mycelium, "__path__", [])
 
 
 @ROOT_ONLY
@@ -121,9 +124,29 @@ def test_a_program_that_the_user_cannot_read_is_refused_with_the_remedy(
     for made in (own, program):
         made.mkdir(mode=0o700)
     os.chown(own, pwd.getpwnam(NOBODY).pw_uid, -1)
-    monkeypatch.setattr(sys, "path", [str(program)])
-    assert refusal(Settings(key_file=own / "key", user=NOBODY)) == (
-        f"user {NOBODY} can't read {program}, where a part of this program is: install mycelium for all users, or stay "
-        "root by --user root"
-    )
-    assert refusal(Settings(key_file=own / "key", user="root")) == ""
+    for module, name in ((sys, "path"), (mycelium, "__path__")):
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "path", [])
+            patched.setattr(mycelium, "__path__", [])
+            patched.setattr(module, name, [str(program)])
+            assert refusal(Settings(key_file=own / "key", user=NOBODY)) == (
+                f"user {NOBODY} can't read {program}, where a part of this program is: install mycelium for all users, "
+                "or stay root by --user root"
+            )
+            assert refusal(Settings(key_file=own / "key", user="root")) == ""
+
+
+def test_modules_of_an_editable_installation_can_still_be_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "program"
+    program.mkdir()
+    (program / "late.py").write_text("NAME = 'late'")
+    monkeypatch.setattr(mycelium, "__path__", [*mycelium.__path__, str(program)])
+
+    def load() -> str:
+        confine(Settings(key_file=tmp_path / "keys" / "key"))
+        return str(importlib.import_module("mycelium.late").NAME)
+
+    (tmp_path / "keys").mkdir()
+    assert apart(load) == "late"

@@ -17,6 +17,7 @@ from typing import Final
 
 import pytest
 
+import mycelium
 from mycelium.admin.keyfile import invitations_path
 from mycelium.daemon.confinement import KEPT
 from tests.lab.daemon import PORT, PROGRAM, TUN, LabDaemon
@@ -63,9 +64,11 @@ def elsewhere() -> Iterator[Path]:
 
 
 def let_read_program(daemon: LabDaemon, spare: Path) -> None:
-    """Has every user read the interpreter, which may be below a folder such as /root, and open TUN devices."""
-    closed = [path for path in Path(sys.base_prefix).parents if not path.stat().st_mode & 0o001]
-    words = ["sh", "-c", OPEN_FOLDER, str(closed[-1] if closed else "/"), str(spare)]
+    """Has every user read interpreter and program, which may be below a folder such as /root, and open TUN devices."""
+    places = [Path(place) for place in (sys.base_prefix, sys.prefix, *mycelium.__path__)]
+    closed = {path for place in places for path in place.parents if not path.stat().st_mode & 0o001}
+    [folder] = [path for path in closed if not closed & set(path.parents)] or [Path("/")]
+    words = ["sh", "-c", OPEN_FOLDER, str(folder), str(spare)]
     plain: Callable[[], list[str]] = daemon.arguments
     daemon.arguments = lambda: [*words, *plain()]  # type: ignore[method-assign]
 

@@ -47,7 +47,7 @@ class FreshHost:
 
     def _words(self, line: str) -> list[str]:
         home = f"mkdir -p /root/home && cd /root/home && HOME=/root/home && {line}"
-        return ["nsenter", "--target", str(self._holder.pid), "--mount", "sh", "-c", home]
+        return ["nsenter", "--target", str(self._holder.pid), "--mount", "--root", "sh", "-c", home]
 
     def type(self, line: str) -> str:
         """Runs a command to its end and returns what it prints."""
