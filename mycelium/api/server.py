@@ -3,7 +3,8 @@
 import asyncio
 import os
 import socket
-from typing import Final, cast
+import sys
+from typing import Any, Final, cast
 
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.control import NodeControl
@@ -18,6 +19,9 @@ from mycelium.api.listener import open_listener, remove_socket_file
 _TURNS: Final = 5
 _TURN_S: Final = 0.005  # between looks at the calls under way
 _LAST_WORDS_S: Final = 0.3  # how long calls under way may go on at the end
+
+# The loop would look at the socket's file to remove it, in a folder that the daemon's user may not enter; `stop` removes it.
+_KEPT: Final[dict[str, Any]] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 
 
 class ApiServer:
@@ -55,9 +59,11 @@ class ApiServer:
         """Starts to answer; only after `bind`."""
         self._application = self._application_class(control, self._guard, self.counters)
         loop = asyncio.get_running_loop()
-        serve = loop.create_unix_server if self.address.is_unix else loop.create_server
         assert self._socket is not None
-        self._listener = await serve(self._protocol, sock=self._socket)
+        if self.address.is_unix:
+            self._listener = await loop.create_unix_server(self._protocol, sock=self._socket, **_KEPT)
+        else:
+            self._listener = await loop.create_server(self._protocol, sock=self._socket)
         self._socket = None  # it belongs to the listener now
 
     async def stop(self) -> None:
