@@ -15,8 +15,8 @@ from mycelium.errors import IdentityError
 if TYPE_CHECKING:
     from mycelium.identity import Identity
 
-_HEX_DIGITS: Final = 64  # of a public key
-_HEX_KEY: Final = re.compile(f"[0-9A-Fa-f]{{{_HEX_DIGITS}}}")
+HEX_DIGITS: Final = 64  # of a public key
+HEX_KEY: Final = re.compile(f"[0-9A-Fa-f]{{{HEX_DIGITS}}}")
 
 
 @click.command("generate-keys")
@@ -78,15 +78,16 @@ def generate_network_key(file: Path, as_json: bool) -> None:
 def inspect(context: click.Context, key: str | None, as_json: bool) -> None:
     """Show the address of a public KEY (64 hex digits), or that of this node."""
     if key is None:
-        public_key = _own_identity(context).exchange_public_key
-    elif _HEX_KEY.fullmatch(key):
+        public_key = own_identity(context).exchange_public_key
+    elif HEX_KEY.fullmatch(key):
         public_key = bytes.fromhex(key)
     else:
-        raise click.UsageError(f"{key[:80]!r} is not a public key, which has {_HEX_DIGITS} hex digits", context)
+        raise click.UsageError(f"{key[:80]!r} is not a public key, which has {HEX_DIGITS} hex digits", context)
     _print(public_key, as_json=as_json)
 
 
-def _own_identity(context: click.Context) -> "Identity":
+def own_identity(context: click.Context) -> "Identity":
+    """Returns the identity of this host; raises IdentityError where it has no key yet."""
     from mycelium.admin import keyfile
 
     path = _key_file(context)

@@ -1,25 +1,20 @@
 """`mycelium network`: a private network whose members hold certificates. Its root file is best kept offline."""
 
-import os
-import re
 import time
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
 from mycelium.cli import options
 from mycelium.cli.connection import connect
+from mycelium.cli.keys import HEX_DIGITS, HEX_KEY, own_identity
 from mycelium.cli.output import print_json
 from mycelium.errors import ConfigError, LocalError
 
-if TYPE_CHECKING:
-    from mycelium.identity import Identity
-
-_KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
 _DAYS: Final = 365
 _LONGEST: Final = 10_000  # bytes read of a list
 _root = click.argument("root", metavar="ROOT", type=click.Path(path_type=Path))
@@ -62,9 +57,9 @@ def admit(context: click.Context, root: Path, file: Path, key: str | None, days:
     from mycelium.admin.network_root import read_root, write_root
     from mycelium.admin.private_file import replace_private
 
-    if key is not None and not _KEY.fullmatch(key):
-        raise click.UsageError(f"{key[:80]!r} is not a signing key, which has 64 hex digits", context)
-    holder = _own_identity(context).signing_public_key if key is None else bytes.fromhex(key)
+    if key is not None and not HEX_KEY.fullmatch(key):
+        raise click.UsageError(f"{key[:80]!r} is not a signing key, which has {HEX_DIGITS} hex digits", context)
+    holder = own_identity(context).signing_public_key if key is None else bytes.fromhex(key)
     known = read_root(root)
     made = known.admit(holder, at=time.time(), days=days, may_invite=may_invite)
     try:
@@ -80,7 +75,7 @@ def admit(context: click.Context, root: Path, file: Path, key: str | None, days:
 @click.pass_context
 def key(context: click.Context) -> None:
     """Print this host's signing key, by which another host admits it."""
-    click.echo(_own_identity(context).signing_public_key.hex())
+    click.echo(own_identity(context).signing_public_key.hex())
 
 
 @network.command
@@ -145,15 +140,6 @@ def tell(context: click.Context, file: Path) -> None:
         raise ConfigError(f"{file} is not what 'mycelium network remove' writes") from None
     is_newer = connect(context).tell_removals(b64encode(data).decode()).newer
     click.echo("told: it spreads by itself" if is_newer else "known already")
-
-
-def _own_identity(context: click.Context) -> "Identity":
-    from mycelium.admin import config, keyfile
-
-    path = config.load(options.given(context)).key_file
-    if os.path.lexists(path):
-        return keyfile.load_identity(path)
-    raise LocalError(f"no key yet: mycelium generate-keys makes one ({path} does not exist)")
 
 
 def _day(at: int) -> str:
