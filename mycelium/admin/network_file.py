@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from mycelium.admin.private_file import read_network_key, read_private
+from mycelium.admin.private_file import parse_network_key, read_private
 from mycelium.errors import ConfigError, DecodeError
 from mycelium.identity import PUBLIC_KEY_BYTES
 from mycelium.wire.membership import Chain, decode_chain, encode_chain
@@ -29,7 +29,7 @@ def read_network(path: Path) -> NetworkFile:
     """Reads the file that --network-key-file names; raises ConfigError."""
     data = read_private(path, name=str(path), error=ConfigError)
     if not data.startswith(_MEMBER):
-        return NetworkFile(read_network_key(path))
+        return NetworkFile(parse_network_key(data, path))
     return parse_member(data, name=str(path))
 
 

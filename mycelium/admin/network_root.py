@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from mycelium.admin.network_file import NetworkFile
-from mycelium.admin.private_file import create_private, read_with_mode, replace_private, require_private
+from mycelium.admin.private_file import create_private, read_private, replace_private
 from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import SEED_BYTES, Identity, address_of_signing_key, subnet_of
 from mycelium.limits import REMOVED_MEMBERS
@@ -96,8 +96,7 @@ def create_root(path: Path) -> NetworkRoot:
 def read_root(path: Path) -> NetworkRoot:
     """Reads a root file; raises ConfigError."""
     name = f"the root file {path}"
-    data, mode = read_with_mode(path, name=name, error=ConfigError, most=_BYTES)
-    require_private(mode, path, name=name, error=ConfigError)
+    data = read_private(path, name=name, error=ConfigError, most=_BYTES)
     try:
         return msgspec.json.decode(data, type=NetworkRoot)
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -30,7 +30,11 @@ def read_network_key(path: Path) -> bytes:
 
     Raises ConfigError if it is something else or open to other users. Zeros are refused: they stand for the open network.
     """
-    data = _read(path)
+    return parse_network_key(_read(path), path)
+
+
+def parse_network_key(data: bytes, path: Path) -> bytes:
+    """Returns the key that a file holds; raises ConfigError with the file's `path`."""
     kind, secret = decode_secret(data) or (None, b"")
     if kind is SecretKind.NETWORK_KEY:
         return secret
@@ -58,9 +62,9 @@ def read_api_token(path: Path) -> str:
     return token
 
 
-def read_private(path: Path, *, name: str, error: type[LocalError]) -> bytes:
-    """Reads the first MAX_BYTES of a regular file that only its owner may read; raises `error` with `name` in its text."""
-    data, mode = read_with_mode(path, name=name, error=error)
+def read_private(path: Path, *, name: str, error: type[LocalError], most: int = MAX_BYTES) -> bytes:
+    """Reads the first bytes of a regular file that only its owner may read; raises `error` with `name` in its text."""
+    data, mode = read_with_mode(path, name=name, error=error, most=most)
     require_private(mode, path, name=name, error=error)
     return data
 
