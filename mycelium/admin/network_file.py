@@ -8,8 +8,8 @@ from typing import Final
 
 from msgspec import Struct
 
-from mycelium.admin.private_file import parse_network_key, read_private
-from mycelium.errors import ConfigError, DecodeError
+from mycelium.admin.private_file import parse_network_key, read_private, replace_private
+from mycelium.errors import ConfigError, DecodeError, LocalError
 from mycelium.identity import PUBLIC_KEY_BYTES
 from mycelium.wire.membership import Chain, decode_chain, encode_chain
 
@@ -55,3 +55,11 @@ def encode_membership(network: NetworkFile) -> bytes:
 def encode_member(network: NetworkFile) -> bytes:
     """Returns the content of a member's file."""
     return _MEMBER + network.key + encode_membership(network)
+
+
+def write_member(path: Path, network: NetworkFile) -> None:
+    """Writes a member's file, in place of one that may be there; raises LocalError."""
+    try:
+        replace_private(path, encode_member(network))
+    except OSError as error:
+        raise LocalError(f"cannot write {path}: {error.strerror}") from error

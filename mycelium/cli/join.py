@@ -142,8 +142,8 @@ def _write(places: _Places, uri: "JoinUri", answer: "JoinAnswer", name: str) -> 
 
 def _keep_network(path: Path, answer: "JoinAnswer") -> None:
     """Writes the key of the network, and what makes this host a member, in place of what an earlier attempt has written."""
-    from mycelium.admin.network_file import NetworkFile, decode_membership, encode_member
-    from mycelium.admin.private_file import create_network_key, read_network_key, replace_private
+    from mycelium.admin.network_file import NetworkFile, decode_membership, write_member
+    from mycelium.admin.private_file import create_network_key, read_network_key
     from mycelium.errors import DecodeError
 
     if not answer.membership:
@@ -152,11 +152,9 @@ def _keep_network(path: Path, answer: "JoinAnswer") -> None:
         return
     try:
         root, chain = decode_membership(answer.membership)
-        replace_private(path, encode_member(NetworkFile(answer.network_key, root, chain)))
     except DecodeError as error:
         raise LocalError(f"the member's answer makes no sense: {error}") from None
-    except OSError as error:
-        raise LocalError(f"cannot write {path}: {error.strerror}") from error
+    write_member(path, NetworkFile(answer.network_key, root, chain))
 
 
 def _give_to_service(places: _Places) -> None:

@@ -53,19 +53,15 @@ def admit(context: click.Context, root: Path, file: Path, key: str | None, days:
     FILE is what that host names by --network-key-file. A member whose certificate expires is admitted again; 'systemctl
     reload mycelium' has the daemon read the file again.
     """
-    from mycelium.admin.network_file import encode_member
+    from mycelium.admin.network_file import write_member
     from mycelium.admin.network_root import read_root, write_root
-    from mycelium.admin.private_file import replace_private
 
     if key is not None and not HEX_KEY.fullmatch(key):
         raise click.UsageError(f"{key[:80]!r} is not a signing key, which has {HEX_DIGITS} hex digits", context)
     holder = own_identity(context).signing_public_key if key is None else bytes.fromhex(key)
     known = read_root(root)
     made = known.admit(holder, at=time.time(), days=days, may_invite=may_invite)
-    try:
-        replace_private(file, encode_member(made))
-    except OSError as error:
-        raise LocalError(f"cannot write {file}: {error.strerror}") from error
+    write_member(file, made)
     write_root(root, known)
     click.echo(f"{file}: a member for {days} days; the daemon takes it by --network-key-file")
 
