@@ -277,6 +277,8 @@ JOIN_REQUESTS_REMEMBERED: Final = 64  # requests that may come again, with their
 JOIN_REPLIES: Final = 10  # copies of one reply, each for one copy of its request
 
 # -- members of a network ----------------------------------------------------------------------------------------------
+# for which a certificate may be valid; a node that is removed and was not admitted here stays on the list as long
+MEMBER_DAYS: Final = 3_650
 REMOVED_MEMBERS: Final = 112  # in one list, until their certificates expire: what one control message holds
 
 # -- the TUN device ----------------------------------------------------------------------------------------------------

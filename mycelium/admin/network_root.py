@@ -14,14 +14,12 @@ from mycelium.admin.network_file import NetworkFile
 from mycelium.admin.private_file import create_private, read_private, replace_private
 from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import SEED_BYTES, Identity, address_of_signing_key, subnet_of
-from mycelium.limits import REMOVED_MEMBERS
-from mycelium.membership.certificates import issue, sign_removals
+from mycelium.limits import MEMBER_DAYS, REMOVED_MEMBERS
+from mycelium.membership.certificates import AGO_S, issue, sign_removals
 from mycelium.wire.membership import Removals
 
 DAY_S: Final = 86_400
 _BYTES: Final = 16 << 20  # of the file: 200 for each member
-AGO_S: Final = 3_600  # certificates begin that long ago, for clocks that are behind
-LONGEST_DAYS: Final = 3_650  # for which a certificate may be valid
 
 
 class AdmittedMember(Struct, kw_only=True):
@@ -75,7 +73,7 @@ class NetworkRoot(Struct, kw_only=True):
         """Removes the node with an overlay address, and so all that it has invited; returns the list to tell members."""
         self.removed = [one for one in self.removed if one.until > at]
         known = next((one for one in self.members if one.address == member), None)
-        until = int(at) + LONGEST_DAYS * DAY_S if known is None else known.until + DAY_S
+        until = int(at) + MEMBER_DAYS * DAY_S if known is None else known.until + DAY_S
         if all(one.subnet != subnet_of(member) for one in self.removed):
             self.removed.append(RemovedNode(subnet=subnet_of(member), until=until))
         if len(self.removed) > REMOVED_MEMBERS:

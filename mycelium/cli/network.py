@@ -14,6 +14,7 @@ from mycelium.cli.connection import connect
 from mycelium.cli.keys import HEX_DIGITS, HEX_KEY, own_identity
 from mycelium.cli.output import print_json
 from mycelium.errors import ConfigError, LocalError
+from mycelium.limits import MEMBER_DAYS
 
 _DAYS: Final = 365
 _LONGEST: Final = 10_000  # bytes read of a list
@@ -44,7 +45,9 @@ def create(root: Path) -> None:
 @_root
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.argument("key", metavar="[KEY]", required=False)
-@click.option("--days", metavar="N", type=click.IntRange(1, 3_650), default=_DAYS, help=f"Valid for; default {_DAYS}.")
+@click.option(
+    "--days", metavar="N", type=click.IntRange(1, MEMBER_DAYS), default=_DAYS, help=f"Valid for; default {_DAYS}."
+)
 @click.option("--may-invite", is_flag=True, help="The member may invite others, by 'mycelium invite'.")
 @click.pass_context
 def admit(context: click.Context, root: Path, file: Path, key: str | None, days: int, may_invite: bool) -> None:

@@ -17,7 +17,7 @@ from mycelium.daemon.peers import Act
 from mycelium.daemon.threads import in_thread
 from mycelium.errors import ConfigError, DecodeError, LocalError, NotAMember
 from mycelium.identity import address_text
-from mycelium.membership.certificates import check_chain, issue
+from mycelium.membership.certificates import AGO_S, check_chain, issue
 from mycelium.membership.membership import Membership
 from mycelium.node.event_kind import EventKind
 from mycelium.node.member_gate import MemberGate
@@ -31,7 +31,6 @@ SWEEP_S: Final = 1.0
 INVITED_S: Final = (
     365 * 86_400
 )  # for which a node that joins by an invitation is a member, unless its inviter is for less
-_AGO_S: Final = 3_600  # certificates begin that long ago, for clocks that are behind
 _WARN_S: Final = 14 * 86_400  # before a certificate expires
 _LIST_BYTES: Final = 4_096
 
@@ -91,7 +90,7 @@ class Members:
         at = int(self._clock())
         until = min(at + INVITED_S, own.not_after)
         identity = self._node.identity
-        leaf = issue(key, member.root, identity.sign, not_before=at - _AGO_S, not_after=until)
+        leaf = issue(key, member.root, identity.sign, not_before=at - AGO_S, not_after=until)
         return encode_membership(NetworkFile(b"", member.root, (leaf, own)))
 
     async def reload(self, settings: Settings) -> list[str]:

@@ -17,6 +17,7 @@ from mycelium.wire.membership import (
 )
 
 SKEW_S: Final = 300  # clocks of two members may differ by this
+AGO_S: Final = 3_600  # certificates begin that long ago, for clocks that are behind
 
 Sign = Callable[[bytes], bytes]
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from mycelium.admin.network_root import DAY_S, LONGEST_DAYS, NetworkRoot, create_root, read_root, write_root
+from mycelium.admin.network_root import DAY_S, NetworkRoot, create_root, read_root, write_root
 from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import Identity
-from mycelium.limits import REMOVED_MEMBERS
+from mycelium.limits import MEMBER_DAYS, REMOVED_MEMBERS
 from mycelium.membership.certificates import are_signed, check_chain
 from tests.support.members import START
 
@@ -45,7 +45,7 @@ def test_who_is_removed_is_in_each_list_until_its_certificate_has_expired() -> N
     assert one.remove(OTHER.address, at=START).subnets == second.subnets
     later = one.remove(OTHER.address, at=START + 3 * DAY_S)
     assert (later.sequence, later.subnets) == (4, (OTHER.address[:8],))
-    assert one.removed[0].until == START + LONGEST_DAYS * DAY_S
+    assert one.removed[0].until == START + MEMBER_DAYS * DAY_S
     assert one.members == []
 
 
