@@ -236,7 +236,7 @@ class Daemon:
         secrets, is_private = NetworkSecrets(self._settings.network_name, network.key), any(network.key)
         self._inviter = Inviter(self._node, act, secrets, key_file, admit=self._members.admit)
         self._names = names = Names(self._node.routing, is_private=is_private)
-        self._policing = Policing(self._node, policy, names, act, is_private=is_private)
+        self._policing = Policing(self._node, policy, names, act)
         self._event_log = EventLog(self._node.journal, names)
         metrics = NodeMetrics(self._node, names, self._lag.histogram)
         capturing = Capturing(self._node, self._driver.tap)

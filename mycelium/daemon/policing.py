@@ -24,12 +24,11 @@ _ECHO: Final = "icmp"
 class Policing:
     """Implements `admin.policy_info.PolicyControl`."""
 
-    def __init__(self, node: Node, policy: NodePolicy, names: Names, act: Act, *, is_private: bool) -> None:
+    def __init__(self, node: Node, policy: NodePolicy, names: Names, act: Act) -> None:
         self._node = node
         self._policy = policy
         self._names = names
         self._act = act
-        self._is_private = is_private
         policy.names = lambda now: names.nodes(now=now)
         node.metrics.add(policy.counters, prefix="policy_")
         node.metrics.add_gauge("policy_flows", "Flows that the policy lets pass.", lambda: len(policy.flows))
@@ -47,7 +46,7 @@ class Policing:
         """Returns what comes in, in a line for people."""
         policy, rules = self._policy, len(self._policy.settings.packets)
         if policy.default == OPEN:
-            who = "every node of this private network" if self._is_private else "ANYBODY in the open network"
+            who = "every node of this private network" if policy.is_private else "ANYBODY in the open network"
             exception = f", but for what {rules} {_rules(rules)} say" if rules else ""
             return f"open: {who} reaches every port of this host{exception}"
         return f"closed: only {_ANSWERS} come in{f', and what {rules} {_rules(rules)} let in' if rules else ''}"

@@ -9,12 +9,12 @@ from mycelium.wire.membership import Chain, Removals
 class Membership:
     """Judges others. The driver keeps `offset_s`, what Unix time is ahead of the clock of `now`."""
 
-    def __init__(self, root: bytes, chain: Chain, *, offset_s: float, removals: Removals | None = None) -> None:
+    def __init__(self, root: bytes, chain: Chain, *, offset_s: float) -> None:
         self.root = root
         self.chain = chain
         self.offset_s = offset_s
-        self.removals = removals
-        self._removed = frozenset(removals.subnets) if removals is not None else frozenset()
+        self.removals: Removals | None = None
+        self._removed: frozenset[bytes] = frozenset()
 
     def check(self, chain: Chain, address: bytes, *, now: float) -> float:
         """Returns until when, by the clock of `now`, the node with an address is a member; raises NotAMember."""

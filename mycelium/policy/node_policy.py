@@ -41,16 +41,10 @@ class Decision(NamedTuple):
 class NodePolicy:
     """Implements `Policy`. `names` returns the node of each name at a time; in the open network no name is known."""
 
-    def __init__(
-        self,
-        settings: PolicySettings,
-        *,
-        is_private: bool,
-        names: Callable[[float], Mapping[str, bytes]] = lambda _: _NO_NAMES,
-    ) -> None:
-        self.names = names
+    def __init__(self, settings: PolicySettings, *, is_private: bool) -> None:
+        self.names: Callable[[float], Mapping[str, bytes]] = lambda _: _NO_NAMES
         self.bars: Callable[[bytes], bool] = lambda _: False  # who is no member
-        self._is_private = is_private
+        self.is_private = is_private
         self.counters = PolicyCounters()
         self.flows = Flows()
         self._departing = {protocol: self.flows.departing[protocol] for protocol in (TCP, UDP)}
@@ -61,7 +55,7 @@ class NodePolicy:
     def follow(self, settings: PolicySettings) -> None:
         """Goes by other rules from now on; what others have begun is judged again."""
         self.settings = settings
-        self.default = settings.default or (OPEN if self._is_private else CLOSED)
+        self.default = settings.default or (OPEN if self.is_private else CLOSED)
         self._known = _NO_NAMES
         self._tables: dict[bytes, PortTable] = {}  # by node
         self._shared: dict[tuple[int, ...], PortTable] = {}  # by the places of the rules that concern a node

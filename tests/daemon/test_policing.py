@@ -18,7 +18,7 @@ def policing(value: object, *, is_private: bool = False, net: NodeNet | None = N
     net = ready_pair() if net is None else net
     node, policy = net.hosts["a"].node, NodePolicy(parse_policy(value), is_private=is_private)
     names = Names(node.routing, is_private=is_private)
-    return Policing(node, policy, names, lambda action: action(net.now), is_private=is_private)
+    return Policing(node, policy, names, lambda action: action(net.now))
 
 
 @pytest.mark.parametrize(

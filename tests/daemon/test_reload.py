@@ -46,7 +46,7 @@ class Running:
         self.known = KnownPeersFile(self.node, lambda action: action(1000.0), settings.key_file)
         self.policy = NodePolicy(settings.policy, is_private=False)
         names = Names(self.node.routing, is_private=False)
-        policing = Policing(self.node, self.policy, names, lambda action: action(1000.0), is_private=False)
+        policing = Policing(self.node, self.policy, names, lambda action: action(1000.0))
         members = Members(self.node, self.policy, OPEN_NETWORK, settings.key_file, lambda action: action(1000.0))
         self.configuration = Configuration(settings, self.lists, self.known, policing, members)
 

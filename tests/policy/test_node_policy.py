@@ -35,7 +35,8 @@ class Guarded:
     def __init__(self, value: object = "closed", *, is_private: bool = False) -> None:
         self.now = 0.0
         self.names: Mapping[str, bytes] = {}
-        self.policy = NodePolicy(parse_policy(value), is_private=is_private, names=lambda _: self.names)
+        self.policy = NodePolicy(parse_policy(value), is_private=is_private)
+        self.policy.names = lambda _: self.names
 
     def enters(self, *packets: Packet, node: bytes = NODE) -> list[bool]:
         """Has packets arrive in one train; returns which enter."""
