@@ -233,9 +233,9 @@ class Daemon:
         """Makes what the API asks."""
         network, key_file, act = self._opened.network, self._settings.key_file, self._driver.act
         self._members = Members(self._node, policy, network, key_file, act)
-        secrets, is_private = NetworkSecrets(self._settings.network_name, network.key), any(network.key)
+        secrets = NetworkSecrets(self._settings.network_name, network.key)
         self._inviter = Inviter(self._node, act, secrets, key_file, admit=self._members.admit)
-        self._names = names = Names(self._node.routing, is_private=is_private)
+        self._names = names = Names(self._node.routing, is_private=policy.is_private)
         self._policing = Policing(self._node, policy, names, act)
         self._event_log = EventLog(self._node.journal, names)
         metrics = NodeMetrics(self._node, names, self._lag.histogram)
