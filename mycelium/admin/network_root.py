@@ -70,12 +70,13 @@ class NetworkRoot(Struct, kw_only=True):
         return NetworkFile(self.key, public, (certificate,))
 
     def remove(self, member: bytes, *, at: float) -> Removals:
-        """Removes the node with an overlay address, and so all that it has invited; returns the list to tell members."""
+        """Removes the node that has an address, and so all that it has invited; returns the list to tell members."""
         self.removed = [one for one in self.removed if one.until > at]
-        known = next((one for one in self.members if one.address == member), None)
+        subnet = subnet_of(member)
+        known = next((one for one in self.members if subnet_of(one.address) == subnet), None)
         until = int(at) + MEMBER_DAYS * DAY_S if known is None else known.until + DAY_S
-        if all(one.subnet != subnet_of(member) for one in self.removed):
-            self.removed.append(RemovedNode(subnet=subnet_of(member), until=until))
+        if all(one.subnet != subnet for one in self.removed):
+            self.removed.append(RemovedNode(subnet=subnet, until=until))
         if len(self.removed) > REMOVED_MEMBERS:
             raise LocalError(f"a list holds {REMOVED_MEMBERS} removed members: make a new network for those that stay")
         self.members = [one for one in self.members if one is not known]

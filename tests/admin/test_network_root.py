@@ -49,6 +49,14 @@ def test_who_is_removed_is_in_each_list_until_its_certificate_has_expired() -> N
     assert one.members == []
 
 
+def test_a_member_is_removed_by_any_address_of_its_own() -> None:
+    one = root()
+    one.admit(MEMBER.signing_public_key, at=START, days=1, may_invite=False)
+    one.remove(MEMBER.address[:8] + bytes(8), at=START)
+    assert one.members == []
+    assert [(gone.subnet, gone.until) for gone in one.removed] == [(MEMBER.address[:8], START + 2 * DAY_S)]
+
+
 def test_who_was_removed_needs_a_new_key() -> None:
     one = root()
     one.remove(MEMBER.address, at=START)
