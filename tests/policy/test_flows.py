@@ -19,6 +19,16 @@ def begin(flows: Flows, number: int, *, node: bytes = NODE, here: bool = True, n
     return flows.begin(node, UDP, key(number, node), begun_here=here, now=now)
 
 
+def full_of(count: int, *, here: bool = True) -> Flows:
+    """Returns so many flows of one node, all answered, so that none gives way."""
+    flows = Flows()
+    for number in range(count):
+        begin(flows, number, here=here)
+    for one in flows.departing[UDP].values():
+        one.used(is_answer=True, now=0.0)
+    return flows
+
+
 def numbers(flows: Flows, node: bytes = NODE) -> list[int]:
     return [int.from_bytes(one[-4:], "big") for one in flows.departing[UDP] if one[16:32] == node]
 
@@ -109,11 +119,7 @@ def test_old_flows_are_forgotten_as_new_ones_begin() -> None:
 
 def test_a_node_with_its_share_can_begin_no_more_and_this_host_can(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flows_module, "FLOWS_PER_NODE", 3)
-    flows = Flows()
-    for number in range(3):
-        begin(flows, number)
-    for one in flows.departing[UDP].values():
-        one.used(is_answer=True, now=0.0)
+    flows = full_of(3)
     assert not begin(flows, 3, here=False)
     assert begin(flows, 4)
     assert len(flows) == 3
@@ -124,11 +130,7 @@ def test_a_node_with_its_share_can_begin_no_more_and_this_host_can(monkeypatch: 
 
 def test_one_node_alone_in_a_full_table_can_begin_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flows_module, "FLOWS", 3)
-    flows = Flows()
-    for number in range(3):
-        begin(flows, number)
-    for one in flows.departing[UDP].values():
-        one.used(is_answer=True, now=0.0)
+    flows = full_of(3)
     assert not begin(flows, 3, here=False)
     assert begin(flows, 4)
     assert len(flows) == 3
@@ -154,11 +156,7 @@ def test_a_node_without_flows_is_forgotten() -> None:
 
 def test_in_a_full_table_flows_of_the_node_with_most_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(flows_module, "FLOWS", 10)
-    flows = Flows()
-    for number in range(10):
-        begin(flows, number, here=False)
-    for one in flows.departing[UDP].values():
-        one.used(is_answer=True, now=0.0)
+    flows = full_of(10, here=False)
     assert [begin(flows, number, node=OTHER, here=False) for number in range(4)] == [True] * 4
     assert (len(flows), len(numbers(flows)), len(numbers(flows, OTHER))) == (10, 6, 4)
 
