@@ -287,9 +287,7 @@ def test_with_an_open_default_rules_shut_out_and_answers_come_in_still() -> None
 
 
 def test_a_name_lets_in_whoever_has_it_at_that_time() -> None:
-    host = Guarded({"packets": ["allow tcp 22 from berlin"]}, is_private=True)
-    host.policy.settings = parse_policy({"default": "closed", "packets": ["allow tcp 22 from berlin"]})
-    host.policy.follow(host.policy.settings)
+    host = Guarded({"default": "closed", "packets": ["allow tcp 22 from berlin"]}, is_private=True)
     assert not host.allows(tcp(1, 22, "S"))
     host.names = {"berlin": NODE}
     assert host.allows(tcp(1, 22, "S"))
