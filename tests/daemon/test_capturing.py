@@ -15,7 +15,7 @@ from mycelium.errors import LocalError
 from mycelium.limits import CAPTURE_BYTES
 from sim.net.node_net import NodeNet
 from tests.capture.support import all_parts
-from tests.daemon.test_driver import Host, linked_pair
+from tests.daemon.test_driver import linked_pair, stop
 from tests.lab.waiting import PATIENCE_S
 from tests.support.small_meshes import ready_line
 from tests.support.virtual_loop import VirtualLoop
@@ -29,11 +29,6 @@ class Taps:
 
     def __call__(self, ring: CaptureRing | None) -> None:
         self.ring = ring
-
-
-def run_stop(*hosts: Host) -> None:
-    for host in hosts:
-        host.driver.stop()
 
 
 def test_what_a_driver_sends_and_receives_is_captured_and_opened() -> None:
@@ -57,7 +52,7 @@ def test_what_a_driver_sends_and_receives_is_captured_and_opened() -> None:
         await capture.aclose()
         assert one.driver._receive == one.node.receive, "nothing is spent on it any more"
         assert one.driver._send == one.transports.send
-        run_stop(one, other)
+        stop(one, other)
 
     asyncio.run(run())
 
