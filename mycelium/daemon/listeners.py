@@ -86,15 +86,3 @@ def open_transports(
             transports.append(open_streams())
         opened.pop_all()
     return TransportSet(transports, underlay, steerings)
-
-
-def transports_of(settings: Settings, certificate: ServerCertificate, proxied: ProxiedPeers | None) -> TransportSet:
-    """Opens the transports that the settings ask for."""
-    return open_transports(
-        settings.listen,
-        mark=settings.firewall_mark,
-        has_quic=not settings.no_quic,
-        has_dscp=not settings.no_dscp,
-        proxy=None if proxied is None else proxied.proxy,
-        certificate=certificate,
-    )
