@@ -102,13 +102,12 @@ def _as_the_rust_implementation(control: NodeControl) -> list[Operation]:
     return [
         _get(ADMIN, "Who this node is.", AdminInfo, control.admin),
         _get(peers, "Peers and neighbours, with their links.", list[PeerInfo], control.peers),
-        Operation(
-            method="POST",
-            path=peers,
-            help="Adds a peer until the daemon stops.",
-            body=PeerRequest,
-            do=lambda call: control.add_peer(call.body.endpoint),
-            refused=409,
+        _post(
+            peers,
+            "Adds a peer until the daemon stops.",
+            None,
+            lambda call: control.add_peer(call.body.endpoint),
+            PeerRequest,
         ),
         Operation(
             method="DELETE",
@@ -158,36 +157,30 @@ def _about_the_node(control: NodeControl) -> list[Operation]:
             refused=404,
             content_type=LINES_TYPE,
         ),
-        Operation(
-            method="POST",
-            path=f"{ADMIN}/reload",
-            help="Reads the configuration again: peers and log settings change at once.",
-            answers=ReloadInfo,
-            do=lambda _: control.reload(),
-            refused=409,
+        _post(
+            f"{ADMIN}/reload",
+            "Reads the configuration again: peers and log settings change at once.",
+            ReloadInfo,
+            lambda _: control.reload(),
         ),
     ]
 
 
 def _about_the_network(control: NodeControl) -> list[Operation]:
     return [
-        Operation(
-            method="POST",
-            path=f"{ADMIN}/invitations",
-            help="Makes an invitation to a private network.",
-            answers=InvitationInfo,
-            body=InvitationWish,
-            do=lambda call: control.invite(call.body),
-            refused=409,
+        _post(
+            f"{ADMIN}/invitations",
+            "Makes an invitation to a private network.",
+            InvitationInfo,
+            lambda call: control.invite(call.body),
+            InvitationWish,
         ),
-        Operation(
-            method="POST",
-            path=f"{ADMIN}/network/removals",
-            help="Tells all members of a network who was removed.",
-            answers=RemovalsTaken,
-            body=RemovalsTold,
-            do=lambda call: control.tell_removals(call.body),
-            refused=409,
+        _post(
+            f"{ADMIN}/network/removals",
+            "Tells all members of a network who was removed.",
+            RemovalsTaken,
+            lambda call: control.tell_removals(call.body),
+            RemovalsTold,
         ),
     ]
 
@@ -196,13 +189,12 @@ def _about_the_policy(policy: PolicyControl) -> list[Operation]:
     path = f"{ADMIN}/policy"
     return [
         _get(path, "What may come in from other nodes.", PolicyInfo, policy.info),
-        Operation(
-            method="POST",
-            path=f"{path}/test",
-            help="Whether a node may begin something with a port of another one, and what decides.",
-            answers=PolicyAnswer,
-            body=PolicyQuestion,
-            do=lambda call: policy.test(call.body),
+        _post(
+            f"{path}/test",
+            "Whether a node may begin something with a port of another one, and what decides.",
+            PolicyAnswer,
+            lambda call: policy.test(call.body),
+            PolicyQuestion,
             refused=404,
         ),
     ]
@@ -259,6 +251,19 @@ def _get(path: str, help: str, answers: Any, do: Callable[[], object]) -> Operat
 def _ask(path: str, help: str, answers: Any, do: Callable[[ApiCall], object], *query: QueryNumber) -> Operation:
     """Returns a question about something that the node may not know."""
     return Operation(method="GET", path=path, help=help, answers=answers, do=do, query=query, refused=404)
+
+
+def _post(
+    path: str,
+    help: str,
+    answers: Any,
+    do: Callable[[ApiCall], object],
+    body: type[Struct] | None = None,
+    *,
+    refused: int = 409,
+) -> Operation:
+    """Returns a call that hands something over, or that changes something at the node."""
+    return Operation(method="POST", path=path, help=help, answers=answers, do=do, body=body, refused=refused)
 
 
 async def _lines(told: AsyncGenerator[Struct, None]) -> AsyncGenerator[bytes, None]:
