@@ -100,8 +100,7 @@ def _firewall(host: HostFacts, node: NodeFacts) -> list[Finding]:
     """Tells which rules keep others from the port; one that may is no matter where somebody has dialled this node."""
     if host.obstacles is None:
         return []
-    is_dialled = any(peer.origin == "inbound" and peer.connection_state == "alive" for peer in node.peers)
-    found = [one for one in host.obstacles if one.is_certain or not is_dialled]
+    found = [one for one in host.obstacles if one.is_certain or not _inbound(node)]
     if not found:
         return [
             Finding("firewall", Level.OK, "no rule of nftables names the port of this node and keeps others from it")
@@ -208,7 +207,7 @@ def _missing(peer: PeerInfo, level: Level) -> Finding:
 
 def _reachability(node: NodeFacts) -> Finding:
     """Tells whether others can dial this node: by those that have, else by what kind of NAT neighbours see."""
-    inbound = sum(peer.origin == "inbound" and peer.connection_state == "alive" for peer in node.peers)
+    inbound = _inbound(node)
     seen = ", ".join(node.status.seen_at) or "nowhere"
     if inbound:
         return Finding("reach", Level.OK, f"{inbound} neighbours have dialled this node")
@@ -224,6 +223,11 @@ def _reachability(node: NodeFacts) -> Finding:
     if node.status.nat_mapping == "endpoint-independent":
         return Finding("reach", Level.OK, f"others can reach this node directly, at {seen}")
     return Finding("reach", Level.OK, f"seen at {seen}; whether others can dial it is not known yet")
+
+
+def _inbound(node: NodeFacts) -> int:
+    """Returns how many neighbours have dialled this node."""
+    return sum(peer.origin == "inbound" and peer.connection_state == "alive" for peer in node.peers)
 
 
 def _links(links: list[LinkInfo]) -> list[Finding]:
