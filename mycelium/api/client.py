@@ -63,10 +63,10 @@ class ApiClient:
         self._call("DELETE", f"/admin/peers/{quote(url, safe='')}")
 
     def reload(self) -> ReloadInfo:
-        return self._decoded(self._call("POST", "/admin/reload"), ReloadInfo)
+        return self._post("/admin/reload", None, ReloadInfo)
 
     def invite(self, wish: InvitationWish) -> InvitationInfo:
-        return self._decoded(self._call("POST", "/admin/invitations", msgspec.json.encode(wish)), InvitationInfo)
+        return self._post("/admin/invitations", wish, InvitationInfo)
 
     def routes_selected(self) -> list[RouteInfo]:
         return self._get("/admin/routes/selected", list[RouteInfo])
@@ -118,12 +118,10 @@ class ApiClient:
         return self._get("/admin/policy", PolicyInfo)
 
     def test_policy(self, source: str, destination: str, port: str) -> PolicyAnswer:
-        question = msgspec.json.encode(PolicyQuestion(source, destination, port))
-        return self._decoded(self._call("POST", "/admin/policy/test", question), PolicyAnswer)
+        return self._post("/admin/policy/test", PolicyQuestion(source, destination, port), PolicyAnswer)
 
     def tell_removals(self, removals: str) -> RemovalsTaken:
-        told = msgspec.json.encode(RemovalsTold(removals))
-        return self._decoded(self._call("POST", "/admin/network/removals", told), RemovalsTaken)
+        return self._post("/admin/network/removals", RemovalsTold(removals), RemovalsTaken)
 
     def status(self) -> StatusInfo:
         return self._get("/admin/status", StatusInfo)
@@ -137,6 +135,10 @@ class ApiClient:
 
     def _get(self, path: str, answer: type[_Answer]) -> _Answer:
         return self._decoded(self._call("GET", path), answer)
+
+    def _post(self, path: str, told: msgspec.Struct | None, answer: type[_Answer]) -> _Answer:
+        body = None if told is None else msgspec.json.encode(told)
+        return self._decoded(self._call("POST", path, body), answer)
 
     def _decoded(self, answered: tuple[bytes, str], answer: type[_Answer]) -> _Answer:
         body, server = answered
