@@ -21,7 +21,7 @@ _TURN_S: Final = 0.005  # between looks at the calls under way
 _LAST_WORDS_S: Final = 0.3  # how long calls under way may go on at the end
 
 # The loop would look at the socket's file to remove it, in a folder that the daemon's user may not enter; `stop` removes it.
-_KEPT: Final[dict[str, Any]] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
+_NO_CLEANUP: Final[dict[str, Any]] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
 
 
 class ApiServer:
@@ -61,7 +61,7 @@ class ApiServer:
         loop = asyncio.get_running_loop()
         assert self._socket is not None
         if self.address.is_unix:
-            self._listener = await loop.create_unix_server(self._protocol, sock=self._socket, **_KEPT)
+            self._listener = await loop.create_unix_server(self._protocol, sock=self._socket, **_NO_CLEANUP)
         else:
             self._listener = await loop.create_server(self._protocol, sock=self._socket)
         self._socket = None  # it belongs to the listener now

@@ -87,6 +87,21 @@ def test_what_was_bound_is_given_back_where_nothing_started(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_socket_is_served_in_a_folder_that_the_daemon_can_not_enter_any_more(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    folder.mkdir()
+
+    async def run() -> None:
+        server = ApiServer(unix(folder))
+        server.bind()
+        folder.rename(elsewhere)
+        folder.touch()  # whoever looks for the socket's file gets an error that says more than that it is not there
+        await server.start(FakeNode())
+        await server.stop()
+
+    asyncio.run(run())
+
+
 def test_calls_wait_from_bind_on(tmp_path: Path) -> None:
     async def run() -> bytes:
         server = ApiServer(unix(tmp_path))
