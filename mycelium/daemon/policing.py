@@ -67,15 +67,13 @@ class Policing:
     def test(self, question: PolicyQuestion) -> PolicyAnswer:
         """Returns whether the source may begin something with the destination, and what decides."""
         protocol, port = _port(question.port)
-        source, destination, own = (
-            *map(self._find, (question.source, question.destination)),
-            self._node.identity.address,
-        )
+        source, destination = self._find(question.source), self._find(question.destination)
+        own, now = self._node.identity.address, monotonic()
         if (source == own) is (destination == own):
             raise LocalError(
                 "one of the two nodes must be this one ('here'): each node decides what comes in to it alone"
             )
-        other, now = (destination, monotonic()) if source == own else (source, monotonic())
+        other = destination if source == own else source
         rule = self._policy.session_rule(other, now=now)
         if rule is not None and not rule.allows:
             return _answer(False, rule, self._policy.settings.sessions, "sessions")
