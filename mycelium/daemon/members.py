@@ -64,11 +64,6 @@ class Members:
             node.metrics.add(self._gate.counters)
             self._read(self._gate)
 
-    @property
-    def has_members(self) -> bool:
-        """Tells whether this network lets in members only."""
-        return self._gate is not None
-
     def summary(self) -> str | None:
         """Returns until when this node is a member, for people; None in a network without members."""
         if self._gate is None:

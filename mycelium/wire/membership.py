@@ -36,7 +36,6 @@ _CERTIFICATE: Final = struct.Struct("!BII32s64s")
 _FIELDS_BYTES: Final = _CERTIFICATE.size - SIGNATURE_BYTES
 _SEQUENCE: Final = struct.Struct("!I")
 CERTIFICATE_BYTES: Final = _CERTIFICATE.size
-CHAIN_BYTES: Final = CHAIN_LENGTH * CERTIFICATE_BYTES
 
 
 class Certificate(Struct, frozen=True):

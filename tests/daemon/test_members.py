@@ -76,7 +76,7 @@ def test_a_network_without_members_has_nothing_of_it(tmp_path: Path) -> None:
     policy = NodePolicy(parse_policy("open"), is_private=False)
     members = Members(node, policy, NetworkFile(bytes(32)), tmp_path / "key", lambda action: action(0.0))
     asyncio.run(members.run())
-    assert (members.has_members, members.summary(), members.admit(OTHER.signing_public_key)) == (False, None, b"")
+    assert (members.summary(), members.admit(OTHER.signing_public_key)) == (None, b"")
     assert asyncio.run(members.reload(Settings(key_file=tmp_path / "key"))) == []
     with pytest.raises(LocalError, match="has no members"):
         members.tell(encode_removals(removals(1)))

@@ -15,7 +15,7 @@ from mycelium.wire.join import (
     decode_answer,
     encode_answer,
 )
-from mycelium.wire.membership import CHAIN_BYTES
+from mycelium.wire.membership import CERTIFICATE_BYTES, CHAIN_LENGTH
 
 NAMES = st.text(st.characters(codec="ascii"), max_size=JOIN_NAME_BYTES)
 ANSWERS = st.builds(
@@ -24,7 +24,7 @@ ANSWERS = st.builds(
     network_key=st.binary(min_size=32, max_size=32),
     network_name=NAMES,
     name=NAMES,
-    membership=st.binary(max_size=32 + CHAIN_BYTES),
+    membership=st.binary(max_size=32 + CHAIN_LENGTH * CERTIFICATE_BYTES),
 )
 
 
