@@ -6,7 +6,7 @@ their own, a line each (`keys.py`), before the first datagram that they open.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from ipaddress import ip_address
 from typing import Final
 
@@ -114,20 +114,35 @@ class CaptureReader:
     def feed(self, data: bytes) -> Iterator[Captured]:
         """Yields what is complete; raises DecodeError for what is no such file."""
         self._data += data
-        while len(self._data) >= _HEAD.size:
-            kind, length = _HEAD.unpack_from(self._data)
-            if not 12 <= length <= _MOST_BYTES or length % 4:
-                raise DecodeError("this is no capture of mycelium, or it is damaged")
-            if len(self._data) < length:
-                return
-            body = bytes(self._data[_HEAD.size : length - _WORD.size])
-            del self._data[:length]
+        for block in _taken(self._data):
             try:
-                found = _read(kind, body)
+                found = _read(_HEAD.unpack_from(block)[0], block[_HEAD.size : -_WORD.size])
             except (struct.error, ValueError, IndexError):
                 raise DecodeError("a block of this capture is damaged") from None
             if found is not None:
                 yield found
+
+
+def whole_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Passes on a file that comes in pieces, but no block that is cut off at its end; raises DecodeError for no such file."""
+    data = bytearray()
+    for piece in pieces:
+        data += piece
+        if blocks := b"".join(_taken(data)):
+            yield blocks
+
+
+def _taken(data: bytearray) -> Iterator[bytes]:
+    """Takes the blocks out that are complete; raises DecodeError where none begins."""
+    while len(data) >= _HEAD.size:
+        _, length = _HEAD.unpack_from(data)
+        if not 12 <= length <= _MOST_BYTES or length % 4:
+            raise DecodeError("this is no capture of mycelium, or it is damaged")
+        if len(data) < length:
+            return
+        block = bytes(data[:length])
+        del data[:length]
+        yield block
 
 
 def _read(kind: int, body: bytes) -> Captured | None:

@@ -39,9 +39,11 @@ def capture(context: click.Context, write: str | None, seconds: float | None, as
 
     Wireshark opens such a file too, and 'mycelium dissect' takes it apart. It takes the API at a unix socket or with a token.
     """
+    from mycelium.capture.pcapng import whole_blocks
+
     if write == "-" and is_terminal():
         raise click.UsageError("A capture is no text: name a file, or send it to another program.")
-    parts = _for_a_while(connect(context, timeout_s=_SILENCE_S).capture(), seconds)
+    parts = whole_blocks(_for_a_while(connect(context, timeout_s=_SILENCE_S).capture(), seconds))
     if write is None:
         _show(parts, as_json=as_json)
         return

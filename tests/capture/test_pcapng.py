@@ -19,6 +19,7 @@ from mycelium.capture.pcapng import (
     drops_block,
     head,
     keys_block,
+    whole_blocks,
 )
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DecodeError
@@ -77,6 +78,16 @@ def test_an_end_in_the_middle_is_seen() -> None:
     reader = CaptureReader()
     assert list(reader.feed(FILE[:-1])) == CONTENT[:-1]
     assert reader.holds_more
+
+
+@given(st.integers(1, 40), st.integers(0, len(FILE)))
+def test_what_is_passed_on_has_whole_blocks_only_and_all_of_them(size: int, end: int) -> None:
+    cut_off = FILE[:end]
+    passed = b"".join(whole_blocks(cut_off[at : at + size] for at in range(0, end, size)))
+    reader = CaptureReader()
+    assert FILE.startswith(passed)
+    assert list(reader.feed(passed)) == list(CaptureReader().feed(cut_off))
+    assert not reader.holds_more
 
 
 def test_blocks_of_others_are_skipped_and_files_of_others_refused() -> None:

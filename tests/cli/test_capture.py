@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mycelium.admin.api_address import ApiAddress
+from mycelium.api.client import ApiClient
 from mycelium.cli.capture import _for_a_while
 from mycelium.cli.main import main
 from tests.api.support import CAPTURE, FakeNode
@@ -83,6 +84,22 @@ def test_what_is_no_capture_or_is_damaged_is_said(tmp_path: Path, content: bytes
     file.write_bytes(content)
     assert main(["dissect", str(file)]) == 1
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flags", [("-w", "x.pcapng"), ()])
+def test_an_end_in_the_middle_of_a_block_leaves_the_block_out(
+    tmp_path: Path, flags: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def parts(_: ApiClient) -> Iterator[bytes]:
+        yield b"".join(CAPTURE)[:-3]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ApiClient, "capture", parts)
+    monkeypatch.chdir(tmp_path)
+    assert main(["capture", *flags]) == 0
+    if flags:
+        assert main(["dissect", "x.pcapng"]) == 0
+    assert LINE in capsys.readouterr().out
 
 
 def test_the_interrupt_of_a_person_is_its_end() -> None:
