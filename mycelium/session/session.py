@@ -4,7 +4,9 @@ A session outlives its keypairs: a rekey adds one, and the old one still opens t
 """
 
 from collections import deque
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from mycelium.channel.frame_budget import ArrivalReport, FrameBudget
 from mycelium.channel.keypair import Keypair
@@ -19,12 +21,13 @@ TRAIN_FLOOR: Final = 1_024  # bytes of items in a train that fits one datagram o
 QUOTED_BYTES: Final = 128  # of a train's first packet: what an ICMPv6 error needs to name its flow
 
 
-class Answer(NamedTuple):
+class Answer(Struct):
     """A responder's reply to a request, kept to be repeated if the request is retransmitted."""
 
     request_digest: bytes
     counter: int  # the counter field of the reply's train
     reply: bytes
+    sent: int = 0  # times
 
 
 class SessionKeypair(Keypair):
@@ -33,13 +36,12 @@ class SessionKeypair(Keypair):
     A responder sends nothing under an unconfirmed keypair, one that has opened nothing yet: the request may be a recording.
     """
 
-    __slots__ = ("answer", "answered", "is_confirmed", "report")
+    __slots__ = ("answer", "is_confirmed", "report")
 
     def __init__(self, keys: AgreedKeys, *, now: float) -> None:
         super().__init__(keys, now=now)
         self.is_confirmed = keys.is_initiator
         self.answer: Answer | None = None  # None once confirmed
-        self.answered = 0  # copies of the request that it came of
         self.report = ArrivalReport()
 
 
@@ -76,10 +78,10 @@ class Session:
         if self.sending is not None and newest < self.sending.sealing.counter & 0xFFFF_FFFF:
             self.budget.report(opened, newest, sent=self.sending.sealing.counter - 1, now=now)
 
-    def answered_by(self, request_digest: bytes) -> SessionKeypair | None:
-        """Returns the keypair that came of a request which was answered already, while it is unconfirmed."""
-        answers = ((one, one.answer) for one in self.keypairs)
-        return next((one for one, answer in answers if answer and answer.request_digest == request_digest), None)
+    def answer_to(self, request_digest: bytes) -> Answer | None:
+        """Returns the answer already given to a request, while its keypair is unconfirmed."""
+        answers = (keypair.answer for keypair in self.keypairs)
+        return next((one for one in answers if one is not None and one.request_digest == request_digest), None)
 
     def adopt(self, keypair: SessionKeypair) -> None:
         """Adds a keypair; an initiator sends under it at once."""

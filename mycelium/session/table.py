@@ -134,14 +134,12 @@ class Sessions:
         try:
             if verdict is RequestVerdict.REFUSE:
                 raise HandshakeError("unknown, or beyond its share")
-            keypair = self._answered(peer, counter, request, now=now)
+            answer = self._answer(peer, counter, request, now=now)
         except HandshakeError:
             self.counters.sessions_refused += 1
             return
-        answer, turn = keypair.answer, keypair.answered
-        assert answer is not None
-        keypair.answered += 1  # the next copy, since this answer seems to be lost, over another next hop
-        self._send(peer, SESSION_REPLY, remote_index, answer.counter, answer.reply, turn=turn, now=now)
+        self._send(peer, SESSION_REPLY, remote_index, answer.counter, answer.reply, turn=answer.sent, now=now)
+        answer.sent += 1  # if another copy of the request comes, the reply seems to be lost: another next hop
 
     def receive_cookie(self, peer: bytes, index: int, cookie: bytes, *, now: float) -> None:
         """Brings the cookie back with the request of ours that it answers."""
@@ -150,13 +148,13 @@ class Sessions:
         except HandshakeError:
             self.counters.sessions_refused += 1
 
-    def _answered(self, peer: bytes, counter: int, request: bytes, *, now: float) -> SessionKeypair:
+    def _answer(self, peer: bytes, counter: int, request: bytes, *, now: float) -> Answer:
         """Completes the handshake that a request started, unless that was answered already; raises HandshakeError."""
         digest = blake2b(counter.to_bytes(8, "big") + request, size=_DIGEST_BYTES)
         known = self.by_peer.get(peer)
-        keypair = None if known is None else known.answered_by(digest)
-        if keypair is not None:
-            return keypair
+        answer = None if known is None else known.answer_to(digest)
+        if answer is not None:
+            return answer
         remote_index, offered = index_and_suites(counter)
         suite = choose_suite(offered, self._config.suites)
         own_address = self._config.identity.address
@@ -172,7 +170,7 @@ class Sessions:
             raise HandshakeError("the train's source is not the node that signed")
         keypair = self._adopt(self.find(peer, now=now), keys, now=now)
         keypair.answer = Answer(digest, handshake_counter(keypair.local_index, suite), reply)
-        return keypair
+        return keypair.answer
 
     def receive_reply(self, peer: bytes, index: int, counter: int, body: memoryview, *, now: float) -> None:
         """Takes the reply to a request of ours; the session's queued packets may leave afterwards."""

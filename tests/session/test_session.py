@@ -131,10 +131,10 @@ def test_a_request_is_answered_as_before_until_its_keypair_is_confirmed(session:
     responding = keypair(is_initiator=False)
     responding.answer = ANSWER
     session.adopt(responding)
-    assert session.answered_by(b"digest") is responding
-    assert session.answered_by(b"other") is None
+    assert session.answer_to(b"digest") is ANSWER
+    assert session.answer_to(b"other") is None
     session.opened_under(responding, OWN_KEY)
-    assert session.answered_by(b"digest") is None
+    assert session.answer_to(b"digest") is None
 
 
 def test_the_oldest_keypairs_beyond_the_bound_are_dropped_but_never_the_one_in_use(session: Session) -> None:
