@@ -23,6 +23,7 @@ from mycelium.dataplane.sending import Sending
 from mycelium.errors import DecodeError
 from mycelium.limits import (
     FAILED_WAYS_PER_NEIGHBOUR,
+    LINKS,
     PROBES_ANSWERED_PER_SECOND,
     SESSIONS,
 )
@@ -122,7 +123,7 @@ class Reachability:
         self._unheard: dict[bytes, float] = {}  # partners that have been sent something and not answered since
         self._rest_until: dict[bytes, float] = {}
         self._searches: dict[bytes, Exploration] = {}
-        self._failures: dict[bytes, dict[bytes, _Silence]] = {}  # by neighbour and partner, oldest first
+        self._failures: dict[bytes, dict[bytes, _Silence]] = {}  # by neighbour and partner, the oldest of both first
         self._samples: dict[bytes, tuple[float, frozenset[bytes]]] = {}  # by neighbour: when chosen, nodes beyond it
         # neighbour -> a node that it is to be asked to look for, and until when
         self._hints: dict[bytes, tuple[bytes, float]] = {}
@@ -246,6 +247,10 @@ class Reachability:
         """Notes that a partner is silent over a neighbour; `is_avoided` if it is not silent over another one."""
         if neighbour is None or neighbour == partner:
             return
+        if neighbour not in self._failures and len(self._failures) >= LINKS:
+            oldest = next(iter(self._failures))  # most likely gone for good
+            for one in list(self._failures[oldest]):
+                self._works(one, oldest, now=now)
         failures = self._failures.setdefault(neighbour, {})
         failure = failures.get(partner)
         if failure is None:

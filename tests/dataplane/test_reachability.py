@@ -10,7 +10,7 @@ from mycelium.dataplane.reachability import (
     REST_S,
 )
 from mycelium.dataplane.receiving import Receiving
-from mycelium.limits import PROBES_ANSWERED_PER_SECOND
+from mycelium.limits import FAILED_WAYS_PER_NEIGHBOUR, LINKS, PROBES_ANSWERED_PER_SECOND
 from mycelium.link.link import Link
 from mycelium.node.event_kind import EventKind
 from mycelium.routing.explain import Verdict
@@ -256,3 +256,19 @@ def test_probes_beyond_the_rate_are_not_answered() -> None:
     for _ in range(PROBES_ANSWERED_PER_SECOND + 5):
         node.reachability.take(session, probe, hop_limit=64, now=net.now)
     assert node.dataplane_counters.probes_refused == 5
+
+
+def test_no_more_neighbours_and_partners_are_remembered_than_the_bounds_and_the_oldest_give_way() -> None:
+    net = NodeNet()
+    net.add("a")
+    reachability = net.hosts["a"].node.reachability
+    partners = [b"p%15d" % number for number in range(FAILED_WAYS_PER_NEIGHBOUR + 1)]
+    for partner in partners:
+        reachability._fail(partner, b"first", is_avoided=True, now=1.0)
+    assert list(reachability._failures[b"first"]) == partners[1:]
+    neighbours = [b"n%15d" % number for number in range(LINKS)]
+    for neighbour in neighbours:
+        reachability._fail(partners[0], neighbour, is_avoided=True, now=2.0)
+    assert list(reachability._failures) == neighbours
+    reachability._fail(partners[1], neighbours[0], is_avoided=True, now=3.0)
+    assert list(reachability._failures) == neighbours, "one that is known already takes no place of others"
