@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from msgspec.structs import replace
+
 from mycelium.counters import counter, drops
 from mycelium.errors import NotAMember
 from mycelium.identity import ADDRESS_BYTES
@@ -58,7 +60,8 @@ class MemberGate:
         self._policy = policy
         self._on_refused = on_refused
         self._until: dict[bytes, float] = {}  # by address: until when a neighbour is known as a member
-        self._held: dict[bytes, tuple[LinkEvent, float]] = {}  # by name of a link that waits: what to tell, since when
+        # by name of a link that waits: what to tell, since when
+        self._held: dict[bytes, tuple[LinkUp | NeighbourReset, float]] = {}
         self._barred: dict[bytes, float] = {}  # by address, until when
         self._has_news = False  # of somebody who gets neither link nor session any more
 
@@ -80,13 +83,16 @@ class MemberGate:
                 yield event
             elif event.neighbour[:ADDRESS_BYTES] in self._until:
                 yield event
-            elif isinstance(event, LinkUp | NeighbourReset):
-                _, since = self._held.get(event.neighbour, (event, now))
-                self._held[event.neighbour] = event, since
-            elif isinstance(event, CostChanged) and event.neighbour in self._held:
-                held, since = self._held[event.neighbour]
-                if isinstance(held, LinkUp):
-                    self._held[event.neighbour] = LinkUp(held.neighbour, held.endpoint, event.cost), since
+            elif isinstance(event, LinkUp | NeighbourReset | CostChanged):
+                self._hold(event, now=now)
+
+    def _hold(self, event: LinkUp | NeighbourReset | CostChanged, *, now: float) -> None:
+        """Keeps what to tell of a neighbour once it has shown a certificate: that its link is up or was reset, and the cost."""
+        held, since = self._held.get(event.neighbour, (event, now))
+        if isinstance(event, LinkUp):
+            held = event
+        if not isinstance(held, CostChanged):
+            self._held[event.neighbour] = replace(held, cost=event.cost), since
 
     def _take_items(self, event: ItemsReceived, *, now: float) -> Iterator[LinkEvent]:
         name, address = event.neighbour, event.neighbour[:ADDRESS_BYTES]

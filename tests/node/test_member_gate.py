@@ -4,10 +4,12 @@ from itertools import pairwise
 
 import pytest
 
+from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
+from mycelium.link.events import CostChanged, ItemsReceived, LinkUp, NeighbourReset
 from mycelium.node import member_gate as member_gate_module
 from mycelium.node.member_gate import EXPIRED, NO_PROOF
-from mycelium.wire.membership import Chain
+from mycelium.wire.membership import Chain, MemberProof
 from tests.support.members import DAY_S, OTHER_ROOT, START, MemberNet, certificate, removals
 from tests.support.small_meshes import deliver, ping, reaches, received
 
@@ -74,6 +76,17 @@ def test_a_bad_certificate_is_refused_and_told(number: int) -> None:
     assert next(why for by, who, why in mesh.refused if (by, who) == ("a", x.address)).endswith(reason)
     assert mesh.gates["a"].counters.members_refused > 0
     assert not reaches(mesh.net, "a", "x")
+
+
+def test_what_happens_to_a_link_before_the_certificate_comes_is_told_as_one_that_is_up() -> None:
+    mesh = joined("a")
+    b = mesh.add("b")
+    gate, where = mesh.gates["a"], Endpoint("udp", "192.0.2.1", 1)
+    events = [LinkUp(b.address, where, 10), CostChanged(b.address, 20), NeighbourReset(b.address, 30)]
+    assert list(gate.sift([CostChanged(b.address, 5), *events], now=1.0)) == []
+    shown = ItemsReceived(b.address, [MemberProof((certificate(b),))])
+    assert list(gate.sift([shown], now=2.0)) == [LinkUp(b.address, where, 30)]
+    assert list(gate.sift([shown], now=3.0)) == []
 
 
 def test_a_member_that_may_invite_makes_members() -> None:
