@@ -330,15 +330,10 @@ class SpeedTests:
             self._ask(test, now=now)
 
     def _look_at_answered(self, test: SpeedTest, *, now: float) -> None:
-        ends = test.phase_ends + (LAST_ARRIVE_S if test.bytes_under_way else 0.0)
-        is_at_end = test.phase is SpeedStage.SENDING and now >= ends
-        if is_at_end:
+        is_at_end = now >= test.phase_ends + (LAST_ARRIVE_S if test.bytes_under_way else 0.0)
+        if is_at_end and test.phase is SpeedStage.SENDING:
             self._stop(test, SpeedReason.NONE, now=now)
-        if (
-            is_at_end
-            or now >= test.heard_at + SILENCE_S
-            or (test.phase is SpeedStage.RECEIVING and now >= test.phase_ends)
-        ):
+        if is_at_end or now >= test.heard_at + SILENCE_S:
             self._answered = None
             return
         self._push_on(test, now=now)
