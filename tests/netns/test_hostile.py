@@ -176,7 +176,7 @@ def test_a_flood_of_strangers_leaves_a_link_its_round_trips(mesh: DaemonMesh, ca
     with ThreadPoolExecutor(1) as pool:
         sent = pool.submit(junk.send, mesh["x"].host, per_second=FLOOD_PER_SECOND, seconds=FLOOD_SECONDS)
         flooded = ping(one.host, target.address, count=FLOOD_PINGS, interval=0.02)
-    sent.result()
+    assert sent.result() > FLOOD_SECONDS * FLOOD_PER_SECOND / 10  # where the machine is full, it is less of a flood
     assert flooded.received == flooded.sent == FLOOD_PINGS
     assert median(flooded.round_trips_ms) < 2 * median(calm.round_trips_ms) + FLOOD_MS
     assert target.rss_bytes() - memory < GROWTH_BYTES
