@@ -8,10 +8,8 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from time import monotonic, time
+from time import CLOCK_BOOTTIME, clock_gettime, time
 from typing import Final
-
-from mycelium.daemon.sleep import slept_s
 
 log = logging.getLogger("mycelium")
 
@@ -40,7 +38,7 @@ class ClockSteps:
 
 def clock_offset_s() -> float:
     """Returns the time of day less how long this machine has run, sleep included: the same until somebody sets the clock."""
-    return time() - monotonic() - slept_s()
+    return time() - clock_gettime(CLOCK_BOOTTIME)
 
 
 class CopyWatch:
