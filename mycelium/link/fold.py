@@ -77,33 +77,42 @@ class Folding:
         words[1::step] = memoryview(_SECOND.pack(counter) * count).cast("Q")
         words[2::step] = memoryview(_THIRD.pack(tag << CHUNK_TAG_SHIFT | total, room, pad) * count).cast("Q")
 
+    def unfold(self, burst: memoryview, size: int, receiver: int) -> tuple[int, memoryview] | None:
+        """Returns the counter and the sealed frame, inside `burst`, if that is the run of one whole frame; else None."""
+        _, _, counter, total, room, pad = CHUNK_HEAD.unpack_from(burst)
+        shape = total & FOLDED_BYTES_MASK, room, pad
+        if (
+            not is_possible(shape)
+            or len(burst) != folded_bytes(shape)
+            or burst.readonly
+            or size != room + ROW
+            or not self._has_heads(burst, size, receiver, 0)
+        ):
+            return None
+        return counter, self.straighten(burst, shape)
+
     def is_run(self, burst: memoryview, size: int, receiver: int) -> bool:
         """Tells whether a burst is chunks that follow one another in one frame, cut as that was."""
         word, _, _, total, room, pad = CHUNK_HEAD.unpack_from(burst)
         offset, total = word & CHUNK_OFFSET_MASK, total & FOLDED_BYTES_MASK
-        if (
-            not is_possible((total, room, pad))
-            or size != room + ROW
-            or offset % room
-            or offset >= total
-            or len(burst) % 8
-        ):
-            return False
-        words, step = burst.cast("Q"), room // 8 + _COLUMNS
-        first, count = offset // room, -(-len(burst) // size)
         return (
-            words[0::step].tobytes() == self._first_words(receiver, room, first, count)
+            is_possible((total, room, pad))
+            and size == room + ROW
+            and not offset % room
+            and offset < total
+            and not len(burst) % 8
+            and self._has_heads(burst, size, receiver, offset // room)
+        )
+
+    def _has_heads(self, burst: memoryview, size: int, receiver: int, first: int) -> bool:
+        """Tells whether datagrams of `size` bytes have the first one's head, and the offsets from datagram `first` on."""
+        words, step = burst.cast("Q"), size // 8
+        count = -(-len(burst) // size)
+        return (
+            words[0::step].tobytes() == self._first_words(receiver, size - ROW, first, count)
             and words[1::step].tobytes() == burst[8:16].tobytes() * count
             and words[2::step].tobytes() == burst[16:24].tobytes() * count
         )
-
-    def unfold(self, burst: memoryview) -> tuple[int, memoryview] | None:
-        """Returns the counter and the sealed frame, inside `burst`, if that run is one whole frame; else None."""
-        word, _, counter, total, room, pad = CHUNK_HEAD.unpack_from(burst)
-        shape = total & FOLDED_BYTES_MASK, room, pad
-        if burst.readonly or word & CHUNK_OFFSET_MASK or len(burst) != folded_bytes(shape):
-            return None
-        return counter, self.straighten(burst, shape)
 
     def straighten(self, block: memoryview, shape: Shape) -> memoryview:
         """Moves the rows of a frame back that lies in `block` as its datagrams; returns the sealed frame in it."""

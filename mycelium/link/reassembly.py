@@ -189,18 +189,16 @@ class Reassembly:
         segment_size = min(segment_size, len(burst))
         if segment_size <= ROW:
             return [], [burst[at : at + segment_size] for at in range(0, len(burst), segment_size or 1)]
-        if self._folding.is_run(burst, segment_size, self._receiver):
-            frame = self._take_whole(burst) or self._add_run(burst, segment_size)
-            return ([] if frame is None else [frame]), []
-        return self._add_mixed(burst, segment_size)
-
-    def _take_whole(self, burst: memoryview) -> Frame | None:
-        whole = self._folding.unfold(burst)
+        whole = self._folding.unfold(burst, segment_size, self._receiver)
         if whole is not None:
             if self._partial and int.from_bytes(burst[_TAGGED], "big") >> CHUNK_TAG_SHIFT == self._tag_of(whole[0]):
                 self.forget(whole[0])
             self.dispersion.in_a_row = 0
-        return whole
+            return [whole], []
+        if self._folding.is_run(burst, segment_size, self._receiver):
+            frame = self._add_run(burst, segment_size)
+            return ([] if frame is None else [frame]), []
+        return self._add_mixed(burst, segment_size)
 
     def _add_mixed(self, burst: memoryview, segment_size: int) -> tuple[list[Frame], list[memoryview]]:
         tail = len(burst) % segment_size

@@ -31,8 +31,7 @@ def datagrams_of(sealed: bytes, size: int) -> memoryview:
 
 
 def unfold(block: memoryview, size: int) -> tuple[int, bytes] | None:
-    folding = Folding()
-    found = folding.unfold(block) if folding.is_run(block, size, RECEIVER) else None
+    found = Folding().unfold(block, size, RECEIVER)
     return None if found is None else (found[0], bytes(found[1]))
 
 
@@ -55,12 +54,13 @@ def test_what_is_cut_in_place_comes_back(length: int, size: int, seed: int) -> N
         number, within = divmod(offset, step - ROW)
         assert place_of(offset, step - ROW) == number * step + ROW + within
     assert Folding().straighten(memoryview(bytearray(block)), shape) == sealed
+    assert Folding().is_run(block, step, RECEIVER)
     assert unfold(block, step) == (COUNTER, sealed)
 
 
 def test_a_frame_lies_in_the_buffer_it_was_received_in() -> None:
     block = datagrams_of(bytes(range(250)) * 100, 1_472)
-    found = Folding().unfold(block)
+    found = Folding().unfold(block, 1_464, RECEIVER)
     assert found is not None
     block[ROW] = 99
     assert found[1][0] == 99
@@ -72,6 +72,7 @@ def test_a_burst_with_another_head_in_it_is_left_alone(index: int, at: int, chan
     block[index * 1_464 + at] ^= change
     before = bytes(block)
     assert not Folding().is_run(block, 1_464, RECEIVER)
+    assert Folding().unfold(block, 1_464, RECEIVER) is None
     assert bytes(block) == before
 
 
@@ -79,21 +80,37 @@ def test_a_burst_with_another_head_in_it_is_left_alone(index: int, at: int, chan
 def test_part_of_a_frame_is_a_run_and_left_alone(cut: slice) -> None:
     part = datagrams_of(bytes(9_000), 1_472)[cut]
     assert Folding().is_run(part, 1_464, RECEIVER)
-    assert Folding().unfold(part) is None
+    assert Folding().unfold(part, 1_464, RECEIVER) is None
 
 
 def test_no_run_is_what_is_cut_in_other_places_belongs_to_others_or_goes_beyond_its_frame() -> None:
     block, folding = datagrams_of(bytes(9_000), 1_472), Folding()
-    assert not folding.is_run(block[:-1], 1_464, RECEIVER)
-    assert not folding.is_run(block, 1_464, RECEIVER + 1)
-    assert not folding.is_run(block, 1_440, RECEIVER)
+    for burst, size, receiver in (
+        (block[:-1], 1_464, RECEIVER),
+        (block, 1_464, RECEIVER + 1),
+        (block, 1_440, RECEIVER),
+    ):
+        assert not folding.is_run(burst, size, receiver)
+        assert folding.unfold(burst, size, receiver) is None
     for offset in (ROW, 1_440 * 7):
         head = CHUNK_HEAD.pack(CHUNK_WORD | offset, RECEIVER, COUNTER, *shape_of(9_000, 1_472))
         assert not folding.is_run(memoryview(head + bytes(1_440)), 1_464, RECEIVER)
 
 
+def test_a_frame_that_was_cut_again_in_as_many_datagrams_is_left_alone() -> None:
+    shape = 2_016, 1_440, 0
+    parts = ((0, 1_200), (1_200, 816))
+    heads = [CHUNK_HEAD.pack(CHUNK_WORD | offset, RECEIVER, COUNTER, *shape) for offset, _ in parts]
+    burst = memoryview(bytearray(b"".join(head + bytes(part[1]) for head, part in zip(heads, parts, strict=True))))
+    assert len(burst) == folded_bytes(shape)
+    assert not Folding().is_run(burst, 1_224, RECEIVER)
+    assert Folding().unfold(burst, 1_224, RECEIVER) is None
+
+
 def test_what_must_not_be_written_to_is_left_alone() -> None:
-    assert Folding().unfold(memoryview(bytes(datagrams_of(bytes(9_000), 1_472)))) is None
+    block = memoryview(bytes(datagrams_of(bytes(9_000), 1_472)))
+    assert Folding().is_run(block, 1_464, RECEIVER)
+    assert Folding().unfold(block, 1_464, RECEIVER) is None
 
 
 def test_one_folding_serves_frames_of_any_shape_and_receiver() -> None:
@@ -111,7 +128,7 @@ def test_one_folding_serves_frames_of_any_shape_and_receiver() -> None:
         folding.fold(block, shape, receiver, 5, 0)
         assert CHUNK_HEAD.unpack_from(block)[1] == receiver
         assert folding.is_run(block, size // ROW * ROW, receiver)
-        found = folding.unfold(block)
+        found = folding.unfold(block, size // ROW * ROW, receiver)
         assert found is not None
         assert (found[0], bytes(found[1])) == (5, bytes(length))
 
