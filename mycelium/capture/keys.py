@@ -5,7 +5,7 @@
 The indices and keys are hexadecimal, the suite is its number of `wire.datagram`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from ipaddress import IPv6Address
 from typing import Final
 
@@ -34,13 +34,13 @@ class KeyLog:
     """Tells of each keypair once."""
 
     def __init__(self) -> None:
-        self._told: set[tuple[str, int]] = set()
+        self._told: dict[str, set[int]] = {}  # local indices of the keypairs that there were at the last look
 
-    def lines(self, of: str, keypairs: Iterable[tuple[bytes, Keypair]]) -> str:
-        """Returns a line for each keypair that is new; they come with the overlay address of the other end."""
-        new = [(peer, one) for peer, one in keypairs if (of, one.local_index) not in self._told]
-        self._told |= {(of, one.local_index) for _, one in new}
-        return "".join(_line(of, peer, one) for peer, one in new)
+    def lines(self, of: str, keypairs: Collection[tuple[bytes, Keypair]]) -> str:
+        """Returns a line for each of all keypairs that is new; they come with the overlay address of the other end."""
+        told = self._told.get(of, set())
+        self._told[of] = {one.local_index for _, one in keypairs}
+        return "".join(_line(of, peer, one) for peer, one in keypairs if one.local_index not in told)
 
 
 def read_keys(lines: str) -> list[KnownKey]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mycelium.capture.keys import LINK, KeyLog, KnownKey, read_keys
+from mycelium.capture.keys import LINK, SESSION, KeyLog, KnownKey, read_keys
 from mycelium.channel.keypair import Keypair
 from mycelium.errors import DecodeError
 from tests.channel.support import agreed_keys
@@ -20,6 +20,14 @@ def test_each_keypair_is_told_once_and_read_back_for_both_directions() -> None:
     ]
     assert [key.index for key in read_keys(log.lines(LINK, keypairs))] == [0xABC + 100, 0xABC]
     assert log.lines(LINK, keypairs) == ""
+    assert log.lines(SESSION, keypairs) != ""
+
+
+def test_keypairs_that_are_gone_are_not_remembered() -> None:
+    log = KeyLog()
+    for number in range(5):
+        log.lines(LINK, [(PEER, Keypair(agreed_keys(is_initiator=True, index=number), now=0.0))])
+    assert log._told == {LINK: {4}}
 
 
 @pytest.mark.parametrize(
