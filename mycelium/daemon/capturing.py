@@ -48,7 +48,7 @@ class Capturing:
         try:
             yield head()
             while True:
-                if new := self._new_keys(keys):
+                if new := key_lines(self._node, keys):
                     yield keys_block(new)
                 async for part in _parts(ring):
                     told_at = time()
@@ -61,12 +61,12 @@ class Capturing:
             self._tap(None)
             self._is_open = False
 
-    def _new_keys(self, keys: KeyLog) -> str:
-        links = [
-            (link.address, one) for link in self._node.links.values() for one in link.frames.keypairs.by_index.values()
-        ]
-        sessions = [(session.peer, keypair) for session, keypair in self._node.sessions.by_index.values()]
-        return keys.lines(LINK, links) + keys.lines(SESSION, sessions)
+
+def key_lines(node: Node, keys: KeyLog) -> str:
+    """Returns the lines of a capture about those keys of a node that are new."""
+    links = [(link.address, one) for link in node.links.values() for one in link.frames.keypairs.by_index.values()]
+    sessions = [(session.peer, keypair) for session, keypair in node.sessions.by_index.values()]
+    return keys.lines(LINK, links) + keys.lines(SESSION, sessions)
 
 
 async def _parts(ring: CaptureRing) -> AsyncGenerator[bytes, None]:

@@ -1,23 +1,16 @@
 """What a host of a virtual network sends and receives, and the keys that open it."""
 
 from mycelium.capture.dissector import Dissector
-from mycelium.capture.keys import LINK, SESSION, KeyLog, read_keys
+from mycelium.capture.keys import KeyLog, read_keys
 from mycelium.capture.parts import DatagramPart
+from mycelium.daemon.capturing import key_lines
 from sim.net.node_net import NodeNet
-
-
-def key_lines(net: NodeNet, name: str) -> str:
-    """Returns the lines of a capture about all keys of a host."""
-    node, log = net.hosts[name].node, KeyLog()
-    links = [(link.address, one) for link in node.links.values() for one in link.frames.keypairs.by_index.values()]
-    sessions = [(session.peer, keypair) for session, keypair in node.sessions.by_index.values()]
-    return log.lines(LINK, links) + log.lines(SESSION, sessions)
 
 
 def dissected(net: NodeNet, name: str) -> list[DatagramPart]:
     """Returns what a host has sent and received since the network began to capture, taken apart."""
     dissector = Dissector()
-    dissector.learn(read_keys(key_lines(net, name)))
+    dissector.learn(read_keys(key_lines(net.hosts[name].node, KeyLog())))
     assert net.capture is not None
     return [
         dissector.take(data, is_sent=sender == name)
