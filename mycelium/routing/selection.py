@@ -207,12 +207,18 @@ class Selection:
 
     def set_cost(self, neighbour: Neighbour, cost: int, cause: str, *, now: float) -> None:
         """Applies a neighbour's cost to all its routes; INFINITY excludes them."""
-        before = self._table.costs[neighbour.slot]
-        self._table.costs[neighbour.slot] = cost
-        if cost > before:
-            self.sweeps.start(neighbour.slot, partial(self._link_worsened, neighbour.slot, cause), now=now)
-        elif cost < before:
-            self.sweeps.start(neighbour.slot, partial(self._link_improved, neighbour.slot, cost, cause), now=now)
+        slot = neighbour.slot
+        before = self._table.costs[slot]
+        self._table.costs[slot] = cost
+        if cost == before:
+            return
+        if slot in self.sweeps.by_slot:
+            work = partial(self._link_changed, cause)
+        elif cost > before:
+            work = partial(self._link_worsened, slot, cause)
+        else:
+            work = partial(self._link_improved, slot, cost, cause)
+        self.sweeps.start(slot, work, now=now)
 
     def remove(self, neighbour: Neighbour, *, now: float) -> None:
         """Forgets all that a lost neighbour advertised and holds, then frees its slot."""
@@ -236,6 +242,12 @@ class Selection:
             elif row.metric == INFINITY:
                 # No request was sent while the neighbour was only suspected, because it might have come back.
                 self._requests.ask(row, now=now)
+
+    def _link_changed(self, cause: str, rows: list[Destination], *, now: float) -> None:
+        # The sweep for an earlier cost has not come to all rows, so some may have to follow either way.
+        for row in rows:
+            if row is not self._table.own:
+                self.reselect(row, cause, now=now)
 
     def _link_worsened(self, slot: int, cause: str, rows: list[Destination], *, now: float) -> None:
         for row in rows:

@@ -81,3 +81,22 @@ def test_routes_over_a_lost_neighbour_are_left_slice_by_slice(monkeypatch: pytes
     assert {lab.next_hop(far) for far in range(10, 20)} == {2}
     lab.says(1, *(update(far, 50) for far in range(10, 20)))
     assert {lab.next_hop(far) for far in range(10, 20)} == {1}
+
+
+@pytest.mark.parametrize(("costs", "other"), [((20, 100, 50), 500), ((200, 10, 50), 100)])
+def test_a_cost_that_changes_again_before_all_rows_have_followed_counts_for_all(
+    costs: tuple[int, ...], other: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mycelium.routing.sweeps.SWEPT_ROWS_AT_ONCE", AT_ONCE)
+    lab = RoutingLab()
+    first, *changed = costs
+    lab.up(1, cost=first)
+    lab.up(2, cost=other)
+    for name in (1, 2):
+        lab.says(name, *(update(far, 50) for far in range(10, 20)))
+    lab.flush()
+    for cost in changed:
+        lab.engine.neighbour_cost(address(1), cost, now=lab.now)
+    lab.flush()
+    assert {lab.engine.metric(address(far)) for far in range(10, 20)} == {50 + changed[-1]}
+    assert {lab.next_hop(far) for far in range(10, 20)} == {1}
