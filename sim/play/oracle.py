@@ -20,6 +20,7 @@ from ..net.mesh import Mesh
 CHECKED_MISMATCHES: Final = 20  # named in a report; all are counted
 
 Edge = tuple[int, int, int]  # node, neighbour, cost to that node
+Metrics = NDArray[np.uint32]
 
 
 def present_edges(mesh: Mesh) -> list[Edge]:
@@ -36,13 +37,27 @@ def present_edges(mesh: Mesh) -> list[Edge]:
     return edges
 
 
+def graph_of(size: int, edges: list[Edge]) -> csr_array:
+    """Returns the graph of so many nodes."""
+    nodes, neighbours, costs = zip(*edges, strict=True) if edges else ((), (), ())
+    return csr_array((np.array(costs, np.float64), (nodes, neighbours)), shape=(size, size))
+
+
+def metrics_from(graph: csr_array, sources: list[int] | None = None) -> Metrics:
+    """Returns a row of metrics for each source, or for each node: INFINITY where there is no path."""
+    distances = dijkstra(graph, directed=True, indices=sources)
+    distances[~np.isfinite(distances)] = INFINITY
+    metrics: Metrics = distances.astype(np.uint32)
+    return metrics
+
+
 class Oracle:
     """The shortest paths of a mesh."""
 
     def __init__(self, mesh: Mesh) -> None:
         self._mesh = mesh
         self._seen: tuple[int, list[Edge]] = (0, [])  # number of nodes and links of the matrix
-        self._metrics: NDArray[np.uint32] = np.zeros((0, 0), np.uint32)
+        self._metrics: Metrics = np.zeros((0, 0), np.uint32)
         self._reached: list[int] = []  # number of nodes that each one reaches, itself included
         self._judged: dict[
             int, tuple[RoutingEngine, int, bool]
@@ -57,11 +72,7 @@ class Oracle:
             return
         self._seen = size, edges
         self._judged.clear()
-        nodes, neighbours, costs = zip(*edges, strict=True) if edges else ((), (), ())
-        graph = csr_array((np.array(costs, np.float64), (nodes, neighbours)), shape=(size, size))
-        distances = dijkstra(graph, directed=True)
-        distances[~np.isfinite(distances)] = INFINITY
-        self._metrics = distances.astype(np.uint32)
+        self._metrics = metrics_from(graph_of(size, edges))
         self._reached = np.count_nonzero(self._metrics != INFINITY, axis=1).tolist()
 
     def converged(self) -> int:

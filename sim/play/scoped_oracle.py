@@ -10,17 +10,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import dijkstra
 
 from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.distance import INFINITY
 
 from ..net.mesh import Mesh
-from .oracle import CHECKED_MISMATCHES, Edge, present_edges
+from .oracle import CHECKED_MISMATCHES, Edge, Metrics, graph_of, metrics_from, present_edges
 
 JUDGED: Final = 200  # nodes
-
-_Metrics = NDArray[np.uint32]
 
 
 class ScopedOracle:
@@ -32,9 +29,9 @@ class ScopedOracle:
         self._seen: tuple[int, list[Edge]] = (0, [])  # number of nodes and links of the graph
         self._graph = csr_array((0, 0), dtype=np.float64)
         self._judged: list[int] = []
-        self._metrics: dict[int, _Metrics] = {}
+        self._metrics: dict[int, Metrics] = {}
         self._nearest: dict[int, list[int]] = {}
-        self._asked: tuple[int, _Metrics] = (-1, np.zeros(0, np.uint32))  # the last source that is not judged
+        self._asked: tuple[int, Metrics] = (-1, np.zeros(0, np.uint32))  # the last source that is not judged
 
     def refresh(self) -> None:
         """Computes the shortest paths again if any link has changed."""
@@ -44,21 +41,14 @@ class ScopedOracle:
             return
         self._seen = size, edges
         self._asked = -1, self._asked[1]
-        nodes, neighbours, costs = zip(*edges, strict=True) if edges else ((), (), ())
-        self._graph = csr_array((np.array(costs, np.float64), (nodes, neighbours)), shape=(size, size))
+        self._graph = graph_of(size, edges)
         running = list(self._mesh.running())
         self._judged = running[:: max(len(running) // JUDGED, 1)]
-        self._metrics = dict(zip(self._judged, self._from(self._judged), strict=True))
+        self._metrics = dict(zip(self._judged, metrics_from(self._graph, self._judged), strict=True))
         rank = np.argsort(np.argsort([self._mesh.address(node) for node in range(size)]))
         self._nearest = {node: self._nearest_of(metrics, rank) for node, metrics in self._metrics.items()}
 
-    def _from(self, sources: list[int]) -> _Metrics:
-        distances = dijkstra(self._graph, directed=True, indices=sources)
-        distances[~np.isfinite(distances)] = INFINITY
-        metrics: _Metrics = distances.astype(np.uint32)
-        return metrics
-
-    def _nearest_of(self, metrics: _Metrics, rank: NDArray[np.intp]) -> list[int]:
+    def _nearest_of(self, metrics: Metrics, rank: NDArray[np.intp]) -> list[int]:
         """Returns the nodes that are nearest by metric, then by address, the node itself included."""
         order = np.lexsort((rank, metrics))[: self._scope]
         return [int(node) for node in order if metrics[node] != INFINITY]
@@ -111,6 +101,6 @@ class ScopedOracle:
         metrics = self._metrics.get(node)
         if metrics is None:
             if self._asked[0] != node:
-                self._asked = node, self._from([node])[0]
+                self._asked = node, metrics_from(self._graph, [node])[0]
             metrics = self._asked[1]
         return int(metrics[destination])
