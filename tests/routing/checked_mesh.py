@@ -61,6 +61,17 @@ class CheckedMesh(RoutingMesh):
         self.link(node, neighbour).directions[node].cost = cost
         self._tell_cost(self._ends[node, neighbour])
 
+    def disturb(self, dice: Random) -> None:
+        """Cuts a random link, opens it, or changes what it costs one end."""
+        one, other = dice.choice(list(self.links))
+        match dice.choice(("cut", "connect", "cost")):
+            case "cut":
+                self.cut(one, other)
+            case "connect":
+                self.connect(one, other, dice.randint(1, 60))
+            case "cost":
+                self.set_cost(one, other, dice.randint(1, 60))
+
     def suspect(self, node: int, neighbour: int, suspected: bool) -> None:
         """Has a node suspect one of its neighbours, or trust it again."""
         end = self._ends.get((node, neighbour))

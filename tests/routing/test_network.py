@@ -44,14 +44,7 @@ def test_a_random_network_survives_random_events_without_a_loop(seed: int) -> No
         network.connect(one, other, rng.randint(1, 60), rng.randint(1, 60))
     network.settle()
     for _ in range(20):
-        one, other = rng.choice(list(network.links))
-        match rng.choice(("cut", "connect", "cost")):
-            case "cut":
-                network.cut(one, other)
-            case "connect":
-                network.connect(one, other, rng.randint(1, 60))
-            case "cost":
-                network.set_cost(one, other, rng.randint(1, 60))
+        network.disturb(rng)
         network.pass_time(rng.uniform(0, 0.1))
     network.settle()
     assert network.loops_checked > 1_000

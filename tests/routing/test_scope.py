@@ -174,14 +174,7 @@ def test_a_network_larger_than_its_tables_survives_random_events_without_a_loop(
     network.settle(60.0)
     assert any(engine.is_landmark for engine in network.engines.values())
     for _ in range(15):
-        one, other = rng.choice(list(network.links))
-        match rng.choice(("cut", "connect", "cost")):
-            case "cut":
-                network.cut(one, other)
-            case "connect":
-                network.connect(one, other, rng.randint(1, 60))
-            case "cost":
-                network.set_cost(one, other, rng.randint(1, 60))
+        network.disturb(rng)
         network.pass_time(rng.uniform(0, 0.5))
     for one, other in network.links:
         network.connect(one, other, rng.randint(1, 60))
