@@ -274,7 +274,7 @@ def _peer(peer: PeerSnapshot, duplicates: Duplicates, *, now: float) -> PeerInfo
         url=url,
         last_error=SHARED if stands_back else peer.last_error,
         next_attempt_s=None if next_attempt is None else max(0, round(next_attempt - now)),
-        key_shared=None if link is None else duplicates.describe_neighbour(link.address, now=now),
+        key_shared=None if link is None else duplicates.describe_neighbour(link.address),
     )
     return info if link is None else replace(info, **_link_fields(link, now=now))
 

@@ -6,6 +6,7 @@ later, and the two would take turns for ever.
 """
 
 import random
+from collections.abc import Iterable
 from enum import Enum
 from math import inf
 from typing import Final
@@ -16,13 +17,14 @@ from mycelium.node.journal import Journal
 from mycelium.routing.duplicate import Claim
 from mycelium.routing.engine import RoutingEngine
 from mycelium.timing import Backoff
+from mycelium.wire.announcement import KEY_SHARED
 
 FIRST_WAIT_S: Final = 60.0
 WAIT_CEILING_S: Final = 1_800.0
 WAIT_JITTER: Final = 0.2
 TRIAL_S: Final = 30.0  # without a sign of the other host for this long after a new attempt, it is gone
 FORGOTTEN_S: Final = 2 * WAIT_CEILING_S  # the host that keeps the address hears nothing for so long: the other is gone
-NEIGHBOUR_QUIET_S: Final = 3_600.0  # a sign of a neighbour's other host is told again after so long without one
+NEIGHBOUR_QUIET_S: Final = 3_600.0  # that a neighbour has another host is told again after so long without one
 
 SHARED: Final = "another host runs with this node's key"
 _REMEDY: Final = "stop one of the two, or give one of them a key of its own: 'mycelium generate-keys --force'"
@@ -39,7 +41,8 @@ class Reaction(Enum):
 
 
 class Duplicates:
-    """Follows what routing finds. `neighbours` are those with a key that two hosts use, and when that was seen."""
+    """Follows what routing finds, and what neighbours announce: `neighbours` are those whose keys two hosts use, and when they
+    last said so."""
 
     def __init__(self, routing: RoutingEngine, journal: Journal, rng: random.Random) -> None:
         self._routing = routing
@@ -56,9 +59,9 @@ class Duplicates:
         """Tells whether this node is to have no links."""
         return self.returns_at < inf
 
-    def react(self, *, now: float) -> Reaction:
-        """Takes what routing has found since the last call."""
-        self._tell_of_neighbours(now=now)
+    def react(self, neighbours: Iterable[bytes], *, now: float) -> Reaction:
+        """Takes what routing has found since the last call; `neighbours` are those with links, whatever their state."""
+        self._tell_of_neighbours(neighbours, now=now)
         if self.stands_back:
             return self._return(now=now) if now >= self.returns_at else Reaction.NOTHING
         if self._retires:
@@ -85,15 +88,24 @@ class Duplicates:
             return None
         return f"{SHARED}: {_STANDS_BACK if self._told is Claim.YIELDS else _KEEPS}"
 
-    def describe_neighbour(self, neighbour: bytes, *, now: float) -> str | None:
-        """Returns what there is to say of another host with a neighbour's key; None if none was noticed lately."""
-        is_shared = now - self.neighbours.get(neighbour, -inf) < NEIGHBOUR_QUIET_S
-        return f"two hosts run with its key: {_REMEDY}" if is_shared else None
+    def is_shared(self, neighbour: bytes) -> bool:
+        """Tells whether a neighbour announces that another host has its key."""
+        announcement = self._routing.resolve(neighbour)
+        return announcement is not None and bool(announcement.flags & KEY_SHARED)
+
+    def replaced(self, neighbour: bytes, *, now: float) -> None:
+        """Notes that another process of a neighbour's has taken the place of one whose link is down: one of the same host."""
+        if not self.is_shared(neighbour):
+            self._journal.note(EventKind.LINK_RESTARTED, node=neighbour, now=now)
+
+    def describe_neighbour(self, neighbour: bytes) -> str | None:
+        """Returns what there is to say of another host with a neighbour's key; None if there is none."""
+        return f"two hosts run with its key: {_REMEDY}" if self.is_shared(neighbour) else None
 
     def _return(self, *, now: float) -> Reaction:
         self.returns_at = inf
         self._gone_at = now + TRIAL_S
-        self._routing.forget_duplicate()
+        self._routing.forget_duplicate(now=now)
         return Reaction.RETURN
 
     def _tell(self, claim: Claim, cause: str, *, now: float) -> None:
@@ -105,11 +117,11 @@ class Duplicates:
         self._told = None
         self._gone_at = inf
         self._backoff.reset()
-        self._routing.forget_duplicate()
+        self._routing.forget_duplicate(now=now)
         self._journal.note(EventKind.KEY_ALONE, now=now)
 
-    def _tell_of_neighbours(self, *, now: float) -> None:
-        for neighbour in self._routing.take_shared():
+    def _tell_of_neighbours(self, neighbours: Iterable[bytes], *, now: float) -> None:
+        for neighbour in filter(self.is_shared, neighbours):
             if now - self.neighbours.get(neighbour, -inf) > NEIGHBOUR_QUIET_S:
                 self._journal.note(EventKind.NEIGHBOUR_KEY_SHARED, node=neighbour, cause=_REMEDY, now=now)
             self.neighbours.pop(neighbour, None)

@@ -223,7 +223,7 @@ class Neighbours:
     def _handle_down(self, event: LinkDown, *, now: float) -> None:
         link = self.links[event.neighbour]
         if self._second.is_up(event.neighbour):
-            self._journal.note(EventKind.LINK_RESTARTED, node=event.neighbour, now=now)
+            self.duplicates.replaced(event.neighbour, now=now)
             return
         if link.closed_by_peer:  # it may not want this node any more
             self.stop_dialling(link, now=now)
@@ -326,7 +326,7 @@ class Neighbours:
 
     def sweep(self, *, now: float) -> None:
         """Removes long dead links, has keys renewed, gives way to another host with its key; to be called every second."""
-        self._react(self.duplicates.react(now=now), now=now)
+        self._react(self.duplicates.react([link.address for link in self.links.values()], now=now), now=now)
         self._keep_auto_peers(now=now)
         for link in list(self.links.values()):
             link.sweep(now=now)

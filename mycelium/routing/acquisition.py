@@ -11,7 +11,7 @@ from mycelium.routing.announcements import AnnouncementChecker
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import OURSELVES, Destination
 from mycelium.routing.digest import change_of, share_of
-from mycelium.routing.duplicate import LEAST_LEAP, NeighbourDuplicates
+from mycelium.routing.duplicate import LEAST_LEAP
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.origin import Origin
@@ -41,7 +41,6 @@ class Acquisition:
         "_shares",
         "_sources",
         "_table",
-        "neighbour_duplicates",
     )
 
     def __init__(
@@ -70,7 +69,6 @@ class Acquisition:
         self._forwarding = forwarding
         self._parameters = parameters
         self._counters = counters
-        self.neighbour_duplicates = NeighbourDuplicates()
 
     def take_updates(self, neighbour: Neighbour, items: Sequence[Item], *, now: float) -> Iterator[Item]:
         """Applies the updates among `items` in order and yields the other items in between."""
@@ -239,8 +237,6 @@ class Acquisition:
 
     def _keep(self, row: Destination, announcement: Announcement, *, now: float) -> None:
         before, flags = row.announcement.prefixes, row.announcement.flags
-        if row.node in self._table.by_address:
-            self.neighbour_duplicates.learned(row.node, row.sequence, announcement.sequence, now=now)
         row.learn(announcement, now=now)
         if row.announcement.prefixes != before:
             self._forwarding.assign(row.node, row.announcement.prefixes)

@@ -4,8 +4,8 @@ A newer sequence of our own that we did not issue is either our past (a start wi
 host. So we jump past it, to a sequence that depends on it. Only a host that holds the key, is alive and has heard us can jump
 past that one in turn: its jump answers ours. Recordings of old announcements can't.
 
-The host whose sequence was jumped past first, and not in reply, was started later: it keeps the address. The other one yields
-and jumps no further.
+The host whose sequence was jumped past first, and not in reply, was started later: it keeps the address, and says in its
+announcements from then on that there is another host. That one yields and jumps no further.
 """
 
 from collections import deque
@@ -14,16 +14,11 @@ from math import inf
 from typing import Final
 
 from mycelium.identity import blake2b
-from mycelium.limits import LINKS
 
 REMEMBERED_SEQUENCES: Final = 16  # our newest sequences: another host may jump past any of them
 ANSWER_RANGE: Final = 16  # a jump may be followed by so many increases before it is heard
-ANSWERED_WITHIN_S: Final = 5.0  # seconds in which a jump is answered; a host that loses its state twice takes longer
 LEAST_JUMP: Final = 256  # shortest jump: increases by one never lead as far between two jumps
-LINKED_SEQUENCES: Final = 8  # a neighbour's newest sequences among which onlookers look for two jumps in a row
-LEAST_LEAP: Final = (
-    LEAST_JUMP - ANSWER_RANGE
-)  # what lies so far ahead was not reached by increases that an onlooker missed
+LEAST_LEAP: Final = LEAST_JUMP - ANSWER_RANGE  # what lies so far ahead was not reached by increases that were missed
 JUMP_SPREAD: Final = 1_024  # number of lengths of jumps: far above ANSWER_RANGE, small in an epoch
 BEHIND_S: Final = 20.0  # seconds after a jump in which it and increases after it count as replies
 
@@ -44,13 +39,6 @@ def jump_past(sequence: int) -> int:
 def is_jump_past(sequence: int, newer: int) -> bool:
     """Tells whether `newer` is a jump past `sequence`, perhaps increased a few times since."""
     return 0 <= newer - jump_past(sequence) < ANSWER_RANGE
-
-
-def is_jump_near(sequence: int, newer: int) -> bool:
-    """Tells whether `newer` is a jump past a node's `sequence`, or past one near it: an onlooker may have missed some."""
-    if not LEAST_LEAP < newer - sequence < LEAST_JUMP + JUMP_SPREAD + ANSWER_RANGE:
-        return False
-    return any(is_jump_past(sequence - missed, newer) for missed in range(ANSWER_RANGE))
 
 
 class DuplicateDetection:
@@ -82,28 +70,3 @@ class DuplicateDetection:
         """Starts over: what was heard so far proves nothing any more."""
         self.claim = None
         self._issued.clear()
-
-
-class NeighbourDuplicates:
-    """Which neighbours share their keys with other hosts: two jumps in a row, the second past the first, show it to all.
-
-    They come from two hosts, so the second may be heard before the first.
-    """
-
-    __slots__ = ("_heard", "found")
-
-    def __init__(self) -> None:
-        self._heard: dict[bytes, dict[int, float]] = {}  # by neighbour: its sequences that were known lately, and when
-        self.found: list[bytes] = []  # drained by the owner
-
-    def learned(self, neighbour: bytes, before: int, sequence: int, *, now: float) -> None:
-        """Takes a sequence of a neighbour, of which `before` was the newest one known."""
-        heard = {one: at for one, at in self._heard.pop(neighbour, {}).items() if now - at < ANSWERED_WITHIN_S}
-        known = self._heard[neighbour] = {**heard, before: now, sequence: now}
-        while len(known) > LINKED_SEQUENCES:
-            del known[next(iter(known))]
-        jumps = [(past, to) for past in known for to in known if is_jump_near(past, to)]
-        if any(to == past for _, to in jumps for past, _ in jumps):
-            self.found.append(neighbour)
-        if len(self._heard) > LINKS:
-            del self._heard[next(iter(self._heard))]

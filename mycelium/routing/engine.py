@@ -236,15 +236,10 @@ class RoutingEngine:
         """When another host with our key last proved that it is alive."""
         return self._origin.duplicates.heard_at
 
-    def take_shared(self) -> list[bytes]:
-        """Returns the neighbours of which it was found, since the last call, that other hosts have their keys."""
-        found = self._acquisition.neighbour_duplicates.found
-        taken = list(found)
-        found.clear()
-        return taken
-
-    def forget_duplicate(self) -> None:
+    def forget_duplicate(self, *, now: float) -> None:
         """Forgets what is known of another host with our key, to find out anew whether there is one; ends `retire`."""
+        if self.claim is Claim.KEEPS:
+            self._origin.want_newer(now=now)
         self._origin.duplicates.forget()
         self._advertiser.surcharge = 0
 

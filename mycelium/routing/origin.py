@@ -10,7 +10,7 @@ from random import Random
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.duplicate import Claim, DuplicateDetection, jump_past
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.wire.announcement import SEQUENCE_LIMIT, Announcement
+from mycelium.wire.announcement import KEY_SHARED, SEQUENCE_LIMIT, Announcement
 
 
 class Origin:
@@ -48,7 +48,7 @@ class Origin:
         self._rng = rng
         self._counters = counters
         self.sequence = sequence
-        self.flags = 0  # of the next announcement
+        self.flags = 0  # of the next announcement, beside KEY_SHARED
         self.announcement = announce(sequence, self.flags)
         self.duplicates = DuplicateDetection()
         self.duplicates.issued(sequence)
@@ -84,7 +84,8 @@ class Origin:
         self._hourly_at = self._next_hourly(now=now)
         if sequence < SEQUENCE_LIMIT:
             self.sequence = sequence
-            self.announcement = self._announce(sequence, self.flags)
+            is_shared = self.duplicates.claim is Claim.KEEPS
+            self.announcement = self._announce(sequence, self.flags | KEY_SHARED if is_shared else self.flags)
             self._counters.sequence_bumps += 1
             self.duplicates.issued(sequence)
         self._arm()

@@ -1,7 +1,7 @@
 """The announcement: a node's signed statement about itself, which every other node can verify.
 
     0   1   version, 1
-    1   1   flags (upper 2 bits: landmark, reserved), length of the name, N (lower 6 bits)
+    1   1   flags (upper 2 bits: landmark, key shared), length of the name, N (lower 6 bits)
     2   2   length of the prefixes, P
     4   32  Ed25519 public key of the origin
     36  4   epoch      } the sequence, one 48-bit integer
@@ -31,7 +31,8 @@ COUNTER_BYTES: Final = EPOCH_SHIFT // 8
 SEQUENCE_LIMIT: Final = 1 << 48
 
 LANDMARK: Final = 0x80  # flag: all nodes keep a route to the origin
-FLAGS_MASK: Final = 0xC0
+KEY_SHARED: Final = 0x40  # flag: another host runs with the origin's key, as the origin has found
+FLAGS_MASK: Final = LANDMARK | KEY_SHARED
 
 _FIXED: Final = struct.Struct("!BBH32s6s8s")
 _PREFIX: Final = struct.Struct("!B16s")

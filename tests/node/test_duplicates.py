@@ -24,11 +24,13 @@ from mycelium.node.journal import Entry, Journal
 from mycelium.node.node import HOUSEKEEPING_S
 from mycelium.routing.duplicate import Claim
 from mycelium.routing.engine import RoutingEngine
+from mycelium.wire.announcement import KEY_SHARED, LANDMARK, Announcement
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import deliver, is_whole, line, ping, ping_until_answered, received
 
 BYSTANDERS = "abcdef"
 KEY = 777
+UNKNOWN, ALONE, SHARING = bytes(16), b"a" * 16, b"s" * 16  # neighbours
 # The hosts hear of each other at once, react at the next sweep, and one closes its links at the sweep after that.
 SETTLED_S = 2 * HOUSEKEEPING_S + 0.5
 
@@ -55,6 +57,12 @@ def clone(net: NodeNet, neighbours: str, *, epoch: int = 20, dials: bool = True)
     net.add("y", seed=KEY, epoch=epoch)
     for name in neighbours:
         net.join(*("y", name) if dials else (name, "y"))
+
+
+def pause(net: NodeNet, rng: random.Random) -> None:
+    """Suspends one host after another for a fifth of a second, from now on."""
+    net.starve(rng.choice(sorted(net.hosts)), 0.2)
+    net.at(net.now + rng.uniform(0.25, 0.4), partial(pause, net, rng))
 
 
 def told(net: NodeNet, name: str) -> list[Entry]:
@@ -107,9 +115,9 @@ def test_one_of_two_hosts_with_one_key_keeps_it_and_bystanders_lose_nothing(
         assert words in entry.cause
         assert net.hosts[name].node.routing.claim is claim
     address = net.hosts["x"].address
-    assert any(kinds(net, name) for name in BYSTANDERS)
     for name in BYSTANDERS:
-        assert kinds(net, name) in ([], [EventKind.NEIGHBOUR_KEY_SHARED])
+        had_link = name in {*"ab", *neighbours}
+        assert kinds(net, name) == [EventKind.NEIGHBOUR_KEY_SHARED] * had_link
         assert {entry.node for entry in told(net, name)} <= {address}
         assert net.hosts[name].node.routing.choices - changes[name] < 150
     for name in BYSTANDERS:
@@ -135,6 +143,27 @@ def test_two_hosts_settle_soon_whatever_the_dice_say(place: str, dials: bool, ep
         clone(net, place, epoch=epochs[1], dials=dials)
         net.run(SETTLED_S)
         assert {has_links(net, "x"), has_links(net, "y")} == {True, False}, f"seed {seed}"
+
+
+@pytest.mark.parametrize("dials", [True, False])
+def test_hosts_that_have_no_turn_for_a_while_miss_no_clone_nor_take_it_for_a_restart(dials: bool) -> None:
+    for seed in range(6):
+        net, rng = NodeNet(seed), random.Random(seed)
+        line(net, "fabe")
+        net.add("x", seed=KEY, epoch=10)
+        for name in "ab":
+            net.join("x", name)
+        net.run(15, until=partial(is_whole, net))
+        pause(net, rng)
+        net.run(rng.uniform(1.0, 6.0))
+        since = net.now
+        clone(net, "ab", epoch=11, dials=dials)
+        net.run(10.0)
+        assert (has_links(net, "x"), has_links(net, "y")) == (False, True), f"seed {seed}"
+        for name in "ab":
+            lately = [entry.kind for entry in net.hosts[name].node.journal.after(0) if entry.at >= since]
+            assert lately.count(EventKind.NEIGHBOUR_KEY_SHARED) == 1, f"seed {seed}"
+            assert EventKind.LINK_RESTARTED not in lately, f"seed {seed}"
 
 
 @pytest.mark.parametrize("epochs", [(10, 11), (10, 10), (20, 10)], ids=str)
@@ -208,17 +237,17 @@ class Found:
     def __init__(self) -> None:
         self.claim: Claim | None = None
         self.duplicate_heard_at = 0.0
-        self.shared: list[bytes] = []
+        self.shared: set[bytes] = set()
         self.retired_at = -inf
 
     def retire(self, *, now: float) -> None:
         self.retired_at = now
 
-    def take_shared(self) -> list[bytes]:
-        taken, self.shared = self.shared, []
-        return taken
+    def resolve(self, node: bytes) -> Announcement | None:
+        flags = KEY_SHARED if node in self.shared else LANDMARK
+        return None if node == UNKNOWN else Announcement(node * 2, 1, bytes(8), flags=flags)
 
-    def forget_duplicate(self) -> None:
+    def forget_duplicate(self, *, now: float) -> None:
         self.claim = None
 
 
@@ -236,61 +265,77 @@ def test_attempts_become_rarer_up_to_half_an_hour() -> None:
     now, waits = 0.0, []
     for _ in range(12):
         found.claim = Claim.YIELDS
-        assert one.react(now=now - 1) is Reaction.NOTHING
+        assert one.react((), now=now - 1) is Reaction.NOTHING
         assert found.retired_at == now - 1, "neighbours take other routes at first"
-        assert one.react(now=now) is Reaction.STAND_BACK
+        assert one.react((), now=now) is Reaction.STAND_BACK
         assert one.stands_back
-        assert one.react(now=one.returns_at - 0.1) is Reaction.NOTHING
+        assert one.react((), now=one.returns_at - 0.1) is Reaction.NOTHING
         waits.append(one.returns_at - now)
         now = one.returns_at
-        assert one.react(now=now) is Reaction.RETURN
+        assert one.react((), now=now) is Reaction.RETURN
         assert found.claim is None
     assert waits[0] == pytest.approx(FIRST_WAIT_S, rel=0.2)
     assert waits[-1] == pytest.approx(WAIT_CEILING_S, rel=0.2)
     assert words(journal) == [EventKind.KEY_SHARED]
-    assert one.react(now=now + TRIAL_S + 1) is Reaction.NOTHING
+    assert one.react((), now=now + TRIAL_S + 1) is Reaction.NOTHING
     assert words(journal) == [EventKind.KEY_SHARED, EventKind.KEY_ALONE]
     found.claim = Claim.YIELDS
-    one.react(now=now + 99)
-    one.react(now=now + 100)
+    one.react((), now=now + 99)
+    one.react((), now=now + 100)
     assert one.returns_at - now - 100 == pytest.approx(FIRST_WAIT_S, rel=0.2)
 
 
 def test_who_has_retired_stands_back_whatever_it_hears_then() -> None:
     one, found, _ = duplicates()
     found.claim = Claim.YIELDS
-    one.react(now=1.0)
+    one.react((), now=1.0)
     found.claim = Claim.KEEPS
-    assert one.react(now=2.0) is Reaction.STAND_BACK
+    assert one.react((), now=2.0) is Reaction.STAND_BACK
 
 
 def test_who_keeps_the_address_is_told_once_and_when_the_other_host_is_gone() -> None:
     one, found, journal = duplicates()
     found.claim = Claim.KEEPS
     for now in (1.0, 2.0, 1_000.0, FORGOTTEN_S - 1):
-        assert one.react(now=now) is Reaction.NOTHING
+        assert one.react((), now=now) is Reaction.NOTHING
     assert words(journal) == [EventKind.KEY_SHARED]
     assert "keeps the address" in (one.describe() or "")
-    one.react(now=FORGOTTEN_S + 1)
+    one.react((), now=FORGOTTEN_S + 1)
     assert words(journal) == [EventKind.KEY_SHARED, EventKind.KEY_ALONE]
     assert one.describe() is None
 
 
 def test_a_neighbour_with_two_hosts_is_told_of_once_until_an_hour_without_a_sign() -> None:
     one, found, journal = duplicates()
+    neighbours = [UNKNOWN, ALONE, SHARING]
     for now in (0.0, 10.0, 3_000.0, 6_000.0):
-        found.shared = [b"neighbour"]
-        one.react(now=now)
-    assert words(journal) == [EventKind.NEIGHBOUR_KEY_SHARED]
-    found.shared = [b"neighbour"]
-    one.react(now=6_001.0 + NEIGHBOUR_QUIET_S)
+        found.shared = {SHARING}
+        one.react(neighbours, now=now)
+        found.shared = set()
+        one.react(neighbours, now=now + 1.0)
+    assert [entry.node for entry in journal.after(0)] == [SHARING]
+    found.shared = {SHARING}
+    one.react(neighbours, now=6_001.0 + NEIGHBOUR_QUIET_S)
     assert words(journal) == [EventKind.NEIGHBOUR_KEY_SHARED] * 2
+    assert [one.describe_neighbour(neighbour) is not None for neighbour in neighbours] == [False, False, True]
+
+
+def test_another_process_of_a_neighbour_is_a_restart_unless_it_says_that_two_hosts_run() -> None:
+    one, found, journal = duplicates()
+    found.shared = {SHARING}
+    for neighbour in (UNKNOWN, ALONE, SHARING):
+        one.replaced(neighbour, now=1.0)
+    assert [(entry.kind, entry.node) for entry in journal.after(0)] == [
+        (EventKind.LINK_RESTARTED, UNKNOWN),
+        (EventKind.LINK_RESTARTED, ALONE),
+    ]
 
 
 def test_neighbours_with_two_hosts_are_remembered_up_to_a_bound() -> None:
     one, found, _ = duplicates()
-    found.shared = [number.to_bytes(16, "big") for number in range(2 * LINKS)]
-    one.react(now=7_000.0)
+    neighbours = [number.to_bytes(16, "big") for number in range(2 * LINKS)]
+    found.shared = set(neighbours)
+    one.react(neighbours, now=7_000.0)
     assert len(one.neighbours) == LINKS
 
 

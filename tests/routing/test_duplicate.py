@@ -1,18 +1,15 @@
 """Two hosts with one key: who finds out, who yields, and what is no such thing."""
 
-from itertools import permutations
 from math import inf
 
 import pytest
 
 from mycelium.routing.duplicate import (
     ANSWER_RANGE,
-    ANSWERED_WITHIN_S,
     BEHIND_S,
     LEAST_JUMP,
     Claim,
     DuplicateDetection,
-    NeighbourDuplicates,
     is_jump_past,
     jump_past,
 )
@@ -139,60 +136,3 @@ def test_a_jump_is_told_from_increases() -> None:
         assert is_jump_past(start, jump_past(start) + ANSWER_RANGE - 1)
         assert not is_jump_past(start, jump_past(start) + ANSWER_RANGE)
     assert len({jump_past(start) - start for start in range(1_000)}) > 500
-
-
-def test_a_neighbour_is_shared_if_its_jump_was_jumped_past_at_once() -> None:
-    neighbours, first = NeighbourDuplicates(), seq(0, 11)
-    second = jump_past(first)
-    third = jump_past(second + 2)
-    neighbours.learned(b"a", seq(), first, now=1.0)
-    neighbours.learned(b"a", first + 1, second, now=2.0)
-    assert neighbours.found == []
-    neighbours.learned(b"a", second, second + 2, now=2.1)
-    neighbours.learned(b"b", second + 2, third, now=2.2)
-    assert neighbours.found == []
-    neighbours.learned(b"a", second + 3, third, now=3.0)
-    assert neighbours.found == [b"a"]
-
-
-def test_a_neighbour_is_shared_in_whatever_order_the_jumps_of_its_hosts_arrive() -> None:
-    first = seq(0, 11)
-    second = jump_past(first)
-    third = jump_past(second)
-    for order in permutations((first, second, third)):
-        neighbours, newest = NeighbourDuplicates(), seq()
-        for sequence in order:
-            assert neighbours.found == []
-            neighbours.learned(b"a", newest, sequence, now=1.0)
-            newest = max(newest, sequence)
-        assert neighbours.found == [b"a"]
-        neighbours.learned(b"a", third, third + 1, now=1.0 + ANSWERED_WITHIN_S)
-        assert neighbours.found == [b"a"], "an increase is no new sign"
-
-
-def test_a_neighbour_that_lost_its_state_again_and_again_is_not_shared() -> None:
-    neighbours, sequence = NeighbourDuplicates(), seq()
-    for life in range(100):
-        neighbours.learned(b"a", sequence, jump_past(sequence), now=life * ANSWERED_WITHIN_S)
-        sequence = jump_past(sequence)
-    assert neighbours.found == []
-
-
-def test_a_neighbour_that_is_restarted_quickly_is_not_shared() -> None:
-    neighbours, sequence = NeighbourDuplicates(), seq()
-    for epoch in range(11, 200):
-        neighbours.learned(b"a", sequence, jump_past(sequence), now=1.0)
-        neighbours.learned(b"a", jump_past(sequence), seq(0, epoch), now=1.0)
-        sequence = seq(0, epoch)
-    assert neighbours.found == []
-
-
-def test_sequences_are_remembered_of_a_bounded_number_of_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mycelium.routing.duplicate.LINKS", 2)
-    neighbours, first = NeighbourDuplicates(), seq(0, 11)
-    second = jump_past(first)
-    neighbours.learned(b"a", first, second, now=1.0)
-    for other in (b"b", b"c"):
-        neighbours.learned(other, seq(), seq(1), now=1.0)
-    neighbours.learned(b"a", second + 1, jump_past(second), now=1.0)
-    assert neighbours.found == []

@@ -188,7 +188,7 @@ def test_who_retires_is_the_last_choice_of_everybody() -> None:
     assert lab.updates(told, 5) == {2: [(0, DAMPED_COST + 17)]}
     assert lab.updates(told, 6) == {}, "too far for any"
     lab.down(2)
-    lab.engine.forget_duplicate()
+    lab.engine.forget_duplicate(now=lab.now)
     lab.engine.neighbour_up(address(2), 10, now=lab.now)
     assert {node: lab.updates(told, node)[2] for told in [lab.flush()] for node in (0, 4, 5)} == {
         0: [(0, 0)],

@@ -2,8 +2,8 @@
 
 from msgspec.structs import replace
 
-from mycelium.routing.duplicate import Claim, jump_past
-from mycelium.wire.announcement import SEQUENCE_LIMIT
+from mycelium.routing.duplicate import BEHIND_S, Claim, jump_past
+from mycelium.wire.announcement import KEY_SHARED, LANDMARK, SEQUENCE_LIMIT
 from mycelium.wire.control import SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
 from tests.routing.engines import address, announcement
@@ -96,6 +96,33 @@ def test_an_origin_that_yields_to_another_host_with_its_key_jumps_no_more() -> N
     lab.says(1, Update(address(0), distance(shown, INFINITY), announcement(0, shown)))
     lab.wait(2.5)
     assert lab.engine.sequence == before
+
+
+def test_an_origin_that_keeps_its_address_says_that_there_is_another_host_until_it_is_gone() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    lab.engine._origin.flags = LANDMARK
+
+    def flags() -> int:
+        announcement = lab.engine.resolve(address(0))
+        assert announcement is not None
+        return announcement.flags
+
+    past = seq(3, 50)
+    lab.says(1, Update(address(0), distance(past, INFINITY), announcement(0, past)))
+    lab.wait(0.2)
+    assert (lab.engine.claim, flags()) == (None, LANDMARK), "it may have lost its state"
+    lab.says(1, SeqnoRequest(address(0), lab.engine.sequence + 1, 5))
+    lab.wait(BEHIND_S + 2.5)
+    answer = jump_past(lab.engine.sequence)
+    lab.says(1, SeqnoRequest(address(0), lab.engine.sequence + 1, 5))
+    lab.wait(2.5)
+    lab.says(1, Update(address(0), distance(answer, INFINITY), announcement(0, answer)))
+    lab.wait(2.5)
+    assert (lab.engine.claim, flags()) == (Claim.KEEPS, LANDMARK | KEY_SHARED)
+    lab.engine.forget_duplicate(now=lab.now)
+    lab.wait(2.5)
+    assert (lab.engine.claim, flags()) == (None, LANDMARK)
 
 
 def test_an_origin_at_the_last_sequence_of_all_stays_there() -> None:

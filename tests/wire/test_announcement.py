@@ -8,6 +8,7 @@ from mycelium.errors import DecodeError
 from mycelium.identity import Identity, verify_signature
 from mycelium.limits import NAME_BYTES, PREFIXES_PER_NODE
 from mycelium.wire.announcement import (
+    KEY_SHARED,
     LANDMARK,
     SEQUENCE_LIMIT,
     SIGNATURE_LABEL,
@@ -26,7 +27,7 @@ ANNOUNCEMENTS = st.builds(
     prefixes=PREFIXES.map(tuple),
     name=st.binary(max_size=NAME_BYTES),
     signature=st.binary(min_size=64, max_size=64),
-    flags=st.sampled_from([0, LANDMARK]),
+    flags=st.sampled_from([0, LANDMARK, KEY_SHARED, LANDMARK | KEY_SHARED]),
 )
 
 
