@@ -182,6 +182,10 @@ HOP_LIMIT: Final = 64
 ECHOES_UNDER_WAY: Final = 256  # requests of this node without an answer: four traces over as many hops as there may be
 ECHOES_PER_SECOND: Final = 20  # requests of one node that are answered
 
+# -- knocks for operators ----------------------------------------------------------------------------------------------
+KNOCKS_PER_VERSION: Final = 2  # neighbours asked at once to knock over one version of IP
+KNOCKS_AWAITED: Final = 32  # asked for, and perhaps still to arrive
+
 # -- speed tests for operators -----------------------------------------------------------------------------------------
 SPEED_TEST_LEAST_S: Final = 0.5  # of each direction; some round trips of a long way
 SPEED_TEST_S: Final = 30.0  # of each direction; enough for a way of which a second is not enough

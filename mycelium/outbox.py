@@ -63,6 +63,13 @@ class JoinAsked(Struct, frozen=True):
     endpoint: Endpoint
 
 
+class KnockDue(Struct, frozen=True):
+    """A datagram is to be sent to an endpoint once, from a port that nothing else was sent from."""
+
+    endpoint: Endpoint
+    datagram: bytes
+
+
 class EchoAnswered(Struct, frozen=True):
     """A request of `Echoes.ask` was answered: by the node that was asked, or by another one that says what became of it."""
 
@@ -74,7 +81,7 @@ class EchoAnswered(Struct, frozen=True):
 
 
 LeaseEvent = LeasePortWanted | LeaseOpened | LeaseClosed
-Event = ResolvePeer | BeaconDue | IndicesChanged | JoinAsked | EchoAnswered | LeaseEvent
+Event = ResolvePeer | BeaconDue | IndicesChanged | JoinAsked | EchoAnswered | KnockDue | LeaseEvent
 
 
 _INDICES_CHANGED: Final = IndicesChanged()

@@ -23,6 +23,7 @@ from mycelium.wire import (
     echo,
     frame,
     join,
+    knock,
     known_peer,
     lease,
     reachability,
@@ -46,6 +47,7 @@ from mycelium.wire.control import (
     encode_item,
 )
 from mycelium.wire.distance import distance
+from mycelium.wire.knock import KnockWanted
 from mycelium.wire.lease import LeaseAnswer, LeaseRequest, LeaseState
 from mycelium.wire.membership import MemberProof, Removals
 from mycelium.wire.underlay_address import UnderlayAddress
@@ -163,6 +165,7 @@ def test_no_layout_of_the_wire_is_missing() -> None:
             frame,
             join,
             known_peer,
+            knock,
             lease,
             reachability,
             signal,
@@ -200,6 +203,7 @@ def test_control_messages_have_the_types_said() -> None:
         "pin": Pin(ANY_NODE, ANY_NODE, is_pinned=True),
         "member proof": MemberProof(()),
         "removals": Removals(0, ()),
+        "knock wanted": KnockWanted(bytes(16)),
     }
     said = re.findall(r"^\| (\d+) \| ([a-z ]+) \| (?:section|none)", DOCUMENT, re.MULTILINE)
     assert said == [(str(encode_item(item)[0]), name) for name, item in items.items()]

@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from mycelium.admin.control import PeerInfo, StatusInfo
-from mycelium.admin.diagnosis import LinkInfo
+from mycelium.admin.diagnosis import KnockInfo, LinkInfo
 from mycelium.admin.firewall import Obstacle
 from mycelium.limits import DATAGRAM_FLOOR
 from mycelium.link.causes import NO_ANSWER
@@ -59,6 +59,7 @@ class NodeFacts(Struct, frozen=True):
     status: StatusInfo
     peers: list[PeerInfo]
     links: list[LinkInfo]
+    knocks: list[KnockInfo] = []  # of neighbours that were asked for one, as only the doctor does
 
 
 def examine(host: HostFacts, node: NodeFacts | str) -> list[Finding]:
@@ -206,8 +207,12 @@ def _missing(peer: PeerInfo, level: Level) -> Finding:
 
 
 def _reachability(node: NodeFacts) -> Finding:
-    """Tells whether others can dial this node: by those that have, else by what kind of NAT neighbours see."""
+    """Tells whether others can dial this node: by those that have, by knocks, else by what kind of NAT neighbours see."""
     inbound = _inbound(node)
+    arrived = sorted({one.ip_version for one in node.knocks if one.arrived})
+    if arrived:
+        versions = " and ".join(f"IPv{version}" for version in arrived)
+        return Finding("reach", Level.OK, f"a neighbour has reached this node from another port, over {versions}")
     seen = ", ".join(node.status.seen_at) or "nowhere"
     if inbound:
         return Finding("reach", Level.OK, f"{inbound} neighbours have dialled this node")
@@ -219,6 +224,14 @@ def _reachability(node: NodeFacts) -> Finding:
             Level.WARN,
             f"a NAT in front of this host gives each destination another port (seen at {seen})",
             "map UDP port 9651 at the router, or some direct ways will pass a relay",
+        )
+    if node.knocks:
+        return Finding(
+            "reach",
+            Level.WARN,
+            f"of {len(node.knocks)} neighbours that were asked to, none could reach this node from another port:"
+            f" a NAT or firewall lets only answers in (seen at {seen})",
+            "let UDP to the port of this node in there, or who dials it needs others to introduce it",
         )
     if node.status.nat_mapping == "endpoint-independent":
         return Finding("reach", Level.OK, f"others can reach this node directly, at {seen}")

@@ -60,6 +60,15 @@ class PingInfo(Struct, frozen=True, rename="camel", kw_only=True):
     error: str | None = None  # why there is no answer; for people
 
 
+class KnockInfo(Struct, frozen=True, rename="camel", kw_only=True):
+    """One entry of POST /api/v1/admin/knock: a neighbour that was asked to send a datagram from another port of its host."""
+
+    node: str
+    name: str | None = None  # of the node, in a private network
+    ip_version: int
+    arrived: bool
+
+
 class HopInfo(Struct, frozen=True, rename="camel", kw_only=True):
     """One node on the way; fields are null where none answered."""
 
@@ -136,5 +145,6 @@ class NodeDiagnosis(Protocol):
     def sessions(self) -> list[SessionInfo]: ...
     async def ping(self, node: str, *, wait_s: float) -> PingInfo: ...
     async def trace(self, node: str) -> TraceInfo: ...
+    async def knocks(self) -> list[KnockInfo]: ...
     def speed_test(self, wish: "SpeedWish") -> "AsyncGenerator[SpeedInfo, None]":
         """Tells how a test goes until it is over; closing ends it. Raises ConfigError for a wish that can't be had."""

@@ -24,7 +24,7 @@ from mycelium.admin.control import (
     StatusInfo,
     TrafficInfo,
 )
-from mycelium.admin.diagnosis import ExplanationInfo, LinkInfo, PingInfo, SessionInfo, TraceInfo
+from mycelium.admin.diagnosis import ExplanationInfo, KnockInfo, LinkInfo, PingInfo, SessionInfo, TraceInfo
 from mycelium.admin.policy_info import PolicyAnswer, PolicyInfo, PolicyQuestion
 from mycelium.errors import ApiError, NoDaemon
 from mycelium.limits import API_RESPONSE_BYTES
@@ -86,6 +86,10 @@ class ApiClient:
     def ping(self, node: str, *, wait_s: float) -> PingInfo:
         """Asks a node for an echo; `wait_s` must be below the timeout."""
         return self._get(f"/admin/ping/{quote(node, safe='')}?wait={wait_s:g}", PingInfo)
+
+    def knocks(self) -> list[KnockInfo]:
+        """Asks neighbours to reach the daemon from another port, and tells which of them could."""
+        return self._post("/admin/knock", None, list[KnockInfo])
 
     def trace(self, node: str) -> TraceInfo:
         return self._get(f"/admin/trace/{quote(node, safe='')}", TraceInfo)

@@ -26,7 +26,7 @@ from mycelium.admin.control import (
     StatusInfo,
     TrafficInfo,
 )
-from mycelium.admin.diagnosis import ExplanationInfo, LinkInfo, PingInfo, SessionInfo, TraceInfo
+from mycelium.admin.diagnosis import ExplanationInfo, KnockInfo, LinkInfo, PingInfo, SessionInfo, TraceInfo
 from mycelium.admin.exposition import CONTENT_TYPE
 from mycelium.admin.policy_info import PolicyAnswer, PolicyControl, PolicyInfo, PolicyQuestion
 from mycelium.admin.speed import SpeedInfo, SpeedWish
@@ -147,6 +147,12 @@ def _about_the_node(control: NodeControl) -> list[Operation]:
             wait,
         ),
         _ask(f"{ADMIN}/trace/{{node}}", "The nodes on the way.", TraceInfo, lambda call: why.trace(call.text)),
+        _post(
+            f"{ADMIN}/knock",
+            "Asks neighbours to send a datagram from another port, to see whether others can dial this node.",
+            list[KnockInfo],
+            lambda _: why.knocks(),
+        ),
         Operation(
             method="POST",
             path=f"{ADMIN}/speedtest",

@@ -22,6 +22,7 @@ from mycelium.wire.control import (
     Observed,
     PeersKnown,
     PeersWanted,
+    Pin,
     RouteRequest,
     SeqnoRequest,
     Update,
@@ -29,7 +30,9 @@ from mycelium.wire.control import (
 )
 from mycelium.wire.datagram import TAG_BYTES
 from mycelium.wire.distance import INFINITY, metric_of, sequence_of
+from mycelium.wire.knock import KnockWanted
 from mycelium.wire.lease import LeaseAnswer, LeaseRequest
+from mycelium.wire.membership import MemberProof, Removals
 
 _TITLES: Final = {
     wire.HANDSHAKE_1: "handshake 1",
@@ -59,6 +62,10 @@ _MESSAGES: Final[dict[type[Item], str]] = {
     LeaseAnswer: "lease answer",
     PeersWanted: "peers wanted",
     PeersKnown: "known peers",
+    Pin: "pin",
+    MemberProof: "member proof",
+    Removals: "removals",
+    KnockWanted: "knock wanted",
 }
 _UNREAD: Final = "unreadable"
 _NO_KEY: Final = "sealed, and no key of the capture opens it"

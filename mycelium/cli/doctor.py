@@ -55,7 +55,7 @@ def _ask(daemon: "ApiClient") -> "NodeFacts | str":
     from mycelium.admin.checkup import NodeFacts
 
     try:
-        return NodeFacts(daemon.status(), daemon.peers(), daemon.links())
+        return NodeFacts(daemon.status(), daemon.peers(), daemon.links(), daemon.knocks())
     except NoDaemon as error:
         return str(error)
 

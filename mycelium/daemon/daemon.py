@@ -19,7 +19,7 @@ from time import monotonic
 from typing import Final
 
 import mycelium
-from mycelium.admin import interpreter, logs
+from mycelium.admin import interpreter
 from mycelium.admin.config import Settings
 from mycelium.admin.zones import url_of
 from mycelium.crypto.primitives import RealPrimitives
@@ -30,9 +30,10 @@ from mycelium.daemon.copies import CopyWatch
 from mycelium.daemon.discovery import LanDiscovery, where_to_announce
 from mycelium.daemon.driver import Driver
 from mycelium.daemon.epoch import next_epoch
-from mycelium.daemon.events import EventLog
+from mycelium.daemon.events import EventLog, tell_what_is_held_back
 from mycelium.daemon.icmpwatch import IcmpWatch
 from mycelium.daemon.invitations import Inviter, NetworkSecrets
+from mycelium.daemon.knocking import knock
 from mycelium.daemon.known_peers import KnownPeersFile
 from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.listeners import configured_transports
@@ -59,7 +60,7 @@ from mycelium.node.copied import drop_keys
 from mycelium.node.names import Names
 from mycelium.node.node import Node
 from mycelium.node.zone import Zone
-from mycelium.outbox import BeaconDue, EchoAnswered, Event, IndicesChanged, JoinAsked, ResolvePeer
+from mycelium.outbox import BeaconDue, EchoAnswered, Event, IndicesChanged, JoinAsked, KnockDue, ResolvePeer
 from mycelium.policy.node_policy import NodePolicy
 from mycelium.transport.set import TransportSet
 from mycelium.tun.linux import LinuxTun
@@ -70,7 +71,6 @@ log = logging.getLogger("mycelium")
 UDP: Final = "udp"
 # Modules whose libraries take memory and time, by the scheme of peers: imported at the start only if such a peer is configured.
 LIBRARIES: Final = {"wss": "mycelium.transport.streams.websocket", "quic": "mycelium.transport.quic.engine"}
-TELL_HELD_BACK_S: Final = 30.0  # between looks at what the log has held back
 _LISTED: Final = 8  # peers or sockets that a line of the log names
 
 
@@ -171,7 +171,7 @@ class Daemon:
             self._tasks.create_task(self._members.run())
             await self._open_to_operator(stack, loop)
             self._tasks.create_task(self._keep_tun())
-            self._tasks.create_task(_tell_what_the_log_held_back())
+            self._tasks.create_task(tell_what_is_held_back())
             gc.collect()
             gc.freeze()  # what is alive now stays: the collector need not walk it again
             self._manager.ready()
@@ -379,6 +379,8 @@ class Daemon:
                 self._transports.expect(self._node.own_indices())
             case JoinAsked():
                 self._tasks.create_task(self._inviter.serve(event))
+            case KnockDue():
+                knock(event, self._transports.underlay)
             case EchoAnswered():
                 self._control.diagnosis.echo_answered(event)
             case _:
@@ -392,9 +394,3 @@ class Daemon:
 def _listed(urls: Sequence[str]) -> str:
     more = f" and {len(urls) - _LISTED} more" if len(urls) > _LISTED else ""
     return ", ".join(urls[:_LISTED]) + more
-
-
-async def _tell_what_the_log_held_back() -> None:
-    while True:
-        await asyncio.sleep(TELL_HELD_BACK_S)
-        logs.tell_held_back()

@@ -1,5 +1,6 @@
 """The node's journal for its operator: with wall-clock times and addresses as text, in the API and in the log."""
 
+import asyncio
 import logging
 import time
 from ipaddress import IPv6Address
@@ -8,6 +9,7 @@ from typing import Final
 
 from msgspec import to_builtins
 
+from mycelium.admin import logs
 from mycelium.admin.control import EventInfo
 from mycelium.admin.event_text import describe
 from mycelium.admin.zones import url_of
@@ -19,6 +21,8 @@ from mycelium.node.names import Names
 _log = logging.getLogger(__name__)
 
 _OF_THE_LOG: Final = ("sequence", "time")  # what a line of the log has already, or has no use for
+TELL_HELD_BACK_S: Final = 30.0  # between looks at what the log has held back
+
 _LEVELS: Final = logging.getLevelNamesMapping()
 
 
@@ -50,6 +54,13 @@ class EventLog:
                 about = {"topic": _topic_of(entry), "subject": entry.node or entry.peer, "event": _fields(info)}
                 _log.log(level, "%s", describe(info), extra=about)
         self._written = self._journal.newest
+
+
+async def tell_what_is_held_back() -> None:
+    """Has the log tell now and then how much of it was held back; never returns."""
+    while True:
+        await asyncio.sleep(TELL_HELD_BACK_S)
+        logs.tell_held_back()
 
 
 def _topic_of(entry: Entry) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Final
 from mycelium.errors import DeviceError
 from mycelium.node.leasing import Leasing
 from mycelium.outbox import LeaseClosed, LeaseEvent, LeaseOpened, LeasePortWanted
-from mycelium.transport.kernel_relay.port import LeasedPort
+from mycelium.transport.ephemeral_port import EphemeralPort
 from mycelium.transport.kernel_relay.relay import KernelRelay, try_kernel
 from mycelium.transport.underlay import Underlay
 
@@ -34,7 +34,7 @@ class KernelLeases:
         self._relay = KernelRelay(underlay)
         self._act = act
         self._loop = loop
-        self._ports: dict[int, LeasedPort] = {}  # by number of the lease
+        self._ports: dict[int, EphemeralPort] = {}  # by number of the lease
         self.trouble: str | None = "not tried yet"  # why no leases are given, for people
 
     async def offer(self) -> None:
@@ -90,7 +90,7 @@ class KernelLeases:
         log.debug("lease %d: %s", number, cause)
         self._act(lambda now: self._leasing.failed(number, cause, now=now))
 
-    def _on_port(self, number: int, port: LeasedPort) -> None:
+    def _on_port(self, number: int, port: EphemeralPort) -> None:
         for _ in range(READS_PER_WAKE):
             received = port.receive()
             if received is None:

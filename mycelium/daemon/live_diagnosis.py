@@ -1,20 +1,25 @@
 """Finds out for the operator why something is as it is at a running node."""
 
 from collections.abc import AsyncGenerator, Callable
+from ipaddress import IPv6Address
 from time import monotonic
 from typing import Final
+
+from msgspec.structs import replace
 
 from mycelium.admin.control import EventInfo
 from mycelium.admin.diagnosis import (
     CandidateInfo,
     ExplanationInfo,
     FeasibilityInfo,
+    KnockInfo,
     LinkInfo,
     PingInfo,
     SessionInfo,
     TraceInfo,
 )
 from mycelium.admin.speed import SpeedInfo, SpeedWish
+from mycelium.daemon.knocking import knocked_by
 from mycelium.daemon.link_infos import link_infos, session_infos
 from mycelium.daemon.peers import Act
 from mycelium.daemon.probing import Probing
@@ -38,6 +43,7 @@ class LiveDiagnosis:
     def __init__(self, node: Node, names: Names, events: Callable[[int], list[EventInfo]], act: Act) -> None:
         self._node = node
         self._names = names
+        self._act = act
         self._events = events
         self._probing = Probing(node, act, self._name)
         self._speed_testing = SpeedTesting(node, act, self._probing)
@@ -77,6 +83,11 @@ class LiveDiagnosis:
     async def trace(self, node: str) -> TraceInfo:
         """Returns the way to another node; raises LocalError for an unknown one and this one."""
         return await self._probing.trace(self._find(node))
+
+    async def knocks(self) -> list[KnockInfo]:
+        """Returns whose knocks have arrived of the neighbours that were asked for one."""
+        found = await knocked_by(self._node.knocks, self._act)
+        return [replace(one, name=self._name(IPv6Address(one.node).packed)) for one in found]
 
     def speed_test(self, wish: SpeedWish) -> AsyncGenerator[SpeedInfo, None]:
         """Tells how a test goes until it is over; raises ConfigError for a wrong time, LocalError as `ping`."""

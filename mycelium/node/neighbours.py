@@ -79,6 +79,7 @@ class Neighbours:
         self.link_counters = self._maker.counters
         self._counters = counters
         self._leasing = leasing
+        self._peering = peering
         self._peers = peering.peers
         self._discovery = peering.discovery
         self._exchange = peering.exchange
@@ -200,10 +201,7 @@ class Neighbours:
         """Takes what routing leaves to others. Updates, of which a table has thousands, are not among the items."""
         if not items:
             return
-        for item in items:
-            if isinstance(item, Observed):  # where it sees the socket that its link uses
-                self._outside.observed(neighbour, self.links[neighbour].paths.active.endpoint.local_port, item.address)
-        self._exchange.receive(neighbour, items, now=now)
+        self._peering.receive(neighbour, items, now=now)
         if about_leases := [item for item in items if isinstance(item, LeaseRequest | LeaseAnswer)]:
             self._leasing.take(neighbour, about_leases, now=now)
 

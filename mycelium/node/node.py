@@ -114,6 +114,7 @@ class Node:
         self.discovery = peering.discovery
         self.exchange = peering.exchange
         self.inviting = peering.inviting
+        self.knocks = peering.knocks
         self.leasing = Leasing(self.identity, self.links, self.dialler, self.journal, self.outbox, self._entropy)
         self.neighbours = Neighbours(
             self.identity,
@@ -212,7 +213,7 @@ class Node:
                 self.dialler.handle_timeout(now=now)
                 self.neighbours.note_failures(now=now)
             self._arm_peering()
-        elif not self.inviting.takes(endpoint, burst, now=now) and (
+        elif not self._peering.takes(endpoint, burst, now=now) and (
             kind != LEASE_CHALLENGE or not self.leasing.held.challenged(endpoint, bytes(burst))
         ):
             self._counters.datagrams_unknown += 1

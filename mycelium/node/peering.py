@@ -1,10 +1,11 @@
 """What finds neighbours, put together: the peer list, beacons, what others tell, and the dialler that all of it leads to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 from mycelium.counters import Registry
 from mycelium.crypto.handshake import HandshakeConfig
+from mycelium.endpoint import Endpoint
 from mycelium.limits import DUMP_BACKLOG_BYTES
 from mycelium.link.handshakes import Handshakes
 from mycelium.link.link import Link
@@ -14,7 +15,9 @@ from mycelium.peering.dialler import Dialler
 from mycelium.peering.discovery import Discovery
 from mycelium.peering.exchange import PeerExchange
 from mycelium.peering.inviting import Inviting
+from mycelium.peering.knocks import Knocks
 from mycelium.peering.outside import Outside
+from mycelium.wire.control import Item, Observed
 
 
 class Peering:
@@ -44,8 +47,20 @@ class Peering:
             is_chosen=lambda neighbour: bool(self.peers.linked_to(neighbour)),
             rng=rng,
         )
-
         self.inviting = Inviting(handshakes, outbox)
+        self.knocks = Knocks(self.links, outbox=outbox, entropy=handshakes.entropy)
+
+    def receive(self, neighbour: bytes, items: Sequence[Item], *, now: float) -> None:
+        """Takes where a neighbour sees this node, what it asks or tells of peers, and whether it wants a knock."""
+        for item in items:
+            if isinstance(item, Observed):  # where it sees the socket that its link uses
+                self.outside.observed(neighbour, self.links[neighbour].paths.active.endpoint.local_port, item.address)
+        self.exchange.receive(neighbour, items, now=now)
+        self.knocks.receive(neighbour, items, now=now)
+
+    def takes(self, endpoint: Endpoint, datagram: memoryview, *, now: float) -> bool:
+        """Takes a datagram of a stranger; returns False if it is neither a request to join nor a knock asked for."""
+        return self.inviting.takes(endpoint, datagram, now=now) or self.knocks.takes(datagram)
 
     def has_room(self, neighbour: bytes) -> bool:
         """Tells whether a neighbour has taken most of what it was told, so that it may be told more of the table."""
@@ -56,4 +71,5 @@ class Peering:
         """Adds the counters of all of it."""
         metrics.add(self.handshakes.gate_counters, self.handshakes.counters, self.dialler.counters)
         metrics.add(self.discovery.counters, self.outside.counters, self.inviting.counters)
+        metrics.add(self.knocks.counters)
         metrics.add(self.exchange.counters, self.exchange.known.counters, self.exchange.auto.counters)

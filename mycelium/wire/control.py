@@ -18,6 +18,7 @@
     10 pin              node (16), home (16), whether the sender's way to the home leads over the receiver (1)
     11 member proof     certificates of the sender (`membership.py`)
     12 removals         who is no member any more (`membership.py`)
+    13 knock wanted     nonce (16) of the datagram that the receiver is to send (`knock.py`)
 
 Messages of unknown types are skipped, and so are bytes after the fields of a request, digest or observed address, which later
 versions may add.
@@ -34,6 +35,7 @@ from mycelium.errors import DecodeError, OtherVersion
 from mycelium.limits import CONTROL_MESSAGE_BYTES
 from mycelium.wire.announcement import Announcement, decode_announcement, encode_announcement
 from mycelium.wire.distance import FLIP, metric_of, sequence_of
+from mycelium.wire.knock import KnockWanted
 from mycelium.wire.known_peer import KnownPeer, decode_known_peers, encode_known_peers
 from mycelium.wire.lease import (
     LeaseAnswer,
@@ -54,6 +56,7 @@ _SEQNO_REQUEST: Final = struct.Struct("!16s6sB")
 _ROUTE_REQUEST: Final = struct.Struct("!16s")
 _DIGEST: Final = struct.Struct("!16sI")
 _PIN: Final = struct.Struct("!16s16s?")
+_KNOCK_WANTED: Final = struct.Struct("!16s")
 
 
 class Update(Struct, frozen=True, gc=False):
@@ -122,20 +125,10 @@ class Pin(Struct, frozen=True):
     is_pinned: bool
 
 
-Item = (
-    Update
-    | SeqnoRequest
-    | RouteRequest
-    | Digest
-    | Observed
-    | LeaseRequest
-    | LeaseAnswer
-    | PeersWanted
-    | PeersKnown
-    | Pin
-    | MemberProof
-    | Removals
+_NotOfRoutes = (
+    Observed | LeaseRequest | LeaseAnswer | PeersWanted | PeersKnown | Pin | MemberProof | Removals | KnockWanted
 )
+Item = Update | SeqnoRequest | RouteRequest | Digest | _NotOfRoutes
 
 
 Encode = Callable[[Item], bytes]
@@ -155,21 +148,29 @@ def encode_item(item: Item) -> bytes:
             kind, body = 3, _ROUTE_REQUEST.pack(item.node)
         case Digest():
             kind, body = 4, _DIGEST.pack(item.digest, item.routes)
-        case Observed():
-            kind, body = 5, item.address.packed()
-        case LeaseRequest():
-            kind, body = 6, encode_lease_request(item)
-        case LeaseAnswer():
-            kind, body = 7, encode_lease_answer(item)
-        case PeersWanted():
-            kind, body = 8, b""
-        case PeersKnown():
-            kind, body = 9, encode_known_peers(item.peers)
-        case Pin():
-            kind, body = 10, _PIN.pack(item.node, item.home, item.is_pinned)
         case _:
-            kind, body = encode_member_item(item)
+            kind, body = _encode_other(item)
     return _HEAD.pack(kind, len(body)) + body
+
+
+def _encode_other(item: _NotOfRoutes) -> tuple[int, bytes]:
+    """Returns the type and the body of a message that is not about routes."""
+    match item:
+        case Observed():
+            return 5, item.address.packed()
+        case LeaseRequest():
+            return 6, encode_lease_request(item)
+        case LeaseAnswer():
+            return 7, encode_lease_answer(item)
+        case PeersWanted():
+            return 8, b""
+        case PeersKnown():
+            return 9, encode_known_peers(item.peers)
+        case Pin():
+            return 10, _PIN.pack(item.node, item.home, item.is_pinned)
+        case KnockWanted():
+            return 13, item.nonce
+    return encode_member_item(item)
 
 
 class ItemEncoder:
@@ -214,6 +215,7 @@ _DECODERS: Final[dict[int, Callable[[bytes], Item]]] = {
     8: lambda body: PeersWanted(),
     9: lambda body: PeersKnown(decode_known_peers(body)),
     10: lambda body: Pin(*_PIN.unpack_from(body)),
+    13: lambda body: KnockWanted(*_KNOCK_WANTED.unpack_from(body)),
     **MEMBER_DECODERS,
 }
 

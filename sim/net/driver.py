@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 
 from mycelium.endpoint import Endpoint
 from mycelium.node.node import Node
-from mycelium.outbox import BeaconDue, EchoAnswered, Event, IndicesChanged, JoinAsked, LeaseEvent, ResolvePeer
+from mycelium.outbox import BeaconDue, EchoAnswered, Event, IndicesChanged, JoinAsked, KnockDue, LeaseEvent, ResolvePeer
 from mycelium.packet.batch import PacketBatch
 from mycelium.wire.train import ITEM_HEADER_BYTES
 
@@ -49,6 +49,9 @@ class Surroundings(Protocol):
 
     def serve_lease(self, event: LeaseEvent) -> None:
         """Opens or closes a leased port, or passes on between two addresses what they send there, as a kernel does."""
+
+    def knock(self, due: KnockDue) -> None:
+        """Sends a datagram from a port that nothing else is sent from."""
 
     def take_echo(self, answer: EchoAnswered) -> None:
         """Takes the answer to a request for an echo."""
@@ -163,6 +166,8 @@ class VirtualDriver:
                 self._host.send_beacons()
             case IndicesChanged() | JoinAsked():
                 pass  # a virtual wire has no queue that strangers could fill, and nobody is invited
+            case KnockDue():
+                self._host.knock(event)
             case EchoAnswered():
                 self._host.take_echo(event)
             case _:

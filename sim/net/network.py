@@ -14,7 +14,7 @@ from mycelium.mapped_address import in_16_bytes
 from mycelium.node.announcing import is_signed
 from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
-from mycelium.outbox import EchoAnswered, LeaseEvent
+from mycelium.outbox import EchoAnswered, KnockDue, LeaseEvent
 from mycelium.packet.batch import PacketBatch
 from mycelium.peer_address import is_numeric
 from mycelium.peer_url import WHATEVER_PASSES
@@ -33,6 +33,7 @@ from .run_log import RunLog
 
 PORT: Final = 9651
 DISCOVERY_PORT: Final = 9650
+KNOCK_PORT: Final = 30_000
 UNDERLAY_OVERHEAD: Final = 48  # IPv6 and UDP headers
 SEGMENTS_PER_BURST: Final = 64  # datagrams that receive offload (UDP GRO) joins at most
 BYTES_PER_BURST: Final = 65_535
@@ -217,6 +218,13 @@ class VirtualHost:
     def serve_lease(self, event: LeaseEvent) -> None:
         """Does what the node wants done for a lease of one of this host's ports."""
         self.kernel.serve(event, self.node.leasing, now=self.network.heap.now)
+
+    def knock(self, due: KnockDue) -> None:
+        """Sends a datagram from a port that nothing else is sent from."""
+        source = due.endpoint.local.decode() or self._source_for(due.endpoint.host)
+        wire = self.network.wires.get((source, due.endpoint.host))
+        if wire is not None and source in self.addresses:
+            self.network.carry(wire, Endpoint("udp", source, KNOCK_PORT), due.endpoint, due.datagram, len(due.datagram))
 
     def take_echo(self, answer: EchoAnswered) -> None:
         """Takes the answer to a request for an echo."""

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from mycelium.admin.checkup import RELEASED, Finding, HostFacts, Level, NodeFacts, examine, troubles, worst
+from mycelium.admin.diagnosis import KnockInfo
 from mycelium.admin.firewall import Obstacle
 from mycelium.link.causes import NO_ANSWER, other_version, wrong_key
 from tests.api.fake_diagnosis import FakeDiagnosis
@@ -31,6 +32,14 @@ def facts(**status: Any) -> NodeFacts:
 def with_peer(**fields: Any) -> NodeFacts:
     well = facts()
     return NodeFacts(well.status, [replace(well.peers[0], **fields)], well.links)
+
+
+def with_knocks(*arrived: bool, **peer: Any) -> NodeFacts:
+    """Returns what a node tells that no neighbour has dialled."""
+    node = with_peer(**{"origin": "static", **peer})
+    return replace(
+        node, knocks=[KnockInfo(node=ADDRESS, ip_version=4 + 2 * (n % 2), arrived=one) for n, one in enumerate(arrived)]
+    )
 
 
 def with_link(*, mtu: int = 1_452, **fields: Any) -> NodeFacts:
@@ -119,6 +128,7 @@ def test_what_is_wrong_with_the_host_is_told(
         ),
         (with_peer(connection_state="connecting"), "peer", Level.FAIL, "being dialled"),
         (NodeFacts(facts().status, [], []), "peers", Level.WARN, "none"),
+        (with_knocks(False, False), "reach", Level.WARN, "of 2 neighbours that were asked to, none"),
         (with_link(mtu=1_000), "mtu", Level.WARN, "only 1000 bytes"),
         (with_link(loss=0.2), "loss", Level.WARN, "20.0%"),
     ],
@@ -199,3 +209,16 @@ def test_a_rule_that_may_keep_others_out_is_no_matter_where_somebody_came_in() -
 def test_a_peer_of_another_version_is_to_be_brought_up_to_date() -> None:
     found = examine(WELL, with_peer(connection_state="dead", last_error=other_version(9)))
     assert line(found, "peer").remedy == "bring the older of the two up to date"
+
+
+@pytest.mark.parametrize(
+    ("node", "told"),
+    [
+        (with_knocks(True, True), "from another port, over IPv4 and IPv6"),
+        (with_knocks(False, True), "from another port, over IPv6"),
+        (with_knocks(False, origin="inbound"), "1 neighbours have dialled this node"),
+    ],
+)
+def test_a_node_that_somebody_could_reach_unasked_can_be_dialled(node: NodeFacts, told: str) -> None:
+    finding = line(examine(WELL, node), "reach")
+    assert (finding.level, told in finding.text) == (Level.OK, True), finding

@@ -10,6 +10,7 @@ from mycelium.admin.diagnosis import (
     ExplanationInfo,
     FeasibilityInfo,
     HopInfo,
+    KnockInfo,
     LinkInfo,
     PathInfo,
     PingInfo,
@@ -133,6 +134,9 @@ class FakeDiagnosis:
         if there.next_hop is None:
             return TraceInfo(node=there.node, reached=False, hops=[], error="there is no route to it")
         return TraceInfo(node=there.node, reached=True, hops=hops)
+
+    async def knocks(self) -> list[KnockInfo]:
+        return [KnockInfo(node=NEAR, ip_version=4, arrived=True), KnockInfo(node=OTHER, ip_version=4, arrived=False)]
 
     def speed_test(self, wish: SpeedWish) -> AsyncGenerator[SpeedInfo, None]:
         there = self.explain(wish.node)

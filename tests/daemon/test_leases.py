@@ -12,7 +12,7 @@ from mycelium.daemon.leases import SWITCHED_OFF, KernelLeases
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.outbox import LeaseClosed, LeaseOpened, LeasePortWanted
-from mycelium.transport.kernel_relay.port import LeasedPort
+from mycelium.transport.ephemeral_port import EphemeralPort
 from mycelium.transport.underlay import Underlay
 
 HERE = Endpoint("udp", "127.0.0.1", 9)
@@ -48,13 +48,13 @@ class FakeRelay:
 
     def __init__(self, underlay: Underlay) -> None:
         self.underlay = underlay
-        self.ports: dict[int, LeasedPort] = {}
+        self.ports: dict[int, EphemeralPort] = {}
         self.trouble = ""
 
-    def open(self, number: int) -> LeasedPort:
+    def open(self, number: int) -> EphemeralPort:
         if self.trouble:
             raise DeviceError(self.trouble)
-        port = self.ports[number] = LeasedPort(self.underlay)
+        port = self.ports[number] = EphemeralPort(self.underlay)
         return port
 
     def pass_between(self, number: int, one: Endpoint, other: Endpoint) -> None:

@@ -36,6 +36,7 @@ from mycelium.wire.frame import (
     REPAIR_RANGE,
     WHOLE_FRAME,
 )
+from mycelium.wire.knock import KnockWanted
 from mycelium.wire.known_peer import KnownPeer, encode_known_peers
 from mycelium.wire.lease import LeaseAnswer, LeaseRequest
 from mycelium.wire.reachability import ProbeKind, Reach, encode_reach
@@ -84,6 +85,7 @@ def items() -> list[Item]:
         PeersWanted(),
         PeersKnown((KnownPeer("udp", HERE, bytes(32)),)),
         LeaseRequest(node, bytes(4)),
+        KnockWanted(bytes(16)),
         LeaseAnswer(node, bytes(4), 2, 9651, bytes(16)),
     ]
 

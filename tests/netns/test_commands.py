@@ -5,6 +5,7 @@ import socket
 import stat
 import subprocess
 from collections.abc import Sequence
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 from random import Random
@@ -12,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from tests.lab.daemon import PORT, PROGRAM, LabDaemon
+from tests.lab.daemon import PORT, PROGRAM, LabDaemon, start_all
 from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, grid
 from tests.lab.namespaces import LabHost
+from tests.lab.nat import Internet, NatKind
 from tests.lab.waiting import wait_until
 from tests.netns.conftest import GIVEN_LINKS, MakeMesh
 
@@ -218,3 +220,27 @@ def test_the_doctor_names_what_keeps_a_daemon_from_its_peers(make_mesh: MakeMesh
     daemon.host.run("nft", f"add rule inet shut input udp dport {PORT} counter drop")
     level, text = findings(daemon.host, *address)["firewall"]
     assert (level, f"drops packets to UDP port {PORT}, 0 of them so far" in text) == ("fail", True), text
+
+
+def is_reached(client: LabDaemon, level: str, text: str) -> bool:
+    """Tells whether the doctor of a client says of its being reached what is expected."""
+    found = findings(client.host, "--api-addr", f"unix:{client.api_socket}")["reach"]
+    return found[0] == level and text in found[1]
+
+
+def test_the_doctor_tells_whether_others_can_dial_a_node_behind_a_nat(tmp_path: Path) -> None:
+    """A server knocks at two hosts that have dialled it: one router lets everybody in, the other answers only."""
+    with Lab() as lab:
+        internet = Internet(lab)
+        server = LabDaemon(internet.add_host("server"), tmp_path)
+        place = f"udp://{lab.cables[0].ends[1].ipv4}:{PORT}"
+        clients: list[LabDaemon] = []
+        for kind in (NatKind.FULL_CONE, NatKind.PORT_RESTRICTED):
+            nat = internet.add_nat(f"nat{len(clients)}", kind)
+            clients.append(LabDaemon(nat.add_host(f"client{len(clients)}"), tmp_path))
+            clients[-1].peers.append(place)
+        lab.daemons += [server, *clients]
+        start_all([server, *clients])
+        told = ("has reached this node from another port, over IPv4", "none could reach this node from another port")
+        for client, level, text in zip(clients, ("ok", "warn"), told, strict=True):
+            wait_until(partial(is_reached, client, level, text), PATIENT_S, f"{client.host.name} is told: {text}")

@@ -42,6 +42,7 @@ from mycelium.wire.frame import (
     PROBE_IS_REPLY,
     PROBE_WANTS_REPLY,
 )
+from mycelium.wire.knock import KnockWanted
 from mycelium.wire.lease import LeaseAnswer, LeaseRequest
 from mycelium.wire.membership import MemberProof, Removals
 from mycelium.wire.train import TRAIN_HEADER
@@ -450,7 +451,7 @@ def _with_node(item: Item, node: bytes) -> Item:
             return LeaseAnswer(node, item.token, item.state, item.port, item.secret)
         case Pin():
             return Pin(node, item.home, item.is_pinned)
-        case Digest() | Observed() | PeersWanted() | PeersKnown() | MemberProof() | Removals():
+        case Digest() | Observed() | PeersWanted() | PeersKnown() | MemberProof() | Removals() | KnockWanted():
             return item
 
 

@@ -22,6 +22,7 @@ from mycelium.wire.control import (
     encode_item,
 )
 from mycelium.wire.distance import INFINITY, distance
+from mycelium.wire.knock import KnockWanted
 from mycelium.wire.membership import MemberProof
 from tests.wire.test_announcement import ANNOUNCEMENTS
 from tests.wire.test_known_peer import KNOWN_PEERS
@@ -44,9 +45,10 @@ ITEMS: st.SearchStrategy[Item] = st.one_of(
     REMOVALS,
     st.builds(PeersKnown, st.lists(KNOWN_PEERS, max_size=PEERS_PER_MESSAGE).map(tuple)),
     LEASE_ITEMS,
+    st.builds(KnockWanted, NODES),
 )
-KNOWN_TYPES = st.sampled_from(range(1, 13))
-UNKNOWN_TYPES = st.integers(0, 255).filter(lambda kind: kind not in (*range(1, 13),))
+KNOWN_TYPES = st.sampled_from(range(1, 14))
+UNKNOWN_TYPES = st.integers(0, 255).filter(lambda kind: kind not in (*range(1, 14),))
 
 
 @given(st.lists(ITEMS, max_size=8))

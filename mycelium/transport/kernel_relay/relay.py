@@ -7,7 +7,7 @@ from typing import Final
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.packet.nftables import Way
-from mycelium.transport.kernel_relay.port import LeasedPort
+from mycelium.transport.ephemeral_port import EphemeralPort
 from mycelium.transport.kernel_relay.rules import KernelRules
 from mycelium.transport.underlay import Underlay
 
@@ -30,7 +30,7 @@ def try_kernel() -> str | None:
 class _Lease:
     __slots__ = ("ends", "passed", "port", "ways")
 
-    def __init__(self, port: LeasedPort) -> None:
+    def __init__(self, port: EphemeralPort) -> None:
         self.port = port
         self.ends: tuple[Endpoint, Endpoint] | None = None
         self.ways: list[Way] = []
@@ -45,9 +45,9 @@ class KernelRelay:
         self._rules: KernelRules | None = None
         self._leases: dict[int, _Lease] = {}
 
-    def open(self, number: int) -> LeasedPort:
+    def open(self, number: int) -> EphemeralPort:
         """Opens a port for a lease; raises DeviceError."""
-        port = LeasedPort(self._underlay)
+        port = EphemeralPort(self._underlay)
         try:
             if self._rules is None:
                 self._rules = KernelRules()
@@ -60,7 +60,7 @@ class KernelRelay:
         return port
 
     def pass_between(self, number: int, one: Endpoint, other: Endpoint) -> None:
-        """Has the kernel pass on what two endpoints send to a leased port, as `LeasedPort.receive` named them.
+        """Has the kernel pass on what two endpoints send to a leased port, as `EphemeralPort.receive` named them.
 
         Raises DeviceError where it can't.
         """

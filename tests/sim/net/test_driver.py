@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mycelium.endpoint import Endpoint
-from mycelium.outbox import BeaconDue, EchoAnswered, LeaseClosed, LeaseEvent, Outbox, ResolvePeer
+from mycelium.outbox import BeaconDue, EchoAnswered, KnockDue, LeaseClosed, LeaseEvent, Outbox, ResolvePeer
 from mycelium.packet.batch import PacketBatch
 from mycelium.wire.train import ITEM_HEADER_BYTES
 from sim.net.driver import Packet, VirtualDriver
@@ -57,6 +57,7 @@ class RecordingNode:
         self.wanted = []
 
 
+KNOCK = KnockDue(Endpoint("udp", "there", 1), b"knock")
 ECHO = EchoAnswered(token=b"token", by=b"node", rtt_s=0.01, hops=1, error=None)
 
 
@@ -82,6 +83,9 @@ class RecordingHost:
 
     def serve_lease(self, event: LeaseEvent) -> None:
         self.done.append(("lease", event))
+
+    def knock(self, due: KnockDue) -> None:
+        self.done.append(("knock", due))
 
     def take_echo(self, answer: EchoAnswered) -> None:
         self.done.append(("echo", answer))
@@ -109,7 +113,7 @@ def bench() -> Bench:
 def test_after_a_call_all_that_the_node_wants_is_done_and_the_outbox_is_empty(bench: Bench) -> None:
     outbox = bench.node.outbox
     outbox.deliveries.append((memoryview(b"packet"), 1, 2))
-    outbox.events += [ResolvePeer("udp://there:1"), BeaconDue(), LeaseClosed(3), ECHO]
+    outbox.events += [ResolvePeer("udp://there:1"), BeaconDue(), LeaseClosed(3), KNOCK, ECHO]
     bench.node.wanted = [b"ab", b"c"]
     bench.driver.act(bench.node.note, "call", None)
     assert bench.host.done == [
@@ -117,6 +121,7 @@ def test_after_a_call_all_that_the_node_wants_is_done_and_the_outbox_is_empty(be
         ("transmit", (THERE, b"c", 1)),
         ("beacons", None),
         ("lease", LeaseClosed(3)),
+        ("knock", KNOCK),
         ("echo", ECHO),
         ("deliver", [(b"packet", 1, 2)]),
         ("called", None),

@@ -7,7 +7,7 @@ import pytest
 
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
-from mycelium.transport.kernel_relay.port import LeasedPort
+from mycelium.transport.ephemeral_port import EphemeralPort
 from mycelium.transport.kernel_relay.relay import KernelRelay, try_kernel
 from tests.lab.namespaces import LabHost
 from tests.lab.waiting import PATIENCE_S, wait_until
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.netns
 CAPABILITY = "CAP_NET_ADMIN is required"
 
 
-def end_at(port: LeasedPort, bench: Bench, host: LabHost, side: int) -> tuple[socket.socket, Endpoint]:
+def end_at(port: EphemeralPort, bench: Bench, host: LabHost, side: int) -> tuple[socket.socket, Endpoint]:
     """Returns a socket of an end that has sent something to a leased port, and how the port names it."""
     with host.entered():
         made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mycelium.transport.kernel_relay.port import LeasedPort
+from mycelium.transport.ephemeral_port import EphemeralPort
 from mycelium.transport.underlay import Underlay
 from tests.lab.waiting import PATIENCE_S
 
@@ -21,7 +21,7 @@ def underlay() -> Iterator[Underlay]:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_a_datagram_comes_with_its_source_and_interface_and_is_answered(underlay: Underlay, host: str) -> None:
-    port = LeasedPort(underlay)
+    port = EphemeralPort(underlay)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as end:
         end.settimeout(PATIENCE_S)
         end.bind((host, 0))
@@ -38,7 +38,7 @@ def test_a_datagram_comes_with_its_source_and_interface_and_is_answered(underlay
 
 def test_what_came_through_the_overlay_is_dropped(underlay: Underlay) -> None:
     underlay.follow("lo")
-    port = LeasedPort(underlay)
+    port = EphemeralPort(underlay)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
         end.sendto(b"inside", ("127.0.0.1", port.port))
         assert port.receive() is None

@@ -1,4 +1,4 @@
-"""A leased port: a UDP socket that keeps it, and takes what the kernel does not pass on."""
+"""A UDP socket at a port that the kernel chooses: of a lease, or for one datagram to be sent from."""
 
 import socket
 from typing import Final
@@ -14,8 +14,8 @@ READS_AT_ONCE: Final = 16  # of datagrams that came through the overlay, which a
 ANCILLARY_BYTES: Final = socket.CMSG_SPACE(20)  # room for the larger PKTINFO
 
 
-class LeasedPort:
-    """The socket. Raises DeviceError if it can't be opened."""
+class EphemeralPort:
+    """The socket; marked as all of the node are. Raises DeviceError if it can't be opened."""
 
     def __init__(self, underlay: Underlay) -> None:
         self._underlay = underlay
