@@ -3,6 +3,9 @@
 The window is what the way held in the last rounds, and more for as long as that arrives: twice as much each round until the
 first loss, a tenth afterwards. It never exceeds what keeps a queue of the round trip and QUEUE_S filled, so that a deep queue
 is not filled to its end; losses take it back, but not below what arrives within the least round trip.
+
+What the window allows leaves at a pace somewhat above the best rate of the last rounds, not in bursts, so that a short queue holds it
+(as in BBR).
 """
 
 from collections import deque
@@ -23,6 +26,8 @@ STEP: Final = 1.1
 ROUNDS: Final = 8  # whose best rate counts
 STALLED_S: Final = 0.25  # without an acknowledgement, and STALLED_ROUND_TRIPS: what is under way is lost
 STALLED_ROUND_TRIPS: Final = 4
+DRAIN: Final = 0.9  # of the best rate of the last rounds: the pace after a round with losses
+AT_ONCE_S: Final = 0.001  # of the pace: how late a timer may be, and how much is sent then
 
 
 class _Mark(NamedTuple):
@@ -53,21 +58,31 @@ class LoadSender:
         self._round = self.arrived  # what had arrived when the round began
         self._round_ends = 0  # number of the first train of the next round
         self._step = STEP_AT_FIRST
+        self._gain = STEP_AT_FIRST  # of the pace, over the best rate
+        self.next_at = now  # when the next train may leave
 
     @property
     def bytes_under_way(self) -> int:
         """What is neither known to have arrived nor lost."""
         return self.sent_bytes - self._settled_bytes
 
-    def next_train(self, limit: int) -> int:
-        """Returns the length of the train that may be sent now, 0 for none."""
-        length = max(min(self.window // PARTS, limit), min(LEAST_TRAIN, limit), LOAD_HEAD_BYTES)
-        return length if self.bytes_under_way + length <= self.window or not self.bytes_under_way else 0
+    @property
+    def _pace(self) -> float:
+        """Bytes a second at which trains leave; infinite before anything has arrived."""
+        return self._gain * max(self._rates) or inf
+
+    def next_train(self, limit: int, *, now: float) -> int:
+        """Returns the length of the train that may be sent now, 0 for none; by `next_at` alone only the pace may forbid it."""
+        at_once = int(min(self.window // PARTS, limit, self._pace * AT_ONCE_S))
+        length = max(at_once, min(LEAST_TRAIN, limit), LOAD_HEAD_BYTES)
+        is_full = self.bytes_under_way and self.bytes_under_way + length > self.window
+        return 0 if is_full or now < self.next_at else length
 
     def sent(self, length: int, *, now: float) -> bool:
         """Counts a train; returns whether it wants an acknowledgement."""
         self.sent_bytes += length
         self.number += 1
+        self.next_at = max(self.next_at, now - AT_ONCE_S) + length / self._pace
         marked_bytes = self._marks[-1].sent_bytes if self._marks else self._settled_bytes
         is_last_for_now = self.bytes_under_way + length > self.window
         if not is_last_for_now and self.sent_bytes - marked_bytes < self.window // PARTS:
@@ -109,9 +124,10 @@ class LoadSender:
         lost = trains - (self.arrived.trains - self._round.trains)
         rate = max(self._rates)
         if lost > LOSS_TOLERATED * trains:
-            self._step = STEP
+            self._step, self._gain = STEP, DRAIN
             window = max(self.window * AFTER_LOSS, rate * self._rtt_s)
         else:
+            self._gain = self._step
             window = min(self.window * self._step, 2 * rate * (self._rtt_s + QUEUE_S))
         self.window = int(min(max(window, FIRST_WINDOW), MOST_IN_WINDOW))
         self._rates.append(0.0)

@@ -278,7 +278,7 @@ class SpeedTests:
         limit = self._sending.item_room(session)
         if sent is None or limit < LOAD_HEAD_BYTES:
             return
-        while now < test.phase_ends and test.phase is SpeedStage.SENDING and (length := sent.next_train(limit)):
+        while now < test.phase_ends and test.phase is SpeedStage.SENDING and (length := sent.next_train(limit, now=now)):
             if test is self._answered and not self._may_answer(test, length, now=now):
                 self._stop(test, SpeedReason.EXHAUSTED, now=now)
                 self._answered = None
@@ -286,6 +286,8 @@ class SpeedTests:
             number = sent.number
             load = encode_load(test.token, number, length, wants_acknowledgement=sent.sent(length, now=now))
             self._sending.send_item(session, ITEM_SPEED, load, now=now)
+        if sent.next_at > now:
+            self._arm(sent.next_at)
 
     def _may_answer(self, test: SpeedTest, length: int, *, now: float) -> bool:
         """Tells whether so much more may be sent: no more than was received, and within the budget of all."""

@@ -38,7 +38,7 @@ class Way:
     def run(self, seconds: float) -> None:
         end = self.now + seconds
         while self.now < end:
-            while length := self.sender.next_train(LIMIT):
+            while length := self.sender.next_train(LIMIT, now=self.now):
                 self._send(length)
             self.now += STEP_S
             while self._coming and self._coming[0][0] <= self.now:
@@ -80,6 +80,29 @@ def test_the_load_finds_what_a_way_carries_and_lets_little_wait(rate: float, rtt
     assert way.most_waiting_s < 1.2 * (rtt_s + 2 * QUEUE_S) + FIRST_WINDOW / rate, "a deep queue is not filled"
 
 
+@pytest.mark.parametrize(("rate", "rtt_s"), [(3e6, 0.02), (12.5e6, 0.05), (50e6, 0.02), (125e6, 0.002), (125e6, 0.05)])
+def test_a_queue_of_64_kib_is_enough_since_trains_are_paced(rate: float, rtt_s: float) -> None:
+    way = Way(rate, rtt_s=rtt_s, queue_bytes=64 << 10)
+    way.run(2)
+    begun = way.receiver.arrived
+    way.run(3)
+    arrived = way.receiver.arrived
+    assert (arrived.bytes - begun.bytes) / (arrived.elapsed_s - begun.elapsed_s) > 0.85 * rate
+    assert arrived.trains > 0.92 * (arrived.newest + 1)
+
+
+def test_the_pace_alone_may_forbid_a_train_and_then_tells_until_when() -> None:
+    way = Way(10e6, rtt_s=0.02, queue_bytes=1 << 30)
+    way.run(1)
+    sender = way.sender
+    sender.window = MOST_IN_WINDOW
+    while length := sender.next_train(LIMIT, now=way.now):
+        sender.sent(length, now=way.now)
+    assert sender.bytes_under_way < MOST_IN_WINDOW / 2
+    assert way.now < sender.next_at < way.now + 0.01
+    assert sender.next_train(LIMIT, now=sender.next_at)
+
+
 def test_losses_take_the_window_back_but_not_below_what_arrives() -> None:
     way = Way(10e6, rtt_s=0.02, queue_bytes=100_000)
     way.run(5)
@@ -91,7 +114,7 @@ def test_losses_take_the_window_back_but_not_below_what_arrives() -> None:
 def test_a_window_starts_small_and_never_exceeds_what_is_allowed() -> None:
     sender = LoadSender(now=0.0)
     lengths = []
-    while length := sender.next_train(LIMIT):
+    while length := sender.next_train(LIMIT, now=0.0):
         lengths.append(length)
         sender.sent(length, now=0.0)
     assert FIRST_WINDOW - LEAST_TRAIN < sum(lengths) <= FIRST_WINDOW
@@ -102,7 +125,7 @@ def test_a_window_starts_small_and_never_exceeds_what_is_allowed() -> None:
 
 
 def test_a_frame_that_holds_little_is_not_exceeded() -> None:
-    assert LoadSender(now=0.0).next_train(300) == 300
+    assert LoadSender(now=0.0).next_train(300, now=0.0) == 300
 
 
 def test_after_a_cut_a_small_window_is_tried_now_and_then_until_the_way_is_back() -> None:
