@@ -283,7 +283,14 @@ JOIN_REPLIES: Final = 10  # copies of one reply, each for one copy of its reques
 # -- members of a network ----------------------------------------------------------------------------------------------
 # for which a certificate may be valid; a node that is removed and was not admitted here stays on the list as long
 MEMBER_DAYS: Final = 3_650
-REMOVED_MEMBERS: Final = 112  # in one list, until their certificates expire: what one control message holds
+REMOVED_PER_PART: Final = 112  # removed members, until their certificates expire: what one control message holds
+REMOVAL_PARTS: Final = 64  # 7,168 removed members; 62 KiB that a neighbour is told when its link comes up
+MEMBER_CHECKS_PER_SECOND: Final = (
+    10  # certificates and parts of removals that are verified for one neighbour, 0.1 to 0.2 ms each
+)
+MEMBER_CHECKS_AT_ONCE: Final = (
+    2 * REMOVAL_PARTS
+)  # of those in a row: all parts, and all again that have changed meanwhile
 
 # -- the TUN device ----------------------------------------------------------------------------------------------------
 # repairs without a wait, each a process of 0.2 s; an operator who tries things needs some

@@ -202,7 +202,7 @@ def test_control_messages_have_the_types_said() -> None:
         "known peers": PeersKnown(()),
         "pin": Pin(ANY_NODE, ANY_NODE, is_pinned=True),
         "member proof": MemberProof(()),
-        "removals": Removals(0, ()),
+        "removals": Removals(0, 0, ()),
         "knock wanted": KnockWanted(bytes(16)),
     }
     said = re.findall(r"^\| (\d+) \| ([a-z ]+) \| (?:section|none)", DOCUMENT, re.MULTILINE)

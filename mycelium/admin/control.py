@@ -186,7 +186,7 @@ class ReloadInfo(Struct, frozen=True, rename="camel"):
 class RemovalsTold(Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
     """The body of POST /api/v1/admin/network/removals."""
 
-    removals: str  # signed, in base64: what 'mycelium network remove' writes
+    removals: str  # signed parts in base64, each a line: what 'mycelium network remove' writes
 
 
 class RemovalsTaken(Struct, frozen=True, rename="camel"):

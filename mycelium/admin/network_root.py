@@ -4,6 +4,7 @@ Whoever has this file decides who is a member. The daemon never reads it.
 """
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +15,7 @@ from mycelium.admin.network_file import NetworkFile
 from mycelium.admin.private_file import create_private, read_private, replace_private
 from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import SEED_BYTES, Identity, address_of_signing_key, subnet_of
-from mycelium.limits import MEMBER_DAYS, REMOVED_MEMBERS
+from mycelium.limits import MEMBER_DAYS, REMOVAL_PARTS, REMOVED_PER_PART
 from mycelium.membership.certificates import AGO_S, issue, sign_removals
 from mycelium.wire.membership import Removals
 
@@ -40,6 +41,7 @@ class RemovedNode(Struct, kw_only=True):
 
     subnet: bytes
     until: int  # Unix seconds: its certificate has expired by then
+    part: int  # of those removed, in which it is told
 
 
 class NetworkRoot(Struct, kw_only=True):
@@ -47,7 +49,8 @@ class NetworkRoot(Struct, kw_only=True):
 
     seed: bytes
     key: bytes  # that all members share
-    sequence: int = 0  # of the last list of those removed
+    sequence: int = 0  # of the part of those removed that has changed last
+    parts: list[int] = []  # the sequence of each part
     members: list[AdmittedMember] = []
     removed: list[RemovedNode] = []
 
@@ -69,20 +72,49 @@ class NetworkRoot(Struct, kw_only=True):
         certificate = issue(key, public, root.sign, not_before=begin, not_after=until, may_issue=may_invite)
         return NetworkFile(self.key, public, (certificate,))
 
-    def remove(self, member: bytes, *, at: float) -> Removals:
-        """Removes the node that has an address, and so all that it has invited; returns the list to tell members."""
-        self.removed = [one for one in self.removed if one.until > at]
+    def remove(self, member: bytes, *, at: float) -> list[Removals]:
+        """Removes the node that has an address, and so all that it has invited; returns all parts to tell members."""
+        stay = [one for one in self.removed if one.until > at]
+        changed = {one.part for one in self.removed if one.until <= at}
         subnet = subnet_of(member)
         known = next((one for one in self.members if subnet_of(one.address) == subnet), None)
         until = int(at) + MEMBER_DAYS * DAY_S if known is None else known.until + DAY_S
-        if all(one.subnet != subnet for one in self.removed):
-            self.removed.append(RemovedNode(subnet=subnet, until=until))
-        if len(self.removed) > REMOVED_MEMBERS:
-            raise LocalError(f"a list holds {REMOVED_MEMBERS} removed members: make a new network for those that stay")
+        if all(one.subnet != subnet for one in stay):
+            part = _part_with_room(stay)
+            stay.append(RemovedNode(subnet=subnet, until=until, part=part))
+            changed.add(part)
+        self.removed = stay
         self.members = [one for one in self.members if one is not known]
+        self._advance(changed)
+        return self._parts()
+
+    def _advance(self, changed: set[int]) -> None:
+        """Gives parts that have changed a newer sequence, and one to each that is new."""
         self.sequence += 1
-        subnets = tuple(one.subnet for one in self.removed)
-        return sign_removals(Removals(self.sequence, subnets), self.identity.sign)
+        parts = range(max([len(self.parts) - 1, *changed]) + 1)
+        known = dict(enumerate(self.parts))
+        self.parts = [self.sequence if part in changed else known[part] for part in parts]
+
+    def _parts(self) -> list[Removals]:
+        found: list[list[bytes]] = [[] for _ in self.parts]
+        for one in self.removed:
+            found[one.part].append(one.subnet)
+        sign = self.identity.sign
+        return [
+            sign_removals(Removals(part, sequence, tuple(subnets)), sign)
+            for part, (sequence, subnets) in enumerate(zip(self.parts, found, strict=True))
+        ]
+
+
+def _part_with_room(removed: list[RemovedNode]) -> int:
+    """Returns the first part that has room for one more; raises LocalError where none has."""
+    held = Counter(one.part for one in removed)
+    part = next((part for part in range(REMOVAL_PARTS) if held[part] < REMOVED_PER_PART), None)
+    if part is None:
+        raise LocalError(
+            f"{len(removed)} members have been removed, and no more can be: make a new network for those that stay"
+        )
+    return part
 
 
 def create_root(path: Path) -> NetworkRoot:

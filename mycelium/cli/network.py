@@ -1,8 +1,6 @@
 """`mycelium network`: a private network whose members hold certificates. Its root file is best kept offline."""
 
 import time
-from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Final
@@ -17,7 +15,6 @@ from mycelium.errors import ConfigError, LocalError
 from mycelium.limits import MEMBER_DAYS
 
 _DAYS: Final = 365
-_LONGEST: Final = 10_000  # bytes read of a list
 _root = click.argument("root", metavar="ROOT", type=click.Path(path_type=Path))
 
 
@@ -106,9 +103,9 @@ def members(root: Path, as_json: bool) -> None:
 @_root
 @click.argument("member", metavar="ADDRESS")
 def remove(root: Path, member: str) -> None:
-    """Put a member out, and all whom it has invited; writes a list to be told to any member by 'mycelium network tell'."""
+    """Put a member out, and all whom it has invited; writes what is to be told to any member by 'mycelium network tell'."""
     from mycelium.admin.network_root import read_root, write_root
-    from mycelium.wire.membership import encode_removals
+    from mycelium.admin.removals_file import removals_text
 
     try:
         address = IPv6Address(member).packed
@@ -119,7 +116,7 @@ def remove(root: Path, member: str) -> None:
     write_root(root, known)
     path = root.with_name(f"{root.name}.removed")
     try:
-        path.write_text(b64encode(encode_removals(removals)).decode() + "\n", encoding="ascii")
+        path.write_text(removals_text(removals), encoding="ascii")
     except OSError as error:
         raise LocalError(f"cannot write {path}: {error.strerror}") from error
     click.echo(f"to put it out: 'mycelium network tell {path}' at any member; the file is no secret")
@@ -131,13 +128,15 @@ def remove(root: Path, member: str) -> None:
 @click.pass_context
 def tell(context: click.Context, file: Path) -> None:
     """Tell a running daemon, and by it all members, who was removed: FILE is what 'mycelium network remove' has written."""
+    from mycelium.admin.removals_file import REMOVALS_FILE_BYTES, read_removals, told_at_once
+
     try:
-        data = b64decode(file.read_bytes()[:_LONGEST], validate=False)
+        with file.open("rb") as source:
+            text = source.read(REMOVALS_FILE_BYTES).decode("ascii", errors="replace")
     except OSError as error:
         raise LocalError(f"cannot read {file}: {error.strerror}") from error
-    except Base64Error:
-        raise ConfigError(f"{file} is not what 'mycelium network remove' writes") from None
-    is_newer = connect(context).tell_removals(b64encode(data).decode()).newer
+    parts, client = read_removals(text, str(file)), connect(context)
+    is_newer = any([client.tell_removals(some).newer for some in told_at_once(parts)])
     click.echo("told: it spreads by itself" if is_newer else "known already")
 
 

@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from base64 import b64decode
-from binascii import Error as Base64Error
 from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv6Address
 from time import monotonic
@@ -27,6 +25,7 @@ from mycelium.admin.control import (
     SocketInfo,
     StatusInfo,
 )
+from mycelium.admin.removals_file import read_removals
 from mycelium.admin.zones import parse_peer, url_of
 from mycelium.daemon.capturing import Capturing
 from mycelium.daemon.events import event_infos
@@ -44,7 +43,6 @@ from mycelium.daemon.reload import Configuration
 from mycelium.daemon.sleep import SleepLog, slept_s
 from mycelium.daemon.tun_keeper import TunKeeper
 from mycelium.endpoint import Endpoint
-from mycelium.errors import ConfigError
 from mycelium.identity import subnet_of
 from mycelium.link.link import LinkState
 from mycelium.node.duplicates import SHARED, Duplicates
@@ -153,11 +151,8 @@ class LiveControl:
         return await self._inviter.grant(wish, self._transports.local_endpoints)
 
     def tell_removals(self, told: RemovalsTold) -> RemovalsTaken:
-        """Raises ConfigError for what is no list of removed members, LocalError for one that can't be taken."""
-        try:
-            return RemovalsTaken(self._members.tell(b64decode(told.removals, validate=True)))
-        except Base64Error:
-            raise ConfigError("removals must be base64") from None
+        """Raises ConfigError for what are no removed members, LocalError for those that can't be taken."""
+        return RemovalsTaken(self._members.tell(read_removals(told.removals, "what was told")))
 
     def routes_selected(self) -> list[RouteInfo]:
         """Returns the routes in use."""

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Final
@@ -12,10 +12,11 @@ from typing import Final
 from mycelium.admin.config import Settings
 from mycelium.admin.network_file import NetworkFile, encode_membership
 from mycelium.admin.private_file import read_state, replace_private
+from mycelium.admin.removals_file import REMOVALS_FILE_BYTES, read_removals, removals_text
 from mycelium.daemon.node_settings import network_of
 from mycelium.daemon.peers import Act
 from mycelium.daemon.threads import in_thread
-from mycelium.errors import ConfigError, DecodeError, LocalError, NotAMember
+from mycelium.errors import ConfigError, LocalError, NotAMember
 from mycelium.identity import address_text
 from mycelium.membership.certificates import AGO_S, check_chain, issue
 from mycelium.membership.membership import Membership
@@ -23,7 +24,7 @@ from mycelium.node.event_kind import EventKind
 from mycelium.node.member_gate import MemberGate
 from mycelium.node.node import Node
 from mycelium.policy.node_policy import NodePolicy
-from mycelium.wire.membership import Removals, decode_removals, encode_removals
+from mycelium.wire.membership import Removals
 
 log = logging.getLogger("mycelium")
 
@@ -32,7 +33,6 @@ INVITED_S: Final = (
     365 * 86_400
 )  # for which a node that joins by an invitation is a member, unless its inviter is for less
 _WARN_S: Final = 14 * 86_400  # before a certificate expires
-_LIST_BYTES: Final = 4_096
 
 
 class Members:
@@ -52,13 +52,20 @@ class Members:
         self._act = act
         self._clock = clock
         self._path = removals_path(key_file)
-        self._saved: Removals | None = None
+        self._saved: frozenset[Removals] = frozenset()
         self._warned = False
         self._gate: MemberGate | None = None
         if network.root:
             self._require_own(network)
             membership = Membership(network.root, network.chain, offset_s=self._offset_s())
-            self._gate = MemberGate(membership, node.neighbours, node.sessions, policy, on_refused=self._refused)
+            self._gate = MemberGate(
+                membership,
+                node.neighbours,
+                node.sessions,
+                policy,
+                excesses=node.routing.excesses,
+                on_refused=self._refused,
+            )
             node.neighbours.sift = self._gate.sift
             policy.bars = self._gate.bars
             node.metrics.add(self._gate.counters)
@@ -69,7 +76,7 @@ class Members:
         if self._gate is None:
             return None
         until = time.strftime("%Y-%m-%d", time.gmtime(self._until(self._gate)))
-        removed = len(self._gate.membership.removals.subnets) if self._gate.membership.removals else 0
+        removed = len(self._gate.membership.removed)
         return f"until {until}{', may invite' if self._gate.membership.chain[0].may_issue else ''}; {removed} removed"
 
     def admit(self, key: bytes) -> bytes:
@@ -106,20 +113,17 @@ class Members:
         self._act(lambda now: gate.show_again(now=now))
         return [f"member {self.summary()}"]
 
-    def tell(self, data: bytes) -> bool:
-        """Takes a list of removed members and spreads it; tells whether it is newer than the one known. Raises LocalError."""
+    def tell(self, told: Sequence[Removals]) -> bool:
+        """Takes removed members and spreads them; tells whether anything is newer than what was known. Raises LocalError."""
         gate = self._gate
         if gate is None:
             raise LocalError("this node's network has no members: whoever has its key is let in")
-        try:
-            removals = decode_removals(data)
-        except DecodeError as error:
-            raise ConfigError(f"this is not a list of removed members: {error}") from None
         taken: list[bool] = []
-        self._act(lambda now: taken.append(gate.take_removals(removals, now=now)))
-        if not taken[0] and gate.membership.removals != removals:
-            raise LocalError("this list is older than the one known here, or of another network")
-        return taken[0]
+        self._act(lambda now: taken.extend([gate.take_removals(one, now=now) for one in told]))
+        known = gate.membership.removals
+        if not any(taken) and any(known.get(one.part) != one for one in told):
+            raise LocalError("these removed members are older than those known here, or of another network")
+        return any(taken)
 
     async def run(self) -> None:
         """Keeps the clock, ends what is no member's any more, and writes down who was removed, until it is cancelled."""
@@ -155,20 +159,22 @@ class Members:
             log.warning("this node is a member %s: have it admitted again before that", self.summary())
 
     def _read(self, gate: MemberGate) -> None:
-        """Reads who was removed; a list that can't be read is heard again from any neighbour."""
+        """Reads who was removed; what can't be read is heard again from any neighbour."""
         if not os.path.lexists(self._path):
             return
         try:
-            gate.membership.take(decode_removals(read_state(self._path, error=LocalError, most=_LIST_BYTES)))
-        except (LocalError, DecodeError) as error:
+            data = read_state(self._path, error=LocalError, most=REMOVALS_FILE_BYTES)
+            for one in read_removals(data.decode("ascii", errors="replace"), "the content"):
+                gate.membership.take(one)
+        except LocalError as error:
             log.warning("who was removed is asked of neighbours: %s: %s", self._path, error)
-        self._saved = gate.membership.removals
+        self._saved = frozenset(gate.membership.removals.values())
 
     async def _save(self, gate: MemberGate) -> None:
-        removals = gate.membership.removals
-        if removals is self._saved or removals is None:
+        removals = frozenset(gate.membership.removals.values())
+        if removals == self._saved:
             return
-        data, path = encode_removals(removals), self._path
+        data, path = removals_text(gate.membership.removals.values()).encode(), self._path
         try:
             await in_thread(lambda: replace_private(path, data))
         except OSError as error:

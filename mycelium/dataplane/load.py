@@ -4,8 +4,8 @@ The window is what the way held in the last rounds, and more for as long as that
 first loss, a tenth afterwards. It never exceeds what keeps a queue of the round trip and QUEUE_S filled, so that a deep queue
 is not filled to its end; losses take it back, but not below what arrives within the least round trip.
 
-What the window allows leaves at a pace somewhat above the best rate of the last rounds, not in bursts, so that a short queue holds it
-(as in BBR).
+What the window allows leaves at a pace somewhat above the best rate of the last rounds, not in bursts, so that a short queue
+holds it (as in BBR).
 """
 
 from collections import deque

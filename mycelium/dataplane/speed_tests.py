@@ -278,7 +278,9 @@ class SpeedTests:
         limit = self._sending.item_room(session)
         if sent is None or limit < LOAD_HEAD_BYTES:
             return
-        while now < test.phase_ends and test.phase is SpeedStage.SENDING and (length := sent.next_train(limit, now=now)):
+        while (
+            now < test.phase_ends and test.phase is SpeedStage.SENDING and (length := sent.next_train(limit, now=now))
+        ):
             if test is self._answered and not self._may_answer(test, length, now=now):
                 self._stop(test, SpeedReason.EXHAUSTED, now=now)
                 self._answered = None

@@ -31,12 +31,12 @@ def issue(
 
 
 def sign_removals(removals: Removals, sign: Sign) -> Removals:
-    """Returns a list of removed members with the signature of the root key."""
+    """Returns a part of the removed members with the signature of the root key."""
     return replace(removals, signature=sign(removals_signed_bytes(removals)))
 
 
 def are_signed(removals: Removals, root: bytes) -> bool:
-    """Tells whether the root key of a network has signed a list."""
+    """Tells whether the root key of a network has signed a part of the removed members."""
     return verify_signature(root, removals_signed_bytes(removals), removals.signature)
 
 

@@ -13,8 +13,8 @@ class Membership:
         self.root = root
         self.chain = chain
         self.offset_s = offset_s
-        self.removals: Removals | None = None
-        self._removed: frozenset[bytes] = frozenset()
+        self.removals: dict[int, Removals] = {}  # the newest version of each part
+        self.removed: frozenset[bytes] = frozenset()  # /64 of all in them
 
     def check(self, chain: Chain, address: bytes, *, now: float) -> float:
         """Returns until when, by the clock of `now`, the node with an address is a member; raises NotAMember."""
@@ -29,14 +29,17 @@ class Membership:
 
     def has_removed(self, address: bytes) -> bool:
         """Tells whether a node was removed."""
-        return subnet_of(address) in self._removed
+        return subnet_of(address) in self.removed
+
+    def is_newer(self, removals: Removals) -> bool:
+        """Tells whether a part of the removed members claims to be newer than the one known."""
+        known = self.removals.get(removals.part)
+        return known is None or removals.sequence > known.sequence
 
     def take(self, removals: Removals) -> bool:
-        """Takes a list of removed members that is newer than the one known and signed; tells whether it is."""
-        if self.removals is not None and removals.sequence <= self.removals.sequence:
+        """Takes a part of the removed members that is newer than the one known and signed; tells whether it is."""
+        if not self.is_newer(removals) or not are_signed(removals, self.root):
             return False
-        if not are_signed(removals, self.root):
-            return False
-        self.removals = removals
-        self._removed = frozenset(removals.subnets)
+        self.removals[removals.part] = removals
+        self.removed = frozenset(subnet for one in self.removals.values() for subnet in one.subnets)
         return True

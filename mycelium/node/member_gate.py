@@ -13,14 +13,16 @@ from msgspec.structs import replace
 from mycelium.counters import counter, drops
 from mycelium.errors import NotAMember
 from mycelium.identity import ADDRESS_BYTES
-from mycelium.limits import LINKS
+from mycelium.limits import LINKS, MEMBER_CHECKS_AT_ONCE, MEMBER_CHECKS_PER_SECOND
 from mycelium.link.events import CostChanged, ItemsReceived, LinkDown, LinkEvent, LinkUp, NeighbourReset
 from mycelium.link.link import LinkState
 from mycelium.membership.membership import Membership
 from mycelium.node.neighbours import Neighbours
 from mycelium.node.policing import end_forbidden
 from mycelium.policy.base import Policy
+from mycelium.routing.excess import MEMBERSHIP, Excesses
 from mycelium.session.table import Sessions
+from mycelium.timing import TokenBuckets
 from mycelium.wire.control import Item
 from mycelium.wire.membership import MemberProof, Removals
 
@@ -36,8 +38,11 @@ class MemberCounters:
 
     members_shown: int = counter("Valid certificates that neighbours have shown.")
     members_refused: int = drops("Certificates of neighbours refused: of another network or node, expired, or removed.")
-    removals_taken: int = counter("Newer lists of removed members taken.")
-    removals_refused: int = drops("Lists of removed members refused: forged.")
+    removals_taken: int = counter("Newer parts of the removed members taken.")
+    removals_refused: int = drops("Parts of the removed members refused: forged.")
+    member_checks_over_budget: int = drops(
+        "Certificates and parts of the removed members dropped: too many of one neighbour."
+    )
     items_before_proof: int = drops("Control messages dropped: of neighbours without a certificate.")
 
 
@@ -51,6 +56,7 @@ class MemberGate:
         sessions: Sessions,
         policy: Policy,
         *,
+        excesses: Excesses,
         on_refused: Callable[..., None],
     ) -> None:
         self.membership = membership
@@ -58,6 +64,8 @@ class MemberGate:
         self._neighbours = neighbours
         self._sessions = sessions
         self._policy = policy
+        self._excesses = excesses
+        self._checks = TokenBuckets[bytes](MEMBER_CHECKS_PER_SECOND, keys=LINKS, burst=MEMBER_CHECKS_AT_ONCE)
         self._on_refused = on_refused
         self._until: dict[bytes, float] = {}  # by address: until when a neighbour is known as a member
         # by name of a link that waits: what to tell, since when
@@ -113,7 +121,17 @@ class MemberGate:
         if others:
             yield ItemsReceived(name, others)
 
+    def _may_check(self, address: bytes, *, now: float) -> bool:
+        """Tells whether one more signature is verified for a neighbour."""
+        is_within = self._checks.take(address, now=now)
+        if not is_within:
+            self.counters.member_checks_over_budget += 1
+            self._excesses.note(address, MEMBERSHIP, now=now)
+        return is_within
+
     def _take_proof(self, address: bytes, proof: MemberProof, *, now: float) -> None:
+        if not self._may_check(address, now=now):
+            return
         try:
             until = self.membership.check(proof.chain, address, now=now)
         except NotAMember as reason:
@@ -128,17 +146,16 @@ class MemberGate:
         """Shows a neighbour this node's certificate, and who was removed."""
         link = self._neighbours.links.get(name)
         if link is not None and link.state is not LinkState.DOWN:
-            removals = () if self.membership.removals is None else (self.membership.removals,)
-            link.send_items((MemberProof(self.membership.chain), *removals), now=now)
+            link.send_items((MemberProof(self.membership.chain), *self.membership.removals.values()), now=now)
 
     # -- removals ------------------------------------------------------------------------------------------------------
 
     def take_removals(self, removals: Removals, *, source: bytes = b"", now: float) -> bool:
-        """Takes a newer list of those removed, passes it on, and ends what they had; tells whether it is a newer one."""
-        known = self.membership.removals
+        """Takes a newer part of those removed, passes it on, and ends what they had; tells whether it is a newer one."""
+        if not self.membership.is_newer(removals) or (source and not self._may_check(source[:ADDRESS_BYTES], now=now)):
+            return False
         if not self.membership.take(removals):
-            is_forged = known is None or removals.sequence > known.sequence
-            self.counters.removals_refused += is_forged
+            self.counters.removals_refused += 1
             return False
         self.counters.removals_taken += 1
         self._has_news = True
@@ -173,8 +190,9 @@ class MemberGate:
             self._until = {one: until for one, until in self._until.items() if one in self._neighbours.links}
 
     def _bar(self, address: bytes, reason: str, *, now: float) -> None:
-        if len(self._barred) >= LINKS:
+        if len(self._barred) >= LINKS and address not in self._barred:
             del self._barred[next(iter(self._barred))]
+        if address not in self._barred:
+            self._on_refused(address, reason, now=now)
         self._barred[address] = now + BARRED_S
         self._has_news = True
-        self._on_refused(address, reason, now=now)

@@ -1,4 +1,4 @@
-"""What members of a network show each other: certificates, and the list of members that were removed.
+"""What members of a network show each other: certificates, and who was removed.
 
 A certificate, 105 bytes; a chain is that of a member, and behind it that of the member who issued it unless the root key did:
 
@@ -8,11 +8,13 @@ A certificate, 105 bytes; a chain is that of a member, and behind it that of the
     9   32  Ed25519 public key of its holder
     41  64  Ed25519 signature of the issuer over a label, the root key of the network and all fields above
 
-The list of those removed, signed by the root key over a label and all fields before:
+Those removed are told in parts, each of which has versions and a signature of its own, by the root key over a label and all
+fields before:
 
-    0   4   sequence, which grows with each list
-    4   8R  /64 of each of them
-    4+8R 64 signature
+    0   2   number of the part
+    2   4   sequence, which grows with each version of any part
+    6   8R  /64 of each of them
+    6+8R 64 signature
 """
 
 import struct
@@ -23,10 +25,10 @@ from msgspec import Struct
 
 from mycelium.errors import DecodeError
 from mycelium.identity import SIGNATURE_BYTES, SUBNET_BYTES
-from mycelium.limits import REMOVED_MEMBERS
+from mycelium.limits import REMOVAL_PARTS, REMOVED_PER_PART
 
 CERTIFICATE_LABEL: Final = b"mycelium certificate 1\x00"
-REMOVALS_LABEL: Final = b"mycelium removals 1\x00"
+REMOVALS_LABEL: Final = b"mycelium removals 2\x00"
 MEMBER_PROOF: Final = 11  # types of control messages
 REMOVALS: Final = 12
 MAY_ISSUE: Final = 0x01
@@ -34,7 +36,7 @@ CHAIN_LENGTH: Final = 2  # certificates at most
 
 _CERTIFICATE: Final = struct.Struct("!BII32s64s")
 _FIELDS_BYTES: Final = _CERTIFICATE.size - SIGNATURE_BYTES
-_SEQUENCE: Final = struct.Struct("!I")
+_PART: Final = struct.Struct("!HI")
 CERTIFICATE_BYTES: Final = _CERTIFICATE.size
 
 
@@ -63,8 +65,9 @@ class MemberProof(Struct, frozen=True):
 
 
 class Removals(Struct, frozen=True):
-    """The members that were removed, by their /64."""
+    """A part of the members that were removed, by their /64."""
 
+    part: int
     sequence: int
     subnets: tuple[bytes, ...]
     signature: bytes = bytes(SIGNATURE_BYTES)
@@ -91,23 +94,26 @@ def decode_chain(data: bytes) -> Chain:
 
 
 def removals_signed_bytes(removals: Removals) -> bytes:
-    """Returns what the signature of a list covers."""
-    return REMOVALS_LABEL + _SEQUENCE.pack(removals.sequence) + b"".join(removals.subnets)
+    """Returns what the signature of a part covers."""
+    return REMOVALS_LABEL + _PART.pack(removals.part, removals.sequence) + b"".join(removals.subnets)
 
 
 def encode_removals(removals: Removals) -> bytes:
-    """Returns the encoded list."""
+    """Returns an encoded part."""
     return removals_signed_bytes(removals)[len(REMOVALS_LABEL) :] + removals.signature
 
 
 def decode_removals(data: bytes) -> Removals:
-    """Decodes the list that fills `data`; raises DecodeError. The signature is not verified here."""
-    count, rest = divmod(len(data) - _SEQUENCE.size - SIGNATURE_BYTES, SUBNET_BYTES)
-    if rest or count not in range(REMOVED_MEMBERS + 1):
-        raise DecodeError("a list of removed members of a wrong length")
+    """Decodes the part that fills `data`; raises DecodeError. The signature is not verified here."""
+    count, rest = divmod(len(data) - _PART.size - SIGNATURE_BYTES, SUBNET_BYTES)
+    if rest or count not in range(REMOVED_PER_PART + 1):
+        raise DecodeError("removed members of a wrong length")
+    part, sequence = _PART.unpack_from(data)
+    if part >= REMOVAL_PARTS:
+        raise DecodeError("a part of removed members beyond the last")
     end = len(data) - SIGNATURE_BYTES
-    subnets = tuple(data[at : at + SUBNET_BYTES] for at in range(_SEQUENCE.size, end, SUBNET_BYTES))
-    return Removals(int.from_bytes(data[: _SEQUENCE.size], "big"), subnets, data[end:])
+    subnets = tuple(data[at : at + SUBNET_BYTES] for at in range(_PART.size, end, SUBNET_BYTES))
+    return Removals(part, sequence, subnets, data[end:])
 
 
 def encode_member_item(item: MemberProof | Removals) -> tuple[int, bytes]:

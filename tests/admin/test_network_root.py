@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from mycelium.admin.network_root import DAY_S, NetworkRoot, create_root, read_root, write_root
+from mycelium.admin.network_root import DAY_S, NetworkRoot, RemovedNode, create_root, read_root, write_root
 from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import Identity
-from mycelium.limits import MEMBER_DAYS, REMOVED_MEMBERS
+from mycelium.limits import MEMBER_DAYS, REMOVAL_PARTS, REMOVED_PER_PART
 from mycelium.membership.certificates import are_signed, check_chain
 from tests.support.members import START
 
@@ -37,13 +37,13 @@ def test_a_member_is_admitted_again_in_its_place() -> None:
 def test_who_is_removed_is_in_each_list_until_its_certificate_has_expired() -> None:
     one = root()
     one.admit(MEMBER.signing_public_key, at=START, days=1, may_invite=False)
-    first = one.remove(MEMBER.address, at=START)
+    (first,) = one.remove(MEMBER.address, at=START)
     assert are_signed(first, one.identity.signing_public_key)
     assert (first.sequence, first.subnets) == (1, (MEMBER.address[:8],))
-    second = one.remove(OTHER.address, at=START)  # somebody whom a member has invited
+    (second,) = one.remove(OTHER.address, at=START)  # somebody whom a member has invited
     assert (second.sequence, second.subnets) == (2, (MEMBER.address[:8], OTHER.address[:8]))
-    assert one.remove(OTHER.address, at=START).subnets == second.subnets
-    later = one.remove(OTHER.address, at=START + 3 * DAY_S)
+    assert one.remove(OTHER.address, at=START) == [second]
+    (later,) = one.remove(OTHER.address, at=START + 3 * DAY_S)
     assert (later.sequence, later.subnets) == (4, (OTHER.address[:8],))
     assert one.removed[0].until == START + MEMBER_DAYS * DAY_S
     assert one.members == []
@@ -64,12 +64,31 @@ def test_who_was_removed_needs_a_new_key() -> None:
         one.admit(MEMBER.signing_public_key, at=START, days=1, may_invite=False)
 
 
-def test_a_list_has_a_bound() -> None:
+def gone(number: int, *, part: int, until: int = START + DAY_S) -> RemovedNode:
+    return RemovedNode(subnet=b"\4" + number.to_bytes(7, "big"), until=until, part=part)
+
+
+def test_a_part_that_is_full_is_followed_by_another_and_only_what_has_changed_is_newer() -> None:
     one = root()
-    for number in range(REMOVED_MEMBERS):
-        one.remove(bytes([4, number]) + bytes(14), at=START)
-    with pytest.raises(LocalError, match="make a new network"):
+    one.removed, one.sequence, one.parts = [gone(number, part=0) for number in range(REMOVED_PER_PART)], 9, [9]
+    full, second = one.remove(OTHER.address, at=START)
+    assert (full.part, full.sequence, len(full.subnets)) == (0, 9, REMOVED_PER_PART)
+    assert (second.part, second.sequence, second.subnets) == (1, 10, (OTHER.address[:8],))
+    assert one.remove(OTHER.address, at=START) == [full, second]
+    emptied, same = one.remove(OTHER.address, at=START + 2 * DAY_S)
+    assert (emptied.part, emptied.sequence, emptied.subnets, same) == (0, 12, (), second)
+    refilled, _ = one.remove(MEMBER.address, at=START + 2 * DAY_S)
+    assert (refilled.sequence, refilled.subnets) == (13, (MEMBER.address[:8],))
+
+
+def test_all_parts_have_a_bound() -> None:
+    one = root()
+    one.parts = [1] * REMOVAL_PARTS
+    one.removed = [gone(number, part=number // REMOVED_PER_PART) for number in range(REMOVAL_PARTS * REMOVED_PER_PART)]
+    before = list(one.removed)
+    with pytest.raises(LocalError, match="7168 members have been removed, and no more can be: make a new network"):
         one.remove(OTHER.address, at=START)
+    assert one.removed == before
 
 
 def test_the_file_is_private_kept_and_never_overwritten(tmp_path: Path) -> None:

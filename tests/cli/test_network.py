@@ -1,7 +1,6 @@
 """`mycelium network`: a network is made, members are admitted, listed and removed, and a daemon is told."""
 
 import json
-from base64 import b64decode
 from pathlib import Path
 
 import pytest
@@ -9,9 +8,9 @@ import pytest
 from mycelium.admin.keyfile import load_identity
 from mycelium.admin.network_file import read_network
 from mycelium.admin.network_root import read_root
+from mycelium.admin.removals_file import read_removals
 from mycelium.cli.main import main
 from mycelium.identity import Identity
-from mycelium.wire.membership import decode_removals
 from tests.api.support import LOOPBACK, FakeNode
 from tests.cli.support import served
 
@@ -66,7 +65,7 @@ def test_a_daemon_is_told_who_was_removed(root: str, home: Path, capsys: Capture
         assert main(["network", "tell", file, "--api-addr", str(address)]) == 0
         assert main(["network", "tell", file, "--api-addr", str(address)]) == 0
     assert capsys.readouterr().out == "told: it spreads by itself\nknown already\n"
-    assert decode_removals(b64decode(node.removals[0])).sequence == read_root(Path(root)).sequence == 1
+    assert read_removals(node.removals[0], "")[0].sequence == read_root(Path(root)).sequence == 1
 
 
 @pytest.mark.parametrize(

@@ -78,5 +78,6 @@ def test_a_list_is_the_root_keys_alone() -> None:
     assert are_signed(removals(1, MEMBER), ROOT.signing_public_key)
     assert not are_signed(removals(1, MEMBER, root=OTHER_ROOT), ROOT.signing_public_key)
     signed = removals(1, MEMBER)
-    assert not are_signed(Removals(2, signed.subnets, signed.signature), ROOT.signing_public_key)
-    assert not are_signed(Removals(1, (), signed.signature), ROOT.signing_public_key)
+    assert not are_signed(Removals(0, 2, signed.subnets, signed.signature), ROOT.signing_public_key)
+    assert not are_signed(Removals(1, 1, signed.subnets, signed.signature), ROOT.signing_public_key)
+    assert not are_signed(Removals(0, 1, (), signed.signature), ROOT.signing_public_key)

@@ -47,4 +47,14 @@ def test_a_list_is_taken_if_it_is_newer_and_signed() -> None:
     assert own.take(removals(2, MEMBER))
     for stale in (removals(2, OTHER), removals(1), removals(3, OTHER, root=OTHER_ROOT)):
         assert not own.take(stale)
-    assert own.removals == removals(2, MEMBER)
+    assert own.removals == {0: removals(2, MEMBER)}
+
+
+def test_parts_are_taken_each_by_its_own_version_and_all_hold_together() -> None:
+    own = membership()
+    assert own.take(removals(7, MEMBER))
+    assert own.take(removals(3, OTHER, part=5))
+    assert own.removed == {MEMBER.address[:8], OTHER.address[:8]}
+    assert own.take(removals(8))
+    assert not own.is_newer(removals(3, MEMBER, part=5))
+    assert own.removed == {OTHER.address[:8]}

@@ -6,9 +6,12 @@ import pytest
 
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
+from mycelium.limits import MEMBER_CHECKS_AT_ONCE
 from mycelium.link.events import CostChanged, ItemsReceived, LinkUp, NeighbourReset
 from mycelium.node import member_gate as member_gate_module
+from mycelium.node.event_kind import EventKind
 from mycelium.node.member_gate import EXPIRED, NO_PROOF
+from mycelium.routing.excess import MEMBERSHIP
 from mycelium.wire.membership import Chain, MemberProof
 from tests.support.members import DAY_S, OTHER_ROOT, START, MemberNet, certificate, removals
 from tests.support.small_meshes import deliver, ping, reaches, received
@@ -131,6 +134,49 @@ def test_a_list_reaches_members_that_were_cut_off() -> None:
     mesh.run(5)
     assert mesh.gates["b"].membership.has_removed(x.address)
     assert mesh.gates["b"].counters.removals_taken == 1
+
+
+def test_parts_told_while_the_mesh_was_cut_in_two_are_known_to_all_once_it_is_mended() -> None:
+    mesh = joined("a", "b", "c", "d")
+    mesh.run(4)
+    mesh.net.cut("b", "c")
+    mesh.run(5)
+    gone = [Identity(bytes([number]) * 32) for number in range(60)]
+    parts = [removals(1 + number, one, part=number) for number, one in enumerate(gone)]
+    for number, part in enumerate(parts):
+        mesh.gates["ad"[number % 2]].take_removals(part, now=mesh.net.now)
+    for name in "ad":
+        mesh.net.drain(name)
+    mesh.run(3)
+    assert [len(mesh.gates[name].membership.removed) for name in "abcd"] == [30] * 4
+    mesh.net.mend("b", "c")
+    mesh.net.run(20, until=lambda: all(len(gate.membership.removed) == 60 for gate in mesh.gates.values()))
+    for gate in mesh.gates.values():
+        assert gate.membership.removals == dict(enumerate(parts))
+        assert gate.counters.member_checks_over_budget == 0
+
+
+def test_a_member_that_makes_others_check_signatures_without_end_is_checked_less_and_named() -> None:
+    mesh = joined("a", "b")
+    mesh.run(4)
+    gate, b = mesh.gates["a"], mesh.net.hosts["b"].address
+    forged = [removals(9, root=OTHER_ROOT)] * (MEMBER_CHECKS_AT_ONCE + 5)
+    list(gate.sift([ItemsReceived(b, [*forged])], now=mesh.net.now))
+    assert gate.counters.removals_refused <= MEMBER_CHECKS_AT_ONCE
+    assert gate.counters.member_checks_over_budget >= 5
+    mesh.run(1)
+    journal = mesh.net.hosts["a"].node.journal
+    told = [event for event in journal.after(0) if event.kind is EventKind.NEIGHBOUR_EXCESSIVE]
+    assert [(event.node, event.cause) for event in told] == [(b, MEMBERSHIP)]
+
+
+def test_who_shows_no_valid_certificate_again_and_again_is_told_of_once() -> None:
+    mesh = joined("a")
+    b = mesh.add("b")
+    bad = ItemsReceived(b.address, [MemberProof((certificate(b, OTHER_ROOT),))])
+    list(mesh.gates["a"].sift([bad] * 9, now=1.0))
+    assert mesh.gates["a"].counters.members_refused == 9
+    assert len(mesh.refused) == 1
 
 
 def test_older_and_forged_lists_are_not_taken() -> None:

@@ -30,9 +30,9 @@ def certificate(
     return issue(key, public, issuer.sign, not_before=begin, not_after=end, may_issue=may_issue)
 
 
-def removals(sequence: int, *removed: Identity, root: Identity = ROOT) -> Removals:
-    """Returns a signed list of removed members."""
-    return sign_removals(Removals(sequence, tuple(one.address[:8] for one in removed)), root.sign)
+def removals(sequence: int, *removed: Identity, part: int = 0, root: Identity = ROOT) -> Removals:
+    """Returns a signed part of the removed members."""
+    return sign_removals(Removals(part, sequence, tuple(one.address[:8] for one in removed)), root.sign)
 
 
 class MemberNet:
@@ -56,7 +56,9 @@ class MemberNet:
         def note(address: bytes, why: str, *, now: float) -> None:
             self.refused.append((name, address, why))
 
-        gate = self.gates[name] = MemberGate(membership, node.neighbours, node.sessions, policy, on_refused=note)
+        gate = self.gates[name] = MemberGate(
+            membership, node.neighbours, node.sessions, policy, excesses=node.routing.excesses, on_refused=note
+        )
         node.neighbours.sift = gate.sift
         policy.bars = gate.bars
         return node.identity

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mycelium.errors import DecodeError
-from mycelium.limits import CONTROL_MESSAGE_BYTES, REMOVED_MEMBERS
+from mycelium.limits import CONTROL_MESSAGE_BYTES, REMOVAL_PARTS, REMOVED_PER_PART
 from mycelium.wire.membership import (
     CERTIFICATE_BYTES,
     MAY_ISSUE,
@@ -32,8 +32,8 @@ CERTIFICATES = st.builds(
     st.binary(min_size=32, max_size=32),
     st.binary(min_size=64, max_size=64),
 )
-SUBNETS = st.lists(st.binary(min_size=8, max_size=8), max_size=REMOVED_MEMBERS).map(tuple)
-REMOVALS = st.builds(Removals, TIMES, SUBNETS, st.binary(min_size=64, max_size=64))
+SUBNETS = st.lists(st.binary(min_size=8, max_size=8), max_size=REMOVED_PER_PART).map(tuple)
+REMOVALS = st.builds(Removals, st.integers(0, REMOVAL_PARTS - 1), TIMES, SUBNETS, st.binary(min_size=64, max_size=64))
 
 
 @given(st.lists(CERTIFICATES, min_size=1, max_size=2))
@@ -58,11 +58,13 @@ def test_no_certificate_and_too_many_are_refused(length: int) -> None:
         decode_chain(bytes(length))
 
 
-def test_the_longest_list_fits_a_control_message_and_a_longer_one_is_refused() -> None:
-    full = Removals(1, (bytes(8),) * REMOVED_MEMBERS)
+def test_the_longest_part_fits_a_control_message_and_a_longer_one_and_one_too_many_are_refused() -> None:
+    full = Removals(REMOVAL_PARTS - 1, 1, (bytes(8),) * REMOVED_PER_PART)
     assert len(encode_removals(full)) <= CONTROL_MESSAGE_BYTES
-    with pytest.raises(DecodeError):
-        decode_removals(encode_removals(Removals(1, (bytes(8),) * (REMOVED_MEMBERS + 1))))
+    with pytest.raises(DecodeError, match="beyond the last"):
+        decode_removals(encode_removals(Removals(REMOVAL_PARTS, 1, ())))
+    with pytest.raises(DecodeError, match="wrong length"):
+        decode_removals(encode_removals(Removals(0, 1, (bytes(8),) * (REMOVED_PER_PART + 1))))
 
 
 def test_a_flag_says_who_may_issue() -> None:
