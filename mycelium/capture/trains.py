@@ -18,6 +18,7 @@ _KINDS: Final = {
     wire.SESSION_REPLY: "session reply",
     wire.ERROR: "error of a relay",
     wire.SESSION_COOKIE: "session cookie",
+    wire.RELAY: "wrapped train",
 }
 _ERRORS: Final = {
     wire.ERROR_NO_ROUTE: "no route",
@@ -60,6 +61,10 @@ def _train(train: memoryview, opener_of: Callable[[int], OpenTrain | None]) -> D
             part.fields["sealed"] = "for other nodes, or under a key that is not in the capture"
         else:
             part.parts += _items(plain)
+    elif kind == wire.RELAY and len(train) >= wire.WRAPPER_BYTES + wire.TRAIN_HEADER_BYTES:
+        home = wire.home_in(train)
+        part.fields |= {"home of its source": address_text(home)} if home else {}
+        part.parts.append(_train(train[wire.WRAPPER_BYTES :], opener_of))
     elif kind in (wire.SESSION_REQUEST, wire.SESSION_REPLY):
         own, suites = wire.index_and_suites(counter)
         part.fields |= {"from index": f"{own:08x}", "suites": suites}

@@ -23,6 +23,8 @@ class DataplaneCounters:
     items_unknown: int = drops("Items of an unknown type, skipped.")
     trains_forwarded: int = counter("Trains forwarded for other nodes.")
     trains_deflected: int = counter("Trains sent to another neighbour because the next hop was gone, or to try it.")
+    trains_wrapped: int = counter("Trains sent towards the home of their destination.")
+    trains_unwrapped: int = counter("Wrapped trains that go on to their own destination from this node.")
     trains_no_route: int = drops("Trains of other nodes dropped: no route to the destination.")
     trains_hop_limit: int = drops("Trains of other nodes dropped: hop limit exceeded.")
     trains_unknown_session: int = drops("Arrived trains dropped: sealed under keys that this node does not hold.")

@@ -33,21 +33,26 @@ from mycelium.wire.train import (
     CONGESTED,
     DATA,
     DEFLECTED,
+    DESTINATION,
     ERROR,
     ERROR_HOP_LIMIT,
     ERROR_NO_ROUTE,
     ERROR_UNDELIVERABLE,
+    INNER_DESTINATION,
     ITEM_ECHO,
     ITEM_HEADER,
     ITEM_HEADER_BYTES,
     ITEM_REPORT,
     LENGTH_MASK,
+    RELAY,
     REPORT,
     SESSION_COOKIE,
     SESSION_REPLY,
     SESSION_REQUEST,
     TRAIN_HEADER,
     TRAIN_HEADER_BYTES,
+    WRAPPER_BYTES,
+    home_in,
 )
 
 _FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
@@ -122,6 +127,8 @@ class Receiving:
             end = position + TRAIN_HEADER_BYTES + (header[4] & LENGTH_MASK)
             if end > length:
                 break
+            if header[2] == RELAY:
+                header = self._unwrap(header, frame[position:end])
             if header[7] == self._own_address:
                 link = None
                 self._receive_train(header, frame[position:end], neighbour, now=now)
@@ -138,6 +145,22 @@ class Receiving:
             self._counters.trains_malformed += 1
 
     # -- for other nodes -----------------------------------------------------------------------------------------------
+
+    def _unwrap(self, header: _Header, train: memoryview) -> _Header:
+        """Has a wrapped train go on to its own destination if there is a route, or this is the waypoint; returns its header.
+
+        It keeps its wrapper, which shows the destination the way back.
+        """
+        if len(train) < WRAPPER_BYTES + TRAIN_HEADER_BYTES:
+            return header
+        destination = bytes(train[INNER_DESTINATION])
+        if destination == header[7] or not (
+            header[7] == self._own_address or destination == self._own_address or destination in self._next_hop
+        ):
+            return header
+        train[DESTINATION] = destination
+        self._counters.trains_unwrapped += 1
+        return (*header[:7], destination, header[8])
 
     def _next_link(
         self, header: _Header, frame: memoryview, position: int, end: int, neighbour: bytes, *, now: float
@@ -185,7 +208,9 @@ class Receiving:
 
     # -- for this node -------------------------------------------------------------------------------------------------
 
-    def _receive_train(self, header: _Header, train: memoryview, neighbour: bytes, *, now: float) -> None:
+    def _receive_train(
+        self, header: _Header, train: memoryview, neighbour: bytes, *, home: bytes = b"", now: float
+    ) -> None:
         hop_limit, _, kind, _, _, index, counter, _, source = header
         if kind == DATA and source not in self.order.by_peer:
             self._open_train(hop_limit, index, counter, source, train, now=now)
@@ -193,17 +218,35 @@ class Receiving:
             self.order.take(hop_limit, index, counter, source, train, neighbour, now=now)
         elif kind == SESSION_REQUEST:
             body = train[TRAIN_HEADER_BYTES:]
-            self._sessions.receive_request(source, counter, body, neighbour=neighbour, now=now)
+            self._sessions.receive_request(source, counter, body, neighbour=neighbour, home=home, now=now)
         elif kind == SESSION_REPLY:
             self._sessions.receive_reply(source, index, counter, train[TRAIN_HEADER_BYTES:], now=now)
         elif kind == SESSION_COOKIE:
             self._sessions.receive_cookie(source, index, bytes(train[TRAIN_HEADER_BYTES:]), now=now)
         elif kind == ERROR:
             self._relay_errors.receive(source, train[TRAIN_HEADER_BYTES:], now=now)
+        elif kind == RELAY:
+            self._receive_wrapped(train, neighbour, now=now)
         else:
             self._counters.trains_malformed += 1
         if self._sessions.ready:
             self._release_ready(now=now)
+
+    def _receive_wrapped(self, train: memoryview, neighbour: bytes, *, now: float) -> None:
+        """Takes the train in a wrapper, with the hop limit and the flags that the wrapper has arrived with."""
+        inside = train[WRAPPER_BYTES:]
+        header = TRAIN_HEADER.unpack_from(inside) if len(inside) >= TRAIN_HEADER_BYTES else None
+        if (
+            header is None
+            or header[7] != self._own_address
+            or header[2] == RELAY
+            or TRAIN_HEADER_BYTES + (header[4] & LENGTH_MASK) != len(inside)
+        ):
+            self._counters.trains_malformed += 1
+            return
+        inside[:AAD_START] = train[:AAD_START]
+        header = (train[0], train[1], *header[2:])
+        self._receive_train(header, inside, neighbour, home=home_in(train), now=now)
 
     def _open_train(
         self, hop_limit: int, index: int, counter: int, source: bytes, train: memoryview, *, now: float

@@ -32,9 +32,14 @@ from mycelium.wire.train import (
     ERROR_SIGNED_BYTES,
     ERROR_UNDELIVERABLE,
     QUOTED_TAG_BYTES,
+    RELAY,
     TRAIN_HEADER,
+    TRAIN_HEADER_BYTES,
+    WRAPPER_BYTES,
+    home_in,
 )
 
+_KIND = 2  # where the kind of a train is
 _ICMP_KINDS = {
     ERROR_NO_ROUTE: NO_ROUTE,
     ERROR_UNDELIVERABLE: ADDRESS_UNREACHABLE,
@@ -72,13 +77,18 @@ class RelayErrors:
         """Tells the source of a data train, which a neighbour sent, why it was dropped. Other trains draw no error."""
         if not self._lost.take(neighbour, now=now):
             self._excesses.note(neighbour, LOST, now=now)
+        home = b""
+        if train[_KIND] == RELAY:
+            home, train = home_in(train), train[WRAPPER_BYTES:]
+            if len(train) < TRAIN_HEADER_BYTES:
+                return
         _, _, kind, _, _, index, counter, destination, source = TRAIN_HEADER.unpack_from(train)
         if kind != DATA or source == self._identity.address or not self._signing.take(neighbour, now=now):
             return
         quote = ERROR_QUOTE.pack(code, index, counter, destination, bytes(train[-QUOTED_TAG_BYTES:]))
         body = quote + self._identity.signing_public_key
         body += self._identity.sign(ERROR_LABEL + source + body)
-        if self._send(source, ERROR, 0, 0, body, now=now):
+        if self._send(source, ERROR, 0, 0, body, home=home, now=now):
             self._counters.relay_errors_sent += 1
 
     def receive(self, reporter: bytes, body: memoryview, *, now: float) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.local_errors import LocalErrors
+from mycelium.dataplane.wrapping import Detours, WrapperHead, wrap
 from mycelium.identity import subnet_of
 from mycelium.limits import HOP_LIMIT, WAYS_TRIED
 from mycelium.link.frames import Frames
@@ -35,8 +36,10 @@ from mycelium.wire.train import (
     ITEM_REPORT,
     QUOTED_TAG_BYTES,
     REPORT,
+    SESSION_REQUEST,
     TRAIN_HEADER,
     TRAIN_HEADER_BYTES,
+    WRAPPER_BYTES,
 )
 
 _HEADER_ROOM: Final = FRAME_HEADER.size
@@ -50,8 +53,8 @@ _IPV6: Final = struct.Struct("!IHBB8s8x16s")
 # version and traffic class, hop limit, destination
 _RunKey = tuple[int, int, bytes]
 
-# the link on which trains for a node leave, and the flags of these trains
-_Egress = tuple[Link, int]
+# the link on which trains for a node leave, their flags, and the waypoint that they are wrapped towards, if any
+_Egress = tuple[Link, int, bytes]
 
 
 class Sending:
@@ -64,6 +67,7 @@ class Sending:
         forwarding: ForwardingTable,
         links: dict[bytes, Link],
         sessions: Sessions,
+        ways: Detours,
         errors: LocalErrors,
         policy: Policy,
         counters: DataplaneCounters,
@@ -76,6 +80,7 @@ class Sending:
         self._next_hop = forwarding.next_hop
         self._links = links
         self._sessions = sessions
+        self._ways = ways
         self._errors = errors
         self._policy = policy
         self._counters = counters
@@ -119,20 +124,34 @@ class Sending:
         self.send_packets(batch, now=now)
 
     def send_train(
-        self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, turn: int = 0, now: float
+        self,
+        node: bytes,
+        kind: int,
+        index: int,
+        counter: int,
+        body: bytes,
+        *,
+        turn: int = 0,
+        home: bytes = b"",
+        now: float,
     ) -> bool:
         """Sends a train that carries a handshake message or an error; returns False if there is no route to `node`.
 
-        It goes over that of the `ways` whose turn it is, which is the route for 0.
+        It goes over that of the `ways` whose turn it is, which is the route for 0; without one, towards `home`.
         """
-        egress = self._egress(node) if not turn else self._egress_over(node, self._way(node, turn))
+        egress = self._egress(node, home) if not turn else self._egress_over(node, self._way(node, turn))
         if egress is None:
             return False
-        link, flags = egress
+        link, flags, waypoint = egress
+        if kind == SESSION_REQUEST and not waypoint and self._ways.own_home:
+            waypoint = node  # the wrapper shows the way back
         frames = link.frames
         if not frames.filled_bytes:
             self._filled.append(frames)
-        frame, used = frames.reserve(TRAIN_HEADER_BYTES + len(body), 0, now=now)
+        length = TRAIN_HEADER_BYTES + len(body)
+        frame, used = frames.reserve(length + (WRAPPER_BYTES if waypoint else 0), 0, now=now)
+        if waypoint:
+            used = self._wrap(frame, used, waypoint, WrapperHead(HOP_LIMIT, flags, 0, length, self._own_address))
         head = (HOP_LIMIT, flags, kind, 0, len(body), index, counter, node, self._own_address)
         TRAIN_HEADER.pack_into(frame, used, *head)
         frame[used + TRAIN_HEADER_BYTES : used + TRAIN_HEADER_BYTES + len(body)] = body
@@ -183,7 +202,8 @@ class Sending:
         egress = self._egress(session.peer)
         if egress is None:
             return 0
-        return min(session.budget.limit, egress[0].frames.budget.limit - FRAME_OVERHEAD) - ITEM_HEADER_BYTES
+        overhead = FRAME_OVERHEAD + (WRAPPER_BYTES if egress[2] else 0)
+        return min(session.budget.limit, egress[0].frames.budget.limit - overhead) - ITEM_HEADER_BYTES
 
     def flush(self, *, now: float) -> None:
         """Seals and sends every frame that is being filled."""
@@ -202,7 +222,7 @@ class Sending:
         else:
             node = self._owner.get(subnet_of(destination)) or self._forwarding.owner_of(destination) or b""
         link = self._links.get(self._next_hop.get(node, b""))
-        egress = (link, 0) if link is not None else self._deflected_egress(node)
+        egress = (link, 0, b"") if link is not None else self._other_egress(node)
         if egress is None:
             self._refuse_destination(batch, first, stop, now=now)
             return
@@ -219,11 +239,12 @@ class Sending:
         link = egress[0]
         start, end = slots[first][0] - ITEM_HEADER_BYTES, slots[stop - 1][1]
         of_link = link.frames.budget
-        limit, most = session.budget.limit, of_link.limit - FRAME_OVERHEAD
+        overhead = FRAME_OVERHEAD if not egress[2] else FRAME_OVERHEAD + WRAPPER_BYTES
+        limit, most = session.budget.limit, of_link.limit - overhead
         if limit > most:
             limit = most
         elif limit < of_link.floor:
-            limit = min(max(limit, of_link.floor - FRAME_OVERHEAD), most)
+            limit = min(max(limit, of_link.floor - overhead), most)
         if end - start <= limit:
             bucket = batch.buffer[start + ITEM_HEADER_BYTES + 3]  # low byte of the flow label
             self._seal_train(egress, session, key, batch.buffer[start:end], bucket, now=now)
@@ -234,20 +255,21 @@ class Sending:
         """Tells whether an address outside the own /64 lies in a prefix of this node."""
         return self._forwarding.owner_of(source) == self._own_address
 
-    def _egress(self, node: bytes) -> _Egress | None:
+    def _egress(self, node: bytes, home: bytes = b"") -> _Egress | None:
         """Returns how trains for a node leave; None if there is no route."""
         link = self._links.get(self._next_hop.get(node, b""))
-        return (link, 0) if link is not None else self._deflected_egress(node)
+        return (link, 0, b"") if link is not None else self._other_egress(node, home)
 
-    def _deflected_egress(self, node: bytes) -> _Egress | None:
-        """Returns how trains for a node leave whose next hop is gone: by another neighbour, if there is one."""
-        link = self._links.get(self._forwarding.alternate(node) or b"")
-        return None if link is None else (link, DEFLECTED)
+    def _other_egress(self, node: bytes, home: bytes = b"") -> _Egress | None:
+        """Returns how trains for a node leave without a next hop that has a link; None if there is no way."""
+        way = self._ways.way_to(node, home)
+        link = None if way is None else self._links.get(way.neighbour)
+        return None if way is None or link is None else (link, way.flags, way.waypoint)
 
     def _egress_over(self, node: bytes, neighbour: bytes) -> _Egress | None:
         """Returns how trains leave over a given neighbour: deflected, unless that is the next hop."""
         link = self._links.get(neighbour)
-        return None if link is None else (link, 0 if self._next_hop.get(node) == neighbour else DEFLECTED)
+        return None if link is None else (link, 0 if self._next_hop.get(node) == neighbour else DEFLECTED, b"")
 
     def _way(self, node: bytes, turn: int) -> bytes:
         ways = self.ways(node)
@@ -307,7 +329,7 @@ class Sending:
         self, egress: _Egress, session: Session, key: _RunKey, items: memoryview, bucket: int, *, now: float
     ) -> None:
         """Seals items end to end, into the frame that is being filled on the link."""
-        link, flags = egress
+        link, flags, waypoint = egress
         keys = session.sending
         assert keys is not None
         body = len(items) + TAG_BYTES
@@ -315,7 +337,13 @@ class Sending:
         if not frames.filled_bytes:
             self._filled.append(frames)
         traffic_class = key[0] & _CLASS_MASK
-        frame, used = frames.reserve(TRAIN_HEADER_BYTES + body, traffic_class, now=now)
+        if waypoint:
+            length = TRAIN_HEADER_BYTES + body
+            frame, used = frames.reserve(WRAPPER_BYTES + length, traffic_class, now=now)
+            head = WrapperHead(key[1], flags, traffic_class, bucket << 24 | length, self._own_address)
+            used = self._wrap(frame, used, waypoint, head)
+        else:
+            frame, used = frames.reserve(TRAIN_HEADER_BYTES + body, traffic_class, now=now)
         sealing = keys.sealing
         counter = sealing.counter
         TRAIN_HEADER.pack_into(
@@ -338,6 +366,10 @@ class Sending:
         if flags:
             self._counters.trains_deflected += 1
         session.recent.append((counter, bytes(frame[end - QUOTED_TAG_BYTES : end]), quote))
+
+    def _wrap(self, frame: memoryview, used: int, waypoint: bytes, head: WrapperHead) -> int:
+        self._counters.trains_wrapped += 1
+        return wrap(frame, used, waypoint, head, self._ways.own_home)
 
     def reject_queued(self, session: Session, *, now: float) -> None:
         """Tells the senders of packets queued in a session that its peer does not answer."""

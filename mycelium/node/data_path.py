@@ -15,9 +15,11 @@ from mycelium.dataplane.sending import Sending
 from mycelium.dataplane.speed_tests import SpeedTests
 from mycelium.identity import Identity
 from mycelium.link.link import Link
+from mycelium.node.directory import Directory
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.node.settings import NodeSettings
+from mycelium.node.ways import HomewardWays
 from mycelium.outbox import Outbox
 from mycelium.policy.base import Policy
 from mycelium.routing.engine import RoutingEngine
@@ -58,6 +60,8 @@ class DataPath:
             excesses=routing.excesses,
             now=now,
         )
+        self.directory = Directory()
+        self.ways = HomewardWays(routing, links, self.sessions, self.directory)
         self.counters = DataplaneCounters()
         self.local_errors = LocalErrors(identity.address, outbox, self.counters, now=now)
         self.sending = Sending(
@@ -65,24 +69,14 @@ class DataPath:
             forwarding=routing.forwarding,
             links=links,
             sessions=self.sessions,
+            ways=self.ways,
             errors=self.local_errors,
             policy=policy,
             counters=self.counters,
             outbox=outbox,
         )
         self._compose_diagnosis(identity, handshakes, routing.excesses, outbox, now=now)
-        self.receiving = Receiving(
-            identity.address,
-            forwarding=routing.forwarding,
-            links=links,
-            sessions=self.sessions,
-            sending=self.sending,
-            relay_errors=self.relay_errors,
-            echoes=self.echoes,
-            policy=policy,
-            counters=self.counters,
-            outbox=outbox,
-        )
+        self._compose_receiving(identity, routing, links, policy, outbox)
         self._compose_speed_tests(handshakes, settings, deadlines, now=now)
         self._compose_reachability(handshakes, routing, deadlines)
 
@@ -106,6 +100,23 @@ class DataPath:
             excesses=excesses,
             send=self._send_train,
             now=now,
+        )
+
+    def _compose_receiving(
+        self, identity: Identity, routing: RoutingEngine, links: dict[bytes, Link], policy: Policy, outbox: Outbox
+    ) -> None:
+        """Makes what takes trains."""
+        self.receiving = Receiving(
+            identity.address,
+            forwarding=routing.forwarding,
+            links=links,
+            sessions=self.sessions,
+            sending=self.sending,
+            relay_errors=self.relay_errors,
+            echoes=self.echoes,
+            policy=policy,
+            counters=self.counters,
+            outbox=outbox,
         )
 
     def _compose_speed_tests(
@@ -168,6 +179,15 @@ class DataPath:
             self.sending.reject_queued(self.sessions.failed.pop(0), now=now)
 
     def _send_train(
-        self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, turn: int = 0, now: float
+        self,
+        node: bytes,
+        kind: int,
+        index: int,
+        counter: int,
+        body: bytes,
+        *,
+        turn: int = 0,
+        home: bytes = b"",
+        now: float,
     ) -> bool:
-        return self.sending.send_train(node, kind, index, counter, body, turn=turn, now=now)
+        return self.sending.send_train(node, kind, index, counter, body, turn=turn, home=home, now=now)

@@ -149,6 +149,7 @@ class Node:
         self.receiving = path.receiving
         self.echoes, self.speed_tests, self.reachability = path.echoes, path.speed_tests, path.reachability
         self.relay_errors = path.relay_errors
+        self.directory = path.directory
         self.dataplane_counters = path.counters
 
     def _compose_shortcuts(self, *, now: float) -> None:

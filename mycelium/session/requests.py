@@ -27,11 +27,21 @@ RESOLVE_AGAIN_S: Final = 0.1  # while a peer's announcement is pending
 class TrainSender(Protocol):
     """Sends `body` as a train of the given type towards a node; returns False if there is no route.
 
-    `turn` counts the next hops that are tried in turn, from the one in use on.
+    `turn` counts the next hops that are tried in turn, from the one in use on. `home` is where a node without a route said that
+    it is reached.
     """
 
     def __call__(
-        self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, turn: int = 0, now: float
+        self,
+        node: bytes,
+        kind: int,
+        index: int,
+        counter: int,
+        body: bytes,
+        *,
+        turn: int = 0,
+        home: bytes = b"",
+        now: float,
     ) -> bool: ...
 
 

@@ -27,6 +27,7 @@ class Answer(Struct):
     request_digest: bytes
     counter: int  # the counter field of the reply's train
     reply: bytes
+    home: bytes  # where the peer says that it is reached
     sent: int = 0  # times
 
 
@@ -50,6 +51,7 @@ class Session:
 
     __slots__ = (
         "budget",
+        "home",
         "is_requesting",
         "keypairs",
         "last_used",
@@ -62,6 +64,7 @@ class Session:
 
     def __init__(self, peer: bytes, queue: PacketQueue, *, now: float) -> None:
         self.peer = peer
+        self.home = b""  # where the peer has told that it is reached by nodes without a route to it
         self.peer_epoch = 0  # epoch of the peer's announcement when the newest keypair was agreed
         self.keypairs: list[SessionKeypair] = []  # newest first
         self.sending: SessionKeypair | None = None
@@ -96,6 +99,8 @@ class Session:
         uses both keypairs, both ends settle on the same one.
         """
         is_first = not keypair.is_confirmed
+        if is_first and keypair.answer is not None:
+            self.home = keypair.answer.home
         keypair.is_confirmed = True
         keypair.answer = None
         if is_first or self.sending is None or is_superseded(self.sending, keypair, own_exchange_key):

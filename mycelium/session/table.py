@@ -107,38 +107,42 @@ class Sessions:
 
     # -- handshake trains ----------------------------------------------------------------------------------------------
 
-    def receive_request(self, peer: bytes, counter: int, body: memoryview, *, neighbour: bytes, now: float) -> None:
+    def receive_request(
+        self, peer: bytes, counter: int, body: memoryview, *, neighbour: bytes, home: bytes = b"", now: float
+    ) -> None:
         """Answers a session request, or asks for a cookie; a retransmitted one gets the same answer, at no cost.
 
-        `neighbour` forwarded it.
+        `neighbour` forwarded it. `home` is where the peer says that it is reached: then it need not be known, as its key is
+        in the request.
         """
         if not self._policy.allows_session(peer, now=now):
             self.counters.sessions_denied += 1
             return
         request, cookie = bytes(body[:SESSION_REQUEST_BYTES]), bytes(body[SESSION_REQUEST_BYTES:])
         is_whole = len(request) == SESSION_REQUEST_BYTES and len(cookie) in (0, SESSION_COOKIE_BYTES)
-        resolution = self._resolve(peer) if is_whole else None
+        resolution = self._resolve(peer) if is_whole and not home else None
         if resolution is PENDING:  # the peer retransmits its request
             self.counters.sessions_deferred += 1
             return
         remote_index, _ = index_and_suites(counter)
         verdict = (
             RequestVerdict.REFUSE
-            if resolution is None
+            if not is_whole or (resolution is None and not home)
             else self._gate.judge(peer, cookie, neighbour=neighbour, now=now)
         )
         if verdict is RequestVerdict.ASK_FOR_COOKIE:
             self.counters.sessions_sent_a_cookie += 1
-            self._send(peer, SESSION_COOKIE, remote_index, 0, self._gate.cookie_for(peer, now=now), now=now)
+            self._send(peer, SESSION_COOKIE, remote_index, 0, self._gate.cookie_for(peer, now=now), home=home, now=now)
             return
         try:
             if verdict is RequestVerdict.REFUSE:
                 raise HandshakeError("unknown, or beyond its share")
-            answer = self._answer(peer, counter, request, now=now)
+            answer = self._answer(peer, counter, request, home, now=now)
         except HandshakeError:
             self.counters.sessions_refused += 1
             return
-        self._send(peer, SESSION_REPLY, remote_index, answer.counter, answer.reply, turn=answer.sent, now=now)
+        turn = 0 if home else answer.sent
+        self._send(peer, SESSION_REPLY, remote_index, answer.counter, answer.reply, turn=turn, home=home, now=now)
         answer.sent += 1  # if another copy of the request comes, the reply seems to be lost: another next hop
 
     def receive_cookie(self, peer: bytes, index: int, cookie: bytes, *, now: float) -> None:
@@ -148,7 +152,7 @@ class Sessions:
         except HandshakeError:
             self.counters.sessions_refused += 1
 
-    def _answer(self, peer: bytes, counter: int, request: bytes, *, now: float) -> Answer:
+    def _answer(self, peer: bytes, counter: int, request: bytes, home: bytes, *, now: float) -> Answer:
         """Completes the handshake that a request started, unless that was answered already; raises HandshakeError."""
         digest = blake2b(counter.to_bytes(8, "big") + request, size=_DIGEST_BYTES)
         known = self.by_peer.get(peer)
@@ -169,7 +173,7 @@ class Sessions:
         if keys.peer_address != peer:
             raise HandshakeError("the train's source is not the node that signed")
         keypair = self._adopt(self.find(peer, now=now), keys, now=now)
-        keypair.answer = Answer(digest, handshake_counter(keypair.local_index, suite), reply)
+        keypair.answer = Answer(digest, handshake_counter(keypair.local_index, suite), reply, home)
         return keypair.answer
 
     def receive_reply(self, peer: bytes, index: int, counter: int, body: memoryview, *, now: float) -> None:

@@ -2,7 +2,7 @@
 
     0  1  hop limit                            } relays change these two bytes;
     1  1  flags: 1 deflected, 2 congested      } the rest of the header is associated data of the seal
-    2  1  version 1 in the high half, type in the low: 0 data, 1 session request, 2 session reply, 3 error, 4 cookie
+    2  1  version 1 in the high half, type in the low: 0 data, 1 session request, 2 session reply, 3 error, 4 cookie, 5 relay
     3  1  traffic class of the packets
     4  1  flow bucket
     5  3  length of the body
@@ -18,6 +18,10 @@ is the handshake message, 1,296 or 1,152 bytes. That of a cookie is its 16 bytes
 message. The body of an error, which the relay signs, is: code 1 (0 no route, 3 hop limit), zeros 3; session index 4, counter 8,
 destination 16 and last 16 bytes of the train it is about; Ed25519 public key 32; signature 64 over the label, the destination
 of the error, and the body up to here.
+
+The body of a relay train is another train, whole, behind the 16 bytes of its source's home, or zeros. Its own destination is a
+waypoint at first, and that of the train inside from the first node on that has a route there; hop limit and flags count in
+place of those inside.
 
 Item:
     0  3  length of the content, after the 8-byte head
@@ -46,6 +50,7 @@ SESSION_REQUEST: Final = 0x11
 SESSION_REPLY: Final = 0x12
 ERROR: Final = 0x13
 SESSION_COOKIE: Final = 0x14
+RELAY: Final = 0x15
 
 DEFLECTED: Final = 1
 CONGESTED: Final = 2
@@ -55,6 +60,11 @@ _SUITES_SHIFT: Final = 32
 SESSION_REQUEST_BYTES: Final = 1_296
 SESSION_REPLY_BYTES: Final = 1_152
 SESSION_COOKIE_BYTES: Final = 16  # behind a request that answers a cookie, and the body of one
+
+WRAPPER: Final = struct.Struct("!BBBBIIQ16s16s16s")  # the header of a relay train, and the home of its source
+WRAPPER_BYTES: Final = WRAPPER.size
+DESTINATION: Final = slice(20, 36)
+INNER_DESTINATION: Final = slice(WRAPPER_BYTES + 20, WRAPPER_BYTES + 36)
 
 ITEM_HEADER: Final = struct.Struct("!IHxx")  # length << 8 | type and flags, segment size
 ITEM_HEADER_BYTES: Final = ITEM_HEADER.size
@@ -84,6 +94,12 @@ def handshake_counter(index: int, suites: int) -> int:
 def index_and_suites(counter: int) -> tuple[int, int]:
     """Returns what `handshake_counter` packed."""
     return counter & 0xFFFF_FFFF, counter >> _SUITES_SHIFT & 0xFF
+
+
+def home_in(train: memoryview) -> bytes:
+    """Returns the home of the source of a relay train, empty if it has none."""
+    home = bytes(train[TRAIN_HEADER_BYTES:WRAPPER_BYTES])
+    return home if any(home) else b""
 
 
 assert TRAIN_HEADER_BYTES == 52

@@ -30,7 +30,7 @@ def send_items(net: NodeNet, items: bytes) -> None:
     node = net.hosts["a"].node
     session = node.sessions.by_peer[net.hosts["c"].address]
     key = (0x60, 64, net.hosts["c"].address)
-    node.sending._seal_train((link_of(net, "a", "b"), 0), session, key, memoryview(items), 0, now=net.now)
+    node.sending._seal_train((link_of(net, "a", "b"), 0, b""), session, key, memoryview(items), 0, now=net.now)
     node.sending.flush(now=net.now)
     net.drain("a")
     net.run(1)

@@ -107,7 +107,16 @@ class SessionEnd:
         return self.resolutions.get(node, known)
 
     def _send(
-        self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, turn: int = 0, now: float
+        self,
+        node: bytes,
+        kind: int,
+        index: int,
+        counter: int,
+        body: bytes,
+        *,
+        turn: int = 0,
+        home: bytes = b"",
+        now: float,
     ) -> bool:
         if kind == SESSION_REQUEST and turn:
             return True  # there is one way

@@ -59,7 +59,16 @@ class Peer:
         other.sent.clear()
 
     def _send(
-        self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, turn: int = 0, now: float
+        self,
+        node: bytes,
+        kind: int,
+        index: int,
+        counter: int,
+        body: bytes,
+        *,
+        turn: int = 0,
+        home: bytes = b"",
+        now: float,
     ) -> bool:
         if kind == SESSION_REQUEST and turn:
             return True  # there is one way

@@ -21,7 +21,7 @@ from mycelium.wire.frame import FRAME_HEADER
 from mycelium.wire.train import TRAIN_HEADER_BYTES
 from tests.channel.support import OWN_KEY, agreed_keys
 
-ANSWER = Answer(b"digest", 7, b"reply")
+ANSWER = Answer(b"digest", 7, b"reply", b"")
 
 
 @pytest.fixture

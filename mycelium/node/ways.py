@@ -1,0 +1,68 @@
+"""Ways to nodes that have no next hop: over another neighbour, or wrapped towards where the node is at home.
+
+A wrapped train follows next hops towards a waypoint, until a node has a route to its own destination; from there it follows
+next hops to that. It is never wrapped twice, and no node on its way keeps anything of it.
+"""
+
+from collections.abc import Container, Iterator
+
+from mycelium.dataplane.wrapping import Detour
+from mycelium.node.directory import Directory
+from mycelium.routing.engine import RoutingEngine
+from mycelium.session.table import Sessions
+from mycelium.wire.distance import INFINITY
+from mycelium.wire.train import DEFLECTED
+
+
+class HomewardWays:
+    """Ways from one node; `links` are by neighbour."""
+
+    __slots__ = ("_directory", "_forwarding", "_links", "_routing", "_sessions")
+
+    def __init__(
+        self, routing: RoutingEngine, links: Container[bytes], sessions: Sessions, directory: Directory
+    ) -> None:
+        self._routing = routing
+        self._forwarding = routing.forwarding
+        self._links = links
+        self._sessions = sessions
+        self._directory = directory
+
+    @property
+    def own_home(self) -> bytes:
+        """Where others reach this node that have no route to it; empty if all have one."""
+        routing = self._routing
+        return routing.node if routing.is_landmark else routing.home or b""
+
+    def way_to(self, node: bytes, home: bytes = b"") -> Detour | None:
+        """Returns how trains for a node leave, to the home that it has told if no other is known; None if there is no way.
+
+        A neighbour with a route to a node out of scope is the last choice, since such routes are long.
+        """
+        deflected = self._forwarding.alternate(node)
+        if deflected is not None and self._routing.metric(node) == INFINITY:
+            return Detour(deflected, DEFLECTED)
+        for waypoint in self._waypoints(node, home):
+            way = self._way_over(waypoint)
+            if way is not None:
+                return way
+        return None if deflected is None else Detour(deflected, DEFLECTED)
+
+    def _waypoints(self, node: bytes, told: bytes) -> Iterator[bytes]:
+        """Yields where a node may be at home: as it has signed, told in its session, and told in a train just now."""
+        known = self._directory.home_of(node)
+        if known is not None:
+            yield known.home
+            yield known.backup
+        session = self._sessions.by_peer.get(node)
+        if session is not None:
+            yield session.home
+        yield told
+
+    def _way_over(self, waypoint: bytes) -> Detour | None:
+        neighbour = self._forwarding.next_hop.get(waypoint)
+        if neighbour in self._links:
+            assert neighbour is not None
+            return Detour(neighbour, 0, waypoint)
+        neighbour = self._forwarding.alternate(waypoint)
+        return None if neighbour is None else Detour(neighbour, DEFLECTED, waypoint)

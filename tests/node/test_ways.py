@@ -1,0 +1,108 @@
+"""Ways to nodes that have no next hop."""
+
+import pytest
+
+from mycelium.dataplane.wrapping import Detour
+from mycelium.node.directory import Home
+from mycelium.node.node import Node
+from mycelium.wire.announcement import LANDMARK
+from mycelium.wire.home_record import NOWHERE, HomeRecord
+from mycelium.wire.train import DEFLECTED
+from sim.net.node_net import NodeNet
+from tests.support.small_meshes import is_whole
+
+
+def mesh() -> NodeNet:
+    """Returns a square of a, b, c and d, with e behind c."""
+    net = NodeNet()
+    for name in "abcde":
+        net.add(name)
+    for one, other in ("ab", "bc", "cd", "da", "ce"):
+        net.join(one, other)
+    net.run(5, until=lambda: is_whole(net))
+    net.run(1)
+    return net
+
+
+def address(net: NodeNet, name: str) -> bytes:
+    return net.hosts[name].address
+
+
+def at_home(net: NodeNet, name: str, home: str, backup: str | None = None) -> Node:
+    """Tells a where a node is at home; returns the node of a."""
+    node = net.hosts["a"].node
+    wanted = address(net, name)
+    record = HomeRecord(b"", 0, 0, b"", address(net, home), NOWHERE if backup is None else address(net, backup))
+    node.directory.home_of = lambda node: Home(node, record) if node == wanted else None  # type: ignore[method-assign]
+    return node
+
+
+def way(node: Node, destination: bytes, home: bytes = b"") -> Detour | None:
+    return node._data_path.ways.way_to(destination, home)
+
+
+def drop_route(node: Node, destination: bytes) -> None:
+    """Has a node use no route to another one."""
+    del node.routing.forwarding.next_hop[destination]
+
+
+def test_a_node_out_of_scope_is_reached_by_its_home_before_neighbours_that_have_told_of_it() -> None:
+    net = mesh()
+    node, e, c = at_home(net, "e", "c"), address(net, "e"), address(net, "c")
+    drop_route(node, e)
+    assert node.routing.forwarding.alternate(e) is not None
+    assert way(node, e) == Detour(node.routing.forwarding.next_hop[c], 0, c)
+
+
+def test_a_node_in_scope_that_has_lost_its_route_is_reached_over_another_neighbour() -> None:
+    net = mesh()
+    node, e = at_home(net, "e", "c"), address(net, "e")
+    drop_route(node, e)
+    row = node.routing._table.rows[e]
+    row.metric = (1 << 32) - 1
+    row.selected = -1
+    found = way(node, e)
+    assert found is not None
+    assert (found.flags, found.waypoint) == (DEFLECTED, b"")
+
+
+def test_a_home_without_a_next_hop_is_reached_over_another_neighbour() -> None:
+    net = mesh()
+    node, e, c = at_home(net, "e", "c"), address(net, "e"), address(net, "c")
+    drop_route(node, e)
+    drop_route(node, c)
+    assert way(node, e) == Detour(node.routing.forwarding.alternate(c) or b"", DEFLECTED, c)
+
+
+@pytest.mark.parametrize("is_signed", [True, False])
+def test_what_is_signed_of_a_home_comes_before_what_is_told(is_signed: bool) -> None:
+    net = mesh()
+    node, e, b, c, d = at_home(net, "e", "d"), *(address(net, name) for name in "ebcd")
+    drop_route(node, e)
+    if not is_signed:
+        node.directory.home_of = lambda node: None  # type: ignore[method-assign]
+    assert way(node, e, b) == Detour(d, 0, d) if is_signed else Detour(b, 0, b)
+    node.sessions.find(e, now=net.now).home = c
+    found = way(node, e, b)
+    assert found is not None
+    assert found.waypoint == (d if is_signed else c)
+
+
+def test_without_a_home_the_neighbours_that_have_told_of_a_node_are_left() -> None:
+    net = mesh()
+    node, e = net.hosts["a"].node, address(net, "e")
+    drop_route(node, e)
+    found = way(node, e)
+    assert found is not None
+    assert (found.flags, found.waypoint) == (DEFLECTED, b"")
+    assert way(node, bytes(16)) is None
+
+
+def test_a_landmark_is_its_own_home() -> None:
+    net = mesh()
+    node = net.hosts["a"].node
+    assert node._data_path.ways.own_home == b""
+    node.routing._landmarks.home = address(net, "b")
+    assert node._data_path.ways.own_home == address(net, "b")
+    node.routing._origin.flags = LANDMARK
+    assert node._data_path.ways.own_home == node.identity.address
