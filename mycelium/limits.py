@@ -105,6 +105,12 @@ SESSION_QUEUE_BYTES: Final = 256 << 10  # bytes that wait for one session's hand
 SESSION_QUEUE_BYTES_PER_NODE: Final = 16 << 20  # bytes that wait for handshakes of all sessions
 QUOTED_PACKETS: Final = 64  # newest trains of a session that an ICMPv6 error can quote
 
+WAYPOINTS: Final = 256  # at which others meet this node, for a while; each is a pin at all nodes on the way there
+VICINITY_NODES: Final = 512  # nodes that one end of a session tells the other of, besides landmarks: 3.6 KB
+VICINITIES_PER_SECOND: Final = 20  # that are compared, 1 ms each
+MEETINGS_PER_SECOND: Final = 1  # items about where to meet, of one partner
+MEETINGS_AT_ONCE: Final = 32  # of those in a row: a vicinity with all landmarks in items of 1 KB
+
 # -- policy ------------------------------------------------------------------------------------------------------------
 POLICY_RULES: Final = 4_096  # of one list; more belong into a prefix or a group
 POLICY_GROUPS: Final = 256  # groups of nodes

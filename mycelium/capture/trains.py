@@ -9,6 +9,7 @@ from mycelium.packet.batch import SUPER_TCP, SUPER_UDP
 from mycelium.packet.ipv6 import HEADER_BYTES, destination_of, is_ipv6, source_of, upper_layer
 from mycelium.wire import train as wire
 from mycelium.wire.echo import decode_echo
+from mycelium.wire.meeting import decode_meeting
 from mycelium.wire.signal import decode_signal
 from mycelium.wire.speed import decode_speed
 
@@ -95,6 +96,8 @@ def _item(kind: int, flags: int, body: memoryview, segment_size: int) -> Datagra
             return part_of("echo", echo)
         case wire.ITEM_SIGNAL if (signal := decode_signal(bytes(body))) is not None:
             return part_of("signal", signal)
+        case wire.ITEM_MEETING if (meeting := decode_meeting(body)) is not None:
+            return part_of("meeting", meeting)
         case wire.ITEM_SPEED if (speed := decode_speed(body)) is not None:
             return part_of("speed test", speed)
     return DatagramPart("item of unknown kind", {"kind": kind, "bytes": len(body)})

@@ -100,7 +100,14 @@ class RelayErrors:
         elif echo is not None:
             self._echoes.failed(echo, reporter, body[0], now=now)
         else:
+            if body[0] == ERROR_NO_ROUTE:
+                self._leave_waypoint(body)
             self._errors.report(_ICMP_KINDS[body[0]], memoryview(quote), now=now, reporter=reporter)
+
+    def _leave_waypoint(self, body: memoryview) -> None:
+        session = self._sessions.by_peer.get(ERROR_QUOTE.unpack_from(body)[3])
+        if session is not None:
+            session.waypoint = b""  # its home has a route
 
     def _quoted_echo(self, body: memoryview) -> bytes | None:
         """Returns the token of the request for an echo that an error is about; None for another train."""

@@ -18,6 +18,7 @@ from mycelium.link.link import Link
 from mycelium.node.directory import Directory
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
+from mycelium.node.meetings import Meetings
 from mycelium.node.settings import NodeSettings
 from mycelium.node.ways import HomewardWays
 from mycelium.outbox import Outbox
@@ -26,7 +27,7 @@ from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.excess import Excesses
 from mycelium.session.table import Sessions
 from mycelium.timing import Deadlines
-from mycelium.wire.train import ITEM_REACHABILITY, ITEM_SPEED
+from mycelium.wire.train import ITEM_MEETING, ITEM_REACHABILITY, ITEM_SPEED
 
 ELSEWHERE: Final = "it answers over another neighbour, which is used from now on"
 NOWHERE: Final = "it answers over no other neighbour either"
@@ -79,6 +80,8 @@ class DataPath:
         self._compose_receiving(identity, routing, links, policy, outbox)
         self._compose_speed_tests(handshakes, settings, deadlines, now=now)
         self._compose_reachability(handshakes, routing, deadlines)
+        self.meetings = Meetings(routing, self.sessions, self.sending, self.ways, now=now)
+        self.receiving.item_handlers[ITEM_MEETING] = self.meetings.take
 
     def _compose_diagnosis(
         self, identity: Identity, handshakes: HandshakeConfig, excesses: Excesses, outbox: Outbox, *, now: float
@@ -157,6 +160,11 @@ class DataPath:
             arm=lambda when: deadlines.set(_REACHABILITY, when),
         )
         self.receiving.item_handlers[ITEM_REACHABILITY] = self.reachability.take
+
+    def look(self, *, now: float) -> None:
+        """Looks at all sessions; called each second."""
+        self.reachability.look(now=now)
+        self.meetings.look(now=now)
 
     def tell(self, journal: Journal, *, now: float) -> None:
         """Writes into the journal which sessions have new keys, and what was found out of next hops."""

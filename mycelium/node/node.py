@@ -149,7 +149,6 @@ class Node:
         self.receiving = path.receiving
         self.echoes, self.speed_tests, self.reachability = path.echoes, path.speed_tests, path.reachability
         self.relay_errors = path.relay_errors
-        self.directory = path.directory
         self.dataplane_counters = path.counters
 
     def _compose_shortcuts(self, *, now: float) -> None:
@@ -339,7 +338,7 @@ class Node:
         if _HOUSEKEEPING in due:
             self._deadlines.set(_HOUSEKEEPING, now + HOUSEKEEPING_S)
             self.neighbours.sweep(now=now)
-            self.reachability.look(now=now)
+            self._data_path.look(now=now)
             self.journal.sweep(now=now)
             self.journal.outside_changed(self.outside.take_change(), now=now)
         self.neighbours.pass_on(now=now)

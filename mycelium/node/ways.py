@@ -9,6 +9,7 @@ from collections.abc import Container, Iterator
 from mycelium.dataplane.wrapping import Detour
 from mycelium.node.directory import Directory
 from mycelium.routing.engine import RoutingEngine
+from mycelium.session.session import Session
 from mycelium.session.table import Sessions
 from mycelium.wire.distance import INFINITY
 from mycelium.wire.train import DEFLECTED
@@ -42,27 +43,31 @@ class HomewardWays:
         deflected = self._forwarding.alternate(node)
         if deflected is not None and self._routing.metric(node) == INFINITY:
             return Detour(deflected, DEFLECTED)
-        for waypoint in self._waypoints(node, home):
+        session = self._sessions.by_peer.get(node)
+        if session is not None and self._forwarding.next_hop.get(session.waypoint) in self._links:
+            return Detour(self._forwarding.next_hop[session.waypoint], 0, session.waypoint)
+        for waypoint in self._homes(node, session, home):
             way = self._way_over(waypoint)
             if way is not None:
                 return way
         return None if deflected is None else Detour(deflected, DEFLECTED)
 
-    def _waypoints(self, node: bytes, told: bytes) -> Iterator[bytes]:
-        """Yields where a node may be at home: as it has signed, told in its session, and told in a train just now."""
+    def _homes(self, node: bytes, session: Session | None, told: bytes) -> Iterator[bytes]:
+        """Yields where a node may be at home: as it says in its session, has signed, and has shown in a train."""
+        if session is not None:
+            yield session.home
         known = self._directory.home_of(node)
         if known is not None:
             yield known.home
             yield known.backup
-        session = self._sessions.by_peer.get(node)
         if session is not None:
-            yield session.home
+            yield session.way_back
         yield told
 
-    def _way_over(self, waypoint: bytes) -> Detour | None:
-        neighbour = self._forwarding.next_hop.get(waypoint)
+    def _way_over(self, home: bytes) -> Detour | None:
+        neighbour = self._forwarding.next_hop.get(home)
         if neighbour in self._links:
             assert neighbour is not None
-            return Detour(neighbour, 0, waypoint)
-        neighbour = self._forwarding.alternate(waypoint)
-        return None if neighbour is None else Detour(neighbour, DEFLECTED, waypoint)
+            return Detour(neighbour, 0, home)
+        neighbour = self._forwarding.alternate(home)
+        return None if neighbour is None else Detour(neighbour, DEFLECTED, home)

@@ -37,6 +37,7 @@ from mycelium.routing.sizes import Sizes
 from mycelium.routing.snapshot import RouteSnapshot, snapshots
 from mycelium.routing.source import ForgottenSources
 from mycelium.routing.table import RouteTable
+from mycelium.routing.waypoints import Waypoints
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.control import Item, Update
 from mycelium.wire.distance import INFINITY, RETRACTED, metric_of
@@ -148,6 +149,7 @@ class RoutingEngine:
             rng=self._rng,
             now=now,
         )
+        self.waypoints = Waypoints(self._table, self._scope, self._advertiser)
         self._exchange = Exchange(
             table=self._table,
             scope=self._scope,
@@ -197,10 +199,7 @@ class RoutingEngine:
         self._adjacencies.favour(neighbour, now=now)
 
     def neighbour_suspect(self, neighbour: bytes, suspected: bool, *, now: float) -> None:
-        """Stops using a neighbour without forgetting its routes, or uses it again.
-
-        Feasible alternates take over at once, without updates; destinations without one are retracted.
-        """
+        """Stops using a neighbour without forgetting its routes, or uses it again."""
         self._adjacencies.suspect(neighbour, suspected, now=now)
 
     def avoid(self, node: bytes, neighbour: bytes, avoided: bool, *, now: float) -> None:

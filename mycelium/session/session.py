@@ -60,11 +60,15 @@ class Session:
         "queue",
         "recent",
         "sending",
+        "way_back",
+        "waypoint",
     )
 
     def __init__(self, peer: bytes, queue: PacketQueue, *, now: float) -> None:
         self.peer = peer
-        self.home = b""  # where the peer has told that it is reached by nodes without a route to it
+        self.home = b""  # where the peer is reached by nodes without a route to it, as it has told in this session
+        self.way_back = b""  # the same as its request has shown it, which is not authentic
+        self.waypoint = b""  # where both ends meet, nearer than the home
         self.peer_epoch = 0  # epoch of the peer's announcement when the newest keypair was agreed
         self.keypairs: list[SessionKeypair] = []  # newest first
         self.sending: SessionKeypair | None = None
@@ -100,7 +104,7 @@ class Session:
         """
         is_first = not keypair.is_confirmed
         if is_first and keypair.answer is not None:
-            self.home = keypair.answer.home
+            self.way_back = keypair.answer.home
         keypair.is_confirmed = True
         keypair.answer = None
         if is_first or self.sending is None or is_superseded(self.sending, keypair, own_exchange_key):

@@ -26,8 +26,8 @@ place of those inside.
 Item:
     0  3  length of the content, after the 8-byte head
     3  1  type in the high half: 0 packet, 1 report, 2 signal (`signal.py`), 3 echo (`echo.py`), 4 speed test (`speed.py`), 5
-          probe of a way (`reachability.py`); low half for a packet: 1 TCP super-packet, 2 UDP super-packet, 4 partial checksum:
-          sum of the pseudo-header only, 8 the super-packet carries CWR
+          probe of a way (`reachability.py`), 8 where to meet (`meeting.py`); low half for a packet: 1 TCP super-packet, 2 UDP
+          super-packet, 4 partial checksum: sum of the pseudo-header only, 8 the super-packet carries CWR
     4  2  segment size of a super-packet: payload bytes of each of its packets
     6  2  zeros
     8     packet
@@ -73,6 +73,7 @@ ITEM_SIGNAL: Final = 0x20
 ITEM_ECHO: Final = 0x30
 ITEM_SPEED: Final = 0x40
 ITEM_REACHABILITY: Final = 0x50
+ITEM_MEETING: Final = 0x80
 
 REPORT: Final = struct.Struct("!QQ")
 

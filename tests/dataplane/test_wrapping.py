@@ -31,7 +31,7 @@ def is_at_home(net: NodeNet, name: str, home: str, *, known_to: str = "", backup
     wanted = net.hosts[name].address
     record = HomeRecord(b"", 0, 0, b"", address, NOWHERE if backup is None else net.hosts[backup].address)
     for other in known_to:
-        directory = net.hosts[other].node.directory
+        directory = net.hosts[other].node._data_path.directory
         directory.home_of = lambda node: Home(node, record) if node == wanted else None  # type: ignore[method-assign]
 
 
@@ -123,7 +123,7 @@ def test_a_responder_need_not_know_who_asks_from_out_of_its_scope() -> None:
     a, e = (net.hosts[name] for name in "ae")
     net.hosts["e"].node.sessions._resolve = net.hosts["e"].node.sessions._requests._resolve = lambda node: None
     deliver(net, "a", "e")
-    assert e.node.sessions.by_peer[a.address].home == net.hosts["b"].address
+    assert e.node.sessions.by_peer[a.address].way_back == net.hosts["b"].address
     deliver(net, "e", "a")
 
 

@@ -33,7 +33,7 @@ def at_home(net: NodeNet, name: str, home: str, backup: str | None = None) -> No
     node = net.hosts["a"].node
     wanted = address(net, name)
     record = HomeRecord(b"", 0, 0, b"", address(net, home), NOWHERE if backup is None else address(net, backup))
-    node.directory.home_of = lambda node: Home(node, record) if node == wanted else None  # type: ignore[method-assign]
+    node._data_path.directory.home_of = lambda node: Home(node, record) if node == wanted else None  # type: ignore[method-assign]
     return node
 
 
@@ -80,9 +80,9 @@ def test_what_is_signed_of_a_home_comes_before_what_is_told(is_signed: bool) -> 
     node, e, b, c, d = at_home(net, "e", "d"), *(address(net, name) for name in "ebcd")
     drop_route(node, e)
     if not is_signed:
-        node.directory.home_of = lambda node: None  # type: ignore[method-assign]
+        node._data_path.directory.home_of = lambda node: None  # type: ignore[method-assign]
     assert way(node, e, b) == Detour(d, 0, d) if is_signed else Detour(b, 0, b)
-    node.sessions.find(e, now=net.now).home = c
+    node.sessions.find(e, now=net.now).way_back = c
     found = way(node, e, b)
     assert found is not None
     assert found.waypoint == (d if is_signed else c)

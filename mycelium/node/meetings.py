@@ -1,0 +1,167 @@
+"""Where the ends of a session meet that have no routes to each other: at first at a home, then at the best node that both have.
+
+An end without a route tells the other which nodes are near it, once the session has lasted or moved much. That one chooses the
+node with the least sum of metrics, pins itself on the way there, and names it; from then on both send by it. A waypoint without
+a route, or one behind which nothing answers, is left for the home at once. A node also tells its partners when its home
+changes, so that a moving node loses no session.
+"""
+
+from math import inf
+from typing import Final
+
+from mycelium.dataplane.sending import Sending
+from mycelium.errors import DecodeError
+from mycelium.limits import MEETINGS_AT_ONCE, MEETINGS_PER_SECOND, SESSIONS, VICINITIES_PER_SECOND
+from mycelium.node.ways import HomewardWays
+from mycelium.routing.engine import RoutingEngine
+from mycelium.session.session import Session
+from mycelium.session.table import Sessions
+from mycelium.timing import TokenBucket, TokenBuckets
+from mycelium.wire.meeting import Meeting, MeetingKind, decode_meeting, encode_meeting, entries_in, tail_of
+from mycelium.wire.train import ITEM_MEETING
+
+LASTING_S: Final = 5.0  # a session that is in use for so long is worth a waypoint,
+LASTING_BLOCKS: Final = (256 << 10) // 16  # or one that has sent so many blocks of the cipher
+IDLE_S: Final = 10.0  # without traffic for so long, a session starts anew
+RENEWED_S: Final = 60.0  # between two choices of a waypoint, while there is traffic
+PINNED_S: Final = 90.0  # a waypoint is kept this long; a late choice of the next one is in time
+ANSWERED_S: Final = 2.0  # time for the other end's own vicinity, which makes that of this end needless
+SETTLED_S: Final = 0.5  # until the pins have come to a new waypoint
+SILENT_S: Final = 2.0  # a waypoint behind which nothing answers for so long is left
+
+
+class Talk:
+    """What is known of one session: since when it is in use, and what its ends have told each other."""
+
+    __slots__ = ("best", "blocks", "chosen", "described_at", "noted", "since")
+
+    def __init__(self, session: Session, *, now: float) -> None:
+        self.since = now
+        self.blocks = _blocks(session)  # that were sealed at its beginning
+        self.described_at = -inf  # when this end has told its vicinity, or heard the other's
+        self.noted = b""  # the home of this node that the other end knows
+        self.best: tuple[int, bytes] | None = None  # metric and node, of the entries heard so far
+        self.chosen: tuple[float, bytes] | None = None  # from when a waypoint may be used, and which
+
+
+class Meetings:
+    """Tells and hears where to meet. The owner calls `look` each second, by a timer that it has anyway."""
+
+    def __init__(
+        self, routing: RoutingEngine, sessions: Sessions, sending: Sending, ways: HomewardWays, *, now: float
+    ) -> None:
+        self._routing = routing
+        self._next_hop = routing.forwarding.next_hop
+        self._sessions = sessions
+        self._sending = sending
+        self._ways = ways
+        self._talks: dict[bytes, Talk] = {}
+        self._rate = TokenBuckets[bytes](MEETINGS_PER_SECOND, burst=MEETINGS_AT_ONCE, keys=SESSIONS)
+        self._computing = TokenBucket(VICINITIES_PER_SECOND, now=now)
+
+    def look(self, *, now: float) -> None:
+        """Looks at all sessions; does nothing while everything is in scope."""
+        self._routing.waypoints.expire(now=now)
+        home = self._ways.own_home
+        if not home and not self._talks:
+            return
+        by_peer = self._sessions.by_peer
+        self._talks = {peer: talk for peer, talk in self._talks.items() if peer in by_peer}
+        for session in by_peer.values():
+            if session.sending is not None and now - session.last_used < IDLE_S:
+                self._follow(session, self._talk(session, now=now), home, now=now)
+            elif self._talks.pop(session.peer, None) is not None:
+                session.waypoint = b""
+
+    def take(self, session: Session, body: memoryview, *, hop_limit: int, now: float) -> None:
+        """Takes an item about meeting."""
+        try:
+            meeting = decode_meeting(body)
+        except DecodeError:
+            meeting = None
+        if meeting is None or not self._ways.own_home or not self._rate.take(session.peer, now=now):
+            return
+        talk = self._talk(session, now=now)
+        match meeting.kind:
+            case MeetingKind.HOME:
+                session.home = meeting.node
+                self._tell(session, Meeting(MeetingKind.HOME_NOTED, node=meeting.node), now=now)
+            case MeetingKind.HOME_NOTED:
+                talk.noted = meeting.node
+            case MeetingKind.VICINITY:
+                self._compare(session, talk, meeting, now=now)
+            case MeetingKind.WAYPOINT:
+                self._agree(session, talk, meeting, now=now)
+
+    def _talk(self, session: Session, *, now: float) -> Talk:
+        talk = self._talks.get(session.peer)
+        if talk is None:
+            talk = self._talks[session.peer] = Talk(session, now=now)
+        return talk
+
+    def _follow(self, session: Session, talk: Talk, home: bytes, *, now: float) -> None:
+        if home and home != talk.noted:
+            self._tell(session, Meeting(MeetingKind.HOME, node=home), now=now)
+        if talk.chosen is not None and now >= talk.chosen[0]:
+            session.waypoint = talk.chosen[1]
+            talk.chosen = None
+        if session.waypoint and session.last_used - _heard_at(session) >= SILENT_S:
+            session.waypoint = b""
+        if (
+            session.peer in self._next_hop
+            or now < talk.described_at + RENEWED_S
+            or not self._is_lasting(session, talk, now=now)
+        ):
+            return
+        talk.described_at = now
+        self._describe(session, now=now)
+
+    def _is_lasting(self, session: Session, talk: Talk, *, now: float) -> bool:
+        waits = 0.0 if session.peer < self._routing.node else ANSWERED_S
+        sent = _blocks(session) - talk.blocks
+        return now - talk.since >= LASTING_S + waits or (sent >= LASTING_BLOCKS and now - talk.since >= waits)
+
+    def _describe(self, session: Session, *, now: float) -> None:
+        """Tells the other end what is near this one."""
+        entries = [(tail_of(node), metric) for node, metric in self._routing.waypoints.vicinity(now=now).items()]
+        most = entries_in(self._sending.item_room(session))
+        for first in range(0, len(entries) if most else 0, most or 1):
+            part, more = tuple(entries[first : first + most]), first + most < len(entries)
+            self._tell(session, Meeting(MeetingKind.VICINITY, more, entries=part), now=now)
+
+    def _compare(self, session: Session, talk: Talk, meeting: Meeting, *, now: float) -> None:
+        """Chooses a waypoint among the nodes that are near the other end, and tells it."""
+        if not self._computing.take(now=now):
+            return
+        near = self._routing.waypoints.vicinity(now=now)
+        by_tail = {tail_of(node): (metric, node) for node, metric in near.items() if node != session.peer}
+        common = ((by_tail[tail], metric) for tail, metric in meeting.entries if tail in by_tail)
+        found = [(own + others, node) for (own, node), others in common]
+        talk.best = min([*found, *([talk.best] if talk.best else [])], default=None)
+        if meeting.flag:  # more entries follow
+            return
+        best, talk.best, talk.described_at = talk.best, None, now
+        if best is None or not self._routing.waypoints.pin(best[1], now + PINNED_S, now=now):
+            return
+        talk.chosen = now + SETTLED_S, best[1]
+        has_no_route = session.peer not in self._next_hop
+        self._tell(session, Meeting(MeetingKind.WAYPOINT, has_no_route, node=best[1]), now=now)
+
+    def _agree(self, session: Session, talk: Talk, meeting: Meeting, *, now: float) -> None:
+        """Meets the other end at the waypoint that it has chosen, if there is a route."""
+        if meeting.node not in self._next_hop:
+            return
+        if not meeting.flag or self._routing.waypoints.pin(meeting.node, now + PINNED_S, now=now):
+            talk.chosen = now + SETTLED_S, meeting.node
+
+    def _tell(self, session: Session, meeting: Meeting, *, now: float) -> None:
+        self._sending.send_item(session, ITEM_MEETING, encode_meeting(meeting), now=now)
+
+
+def _blocks(session: Session) -> int:
+    return 0 if session.sending is None else session.sending.sealing.blocks
+
+
+def _heard_at(session: Session) -> float:
+    """Returns when a train of the partner was opened last; the time of the newest keypair if none was."""
+    return max((keypair.last_opened for keypair in session.keypairs), default=-inf)

@@ -1,0 +1,161 @@
+"""Where the ends of a session meet that have no routes to each other."""
+
+import itertools
+
+from mycelium.node.meetings import IDLE_S, PINNED_S
+from mycelium.node.node import Node
+from mycelium.session.session import Session
+from mycelium.wire.train import DATA, RELAY
+from sim.net.node_net import NodeNet
+from tests.support.small_meshes import counter, deliver, ping, ready_line, received, train_kinds
+from tests.support.small_tables import is_in_scope, limit_tables, tell_homes
+
+
+def ring() -> NodeNet:
+    """Returns a ring of 14 nodes whose tables hold seven, with a long link across it over x."""
+    net = NodeNet(seed=3)
+    names = "abcdefghijklmn"
+    for name in names + "x":
+        net.add(name)
+    limit_tables(net, 7)
+    for index, name in enumerate(names):
+        net.join(name, names[(index + 1) % len(names)], 0.005)
+    for name in "bj":
+        net.join(name, "x", 0.04)
+    tell_homes(net)
+    net.run(8)
+    return net
+
+
+def talk(net: NodeNet, one: str, other: str, seconds: float) -> int:
+    """Has two hosts ping each other for a while; returns how many pings were lost."""
+    sent: list[tuple[str, bytes]] = []
+    until = net.now + seconds
+    while net.now < until:
+        sent += [(other, ping(net, one, other)), (one, ping(net, other, one))]
+        net.run(0.1)
+    net.run(1)
+    return sum(data not in received(net, name) for name, data in sent)
+
+
+def node_of(net: NodeNet, name: str) -> Node:
+    return net.hosts[name].node
+
+
+def sum_over(net: NodeNet, one: str, other: str, waypoint: bytes) -> int:
+    """Returns what a waypoint costs two hosts."""
+    return sum(node_of(net, name).routing.metric(waypoint) for name in (one, other))
+
+
+def waypoint(net: NodeNet, one: str, other: str) -> bytes:
+    """Returns where a host meets another one, empty for its home."""
+    return node_of(net, one).sessions.by_peer[net.hosts[other].address].waypoint
+
+
+def best_of(net: NodeNet, one: str, other: str) -> bytes:
+    """Returns the node of both hosts' tables that is nearest to both."""
+    tables = [node_of(net, name).routing.waypoints.vicinity(now=net.now) for name in (one, other)]
+    return min(set(tables[0]) & set(tables[1]), key=lambda node: (tables[0][node] + tables[1][node], node))
+
+
+def strangers(net: NodeNet) -> tuple[str, str]:
+    """Returns two hosts that have no routes to each other, are no landmarks, and have a nearer node to meet than homes."""
+    plain = [name for name in net.hosts if not node_of(net, name).routing.is_landmark]
+    return next(
+        (one, other)
+        for one, other in itertools.combinations(plain, 2)
+        if not is_in_scope(node_of(net, one), node_of(net, other))
+        and not is_in_scope(node_of(net, other), node_of(net, one))
+        and best_of(net, one, other) not in {node_of(net, name).routing.home for name in (one, other)}
+    )
+
+
+def test_a_session_that_lasts_has_its_ends_meet_at_the_best_node_that_both_have() -> None:
+    net = ring()
+    one, other = strangers(net)
+    deliver(net, one, other)
+    assert waypoint(net, one, other) == b""
+    assert talk(net, one, other, 9.0) == 0
+    met = waypoint(net, one, other)
+    assert met == waypoint(net, other, one) != b""
+    assert sum_over(net, one, other, met) == sum_over(net, one, other, best_of(net, one, other))
+    arrived = train_kinds(net, other)
+    assert talk(net, one, other, 1.0) == 0
+    assert {kind for kind, _ in arrived} == {RELAY}
+    pins = [node_of(net, name).routing.waypoints for name in (one, other)]
+    assert [len(each) for each in pins] == [1, 1]
+    net.run(IDLE_S + PINNED_S + 3)
+    assert [len(each) for each in pins] == [0, 0], "nobody talks any more"
+    assert waypoint(net, one, other) == b""
+    deliver(net, one, other)
+
+
+def test_much_at_once_is_worth_a_waypoint_too() -> None:
+    net = ring()
+    one, other = strangers(net)
+    for _ in range(60):
+        ping(net, one, other, size=16_000)
+        net.run(0.05)
+    net.run(4, until=lambda: waypoint(net, one, other) != b"")
+
+
+def test_a_waypoint_without_a_route_is_left_for_the_home_at_once() -> None:
+    net = ring()
+    one, other = strangers(net)
+    talk(net, one, other, 9.0)
+    met = waypoint(net, one, other)
+    del node_of(net, one).routing.forwarding.next_hop[met]
+    data = ping(net, one, other)
+    net.run(1)
+    assert data in received(net, other)
+
+
+def test_a_waypoint_behind_which_nothing_answers_is_left() -> None:
+    net = ring()
+    one, other = strangers(net)
+    talk(net, one, other, 9.0)
+    deaf = next(name for name in net.hosts if net.hosts[name].address == waypoint(net, one, other))
+    node_of(net, deaf).receiving._next_link = lambda *_, **__: None  # type: ignore[method-assign]
+    until = net.now + 4
+    while waypoint(net, one, other):
+        assert net.now < until
+        ping(net, one, other)
+        net.run(0.1)
+
+
+def test_a_node_that_changes_its_home_tells_its_sessions() -> None:
+    net = ring()
+    one, other = strangers(net)
+    deliver(net, one, other)
+    net.run(2)
+    session = node_of(net, other).sessions.by_peer[net.hosts[one].address]
+    assert session.home == node_of(net, one).routing.home
+    elsewhere = next(
+        host.address for host in net.hosts.values() if host.node.routing.is_landmark and host.address != session.home
+    )
+    node_of(net, one).routing._landmarks.home = elsewhere
+    sending = node_of(net, one).sending
+    lost: list[bytes] = []
+
+    def lose(session: Session, kind: int, content: bytes, *, now: float) -> bool:
+        lost.append(content)
+        del sending.send_item
+        return True
+
+    sending.send_item = lose  # type: ignore[method-assign, assignment]
+    net.run(2, until=lambda: bool(lost))
+    net.run(3, until=lambda: session.home == elsewhere)
+
+
+def test_nothing_is_told_where_everything_is_in_scope() -> None:
+    net = ready_line("abc")
+    deliver(net, "a", "c")
+    at_c = train_kinds(net, "c")
+    talk(net, "a", "c", 8.0)
+    assert {kind for kind, _ in at_c} == {DATA}
+    assert counter(net, "c", "items_unknown") == 0
+    c = node_of(net, "c")
+    session = c.sessions.by_peer[net.hosts["a"].address]
+    for item in (b"", b"\x07", b"\x01\0\0\0" + bytes(16)):
+        c._data_path.meetings.take(session, memoryview(item), hop_limit=64, now=net.now)
+    assert session.home == b""

@@ -1,0 +1,39 @@
+"""Meshes of whole nodes whose tables are smaller than the mesh, where each node knows where the others are at home."""
+
+from msgspec.structs import replace
+
+from mycelium.identity import subnet_of
+from mycelium.node.directory import Home
+from mycelium.node.node import Node
+from mycelium.wire.home_record import NOWHERE, HomeRecord
+from sim.net.node_net import NodeNet
+
+
+def limit_tables(net: NodeNet, nodes: int) -> None:
+    """Has the tables of all hosts, which have just been added, hold so many nodes as the nearest."""
+    for host in net.hosts.values():
+        engine = host.node.routing
+        engine._scope._least, engine._scope._most, engine._scope.is_limited = nodes, nodes + nodes // 4, True
+        quick = replace(engine._landmarks._parameters, landmark_after_s=0.0, landmark_wait_s=0.5)
+        engine._landmarks._parameters = quick
+
+
+def tell_homes(net: NodeNet) -> None:
+    """Has each node know of each other one its address, its key, and where it is at home at any time."""
+    by_address = {host.address: host.node for host in net.hosts.values()}
+
+    def home_of(node: bytes) -> Home | None:
+        home = by_address[node].routing.home
+        return None if home is None else Home(node, HomeRecord(b"", 0, 0, b"", home, NOWHERE))
+
+    for host in net.hosts.values():
+        path = host.node._data_path
+        path.directory.home_of = home_of  # type: ignore[method-assign]
+        path.sessions._resolve = path.sessions._requests._resolve = lambda node: by_address[node].routing.resolve(node)
+        for address in by_address:
+            host.node.routing.forwarding.owner.setdefault(subnet_of(address), address)
+
+
+def is_in_scope(node: Node, other: Node) -> bool:
+    """Tells whether a node has a route to another one."""
+    return other.identity.address in node.routing.forwarding.next_hop
