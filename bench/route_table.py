@@ -20,6 +20,7 @@ from mycelium.routing.engine import RoutingEngine
 from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import Digest, Item, ItemEncoder, Update
 from mycelium.wire.distance import distance
+from mycelium.wire.home_record import HomeRecord
 
 EPOCH = 1
 COST = 100
@@ -51,6 +52,9 @@ class Table:
         self.engine = RoutingEngine(
             node=own,
             announce=lambda sequence, flags: announcement(own, sequence),
+            publish=lambda sequence, number, home, backup: HomeRecord(
+                own * 2, sequence, number, bytes(8), home, backup
+            ),
             verify=lambda signed: True,
             address_of=lambda key: key[:16],
             epoch=EPOCH,

@@ -18,7 +18,7 @@ from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.crypto.primitives import Primitives
 from mycelium.endpoint import Endpoint, Lost
 from mycelium.identity import Identity, subnet_of
-from mycelium.node.announcing import announce, is_signed
+from mycelium.node.announcing import announce, is_signed, publish
 from mycelium.node.counters import NodeCounters
 from mycelium.node.data_path import DataPath
 from mycelium.node.journal import Journal
@@ -34,11 +34,12 @@ from mycelium.peering.configured import NAME_UNKNOWN
 from mycelium.policy.base import DEFAULT_POLICY, Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.timing import Deadlines
-from mycelium.wire.announcement import COUNTER_BYTES, Announcement
+from mycelium.wire.announcement import COUNTER_BYTES
 from mycelium.wire.beacon import INSTANCE_BYTES
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, COOKIE, FRAME, HANDSHAKE_1, HANDSHAKE_PART, SIZE_PROBE
 from mycelium.wire.frame import CLOSE_LEAVING
 from mycelium.wire.lease import LEASE_CHALLENGE
+from mycelium.wire.statement import Statement
 
 HOUSEKEEPING_S: Final = 1.0
 _HOUSEKEEPING: Final = "housekeeping"
@@ -48,10 +49,7 @@ _INDEX: Final = slice(4, 8)
 
 
 class Node:
-    """One node. `epoch` must be larger than at any earlier start under this identity; `rng` is for jitter only.
-
-    `verify` checks the signature of an announcement.
-    """
+    """One node. `epoch` is larger than at any earlier start under this identity; `rng` is for jitter only."""
 
     def __init__(
         self,
@@ -64,7 +62,7 @@ class Node:
         primitives: Primitives,
         now: float,
         policy: Policy = DEFAULT_POLICY,
-        verify: Callable[[Announcement], bool] = is_signed,
+        verify: Callable[[Statement], bool] = is_signed,
     ) -> None:
         self.identity = identity
         self.outbox = Outbox()
@@ -88,6 +86,7 @@ class Node:
         self.routing = RoutingEngine(
             node=identity.address,
             announce=partial(announce, identity, settings),
+            publish=partial(publish, identity, settings),
             verify=verify,
             epoch=epoch,
             counter=int.from_bytes(instance[:COUNTER_BYTES], "big"),

@@ -179,7 +179,7 @@ class Advertiser:
         # Consecutive rows mostly go to the same neighbours, each of which then gets a whole run of updates at once.
         table = self._table
         introductions, repeats = _UpdateRun(table), _UpdateRun(table)
-        is_cutting = self._scope.is_cutting
+        is_filtering = self._scope.is_cutting or self._scope.is_leaf
         for row in rows:
             row.queued = SETTLED
             if self._is_lost(row):
@@ -188,7 +188,7 @@ class Advertiser:
             packed = self._advertise(row)
             next_hop = 1 << row.selected if row.selected >= 0 else 0
             wanting = table.up & ~next_hop & ~row.current
-            if is_cutting and (receivers := self._scope.receivers(row)) != EVERYBODY:
+            if is_filtering and (receivers := self._scope.receivers(row)) != EVERYBODY:
                 wanting &= receivers
                 self._retract(row, row.holders & ~receivers & ~next_hop, now=now)
             if wanting:

@@ -1,4 +1,4 @@
-"""Validation of announcements; the signature itself is verified by a function handed in.
+"""Validation of announcements and home records; the signature itself is verified by a function handed in.
 
 A row keeps the newest verified announcement of its node. A received one is compared with it as a whole, signature included, so
 each is verified once, whichever neighbours bring it. The rate of verifications is bounded, for each neighbour and for all.
@@ -17,20 +17,20 @@ from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.excess import FORGERY, Excesses
 from mycelium.routing.neighbour import Neighbour
 from mycelium.timing import SharedBucket
-from mycelium.wire.announcement import Announcement
+from mycelium.wire.statement import Statement
 
 BUDGET_REFILL_S: Final = 5.0  # wait before the neighbour's table, part of which was refused, is requested again
 
 
 class AnnouncementChecker:
-    """Decides whether an announcement is valid for the node of its update."""
+    """Decides whether a statement is valid for the node of its update or pin."""
 
     __slots__ = ("_address_of", "_budget", "_counters", "_excesses", "_network_id", "_verify")
 
     def __init__(
         self,
         *,
-        verify: Callable[[Announcement], bool],
+        verify: Callable[[Statement], bool],
         address_of: Callable[[bytes], bytes],
         network_id: bytes,
         excesses: Excesses,
@@ -44,9 +44,9 @@ class AnnouncementChecker:
         self._counters = counters
         self._budget = SharedBucket[bytes](VERIFICATIONS_OF_ALL, keys=2 * LINKS, now=now)
 
-    def is_valid(self, announcement: Announcement, node: bytes, neighbour: Neighbour, *, now: float) -> bool:
+    def is_valid(self, statement: Statement, node: bytes, neighbour: Neighbour, *, now: float) -> bool:
         """Tells whether `node` of our network signed it; counts the reason if not."""
-        if announcement.network_id != self._network_id:
+        if statement.network_id != self._network_id:
             self._counters.announcements_foreign += 1
             return False
         if not (neighbour.budgets.verifications.take(now=now) and self._budget.take(neighbour.node, now=now)):
@@ -54,13 +54,13 @@ class AnnouncementChecker:
             neighbour.table_wanted_at = min(neighbour.table_wanted_at, now + BUDGET_REFILL_S)
             return False
         try:
-            speaker = self._address_of(announcement.signing_public_key)
+            speaker = self._address_of(statement.signing_public_key)
         except IdentityError:
             speaker = b""
         if speaker != node:
             self._counters.announcements_wrong_node += 1
             return False
-        if not self._verify(announcement):
+        if not self._verify(statement):
             self._counters.announcements_forged += 1
             # a correct neighbour would have verified it
             neighbour.budgets.verifications.limit_burst(VERIFICATIONS_PER_SECOND)

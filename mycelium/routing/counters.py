@@ -18,12 +18,12 @@ class RoutingCounters:
     digests_sent: int = counter("Digests of the route table sent.")
     digests_dropped: int = drops("Digests not compared: a neighbour sends too many.")
     digests_differing: int = counter("Digests received that differed from the own table.")
-    announcements_verified: int = counter("Announcements with a valid signature.")
+    announcements_verified: int = counter("Announcements and home records with a valid signature.")
     announcements_missing: int = drops("Updates ignored: the announcement of their sequence is not known.")
     announcements_mismatched: int = drops("Announcements ignored: not of the sequence of their update.")
-    announcements_wrong_node: int = drops("Announcements ignored: signed by another node.")
-    announcements_foreign: int = drops("Announcements ignored: of another network.")
-    announcements_forged: int = drops("Announcements ignored: invalid signature.")
+    announcements_wrong_node: int = drops("Announcements and home records ignored: signed by another node.")
+    announcements_foreign: int = drops("Announcements and home records ignored: of another network.")
+    announcements_forged: int = drops("Announcements and home records ignored: invalid signature.")
     announcements_over_budget: int = drops(
         "Announcements ignored for now: a neighbour brings more than can be verified."
     )

@@ -25,7 +25,7 @@ from mycelium.routing.expiry import Expiry
 from mycelium.routing.explain import Explanation, explain
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.holdings import Holdings
-from mycelium.routing.landmarks import Landmarks
+from mycelium.routing.landmarks import Landmarks, Publish
 from mycelium.routing.neighbour import DAMPED_COST
 from mycelium.routing.origin import Origin
 from mycelium.routing.parameters import RoutingParameters
@@ -41,6 +41,7 @@ from mycelium.routing.waypoints import Waypoints
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.control import Item, Update
 from mycelium.wire.distance import INFINITY, RETRACTED, metric_of
+from mycelium.wire.statement import Statement
 
 DEFAULT_PARAMETERS: Final = RoutingParameters()
 METRIC_PREFIX: Final = "routing_"
@@ -50,11 +51,11 @@ _METRIC: Final = attrgetter("metric")
 class RoutingEngine:
     """One node's routing.
 
-    `announce(sequence, flags)` returns our signed announcement, `verify` checks only a signature, `address_of` derives a node's
-    address from its signing key, `keeps` tells which nodes must stay in a table that is nearly full, `has_room` whether a
-    neighbour has taken most of what it was told. Our sequence begins with `epoch` and `counter`, of which a start of another
-    host in the same second is to have another. Costs are in units of 10 us, at least 1. The driver drains `outbox`, (neighbour,
-    items) in order, `changes`, which is bounded to the newest, and `excesses`.
+    `announce(sequence, flags)` returns our signed announcement, `publish` our home record, `verify` checks only a signature,
+    `address_of` derives a node's address from its signing key, `keeps` tells which nodes must stay in a table that is nearly
+    full, `has_room` whether a neighbour has taken most of what it was told. Our sequence begins with `epoch` and `counter`, of
+    which a start of another host in the same second is to have another. Costs are in units of 10 us, at least 1. The driver
+    drains `outbox`, (neighbour, items) in order, `changes`, which is bounded to the newest, and `excesses`.
     """
 
     def __init__(
@@ -62,7 +63,8 @@ class RoutingEngine:
         *,
         node: bytes,
         announce: Callable[[int, int], Announcement],
-        verify: Callable[[Announcement], bool],
+        publish: Publish,
+        verify: Callable[[Statement], bool],
         epoch: int,
         counter: int = 0,
         rng: Random,
@@ -83,7 +85,7 @@ class RoutingEngine:
         self._table = RouteTable(node, self._origin.announcement, now=now)
         self._sources = ForgottenSources(parameters.memory_s)
         self._holdings = Holdings(self._table)
-        self._scope = Scope(self._table, parameters.scope)
+        self._scope = Scope(self._table, parameters.scope, is_leaf=parameters.is_leaf)
         self._advertiser = Advertiser(
             self._table, self._holdings, self._scope, parameters, rng, self.counters, has_room=has_room
         )
@@ -91,9 +93,6 @@ class RoutingEngine:
         self.forwarding = ForwardingTable(self._table, self.counters, allows_prefix=policy.allows_prefix)
         self.forwarding.claim(node)
         self.forwarding.assign(node, self._origin.announcement.prefixes)
-        self._selection = Selection(
-            self._table, self.forwarding, self._holdings, self._scope, self._advertiser, self._requests
-        )
         self._compose(
             AnnouncementChecker(
                 verify=verify,
@@ -103,12 +102,18 @@ class RoutingEngine:
                 counters=self.counters,
                 now=now,
             ),
+            publish,
             keeps=keeps,
             now=now,
         )
 
-    def _compose(self, checker: AnnouncementChecker, *, keeps: Callable[[bytes], bool], now: float) -> None:
+    def _compose(
+        self, checker: AnnouncementChecker, publish: Publish, *, keeps: Callable[[bytes], bool], now: float
+    ) -> None:
         """Creates the parts that handle received items and timeouts."""
+        self._selection = Selection(
+            self._table, self.forwarding, self._holdings, self._scope, self._advertiser, self._requests
+        )
         self._expiry = Expiry(
             table=self._table,
             sources=self._sources,
@@ -134,17 +139,18 @@ class RoutingEngine:
             parameters=self._parameters,
             counters=self.counters,
         )
-        self._compose_exchange(now=now)
+        self._compose_exchange(checker, publish, now=now)
         self._sizes = Sizes(self._table, self.forwarding, self._sources, self._scope, self._requests)
 
-    def _compose_exchange(self, *, now: float) -> None:
+    def _compose_exchange(self, checker: AnnouncementChecker, publish: Publish, *, now: float) -> None:
         """Creates the parts that deal with neighbours, and with landmarks."""
-        self._landmarks = Landmarks(
+        self.landmarks = Landmarks(
             table=self._table,
             scope=self._scope,
             selection=self._selection,
             origin=self._origin,
             advertiser=self._advertiser,
+            publish=publish,
             parameters=self._parameters,
             rng=self._rng,
             now=now,
@@ -153,6 +159,7 @@ class RoutingEngine:
         self._exchange = Exchange(
             table=self._table,
             scope=self._scope,
+            checker=checker,
             selection=self._selection,
             requests=self._requests,
             advertiser=self._advertiser,
@@ -176,10 +183,7 @@ class RoutingEngine:
     # -- neighbours ----------------------------------------------------------------------------------------------------
 
     def neighbour_up(self, neighbour: bytes, cost: int, *, now: float) -> bool:
-        """Adds a neighbour with a new control stream: it gets our whole table, and all it advertised before is void.
-
-        Returns False for one that has started too many streams lately: it is heard after a while.
-        """
+        """Adds a neighbour with a new control stream, which voids the one before; returns False if it starts too many."""
         return self._adjacencies.up(neighbour, cost, now=now)
 
     def neighbour_down(self, neighbour: bytes, *, now: float) -> None:
@@ -285,7 +289,7 @@ class RoutingEngine:
             self._advertiser.lazy_at,
             self._adjacencies.due_at,
             self._selection.sweeps.due_at,
-            self._landmarks.due_at,
+            self.landmarks.due_at,
             self._requests.next_deadline(),
             self._origin.deadline,
             self._expiry.next_deadline(),
@@ -299,7 +303,7 @@ class RoutingEngine:
         self._requests.handle_timeout(now=now)
         self._expiry.handle_timeout(now=now)
         self._selection.redraw_scope(now=now)
-        self._landmarks.handle_timeout(now=now)
+        self.landmarks.handle_timeout(now=now)
         self._selection.follow_pins(now=now)
         self._advertiser.handle_timeout(now=now)
 
@@ -334,8 +338,7 @@ class RoutingEngine:
 
     def metric(self, node: bytes) -> int:
         """Returns our metric to a node, INFINITY where there is no route."""
-        row = self._table.rows.get(node)
-        return INFINITY if row is None else row.metric
+        return INFINITY if (row := self._table.rows.get(node)) is None else row.metric
 
     def metric_over(self, neighbour: bytes, node: bytes) -> int:
         """Returns our metric to a node if we used the route of a neighbour, INFINITY where it has none."""
@@ -359,12 +362,12 @@ class RoutingEngine:
     @property
     def home(self) -> bytes | None:
         """The landmark from which this node is reached by those that have no route to it; None while there is none."""
-        return self._landmarks.home
+        return self.landmarks.home
 
     @property
     def is_landmark(self) -> bool:
         """Whether this node stands as a landmark."""
-        return self._landmarks.is_landmark
+        return self.landmarks.is_landmark
 
     @property
     def choices(self) -> int:
@@ -373,8 +376,7 @@ class RoutingEngine:
 
     def link_costs(self) -> dict[bytes, int]:
         """Returns the present cost of each neighbour, INFINITY while it is suspected."""
-        costs = self._table.costs
-        return {address: costs[peer.slot] for address, peer in self._table.by_address.items()}
+        return {address: self._table.costs[peer.slot] for address, peer in self._table.by_address.items()}
 
     def sizes(self) -> dict[str, int]:
         """Returns the number of entries of each table, by name."""

@@ -1,6 +1,7 @@
 """Control items other than updates: requests for routes and sequences, and digests that compare tables."""
 
 from mycelium.routing.advertise import Advertiser
+from mycelium.routing.announcements import AnnouncementChecker
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.digest import digest_of, share_of
 from mycelium.routing.neighbour import Neighbour
@@ -12,18 +13,20 @@ from mycelium.routing.table import RouteTable
 from mycelium.wire.announcement import EPOCH_SHIFT
 from mycelium.wire.control import ANY_NODE, Digest, Item, Pin, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, RETRACTED, distance, sequence_of
+from mycelium.wire.home_record import HomeRecord
 
 
 class Exchange:
     """Answers neighbours' requests and compares digests."""
 
-    __slots__ = ("_advertiser", "_counters", "_origin", "_requests", "_scope", "_selection", "_table")
+    __slots__ = ("_advertiser", "_checker", "_counters", "_origin", "_requests", "_scope", "_selection", "_table")
 
     def __init__(
         self,
         *,
         table: RouteTable,
         scope: Scope,
+        checker: AnnouncementChecker,
         selection: Selection,
         requests: Requests,
         advertiser: Advertiser,
@@ -32,6 +35,7 @@ class Exchange:
     ) -> None:
         self._table = table
         self._scope = scope
+        self._checker = checker
         self._selection = selection
         self._requests = requests
         self._advertiser = advertiser
@@ -68,9 +72,17 @@ class Exchange:
         elif not self._scope.is_limited or not pins.pin(pin.node, pin.home, neighbour.bit):
             self._counters.pins_refused += 1
             return
+        elif pin.record is not None:
+            self._take_record(neighbour, pin.node, pin.record, now=now)
         if (row := self._table.rows.get(pin.node)) is not None:
             self._selection.review(row, now=now)
         self._advertiser.hurry(now=now)
+
+    def _take_record(self, neighbour: Neighbour, node: bytes, record: HomeRecord, *, now: float) -> None:
+        """Keeps a newer home record of a node that is pinned here; what its node has not signed is passed on to nobody."""
+        pins = self._scope.pins
+        if record.is_newer_than(pins.records.get(node)) and self._checker.is_valid(record, node, neighbour, now=now):
+            pins.learn(node, record)
 
     def _sequence_wanted(self, neighbour: Neighbour, request: SeqnoRequest, *, now: float) -> None:
         row = self._table.rows.get(request.node)

@@ -1,10 +1,11 @@
-"""Landmarks: nodes that all others keep, and of which each node chooses one as its home.
+"""Landmarks: nodes that all others keep, and of which each node chooses one as its home, and another for when that is lost.
 
 A landmark is needed where tables are full. A node whose scope is full stands up if fewer than two landmarks are near: the more
 links it has, the sooner, so that hubs, which are near to many, are landmarks. It stands down if far more are near than needed.
 Nothing here happens in a network that nobody's table is too small for.
 """
 
+from collections.abc import Callable, Iterator
 from math import inf
 from random import Random
 from typing import Final
@@ -12,28 +13,36 @@ from typing import Final
 from mycelium.routing.advertise import Advertiser
 from mycelium.routing.destination import Destination
 from mycelium.routing.origin import Origin
-from mycelium.routing.parameters import RoutingParameters
+from mycelium.routing.parameters import RoutingParameters, Standing
 from mycelium.routing.pins import OWN
 from mycelium.routing.scope import Scope
 from mycelium.routing.selection import Selection
 from mycelium.routing.table import RouteTable
 from mycelium.wire.announcement import LANDMARK
 from mycelium.wire.distance import INFINITY
+from mycelium.wire.home_record import NOWHERE, NUMBER_LIMIT, HomeRecord
+
+# makes a home record of this node from its sequence, the number of the record, home and backup home
+Publish = Callable[[int, int, bytes, bytes], HomeRecord]
 
 WANTED: Final = 2  # landmarks near a node, below which it stands up
 TOO_MANY: Final = 6  # landmarks near a landmark that come before it, above which it stands down
 MANY_LINKS: Final = 16  # a node with so many stands up after `landmark_wait_s`
+HOMES: Final = 2  # of one node
 NEARER: Final = 0.8  # of the metric of the present home: another must be so near to take its place
 
 
 class Landmarks:
-    """Whether this node is a landmark, and which one is its home."""
+    """Whether this node is a landmark, and which ones are its homes."""
 
     __slots__ = (
         "_advertiser",
+        "_avoided",
         "_down_at",
+        "_number",
         "_origin",
         "_parameters",
+        "_publish",
         "_review_at",
         "_rng",
         "_scope",
@@ -41,7 +50,7 @@ class Landmarks:
         "_since",
         "_table",
         "_up_at",
-        "home",
+        "homes",
     )
 
     def __init__(
@@ -52,6 +61,7 @@ class Landmarks:
         selection: Selection,
         origin: Origin,
         advertiser: Advertiser,
+        publish: Publish,
         parameters: RoutingParameters,
         rng: Random,
         now: float,
@@ -61,13 +71,17 @@ class Landmarks:
         self._selection = selection
         self._origin = origin
         self._advertiser = advertiser
+        self._publish = publish
         self._parameters = parameters
         self._rng = rng
+        scope.learned(table.own)
         self._since = now  # when this node started, stood up or stood down
         self._review_at = inf
         self._up_at = inf
         self._down_at = inf
-        self.home: bytes | None = None
+        self._number = 0  # of the newest home record
+        self._avoided: dict[bytes, float] = {}  # landmarks that this node was not found at, and until when
+        self.homes: tuple[bytes, ...] = ()  # the home, and the backup home if there is one
 
     @property
     def due_at(self) -> float:
@@ -79,9 +93,37 @@ class Landmarks:
         """Whether this node is a landmark."""
         return bool(self._origin.flags & LANDMARK)
 
+    @property
+    def home(self) -> bytes | None:
+        """The landmark from which this node is reached by those that have no route to it; None while there is none."""
+        return self.homes[0] if self.homes else None
+
+    def reached(self) -> Iterator[tuple[int, bytes]]:
+        """Yields the metric and the node of each landmark that has a route; this node's own are 0 and itself."""
+        return ((row.metric, row.node) for row in self._scope.landmarks.values() if row.metric < INFINITY)
+
+    def homed(self) -> Iterator[tuple[bytes, HomeRecord]]:
+        """Yields each node that has this one as a home, and its newest record."""
+        pins, own = self._scope.pins, self._table.own.node
+        for node in pins.by_home.get(own, ()):
+            record = pins.records.get(node)
+            if record is not None and own in record.homes:
+                yield node, record
+
+    @property
+    def record(self) -> HomeRecord | None:
+        """The newest home record of this node."""
+        return self._scope.pins.records.get(self._table.own.node)
+
+    def avoid(self, *, now: float) -> None:
+        """Leaves the home, at which this node was not found, unless there is no other."""
+        if self.home is not None:
+            self._avoided[self.home] = now + self._parameters.home_avoided_s
+            self._review_at = now
+
     def _changed(self, row: Destination, *, now: float) -> None:
-        """Follows up a change of a landmark, or of what is in scope; the loss of the home at once."""
-        is_urgent = row.node == self.home and row.metric == INFINITY
+        """Follows up a change of a landmark, or of what is in scope; the loss of a home at once."""
+        is_urgent = row.node in self.homes and row.metric == INFINITY
         self._review_at = min(self._review_at, now if is_urgent else now + self._parameters.home_s)
 
     def handle_timeout(self, *, now: float) -> None:
@@ -90,7 +132,7 @@ class Landmarks:
             self._changed(row, now=now)
         if now >= self._review_at:
             self._review_at = inf
-            self._choose_home(now=now)
+            self._choose_homes(now=now)
             self._arm(now=now)
         if now >= self._up_at:
             self._up_at = inf
@@ -101,28 +143,24 @@ class Landmarks:
             if self._is_surplus():
                 self._stand(0, now=now)
 
-    def _choose_home(self, *, now: float) -> None:
-        home = None
-        if not self.is_landmark:
-            reached = (row for row in self._scope.landmarks.values() if row.metric < INFINITY)
-            nearest = min(reached, key=lambda row: (row.metric, row.node), default=None)
-            if nearest is not None:
-                home = nearest.node
-                present = self._table.rows.get(self.home) if self.home is not None else None
-                if (
-                    present is not None
-                    and present.node in self._scope.landmarks
-                    and nearest.metric >= present.metric * NEARER
-                ):
-                    home = present.node
-        if home == self.home:
+    def _choose_homes(self, *, now: float) -> None:
+        self._avoided = {node: until for node, until in self._avoided.items() if until > now}
+        metrics = {} if self.is_landmark else {node: metric for metric, node in self.reached()}
+        trusted = {node: metric for node, metric in metrics.items() if node not in self._avoided}
+        before, homes = self.homes, tuple(_nearest(trusted or metrics, self.homes))
+        if homes == before:
             return
         own, pins = self._table.own.node, self._scope.pins
-        if self.home is not None:
-            pins.unpin(own, self.home, OWN)
-        if home is not None:
-            pins.pin(own, home, OWN)
-        self.home = home
+        for home in before:
+            if home not in homes:
+                pins.unpin(own, home, OWN)
+        for home in homes:
+            if home not in before:
+                pins.pin(own, home, OWN)
+        self.homes = homes
+        if homes and self._number + 1 < NUMBER_LIMIT:
+            self._number += 1
+            pins.learn(own, self._publish(self._origin.sequence, self._number, *homes, *(NOWHERE,) * (2 - len(homes))))
         self._advertiser.hurry(now=now)
 
     def _arm(self, *, now: float) -> None:
@@ -134,12 +172,13 @@ class Landmarks:
             self._down_at = max(now + parameters.landmark_surplus_s, self._since + parameters.landmark_least_s)
 
     def _is_wanted(self) -> bool:
-        if self.is_landmark or not self._scope.is_cutting or not self._table.by_address:
+        is_free = self._parameters.standing is Standing.AUTO and not self._parameters.is_leaf
+        if self.is_landmark or not (is_free and self._scope.is_cutting and self._table.by_address):
             return False
         return sum(row.near for row in self._scope.landmarks.values()) < WANTED
 
     def _is_surplus(self) -> bool:
-        if not self.is_landmark:
+        if not self.is_landmark or self._parameters.standing is Standing.YES:
             return False
         own = self._table.own
         if not self._scope.is_cutting:
@@ -151,3 +190,14 @@ class Landmarks:
         self._origin.flags = flag
         self._origin.want_newer(now=now)
         self._review_at = now
+
+
+def _nearest(metrics: dict[bytes, int], present: tuple[bytes, ...]) -> Iterator[bytes]:
+    """Yields the nearest landmark and the next one; a present home stays while no other is clearly nearer."""
+    left = dict(metrics)
+    for _ in range(min(HOMES, len(left))):
+        nearest = min(left, key=lambda node: (left[node], node))
+        kept = next((node for node in present if node in left), nearest)
+        chosen = nearest if left[nearest] < left[kept] * NEARER else kept
+        del left[chosen]
+        yield chosen

@@ -9,8 +9,8 @@ from random import Random
 
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.duplicate import Claim, DuplicateDetection, jump_past
-from mycelium.routing.parameters import RoutingParameters
-from mycelium.wire.announcement import KEY_SHARED, SEQUENCE_LIMIT, Announcement
+from mycelium.routing.parameters import RoutingParameters, Standing
+from mycelium.wire.announcement import KEY_SHARED, LANDMARK, SEQUENCE_LIMIT, Announcement
 
 
 class Origin:
@@ -48,7 +48,8 @@ class Origin:
         self._rng = rng
         self._counters = counters
         self.sequence = sequence
-        self.flags = 0  # of the next announcement, beside KEY_SHARED
+        # of the next announcement, beside KEY_SHARED
+        self.flags = LANDMARK if parameters.standing is Standing.YES else 0
         self.announcement = announce(sequence, self.flags)
         self.duplicates = DuplicateDetection()
         self.duplicates.issued(sequence)

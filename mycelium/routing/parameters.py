@@ -1,14 +1,26 @@
 """Time constants of routing in seconds; a simulation may vary them."""
 
+from enum import StrEnum
+
 from msgspec import Struct
 
 from mycelium.limits import DESTINATIONS
+
+
+class Standing(StrEnum):
+    """Whether a node stands as a landmark."""
+
+    AUTO = "auto"  # where one is wanted
+    YES = "yes"
+    NO = "no"
 
 
 class RoutingParameters(Struct, frozen=True):
     """The defaults are those of a real network."""
 
     scope: int = DESTINATIONS  # nodes that are kept as the nearest; up to so many all are
+    standing: Standing = Standing.AUTO
+    is_leaf: bool = False  # tells of itself only, so that nobody's packets pass it
     urgent_batch_s: float = 0.002  # retractions, requests and answers are collected for this long
     batch_s: float = 0.006  # better routes are collected for this long
     lazy_s: tuple[float, float] = (15.0, 30.0)  # delay of an update that changes only the sequence, uniform
@@ -30,6 +42,7 @@ class RoutingParameters(Struct, frozen=True):
     request_slow_s: float = 60.0  # between further retries, while the better route stays unfeasible
     relayed_request_s: float = 10.0  # how long the sender of a forwarded request is remembered
     home_s: float = 0.5  # from news about landmarks to the choice of a home
+    home_avoided_s: float = 3_600.0  # a home at which a node was not found is taken only where there is no other
     landmark_after_s: float = 600.0  # age of a node that may become a landmark
     # from the want of a landmark until a node with 16 links is one, +- 50 %; those with fewer links wait longer
     landmark_wait_s: float = 10.0

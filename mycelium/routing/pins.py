@@ -2,7 +2,7 @@
 
 A node pins itself at its next hop towards its home, a landmark, and each node pins what is pinned at it at its own next hop
 towards that home. Next hops to one node form no circle, so no pin keeps itself alive. A pin may come before the route of its
-node.
+node. It carries the node's home record, which so comes to the homes, and to nobody else.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from mycelium.routing.destination import NOBODY
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.table import RouteTable
 from mycelium.wire.control import Pin
+from mycelium.wire.home_record import HomeRecord
 
 OWN: Final = 1 << LINKS  # a bit that is no neighbour's
 
@@ -20,23 +21,25 @@ OWN: Final = 1 << LINKS  # a bit that is no neighbour's
 class Pinned:
     """One node on the way to one home."""
 
-    __slots__ = ("by", "home", "node", "slot")
+    __slots__ = ("by", "home", "node", "slot", "told")
 
     def __init__(self, node: bytes, home: bytes) -> None:
         self.node = node
         self.home = home
         self.by = 0  # bits of the neighbours that have pinned it here
         self.slot = NOBODY  # of the neighbour that it is pinned at
+        self.told: HomeRecord | None = None  # what that neighbour has of the node
 
 
 class Pins:
     """All pins of this node."""
 
-    __slots__ = ("_count_by_bit", "by_home", "by_node", "stale")
+    __slots__ = ("_count_by_bit", "by_home", "by_node", "records", "stale")
 
     def __init__(self) -> None:
         self.by_node: dict[bytes, dict[bytes, Pinned]] = {}  # by node, then by home
         self.by_home: dict[bytes, dict[bytes, Pinned]] = {}  # by home, then by node
+        self.records: dict[bytes, HomeRecord] = {}  # of nodes that are pinned here, the newest of each
         self.stale: dict[bytes, None] = {}  # homes that the way to, or the pins for, have changed
         self._count_by_bit: dict[int, int] = {}
 
@@ -58,6 +61,11 @@ class Pins:
         self._count_by_bit[bit] = self._count_by_bit.get(bit, 0) + 1
         self.stale[home] = None
         return True
+
+    def learn(self, node: bytes, record: HomeRecord) -> None:
+        """Notes a newer home record of a node that is pinned here."""
+        self.records[node] = record
+        self.stale.update(dict.fromkeys(self.by_node[node]))
 
     def unpin(self, node: bytes, home: bytes, bit: int) -> None:
         """Notes that a neighbour pins a node no longer."""
@@ -99,15 +107,15 @@ class Pins:
         return moved
 
     def _move(self, pinned: Pinned, slot: int, table: RouteTable) -> bool:
-        before = pinned.slot
-        if slot == before:
+        before, record = pinned.slot, self.records.get(pinned.node)
+        if slot == before and (slot < 0 or record is pinned.told):
             return not pinned.by
-        if before >= 0:
+        if before >= 0 and before != slot:
             table.neighbour_at(before).requests.append(Pin(pinned.node, pinned.home, False))
         if slot >= 0:
-            table.neighbour_at(slot).requests.append(Pin(pinned.node, pinned.home, True))
-        pinned.slot = slot
-        return True
+            table.neighbour_at(slot).requests.append(Pin(pinned.node, pinned.home, True, record))
+        pinned.slot, pinned.told = slot, record
+        return slot != before
 
     def _drop(self, pinned: Pinned) -> None:
         for index, outer, inner in (
@@ -117,6 +125,8 @@ class Pins:
             del index[outer][inner]
             if not index[outer]:
                 del index[outer]
+        if pinned.node not in self.by_node:
+            self.records.pop(pinned.node, None)
 
     def _all(self) -> Iterator[Pinned]:
         return (pinned for homes in list(self.by_node.values()) for pinned in list(homes.values()))

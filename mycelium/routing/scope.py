@@ -25,9 +25,20 @@ _NO_CUTOFF: Final = (INFINITY, b"")
 class Scope:
     """Decides which rows are in scope. `near` of rows means something only while `is_cutting`."""
 
-    __slots__ = ("_cutoff", "_least", "_most", "_near", "_table", "is_cutting", "is_limited", "landmarks", "pins")
+    __slots__ = (
+        "_cutoff",
+        "_least",
+        "_most",
+        "_near",
+        "_table",
+        "is_cutting",
+        "is_leaf",
+        "is_limited",
+        "landmarks",
+        "pins",
+    )
 
-    def __init__(self, table: RouteTable, nodes: int) -> None:
+    def __init__(self, table: RouteTable, nodes: int, *, is_leaf: bool = False) -> None:
         self._table = table
         self._least = nodes
         self._most = nodes + nodes // 4
@@ -35,6 +46,7 @@ class Scope:
         self._cutoff = _NO_CUTOFF  # metric and node of the last row that is near
         self.is_limited = nodes < DESTINATIONS  # else landmarks and pins are no use, and none are taken
         self.is_cutting = False  # whether any row may be out of scope
+        self.is_leaf = is_leaf  # tells of itself only
         self.landmarks: dict[bytes, Destination] = {}  # those known longest first
         self.pins = Pins()
 
@@ -52,6 +64,8 @@ class Scope:
 
     def receivers(self, row: Destination) -> int:
         """Returns the neighbours (bits) that are told of a row in scope: all, or those that its pins lead to."""
+        if self.is_leaf and row is not self._table.own:
+            return 0
         if not self.is_cutting or row.near or row.node in self.landmarks:
             return EVERYBODY
         return self.pins.told(row.node)

@@ -15,7 +15,8 @@
 
     8 peers wanted      nothing
     9 known peers       where nodes can be dialled (`known_peer.py`), one after the other
-    10 pin              node (16), home (16), whether the sender's way to the home leads over the receiver (1)
+    10 pin              node (16), home (16), whether the sender's way to the home leads over the receiver (1), home record
+                        (`home_record.py`) of the node or nothing
     11 member proof     certificates of the sender (`membership.py`)
     12 removals         who is no member any more (`membership.py`)
     13 knock wanted     nonce (16) of the datagram that the receiver is to send (`knock.py`)
@@ -35,6 +36,7 @@ from mycelium.errors import DecodeError, OtherVersion
 from mycelium.limits import CONTROL_MESSAGE_BYTES
 from mycelium.wire.announcement import Announcement, decode_announcement, encode_announcement
 from mycelium.wire.distance import FLIP, metric_of, sequence_of
+from mycelium.wire.home_record import HomeRecord, decode_home_record, encode_home_record
 from mycelium.wire.knock import KnockWanted
 from mycelium.wire.known_peer import KnownPeer, decode_known_peers, encode_known_peers
 from mycelium.wire.lease import (
@@ -118,11 +120,15 @@ class PeersKnown(Struct, frozen=True):
 
 
 class Pin(Struct, frozen=True):
-    """The receiver is the sender's next hop towards the home of a node that is to be reached from there, or no longer."""
+    """The receiver is the sender's next hop towards the home of a node that is to be reached from there, or no longer.
+
+    `record` is included if it is new to the receiver.
+    """
 
     node: bytes
     home: bytes
     is_pinned: bool
+    record: HomeRecord | None = None
 
 
 _NotOfRoutes = (
@@ -167,7 +173,8 @@ def _encode_other(item: _NotOfRoutes) -> tuple[int, bytes]:
         case PeersKnown():
             return 9, encode_known_peers(item.peers)
         case Pin():
-            return 10, _PIN.pack(item.node, item.home, item.is_pinned)
+            record = b"" if item.record is None else encode_home_record(item.record)
+            return 10, _PIN.pack(item.node, item.home, item.is_pinned) + record
         case KnockWanted():
             return 13, item.nonce
     return encode_member_item(item)
@@ -208,13 +215,19 @@ def _split(data: bytes) -> Iterator[tuple[int, bytes]]:
         position += length
 
 
+def _decode_pin(body: bytes) -> Pin:
+    record = body[_PIN.size :]
+    node, home, is_pinned = _PIN.unpack_from(body)
+    return Pin(node, home, is_pinned, decode_home_record(record) if record else None)
+
+
 _DECODERS: Final[dict[int, Callable[[bytes], Item]]] = {
     5: lambda body: Observed(underlay_address(body)),
     6: decode_lease_request,
     7: decode_lease_answer,
     8: lambda body: PeersWanted(),
     9: lambda body: PeersKnown(decode_known_peers(body)),
-    10: lambda body: Pin(*_PIN.unpack_from(body)),
+    10: _decode_pin,
     13: lambda body: KnockWanted(*_KNOCK_WANTED.unpack_from(body)),
     **MEMBER_DECODERS,
 }

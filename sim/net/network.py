@@ -19,8 +19,8 @@ from mycelium.packet.batch import PacketBatch
 from mycelium.peer_address import is_numeric
 from mycelium.peer_url import WHATEVER_PASSES
 from mycelium.policy.base import DEFAULT_POLICY, Policy
-from mycelium.wire.announcement import Announcement
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
+from mycelium.wire.statement import Statement
 from mycelium.wire.underlay_address import UnderlayAddress
 
 from .driver import Packet, VirtualDriver
@@ -269,7 +269,7 @@ class VirtualNetwork:
         *,
         log: RunLog,
         primitives: Primitives | None = None,
-        verify: Callable[[Announcement], bool] = is_signed,
+        verify: Callable[[Statement], bool] = is_signed,
         has_pktinfo: bool = False,
     ) -> None:
         self.heap = heap

@@ -15,7 +15,7 @@ from mycelium.crypto.primitives import (
     Buffer,
 )
 from mycelium.identity import SIGNATURE_BYTES, Identity, blake2b
-from mycelium.wire.announcement import Announcement, signed_bytes
+from mycelium.wire.statement import Statement, signed_bytes
 
 _TAG_BYTES = 16
 
@@ -88,9 +88,9 @@ class NullIdentity(Identity):
         return _signature(self.signing_public_key, message)
 
 
-def is_null_signed(announcement: Announcement) -> bool:
-    """Tells whether an announcement has the signature of a `NullIdentity`."""
-    return announcement.signature == _signature(announcement.signing_public_key, signed_bytes(announcement))
+def is_null_signed(statement: Statement) -> bool:
+    """Tells whether a statement has the signature of a `NullIdentity`."""
+    return statement.signature == _signature(statement.signing_public_key, signed_bytes(statement))
 
 
 def _signature(key: bytes, message: bytes) -> bytes:

@@ -6,6 +6,7 @@ dead. If the link is mended before either end notices, batches that have not arr
 """
 
 from collections import deque
+from functools import partial
 from random import Random
 from typing import Any, Final
 
@@ -101,6 +102,7 @@ class RoutingMesh(Mesh):
         simulated.engine = RoutingEngine(
             node=simulated.address,
             announce=lambda sequence, flags: self._notary.sign(key, sequence, flags),
+            publish=partial(self._notary.publish, key),
             verify=self.verify,
             address_of=address_of_key,
             epoch=epoch,

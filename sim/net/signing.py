@@ -2,17 +2,20 @@
 
 from mycelium.identity import SIGNATURE_BYTES, blake2b
 from mycelium.wire.announcement import Announcement
+from mycelium.wire.home_record import HomeRecord
+from mycelium.wire.statement import Statement
 
 NETWORK_ID = b"simulate"
 
 
 class Notary:
-    """Signs announcements for all nodes and remembers them, so that verifying is a look-up."""
+    """Signs announcements and home records for all nodes and remembers them, so that verifying is a look-up."""
 
     def __init__(self, seed: str) -> None:
         self._seed = seed.encode()
         self._signed: dict[tuple[bytes, int], Announcement] = {}
         self._newest: dict[bytes, Announcement] = {}  # by key
+        self._homes: set[HomeRecord] = set()
 
     def sign(self, key: bytes, sequence: int, flags: int = 0) -> Announcement:
         """Returns the signed announcement of the node with this key."""
@@ -25,12 +28,20 @@ class Notary:
             self._newest[key] = known
         return known
 
-    def verify(self, announcement: Announcement) -> bool:
-        """Tells whether this announcement has been signed here, exactly as it is."""
-        if self._newest.get(announcement.signing_public_key) is announcement:
+    def publish(self, key: bytes, sequence: int, number: int, home: bytes, backup: bytes) -> HomeRecord:
+        """Returns the signed home record of the node with this key."""
+        record = HomeRecord(key, sequence, number, NETWORK_ID, home, backup)
+        self._homes.add(record)
+        return record
+
+    def verify(self, statement: Statement) -> bool:
+        """Tells whether this statement has been signed here, exactly as it is."""
+        if isinstance(statement, HomeRecord):
+            return statement in self._homes
+        if self._newest.get(statement.signing_public_key) is statement:
             return True
-        known = self._signed.get((announcement.signing_public_key, announcement.sequence))
-        return known is not None and known == announcement
+        known = self._signed.get((statement.signing_public_key, statement.sequence))
+        return known is not None and known == statement
 
 
 def address_of(seed: str, index: int) -> bytes:

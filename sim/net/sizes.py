@@ -8,6 +8,7 @@ from mycelium.wire.control import ANY_NODE, Digest, Item, Pin, RouteRequest, Seq
 from mycelium.wire.datagram import FRAME_HEAD, TAG_BYTES
 from mycelium.wire.distance import distance
 from mycelium.wire.frame import CONTROL_HEADER, FRAME_HEADER
+from mycelium.wire.home_record import HOME_RECORD_BYTES
 
 UPDATE_BYTES: Final = len(encode_item(Update(ANY_NODE, distance(0, 0))))
 ANNOUNCEMENT_BYTES: Final = len(encode_announcement(Announcement(bytes(32), 0, bytes(8))))
@@ -30,6 +31,8 @@ def items_bytes(items: Sequence[Item]) -> int:
     for item in items:
         if type(item) is not Update:
             total += OTHER_BYTES[type(item)] - UPDATE_BYTES
+            if type(item) is Pin and item.record is not None:
+                total += HOME_RECORD_BYTES
         elif (announcement := item.announcement) is not None:
             total += ANNOUNCEMENT_BYTES + PREFIX_BYTES * len(announcement.prefixes)
     return total

@@ -27,7 +27,7 @@ from tests.support.small_meshes import counter, deliver, ping, ready_line, recei
 def is_at_home(net: NodeNet, name: str, home: str, *, known_to: str = "", backup: str | None = None) -> None:
     """Gives a node a home, of which others know."""
     address = net.hosts[home].address
-    net.hosts[name].node.routing._landmarks.home = address
+    net.hosts[name].node.routing.landmarks.homes = (address,)
     wanted = net.hosts[name].address
     record = HomeRecord(b"", 0, 0, b"", address, NOWHERE if backup is None else net.hosts[backup].address)
     for other in known_to:

@@ -450,7 +450,7 @@ def _with_node(item: Item, node: bytes) -> Item:
         case LeaseAnswer():
             return LeaseAnswer(node, item.token, item.state, item.port, item.secret)
         case Pin():
-            return Pin(node, item.home, item.is_pinned)
+            return Pin(node, item.home, item.is_pinned, item.record)
         case Digest() | Observed() | PeersWanted() | PeersKnown() | MemberProof() | Removals() | KnockWanted():
             return item
 

@@ -133,7 +133,7 @@ def test_a_node_that_changes_its_home_tells_its_sessions() -> None:
     elsewhere = next(
         host.address for host in net.hosts.values() if host.node.routing.is_landmark and host.address != session.home
     )
-    node_of(net, one).routing._landmarks.home = elsewhere
+    node_of(net, one).routing.landmarks.homes = (elsewhere,)
     sending = node_of(net, one).sending
     lost: list[bytes] = []
 

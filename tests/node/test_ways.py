@@ -102,7 +102,7 @@ def test_a_landmark_is_its_own_home() -> None:
     net = mesh()
     node = net.hosts["a"].node
     assert node._data_path.ways.own_home == b""
-    node.routing._landmarks.home = address(net, "b")
+    node.routing.landmarks.homes = (address(net, "b"),)
     assert node._data_path.ways.own_home == address(net, "b")
     node.routing._origin.flags = LANDMARK
     assert node._data_path.ways.own_home == node.identity.address

@@ -7,7 +7,9 @@ from msgspec.structs import replace
 from mycelium.identity import blake2b
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.wire.announcement import Announcement, Prefix, signed_bytes
+from mycelium.wire.announcement import Announcement, Prefix
+from mycelium.wire.home_record import NOWHERE, HomeRecord
+from mycelium.wire.statement import Statement, signed_bytes
 
 QUICK = RoutingParameters(
     lazy_s=(1.0, 2.0), digest_s=5.0, damping_unit_s=0.1, damping_ceiling_s=0.5, request_slow_s=5.0, resync_floor_s=1.0
@@ -34,7 +36,13 @@ def announcement(
     return replace(unsigned, signature=signature)
 
 
-def verify(signed: Announcement) -> bool:
+def home_record(name: int, number: int, home: bytes, backup: bytes = NOWHERE, *, sequence: int = 0) -> HomeRecord:
+    """Returns the home record of node `name`, with a hash in place of the signature."""
+    unsigned = HomeRecord(key_of(name), sequence, number, NETWORK_ID, home, backup)
+    return replace(unsigned, signature=blake2b(signed_bytes(unsigned), size=64))
+
+
+def verify(signed: Statement) -> bool:
     """Checks such a hash."""
     return signed.signature == blake2b(signed_bytes(signed), size=64)
 
@@ -46,6 +54,7 @@ def make_engine(
     return RoutingEngine(
         node=address(name),
         announce=lambda sequence, flags: announcement(name, sequence, flags=flags),
+        publish=lambda sequence, number, home, backup: home_record(name, number, home, backup, sequence=sequence),
         verify=verify,
         address_of=lambda key: key[:16],
         epoch=epoch,

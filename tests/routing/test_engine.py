@@ -5,9 +5,11 @@ import random
 from mycelium.identity import Identity, verify_signature
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.neighbour import DAMPED_COST
-from mycelium.wire.announcement import Announcement, signed_bytes
+from mycelium.wire.announcement import Announcement
 from mycelium.wire.control import SeqnoRequest, Update, decode_items, encode_item
 from mycelium.wire.distance import INFINITY, distance
+from mycelium.wire.home_record import HomeRecord
+from mycelium.wire.statement import signed_bytes
 from tests.routing.checked_mesh import CheckedMesh
 from tests.routing.engines import address
 from tests.routing.lab import RoutingLab, update
@@ -17,6 +19,7 @@ def engine_of(identity: Identity) -> RoutingEngine:
     return RoutingEngine(
         node=identity.address,
         announce=lambda sequence, flags: announce(identity, sequence),
+        publish=lambda sequence, number, home, backup: HomeRecord(bytes(32), sequence, number, bytes(8), home, backup),
         verify=lambda signed: verify_signature(signed.signing_public_key, signed_bytes(signed), signed.signature),
         epoch=1,
         rng=random.Random(0),

@@ -1,9 +1,11 @@
 """Requests for routes and tables, requests for sequences, and digests that compare tables."""
 
+from msgspec.structs import replace
+
 from mycelium.limits import DUMPS_AT_ONCE, DUMPS_PER_SECOND, REQUESTS_PER_SECOND
-from mycelium.wire.control import ANY_NODE, Digest, RouteRequest, SeqnoRequest, Update
+from mycelium.wire.control import ANY_NODE, Digest, Pin, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
-from tests.routing.engines import address, announcement
+from tests.routing.engines import QUICK, address, announcement, home_record
 from tests.routing.lab import RoutingLab, retraction, seq, update
 
 FAR = 9
@@ -129,3 +131,21 @@ def test_a_request_of_an_older_epoch_is_answered_with_the_newer_announcement() -
     lab.flush()
     lab.says(2, SeqnoRequest(address(FAR), seq(1, 19), 5))
     assert lab.flush()[2] == [Update(address(FAR), distance(seq(0, 20), INFINITY), announcement(FAR, seq(0, 20)))]
+
+
+def test_a_home_record_is_passed_on_if_its_node_has_signed_it_and_it_is_newer() -> None:
+    lab = RoutingLab(replace(QUICK, scope=100))
+    lab.up(1, 2)
+    home = address(60)
+    lab.says(2, update(60, 10))
+    lab.flush()
+    newest = home_record(FAR, 2, home)
+    lab.says(1, Pin(address(FAR), home, True, newest))
+    assert Pin(address(FAR), home, True, newest) in lab.flush()[2]
+    lies = [home_record(FAR, 1, home), replace(newest, number=3), home_record(8, 9, home)]
+    foreign = replace(newest, number=4, network_id=bytes(8))
+    lab.says(1, *(Pin(address(FAR), home, True, lie) for lie in (*lies, foreign)))
+    assert 2 not in lab.flush()
+    assert lab.engine._scope.pins.records == {address(FAR): newest}
+    counted = [lab.count(f"announcements_{why}") for why in ("forged", "wrong_node", "foreign")]
+    assert counted == [1, 1, 1]

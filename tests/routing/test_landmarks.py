@@ -2,21 +2,23 @@
 
 from msgspec.structs import replace
 
+from mycelium.routing.parameters import RoutingParameters, Standing
 from mycelium.wire.announcement import LANDMARK
-from mycelium.wire.control import Pin, Update
+from mycelium.wire.control import Item, Pin, Update
 from mycelium.wire.distance import INFINITY, distance
-from tests.routing.engines import QUICK, address, announcement
+from mycelium.wire.home_record import NOWHERE, HomeRecord
+from tests.routing.engines import QUICK, address, announcement, home_record
 from tests.routing.lab import RoutingLab, seq, update
 
 SMALL = replace(
     QUICK, scope=4, landmark_after_s=100.0, landmark_wait_s=1.0, landmark_surplus_s=50.0, landmark_least_s=200.0
 )
-ONE, OTHER = 60, 61  # landmarks
+ONE, OTHER, THIRD = 60, 61, 62  # landmarks
 
 
-def full_lab() -> RoutingLab:
+def full_lab(parameters: RoutingParameters = SMALL) -> RoutingLab:
     """Returns node 0, whose scope is full, and which has two links."""
-    lab = RoutingLab(SMALL)
+    lab = RoutingLab(parameters)
     lab.up(1, 2)
     lab.says(1, *(update(10 + far, 10 * (1 + far)) for far in range(8)))
     lab.flush()
@@ -89,27 +91,95 @@ def test_the_nearest_landmark_is_the_home_until_another_is_clearly_nearer() -> N
     lab = full_lab()
     lab.says(2, landmark(ONE, 1_000))
     told = lab.wait(1.0)
-    assert lab.engine.home == address(ONE)
-    assert Pin(address(0), address(ONE), is_pinned=True) in told[2]
+    assert homes_of(lab) == [ONE]
+    assert record_told(told, 2, ONE) == home_record(0, 1, address(ONE), sequence=lab.engine.sequence)
     lab.says(1, landmark(OTHER, 900))
-    lab.wait(1.0)
-    assert lab.engine.home == address(ONE)
+    told = lab.wait(1.0)
+    assert homes_of(lab) == [ONE, OTHER]
     lab.says(1, landmark(OTHER, 500))
     told = lab.wait(1.0)
-    assert lab.engine.home == address(OTHER)
-    assert Pin(address(0), address(ONE), is_pinned=False) in told[2]
-    assert Pin(address(0), address(OTHER), is_pinned=True) in told[1]
+    assert homes_of(lab) == [OTHER, ONE]
+    assert record_told(told, 1, OTHER).number == record_told(told, 2, ONE).number == 3
 
 
-def test_a_lost_home_is_left_at_once() -> None:
+def homes_of(lab: RoutingLab) -> list[int]:
+    """Returns the landmarks that node 0 is at home at, by their names."""
+    return [name for home in lab.engine.landmarks.homes for name in (ONE, OTHER, THIRD) if address(name) == home]
+
+
+def record_told(told: dict[int, list[Item]], neighbour: int, home: int) -> HomeRecord:
+    """Returns the newest record of node 0 that came to a neighbour with a pin towards a home."""
+    records = [item.record for item in told[neighbour] if isinstance(item, Pin) and item.home == address(home)]
+    assert records
+    assert records[-1] is not None
+    return records[-1]
+
+
+def test_a_third_landmark_takes_the_place_of_the_backup_only_if_clearly_nearer() -> None:
+    lab = full_lab()
+    lab.says(1, landmark(ONE, 100))
+    lab.says(2, landmark(OTHER, 1_000))
+    lab.wait(1.0)
+    lab.says(1, landmark(THIRD, 900))
+    lab.wait(1.0)
+    assert homes_of(lab) == [ONE, OTHER]
+    lab.says(1, landmark(THIRD, 700))
+    told = lab.wait(1.0)
+    assert homes_of(lab) == [ONE, THIRD]
+    assert Pin(address(0), address(OTHER), is_pinned=False) in told[2]
+
+
+def test_a_lost_home_is_left_for_the_backup_at_once() -> None:
     lab = full_lab()
     lab.says(1, landmark(ONE, 100), landmark(OTHER, 1_000))
     lab.wait(1.0)
     assert lab.engine.home == address(ONE)
     lab.says(1, Update(address(ONE), distance(seq(), INFINITY)))
     told = lab.wait(0.003)
-    assert lab.engine.home == address(OTHER)
-    assert Pin(address(0), address(OTHER), is_pinned=True) in told[1]
+    assert homes_of(lab) == [OTHER]
+    assert record_told(told, 1, OTHER).backup == NOWHERE
     lab.says(1, Update(address(OTHER), distance(seq(), INFINITY)))
     lab.wait(0.003)
     assert lab.engine.home is None
+
+
+def test_a_home_at_which_the_node_was_not_found_is_avoided_where_there_is_another() -> None:
+    lab = full_lab(replace(SMALL, home_avoided_s=20.0))
+    lab.says(1, landmark(ONE, 100))
+    lab.wait(1.0)
+    lab.engine.landmarks.avoid(now=lab.now)
+    lab.wait(1.0)
+    assert homes_of(lab) == [ONE]
+    lab.says(1, landmark(OTHER, 1_000))
+    lab.wait(1.0)
+    assert homes_of(lab) == [OTHER]
+    lab.wait(20.0)
+    lab.says(1, landmark(THIRD, 10_000))
+    lab.wait(1.0)
+    assert homes_of(lab) == [ONE, OTHER]
+
+
+def test_an_operator_decides_whether_a_node_stands() -> None:
+    lab = RoutingLab(replace(SMALL, standing=Standing.YES))
+    assert own_flags(lab) == LANDMARK
+    lab.up(1)
+    lab.wait(1_000.0)
+    assert lab.engine.is_landmark
+    for parameters in (replace(SMALL, standing=Standing.NO), replace(SMALL, is_leaf=True)):
+        lab = full_lab(parameters)
+        lab.wait(1_000.0)
+        assert not lab.engine.is_landmark
+
+
+def test_a_landmark_knows_the_nodes_that_have_it_as_a_home() -> None:
+    lab = RoutingLab(replace(SMALL, standing=Standing.YES))
+    lab.up(1)
+    own, at_home, elsewhere = address(0), home_record(10, 1, address(0)), home_record(11, 1, address(ONE))
+    lab.says(
+        1, Pin(address(10), own, True, at_home), Pin(address(11), own, True, elsewhere), Pin(address(12), own, True)
+    )
+    assert dict(lab.engine.landmarks.homed()) == {address(10): at_home}
+    assert list(lab.engine.landmarks.reached()) == [(0, own)]
+    lab.says(1, Pin(address(10), own, is_pinned=False))
+    lab.flush()
+    assert dict(lab.engine.landmarks.homed()) == {}

@@ -7,7 +7,7 @@ from mycelium.routing.pins import OWN, Pins
 from mycelium.routing.table import RouteTable
 from mycelium.timing import Backoff
 from mycelium.wire.control import Item, Pin
-from tests.routing.engines import address, announcement
+from tests.routing.engines import address, announcement, home_record
 
 NODE, HOME, OTHER = address(30), address(40), address(41)
 
@@ -73,6 +73,23 @@ def test_a_pin_waits_for_a_way_to_the_home_and_ends_there(table: RouteTable) -> 
     pins = Pins()
     pins.pin(NODE, address(50), OWN)
     assert (pins.follow(table), pins.told(NODE), len(pins)) == ([], 0, 1)
+
+
+def test_a_newer_record_follows_the_pins_of_its_node(table: RouteTable) -> None:
+    pins = Pins()
+    first, second = home_record(30, 1, HOME, OTHER), home_record(30, 2, HOME, OTHER)
+    pins.pin(NODE, HOME, OWN)
+    pins.pin(NODE, OTHER, OWN)
+    pins.learn(NODE, first)
+    pins.follow(table)
+    assert said(table, 2) == [Pin(NODE, HOME, True, first), Pin(NODE, OTHER, True, first)]
+    pins.learn(NODE, second)
+    assert pins.follow(table) == []
+    assert said(table, 2) == [Pin(NODE, HOME, True, second), Pin(NODE, OTHER, True, second)]
+    for home in (HOME, OTHER):
+        pins.unpin(NODE, home, OWN)
+    pins.follow(table)
+    assert pins.records == {}
 
 
 def test_what_a_lost_neighbour_pinned_or_was_told_is_forgotten(table: RouteTable) -> None:

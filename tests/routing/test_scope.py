@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from mycelium.routing.scope import EVERYBODY, Scope
 from mycelium.routing.table import RouteTable
 from mycelium.wire.announcement import LANDMARK
-from mycelium.wire.control import Item, Pin, Update
+from mycelium.wire.control import ANY_NODE, Item, Pin, RouteRequest, Update
 from mycelium.wire.distance import INFINITY, distance
 from sim.play.flows import FlowWatch
 from sim.play.scoped_oracle import ScopedOracle
@@ -133,6 +133,17 @@ def test_receivers_are_all_but_for_pins() -> None:
     assert (scope.holds(row), scope.receivers(row)) == (True, 0)
 
 
+def test_a_leaf_tells_of_itself_alone() -> None:
+    lab = RoutingLab(replace(QUICK, is_leaf=True))
+    lab.up(1, 2)
+    lab.says(1, update(FAR, 10))
+    assert lab.updates(lab.flush(), FAR) == {}
+    assert lab.next_hop(FAR) == 1
+    lab.says(2, RouteRequest(ANY_NODE))
+    told = lab.flush()
+    assert (lab.updates(told, FAR), lab.updates(told, 0)) == ({}, {2: [(0, 0)]})
+
+
 class ScopedMesh(CheckedMesh):
     """A checked mesh whose nodes keep few others."""
 
@@ -153,14 +164,15 @@ class ScopedMesh(CheckedMesh):
         self.check_pins()
 
     def check_pins(self) -> None:
-        """Checks that a node holds pins of exactly those whose way to their home leads over it."""
+        """Checks that a node holds pins of exactly those whose way to one of their homes leads over it."""
         due: dict[int, set[bytes]] = {node: set() for node in self.epochs}
         for node, engine in self.engines.items():
-            at, home = node, engine.home
-            while home is not None and self.address(at) != home:
+            for home in engine.landmarks.homes:
+                at = node
                 due[at].add(engine.node)
-                at = self.index_of[self.engines[at].forwarding.next_hop[home]]
-                due[at].add(engine.node)
+                while self.address(at) != home:
+                    at = self.index_of[self.engines[at].forwarding.next_hop[home]]
+                    due[at].add(engine.node)
         assert {node: set(engine._scope.pins.by_node) for node, engine in self.engines.items()} == due
 
 

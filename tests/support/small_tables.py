@@ -14,8 +14,8 @@ def limit_tables(net: NodeNet, nodes: int) -> None:
     for host in net.hosts.values():
         engine = host.node.routing
         engine._scope._least, engine._scope._most, engine._scope.is_limited = nodes, nodes + nodes // 4, True
-        quick = replace(engine._landmarks._parameters, landmark_after_s=0.0, landmark_wait_s=0.5)
-        engine._landmarks._parameters = quick
+        quick = replace(engine.landmarks._parameters, landmark_after_s=0.0, landmark_wait_s=0.5)
+        engine.landmarks._parameters = quick
 
 
 def tell_homes(net: NodeNet) -> None:

@@ -26,6 +26,13 @@ def test_nothing_else_is_valid() -> None:
     assert not Notary("1").verify(signed)
 
 
+def test_home_records_are_signed_like_announcements() -> None:
+    notary = Notary("1")
+    record = notary.publish(KEY, 1, 1, bytes(16), bytes(16))
+    assert notary.verify(replace(record))
+    assert not notary.verify(replace(record, number=2))
+
+
 def test_addresses_are_distinct_overlay_addresses_that_keys_lead_back_to() -> None:
     addresses = {address_of(seed, index) for seed in "12" for index in range(10)}
     assert len(addresses) == 20

@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 
 from mycelium.limits import PREFIXES_PER_NODE
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.control import Digest, Item, RouteRequest, SeqnoRequest, Update, encode_item
+from mycelium.wire.control import Digest, Item, Pin, RouteRequest, SeqnoRequest, Update, encode_item
 from mycelium.wire.distance import distance
+from mycelium.wire.home_record import HomeRecord
 from sim.net.sizes import SEGMENT_OVERHEAD, SEGMENT_ROOM, batch_bytes, items_bytes
 
 NODES = st.binary(min_size=16, max_size=16)
@@ -19,6 +20,7 @@ ITEMS: st.SearchStrategy[Item] = st.one_of(
     ),
     st.builds(SeqnoRequest, NODES, st.integers(0, 1 << 40), st.integers(0, 64)),
     st.builds(RouteRequest, NODES),
+    st.builds(Pin, NODES, NODES, st.booleans(), st.none() | st.just(HomeRecord(bytes(32), 1, 1, bytes(8), bytes(16)))),
     st.builds(Digest, NODES, st.integers(0, 1 << 20)),
 )
 

@@ -42,5 +42,5 @@ def test_a_loop_through_a_dead_link_carries_nothing_and_is_none() -> None:
 def test_a_forger_that_were_believed_would_be_caught() -> None:
     begun = Run(RunSpec("ba:m=2", 20, "liar"))
     assert isinstance(begun.stage.mesh, RoutingMesh)
-    begun.stage.mesh.verify = lambda announcement: True
+    begun.stage.mesh.verify = lambda statement: True
     assert violation_of(begun)["what"] in ("forged announcement", "not settled")

@@ -59,7 +59,7 @@ def test_a_node_without_a_home_is_not_right(stage: Stage) -> None:
     node = next(node for node in range(NODES) if (engine := mesh.engine(node)) is not None and not engine.is_landmark)
     engine = mesh.engine(node)
     assert engine is not None
-    engine._landmarks.home = None
+    engine.landmarks.homes = ()
     assert stage.oracle.mismatches() == (1, [{"node": node, "destination": -1, "metric": INFINITY, "expected": 0}])
     far = next(one for one in range(NODES) if stage.flows.path(one, node)[1] == NO_ROUTE)
     assert mesh.address(node) not in mesh.tables[mesh.address(far)]
