@@ -10,6 +10,7 @@ from mycelium.packet.ipv6 import HEADER_BYTES, destination_of, is_ipv6, source_o
 from mycelium.wire import train as wire
 from mycelium.wire.echo import decode_echo
 from mycelium.wire.meeting import decode_meeting
+from mycelium.wire.reachability import decode_reach
 from mycelium.wire.signal import decode_signal
 from mycelium.wire.speed import decode_speed
 
@@ -98,6 +99,8 @@ def _item(kind: int, flags: int, body: memoryview, segment_size: int) -> Datagra
             return part_of("signal", signal)
         case wire.ITEM_MEETING if (meeting := decode_meeting(body)) is not None:
             return part_of("meeting", meeting)
+        case wire.ITEM_REACHABILITY if (reach := decode_reach(body)) is not None:
+            return part_of("probe of a way", reach)
         case wire.ITEM_SPEED if (speed := decode_speed(body)) is not None:
             return part_of("speed test", speed)
     return DatagramPart("item of unknown kind", {"kind": kind, "bytes": len(body)})

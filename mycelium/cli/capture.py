@@ -101,11 +101,16 @@ def _print(one: "CapturedDatagram", part: "DatagramPart", *, as_json: bool) -> N
         about = {"time": one.at, "sent": one.is_sent, "endpoint": one.endpoint}
         click.echo(encode({**about, "datagram": part}).decode())
         return
-    first, *more = part.lines()
+    first, *more = map(_plain, part.lines())
     at = f"{time.strftime('%H:%M:%S', time.localtime(one.at))}.{int(one.at * 1e6) % 1_000_000:06}"
-    click.echo(f"{at} {'to' if one.is_sent else 'from'} {one.endpoint} {first}")
+    click.echo(f"{at} {'to' if one.is_sent else 'from'} {_plain(one.endpoint)} {first}")
     for line in more:
         click.echo(f"  {line}")
+
+
+def _plain(text: str) -> str:
+    """Returns a text that others have perhaps written, without what a terminal obeys."""
+    return "".join(letter if letter.isprintable() or letter == " " else "?" for letter in text)
 
 
 def _private_file(path: Path) -> BinaryIO:

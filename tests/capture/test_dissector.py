@@ -1,5 +1,7 @@
 """Datagrams of a virtual network taken apart: nothing sealed stays so where the capture has its key, and nothing breaks it."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,10 +9,12 @@ from hypothesis import strategies as st
 from mycelium.capture.dissector import Dissector
 from mycelium.capture.keys import KnownKey
 from mycelium.errors import DecodeError
+from mycelium.wire.control import Item, encode_item
 from mycelium.wire.datagram import TYPES
 from sim.net.node_net import NodeNet
 from tests.capture.support import all_parts, dissected, titles
-from tests.support.small_meshes import deliver, line, ping, ready_line, square
+from tests.fuzz.seeds import items
+from tests.support.small_meshes import deliver, line, link_of, ping, ready_line, square
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +62,19 @@ def test_without_keys_the_heads_are_told(net: NodeNet) -> None:
         assert part.title != "unknown"
         assert ("unreadable" in part.fields) is (part.title in ("frame", "chunk", "size probe"))
         assert len("\n".join(part.lines())) > 10
+
+
+def test_each_control_message_has_a_title() -> None:
+    made = ready_line("ab")
+    made.capture = []
+    control = link_of(made, "a", "b")._control
+    control._channel.send(b"".join(map(encode_item, items())))
+    control.flush(now=made.now)
+    made.drain("a")
+    made.run(0.1)
+    told = titles(dissected(made, "b"))
+    assert {"pin", "member proof", "removals", "known peers", "lease answer"} <= told
+    assert {type(item) for item in items()} == set(get_args(Item)), "the messages above are not all there are"
 
 
 def test_closes_and_size_probes_are_told() -> None:

@@ -8,6 +8,7 @@ from mycelium.capture.parts import DatagramPart
 from mycelium.capture.trains import train_parts
 from mycelium.errors import DecodeError
 from mycelium.wire.echo import Echo, EchoKind, encode_echo
+from mycelium.wire.reachability import ProbeKind, Reach, encode_reach
 from mycelium.wire.signal import Signal, SignalKind, encode_signal
 from mycelium.wire.speed import SpeedHead, SpeedKind, encode_speed
 from mycelium.wire.train import (
@@ -19,6 +20,7 @@ from mycelium.wire.train import (
     ERROR_QUOTE,
     ITEM_ECHO,
     ITEM_HEADER,
+    ITEM_REACHABILITY,
     ITEM_REPORT,
     ITEM_SIGNAL,
     ITEM_SPEED,
@@ -56,6 +58,7 @@ def test_items_of_each_kind_are_told() -> None:
         item(ITEM_ECHO, encode_echo(Echo(EchoKind.REPLY, 2, bytes(8)))),
         item(ITEM_SIGNAL, encode_signal(Signal(kind=SignalKind.CALL, round=1, token=bytes(8)))),
         item(ITEM_SPEED, encode_speed(SpeedHead(SpeedKind.REQUEST, bytes(8), 1, 5.0))),
+        item(ITEM_REACHABILITY, encode_reach(Reach(ProbeKind.PROBE, bytes(8)))),
         item(0x90, b"new"),
         item(0, b"\x45 is not IPv6"),
     ]
@@ -74,6 +77,7 @@ def test_items_of_each_kind_are_told() -> None:
         "echo",
         "signal",
         "speed test",
+        "probe of a way",
         "item of unknown kind",
         "packet",
     ]
@@ -94,7 +98,7 @@ def test_trains_of_unknown_kinds_and_sealed_ones_are_heads() -> None:
     assert sealed.fields["sealed"].startswith("for other nodes")
 
 
-@pytest.mark.parametrize("kind", [ITEM_ECHO, ITEM_SIGNAL, ITEM_SPEED])
+@pytest.mark.parametrize("kind", [ITEM_ECHO, ITEM_SIGNAL, ITEM_SPEED, ITEM_REACHABILITY])
 def test_a_truncated_item_is_refused(kind: int) -> None:
     with pytest.raises(DecodeError):
         opened(item(kind, b"\x01"))

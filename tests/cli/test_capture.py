@@ -10,8 +10,10 @@ import pytest
 
 from mycelium.admin.api_address import ApiAddress
 from mycelium.api.client import ApiClient
+from mycelium.capture.pcapng import datagram_block, head
 from mycelium.cli.capture import _for_a_while
 from mycelium.cli.main import main
+from mycelium.endpoint import Endpoint
 from tests.api.support import CAPTURE, FakeNode
 from tests.cli.support import on_a_terminal, served
 
@@ -84,6 +86,15 @@ def test_what_is_no_capture_or_is_damaged_is_said(tmp_path: Path, content: bytes
     file.write_bytes(content)
     assert main(["dissect", str(file)]) == 1
     assert told in capsys.readouterr().err
+
+
+def test_what_others_wrote_moves_no_terminal(tmp_path: Path, capsys: Capture) -> None:
+    file = tmp_path / "x"
+    file.write_bytes(head() + datagram_block(b"", Endpoint("udp", "\x1b]0;x\x07", 1), is_sent=True, at=1.0))
+    assert main(["dissect", str(file)]) == 0
+    shown = capsys.readouterr().out
+    assert "?]0;x?" in shown
+    assert "\x1b" not in shown
 
 
 @pytest.mark.parametrize("flags", [("-w", "x.pcapng"), ()])

@@ -18,7 +18,8 @@ from typing import Final, NamedTuple
 from tests.fuzz.targets import TARGETS, corpus_of, keep
 
 FOLDER: Final = Path(__file__).parents[2] / ".cache/fuzz"
-LONGEST: Final = {"decoders": 2_048, "neighbour": 8_192}  # bytes of an input
+LONGEST: Final = {"decoders": 2_048}  # bytes of an input
+LONGEST_OF_ACTS: Final = 8_192
 MINUTE_S: Final = 60
 MERGE_S: Final = 120
 SHOWN: Final = 2_000  # characters of a find
@@ -72,7 +73,7 @@ def _begin(name: str, number: int, seconds: float) -> tuple[str, Path, subproces
         corpus.joinpath(f"seed-{index}").write_bytes(data)
     arguments = (
         f"-max_total_time={seconds:.0f}",
-        f"-max_len={LONGEST[name]}",
+        f"-max_len={LONGEST.get(name, LONGEST_OF_ACTS)}",
         f"-artifact_prefix={folder}/",
         str(corpus),
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from mycelium.errors import DecodeError, MappingRefused, OpeningRefused
+from mycelium.errors import ConfigError, DecodeError, HandshakeError, MappingRefused, OpeningRefused
 from mycelium.packet import ipv6
 from mycelium.packet.dns import answer_to, read_question
 from mycelium.packet.icmp_error import refused_over_ipv4, refused_over_ipv6
@@ -15,6 +15,7 @@ from mycelium.packet.offload import super_packet_layout
 from mycelium.packet.pcp import NONCE_BYTES, pcp_answer
 from mycelium.packet.router_epoch import announced_epoch
 from mycelium.packet.ssdp import ssdp_location
+from mycelium.policy.headers import read_headers
 from mycelium.transport.framing import split
 from mycelium.transport.streams.socks5 import Socks5
 from mycelium.transport.streams.websocket import WebSocketClient, WebSocketServer
@@ -25,10 +26,13 @@ from mycelium.wire.echo import decode_echo
 from mycelium.wire.join import decode_answer
 from mycelium.wire.known_peer import decode_known_peers
 from mycelium.wire.lease import decode_bind, decode_lease_answer, decode_lease_request
+from mycelium.wire.membership import decode_chain, decode_removals
 from mycelium.wire.reachability import decode_reach
 from mycelium.wire.signal import decode_signal
 from mycelium.wire.speed import decode_speed, read_arrivals
 from mycelium.wire.underlay_address import underlay_address
+from tests.fuzz.handshakes import HANDSHAKES
+from tests.fuzz.texts import TEXTS
 
 Target = Callable[[bytes], object]
 
@@ -44,6 +48,12 @@ def _netlink(data: bytes) -> None:
 def _upper_layer(data: bytes) -> None:
     if len(data) >= ipv6.HEADER_BYTES:
         ipv6.upper_layer(data)
+
+
+def _headers(data: bytes) -> None:
+    packet = memoryview(data)
+    for is_quoted in (True, False):
+        read_headers(packet, is_quoted=is_quoted)
 
 
 def _dns(data: bytes) -> None:
@@ -72,7 +82,10 @@ DECODERS: Final[dict[str, Target]] = {
     "signal": decode_signal,
     "speed": decode_speed,
     "arrivals": read_arrivals,
+    "certificates": decode_chain,
+    "removals": decode_removals,
     "IPv6": _upper_layer,
+    "headers": _headers,
     "DNS": _dns,
     "ICMP over IPv4": refused_over_ipv4,
     "ICMP over IPv6": refused_over_ipv6,
@@ -87,14 +100,24 @@ DECODERS: Final[dict[str, Target]] = {
     "WebSocket, accepted": lambda data: WebSocketServer().receive(data),
     "WebSocket, dialled": lambda data: WebSocketClient("h", 1, "/").receive(data),
     "SOCKS": lambda data: Socks5("h", 1, ("a", "b")).receive(data),
+    **HANDSHAKES,
+    **TEXTS,
 }
+_REFUSALS: Final = (
+    ConfigError,
+    DecodeError,
+    HandshakeError,
+    MappingRefused,
+    OpeningRefused,
+    EOFError,
+)  # EOFError: the end of a stream
 
 
 def decode(data: bytes) -> None:
     """Hands bytes to the decoder that the first one picks; raises what a decoder may not raise."""
     if not data:
         return
-    with suppress(DecodeError, MappingRefused, OpeningRefused, EOFError):  # EOFError: the end of a stream
+    with suppress(*_REFUSALS):
         _IN_ORDER[data[0] % len(_IN_ORDER)](data[1:])
 
 

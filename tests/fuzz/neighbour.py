@@ -1,12 +1,14 @@
 """A neighbour that holds the keys and says anything: what it seals reaches all of a node that a stranger's bytes can't.
 
+The others are nodes of an open network, members of a private one, or nodes whose tables are smaller than the network.
+
 An input is a list of acts, each a byte, a length of two bytes and as many bytes. The nodes go on from one input to the next for
 a while, so that what harms by its sum shows too; what is kept of a find is all acts since they began.
 """
 
 import gc
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import Final
 
@@ -16,13 +18,15 @@ from mycelium.node.node import Node
 from mycelium.wire.frame import DATA, FRAME_HEADER
 from mycelium.wire.train import TRAIN_HEADER
 from sim.net.network import PORT
+from sim.net.node_net import NodeNet
 from tests.node.test_hostile import check_bounds
-from tests.support.small_meshes import deliver, ready_line
+from tests.support.members import MemberNet
+from tests.support.small_meshes import deliver, is_whole, ready_line
 
-INPUTS_PER_MESH: Final = 100
+INPUTS_PER_MESH: Final = 400
 BODY_BYTES: Final = 1_100  # in one act: what fits one datagram, sealed
 STRANGER: Final = Endpoint("udp", "203.0.113.9", PORT)
-STEP_S: Final = 0.006  # between acts
+STEP_S: Final = 0.001  # between acts
 HEAD: Final = struct.Struct("!BH")
 
 
@@ -55,11 +59,38 @@ def acts_of(data: bytes) -> Iterator[tuple[int, bytes]]:
         at += length
 
 
+def open_line() -> NodeNet:
+    """Returns nodes of the open network in a line."""
+    return ready_line("abc")
+
+
+def member_line() -> NodeNet:
+    """Returns members of a private network in a line, each behind its gate."""
+    members = MemberNet()
+    for name in "abc":
+        members.add(name)
+    net = members.net
+    net.join("a", "b")
+    net.join("b", "c")
+    net.run(10, until=lambda: is_whole(net))
+    net.run(1)
+    return net
+
+
+def scoped_line() -> NodeNet:
+    """Returns a line of nodes whose tables have room for one other, but for landmarks and pins."""
+    net = ready_line("abc")
+    for host in net.hosts.values():
+        scope = host.node.routing._scope
+        scope.is_limited, scope._least, scope._most = True, 1, 2
+    return net
+
+
 class FuzzedMesh:
     """A line of nodes a - b - c of which `a` attacks, over its link with b and its sessions with b and c."""
 
-    def __init__(self) -> None:
-        self.net = ready_line("abc")
+    def __init__(self, make: Callable[[], NodeNet]) -> None:
+        self.net = make()
         deliver(self.net, "a", "b")
         deliver(self.net, "a", "c")
         self.acted = b""
@@ -142,13 +173,14 @@ class FuzzedMesh:
 class FuzzingNeighbour:
     """Attacks one mesh after the other."""
 
-    def __init__(self) -> None:
-        self._mesh = FuzzedMesh()
+    def __init__(self, make: Callable[[], NodeNet]) -> None:
+        self._make = make
+        self._mesh = FuzzedMesh(make)
 
     def __call__(self, data: bytes) -> None:
         """Attacks with an input; what goes wrong is raised as a Find."""
         if self._mesh.is_spent():
-            self._mesh = FuzzedMesh()
+            self._mesh = FuzzedMesh(self._make)
             gc.collect()  # so that what the process holds is what the nodes hold
         try:
             self._mesh.attack(data)

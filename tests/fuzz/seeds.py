@@ -1,7 +1,10 @@
 """What fuzzing begins with: a message of each kind, made by the encoders, so that no change of the wire makes it worthless."""
 
+import json
 from typing import Final
 
+from mycelium.admin.secret_format import SecretKind, encode_secret
+from mycelium.capture.pcapng import datagram_block, head, keys_block
 from mycelium.endpoint import Endpoint
 from mycelium.identity import SEED_BYTES, Identity
 from mycelium.node.announcing import announce
@@ -15,6 +18,7 @@ from mycelium.wire.control import (
     Observed,
     PeersKnown,
     PeersWanted,
+    Pin,
     RouteRequest,
     SeqnoRequest,
     Update,
@@ -39,6 +43,7 @@ from mycelium.wire.frame import (
 from mycelium.wire.knock import KnockWanted
 from mycelium.wire.known_peer import KnownPeer, encode_known_peers
 from mycelium.wire.lease import LeaseAnswer, LeaseRequest
+from mycelium.wire.membership import MemberProof, encode_chain, encode_removals
 from mycelium.wire.reachability import ProbeKind, Reach, encode_reach
 from mycelium.wire.signal import Signal, SignalKind, encode_signal
 from mycelium.wire.speed import SpeedHead, SpeedKind, encode_speed
@@ -60,14 +65,22 @@ from mycelium.wire.train import (
     SESSION_REQUEST_BYTES,
 )
 from mycelium.wire.underlay_address import UnderlayAddress
+from tests.fuzz import handshakes
 from tests.fuzz.decoders import DECODERS, picking
 from tests.fuzz.neighbour import FuzzAct, act
 from tests.hostile.attacker import SETTINGS
 from tests.packet.packets import tcp_packet
+from tests.support.members import certificate, removals
 
 HERE: Final = UnderlayAddress("192.0.2.1", 9651)
 SEQUENCE: Final = 1 << EPOCH_SHIFT
 IDENTITY: Final = Identity(bytes(SEED_BYTES))
+CERTIFICATE: Final = certificate(IDENTITY)
+POLICY: Final = {
+    "packets": ["allow tcp 22,80-90 from @g, 400::/7", "deny icmp"],
+    "links": ["deny from any"],
+    "groups": {"g": ["400::1"]},
+}
 
 
 def items() -> list[Item]:
@@ -87,6 +100,9 @@ def items() -> list[Item]:
         LeaseRequest(node, bytes(4)),
         KnockWanted(bytes(16)),
         LeaseAnswer(node, bytes(4), 2, 9651, bytes(16)),
+        Pin(node, node, is_pinned=True),
+        MemberProof((CERTIFICATE,)),
+        removals(1),
     ]
 
 
@@ -131,9 +147,59 @@ def of_decoders() -> list[bytes]:
         "reach": encode_reach(Reach(ProbeKind.ANSWER, bytes(8))),
         "IPv6": tcp_packet(bytes(64)),
         "super-packet": bytes((SUPER_TCP | PARTIAL_CHECKSUM, 0, 100)) + tcp_packet(bytes(400)),
+        "certificates": encode_chain((CERTIFICATE,)),
+        "removals": encode_removals(removals(1)),
+        "headers": tcp_packet(bytes(64)),
+        **of_handshakes(),
+        **of_texts(),
         "SSDP": b"HTTP/1.1 200 OK\r\nLocation: http://10.0.1.1:80/x\r\n\r\n",
     }
     return [picking(name, made.get(name, bytes(64))) for name in DECODERS]
+
+
+def of_handshakes() -> dict[str, bytes]:
+    """Returns messages of handshakes, and what stands in a capture."""
+    own, peer = handshakes.OWN, handshakes.PEER
+    first = handshakes.initiator(peer).message_1
+    second = handshakes.responder(peer).receive_message_1(handshakes.initiator().message_1)
+    third, _ = handshakes.initiator(peer).receive_message_2(handshakes.responder().receive_message_1(first))
+    request = handshakes.session_initiator(peer, own).request
+    reply = handshakes.session_reply(handshakes.session_initiator().request, peer)
+    return {
+        "message 1 at the gate": first,
+        "message 1": first,
+        "message 2": second,
+        "message 3": third,
+        "session request": request,
+        "session reply": reply,
+        "join request": handshakes.join_initiator(peer, own).request,
+        "join reply": handshakes.join_reply(handshakes.join_initiator().request),
+        "captured datagram": first,
+        "captured frame": bytes((CONTROL,)) + CONTROL_HEADER.pack(1, 1, 0, 0, 0) + b"".join(map(encode_item, items())),
+        "captured items": b"".join(contents()),
+    }
+
+
+def of_texts() -> dict[str, bytes]:
+    """Returns what operators write, and files."""
+    url = b"udp://192.0.2.1:9651#" + b"ab" * 32
+    return {
+        "certificates in an answer": bytes(32) + encode_chain((CERTIFICATE,)),
+        "member file": b"mycelium-member\n" + bytes(64) + encode_chain((CERTIFICATE,)),
+        "network key": encode_secret(SecretKind.NETWORK_KEY, bytes(range(32))),
+        "secret": encode_secret(SecretKind.SEED, bytes(range(32))),
+        "policy": json.dumps(POLICY).encode(),
+        "peer URL": url,
+        "listen URL": b"tcp://[::]:9651",
+        "peer list URL": b"https://example.org/peers",
+        "peer list": b"# peers\n" + url + b"\nwss://example.org/site",
+        "proxy URL": b"socks5://user:word@[::1]:1080",
+        "invitation": b"mycelium:join?v=1&p=192.0.2.1:9651%23" + b"ab" * 32 + b"&n=corp&t=" + b"A" * 22,
+        "keys of a capture": b"link 00000001 00000002 1 " + b"ab" * 32 + b" " + b"cd" * 32 + b" 400::1\n",
+        "capture": head()
+        + keys_block("x")
+        + datagram_block(bytes(20), Endpoint("udp", HERE.host, 1), is_sent=True, at=1.0),
+    }
 
 
 def of_neighbour() -> list[bytes]:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from tests.fuzz import seeds
 from tests.fuzz.decoders import decode
-from tests.fuzz.neighbour import FuzzingNeighbour
+from tests.fuzz.neighbour import FuzzingNeighbour, member_line, open_line, scoped_line
 
 CORPUS: Final = Path(__file__).with_name("corpus")
 
@@ -20,7 +20,9 @@ class Target(NamedTuple):
 
 TARGETS: Final = {
     "decoders": Target(lambda: decode, seeds.of_decoders),
-    "neighbour": Target(FuzzingNeighbour, seeds.of_neighbour),
+    "neighbour": Target(lambda: FuzzingNeighbour(open_line), seeds.of_neighbour),
+    "member": Target(lambda: FuzzingNeighbour(member_line), seeds.of_neighbour),
+    "scoped": Target(lambda: FuzzingNeighbour(scoped_line), seeds.of_neighbour),
 }
 
 

@@ -7,10 +7,10 @@ from typing import Final
 import pytest
 
 from tests.fuzz.mutation import mutated
-from tests.fuzz.neighbour import Find, FuzzAct, FuzzedMesh, FuzzingNeighbour, act, acts_of
+from tests.fuzz.neighbour import Find, FuzzAct, FuzzedMesh, FuzzingNeighbour, act, acts_of, open_line
 from tests.fuzz.targets import TARGETS, corpus_of
 
-INPUTS: Final = {"decoders": 20_000, "neighbour": 150}
+INPUTS: Final = {"decoders": 20_000, "neighbour": 150, "member": 75, "scoped": 75}
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -27,7 +27,7 @@ def test_acts_are_read_as_they_were_written_and_a_cut_one_as_far_as_it_goes() ->
 
 
 def test_what_went_wrong_is_told_with_all_acts_that_led_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    attacker = FuzzingNeighbour()
+    attacker = FuzzingNeighbour(open_line)
     attacker(act(FuzzAct.WAIT, b"\x01"))
 
     def fail(self: FuzzedMesh, body: bytes) -> None:
