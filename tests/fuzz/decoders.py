@@ -23,7 +23,9 @@ from mycelium.wire.announcement import decode_announcement
 from mycelium.wire.beacon import decode_beacon
 from mycelium.wire.control import decode_items
 from mycelium.wire.echo import decode_echo
+from mycelium.wire.home_record import decode_home_record
 from mycelium.wire.join import decode_answer
+from mycelium.wire.knock import decode_knock
 from mycelium.wire.known_peer import decode_known_peers
 from mycelium.wire.lease import decode_bind, decode_lease_answer, decode_lease_request
 from mycelium.wire.membership import decode_chain, decode_removals
@@ -75,6 +77,8 @@ DECODERS: Final[dict[str, Target]] = {
     "join answer": decode_answer,
     "known peers": decode_known_peers,
     "bind": decode_bind,
+    "home record": decode_home_record,
+    "knock": decode_knock,
     "lease request": decode_lease_request,
     "lease answer": decode_lease_answer,
     "underlay address": underlay_address,

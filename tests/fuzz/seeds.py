@@ -149,6 +149,7 @@ def of_decoders() -> list[bytes]:
         "super-packet": bytes((SUPER_TCP | PARTIAL_CHECKSUM, 0, 100)) + tcp_packet(bytes(400)),
         "certificates": encode_chain((CERTIFICATE,)),
         "removals": encode_removals(removals(1)),
+        "home record": bytes((1,)) + bytes(149),
         "headers": tcp_packet(bytes(64)),
         **of_handshakes(),
         **of_texts(),

@@ -1,7 +1,9 @@
 """A portion of the fuzzing, by seeded dice: what is kept of earlier runs, and changes of it."""
 
+import ast
 import random
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -18,6 +20,18 @@ def test_what_is_kept_and_changes_of_it_are_survived(name: str) -> None:
     run, corpus = TARGETS[name].make(), corpus_of(name)
     for data in (*corpus, *islice(mutated(corpus, random.Random(1)), INPUTS[name])):
         run(data)
+
+
+def test_each_decoder_of_the_wire_is_fuzzed() -> None:
+    folder = Path(__file__).parents[2] / "mycelium/wire"
+    names = {
+        node.name
+        for path in folder.glob("*.py")
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("decode_")
+    }
+    fuzzed = Path(__file__).with_name("decoders.py").read_text()
+    assert [name for name in sorted(names) if name not in fuzzed] == []
 
 
 def test_acts_are_read_as_they_were_written_and_a_cut_one_as_far_as_it_goes() -> None:
