@@ -28,6 +28,7 @@ from mycelium.wire.join import decode_answer
 from mycelium.wire.knock import decode_knock
 from mycelium.wire.known_peer import decode_known_peers
 from mycelium.wire.lease import decode_bind, decode_lease_answer, decode_lease_request
+from mycelium.wire.meeting import decode_meeting
 from mycelium.wire.membership import decode_chain, decode_removals
 from mycelium.wire.reachability import decode_reach
 from mycelium.wire.signal import decode_signal
@@ -79,6 +80,7 @@ DECODERS: Final[dict[str, Target]] = {
     "bind": decode_bind,
     "home record": decode_home_record,
     "knock": decode_knock,
+    "meeting": decode_meeting,
     "lease request": decode_lease_request,
     "lease answer": decode_lease_answer,
     "underlay address": underlay_address,
