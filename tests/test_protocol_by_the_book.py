@@ -180,7 +180,7 @@ def session(given: Inputs) -> dict[str, bytes]:
     request = e + noise.seal(given.kem_public) + noise.seal(given.initiator.signing)
     noise.mix_key(dh(given.initiator.secret, given.responder.exchange))
     request += noise.seal(b"")
-    noise.mix_hash(bytes((given.number("suite"),)))
+    noise.mix_hash(bytes((given.number("suite"),)) + (2).to_bytes(4, "big"))
     noise.mix_hash(other_e)
     noise.mix_key(other_e)
     noise.mix_key(dh(given.responder_e, e))

@@ -4,8 +4,8 @@
     <- e, ee, ekem1, se, psk   1,152 bytes
 
 The prologue binds the network id and what the headers of the trains say of the handshake: both addresses, the initiator's
-index and the suites it offers. The suite that the responder chose is mixed into the hash before the rest of message 2, so the
-handshake fails if a relay changes it.
+index and the suites it offers. The suite that the responder chose and its index are mixed into the hash before the rest of
+message 2, so the handshake fails if a relay changes them.
 """
 
 from typing import Final
@@ -29,6 +29,11 @@ _KEM_END: Final = EXCHANGE_BYTES + KEM_CIPHERTEXT_BYTES + TAG_BYTES  # reply: wh
 def prologue(initiator: bytes, responder: bytes, *, initiator_index: int, offered: int) -> bytes:
     """Returns what both ends must agree on beforehand: two addresses of 16 bytes, the initiator's index, and its suites."""
     return initiator + responder + initiator_index.to_bytes(4, "big") + bytes((offered,))
+
+
+def _choice(suite: int, responder_index: int) -> bytes:
+    """Returns what the header of the reply's train says of the handshake."""
+    return bytes((suite,)) + responder_index.to_bytes(4, "big")
 
 
 class SessionInitiator:
@@ -63,7 +68,7 @@ class SessionInitiator:
         require_offered(suite, self._config.suites)
         state = self._state.copy()
         remote_ephemeral = reply[:EXCHANGE_BYTES]
-        state.mix_hash(bytes((suite,)))
+        state.mix_hash(_choice(suite, remote_index))
         state.mix_ephemeral(remote_ephemeral)
         state.mix_exchange(self._ephemeral.secret, remote_ephemeral)
         state.read_encapsulation(reply[EXCHANGE_BYTES:_KEM_END], self._kem.private)
@@ -103,7 +108,8 @@ def answer_request(
         raise HandshakeError(f"session request of {len(request)} bytes")
     state = _initial_state(prologue, config.identity.signing_public_key, config)
     kem_public, peer = _read_request(state, request, config)
-    reply = _write_reply(state, request[:EXCHANGE_BYTES], kem_public, peer, config, suite)
+    state.mix_hash(_choice(suite, local_index))
+    reply = _write_reply(state, request[:EXCHANGE_BYTES], kem_public, peer, config)
     keys = agreed_keys(
         state,
         peer,
@@ -133,10 +139,8 @@ def _write_reply(
     kem_public: bytes,
     peer: PeerKeys,
     config: HandshakeConfig,
-    suite: int,
 ) -> bytes:
     ephemeral = new_ephemeral(config.primitives, config.entropy)
-    state.mix_hash(bytes((suite,)))
     state.mix_ephemeral(ephemeral.public)
     state.mix_exchange(ephemeral.secret, remote_ephemeral)
     encapsulation = state.write_encapsulation(kem_public)

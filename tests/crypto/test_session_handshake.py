@@ -116,6 +116,14 @@ def test_a_suite_changed_on_the_way_is_noticed(suite: int) -> None:
     assert isinstance(receive(initiator, reply).sealing.cipher, AESGCM)
 
 
+def test_an_index_changed_on_the_way_is_noticed() -> None:
+    initiator = new_initiator()
+    reply, _ = answer(initiator.request)
+    with pytest.raises(HandshakeError):
+        initiator.receive_reply(reply, suite=AES, remote_index=10)
+    assert receive(initiator, reply).remote_index == 9
+
+
 def test_a_suite_that_was_not_offered_is_refused() -> None:
     initiator = new_initiator(suites=SUITE_CHACHA20_POLY1305)
     reply, _ = answer(initiator.request, suite=AES)
