@@ -8,6 +8,7 @@ This file is the data path: a run of trains for one next hop is sealed again in 
 """
 
 import struct
+from collections.abc import Sequence
 from typing import Final, Protocol
 
 from mycelium.dataplane.counters import DataplaneCounters
@@ -19,9 +20,10 @@ from mycelium.dataplane.train_order import TrainOrder
 from mycelium.identity import subnet_of
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
+from mycelium.packet.batch import Delivery
 from mycelium.packet.ecn import mark_congestion
 from mycelium.packet.ipv6 import HEADER_BYTES, destination_of
-from mycelium.policy.base import PacketFilter, Policy
+from mycelium.policy.base import Policy
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.session.session import Session
 from mycelium.session.table import Sessions
@@ -313,7 +315,9 @@ class Receiving:
             self._mark_congestion(already)
         admits = self._policy.admits
         if admits is not None:
-            self._drop_denied(admits, peer, already, now=now)
+            refused = admits(peer, deliveries[already:], now=now)
+            if refused:
+                self._drop_denied(refused, peer, already, now=now)
         self._counters.packets_delivered += len(deliveries) - already
 
     def _mark_congestion(self, already: int) -> None:
@@ -331,17 +335,14 @@ class Receiving:
         deliveries.clear()
         self._relay_errors.report(ERROR_UNDELIVERABLE, train, neighbour=peer, now=now)
 
-    def _drop_denied(self, admits: PacketFilter, peer: bytes, already: int, *, now: float) -> None:
-        """Removes the packets that a filter refuses from the deliveries behind the first `already`, and tells their sender."""
+    def _drop_denied(self, refused: Sequence[Delivery], peer: bytes, already: int, *, now: float) -> None:
+        """Removes what a filter refuses from the deliveries behind the first `already`, and tells its sender."""
         deliveries = self._outbox.deliveries
-        arrived = deliveries[already:]
-        refused = admits(peer, arrived, now=now)
-        if refused:
-            denied = {id(one) for one in refused}
-            deliveries[already:] = [one for one in arrived if id(one) not in denied]
-            self._counters.packets_denied += len(refused)
-            for packet, _, _ in refused:
-                self._refusals.tell(peer, packet, now=now)
+        denied = {id(one) for one in refused}
+        deliveries[already:] = [one for one in deliveries[already:] if id(one) not in denied]
+        self._counters.packets_denied += len(refused)
+        for packet, _, _ in refused:
+            self._refusals.tell(peer, packet, now=now)
 
     def _handle_item(self, kind: int, session: Session, body: memoryview, hop_limit: int, *, now: float) -> None:
         handler = self.item_handlers.get(kind)

@@ -4,6 +4,7 @@ Times are those of NATs: RFC 5382 for TCP, RFC 4787 for UDP, RFC 5508 for ICMP. 
 """
 
 from itertools import islice
+from math import inf
 from typing import Final
 
 from mycelium.limits import FLOWS, FLOWS_PER_NODE
@@ -19,6 +20,7 @@ ESTABLISHED_S: Final = 7_440.0  # RFC 5382 REQ-5: 2 h 4 min, past the first keep
 TRANSITORY_S: Final = 240.0  # RFC 5382 REQ-5: before a connection is established, and once it is closed
 DATAGRAMS_S: Final = 300.0  # RFC 4787 REQ-5: recommended
 ECHO_S: Final = 60.0  # RFC 5508 REQ-1
+NOTED_S: Final = 1.0  # how much earlier a flow may end than it should, so that few of its packets are noted
 _LOOKED_AT: Final = 8  # flows that are looked at for one that may give way
 _TIDIED: Final = 2  # old flows that are looked at for each new one
 
@@ -26,7 +28,7 @@ _TIDIED: Final = 2  # old flows that are looked at for each new one
 class PacketFlow:
     """Packets with one protocol, pair of addresses and pair of ports."""
 
-    __slots__ = ("begun_here", "is_answered", "is_closing", "keep_s", "key", "node", "protocol", "until")
+    __slots__ = ("begun_here", "is_answered", "is_closing", "keep_s", "key", "node", "noted_until", "protocol", "until")
 
     def __init__(self, node: bytes, protocol: int, key: bytes, *, begun_here: bool, now: float) -> None:
         self.node = node
@@ -37,6 +39,7 @@ class PacketFlow:
         self.is_closing = False
         self.keep_s = TRANSITORY_S if protocol == TCP else ECHO_S if protocol == ICMPV6 else DATAGRAMS_S
         self.until = now + self.keep_s
+        self.noted_until = now  # until then nothing new would be noted of packets without flags that change anything
 
     def used(self, *, is_answer: bool, now: float) -> None:
         """Notes a packet of this flow; an answer is one from the end that did not begin it."""
@@ -45,6 +48,8 @@ class PacketFlow:
             if self.protocol == TCP and not self.is_closing:
                 self.keep_s = ESTABLISHED_S
         self.until = now + self.keep_s
+        if self.is_answered:
+            self.noted_until = now + NOTED_S
 
     def take_flags(self, flags: int, *, is_answer: bool) -> bool:
         """Follows a TCP connection; returns False where the other end begins a new one between the same ports."""
@@ -52,6 +57,7 @@ class PacketFlow:
             if is_answer:
                 return not self.is_answered  # both open at once (RFC 5382 REQ-2)
             self.is_closing = self.is_answered = False
+            self.noted_until = -inf
             self.keep_s = TRANSITORY_S
         elif flags & (TCP_FIN | TCP_RST):
             self.is_closing = True

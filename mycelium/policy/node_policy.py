@@ -25,7 +25,11 @@ FRAGMENTS_S: Final = 60.0  # RFC 8200 section 4.5: how long a packet may take to
 
 # next header; addresses and ports, where no extension header lies between
 _FIELDS: Final = struct.Struct("!Bx36s")
-_NOT_PLAIN: Final = (struct.error, IndexError, KeyError)  # too short for that, or of a protocol without ports
+_NOT_PLAIN: Final = (
+    struct.error,
+    IndexError,
+    KeyError,
+)  # too short for that, of a protocol without ports, or of no flow
 _FLAGS: Final = HEADER_BYTES + TCP_FLAGS
 _FIRST_INFORMATIONAL: Final = 128
 _NO_NAMES: Final[Mapping[str, bytes]] = {}
@@ -94,22 +98,22 @@ class NodePolicy:
         return Decision(is_echo or self.default == OPEN if rule is None else rule.allows, rule)
 
     def _admits(self, node: bytes, arrived: Sequence[Delivery], /, *, now: float) -> Sequence[Delivery]:
-        """Returns the packets that may not enter; those in a row of one flow are looked at once."""
-        arriving, unpack, last = self._arriving, _FIELDS.unpack_from, None
+        """Returns the packets that may not enter."""
+        arriving, unpack = self._arriving, _FIELDS.unpack_from
         refused = []
         for one in arrived:
             packet = one[0]
             try:
-                fields = protocol, key = unpack(packet, NEXT_HEADER)
+                protocol, key = unpack(packet, NEXT_HEADER)
+                flow = arriving[protocol][key]
                 flags = packet[_FLAGS] if protocol == TCP else 0
-                if fields == last and not flags & CHANGES:
-                    continue
-                flow = arriving[protocol].get(key)
             except _NOT_PLAIN:
-                flow = None
-            if flow is not None and _passes(flow, node, flags, from_here=False, now=now):
-                last = fields
-            elif not self._enters(node, packet, now=now):
+                if not self._enters(node, packet, now=now):
+                    refused.append(one)
+                continue
+            if flow.noted_until > now and flow.node == node and not flags & CHANGES:
+                continue
+            if not _passes(flow, node, flags, from_here=False, now=now) and not self._enters(node, packet, now=now):
                 refused.append(one)
         return refused
 
@@ -160,16 +164,14 @@ class NodePolicy:
         return flow is not None and flow.node == node and flow.until > now
 
     def _departs(self, node: bytes, buffer: memoryview, slots: Sequence[Slot], /, *, now: float) -> None:
-        departing, unpack, last = self._departing, _FIELDS.unpack_from, None
+        departing, unpack = self._departing, _FIELDS.unpack_from
         for start, end, _, _ in slots:
-            fields = protocol, key = unpack(buffer, start + NEXT_HEADER)
-            flags = buffer[start + _FLAGS] if protocol == TCP else 0
-            if fields == last and not flags & CHANGES:
-                continue
+            protocol, key = unpack(buffer, start + NEXT_HEADER)
             flow = departing[protocol].get(key) if protocol in departing else None
-            if flow is not None and _passes(flow, node, flags, from_here=True, now=now):
-                last = fields
-            else:
+            flags = buffer[start + _FLAGS] if protocol == TCP else 0
+            if flow is not None and flow.noted_until > now and flow.node == node and not flags & CHANGES:
+                continue
+            if flow is None or not _passes(flow, node, flags, from_here=True, now=now):
                 self._note_departure(node, buffer[start:end], now=now)
 
     def _note_departure(self, node: bytes, packet: memoryview, *, now: float) -> None:

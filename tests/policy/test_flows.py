@@ -5,7 +5,17 @@ import pytest
 from mycelium.packet.ipv6 import ICMPV6, TCP, UDP
 from mycelium.packet.offload import TCP_ACK, TCP_FIN
 from mycelium.policy import flows as flows_module
-from mycelium.policy.flows import DATAGRAMS_S, ECHO_S, ESTABLISHED_S, TCP_RST, TCP_SYN, TRANSITORY_S, Flows, PacketFlow
+from mycelium.policy.flows import (
+    DATAGRAMS_S,
+    ECHO_S,
+    ESTABLISHED_S,
+    NOTED_S,
+    TCP_RST,
+    TCP_SYN,
+    TRANSITORY_S,
+    Flows,
+    PacketFlow,
+)
 from mycelium.policy.headers import reversed_key
 
 NODE, OTHER = b"n" * 16, b"o" * 16
@@ -65,6 +75,16 @@ def test_packets_of_who_began_it_are_no_answers_and_an_answer_does_not_revive_wh
     assert flow(UDP).may_give_way(now=0.0), "nobody has answered"
     assert not answered(UDP).may_give_way(now=DATAGRAMS_S - 0.1)
     assert answered(UDP).may_give_way(now=DATAGRAMS_S)
+
+
+def test_packets_are_noted_once_a_second_where_both_ends_have_sent() -> None:
+    one = flow(TCP)
+    one.used(is_answer=False, now=1.0)
+    assert one.noted_until <= 1.0, "an answer is to be noted"
+    one.used(is_answer=True, now=1.0)
+    assert one.noted_until == 1.0 + NOTED_S
+    one.take_flags(TCP_SYN, is_answer=False)
+    assert one.noted_until <= 1.0, "the answer to a connection that begins anew is to be noted"
 
 
 def answered(protocol: int) -> PacketFlow:

@@ -138,6 +138,16 @@ def test_a_connection_lives_for_hours_and_ends_in_minutes() -> None:
     assert not host.allows(tcp(22, 5_000))
 
 
+def test_a_connection_that_begins_anew_at_once_lives_for_hours_too() -> None:
+    host = Guarded()
+    for _ in range(2):
+        host.leaves(tcp(5_000, 22, "S", out=True))
+        assert host.allows(tcp(22, 5_000, "SA"))
+        assert host.allows(tcp(22, 5_000))
+    host.now = ESTABLISHED_S - 1
+    assert host.allows(tcp(22, 5_000))
+
+
 def test_who_was_called_can_open_no_connection_of_his_own_by_it() -> None:
     host = Guarded()
     host.leaves(tcp(5_000, 22, "S", out=True))
