@@ -73,6 +73,7 @@ class Driver:
         self._on_tun_lost = on_tun_lost
         self._journal = node.journal
         self._journal_seen = 0
+        self._route_changes = node.routing.changes
         self._batch = PacketBatch()
         self._resume: asyncio.TimerHandle | None = None  # set while TUN is not read, because a transport is full
         self._backed_up: Transport | None = None  # the transport that TUN waits for, if it queues by itself
@@ -140,6 +141,7 @@ class Driver:
     def act(self, action: Callable[[float], None]) -> None:
         """Calls the node from outside the data path, with the time, and carries out what it wants done."""
         action(monotonic())
+        self._node.arm()
         self._flush()
         self._arm(now=monotonic())
 
@@ -246,7 +248,8 @@ class Driver:
         """Sets the timer for the node's next deadline. A timer that is set for an earlier time stays: it looks again then."""
         if self._transports.has_refusals():
             self._note_refusals(now=now)
-        self._look_at_journal(now=now)
+        if self._route_changes or self._journal.newest != self._journal_seen:
+            self._look_at_journal(now=now)
         deadline = min(self._node.next_deadline(), self._transports.next_deadline())
         if deadline < self._armed_for:
             if self._timer is not None:
@@ -267,7 +270,7 @@ class Driver:
             self._flush()
 
     def _look_at_journal(self, *, now: float) -> None:
-        if self._node.routing.changes:
+        if self._route_changes:
             self._node.note_route_changes(now=now)
         if self._journal.newest != self._journal_seen:
             self._journal_seen = self._journal.newest

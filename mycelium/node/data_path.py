@@ -32,6 +32,7 @@ from mycelium.wire.train import ITEM_MEETING, ITEM_REACHABILITY, ITEM_SPEED
 ELSEWHERE: Final = "it answers over another neighbour, which is used from now on"
 NOWHERE: Final = "it answers over no other neighbour either"
 _REACHABILITY: Final = "reachability"
+_SESSIONS: Final = "sessions"
 _SPEED_TESTS: Final = "speed tests"
 
 
@@ -59,6 +60,7 @@ class DataPath:
             policy=policy,
             send=self._send_train,
             excesses=routing.excesses,
+            arm=lambda when: deadlines.set(_SESSIONS, when),
             now=now,
         )
         self.directory = Directory()

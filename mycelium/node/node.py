@@ -44,6 +44,7 @@ from mycelium.wire.statement import Statement
 HOUSEKEEPING_S: Final = 1.0
 _HOUSEKEEPING: Final = "housekeeping"
 _PEERING: Final = "peering"
+_ROUTING: Final = "routing"
 _SHORTEST_DATAGRAM: Final = CHUNK_HEAD.size + 1
 _INDEX: Final = slice(4, 8)
 
@@ -164,12 +165,13 @@ class Node:
             journal=self.journal,
             policy=self._policy,
             entropy=self._entropy,
-            arm=self._arm_peering,
+            arm=self.arm,
             now=now,
         )
         if self._settings.shortcuts:
             self.shortcuts.start(now=now)
             self.leasing.start(self.shortcuts)
+        self.arm()
 
     def _register(self) -> None:
         self.metrics.add(self._counters, self.neighbours.link_counters, self.dataplane_counters, self.sessions.counters)
@@ -199,7 +201,7 @@ class Node:
                     self.receiving.receive_frame(frame, now=now, neighbour=link.address)
                 if self.neighbours.events:
                     self.neighbours.handle_events(now=now)
-                    self._arm_peering()
+                    self.arm()
                 return
         if len(burst) > segment_size:  # of mixed kinds: the kernel joins datagrams of equal size
             for start in range(0, len(burst), segment_size):
@@ -211,7 +213,7 @@ class Node:
             elif self.handshakes.has_failed:
                 self.dialler.handle_timeout(now=now)
                 self.neighbours.note_failures(now=now)
-            self._arm_peering()
+            self.arm()
         elif not self._peering.takes(endpoint, burst, now=now) and (
             kind != LEASE_CHALLENGE or not self.leasing.held.challenged(endpoint, bytes(burst))
         ):
@@ -229,12 +231,12 @@ class Node:
         """Adds a peer to keep a link with; raises LocalError if it is in the peer list already, or the list is full."""
         self.peers.add(url, pin, now=now)
         self.neighbours.dial_due(now=now)
-        self._arm_peering()
+        self.arm()
 
     def remove_peer(self, url: str, *, now: float) -> None:
         """Stops dialling a peer and closes its link unless another entry has the same; raises LocalError for an unknown URL."""
         self.neighbours.leave(self.peers.remove(url), now=now)
-        self._arm_peering()
+        self.arm()
 
     def peer_resolved(self, url: str, endpoints: Sequence[Endpoint], *, cause: str = NAME_UNKNOWN, now: float) -> None:
         """Dials a configured peer at the addresses that `ResolvePeer` asked for, best first; `cause` tells why it has none."""
@@ -245,17 +247,17 @@ class Node:
             self.neighbours.note_failure(url, None, cause, now=now)
         for candidate in peer.resolved(endpoints, now=now):
             self.dialler.dial(candidate, now=now)
-        self._arm_peering()
+        self.arm()
 
     def start_discovery(self, port: int, *, now: float) -> None:
         """Starts to find neighbours on the local network; `port` is where they are to dial this node."""
         self.discovery.start(port, now=now)
-        self._arm_peering()
+        self.arm()
 
     def beacon_received(self, data: bytes, source: Endpoint, *, now: float) -> None:
         """Takes a datagram of a multicast group of discovery, as `Discovery.receive`."""
         self.discovery.receive(data, source, now=now)
-        self._arm_peering()
+        self.arm()
 
     def network_changed(self, *, now: float) -> None:
         """Probes every path, dials every missing peer and neighbour at once: this host's addresses or routes have changed."""
@@ -267,12 +269,12 @@ class Node:
         self.shortcuts.network_changed()
         self.leasing.held.rebind(now=now)
         self.neighbours.dial_due(now=now)
-        self._arm_peering()
+        self.arm()
 
     def host_lost(self, lost: Lost, *, now: float) -> None:
         """Declares paths dead that this host has lost the interface, address or route for, and probes all others."""
         self.neighbours.host_lost(lost, now=now)
-        self._arm_peering()
+        self.arm()
 
     def endpoints_in_use(self) -> set[Endpoint]:
         """Returns the endpoints of all paths of all links."""
@@ -318,7 +320,7 @@ class Node:
 
     def next_deadline(self) -> float:
         """When `handle_timeout` is due; a later call is legal, an earlier one harmless. Any other call may change it."""
-        return min(self._deadlines.next(), self.routing.next_deadline(), self.sessions.next_deadline())
+        return self._deadlines.next()
 
     def handle_timeout(self, *, now: float) -> None:
         """Does whatever is due."""
@@ -341,7 +343,7 @@ class Node:
             self.journal.sweep(now=now)
             self.journal.outside_changed(self.outside.take_change(), now=now)
         self.neighbours.pass_on(now=now)
-        self._arm_peering()
+        self.arm()
 
     def _peering_is_due(self, *, now: float) -> None:
         self.handshakes.handle_timeout(now=now)
@@ -352,20 +354,19 @@ class Node:
         self.neighbours.dial_due(now=now)
         self.neighbours.redial_due(now=now)
 
-    def _arm_peering(self) -> None:
-        """Called after whatever may have brought a deadline of these forward."""
+    def arm(self) -> None:
+        """Called after whatever may have brought a deadline of these forward: not packets, of which there are too many."""
         dialling = (self.handshakes, self.dialler, self.peers, self.discovery, self.neighbours.redials)
         sources = (*dialling, self.shortcuts, self.leasing)
         self._deadlines.set(_PEERING, min(source.next_deadline() for source in sources))
+        self._deadlines.set(_ROUTING, self.routing.next_deadline())
 
     # -- what operators see ------------------------------------------------------------------------------------------------
 
     def snapshot(self, *, now: float) -> NodeSnapshot:
         """Returns the current peers, links and sessions."""
-        unlisted = {
-            **dict.fromkeys(self.shortcuts.peers, PeerOrigin.SHORTCUT),
-            **dict.fromkeys(self.exchange.auto.kept, PeerOrigin.AUTOMATIC),
-        }
+        shortcuts = dict.fromkeys(self.shortcuts.peers, PeerOrigin.SHORTCUT)
+        unlisted = shortcuts | dict.fromkeys(self.exchange.auto.kept, PeerOrigin.AUTOMATIC)
         return snapshot(self.peers, self.discovery, unlisted, self.dialler, self.links, self.sessions, now=now)
 
     def exchange_key_of(self, address: bytes) -> bytes | None:

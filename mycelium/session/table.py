@@ -4,6 +4,7 @@ A session is keyed by the peer's address; which packets may travel in it is deci
 """
 
 import random
+from collections.abc import Callable
 from typing import Final
 
 from mycelium.channel.byte_budget import ByteBudget
@@ -47,7 +48,10 @@ _DIGEST_BYTES: Final = 16
 
 
 class Sessions:
-    """Every session of this node, by the peer's address and by our own index of each keypair."""
+    """Every session of this node, by the peer's address and by our own index of each keypair.
+
+    `arm` is told whenever `handle_timeout` may be due earlier.
+    """
 
     def __init__(
         self,
@@ -58,12 +62,14 @@ class Sessions:
         policy: Policy,
         send: TrainSender,
         excesses: Excesses,
+        arm: Callable[[float], None],
         now: float,
     ) -> None:
         self._config = config
         self._resolve = resolve
         self._policy = policy
         self._send = send
+        self._arm = arm
         self.counters = SessionCounters()
         self._requests = SessionRequests(
             config, rng=rng, resolve=resolve, send=send, counters=self.counters, new_index=self._new_index
@@ -87,6 +93,7 @@ class Sessions:
             if len(self.by_peer) >= SESSIONS:
                 self.forget(min(self.by_peer.values(), key=lambda one: one.last_used))
             session = self.by_peer[peer] = Session(peer, PacketQueue(self._queue_budget), now=now)
+            self._arm(self.next_deadline())
         return session
 
     def enqueue(self, session: Session, packet: memoryview, flags: int, segment_size: int, *, now: float) -> None:
@@ -101,6 +108,7 @@ class Sessions:
             return
         if self._policy.allows_session(session.peer, now=now):
             self._requests.begin(session, now=now)
+            self._arm(self.next_deadline())
         else:
             self.counters.sessions_denied += 1
             self._requests.fail(session)
@@ -229,6 +237,7 @@ class Sessions:
             self._next_sweep = now + SWEEP_S
             for session in list(self.by_peer.values()):
                 self._sweep(session, now=now)
+        self._arm(self.next_deadline())
 
     def next_deadline(self) -> float:
         """Returns when `handle_timeout` is wanted next; infinity for never."""

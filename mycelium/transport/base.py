@@ -26,6 +26,7 @@ class Transport(Protocol):
     scheme: str  # of the endpoints that it can reach
     unreachable: dict[Endpoint, str]  # why, for people: no route, perhaps for a moment, or a connection that has ended
     refused: dict[Endpoint, str]  # why, for people, the system refuses to send there, although it knows a way
+    due_at: float  # when `handle_timeout` is due, in seconds of the monotonic clock; infinity for never
     oversize: dict[Endpoint, int]  # length of a datagram that exceeded the interface's MTU
     is_congested: (
         bool  # whether a router has marked what `receive` returned last with Congestion Experienced (RFC 3168)
@@ -77,9 +78,6 @@ class Transport(Protocol):
     @property
     def counters(self) -> "DataclassInstance":
         """The counters, for the registry of metrics."""
-
-    def next_deadline(self) -> float:
-        """Returns when `handle_timeout` is due, in seconds of the monotonic clock; infinity for never."""
 
     def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
         """Does what is due; `in_use` returns the endpoints of the node's paths, whose connections stay open."""

@@ -58,6 +58,7 @@ class MemoryTransport:
 
     is_backed_up = False
     is_congested = False
+    due_at = inf
 
     def __init__(self, hub: MemoryHub, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
@@ -135,9 +136,6 @@ class MemoryTransport:
     @property
     def local_endpoints(self) -> list[Endpoint]:
         return [self.endpoint]
-
-    def next_deadline(self) -> float:
-        return inf
 
     def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
         pass

@@ -81,6 +81,7 @@ class TransportSet:
         self, transports: Sequence[Transport], underlay: Underlay | None = None, steerings: Sequence[Steering] = ()
     ) -> None:
         self._steerings = steerings
+        self._timed: tuple[Transport | Steering, ...] = (*transports, *steerings)
         self.underlay = underlay or Underlay()
         self.transports = tuple(transports)
         self._refusals = [refusals for one in transports for refusals in (one.unreachable, one.refused, one.oversize)]
@@ -172,19 +173,15 @@ class TransportSet:
     def next_deadline(self) -> float:
         """Returns when `handle_timeout` is due."""
         earliest = inf
-        for transport in self.transports:  # a generator would cost more than all the rest
-            deadline = transport.next_deadline()
-            if deadline < earliest:
-                earliest = deadline
-        for steering in self._steerings:
-            if steering.due_at < earliest:
-                earliest = steering.due_at
+        for one in self._timed:  # a generator would cost more than all the rest
+            if one.due_at < earliest:
+                earliest = one.due_at
         return earliest
 
     def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
         """Does what is due; `in_use` returns the endpoints whose connections stay open."""
         for transport in self.transports:
-            if transport.next_deadline() <= now:
+            if transport.due_at <= now:
                 transport.handle_timeout(in_use, now=now)
         for steering in self._steerings:
             steering.handle_timeout(now=now)

@@ -86,6 +86,7 @@ class UdpTransport:
 
     scheme = SCHEME
     is_backed_up = False
+    due_at = inf
 
     __slots__ = (
         "_bound",
@@ -302,9 +303,6 @@ class UdpTransport:
     @property
     def local_endpoints(self) -> list[Endpoint]:
         return [self._bound]
-
-    def next_deadline(self) -> float:
-        return inf
 
     def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
         pass

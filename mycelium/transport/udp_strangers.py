@@ -37,9 +37,9 @@ class UdpStrangers(UdpTransport):
         "_credited_at",
         "_looks_since",
         "_poll",
-        "_resumes_at",
         "_spent_s",
         "_work_clock",
+        "due_at",
     )
 
     counters: StrangersCounters
@@ -60,7 +60,7 @@ class UdpStrangers(UdpTransport):
         self._credited_at = clock()
         self._looks_since: float | None = None  # on the clock of work, while the last datagrams are not charged for
         self._spent_s = 0.0  # what it took to look at what was charged for last
-        self._resumes_at = inf  # infinity while it is read
+        self.due_at = inf  # when it is read again; infinity while it is read
         self._poll = select.epoll()  # readable when the socket is, except in pauses
         self._poll.register(udp, select.EPOLLIN)
 
@@ -82,18 +82,15 @@ class UdpStrangers(UdpTransport):
     @property
     def is_paused(self) -> bool:
         """Tells whether it is not read at present."""
-        return self._resumes_at < inf
+        return self.due_at < inf
 
     @property
     def local_endpoints(self) -> list[Endpoint]:
         return []
 
-    def next_deadline(self) -> float:
-        return self._resumes_at
-
     def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
-        if now >= self._resumes_at:
-            self._resumes_at = inf
+        if now >= self.due_at:
+            self.due_at = inf
             self._await()
 
     def close(self) -> None:
@@ -109,7 +106,7 @@ class UdpStrangers(UdpTransport):
         self._credited_at = now
         if self._credit_s > 0:
             return True
-        self._resumes_at = now + PAUSE_S - self._credit_s / STRANGERS_SHARE
+        self.due_at = now + PAUSE_S - self._credit_s / STRANGERS_SHARE
         self._poll.modify(self._socket, 0)
         self.counters.strangers_paused += 1
         return False

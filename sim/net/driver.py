@@ -92,6 +92,7 @@ class VirtualDriver:
         """Calls a method of the node with the time, and does what it wants done; does nothing once stopped."""
         if not self._is_stopped:
             call(*arguments, **named, now=self._heap.now)
+            self.node.arm()
             self.flush()
 
     def receive(self, source: Endpoint, data: bytes, segment_size: int, arrived_at: float) -> None:

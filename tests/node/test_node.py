@@ -1,5 +1,10 @@
 """Whole nodes in virtual time: links form, routes appear, packets cross end to end."""
 
+from random import Random
+
+import pytest
+
+from sim.net.driver import VirtualDriver
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import ping_packet, ready_line
 
@@ -24,3 +29,23 @@ def test_nodes_with_another_network_key_or_name_never_link_nor_hear_of_each_othe
         net.run(15)
         for host in net.hosts.values():
             assert (host.link_events, host.node.routing.forwarding.next_hop) == ([], {})
+
+
+def test_the_timer_is_never_late_for_routing_or_a_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    flush = VirtualDriver.flush
+
+    def checked(driver: VirtualDriver) -> None:
+        flush(driver)
+        node = driver.node
+        assert node.next_deadline() <= min(node.routing.next_deadline(), node.sessions.next_deadline())
+
+    monkeypatch.setattr(VirtualDriver, "flush", checked)
+    net, dice = ready_line("abcd"), Random(1)
+    for _ in range(20):
+        one, other = dice.sample("abcd", 2)
+        net.send(one, ping_packet(net, one, other, b"x" * 56))
+        host = net.hosts[one]
+        host.running.act(
+            dice.choice([host.node.network_changed, host.node.routing.withdraw, host.node.routing.readvertise])
+        )
+        net.run(dice.uniform(0, 1))

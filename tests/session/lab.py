@@ -71,6 +71,7 @@ class SessionEnd:
             policy=DEFAULT_POLICY,
             send=self._send,
             excesses=Excesses(),
+            arm=lambda when: None,
             now=lab.now,
         )
 

@@ -36,6 +36,7 @@ class Peer:
             policy=DEFAULT_POLICY,
             send=self._send,
             excesses=self.excesses,
+            arm=lambda when: None,
             now=0.0,
         )
 

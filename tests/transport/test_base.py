@@ -35,7 +35,7 @@ def test_an_idle_transport_has_nothing_and_wants_nothing(scheme: str) -> None:
     assert transport.receive() is None
     assert (transport.holds_more(), transport.is_backed_up, transport.waited_s()) == (False, False, 0.0)
     assert (transport.unreachable, transport.refused, transport.oversize) == ({}, {}, {})
-    assert transport.next_deadline() == float("inf")
+    assert transport.due_at == float("inf")
     transport.close()
 
 

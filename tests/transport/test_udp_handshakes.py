@@ -50,7 +50,7 @@ class Paced:
         return answered
 
     def resume(self) -> None:
-        self.now = self.handshakes.next_deadline()
+        self.now = self.handshakes.due_at
         self.handshakes.handle_timeout(list, now=self.now)
 
 
@@ -92,7 +92,7 @@ def test_what_waits_has_the_descriptor_readable_after_a_pause(paced: Paced, floo
     assert not paced.is_readable()
     assert not paced.handshakes.holds_more()
     answered = len(first)
-    while paced.handshakes.next_deadline() < inf:
+    while paced.handshakes.due_at < inf:
         paced.resume()
         assert paced.is_readable() == (answered < 30)
         answered += len(paced.answered(answer_s=STRANGERS_AT_ONCE_S / 4))

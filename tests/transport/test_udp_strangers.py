@@ -48,7 +48,7 @@ class Paced:
         count = 0
         while True:
             sender.sendto(data, self.there)
-            if self.strangers.receive() is None and self.strangers.next_deadline() < inf:
+            if self.strangers.receive() is None and self.strangers.due_at < inf:
                 return count
             self.worked += COST_S
             count += 1
@@ -70,13 +70,13 @@ def test_a_flood_is_looked_at_for_a_share_of_the_time(paced: Paced, sender: sock
     assert paced.read(sender) == pytest.approx(STRANGERS_AT_ONCE_S / COST_S, abs=1)
     assert not is_readable(strangers)
     assert strangers.counters.strangers_paused == 1
-    wait_s = strangers.next_deadline() - paced.now
+    wait_s = strangers.due_at - paced.now
     assert wait_s == pytest.approx(PAUSE_S, abs=COST_S / STRANGERS_SHARE)
     paced.pass_time(wait_s / 2)
     assert (strangers.receive(), is_readable(strangers)) == (None, False)
     paced.pass_time(wait_s / 2 + 1e-9)
     assert is_readable(strangers)
-    assert strangers.next_deadline() == inf
+    assert strangers.due_at == inf
     assert paced.read(sender) == pytest.approx(PAUSE_S * STRANGERS_SHARE / COST_S, abs=1)
 
 
@@ -85,7 +85,7 @@ def test_what_takes_long_is_followed_by_a_longer_pause(paced: Paced, sender: soc
     assert paced.strangers.receive() is not None
     paced.worked += STRANGERS_AT_ONCE_S + 0.02
     assert paced.strangers.receive() is None
-    assert paced.strangers.next_deadline() == pytest.approx(paced.now + PAUSE_S + 0.02 / STRANGERS_SHARE)
+    assert paced.strangers.due_at == pytest.approx(paced.now + PAUSE_S + 0.02 / STRANGERS_SHARE)
 
 
 def test_quic_is_charged_for_too(paced: Paced, sender: socket.socket) -> None:

@@ -67,6 +67,7 @@ class QuicTransport:
         self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._deadline = inf  # not later than that of any connection
         self._sweep_at = inf
+        self.due_at = inf
         self.counters = QuicCounters()
         self.unreachable: dict[Endpoint, str] = {}
         self.refused: dict[Endpoint, str] = {}
@@ -148,7 +149,7 @@ class QuicTransport:
             self._by_identifier |= dict.fromkeys(fresh, pipe)
             self._expect(pipe)
         if pipe.is_suspended:
-            self._sweep_at = 0.0
+            self._sweep_at = self.due_at = 0.0
         self._pump(pipe, now=now)
 
     def _hand_over(self, pipe: "QuicPipe") -> None:
@@ -203,6 +204,7 @@ class QuicTransport:
         if was_backed_up and not self.is_backed_up and not self._arrived:
             os.eventfd_write(self._event, 1)  # which tells the owner that it need not wait any longer
         self._deadline = min(self._deadline, pipe.deadline)
+        self.due_at = min(self.due_at, pipe.deadline)
         if packets:
             cause = self._carriers.send(pipe.below, packets)
             if cause:
@@ -274,6 +276,7 @@ class QuicTransport:
     def _add(self, pipe: "QuicPipe", *, now: float) -> "QuicPipe":
         self._pipes[pipe] = None
         self._sweep_at = min(self._sweep_at, now + SWEEP_S)
+        self.due_at = min(self.due_at, self._sweep_at)
         for identifier in pipe.identifiers:
             self._by_identifier[identifier] = pipe
         for name in pipe.names:
@@ -352,9 +355,6 @@ class QuicTransport:
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
-    def next_deadline(self) -> float:
-        return min(self._deadline, self._sweep_at)
-
     def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
         """Lets connections do what is due; trusts those of paths, and closes those that have had no path for a while."""
         if now >= self._deadline:
@@ -369,6 +369,7 @@ class QuicTransport:
                     self._deadline = min(self._deadline, pipe.deadline)
         if now >= self._sweep_at:
             self._sweep(in_use(), now=now)
+        self.due_at = min(self._deadline, self._sweep_at)
 
     def _sweep(self, endpoints: Collection[Endpoint], *, now: float) -> None:
         for pipe in list(self._pipes):

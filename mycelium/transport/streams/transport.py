@@ -69,7 +69,7 @@ class StreamTransport:
         self._arrived: deque[Received] = deque()  # datagrams in `_scratch`
         self._arrived_at = inf  # when the last byte read into it had arrived, in Unix time
         self._readable: deque[StreamConnection] = deque()
-        self._sweep_at = inf
+        self.due_at = inf
         self.counters = StreamCounters()
         self.unreachable: dict[Endpoint, str] = {}
         self.refused: dict[Endpoint, str] = {}
@@ -172,7 +172,7 @@ class StreamTransport:
     def _go_on(self, connection: StreamConnection) -> None:
         """Sends what layers answer to what was read, and asks at once whether a stranger that has said much is used."""
         if connection.is_suspended:
-            self._sweep_at = 0.0
+            self.due_at = 0.0
         if connection.events != connection.wanted_events:
             self._flush(connection)
 
@@ -265,7 +265,7 @@ class StreamTransport:
     def _accept_from(self, descriptor: int) -> None:
         for stream, remote in self._listeners.accept(descriptor, now=self._clock()):
             self._accept(stream, remote)
-        self._sweep_at = min(self._sweep_at, self._listeners.resume_at)
+        self.due_at = min(self.due_at, self._listeners.resume_at)
 
     def _accept(self, stream: socket.socket, remote: Endpoint) -> None:
         if self._underlay.came_through_overlay(remote.host, arrival_interface(stream)):
@@ -311,7 +311,7 @@ class StreamTransport:
 
     def _add(self, connection: StreamConnection) -> None:
         self._connections[connection.stream.fileno()] = connection
-        self._sweep_at = min(self._sweep_at, self._clock() + SWEEP_S)
+        self.due_at = min(self.due_at, self._clock() + SWEEP_S)
         connection.events = connection.wanted_events
         self._epoll.register(connection.stream, connection.events)
 
@@ -351,12 +351,9 @@ class StreamTransport:
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
-    def next_deadline(self) -> float:
-        return self._sweep_at
-
     def handle_timeout(self, in_use: Callable[[], Collection[Endpoint]], *, now: float) -> None:
         """Trusts the connections of paths, and closes connections that have had no path for a while."""
-        if now < self._sweep_at:
+        if now < self.due_at:
             return
         endpoints = in_use()
         for connection in list(self._connections.values()):
@@ -370,7 +367,7 @@ class StreamTransport:
                 self.counters.unused += 1
                 self._end(connection)
         self._listeners.resume()
-        self._sweep_at = now + SWEEP_S if self._connections else inf
+        self.due_at = now + SWEEP_S if self._connections else inf
 
     def _trust(self, connection: StreamConnection) -> None:
         self._forget_stranger(connection)

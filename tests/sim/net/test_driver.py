@@ -27,6 +27,9 @@ class RecordingNode:
         self.forwarding: Any = self
         self.version = 0
 
+    def arm(self) -> None:
+        pass
+
     def next_deadline(self) -> float:
         return self.deadline
 

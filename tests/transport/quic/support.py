@@ -101,7 +101,7 @@ class MemoryNet:
         """Lets time pass until something is so; False if it is not within this time."""
         end = self.now + seconds
         while not until():
-            at = min([node.next_deadline() for node in self.nodes.values()], default=inf)
+            at = min([node.due_at for node in self.nodes.values()], default=inf)
             at = min(at, self._under_way[0][0]) if self._under_way else at
             if at > end:
                 self.now = end
@@ -118,7 +118,7 @@ class MemoryNet:
                 local = bytes(map(int, host.split(".")))
                 carrier.take_quic(memoryview(packet), len(packet), source._replace(local=local, local_port=9651))
         for host, node in self.nodes.items():
-            if node.next_deadline() <= self.now:
+            if node.due_at <= self.now:
                 node.handle_timeout(self.in_use[host], now=self.now)
             while (received := node.receive()) is not None:
                 data, size, source = received

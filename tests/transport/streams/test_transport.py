@@ -371,7 +371,7 @@ def test_a_connection_that_nobody_answers_is_given_up(clock: Clock) -> None:
             one.handle_timeout(set, now=clock.now)
             assert one.counters.dial_failed == 1
             assert set(one.unreachable.values()) == {causes.NOT_CONNECTED}
-            assert one.next_deadline() == float("inf")
+            assert one.due_at == float("inf")
             one.close()
 
 
@@ -502,7 +502,7 @@ def test_little_is_read_of_a_stranger(pair: tuple[StreamTransport, StreamTranspo
         assert two.counters.received_bytes == STRANGER_BYTES
         assert two.receive() is None
         assert not select.select([two], [], [], 0)[0], "it is no longer listened to"
-        assert two.next_deadline() <= clock.now, "whether it is used is asked at once"
+        assert two.due_at <= clock.now, "whether it is used is asked at once"
         two.handle_timeout(set, now=clock.now)
         assert is_closed(stranger)
     assert two.counters.unused == 1
@@ -516,7 +516,7 @@ def test_a_stranger_who_has_become_a_neighbour_is_read_on(
     one._by_name[here].is_trusted = True
     for _ in range(3):
         one.send(here, [bytes(60_000)], STREAM_DATAGRAM)
-    pump(two, until=lambda: two.next_deadline() <= clock.now)
+    pump(two, until=lambda: two.due_at <= clock.now)
     two.handle_timeout(lambda: {there}, now=clock.now)
     assert [len(data) for data, _ in received_by(two, one, count=3)] == [60_000] * 3
 
@@ -610,12 +610,12 @@ def test_strangers_are_accepted_at_a_rate(clock: Clock, monkeypatch: pytest.Monk
     with ExitStack() as strangers:
         for _ in range(9):
             strangers.enter_context(socket.create_connection((at(two).host, at(two).port)))
-        pump(two, until=lambda: two.next_deadline() <= clock.now + BUSY_PAUSE_S)
+        pump(two, until=lambda: two.due_at <= clock.now + BUSY_PAUSE_S)
         assert two.counters.accepted == 4, "three at once, and the one that was too many"
         assert not select.select([two], [], [], 0)[0], "the others wait in the kernel"
         clock.now += 1.0
         two.handle_timeout(set, now=clock.now)
-        pump(two, until=lambda: two.next_deadline() <= clock.now + BUSY_PAUSE_S)
+        pump(two, until=lambda: two.due_at <= clock.now + BUSY_PAUSE_S)
         assert two.counters.accepted == 8
     two.close()
 
