@@ -64,7 +64,11 @@ def main() -> None:
     for name, deliveries in CASES.items():
         writes = len(coalesce(deliveries))
         seconds = min(
-            timeit.repeat(lambda: [run.buffers() for run in coalesce(deliveries)], number=calls, repeat=ROUNDS)  # noqa: B023
+            timeit.repeat(
+                lambda: [run.buffers() for run in coalesce(deliveries) if run.payloads],  # noqa: B023
+                number=calls,
+                repeat=ROUNDS,
+            )
         )
         print(f"{name:36} {seconds / calls * 1e6:7.1f} us  {len(deliveries):3} packets, {writes:2} writes")
 

@@ -27,8 +27,6 @@ def merged(transmits: list[Transmit]) -> Iterable[Transmit]:
 
     All but the last have the same length, because the kernel cuts the batch at multiples of it.
     """
-    if len(transmits) < 2:
-        return transmits
     joined: list[Transmit] = []
     run: list[bytes | memoryview] = []  # buffers of the newest entry of `joined`
     room = 0
@@ -100,7 +98,7 @@ class TransportSet:
         """
         filled: Sequence[Transport] = _NONE
         lane_of = self._lane_of
-        for endpoint, buffers, size, is_bulk, traffic_class in merged(transmits):
+        for endpoint, buffers, size, is_bulk, traffic_class in merged(transmits) if len(transmits) > 1 else transmits:
             lane = lane_of.get(endpoint) or self._find_lane(endpoint)
             if lane is None:
                 self._drop(endpoint)

@@ -168,7 +168,10 @@ class UdpTransport:
     def receive(self) -> Received | None:
         received = self._held.popleft() if self._held else self._receive_next()
         self.is_congested = received is not None and received[2].site == MARKED
-        return received if received is None else (received[0], received[1], unmarked(received[2]))
+        if received is None or not self.is_congested:
+            return received
+        data, size, source = received
+        return data, size, unmarked(source)
 
     def _receive_next(self) -> Received | None:
         received = None if self._is_drained else self._receive_at_once()
@@ -220,10 +223,10 @@ class UdpTransport:
                     pktinfo = data
             self.counters.received_batches += 1
             self.counters.received_bytes += length
-            source = self._source_of(address, pktinfo, is_marked)
+            source = self._sources.get((address, pktinfo)) or self._remember_source(address, pktinfo)
             if source is None:
                 return None
-            mine = self._take(view[:length], size, source)
+            mine = self._take(view[:length], size, marked(source) if is_marked else source)
             if mine is not None:
                 return mine
         return None

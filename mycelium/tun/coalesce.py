@@ -30,7 +30,7 @@ from mycelium.packet.ipv6 import (
     pseudo_header_sum,
 )
 from mycelium.packet.offload import TCP_ACK, TCP_DATA_OFFSET, TCP_ECE, TCP_FLAGS, TCP_PSH, UDP_LENGTH
-from mycelium.tun.virtio import header_of, super_header
+from mycelium.tun.virtio import super_header
 
 _UDP_HEADERS: Final = HEADER_BYTES + UDP_HEADER_BYTES
 _TCP_HEADERS: Final = HEADER_BYTES + TCP_HEADER_BYTES
@@ -108,11 +108,8 @@ class MergedRun:
         return True
 
     def buffers(self) -> list[Buffer]:
-        """Returns the buffers for writev, virtio-net header first; raises DecodeError for a malformed packet."""
-        packet = self.packet
-        if not self.payloads:
-            return [header_of(packet, self.flags, self.segment_size), packet]
-        segment = self._segment
+        """Returns the buffers for writev, virtio-net header first, once something was merged."""
+        packet, segment = self.packet, self._segment
         headers = bytearray(packet[: segment.payload])
         protocol = headers[NEXT_HEADER]
         length = len(packet) - HEADER_BYTES + sum(map(len, self.payloads))
@@ -129,8 +126,6 @@ class MergedRun:
 
 def coalesce(deliveries: Sequence[Delivery], *, merge_udp: bool = True) -> list[MergedRun]:
     """Returns the writes that deliver these packets to the kernel, in order."""
-    if len(deliveries) == 1:
-        return [MergedRun(*deliveries[0])]
     runs: list[MergedRun] = []
     newest: dict[bytes, MergedRun] = {}  # the newest run of each flow; older ones are complete
     for packet, flags, segment_size in deliveries:

@@ -16,12 +16,12 @@ from mycelium.packet.ipv6 import HEADER_BYTES as IPV6_HEADER_BYTES
 from mycelium.packet.ipv6 import NEXT_HEADER, UDP, UDP_HEADER_BYTES, Buffer
 from mycelium.packet.offload import split
 from mycelium.tun.base import TunCounters
-from mycelium.tun.coalesce import MergedRun, coalesce
+from mycelium.tun.coalesce import coalesce
 from mycelium.tun.device import TunHandle, create_device
 from mycelium.tun.udp_run import HEADER as RUN_HEADER
 from mycelium.tun.udp_run import HEADERS_BYTES as RUN_HEADERS_BYTES
 from mycelium.tun.udp_run import UdpRun
-from mycelium.tun.virtio import HEADER_BYTES, item_of, partial_checksum_header
+from mycelium.tun.virtio import HEADER_BYTES, header_of, item_of, partial_checksum_header
 from mycelium.wire.train import ITEM_HEADER_BYTES
 
 _NAME_BYTES: Final = 15
@@ -174,20 +174,28 @@ class LinuxTun:
 
     def write(self, deliveries: Sequence[Delivery]) -> None:
         """Writes packets, runs of one flow as one super-packet; see TunDevice."""
-        counters = self.counters
-        counters.packets_written += len(deliveries)
-        runs = coalesce(deliveries, merge_udp=self._takes_udp_super_packets)
-        for run in runs:
-            try:
-                if run.flags & SUPER_MASK == SUPER_UDP and not self._takes_udp_super_packets:
-                    self._write_segments(run)
-                else:
-                    self._writev(run.buffers())
-            except DecodeError:
-                counters.malformed += 1
+        self.counters.packets_written += len(deliveries)
+        if len(deliveries) == 1:
+            self._write_one(*deliveries[0])
+            return
+        for run in coalesce(deliveries, merge_udp=self._takes_udp_super_packets):
+            if run.payloads:
+                self._writev(run.buffers())
+            else:
+                self._write_one(run.packet, run.flags, run.segment_size)
 
-    def _write_segments(self, run: MergedRun) -> None:
-        for headers, payload, _, _ in split(run.packet, run.flags, run.segment_size, 1):
+    def _write_one(self, packet: memoryview, flags: int, segment_size: int) -> None:
+        """Writes a packet that nothing was merged into."""
+        try:
+            if flags & SUPER_MASK == SUPER_UDP and not self._takes_udp_super_packets:
+                self._write_segments(packet, flags, segment_size)
+            else:
+                self._writev([header_of(packet, flags, segment_size), packet])
+        except DecodeError:
+            self.counters.malformed += 1
+
+    def _write_segments(self, packet: memoryview, flags: int, segment_size: int) -> None:
+        for headers, payload, _, _ in split(packet, flags, segment_size, 1):
             self._writev([partial_checksum_header(UDP, len(headers) - UDP_HEADER_BYTES), headers, payload])
 
     def _writev(self, buffers: Sequence[Buffer]) -> None:

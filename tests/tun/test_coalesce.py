@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from mycelium.limits import PACKETS_PER_RUN
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP, SUPER_UDP
-from mycelium.packet.ipv6 import UDP, echo_request
+from mycelium.packet.ipv6 import UDP, Buffer, echo_request
 from mycelium.packet.offload import split
 from mycelium.tun.coalesce import MergedRun, coalesce
-from mycelium.tun.virtio import HEADER
+from mycelium.tun.virtio import HEADER, header_of
 from tests.packet.packets import ACK, CWR, DESTINATION, ECE, FIN, PSH, RST, SOURCE, SYN, URG, tcp_packet, udp_packet
 from tests.support.checksums import complete_checksum
 
@@ -38,9 +38,13 @@ def segments(*sizes: int, flags: int = ACK) -> list[Item]:
     )
 
 
+def written(run: MergedRun) -> list[Buffer]:
+    return run.buffers() if run.payloads else [header_of(run.packet, run.flags, run.segment_size), run.packet]
+
+
 def cut(run: MergedRun) -> list[bytes]:
     """Does what the kernel does with a write: cuts it into packets with full checksums."""
-    header, *parts = run.buffers()
+    header, *parts = written(run)
     packet = bytearray(b"".join(parts))
     needs, gso_type, _, size, _, _ = HEADER.unpack(header)
     if gso_type:
