@@ -199,6 +199,15 @@ SPEED_TEST_S: Final = 30.0  # of each direction; enough for a way of which a sec
 # and at once what a test of half a minute takes at 1 Gbit/s
 SPEED_TEST_BYTES: Final = SharedRate(250_000, at_once=4 << 30, little_per_second=60_000, little_at_once=1 << 30)
 
+# -- surveys of the mesh -----------------------------------------------------------------------------------------------
+# answers to all other nodes, of which little is a page that is open; at once a node with LINKS links tells them twice
+SURVEY_ANSWERS: Final = SharedRate(200, at_once=1_000, little_per_second=2, little_at_once=64)
+SURVEY_WAIT_S: Final = 60  # longest wait of a question for a change of the links
+SURVEYS_WAITING: Final = 256  # questions that wait for a change, one of each node; further ones are answered at once
+SURVEY_QUESTIONS_PER_SECOND: Final = 25  # of this node, each of which may take a session: 1,000 nodes in 40 s
+SURVEYED_NODES: Final = 1_024  # nodes that are asked, the nearest: each keeps one of SESSIONS
+SURVEYED_LINKS: Final = 32_768  # links told by all nodes together, beyond which each has those of its first answer only
+
 # -- transports --------------------------------------------------------------------------------------------------------
 # requested of the kernel in each direction: 30 ms at 2 Gbit/s while Python is busy
 SOCKET_BUFFER_BYTES: Final = 8 << 20
@@ -314,7 +323,7 @@ API_BODY_BYTES: Final = 16 << 10  # body of one request to the HTTP API; a peer 
 # open connections to the HTTP API; a further one takes the place of the one that has waited for its caller longest
 API_CONNECTIONS: Final = 64
 API_RESPONSE_BYTES: Final = 64 << 20  # response that the command line accepts: all routes of a full table
-API_STREAMS: Final = 8  # open streams of changes: pages that are open
+API_STREAMS: Final = 16  # open streams of changes: each page that is open has one, and one more while it shows the mesh
 API_EVENTS_PER_UPDATE: Final = 256  # events in one update of a stream: to put them into words takes 30 us each
 CAPTURE_BYTES: Final = 8 << 20  # datagrams of a capture that its reader has not taken: 0.1 s at 640 Mbit/s
 API_WAIT_S: Final = 30.0  # longest wait for events before an empty list is returned

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -18,6 +18,8 @@ from mycelium.peer_list_url import PeerListUrl, is_list
 from mycelium.peer_url import PeerUrl
 from mycelium.policy.settings import PolicySettings, parse_policy
 
+# Nodes that are told something: those of a private network, any, none.
+MEMBERS, ALL, NOBODY = "members", "all", "none"
 LOG_FORMATS: Final = ("compact", "logfmt", "plain", "json", "journald")
 
 # what dev_valid_name() in Linux accepts
@@ -150,11 +152,14 @@ def _domain(value: object, folder: Path) -> str:
     return domain
 
 
-def _log_format(value: object, folder: Path) -> str:
-    name = _text(value, folder)
-    if name not in LOG_FORMATS:
-        raise ConfigError(f"{name[:50]!r} is not one of {', '.join(LOG_FORMATS)}")
-    return name
+def _one_of(words: Sequence[str]) -> Callable[[object, Path], str]:
+    def check(value: object, folder: Path) -> str:
+        word = _text(value, folder)
+        if word not in words:
+            raise ConfigError(f"{word[:50]!r} is not one of {', '.join(words)}")
+        return word
+
+    return check
 
 
 def _api_address(value: object, folder: Path) -> ApiAddress:
@@ -194,7 +199,8 @@ CHECKS: Final[Mapping[Kind, Callable[[object, Path], object]]] = {
     Kind.USER: _user,
     Kind.ADDRESS: _api_address,
     Kind.DOMAIN: _domain,
-    Kind.LOG_FORMAT: _log_format,
+    Kind.LOG_FORMAT: _one_of(LOG_FORMATS),
+    Kind.SHARED_WITH: _one_of((MEMBERS, ALL, NOBODY)),
     Kind.WORKERS: _workers,
     Kind.POLICY: _policy,
 }

@@ -16,7 +16,7 @@ from msgspec import Struct, field
 
 from mycelium.admin.aliases import without_aliases
 from mycelium.admin.api_address import ApiAddress
-from mycelium.admin.checks import CHECKS, LOG_FORMATS, file_path
+from mycelium.admin.checks import CHECKS, LOG_FORMATS, MEMBERS, file_path
 from mycelium.admin.foreign import foreign_key
 from mycelium.admin.keyfile import default_key_path
 from mycelium.admin.proxy_url import ProxyUrl
@@ -58,6 +58,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     no_relay_leases: bool = False
     no_speed_tests: bool = False
     no_port_mapping: bool = False
+    share_links: str = MEMBERS  # with whom
     auto_peers: int = 0  # links that are kept besides those of the peer list
     disable_peer_discovery: bool = False
     peer_discovery_interface: tuple[str, ...] = ()  # empty: every suitable one

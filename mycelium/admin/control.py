@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from mycelium.admin.diagnosis import NodeDiagnosis
+    from mycelium.admin.mesh import MeshControl
     from mycelium.admin.policy_info import PolicyControl
 
 
@@ -240,6 +241,10 @@ class NodeControl(Protocol):
     @property
     def diagnosis(self) -> "NodeDiagnosis":
         """What finds out why something is as it is."""
+
+    @property
+    def mesh(self) -> "MeshControl":
+        """What all nodes tell of their links."""
 
     @property
     def policy(self) -> "PolicyControl":

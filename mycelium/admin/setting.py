@@ -26,6 +26,7 @@ class Kind(Enum):
     ADDRESS = auto()
     DOMAIN = auto()
     LOG_FORMAT = auto()
+    SHARED_WITH = auto()
     POLICY = auto()
     WORKERS = auto()
 
@@ -124,6 +125,14 @@ SETTINGS: Final = (
         Kind.FLAG,
         "Behind a NAT, do not ask the router to let others reach this node.",
         "false",
+    ),
+    Setting(
+        "share_links",
+        Kind.SHARED_WITH,
+        "Whom to tell with which neighbours this node has links, for their view of the mesh: members (of its private "
+        "network), all (in the open network too) or none; default members.",
+        '"members"',
+        metavar="WHOM",
     ),
     Setting(
         "auto_peers",

@@ -71,7 +71,7 @@ class Application:
                 raise HttpError(403, _OWNER_ONLY)
             return await _carried_out(operation, request.query, text, body)
         if request.path in page.FILES and method == "GET":
-            return page.file(request.path)
+            return page.file(request.path, request.headers)
         if request.path == OPENAPI and method == "GET":
             return self._document()
         is_known = by_method or request.path in page.FILES or request.path == OPENAPI

@@ -25,6 +25,7 @@ from mycelium.admin.control import (
     TrafficInfo,
 )
 from mycelium.admin.diagnosis import ExplanationInfo, KnockInfo, LinkInfo, PingInfo, SessionInfo, TraceInfo
+from mycelium.admin.mesh import MeshInfo
 from mycelium.admin.policy_info import PolicyAnswer, PolicyInfo, PolicyQuestion
 from mycelium.errors import ApiError, NoDaemon
 from mycelium.limits import API_RESPONSE_BYTES
@@ -90,6 +91,10 @@ class ApiClient:
     def knocks(self) -> list[KnockInfo]:
         """Asks neighbours to reach the daemon from another port, and tells which of them could."""
         return self._post("/admin/knock", None, list[KnockInfo])
+
+    def mesh(self, *, wait_s: float) -> MeshInfo:
+        """Asks all nodes for their links; `wait_s` must be below the timeout."""
+        return self._get(f"/admin/mesh?wait={wait_s:g}", MeshInfo)
 
     def trace(self, node: str) -> TraceInfo:
         return self._get(f"/admin/trace/{quote(node, safe='')}", TraceInfo)

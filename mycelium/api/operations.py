@@ -28,10 +28,11 @@ from mycelium.admin.control import (
 )
 from mycelium.admin.diagnosis import ExplanationInfo, KnockInfo, LinkInfo, PingInfo, SessionInfo, TraceInfo
 from mycelium.admin.exposition import CONTENT_TYPE
+from mycelium.admin.mesh import MeshInfo
 from mycelium.admin.policy_info import PolicyAnswer, PolicyControl, PolicyInfo, PolicyQuestion
 from mycelium.admin.speed import SpeedInfo, SpeedWish
 from mycelium.api.http import Response
-from mycelium.api.stream import STREAM_TYPE, Streams, StreamUpdate
+from mycelium.api.stream import STREAM_TYPE, MeshUpdate, Streams, StreamUpdate
 from mycelium.errors import HttpError, LocalError
 from mycelium.limits import API_WAIT_S
 
@@ -40,6 +41,7 @@ ADMIN: Final = f"{PREFIX}/admin"
 METRICS: Final = "/metrics"
 LINES_TYPE: Final = "application/jsonl"
 CAPTURE_TYPE: Final = "application/x-pcapng"
+MESH_LOOK_S: Final = 0.1  # between looks for answers
 PING_WAIT_S: Final = 2.0  # for an answer, unless the call says otherwise
 
 
@@ -173,7 +175,16 @@ def _about_the_node(control: NodeControl) -> list[Operation]:
 
 
 def _about_the_network(control: NodeControl) -> list[Operation]:
+    wait = QueryNumber("wait", float, 0.0, "Seconds to wait for the answers of all nodes.")
     return [
+        Operation(
+            method="GET",
+            path=f"{ADMIN}/mesh",
+            help="What all nodes tell of their links, who are asked for some seconds.",
+            answers=MeshInfo,
+            query=(wait,),
+            do=lambda call: _mesh(control, call),
+        ),
         _post(
             f"{ADMIN}/invitations",
             "Makes an invitation to a private network.",
@@ -210,7 +221,6 @@ def _watching(control: NodeControl, streams: Streams) -> list[Operation]:
     events_help = "Events with a sequence above `after`, oldest first."
     after = QueryNumber("after", int, 0, "Sequence of the newest event that is known.")
     wait = QueryNumber("wait", float, 0.0, "Seconds to wait for an event if there is none.")
-    stream_help = "What changes, as server-sent events."
     return [
         Operation(
             method="GET",
@@ -220,14 +230,12 @@ def _watching(control: NodeControl, streams: Streams) -> list[Operation]:
             query=(after, wait),
             do=lambda call: _events(control, call),
         ),
-        Operation(
-            method="GET",
-            path=f"{PREFIX}/stream",
-            help=stream_help,
-            answers=StreamUpdate,
-            do=lambda _: streams.open(),
-            refused=503,
-            content_type=STREAM_TYPE,
+        _stream(f"{PREFIX}/stream", "What changes, as server-sent events.", StreamUpdate, streams.open),
+        _stream(
+            f"{PREFIX}/stream/mesh",
+            "What nodes tell of their links, as server-sent events; they are asked while the stream is open.",
+            MeshUpdate,
+            streams.open_mesh,
         ),
         Operation(
             method="GET",
@@ -252,6 +260,12 @@ def _watching(control: NodeControl, streams: Streams) -> list[Operation]:
 
 def _get(path: str, help: str, answers: Any, do: Callable[[], object]) -> Operation:
     return Operation(method="GET", path=path, help=help, answers=answers, do=lambda _: do())
+
+
+def _stream(path: str, help: str, answers: Any, do: Callable[[], object]) -> Operation:
+    return Operation(
+        method="GET", path=path, help=help, answers=answers, do=lambda _: do(), refused=503, content_type=STREAM_TYPE
+    )
 
 
 def _ask(path: str, help: str, answers: Any, do: Callable[[ApiCall], object], *query: QueryNumber) -> Operation:
@@ -295,6 +309,15 @@ async def _events(control: NodeControl, call: ApiCall) -> list[EventInfo]:
             async with asyncio.timeout(min(call.query["wait"], API_WAIT_S)):
                 await control.next_event().wait()
         found = control.events(int(call.query["after"]))
+    return found
+
+
+async def _mesh(control: NodeControl, call: ApiCall) -> MeshInfo:
+    time = asyncio.get_running_loop().time
+    until, found = time() + min(call.query["wait"], API_WAIT_S), MeshInfo(control.mesh.look())
+    while found.is_waiting and time() < until:
+        await asyncio.sleep(MESH_LOOK_S)
+        found = MeshInfo(control.mesh.look())
     return found
 
 

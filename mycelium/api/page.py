@@ -1,5 +1,7 @@
 """The files of the page, as they lie in the package."""
 
+import gzip
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Final
@@ -13,6 +15,7 @@ FILES: Final = {
     "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/page.js": ("page.js", "text/javascript; charset=utf-8"),
     "/map.js": ("map.js", "text/javascript; charset=utf-8"),
+    "/mesh.js": ("mesh.js", "text/javascript; charset=utf-8"),
     "/layout.js": ("layout.js", "text/javascript; charset=utf-8"),
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
@@ -21,12 +24,21 @@ _HEADERS: Final = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Vary", "Accept-Encoding"),
     ("Cache-Control", "no-cache"),  # the next version of the daemon has other files at the same place
 )
 
 
+def file(path: str, headers: Mapping[str, str]) -> Response:
+    """Returns one of FILES, compressed for whoever takes that, by the headers of the request."""
+    taken = {coding.strip() for coding in headers.get("accept-encoding", "").lower().split(",")}
+    return _file(path, is_packed="gzip" in taken)
+
+
 @cache
-def file(path: str) -> Response:
-    """Returns one of FILES."""
+def _file(path: str, *, is_packed: bool) -> Response:
     name, content_type = FILES[path]
-    return Response(200, (files("mycelium") / "page" / name).read_bytes(), content_type, _HEADERS)
+    body = (files("mycelium") / "page" / name).read_bytes()
+    if is_packed:
+        return Response(200, gzip.compress(body, mtime=0), content_type, (*_HEADERS, ("Content-Encoding", "gzip")))
+    return Response(200, body, content_type, _HEADERS)

@@ -9,6 +9,7 @@ import contextlib
 import socket
 import time
 from collections.abc import AsyncGenerator, Mapping
+from math import inf
 from typing import Final, TypeVar
 
 import msgspec
@@ -16,6 +17,7 @@ from msgspec import Struct
 
 from mycelium.admin.control import EndpointInfo, EventInfo, NodeControl, PeerInfo
 from mycelium.admin.event_text import describe
+from mycelium.admin.mesh import MeshNodeInfo
 from mycelium.api.counters import ApiCounters
 from mycelium.api.http import Response
 from mycelium.errors import HttpError
@@ -23,6 +25,8 @@ from mycelium.limits import API_EVENTS_PER_UPDATE, API_STREAMS
 
 EVERY_S: Final = 1.0  # between updates; all streams have theirs at the same time, and share what is computed
 SOON_S: Final = 0.1  # between updates while there are events
+LOOK_S: Final = 0.25  # between looks at the mesh
+LIFE_S: Final = 5.0  # after which a stream of the mesh says that nothing has changed
 _SHARED_S: Final = 0.05  # for how long a look at the node will do for other streams
 STREAM_TYPE: Final = "text/event-stream"
 _HEADERS: Final = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
@@ -68,6 +72,12 @@ class StreamUpdate(Struct, frozen=True, omit_defaults=True):
     events: list[ToldEvent] = []
 
 
+class MeshUpdate(Struct, frozen=True):
+    """Nodes of which something is different since the last update; None for what is gone."""
+
+    nodes: dict[str, MeshNodeInfo | None]
+
+
 class Streams:
     """The open streams of one node."""
 
@@ -80,30 +90,52 @@ class Streams:
         self._routes: Routes = {}
 
     def open(self) -> Response:
-        """Returns a stream; raises HttpError if there are too many."""
+        """Returns a stream of links, routes and events; raises HttpError if there are too many."""
+        return self._opened(self._changes())
+
+    def open_mesh(self) -> Response:
+        """Returns a stream of what nodes tell of their links, who are asked while it is open; raises HttpError as `open`."""
+        return self._opened(self._mesh())
+
+    def _opened(self, updates: AsyncGenerator[Struct, None]) -> Response:
         if self._open >= API_STREAMS:
             self._counters.streams_refused += 1
             raise HttpError(503, f"{API_STREAMS} streams are open already: close another page")
-        return Response(200, b"", STREAM_TYPE, _HEADERS, self._parts())
+        return Response(200, b"", STREAM_TYPE, _HEADERS, self._parts(updates))
 
-    async def _parts(self) -> AsyncGenerator[bytes, None]:
-        loop, reader = asyncio.get_running_loop(), _Reader()
+    async def _parts(self, updates: AsyncGenerator[Struct, None]) -> AsyncGenerator[bytes, None]:
         self._open += 1
         try:
-            while True:
-                happened = self._control.next_event()
-                self._look()
-                update = reader.take(self._peers, self._routes, self._control.events(reader.newest))
-                sent_at = loop.time()
-                try:
+            async with contextlib.aclosing(updates):
+                async for update in updates:
                     yield b"data: " + msgspec.json.encode(update) + b"\n\n"
-                finally:
-                    self._counters.updates_skipped += int((loop.time() - sent_at) / EVERY_S)
-                await asyncio.sleep(SOON_S)
-                if len(update.events) < API_EVENTS_PER_UPDATE:
-                    await _next_second_or(happened)
         finally:
             self._open -= 1
+
+    async def _changes(self) -> AsyncGenerator[Struct, None]:
+        loop, reader = asyncio.get_running_loop(), _Reader()
+        while True:
+            happened = self._control.next_event()
+            self._look()
+            update = reader.take(self._peers, self._routes, self._control.events(reader.newest))
+            sent_at = loop.time()
+            try:
+                yield update
+            finally:
+                self._counters.updates_skipped += int((loop.time() - sent_at) / EVERY_S)
+            await asyncio.sleep(SOON_S)
+            if len(update.events) < API_EVENTS_PER_UPDATE:
+                await _next_second_or(happened)
+
+    async def _mesh(self) -> AsyncGenerator[Struct, None]:
+        loop, sent_at, before = asyncio.get_running_loop(), -inf, dict[str, MeshNodeInfo]()
+        while True:
+            after = self._control.mesh.look()
+            changed = difference(before, after)
+            if changed or loop.time() >= sent_at + LIFE_S:
+                before, sent_at = after, loop.time()
+                yield MeshUpdate(changed)
+            await asyncio.sleep(LOOK_S)
 
     def _look(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -129,8 +161,8 @@ class _Reader:
         told = events[:API_EVENTS_PER_UPDATE]
         update = StreamUpdate(
             time=round(time.time(), 3),
-            peers=_difference(self._peers, peers),
-            routes={_text(node): _route(way) for node, way in _difference(self._routes, routes).items()},
+            peers=difference(self._peers, peers),
+            routes={_text(node): _route(way) for node, way in difference(self._routes, routes).items()},
             events=[ToldEvent(event, describe(event)) for event in told],
         )
         self._peers, self._routes = peers, routes
@@ -145,7 +177,7 @@ async def _next_second_or(happened: asyncio.Event) -> None:
             await happened.wait()
 
 
-def _difference(before: Mapping[_Key, _Value], after: Mapping[_Key, _Value]) -> dict[_Key, _Value | None]:
+def difference(before: Mapping[_Key, _Value], after: Mapping[_Key, _Value]) -> dict[_Key, _Value | None]:
     """Returns what is new or has changed, and None for what is gone."""
     changed: dict[_Key, _Value | None] = {key: one for key, one in after.items() if before.get(key) != one}
     return changed | {key: None for key in before if key not in after}

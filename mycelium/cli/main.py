@@ -20,6 +20,7 @@ from mycelium.cli.invite import invite
 from mycelium.cli.join import join
 from mycelium.cli.keys import generate_keys, generate_network_key, import_key, inspect
 from mycelium.cli.manual import manual
+from mycelium.cli.mesh import mesh
 from mycelium.cli.network import network
 from mycelium.cli.output import print_json
 from mycelium.cli.page import page
@@ -92,6 +93,7 @@ for _command in (
     trace,
     speedtest,
     links,
+    mesh,
     sessions,
     top,
     doctor,

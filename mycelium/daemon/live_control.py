@@ -32,6 +32,7 @@ from mycelium.daemon.events import event_infos
 from mycelium.daemon.invitations import Inviter
 from mycelium.daemon.leases import KernelLeases
 from mycelium.daemon.live_diagnosis import LiveDiagnosis
+from mycelium.daemon.live_mesh import LiveMesh
 from mycelium.daemon.members import Members
 from mycelium.daemon.named_peer import named_peer
 from mycelium.daemon.node_metrics import NodeMetrics
@@ -112,6 +113,7 @@ class LiveControl:
         self._sleeps = SleepLog(slept_s())
         self._next_event = asyncio.Event()
         self.diagnosis = LiveDiagnosis(node, names, self.events, act)
+        self.mesh = LiveMesh(node, names, act)
 
     def admin(self) -> AdminInfo:
         """Returns the identity of this node."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Final
 
+from mycelium.admin.checks import ALL, MEMBERS
 from mycelium.admin.config import Settings
 from mycelium.admin.network_file import NetworkFile, read_network
 from mycelium.crypto.primitives import RealPrimitives
@@ -38,6 +39,7 @@ def node_settings(settings: Settings, network: NetworkFile) -> NodeSettings:
         suites=quick_suites(_seal_s),
         shortcuts=not settings.no_shortcuts,
         answers_speed_tests=not settings.no_speed_tests,
+        tells_links=settings.share_links in (ALL, *((MEMBERS,) if network is not OPEN_NETWORK else ())),
     )
 
 

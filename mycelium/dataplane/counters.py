@@ -34,6 +34,8 @@ class DataplaneCounters:
     echoes_refused: int = drops("Requests for an echo dropped: too many from one node.")
     speed_tests_answered: int = counter("Speed tests of other nodes answered.")
     speed_tests_refused: int = drops("Requests for a speed test refused: another one is under way, no budget, or off.")
+    surveys_answered: int = counter("Questions of other nodes for the links of this one that were answered.")
+    surveys_refused: int = drops("Questions for the links of this node dropped: too many.")
     probes_refused: int = drops("Probes of ways dropped: too many from one node.")
     relay_errors_sent: int = counter("Errors sent to the sources of trains that could not be forwarded.")
     relay_errors_refused: int = drops("Errors of relays ignored: not about a recent train, not authentic, or too many.")

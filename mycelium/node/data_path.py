@@ -26,14 +26,16 @@ from mycelium.policy.base import Policy
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.excess import Excesses
 from mycelium.session.table import Sessions
+from mycelium.survey.survey import Survey
 from mycelium.timing import Deadlines
-from mycelium.wire.train import ITEM_MEETING, ITEM_REACHABILITY, ITEM_SPEED
+from mycelium.wire.train import ITEM_MEETING, ITEM_REACHABILITY, ITEM_SPEED, ITEM_SURVEY
 
 ELSEWHERE: Final = "it answers over another neighbour, which is used from now on"
 NOWHERE: Final = "it answers over no other neighbour either"
 _REACHABILITY: Final = "reachability"
 _SESSIONS: Final = "sessions"
 _SPEED_TESTS: Final = "speed tests"
+_SURVEY: Final = "survey"
 
 
 class DataPath:
@@ -80,10 +82,7 @@ class DataPath:
         )
         self._compose_diagnosis(identity, handshakes, routing.excesses, outbox, now=now)
         self._compose_receiving(identity, routing, links, policy, outbox)
-        self._compose_speed_tests(handshakes, settings, deadlines, now=now)
-        self._compose_reachability(handshakes, routing, deadlines)
-        self.meetings = Meetings(routing, self.sessions, self.sending, self.ways, now=now)
-        self.receiving.item_handlers[ITEM_MEETING] = self.meetings.take
+        self._compose_handlers(handshakes, routing, links, settings, deadlines, now=now)
 
     def _compose_diagnosis(
         self, identity: Identity, handshakes: HandshakeConfig, excesses: Excesses, outbox: Outbox, *, now: float
@@ -147,6 +146,8 @@ class DataPath:
             self.speed_tests.handle_timeout(now=now)
         if _REACHABILITY in due:
             self.reachability.handle_timeout(now=now)
+        if _SURVEY in due:
+            self.survey.handle_timeout(now=now)
 
     def _compose_reachability(
         self, handshakes: HandshakeConfig, routing: RoutingEngine, deadlines: Deadlines[bytes | str]
@@ -167,6 +168,34 @@ class DataPath:
         """Looks at all sessions; called each second."""
         self.reachability.look(now=now)
         self.meetings.look(now=now)
+
+    def _compose_handlers(
+        self,
+        handshakes: HandshakeConfig,
+        routing: RoutingEngine,
+        links: dict[bytes, Link],
+        settings: NodeSettings,
+        deadlines: Deadlines[bytes | str],
+        *,
+        now: float,
+    ) -> None:
+        """Makes what takes items that are not packets: speed tests, probes of ways, meetings, and surveys."""
+        self._compose_speed_tests(handshakes, settings, deadlines, now=now)
+        self._compose_reachability(handshakes, routing, deadlines)
+        self.meetings = Meetings(routing, self.sessions, self.sending, self.ways, now=now)
+        self.receiving.item_handlers[ITEM_MEETING] = self.meetings.take
+        self.survey = Survey(
+            links=links,
+            routing=routing,
+            sessions=self.sessions,
+            sending=self.sending,
+            counters=self.counters,
+            entropy=handshakes.entropy,
+            tells=settings.tells_links,
+            arm=lambda when: deadlines.set(_SURVEY, when),
+            now=now,
+        )
+        self.receiving.item_handlers[ITEM_SURVEY] = self.survey.take
 
     def tell(self, journal: Journal, *, now: float) -> None:
         """Writes into the journal which sessions have new keys, and what was found out of next hops."""

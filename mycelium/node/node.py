@@ -148,7 +148,7 @@ class Node:
         self.sending = path.sending
         self.receiving = path.receiving
         self.echoes, self.speed_tests, self.reachability = path.echoes, path.speed_tests, path.reachability
-        self.relay_errors = path.relay_errors
+        self.relay_errors, self.survey = path.relay_errors, path.survey
         self.dataplane_counters = path.counters
 
     def _compose_shortcuts(self, *, now: float) -> None:

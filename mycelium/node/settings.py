@@ -16,6 +16,7 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
     name: bytes = b""  # announced; for private networks
     shortcuts: bool = True  # direct links with nodes whose packets pass relays
     answers_speed_tests: bool = True
+    tells_links: bool = False  # to nodes that ask for them
     suites: int  # ciphers that this machine is quick at, SUITE_* of `wire.datagram`
 
     def __post_init__(self) -> None:

@@ -4,7 +4,8 @@
      rings    {r, label}                                   circles around the origin
      sectors  {from, to}                                   angles of the lines between them
      nodes    {id, x, y, size, kind, level, label, rank, via}   kind: self, near, far, lost; labels of a lower rank come first
-     links    {a, b, width, level, dotted, bow, alpha, note}    a, b: nodes; level: 0 well, 1 fair, 2 bad; note: shown at the middle
+     links    {a, b, width, level, dotted, dashed, bow, alpha, mutual, note}   a, b: nodes; level: 0 well, 1 fair, 2 bad; note: shown
+              at the middle; mutual: either end lights it
 */
 const MOVE_MS = 350; // how long a node takes to its new place
 const REACH = 16; // pixels from a node within which it is meant
@@ -173,11 +174,11 @@ class MeshMap {
     const { pen, colours } = this;
     const a = this.spots.get(link.a), b = this.spots.get(link.b);
     if (!a || !b) return;
-    const isLit = this.onWay.has(link.b) && !link.dotted;
+    const isLit = (this.onWay.has(link.b) || (link.mutual && this.onWay.has(link.a))) && !link.dotted;
     pen.strokeStyle = link.bow && !isLit ? colours.muted : colours.levels[link.level ?? 0];
     pen.globalAlpha = isLit ? 0.9 : link.alpha ?? 0.9;
     pen.lineWidth = link.width + (isLit ? 1 : 0);
-    pen.setLineDash(link.dotted ? [1, 5] : []);
+    pen.setLineDash(link.dotted ? [1, 5] : link.dashed ? [7, 5] : []);
     const middle = link.middle = { x: (a.x + b.x) / 2, y: (a.y + b.y) / 2 };
     if (link.bow) { // a curve that leaves its node in the direction from the origin
       const centre = this.toPixels({ x: 0, y: 0 });

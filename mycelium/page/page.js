@@ -10,7 +10,8 @@ const SHOWN = 400; // rows of a list at once
 const $ = (id) => document.getElementById(id);
 
 const state = { own: "", names: new Map(), learnt: {}, status: null, peers: new Map(), routes: new Map(), events: [], times: new Map(), histories: new Map(), rates: new Map(),
-  time: 0, heardAt: 0, trouble: "", moment: null, picked: null, kind: "all", sort: { by: "name", up: true } };
+  time: 0, heardAt: 0, trouble: "", moment: null, picked: null, kind: "all", sort: { by: "name", up: true }, mesh: null, meshTrouble: "" };
+const layout = new MeshLayout();
 
 /* -- words and numbers -- */
 
@@ -48,9 +49,9 @@ function span(seconds) { // in its two largest units
 
 /* -- the stream -- */
 
-async function ask(path) {
+async function ask(path, options = {}) {
   const token = sessionStorage.getItem("token");
-  const answer = await fetch(API + path, token ? { headers: { Authorization: `Bearer ${token}` } } : {});
+  const answer = await fetch(API + path, token ? { ...options, headers: { Authorization: `Bearer ${token}` } } : options);
   if (answer.status === 401) await askToken();
   if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? `the daemon answered ${answer.status}`);
   return answer;
@@ -67,17 +68,9 @@ function askToken() {
 async function follow() {
   for (let wait = 500; ; wait = Math.min(wait * 2, 8000)) {
     try {
-      const { body } = await ask("/stream");
-      const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+      const answer = await ask("/stream");
       forget();
-      for (let rest = ""; ;) {
-        const { value, done } = await reader.read();
-        if (done) break;
-        const parts = (rest + value).split("\n\n");
-        rest = parts.pop();
-        for (const part of parts) take(JSON.parse(part.slice(6)));
-        wait = 500;
-      }
+      await read(answer, (update) => { wait = 500; take(update); });
       state.trouble = "the daemon has ended the stream";
     } catch (failed) {
       state.trouble = failed instanceof TypeError ? "the daemon does not answer" : failed.message;
@@ -85,6 +78,72 @@ async function follow() {
     changed();
     await new Promise((next) => setTimeout(next, wait));
   }
+}
+
+async function read({ body }, taker) { // hands the updates of a stream on until it ends
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let rest = ""; ;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    const parts = (rest + value).split("\n\n");
+    rest = parts.pop();
+    for (const part of parts) taker(JSON.parse(part.slice(6)));
+  }
+}
+
+/* -- the whole mesh, followed while it is shown -- */
+
+let meshEnd = null; // ends its stream
+
+function view(name) {
+  const isMesh = name === "mesh";
+  for (const one of ["mine", "mesh"]) $(one).setAttribute("aria-pressed", String(one === name));
+  for (const one of document.querySelectorAll("[data-view]")) one.hidden = one.dataset.view !== name;
+  if (isMesh === (state.mesh !== null)) return;
+  meshEnd?.abort();
+  meshEnd = isMesh ? new AbortController() : null;
+  state.mesh = isMesh ? new Map() : null;
+  if (isMesh) { state.moment = null; followMesh(state.mesh, meshEnd.signal); }
+  map.fit();
+  changed();
+}
+
+async function followMesh(told, signal) {
+  while (!signal.aborted) {
+    try {
+      const answer = await ask("/stream/mesh", { signal });
+      told.clear();
+      state.meshTrouble = "";
+      await read(answer, ({ nodes }) => {
+        for (const [id, node] of Object.entries(nodes)) {
+          if (node) told.set(id, node); else told.delete(id);
+          if (node?.name) state.names.set(id, node.name);
+        }
+        changed();
+      });
+    } catch (failed) { state.meshTrouble = failed.message; }
+    changed();
+    await new Promise((next) => setTimeout(next, 2000));
+  }
+}
+
+function meshNow() { // what is known of the mesh, as a scene
+  const told = state.mesh, near = told.get(state.own)?.links ?? {}, kinds = { own: "self", told: "far", waiting: "far" };
+  const links = linksOf(told).map(({ a, b, ends }) => {
+    const both = Object.values(ends), loss = Math.max(...both.map((end) => end.loss ?? 0)), costs = both.map((end) => end.cost ?? 0);
+    const isUneven = both.length > 1 && Math.max(...costs) > 2 * Math.min(...costs) + 100;
+    return { a, b, dashed: both.length < 2, level: both.some((end) => end.suspect) ? 2 : Math.max(level(loss), isUneven ? 1 : 0),
+      note: told.size > 60 ? "" : loss >= 0.01 ? percent(loss) : isUneven ? costs.map((cost) => ms(cost / 100)).join(" ≠ ") : "" };
+  });
+  const nodes = [...told].map(([id, { answer }]) => ({ id, label: short(id), rank: id === state.own ? 0 : id in near ? 1 : 2,
+    kind: answer !== "own" && id in near && kinds[answer] ? "near" : kinds[answer] ?? "lost" }));
+  return meshView(nodes, links, layout.arrange([...told.keys()], links));
+}
+
+function paintTold() {
+  const all = [...(state.mesh ?? [])].map(([, { answer }]) => answer), count = (...kinds) => all.filter((one) => kinds.includes(one)).length, left = state.routes.size + 1 - all.length;
+  const parts = [[count("waiting"), "asked"], [count("refused"), "keep them to themselves"], [count("silent"), "do not answer"], [all.length ? left : 0, "are too far to be asked"]];
+  $("told").textContent = state.mesh ? state.meshTrouble || [`${count("own", "told")} of ${Math.max(all.length, state.routes.size + 1)} nodes tell their links`, ...parts.filter(([one]) => one > 0).map((one) => one.join(" "))].join(", ") : "";
 }
 
 function forget() {
@@ -220,8 +279,9 @@ function changed() {
 
 function paint() {
   const shown = shownNow();
-  if (state.own) map.show(myView({ own: state.own, ...shown, name: short, others: others() }));
+  if (state.own) map.show(state.mesh ? meshNow() : myView({ own: state.own, ...shown, name: short, others: others() }));
   map.light(lights);
+  paintTold();
   paintHead();
   paintOwn();
   paintDetails(shown);
@@ -305,7 +365,7 @@ function paintDetails({ ways }) {
   if (!id) return;
   const [key, peer] = peerOf(id), way = ways.get(id);
   const kind = peer ? "neighbour" : way ? "reached through others" : "not reached";
-  fill(place, el("h2", {}, short(id), el("small", {}, kind)), full(id), ...(id === state.own ? [] : [...wayTo(id, way), ...measured(id, key, peer), ...choices(), ...trace(id)]));
+  fill(place, el("h2", {}, short(id), el("small", {}, kind)), full(id), ...(id === state.own ? [] : [...wayTo(id, way), ...measured(id, key, peer)]), ...linksTold(id), ...(id === state.own ? [] : [...choices(), ...trace(id)]));
 }
 
 function wayTo(id, way) {
@@ -319,6 +379,15 @@ function measured(id, key, peer) {
   if (!peer) return [el("h3", {}, "Cost of the way, last 10 minutes"), spark(id, `Cost of the way to ${short(id)}`, { height: 44 })];
   return [el("p", {}, `Round trip ${ms(peer.rttMs)}, loss ${percent(peer.loss)}`), el("p", { class: "quiet address" }, `${peer.endpoint.scheme}://${peer.endpoint.socketAddr}`),
     el("p", { class: "quiet address" }, `Key ${peer.publicKey.slice(0, 16)}…`), el("h3", {}, "Round trip, last 10 minutes"), spark(`rtt ${key}`, `Round trip to ${short(id)}`, { height: 44 })];
+}
+
+function linksTold(id) { // as both ends tell them
+  const node = state.mesh?.get(id);
+  if (!node) return [];
+  const words = (end, of) => end ? `${of} ${end.suspect ? "in doubt" : ms(end.rttMs)}${end.loss >= 0.001 ? `, ${percent(end.loss)}` : ""}` : `${of} not told`;
+  const ends = new Map([...state.mesh].filter(([, one]) => one.links[id]).map(([other, one]) => [other, one.links[id]]));
+  const all = [...new Set([...Object.keys(node.links), ...ends.keys()])].slice(0, SHOWN);
+  return all.length ? table("Its links: round trip and loss at both ends", all.map((other) => [nameButton(other), "", words(node.links[other], "here"), words(ends.get(other), "there")])) : [];
 }
 
 function others() { // the ways that were not chosen
@@ -420,6 +489,7 @@ function eventRow(one) {
 const oldest = () => Math.min(state.events[0]?.event.time ?? state.time, state.time - 60);
 
 function show(moment) {
+  if (moment !== null) view("mine"); // what others told is not kept
   state.moment = moment;
   changed();
 }
@@ -503,6 +573,7 @@ $("slider").addEventListener("input", () => {
   show(share >= 1 ? null : from + share * (state.time - from));
 });
 $("live").addEventListener("click", () => show(null));
+for (const one of ["mine", "mesh"]) $(one).addEventListener("click", () => view(one));
 $("closer").addEventListener("click", () => map.zoomBy(1.5));
 $("wider").addEventListener("click", () => map.zoomBy(1 / 1.5));
 $("fit").addEventListener("click", () => map.fit());

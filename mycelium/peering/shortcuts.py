@@ -326,7 +326,7 @@ class Shortcuts:
 
     def receive(self, session: Session, body: memoryview, *, now: float) -> None:
         """Takes a signal of the peer of a session."""
-        self._traffic.discount(session.peer)
+        session.without_packets += 1
         try:
             signal = decode_signal(bytes(body))
         except DecodeError:
@@ -377,7 +377,7 @@ class Shortcuts:
                 candidates=self._outside.candidates(),
                 neighbours=tuple(self._linked()[:SIGNAL_NEIGHBOURS]),
             )
-        self._traffic.discount(attempt.peer)
+        session.without_packets += 1
         self._mesh.send_signal(session, encode_signal(signal), now=now)
 
     def _linked(self) -> Sequence[bytes]:

@@ -33,11 +33,8 @@ class Traffic:
         counts = {peer: before.get(peer, 0) + self._recent.get(peer, 0) for peer in (*before, *self._recent)}
         return {peer for peer, count in counts.items() if count >= LEAST_TRAINS}
 
-    def discount(self, peer: bytes) -> None:
-        """Leaves out one train that carries no packets, sent or opened just now."""
-        self._totals[peer] = self._totals.get(peer, 0) + 1
-
 
 def _trains(session: Session) -> int:
-    """Returns how many trains were sent and opened under the keypairs that the session has."""
-    return sum(keypair.sealing.counter - 1 + keypair.opening.opened for keypair in session.keypairs)
+    """Returns how many trains of users were sent and opened under the keypairs that the session has."""
+    all_ = sum(keypair.sealing.counter - 1 + keypair.opening.opened for keypair in session.keypairs)
+    return all_ - session.without_packets

@@ -62,6 +62,7 @@ class Session:
         "sending",
         "way_back",
         "waypoint",
+        "without_packets",
     )
 
     def __init__(self, peer: bytes, queue: PacketQueue, *, now: float) -> None:
@@ -79,6 +80,7 @@ class Session:
         )  # counter, tag, quote of trains sent
         self.budget = FrameBudget(floor=TRAIN_FLOOR, now=now)
         self.last_used = now
+        self.without_packets = 0  # trains, sent and opened, that are no traffic of users
 
     def take_report(self, opened: int, newest: int, *, now: float) -> None:
         """Takes the peer's report on our trains, unless it is about an earlier keypair."""

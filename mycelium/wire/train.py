@@ -73,6 +73,7 @@ ITEM_SIGNAL: Final = 0x20
 ITEM_ECHO: Final = 0x30
 ITEM_SPEED: Final = 0x40
 ITEM_REACHABILITY: Final = 0x50
+ITEM_SURVEY: Final = 0x60
 ITEM_MEETING: Final = 0x80
 
 REPORT: Final = struct.Struct("!QQ")

@@ -116,11 +116,18 @@ class NodeNet(VirtualNetwork):
         prefixes: tuple[Prefix, ...] = (),
         shortcuts: bool = False,
         announced: bytes = b"",
+        tells_links: bool = False,
     ) -> NamedHost:
         """Adds a host and starts its node, whose identity is of a seed unless it is given; it announces a name, perhaps."""
         identity = identity or Identity((seed_of(name) if seed is None else seed).to_bytes(32, "big"))
         settings = NodeSettings(
-            psk=psk, network_id=network_id, suites=suites, prefixes=prefixes, shortcuts=shortcuts, name=announced
+            psk=psk,
+            network_id=network_id,
+            suites=suites,
+            prefixes=prefixes,
+            shortcuts=shortcuts,
+            name=announced,
+            tells_links=tells_links,
         )
         host = self.hosts[name] = self._all[name] = NamedHost(self, name, identity, settings, policy)
         host.begin(epoch, self.seed)

@@ -33,6 +33,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import LocalError
 from mycelium.peer_url import PeerUrl
 from tests.api.fake_diagnosis import FakeDiagnosis
+from tests.api.fake_mesh import FakeMeshView
 from tests.api.fake_policy import FakePolicy
 
 ADDRESS = "5c3:943d:3d21:1d4b:9fa8:5e65:db0e:113"
@@ -70,6 +71,7 @@ class FakeNode:
         self._next_event = asyncio.Event()
         self.diagnosis = FakeDiagnosis()
         self.policy = FakePolicy()
+        self.mesh = FakeMeshView()
         self.is_captured = False
         self.signs_of_life = 0  # of a capture, at its end
         self.removals: list[str] = []

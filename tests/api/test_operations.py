@@ -1,12 +1,18 @@
 """Each call of the API is in one list, with all that it takes and answers."""
 
+import asyncio
+import inspect
+
 import pytest
 
+from mycelium.admin.mesh import MeshInfo
 from mycelium.api.counters import ApiCounters
 from mycelium.api.operations import ADMIN, Operation, PeerRequest, operations, overlay_address
 from mycelium.api.stream import Streams
 from mycelium.errors import HttpError
+from tests.api.fake_mesh import QUIET
 from tests.api.support import ADDRESS, FakeNode
+from tests.lab.waiting import PATIENCE_S
 
 
 def all_operations() -> dict[tuple[str, str], Operation]:
@@ -48,3 +54,19 @@ def test_a_body_is_read_in_its_type() -> None:
 )
 def test_addresses_are_read_in_any_form(text: str, address: str | None) -> None:
     assert overlay_address(text) == address
+
+
+@pytest.mark.parametrize(("wait_s", "answer"), [(0.0, "waiting"), (PATIENCE_S, "refused")])
+def test_a_view_of_the_mesh_waits_for_the_answers_of_all_nodes(wait_s: float, answer: str) -> None:
+    node = FakeNode()
+    node.mesh.waiting_looks = 3
+    calls = {one.path: one for one in operations(node, Streams(node, ApiCounters()))}
+    mesh = calls[f"{ADMIN}/mesh"]
+
+    async def run() -> MeshInfo:
+        found = mesh.do(mesh.read({"wait": str(wait_s)}, "", b""))
+        assert inspect.isawaitable(found)
+        answered: MeshInfo = await found
+        return answered
+
+    assert asyncio.run(run()).nodes[QUIET].answer == answer

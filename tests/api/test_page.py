@@ -1,6 +1,7 @@
 """The files of the page: few bytes, nothing from elsewhere, served with a policy that keeps it so."""
 
 import asyncio
+import gzip
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,8 +14,8 @@ import mycelium
 from mycelium.api.page import FILES, file
 from tests.api.support import LOOPBACK, FakeNode, serving
 
-PAGE_BYTES: Final = 60 << 10
-ALL: Final = {path: file(path) for path in FILES}
+PAGE_BYTES: Final = 28 << 10
+ALL: Final = {path: file(path, {}) for path in FILES}
 
 
 class Tags(HTMLParser):
@@ -32,8 +33,18 @@ class Tags(HTMLParser):
 TAGS: Final = Tags(ALL["/"].body.decode()).tags
 
 
-def test_the_page_is_small() -> None:
-    assert sum(len(one.body) for one in ALL.values()) <= PAGE_BYTES
+def test_little_is_sent_to_a_browser() -> None:
+    packed = {path: file(path, {"accept-encoding": "gzip, deflate, br"}) for path in FILES}
+    assert sum(len(one.body) for one in packed.values()) <= PAGE_BYTES
+    for path, one in packed.items():
+        assert dict(one.headers)["Content-Encoding"] == "gzip"
+        assert gzip.decompress(one.body) == ALL[path].body
+
+
+@pytest.mark.parametrize("taken", [{}, {"accept-encoding": "br"}, {"accept-encoding": "gzip;q=0"}])
+def test_nothing_is_compressed_for_those_who_do_not_say_that_they_take_it(taken: dict[str, str]) -> None:
+    assert file("/", taken) == ALL["/"]
+    assert dict(ALL["/"].headers)["Vary"] == "Accept-Encoding"
 
 
 def test_every_file_of_the_folder_is_served() -> None:

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from mycelium.admin.control import EventInfo
+from mycelium.admin.mesh import MeshNodeInfo
 from mycelium.api import connection, stream
 from mycelium.api.counters import ApiCounters
 from mycelium.api.stream import Streams
 from mycelium.errors import HttpError
 from mycelium.limits import API_EVENTS_PER_UPDATE, API_STREAMS
+from tests.api.fake_mesh import HERE, QUIET, THERE
 from tests.api.support import FIRST_PEER, FakeNode, serving, unix
 from tests.lab.waiting import PATIENCE_S
 
@@ -128,16 +130,42 @@ def test_the_number_of_streams_is_bounded_and_one_that_ends_makes_room() -> None
     async def run() -> None:
         counters = ApiCounters()
         streams = Streams(FakeNode(), counters)
-        all_parts = [opened(streams) for _ in range(API_STREAMS)]
+        mesh = streams.open_mesh().parts
+        assert mesh is not None
+        all_parts = [mesh, *(opened(streams) for _ in range(API_STREAMS - 1))]
         for parts in all_parts:
             await told(parts)
         with pytest.raises(HttpError, match="close another page") as refused:
             streams.open()
         assert (refused.value.status, counters.streams_refused) == (503, 1)
+        with pytest.raises(HttpError):
+            streams.open_mesh()
         await all_parts.pop().aclose()
         all_parts.append(opened(streams))
         for parts in all_parts:
             await parts.aclose()
+
+    asyncio.run(run())
+
+
+def test_a_stream_of_the_mesh_tells_what_is_different_and_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "LOOK_S", 0.0)
+
+    async def run() -> None:
+        node = FakeNode()
+        parts = Streams(node, ApiCounters()).open_mesh().parts
+        assert parts is not None
+        first = await told(parts)
+        assert list(first["nodes"]) == [HERE, THERE, QUIET]
+        assert first["nodes"][THERE]["links"][QUIET] == {"cost": 300, "suspect": True}
+        node.mesh.nodes = {HERE: node.mesh.nodes[HERE], THERE: MeshNodeInfo("silent")}
+        silent: dict[str, Any] = {"answer": "silent", "name": None, "links": {}}
+        assert (await told(parts))["nodes"] == {THERE: silent, QUIET: None}
+        looks = node.mesh.looks
+        monkeypatch.setattr(stream, "LIFE_S", 0.1)
+        assert (await told(parts))["nodes"] == {}
+        assert node.mesh.looks > looks, "nodes are asked on"
+        await parts.aclose()
 
     asyncio.run(run())
 

@@ -36,6 +36,20 @@ def test_the_key_is_read_and_the_name_hashed(tmp_path: Path) -> None:
         made_of(Settings(key_file=NO_KEY, network_key_file=tmp_path / "missing.key"))
 
 
+@pytest.mark.parametrize(
+    ("whom", "tells_strangers", "tells_members"),
+    [("members", False, True), ("all", True, True), ("none", False, False)],
+)
+def test_links_are_told_to_members_unless_the_operator_wants_otherwise(
+    tmp_path: Path, whom: str, tells_strangers: bool, tells_members: bool
+) -> None:
+    create_network_key(tmp_path / "shared")
+    settings = Settings(key_file=NO_KEY, share_links=whom)
+    assert made_of(settings).tells_links is tells_strangers
+    assert made_of(structs.replace(settings, network_key_file=tmp_path / "shared")).tells_links is tells_members
+    assert Settings(key_file=NO_KEY).share_links == "members"
+
+
 @pytest.mark.parametrize(("aes_s", "is_offered"), [(5e-6, True), (10e-6, True), (100e-6, False)])
 def test_aes_is_offered_only_where_it_is_no_slower(aes_s: float, is_offered: bool) -> None:
     busy = iter((1.0, 0.0, 0.0, 0.0, 0.0) * 2)  # seconds that the machine does something else meanwhile

@@ -33,6 +33,7 @@ from mycelium.wire.membership import decode_chain, decode_removals
 from mycelium.wire.reachability import decode_reach
 from mycelium.wire.signal import decode_signal
 from mycelium.wire.speed import decode_speed, read_arrivals
+from mycelium.wire.survey import decode_survey
 from mycelium.wire.underlay_address import underlay_address
 from tests.fuzz.handshakes import HANDSHAKES
 from tests.fuzz.texts import TEXTS
@@ -106,6 +107,7 @@ DECODERS: Final[dict[str, Target]] = {
     "WebSocket, accepted": lambda data: WebSocketServer().receive(data),
     "WebSocket, dialled": lambda data: WebSocketClient("h", 1, "/").receive(data),
     "SOCKS": lambda data: Socks5("h", 1, ("a", "b")).receive(data),
+    "survey": decode_survey,
     **HANDSHAKES,
     **TEXTS,
 }

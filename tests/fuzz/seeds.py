@@ -47,6 +47,7 @@ from mycelium.wire.membership import MemberProof, encode_chain, encode_removals
 from mycelium.wire.reachability import ProbeKind, Reach, encode_reach
 from mycelium.wire.signal import Signal, SignalKind, encode_signal
 from mycelium.wire.speed import SpeedHead, SpeedKind, encode_speed
+from mycelium.wire.survey import LinksAsked, LinksTold, ToldLink, encode_answer, encode_question
 from mycelium.wire.train import (
     ERROR,
     ERROR_BODY_BYTES,
@@ -56,6 +57,7 @@ from mycelium.wire.train import (
     ITEM_REPORT,
     ITEM_SIGNAL,
     ITEM_SPEED,
+    ITEM_SURVEY,
     REPORT,
     SESSION_COOKIE,
     SESSION_COOKIE_BYTES,
@@ -114,6 +116,8 @@ def contents() -> list[bytes]:
         (ITEM_SIGNAL, encode_signal(_signal())),
         (ITEM_ECHO, encode_echo(Echo(EchoKind.REQUEST, 64, token))),
         (ITEM_REACHABILITY, encode_reach(Reach(ProbeKind.PROBE, token, IDENTITY.address))),
+        (ITEM_SURVEY, encode_question(LinksAsked(token))),
+        (ITEM_SURVEY, encode_answer(_told())),
         (ITEM_SPEED, encode_speed(SpeedHead(SpeedKind.REQUEST, token, 3, 1.0))),
         (0, tcp_packet(bytes(64), partial=False)),
     ]
@@ -144,6 +148,7 @@ def of_decoders() -> list[bytes]:
         "known peers": encode_known_peers([KnownPeer("udp", HERE, bytes(32))]),
         "signal": encode_signal(_signal()),
         "speed": encode_speed(SpeedHead(SpeedKind.REQUEST, bytes(8))),
+        "survey": encode_answer(_told()),
         "reach": encode_reach(Reach(ProbeKind.ANSWER, bytes(8))),
         "IPv6": tcp_packet(bytes(64)),
         "super-packet": bytes((SUPER_TCP | PARTIAL_CHECKSUM, 0, 100)) + tcp_packet(bytes(400)),
@@ -225,3 +230,7 @@ def of_neighbour() -> list[bytes]:
 def _signal() -> Signal:
     here = Endpoint("udp", HERE.host, HERE.port)
     return Signal(kind=SignalKind.CALL, round=1, token=bytes(8), candidates=(here,), neighbours=(IDENTITY.address,))
+
+
+def _told() -> LinksTold:
+    return LinksTold(bytes(8), bytes(8), 1, 0, (ToldLink(IDENTITY.address, 100, 1_000, 0, is_suspect=False),))

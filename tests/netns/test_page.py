@@ -12,8 +12,8 @@ from typing import Final
 import pytest
 
 from tests.lab.daemon import LabDaemon
-from tests.lab.mesh import line, ring
-from tests.netns.conftest import MakeMesh
+from tests.lab.mesh import DaemonMesh, line, ring
+from tests.netns.conftest import GIVEN_LINKS, MakeMesh
 from tests.support.browser import Browser, Scheme
 
 pytestmark = [pytest.mark.netns, pytest.mark.deep]
@@ -76,7 +76,7 @@ def on_loopback(daemon: LabDaemon) -> Iterator[str]:
 
 
 def test_the_page_shows_the_mesh_and_follows_a_cut(make_mesh: MakeMesh, tmp_path: Path) -> None:
-    mesh = make_mesh([*ring("a", "b", "c", "d"), *line("c", "e", "f")])
+    mesh = make_mesh([*ring("a", "b", "c", "d"), *line("c", "e", "f")], options=(*GIVEN_LINKS, "--share-links", "all"))
     mesh.start()
     mesh.wait_settled()
     a, b, d = (mesh[name] for name in "abd")
@@ -93,6 +93,7 @@ def test_the_page_shows_the_mesh_and_follows_a_cut(make_mesh: MakeMesh, tmp_path
             browser.wait_for(f"{COLOURS} > 20", SHOWN_SECONDS, "the map is drawn")
             assert browser.evaluate("document.documentElement.scrollWidth") <= width
             browser.photograph(folder / f"page-{width}-{scheme}.png")
+        show_mesh(browser, mesh, folder)
         browser.resize(1280, 800, "light")
         direct = f"state.routes.get('{b.address}')?.hop === '{b.address}'"
         browser.wait_for(direct, SHOWN_SECONDS, "the link is in use")
@@ -109,3 +110,23 @@ def test_the_page_shows_the_mesh_and_follows_a_cut(make_mesh: MakeMesh, tmp_path
         browser.wait_for(was_drawn, SHOWN_SECONDS, "the link is there in the past")
         browser.photograph(folder / "page-rewound.png")
         assert browser.complaints == []
+
+
+def show_mesh(browser: Browser, mesh: DaemonMesh, folder: Path) -> None:
+    """Shows all links, follows a cut between other nodes, and goes back to the view of the node."""
+    browser.evaluate("document.getElementById('mesh').click()")
+    drawn = "map.scene.links.filter((link) => link.mutual && !link.dashed).length"
+    browser.wait_for(
+        f"{drawn} === {len(mesh.cables)} && map.scene.nodes.length === 6", SHOWN_SECONDS, "all links are drawn"
+    )
+    for width, height, scheme in SIZES:
+        browser.resize(width, height, scheme)
+        browser.wait_for(f"innerWidth === {width} && {COLOURS} > 20", SHOWN_SECONDS, "the mesh is drawn")
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width
+        browser.photograph(folder / f"mesh-{width}-{scheme}.png")
+    mesh.cable("b", "c").cut()
+    browser.wait_for(f"map.scene.links.length === {len(mesh.cables) - 1}", SHOWN_SECONDS, "the cut is shown")
+    mesh.cable("b", "c").mend()
+    browser.wait_for(f"{drawn} === {len(mesh.cables)}", SHOWN_SECONDS, "the link is back")
+    browser.evaluate("document.getElementById('mine').click()")
+    browser.wait_for("map.scene.rings.length > 0", SHOWN_SECONDS, "the view of the node is back")

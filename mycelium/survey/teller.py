@@ -1,0 +1,86 @@
+"""The end of a survey that is asked: what this node tells of its links, to whom, and how often.
+
+Whoever asks has a session with this node, so it has proved its address by a handshake in which it sent more than it got. A
+question may wait for a change of the links: so a change is told at once, and nothing is sent while there is none.
+"""
+
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from mycelium.dataplane.counters import DataplaneCounters
+from mycelium.limits import SESSIONS, SURVEY_ANSWERS, SURVEY_WAIT_S, SURVEYS_WAITING
+from mycelium.survey.own_links import version_of
+from mycelium.timing import SharedBucket
+from mycelium.wire.survey import SURVEY_HEAD, TOLD_LINK, LinksAsked, LinksTold, ToldLink, encode_answer
+
+ANSWER_BYTES: Final = 1_016  # with the item's head, a train that fits one datagram on every path
+LINKS_PER_ANSWER: Final = (ANSWER_BYTES - SURVEY_HEAD.size) // TOLD_LINK.size
+
+
+class LinkSource(Protocol):
+    """Returns the links of this node."""
+
+    def __call__(self, *, now: float) -> tuple[ToldLink, ...]: ...
+
+
+class MessageSender(Protocol):
+    """Sends a message to the other end of a session, if there still is one."""
+
+    def __call__(self, node: bytes, message: bytes, *, now: float) -> bool: ...
+
+
+class _Waiting(Struct):
+    """A question that waits for a change."""
+
+    question: LinksAsked
+    until: float
+
+
+class Teller:
+    """Answers questions for the links of this node; with `tells` unset it says that it keeps them to itself."""
+
+    def __init__(
+        self, links: LinkSource, *, tells: bool, send: MessageSender, counters: DataplaneCounters, now: float
+    ) -> None:
+        self._links = links
+        self._tells = tells
+        self._send = send
+        self._counters = counters
+        self._allowed = SharedBucket[bytes](SURVEY_ANSWERS, keys=SESSIONS, now=now)
+        self._waiting: dict[bytes, _Waiting] = {}  # by who asks
+
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether `look` is to be called again soon."""
+        return bool(self._waiting)
+
+    def take(self, node: bytes, question: LinksAsked, *, now: float) -> None:
+        """Takes a question of another node, which takes the place of its last one."""
+        self._waiting.pop(node, None)
+        if not self._allowed.take(node, now=now):
+            self._counters.surveys_refused += 1
+        elif not self._tells:
+            self._send(node, encode_answer(LinksTold(question.token, is_refused=True)), now=now)
+        elif self._may_wait(question, now=now):
+            self._waiting[node] = _Waiting(question, now + min(question.wait_s, SURVEY_WAIT_S))
+        else:
+            self._answer(node, question, self._links(now=now), now=now)
+
+    def look(self, *, now: float) -> None:
+        """Answers the questions that have waited long enough, or whose links have changed."""
+        links = self._links(now=now)
+        version = version_of(links)
+        for node, one in list(self._waiting.items()):
+            if now >= one.until or one.question.version != version:
+                del self._waiting[node]
+                self._answer(node, one.question, links, now=now)
+
+    def _may_wait(self, question: LinksAsked, *, now: float) -> bool:
+        is_known = question.wait_s > 0 and question.version == version_of(self._links(now=now))
+        return is_known and len(self._waiting) < SURVEYS_WAITING
+
+    def _answer(self, node: bytes, question: LinksAsked, links: tuple[ToldLink, ...], *, now: float) -> None:
+        part = links[question.first : question.first + LINKS_PER_ANSWER]
+        answer = LinksTold(question.token, version_of(links), len(links), question.first, part)
+        self._counters.surveys_answered += self._send(node, encode_answer(answer), now=now)
