@@ -12,7 +12,7 @@ from tests.lab.waiting import wait_until
 # more than daemons need that wait for a busy processor, less than a link that is dialled anew after its peer's last wait
 HEALED_SECONDS: Final = 8.0
 BACK_SECONDS: Final = 30.0
-NEXT_HOP_SECONDS: Final = 30.0  # until costs measured on a busy machine have come down
+NEXT_HOP_SECONDS: Final = 90.0  # until costs measured on a busy machine have come down
 
 
 def is_answered(one: LabDaemon, other: LabDaemon, *, count: int = ANSWERED_IN_A_ROW, size: int = 56) -> bool:
