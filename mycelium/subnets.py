@@ -1,7 +1,7 @@
 """The networks around an underlay address that one person may hold, by which strangers are counted."""
 
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Final
 
 from mycelium.limits import SUBNETS
@@ -25,6 +25,14 @@ def subnets_of(address: bytes | str) -> tuple[bytes, ...]:
     if parsed.is_loopback:
         return ()
     return tuple(bytes([bits]) + parsed.packed[: bits // 8] for bits in _BITS[parsed.version])
+
+
+def network_text(subnet: bytes) -> str:
+    """Returns one of the networks around an address as text, as in 192.0.2.0/24."""
+    bits, prefix = subnet[0], subnet[1:]
+    if bits != 8 * len(prefix):
+        return subnet.decode(errors="replace")  # text that is no address
+    return str(ip_network((prefix.ljust(4 if len(prefix) <= 4 else 16, bytes(1)), bits)))
 
 
 class SubnetRates:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mycelium.subnets import subnets_of
+from mycelium.subnets import network_text, subnets_of
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,15 @@ def test_networks_are_shared_from_the_widest(one: str | bytes, other: str | byte
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.8.0.1", "::1"])
 def test_whoever_comes_by_a_proxy_on_this_host_is_not_counted(address: str) -> None:
     assert subnets_of(address) == ()
+
+
+@pytest.mark.parametrize(
+    ("address", "texts"),
+    [
+        ("192.0.2.7", ["192.0.2.7/32", "192.0.2.0/24"]),
+        ("2001:db8:1:2::3", ["2001:db8:1:2::/64", "2001:db8:1::/56", "2001:db8:1::/48"]),
+        ("a.name", ["a.name"]),
+    ],
+)
+def test_networks_are_shown_as_people_write_them(address: str, texts: list[str]) -> None:
+    assert [network_text(subnet) for subnet in subnets_of(address)] == texts

@@ -86,6 +86,7 @@ class Admission(NamedTuple):
 
     accepted: bool
     cookie: bytes | None = None
+    is_over_budget: bool = False  # although it brought back a cookie
 
 
 @dataclass(slots=True)
@@ -146,7 +147,7 @@ class HandshakeGate:
         name = f"handshakes_{outcome}"
         setattr(self.counters, name, getattr(self.counters, name) + 1)
         cookie = self._cookie_datagram(datagram, source, now=now) if outcome == "sent_a_cookie" else None
-        return Admission(outcome == "accepted", cookie)
+        return Admission(outcome == "accepted", cookie, outcome == "over_budget")
 
     def _judge(self, datagram: bytes, source: bytes | str, *, now: float) -> str:
         if len(datagram) != HANDSHAKE_1_BYTES or datagram[0] != HANDSHAKE_1 or datagram[1] != PROTOCOL_VERSION:

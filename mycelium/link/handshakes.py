@@ -27,6 +27,7 @@ from mycelium.link.causes import (
     wrong_key,
 )
 from mycelium.link.counters import HandshakeCounters
+from mycelium.link.crowds import Crowds
 from mycelium.link.handshake_attempts import TIMELY_COPIES, InitiatorAttempt, Question, ResponderAttempt
 from mycelium.link.handshake_parts import HandshakeParts, cut, may_be_narrow
 from mycelium.outbox import Outbox
@@ -107,6 +108,7 @@ class Handshakes:
         self.counters = HandshakeCounters()
         self._parts = HandshakeParts(self.counters)
         self.gate_counters = self._gate.counters
+        self.crowds = Crowds()
 
     def set_clock(self, unix_s: float, *, now: float) -> None:
         """Takes the time of day, in seconds since 1970. A wrong one makes handshakes slower."""
@@ -265,6 +267,9 @@ class Handshakes:
         admission = self._gate.admit(data, source=endpoint.host, now=now)
         if admission.cookie is not None:
             self._send(endpoint, admission.cookie)
+            self.crowds.note(endpoint.host, is_proven=False, now=now)
+        if admission.is_over_budget:
+            self.crowds.note(endpoint.host, is_proven=True, now=now)
         if not admission.accepted:
             return
         index = self._new_index()

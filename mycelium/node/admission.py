@@ -8,13 +8,15 @@ from typing import Final
 
 from mycelium.limits import LINKS_PER_SUBNET, NEW_LINKS_PER_SECOND_AND_SUBNET, SUBNETS
 from mycelium.link.causes import too_many_links, too_many_links_there
+from mycelium.link.crowds import Crowds
 from mycelium.link.link import Link
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from mycelium.subnets import SubnetRates, subnets_of
-from mycelium.timing import TokenBuckets
+from mycelium.timing import TokenBucket, TokenBuckets
 
 TOLD_AGAIN_S: Final = 60.0  # after which the operator is told again of the same network
+NETWORKS_TOLD: Final = 4  # in that time: forged addresses may lie in thousands
 
 
 class LinkAdmission:
@@ -23,6 +25,7 @@ class LinkAdmission:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._told = TokenBuckets[bytes](1 / TOLD_AGAIN_S, burst=1, keys=SUBNETS)  # by the widest network
+        self._told_of_all = TokenBucket(NETWORKS_TOLD / TOLD_AGAIN_S, burst=NETWORKS_TOLD, now=0.0)
         self._rates = SubnetRates(NEW_LINKS_PER_SECOND_AND_SUBNET, burst=LINKS_PER_SUBNET)
 
     def refusal(
@@ -34,9 +37,18 @@ class LinkAdmission:
         if is_wanted or (self._rates.take(host, now=now) and self._has_room(host, links)):
             return None
         cause = too_many_links_there(host)
-        if self._told.take(subnets_of(host)[-1], now=now):
-            self._journal.note(EventKind.STRANGERS_EXCESSIVE, cause=cause, now=now)
+        self._tell(subnets_of(host)[-1], cause, now=now)
         return cause
+
+    def tell_crowds(self, crowds: Crowds, *, now: float) -> None:
+        """Tells of crowds that were stopped before they had links."""
+        for one in crowds.found:
+            self._tell(one.network, str(one), now=now)
+        crowds.found.clear()
+
+    def _tell(self, network: bytes, cause: str, *, now: float) -> None:
+        if self._told.take(network, now=now) and self._told_of_all.take(now=now):
+            self._journal.note(EventKind.STRANGERS_EXCESSIVE, cause=cause, now=now)
 
     def _has_room(self, host: str, links: Iterable[Link]) -> bool:
         """Tells whether each network around a host may have one link more."""

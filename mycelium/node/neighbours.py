@@ -326,6 +326,7 @@ class Neighbours:
         """Removes long dead links, has keys renewed, gives way to another host with its key; to be called every second."""
         self._react(self.duplicates.react([link.address for link in self.links.values()], now=now), now=now)
         self._keep_auto_peers(now=now)
+        self._admission.tell_crowds(self._peering.handshakes.crowds, now=now)
         for link in list(self.links.values()):
             link.sweep(now=now)
             if link.state is LinkState.DOWN:

@@ -5,6 +5,7 @@ from math import inf
 
 import pytest
 
+from mycelium.crypto.cookies import Admission, HandshakeGate
 from mycelium.endpoint import Endpoint
 from mycelium.limits import HALF_OPEN_HANDSHAKES, HANDSHAKES_PER_SECOND, HANDSHAKES_REMEMBERED
 from mycelium.link.causes import NO_ANSWER, UNAUTHENTIC
@@ -348,6 +349,20 @@ def test_under_load_strangers_get_a_cookie_and_who_answers_it_a_link() -> None:
     net.join("a", "b")
     net.run(1, until=lambda: is_up(net, "a", "b"))
     assert [data[0] for _, _, data in net.capture][:5] == [HANDSHAKE_1, COOKIE, HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3]
+
+
+def test_who_gets_no_answer_is_counted_by_network_and_as_proven_only_after_a_cookie(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net = NodeNet()
+    net.add("b")
+    handshakes = net.hosts["b"].node.handshakes
+    flood(net, "b", HANDSHAKES_PER_SECOND + 5)
+    assert sum(handshakes.crowds._counts.values()) == 5
+    assert not any(is_proven for _, is_proven in handshakes.crowds._counts)
+    monkeypatch.setattr(HandshakeGate, "admit", lambda *_, **__: Admission(False, is_over_budget=True))
+    flood(net, "b", 3)
+    assert sum(count for (_, is_proven), count in handshakes.crowds._counts.items() if is_proven) == 3
 
 
 def test_half_open_handshakes_are_bounded_and_forgotten() -> None:

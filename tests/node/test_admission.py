@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from mycelium.limits import LINKS, LINKS_PER_SUBNET, NEW_LINKS_PER_SECOND_AND_SUBNET
-from mycelium.node.admission import TOLD_AGAIN_S, LinkAdmission
+from mycelium.link.crowds import PROVEN, Crowds
+from mycelium.node.admission import NETWORKS_TOLD, TOLD_AGAIN_S, LinkAdmission
 from mycelium.node.event_kind import EventKind
 from mycelium.node.journal import Journal
 from sim.net.node_net import NodeNet
@@ -80,3 +81,27 @@ def test_the_operator_is_told_once_a_minute_of_a_network_that_wants_too_many() -
     assert entry.cause == "too many links come from the network of 192.0.2.1"
     admitted(admission, links, "192.0.2.1", now=TOLD_AGAIN_S + 1.0)
     assert len(journal.after(0)) == 2
+
+
+def test_crowds_that_never_had_a_link_are_told_of_a_few_a_minute() -> None:
+    journal = Journal(now=0.0)
+    admission, crowds = LinkAdmission(journal), Crowds()
+    for number in range(3 * NETWORKS_TOLD):
+        for _ in range(PROVEN):
+            crowds.note(f"192.0.{number}.1", is_proven=True, now=1.0)
+    admission.tell_crowds(crowds, now=1.0)
+    admission.tell_crowds(crowds, now=2.0)
+    told = [event for event in journal.after(0) if event.kind is EventKind.STRANGERS_EXCESSIVE]
+    assert len(told) == NETWORKS_TOLD
+    assert "100 handshakes and more from 192.0.0.0/24 are not answered" in str(told[0].cause)
+
+
+def test_a_node_tells_of_a_crowd_that_is_stopped_at_its_handshakes() -> None:
+    net = NodeNet()
+    node = net.add("v").node
+    for _ in range(PROVEN):
+        node.handshakes.crowds.note("192.0.2.1", is_proven=True, now=net.now)
+    net.run(2)
+    told = [str(event.cause) for event in node.journal.after(0) if event.kind is EventKind.STRANGERS_EXCESSIVE]
+    assert len(told) == 1
+    assert "192.0.2.0/24" in told[0]
