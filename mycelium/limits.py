@@ -156,6 +156,11 @@ CHANGES_PER_SECOND: Final = 1_000  # routes that change by one neighbour's updat
 CHANGES_AT_ONCE: Final = 16_384  # of those in a row: a neighbour that is back may be the better way to everybody
 REQUEST_HOPS: Final = 64  # nodes that a sequence-number request may pass
 FAILED_WAYS_PER_NEIGHBOUR: Final = 256  # partners remembered that were silent over one neighbour; the oldest gives way
+ASKED: Final = 256  # nodes that are to be probed once there is a session with them
+HINTS_PER_SECOND: Final = (
+    2  # of one neighbour, of nodes that it does not reach, after HINTS_AT_ONCE: each takes a session
+)
+HINTS_AT_ONCE: Final = 8
 PROBES_ANSWERED_PER_SECOND: Final = 20  # of one partner, whether what it sends arrives
 WAYS_TRIED: Final = 4  # next hops, the one in use included, over which an end-to-end partner that is silent is probed
 ROUTE_CHANGES: Final = 2_048  # newest changes of next hops kept until the driver reads them

@@ -4,35 +4,41 @@ A neighbour can claim a short way to others and drop what it attracts. Only the 
 hears nothing probes its partner, along the route at first, then over other next hops too (after RFC 5534).
 
 - Where another next hop is answered and that of the route is not, the route counts as longer (`RoutingEngine.avoid`).
-- Where none is answered, the neighbour is asked to look for itself, and some nodes beyond it are asked for sessions. If most
-  of them are silent too, the neighbour is distrusted as a whole. Who chooses them is this node, so nobody can bring a
-  neighbour into disrepute by falling silent.
+- Where none is answered, the neighbour is asked to look for itself, and the nodes nearest beyond it and some others are probed
+  over it. If none of them answers, the neighbour is distrusted as a whole. One that is deceived by a liar further on still
+  reaches the nearest; and who chooses the others is this node, so nobody brings a neighbour into disrepute by falling silent.
 
 What failed is tried again after a time that doubles, with probes only, and forgotten once they are answered.
 """
 
 from collections.abc import Callable
 from math import inf
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 from msgspec import Struct
 
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.exploration import Exploration
 from mycelium.dataplane.sending import Sending
+from mycelium.dataplane.suspects import Distrusted, Routes, Suspects
 from mycelium.errors import DecodeError
 from mycelium.limits import (
+    ASKED,
     FAILED_WAYS_PER_NEIGHBOUR,
+    HINTS_AT_ONCE,
+    HINTS_PER_SECOND,
     LINKS,
     PROBES_ANSWERED_PER_SECOND,
     SESSIONS,
 )
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.metric import COST_UNIT_S
+from mycelium.routing.neighbour import DAMPED_COST
 from mycelium.session.session import Session
 from mycelium.session.table import Sessions
 from mycelium.timing import Backoff, TokenBuckets
-from mycelium.wire.reachability import TOKEN_BYTES, ProbeKind, Reach, decode_reach, encode_reach
+from mycelium.wire.distance import INFINITY
+from mycelium.wire.reachability import ProbeKind, Reach, decode_reach, encode_reach
 from mycelium.wire.train import ITEM_REACHABILITY
 
 SILENT_S: Final = 0.5  # after which a partner that was sent something is probed
@@ -40,24 +46,9 @@ SETUP_S: Final = 2.0  # for which a request for a session may have no answer
 REST_S: Final = 4.0  # between two searches for the same partner, at least: what one-way traffic costs
 FIRST_AVOIDED_S: Final = 10.0  # until a failed next hop is tried again; doubles
 AVOIDED_CEILING_S: Final = 3_600.0
-SAMPLES: Final = 4  # nodes beyond a neighbour that are asked for sessions
-LEAST_SILENT: Final = 2  # of those, and more than answer: the neighbour is distrusted
-SAMPLED_EVERY_S: Final = 30.0
-HINT_S: Final = 5.0  # for which a neighbour's session is waited for
+ASKED_S: Final = 4.0  # for a session with a node that is to be probed: copies of the request over four next hops
+FOLLOWED_S: Final = 0.1  # between looks at sessions that are waited for
 WAIT_PER_METRIC_S: Final = 3 * COST_UNIT_S  # for answers: three round trips of the longest way
-
-
-class Routes(Protocol):
-    """What is decided of routes."""
-
-    def avoid(self, node: bytes, neighbour: bytes, avoided: bool, *, now: float) -> None:
-        """Counts the route of a neighbour to a node as longer, since what takes it does not arrive, or ends that."""
-
-    def distrust(self, neighbour: bytes, distrusted: bool, *, now: float) -> None:
-        """Takes all routes of a neighbour only where there are no others, or ends that."""
-
-    def metric_over(self, neighbour: bytes, node: bytes) -> int:
-        """Returns the metric to a node over a neighbour."""
 
 
 class WayFailed(NamedTuple):
@@ -73,13 +64,6 @@ class WayWorks(NamedTuple):
 
     partner: bytes
     neighbour: bytes
-
-
-class Distrusted(NamedTuple):
-    """Most of what is sent over a neighbour does not arrive: so many `partners`, chosen at random, are silent."""
-
-    neighbour: bytes
-    partners: int
 
 
 News = WayFailed | WayWorks | Distrusted
@@ -124,17 +108,26 @@ class Reachability:
         self._rest_until: dict[bytes, float] = {}
         self._searches: dict[bytes, Exploration] = {}
         self._failures: dict[bytes, dict[bytes, _Silence]] = {}  # by neighbour and partner, the oldest of both first
-        self._samples: dict[bytes, tuple[float, frozenset[bytes]]] = {}  # by neighbour: when chosen, nodes beyond it
-        # neighbour -> a node that it is to be asked to look for, and until when
-        self._hints: dict[bytes, tuple[bytes, float]] = {}
-        self._distrusted: dict[bytes, None] = {}
+        # node -> the neighbour over which it is to be probed, and until when a session with it is waited for
+        self._asked: dict[bytes, tuple[bytes, float]] = {}
         self._answering = TokenBuckets[bytes](PROBES_ANSWERED_PER_SECOND, keys=SESSIONS)
+        self._hinting = TokenBuckets[bytes](HINTS_PER_SECOND, burst=HINTS_AT_ONCE, keys=SESSIONS)
         self.news: list[News] = []
+        self._suspects = Suspects(
+            sessions=sessions,
+            sending=sending,
+            forwarding=forwarding,
+            routes=routes,
+            entropy=entropy,
+            ask=self._ask,
+            news=self.news,
+        )
 
     def handle_timeout(self, *, now: float) -> None:
         """Goes on with searches, and looks again soon where there is something to follow."""
         for partner, search in list(self._searches.items()):
             self._go_on(partner, search, now=now)
+        self._follow_asked(now=now)
         if now >= self._look_at:
             self.look(now=now)
 
@@ -154,8 +147,10 @@ class Reachability:
         elif not self._answering.take(session.peer, now=now):
             self._counters.probes_refused += 1
         elif reach.kind is ProbeKind.LOOK:
-            if self._next_hop.get(session.peer) == session.peer:
-                self._ask(reach.node, now=now)
+            if self._hinting.take(session.peer, now=now):
+                self._take_hint(session.peer, reach.node, now=now)
+            else:
+                self._counters.probes_refused += 1
         else:
             self._answer(session, reach, now=now)
 
@@ -190,9 +185,9 @@ class Reachability:
             elif now - silent_since >= SETUP_S:
                 self._fail(partner, self._next_hop.get(partner), is_avoided=False, now=now)
         self._try_again(now=now)
-        self._send_hints(now=now)
-        self._judge(now=now)
-        self._look_at = now + SILENT_S if self._unheard or self._failures or self._hints else inf
+        self._suspects.look(now=now)
+        self._follow_asked(now=now)
+        self._look_at = now + SILENT_S if self._unheard or self._failures or self._suspects.has_hints else inf
         self._arm(self._look_at)
 
     # -- searches ------------------------------------------------------------------------------------------------------
@@ -207,7 +202,8 @@ class Reachability:
         self._begin(partner, route, is_urgent=is_urgent, now=now)
 
     def _begin(self, partner: bytes, neighbour: bytes, *, is_urgent: bool, now: float) -> None:
-        longest = max((self._routes.metric_over(way, partner) for way in self._sending.ways(partner)), default=0)
+        metrics = (self._routes.metric_over(way, partner) for way in self._sending.ways(partner))
+        longest = max((metric for metric in metrics if metric < DAMPED_COST), default=0)
         search = Exploration(neighbour, is_urgent=is_urgent, wait_s=longest * WAIT_PER_METRIC_S, now=now)
         self._searches[partner] = search
         self._go_on(partner, search, now=now)
@@ -237,6 +233,7 @@ class Reachability:
 
     def _conclude(self, partner: bytes, search: Exploration, *, now: float) -> None:
         if search.route in search.answered:
+            self._suspects.note(partner, search.route, answers=True)
             self._works(partner, search.route, now=now)
         else:
             self._fail(partner, search.route, is_avoided=bool(search.answered), now=now)
@@ -247,10 +244,11 @@ class Reachability:
         """Notes that a partner is silent over a neighbour; `is_avoided` if it is not silent over another one."""
         if neighbour is None or neighbour == partner:
             return
+        self._suspects.note(partner, neighbour, answers=False)
         if neighbour not in self._failures and len(self._failures) >= LINKS:
             oldest = next(iter(self._failures))  # most likely gone for good
             for one in list(self._failures[oldest]):
-                self._works(one, oldest, now=now)
+                self._forget(one, oldest, now=now)
         failures = self._failures.setdefault(neighbour, {})
         failure = failures.get(partner)
         if failure is None:
@@ -258,7 +256,7 @@ class Reachability:
             self.news.append(WayFailed(partner, neighbour, is_avoided))
             failures[partner] = failure
             if len(failures) > FAILED_WAYS_PER_NEIGHBOUR:
-                self._works(next(iter(failures)), neighbour, now=now)
+                self._forget(next(iter(failures)), neighbour, now=now)
         elif now < failure.try_at and failure.is_avoided >= is_avoided:
             return
         failure.try_at = now + failure.backoff.next()
@@ -266,24 +264,30 @@ class Reachability:
         if failure.is_avoided:
             self._routes.avoid(partner, neighbour, True, now=now)
         else:
-            self._hints[neighbour] = partner, now + HINT_S
-            self._sample(neighbour, now=now)
+            self._suspects.suspect(neighbour, partner, now=now)
 
     def _works(self, partner: bytes, neighbour: bytes, *, now: float) -> None:
-        failures = self._failures.get(neighbour, {})
-        if failures.pop(partner, None) is not None:
+        """Ends what was noted, since the partner answers over the neighbour."""
+        if self._forget(partner, neighbour, now=now):
             self.news.append(WayWorks(partner, neighbour))
-            self._routes.avoid(partner, neighbour, False, now=now)
-            if not failures:
-                del self._failures[neighbour]
+
+    def _forget(self, partner: bytes, neighbour: bytes, *, now: float) -> bool:
+        """Ends what was noted, whether it works or not; tells whether there was anything."""
+        failures = self._failures.get(neighbour, {})
+        if failures.pop(partner, None) is None:
+            return False
+        self._routes.avoid(partner, neighbour, False, now=now)
+        if not failures:
+            del self._failures[neighbour]
+        return True
 
     def _try_again(self, *, now: float) -> None:
         """Probes what failed, when it is time, without sending anything else there; forgets what nobody uses any more."""
         failed = [(one, *each) for one, failures in self._failures.items() for each in failures.items()]
         for neighbour, partner, failure in failed:
             session = self._sessions.by_peer.get(partner)
-            if session is None and partner not in self._sampled(neighbour):
-                self._works(partner, neighbour, now=now)
+            if session is None and not self._suspects.tries(partner, neighbour):
+                self._forget(partner, neighbour, now=now)
                 continue
             if failure.is_avoided:  # also after a link that was down
                 self._routes.avoid(partner, neighbour, True, now=now)
@@ -291,64 +295,39 @@ class Reachability:
                 continue
             if session is None or session.sending is None:
                 failure.try_at = now + failure.backoff.next()
-                self._ask(partner, now=now)
-            else:
-                self._begin(partner, neighbour, is_urgent=True, now=now)
+            self._ask(partner, neighbour, now=now)
 
-    # -- neighbours as a whole -----------------------------------------------------------------------------------------
+    # -- nodes to be probed -----------------------------------------------------------------------------------------------
 
-    def _ask(self, node: bytes, *, now: float) -> None:
-        """Finds out whether a node answers: by a session with it, or a search."""
-        if self._next_hop.get(node) in (None, node):
-            return
-        session = self._sessions.find(node, now=now)
-        if session.sending is None:
-            self._sessions.request(session, now=now)
-        else:
-            self._search(node, is_urgent=True, now=now)
+    def _ask(self, node: bytes, neighbour: bytes, *, now: float) -> None:
+        """Finds out whether a node answers over a neighbour; a session with it is made first if need be."""
+        if node not in self._asked and len(self._asked) < ASKED:
+            self._asked[node] = neighbour, now + ASKED_S
+            self._follow_asked(now=now)
 
-    def _send_hints(self, *, now: float) -> None:
-        """Asks neighbours to look for nodes that are silent beyond them."""
-        for neighbour, (node, until) in list(self._hints.items()):
-            session = self._sessions.find(neighbour, now=now)
-            hint = encode_reach(Reach(ProbeKind.LOOK, bytes(TOKEN_BYTES), node))
-            if now >= until or self._sending.send_item(session, ITEM_REACHABILITY, hint, now=now):
-                del self._hints[neighbour]
+    def _follow_asked(self, *, now: float) -> None:
+        for node, (neighbour, until) in list(self._asked.items()):
+            session = self._sessions.find(node, now=now)
+            if session.sending is not None:
+                if node not in self._searches:
+                    del self._asked[node]
+                    self._begin(node, neighbour, is_urgent=True, now=now)
+            elif now >= until:
+                del self._asked[node]
+                self._fail(node, neighbour, is_avoided=False, now=now)
             else:
                 self._sessions.request(session, now=now)
+        if self._asked:
+            self._arm(now + FOLLOWED_S)
 
-    def _sample(self, neighbour: bytes, *, now: float) -> None:
-        """Asks some nodes beyond a neighbour for sessions, unless that was done a moment ago."""
-        chosen_at, _ = self._samples.get(neighbour, (-inf, frozenset()))
-        if now < chosen_at + SAMPLED_EVERY_S or neighbour in self._distrusted:
-            return
-        beyond = [node for node, way in self._next_hop.items() if way == neighbour and node != neighbour]
-        numbers = [int.from_bytes(self._entropy(4), "big") % len(beyond) for _ in range(SAMPLES if beyond else 0)]
-        chosen = [beyond[number] for number in dict.fromkeys(numbers)]
-        self._samples[neighbour] = now, frozenset(chosen)
-        for node in chosen:
-            self._ask(node, now=now)
-
-    def _sampled(self, neighbour: bytes) -> frozenset[bytes]:
-        return self._samples.get(neighbour, (0.0, frozenset()))[1]
-
-    def _judge(self, *, now: float) -> None:
-        """Distrusts neighbours over which most of the chosen nodes are silent, and trusts others again."""
-        for neighbour, (chosen_at, chosen) in list(self._samples.items()):
-            silent = len(chosen.intersection(self._failures.get(neighbour, ())))
-            heard = sum(
-                session is not None and _heard_at(session) >= chosen_at
-                for session in map(self._sessions.by_peer.get, chosen)
-            )
-            is_distrusted = silent >= LEAST_SILENT and (silent > heard or neighbour in self._distrusted)
-            if is_distrusted and neighbour not in self._distrusted:
-                self._distrusted[neighbour] = None
-                self.news.append(Distrusted(neighbour, silent))
-            elif not is_distrusted:
-                self._distrusted.pop(neighbour, None)
-            self._routes.distrust(neighbour, is_distrusted, now=now)
-            if not silent and now > chosen_at + SAMPLED_EVERY_S:
-                del self._samples[neighbour]
+    def _take_hint(self, neighbour: bytes, node: bytes, *, now: float) -> None:
+        """Looks for a node that a neighbour does not reach over this one, and has the next hop look as well."""
+        route = self._next_hop.get(node)
+        is_from_neighbour = self._routes.metric_over(neighbour, neighbour) < INFINITY
+        if is_from_neighbour and route not in (None, node, neighbour) and node not in self._asked:
+            assert route is not None
+            self._ask(node, route, now=now)
+            self._suspects.suspect(route, node, now=now)
 
 
 def _heard_at(session: Session) -> float:

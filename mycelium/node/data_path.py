@@ -8,11 +8,12 @@ from mycelium.crypto.handshake import HandshakeConfig
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.echoes import Echoes
 from mycelium.dataplane.local_errors import LocalErrors
-from mycelium.dataplane.reachability import Distrusted, Reachability, WayFailed, WayWorks
+from mycelium.dataplane.reachability import Reachability, WayFailed, WayWorks
 from mycelium.dataplane.receiving import Receiving
 from mycelium.dataplane.relay_errors import RelayErrors
 from mycelium.dataplane.sending import Sending
 from mycelium.dataplane.speed_tests import SpeedTests
+from mycelium.dataplane.suspects import Distrusted
 from mycelium.identity import Identity
 from mycelium.link.link import Link
 from mycelium.node.directory import Directory
