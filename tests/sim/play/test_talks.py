@@ -54,3 +54,10 @@ def test_more_pairs_talk_where_nodes_find_out_that_what_they_send_does_not_arriv
         return sum(collect(records).talks[-1].talking for records in runs)
 
     assert talking(is_credulous=False) > talking(is_credulous=True)
+
+
+@pytest.mark.parametrize("how", ["attract", "bounce"])
+def test_nearly_all_pairs_talk_soon_however_liars_lie(how: str) -> None:
+    parameters = {"pairs": 8, "s": 10.0, "share": 0.08, "how": how}
+    talks = collect(run(RunSpec("ba:m=2", 14, "liars", 2, NODE, parameters))).talks
+    assert talks[-1].talking >= talks[-1].pairs - 1
