@@ -124,9 +124,24 @@ REFUSALS_PER_SECOND: Final = 10  # packets of one node that are answered by 'adm
 
 # -- routing -----------------------------------------------------------------------------------------------------------
 DESTINATIONS: Final = 65_536  # rows of the route table
+ROUTES: Final = 4_096  # nodes that are kept as the nearest unless the operator wants more or fewer: some 5 MiB
 LANDMARKS: Final = 2_048  # nodes that are kept as landmarks, those known longest; one of all those near is enough
 PINS: Final = 8_192  # nodes pinned here, which are kept in scope for the sake of their homes
 PINS_PER_NEIGHBOUR: Final = PINS // 4  # of those, by one neighbour
+HOMES_KNOWN: Final = 4_096  # home records that were looked up, half a KB each: one for each session
+LOOKUPS_PER_SECOND: Final = 50  # of addresses that packets of this host are for: a scan of the overlay is no use
+LOOKUPS_WAITING: Final = 256  # lookups under way
+LOOKUPS_FAILED: Final = 4_096  # addresses that nobody knew, which are not looked up again for a moment
+LOOKUP_MESSAGES_PER_SECOND: Final = 500  # questions for all of them: one that nobody can answer goes to all landmarks
+LOOKUP_QUEUE_BYTES: Final = 4 << 20  # packets that wait for lookups, besides what waits for sessions
+# lookups answered, by the neighbours that forward them: a tenth of a slow core; a little is all that a small network asks
+LOOKUPS_ANSWERED: Final = SharedRate(1_000, at_once=2_000, little_per_second=20, little_at_once=200)
+HOME_RECORDS: Final = 65_536  # kept by a landmark for others, half a KB each
+HOME_RECORDS_PER_LANDMARK: Final = 8_192  # of those, handed over by one landmark: all that may be pinned at it
+# verified for landmarks that hand them over: a twentieth of a slow core
+HOME_RECORDS_TAKEN: Final = SharedRate(200, at_once=8_192, little_per_second=10, little_at_once=512)
+RECORDS_HANDED_AT_ONCE: Final = 256  # records that a landmark hands over in one second
+REPLICA_HASHES_AT_ONCE: Final = 16_384  # hashes to find whom they are handed to: some 10 ms of work
 EVICTED_AT_ONCE: Final = 1_024  # rows that give way in a table that is nearly full: some 10 ms of work
 PREFIXES_PER_NODE: Final = 16  # prefixes in one announcement
 NAME_BYTES: Final = 63  # of the name in one announcement: a label of the DNS (RFC 1035 2.3.4)

@@ -81,8 +81,19 @@ class ItemHandler(Protocol):
     def __call__(self, session: Session, body: memoryview, *, hop_limit: int, now: float) -> None: ...
 
 
+class TrainHandler(Protocol):
+    """Takes the body of a train that a neighbour has forwarded; it is valid until the call returns.
+
+    `home` is where the source says that it is reached, if it is in a wrapper.
+    """
+
+    def __call__(self, source: bytes, body: memoryview, *, neighbour: bytes, home: bytes, now: float) -> None: ...
+
+
 class Receiving:
     """Forwards and delivers trains. `item_handlers` maps the types of items other than packets to their handlers.
+
+    `train_handlers` does so for the types of trains that have nothing to do with sessions.
 
     While `has_device` is not set, the senders of packets for this node are told that it can't deliver them.
     """
@@ -116,6 +127,7 @@ class Receiving:
         self._outbox = outbox
         self.has_device = True
         self.order = TrainOrder(sessions, self._open_train)
+        self.train_handlers: dict[int, TrainHandler] = {}
         self.item_handlers: dict[int, ItemHandler] = {ITEM_REPORT: self._take_report, ITEM_ECHO: echoes.take}
 
     def receive_frame(self, frame: memoryview, *, now: float, neighbour: bytes = b"") -> None:
@@ -229,6 +241,8 @@ class Receiving:
             self._relay_errors.receive(source, train[TRAIN_HEADER_BYTES:], now=now)
         elif kind == RELAY:
             self._receive_wrapped(train, neighbour, now=now)
+        elif (handler := self.train_handlers.get(kind)) is not None:
+            handler(source, train[TRAIN_HEADER_BYTES:], neighbour=neighbour, home=home, now=now)
         else:
             self._counters.trains_malformed += 1
         if self._sessions.ready:
@@ -359,8 +373,12 @@ class Receiving:
         session.take_report(opened, newest, now=now)
 
     def _owns(self, node: bytes, address: bytes) -> bool:
-        """Tells whether an address lies in the /64 or in a prefix of a node, and is not the address of another node."""
-        return self._forwarding.owner_of(address) == node and address not in self._next_hop
+        """Tells whether an address lies in the /64 or in a prefix of a node, and is not the address of another node.
+
+        The /64 of a node out of scope is its own as far as is known.
+        """
+        owner = self._forwarding.owner_of(address) or (node if subnet_of(address) == subnet_of(node) else None)
+        return owner == node and address not in self._next_hop
 
     def _release_ready(self, *, now: float) -> None:
         ready, self._sessions.ready[:] = list(self._sessions.ready), []

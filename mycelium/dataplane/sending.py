@@ -12,7 +12,7 @@ from typing import Final
 
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.local_errors import LocalErrors
-from mycelium.dataplane.wrapping import Detours, WrapperHead, wrap
+from mycelium.dataplane.wrapping import Detours, Lookups, WrapperHead, wrap
 from mycelium.identity import subnet_of
 from mycelium.limits import HOP_LIMIT, WAYS_TRIED
 from mycelium.link.frames import Frames
@@ -34,6 +34,7 @@ from mycelium.wire.train import (
     ITEM_HEADER,
     ITEM_HEADER_BYTES,
     ITEM_REPORT,
+    LOOKUP,
     QUOTED_TAG_BYTES,
     REPORT,
     SESSION_REQUEST,
@@ -49,6 +50,8 @@ _CLASS_MASK: Final = 0xFF
 
 # version, class and flow label; payload length, next header, hop limit; /64 of the source; destination
 _IPV6: Final = struct.Struct("!IHBB8s8x16s")
+
+_WANT_AN_ANSWER: Final = (SESSION_REQUEST, LOOKUP)
 
 # version and traffic class, hop limit, destination
 _RunKey = tuple[int, int, bytes]
@@ -68,6 +71,7 @@ class Sending:
         links: dict[bytes, Link],
         sessions: Sessions,
         ways: Detours,
+        lookups: Lookups,
         errors: LocalErrors,
         policy: Policy,
         counters: DataplaneCounters,
@@ -81,6 +85,7 @@ class Sending:
         self._links = links
         self._sessions = sessions
         self._ways = ways
+        self._lookups = lookups
         self._errors = errors
         self._policy = policy
         self._counters = counters
@@ -143,7 +148,7 @@ class Sending:
         if egress is None:
             return False
         link, flags, waypoint = egress
-        if kind == SESSION_REQUEST and not waypoint and self._ways.own_home:
+        if kind in _WANT_AN_ANSWER and not waypoint and self._ways.own_home:
             waypoint = node  # the wrapper shows the way back
         frames = link.frames
         if not frames.filled_bytes:
@@ -220,11 +225,11 @@ class Sending:
         if destination in self._next_hop:  # the address of a node, even if its /64 belongs to another one
             node = destination
         else:
-            node = self._owner.get(subnet_of(destination)) or self._forwarding.owner_of(destination) or b""
+            node = self._owner.get(subnet_of(destination)) or self._lookups.node_at(destination) or b""
         link = self._links.get(self._next_hop.get(node, b""))
         egress = (link, 0, b"") if link is not None else self._other_egress(node)
         if egress is None:
-            self._refuse_destination(batch, first, stop, now=now)
+            self._look_up(batch, first, stop, destination, now=now)
             return
         session = self._sessions.find(node, now=now)
         if session.sending is None:
@@ -383,8 +388,11 @@ class Sending:
         self._counters.packets_sent -= 1
         self._errors.report(SOURCE_POLICY, packet, now=now)
 
-    def _refuse_destination(self, batch: PacketBatch, first: int, stop: int, *, now: float) -> None:
-        for start, end, _, _ in batch.slots[first:stop]:
-            self._counters.packets_no_route += 1
+    def _look_up(self, batch: PacketBatch, first: int, stop: int, destination: bytes, *, now: float) -> None:
+        """Has packets wait whose destination is looked up, and refuses others."""
+        for start, end, flags, segment_size in batch.slots[first:stop]:
             self._counters.packets_sent -= 1
-            self._errors.report(NO_ROUTE, batch.buffer[start:end], now=now)
+            packet = batch.buffer[start:end]
+            if not self._lookups.enqueue(destination, packet, flags, segment_size, now=now):
+                self._counters.packets_no_route += 1
+                self._errors.report(NO_ROUTE, packet, now=now)

@@ -24,6 +24,16 @@ class Detours(Protocol):
         """Where others reach this node that have no route to it; empty if all have one."""
 
 
+class Lookups(Protocol):
+    """Finds nodes of which this one has heard nothing."""
+
+    def node_at(self, address: bytes) -> bytes | None:
+        """Returns the node with an address in one of its prefixes, or that was looked up."""
+
+    def enqueue(self, address: bytes, packet: memoryview, flags: int, segment_size: int, *, now: float) -> bool:
+        """Has a packet wait while its destination is looked up; returns False if it is not."""
+
+
 class WrapperHead(NamedTuple):
     """What a wrapper has of the train in it. The flow bucket is above the length."""
 

@@ -71,8 +71,7 @@ class Node:
         self.metrics = Registry()
         self._counters = NodeCounters()
         self._entropy = entropy
-        self._settings = settings
-        self._policy = policy
+        self._settings, self._policy = settings, policy
         self._deadlines: Deadlines[bytes | str] = Deadlines()  # of links by neighbour, and of these
         self._deadlines.set(_HOUSEKEEPING, now + HOUSEKEEPING_S)
         handshakes = HandshakeConfig(
@@ -94,12 +93,13 @@ class Node:
             rng=rng,
             now=now,
             network_id=settings.network_id,
+            parameters=settings.routing,
             policy=policy,
             keeps=lambda node: node in self.sessions.by_peer,
             has_room=lambda neighbour: self._peering.has_room(neighbour),
         )
         self._compose_links(handshakes, rng, now=now)
-        self._compose_data_path(handshakes, rng, now=now)
+        self._compose_data_path(handshakes, rng, verify, now=now)
         self._compose_shortcuts(now=now)
         self._register()
 
@@ -130,7 +130,9 @@ class Node:
             rng=rng,
         )
 
-    def _compose_data_path(self, handshakes: HandshakeConfig, rng: random.Random, *, now: float) -> None:
+    def _compose_data_path(
+        self, handshakes: HandshakeConfig, rng: random.Random, verify: Callable[[Statement], bool], *, now: float
+    ) -> None:
         """Makes what packets and trains pass through."""
         path = self._data_path = DataPath(
             self.identity,
@@ -139,6 +141,7 @@ class Node:
             links=self.links,
             policy=self._policy,
             settings=self._settings,
+            verify=verify,
             outbox=self.outbox,
             deadlines=self._deadlines,
             rng=rng,
@@ -148,8 +151,7 @@ class Node:
         self.sending = path.sending
         self.receiving = path.receiving
         self.echoes, self.speed_tests, self.reachability = path.echoes, path.speed_tests, path.reachability
-        self.relay_errors, self.survey = path.relay_errors, path.survey
-        self.dataplane_counters = path.counters
+        self.relay_errors, self.survey, self.dataplane_counters = path.relay_errors, path.survey, path.counters
 
     def _compose_shortcuts(self, *, now: float) -> None:
         """Makes what finds direct links with nodes that relays lie between."""
@@ -178,6 +180,7 @@ class Node:
         self.metrics.add(self.shortcuts.counters, self.leasing.given.counters, self.leasing.held.counters)
         self.metrics.add_gauge("shortcuts_open", "Direct links beside relays.", lambda: len(self.shortcuts.peers))
         self._peering.register(self.metrics)
+        self._data_path.register(self.metrics)
         self.routing.register(self.metrics)
 
     # -- data ----------------------------------------------------------------------------------------------------------
@@ -332,7 +335,8 @@ class Node:
                 self.neighbours.handle_events(now=now)
         if _PEERING in due:
             self._peering_is_due(now=now)
-        self._note_failures(now=now)
+        self.neighbours.note_failures(now=now)
+        self._data_path.tell(self.journal, now=now)
         self._data_path.handle_timeout(due, now=now)
         if self.routing.next_deadline() <= now:
             self.routing.handle_timeout(now=now)
@@ -357,8 +361,7 @@ class Node:
     def arm(self) -> None:
         """Called after whatever may have brought a deadline of these forward: not packets, of which there are too many."""
         dialling = (self.handshakes, self.dialler, self.peers, self.discovery, self.neighbours.redials)
-        sources = (*dialling, self.shortcuts, self.leasing)
-        self._deadlines.set(_PEERING, min(source.next_deadline() for source in sources))
+        self._deadlines.set(_PEERING, min(one.next_deadline() for one in (*dialling, self.shortcuts, self.leasing)))
         self._deadlines.set(_ROUTING, self.routing.next_deadline())
 
     # -- what operators see ------------------------------------------------------------------------------------------------
@@ -387,11 +390,6 @@ class Node:
             silent_since=self.neighbours.silent_since,
             now=now,
         )
-
-    def _note_failures(self, *, now: float) -> None:
-        """Writes into the journal which attempts to dial have failed, and which sessions have new keys."""
-        self.neighbours.note_failures(now=now)
-        self._data_path.tell(self.journal, now=now)
 
     def _new_index(self) -> int:
         while True:

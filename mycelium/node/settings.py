@@ -3,7 +3,8 @@
 from msgspec import Struct
 
 from mycelium.errors import LocalError
-from mycelium.limits import NAME_BYTES, PREFIXES_PER_NODE
+from mycelium.limits import NAME_BYTES, PREFIXES_PER_NODE, ROUTES
+from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.announcement import Prefix
 
 
@@ -17,6 +18,7 @@ class NodeSettings(Struct, frozen=True, kw_only=True):
     shortcuts: bool = True  # direct links with nodes whose packets pass relays
     answers_speed_tests: bool = True
     tells_links: bool = False  # to nodes that ask for them
+    routing: RoutingParameters = RoutingParameters(scope=ROUTES)
     suites: int  # ciphers that this machine is quick at, SUITE_* of `wire.datagram`
 
     def __post_init__(self) -> None:

@@ -102,6 +102,10 @@ class Landmarks:
         """Yields the metric and the node of each landmark that has a route; this node's own are 0 and itself."""
         return ((row.metric, row.node) for row in self._scope.landmarks.values() if row.metric < INFINITY)
 
+    def knows(self, node: bytes) -> bool:
+        """Tells whether a node is a landmark."""
+        return node in self._scope.landmarks
+
     def homed(self) -> Iterator[tuple[bytes, HomeRecord]]:
         """Yields each node that has this one as a home, and its newest record."""
         pins, own = self._scope.pins, self._table.own.node

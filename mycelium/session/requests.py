@@ -8,11 +8,12 @@ from typing import Final, Protocol
 from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig
 from mycelium.crypto.session_handshake import SessionInitiator, prologue
 from mycelium.errors import HandshakeError
-from mycelium.routing.resolution import PENDING, Resolver
+from mycelium.routing.resolution import PENDING, LookUp
 from mycelium.session.counters import SessionCounters
 from mycelium.session.session import Session
 from mycelium.timing import Backoff
-from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
+from mycelium.wire.announcement import EPOCH_SHIFT
+from mycelium.wire.statement import Statement
 from mycelium.wire.train import SESSION_COOKIE_BYTES, SESSION_REQUEST, handshake_counter, index_and_suites
 
 FIRST_RETRANSMIT_S: Final = 0.25
@@ -80,14 +81,14 @@ class SessionRequests:
         config: HandshakeConfig,
         *,
         rng: random.Random,
-        resolve: Resolver,
+        look_up: LookUp,
         send: TrainSender,
         counters: SessionCounters,
         new_index: Callable[[], int],
     ) -> None:
         self._config = config
         self._rng = rng
-        self._resolve = resolve
+        self._look_up = look_up
         self._send = send
         self._new_index = new_index
         self._by_index: dict[int, PendingSession] = {}
@@ -159,7 +160,7 @@ class SessionRequests:
     def _send_or_wait(self, request: PendingSession, *, now: float) -> None:
         """Sends a request once the peer's announcement is known."""
         if request.initiator is None:
-            resolution = self._resolve(request.session.peer)
+            resolution = self._look_up(request.session.peer, now=now)
             if resolution is PENDING:
                 request.next_send = now + RESOLVE_AGAIN_S
                 return
@@ -181,15 +182,15 @@ class SessionRequests:
             turn = request.sent - SENT_ALONG_ROUTE
             self._send(request.session.peer, SESSION_REQUEST, 0, counter, body, turn=turn, now=now)
 
-    def _initiator(self, announcement: Announcement, request: PendingSession) -> SessionInitiator | None:
+    def _initiator(self, statement: Statement, request: PendingSession) -> SessionInitiator | None:
         """Returns the initiator of a handshake; None if the announced key is unusable."""
         session, index = request.session, request.local_index
         own_address, offered = self._config.identity.address, self._config.suites
-        session.peer_epoch = announcement.sequence >> EPOCH_SHIFT
+        session.peer_epoch = statement.sequence >> EPOCH_SHIFT
         try:
             return SessionInitiator(
                 self._config,
-                announcement.signing_public_key,
+                statement.signing_public_key,
                 local_index=index,
                 prologue=prologue(own_address, session.peer, initiator_index=index, offered=offered),
             )

@@ -22,14 +22,14 @@ from mycelium.limits import (
 )
 from mycelium.policy.base import Policy
 from mycelium.routing.excess import Excesses
-from mycelium.routing.resolution import PENDING, Resolver
+from mycelium.routing.resolution import PENDING, LookUp, Resolver
 from mycelium.session.counters import SessionCounters
 from mycelium.session.queue import PacketQueue
 from mycelium.session.request_gate import RequestGate, RequestVerdict
 from mycelium.session.requests import SessionRequests, TrainSender
 from mycelium.session.session import Answer, Session, SessionKeypair
 from mycelium.timing import TokenBucket
-from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
+from mycelium.wire.announcement import EPOCH_SHIFT
 from mycelium.wire.train import (
     SESSION_COOKIE,
     SESSION_COOKIE_BYTES,
@@ -50,7 +50,8 @@ _DIGEST_BYTES: Final = 16
 class Sessions:
     """Every session of this node, by the peer's address and by our own index of each keypair.
 
-    `arm` is told whenever `handle_timeout` may be due earlier.
+    `resolve` gives the keys of nodes that are known, and `look_up` of others too, for sessions that this node wants. `arm` is
+    told whenever `handle_timeout` may be due earlier.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Sessions:
         *,
         rng: random.Random,
         resolve: Resolver,
+        look_up: LookUp,
         policy: Policy,
         send: TrainSender,
         excesses: Excesses,
@@ -72,7 +74,7 @@ class Sessions:
         self._arm = arm
         self.counters = SessionCounters()
         self._requests = SessionRequests(
-            config, rng=rng, resolve=resolve, send=send, counters=self.counters, new_index=self._new_index
+            config, rng=rng, look_up=look_up, send=send, counters=self.counters, new_index=self._new_index
         )
         self._gate = RequestGate(config.entropy, excesses, now=now)
         self._renewals = TokenBucket(HANDSHAKES_PER_SECOND, now=now)  # handshakes that unknown trains start
@@ -265,7 +267,7 @@ class Sessions:
     def _epoch_of(self, peer: bytes) -> int:
         """Returns the epoch of a peer's newest announcement, 0 if none is known."""
         resolution = self._resolve(peer)
-        return resolution.sequence >> EPOCH_SHIFT if isinstance(resolution, Announcement) else 0
+        return 0 if resolution is None or resolution is PENDING else resolution.sequence >> EPOCH_SHIFT
 
     def _adopt(self, session: Session, keys: AgreedKeys, *, now: float) -> SessionKeypair:
         keypair = SessionKeypair(keys, now=now)

@@ -2,7 +2,8 @@
 
     0  1  hop limit                            } relays change these two bytes;
     1  1  flags: 1 deflected, 2 congested      } the rest of the header is associated data of the seal
-    2  1  version 1 in the high half, type in the low: 0 data, 1 session request, 2 session reply, 3 error, 4 cookie, 5 relay
+    2  1  version 1 in the high half, type in the low: 0 data, 1 session request, 2 session reply, 3 error, 4 cookie, 5 relay,
+          6 lookup, 7 answer
     3  1  traffic class of the packets
     4  1  flow bucket
     5  3  length of the body
@@ -23,11 +24,13 @@ The body of a relay train is another train, whole, behind the 16 bytes of its so
 waypoint at first, and that of the train inside from the first node on that has a route there; hop limit and flags count in
 place of those inside.
 
+The bodies of lookups and answers are those of `lookup.py`.
+
 Item:
     0  3  length of the content, after the 8-byte head
     3  1  type in the high half: 0 packet, 1 report, 2 signal (`signal.py`), 3 echo (`echo.py`), 4 speed test (`speed.py`), 5
-          probe of a way (`reachability.py`), 8 where to meet (`meeting.py`); low half for a packet: 1 TCP super-packet, 2 UDP
-          super-packet, 4 partial checksum: sum of the pseudo-header only, 8 the super-packet carries CWR
+          probe of a way (`reachability.py`), 8 where to meet (`meeting.py`), 9 home records; low half for a packet: 1 TCP
+          super-packet, 2 UDP super-packet, 4 partial checksum: sum of the pseudo-header only, 8 the super-packet carries CWR
     4  2  segment size of a super-packet: payload bytes of each of its packets
     6  2  zeros
     8     packet
@@ -51,6 +54,8 @@ SESSION_REPLY: Final = 0x12
 ERROR: Final = 0x13
 SESSION_COOKIE: Final = 0x14
 RELAY: Final = 0x15
+LOOKUP: Final = 0x16
+ANSWER: Final = 0x17
 
 DEFLECTED: Final = 1
 CONGESTED: Final = 2
@@ -75,6 +80,7 @@ ITEM_SPEED: Final = 0x40
 ITEM_REACHABILITY: Final = 0x50
 ITEM_SURVEY: Final = 0x60
 ITEM_MEETING: Final = 0x80
+ITEM_HOMES: Final = 0x90
 
 REPORT: Final = struct.Struct("!QQ")
 

@@ -15,12 +15,14 @@ from msgspec import Struct, structs
 from mycelium.endpoint import Lost
 from mycelium.errors import ConfigError
 from mycelium.identity import SEED_BYTES, Identity, blake2b
+from mycelium.limits import ROUTES
 from mycelium.link.link import Link, LinkState
 from mycelium.node.announcing import is_signed
 from mycelium.node.event_kind import EventKind
 from mycelium.node.node import Node
 from mycelium.node.settings import NodeSettings
 from mycelium.routing.engine import RoutingEngine
+from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.announcement import Announcement
 
 from .driver import Packet, VirtualDriver
@@ -43,6 +45,7 @@ class NodeMeshSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     real_crypto: bool = False  # real ciphers and signatures, not null ones of the same sizes
     is_credulous: bool = False  # nodes do not find out that what they send does not arrive
+    routing: RoutingParameters = RoutingParameters(scope=ROUTES)
 
 
 class MeshHost(VirtualHost):
@@ -86,6 +89,7 @@ class NodeMesh(Mesh):
     def __init__(self, *, seed: int, link_defaults: dict[str, float], settings: NodeMeshSettings) -> None:
         super().__init__(seed=seed, link_defaults=link_defaults)
         self._is_credulous = settings.is_credulous
+        self.scope, self._routing = settings.routing.scope, settings.routing
         self._null = None if settings.real_crypto else NullPrimitives()
         self._verify = is_signed if self._null is None else is_null_signed
         self.network = VirtualNetwork(self.heap, log=self.log, primitives=self._null, verify=self._verify)
@@ -105,7 +109,7 @@ class NodeMesh(Mesh):
         self.log.note(CHANGE, node, -1, epoch, now=self.now)
         self._note_broken(node)
         host.offers_leases = self.has_shortcuts and host.nat is None
-        settings = NodeSettings(suites=BOTH_SUITES, shortcuts=self.has_shortcuts)
+        settings = NodeSettings(suites=BOTH_SUITES, shortcuts=self.has_shortcuts, routing=self._routing)
         host.start(epoch=epoch, rng=Random(f"{self.seed}/node/{node}/{epoch}"), settings=settings)
         if self._is_credulous:
             host.node.reachability.__class__ = Credulous

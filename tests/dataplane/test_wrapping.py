@@ -121,7 +121,8 @@ def test_relays_count_hops_of_wrapped_trains(hops: int) -> None:
 def test_a_responder_need_not_know_who_asks_from_out_of_its_scope() -> None:
     net = distant()
     a, e = (net.hosts[name] for name in "ae")
-    net.hosts["e"].node.sessions._resolve = net.hosts["e"].node.sessions._requests._resolve = lambda node: None
+    net.hosts["e"].node.sessions._resolve = lambda node: None
+    net.hosts["e"].node.sessions._requests._look_up = lambda node, *, now: None
     deliver(net, "a", "e")
     assert e.node.sessions.by_peer[a.address].way_back == net.hosts["b"].address
     deliver(net, "e", "a")

@@ -19,6 +19,7 @@ from mycelium.policy.headers import read_headers
 from mycelium.transport.framing import split
 from mycelium.transport.streams.socks5 import Socks5
 from mycelium.transport.streams.websocket import WebSocketClient, WebSocketServer
+from mycelium.wire import lookup
 from mycelium.wire.announcement import decode_announcement
 from mycelium.wire.beacon import decode_beacon
 from mycelium.wire.control import decode_items
@@ -80,6 +81,9 @@ DECODERS: Final[dict[str, Target]] = {
     "known peers": decode_known_peers,
     "bind": decode_bind,
     "home record": decode_home_record,
+    "lookup": lookup.decode_lookup,
+    "lookup answer": lookup.decode_answer,
+    "home records": lookup.decode_records,
     "knock": decode_knock,
     "meeting": decode_meeting,
     "lease request": decode_lease_request,

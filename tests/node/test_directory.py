@@ -1,11 +1,69 @@
-"""What a node knows of where others are at home."""
+"""What a node knows of where others are at home: meshes of whole nodes that are larger than their tables."""
 
-from mycelium.node.directory import Directory
+from random import Random
 
-ADDRESS = b"\x04" + bytes(15)
+import networkx
+
+from mycelium.node.node import Node
+from mycelium.packet.ipv6 import echo_request
+from mycelium.routing.parameters import RoutingParameters
+from sim.net.node_mesh import NodeMesh, NodeMeshSettings
+
+SMALL = RoutingParameters(scope=8, landmark_after_s=0.0, landmark_wait_s=0.5, home_s=0.1)
 
 
-def test_an_empty_directory_knows_nobody() -> None:
-    directory = Directory()
-    assert directory.home_of(ADDRESS) is None
-    assert directory.resolve(ADDRESS, now=0.0) is None
+class Mesh(NodeMesh):
+    """A mesh of whole nodes that notes which pings have come to which node."""
+
+    def __init__(self, nodes: int, *, seed: int, parameters: RoutingParameters = SMALL) -> None:
+        super().__init__(seed=seed, link_defaults={}, settings=NodeMeshSettings(routing=parameters))
+        self.pinged: set[tuple[int, int]] = set()
+        self.receive_packet = self._take
+        graph = networkx.barabasi_albert_graph(nodes, 2, seed=seed)
+        dice = Random(seed)
+        for node in graph:
+            self.start(node)
+        for one, other in graph.edges:
+            self.add_link(one, other, delay_s=dice.uniform(0.002, 0.02))
+            self.mend(one, other)
+
+    def _take(self, node: int, packet: bytes) -> None:
+        if packet[40] == 128:
+            self.pinged.add((self.index_of[packet[8:24]], node))
+
+    def ping(self, one: int, other: int) -> None:
+        self.send_packets(one, [echo_request(self.address(one), self.address(other), 7, 1, bytes(8))])
+
+    def pass_time(self, seconds: float) -> None:
+        self.run(self.now + seconds)
+
+    def running_node(self, node: int) -> Node:
+        found = self.node(node)
+        assert found is not None
+        return found
+
+
+def test_up_to_the_size_of_its_tables_a_mesh_says_nothing_of_homes() -> None:
+    mesh = Mesh(8, seed=1)
+    mesh.pass_time(15.0)
+    for one in range(8):
+        mesh.ping(one, (one + 3) % 8)
+    mesh.pass_time(2.0)
+    assert len(mesh.pinged) == 8
+    for node in mesh.running():
+        counts = mesh.running_node(node).metrics.values()
+        names = ("lookups", "trains_wrapped", "routing_landmarks", "routing_pins", "home_records_handed", "homes_known")
+        assert [counts[name] for name in names] == [0] * len(names)
+
+
+def test_every_pair_talks_in_a_mesh_of_thirty_nodes_whose_tables_hold_eight() -> None:
+    mesh = Mesh(30, seed=1)
+    mesh.pass_time(20.0)
+    assert any(engine.is_landmark for node in mesh.running() if (engine := mesh.engine(node)) is not None)
+    pairs = [(one, other) for one in range(30) for other in range(30) if one != other]
+    for one, other in pairs:
+        mesh.ping(one, other)
+        mesh.pass_time(0.05)
+    mesh.pass_time(5.0)
+    missing = set(pairs) - mesh.pinged
+    assert missing == set()

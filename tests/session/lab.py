@@ -68,6 +68,7 @@ class SessionEnd:
             ),
             rng=rng,
             resolve=self._resolve,
+            look_up=lambda node, *, now: self._resolve(node),
             policy=DEFAULT_POLICY,
             send=self._send,
             excesses=Excesses(),

@@ -33,6 +33,7 @@ class Peer:
             ),
             rng=random.Random(seed),
             resolve=lambda node: self.resolution,
+            look_up=lambda node, *, now: self.resolution,
             policy=DEFAULT_POLICY,
             send=self._send,
             excesses=self.excesses,

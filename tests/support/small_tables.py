@@ -29,7 +29,8 @@ def tell_homes(net: NodeNet) -> None:
     for host in net.hosts.values():
         path = host.node._data_path
         path.directory.home_of = home_of  # type: ignore[method-assign]
-        path.sessions._resolve = path.sessions._requests._resolve = lambda node: by_address[node].routing.resolve(node)
+        path.sessions._resolve = lambda node: by_address[node].routing.resolve(node)
+        path.sessions._requests._look_up = lambda node, *, now: by_address[node].routing.resolve(node)
         for address in by_address:
             host.node.routing.forwarding.owner.setdefault(subnet_of(address), address)
 

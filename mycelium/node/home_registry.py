@@ -1,0 +1,213 @@
+"""What a landmark keeps of others: the home records of nodes pinned at it, and those that other landmarks hand to it.
+
+Each record is handed to the landmarks with the least BLAKE2b(landmark || /64), where lookups begin. A landmark takes records
+only from their homes, over a session, and of one landmark only its share. So a node can be hidden by nobody but its homes.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from msgspec import Struct
+
+from mycelium.errors import DecodeError, IdentityError
+from mycelium.identity import address_of_signing_key, blake2b, subnet_of
+from mycelium.limits import (
+    HOME_RECORDS,
+    HOME_RECORDS_PER_LANDMARK,
+    HOME_RECORDS_TAKEN,
+    LANDMARKS,
+    RECORDS_HANDED_AT_ONCE,
+    REPLICA_HASHES_AT_ONCE,
+)
+from mycelium.node.counters import DirectoryCounters
+from mycelium.routing.engine import RoutingEngine
+from mycelium.session.session import Session
+from mycelium.session.table import Sessions
+from mycelium.timing import SharedBucket
+from mycelium.wire.home_record import HOME_RECORD_BYTES, HomeRecord
+from mycelium.wire.lookup import decode_records, encode_records
+from mycelium.wire.statement import Statement
+
+REPLICAS: Final = 3  # landmarks that each record is handed to
+HANDED_AGAIN_S: Final = 1_800.0
+KEPT_S: Final = 3 * HANDED_AGAIN_S
+SWEEP_S: Final = 60.0
+
+_HASH_BYTES: Final = 8
+
+
+class Held(Struct):
+    """A record that another landmark has handed over."""
+
+    record: HomeRecord
+    landmark: bytes
+    until: float
+
+
+class SendRecords(Protocol):
+    """Sends home records to the partner of a session with keys; returns how many have left."""
+
+    def __call__(self, session: Session, records: list[HomeRecord], *, now: float) -> int: ...
+
+
+def replicas_of(subnet: bytes, landmarks: Iterable[bytes]) -> list[bytes]:
+    """Returns the landmarks that the records of a /64 are handed to."""
+    return sorted(landmarks, key=lambda landmark: blake2b(landmark + subnet, size=_HASH_BYTES))[:REPLICAS]
+
+
+class HomeRegistry:
+    """The records that one landmark answers with. The owner calls `look` each second."""
+
+    def __init__(
+        self,
+        routing: RoutingEngine,
+        sessions: Sessions,
+        *,
+        verify: Callable[[Statement], bool],
+        network_id: bytes,
+        send: SendRecords,
+        counters: DirectoryCounters,
+        now: float,
+    ) -> None:
+        self._routing = routing
+        self._sessions = sessions
+        self._verify = verify
+        self._network_id = network_id
+        self._send = send
+        self._counters = counters
+        self._taking = SharedBucket[bytes](HOME_RECORDS_TAKEN, keys=LANDMARKS, now=now)
+        self._sweep_at = now + SWEEP_S
+        self.held: dict[bytes, Held] = {}  # by node, those handed over longest ago first
+        self._held_of: dict[bytes, int] = {}  # how many, by the landmark that has handed them over
+        self._nodes: dict[bytes, dict[bytes, None]] = {}  # of those, by /64
+        self._homed: dict[bytes, list[HomeRecord]] = {}  # of nodes at home here, by /64
+        self._landmarks: frozenset[bytes] = frozenset()
+        self._handed: dict[bytes, tuple[HomeRecord, float]] = {}  # by node, and when that is due again
+        self._waiting: dict[bytes, list[HomeRecord]] = {}  # for a session, by replica
+
+    def of(self, subnet: bytes) -> list[HomeRecord]:
+        """Returns the records of a /64, those of nodes at home here first."""
+        own = self._homed.get(subnet, [])
+        return own + [self.held[node].record for node in self._nodes.get(subnet, ())]
+
+    def look(self, *, now: float) -> None:
+        """Hands over what is new or due; does nothing but at a landmark."""
+        if not self._routing.is_landmark:
+            self._stand_down()
+            return
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_S
+            for node in [node for node, held in self.held.items() if held.until <= now]:
+                self._drop(node)
+        homed = dict(self._routing.landmarks.homed())
+        self._homed = {}
+        for node, record in homed.items():
+            self._homed.setdefault(subnet_of(node), []).append(record)
+        self._hand_over(homed, now=now)
+
+    def take(self, session: Session, body: memoryview, *, hop_limit: int, now: float) -> None:
+        """Takes records from the landmark that is the partner of a session."""
+        try:
+            records = decode_records(bytes(body))
+        except DecodeError:
+            records = []
+            self._counters.home_records_refused += 1
+        for record in records:
+            if not self._is_welcome(record, session.peer, now=now) or not self._keep(record, session.peer, now=now):
+                self._counters.home_records_refused += 1
+
+    def _is_welcome(self, record: HomeRecord, landmark: bytes, *, now: float) -> bool:
+        return (
+            self._routing.is_landmark
+            and landmark in record.homes
+            and self._routing.landmarks.knows(landmark)
+            and record.network_id == self._network_id
+            and self._taking.take(landmark, now=now)
+            and self._verify(record)
+        )
+
+    def _keep(self, record: HomeRecord, landmark: bytes, *, now: float) -> bool:
+        """Keeps a valid record unless there is a newer one, or the landmark has too many here."""
+        try:
+            node = address_of_signing_key(record.signing_public_key)
+        except IdentityError:
+            return False
+        known = self.held.get(node)
+        if known is not None and known.record.is_newer_than(record):
+            return False
+        count = self._held_of.get(landmark, 0) - (known is not None and known.landmark == landmark)
+        if count >= HOME_RECORDS_PER_LANDMARK or not self._has_room(node, count):
+            return False
+        self._drop(node)
+        self.held[node] = Held(record, landmark, now + KEPT_S)
+        self._nodes.setdefault(subnet_of(node), {})[node] = None
+        self._held_of[landmark] = self._held_of.get(landmark, 0) + 1
+        return True
+
+    def _has_room(self, node: bytes, count: int) -> bool:
+        """Makes room, where there is none, at the cost of the landmark with the most records."""
+        if len(self.held) < HOME_RECORDS or node in self.held:
+            return True
+        largest = max(self._held_of, key=lambda landmark: self._held_of[landmark])
+        if self._held_of[largest] <= count + 1:
+            return False
+        self._drop(next(node for node, held in self.held.items() if held.landmark == largest))
+        return True
+
+    def _drop(self, node: bytes) -> None:
+        held = self.held.pop(node, None)
+        if held is None:
+            return
+        self._held_of[held.landmark] -= 1
+        if not self._held_of[held.landmark]:
+            del self._held_of[held.landmark]
+        nodes = self._nodes[subnet_of(node)]
+        del nodes[node]
+        if not nodes:
+            del self._nodes[subnet_of(node)]
+
+    def _stand_down(self) -> None:
+        if self._landmarks:
+            self._landmarks = frozenset()
+            for table in (self.held, self._held_of, self._nodes, self._homed, self._handed, self._waiting):
+                table.clear()
+
+    def _hand_over(self, homed: dict[bytes, HomeRecord], *, now: float) -> None:
+        landmarks = frozenset(node for _, node in self._routing.landmarks.reached())
+        if landmarks != self._landmarks:
+            self._landmarks = landmarks
+            self._handed.clear()
+        self._handed = {node: handed for node, handed in self._handed.items() if node in homed}
+        most = min(RECORDS_HANDED_AT_ONCE, max(REPLICA_HASHES_AT_ONCE // max(len(landmarks), 1), 1))
+        due = [(node, record) for node, record in homed.items() if self._is_due(node, record, now=now)][:most]
+        for node, record in due:
+            self._handed[node] = record, now + HANDED_AGAIN_S
+            for replica in replicas_of(subnet_of(node), landmarks):
+                if replica != self._routing.node:
+                    self._waiting.setdefault(replica, []).append(record)
+        for replica in list(self._waiting):
+            self._give(replica, now=now)
+
+    def _is_due(self, node: bytes, record: HomeRecord, *, now: float) -> bool:
+        handed = self._handed.get(node)
+        return handed is None or handed[0] is not record or handed[1] <= now
+
+    def _give(self, replica: bytes, *, now: float) -> None:
+        """Sends a replica what waits for it, once there is a session."""
+        records = self._waiting[replica]
+        del records[:-RECORDS_HANDED_AT_ONCE]
+        session = self._sessions.find(replica, now=now)
+        if session.sending is None:
+            self._sessions.request(session, now=now)
+            if replica not in self._landmarks:
+                del self._waiting[replica]
+            return
+        sent = self._send(session, records, now=now)
+        self._counters.home_records_handed += sent
+        del self._waiting[replica]
+
+
+def portions(records: list[HomeRecord], room: int) -> Iterable[bytes]:
+    """Yields the contents of items, of at most `room` bytes each, for home records."""
+    most = max(room // HOME_RECORD_BYTES, 1)
+    return (encode_records(records[first : first + most]) for first in range(0, len(records), most))
