@@ -10,6 +10,7 @@ import msgspec
 from mycelium.identity import blake2b
 from mycelium.wire.distance import INFINITY
 
+from ..net.mesh import Mesh
 from ..quantiles import quantiles
 from .choice import pairs
 from .stage import Stage
@@ -72,7 +73,15 @@ def _map(stage: Stage) -> dict[str, Any]:
         [low, high, link.round_trip_s / 2, "up" if link.is_open else "down"]
         for (low, high), link in stage.mesh.links.items()
     ]
-    return {"type": "map", "positions": positions, "edges": edges}
+    return {"type": "map", "positions": positions, "edges": edges, "half": _half_links(stage.mesh)}
+
+
+def _half_links(mesh: Mesh) -> list[tuple[int, int]]:
+    """Returns (node, neighbour) for each link that only the node uses."""
+    engines = ((node, mesh.engine(node)) for node in mesh.running())
+    costs = {node: engine.link_costs() for node, engine in engines if engine is not None}
+    used = {(node, mesh.index_of[one]) for node, its in costs.items() for one, cost in its.items() if cost < INFINITY}
+    return sorted((node, neighbour) for node, neighbour in used if (neighbour, node) not in used)
 
 
 def _summary(stage: Stage, violations: int, promises: dict[str, float]) -> dict[str, Any]:

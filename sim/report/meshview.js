@@ -1,23 +1,21 @@
 "use strict";
 /* The mesh of a report on the map of the daemon's page: all of it, or as one node sees it, which is chosen by a click. */
 const told = JSON.parse(document.getElementById("mesh").textContent); // nodes: [id, x, y]; links: [a, b, ms, state]
-const UP = 0, MENDED = 1, DOWN = 2;
+const UP = 0, MENDED = 1, DOWN = 2, HALF = 3; // HALF: only one end uses it
 const heading = document.getElementById("view"), whole = document.getElementById("whole");
 const neighbours = new Map(told.nodes.map(([id]) => [id, []]));
 for (const [a, b, ms, state] of told.links) {
-  if (state === DOWN) continue;
+  if (state >= DOWN) continue;
   neighbours.get(a).push([b, ms]);
   neighbours.get(b).push([a, ms]);
 }
 const map = new MeshMap(document.getElementById("map"), { onPick: show });
 
 function mesh() {
-  const size = Math.max(...told.nodes.map(([, x, y]) => Math.hypot(x, y))) || 1;
-  const many = told.nodes.length > 60, faint = told.links.some(([, , , state]) => state !== UP) ? 0.25 : 0.6;
-  return { rings: [], sectors: [],
-    nodes: told.nodes.map(([id, x, y]) => ({ id, x: x / size, y: -y / size, size: many ? 3 : 5, kind: "far", label: String(id), rank: 2 })),
-    links: told.links.map(([a, b, , state]) => ({ a, b, level: state, width: state === UP ? 1 : 2.5, alpha: state === UP ? faint : 1,
-      dotted: state === DOWN, note: ["", "mended", "down"][state] })) };
+  const size = Math.max(...told.nodes.map(([, x, y]) => Math.max(Math.abs(x), Math.abs(y)))) || 1;
+  const places = new Map(told.nodes.map(([id, x, y]) => [id, { x: x / size, y: -y / size }]));
+  const links = told.links.map(([a, b, , state]) => ({ a, b, level: Math.min(state, DOWN), dotted: state === DOWN, dashed: state === HALF, note: ["", "mended", "down", "one end"][state] }));
+  return meshView(told.nodes.map(([id]) => ({ id, kind: "far", label: String(id) })), links, places);
 }
 
 function waysFrom(from) { // node -> first hop and ms of the shortest way

@@ -26,14 +26,15 @@ def map_section(report: Report) -> str:
     if mesh is None or not mesh.edges:
         return ""
     cut = cut_links(report)
+    half = {(min(ends), max(ends)) for ends in mesh.half}
     told = {
         "nodes": [[node, round(x, 4), round(y, 4)] for node, (x, y) in _centred(places_of(report, mesh)).items()],
         "links": [
-            [a, b, round(1_000 * delay, 4), 2 if not is_alive(state) else int((a, b) in cut)]
+            [a, b, round(1_000 * delay, 4), 3 if (a, b) in half else 2 if not is_alive(state) else int((a, b) in cut)]
             for a, b, delay, state in mesh.edges
         ],
     }
-    scripts = (_PAGE / "map.js", _PAGE / "layout.js", _HERE / "meshview.js")
+    scripts = (_PAGE / "map.js", _PAGE / "layout.js", _PAGE / "mesh.js", _HERE / "meshview.js")
     return "\n".join(
         (
             '<h2>Map</h2><div class="card"><p class="view"><span id="view"></span>',

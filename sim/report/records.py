@@ -90,10 +90,14 @@ class StretchRecord(msgspec.Struct, frozen=True):
 
 
 class MapRecord(msgspec.Struct, frozen=True):
-    """The mesh at the end of the run: places of nodes that have one, and links as (a, b, delay in seconds, state)."""
+    """The mesh at the end of the run: places of nodes that have one, and links as (a, b, delay in seconds, state).
+
+    `half` are those that only one end uses, that end first.
+    """
 
     positions: dict[int, tuple[float, float]] = {}
     edges: list[tuple[int, int, float, str | bool]] = []
+    half: list[tuple[int, int]] = []
 
 
 class ViolationRecord(msgspec.Struct, frozen=True):

@@ -46,3 +46,15 @@ def test_nodes_the_map_and_the_stretch_describe_the_mesh() -> None:
     (stretch,) = [record for record in found if record["type"] == "stretch"]
     assert stretch["values"]
     assert min(stretch["values"]) >= 1.0
+
+
+def test_the_map_tells_of_links_that_only_one_end_uses() -> None:
+    stage = settled_stage("ring", 8)
+    low, high = next(iter(stage.mesh.links))
+    (before,) = [record for record in ending(stage, [], {}, {}) if record["type"] == "map"]
+    assert before["half"] == []
+    engine = stage.mesh.engine(low)
+    assert engine is not None
+    engine.neighbour_down(stage.mesh.address(high), now=stage.mesh.now)
+    (after,) = [record for record in ending(stage, [], {}, {}) if record["type"] == "map"]
+    assert after["half"] == [(high, low)]

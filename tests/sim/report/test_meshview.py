@@ -25,10 +25,17 @@ def test_the_map_is_told_of_nodes_around_the_middle_and_of_links_with_their_stat
     }
 
 
+def test_a_link_that_only_one_end_uses_is_marked() -> None:
+    half = {"type": "map", "positions": POSITIONS, "edges": EDGES, "half": [[2, 0]]}
+    found = re.search(r'id="mesh">(.*?)</script>', map_section(collect([half])))
+    assert found is not None
+    assert [link[3] for link in json.loads(found[1])["links"]] == [0, 2, 3]
+
+
 def test_all_that_draws_it_is_in_the_page() -> None:
     text = section()
-    assert text.count("<script") == text.count("</script>") == 4
-    for name in ("class MeshMap", "function myView", "function waysFrom"):
+    assert text.count("<script") == text.count("</script>") == 5
+    for name in ("class MeshMap", "function myView", "function meshView", "function waysFrom"):
         assert name in text
     for variable in re.findall(r'colour\("(\w+)"\)', text):
         assert f"--{variable}:" in COLOURS
