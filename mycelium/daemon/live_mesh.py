@@ -17,6 +17,7 @@ class _Made(NamedTuple):
     answer: str
     links: tuple[ToldLink, ...]
     name: str | None
+    address: str
     info: MeshNodeInfo
 
 
@@ -37,18 +38,18 @@ class LiveMesh:
         told = {own: ("own", survey.own_links(now=now))}
         told |= {node: (one.state.value, one.links) for node, one in survey.nodes.items()}
         self._made = {
-            node: _made(before.get(node), answer, links, self._names.name_of(node, now=now))
+            node: _made(before.get(node), node, answer, links, self._names.name_of(node, now=now))
             for node, (answer, links) in told.items()
         }
-        return {address_text(node): one.info for node, one in self._made.items()}
+        return {one.address: one.info for one in self._made.values()}
 
 
-def _made(before: _Made | None, answer: str, links: tuple[ToldLink, ...], name: str | None) -> _Made:
+def _made(before: _Made | None, node: bytes, answer: str, links: tuple[ToldLink, ...], name: str | None) -> _Made:
     """Returns what there is to show of a node, made anew only if something is different."""
     if before is not None and before[:3] == (answer, links, name):
         return before
     ends = {address_text(link.neighbour): _end(link) for link in links}
-    return _Made(answer, links, name, MeshNodeInfo(answer, name, ends))
+    return _Made(answer, links, name, address_text(node), MeshNodeInfo(answer, name, ends))
 
 
 def _end(link: ToldLink) -> LinkEndInfo:

@@ -142,7 +142,7 @@ function meshNow() { // what is known of the mesh, as a scene
 
 function paintTold() {
   const all = [...(state.mesh ?? [])].map(([, { answer }]) => answer), count = (...kinds) => all.filter((one) => kinds.includes(one)).length, left = state.routes.size + 1 - all.length;
-  const parts = [[count("waiting"), "asked"], [count("refused"), "keep them to themselves"], [count("silent"), "do not answer"], [all.length ? left : 0, "are too far to be asked"]];
+  const parts = [[count("waiting"), "still to answer"], [count("refused"), "unwilling"], [count("silent"), "silent"], [all.length ? left : 0, "too far to be asked"]];
   $("told").textContent = state.mesh ? state.meshTrouble || [`${count("own", "told")} of ${Math.max(all.length, state.routes.size + 1)} nodes tell their links`, ...parts.filter(([one]) => one > 0).map((one) => one.join(" "))].join(", ") : "";
 }
 
