@@ -18,6 +18,7 @@ from mycelium.admin.table import Column
 from mycelium.errors import ConfigError, MyceliumError
 
 from .graphs.topology import list_topologies
+from .model.cli import model_command
 from .play import scenario as scenarios
 from .play.record_files import RecordFiles
 from .play.run import FIDELITIES, ROUTING, Run, RunSpec
@@ -193,6 +194,7 @@ _SCENARIO_COLUMNS: Final[tuple[Column[scenarios.Scenario], ...]] = (
 
 
 cli.add_command(sweep_command)
+cli.add_command(model_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -23,6 +23,8 @@ from mycelium.wire.control import (
     PeersKnown,
     PeersWanted,
     Pin,
+    Resume,
+    Resumed,
     RouteRequest,
     SeqnoRequest,
     Update,
@@ -66,6 +68,8 @@ _MESSAGES: Final[dict[type[Item], str]] = {
     MemberProof: "member proof",
     Removals: "removals",
     KnockWanted: "knock wanted",
+    Resume: "resume",
+    Resumed: "resumed",
 }
 _UNREAD: Final = "unreadable"
 _NO_KEY: Final = "sealed, and no key of the capture opens it"

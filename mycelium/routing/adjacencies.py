@@ -15,11 +15,13 @@ from mycelium.routing.metric import FAVOUR
 from mycelium.routing.neighbour import Neighbour, node_of
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.pins import Pins
+from mycelium.routing.resumption import Resumption
 from mycelium.routing.selection import Selection
 from mycelium.routing.starts import PostponedStarts
 from mycelium.routing.table import RouteTable
 from mycelium.timing import Backoff
 from mycelium.wire.announcement import EPOCH_SHIFT
+from mycelium.wire.control import Resume, Resumed, Update
 
 RESYNC_FACTOR: Final = 2.0
 
@@ -39,6 +41,7 @@ class Adjacencies:
         "_parameters",
         "_pins",
         "_postponed",
+        "_resumption",
         "_rng",
         "_selection",
         "_table",
@@ -73,6 +76,7 @@ class Adjacencies:
         self._counters = counters
         self._damping = FlapDamping(parameters)
         self._postponed = PostponedStarts()
+        self._resumption = Resumption(table, holdings, advertiser, parameters, counters)
         self._favoured: set[bytes] = set()  # neighbours; never iterated
         self.due_at = inf  # earliest digest, request for a table, end of damping, or postponed start
 
@@ -82,6 +86,7 @@ class Adjacencies:
         Returns False for one that has started too many streams lately: it is heard after a while.
         """
         if neighbour in self._table.by_address:
+            self._resumption.restart(self._table.by_address[neighbour])
             self._remove(self._table.by_address[neighbour], now=now)
         if neighbour in self._postponed.by_address:
             return False
@@ -110,6 +115,7 @@ class Adjacencies:
         if peer is None:
             return
         row = self._table.rows.get(peer.node)
+        self._resumption.keep(peer, now=now)
         self._damping.failed(peer, 0 if row is None else row.sequence >> EPOCH_SHIFT, now=now)
         self._remove(peer, now=now)
         self._arm(now=now)
@@ -156,6 +162,10 @@ class Adjacencies:
             peer.distrusted = distrusted
             self._apply_cost(peer, "avoided" if distrusted else "tried again", now=now)
 
+    def resume(self, neighbour: Neighbour, item: Resume | Resumed, *, now: float) -> list[Update]:
+        """Handles what concerns a short loss; returns the updates that the neighbour need not send again."""
+        return self._resumption.take(neighbour, item, now=now)
+
     def heard(self, neighbour: Neighbour, *, now: float) -> None:
         """Follows up what a neighbour has said."""
         self.due_at = min(self.due_at, neighbour.table_wanted_at)
@@ -193,7 +203,7 @@ class Adjacencies:
             self._counters.damped += 1
         peer.digest_at = self._next_digest(now=now)
         self._apply_cost(peer, "up", now=now)
-        self._advertiser.dump(peer, now=now)
+        self._resumption.begin(peer, now=now)
         self._arm(now=now)
 
     def _remove(self, peer: Neighbour, *, now: float) -> None:

@@ -218,6 +218,10 @@ class Advertiser:
         """Tells whether a row is advertised to nobody."""
         return row.metric + self.surcharge >= INFINITY or row is self.withdrawn
 
+    def is_settled(self, row: Destination, neighbour: Neighbour) -> bool:
+        """Tells whether a row is advertised to a neighbour as it is, and nothing is queued."""
+        return row.queued == SETTLED and not self._is_kept_from(row, neighbour)
+
     def _is_kept_from(self, row: Destination, neighbour: Neighbour) -> bool:
         """Tells whether a row is not advertised to a neighbour."""
         is_told = row.selected != neighbour.slot and self._scope.receivers(row) & neighbour.bit

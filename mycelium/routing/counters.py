@@ -15,6 +15,7 @@ class RoutingCounters:
     requests_received: int = counter("Sequence-number requests received.")
     requests_sent: int = counter("Sequence-number requests sent.")
     requests_dropped: int = drops("Sequence-number requests dropped: too many, or out of hops.")
+    resumed: int = counter("Neighbours that came back so soon that tables were not told again.")
     digests_sent: int = counter("Digests of the route table sent.")
     digests_dropped: int = drops("Digests not compared: a neighbour sends too many.")
     digests_differing: int = counter("Digests received that differed from the own table.")

@@ -39,7 +39,7 @@ from mycelium.routing.source import ForgottenSources
 from mycelium.routing.table import RouteTable
 from mycelium.routing.waypoints import Waypoints
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
-from mycelium.wire.control import Item, Update
+from mycelium.wire.control import Item, Resume, Resumed, Update
 from mycelium.wire.distance import INFINITY, RETRACTED, metric_of
 from mycelium.wire.statement import Statement
 
@@ -275,7 +275,11 @@ class RoutingEngine:
             peer.heard.update(item.node for item in items if isinstance(item, Update))
         over_budget = self.counters.changes_over_budget
         for item in self._acquisition.take_updates(peer, items, now=now):
-            self._exchange.handle(peer, item, now=now)
+            if isinstance(item, Resume | Resumed):
+                again = self._adjacencies.resume(peer, item, now=now)
+                list(self._acquisition.take_updates(peer, again, now=now))
+            else:
+                self._exchange.handle(peer, item, now=now)
         self._advertiser.budget = None
         if self.counters.changes_over_budget > over_budget:
             self.excesses.note(peer.node, CHANGES, now=now)

@@ -36,6 +36,8 @@ class RoutingParameters(Struct, frozen=True):
     sweep_s: float = 600.0  # between searches for expired nodes
     # a feasibility distance is kept this long after the last neighbour held our route (RFC 8966 B)
     source_s: float = 180.0
+    # a neighbour that is back within this time need not tell everything again; less than `source_s`
+    resumed_s: float = 120.0
     memory_s: float = 24 * 3_600.0  # the newest sequence of a removed node is kept this long
     retry_floor_s: float = 0.1  # first retry of a request, at least; twice the path's metric if that is more; doubles
     request_tries: int = 5  # retries at that pace

@@ -20,6 +20,8 @@
     11 member proof     certificates of the sender (`membership.py`)
     12 removals         who is no member any more (`membership.py`)
     13 knock wanted     nonce (16) of the datagram that the receiver is to send (`knock.py`)
+    14 resume           number (4) of the offer; digest (16) and number (4) of the routes that the sender had told the receiver
+    15 resumed          number (4) of the offer, whether the sender has kept those routes (1)
 
 Messages of unknown types are skipped, and so are bytes after the fields of a request, digest or observed address, which later
 versions may add.
@@ -58,6 +60,8 @@ _SEQNO_REQUEST: Final = struct.Struct("!16s6sB")
 _ROUTE_REQUEST: Final = struct.Struct("!16s")
 _DIGEST: Final = struct.Struct("!16sI")
 _PIN: Final = struct.Struct("!16s16s?")
+_RESUME: Final = struct.Struct("!I16sI")
+_RESUMED: Final = struct.Struct("!I?")
 _KNOCK_WANTED: Final = struct.Struct("!16s")
 
 
@@ -131,8 +135,32 @@ class Pin(Struct, frozen=True):
     record: HomeRecord | None = None
 
 
+class Resume(Struct, frozen=True):
+    """The sender offers not to tell again what it had told before their link was lost."""
+
+    number: int
+    told: Digest
+
+
+class Resumed(Struct, frozen=True):
+    """Whether the sender has kept what the receiver has offered not to tell again."""
+
+    number: int
+    is_agreed: bool
+
+
 _NotOfRoutes = (
-    Observed | LeaseRequest | LeaseAnswer | PeersWanted | PeersKnown | Pin | MemberProof | Removals | KnockWanted
+    Observed
+    | LeaseRequest
+    | LeaseAnswer
+    | PeersWanted
+    | PeersKnown
+    | Pin
+    | MemberProof
+    | Removals
+    | KnockWanted
+    | Resume
+    | Resumed
 )
 Item = Update | SeqnoRequest | RouteRequest | Digest | _NotOfRoutes
 
@@ -177,6 +205,10 @@ def _encode_other(item: _NotOfRoutes) -> tuple[int, bytes]:
             return 10, _PIN.pack(item.node, item.home, item.is_pinned) + record
         case KnockWanted():
             return 13, item.nonce
+        case Resume():
+            return 14, _RESUME.pack(item.number, item.told.digest, item.told.routes)
+        case Resumed():
+            return 15, _RESUMED.pack(item.number, item.is_agreed)
     return encode_member_item(item)
 
 
@@ -221,6 +253,11 @@ def _decode_pin(body: bytes) -> Pin:
     return Pin(node, home, is_pinned, decode_home_record(record) if record else None)
 
 
+def _decode_resume(body: bytes) -> Resume:
+    number, told, routes = _RESUME.unpack_from(body)
+    return Resume(number, Digest(told, routes))
+
+
 _DECODERS: Final[dict[int, Callable[[bytes], Item]]] = {
     5: lambda body: Observed(underlay_address(body)),
     6: decode_lease_request,
@@ -229,6 +266,8 @@ _DECODERS: Final[dict[int, Callable[[bytes], Item]]] = {
     9: lambda body: PeersKnown(decode_known_peers(body)),
     10: _decode_pin,
     13: lambda body: KnockWanted(*_KNOCK_WANTED.unpack_from(body)),
+    14: _decode_resume,
+    15: lambda body: Resumed(*_RESUMED.unpack_from(body)),
     **MEMBER_DECODERS,
 }
 

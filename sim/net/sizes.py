@@ -4,7 +4,18 @@ from collections.abc import Sequence
 from typing import Final
 
 from mycelium.wire.announcement import Announcement, encode_announcement
-from mycelium.wire.control import ANY_NODE, Digest, Item, Pin, RouteRequest, SeqnoRequest, Update, encode_item
+from mycelium.wire.control import (
+    ANY_NODE,
+    Digest,
+    Item,
+    Pin,
+    Resume,
+    Resumed,
+    RouteRequest,
+    SeqnoRequest,
+    Update,
+    encode_item,
+)
 from mycelium.wire.datagram import FRAME_HEAD, TAG_BYTES
 from mycelium.wire.distance import distance
 from mycelium.wire.frame import CONTROL_HEADER, FRAME_HEADER
@@ -18,6 +29,8 @@ OTHER_BYTES: Final = {
     SeqnoRequest: len(encode_item(SeqnoRequest(ANY_NODE, 0, 0))),
     RouteRequest: len(encode_item(RouteRequest(ANY_NODE))),
     Digest: DIGEST_BYTES,
+    Resume: len(encode_item(Resume(0, Digest(bytes(16), 0)))),
+    Resumed: len(encode_item(Resumed(0, True))),
     Pin: len(encode_item(Pin(ANY_NODE, ANY_NODE, True))),
 }
 

@@ -239,12 +239,12 @@ def churn(
     yield from stage.pass_time(end - stage.mesh.now)
 
 
-def join(stage: Stage, *, nodes: int = 1, links: int = 2, spread_s: float = 0.0) -> Iterator[None]:
-    """Adds new nodes, each linked to some running ones."""
+def join(stage: Stage, *, nodes: int = 1, links: int = 2, host: object = None, spread_s: float = 0.0) -> Iterator[None]:
+    """Adds new nodes, each linked to some running ones, or to a given one."""
     mesh = stage.mesh
     stage.mark()
     stage.act("join", nodes=nodes)
-    hosts = list(mesh.running())
+    hosts = list(mesh.running()) if host is None else nodes_by_name(stage, host)
     first = max(mesh.epochs) + 1
     for node in range(first, first + nodes):
         for host in stage.dice.sample(hosts, min(links, len(hosts))):

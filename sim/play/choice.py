@@ -18,7 +18,8 @@ Edge = tuple[int, int]
 def nodes_by_name(stage: Stage, name: object, count: int = 1) -> list[int]:
     """Returns running nodes by number or by a word; raises ConfigError.
 
-    The words are "random", "hub" (highest degree), "lessor" (has leased a port) and "ends" (of chosen links).
+    The words are "random", "hub" (highest degree), "landmark" (home of most nodes), "lessor" (has leased a port) and "ends" (of
+    chosen links).
     """
     running = list(stage.mesh.running())
     if isinstance(name, int):
@@ -30,11 +31,20 @@ def nodes_by_name(stage: Stage, name: object, count: int = 1) -> list[int]:
     if name == "hub":
         graph = stage.mesh.graph()
         return sorted(running, key=lambda node: (-graph.degree(node), node))[:count]
+    if name == "landmark":
+        return _found(_homes(stage)[:count], "no node is anybody's home")
     if name == "lessor" and isinstance(stage.mesh, NodeMesh):
         return _found(stage.mesh.shortcuts.lessors()[:count], "no node has leased a port")
     if name == "ends":
         return sorted({node for edge in stage.chosen for node in edge}.intersection(running))
-    raise ConfigError(f'{name!r} is not a node: use a number, "random", "hub", "lessor" or "ends"')
+    raise ConfigError(f'{name!r} is not a node: use a number, "random", "hub", "landmark", "lessor" or "ends"')
+
+
+def _homes(stage: Stage) -> list[int]:
+    """Returns the nodes that others have as their home, those of most first."""
+    engines = [stage.mesh.engine(node) for node in stage.mesh.running()]
+    homes = Counter(engine.home for engine in engines if engine is not None and engine.home is not None)
+    return [stage.mesh.index_of[home] for home, _ in sorted(homes.items(), key=lambda one: (-one[1], one[0]))]
 
 
 def _found(nodes: list[int], complaint: str) -> list[int]:

@@ -26,6 +26,8 @@ from mycelium.wire.control import (
     PeersKnown,
     PeersWanted,
     Pin,
+    Resume,
+    Resumed,
     RouteRequest,
     SeqnoRequest,
     Update,
@@ -449,6 +451,8 @@ def _with_node(item: Item, node: bytes) -> Item:
             return LeaseRequest(node, item.token, item.is_wanted)
         case LeaseAnswer():
             return LeaseAnswer(node, item.token, item.state, item.port, item.secret)
+        case Resume() | Resumed():
+            return item
         case Pin():
             return Pin(node, item.home, item.is_pinned, item.record)
         case Digest() | Observed() | PeersWanted() | PeersKnown() | MemberProof() | Removals() | KnockWanted():

@@ -21,9 +21,10 @@ from msgspec.structs import replace
 from mycelium.identity import blake2b
 from mycelium.limits import WAYS_TRIED
 from mycelium.routing.destination import Destination
+from mycelium.routing.digest import digest_of, share_of
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.requests import PendingRequest
-from mycelium.wire.control import Item, SeqnoRequest, Update
+from mycelium.wire.control import Item, Resume, Resumed, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY
 from sim.net.liar import falsify
 from tests.routing.engines import QUICK, address, make_engine
@@ -213,7 +214,7 @@ class State:
             engine.handle_timeout(now=now)
         for to, items in engine.outbox:
             edge = node, int.from_bytes(to[2:8], "big")
-            about = [item for item in items if isinstance(item, Update | SeqnoRequest) and item.node == DESTINATION]
+            about = [one for item in items if (one := _about_destination(engine, to, item)) is not None]
             told = falsify("attract", [*about], address(node)) if node == self.liar else about
             if told:
                 self.queues[edge] += ((self.links[edge].session, tuple(told)),)
@@ -294,6 +295,16 @@ class State:
         return blake2b(repr((engines, queues, rest)).encode(), size=16)
 
 
+def _about_destination(engine: RoutingEngine, to: bytes, item: Item) -> Item | None:
+    """Returns what an item says of node 0, None for nothing."""
+    if isinstance(item, Resume):
+        told = engine._adjacencies._resumption._kept[to].told
+        shares = (share_of(node, packed) for node, packed in told.items() if node == DESTINATION)
+        return Resume(item.number, digest_of(sum(shares)))
+    is_about = isinstance(item, Resumed) or (isinstance(item, Update | SeqnoRequest) and item.node == DESTINATION)
+    return item if is_about else None
+
+
 def _of_item(item: Item) -> tuple[object, ...]:
     if isinstance(item, Update):
         return item.node, item.distance, item.announcement is not None and item.announcement.sequence
@@ -324,7 +335,12 @@ def _of_engine(engine: RoutingEngine) -> tuple[object, ...]:
     )
     requests = sorted(of_request(*one) for one in engine._requests.pending.items())
     dying = sorted(row.node for row in table.dying)
-    return engine.sequence if engine.node == DESTINATION else 0, rows, neighbours, requests, dying
+    resumption = engine._adjacencies._resumption
+    kept = sorted(
+        (name, one.received.get(DESTINATION), one.told.get(DESTINATION), one.is_taken, resumption._offered.get(name))
+        for name, one in resumption._kept.items()
+    )
+    return engine.sequence if engine.node == DESTINATION else 0, rows, neighbours, requests, dying, kept
 
 
 class Found(NamedTuple):

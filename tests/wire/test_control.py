@@ -15,6 +15,8 @@ from mycelium.wire.control import (
     PeersKnown,
     PeersWanted,
     Pin,
+    Resume,
+    Resumed,
     RouteRequest,
     SeqnoRequest,
     Update,
@@ -46,9 +48,11 @@ ITEMS: st.SearchStrategy[Item] = st.one_of(
     st.builds(PeersKnown, st.lists(KNOWN_PEERS, max_size=PEERS_PER_MESSAGE).map(tuple)),
     LEASE_ITEMS,
     st.builds(KnockWanted, NODES),
+    st.builds(Resume, st.integers(0, 0xFFFF_FFFF), st.builds(Digest, NODES, st.integers(0, 0xFFFF_FFFF))),
+    st.builds(Resumed, st.integers(0, 0xFFFF_FFFF), st.booleans()),
 )
-KNOWN_TYPES = st.sampled_from(range(1, 14))
-UNKNOWN_TYPES = st.integers(0, 255).filter(lambda kind: kind not in (*range(1, 14),))
+KNOWN_TYPES = st.sampled_from(range(1, 16))
+UNKNOWN_TYPES = st.integers(0, 255).filter(lambda kind: kind not in (*range(1, 16),))
 
 
 @given(st.lists(ITEMS, max_size=8))

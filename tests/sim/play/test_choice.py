@@ -30,6 +30,15 @@ def test_nodes_are_chosen_by_number_by_degree_and_by_the_chosen_links(star: Stag
     assert nodes_by_name(ring, "ends") == [2, 3]
 
 
+def test_the_landmark_that_most_have_as_their_home_is_chosen(star: Stage) -> None:
+    stage = settled_stage("ba:m=2", 40, scope=8, landmark_after_s=0.0, landmark_wait_s=0.1, home_s=0.1)
+    first, second = nodes_by_name(stage, "landmark", 2)
+    homes = [engine.home for node in stage.mesh.running() if (engine := stage.mesh.engine(node)) is not None]
+    assert homes.count(stage.mesh.address(first)) >= homes.count(stage.mesh.address(second)) > 0
+    with pytest.raises(ConfigError, match="no node is anybody's home"):
+        nodes_by_name(star, "landmark")
+
+
 def test_random_nodes_are_different_running_ones(star: Stage) -> None:
     assert sorted(nodes_by_name(star, "random", 99)) == [0, 1, 2, 3, 4]
     assert len(set(nodes_by_name(star, "random", 3))) == 3

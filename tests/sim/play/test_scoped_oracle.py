@@ -6,6 +6,7 @@ import pytest
 
 from mycelium.wire.distance import INFINITY
 from sim.play.flows import NO_ROUTE
+from sim.play.run import Run, RunSpec
 from sim.play.scoped_oracle import ScopedOracle
 from sim.play.stage import Stage
 from tests.sim.play.support import settled_stage
@@ -63,3 +64,11 @@ def test_a_node_without_a_home_is_not_right(stage: Stage) -> None:
     assert stage.oracle.mismatches() == (1, [{"node": node, "destination": -1, "metric": INFINITY, "expected": 0}])
     far = next(one for one in range(NODES) if stage.flows.path(one, node)[1] == NO_ROUTE)
     assert mesh.address(node) not in mesh.tables[mesh.address(far)]
+
+
+@pytest.mark.parametrize("scenario", ["rehome:flows=40", "crowd:flows=40,nodes=20", "planet:flows=40,restarts=2"])
+def test_what_happens_to_a_large_mesh_is_healed_within_the_bounds_promised(scenario: str) -> None:
+    quick = {"scope": 12, "landmark_after_s": 0.0, "landmark_wait_s": 0.2}
+    *_, summary = Run(RunSpec("ba:m=2", 60, scenario, parameters=quick)).records()
+    assert (summary["violations"], summary["loops"]) == (0, 0)
+    assert summary["figures"]["outage_max_s"] < 3

@@ -1,0 +1,32 @@
+"""The model against runs of real code."""
+
+from statistics import mean
+
+from sim.model.model import Model
+from sim.play.run import RunSpec, run
+
+SMALL = {"scope": 24, "landmark_after_s": 0.0, "landmark_wait_s": 0.3}
+
+
+def test_routes_and_stretch_are_about_those_of_a_run() -> None:
+    topology, nodes = "ba:m=2", 150
+    records = list(run(RunSpec(topology, nodes, "start", parameters=SMALL)))
+    found = Model(topology, nodes, 24, 1).compute()
+    routes = mean(record["routes"] for record in records if record["type"] == "node")
+    (stretch,) = (record["values"] for record in records if record["type"] == "stretch")
+    assert 0.6 < found.rows / routes < 1.4
+    assert abs(found.mean_first - mean(stretch)) < 0.06
+    assert 1 <= found.mean_met <= found.mean_later <= found.mean_first
+    assert found.met.max <= found.later.max <= found.first.max < 3.5
+
+
+def test_tables_that_hold_everybody_need_nothing() -> None:
+    found = Model("ba:m=2", 100, 100, 1).compute()
+    assert (found.mean_first, found.exact) == (1, 1)
+
+
+def test_the_same_seed_gives_the_same_figures() -> None:
+    one, other = (Model("internet", 300, 20, 5).compute() for _ in range(2))
+    assert one == other
+    assert one.landmarks < 150
+    assert one.lookup_ms.median > 0
