@@ -27,9 +27,10 @@ def ending(
     yield from stage.flows.unfinished()
     yield from _nodes(stage)
     stage.oracle.refresh()
-    yield {"type": "stretch", "values": _stretch(stage)}
+    stretch, undelivered = _stretch(stage)
+    yield {"type": "stretch", "values": stretch}
     yield _map(stage)
-    yield _summary(stage, len(violations), promises)
+    yield {**_summary(stage, len(violations), promises), "pairs_undelivered": undelivered}
 
 
 def _last_events(stage: Stage, violation: dict[str, Any]) -> list[dict[str, Any]]:
@@ -52,19 +53,23 @@ def _nodes(stage: Stage) -> Iterator[dict[str, Any]]:
         }
 
 
-def _stretch(stage: Stage) -> list[float]:
-    """Returns the cost of the paths of random pairs, each divided by that of the shortest path."""
+def _stretch(stage: Stage) -> tuple[list[float], int]:
+    """Returns the cost of the paths of random pairs, each divided by that of the shortest one, and how many are not reached."""
     mesh = stage.mesh
     if len(mesh.tables) < 2:
-        return []
-    values = []
+        return [], 0
+    values, undelivered = [], 0
     for source, destination in pairs(stage, STRETCH_PAIRS):
         path, stop = stage.flows.path(source, destination)
         shortest = stage.oracle.metric(source, destination)
-        if not stop and shortest != INFINITY:
+        if shortest == INFINITY:
+            continue
+        if stop:
+            undelivered += 1
+        else:
             taken = sum(mesh.cost_of(mesh.link(a, b), a) for a, b in itertools.pairwise(path))
             values.append(round(taken / shortest, 4))
-    return values
+    return values, undelivered
 
 
 def _map(stage: Stage) -> dict[str, Any]:

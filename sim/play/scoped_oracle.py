@@ -1,7 +1,7 @@
 """The oracle of a mesh that has more nodes than its tables hold: what is in scope at a sample of nodes, never all pairs.
 
 A node is right that has exact routes to the nearest nodes, as many as its scope has, and to all landmarks, and that has a home
-if it is no landmark itself.
+that reaches it if it is no landmark itself.
 """
 
 from collections.abc import Iterator
@@ -64,7 +64,8 @@ class ScopedOracle:
         return [node for node, engine in engines if engine is not None and engine.is_landmark]
 
     def _unequal(self, node: int, landmarks: list[int]) -> Iterator[tuple[int, int, int]]:
-        """Yields (destination, metric, expected metric) for each wrong or missing route; destination -1 for want of a home."""
+        """Yields (destination, metric, expected metric) for each wrong or missing route; destination -1 for want of a home
+        that reaches the node."""
         engine = self._mesh.engine(node)
         if engine is None or node in self._mesh.liars:
             return
@@ -77,8 +78,13 @@ class ScopedOracle:
         is_out_of_reach = len(self._nearest[node]) == self._scope and self._scope < np.count_nonzero(
             metrics != INFINITY
         )
-        if is_out_of_reach and engine.home is None and not engine.is_landmark:
+        if is_out_of_reach and not engine.is_landmark and not self._is_at_home(engine):
             yield -1, INFINITY, 0
+
+    def _is_at_home(self, engine: RoutingEngine) -> bool:
+        """Tells whether a node has a home from which it is reached."""
+        home = None if engine.home is None else self._mesh.engine(self._mesh.index_of[engine.home])
+        return home is not None and engine.node in home.forwarding.next_hop
 
     def _used_metric(self, engine: RoutingEngine, destination: int) -> int:
         address = self._mesh.address(destination)

@@ -121,6 +121,7 @@ class SummaryRecord(msgspec.Struct, frozen=True):
     idle_bytes_per_node_per_s: float | None = None
     loops: int | None = None
     metric_mismatches: int | None = None
+    pairs_undelivered: int | None = None
     violations: int | None = None
     peak_rss_mib: float | None = None
     log_hash: str | None = None

@@ -77,6 +77,7 @@ def number_rows(report: Report) -> list[Row]:
         ("control messages", count(summary.messages)),
         ("forwarding loops", count(summary.loops)),
         ("metrics unlike the oracle's", count(summary.metric_mismatches)),
+        ("sampled pairs not reached", count(summary.pairs_undelivered)),
         ("violations", count(summary.violations)),
         ("events", count(summary.events)),
         ("real time", seconds(summary.wall_s)),

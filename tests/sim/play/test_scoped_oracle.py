@@ -66,9 +66,20 @@ def test_a_node_without_a_home_is_not_right(stage: Stage) -> None:
     assert mesh.address(node) not in mesh.tables[mesh.address(far)]
 
 
+def test_a_node_that_its_home_does_not_reach_is_not_right(stage: Stage) -> None:
+    mesh = stage.mesh
+    node = next(node for node in range(NODES) if (engine := mesh.engine(node)) is not None and engine.home is not None)
+    engine = mesh.engine(node)
+    assert engine is not None
+    home = mesh.engine(mesh.index_of[engine.home or b""])
+    assert home is not None
+    del home.forwarding.next_hop[engine.node]
+    assert {"node": node, "destination": -1, "metric": INFINITY, "expected": 0} in stage.oracle.mismatches()[1]
+
+
 @pytest.mark.parametrize("scenario", ["rehome:flows=40", "crowd:flows=40,nodes=20", "planet:flows=40,restarts=2"])
 def test_what_happens_to_a_large_mesh_is_healed_within_the_bounds_promised(scenario: str) -> None:
     quick = {"scope": 12, "landmark_after_s": 0.0, "landmark_wait_s": 0.2}
     *_, summary = Run(RunSpec("ba:m=2", 60, scenario, parameters=quick)).records()
-    assert (summary["violations"], summary["loops"]) == (0, 0)
+    assert (summary["violations"], summary["loops"], summary["pairs_undelivered"]) == (0, 0, 0)
     assert summary["figures"]["outage_max_s"] < 3
