@@ -28,7 +28,18 @@ _TIDIED: Final = 2  # old flows that are looked at for each new one
 class PacketFlow:
     """Packets with one protocol, pair of addresses and pair of ports."""
 
-    __slots__ = ("begun_here", "is_answered", "is_closing", "keep_s", "key", "node", "noted_until", "protocol", "until")
+    __slots__ = (
+        "arrivals_noted_until",
+        "begun_here",
+        "departures_noted_until",
+        "is_answered",
+        "is_closing",
+        "keep_s",
+        "key",
+        "node",
+        "protocol",
+        "until",
+    )
 
     def __init__(self, node: bytes, protocol: int, key: bytes, *, begun_here: bool, now: float) -> None:
         self.node = node
@@ -39,7 +50,8 @@ class PacketFlow:
         self.is_closing = False
         self.keep_s = TRANSITORY_S if protocol == TCP else ECHO_S if protocol == ICMPV6 else DATAGRAMS_S
         self.until = now + self.keep_s
-        self.noted_until = now  # until then nothing new would be noted of packets without flags that change anything
+        # until then packets of that direction, without flags that change anything, need not be noted
+        self.arrivals_noted_until = self.departures_noted_until = -inf
 
     def used(self, *, is_answer: bool, now: float) -> None:
         """Notes a packet of this flow; an answer is one from the end that did not begin it."""
@@ -48,8 +60,10 @@ class PacketFlow:
             if self.protocol == TCP and not self.is_closing:
                 self.keep_s = ESTABLISHED_S
         self.until = now + self.keep_s
-        if self.is_answered:
-            self.noted_until = now + NOTED_S
+        if self.begun_here is is_answer:
+            self.arrivals_noted_until = now + NOTED_S
+        else:
+            self.departures_noted_until = now + NOTED_S
 
     def take_flags(self, flags: int, *, is_answer: bool) -> bool:
         """Follows a TCP connection; returns False where the other end begins a new one between the same ports."""
@@ -57,7 +71,7 @@ class PacketFlow:
             if is_answer:
                 return not self.is_answered  # both open at once (RFC 5382 REQ-2)
             self.is_closing = self.is_answered = False
-            self.noted_until = -inf
+            self.arrivals_noted_until = self.departures_noted_until = -inf
             self.keep_s = TRANSITORY_S
         elif flags & (TCP_FIN | TCP_RST):
             self.is_closing = True

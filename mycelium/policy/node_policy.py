@@ -111,7 +111,7 @@ class NodePolicy:
                 if not self._enters(node, packet, now=now):
                     refused.append(one)
                 continue
-            if flow.noted_until > now and flow.node == node and not flags & CHANGES:
+            if flow.arrivals_noted_until > now and flow.node == node and not flags & CHANGES:
                 continue
             if not _passes(flow, node, flags, from_here=False, now=now) and not self._enters(node, packet, now=now):
                 refused.append(one)
@@ -169,7 +169,7 @@ class NodePolicy:
             protocol, key = unpack(buffer, start + NEXT_HEADER)
             flow = departing[protocol].get(key) if protocol in departing else None
             flags = buffer[start + _FLAGS] if protocol == TCP else 0
-            if flow is not None and flow.noted_until > now and flow.node == node and not flags & CHANGES:
+            if flow is not None and flow.departures_noted_until > now and flow.node == node and not flags & CHANGES:
                 continue
             if flow is None or not _passes(flow, node, flags, from_here=True, now=now):
                 self._note_departure(node, buffer[start:end], now=now)

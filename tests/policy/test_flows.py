@@ -1,5 +1,7 @@
 """Flows: how long each is kept, whose give way, and what a full table does."""
 
+from math import inf
+
 import pytest
 
 from mycelium.packet.ipv6 import ICMPV6, TCP, UDP
@@ -77,14 +79,15 @@ def test_packets_of_who_began_it_are_no_answers_and_an_answer_does_not_revive_wh
     assert answered(UDP).may_give_way(now=DATAGRAMS_S)
 
 
-def test_packets_are_noted_once_a_second_where_both_ends_have_sent() -> None:
-    one = flow(TCP)
-    one.used(is_answer=False, now=1.0)
-    assert one.noted_until <= 1.0, "an answer is to be noted"
-    one.used(is_answer=True, now=1.0)
-    assert one.noted_until == 1.0 + NOTED_S
+@pytest.mark.parametrize("here", [True, False])
+def test_packets_of_each_direction_are_noted_once_a_second(here: bool) -> None:
+    one = flow(TCP, here=here)
+    one.used(is_answer=not here, now=1.0)
+    assert (one.departures_noted_until, one.arrivals_noted_until) == (1.0 + NOTED_S, -inf)
+    one.used(is_answer=here, now=1.5)
+    assert (one.departures_noted_until, one.arrivals_noted_until) == (1.0 + NOTED_S, 1.5 + NOTED_S)
     one.take_flags(TCP_SYN, is_answer=False)
-    assert one.noted_until <= 1.0, "the answer to a connection that begins anew is to be noted"
+    assert (one.departures_noted_until, one.arrivals_noted_until) == (-inf, -inf), "the answer to it is to be noted"
 
 
 def answered(protocol: int) -> PacketFlow:
