@@ -31,6 +31,7 @@ from mycelium.daemon.discovery import LanDiscovery, where_to_announce
 from mycelium.daemon.driver import Driver
 from mycelium.daemon.epoch import next_epoch
 from mycelium.daemon.events import EventLog, tell_what_is_held_back
+from mycelium.daemon.huge_pages import collapse_memory
 from mycelium.daemon.icmpwatch import IcmpWatch
 from mycelium.daemon.invitations import Inviter, NetworkSecrets
 from mycelium.daemon.knocking import knock
@@ -174,6 +175,7 @@ class Daemon:
             self._tasks.create_task(tell_what_is_held_back())
             gc.collect()
             gc.freeze()  # what is alive now stays: the collector need not walk it again
+            collapse_memory()
             self._manager.ready()
             self._tasks.create_task(self._manager.keep_alive())
             await self._stopping.wait()
