@@ -21,7 +21,7 @@ WANTED_S: Final = 10.0  # for which nodes are asked after the last look at the m
 NODES_EVERY_S: Final = 1.0  # between looks at which nodes there are
 WAIT_S: Final = 5.0  # for which questions wait for a change, at least; as long as all questions take in a large mesh
 ANSWER_S: Final = 3.0  # for an answer, beyond what its question may wait
-AGAIN_S: Final = 0.5  # from an answer to the next question
+AGAIN_S: Final = 0.5  # from an answer to the next question, unless the one before came earlier than that
 KEYS_S: Final = 6.0  # for a session
 TRIES: Final = 2  # questions without an answer after which a node counts as silent
 SILENT_S: Final = 30.0  # until a silent node, or one that keeps its links to itself, is asked again
@@ -123,8 +123,11 @@ class Surveyor:
         if answer.links and len(one.parts) < min(answer.count, LINKS) and self._has_room():
             self._ask(node, one, now=now)
             return
+        was_quiet = one.told_at is not None and now >= one.told_at + AGAIN_S
         links, one.parts, one.told_at = one.parts, (), now
         self._settle(one, SurveyState.TOLD, links=links, due_at=now + AGAIN_S)
+        if was_quiet:  # a change is often followed by another one: a link is suspected, then down
+            self._go_on(node, one, now=now)
 
     def _find_nodes(self) -> None:
         near = nsmallest(SURVEYED_NODES + 1, self._metrics(), key=lambda each: each[1])

@@ -112,6 +112,18 @@ def test_an_answer_is_kept_and_followed_by_a_question_that_waits_for_a_change() 
     assert mesh.surveyor.revision == before + 1, "nothing has changed"
 
 
+def test_an_answer_after_a_while_is_followed_by_a_question_at_once() -> None:
+    mesh = Mesh()
+    mesh.answer(link(7))
+    mesh.pass_time(AGAIN_S)
+    mesh.answer(link(8))
+    assert len(mesh.asked) == 3
+    mesh.answer(link(7))
+    assert len(mesh.asked) == 3, "one that changes all the time is not asked all the time"
+    mesh.pass_time(AGAIN_S)
+    assert len(mesh.asked) == 4
+
+
 def test_questions_wait_as_long_as_it_takes_to_ask_all_nodes() -> None:
     mesh = Mesh(1_000)
     mesh.answer()
