@@ -117,10 +117,10 @@ function spread(at, near, rounds) { // forces: all push each other away, links a
   at.forEach((place, number) => { place.x = x[number]; place.y = y[number]; });
 }
 
-function fitted(at) {
+function fitted(at) { // below what stands at the top of the map
   const [left, right] = [Math.min, Math.max].map((pick) => pick(...at.map(({ x }) => x))), [top, bottom] = [Math.min, Math.max].map((pick) => pick(...at.map(({ y }) => y)));
   const half = Math.max(right - left, bottom - top) / 2 || 1;
-  return at.map(({ x, y }) => ({ x: (x - (left + right) / 2) / half, y: (y - (top + bottom) / 2) / half }));
+  return at.map(({ x, y }) => ({ x: 0.92 * (x - (left + right) / 2) / half, y: 0.92 * (y - (top + bottom) / 2) / half + 0.08 }));
 }
 
 /* The scene of a whole mesh. `nodes`: {id, kind, label, rank}; `links`: {a, b, level, note, dashed}; `places`: node -> {x, y}. */
