@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import json
 import math
+import os
 import socket
 import subprocess
 import sys
@@ -24,9 +25,10 @@ from statistics import median
 from typing import Final
 
 from bench.support.report import Row, print_table, progress, write_json_lines
+from mycelium.identity import SEED_BYTES, Identity
 from tests.hostile.acts import ACTS, Act
 from tests.hostile.local_callers import ask_nonsense, hold
-from tests.lab.daemon import PORT, LabDaemon
+from tests.lab.daemon import PORT, PROGRAM, LabDaemon
 from tests.lab.flood import allow_sources
 from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, line
@@ -51,6 +53,7 @@ LINES_AT_ONCE: Final = 12  # each excess is told once a minute, and links that c
 REACHED_S: Final = 2.0
 QUIET: Final = " DEBUG "
 LOCAL: Final = "call the API"
+ROOT: Final = "corp.root"
 IDLE_CALLERS: Final = 64
 BAD_REQUESTS: Final = 300
 LOCAL_S: Final = 4.0
@@ -130,14 +133,14 @@ class Toll:
 
 def _row(name: str, act: Act, times: float) -> Row:
     progress(f"{name}, {act.per_second * times:,.0f} {act.things} a second")
-    with _mesh() as mesh:
+    with _mesh(of_members=act.of_member) as mesh:
         row = _measure(mesh, name, act, times).row(f"{name} ({act.things})")
     progress(", ".join(f"{column} {row[column]}" for column in COLUMNS[1:]))
     return row
 
 
 @contextlib.contextmanager
-def _mesh() -> Iterator[DaemonMesh]:
+def _mesh(*, of_members: bool = False) -> Iterator[DaemonMesh]:
     """Yields a - v - b with links; the attacker's host x and the newcomer's host c have wires to v, and nothing runs there."""
     with Lab() as lab, tempfile.TemporaryDirectory() as directory:
         mesh = DaemonMesh(
@@ -145,9 +148,31 @@ def _mesh() -> Iterator[DaemonMesh]:
         )
         strangers, cable = mesh.hosts["x"], mesh.cable("x", "v")
         allow_sources(strangers, mesh.hosts["v"], cable.end(strangers).ipv6)
+        if of_members:
+            _admit(mesh, Path(directory) / ROOT)
         mesh.start("avb")
         mesh.wait_converged()
         yield mesh
+
+
+def _admit(mesh: DaemonMesh, root: Path) -> None:
+    """Makes a network of members of all hosts that run daemons."""
+    mesh.hosts["a"].run(PROGRAM, "network", "create", root)
+    for name in "avbc":
+        daemon, member = mesh[name], root.with_name(f"{name}.member")
+        daemon.host.run(PROGRAM, "network", "admit", root, member, "--key-file", daemon.key_file)
+        daemon.options += ["--network-key-file", str(member)]
+
+
+def _as_member(mesh: DaemonMesh, act: Act) -> list[str]:
+    """Admits the attacker too, where there are members; returns how it is told."""
+    if not act.of_member:
+        return []
+    seed = os.urandom(SEED_BYTES)
+    root = mesh["v"].key_file.with_name(ROOT)
+    member = root.with_name("x.member")
+    mesh.hosts["v"].run(PROGRAM, "network", "admit", root, member, Identity(seed).signing_public_key.hex())
+    return ["--member", str(member), seed.hex()]
 
 
 def _measure(mesh: DaemonMesh, name: str, act: Act, times: float) -> Toll:
@@ -156,6 +181,7 @@ def _measure(mesh: DaemonMesh, name: str, act: Act, times: float) -> Toll:
         *("nice", sys.executable, "-m", "tests.hostile", name),
         *("--victim", end.ipv6 if act.over_ipv6 else end.ipv4, str(PORT)),
         *("--rate", str(act.per_second * times), "--seconds", str(act.seconds)),
+        *_as_member(mesh, act),
     )
     attacker = mesh.hosts["x"].start(*command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     said, told = attacker.stdout, attacker.stdin

@@ -8,7 +8,10 @@ import json
 import select
 import sys
 import time
+from pathlib import Path
 
+from mycelium.admin.network_file import read_network
+from mycelium.daemon.node_settings import OPEN_NETWORK
 from tests.hostile.acts import ACTS
 from tests.hostile.attacker import TURN_S, Attacker
 
@@ -20,9 +23,12 @@ def main() -> None:
     parser.add_argument("--victim", nargs=2, required=True, metavar=("ADDRESS", "PORT"))
     parser.add_argument("--rate", type=float, required=True, help="things a second")
     parser.add_argument("--seconds", type=float, required=True)
+    parser.add_argument("--member", nargs=2, metavar=("FILE", "SEED"), help="of the attacker, in a network of members")
     given = parser.parse_args()
     chosen = ACTS[given.act]
-    attacker = Attacker((given.victim[0], int(given.victim[1])))
+    file, seed = given.member or ("", "")
+    network = read_network(Path(file)) if file else OPEN_NETWORK
+    attacker = Attacker((given.victim[0], int(given.victim[1])), network=network, seed=bytes.fromhex(seed))
     attacker.wait_linked()
     act = chosen.prepare(attacker)
     print(attacker.address, flush=True)

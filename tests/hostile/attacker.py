@@ -15,7 +15,9 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from mycelium.admin.network_file import NetworkFile
 from mycelium.crypto.primitives import RealPrimitives
+from mycelium.daemon.node_settings import OPEN_NETWORK
 from mycelium.endpoint import Endpoint
 from mycelium.identity import SEED_BYTES, Identity
 from mycelium.link.frames import FRAME_HEADER_BYTES
@@ -29,6 +31,7 @@ from mycelium.wire.control import Item, Update, encode_item
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 from mycelium.wire.distance import distance
 from mycelium.wire.frame import CONTROL, CONTROL_HEADER
+from mycelium.wire.membership import MemberProof
 from tests.lab.waiting import wait_until
 
 SETTINGS: Final = NodeSettings(suites=SUITE_AES_256_GCM | SUITE_CHACHA20_POLY1305, shortcuts=False)
@@ -42,17 +45,24 @@ BUFFER_BYTES: Final = 4 << 20
 
 
 class Attacker:
-    """One node with one link, to the port of the victim; `here` is a numeric address of this host, empty for any."""
+    """One node with one link, to the port of the victim; `here` is a numeric address of this host, empty for any.
 
-    def __init__(self, there: tuple[str, int], *, here: str = "") -> None:
+    In a network of members it has the key of an admitted one, by its `seed`.
+    """
+
+    def __init__(
+        self, there: tuple[str, int], *, here: str = "", network: NetworkFile = OPEN_NETWORK, seed: bytes = b""
+    ) -> None:
         family = socket.AF_INET6 if ":" in there[0] else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_DGRAM)
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
         self.socket.bind((here, 0))
-        self.identity = Identity(os.urandom(SEED_BYTES))
+        self.identity = Identity(seed or os.urandom(SEED_BYTES))
+        self.chain = network.chain
+        self._shown_to: Link | None = None
         self.node = Node(
             self.identity,
-            settings=SETTINGS,
+            settings=replace(SETTINGS, psk=network.key),
             epoch=int(time.time()),
             entropy=os.urandom,
             rng=random.Random(),
@@ -82,9 +92,16 @@ class Attacker:
         def is_linked() -> bool:
             self.turn()
             links = self.node.links.values()
+            self._show_certificates()
             return any(one.state is LinkState.UP and self.node.routing.resolve(one.address) for one in links)
 
         wait_until(is_linked, LINKED_S, "the attacker has a link", every_s=TURN_S)
+
+    def _show_certificates(self) -> None:
+        up = [one for one in self.node.links.values() if one.state is LinkState.UP]
+        if self.chain and up and self._shown_to is not up[0]:
+            self._shown_to = up[0]
+            up[0].send_items((MemberProof(self.chain),), now=time.monotonic())
 
     def behave(self, seconds: float) -> None:
         """Does what any node does, for a while."""

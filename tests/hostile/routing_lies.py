@@ -8,9 +8,12 @@ from collections.abc import Callable, Sequence
 from itertools import cycle
 from typing import Final
 
+from mycelium.limits import REMOVAL_PARTS
 from mycelium.wire.control import ANY_NODE, Digest, Item, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
+from mycelium.wire.knock import KNOCK_NONCE_BYTES, KnockWanted
 from mycelium.wire.lease import LeaseRequest
+from mycelium.wire.membership import MemberProof, Removals
 from tests.hostile.attacker import SEQUENCE, Attacker, forged, introduction, made_up, segments_of
 
 FORGERIES: Final = 512
@@ -107,6 +110,20 @@ def send_digests(attacker: Attacker) -> Act:
 def request_leases(attacker: Attacker) -> Act:
     """Requests for leases of ports, with ever other peers; 40 a frame."""
     return _saying(attacker, [LeaseRequest(b"\x04" + os.urandom(15), os.urandom(4)) for _ in range(2_000)])
+
+
+def request_knocks(attacker: Attacker) -> Act:
+    """Requests for knocks, each another one; 40 a frame."""
+    return _saying(attacker, [KnockWanted(os.urandom(KNOCK_NONCE_BYTES)) for _ in range(2_000)])
+
+
+def show_certificates(attacker: Attacker) -> Act:
+    """A member's own certificate again and again, and newer removals that the root key has not signed; 5 a frame."""
+    proof = MemberProof(attacker.chain)
+    removals = [
+        Removals(number % REMOVAL_PARTS, 1 << 20, (os.urandom(8),), os.urandom(64)) for number in range(FORGERIES)
+    ]
+    return _saying(attacker, [item for one in removals for item in (proof, one)])
 
 
 def _saying(attacker: Attacker, items: Sequence[Item]) -> Act:
