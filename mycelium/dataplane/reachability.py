@@ -31,6 +31,7 @@ from mycelium.limits import (
     PROBES_ANSWERED_PER_SECOND,
     SESSIONS,
 )
+from mycelium.routing.excess import PROBES, Excesses
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.metric import COST_UNIT_S
 from mycelium.routing.neighbour import DAMPED_COST
@@ -92,6 +93,7 @@ class Reachability:
         forwarding: ForwardingTable,
         routes: Routes,
         counters: DataplaneCounters,
+        excesses: Excesses,
         entropy: Callable[[int], bytes],
         arm: Callable[[float], None],
     ) -> None:
@@ -100,6 +102,7 @@ class Reachability:
         self._next_hop = forwarding.next_hop
         self._routes = routes
         self._counters = counters
+        self._excesses = excesses
         self._entropy = entropy
         self._arm = arm
         self._looked_at = -inf
@@ -144,15 +147,16 @@ class Reachability:
             search = self._searches.get(session.peer)
             if search is not None:
                 search.take(reach.token)
-        elif not self._answering.take(session.peer, now=now):
-            self._counters.probes_refused += 1
         elif reach.kind is ProbeKind.LOOK:
             if self._hinting.take(session.peer, now=now):
                 self._take_hint(session.peer, reach.node, now=now)
             else:
                 self._counters.probes_refused += 1
-        else:
+        elif self._answering.take(session.peer, now=now):
             self._answer(session, reach, now=now)
+        else:
+            self._counters.probes_refused += 1
+            self._excesses.note(session.peer, PROBES, now=now)
 
     # -- the other end's probes ----------------------------------------------------------------------------------------
 

@@ -207,6 +207,7 @@ class DataPath:
             forwarding=routing.forwarding,
             routes=routing,
             counters=self.counters,
+            excesses=routing.excesses,
             entropy=handshakes.entropy,
             arm=lambda when: deadlines.set(_REACHABILITY, when),
         )

@@ -20,6 +20,7 @@ LOST: Final = "it sends packets without end to nodes that this node can't reach"
 SHARE: Final = (
     "it brings more nodes than its share of the route table, which is nearly full; nodes that only it brings give way"
 )
+PROBES: Final = "it probes without end whether this node answers; what is too much is not answered"
 MEMBERSHIP: Final = "it shows certificates and removed members without end; what is too much is dropped"
 
 

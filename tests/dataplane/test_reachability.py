@@ -10,9 +10,10 @@ from mycelium.dataplane.reachability import (
 )
 from mycelium.dataplane.receiving import Receiving
 from mycelium.dataplane.trial import LEAST_SILENT
-from mycelium.limits import FAILED_WAYS_PER_NEIGHBOUR, LINKS, PROBES_ANSWERED_PER_SECOND
+from mycelium.limits import FAILED_WAYS_PER_NEIGHBOUR, HINTS_AT_ONCE, LINKS, PROBES_ANSWERED_PER_SECOND
 from mycelium.link.link import Link
 from mycelium.node.event_kind import EventKind
+from mycelium.routing.excess import PROBES
 from mycelium.routing.explain import Verdict
 from mycelium.routing.neighbour import DAMPED_COST
 from mycelium.wire.reachability import ProbeKind, Reach, encode_reach
@@ -256,6 +257,7 @@ def test_probes_beyond_the_rate_are_not_answered() -> None:
     for _ in range(PROBES_ANSWERED_PER_SECOND + 5):
         node.reachability.take(session, probe, hop_limit=64, now=net.now)
     assert node.dataplane_counters.probes_refused == 5
+    assert node.routing.excesses.take() == [(session.peer, PROBES)]
 
 
 def test_no_more_neighbours_and_partners_are_remembered_than_the_bounds_and_the_oldest_give_way() -> None:
@@ -272,3 +274,16 @@ def test_no_more_neighbours_and_partners_are_remembered_than_the_bounds_and_the_
     assert list(reachability._failures) == neighbours
     reachability._fail(partners[1], neighbours[0], is_avoided=True, now=3.0)
     assert list(reachability._failures) == neighbours, "one that is known already takes no place of others"
+
+
+def test_hints_beyond_the_rate_are_not_taken_and_say_nothing_against_a_neighbour_that_has_many() -> None:
+    net = diamond()
+    deliver(net, "a", "b")
+    deliver(net, "d", "b")
+    node = net.hosts["b"].node
+    near = node.sessions.find(net.hosts["d"].address, now=net.now)
+    hint = memoryview(encode_reach(Reach(ProbeKind.LOOK, bytes(8), net.hosts["c"].address)))
+    for _ in range(HINTS_AT_ONCE + 3):
+        node.reachability.take(near, hint, hop_limit=64, now=net.now)
+    assert node.dataplane_counters.probes_refused == 3
+    assert node.routing.excesses.take() == []
