@@ -125,6 +125,9 @@ REFUSALS_PER_SECOND: Final = 10  # packets of one node that are answered by 'adm
 # -- routing -----------------------------------------------------------------------------------------------------------
 DESTINATIONS: Final = 65_536  # rows of the route table
 ROUTES: Final = 4_096  # nodes that are kept as the nearest unless the operator wants more or fewer: some 5 MiB
+LEAST_ROUTES: Final = (
+    4  # the fewest that an operator may want: of so few, a path to others goes round by their landmarks
+)
 LANDMARKS: Final = 2_048  # nodes that are kept as landmarks, those known longest; one of all those near is enough
 PINS: Final = 8_192  # nodes pinned here, which are kept in scope for the sake of their homes
 PINS_PER_NEIGHBOUR: Final = PINS // 4  # of those, by one neighbour

@@ -11,12 +11,13 @@ from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.admin.setting import Kind
 from mycelium.admin.zones import with_zone_name
 from mycelium.errors import ConfigError
-from mycelium.limits import AUTO_PEERS, CONFIGURED_PEERS, DISCOVERY_INTERFACES
+from mycelium.limits import AUTO_PEERS, CONFIGURED_PEERS, DESTINATIONS, DISCOVERY_INTERFACES, LEAST_ROUTES
 from mycelium.node.names import is_name
 from mycelium.node.zone import is_domain
 from mycelium.peer_list_url import PeerListUrl, is_list
 from mycelium.peer_url import PeerUrl
 from mycelium.policy.settings import PolicySettings, parse_policy
+from mycelium.routing.parameters import Standing
 
 # Nodes that are told something: those of a private network, any, none.
 MEMBERS, ALL, NOBODY = "members", "all", "none"
@@ -101,6 +102,17 @@ def _workers(value: object, folder: Path) -> int:
 
 def _auto_peers(value: object, folder: Path) -> int:
     return _number(value, range(AUTO_PEERS + 1))
+
+
+def _routes(value: object, folder: Path) -> int:
+    return _number(value, range(LEAST_ROUTES, DESTINATIONS + 1))
+
+
+def _standing(value: object, folder: Path) -> Standing:
+    text = _text(value, folder)
+    if text not in set(Standing):
+        raise ConfigError(f"{text[:50]!r} is not one of {', '.join(Standing)}")
+    return Standing(text)
 
 
 def _proxy(value: object, folder: Path) -> ProxyUrl:
@@ -202,5 +214,7 @@ CHECKS: Final[Mapping[Kind, Callable[[object, Path], object]]] = {
     Kind.LOG_FORMAT: _one_of(LOG_FORMATS),
     Kind.SHARED_WITH: _one_of((MEMBERS, ALL, NOBODY)),
     Kind.WORKERS: _workers,
+    Kind.ROUTES: _routes,
+    Kind.STANDING: _standing,
     Kind.POLICY: _policy,
 }

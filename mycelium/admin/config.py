@@ -23,10 +23,12 @@ from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.admin.service_unit import CONFIG_FILE as SYSTEM_CONFIG_FILE
 from mycelium.admin.setting import BY_NAME, LISTS, SETTINGS, Kind, Setting, flag, variable
 from mycelium.errors import ConfigError
+from mycelium.limits import ROUTES
 from mycelium.node.zone import DEFAULT_DOMAIN
 from mycelium.peer_list_url import PeerListUrl
 from mycelium.peer_url import PeerUrl
 from mycelium.policy.settings import PolicySettings
+from mycelium.routing.parameters import Standing
 
 CONFIG_FILE: Final = "config_file"
 
@@ -59,6 +61,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     no_speed_tests: bool = False
     no_port_mapping: bool = False
     share_links: str = MEMBERS  # with whom
+    routes: int = ROUTES  # nodes that are kept as the nearest
+    landmark: Standing = Standing.AUTO
+    no_transit: bool = False
     auto_peers: int = 0  # links that are kept besides those of the peer list
     disable_peer_discovery: bool = False
     peer_discovery_interface: tuple[str, ...] = ()  # empty: every suitable one

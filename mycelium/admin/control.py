@@ -124,6 +124,8 @@ class StatusInfo(Struct, frozen=True, rename="camel", kw_only=True):
     peers_alive: int
     peers_total: int
     routes: int
+    landmarks: int = 0
+    home: list[str] = []  # landmarks by which nodes without a route reach this one; itself if it is one
     sessions: int
     counters: dict[str, int]
 

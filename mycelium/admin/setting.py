@@ -29,6 +29,8 @@ class Kind(Enum):
     SHARED_WITH = auto()
     POLICY = auto()
     WORKERS = auto()
+    ROUTES = auto()
+    STANDING = auto()
 
 
 LISTS: Final = (Kind.PEERS, Kind.LISTENERS, Kind.INTERFACES)
@@ -134,6 +136,21 @@ SETTINGS: Final = (
         '"members"',
         metavar="WHOM",
     ),
+    Setting(
+        "routes",
+        Kind.ROUTES,
+        "Keep routes to the N nearest nodes; others are looked up, and reached by landmarks near them. Default 4096.",
+        "4096",
+        metavar="N",
+    ),
+    Setting(
+        "landmark",
+        Kind.STANDING,
+        "Be a landmark, to which all nodes keep a route: yes, no, or auto (default): where one is needed.",
+        '"auto"',
+        metavar="WORD",
+    ),
+    Setting("no_transit", Kind.FLAG, "Tell of this node only, so that no packets of other nodes pass it.", "false"),
     Setting(
         "auto_peers",
         Kind.AUTO_PEERS,

@@ -71,6 +71,8 @@ def status(context: click.Context, as_json: bool, verbose: bool) -> None:
             ("Port mapping:", found.port_mapping),
             ("Peers:", f"{found.peers_alive} of {found.peers_total} alive"),
             ("Routes:", found.routes),
+            *([("Landmarks:", found.landmarks)] if found.landmarks else []),
+            *(("At home at:" if index == 0 else "", one) for index, one in enumerate(found.home)),
             ("Sessions:", found.sessions),
         ]
     )

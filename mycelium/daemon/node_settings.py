@@ -10,7 +10,9 @@ from mycelium.admin.config import Settings
 from mycelium.admin.network_file import NetworkFile, read_network
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.identity import blake2b
+from mycelium.limits import DESTINATIONS
 from mycelium.node.settings import NodeSettings
+from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.announcement import NETWORK_ID_BYTES
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305, TAG_BYTES
 
@@ -38,6 +40,12 @@ def node_settings(settings: Settings, network: NetworkFile) -> NodeSettings:
         name=b"" if network is OPEN_NETWORK else settings.name.encode(),
         suites=quick_suites(_seal_s),
         shortcuts=not settings.no_shortcuts,
+        routing=RoutingParameters(
+            # in a table as large as it may be, too, something is left for landmarks
+            scope=min(settings.routes, DESTINATIONS - 1),
+            standing=settings.landmark,
+            is_leaf=settings.no_transit,
+        ),
         answers_speed_tests=not settings.no_speed_tests,
         tells_links=settings.share_links in (ALL, *((MEMBERS,) if network is not OPEN_NETWORK else ())),
     )

@@ -98,6 +98,11 @@ class Landmarks:
         """The landmark from which this node is reached by those that have no route to it; None while there is none."""
         return self.homes[0] if self.homes else None
 
+    @property
+    def places(self) -> tuple[bytes, ...]:
+        """Where this node is reached by those that have no route to it: at its homes, or itself if it is a landmark."""
+        return (self._table.own.node,) if self.is_landmark else self.homes
+
     def reached(self) -> Iterator[tuple[int, bytes]]:
         """Yields the metric and the node of each landmark that has a route; this node's own are 0 and itself."""
         return ((row.metric, row.node) for row in self._scope.landmarks.values() if row.metric < INFINITY)

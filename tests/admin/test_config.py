@@ -13,6 +13,7 @@ from mycelium.errors import ConfigError, IdentityError
 from mycelium.limits import CONFIGURED_PEERS, DISCOVERY_INTERFACES
 from mycelium.peer_url import PeerUrl
 from mycelium.policy.settings import PolicySettings, parse_policy
+from mycelium.routing.parameters import Standing
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +44,9 @@ def test_without_file_and_flags_everything_has_its_default(home: Path) -> None:
         no_relay_leases=False,
         no_speed_tests=False,
         no_port_mapping=False,
+        routes=4_096,
+        landmark=Standing.AUTO,
+        no_transit=False,
         auto_peers=0,
         disable_peer_discovery=False,
         peer_discovery_interface=(),
@@ -78,6 +82,9 @@ no_shortcuts = true
 no_relay_leases = true
 no_speed_tests = true
 no_port_mapping = true
+routes = 512
+landmark = "no"
+no_transit = true
 auto_peers = 3
 disable_peer_discovery = true
 peer_discovery_interface = ["eth0", "wlan0"]
@@ -117,6 +124,9 @@ def test_a_file_sets_every_key(home: Path) -> None:
         no_relay_leases=True,
         no_speed_tests=True,
         no_port_mapping=True,
+        routes=512,
+        landmark=Standing.NO,
+        no_transit=True,
         auto_peers=3,
         disable_peer_discovery=True,
         peer_discovery_interface=("eth0", "wlan0"),
@@ -235,6 +245,8 @@ def test_a_peer_named_twice_is_one_peer() -> None:
         ("peer_discovery_port = 65536", "peer_discovery_port: must be a number from 1 to 65535"),
         ("peer_discovery_port = true", "peer_discovery_port: must be a number from 1 to 65535"),
         ("auto_peers = 33", "auto_peers: must be a number from 0 to 32"),
+        ("routes = 3", "routes: must be a number from 4 to 65536"),
+        ('landmark = "perhaps"', "landmark: 'perhaps' is not one of auto, yes, no"),
         ("auto_peers = -1", "auto_peers: must be a number from 0 to 32"),
         ("peer_discovery_port = '9x'", "peer_discovery_port: must be a number from 1 to 65535"),
         ("peers = 1", "peers: must be a list of URLs, not a number"),

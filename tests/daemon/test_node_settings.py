@@ -10,7 +10,9 @@ from mycelium.admin.config import Settings
 from mycelium.admin.private_file import create_network_key
 from mycelium.daemon.node_settings import network_of, node_settings, quick_suites
 from mycelium.errors import LocalError
+from mycelium.limits import DESTINATIONS, ROUTES
 from mycelium.node.settings import NodeSettings
+from mycelium.routing.parameters import RoutingParameters, Standing
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 
 NO_KEY: Final = Path("/nowhere")
@@ -48,6 +50,13 @@ def test_links_are_told_to_members_unless_the_operator_wants_otherwise(
     assert made_of(settings).tells_links is tells_strangers
     assert made_of(structs.replace(settings, network_key_file=tmp_path / "shared")).tells_links is tells_members
     assert Settings(key_file=NO_KEY).share_links == "members"
+
+
+def test_routing_is_as_large_as_the_operator_wants_it() -> None:
+    made = made_of(Settings(key_file=NO_KEY, routes=512, landmark=Standing.NO, no_transit=True)).routing
+    assert (made.scope, made.standing, made.is_leaf) == (512, Standing.NO, True)
+    assert made_of(Settings(key_file=NO_KEY)).routing == RoutingParameters(scope=ROUTES)
+    assert made_of(Settings(key_file=NO_KEY, routes=DESTINATIONS)).routing.scope == DESTINATIONS - 1
 
 
 @pytest.mark.parametrize(("aes_s", "is_offered"), [(5e-6, True), (10e-6, True), (100e-6, False)])

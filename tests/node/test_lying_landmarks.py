@@ -1,0 +1,222 @@
+"""Lookups among landmarks that lie or say nothing, and floods of lookups: one directory alone, which a test answers."""
+
+from typing import Any
+
+from mycelium.identity import Identity, subnet_of
+from mycelium.limits import LOOKUPS_ANSWERED, LOOKUPS_PER_SECOND, LOOKUPS_WAITING
+from mycelium.node.announcing import is_signed, publish
+from mycelium.node.counters import DirectoryCounters
+from mycelium.node.directory import CHECK_S, SETTLED_S, UNKNOWN_S, Directory, Home
+from mycelium.node.home_registry import replicas_of
+from mycelium.node.query import ASKED_AT_ONCE
+from mycelium.node.settings import NodeSettings
+from mycelium.routing.resolution import PENDING
+from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
+from mycelium.wire.home_record import NOWHERE, HomeRecord
+from mycelium.wire.lookup import decode_answer, decode_lookup, encode_answer, encode_lookup
+from mycelium.wire.train import ANSWER, LOOKUP
+
+SETTINGS = NodeSettings(suites=SUITE_CHACHA20_POLY1305)
+LANDMARKS = [bytes((4, name)) + bytes(14) for name in range(1, 31)]
+OWN, FAR, OTHER = (Identity(bytes((name,)) * 32) for name in (1, 2, 3))
+HOME, NEW_HOME = LANDMARKS[20], LANDMARKS[25]
+REPLICAS = replicas_of(subnet_of(FAR.address), LANDMARKS)
+
+
+def record(node: Identity, home: bytes = HOME, number: int = 1) -> HomeRecord:
+    return publish(node, SETTINGS, 1 << 16, number, home, NOWHERE)
+
+
+class Bench:
+    """A directory with landmarks around it; `asked` are those with a lookup that was not taken yet, and its body."""
+
+    def __init__(self) -> None:
+        self.node = OWN.address
+        self.is_landmark = False
+        self.home: bytes | None = None
+        self.record: HomeRecord | None = None
+        self.avoided = 0
+        self.known: dict[bytes, list[HomeRecord]] = {}  # by /64, to the registry
+        self.landmarks = self.forwarding = self
+        self.next_hop = {landmark: landmark for landmark in LANDMARKS}
+        self.sent: list[tuple[bytes, int, bytes]] = []
+        self.due_at = 0.0
+        self.nonces = 0
+        self.counters = DirectoryCounters()
+        itself: Any = self
+        self.directory = Directory(
+            itself,
+            itself,
+            verify=is_signed,
+            network_id=bytes(8),
+            entropy=self._entropy,
+            send=itself.send,
+            arm=self._arm,
+            counters=self.counters,
+            now=0.0,
+        )
+
+    def reached(self) -> Any:
+        return ((1_000 * rank, landmark) for rank, landmark in enumerate(LANDMARKS))
+
+    def avoid(self, *, now: float) -> None:
+        self.avoided += 1
+
+    def of(self, subnet: bytes) -> list[HomeRecord]:
+        return self.known.get(subnet, [])
+
+    def resolve(self, node: bytes) -> None:
+        return None
+
+    def owner_of(self, address: bytes) -> None:
+        return None
+
+    def send(
+        self, node: bytes, kind: int, index: int, counter: int, body: bytes, *, home: bytes = b"", now: float
+    ) -> bool:
+        self.sent.append((node, kind, body))
+        return True
+
+    def _entropy(self, size: int) -> bytes:
+        self.nonces += 1
+        return self.nonces.to_bytes(size, "big")
+
+    def _arm(self, when: float) -> None:
+        self.due_at = when
+
+    def asked(self) -> list[bytes]:
+        """Returns the landmarks that were asked since the last call."""
+        found = [node for node, kind, _ in self.sent if kind == LOOKUP]
+        self.sent.clear()
+        return found
+
+    def pass_time(self) -> None:
+        """Lets the landmarks asked last stay silent."""
+        self.directory.handle_timeout(now=self.due_at)
+
+    def answer(self, landmark: bytes, *records: HomeRecord, nonce: int = 1, now: float = 0.0) -> None:
+        body = memoryview(encode_answer(nonce.to_bytes(8, "big"), records))
+        self.directory.take_answer(landmark, body, neighbour=b"", home=b"", now=now)
+
+    def look_up(self, *, now: float = 0.0) -> object:
+        return self.directory.resolve(FAR.address, now=now)
+
+
+def test_silent_replicas_do_not_hide_a_node_from_those_who_ask_all() -> None:
+    bench = Bench()
+    assert bench.look_up() is PENDING
+    asked = bench.asked()
+    for _ in range(2):
+        bench.pass_time()
+        asked += bench.asked()
+    assert sorted(asked) == sorted(REPLICAS)
+    bench.pass_time()
+    while HOME not in (batch := bench.asked()):
+        assert len(batch) == ASKED_AT_ONCE
+        bench.pass_time()
+    bench.answer(HOME, record(FAR), now=bench.due_at)
+    assert bench.look_up(now=bench.due_at) == Home(FAR.address, record(FAR))
+
+
+def test_replicas_that_deny_a_node_only_hasten_the_question_to_all() -> None:
+    bench = Bench()
+    bench.look_up()
+    for _ in range(3):
+        (landmark,) = bench.asked()
+        bench.answer(landmark)
+    assert len(bench.asked()) == ASKED_AT_ONCE
+
+
+def test_lies_about_a_node_are_no_answer() -> None:
+    bench = Bench()
+    bench.look_up()
+    (landmark,) = bench.asked()
+    forged = HomeRecord(FAR.signing_public_key, 1 << 16, 9, bytes(8), landmark)
+    bench.answer(landmark, record(OTHER), forged, record(FAR), nonce=2)  # a guessed nonce
+    bench.answer(HOME, record(FAR))  # was not asked
+    bench.answer(landmark, record(OTHER), forged)
+    bench.answer(landmark, record(FAR))  # has answered already
+    assert bench.look_up() is PENDING
+    assert bench.counters.answers_refused == 5
+    assert bench.directory.home_of(OTHER.address) is None
+
+
+def test_an_old_record_holds_until_nobody_answers_behind_it() -> None:
+    bench = Bench()
+    bench.look_up()
+    (liar,) = bench.asked()
+    bench.answer(liar, record(FAR, HOME, 1))
+    assert bench.look_up() == Home(FAR.address, record(FAR, HOME, 1))
+    bench.directory.doubt(FAR.address)
+    assert bench.look_up() is PENDING
+    bench.answer(bench.asked()[0], record(FAR, HOME, 1), nonce=2)
+    while NEW_HOME not in bench.asked():
+        bench.pass_time()
+    bench.answer(NEW_HOME, record(FAR, NEW_HOME, 2), nonce=2)
+    assert bench.look_up() == Home(FAR.address, record(FAR, NEW_HOME, 2))
+
+
+def test_what_nobody_knows_is_not_looked_up_again_at_once() -> None:
+    bench = Bench()
+    packet = memoryview(b"\x60" + bytes(39))
+    assert bench.directory.enqueue(FAR.address, packet, 0, 0, now=0.0)
+    while bench.directory.lookups:
+        bench.pass_time()
+    assert [one.data for one in bench.directory.failed] == [packet]
+    assert sorted(bench.asked()) == sorted(LANDMARKS)
+    assert bench.look_up(now=bench.due_at + UNKNOWN_S - 1) is None
+    assert bench.look_up(now=bench.due_at + UNKNOWN_S) is PENDING
+
+
+def test_a_scan_of_addresses_starts_a_bounded_number_of_lookups() -> None:
+    bench = Bench()
+    for number in range(4 * LOOKUPS_WAITING):
+        bench.directory.resolve(bytes((5,)) + number.to_bytes(7, "big") + bytes(8), now=0.0)
+    assert bench.directory.lookups == LOOKUPS_PER_SECOND
+    for second in range(1, 20):
+        for number in range(LOOKUPS_PER_SECOND):
+            subnet = bytes((5, second)) + number.to_bytes(6, "big")
+            bench.directory.resolve(subnet + bytes(8), now=float(second))
+    assert bench.directory.lookups == LOOKUPS_WAITING
+    assert bench.counters.lookups_refused > 0
+
+
+def test_a_landmark_answers_a_flood_in_part_and_another_neighbour_still() -> None:
+    bench = Bench()
+    bench.is_landmark = True
+    bench.known[subnet_of(FAR.address)] = [record(FAR)]
+    body = memoryview(encode_lookup(subnet_of(FAR.address), bytes(8)))
+    for _ in range(2 * int(LOOKUPS_ANSWERED.at_once)):
+        bench.directory.take_lookup(OTHER.address, body, neighbour=b"flood", home=HOME, now=0.0)
+    answered = bench.counters.lookups_answered
+    assert answered <= LOOKUPS_ANSWERED.at_once
+    bench.directory.take_lookup(OTHER.address, body, neighbour=b"quiet", home=HOME, now=0.0)
+    assert bench.counters.lookups_answered == answered + 1
+    node, kind, answer = bench.sent[-1]
+    assert (node, kind, len(answer) <= len(body)) == (OTHER.address, ANSWER, True)
+    assert decode_answer(answer) == (bytes(8), [record(FAR)])
+
+
+def test_a_home_that_keeps_the_record_of_a_node_to_itself_is_left() -> None:
+    bench = Bench()
+    bench.home, bench.record = HOME, record(OWN)
+    bench.directory.look(now=0.0)
+    bench.directory.look(now=SETTLED_S - 1)
+    assert bench.asked() == []
+    bench.directory.look(now=SETTLED_S)
+    while bench.directory.lookups:
+        assert decode_lookup(bench.sent[-1][2])[0] == subnet_of(OWN.address)
+        bench.pass_time()
+    assert (bench.avoided, bench.counters.homes_left) == (1, 1)
+    assert sorted(bench.asked()) == sorted(replicas_of(subnet_of(OWN.address), LANDMARKS))
+
+
+def test_a_home_that_hands_the_record_over_is_kept() -> None:
+    bench = Bench()
+    bench.home, bench.record = HOME, record(OWN)
+    bench.directory.look(now=0.0)
+    for now in (SETTLED_S, SETTLED_S + CHECK_S):
+        bench.directory.look(now=now)
+        (landmark,) = bench.asked()
+        bench.answer(landmark, record(OWN), nonce=bench.nonces, now=now)
+    assert (bench.avoided, bench.directory.lookups) == (0, 0)
