@@ -39,6 +39,11 @@ _LOW_32: Final = 0xFFFF_FFFF
 _HALF: Final = 0x8000_0000
 
 
+def _signed(difference: int) -> int:
+    """Returns the difference of two counters of which the low 32 bits are known."""
+    return (difference + _HALF & _LOW_32) - _HALF
+
+
 class FrameBudget(FrameSize):
     """The sender's side; the owner counts its datagrams in `sent_datagrams`."""
 
@@ -95,30 +100,32 @@ class FrameBudget(FrameSize):
     def report(self, opened: int, newest: int, *, sent: int, now: float) -> None:
         """Takes a report: low 32 bits of the number of frames the peer has opened, and of the newest counter among them.
 
-        `sent` is the newest counter sent.
+        Frames that are still missed are reported as opened, so the number falls when they are given up. `sent` is the newest
+        counter sent.
         """
         if self._starts_at is not None:
             if now >= self._starts_at:
                 self._opened, self._newest, self._starts_at = opened, newest, None
             return
-        frames = (newest - self._newest) & _LOW_32
-        if frames == 0 or frames >= _HALF:
-            return
-        arrived = (opened - self._opened) & _LOW_32
-        if arrived >= _HALF:
+        frames = _signed(newest - self._newest)
+        lost = frames - _signed(opened - self._opened)
+        if frames < 0 or not (frames or lost > 0) or lost > sent:
             return
         self._opened, self._newest = opened, newest
-        excused = min(self.expendable, max(frames - arrived, 0))
+        excused = min(self.expendable, max(lost, 0))
         self.expendable -= excused
-        arrived += excused
+        lost -= excused
+        self.recent.note(frames, lost, now=now)
+        frames = max(frames, lost)
+        if not frames:  # those given up are excused
+            return
         datagrams = self.sent_datagrams - self._counted_datagrams
         self._counted_datagrams = self.sent_datagrams
-        self.missed += max(frames - arrived, 0)
-        self.recent.note(frames, frames - arrived, now=now)
-        self._smooth(frames, max(frames - arrived, 0) / frames, max(datagrams / frames, 1.0), now=now)
+        self.missed += max(lost, 0)
+        self._smooth(frames, max(lost, 0) / frames, max(datagrams / frames, 1.0), now=now)
         if self._settles_at is None:
             before = self.limit
-            self.judge(frames, frames - arrived, now=now)
+            self.judge(frames, lost, now=now)
             self._settles_at = sent & _LOW_32 if self.limit < before else None
         elif (newest - self._settles_at) & _LOW_32 < _HALF:
             self._settles_at = None

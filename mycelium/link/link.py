@@ -64,7 +64,6 @@ class Link:
         "_control",
         "_endpoint",
         "_events",
-        "_missed",
         "_probes",
         "address",
         "closed_by_peer",
@@ -104,7 +103,6 @@ class Link:
         self.closed_by_peer = False
         self._events = events
         self._endpoint = completed.endpoint  # as reported last
-        self._missed = 0  # frames lost in all, at the last sweep
         self.paths = Paths(completed.endpoint, is_narrow=completed.is_narrow, now=now)
         self.keypairs = Keypairs(
             completed,
@@ -250,7 +248,9 @@ class Link:
 
     def _take_probe(self, path: Path, body: memoryview, *, now: float) -> None:
         fields = read_probe(body)
-        self._probes.take_report(fields, now=now)
+        if self._probes.take_report(fields, now=now):  # perhaps only the long datagrams are lost
+            active = self.paths.active
+            active.mtu.verify(pto_s=active.rtt.pto, now=now)
         if fields.wants_reply:
             self._probes.answer(path, fields.token, now=now)
             if self.cost is None:  # the neighbour is back before it was probed again
@@ -306,15 +306,11 @@ class Link:
         return released
 
     def sweep(self, *, now: float) -> None:
-        """Judges traffic and loss, and drops what is stale; to be called every second."""
+        """Judges traffic, and drops what is stale; to be called every second."""
         if self.keypairs.sweep(now=now):
             self.paths.keys_lost(now=now)
         self.frames.budget.relax(now=now)
         self.frames.repair.sent.sweep(now=now)
-        missed = self.frames.budget.missed
-        if missed > self._missed:  # perhaps only the long datagrams are lost
-            self._missed = missed
-            self.paths.active.mtu.verify(now=now)
         self.paths.sweep(now=now)
         self._settle(now=now)
 

@@ -67,15 +67,23 @@ class Probes:
             self.ask(path, now=now)
         elif action is Action.ACK:
             self._send(path, 0, now=now)
+        if path.liveness.is_doubtful:
+            path.mtu.put_off(path.liveness.deadline, now=now)
         size = path.mtu.probe_to_send(now=now) if path.can_probe_size else None
         if size is not None:
             self.ask_size(path, size, now=now)
 
-    def take_report(self, fields: ProbeFields, *, now: float) -> None:
-        """Digests what the neighbour has opened of our frames, unless it refers to an earlier keypair."""
+    def take_report(self, fields: ProbeFields, *, now: float) -> bool:
+        """Digests what the neighbour has opened of our frames, unless it refers to an earlier keypair.
+
+        Tells whether more of them are known to be lost.
+        """
+        budget = self._frames.budget
         sent = self._frames.keypairs.sending.sealing.counter - 1
+        missed = budget.missed
         if 0 < fields.newest <= sent & MASK_32:
-            self._frames.budget.report(fields.opened, fields.newest, sent=sent, now=now)
+            budget.report(fields.opened, fields.newest, sent=sent, now=now)
+        return budget.missed > missed
 
     def take_reply(self, path: Path, fields: ProbeFields, *, now: float) -> bool:
         """Digests a reply; returns whether it measured the path."""

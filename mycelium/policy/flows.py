@@ -8,6 +8,7 @@ from math import inf
 from typing import Final
 
 from mycelium.limits import FLOWS, FLOWS_PER_NODE
+from mycelium.owner_counts import OwnerCounts
 from mycelium.packet.ipv6 import ICMPV6, TCP, UDP
 from mycelium.packet.offload import TCP_ACK, TCP_FIN
 from mycelium.policy.headers import reversed_key

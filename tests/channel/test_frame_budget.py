@@ -130,6 +130,24 @@ def test_report_that_comes_late_or_twice_is_ignored() -> None:
     assert (budget.limit, budget.loss) == (FRAME_PLAINTEXT, 0.0)
 
 
+def test_frames_that_are_given_up_after_they_were_reported_as_opened_are_lost() -> None:
+    budget = FrameBudget(floor=FLOOR, now=0.0)
+    budget.report(1_000, 1_000, sent=1_000, now=0.1)
+    budget.report(1_010, 1_010, sent=1_012, now=0.2)  # ten of which may still be repaired
+    budget.report(1_000, 1_010, sent=1_012, now=0.3)
+    assert budget.missed == 10
+    budget.report(1_002, 1_012, sent=1_012, now=0.4)
+    assert budget.missed == 10
+    budget.report(1_000, 1_014, sent=1_014, now=0.5)
+    assert budget.missed == 14, "four more, two of which had been reported as opened"
+    assert budget.recent.share(now=0.5) == pytest.approx(14 / 1_014)
+    budget.report(0, 1_015, sent=1_000, now=0.6)
+    assert budget.missed == 14, "more than were sent"
+    budget.expendable = 2
+    budget.report(998, 1_014, sent=1_014, now=0.7)
+    assert (budget.missed, budget.expendable) == (14, 0)
+
+
 def test_counters_of_a_new_session_start_over() -> None:
     budget = FrameBudget(floor=FLOOR, now=0.0)
     budget.report(1_000_000, 1_000_000, sent=1_000_000, now=0.1)

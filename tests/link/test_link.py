@@ -8,7 +8,7 @@ import pytest
 from mycelium.channel.keypair import IDLE_KEPT_S, REKEY_AFTER_S
 from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
 from mycelium.endpoint import Endpoint, Lost
-from mycelium.limits import DATAGRAM_FLOOR, FRAME_PLAINTEXT, PATHS_PER_LINK
+from mycelium.limits import DATAGRAM_FLOOR, FRAME_PLAINTEXT, NARROW_DATAGRAM, PATHS_PER_LINK
 from mycelium.link.keypair import MESSAGE_3_AGAIN_S
 from mycelium.link.link import Link, LinkState
 from mycelium.node.event_kind import EventKind
@@ -439,20 +439,74 @@ def test_a_path_grows_to_what_it_carries(mtu: int, found: int) -> None:
     assert net.hosts["a"].node.links[net.hosts["b"].address].frames.budget.limit > 60_000
 
 
-def test_a_path_that_shrinks_under_traffic_goes_back_and_carries_on() -> None:
+IPV4, IPV6 = ("192.0.2.1", "192.0.2.2"), ("2001:db8::1", "2001:db8::2")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "steps"),
+    [
+        (IPV4, (NARROW_DATAGRAM,)),
+        (IPV4, (1_400, NARROW_DATAGRAM)),
+        (IPV4, (DATAGRAM_FLOOR, 972)),
+        (IPV6, (DATAGRAM_FLOOR,)),
+        (IPV6, (1_400, DATAGRAM_FLOOR)),
+    ],
+    ids=str,
+)
+def test_a_path_that_narrows_under_traffic_carries_packets_again_within_a_second_each_time(
+    hosts: tuple[str, str], steps: tuple[int, ...]
+) -> None:
+    net, (one, other) = NodeNet(), hosts
+    for host in hosts:
+        net.add(host)
+    net.join(one, other)
+    net.run(10)
+    deliver(net, one, other)
+    for carries in steps:
+        assert link_of(net, one, other).paths.active.mtu.size > carries
+        for wire in net.both(one, other):
+            wire.reshape(mtu=carries + UNDERLAY_OVERHEAD)
+        start = net.now
+        for sender, receiver in (hosts, hosts[::-1]):
+            since = len(net.hosts[receiver].delivered)
+            packets = [(ping_packet(net, sender, receiver, bytes(1300)), 0, 0)] * 2
+            while len(net.hosts[receiver].delivered) < since + 20:
+                net.send_batch(sender, packets)
+                net.run(0.02)
+                assert net.now < start + 2.0, "a second for each direction"
+            assert link_of(net, sender, receiver).paths.active.mtu.size <= carries
+        net.run(5)
+    assert [net.hosts[host].deaths for host in hosts] == [[], []]
+
+
+def test_what_tcp_sends_again_is_enough_to_find_a_path_narrow() -> None:
     net = ready_pair()
     net.run(10)
-    assert link_of(net, "a", "b").paths.active.mtu.size == 8_952
     for wire in net.both("a", "b"):
         wire.reshape(mtu=1_400 + UNDERLAY_OVERHEAD)
-    packets = [(ping_packet(net, "a", "b", bytes(1300)), 0, 0)] * 20
-    start = net.now
-    while net.now < start + 10 and len(net.hosts["b"].delivered) < 200:
-        net.send_batch("a", packets)
-        net.run(0.05)
-    assert net.now < start + 6
-    assert DATAGRAM_FLOOR <= link_of(net, "a", "b").paths.active.mtu.size <= 1_400
-    assert net.hosts["a"].deaths == []
+    packet = (ping_packet(net, "a", "b", bytes(1300)), 0, 0)
+    net.send_batch("a", [packet] * 10)
+    for again_after_s in (0.2, 0.4, 0.8):
+        net.run(again_after_s)
+        net.send_batch("a", [packet])
+    assert link_of(net, "a", "b").paths.active.mtu.size <= 1_400
+
+
+def test_a_cut_while_the_size_is_doubted_does_not_narrow_the_path(lab: LinkLab) -> None:
+    lab.run(6)
+    mtu = lab.link("a").paths.active.mtu
+    size = mtu.size
+    lab.cut("a", "b")
+    mtu.verify(pto_s=0.03, now=lab.now)
+    lab.act(lab.link("a").sweep)
+    for _ in range(3):
+        lab.send("a", bytes(100))
+        lab.run(0.5)
+    assert mtu._is_verifying
+    lab.mend()
+    lab.run(2.0)
+    assert not mtu._is_verifying
+    assert mtu.size == size
 
 
 def test_a_path_that_shrinks_unused_is_found_out_by_the_first_that_is_lost() -> None:
@@ -707,7 +761,6 @@ def test_a_lost_frame_has_the_datagram_size_proved_again_once(lab: LinkLab) -> N
     before = a.frames.counters.mtu_probes_sent
     for _ in range(20):
         lab.run(1)
-        lab.act(a.sweep)
     assert a.frames.budget.missed == 1
     assert a.frames.counters.mtu_probes_sent == before + 1
 

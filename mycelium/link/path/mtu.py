@@ -3,7 +3,10 @@
 A size is used as soon as a probe of it was answered, and given up after TRIES unanswered ones. The order of the search tries
 the usual sizes first; what is not between the largest confirmed and the smallest failed size is skipped.
 
-A size that passed once may stop passing while small datagrams still do, and no error tells of it. `verify` has it proved again.
+A size that passed once may stop passing while small datagrams still do, and no error tells of it: a black hole (RFC 8899,
+section 4.3). So `verify` has it proved again where frames are lost, beside the search; VERIFY_TRIES unanswered probes end its
+use. Ordinary loss asks for that all the time, so there are more tries than of a search: on a path that loses a tenth each way,
+all of them are lost once in an hour.
 
 DATAGRAM_FLOOR passes nearly everywhere, so a path is taken to carry it. Over IPv4 it need not: there a path falls back to
 NARROW_DATAGRAM, and starts with it where the handshake came in parts.
@@ -31,9 +34,10 @@ TRIES: Final = 3
 _NONE_FAILED: Final = DATAGRAM_CEILING + 1  # bytes: longer than whatever is tried
 _CANDIDATES: Final = (DATAGRAM_FLOOR, *SEARCH_ORDER, *NARROW_SIZES)
 PROBE_TIMEOUT_S: Final = 0.5  # a later answer counts all the same
-VERIFY_TIMEOUT_S: Final = 0.2
+VERIFY_TRIES: Final = 5
+VERIFY_TIMEOUT_S: Final = 0.12  # the least: all tries together outlast a process that gets no processor for a moment
+VERIFY_INTERVAL_S: Final = 1.0  # least time from a proof to the next verification
 SEARCH_AGAIN_S: Final = 600.0
-VERIFY_INTERVAL_S: Final = 5.0  # least time between verifications: ordinary loss asks for them all the time
 
 
 def least_size(endpoint: Endpoint) -> int:
@@ -55,8 +59,11 @@ class PathMtu:
         "_is_verifying",
         "_least",
         "_probed",
+        "_search_at",
         "_tries",
         "_verified_at",
+        "_verify_timeout_s",
+        "_verify_tries",
         "deadline",
         "size",
     )
@@ -75,6 +82,8 @@ class PathMtu:
         self._failed: int  # the smallest size that failed
         self._probed: int | None  # the size that is tried; None between searches
         self._is_verifying: bool
+        self._verify_tries = 0
+        self._verify_timeout_s = VERIFY_TIMEOUT_S
         self.reset(now=now)
 
     def reset(self, *, now: float) -> None:
@@ -90,22 +99,35 @@ class PathMtu:
         """Returns the size of the probe that is due, which counts as sent, or None."""
         if now < self.deadline:
             return None
-        if self._probed is None:
+        if self._is_verifying and self._verify_tries < VERIFY_TRIES:
+            self._verify_tries += 1
+            self.deadline = now + self._verify_timeout_s
+            return self.size
+        if self._is_verifying:
+            self._give_up(self.size, now=now)
+        elif self._probed is None:
             self._search(_NONE_FAILED, now=now)
         elif self._tries == TRIES:
             self._give_up(self._probed, now=now)
         if self._probed is not None:
             self._tries += 1
-            self.deadline = now + (VERIFY_TIMEOUT_S if self._is_verifying else PROBE_TIMEOUT_S)
+            self._search_at = self.deadline = now + PROBE_TIMEOUT_S
         return self._probed
+
+    def put_off(self, until: float, *, now: float) -> None:
+        """Puts off what is due: short probes are not answered either, so the loss of a long one would tell nothing."""
+        if now >= self.deadline:
+            self.deadline = until
 
     def acknowledged(self, size: int, *, now: float) -> None:
         """Takes the answer to a probe of `size`, however late."""
-        self.size = max(self.size, size)
+        if size >= self.size:
+            self.size, self._verified_at = size, now
+            self._is_verifying = False
+            self.deadline = self._search_at
         if size >= self._failed:  # nothing has failed: the path is only slow
             self._search(_NONE_FAILED, now=now)
         elif self._probed is not None and size >= self._probed:
-            self._verified_at = now
             self._search(self._failed, now=now)
 
     def refused(self, size: int, *, now: float) -> None:
@@ -113,13 +135,15 @@ class PathMtu:
         if size > self._least and self._fixed_size is None:
             self._give_up(size, now=now)
 
-    def verify(self, *, now: float) -> None:
-        """Has the size proved again: many frames are lost, perhaps all of the long ones."""
+    def verify(self, *, pto_s: float, now: float) -> None:
+        """Has the size proved again: frames are lost, perhaps all of the long ones. `pto_s` is the path's probe timeout."""
         if self.size == self._least or self._fixed_size is not None or self._is_verifying:
             return
         if now >= self._verified_at + VERIFY_INTERVAL_S:
             self._is_verifying = True
-            self._probed, self._tries, self.deadline = self.size, 0, now
+            self._verify_tries = 0
+            self._verify_timeout_s = max(VERIFY_TIMEOUT_S, pto_s)
+            self.deadline = now
 
     def _give_up(self, size: int, *, now: float) -> None:
         if size <= self.size:
@@ -131,4 +155,4 @@ class PathMtu:
         self._is_verifying = False
         self._tries = 0
         self._probed = next((size for size in _CANDIDATES if self.size < size < failed), None)
-        self.deadline = now + SEARCH_AGAIN_S if self._probed is None else now
+        self._search_at = self.deadline = now + SEARCH_AGAIN_S if self._probed is None else now

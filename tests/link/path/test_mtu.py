@@ -14,9 +14,13 @@ from mycelium.link.path.mtu import (
     TRIES,
     VERIFY_INTERVAL_S,
     VERIFY_TIMEOUT_S,
+    VERIFY_TRIES,
     PathMtu,
     least_size,
 )
+
+PTO_S = 0.03  # of a path on which the least timeout of verifications applies
+BLACK_HOLE_S = VERIFY_TRIES * VERIFY_TIMEOUT_S + 0.01
 
 
 @pytest.mark.parametrize(
@@ -87,7 +91,7 @@ def test_doubted_size_that_still_passes_stays() -> None:
     path = PathMtu(now=0.0)
     run(path, carries=1_472, until=50.0)
 
-    path.verify(now=50.0)
+    path.verify(pto_s=PTO_S, now=50.0)
     assert path.probe_to_send(now=50.0) == 1_472
     path.acknowledged(1_472, now=50.02)
 
@@ -99,10 +103,10 @@ def test_black_hole_leads_to_the_floor_at_once_and_to_a_new_search() -> None:
     path = PathMtu(now=0.0)
     run(path, carries=1_472, until=50.0)
 
-    path.verify(now=50.0)
-    run(path, carries=1_400, until=50.7, start=50.0)
+    path.verify(pto_s=PTO_S, now=50.0)
+    run(path, carries=1_400, until=50.0 + BLACK_HOLE_S, start=50.0)
     assert path.size in (DATAGRAM_FLOOR, 1_392)
-    run(path, carries=1_400, until=60.0, start=50.7)
+    run(path, carries=1_400, until=60.0, start=50.0 + BLACK_HOLE_S)
 
     assert path.size == 1_392
 
@@ -113,7 +117,7 @@ def test_doubts_do_not_pile_up() -> None:
     probes = 0
     for step in range(1_000):
         now = 50.0 + step / 100
-        path.verify(now=now)
+        path.verify(pto_s=PTO_S, now=now)
         probes += run(path, carries=1_472, until=now, start=now, rtt=0.0)
 
     assert probes <= 10 / VERIFY_INTERVAL_S + 1
@@ -123,25 +127,76 @@ def test_a_proved_size_is_doubted_again_and_again_but_not_before_its_time() -> N
     path = PathMtu(now=0.0)
     run(path, carries=1_472, until=50.0)
     for proved_at in (50.0, 60.0):
-        path.verify(now=proved_at)
+        path.verify(pto_s=PTO_S, now=proved_at)
         assert path.probe_to_send(now=proved_at) == 1_472
         path.acknowledged(1_472, now=proved_at)
         run(path, carries=1_472, start=proved_at, until=proved_at + 4)  # what is longer is tried anew
-        path.verify(now=proved_at + VERIFY_INTERVAL_S - 0.001)
+        path.verify(pto_s=PTO_S, now=proved_at + VERIFY_INTERVAL_S - 0.001)
         assert path.probe_to_send(now=proved_at + VERIFY_INTERVAL_S - 0.001) is None
-    path.verify(now=60.0 + VERIFY_INTERVAL_S)
+    path.verify(pto_s=PTO_S, now=60.0 + VERIFY_INTERVAL_S)
     assert path.probe_to_send(now=60.0 + VERIFY_INTERVAL_S) == 1_472
 
 
-def test_a_doubted_size_has_three_tries() -> None:
+def test_a_doubted_size_has_tries_that_wait_for_as_long_as_answers_take() -> None:
+    for pto_s, wait_s in ((PTO_S, VERIFY_TIMEOUT_S), (0.7, 0.7)):
+        path = PathMtu(now=0.0)
+        run(path, carries=1_472, until=50.0)
+        path.verify(pto_s=pto_s, now=50.0)
+        times = [50.0 + 1.001 * wait_s * number for number in range(VERIFY_TRIES + 1)]
+        for now in times[:VERIFY_TRIES]:
+            assert path.probe_to_send(now=now) == 1_472
+            assert path.probe_to_send(now=now + 0.9 * wait_s) is None
+        assert path.size == 1_472
+        path.probe_to_send(now=times[VERIFY_TRIES])
+        assert path.size == DATAGRAM_FLOOR
+
+
+def test_what_is_put_off_counts_as_no_try() -> None:
     path = PathMtu(now=0.0)
     run(path, carries=1_472, until=50.0)
-    path.verify(now=50.0)
-    times = [50.0 + 1.1 * VERIFY_TIMEOUT_S * number for number in range(TRIES + 1)]
-    assert [path.probe_to_send(now=now) for now in times[:TRIES]] == [1_472] * TRIES
+    path.verify(pto_s=PTO_S, now=50.0)
+    for step in range(20):
+        path.put_off(50.1 + step, now=50.0 + step)
+        assert path.probe_to_send(now=50.0 + step) is None
+        path.put_off(99.0, now=50.05 + step)
+        assert path.deadline == 50.1 + step
+    run(path, carries=1_472, start=70.0, until=71.0)
     assert path.size == 1_472
-    path.probe_to_send(now=times[TRIES])
-    assert path.size == DATAGRAM_FLOOR
+
+
+def test_doubts_do_not_hold_a_search_up() -> None:
+    path = PathMtu(now=0.0)
+    for step in range(2_000):
+        now = step / 100
+        path.verify(pto_s=PTO_S, now=now)
+        run(path, carries=1_392, start=now, until=now, rtt=0.0)
+    assert (path.size, path._probed) == (1_392, None)
+
+
+def test_doubts_that_ordinary_loss_raises_seldom_narrow_a_path() -> None:
+    narrowed = 0
+    for seed in range(20):
+        path, rng = PathMtu(now=0.0), random.Random(seed)
+        run(path, carries=1_472, until=50.0)
+        for second in range(50, 110):
+            path.verify(pto_s=PTO_S, now=second)
+            run(path, carries=1_472, start=second, until=second + 0.99, loss=0.19, rng=rng)  # a tenth each way
+            narrowed += path.size < 1_472
+            path.acknowledged(1_472, now=second + 0.99)
+    assert narrowed <= 2, "of 1,200"
+
+
+@pytest.mark.parametrize("steps", [(8_952, 1_372, 548), (8_952, 4_052, 1_392, 1_232), (1_472, 548)], ids=str)
+def test_a_path_that_narrows_again_and_again_is_followed_each_time(steps: tuple[int, ...]) -> None:
+    path = PathMtu(least=NARROW_DATAGRAM, now=0.0)
+    now = 0.0
+    for carries in steps:
+        path.verify(pto_s=PTO_S, now=now)
+        run(path, carries=carries, start=now, until=now + BLACK_HOLE_S)
+        assert path.size <= carries
+        run(path, carries=carries, start=now + BLACK_HOLE_S, until=now + 10.0)
+        assert path.size == carries
+        now += 10.0
 
 
 def test_answers_that_come_twice_or_late_change_nothing() -> None:
@@ -150,15 +205,16 @@ def test_answers_that_come_twice_or_late_change_nothing() -> None:
     deadline = path.deadline
     path.acknowledged(1_452, now=50.0)
     assert (path.size, path.deadline) == (1_472, deadline), "no search is under way"
-    path.verify(now=50.0)
+    path.verify(pto_s=PTO_S, now=50.0)
     path.probe_to_send(now=50.0)
     path.acknowledged(1_452, now=50.01)
-    assert path.probe_to_send(now=50.01) is None, "the doubted size has not been answered"
+    assert path.probe_to_send(now=50.01) is None
+    assert path.probe_to_send(now=50.0 + VERIFY_TIMEOUT_S) == 1_472, "the doubted size has not been answered"
 
 
 def test_a_size_that_every_path_of_a_medium_carries_is_neither_probed_nor_doubted_nor_refused() -> None:
     path = PathMtu(fixed_size=9_000, now=0.0)
-    path.verify(now=100.0)
+    path.verify(pto_s=PTO_S, now=100.0)
     path.refused(9_000, now=100.0)
     path.reset(now=100.0)
     assert (path.size, path.deadline, path.probe_to_send(now=200.0)) == (9_000, math.inf, None)
@@ -168,7 +224,7 @@ def test_floor_is_never_doubted() -> None:
     path = PathMtu(now=0.0)
     run(path, carries=1_232, until=50.0)
 
-    path.verify(now=50.0)
+    path.verify(pto_s=PTO_S, now=50.0)
 
     assert path.probe_to_send(now=50.0) is None
 
@@ -242,8 +298,8 @@ def test_a_path_whose_handshake_came_in_parts_starts_narrow(carries: int, found:
 def test_a_path_that_becomes_narrow_falls_back_at_once_and_goes_as_far_up_as_it_can(carries: int, found: int) -> None:
     path = PathMtu(least=NARROW_DATAGRAM, now=0.0)
     run(path, carries=1_472, until=30.0)
-    path.verify(now=30.0)
-    run(path, carries=carries, start=30.0, until=30.1 + 3 * 0.2)
+    path.verify(pto_s=PTO_S, now=30.0)
+    run(path, carries=carries, start=30.0, until=30.1 + BLACK_HOLE_S)
     assert path.size <= carries
     run(path, carries=carries, start=30.7, until=50.0)
     assert path.size == found
@@ -252,7 +308,7 @@ def test_a_path_that_becomes_narrow_falls_back_at_once_and_goes_as_far_up_as_it_
 def test_the_floor_is_proved_again_where_the_path_may_be_narrower() -> None:
     path = PathMtu(least=NARROW_DATAGRAM, now=0.0)
     run(path, carries=DATAGRAM_FLOOR, until=50.0)
-    path.verify(now=50.0)
+    path.verify(pto_s=PTO_S, now=50.0)
     run(path, carries=NARROW_DATAGRAM, start=50.0, until=60.0)
     assert path.size == NARROW_DATAGRAM
     path.refused(NARROW_DATAGRAM, now=60.0)
@@ -265,9 +321,9 @@ def test_the_floor_is_not_doubted_at_once_after_addresses_have_changed() -> None
     path.reset(now=20.0)
     run(path, carries=DATAGRAM_FLOOR, start=20.0, until=20.0 + VERIFY_INTERVAL_S - 0.001)
     tried = path.probe_to_send(now=20.0 + VERIFY_INTERVAL_S - 0.001)
-    path.verify(now=20.0 + VERIFY_INTERVAL_S - 0.001)
+    path.verify(pto_s=PTO_S, now=20.0 + VERIFY_INTERVAL_S - 0.001)
     assert path.probe_to_send(now=20.0 + VERIFY_INTERVAL_S - 0.001) == tried
-    path.verify(now=20.0 + VERIFY_INTERVAL_S)
+    path.verify(pto_s=PTO_S, now=20.0 + VERIFY_INTERVAL_S)
     assert path.probe_to_send(now=20.0 + VERIFY_INTERVAL_S) == DATAGRAM_FLOOR
 
 

@@ -39,7 +39,7 @@ def test_a_stream_path_probes_nothing_and_repairs_nothing() -> None:
     path = path_over("tcp")
     assert path.mtu.size == STREAM_DATAGRAM
     assert path.mtu.deadline == inf
-    path.mtu.verify(now=100.0)
+    path.mtu.verify(pto_s=0.1, now=100.0)
     path.mtu.refused(1_452, now=100.0)
     path.mtu.reset(now=100.0)
     assert path.mtu.probe_to_send(now=1e6) is None
