@@ -4,7 +4,6 @@ It becomes the user that it is told to be, or the service's user where the folde
 who it is. It keeps what repairs of the TUN device, leases, firewall marks and low ports take.
 """
 
-import logging
 import os
 import pwd
 import sys
@@ -22,8 +21,6 @@ from mycelium.daemon.landlock import CHANGE, EXECUTE, IOCTL_DEV, READ, REMOVE_FI
 from mycelium.errors import ConfigError, IdentityError
 from mycelium.peer_list_url import PeerListUrl
 
-log = logging.getLogger("mycelium")
-
 KEPT: Final = capabilities.NET_ADMIN | capabilities.NET_BIND_SERVICE
 PROGRAMS: Final = tuple(map(Path, ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix/store")))
 SYSTEM: Final = tuple(map(Path, ("/etc", "/opt", "/proc", "/sys", "/dev", "/run")))
@@ -32,8 +29,8 @@ NOTHING: Final = Path("/dev/null")
 RESOLV_CONF: Final = Path("/etc/resolv.conf")  # a link into a folder of whoever keeps it up
 
 
-def confine(settings: Settings) -> None:
-    """Does it, and logs what is left; raises ConfigError or IdentityError where the user is not fit for it."""
+def confine(settings: Settings) -> str:
+    """Does it, and returns in words what is left; raises ConfigError or IdentityError where the user is not fit for it."""
     make_default_folder(settings.key_file)
     user, program = _user(settings), [folder for folder in _program() if folder.is_dir()]
     before = capabilities.permitted()
@@ -58,7 +55,7 @@ def confine(settings: Settings) -> None:
         if is_fenced
         else "no fence, as Landlock is not there, or not allowed"
     )
-    log.info("running as user %s with %s; files: %s", _name(os.geteuid()), may, fence)
+    return f"running as user {_name(os.geteuid())} with {may}; files: {fence}"
 
 
 def _user(settings: Settings) -> pwd.struct_passwd | None:

@@ -99,7 +99,7 @@ class Daemon:
         settings: Settings,
         *,
         last_resort: Callable[[], None] = lambda: None,
-        confine: Callable[[Settings], None] = lambda _: None,
+        confine: Callable[[Settings], str] = lambda _: "running unconfined",
     ) -> None:
         self._settings = settings
         self._confine = confine  # called once what takes root is open
@@ -184,7 +184,7 @@ class Daemon:
         """Opens the API's address, key, sockets and TUN device, and makes the node that lives on them."""
         settings = self._settings
         opened = self._opened = Privileged(settings, stack)
-        self._confine(settings)
+        confined = self._confine(settings)
         identity = stack.enter_context(claimed_identity(settings.key_file))
         proxied = None if settings.proxy is None else ProxiedPeers(settings.proxy)
         transports = self._transports = configured_transports(settings, opened.certificate, proxied)
@@ -229,7 +229,7 @@ class Daemon:
         self._lists = PeerLists(self._peers, lambda reading: self._tasks.create_task(reading), settings.proxy)
         self._known = KnownPeersFile(self._node, self._driver.act, settings.key_file)
         self._control = self._make_control(policy)
-        self._tell_start(None if tun is None else tun.name)
+        self._tell_start(None if tun is None else tun.name, confined)
 
     def _make_control(self, policy: NodePolicy) -> LiveControl:
         """Makes what the API asks."""
@@ -247,11 +247,12 @@ class Daemon:
         others = (act, names, self._configuration, self._policing, self._members)
         return LiveControl(self._node, self._transports, self._keeper, *asked, *others)
 
-    def _tell_start(self, interface: str | None) -> None:
-        """Logs what this node is, what it runs on, and where it is found and asked."""
+    def _tell_start(self, interface: str | None, confined: str) -> None:
+        """Logs what this node is, what it runs on, as whom, and where it is found and asked."""
         address, listening = IPv6Address(self._node.identity.address), _listed([url_of(one) for one in self._listening])
         log.info("mycelium %s: this node is %s", mycelium.__version__, address)
         log.info("running on %s", interpreter.description())
+        log.info("%s", confined)
         log.info("interface %s, %s, listening at %s", interface or "none", str(self._opened.servers), listening)
         log.info("policy %s", self._policing.summary())
         if self._settings.peers:

@@ -3,6 +3,7 @@
 import importlib
 import os
 import pwd
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -50,6 +51,11 @@ def folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as made:
         Path(made).chmod(0o711)
         yield Path(made)
+
+
+def test_what_is_left_is_put_in_words(tmp_path: Path) -> None:
+    words = str(apart(lambda: confine(Settings(key_file=tmp_path / "key"))))
+    assert re.fullmatch(r"running as user \S+ with .+; files: (writes only below .+|no fence, .+)", words)
 
 
 def test_who_is_told_nothing_stays_who_he_is_with_few_rights(tmp_path: Path) -> None:

@@ -134,9 +134,10 @@ def test_the_first_lines_tell_version_address_interpreter_interface_api_listener
     caplog.set_level("INFO")
     peers = tuple(PeerUrl("udp", "192.0.2.1", port) for port in range(1, 12))
     asyncio.run(_serve_apart(replace(settings_in(tmp_path), peers=peers)))
-    _, first, python, second, policy, third = caplog.messages
+    _, first, python, confined, second, policy, third = caplog.messages
     assert first.startswith(f"mycelium {__version__}: this node is ")
     assert python == f"running on {interpreter.description()}"
+    assert confined == "running unconfined"
     assert re.fullmatch(rf"interface none, API at unix:{tmp_path}/api, listening at udp://127.0.0.1:\d+", second)
     assert policy.startswith("policy closed: only answers to what this host began")
     assert third == f"dialling {', '.join(map(str, peers[:8]))} and 3 more"
