@@ -137,8 +137,10 @@ def _check_together(values: Mapping[str, object], sources: Mapping[str, str]) ->
 def _refuse_shared_addresses(values: Mapping[str, object]) -> None:
     """Raises ConfigError where two servers are to have one address."""
     held: dict[object, str] = {}
-    for name in ("api_addr", "metrics_api_address", "jsonrpc_addr"):
+    for name in ("api_addr", "api_socket", "metrics_api_address", "jsonrpc_addr"):
         address = values.get(name)
+        if isinstance(address, Path):
+            address = ApiAddress("", 0, str(address))
         if address is not None and (other := held.setdefault(address, name)) != name:
             raise ConfigError(f"{name} ({flag(name)}): {address} is that of {other}: choose another one")
 

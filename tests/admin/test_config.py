@@ -160,6 +160,14 @@ def test_metrics_alone_are_at_another_address_than_the_api(given: dict[str, str]
     assert config.load({**given, "metrics_api_address": "127.0.0.1:1"})
 
 
+@pytest.mark.parametrize("other", ["api_addr", "jsonrpc_addr", "metrics_api_address"])
+def test_a_socket_of_the_api_is_no_other_servers(other: str, tmp_path: Path) -> None:
+    path = tmp_path / "api"
+    with pytest.raises(ConfigError, match=rf"\(--.*\): unix:{path} is that of (api_addr|api_socket): choose another"):
+        config.load({"api_socket": str(path), other: f"unix:{path}"})
+    assert config.load({"api_socket": str(path), other: f"unix:{path}2"})
+
+
 @pytest.mark.parametrize("key", ["tls_certificate", "tls_key"])
 def test_a_certificate_without_its_key_is_refused(key: str) -> None:
     with pytest.raises(ConfigError, match=r"--tls-certificate and --tls-key .* belong together"):
