@@ -48,15 +48,14 @@ def test_names_of_the_zone_are_answered_and_others_refused() -> None:
 
 def test_this_host_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     zone, oslo = a_zone()
-    with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as probe:
-        probe.bind((LOOPBACK, 0))
-        port = probe.getsockname()[1]
-    monkeypatch.setattr(name_server, "PORT", port)
+    monkeypatch.setattr(name_server, "PORT", 0)
 
     async def ask() -> None:
         loop = asyncio.get_running_loop()
         server = NameServer(zone, LOOPBACK)
         server.open(loop)
+        assert server._socket is not None
+        port = server._socket.getsockname()[1]
         query = dns.message.make_query("oslo.corp.myc", "AAAA")
         response = await dns.asyncquery.udp(query, LOOPBACK, timeout=30, port=port)
         assert [IPv6Address(one.address).packed for one in response.answer[0]] == [oslo]
