@@ -143,15 +143,22 @@ class LabDaemon:
 
     def get(self, path: str) -> Any:
         """Returns the JSON of GET /api/v1/PATH; raises OSError while nothing answers."""
+        return json.loads(self._fetch(f"/api/v1/{path}"))
+
+    def scrape(self) -> str:
+        """Returns what Prometheus reads."""
+        return self._fetch("/metrics").decode()
+
+    def _fetch(self, path: str) -> bytes:
         connection = UnixConnection(str(self.api_socket), timeout_s=ANSWER_SECONDS)
         try:
-            connection.request("GET", f"/api/v1/{path}")
+            connection.request("GET", path)
             response = connection.getresponse()
             body = response.read()
         finally:
             connection.close()
         assert response.status == 200, f"{self.name}: {response.status} {body!r} for {path}"
-        return json.loads(body)
+        return body
 
     def cli(self, *arguments: str) -> Any:
         """Returns the JSON that the command line prints about this daemon."""

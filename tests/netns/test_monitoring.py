@@ -10,7 +10,6 @@ from typing import Any, Final
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from mycelium.api.client import UnixConnection
 from tests.lab.daemon import LabDaemon
 from tests.lab.mesh import DaemonMesh, line
 from tests.lab.waiting import wait_until
@@ -32,25 +31,22 @@ OF_PROMETHEUS: Final = {"instance", "job"}  # labels that it adds itself
 Samples = dict[str, list[dict[str, str]]]
 
 
-def samples(text: bytes) -> Samples:
+def samples(text: str) -> Samples:
     """Returns the labels of all samples by the names of their metrics."""
     found: Samples = {}
-    for family in text_string_to_metric_families(text.decode()):
+    for family in text_string_to_metric_families(text):
         for sample in family.samples:
             found.setdefault(sample.name, []).append(sample.labels)
     return found
 
 
 def scraped(daemon: LabDaemon) -> Samples:
-    with closing(UnixConnection(str(daemon.api_socket), timeout_s=SECONDS)) as connection:
-        return samples(fetched(connection))
+    return samples(daemon.scrape())
 
 
-def fetched(connection: http.client.HTTPConnection) -> bytes:
+def scraped_over(connection: http.client.HTTPConnection) -> Samples:
     connection.request("GET", "/metrics")
-    response = connection.getresponse()
-    assert response.status == 200
-    return response.read()
+    return samples(connection.getresponse().read().decode())
 
 
 def expressions() -> list[tuple[str, str]]:
@@ -100,6 +96,6 @@ def test_every_metric_of_dashboard_and_alerts_is_one_of_a_daemon_and_another_hos
     assert scraped(a)["mycelium_routes_by_next_hop"] == [{"peer": peer}]
     address = str(mesh.cable("a", "b").end(a.host).ipv4)
     with mesh["b"].host.entered(), closing(http.client.HTTPConnection(address, PORT, timeout=SECONDS)) as connection:
-        wait_until(lambda: samples(fetched(connection)).keys() == scraped(a).keys(), SECONDS, "b reads the same")
+        wait_until(lambda: scraped_over(connection).keys() == scraped(a).keys(), SECONDS, "b reads the same")
         connection.request("GET", "/api/v1/admin/peers")
         assert connection.getresponse().status == 404

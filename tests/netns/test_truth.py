@@ -4,7 +4,6 @@ import json
 import re
 import time
 from collections.abc import Iterable
-from contextlib import closing
 from functools import partial
 from itertools import pairwise
 from statistics import median
@@ -13,13 +12,12 @@ from typing import Any, Final
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from mycelium.api.client import UnixConnection
 from mycelium.routing.metric import link_cost
 from tests.lab.daemon import LabDaemon
 from tests.lab.mesh import DaemonMesh, line
 from tests.lab.ping import ping
 from tests.lab.traffic import exchange_tcp
-from tests.lab.waiting import PATIENCE_S, wait_until
+from tests.lab.waiting import wait_until
 from tests.netns.conftest import MakeMesh
 from tests.netns.healing import wait_answered, wait_told
 
@@ -199,9 +197,7 @@ def is_all_delivered(one: LabDaemon, other: LabDaemon) -> bool:
 
 def sent_bytes(daemon: LabDaemon) -> float:
     """Returns how much a daemon has sent to its neighbours over all links that there were, as Prometheus reads it."""
-    with closing(UnixConnection(str(daemon.api_socket), timeout_s=PATIENCE_S)) as connection:
-        connection.request("GET", "/metrics")
-        families = text_string_to_metric_families(connection.getresponse().read().decode())
+    families = text_string_to_metric_families(daemon.scrape())
     [sent] = [family.samples for family in families if family.name == "mycelium_link_transmit_bytes"]
     return sum(sample.value for sample in sent)
 
