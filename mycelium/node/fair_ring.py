@@ -5,6 +5,8 @@ from collections.abc import Hashable
 from itertools import takewhile
 from typing import Generic, Protocol, TypeVar
 
+from mycelium.owner_counts import OwnerCounts
+
 
 class Numbered(Protocol):
     """What a ring holds; sequences grow from one to the next."""
@@ -19,19 +21,21 @@ Item = TypeVar("Item", bound=Numbered)
 class FairRing(Generic[Item]):
     """At most `entries` entries. An owner of few keeps them, however many others make."""
 
-    __slots__ = ("_by_sequence", "_entries", "_owned")
+    __slots__ = ("_by_sequence", "_entries", "_held", "_owned")
 
     def __init__(self, entries: int) -> None:
         self._entries = entries
         self._by_sequence: dict[int, Item] = {}
+        self._held: OwnerCounts[Hashable] = OwnerCounts()
         self._owned: dict[Hashable, deque[int]] = {}  # the sequences of each owner, oldest first
 
     def append(self, item: Item, owner: Hashable) -> None:
         """Adds the newest entry."""
         self._by_sequence[item.sequence] = item
         self._owned.setdefault(owner, deque()).append(item.sequence)
+        self._held.add(owner)
         if len(self._by_sequence) > self._entries:
-            self._drop_oldest(max(self._owned, key=self._held_by))
+            self._drop_oldest(self._held.largest())
 
     def after(self, sequence: int) -> list[Item]:
         """Returns the entries with a greater sequence, oldest first."""
@@ -39,11 +43,9 @@ class FairRing(Generic[Item]):
         newer.reverse()
         return newer
 
-    def _held_by(self, owner: Hashable) -> int:
-        return len(self._owned[owner])
-
     def _drop_oldest(self, owner: Hashable) -> None:
         owned = self._owned[owner]
+        self._held.remove(owner)
         del self._by_sequence[owned.popleft()]
         if not owned:
             del self._owned[owner]

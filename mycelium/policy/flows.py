@@ -91,6 +91,7 @@ class Flows:
         self.departing: dict[int, dict[bytes, PacketFlow]] = {TCP: {}, UDP: {}}  # by protocol and key
         self.arriving: dict[int, dict[bytes, PacketFlow]] = {TCP: {}, UDP: {}}
         self._by_node: dict[bytes, dict[PacketFlow, None]] = {}  # oldest first
+        self._held: OwnerCounts[bytes] = OwnerCounts()
         self._count = 0
 
     def __len__(self) -> int:
@@ -106,7 +107,7 @@ class Flows:
         if len(mine) >= FLOWS_PER_NODE and not self._make_room(mine, must=begun_here, now=now):
             return False
         if self._count >= FLOWS:
-            largest = max(self._by_node.values(), key=len)
+            largest = self._by_node[self._held.largest()]
             is_other = len(largest) > len(mine)
             if not self._make_room(largest if is_other else mine, must=begun_here or is_other, now=now):
                 return False
@@ -114,6 +115,7 @@ class Flows:
         self.departing[protocol][key] = flow
         self.arriving.setdefault(protocol, {})[reversed_key(key)] = flow
         self._by_node.setdefault(node, {})[flow] = None
+        self._held.add(node)
         self._count += 1
         return True
 
@@ -156,4 +158,5 @@ class Flows:
         del flows[flow]
         if not flows:
             del self._by_node[flow.node]
+        self._held.remove(flow.node)
         self._count -= 1
