@@ -74,6 +74,8 @@ class Policing:
                 "one of the two nodes must be this one ('here'): each node decides what comes in to it alone"
             )
         other = destination if source == own else source
+        if why := self._policy.bars(other):
+            return PolicyAnswer(allowed=False, why=f"{address_text(other)} gets no session: {why}")
         rule = self._policy.session_rule(other, now=now)
         if rule is not None and not rule.allows:
             return _answer(False, rule, self._policy.settings.sessions, "sessions")

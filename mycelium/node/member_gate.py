@@ -1,7 +1,7 @@
 """The gate of a network with members: routing and all else hear of a neighbour once it has shown a certificate.
 
 Neighbours show theirs as soon as their link is up, and tell each other who was removed. What a link reports before that
-waits, or is dropped. A link without a certificate ends after some seconds.
+waits, as far as it still holds then, and messages are dropped. A link without a certificate ends after some seconds.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -14,7 +14,17 @@ from mycelium.counters import counter, drops
 from mycelium.errors import NotAMember
 from mycelium.identity import ADDRESS_BYTES
 from mycelium.limits import LINKS, MEMBER_CHECKS_AT_ONCE, MEMBER_CHECKS_PER_SECOND
-from mycelium.link.events import CostChanged, ItemsReceived, LinkDown, LinkEvent, LinkUp, NeighbourReset
+from mycelium.link.events import (
+    CostChanged,
+    ItemsReceived,
+    LinkDown,
+    LinkEvent,
+    LinkMoved,
+    LinkSuspected,
+    LinkTrusted,
+    LinkUp,
+    NeighbourReset,
+)
 from mycelium.link.link import LinkState
 from mycelium.membership.membership import Membership
 from mycelium.node.neighbours import Neighbours
@@ -30,6 +40,7 @@ PROOF_WITHIN_S: Final = 5.0  # of its link coming up
 BARRED_S: Final = 60.0  # for which a node that has shown none gets no other link
 NO_PROOF: Final = "it shows no certificate of this network"
 EXPIRED: Final = "its certificate has expired"
+REMOVED: Final = "it was removed from this network"
 
 
 @dataclass(slots=True)
@@ -44,6 +55,29 @@ class MemberCounters:
         "Certificates and parts of the removed members dropped: too many of one neighbour."
     )
     items_before_proof: int = drops("Control messages dropped: of neighbours without a certificate.")
+
+
+@dataclass(slots=True)
+class _Untold:
+    """What to tell of a link once its neighbour has shown a certificate, and since when that is awaited."""
+
+    up: LinkUp | NeighbourReset
+    since: float
+    suspected: LinkSuspected | None = None
+
+    def take(self, event: LinkEvent) -> None:
+        """Follows an event of the link."""
+        match event:
+            case LinkUp():
+                self.up = event
+            case NeighbourReset() | CostChanged():
+                self.up = replace(self.up, cost=event.cost)
+            case LinkMoved() if isinstance(self.up, LinkUp):
+                self.up = replace(self.up, endpoint=event.after)
+            case LinkSuspected():
+                self.suspected = event
+            case LinkTrusted():
+                self.suspected = None
 
 
 class MemberGate:
@@ -68,14 +102,15 @@ class MemberGate:
         self._checks = TokenBuckets[bytes](MEMBER_CHECKS_PER_SECOND, keys=LINKS, burst=MEMBER_CHECKS_AT_ONCE)
         self._on_refused = on_refused
         self._until: dict[bytes, float] = {}  # by address: until when a neighbour is known as a member
-        # by name of a link that waits: what to tell, since when
-        self._held: dict[bytes, tuple[LinkUp | NeighbourReset, float]] = {}
-        self._barred: dict[bytes, float] = {}  # by address, until when
+        self._held: dict[bytes, _Untold] = {}  # by name of the link
+        self._barred: dict[bytes, tuple[float, str]] = {}  # by address: until when, and why
         self._has_news = False  # of somebody who gets neither link nor session any more
 
-    def bars(self, node: bytes) -> bool:
-        """Tells whether a node gets neither link nor session."""
-        return node in self._barred or self.membership.has_removed(node)
+    def bars(self, node: bytes) -> str | None:
+        """Returns why a node gets neither link nor session, for people; None where it may have them."""
+        if self.membership.has_removed(node):
+            return REMOVED
+        return self._barred[node][1] if node in self._barred else None
 
     # -- events of links -----------------------------------------------------------------------------------------------
 
@@ -91,16 +126,10 @@ class MemberGate:
                 yield event
             elif event.neighbour[:ADDRESS_BYTES] in self._until:
                 yield event
-            elif isinstance(event, LinkUp | NeighbourReset | CostChanged):
-                self._hold(event, now=now)
-
-    def _hold(self, event: LinkUp | NeighbourReset | CostChanged, *, now: float) -> None:
-        """Keeps what to tell of a neighbour once it has shown a certificate: that its link is up or was reset, and the cost."""
-        held, since = self._held.get(event.neighbour, (event, now))
-        if isinstance(event, LinkUp):
-            held = event
-        if not isinstance(held, CostChanged):
-            self._held[event.neighbour] = replace(held, cost=event.cost), since
+            elif event.neighbour in self._held:
+                self._held[event.neighbour].take(event)
+            elif isinstance(event, LinkUp | NeighbourReset):
+                self._held[event.neighbour] = _Untold(event, now)
 
     def _take_items(self, event: ItemsReceived, *, now: float) -> Iterator[LinkEvent]:
         name, address = event.neighbour, event.neighbour[:ADDRESS_BYTES]
@@ -117,7 +146,9 @@ class MemberGate:
             return
         held = self._held.pop(name, None)
         if held is not None:
-            yield held[0]
+            yield held.up
+            if held.suspected is not None:
+                yield held.suspected
         if others:
             yield ItemsReceived(name, others)
 
@@ -175,12 +206,12 @@ class MemberGate:
 
     def sweep(self, *, now: float) -> None:
         """Ends what has no certificate, or none any more; to be called every second."""
-        for address in [one for one, until in self._barred.items() if until <= now]:
+        for address in [one for one, (until, _) in self._barred.items() if until <= now]:
             del self._barred[address]
         for address in [one for one, until in self._until.items() if until <= now]:
             del self._until[address]
             self._bar(address, EXPIRED, now=now)
-        for name in [one for one, (_, since) in self._held.items() if since + PROOF_WITHIN_S <= now]:
+        for name in [one for one, held in self._held.items() if held.since + PROOF_WITHIN_S <= now]:
             del self._held[name]
             self._bar(name[:ADDRESS_BYTES], NO_PROOF, now=now)
         if self._has_news:
@@ -194,5 +225,5 @@ class MemberGate:
             del self._barred[next(iter(self._barred))]
         if address not in self._barred:
             self._on_refused(address, reason, now=now)
-        self._barred[address] = now + BARRED_S
+        self._barred[address] = now + BARRED_S, reason
         self._has_news = True

@@ -47,7 +47,7 @@ class NodePolicy:
 
     def __init__(self, settings: PolicySettings, *, is_private: bool) -> None:
         self.names: Callable[[float], Mapping[str, bytes]] = lambda _: _NO_NAMES
-        self.bars: Callable[[bytes], bool] = lambda _: False  # who is no member
+        self.bars: Callable[[bytes], str | None] = lambda _: None  # why a node is no member
         self.is_private = is_private
         self.counters = PolicyCounters()
         self.flows = Flows()

@@ -54,6 +54,16 @@ def test_the_rules_are_listed() -> None:
     assert (info.flows, info.denied) == (0, 0)
 
 
+def test_a_node_that_is_no_member_any_more_is_denied_both_ways_whatever_the_rules_say() -> None:
+    net = ready_pair()
+    control, other = policing({"packets": ["allow tcp 22"]}, net=net), net.hosts["b"].address_text
+    control._policy.bars = lambda node: "it was removed" if node == net.hosts["b"].address else None
+    denied = PolicyAnswer(allowed=False, why=f"{other} gets no session: it was removed")
+    assert control.test(PolicyQuestion(other, "here", "22")) == denied
+    assert control.test(PolicyQuestion("here", other, "22")) == denied
+    assert control.test(PolicyQuestion(UNKNOWN, "here", "22")).allowed
+
+
 @pytest.mark.parametrize(
     ("source", "port", "allowed", "why"),
     [

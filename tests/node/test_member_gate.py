@@ -7,10 +7,18 @@ import pytest
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
 from mycelium.limits import MEMBER_CHECKS_AT_ONCE
-from mycelium.link.events import CostChanged, ItemsReceived, LinkUp, NeighbourReset
+from mycelium.link.events import (
+    CostChanged,
+    ItemsReceived,
+    LinkMoved,
+    LinkSuspected,
+    LinkTrusted,
+    LinkUp,
+    NeighbourReset,
+)
 from mycelium.node import member_gate as member_gate_module
 from mycelium.node.event_kind import EventKind
-from mycelium.node.member_gate import EXPIRED, NO_PROOF
+from mycelium.node.member_gate import EXPIRED, NO_PROOF, REMOVED
 from mycelium.routing.excess import MEMBERSHIP
 from mycelium.wire.membership import Chain, MemberProof
 from tests.support.members import DAY_S, OTHER_ROOT, START, MemberNet, certificate, removals
@@ -47,7 +55,7 @@ def test_who_has_the_key_and_no_certificate_learns_nothing_and_goes() -> None:
     x = mesh.net.hosts["x"].address
     assert x not in mesh.net.hosts["b"].node.links
     assert ("b", x, NO_PROOF) in mesh.refused
-    assert mesh.gates["b"].bars(x)
+    assert mesh.gates["b"].bars(x) == NO_PROOF
     deliver(mesh.net, "a", "b")
 
 
@@ -92,6 +100,23 @@ def test_what_happens_to_a_link_before_the_certificate_comes_is_told_as_one_that
     assert list(gate.sift([shown], now=3.0)) == []
 
 
+def test_a_suspicion_before_the_certificate_comes_is_told_if_it_holds_and_the_newest_address() -> None:
+    mesh = joined("a")
+    b = mesh.add("b")
+    gate, where, moved = mesh.gates["a"], Endpoint("udp", "192.0.2.1", 1), Endpoint("udp", "192.0.2.2", 1)
+    suspected, trusted = LinkSuspected(b.address, "silent", 0.2), LinkTrusted(b.address)
+    shown = ItemsReceived(b.address, [MemberProof((certificate(b),))])
+    before = [LinkUp(b.address, where, 10), suspected, trusted, suspected, LinkMoved(b.address, where, moved)]
+    for events, told in ((before, [LinkUp(b.address, moved, 10), suspected]), (before[:3], [before[0]])):
+        gate._until.clear()
+        assert list(gate.sift([suspected, trusted, *events], now=1.0)) == []
+        assert list(gate.sift([shown], now=2.0)) == told
+    gate._until.clear()
+    reset = NeighbourReset(b.address, 30)
+    assert list(gate.sift([reset, before[-1], suspected], now=3.0)) == []
+    assert list(gate.sift([shown], now=4.0)) == [reset, suspected]
+
+
 def test_a_member_that_may_invite_makes_members() -> None:
     mesh = joined("a")
     b, c = mesh.add("b"), mesh.add("c")
@@ -117,7 +142,7 @@ def test_a_removed_member_is_out_everywhere_and_what_it_has_invited_too() -> Non
     mesh.net.drain("a")
     mesh.run(8)
     for name in "ab":
-        assert mesh.gates[name].membership.has_removed(d.address)
+        assert mesh.gates[name].bars(d.address) == REMOVED
         assert d.address not in mesh.net.hosts[name].node.links
     assert not reaches(mesh.net, "a", "d")
     before = len(received(mesh.net, "a"))
