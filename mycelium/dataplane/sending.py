@@ -140,11 +140,12 @@ class Sending:
         home: bytes = b"",
         now: float,
     ) -> bool:
-        """Sends a train that carries a handshake message or an error; returns False if there is no route to `node`.
+        """Sends a train that carries a handshake message or an error; returns False if there is no way to `node`.
 
-        It goes over that of the `ways` whose turn it is, which is the route for 0; without one, towards `home`.
+        It goes over the route for turn 0, without one towards `home`; else over one of the other `ways`: 1 is the first of
+        them, and after the last one they begin again.
         """
-        egress = self._egress(node, home) if not turn else self._egress_over(node, self._way(node, turn))
+        egress = self._egress_beside(node, turn) if turn else self._egress(node, home)
         if egress is None:
             return False
         link, flags, waypoint = egress
@@ -276,9 +277,9 @@ class Sending:
         link = self._links.get(neighbour)
         return None if link is None else (link, 0 if self._next_hop.get(node) == neighbour else DEFLECTED, b"")
 
-    def _way(self, node: bytes, turn: int) -> bytes:
-        ways = self.ways(node)
-        return ways[turn % len(ways)] if ways else b""
+    def _egress_beside(self, node: bytes, turn: int) -> _Egress | None:
+        _, *others = self.ways(node) or [b""]
+        return self._egress_over(node, others[(turn - 1) % len(others)]) if others else None
 
     def _send_in_parts(
         self,

@@ -26,10 +26,10 @@ RESOLVE_AGAIN_S: Final = 0.1  # while a peer's announcement is pending
 
 
 class TrainSender(Protocol):
-    """Sends `body` as a train of the given type towards a node; returns False if there is no route.
+    """Sends `body` as a train of the given type towards a node; returns False if there is no way.
 
-    `turn` counts the next hops that are tried in turn, from the one in use on. `home` is where a node without a route said that
-    it is reached.
+    It goes over the next hop in use for turn 0; greater ones count the other next hops, over and over. `home` is where a node
+    without a route said that it is reached.
     """
 
     def __call__(

@@ -151,9 +151,15 @@ class Sessions:
         except HandshakeError:
             self.counters.sessions_refused += 1
             return
-        turn = 0 if home else answer.sent
-        self._send(peer, SESSION_REPLY, remote_index, answer.counter, answer.reply, turn=turn, home=home, now=now)
-        answer.sent += 1  # if another copy of the request comes, the reply seems to be lost: another next hop
+        self._reply(peer, remote_index, answer, home=home, now=now)
+
+    def _reply(self, peer: bytes, remote_index: int, answer: Answer, *, home: bytes, now: float) -> None:
+        """Sends an answer over the route, and each second time over another next hop: it seems to be lost."""
+        turn = (answer.sent + 1) // 2 if answer.sent % 2 and not home else 0
+        answer.sent += 1
+        train = (peer, SESSION_REPLY, remote_index, answer.counter, answer.reply)
+        if not (turn and self._send(*train, turn=turn, now=now)):
+            self._send(*train, home=home, now=now)
 
     def receive_cookie(self, peer: bytes, index: int, cookie: bytes, *, now: float) -> None:
         """Brings the cookie back with the request of ours that it answers."""

@@ -3,6 +3,8 @@
 from scapy.layers.inet6 import ICMPv6DestUnreach
 
 from mycelium.packet.ipv6 import NO_ROUTE, PAYLOAD_LENGTH, SOURCE_POLICY
+from mycelium.wire.train import SESSION_COOKIE
+from sim.net.node_net import NodeNet
 from tests.dataplane.support import errors, ready
 from tests.support.small_meshes import counter, deliver, ping_packet, ready_line, received
 
@@ -16,6 +18,34 @@ def test_a_destination_that_nobody_has_is_no_route_at_once() -> None:
     assert (error[ICMPv6DestUnreach].type, error[ICMPv6DestUnreach].code) == NO_ROUTE
     assert error.src == net.hosts["a"].address_text
     assert counter(net, "a", "packets_no_route") == 1
+
+
+def test_a_train_besides_the_one_on_the_route_goes_over_the_other_ways_over_and_over() -> None:
+    net = NodeNet()
+    for name in "apqrt":
+        net.add(name)
+    for delay_s, relay in ((0.001, "p"), (0.010, "q"), (0.020, "r")):
+        net.join("a", relay, delay_s)
+        net.join(relay, "t", delay_s)
+    net.run(10)
+    sending, node = net.hosts["a"].node.sending, net.hosts["t"].address
+
+    def over(turn: int) -> str:
+        net.capture = []
+        assert sending.send_train(node, SESSION_COOKIE, 0, 0, b"", turn=turn, now=net.now)
+        net.drain("a")
+        [(_, receiver, _)] = [one for one in net.capture if one[0] == "a"]
+        return receiver
+
+    assert [over(turn) for turn in range(7)] == list("pqrqrqr")
+    for relay in "qr":
+        net.stop(relay)
+    net.run(5)
+    net.capture = []
+    assert not sending.send_train(node, SESSION_COOKIE, 0, 0, b"", turn=1, now=net.now)
+    assert not sending.send_train(bytes(16), SESSION_COOKIE, 0, 0, b"", turn=1, now=net.now)
+    net.drain("a")
+    assert net.capture == []
 
 
 def test_a_source_that_is_not_ours_is_refused_as_by_policy() -> None:

@@ -120,8 +120,8 @@ class SessionEnd:
         home: bytes = b"",
         now: float,
     ) -> bool:
-        if kind == SESSION_REQUEST and turn:
-            return True  # there is one way
+        if turn:
+            return False  # there is one way
         self.lab.transmit(self.name, node, kind, index, counter, body, _KINDS[kind])
         return True
 

@@ -72,7 +72,7 @@ class Peer:
         home: bytes = b"",
         now: float,
     ) -> bool:
-        if kind == SESSION_REQUEST and turn:
-            return True  # there is one way
+        if turn:
+            return False  # there is one way
         self.sent.append((kind, index, counter, body))
         return True

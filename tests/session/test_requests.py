@@ -95,6 +95,42 @@ def test_a_request_is_sent_again_with_growing_waits_until_it_is_given_up(a: Peer
     assert len({*waits[2:]}) == len(waits[2:]), "requests that began at once do not stay in step"
 
 
+def test_a_request_goes_over_the_route_each_time_and_over_the_next_other_way_from_the_third_on(
+    a: Peer, b: Peer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a.resolution = b.announcement
+    turns: list[int] = []
+    monkeypatch.setattr(a.sessions._requests, "_send", lambda *_, turn=0, home=b"", now: turns.append(turn))
+    a.send_to(b, now=0.0)
+    for step in range(45):
+        a.sessions.handle_timeout(now=step / 10)
+    assert turns[:10] == [0, 0, 0, 1, 0, 2, 0, 3, 0, 4]
+
+
+@pytest.mark.parametrize(
+    ("has_others", "turns"),
+    [(True, [0, 1, 0, 2, 0, 3]), (False, [0, 1, 0, 0, 2, 0, 0, 3, 0])],
+    ids=["three ways", "one"],
+)
+def test_copies_of_a_request_are_answered_over_the_route_and_over_others_by_turns(
+    a: Peer, b: Peer, monkeypatch: pytest.MonkeyPatch, has_others: bool, turns: list[int]
+) -> None:
+    a.resolution, b.resolution = b.announcement, a.announcement
+    a.send_to(b, now=0.0)
+    [(_, _, counter, body)] = a.sent
+    told: list[int] = []
+
+    def send(*_: object, turn: int = 0, home: bytes = b"", now: float) -> bool:
+        told.append(turn)
+        return has_others or not turn
+
+    monkeypatch.setattr(b.sessions, "_send", send)
+    source = a.identity.address
+    for _ in range(6):
+        b.sessions.receive_request(source, counter, memoryview(body), neighbour=source, now=0.1)
+    assert told == turns
+
+
 def test_a_request_under_way_is_not_begun_again(a: Peer, b: Peer) -> None:
     a.resolution = b.announcement
     a.send_to(b, now=0.0)
