@@ -122,11 +122,11 @@ def test_the_wait_for_an_answer_has_an_end_even_in_a_flood(monkeypatch: pytest.M
 
 
 def test_a_router_where_nothing_listens_is_left_at_once() -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
-    with pytest.raises(ConnectionRefusedError):
-        asyncio.run(pcp(port).ask(1_200))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:  # to all but the address it is connected to
+        deaf.bind(("127.0.0.1", 0))
+        deaf.connect(("127.0.0.1", 1))
+        with pytest.raises(ConnectionRefusedError):
+            asyncio.run(pcp(deaf.getsockname()[1]).ask(1_200))
 
 
 def test_a_refusal_is_passed_on() -> None:
