@@ -44,7 +44,7 @@ class _Segments:
         cuts = {first for first, _, _ in ranges} | {last + 1 for _, last, _ in ranges}
         self._starts = sorted({0, *cuts})
         self._rules: list[PolicyRule | None] = [None] * len(self._starts)
-        free = list(range(len(self._starts) + 1))  # the next piece without a rule, from each on
+        free = list(range(len(self._starts)))  # the next piece without a rule, from each on
         places = {start: index for index, start in enumerate(self._starts)}
         for first, last, rule in ranges:
             index = _next(free, places[first])

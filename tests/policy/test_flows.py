@@ -170,6 +170,36 @@ def test_a_flow_that_may_give_way_is_found_behind_those_that_may_not(monkeypatch
     assert 19 not in numbers(flows)
 
 
+def test_few_flows_are_looked_at_for_one_that_may_give_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flows_module, "FLOWS_PER_NODE", 20)
+    flows = full_of(19)
+    begin(flows, 19)  # which nobody has answered
+    assert begin(flows, 20)
+    assert {19, 20} <= set(numbers(flows))
+    assert len(flows) == 20
+
+
+def test_of_nodes_with_equally_many_none_gives_way_to_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flows_module, "FLOWS", 6)
+    flows = full_of(3)
+    for number in range(3):
+        begin(flows, number, node=OTHER)
+    for one in flows.departing[UDP].values():
+        one.used(is_answer=True, now=0.0)
+    assert not begin(flows, 3, node=OTHER, here=False)
+    assert sorted(numbers(flows)) == sorted(numbers(flows, OTHER)) == [0, 1, 2]
+
+
+def test_a_flow_may_give_way_from_the_moment_on_at_which_it_ends() -> None:
+    one = flow(UDP)
+    one.used(is_answer=True, now=0.0)
+    assert not one.may_give_way(now=DATAGRAMS_S - 0.001)
+    assert one.may_give_way(now=DATAGRAMS_S)
+    flows = full_of(2)
+    begin(flows, 2, now=DATAGRAMS_S)
+    assert numbers(flows) == [2]
+
+
 def test_a_node_without_flows_is_forgotten() -> None:
     flows = Flows()
     begin(flows, 1, here=False)

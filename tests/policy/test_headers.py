@@ -95,6 +95,13 @@ def test_what_is_not_whole_is_not_read(packet: bytes) -> None:
         read_headers(memoryview(packet))
 
 
+def test_a_packet_of_another_version_is_refused_although_all_else_could_be_read() -> None:
+    packet = bytearray(bytes(ADDRESSES / UDP(dport=9)))
+    packet[0] = packet[0] & 0x0F | 0x40
+    with pytest.raises(DecodeError):
+        read_headers(memoryview(packet))
+
+
 def test_of_a_quoted_packet_eight_bytes_suffice() -> None:
     quoted = bytes(ADDRESSES / TCP(sport=1_000, dport=22))[:48]
     assert read_headers(memoryview(quoted), is_quoted=True).port == 22
