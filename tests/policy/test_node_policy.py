@@ -240,6 +240,22 @@ def test_errors_come_in_about_what_left_from_where_it_went(error: Packet) -> Non
     assert not host.allows(IN / error / Raw(b"nothing"))
 
 
+def test_an_echo_is_no_error_whatever_it_quotes_and_an_error_about_what_is_over_stays_out() -> None:
+    host = Guarded({"packets": ["deny icmp"]})
+    left = udp(5_000, 53, out=True)
+    host.leaves(left)
+    assert not host.allows(IN / ICMPv6EchoRequest(id=7) / left)
+    host.now = DATAGRAMS_S
+    assert not host.allows(IN / ICMPv6DestUnreach(code=1) / left)
+
+
+def test_a_datagram_that_leaves_behind_extension_headers_keeps_its_flow() -> None:
+    host = Guarded()
+    for _ in range(3):
+        host.leaves(OUT / IPv6ExtHdrDestOpt() / UDP(sport=5_000, dport=53) / Raw(b"data"))
+    assert host.policy.counters.flows_begun == 1
+
+
 def test_an_error_that_this_host_sends_lets_nothing_in() -> None:
     host = Guarded()
     host.leaves(OUT / ICMPv6DestUnreach() / udp(1, 2))
