@@ -317,4 +317,6 @@ class DataPath:
         home: bytes = b"",
         now: float,
     ) -> bool:
+        if home:
+            self.directory.told(node, home)
         return self.sending.send_train(node, kind, index, counter, body, turn=turn, home=home, now=now)

@@ -115,8 +115,8 @@ class Directory:
     # -- what is known -------------------------------------------------------------------------------------------------
 
     def home_of(self, node: bytes) -> Home | None:
-        """Returns where a node is at home if that is known; looks nothing up."""
-        return self._by_node.get(node)
+        """Returns where a node is at home if that is known, and not in doubt; looks nothing up."""
+        return None if node in self._doubted else self._by_node.get(node)
 
     def node_at(self, address: bytes) -> bytes | None:
         """Returns the node with an address in one of its prefixes, or that was looked up."""
@@ -167,6 +167,12 @@ class Directory:
         if node in self._by_node and node not in self._next_hop:
             self._doubted.add(node)
 
+    def told(self, node: bytes, home: bytes) -> None:
+        """Notes that a train, which anybody may have made, names another home of its source than the record of that node."""
+        known = self._by_node.get(node)
+        if known is not None and home not in known.record.homes:
+            self.doubt(node)
+
     def _home_at(self, subnet: bytes, *, now: float) -> Home | None:
         """Returns the node with a /64, if its record is fresh and one of its homes has a route."""
         home = self._by_node.get(self._node_at.get(subnet, b""))
@@ -183,8 +189,10 @@ class Directory:
         """Starts a lookup; returns False if it is answered at once, or there is none."""
         if self._unknown.get(subnet, 0.0) > now or subnet == subnet_of(self._routing.node):
             return False
-        for record in self._registry.of(subnet):
-            self._store(self._node_of(record), record, now=now)
+        is_thorough = self._node_at.get(subnet) in self._doubted
+        if not is_thorough and (records := self._registry.of(subnet)):
+            for record in records:
+                self._store(self._node_of(record), record, now=now)
             return False
         metrics = self._metrics()
         if not metrics:
@@ -192,7 +200,6 @@ class Directory:
         if len(self._by_subnet) >= LOOKUPS_WAITING or not self._beginning.take(now=now):
             self._counters.lookups_refused += 1
             return False
-        is_thorough = self._node_at.get(subnet) in self._doubted
         self._by_subnet[subnet] = query = self._query(subnet, metrics, is_thorough=is_thorough)
         self._counters.lookups += 1
         self._ask(query, now=now)

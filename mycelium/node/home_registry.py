@@ -86,9 +86,12 @@ class HomeRegistry:
         self._waiting: dict[bytes, list[HomeRecord]] = {}  # for a session, by replica
 
     def of(self, subnet: bytes) -> list[HomeRecord]:
-        """Returns the records of a /64, those of nodes at home here first."""
-        own = self._homed.get(subnet, [])
-        return own + [self.held[node].record for node in self._nodes.get(subnet, ())]
+        """Returns the records of a /64, those of nodes at home here first.
+
+        A record that names this node as a home, without being pinned here, is out of date.
+        """
+        held = (self.held[node].record for node in self._nodes.get(subnet, ()))
+        return self._homed.get(subnet, []) + [one for one in held if self._routing.node not in one.homes]
 
     def look(self, *, now: float) -> None:
         """Hands over what is new or due; does nothing but at a landmark."""

@@ -133,6 +133,16 @@ def test_records_are_taken_from_their_homes_alone_and_only_valid_and_newer_ones(
     assert around.registry.of(subnet_of(node))[0].number == 3
 
 
+def test_a_record_that_names_a_landmark_where_its_node_is_not_pinned_is_out_of_date() -> None:
+    around = Surroundings()
+    moved = publish(NODES[0], SETTINGS, 1 << 16, 1, OTHER, OWN)
+    around.take(OTHER, moved)
+    assert around.registry.of(subnet_of(NODES[0].address)) == []
+    around.at_home[NODES[0].address] = moved
+    around.registry.look(now=1.0)
+    assert around.registry.of(subnet_of(NODES[0].address)) == [moved]
+
+
 def test_a_record_that_is_not_handed_over_again_is_forgotten() -> None:
     around = Surroundings()
     around.take(OTHER, record(NODES[0], OTHER))

@@ -156,6 +156,27 @@ def test_an_old_record_holds_until_nobody_answers_behind_it() -> None:
     assert bench.look_up() == Home(FAR.address, record(FAR, NEW_HOME, 2))
 
 
+def test_a_record_is_in_doubt_where_its_node_seems_to_name_another_home() -> None:
+    bench = Bench()
+    bench.look_up()
+    bench.answer(bench.asked()[0], record(FAR))
+    bench.directory.told(FAR.address, HOME)
+    assert bench.directory.home_of(FAR.address) is not None
+    bench.directory.told(FAR.address, NEW_HOME)
+    assert bench.directory.home_of(FAR.address) is None
+    assert bench.look_up() is PENDING
+
+
+def test_a_landmark_trusts_a_record_that_it_keeps_until_nobody_answers_behind_it() -> None:
+    bench = Bench()
+    bench.known[subnet_of(FAR.address)] = [record(FAR)]
+    assert bench.look_up() == Home(FAR.address, record(FAR))
+    assert bench.asked() == []
+    bench.directory.doubt(FAR.address)
+    assert bench.look_up() is PENDING
+    assert len(bench.asked()) == 1
+
+
 def test_what_nobody_knows_is_not_looked_up_again_at_once() -> None:
     bench = Bench()
     packet = memoryview(b"\x60" + bytes(39))
