@@ -90,7 +90,9 @@ class Resumption:
             return
         neighbour.dump_due = False
         self._number = self._offered[neighbour.address] = (self._number + 1) % NUMBER_LIMIT
-        self._advertiser.outbox.append((neighbour.address, [Resume(self._number, kept.told_digest)]))
+        # Not at once, as the other end may not be up yet.
+        neighbour.requests.append(Resume(self._number, kept.told_digest))
+        self._advertiser.hurry(now=now)
 
     def take(self, neighbour: Neighbour, item: Resume | Resumed, *, now: float) -> list[Update]:
         """Answers an offer, or takes the answer to one; returns the routes that are resumed."""
