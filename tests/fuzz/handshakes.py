@@ -4,6 +4,7 @@ So the fuzzer reaches what is behind a seal, as a peer with the right keys does.
 """
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any, Final
 
 from mycelium.capture.dissector import Dissector
@@ -71,10 +72,11 @@ def session_reply(request: bytes, identity: Identity = OWN) -> bytes:
     return answer_request(config(identity), request, suite=1, local_index=INDEX, remote_index=2, prologue=b"")[0]
 
 
-def _message_3(data: bytes) -> None:
-    waiting = responder()
-    waiting.receive_message_1(initiator().message_1)
-    waiting.receive_message_3(data)
+def _waiting() -> LinkResponder:
+    """Returns an end that waits for message 3."""
+    made = responder()
+    made.receive_message_1(initiator().message_1)
+    return made
 
 
 def _join_request(data: bytes) -> None:
@@ -126,16 +128,22 @@ def _items(plain: bytes) -> None:
     _frame(bytes((DATA,)) + head + _sealed(1, plain, head[AAD_START:]))
 
 
+# Ends that wait. Each input is handed to a copy, which completes where it does and leaves the original as it was.
+_DIALLING: Final = initiator()
+_ANSWERING: Final = _waiting()
+_ASKING: Final = session_initiator()
+_JOINING: Final = join_initiator()
+
 HANDSHAKES: Final[dict[str, Callable[[bytes], object]]] = {
     "message 1 at the gate": _gate,
     "message 1": lambda data: responder().receive_message_1(data),
-    "message 2": lambda data: initiator().receive_message_2(data),
-    "message 3": _message_3,
-    "cookie": lambda data: initiator().answer_cookie(data),
+    "message 2": lambda data: copy(_DIALLING).receive_message_2(data),
+    "message 3": lambda data: copy(_ANSWERING).receive_message_3(data),
+    "cookie": lambda data: _DIALLING.answer_cookie(data),
     "session request": session_reply,
-    "session reply": lambda data: session_initiator().receive_reply(data, suite=1, remote_index=2),
+    "session reply": lambda data: copy(_ASKING).receive_reply(data, suite=1, remote_index=2),
     "join request": _join_request,
-    "join reply": lambda data: join_initiator().receive_reply(data),
+    "join reply": lambda data: _JOINING.receive_reply(data),
     "captured datagram": _dissect,
     "captured frame": _frame,
     "captured items": _items,
