@@ -18,16 +18,16 @@ from mycelium.errors import HandshakeError
 from mycelium.identity import SEED_BYTES, Identity
 from mycelium.wire.beacon import INSTANCE_BYTES
 from mycelium.wire.datagram import TAG_BYTES
-from tests.prove.runs import TRAIN, Field, Party, Run, heads
+from tests.prove.runs import TRAIN, Field, Party, HandshakeRun, heads
 from tests.prove.symbols import Knowledge, SymbolicAead, SymbolicPrimitives, Symbols
 
 MALLORY: Final = Party("mallory", Identity(b"m" * SEED_BYTES))
 
 
-class Wire(NamedTuple):
+class WireState(NamedTuple):
     """A state of a search: the runs, what was revealed, and what had been revealed when each run became sure of its peer."""
 
-    runs: tuple[Run, ...]
+    runs: tuple[HandshakeRun, ...]
     revealed: frozenset[bytes]
     revealed_before: dict[str, frozenset[bytes]]
     trace: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Wire(NamedTuple):
         return tuple(run.log for run in self.runs), self.revealed, frozenset(self.revealed_before.items())
 
 
-class Attacker:
+class DolevYao:
     """What he can send, and what he knows."""
 
     def __init__(self, symbols: Symbols, parties: list[Party], late: frozenset[bytes]) -> None:
@@ -58,7 +58,7 @@ class Attacker:
         self.exchange_secrets = [one.identity.exchange_secret for one in self._parties]
         self._secrets = frozenset((*own, symbols.secret(f"{MALLORY.name}/encapsulation")))
 
-    def knowledge(self, wire: Wire, *more: bytes) -> Knowledge:
+    def knowledge(self, wire: WireState, *more: bytes) -> Knowledge:
         """Returns what he knows, given some more secrets."""
         seen = frozenset(token for token in self.symbols.telling if wire.has_seen(token))
         of = wire.revealed.union(more), seen
@@ -66,7 +66,7 @@ class Attacker:
             self._knowledge[of] = Knowledge(self.symbols, self._secrets | of[0], seen)
         return self._knowledge[of]
 
-    def after(self, wire: Wire) -> Iterator[Wire]:
+    def after(self, wire: WireState) -> Iterator[WireState]:
         """Yields what can come of a state."""
         known = self.knowledge(wire)
         for number, run in enumerate(wire.runs):
@@ -76,7 +76,7 @@ class Attacker:
         if not self._late <= wire.revealed:
             yield wire._replace(revealed=wire.revealed | self._late, trace=(*wire.trace, "reveal"))
 
-    def _given(self, wire: Wire, number: int, message: bytes) -> Wire:
+    def _given(self, wire: WireState, number: int, message: bytes) -> WireState:
         run = wire.runs[number].take(message)
         runs = (*wire.runs[:number], run, *wire.runs[number + 1 :])
         before = wire.revealed_before
@@ -85,7 +85,7 @@ class Attacker:
         return wire._replace(runs=runs, revealed_before=before, trace=(*wire.trace, f"{run.name} takes a message"))
 
     def _messages(
-        self, wire: Wire, run: Run, fields: tuple[Field, ...], begun: bytes, known: Knowledge
+        self, wire: WireState, run: HandshakeRun, fields: tuple[Field, ...], begun: bytes, known: Knowledge
     ) -> Iterator[bytes]:
         """Yields messages that begin with some bytes, and that the run does not refuse before the end."""
         if not fields:
@@ -101,7 +101,9 @@ class Attacker:
         for value in found:
             yield from self._messages(wire, run, tuple(rest), begun + value, known)
 
-    def _seals(self, wire: Wire, run: Run, fields: tuple[Field, ...], begun: bytes, known: Knowledge) -> list[bytes]:
+    def _seals(
+        self, wire: WireState, run: HandshakeRun, fields: tuple[Field, ...], begun: bytes, known: Knowledge
+    ) -> list[bytes]:
         """Returns the values of the first field that its run opens."""
         symbols = self.symbols
         symbols.refused = None
@@ -121,7 +123,7 @@ class Attacker:
                 found[bytes(sealed)] = None
         return list(found)
 
-    def plain(self, field: Field, wire: Wire, run: Run, begun: bytes, known: Knowledge) -> list[bytes]:
+    def plain(self, field: Field, wire: WireState, run: HandshakeRun, begun: bytes, known: Knowledge) -> list[bytes]:
         """Returns the values of a field behind some bytes, or of what is sealed in it."""
         others = [other for other in wire.runs if other is not run]
         match field.kind:
@@ -145,7 +147,7 @@ class Attacker:
                 return [TRAIN]
         return heads(field.kind, run, others, MALLORY)
 
-    def _kem_publics(self, runs: list[Run]) -> list[bytes]:
+    def _kem_publics(self, runs: list[HandshakeRun]) -> list[bytes]:
         return [
             run.primitives.kem_keypair(run.primitives.entropy(KEM_SEED_BYTES))[1] for run in runs if run.is_initiator
         ]
@@ -163,10 +165,10 @@ class Broken(AssertionError):
     """A promise does not hold."""
 
 
-Check = Callable[[Attacker, Wire], None]
+Check = Callable[[DolevYao, WireState], None]
 
 
-def search(attacker: Attacker, first: Wire, check: Check, *, most: int) -> Searched:
+def search(attacker: DolevYao, first: WireState, check: Check, *, most: int) -> Searched:
     """Looks at all states that can come of one, or at so many; raises Broken with what led there."""
     seen, waiting, ends = {first.mark()}, deque([first]), 0
     while waiting:

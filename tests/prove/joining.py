@@ -28,9 +28,9 @@ from mycelium.wire.join import (
     JoinAnswer,
     JoinStatus,
 )
-from tests.prove.attacker import Attacker, Broken, Searched, Wire, search
+from tests.prove.attacker import DolevYao, Broken, Searched, WireState, search
 from tests.prove.handshakes import ALICE, BOB, WHOLE, Variant, left_out
-from tests.prove.runs import Field, Party, Run
+from tests.prove.runs import Field, Party, HandshakeRun
 from tests.prove.symbols import Knowledge, SymbolicPrimitives, Symbols
 
 CAROL: Final = Identity(b"c" * SEED_BYTES)
@@ -40,7 +40,7 @@ PADDING_BYTES: Final = (
 REQUESTS: Final = 3  # that the member hears
 
 
-class JoiningNode(Run):
+class JoiningNode(HandshakeRun):
     """A node that was invited."""
 
     def __init__(self, *about: Any, token: bytes, member: Party) -> None:
@@ -63,7 +63,7 @@ class JoiningNode(Run):
         self.answer = self._initiator.receive_reply(message)
 
 
-class InvitingMember(Run):
+class InvitingMember(HandshakeRun):
     """The member, which answers requests by one invitation."""
 
     def __init__(self, *about: Any, token: bytes, network_key: bytes) -> None:
@@ -101,10 +101,10 @@ class InvitingMember(Run):
         self.sent = (*self.sent, request.reply(answer, entropy=own.entropy, primitives=own))
 
 
-class JoinAttacker(Attacker):
+class JoinAttacker(DolevYao):
     """Knows what fields of a join request and its reply may hold."""
 
-    def plain(self, field: Field, wire: Wire, run: Run, begun: bytes, known: Knowledge) -> list[bytes]:
+    def plain(self, field: Field, wire: WireState, run: HandshakeRun, begun: bytes, known: Knowledge) -> list[bytes]:
         nodes = [one for one in wire.runs if isinstance(one, JoiningNode)]
         [member] = [one for one in wire.runs if isinstance(one, InvitingMember)]
         secret = member.invitation.secret
@@ -167,15 +167,15 @@ def run_join_search(one: JoinSearch, variant: Variant = WHOLE, *, most: int) -> 
         late = frozenset[bytes]().union(*(secrets[name] for name in one.late))
         attacker = JoinAttacker(symbols, [member, *invited], late)
         early = frozenset[bytes]().union(*(secrets[name] for name in one.early))
-        return search(attacker, Wire(runs, early, {}), _check(network_key, token, nodes), most=most)
+        return search(attacker, WireState(runs, early, {}), _check(network_key, token, nodes), most=most)
 
 
-def _check(network_key: bytes, token: bytes, nodes: list[JoiningNode]) -> Callable[[Attacker, Wire], None]:
+def _check(network_key: bytes, token: bytes, nodes: list[JoiningNode]) -> Callable[[DolevYao, WireState], None]:
     asked = {node.sent[0] for node in nodes}
     ephemerals = [node.primitives.entropy(EXCHANGE_BYTES) for node in nodes]
     secret_of_key = {node.owner.identity.exchange_public_key: node.owner.identity.exchange_secret for node in nodes}
 
-    def complaints(attacker: Attacker, wire: Wire) -> Iterator[str]:
+    def complaints(attacker: DolevYao, wire: WireState) -> Iterator[str]:
         [member] = [run for run in wire.runs if isinstance(run, InvitingMember)]
         is_token_known, is_asked = token in wire.revealed, set(member.requests) <= asked
         others = [
@@ -201,7 +201,7 @@ def _check(network_key: bytes, token: bytes, nodes: list[JoiningNode]) -> Callab
             ):
                 yield f"{run.name} takes another's answer"
 
-    def check(attacker: Attacker, wire: Wire) -> None:
+    def check(attacker: DolevYao, wire: WireState) -> None:
         for complaint in complaints(attacker, wire):
             raise Broken(f"{complaint}, after {', '.join(wire.trace)}")
 

@@ -20,8 +20,8 @@ from typing import Final
 
 from mycelium.crypto.handshake import NO_PSK
 from mycelium.crypto.primitives import EXCHANGE_BYTES
-from tests.prove.attacker import MALLORY, Attacker, Broken, Wire
-from tests.prove.runs import MACS_BYTES, LinkInitiatorRun, LinkResponderRun, Party, Run, SessionResponderRun
+from tests.prove.attacker import MALLORY, DolevYao, Broken, WireState
+from tests.prove.runs import MACS_BYTES, LinkInitiatorRun, LinkResponderRun, Party, HandshakeRun, SessionResponderRun
 from tests.prove.symbols import Knowledge
 
 LEMMAS: Final = ("secrecy", "agreement", "requests", "shares", "identities", "quantum")
@@ -35,18 +35,18 @@ class Promises:
         self._by_key = {one.identity.exchange_public_key: one for one in [*parties, MALLORY]}
         self._lemmas = lemmas
 
-    def __call__(self, attacker: Attacker, wire: Wire) -> None:
+    def __call__(self, attacker: DolevYao, wire: WireState) -> None:
         """Raises Broken."""
         known = attacker.knowledge(wire)
         for lemma in self._lemmas:
             for complaint in getattr(self, f"_{lemma}")(attacker, wire, known):
                 raise Broken(f"{lemma}: {complaint}, after {', '.join(wire.trace)}")
 
-    def peer(self, run: Run) -> Party | None:
+    def peer(self, run: HandshakeRun) -> Party | None:
         """Returns whom a run has agreed keys with."""
         return None if run.keys is None else self._by_key.get(run.keys.peer_exchange_key)
 
-    def sound(self, wire: Wire) -> Iterator[Run]:
+    def sound(self, wire: WireState) -> Iterator[HandshakeRun]:
         """Yields the runs that promises are made of."""
         for run in wire.runs:
             if run.is_sure:
@@ -55,10 +55,10 @@ class Promises:
                 if is_honest or (run.owner.psk != NO_PSK and run.owner.psk not in before):
                     yield run
 
-    def _secrecy(self, _: Attacker, wire: Wire, known: Knowledge) -> Iterator[str]:
+    def _secrecy(self, _: DolevYao, wire: WireState, known: Knowledge) -> Iterator[str]:
         yield from (f"a key of {run.name} is known" for run in self.sound(wire) if _has_key(known, run))
 
-    def _agreement(self, _: Attacker, wire: Wire, known: Knowledge) -> Iterator[str]:
+    def _agreement(self, _: DolevYao, wire: WireState, known: Knowledge) -> Iterator[str]:
         taken: dict[str, str] = {}
         for run in self.sound(wire):
             partner = next((other for other in wire.runs if self._agree(run, other)), None)
@@ -69,7 +69,7 @@ class Promises:
             else:
                 taken[partner.name] = run.name
 
-    def _agree(self, run: Run, other: Run) -> bool:
+    def _agree(self, run: HandshakeRun, other: HandshakeRun) -> bool:
         if other.is_initiator is run.is_initiator or other.owner != self.peer(run):
             return False
         if other.keys is None:  # a responder between messages 2 and 3
@@ -83,7 +83,7 @@ class Promises:
             and self.peer(other) == run.owner
         )
 
-    def _requests(self, _: Attacker, wire: Wire, known: Knowledge) -> Iterator[str]:
+    def _requests(self, _: DolevYao, wire: WireState, known: Knowledge) -> Iterator[str]:
         for run in wire.runs:
             peer = self.peer(run)
             secrets = {run.owner.identity.exchange_secret} | ({peer.identity.exchange_secret} if peer else set())
@@ -92,14 +92,14 @@ class Promises:
             if is_asked and not is_made and peer not in (None, MALLORY) and not secrets & wire.revealed:
                 yield f"{run.name} answers what {peer.name} has not asked"
 
-    def _shares(self, _: Attacker, wire: Wire, known: Knowledge) -> Iterator[str]:
+    def _shares(self, _: DolevYao, wire: WireState, known: Knowledge) -> Iterator[str]:
         keyed = [run for run in wire.runs if run.keys is not None]
         for number, one in enumerate(keyed):
             for other in keyed[:number]:
                 if _keys(one) & _keys(other) and (self.peer(one), self.peer(other)) != (other.owner, one.owner):
                     yield f"{one.name} and {other.name} share a key and do not name each other"
 
-    def _identities(self, attacker: Attacker, wire: Wire, known: Knowledge) -> Iterator[str]:
+    def _identities(self, attacker: DolevYao, wire: WireState, known: Knowledge) -> Iterator[str]:
         symbols = attacker.symbols
         for run in wire.runs:
             is_private = isinstance(run, LINK_RUNS) and run.owner.psk != NO_PSK and run.owner.psk not in wire.revealed
@@ -112,7 +112,7 @@ class Promises:
                     if any(known.has(symbols.seals[one].key) for one in sealed):
                         yield f"who runs {run.name} can be read"
 
-    def _quantum(self, attacker: Attacker, wire: Wire, known: Knowledge) -> Iterator[str]:
+    def _quantum(self, attacker: DolevYao, wire: WireState, known: Knowledge) -> Iterator[str]:
         sound = list(self.sound(wire))
         if sound:
             ephemerals = [run.primitives.entropy(EXCHANGE_BYTES) for run in wire.runs]
@@ -120,9 +120,9 @@ class Promises:
             yield from (f"a key of {run.name} can be computed" for run in sound if _has_key(later, run))
 
 
-def _keys(run: Run) -> set[bytes]:
+def _keys(run: HandshakeRun) -> set[bytes]:
     return set() if run.keys is None else {run.keys.secrets.sealing, run.keys.secrets.opening}
 
 
-def _has_key(known: Knowledge, run: Run) -> bool:
+def _has_key(known: Knowledge, run: HandshakeRun) -> bool:
     return any(known.has(key) for key in _keys(run))

@@ -57,7 +57,7 @@ class Party(NamedTuple):
     psk: bytes = NO_PSK
 
 
-class Run:
+class HandshakeRun:
     """What all runs have. `log` is all that has come and gone; it tells runs of one name apart."""
 
     def __init__(self, name: str, index: int, owner: Party, make: Callable[[str], SymbolicPrimitives]) -> None:
@@ -83,7 +83,7 @@ class Run:
         """Returns what the next message consists of; nothing if none is expected."""
         raise NotImplementedError
 
-    def take(self, message: bytes) -> "Run":
+    def take(self, message: bytes) -> "HandshakeRun":
         """Returns the run after a message; raises HandshakeError."""
         after = copy(self)
         after._take(message)
@@ -112,7 +112,7 @@ class Run:
             raise HandshakeError("no train under these keys") from error
 
 
-class LinkInitiatorRun(Run):
+class LinkInitiatorRun(HandshakeRun):
     """Dials, perhaps with a pin."""
 
     def __init__(self, *about: Any, pin: Party | None = None) -> None:
@@ -141,7 +141,7 @@ class LinkInitiatorRun(Run):
         self.sent = (*self.sent, message_3)
 
 
-class LinkResponderRun(Run):
+class LinkResponderRun(HandshakeRun):
     """Answers a link handshake."""
 
     def __init__(self, *about: Any) -> None:
@@ -169,7 +169,7 @@ class LinkResponderRun(Run):
             self.is_sure = True
 
 
-class SessionInitiatorRun(Run):
+class SessionInitiatorRun(HandshakeRun):
     """Asks a node for a session."""
 
     def __init__(self, *about: Any, peer: Party) -> None:
@@ -200,7 +200,7 @@ class SessionInitiatorRun(Run):
         self.sent = (*self.sent, self._train())
 
 
-class SessionResponderRun(Run):
+class SessionResponderRun(HandshakeRun):
     """Answers a request for a session, and is sure of its peer once a train has come under the keys."""
 
     def fields(self) -> tuple[Field, ...]:
@@ -241,7 +241,7 @@ def _request_head(source: bytes, index: int, offered: int) -> bytes:
     return source + index.to_bytes(4, "big") + bytes((offered,))
 
 
-def heads(kind: str, run: Run, others: list[Run], attacker: Party) -> list[bytes]:
+def heads(kind: str, run: HandshakeRun, others: list[HandshakeRun], attacker: Party) -> list[bytes]:
     """Returns the heads that a message to a run may have: those of others, the attacker's own, and with one thing changed."""
     indices = [other.index for other in others if other.is_initiator is not run.is_initiator] + [0xBAD]
     offered = [(index, BOTH_SUITES) for index in indices] + [(indices[0], SUITE_CHACHA20_POLY1305)]
