@@ -18,7 +18,7 @@ from mycelium.errors import HandshakeError
 from mycelium.identity import SEED_BYTES, Identity
 from mycelium.wire.beacon import INSTANCE_BYTES
 from mycelium.wire.datagram import TAG_BYTES
-from tests.prove.runs import TRAIN, Field, Party, HandshakeRun, heads
+from tests.prove.runs import TRAIN, Field, HandshakeRun, Party, heads
 from tests.prove.symbols import Knowledge, SymbolicAead, SymbolicPrimitives, Symbols
 
 MALLORY: Final = Party("mallory", Identity(b"m" * SEED_BYTES))

@@ -15,10 +15,10 @@ from mycelium.identity import SEED_BYTES, Identity
 from tests.prove.attacker import DolevYao, Searched, WireState, search
 from tests.prove.promises import LEMMAS, Promises
 from tests.prove.runs import (
+    HandshakeRun,
     LinkInitiatorRun,
     LinkResponderRun,
     Party,
-    HandshakeRun,
     SessionInitiatorRun,
     SessionResponderRun,
 )

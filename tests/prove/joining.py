@@ -28,9 +28,9 @@ from mycelium.wire.join import (
     JoinAnswer,
     JoinStatus,
 )
-from tests.prove.attacker import DolevYao, Broken, Searched, WireState, search
+from tests.prove.attacker import Broken, DolevYao, Searched, WireState, search
 from tests.prove.handshakes import ALICE, BOB, WHOLE, Variant, left_out
-from tests.prove.runs import Field, Party, HandshakeRun
+from tests.prove.runs import Field, HandshakeRun, Party
 from tests.prove.symbols import Knowledge, SymbolicPrimitives, Symbols
 
 CAROL: Final = Identity(b"c" * SEED_BYTES)

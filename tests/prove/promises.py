@@ -20,8 +20,8 @@ from typing import Final
 
 from mycelium.crypto.handshake import NO_PSK
 from mycelium.crypto.primitives import EXCHANGE_BYTES
-from tests.prove.attacker import MALLORY, DolevYao, Broken, WireState
-from tests.prove.runs import MACS_BYTES, LinkInitiatorRun, LinkResponderRun, Party, HandshakeRun, SessionResponderRun
+from tests.prove.attacker import MALLORY, Broken, DolevYao, WireState
+from tests.prove.runs import MACS_BYTES, HandshakeRun, LinkInitiatorRun, LinkResponderRun, Party, SessionResponderRun
 from tests.prove.symbols import Knowledge
 
 LEMMAS: Final = ("secrecy", "agreement", "requests", "shares", "identities", "quantum")
