@@ -1,12 +1,13 @@
 """`./dev prove`: searches what can happen to a few nodes, and what an attacker can do to handshakes; tells what was covered."""
 
+import shutil
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from tests.prove import handshakes, joining
+from tests.prove import handshakes, joining, spin
 from tests.prove.attacker import Searched
 from tests.prove.explorer import begin, explore
 from tests.prove.gates import search_gates
@@ -23,6 +24,7 @@ def main(arguments: list[str]) -> int:
         return 2
     most = int(arguments[0]) if arguments else MOST
     _prove_handshakes(most)
+    _prove_model()
     _prove_routing(most)
     return 0
 
@@ -42,6 +44,21 @@ def _prove_handshakes(most: int) -> None:
             flush=True,
         )
     print("no promise was broken\n")
+
+
+def _prove_model() -> None:
+    if shutil.which("spin") is None or shutil.which("gcc") is None:
+        print("the model of routing was not searched: Spin and gcc are not installed\n")
+        return
+    print(f"{'model of routing, whose traces our engines follow':55} {'states':>8} {'s':>6}")
+    for defines in spin.SEARCHES:
+        began = time.monotonic()
+        states, is_right = spin.search_model(defines)
+        print(f"{defines:55} {states:8,} {time.monotonic() - began:6.0f}", flush=True)
+        assert is_right, "a train went in circles: spin -run shows how"
+    assert not spin.search_model(spin.CARELESS)[1], "Spin does not find what was planted"
+    assert spin.record() == spin.TRACES.read_text(), "the traces that the tests replay are of another model"
+    print("no train went in circles, but in the model without feasibility\n")
 
 
 def _prove_routing(most: int) -> None:

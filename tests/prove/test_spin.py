@@ -1,0 +1,30 @@
+"""The model of routing for Spin follows the code: our engines have the same tables after each event of its traces."""
+
+import pytest
+
+from mycelium.routing.destination import NOBODY, Destination
+from mycelium.routing.selection import Selection
+from mycelium.wire.distance import INFINITY, RETRACTED, metric_of
+from tests.prove.spin import TRACES, replayed, traces
+
+RECORDED = list(traces(TRACES.read_text()))
+
+
+def test_engines_have_the_tables_of_the_model_after_each_event() -> None:
+    events = set()
+    for trace in RECORDED:
+        for line, tables in replayed(trace):
+            assert tables == line.tables, f"after {[one[:3] for one in trace[: trace.index(line) + 1]]}"
+            events.add(line.what)
+    assert events == {"deliver", "rise", "notice", "suspect", "cut", "mend", "restart", "bump"}
+
+
+def test_an_engine_that_follows_other_rules_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def careless(self: Selection, row: Destination, cause: str, *, now: float) -> None:
+        found = [(metric_of(route) + self._table.costs[slot], slot) for slot, route in enumerate(row.routes)]
+        best, slot = min((one for one in found if row.routes[one[1]] < RETRACTED), default=(INFINITY, NOBODY))
+        if (slot, best) != (row.selected, row.metric):
+            self.choose(row, slot, best, cause, now=now)
+
+    monkeypatch.setattr(Selection, "reselect", careless)
+    assert any(tables != line.tables for trace in RECORDED for line, tables in replayed(trace))
