@@ -446,7 +446,18 @@ init { /* a square with a diagonal, without ties, in which all have heard all th
         begin_with(2, 1, 4, 9);
         begin_with(3, 0, 3, 4);
         rt[E(1, 0)] = told[0]; rt[E(2, 0)] = told[0]; rt[E(3, 0)] = told[0];
-        rt[E(2, 1)] = told[1]; rt[E(2, 3)] = told[3]; rt[E(3, 2)] = told[2]
+        rt[E(2, 1)] = told[1]; rt[E(2, 3)] = told[3]; rt[E(3, 2)] = told[2];
+        node = LIAR;
+        a = 0;
+        do /* its claim is under way */
+        :: a == N || node == NONE -> break
+        :: else ->
+            if
+            :: cost[E(node, a)] -> queue[E(node, a)]!DIST(sequence, 1)
+            :: else
+            fi;
+            a++
+        od
     }
     do
     :: atomic {
