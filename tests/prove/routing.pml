@@ -6,7 +6,8 @@
  * compares next hop, metric, feasibility distance and holders of our route after each event.
  *
  * Left out are requests: the origin may take a newer sequence whenever it likes, which is all that they can bring about. So are
- * retries, the resumption of neighbours that were lost for a moment, and expiry, but for the source entry (RFC 8966, section 3.5.4): it may go while nobody holds our route and
+ * retries, the resumption of neighbours that were lost for a moment, and expiry, but for the source entry (RFC 8966, section
+ * 3.5.4): it may go while nobody holds our route and
  * nothing of ours is under way, as after the three minutes that it is kept.
  *
  *     spin -run -DCUTS=1 -DMENDS=1 -DBUMPS=1 routing.pml

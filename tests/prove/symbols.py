@@ -18,6 +18,7 @@ from mycelium.crypto import cookie_secrets, cookies, join_handshake, noise
 from mycelium.crypto.primitives import EXCHANGE_BYTES, KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_BYTES, Aead, Buffer
 from mycelium.identity import Identity
 from mycelium.wire.datagram import TAG_BYTES
+from sim.net.null_crypto import NullPrimitives
 
 SECRET_BYTES: Final = 32
 _FOUND_IN: Final = (64, 32, 16)  # lengths of tokens that are looked for in what is hashed
@@ -135,10 +136,14 @@ class _Digest(NamedTuple):
         return self.value
 
 
-class SymbolicPrimitives:
-    """Primitives of one run, whose secrets are its own. `has_kem` and `binds` can be taken away, to see what they are for."""
+class SymbolicPrimitives(NullPrimitives):
+    """Primitives of one run, whose secrets are its own. `has_kem` and `binds` can be taken away, to see what they are for.
+
+    What is no part of a handshake is as in simulations.
+    """
 
     def __init__(self, symbols: Symbols, run: str, *, has_kem: bool = True, binds: bool = True) -> None:
+        super().__init__()
         self.symbols = self._symbols = symbols
         self._run = run
         self._has_kem = has_kem
