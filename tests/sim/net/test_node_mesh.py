@@ -62,7 +62,7 @@ def test_no_scenario_breaks_an_invariant(scenario: str) -> None:
 
 @pytest.mark.parametrize("scenario", ["start", "cut:flows=10", "mend:flows=10"])
 def test_both_fidelities_choose_the_same_next_hops(scenario: str) -> None:
-    found = [next_hops(Run(RunSpec("ba:m=2", 14, scenario, 5, fidelity))) for fidelity in (ROUTING, NODE)]
+    found = [next_hops(Run(RunSpec("ba:m=2", 14, scenario, 6, fidelity))) for fidelity in (ROUTING, NODE)]
     assert len(found[0]) == 14 * 13
     assert found[0] == found[1]
 
