@@ -9,7 +9,7 @@ import click
 from mycelium.admin.table import Column
 from mycelium.cli import options
 from mycelium.cli.connection import connect
-from mycelium.cli.output import duration, print_json, print_table, size, terminal_width
+from mycelium.cli.output import cost_ms, duration, print_json, print_table, size, terminal_width
 
 if TYPE_CHECKING:
     from mycelium.admin.diagnosis import HopInfo, LinkInfo, PingInfo, SessionInfo
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 UNREACHABLE: Final = 4  # exit status where a node can't be reached
 _TRACE_S: Final = 30.0  # within which the daemon has found the way
 _of_node = click.argument("node", metavar="NODE")
-_COST_UNITS_PER_MS: Final = 100
 
 
 @click.command
@@ -202,11 +201,7 @@ _LINK_COLUMNS: Final[tuple[Column["tuple[LinkInfo, int]"], ...]] = (
     Column(
         "Up for", lambda row: _link_cell("" if row[0].up_s is None else duration(row[0].up_s), row[1]), is_number=True
     ),
-    Column(
-        "Cost",
-        lambda row: _link_cell("" if row[0].cost is None else f"{row[0].cost / _COST_UNITS_PER_MS:.2f}", row[1]),
-        is_number=True,
-    ),
+    Column("Cost", lambda row: _link_cell(cost_ms(row[0].cost), row[1]), is_number=True),
 )
 _SESSION_COLUMNS: Final[tuple[Column["SessionInfo"], ...]] = (
     Column("Node", lambda one: one.node, must_show=True),

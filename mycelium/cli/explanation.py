@@ -6,9 +6,8 @@ from typing import Final
 from mycelium.admin.diagnosis import CandidateInfo, ExplanationInfo
 from mycelium.admin.event_text import describe
 from mycelium.admin.table import Column, table_lines
-from mycelium.cli.output import duration, moment
+from mycelium.cli.output import cost_ms, duration, moment
 
-_COST_UNITS_PER_MS: Final = 100
 _INDENT: Final = "  "
 
 
@@ -90,7 +89,7 @@ def _unfeasible(one: CandidateInfo, found: ExplanationInfo) -> str:
 
 
 def _ms(cost: int | None) -> str:
-    return "-" if cost is None else f"{cost / _COST_UNITS_PER_MS:.2f}"
+    return cost_ms(cost, none="-")
 
 
 def _folded(line: str, room: int | None) -> list[str]:

@@ -8,13 +8,12 @@ from mycelium.admin.table import Column
 from mycelium.cli import options
 from mycelium.cli.connection import connect
 from mycelium.cli.diagnosis import echo_folded
-from mycelium.cli.output import print_json, print_table
+from mycelium.cli.output import cost_ms, print_json, print_table
 
 if TYPE_CHECKING:
     from mycelium.admin.mesh import LinkEndInfo, MeshInfo, MeshLink
 
 _MARGIN_S: Final = 5.0  # for the answer of the daemon itself
-_COST_UNITS_PER_MS: Final = 100
 _STATES: Final = {
     "waiting": "Not answered yet: {nodes}. Try again, or wait longer (--wait).",
     "refused": "Links kept secret (share_links says so there): {nodes}.",
@@ -78,4 +77,4 @@ def _loss(end: "LinkEndInfo | None") -> str:
 
 
 def _cost(end: "LinkEndInfo | None") -> str:
-    return "" if end is None or end.cost is None else f"{end.cost / _COST_UNITS_PER_MS:.2f}"
+    return "" if end is None else cost_ms(end.cost)

@@ -67,6 +67,11 @@ def moment(seconds: float) -> str:
     return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(seconds))}.{int(seconds * 1_000) % 1_000:03}"
 
 
+def cost_ms(cost: int | None, *, none: str = "") -> str:
+    """Writes a cost, which is in units of 10 us, in milliseconds; `none` where it is not known."""
+    return none if cost is None else f"{cost / 100:.2f}"
+
+
 def size(count: int) -> str:
     """Writes a number of bytes with three digits at least, as in 1.46 MiB."""
     value = float(count)

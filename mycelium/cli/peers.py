@@ -8,7 +8,7 @@ import click
 from mycelium.admin.table import Column
 from mycelium.cli import options
 from mycelium.cli.connection import connect
-from mycelium.cli.output import duration, is_terminal, print_json, print_table, size
+from mycelium.cli.output import cost_ms, duration, is_terminal, print_json, print_table, size
 from mycelium.cli.parsing import DefaultGroup
 from mycelium.errors import ApiError, NoDaemon
 
@@ -141,7 +141,7 @@ _COLUMNS: Final[tuple[Column["PeerInfo"], ...]] = (
     Column("State", lambda peer: peer.connection_state, must_show=True),
     Column("RTT", lambda peer: _round_trip(peer), is_number=True),
     Column("Loss", lambda peer: "" if peer.loss is None else f"{peer.loss:.1%}", is_number=True),
-    Column("Cost", lambda peer: "" if peer.cost is None else f"{peer.cost / 100:.2f}", is_number=True),
+    Column("Cost", lambda peer: cost_ms(peer.cost), is_number=True),
     Column("Address", lambda peer: peer.address or "", must_show=True),
     Column("Sent", lambda peer: "" if peer.address is None else size(peer.tx_bytes), is_number=True),
     Column("Received", lambda peer: "" if peer.address is None else size(peer.rx_bytes), is_number=True),

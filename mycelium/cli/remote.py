@@ -7,7 +7,7 @@ import click
 from mycelium.admin.table import Column
 from mycelium.cli import options
 from mycelium.cli.connection import connect
-from mycelium.cli.output import duration, moment, print_fields, print_json, print_table
+from mycelium.cli.output import cost_ms, duration, moment, print_fields, print_json, print_table
 from mycelium.cli.parsing import DefaultGroup
 
 if TYPE_CHECKING:
@@ -126,10 +126,6 @@ def _print_events(found: "list[EventInfo]", newest: int, *, as_json: bool) -> in
     return newest
 
 
-def _milliseconds(cost: int | None) -> str:
-    return "infinite" if cost is None else f"{cost / 100:.2f}"
-
-
 def _print_routes(found: "list[RouteInfo]", *, as_json: bool) -> None:
     if as_json:
         print_json(found)
@@ -141,7 +137,7 @@ _ROUTE_COLUMNS: Final[tuple[Column["RouteInfo"], ...]] = (
     Column("Subnet", lambda route: route.subnet, must_show=True),
     Column("Name", lambda route: route.name or "", must_show=True),
     Column("Next hop", lambda route: route.next_hop, must_show=True),
-    Column("Cost", lambda route: _milliseconds(route.cost), is_number=True, must_show=True),
+    Column("Cost", lambda route: cost_ms(route.cost, none="infinite"), is_number=True, must_show=True),
     Column("Seqno", lambda route: str(route.sequence), is_number=True),
 )
 _METRIC_COLUMNS: Final[tuple[Column["MetricInfo"], ...]] = (

@@ -4,12 +4,11 @@ from typing import Final
 
 from mycelium.admin.diagnosis import LinkInfo, PathInfo
 from mycelium.admin.table import Column
-from mycelium.cli.output import duration, size
+from mycelium.cli.output import cost_ms, duration, size
 from mycelium.cli.top_model import LinkRow, Overview
 from mycelium.cli.top_view import SESSION_COLUMNS, event_line, milliseconds, part, per_second, spark
 
 _KEYS: Final = "Escape back  up/down another link  p pause  q quit"
-_COST_UNITS_PER_MS: Final = 100
 
 
 def details(shown: Overview, row: LinkRow, link: LinkInfo, *, width: int, height: int) -> list[str]:
@@ -31,7 +30,7 @@ def details(shown: Overview, row: LinkRow, link: LinkInfo, *, width: int, height
 
 def _head(row: LinkRow, link: LinkInfo, width: int) -> list[str]:
     up = "" if link.up_s is None else f" for {duration(link.up_s)}"
-    cost = "none" if link.cost is None else f"{link.cost / _COST_UNITS_PER_MS:.2f} ms"
+    cost = "none" if link.cost is None else f"{cost_ms(link.cost)} ms"
     loss = "unknown" if link.loss is None else f"{link.loss:.1%}"
     now, median, most = (milliseconds(one) or "-" for one in (row.rtt_ms, row.median_ms, row.p95_ms))
     return [

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from mycelium.admin.table import Column
-from mycelium.cli.output import duration, print_table, size
+from mycelium.cli.output import cost_ms, duration, print_table, size
 from tests.cli.support import on_a_terminal
 
 
@@ -38,6 +38,10 @@ def test_a_duration_has_two_units(seconds: float, text: str) -> None:
 )
 def test_a_size_is_short(count: int, text: str) -> None:
     assert size(count) == text
+
+
+def test_a_cost_is_in_milliseconds() -> None:
+    assert (cost_ms(1_234), cost_ms(0), cost_ms(None), cost_ms(None, none="-")) == ("12.34", "0.00", "", "-")
 
 
 def test_a_cell_is_printed_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
