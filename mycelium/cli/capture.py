@@ -110,7 +110,7 @@ def _print(one: "CapturedDatagram", part: "DatagramPart", *, as_json: bool) -> N
 
 def _plain(text: str) -> str:
     """Returns a text that others have perhaps written, without what a terminal obeys."""
-    return "".join(letter if letter.isprintable() or letter == " " else "?" for letter in text)
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def _private_file(path: Path) -> BinaryIO:
