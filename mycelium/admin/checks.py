@@ -108,13 +108,6 @@ def _routes(value: object, folder: Path) -> int:
     return _number(value, range(LEAST_ROUTES, DESTINATIONS + 1))
 
 
-def _standing(value: object, folder: Path) -> Standing:
-    text = _text(value, folder)
-    if text not in set(Standing):
-        raise ConfigError(f"{text[:50]!r} is not one of {', '.join(Standing)}")
-    return Standing(text)
-
-
 def _proxy(value: object, folder: Path) -> ProxyUrl:
     return ProxyUrl.parse(_text(value, folder))
 
@@ -172,6 +165,10 @@ def _one_of(words: Sequence[str]) -> Callable[[object, Path], str]:
         return word
 
     return check
+
+
+def _standing(value: object, folder: Path) -> Standing:
+    return Standing(_one_of(tuple(Standing))(value, folder))
 
 
 def _api_address(value: object, folder: Path) -> ApiAddress:
