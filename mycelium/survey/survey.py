@@ -61,11 +61,6 @@ class Survey:
         self._look_soon(now=now)
 
     @property
-    def revision(self) -> int:
-        """Grows with every change of `nodes`."""
-        return self._surveyor.revision
-
-    @property
     def nodes(self) -> dict[bytes, Surveyed]:
         """Other nodes and what they have told, the nearest first; empty while nobody wants it."""
         return self._surveyor.nodes

@@ -58,7 +58,7 @@ class Keys(Protocol):
 
 
 class Surveyor:
-    """Asks while `want` is called now and then. `revision` grows with every change of `nodes`."""
+    """Asks while `want` is called now and then."""
 
     def __init__(
         self,
@@ -80,7 +80,6 @@ class Surveyor:
         self._seen_version = -1
         self._rate = TokenBucket(SURVEY_QUESTIONS_PER_SECOND, now=now)
         self.nodes: dict[bytes, Surveyed] = {}  # the nearest first
-        self.revision = 0
 
     @property
     def is_wanted(self) -> bool:
@@ -132,9 +131,7 @@ class Surveyor:
     def _find_nodes(self) -> None:
         near = nsmallest(SURVEYED_NODES + 1, self._metrics(), key=lambda each: each[1])
         nodes = [node for node, metric in near if 0 < metric < INFINITY][:SURVEYED_NODES]
-        if nodes != list(self.nodes):
-            self.nodes = {node: self.nodes.get(node) or Surveyed() for node in nodes}
-            self.revision += 1
+        self.nodes = {node: self.nodes.get(node) or Surveyed() for node in nodes}
 
     def _go_on(self, node: bytes, one: Surveyed, *, now: float) -> None:
         """Asks a node, or gives up what it was asked."""
@@ -172,5 +169,4 @@ class Surveyor:
         self._settle(one, SurveyState.SILENT, due_at=now + SILENT_S)
 
     def _settle(self, one: Surveyed, state: SurveyState, *, links: tuple[ToldLink, ...] = (), due_at: float) -> None:
-        self.revision += (one.state, one.links) != (state, links)
         one.state, one.links, one.due_at = state, links, due_at
