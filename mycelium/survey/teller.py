@@ -62,10 +62,8 @@ class Teller:
             self._counters.surveys_refused += 1
         elif not self._tells:
             self._send(node, encode_answer(LinksTold(question.token, is_refused=True)), now=now)
-        elif self._may_wait(question, now=now):
-            self._waiting[node] = _Waiting(question, now + min(question.wait_s, SURVEY_WAIT_S))
         else:
-            self._answer(node, question, self._links(now=now), now=now)
+            self._answer_or_wait(node, question, now=now)
 
     def look(self, *, now: float) -> None:
         """Answers the questions that have waited long enough, or whose links have changed."""
@@ -74,13 +72,19 @@ class Teller:
         for node, one in list(self._waiting.items()):
             if now >= one.until or one.question.version != version:
                 del self._waiting[node]
-                self._answer(node, one.question, links, now=now)
+                self._answer(node, one.question, links, version, now=now)
 
-    def _may_wait(self, question: LinksAsked, *, now: float) -> bool:
-        is_known = question.wait_s > 0 and question.version == version_of(self._links(now=now))
-        return is_known and len(self._waiting) < SURVEYS_WAITING
+    def _answer_or_wait(self, node: bytes, question: LinksAsked, *, now: float) -> None:
+        links = self._links(now=now)
+        version = version_of(links)
+        if question.wait_s > 0 and question.version == version and len(self._waiting) < SURVEYS_WAITING:
+            self._waiting[node] = _Waiting(question, now + min(question.wait_s, SURVEY_WAIT_S))
+        else:
+            self._answer(node, question, links, version, now=now)
 
-    def _answer(self, node: bytes, question: LinksAsked, links: tuple[ToldLink, ...], *, now: float) -> None:
+    def _answer(
+        self, node: bytes, question: LinksAsked, links: tuple[ToldLink, ...], version: bytes, *, now: float
+    ) -> None:
         part = links[question.first : question.first + LINKS_PER_ANSWER]
-        answer = LinksTold(question.token, version_of(links), len(links), question.first, part)
+        answer = LinksTold(question.token, version, len(links), question.first, part)
         self._counters.surveys_answered += self._send(node, encode_answer(answer), now=now)
