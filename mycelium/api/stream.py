@@ -131,7 +131,7 @@ class Streams:
         loop, sent_at, before = asyncio.get_running_loop(), -inf, dict[str, MeshNodeInfo]()
         while True:
             after = self._control.mesh.look()
-            changed = difference(before, after)
+            changed = _difference(before, after)
             if changed or loop.time() >= sent_at + LIFE_S:
                 before, sent_at = after, loop.time()
                 yield MeshUpdate(changed)
@@ -161,8 +161,8 @@ class _Reader:
         told = events[:API_EVENTS_PER_UPDATE]
         update = StreamUpdate(
             time=round(time.time(), 3),
-            peers=difference(self._peers, peers),
-            routes={_text(node): _route(way) for node, way in difference(self._routes, routes).items()},
+            peers=_difference(self._peers, peers),
+            routes={_text(node): _route(way) for node, way in _difference(self._routes, routes).items()},
             events=[ToldEvent(event, describe(event)) for event in told],
         )
         self._peers, self._routes = peers, routes
@@ -177,7 +177,7 @@ async def _next_second_or(happened: asyncio.Event) -> None:
             await happened.wait()
 
 
-def difference(before: Mapping[_Key, _Value], after: Mapping[_Key, _Value]) -> dict[_Key, _Value | None]:
+def _difference(before: Mapping[_Key, _Value], after: Mapping[_Key, _Value]) -> dict[_Key, _Value | None]:
     """Returns what is new or has changed, and None for what is gone."""
     changed: dict[_Key, _Value | None] = {key: one for key, one in after.items() if before.get(key) != one}
     return changed | {key: None for key in before if key not in after}
