@@ -89,11 +89,10 @@ class NetworkRoot(Struct, kw_only=True):
         return self._parts()
 
     def _advance(self, changed: set[int]) -> None:
-        """Gives parts that have changed a newer sequence, and one to each that is new."""
+        """Gives parts that have changed a newer sequence; one that is new follows those that there are."""
         self.sequence += 1
-        parts = range(max([len(self.parts) - 1, *changed]) + 1)
-        known = dict(enumerate(self.parts))
-        self.parts = [self.sequence if part in changed else known[part] for part in parts]
+        for part in sorted(changed):
+            self.parts[part : part + 1] = [self.sequence]
 
     def _parts(self) -> list[Removals]:
         found: list[list[bytes]] = [[] for _ in self.parts]
