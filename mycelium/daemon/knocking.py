@@ -5,6 +5,7 @@ import logging
 from typing import Final
 
 from mycelium.admin.diagnosis import KnockInfo
+from mycelium.daemon.link_infos import NameOf
 from mycelium.daemon.peers import Act
 from mycelium.errors import DeviceError
 from mycelium.identity import address_text
@@ -31,7 +32,7 @@ def knock(due: KnockDue, underlay: Underlay) -> None:
     port.close()
 
 
-async def knocked_by(knocks: Knocks, act: Act) -> list[KnockInfo]:
+async def knocked_by(knocks: Knocks, act: Act, name_of: NameOf) -> list[KnockInfo]:
     """Asks neighbours to knock; tells of each that was asked whether its knock has arrived. `act` calls the node."""
     arrived: dict[tuple[bytes, int], bool] = {}
     for _ in range(ROUNDS):
@@ -42,7 +43,8 @@ async def knocked_by(knocks: Knocks, act: Act) -> list[KnockInfo]:
         if all(arrived.values()):
             break
     return [
-        KnockInfo(node=address_text(node), ip_version=version, arrived=has) for (node, version), has in arrived.items()
+        KnockInfo(node=address_text(node), name=name_of(node), ip_version=version, arrived=has)
+        for (node, version), has in arrived.items()
     ]
 
 

@@ -1,11 +1,8 @@
 """Finds out for the operator why something is as it is at a running node."""
 
 from collections.abc import AsyncGenerator, Callable
-from ipaddress import IPv6Address
 from time import monotonic
 from typing import Final
-
-from msgspec.structs import replace
 
 from mycelium.admin.control import EventInfo
 from mycelium.admin.diagnosis import (
@@ -86,8 +83,7 @@ class LiveDiagnosis:
 
     async def knocks(self) -> list[KnockInfo]:
         """Returns whose knocks have arrived of the neighbours that were asked for one."""
-        found = await knocked_by(self._node.knocks, self._act)
-        return [replace(one, name=self._name(IPv6Address(one.node).packed)) for one in found]
+        return await knocked_by(self._node.knocks, self._act, self._name)
 
     def speed_test(self, wish: SpeedWish) -> AsyncGenerator[SpeedInfo, None]:
         """Tells how a test goes until it is over; raises ConfigError for a wrong time, LocalError as `ping`."""

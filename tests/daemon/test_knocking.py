@@ -66,7 +66,7 @@ def ask(net: NodeNet, name: str) -> tuple[list[KnockInfo], float]:
         net.drain(name)
 
     async def run() -> list[KnockInfo]:
-        asking = asyncio.ensure_future(knocked_by(host.node.knocks, act))
+        asking = asyncio.ensure_future(knocked_by(host.node.knocks, act, bytes.hex))
         while not asking.done():
             net.run(0.005)
             await asyncio.sleep(0)
@@ -82,7 +82,8 @@ def ask(net: NodeNet, name: str) -> tuple[list[KnockInfo], float]:
 def test_a_knock_that_arrives_is_told_at_once() -> None:
     net = linked()
     told, took_s = ask(net, HERE)
-    assert told == [KnockInfo(node=address_text(net.hosts[NEIGHBOUR].address), ip_version=4, arrived=True)]
+    node = net.hosts[NEIGHBOUR].address
+    assert told == [KnockInfo(node=address_text(node), name=node.hex(), ip_version=4, arrived=True)]
     assert took_s < ROUND_S
 
 
