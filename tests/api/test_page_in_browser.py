@@ -1,8 +1,5 @@
 """The page in a browser, beside a node of literals: a large mesh is drawn at once, and hours leave nothing behind."""
 
-import asyncio
-import queue
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +8,8 @@ from typing import Final
 import pytest
 
 from mycelium.admin.mesh import LinkEndInfo, MeshNodeInfo
-from tests.api.support import ADDRESS, LOOPBACK, FakeNode, serving
+from tests.api.support import ADDRESS, LOOPBACK, FakeNode
+from tests.cli.support import served
 from tests.support.browser import Browser
 
 pytestmark = pytest.mark.deep
@@ -47,30 +45,6 @@ AN_HOUR: Final = """(() => {
 })()"""
 
 
-@contextmanager
-def served(node: FakeNode) -> Iterator[str]:
-    """Serves a node on loopback, from a thread of its own; yields the URL of its page."""
-    urls: queue.Queue[str] = queue.Queue()
-    loop, stopping = asyncio.new_event_loop(), asyncio.Event()
-
-    async def serve() -> None:
-        async with serving(node, LOOPBACK) as server:
-            urls.put(f"http://{server.address}/")
-            await stopping.wait()
-
-    def run() -> None:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(serve())
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield urls.get(timeout=SECONDS)
-    finally:
-        loop.call_soon_threadsafe(stopping.set)
-        thread.join()
-
-
 def heap_bytes(browser: Browser) -> float:
     browser.call("HeapProfiler.collectGarbage")
     found = {one["name"]: one["value"] for one in browser.call("Performance.getMetrics")["metrics"]}
@@ -79,8 +53,8 @@ def heap_bytes(browser: Browser) -> float:
 
 @contextmanager
 def opened(node: FakeNode, folder: Path) -> Iterator[Browser]:
-    with served(node) as url, Browser(folder) as browser:
-        browser.open(url)
+    with served(node, LOOPBACK) as address, Browser(folder) as browser:
+        browser.open(f"http://{address}/")
         browser.wait_for("typeof state !== 'undefined' && state.own && state.heardAt", SECONDS, "the page is live")
         yield browser
         assert browser.complaints == []
