@@ -63,9 +63,11 @@ class Scope:
         return metric < self._cutoff[0] or (metric, row.node) <= self._cutoff
 
     def receivers(self, row: Destination) -> int:
-        """Returns the neighbours (bits) that are told of a row in scope: all, or those that its pins lead to."""
-        if self.is_leaf and row is not self._table.own:
-            return 0
+        """Returns the neighbours (bits) that are told of a row in scope: all, or those its pins lead to; none by a leaf."""
+        return 0 if self.is_leaf and row is not self._table.own else self._wanting(row)
+
+    def _wanting(self, row: Destination) -> int:
+        """Returns the neighbours (bits) that are told of a row in scope by a node that is no leaf."""
         if not self.is_cutting or row.near or row.node in self.landmarks:
             return EVERYBODY
         return self.pins.told(row.node)
@@ -97,7 +99,7 @@ class Scope:
     def redraw(self) -> list[Destination]:
         """Draws the cutoff anew; returns the rows that came into scope, or left it."""
         finite = [row for row in self._table.rows.values() if row.metric < INFINITY]
-        before = [self.receivers(row) for row in finite]  # of a row that is pinned too, others than before
+        before = [self._wanting(row) for row in finite]  # of a row that is pinned too, others than before
         nodes = self._least if not self.is_cutting or self._near > self._most else (self._least + self._most) // 2
         self.is_cutting = len(finite) > self._most
         self._cutoff = (
@@ -106,4 +108,4 @@ class Scope:
         for row in self._table.rows.values():
             row.near = row.metric < INFINITY and self.is_near(row, row.metric)
         self._near = sum(row.near for row in finite)
-        return [row for row, told in zip(finite, before, strict=True) if self.receivers(row) != told]
+        return [row for row, told in zip(finite, before, strict=True) if self._wanting(row) != told]

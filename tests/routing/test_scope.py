@@ -144,6 +144,17 @@ def test_a_leaf_tells_of_itself_alone() -> None:
     assert (lab.updates(told, FAR), lab.updates(told, 0)) == ({}, {2: [(0, 0)]})
 
 
+def test_a_leaf_uses_the_nearest_nodes_like_any_other() -> None:
+    lab = RoutingLab(replace(SMALL, is_leaf=True))
+    lab.up(1, 2)
+    lab.says(1, *(update(10 + far, 10 * (1 + far)) for far in range(6)))
+    lab.flush()
+    assert used(lab) == {10, 11, 12}
+    lab.says(1, *(Update(address(name), distance(seq(), INFINITY)) for name in (10, 11, 12)))
+    lab.flush()
+    assert used(lab) == {13, 14, 15}
+
+
 class ScopedMesh(CheckedMesh):
     """A checked mesh whose nodes keep few others."""
 
