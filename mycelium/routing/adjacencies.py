@@ -126,6 +126,7 @@ class Adjacencies:
         peer = self._table.by_address.get(neighbour)
         if peer is None:
             return
+        self._resumption.rename(neighbour, name)
         self._table.rename_neighbour(peer, name)
         for row in self._table.rows.values():
             if row.selected == peer.slot:

@@ -81,6 +81,13 @@ class Resumption:
         if self._offered.pop(neighbour.address, None) is None:
             self._kept.pop(neighbour.address, None)
 
+    def rename(self, neighbour: bytes, name: bytes) -> None:
+        """Gives what concerns a neighbour that is up another name."""
+        if neighbour in self._offered:
+            self._offered[name] = self._offered.pop(neighbour)
+        if neighbour in self._kept:
+            self._kept[name] = self._kept.pop(neighbour)
+
     def begin(self, neighbour: Neighbour, *, now: float) -> None:
         """Offers a neighbour that is back to resume what it was told, or tells it the table."""
         kept = self._kept.get(neighbour.address)

@@ -72,6 +72,15 @@ def test_routes_of_a_neighbour_that_has_kept_all_are_used_at_once() -> None:
     assert not any(isinstance(item, RouteRequest) for item in told[1])
 
 
+def test_a_neighbour_that_is_renamed_before_it_answers_is_told_the_same() -> None:
+    lab = settled()
+    other = 7
+    told = back(lab, 2)
+    lab.engine.rename_neighbour(address(2), address(other))
+    lab.says(other, Resumed(offer_in(told, 2).number, False))
+    assert [one.node for one in told_updates(lab.flush(), other)][:1] == [lab.engine.node]
+
+
 def test_what_differs_is_told_anew() -> None:
     lab = settled()
     told = back(lab, 1)
