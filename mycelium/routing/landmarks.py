@@ -169,7 +169,8 @@ class Landmarks:
         self.homes = homes
         if homes and self._number + 1 < NUMBER_LIMIT:
             self._number += 1
-            pins.learn(own, self._publish(self._origin.sequence, self._number, *homes, *(NOWHERE,) * (2 - len(homes))))
+            home, backup = (*homes, NOWHERE)[:HOMES]
+            pins.learn(own, self._publish(self._origin.sequence, self._number, home, backup))
         self._advertiser.hurry(now=now)
 
     def _arm(self, *, now: float) -> None:
