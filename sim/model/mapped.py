@@ -26,9 +26,7 @@ class Mapped:
     """A connected graph. Costs of links are the metric's."""
 
     def __init__(self, topology: str, nodes: int, seed: int) -> None:
-        ends, costs = _drawn(nodes, seed) if nodes > SIM_NODES else _made(topology, nodes, seed)
-        if nodes > SIM_NODES and topology != _HUGE:
-            raise ConfigError(f"a model of more than {SIM_NODES} nodes needs the topology {_HUGE}, not {topology!r}")
+        ends, costs = _made(topology, nodes, seed) if nodes <= SIM_NODES else _drawn(topology, nodes, seed)
         self.size = int(ends.max()) + 1
         both = np.concatenate((ends, ends[::-1]), axis=1)
         self.graph = csr_array((np.concatenate((costs, costs)), (both[0], both[1])), shape=(self.size, self.size))
@@ -78,8 +76,10 @@ def _made(topology: str, nodes: int, seed: int) -> tuple[Nodes, Costs]:
     return np.array([link[:2] for link in links], np.int64).T, np.array(costs, np.float64)
 
 
-def _drawn(nodes: int, seed: int) -> tuple[Nodes, Costs]:
-    """Attaches each node to others in proportion to the links that they have, as the topology ba does."""
+def _drawn(topology: str, nodes: int, seed: int) -> tuple[Nodes, Costs]:
+    """Attaches each node to others in proportion to the links that they have, as the topology ba does, the only one here."""
+    if topology != _HUGE:
+        raise ConfigError(f"a model of more than {SIM_NODES} nodes needs the topology {_HUGE}, not {topology!r}")
     rng = Random(f"model/{seed}")
     ends = np.empty((2, LINKS_EACH * (nodes - LINKS_EACH)), np.int64)
     drawn_from: list[int] = []

@@ -15,6 +15,7 @@ from msgspec import Struct
 from mycelium.limits import VICINITY_NODES
 from mycelium.routing.landmarks import WANTED
 from mycelium.routing.metric import COST_UNIT_S
+from mycelium.wire.meeting import VICINITY_ENTRY
 
 from ..quantiles import Quantiles, quantiles
 from .mapped import Costs, Mapped, Nodes
@@ -58,7 +59,6 @@ class Model:
         self._dice = Random(f"model/{topology}/{nodes}/{scope}/{seed}")
         self._map = Mapped(topology, nodes, seed)
         self.landmarks = sorted(self._elected())
-        self._is_landmark = frozenset(self.landmarks)
         self._to_home, self._next, self._home = self._map.towards(self.landmarks)
 
     def _elected(self) -> set[int]:
@@ -119,7 +119,7 @@ class Model:
             exact=round(sum(one <= 1 for one in met) / len(met), 4),
             lookup_ms=_of(lookups),
             start_bytes=round(self._start_bytes(pins + outside)),
-            vicinity_bytes=7 * (min(VICINITY_NODES, self._scope) + round(outside)),
+            vicinity_bytes=VICINITY_ENTRY.size * (min(VICINITY_NODES, self._scope) + round(outside)),
         )
 
     def _start_bytes(self, others: float) -> float:
