@@ -173,13 +173,15 @@ class VirtualHost:
 
     def transmit(self, endpoint: Endpoint, data: bytes, segment_size: int) -> None:
         """Sends datagrams from the address in `endpoint.local`, or else from the first address with a wire to the receiver."""
-        network = self.network
-        source = endpoint.local.decode() or self._source_for(endpoint.host)
         self.bytes_sent += len(data)
-        port = PORT if self.nat is None else self.nat.send(endpoint, now=network.heap.now)
-        wire = network.wires.get((source, endpoint.host))
+        port = PORT if self.nat is None else self.nat.send(endpoint, now=self.network.heap.now)
+        self._carry(port, endpoint, data, segment_size)
+
+    def _carry(self, port: int, endpoint: Endpoint, data: bytes, segment_size: int) -> None:
+        source = endpoint.local.decode() or self._source_for(endpoint.host)
+        wire = self.network.wires.get((source, endpoint.host))
         if wire is not None and source in self.addresses:
-            network.carry(wire, Endpoint(endpoint.scheme, source, port), endpoint, data, segment_size)
+            self.network.carry(wire, Endpoint(endpoint.scheme, source, port), endpoint, data, segment_size)
 
     def _source_for(self, destination: str) -> str:
         wires = self.network.wires
@@ -221,10 +223,7 @@ class VirtualHost:
 
     def knock(self, due: KnockDue) -> None:
         """Sends a datagram from a port that nothing else is sent from."""
-        source = due.endpoint.local.decode() or self._source_for(due.endpoint.host)
-        wire = self.network.wires.get((source, due.endpoint.host))
-        if wire is not None and source in self.addresses:
-            self.network.carry(wire, Endpoint("udp", source, KNOCK_PORT), due.endpoint, due.datagram, len(due.datagram))
+        self._carry(KNOCK_PORT, due.endpoint, due.datagram, len(due.datagram))
 
     def take_echo(self, answer: EchoAnswered) -> None:
         """Takes the answer to a request for an echo."""
