@@ -2,6 +2,9 @@
 
 from typing import Final, NamedTuple
 
+from mycelium.routing.destination import NOBODY, Destination
+from mycelium.routing.selection import Selection
+from mycelium.wire.distance import INFINITY, RETRACTED, metric_of
 from tests.prove.explorer import Edge
 
 TRIANGLE: Final = {(0, 1): 10, (1, 2): 10, (0, 2): 25}
@@ -39,3 +42,11 @@ DEEP: Final = (
     Search("house with a liar, a cut", HOUSE, {"cut": 1}, liar=4),
     Search("house, a cut and a mend", HOUSE, {"cut": 1, "mend": 1}),
 )
+
+
+def careless(self: Selection, row: Destination, cause: str, *, now: float) -> None:
+    """In place of `Selection.reselect`: selects without feasibility, which a search must find out."""
+    found = [(metric_of(route) + self._table.costs[slot], slot) for slot, route in enumerate(row.routes)]
+    best, slot = min((one for one in found if row.routes[one[1]] < RETRACTED), default=(INFINITY, NOBODY))
+    if (slot, best) != (row.selected, row.metric):
+        self.choose(row, slot, best, cause, now=now)

@@ -2,11 +2,10 @@
 
 import pytest
 
-from mycelium.routing.destination import NOBODY, Destination
+from mycelium.routing.destination import Destination
 from mycelium.routing.selection import Selection
-from mycelium.wire.distance import INFINITY, RETRACTED, metric_of
 from tests.prove.explorer import LoopFound, begin, explore
-from tests.prove.searches import KITE, QUICK, TAIL, TRIANGLE, Search
+from tests.prove.searches import KITE, QUICK, TAIL, TRIANGLE, Search, careless
 
 MOST = 400  # states of one search
 
@@ -26,12 +25,6 @@ def test_a_search_that_has_seen_all_says_so() -> None:
 
 
 def test_selection_without_feasibility_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def careless(self: Selection, row: Destination, cause: str, *, now: float) -> None:
-        found = [(metric_of(route) + self._table.costs[slot], slot) for slot, route in enumerate(row.routes)]
-        best, slot = min((one for one in found if row.routes[one[1]] < RETRACTED), default=(INFINITY, NOBODY))
-        if (slot, best) != (row.selected, row.metric):
-            self.choose(row, slot, best, cause, now=now)
-
     monkeypatch.setattr(Selection, "reselect", careless)
     with pytest.raises(LoopFound):
         explore(begin(TAIL, {"cut": 1}), most=MOST)

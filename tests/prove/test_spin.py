@@ -2,9 +2,8 @@
 
 import pytest
 
-from mycelium.routing.destination import NOBODY, Destination
 from mycelium.routing.selection import Selection
-from mycelium.wire.distance import INFINITY, RETRACTED, metric_of
+from tests.prove.searches import careless
 from tests.prove.spin import TRACES, replayed, traces
 
 RECORDED = list(traces(TRACES.read_text()))
@@ -20,11 +19,5 @@ def test_engines_have_the_tables_of_the_model_after_each_event() -> None:
 
 
 def test_an_engine_that_follows_other_rules_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def careless(self: Selection, row: Destination, cause: str, *, now: float) -> None:
-        found = [(metric_of(route) + self._table.costs[slot], slot) for slot, route in enumerate(row.routes)]
-        best, slot = min((one for one in found if row.routes[one[1]] < RETRACTED), default=(INFINITY, NOBODY))
-        if (slot, best) != (row.selected, row.metric):
-            self.choose(row, slot, best, cause, now=now)
-
     monkeypatch.setattr(Selection, "reselect", careless)
     assert any(tables != line.tables for trace in RECORDED for line, tables in replayed(trace))
