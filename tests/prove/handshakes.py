@@ -32,7 +32,7 @@ BOB: Final = Identity(b"b" * SEED_BYTES)
 class HandshakeSearch(NamedTuple):
     """One search. Of `runs`, `link a>b` dials with a pin, `link a>` without, `link b` answers; `session` likewise.
 
-    `early` is revealed before all starts, `late` at any moment: a, b, psk.
+    `early` is revealed before all starts, `late` at any moment: keys of a, b, and p, that of the network.
     """
 
     name: str

@@ -144,38 +144,38 @@ class SymbolicPrimitives(NullPrimitives):
 
     def __init__(self, symbols: Symbols, run: str, *, has_kem: bool = True, binds: bool = True) -> None:
         super().__init__()
-        self.symbols = self._symbols = symbols
+        self.symbols = symbols
         self._run = run
         self._has_kem = has_kem
         self._binds = binds
 
     def entropy(self, size: int) -> bytes:
         """Returns this run's secret of a size; each run draws one of each at most."""
-        return self._symbols.secret(f"{self._run}/{size}", size)
+        return self.symbols.secret(f"{self._run}/{size}", size)
 
     def aead(self, suite: int, key: bytes) -> Aead:
-        return SymbolicAead(self._symbols, key, binds=self._binds)
+        return SymbolicAead(self.symbols, key, binds=self._binds)
 
     def exchange(self, secret: bytes, public: bytes) -> bytes:
-        symbols, own = self._symbols, self.public_of(secret)
+        symbols, own = self.symbols, self.public_of(secret)
         shared = _token(EXCHANGE_BYTES, b"exchange", *sorted((own, public)))
         one = (secret, symbols.secret_of.get(public, _NOTHING))  # who made up a key has its secret
         symbols.needs[shared] = Needs((), one)
         return shared
 
     def public_of(self, secret: bytes) -> bytes:
-        symbols = self._symbols
+        symbols = self.symbols
         public = symbols.public_of.get(secret) or _token(EXCHANGE_BYTES, b"public", secret)
         symbols.pair(secret, public)
         return public
 
     def kem_keypair(self, seed: bytes) -> tuple[bytes, bytes]:
         public = _token(KEM_PUBLIC_BYTES, b"kem", seed)
-        self._symbols.secret_of[public] = seed
+        self.symbols.secret_of[public] = seed
         return seed, public
 
     def kem_encapsulate(self, public: bytes) -> tuple[bytes, bytes]:
-        symbols = self._symbols
+        symbols = self.symbols
         shared = _token(SECRET_BYTES, b"encapsulated", self._run.encode(), public)
         ciphertext = _token(KEM_CIPHERTEXT_BYTES, b"ciphertext", shared)
         drawn = symbols.secret(f"{self._run}/encapsulation")
@@ -184,7 +184,7 @@ class SymbolicPrimitives(NullPrimitives):
         return (shared if self._has_kem else _NOTHING), ciphertext
 
     def kem_decapsulate(self, private: Any, ciphertext: bytes) -> bytes:
-        symbols = self._symbols
+        symbols = self.symbols
         public, shared = symbols.shared.get(ciphertext, (b"", b""))
         if symbols.secret_of.get(public) != private:
             shared = _token(SECRET_BYTES, b"rejected", private, ciphertext)
