@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from mycelium.capture.parts import DatagramPart, part_of
+from mycelium.errors import DecodeError
 from mycelium.identity import address_text
 from mycelium.packet.batch import SUPER_TCP, SUPER_UDP
 from mycelium.packet.ipv6 import HEADER_BYTES, destination_of, is_ipv6, source_of, upper_layer
@@ -64,9 +65,11 @@ def _train(train: memoryview, opener_of: Callable[[int], OpenTrain | None]) -> D
         else:
             part.parts += _items(plain)
     elif kind == wire.RELAY and len(train) >= wire.WRAPPER_BYTES + wire.TRAIN_HEADER_BYTES:
-        home = wire.home_in(train)
+        home, inside = wire.home_in(train), train[wire.WRAPPER_BYTES :]
+        if wire.TRAIN_HEADER.unpack_from(inside)[2] == wire.RELAY:
+            raise DecodeError("a wrapped train within another")
         part.fields |= {"home of its source": address_text(home)} if home else {}
-        part.parts.append(_train(train[wire.WRAPPER_BYTES :], opener_of))
+        part.parts.append(_train(inside, opener_of))
     elif kind in (wire.SESSION_REQUEST, wire.SESSION_REPLY):
         own, suites = wire.index_and_suites(counter)
         part.fields |= {"from index": f"{own:08x}", "suites": suites}

@@ -24,6 +24,7 @@ from mycelium.wire.train import (
     ITEM_REPORT,
     ITEM_SIGNAL,
     ITEM_SPEED,
+    RELAY,
     REPORT,
     TRAIN_HEADER,
 )
@@ -90,6 +91,21 @@ def test_an_error_of_a_relay_says_what_it_is_about() -> None:
     body = ERROR_QUOTE.pack(ERROR_NO_ROUTE, 1, 77, B, bytes(16)) + bytes(96)
     [part] = train_parts(train(body, ERROR), lambda index: None)
     assert (part.title, part.fields["says"], part.fields["about number"]) == ("error of a relay", "no route", 77)
+
+
+def wrapped(inside: memoryview, home: bytes = A) -> memoryview:
+    return train(home + bytes(inside), RELAY)
+
+
+def test_a_wrapped_train_is_told_in_its_wrapper_and_a_wrapper_in_a_wrapper_is_refused() -> None:
+    inside = train(b"x", 0x1F)
+    for home, fields in ((A, {"home of its source": "400::"}), (bytes(16), {})):
+        [part] = train_parts(wrapped(inside, home), lambda index: None)
+        assert part.title == "wrapped train"
+        assert part.fields == {"from": "400::", "to": "500::", "hop limit": 9, "class": 3, **fields}
+        assert [one.title for one in part.parts] == ["train of unknown kind 31"]
+    with pytest.raises(DecodeError):
+        train_parts(wrapped(wrapped(inside)), lambda index: None)
 
 
 def test_trains_of_unknown_kinds_and_sealed_ones_are_heads() -> None:
