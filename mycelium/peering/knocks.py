@@ -11,10 +11,11 @@ from ipaddress import ip_address
 from typing import Final
 
 from mycelium.counters import counter, drops
-from mycelium.limits import KNOCKS_AWAITED, KNOCKS_PER_VERSION
+from mycelium.limits import KNOCKS_AWAITED, KNOCKS_PER_VERSION, LINKS
 from mycelium.link.link import Link, LinkState
 from mycelium.outbox import KnockDue, Outbox
 from mycelium.peering.outside import address_to_tell
+from mycelium.timing import TokenBuckets
 from mycelium.wire.control import Item
 from mycelium.wire.knock import KNOCK_NONCE_BYTES, KnockWanted, decode_knock, encode_knock
 
@@ -49,7 +50,7 @@ class Knocks:
         self._outbox = outbox
         self._entropy = entropy
         self._awaited: dict[bytes, Knock] = {}  # by nonce, the oldest first
-        self._knocked: dict[bytes, float] = {}  # by neighbour: when, if that was not long ago
+        self._allowed = TokenBuckets[bytes](1 / KNOCK_EVERY_S, burst=1, keys=LINKS)  # by neighbour
 
     def ask(self, *, now: float) -> tuple[Knock, ...]:
         """Asks neighbours over each version of IP, those in the public network first; returns what may arrive."""
@@ -94,11 +95,9 @@ class Knocks:
         return nonce
 
     def _knock(self, neighbour: bytes, nonce: bytes, *, now: float) -> None:
-        self._knocked = {one: at for one, at in self._knocked.items() if now - at < KNOCK_EVERY_S}
         endpoint = self._links[neighbour].paths.active.endpoint
-        if neighbour in self._knocked or address_to_tell(endpoint) is None:
+        if address_to_tell(endpoint) is None or not self._allowed.take(neighbour, now=now):
             self.counters.knocks_refused += 1
             return
-        self._knocked[neighbour] = now
         self.counters.knocks_sent += 1
         self._outbox.events.append(KnockDue(endpoint, encode_knock(nonce)))
