@@ -121,7 +121,7 @@ async function followMesh(told, signal) {
         }
         changed();
       });
-    } catch (failed) { state.meshTrouble = failed.message; }
+    } catch (failed) { if (!signal.aborted) state.meshTrouble = failed.message; }
     changed();
     await new Promise((next) => setTimeout(next, 2000));
   }

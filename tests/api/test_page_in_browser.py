@@ -25,6 +25,11 @@ DRAW: Final = """(async () => {
   await next();
   return performance.now() - began;
 })()"""
+LEAVE: Final = """(async () => {
+  document.getElementById("mine").click();
+  for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
+  return state.meshTrouble;
+})()"""
 # an hour of updates: half of the routes change each second, and three events happen, each about other nodes
 AN_HOUR: Final = """(() => {
   window.passed ??= 0;
@@ -87,6 +92,13 @@ def test_a_mesh_of_a_thousand_nodes_is_drawn_within_two_seconds(tmp_path: Path) 
         assert browser.evaluate(apart) > 0.9 * NODES
         told = browser.evaluate("document.getElementById('told').textContent")
         assert told == "999 of 1000 nodes tell their links, 1 unwilling"
+
+
+def test_to_leave_the_view_of_the_mesh_is_no_trouble(tmp_path: Path) -> None:
+    with opened(FakeNode(), tmp_path / "browser") as browser:
+        browser.evaluate("document.getElementById('mesh').click()")
+        browser.wait_for("state.mesh.size === 3", SECONDS, "the mesh is there")
+        assert browser.evaluate(LEAVE) == ""
 
 
 def test_a_second_hour_leaves_no_more_behind_than_the_first(tmp_path: Path) -> None:
