@@ -190,7 +190,6 @@ class Reachability:
                 self._fail(partner, self._next_hop.get(partner), is_avoided=False, now=now)
         self._try_again(now=now)
         self._suspects.look(now=now)
-        self._follow_asked(now=now)
         self._look_at = now + SILENT_S if self._unheard or self._failures or self._suspects.has_hints else inf
         self._arm(self._look_at)
 
@@ -307,20 +306,25 @@ class Reachability:
         """Finds out whether a node answers over a neighbour; a session with it is made first if need be."""
         if node not in self._asked and len(self._asked) < ASKED:
             self._asked[node] = neighbour, now + ASKED_S
-            self._follow_asked(now=now)
+            self._follow(node, now=now)
 
     def _follow_asked(self, *, now: float) -> None:
-        for node, (neighbour, until) in list(self._asked.items()):
-            session = self._sessions.find(node, now=now)
-            if session.sending is not None:
-                if node not in self._searches:
-                    del self._asked[node]
-                    self._begin(node, neighbour, is_urgent=True, now=now)
-            elif now >= until:
+        for node in list(self._asked):
+            self._follow(node, now=now)
+
+    def _follow(self, node: bytes, *, now: float) -> None:
+        """Probes a node that was asked for once there is a session with it; it may end in asking for others."""
+        neighbour, until = self._asked[node]
+        session = self._sessions.find(node, now=now)
+        if session.sending is not None:
+            if node not in self._searches:
                 del self._asked[node]
-                self._fail(node, neighbour, is_avoided=False, now=now)
-            else:
-                self._sessions.request(session, now=now)
+                self._begin(node, neighbour, is_urgent=True, now=now)
+        elif now >= until:
+            del self._asked[node]
+            self._fail(node, neighbour, is_avoided=False, now=now)
+        else:
+            self._sessions.request(session, now=now)
         if self._asked:
             self._arm(now + FOLLOWED_S)
 

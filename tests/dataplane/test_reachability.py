@@ -4,10 +4,7 @@ from typing import Any
 
 import pytest
 
-from mycelium.dataplane.reachability import (
-    FIRST_AVOIDED_S,
-    REST_S,
-)
+from mycelium.dataplane.reachability import ASKED_S, FIRST_AVOIDED_S, REST_S
 from mycelium.dataplane.receiving import Receiving
 from mycelium.dataplane.trial import LEAST_SILENT
 from mycelium.limits import FAILED_WAYS_PER_NEIGHBOUR, HINTS_AT_ONCE, LINKS, PROBES_ANSWERED_PER_SECOND
@@ -274,6 +271,16 @@ def test_no_more_neighbours_and_partners_are_remembered_than_the_bounds_and_the_
     assert list(reachability._failures) == neighbours
     reachability._fail(partners[1], neighbours[0], is_avoided=True, now=3.0)
     assert list(reachability._failures) == neighbours, "one that is known already takes no place of others"
+
+
+def test_nodes_without_a_session_that_were_asked_at_one_time_are_each_given_up() -> None:
+    net = diamond()
+    reachability, over = net.hosts["a"].node.reachability, net.hosts["l"].address
+    unknown = [b"p%15d" % number for number in range(2)]
+    for node in unknown:
+        reachability._ask(node, over, now=net.now)
+    net.run(ASKED_S + 1.0)
+    assert list(reachability._failures[over]) == unknown
 
 
 def test_hints_beyond_the_rate_are_not_taken_and_say_nothing_against_a_neighbour_that_has_many() -> None:
