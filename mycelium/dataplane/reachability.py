@@ -176,12 +176,12 @@ class Reachability:
         since, self._looked_at = self._looked_at, now
         for partner, one in self._sessions.by_peer.items():
             is_used = one.is_requesting if one.sending is None else one.last_used >= since
-            if is_used and _heard_at(one) < since and partner not in self._searches:
+            if is_used and one.heard_at < since and partner not in self._searches:
                 self._unheard.setdefault(partner, since)
         for partner, silent_since in list(self._unheard.items()):
             session = self._sessions.by_peer.get(partner)
             is_asked = session is not None and (session.sending is not None or session.is_requesting)
-            if session is None or not is_asked or _heard_at(session) > silent_since:
+            if session is None or not is_asked or session.heard_at > silent_since:
                 del self._unheard[partner]
             elif session.sending is not None and now - silent_since >= SILENT_S:
                 del self._unheard[partner]
@@ -336,8 +336,3 @@ class Reachability:
             assert route is not None
             self._ask(node, route, now=now)
             self._suspects.suspect(route, node, now=now)
-
-
-def _heard_at(session: Session) -> float:
-    """Returns when a train of the partner was opened last; the time of the newest keypair if none was."""
-    return max((keypair.last_opened for keypair in session.keypairs), default=-inf)

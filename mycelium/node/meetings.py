@@ -105,7 +105,7 @@ class Meetings:
         if talk.chosen is not None and now >= talk.chosen[0]:
             session.waypoint = talk.chosen[1]
             talk.chosen = None
-        if session.waypoint and session.last_used - _heard_at(session) >= SILENT_S:
+        if session.waypoint and session.last_used - session.heard_at >= SILENT_S:
             session.waypoint = b""
         if (
             session.peer in self._next_hop
@@ -160,8 +160,3 @@ class Meetings:
 
 def _blocks(session: Session) -> int:
     return 0 if session.sending is None else session.sending.sealing.blocks
-
-
-def _heard_at(session: Session) -> float:
-    """Returns when a train of the partner was opened last; the time of the newest keypair if none was."""
-    return max((keypair.last_opened for keypair in session.keypairs), default=-inf)

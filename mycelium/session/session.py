@@ -4,6 +4,7 @@ A session outlives its keypairs: a rekey adds one, and the old one still opens t
 """
 
 from collections import deque
+from math import inf
 from typing import Final
 
 from msgspec import Struct
@@ -81,6 +82,11 @@ class Session:
         self.budget = FrameBudget(floor=TRAIN_FLOOR, now=now)
         self.last_used = now
         self.without_packets = 0  # trains, sent and opened, that are no traffic of users
+
+    @property
+    def heard_at(self) -> float:
+        """When a train of the peer was opened last; the time of the newest keypair if none was."""
+        return max((keypair.last_opened for keypair in self.keypairs), default=-inf)
 
     def take_report(self, opened: int, newest: int, *, now: float) -> None:
         """Takes the peer's report on our trains, unless it is about an earlier keypair."""
