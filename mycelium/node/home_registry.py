@@ -20,6 +20,7 @@ from mycelium.limits import (
     REPLICA_HASHES_AT_ONCE,
 )
 from mycelium.node.counters import DirectoryCounters
+from mycelium.owner_counts import OwnerCounts
 from mycelium.routing.engine import RoutingEngine
 from mycelium.session.session import Session
 from mycelium.session.table import Sessions
@@ -78,8 +79,9 @@ class HomeRegistry:
         self._taking = SharedBucket[bytes](HOME_RECORDS_TAKEN, keys=LANDMARKS, now=now)
         self._sweep_at = now + SWEEP_S
         self.held: dict[bytes, Held] = {}  # by node, those handed over longest ago first
-        self._held_of: dict[bytes, int] = {}  # how many, by the landmark that has handed them over
-        self._nodes: dict[bytes, dict[bytes, None]] = {}  # of those, by /64
+        self._nodes_of: dict[bytes, dict[bytes, None]] = {}  # the same, by the landmark that has handed them over
+        self._counts: OwnerCounts[bytes] = OwnerCounts()  # of these
+        self._nodes: dict[bytes, dict[bytes, None]] = {}  # the same, by /64
         self._homed: dict[bytes, list[HomeRecord]] = {}  # of nodes at home here, by /64
         self._landmarks: frozenset[bytes] = frozenset()
         self._handed: dict[bytes, tuple[HomeRecord, float]] = {}  # by node, and when that is due again
@@ -138,41 +140,42 @@ class HomeRegistry:
         known = self.held.get(node)
         if known is not None and known.record.is_newer_than(record):
             return False
-        count = self._held_of.get(landmark, 0) - (known is not None and known.landmark == landmark)
+        count = len(self._nodes_of.get(landmark, ())) - (known is not None and known.landmark == landmark)
         if count >= HOME_RECORDS_PER_LANDMARK or not self._has_room(node, count):
             return False
         self._drop(node)
         self.held[node] = Held(record, landmark, now + KEPT_S)
         self._nodes.setdefault(subnet_of(node), {})[node] = None
-        self._held_of[landmark] = self._held_of.get(landmark, 0) + 1
+        self._nodes_of.setdefault(landmark, {})[node] = None
+        self._counts.add(landmark)
         return True
 
     def _has_room(self, node: bytes, count: int) -> bool:
         """Makes room, where there is none, at the cost of the landmark with the most records."""
         if len(self.held) < HOME_RECORDS or node in self.held:
             return True
-        largest = max(self._held_of, key=lambda landmark: self._held_of[landmark])
-        if self._held_of[largest] <= count + 1:
+        largest = self._nodes_of[self._counts.largest()]
+        if len(largest) <= count + 1:
             return False
-        self._drop(next(node for node, held in self.held.items() if held.landmark == largest))
+        self._drop(next(iter(largest)))
         return True
 
     def _drop(self, node: bytes) -> None:
         held = self.held.pop(node, None)
         if held is None:
             return
-        self._held_of[held.landmark] -= 1
-        if not self._held_of[held.landmark]:
-            del self._held_of[held.landmark]
-        nodes = self._nodes[subnet_of(node)]
-        del nodes[node]
-        if not nodes:
-            del self._nodes[subnet_of(node)]
+        self._counts.remove(held.landmark)
+        for nodes, key in (self._nodes_of, held.landmark), (self._nodes, subnet_of(node)):
+            del nodes[key][node]
+            if not nodes[key]:
+                del nodes[key]
 
     def _stand_down(self) -> None:
         if self._landmarks:
             self._landmarks = frozenset()
-            for table in (self.held, self._held_of, self._nodes, self._homed, self._handed, self._waiting):
+            for node in list(self.held):
+                self._drop(node)
+            for table in (self._homed, self._handed, self._waiting):
                 table.clear()
 
     def _hand_over(self, homed: dict[bytes, HomeRecord], *, now: float) -> None:

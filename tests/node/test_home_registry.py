@@ -171,6 +171,7 @@ def test_a_landmark_has_a_share_and_none_pushes_out_those_with_less(monkeypatch:
     around.take(THIRD, *(record(node, THIRD) for node in NODES[4:8]))
     landmarks = [held.landmark for held in around.registry.held.values()]
     assert (landmarks.count(OTHER), landmarks.count(THIRD)) == (2, 2)
+    assert list(around.held()) == [NODES[number].address for number in (1, 2, 4, 5)], "the oldest gives way"
 
 
 def test_records_go_in_items_that_have_room_for_them() -> None:
