@@ -300,10 +300,9 @@ class DataPath:
             self.counters.packets_no_route += 1
             self.local_errors.report(NO_ROUTE, memoryview(packet.data), now=now)
 
-    def _send_records(self, session: Session, records: list[HomeRecord], *, now: float) -> int:
+    def _send_records(self, session: Session, records: list[HomeRecord], *, now: float) -> None:
         for content in portions(records, self.sending.item_room(session)):
             self.sending.send_item(session, ITEM_HOMES, content, now=now)
-        return len(records)
 
     def _send_train(
         self,

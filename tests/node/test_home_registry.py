@@ -63,9 +63,8 @@ class Surroundings:
     def request(self, session: "Partner", *, now: float) -> None:
         self.requested.append(session.peer)
 
-    def _send(self, session: Any, records: list[HomeRecord], *, now: float) -> int:
+    def _send(self, session: Any, records: list[HomeRecord], *, now: float) -> None:
         self.sent.append((session.peer, list(records)))
-        return len(records)
 
     def take(self, landmark: bytes, *records: HomeRecord, now: float = 0.0) -> None:
         partner: Any = Partner(landmark, True)
