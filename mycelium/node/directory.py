@@ -50,16 +50,6 @@ class Home(Struct, frozen=True):
     node: bytes
     record: HomeRecord
 
-    @property
-    def home(self) -> bytes:
-        """The landmark from which the node is reached."""
-        return self.record.home
-
-    @property
-    def backup(self) -> bytes:
-        """Another such landmark, for when the first is lost; zeros: there is none."""
-        return self.record.backup
-
 
 class Directory:
     """The records that one node has looked up, and its lookups. `arm` sets when `handle_timeout` is due."""

@@ -58,8 +58,7 @@ class HomewardWays:
             yield session.home
         known = self._directory.home_of(node)
         if known is not None:
-            yield known.home
-            yield known.backup
+            yield from known.record.homes
         if session is not None:
             yield session.way_back
         yield told
