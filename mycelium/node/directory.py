@@ -6,7 +6,7 @@ asked, and the newest counts.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import inf
 from typing import Final
 
@@ -184,21 +184,22 @@ class Directory:
             for record in records:
                 self._store(self._node_of(record), record, now=now)
             return False
-        metrics = self._metrics()
-        if not metrics:
+        if next(self._others(), None) is None:
             return False
         if len(self._by_subnet) >= LOOKUPS_WAITING or not self._beginning.take(now=now):
             self._counters.lookups_refused += 1
             return False
-        self._by_subnet[subnet] = query = self._query(subnet, metrics, is_thorough=is_thorough)
+        self._by_subnet[subnet] = query = self._query(subnet, self._metrics(), is_thorough=is_thorough)
         self._counters.lookups += 1
         self._ask(query, now=now)
         return subnet in self._by_subnet
 
+    def _others(self) -> Iterator[tuple[int, bytes]]:
+        """Yields the metric and the node of each landmark that can be asked."""
+        return (one for one in self._routing.landmarks.reached() if one[1] != self._routing.node)
+
     def _metrics(self) -> dict[bytes, int]:
-        """Returns the landmarks that can be asked."""
-        own = self._routing.node
-        return {node: metric for metric, node in self._routing.landmarks.reached() if node != own}
+        return {node: metric for metric, node in self._others()}
 
     def _query(self, subnet: bytes, metrics: dict[bytes, int], *, is_thorough: bool) -> Query:
         nonce = self._entropy(NONCE_BYTES)
