@@ -242,7 +242,7 @@ class DataPath:
         """Makes what takes items that are not packets: speed tests, probes of ways, meetings, and surveys."""
         self._compose_speed_tests(handshakes, settings, deadlines, now=now)
         self._compose_reachability(handshakes, routing, deadlines)
-        self.meetings = Meetings(routing, self.sessions, self.sending, self.ways, now=now)
+        self.meetings = Meetings(routing, self.sessions, self.sending, self.ways, self.counters, now=now)
         self.receiving.item_handlers |= {ITEM_MEETING: self.meetings.take, ITEM_HOMES: self.registry.take}
         self.receiving.train_handlers |= {LOOKUP: self.directory.take_lookup, ANSWER: self._take_answer}
         self.survey = Survey(

@@ -9,6 +9,7 @@ changes, so that a moving node loses no session.
 from math import inf
 from typing import Final
 
+from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.sending import Sending
 from mycelium.errors import DecodeError
 from mycelium.limits import MEETINGS_AT_ONCE, MEETINGS_PER_SECOND, SESSIONS, VICINITIES_PER_SECOND
@@ -48,13 +49,21 @@ class Meetings:
     """Tells and hears where to meet. The owner calls `look` each second, by a timer that it has anyway."""
 
     def __init__(
-        self, routing: RoutingEngine, sessions: Sessions, sending: Sending, ways: HomewardWays, *, now: float
+        self,
+        routing: RoutingEngine,
+        sessions: Sessions,
+        sending: Sending,
+        ways: HomewardWays,
+        counters: DataplaneCounters,
+        *,
+        now: float,
     ) -> None:
         self._routing = routing
         self._next_hop = routing.forwarding.next_hop
         self._sessions = sessions
         self._sending = sending
         self._ways = ways
+        self._counters = counters
         self._talks: dict[bytes, Talk] = {}
         self._rate = TokenBuckets[bytes](MEETINGS_PER_SECOND, burst=MEETINGS_AT_ONCE, keys=SESSIONS)
         self._computing = TokenBucket(VICINITIES_PER_SECOND, now=now)
@@ -78,7 +87,8 @@ class Meetings:
         try:
             meeting = decode_meeting(body)
         except DecodeError:
-            meeting = None
+            self._counters.trains_malformed += 1
+            return
         if meeting is None or not self._ways.own_home or not self._rate.take(session.peer, now=now):
             return
         talk = self._talk(session, now=now)

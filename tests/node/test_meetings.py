@@ -159,3 +159,4 @@ def test_nothing_is_told_where_everything_is_in_scope() -> None:
     for item in (b"", b"\x07", b"\x01\0\0\0" + bytes(16)):
         c._data_path.meetings.take(session, memoryview(item), hop_limit=64, now=net.now)
     assert session.home == b""
+    assert counter(net, "c", "trains_malformed") == 2
