@@ -125,9 +125,8 @@ REFUSALS_PER_SECOND: Final = 10  # packets of one node that are answered by 'adm
 # -- routing -----------------------------------------------------------------------------------------------------------
 DESTINATIONS: Final = 65_536  # rows of the route table
 ROUTES: Final = 4_096  # nodes that are kept as the nearest unless the operator wants more or fewer: some 5 MiB
-LEAST_ROUTES: Final = (
-    4  # the fewest that an operator may want: of so few, a path to others goes round by their landmarks
-)
+# the fewest that an operator may want: of so few, a path to others goes round by their landmarks
+LEAST_ROUTES: Final = 4
 LANDMARKS: Final = 2_048  # nodes that are kept as landmarks, those known longest; one of all those near is enough
 PINS: Final = 8_192  # nodes pinned here, which are kept in scope for the sake of their homes
 PINS_PER_NEIGHBOUR: Final = PINS // 4  # of those, by one neighbour
@@ -177,10 +176,8 @@ CHANGES_AT_ONCE: Final = 16_384  # of those in a row: a neighbour that is back m
 REQUEST_HOPS: Final = 64  # nodes that a sequence-number request may pass
 FAILED_WAYS_PER_NEIGHBOUR: Final = 256  # partners remembered that were silent over one neighbour; the oldest gives way
 ASKED: Final = 256  # nodes that are to be probed once there is a session with them
-HINTS_PER_SECOND: Final = (
-    2  # of one neighbour, of nodes that it does not reach, after HINTS_AT_ONCE: each takes a session
-)
-HINTS_AT_ONCE: Final = 8
+HINTS_PER_SECOND: Final = 2  # of one neighbour, of nodes that it does not reach: each takes a session
+HINTS_AT_ONCE: Final = 8  # of those in a row
 PROBES_ANSWERED_PER_SECOND: Final = 20  # of one partner, whether what it sends arrives
 WAYS_TRIED: Final = 4  # next hops, the one in use included, over which an end-to-end partner that is silent is probed
 ROUTE_CHANGES: Final = 2_048  # newest changes of next hops kept until the driver reads them
@@ -325,12 +322,10 @@ JOIN_REPLIES: Final = 10  # copies of one reply, each for one copy of its reques
 MEMBER_DAYS: Final = 3_650
 REMOVED_PER_PART: Final = 112  # removed members, until their certificates expire: what one control message holds
 REMOVAL_PARTS: Final = 64  # 7,168 removed members; 62 KiB that a neighbour is told when its link comes up
-MEMBER_CHECKS_PER_SECOND: Final = (
-    10  # certificates and parts of removals that are verified for one neighbour, 0.1 to 0.2 ms each
-)
-MEMBER_CHECKS_AT_ONCE: Final = (
-    2 * REMOVAL_PARTS
-)  # of those in a row: all parts, and all again that have changed meanwhile
+# certificates and parts of removals that are verified for one neighbour, 0.1 to 0.2 ms each
+MEMBER_CHECKS_PER_SECOND: Final = 10
+# of those in a row: all parts, and all again that have changed meanwhile
+MEMBER_CHECKS_AT_ONCE: Final = 2 * REMOVAL_PARTS
 
 # -- the TUN device ----------------------------------------------------------------------------------------------------
 # repairs without a wait, each a process of 0.2 s; an operator who tries things needs some
