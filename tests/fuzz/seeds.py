@@ -6,9 +6,10 @@ from typing import Final
 from mycelium.admin.secret_format import SecretKind, encode_secret
 from mycelium.capture.pcapng import datagram_block, head, keys_block
 from mycelium.endpoint import Endpoint
-from mycelium.identity import SEED_BYTES, Identity
+from mycelium.identity import SEED_BYTES, SUBNET_BYTES, Identity
 from mycelium.node.announcing import announce
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP
+from mycelium.wire import lookup
 from mycelium.wire.announcement import EPOCH_SHIFT, encode_announcement
 from mycelium.wire.beacon import Beacon, encode_beacon
 from mycelium.wire.control import (
@@ -42,24 +43,31 @@ from mycelium.wire.frame import (
     REPAIR_RANGE,
     WHOLE_FRAME,
 )
-from mycelium.wire.knock import KnockWanted
+from mycelium.wire.home_record import HomeRecord, encode_home_record
+from mycelium.wire.knock import KNOCK_NONCE_BYTES, KnockWanted, encode_knock
 from mycelium.wire.known_peer import KnownPeer, encode_known_peers
 from mycelium.wire.lease import LeaseAnswer, LeaseRequest
+from mycelium.wire.meeting import Meeting, MeetingKind, encode_meeting, tail_of
 from mycelium.wire.membership import MemberProof, encode_chain, encode_removals
 from mycelium.wire.reachability import ProbeKind, Reach, encode_reach
 from mycelium.wire.signal import Signal, SignalKind, encode_signal
 from mycelium.wire.speed import SpeedHead, SpeedKind, encode_speed
 from mycelium.wire.survey import LinksAsked, LinksTold, ToldLink, encode_answer, encode_question
 from mycelium.wire.train import (
+    ANSWER,
     ERROR,
     ERROR_BODY_BYTES,
     ITEM_ECHO,
     ITEM_HEADER,
+    ITEM_HOMES,
+    ITEM_MEETING,
     ITEM_REACHABILITY,
     ITEM_REPORT,
     ITEM_SIGNAL,
     ITEM_SPEED,
     ITEM_SURVEY,
+    LOOKUP,
+    RELAY,
     REPORT,
     SESSION_COOKIE,
     SESSION_COOKIE_BYTES,
@@ -67,6 +75,7 @@ from mycelium.wire.train import (
     SESSION_REPLY_BYTES,
     SESSION_REQUEST,
     SESSION_REQUEST_BYTES,
+    TRAIN_HEADER,
 )
 from mycelium.wire.underlay_address import UnderlayAddress
 from tests.fuzz import handshakes
@@ -80,6 +89,9 @@ HERE: Final = UnderlayAddress("192.0.2.1", 9651)
 SEQUENCE: Final = 1 << EPOCH_SHIFT
 IDENTITY: Final = Identity(bytes(SEED_BYTES))
 CERTIFICATE: Final = certificate(IDENTITY)
+HOME_RECORD: Final = HomeRecord(IDENTITY.signing_public_key, SEQUENCE, 1, bytes(8), IDENTITY.address)
+LOOKUP_BODY: Final = lookup.encode_lookup(IDENTITY.address[:SUBNET_BYTES], bytes(lookup.NONCE_BYTES))
+ANSWER_BODY: Final = lookup.encode_answer(bytes(lookup.NONCE_BYTES), (HOME_RECORD,))
 POLICY: Final = {
     "packets": ["allow tcp 22,80-90 from @g, 400::/7", "deny icmp"],
     "links": ["deny from any"],
@@ -102,11 +114,12 @@ def items() -> list[Item]:
         PeersWanted(),
         PeersKnown((KnownPeer("udp", HERE, bytes(32)),)),
         LeaseRequest(node, bytes(4)),
-        KnockWanted(bytes(16)),
+        KnockWanted(bytes(KNOCK_NONCE_BYTES)),
         Resume(1, Digest(bytes(16), 3)),
         Resumed(1, is_agreed=True),
         LeaseAnswer(node, bytes(4), 2, 9651, bytes(16)),
         Pin(node, node, is_pinned=True),
+        Pin(node, node, is_pinned=True, record=HOME_RECORD),
         MemberProof((CERTIFICATE,)),
         removals(1),
     ]
@@ -123,6 +136,9 @@ def contents() -> list[bytes]:
         (ITEM_SURVEY, encode_question(LinksAsked(token))),
         (ITEM_SURVEY, encode_answer(_told())),
         (ITEM_SPEED, encode_speed(SpeedHead(SpeedKind.REQUEST, token, 3, 1.0))),
+        (ITEM_MEETING, encode_meeting(Meeting(MeetingKind.HOME, node=IDENTITY.address))),
+        (ITEM_MEETING, encode_meeting(_vicinity())),
+        (ITEM_HOMES, lookup.encode_records((HOME_RECORD,))),
         (0, tcp_packet(bytes(64), partial=False)),
     ]
     whole = [ITEM_HEADER.pack(len(content) << 8 | kind, 0) + content for kind, content in made]
@@ -158,10 +174,12 @@ def of_decoders() -> list[bytes]:
         "super-packet": bytes((SUPER_TCP | PARTIAL_CHECKSUM, 0, 100)) + tcp_packet(bytes(400)),
         "certificates": encode_chain((CERTIFICATE,)),
         "removals": encode_removals(removals(1)),
-        "home record": bytes((1,)) + bytes(149),
-        "lookup": bytes(512),
-        "lookup answer": bytes(8) + bytes((1,)) + bytes(149),
-        "home records": (bytes((1,)) + bytes(149)) * 2,
+        "home record": encode_home_record(HOME_RECORD),
+        "lookup": LOOKUP_BODY,
+        "lookup answer": ANSWER_BODY,
+        "home records": lookup.encode_records((HOME_RECORD, HOME_RECORD)),
+        "knock": encode_knock(bytes(KNOCK_NONCE_BYTES)),
+        "meeting": encode_meeting(_vicinity()),
         "headers": tcp_packet(bytes(64)),
         **of_handshakes(),
         **of_texts(),
@@ -218,17 +236,20 @@ def of_texts() -> dict[str, bytes]:
 def of_neighbour() -> list[bytes]:
     """Returns inputs for a neighbour, each of one or a few acts."""
     trains = (
-        (SESSION_REQUEST, SESSION_REQUEST_BYTES),
-        (SESSION_REPLY, SESSION_REPLY_BYTES),
-        (ERROR, ERROR_BODY_BYTES),
-        (SESSION_COOKIE, SESSION_COOKIE_BYTES),
+        (SESSION_REQUEST, bytes(SESSION_REQUEST_BYTES)),
+        (SESSION_REPLY, bytes(SESSION_REPLY_BYTES)),
+        (ERROR, bytes(ERROR_BODY_BYTES)),
+        (SESSION_COOKIE, bytes(SESSION_COOKIE_BYTES)),
+        (LOOKUP, LOOKUP_BODY),
+        (ANSWER, ANSWER_BODY),
+        (RELAY, IDENTITY.address + _inner()),
     )
     wait = act(FuzzAct.WAIT, b"\x40")
     ends = (FuzzAct.TRAIN_TO_B, FuzzAct.ITEMS_TO_B), (FuzzAct.TRAIN_TO_C, FuzzAct.ITEMS_TO_C)
     return [
         *(act(FuzzAct.FRAME, frame) + wait for frame in frames()),
         *(act(FuzzAct.CONTROL, encode_item(item)) + wait for item in items()),
-        *(act(kind, bytes((train,)) + bytes(length)) for train, length in trains for kind, _ in ends),
+        *(act(kind, bytes((train,)) + body) for train, body in trains for kind, _ in ends),
         *(act(kind, content) + wait for content in contents() for _, kind in ends),
         act(FuzzAct.DATAGRAM, bytes((0x14,)) + bytes(40)) + act(FuzzAct.OF_A_STRANGER, bytes((0x10,)) + bytes(1_231)),
     ]
@@ -237,6 +258,16 @@ def of_neighbour() -> list[bytes]:
 def _signal() -> Signal:
     here = Endpoint("udp", HERE.host, HERE.port)
     return Signal(kind=SignalKind.CALL, round=1, token=bytes(8), candidates=(here,), neighbours=(IDENTITY.address,))
+
+
+def _vicinity() -> Meeting:
+    return Meeting(MeetingKind.VICINITY, entries=((tail_of(IDENTITY.address), 100),))
+
+
+def _inner() -> bytes:
+    """Returns a train for a node that nobody runs, as a wrapper has it."""
+    node = IDENTITY.address
+    return TRAIN_HEADER.pack(64, 0, LOOKUP, 0, len(LOOKUP_BODY), 0, 0, node, node) + LOOKUP_BODY
 
 
 def _told() -> LinksTold:
