@@ -294,7 +294,7 @@ class Directory:
     def _forget(self, node: bytes) -> None:
         del self._by_node[node], self._fresh_until[node]
         self._doubted.discard(node)
-        if self._node_at[subnet_of(node)] == node:
+        if self._node_at.get(subnet_of(node)) == node:
             del self._node_at[subnet_of(node)]
 
     # -- for others, and for this node itself --------------------------------------------------------------------------

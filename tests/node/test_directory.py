@@ -3,10 +3,12 @@
 from random import Random
 
 import networkx
+import pytest
 
 from mycelium.node.node import Node
 from mycelium.packet.ipv6 import echo_request
 from mycelium.routing.parameters import RoutingParameters
+from mycelium.wire.home_record import HomeRecord
 from sim.net.node_mesh import NodeMesh, NodeMeshSettings
 
 SMALL = RoutingParameters(scope=8, landmark_after_s=0.0, landmark_wait_s=0.5, home_s=0.1)
@@ -77,3 +79,14 @@ def talk_all(mesh: Mesh) -> None:
         mesh.pass_time(4.0)
         missing -= mesh.pinged
     assert missing == set()
+
+
+def test_two_nodes_of_one_subnet_are_forgotten_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.node.directory.HOMES_KNOWN", 1)
+    mesh = Mesh(3, seed=1)
+    directory = mesh.running_node(0)._data_path.directory
+    subnet, another = bytes((4, 1)) + bytes(6), bytes((4, 2)) + bytes(6)
+    one, other, last = subnet + b"one     ", subnet + b"other   ", another + b"last    "
+    for node in (one, other, last):
+        directory._store(node, HomeRecord(bytes(32), 1, 1, bytes(8), mesh.address(1)), now=mesh.now)
+    assert [directory.node_at(node) for node in (one, last)] == [None, last]
