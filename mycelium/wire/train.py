@@ -29,8 +29,9 @@ The bodies of lookups and answers are those of `lookup.py`.
 Item:
     0  3  length of the content, after the 8-byte head
     3  1  type in the high half: 0 packet, 1 report, 2 signal (`signal.py`), 3 echo (`echo.py`), 4 speed test (`speed.py`), 5
-          probe of a way (`reachability.py`), 8 where to meet (`meeting.py`), 9 home records; low half for a packet: 1 TCP
-          super-packet, 2 UDP super-packet, 4 partial checksum: sum of the pseudo-header only, 8 the super-packet carries CWR
+          probe of a way (`reachability.py`), 6 survey (`survey.py`), 8 where to meet (`meeting.py`), 9 home records; low half
+          for a packet: 1 TCP super-packet, 2 UDP super-packet, 4 partial checksum: sum of the pseudo-header only, 8 the
+          super-packet carries CWR
     4  2  segment size of a super-packet: payload bytes of each of its packets
     6  2  zeros
     8     packet
