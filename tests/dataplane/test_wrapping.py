@@ -4,9 +4,8 @@ import pytest
 from scapy.layers.inet6 import ICMPv6DestUnreach, ICMPv6TimeExceeded
 
 from mycelium.dataplane.wrapping import WrapperHead, wrap
-from mycelium.node.directory import Home
 from mycelium.packet.ipv6 import HOP_LIMIT_EXCEEDED, NO_ROUTE
-from mycelium.wire.home_record import NOWHERE, HomeRecord
+from mycelium.wire.home_record import NOWHERE
 from mycelium.wire.train import (
     DATA,
     DESTINATION,
@@ -22,17 +21,16 @@ from mycelium.wire.train import (
 from sim.net.node_net import NodeNet
 from tests.dataplane.support import errors
 from tests.support.small_meshes import counter, deliver, ping, ready_line, received, train_kinds
+from tests.support.small_tables import tell_home
 
 
 def is_at_home(net: NodeNet, name: str, home: str, *, known_to: str = "", backup: str | None = None) -> None:
     """Gives a node a home, of which others know."""
     address = net.hosts[home].address
     net.hosts[name].node.routing.landmarks.homes = (address,)
-    wanted = net.hosts[name].address
-    record = HomeRecord(b"", 0, 0, b"", address, NOWHERE if backup is None else net.hosts[backup].address)
+    behind = NOWHERE if backup is None else net.hosts[backup].address
     for other in known_to:
-        directory = net.hosts[other].node._data_path.directory
-        directory.home_of = lambda node: Home(node, record) if node == wanted else None  # type: ignore[method-assign]
+        tell_home(net.hosts[other].node, net.hosts[name].address, address, behind)
 
 
 def put_out_of_scope(net: NodeNet, *pairs: str) -> None:

@@ -3,13 +3,13 @@
 import pytest
 
 from mycelium.dataplane.wrapping import Detour
-from mycelium.node.directory import Home
 from mycelium.node.node import Node
 from mycelium.wire.announcement import LANDMARK
-from mycelium.wire.home_record import NOWHERE, HomeRecord
+from mycelium.wire.home_record import NOWHERE
 from mycelium.wire.train import DEFLECTED
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import is_whole
+from tests.support.small_tables import tell_home
 
 
 def mesh() -> NodeNet:
@@ -31,9 +31,7 @@ def address(net: NodeNet, name: str) -> bytes:
 def at_home(net: NodeNet, name: str, home: str, backup: str | None = None) -> Node:
     """Tells a where a node is at home; returns the node of a."""
     node = net.hosts["a"].node
-    wanted = address(net, name)
-    record = HomeRecord(b"", 0, 0, b"", address(net, home), NOWHERE if backup is None else address(net, backup))
-    node._data_path.directory.home_of = lambda node: Home(node, record) if node == wanted else None  # type: ignore[method-assign]
+    tell_home(node, address(net, name), address(net, home), NOWHERE if backup is None else address(net, backup))
     return node
 
 

@@ -35,6 +35,12 @@ def tell_homes(net: NodeNet) -> None:
             host.node.routing.forwarding.owner.setdefault(subnet_of(address), address)
 
 
+def tell_home(node: Node, of: bytes, home: bytes, backup: bytes = NOWHERE) -> None:
+    """Has a node know where another one is at home, and of no others."""
+    known = Home(of, HomeRecord(b"", 0, 0, b"", home, backup))
+    node._data_path.directory.home_of = lambda node: known if node == of else None  # type: ignore[method-assign]
+
+
 def is_in_scope(node: Node, other: Node) -> bool:
     """Tells whether a node has a route to another one."""
     return other.identity.address in node.routing.forwarding.next_hop
