@@ -91,7 +91,6 @@ class FrameBudget(FrameSize):
 
     def restart_counters(self) -> None:
         """Called when the owner switches to another keypair, whose counters start anew."""
-        self._starts_at = None
         self._settles_at = None
         self._opened = 0
         self._newest = 0

@@ -292,6 +292,18 @@ def test_what_was_lost_while_the_link_was_dead_is_forgotten() -> None:
     assert budget.loss > 0
 
 
+def test_what_was_lost_while_the_link_was_dead_is_forgotten_though_other_keys_follow_at_once() -> None:
+    budget = FrameBudget(floor=1_400, now=0.0)
+    budget.start_over(now=2.0)
+    budget.restart_counters()
+    budget.report(205, 205, sent=205, now=2.05)  # a hundred of which the receiver still waits for
+    budget.report(106, 206, sent=206, now=2.1)
+    assert (budget.loss, budget.missed) == (0, 0)
+    budget.report(10, 10, sent=10, now=3.0)
+    budget.report(60, 110, sent=110, now=4.0)
+    assert budget.missed == 50
+
+
 # -- slow paths --------------------------------------------------------------------------------------------------------
 
 
