@@ -78,13 +78,13 @@ class LoadSender:
         is_full = self.bytes_under_way and self.bytes_under_way + length > self.window
         return 0 if is_full or now < self.next_at else length
 
-    def sent(self, length: int, *, now: float) -> bool:
-        """Counts a train; returns whether it wants an acknowledgement."""
+    def sent(self, length: int, *, is_last: bool = False, now: float) -> bool:
+        """Counts a train; returns whether it wants an acknowledgement, as the last one does."""
         self.sent_bytes += length
         self.number += 1
         self.next_at = max(self.next_at, now - AT_ONCE_S) + length / self._pace
         marked_bytes = self._marks[-1].sent_bytes if self._marks else self._settled_bytes
-        is_last_for_now = self.bytes_under_way + length > self.window
+        is_last_for_now = is_last or self.bytes_under_way + length > self.window
         if not is_last_for_now and self.sent_bytes - marked_bytes < self.window // PARTS:
             return False
         self._marks.append(_Mark(self.number - 1, self.sent_bytes, now, self.arrived, self.heard_at))

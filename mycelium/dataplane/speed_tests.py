@@ -285,11 +285,23 @@ class SpeedTests:
                 self._stop(test, SpeedReason.EXHAUSTED, now=now)
                 self._answered = None
                 return
-            number = sent.number
-            load = encode_load(test.token, number, length, wants_acknowledgement=sent.sent(length, now=now))
-            self._sending.send_item(session, ITEM_SPEED, load, now=now)
+            self._send_load(session, test, sent, length, now=now)
         if sent.next_at > now:
             self._arm(sent.next_at)
+
+    def _send_load(
+        self, session: Session, test: SpeedTest, sent: LoadSender, length: int, *, is_last: bool = False, now: float
+    ) -> None:
+        number = sent.number
+        is_asked = sent.sent(length, is_last=is_last, now=now)
+        load = encode_load(test.token, number, length, wants_acknowledgement=is_asked)
+        self._sending.send_item(session, ITEM_SPEED, load, now=now)
+
+    def _send_last(self, test: SpeedTest, *, now: float) -> None:
+        """Ends the load of a test of this node by a short train, whose acknowledgement tells of all that has arrived."""
+        session = self._sessions.by_peer.get(test.peer)
+        if test.sent is not None and session is not None and self._sending.item_room(session) >= LOAD_HEAD_BYTES:
+            self._send_load(session, test, test.sent, LOAD_HEAD_BYTES, is_last=True, now=now)
 
     def _may_answer(self, test: SpeedTest, length: int, *, now: float) -> bool:
         """Tells whether so much more may be sent: no more than was received, and within the budget of all."""
@@ -325,6 +337,7 @@ class SpeedTests:
             if now >= test.asked_at + ASK_AGAIN_S or not self._has_keys(test):
                 self._ask(test, now=now)
         elif test.phase is SpeedStage.SENDING and now >= test.phase_ends:
+            self._send_last(test, now=now)
             test.enter(SpeedStage.LAST_SENT, ends=now + LAST_ARRIVE_S, now=now)
         elif test.phase is SpeedStage.RECEIVING and now >= test.phase_ends:
             self.end(test, now=now)

@@ -72,6 +72,17 @@ def test_both_directions_are_measured_across_a_relay() -> None:
     finish(net, begin(net, seconds=0.5))
 
 
+@pytest.mark.parametrize("seconds", [0.5, 0.61, 0.77, 0.93])
+def test_all_that_has_arrived_is_known_at_the_end_whenever_that_is(seconds: float) -> None:
+    net = slow(rate=5 * RATE)
+    test = begin(net, seconds=seconds)
+    net.run(20, until=lambda: test.phase is SpeedStage.RECEIVING)
+    other = answered(net)
+    assert test.sent is not None
+    assert other is not None
+    assert test.sent.arrived[:3] == other.received.arrived[:3]
+
+
 def test_a_test_makes_the_session_that_it_needs() -> None:
     net = slow("abcd")
     assert net.hosts["d"].address not in net.hosts["b"].node.sessions.by_peer
