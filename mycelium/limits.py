@@ -55,6 +55,7 @@ REPAIR_BYTES_PER_NODE: Final = 32 << 20
 REPLAY_WINDOW: Final = 8_192  # counters that a frame or train may be behind the newest one opened
 HANDSHAKES_REMEMBERED: Final = 32  # complete ones, whose last messages may come again
 HALF_OPEN_HANDSHAKES: Final = 256  # handshakes that wait for message 3; a new one evicts the oldest
+EARLY_BYTES: Final = 4_096  # of a link's datagrams that overtook message 3, of each handshake
 # messages of handshakes of which parts have come, one of each address, 1.3 KB each; the oldest gives way
 PARTIAL_HANDSHAKES: Final = 256
 HANDSHAKES_PER_SECOND: Final = 50  # answered without a cookie; further initiators must return one first

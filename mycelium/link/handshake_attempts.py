@@ -1,10 +1,11 @@
 """One handshake under way, at either end: its messages, and when it is given up."""
 
 from math import inf
-from typing import Final
+from typing import Final, NamedTuple
 
 from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
 from mycelium.endpoint import Endpoint
+from mycelium.limits import EARLY_BYTES
 from mycelium.link.causes import NO_ANSWER, NO_ANSWER_IN_STREAM
 from mycelium.link.handshake_parts import may_be_narrow
 from mycelium.medium import medium_of
@@ -20,6 +21,15 @@ REPORT_VALID_S: Final = 4.5
 
 
 Question = tuple[Endpoint, bytes]  # where a message 1 came from, its digest
+
+
+class Early(NamedTuple):
+    """Datagrams of a link that came before message 3, as `Node.receive` takes them, and when they arrived."""
+
+    endpoint: Endpoint
+    burst: memoryview
+    segment_size: int
+    arrived_at: float
 
 
 class InitiatorAttempt:
@@ -69,7 +79,7 @@ class InitiatorAttempt:
 class ResponderAttempt:
     """A handshake that this node has answered."""
 
-    __slots__ = ("endpoint", "forget", "is_narrow", "message_2", "noise", "question", "replies")
+    __slots__ = ("early", "endpoint", "forget", "is_narrow", "message_2", "noise", "question", "replies")
 
     def __init__(self, noise: LinkResponder, question: Question, message_2: bytes, *, now: float) -> None:
         self.noise = noise
@@ -78,4 +88,12 @@ class ResponderAttempt:
         self.message_2 = message_2
         self.replies = [0, 0]  # whole, and in parts
         self.is_narrow = False  # message 2 was sent in parts
+        self.early: list[Early] = []
         self.forget = now + RESPONDER_PATIENCE_S
+
+    def keep_early(self, endpoint: Endpoint, burst: memoryview, segment_size: int, *, arrived_at: float) -> bool:
+        """Keeps datagrams that came before message 3; returns False if there is no room for them."""
+        if sum(len(one.burst) for one in self.early) + len(burst) > EARLY_BYTES:
+            return False
+        self.early.append(Early(endpoint, memoryview(bytes(burst)), segment_size, arrived_at))
+        return True

@@ -6,7 +6,7 @@ The messages are made and read by `crypto.link_handshake`; `crypto.cookies` deci
 
 import random
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from math import inf
 from typing import Final, NamedTuple
 
@@ -28,7 +28,7 @@ from mycelium.link.causes import (
 )
 from mycelium.link.counters import HandshakeCounters
 from mycelium.link.crowds import Crowds
-from mycelium.link.handshake_attempts import TIMELY_COPIES, InitiatorAttempt, Question, ResponderAttempt
+from mycelium.link.handshake_attempts import TIMELY_COPIES, Early, InitiatorAttempt, Question, ResponderAttempt
 from mycelium.link.handshake_parts import HandshakeParts, cut, may_be_narrow
 from mycelium.outbox import Outbox
 from mycelium.timing import Backoff
@@ -65,11 +65,18 @@ CALM: Final = Pace(FIRST_RETRANSMIT_S, RETRANSMIT_FACTOR, RETRANSMIT_CEILING_S, 
 class Completed:
     """A completed handshake: the keys and the endpoint it ran over. An initiator resends `message_3` until it hears a frame."""
 
-    __slots__ = ("endpoint", "is_narrow", "keys", "message_3")
+    __slots__ = ("early", "endpoint", "is_narrow", "keys", "message_3")
 
     def __init__(
-        self, keys: AgreedKeys, endpoint: Endpoint, message_3: bytes | None, *, is_narrow: bool = False
+        self,
+        keys: AgreedKeys,
+        endpoint: Endpoint,
+        message_3: bytes | None,
+        *,
+        early: Sequence[Early] = (),
+        is_narrow: bool = False,
     ) -> None:
+        self.early = early
         self.keys = keys
         self.endpoint = endpoint
         self.is_narrow = is_narrow  # message 2 needed parts
@@ -191,6 +198,18 @@ class Handshakes:
         except HandshakeError:
             self.counters.handshakes_refused += 1
         return None
+
+    def keep_early(
+        self, index: int, endpoint: Endpoint, burst: memoryview, segment_size: int, *, arrived_at: float
+    ) -> bool:
+        """Keeps datagrams of a link that wait for message 3 of its handshake; returns False if there is none, or no room.
+
+        They overtook it on the way, or in this host, where handshakes have a socket of their own.
+        """
+        response = self._responses.get(index)
+        if response is None or not is_same_remote(response.endpoint, endpoint):
+            return False
+        return response.keep_early(endpoint, burst, segment_size, arrived_at=arrived_at)
 
     def _receive(self, endpoint: Endpoint, data: bytes, *, in_parts: bool, now: float) -> Completed | None:
         kind = data[0]
@@ -350,7 +369,7 @@ class Handshakes:
         keys = response.noise.receive_message_3(data)
         self._forget_response(index)
         self._completed.append(index)
-        return Completed(keys, endpoint, None, is_narrow=response.is_narrow)
+        return Completed(keys, endpoint, None, early=response.early, is_narrow=response.is_narrow)
 
     def _receive_cookie(self, endpoint: Endpoint, data: bytes) -> None:
         """Sends message 1 with the first cookie since the last copy at once, and with any of the others along with the next.

@@ -188,10 +188,7 @@ class Node:
     def receive(
         self, endpoint: Endpoint, burst: memoryview, segment_size: int, *, now: float, waited_s: float = 0.0
     ) -> None:
-        """Takes datagrams of one sender, `segment_size` bytes each, the last one perhaps shorter.
-
-        `waited_s` is the time since they arrived at this host.
-        """
+        """Takes datagrams of one sender, `segment_size` bytes each, the last perhaps shorter, that arrived `waited_s` ago."""
         if len(burst) < _SHORTEST_DATAGRAM:
             self._counters.datagrams_unknown += 1
             return
@@ -206,21 +203,28 @@ class Node:
                     self.neighbours.handle_events(now=now)
                     self.arm()
                 return
+            if self.handshakes.keep_early(index, endpoint, burst, segment_size, arrived_at=now - waited_s):
+                return
         if len(burst) > segment_size:  # of mixed kinds: the kernel joins datagrams of equal size
             for start in range(0, len(burst), segment_size):
                 self.receive(endpoint, burst[start : start + segment_size], segment_size, now=now, waited_s=waited_s)
         elif HANDSHAKE_1 <= kind <= COOKIE or kind == HANDSHAKE_PART:
-            completed = self.handshakes.receive(endpoint, burst, now=now)
-            if completed is not None:
-                self.neighbours.adopt(completed, now=now)
-            elif self.handshakes.has_failed:
-                self.dialler.handle_timeout(now=now)
-                self.neighbours.note_failures(now=now)
-            self.arm()
+            self._receive_handshake(endpoint, burst, now=now)
         elif not self._peering.takes(endpoint, burst, now=now) and (
             kind != LEASE_CHALLENGE or not self.leasing.held.challenged(endpoint, bytes(burst))
         ):
             self._counters.datagrams_unknown += 1
+
+    def _receive_handshake(self, endpoint: Endpoint, datagram: memoryview, *, now: float) -> None:
+        completed = self.handshakes.receive(endpoint, datagram, now=now)
+        if completed is not None:
+            self.neighbours.adopt(completed, now=now)
+            for came_from, burst, segment_size, arrived_at in completed.early:
+                self.receive(came_from, burst, segment_size, now=now, waited_s=now - arrived_at)
+        elif self.handshakes.has_failed:
+            self.dialler.handle_timeout(now=now)
+            self.neighbours.note_failures(now=now)
+        self.arm()
 
     def send_packets(self, batch: PacketBatch, *, now: float) -> None:
         """Sends the packets of one read of TUN."""
@@ -376,8 +380,6 @@ class Node:
         """Returns the X25519 key of the node that owns a 16-byte overlay address; None for an unknown one."""
         owner = self.routing.forwarding.owner.get(subnet_of(address))
         return None if owner is None else self.shortcuts.key_of(owner)
-
-    # -- the journal ---------------------------------------------------------------------------------------------------
 
     def note_route_changes(self, *, now: float) -> None:
         """Writes the changes of routes into the journal; for drivers whose operators read it."""

@@ -3,7 +3,7 @@
 import pytest
 
 from mycelium.endpoint import Endpoint
-from mycelium.limits import NARROW_DATAGRAM
+from mycelium.limits import EARLY_BYTES, NARROW_DATAGRAM
 from mycelium.link.handshake_attempts import WHOLE_ONLY
 from mycelium.wire.datagram import HANDSHAKE_1, HANDSHAKE_1_BYTES, HANDSHAKE_2, HANDSHAKE_PART, HANDSHAKE_PARTS
 from sim.net.network import url_of
@@ -82,3 +82,23 @@ def test_a_link_comes_up_and_carries_anything_where_an_mtu_is_576(directions: se
         net.run(5, until=lambda data=data, name=destination: data in received(net, name))  # type: ignore[misc]
     net.run(20)
     assert {link_of(net, one, other).paths.active.mtu.size for one, other in directions} == {NARROW_DATAGRAM}
+
+
+def test_datagrams_that_overtake_message_3_are_kept_within_a_bound_and_only_from_where_message_1_came_from() -> None:
+    ours, theirs = HandshakeEnd(OWN), HandshakeEnd(PEER)
+    ours.handshakes.begin(HERE, pin=None, now=0.0)
+    for _, message_1 in ours.take_datagrams():
+        theirs.receive(message_1)
+    [(_, message_2)] = theirs.take_datagrams()
+    ours.receive(message_2)
+    index = int.from_bytes(message_2[4:8], "big")
+    early, keep = memoryview(b"early"), theirs.handshakes.keep_early
+    assert keep(index, HERE, early, len(early), arrived_at=0.5)
+    assert not keep(index, HERE._replace(port=1), early, len(early), arrived_at=0.5)
+    assert not keep(index + 1, HERE, early, len(early), arrived_at=0.5)
+    assert not keep(index, HERE, memoryview(bytes(EARLY_BYTES)), EARLY_BYTES, arrived_at=0.5)
+    [(_, message_3)] = ours.take_datagrams()
+    completed = theirs.receive(message_3)
+    assert completed is not None
+    assert [(bytes(one.burst), one.arrived_at) for one in completed.early] == [(b"early", 0.5)]
+    assert not keep(index, HERE, early, len(early), arrived_at=0.5)

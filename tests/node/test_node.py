@@ -4,9 +4,12 @@ from random import Random
 
 import pytest
 
+from mycelium.endpoint import Endpoint
+from mycelium.node.node import Node
+from mycelium.wire.datagram import FRAME, HANDSHAKE_1, HANDSHAKE_3
 from sim.net.driver import VirtualDriver
 from sim.net.node_net import NodeNet
-from tests.support.small_meshes import ping_packet, ready_line
+from tests.support.small_meshes import counter, is_up, ping_packet, ready_line
 
 
 def test_a_packet_crosses_two_relays() -> None:
@@ -18,6 +21,30 @@ def test_a_packet_crosses_two_relays() -> None:
     assert delivered[:7] == packet[:7]
     assert delivered[7] == packet[7] - 2
     assert delivered[8:] == packet[8:]
+
+
+def test_what_overtakes_the_last_message_of_a_handshake_is_kept_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    receive = Node.receive
+    kinds: list[int] = []
+
+    def reordered(
+        node: Node, endpoint: Endpoint, burst: memoryview, segment_size: int, *, now: float, waited_s: float = 0.0
+    ) -> None:
+        datagrams = [burst[start : start + segment_size] for start in range(0, len(burst), segment_size)]
+        for datagram in reversed(datagrams):
+            if node is net.hosts["b"].node:
+                kinds.append(datagram[0])
+            receive(node, endpoint, datagram, segment_size, now=now, waited_s=waited_s)
+
+    monkeypatch.setattr(Node, "receive", reordered)
+    net = NodeNet()
+    net.add("a")
+    net.add("b")
+    net.join("a", "b", 0.005)
+    net.run(0.2, until=lambda: HANDSHAKE_3 in kinds)
+    assert kinds == [HANDSHAKE_1, FRAME, HANDSHAKE_3, FRAME]  # the frame again, once there is a link
+    net.run(0.02, until=lambda: is_up(net, "a", "b"))  # well before message 3 would be sent again
+    assert counter(net, "b", "datagrams_unknown") == 0
 
 
 def test_nodes_with_another_network_key_or_name_never_link_nor_hear_of_each_other() -> None:
