@@ -1,4 +1,4 @@
-"""Takes datagrams apart: messages of handshakes, frames, and with their keys what is sealed in them, down to packets."""
+"""Takes datagrams apart: those of strangers, frames, and with their keys what is sealed in them, down to packets."""
 
 import struct
 from collections.abc import Callable, Iterable
@@ -32,11 +32,12 @@ from mycelium.wire.control import (
 )
 from mycelium.wire.datagram import TAG_BYTES
 from mycelium.wire.distance import INFINITY, metric_of, sequence_of
-from mycelium.wire.knock import KnockWanted
-from mycelium.wire.lease import LeaseAnswer, LeaseRequest
+from mycelium.wire.join import JOIN_REPLY, JOIN_REPLY_HEAD, JOIN_REQUEST, JOIN_REQUEST_HEAD
+from mycelium.wire.knock import KNOCK, KNOCK_DATAGRAM, KnockWanted
+from mycelium.wire.lease import LEASE_BIND, LEASE_CHALLENGE, LeaseAnswer, LeaseRequest, decode_bind
 from mycelium.wire.membership import MemberProof, Removals
 
-_TITLES: Final = {
+TITLES: Final = {
     wire.HANDSHAKE_1: "handshake 1",
     wire.HANDSHAKE_2: "handshake 2",
     wire.HANDSHAKE_3: "handshake 3",
@@ -45,8 +46,13 @@ _TITLES: Final = {
     wire.CHUNK: "chunk",
     wire.SIZE_PROBE: "size probe",
     wire.HANDSHAKE_PART: "part of a handshake message",
+    LEASE_BIND: "bind of a lease",
+    LEASE_CHALLENGE: "challenge of a lease",
+    JOIN_REQUEST: "join request",
+    JOIN_REPLY: "join reply",
+    KNOCK: "knock",
 }
-_FRAMES: Final = {
+FRAMES: Final = {
     frames.CONTROL: "control",
     frames.PROBE: "probe",
     frames.DATA: "data",
@@ -110,7 +116,7 @@ class Dissector:
 
     def take(self, data: bytes, *, is_sent: bool) -> DatagramPart:
         """Returns a datagram taken apart."""
-        title = _TITLES.get(data[0] if data else 0)
+        title = TITLES.get(data[0] if data else 0)
         part = DatagramPart(title or "unknown", {"bytes": len(data)})
         try:
             self._fill(part, data, is_sent=is_sent)
@@ -119,7 +125,7 @@ class Dissector:
         return part
 
     def _fill(self, part: DatagramPart, data: bytes, *, is_sent: bool) -> None:
-        read: Callable[[DatagramPart, bytes], None] | None = _HANDSHAKES.get(data[0] if data else 0)
+        read: Callable[[DatagramPart, bytes], None] | None = _UNSEALED.get(data[0] if data else 0)
         if read is not None:
             read(part, data)
         elif part.title in ("frame", "size probe"):
@@ -162,7 +168,7 @@ class Dissector:
     def _frame(self, plain: memoryview, *, is_sent: bool) -> DatagramPart:
         kind, path, distance, ack = frames.FRAME_HEADER.unpack_from(plain)
         body = plain[frames.FRAME_HEADER.size :]
-        part = DatagramPart(_FRAMES.get(kind, f"of unknown kind {kind}"), {"path": path})
+        part = DatagramPart(FRAMES.get(kind, f"of unknown kind {kind}"), {"path": path})
         part.fields |= {"acknowledges": ack} if ack else {}
         part.fields |= {"behind number": distance} if distance else {}
         match kind:
@@ -238,10 +244,33 @@ def _handshake_part(part: DatagramPart, data: bytes) -> None:
     part.fields |= {"number": number, "from index": f"{sender:08x}"}
 
 
-_HANDSHAKES: Final[dict[int, Any]] = {
+def _bind(part: DatagramPart, data: bytes) -> None:
+    _, nonce, _ = decode_bind(data)
+    part.fields["nonce"] = nonce.hex()
+
+
+def _join_request(part: DatagramPart, data: bytes) -> None:
+    _, version, hint = JOIN_REQUEST_HEAD.unpack_from(data)
+    part.fields |= {"version": version, "hint": hint.hex()}
+
+
+def _join_reply(part: DatagramPart, data: bytes) -> None:
+    part.fields["version"] = JOIN_REPLY_HEAD.unpack_from(data)[1]
+
+
+def _knock(part: DatagramPart, data: bytes) -> None:
+    part.fields["nonce"] = KNOCK_DATAGRAM.unpack(data)[1].hex()
+
+
+_UNSEALED: Final[dict[int, Any]] = {
     wire.HANDSHAKE_1: _handshake_1,
     wire.HANDSHAKE_2: _handshake_2,
     wire.HANDSHAKE_3: _handshake_3,
     wire.COOKIE: _cookie,
     wire.HANDSHAKE_PART: _handshake_part,
+    LEASE_BIND: _bind,
+    LEASE_CHALLENGE: _bind,
+    JOIN_REQUEST: _join_request,
+    JOIN_REPLY: _join_reply,
+    KNOCK: _knock,
 }

@@ -1,6 +1,7 @@
 """What a datagram is taken apart into: a tree of parts, each with a title and fields, for people and for programs."""
 
 from collections.abc import Iterator
+from enum import IntEnum
 from typing import Any
 
 from msgspec import Struct, field
@@ -30,6 +31,8 @@ def part_of(title: str, value: Struct) -> DatagramPart:
         one = getattr(value, name)
         if isinstance(one, Struct):
             parts.append(part_of(name, one))
+        elif isinstance(one, tuple) and one and isinstance(one[0], Struct):
+            parts += [part_of(name.removesuffix("s"), each) for each in one]
         elif one is not None and one != b"":
             fields[name.replace("_", " ")] = shown(one)
     return DatagramPart(title, fields, parts)
@@ -44,6 +47,8 @@ def shown(value: Any) -> Any:
             return value.hex()
         case tuple() | list():
             return [shown(one) for one in value]
+        case IntEnum():
+            return value.name.lower().replace("_", " ")
         case bool() | int() | float() | str():
             return value
     return str(value)

@@ -1,7 +1,9 @@
 """Trains taken apart: their heads, and with the keys of a session the packets and messages in them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
+
+from msgspec import Struct
 
 from mycelium.capture.parts import DatagramPart, part_of
 from mycelium.errors import DecodeError
@@ -10,18 +12,23 @@ from mycelium.packet.batch import SUPER_TCP, SUPER_UDP
 from mycelium.packet.ipv6 import HEADER_BYTES, destination_of, is_ipv6, source_of, upper_layer
 from mycelium.wire import train as wire
 from mycelium.wire.echo import decode_echo
+from mycelium.wire.home_record import HomeRecord
+from mycelium.wire.lookup import decode_answer, decode_lookup, decode_records
 from mycelium.wire.meeting import decode_meeting
 from mycelium.wire.reachability import decode_reach
 from mycelium.wire.signal import decode_signal
 from mycelium.wire.speed import decode_speed
+from mycelium.wire.survey import LinksAsked, decode_survey
 
-_KINDS: Final = {
+KINDS: Final = {
     wire.DATA: "train",
     wire.SESSION_REQUEST: "session request",
     wire.SESSION_REPLY: "session reply",
     wire.ERROR: "error of a relay",
     wire.SESSION_COOKIE: "session cookie",
     wire.RELAY: "wrapped train",
+    wire.LOOKUP: "lookup",
+    wire.ANSWER: "answer to a lookup",
 }
 _ERRORS: Final = {
     wire.ERROR_NO_ROUTE: "no route",
@@ -50,7 +57,7 @@ def train_parts(body: memoryview, opener_of: Callable[[int], OpenTrain | None]) 
 
 def _train(train: memoryview, opener_of: Callable[[int], OpenTrain | None]) -> DatagramPart:
     limit, flags, kind, traffic_class, _, index, counter, destination, source = wire.TRAIN_HEADER.unpack_from(train)
-    part = DatagramPart(_KINDS.get(kind, f"train of unknown kind {kind}"))
+    part = DatagramPart(KINDS.get(kind, f"train of unknown kind {kind}"))
     part.fields |= {"from": address_text(source), "to": address_text(destination), "hop limit": limit}
     part.fields |= {"class": traffic_class} if traffic_class else {}
     part.fields |= {"deflected": True} if flags & wire.DEFLECTED else {}
@@ -73,6 +80,13 @@ def _train(train: memoryview, opener_of: Callable[[int], OpenTrain | None]) -> D
     elif kind in (wire.SESSION_REQUEST, wire.SESSION_REPLY):
         own, suites = wire.index_and_suites(counter)
         part.fields |= {"from index": f"{own:08x}", "suites": suites}
+    elif kind == wire.LOOKUP:
+        subnet, nonce = decode_lookup(bytes(body))
+        part.fields |= {"of": f"{address_text(subnet + bytes(8))}/64", "nonce": nonce.hex()}
+    elif kind == wire.ANSWER:
+        nonce, records = decode_answer(bytes(body))
+        part.fields["nonce"] = nonce.hex()
+        part.parts += _home_records(records)
     elif kind == wire.ERROR:
         code, _, about, to, _ = wire.ERROR_QUOTE.unpack_from(body)
         part.fields |= {"says": _ERRORS.get(code, code), "about number": about, "of those to": address_text(to)}
@@ -90,23 +104,41 @@ def _items(plain: memoryview) -> list[DatagramPart]:
 
 
 def _item(kind: int, flags: int, body: memoryview, segment_size: int) -> DatagramPart:
-    match kind:
-        case 0:
-            return _packet(body, flags, segment_size)
-        case wire.ITEM_REPORT:
-            newest, opened = wire.REPORT.unpack_from(body)
-            return DatagramPart("report", {"newest": newest, "opened": opened})
-        case wire.ITEM_ECHO if (echo := decode_echo(body)) is not None:
-            return part_of("echo", echo)
-        case wire.ITEM_SIGNAL if (signal := decode_signal(bytes(body))) is not None:
-            return part_of("signal", signal)
-        case wire.ITEM_MEETING if (meeting := decode_meeting(body)) is not None:
-            return part_of("meeting", meeting)
-        case wire.ITEM_REACHABILITY if (reach := decode_reach(body)) is not None:
-            return part_of("probe of a way", reach)
-        case wire.ITEM_SPEED if (speed := decode_speed(body)) is not None:
-            return part_of("speed test", speed)
-    return DatagramPart("item of unknown kind", {"kind": kind, "bytes": len(body)})
+    if kind == 0:
+        return _packet(body, flags, segment_size)
+    tell = ITEMS.get(kind)
+    part = None if tell is None else tell(bytes(body))
+    return part or DatagramPart("item of unknown kind", {"kind": kind, "bytes": len(body)})
+
+
+def _report(body: bytes) -> DatagramPart:
+    newest, opened = wire.REPORT.unpack_from(body)
+    return DatagramPart("report", {"newest": newest, "opened": opened})
+
+
+def _told_by(title: str, decode: Callable[[bytes], Struct | None]) -> Callable[[bytes], DatagramPart | None]:
+    """Returns what tells an item, whose decoder returns None for kinds of later versions."""
+
+    def tell(body: bytes) -> DatagramPart | None:
+        decoded = decode(body)
+        return None if decoded is None else part_of(title, decoded)
+
+    return tell
+
+
+def _survey(body: bytes) -> DatagramPart | None:
+    told = decode_survey(body)
+    if told is None:
+        return None
+    return part_of("question for links" if isinstance(told, LinksAsked) else "links of the sender", told)
+
+
+def _homes(body: bytes) -> DatagramPart:
+    return DatagramPart("home records", parts=_home_records(decode_records(body)))
+
+
+def _home_records(records: Iterable[HomeRecord]) -> list[DatagramPart]:
+    return [part_of("home record", one) for one in records]
 
 
 def _packet(packet: memoryview, flags: int, segment_size: int) -> DatagramPart:
@@ -127,3 +159,15 @@ def _packet(packet: memoryview, flags: int, segment_size: int) -> DatagramPart:
     if flags & (SUPER_TCP | SUPER_UDP):
         part.fields["in segments of"] = segment_size
     return part
+
+
+ITEMS: Final[Mapping[int, Callable[[bytes], DatagramPart | None]]] = {
+    wire.ITEM_REPORT: _report,
+    wire.ITEM_SIGNAL: _told_by("signal", decode_signal),
+    wire.ITEM_ECHO: _told_by("echo", decode_echo),
+    wire.ITEM_SPEED: _told_by("speed test", decode_speed),
+    wire.ITEM_REACHABILITY: _told_by("probe of a way", decode_reach),
+    wire.ITEM_SURVEY: _survey,
+    wire.ITEM_MEETING: _told_by("meeting", decode_meeting),
+    wire.ITEM_HOMES: _homes,
+}

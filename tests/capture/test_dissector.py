@@ -1,20 +1,29 @@
 """Datagrams of a virtual network taken apart: nothing sealed stays so where the capture has its key, and nothing breaks it."""
 
-from typing import get_args
+import importlib
+import pkgutil
+import re
+from typing import Final, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mycelium.capture.dissector import Dissector
+from mycelium import wire
+from mycelium.capture.dissector import FRAMES, TITLES, Dissector
 from mycelium.capture.keys import KnownKey
 from mycelium.errors import DecodeError
+from mycelium.wire import frame, train
 from mycelium.wire.control import Item, encode_item
 from mycelium.wire.datagram import TYPES
+from mycelium.wire.knock import encode_knock
+from mycelium.wire.lease import LEASE_BIND, LEASE_CHALLENGE, encode_bind
 from sim.net.node_net import NodeNet
 from tests.capture.support import all_parts, dissected, titles
-from tests.fuzz.seeds import items
+from tests.fuzz.seeds import items, of_handshakes
 from tests.support.small_meshes import deliver, line, link_of, ping, ready_line, square
+
+KINDS_OF_DATAGRAMS: Final = r"(?!.*_(BYTES|SHIFT|BITS)$)[A-Z][A-Z_0-9]*"
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +84,36 @@ def test_each_control_message_has_a_title() -> None:
     told = titles(dissected(made, "b"))
     assert {"pin", "member proof", "removals", "known peers", "lease answer"} <= told
     assert {type(item) for item in items()} == set(get_args(Item)), "the messages above are not all there are"
+
+
+def test_each_kind_of_datagram_and_of_frame_has_words() -> None:
+    modules = [importlib.import_module(f"mycelium.wire.{one.name}") for one in pkgutil.iter_modules(wire.__path__)]
+    numbers = {
+        name: value
+        for module in modules
+        if module is not train
+        for name, value in vars(module).items()
+        if isinstance(value, int) and value in TYPES and re.fullmatch(KINDS_OF_DATAGRAMS, name)
+    }
+    assert ("KNOCK" in numbers, set(numbers.values())) == (True, set(TITLES))
+    assert {getattr(frame, name) for name in vars(frame) if re.fullmatch("[A-Z]+", name)} == set(FRAMES)
+
+
+def test_datagrams_of_those_who_join_lease_and_knock_are_told() -> None:
+    nonce = bytes(range(16))
+    made = {
+        "bind of a lease": encode_bind(LEASE_BIND, nonce, bytes(16)),
+        "challenge of a lease": encode_bind(LEASE_CHALLENGE, nonce, bytes(16)),
+        "knock": encode_knock(nonce),
+        "join request": of_handshakes()["join request"],
+        "join reply": of_handshakes()["join reply"],
+    }
+    dissector = Dissector()
+    for title, data in made.items():
+        part = dissector.take(data, is_sent=True)
+        assert part.title == title
+        assert "version" in part.fields or part.fields["nonce"] == nonce.hex()
+        assert "unreadable" in dissector.take(data[:3], is_sent=True).fields
 
 
 def test_closes_and_size_probes_are_told() -> None:

@@ -1,12 +1,16 @@
 """Trains taken apart: each kind of item, errors of relays, and what is malformed."""
 
+import re
 import struct
 
 import pytest
 
 from mycelium.capture.parts import DatagramPart
-from mycelium.capture.trains import train_parts
+from mycelium.capture.trains import ITEMS, KINDS, train_parts
 from mycelium.errors import DecodeError
+from mycelium.identity import address_text
+from mycelium.wire import train as wire
+from mycelium.wire.datagram import TYPES
 from mycelium.wire.echo import Echo, EchoKind, encode_echo
 from mycelium.wire.reachability import ProbeKind, Reach, encode_reach
 from mycelium.wire.signal import Signal, SignalKind, encode_signal
@@ -28,6 +32,8 @@ from mycelium.wire.train import (
     REPORT,
     TRAIN_HEADER,
 )
+from tests.capture.support import all_parts
+from tests.fuzz.seeds import ANSWER_BODY, IDENTITY, LOOKUP_BODY, contents
 
 A, B = bytes.fromhex("0400" + 14 * "00"), bytes.fromhex("0500" + 14 * "00")
 
@@ -60,7 +66,7 @@ def test_items_of_each_kind_are_told() -> None:
         item(ITEM_SIGNAL, encode_signal(Signal(kind=SignalKind.CALL, round=1, token=bytes(8)))),
         item(ITEM_SPEED, encode_speed(SpeedHead(SpeedKind.REQUEST, bytes(8), 1, 5.0))),
         item(ITEM_REACHABILITY, encode_reach(Reach(ProbeKind.PROBE, bytes(8)))),
-        item(0x90, b"new"),
+        item(0xF0, b"new"),
         item(0, b"\x45 is not IPv6"),
     ]
     part = opened(b"".join(items), DEFLECTED | CONGESTED)
@@ -85,6 +91,42 @@ def test_items_of_each_kind_are_told() -> None:
     assert part.parts[0].fields == {"bytes": 48, "from": "400:: port 53", "to": "500:: port 9"}
     assert part.parts[1].fields["in segments of"] == 8
     assert part.parts[-1].fields["unreadable"] == "it is not IPv6"
+
+
+def test_each_kind_of_train_and_of_item_has_words() -> None:
+    numbers = {name: value for name, value in vars(wire).items() if name.isupper() and isinstance(value, int)}
+    kinds = {
+        name: value for name, value in numbers.items() if value in TYPES and re.fullmatch("[A-Z]+|SESSION_[A-Z]+", name)
+    }
+    items = {value for name, value in numbers.items() if re.fullmatch("ITEM_[A-Z]+", name)}
+    assert ("LOOKUP" in kinds, set(kinds.values())) == (True, set(KINDS))
+    assert (wire.ITEM_SURVEY in items, items) == (True, set(ITEMS))
+
+
+def test_an_item_of_each_kind_that_a_node_may_send_is_told() -> None:
+    part = opened(b"".join(contents()))
+    told = {one.title for one in all_parts([part])}
+    assert {"question for links", "links of the sender", "link", "meeting", "home records", "home record"} <= told
+    assert "item of unknown kind" not in told
+    [meeting, *_] = [one for one in part.parts if one.title == "meeting"]
+    assert meeting.fields["kind"] == "home"
+
+
+def test_lookups_and_their_answers_are_told() -> None:
+    [lookup, answer] = train_parts(
+        memoryview(bytes(train(LOOKUP_BODY, wire.LOOKUP)) + bytes(train(ANSWER_BODY, wire.ANSWER))), lambda index: None
+    )
+    assert (lookup.title, lookup.fields["of"]) == ("lookup", f"{address_text(IDENTITY.address[:8] + bytes(8))}/64")
+    assert (answer.title, answer.fields["nonce"]) == ("answer to a lookup", bytes(8).hex())
+    assert [(one.title, one.fields["home"]) for one in answer.parts] == [
+        ("home record", address_text(IDENTITY.address))
+    ]
+
+
+@pytest.mark.parametrize("kind", [wire.LOOKUP, wire.ANSWER])
+def test_a_short_lookup_or_answer_is_refused(kind: int) -> None:
+    with pytest.raises(DecodeError):
+        train_parts(train(b"x", kind), lambda index: None)
 
 
 def test_an_error_of_a_relay_says_what_it_is_about() -> None:
