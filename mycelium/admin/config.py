@@ -23,7 +23,7 @@ from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.admin.service_unit import CONFIG_FILE as SYSTEM_CONFIG_FILE
 from mycelium.admin.setting import BY_NAME, LISTS, SETTINGS, Kind, Setting, flag, variable
 from mycelium.errors import ConfigError
-from mycelium.limits import ROUTES
+from mycelium.limits import CONFIG_FILE_BYTES, ROUTES
 from mycelium.node.zone import DEFAULT_DOMAIN
 from mycelium.peer_list_url import PeerListUrl
 from mycelium.peer_url import PeerUrl
@@ -177,12 +177,14 @@ def _from_file(path: Path) -> dict[str, object]:
     import tomllib  # here, because most runs have no file
 
     try:
-        text = path.read_text(encoding="utf-8")
+        text = _text_of(path)
         table = tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid TOML: its brackets are nested too deeply") from None
     values: dict[str, object] = {}
     for key, value in table.items():
         field_name = key.replace("-", "_")
@@ -199,6 +201,20 @@ def _from_file(path: Path) -> dict[str, object]:
         return without_aliases(values)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _text_of(path: Path) -> str:
+    """Returns the text of a file, or of a pipe, with the line ends that TOML knows; raises ConfigError, OSError."""
+    with path.open("rb") as file:
+        data = file.read(CONFIG_FILE_BYTES + 1)
+    if len(data) > CONFIG_FILE_BYTES:
+        raise ConfigError(f"{path}: longer than {CONFIG_FILE_BYTES >> 10} KiB: this is no configuration file")
+    try:
+        text = data.decode("utf-8-sig")  # some editors put a byte order mark before the text
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}: line {line} is not UTF-8: save the file as text of this encoding") from None
+    return text.replace("\r\n", "\n")
 
 
 def _line_of(key: str, text: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Final
 
 import h11
@@ -72,7 +73,7 @@ class ApiConnection(asyncio.StreamReaderProtocol):
             is_bodiless = head.method == b"HEAD"
             response = await self._application.answer(read_head(head), self._read_body)
         except h11.RemoteProtocolError as wrong:
-            response = error(wrong.error_status_hint, str(wrong))
+            response = error(wrong.error_status_hint, _what_is_wrong(wrong))
         except HttpError as refused:
             response = error(refused.status, str(refused))
         await self._send(response, is_bodiless=is_bodiless)
@@ -86,6 +87,8 @@ class ApiConnection(asyncio.StreamReaderProtocol):
 
     async def _read_body(self) -> bytes:
         body = bytearray()
+        if self._http.they_are_waiting_for_100_continue:
+            await self._write([h11.InformationalResponse(status_code=HTTPStatus.CONTINUE, headers=[])])
         self.is_answering = False
         try:
             async with asyncio.timeout(BODY_SECONDS):
@@ -95,6 +98,10 @@ class ApiConnection(asyncio.StreamReaderProtocol):
                         raise HttpError(413)
         except TimeoutError:
             raise HttpError(408, "the request body did not arrive in time") from None
+        except h11.RemoteProtocolError as wrong:
+            raise HttpError(wrong.error_status_hint, _what_is_wrong(wrong)) from None
+        except OSError:
+            raise HttpError(400, "the connection broke in the middle of the request") from None
         self.is_answering = True
         return bytes(body)
 
@@ -124,3 +131,8 @@ class ApiConnection(asyncio.StreamReaderProtocol):
         self.is_answering = False
         async with asyncio.timeout(IDLE_SECONDS):
             await self._writer.drain()
+
+
+def _what_is_wrong(wrong: h11.RemoteProtocolError) -> str:
+    """Returns what `h11` says of a malformed request, without the bytes that it may show."""
+    return str(wrong).partition(": bytearray(")[0]

@@ -86,6 +86,8 @@ def _become(user: pwd.struct_passwd) -> None:
 def _unusable(key_file: Path, program: Iterable[Path]) -> str:
     """Returns why this process can't use the key or its folder, or load more of this program; empty if it can."""
     folder, who = key_file.parent, _name(os.geteuid())
+    if (broken := _broken_link(key_file)) is not None:
+        return f"the key file {key_file} is a symbolic link that leads nowhere: {broken}"
     if not _may(folder, os.X_OK) or (os.path.lexists(key_file) and not _may(key_file, os.R_OK)):
         return (
             f"user {who} can't use the key {key_file}: give it the folder, as with 'chown -R {who} {folder}', or name "
@@ -98,6 +100,18 @@ def _unusable(key_file: Path, program: Iterable[Path]) -> str:
                 "stay root by --user root"
             )
     return ""
+
+
+def _broken_link(path: Path) -> str | None:
+    """Returns why a symbolic link does not lead to a file; None for one that does, and for what this user may not follow."""
+    try:
+        if path.is_symlink():
+            path.stat()
+    except PermissionError:
+        return None
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 def _may(path: Path, what: int) -> bool:

@@ -7,8 +7,10 @@ import asyncio
 import contextlib
 import logging
 import os
+from errno import EINVAL
 from ipaddress import IPv6Address
 from pathlib import Path
+from stat import S_ISREG
 from time import monotonic
 from typing import Final, TextIO
 
@@ -30,6 +32,7 @@ class HostsFile:
         self._path = path
         self._file: TextIO | None = None
         self._written: dict[str, bytes] = {}
+        self._warned = ""  # what the last write failed for
         with contextlib.suppress(OSError):  # the first write says it
             self._file = self._opened()
 
@@ -38,15 +41,14 @@ class HostsFile:
         try:
             while True:
                 names = zone.all(now=monotonic())
-                if names != self._written:
+                if names != self._written and await in_thread(lambda names=names: self._write(names)):  # type: ignore[misc]
                     self._written = names
-                    await in_thread(lambda names=names: self._write(names))  # type: ignore[misc]
                 await asyncio.sleep(WRITE_EVERY_S)
         finally:
             self._write({})
 
-    def _write(self, names: dict[str, bytes]) -> None:
-        """Writes in place, as the file may be mounted by itself; a warning where that fails."""
+    def _write(self, names: dict[str, bytes]) -> bool:
+        """Writes in place, as the file may be mounted by itself; a warning where that fails for another reason than before."""
         try:
             file = self._file = self._opened()
             file.seek(0)
@@ -58,7 +60,13 @@ class HostsFile:
                 file.truncate()
                 file.flush()
         except OSError as error:
-            log.warning("cannot write the names of nodes into %s: %s", self._path, error.strerror)
+            reason = error.strerror or str(error)
+            if reason != self._warned:
+                log.warning("cannot write the names of nodes into %s: %s", self._path, reason)
+            self._warned = reason
+            return False
+        self._warned = ""
+        return True
 
     def close(self) -> None:
         """Closes the file."""
@@ -72,7 +80,9 @@ class HostsFile:
             return file
         self.close()
         self._file = None
-        return self._path.open("r+", encoding="utf-8", errors="surrogateescape")
+        if not S_ISREG(there.st_mode):
+            raise OSError(EINVAL, "it is not a regular file")
+        return self._path.open("r+", encoding="utf-8", errors="surrogateescape", newline="")
 
 
 def with_names(text: str, names: dict[str, bytes]) -> str:

@@ -1,3 +1,4 @@
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -335,7 +336,37 @@ def test_a_named_file_must_exist(home: Path) -> None:
 def test_bytes_that_are_no_text_are_no_toml(home: Path) -> None:
     path = home / "bytes.toml"
     path.write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match="not valid TOML"):
+    with pytest.raises(ConfigError, match=r"bytes\.toml: line 1 is not UTF-8: save the file as text of this encoding"):
+        config.load({"config_file": str(path)})
+    path.write_bytes(b'debug = true\nname = "J\xf6rg"\n')
+    with pytest.raises(ConfigError, match=r"bytes\.toml: line 2 is not UTF-8"):
+        config.load({"config_file": str(path)})
+
+
+def test_a_file_of_another_systems_editor_is_read(home: Path) -> None:
+    path = home / "editor.toml"
+    path.write_bytes(b"\xef\xbb\xbfdebug = true\r\nroutes = 64\r\n")
+    settings = config.load({"config_file": str(path)})
+    assert (settings.debug, settings.routes) == (True, 64)
+
+
+def test_a_file_without_end_is_not_read_to_its_end() -> None:
+    with pytest.raises(ConfigError, match=r"^/dev/zero: longer than 1024 KiB: this is no configuration file$"):
+        config.load({"config_file": "/dev/zero"})
+
+
+def test_a_file_may_be_a_pipe(home: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"routes = 64\n")
+    os.close(writing)
+    assert config.load({"config_file": f"/dev/fd/{reading}"}).routes == 64
+    os.close(reading)
+
+
+def test_brackets_in_brackets_are_a_mistake_in_words(home: Path) -> None:
+    path = home / "deep.toml"
+    path.write_text(f"peers = {'[' * 9_999}{']' * 9_999}")
+    with pytest.raises(ConfigError, match=r"not valid TOML: its brackets are nested too deeply$"):
         config.load({"config_file": str(path)})
 
 

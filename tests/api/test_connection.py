@@ -1,16 +1,19 @@
 """Connections to the API: several requests on one, each bounded, and whoever misbehaves is let go."""
 
 import asyncio
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import h11
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mycelium.api import connection
 from mycelium.limits import API_BODY_BYTES, API_HEAD_BYTES
-from tests.api.support import FakeNode, serving, unix
+from tests.api.support import LOOPBACK, FakeNode, serving, unix
 from tests.lab.waiting import PATIENCE_S
 
 GET = b"GET /api/v1/admin HTTP/1.1\r\nHost: localhost\r\n"
@@ -96,6 +99,59 @@ def test_a_body_in_chunks_is_taken(tmp_path: Path) -> None:
         )
         assert (await answer(reader))[0] == b"HTTP/1.1 204 No Content"
         assert (await answer(reader))[0] == b"HTTP/1.1 200 OK"
+
+    talking(tmp_path, talk)
+
+
+CHUNKED = POST + b"Transfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "told"),
+    [
+        (CHUNKED + b"zz\r\n", b"illegal chunk header"),
+        (CHUNKED + b"2\r\n{}  0\r\n", b"malformed chunk footer"),
+        (POST + b"Content-Length: 9\r\n\r\n{}", b"peer closed connection without sending complete message body"),
+        (b"\0\r\n\r\n", b"illegal request line"),
+    ],
+    ids=["header", "footer", "short", "line"],
+)
+def test_a_malformed_request_is_the_callers_fault_and_logs_nothing(
+    tmp_path: Path, request_bytes: bytes, told: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(request_bytes)
+        writer.write_eof()
+        line, body = await answer(reader)
+        assert (line.split()[1], told in body, b"bytearray" in body) == (b"400", True, False), body
+
+    talking(tmp_path, talk)
+    assert caplog.messages == []
+
+
+def test_a_caller_that_breaks_off_its_request_leaves_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        async with serving(FakeNode(), LOOPBACK) as server, asyncio.timeout(PATIENCE_S):
+            sock = socket.create_connection((server.address.host, server.address.port))
+            sock.sendall(POST.replace(b"localhost", b"127.0.0.1") + b"Content-Length: 9\r\n\r\n{")
+            while not [one for one in server.connections if one._http.their_state is h11.SEND_BODY]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.close()  # by a reset
+            while server.connections:  # noqa: ASYNC110 - what the server does in its own time
+                await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+    assert caplog.messages == []
+
+
+def test_a_caller_that_waits_for_leave_to_send_its_body_is_given_it(tmp_path: Path) -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        body = b'{"endpoint":"udp://192.0.2.9:1"}'
+        writer.write(POST + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(body))
+        assert await answer(reader) == (b"HTTP/1.1 100 ", b"")
+        writer.write(body)
+        assert (await answer(reader))[0] == b"HTTP/1.1 204 No Content"
 
     talking(tmp_path, talk)
 

@@ -100,6 +100,15 @@ def test_a_user_that_is_not_there_is_refused(tmp_path: Path) -> None:
     assert refusal(settings) == "user (--user): this host has no user nobody-at-all"
 
 
+@pytest.mark.parametrize(("target", "why"), [("absent", "No such file"), ("key", "Too many levels of symbolic links")])
+def test_a_key_that_is_a_broken_link_is_refused_with_the_cause(tmp_path: Path, target: str, why: str) -> None:
+    key = tmp_path / "key"
+    key.symlink_to(target)
+    assert refusal(Settings(key_file=key)).startswith(
+        f"the key file {key} is a symbolic link that leads nowhere: {why}"
+    )
+
+
 @ROOT_ONLY
 def test_a_key_that_the_user_cannot_use_is_refused_with_the_remedy(folder: Path) -> None:
     (folder / "key").write_bytes(bytes(32))

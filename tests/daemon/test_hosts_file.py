@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+from collections.abc import Callable
 from ipaddress import IPv6Address
 from pathlib import Path
 from unittest.mock import Mock
@@ -11,6 +13,7 @@ import pytest
 from mycelium.daemon import hosts_file
 from mycelium.daemon.hosts_file import BEGIN, END, HostsFile, with_names
 from mycelium.limits import HOSTS_NAMES
+from tests.lab.waiting import PATIENCE_S
 
 NODE = IPv6Address("4fc:47a4::1").packed
 OWN = "127.0.0.1 localhost\n"
@@ -68,6 +71,54 @@ def test_changes_are_written_into_the_same_file_and_taken_out_at_the_end(
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     HostsFile(tmp_path / "none")._write({"a.myc": NODE})
     assert caplog.messages == [f"cannot write the names of nodes into {tmp_path / 'none'}: No such file or directory"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")], ids=["fifo", "zero"])
+def test_what_is_no_file_is_neither_read_nor_written(
+    tmp_path: Path, make: Callable[[Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "hosts"
+    make(path)
+    hosts = HostsFile(path)
+    hosts._write({"a.myc": NODE})
+    hosts.close()
+    assert caplog.messages == [f"cannot write the names of nodes into {path}: it is not a regular file"]
+
+
+def test_names_that_could_not_be_written_are_written_once_they_can(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosts_file, "WRITE_EVERY_S", 0.01)
+    path = tmp_path / "hosts"
+    zone = Mock(all=Mock(return_value={"berlin.myc": NODE}))
+
+    async def run() -> None:
+        hosts = HostsFile(path)
+        running = asyncio.ensure_future(hosts.run(zone))
+        async with asyncio.timeout(PATIENCE_S):
+            while zone.all.call_count < 3:  # noqa: ASYNC110 - a count, not an event
+                await asyncio.sleep(0.01)
+            path.write_text(OWN)
+            while "berlin" not in path.read_text():  # noqa: ASYNC110 - a file, not an event
+                await asyncio.sleep(0.01)
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        hosts.close()
+
+    asyncio.run(run())
+    assert caplog.messages == [f"cannot write the names of nodes into {path}: No such file or directory"]
+
+
+def test_the_line_ends_of_others_stay_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_bytes(b"127.0.0.1 localhost\r\n")
+    hosts = HostsFile(path)
+    hosts._write({"berlin.myc": NODE})
+    assert path.read_bytes().startswith(b"127.0.0.1 localhost\r\n# mycelium: begin")
+    hosts._write({})
+    hosts.close()
+    assert path.read_bytes() == b"127.0.0.1 localhost\r\n"
 
 
 def test_a_file_that_was_opened_is_written_without_leave_and_one_in_its_place_is_opened_anew(tmp_path: Path) -> None:

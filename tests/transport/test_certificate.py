@@ -1,6 +1,7 @@
 """Certificates of a TLS server: self-made ones, files, renewed files, and files that can't be used."""
 
 import logging
+import os
 import ssl
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from mycelium.errors import ConfigError
+from mycelium.limits import CERTIFICATE_FILE_BYTES
 from mycelium.transport.certificate import LOOK_AGAIN_S, ServerCertificate, self_signed
 from mycelium.transport.streams.tls import TlsLayer, client_context
 from tests.transport.streams.support import joined
@@ -98,6 +100,18 @@ def test_what_is_no_certificate_is_refused(tmp_path: Path, content: bytes) -> No
     certificate.write_bytes(content)
     with pytest.raises(ConfigError, match="are not a TLS certificate and its key in PEM format"):
         ServerCertificate((certificate, key), now=0.0)
+
+
+def test_files_that_never_end_are_refused_and_not_waited_for(tmp_path: Path) -> None:
+    certificate, key = write(tmp_path)
+    fifo, endless = tmp_path / "fifo", tmp_path / "endless"
+    os.mkfifo(fifo)
+    for odd in (Path("/dev/zero"), fifo):
+        with pytest.raises(ConfigError, match=rf"^TLS certificate: {odd} is not a regular file$"):
+            ServerCertificate((certificate, odd), now=0.0)
+    endless.write_bytes(bytes(CERTIFICATE_FILE_BYTES + 1))
+    with pytest.raises(ConfigError, match=r"endless is longer than 1024 KiB$"):
+        ServerCertificate((endless, key), now=0.0)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
