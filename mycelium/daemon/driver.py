@@ -36,6 +36,7 @@ from mycelium.outbox import Event, Transmit
 from mycelium.packet.batch import PacketBatch
 from mycelium.transport.base import SHORT_BYTES, Transport
 from mycelium.transport.set import TransportSet
+from mycelium.transport.udp_links import UdpLinks
 from mycelium.tun.base import TunDevice
 
 READS_PER_WAKE: Final = 16  # from one descriptor, before the others have their turn
@@ -88,6 +89,8 @@ class Driver:
         """Begins to read; the loop must be running."""
         for transport in self._transports.transports:
             self._loop.add_reader(transport.fileno(), self._on_transport, transport)
+            if isinstance(transport, UdpLinks):
+                transport.on_moved = self._revisit
         if self._tun is not None:
             self.attach(self._tun)
         self.act(lambda now: self._node.handshakes.set_clock(time(), now=now))

@@ -4,7 +4,6 @@ To read one costs a hundredth of answering it. So what has come is read ahead, a
 it comes from: a flood from one of them keeps nobody else out.
 """
 
-import select
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,13 +56,10 @@ class UdpHandshakes(UdpStrangers):
 
     def _receive_next(self) -> Received | None:
         self._read_ahead()
-        received = None
-        if self._queue:
-            datagram, source = self._queue.take()
-            received = super()._take(memoryview(datagram), len(datagram), source)
-        if received is None:
-            self._await()
-        return received
+        if not self._queue:
+            return None
+        datagram, source = self._queue.take()
+        return super()._take(memoryview(datagram), len(datagram), source)
 
     def _read_ahead(self) -> None:
         until = self._work_clock() + self._spent_s / 2  # so that it is as much as what the answer took
@@ -77,7 +73,3 @@ class UdpHandshakes(UdpStrangers):
 
     def _take(self, data: memoryview, size: int, source: Endpoint) -> Received:
         return data, size, source  # QUIC's too wait for their turn
-
-    def _await(self) -> None:
-        """Has the descriptor be readable again; while something is queued it always is, as the socket is always writable."""
-        self._poll.modify(self._socket, select.EPOLLIN | (select.EPOLLOUT if self._queue else 0))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from mycelium.limits import STRANGERS_BUFFER_BYTES
 from mycelium.transport.udp import UdpTransport
 from mycelium.transport.udp_handshakes import UdpHandshakes
+from mycelium.transport.udp_links import UdpLinks
 from mycelium.transport.udp_socket import open_beside, open_udp_socket
 from mycelium.transport.udp_steering import Steering
 from mycelium.transport.udp_strangers import UdpStrangers
@@ -36,9 +37,7 @@ def open_udp(host: str, port: int, *, dscp: bool = True, underlay: Underlay) -> 
     start_timestamping(links)
     for one in (strangers, handshakes):
         one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, STRANGERS_BUFFER_BYTES)
-    transports = (
-        UdpTransport(links, dscp=dscp, underlay=underlay),
-        UdpHandshakes(handshakes, underlay=underlay),
-        UdpStrangers(strangers, underlay=underlay),
-    )
-    return UdpPort(transports, steering)
+    for_links = UdpLinks(links, dscp=dscp, underlay=underlay)
+    for_strangers = UdpStrangers(strangers, underlay=underlay)
+    steering.on_replaced = lambda: for_links.overtake(for_strangers, steering.is_expected)
+    return UdpPort((for_links, UdpHandshakes(handshakes, underlay=underlay), for_strangers), steering)

@@ -11,7 +11,7 @@ import socket
 import struct
 from collections.abc import Callable, Collection
 from math import inf
-from time import monotonic
+from time import monotonic, thread_time
 from typing import Final
 
 from mycelium.transport.quic.runs import LENGTH_AT, LONG_HEADER
@@ -25,7 +25,8 @@ HANDSHAKES: Final = 1
 LINKS: Final = 2
 BEGINNING: Final = (HANDSHAKE_1, HANDSHAKE_3, HANDSHAKE_PART)  # kinds of which nothing tells that they are expected
 KEYS_PER_LEAF: Final = 16  # compared one after the other, at the end of a binary search
-# Times as long as the last replacement took that the next one has to wait: with a thousand links one takes milliseconds.
+# Times as much as the last replacement took of this thread's time that the next one has to wait: with a thousand links it takes
+# milliseconds.
 REST: Final = 20
 
 # <linux/filter.h>, <linux/bpf_common.h>
@@ -47,19 +48,27 @@ Program = list[Instruction]
 class Steering:
     """The program of the sockets at one port; they expect nothing at first."""
 
-    def __init__(self, udp: socket.socket, *, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(
+        self,
+        udp: socket.socket,
+        *,
+        clock: Callable[[], float] = monotonic,
+        work_clock: Callable[[], float] = thread_time,
+    ) -> None:
         """Takes any of them; raises OSError if the kernel can't do it."""
         self._socket = udp
         self._clock = clock
-        self._indices: Collection[int] = ()
+        self._work_clock = work_clock
+        self._indices: frozenset[int] = frozenset()
         self._identifiers: Collection[int] = ()
+        self.on_replaced: Callable[[], None] = lambda: None
         self._rests_until = -inf
         self.due_at = inf  # when the program is to be replaced; infinity for never
         _attach(udp, exact((), ()))
 
     def expect(self, indices: Collection[int]) -> None:
         """Takes all indices that the datagrams of links name."""
-        self._indices = indices
+        self._indices = frozenset(indices)
         self._replace()
 
     def expect_quic(self, identifiers: Collection[bytes]) -> None:
@@ -67,23 +76,28 @@ class Steering:
         self._identifiers = {_KEY.unpack_from(one)[0] for one in identifiers if len(one) >= _KEY.size}
         self._replace()
 
+    def is_expected(self, datagram: memoryview) -> bool:
+        """Tells whether a datagram names one of the indices."""
+        at = RECEIVER_AT.get(datagram[0]) if datagram else None
+        return at is not None and len(datagram) >= at + _KEY.size and _KEY.unpack_from(datagram, at)[0] in self._indices
+
     def handle_timeout(self, *, now: float) -> None:
         """Replaces the program if that is due."""
         if now >= self.due_at:
             self._replace()
 
     def _replace(self) -> None:
-        begin = self._clock()
-        if begin < self._rests_until:
+        if self._clock() < self._rests_until:
             self.due_at = self._rests_until
             return
         self.due_at = inf
+        begin = self._work_clock()  # not of the clock: while others have the processor this takes nothing
         try:
             _attach(self._socket, exact(self._indices, self._identifiers))
         except OSError:  # longer than this kernel takes
             _attach(self._socket, COARSE)
-        end = self._clock()
-        self._rests_until = end + REST * (end - begin)
+        self.on_replaced()
+        self._rests_until = self._clock() + REST * (self._work_clock() - begin)
 
 
 # Ends the program for a packet of QUIC that is of no connection: one with a long header begins another.

@@ -2,10 +2,11 @@
 
 import select
 import socket
+from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from math import inf
-from time import monotonic, thread_time
+from time import monotonic, thread_time, time
 from typing import Final
 
 from mycelium.counters import counter
@@ -13,8 +14,12 @@ from mycelium.endpoint import Endpoint
 from mycelium.limits import STRANGERS_AT_ONCE_S, STRANGERS_SHARE
 from mycelium.transport.base import Received
 from mycelium.transport.udp import UdpCounters, UdpTransport
+from mycelium.transport.udp_burst import RECEIVE_BYTES
 from mycelium.transport.underlay import Underlay
 
+SET_ASIDE: Final = (
+    512  # batches of datagrams that are looked at for those of new links, and kept; the buffer has no more
+)
 PAUSE_S: Final = 0.005  # least time without reading, so that a flood costs few wake-ups
 
 
@@ -35,6 +40,8 @@ class UdpStrangers(UdpTransport):
         "_clock",
         "_credit_s",
         "_credited_at",
+        "_is_sorting",
+        "_kept",
         "_looks_since",
         "_poll",
         "_spent_s",
@@ -60,6 +67,8 @@ class UdpStrangers(UdpTransport):
         self._credited_at = clock()
         self._looks_since: float | None = None  # on the clock of work, while the last datagrams are not charged for
         self._spent_s = 0.0  # what it took to look at what was charged for last
+        self._kept: deque[Received] = deque()  # copies of what was read before its turn
+        self._is_sorting = False  # nothing is handed to others while this node looks for what is its links'
         self.due_at = inf  # when it is read again; infinity while it is read
         self._poll = select.epoll()  # readable when the socket is, except in pauses
         self._poll.register(udp, select.EPOLLIN)
@@ -77,7 +86,44 @@ class UdpStrangers(UdpTransport):
         received = super().receive()
         if received is None:  # but perhaps packets of QUIC were handed over
             self._charge()
+            self._await()
         return received
+
+    def holds_more(self) -> bool:
+        return bool(self._held or self._kept) and not self.is_paused
+
+    def set_aside(self, is_expected: Callable[[memoryview], bool]) -> list[tuple[Received, float]]:
+        """Reads what has come, whoever's turn it is; returns copies of what is expected, each with its time of arrival.
+
+        All else is kept, and looked at in its turn.
+        """
+        expected: list[tuple[Received, float]] = []
+        before, self._kept = self._kept, deque()
+        view, self._view = (
+            self._view,
+            memoryview(bytearray(RECEIVE_BYTES)),
+        )  # the node may still use what is in the other
+        self._is_sorting = True
+        for _ in range(SET_ASIDE):
+            batch = before.popleft() if before else self._receive_at_once()
+            if batch is None:
+                break
+            data, size, source = batch
+            copied = memoryview(bytearray(data)), size, source
+            if is_expected(data):
+                expected.append((copied, time() - self.waited_s()))
+            else:
+                self._kept.append(copied)
+        self._kept += before
+        self._view, self._is_sorting = view, False
+        self._await()
+        return expected
+
+    def _receive_next(self) -> Received | None:
+        return self._take(*self._kept.popleft()) if self._kept else super()._receive_next()
+
+    def _take(self, data: memoryview, size: int, source: Endpoint) -> Received | None:
+        return (data, size, source) if self._is_sorting else super()._take(data, size, source)
 
     @property
     def is_paused(self) -> bool:
@@ -119,4 +165,6 @@ class UdpStrangers(UdpTransport):
             self._looks_since = None
 
     def _await(self) -> None:
-        self._poll.modify(self._socket, select.EPOLLIN)
+        """Has the descriptor be readable again; while something is kept it always is, as the socket is always writable."""
+        if not self.is_paused:
+            self._poll.modify(self._socket, select.EPOLLIN | (select.EPOLLOUT if self.holds_more() else 0))

@@ -5,6 +5,7 @@ wait for what has arrived.
 import asyncio
 import os
 import random
+import socket
 from collections.abc import Callable, Sequence
 from time import monotonic
 
@@ -27,9 +28,11 @@ from mycelium.transport.base import Buffer, Received, Transport
 from mycelium.transport.memory import MemoryHub, MemoryTransport
 from mycelium.transport.set import TransportSet
 from mycelium.transport.udp import UdpTransport
+from mycelium.transport.udp_port import open_udp
+from mycelium.transport.underlay import Underlay
 from mycelium.tun.base import TunDevice
 from mycelium.tun.memory import MemoryTun
-from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
+from mycelium.wire.datagram import FRAME_HEAD, FRAME_WORD, SUITE_CHACHA20_POLY1305
 from tests.lab.waiting import PATIENCE_S
 
 
@@ -417,6 +420,27 @@ def test_what_a_transport_holds_is_read_though_its_descriptor_is_silent(monkeypa
         assert len(held) == READS_PER_WAKE + 1
         await until(lambda: not held)
         stop(one, other)
+
+    asyncio.run(run())
+
+
+def test_what_is_moved_to_the_socket_for_links_is_read_though_nothing_else_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def run() -> None:
+        transports, steering = open_udp("127.0.0.1", 0, underlay=Underlay())
+        assert steering is not None
+        host = Host(transports, Endpoint("memory", "b", 9651), asyncio.get_running_loop())
+        taken: list[bytes] = []
+        monkeypatch.setattr(host.driver, "_receive", lambda *received, **_: taken.append(bytes(received[1])))
+        host.driver.start()
+        frame = FRAME_HEAD.pack(FRAME_WORD, 7, 1) + bytes(50)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(frame, ("127.0.0.1", transports[0].local_endpoints[0].port))
+        steering.expect([7])
+        assert transports[0].holds_more()
+        await until(lambda: taken == [frame])
+        stop(host)
 
     asyncio.run(run())
 

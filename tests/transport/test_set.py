@@ -256,8 +256,11 @@ def test_each_kind_of_refusal_alone_says_that_there_is_something_to_take() -> No
 def test_a_program_that_sorts_datagrams_is_replaced_when_that_is_due() -> None:
     udp = open_udp_socket("127.0.0.1", 0, Underlay())
     beside = open_beside(udp, Underlay())
-    moments = iter((0.0, 1.0, 2.0))  # the first replacement takes a second, so that the next one has to rest
-    steering = Steering(beside, clock=lambda: next(moments, 100.0))
+    moments, work = (
+        iter((0.0, 1.0, 2.0)),
+        iter((0.0, 1.0)),
+    )  # the first one takes a second, so that the next has to rest
+    steering = Steering(beside, clock=lambda: next(moments, 100.0), work_clock=lambda: next(work, 1.0))
     several = TransportSet([], steerings=[steering])
     assert several.next_deadline() == inf
     several.expect([1])

@@ -12,6 +12,7 @@ from mycelium.limits import STRANGERS_BUFFER_BYTES
 from mycelium.transport import udp_port
 from mycelium.transport.udp import UdpTransport
 from mycelium.transport.udp_handshakes import UdpHandshakes
+from mycelium.transport.udp_links import UdpLinks
 from mycelium.transport.udp_port import open_udp
 from mycelium.transport.udp_steering import Steering
 from mycelium.transport.udp_strangers import UdpStrangers
@@ -67,7 +68,7 @@ def test_each_socket_has_its_own(port: Opened, sender: socket.socket, datagram: 
 
 
 def test_the_transports_are_of_the_kinds_that_they_stand_for(port: Opened) -> None:
-    assert [type(one) for one in port] == [UdpTransport, UdpHandshakes, UdpStrangers]
+    assert [type(one) for one in port] == [UdpLinks, UdpHandshakes, UdpStrangers]
 
 
 def test_answers_to_a_stranger_leave_by_the_socket_for_links(port: Opened, sender: socket.socket) -> None:

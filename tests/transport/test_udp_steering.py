@@ -35,7 +35,8 @@ class Port:
         self.links = open_beside(self.strangers, Underlay())
         self.sockets = self.strangers, self.handshakes, self.links
         self.time = 0.0
-        self.steering = Steering(self.links, clock=lambda: self.time)
+        self.worked = 0.0
+        self.steering = Steering(self.links, clock=lambda: self.time, work_clock=lambda: self.worked)
         self._sender = socket.socket(self.links.family, socket.SOCK_DGRAM)
 
     def place_of(self, datagram: bytes) -> int:
@@ -164,14 +165,15 @@ def test_costly_replacements_rest(monkeypatch: pytest.MonkeyPatch, port: Port) -
 
     def attach(udp: socket.socket, program: Program) -> None:
         attached.append(program)
-        port.time += 0.01
+        port.time += 0.5  # in which others had the processor
+        port.worked += 0.01
 
     monkeypatch.setattr(udp_steering, "_attach", attach)
     port.steering.expect([1])
     port.steering.expect([2])
     port.steering.expect([3])
     assert attached == [exact([1], [])]
-    assert port.steering.due_at == pytest.approx(0.01 + REST * 0.01)
+    assert port.steering.due_at == pytest.approx(0.5 + REST * 0.01)
     port.steering.handle_timeout(now=port.time)
     assert len(attached) == 1
     port.time = port.steering.due_at

@@ -10,6 +10,7 @@ import pytest
 
 from mycelium.endpoint import Endpoint
 from mycelium.limits import STRANGERS_AT_ONCE_S, STRANGERS_SHARE
+from mycelium.transport import udp_strangers
 from mycelium.transport.udp import UdpTransport
 from mycelium.transport.udp_socket import open_udp_socket
 from mycelium.transport.udp_strangers import PAUSE_S, UdpStrangers
@@ -110,3 +111,46 @@ def test_what_was_read_already_is_handed_over_before_a_pause(paced: Paced, sende
         assert paced.strangers.receive() is not None
     assert paced.strangers.receive() is None
     assert paced.strangers.counters.strangers_paused == 1
+
+
+def test_what_is_expected_is_set_aside_and_all_else_waits_for_its_turn(paced: Paced, sender: socket.socket) -> None:
+    strangers, handed = paced.strangers, list[bytes]()
+    strangers.take_quic = lambda batch, size, source: handed.append(bytes(batch))
+    sent = [b"\x14 ours", JUNK, b"\xc0 QUIC", b"\x14 ours too", b"\x01junk"]
+    for one in sent:
+        sender.sendto(one, paced.there)
+    expected = strangers.set_aside(lambda data: data[0] == sent[0][0])
+    assert [bytes(data) for (data, _, _), _ in expected] == [sent[0], sent[3]]
+    assert (handed, strangers.holds_more(), is_readable(strangers)) == ([], True, True)
+    assert [strangers.set_aside(lambda data: False), strangers.holds_more()] == [[], True]
+    received = strangers.receive()
+    assert received is not None
+    assert bytes(received[0]) == JUNK
+    assert (strangers.receive(), handed) == (None, [sent[2]])  # handed over, and nothing for the node
+    received = strangers.receive()
+    assert received is not None
+    assert bytes(received[0]) == sent[4]
+    assert (strangers.receive(), strangers.holds_more(), is_readable(strangers)) == (None, False, False)
+
+
+def test_what_was_set_aside_waits_for_the_end_of_a_pause(paced: Paced, sender: socket.socket) -> None:
+    paced.read(sender)
+    sender.sendto(JUNK, paced.there)
+    assert paced.strangers.set_aside(lambda data: False) == []
+    assert (paced.strangers.receive(), is_readable(paced.strangers), paced.strangers.holds_more()) == (
+        None,
+        False,
+        False,
+    )
+    paced.pass_time(1.0)
+    assert is_readable(paced.strangers)
+    assert paced.strangers.receive() is not None
+
+
+def test_no_more_is_kept_than_the_bound(paced: Paced, sender: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(udp_strangers, "SET_ASIDE", 3)
+    for number in range(5):
+        sender.sendto(b"junk" + bytes((number,)), paced.there)
+        paced.strangers.set_aside(lambda data: False)
+    numbers = [bytes(received[0])[-1] for _ in range(6) if (received := paced.strangers.receive()) is not None]
+    assert numbers == [0, 1, 2, 3, 4]
