@@ -53,7 +53,7 @@ SENT_BYTES_PER_LINK: Final = 8 << 20  # sealed frames kept to be sent again
 # bytes of frames kept to be sent again, and bytes of held frames, of all links together
 REPAIR_BYTES_PER_NODE: Final = 32 << 20
 REPLAY_WINDOW: Final = 8_192  # counters that a frame or train may be behind the newest one opened
-HANDSHAKES_REMEMBERED: Final = 32  # complete ones, whose last messages may come again
+HANDSHAKES_REMEMBERED: Final = 32  # of links and of sessions that are over, whose last messages may still come
 HALF_OPEN_HANDSHAKES: Final = 256  # handshakes that wait for message 3; a new one evicts the oldest
 EARLY_BYTES: Final = 4_096  # of a link's datagrams that overtook message 3, of each handshake
 # messages of handshakes of which parts have come, one of each address, 1.3 KB each; the oldest gives way
@@ -101,7 +101,7 @@ DIALS_WAITING_PER_SOURCE: Final = 4_096  # candidates that wait for their turn: 
 SESSIONS: Final = 4_096  # end-to-end sessions of one node; the one used longest ago is forgotten first
 SESSION_REQUESTS_PER_SECOND: Final = 2  # answered to one node that has returned a cookie
 SESSION_REQUESTS_AT_ONCE: Final = 8  # of those in a row: one request and its retransmissions
-SESSION_QUEUE_PACKETS: Final = 64  # packets that wait for one session's handshake
+SESSION_QUEUE_PACKETS: Final = 256  # packets that wait for one session's handshake, which a slow host answers late
 SESSION_QUEUE_BYTES: Final = 256 << 10  # bytes that wait for one session's handshake
 SESSION_QUEUE_BYTES_PER_NODE: Final = 16 << 20  # bytes that wait for handshakes of all sessions
 QUOTED_PACKETS: Final = 64  # newest trains of a session that an ICMPv6 error can quote

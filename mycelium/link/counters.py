@@ -30,5 +30,5 @@ class HandshakeCounters:
 
     handshakes_refused: int = counter("Handshake messages dropped: not authentic, or unexpected.")
     handshakes_incomplete: int = drops("Handshake messages dropped: some of their parts never arrived.")
-    handshakes_repeated: int = counter("Handshake messages that came again after their handshake was complete.")
+    handshakes_repeated: int = counter("Handshake messages that came after their handshake was over.")
     handshakes_given_up: int = counter("Handshakes given up: no answer.")

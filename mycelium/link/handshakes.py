@@ -109,7 +109,7 @@ class Handshakes:
         self._initiations: dict[int, InitiatorAttempt] = {}
         self._responses: dict[int, ResponderAttempt] = {}
         self._response_of: dict[Question, int] = {}  # our index
-        self._completed: deque[int] = deque(maxlen=HANDSHAKES_REMEMBERED)  # our indices, newest last
+        self._over: deque[int] = deque(maxlen=HANDSHAKES_REMEMBERED)  # our indices, newest last
         self._failed: list[Failed] = []
         self.is_paused = False  # while True, no handshake is answered
         self.counters = HandshakeCounters()
@@ -325,7 +325,6 @@ class Handshakes:
             self._take_refusal(index, one, data, error)
             raise
         self._end(index)
-        self._completed.append(index)
         self._send(endpoint, message_3)
         return Completed(keys, endpoint, message_3, is_narrow=in_parts)
 
@@ -347,6 +346,7 @@ class Handshakes:
 
     def _end(self, index: int) -> None:
         del self._initiations[index]
+        self._over.append(index)
         self._outbox.indices_changed()
 
     def _fail(self, index: int, cause: str) -> None:
@@ -354,8 +354,8 @@ class Handshakes:
         self._failed.append(Failed(index, cause))
 
     def _is_repeated(self, index: int) -> bool:
-        """Counts a message of a handshake that is complete: its sender could not know that the first one had arrived."""
-        is_repeated = index in self._completed
+        """Counts a message of a handshake that is over: its sender could not know that."""
+        is_repeated = index in self._over
         self.counters.handshakes_repeated += is_repeated
         return is_repeated
 
@@ -368,7 +368,6 @@ class Handshakes:
             raise HandshakeError("message 3 for no handshake of ours")
         keys = response.noise.receive_message_3(data)
         self._forget_response(index)
-        self._completed.append(index)
         return Completed(keys, endpoint, None, early=response.early, is_narrow=response.is_narrow)
 
     def _receive_cookie(self, endpoint: Endpoint, data: bytes) -> None:
@@ -377,7 +376,10 @@ class Handshakes:
         In an open network anybody who sees message 1 can make cookies: they must neither keep out the genuine one nor have
         much sent.
         """
-        one = self._initiations.get(int.from_bytes(data[4:8], "big"))
+        index = int.from_bytes(data[4:8], "big")
+        one = self._initiations.get(index)
+        if one is None and self._is_repeated(index):
+            return
         if one is None or not is_same_remote(one.endpoint, endpoint):
             raise HandshakeError("cookie for no handshake of ours")
         message_1 = one.noise.answer_cookie(data)
@@ -390,4 +392,5 @@ class Handshakes:
 
     def _forget_response(self, index: int) -> None:
         response = self._responses.pop(index)
+        self._over.append(index)
         del self._response_of[response.question]

@@ -1,6 +1,7 @@
 """Session requests of ours that are under way: sent again with back-off until they are answered or given up."""
 
 import random
+from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import Final, Protocol
@@ -8,6 +9,7 @@ from typing import Final, Protocol
 from mycelium.crypto.handshake import AgreedKeys, HandshakeConfig
 from mycelium.crypto.session_handshake import SessionInitiator, prologue
 from mycelium.errors import HandshakeError
+from mycelium.limits import HANDSHAKES_REMEMBERED
 from mycelium.routing.resolution import PENDING, LookUp
 from mycelium.session.counters import SessionCounters
 from mycelium.session.session import Session
@@ -92,12 +94,17 @@ class SessionRequests:
         self._send = send
         self._new_index = new_index
         self._by_index: dict[int, PendingSession] = {}
+        self._over: deque[tuple[bytes, int]] = deque(maxlen=HANDSHAKES_REMEMBERED)  # peer and index, newest last
         self.failed: list[Session] = []  # given up while packets waited in them; drained by the owner
         self._counters = counters
 
     def holds(self, index: int) -> bool:
         """Tells whether a request uses this index."""
         return index in self._by_index
+
+    def is_over(self, peer: bytes, index: int) -> bool:
+        """Tells whether a request has lately been answered or given up; a peer that is slow answers each copy of it."""
+        return (peer, index) in self._over
 
     def begin(self, session: Session, *, now: float) -> None:
         """Starts a request for a session that has none under way; gives it up at once if the peer is unknown."""
@@ -204,4 +211,5 @@ class SessionRequests:
 
     def _end(self, request: PendingSession) -> None:
         del self._by_index[request.local_index]
+        self._over.append((request.session.peer, request.local_index))
         request.session.is_requesting = False

@@ -163,6 +163,9 @@ class Sessions:
 
     def receive_cookie(self, peer: bytes, index: int, cookie: bytes, *, now: float) -> None:
         """Brings the cookie back with the request of ours that it answers."""
+        if self._requests.is_over(peer, index):
+            self.counters.sessions_repeated += 1
+            return
         try:
             self._requests.take_cookie(peer, index, cookie, now=now)
         except HandshakeError:
@@ -194,6 +197,9 @@ class Sessions:
 
     def receive_reply(self, peer: bytes, index: int, counter: int, body: memoryview, *, now: float) -> None:
         """Takes the reply to a request of ours; the session's queued packets may leave afterwards."""
+        if self._requests.is_over(peer, index):
+            self.counters.sessions_repeated += 1
+            return
         try:
             session, keys = self._requests.complete(peer, index, counter, bytes(body))
         except HandshakeError:

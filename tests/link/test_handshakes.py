@@ -9,10 +9,11 @@ from mycelium.crypto.cookies import Admission, HandshakeGate
 from mycelium.endpoint import Endpoint
 from mycelium.limits import HALF_OPEN_HANDSHAKES, HANDSHAKES_PER_SECOND, HANDSHAKES_REMEMBERED
 from mycelium.link.causes import NO_ANSWER, UNAUTHENTIC
+from mycelium.link.handshake_attempts import RESPONDER_PATIENCE_S
 from mycelium.link.handshakes import INITIATOR_PATIENCE_S, REPLIES_PER_HANDSHAKE, RETRANSMIT_CEILING_S
 from mycelium.link.keypair import MESSAGE_3_AGAIN_S
 from mycelium.node.event_kind import EventKind
-from mycelium.wire.datagram import COOKIE, HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3
+from mycelium.wire.datagram import COOKIE, COOKIE_DATAGRAM, HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3
 from sim.net.network import PORT, url_of
 from sim.net.node_net import NodeNet
 from tests.link.support import HERE, OWN, PEER, HandshakeEnd, exchange
@@ -65,7 +66,25 @@ def test_an_abandoned_handshake_takes_no_answer_and_is_not_given_up() -> None:
     assert exchange(ours, theirs) == ([], [])
     ours.handshakes.handle_timeout(now=2 * INITIATOR_PATIENCE_S)
     assert ours.handshakes.take_failed() == []
-    assert ours.handshakes.counters.handshakes_refused == 1
+    counters = ours.handshakes.counters
+    assert (counters.handshakes_repeated, counters.handshakes_refused) == (1, 0)
+
+
+def test_a_cookie_and_a_message_3_that_come_when_their_handshake_is_over_look_like_no_fault() -> None:
+    ours, theirs = HandshakeEnd(OWN), HandshakeEnd(PEER)
+    index = ours.handshakes.begin(HERE, pin=None, now=0.0)
+    [(_, message_1)] = ours.take_datagrams()
+    theirs.receive(message_1)
+    [(_, message_2)] = theirs.take_datagrams()
+    ours.receive(message_2)
+    [(_, message_3)] = ours.take_datagrams()
+    cookie = COOKIE_DATAGRAM.pack(COOKIE, index, bytes(4), bytes(32), bytes(8))
+    assert ours.receive(memoryview(cookie)) is None
+    theirs.handshakes.handle_timeout(now=RESPONDER_PATIENCE_S)
+    assert theirs.receive(message_3) is None
+    for end in (ours, theirs):
+        counters = end.handshakes.counters
+        assert (counters.handshakes_repeated, counters.handshakes_refused) == (1, 0)
 
 
 def test_a_repeated_first_message_draws_a_bounded_number_of_copies_of_the_second() -> None:
@@ -281,7 +300,7 @@ def test_complete_handshakes_that_are_remembered_are_bounded() -> None:
     for _ in range(2 * HANDSHAKES_REMEMBERED):
         ours.handshakes.begin(HERE, pin=None, now=0.0)
         exchange(ours, theirs)
-    assert len(ours.handshakes._completed) == len(theirs.handshakes._completed) == HANDSHAKES_REMEMBERED
+    assert len(ours.handshakes._over) == len(theirs.handshakes._over) == HANDSHAKES_REMEMBERED
 
 
 def hold_back(net: NodeNet, kind: int) -> list[bytes]:

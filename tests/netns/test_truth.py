@@ -119,6 +119,7 @@ def test_a_clean_cable_alarms_nobody_and_every_figure_is_what_others_measure(pai
     a, b = pair["a"], pair["b"]
     pair.wait_converged()
     wait_until(lambda: the_peer(a)["mtu"] > 1_400 and the_peer(b)["mtu"] > 1_400, SETTLED_S, "the path MTU is found")
+    assert ping(a.host, b.address, wait=20).received == 1  # the session is set up, and nothing has to wait
     before = {daemon: (interface(pair, daemon), daemon.counters(), the_peer(daemon)) for daemon in (a, b)}
     assert ping(a.host, b.address, count=PINGS, interval=0.005, size=PING_BYTES, wait=20).received == PINGS
     exchange_tcp(a.host, b.host, b.address, 1_000_000, seconds=30)

@@ -401,6 +401,19 @@ def test_a_cookie_for_no_request_of_ours_is_refused(forged: str) -> None:
     assert (len(a.sent), a.sessions.counters.sessions_refused) == (1, 1)
 
 
+def test_a_cookie_that_comes_when_its_request_is_over_is_no_fault() -> None:
+    a, b = acquainted()
+    a.send_to(b, now=0.0)
+    [(_, _, counter, _)] = a.sent
+    index = counter & 0xFFFF_FFFF
+    b.receive_from(a, now=0.0)
+    a.receive_from(b, now=0.0)
+    a.sessions.receive_cookie(b.identity.address, index, bytes(16), now=0.0)
+    assert (a.sessions.counters.sessions_repeated, a.sessions.counters.sessions_refused) == (1, 0)
+    a.sessions.receive_cookie(bytes(16), index, bytes(16), now=0.0)
+    assert (a.sessions.counters.sessions_repeated, a.sessions.counters.sessions_refused) == (1, 1)
+
+
 def test_who_is_denied_a_session_neither_gets_nor_gives_an_answer_and_packets_for_it_fail() -> None:
     class Nobody(DefaultPolicy):
         def allows_session(self, node: bytes, *, now: float) -> bool:
