@@ -126,6 +126,11 @@ class Reachability:
             news=self.news,
         )
 
+    @property
+    def distrusted(self) -> list[bytes]:
+        """The neighbours that are distrusted as a whole."""
+        return self._suspects.distrusted
+
     def handle_timeout(self, *, now: float) -> None:
         """Goes on with searches, and looks again soon where there is something to follow."""
         for partner, search in list(self._searches.items()):

@@ -73,6 +73,11 @@ class Suspects:
         """Tells whether neighbours are still to be asked."""
         return bool(self._hints)
 
+    @property
+    def distrusted(self) -> list[bytes]:
+        """The neighbours that drop what they should forward, as far as this node can tell."""
+        return [neighbour for neighbour, trial in self._trials.items() if trial.is_damning]
+
     def suspect(self, neighbour: bytes, node: bytes, *, now: float) -> None:
         """Has a neighbour look for a node that does not answer over it, and tries the neighbour itself."""
         self._hints[neighbour] = node, now + HINT_S

@@ -71,6 +71,8 @@ class TalkRecord(msgspec.Struct, frozen=True):
     t: float = 0.0
     pairs: int = 0
     talking: int = 0
+    found: int = 0  # liars that an honest neighbour distrusts
+    wronged: int = 0  # honest nodes that one distrusts
 
 
 class NodeRecord(msgspec.Struct, frozen=True):

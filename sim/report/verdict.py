@@ -1,6 +1,7 @@
 """What came of a run, in one sentence."""
 
 from ..quantiles import quantiles
+from .records import TalkRecord
 from .report import Report
 from .ways import ways_in_short
 from .words import count, describe, seconds
@@ -33,7 +34,13 @@ def _talking(report: Report) -> str:
     last = report.talks[-1]
     best = next(one for one in report.talks if one.talking >= last.talking)
     after = f", {seconds(best.t - report.talks[0].t)} after the first look" if best is not report.talks[0] else ""
-    return f"Of {last.pairs:,} honest pairs {last.talking:,} hear each other{after}"
+    return f"Of {last.pairs:,} honest pairs {last.talking:,} hear each other{after}{_distrusted(last)}"
+
+
+def _distrusted(last: TalkRecord) -> str:
+    if not last.found and not last.wronged:
+        return ""
+    return f", and honest nodes distrust {last.found:,} neighbours that lie and {last.wronged:,} that do not"
 
 
 def _healing(report: Report) -> str:

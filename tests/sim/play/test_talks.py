@@ -38,6 +38,13 @@ def test_liars_are_as_many_as_wanted_and_no_pair_needs_them() -> None:
     assert stage.figures.values(stage.pings)["pairs_silent"] == 4 - found["talking"]
 
 
+def test_hubs_lie_where_that_is_wanted() -> None:
+    stage = settled_stage("star", 12, NODE)
+    do(stage, "liars", share=0.05, how="drop", hubs=True)
+    degree = stage.mesh.graph().degree
+    assert [degree(node) for node in stage.mesh.liars] == [11]
+
+
 def test_an_unknown_way_to_lie_and_a_mesh_of_liars_are_clear_errors() -> None:
     with pytest.raises(ConfigError, match="the ways are drop"):
         do(make_stage("ring", 4, NODE), "liars", how="white")
@@ -58,6 +65,9 @@ def test_more_pairs_talk_where_nodes_find_out_that_what_they_send_does_not_arriv
 
 @pytest.mark.parametrize("how", ["attract", "bounce"])
 def test_nearly_all_pairs_talk_soon_however_liars_lie(how: str) -> None:
-    parameters = {"pairs": 8, "s": 10.0, "share": 0.08, "how": how}
-    talks = collect(run(RunSpec("ba:m=2", 14, "liars", 2, NODE, parameters))).talks
-    assert talks[-1].talking >= talks[-1].pairs - 1
+    parameters = {"pairs": 8, "s": 10.0, "share": 0.08, "how": how, "hop_limit": 10_000}
+    report = collect(run(RunSpec("ba:m=2", 14, "liars", 2, NODE, parameters)))
+    last = report.talks[-1]
+    assert last.talking >= last.pairs - 1
+    assert (last.found, last.wronged) == (1, 0)
+    assert "honest nodes distrust 1 neighbours that lie and 0 that do not" in verdict(report)
