@@ -80,9 +80,15 @@ PLAIN_FRAMES_AT_ONCE: Final = 16_384  # of those in a row: some times CONTROL_BY
 PLAIN_FRAMES_OF_ALL: Final = SharedRate(
     16_000, at_once=4 * PLAIN_FRAMES_AT_ONCE, little_per_second=220, little_at_once=1_000
 )
+# such frames of one neighbour beyond which the operator is told, while they are still read: an honest one's, and some dumps
+CHATTER_PER_SECOND: Final = 250
+CHATTER_AT_ONCE: Final = 6_144  # of those in a row: segments of a full table, and their acknowledgements
 # requests for repair of one neighbour, which come as often as datagrams are lost: 10 % of 1.4 Gbit/s
 REPAIRS_PER_SECOND: Final = 12_000
 REPAIRS_AT_ONCE: Final = 65_536  # of those in a row
+REPAIRS_PER_FRAME: Final = (
+    4  # of each frame sent to a neighbour, beyond which the operator is told; half of them may be lost
+)
 # control messages of one neighbour that are no updates: five times the requests that routing accepts
 QUESTIONS_PER_SECOND: Final = 1_000
 QUESTIONS_AT_ONCE: Final = 8_192  # of those in a row: requests for twice PENDING_REQUESTS
@@ -121,6 +127,8 @@ POLICY_TABLES: Final = 1_024
 FLOWS: Final = 65_536  # of packets that the policy has let pass: some 30 MB; those of the node with most give way
 FLOWS_PER_NODE: Final = 8_192  # of them with one other node: a busy server behind one proxy
 FRAGMENTED_PACKETS_PER_NODE: Final = 64  # packets whose first fragment has passed, for their later ones
+DENIED_PER_SECOND: Final = 100  # packets of one node that are not let in, beyond which the operator is told
+DENIED_AT_ONCE: Final = 4_096  # of those in a row: a scan of ports, or a stream until its sender understands
 REFUSALS_PER_SECOND: Final = 10  # packets of one node that are answered by 'administratively prohibited'
 
 # -- routing -----------------------------------------------------------------------------------------------------------
@@ -141,6 +149,10 @@ LOOKUP_QUEUE_BYTES: Final = 4 << 20  # packets that wait for lookups, besides wh
 LOOKUPS_ANSWERED: Final = SharedRate(1_000, at_once=2_000, little_per_second=20, little_at_once=200)
 HOME_RECORDS: Final = 65_536  # kept by a landmark for others, half a KB each
 HOME_RECORDS_PER_LANDMARK: Final = 8_192  # of those, handed over by one landmark: all that may be pinned at it
+HOME_RECORDS_UNKEPT: Final = (
+    2 * HOME_RECORDS_PER_LANDMARK
+)  # handed over in vain in a row, beyond which the operator is told,
+HOME_RECORDS_UNKEPT_PER_SECOND: Final = 10  # and later: all of one landmark in half an hour, twice
 # verified for landmarks that hand them over: a twentieth of a slow core
 HOME_RECORDS_TAKEN: Final = SharedRate(200, at_once=8_192, little_per_second=10, little_at_once=512)
 RECORDS_HANDED_AT_ONCE: Final = 256  # records that a landmark hands over in one second
@@ -160,6 +172,9 @@ VERIFICATIONS_AT_ONCE: Final = 8_192
 VERIFICATIONS_OF_ALL: Final = SharedRate(
     2_500, at_once=2 * VERIFICATIONS_AT_ONCE, little_per_second=8, little_at_once=64
 )
+# announcements of known nodes that one neighbour brings, beyond which the operator is told; a node makes one an hour
+RENEWALS_PER_SECOND: Final = 100
+RENEWALS_AT_ONCE: Final = 8_192  # of those in a row: a neighbour that is back has news of all nodes
 STARTS_PER_SECOND: Final = 0.2  # control streams of one neighbour, each of which voids all that it has advertised
 STARTS_AT_ONCE: Final = 6  # of those in a row, as when a cable is moved or a host starts again and again
 DUMPS_PER_SECOND: Final = 0.2  # of the whole table that one neighbour requests
@@ -204,6 +219,8 @@ RELAY_ERRORS_OF_ALL: Final = SharedRate(
 )
 LOST_TRAINS_PER_SECOND: Final = 500  # of one neighbour that cannot be forwarded, beyond which the operator is told
 LOST_TRAINS_AT_ONCE: Final = 16_384  # of those in a row, as in an outage: what some TCP streams have under way
+LIES_PER_SECOND: Final = 100  # errors by one neighbour that are not believed, beyond which the operator is told
+LIES_AT_ONCE: Final = 1_024  # of those in a row: some seconds of honest errors that come late
 ICMP_ERRORS_PER_SECOND: Final = 100  # ICMPv6 errors to local applications
 HOP_LIMIT: Final = 64
 
@@ -216,6 +233,8 @@ KNOCKS_PER_VERSION: Final = 2  # neighbours asked at once to knock over one vers
 KNOCKS_AWAITED: Final = 32  # asked for, and perhaps still to arrive
 
 # -- speed tests for operators -----------------------------------------------------------------------------------------
+SPEED_REQUESTS_PER_SECOND: Final = 2  # of one node, which are answered: what a tester repeats until it is heard
+SPEED_REQUESTS_AT_ONCE: Final = 32  # of those in a row: some tests one after the other
 SPEED_TEST_LEAST_S: Final = 0.5  # of each direction; some round trips of a long way
 SPEED_TEST_S: Final = 30.0  # of each direction; enough for a way of which a second is not enough
 # sent in answer to tests of all other nodes together, besides never more than the tester has sent: 2 Mbit/s on average,

@@ -12,9 +12,9 @@ from mycelium.dataplane.sending import Sending
 from mycelium.errors import DecodeError
 from mycelium.limits import ECHOES_PER_SECOND, ECHOES_UNDER_WAY, HOP_LIMIT, SESSIONS
 from mycelium.outbox import EchoAnswered, Outbox
+from mycelium.routing.excess import ECHOES, Excesses, NamedRate
 from mycelium.session.session import Session
 from mycelium.session.table import Sessions
-from mycelium.timing import TokenBuckets
 from mycelium.wire.echo import TOKEN_BYTES, Echo, EchoKind, decode_echo, encode_echo
 from mycelium.wire.train import ITEM_ECHO
 
@@ -39,6 +39,7 @@ class Echoes:
         sending: Sending,
         outbox: Outbox,
         counters: DataplaneCounters,
+        excesses: Excesses,
         entropy: Callable[[int], bytes],
     ) -> None:
         self._sessions = sessions
@@ -47,7 +48,7 @@ class Echoes:
         self._counters = counters
         self._entropy = entropy
         self._asked: dict[bytes, _EchoRequest] = {}
-        self._allowed = TokenBuckets[bytes](ECHOES_PER_SECOND, keys=SESSIONS)  # by the node that asks
+        self._allowed = NamedRate(excesses, ECHOES, ECHOES_PER_SECOND, keys=SESSIONS)  # by the node that asks
 
     def ask(self, node: bytes, *, hop_limit: int = HOP_LIMIT, now: float) -> bytes:
         """Asks a node for an echo, once there is a session with it; returns the token that the answer will have.

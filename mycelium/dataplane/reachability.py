@@ -31,7 +31,7 @@ from mycelium.limits import (
     PROBES_ANSWERED_PER_SECOND,
     SESSIONS,
 )
-from mycelium.routing.excess import PROBES, Excesses
+from mycelium.routing.excess import PROBES, Excesses, NamedRate
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.metric import COST_UNIT_S
 from mycelium.routing.neighbour import DAMPED_COST
@@ -102,7 +102,6 @@ class Reachability:
         self._next_hop = forwarding.next_hop
         self._routes = routes
         self._counters = counters
-        self._excesses = excesses
         self._entropy = entropy
         self._arm = arm
         self._looked_at = -inf
@@ -113,7 +112,7 @@ class Reachability:
         self._failures: dict[bytes, dict[bytes, _Silence]] = {}  # by neighbour and partner, the oldest of both first
         # node -> the neighbour over which it is to be probed, and until when a session with it is waited for
         self._asked: dict[bytes, tuple[bytes, float]] = {}
-        self._answering = TokenBuckets[bytes](PROBES_ANSWERED_PER_SECOND, keys=SESSIONS)
+        self._answering = NamedRate(excesses, PROBES, PROBES_ANSWERED_PER_SECOND, keys=SESSIONS)
         self._hinting = TokenBuckets[bytes](HINTS_PER_SECOND, burst=HINTS_AT_ONCE, keys=SESSIONS)
         self.news: list[News] = []
         self._suspects = Suspects(
@@ -161,7 +160,6 @@ class Reachability:
             self._answer(session, reach, now=now)
         else:
             self._counters.probes_refused += 1
-            self._excesses.note(session.peer, PROBES, now=now)
 
     # -- the other end's probes ----------------------------------------------------------------------------------------
 

@@ -109,6 +109,7 @@ class Receiving:
         relay_errors: RelayErrors,
         echoes: Echoes,
         policy: Policy,
+        refusals: Refusals,
         counters: DataplaneCounters,
         outbox: Outbox,
     ) -> None:
@@ -121,7 +122,7 @@ class Receiving:
         self._sending = sending
         self._relay_errors = relay_errors
         self._echoes = echoes
-        self._refusals = Refusals(own_address, sending, counters)
+        self._refusals = refusals
         self._policy = policy
         self._counters = counters
         self._outbox = outbox
@@ -238,7 +239,7 @@ class Receiving:
         elif kind == SESSION_COOKIE:
             self._sessions.receive_cookie(source, index, bytes(train[TRAIN_HEADER_BYTES:]), now=now)
         elif kind == ERROR:
-            self._relay_errors.receive(source, train[TRAIN_HEADER_BYTES:], now=now)
+            self._relay_errors.receive(source, train[TRAIN_HEADER_BYTES:], neighbour=neighbour, now=now)
         elif kind == RELAY:
             self._receive_wrapped(train, neighbour, now=now)
         elif (handler := self.train_handlers.get(kind)) is not None:

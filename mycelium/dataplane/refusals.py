@@ -2,22 +2,25 @@
 
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.sending import Sending
-from mycelium.limits import REFUSALS_PER_SECOND, SESSIONS
+from mycelium.limits import DENIED_AT_ONCE, DENIED_PER_SECOND, REFUSALS_PER_SECOND, SESSIONS
 from mycelium.packet.ipv6 import ADMIN_PROHIBITED, icmpv6_error, may_answer, source_of
+from mycelium.routing.excess import DENIED, Excesses, NamedRate
 from mycelium.timing import TokenBuckets
 
 
 class Refusals:
-    """Answers packets that are not let in, at a bounded rate for each node."""
+    """Answers packets that are not let in, at a bounded rate for each node; who sends such ones without end is named."""
 
-    def __init__(self, own_address: bytes, sending: Sending, counters: DataplaneCounters) -> None:
+    def __init__(self, own_address: bytes, sending: Sending, counters: DataplaneCounters, excesses: Excesses) -> None:
         self._own_address = own_address
         self._sending = sending
         self._counters = counters
         self._allowed = TokenBuckets[bytes](REFUSALS_PER_SECOND, keys=SESSIONS)
+        self._denied = NamedRate(excesses, DENIED, DENIED_PER_SECOND, burst=DENIED_AT_ONCE, keys=SESSIONS)
 
     def tell(self, node: bytes, packet: memoryview, *, now: float) -> None:
         """Answers one packet, which a node has sent."""
+        self._denied.take(node, now=now)
         if may_answer(packet) and self._allowed.take(node, now=now):
             error = icmpv6_error(ADMIN_PROHIBITED, self._own_address, source_of(packet), packet)
             self._sending.send_packet(error, now=now)

@@ -10,6 +10,8 @@ from mycelium.dataplane.local_errors import LocalErrors
 from mycelium.errors import IdentityError
 from mycelium.identity import SIGNATURE_BYTES, Identity, address_of_signing_key, verify_signature
 from mycelium.limits import (
+    LIES_AT_ONCE,
+    LIES_PER_SECOND,
     LINKS,
     LOST_TRAINS_AT_ONCE,
     LOST_TRAINS_PER_SECOND,
@@ -17,10 +19,10 @@ from mycelium.limits import (
     RELAY_ERRORS_PER_SECOND,
 )
 from mycelium.packet.ipv6 import ADDRESS_UNREACHABLE, HOP_LIMIT_EXCEEDED, NO_ROUTE
-from mycelium.routing.excess import LOST, Excesses
+from mycelium.routing.excess import LIES, LOST, Excesses, NamedRate
 from mycelium.session.requests import TrainSender
 from mycelium.session.table import Sessions
-from mycelium.timing import SharedBucket, TokenBucket, TokenBuckets
+from mycelium.timing import SharedBucket, TokenBucket
 from mycelium.wire.train import (
     DATA,
     ERROR,
@@ -67,16 +69,15 @@ class RelayErrors:
         self._errors = errors
         self._echoes = echoes
         self._send = send
-        self._excesses = excesses
         self._signing = SharedBucket[bytes](RELAY_ERRORS_OF_ALL, keys=LINKS, now=now)
-        self._lost = TokenBuckets[bytes](LOST_TRAINS_PER_SECOND, burst=LOST_TRAINS_AT_ONCE, keys=LINKS)
+        self._lost = NamedRate(excesses, LOST, LOST_TRAINS_PER_SECOND, burst=LOST_TRAINS_AT_ONCE, keys=LINKS)
+        self._lies = NamedRate(excesses, LIES, LIES_PER_SECOND, burst=LIES_AT_ONCE, keys=LINKS)
         self._checking = TokenBucket(RELAY_ERRORS_PER_SECOND, now=now)
         self._counters = counters
 
     def report(self, code: int, train: memoryview, *, neighbour: bytes, now: float) -> None:
         """Tells the source of a data train, which a neighbour sent, why it was dropped. Other trains draw no error."""
-        if not self._lost.take(neighbour, now=now):
-            self._excesses.note(neighbour, LOST, now=now)
+        self._lost.take(neighbour, now=now)
         home = b""
         if train[_KIND] == RELAY:
             home, train = home_in(train), train[WRAPPER_BYTES:]
@@ -91,12 +92,13 @@ class RelayErrors:
         if self._send(source, ERROR, 0, 0, body, home=home, now=now):
             self._counters.relay_errors_sent += 1
 
-    def receive(self, reporter: bytes, body: memoryview, *, now: float) -> None:
+    def receive(self, reporter: bytes, body: memoryview, *, neighbour: bytes, now: float) -> None:
         """Passes an authentic error about a recent train of this node on: to the application, as ICMPv6, or to who asked."""
         echo = self._quoted_echo(body)
         quote = self._quoted_packet(body) if echo is None else echo
         if quote is None or not self._checking.take(now=now) or not self._is_authentic(reporter, bytes(body)):
             self._counters.relay_errors_refused += 1
+            self._lies.take(neighbour, now=now)
         elif echo is not None:
             self._echoes.failed(echo, reporter, body[0], now=now)
         else:

@@ -7,6 +7,7 @@ TUN device. What may be done to a node that answers:
   routes lead there: nobody can have it send elsewhere.
 - It sends no more than acknowledgements ask for, and all nodes together have a budget.
 - There is one test at a time, its own included, and no direction of it lasts longer than SPEED_TEST_S.
+- Who asks again and again gets no answers, and is named.
 """
 
 from collections.abc import Callable
@@ -20,9 +21,12 @@ from mycelium.dataplane.sending import Sending
 from mycelium.errors import DecodeError, LocalError
 from mycelium.limits import (
     SESSIONS,
+    SPEED_REQUESTS_AT_ONCE,
+    SPEED_REQUESTS_PER_SECOND,
     SPEED_TEST_BYTES,
     SPEED_TEST_S,
 )
+from mycelium.routing.excess import SPEED_TESTS, Excesses, NamedRate
 from mycelium.session.session import Session
 from mycelium.session.table import Sessions
 from mycelium.timing import SharedBucket
@@ -117,6 +121,7 @@ class SpeedTests:
         sessions: Sessions,
         sending: Sending,
         counters: DataplaneCounters,
+        excesses: Excesses,
         entropy: Callable[[int], bytes],
         answers: bool,
         arm: Callable[[float], None],
@@ -130,6 +135,9 @@ class SpeedTests:
         self._entropy = entropy
         self._answers = answers
         self._arm = arm
+        self._asking = NamedRate(
+            excesses, SPEED_TESTS, SPEED_REQUESTS_PER_SECOND, burst=SPEED_REQUESTS_AT_ONCE, keys=SESSIONS
+        )
         self._budget = SharedBucket[bytes](SPEED_TEST_BYTES, keys=SESSIONS, now=now)
 
     # -- tests of this node --------------------------------------------------------------------------------------------
@@ -237,6 +245,9 @@ class SpeedTests:
     # -- tests of other nodes ------------------------------------------------------------------------------------------
 
     def _take_request(self, session: Session, head: SpeedHead, *, now: float) -> None:
+        if not self._asking.take(session.peer, now=now):
+            self._counters.speed_tests_refused += 1
+            return
         reason = self._objection(session, head)
         if reason is SpeedReason.NONE:
             self._agree(session, head, now=now)

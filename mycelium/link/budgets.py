@@ -1,6 +1,8 @@
 """What the links of one node share, so that one link can't take what all need."""
 
 from mycelium.limits import (
+    CHATTER_AT_ONCE,
+    CHATTER_PER_SECOND,
     CONTROL_BYTES_AT_ONCE,
     CONTROL_BYTES_OF_ALL,
     CONTROL_BYTES_PER_SECOND,
@@ -18,7 +20,7 @@ from mycelium.link.reassembly import PartialBudget
 from mycelium.link.repair.repair import RepairBudgets
 from mycelium.link.slowed import Slowed
 from mycelium.outbox import Outbox
-from mycelium.routing.excess import CONTROL, FRAMES, QUESTIONS, Excesses
+from mycelium.routing.excess import CHATTER, CONTROL, FRAMES, QUESTIONS, REPAIRS, Excesses
 from mycelium.timing import SharedBucket, TokenBucket, TokenBuckets
 from mycelium.wire.control import Item, Update
 from mycelium.wire.frame import REPAIR
@@ -38,6 +40,7 @@ class LinkBudgets:
         self._control = TokenBuckets[bytes](CONTROL_BYTES_PER_SECOND, burst=CONTROL_BYTES_AT_ONCE, keys=2 * LINKS)
         self._questions = TokenBuckets[bytes](QUESTIONS_PER_SECOND, burst=QUESTIONS_AT_ONCE, keys=2 * LINKS)
         self._repairs = TokenBuckets[bytes](REPAIRS_PER_SECOND, burst=REPAIRS_AT_ONCE, keys=2 * LINKS)
+        self._chatter = TokenBuckets[bytes](CHATTER_PER_SECOND, burst=CHATTER_AT_ONCE, keys=2 * LINKS)
         self._frames = TokenBuckets[bytes](PLAIN_FRAMES_PER_SECOND, burst=PLAIN_FRAMES_AT_ONCE, keys=2 * LINKS)
 
     def intake_of(self, neighbour: bytes, *, now: float) -> "Intake":
@@ -46,6 +49,7 @@ class LinkBudgets:
             neighbour,
             control=self._control.of(neighbour, now=now),
             frames=self._frames.of(neighbour, now=now),
+            chatter=self._chatter.of(neighbour, now=now),
             repairs=self._repairs.of(neighbour, now=now),
             questions=self._questions.of(neighbour, now=now),
             budgets=self,
@@ -55,7 +59,7 @@ class LinkBudgets:
 class Intake:
     """What one neighbour may send besides data."""
 
-    __slots__ = ("_budgets", "_control", "_frames", "_neighbour", "_questions", "_repairs")
+    __slots__ = ("_budgets", "_chatter", "_control", "_frames", "_neighbour", "_questions", "_repairs")
 
     def __init__(
         self,
@@ -63,6 +67,7 @@ class Intake:
         *,
         control: TokenBucket,
         frames: TokenBucket,
+        chatter: TokenBucket,
         repairs: TokenBucket,
         questions: TokenBucket,
         budgets: LinkBudgets,
@@ -70,6 +75,7 @@ class Intake:
         self._neighbour = neighbour
         self._control = control
         self._frames = frames
+        self._chatter = chatter
         self._repairs = repairs
         self._questions = questions
         self._budgets = budgets
@@ -85,6 +91,8 @@ class Intake:
         else:
             is_modest = self._frames.take(now=now)
             is_taken = is_modest and of_all.take(self._neighbour, now=now)
+            if is_taken and not self._chatter.take(now=now):
+                self._budgets.excesses.note(self._neighbour, CHATTER, now=now)
         if is_taken:
             return True
         self._budgets.counters.frames_over_budget += 1
@@ -92,6 +100,10 @@ class Intake:
             self._budgets.slowed.add(self._neighbour, now=now)
             self._budgets.excesses.note(self._neighbour, FRAMES, now=now)
         return False
+
+    def asked_too_often(self, *, now: float) -> None:
+        """Notes that requests for repair ask for more than was sent."""
+        self._budgets.excesses.note(self._neighbour, REPAIRS, now=now)
 
     def takes_control(self, size: int, *, now: float) -> bool:
         """Tells whether a segment of the control stream is taken, of so many bytes."""

@@ -282,14 +282,14 @@ class Handshakes:
         if known is not None:
             if known.replies[in_parts] < REPLIES_PER_HANDSHAKE:
                 self._answer(known, in_parts=in_parts)
+            else:
+                self.crowds.note(endpoint.host, is_proven=False, now=now)
             return
         admission = self._gate.admit(data, source=endpoint.host, now=now)
         if admission.cookie is not None:
             self._send(endpoint, admission.cookie)
-            self.crowds.note(endpoint.host, is_proven=False, now=now)
-        if admission.is_over_budget:
-            self.crowds.note(endpoint.host, is_proven=True, now=now)
         if not admission.accepted:
+            self.crowds.note(endpoint.host, is_proven=admission.is_over_budget, now=now)
             return
         index = self._new_index()
         noise = LinkResponder(self._config, local_index=index)

@@ -272,6 +272,8 @@ class Link:
     def _take_repair_request(self, body: memoryview, *, now: float) -> None:
         repair, budget, path = self.frames.repair, self.frames.budget, self.paths.active
         path.tx_bytes += repair.answer(body, path, self.keypairs.sending, now=now)
+        if repair.is_asked_too_much():
+            self._control.intake.asked_too_often(now=now)
         budget.expendable = min(budget.expendable + repair.take_excused(), MOST_EXPENDABLE)
 
     # -- time ----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from mycelium.dataplane.echoes import Echoes
 from mycelium.dataplane.local_errors import LocalErrors
 from mycelium.dataplane.reachability import Reachability, WayFailed, WayWorks
 from mycelium.dataplane.receiving import Receiving
+from mycelium.dataplane.refusals import Refusals
 from mycelium.dataplane.relay_errors import RelayErrors
 from mycelium.dataplane.sending import Sending
 from mycelium.dataplane.speed_tests import SpeedTests
@@ -138,6 +139,7 @@ class DataPath:
             sending=self.sending,
             outbox=outbox,
             counters=self.counters,
+            excesses=excesses,
             entropy=handshakes.entropy,
         )
         self.relay_errors = RelayErrors(
@@ -164,18 +166,26 @@ class DataPath:
             relay_errors=self.relay_errors,
             echoes=self.echoes,
             policy=policy,
+            refusals=Refusals(identity.address, self.sending, self.counters, routing.excesses),
             counters=self.counters,
             outbox=outbox,
         )
 
     def _compose_speed_tests(
-        self, handshakes: HandshakeConfig, settings: NodeSettings, deadlines: Deadlines[bytes | str], *, now: float
+        self,
+        handshakes: HandshakeConfig,
+        routing: RoutingEngine,
+        settings: NodeSettings,
+        deadlines: Deadlines[bytes | str],
+        *,
+        now: float,
     ) -> None:
         """Makes what measures how much arrives."""
         self.speed_tests = SpeedTests(
             sessions=self.sessions,
             sending=self.sending,
             counters=self.counters,
+            excesses=routing.excesses,
             entropy=handshakes.entropy,
             answers=settings.answers_speed_tests,
             arm=lambda when: deadlines.set(_SPEED_TESTS, when),
@@ -240,7 +250,7 @@ class DataPath:
         now: float,
     ) -> None:
         """Makes what takes items that are not packets: speed tests, probes of ways, meetings, and surveys."""
-        self._compose_speed_tests(handshakes, settings, deadlines, now=now)
+        self._compose_speed_tests(handshakes, routing, settings, deadlines, now=now)
         self._compose_reachability(handshakes, routing, deadlines)
         self.meetings = Meetings(routing, self.sessions, self.sending, self.ways, self.counters, now=now)
         self.receiving.item_handlers |= {ITEM_MEETING: self.meetings.take, ITEM_HOMES: self.registry.take}

@@ -29,10 +29,11 @@ from mycelium.node.counters import DirectoryCounters
 from mycelium.node.home_registry import HomeRegistry, replicas_of
 from mycelium.node.query import Query
 from mycelium.routing.engine import RoutingEngine
+from mycelium.routing.excess import LOOKUPS, NamedShare
 from mycelium.routing.resolution import PENDING, Pending, Resolution
 from mycelium.session.queue import PacketQueue, QueuedPacket
 from mycelium.session.requests import TrainSender
-from mycelium.timing import SharedBucket, TokenBucket
+from mycelium.timing import TokenBucket
 from mycelium.wire.home_record import HomeRecord
 from mycelium.wire.lookup import NONCE_BYTES, decode_answer, decode_lookup, encode_answer, encode_lookup
 from mycelium.wire.statement import Statement
@@ -86,7 +87,7 @@ class Directory:
         self._budget = ByteBudget(LOOKUP_QUEUE_BYTES)
         self._beginning = TokenBucket(LOOKUPS_PER_SECOND, now=now)
         self._asking = TokenBucket(LOOKUP_MESSAGES_PER_SECOND, now=now)
-        self._answering = SharedBucket[bytes](LOOKUPS_ANSWERED, keys=LINKS, now=now)
+        self._answering = NamedShare(routing.excesses, LOOKUPS, LOOKUPS_ANSWERED, keys=LINKS, now=now)
         self._published: tuple[HomeRecord | None, float] = (
             None,
             inf,

@@ -15,6 +15,8 @@ from mycelium.limits import (
     HOME_RECORDS,
     HOME_RECORDS_PER_LANDMARK,
     HOME_RECORDS_TAKEN,
+    HOME_RECORDS_UNKEPT,
+    HOME_RECORDS_UNKEPT_PER_SECOND,
     LANDMARKS,
     RECORDS_HANDED_AT_ONCE,
     REPLICA_HASHES_AT_ONCE,
@@ -22,6 +24,7 @@ from mycelium.limits import (
 from mycelium.node.counters import DirectoryCounters
 from mycelium.owner_counts import OwnerCounts
 from mycelium.routing.engine import RoutingEngine
+from mycelium.routing.excess import HOMES, NamedRate
 from mycelium.session.session import Session
 from mycelium.session.table import Sessions
 from mycelium.timing import SharedBucket
@@ -77,6 +80,9 @@ class HomeRegistry:
         self._send = send
         self._counters = counters
         self._taking = SharedBucket[bytes](HOME_RECORDS_TAKEN, keys=LANDMARKS, now=now)
+        self._unkept = NamedRate(
+            routing.excesses, HOMES, HOME_RECORDS_UNKEPT_PER_SECOND, burst=HOME_RECORDS_UNKEPT, keys=LANDMARKS
+        )
         self._sweep_at = now + SWEEP_S
         self.held: dict[bytes, Held] = {}  # by node, those handed over longest ago first
         self._nodes_of: dict[bytes, dict[bytes, None]] = {}  # the same, by the landmark that has handed them over
@@ -120,6 +126,7 @@ class HomeRegistry:
         for record in records:
             if not self._is_welcome(record, session.peer, now=now) or not self._keep(record, session.peer, now=now):
                 self._counters.home_records_refused += 1
+                self._unkept.take(session.peer, now=now)
 
     def _is_welcome(self, record: HomeRecord, landmark: bytes, *, now: float) -> bool:
         return (

@@ -126,6 +126,8 @@ class Acquisition:
         if row.selected == OURSELVES:
             self._hear_of_ourselves(neighbour, update, now=now)
             return row
+        if update.announcement is not None:
+            self._checker.renewed(neighbour, now=now)
         if not self._is_signed(neighbour, update, row, now=now):
             self._selection.retract(row, neighbour.slot, now=now)
             return None

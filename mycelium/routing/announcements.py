@@ -14,7 +14,7 @@ from mycelium.limits import (
     VERIFICATIONS_PER_SECOND,
 )
 from mycelium.routing.counters import RoutingCounters
-from mycelium.routing.excess import FORGERY, Excesses
+from mycelium.routing.excess import FORGERY, RENEWALS, Excesses
 from mycelium.routing.neighbour import Neighbour
 from mycelium.timing import SharedBucket
 from mycelium.wire.statement import Statement
@@ -43,6 +43,11 @@ class AnnouncementChecker:
         self._excesses = excesses
         self._counters = counters
         self._budget = SharedBucket[bytes](VERIFICATIONS_OF_ALL, keys=2 * LINKS, now=now)
+
+    def renewed(self, neighbour: Neighbour, *, now: float) -> None:
+        """Counts an announcement of a known node."""
+        if not neighbour.budgets.renewals.take(now=now):
+            self._excesses.note(neighbour.node, RENEWALS, now=now)
 
     def is_valid(self, statement: Statement, node: bytes, neighbour: Neighbour, *, now: float) -> bool:
         """Tells whether `node` of our network signed it; counts the reason if not."""

@@ -8,6 +8,8 @@ from mycelium.limits import (
     DUMPS_AT_ONCE,
     DUMPS_PER_SECOND,
     LINKS,
+    RENEWALS_AT_ONCE,
+    RENEWALS_PER_SECOND,
     REQUESTS_PER_SECOND,
     STARTS_AT_ONCE,
     STARTS_PER_SECOND,
@@ -20,13 +22,14 @@ from mycelium.timing import LastUsed, TokenBucket
 class Budgets:
     """The budgets of one neighbour."""
 
-    __slots__ = ("changes", "digests", "dumps", "questions", "requests", "starts", "verifications")
+    __slots__ = ("changes", "digests", "dumps", "questions", "renewals", "requests", "starts", "verifications")
 
     def __init__(self, *, now: float) -> None:
         self.starts = TokenBucket(STARTS_PER_SECOND, burst=STARTS_AT_ONCE, now=now)
         self.digests = TokenBucket(DIGESTS_PER_SECOND, burst=DIGESTS_AT_ONCE, now=now)
         self.dumps = TokenBucket(DUMPS_PER_SECOND, burst=DUMPS_AT_ONCE, now=now)
         self.verifications = TokenBucket(VERIFICATIONS_PER_SECOND, burst=VERIFICATIONS_AT_ONCE, now=now)
+        self.renewals = TokenBucket(RENEWALS_PER_SECOND, burst=RENEWALS_AT_ONCE, now=now)
         self.questions = TokenBucket(REQUESTS_PER_SECOND, now=now)  # for announcements that it left out
         self.requests = TokenBucket(REQUESTS_PER_SECOND, now=now)
         self.changes = TokenBucket(CHANGES_PER_SECOND, burst=CHANGES_AT_ONCE, now=now)

@@ -42,7 +42,9 @@ class Survey:
         self._counters = counters
         self._arm = arm
         self._look_at = inf
-        self._teller = Teller(self.own_links, tells=tells, send=self._send, counters=counters, now=now)
+        self._teller = Teller(
+            self.own_links, tells=tells, send=self._send, counters=counters, excesses=routing.excesses, now=now
+        )
         self._surveyor = Surveyor(
             routing.metrics,
             lambda: routing.forwarding.version,

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.limits import SESSIONS, SURVEY_ANSWERS, SURVEY_WAIT_S, SURVEYS_WAITING
+from mycelium.routing.excess import SURVEYS, Excesses, NamedShare
 from mycelium.survey.own_links import version_of
-from mycelium.timing import SharedBucket
 from mycelium.wire.survey import SURVEY_HEAD, TOLD_LINK, LinksAsked, LinksTold, ToldLink, encode_answer
 
 ANSWER_BYTES: Final = 1_016  # with the item's head, a train that fits one datagram on every path
@@ -41,13 +41,20 @@ class Teller:
     """Answers questions for the links of this node; with `tells` unset it says that it keeps them to itself."""
 
     def __init__(
-        self, links: LinkSource, *, tells: bool, send: MessageSender, counters: DataplaneCounters, now: float
+        self,
+        links: LinkSource,
+        *,
+        tells: bool,
+        send: MessageSender,
+        counters: DataplaneCounters,
+        excesses: Excesses,
+        now: float,
     ) -> None:
         self._links = links
         self._tells = tells
         self._send = send
         self._counters = counters
-        self._allowed = SharedBucket[bytes](SURVEY_ANSWERS, keys=SESSIONS, now=now)
+        self._allowed = NamedShare(excesses, SURVEYS, SURVEY_ANSWERS, keys=SESSIONS, now=now)
         self._waiting: dict[bytes, _Waiting] = {}  # by who asks
 
     @property

@@ -4,6 +4,7 @@ import pytest
 
 from mycelium.limits import ECHOES_PER_SECOND, ECHOES_UNDER_WAY
 from mycelium.outbox import EchoAnswered
+from mycelium.routing.excess import ECHOES
 from mycelium.wire.echo import TOKEN_BYTES, Echo, EchoKind, encode_echo
 from mycelium.wire.train import ERROR_HOP_LIMIT, ERROR_NO_ROUTE, ITEM_ECHO, ITEM_HEADER
 from sim.net.node_net import NodeNet
@@ -86,6 +87,9 @@ def test_one_node_is_answered_only_so_often() -> None:
         ask(net, "a", "c")
     assert len(answers(net, "a", 0.1)) == ECHOES_PER_SECOND
     assert counter(net, "c", "echoes_refused") == 2 * ECHOES_PER_SECOND
+    assert [event.cause for event in net.hosts["c"].node.journal.after(0) if event.node == net.hosts["a"].address][
+        -1:
+    ] == [ECHOES]
     net.run(1.0)
     ask(net, "a", "c")
     assert len(answers(net, "a")) == ECHOES_PER_SECOND + 1, "later it is answered again"

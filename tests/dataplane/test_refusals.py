@@ -4,10 +4,11 @@ from scapy.layers.inet import TCP, UDP
 from scapy.layers.inet6 import ICMPv6DestUnreach, IPv6
 from scapy.packet import Raw
 
-from mycelium.limits import REFUSALS_PER_SECOND
+from mycelium.limits import DENIED_AT_ONCE, REFUSALS_PER_SECOND
 from mycelium.packet.ipv6 import ADMIN_PROHIBITED
 from mycelium.policy.node_policy import NodePolicy
 from mycelium.policy.settings import parse_policy
+from mycelium.routing.excess import DENIED
 from sim.net.node_net import NodeNet
 from tests.dataplane.support import errors
 from tests.support.small_meshes import counter, deliver, received
@@ -74,3 +75,14 @@ def test_errors_draw_no_errors() -> None:
     net.run(1)
     assert (counter(net, "b", "packets_denied"), counter(net, "b", "refusals_sent")) == (1, 0)
     assert received(net, "b") == []
+
+
+def test_who_sends_without_end_what_is_not_let_in_is_named() -> None:
+    net = guarded_pair()
+    node, denied = net.hosts["b"].node, memoryview(packet(net, "a", "b", UDP(dport=53)))
+    refusals, sender = node.receiving._refusals, net.hosts["a"].address
+    for _ in range(DENIED_AT_ONCE):
+        refusals.tell(sender, denied, now=net.now)
+    assert node.routing.excesses.take() == []
+    refusals.tell(sender, denied, now=net.now)
+    assert node.routing.excesses.take() == [(sender, DENIED)]

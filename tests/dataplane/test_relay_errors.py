@@ -4,8 +4,8 @@ import pytest
 
 from mycelium.dataplane import relay_errors as relay_errors_module
 from mycelium.identity import Identity, verify_signature
-from mycelium.limits import LOST_TRAINS_AT_ONCE, RELAY_ERRORS_OF_ALL, RELAY_ERRORS_PER_SECOND
-from mycelium.routing.excess import LOST
+from mycelium.limits import LIES_AT_ONCE, LOST_TRAINS_AT_ONCE, RELAY_ERRORS_OF_ALL, RELAY_ERRORS_PER_SECOND
+from mycelium.routing.excess import LIES, LOST
 from mycelium.wire.train import DATA, ERROR_HOP_LIMIT, ERROR_LABEL, ERROR_QUOTE, QUOTED_TAG_BYTES, TRAIN_HEADER
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import counter, deliver, ping, ready_line
@@ -60,7 +60,7 @@ def error_body(net: NodeNet, *, signer: Identity, source: bytes | None = None, t
 
 def receive_error(net: NodeNet, reporter: bytes, body: bytes) -> list[bytes]:
     """Hands an error to a; returns what its applications get."""
-    net.hosts["a"].node.relay_errors.receive(reporter, memoryview(body), now=net.now)
+    net.hosts["a"].node.relay_errors.receive(reporter, memoryview(body), neighbour=reporter, now=net.now)
     net.drain("a")
     return [packet for packet, _, _ in net.hosts["a"].delivered]
 
@@ -122,3 +122,14 @@ def test_a_source_checks_a_bounded_number_of_signatures_a_second(monkeypatch: py
         assert receive_error(net, stranger.address, body) == []
     assert len(checked) == RELAY_ERRORS_PER_SECOND
     assert counter(net, "a", "relay_errors_refused") == 10 * RELAY_ERRORS_PER_SECOND
+
+
+def test_a_neighbour_that_passes_on_errors_about_trains_of_nobody_is_named() -> None:
+    net = ready("abc")
+    b, node = net.hosts["b"].identity, net.hosts["a"].node
+    lie = error_body(net, signer=b, tag_flip=1)
+    for _ in range(LIES_AT_ONCE):
+        assert receive_error(net, b.address, lie) == []
+    assert node.routing.excesses.take() == []
+    receive_error(net, b.address, lie)
+    assert node.routing.excesses.take() == [(b.address, LIES)]

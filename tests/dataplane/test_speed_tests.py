@@ -6,6 +6,8 @@ from mycelium.dataplane import speed_tests as speed_tests_module
 from mycelium.dataplane.speed_tests import ASK_AGAIN_S, SILENCE_S, SpeedStage, SpeedTest
 from mycelium.errors import LocalError
 from mycelium.limits import SPEED_TEST_BYTES, SPEED_TEST_S
+from mycelium.node.event_kind import EventKind
+from mycelium.routing.excess import SPEED_TESTS
 from mycelium.wire.speed import (
     SENDS_LOAD,
     WANTS_LOAD,
@@ -216,3 +218,15 @@ def test_what_is_malformed_is_counted_or_skipped(content: bytes) -> None:
     net.hosts["c"].node.speed_tests.take(session, body, hop_limit=9, now=net.now)
     is_malformed = content[0] in (1, 3)
     assert counter(net, "c", "trains_malformed") - before == is_malformed
+
+
+def test_who_asks_again_and_again_gets_no_answer_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed_tests_module, "SPEED_REQUESTS_AT_ONCE", 3)
+    monkeypatch.setattr(speed_tests_module, "SPEED_REQUESTS_PER_SECOND", 0.01)
+    net = slow()
+    for number in range(4):
+        assert counter(net, "c", "speed_tests_refused") == max(number - 1, 0), "the first is answered"
+        said(net, SpeedHead(SpeedKind.REQUEST, number.to_bytes(len(TOKEN), "big"), SENDS_LOAD, 1.0))
+    assert counter(net, "c", "speed_tests_refused") == 3
+    told = [one for one in net.hosts["c"].node.journal.after(0) if one.kind is EventKind.NEIGHBOUR_EXCESSIVE]
+    assert [(one.node, one.cause) for one in told] == [(net.hosts["a"].address, SPEED_TESTS)]

@@ -3,6 +3,7 @@
 import pytest
 
 from mycelium.limits import (
+    CHATTER_AT_ONCE,
     CONTROL_BYTES_AT_ONCE,
     CONTROL_BYTES_OF_ALL,
     CONTROL_BYTES_PER_SECOND,
@@ -18,7 +19,7 @@ from mycelium.link.budgets import LinkBudgets
 from mycelium.link.counters import LinkCounters
 from mycelium.link.events import ItemsReceived
 from mycelium.outbox import Outbox
-from mycelium.routing.excess import CONTROL, FRAMES, QUESTIONS, Excesses
+from mycelium.routing.excess import CHATTER, CONTROL, FRAMES, QUESTIONS, Excesses
 from mycelium.wire.control import Item, RouteRequest, Update, encode_item
 from mycelium.wire.frame import CONTROL as CONTROL_FRAME
 from mycelium.wire.frame import PROBE, REPAIR
@@ -48,7 +49,7 @@ def test_frames_without_data_have_a_rate_and_who_exceeds_it_is_slowed_and_named(
     assert A not in budgets.slowed
     assert not budgets.intake_of(A, now=0.0).takes_frame(CONTROL_FRAME, now=0.0)
     assert (A in budgets.slowed, B in budgets.slowed) == (True, False)
-    assert excesses.take() == [(A, FRAMES)]
+    assert excesses.take() == [(A, CHATTER), (A, FRAMES)]
     assert budgets.counters.frames_over_budget == 1
     assert (
         sum(intake.takes_frame(PROBE, now=1.0) for _ in range(2 * PLAIN_FRAMES_PER_SECOND)) == PLAIN_FRAMES_PER_SECOND
@@ -132,3 +133,13 @@ def test_what_is_above_it_comes_later_and_completely(monkeypatch: pytest.MonkeyP
     for _ in range(120):
         lab.run(1.0)
     assert received() == ITEMS
+
+
+def test_who_sends_many_frames_without_data_that_are_still_taken_is_named() -> None:
+    budgets = budgets_of(excesses=(excesses := Excesses()))
+    intake = budgets.intake_of(A, now=0.0)
+    assert all(intake.takes_frame(PROBE, now=0.0) for _ in range(CHATTER_AT_ONCE))
+    assert excesses.take() == []
+    assert intake.takes_frame(PROBE, now=0.0)
+    assert excesses.take() == [(A, CHATTER)]
+    assert A not in budgets.slowed

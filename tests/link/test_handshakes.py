@@ -384,6 +384,19 @@ def test_who_gets_no_answer_is_counted_by_network_and_as_proven_only_after_a_coo
     assert sum(count for (_, is_proven), count in handshakes.crowds._counts.items() if is_proven) == 3
 
 
+def test_copies_of_what_was_answered_and_handshakes_without_a_mac_make_a_crowd_too() -> None:
+    net = NodeNet()
+    net.add("b")
+    crowds = net.hosts["b"].node.handshakes.crowds
+    (message,) = flood(net, "b", 1)
+    copies = REPLIES_PER_HANDSHAKE + 7
+    for _ in range(copies):
+        net.inject("b", Endpoint("udp", "192.0.2.0", PORT), message)
+    assert sum(crowds._counts.values()) == copies - REPLIES_PER_HANDSHAKE + 1
+    net.inject("b", Endpoint("udp", "198.51.100.1", PORT), message[:-8] + bytes(8))
+    assert sum(crowds._counts.values()) == copies - REPLIES_PER_HANDSHAKE + 2
+
+
 def test_half_open_handshakes_are_bounded_and_forgotten() -> None:
     net = NodeNet()
     net.add("b")

@@ -10,6 +10,7 @@ from mycelium.node.announcing import is_signed, publish
 from mycelium.node.counters import DirectoryCounters
 from mycelium.node.home_registry import HANDED_AGAIN_S, KEPT_S, SWEEP_S, HomeRegistry, portions, replicas_of
 from mycelium.node.settings import NodeSettings
+from mycelium.routing.excess import HOMES, Excesses
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
 from mycelium.wire.home_record import HOME_RECORD_BYTES, HomeRecord
 from mycelium.wire.lookup import decode_records, encode_records
@@ -37,6 +38,7 @@ class Surroundings:
         self.sent: list[tuple[bytes, list[HomeRecord]]] = []
         self.counters = DirectoryCounters()
         self.landmarks = self
+        self.excesses = Excesses()
         sessions: Any = self
         self.registry = HomeRegistry(
             sessions,
@@ -171,6 +173,15 @@ def test_a_landmark_has_a_share_and_none_pushes_out_those_with_less(monkeypatch:
     landmarks = [held.landmark for held in around.registry.held.values()]
     assert (landmarks.count(OTHER), landmarks.count(THIRD)) == (2, 2)
     assert list(around.held()) == [NODES[number].address for number in (1, 2, 4, 5)], "the oldest gives way"
+
+
+def test_a_landmark_that_hands_over_records_in_vain_without_end_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.node.home_registry.HOME_RECORDS_UNKEPT", 3)
+    around = Surroundings()
+    around.take(OTHER, *(record(node, THIRD) for node in NODES[:3]))
+    assert around.excesses.take() == []
+    around.take(OTHER, record(NODES[3], THIRD))
+    assert around.excesses.take() == [(OTHER, HOMES)]
 
 
 def test_records_go_in_items_that_have_room_for_them() -> None:

@@ -10,6 +10,7 @@ from mycelium.node.directory import CHECK_S, SETTLED_S, UNKNOWN_S, Directory, Ho
 from mycelium.node.home_registry import replicas_of
 from mycelium.node.query import ASKED_AT_ONCE
 from mycelium.node.settings import NodeSettings
+from mycelium.routing.excess import LOOKUPS, Excesses
 from mycelium.routing.resolution import PENDING
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
 from mycelium.wire.home_record import NOWHERE, HomeRecord
@@ -43,6 +44,7 @@ class Bench:
         self.due_at = 0.0
         self.nonces = 0
         self.counters = DirectoryCounters()
+        self.excesses = Excesses()
         itself: Any = self
         self.directory = Directory(
             itself,
@@ -211,6 +213,7 @@ def test_a_landmark_answers_a_flood_in_part_and_another_neighbour_still() -> Non
         bench.directory.take_lookup(OTHER.address, body, neighbour=b"flood", home=HOME, now=0.0)
     answered = bench.counters.lookups_answered
     assert answered <= LOOKUPS_ANSWERED.at_once
+    assert bench.excesses.take() == [(b"flood", LOOKUPS)]
     bench.directory.take_lookup(OTHER.address, body, neighbour=b"quiet", home=HOME, now=0.0)
     assert bench.counters.lookups_answered == answered + 1
     node, kind, answer = bench.sent[-1]

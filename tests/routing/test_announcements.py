@@ -4,9 +4,9 @@ import pytest
 from msgspec.structs import replace
 
 from mycelium.errors import IdentityError
-from mycelium.limits import VERIFICATIONS_AT_ONCE, VERIFICATIONS_OF_ALL, VERIFICATIONS_PER_SECOND
+from mycelium.limits import RENEWALS_AT_ONCE, VERIFICATIONS_AT_ONCE, VERIFICATIONS_OF_ALL, VERIFICATIONS_PER_SECOND
 from mycelium.routing.announcements import BUDGET_REFILL_S
-from mycelium.routing.excess import FORGERY
+from mycelium.routing.excess import FORGERY, NAMED, RENEWALS
 from mycelium.wire.control import ANY_NODE, RouteRequest, Update
 from mycelium.wire.distance import distance
 from tests.routing.engines import address, announcement
@@ -42,6 +42,16 @@ def test_a_neighbour_can_make_us_verify_at_a_bounded_rate_and_is_asked_again() -
     assert lab.questions(lab.wait(BUDGET_REFILL_S + 0.1)) == [(1, RouteRequest(ANY_NODE))]
 
 
+def test_who_announces_the_same_nodes_again_and_again_is_named() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    for sequence in range(RENEWALS_AT_ONCE + 1):
+        lab.says(1, Update(address(FAR), distance(seq(sequence), 50), announcement(FAR, seq(sequence))))
+    assert lab.engine.excesses.take() == []
+    lab.says(1, Update(address(FAR), distance(seq(sequence), 50), announcement(FAR, seq(sequence))))
+    assert lab.engine.excesses.take() == [(address(1), RENEWALS)]
+
+
 def test_a_new_neighbour_may_bring_a_whole_mesh_at_once() -> None:
     lab = RoutingLab()
     lab.up(1)
@@ -62,7 +72,9 @@ def test_all_neighbours_together_can_make_us_verify_at_a_bounded_rate_and_others
     assert lab.count("announcements_forged") <= VERIFICATIONS_OF_ALL.at_once
     lab.says(30, update(FAR, 50))
     assert lab.next_hop(FAR) == 30
-    assert lab.engine.excesses.take() == [(address(liar), FORGERY) for liar in liars]
+    named = lab.engine.excesses.take()
+    assert [node for node, _ in named] == [address(liar) for liar in liars[:NAMED]]
+    assert named[0] == (address(liars[0]), FORGERY)
 
 
 def test_a_neighbours_budget_is_its_own() -> None:

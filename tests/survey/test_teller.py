@@ -2,6 +2,7 @@
 
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.limits import LINKS, SURVEY_ANSWERS, SURVEY_WAIT_S, SURVEYS_WAITING
+from mycelium.routing.excess import SURVEYS, Excesses
 from mycelium.session.session import TRAIN_FLOOR
 from mycelium.survey.own_links import version_of
 from mycelium.survey.teller import ANSWER_BYTES, LINKS_PER_ANSWER, Teller
@@ -24,7 +25,10 @@ class Asked:
         self.sent: list[tuple[bytes, LinksTold]] = []
         self.longest = 0
         self.counters = DataplaneCounters()
-        self.teller = Teller(self._links, tells=tells, send=self._send, counters=self.counters, now=0.0)
+        self.excesses = Excesses()
+        self.teller = Teller(
+            self._links, tells=tells, send=self._send, counters=self.counters, excesses=self.excesses, now=0.0
+        )
 
     def _links(self, *, now: float) -> tuple[ToldLink, ...]:
         return self.links
@@ -116,6 +120,7 @@ def test_one_that_asks_too_much_leaves_something_to_others() -> None:
     for _ in range(2 * int(SURVEY_ANSWERS.at_once)):
         asked.take()
     assert asked.counters.surveys_refused > SURVEY_ANSWERS.at_once / 2
+    assert asked.excesses.take() == [(ASKER, SURVEYS)]
     answered = len(asked.sent)
     asked.take(b"b" * 16)
     assert len(asked.sent) == answered + 1

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from mycelium.channel.byte_budget import ByteBudget
-from mycelium.limits import REPAIR_BYTES_PER_NODE
+from mycelium.limits import REPAIR_BYTES_PER_NODE, REPAIRS_AT_ONCE, REPAIRS_PER_FRAME
 from mycelium.link.counters import LinkCounters
 from mycelium.link.fold import ROW, place_of, unfolded_shape
 from mycelium.link.keypair import LinkKeypair
@@ -35,18 +35,21 @@ class RepairBudgets:
 class Repair:
     """Requests and answers of one link. What is missing is known to the `Gaps` of each keypair."""
 
-    __slots__ = ("_counters", "_outbox", "order", "sent")
+    __slots__ = ("_counters", "_newest", "_outbox", "_unasked", "order", "sent")
 
     def __init__(self, budgets: RepairBudgets, counters: LinkCounters, outbox: Outbox) -> None:
         self.order = FlowOrder()
         self.sent = SentFrames(budgets.sent, counters)
         self._counters = counters
         self._outbox = outbox
+        self._newest = 0  # frame sent before the last request
+        self._unasked = REPAIRS_AT_ONCE  # ranges that the neighbour may ask for
 
     def restart_counters(self) -> None:
         """Starts counting anew: frames are sealed under another keypair from now on."""
         self.order.restart()
         self.sent.clear()
+        self._newest = 0
 
     def request(
         self, keypair: LinkKeypair, *, srtt: float | None, room: int, released: list[memoryview], now: float
@@ -70,11 +73,21 @@ class Repair:
         if REPAIR_HEAD.unpack_from(body)[0] != receiver:  # of a keypair that is no longer in use
             return 0
         newest = keypair.sealing.counter - 1
+        self._unasked = min(self._unasked + REPAIRS_PER_FRAME * (newest - self._newest), REPAIRS_AT_ONCE)
+        self._unasked -= len(ranges) // REPAIR_RANGE.size
+        self._newest = newest
         pieces = self.sent.answer(REPAIR_RANGE.iter_unpack(ranges), newest=newest, now=now)
         groups = grouped(pieces, receiver, path.mtu.size, keypair.sent_tags.of)
         for datagrams in groups:
             self._outbox.transmits.append((path.endpoint, datagrams, len(datagrams[0]), True, 0))
         return sum(len(datagram) for datagrams in groups for datagram in datagrams)
+
+    def is_asked_too_much(self) -> bool:
+        """Tells whether the neighbour has asked for far more than was sent lately."""
+        if self._unasked >= 0:
+            return False
+        self._unasked = 0
+        return True
 
     def take_excused(self) -> int:
         """Returns how many frames without data the neighbour has asked for since the last call."""

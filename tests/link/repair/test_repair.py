@@ -6,12 +6,13 @@ from math import inf
 
 import pytest
 
-from mycelium.limits import DATAGRAM_FLOOR
+from mycelium.limits import DATAGRAM_FLOOR, REPAIRS_AT_ONCE
 from mycelium.link.fold import ROW, Folding, folded_bytes
 from mycelium.link.frames import SEALED_OVERHEAD
 from mycelium.link.repair.gaps import ASKS, BETWEEN_REQUESTS_S, LEAST_PATIENCE_S
 from mycelium.link.repair.repair import grouped
 from mycelium.link.repair.sent_frames import KEEPING_S, Piece
+from mycelium.routing.excess import REPAIRS
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, FRAME, FRAME_HEAD, TAG_BYTES
 from mycelium.wire.frame import FRAME_HEADER, REPAIR, REPAIR_HEAD, REPAIR_RANGE, WHOLE_FRAME
 from mycelium.wire.train import TRAIN_HEADER_BYTES
@@ -209,6 +210,21 @@ def test_a_neighbour_that_asks_for_everything_gets_little() -> None:
     resent = counter(net, "a", "repair_bytes_resent") - before
     assert resent < 1 << 20
     assert counter(net, "a", "repair_ranges_refused") > 1000
+
+
+def test_a_neighbour_that_asks_for_more_than_was_sent_is_named(lab: LinkLab) -> None:
+    wanted = [(1, 0, WHOLE_FRAME)] * 60
+    for _ in range(REPAIRS_AT_ONCE // len(wanted)):
+        answer_to(lab, *wanted)
+    repair = lab.link("a").frames.repair
+    assert not repair.is_asked_too_much()
+    answer_to(lab, *wanted, *wanted)
+    assert repair.is_asked_too_much()
+    assert not repair.is_asked_too_much(), "it is told once of each request"
+    excesses = lab.ends["a"].excesses
+    answer_to(lab, *wanted)
+    lab.link("a")._take_repair_request(memoryview(b""), now=lab.now)
+    assert [cause for _, cause in excesses.take()] == [REPAIRS]
 
 
 def test_requests_under_other_keys_malformed_ones_and_those_for_frames_to_come_get_nothing() -> None:
