@@ -124,6 +124,7 @@ class StatusInfo(Struct, frozen=True, rename="camel", kw_only=True):
     peers_alive: int
     peers_total: int
     routes: int
+    is_table_full: bool = False  # there are more nodes than it keeps routes to; those are reached by their homes
     landmarks: int = 0
     home: list[str] = []  # landmarks by which nodes without a route reach this one; itself if it is one
     sessions: int

@@ -33,28 +33,34 @@ class FeasibilityInfo(Struct, frozen=True, rename="camel"):
     cost: int
 
 
-class ExplanationInfo(Struct, frozen=True, rename="camel", kw_only=True):
-    """GET /api/v1/admin/routes/explain/NODE"""
+class WayInfo(Struct, frozen=True, rename="camel", kw_only=True):
+    """How packets leave for a node. Without a route there they are sent towards a waypoint that has one, if any is known."""
 
     node: str
     name: str | None = None  # of the node, in a private network
     next_hop: str | None
+    has_route: bool = True  # whether this node keeps a route to it
+    homes: list[str] = []  # if there is none: landmarks by which it is reached, as far as is known
+    waypoint: str | None = None  # one of these, or a node that is nearer to both; None where a neighbour knows more
+
+
+class ExplanationInfo(WayInfo, frozen=True, rename="camel", kw_only=True):
+    """GET /api/v1/admin/routes/explain/NODE"""
+
     cost: int | None
     chosen_s: float | None  # seconds since the next hop was chosen
     feasibility: FeasibilityInfo | None  # None: any route will do
     requesting: bool  # whether a newer sequence was requested
     candidates: list[CandidateInfo]  # the chosen one first, then by cost
     changes: list[EventInfo]  # the newest of this route, oldest first
+    error: str | None = None  # why there is no way; for people
 
 
-class PingInfo(Struct, frozen=True, rename="camel", kw_only=True):
+class PingInfo(WayInfo, frozen=True, rename="camel", kw_only=True):
     """GET /api/v1/admin/ping/NODE?wait=SECONDS"""
 
-    node: str
-    name: str | None = None  # of the node, in a private network
     rtt_ms: float | None = None  # None: no answer
     hops: int | None = None  # links that the request has crossed
-    next_hop: str | None
     next_hop_name: str | None = None
     direct: bool  # whether the next hop is the node itself
     error: str | None = None  # why there is no answer; for people
@@ -81,11 +87,9 @@ class HopInfo(Struct, frozen=True, rename="camel", kw_only=True):
     error: str | None = None  # why the way ends here; for people
 
 
-class TraceInfo(Struct, frozen=True, rename="camel", kw_only=True):
+class TraceInfo(WayInfo, frozen=True, rename="camel", kw_only=True):
     """GET /api/v1/admin/trace/NODE"""
 
-    node: str
-    name: str | None = None  # of the node, in a private network
     reached: bool
     hops: list[HopInfo]
     error: str | None = None  # why the node did not answer; for people
@@ -121,13 +125,10 @@ class LinkInfo(Struct, frozen=True, rename="camel", kw_only=True):
     paths: list[PathInfo]
 
 
-class SessionInfo(Struct, frozen=True, rename="camel", kw_only=True):
+class SessionInfo(WayInfo, frozen=True, rename="camel", kw_only=True):
     """One entry of GET /api/v1/admin/sessions."""
 
-    node: str
-    name: str | None = None  # of the node, in a private network
     state: str  # open | requesting | closed
-    next_hop: str | None
     direct: bool  # whether the next hop is the node itself
     queued_packets: int  # that wait for keys
     loss: float  # share of the trains sent to it
@@ -140,7 +141,7 @@ class SessionInfo(Struct, frozen=True, rename="camel", kw_only=True):
 class NodeDiagnosis(Protocol):
     """Answers about a node named by its address, subnet, key or the beginning of its address; raises LocalError for none."""
 
-    def explain(self, node: str) -> ExplanationInfo: ...
+    async def explain(self, node: str) -> ExplanationInfo: ...
     def links(self) -> list[LinkInfo]: ...
     def sessions(self) -> list[SessionInfo]: ...
     async def ping(self, node: str, *, wait_s: float) -> PingInfo: ...

@@ -12,7 +12,7 @@ from mycelium.cli.connection import connect
 from mycelium.cli.output import cost_ms, duration, print_json, print_table, size, terminal_width
 
 if TYPE_CHECKING:
-    from mycelium.admin.diagnosis import HopInfo, LinkInfo, PingInfo, SessionInfo
+    from mycelium.admin.diagnosis import HopInfo, LinkInfo, PingInfo, SessionInfo, WayInfo
 
 UNREACHABLE: Final = 4  # exit status where a node can't be reached
 _TRACE_S: Final = 30.0  # within which the daemon has found the way
@@ -28,7 +28,8 @@ def explain(context: click.Context, node: str, as_json: bool) -> int:
     """Show why a node is reached over one neighbour and not over another.
 
     NODE is a name, an address, a subnet, a public key, or the beginning of an address. Times are in ms, as routing counts
-    them. The exit status is 4 if there is no route.
+    them. A node to which this one keeps no route is reached by its home, which is looked up. The exit status is 4 if there
+    is no way.
     """
     found = connect(context).explain(node)
     if as_json:
@@ -105,6 +106,8 @@ def trace(context: click.Context, node: str, as_json: bool) -> int:
     else:
         if found.hops:
             print_table(_HOP_COLUMNS, found.hops)
+        if not found.has_route and found.next_hop:
+            echo_folded(f"No route here: {detour(found)}.")
         if not found.reached:
             echo_folded(f"{named(found.node, found.name)} did not answer: {found.error or 'the way changes'}")
     return 0 if found.reached else UNREACHABLE
@@ -144,10 +147,20 @@ def sessions(context: click.Context, as_json: bool) -> None:
 
 
 def _answer(one: "PingInfo") -> str:
-    if one.rtt_ms is None:
-        return f"{named(one.node, one.name)}: {one.error}"
     way = "direct" if one.direct else f"relayed via {one.next_hop_name or one.next_hop}"
+    if not one.has_route and one.next_hop:
+        way += f"; no route here: {detour(one)}"
+    if one.rtt_ms is None:
+        return f"{named(one.node, one.name)}: {one.error}{'' if one.has_route or not one.next_hop else f' ({way})'}"
     return f"from {named(one.node, one.name)}: {one.rtt_ms:.2f} ms, {one.hops} hop{'' if one.hops == 1 else 's'}, {way}"
+
+
+def detour(way: "WayInfo") -> str:
+    """Returns how packets leave for a node to which there is no route."""
+    if way.waypoint is None:
+        return f"sent to {way.next_hop}, which has told of it"
+    what = "its home" if way.waypoint in way.homes else "the waypoint of both ends"
+    return f"sent towards {what}, {way.waypoint}"
 
 
 def named(node: str, name: str | None) -> str:
@@ -162,6 +175,12 @@ def echo_folded(line: str) -> None:
         click.echo(line)
         return
     click.echo(textwrap.fill(line, room, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+
+
+def _way(one: "SessionInfo") -> str:
+    if one.direct:
+        return "direct"
+    return f"via {one.next_hop or 'nobody'}" + (f" towards {one.waypoint}" if one.waypoint else "")
 
 
 def _ms(milliseconds: float | None) -> str:
@@ -209,7 +228,7 @@ _SESSION_COLUMNS: Final[tuple[Column["SessionInfo"], ...]] = (
     Column("State", lambda one: one.state, must_show=True),
     Column("Idle for", lambda one: duration(one.idle_s), is_number=True, must_show=True),
     Column("Loss", lambda one: f"{one.loss:.1%}", is_number=True),
-    Column("Way", lambda one: "direct" if one.direct else f"via {one.next_hop or 'nobody'}", must_show=True),
+    Column("Way", lambda one: _way(one), must_show=True),
     Column("Sent", lambda one: size(one.sealed_bytes), is_number=True),
     Column("Trains", lambda one: str(one.opened_trains), is_number=True),
     Column("Keys for", lambda one: "" if one.keys_s is None else duration(one.keys_s), is_number=True),

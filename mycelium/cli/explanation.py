@@ -6,6 +6,7 @@ from typing import Final
 from mycelium.admin.diagnosis import CandidateInfo, ExplanationInfo
 from mycelium.admin.event_text import describe
 from mycelium.admin.table import Column, table_lines
+from mycelium.cli.diagnosis import detour
 from mycelium.cli.output import cost_ms, duration, moment
 
 _INDENT: Final = "  "
@@ -30,7 +31,9 @@ def explanation_lines(found: ExplanationInfo, *, room: int | None) -> list[str]:
 def _choice(found: ExplanationInfo) -> str:
     node = f"{found.name} ({found.node})" if found.name else found.node
     if found.next_hop is None:
-        return f"{node} can't be reached: no neighbour has a route there that can be used."
+        return f"{node} can't be reached: {found.error or 'no neighbour has a route there that can be used'}."
+    if not found.has_route:
+        return f"No route to {node} is kept here: packets are {detour(found)}, via {found.next_hop}."
     way = "directly" if found.next_hop == found.node else f"via {found.next_hop}"
     since = f", chosen {duration(found.chosen_s or 0)} ago"
     return f"{node} is reached {way}: {_ms(found.cost)} ms{since}."
@@ -54,6 +57,8 @@ def _lasting(seconds: float | None) -> str:
 
 def _verdict(one: CandidateInfo, found: ExplanationInfo) -> str:
     match one.verdict:
+        case "chosen" if not found.has_route:
+            return "the shortest way that is told of, but the node is too far to be kept"
         case "chosen":
             return "chosen" if one.feasible else f"kept, though {_unfeasible(one, found)}"
         case "longer":

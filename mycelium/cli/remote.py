@@ -70,7 +70,10 @@ def status(context: click.Context, as_json: bool, verbose: bool) -> None:
             ("Leases:", f"none: {found.no_leases}" if found.no_leases else f"{found.leases_given} given"),
             ("Port mapping:", found.port_mapping),
             ("Peers:", f"{found.peers_alive} of {found.peers_total} alive"),
-            ("Routes:", found.routes),
+            (
+                "Routes:",
+                f"{found.routes}, the nearest; other nodes are looked up" if found.is_table_full else found.routes,
+            ),
             *([("Landmarks:", found.landmarks)] if found.landmarks else []),
             *(("At home at:" if index == 0 else "", one) for index, one in enumerate(found.home)),
             ("Sessions:", found.sessions),

@@ -4,8 +4,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from mycelium.admin.diagnosis import LinkInfo, PathInfo, SessionInfo
+from msgspec.structs import replace
+
+from mycelium.admin.diagnosis import LinkInfo, PathInfo, SessionInfo, WayInfo
 from mycelium.admin.zones import url_of
+from mycelium.daemon.way_infos import fields_of, way_info
 from mycelium.identity import address_text
 from mycelium.link.link import LinkState
 from mycelium.node.node import Node
@@ -26,9 +29,9 @@ def link_infos(node: Node, name_of: NameOf, *, now: float) -> list[LinkInfo]:
 
 def session_infos(node: Node, name_of: NameOf, *, now: float) -> list[SessionInfo]:
     """Returns every end-to-end session, that used last first."""
-    next_hop = node.routing.forwarding.next_hop
     sessions = sorted(node.sessions.by_peer.values(), key=lambda session: -session.last_used)
-    return [_session(session, name_of(session.peer), next_hop.get(session.peer), now=now) for session in sessions]
+    ways = (replace(way_info(node, session.peer), name=name_of(session.peer)) for session in sessions)
+    return [_session(session, way, now=now) for session, way in zip(sessions, ways, strict=True)]
 
 
 def _link(link: LinkSnapshot, name: str | None, routes: int, *, now: float) -> LinkInfo:
@@ -61,14 +64,12 @@ def _path(path: PathSnapshot) -> PathInfo:
     )
 
 
-def _session(session: Session, name: str | None, next_hop: bytes | None, *, now: float) -> SessionInfo:
+def _session(session: Session, way: WayInfo, *, now: float) -> SessionInfo:
     keys = session.sending
     return SessionInfo(
-        node=address_text(session.peer),
-        name=name,
+        **fields_of(way),
         state="open" if keys is not None else "requesting" if session.is_requesting else "closed",
-        next_hop=None if next_hop is None else address_text(next_hop),
-        direct=next_hop == session.peer,
+        direct=way.next_hop == way.node,
         queued_packets=len(session.queue),
         loss=round(session.budget.loss, 4),
         idle_s=round(now - session.last_used, 1),

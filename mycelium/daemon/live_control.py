@@ -208,6 +208,7 @@ class LiveControl:
             peers_alive=sum(peer.state is PeerState.ALIVE for peer in snapshot.peers),
             peers_total=len(snapshot.peers),
             routes=counters["routing_selected_routes"],
+            is_table_full=node.routing.landmarks.are_needed,
             landmarks=counters["routing_landmarks"],
             home=[str(IPv6Address(one)) for one in node.routing.landmarks.places],
             sessions=sum(session.has_keys for session in snapshot.sessions),

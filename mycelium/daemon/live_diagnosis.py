@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, Callable
 from time import monotonic
 from typing import Final
 
+from msgspec.structs import replace
+
 from mycelium.admin.control import EventInfo
 from mycelium.admin.diagnosis import (
     CandidateInfo,
@@ -21,14 +23,15 @@ from mycelium.daemon.link_infos import link_infos, session_infos
 from mycelium.daemon.peers import Act
 from mycelium.daemon.probing import Probing
 from mycelium.daemon.speed_testing import SpeedTesting
+from mycelium.daemon.way_infos import NO_ROUTE, fields_of, look_up, way_info, why_none
 from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import address_text
 from mycelium.limits import SPEED_TEST_LEAST_S, SPEED_TEST_S
 from mycelium.node.event_kind import EventKind
-from mycelium.node.lookup import find_node
+from mycelium.node.lookup import SUBNET, address_meant, find_node
 from mycelium.node.names import Names
 from mycelium.node.node import Node
-from mycelium.routing.explain import RouteCandidate
+from mycelium.routing.explain import RouteCandidate, unheard_of
 from mycelium.wire.distance import INFINITY
 
 _CHANGES: Final = 5  # of a route that are shown
@@ -46,23 +49,23 @@ class LiveDiagnosis:
         self._speed_testing = SpeedTesting(node, act, self._probing)
         self.echo_answered = self._probing.answered
 
-    def explain(self, node: str) -> ExplanationInfo:
+    async def explain(self, node: str) -> ExplanationInfo:
         """Returns why a node is reached as it is; raises LocalError for an unknown one and this one."""
-        now = monotonic()
-        found = self._node.routing.explain(self._find(node), now=now)
-        assert found is not None
-        about = address_text(found.node)
-        changes = [one for one in self._events(0) if one.kind == EventKind.ROUTE.value and one.node == about]
+        about = await look_up(self._node, self._act, self._find(node))
+        now = monotonic()  # the look-up has taken a while
+        way = replace(way_info(self._node, about), name=self._name(about))
+        found = self._node.routing.explain(about, now=now) or unheard_of(about)
+        changes = [one for one in self._events(0) if one.kind == EventKind.ROUTE.value and one.node == way.node]
+        why = why_none(self._node, way)
         return ExplanationInfo(
-            node=about,
-            name=self._names.name_of(found.node, now=now),
-            next_hop=None if found.next_hop is None else address_text(found.next_hop),
-            cost=_finite(found.metric),
-            chosen_s=None if found.chosen_at is None else round(now - found.chosen_at, 3),
+            **fields_of(way),
+            cost=_finite(found.metric) if way.has_route else None,
+            chosen_s=None if found.chosen_at is None or not way.has_route else round(now - found.chosen_at, 3),
             feasibility=None if found.feasibility is None else FeasibilityInfo(*found.feasibility),
             requesting=found.is_requesting,
             candidates=[self._candidate(one, now=now) for one in found.candidates],
             changes=changes[-_CHANGES:],
+            error=None if way.next_hop is not None or why == NO_ROUTE else why,
         )
 
     def links(self) -> list[LinkInfo]:
@@ -111,8 +114,13 @@ class LiveDiagnosis:
         return self._names.name_of(node, now=monotonic())
 
     def _find(self, text: str) -> bytes:
-        """Returns another node; raises LocalError."""
-        node = self._names.find(text.lower(), now=monotonic()) or find_node(text, self._node.routing)
+        """Returns another node, or an address that landmarks may know the owner of; raises LocalError."""
+        found, others = self._node, [*self._node.sessions.by_peer, *self._node.directory.nodes()]
+        node = self._names.find(text.lower(), now=monotonic())
+        if node is None and next(found.routing.landmarks.reached(), None) is not None:
+            meant = address_meant(text.strip().lower().removesuffix(SUBNET))
+            node = None if meant is None else found.directory.node_at(meant) or meant
+        node = node or find_node(text, found.routing, others)
         if node == self._node.identity.address:
             raise LocalError(f"{text} is this node itself")
         return node

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from mycelium.admin.diagnosis import HopInfo, PingInfo, TraceInfo
 from mycelium.daemon.link_infos import NameOf
 from mycelium.daemon.peers import Act
+from mycelium.daemon.way_infos import fields_of, look_up, way_info, why_none
 from mycelium.identity import address_text
 from mycelium.limits import HOP_LIMIT
 from mycelium.node.node import Node
@@ -50,47 +51,39 @@ class Probing:
 
     async def ping(self, node: bytes, *, wait_s: float) -> PingInfo:
         """Asks another node for an echo and waits for the answer, or why there is none."""
-        found = await self._ping(node, wait_s)
-        hop = self._node.routing.forwarding.next_hop.get(node)
-        return replace(found, name=self._name_of(node), next_hop_name=None if hop is None else self._name_of(hop))
-
-    async def _ping(self, node: bytes, wait_s: float) -> PingInfo:
-        next_hop = self._node.routing.forwarding.next_hop.get(node)
-        if next_hop is None:
-            return _unanswered(node, next_hop, "there is no route to it")
+        node = await look_up(self._node, self._act, node)
+        way = replace(way_info(self._node, node), name=self._name_of(node))
+        found = PingInfo(**fields_of(way), next_hop_name=self._named(way.next_hop), direct=way.next_hop == way.node)
+        if way.next_hop is None:
+            return replace(found, error=why_none(self._node, way))
         answer, was_sent = await self._echo(node, HOP_LIMIT, wait_s)
         if answer is None:
             what = "no answer" if was_sent else "it did not answer the request for a session"
-            return _unanswered(node, next_hop, f"{what} within {wait_s:g} s")
+            return replace(found, error=f"{what} within {wait_s:g} s")
         if answer.error is not None:
-            return _unanswered(node, next_hop, _reported(answer))
-        return PingInfo(
-            node=address_text(node),
-            rtt_ms=_milliseconds(answer.rtt_s),
-            hops=answer.hops,
-            next_hop=address_text(next_hop),
-            direct=next_hop == node,
-        )
+            return replace(found, error=_reported(answer))
+        return replace(found, rtt_ms=_milliseconds(answer.rtt_s), hops=answer.hops)
 
     async def trace(self, node: bytes) -> TraceInfo:
         """Finds the nodes on the way to another one, by echoes that they may pass on ever fewer times."""
         first = await self.ping(node, wait_s=2 * TRACE_WAIT_S)
+        node = IPv6Address(first.node).packed
         most = HOPS_TRIED if first.hops is None else first.hops
         answers: list[list[EchoAnswered]] = [[] for _ in range(most)]
         for _ in range(TRACE_ROUNDS if first.next_hop is not None else 0):
             asked = (self._echo(node, hop_limit, TRACE_WAIT_S) for hop_limit in range(1, most + 1))
             for found, (answer, _) in zip(answers, await asyncio.gather(*asked), strict=True):
                 found += [] if answer is None else [answer]
-        hops = [self._named(hop) for hop in _hops(answers, node)]
+        hops = [replace(hop, name=self._named(hop.node)) for hop in _hops(answers, node)]
         return TraceInfo(
-            node=address_text(node),
+            **fields_of(first),
             hops=hops,
-            reached=bool(hops) and hops[-1].node == address_text(node),
+            reached=bool(hops) and hops[-1].node == first.node,
             error=first.error,
         )
 
-    def _named(self, hop: HopInfo) -> HopInfo:
-        return hop if hop.node is None else replace(hop, name=self._name_of(IPv6Address(hop.node).packed))
+    def _named(self, node: str | None) -> str | None:
+        return None if node is None else self._name_of(IPv6Address(node).packed)
 
     def ask(self, node: bytes, *, hop_limit: int = HOP_LIMIT) -> Asked:
         """Asks for an echo; to be forgotten by `forget`, with or without an answer."""
@@ -142,15 +135,6 @@ def _hop(number: int, found: list[EchoAnswered]) -> HopInfo:
         least_ms=_milliseconds(times[0]),
         median_ms=_milliseconds(times[len(times) // 2]),
         error=None if refused is None else _reported(refused),
-    )
-
-
-def _unanswered(node: bytes, next_hop: bytes | None, error: str) -> PingInfo:
-    return PingInfo(
-        node=address_text(node),
-        next_hop=None if next_hop is None else address_text(next_hop),
-        direct=next_hop == node,
-        error=error,
     )
 
 

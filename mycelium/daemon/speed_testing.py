@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from ipaddress import IPv6Address
 from statistics import median
 from typing import Final
 
@@ -10,9 +11,9 @@ from msgspec.structs import replace
 from mycelium.admin.speed import DirectionInfo, SpeedInfo, SpeedPhase
 from mycelium.daemon.peers import Act
 from mycelium.daemon.probing import Asked, Probing
+from mycelium.daemon.way_infos import way_info
 from mycelium.dataplane.speed_tests import SpeedStage, SpeedTest
 from mycelium.errors import LocalError
-from mycelium.identity import address_text
 from mycelium.node.node import Node
 from mycelium.wire.speed import Arrivals, SpeedReason
 
@@ -48,6 +49,7 @@ class SpeedTesting:
     async def run(self, node: bytes, seconds: float) -> AsyncGenerator[SpeedInfo, None]:
         """Measures against another node, and tells how it goes until it is over; ends the test when it is closed."""
         pinged = await self._probing.ping(node, wait_s=PING_S)
+        node = IPv6Address(pinged.node).packed
         info = SpeedInfo(
             node=pinged.node, name=pinged.name, next_hop=pinged.next_hop, direct=pinged.direct, seconds=seconds
         )
@@ -86,8 +88,7 @@ class SpeedTesting:
                     yield info
         finally:
             pings.end()
-        hop = self._node.routing.forwarding.next_hop.get(test.peer)
-        has_changed = hop is None or address_text(hop) != info.next_hop
+        has_changed = way_info(self._node, test.peer).next_hop != info.next_hop
         yield replace(info, phase=SpeedPhase.OVER, way_changed=has_changed, **_outcome(test))
 
 

@@ -6,7 +6,7 @@ asked, and the newest counts.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import inf
 from typing import Final
 
@@ -97,6 +97,10 @@ class Directory:
 
     def __len__(self) -> int:
         return len(self._by_node)
+
+    def nodes(self) -> Iterable[bytes]:
+        """Returns the nodes that were looked up."""
+        return self._by_node.keys()
 
     @property
     def lookups(self) -> int:

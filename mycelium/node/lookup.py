@@ -1,5 +1,6 @@
 """Finds the node that an operator means by a text."""
 
+from collections.abc import Iterable
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 
@@ -8,17 +9,20 @@ from mycelium.identity import PUBLIC_KEY_BYTES, address_of_exchange_key
 from mycelium.routing.engine import RoutingEngine
 
 _MOST_NAMED: Final = 3  # nodes in an error
-_SUBNET: Final = "/64"
+SUBNET: Final = "/64"  # behind a subnet, as people write it
 
 
-def find_node(text: str, routing: RoutingEngine) -> bytes:
-    """Returns the known node with an address, a subnet or a key, or the only one whose address begins so; raises LocalError."""
-    wanted = text.strip().lower().removesuffix(_SUBNET)
+def find_node(text: str, routing: RoutingEngine, others: Iterable[bytes] = ()) -> bytes:
+    """Returns the known node with an address, a subnet or a key, or the only one whose address begins so; raises LocalError.
+
+    `others` are nodes that are known though routing does not have them.
+    """
+    known = {*routing.nodes(), *others}
+    wanted = text.strip().lower().removesuffix(SUBNET)
     address = address_meant(wanted)
     if address is not None:
-        known = set(routing.nodes())
         return _checked(text, address if address in known else routing.forwarding.owner_of(address))
-    fitting = [str(IPv6Address(node)) for node in routing.nodes()]
+    fitting = [str(IPv6Address(node)) for node in known]
     fitting = sorted(one for one in fitting if wanted and one.startswith(wanted))
     if len(fitting) > 1:
         named = ", ".join(fitting[:_MOST_NAMED]) + (", …" if len(fitting) > _MOST_NAMED else "")

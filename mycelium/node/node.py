@@ -147,9 +147,8 @@ class Node:
             rng=rng,
             now=now,
         )
-        self.sessions = path.sessions
-        self.sending = path.sending
-        self.receiving = path.receiving
+        self.sessions, self.sending, self.receiving = path.sessions, path.sending, path.receiving
+        self.directory, self.ways = path.directory, path.ways
         self.echoes, self.speed_tests, self.reachability = path.echoes, path.speed_tests, path.reachability
         self.relay_errors, self.survey, self.dataplane_counters = path.relay_errors, path.survey, path.counters
 

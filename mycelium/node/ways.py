@@ -12,6 +12,7 @@ from mycelium.routing.engine import RoutingEngine
 from mycelium.session.session import Session
 from mycelium.session.table import Sessions
 from mycelium.wire.distance import INFINITY
+from mycelium.wire.home_record import NOWHERE
 from mycelium.wire.train import DEFLECTED
 
 
@@ -34,6 +35,18 @@ class HomewardWays:
         """Where others reach this node that have no route to it; empty if all have one."""
         routing = self._routing
         return routing.node if routing.is_landmark else routing.home or b""
+
+    def leaving(self, node: bytes) -> Detour | None:
+        """Returns how trains for a node leave, over the next hop or without one; None if there is no way."""
+        neighbour = self._forwarding.next_hop.get(node)
+        if neighbour is not None and neighbour in self._links:
+            return Detour(neighbour, 0)
+        return self.way_to(node)
+
+    def homes(self, node: bytes) -> list[bytes]:
+        """Returns where a node is at home as far as is known, the likeliest first."""
+        found = dict.fromkeys(self._homes(node, self._sessions.by_peer.get(node), b""))
+        return [home for home in found if home not in (b"", NOWHERE)]
 
     def way_to(self, node: bytes, home: bytes = b"") -> Detour | None:
         """Returns how trains for a node leave, to the home that it has told if no other is known; None if there is no way.

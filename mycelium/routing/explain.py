@@ -68,6 +68,19 @@ def explain(table: RouteTable, requests: Requests, node: bytes, *, now: float) -
     )
 
 
+def unheard_of(node: bytes) -> Explanation:
+    """Returns that there is no choice, since no neighbour has told of a node."""
+    return Explanation(
+        node=node,
+        next_hop=None,
+        metric=INFINITY,
+        chosen_at=None,
+        feasibility=None,
+        is_requesting=False,
+        candidates=(),
+    )
+
+
 def _candidate(table: RouteTable, row: Destination, slot: int, *, now: float) -> RouteCandidate:
     route, neighbour = row.routes[slot], table.neighbour_at(slot)
     is_retracted = route >= RETRACTED

@@ -107,6 +107,11 @@ class Landmarks:
         """Yields the metric and the node of each landmark that has a route; this node's own are 0 and itself."""
         return ((row.metric, row.node) for row in self._scope.landmarks.values() if row.metric < INFINITY)
 
+    @property
+    def are_needed(self) -> bool:
+        """Whether there are nodes to which this one keeps no route, as its table is too small."""
+        return self._scope.is_cutting
+
     def knows(self, node: bytes) -> bool:
         """Tells whether a node is a landmark."""
         return node in self._scope.landmarks

@@ -18,20 +18,39 @@ from mycelium.admin.diagnosis import (
     TraceInfo,
 )
 from mycelium.admin.speed import DirectionInfo, SpeedInfo, SpeedPhase, SpeedWish
+from mycelium.daemon.way_infos import fields_of
 from mycelium.errors import ConfigError, LocalError
 
 FAR, NEAR, OTHER = "5c3:943d:3d21:1d4b:9fa8:5e65:db0e:113", "4fc:47a4::1", "400:1::9"
 LOST = "400:1::5"
+OUTSIDE, HOME = "400:1::7", "400:1::8"
 
 
 class FakeDiagnosis:
-    """A NodeDiagnosis of a node that knows FAR, and LOST, to which it has no route."""
+    """A NodeDiagnosis of a node that knows FAR, LOST, to which it has no route, and OUTSIDE, which it reaches by its HOME."""
 
-    def explain(self, node: str) -> ExplanationInfo:
+    async def explain(self, node: str) -> ExplanationInfo:
+        return self.explained(node)
+
+    def explained(self, node: str) -> ExplanationInfo:
         if node == LOST:
             return ExplanationInfo(
                 node=LOST,
                 next_hop=None,
+                cost=None,
+                chosen_s=None,
+                feasibility=None,
+                requesting=False,
+                candidates=[],
+                changes=[],
+            )
+        if node == OUTSIDE:
+            return ExplanationInfo(
+                node=OUTSIDE,
+                next_hop=NEAR,
+                has_route=False,
+                homes=[HOME],
+                waypoint=HOME,
                 cost=None,
                 chosen_s=None,
                 feasibility=None,
@@ -119,27 +138,28 @@ class FakeDiagnosis:
         ]
 
     async def ping(self, node: str, *, wait_s: float) -> PingInfo:
-        there = self.explain(node)
+        there = self.explained(node)
         if there.next_hop is None:
             return PingInfo(node=there.node, next_hop=None, direct=False, error="there is no route to it")
-        return PingInfo(node=there.node, rtt_ms=12.5, hops=2, next_hop=NEAR, direct=False)
+        found = PingInfo(**fields_of(there), rtt_ms=12.5, hops=2, direct=False)
+        return found if wait_s >= 1 or node != OUTSIDE else replace(found, rtt_ms=None, hops=None, error="no answer")
 
     async def trace(self, node: str) -> TraceInfo:
-        there = self.explain(node)
+        there = self.explained(node)
         hops = [
             HopInfo(hop=1, node=NEAR, answered=3, least_ms=1.25, median_ms=1.5),
             HopInfo(hop=2, answered=0),
             HopInfo(hop=3, node=FAR, answered=2, least_ms=12.5, median_ms=13.0),
         ]
         if there.next_hop is None:
-            return TraceInfo(node=there.node, reached=False, hops=[], error="there is no route to it")
-        return TraceInfo(node=there.node, reached=True, hops=hops)
+            return TraceInfo(node=there.node, next_hop=None, reached=False, hops=[], error="there is no route to it")
+        return TraceInfo(**fields_of(there), reached=True, hops=[*hops[:2], replace(hops[2], node=there.node)])
 
     async def knocks(self) -> list[KnockInfo]:
         return [KnockInfo(node=NEAR, ip_version=4, arrived=True), KnockInfo(node=OTHER, ip_version=4, arrived=False)]
 
     def speed_test(self, wish: SpeedWish) -> AsyncGenerator[SpeedInfo, None]:
-        there = self.explain(wish.node)
+        there = self.explained(wish.node)
         if not wish.is_valid():
             raise ConfigError("a speed test takes some seconds")
         return _speed_told(there, wish.seconds)

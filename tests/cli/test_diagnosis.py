@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from mycelium.admin.api_address import ApiAddress
-from mycelium.admin.diagnosis import PingInfo
+from mycelium.admin.diagnosis import PingInfo, WayInfo
+from mycelium.cli.diagnosis import detour
 from mycelium.cli.main import main
-from tests.api.fake_diagnosis import FAR, LOST, NEAR, FakeDiagnosis
+from tests.api.fake_diagnosis import FAR, HOME, LOST, NEAR, OUTSIDE, FakeDiagnosis
 from tests.api.support import FakeNode
 from tests.cli.support import on_a_terminal, served
 
@@ -56,6 +57,32 @@ def test_a_ping_or_a_trace_without_an_answer_says_why_and_is_exit_status_4(daemo
     for command in ("ping", "trace"):
         assert main([command, "berlin", "--api-addr", daemon]) == 1
         assert "is no node that this one knows" in capsys.readouterr().err
+
+
+def test_a_node_without_a_route_is_said_to_be_reached_by_its_home(daemon: str, capsys: Capture) -> None:
+    towards = f"sent towards its home, {HOME}"
+    assert main(["explain", OUTSIDE, "--api-addr", daemon]) == 0
+    printed = capsys.readouterr().out
+    assert printed == f"No route to {OUTSIDE} is kept here: packets are {towards}, via {NEAR}.\n"
+    assert main(["ping", OUTSIDE, "-c", "1", "--api-addr", daemon]) == 0
+    way = f"relayed via {NEAR}; no route here: {towards}"
+    assert capsys.readouterr().out == f"from {OUTSIDE}: 12.50 ms, 2 hops, {way}\n"
+    assert main(["ping", OUTSIDE, "-c", "1", "-w", "0.5", "--api-addr", daemon]) == 4
+    assert capsys.readouterr().out == f"{OUTSIDE}: no answer ({way})\n"
+    assert main(["trace", OUTSIDE, "--api-addr", daemon]) == 0
+    assert capsys.readouterr().out.endswith(f"No route here: {towards}.\n")
+    for command in (["ping", "-c", "1"], ["trace"], ["explain"]):
+        assert main([*command, OUTSIDE, "--json", "--api-addr", daemon]) == 0
+        told = json.loads(capsys.readouterr().out)
+        told = told["answers"][0] if command[0] == "ping" else told
+        assert (told["hasRoute"], told["waypoint"], told["homes"]) == (False, HOME, [HOME])
+
+
+def test_a_way_without_a_home_and_one_by_a_waypoint_are_called_so() -> None:
+    way = WayInfo(node=OUTSIDE, next_hop=NEAR, has_route=False)
+    assert detour(way) == f"sent to {NEAR}, which has told of it"
+    met = WayInfo(node=OUTSIDE, next_hop=NEAR, has_route=False, homes=[HOME], waypoint=FAR)
+    assert detour(met) == f"sent towards the waypoint of both ends, {FAR}"
 
 
 def test_the_median_of_two_is_between_them(

@@ -1,8 +1,11 @@
 """What the operator is told of the choices of a running node."""
 
+import asyncio
+
 import pytest
 
 from mycelium.admin.control import EventInfo
+from mycelium.admin.diagnosis import ExplanationInfo
 from mycelium.daemon import live_diagnosis
 from mycelium.daemon.live_diagnosis import LiveDiagnosis
 from mycelium.errors import LocalError
@@ -16,6 +19,10 @@ def diagnosis_of(net: NodeNet, name: str, monkeypatch: pytest.MonkeyPatch, *even
     node = net.hosts[name].node
     names = Names(node.routing, is_private=True)
     return LiveDiagnosis(node, names, lambda after: list(events), lambda action: action(net.now))
+
+
+def explain(diagnosis: LiveDiagnosis, node: str) -> ExplanationInfo:
+    return asyncio.run(diagnosis.explain(node))
 
 
 def text_of(net: NodeNet, name: str) -> str:
@@ -32,7 +39,7 @@ def test_the_chosen_neighbour_is_the_forwarding_entry_and_the_newest_changes_are
     net = square()
     far, near = text_of(net, "c"), text_of(net, "b")
     events = [change(number, far) for number in range(1, 8)] + [change(8, near), change(9, far, "link-up")]
-    found = diagnosis_of(net, "a", monkeypatch, *events).explain(far)
+    found = explain(diagnosis_of(net, "a", monkeypatch, *events), far)
     hop = net.hosts["a"].node.routing.forwarding.next_hop[net.hosts["c"].address]
     by_address = {host.address: host.address_text for host in net.hosts.values()}
     assert found.next_hop == by_address[hop]
@@ -49,13 +56,13 @@ def test_a_node_without_a_route_has_none_and_this_node_and_strangers_are_refused
     net = square()
     diagnosis = diagnosis_of(net, "a", monkeypatch)
     with pytest.raises(LocalError, match="is this node itself"):
-        diagnosis.explain(text_of(net, "a"))
+        explain(diagnosis, text_of(net, "a"))
     with pytest.raises(LocalError, match="is no node that this one knows"):
-        diagnosis.explain("nobody")
+        explain(diagnosis, "nobody")
     for name in "bd":
         net.cut("a", name)
     net.run(5)
-    found = diagnosis.explain(text_of(net, "c"))
+    found = explain(diagnosis, text_of(net, "c"))
     assert (found.next_hop, found.cost, found.chosen_s) == (None, None, None)
 
 
@@ -64,9 +71,9 @@ def test_a_link_that_measures_something_else_than_it_counts_as_says_so(monkeypat
     hop = net.hosts["a"].node.routing.forwarding.next_hop[net.hosts["c"].address]
     link = net.hosts["a"].node.links[hop]
     diagnosis = diagnosis_of(net, "a", monkeypatch)
-    assert diagnosis.explain(text_of(net, "c")).candidates[0].pending_link_cost is None
+    assert explain(diagnosis, text_of(net, "c")).candidates[0].pending_link_cost is None
     assert link.cost is not None
     for _ in range(2):
         link.costing._hysteresis.update(link.cost + 5_000, now=net.now)
-    told = diagnosis.explain(text_of(net, "c")).candidates[0]
+    told = explain(diagnosis, text_of(net, "c")).candidates[0]
     assert (told.pending_link_cost, told.pending_s) == (link.cost + 5_000, 0.3)

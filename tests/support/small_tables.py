@@ -1,5 +1,7 @@
 """Meshes of whole nodes whose tables are smaller than the mesh, where each node knows where the others are at home."""
 
+from itertools import pairwise
+
 from msgspec.structs import replace
 
 from mycelium.identity import subnet_of
@@ -16,6 +18,18 @@ def limit_tables(net: NodeNet, nodes: int) -> None:
         engine._scope._least, engine._scope._most, engine._scope.is_limited = nodes, nodes + nodes // 4, True
         quick = replace(engine.landmarks._parameters, landmark_after_s=0.0, landmark_wait_s=0.5)
         engine.landmarks._parameters = quick
+
+
+def small_line(names: str = "abcdefghij") -> NodeNet:
+    """Returns a line of hosts whose tables hold four nodes each, with landmarks that have stood up."""
+    net = NodeNet(seed=1)
+    for name in names:
+        net.add(name)
+    limit_tables(net, 4)
+    for one, other in pairwise(names):
+        net.join(one, other)
+    net.run(15)
+    return net
 
 
 def tell_homes(net: NodeNet) -> None:
