@@ -222,7 +222,7 @@ def _passes(flow: PacketFlow, node: bytes, flags: int, *, from_here: bool, now: 
     if flow.until <= now or flow.node != node:
         return False
     is_answer = flow.begun_here is not from_here
-    if flags & CHANGES and not flow.take_flags(flags, is_answer=is_answer):
+    if not flow.take_flags(flags, is_answer=is_answer):
         return False
     flow.used(is_answer=is_answer, now=now)
     return True

@@ -28,6 +28,7 @@ _FROM: Final = "from"
 _GROUP: Final = "@"
 _KEY: Final = re.compile(rf"[0-9a-fA-F]{{{2 * PUBLIC_KEY_BYTES}}}")
 _NUMBER: Final = re.compile(r"[0-9]{1,5}")
+_SHOWN: Final = 100  # characters of what is wrong: enough to find it
 _OVERLAY: Final = IPv6Network(OVERLAY_PREFIX)
 _SUBNET_BITS: Final = 8 * SUBNET_BYTES
 
@@ -69,6 +70,11 @@ def parse_rules(texts: object, groups: Mapping[str, Nodes], *, has_packets: bool
     return tuple(_rule(text, groups, has_packets=has_packets) for text in strings(texts, POLICY_RULES))
 
 
+def shown(text: str) -> str:
+    """Returns as much of a text as a message shows."""
+    return text[:_SHOWN]
+
+
 def strings(value: object, most: int) -> list[str]:
     """Returns a list of strings; raises ConfigError for anything else."""
     if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
@@ -87,7 +93,7 @@ def parse_nodes(texts: Iterable[str], groups: Mapping[str, Nodes]) -> Nodes:
         if text.startswith(_GROUP):
             group = groups.get(text[1:])
             if group is None:
-                raise ConfigError(f"{text[:70]!r}: there is no such group under [policy.groups]")
+                raise ConfigError(f"{shown(text)!r}: there is no such group under [policy.groups]")
             subnets |= group.subnets
             prefixes += group.prefixes
             names |= group.names
@@ -128,7 +134,7 @@ def _rule(text: str, groups: Mapping[str, Nodes], *, has_packets: bool) -> Polic
 
 
 def _mistake(text: str, reason: str) -> ConfigError:
-    return ConfigError(f"{text[:100]!r}: {reason}", excerpt=text)
+    return ConfigError(f"{shown(text)!r}: {reason}", excerpt=text)
 
 
 def _listed(text: str) -> list[str]:
@@ -145,7 +151,7 @@ def _protocol(word: str) -> int | None:
         return PROTOCOLS[word]
     if _NUMBER.fullmatch(word) and int(word) <= 0xFF:
         return int(word)
-    raise ConfigError(f"{word[:30]!r} is not a protocol: tcp, udp, icmp, any, or a number up to 255")
+    raise ConfigError(f"{shown(word)!r} is not a protocol: tcp, udp, icmp, any, or a number up to 255")
 
 
 def _ports(text: str) -> tuple[tuple[int, int], ...]:
@@ -157,7 +163,7 @@ def _range(text: str) -> tuple[int, int]:
     if not is_range:
         last = first
     if not (_NUMBER.fullmatch(first) and _NUMBER.fullmatch(last) and int(first) <= int(last) <= HIGHEST_PORT):
-        raise ConfigError(f"{text[:30]!r} is neither a port, such as 22, nor a range of ports, such as 8000-8099")
+        raise ConfigError(f"{shown(text)!r} is neither a port, such as 22, nor a range of ports, such as 8000-8099")
     return int(first), int(last)
 
 
@@ -165,9 +171,9 @@ def _overlay_address(text: str) -> IPv6Address:
     try:
         address = IPv6Address(text)
     except ValueError:
-        raise ConfigError(f"{text[:70]!r} is not an address") from None
+        raise ConfigError(f"{shown(text)!r} is not an address") from None
     if address not in _OVERLAY:
-        raise ConfigError(f"{text[:70]!r} is not an address of the overlay, {OVERLAY_PREFIX}")
+        raise ConfigError(f"{shown(text)!r} is not an address of the overlay, {OVERLAY_PREFIX}")
     return address
 
 
@@ -175,11 +181,10 @@ def _prefix(text: str) -> tuple[int, int]:
     """Returns how many bits a prefix leaves out of a /64, and the rest of it."""
     base, _, length = text.partition("/")
     address = _overlay_address(base)
-    bits = int(length) if _NUMBER.fullmatch(length) else _SUBNET_BITS + 1
-    if not _OVERLAY.prefixlen <= bits <= _SUBNET_BITS:
-        raise ConfigError(f"{text[:70]!r}: a prefix of nodes has {_OVERLAY.prefixlen} to {_SUBNET_BITS} bits")
-    number = int.from_bytes(subnet_of(address.packed), "big")
-    return _SUBNET_BITS - bits, number >> _SUBNET_BITS - bits
+    if not _NUMBER.fullmatch(length) or not _OVERLAY.prefixlen <= int(length) <= _SUBNET_BITS:
+        raise ConfigError(f"{shown(text)!r}: a prefix of nodes has {_OVERLAY.prefixlen} to {_SUBNET_BITS} bits")
+    left_out = _SUBNET_BITS - int(length)
+    return left_out, int.from_bytes(subnet_of(address.packed), "big") >> left_out
 
 
 def first_of(rules: Sequence[PolicyRule], node: bytes, names: Mapping[str, bytes]) -> PolicyRule | None:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from mycelium.errors import ConfigError
 from mycelium.limits import POLICY_GROUPS, POLICY_NODES
-from mycelium.policy.rules import Nodes, PolicyRule, parse_nodes, parse_rules, strings
+from mycelium.policy.rules import Nodes, PolicyRule, parse_nodes, parse_rules, shown, strings
 
 OPEN: Final = "open"
 CLOSED: Final = "closed"
@@ -56,7 +56,7 @@ def parse_policy(value: object) -> PolicySettings:
         raise ConfigError("must be open, closed, or a table [policy] of rules in the configuration file")
     for key in value:
         if key not in _KEYS:
-            raise ConfigError(f"{key[:50]}: is not one of {', '.join(_KEYS)}", excerpt=key)
+            raise ConfigError(f"{shown(key)}: is not one of {', '.join(_KEYS)}", excerpt=key)
     groups = _groups(value.get("groups", {}))
     lists = {key: _rules(value, key, groups) for key in ("packets", "sessions", "links")}
     if any(rule.nodes.names for rule in lists["links"]):
@@ -68,7 +68,7 @@ def parse_policy(value: object) -> PolicySettings:
 
 def _word(value: object) -> str:
     if value not in _WORDS:
-        raise ConfigError(f"{str(value)[:50]!r} is neither open nor closed")
+        raise ConfigError(f"{shown(str(value))!r} is neither open nor closed")
     return str(value)
 
 
@@ -89,5 +89,5 @@ def _groups(value: object) -> dict[str, Nodes]:
             if groups[name].is_everyone:
                 raise ConfigError("names no node")
         except ConfigError as error:
-            raise ConfigError(f"groups: {name[:50]}: {error}", excerpt=name) from None
+            raise ConfigError(f"groups: {shown(name)}: {error}", excerpt=name) from None
     return groups

@@ -214,6 +214,17 @@ def test_in_a_full_table_flows_of_the_node_with_most_give_way(monkeypatch: pytes
     assert (len(flows), len(numbers(flows)), len(numbers(flows, OTHER))) == (10, 6, 4)
 
 
+def test_in_a_full_table_flows_that_are_over_speak_against_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flows_module, "FLOWS", 4)
+    flows = full_of(3, here=False)
+    flows.forget_arrived()
+    assert begin(flows, 3)
+    for number in range(3):
+        begin(flows, number, node=OTHER)
+    assert begin(flows, 1, node=b"t" * 16)
+    assert (numbers(flows), len(numbers(flows, OTHER))) == ([3], 2)
+
+
 def test_what_others_began_is_forgotten_at_once() -> None:
     flows = Flows()
     begin(flows, 1, here=False)

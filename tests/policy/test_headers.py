@@ -74,6 +74,14 @@ def test_the_first_fragment_has_ports_and_later_ones_name_it() -> None:
     assert read(ADDRESSES / IPv6ExtHdrFragment(id=7, m=1, nh=47) / Raw(b"")).key[-4:] == bytes(4)
 
 
+@pytest.mark.parametrize("bit", range(13))
+def test_a_fragment_is_a_later_one_by_any_bit_of_its_offset(bit: int) -> None:
+    fragment = IPv6ExtHdrFragment(id=77, m=1, offset=1 << bit, res1=0xFF, res2=0b11, nh=17)
+    assert read(ADDRESSES / fragment / Raw(bytes(100))).is_later
+    fragment.offset = 0
+    assert not read(ADDRESSES / fragment / Raw(bytes(100))).is_later
+
+
 @pytest.mark.parametrize(
     "packet",
     [

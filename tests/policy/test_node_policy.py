@@ -19,7 +19,7 @@ from scapy.layers.inet6 import (
 from scapy.packet import Packet, Raw
 
 from mycelium.policy import node_policy as node_policy_module
-from mycelium.policy.flows import DATAGRAMS_S, ESTABLISHED_S, TRANSITORY_S
+from mycelium.policy.flows import DATAGRAMS_S, ESTABLISHED_S, NOTED_S, TRANSITORY_S
 from mycelium.policy.node_policy import FRAGMENTS_S, NodePolicy
 from mycelium.policy.settings import parse_policy
 
@@ -110,7 +110,7 @@ def test_answers_come_in_from_where_they_were_asked_for_and_nowhere_else() -> No
     assert not host.allows(udp(53, 5_001))
     assert not host.allows(udp(54, 5_000))
     assert not host.allows(udp(53, 5_000), node=OTHER), "the address has another owner now"
-    host.now = DATAGRAMS_S + 1
+    host.now = DATAGRAMS_S
     assert not host.allows(udp(53, 5_000))
 
 
@@ -223,6 +223,55 @@ def test_the_end_of_a_connection_is_seen_among_its_packets() -> None:
     assert not host.allows(tcp(22, 5_001))
 
 
+def test_this_host_ends_a_connection_whose_packets_it_has_just_sent() -> None:
+    host = Guarded()
+    host.leaves(tcp(5_000, 22, "S", out=True))
+    assert host.allows(tcp(22, 5_000, "SA"))
+    host.leaves(tcp(5_000, 22, out=True), tcp(5_000, 22, "FA", out=True))
+    host.now = TRANSITORY_S + 1
+    assert not host.allows(tcp(22, 5_000))
+
+
+def test_packets_of_who_began_a_connection_are_no_answers_behind_extension_headers_either() -> None:
+    host = Guarded()
+    for flags in "SA":
+        host.leaves(OUT / IPv6ExtHdrDestOpt() / TCP(sport=5_000, dport=22, flags=flags))
+    host.now = TRANSITORY_S + 1
+    assert not host.allows(tcp(22, 5_000))
+
+
+def test_datagrams_behind_extension_headers_end_no_flow() -> None:
+    host = Guarded()
+    behind = IPv6ExtHdrDestOpt()
+    for _ in range(2):
+        host.leaves(OUT / behind / UDP(sport=5_000, dport=53))
+        assert host.allows(IN / behind / UDP(sport=53, dport=5_000))
+    host.now = DATAGRAMS_S - 1
+    assert host.allows(IN / behind / UDP(sport=53, dport=5_000))
+    assert host.policy.counters.flows_begun == 1
+    assert not any(flow.is_closing for flow in host.policy.flows.departing[17].values())
+
+
+@pytest.mark.parametrize("out", [True, False])
+def test_of_a_flow_in_full_swing_a_packet_is_noted_once_a_second(out: bool) -> None:
+    host = Guarded()
+
+    def passes() -> None:
+        if out:
+            host.leaves(udp(5_000, 53, out=True))
+        else:
+            assert host.allows(udp(53, 5_000))
+
+    host.leaves(udp(5_000, 53, out=True))
+    passes()
+    [flow] = host.policy.flows.departing[17].values()
+    kept = []
+    for host.now in (0.0, NOTED_S / 2, NOTED_S, NOTED_S * 1.5):
+        passes()
+        kept.append(flow.until - DATAGRAMS_S)
+    assert kept == [0.0, 0.0, NOTED_S, NOTED_S]
+
+
 # -- errors ------------------------------------------------------------------------------------------------------------
 
 
@@ -319,6 +368,10 @@ def test_a_name_lets_in_whoever_has_it_at_that_time() -> None:
     assert host.allows(tcp(1, 22, "S"))
     host.names = {"berlin": OTHER}
     assert not host.allows(tcp(2, 22, "S"))
+    host.names = {"berlin": NODE}
+    assert host.allows(tcp(3, 22, "S"))
+    host.names = {}
+    assert not host.allows(tcp(4, 22, "S"))
 
 
 def test_a_flow_is_judged_once_and_again_by_other_rules() -> None:
@@ -352,6 +405,15 @@ def test_tables_are_shared_bounded_and_made_again(monkeypatch: pytest.MonkeyPatc
         assert len(host.policy._shared) == 1
 
 
+def test_tables_that_nodes_do_not_share_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_policy_module, "POLICY_TABLES", 4)
+    nodes = [bytes.fromhex(f"0400000{number}") + bytes(12) for number in range(9)]
+    host = Guarded({"packets": [f"allow udp 53 from 400:{number}::/32" for number in range(9)]})
+    for number, node in enumerate(nodes):
+        assert host.allows(udp(1, 53), node=node)
+        assert len(host.policy._shared) == number % 4 + 1
+
+
 # -- links and sessions ------------------------------------------------------------------------------------------------
 
 
@@ -363,6 +425,13 @@ def test_links_and_sessions_have_rules_of_their_own() -> None:
     free = Guarded().policy
     assert free.allows_neighbour(NODE)
     assert free.allows_session(NODE, now=0.0)
+
+
+def test_who_is_no_member_gets_no_link_and_no_session_whatever_rules_say() -> None:
+    policy = Guarded({"links": ["allow"], "sessions": ["allow"]}).policy
+    policy.bars = lambda node: "it was removed" if node == NODE else None
+    assert (policy.allows_neighbour(NODE), policy.allows_neighbour(OTHER)) == (False, True)
+    assert (policy.allows_session(NODE, now=0.0), policy.allows_session(OTHER, now=0.0)) == (False, True)
 
 
 # -- anything ----------------------------------------------------------------------------------------------------------

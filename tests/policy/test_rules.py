@@ -31,6 +31,7 @@ def rule(text: str, *, has_packets: bool = True) -> PolicyRule:
         ("allow  tcp 22,80, 8000-8099", True, 6, ((22, 22), (80, 80), (8000, 8099))),
         ("allow icmp from any", True, 58, ()),
         ("allow 47", True, 47, ()),
+        ("allow 255", True, 255, ()),
     ],
 )
 def test_what_a_rule_is_about(
@@ -85,10 +86,11 @@ def test_a_name_is_of_whoever_has_it_now() -> None:
         ("allow from ", "behind 'from' there must be nodes"),
         ("allow from berlin,", "behind 'from' there must be nodes"),
         ("allow from berlin paris", "behind 'from' there must be nodes"),
-        ("allow from 2001:db8::1", "is not an address of the overlay"),
-        ("allow from 4ab::1::2", "is not an address"),
-        ("allow from 4ab::/65", "a prefix of nodes has 7 to 64 bits"),
-        ("allow from 4ab::/x", "a prefix of nodes has 7 to 64 bits"),
+        ("allow from berlin paris, rome", "behind 'from' there must be nodes"),
+        ("allow from berlin, 2001:db8::1", "'2001:db8::1' is not an address of the overlay"),
+        ("allow from berlin, 4ab::1::2", "'4ab::1::2' is not an address"),
+        ("allow from berlin, 4ab::/65", "'4ab::/65': a prefix of nodes has 7 to 64 bits"),
+        ("allow from berlin, 4ab::/x", "'4ab::/x': a prefix of nodes has 7 to 64 bits"),
         ("allow from @nobody", "there is no such group"),
         ("deny from berlin", "a node can change its name"),
     ],
@@ -116,6 +118,20 @@ def test_anything_but_a_list_of_strings_is_refused(value: object) -> None:
 def test_too_many_rules_are_refused() -> None:
     with pytest.raises(ConfigError, match="must be at most 4096"):
         parse_rules(["allow"] * 4_097, {}, has_packets=True)
+    assert len(parse_rules(["allow"] * 4_096, {}, has_packets=True)) == 4_096
+
+
+def test_a_group_without_nodes_lets_in_nobody_rather_than_everybody() -> None:
+    with pytest.raises(ConfigError, match="an empty group fits no node"):
+        parse_rules(["allow from @none"], {"none": Nodes()}, has_packets=True)
+
+
+@pytest.mark.parametrize("text", ["permit {}", "allow {}", "allow tcp {}", "allow from {}:", "allow from {}:/64"])
+def test_of_a_long_mistake_the_beginning_is_shown(text: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        rule(text.format("x" * 10_000))
+    assert "x" * 50 in str(raised.value)
+    assert len(str(raised.value)) < 400
 
 
 def test_the_first_rule_that_fits_decides() -> None:

@@ -64,3 +64,18 @@ def test_a_mistake_is_named_by_its_key(value: object, reason: str, excerpt: str)
         parse_policy(value)
     assert reason in str(raised.value)
     assert raised.value.excerpt == excerpt
+
+
+def test_there_is_a_largest_number_of_groups() -> None:
+    groups = {f"group{number}": ["berlin"] for number in range(256)}
+    assert len(parse_policy({"groups": groups}).groups) == 256
+    with pytest.raises(ConfigError, match="a table of at most 256 lists"):
+        parse_policy({"groups": {**groups, "more": ["berlin"]}})
+
+
+@pytest.mark.parametrize("value", ["x" * 10_000, {"x" * 10_000: []}, {"groups": {"x" * 10_000: []}}])
+def test_of_a_long_mistake_the_beginning_is_shown(value: object) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_policy(value)
+    assert "x" * 50 in str(raised.value)
+    assert len(str(raised.value)) < 400
