@@ -19,9 +19,6 @@ class NeighbourTrial:
     def __contains__(self, node: bytes) -> bool:
         return node in self._answers
 
-    def __len__(self) -> int:
-        return len(self._answers)
-
     @property
     def silent(self) -> int:
         """How many are known not to answer."""

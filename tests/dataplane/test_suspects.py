@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from mycelium.dataplane.suspects import TRIAL_EVERY_S, TRIED_NEAREST, Distrusted, Suspects
+from mycelium.dataplane.suspects import HINT_S, TRIAL_EVERY_S, TRIED_NEAREST, Distrusted, Suspects
 from mycelium.limits import LINKS
 from mycelium.node.event_kind import EventKind
 from mycelium.routing.neighbour import DAMPED_COST
+from mycelium.wire.reachability import TOKEN_BYTES, ProbeKind, Reach, decode_reach
 from sim.net.lying_node import corrupt
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import is_whole, ping
@@ -27,28 +28,38 @@ class FakeRoutes:
 
 
 class FakeLinks:
-    """Sessions and sending that get nothing through; the forwarding table of one neighbour."""
+    """Sessions and sending that get nothing through at first; the forwarding table of one neighbour."""
 
     def __init__(self) -> None:
         self.next_hop = dict.fromkeys([*BEYOND, b"n"], b"n")
+        self.is_ready = False
+        self.sent: list[tuple[bytes, Reach | None]] = []
 
     def find(self, peer: bytes, *, now: float) -> Any: ...
 
     def request(self, session: Any, *, now: float) -> None: ...
 
-    def send_item(self, *_: Any, **__: Any) -> bool:
-        return False
+    def send_item(self, _session: Any, _kind: int, body: bytes, *, over: bytes, now: float) -> bool:
+        if self.is_ready:
+            self.sent.append((over, decode_reach(memoryview(body))))
+        return self.is_ready
 
 
-def suspects() -> tuple[Any, FakeRoutes, list[bytes], list[Any]]:
-    links, routes, asked, news = FakeLinks(), FakeRoutes(), list[bytes](), list[Any]()
+def suspects(links: FakeLinks | None = None, *, dice: int = 0) -> tuple[Any, FakeRoutes, list[bytes], list[Any]]:
+    routes, asked, news = FakeRoutes(), list[bytes](), list[Any]()
 
     def ask(node: bytes, neighbour: bytes, *, now: float) -> None:
         asked.append(node)
 
-    doubles: Any = links
+    doubles: Any = links or FakeLinks()
     made = Suspects(
-        sessions=doubles, sending=doubles, forwarding=doubles, routes=routes, entropy=bytes, ask=ask, news=news
+        sessions=doubles,
+        sending=doubles,
+        forwarding=doubles,
+        routes=routes,
+        entropy=lambda count: dice.to_bytes(count, "big") if count else b"",
+        ask=ask,
+        news=news,
     )
     return made, routes, asked, news
 
@@ -60,6 +71,8 @@ def test_the_nearest_and_some_others_are_probed_and_distrust_needs_all_of_them_s
     assert asked[TRIED_NEAREST:] == BEYOND[:2], "the dice, which are all zeros here, choose"
     made.suspect(b"n", BEYOND[6], now=2.0)
     assert len(asked) == 5, "not again so soon"
+    made.look(now=2.5)
+    assert not routes.distrusted[b"n"]
     for node in asked[:-1]:
         made.note(node, b"n", answers=False)
     made.look(now=3.0)
@@ -78,17 +91,65 @@ def test_one_that_answers_clears_the_neighbour_which_is_tried_again_later() -> N
         made.note(node, b"n", answers=not number)
     made.look(now=2.0)
     assert (routes.distrusted, news) == ({b"n": False}, [])
-    made.suspect(b"n", BEYOND[5], now=2.0 + TRIAL_EVERY_S)
+    made.suspect(b"n", BEYOND[5], now=0.9 + TRIAL_EVERY_S)
+    assert len(asked) == 5
+    made.suspect(b"n", BEYOND[5], now=1.0 + TRIAL_EVERY_S)
     assert len(asked) == 10
 
 
+def test_the_dice_choose_some_of_those_who_are_probed() -> None:
+    made, _, asked, _ = suspects(dice=7)
+    made.suspect(b"n", BEYOND[5], now=1.0)
+    assert asked[TRIED_NEAREST:] == BEYOND[7:9]
+    made, _, asked, _ = suspects(dice=38 + 40 * 5)
+    made.suspect(b"n", BEYOND[5], now=1.0)
+    assert sorted(asked) == BEYOND[37:], "those two are of the nearest, too"
+
+
+def test_a_neighbour_is_asked_to_look_for_itself_at_once_or_as_soon_as_there_is_a_session_with_it() -> None:
+    links = FakeLinks()
+    made, _, _, _ = suspects(links)
+    links.is_ready = True
+    made.suspect(b"n", BEYOND[5], now=1.0)
+    expected = [(b"n", Reach(ProbeKind.LOOK, bytes(TOKEN_BYTES), BEYOND[5]))]
+    assert (links.sent, made.has_hints) == (expected, False)
+    links.is_ready = False
+    made.suspect(b"n", BEYOND[5], now=2.0)
+    assert made.has_hints
+    links.is_ready = True
+    made.look(now=3.0)
+    assert (links.sent, made.has_hints) == (expected * 2, False)
+
+
+def test_a_trial_of_which_nobody_was_silent_is_forgotten() -> None:
+    made, _, asked, _ = suspects()
+    for neighbour in (b"n", b"x"):
+        made.suspect(neighbour, BEYOND[5], now=1.0)
+    for number, node in enumerate(asked):
+        made.note(node, b"n", answers=number > 0)
+    made.look(now=TRIAL_EVERY_S)
+    assert list(made._trials) == [b"n", b"x"]
+    made.look(now=1.1 + TRIAL_EVERY_S)
+    assert list(made._trials) == [b"n"]
+    made.note(asked[0], b"n", answers=True)
+    made.look(now=1.2 + TRIAL_EVERY_S)
+    assert not made.tries(asked[0], b"n")
+
+
 def test_hints_and_trials_have_their_bounds() -> None:
-    made, _, _, _ = suspects()
+    made, routes, asked, _ = suspects()
+    made.suspect(b"n", BEYOND[0], now=1.0)
+    for node in asked:
+        made.note(node, b"n", answers=False)
+    made.look(now=1.0)
+    assert routes.distrusted[b"n"]
     for number in range(LINKS + 5):
         made.suspect(b"x%15d" % number, BEYOND[0], now=1.0)
     assert len(made._trials) == LINKS
+    assert not routes.distrusted[b"n"]
+    made.look(now=HINT_S)
     assert made.has_hints
-    made.look(now=10.0)
+    made.look(now=1.0 + HINT_S)
     assert not made.has_hints
 
 

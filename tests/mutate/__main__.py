@@ -18,7 +18,8 @@ from tests.mutate.accepted import accepted
 from tests.mutate.runner import ROOT, Mutant, Runner, mutants
 
 PLUGINS = ["-p", "no:xdist", "-p", "no:terminal"]
-OPTIONS = [*PLUGINS, "-o", "addopts=", "-s", "-m", "not netns and not deep", "--timeout=60"]
+# Processor time stops endless loops; the timeout is for what waits for ever, and fails no test of a machine that is full.
+OPTIONS = [*PLUGINS, "-o", "addopts=", "-s", "-m", "not netns and not deep", "--timeout=600"]
 
 
 def default_tests(path: Path) -> str:
