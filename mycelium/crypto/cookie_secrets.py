@@ -1,6 +1,7 @@
 """Cookies: proofs that somebody receives what is sent to an address, without any state.
 
 A cookie is BLAKE2b-32 of the address under a secret that changes every two minutes; those of the secret before are good too.
+The periods are those of a clock, however seldom a secret is used: no cookie is good for more than two of them.
 """
 
 from math import inf
@@ -34,10 +35,12 @@ class CookieSecrets:
         return newer, older
 
     def _rotate(self, *, now: float) -> None:
+        if self._since == -inf:
+            self._since = now - COOKIE_SECRET_PERIOD_S
         age = now - self._since
         if age < COOKIE_SECRET_PERIOD_S:
             return
-        is_previous_fresh = age < 2 * COOKIE_SECRET_PERIOD_S
+        is_previous_fresh = self._secret and age < 2 * COOKIE_SECRET_PERIOD_S
         self._previous = self._secret if is_previous_fresh else self._entropy(COOKIE_SECRET_BYTES)
         self._secret = self._entropy(COOKIE_SECRET_BYTES)
-        self._since = now
+        self._since = now - age % COOKIE_SECRET_PERIOD_S
