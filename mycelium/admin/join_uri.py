@@ -20,6 +20,7 @@ PEERS_PER_URI: Final = 4
 _START: Final = "mycelium:join?"
 _VERSION: Final = "1"
 _TOKEN_BYTES: Final = 16
+_TOKEN_CHARACTERS: Final = 22  # of base64, without the signs that fill it up
 
 
 class JoinUri(Struct, frozen=True):
@@ -38,13 +39,22 @@ class JoinUri(Struct, frozen=True):
         try:
             fields = parse_qsl(text.removeprefix(_START), strict_parsing=True, errors="strict", max_num_fields=20)
         except ValueError:
-            raise ConfigError("the invitation is not whole: quote it, as the shell takes a '&' for its own") from None
+            raise ConfigError(
+                "the invitation has a part that is not 'name=value', in UTF-8: copy it as a whole"
+            ) from None
         values = dict(fields)
-        if values.get("v") != _VERSION:
-            raise ConfigError("the invitation is of another version of mycelium: bring both hosts up to date")
+        if "v" not in values:
+            raise ConfigError("the invitation says no version at its beginning: copy it as a whole")
+        if values["v"] != _VERSION:
+            raise ConfigError(
+                f"the invitation is of version {values['v'][:10]!r}, and this mycelium knows {_VERSION} only: "
+                "bring both hosts up to date"
+            )
+        if "p" not in values or "t" not in values:
+            raise ConfigError("the invitation breaks off: quote it, as the shell takes a '&' for its own")
         peers = [PeerUrl.parse(value) for key, value in fields if key == "p"][:PEERS_PER_URI]
-        if not peers or peers[0].pin is None:
-            raise ConfigError("the invitation names no member with its key")
+        if peers[0].pin is None:
+            raise ConfigError("the invitation names a member without its key")
         pinned = tuple(structs.replace(peer, pin=peers[0].pin) for peer in peers)
         return cls(pinned, values.get("n", ""), _token(values.get("t", "")))
 
@@ -73,5 +83,8 @@ def _token(text: str) -> bytes:
     except (binascii.Error, ValueError):
         token = b""
     if len(token) != _TOKEN_BYTES:
-        raise ConfigError("the invitation has no valid token: a character may be missing at its end")
+        raise ConfigError(
+            f"the token at the end of the invitation is not valid: it has {len(text)} characters, where there are "
+            f"{_TOKEN_CHARACTERS} letters, digits, '-' and '_'"
+        )
     return token

@@ -129,8 +129,19 @@ def read_root(path: Path) -> NetworkRoot:
     data = read_private(path, name=name, error=ConfigError, most=_BYTES)
     try:
         return msgspec.json.decode(data, type=NetworkRoot)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise ConfigError(f"{name} is damaged, or is none: 'mycelium network create' makes one") from None
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{name}: {_misfit(data, str(error))}") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        reason = "it is empty" if not data else f"its text breaks off or is none of a root ({error})"
+        raise ConfigError(f"{name}: {reason}: 'mycelium network create' makes one") from None
+
+
+def _misfit(data: bytes, reason: str) -> str:
+    """Returns why something that is well-formed is no root file of this version."""
+    found = msgspec.json.decode(data)
+    if isinstance(found, dict) and found.keys() >= {"seed", "key"}:
+        return f"another version of mycelium wrote it, which this one does not read ({reason}): use that version"
+    return f"it is no root file ({reason}): 'mycelium network create' makes one"
 
 
 def write_root(path: Path, root: NetworkRoot) -> None:

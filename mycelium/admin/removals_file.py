@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from mycelium.errors import ConfigError, DecodeError
+from mycelium.identity import SIGNATURE_BYTES
 from mycelium.limits import CONTROL_MESSAGE_BYTES, REMOVAL_PARTS
 from mycelium.wire.membership import Removals, decode_removals, encode_removals
 
@@ -20,13 +21,23 @@ def removals_text(parts: Iterable[Removals]) -> str:
 
 def read_removals(text: str, name: str) -> list[Removals]:
     """Returns the parts in a text, at least one; raises ConfigError, which names the text."""
+    lines = text.split()
+    if not lines:
+        raise ConfigError(f"{name} is empty")
+    return [_read_line(line, f"line {number} of {name}") for number, line in enumerate(lines, 1)]
+
+
+def _read_line(line: str, name: str) -> Removals:
     try:
-        parts = [decode_removals(b64decode(line, validate=True)) for line in text.split()]
-    except (Base64Error, ValueError, DecodeError):
-        parts = []
-    if not parts:
-        raise ConfigError(f"{name} is not what 'mycelium network remove' writes")
-    return parts
+        data = b64decode(line, validate=True)
+    except (Base64Error, ValueError):
+        raise ConfigError(f"{name} is not what 'mycelium network remove' writes, or only a part of it") from None
+    try:
+        return decode_removals(data)
+    except DecodeError as error:
+        has_room = len(data) > SIGNATURE_BYTES
+        reason = f"is of another version of mycelium ({error}): use that version" if has_room else "is too short"
+        raise ConfigError(f"{name} {reason}") from None
 
 
 def told_at_once(parts: Sequence[Removals]) -> Iterator[str]:

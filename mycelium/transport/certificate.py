@@ -90,6 +90,11 @@ def _loaded(files: tuple[Path, Path]) -> tuple[ssl.SSLContext, tuple[bytes, byte
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
             raise ConfigError(f"the TLS key {key} does not belong to the certificate {certificate}") from None
+        if error.reason is not None:  # well-formed, and not what this host's OpenSSL accepts
+            reason = error.reason.lower().replace("_", " ")
+            raise ConfigError(
+                f"OpenSSL does not accept the TLS certificate {certificate} with {key}: {reason}"
+            ) from None
         raise ConfigError(f"{certificate} and {key} are not a TLS certificate and its key in PEM format") from None
     return context, pem
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mycelium.admin.network_root import DAY_S, NetworkRoot, RemovedNode, create_root, read_root, write_root
@@ -104,12 +105,28 @@ def test_the_file_is_private_kept_and_never_overwritten(tmp_path: Path) -> None:
     assert read_root(path) == made
 
 
+def test_a_root_of_another_version_is_said_to_be_one(tmp_path: Path) -> None:
+    path = tmp_path / "corp.root"
+    older = {"seed": "A" * 43 + "=", "key": "A" * 43 + "=", "removed": [{"subnet": "AAAAAAAAAAA=", "until": 1}]}
+    path.write_bytes(msgspec.json.encode(older))
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match=r"another version of mycelium wrote it.*missing required field `part`"):
+        read_root(path)
+
+
 def test_a_file_that_is_no_root_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "corp.root"
     path.touch(mode=0o600)
-    for data in (b"", b"{}", b"\xff", b"k" * 32):
+    for data, reason in (
+        (b"", "it is empty: 'mycelium network create' makes one"),
+        (b"{}", "it is no root file"),
+        (b"[1]", "it is no root file"),
+        (b"\xff", "its text breaks off or is none of a root"),
+        (b"k" * 32, "its text breaks off or is none of a root"),
+        (msgspec.json.encode(root())[:-9], "its text breaks off"),
+    ):
         path.write_bytes(data)
-        with pytest.raises(ConfigError, match="is damaged, or is none: 'mycelium network create' makes one"):
+        with pytest.raises(ConfigError, match=reason):
             read_root(path)
     path.chmod(0o644)
     with pytest.raises(ConfigError, match="open to other users"):

@@ -1,5 +1,7 @@
 """Who was removed, as text: what goes comes back, and nothing else is taken."""
 
+from base64 import b64encode
+
 import pytest
 
 from mycelium.admin.removals_file import REMOVALS_FILE_BYTES, read_removals, removals_text, told_at_once
@@ -19,7 +21,21 @@ def test_all_parts_survive_within_the_bounds_of_the_file_and_of_requests() -> No
     assert "".join(pieces) == text
 
 
-@pytest.mark.parametrize("text", ["", "\n", "?", "AAAA", "\ufffd", removals_text(FULL[:2]) + "A"])
-def test_anything_else_is_one_clear_error(text: str) -> None:
-    with pytest.raises(ConfigError, match="that file is not what 'mycelium network remove' writes"):
+OLDER = b64encode(bytes(8) + b"removed." + bytes(64)).decode()  # without the number of a part
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "that file is empty"),
+        ("\n", "that file is empty"),
+        ("?", "line 1 of that file is not what 'mycelium network remove' writes, or only a part of it"),
+        ("\ufffd", "line 1 of that file is not what"),
+        (removals_text(FULL[:2]) + "A", "line 3 of that file is not what"),
+        ("AAAA", "line 1 of that file is too short"),
+        (OLDER, "line 1 of that file is of another version of mycelium .removed members of a wrong length."),
+    ],
+)
+def test_anything_else_is_one_clear_error(text: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason):
         read_removals(text, "that file")

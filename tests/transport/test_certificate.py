@@ -102,6 +102,19 @@ def test_what_is_no_certificate_is_refused(tmp_path: Path, content: bytes) -> No
         ServerCertificate((certificate, key), now=0.0)
 
 
+def test_a_certificate_that_openssl_does_not_accept_is_refused_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        error = ssl.SSLError("ee key too small")
+        error.reason = "EE_KEY_TOO_SMALL"
+        raise error
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", refuse)
+    with pytest.raises(ConfigError, match=r"OpenSSL does not accept the TLS certificate .*: ee key too small"):
+        ServerCertificate(write(tmp_path), now=0.0)
+
+
 def test_files_that_never_end_are_refused_and_not_waited_for(tmp_path: Path) -> None:
     certificate, key = write(tmp_path)
     fifo, endless = tmp_path / "fifo", tmp_path / "endless"
