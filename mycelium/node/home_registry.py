@@ -5,6 +5,7 @@ only from their homes, over a session, and of one landmark only its share. So a 
 """
 
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -88,7 +89,9 @@ class HomeRegistry:
         self._nodes_of: dict[bytes, dict[bytes, None]] = {}  # the same, by the landmark that has handed them over
         self._counts: OwnerCounts[bytes] = OwnerCounts()  # of these
         self._nodes: dict[bytes, dict[bytes, None]] = {}  # the same, by /64
-        self._homed: dict[bytes, list[HomeRecord]] = {}  # of nodes at home here, by /64
+        self._homed: dict[bytes, dict[bytes, HomeRecord]] = {}  # of nodes at home here, by /64 and by node
+        self._version = -1  # of the pins that this was made of
+        self._due_at = inf  # when a record is to be handed over next
         self._landmarks: frozenset[bytes] = frozenset()
         self._handed: dict[bytes, tuple[HomeRecord, float]] = {}  # by node, and when that is due again
         self._waiting: dict[bytes, list[HomeRecord]] = {}  # for a session, by replica
@@ -99,7 +102,7 @@ class HomeRegistry:
         A record that names this node as a home, without being pinned here, is out of date.
         """
         held = (self.held[node].record for node in self._nodes.get(subnet, ()))
-        return self._homed.get(subnet, []) + [one for one in held if self._routing.node not in one.homes]
+        return [*self._homed.get(subnet, {}).values()] + [one for one in held if self._routing.node not in one.homes]
 
     def look(self, *, now: float) -> None:
         """Hands over what is new or due; does nothing but at a landmark."""
@@ -110,11 +113,21 @@ class HomeRegistry:
             self._sweep_at = now + SWEEP_S
             for node in [node for node, held in self.held.items() if held.until <= now]:
                 self._drop(node)
-        homed = dict(self._routing.landmarks.homed())
-        self._homed = {}
-        for node, record in homed.items():
-            self._homed.setdefault(subnet_of(node), []).append(record)
-        self._hand_over(homed, now=now)
+        landmarks = self._routing.landmarks
+        reached = frozenset(node for _, node in landmarks.reached())
+        if reached != self._landmarks:
+            self._landmarks = reached
+            self._handed.clear()
+            self._due_at = now
+        if landmarks.homed_version != self._version:
+            self._version, self._due_at = landmarks.homed_version, now
+            self._homed = {}
+            for node, record in landmarks.homed():
+                self._homed.setdefault(subnet_of(node), {})[node] = record
+        if now >= self._due_at:
+            self._hand_over(now=now)
+        for replica in list(self._waiting):
+            self._give(replica, now=now)
 
     def take(self, session: Session, body: memoryview, *, hop_limit: int, now: float) -> None:
         """Takes records from the landmark that is the partner of a session."""
@@ -179,27 +192,24 @@ class HomeRegistry:
 
     def _stand_down(self) -> None:
         if self._landmarks:
-            self._landmarks = frozenset()
+            self._landmarks, self._version = frozenset(), -1
             for node in list(self.held):
                 self._drop(node)
             for table in (self._homed, self._handed, self._waiting):
                 table.clear()
 
-    def _hand_over(self, homed: dict[bytes, HomeRecord], *, now: float) -> None:
-        landmarks = frozenset(node for _, node in self._routing.landmarks.reached())
-        if landmarks != self._landmarks:
-            self._landmarks = landmarks
-            self._handed.clear()
+    def _hand_over(self, *, now: float) -> None:
+        """Has replicas wait for the records that are new or due, the first of them; the rest follows a second later."""
+        homed = {node: record for records in self._homed.values() for node, record in records.items()}
         self._handed = {node: handed for node, handed in self._handed.items() if node in homed}
-        most = min(RECORDS_HANDED_AT_ONCE, max(REPLICA_HASHES_AT_ONCE // max(len(landmarks), 1), 1))
-        due = [(node, record) for node, record in homed.items() if self._is_due(node, record, now=now)][:most]
-        for node, record in due:
+        most = min(RECORDS_HANDED_AT_ONCE, max(REPLICA_HASHES_AT_ONCE // max(len(self._landmarks), 1), 1))
+        due = [(node, record) for node, record in homed.items() if self._is_due(node, record, now=now)]
+        for node, record in due[:most]:
             self._handed[node] = record, now + HANDED_AGAIN_S
-            for replica in replicas_of(subnet_of(node), landmarks):
+            for replica in replicas_of(subnet_of(node), self._landmarks):
                 if replica != self._routing.node:
                     self._waiting.setdefault(replica, []).append(record)
-        for replica in list(self._waiting):
-            self._give(replica, now=now)
+        self._due_at = now if len(due) > most else min((until for _, until in self._handed.values()), default=inf)
 
     def _is_due(self, node: bytes, record: HomeRecord, *, now: float) -> bool:
         handed = self._handed.get(node)

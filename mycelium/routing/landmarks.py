@@ -116,6 +116,11 @@ class Landmarks:
         """Tells whether a node is a landmark."""
         return node in self._scope.landmarks
 
+    @property
+    def homed_version(self) -> int:
+        """Grows whenever `homed` has changed."""
+        return self._scope.pins.version
+
     def homed(self) -> Iterator[tuple[bytes, HomeRecord]]:
         """Yields each node that has this one as a home, and its newest record."""
         pins, own = self._scope.pins, self._table.own.node

@@ -34,13 +34,14 @@ class Pinned:
 class Pins:
     """All pins of this node."""
 
-    __slots__ = ("_count_by_bit", "by_home", "by_node", "records", "stale")
+    __slots__ = ("_count_by_bit", "by_home", "by_node", "records", "stale", "version")
 
     def __init__(self) -> None:
         self.by_node: dict[bytes, dict[bytes, Pinned]] = {}  # by node, then by home
         self.by_home: dict[bytes, dict[bytes, Pinned]] = {}  # by home, then by node
         self.records: dict[bytes, HomeRecord] = {}  # of nodes that are pinned here, the newest of each
         self.stale: dict[bytes, None] = {}  # homes that the way to, or the pins for, have changed
+        self.version = 0  # grows whenever what is pinned here, or a record of it, changes
         self._count_by_bit: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -58,6 +59,7 @@ class Pins:
             self.by_node.setdefault(node, {})[home] = pinned
             self.by_home.setdefault(home, {})[node] = pinned
         pinned.by |= bit
+        self.version += 1
         self._count_by_bit[bit] = self._count_by_bit.get(bit, 0) + 1
         self.stale[home] = None
         return True
@@ -65,6 +67,7 @@ class Pins:
     def learn(self, node: bytes, record: HomeRecord) -> None:
         """Notes a newer home record of a node that is pinned here."""
         self.records[node] = record
+        self.version += 1
         self.stale.update(dict.fromkeys(self.by_node[node]))
 
     def unpin(self, node: bytes, home: bytes, bit: int) -> None:
@@ -118,6 +121,7 @@ class Pins:
         return slot != before
 
     def _drop(self, pinned: Pinned) -> None:
+        self.version += 1
         for index, outer, inner in (
             (self.by_node, pinned.node, pinned.home),
             (self.by_home, pinned.home, pinned.node),

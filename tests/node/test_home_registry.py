@@ -33,6 +33,8 @@ class Surroundings:
         self.is_landmark = True
         self.known = list(LANDMARKS)
         self.at_home: dict[bytes, HomeRecord] = {}
+        self.homed_version = 0
+        self.asked = 0  # times that all that is at home here was asked for
         self.ready: set[bytes] = set(LANDMARKS)
         self.requested: list[bytes] = []
         self.sent: list[tuple[bytes, list[HomeRecord]]] = []
@@ -50,6 +52,11 @@ class Surroundings:
             now=0.0,
         )
 
+    def homes(self, node: bytes, record: HomeRecord) -> None:
+        """Pins a node here."""
+        self.at_home[node] = record
+        self.homed_version += 1
+
     def knows(self, node: bytes) -> bool:
         return node in self.known
 
@@ -57,6 +64,7 @@ class Surroundings:
         return [(1, node) for node in self.known]
 
     def homed(self) -> list[tuple[bytes, HomeRecord]]:
+        self.asked += 1
         return list(self.at_home.items())
 
     def find(self, peer: bytes, *, now: float) -> Any:
@@ -87,13 +95,15 @@ class Partner:
 
 def test_a_record_is_handed_to_its_replicas_once_and_again_when_due_or_new() -> None:
     around, node = Surroundings(), NODES[0].address
-    around.at_home[node] = first = record(NODES[0], OWN)
+    first = record(NODES[0], OWN)
+    around.homes(node, first)
     replicas = [landmark for landmark in replicas_of(subnet_of(node), LANDMARKS) if landmark != OWN]
     around.registry.look(now=1.0)
     around.registry.look(now=2.0)
     assert around.sent == [(replica, [first]) for replica in replicas]
     assert around.registry.of(subnet_of(node)) == [first]
-    around.at_home[node] = second = record(NODES[0], OWN, 2)
+    second = record(NODES[0], OWN, 2)
+    around.homes(node, second)
     around.sent.clear()
     around.registry.look(now=3.0)
     assert around.sent == [(replica, [second]) for replica in replicas]
@@ -106,9 +116,42 @@ def test_a_record_is_handed_to_its_replicas_once_and_again_when_due_or_new() -> 
     assert replicas[0] not in [replica for replica, _ in around.sent]
 
 
+def test_what_is_at_home_is_looked_through_only_when_it_has_changed() -> None:
+    around = Surroundings()
+    for node in NODES[:3]:
+        around.homes(node.address, record(node, OWN))
+    for second in range(1, 60):
+        around.registry.look(now=float(second))
+    assert around.asked == 1
+    del around.at_home[NODES[0].address]
+    around.homed_version += 1
+    around.registry.look(now=60.0)
+    assert (around.asked, around.registry.of(subnet_of(NODES[0].address))) == (2, [])
+    around.is_landmark = False
+    around.registry.look(now=61.0)
+    around.is_landmark = True
+    around.sent.clear()
+    around.registry.look(now=62.0)
+    assert around.registry.of(subnet_of(NODES[1].address)) == [record(NODES[1], OWN)]
+    assert len(around.sent) > 0
+
+
+def test_more_than_is_handed_at_once_is_handed_a_second_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.node.home_registry.RECORDS_HANDED_AT_ONCE", 3)
+    around = Surroundings()
+    for node in NODES:
+        around.homes(node.address, record(node, OWN))
+    handed = []
+    for second in range(1, 5):
+        around.sent.clear()
+        around.registry.look(now=float(second))
+        handed.append(len({one.signing_public_key for _, records in around.sent for one in records}))
+    assert handed == [3, 3, 2, 0]
+
+
 def test_a_record_waits_for_the_session_with_its_replica() -> None:
     around = Surroundings()
-    around.at_home[NODES[0].address] = record(NODES[0], OWN)
+    around.homes(NODES[0].address, record(NODES[0], OWN))
     around.ready.clear()
     around.registry.look(now=1.0)
     assert (around.sent, set(around.requested) <= set(LANDMARKS)) == ([], True)
@@ -139,7 +182,7 @@ def test_a_record_that_names_a_landmark_where_its_node_is_not_pinned_is_out_of_d
     moved = publish(NODES[0], SETTINGS, 1 << 16, 1, OTHER, OWN)
     around.take(OTHER, moved)
     assert around.registry.of(subnet_of(NODES[0].address)) == []
-    around.at_home[NODES[0].address] = moved
+    around.homes(NODES[0].address, moved)
     around.registry.look(now=1.0)
     assert around.registry.of(subnet_of(NODES[0].address)) == [moved]
 
