@@ -186,6 +186,7 @@ DIGESTS_AT_ONCE: Final = 8  # of those in a row
 SWEPT_ROWS_AT_ONCE: Final = 1_024  # rows looked at in one go when a link is lost or its cost changes: some 5 ms of work
 TOLD_AT_ONCE: Final = 4_096  # changed rows times neighbours that are told in one go: some 5 ms of work
 DUMP_ROWS_AT_ONCE: Final = 2_048  # rows of a dump in one batch: some 10 ms of work
+ROWS_BEFORE_OFFER: Final = 64  # of them, told to a neighbour that may have kept the others: some 9 KB
 DUMP_BACKLOG_BYTES: Final = 256 << 10  # unacknowledged by a neighbour, above which it is told no more of a dump for now
 CHANGES_PER_SECOND: Final = 1_000  # routes that change by one neighbour's updates and are told to others without delay
 CHANGES_AT_ONCE: Final = 16_384  # of those in a row: a neighbour that is back may be the better way to everybody

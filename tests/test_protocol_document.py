@@ -210,8 +210,8 @@ def test_control_messages_have_the_types_said() -> None:
         "member proof": MemberProof(()),
         "removals": Removals(0, 0, ()),
         "knock wanted": KnockWanted(bytes(16)),
-        "resume": Resume(0, Digest(bytes(16), 0)),
-        "resumed": Resumed(0, is_agreed=True),
+        "resume": Resume(Digest(bytes(16), 0)),
+        "resumed": Resumed(),
     }
     said = re.findall(r"^\| (\d+) \| ([a-z ]+) \| (?:section|none)", DOCUMENT, re.MULTILINE)
     assert said == [(str(encode_item(item)[0]), name) for name, item in items.items()]

@@ -11,6 +11,7 @@ from mycelium.routing.excess import STARTS, Excesses
 from mycelium.routing.exchange import Exchange
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.holdings import Holdings
+from mycelium.routing.kept import Kept
 from mycelium.routing.metric import FAVOUR
 from mycelium.routing.neighbour import Neighbour, node_of
 from mycelium.routing.parameters import RoutingParameters
@@ -87,7 +88,7 @@ class Adjacencies:
         """
         if neighbour in self._table.by_address:
             self._resumption.restart(self._table.by_address[neighbour])
-            self._remove(self._table.by_address[neighbour], now=now)
+            self._remove(self._table.by_address[neighbour], None, now=now)
         if neighbour in self._postponed.by_address:
             return False
         if not self._table.budgets.of(node_of(neighbour), now=now).starts.take(now=now):
@@ -115,9 +116,9 @@ class Adjacencies:
         if peer is None:
             return
         row = self._table.rows.get(peer.node)
-        self._resumption.keep(peer, now=now)
+        kept = self._resumption.keep(peer, now=now)
         self._damping.failed(peer, 0 if row is None else row.sequence >> EPOCH_SHIFT, now=now)
-        self._remove(peer, now=now)
+        self._remove(peer, kept, now=now)
         self._arm(now=now)
 
     def rename(self, neighbour: bytes, name: bytes) -> None:
@@ -153,6 +154,7 @@ class Adjacencies:
                 start.suspected = suspected
             return
         peer.suspected = suspected
+        self._resumption.suspect(peer, suspected)
         self._table.suspected = self._table.suspected & ~peer.bit | (peer.bit if suspected else 0)
         self._apply_cost(peer, "suspected" if suspected else "trusted", now=now)
 
@@ -170,6 +172,9 @@ class Adjacencies:
     def heard(self, neighbour: Neighbour, *, now: float) -> None:
         """Follows up what a neighbour has said."""
         self.due_at = min(self.due_at, neighbour.table_wanted_at)
+        if neighbour.offer_until and neighbour.received:  # it has nothing to offer
+            neighbour.offer_until = 0.0
+            self._advertiser.hurry(now=now)
         if neighbour.damped_until > now:
             self._forgive_restarted(neighbour, now=now)
 
@@ -207,9 +212,9 @@ class Adjacencies:
         self._resumption.begin(peer, now=now)
         self._arm(now=now)
 
-    def _remove(self, peer: Neighbour, *, now: float) -> None:
+    def _remove(self, peer: Neighbour, kept: Kept | None, *, now: float) -> None:
         self._pins.forget_neighbour(peer)
-        self._selection.remove(peer, now=now)
+        self._selection.remove(peer, kept, now=now)
 
     def _counted(self, neighbour: bytes, cost: int) -> int:
         """Returns what the cost of a link counts for."""

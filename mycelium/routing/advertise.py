@@ -9,7 +9,7 @@ from collections.abc import Callable
 from math import inf
 from random import Random
 
-from mycelium.limits import DUMP_ROWS_AT_ONCE, TOLD_AT_ONCE
+from mycelium.limits import DUMP_ROWS_AT_ONCE, ROWS_BEFORE_OFFER, TOLD_AT_ONCE
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.destination import DIRTY, LAZY, OURSELVES, SETTLED, Destination
 from mycelium.routing.holdings import Holdings
@@ -19,7 +19,7 @@ from mycelium.routing.scope import EVERYBODY, Scope
 from mycelium.routing.table import RouteTable
 from mycelium.timing import TokenBucket
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.control import Item, Update
+from mycelium.wire.control import Item, Resumed, Update
 from mycelium.wire.distance import INFINITY, METRIC_MASK, UNKNOWN, distance, sequence_of
 
 
@@ -124,6 +124,13 @@ class Advertiser:
         neighbour.dump_due = True
         self.hurry(now=now)
 
+    def take_up(self, neighbour: Neighbour, kept: dict[bytes, int], *, now: float) -> None:
+        """Goes on with the table of a neighbour that has kept what it was told before its loss."""
+        self.outbox.append((neighbour.address, [Resumed()]))
+        neighbour.resumed = kept
+        self.dump(neighbour, now=now)
+        self.compare(neighbour, now=now)  # finds what has changed while rows were cleared after the loss
+
     def compare(self, neighbour: Neighbour, *, now: float) -> None:
         """Queues the digest of the table that the neighbour will hold after the batch."""
         neighbour.digest_due = True
@@ -170,6 +177,8 @@ class Advertiser:
         self._counters.requests_sent += len(neighbour.requests)
         self._counters.updates_sent += len(neighbour.updates)
         items = neighbour.retractions + neighbour.requests + neighbour.updates
+        if neighbour.unsure is not None:
+            neighbour.unsure.update((item.node, None) for item in items if isinstance(item, Update))
         self.outbox.append((neighbour.address, items))
         neighbour.retractions = []
         neighbour.requests = []
@@ -218,10 +227,6 @@ class Advertiser:
         """Tells whether a row is advertised to nobody."""
         return row.metric + self.surcharge >= INFINITY or row is self.withdrawn
 
-    def is_settled(self, row: Destination, neighbour: Neighbour) -> bool:
-        """Tells whether a row is advertised to a neighbour as it is, and nothing is queued."""
-        return row.queued == SETTLED and not self._is_kept_from(row, neighbour)
-
     def _is_kept_from(self, row: Destination, neighbour: Neighbour) -> bool:
         """Tells whether a row is not advertised to a neighbour."""
         is_told = row.selected != neighbour.slot and self._scope.receivers(row) & neighbour.bit
@@ -256,22 +261,46 @@ class Advertiser:
 
         Rows that were added meanwhile have been told like any change.
         """
+        at_once = DUMP_ROWS_AT_ONCE
         if neighbour.dump_due:
             neighbour.dump_due = False
             neighbour.untold = list(reversed(self._table.rows.values()))
+            at_once = DUMP_ROWS_AT_ONCE if now >= neighbour.offer_until else ROWS_BEFORE_OFFER
+        elif now < neighbour.offer_until:
+            self.flush_at = min(self.flush_at, neighbour.offer_until)
+            return
         if not self._has_room(neighbour.address):
             self.flush_at = min(self.flush_at, now + self._parameters.batch_s)
             return
         rows = self._table.rows
-        portion = neighbour.untold[-DUMP_ROWS_AT_ONCE:]
-        del neighbour.untold[-DUMP_ROWS_AT_ONCE:]
+        portion = neighbour.untold[-at_once:]
+        del neighbour.untold[-at_once:]
         if neighbour.untold:
             self.hurry(now=now)
         for row in reversed(portion):
-            if row.current & neighbour.bit or rows.get(row.node) is not row:
+            if rows.get(row.node) is not row:
+                continue
+            if neighbour.resumed and (kept := neighbour.resumed.pop(row.node, None)) is not None:
+                self._note_kept(row, neighbour, kept)
+            if row.current & neighbour.bit:
                 continue
             if row.holders & neighbour.bit or not self._is_kept_from(row, neighbour):
                 self._tell(row, neighbour)
+        if neighbour.resumed and not neighbour.untold:
+            gone, neighbour.resumed = neighbour.resumed, {}
+            neighbour.retractions += [Update(node, distance(0, INFINITY)) for node in gone]
+
+    def _note_kept(self, row: Destination, neighbour: Neighbour, packed: int) -> None:
+        """Notes the route that a neighbour has kept since before its loss."""
+        bit = neighbour.bit
+        if row.holders & bit:
+            return  # it has been told since it is back
+        self._holdings.hold(row, row.holders | bit)
+        row.feasibility_distance = min(row.feasibility_distance, packed)
+        if packed | METRIC_MASK == row.advertised | METRIC_MASK:
+            row.announced |= bit
+        if packed == row.advertised and row.queued == SETTLED and not self._is_kept_from(row, neighbour):
+            row.current |= bit
 
     def _answer(self, neighbour: Neighbour) -> None:
         answers, neighbour.answers = neighbour.answers, {}

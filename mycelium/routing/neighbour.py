@@ -8,7 +8,7 @@ from mycelium.routing.budgets import Budgets
 from mycelium.routing.destination import Destination
 from mycelium.timing import Backoff
 from mycelium.wire.announcement import Announcement
-from mycelium.wire.control import Item
+from mycelium.wire.control import Digest, Item
 from mycelium.wire.distance import INFINITY
 
 DAMPED_COST: Final = 1_000_000  # 10 s: worse than any other route, better than none
@@ -36,15 +36,19 @@ class Neighbour:
         "lacking",
         "link_cost",
         "newer",
+        "offer_until",
         "over_share_until",
         "received",
         "requests",
+        "resumed",
         "resync",
         "resync_at",
         "retractions",
         "slot",
         "suspected",
         "table_wanted_at",
+        "told_surely",
+        "unsure",
         "untold",
         "up_since",
         "updates",
@@ -70,6 +74,10 @@ class Neighbour:
         self.resync_at = 0.0  # earliest time of the next such request
         self.dump_due = True  # a new stream starts with our whole table
         self.untold: list[Destination] = []  # rows of a dump under way, the next one last
+        self.offer_until = 0.0  # until then most of a dump waits for what the other end has kept (`resumption.py`)
+        self.resumed: dict[bytes, int] = {}  # routes that it has kept, by node, while a dump has not come to them
+        self.unsure: dict[bytes, None] | None = None  # nodes that it was told of while it was suspected
+        self.told_surely: Digest | None = None  # what it held before that
         self.digest_due = False
         self.answers: dict[Destination, None] = {}  # rows to be sent although they did not change
         self.newer: dict[bytes, Announcement] = {}  # announcements that it seems not to know, by node

@@ -13,6 +13,7 @@ from mycelium.routing.destination import NOBODY, Destination
 from mycelium.routing.digest import share_of
 from mycelium.routing.forwarding import ForwardingTable
 from mycelium.routing.holdings import Holdings
+from mycelium.routing.kept import Kept
 from mycelium.routing.neighbour import Neighbour, node_of
 from mycelium.routing.requests import Requests
 from mycelium.routing.scope import Scope
@@ -220,16 +221,23 @@ class Selection:
             work = partial(self._link_improved, slot, cost, cause)
         self.sweeps.start(slot, work, now=now)
 
-    def remove(self, neighbour: Neighbour, *, now: float) -> None:
-        """Forgets all that a lost neighbour advertised and holds, then frees its slot."""
+    def remove(self, neighbour: Neighbour, kept: Kept | None, *, now: float) -> None:
+        """Forgets all that a lost neighbour advertised and holds, but for what is kept of it, then frees its slot."""
         self._requests.forget_neighbour(neighbour)
         self._table.part_with(neighbour)
-        free = partial(self._table.free, neighbour)
-        self.sweeps.start(neighbour.slot, partial(self._forget, neighbour), then=free, now=now)
+        free = partial(self._free, neighbour, kept)
+        self.sweeps.start(neighbour.slot, partial(self._forget, neighbour, kept), then=free, now=now)
 
-    def _forget(self, neighbour: Neighbour, rows: list[Destination], *, now: float) -> None:
+    def _free(self, neighbour: Neighbour, kept: Kept | None) -> None:
+        if kept is not None:
+            kept.complete(neighbour)
+        self._table.free(neighbour)
+
+    def _forget(self, neighbour: Neighbour, kept: Kept | None, rows: list[Destination], *, now: float) -> None:
         slot, others = neighbour.slot, ~neighbour.bit
         for row in rows:
+            if kept is not None:
+                kept.note(row, neighbour)
             row.routes[slot] = UNKNOWN
             row.announced &= others
             row.avoided &= others

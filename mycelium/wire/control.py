@@ -20,8 +20,8 @@
     11 member proof     certificates of the sender (`membership.py`)
     12 removals         who is no member any more (`membership.py`)
     13 knock wanted     nonce (16) of the datagram that the receiver is to send (`knock.py`)
-    14 resume           number (4) of the offer; digest (16) and number (4) of the routes that the sender had told the receiver
-    15 resumed          number (4) of the offer, whether the sender has kept those routes (1)
+    14 resume           digest (16) and number (4) of the routes that the sender has kept of a receiver that was lost
+    15 resumed          nothing
 
 Messages of unknown types are skipped, and so are bytes after the fields of a request, digest or observed address, which later
 versions may add.
@@ -60,8 +60,6 @@ _SEQNO_REQUEST: Final = struct.Struct("!16s6sB")
 _ROUTE_REQUEST: Final = struct.Struct("!16s")
 _DIGEST: Final = struct.Struct("!16sI")
 _PIN: Final = struct.Struct("!16s16s?")
-_RESUME: Final = struct.Struct("!I16sI")
-_RESUMED: Final = struct.Struct("!I?")
 _KNOCK_WANTED: Final = struct.Struct("!16s")
 
 
@@ -136,17 +134,13 @@ class Pin(Struct, frozen=True):
 
 
 class Resume(Struct, frozen=True):
-    """The sender offers not to tell again what it had told before their link was lost."""
+    """The sender has kept what the receiver had told it before their link was lost."""
 
-    number: int
-    told: Digest
+    kept: Digest
 
 
 class Resumed(Struct, frozen=True):
-    """Whether the sender has kept what the receiver has offered not to tell again."""
-
-    number: int
-    is_agreed: bool
+    """What the receiver has kept is what the sender had told it; it counts as told again."""
 
 
 _NotOfRoutes = (
@@ -206,9 +200,9 @@ def _encode_other(item: _NotOfRoutes) -> tuple[int, bytes]:
         case KnockWanted():
             return 13, item.nonce
         case Resume():
-            return 14, _RESUME.pack(item.number, item.told.digest, item.told.routes)
+            return 14, _DIGEST.pack(item.kept.digest, item.kept.routes)
         case Resumed():
-            return 15, _RESUMED.pack(item.number, item.is_agreed)
+            return 15, b""
     return encode_member_item(item)
 
 
@@ -253,11 +247,6 @@ def _decode_pin(body: bytes) -> Pin:
     return Pin(node, home, is_pinned, decode_home_record(record) if record else None)
 
 
-def _decode_resume(body: bytes) -> Resume:
-    number, told, routes = _RESUME.unpack_from(body)
-    return Resume(number, Digest(told, routes))
-
-
 _DECODERS: Final[dict[int, Callable[[bytes], Item]]] = {
     5: lambda body: Observed(underlay_address(body)),
     6: decode_lease_request,
@@ -266,8 +255,8 @@ _DECODERS: Final[dict[int, Callable[[bytes], Item]]] = {
     9: lambda body: PeersKnown(decode_known_peers(body)),
     10: _decode_pin,
     13: lambda body: KnockWanted(*_KNOCK_WANTED.unpack_from(body)),
-    14: _decode_resume,
-    15: lambda body: Resumed(*_RESUMED.unpack_from(body)),
+    14: lambda body: Resume(Digest(*_DIGEST.unpack_from(body))),
+    15: lambda body: Resumed(),
     **MEMBER_DECODERS,
 }
 

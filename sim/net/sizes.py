@@ -29,8 +29,8 @@ OTHER_BYTES: Final = {
     SeqnoRequest: len(encode_item(SeqnoRequest(ANY_NODE, 0, 0))),
     RouteRequest: len(encode_item(RouteRequest(ANY_NODE))),
     Digest: DIGEST_BYTES,
-    Resume: len(encode_item(Resume(0, Digest(bytes(16), 0)))),
-    Resumed: len(encode_item(Resumed(0, True))),
+    Resume: len(encode_item(Resume(Digest(bytes(16), 0)))),
+    Resumed: len(encode_item(Resumed())),
     Pin: len(encode_item(Pin(ANY_NODE, ANY_NODE, True))),
 }
 

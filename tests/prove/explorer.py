@@ -214,12 +214,24 @@ class State:
             engine.handle_timeout(now=now)
         for to, items in engine.outbox:
             edge = node, int.from_bytes(to[2:8], "big")
-            about = [one for item in items if (one := _about_destination(engine, to, item)) is not None]
+            about = [one for item in items if (one := self._about_destination(engine, to, item)) is not None]
             told = falsify("attract", [*about], address(node)) if node == self.liar else about
             if told:
                 self.queues[edge] += ((self.links[edge].session, tuple(told)),)
         engine.outbox.clear()
         engine.changes.clear()
+
+    def _about_destination(self, engine: RoutingEngine, to: bytes, item: Item) -> Item | None:
+        """Returns what an item says of node 0, None for nothing."""
+        if isinstance(item, Resume):
+            # Routes to neighbours themselves are told, and left out here: it would have kept that of the other end too.
+            received = dict(engine._adjacencies._resumption._kept[to].received)
+            kept = self.engines[int.from_bytes(to[2:8], "big")]._adjacencies._resumption._kept.get(engine.node)
+            if kept is not None and to in kept.told:
+                received[to] = kept.told[to]
+            return Resume(digest_of(sum(share_of(node, packed) for node, packed in received.items())))
+        is_about = isinstance(item, Resumed) or (isinstance(item, Update | SeqnoRequest) and item.node == DESTINATION)
+        return item if is_about else None
 
     # -- what must hold ------------------------------------------------------------------------------------------------
 
@@ -295,16 +307,6 @@ class State:
         return blake2b(repr((engines, queues, rest)).encode(), size=16)
 
 
-def _about_destination(engine: RoutingEngine, to: bytes, item: Item) -> Item | None:
-    """Returns what an item says of node 0, None for nothing."""
-    if isinstance(item, Resume):
-        told = engine._adjacencies._resumption._kept[to].told
-        shares = (share_of(node, packed) for node, packed in told.items() if node == DESTINATION)
-        return Resume(item.number, digest_of(sum(shares)))
-    is_about = isinstance(item, Resumed) or (isinstance(item, Update | SeqnoRequest) and item.node == DESTINATION)
-    return item if is_about else None
-
-
 def _of_item(item: Item) -> tuple[object, ...]:
     if isinstance(item, Update):
         return item.node, item.distance, item.announcement is not None and item.announcement.sequence
@@ -331,13 +333,14 @@ def _of_engine(engine: RoutingEngine) -> tuple[object, ...]:
 
     rows = [of_row(row) for row in table.rows.values() if row.node == DESTINATION]
     neighbours = sorted(
-        (one.address, one.link_cost, one.suspected, one.distrusted) for one in table.by_address.values()
+        (one.address, one.link_cost, one.suspected, one.distrusted, repr((one.resumed, one.unsure, one.told_surely)))
+        for one in table.by_address.values()
     )
     requests = sorted(of_request(*one) for one in engine._requests.pending.items())
     dying = sorted(row.node for row in table.dying)
     resumption = engine._adjacencies._resumption
     kept = sorted(
-        (name, one.received.get(DESTINATION), one.told.get(DESTINATION), one.is_taken, resumption._offered.get(name))
+        (name, one.received.get(DESTINATION), repr((one.told, one.digests)), one.offer is None)
         for name, one in resumption._kept.items()
     )
     return engine.sequence if engine.node == DESTINATION else 0, rows, neighbours, requests, dying, kept

@@ -2,35 +2,39 @@
 
 import pytest
 
-from mycelium.limits import RESUMABLE_NEIGHBOURS
+from mycelium.limits import RESUMABLE_NEIGHBOURS, ROWS_BEFORE_OFFER, SWEPT_ROWS_AT_ONCE
 from mycelium.routing.digest import digest_of
+from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.parameters import RoutingParameters
-from mycelium.wire.control import Item, Resume, Resumed, RouteRequest, Update
+from mycelium.routing.resumption import OFFER_AWAITED_S
+from mycelium.wire.control import Digest, Item, Resume, Resumed, RouteRequest, Update
 from mycelium.wire.distance import INFINITY
-from tests.routing.engines import address, make_engine
-from tests.routing.lab import RoutingLab, retraction, update
+from tests.routing.engines import address, announcement, make_engine
+from tests.routing.lab import RoutingLab, retraction, seq, update
 
 RESUMED_S = RoutingParameters().resumed_s
+MANY = range(10, 10 + 3 * ROWS_BEFORE_OFFER)
 
 
-def told_updates(told: dict[int, list[Item]], name: int) -> list[Update]:
-    return [item for item in told.get(name, []) if isinstance(item, Update)]
+def updates_to(told: dict[int, list[Item]], name: int) -> list[tuple[int, int]]:
+    """Returns node and metric of each update that a neighbour is told."""
+    found = [item for item in told.get(name, []) if isinstance(item, Update)]
+    return [(int.from_bytes(one.node[2:8], "big"), one.metric) for one in found]
 
 
-def offer_in(told: dict[int, list[Item]], name: int) -> Resume:
-    (first, *_) = told[name]
-    assert isinstance(first, Resume)
-    return first
-
-
-def settled() -> RoutingLab:
-    """Returns a node with the neighbours 1 and 2; 1 has told it of 3 and 4."""
+def settled(*nodes: int) -> RoutingLab:
+    """Returns a node with the neighbours 1 and 2; 1 has told it of 3, 4 and others."""
     lab = RoutingLab()
     lab.up(1, 2)
-    lab.says(1, update(1, 0), update(3, 30), update(4, 40))
+    lab.says(1, update(1, 0), update(3, 30), update(4, 40), *(update(node, 50) for node in nodes))
     lab.says(2, update(2, 0))
     lab.flush()
     return lab
+
+
+def held_by(lab: RoutingLab, name: int) -> Digest:
+    """Returns the digest of what a neighbour has been told."""
+    return lab.engine._holdings.digest(lab.engine._table.by_address[address(name)])
 
 
 def back(lab: RoutingLab, name: int, away_s: float = 1.0) -> dict[int, list[Item]]:
@@ -42,94 +46,154 @@ def back(lab: RoutingLab, name: int, away_s: float = 1.0) -> dict[int, list[Item
 
 
 def test_a_neighbour_that_has_kept_all_is_told_only_what_has_changed() -> None:
-    lab = settled()
+    lab = settled(*MANY)
+    kept = held_by(lab, 2)
     lab.down(2)
     lab.wait(1)
-    lab.says(1, retraction(3), update(5, 50))
+    lab.says(1, retraction(MANY[-1]), update(5, 50))
     lab.wait(1)
     lab.engine.neighbour_up(address(2), 10, now=lab.now)
-    told = lab.flush()
-    assert told_updates(told, 2) == []
-    lab.says(2, Resumed(offer_in(told, 2).number, True))
-    again = {int.from_bytes(one.node[2:8], "big"): one.metric for one in told_updates(lab.flush(), 2)}
-    assert again == {3: INFINITY, 5: 60}
-    assert lab.engine._holdings.digest(lab.engine._table.by_address[address(2)]).routes == 4  # 0, 1, 4 and 5
+    assert len(updates_to(lab.flush(), 2)) <= ROWS_BEFORE_OFFER, "most of the table waits for what it has to offer"
+    lab.says(2, Resume(kept))
+    told = lab.flush()[2]
+    assert isinstance(told[0], Resumed)
+    assert updates_to({2: told}, 2) == [(MANY[-1], INFINITY), (5, 60)]
+    assert told[-1] == held_by(lab, 2), "that both hold the same is looked at afterwards"
+    assert held_by(lab, 2).routes == len(MANY) + 4  # 0, 1, 3, 4, 5 and the others without the last
+    assert lab.engine.counters.resumed == 1
 
 
-def test_routes_of_a_neighbour_that_has_kept_all_are_used_at_once() -> None:
+def test_what_a_neighbour_was_told_while_it_was_suspected_is_told_anew() -> None:
+    lab = settled(*MANY)
+    kept = held_by(lab, 2)
+    lab.engine.neighbour_suspect(address(2), True, now=lab.now)
+    lab.says(1, update(MANY[-2], 51), retraction(MANY[-1]))
+    lab.wait(0.1)
+    back(lab, 2)
+    lab.says(2, Resume(kept))
+    assert sorted(updates_to(lab.flush(), 2)) == [(MANY[-2], 61), (MANY[-1], INFINITY)]
+
+
+def test_a_route_of_which_a_neighbour_was_not_told_the_newest_is_told_anew() -> None:
+    lab = settled(*MANY)
+    kept = held_by(lab, 2)
+    lab.engine._table.rows[address(MANY[-1])].current = 0  # as after an answer to another neighbour
+    back(lab, 2)
+    lab.says(2, Resume(kept))
+    assert updates_to(lab.flush(), 2) == [(MANY[-1], 60)]
+
+
+def test_a_node_that_is_forgotten_meanwhile_is_retracted() -> None:
+    lab = settled(*MANY)
+    kept = held_by(lab, 2)
+    back(lab, 2)
+    del lab.engine._table.rows[address(MANY[-1])]
+    lab.says(2, Resume(kept))
+    assert updates_to(lab.flush(), 2) == [(MANY[-1], INFINITY)]
+
+
+def test_trust_ends_what_suspicion_began() -> None:
+    lab = settled(*MANY)
+    kept = held_by(lab, 2)
+    lab.engine.neighbour_suspect(address(2), True, now=lab.now)
+    lab.engine.neighbour_suspect(address(2), False, now=lab.now)
+    lab.says(1, retraction(MANY[0]))
+    lab.flush()
+    back(lab, 2)
+    lab.says(2, Resume(kept))
+    assert not any(isinstance(item, Resumed) for item in lab.wait(1)[2])
+
+
+def test_routes_that_are_kept_are_used_once_the_neighbour_says_so() -> None:
     lab = settled()
     peer = lab.engine._table.by_address[address(1)]
     has = digest_of(peer.received)
-    back(lab, 1)
-    assert address(3) not in lab.engine.forwarding.next_hop
-    lab.says(1, Resume(7, has))
-    told = lab.flush()
-    assert told[1][0] == Resumed(7, True)
-    assert lab.engine.forwarding.next_hop[address(3)] == lab.engine.forwarding.next_hop[address(4)] == address(1)
-    assert lab.engine.counters.resumed == 1
-    lab.says(1, Resume(8, has))  # of its next start, when it has heard of ours
-    assert lab.flush()[1][0] == Resumed(8, True)
-    assert not any(isinstance(item, RouteRequest) for item in told[1])
-
-
-def test_a_neighbour_that_is_renamed_before_it_answers_is_told_the_same() -> None:
-    lab = settled()
-    other = 7
-    told = back(lab, 2)
-    lab.engine.rename_neighbour(address(2), address(other))
-    lab.says(other, Resumed(offer_in(told, 2).number, False))
-    assert [one.node for one in told_updates(lab.flush(), other)][:1] == [lab.engine.node]
-
-
-def test_what_differs_is_told_anew() -> None:
-    lab = settled()
     told = back(lab, 1)
-    lab.says(1, Resume(7, offer_in(told, 1).told))  # not what it had told
-    lab.says(1, Resumed(offer_in(told, 1).number, False))
-    told = lab.flush()
-    assert told[1][0] == Resumed(7, False)
-    assert [one.node for one in told_updates(told, 1)] == [lab.engine.node, address(2)]
+    assert told[1][0] == Resume(has)
     assert address(3) not in lab.engine.forwarding.next_hop
+    lab.says(1, update(4, 44), Resumed())
+    assert lab.engine.forwarding.next_hop[address(3)] == lab.engine.forwarding.next_hop[address(4)] == address(1)
+    assert lab.metric(4) == 54, "what it has told since it is back is newer"
+    assert not any(isinstance(item, RouteRequest) for item in lab.flush().get(1, []))
+    lab.says(1, retraction(3), Resumed())
+    assert lab.metric(3) is None, "they are taken up once"
 
 
-def test_an_answer_to_an_earlier_offer_counts_for_nothing() -> None:
-    lab = settled()
-    first = offer_in(back(lab, 2), 2)
-    second = offer_in(back(lab, 2), 2)
-    lab.says(2, Resumed(first.number, True))
-    assert lab.flush().get(2, []) == []
-    lab.says(2, Resumed(second.number, True))
-    lab.flush()
-    assert first.told == second.told
+def test_a_neighbour_that_has_kept_nothing_is_told_everything_as_soon_as_it_speaks() -> None:
+    lab = settled(*MANY)
+    told = back(lab, 2)
+    assert updates_to(told, 2)[0] == (0, 0), "this node comes first"
+    lab.says(2, update(2, 0))
+    assert len(updates_to(told, 2) + updates_to(lab.flush(), 2)) == len(MANY) + 4
+
+
+def test_a_neighbour_that_says_nothing_is_told_everything_in_the_end() -> None:
+    lab = settled(*MANY)
+    told = back(lab, 2)
+    assert len(updates_to(told, 2) + updates_to(lab.wait(OFFER_AWAITED_S), 2)) == len(MANY) + 4
+
+
+def test_a_neighbour_that_has_kept_something_else_is_told_everything_at_once() -> None:
+    lab = settled(*MANY)
+    told = back(lab, 2)
+    lab.says(2, Resume(Digest(bytes(16), 7)))
+    again = lab.flush()
+    assert len(updates_to(told, 2) + updates_to(again, 2)) == len(MANY) + 4
+    assert not any(isinstance(item, Resumed) for item in again[2])
+
+
+def test_a_neighbour_that_is_renamed_is_told_the_same() -> None:
+    lab = settled(*MANY)
+    kept = held_by(lab, 2)
+    back(lab, 2)
+    lab.engine.rename_neighbour(address(2), address(7))
+    lab.says(7, Resume(kept))
+    assert isinstance(lab.flush()[7][0], Resumed)
 
 
 def test_a_start_while_nothing_was_said_offers_the_same_again() -> None:
     lab = settled()
-    first = offer_in(back(lab, 2), 2)
-    lab.engine.neighbour_up(address(2), 10, now=lab.now)
-    second = offer_in(lab.flush(), 2)
-    assert (first.told, first.number + 1) == (second.told, second.number)
+    first = back(lab, 1)[1][0]
+    lab.engine.neighbour_up(address(1), 10, now=lab.now)
+    assert isinstance(first, Resume)
+    assert lab.flush()[1][0] == first
 
 
 def test_a_stream_that_begins_anew_while_the_link_lives_starts_with_the_table() -> None:
-    lab = settled()
+    lab = settled(*MANY)
     lab.engine.neighbour_up(address(2), 10, now=lab.now)
-    assert told_updates(lab.flush(), 2)[0].node == lab.engine.node
+    told = lab.flush()
+    assert not any(isinstance(item, Resume) for item in told[2])
+    assert len(updates_to(told, 2)) == len(MANY) + 4
 
 
 @pytest.mark.parametrize(("away_s", "is_offered"), [(RESUMED_S - 1, True), (RESUMED_S + 1, False)])
 def test_who_is_away_for_long_is_told_everything(away_s: float, is_offered: bool) -> None:
     lab = settled()
-    told = back(lab, 2, away_s)
-    assert isinstance(told[2][0], Resume) is is_offered
+    kept = held_by(lab, 1)
+    told = back(lab, 1, away_s)
+    assert isinstance(told[1][0], Resume) is is_offered
+    lab.says(1, Resume(kept))
+    assert isinstance(lab.flush().get(1, [None])[0], Resumed) is is_offered
     assert (RoutingParameters().source_s > RESUMED_S) is True
 
 
-def test_an_offer_of_somebody_who_is_not_known_is_declined() -> None:
+def test_an_offer_of_somebody_who_is_not_known_is_not_taken() -> None:
     lab = settled()
-    lab.says(2, Resume(5, offer_in(back(lab, 1), 1).told))
-    assert lab.flush()[2][0] == Resumed(5, False)
+    lab.says(2, Resume(held_by(lab, 2)))
+    assert lab.flush() == {}
+    lab.says(2, Resumed())
     assert address(2) in lab.engine.forwarding.next_hop
+
+
+def test_a_neighbour_that_is_back_before_its_rows_are_cleared_is_told_everything() -> None:
+    nodes = range(10, 10 + 2 * SWEPT_ROWS_AT_ONCE)
+    lab = settled(*nodes)
+    lab.down(2)
+    lab.engine.neighbour_up(address(2), 10, now=lab.now)
+    told = lab.wait(0.1)
+    assert not any(isinstance(item, Resume) for item in told[2])
+    assert len(updates_to(told, 2)) == len(nodes) + 4
 
 
 def test_so_many_lost_neighbours_are_kept() -> None:
@@ -139,3 +203,39 @@ def test_so_many_lost_neighbours_are_kept() -> None:
         engine.handle_timeout(now=name + 0.5)
         engine.neighbour_down(address(name), now=name + 0.6)
     assert len(engine._adjacencies._resumption._kept) == RESUMABLE_NEIGHBOURS
+
+
+def exchange(engines: dict[int, RoutingEngine], now: float) -> int:
+    """Lets two engines tell each other all they have to say; returns how many updates that took."""
+    updates = 0
+    for _ in range(20):
+        now += 0.05
+        for here, there in ((1, 2), (2, 1)):
+            engines[here].handle_timeout(now=now)
+            for to, items in list(engines[here].outbox):
+                if to != address(there):
+                    continue
+                updates += sum(isinstance(item, Update) for item in items)
+                engines[there].receive(address(here), items, now=now)
+            engines[here].outbox.clear()
+    return updates
+
+
+def test_two_ends_of_a_short_loss_tell_each_other_little_and_have_the_same_again() -> None:
+    engines = {name: make_engine(name) for name in (1, 2)}
+    for here, there, first in ((1, 2, 1_000), (2, 1, 5_000)):
+        feeder = address(first)
+        engines[here].neighbour_up(feeder, 10, now=1.0)
+        known = [first + one for one in range(300)]
+        items = [Update(address(one), update(one, 10).distance, announcement(one, seq())) for one in known]
+        engines[here].receive(feeder, items, now=1.0)
+        engines[here].neighbour_up(address(there), 10, now=1.0)
+    assert exchange(engines, 1.0) > 600
+    tables = {name: engine.selected_routes() for name, engine in engines.items()}
+    for here, there in ((1, 2), (2, 1)):
+        engines[here].neighbour_down(address(there), now=10.0)
+    for here, there in ((1, 2), (2, 1)):
+        engines[here].neighbour_up(address(there), 10, now=20.0)
+    assert exchange(engines, 20.0) <= 2 * ROWS_BEFORE_OFFER
+    assert {name: engine.selected_routes() for name, engine in engines.items()} == tables
+    assert all(engine.counters.resumed == 1 for engine in engines.values())

@@ -48,8 +48,8 @@ ITEMS: st.SearchStrategy[Item] = st.one_of(
     st.builds(PeersKnown, st.lists(KNOWN_PEERS, max_size=PEERS_PER_MESSAGE).map(tuple)),
     LEASE_ITEMS,
     st.builds(KnockWanted, NODES),
-    st.builds(Resume, st.integers(0, 0xFFFF_FFFF), st.builds(Digest, NODES, st.integers(0, 0xFFFF_FFFF))),
-    st.builds(Resumed, st.integers(0, 0xFFFF_FFFF), st.booleans()),
+    st.builds(Resume, st.builds(Digest, NODES, st.integers(0, 0xFFFF_FFFF))),
+    st.builds(Resumed),
 )
 KNOWN_TYPES = st.sampled_from(range(1, 16))
 UNKNOWN_TYPES = st.integers(0, 255).filter(lambda kind: kind not in (*range(1, 16),))
