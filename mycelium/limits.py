@@ -113,6 +113,7 @@ SESSION_QUEUE_BYTES_PER_NODE: Final = 16 << 20  # bytes that wait for handshakes
 QUOTED_PACKETS: Final = 64  # newest trains of a session that an ICMPv6 error can quote
 
 WAYPOINTS: Final = 256  # at which others meet this node, for a while; each is a pin at all nodes on the way there
+WAYPOINTS_AVOIDED: Final = 8  # by one session, as they were of no use; the one left longest ago is forgotten first
 VICINITY_NODES: Final = 512  # nodes that one end of a session tells the other of, besides landmarks: 3.6 KB
 VICINITIES_PER_SECOND: Final = 20  # that are compared, 1 ms each
 MEETINGS_PER_SECOND: Final = 1  # items about where to meet, of one partner

@@ -95,7 +95,8 @@ class Receiving:
 
     `train_handlers` does so for the types of trains that have nothing to do with sessions.
 
-    While `has_device` is not set, the senders of packets for this node are told that it can't deliver them.
+    A leaf (`is_leaf`) forwards nothing. While `has_device` is not set, the senders of packets for this node are told that
+    it can't deliver them.
     """
 
     def __init__(
@@ -112,11 +113,14 @@ class Receiving:
         refusals: Refusals,
         counters: DataplaneCounters,
         outbox: Outbox,
+        is_leaf: bool,
     ) -> None:
         self._own_address = own_address
         self._own_subnet = subnet_of(own_address)
         self._forwarding = forwarding
         self._next_hop = forwarding.next_hop
+        self._is_leaf = is_leaf
+        self._onward: dict[bytes, bytes] = {} if is_leaf else forwarding.next_hop  # of trains of other nodes
         self._links = links
         self._sessions = sessions
         self._sending = sending
@@ -186,7 +190,7 @@ class Receiving:
             self._counters.trains_hop_limit += 1
             self._relay_errors.report(ERROR_HOP_LIMIT, frame[position:end], neighbour=neighbour, now=now)
             return None
-        link = self._links.get(self._next_hop.get(header[7], b""))
+        link = self._links.get(self._onward.get(header[7], b""))
         if link is None and (link := self._deflect(header, frame, position, neighbour)) is None:
             self._counters.trains_no_route += 1
             self._relay_errors.report(ERROR_NO_ROUTE, frame[position:end], neighbour=neighbour, now=now)
@@ -200,7 +204,7 @@ class Receiving:
 
         A marked train follows next hops only. These form no loop, so it passes no node a third time.
         """
-        if header[1] & DEFLECTED:
+        if header[1] & DEFLECTED or self._is_leaf:
             return None
         link = self._links.get(self._forwarding.alternate(header[7], neighbour) or b"")
         if link is not None:

@@ -95,7 +95,7 @@ class DataPath:
             outbox=outbox,
         )
         self._compose_diagnosis(identity, handshakes, routing.excesses, outbox, now=now)
-        self._compose_receiving(identity, routing, links, policy, outbox)
+        self._compose_receiving(identity, routing, links, policy, outbox, is_leaf=settings.routing.is_leaf)
         self._compose_handlers(handshakes, routing, links, settings, deadlines, now=now)
 
     def _compose_directory(
@@ -154,7 +154,14 @@ class DataPath:
         )
 
     def _compose_receiving(
-        self, identity: Identity, routing: RoutingEngine, links: dict[bytes, Link], policy: Policy, outbox: Outbox
+        self,
+        identity: Identity,
+        routing: RoutingEngine,
+        links: dict[bytes, Link],
+        policy: Policy,
+        outbox: Outbox,
+        *,
+        is_leaf: bool,
     ) -> None:
         """Makes what takes trains."""
         self.receiving = Receiving(
@@ -169,6 +176,7 @@ class DataPath:
             refusals=Refusals(identity.address, self.sending, self.counters, routing.excesses),
             counters=self.counters,
             outbox=outbox,
+            is_leaf=is_leaf,
         )
 
     def _compose_speed_tests(

@@ -2,8 +2,8 @@
 
 An end without a route tells the other which nodes are near it, once the session has lasted or moved much. That one chooses the
 node with the least sum of metrics, pins itself on the way there, and names it; from then on both send by it. A waypoint without
-a route, or one behind which nothing answers, is left for the home at once. A node also tells its partners when its home
-changes, so that a moving node loses no session.
+a route, or one behind which nothing answers, as it may be a leaf, is left for the home at once, and not chosen again for a
+while. A node also tells its partners when its home changes, so that a moving node loses no session.
 """
 
 from math import inf
@@ -12,7 +12,7 @@ from typing import Final
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.sending import Sending
 from mycelium.errors import DecodeError
-from mycelium.limits import MEETINGS_AT_ONCE, MEETINGS_PER_SECOND, SESSIONS, VICINITIES_PER_SECOND
+from mycelium.limits import MEETINGS_AT_ONCE, MEETINGS_PER_SECOND, SESSIONS, VICINITIES_PER_SECOND, WAYPOINTS_AVOIDED
 from mycelium.node.ways import HomewardWays
 from mycelium.routing.engine import RoutingEngine
 from mycelium.session.session import Session
@@ -29,12 +29,13 @@ PINNED_S: Final = 90.0  # a waypoint is kept this long; a late choice of the nex
 ANSWERED_S: Final = 2.0  # time for the other end's own vicinity, which makes that of this end needless
 SETTLED_S: Final = 0.5  # until the pins have come to a new waypoint
 SILENT_S: Final = 2.0  # a waypoint behind which nothing answers for so long is left
+AVOIDED_S: Final = 600.0  # a waypoint that was left is not chosen again
 
 
 class Talk:
     """What is known of one session: since when it is in use, and what its ends have told each other."""
 
-    __slots__ = ("best", "blocks", "chosen", "described_at", "noted", "since")
+    __slots__ = ("avoided", "best", "blocks", "chosen", "described_at", "noted", "since", "used")
 
     def __init__(self, session: Session, *, now: float) -> None:
         self.since = now
@@ -43,6 +44,18 @@ class Talk:
         self.noted = b""  # the home of this node that the other end knows
         self.best: tuple[int, bytes] | None = None  # metric and node, of the entries heard so far
         self.chosen: tuple[float, bytes] | None = None  # from when a waypoint may be used, and which
+        self.used = b""  # the waypoint that the session has had last
+        self.avoided: dict[bytes, float] = {}  # waypoints that were left, and until when they are not chosen again
+
+    def avoid(self, waypoint: bytes, *, now: float) -> None:
+        """Notes that a waypoint was of no use."""
+        self.avoided[waypoint] = now + AVOIDED_S
+        if len(self.avoided) > WAYPOINTS_AVOIDED:
+            del self.avoided[next(iter(self.avoided))]
+
+    def is_useful(self, waypoint: bytes, *, now: float) -> bool:
+        """Tells whether nothing speaks against a waypoint."""
+        return self.avoided.get(waypoint, now) <= now
 
 
 class Meetings:
@@ -112,11 +125,15 @@ class Meetings:
     def _follow(self, session: Session, talk: Talk, home: bytes, *, now: float) -> None:
         if home and home != talk.noted:
             self._tell(session, Meeting(MeetingKind.HOME, node=home), now=now)
+        if talk.used and session.waypoint != talk.used:  # an error has come back
+            talk.avoid(talk.used, now=now)
         if talk.chosen is not None and now >= talk.chosen[0]:
             session.waypoint = talk.chosen[1]
             talk.chosen = None
         if session.waypoint and session.last_used - session.heard_at >= SILENT_S:
+            talk.avoid(session.waypoint, now=now)
             session.waypoint = b""
+        talk.used = session.waypoint
         if (
             session.peer in self._next_hop
             or now < talk.described_at + RENEWED_S
@@ -144,7 +161,8 @@ class Meetings:
         if not self._computing.take(now=now):
             return
         near = self._routing.waypoints.vicinity(now=now)
-        by_tail = {tail_of(node): (metric, node) for node, metric in near.items() if node != session.peer}
+        useful = {node for node in near if node != session.peer and talk.is_useful(node, now=now)}
+        by_tail = {tail_of(node): (metric, node) for node, metric in near.items() if node in useful}
         common = ((by_tail[tail], metric) for tail, metric in meeting.entries if tail in by_tail)
         found = [(own + others, node) for (own, node), others in common]
         talk.best = min([*found, *([talk.best] if talk.best else [])], default=None)
@@ -159,7 +177,8 @@ class Meetings:
 
     def _agree(self, session: Session, talk: Talk, meeting: Meeting, *, now: float) -> None:
         """Meets the other end at the waypoint that it has chosen, if there is a route."""
-        if meeting.node not in self._next_hop:
+        is_useful = meeting.node != session.peer and talk.is_useful(meeting.node, now=now)
+        if meeting.node not in self._next_hop or not is_useful:
             return
         if not meeting.flag or self._routing.waypoints.pin(meeting.node, now + PINNED_S, now=now):
             talk.chosen = now + SETTLED_S, meeting.node

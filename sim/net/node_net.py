@@ -15,6 +15,8 @@ from mycelium.node.journal import Entry
 from mycelium.node.settings import NodeSettings
 from mycelium.outbox import EchoAnswered
 from mycelium.policy.base import DEFAULT_POLICY, Policy
+from mycelium.routing.engine import DEFAULT_PARAMETERS
+from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.announcement import Prefix
 
 from .driver import Packet
@@ -117,6 +119,7 @@ class NodeNet(VirtualNetwork):
         shortcuts: bool = False,
         announced: bytes = b"",
         tells_links: bool = False,
+        routing: RoutingParameters = DEFAULT_PARAMETERS,
     ) -> NamedHost:
         """Adds a host and starts its node, whose identity is of a seed unless it is given; it announces a name, perhaps."""
         identity = identity or Identity((seed_of(name) if seed is None else seed).to_bytes(32, "big"))
@@ -128,6 +131,7 @@ class NodeNet(VirtualNetwork):
             shortcuts=shortcuts,
             name=announced,
             tells_links=tells_links,
+            routing=routing,
         )
         host = self.hosts[name] = self._all[name] = NamedHost(self, name, identity, settings, policy)
         host.begin(epoch, self.seed)

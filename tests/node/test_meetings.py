@@ -4,24 +4,26 @@ import itertools
 
 from mycelium.node.meetings import IDLE_S, PINNED_S
 from mycelium.node.node import Node
+from mycelium.routing.parameters import RoutingParameters
 from mycelium.session.session import Session
+from mycelium.wire.meeting import Meeting, MeetingKind, encode_meeting
 from mycelium.wire.train import DATA, RELAY
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import counter, deliver, ping, ready_line, received, train_kinds
 from tests.support.small_tables import is_in_scope, limit_tables, tell_homes
 
 
-def ring() -> NodeNet:
+def ring(*, across_s: float = 0.04, leaves: str = "") -> NodeNet:
     """Returns a ring of 14 nodes whose tables hold seven, with a long link across it over x."""
     net = NodeNet(seed=3)
     names = "abcdefghijklmn"
     for name in names + "x":
-        net.add(name)
+        net.add(name, routing=RoutingParameters(is_leaf=name in leaves))
     limit_tables(net, 7)
     for index, name in enumerate(names):
         net.join(name, names[(index + 1) % len(names)], 0.005)
     for name in "bj":
-        net.join(name, "x", 0.04)
+        net.join(name, "x", across_s)
     tell_homes(net)
     net.run(8)
     return net
@@ -121,6 +123,35 @@ def test_a_waypoint_behind_which_nothing_answers_is_left() -> None:
         assert net.now < until
         ping(net, one, other)
         net.run(0.1)
+
+
+def test_a_leaf_that_was_chosen_as_a_waypoint_carries_nothing_and_is_not_chosen_again() -> None:
+    net = ring(across_s=0.001, leaves="x")
+    one, other = "b", "k"
+    assert best_of(net, one, other) == net.hosts["x"].address
+    deliver(net, one, other)
+    assert talk(net, one, other, 9.0) <= 4
+    assert net.hosts["x"].address in node_of(net, one)._data_path.meetings._talks[net.hosts[other].address].avoided
+    assert counter(net, "x", "trains_forwarded") == 0
+    assert talk(net, one, other, 65.0) == 0
+    met = waypoint(net, one, other)
+    assert met not in (b"", net.hosts["x"].address)
+    assert counter(net, "x", "trains_forwarded") == 0
+
+
+def test_the_partner_itself_is_no_waypoint() -> None:
+    net = ring()
+    one, other = strangers(net)
+    deliver(net, one, other)
+    node, there = node_of(net, one), net.hosts[other].address
+    session = node.sessions.by_peer[there]
+    node.routing.forwarding.next_hop[there] = next(iter(node.links))
+    for about in (there, next(iter(node.links))):
+        item = encode_meeting(Meeting(MeetingKind.WAYPOINT, node=about))
+        node._data_path.meetings.take(session, memoryview(item), hop_limit=64, now=net.now)
+        chosen = node._data_path.meetings._talks[there].chosen
+        assert (chosen is None) is (about == there)
+        net.run(2)
 
 
 def test_a_node_that_changes_its_home_tells_its_sessions() -> None:

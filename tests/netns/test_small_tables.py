@@ -1,0 +1,162 @@
+"""A dozen daemons whose tables hold four nodes each: what they keep no route to is reached by its home."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import pytest
+
+from tests.lab.daemon import PROGRAM, LabDaemon
+from tests.lab.mesh import DaemonMesh, ring
+from tests.lab.traffic import Stream, answering, exchange_tcp
+from tests.lab.waiting import PATIENCE_S, wait_until
+from tests.netns.conftest import GIVEN_LINKS, MakeMesh
+from tests.netns.healing import HEALED_SECONDS, outage_of, wait_answered
+
+pytestmark = pytest.mark.netns
+
+RING: Final = "abcdefghij"
+LANDMARKS: Final = "ch"
+LEAF, MOVER = "x", "y"  # the leaf is the shortest way across the ring for many; the mover has links at both ends of it
+K: Final = 4
+MOST_ROUTES: Final = (
+    2 * K + len(LANDMARKS) + 4
+)  # a quarter more than K, landmarks, and who is pinned on the way to its homes
+REACHED_SECONDS: Final = 90.0  # until the last of a hundred sessions answers, on a busy machine
+UNREACHABLE: Final = 4  # exit status
+
+
+@pytest.fixture(scope="module")
+def mesh(make_module_mesh: MakeMesh) -> DaemonMesh:
+    edges = [*ring(*RING), (LEAF, "a"), (LEAF, "f"), (MOVER, "b"), (MOVER, "g")]
+    made = make_module_mesh(edges, options=[*GIVEN_LINKS, "--routes", str(K)])
+    for name, daemon in made.daemons.items():
+        daemon.options += ["--landmark", "yes" if name in LANDMARKS else "no"]
+    made[LEAF].options.append("--no-transit")
+    made.cable(MOVER, "g").cut()
+    for daemon in made.daemons.values():
+        daemon.is_traced = True
+    made.start()
+    wait_until(lambda: not strays(made), PATIENCE_S, lambda: f"{strays(made)} have no home")
+    return made
+
+
+def strays(mesh: DaemonMesh) -> list[str]:
+    """Returns the nodes that have not two homes, or one if they are landmarks."""
+    homes = {name: daemon.get("admin/status")["home"] for name, daemon in mesh.daemons.items() if daemon.is_running}
+    return [name for name, its in homes.items() if len(its) < (1 if name in LANDMARKS else len(LANDMARKS))]
+
+
+def ask(daemon: LabDaemon, *command: str) -> tuple[int, Any]:
+    """Returns exit status and JSON of a command."""
+    done = daemon.host.run(PROGRAM, "--api-addr", f"unix:{daemon.api_socket}", *command, "--json", check=False)
+    return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+
+def outsider(mesh: DaemonMesh, name: str, among: str = RING) -> LabDaemon:
+    """Returns the node furthest along the ring from another to which that keeps no route."""
+    kept = mesh[name].reachable_subnets()
+    start = RING.index(name)
+    order = sorted(among, key=lambda other: -abs((RING.index(other) - start + 5) % 10 - 5))
+    return next(mesh[other] for other in order if mesh[other].subnet not in kept and other != name)
+
+
+def test_all_reach_all_and_none_keeps_many_routes(mesh: DaemonMesh) -> None:
+    addresses = {name: daemon.address for name, daemon in mesh.daemons.items()}
+    with ThreadPoolExecutor(4) as pool:
+        jobs = {
+            name: pool.submit(answering, daemon.host, list(addresses.values()), seconds=REACHED_SECONDS)
+            for name, daemon in mesh.daemons.items()
+        }
+        silent = [
+            (name, other) for name, job in jobs.items() for other in addresses if addresses[other] not in job.result()
+        ]
+    assert silent == []
+    assert max(len(daemon.reachable_subnets()) for daemon in mesh.daemons.values()) <= MOST_ROUTES
+    plain = [daemon for name, daemon in mesh.daemons.items() if name not in LANDMARKS]
+    assert min(len(daemon.reachable_subnets()) for daemon in plain) < len(mesh.daemons) - 1
+    assert sum(daemon.counters()["trains_wrapped"] for daemon in plain) > 0
+
+
+def test_commands_say_by_which_home_a_node_is_reached(mesh: DaemonMesh) -> None:
+    one = mesh["a"]
+    other = outsider(mesh, "a")
+    homes = other.get("admin/status")["home"]
+    status, found = ask(one, "explain", other.address)
+    assert (status, found["hasRoute"], found["cost"], found["error"]) == (0, False, None, None)
+    assert found["nextHop"] in {mesh[name].address for name in "bjx"}
+    assert set(found["homes"]) <= set(homes) | {mesh[name].address for name in LANDMARKS}
+    status, told = ask(one, "ping", other.address, "-c", "1", "-w", "9")
+    (answer,) = told["answers"]
+    assert (status, answer["error"], answer["hasRoute"]) == (0, None, False), told
+    assert answer["waypoint"]
+    status, traced = ask(one, "trace", other.address)
+    assert (status, traced["reached"], traced["hops"][-1]["node"]) == (0, True, other.address), traced
+    (session,) = [each for each in ask(one, "sessions")[1] if each["node"] == other.address]
+    assert (session["hasRoute"], bool(session["waypoint"]), bool(session["nextHop"])) == (False, True, True)
+    shown = one.get("admin/status")
+    assert (shown["isTableFull"], shown["landmarks"], len(shown["home"])) == (True, len(LANDMARKS), 2)
+
+
+def test_an_address_that_nobody_has_is_exit_status_4_with_the_reason(mesh: DaemonMesh) -> None:
+    why = f"there is no route to it here, and none of {len(LANDMARKS)} landmarks has told where it is at home"
+    for command in (["explain"], ["trace"], ["ping", "-c", "1"]):
+        status, found = ask(mesh["a"], *command, "4aa:1:2:3::4")
+        found = found["answers"][0] if command[0] == "ping" else found
+        assert (status, found["nextHop"], found["error"]) == (UNREACHABLE, None, why)
+
+
+def test_tcp_arrives_unchanged_while_both_ends_find_a_nearer_waypoint(mesh: DaemonMesh) -> None:
+    one = mesh["a"]
+    other = outsider(mesh, "a")
+    exchange_tcp(one.host, other.host, other.address, 20_000_000, seconds=90)
+
+
+def test_a_leaf_carries_nothing_for_others(mesh: DaemonMesh) -> None:
+    assert mesh[LEAF].counters()["trains_forwarded"] == 0
+    wait_answered(mesh[LEAF], outsider(mesh, "a", "cdegh"))
+    assert all(mesh[LEAF].address not in daemon.next_hops().values() for daemon in (mesh["b"], mesh["g"]))
+
+
+def test_a_node_that_moves_keeps_its_sessions(mesh: DaemonMesh) -> None:
+    mover, other = mesh[MOVER], mesh["e"]
+    before = mover.get("admin/status")["home"]
+    wait_answered(mover, other)
+    keys = keys_age(mover, other)
+    with Stream(mover.host, other.host, other.address) as stream:
+        stream.wait_flowing(PATIENCE_S)
+        mesh.cable(MOVER, "g").mend()
+        mesh.cable(MOVER, "b").cut()
+        wait_until(lambda: mover.alive_peers() == {mesh["g"].public_key}, PATIENCE_S, "the mover is at g alone")
+        stream.wait_flowing(PATIENCE_S)
+        wait_until(
+            lambda: mover.get("admin/status")["home"] != before, PATIENCE_S, lambda: f"another home than {before}"
+        )
+        stream.wait_flowing(PATIENCE_S)
+    assert keys_age(mover, other) > keys, "no handshake was needed"
+    wait_answered(mesh["a"], mover)
+
+
+def keys_age(one: LabDaemon, other: LabDaemon) -> float:
+    """Returns for how long the keys of a session have been in use."""
+    (age,) = [session["keysS"] for session in one.get("admin/sessions") if session["node"] == other.address]
+    return float(age)
+
+
+def test_a_landmark_is_killed_and_traffic_goes_on(mesh: DaemonMesh) -> None:
+    first = mesh["c"]
+    one, other = mesh["b"], mesh["f"]
+    assert one.get("admin/status")["home"][0] == first.address, "b is at home at c"
+    assert outage_of(other, one, first.kill) < HEALED_SECONDS
+    wait_until(
+        lambda: all(
+            daemon.get("admin/status")["home"] == [mesh["h"].address]
+            for name, daemon in mesh.daemons.items()
+            if daemon.is_running and name not in LANDMARKS
+        ),
+        PATIENCE_S,
+        "all are at home at h",
+    )
+    for name in "adgj":
+        wait_answered(mesh[name], one)
+        wait_answered(one, mesh[name])
