@@ -116,6 +116,7 @@ WAYPOINTS: Final = 256  # at which others meet this node, for a while; each is a
 WAYPOINTS_AVOIDED: Final = 8  # by one session, as they were of no use; the one left longest ago is forgotten first
 VICINITY_NODES: Final = 512  # nodes that one end of a session tells the other of, besides landmarks: 3.6 KB
 VICINITIES_PER_SECOND: Final = 20  # that are compared, 1 ms each
+VICINITIES_TOLD_PER_SECOND: Final = 100  # to partners without a route, 0.5 ms each; the others wait for their turn
 MEETINGS_PER_SECOND: Final = 1  # items about where to meet, of one partner
 MEETINGS_AT_ONCE: Final = 32  # of those in a row: a vicinity with all landmarks in items of 1 KB
 

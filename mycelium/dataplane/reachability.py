@@ -37,7 +37,7 @@ from mycelium.routing.metric import COST_UNIT_S
 from mycelium.routing.neighbour import DAMPED_COST
 from mycelium.session.session import Session
 from mycelium.session.table import Sessions
-from mycelium.timing import Backoff, TokenBuckets
+from mycelium.timing import Backoff, Deadlines, TokenBuckets
 from mycelium.wire.distance import INFINITY
 from mycelium.wire.reachability import ProbeKind, Reach, decode_reach, encode_reach
 from mycelium.wire.train import ITEM_REACHABILITY
@@ -109,6 +109,7 @@ class Reachability:
         self._unheard: dict[bytes, float] = {}  # partners that have been sent something and not answered since
         self._rest_until: dict[bytes, float] = {}
         self._searches: dict[bytes, Exploration] = {}
+        self._due = Deadlines[bytes]()  # of searches, by partner: partners may be thousands
         self._failures: dict[bytes, dict[bytes, _Silence]] = {}  # by neighbour and partner, the oldest of both first
         # node -> the neighbour over which it is to be probed, and until when a session with it is waited for
         self._asked: dict[bytes, tuple[bytes, float]] = {}
@@ -132,8 +133,11 @@ class Reachability:
 
     def handle_timeout(self, *, now: float) -> None:
         """Goes on with searches, and looks again soon where there is something to follow."""
-        for partner, search in list(self._searches.items()):
-            self._go_on(partner, search, now=now)
+        for partner in self._due.take_due(now=now):
+            search = self._searches.get(partner)
+            if search is not None:
+                self._go_on(partner, search, now=now)
+        self._arm(self._due.next())
         self._follow_asked(now=now)
         if now >= self._look_at:
             self.look(now=now)
@@ -151,6 +155,8 @@ class Reachability:
             search = self._searches.get(session.peer)
             if search is not None:
                 search.take(reach.token)
+                if search.is_over(now=now):
+                    self._await(session.peer, now)
         elif reach.kind is ProbeKind.LOOK:
             if self._hinting.take(session.peer, now=now):
                 self._take_hint(session.peer, reach.node, now=now)
@@ -226,7 +232,12 @@ class Reachability:
             return
         if now >= search.due_at:
             self._probe(session, search, now=now)
-        self._arm(search.due_at)
+        self._await(partner, search.due_at)
+
+    def _await(self, partner: bytes, when: float) -> None:
+        """Has a search looked at."""
+        self._due.set(partner, when)
+        self._arm(when)
 
     def _probe(self, session: Session, search: Exploration, *, now: float) -> None:
         is_broad = search.is_broad

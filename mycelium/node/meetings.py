@@ -12,7 +12,14 @@ from typing import Final
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.sending import Sending
 from mycelium.errors import DecodeError
-from mycelium.limits import MEETINGS_AT_ONCE, MEETINGS_PER_SECOND, SESSIONS, VICINITIES_PER_SECOND, WAYPOINTS_AVOIDED
+from mycelium.limits import (
+    MEETINGS_AT_ONCE,
+    MEETINGS_PER_SECOND,
+    SESSIONS,
+    VICINITIES_PER_SECOND,
+    VICINITIES_TOLD_PER_SECOND,
+    WAYPOINTS_AVOIDED,
+)
 from mycelium.node.ways import HomewardWays
 from mycelium.routing.engine import RoutingEngine
 from mycelium.session.session import Session
@@ -80,6 +87,7 @@ class Meetings:
         self._talks: dict[bytes, Talk] = {}
         self._rate = TokenBuckets[bytes](MEETINGS_PER_SECOND, burst=MEETINGS_AT_ONCE, keys=SESSIONS)
         self._computing = TokenBucket(VICINITIES_PER_SECOND, now=now)
+        self._describing = TokenBucket(VICINITIES_TOLD_PER_SECOND, now=now)
 
     def look(self, *, now: float) -> None:
         """Looks at all sessions; does nothing while everything is in scope."""
@@ -138,6 +146,7 @@ class Meetings:
             session.peer in self._next_hop
             or now < talk.described_at + RENEWED_S
             or not self._is_lasting(session, talk, now=now)
+            or not self._describing.take(now=now)
         ):
             return
         talk.described_at = now

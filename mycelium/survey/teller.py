@@ -4,6 +4,7 @@ Whoever asks has a session with this node, so it has proved its address by a han
 question may wait for a change of the links: so a change is told at once, and nothing is sent while there is none.
 """
 
+from math import inf
 from typing import Final, Protocol
 
 from msgspec import Struct
@@ -15,6 +16,7 @@ from mycelium.survey.own_links import version_of
 from mycelium.wire.survey import SURVEY_HEAD, TOLD_LINK, LinksAsked, LinksTold, ToldLink, encode_answer
 
 ANSWER_BYTES: Final = 1_016  # with the item's head, a train that fits one datagram on every path
+SEEN_S: Final = 0.1  # for which questions are answered by what was seen last
 LINKS_PER_ANSWER: Final = (ANSWER_BYTES - SURVEY_HEAD.size) // TOLD_LINK.size
 
 
@@ -56,6 +58,9 @@ class Teller:
         self._counters = counters
         self._allowed = NamedShare(excesses, SURVEYS, SURVEY_ANSWERS, keys=SESSIONS, now=now)
         self._waiting: dict[bytes, _Waiting] = {}  # by who asks
+        self._seen: tuple[ToldLink, ...] = ()
+        self._seen_version = b""
+        self._seen_at = -inf
 
     @property
     def is_waited_for(self) -> bool:
@@ -74,20 +79,24 @@ class Teller:
 
     def look(self, *, now: float) -> None:
         """Answers the questions that have waited long enough, or whose links have changed."""
-        links = self._links(now=now)
-        version = version_of(links)
+        links, version = self._see(now=now)
         for node, one in list(self._waiting.items()):
             if now >= one.until or one.question.version != version:
                 del self._waiting[node]
                 self._answer(node, one.question, links, version, now=now)
 
     def _answer_or_wait(self, node: bytes, question: LinksAsked, *, now: float) -> None:
-        links = self._links(now=now)
-        version = version_of(links)
+        links, version = self._see(now=now) if now >= self._seen_at + SEEN_S else (self._seen, self._seen_version)
         if question.wait_s > 0 and question.version == version and len(self._waiting) < SURVEYS_WAITING:
             self._waiting[node] = _Waiting(question, now + min(question.wait_s, SURVEY_WAIT_S))
         else:
             self._answer(node, question, links, version, now=now)
+
+    def _see(self, *, now: float) -> tuple[tuple[ToldLink, ...], bytes]:
+        """Returns the links and their version, which takes some milliseconds where there are many."""
+        self._seen = self._links(now=now)
+        self._seen_version, self._seen_at = version_of(self._seen), now
+        return self._seen, self._seen_version
 
     def _answer(
         self, node: bytes, question: LinksAsked, links: tuple[ToldLink, ...], version: bytes, *, now: float

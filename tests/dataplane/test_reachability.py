@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from mycelium.dataplane.reachability import ASKED_S, FIRST_AVOIDED_S, REST_S
+from mycelium.dataplane.exploration import Exploration
+from mycelium.dataplane.reachability import ASKED_S, FIRST_AVOIDED_S, REST_S, Reachability
 from mycelium.dataplane.receiving import Receiving
 from mycelium.dataplane.trial import LEAST_SILENT
 from mycelium.limits import FAILED_WAYS_PER_NEIGHBOUR, HINTS_AT_ONCE, LINKS, PROBES_ANSWERED_PER_SECOND
@@ -281,6 +282,32 @@ def test_nodes_without_a_session_that_were_asked_at_one_time_are_each_given_up()
         reachability._ask(node, over, now=net.now)
     net.run(ASKED_S + 1.0)
     assert list(reachability._failures[over]) == unknown
+
+
+def test_a_search_that_is_due_has_no_others_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = diamond()
+    deliver(net, "a", "b")
+    node = net.hosts["a"].node
+    real, way = node.sessions.find(net.hosts["b"].address, now=net.now), net.hosts["l"].address
+    looked_at: list[bytes] = []
+    whole = Reachability._go_on
+
+    def go_on(self: Reachability, partner: bytes, search: Exploration, *, now: float) -> None:
+        looked_at.append(partner)
+        whole(self, partner, search, now=now)
+
+    monkeypatch.setattr(Reachability, "_go_on", go_on)
+    partners = [b"\x04" + bytes(14) + bytes([number]) for number in range(20)]
+    probe = memoryview(encode_reach(Reach(ProbeKind.EXPLORE, bytes(8))))
+    for number, partner in enumerate(partners):
+        session = node.sessions.find(partner, now=net.now)
+        session.sending = real.sending
+        node.routing.forwarding.next_hop[partner] = way
+        node.reachability.take(session, probe, hop_limit=64, now=net.now + number * 0.01)
+    assert looked_at == partners
+    due = min(search.due_at for search in node.reachability._searches.values())
+    node.reachability.handle_timeout(now=due)
+    assert looked_at[len(partners) :] == partners[:1]
 
 
 def test_hints_beyond_the_rate_are_not_taken_and_say_nothing_against_a_neighbour_that_has_many() -> None:

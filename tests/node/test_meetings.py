@@ -2,6 +2,8 @@
 
 import itertools
 
+import pytest
+
 from mycelium.node.meetings import IDLE_S, PINNED_S
 from mycelium.node.node import Node
 from mycelium.routing.parameters import RoutingParameters
@@ -191,3 +193,14 @@ def test_nothing_is_told_where_everything_is_in_scope() -> None:
         c._data_path.meetings.take(session, memoryview(item), hop_limit=64, now=net.now)
     assert session.home == b""
     assert counter(net, "c", "trains_malformed") == 2
+
+
+def test_vicinities_are_told_at_a_bounded_rate_and_others_meet_at_their_homes_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mycelium.node.meetings.VICINITIES_TOLD_PER_SECOND", 0.5)
+    net = ring()
+    one, other = strangers(net)
+    deliver(net, one, other)
+    assert talk(net, one, other, 9.0) == 0
+    assert waypoint(net, one, other) == waypoint(net, other, one) == b""

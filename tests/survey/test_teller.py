@@ -5,7 +5,7 @@ from mycelium.limits import LINKS, SURVEY_ANSWERS, SURVEY_WAIT_S, SURVEYS_WAITIN
 from mycelium.routing.excess import SURVEYS, Excesses
 from mycelium.session.session import TRAIN_FLOOR
 from mycelium.survey.own_links import version_of
-from mycelium.survey.teller import ANSWER_BYTES, LINKS_PER_ANSWER, Teller
+from mycelium.survey.teller import ANSWER_BYTES, LINKS_PER_ANSWER, SEEN_S, Teller
 from mycelium.wire.survey import LinksAsked, LinksTold, ToldLink, decode_survey
 from mycelium.wire.train import ITEM_HEADER_BYTES
 
@@ -24,6 +24,7 @@ class Asked:
         self.links = tuple(map(link, range(count)))
         self.sent: list[tuple[bytes, LinksTold]] = []
         self.longest = 0
+        self.looks = 0
         self.counters = DataplaneCounters()
         self.excesses = Excesses()
         self.teller = Teller(
@@ -31,6 +32,7 @@ class Asked:
         )
 
     def _links(self, *, now: float) -> tuple[ToldLink, ...]:
+        self.looks += 1
         return self.links
 
     def _send(self, node: bytes, message: bytes, *, now: float) -> bool:
@@ -124,3 +126,13 @@ def test_one_that_asks_too_much_leaves_something_to_others() -> None:
     answered = len(asked.sent)
     asked.take(b"b" * 16)
     assert len(asked.sent) == answered + 1
+
+
+def test_however_many_ask_at_once_the_links_are_looked_at_ten_times_a_second() -> None:
+    asked = Asked()
+    for number in range(50):
+        asked.take(bytes([number]) * 16)
+    assert (asked.looks, len(asked.sent)) == (1, 50)
+    asked.links = asked.links[:1]
+    asked.teller.take(ASKER, LinksAsked(TOKEN, 0, bytes(8), 0), now=SEEN_S)
+    assert (asked.looks, len(asked.sent[-1][1].links)) == (2, 1)
