@@ -146,6 +146,7 @@ def _mesh(*, of_members: bool = False) -> Iterator[DaemonMesh]:
         mesh = DaemonMesh(
             lab, Path(directory), [*line("a", "v", "b"), ("x", "v"), ("c", "v")], options=["--no-shortcuts"]
         )
+        mesh["v"].options += ["--policy", "closed"]  # which does not concern what it passes on
         strangers, cable = mesh.hosts["x"], mesh.cable("x", "v")
         allow_sources(strangers, mesh.hosts["v"], cable.end(strangers).ipv6)
         if of_members:

@@ -11,7 +11,7 @@ from mycelium.subnets import network_text, subnets_of
 
 CROWD_S: Final = 60.0  # for which handshakes are counted
 PROVEN: Final = 100  # handshakes of one network in that time; an office that comes back at once needs fewer
-UNPROVEN: Final = 1_000
+UNPROVEN: Final = 300  # of a flood only so many are looked at; a node asks for a cookie beyond 50 a second alone
 
 
 class Crowd(NamedTuple):
