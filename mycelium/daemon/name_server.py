@@ -64,8 +64,8 @@ class NameServer:
             return None
         if not self._zone.holds(question.name):
             return answer_to(question, status=REFUSED)
-        if question.name == self._zone.domain:
-            return answer_to(question)
+        if self._zone.is_above_names(question.name):
+            return answer_to(question)  # an error would say that there is nothing below it either (RFC 8020)
         address = self._zone.address_of(question.name, now=now)
         return answer_to(question, status=NAME_ERROR) if address is None else answer_to(question, address, ttl_s=TTL_S)
 

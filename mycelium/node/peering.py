@@ -60,7 +60,7 @@ class Peering:
 
     def takes(self, endpoint: Endpoint, datagram: memoryview, *, now: float) -> bool:
         """Takes a datagram of a stranger; returns False if it is neither a request to join nor a knock asked for."""
-        return self.inviting.takes(endpoint, datagram, now=now) or self.knocks.takes(datagram)
+        return self.inviting.takes(endpoint, datagram, now=now) or self.knocks.takes(endpoint, datagram)
 
     def has_room(self, neighbour: bytes) -> bool:
         """Tells whether a neighbour has taken most of what it was told, so that it may be told more of the table."""

@@ -33,6 +33,10 @@ class Zone:
         """Tells whether a domain name, in lower case and without the last dot, is one of this zone, known or not."""
         return name == self.domain or name.endswith(f".{self.domain}")
 
+    def is_above_names(self, name: str) -> bool:
+        """Tells whether a domain name has no address itself, but names of nodes below it."""
+        return name in (self.domain, self._suffix[1:])
+
     def address_of(self, name: str, *, now: float) -> bytes | None:
         """Returns the overlay address that a domain name stands for."""
         announced = name.removesuffix(self._suffix)

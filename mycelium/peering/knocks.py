@@ -11,9 +11,12 @@ from ipaddress import ip_address
 from typing import Final
 
 from mycelium.counters import counter, drops
+from mycelium.endpoint import Endpoint
 from mycelium.limits import KNOCKS_AWAITED, KNOCKS_PER_VERSION, LINKS
 from mycelium.link.link import Link, LinkState
+from mycelium.link.path.liveness import PathState
 from mycelium.outbox import KnockDue, Outbox
+from mycelium.peer_address import is_numeric
 from mycelium.peering.outside import address_to_tell
 from mycelium.timing import TokenBuckets
 from mycelium.wire.control import Item
@@ -67,22 +70,26 @@ class Knocks:
             if isinstance(item, KnockWanted):
                 self._knock(neighbour, item.nonce, now=now)
 
-    def takes(self, datagram: memoryview) -> bool:
-        """Takes a knock that was asked for; returns False for any other datagram."""
+    def takes(self, endpoint: Endpoint, datagram: memoryview) -> bool:
+        """Takes a knock that was asked for and has come from an endpoint; returns False for any other datagram."""
         nonce = decode_knock(bytes(datagram))
         knock = None if nonce is None else self._awaited.pop(nonce, None)
         if knock is None:
             return False
         knock.has_arrived = True
+        if is_numeric(endpoint.host):
+            knock.version = ip_address(
+                endpoint.host
+            ).version  # the neighbour may have chosen another one than was expected
         return True
 
     def _askable(self) -> list[tuple[Link, int]]:
         """Returns the neighbours that see an address of this node which others could use, and the version of IP."""
         found = []
         for link in self._links.values():
-            address = address_to_tell(link.paths.active.endpoint) if link.state is LinkState.UP else None
-            if address is not None:
-                host = ip_address(address.host)
+            endpoint = _knockable(link) if link.state is LinkState.UP else None
+            if endpoint is not None:
+                host = ip_address(endpoint.host)
                 found.append((not host.is_global, link, host.version))
         found.sort(key=lambda one: one[0])
         return [(link, version) for _, link, version in found]
@@ -95,9 +102,19 @@ class Knocks:
         return nonce
 
     def _knock(self, neighbour: bytes, nonce: bytes, *, now: float) -> None:
-        endpoint = self._links[neighbour].paths.active.endpoint
-        if address_to_tell(endpoint) is None or not self._allowed.take(neighbour, now=now):
+        endpoint = _knockable(self._links[neighbour])
+        if endpoint is None or not self._allowed.take(neighbour, now=now):
             self.counters.knocks_refused += 1
             return
         self.counters.knocks_sent += 1
         self._outbox.events.append(KnockDue(endpoint, encode_knock(nonce)))
+
+
+def _knockable(link: Link) -> Endpoint | None:
+    """Returns where a neighbour is seen that others could dial: over the path in use, else over another one that works.
+
+    The two ends of a link choose their paths by themselves, and one of them may use link-local addresses.
+    """
+    spare = (path for path in link.paths if path.is_validated and path.liveness.state is PathState.ALIVE)
+    paths = (link.paths.active, *spare)
+    return next((path.endpoint for path in paths if address_to_tell(path.endpoint) is not None), None)

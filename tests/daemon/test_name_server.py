@@ -41,6 +41,10 @@ def test_names_of_the_zone_are_answered_and_others_refused() -> None:
         [records] = asked(zone, name).answer
         assert [IPv6Address(one.address).packed for one in records] == [oslo]
     assert asked(zone, "oslo.corp.myc", "A").rcode() == asked(zone, "myc", "SOA").rcode() == dns.rcode.NOERROR
+    for above in ("myc", "corp.myc", "CORP.myc."):
+        assert [(one.rcode(), one.answer) for one in (asked(zone, above), asked(zone, above, "NS"))] == [
+            (dns.rcode.NOERROR, [])
+        ] * 2
     assert asked(zone, "paris.corp.myc").rcode() == dns.rcode.NXDOMAIN
     assert asked(zone, "example.org").rcode() == dns.rcode.REFUSED
     assert NameServer(zone, LOOPBACK).answer(b"junk", now=1e6) is None
