@@ -363,7 +363,8 @@ ROUTER_ANSWER_BYTES: Final = 2_048  # of one answer; those of PCP have at most 1
 # -- the operator's side -----------------------------------------------------------------------------------------------
 API_HEAD_BYTES: Final = 16 << 10  # request line and headers of one request to the HTTP API
 API_BODY_BYTES: Final = 16 << 10  # body of one request to the HTTP API; a peer URL takes some hundred bytes
-# open connections to the HTTP API; a further one takes the place of the one that has waited for its caller longest
+# open connections to the HTTP API; a further one takes the place of the one that has waited for its caller longest, or for
+# whose caller the daemon has waited longest
 API_CONNECTIONS: Final = 64
 API_RESPONSE_BYTES: Final = 64 << 20  # response that the command line accepts: all routes of a full table
 API_STREAMS: Final = 16  # open streams of changes: each page that is open has one, and one more while it shows the mesh

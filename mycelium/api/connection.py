@@ -45,9 +45,7 @@ class ApiConnection(asyncio.StreamReaderProtocol):
 
     def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
-        if not self._connections.admit(self):
-            writer.transport.abort()
-            return
+        self._connections.admit(self)
         self.serving = asyncio.get_running_loop().create_task(self._serve())
 
     async def _serve(self) -> None:

@@ -1,4 +1,4 @@
-"""Which connections to the API are open: where there are too many, the one that has waited for its caller longest gives way."""
+"""Which connections to the API are open: where there are too many, one that waits for its caller gives way, else the oldest."""
 
 from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
@@ -19,7 +19,7 @@ One = TypeVar("One", bound=Caller)
 
 
 class Connections(Generic[One]):
-    """The open connections, the one used longest ago first. Silent ones can't keep others out."""
+    """The open connections, the one used longest ago first. Neither silent callers nor calls that wait can keep others out."""
 
     def __init__(self) -> None:
         self._open: dict[One, None] = {}
@@ -30,16 +30,13 @@ class Connections(Generic[One]):
     def __len__(self) -> int:
         return len(self._open)
 
-    def admit(self, connection: One) -> bool:
-        """Adds a connection, perhaps in place of another; returns False if all of them are at work."""
+    def admit(self, connection: One) -> None:
+        """Adds a connection, perhaps in place of another: of those at work the oldest most likely waits, for events say."""
         if len(self._open) >= API_CONNECTIONS:
-            idle = next((one for one in self._open if not one.is_answering), None)
-            if idle is None:
-                return False
-            self.remove(idle)
-            idle.abort()
+            leaving = next((one for one in self._open if not one.is_answering), next(iter(self._open)))
+            self.remove(leaving)
+            leaving.abort()
         self._open[connection] = None
-        return True
 
     def used(self, connection: One) -> None:
         """Notes that a connection is answered."""

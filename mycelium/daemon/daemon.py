@@ -122,13 +122,13 @@ class Daemon:
         self._opened: Privileged
         self._lag = LoopLag()
         self._tasks: asyncio.TaskGroup
-        self._reloading: asyncio.Task[None] | None = None
         self._manager = ServiceManager(os.environ)
 
     async def serve(self) -> int:
         """Starts, waits for a signal, stops."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGHUP, self._reload)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))  # which the command line may have held back
         async with AsyncExitStack() as stack:
             try:
                 with on_stop(raise_stopped):
@@ -335,12 +335,8 @@ class Daemon:
         self._keeper.lost()
 
     def _reload(self) -> None:
-        if not self._stopping.is_set() and (self._reloading is None or self._reloading.done()):
-            self._reloading = self._tasks.create_task(self._follow_configuration())
-
-    async def _follow_configuration(self) -> None:
-        with self._manager.reloading():
-            await self._configuration.follow_signal()
+        if not self._stopping.is_set():
+            self._configuration.ask(self._tasks, self._manager)
 
     async def _discover(self) -> None:
         """Finds neighbours on the links of this host until it is cancelled."""

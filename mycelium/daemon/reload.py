@@ -13,6 +13,7 @@ from mycelium.daemon.known_peers import KnownPeersFile
 from mycelium.daemon.members import Members
 from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.policing import Policing
+from mycelium.daemon.service_manager import ServiceManager
 from mycelium.daemon.threads import in_thread
 from mycelium.errors import LocalError
 
@@ -34,6 +35,8 @@ class Configuration:
         self._policing = policing
         self._members = members
         self._reading = asyncio.Lock()
+        self._is_asked = False  # by a signal, since the file was read last
+        self._following: asyncio.Task[None] | None = None
 
     async def follow(self) -> ReloadInfo:
         """Loads the settings again and applies what can be; the log says it too.
@@ -51,6 +54,18 @@ class Configuration:
         else:
             log.info("reloaded: %s", done)
         return done
+
+    def ask(self, tasks: asyncio.TaskGroup, manager: ServiceManager) -> None:
+        """Has the settings loaded again by a task, once more if that is under way: it may have read what was there before."""
+        self._is_asked = True
+        if self._following is None or self._following.done():
+            self._following = tasks.create_task(self._follow_signals(manager))
+
+    async def _follow_signals(self, manager: ServiceManager) -> None:
+        while self._is_asked:
+            self._is_asked = False
+            with manager.reloading():
+                await self.follow_signal()
 
     async def follow_signal(self) -> None:
         """Does the same for whoever hears nothing but the log."""

@@ -1,5 +1,6 @@
 """What the daemon is started with."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,24 @@ def test_the_log_is_set_up_before_the_daemon_starts(
     replace_daemon(monkeypatch, lambda settings: len(log_settings))
     assert main(["--silent", "--log-format", "json"]) == 1
     assert log_settings == [(False, "json", True)]
+
+
+def test_a_reload_that_is_asked_for_during_the_start_waits_until_the_daemon_can_do_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """SIGHUP would end the process, and one that came just before its handler would be lost."""
+    masks: list[bool] = []
+
+    def is_held_back() -> bool:
+        return signal.SIGHUP in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+
+    def run(settings: Settings) -> int:
+        masks.append(is_held_back())
+        return 0
+
+    replace_daemon(monkeypatch, run)
+    assert main([]) == 0
+    assert [*masks, is_held_back()] == [True, False]
 
 
 def test_no_command_starts_the_daemon(started: list[Settings]) -> None:

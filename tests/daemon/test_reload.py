@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +20,14 @@ from mycelium.daemon.peer_lists import PeerLists
 from mycelium.daemon.peers import Peers
 from mycelium.daemon.policing import Policing
 from mycelium.daemon.reload import Configuration
+from mycelium.daemon.service_manager import ServiceManager
 from mycelium.errors import LocalError
 from mycelium.node.names import Names
 from mycelium.node.node import Node
+from mycelium.peer_url import PeerUrl
 from mycelium.policy.node_policy import NodePolicy
 from sim.net.node_net import NodeNet
+from tests.lab.waiting import PATIENCE_S
 
 BEFORE = """
 key_file = "key"
@@ -170,3 +174,30 @@ def test_a_new_policy_is_followed_and_told(running: Running, caplog: pytest.LogC
     running.reload(BEFORE + '[policy]\npackets = ["alow"]\n')
     assert "policy: packets: 'alow': must begin with allow or deny (at line 6)" in caplog.text
     assert running.policy.admits is None
+
+
+def test_a_signal_while_the_file_is_read_has_it_read_once_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The thread that reads may have opened the file as it was before; any number of signals meanwhile is one."""
+    caplog.set_level(logging.INFO)
+    running = Running(tmp_path / "a.toml")
+    (tmp_path / "a.toml").unlink()
+    os.mkfifo(tmp_path / "a.toml")
+
+    def write(text: str) -> None:
+        (tmp_path / "a.toml").write_text(text)
+
+    async def run() -> None:
+        manager = ServiceManager({})
+        async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
+            running.configuration.ask(tasks, manager)
+            await asyncio.sleep(0)  # the task begins
+            for _ in range(3):
+                running.configuration.ask(tasks, manager)
+            await asyncio.to_thread(write, BEFORE)  # which waits for a reader
+            await asyncio.to_thread(write, BEFORE.replace("one", "two"))
+
+    asyncio.run(run())
+    assert [url.host for url in running.settings.peers if isinstance(url, PeerUrl)] == ["two"]
+    assert [text.startswith("reloaded") for text in caplog.messages].count(True) == 2
