@@ -8,6 +8,7 @@ from mycelium.errors import LocalError
 NAME: Final = "mycelium"  # of the service and of its user
 CONFIG_FILE: Final = Path("/etc/mycelium/mycelium.toml")
 STATE_FOLDER: Final = Path("/var/lib/mycelium")
+RESOLVED: Final = Path("/run/systemd/resolve")  # is there where systemd-resolved runs
 
 _HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
 _UNIT: Final = """\

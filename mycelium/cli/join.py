@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
+from mycelium.admin.service_unit import RESOLVED
 from mycelium.cli import options
 from mycelium.cli.service import install_service, make_user, runs_systemd
 from mycelium.errors import ApiError, ConfigError, LocalError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _FOR_STDIN: Final = "-"
 _LONGEST: Final = 10_000  # characters read of standard input
+_HOSTS_FILE: Final = Path("/etc/hosts")
 _LINKED_S: Final = 15.0  # for the daemon to start and to reach the member
 _LOOK_AGAIN_S: Final = 0.2
 
@@ -62,6 +64,10 @@ def join(context: click.Context, name: str, invitation: str) -> None:
     if places.is_service and runs_systemd():
         install_service()
         click.echo(f"{who}, {_reachable(context, places)} nodes reachable")
+        if any(answer.network_key) and not RESOLVED.is_dir():
+            click.echo(
+                "programs here find them by name once systemd-resolved runs (on Debian: apt install systemd-resolved)"
+            )
     else:
         click.echo(f"{who}; to start the daemon: mycelium --config-file {places.config_file}")
 
@@ -128,6 +134,7 @@ def _write(places: _Places, uri: "JoinUri", answer: "JoinAnswer", name: str) -> 
             "key_file": places.key_file,
             "network_name": answer.network_name if has_key else "",
             "network_key_file": places.network_key_file if has_key else "",
+            "hosts_file": _HOSTS_FILE if has_key and _needs_hosts_file(places) else "",
         },
         comment=f"Written by 'mycelium join' on {time.strftime('%Y-%m-%d')}.",
     )
@@ -138,6 +145,14 @@ def _write(places: _Places, uri: "JoinUri", answer: "JoinAnswer", name: str) -> 
         raise LocalError(f"cannot write {places.config_file}: {error.strerror}") from error
     if places.is_service and runs_systemd():
         _give_to_service(places)
+
+
+def _needs_hosts_file(places: _Places) -> bool:
+    """Tells whether programs find nodes by their names in a file only, which a daemon that root starts can write.
+
+    The service can't: its user owns nothing below /etc.
+    """
+    return os.geteuid() == 0 and not (places.is_service and runs_systemd()) and not RESOLVED.is_dir()
 
 
 def _keep_network(path: Path, answer: "JoinAnswer") -> None:

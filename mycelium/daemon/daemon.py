@@ -285,7 +285,8 @@ class Daemon:
             server = NameServer(zone, str(IPv6Address(self._node.identity.address)))
             server.open(loop)
             stack.callback(server.close, loop)
-            self._tasks.create_task(server.introduce(self._keeper.name))
+            has_hosts_file = self._opened.hosts_file is not None
+            self._tasks.create_task(server.introduce(self._keeper.name, has_hosts_file=has_hosts_file))
 
     def _watch(self, stack: AsyncExitStack, loop: asyncio.AbstractEventLoop) -> None:
         """Has the node told what the system says of the network."""

@@ -10,10 +10,10 @@ import logging
 import shutil
 import socket
 import subprocess
-from pathlib import Path
 from time import monotonic
 from typing import Final
 
+from mycelium.admin.service_unit import RESOLVED
 from mycelium.daemon.threads import in_thread
 from mycelium.errors import DecodeError
 from mycelium.node.zone import Zone
@@ -26,7 +26,6 @@ TTL_S: Final = 10  # that programs may keep an answer
 READS_PER_WAKE: Final = 16
 LOOK_AGAIN_S: Final = 10.0  # between looks at whether the device is another one, which systemd-resolved does not know
 COMMAND_TIMEOUT_S: Final = 10.0
-RESOLVED: Final = Path("/run/systemd/resolve")  # is there where systemd-resolved runs
 
 
 class NameServer:
@@ -78,9 +77,15 @@ class NameServer:
             except OSError:  # nothing left, or the answer finds no way
                 return
 
-    async def introduce(self, device: str) -> None:
+    async def introduce(self, device: str, *, has_hosts_file: bool) -> None:
         """Has systemd-resolved ask here for the zone, whenever it does not know the device, until this is cancelled."""
         told = 0
+        if not RESOLVED.is_dir() and not has_hosts_file:
+            log.info(
+                "programs do not find nodes as NAME%s: systemd-resolved does not run here; install it, or have names kept in "
+                "a file (--hosts-file /etc/hosts)",
+                self._zone.suffix,
+            )
         while self._socket is not None and RESOLVED.is_dir() and (program := shutil.which("resolvectl")):
             index = _index_of(device)
             if index and index != told:

@@ -27,7 +27,7 @@ class Zone:
         self._names = names
         self.domain = domain
         label = network_label(network_name)
-        self._suffix = f".{label}.{domain}" if label else f".{domain}"
+        self.suffix = f".{label}.{domain}" if label else f".{domain}"
 
     def holds(self, name: str) -> bool:
         """Tells whether a domain name, in lower case and without the last dot, is one of this zone, known or not."""
@@ -35,15 +35,15 @@ class Zone:
 
     def is_above_names(self, name: str) -> bool:
         """Tells whether a domain name has no address itself, but names of nodes below it."""
-        return name in (self.domain, self._suffix[1:])
+        return name in (self.domain, self.suffix[1:])
 
     def address_of(self, name: str, *, now: float) -> bytes | None:
         """Returns the overlay address that a domain name stands for."""
-        announced = name.removesuffix(self._suffix)
+        announced = name.removesuffix(self.suffix)
         if announced != name and announced in (nodes := self._names.nodes(now=now)):
             return nodes[announced]
         return self._names.find_by_address(name.removesuffix(f".{self.domain}"), now=now)
 
     def all(self, *, now: float) -> dict[str, bytes]:
         """Returns the overlay address of each announced name."""
-        return {f"{name}{self._suffix}": node for name, node in self._names.nodes(now=now).items()}
+        return {f"{name}{self.suffix}": node for name, node in self._names.nodes(now=now).items()}

@@ -137,6 +137,18 @@ def test_files_may_be_named(tmp_path: Path, capsys: Capture) -> None:
     assert settings.network_key_file == tmp_path / "keys" / "network.key"
 
 
+@pytest.mark.parametrize(("resolved", "kept"), [("none", Path("/etc/hosts")), ("", None)])
+def test_root_without_systemd_resolved_has_names_kept_in_the_hosts_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, resolved: str, kept: Path | None
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(join, "runs_systemd", lambda: False)
+    monkeypatch.setattr(join, "RESOLVED", tmp_path / resolved)
+    words = ["--config-file", str(tmp_path / "a.toml"), "--key-file", str(tmp_path / "a")]
+    assert main(["join", *words, URI]) == 0
+    assert config.load({"config_file": str(tmp_path / "a.toml")}).hosts_file == kept
+
+
 def test_root_sets_up_the_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture) -> None:
     done: list[str] = []
     places = join._Places(tmp_path / "etc" / "mycelium.toml", tmp_path / "lib" / "key", is_service=True)
@@ -151,9 +163,15 @@ def test_root_sets_up_the_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         done.append(f"{path.name} to {user}:{group}{' and where it leads' if follow_symlinks else ''}")
 
     monkeypatch.setattr("os.chown", give)
+    monkeypatch.setattr(join, "RESOLVED", tmp_path)
     assert main(["join", URI]) == 0
     assert done == ["user", "lib to 7:8", "key to 7:8", "network.key to 7:8", "service"]
     assert capsys.readouterr().out.endswith("), 3 nodes reachable\n")
+    places.config_file.unlink()
+    monkeypatch.setattr(join, "RESOLVED", tmp_path / "none")
+    assert main(["join", URI]) == 0
+    assert "by name once systemd-resolved runs" in capsys.readouterr().out
+    assert config.load({"config_file": str(places.config_file)}).hosts_file is None  # which the service could not write
 
 
 def test_the_count_of_nodes_is_taken_once_it_grows_no_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

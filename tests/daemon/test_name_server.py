@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import socket
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -101,7 +102,7 @@ def test_systemd_resolved_is_told_once_for_each_device(tmp_path: Path, monkeypat
     expected = f"dns lo {LOOPBACK}\ndomain lo ~myc\n"
 
     async def run() -> None:
-        introducing = asyncio.ensure_future(server.introduce("lo"))
+        introducing = asyncio.ensure_future(server.introduce("lo", has_hosts_file=False))
         async with asyncio.timeout(30):
             while not calls.exists() or calls.read_text() != expected:  # noqa: ASYNC110 - a file, not an event
                 await asyncio.sleep(0.01)
@@ -113,8 +114,14 @@ def test_systemd_resolved_is_told_once_for_each_device(tmp_path: Path, monkeypat
     assert calls.read_text() == expected
 
 
-def test_where_systemd_resolved_does_not_run_nothing_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_hosts_file", [False, True])
+def test_where_systemd_resolved_does_not_run_only_the_operator_is_told_unless_names_are_in_a_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture, has_hosts_file: bool
+) -> None:
+    caplog.set_level(logging.INFO)
     monkeypatch.setattr(name_server, "RESOLVED", tmp_path / "none")
     server = NameServer(a_zone()[0], LOOPBACK)
     server._socket = Mock()
-    asyncio.run(server.introduce("lo"))
+    asyncio.run(server.introduce("lo", has_hosts_file=has_hosts_file))
+    told = "programs do not find nodes as NAME.corp.myc: systemd-resolved does not run here; install it, or have names kept"
+    assert [text.startswith(told) for text in caplog.messages] == [True] * (not has_hosts_file)

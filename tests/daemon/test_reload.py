@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -177,27 +176,29 @@ def test_a_new_policy_is_followed_and_told(running: Running, caplog: pytest.LogC
 
 
 def test_a_signal_while_the_file_is_read_has_it_read_once_more(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thread that reads may have opened the file as it was before; any number of signals meanwhile is one."""
     caplog.set_level(logging.INFO)
     running = Running(tmp_path / "a.toml")
-    (tmp_path / "a.toml").unlink()
-    os.mkfifo(tmp_path / "a.toml")
+    load, has_read, may_return = config.load, threading.Event(), threading.Event()
 
-    def write(text: str) -> None:
-        (tmp_path / "a.toml").write_text(text)
+    def load_slowly(given: object) -> Settings:
+        settings = load(running.settings.given)
+        has_read.set()
+        may_return.wait(PATIENCE_S)
+        return settings
 
     async def run() -> None:
-        manager = ServiceManager({})
         async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as tasks:
-            running.configuration.ask(tasks, manager)
-            await asyncio.sleep(0)  # the task begins
+            running.configuration.ask(tasks, ServiceManager({}))
+            await asyncio.to_thread(has_read.wait, PATIENCE_S)
+            (tmp_path / "a.toml").write_text(BEFORE.replace("one", "two"))
             for _ in range(3):
-                running.configuration.ask(tasks, manager)
-            await asyncio.to_thread(write, BEFORE)  # which waits for a reader
-            await asyncio.to_thread(write, BEFORE.replace("one", "two"))
+                running.configuration.ask(tasks, ServiceManager({}))
+            may_return.set()
 
+    monkeypatch.setattr(config, "load", load_slowly)
     asyncio.run(run())
     assert [url.host for url in running.settings.peers if isinstance(url, PeerUrl)] == ["two"]
     assert [text.startswith("reloaded") for text in caplog.messages].count(True) == 2

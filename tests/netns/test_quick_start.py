@@ -92,7 +92,7 @@ def test_two_hosts_join_by_what_is_written(lab: Lab, tmp_path: Path) -> None:
     assert said.startswith("you are laptop.corp (")
     start = said.partition("; to start the daemon: ")[2].strip()
     assert shlex.split(start)[0] == "mycelium"
-    laptop.leave_running(f"{start} --hosts-file /etc/hosts", tmp_path / "laptop.log")
+    laptop.leave_running(start, tmp_path / "laptop.log")
     [ping] = [span for span in re.findall(r"`([^`]+)`", CHAPTER) if span.startswith("ping ")]
     wait_until(lambda: laptop.succeeds(f"{ping} -c 1 -W 1"), SECONDS, "the hub is reached by its name")
     wait_until(lambda: hub.succeeds("ping -c 1 -W 1 laptop.corp.myc"), SECONDS, "and the laptop by its")
