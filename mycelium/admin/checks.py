@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from mycelium.admin.api_address import ApiAddress
 from mycelium.admin.proxy_url import ProxyUrl
-from mycelium.admin.setting import Kind
+from mycelium.admin.setting import WORDS, Kind
 from mycelium.admin.zones import with_zone_name
 from mycelium.errors import ConfigError
 from mycelium.limits import AUTO_PEERS, CONFIGURED_PEERS, DESTINATIONS, DISCOVERY_INTERFACES, LEAST_ROUTES
@@ -20,8 +20,8 @@ from mycelium.policy.settings import PolicySettings, parse_policy
 from mycelium.routing.parameters import Standing
 
 # Nodes that are told something: those of a private network, any, none.
-MEMBERS, ALL, NOBODY = "members", "all", "none"
-LOG_FORMATS: Final = ("compact", "logfmt", "plain", "json", "journald")
+MEMBERS, ALL, NOBODY = WORDS[Kind.SHARED_WITH]
+LOG_FORMATS: Final = WORDS[Kind.LOG_FORMAT]
 
 # what dev_valid_name() in Linux accepts
 _INTERFACE_NAME: Final = re.compile(r"(?!\.{1,2}$)[^\s/%:\x00-\x1f\x7f-\U0010ffff]{1,15}")

@@ -3,6 +3,7 @@
 `config.py` checks values by their kind. This module imports nothing, so that the command line's help comes at once.
 """
 
+from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
@@ -34,6 +35,12 @@ class Kind(Enum):
 
 
 LISTS: Final = (Kind.PEERS, Kind.LISTENERS, Kind.INTERFACES)
+WORDS: Final[Mapping[Kind, tuple[str, ...]]] = {  # what a value can be where it is one of a few words, or often is
+    Kind.LOG_FORMAT: ("compact", "logfmt", "plain", "json", "journald"),
+    Kind.SHARED_WITH: ("members", "all", "none"),
+    Kind.STANDING: ("auto", "yes", "no"),
+    Kind.POLICY: ("open", "closed"),
+}
 
 
 class Setting(NamedTuple):

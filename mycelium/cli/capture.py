@@ -35,7 +35,7 @@ _WARNING: Final = (
 @click.option("--seconds", "-s", type=click.FloatRange(0.1), help="End after so long; otherwise Ctrl-C does.")
 @click.pass_context
 def capture(context: click.Context, write: str | None, seconds: float | None, as_json: bool) -> None:
-    """Show the daemon's datagrams, taken apart and opened; or write them and the keys that open them to a file.
+    """Show the daemon's datagrams, taken apart. Or write them and the keys that open them to a file.
 
     Wireshark opens such a file too, and 'mycelium dissect' takes it apart. It takes the API at a unix socket or with a token.
     """
@@ -59,7 +59,7 @@ def capture(context: click.Context, write: str | None, seconds: float | None, as
 @options.as_json
 @click.argument("file", type=click.File("rb"), metavar="FILE")
 def dissect(file: BinaryIO, as_json: bool) -> None:
-    """Take a file of 'mycelium capture' apart: each datagram, and what the keys in it open; - is standard input."""
+    """Take a file of 'mycelium capture' apart. It shows each datagram, and what the keys in it open; - is standard input."""
     _show(iter(lambda: file.read(_READ_BYTES), b""), as_json=as_json)
 
 

@@ -27,7 +27,7 @@ def example() -> None:
 @options.config_file
 @click.pass_context
 def check(context: click.Context, file: Path | None) -> None:
-    """Look for mistakes in a configuration file, or in all that a start without arguments would read.
+    """Look for mistakes in a configuration file. Without FILE, look in all that a start would read.
 
     The exit status is 2 if there is one.
     """
@@ -44,7 +44,7 @@ def check(context: click.Context, file: Path | None) -> None:
 @options.as_json
 @click.pass_context
 def show(context: click.Context, as_json: bool) -> None:
-    """Show the settings that a start with these flags would have, and what sets each.
+    """Show all settings, and what sets each. They are those of a start with these flags.
 
     Passwords are left out.
     """

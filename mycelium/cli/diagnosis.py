@@ -25,7 +25,7 @@ _of_node = click.argument("node", metavar="NODE")
 @_of_node
 @click.pass_context
 def explain(context: click.Context, node: str, as_json: bool) -> int:
-    """Show why a node is reached over one neighbour and not over another.
+    """Show why a node is reached as it is. It tells why over one neighbour and not over another.
 
     NODE is a name, an address, a subnet, a public key, or the beginning of an address. Times are in ms, as routing counts
     them. A node to which this one keeps no route is reached by its home, which is looked up. The exit status is 4 if there
@@ -60,7 +60,7 @@ def explain(context: click.Context, node: str, as_json: bool) -> int:
 @_of_node
 @click.pass_context
 def ping(context: click.Context, node: str, count: int, interval: float, wait: float, as_json: bool) -> int:
-    """Ask a node for answers, end to end; it needs no TUN device on either side.
+    """Ask a node for answers, end to end. It needs no TUN device on either side.
 
     NODE is a name, an address, a subnet, a public key, or the beginning of an address. The exit status is 4 if no
     answer comes.
@@ -95,7 +95,7 @@ def ping(context: click.Context, node: str, count: int, interval: float, wait: f
 @_of_node
 @click.pass_context
 def trace(context: click.Context, node: str, as_json: bool) -> int:
-    """Show the nodes on the way to a node, with the least and the median of three round trips to each.
+    """Show the nodes on the way to a node. Of three round trips to each it tells the least and the median.
 
     NODE is a name, an address, a subnet, a public key, or the beginning of an address. The exit status is 4 if it does
     not answer.
@@ -118,7 +118,7 @@ def trace(context: click.Context, node: str, as_json: bool) -> int:
 @options.as_json
 @click.pass_context
 def links(context: click.Context, as_json: bool) -> None:
-    """List the links with neighbours, and the paths of each; the one in use stands first.
+    """List the links with neighbours. The path in use stands first of the paths of each.
 
     Nodes is how many are reached over a link, MTU the longest datagram that its path carries.
     """

@@ -27,7 +27,7 @@ _CHECK_WIDTH: Final = 10
 @options.as_json
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> int:
-    """Look for what keeps this node from working, and say what to do about it.
+    """Look for what keeps this node from working. It says what to do about it.
 
     Run it on the host of the daemon. Where none runs, it looks at what a start would meet. The exit status is 0 if
     all is well, 1 if something should be looked at, 4 if something does not work.

@@ -16,14 +16,14 @@ from mycelium.cli.parsing import DefaultGroup
 @options.as_json
 @click.pass_context
 def queried(context: click.Context, as_json: bool) -> None:
-    """List the subnets whose routes are being asked for: none, since all routes are known."""
+    """List the subnets that are being asked for. There are none, since all routes are known."""
     _print(connect(context).routes_queried(), "Subnet", as_json=as_json)
 
 
 @click.group(cls=DefaultGroup, default_command="packets", no_args_is_help=False, hidden=True)
 @options.client_group
 def stats() -> None:
-    """Statistics of a running daemon: 'mycelium status -v' has those that there are."""
+    """Show statistics, as the Rust Mycelium has them. 'mycelium status -v' has ours."""
 
 
 @stats.command
@@ -31,7 +31,7 @@ def stats() -> None:
 @options.as_json
 @click.pass_context
 def packets(context: click.Context, as_json: bool) -> None:
-    """Show packets by their source and destination, which are not counted here."""
+    """Show packets by source and destination. They are not counted here."""
     found = connect(context).packets()
     if as_json:
         print_json(found)

@@ -37,7 +37,7 @@ _UNITS_S: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 )
 @click.pass_context
 def invite(context: click.Context, as_json: bool, uses: int, expires: str, name: str, at: tuple[str, ...]) -> None:
-    """Print the command by which another host joins this mesh, once, and a QR code of it."""
+    """Print a command by which another host joins. It is good once, and shown as a QR code too."""
     from mycelium.admin.control import InvitationWish
 
     made = connect(context).invite(InvitationWish(list(at), name, uses, _seconds(context, expires)))

@@ -45,7 +45,7 @@ class _Places(NamedTuple):
 @click.argument("invitation")
 @click.pass_context
 def join(context: click.Context, name: str, invitation: str) -> None:
-    """Join the mesh that printed INVITATION; - reads it from standard input, so that no list of processes shows it.
+    """Join the mesh that printed INVITATION. - reads it from standard input, so that no list of processes shows it.
 
     Run by root, it writes /etc/mycelium/mycelium.toml and, where systemd runs, installs the service.
     """

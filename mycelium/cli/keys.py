@@ -46,7 +46,7 @@ def generate_keys(context: click.Context, force: bool, as_json: bool) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_context
 def import_key(context: click.Context, file: Path, as_seed: bool, as_json: bool) -> None:
-    """Take over the key, and with it the address, of the Rust Mycelium from its key FILE."""
+    """Take over a key of the Rust Mycelium. With the key in FILE comes its address."""
     from mycelium.admin import keyfile
 
     path = _key_file(context)
@@ -60,7 +60,7 @@ def import_key(context: click.Context, file: Path, as_seed: bool, as_json: bool)
 @options.as_json
 @click.argument("file", type=click.Path(path_type=Path))
 def generate_network_key(file: Path, as_json: bool) -> None:
-    """Create the secret key of a private network in FILE, to be copied to each of its nodes."""
+    """Create the key of a private network. FILE is to be copied to each of its nodes."""
     from mycelium.admin.private_file import create_network_key
 
     create_network_key(file)
@@ -76,7 +76,7 @@ def generate_network_key(file: Path, as_json: bool) -> None:
 @click.argument("key", required=False)
 @click.pass_context
 def inspect(context: click.Context, key: str | None, as_json: bool) -> None:
-    """Show the address of a public KEY (64 hex digits), or that of this node."""
+    """Show the address of this node, or of a KEY. A public key has 64 hex digits."""
     if key is None:
         public_key = own_identity(context).exchange_public_key
     elif HEX_KEY.fullmatch(key):

@@ -18,7 +18,7 @@ _FILES: Final = (
 @click.command
 @click.pass_context
 def manual(context: click.Context) -> None:
-    """Print the manual page, for man: mycelium manual | man -l -"""
+    """Print the manual page. To read it: mycelium manual | man -l -"""
     click.echo("\n".join(page(context.find_root())))
 
 

@@ -35,7 +35,7 @@ _MOST_NAMED: Final = 5
 )
 @click.pass_context
 def mesh(context: click.Context, wait: float, as_json: bool) -> None:
-    """List the links of all nodes, of which each is asked what it has.
+    """List the links of all nodes. Each is asked what it has.
 
     Here and There are what each end measures: the node in the first column, and that in the second. Where one is empty,
     that end does not tell.

@@ -20,7 +20,7 @@ _root = click.argument("root", metavar="ROOT", type=click.Path(path_type=Path))
 
 @click.group
 def network() -> None:
-    """Make a private network of members, admit them and put them out.
+    """Make a network of members; admit or remove them.
 
     ROOT is the file of its root key, which decides who is a member, and is best kept offline. Members that may invite
     others do so by 'mycelium invite'.
@@ -48,7 +48,7 @@ def create(root: Path) -> None:
 @click.option("--may-invite", is_flag=True, help="The member may invite others, by 'mycelium invite'.")
 @click.pass_context
 def admit(context: click.Context, root: Path, file: Path, key: str | None, days: int, may_invite: bool) -> None:
-    """Make a member of this host, or of the one with the signing key KEY ('mycelium network key' prints it there).
+    """Make a member of this host, or of another one. KEY is the signing key that 'mycelium network key' prints there.
 
     FILE is what that host names by --network-key-file. A member whose certificate expires is admitted again; 'systemctl
     reload mycelium' has the daemon read the file again.
@@ -70,7 +70,7 @@ def admit(context: click.Context, root: Path, file: Path, key: str | None, days:
 @options.together(options.key_file, options.config_file)
 @click.pass_context
 def key(context: click.Context) -> None:
-    """Print this host's signing key, by which another host admits it."""
+    """Print this host's signing key. By it another host admits this one."""
     click.echo(own_identity(context).signing_public_key.hex())
 
 
@@ -103,7 +103,7 @@ def members(root: Path, as_json: bool) -> None:
 @_root
 @click.argument("member", metavar="ADDRESS")
 def remove(root: Path, member: str) -> None:
-    """Put a member out, and all whom it has invited; writes what is to be told to any member by 'mycelium network tell'."""
+    """Put a member out, and all whom it has invited. It writes what is to be told to any member by 'mycelium network tell'."""
     from mycelium.admin.network_root import read_root, write_root
     from mycelium.admin.removals_file import removals_text
 
@@ -127,7 +127,7 @@ def remove(root: Path, member: str) -> None:
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.pass_context
 def tell(context: click.Context, file: Path) -> None:
-    """Tell a running daemon, and by it all members, who was removed: FILE is what 'mycelium network remove' has written."""
+    """Tell all members who was removed. A running daemon tells them; FILE is what 'mycelium network remove' has written."""
     from mycelium.admin.removals_file import REMOVALS_FILE_BYTES, read_removals, told_at_once
 
     try:

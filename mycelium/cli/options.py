@@ -10,8 +10,9 @@ from typing import Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
-from mycelium.admin.setting import ALIASES, LISTS, SETTINGS, Kind, Setting
+from mycelium.admin.setting import ALIASES, LISTS, SETTINGS, WORDS, Kind, Setting
 
 _JSON: Final = "mycelium.json"  # among what the contexts of one command line share
 _Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
@@ -39,7 +40,15 @@ def _option(setting: Setting) -> Callable[[_Command], _Command]:
     attributes: dict[str, Any] = {"help": setting.help, "hidden": not setting.help}
     if setting.kind is Kind.FLAG:
         return _flag(*names, is_flag=True, **attributes)
+    attributes["shell_complete"] = partial(_completions, setting.kind)
     return _flag(*names, multiple=setting.kind in LISTS, metavar=setting.metavar, **attributes)
+
+
+def _completions(kind: Kind, context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Returns what a shell offers for the value of a flag: words, or what it finds itself for the name of a file."""
+    if kind is Kind.FILE:
+        return [CompletionItem(begun, type="file")]
+    return [CompletionItem(word) for word in WORDS.get(kind, ()) if word.startswith(begun)]
 
 
 _SETTINGS: Final = {setting.name: _option(setting) for setting in SETTINGS}

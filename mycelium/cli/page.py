@@ -18,7 +18,7 @@ _ANY: Final = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 @click.option("--open", "opens", is_flag=True, help="Open it in this host's browser.")
 @click.pass_context
 def page(context: click.Context, opens: bool, as_json: bool) -> None:
-    """Show where a browser finds the page of a running daemon: a map of the mesh, links and events."""
+    """Show where a browser finds the daemon's page. It has a map of the mesh, links and events."""
     from mycelium.admin import config
     from mycelium.admin.api_address import ApiAddress
 

@@ -11,7 +11,7 @@ DENIED = 1  # exit status
 
 @click.group
 def policy() -> None:
-    """Show what may come in from other nodes, and which rule decides."""
+    """Show what may come in, and which rule decides."""
 
 
 @policy.command
@@ -44,7 +44,9 @@ def show(context: click.Context, as_json: bool) -> None:
 @click.argument("port", metavar="PORT")
 @click.pass_context
 def test(context: click.Context, source: str, destination: str, port: str, as_json: bool) -> int:
-    """Show whether SRC may begin something with PORT of DST, and which rule decides.
+    """Show whether a packet may pass, and which rule decides.
+
+    SRC begins something with PORT of DST.
 
     SRC and DST are nodes as elsewhere, one of them this one, which is 'here' too; PORT is 22, tcp/22, udp/53 or icmp. The
     exit status is 1 if it is denied.

@@ -12,7 +12,7 @@ from mycelium.cli.output import print_json
 @options.as_json
 @click.pass_context
 def reload(context: click.Context, as_json: bool) -> None:
-    """Have a running daemon read its configuration again: peers and log settings change at once, links stay."""
+    """Have a daemon read its configuration again. Peers, policy and log settings change at once, links stay."""
     done = connect(context).reload()
     if as_json:
         print_json(done)

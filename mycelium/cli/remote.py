@@ -103,7 +103,7 @@ def _state(daemon: "ApiClient", status: "StatusInfo") -> list[str]:
 @click.option("--follow", "-f", is_flag=True, help="Continue with new events; with --json, one object per line.")
 @click.pass_context
 def events(context: click.Context, as_json: bool, follow: bool) -> None:
-    """Show what happened to links, peers, sessions and routes, and why."""
+    """Show what happened to links and routes, and why."""
     daemon = connect(context)
     found = daemon.events(0)
     if as_json and not follow:

@@ -26,7 +26,7 @@ def service() -> None:
 
 @service.command
 def install() -> None:
-    """Install the service, start it, and have it start with the host.
+    """Install and start the service. It starts with the host.
 
     It runs as a user of its own, which may set up interfaces and nothing else. Its settings are in
     /etc/mycelium/mycelium.toml, its key in /var/lib/mycelium.
@@ -37,7 +37,7 @@ def install() -> None:
 
 @service.command
 def uninstall() -> None:
-    """Stop the service, and start it no more; its key and its settings stay."""
+    """Stop the service for good. Its key and its settings stay."""
     _require_systemd()
     if not UNIT_FILE.exists() and not PACKAGED_UNIT_FILE.exists():
         raise LocalError(f"no service was installed by 'mycelium service install': there is no {UNIT_FILE}")

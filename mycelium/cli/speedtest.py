@@ -34,7 +34,7 @@ _UNITS: Final = ("bit/s", "kbit/s", "Mbit/s", "Gbit/s")
 @click.argument("node", metavar="NODE")
 @click.pass_context
 def speedtest(context: click.Context, node: str, seconds: float, as_json: bool) -> int:
-    """Measure what gets through to a node and back, end to end; it needs no TUN device on either side.
+    """Measure what gets through to a node and back. It goes end to end, and needs no TUN device on either side.
 
     NODE is a name, an address, a subnet, a public key, or the beginning of an address. The exit status is 4 if it can't
     be reached, and 1 if it does not take part.

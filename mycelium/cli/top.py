@@ -36,7 +36,7 @@ _REST_OF_SCREEN: Final = "\x1b[J"
 @click.option("--once", is_flag=True, help="Show one second and end; with --json for programs.")
 @click.pass_context
 def top(context: click.Context, as_json: bool, once: bool) -> None:
-    """Show links, sessions and events on the whole screen, once a second.
+    """Show links, sessions and events, once a second. It takes the whole screen.
 
     Up and down choose a link, Enter shows all about it, Escape goes back; s sorts the links by another column, p pauses,
     q quits.

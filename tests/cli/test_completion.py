@@ -30,7 +30,16 @@ def test_another_shell_is_a_mistake_of_usage(capsys: Capture) -> None:
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [("mycelium jo", "join"), ("mycelium service un", "uninstall"), ("mycelium invite --us", "--uses")],
+    [
+        ("mycelium jo", "join"),
+        ("mycelium service un", "uninstall"),
+        ("mycelium invite --us", "--uses"),
+        ("mycelium run --landmark y", "plain,yes"),
+        ("mycelium run --policy ", "plain,closed"),
+        ("mycelium run --log-format j", "plain,journald"),
+        ("mycelium run --share-links m", "plain,members"),
+        ("mycelium run --hosts-file /et", "file,/et"),
+    ],
 )
 def test_what_a_shell_asks_is_answered(words: str, expected: str) -> None:
     asked = {"_MYCELIUM_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}

@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from mycelium import __version__
 from mycelium.admin.config import Settings
-from mycelium.cli.main import main
+from mycelium.cli.main import cli, main
 from mycelium.errors import DeviceError
 from tests.api.support import KEY
 from tests.cli.support import replace_daemon
@@ -177,3 +178,18 @@ def test_what_slows_down_a_start_is_imported_where_it_is_needed() -> None:
     code = f"import sys; import mycelium.cli.main; print([name for name in {slow} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"
+
+
+def listed(group: click.Group) -> list[str]:
+    """Returns the lines of a group's list of commands at 80 columns, and those of the groups in it."""
+    with click.Context(group, terminal_width=80) as context:
+        formatter = context.make_formatter()
+        group.format_commands(context, formatter)
+    groups = [one for one in group.commands.values() if isinstance(one, click.Group)]
+    return [*formatter.getvalue().splitlines(), *(line for one in groups for line in listed(one))]
+
+
+def test_no_sentence_of_a_list_of_commands_is_cut() -> None:
+    lines = listed(cli)
+    assert len(lines) > 40
+    assert [line for line in lines if line.endswith("...")] == []

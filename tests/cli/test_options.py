@@ -1,10 +1,14 @@
 """Flags by their settings names: only what was really given, wherever it stood; every setting has one."""
 
+from pathlib import Path
 from typing import Any
 
 import click
+import pytest
 
+from mycelium.admin.checks import CHECKS
 from mycelium.admin.config import CONFIG_FILE, Settings
+from mycelium.admin.setting import WORDS, Kind
 from mycelium.cli import options
 from mycelium.cli.main import cli
 
@@ -53,3 +57,8 @@ def test_every_setting_is_a_flag_of_run_and_a_key_of_its_name() -> None:
         assert f"--{str(name).replace('_', '-')}" in option.opts
         assert option.help
         assert option.help.endswith(".")
+
+
+@pytest.mark.parametrize(("kind", "word"), [(kind, word) for kind, words in WORDS.items() for word in words])
+def test_each_word_that_a_shell_offers_is_a_valid_value(kind: Kind, word: str, tmp_path: Path) -> None:
+    CHECKS[kind](word, tmp_path)
