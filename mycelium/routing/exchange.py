@@ -68,9 +68,12 @@ class Exchange:
     def _take_pin(self, neighbour: Neighbour, pin: Pin, *, now: float) -> None:
         pins = self._scope.pins
         if not pin.is_pinned:
-            pins.unpin(pin.node, pin.home, neighbour.bit)
+            if pins.taken_back(pin.node, pin.home, neighbour, self._table):
+                self._selection.news.append(self._table.own)  # another home is to be chosen
         elif not self._scope.is_limited or not pins.pin(pin.node, pin.home, neighbour.bit):
             self._counters.pins_refused += 1
+            neighbour.requests.append(Pin(pin.node, pin.home, False))
+            self._advertiser.hurry(now=now)
             return
         elif pin.record is not None:
             self._take_record(neighbour, pin.node, pin.record, now=now)

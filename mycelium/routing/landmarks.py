@@ -80,7 +80,9 @@ class Landmarks:
         self._up_at = inf
         self._down_at = inf
         self._number = 0  # of the newest home record
-        self._avoided: dict[bytes, float] = {}  # landmarks that this node was not found at, and until when
+        self._avoided: dict[
+            bytes, float
+        ] = {}  # landmarks that this node was not found at, or has no room at, and until when
         self.homes: tuple[bytes, ...] = ()  # the home, and the backup home if there is one
 
     @property
@@ -142,7 +144,7 @@ class Landmarks:
 
     def _changed(self, row: Destination, *, now: float) -> None:
         """Follows up a change of a landmark, or of what is in scope; the loss of a home at once."""
-        is_urgent = row.node in self.homes and row.metric == INFINITY
+        is_urgent = self._scope.pins.full or (row.node in self.homes and row.metric == INFINITY)
         self._review_at = min(self._review_at, now if is_urgent else now + self._parameters.home_s)
 
     def handle_timeout(self, *, now: float) -> None:
@@ -163,6 +165,8 @@ class Landmarks:
                 self._stand(0, now=now)
 
     def _choose_homes(self, *, now: float) -> None:
+        full, self._scope.pins.full = self._scope.pins.full, {}
+        self._avoided.update(dict.fromkeys(full, now + self._parameters.home_avoided_s))
         self._avoided = {node: until for node, until in self._avoided.items() if until > now}
         metrics = {} if self.is_landmark else {node: metric for metric, node in self.reached()}
         trusted = {node: metric for node, metric in metrics.items() if node not in self._avoided}

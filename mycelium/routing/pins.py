@@ -2,7 +2,8 @@
 
 A node pins itself at its next hop towards its home, a landmark, and each node pins what is pinned at it at its own next hop
 towards that home. Next hops to one node form no circle, so no pin keeps itself alive. A pin may come before the route of its
-node. It carries the node's home record, which so comes to the homes, and to nobody else.
+node. It carries the node's home record, which so comes to the homes, and to nobody else. Who has no room for a pin says so, and
+that goes back to the node, which chooses another home.
 """
 
 from collections.abc import Iterator
@@ -21,20 +22,21 @@ OWN: Final = 1 << LINKS  # a bit that is no neighbour's
 class Pinned:
     """One node on the way to one home."""
 
-    __slots__ = ("by", "home", "node", "slot", "told")
+    __slots__ = ("by", "full", "home", "node", "slot", "told")
 
     def __init__(self, node: bytes, home: bytes) -> None:
         self.node = node
         self.home = home
         self.by = 0  # bits of the neighbours that have pinned it here
         self.slot = NOBODY  # of the neighbour that it is pinned at
+        self.full = NOBODY  # of one that has no room for it
         self.told: HomeRecord | None = None  # what that neighbour has of the node
 
 
 class Pins:
     """All pins of this node."""
 
-    __slots__ = ("_count_by_bit", "by_home", "by_node", "records", "stale", "version")
+    __slots__ = ("_count_by_bit", "by_home", "by_node", "full", "records", "stale", "version")
 
     def __init__(self) -> None:
         self.by_node: dict[bytes, dict[bytes, Pinned]] = {}  # by node, then by home
@@ -42,6 +44,7 @@ class Pins:
         self.records: dict[bytes, HomeRecord] = {}  # of nodes that are pinned here, the newest of each
         self.stale: dict[bytes, None] = {}  # homes that the way to, or the pins for, have changed
         self.version = 0  # grows whenever what is pinned here, or a record of it, changes
+        self.full: dict[bytes, None] = {}  # homes of this node on the way to which there is no room for it
         self._count_by_bit: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -78,12 +81,27 @@ class Pins:
             self._count_by_bit[bit] -= 1
             self.stale[home] = None
 
+    def taken_back(self, node: bytes, home: bytes, neighbour: Neighbour, table: RouteTable) -> bool:
+        """Follows up that a neighbour pins a node no longer, or has no room for it; returns whether that is this node."""
+        pinned = self.by_node.get(node, {}).get(home)
+        if pinned is None or pinned.by & neighbour.bit or pinned.slot != neighbour.slot:
+            self.unpin(node, home, neighbour.bit)
+            return False
+        pinned.slot, pinned.full = NOBODY, neighbour.slot
+        for other in table.by_address.values():
+            if pinned.by & other.bit:
+                self.unpin(node, home, other.bit)
+                other.requests.append(Pin(node, home, False))
+        if pinned.by & OWN:
+            self.full[home] = None
+        return bool(pinned.by & OWN)
+
     def forget_neighbour(self, neighbour: Neighbour) -> None:
         """Drops the pins of a neighbour that is down, and those that it was told."""
         for pinned in self._all():
             self.unpin(pinned.node, pinned.home, neighbour.bit)
-            if pinned.slot == neighbour.slot:
-                pinned.slot = NOBODY
+            if neighbour.slot in (pinned.slot, pinned.full):
+                pinned.slot = pinned.full = NOBODY
                 self.stale[pinned.home] = None
 
     def told(self, node: bytes) -> int:
@@ -111,6 +129,8 @@ class Pins:
 
     def _move(self, pinned: Pinned, slot: int, table: RouteTable) -> bool:
         before, record = pinned.slot, self.records.get(pinned.node)
+        if slot == pinned.full:
+            slot = NOBODY
         if slot == before and (slot < 0 or record is pinned.told):
             return not pinned.by
         if before >= 0 and before != slot:

@@ -1,5 +1,6 @@
 """Who stands as a landmark, and where a node is at home."""
 
+import pytest
 from msgspec.structs import replace
 
 from mycelium.routing.parameters import RoutingParameters, Standing
@@ -183,3 +184,31 @@ def test_a_landmark_knows_the_nodes_that_have_it_as_a_home() -> None:
     lab.says(1, Pin(address(10), own, is_pinned=False))
     lab.flush()
     assert dict(lab.engine.landmarks.homed()) == {}
+
+
+def test_a_home_without_room_is_left_for_another_at_once() -> None:
+    lab = full_lab()
+    lab.says(1, landmark(ONE, 100), landmark(OTHER, 1_000))
+    lab.says(2, landmark(THIRD, 2_000))
+    lab.wait(1.0)
+    assert homes_of(lab) == [ONE, OTHER]
+    lab.says(1, Pin(address(0), address(ONE), is_pinned=False))
+    told = lab.wait(0.01)
+    assert homes_of(lab) == [OTHER, THIRD]
+    assert record_told(told, 2, THIRD).homes == (address(OTHER), address(THIRD))
+    lab.says(1, Pin(address(0), address(OTHER), is_pinned=False))
+    lab.wait(0.01)
+    assert homes_of(lab) == [THIRD]
+    lab.says(2, Pin(address(0), address(THIRD), is_pinned=False))
+    told = lab.wait(1.0)
+    assert not any(isinstance(item, Pin) and item.is_pinned for item in told.get(2, [])), "nobody is asked again"
+
+
+def test_a_pin_that_is_too_much_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mycelium.routing.pins.PINS_PER_NEIGHBOUR", 1)
+    lab = full_lab()
+    lab.says(2, landmark(ONE, 100))
+    lab.wait(1.0)
+    lab.says(1, *(Pin(address(node), address(ONE), is_pinned=True) for node in (70, 71)))
+    assert [item for item in lab.wait(0.01)[1] if isinstance(item, Pin)] == [Pin(address(71), address(ONE), False)]
+    assert lab.count("pins_refused") == 1

@@ -120,3 +120,51 @@ def test_a_neighbour_has_a_share_of_the_pins(monkeypatch: pytest.MonkeyPatch) ->
     pins.unpin(address(20), HOME, 2)
     pins.follow(RouteTable(address(0), announcement(0, 5), now=0.0))
     assert pins.pin(address(12), HOME, 1)
+
+
+def test_who_has_no_room_for_a_pin_is_asked_no_more_and_that_goes_back_to_who_pinned(table: RouteTable) -> None:
+    pins = Pins()
+    pins.pin(NODE, HOME, neighbour(table, 1).bit)
+    pins.follow(table)
+    said(table, 2)
+    assert not pins.taken_back(NODE, HOME, neighbour(table, 2), table)
+    assert said(table, 1) == [Pin(NODE, HOME, is_pinned=False)]
+    pins.follow(table)
+    assert (said(table, 2), len(pins), pins.told(NODE)) == ([], 0, 0)
+
+
+def test_a_node_learns_that_there_is_no_room_at_its_home(table: RouteTable) -> None:
+    pins = Pins()
+    pins.pin(NODE, HOME, OWN)
+    pins.follow(table)
+    said(table, 2)
+    assert pins.taken_back(NODE, HOME, neighbour(table, 2), table)
+    assert list(pins.full) == [HOME]
+    pins.stale[HOME] = None
+    pins.follow(table)
+    assert said(table, 2) == [], "it is not asked again"
+    table.rows[HOME].selected = 2
+    pins.stale[HOME] = None
+    pins.follow(table)
+    assert said(table, 3) == [Pin(NODE, HOME, is_pinned=True)], "another one may have room"
+
+
+def test_a_neighbour_that_was_full_and_is_back_is_asked_again(table: RouteTable) -> None:
+    pins = Pins()
+    pins.pin(NODE, HOME, OWN)
+    pins.follow(table)
+    pins.taken_back(NODE, HOME, neighbour(table, 2), table)
+    said(table, 2)
+    pins.forget_neighbour(neighbour(table, 2))
+    pins.follow(table)
+    assert said(table, 2) == [Pin(NODE, HOME, is_pinned=True)]
+
+
+def test_a_neighbour_that_takes_back_its_own_pin_says_nothing_of_ours(table: RouteTable) -> None:
+    pins = Pins()
+    for bit in (OWN, neighbour(table, 2).bit):
+        pins.pin(NODE, HOME, bit)  # the way to the home led over this node a moment ago
+    pins.follow(table)
+    said(table, 2)
+    assert not pins.taken_back(NODE, HOME, neighbour(table, 2), table)
+    assert (pins.told(NODE), pins.full) == (neighbour(table, 2).bit, {})

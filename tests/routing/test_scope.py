@@ -223,6 +223,7 @@ def test_a_node_that_keeps_all_nodes_takes_no_landmarks_and_no_pins() -> None:
     lab.says(2, landmark_update(HOME, 500))
     told = lab.wait(5.0)
     assert (lab.engine.home, lab.count("landmarks"), lab.count("pins"), lab.count("pins_refused")) == (None, 0, 0, 1)
-    assert not any(isinstance(item, Pin) for items in told.values() for item in items)
+    pins = [(name, item) for name, items in told.items() for item in items if isinstance(item, Pin)]
+    assert pins == [(1, Pin(address(FAR), address(HOME), is_pinned=False))], "nobody is to wait for it there"
     lab.says(1, update(HOME, 10, 1))  # another flag alone is no news
     assert lab.flush() == {}

@@ -9,7 +9,7 @@ from sim.play.flows import NO_ROUTE
 from sim.play.run import Run, RunSpec
 from sim.play.scoped_oracle import ScopedOracle
 from sim.play.stage import Stage
-from tests.sim.play.support import settled_stage
+from tests.sim.play.support import exhaust, settled_stage
 
 SCOPE: Final = 8
 NODES: Final = 40
@@ -75,6 +75,19 @@ def test_a_node_that_its_home_does_not_reach_is_not_right(stage: Stage) -> None:
     assert home is not None
     del home.forwarding.next_hop[engine.node]
     assert {"node": node, "destination": -1, "metric": INFINITY, "expected": 0} in stage.oracle.mismatches()[1]
+
+
+def test_every_node_reaches_every_other_where_the_nearest_landmarks_have_no_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("mycelium.routing.pins.PINS", 16)
+    monkeypatch.setattr("mycelium.routing.pins.PINS_PER_NEIGHBOUR", 4)
+    stage = settled_stage("ba:m=2", 60, scope=SCOPE, landmark_after_s=0.0, landmark_wait_s=0.1, home_s=0.1)
+    exhaust(stage.pass_time(10.0))
+    engines = [stage.mesh.engine(node) for node in range(60)]
+    assert sum(engine.counters.pins_refused for engine in engines if engine is not None) > 50
+    ends = {stage.flows.path(one, other)[1] for one in range(60) for other in range(60)}
+    assert ends == {""}
 
 
 @pytest.mark.parametrize("scenario", ["rehome:flows=40", "crowd:flows=40,nodes=20", "planet:flows=40,restarts=2"])
