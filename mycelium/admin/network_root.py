@@ -128,17 +128,19 @@ def read_root(path: Path) -> NetworkRoot:
     name = f"the root file {path}"
     data = read_private(path, name=name, error=ConfigError, most=_BYTES)
     try:
+        found = msgspec.json.decode(
+            data
+        )  # as a whole: the decoder of a type stops at the first thing that does not fit
         return msgspec.json.decode(data, type=NetworkRoot)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{name}: {_misfit(data, str(error))}") from None
+        raise ConfigError(f"{name}: {_misfit(found, str(error))}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         reason = "it is empty" if not data else f"its text breaks off or is none of a root ({error})"
         raise ConfigError(f"{name}: {reason}: 'mycelium network create' makes one") from None
 
 
-def _misfit(data: bytes, reason: str) -> str:
+def _misfit(found: object, reason: str) -> str:
     """Returns why something that is well-formed is no root file of this version."""
-    found = msgspec.json.decode(data)
     if isinstance(found, dict) and found.keys() >= {"seed", "key"}:
         return f"another version of mycelium wrote it, which this one does not read ({reason}): use that version"
     return f"it is no root file ({reason}): 'mycelium network create' makes one"

@@ -122,6 +122,7 @@ def test_a_file_that_is_no_root_is_refused(tmp_path: Path) -> None:
         (b"{}", "it is no root file"),
         (b"[1]", "it is no root file"),
         (b"\xff", "its text breaks off or is none of a root"),
+        (b'{"seed": 5, ?', "its text breaks off or is none of a root"),
         (b"k" * 32, "its text breaks off or is none of a root"),
         (msgspec.json.encode(root())[:-9], "its text breaks off"),
     ):
