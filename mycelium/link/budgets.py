@@ -102,7 +102,8 @@ class Intake:
         return False
 
     def asked_too_often(self, *, now: float) -> None:
-        """Notes that requests for repair ask for more than was sent."""
+        """Notes that requests for repair ask for more than was sent, and has the neighbour read less."""
+        self._budgets.slowed.add(self._neighbour, now=now)
         self._budgets.excesses.note(self._neighbour, REPAIRS, now=now)
 
     def takes_control(self, size: int, *, now: float) -> bool:

@@ -35,7 +35,9 @@ SURVEYS: Final = "it asks for the links of this node without end; what is too mu
 LOOKUPS: Final = "it passes on more questions for homes than this node answers; what is too much is dropped"
 HOMES: Final = "it hands over home records without end that this node does not keep"
 LIES: Final = "it passes on errors about packets that this node has not sent"
-REPAIRS: Final = "it asks for frames again and again, more than this node has sent"
+REPAIRS: Final = (
+    "it asks for more frames again than this node has sent; this node reads less of what it sends for some seconds"
+)
 CHATTER: Final = "it sends far more frames without data than a link needs"
 RENEWALS: Final = "it announces the same nodes again and again, far more often than nodes have news"
 

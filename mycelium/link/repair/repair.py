@@ -43,7 +43,7 @@ class Repair:
         self._counters = counters
         self._outbox = outbox
         self._newest = 0  # frame sent before the last request
-        self._unasked = REPAIRS_AT_ONCE  # ranges that the neighbour may ask for
+        self._unasked = REPAIRS_AT_ONCE  # times that the neighbour may ask for frames
 
     def restart_counters(self) -> None:
         """Starts counting anew: frames are sealed under another keypair from now on."""
@@ -74,7 +74,7 @@ class Repair:
             return 0
         newest = keypair.sealing.counter - 1
         self._unasked = min(self._unasked + REPAIRS_PER_FRAME * (newest - self._newest), REPAIRS_AT_ONCE)
-        self._unasked -= len(ranges) // REPAIR_RANGE.size
+        self._unasked -= len({counter for counter, _, _ in REPAIR_RANGE.iter_unpack(ranges)})
         self._newest = newest
         pieces = self.sent.answer(REPAIR_RANGE.iter_unpack(ranges), newest=newest, now=now)
         groups = grouped(pieces, receiver, path.mtu.size, keypair.sent_tags.of)

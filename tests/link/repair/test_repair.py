@@ -213,12 +213,14 @@ def test_a_neighbour_that_asks_for_everything_gets_little() -> None:
 
 
 def test_a_neighbour_that_asks_for_more_than_was_sent_is_named(lab: LinkLab) -> None:
-    wanted = [(1, 0, WHOLE_FRAME)] * 60
+    wanted = [(counter, 0, WHOLE_FRAME) for counter in range(60)]
     for _ in range(REPAIRS_AT_ONCE // len(wanted)):
         answer_to(lab, *wanted)
     repair = lab.link("a").frames.repair
     assert not repair.is_asked_too_much()
-    answer_to(lab, *wanted, *wanted)
+    answer_to(lab, *[(1, start, start + 1) for start in range(200)])
+    assert not repair.is_asked_too_much(), "parts of one frame count once"
+    answer_to(lab, *wanted)
     assert repair.is_asked_too_much()
     assert not repair.is_asked_too_much(), "it is told once of each request"
     excesses = lab.ends["a"].excesses
