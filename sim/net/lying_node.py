@@ -3,21 +3,27 @@
 A lying node is an ordinary one that changes its class after its start. It keeps its links, and talks for itself as all do.
 """
 
-from typing import Final
+from math import inf
+from typing import Any, Final
 
 from msgspec import structs
 
 from mycelium.dataplane.reachability import Reachability
 from mycelium.dataplane.receiving import Receiving
 from mycelium.link.link import Link
+from mycelium.node.home_registry import HomeRegistry
 from mycelium.node.node import Node
+from mycelium.node.settings import NodeSettings
 from mycelium.routing.digest import digest_of, share_of
 from mycelium.routing.engine import RoutingEngine
+from mycelium.routing.parameters import RoutingParameters, Standing
 from mycelium.wire.control import Digest, Item, Update
 from mycelium.wire.distance import INFINITY, distance
+from mycelium.wire.home_record import HomeRecord
 from mycelium.wire.train import DEFLECTED
 
 from .liar import falsify
+from .network import BOTH_SUITES
 
 SWING_S: Final = 3.0  # between a lie and its retraction
 
@@ -29,17 +35,27 @@ _LIES: Final = {
     "forge": "forge",
     "impersonate": "impersonate",
     "bounce": "attract",
+    "hide": None,
 }
+HIDING: Final = "hide"  # a liar that stands as a landmark, for those that choose it as their home
 WAYS_TO_LIE: Final = tuple(_LIES)
 
 
 def corrupt(node: Node, how: str) -> None:
     """Makes a liar of a node that has just been started."""
-    node.receiving.__class__ = _Bouncing if how == "bounce" else _Dropping
+    if how == HIDING:
+        node._data_path.registry.__class__ = _Withholding
+    node.receiving.__class__ = {"bounce": _Bouncing, HIDING: _Hiding}.get(how, _Dropping)
     engine = node.routing
     engine.__class__ = LyingEngine
     assert isinstance(engine, LyingEngine)
     engine.lie, engine.told, engine.retracts = _LIES[how], {}, False
+
+
+def settings_of(how: str | None, *, shortcuts: bool, routing: RoutingParameters) -> NodeSettings:
+    """Returns the settings of a liar, or of an honest node."""
+    routing = structs.replace(routing, standing=Standing.YES) if how == HIDING else routing
+    return NodeSettings(suites=BOTH_SUITES, shortcuts=shortcuts, routing=routing)
 
 
 class _Dropping(Receiving):
@@ -60,6 +76,23 @@ class _Bouncing(Receiving):
         frame[position] -= 1  # of the hop limit, without which trains would bounce for ever
         frame[position + 1] &= ~DEFLECTED
         return self._links.get(neighbour) if frame[position] else None
+
+
+class _Hiding(Receiving):
+    """Drops the trains that come to it as the home of another node; forwards what only passes."""
+
+    def _unwrap(self, header: tuple[Any, ...], train: memoryview) -> tuple[Any, ...]:
+        return header if header[7] == self._own_address else super()._unwrap(header, train)
+
+
+class _Withholding(HomeRegistry):
+    """Denies every node that it has a record of, and hands none over."""
+
+    def of(self, subnet: bytes) -> list[HomeRecord]:
+        return []
+
+    def _hand_over(self, *, now: float) -> None:
+        self._due_at = inf
 
 
 class Credulous(Reachability):

@@ -20,17 +20,16 @@ from mycelium.link.link import Link, LinkState
 from mycelium.node.announcing import is_signed
 from mycelium.node.event_kind import EventKind
 from mycelium.node.node import Node
-from mycelium.node.settings import NodeSettings
 from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.wire.announcement import Announcement
 
 from .driver import Packet, VirtualDriver
 from .link import SimLink, Wire
-from .lying_node import SWING_S, Credulous, LyingEngine, corrupt
+from .lying_node import SWING_S, Credulous, LyingEngine, corrupt, settings_of
 from .mesh import Mesh
 from .nat import Nat, NatModel
-from .network import BOTH_SUITES, VirtualHost, VirtualNetwork, url_of
+from .network import VirtualHost, VirtualNetwork, url_of
 from .null_crypto import NullIdentity, NullPrimitives, is_null_signed
 from .run_log import CHANGE, DOWN, UP
 from .ways import Ways
@@ -109,7 +108,7 @@ class NodeMesh(Mesh):
         self.log.note(CHANGE, node, -1, epoch, now=self.now)
         self._note_broken(node)
         host.offers_leases = self.has_shortcuts and host.nat is None
-        settings = NodeSettings(suites=BOTH_SUITES, shortcuts=self.has_shortcuts, routing=self._routing)
+        settings = settings_of(self.liars.get(node), shortcuts=self.has_shortcuts, routing=self._routing)
         host.start(epoch=epoch, rng=Random(f"{self.seed}/node/{node}/{epoch}"), settings=settings)
         if self._is_credulous:
             host.node.reachability.__class__ = Credulous

@@ -25,6 +25,7 @@ SHORT: Final = {  # the least that each can do
     "nat": "--kinds port-restricted --seconds 2",
     "route_table": "50",
     "routing_scale": "30",
+    "small_tables": "--nodes 8 --routes 4 --landmarks 1 --pairs 2",
     "soak": "--shape limited mixed --seconds 2",
     "strangers": "--connections 20 --kinds silent junk",
     "throughput": "--runs 1 --seconds 1 --systems limit mycelium --only flood",

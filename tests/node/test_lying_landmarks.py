@@ -2,20 +2,39 @@
 
 from typing import Any
 
+import pytest
+from msgspec.structs import replace
+
 from mycelium.identity import Identity, subnet_of
-from mycelium.limits import LOOKUPS_ANSWERED, LOOKUPS_PER_SECOND, LOOKUPS_WAITING
-from mycelium.node.announcing import is_signed, publish
+from mycelium.limits import (
+    HOME_RECORDS_PER_LANDMARK,
+    HOMES_KNOWN,
+    LOOKUPS_ANSWERED,
+    LOOKUPS_PER_SECOND,
+    LOOKUPS_WAITING,
+    PINS_PER_NEIGHBOUR,
+)
+from mycelium.limits import LANDMARKS as LANDMARKS_KEPT
+from mycelium.node import home_registry
+from mycelium.node.announcing import announce, is_signed, publish
 from mycelium.node.counters import DirectoryCounters
 from mycelium.node.directory import CHECK_S, SETTLED_S, UNKNOWN_S, Directory, Home
 from mycelium.node.home_registry import replicas_of
 from mycelium.node.query import ASKED_AT_ONCE
 from mycelium.node.settings import NodeSettings
+from mycelium.routing.destination import Destination
 from mycelium.routing.excess import LOOKUPS, Excesses
+from mycelium.routing.pins import OWN as OF_ITSELF
+from mycelium.routing.pins import Pins
 from mycelium.routing.resolution import PENDING
+from mycelium.routing.scope import Scope
+from mycelium.routing.table import RouteTable
+from mycelium.wire.announcement import LANDMARK
 from mycelium.wire.datagram import SUITE_CHACHA20_POLY1305
 from mycelium.wire.home_record import NOWHERE, HomeRecord
 from mycelium.wire.lookup import decode_answer, decode_lookup, encode_answer, encode_lookup
 from mycelium.wire.train import ANSWER, LOOKUP
+from tests.node.test_home_registry import Surroundings
 
 SETTINGS = NodeSettings(suites=SUITE_CHACHA20_POLY1305)
 LANDMARKS = [bytes((4, name)) + bytes(14) for name in range(1, 31)]
@@ -244,3 +263,53 @@ def test_a_home_that_hands_the_record_over_is_kept() -> None:
         (landmark,) = bench.asked()
         bench.answer(landmark, record(OWN), nonce=bench.nonces, now=now)
     assert (bench.avoided, bench.directory.lookups) == (0, 0)
+
+
+MANY = 100_000
+
+
+def made_up(number: int) -> bytes:
+    """Returns the address of a node that nobody runs."""
+    return bytes((5,)) + number.to_bytes(15, "little")
+
+
+def test_a_hundred_thousand_pinned_nodes_fill_the_share_of_one_neighbour() -> None:
+    pins = Pins()
+    taken = sum(pins.pin(made_up(number), HOME, 1) for number in range(MANY))
+    assert taken == PINS_PER_NEIGHBOUR == len(pins)
+    assert pins.pin(FAR.address, HOME, 2), "another neighbour's are taken still"
+    assert pins.pin(OWN.address, HOME, OF_ITSELF)
+
+
+def test_a_hundred_thousand_landmarks_push_out_none_that_is_known() -> None:
+    table = RouteTable(OWN.address, announce(OWN, SETTINGS, 1 << 16), now=0.0)
+    scope = Scope(table, 64)
+    announcement = announce(FAR, SETTINGS, 1 << 16, LANDMARK)
+    for number in range(MANY):
+        scope.learned(Destination(made_up(number), announcement, 0, 0.0, []))
+    assert list(scope.landmarks) == [made_up(number) for number in range(LANDMARKS_KEPT)]
+
+
+def test_a_hundred_thousand_records_of_one_landmark_fill_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(home_registry, "address_of_signing_key", lambda key: made_up(int.from_bytes(key, "little")))
+    around = Surroundings()
+    around.registry._verify = lambda record: True
+    liar, honest = around.known[1:3]
+    records = [
+        HomeRecord(number.to_bytes(32, "little"), 1 << 16, 1, bytes(8), liar, NOWHERE, bytes(64))
+        for number in range(MANY)
+    ]
+    for second, first in enumerate(range(0, MANY, 1_000)):
+        around.take(liar, *records[first : first + 1_000], now=float(second))
+    assert len(around.registry.held) == len(around.registry._nodes) <= HOME_RECORDS_PER_LANDMARK
+    around.take(honest, replace(records[-1], home=honest), now=MANY)
+    assert around.registry.held[made_up(MANY - 1)].landmark == honest
+
+
+def test_a_hundred_thousand_nodes_that_are_looked_up_are_kept_in_bounds() -> None:
+    directory, its = Bench().directory, record(FAR)
+    for number in range(MANY):
+        directory._store(made_up(number), its, now=0.0)
+        directory.doubt(made_up(number))
+    assert len(directory) == len(directory._node_at) == len(directory._fresh_until) == HOMES_KNOWN
+    assert len(directory._doubted) <= HOMES_KNOWN

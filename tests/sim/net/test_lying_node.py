@@ -38,7 +38,9 @@ def test_a_liar_drops_what_it_should_forward_and_talks_for_itself(how: str) -> N
     mesh = mesh_with_liar(how)
     assert heard(mesh, 0, LIAR)
     if how != "swing":
-        assert heard(mesh, 0, 2) == (how in ("forge", "impersonate"))  # it is believed no route, so nobody uses it
+        assert heard(mesh, 0, 2) == (
+            how in ("forge", "impersonate", "hide")
+        )  # it is believed no route, so nobody uses it
     assert heard(mesh, 4, 2)
 
 
