@@ -70,9 +70,11 @@ class ScopedOracle:
         if engine is None or node in self._mesh.liars:
             return
         metrics = self._metrics[node]
-        for destination in (*self._nearest[node], *landmarks):
-            expected = int(metrics[destination])
-            metric = self._used_metric(engine, destination)
+        wanted = [*self._nearest[node], *landmarks]
+        next_hop, address_of = engine.forwarding.next_hop, self._mesh.address
+        for destination, expected in zip(wanted, metrics[wanted].tolist(), strict=True):
+            address = address_of(destination)
+            metric = engine.metric(address) if address in next_hop or destination == node else INFINITY
             if metric != expected:
                 yield destination, metric, expected
         is_out_of_reach = len(self._nearest[node]) == self._scope and self._scope < np.count_nonzero(
@@ -85,11 +87,6 @@ class ScopedOracle:
         """Tells whether a node has a home from which it is reached."""
         home = None if engine.home is None else self._mesh.engine(self._mesh.index_of[engine.home])
         return home is not None and engine.node in home.forwarding.next_hop
-
-    def _used_metric(self, engine: RoutingEngine, destination: int) -> int:
-        address = self._mesh.address(destination)
-        is_used = address == engine.node or address in engine.forwarding.next_hop
-        return engine.metric(address) if is_used else INFINITY
 
     def mismatches(self) -> tuple[int, list[dict[str, int]]]:
         """Returns the number of wrong metrics of nodes that are judged, and records of the first ones."""

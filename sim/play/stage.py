@@ -56,6 +56,7 @@ class Stage:
         self._sampled_at = -1.0
         self._links_changed = True
         self._is_resting = False
+        self._judged = (-1, 0)  # after how many events, and how many nodes were right
         self._marked = (0.0, 0)  # time and bytes at the last mark
         mesh.watchers.append(self)
 
@@ -70,6 +71,7 @@ class Stage:
     def links_changed(self) -> None:
         self._links_changed = True
         self._is_resting = False
+        self._judged = (-1, 0)
         self.mesh.heap.stop_by(self.mesh.now + SAMPLE_S)
         if self.flows.flows:
             self.flows.links_changed()
@@ -152,8 +154,7 @@ class Stage:
         mesh = self.mesh
         self._links_changed = False
         self._sampled_at = mesh.now
-        self.oracle.refresh()
-        converged = self.oracle.converged()
+        converged = self._converged()
         self._is_resting = converged == len(mesh.tables)
         self.emit(
             "sample",
@@ -164,6 +165,14 @@ class Stage:
             bytes=self.total_bytes(),
             events=mesh.heap.handled,
         )
+
+    def _converged(self) -> int:
+        """Returns how many nodes are right; asks the oracle once after each event."""
+        handled = self.mesh.heap.handled
+        if self._judged[0] != handled:
+            self.oracle.refresh()
+            self._judged = handled, self.oracle.converged()
+        return self._judged[1]
 
     def settle(self, *, within_s: float, metrics: bool = True) -> Iterator[None]:
         """Lets time pass until all metrics are right and routing is quiet; raises InvariantBroken if that takes longer.
@@ -184,8 +193,7 @@ class Stage:
                 return self._has_settled(begun, right_since)
 
     def _is_at_rest(self, metrics: bool) -> bool:
-        self.oracle.refresh()
-        if metrics and self.oracle.converged() != len(self.mesh.tables):
+        if metrics and self._converged() != len(self.mesh.tables):
             return False
         return self._are_links_known()
 
@@ -213,6 +221,7 @@ class Stage:
 
     def _give_up(self, within_s: float) -> None:
         mesh = self.mesh
+        self.oracle.refresh()
         self.mismatches, named = self.oracle.mismatches()
         down = [
             [low, high] for low, high in mesh.graph().edges if not (mesh.carries(low, high) and mesh.carries(high, low))

@@ -82,3 +82,21 @@ def test_a_falsely_given_up_link_is_recorded(stage: Stage) -> None:
     stage.link_lost(1, 2, "closed", is_false=False)
     assert [record["cause"] for record in stage.take_records()] == ["silent", "closed"]
     assert [ends for _, *ends in stage.figures.false_dead] == [[1, 2]]
+
+
+def test_the_oracle_is_asked_once_after_each_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    stage = make_stage()
+    converged = stage.oracle.converged
+
+    def ask() -> int:
+        asked.append(stage.mesh.heap.handled)
+        return converged()
+
+    monkeypatch.setattr(stage.oracle, "converged", ask)
+    exhaust(start(stage))
+    exhaust(stage.settle(within_s=30.0))
+    assert len(asked) == len(set(asked)) > 1
+    stage.links_changed()
+    exhaust(stage.settle(within_s=30.0))
+    assert asked[-1] == stage.mesh.heap.handled, "links may change without an event"
