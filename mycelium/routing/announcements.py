@@ -25,7 +25,7 @@ BUDGET_REFILL_S: Final = 5.0  # wait before the neighbour's table, part of which
 class AnnouncementChecker:
     """Decides whether a statement is valid for the node of its update or pin."""
 
-    __slots__ = ("_address_of", "_budget", "_counters", "_excesses", "_network_id", "_verify")
+    __slots__ = ("_address_of", "_budget", "_counters", "_network_id", "_verify", "excesses")
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class AnnouncementChecker:
         self._verify = verify
         self._address_of = address_of
         self._network_id = network_id
-        self._excesses = excesses
+        self.excesses = excesses
         self._counters = counters
         self._budget = SharedBucket[bytes](VERIFICATIONS_OF_ALL, keys=2 * LINKS, now=now)
 
     def renewed(self, neighbour: Neighbour, *, now: float) -> None:
         """Counts an announcement of a known node."""
         if not neighbour.budgets.renewals.take(now=now):
-            self._excesses.note(neighbour.node, RENEWALS, now=now)
+            self.excesses.note(neighbour.node, RENEWALS, now=now)
 
     def is_valid(self, statement: Statement, node: bytes, neighbour: Neighbour, *, now: float) -> bool:
         """Tells whether `node` of our network signed it; counts the reason if not."""
@@ -69,7 +69,7 @@ class AnnouncementChecker:
             self._counters.announcements_forged += 1
             # a correct neighbour would have verified it
             neighbour.budgets.verifications.limit_burst(VERIFICATIONS_PER_SECOND)
-            self._excesses.note(neighbour.node, FORGERY, now=now)
+            self.excesses.note(neighbour.node, FORGERY, now=now)
             return False
         self._counters.announcements_verified += 1
         return True

@@ -20,6 +20,7 @@ CONTROL: Final = "it sends more control messages than this node takes; what is t
 FRAMES: Final = (
     "it sends more frames without data than any link needs; this node reads less of what it sends for some seconds"
 )
+DIGESTS: Final = "it has this node compare tables again and again; what is too much is not compared"
 QUESTIONS: Final = "it asks routing, leases and peers for more than any node needs; what is too much is dropped"
 SESSION_REQUESTS: Final = "it passes on more requests for sessions than this node answers; they compete with each other"
 LOST: Final = "it sends packets without end to nodes that this node can't reach"

@@ -4,6 +4,7 @@ from mycelium.routing.advertise import Advertiser
 from mycelium.routing.announcements import AnnouncementChecker
 from mycelium.routing.counters import RoutingCounters
 from mycelium.routing.digest import digest_of, share_of
+from mycelium.routing.excess import DIGESTS
 from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.origin import Origin
 from mycelium.routing.requests import Requests
@@ -50,6 +51,7 @@ class Exchange:
                     self._compare(neighbour, item, now=now)
                 else:
                     self._counters.digests_dropped += 1
+                    self._checker.excesses.note(neighbour.node, DIGESTS, now=now)
             case SeqnoRequest():
                 self._counters.requests_received += 1
                 if neighbour.budgets.requests.take(now=now):

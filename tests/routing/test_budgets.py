@@ -9,6 +9,7 @@ from mycelium.limits import (
     VERIFICATIONS_PER_SECOND,
 )
 from mycelium.routing.budgets import BudgetTable
+from mycelium.routing.excess import DIGESTS
 from mycelium.wire.control import ANY_NODE, Digest, RouteRequest
 from tests.routing.engines import address
 from tests.routing.lab import RoutingLab, update
@@ -70,6 +71,7 @@ def test_a_neighbour_has_its_table_compared_a_few_times_only() -> None:
     lab.up(1)
     lab.says(1, *[Digest(bytes(16), 7)] * 100)
     assert (lab.count("digests_differing"), lab.count("digests_dropped")) == (DIGESTS_AT_ONCE, 100 - DIGESTS_AT_ONCE)
+    assert lab.engine.excesses.take() == [(address(1), DIGESTS)]
 
 
 def test_a_dump_goes_on_when_the_neighbour_has_taken_what_it_was_told() -> None:
