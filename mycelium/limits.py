@@ -106,6 +106,8 @@ DIALS_WAITING_PER_SOURCE: Final = 4_096  # candidates that wait for their turn: 
 SESSIONS: Final = 4_096  # end-to-end sessions of one node; the one used longest ago is forgotten first
 SESSION_REQUESTS_PER_SECOND: Final = 2  # answered to one node that has returned a cookie
 SESSION_REQUESTS_AT_ONCE: Final = 8  # of those in a row: one request and its retransmissions
+# sources in a row that one neighbour's requests have asked for cookies, beyond which the operator is told
+SESSION_COOKIES_AT_ONCE: Final = 512
 SESSION_QUEUE_PACKETS: Final = 256  # packets that wait for one session's handshake, which a slow host answers late
 SESSION_QUEUE_BYTES: Final = 256 << 10  # bytes that wait for one session's handshake
 SESSION_QUEUE_BYTES_PER_NODE: Final = 16 << 20  # bytes that wait for handshakes of all sessions

@@ -14,11 +14,12 @@ from mycelium.limits import (
     HANDSHAKES_PER_SECOND,
     HANDSHAKES_PER_SECOND_WITH_COOKIE,
     LINKS,
+    SESSION_COOKIES_AT_ONCE,
     SESSION_REQUESTS_AT_ONCE,
     SESSION_REQUESTS_PER_SECOND,
     SESSIONS,
 )
-from mycelium.routing.excess import SESSION_REQUESTS, Excesses
+from mycelium.routing.excess import SESSION_REQUESTS, Excesses, NamedRate
 from mycelium.timing import TokenBucket, TokenBuckets
 from mycelium.wire.train import SESSION_COOKIE_BYTES
 
@@ -34,13 +35,16 @@ class RequestVerdict(Enum):
 class RequestGate:
     """Decides about session requests by whom they claim to come from, their cookie, and who passed them on."""
 
-    __slots__ = ("_by_neighbour", "_by_source", "_excesses", "_proven", "_secrets", "_unproven")
+    __slots__ = ("_asked", "_by_neighbour", "_by_source", "_excesses", "_proven", "_secrets", "_unproven")
 
     def __init__(self, entropy: Entropy, excesses: Excesses, *, now: float) -> None:
         self._excesses = excesses
         self._secrets = CookieSecrets(entropy)
         self._unproven = TokenBucket(HANDSHAKES_PER_SECOND, now=now)
         self._proven = TokenBucket(HANDSHAKES_PER_SECOND_WITH_COOKIE, now=now)
+        self._asked = NamedRate(
+            excesses, SESSION_REQUESTS, HANDSHAKES_PER_SECOND, burst=SESSION_COOKIES_AT_ONCE, keys=LINKS
+        )
         self._by_neighbour = TokenBuckets[bytes](HANDSHAKES_PER_SECOND, keys=LINKS)
         self._by_source = TokenBuckets[bytes](
             SESSION_REQUESTS_PER_SECOND, burst=SESSION_REQUESTS_AT_ONCE, keys=SESSIONS
@@ -50,7 +54,10 @@ class RequestGate:
         """Decides about a request with a cookie, or with none."""
         if cookie and self._is_good(source, cookie, now=now):
             return self._judge_proven(source, neighbour, now=now)
-        return RequestVerdict.ANSWER if self._unproven.take(now=now) else RequestVerdict.ASK_FOR_COOKIE
+        if self._unproven.take(now=now):
+            return RequestVerdict.ANSWER
+        self._asked.take(neighbour, now=now)
+        return RequestVerdict.ASK_FOR_COOKIE
 
     def cookie_for(self, source: bytes, *, now: float) -> bytes:
         """Returns the cookie to send to a source."""

@@ -3,6 +3,7 @@
 from mycelium.limits import (
     HANDSHAKES_PER_SECOND,
     HANDSHAKES_PER_SECOND_WITH_COOKIE,
+    SESSION_COOKIES_AT_ONCE,
     SESSION_REQUESTS_AT_ONCE,
     SESSION_REQUESTS_PER_SECOND,
 )
@@ -64,3 +65,11 @@ def test_all_together_have_a_limit() -> None:
     neighbours = [bytes([number // HANDSHAKES_PER_SECOND]) * 16 for number in range(1_000)]
     verdicts = [flooded.ask(number, neighbour=neighbour) for number, neighbour in enumerate(neighbours)]
     assert verdicts.count(ANSWER) == HANDSHAKES_PER_SECOND_WITH_COOKIE
+
+
+def test_a_neighbour_whose_requests_are_asked_for_cookies_without_end_is_named() -> None:
+    flooded = Flooded()
+    verdicts = [flooded.ask(number, cookie=b"") for number in range(SESSION_COOKIES_AT_ONCE)]
+    assert (set(verdicts), flooded.excesses.take()) == ({ASK}, [])
+    assert flooded.ask(1, cookie=b"") is ASK
+    assert flooded.excesses.take() == [(NEIGHBOUR, SESSION_REQUESTS)]
