@@ -317,7 +317,8 @@ DISCOVERY_INTERFACES: Final = 64  # interfaces with discovery, each with two soc
 
 # -- automatic peers ---------------------------------------------------------------------------------------------------
 AUTO_PEERS: Final = 32  # the most that an operator may configure; each costs what any link does
-KNOWN_PEERS: Final = 256  # learned addresses of other nodes
+# addresses of other nodes that neighbours have told of and that could be dialled: enough to find AUTO_PEERS that answer
+KNOWN_PEERS: Final = 256
 KNOWN_PER_TEACHER: Final = 32  # of them that one neighbour told, or all those that dialled this node together
 KNOWN_PER_NETWORK: Final = 4  # of them at one IPv4 address or in one IPv6 /64; twice, four times as many in wider ones
 KNOWN_PER_KEY: Final = 4  # of them for one node

@@ -181,7 +181,7 @@ def _kind(value: object) -> str:
 
 
 def _peer(text: str) -> PeerUrl | PeerListUrl:
-    """Takes an interface that is not there yet, as at boot."""
+    """Returns the URL of a peer or of a list of peers. The interface of a link-local one may come later."""
     return PeerListUrl.parse(text) if is_list(text) else with_zone_name(PeerUrl.parse(text))
 
 

@@ -25,7 +25,7 @@ from mycelium.limits import API_EVENTS_PER_UPDATE, API_STREAMS
 
 EVERY_S: Final = 1.0  # between updates; all streams have theirs at the same time, and share what is computed
 SOON_S: Final = 0.1  # between updates while there are events
-LOOK_S: Final = 0.25  # between looks at the mesh
+LOOK_S: Final = 0.25  # between looks at the mesh, for all streams at the same time
 LIFE_S: Final = 5.0  # after which a stream of the mesh says that nothing has changed
 _SHARED_S: Final = 0.05  # for how long a look at the node will do for other streams
 STREAM_TYPE: Final = "text/event-stream"
@@ -85,7 +85,8 @@ class Streams:
         self._control = control
         self._counters = counters
         self._open = 0
-        self._looked_at = float("-inf")
+        self._looked_at = self._looked_at_mesh = -inf
+        self._mesh_nodes: Mapping[str, MeshNodeInfo] = {}
         self._peers: dict[str, StreamedPeer] = {}
         self._routes: Routes = {}
 
@@ -128,14 +129,21 @@ class Streams:
                 await _next_second_or(happened)
 
     async def _mesh(self) -> AsyncGenerator[Struct, None]:
-        loop, sent_at, before = asyncio.get_running_loop(), -inf, dict[str, MeshNodeInfo]()
+        loop, sent_at = asyncio.get_running_loop(), -inf
+        before: Mapping[str, MeshNodeInfo] = {}
         while True:
-            after = self._control.mesh.look()
+            after = self._look_at_mesh()
             changed = _difference(before, after)
             if changed or loop.time() >= sent_at + LIFE_S:
                 before, sent_at = after, loop.time()
                 yield MeshUpdate(changed)
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(LOOK_S - loop.time() % LOOK_S)
+
+    def _look_at_mesh(self) -> Mapping[str, MeshNodeInfo]:
+        now = asyncio.get_running_loop().time()
+        if now >= self._looked_at_mesh + _SHARED_S:
+            self._looked_at_mesh, self._mesh_nodes = now, self._control.mesh.look()
+        return self._mesh_nodes
 
     def _look(self) -> None:
         now = asyncio.get_running_loop().time()

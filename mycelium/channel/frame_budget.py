@@ -72,7 +72,7 @@ class FrameBudget(FrameSize):
         self.recent = LossWindow()  # for people
         self.missed = 0  # frames reported lost so far, some of which may only have been late
         self.sent_datagrams = 0
-        self.expendable = 0  # frames sent that the neighbour missed and whose loss does not count
+        self.expendable = 0  # frames without data that the neighbour missed: their loss does not count
         self._most = ceiling  # of the ceiling, which is lower where the path is slow
         self._relaxed_at = now
         self._relaxed_datagrams = 0

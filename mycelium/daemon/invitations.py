@@ -203,6 +203,8 @@ def read_invitations(path: Path) -> list[Invitation]:
     try:
         data = read_state(path, error=LocalError, most=INVITATION_BYTES)
         return msgspec.json.decode(data, type=list[Invitation])[:INVITATIONS]
-    except (LocalError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        log.warning("all invitations are void: %s: %s", path, error)
-        return []
+    except LocalError as error:
+        log.warning("all invitations are void: %s", error)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        log.warning("all invitations are void: %s holds something else", path)
+    return []

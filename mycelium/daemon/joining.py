@@ -113,7 +113,7 @@ class _Asking:
             for start in range(0, len(data), size):
                 try:
                     answer = self._asking.receive_reply(bytes(data[start : start + size]))
-                except HandshakeError:  # of somebody else, or forged
+                except HandshakeError:  # a datagram of somebody else, or a forged one
                     continue
                 if not answered.done():
                     answered.set_result(answer)

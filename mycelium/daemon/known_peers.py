@@ -16,7 +16,7 @@ from mycelium.admin.private_file import read_state, replace_private
 from mycelium.admin.zones import url_of
 from mycelium.daemon.threads import in_thread
 from mycelium.endpoint import Endpoint
-from mycelium.errors import ConfigError, LocalError
+from mycelium.errors import ConfigError, DiskError, LocalError
 from mycelium.limits import KNOWN_PEERS_BYTES, KNOWN_PEERS_KEPT
 from mycelium.node.node import Node
 from mycelium.peer_url import PeerUrl
@@ -63,11 +63,13 @@ def read_known_peers(path: Path) -> list[KnownPeer]:
     if not os.path.lexists(path):
         return []
     try:
-        data = read_state(path, error=LocalError, most=KNOWN_PEERS_BYTES)
+        data = read_state(path, error=DiskError, most=KNOWN_PEERS_BYTES)
         return [_parsed(line) for line in data.decode("ascii").splitlines()][:KNOWN_PEERS_KEPT]
-    except (LocalError, UnicodeDecodeError) as error:
-        log.warning("what was known of other nodes is lost: %s: %s", path, error)
-        return []
+    except DiskError as error:
+        log.warning("what was known of other nodes is lost: %s", error)
+    except (LocalError, UnicodeDecodeError):
+        log.warning("what was known of other nodes is lost: %s holds something else", path)
+    return []
 
 
 def write_known_peers(path: Path, peers: Iterable[KnownPeer]) -> None:

@@ -25,7 +25,7 @@ from mycelium.daemon.probing import Probing
 from mycelium.daemon.speed_testing import SpeedTesting
 from mycelium.daemon.way_infos import NO_ROUTE, fields_of, look_up, way_info, why_none
 from mycelium.errors import ConfigError, LocalError
-from mycelium.identity import address_text
+from mycelium.identity import address_text, is_overlay_address
 from mycelium.limits import SPEED_TEST_LEAST_S, SPEED_TEST_S
 from mycelium.node.event_kind import EventKind
 from mycelium.node.lookup import SUBNET, address_meant, find_node
@@ -77,12 +77,12 @@ class LiveDiagnosis:
         return session_infos(self._node, self._name, now=monotonic())
 
     async def ping(self, node: str, *, wait_s: float) -> PingInfo:
-        """Returns how another node answers, or why it does not; raises LocalError for an unknown one and this one."""
-        return await self._probing.ping(self._find(node), wait_s=wait_s)
+        """Returns how another node answers, or why it does not; raises LocalError for an unknown name and this node."""
+        return await self._probing.ping(self._addressed(node), wait_s=wait_s)
 
     async def trace(self, node: str) -> TraceInfo:
-        """Returns the way to another node; raises LocalError for an unknown one and this one."""
-        return await self._probing.trace(self._find(node))
+        """Returns the way to another node; raises LocalError as `ping`."""
+        return await self._probing.trace(self._addressed(node))
 
     async def knocks(self) -> list[KnockInfo]:
         """Returns whose knocks have arrived of the neighbours that were asked for one."""
@@ -92,7 +92,7 @@ class LiveDiagnosis:
         """Tells how a test goes until it is over; raises ConfigError for a wrong time, LocalError as `ping`."""
         if not wish.is_valid():
             raise ConfigError(f"a speed test takes {SPEED_TEST_LEAST_S:g} to {SPEED_TEST_S:g} s in each direction")
-        return self._speed_testing.run(self._find(wish.node), wish.seconds)
+        return self._speed_testing.run(self._addressed(wish.node), wish.seconds)
 
     def _candidate(self, candidate: RouteCandidate, *, now: float) -> CandidateInfo:
         link = self._node.links.get(candidate.neighbour)
@@ -112,6 +112,16 @@ class LiveDiagnosis:
 
     def _name(self, node: bytes) -> str | None:
         return self._names.name_of(node, now=monotonic())
+
+    def _addressed(self, text: str) -> bytes:
+        """Returns another node, which need not be known where its whole address or key is given; raises LocalError."""
+        try:
+            return self._find(text)
+        except LocalError:
+            address = address_meant(text.strip().lower())
+            if address is None or not is_overlay_address(address) or address == self._node.identity.address:
+                raise
+            return address
 
     def _find(self, text: str) -> bytes:
         """Returns another node, or an address that landmarks may know the owner of; raises LocalError."""

@@ -284,12 +284,12 @@ class Reachability:
             self._suspects.suspect(neighbour, partner, now=now)
 
     def _works(self, partner: bytes, neighbour: bytes, *, now: float) -> None:
-        """Ends what was noted, since the partner answers over the neighbour."""
+        """Forgets that a partner was silent over a neighbour, since it answers over it, and tells so."""
         if self._forget(partner, neighbour, now=now):
             self.news.append(WayWorks(partner, neighbour))
 
     def _forget(self, partner: bytes, neighbour: bytes, *, now: float) -> bool:
-        """Ends what was noted, whether it works or not; tells whether there was anything."""
+        """Forgets that a partner was silent over a neighbour, whether it answers now or not; returns whether it was."""
         failures = self._failures.get(neighbour, {})
         if failures.pop(partner, None) is None:
             return False

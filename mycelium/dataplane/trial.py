@@ -21,7 +21,7 @@ class NeighbourTrial:
 
     @property
     def silent(self) -> int:
-        """How many are known not to answer."""
+        """How many of the nodes beyond the neighbour are known not to answer over it."""
         return list(self._answers.values()).count(False)
 
     def note(self, node: bytes, *, answers: bool) -> bool:

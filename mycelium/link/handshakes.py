@@ -371,8 +371,9 @@ class Handshakes:
         return Completed(keys, endpoint, None, early=response.early, is_narrow=response.is_narrow)
 
     def _receive_cookie(self, endpoint: Endpoint, data: bytes) -> None:
-        """Sends message 1 with the first cookie since the last copy at once, and with any of the others along with the next.
+        """Answers a cookie by message 1 with what proves it: the first cookie at once, one of the others by the next copy.
 
+        That copy is sent anyway where no answer comes; it proves any of those cookies with the same likelihood.
         In an open network anybody who sees message 1 can make cookies: they must neither keep out the genuine one nor have
         much sent.
         """

@@ -26,7 +26,7 @@ class FairQueue:
 
     def __init__(self) -> None:
         self._waiting: list[tuple[float, int, bytes, Endpoint]] = []  # by turn, and as they came
-        self._clocks: dict[bytes, float] = {}  # the next turn of each network, the one that sent last at the end
+        self._clocks: dict[bytes, float] = {}  # turn of the next datagram, by network; the one that sent last is last
         self._time = 0.0  # the turn of what was taken last; an earlier clock is as good as none
         self._number = 0
 

@@ -37,7 +37,7 @@ class Fault(NamedTuple):
 
     text: str
     is_gone: bool = False  # there is no device
-    stops: bool = True  # packets don't pass
+    stops: bool = True  # no packet passes while this is wrong
 
 
 class TunUpkeep:

@@ -149,7 +149,8 @@ def test_the_number_of_streams_is_bounded_and_one_that_ends_makes_room() -> None
 
 
 def test_a_stream_of_the_mesh_tells_what_is_different_and_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "LOOK_S", 0.0)
+    monkeypatch.setattr(stream, "LOOK_S", 0.01)
+    monkeypatch.setattr(stream, "_SHARED_S", 0.0)
 
     async def run() -> None:
         node = FakeNode()
@@ -166,6 +167,22 @@ def test_a_stream_of_the_mesh_tells_what_is_different_and_a_sign_of_life(monkeyp
         assert (await told(parts))["nodes"] == {}
         assert node.mesh.looks > looks, "nodes are asked on"
         await parts.aclose()
+
+    asyncio.run(run())
+
+
+def test_streams_of_the_mesh_share_their_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "_SHARED_S", 1_000.0)
+
+    async def run() -> None:
+        node = FakeNode()
+        streams = Streams(node, ApiCounters())
+        for _ in range(5):
+            parts = streams.open_mesh().parts
+            assert parts is not None
+            assert list((await told(parts))["nodes"]) == [HERE, THERE, QUIET]
+            await parts.aclose()
+        assert node.mesh.looks == 1
 
     asyncio.run(run())
 

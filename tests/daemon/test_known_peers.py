@@ -48,8 +48,11 @@ def test_a_damaged_file_is_said_and_forgotten(tmp_path: Path, content: bytes, ca
     path = tmp_path / "peers"
     path.write_bytes(content)
     assert read_known_peers(path) == []
-    [message] = caplog.messages
-    assert message.startswith(f"what was known of other nodes is lost: {path}: ")
+    path.unlink()
+    path.mkdir()
+    assert read_known_peers(path) == []
+    whys = (f"{path} holds something else", f"{path} is not a regular file")
+    assert caplog.messages == [f"what was known of other nodes is lost: {why}" for why in whys]
 
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -77,3 +77,25 @@ def test_a_link_that_measures_something_else_than_it_counts_as_says_so(monkeypat
         link.costing._hysteresis.update(link.cost + 5_000, now=net.now)
     told = explain(diagnosis, text_of(net, "c")).candidates[0]
     assert (told.pending_link_cost, told.pending_s) == (link.cost + 5_000, 0.3)
+
+
+@pytest.mark.parametrize("wanted", ["4b0::1", "4B0::1 ", "00" * 32])
+def test_an_address_that_nobody_here_knows_is_that_of_a_node_without_a_route(
+    monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    """So `mycelium ping` has the same exit status before and after a node is forgotten."""
+    diagnosis = diagnosis_of(square(), "a", monkeypatch)
+    assert asyncio.run(diagnosis.ping(wanted, wait_s=0.01)).error == "there is no route to it"
+    traced = asyncio.run(diagnosis.trace(wanted))
+    assert (traced.reached, traced.hops) == (False, [])
+
+
+@pytest.mark.parametrize("wanted", ["berlin", "4b", "fe80::1", "2001:db8::1", "00" * 31])
+def test_what_can_be_no_node_is_none_for_a_ping_either(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
+    net = square()
+    diagnosis = diagnosis_of(net, "a", monkeypatch)
+    for unfit in (wanted, text_of(net, "a")):
+        with pytest.raises(
+            LocalError, match=r"is no node that this one knows|nodes have addresses|is this node itself"
+        ):
+            asyncio.run(diagnosis.ping(unfit, wait_s=0.01))
