@@ -142,6 +142,8 @@ def _write(places: _Places, uri: "JoinUri", answer: "JoinAnswer", name: str) -> 
         places.config_file.parent.mkdir(parents=True, exist_ok=True)
         places.config_file.write_text(text, encoding="utf-8")
     except OSError as error:
+        with contextlib.suppress(OSError):
+            places.config_file.unlink()  # a part of it would count as the configuration of a node at the next try
         raise LocalError(f"cannot write {places.config_file}: {error.strerror}") from error
     if places.is_service and runs_systemd():
         _give_to_service(places)

@@ -1,5 +1,6 @@
 """`mycelium join`: what it writes, and what it leaves alone. Who answers is replaced; tests/netns has a real member."""
 
+import errno
 import io
 import os
 import sys
@@ -127,6 +128,23 @@ def test_a_try_that_was_broken_off_is_no_obstacle_but_another_networks_key_is(ho
     assert main(["join", URI]) == 1
     assert "network.key exists already and was not changed" in capsys.readouterr().err
     assert not file.exists()
+
+
+def test_a_full_disk_leaves_no_part_of_a_configuration(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    file, write = home / ".config/mycelium/mycelium.toml", Path.write_text
+
+    def write_a_part(path: Path, text: str, encoding: str) -> int:
+        write(path, text[:9], encoding=encoding)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", write_a_part)
+    assert main(["join", URI]) == 1
+    assert capsys.readouterr().err == f"mycelium: cannot write {file}: No space left on device\n"
+    monkeypatch.setattr(Path, "write_text", write)
+    assert main(["join", URI]) == 0
+    assert config.load({}).name == "laptop"
 
 
 def test_files_may_be_named(tmp_path: Path, capsys: Capture) -> None:
