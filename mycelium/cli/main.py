@@ -32,6 +32,7 @@ from mycelium.cli.remote import events, routes, status
 from mycelium.cli.run import run
 from mycelium.cli.service import service
 from mycelium.cli.speedtest import speedtest
+from mycelium.cli.standard_streams import open_missing
 from mycelium.cli.top import top
 from mycelium.errors import ConfigError, MyceliumError, NoDaemon
 
@@ -126,6 +127,7 @@ routes.add_command(queried)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command line, that of `sys.argv` by default, and returns the exit status."""
+    open_missing()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # what a terminal's encoding lacks is no reason to print nothing
     try:
