@@ -80,7 +80,7 @@ class NameServer:
     async def introduce(self, device: str, *, has_hosts_file: bool) -> None:
         """Has systemd-resolved ask here for the zone, whenever it does not know the device, until this is cancelled."""
         told = 0
-        if not RESOLVED.is_dir() and not has_hosts_file:
+        if self._zone.has_announced_names and not RESOLVED.is_dir() and not has_hosts_file:
             log.info(
                 "programs do not find nodes as NAME%s: systemd-resolved does not run here; install it, or have names kept in "
                 "a file (--hosts-file /etc/hosts)",

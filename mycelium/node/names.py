@@ -34,7 +34,7 @@ class Names:
 
     def __init__(self, routing: RoutingEngine, *, is_private: bool) -> None:
         self._routing = routing
-        self._is_private = is_private
+        self.is_private = is_private  # else no node has a name but that from its address
         self._made_at = -inf
         self._by_address_made_at = -inf
         self._by_address: dict[str, bytes] = {}
@@ -65,7 +65,7 @@ class Names:
         return self._by_address.get(name)
 
     def _refresh(self, *, now: float) -> None:
-        if self._is_private and now >= self._made_at + FRESH_S:
+        if self.is_private and now >= self._made_at + FRESH_S:
             self._made_at = now
             self._nodes = distinct(self._routing.names())
             self._names = {node: name for name, node in self._nodes.items()}

@@ -29,6 +29,11 @@ class Zone:
         label = network_label(network_name)
         self.suffix = f".{label}.{domain}" if label else f".{domain}"
 
+    @property
+    def has_announced_names(self) -> bool:
+        """Whether nodes are called something here besides what comes from their addresses."""
+        return self._names.is_private
+
     def holds(self, name: str) -> bool:
         """Tells whether a domain name, in lower case and without the last dot, is one of this zone, known or not."""
         return name == self.domain or name.endswith(f".{self.domain}")

@@ -125,3 +125,8 @@ def test_where_systemd_resolved_does_not_run_only_the_operator_is_told_unless_na
     asyncio.run(server.introduce("lo", has_hosts_file=has_hosts_file))
     told = "programs do not find nodes as NAME.corp.myc: systemd-resolved does not run here; install it, or have names kept"
     assert [text.startswith(told) for text in caplog.messages] == [True] * (not has_hosts_file)
+    caplog.clear()
+    names = Names(pair(private=False).hosts["a"].node.routing, is_private=False)
+    server = NameServer(Zone(names, domain="myc", network_name=""), LOOPBACK)
+    asyncio.run(server.introduce("lo", has_hosts_file=has_hosts_file))
+    assert caplog.messages == []
