@@ -170,6 +170,9 @@ class Driver:
                 outbox.deliveries.clear()
                 has_delivered = True
             self._flush()
+            if transport.is_drained:
+                self._backlog_s[transport] = inf  # unknown: a timer that comes before the next read has all read first
+                break
         else:  # there may be more
             self._backlog_s[transport] = waited_s or transport.waited_s()
             if transport.holds_more():

@@ -28,6 +28,7 @@ class Transport(Protocol):
     refused: dict[Endpoint, str]  # why, for people, the system refuses to send there, although it knows a way
     due_at: float  # when `handle_timeout` is due, in seconds of the monotonic clock; infinity for never
     oversize: dict[Endpoint, int]  # length of a datagram that exceeded the interface's MTU
+    is_drained: bool  # whether `receive` has nothing more, as far as it knows, until the descriptor is readable again
     is_congested: (
         bool  # whether a router has marked what `receive` returned last with Congestion Experienced (RFC 3168)
     )

@@ -57,7 +57,7 @@ class MemoryTransport:
     """One end on a `MemoryHub`; see `Transport` for what its methods promise."""
 
     is_backed_up = False
-    is_congested = False
+    is_congested = is_drained = False
     due_at = inf
 
     def __init__(self, hub: MemoryHub, endpoint: Endpoint) -> None:

@@ -17,7 +17,7 @@ from typing import Final
 
 from mycelium.counters import counter, drops
 from mycelium.endpoint import Endpoint
-from mycelium.limits import ENDPOINTS_REMEMBERED
+from mycelium.limits import ENDPOINTS_REMEMBERED, SILENCE_S
 from mycelium.packet.ecn import ECN_MASK
 from mycelium.transport.base import SHORT_BYTES, Buffer, Received
 from mycelium.transport.causes import cause_of
@@ -94,12 +94,10 @@ class UdpTransport:
         "_class_mask",
         "_from_socket",
         "_held",
-        "_is_drained",
-        "_is_lone",
+        "_received_at",
         "_recvmsg_into",
         "_routes",
         "_sendmsg",
-        "_since_drained",
         "_socket",
         "_sources",
         "_to_socket",
@@ -109,6 +107,7 @@ class UdpTransport:
         "gro",
         "gso",
         "is_congested",
+        "is_drained",
         "oversize",
         "refused",
         "take_quic",
@@ -129,13 +128,11 @@ class UdpTransport:
         self._view = memoryview(bytearray(GATHER_BYTES + 2 * RECEIVE_BYTES))
         self._burst = BurstReceiver(udp, self._view, self._source_of)
         self._held: deque[Received] = deque()  # read, but not returned: of another sender or size than what came before
-        self._is_drained = False
-        self._is_lone = False  # the last one came alone, so the next one is returned before more are looked for
-        self._since_drained = 0  # calls that brought datagrams since the socket was empty
+        self._received_at = 0.0  # when the socket was read last, on the monotonic clock
         self._sources: dict[tuple[SocketAddress, bytes], Endpoint] = {}
         self._routes: dict[Endpoint | tuple[Endpoint, int], UdpRoute] = {}  # by endpoint, and traffic class but 0
         self._class_mask = _ANY_CLASS if dscp else ECN_MASK
-        self.is_congested = False
+        self.is_congested = self.is_drained = False
         self.gso = offload and has_gso(udp)
         self.gro = offload and enable_gro(udp)
         self.unreachable: dict[Endpoint, str] = {}
@@ -174,30 +171,28 @@ class UdpTransport:
         return data, size, unmarked(source)
 
     def _receive_next(self) -> Received | None:
-        received = None if self._is_drained else self._receive_at_once()
-        if received is None:  # the socket is empty, or the call before found it so
-            self._is_lone = self._since_drained == 1
-            self._since_drained = 0
-            self._is_drained = False
-            return None
-        self._since_drained += 1
-        data, size, source = received
-        if len(data) != size or size <= SHORT_BYTES or (self._is_lone and self._since_drained == 1):
+        received = self._receive_at_once()
+        now = time.monotonic()
+        is_alone = self.is_drained and now - self._received_at > SILENCE_S
+        self._received_at = now
+        self.is_drained = is_alone or received is None
+        if received is None or is_alone:
             return received
-        return self._gather(size, source)
+        data, size, source = received
+        return received if len(data) != size or size <= SHORT_BYTES else self._gather(size, source)
 
     def _gather(self, size: int, source: Endpoint) -> Received:
         """Appends further single datagrams that differ in nothing from the first, as GRO would have done."""
         try:
-            (first, *others), self._is_drained = self._burst.gather(size, source, GATHER_BYTES)
+            (first, *others), is_drained = self._burst.gather(size, source, GATHER_BYTES)
         except OSError:
             self.counters.receive_errors += 1
             return self._view[:size], size, source
         came = len(first[0]) - size + sum(len(data) for data, _, _ in others)
-        self._since_drained += came > 0
         self.counters.received_batches += came > 0
         self.counters.received_bytes += came
         self._held.extend(mine for other in others if (mine := self._take(*other)) is not None)
+        self.is_drained = is_drained and not self._held
         return first
 
     def _receive_at_once(self) -> Received | None:

@@ -32,7 +32,7 @@ class UdpLinks(UdpTransport):
             self._arrived_at = None
             return super().receive()
         (data, size, source), self._arrived_at = self._moved.popleft()
-        self.is_congested = source.site == MARKED
+        self.is_congested, self.is_drained = source.site == MARKED, False
         return data, size, unmarked(source)
 
     def waited_s(self) -> float:

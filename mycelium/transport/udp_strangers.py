@@ -84,6 +84,7 @@ class UdpStrangers(UdpTransport):
             return None
         self._looks_since = self._work_clock()
         received = super().receive()
+        self.is_drained = False  # the next call ends what these are charged for
         if received is None:  # but perhaps packets of QUIC were handed over
             self._charge()
             self._await()

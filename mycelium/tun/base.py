@@ -39,7 +39,7 @@ class TunDevice(Protocol):
 
     @property
     def is_drained(self) -> bool:
-        """Tells whether the newest `read_batch` took all that waited."""
+        """Tells whether there is nothing to read, as far as `read_batch` knows, until the descriptor is readable again."""
 
     def write(self, deliveries: Sequence[Delivery]) -> None:
         """Writes packets; those that are malformed or rejected by the kernel are dropped and counted."""

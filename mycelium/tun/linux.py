@@ -7,10 +7,11 @@ import errno
 import fcntl
 import os
 from collections.abc import Sequence
+from time import monotonic
 from typing import Final
 
 from mycelium.errors import DecodeError, DeviceError
-from mycelium.limits import BYTES_PER_BATCH, PACKETS_PER_BATCH
+from mycelium.limits import BYTES_PER_BATCH, PACKETS_PER_BATCH, SILENCE_S
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_MASK, SUPER_UDP, Delivery, PacketBatch
 from mycelium.packet.ipv6 import HEADER_BYTES as IPV6_HEADER_BYTES
 from mycelium.packet.ipv6 import NEXT_HEADER, UDP, UDP_HEADER_BYTES, Buffer
@@ -36,7 +37,7 @@ _OFFLOAD_UDP: Final = 0x20 | 0x40  # USO4, USO6: Linux 6.2
 class LinuxTun:
     """A TunDevice of the kernel; `open` creates it.
 
-    Where one packet came alone, the next one is returned at once: whether more wait is asked when it has left.
+    After a silence one packet is returned alone: whatever came with it keeps the descriptor readable.
     """
 
     __slots__ = (
@@ -44,9 +45,8 @@ class LinuxTun:
         "_fd",
         "_handle",
         "_header",
-        "_is_lone",
+        "_read_at",
         "_run",
-        "_since_drained",
         "_takes_udp_super_packets",
         "counters",
         "is_drained",
@@ -58,8 +58,7 @@ class LinuxTun:
         self._asked_for = name, udp_super_packets
         self._header = bytearray(HEADER_BYTES)
         self._run = UdpRun()
-        self._is_lone = False  # one packet was all that waited at the last wake-up
-        self._since_drained = 0  # packets
+        self._read_at = 0.0  # when `read_batch` was called last, on the monotonic clock
         self.is_drained = False
         self._create()
 
@@ -117,9 +116,12 @@ class LinuxTun:
         slots, run, counters = batch.slots, self._run, self.counters
         slots.clear()
         run.restart()
-        self.is_drained = False
+        now = monotonic()
+        is_alone = self.is_drained and now - self._read_at > SILENCE_S
+        self._read_at = now
+        self.is_drained = is_alone
         try:
-            self._fill(batch, 1 if self._is_lone and not self._since_drained else PACKETS_PER_BATCH)
+            self._fill(batch, 1 if is_alone else PACKETS_PER_BATCH)
         except BlockingIOError:
             self.is_drained = True
         except OSError as error:
@@ -129,10 +131,6 @@ class LinuxTun:
         count = len(slots) + run.joined
         counters.packets_read += count
         counters.bytes_read += slots[-1][1] - ITEM_HEADER_BYTES * len(slots) if slots else 0
-        self._since_drained += count
-        if self.is_drained and self._since_drained:
-            self._is_lone = self._since_drained == 1
-            self._since_drained = 0
         return count
 
     def _fill(self, batch: PacketBatch, most: int) -> None:

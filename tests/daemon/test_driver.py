@@ -445,6 +445,29 @@ def test_what_is_moved_to_the_socket_for_links_is_read_though_nothing_else_comes
     asyncio.run(run())
 
 
+def test_a_drained_transport_is_not_asked_again_but_by_the_next_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        one, other = await linked_pair()
+        [transport] = one.transports.transports
+        order: list[str] = []
+        waiting: list[Received | None] = [(memoryview(bytes(64)), 64, one.peer)] * 3
+        monkeypatch.setattr(transport, "receive", lambda: waiting.pop() if waiting else None)
+        monkeypatch.setattr(transport, "is_drained", True)
+        monkeypatch.setattr(one.driver, "_receive", lambda *_, now, waited_s: order.append("datagram"))
+        monkeypatch.setattr(one.node, "next_deadline", lambda: 0.0)
+        monkeypatch.setattr(one.node, "handle_timeout", lambda *, now: order.append("timer"))
+        one.driver._on_transport(transport)
+        assert order == ["datagram"]
+        one.driver._armed_for = monotonic() + PATIENCE_S
+        one.driver._on_timer()
+        assert order == ["datagram"] * 3 + ["timer"]
+        one.driver._on_timer()
+        assert order[4:] == ["timer"]
+        stop(one, other)
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("late_s", [-PATIENCE_S, 0.3], ids=["early", "late"])
 def test_a_late_timer_is_looked_at_after_what_has_come(late_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> None:

@@ -8,6 +8,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import ENDPOINTS_REMEMBERED, SEGMENT_SIZES_REMEMBERED, SOCKET_BUFFER_BYTES
-from mycelium.transport import udp_socket
+from mycelium.transport import udp, udp_socket
 from mycelium.transport.base import SHORT_BYTES, Transport
 from mycelium.transport.udp import OTHERS_AT_ONCE, UdpTransport
 from mycelium.transport.underlay import Underlay
@@ -95,18 +96,24 @@ def test_short_datagrams_come_one_by_one_so_that_each_has_its_own_wait(host: str
     assert [len(data) for data in taken] == [SHORT_BYTES, SHORT_BYTES, 2 * SHORT_BYTES + 2]
 
 
-def test_a_datagram_is_returned_before_more_are_looked_for_where_the_one_before_came_alone(host: str) -> None:
-    seen: list[list[int]] = []
+def test_a_datagram_after_a_silence_is_returned_before_more_are_looked_for(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[list[int], bool]] = []
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as one:
         two = UdpTransport.open("::", 0, offload=False)
-        for at_once in (1, 3, 3, 1, 1):
+        for at_once, silence_s in ((2, inf), (1, 0.0), (3, 0.0), (3, inf)):
             for _ in range(at_once):
                 one.sendto(bytes(1_000), (host, two.local_endpoints[0].port))
             assert select.select([two], [], [], PATIENCE_S)[0]
-            seen.append([len(received[0]) for received in iter(two.receive, None)])
+            monkeypatch.setattr(udp, "SILENCE_S", silence_s)
+            first, is_drained = two.receive(), two.is_drained
+            assert first is not None
+            monkeypatch.setattr(udp, "SILENCE_S", inf)
+            seen.append(([len(first[0]), *(len(received[0]) for received in iter(two.receive, None))], is_drained))
         two.close()
 
-    assert seen == [[1_000], [1_000, 2_000], [3_000], [1_000], [1_000]]
+    assert seen == [([2_000], True), ([1_000], True), ([1_000, 2_000], True), ([3_000], True)]
 
 
 @pytest.mark.parametrize("total", [1_201, 2_400, 44 * 1_200, 62_000, 131_072, 300_000])

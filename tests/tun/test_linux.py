@@ -7,6 +7,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from mycelium.errors import DeviceError
 from mycelium.limits import GSO_BYTES
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_TCP, SUPER_UDP, Delivery, PacketBatch
 from mycelium.packet.ipv6 import HEADER_BYTES, UDP, has_valid_checksum
+from mycelium.tun import linux
 from mycelium.tun.linux import LinuxTun
 from mycelium.tun.netlink import configure
 from tests.lab.laboratory import Lab
@@ -198,25 +200,29 @@ def test_a_lone_datagram_comes_with_a_partial_checksum_that_can_be_completed(sid
 
 
 @pytest.mark.netns
-def test_a_packet_is_returned_before_more_are_looked_for_where_the_one_before_came_alone(side: Side) -> None:
+def test_a_packet_after_a_silence_is_returned_before_more_are_looked_for(
+    side: Side, monkeypatch: pytest.MonkeyPatch
+) -> None:
     batch = PacketBatch()
     seen: list[list[tuple[int, bool]]] = []
-    alone, then = [(1, False), (0, True)], [(1, False), (1, True)]
 
     def is_seen() -> bool:
         """Tells how bursts are read; the kernel may say something of the new interface between them."""
         seen.clear()
-        for at_once in (2, 1, 2, 2, 1, 1):
+        for at_once, silence_s in ((2, inf), (1, 0.0), (2, 0.0), (2, inf)):
             for _ in range(at_once):
                 sender.sendto(b"hello", (RIGHT, PORT))
+            monkeypatch.setattr(linux, "SILENCE_S", silence_s)
             reads = [(side.tun.read_batch(batch), side.tun.is_drained)]
-            while not side.tun.is_drained:
+            monkeypatch.setattr(linux, "SILENCE_S", inf)
+            while reads[-1][0]:
                 reads.append((side.tun.read_batch(batch), side.tun.is_drained))
             seen.append(reads)
-        return seen[1:] == [[(1, True)], then, [(2, True)], [(1, True)], alone]
+        end = (0, True)
+        return seen[1:] == [[(1, True), end], [(1, True), (1, True), end], [(2, True), end]]
 
     with udp_socket(side.host, LEFT) as sender:
-        wait_until(is_seen, WAIT_SECONDS, lambda: f"each is read by itself first: {seen}")
+        wait_until(is_seen, WAIT_SECONDS, lambda: f"one is read by itself first: {seen}")
 
 
 @pytest.mark.netns
@@ -262,6 +268,7 @@ def test_the_device_and_its_routes_are_gone_after_close(side: Side) -> None:
 
 CHILD = """
 import subprocess, sys
+from mycelium.tun import linux
 from mycelium.tun.linux import LinuxTun
 tun = LinuxTun.open("mesh0")
 sleeper = subprocess.Popen(["sleep", "60"], close_fds=False, stdout=subprocess.DEVNULL)
@@ -323,6 +330,7 @@ def test_an_impossible_name_is_a_clear_error(host: LabHost, name: str, reason: s
 
 
 UNPRIVILEGED = """
+from mycelium.tun import linux
 from mycelium.tun.linux import LinuxTun
 try:
     LinuxTun.open("mesh0")

@@ -72,7 +72,7 @@ class QuicTransport:
         self.unreachable: dict[Endpoint, str] = {}
         self.refused: dict[Endpoint, str] = {}
         self.oversize: dict[Endpoint, int] = {}
-        self.is_congested = False
+        self.is_congested = self.is_drained = False
         self._carriers = Carriers(carriers, self.take, self.counters)
 
     def fileno(self) -> int:

@@ -74,7 +74,7 @@ class StreamTransport:
         self.unreachable: dict[Endpoint, str] = {}
         self.refused: dict[Endpoint, str] = {}
         self.oversize: dict[Endpoint, int] = {}
-        self.is_congested = False
+        self.is_congested = self.is_drained = False
 
     @classmethod
     def open(
