@@ -108,10 +108,8 @@ class Selection:
         return news
 
     def forget(self, row: Destination) -> None:
-        """Follows up the removal of a row, which has no route."""
-        if row.node in self._scope.landmarks:
-            self._landmark_changed(row)
-            self._scope.forget(row)
+        """Follows up the removal of a row, whose last route is gone, so that a landmark has been left already."""
+        self._scope.forget(row)
 
     def review(self, row: Destination, *, now: float) -> None:
         """Uses and tells of a row that came into scope, or no longer."""
@@ -196,11 +194,8 @@ class Selection:
         Feasibility is a matter of what neighbours advertise, and stays as it is, so no loop can come of it; and a route that
         is the only one stays in use.
         """
-        slot, bit = neighbour.slot, neighbour.bit
-        if bool(row.avoided & bit) is avoided:
-            return
-        row.avoided ^= bit
-        if slot == row.selected or (not avoided and row.routes[slot] < RETRACTED):
+        if bool(row.avoided & neighbour.bit) is not avoided:
+            row.avoided ^= neighbour.bit
             self.reselect(row, "avoided" if avoided else "tried again", now=now)
 
     def _costs_to(self, row: Destination) -> list[int]:

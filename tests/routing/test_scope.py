@@ -121,6 +121,47 @@ def test_no_newer_sequence_is_asked_of_a_node_that_would_stay_out_of_scope() -> 
     assert [(name, request.node) for name, request in lab.requests(lab.flush())] == [(1, address(12))]
 
 
+def test_a_newer_sequence_is_asked_of_a_node_without_a_route_once_there_is_room_for_it() -> None:
+    lab = small_lab(4)
+    lab.flush()
+    lab.says(1, *(update(20 + near, 1) for near in range(3)))
+    lab.says(1, Update(address(12), distance(seq(), INFINITY)))
+    lab.flush()
+    lab.says(2, update(12, 5_000))  # unfeasible, as it was told to 2 with less
+    assert lab.requests(lab.flush()) == []
+    assert lab.metric(12) is None
+    lab.says(1, *(Update(address(20 + near), distance(seq(), INFINITY)) for near in range(3)))
+    assert [(name, request.node) for name, request in lab.requests(lab.flush())] == [(2, address(12))]
+
+
+def test_news_of_a_landmark_are_told_at_once_and_a_newer_sequence_alone_is_not() -> None:
+    lab = RoutingLab(SMALL)
+    lab.up(1, 2, 3)
+    lab.says(1, update(FAR, 10))
+    lab.says(2, update(FAR, 50))
+    lab.flush()
+    lab.says(2, landmark_update(FAR, 50, 1))  # another way than the selected one
+    assert lab.updates(lab.flush(), FAR) == {}
+    lab.says(1, landmark_update(FAR, 10, 1))
+    assert lab.updates(lab.flush(), FAR) == {2: [(1, 20)], 3: [(1, 20)]}
+    lab.says(1, landmark_update(FAR, 10, 2))
+    assert lab.updates(lab.flush(), FAR) == {}
+    assert lab.updates(lab.wait(2.0), FAR) == {2: [(2, 20)], 3: [(2, 20)]}
+
+
+def test_a_landmark_that_is_gone_is_forgotten() -> None:
+    lab = RoutingLab(SMALL)
+    lab.up(1, 2)
+    lab.says(1, landmark_update(HOME, 10), update(FAR, 10))
+    lab.wait(1.0)
+    assert (lab.engine.home, lab.count("landmarks")) == (address(HOME), 1)
+    lab.says(1, *(Update(address(name), distance(seq(), INFINITY)) for name in (HOME, FAR)))
+    lab.flush()
+    assert (lab.engine.home, lab.count("landmarks")) == (None, 1)
+    lab.wait(200.0)
+    assert (lab.count("destinations"), lab.count("landmarks")) == (1, 0)
+
+
 def test_receivers_are_all_but_for_pins() -> None:
     table = RouteTable(address(0), announcement(0, 5), now=0.0)
     scope = Scope(table, SCOPE)

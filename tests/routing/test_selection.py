@@ -324,6 +324,8 @@ def test_the_last_sequence_of_all_can_be_retracted() -> None:
     assert lab.next_hop(FAR) is None
     lab.engine.neighbour_cost(address(1), 5, now=lab.now)
     assert lab.next_hop(FAR) is None
+    lab.says(1, Update(address(FAR), distance(SEQUENCE_LIMIT - 1, INFINITY), None))
+    assert lab.engine._table.by_address[address(1)].received == 0, "it is out of the digest once"
 
 
 def test_no_route_to_ourselves_is_ever_selected() -> None:
@@ -358,6 +360,25 @@ def test_a_route_that_is_avoided_counts_as_longer_until_it_is_tried_again() -> N
     assert lab.next_hop(FAR) == 2
     lab.engine.avoid(address(FAR), address(1), False, now=lab.now)
     assert (lab.next_hop(FAR), lab.metric(FAR)) == (1, 50)
+    assert [change[4] for change in lab.engine.changes] == ["better", "avoided", "tried again"]
+
+
+def test_a_link_that_gets_cheaper_draws_routes_but_those_that_are_avoided() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2, 3)
+    for name, metric in ((1, 50), (2, 60), (3, 70)):
+        lab.says(name, update(FAR, metric))
+    lab.engine.avoid(address(FAR), address(1), True, now=lab.now)
+    lab.engine.neighbour_cost(address(1), 1, now=lab.now)
+    assert (lab.next_hop(FAR), lab.metric(FAR)) == (2, 70)
+    lab.engine.neighbour_cost(address(3), 0, now=lab.now)
+    assert lab.next_hop(FAR) == 2, "just as long"
+    lab.engine.neighbour_cost(address(2), 5, now=lab.now)
+    assert lab.metric(FAR) == 65
+    lab.engine.neighbour_cost(address(2), 20, now=lab.now)
+    assert (lab.next_hop(FAR), lab.metric(FAR)) == (3, 70)
+    lab.engine.neighbour_cost(address(2), 5, now=lab.now)
+    assert (lab.next_hop(FAR), lab.metric(FAR)) == (2, 65)
 
 
 def test_an_avoided_route_stays_where_no_other_is_feasible_and_a_newer_sequence_is_requested() -> None:
