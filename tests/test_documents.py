@@ -70,6 +70,8 @@ EXCUSED: Final = {
     "mycelium service uninstall": "tests/cli/test_service.py runs it; it changes the host",
     "apt install python3-venv": INSTALLS,
     "apt install systemd-resolved": INSTALLS,
+    "apt remove": "it removes",
+    "apt purge": "it removes",
     "python3 -m venv /opt/mycelium": INSTALLS,
     f"{VENV_PIP} install .": INSTALLS,
     "ln -s /opt/mycelium/bin/mycelium /usr/local/bin/": INSTALLS,
