@@ -17,6 +17,8 @@ PUBLIC_KEY_BYTES: Final = 32
 SIGNATURE_BYTES: Final = 64
 ADDRESS_BYTES: Final = 16
 SUBNET_BYTES: Final = 8
+FINGERPRINT_BYTES: Final = 16
+PROOF_SEED_LABEL: Final = b"mycelium ml-dsa seed 1\x00"
 OVERLAY_PREFIX: Final = "400::/7"
 
 
@@ -65,6 +67,15 @@ class Identity:
         """Returns the 64-byte Ed25519 signature of `message`."""
         return self._sign(message)
 
+    @property
+    def proof_seed(self) -> bytes | None:
+        """The seed of its ML-DSA key; None where the X25519 secret came first.
+
+        Whoever computes that secret from the public key, as quantum computers may, would have such a seed too. The Ed25519 seed
+        he does not get: the secret is a hash of it.
+        """
+        return None if self.seed is None else blake2b(PROOF_SEED_LABEL, size=SEED_BYTES, key=self.seed)
+
     def __repr__(self) -> str:
         return f"Identity({self.exchange_public_key.hex()})"
 
@@ -106,6 +117,11 @@ def address_of_exchange_key(exchange_public_key: bytes) -> bytes:
 def address_of_signing_key(signing_public_key: bytes) -> bytes:
     """Derives the overlay address of an Ed25519 public key; raises IdentityError for an invalid one."""
     return address_of_exchange_key(exchange_key_of_signing_key(signing_public_key))
+
+
+def fingerprint_of(proof_key: bytes) -> bytes:
+    """Derives the fingerprint of an ML-DSA public key: the first 16 bytes of its BLAKE3."""
+    return blake3(proof_key).digest(FINGERPRINT_BYTES)
 
 
 def subnet_of(address: bytes) -> bytes:

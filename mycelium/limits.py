@@ -55,6 +55,7 @@ HELD_BYTES_PER_LINK: Final = 8 << 20  # opened frames that wait for an earlier o
 SENT_BYTES_PER_LINK: Final = 8 << 20  # sealed frames kept to be sent again
 # bytes of frames kept to be sent again, and bytes of held frames, of all links together
 REPAIR_BYTES_PER_NODE: Final = 32 << 20
+KEY_PROOFS_OF_ALL: Final = SharedRate(20, 128, 0.1, 4)  # own proofs of ML-DSA keys made for neighbours, 0.3 ms each
 REPLAY_WINDOW: Final = 8_192  # counters that a frame or train may be behind the newest one opened
 HANDSHAKES_REMEMBERED: Final = 32  # of links and of sessions that are over, whose last messages may still come
 HALF_OPEN_HANDSHAKES: Final = 256  # handshakes that wait for message 3; a new one evicts the oldest
@@ -128,8 +129,7 @@ MEETINGS_AT_ONCE: Final = 32  # of those in a row: a vicinity with all landmarks
 POLICY_RULES: Final = 4_096  # of one list; more belong into a prefix or a group
 POLICY_GROUPS: Final = 256  # groups of nodes
 POLICY_NODES: Final = 4_096  # nodes of one group
-# nodes whose rules are looked up once, and what is found of them; beyond, all are looked up again
-POLICY_TABLES: Final = 1_024
+POLICY_TABLES: Final = 1_024  # nodes whose rules are looked up once, with what is found; beyond, all again
 FLOWS: Final = 65_536  # of packets that the policy has let pass: some 30 MB; those of the node with most give way
 FLOWS_PER_NODE: Final = 8_192  # of them with one other node: a busy server behind one proxy
 FRAGMENTED_PACKETS_PER_NODE: Final = 64  # packets whose first fragment has passed, for their later ones

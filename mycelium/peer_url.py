@@ -1,5 +1,7 @@
 """URLs of peers and listeners: `udp://host:port#publickey`, `wss://host:port/path?sni=name#publickey`.
 
+The public key may be followed by the fingerprint of the peer's ML-DSA key, `#publickey.fingerprint`, which it must prove too.
+
 A peer may be named without a scheme, `host:port#publickey`: it is reached over whatever passes.
 
 No name is resolved here.
@@ -12,7 +14,7 @@ from typing import Final
 from msgspec import Struct
 
 from mycelium.errors import ConfigError
-from mycelium.identity import PUBLIC_KEY_BYTES
+from mycelium.identity import FINGERPRINT_BYTES, PUBLIC_KEY_BYTES
 from mycelium.peer_address import objection
 from mycelium.site import Site
 
@@ -28,14 +30,15 @@ _LABEL: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
 _ZONE: Final = re.compile(r"[0-9]{1,10}|(?!25)[A-Za-z0-9_.@:-]{1,15}")
 _AUTHORITY: Final = re.compile(r"[^/?]*")
 _PORT: Final = re.compile(r"[0-9]{1,5}")
-_PIN: Final = re.compile(f"[0-9A-Fa-f]{{{2 * PUBLIC_KEY_BYTES}}}")
+_PIN: Final = re.compile(rf"([0-9A-Fa-f]{{{2 * PUBLIC_KEY_BYTES}}})(?:\.([0-9A-Fa-f]{{{2 * FINGERPRINT_BYTES}}}))?")
 
 
 class PeerUrl(Struct, frozen=True):
     """Where to dial or listen, in canonical form: equal URLs are one peer.
 
     `host` is a lower-case name, an IPv4 or an IPv6 address, the last with its `%interface` where it has one. `pin` is the
-    X25519 public key that must answer there; None accepts any. `site` is the text of a `Site`, of tls:// and wss:// only.
+    X25519 public key that must answer there; None accepts any. `fingerprint` is that of the ML-DSA key
+    that the holder of the pin must prove besides. `site` is the text of a `Site`, of tls:// and wss:// only.
     An empty `scheme` is that of a peer named without one.
     """
 
@@ -44,6 +47,7 @@ class PeerUrl(Struct, frozen=True):
     port: int = DEFAULT_PORT
     pin: bytes | None = None
     site: str = ""
+    fingerprint: bytes | None = None
 
     @classmethod
     def parse(cls, text: str) -> "PeerUrl":
@@ -90,7 +94,7 @@ class PeerUrl(Struct, frozen=True):
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        pin = "" if self.pin is None else f"#{self.pin.hex()}"
+        pin = "" if self.pin is None else f"#{pin_text(self.pin, self.fingerprint)}"
         separator = "://" if self.scheme else ""
         return f"{self.scheme}{separator}{host}:{self.port}{self.site}{pin}"
 
@@ -101,15 +105,31 @@ def _parse(text: str) -> PeerUrl:
     if separator and scheme.lower() not in SCHEMES:
         raise _error(text, f"{scheme[:20]!r} is not one of the schemes {', '.join(SCHEMES)}")
     scheme = scheme.lower()
-    address, separator, pin = rest.partition("#")
-    if separator and not _PIN.fullmatch(pin):
-        raise _error(text, f"the public key after '#' must be {2 * PUBLIC_KEY_BYTES} hex digits")
+    address, separator, written_pin = rest.partition("#")
+    pin, fingerprint = _pinned(text, written_pin) if separator else (None, None)
     authority = _AUTHORITY.match(address)[0]  # type: ignore[index]  # which matches the empty text too
     host, port = host_and_port(text, authority)
     if port is None:
         port = WSS_PORT if scheme == "wss" else DEFAULT_PORT
     site = _site(text, scheme, address[len(authority) :])
-    return PeerUrl(scheme, host, port, bytes.fromhex(pin) if separator else None, site)
+    return PeerUrl(scheme, host, port, pin, site, fingerprint)
+
+
+def pin_text(key: bytes, fingerprint: bytes | None) -> str:
+    """Returns what a URL has behind '#': a public key, and a fingerprint if there is one."""
+    return key.hex() if fingerprint is None else f"{key.hex()}.{fingerprint.hex()}"
+
+
+def _pinned(text: str, pin: str) -> tuple[bytes, bytes | None]:
+    """Returns the key and the fingerprint, if there is one, of what is written behind '#'."""
+    parts = _PIN.fullmatch(pin)
+    if parts is None:
+        raise _error(
+            text,
+            f"the public key after '#' must be {2 * PUBLIC_KEY_BYTES} hex digits, "
+            f"with or without '.' and a fingerprint of {2 * FINGERPRINT_BYTES}",
+        )
+    return bytes.fromhex(parts[1]), None if parts[2] is None else bytes.fromhex(parts[2])
 
 
 def _site(text: str, scheme: str, written: str) -> str:

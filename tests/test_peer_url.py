@@ -9,6 +9,7 @@ from mycelium.peer_address import objection
 from mycelium.peer_url import DEFAULT_PORT, PeerUrl
 
 KEY = "a6a79db1591f6ec5ecc46f85ca83fd95f681d0131ae4f6d8f20d88bbd912bf38"
+FINGERPRINT = bytes(range(16)).hex()
 
 
 @pytest.mark.parametrize(
@@ -75,6 +76,12 @@ def test_a_peer_without_a_scheme_may_be_dialled_over_udp_and_tcp(text: str, cano
         PeerUrl.parse_listen(text)
 
 
+def test_a_fingerprint_follows_the_key_behind_a_dot() -> None:
+    url = PeerUrl.parse(f"udp://host:1#{KEY}.{FINGERPRINT.upper()}")
+    assert (url.pin, url.fingerprint) == (bytes.fromhex(KEY), bytes.fromhex(FINGERPRINT))
+    assert str(url) == f"udp://host:1#{KEY}.{FINGERPRINT}"
+
+
 def test_a_pin_is_the_key_behind_the_hash_sign() -> None:
     url = PeerUrl.parse(f"udp://host:1#{KEY.upper()}")
     assert url.pin == bytes.fromhex(KEY)
@@ -135,6 +142,9 @@ def test_a_pin_is_the_key_behind_the_hash_sign() -> None:
         ("udp://[fe80::1%]:1", "the name of an interface"),
         ("udp://[fe80::1%an-interface-too-long]:1", "the name of an interface"),
         ("udp://host:1#", "64 hex digits"),
+        (f"udp://host:1#{KEY}.", "with or without '.' and a fingerprint of 32"),
+        (f"udp://host:1#{KEY}.{FINGERPRINT[1:]}", "a fingerprint of 32"),
+        (f"udp://host:1#{KEY}{FINGERPRINT}", "a fingerprint of 32"),
         ("udp://host:1#" + KEY[:-1], "64 hex digits"),
         ("udp://host:1#" + KEY[:-1] + "g", "64 hex digits"),
     ],
@@ -191,7 +201,8 @@ LABELS = st.text(string.ascii_letters + string.digits, min_size=1, max_size=20)
     | st.ip_addresses(v=4).map(str).filter(lambda host: objection(host) is None),
     port=st.integers(1, 65_535),
     pin=st.none() | st.binary(min_size=32, max_size=32),
+    fingerprint=st.none() | st.binary(min_size=16, max_size=16),
 )
-def test_what_is_printed_is_parsed_back(host: str, port: int, pin: bytes | None) -> None:
-    url = PeerUrl("udp", host.lower(), port, pin)
+def test_what_is_printed_is_parsed_back(host: str, port: int, pin: bytes | None, fingerprint: bytes | None) -> None:
+    url = PeerUrl("udp", host.lower(), port, pin, fingerprint=fingerprint if pin else None)
     assert PeerUrl.parse(str(url)) == url

@@ -1,7 +1,8 @@
 """How people write an invitation: `mycelium:join?v=1&p=hub.example.org:9651%23PUBLICKEY&n=corp&t=TOKEN`.
 
 `p` is a member's URL with its key, further ones are other addresses of the same member; `n` is the network's name, for people;
-`t` is the token, 16 bytes in base64url, which lets in whoever has it.
+`f` is the fingerprint of that member's ML-DSA key, if it has one, and `t` the token, which lets in whoever has it: both are 16
+bytes in base64url.
 """
 
 import binascii
@@ -14,13 +15,13 @@ from msgspec import Struct, structs
 from mycelium.errors import ConfigError
 from mycelium.peer_url import PeerUrl
 
-JOIN_URI_CHARACTERS: Final = 180  # so that its QR code can be read off a screen
+JOIN_URI_CHARACTERS: Final = 192  # what a QR code of version 8 holds, which can be read off a screen
 PEERS_PER_URI: Final = 4
 
 _START: Final = "mycelium:join?"
 _VERSION: Final = "1"
-_TOKEN_BYTES: Final = 16
-_TOKEN_CHARACTERS: Final = 22  # of base64, without the signs that fill it up
+_FIELD_BYTES: Final = 16  # of a token, and of a fingerprint
+_FIELD_CHARACTERS: Final = 22  # of base64, without the signs that fill it up
 
 
 class JoinUri(Struct, frozen=True):
@@ -55,17 +56,19 @@ class JoinUri(Struct, frozen=True):
         peers = [PeerUrl.parse(value) for key, value in fields if key == "p"][:PEERS_PER_URI]
         if peers[0].pin is None:
             raise ConfigError("the invitation names a member without its key")
-        pinned = tuple(structs.replace(peer, pin=peers[0].pin) for peer in peers)
-        return cls(pinned, values.get("n", ""), _token(values.get("t", "")))
+        fingerprint = _bytes(values["f"], "fingerprint in the invitation") if "f" in values else None
+        pinned = tuple(structs.replace(peer, pin=peers[0].pin, fingerprint=fingerprint) for peer in peers)
+        return cls(pinned, values.get("n", ""), _bytes(values.get("t", ""), "token at the end of the invitation"))
 
     def __str__(self) -> str:
         """Returns it with as many addresses as there is room for; raises ConfigError if there is none for the first."""
         first, *others = self.peers
-        required = f"{_START}v={_VERSION}&p={_quoted(str(first))}"
-        end = f"&t={urlsafe_b64encode(self.token).decode().rstrip('=')}"
+        required = f"{_START}v={_VERSION}&p={_quoted(str(structs.replace(first, fingerprint=None)))}"
+        proof = "" if first.fingerprint is None else f"&f={_base64(first.fingerprint)}"
+        end = f"&t={_base64(self.token)}"
         name = f"&n={_quoted(self.network_name)}" if self.network_name else ""
         more = [f"&p={_quoted(str(structs.replace(peer, pin=None)))}" for peer in others[: PEERS_PER_URI - 1]]
-        for part in (name, *more):
+        for part in (proof, name, *more):
             if len(required) + len(part) + len(end) <= JOIN_URI_CHARACTERS:
                 required += part
         if len(required) + len(end) > JOIN_URI_CHARACTERS:
@@ -77,14 +80,18 @@ def _quoted(text: str) -> str:
     return quote(text, safe=":/[]@-._~")
 
 
-def _token(text: str) -> bytes:
+def _base64(data: bytes) -> str:
+    return urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _bytes(text: str, what: str) -> bytes:
     try:
-        token = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):
-        token = b""
-    if len(token) != _TOKEN_BYTES:
+        data = b""
+    if len(data) != _FIELD_BYTES:
         raise ConfigError(
-            f"the token at the end of the invitation is not valid: it has {len(text)} characters, where there are "
-            f"{_TOKEN_CHARACTERS} letters, digits, '-' and '_'"
+            f"the {what} is not valid: it has {len(text)} characters, where there are "
+            f"{_FIELD_CHARACTERS} letters, digits, '-' and '_'"
         )
-    return token
+    return data

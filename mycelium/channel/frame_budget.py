@@ -44,6 +44,9 @@ def _signed(difference: int) -> int:
     return (difference + _HALF & _LOW_32) - _HALF
 
 
+MOST_EXPENDABLE: Final = 64  # frames whose loss is excused in advance: some that seem lost arrive late
+
+
 class FrameBudget(FrameSize):
     """The sender's side; the owner counts its datagrams in `sent_datagrams`."""
 
@@ -128,6 +131,10 @@ class FrameBudget(FrameSize):
             self._settles_at = sent & _LOW_32 if self.limit < before else None
         elif (newest - self._settles_at) & _LOW_32 < _HALF:
             self._settles_at = None
+
+    def excuse(self, frames: int) -> None:
+        """Has the loss of so many more frames not count."""
+        self.expendable = min(self.expendable + frames, MOST_EXPENDABLE)
 
     def slow(self, rate: float, *, now: float) -> None:
         """Takes a report of frames that take too long: the path carries `rate` bytes a second."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mycelium.identity import Identity
 
 HEX_DIGITS: Final = 64  # of a public key
+NO_FINGERPRINT: Final = "none: the key was imported from another program"
 HEX_KEY: Final = re.compile(f"[0-9A-Fa-f]{{{HEX_DIGITS}}}")
 
 
@@ -32,7 +33,7 @@ def generate_keys(context: click.Context, force: bool, as_json: bool) -> None:
     path = _key_file(context)
     seed = os.urandom(SEED_BYTES)
     identity = keyfile.replace_identity(path, seed) if force else keyfile.create_identity(path, seed, parents=True)
-    _print(identity.exchange_public_key, as_json=as_json)
+    _print_own(identity, as_json=as_json)
     if not as_json:
         print_fields([("Key file:", path)])
 
@@ -51,7 +52,7 @@ def import_key(context: click.Context, file: Path, as_seed: bool, as_json: bool)
 
     path = _key_file(context)
     identity = keyfile.import_identity(file, path, as_seed=as_seed)
-    _print(identity.exchange_public_key, as_json=as_json)
+    _print_own(identity, as_json=as_json)
     if not as_json:
         print_fields([("Key file:", path)])
 
@@ -76,14 +77,17 @@ def generate_network_key(file: Path, as_json: bool) -> None:
 @click.argument("key", required=False)
 @click.pass_context
 def inspect(context: click.Context, key: str | None, as_json: bool) -> None:
-    """Show the address of this node, or of a KEY. A public key has 64 hex digits."""
+    """Show the address of this node, or of a KEY. A public key has 64 hex digits.
+
+    Of this node it shows the fingerprint of its ML-DSA key too. A peer that is pinned to both, as in
+    udp://host:9651#KEY.FINGERPRINT, must prove that it holds both keys.
+    """
     if key is None:
-        public_key = own_identity(context).exchange_public_key
+        _print_own(own_identity(context), as_json=as_json)
     elif HEX_KEY.fullmatch(key):
-        public_key = bytes.fromhex(key)
+        _print(bytes.fromhex(key), {}, as_json=as_json)
     else:
         raise click.UsageError(f"{key[:80]!r} is not a public key, which has {HEX_DIGITS} hex digits", context)
-    _print(public_key, as_json=as_json)
 
 
 def own_identity(context: click.Context) -> "Identity":
@@ -102,14 +106,24 @@ def _key_file(context: click.Context) -> Path:
     return config.load(options.given(context)).key_file
 
 
-def _print(public_key: bytes, *, as_json: bool) -> None:
-    """Prints a public key (X25519), and what follows from it."""
+def _print_own(identity: "Identity", *, as_json: bool) -> None:
+    from mycelium.crypto.key_proof import KeyProver
+    from mycelium.crypto.primitives import RealPrimitives
+
+    fingerprint = KeyProver(identity, RealPrimitives()).fingerprint
+    shown: dict[str, str | None] = {"fingerprint": None if fingerprint is None else fingerprint.hex()}
+    _print(identity.exchange_public_key, shown, as_json=as_json)
+
+
+def _print(public_key: bytes, more: dict[str, str | None], *, as_json: bool) -> None:
+    """Prints a public key (X25519), what follows from it, and perhaps the fingerprint of the ML-DSA key beside it."""
     from mycelium.identity import address_of_exchange_key, subnet_of
 
     node = address_of_exchange_key(public_key)
     address = socket.inet_ntop(socket.AF_INET6, node)
     subnet = socket.inet_ntop(socket.AF_INET6, subnet_of(node).ljust(16, b"\0")) + "/64"
     if as_json:
-        print_json({"publicKey": public_key.hex(), "address": address, "subnet": subnet})
+        print_json({"publicKey": public_key.hex(), "address": address, "subnet": subnet, **more})
     else:
         print_fields([("Public key:", public_key.hex()), ("Address:", address), ("Subnet:", subnet)])
+        print_fields([("Fingerprint:", one or NO_FINGERPRINT) for one in more.values()])

@@ -7,6 +7,7 @@ import click
 from mycelium.admin.table import Column
 from mycelium.cli import options
 from mycelium.cli.connection import connect
+from mycelium.cli.keys import NO_FINGERPRINT
 from mycelium.cli.output import cost_ms, duration, moment, print_fields, print_json, print_table
 from mycelium.cli.parsing import DefaultGroup
 
@@ -58,6 +59,7 @@ def status(context: click.Context, as_json: bool, verbose: bool) -> None:
         [
             ("Address:", found.node_ip),
             ("Public key:", found.node_pubkey),
+            ("Fingerprint:", found.fingerprint or NO_FINGERPRINT),
             *(("State:" if index == 0 else "", line) for index, line in enumerate(_state(daemon, found))),
             ("Version:", found.version),
             ("Running for:", duration(found.uptime_s)),

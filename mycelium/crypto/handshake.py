@@ -65,6 +65,7 @@ class AgreedKeys(Struct, frozen=True, kw_only=True):
     opening: OpeningKey
     secrets: KeySecrets
     is_initiator: bool
+    transcript: bytes = b""  # hash of the whole handshake, which both ends share and no other two
 
 
 def choose_suite(offered: int, supported: int) -> int:
@@ -106,4 +107,5 @@ def agreed_keys(
         opening=OpeningKey(ciphers[other]),
         secrets=KeySecrets(suite, keys[own], keys[other]),
         is_initiator=is_initiator,
+        transcript=state.handshake_hash,
     )

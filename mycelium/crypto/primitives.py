@@ -6,6 +6,8 @@ The simulator uses an implementation with the same sizes that costs next to noth
 from typing import Any, Final, Protocol
 
 import nacl.bindings as sodium
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey, MLDSA65PublicKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from nacl.exceptions import CryptoError
@@ -33,7 +35,7 @@ class Aead(Protocol):
 
 
 class Primitives(Protocol):
-    """Ciphers, X25519 and ML-KEM-768, or stand-ins of the same sizes."""
+    """Ciphers, X25519, ML-KEM-768 and ML-DSA-65, or stand-ins of the same sizes."""
 
     def aead(self, suite: int, key: bytes) -> Aead:
         """Returns the cipher of a suite, one of `wire.datagram`'s SUITE_*, under a 32-byte key."""
@@ -56,9 +58,18 @@ class Primitives(Protocol):
         A ciphertext for another key yields a secret that nobody else has.
         """
 
+    def dsa_keypair(self, seed: bytes) -> tuple[Any, bytes]:
+        """Returns a private key, opaque to the caller, and its 1,952-byte public key from a 32-byte seed."""
+
+    def dsa_sign(self, private: Any, message: bytes) -> bytes:
+        """Returns a signature of 3,309 bytes."""
+
+    def dsa_verify(self, public: bytes, message: bytes, signature: bytes) -> bool:
+        """Tells whether a signature is valid; False for a malformed key or signature too."""
+
 
 class RealPrimitives:
-    """X25519 by libsodium, ML-KEM-768, AES-256-GCM and ChaCha20-Poly1305 by OpenSSL."""
+    """X25519 by libsodium, ML-KEM-768, ML-DSA-65, AES-256-GCM and ChaCha20-Poly1305 by OpenSSL."""
 
     __slots__ = ()
 
@@ -95,3 +106,17 @@ class RealPrimitives:
             return private.decapsulate(ciphertext)
         except ValueError as error:
             raise HandshakeError("not an ML-KEM-768 ciphertext") from error
+
+    def dsa_keypair(self, seed: bytes) -> tuple[MLDSA65PrivateKey, bytes]:
+        private = MLDSA65PrivateKey.from_seed_bytes(seed)
+        return private, private.public_key().public_bytes_raw()
+
+    def dsa_sign(self, private: MLDSA65PrivateKey, message: bytes) -> bytes:
+        return private.sign(message)
+
+    def dsa_verify(self, public: bytes, message: bytes, signature: bytes) -> bool:
+        try:
+            MLDSA65PublicKey.from_public_bytes(public).verify(signature, message)
+        except (InvalidSignature, ValueError):
+            return False
+        return True

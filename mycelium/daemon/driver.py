@@ -163,7 +163,7 @@ class Driver:
             waited_s = transport.waited_s() if segment_size <= SHORT_BYTES else 0.0
             now = monotonic()  # not before: a wait that goes on after `now` could exceed a round trip that ends with it
             if transport.is_congested:
-                node.neighbours.note_congestion(data, segment_size)
+                node.neighbours.indices.note_congestion(data, segment_size)
             receive(endpoint, data, segment_size, now=now, waited_s=waited_s)
             if outbox.deliveries and tun is not None:
                 tun.write(outbox.deliveries)

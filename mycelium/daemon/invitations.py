@@ -127,7 +127,7 @@ class Inviter:
             raise ConfigError("the key behind '#' is another node's: leave it out, as it is added by itself")
         if not peers:
             raise LocalError("this node knows no address at which others reach it: name one, as in --at host:9651")
-        return tuple(structs.replace(peer, pin=own) for peer in peers)
+        return tuple(structs.replace(peer, pin=own, fingerprint=self._node.prover.fingerprint) for peer in peers)
 
     async def _keep(self, one: Invitation, uri: str) -> None:
         self._by_secret[one.secret] = one

@@ -193,6 +193,7 @@ class LiveControl:
             version=mycelium.__version__,
             node_ip=str(IPv6Address(node.identity.address)),
             node_pubkey=node.identity.exchange_public_key.hex(),
+            fingerprint=None if node.prover.fingerprint is None else node.prover.fingerprint.hex(),
             uptime_s=monotonic() + slept_s() - self._started_s,
             tun=self._keeper.name if self._keeper is not None else None,
             key_shared=node.neighbours.duplicates.describe(),

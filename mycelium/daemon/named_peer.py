@@ -50,7 +50,7 @@ def named_peer(text: str, peers: Iterable[PeerInfo]) -> PeerUrl:
 
 def _is_named(peer: PeerInfo, url: PeerUrl) -> bool:
     own = PeerUrl.parse(peer.url) if peer.url and not is_list(peer.url) else None
-    if own is not None and replace(own, pin=url.pin and own.pin) == url:
+    if own is not None and _as_written_in(url, own) == url:
         return True
     endpoint = peer.endpoint
     places = {endpoint.addr.socket, endpoint.socket_addr}
@@ -62,3 +62,8 @@ def _is_named(peer: PeerInfo, url: PeerUrl) -> bool:
 
 def _place(url: PeerUrl) -> str:
     return str(replace(url, scheme="", pin=None))
+
+
+def _as_written_in(url: PeerUrl, own: PeerUrl) -> PeerUrl:
+    """Returns the URL of a configured peer without what another one leaves out: its key, or the fingerprint behind that."""
+    return replace(own, pin=url.pin and own.pin, fingerprint=url.fingerprint and own.fingerprint)

@@ -92,7 +92,7 @@ class Peers:
         return name in self._configured or name in self._added or self.list_of(name) is not None
 
     def _begin(self, url: PeerUrl) -> None:
-        self._act(lambda now: self._node.add_peer(str(url), pin=url.pin, now=now))
+        self._act(lambda now: self._node.add_peer(str(url), pin=url.pin, fingerprint=url.fingerprint, now=now))
         self._urls[str(url)] = url  # `resolve` runs later, as a task
 
     def _end(self, url: PeerUrl) -> None:

@@ -6,6 +6,7 @@ from mycelium.limits import (
     CONTROL_BYTES_AT_ONCE,
     CONTROL_BYTES_OF_ALL,
     CONTROL_BYTES_PER_SECOND,
+    KEY_PROOFS_OF_ALL,
     LINKS,
     PLAIN_FRAMES_AT_ONCE,
     PLAIN_FRAMES_OF_ALL,
@@ -37,6 +38,7 @@ class LinkBudgets:
         self.counters = counters
         self.control_of_all = SharedBucket[bytes](CONTROL_BYTES_OF_ALL, keys=2 * LINKS, now=0.0)
         self.frames_of_all = SharedBucket[bytes](PLAIN_FRAMES_OF_ALL, keys=2 * LINKS, now=0.0)
+        self.proofs_of_all = SharedBucket[bytes](KEY_PROOFS_OF_ALL, keys=2 * LINKS, now=0.0)
         self._control = TokenBuckets[bytes](CONTROL_BYTES_PER_SECOND, burst=CONTROL_BYTES_AT_ONCE, keys=2 * LINKS)
         self._questions = TokenBuckets[bytes](QUESTIONS_PER_SECOND, burst=QUESTIONS_AT_ONCE, keys=2 * LINKS)
         self._repairs = TokenBuckets[bytes](REPAIRS_PER_SECOND, burst=REPAIRS_AT_ONCE, keys=2 * LINKS)

@@ -44,3 +44,14 @@ def wrong_key(key: bytes, pin: bytes) -> str:
         f"answered with key {found[:digits]}…, not the pinned {pinned[:digits]}…: "
         "is the pin old, or is somebody in between?"
     )
+
+
+def not_proved(fingerprint: bytes) -> str:
+    return (
+        f"it has not proved to hold the ML-DSA key {fingerprint.hex()} that it is pinned to: "
+        "is its version too old, is the fingerprint wrong, or is somebody in between?"
+    )
+
+
+def wrongly_proved(fingerprint: bytes) -> str:
+    return f"its proof of the ML-DSA key {fingerprint.hex()} that it is pinned to is wrong: somebody may be in between"

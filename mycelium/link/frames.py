@@ -15,7 +15,7 @@ from mycelium.channel.frame_budget import FrameBudget
 from mycelium.endpoint import Endpoint
 from mycelium.errors import LocalError
 from mycelium.limits import DATAGRAM_FLOOR, FRAME_PLAINTEXT
-from mycelium.link.congestion import mark_trains
+from mycelium.link.congestion import pass_on_mark
 from mycelium.link.counters import LinkCounters
 from mycelium.link.fold import ROW, Folding, folded_bytes, shape_of
 from mycelium.link.keypair import LinkKeypair
@@ -25,7 +25,7 @@ from mycelium.link.path.paths import Paths
 from mycelium.link.repair.repair import Repair
 from mycelium.outbox import Outbox
 from mycelium.wire.datagram import CHUNK, FRAME, FRAME_HEAD, FRAME_WORD, SIZE_PROBE, TAG_BYTES
-from mycelium.wire.frame import DATA, FRAME_HEADER, RATE, RATE_BODY, REPAIR, write_rate
+from mycelium.wire.frame import DATA, FRAME_HEADER, PROOF, RATE, RATE_BODY, REPAIR, write_rate
 
 HEAD_BYTES: Final = FRAME_HEAD.size
 FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
@@ -198,6 +198,22 @@ class Frames:
         if liveness.deadline < self.due_at:
             self.arm(liveness.deadline)
 
+    def send_under_any(self, keypair: LinkKeypair, kind: int, body: bytes, *, now: float) -> None:
+        """Seals a short frame under a keypair that may not be the one in use, to where its handshake was."""
+        plain = memoryview(bytearray(FRAME_HEADER_BYTES) + body)
+        path = self._path_by_endpoint.get(keypair.endpoint, self.paths.active)
+        if keypair.sealing.is_worn_out:
+            return
+        if keypair is self.keypairs.sending:
+            self.send(kind, plain, path=path, wants_ack=False, now=now)
+            return
+        FRAME_HEADER.pack_into(plain, 0, kind, path.number, 0, 0)
+        head = FRAME_HEAD.pack(FRAME_WORD, keypair.remote_index, counter := keypair.sealing.counter)
+        datagram = memoryview(bytearray(head) + bytearray(len(plain) + TAG_BYTES))
+        keypair.sealing.seal_into(counter, plain, head, datagram[HEAD_BYTES:])
+        path.tx_bytes += len(datagram)
+        self.transmit(path, datagram)
+
     def transmit(self, path: Path, datagram: memoryview) -> None:
         """Puts one datagram that is no frame into the outbox."""
         self._transmits.append((path.endpoint, [datagram], len(datagram), False, 0))
@@ -335,10 +351,11 @@ class Frames:
         if not keypair.opening.open_into(counter, sealed, head, plain):
             self.counters.frames_not_opened += 1
             return
+        if keypair.awaited is not None:
+            self._take_unproved(keypair, endpoint, counter, plain, now=now)
+            return
         kind, number, distance, ack = FRAME_HEADER.unpack_from(plain)
-        path = self._path_by_endpoint.get(endpoint)
-        if path is None:
-            path = self.paths.meet(endpoint, number, now=now)
+        path = self._path_by_endpoint.get(endpoint) or self.paths.meet(endpoint, number, now=now)
         path.peer_number = number
         path.note_arrival(keypair, counter, len(sealed))
         keypair.last_opened = self.last_heard = now
@@ -347,10 +364,8 @@ class Frames:
         path.liveness.received(wants_ack=kind == DATA, now=now)
         if ack:
             path.liveness.acknowledged(ack, now=now)
-        if keypair.marked and counter in keypair.marked:
-            keypair.marked.remove(counter)
-            if kind == DATA:
-                mark_trains(plain)
+        if keypair.marked:
+            pass_on_mark(keypair, counter, plain)
         gaps = keypair.gaps
         if counter == gaps.newest + 1 and gaps.is_clean:
             gaps.newest = counter
@@ -366,3 +381,17 @@ class Frames:
             self.arm(gaps.due_at)
         if kind != DATA:
             self._owner.frame_opened(kind, keypair, path, plain[FRAME_HEADER_BYTES:], now=now)
+
+    def _take_unproved(
+        self, keypair: LinkKeypair, endpoint: Endpoint, counter: int, plain: memoryview, *, now: float
+    ) -> None:
+        """Takes a frame under a keypair for which the neighbour owes a proof: nothing but that has an effect."""
+        keypair.last_opened = now
+        keypair.message_3 = None  # which has arrived
+        keypair.gaps.opened(counter, srtt=None, now=now)
+        keypair.reassembly.forget(counter)
+        if plain[0] == PROOF:
+            path = self._path_by_endpoint.get(endpoint, self.paths.active)
+            self._owner.frame_opened(PROOF, keypair, path, plain[FRAME_HEADER_BYTES:], now=now)
+        else:
+            self.counters.frames_unproved += 1

@@ -58,6 +58,10 @@ class Keypairs:
                 self._remove(old)
         self.sending = keypair
 
+    def drop(self, keypair: LinkKeypair) -> None:
+        """Removes a keypair that is not in use."""
+        self._remove(keypair)
+
     def confirm(self, keypair: LinkKeypair) -> bool:
         """Notes that the neighbour uses a keypair; returns whether this node is to send under it from now on.
 

@@ -13,8 +13,8 @@ Here these are put together: what each kind of frame does, what happens with tim
 from collections.abc import Callable, Sequence
 from enum import Enum
 from math import inf
-from typing import Final
 
+from mycelium.crypto.key_proof import KeyProver
 from mycelium.endpoint import Endpoint, Lost, is_same_remote
 from mycelium.errors import DecodeError
 from mycelium.link.budgets import LinkBudgets
@@ -35,6 +35,7 @@ from mycelium.link.events import (
 )
 from mycelium.link.frames import FRAME_HEADER_BYTES, Frames
 from mycelium.link.handshakes import Completed
+from mycelium.link.key_proofs import KeyProofs
 from mycelium.link.keypair import LinkKeypair
 from mycelium.link.keypairs import Keypairs
 from mycelium.link.path.liveness import PathState
@@ -44,9 +45,7 @@ from mycelium.link.probes import Probes
 from mycelium.link.repair.repair import Repair
 from mycelium.outbox import Outbox
 from mycelium.wire.control import Encode, Item, encode_item
-from mycelium.wire.frame import CLOSE, CONTROL, PROBE, RATE, REPAIR, read_probe, read_rate
-
-MOST_EXPENDABLE: Final = 64  # frames whose loss is excused in advance: some that seem lost arrive late
+from mycelium.wire.frame import CLOSE, CONTROL, PROBE, PROOF, RATE, REPAIR, read_rate
 
 
 class LinkState(Enum):
@@ -75,6 +74,7 @@ class Link:
         "keypairs",
         "name",
         "paths",
+        "proofs",
         "state",
         "up_since",
     )
@@ -84,10 +84,11 @@ class Link:
         completed: Completed,
         *,
         name: bytes,
-        own_exchange_key: bytes,
         outbox: Outbox,
         events: list[LinkEvent],
         budgets: LinkBudgets,
+        prover: KeyProver,
+        wanted_proof: bytes | None,
         counters: LinkCounters,
         new_stream: Callable[[], int],
         entropy: Callable[[int], bytes],
@@ -106,7 +107,7 @@ class Link:
         self.paths = Paths(completed.endpoint, is_narrow=completed.is_narrow, now=now)
         self.keypairs = Keypairs(
             completed,
-            own_exchange_key=own_exchange_key,
+            own_exchange_key=prover.identity.exchange_public_key,
             partial_budget=budgets.partial,
             held_budget=budgets.repair.held,
             counters=counters,
@@ -126,6 +127,7 @@ class Link:
         self._probes = Probes(self.frames, entropy=entropy)
         self._control = ControlStream(self.frames, budgets.intake_of(self.address, now=now), new_stream=new_stream)
         self.costing = LinkCost(now=now)
+        self.proofs = KeyProofs(self.frames, self._probes, prover, budgets, self.address, wanted_proof, now=now)
         self.network_changed(now=now)
 
     # -- what others read ----------------------------------------------------------------------------------------------
@@ -170,11 +172,13 @@ class Link:
         if completed.keys.peer_instance != self.instance:
             self.instance = completed.keys.peer_instance
             self.keypairs.keep_only(keypair)
+            self.proofs.is_asked = False
         path = self.paths.add_validated(completed.endpoint, is_narrow=completed.is_narrow, now=now)
         self.closed_by_peer = False
         if was_down:
             self.paths.active = path
-        if was_down or keypair.message_3 is None:
+        self.proofs.begin(keypair, now=now)
+        if keypair.is_settled and (was_down or keypair.message_3 is None):
             self.frames.send_under(keypair)
         self._probes.ask(path, now=now)
         self._settle(now=now)
@@ -182,7 +186,7 @@ class Link:
     def keypair_heard(self, keypair: LinkKeypair, path: Path, *, now: float) -> None:
         if keypair.message_3 is not None and self.cost is None:  # the neighbour could not open what it was asked before
             self._probes.ask(path, now=now)
-        if self.keypairs.confirm(keypair):
+        if self.keypairs.confirm(keypair) and keypair.is_settled:
             self.frames.send_under(keypair)
 
     # -- sending -------------------------------------------------------------------------------------------------------
@@ -215,7 +219,8 @@ class Link:
         return frames
 
     def size_probe_arrived(self, keypair: LinkKeypair, path: Path, datagram: memoryview, *, now: float) -> None:
-        self._probes.answer_size(keypair, path, datagram, now=now)
+        if keypair.awaited is None:
+            self._probes.answer_size(keypair, path, datagram, now=now)
 
     def frame_opened(self, kind: int, keypair: LinkKeypair, path: Path, body: memoryview, *, now: float) -> None:
         if not self._control.intake.takes_frame(kind, now=now):
@@ -227,6 +232,8 @@ class Link:
                 self._take_probe(path, body, now=now)
             elif kind == REPAIR:
                 self._take_repair_request(body, now=now)
+            elif kind == PROOF:
+                self.proofs.take(keypair, body, now=now)
             elif kind == RATE:
                 self.frames.budget.slow(read_rate(body), now=now)
             elif kind == CLOSE:  # a late one under an old keypair says nothing of a neighbour that has a newer one
@@ -247,18 +254,9 @@ class Link:
             self._events.append(ItemsReceived(self.name, items))
 
     def _take_probe(self, path: Path, body: memoryview, *, now: float) -> None:
-        fields = read_probe(body)
-        if self._probes.take_report(fields, now=now):  # perhaps only the long datagrams are lost
-            active = self.paths.active
-            active.mtu.verify(pto_s=active.rtt.pto, now=now)
-        if fields.wants_reply:
-            self._probes.answer(path, fields.token, now=now)
-            if self.cost is None:  # the neighbour is back before it was probed again
-                self._probes.ask(path, now=now)
-        elif fields.is_reply:
-            is_measured = self._probes.take_reply(path, fields, now=now)
-            if is_measured and path is self.paths.active and not self.closed_by_peer:
-                self._update_cost(now=now)
+        is_measured = self._probes.receive(path, body, is_up=self.cost is not None, now=now)
+        if is_measured and path is self.paths.active and not self.closed_by_peer:
+            self._update_cost(now=now)
 
     def _update_cost(self, *, now: float) -> None:
         budget = self.frames.budget
@@ -274,7 +272,7 @@ class Link:
         path.tx_bytes += repair.answer(body, path, self.keypairs.sending, now=now)
         if repair.is_asked_too_much():
             self._control.intake.asked_too_often(now=now)
-        budget.expendable = min(budget.expendable + repair.take_excused(), MOST_EXPENDABLE)
+        budget.excuse(repair.take_excused())
 
     # -- time ----------------------------------------------------------------------------------------------------------
 
@@ -285,6 +283,7 @@ class Link:
             self.costing.probe_at,
             self.paths.next_deadline(),
             self.keypairs.next_deadline(),
+            self.proofs.due_at,
         )
 
     def handle_timeout(self, *, now: float) -> list[memoryview]:
@@ -303,6 +302,7 @@ class Link:
         self.paths.probe_spares_if_doubtful(now=now)
         self._control.flush(now=now)
         self.keypairs.handle_timeout(now=now)
+        self.proofs.handle_timeout(now=now)
         frames.due_at = inf
         self._settle(now=now)
         return released

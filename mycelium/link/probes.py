@@ -19,6 +19,7 @@ from mycelium.wire.frame import (
     PROBE_IS_REPLY,
     PROBE_WANTS_REPLY,
     ProbeFields,
+    read_probe,
     write_probe,
 )
 
@@ -72,6 +73,22 @@ class Probes:
         size = path.mtu.probe_to_send(now=now) if path.can_probe_size else None
         if size is not None:
             self.ask_size(path, size, now=now)
+
+    def receive(self, path: Path, body: memoryview, *, is_up: bool, now: float) -> bool:
+        """Takes the body of a probe: its report and its question or reply; tells whether it has measured the path.
+
+        Raises DecodeError.
+        """
+        fields = read_probe(body)
+        if self.take_report(fields, now=now):  # perhaps only the long datagrams are lost
+            active = self._frames.paths.active
+            active.mtu.verify(pto_s=active.rtt.pto, now=now)
+        if fields.wants_reply:
+            self.answer(path, fields.token, now=now)
+            if not is_up:  # the neighbour is back before it was probed again
+                self.ask(path, now=now)
+            return False
+        return fields.is_reply and self.take_reply(path, fields, now=now)
 
     def take_report(self, fields: ProbeFields, *, now: float) -> bool:
         """Digests what the neighbour has opened of our frames, unless it refers to an earlier keypair.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from mycelium.link.congestion import note_marks
 from mycelium.link.link import Link
 from mycelium.link.slowed import Slowed
 from mycelium.outbox import Outbox
@@ -19,6 +20,12 @@ class LinkIndices:
         """Takes the index of new keys."""
         self.links[index] = link
         self._outbox.indices_changed()
+
+    def note_congestion(self, burst: memoryview, segment_size: int) -> None:
+        """Notes that a router has marked datagrams, which `Node.receive` is handed next, with Congestion Experienced."""
+        link = self.links.get(int.from_bytes(burst[4:8], "big"))
+        if link is not None:
+            note_marks(link.keypairs.by_index, burst, segment_size)
 
     def expected(self) -> Iterator[int]:
         """Yields the indices of neighbours that are not slowed."""

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from functools import partial
 
-from mycelium.identity import Identity
 from mycelium.link.budgets import LinkBudgets
 from mycelium.link.counters import LinkCounters
 from mycelium.link.events import LinkEvent
 from mycelium.link.handshakes import Completed
 from mycelium.link.link import Link
+from mycelium.node.peering import Peering
 from mycelium.outbox import Outbox
 from mycelium.routing.excess import Excesses
 from mycelium.timing import Deadlines
@@ -19,7 +19,7 @@ class LinkMaker:
 
     def __init__(
         self,
-        identity: Identity,
+        peering: Peering,
         excesses: Excesses,
         *,
         outbox: Outbox,
@@ -28,7 +28,8 @@ class LinkMaker:
     ) -> None:
         self.events: list[LinkEvent] = []  # of all links, to be handled
         self.counters = LinkCounters()
-        self._own_exchange_key = identity.exchange_public_key
+        self._prover = peering.prover
+        self._wanted_proof = peering.peers.fingerprint_of
         self._outbox = outbox
         self._deadlines = deadlines
         self._entropy = entropy
@@ -40,10 +41,11 @@ class LinkMaker:
         return Link(
             completed,
             name=name,
-            own_exchange_key=self._own_exchange_key,
             outbox=self._outbox,
             events=self.events,
             budgets=self.budgets,
+            prover=self._prover,
+            wanted_proof=self._wanted_proof(completed.keys.peer_exchange_key),
             counters=self.counters,
             new_stream=self._new_stream,
             entropy=self._entropy,

@@ -9,10 +9,8 @@ from random import Random
 from typing import Final
 
 from mycelium.endpoint import Endpoint, Lost
-from mycelium.identity import Identity
 from mycelium.limits import LINKS
 from mycelium.link.causes import DECLINED, DENIED_HERE, NOTHING_AFTER
-from mycelium.link.congestion import note_marks
 from mycelium.link.events import (
     ItemsReceived,
     KeysRenewed,
@@ -58,7 +56,6 @@ class Neighbours:
 
     def __init__(
         self,
-        identity: Identity,
         *,
         peering: Peering,
         leasing: Leasing,
@@ -72,7 +69,7 @@ class Neighbours:
         rng: Random,
     ) -> None:
         self.links = peering.links  # by neighbour
-        self._maker = LinkMaker(identity, routing.excesses, outbox=outbox, deadlines=deadlines, entropy=entropy)
+        self._maker = LinkMaker(peering, routing.excesses, outbox=outbox, deadlines=deadlines, entropy=entropy)
         self.indices = LinkIndices(outbox, self._maker.budgets.slowed)
         self.by_index = self.indices.links
         self.events = self._maker.events  # of all links, to be handled
@@ -148,12 +145,6 @@ class Neighbours:
             self.note_failure(entry.url, completed.endpoint.remote, cause, now=now)
 
     # -- what links report ---------------------------------------------------------------------------------------------
-
-    def note_congestion(self, burst: memoryview, segment_size: int) -> None:
-        """Notes that a router has marked datagrams, which `Node.receive` is handed next, with Congestion Experienced."""
-        link = self.by_index.get(int.from_bytes(burst[4:8], "big"))
-        if link is not None:
-            note_marks(link.keypairs.by_index, burst, segment_size)
 
     def handle_events(self, *, now: float) -> None:
         """Handles what links have reported since the last call, and sends routing's answers.
@@ -272,11 +263,12 @@ class Neighbours:
 
     def _note_stillbirth(self, link: Link, *, now: float) -> None:
         """Tells the entries of a link that never came up."""
-        remote, cause = link.paths.active.endpoint.remote, DECLINED if link.closed_by_peer else NOTHING_AFTER
+        remote = link.paths.active.endpoint.remote
+        cause = link.proofs.failure or (DECLINED if link.closed_by_peer else NOTHING_AFTER)
         if link.up_since is None:
             self._discovery.lost((remote,), cause)
         for entry in self._peers.linked_to(link.address):
-            if link.closed_by_peer:
+            if link.closed_by_peer or link.proofs.failure is not None:
                 entry.unlink()  # it is dialled with back-off
             else:
                 entry.disconnected(remote, cause, now=now)
@@ -329,7 +321,9 @@ class Neighbours:
         self._admission.tell_crowds(self._peering.handshakes.crowds, now=now)
         for link in list(self.links.values()):
             link.sweep(now=now)
-            if link.state is LinkState.DOWN:
+            if link.proofs.failure is not None:
+                self.close(link, link.proofs.failure, now=now)
+            elif link.state is LinkState.DOWN:
                 kept_s = DEAD_LINK_KEPT_S if link.address in self.redials else ENDED_LINK_KEPT_S
                 if now - link.frames.last_heard > kept_s:
                     self.remove(link, "silent for long", now=now)

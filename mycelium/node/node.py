@@ -107,6 +107,7 @@ class Node:
         """Makes what finds neighbours and keeps links with them."""
         peering = self._peering = Peering(handshakes, new_index=self._new_index, outbox=self.outbox, rng=rng)
         self.peers = peering.peers
+        self.prover = peering.prover
         self.links = peering.links
         self.handshakes = peering.handshakes
         self.dialler = peering.dialler
@@ -117,7 +118,6 @@ class Node:
         self.knocks = peering.knocks
         self.leasing = Leasing(self.identity, self.links, self.dialler, self.journal, self.outbox, self._entropy)
         self.neighbours = Neighbours(
-            self.identity,
             peering=peering,
             leasing=self.leasing,
             routing=self.routing,
@@ -233,15 +233,15 @@ class Node:
 
     # -- peers ---------------------------------------------------------------------------------------------------------
 
-    def add_peer(self, url: str, *, pin: bytes | None = None, now: float) -> None:
-        """Adds a peer to keep a link with; raises LocalError if it is in the peer list already, or the list is full."""
-        self.peers.add(url, pin, now=now)
+    def add_peer(self, url: str, *, pin: bytes | None = None, fingerprint: bytes | None = None, now: float) -> None:
+        """Adds a peer to keep a link with, as `PeerList.add`; raises LocalError."""
+        self._peering.add_peer(url, pin, fingerprint, now=now)
         self.neighbours.dial_due(now=now)
         self.arm()
 
     def remove_peer(self, url: str, *, now: float) -> None:
         """Stops dialling a peer and closes its link unless another entry has the same; raises LocalError for an unknown URL."""
-        self.neighbours.leave(self.peers.remove(url), now=now)
+        self.neighbours.leave(self._peering.remove_peer(url, now=now), now=now)
         self.arm()
 
     def peer_resolved(self, url: str, endpoints: Sequence[Endpoint], *, cause: str = NAME_UNKNOWN, now: float) -> None:

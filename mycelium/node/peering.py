@@ -5,12 +5,13 @@ from random import Random
 
 from mycelium.counters import Registry
 from mycelium.crypto.handshake import HandshakeConfig
+from mycelium.crypto.key_proof import KeyProver
 from mycelium.endpoint import Endpoint
 from mycelium.limits import DUMP_BACKLOG_BYTES
 from mycelium.link.handshakes import Handshakes
 from mycelium.link.link import Link
 from mycelium.outbox import Outbox
-from mycelium.peering.configured import PeerList
+from mycelium.peering.configured import ConfiguredPeer, PeerList
 from mycelium.peering.dialler import Dialler
 from mycelium.peering.discovery import Discovery
 from mycelium.peering.exchange import PeerExchange
@@ -28,6 +29,7 @@ class Peering:
     ) -> None:
         self.links: dict[bytes, Link] = {}  # by neighbour
         self.peers = PeerList(rng)
+        self.prover = KeyProver(handshakes.identity, handshakes.primitives)
         self.outside = Outside()
         self.handshakes = Handshakes(handshakes, rng=rng, outbox=outbox, new_index=new_index)
         self.dialler = Dialler(self.handshakes)
@@ -49,6 +51,21 @@ class Peering:
         )
         self.inviting = Inviting(handshakes, outbox)
         self.knocks = Knocks(self.links, outbox=outbox, entropy=handshakes.entropy)
+
+    def add_peer(self, url: str, pin: bytes | None, fingerprint: bytes | None, *, now: float) -> None:
+        """Adds a peer, and has a link with it that there is already prove what it is pinned to; raises LocalError."""
+        self.peers.add(url, pin, fingerprint, now=now)
+        self._want_proofs(now=now)
+
+    def remove_peer(self, url: str, *, now: float) -> ConfiguredPeer:
+        """Removes a peer, and what it is pinned to; raises LocalError."""
+        removed = self.peers.remove(url)
+        self._want_proofs(now=now)
+        return removed
+
+    def _want_proofs(self, *, now: float) -> None:
+        for link in self.links.values():
+            link.proofs.want(self.peers.fingerprint_of(link.exchange_key), now=now)
 
     def receive(self, neighbour: bytes, items: Sequence[Item], *, now: float) -> None:
         """Takes where a neighbour sees this node, what it asks or tells of peers, and whether it wants a knock."""

@@ -48,6 +48,7 @@ class ConfiguredPeer:
         "connected_at",
         "endpoints",
         "failures",
+        "fingerprint",
         "is_linked",
         "known_since",
         "last_connected",
@@ -57,9 +58,12 @@ class ConfiguredPeer:
         "url",
     )
 
-    def __init__(self, url: str, pin: bytes | None, *, rng: random.Random, now: float) -> None:
+    def __init__(
+        self, url: str, pin: bytes | None, fingerprint: bytes | None, *, rng: random.Random, now: float
+    ) -> None:
         self.url = url
         self.pin = pin  # X25519 key
+        self.fingerprint = fingerprint  # of the ML-DSA key that it must prove besides; None asks for no proof
         self.endpoints: list[Endpoint] = []  # what the last successful look-up found
         self.neighbour: bytes | None = None  # overlay address of whoever answered last
         self.is_linked = False
@@ -176,13 +180,13 @@ class PeerList:
         self._rng = rng
         self.by_url: dict[str, ConfiguredPeer] = {}
 
-    def add(self, url: str, pin: bytes | None, *, now: float) -> None:
+    def add(self, url: str, pin: bytes | None, fingerprint: bytes | None = None, *, now: float) -> None:
         """Adds a peer, to be dialled at once; raises LocalError where it is known or the list is full."""
         if url in self.by_url:
             raise LocalError(f"peer {url} is in the peer list already")
         if len(self.by_url) >= CONFIGURED_PEERS:
             raise LocalError(f"the peer list is full: it has {CONFIGURED_PEERS} peers")
-        self.by_url[url] = ConfiguredPeer(url, pin, rng=self._rng, now=now)
+        self.by_url[url] = ConfiguredPeer(url, pin, fingerprint, rng=self._rng, now=now)
 
     def remove(self, url: str) -> ConfiguredPeer:
         """Forgets a peer; raises LocalError where there is none of this URL."""
@@ -190,6 +194,11 @@ class PeerList:
         if peer is None:
             raise LocalError(f"peer {url} is not in the peer list")
         return peer
+
+    def fingerprint_of(self, exchange_key: bytes) -> bytes | None:
+        """Returns the fingerprint of the ML-DSA key that the holder of an X25519 key must prove; None where none is pinned."""
+        pinned = (peer.fingerprint for peer in self.by_url.values() if peer.pin == exchange_key)
+        return next((fingerprint for fingerprint in pinned if fingerprint is not None), None)
 
     def take_due(self, *, now: float) -> list[ConfiguredPeer]:
         """Returns the peers that are to be looked up and dialled, and sets when each is tried again."""

@@ -1,6 +1,6 @@
 """The plaintext of a link frame.
 
-    0  1  kind: 1 control, 2 probe, 3 data, 4 close, 5 repair, 6 rate; others are skipped
+    0  1  kind: 1 control, 2 probe, 3 data, 4 close, 5 repair, 6 rate, 7 key proof; others are skipped
     1  1  sender's number of the path
     2  2  data frames: distance in counters to the nearest earlier data frame that may carry the same flow, 0 for none
           within 65,535; other frames: zeros
@@ -34,6 +34,8 @@ Repair body (requests sealed frames again):
 
 Rate body (frames take too long to arrive):
     0  4  rate at which their chunks arrive, kbit/s, not 0
+
+Key proof body: see `mycelium.wire.key_proof`.
 """
 
 import struct
@@ -47,6 +49,7 @@ DATA: Final = 3
 CLOSE: Final = 4
 REPAIR: Final = 5
 RATE: Final = 6
+PROOF: Final = 7
 
 FRAME_HEADER: Final = struct.Struct("!BBHI")
 CONTROL_HEADER: Final = struct.Struct("!IIIIQ")

@@ -15,6 +15,7 @@ from mycelium.crypto.primitives import (
     Buffer,
 )
 from mycelium.identity import SIGNATURE_BYTES, Identity, blake2b
+from mycelium.wire.key_proof import PROOF_KEY_BYTES, PROOF_SIGNATURE_BYTES
 from mycelium.wire.statement import Statement, signed_bytes
 
 _TAG_BYTES = 16
@@ -77,6 +78,16 @@ class NullPrimitives:
 
     def kem_decapsulate(self, private: Any, ciphertext: bytes) -> bytes:
         return ciphertext[:32]
+
+    def dsa_keypair(self, seed: bytes) -> tuple[bytes, bytes]:
+        public = seed.ljust(PROOF_KEY_BYTES, b"\0")
+        return public, public
+
+    def dsa_sign(self, private: bytes, message: bytes) -> bytes:
+        return _signature(private[:EXCHANGE_BYTES], message).ljust(PROOF_SIGNATURE_BYTES, b"\0")
+
+    def dsa_verify(self, public: bytes, message: bytes, signature: bytes) -> bool:
+        return signature == self.dsa_sign(public, message)
 
 
 class NullIdentity(Identity):

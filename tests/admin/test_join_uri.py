@@ -1,6 +1,7 @@
 from urllib.parse import quote
 
 import pytest
+from msgspec import structs
 
 from mycelium.admin.join_uri import JOIN_URI_CHARACTERS, PEERS_PER_URI, JoinUri
 from mycelium.errors import ConfigError
@@ -17,6 +18,21 @@ def test_an_invitation_is_written_as_it_is_read() -> None:
     assert str(uri) == URI
     assert len(URI) <= JOIN_URI_CHARACTERS
     assert JoinUri.parse(f" {URI}\n") == uri
+
+
+def test_an_invitation_has_the_fingerprint_of_its_member_if_that_has_one() -> None:
+    proved = structs.replace(HUB, fingerprint=bytes(range(16, 32)))
+    uri = JoinUri((proved, structs.replace(proved, scheme="", host="192.0.2.1")), "corp", TOKEN)
+    written = str(uri)
+    assert "&f=EBESExQVFhcYGRobHB0eHw&" in written
+    assert len(written) <= JOIN_URI_CHARACTERS
+    assert JoinUri.parse(written) == uri
+    longest = PeerUrl("udp", "2001:db8:1111:2222:3333:4444:5555:6666", 59651, KEY, fingerprint=bytes(16))
+    assert JoinUri.parse(str(JoinUri((longest,), "", TOKEN))).peers == (longest,)
+    too_long = structs.replace(proved, host="h" * 60)
+    assert JoinUri.parse(str(JoinUri((too_long,), "", TOKEN))).peers[0].fingerprint is None
+    with pytest.raises(ConfigError, match="the fingerprint in the invitation is not valid"):
+        JoinUri.parse(written.replace("&f=EB", "&f=E"))
 
 
 def test_further_addresses_are_of_the_same_member() -> None:

@@ -18,6 +18,7 @@ from mycelium.wire.control import Item, encode_item
 from mycelium.wire.datagram import TYPES
 from mycelium.wire.knock import encode_knock
 from mycelium.wire.lease import LEASE_BIND, LEASE_CHALLENGE, encode_bind
+from sim.net.network import url_of
 from sim.net.node_net import NodeNet
 from tests.capture.support import all_parts, dissected, titles
 from tests.fuzz.seeds import items, of_handshakes
@@ -127,6 +128,21 @@ def test_closes_and_size_probes_are_told() -> None:
     line(probed, "ab")
     probed.run(8)
     assert "size probe" in titles(dissected(probed, "a"))
+
+
+def test_proofs_of_keys_are_told() -> None:
+    net = NodeNet()
+    for name in "ab":
+        net.add(name)
+    net.connect("a", "b")
+    net.capture = []
+    b = net.hosts["b"]
+    pin, fingerprint = b.identity.exchange_public_key, b.node.prover.fingerprint
+    net.hosts["a"].running.act(net.hosts["a"].node.add_peer, url_of("b"), pin=pin, fingerprint=fingerprint)
+    net.run(3)
+    proofs = [part.fields for part in all_parts(dissected(net, "a")) if part.title == "key proof"]
+    told = {key for fields in proofs for key in fields}
+    assert {"wants key", "has parts", "part", "is accepted"} <= told
 
 
 def test_repairs_are_told() -> None:

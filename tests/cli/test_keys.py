@@ -1,5 +1,6 @@
 import ipaddress
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def test_inspect_without_key_shows_the_nodes_own(capsys: Capture, home: Path) ->
     assert main(["generate-keys"]) == 0
     generated = capsys.readouterr().out
     assert main(["inspect"]) == 0
+    assert re.search(r"^Fingerprint: [0-9a-f]{32}$", generated, re.MULTILINE)
     assert generated == capsys.readouterr().out + f"Key file:    {home}/.local/share/mycelium/priv_key.bin\n"
 
 
@@ -101,7 +103,9 @@ def test_a_key_of_the_rust_mycelium_keeps_its_address(
     assert len(refused.splitlines()) == 1
     assert f"'mycelium import-key {path}' keeps its address {RUST_ADDRESS};" in refused
     assert main(["import-key", str(path)]) == 0
-    assert f"Address:     {RUST_ADDRESS}" in capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr().out.splitlines()
+    assert f"Address:     {RUST_ADDRESS}" in printed
+    assert "Fingerprint: none: the key was imported from another program" in printed
     assert main(["inspect", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["address"] == RUST_ADDRESS
     assert stat.S_IMODE(path.stat().st_mode) == 0o600

@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from mycelium.crypto.primitives import KEM_CIPHERTEXT_BYTES, KEM_PUBLIC_BYTES
 from mycelium.errors import HandshakeError
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
+from mycelium.wire.key_proof import PROOF_KEY_BYTES, PROOF_SIGNATURE_BYTES
 from tests.crypto.support import PRIMITIVES
 
 # every X25519 input of small order below 2^255: their shared secret is zero (RFC 7748, section 6.1)
@@ -83,3 +84,19 @@ def test_a_suite_names_its_cipher(suite: int, cipher: type[AESGCM] | type[ChaCha
 def test_an_unknown_suite_is_refused(suite: int) -> None:
     with pytest.raises(HandshakeError):
         PRIMITIVES.aead(suite, bytes(32))
+
+
+def test_a_signature_is_of_one_key_and_message_and_any_other_bytes_are_none() -> None:
+    private, public = PRIMITIVES.dsa_keypair(bytes(range(32)))
+    signature = PRIMITIVES.dsa_sign(private, b"message")
+    assert (len(public), len(signature)) == (PROOF_KEY_BYTES, PROOF_SIGNATURE_BYTES)
+    assert PRIMITIVES.dsa_keypair(bytes(range(32)))[1] == public
+    assert PRIMITIVES.dsa_verify(public, b"message", signature)
+    other = PRIMITIVES.dsa_keypair(bytes(32))[1]
+    wrong = [
+        (other, b"message", signature),
+        (public, b"another", signature),
+        (b"", b"message", signature),
+        (public, b"", b""),
+    ]
+    assert not any(PRIMITIVES.dsa_verify(*one) for one in wrong)

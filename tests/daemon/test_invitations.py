@@ -92,6 +92,7 @@ def granted(name: str = "") -> JoinAnswer:
 def test_an_invitation_lets_one_node_in_and_tells_the_others_why_not(member: Member) -> None:
     uri = member.invite(name="Laptop")
     assert (uri.network_name, uri.peers[0].pin) == ("corp", member.node.identity.exchange_public_key)
+    assert uri.peers[0].fingerprint == member.node.prover.fingerprint
     assert member.ask(uri) == granted("laptop")
     assert member.ask(uri, b"c") == JoinAnswer(JoinStatus.USED)
     assert member.kinds() == [EventKind.JOINED, EventKind.JOIN_REFUSED]
@@ -163,7 +164,7 @@ def test_old_ones_give_way_and_open_ones_do_not(member: Member) -> None:
         ({"name": "two words"}, "is not a valid name"),
         ({"at": ["ftp://x"]}, "'ftp' is not one of the schemes"),
         ({"at": [f"udp://hub:1#{'ab' * 32}"]}, "is another node's"),
-        ({"at": ["h" * 60 + ".example.org"]}, "too long for an invitation"),
+        ({"at": ["h" * 63 + ".example.org:19651"]}, "too long for an invitation"),
     ],
 )
 def test_an_invalid_wish_is_refused(member: Member, wish: dict[str, Any], told: str) -> None:

@@ -9,6 +9,7 @@ from mycelium.daemon.named_peer import named_peer
 from mycelium.errors import ConfigError, LocalError
 
 KEY = "ab" * 32
+FINGERPRINT = "ef" * 16
 OTHER_KEY = "cd" * 32
 
 
@@ -38,7 +39,8 @@ def shown(one: PeerInfo) -> list[str]:
     """Returns every text that the API, its tables and the Rust implementation's show of a peer's place."""
     end = one.endpoint
     numeric = [f"{end.proto}://{end.addr.socket}", f"{end.scheme}://{end.addr.socket}", end.addr.socket]
-    return [*numeric, f"{end.scheme}://{end.socket_addr}", *([one.url, one.url.partition("#")[0]] if one.url else [])]
+    own = [one.url, one.url.partition(f".{FINGERPRINT}")[0], one.url.partition("#")[0]] if one.url else []
+    return [*numeric, f"{end.scheme}://{end.socket_addr}", *own]
 
 
 @pytest.mark.parametrize(
@@ -46,6 +48,7 @@ def shown(one: PeerInfo) -> list[str]:
     [
         peer("udp://192.0.2.1:9651"),
         peer(f"hub.example.org:9651#{KEY}", place="hub.example.org:9651"),
+        peer(f"hub.example.org:9651#{KEY}.{FINGERPRINT}", place="hub.example.org:9651"),
         peer("hub.example.org:9651", "tcp"),
         peer(f"quic://192.0.2.1:9651#{KEY}", "quic"),
         peer(f"wss://hub.example.org:443/way#{KEY}", "wss", "hub.example.org:443/way"),

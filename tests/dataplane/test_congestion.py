@@ -41,7 +41,7 @@ def mark_all_that(net: NodeNet, name: str) -> None:
     def receive_marked(
         endpoint: Endpoint, burst: memoryview, segment_size: int, *, now: float, waited_s: float = 0.0
     ) -> None:
-        node.neighbours.note_congestion(burst, segment_size)
+        node.neighbours.indices.note_congestion(burst, segment_size)
         receive(endpoint, burst, segment_size, now=now, waited_s=waited_s)
 
     node.receive = receive_marked  # type: ignore[method-assign]

@@ -26,6 +26,7 @@ from mycelium.wire.control import decode_items
 from mycelium.wire.echo import decode_echo
 from mycelium.wire.home_record import decode_home_record
 from mycelium.wire.join import decode_answer
+from mycelium.wire.key_proof import decode_key_proof
 from mycelium.wire.knock import decode_knock
 from mycelium.wire.known_peer import decode_known_peers
 from mycelium.wire.lease import decode_bind, decode_lease_answer, decode_lease_request
@@ -114,6 +115,7 @@ DECODERS: Final[dict[str, Target]] = {
     "survey": decode_survey,
     **HANDSHAKES,
     **TEXTS,
+    "key proof": decode_key_proof,
 }
 _REFUSALS: Final = (
     ConfigError,

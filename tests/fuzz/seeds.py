@@ -36,6 +36,7 @@ from mycelium.wire.frame import (
     PROBE,
     PROBE_BODY,
     PROBE_WANTS_REPLY,
+    PROOF,
     RATE,
     RATE_BODY,
     REPAIR,
@@ -44,6 +45,7 @@ from mycelium.wire.frame import (
     WHOLE_FRAME,
 )
 from mycelium.wire.home_record import HomeRecord, encode_home_record
+from mycelium.wire.key_proof import PROOF_PART_BYTES, ProofAccepted, ProofPart, ProofWanted, encode_key_proof
 from mycelium.wire.knock import KNOCK_NONCE_BYTES, KnockWanted, encode_knock
 from mycelium.wire.known_peer import KnownPeer, encode_known_peers
 from mycelium.wire.lease import LeaseAnswer, LeaseRequest
@@ -146,6 +148,10 @@ def contents() -> list[bytes]:
     return [*whole, ITEM_HEADER.pack(len(super_packet) << 8 | SUPER_TCP | PARTIAL_CHECKSUM, 100) + super_packet]
 
 
+def _part() -> ProofPart:
+    return ProofPart(0, bytes(PROOF_PART_BYTES))
+
+
 def frames() -> list[bytes]:
     """Returns a kind of frame and its body, for each kind."""
     return [
@@ -154,6 +160,7 @@ def frames() -> list[bytes]:
         bytes((REPAIR,)) + REPAIR_HEAD.pack(1) + REPAIR_RANGE.pack(1, 0, WHOLE_FRAME),
         bytes((RATE,)) + RATE_BODY.pack(100),
         bytes((CLOSE, 0)),
+        *(bytes((PROOF,)) + encode_key_proof(item) for item in (ProofWanted(bytes(16)), _part(), ProofAccepted())),
     ]
 
 
@@ -178,6 +185,7 @@ def of_decoders() -> list[bytes]:
         "lookup": LOOKUP_BODY,
         "lookup answer": ANSWER_BODY,
         "home records": lookup.encode_records((HOME_RECORD, HOME_RECORD)),
+        "key proof": encode_key_proof(_part()),
         "knock": encode_knock(bytes(KNOCK_NONCE_BYTES)),
         "meeting": encode_meeting(_vicinity()),
         "headers": tcp_packet(bytes(64)),

@@ -14,12 +14,14 @@ Each end has an underlay address of its name, and may have others: a wire exists
 
 import heapq
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from itertools import count
+from types import MappingProxyType
 from typing import Final
 
 from mycelium.crypto.handshake import HandshakeConfig
+from mycelium.crypto.key_proof import KeyProver
 from mycelium.crypto.link_handshake import LinkInitiator, LinkResponder
 from mycelium.endpoint import Endpoint
 from mycelium.identity import Identity
@@ -93,6 +95,8 @@ class LinkEnd:
         self.armed: list[float] = []  # deadlines that the link asked for
         self.counters = LinkCounters()
         self.excesses = Excesses()
+        self.prover = KeyProver(self.identity, RepeatablePrimitives())
+        self.wanted_proof: bytes | None = None  # fingerprint of the ML-DSA key that the other end must prove
         self.is_starved = False
         self._link: Link | None = None
         self._responders: dict[int, LinkResponder] = {}
@@ -132,10 +136,11 @@ class LinkEnd:
         self._link = Link(
             completed,
             name=completed.keys.peer_address,
-            own_exchange_key=self.identity.exchange_public_key,
             outbox=self.outbox,
             events=self.events,
             budgets=LinkBudgets(self.outbox, self.excesses, self.counters),
+            prover=self.prover,
+            wanted_proof=self.wanted_proof,
             counters=self.counters,
             new_stream=lambda: next(self._streams),
             entropy=self.rng.randbytes,
@@ -188,10 +193,18 @@ class LinkEnd:
 class LinkLab:
     """Both ends and the wires between them. `drop` sees each datagram: sending and receiving address, bytes.
 
-    Message 3 of a's handshake is on its way at once; it is lost if `cuts` has its wire.
+    Message 3 of a's handshake is on its way at once; it is lost if `cuts` has its wire. An end in `wanted` has the other end
+    prove the ML-DSA key with a fingerprint.
     """
 
-    def __init__(self, *, delay_s: float = DELAY_S, seed: int = 0, cuts: Collection[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        delay_s: float = DELAY_S,
+        seed: int = 0,
+        cuts: Collection[tuple[str, str]] = (),
+        wanted: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> None:
         self.now = 1_000.0
         self.seed = seed
         self.delay_s = delay_s
@@ -206,6 +219,8 @@ class LinkLab:
         self._count = count()
         self.ends = {name: LinkEnd(self, name, peer) for name, peer in ("ab", "ba")}
         self._owners = {name: self.ends[name] for name in "ab"}
+        for name, fingerprint in wanted.items():
+            self.ends[name].wanted_proof = fingerprint
         self.shake_hands("a")
 
     # -- what ends do --------------------------------------------------------------------------------------------------

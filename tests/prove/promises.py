@@ -12,6 +12,8 @@ whose key is secret any node at all.
 - Unknown key shares: two runs that share a key name each other.
 - Identities: what the initiator seals of itself is read by the node it dials alone; to those without the key of a private
   network no end of a link tells who it is.
+- Proofs: what a node signs with its ML-DSA key is the hash of a handshake, and its role in it. One other run at most has that
+  hash, in the other role and with the same keys, which who computes every X25519 secret does not have.
 - Quantum computers: who recorded everything, and later computes every X25519 secret, does not have the keys.
 """
 
@@ -24,7 +26,7 @@ from tests.prove.attacker import MALLORY, Broken, DolevYao, WireState
 from tests.prove.runs import MACS_BYTES, HandshakeRun, LinkInitiatorRun, LinkResponderRun, Party, SessionResponderRun
 from tests.prove.symbols import Knowledge
 
-LEMMAS: Final = ("secrecy", "agreement", "requests", "shares", "identities", "quantum")
+LEMMAS: Final = ("secrecy", "agreement", "requests", "shares", "identities", "quantum", "proofs")
 LINK_RUNS: Final = LinkInitiatorRun, LinkResponderRun
 
 
@@ -111,6 +113,20 @@ class Promises:
                     sealed = [one for one, seal in symbols.seals.items() if seal.plain == key and one in message]
                     if any(known.has(symbols.seals[one].key) for one in sealed):
                         yield f"who runs {run.name} can be read"
+
+    def _proofs(self, attacker: DolevYao, wire: WireState, known: Knowledge) -> Iterator[str]:
+        keyed = [run for run in wire.runs if run.keys is not None]
+        for number, one in enumerate(keyed):
+            for other in keyed[:number]:
+                assert one.keys is not None
+                assert other.keys is not None
+                if one.keys.transcript != other.keys.transcript:
+                    continue
+                if _keys(one) != _keys(other) or one.is_initiator is other.is_initiator:
+                    yield f"what {one.name} signs is taken for another handshake's by {other.name}"
+                ephemerals = [run.primitives.entropy(EXCHANGE_BYTES) for run in wire.runs]
+                if _has_key(attacker.knowledge(wire, *ephemerals, *attacker.exchange_secrets), one):
+                    yield f"what {one.name} signs proves keys that can be computed"
 
     def _quantum(self, attacker: DolevYao, wire: WireState, known: Knowledge) -> Iterator[str]:
         sound = list(self.sound(wire))

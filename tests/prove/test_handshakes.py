@@ -39,6 +39,7 @@ def test_all_promises_hold_whatever_an_attacker_does(one: HandshakeSearch) -> No
         (Variant(has_kem=False), HandshakeSearch("ekem1", LINK), "quantum"),
         (Variant(binds=False), HandshakeSearch("hash", LINK), "agreement"),
         (Variant(has_psk=False), HandshakeSearch("psk", ("link a>", "link b"), is_private=True), "secrecy"),
+        (Variant(has_kem=False), HandshakeSearch("ekem1, proved", LINK, early="ab", lemmas=("proofs",)), "proofs"),
     ],
     ids=lambda one: one.name if isinstance(one, HandshakeSearch) else "",
 )

@@ -27,7 +27,17 @@ def sizes(primitives: Primitives) -> list[int]:
     length = primitives.aead(SUITE_AES_256_GCM, bytes(32)).encrypt_into(bytes(12), bytes(14), b"", sealed)
     exchanged = primitives.exchange(ALICE.exchange_secret, BOB.exchange_public_key)
     recovered = primitives.kem_decapsulate(private, ciphertext)
-    return [*map(len, (public, shared, ciphertext, exchanged, recovered, primitives.public_of(bytes(32)))), length]
+    key, proof_key = primitives.dsa_keypair(bytes(32))
+    signature = primitives.dsa_sign(key, b"message")
+    assert primitives.dsa_verify(proof_key, b"message", signature)
+    assert not primitives.dsa_verify(proof_key, b"another", signature)
+    assert not primitives.dsa_verify(primitives.dsa_keypair(b"o" * 32)[1], b"message", signature)
+    return [
+        len(proof_key),
+        len(signature),
+        *map(len, (public, shared, ciphertext, exchanged, recovered, primitives.public_of(bytes(32)))),
+        length,
+    ]
 
 
 def test_everything_is_as_long_as_the_real_thing(null: NullPrimitives) -> None:

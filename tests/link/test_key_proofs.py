@@ -1,0 +1,220 @@
+"""An end that has the ML-DSA key of the other one proved takes nothing of it before."""
+
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from mycelium.channel.simultaneous_open import SIMULTANEOUS_S
+from mycelium.crypto.key_proof import KeyProver
+from mycelium.crypto.primitives import Primitives
+from mycelium.identity import Identity
+from mycelium.limits import SharedRate
+from mycelium.link.causes import not_proved, wrongly_proved
+from mycelium.link.key_proofs import PROVED_WITHIN_S
+from mycelium.link.link import LinkState
+from mycelium.timing import SharedBucket
+from mycelium.wire.datagram import FRAME
+from mycelium.wire.key_proof import PROOF_PARTS
+from sim.net.repeatable_crypto import RepeatablePrimitives
+from tests.link.lab import DELAY_S, LinkLab
+
+PARTS_BYTES = (500, 560)  # of the datagrams that carry a part
+
+
+def fingerprint(name: str) -> bytes:
+    """Returns the fingerprint of an end's ML-DSA key."""
+    own = KeyProver(Identity(name.encode() * 32), RepeatablePrimitives()).fingerprint
+    assert own is not None
+    return own
+
+
+def is_part(datagram: bytes) -> bool:
+    return datagram[0] == FRAME and len(datagram) in range(*PARTS_BYTES)
+
+
+def lab_of(*wanting: str) -> LinkLab:
+    """Returns a lab in which these ends want the other's proof."""
+    return LinkLab(wanted={name: fingerprint("ba"["ab".index(name)]) for name in wanting})
+
+
+@pytest.mark.parametrize("wanting", ["a", "b", "ab"])
+def test_a_link_comes_up_once_what_is_wanted_is_proved(wanting: str) -> None:
+    lab = lab_of(*wanting)
+    took = lab.run(2, until=lambda: all(lab.link(name).state is LinkState.UP for name in "ab"))
+    assert took <= 8 * DELAY_S
+    for name, other in ("ab", "ba"):
+        counters, others = lab.ends[name].counters, lab.ends[other].counters
+        assert counters.key_proofs_taken == others.key_proofs_shown == (name in wanting)
+    lab.send("a", b"one")
+    lab.send("b", b"two")
+    lab.run(0.1)
+    assert (lab.heard("b"), lab.heard("a")) == ([b"one"], [b"two"])
+
+
+def test_where_nobody_wants_a_proof_none_is_shown() -> None:
+    lab = LinkLab()
+    lab.run(1)
+    assert not any(is_part(datagram) for _, _, datagram in lab.sent)
+    assert lab.ends["a"].counters.key_proofs_shown == lab.ends["b"].counters.key_proofs_shown == 0
+
+
+def test_parts_may_be_lost_doubled_and_out_of_order() -> None:
+    lab = lab_of("a", "b")
+    seen: Counter[str] = Counter()
+
+    def loses(source: str, destination: str, datagram: bytes) -> bool:
+        seen[source] += is_part(datagram)
+        return is_part(datagram) and seen[source] % 3 == 0
+
+    def delays() -> float:
+        delays.turn = (delays.turn + 7) % 5  # type: ignore[attr-defined]
+        return delays.turn * 0.01  # type: ignore[attr-defined,no-any-return]
+
+    delays.turn = 0  # type: ignore[attr-defined]
+    lab.drop, lab.queue_s = loses, delays
+    lab.run(4, until=lambda: all(lab.link(name).state is LinkState.UP for name in "ab"))
+    assert all(PROOF_PARTS < seen[name] < 3 * PROOF_PARTS for name in "ab"), "what has arrived is not shown again"
+
+
+def refused(lab: LinkLab, cause: str) -> None:
+    """Checks that a's link has never come up, and ends for a cause."""
+    lab.run(PROVED_WITHIN_S + 1)
+    assert lab.link("a").proofs.failure == cause
+    assert "up" not in lab.told("a")
+    lab.send("b", b"data")
+    lab.run(0.1)
+    assert lab.heard("a") == []
+
+
+def test_an_end_that_shows_nothing_is_refused() -> None:
+    lab = LinkLab(wanted={"a": bytes(16)})
+    refused(lab, not_proved(bytes(16)))
+    assert lab.ends["b"].counters.key_proofs_shown == 0, "it is shown to who knows the fingerprint"
+
+
+def test_a_proof_that_comes_too_late_is_none() -> None:
+    lab = lab_of("a")
+    lab.drop = lambda source, destination, datagram: is_part(datagram)
+    refused(lab, not_proved(fingerprint("b")))
+
+
+class Impostor(RepeatablePrimitives):
+    """What somebody signs with who has all of a node's keys but the ML-DSA key."""
+
+    def __init__(self, forge: Callable[[Primitives, bytes], bytes]) -> None:
+        self._forge = forge
+
+    def dsa_sign(self, private: object, message: bytes) -> bytes:
+        return self._forge(RepeatablePrimitives(), message)
+
+
+def by_another_key(primitives: Primitives, message: bytes) -> bytes:
+    return primitives.dsa_sign(primitives.dsa_keypair(bytes(32))[0], message)
+
+
+def of_another_handshake(primitives: Primitives, message: bytes) -> bytes:
+    """What b has shown elsewhere, to who is in between now."""
+    seed = Identity(b"b" * 32).proof_seed
+    assert seed is not None
+    return primitives.dsa_sign(primitives.dsa_keypair(seed)[0], message[:-1] + bytes((message[-1] ^ 1,)))
+
+
+@pytest.mark.parametrize("forge", [by_another_key, of_another_handshake])
+def test_a_wrong_proof_is_refused_at_once(forge: Callable[[Primitives, bytes], bytes]) -> None:
+    lab = lab_of("a")
+    lab.ends["b"].prover._primitives = Impostor(forge)
+    lab.run(1)
+    assert lab.link("a").proofs.failure == wrongly_proved(fingerprint("b"))
+    assert lab.ends["a"].counters.key_proofs_refused == 1
+    refused(lab, wrongly_proved(fingerprint("b")))
+
+
+def test_each_end_signs_its_own_role() -> None:
+    """What one end has shown is no proof of the other, that has the same key."""
+    prover = KeyProver(Identity(b"b" * 32), RepeatablePrimitives())
+    assert prover.fingerprint is not None
+    proof = prover.prove(b"transcript", is_initiator=True)
+    assert prover.proves(proof, prover.fingerprint, b"transcript", is_initiator=True)
+    assert not prover.proves(proof, prover.fingerprint, b"transcript", is_initiator=False)
+
+
+@pytest.mark.parametrize("renewing", ["a", "b"])
+@pytest.mark.parametrize("wanting", ["a", "b", "ab"])
+def test_new_keys_are_used_once_they_are_proved_and_nothing_is_lost_meanwhile(renewing: str, wanting: str) -> None:
+    lab = lab_of(*wanting)
+    lab.settle(SIMULTANEOUS_S + 1)
+    old = {name: lab.link(name).keypairs.sending for name in "ab"}
+    lab.shake_hands(renewing)
+    for number in range(60):
+        for name in "ab":
+            lab.send(name, bytes((number,)))
+        lab.run(0.001)
+    lab.run(0.1)
+    every = [bytes((number,)) for number in range(60)]
+    assert sorted(lab.heard("a")) == sorted(lab.heard("b")) == every
+    for name in "ab":
+        assert lab.link(name).keypairs.sending is not old[name]
+        assert lab.told(name).count("keys") == 1
+
+
+def test_keys_of_who_can_not_prove_take_nothing_over() -> None:
+    """Somebody has computed b's X25519 secret from its public key, and makes a handshake as b."""
+    lab = lab_of("a")
+    lab.settle(1)
+    lab.ends["b"].prover._primitives = Impostor(by_another_key)
+    old = lab.link("a").keypairs.sending
+    lab.shake_hands("b")
+    lab.send("b", b"before")
+    lab.run(1)
+    lab.send("a", b"secret")
+    lab.run(0.1)
+    assert lab.link("a").keypairs.sending is old
+    assert list(lab.link("a").keypairs.by_index.values()) == [old]
+    assert lab.link("a").proofs.failure is None
+    assert lab.link("a").state is LinkState.UP
+    assert lab.heard("b") == [b"secret"], "which only b opens"
+
+
+def test_a_link_that_is_up_is_proved_when_its_peer_gets_a_pin_and_ends_if_it_can_not_be() -> None:
+    for known, failure in ((fingerprint("b"), None), (bytes(16), not_proved(bytes(16)))):
+        lab = LinkLab()
+        lab.settle(1)
+        lab.act(lab.link("a").proofs.want, known)
+        lab.send("b", b"early")
+        lab.run(PROVED_WITHIN_S + 1)
+        assert lab.link("a").proofs.failure == failure
+        lab.act(lab.link("a").proofs.want, known)
+        assert lab.link("a").proofs.failure == failure, "an entry more says nothing new"
+        lab.act(lab.link("a").proofs.want, None)
+        assert lab.link("a").proofs.failure is None
+        lab.send("b", b"data")
+        lab.run(0.1)
+        assert lab.heard("a") == [b"data"]
+
+
+def test_the_same_proof_is_shown_again_and_not_made_again_and_not_without_end() -> None:
+    lab = lab_of("a")
+    lab.drop = lambda source, destination, datagram: is_part(datagram)
+    made = []
+    lab.link("a").proofs.want(fingerprint("b"), now=lab.now)
+    lab.run(4)
+    made.append(lab.ends["b"].counters.key_proofs_shown)
+    shown = sum(is_part(datagram) for _, _, datagram in lab.sent)
+    assert made == [1]
+    assert PROOF_PARTS < shown <= PROOF_PARTS * 9
+
+
+def test_signatures_are_not_made_beyond_the_budget() -> None:
+    lab = LinkLab(cuts={("a", "b")}, wanted={"a": fingerprint("b")})
+    lab.run(0.1)
+    lab.mend()
+    lab.run(0.3)  # message 3 has come again, and the proof is not yet wanted again
+    budget = lab.link("b").proofs._budgets.proofs_of_all = SharedBucket(
+        SharedRate(1, at_once=1, little_per_second=1, little_at_once=1), keys=2, now=lab.now
+    )
+    assert budget.take(b"another", now=lab.now)
+    lab.run(0.5)
+    assert lab.ends["b"].counters.key_proofs_over_budget == 1
+    assert lab.ends["b"].counters.key_proofs_shown == 0
+    lab.run(2, until=lambda: lab.link("a").state is LinkState.UP)
