@@ -266,10 +266,10 @@ class Sending:
         link = self._links.get(self._next_hop.get(node, b""))
         return (link, 0, b"") if link is not None else self._other_egress(node, home)
 
-    def _other_egress(self, node: bytes, home: bytes = b"") -> _Egress | None:
+    def _other_egress(self, node: bytes, home: bytes = b"", turn: int = 0) -> _Egress | None:
         """Returns how trains for a node leave without a next hop that has a link; None if there is no way."""
-        way = self._ways.way_to(node, home)
-        link = None if way is None else self._links.get(way.neighbour)
+        way = self._ways.way_to(node, home, turn)
+        link = way and self._links.get(way.neighbour)
         return None if way is None or link is None else (link, way.flags, way.waypoint)
 
     def _egress_over(self, node: bytes, neighbour: bytes) -> _Egress | None:
@@ -279,7 +279,9 @@ class Sending:
 
     def _egress_beside(self, node: bytes, turn: int) -> _Egress | None:
         _, *others = self.ways(node) or [b""]
-        return self._egress_over(node, others[(turn - 1) % len(others)]) if others else None
+        if others:
+            return self._egress_over(node, others[(turn - 1) % len(others)])
+        return None if node in self._next_hop else self._other_egress(node, turn=turn)
 
     def _send_in_parts(
         self,
@@ -293,8 +295,7 @@ class Sending:
         now: float,
     ) -> None:
         """Sends trains of at most `limit` bytes, or one packet: on a lossy route, a short frame is more likely to arrive."""
-        buffer = batch.buffer
-        bucket = buffer[slots[0][0] + 3]
+        buffer, bucket = batch.buffer, batch.buffer[slots[0][0] + 3]
         first = 0
         for index, (start, end, flags, segment_size) in enumerate(slots):
             begin = slots[first][0] - ITEM_HEADER_BYTES

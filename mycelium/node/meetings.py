@@ -138,9 +138,12 @@ class Meetings:
         if talk.chosen is not None and now >= talk.chosen[0]:
             session.waypoint = talk.chosen[1]
             talk.chosen = None
-        if session.waypoint and session.last_used - session.heard_at >= SILENT_S:
-            talk.avoid(session.waypoint, now=now)
-            session.waypoint = b""
+        if session.last_used - session.heard_at >= SILENT_S:
+            if session.waypoint:
+                talk.avoid(session.waypoint, now=now)
+                session.waypoint = b""
+            elif session.peer not in self._next_hop:
+                session.turn += 1
         talk.used = session.waypoint
         if (
             session.peer in self._next_hop

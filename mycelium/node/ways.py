@@ -45,12 +45,12 @@ class HomewardWays:
 
     def homes(self, node: bytes) -> list[bytes]:
         """Returns where a node is at home as far as is known, the likeliest first."""
-        found = dict.fromkeys(self._homes(node, self._sessions.by_peer.get(node), b""))
-        return [home for home in found if home not in (b"", NOWHERE)]
+        return list(dict.fromkeys(self._homes(node, self._sessions.by_peer.get(node), b"")))
 
-    def way_to(self, node: bytes, home: bytes = b"") -> Detour | None:
+    def way_to(self, node: bytes, home: bytes = b"", turn: int = 0) -> Detour | None:
         """Returns how trains for a node leave, to the home that it has told if no other is known; None if there is no way.
 
+        Each `turn`, of the caller or of the session, begins with another home: one may drop what it should pass on.
         A neighbour with a route to a node out of scope is the last choice, since such routes are long.
         """
         deflected = self._forwarding.alternate(node)
@@ -59,7 +59,9 @@ class HomewardWays:
         session = self._sessions.by_peer.get(node)
         if session is not None and self._forwarding.next_hop.get(session.waypoint) in self._links:
             return Detour(self._forwarding.next_hop[session.waypoint], 0, session.waypoint)
-        for waypoint in self._homes(node, session, home):
+        homes = list(dict.fromkeys(self._homes(node, session, home)))
+        first = (turn + (0 if session is None else session.turn)) % max(len(homes), 1)
+        for waypoint in homes[first:] + homes[:first]:
             way = self._way_over(waypoint)
             if way is not None:
                 return way
@@ -67,14 +69,10 @@ class HomewardWays:
 
     def _homes(self, node: bytes, session: Session | None, told: bytes) -> Iterator[bytes]:
         """Yields where a node may be at home: as it says in its session, has signed, and has shown in a train."""
-        if session is not None:
-            yield session.home
         known = self._directory.home_of(node)
-        if known is not None:
-            yield from known.record.homes
-        if session is not None:
-            yield session.way_back
-        yield told
+        signed = () if known is None else known.record.homes
+        shown = (b"", b"") if session is None else (session.home, session.way_back)
+        return (one for one in (shown[0], *signed, shown[1], told) if one not in (b"", NOWHERE))
 
     def _way_over(self, home: bytes) -> Detour | None:
         neighbour = self._forwarding.next_hop.get(home)

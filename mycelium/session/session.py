@@ -61,6 +61,7 @@ class Session:
         "queue",
         "recent",
         "sending",
+        "turn",
         "way_back",
         "waypoint",
         "without_packets",
@@ -70,6 +71,7 @@ class Session:
         self.peer = peer
         self.home = b""  # where the peer is reached by nodes without a route to it, as it has told in this session
         self.way_back = b""  # the same as its request has shown it, which is not authentic
+        self.turn = 0  # which of its homes comes first: another one each time that nothing has answered
         self.waypoint = b""  # where both ends meet, nearer than the home
         self.peer_epoch = 0  # epoch of the peer's announcement when the newest keypair was agreed
         self.keypairs: list[SessionKeypair] = []  # newest first

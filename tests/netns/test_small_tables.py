@@ -1,4 +1,4 @@
-"""A dozen daemons whose tables hold four nodes each: what they keep no route to is reached by its home."""
+"""A dozen daemons whose tables hold four nodes each, but one that keeps all it hears of: the rest is reached by its home."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -10,13 +10,14 @@ from tests.lab.daemon import PROGRAM, LabDaemon
 from tests.lab.mesh import DaemonMesh, ring
 from tests.lab.traffic import Stream, answering, exchange_tcp
 from tests.lab.waiting import PATIENCE_S, wait_until
-from tests.netns.conftest import GIVEN_LINKS, MakeMesh
-from tests.netns.healing import HEALED_SECONDS, outage_of, wait_answered
+from tests.netns.conftest import MakeMesh
+from tests.netns.healing import HEALED_SECONDS, NEXT_HOP_SECONDS, outage_of, wait_answered
 
 pytestmark = pytest.mark.netns
 
 RING: Final = "abcdefghij"
 LANDMARKS: Final = "ch"
+FULL: Final = "d"
 LEAF, MOVER = "x", "y"  # the leaf is the shortest way across the ring for many; the mover has links at both ends of it
 K: Final = 4
 MOST_ROUTES: Final = (
@@ -29,8 +30,9 @@ UNREACHABLE: Final = 4  # exit status
 @pytest.fixture(scope="module")
 def mesh(make_module_mesh: MakeMesh) -> DaemonMesh:
     edges = [*ring(*RING), (LEAF, "a"), (LEAF, "f"), (MOVER, "b"), (MOVER, "g")]
-    made = make_module_mesh(edges, options=[*GIVEN_LINKS, "--routes", str(K)])
+    made = make_module_mesh(edges)
     for name, daemon in made.daemons.items():
+        daemon.options += [] if name == FULL else ["--routes", str(K)]
         daemon.options += ["--landmark", "yes" if name in LANDMARKS else "no"]
     made[LEAF].options.append("--no-transit")
     made.cable(MOVER, "g").cut()
@@ -72,7 +74,8 @@ def test_all_reach_all_and_none_keeps_many_routes(mesh: DaemonMesh) -> None:
             (name, other) for name, job in jobs.items() for other in addresses if addresses[other] not in job.result()
         ]
     assert silent == []
-    assert max(len(daemon.reachable_subnets()) for daemon in mesh.daemons.values()) <= MOST_ROUTES
+    small = [daemon for name, daemon in mesh.daemons.items() if name != FULL]
+    assert max(len(daemon.reachable_subnets()) for daemon in small) <= MOST_ROUTES
     plain = [daemon for name, daemon in mesh.daemons.items() if name not in LANDMARKS]
     assert min(len(daemon.reachable_subnets()) for daemon in plain) < len(mesh.daemons) - 1
     assert sum(daemon.counters()["trains_wrapped"] for daemon in plain) > 0
@@ -120,33 +123,32 @@ def test_a_leaf_carries_nothing_for_others(mesh: DaemonMesh) -> None:
 
 def test_a_node_that_moves_keeps_its_sessions(mesh: DaemonMesh) -> None:
     mover, other = mesh[MOVER], mesh["e"]
-    before = mover.get("admin/status")["home"]
+    wait_home(mover, mesh["c"])
     wait_answered(mover, other)
-    keys = keys_age(mover, other)
     with Stream(mover.host, other.host, other.address) as stream:
         stream.wait_flowing(PATIENCE_S)
         mesh.cable(MOVER, "g").mend()
         mesh.cable(MOVER, "b").cut()
         wait_until(lambda: mover.alive_peers() == {mesh["g"].public_key}, PATIENCE_S, "the mover is at g alone")
         stream.wait_flowing(PATIENCE_S)
-        wait_until(
-            lambda: mover.get("admin/status")["home"] != before, PATIENCE_S, lambda: f"another home than {before}"
-        )
+        wait_home(mover, mesh["h"])
         stream.wait_flowing(PATIENCE_S)
-    assert keys_age(mover, other) > keys, "no handshake was needed"
     wait_answered(mesh["a"], mover)
 
 
-def keys_age(one: LabDaemon, other: LabDaemon) -> float:
-    """Returns for how long the keys of a session have been in use."""
-    (age,) = [session["keysS"] for session in one.get("admin/sessions") if session["node"] == other.address]
-    return float(age)
+def wait_home(daemon: LabDaemon, home: LabDaemon) -> None:
+    """Waits until a landmark is the first home of a node; costs measured on a busy machine come down late."""
+    wait_until(
+        lambda: daemon.get("admin/status")["home"][:1] == [home.address],
+        NEXT_HOP_SECONDS,
+        lambda: f"{daemon.name} is at home at {daemon.get('admin/status')['home']}",
+    )
 
 
 def test_a_landmark_is_killed_and_traffic_goes_on(mesh: DaemonMesh) -> None:
     first = mesh["c"]
     one, other = mesh["b"], mesh["f"]
-    assert one.get("admin/status")["home"][0] == first.address, "b is at home at c"
+    wait_home(one, first)
     assert outage_of(other, one, first.kill) < HEALED_SECONDS
     wait_until(
         lambda: all(

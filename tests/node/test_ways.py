@@ -5,10 +5,11 @@ import pytest
 from mycelium.dataplane.wrapping import Detour
 from mycelium.node.node import Node
 from mycelium.wire.announcement import LANDMARK
+from mycelium.wire.distance import UNKNOWN
 from mycelium.wire.home_record import NOWHERE
 from mycelium.wire.train import DEFLECTED
 from sim.net.node_net import NodeNet
-from tests.support.small_meshes import is_whole
+from tests.support.small_meshes import is_whole, ping, received
 from tests.support.small_tables import tell_home
 
 
@@ -84,6 +85,34 @@ def test_what_is_signed_of_a_home_comes_before_what_is_told(is_signed: bool) -> 
     found = way(node, e, b)
     assert found is not None
     assert found.waypoint == (d if is_signed else c)
+
+
+def test_turns_begin_with_another_home() -> None:
+    net = mesh()
+    node, e, b, d = at_home(net, "e", "d", "b"), *(address(net, name) for name in "ebd")
+    drop_route(node, e)
+    found = [node._data_path.ways.way_to(e, turn=turn) for turn in range(3)]
+    assert [one and one.waypoint for one in found] == [d, b, d]
+    node.sessions.find(e, now=net.now).turn = 1
+    assert way(node, e) == Detour(b, 0, b)
+
+
+def test_a_home_that_drops_what_it_should_pass_on_is_left_for_the_other_one() -> None:
+    net = mesh()
+    node, e, d = at_home(net, "e", "d", "b"), address(net, "e"), address(net, "d")
+    node.routing.landmarks.homes = (address(net, "b"),)
+    drop_route(node, e)
+    liar = net.hosts["d"].node.receiving
+    unwrap = liar._unwrap
+    liar._unwrap = lambda header, train: header if header[7] == d else unwrap(header, train)  # type: ignore[method-assign]
+    row = node.routing._table.rows[e]
+    row.routes[:] = [UNKNOWN] * len(row.routes)  # no neighbour has told of it
+    for _ in range(60):
+        ping(net, "a", "e")
+        net.run(0.1)
+    last = ping(net, "a", "e")
+    net.run(1)
+    assert last in received(net, "e")
 
 
 def test_without_a_home_the_neighbours_that_have_told_of_a_node_are_left() -> None:
