@@ -79,7 +79,7 @@ class Adjacencies:
         self._postponed = PostponedStarts()
         self._resumption = Resumption(table, holdings, advertiser, parameters, counters)
         self._favoured: set[bytes] = set()  # neighbours; never iterated
-        self.due_at = inf  # earliest digest, request for a table, end of damping, or postponed start
+        self.due_at = inf  # earliest digest, request for a table, end of damping or of what is kept, or postponed start
 
     def up(self, neighbour: bytes, cost: int, *, now: float) -> bool:
         """Adds a neighbour with a new control stream: it gets our whole table, and all it advertised before is void.
@@ -182,6 +182,7 @@ class Adjacencies:
         """Does what is due."""
         if now < self.due_at:
             return
+        self._resumption.purge(now=now)
         for neighbour, start in self._postponed.take_due(now=now):
             self._table.budgets.of(node_of(neighbour), now=now).starts.take(now=now)
             self._add(neighbour, start.cost, now=now)
@@ -230,7 +231,7 @@ class Adjacencies:
             self._apply_cost(peer, "restarted", now=now)
 
     def _arm(self, *, now: float) -> None:
-        self.due_at = self._postponed.next_deadline()
+        self.due_at = min(self._postponed.next_deadline(), self._resumption.next_deadline())
         for peer in self._table.by_address.values():
             self.due_at = min(self.due_at, peer.digest_at, peer.table_wanted_at)
             if peer.damped_until > now:

@@ -287,8 +287,15 @@ class Advertiser:
             if row.holders & neighbour.bit or not self._is_kept_from(row, neighbour):
                 self._tell(row, neighbour)
         if neighbour.resumed and not neighbour.untold:
-            gone, neighbour.resumed = neighbour.resumed, {}
-            neighbour.retractions += [Update(node, distance(0, INFINITY)) for node in gone]
+            self._retract_gone(neighbour)
+
+    def _retract_gone(self, neighbour: Neighbour) -> None:
+        """Retracts nodes of which a neighbour has kept a route, and that are forgotten here."""
+        gone, neighbour.resumed = neighbour.resumed, {}
+        for node in gone:
+            row = self._table.rows.get(node)
+            if row is None or not row.holders & neighbour.bit:  # else it is known anew, and told
+                neighbour.retractions.append(Update(node, distance(0, INFINITY)))
 
     def _note_kept(self, row: Destination, neighbour: Neighbour, packed: int) -> None:
         """Notes the route that a neighbour has kept since before its loss."""

@@ -9,6 +9,7 @@ up is as old as the loss. No loop can come of it while the other end's feasibili
 `RoutingParameters.source_s` after the loss, and resumption begins well before that is over.
 """
 
+from math import inf
 from typing import Final
 
 from mycelium.limits import RESUMABLE_NEIGHBOURS
@@ -75,6 +76,14 @@ class Resumption:
         """Gives what concerns a neighbour that is up another name."""
         if neighbour in self._kept:
             self._kept[name] = self._kept.pop(neighbour)
+
+    def next_deadline(self) -> float:
+        """Returns when something is kept for too long, infinity for never."""
+        return min((kept.until for kept in self._kept.values()), default=inf)
+
+    def purge(self, *, now: float) -> None:
+        """Drops what is kept for too long."""
+        self._kept = {name: kept for name, kept in self._kept.items() if kept.until > now}
 
     def begin(self, neighbour: Neighbour, *, now: float) -> None:
         """Begins to tell a neighbour the table, with what is kept of its own."""

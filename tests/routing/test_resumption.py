@@ -92,6 +92,20 @@ def test_a_node_that_is_forgotten_meanwhile_is_retracted() -> None:
     assert updates_to(lab.flush(), 2) == [(MANY[-1], INFINITY)]
 
 
+def test_a_node_that_is_known_anew_before_the_dump_comes_to_it_is_not_retracted() -> None:
+    lab = settled(*MANY)
+    kept = held_by(lab, 2)
+    back(lab, 2)
+    lab.says(2, Resume(kept))
+    lab.engine._advertiser._has_room = lambda neighbour: False
+    lab.flush()
+    del lab.engine._table.rows[address(MANY[-1])]
+    lab.says(1, update(MANY[-1], 70))
+    assert updates_to(lab.flush(), 2) == [(MANY[-1], 80)]
+    lab.engine._advertiser._has_room = lambda neighbour: True
+    assert updates_to(lab.flush(), 2) == []
+
+
 def test_trust_ends_what_suspicion_began() -> None:
     lab = settled(*MANY)
     kept = held_by(lab, 2)
@@ -203,6 +217,16 @@ def test_so_many_lost_neighbours_are_kept() -> None:
         engine.handle_timeout(now=name + 0.5)
         engine.neighbour_down(address(name), now=name + 0.6)
     assert len(engine._adjacencies._resumption._kept) == RESUMABLE_NEIGHBOURS
+
+
+def test_what_is_kept_is_dropped_when_nobody_has_come_back_for_it() -> None:
+    lab = settled(*MANY)
+    lab.down(2)
+    lab.down(1)
+    lab.wait(RESUMED_S - 1)
+    assert len(lab.engine._adjacencies._resumption._kept) == 2
+    lab.wait(1)
+    assert lab.engine._adjacencies._resumption._kept == {}
 
 
 def exchange(engines: dict[int, RoutingEngine], now: float) -> int:
