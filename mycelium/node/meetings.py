@@ -56,6 +56,7 @@ class Talk:
 
     def avoid(self, waypoint: bytes, *, now: float) -> None:
         """Notes that a waypoint was of no use."""
+        self.avoided.pop(waypoint, None)  # so that it comes last
         self.avoided[waypoint] = now + AVOIDED_S
         if len(self.avoided) > WAYPOINTS_AVOIDED:
             del self.avoided[next(iter(self.avoided))]

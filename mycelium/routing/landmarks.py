@@ -80,9 +80,8 @@ class Landmarks:
         self._up_at = inf
         self._down_at = inf
         self._number = 0  # of the newest home record
-        self._avoided: dict[
-            bytes, float
-        ] = {}  # landmarks that this node was not found at, or has no room at, and until when
+        # landmarks that this node was not found at, or has no room at, and until when
+        self._avoided: dict[bytes, float] = {}
         self.homes: tuple[bytes, ...] = ()  # the home, and the backup home if there is one
 
     @property

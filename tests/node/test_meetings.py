@@ -4,9 +4,12 @@ import itertools
 
 import pytest
 
-from mycelium.node.meetings import IDLE_S, PINNED_S
+from mycelium.channel.byte_budget import ByteBudget
+from mycelium.limits import WAYPOINTS_AVOIDED
+from mycelium.node.meetings import IDLE_S, PINNED_S, Talk
 from mycelium.node.node import Node
 from mycelium.routing.parameters import RoutingParameters
+from mycelium.session.queue import PacketQueue
 from mycelium.session.session import Session
 from mycelium.wire.meeting import Meeting, MeetingKind, encode_meeting
 from mycelium.wire.train import DATA, RELAY
@@ -139,6 +142,15 @@ def test_a_leaf_that_was_chosen_as_a_waypoint_carries_nothing_and_is_not_chosen_
     met = waypoint(net, one, other)
     assert met not in (b"", net.hosts["x"].address)
     assert counter(net, "x", "trains_forwarded") == 0
+
+
+def test_of_the_waypoints_that_are_avoided_the_one_left_longest_ago_is_forgotten_first() -> None:
+    left = Talk(Session(bytes(16), PacketQueue(ByteBudget(0)), now=0.0), now=0.0)
+    for now in range(WAYPOINTS_AVOIDED):
+        left.avoid(bytes([now]), now=float(now))
+    left.avoid(bytes([0]), now=1_000.0)
+    left.avoid(b"another", now=1_001.0)
+    assert list(left.avoided) == [*(bytes([one]) for one in range(2, WAYPOINTS_AVOIDED)), bytes([0]), b"another"]
 
 
 def test_the_partner_itself_is_no_waypoint() -> None:
