@@ -151,8 +151,8 @@ class Landmarks:
         for row in self._selection.take_news():
             self._changed(row, now=now)
         if now >= self._review_at:
-            self._review_at = inf
             self._choose_homes(now=now)
+            self._review_at = min(self._avoided.values(), default=inf)
             self._arm(now=now)
         if now >= self._up_at:
             self._up_at = inf
@@ -166,7 +166,10 @@ class Landmarks:
     def _choose_homes(self, *, now: float) -> None:
         full, self._scope.pins.full = self._scope.pins.full, {}
         self._avoided.update(dict.fromkeys(full, now + self._parameters.home_avoided_s))
-        self._avoided = {node: until for node, until in self._avoided.items() if until > now}
+        for node in [node for node, until in self._avoided.items() if until <= now]:
+            del self._avoided[node]
+            self._scope.pins.ask_again(self._table.own.node, node)
+            self._advertiser.hurry(now=now)
         metrics = {} if self.is_landmark else {node: metric for metric, node in self.reached()}
         trusted = {node: metric for node, metric in metrics.items() if node not in self._avoided}
         before, homes = self.homes, tuple(_nearest(trusted or metrics, self.homes))

@@ -96,6 +96,13 @@ class Pins:
             self.full[home] = None
         return bool(pinned.by & OWN)
 
+    def ask_again(self, node: bytes, home: bytes) -> None:
+        """Tries again where there was no room for a node on the way to a home, if it is pinned there still."""
+        pinned = self.by_node.get(node, {}).get(home)
+        if pinned is not None and pinned.full != NOBODY:
+            pinned.full = NOBODY
+            self.stale[home] = None
+
     def forget_neighbour(self, neighbour: Neighbour) -> None:
         """Drops the pins of a neighbour that is down, and those that it was told."""
         for pinned in self._all():

@@ -204,6 +204,16 @@ def test_a_home_without_room_is_left_for_another_at_once() -> None:
     assert not any(isinstance(item, Pin) and item.is_pinned for item in told.get(2, [])), "nobody is asked again"
 
 
+def test_the_only_home_is_asked_again_an_hour_after_it_had_no_room() -> None:
+    lab = full_lab(replace(SMALL, standing=Standing.NO))
+    lab.says(1, landmark(ONE, 100))
+    lab.wait(1.0)
+    lab.says(1, Pin(address(0), address(ONE), is_pinned=False))
+    told = lab.wait(RoutingParameters().home_avoided_s - 1)
+    assert not any(isinstance(item, Pin) for item in told[1])
+    assert record_told(lab.wait(2.0), 1, ONE).homes == (address(ONE),)
+
+
 def test_a_pin_that_is_too_much_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mycelium.routing.pins.PINS_PER_NEIGHBOUR", 1)
     lab = full_lab()
