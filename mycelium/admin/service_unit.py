@@ -1,5 +1,6 @@
 """The unit by which systemd runs the daemon: as a user of its own, with two capabilities, in a sandbox."""
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ NAME: Final = "mycelium"  # of the service and of its user
 CONFIG_FILE: Final = Path("/etc/mycelium/mycelium.toml")
 STATE_FOLDER: Final = Path("/var/lib/mycelium")
 RESOLVED: Final = Path("/run/systemd/resolve")  # is there where systemd-resolved runs
+_DEVICES: Final = "/proc/{}/net/dev"  # a file of its own in each network namespace, which any user may look at
 
 _HIDDEN: Final = tuple(map(Path, ("/home", "/root", "/run/user", "/tmp", "/var/tmp")))
 _UNIT: Final = """\
@@ -79,6 +81,18 @@ polkit.addRule(function (action, subject) {
     }
 });
 """
+
+
+def runs_resolved() -> bool:
+    """Tells whether systemd-resolved runs and knows the interfaces of this process: those of init's network namespace.
+
+    In another one an interface has the number of a different one there, whose servers it would be told.
+    """
+    try:
+        is_inits = os.path.samefile(_DEVICES.format(1), _DEVICES.format("thread-self"))
+    except OSError:  # of a service that sees no other process
+        is_inits = True
+    return is_inits and RESOLVED.is_dir()
 
 
 def unit_text(program: Path) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
-from mycelium.admin.service_unit import RESOLVED
+from mycelium.admin.service_unit import runs_resolved
 from mycelium.cli import options
 from mycelium.cli.service import install_service, make_user, runs_systemd
 from mycelium.errors import ApiError, ConfigError, LocalError
@@ -64,7 +64,7 @@ def join(context: click.Context, name: str, invitation: str) -> None:
     if places.is_service and runs_systemd():
         install_service()
         click.echo(f"{who}, {_reachable(context, places)} nodes reachable")
-        if any(answer.network_key) and not RESOLVED.is_dir():
+        if any(answer.network_key) and not runs_resolved():
             click.echo(
                 "programs here find them by name once systemd-resolved runs (on Debian: apt install systemd-resolved)"
             )
@@ -154,7 +154,7 @@ def _needs_hosts_file(places: _Places) -> bool:
 
     The service can't: its user owns nothing below /etc.
     """
-    return os.geteuid() == 0 and not (places.is_service and runs_systemd()) and not RESOLVED.is_dir()
+    return os.geteuid() == 0 and not (places.is_service and runs_systemd()) and not runs_resolved()
 
 
 def _keep_network(path: Path, answer: "JoinAnswer") -> None:

@@ -13,7 +13,7 @@ import subprocess
 from time import monotonic
 from typing import Final
 
-from mycelium.admin.service_unit import RESOLVED
+from mycelium.admin.service_unit import runs_resolved
 from mycelium.daemon.threads import in_thread
 from mycelium.errors import DecodeError
 from mycelium.node.zone import Zone
@@ -80,13 +80,13 @@ class NameServer:
     async def introduce(self, device: str, *, has_hosts_file: bool) -> None:
         """Has systemd-resolved ask here for the zone, whenever it does not know the device, until this is cancelled."""
         told = 0
-        if self._zone.has_announced_names and not RESOLVED.is_dir() and not has_hosts_file:
+        if self._zone.has_announced_names and not runs_resolved() and not has_hosts_file:
             log.info(
                 "programs do not find nodes as NAME%s: systemd-resolved does not run here; install it, or have names kept in "
                 "a file (--hosts-file /etc/hosts)",
                 self._zone.suffix,
             )
-        while self._socket is not None and RESOLVED.is_dir() and (program := shutil.which("resolvectl")):
+        while self._socket is not None and runs_resolved() and (program := shutil.which("resolvectl")):
             index = _index_of(device)
             if index and index != told:
                 await self._tell(program, device)

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from mycelium.admin.service_unit import CONFIG_FILE, NAME, POLKIT_RULE, STATE_FOLDER, unit_text
+from mycelium.admin import service_unit
+from mycelium.admin.service_unit import CONFIG_FILE, NAME, POLKIT_RULE, STATE_FOLDER, runs_resolved, unit_text
 from mycelium.daemon.open_files import WANTED
 from mycelium.errors import LocalError
 
@@ -76,3 +77,18 @@ def test_polkit_lets_the_service_s_user_do_two_things_and_nobody_else() -> None:
         "org.freedesktop.resolve1.set-dns-servers",
         "org.freedesktop.resolve1.set-domains",
     ]
+
+
+@pytest.mark.parametrize(("own", "is_known"), [("own", False), ("inits", True), ("absent", True)])
+def test_systemd_resolved_is_told_of_interfaces_of_inits_network_namespace_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str, is_known: bool
+) -> None:
+    """Elsewhere the number of an interface is that of a different one."""
+    for name in ("own", "1"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "thread-self").symlink_to({"inits": "1"}.get(own, own))
+    monkeypatch.setattr(service_unit, "_DEVICES", f"{tmp_path}/{{}}")
+    monkeypatch.setattr(service_unit, "RESOLVED", tmp_path)
+    assert runs_resolved() is is_known
+    monkeypatch.setattr(service_unit, "RESOLVED", tmp_path / "none")
+    assert not runs_resolved()

@@ -155,13 +155,13 @@ def test_files_may_be_named(tmp_path: Path, capsys: Capture) -> None:
     assert settings.network_key_file == tmp_path / "keys" / "network.key"
 
 
-@pytest.mark.parametrize(("resolved", "kept"), [("none", Path("/etc/hosts")), ("", None)])
+@pytest.mark.parametrize(("resolved", "kept"), [(False, Path("/etc/hosts")), (True, None)])
 def test_root_without_systemd_resolved_has_names_kept_in_the_hosts_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, resolved: str, kept: Path | None
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, resolved: bool, kept: Path | None
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(join, "runs_systemd", lambda: False)
-    monkeypatch.setattr(join, "RESOLVED", tmp_path / resolved)
+    monkeypatch.setattr(join, "runs_resolved", lambda: resolved)
     words = ["--config-file", str(tmp_path / "a.toml"), "--key-file", str(tmp_path / "a")]
     assert main(["join", *words, URI]) == 0
     assert config.load({"config_file": str(tmp_path / "a.toml")}).hosts_file == kept
@@ -181,12 +181,12 @@ def test_root_sets_up_the_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
         done.append(f"{path.name} to {user}:{group}{' and where it leads' if follow_symlinks else ''}")
 
     monkeypatch.setattr("os.chown", give)
-    monkeypatch.setattr(join, "RESOLVED", tmp_path)
+    monkeypatch.setattr(join, "runs_resolved", lambda: True)
     assert main(["join", URI]) == 0
     assert done == ["user", "lib to 7:8", "key to 7:8", "network.key to 7:8", "service"]
     assert capsys.readouterr().out.endswith("), 3 nodes reachable\n")
     places.config_file.unlink()
-    monkeypatch.setattr(join, "RESOLVED", tmp_path / "none")
+    monkeypatch.setattr(join, "runs_resolved", lambda: False)
     assert main(["join", URI]) == 0
     assert "by name once systemd-resolved runs" in capsys.readouterr().out
     assert config.load({"config_file": str(places.config_file)}).hosts_file is None  # which the service could not write

@@ -95,7 +95,7 @@ def test_systemd_resolved_is_told_once_for_each_device(tmp_path: Path, monkeypat
     program.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(name_server, "RESOLVED", tmp_path)
+    monkeypatch.setattr(name_server, "runs_resolved", lambda: True)
     monkeypatch.setattr(name_server, "LOOK_AGAIN_S", 0.01)
     server = NameServer(a_zone()[0], LOOPBACK)
     server._socket = Mock()
@@ -116,10 +116,10 @@ def test_systemd_resolved_is_told_once_for_each_device(tmp_path: Path, monkeypat
 
 @pytest.mark.parametrize("has_hosts_file", [False, True])
 def test_where_systemd_resolved_does_not_run_only_the_operator_is_told_unless_names_are_in_a_file(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture, has_hosts_file: bool
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, has_hosts_file: bool
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr(name_server, "RESOLVED", tmp_path / "none")
+    monkeypatch.setattr(name_server, "runs_resolved", lambda: False)
     server = NameServer(a_zone()[0], LOOPBACK)
     server._socket = Mock()
     asyncio.run(server.introduce("lo", has_hosts_file=has_hosts_file))
