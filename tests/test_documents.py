@@ -78,7 +78,7 @@ EXCUSED: Final = {
     f"{VENV_PIP} install .": INSTALLS,
     "ln -s /opt/mycelium/bin/mycelium /usr/local/bin/": INSTALLS,
     "pip install .": INSTALLS,
-    "pip install 'mycelium-mesh[upnp]'": INSTALLS,
+    f"{VENV_PIP} install '.[upnp]'": INSTALLS,
     "./dev sim": "it writes into the clone; mycelium-sim, below it, does the same elsewhere",
     "./dev fuzz 10": "it takes ten minutes; tests/fuzz runs a portion",
     "./dev mutate mycelium.link.path.rtt": "it takes a minute; tests/mutate tests it",
