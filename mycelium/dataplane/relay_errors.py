@@ -96,7 +96,9 @@ class RelayErrors:
         """Passes an authentic error about a recent train of this node on: to the application, as ICMPv6, or to who asked."""
         echo = self._quoted_echo(body)
         quote = self._quoted_packet(body) if echo is None else echo
-        if quote is None or not self._checking.take(now=now) or not self._is_authentic(reporter, bytes(body)):
+        if quote is not None and not self._checking.take(now=now):
+            self._counters.relay_errors_refused += 1  # and perhaps true: in an outage honest relays send more
+        elif quote is None or not self._is_authentic(reporter, bytes(body)):
             self._counters.relay_errors_refused += 1
             self._lies.take(neighbour, now=now)
         elif echo is not None:

@@ -133,3 +133,14 @@ def test_a_neighbour_that_passes_on_errors_about_trains_of_nobody_is_named() -> 
     assert node.routing.excesses.take() == []
     receive_error(net, b.address, lie)
     assert node.routing.excesses.take() == [(b.address, LIES)]
+
+
+def test_a_neighbour_that_passes_on_more_errors_than_are_checked_is_no_liar() -> None:
+    net = ready("abc")
+    ping(net, "a", "c")
+    b, node = net.hosts["b"].identity, net.hosts["a"].node
+    true = error_body(net, signer=b)
+    for _ in range(LIES_AT_ONCE + RELAY_ERRORS_PER_SECOND + 1):
+        receive_error(net, b.address, true)
+    assert counter(net, "a", "relay_errors_refused") == LIES_AT_ONCE + 1
+    assert node.routing.excesses.take() == []
