@@ -6,7 +6,8 @@ TUN device. What may be done to a node that answers:
 - It sends nobody more bytes than it has just received from the same node, in this test; that node has proved who it is, and
   routes lead there: nobody can have it send elsewhere.
 - It sends no more than acknowledgements ask for, and all nodes together have a budget.
-- There is one test at a time, its own included, and no direction of it lasts longer than SPEED_TEST_S.
+- There is one test at a time, its own included, and no direction of it lasts longer than SPEED_TEST_S. A node whose test has
+  kept others out begins no other until one of them had its turn, or none has come back in TURN_S.
 - Who asks again and again gets no answers, and is named.
 """
 
@@ -51,6 +52,7 @@ TICK_S: Final = 0.05  # between looks at a test, which waits for answers and for
 ASK_AGAIN_S: Final = 0.5  # until a request without an answer is sent again
 SILENCE_S: Final = 3.0  # without a message of the other end, after which a test is over
 LAST_ARRIVE_S: Final = 1.0  # for what is still under way at the end of a direction
+TURN_S: Final = 120.0  # from the last refusal of another node: the rest of the longest test, and a minute to ask again
 
 
 class SpeedStage(Enum):
@@ -129,6 +131,7 @@ class SpeedTests:
     ) -> None:
         self.own: SpeedTest | None = None  # the last one, whether it is over or not
         self._answered: SpeedTest | None = None
+        self._yields: tuple[bytes, float] = b"", -inf  # who leaves the next test to others, and until when
         self._sessions = sessions
         self._sending = sending
         self._counters = counters
@@ -248,7 +251,7 @@ class SpeedTests:
         if not self._asking.take(session.peer, now=now):
             self._counters.speed_tests_refused += 1
             return
-        reason = self._objection(session, head)
+        reason = self._objection(session, head, now=now)
         if reason is SpeedReason.NONE:
             self._agree(session, head, now=now)
         else:
@@ -257,13 +260,17 @@ class SpeedTests:
         if self._answered is not None and reason is SpeedReason.NONE:
             self._pump(session, self._answered, now=now)
 
-    def _objection(self, session: Session, head: SpeedHead) -> SpeedReason:
+    def _objection(self, session: Session, head: SpeedHead, *, now: float) -> SpeedReason:
         """Returns why a request is refused."""
         if not self._answers:
             return SpeedReason.OFF
         test = self._answered
         is_known = test is not None and test.token == head.token and test.peer == session.peer
-        if self._running() is not None or (test is not None and not is_known):
+        if test is not None and test.peer != session.peer:
+            self._yields = test.peer, now + TURN_S
+        yielding, until = self._yields
+        has_turn = is_known if test is not None else session.peer != yielding or now >= until
+        if self._running() is not None or not has_turn:
             return SpeedReason.BUSY
         is_paid = test is not None and test.received.arrived.bytes
         return SpeedReason.NONE if head.code == SENDS_LOAD or is_paid else SpeedReason.EXHAUSTED
@@ -274,6 +281,7 @@ class SpeedTests:
         test = self._answered
         if test is None:
             self._counters.speed_tests_answered += 1
+            self._yields = b"", -inf
             test = self._answered = SpeedTest(session.peer, head.token, seconds, SpeedStage.RECEIVING, now=now)
             test.phase_ends = now + seconds + SILENCE_S
             self._arm(now + TICK_S)

@@ -3,7 +3,7 @@
 import pytest
 
 from mycelium.dataplane import speed_tests as speed_tests_module
-from mycelium.dataplane.speed_tests import ASK_AGAIN_S, SILENCE_S, SpeedStage, SpeedTest
+from mycelium.dataplane.speed_tests import ASK_AGAIN_S, SILENCE_S, TURN_S, SpeedStage, SpeedTest
 from mycelium.errors import LocalError
 from mycelium.limits import SPEED_TEST_BYTES, SPEED_TEST_S
 from mycelium.node.event_kind import EventKind
@@ -122,6 +122,24 @@ def test_one_test_at_a_time_is_answered_and_others_are_told_so() -> None:
     assert (second.reason, second.sent) == (SpeedReason.BUSY, None)
     assert counter(net, "c", "speed_tests_refused") == 1
     assert finish(net, first).reason in (SpeedReason.NONE, SpeedReason.EXHAUSTED)
+
+
+def test_who_keeps_others_out_leaves_them_the_next_test() -> None:
+    net = slow()
+    first = begin(net)
+    net.run(0.3)
+    assert finish(net, begin(net, "b", "c")).reason is SpeedReason.BUSY
+    assert finish(net, first).reason is not SpeedReason.BUSY
+    net.run(1)
+    assert finish(net, begin(net)).reason is SpeedReason.BUSY, "it has had its turn"
+    assert finish(net, begin(net, "b", "c", seconds=0.5)).reason is not SpeedReason.BUSY
+    net.run(1)
+    first = begin(net)
+    net.run(0.3)
+    assert finish(net, begin(net, "b", "c")).reason is SpeedReason.BUSY
+    assert finish(net, first).reason is not SpeedReason.BUSY, "others have had theirs"
+    net.run(TURN_S)
+    assert finish(net, begin(net, seconds=0.5)).reason is not SpeedReason.BUSY, "nobody else has come back"
 
 
 def test_the_own_operator_has_precedence_and_one_test_at_a_time() -> None:
