@@ -110,8 +110,9 @@ DIALS_WAITING_PER_SOURCE: Final = 4_096  # candidates that wait for their turn: 
 SESSIONS: Final = 4_096  # end-to-end sessions of one node; the one used longest ago is forgotten first
 SESSION_REQUESTS_PER_SECOND: Final = 2  # answered to one node that has returned a cookie
 SESSION_REQUESTS_AT_ONCE: Final = 8  # of those in a row: one request and its retransmissions
-# sources in a row that one neighbour's requests have asked for cookies, beyond which the operator is told
-SESSION_COOKIES_AT_ONCE: Final = 512
+# requests in a row of one neighbour that are refused, or whose cookies nobody brings back, beyond which the operator is told:
+# some hundred nodes behind it may look for this one at once, as after its restart
+SESSION_REQUESTS_UNANSWERED: Final = 512
 SESSION_QUEUE_PACKETS: Final = 256  # packets that wait for one session's handshake, which a slow host answers late
 SESSION_QUEUE_BYTES: Final = 256 << 10  # bytes that wait for one session's handshake
 SESSION_QUEUE_BYTES_PER_NODE: Final = 16 << 20  # bytes that wait for handshakes of all sessions
@@ -155,10 +156,8 @@ LOOKUP_QUEUE_BYTES: Final = 4 << 20  # packets that wait for lookups, besides wh
 LOOKUPS_ANSWERED: Final = SharedRate(1_000, at_once=2_000, little_per_second=20, little_at_once=200)
 HOME_RECORDS: Final = 65_536  # kept by a landmark for others, half a KB each
 HOME_RECORDS_PER_LANDMARK: Final = 8_192  # of those, handed over by one landmark: all that may be pinned at it
-HOME_RECORDS_UNKEPT: Final = (
-    2 * HOME_RECORDS_PER_LANDMARK
-)  # handed over in vain in a row, beyond which the operator is told,
-HOME_RECORDS_UNKEPT_PER_SECOND: Final = 10  # and later: all of one landmark in half an hour, twice
+HOME_RECORDS_UNKEPT_PER_SECOND: Final = 10  # handed over in vain by one landmark, beyond which the operator is told
+HOME_RECORDS_UNKEPT: Final = 16_384  # of those in a row: HOME_RECORDS_PER_LANDMARK twice
 # verified for landmarks that hand them over: a twentieth of a slow core
 HOME_RECORDS_TAKEN: Final = SharedRate(200, at_once=8_192, little_per_second=10, little_at_once=512)
 RECORDS_HANDED_AT_ONCE: Final = 256  # records that a landmark hands over in one second
@@ -185,9 +184,8 @@ STARTS_PER_SECOND: Final = 0.2  # control streams of one neighbour, each of whic
 STARTS_AT_ONCE: Final = 6  # of those in a row, as when a cable is moved or a host starts again and again
 DUMPS_PER_SECOND: Final = 0.2  # of the whole table that one neighbour requests
 DUMPS_AT_ONCE: Final = 4  # of those in a row
-DIGESTS_PER_SECOND: Final = (
-    0.2  # of the table that one neighbour advertises; one that differs may cost a look at all rows
-)
+# of the table that one neighbour advertises; one that differs may cost a look at all rows
+DIGESTS_PER_SECOND: Final = 0.2
 DIGESTS_AT_ONCE: Final = 8  # of those in a row
 SWEPT_ROWS_AT_ONCE: Final = 1_024  # rows looked at in one go when a link is lost or its cost changes: some 5 ms of work
 TOLD_AT_ONCE: Final = 4_096  # changed rows times neighbours that are told in one go: some 5 ms of work
@@ -234,6 +232,7 @@ HOP_LIMIT: Final = 64
 # -- echoes for operators ----------------------------------------------------------------------------------------------
 ECHOES_UNDER_WAY: Final = 256  # requests of this node without an answer: four traces over as many hops as there may be
 ECHOES_PER_SECOND: Final = 20  # requests of one node that are answered
+ECHOES_AT_ONCE: Final = 64  # of those in a row: a trace, three times over 16 hops, and some pings
 
 # -- knocks for operators ----------------------------------------------------------------------------------------------
 KNOCKS_PER_VERSION: Final = 2  # neighbours asked at once to knock over one version of IP

@@ -10,7 +10,7 @@ from msgspec import Struct
 from mycelium.dataplane.counters import DataplaneCounters
 from mycelium.dataplane.sending import Sending
 from mycelium.errors import DecodeError
-from mycelium.limits import ECHOES_PER_SECOND, ECHOES_UNDER_WAY, HOP_LIMIT, SESSIONS
+from mycelium.limits import ECHOES_AT_ONCE, ECHOES_PER_SECOND, ECHOES_UNDER_WAY, HOP_LIMIT, SESSIONS
 from mycelium.outbox import EchoAnswered, Outbox
 from mycelium.routing.excess import ECHOES, Excesses, NamedRate
 from mycelium.session.session import Session
@@ -48,7 +48,8 @@ class Echoes:
         self._counters = counters
         self._entropy = entropy
         self._asked: dict[bytes, _EchoRequest] = {}
-        self._allowed = NamedRate(excesses, ECHOES, ECHOES_PER_SECOND, keys=SESSIONS)  # by the node that asks
+        # by the node that asks
+        self._allowed = NamedRate(excesses, ECHOES, ECHOES_PER_SECOND, burst=ECHOES_AT_ONCE, keys=SESSIONS)
 
     def ask(self, node: bytes, *, hop_limit: int = HOP_LIMIT, now: float) -> bytes:
         """Asks a node for an echo, once there is a session with it; returns the token that the answer will have.

@@ -14,9 +14,9 @@ from mycelium.limits import (
     HANDSHAKES_PER_SECOND,
     HANDSHAKES_PER_SECOND_WITH_COOKIE,
     LINKS,
-    SESSION_COOKIES_AT_ONCE,
     SESSION_REQUESTS_AT_ONCE,
     SESSION_REQUESTS_PER_SECOND,
+    SESSION_REQUESTS_UNANSWERED,
     SESSIONS,
 )
 from mycelium.routing.excess import SESSION_REQUESTS, Excesses, NamedRate
@@ -35,15 +35,14 @@ class RequestVerdict(Enum):
 class RequestGate:
     """Decides about session requests by whom they claim to come from, their cookie, and who passed them on."""
 
-    __slots__ = ("_asked", "_by_neighbour", "_by_source", "_excesses", "_proven", "_secrets", "_unproven")
+    __slots__ = ("_by_neighbour", "_by_source", "_proven", "_secrets", "_unanswered", "_unproven")
 
     def __init__(self, entropy: Entropy, excesses: Excesses, *, now: float) -> None:
-        self._excesses = excesses
         self._secrets = CookieSecrets(entropy)
         self._unproven = TokenBucket(HANDSHAKES_PER_SECOND, now=now)
         self._proven = TokenBucket(HANDSHAKES_PER_SECOND_WITH_COOKIE, now=now)
-        self._asked = NamedRate(
-            excesses, SESSION_REQUESTS, HANDSHAKES_PER_SECOND, burst=SESSION_COOKIES_AT_ONCE, keys=LINKS
+        self._unanswered = NamedRate(
+            excesses, SESSION_REQUESTS, HANDSHAKES_PER_SECOND, burst=SESSION_REQUESTS_UNANSWERED, keys=LINKS
         )
         self._by_neighbour = TokenBuckets[bytes](HANDSHAKES_PER_SECOND, keys=LINKS)
         self._by_source = TokenBuckets[bytes](
@@ -56,7 +55,7 @@ class RequestGate:
             return self._judge_proven(source, neighbour, now=now)
         if self._unproven.take(now=now):
             return RequestVerdict.ANSWER
-        self._asked.take(neighbour, now=now)
+        self._unanswered.take(neighbour, now=now)
         return RequestVerdict.ASK_FOR_COOKIE
 
     def cookie_for(self, source: bytes, *, now: float) -> bytes:
@@ -71,6 +70,7 @@ class RequestGate:
         if not self._by_source.take(source, now=now):
             return RequestVerdict.REFUSE
         if not self._by_neighbour.take(neighbour, now=now):
-            self._excesses.note(neighbour, SESSION_REQUESTS, now=now)
+            self._unanswered.take(neighbour, now=now)
             return RequestVerdict.REFUSE
+        self._unanswered.give_back(neighbour, now=now)
         return RequestVerdict.ANSWER if self._proven.take(now=now) else RequestVerdict.REFUSE

@@ -2,7 +2,9 @@
 
 import pytest
 
-from mycelium.limits import ECHOES_PER_SECOND, ECHOES_UNDER_WAY
+from mycelium.daemon.probing import HOPS_TRIED, TRACE_ROUNDS
+from mycelium.limits import ECHOES_AT_ONCE, ECHOES_PER_SECOND, ECHOES_UNDER_WAY
+from mycelium.node.event_kind import EventKind
 from mycelium.outbox import EchoAnswered
 from mycelium.routing.excess import ECHOES
 from mycelium.wire.echo import TOKEN_BYTES, Echo, EchoKind, encode_echo
@@ -83,16 +85,31 @@ def test_a_relay_without_a_route_says_so() -> None:
 
 def test_one_node_is_answered_only_so_often() -> None:
     net = ready("abc")
-    for _ in range(3 * ECHOES_PER_SECOND):
+    for _ in range(3 * ECHOES_AT_ONCE):
         ask(net, "a", "c")
-    assert len(answers(net, "a", 0.1)) == ECHOES_PER_SECOND
-    assert counter(net, "c", "echoes_refused") == 2 * ECHOES_PER_SECOND
+    assert len(answers(net, "a", 0.1)) == ECHOES_AT_ONCE
+    assert counter(net, "c", "echoes_refused") == 2 * ECHOES_AT_ONCE
     assert [event.cause for event in net.hosts["c"].node.journal.after(0) if event.node == net.hosts["a"].address][
         -1:
     ] == [ECHOES]
     net.run(1.0)
-    ask(net, "a", "c")
-    assert len(answers(net, "a")) == ECHOES_PER_SECOND + 1, "later it is answered again"
+    for _ in range(2 * ECHOES_PER_SECOND):
+        ask(net, "a", "c")
+    assert len(answers(net, "a", 0.1)) == pytest.approx(ECHOES_AT_ONCE + ECHOES_PER_SECOND, abs=3), (
+        "it is answered again"
+    )
+
+
+def test_a_trace_whose_first_echo_was_lost_names_nobody() -> None:
+    net = ready("abc")
+    for _ in range(TRACE_ROUNDS):
+        for hop_limit in range(1, HOPS_TRIED + 1):
+            ask(net, "a", "c", hop_limit)
+        net.run(0.1)
+    answered = [answer for answer in answers(net, "a") if answer.error is None]
+    assert len(answered) == TRACE_ROUNDS * (HOPS_TRIED - 1)
+    assert net.hosts["c"].node.routing.excesses.take() == []
+    assert not [event for event in net.hosts["c"].node.journal.after(0) if event.kind is EventKind.NEIGHBOUR_EXCESSIVE]
 
 
 def test_the_oldest_request_gives_way_and_one_that_is_given_up_gets_no_answer() -> None:

@@ -3,9 +3,9 @@
 from mycelium.limits import (
     HANDSHAKES_PER_SECOND,
     HANDSHAKES_PER_SECOND_WITH_COOKIE,
-    SESSION_COOKIES_AT_ONCE,
     SESSION_REQUESTS_AT_ONCE,
     SESSION_REQUESTS_PER_SECOND,
+    SESSION_REQUESTS_UNANSWERED,
 )
 from mycelium.routing.excess import SESSION_REQUESTS, Excesses
 from mycelium.session.request_gate import RequestGate, RequestVerdict
@@ -52,10 +52,12 @@ def test_a_node_has_a_share_of_its_own() -> None:
     assert flooded.gate.judge(source(1), cookie, neighbour=NEIGHBOUR, now=later) is ANSWER
 
 
-def test_a_neighbour_that_brings_many_nodes_has_a_share_too_and_is_named() -> None:
+def test_a_neighbour_that_brings_many_nodes_has_a_share_too_and_is_named_when_they_do_not_end() -> None:
     flooded = Flooded()
-    verdicts = [flooded.ask(number) for number in range(HANDSHAKES_PER_SECOND + 1)]
-    assert verdicts == [ANSWER] * HANDSHAKES_PER_SECOND + [REFUSE]
+    verdicts = [flooded.ask(number) for number in range(HANDSHAKES_PER_SECOND + SESSION_REQUESTS_UNANSWERED)]
+    assert verdicts == [ANSWER] * HANDSHAKES_PER_SECOND + [REFUSE] * SESSION_REQUESTS_UNANSWERED
+    assert flooded.excesses.take() == []
+    assert flooded.ask(999) is REFUSE
     assert flooded.excesses.take() == [(NEIGHBOUR, SESSION_REQUESTS)]
     assert flooded.ask(1_000, neighbour=b"m" * 16) is ANSWER
 
@@ -69,7 +71,18 @@ def test_all_together_have_a_limit() -> None:
 
 def test_a_neighbour_whose_requests_are_asked_for_cookies_without_end_is_named() -> None:
     flooded = Flooded()
-    verdicts = [flooded.ask(number, cookie=b"") for number in range(SESSION_COOKIES_AT_ONCE)]
+    verdicts = [flooded.ask(number, cookie=b"") for number in range(SESSION_REQUESTS_UNANSWERED)]
     assert (set(verdicts), flooded.excesses.take()) == ({ASK}, [])
     assert flooded.ask(1, cookie=b"") is ASK
     assert flooded.excesses.take() == [(NEIGHBOUR, SESSION_REQUESTS)]
+
+
+def test_a_neighbour_whose_nodes_bring_their_cookies_back_is_not_named() -> None:
+    flooded = Flooded()
+    for second in range(60):
+        now = 1.0 + second
+        for number in range(second * 90, second * 90 + 90):
+            cookie = flooded.gate.cookie_for(source(number), now=now)
+            if flooded.gate.judge(source(number), b"", neighbour=NEIGHBOUR, now=now) is ASK:
+                assert flooded.gate.judge(source(number), cookie, neighbour=NEIGHBOUR, now=now) is ANSWER
+    assert flooded.excesses.take() == []
