@@ -33,9 +33,6 @@ STREAM_DATAGRAM: Final = 65_535  # what the two bytes of its length can say, whe
 # -- what one read of TUN may put together -----------------------------------------------------------------------------
 PACKETS_PER_BATCH: Final = 64
 BYTES_PER_BATCH: Final = 60_000  # a batch ends with the packet that exceeds it, which may be a super-packet
-# Seconds without a packet or datagram after which one is taken to come alone, and handed on before more are looked for. Far
-# longer than a flood takes for its next one.
-SILENCE_S: Final = 0.001
 
 # -- links -------------------------------------------------------------------------------------------------------------
 # authenticated neighbours of one node; each may have a second link for a while (`node/second_links.py`)

@@ -13,6 +13,10 @@ from mycelium.limits import SharedRate
 REPLACED_SHARE: Final = 2  # entries for each deadline that is set
 LEAST_REPLACED: Final = 64
 
+SILENCE_S: Final = 0.001  # far longer than a flood takes for its next packet
+# Seconds, where it is not known whether anything waited: more than a round of the event loop, which does other work.
+UNSEEN_SILENCE_S: Final = 0.5
+
 Key = TypeVar("Key", bound=Hashable)
 Reason = TypeVar("Reason", bound=Hashable)
 Value = TypeVar("Value")
@@ -107,6 +111,27 @@ class SharedBucket(Generic[Key]):
     def takes_little(self, key: Key, *, now: float) -> bool:
         """Tells whether a key has wanted no more lately than what is its own."""
         return self._little.of(key, now=now).tokens(now=now) >= 1
+
+
+class Silence:
+    """Tells which packets come after a silence on a descriptor, and so are handed on before more are looked for.
+
+    What came with such a packet is not seen. If the next read is late, a silence may be the reason, or other work while much
+    waits. Were that taken for a silence, a flood would be read one packet in each round of the event loop.
+    """
+
+    __slots__ = ("_has_ended", "_read_at")
+
+    def __init__(self) -> None:
+        self._read_at = 0.0  # when the descriptor was read last
+        self._has_ended = False  # with that read, so that what came with it was not seen
+
+    def ends(self, *, is_drained: bool, now: float) -> bool:
+        """Notes a read, and tells whether it ends a silence; `is_drained` if the one before left nothing, as far as it saw."""
+        silence_s = UNSEEN_SILENCE_S if self._has_ended else SILENCE_S
+        self._has_ended = is_drained and now - self._read_at > silence_s
+        self._read_at = now
+        return self._has_ended
 
 
 class Backoff:

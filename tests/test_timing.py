@@ -2,7 +2,18 @@ import random
 from math import inf
 
 from mycelium.limits import SharedRate
-from mycelium.timing import LEAST_REPLACED, REPLACED_SHARE, Backoff, Deadlines, SharedBucket, TokenBucket, TokenBuckets
+from mycelium.timing import (
+    LEAST_REPLACED,
+    REPLACED_SHARE,
+    SILENCE_S,
+    UNSEEN_SILENCE_S,
+    Backoff,
+    Deadlines,
+    SharedBucket,
+    Silence,
+    TokenBucket,
+    TokenBuckets,
+)
 
 
 def take_all(bucket: TokenBucket, *, now: float) -> int:
@@ -176,3 +187,28 @@ def test_a_shared_bucket_grants_at_its_rate_and_refuses_what_is_not_there() -> N
     assert bucket.take("a", 50.0, now=0.0)
     assert not bucket.take("a", 10.0, now=0.5)
     assert bucket.take("a", 10.0, now=1.0)
+
+
+def test_a_silence_is_one_if_nothing_was_left_before_it() -> None:
+    silence = Silence()
+    now = 10.0
+    seen = []
+    for wait_s, is_drained in (
+        (1.0, False),
+        (0.9 * SILENCE_S, True),
+        (1.1 * SILENCE_S, True),
+        (1.1 * SILENCE_S, False),
+    ):
+        now += wait_s
+        seen.append(silence.ends(is_drained=is_drained, now=now))
+    assert seen == [False, False, True, False]
+
+
+def test_a_silence_is_longer_where_what_came_before_it_was_not_seen() -> None:
+    silence = Silence()
+    now = 10.0
+    seen = []
+    for wait_s in (1.0, 1.1 * UNSEEN_SILENCE_S, 0.9 * UNSEEN_SILENCE_S, 1.1 * SILENCE_S):
+        now += wait_s
+        seen.append(silence.ends(is_drained=True, now=now))
+    assert seen == [True, True, False, True]

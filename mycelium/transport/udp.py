@@ -17,8 +17,9 @@ from typing import Final
 
 from mycelium.counters import counter, drops
 from mycelium.endpoint import Endpoint
-from mycelium.limits import ENDPOINTS_REMEMBERED, SILENCE_S
+from mycelium.limits import ENDPOINTS_REMEMBERED
 from mycelium.packet.ecn import ECN_MASK
+from mycelium.timing import Silence
 from mycelium.transport.base import SHORT_BYTES, Buffer, Received
 from mycelium.transport.causes import cause_of
 from mycelium.transport.udp_address import (
@@ -94,10 +95,10 @@ class UdpTransport:
         "_class_mask",
         "_from_socket",
         "_held",
-        "_received_at",
         "_recvmsg_into",
         "_routes",
         "_sendmsg",
+        "_silence",
         "_socket",
         "_sources",
         "_to_socket",
@@ -128,7 +129,7 @@ class UdpTransport:
         self._view = memoryview(bytearray(GATHER_BYTES + 2 * RECEIVE_BYTES))
         self._burst = BurstReceiver(udp, self._view, self._source_of)
         self._held: deque[Received] = deque()  # read, but not returned: of another sender or size than what came before
-        self._received_at = 0.0  # when the socket was read last, on the monotonic clock
+        self._silence = Silence()
         self._sources: dict[tuple[SocketAddress, bytes], Endpoint] = {}
         self._routes: dict[Endpoint | tuple[Endpoint, int], UdpRoute] = {}  # by endpoint, and traffic class but 0
         self._class_mask = _ANY_CLASS if dscp else ECN_MASK
@@ -172,9 +173,7 @@ class UdpTransport:
 
     def _receive_next(self) -> Received | None:
         received = self._receive_at_once()
-        now = time.monotonic()
-        is_alone = self.is_drained and now - self._received_at > SILENCE_S
-        self._received_at = now
+        is_alone = self._silence.ends(is_drained=self.is_drained, now=time.monotonic())
         self.is_drained = is_alone or received is None
         if received is None or is_alone:
             return received

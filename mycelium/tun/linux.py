@@ -11,11 +11,12 @@ from time import monotonic
 from typing import Final
 
 from mycelium.errors import DecodeError, DeviceError
-from mycelium.limits import BYTES_PER_BATCH, PACKETS_PER_BATCH, SILENCE_S
+from mycelium.limits import BYTES_PER_BATCH, PACKETS_PER_BATCH
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_MASK, SUPER_UDP, Delivery, PacketBatch
 from mycelium.packet.ipv6 import HEADER_BYTES as IPV6_HEADER_BYTES
 from mycelium.packet.ipv6 import NEXT_HEADER, UDP, UDP_HEADER_BYTES, Buffer
 from mycelium.packet.offload import split
+from mycelium.timing import Silence
 from mycelium.tun.base import TunCounters
 from mycelium.tun.coalesce import coalesce
 from mycelium.tun.device import TunHandle, create_device
@@ -45,8 +46,8 @@ class LinuxTun:
         "_fd",
         "_handle",
         "_header",
-        "_read_at",
         "_run",
+        "_silence",
         "_takes_udp_super_packets",
         "counters",
         "is_drained",
@@ -58,7 +59,7 @@ class LinuxTun:
         self._asked_for = name, udp_super_packets
         self._header = bytearray(HEADER_BYTES)
         self._run = UdpRun()
-        self._read_at = 0.0  # when `read_batch` was called last, on the monotonic clock
+        self._silence = Silence()
         self.is_drained = False
         self._create()
 
@@ -116,10 +117,7 @@ class LinuxTun:
         slots, run, counters = batch.slots, self._run, self.counters
         slots.clear()
         run.restart()
-        now = monotonic()
-        is_alone = self.is_drained and now - self._read_at > SILENCE_S
-        self._read_at = now
-        self.is_drained = is_alone
+        is_alone = self.is_drained = self._silence.ends(is_drained=self.is_drained, now=monotonic())
         try:
             self._fill(batch, 1 if is_alone else PACKETS_PER_BATCH)
         except BlockingIOError:

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
+from mycelium import timing
 from mycelium.endpoint import Endpoint
 from mycelium.errors import DeviceError
 from mycelium.limits import ENDPOINTS_REMEMBERED, SEGMENT_SIZES_REMEMBERED, SOCKET_BUFFER_BYTES
-from mycelium.transport import udp, udp_socket
+from mycelium.transport import udp_socket
 from mycelium.transport.base import SHORT_BYTES, Transport
 from mycelium.transport.udp import OTHERS_AT_ONCE, UdpTransport
 from mycelium.transport.underlay import Underlay
@@ -106,14 +107,26 @@ def test_a_datagram_after_a_silence_is_returned_before_more_are_looked_for(
             for _ in range(at_once):
                 one.sendto(bytes(1_000), (host, two.local_endpoints[0].port))
             assert select.select([two], [], [], PATIENCE_S)[0]
-            monkeypatch.setattr(udp, "SILENCE_S", silence_s)
+            monkeypatch.setattr(timing, "SILENCE_S", silence_s)
             first, is_drained = two.receive(), two.is_drained
             assert first is not None
-            monkeypatch.setattr(udp, "SILENCE_S", inf)
+            monkeypatch.setattr(timing, "SILENCE_S", inf)
             seen.append(([len(first[0]), *(len(received[0]) for received in iter(two.receive, None))], is_drained))
         two.close()
 
     assert seen == [([2_000], True), ([1_000], True), ([1_000, 2_000], True), ([3_000], True)]
+
+
+def test_a_flood_is_read_whole_though_other_work_lasts_as_long_as_a_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing, "SILENCE_S", 0.0)  # all time between two reads is such work
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        two = UdpTransport.open("127.0.0.1", 0, offload=False)
+        assert two.receive() is None
+        for _ in range(32):
+            one.sendto(bytes(1_000), ("127.0.0.1", two.local_endpoints[0].port))
+        taken = [len(received[0]) for _ in range(4) if (received := two.receive()) is not None]
+        two.close()
+    assert (taken[0], sum(taken)) == (1_000, 32_000)
 
 
 @pytest.mark.parametrize("total", [1_201, 2_400, 44 * 1_200, 62_000, 131_072, 300_000])

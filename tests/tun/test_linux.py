@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from mycelium import timing
 from mycelium.errors import DeviceError
 from mycelium.limits import GSO_BYTES
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_CWR, SUPER_TCP, SUPER_UDP, Delivery, PacketBatch
 from mycelium.packet.ipv6 import HEADER_BYTES, UDP, has_valid_checksum
-from mycelium.tun import linux
 from mycelium.tun.linux import LinuxTun
 from mycelium.tun.netlink import configure
 from tests.lab.laboratory import Lab
@@ -212,9 +212,9 @@ def test_a_packet_after_a_silence_is_returned_before_more_are_looked_for(
         for at_once, silence_s in ((2, inf), (1, 0.0), (2, 0.0), (2, inf)):
             for _ in range(at_once):
                 sender.sendto(b"hello", (RIGHT, PORT))
-            monkeypatch.setattr(linux, "SILENCE_S", silence_s)
+            monkeypatch.setattr(timing, "SILENCE_S", silence_s)
             reads = [(side.tun.read_batch(batch), side.tun.is_drained)]
-            monkeypatch.setattr(linux, "SILENCE_S", inf)
+            monkeypatch.setattr(timing, "SILENCE_S", inf)
             while reads[-1][0]:
                 reads.append((side.tun.read_batch(batch), side.tun.is_drained))
             seen.append(reads)
@@ -268,7 +268,6 @@ def test_the_device_and_its_routes_are_gone_after_close(side: Side) -> None:
 
 CHILD = """
 import subprocess, sys
-from mycelium.tun import linux
 from mycelium.tun.linux import LinuxTun
 tun = LinuxTun.open("mesh0")
 sleeper = subprocess.Popen(["sleep", "60"], close_fds=False, stdout=subprocess.DEVNULL)
@@ -330,7 +329,6 @@ def test_an_impossible_name_is_a_clear_error(host: LabHost, name: str, reason: s
 
 
 UNPRIVILEGED = """
-from mycelium.tun import linux
 from mycelium.tun.linux import LinuxTun
 try:
     LinuxTun.open("mesh0")
