@@ -158,6 +158,31 @@ def test_new_keys_are_used_once_they_are_proved_and_nothing_is_lost_meanwhile(re
         assert lab.told(name).count("keys") == 1
 
 
+@pytest.mark.parametrize("renewing", ["a", "b"])
+@pytest.mark.parametrize("wanting", ["a", "b", "ab"])
+def test_data_goes_under_the_old_keys_while_a_part_of_a_proof_is_missing(renewing: str, wanting: str) -> None:
+    lab = lab_of(*wanting)
+    lab.settle(SIMULTANEOUS_S + 1)
+    old = {name: lab.link(name).keypairs.sending for name in "ab"}
+    lost: set[str] = set()
+
+    def loses_first(source: str, destination: str, datagram: bytes) -> bool:
+        is_first = is_part(datagram) and source not in lost
+        if is_first:
+            lost.add(source)
+        return is_first
+
+    lab.drop = loses_first
+    lab.shake_hands(renewing)
+    every = [bytes((number,)) for number in range(100)]
+    for number in every:
+        for name in "ab":
+            lab.send(name, number)
+        lab.run(0.01)
+    assert sorted(lab.heard("a")) == sorted(lab.heard("b")) == every
+    assert all(lab.link(name).keypairs.sending is not old[name] for name in "ab")
+
+
 def test_keys_of_who_can_not_prove_take_nothing_over() -> None:
     """Somebody has computed b's X25519 secret from its public key, and makes a handshake as b."""
     lab = lab_of("a")
