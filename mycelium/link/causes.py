@@ -49,7 +49,7 @@ def wrong_key(key: bytes, pin: bytes) -> str:
 def not_proved(fingerprint: bytes) -> str:
     return (
         f"it has not proved to hold the ML-DSA key {fingerprint.hex()} that it is pinned to: "
-        "is its version too old, is the fingerprint wrong, or is somebody in between?"
+        "is its version too old, does it refuse this node, is the fingerprint wrong, or is somebody in between?"
     )
 
 
