@@ -172,6 +172,7 @@ class Link:
         if completed.keys.peer_instance != self.instance:
             self.instance = completed.keys.peer_instance
             self.keypairs.keep_only(keypair)
+            self.frames.send_under(keypair)
             self.proofs.is_asked = False
         path = self.paths.add_validated(completed.endpoint, is_narrow=completed.is_narrow, now=now)
         self.closed_by_peer = False

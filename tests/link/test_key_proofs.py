@@ -15,6 +15,7 @@ from mycelium.link.key_proofs import PROVED_WITHIN_S
 from mycelium.link.link import LinkState
 from mycelium.timing import SharedBucket
 from mycelium.wire.datagram import FRAME
+from mycelium.wire.frame import CLOSE_LEAVING
 from mycelium.wire.key_proof import PROOF_PARTS
 from sim.net.repeatable_crypto import RepeatablePrimitives
 from tests.link.lab import DELAY_S, LinkLab
@@ -181,6 +182,29 @@ def test_data_goes_under_the_old_keys_while_a_part_of_a_proof_is_missing(renewin
         lab.run(0.01)
     assert sorted(lab.heard("a")) == sorted(lab.heard("b")) == every
     assert all(lab.link(name).keypairs.sending is not old[name] for name in "ab")
+
+
+def test_a_neighbour_that_was_restarted_has_its_frames_counted_anew_while_it_owes_a_proof() -> None:
+    lab = lab_of("a")
+    lab.settle(1)
+    a = lab.link("a")
+    for _ in range(100):
+        lab.send("a", b"before")
+        lab.run(0.001)
+    lab.act(lab.link("b").close, CLOSE_LEAVING)
+    lab.run(0.1)
+    assert a.is_over
+    lab.ends["b"].instance = bytes(range(16))
+    lab.shake_hands("b")
+    lab.run(0.1)
+    assert a.state is LinkState.UP
+    lab.told("a")
+    lab.heard("b")
+    for _ in range(20):
+        lab.send("a", b"after")
+        lab.run(0.1)
+    assert lab.heard("b") == [b"after"] * 20
+    assert lab.told("a") == []
 
 
 def test_keys_of_who_can_not_prove_take_nothing_over() -> None:
