@@ -123,7 +123,7 @@ def test_a_capture_is_opened_to_the_packets_that_passed(mesh: DaemonMesh, tmp_pa
         return near.host.run(PROGRAM, "dissect", file, check=False).stdout if file.exists() else ""
 
     wait_until(lambda: f"from {far.address}, to {near.address}" in dissected(), PATIENT_S, "its answer is captured")
-    wait_until(lambda: "echo: kind 2" in dissected(), PATIENT_S, "the echo in it is opened")
+    wait_until(lambda: "echo: kind reply" in dissected(), PATIENT_S, "the echo in it is opened")
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     capture.terminate()
     capture.wait(PATIENT_S)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mycelium.identity import FINGERPRINT_BYTES
 from tests.lab.daemon import PORT, PROGRAM, START_SECONDS, STOP_SECONDS, TUN
 from tests.lab.laboratory import Lab
 from tests.lab.mesh import DaemonMesh, line
@@ -294,6 +295,9 @@ def test_keys_are_made_and_inspected(pair: DaemonMesh, tmp_path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
     seen = json.loads(host.run(PROGRAM, "inspect", "--json", "--key-file", path).stdout)
     by_key = json.loads(host.run(PROGRAM, "inspect", "--json", seen["publicKey"]).stdout)
+    assert (
+        len(bytes.fromhex(seen.pop("fingerprint"))) == FINGERPRINT_BYTES
+    )  # of the ML-DSA key, which this key does not tell
     assert seen == by_key
     kept = path.read_bytes()
     assert "exists already" in host.run(PROGRAM, "generate-keys", "--key-file", path, check=False).stderr
