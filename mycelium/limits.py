@@ -262,6 +262,8 @@ STRANGERS_BUFFER_BYTES: Final = (
 STRANGERS_SHARE: Final = 0.1  # of the time of this process, for either of them: 5,000 junk datagrams a second
 STRANGERS_AT_ONCE_S: Final = 0.01  # of that time in a row, which links wait for: some handshakes
 STRANGERS_WAITING: Final = 512  # handshakes that were read and wait to be answered, 1.3 KB each; the fair share decides
+# batches of strangers' datagrams, 64 KB each at most, that are read before their turn to find those of new links among them
+STRANGERS_SET_ASIDE: Final = 512
 ENDPOINTS_REMEMBERED: Final = 4_096  # prepared addresses of a transport; forged sources evict the oldest, one by one
 SEGMENT_SIZES_REMEMBERED: Final = 16  # prepared control messages for one endpoint
 MEMORY_TRANSPORT_BYTES: Final = 8 << 20  # received and unread bytes of an in-memory transport, as in a socket buffer

@@ -77,10 +77,8 @@ class Knocks:
         if knock is None:
             return False
         knock.has_arrived = True
-        if is_numeric(endpoint.host):
-            knock.version = ip_address(
-                endpoint.host
-            ).version  # the neighbour may have chosen another one than was expected
+        if is_numeric(endpoint.host):  # the neighbour may have chosen another version than was expected
+            knock.version = ip_address(endpoint.host).version
         return True
 
     def _askable(self) -> list[tuple[Link, int]]:

@@ -11,15 +11,12 @@ from typing import Final
 
 from mycelium.counters import counter
 from mycelium.endpoint import Endpoint
-from mycelium.limits import STRANGERS_AT_ONCE_S, STRANGERS_SHARE
+from mycelium.limits import STRANGERS_AT_ONCE_S, STRANGERS_SET_ASIDE, STRANGERS_SHARE
 from mycelium.transport.base import Received
 from mycelium.transport.udp import UdpCounters, UdpTransport
 from mycelium.transport.udp_burst import RECEIVE_BYTES
 from mycelium.transport.underlay import Underlay
 
-SET_ASIDE: Final = (
-    512  # batches of datagrams that are looked at for those of new links, and kept; the buffer has no more
-)
 PAUSE_S: Final = 0.005  # least time without reading, so that a flood costs few wake-ups
 
 
@@ -100,12 +97,10 @@ class UdpStrangers(UdpTransport):
         """
         expected: list[tuple[Received, float]] = []
         before, self._kept = self._kept, deque()
-        view, self._view = (
-            self._view,
-            memoryview(bytearray(RECEIVE_BYTES)),
-        )  # the node may still use what is in the other
+        view = self._view
+        self._view = memoryview(bytearray(RECEIVE_BYTES))  # the node may still use what is in the other one
         self._is_sorting = True
-        for _ in range(SET_ASIDE):
+        for _ in range(STRANGERS_SET_ASIDE):
             batch = before.popleft() if before else self._receive_at_once()
             if batch is None:
                 break

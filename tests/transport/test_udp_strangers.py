@@ -148,7 +148,7 @@ def test_what_was_set_aside_waits_for_the_end_of_a_pause(paced: Paced, sender: s
 
 
 def test_no_more_is_kept_than_the_bound(paced: Paced, sender: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(udp_strangers, "SET_ASIDE", 3)
+    monkeypatch.setattr(udp_strangers, "STRANGERS_SET_ASIDE", 3)
     for number in range(5):
         sender.sendto(b"junk" + bytes((number,)), paced.there)
         paced.strangers.set_aside(lambda data: False)
