@@ -18,6 +18,9 @@ assert sys.stdin.read() == ""
 assert all(os.get_inheritable(number) for number in range(3))
 os._exit(0 if socket.socket().fileno() > 2 else 9)
 """
+MAIN = (
+    "import os; from mycelium.cli.main import main; assert main(['version']) == 0; [os.fstat(one) for one in range(3)]"
+)
 
 
 def closed(closing: str, *command: str) -> int:
@@ -32,5 +35,5 @@ def test_no_socket_gets_the_number_of_a_closed_stream(closing: str) -> None:
 
 @pytest.mark.parametrize("closing", CLOSED)
 def test_a_command_does_its_work_without_them(closing: str) -> None:
-    assert closed(closing, str(PROGRAM), "version") == 0
+    assert closed(closing, sys.executable, "-c", MAIN) == 0
     assert closed(closing, str(PROGRAM), "--nonsense") == 2
