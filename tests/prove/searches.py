@@ -7,6 +7,7 @@ from mycelium.routing.selection import Selection
 from mycelium.wire.distance import INFINITY, RETRACTED, metric_of
 from tests.prove.explorer import Edge
 
+LINE: Final = {(0, 1): 10, (1, 2): 10}
 TRIANGLE: Final = {(0, 1): 10, (1, 2): 10, (0, 2): 25}
 KITE: Final = {(0, 1): 10, (1, 2): 10, (2, 3): 10, (0, 3): 10, (0, 2): 25}  # a square with a diagonal
 TAIL: Final = {(0, 1): 10, (1, 2): 10, (2, 3): 10, (1, 3): 25}  # node 0 behind one link
@@ -37,6 +38,7 @@ DEEP: Final = (
     Search("kite, a restart", KITE, {"restart": 1}),
     Search("tail, two cuts and a mend", TAIL, {"cut": 2, "mend": 1}),
     Search("kite with a liar, a cut and a route avoided", KITE, {"cut": 1, "avoid": 1}, liar=3),
+    Search("line, two cuts, two mends and a suspicion", LINE, {"cut": 2, "mend": 2, "suspect": 1}),
     Search("house, a cut", HOUSE, {"cut": 1}),
     Search("house, a cost and a suspicion", HOUSE, {"cost": 1, "suspect": 1}),
     Search("house with a liar, a cut", HOUSE, {"cut": 1}, liar=4),

@@ -2,10 +2,12 @@
 
 import pytest
 
+from mycelium.routing.advertise import Advertiser
 from mycelium.routing.destination import Destination
+from mycelium.routing.neighbour import Neighbour
 from mycelium.routing.selection import Selection
 from tests.prove.explorer import LoopFound, begin, explore
-from tests.prove.searches import KITE, QUICK, TAIL, TRIANGLE, Search, careless
+from tests.prove.searches import KITE, LINE, QUICK, TAIL, TRIANGLE, Search, careless
 
 MOST = 400  # states of one search
 
@@ -22,6 +24,21 @@ def test_a_search_that_has_seen_all_says_so() -> None:
     assert found.is_complete
     assert found.at_rest > 5
     assert explore(begin(KITE, {"cut": 1}), most=10).is_complete is False
+
+
+def test_routes_that_are_kept_and_were_not_told_again_are_among_what_is_searched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resumed = []
+    note_kept = Advertiser._note_kept
+
+    def noting(self: Advertiser, row: Destination, neighbour: Neighbour, packed: int) -> None:
+        resumed.append(not row.holders & neighbour.bit)
+        note_kept(self, row, neighbour, packed)
+
+    monkeypatch.setattr(Advertiser, "_note_kept", noting)
+    assert explore(begin(LINE, {"cut": 1, "mend": 1}), most=10_000).is_complete
+    assert any(resumed)
 
 
 def test_selection_without_feasibility_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
