@@ -14,9 +14,9 @@ from mycelium.link.causes import not_proved, wrongly_proved
 from mycelium.link.key_proofs import PROVED_WITHIN_S
 from mycelium.link.link import LinkState
 from mycelium.timing import SharedBucket
-from mycelium.wire.datagram import FRAME
+from mycelium.wire.datagram import FRAME, SIZE_PROBE
 from mycelium.wire.frame import CLOSE_LEAVING
-from mycelium.wire.key_proof import PROOF_PARTS
+from mycelium.wire.key_proof import PROOF_BYTES, PROOF_PARTS, ProofPart, ProofWanted, part_range
 from sim.net.repeatable_crypto import RepeatablePrimitives
 from tests.link.lab import DELAY_S, LinkLab
 
@@ -252,6 +252,38 @@ def test_the_same_proof_is_shown_again_and_not_made_again_and_not_without_end() 
     shown = sum(is_part(datagram) for _, _, datagram in lab.sent)
     assert made == [1]
     assert PROOF_PARTS < shown <= PROOF_PARTS * 9
+
+
+def test_who_asks_again_and_again_is_shown_the_proof_once() -> None:
+    lab = lab_of("a")
+    lab.settle(1)
+    a = lab.link("a")
+    for _ in range(10):
+        lab.act(a.proofs._send, a.keypairs.sending, ProofWanted(fingerprint("b")))
+    lab.run(0.1)
+    assert sum(is_part(datagram) for _, _, datagram in lab.sent) == PROOF_PARTS
+
+
+@pytest.mark.parametrize(("number", "is_answered"), [(0, False), (PROOF_PARTS - 1, True)])
+def test_the_last_part_of_a_proof_that_is_not_awaited_is_accepted(number: int, is_answered: bool) -> None:
+    lab = lab_of("a")
+    lab.settle(1)
+    b = lab.link("b")
+    b.keypairs.sending.accepted_by = lab.now + PROVED_WITHIN_S
+    part = ProofPart(number, bytes(len(range(PROOF_BYTES)[part_range(number)])))
+    lab.act(b.proofs._send, b.keypairs.sending, part)
+    lab.run(0.1)
+    assert b.keypairs.sending.is_settled == is_answered
+
+
+def test_a_size_probe_has_no_answer_before_the_proof() -> None:
+    lab = LinkLab(wanted={"a": bytes(16)})
+    lab.settle(0.1)
+    b = lab.link("b")
+    lab.act(b._probes.ask_size, b.paths.active, 1_300)
+    lab.run(0.1)
+    assert SIZE_PROBE in [datagram[0] for source, _, datagram in lab.sent if source == "b"]
+    assert lab.ends["a"].counters.mtu_probes_answered == 0
 
 
 def test_signatures_are_not_made_beyond_the_budget() -> None:
