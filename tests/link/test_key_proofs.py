@@ -299,3 +299,18 @@ def test_signatures_are_not_made_beyond_the_budget() -> None:
     assert lab.ends["b"].counters.key_proofs_over_budget == 1
     assert lab.ends["b"].counters.key_proofs_shown == 0
     lab.run(2, until=lambda: lab.link("a").state is LinkState.UP)
+
+
+def test_a_neighbour_that_was_restarted_and_wants_no_proof_any_more_is_not_waited_for() -> None:
+    lab = lab_of("a")
+    lab.settle(1)
+    end = lab.ends["a"]
+    lab.act(end.link.close, CLOSE_LEAVING)
+    lab.run(0.1)
+    end._link, end._due_at, end.instance, end.wanted_proof = None, float("inf"), bytes(range(16)), None
+    lab.shake_hands("a")
+    lab.settle(SIMULTANEOUS_S + 1)
+    old = lab.link("b").keypairs.sending
+    lab.shake_hands("b")
+    lab.run(0.1)
+    assert lab.link("b").keypairs.sending is not old

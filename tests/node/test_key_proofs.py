@@ -1,5 +1,7 @@
 """Whole nodes whose peers are pinned to ML-DSA keys: what holds of links, peers and the journal."""
 
+import pytest
+
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.identity import Identity
 from mycelium.link.causes import not_proved, wrongly_proved
@@ -99,6 +101,20 @@ def test_a_pin_that_comes_later_is_asked_of_the_link_that_is_there_and_ends_it_w
     assert not reaches(net, "a", "b")
     host.running.act(host.node.remove_peer, wrong)
     net.run(20, until=lambda: reaches(net, "a", "b"))
+
+
+@pytest.mark.parametrize("says_goodbye", [True, False])
+def test_a_pinned_peer_that_is_restarted_proves_its_key_again_and_packets_go_on(says_goodbye: bool) -> None:
+    net = pair()
+    pinned(net, "a", "b", fingerprint(net.hosts["b"]))
+    net.run(5, until=lambda: reaches(net, "a", "b") and reaches(net, "b", "a"))
+    for _ in range(100):
+        deliver(net, "a", "b")
+    net.stop("b", says_goodbye=says_goodbye)
+    net.restart("b")
+    net.run(30)
+    deliver(net, "a", "b")
+    assert net.hosts["a"].node.neighbours.link_counters.key_proofs_taken >= 2
 
 
 def test_a_node_with_an_imported_key_has_no_fingerprint_and_shows_nothing() -> None:
