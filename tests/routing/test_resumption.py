@@ -8,7 +8,7 @@ from mycelium.routing.engine import RoutingEngine
 from mycelium.routing.parameters import RoutingParameters
 from mycelium.routing.resumption import OFFER_AWAITED_S
 from mycelium.wire.control import Digest, Item, Resume, Resumed, RouteRequest, Update
-from mycelium.wire.distance import INFINITY
+from mycelium.wire.distance import INFINITY, NO_SOURCE
 from tests.routing.engines import address, announcement, make_engine
 from tests.routing.lab import RoutingLab, retraction, seq, update
 
@@ -69,6 +69,7 @@ def test_what_a_neighbour_was_told_while_it_was_suspected_is_told_anew() -> None
     lab.engine.neighbour_suspect(address(2), True, now=lab.now)
     lab.says(1, update(MANY[-2], 51), retraction(MANY[-1]))
     lab.wait(0.1)
+    lab.engine.neighbour_suspect(address(2), True, now=lab.now)  # still
     back(lab, 2)
     lab.says(2, Resume(kept))
     assert sorted(updates_to(lab.flush(), 2)) == [(MANY[-2], 61), (MANY[-1], INFINITY)]
@@ -104,6 +105,49 @@ def test_a_node_that_is_known_anew_before_the_dump_comes_to_it_is_not_retracted(
     assert updates_to(lab.flush(), 2) == [(MANY[-1], 80)]
     lab.engine._advertiser._has_room = lambda neighbour: True
     assert updates_to(lab.flush(), 2) == []
+
+
+def test_what_a_neighbour_has_kept_bounds_which_routes_are_feasible() -> None:
+    lab = settled(*MANY)
+    kept = held_by(lab, 2)
+    back(lab, 2)
+    row = lab.engine._table.rows[address(MANY[-1])]
+    row.feasibility_distance = NO_SOURCE  # as if it had expired
+    lab.says(2, Resume(kept))
+    lab.flush()
+    assert row.feasibility_distance == row.advertised
+
+
+def test_a_neighbour_that_has_kept_a_route_needs_no_announcement_with_the_next_metric() -> None:
+    lab = settled(*MANY)
+    kept = held_by(lab, 2)
+    back(lab, 2)
+    lab.says(2, Resume(kept))
+    lab.flush()
+    lab.says(1, update(MANY[-1], 55))
+    (told,) = lab.flush()[2]
+    assert isinstance(told, Update)
+    assert (told.metric, told.announcement) == (65, None)
+
+
+def test_what_is_kept_is_out_of_date_at_the_second() -> None:
+    lab = settled(*MANY)
+    kept = held_by(lab, 2)
+    lab.down(2)
+    lab.wait(RESUMED_S - 1)
+    lab.engine.neighbour_up(address(2), 10, now=lab.now)
+    lab.flush()
+    lab.now += 1.0  # before any timer is looked at
+    lab.says(2, Resume(kept))
+    assert lab.engine.counters.resumed == 0
+
+
+def test_who_begins_anew_after_it_has_spoken_is_told_everything() -> None:
+    lab = settled(*MANY)
+    back(lab, 1)
+    lab.says(1, update(1, 0))
+    lab.engine.neighbour_up(address(1), 10, now=lab.now)
+    assert not any(isinstance(item, Resume) for item in lab.flush()[1])
 
 
 def test_trust_ends_what_suspicion_began() -> None:
