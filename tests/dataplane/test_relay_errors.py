@@ -4,9 +4,16 @@ import pytest
 
 from mycelium.dataplane import relay_errors as relay_errors_module
 from mycelium.identity import Identity, verify_signature
-from mycelium.limits import LIES_AT_ONCE, LOST_TRAINS_AT_ONCE, RELAY_ERRORS_OF_ALL, RELAY_ERRORS_PER_SECOND
+from mycelium.limits import (
+    LIES_AT_ONCE,
+    LIES_PER_SECOND,
+    LOST_TRAINS_AT_ONCE,
+    RELAY_ERRORS_OF_ALL,
+    RELAY_ERRORS_PER_SECOND,
+)
+from mycelium.node.event_kind import EventKind
 from mycelium.routing.excess import LIES, LOST
-from mycelium.wire.train import DATA, ERROR_HOP_LIMIT, ERROR_LABEL, ERROR_QUOTE, QUOTED_TAG_BYTES, TRAIN_HEADER
+from mycelium.wire.train import DATA, ERROR, ERROR_HOP_LIMIT, ERROR_LABEL, ERROR_QUOTE, QUOTED_TAG_BYTES, TRAIN_HEADER
 from sim.net.node_net import NodeNet
 from tests.support.small_meshes import counter, deliver, ping, ready_line
 
@@ -144,3 +151,15 @@ def test_a_neighbour_that_passes_on_more_errors_than_are_checked_is_no_liar() ->
         receive_error(net, b.address, true)
     assert counter(net, "a", "relay_errors_refused") == LIES_AT_ONCE + 1
     assert node.routing.excesses.take() == []
+
+
+def test_a_neighbour_is_named_for_what_others_behind_it_say() -> None:
+    net = ready("abc")
+    a, b, c = (net.hosts[name] for name in "abc")
+    lie = error_body(net, signer=c.identity, tag_flip=1)
+    for _ in range(LIES_AT_ONCE + LIES_PER_SECOND):
+        assert c.node.relay_errors._send(a.address, ERROR, 0, 0, lie, now=net.now)
+    net.drain("c")
+    net.run(0.1)
+    named = [event.node for event in a.node.journal.after(0) if event.kind is EventKind.NEIGHBOUR_EXCESSIVE]
+    assert named == [b.address]

@@ -19,7 +19,7 @@ from mycelium.link.budgets import LinkBudgets
 from mycelium.link.counters import LinkCounters
 from mycelium.link.events import ItemsReceived
 from mycelium.outbox import Outbox
-from mycelium.routing.excess import CHATTER, CONTROL, FRAMES, QUESTIONS, Excesses
+from mycelium.routing.excess import CHATTER, CONTROL, FRAMES, QUESTIONS, REPAIRS, Excesses
 from mycelium.wire.control import Item, RouteRequest, Update, encode_item
 from mycelium.wire.frame import CONTROL as CONTROL_FRAME
 from mycelium.wire.frame import PROBE, REPAIR
@@ -54,6 +54,13 @@ def test_frames_without_data_have_a_rate_and_who_exceeds_it_is_slowed_and_named(
     assert (
         sum(intake.takes_frame(PROBE, now=1.0) for _ in range(2 * PLAIN_FRAMES_PER_SECOND)) == PLAIN_FRAMES_PER_SECOND
     )
+
+
+def test_who_asks_for_more_frames_again_than_were_sent_is_slowed_and_named() -> None:
+    budgets = budgets_of(excesses=(excesses := Excesses()))
+    budgets.intake_of(A, now=0.0).asked_too_often(now=0.0)
+    assert (A in budgets.slowed, B in budgets.slowed) == (True, False)
+    assert excesses.take() == [(A, REPAIRS)]
 
 
 def test_many_neighbours_within_their_shares_leave_room_for_one_that_sends_little() -> None:
