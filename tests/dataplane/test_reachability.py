@@ -310,6 +310,18 @@ def test_a_search_that_is_due_has_no_others_looked_at(monkeypatch: pytest.Monkey
     assert looked_at[len(partners) :] == partners[:1]
 
 
+def test_a_search_is_over_when_its_answer_comes() -> None:
+    net = diamond()
+    deliver(net, "a", "b")
+    reachability, partner = net.hosts["a"].node.reachability, net.hosts["b"].address
+    reachability._search(partner, is_urgent=False, now=net.now)
+    net.drain("a")
+    due = reachability._searches[partner].due_at
+    net.run(0.03)
+    assert net.now < due
+    assert partner not in reachability._searches
+
+
 def test_hints_beyond_the_rate_are_not_taken_and_say_nothing_against_a_neighbour_that_has_many() -> None:
     net = diamond()
     deliver(net, "a", "b")

@@ -229,6 +229,16 @@ def test_a_neighbour_that_asks_for_more_than_was_sent_is_named(lab: LinkLab) -> 
     assert [cause for _, cause in excesses.take()] == [REPAIRS]
 
 
+def test_what_was_sent_under_earlier_keys_says_nothing_against_who_asks_under_new_ones(lab: LinkLab) -> None:
+    keypair, repair = lab.link("a").keypairs.sending, lab.link("a").frames.repair
+    fresh, keypair.sealing.counter = keypair.sealing.counter, 10 * REPAIRS_AT_ONCE
+    answer_to(lab, (1, 0, WHOLE_FRAME))
+    keypair.sealing.counter = fresh
+    repair.restart_counters()
+    answer_to(lab, (1, 0, WHOLE_FRAME))
+    assert not repair.is_asked_too_much()
+
+
 def test_requests_under_other_keys_malformed_ones_and_those_for_frames_to_come_get_nothing() -> None:
     net = warmed_up()
     stream(net, "a", "b", 1, every=0.0)
