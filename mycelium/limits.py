@@ -107,8 +107,8 @@ DIALS_WAITING_PER_SOURCE: Final = 4_096  # candidates that wait for their turn: 
 SESSIONS: Final = 4_096  # end-to-end sessions of one node; the one used longest ago is forgotten first
 SESSION_REQUESTS_PER_SECOND: Final = 2  # answered to one node that has returned a cookie
 SESSION_REQUESTS_AT_ONCE: Final = 8  # of those in a row: one request and its retransmissions
-# requests in a row of one neighbour that are refused, or whose cookies nobody brings back, beyond which the operator is told:
-# some hundred nodes behind it may look for this one at once, as after its restart
+# requests in a row of one neighbour that are asked for cookies or refused, beyond which the operator is told: two hundred nodes
+# behind it may look for this one at once, as after its restart
 SESSION_REQUESTS_UNANSWERED: Final = 512
 SESSION_QUEUE_PACKETS: Final = 256  # packets that wait for one session's handshake, which a slow host answers late
 SESSION_QUEUE_BYTES: Final = 256 << 10  # bytes that wait for one session's handshake

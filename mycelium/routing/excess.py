@@ -84,10 +84,6 @@ class NamedRate:
         self._excesses.note(node, self._cause, now=now)
         return False
 
-    def give_back(self, node: bytes, *, now: float) -> None:
-        """Gives a node one token back: what it was taken for has turned out to be in order."""
-        self._buckets.of(node, now=now).take(-1, now=now)
-
 
 class NamedShare:
     """A rate that many nodes share; one that is refused is named, unless it has taken little."""

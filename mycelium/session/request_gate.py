@@ -72,5 +72,4 @@ class RequestGate:
         if not self._by_neighbour.take(neighbour, now=now):
             self._unanswered.take(neighbour, now=now)
             return RequestVerdict.REFUSE
-        self._unanswered.give_back(neighbour, now=now)
         return RequestVerdict.ANSWER if self._proven.take(now=now) else RequestVerdict.REFUSE

@@ -77,12 +77,16 @@ def test_a_neighbour_whose_requests_are_asked_for_cookies_without_end_is_named()
     assert flooded.excesses.take() == [(NEIGHBOUR, SESSION_REQUESTS)]
 
 
-def test_a_neighbour_whose_nodes_bring_their_cookies_back_is_not_named() -> None:
+def test_a_neighbour_is_not_named_for_two_hundred_nodes_that_ask_at_once() -> None:
     flooded = Flooded()
-    for second in range(60):
-        now = 1.0 + second
-        for number in range(second * 90, second * 90 + 90):
-            cookie = flooded.gate.cookie_for(source(number), now=now)
-            if flooded.gate.judge(source(number), b"", neighbour=NEIGHBOUR, now=now) is ASK:
-                assert flooded.gate.judge(source(number), cookie, neighbour=NEIGHBOUR, now=now) is ANSWER
+    waiting = list(range(1_000, 1_200))
+    assert {flooded.ask(number, cookie=b"") for number in waiting} == {ASK}
+    for now in (0.0, 1.0, 3.0, 7.0):
+        cookies = {number: flooded.gate.cookie_for(source(number), now=now) for number in waiting}
+        waiting = [
+            number
+            for number, cookie in cookies.items()
+            if flooded.gate.judge(source(number), cookie, neighbour=NEIGHBOUR, now=now) is not ANSWER
+        ]
+    assert waiting == []
     assert flooded.excesses.take() == []
