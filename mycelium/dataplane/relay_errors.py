@@ -98,14 +98,16 @@ class RelayErrors:
         quote = self._quoted_packet(body) if echo is None else echo
         if quote is not None and not self._checking.take(now=now):
             self._counters.relay_errors_refused += 1  # and perhaps true: in an outage honest relays send more
-        elif quote is None or not self._is_authentic(reporter, bytes(body)):
+            return
+        if quote is None or not self._is_authentic(reporter, bytes(body)):
             self._counters.relay_errors_refused += 1
             self._lies.take(neighbour, now=now)
-        elif echo is not None:
+            return
+        if body[0] == ERROR_NO_ROUTE:
+            self._leave_waypoint(body)
+        if echo is not None:
             self._echoes.failed(echo, reporter, body[0], now=now)
         else:
-            if body[0] == ERROR_NO_ROUTE:
-                self._leave_waypoint(body)
             self._errors.report(_ICMP_KINDS[body[0]], memoryview(quote), now=now, reporter=reporter)
 
     def _leave_waypoint(self, body: memoryview) -> None:

@@ -153,6 +153,19 @@ def test_of_the_waypoints_that_are_avoided_the_one_left_longest_ago_is_forgotten
     assert list(left.avoided) == [*(bytes([one]) for one in range(2, WAYPOINTS_AVOIDED)), bytes([0]), b"another"]
 
 
+def test_an_echo_that_a_waypoint_has_no_route_for_has_it_left_too() -> None:
+    net = ring(across_s=0.001, leaves="x")
+    one, other = "b", "k"
+    deliver(net, one, other)
+    node, there, x = node_of(net, one), net.hosts[other].address, net.hosts["x"].address
+    session = node.sessions.by_peer[there]
+    session.waypoint = x
+    node.echoes.ask(there, now=net.now)
+    net.drain(one)
+    net.run(0.1)
+    assert session.waypoint == b""
+
+
 def test_the_partner_itself_is_no_waypoint() -> None:
     net = ring()
     one, other = strangers(net)
