@@ -246,6 +246,8 @@ class Neighbours:
 
     def remove(self, link: Link, reason: str, *, now: float) -> None:
         """Ends a link and forgets it, for a reason that people read."""
+        if self.links.get(link.name) is not link:  # it ended with another one of its neighbour
+            return
         if is_second(link.name):
             self._second.drop(link.name, now=now)
             return

@@ -6,6 +6,7 @@ import pytest
 
 from mycelium.link.events import CostChanged, LinkDown, LinkSuspected, LinkTrusted, LinkUp
 from mycelium.link.link import LinkState
+from mycelium.node.duplicates import Reaction
 from mycelium.node.event_kind import EventKind
 from mycelium.node.neighbours import ENDED_LINK_KEPT_S
 from mycelium.node.second_links import is_second, tell_routing
@@ -61,6 +62,32 @@ def test_both_processes_have_links_that_routing_knows() -> None:
     assert [peer.link.address for peer in hub.snapshot(now=net.now).peers if peer.link is not None].count(
         net.hosts["x"].address
     ) == 2
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_both_links_of_a_key_may_end_in_one_sweep(is_closed: bool) -> None:
+    net = hub_with()
+    second(net, "y", epoch=5)
+    net.run(0.08)
+    hub = net.hosts["h"].node
+    first, other = (hub.links[name] for name in links_with_x(net))
+    first.proofs.failure = other.proofs.failure = "no proof came"
+    if is_closed:
+        other.closed_by_peer, other.state = True, LinkState.DOWN
+    hub.neighbours.sweep(now=net.now)
+    hub.neighbours.sweep(now=net.now)
+    assert links_with_x(net) == []
+
+
+def test_a_node_that_stands_back_ends_a_second_link_that_is_over_with_the_first() -> None:
+    net = hub_with()
+    second(net, "y", epoch=5)
+    net.run(0.08)
+    hub = net.hosts["h"].node
+    other = hub.links[links_with_x(net)[1]]
+    other.closed_by_peer, other.state = True, LinkState.DOWN
+    hub.neighbours._react(Reaction.STAND_BACK, now=net.now)
+    assert hub.links == {}
 
 
 def test_a_restart_before_the_old_link_is_dead_takes_its_place() -> None:
