@@ -40,6 +40,7 @@ def mesh(make_module_mesh: MakeMesh) -> DaemonMesh:
         daemon.is_traced = True
     made.start()
     wait_until(lambda: not strays(made), PATIENCE_S, lambda: f"{strays(made)} have no home")
+    wait_until(lambda: not unknown_to(made, "a"), PATIENCE_S, lambda: f"a knows no way to {unknown_to(made, 'a')}")
     return made
 
 
@@ -47,6 +48,12 @@ def strays(mesh: DaemonMesh) -> list[str]:
     """Returns the nodes that have not two homes, or one if they are landmarks."""
     homes = {name: daemon.get("admin/status")["home"] for name, daemon in mesh.daemons.items() if daemon.is_running}
     return [name for name, its in homes.items() if len(its) < (1 if name in LANDMARKS else len(LANDMARKS))]
+
+
+def unknown_to(mesh: DaemonMesh, name: str) -> list[str]:
+    """Returns the nodes of which no landmark has told one node yet where they are at home."""
+    others = [other for other in mesh.daemons if other != name]
+    return [other for other in others if ask(mesh[name], "explain", mesh[other].address)[0] != 0]
 
 
 def ask(daemon: LabDaemon, *command: str) -> tuple[int, Any]:
