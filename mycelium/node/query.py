@@ -10,12 +10,17 @@ from mycelium.wire.home_record import HomeRecord
 ASKED_AT_ONCE: Final = 8  # landmarks, once none of those that records are handed to has answered
 WAIT_FACTOR: Final = 3.0  # of a landmark's metric, which is half a round trip: so long an answer is waited for,
 LEAST_WAIT_S: Final = 0.1  # but no less than this
+# How often those that were silent are asked again, and how many times as long their answers are waited for each time: a busy
+# landmark's silence says nothing of the address.
+ROUNDS_AGAIN: Final = 2
+AGAIN_FACTOR: Final = 3.0
 
 
 class Query:
     """One lookup. `metrics` has the landmarks that can be asked, of which `replicas` are asked first."""
 
     __slots__ = (
+        "_again",
         "_found_by_home",
         "_is_thorough",
         "_left",
@@ -46,6 +51,7 @@ class Query:
         others = [node for node in metrics if node not in replicas]
         self._left = [*sorted(replicas, key=self._order), *sorted(others, key=self._order)]
         self._one_by_one = len(replicas)  # how many of the next ones are asked one after the other
+        self._again = 0  # rounds in which those that were silent are asked again
         self._found_by_home = False
         self.unanswered: set[bytes] = set()
         self.best: dict[bytes, HomeRecord] = {}  # by node
@@ -63,7 +69,10 @@ class Query:
             self.best[node] = record
 
     def next_batch(self) -> list[bytes]:
-        """Returns the landmarks that are to be asked now."""
+        """Returns the landmarks that are to be asked now; none if all have answered, or were asked often enough."""
+        if not self._left and not self.best and self._again < ROUNDS_AGAIN:
+            self._left = sorted(self.unanswered, key=self._order)
+            self._again += 1
         size = 1 if self._one_by_one else ASKED_AT_ONCE
         batch, self._left = self._left[:size], self._left[size:]
         return batch
@@ -80,7 +89,8 @@ class Query:
 
     def wait_s(self, batch: list[bytes]) -> float:
         """Returns how long answers of these landmarks are waited for."""
-        return max(LEAST_WAIT_S, WAIT_FACTOR * COST_UNIT_S * max(self._metrics[node] for node in batch))
+        least_s = max(LEAST_WAIT_S, WAIT_FACTOR * COST_UNIT_S * max(self._metrics[node] for node in batch))
+        return least_s * AGAIN_FACTOR**self._again
 
     def _order(self, landmark: bytes) -> tuple[int, bytes]:
         return self._metrics[landmark], landmark

@@ -1,7 +1,7 @@
 """Which landmarks a lookup asks, in which order, and what ends it."""
 
 from mycelium.channel.byte_budget import ByteBudget
-from mycelium.node.query import ASKED_AT_ONCE, LEAST_WAIT_S, WAIT_FACTOR, Query
+from mycelium.node.query import AGAIN_FACTOR, ASKED_AT_ONCE, LEAST_WAIT_S, ROUNDS_AGAIN, WAIT_FACTOR, Query
 from mycelium.session.queue import PacketQueue
 from mycelium.wire.home_record import HomeRecord
 
@@ -34,6 +34,24 @@ def test_the_replicas_are_asked_one_by_one_the_nearest_first_and_then_all_others
         others[ASKED_AT_ONCE : 2 * ASKED_AT_ONCE],
         others[16:],
     ]
+
+
+def test_landmarks_that_were_silent_are_asked_again_and_waited_for_longer() -> None:
+    one = query()
+    for _ in range(6):
+        ask(one)
+    one.unanswered &= {LANDMARKS[0], LANDMARKS[1]}  # the others know of nothing
+    for again in range(1, ROUNDS_AGAIN + 1):
+        assert ask(one, now=5.0) == [LANDMARKS[0], LANDMARKS[1]]
+        assert one.next_at == 5.0 + LEAST_WAIT_S * AGAIN_FACTOR**again
+    assert one.next_batch() == []
+
+
+def test_landmarks_that_know_of_nothing_are_not_asked_again() -> None:
+    one = query()
+    for _ in range(6):
+        ask(one)
+    one.unanswered.clear()
     assert one.next_batch() == []
 
 
