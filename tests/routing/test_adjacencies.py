@@ -11,13 +11,14 @@ from tests.routing.lab import RoutingLab, update
 
 
 def test_nothing_is_due_without_neighbours_and_a_digest_is_with_one() -> None:
-    lab = RoutingLab()
+    lab, parameters = RoutingLab(), RoutingParameters()
     adjacencies = lab.engine._adjacencies
     assert adjacencies.due_at == inf
     lab.up(1)
-    digest_s = RoutingParameters().digest_s
-    assert 0.8 * digest_s <= adjacencies.due_at - lab.now + 0.01 <= 1.2 * digest_s
+    assert 0.8 * parameters.digest_s <= adjacencies.due_at - lab.now + 0.01 <= 1.2 * parameters.digest_s
     lab.down(1)
+    assert adjacencies.due_at - lab.now + 0.01 >= parameters.resumed_s  # what is kept of it ends
+    lab.wait(parameters.resumed_s + 0.01)
     assert adjacencies.due_at == inf
 
 
