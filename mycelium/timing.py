@@ -116,22 +116,24 @@ class SharedBucket(Generic[Key]):
 class Silence:
     """Tells which packets come after a silence on a descriptor, and so are handed on before more are looked for.
 
-    What came with such a packet is not seen. If the next read is late, a silence may be the reason, or other work while much
-    waits. Were that taken for a silence, a flood would be read one packet in each round of the event loop.
+    Mostly none came with such a packet, and `is_over` tells that none is looked for afterwards either. Where none was after the
+    last packet and the next read is late, a silence may be the reason, or other work while much waits: then more are looked
+    for, or a flood would be read one packet in each round of the event loop.
     """
 
-    __slots__ = ("_has_ended", "_read_at")
+    __slots__ = ("_read_at", "is_over")
 
     def __init__(self) -> None:
         self._read_at = 0.0  # when the descriptor was read last
-        self._has_ended = False  # with that read, so that what came with it was not seen
+        self.is_over = False
 
     def ends(self, *, is_drained: bool, now: float) -> bool:
         """Notes a read, and tells whether it ends a silence; `is_drained` if the one before left nothing, as far as it saw."""
-        silence_s = UNSEEN_SILENCE_S if self._has_ended else SILENCE_S
-        self._has_ended = is_drained and now - self._read_at > silence_s
+        silent_s = now - self._read_at
+        has_ended = is_drained and silent_s > SILENCE_S
+        self.is_over = has_ended and (not self.is_over or silent_s > UNSEEN_SILENCE_S)
         self._read_at = now
-        return self._has_ended
+        return has_ended
 
 
 class Backoff:

@@ -204,11 +204,12 @@ def test_a_silence_is_one_if_nothing_was_left_before_it() -> None:
     assert seen == [False, False, True, False]
 
 
-def test_a_silence_is_longer_where_what_came_before_it_was_not_seen() -> None:
+def test_more_is_looked_for_soon_after_a_packet_behind_which_none_was() -> None:
     silence = Silence()
     now = 10.0
     seen = []
     for wait_s in (1.0, 1.1 * UNSEEN_SILENCE_S, 0.9 * UNSEEN_SILENCE_S, 1.1 * SILENCE_S):
         now += wait_s
-        seen.append(silence.ends(is_drained=True, now=now))
+        assert silence.ends(is_drained=True, now=now)
+        seen.append(silence.is_over)
     assert seen == [True, True, False, True]

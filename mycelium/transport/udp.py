@@ -174,7 +174,7 @@ class UdpTransport:
     def _receive_next(self) -> Received | None:
         received = self._receive_at_once()
         is_alone = self._silence.ends(is_drained=self.is_drained, now=time.monotonic())
-        self.is_drained = is_alone or received is None
+        self.is_drained = self._silence.is_over or received is None
         if received is None or is_alone:
             return received
         data, size, source = received

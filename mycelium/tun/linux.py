@@ -117,7 +117,8 @@ class LinuxTun:
         slots, run, counters = batch.slots, self._run, self.counters
         slots.clear()
         run.restart()
-        is_alone = self.is_drained = self._silence.ends(is_drained=self.is_drained, now=monotonic())
+        is_alone = self._silence.ends(is_drained=self.is_drained, now=monotonic())
+        self.is_drained = self._silence.is_over
         try:
             self._fill(batch, 1 if is_alone else PACKETS_PER_BATCH)
         except BlockingIOError:
