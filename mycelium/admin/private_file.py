@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from mycelium.admin.secret_format import (
     is_hex,
 )
 from mycelium.errors import ConfigError, LocalError
+from mycelium.regular_file import read_regular
 
 _MODE: Final = 0o600
 _FOR_OTHERS: Final = 0o077
@@ -87,16 +87,6 @@ def read_with_mode(
     if found is None:
         raise error(f"{name} is not a regular file")
     return found
-
-
-def read_regular(path: Path, most: int, flags: int = 0) -> tuple[bytes, int] | None:
-    """Returns the first bytes of a regular file and its permissions, None for what is no such file; raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)  # a FIFO would wait for a writer
-    try:
-        mode = os.fstat(descriptor).st_mode
-        return (os.read(descriptor, most), stat.S_IMODE(mode)) if stat.S_ISREG(mode) else None
-    finally:
-        os.close(descriptor)
 
 
 def require_private(mode: int, path: Path, *, name: str, error: type[LocalError]) -> None:

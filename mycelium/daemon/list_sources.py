@@ -9,7 +9,6 @@ import dns.asyncresolver
 import dns.exception
 import dns.resolver
 
-from mycelium.admin.private_file import read_regular
 from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.daemon.threads import in_thread
 from mycelium.daemon.web import fetch
@@ -17,6 +16,7 @@ from mycelium.errors import ConfigError, ResolveError
 from mycelium.limits import PEER_LIST_BYTES, PEERS_PER_LIST
 from mycelium.peer_list_url import PeerListUrl, parse_lines
 from mycelium.peer_url import PeerUrl
+from mycelium.regular_file import read_regular
 
 PATIENCE_S: Final = 10.0
 LOOK_UP_S: Final = 5.0

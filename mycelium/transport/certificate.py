@@ -5,11 +5,11 @@ import logging
 import os
 import ssl
 from pathlib import Path
-from stat import S_ISREG
 from typing import Final
 
 from mycelium.errors import ConfigError
 from mycelium.limits import CERTIFICATE_FILE_BYTES
+from mycelium.regular_file import read_regular
 
 log = logging.getLogger("mycelium")
 
@@ -101,13 +101,12 @@ def _loaded(files: tuple[Path, Path]) -> tuple[ssl.SSLContext, tuple[bytes, byte
 
 def _read(file: Path) -> bytes:
     try:
-        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO would wait for a writer
-        with os.fdopen(descriptor, "rb") as opened:
-            if not S_ISREG(os.fstat(descriptor).st_mode):
-                raise ConfigError(f"TLS certificate: {file} is not a regular file")
-            data = opened.read(CERTIFICATE_FILE_BYTES + 1)
+        found = read_regular(file, CERTIFICATE_FILE_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"TLS certificate: cannot read {file}: {error.strerror}") from None
+    if found is None:
+        raise ConfigError(f"TLS certificate: {file} is not a regular file")
+    data, _ = found
     if len(data) > CERTIFICATE_FILE_BYTES:
         raise ConfigError(f"TLS certificate: {file} is longer than {CERTIFICATE_FILE_BYTES >> 10} KiB")
     return data
