@@ -164,7 +164,7 @@ class KeyProofs:
     def _refuse(self, keypair: LinkKeypair, cause: str) -> None:
         """Drops a keypair that is not the neighbour's; the link goes on under another one, or ends."""
         if keypair is not self._frames.keypairs.sending:
-            self._frames.keypairs.drop(keypair)
+            self._frames.keypairs.remove(keypair)
             return
         self.failure = cause
         if keypair.awaited is not None:

@@ -54,9 +54,7 @@ class LinkKeypair(Keypair):
         self.message_3 = completed.message_3
         self.message_3_due = now + MESSAGE_3_AGAIN_S
         self.transcript = completed.keys.transcript
-        self.awaited: AwaitedProof | None = (
-            None  # of the neighbour, before which nothing else counts under this keypair
-        )
+        self.awaited: AwaitedProof | None = None  # of the neighbour: before it nothing else under this keypair counts
         self.proof = b""  # of this node, once it is wanted
         self.shown_at = -inf
         self.accepted_by = -inf  # this node seals nothing else under it until then, unless its proof is accepted before

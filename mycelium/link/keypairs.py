@@ -48,19 +48,15 @@ class Keypairs:
         self.by_index[keypair.local_index] = keypair
         for old in list(self.by_index.values()):
             if len(self.by_index) > KEYPAIRS_PER_LINK and old is not keypair and old is not self.sending:
-                self._remove(old)
+                self.remove(old)
         return keypair
 
     def keep_only(self, keypair: LinkKeypair) -> None:
         """Removes all keypairs but one, which this node sends under from now on: the others are of another process."""
         for old in list(self.by_index.values()):
             if old is not keypair:
-                self._remove(old)
+                self.remove(old)
         self.sending = keypair
-
-    def drop(self, keypair: LinkKeypair) -> None:
-        """Removes a keypair that is not in use."""
-        self._remove(keypair)
 
     def confirm(self, keypair: LinkKeypair) -> bool:
         """Notes that the neighbour uses a keypair; returns whether this node is to send under it from now on.
@@ -80,7 +76,7 @@ class Keypairs:
             if keypair.message_3 is not None and now >= keypair.message_3_due:
                 self._resend_message_3(keypair, now=now)
             elif keypair is not self.sending and keypair.is_idle(now=now):
-                self._remove(keypair)
+                self.remove(keypair)
 
     def next_deadline(self) -> float:
         """Returns when a message 3 or a gap is due."""
@@ -101,7 +97,7 @@ class Keypairs:
         for keypair in list(self.by_index.values()):
             keypair.reassembly.sweep()
             if keypair.is_expired(now=now):
-                self._remove(keypair)
+                self.remove(keypair)
                 keypair.sealing.wear_out()
                 is_over |= keypair is self.sending
         return is_over
@@ -115,9 +111,10 @@ class Keypairs:
     def close(self) -> None:
         """Removes all keypairs: the link is over."""
         for keypair in list(self.by_index.values()):
-            self._remove(keypair)
+            self.remove(keypair)
 
-    def _remove(self, keypair: LinkKeypair) -> None:
+    def remove(self, keypair: LinkKeypair) -> None:
+        """Forgets a keypair, and gives back what it holds."""
         del self.by_index[keypair.local_index]
         keypair.close()
 

@@ -33,65 +33,37 @@ class FakeDiagnosis:
         return self.explained(node)
 
     def explained(self, node: str) -> ExplanationInfo:
+        unheard_of = ExplanationInfo(
+            node=node,
+            next_hop=None,
+            cost=None,
+            chosen_s=None,
+            feasibility=None,
+            requesting=False,
+            candidates=[],
+            changes=[],
+        )
         if node == LOST:
-            return ExplanationInfo(
-                node=LOST,
-                next_hop=None,
-                cost=None,
-                chosen_s=None,
-                feasibility=None,
-                requesting=False,
-                candidates=[],
-                changes=[],
-            )
+            return unheard_of
         if node == OUTSIDE:
-            return ExplanationInfo(
-                node=OUTSIDE,
-                next_hop=NEAR,
-                has_route=False,
-                homes=[HOME],
-                waypoint=HOME,
-                cost=None,
-                chosen_s=None,
-                feasibility=None,
-                requesting=False,
-                candidates=[],
-                changes=[],
-            )
+            return replace(unheard_of, next_hop=NEAR, has_route=False, homes=[HOME], waypoint=HOME)
         if node != FAR:
             raise LocalError(f"{node!r} is no node that this one knows")
-        return ExplanationInfo(
-            node=FAR,
+        chosen = CandidateInfo(
+            next_hop=NEAR, verdict="chosen", link_cost=120, advertised=1_110, cost=1_230, sequence=5, feasible=True
+        )
+        longer = replace(chosen, next_hop=OTHER, verdict="longer", link_cost=200, advertised=1_200, cost=1_400)
+        change = EventInfo(
+            sequence=7, time=1_795_000_000.25, kind="route", node=FAR, before=OTHER, after=NEAR, cause="better"
+        )
+        return replace(
+            unheard_of,
             next_hop=NEAR,
             cost=1_230,
             chosen_s=192.0,
             feasibility=FeasibilityInfo(5, 1_300),
-            requesting=False,
-            candidates=[
-                CandidateInfo(
-                    next_hop=NEAR,
-                    verdict="chosen",
-                    link_cost=120,
-                    advertised=1_110,
-                    cost=1_230,
-                    sequence=5,
-                    feasible=True,
-                ),
-                CandidateInfo(
-                    next_hop=OTHER,
-                    verdict="longer",
-                    link_cost=200,
-                    advertised=1_200,
-                    cost=1_400,
-                    sequence=5,
-                    feasible=True,
-                ),
-            ],
-            changes=[
-                EventInfo(
-                    sequence=7, time=1_795_000_000.25, kind="route", node=FAR, before=OTHER, after=NEAR, cause="better"
-                )
-            ],
+            candidates=[chosen, longer],
+            changes=[change],
         )
 
     def links(self) -> list[LinkInfo]:
