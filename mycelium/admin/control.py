@@ -109,9 +109,8 @@ class StatusInfo(Struct, frozen=True, rename="camel", kw_only=True):
     version: str
     node_ip: str
     node_pubkey: str
-    fingerprint: str | None = (
-        None  # of the ML-DSA key that the node can prove; None where its X25519 secret was imported
-    )
+    # of the ML-DSA key that the node can prove; None where its X25519 secret was imported
+    fingerprint: str | None = None
     uptime_s: float
     tun: str | None
     policy: str  # what comes in from other nodes; for people

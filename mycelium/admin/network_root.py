@@ -128,9 +128,8 @@ def read_root(path: Path) -> NetworkRoot:
     name = f"the root file {path}"
     data = read_private(path, name=name, error=ConfigError, most=_BYTES)
     try:
-        found = msgspec.json.decode(
-            data
-        )  # as a whole: the decoder of a type stops at the first thing that does not fit
+        # as a whole first: the decoder of a type stops at the first thing that does not fit
+        found = msgspec.json.decode(data)
         return msgspec.json.decode(data, type=NetworkRoot)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{name}: {_misfit(found, str(error))}") from None
