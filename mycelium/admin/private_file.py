@@ -1,9 +1,6 @@
 """Files that only their owner may read: how they are read and written, the key of a private network, the token of the API."""
 
-import contextlib
 import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +13,7 @@ from mycelium.admin.secret_format import (
     is_bare,
     is_hex,
 )
+from mycelium.admin.whole_file import create_whole, replace_whole
 from mycelium.errors import ConfigError, LocalError
 from mycelium.regular_file import read_regular
 
@@ -101,7 +99,7 @@ def create_private(path: Path, data: bytes, *, name: str, error: type[LocalError
     Raises `error` if there is a file already, which is not changed, or if it cannot be written.
     """
     try:
-        _write_atomically(path, data)
+        create_whole(path, data, mode=_MODE)
     except FileExistsError as cause:
         raise error(f"{name} exists already and was not changed") from cause
     except FileNotFoundError as cause:
@@ -111,44 +109,8 @@ def create_private(path: Path, data: bytes, *, name: str, error: type[LocalError
 
 
 def replace_private(path: Path, data: bytes) -> None:
-    """Writes a file that its owner alone may read, in place of one that may be there: the new one or the old, never a part.
-
-    Raises OSError.
-    """
-    with _written_apart(path, data) as temporary:
-        os.replace(temporary, path)
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    """Writes a temporary file and links it into place: unlike a rename, a link never replaces a file."""
-    with _written_apart(path, data) as temporary:
-        os.link(temporary, path)
-
-
-@contextlib.contextmanager
-def _written_apart(path: Path, data: bytes) -> Iterator[str]:
-    """Writes a temporary file beside `path`, and has what the block makes of it written to disk too."""
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, _MODE)  # independent of the umask
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        yield temporary
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    """Has the names in a folder written to disk."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Writes a file that its owner alone may read, in place of one that may be there, whole. Raises OSError."""
+    replace_whole(path, data, mode=_MODE)
 
 
 def _read(path: Path) -> bytes:

@@ -111,24 +111,6 @@ def test_any_content_is_a_secret_or_a_config_error(tmp_path_factory: pytest.Temp
             assert read(path)
 
 
-def test_a_replaced_file_is_the_new_one_or_the_old_and_never_a_part(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "kept"
-    for data in (b"one", b"two"):
-        replace_private(path, data)
-        assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (data, 0o600)
-
-    def fail(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="No space left"):
-        replace_private(path, b"three")
-    assert path.read_bytes() == b"two"
-    assert list(tmp_path.iterdir()) == [path]
-
-
 def test_a_file_that_the_daemon_keeps_is_read_through_no_link(tmp_path: Path) -> None:
     state, secret = tmp_path / "state", tmp_path / "secret"
     secret.write_text("of others")

@@ -133,16 +133,16 @@ def test_a_try_that_was_broken_off_is_no_obstacle_but_another_networks_key_is(ho
 def test_a_full_disk_leaves_no_part_of_a_configuration(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    file, write = home / ".config/mycelium/mycelium.toml", Path.write_text
+    file, replace = home / ".config/mycelium/mycelium.toml", os.replace
 
-    def write_a_part(path: Path, text: str, encoding: str) -> int:
-        write(path, text[:9], encoding=encoding)
+    def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_text", write_a_part)
+    monkeypatch.setattr(os, "replace", fail)
     assert main(["join", URI]) == 1
     assert capsys.readouterr().err == f"mycelium: cannot write {file}: No space left on device\n"
-    monkeypatch.setattr(Path, "write_text", write)
+    assert not [path for path in file.parent.iterdir() if file.name in path.name]
+    monkeypatch.setattr(os, "replace", replace)
     assert main(["join", URI]) == 0
     assert config.load({}).name == "laptop"
 
