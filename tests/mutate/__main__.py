@@ -1,20 +1,22 @@
 """Mutation testing: changes one thing in a module at a time, and lists the changes that the module's tests do not notice.
 
-    ./dev mutate mycelium.link.frames [--tests tests/link] [--jobs 2]
+    ./dev mutate mycelium.link.frames [--only Reader.read] [--tests tests/link] [--jobs 2]
 
 A change exists in the memory of one forked process only; no file is touched. A mutant survives when all tests of the
-module's folder that run its line pass. Survivors that `accepted.toml` explains are left out.
+module's folder that run its line pass. Survivors are printed as they are found, without those that `accepted.toml`
+explains.
 """
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.mutate.accepted import accepted
+from tests.mutate.report import MutantReport
 from tests.mutate.runner import ROOT, Mutant, Runner, mutants
 
 PLUGINS = ["-p", "no:xdist", "-p", "no:terminal"]
@@ -37,37 +39,42 @@ def files(name: str) -> list[Path]:
     return found
 
 
-def report(path: Path, survivors: Sequence[Mutant]) -> bool:
-    """Prints what is to be said about a file; returns whether its survivors are those that are accepted."""
-    module = str(path.relative_to(ROOT))
-    reasons = accepted(module)
-    unexplained = [survivor for survivor in survivors if survivor.name not in reasons]
-    stale = reasons.keys() - {survivor.name for survivor in survivors}
-    for survivor in unexplained:
-        print(f"{module}:{survivor.mutation.line}: {survivor.name}")
-    for name in stale:
-        print(f"{module}: accepted, but noticed by a test, or no longer there: {name}")
-    explained = len(survivors) - len(unexplained)
-    print(
-        f"{module}: {len(mutants(path))} mutants, {explained} survivors explained, {len(unexplained)} unexplained",
-        flush=True,
-    )
-    return not unexplained and not stale
+def is_named(function: str, names: Sequence[str]) -> bool:
+    """Tells whether one of these names is that of a function, of its class, or of both; without any name, every function is."""
+    return not names or not {function, *function.split(".")}.isdisjoint(names)
+
+
+def chosen(paths: Sequence[Path], only: Sequence[str]) -> dict[Path, list[Mutant]]:
+    """Returns the mutants that are to be tried, by file; ends the program where there is none, or none of such a name."""
+    found = {path: mutants(path) for path in paths}
+    functions = {mutant.mutation.function: None for path in paths for mutant in found[path]}
+    for name in only:
+        if not any(is_named(function, [name]) for function in functions):
+            sys.exit(f"{name} is none of the functions that can be changed: {', '.join(functions)}")
+    if not functions:
+        sys.exit("there is nothing to be changed")
+    wanted = {path: [mutant for mutant in found[path] if is_named(mutant.mutation.function, only)] for path in paths}
+    return {path: left for path, left in wanted.items() if left}
 
 
 def main() -> int:
     """Runs the mutants; returns 1 where a survivor is unexplained, or an accepted one did not survive."""
     parser = argparse.ArgumentParser(prog="./dev mutate", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("modules", nargs="+", help="dotted names or paths, of packages too")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="FUNCTION", help="only these functions, methods or classes"
+    )
     parser.add_argument("--tests", nargs="+", help="instead of those of the module's folder")
     parser.add_argument("--jobs", type=int, default=1, help="mutants at a time")
     options = parser.parse_args()
     os.environ["HYPOTHESIS_PROFILE"] = "mutate"  # a failure need not be made small
     paths = [path for name in options.modules for path in files(name)]
-    answers: list[bool] = []
-    runner = Runner(paths, lambda path, survivors: answers.append(report(path, survivors)), options.jobs)
-    status = pytest.main([*OPTIONS, *(options.tests or {default_tests(path) for path in paths})], plugins=[runner])
-    return int(status) or int(not all(answers))
+    trials = chosen(paths, options.only)
+    report = MutantReport(trials, partial(is_named, names=options.only))
+    report.progress("the tests, without a change")
+    runner = Runner(trials, report.tried, options.jobs)
+    status = pytest.main([*OPTIONS, *(options.tests or {default_tests(path) for path in trials})], plugins=[runner])
+    return int(status) or int(not report.ok)
 
 
 if __name__ == "__main__":

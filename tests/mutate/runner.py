@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing import connection, get_context
 from multiprocessing.context import ForkProcess
 from pathlib import Path
@@ -69,30 +69,31 @@ def mutants(path: Path) -> list[Mutant]:
 
 
 class Runner:
-    """Runs the mutants of some files, and tells after each file which of them no test noticed."""
+    """Runs mutants, file by file, and tells of each as soon as it is known whether it survived all tests."""
 
-    def __init__(self, paths: Sequence[Path], report: Callable[[Path, list[Mutant]], None], jobs: int = 1) -> None:
-        self._paths, self._report, self._jobs = paths, report, jobs
+    def __init__(
+        self, mutants: Mapping[Path, Sequence[Mutant]], tell: Callable[[Mutant, bool], None], jobs: int = 1
+    ) -> None:
+        self._mutants, self._tell, self._jobs = mutants, tell, jobs
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Takes the place of pytest's own loop over the tests."""
         items = {item.nodeid: item for item in session.items}
-        untouched = _untouched(session, self._paths)
+        untouched = _untouched(session, [*self._mutants])
         if untouched.failed or session.testsfailed or not items:
             sys.exit(f"the tests fail without a change, or there are none: {' '.join(untouched.failed)}")
-        functions = _functions({str(path) for path in self._paths})
-        for path in self._paths:
+        functions = _functions({str(path) for path in self._mutants})
+        for path, changes in self._mutants.items():
             by_line = untouched.tests.get(str(path), {})
             trials = []
-            for changed in mutants(path):
+            for changed in changes:
                 tests = {test for line in changed.mutation.lines for test in by_line.get(line, ())}
                 limits = {items[test]: GRACE_S + SLOW * untouched.seconds[test] for test in tests}
                 trials.append(Trial(session, changed, functions, limits))
-            self._report(path, self._survivors(trials))
+            self._run(trials)
         return True
 
-    def _survivors(self, trials: list[Trial]) -> list[Mutant]:
-        survivors = []
+    def _run(self, trials: list[Trial]) -> None:
         running: dict[ForkProcess, Mutant] = {}
         while trials or running:
             while trials and len(running) < self._jobs:
@@ -100,10 +101,7 @@ class Runner:
                 running[_forked(_try, trial)] = trial.changed
             connection.wait([process.sentinel for process in running])
             for process in [process for process in running if not process.is_alive()]:
-                changed = running.pop(process)
-                if process.exitcode == 0:
-                    survivors.append(changed)
-        return survivors
+                self._tell(running.pop(process), process.exitcode == 0)
 
 
 def _forked(target: object, *arguments: object) -> ForkProcess:

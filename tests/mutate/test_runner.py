@@ -26,12 +26,22 @@ def test_bounded():
 def test_endless():
     assert endless(3) == 5
 """
+SAYS_WHEN_IT_RUNS = """
+import os
+from some import bounded
+
+def test_bounded():
+    bounded(3)
+    with open(f"/proc/{os.getppid()}/fd/1", "w") as output:
+        print("a test", file=output)
+"""
 PROGRAM = """
 import sys, pytest
 from pathlib import Path
 from tests.mutate import runner
 runner.GRACE_S = 0.2
-plugin = runner.Runner([Path("some.py").resolve()], lambda path, survivors: print(*(found.name for found in survivors)))
+some = Path("some.py").resolve()
+plugin = runner.Runner({some: runner.mutants(some)}, lambda mutant, survived: survived and print(mutant.name, flush=True))
 sys.exit(pytest.main(["-p", "no:xdist", "-p", "no:terminal", "-s", "test_some.py"], plugins=[plugin]))
 """
 
@@ -53,3 +63,10 @@ def test_tests_that_fail_without_a_change_end_the_run(tmp_path: Path) -> None:
     done = run(tmp_path, TESTS.replace("== 5", "== 6"))
     assert done.returncode != 0
     assert "the tests fail without a change" in done.stderr + done.stdout
+
+
+def test_a_survivor_is_told_before_the_next_mutant_runs(tmp_path: Path) -> None:
+    done = run(tmp_path, SAYS_WHEN_IT_RUNS)
+    untouched, first, survivor, second, *_ = done.stdout.splitlines()
+    assert {untouched, first, second} == {"a test"}
+    assert survivor == "bounded: if a > LIMIT: -> if not a > LIMIT:  in: if a > LIMIT:"
