@@ -87,8 +87,8 @@ class Resumption:
 
     def begin(self, neighbour: Neighbour, *, now: float) -> None:
         """Begins to tell a neighbour the table, with what is kept of its own."""
-        kept = self._kept.get(neighbour.address)
-        if kept is None or kept.offer is None or now >= kept.until:
+        kept = self._of(neighbour, now=now)
+        if kept is None or kept.offer is None:
             self._kept.pop(neighbour.address, None)
         else:
             if kept.received:
@@ -99,8 +99,8 @@ class Resumption:
 
     def take(self, neighbour: Neighbour, item: Resume | Resumed, *, now: float) -> list[Update]:
         """Takes up what a neighbour has kept, or returns what is kept of it as updates, since that is what it says still."""
-        kept = self._kept.get(neighbour.address)
-        if kept is None or now >= kept.until:
+        kept = self._of(neighbour, now=now)
+        if kept is None:
             return []
         if isinstance(item, Resumed):
             received, kept.received, kept.offer = kept.received, {}, None
@@ -112,6 +112,10 @@ class Resumption:
         else:
             self._advertiser.hurry(now=now)
         return []
+
+    def _of(self, neighbour: Neighbour, *, now: float) -> Kept | None:
+        kept = self._kept.get(neighbour.address)
+        return None if kept is None or now >= kept.until else kept
 
     def _is_told(self, node: bytes, neighbour: Neighbour) -> bool:
         """Tells whether a neighbour has told a route to a node since it is back."""

@@ -4,11 +4,12 @@ from mycelium.routing.destination import Destination
 from mycelium.routing.digest import digest_of, share_of
 from mycelium.routing.kept import Kept
 from mycelium.routing.neighbour import Neighbour
-from mycelium.wire.distance import RETRACTED, UNKNOWN, distance
+from mycelium.wire.distance import RETRACTED, SEQUENCE_MASK, UNKNOWN, distance
 from tests.routing.engines import address
 from tests.routing.lab import RoutingLab, update
 
 FAR, ROUTE = address(3), distance(0, 30)
+BEST = distance(SEQUENCE_MASK, 0)
 
 
 def lost() -> tuple[Neighbour, Destination]:
@@ -62,5 +63,6 @@ def test_its_finite_routes_are_kept_and_offered_when_all_rows_are_noted() -> Non
     assert (kept.received, kept.offer) == ({FAR: ROUTE}, None)
     kept.complete(neighbour)
     assert kept.offer == digest_of(share_of(FAR, ROUTE))
-    row.routes[neighbour.slot] = ROUTE | RETRACTED
-    assert noted(neighbour, row).received == {}
+    for last in (ROUTE, BEST):
+        row.routes[neighbour.slot] = last | RETRACTED
+        assert noted(neighbour, row).received == {}

@@ -134,10 +134,11 @@ def test_what_is_kept_is_out_of_date_at_the_second() -> None:
     lab = settled(*MANY)
     kept = held_by(lab, 2)
     lab.down(2)
+    lost_at = lab.now
     lab.wait(RESUMED_S - 1)
     lab.engine.neighbour_up(address(2), 10, now=lab.now)
     lab.flush()
-    lab.now += 1.0  # before any timer is looked at
+    lab.now = lost_at + RESUMED_S  # before any timer is looked at
     lab.says(2, Resume(kept))
     assert lab.engine.counters.resumed == 0
 
@@ -247,11 +248,14 @@ def test_an_offer_of_somebody_who_is_not_known_is_not_taken() -> None:
 def test_a_neighbour_that_is_back_before_its_rows_are_cleared_is_told_everything() -> None:
     nodes = range(10, 10 + 2 * SWEPT_ROWS_AT_ONCE)
     lab = settled(*nodes)
+    kept = held_by(lab, 2)
     lab.down(2)
     lab.engine.neighbour_up(address(2), 10, now=lab.now)
     told = lab.wait(0.1)
     assert not any(isinstance(item, Resume) for item in told[2])
     assert len(updates_to(told, 2)) == len(nodes) + 4
+    lab.says(2, Resume(kept))
+    assert not any(isinstance(item, Resumed) for item in lab.flush().get(2, [])), "nor when they are cleared"
 
 
 def test_so_many_lost_neighbours_are_kept() -> None:
@@ -263,14 +267,30 @@ def test_so_many_lost_neighbours_are_kept() -> None:
     assert len(engine._adjacencies._resumption._kept) == RESUMABLE_NEIGHBOURS
 
 
+def test_a_neighbour_that_is_lost_again_takes_the_place_of_no_other() -> None:
+    lab = RoutingLab()
+    names = range(1, RESUMABLE_NEIGHBOURS + 1)
+    lab.up(*names)
+    for name in names:
+        lab.says(name, update(name, 0))
+    lab.flush()
+    for name in names:
+        lab.down(name)
+    back(lab, names[-1])
+    lab.down(names[-1])
+    assert any(isinstance(item, Resume) for item in back(lab, names[0])[names[0]])
+
+
 def test_what_is_kept_is_dropped_when_nobody_has_come_back_for_it() -> None:
     lab = settled(*MANY)
     lab.down(2)
+    lab.wait(10)
     lab.down(1)
-    lab.wait(RESUMED_S - 1)
-    assert len(lab.engine._adjacencies._resumption._kept) == 2
-    lab.wait(1)
-    assert lab.engine._adjacencies._resumption._kept == {}
+    kept = []
+    for seconds in (RESUMED_S - 11, 1, 9, 1):
+        lab.wait(seconds)
+        kept.append(len(lab.engine._adjacencies._resumption._kept))
+    assert kept == [2, 1, 1, 0]
 
 
 def exchange(engines: dict[int, RoutingEngine], now: float) -> int:
