@@ -19,12 +19,12 @@ HERE = Endpoint("udp", "192.0.2.1", 9651)
 class HandshakeEnd:
     """The handshakes of one node, and the datagrams that they want sent."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, *, first_index: int = 1) -> None:
         dice = random.Random(1)
         config = HandshakeConfig(
             identity=identity, suites=SUITE_CHACHA20_POLY1305, entropy=dice.randbytes, primitives=RepeatablePrimitives()
         )
-        indices = count(1)
+        indices = count(first_index)
         self.outbox = Outbox()
         self.handshakes = Handshakes(config, rng=dice, outbox=self.outbox, new_index=lambda: next(indices))
 

@@ -1,10 +1,12 @@
 """Handshakes over paths that carry no datagram as long as their messages."""
 
 import pytest
+from msgspec.structs import replace
 
 from mycelium.endpoint import Endpoint
 from mycelium.limits import EARLY_BYTES, NARROW_DATAGRAM
 from mycelium.link.handshake_attempts import WHOLE_ONLY
+from mycelium.link.handshakes import CALM
 from mycelium.wire.datagram import HANDSHAKE_1, HANDSHAKE_1_BYTES, HANDSHAKE_2, HANDSHAKE_PART, HANDSHAKE_PARTS
 from sim.net.network import url_of
 from sim.net.node_net import NodeNet
@@ -27,6 +29,14 @@ def test_the_third_copy_of_a_first_message_is_sent_in_parts_too() -> None:
         sent.append(kinds(end))
     in_parts = [HANDSHAKE_PART] * HANDSHAKE_PARTS
     assert sent == [[HANDSHAKE_1]] * WHOLE_ONLY + [[HANDSHAKE_1, *in_parts]] * 2
+
+
+def test_at_another_pace_messages_are_never_sent_in_parts_too() -> None:
+    end = HandshakeEnd(OWN)
+    end.handshakes.begin(HERE, pin=None, pace=replace(CALM), now=0.0)
+    for _ in range(6):
+        end.handshakes.handle_timeout(now=end.handshakes.next_deadline())
+    assert set(kinds(end)) == {HANDSHAKE_1}
 
 
 @pytest.mark.parametrize("endpoint", [Endpoint("udp", "2001:db8::1", 1), HERE._replace(scheme="tcp")])
@@ -59,6 +69,21 @@ def test_a_second_message_that_the_interface_refuses_is_sent_in_parts_at_once() 
     theirs.handshakes.refused(HERE, 1_212)
     completed = [ours.receive(data) for _, data in theirs.take_datagrams()]
     assert [one.is_narrow for one in completed if one is not None] == [True]
+
+
+def test_an_interface_that_refuses_messages_to_one_address_changes_nothing_for_others_and_is_believed_once() -> None:
+    ours, theirs = HandshakeEnd(OWN), HandshakeEnd(PEER)
+    there = HERE._replace(port=1)
+    for endpoint in (HERE, there):
+        ours.handshakes.begin(endpoint, pin=None, now=0.0)
+    for endpoint, message_1 in ours.take_datagrams():
+        theirs.receive(message_1, source=endpoint)
+    assert kinds(theirs) == [HANDSHAKE_2] * 2
+    for end in (ours, theirs):
+        end.handshakes.refused(there, HANDSHAKE_1_BYTES)
+        assert [endpoint for endpoint, _ in end.take_datagrams()] == [there] * HANDSHAKE_PARTS
+        end.handshakes.refused(there, HANDSHAKE_1_BYTES)
+        assert kinds(end) == []
 
 
 def test_whole_messages_leave_the_path_as_wide_as_it_is_taken_to_be() -> None:

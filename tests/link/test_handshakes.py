@@ -4,16 +4,26 @@ from itertools import pairwise
 from math import inf
 
 import pytest
+from msgspec.structs import replace
 
 from mycelium.crypto.cookies import Admission, HandshakeGate
 from mycelium.endpoint import Endpoint
 from mycelium.limits import HALF_OPEN_HANDSHAKES, HANDSHAKES_PER_SECOND, HANDSHAKES_REMEMBERED
 from mycelium.link.causes import NO_ANSWER, UNAUTHENTIC
-from mycelium.link.handshake_attempts import RESPONDER_PATIENCE_S
-from mycelium.link.handshakes import INITIATOR_PATIENCE_S, REPLIES_PER_HANDSHAKE, RETRANSMIT_CEILING_S
+from mycelium.link.handshake_attempts import RESPONDER_PATIENCE_S, TIMELY_COPIES
+from mycelium.link.handshakes import CALM, INITIATOR_PATIENCE_S, REPLIES_PER_HANDSHAKE, RETRANSMIT_CEILING_S
 from mycelium.link.keypair import MESSAGE_3_AGAIN_S
 from mycelium.node.event_kind import EventKind
-from mycelium.wire.datagram import COOKIE, COOKIE_DATAGRAM, HANDSHAKE_1, HANDSHAKE_2, HANDSHAKE_3
+from mycelium.outbox import IndicesChanged
+from mycelium.wire.datagram import (
+    COOKIE,
+    COOKIE_DATAGRAM,
+    HANDSHAKE_1,
+    HANDSHAKE_1_BYTES,
+    HANDSHAKE_2,
+    HANDSHAKE_2_HEAD,
+    HANDSHAKE_3,
+)
 from sim.net.network import PORT, url_of
 from sim.net.node_net import NodeNet
 from tests.link.support import HERE, OWN, PEER, HandshakeEnd, exchange
@@ -110,9 +120,107 @@ def test_garbage_of_every_kind_and_length_is_dropped_and_counted() -> None:
             for end in (ours, theirs):
                 assert end.receive(memoryview(bytes((kind,)) + bytes(length - 1))) is None
                 assert kinds(end) == []
+    assert [end.handshakes.counters.handshakes_refused for end in (ours, theirs)] == [3 * 4] * 2
     theirs.receive(message_1)
     [(_, message_2)] = theirs.take_datagrams()
     assert ours.receive(message_2) is not None
+
+
+def test_of_several_handshakes_the_one_that_is_due_first_decides_when_to_be_called() -> None:
+    ours, theirs = HandshakeEnd(OWN), HandshakeEnd(PEER)
+    for now in (1.0, 2.0):
+        theirs.handshakes.begin(HERE, pin=None, now=now)
+        [(_, message_1)] = theirs.take_datagrams()
+        ours.receive(message_1, now=now)
+    assert ours.handshakes.next_deadline() == 1.0 + RESPONDER_PATIENCE_S
+    for now in (3.0, 4.0):
+        ours.handshakes.begin(HERE, pin=None, now=now)
+    assert 3.0 < ours.handshakes.next_deadline() < 3.5
+
+
+def test_a_handshake_may_be_given_up_before_its_first_message_is_due_again() -> None:
+    end = HandshakeEnd(OWN)
+    end.handshakes.begin(HERE, pin=None, pace=replace(CALM, patience_s=0.1), now=0.0)
+    assert end.handshakes.next_deadline() == 0.1
+
+
+def test_messages_are_no_bulk_data_and_of_no_traffic_class() -> None:
+    end = HandshakeEnd(OWN)
+    end.handshakes.begin(HERE, pin=None, now=0.0)
+    [(endpoint, buffers, size, is_bulk, traffic_class)] = end.outbox.transmits
+    assert (endpoint, len(buffers[0])) == (HERE, HANDSHAKE_1_BYTES)
+    assert (size, is_bulk, traffic_class) == (HANDSHAKE_1_BYTES, False, 0)
+
+
+def copies_of_message_1(end: HandshakeEnd, count: int) -> list[memoryview]:
+    """Begins a handshake, and returns the first copies of its first message; the newest is sent at the deadline before."""
+    end.handshakes.begin(HERE, pin=None, now=0.0)
+    copies: list[memoryview] = []
+    while True:
+        copies += [data for _, data in end.take_datagrams() if data[0] == HANDSHAKE_1]
+        if len(copies) >= count:
+            return copies
+        end.handshakes.handle_timeout(now=end.handshakes.next_deadline())
+
+
+def test_the_first_copies_of_a_first_message_name_the_time_of_day_and_the_others_ask_for_a_cookie() -> None:
+    copies = copies_of_message_1(HandshakeEnd(OWN), TIMELY_COPIES + 2)
+    assert len(set(map(bytes, copies[:TIMELY_COPIES]))) == len(set(map(bytes, copies[TIMELY_COPIES:]))) == 1
+    assert copies[0] != copies[-1]
+
+
+@pytest.mark.parametrize(("wrong_by_s", "answers"), [(0.0, [HANDSHAKE_2, HANDSHAKE_2]), (1_000.0, [COOKIE])])
+def test_who_does_not_know_the_time_of_day_has_to_bring_a_cookie(wrong_by_s: float, answers: list[int]) -> None:
+    ours, theirs = HandshakeEnd(OWN), HandshakeEnd(PEER)
+    ours.handshakes.set_clock(2e9 + wrong_by_s, now=0.0)
+    theirs.handshakes.set_clock(2e9, now=50_000.0)
+    copies = copies_of_message_1(ours, TIMELY_COPIES + 1)
+    for message_1 in (copies[0], copies[-1]):
+        theirs.receive(message_1, now=50_000.0)
+    assert kinds(theirs) == answers
+
+
+def test_two_first_messages_are_answered_each_by_its_own() -> None:
+    ours, theirs = HandshakeEnd(OWN), HandshakeEnd(PEER)
+    indices = [ours.handshakes.begin(HERE, pin=None, now=0.0) for _ in range(2)]
+    for _, message_1 in ours.take_datagrams():
+        theirs.receive(message_1)
+    answered = [HANDSHAKE_2_HEAD.unpack_from(message_2)[-1] for _, message_2 in theirs.take_datagrams()]
+    assert answered == indices
+
+
+def test_a_paused_end_answers_nothing_and_counts_what_has_come() -> None:
+    ours, theirs = HandshakeEnd(OWN), HandshakeEnd(PEER)
+    theirs.handshakes.is_paused = True
+    for message_1 in copies_of_message_1(ours, 2):
+        theirs.receive(message_1)
+    assert kinds(theirs) == []
+    assert theirs.handshakes.counters.handshakes_refused == 2
+
+
+def test_handshakes_under_way_are_told_by_their_indices_as_they_come_and_go() -> None:
+    end = HandshakeEnd(OWN)
+    index = end.handshakes.begin(HERE, pin=None, now=0.0)
+    assert (list(end.handshakes.own_indices), end.outbox.events) == ([index], [IndicesChanged()])
+    end.outbox.clear()
+    end.handshakes.abandon(index)
+    assert (list(end.handshakes.own_indices), end.outbox.events) == ([], [IndicesChanged()])
+
+
+def test_all_handshakes_are_dropped_at_once_those_that_this_end_began_as_failed() -> None:
+    ours, theirs = HandshakeEnd(OWN), HandshakeEnd(PEER)
+    index = ours.handshakes.begin(HERE, pin=None, now=0.0)
+    [(_, message_1)] = ours.take_datagrams()
+    theirs.receive(message_1)
+    [(_, message_2)] = theirs.take_datagrams()
+    assert not ours.handshakes.has_failed
+    for end in (ours, theirs):
+        end.handshakes.drop_all("copied")
+    assert ours.handshakes.has_failed
+    assert ours.handshakes.take_failed() == [(index, "copied")]
+    assert not theirs.handshakes.has_failed
+    assert ours.receive(message_2) is None
+    assert [end.handshakes.next_deadline() for end in (ours, theirs)] == [inf, inf]
 
 
 # -- between nodes -----------------------------------------------------------------------------------------------------
@@ -395,6 +503,7 @@ def test_copies_of_what_was_answered_and_handshakes_without_a_mac_make_a_crowd_t
     assert sum(crowds._counts.values()) == copies - REPLIES_PER_HANDSHAKE + 1
     net.inject("b", Endpoint("udp", "198.51.100.1", PORT), message[:-8] + bytes(8))
     assert sum(crowds._counts.values()) == copies - REPLIES_PER_HANDSHAKE + 2
+    assert not any(is_proven for _, is_proven in crowds._counts)
 
 
 def test_half_open_handshakes_are_bounded_and_forgotten() -> None:
