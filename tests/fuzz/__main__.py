@@ -74,6 +74,7 @@ def _begin(name: str, number: int, seconds: float) -> tuple[str, Path, subproces
     arguments = (
         f"-max_total_time={seconds:.0f}",
         f"-max_len={LONGEST.get(name, LONGEST_OF_ACTS)}",
+        "-entropic_scale_per_exec_time=1",  # otherwise most inputs are changes of those that take longest
         f"-artifact_prefix={folder}/",
         str(corpus),
     )

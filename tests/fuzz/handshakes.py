@@ -98,7 +98,8 @@ def _gate(data: bytes) -> None:
     gate.admit(data, source=b"\x01\x02\x03\x04", now=0.0)
 
 
-def _dissect(*datagrams: bytes) -> None:
+def _with_keys() -> Dissector:
+    """Returns what opens frames and trains of ours."""
     dissector = Dissector()
     address = OWN.address
     dissector.learn(
@@ -106,8 +107,11 @@ def _dissect(*datagrams: bytes) -> None:
         for of in (LINK, SESSION)
         for is_sent in (False, True)
     )
-    for one in datagrams:
-        list(dissector.take(one, is_sent=False).lines())
+    return dissector
+
+
+def _dissect(data: bytes) -> None:
+    list(_with_keys().take(data, is_sent=False).lines())
 
 
 def _sealed(counter: int, plain: bytes, aad: bytes) -> bytes:
@@ -119,7 +123,8 @@ def _sealed(counter: int, plain: bytes, aad: bytes) -> bytes:
 def _frame(plain: bytes) -> None:
     """Has a capture opened that holds a frame of ours, given from its kind on."""
     head = FRAME_HEAD.pack(FRAME_WORD, INDEX, 1)
-    _dissect(head + _sealed(1, plain[:1].ljust(FRAME_HEADER.size, b"\0") + plain[1:], head))
+    sealed = _sealed(1, plain[:1].ljust(FRAME_HEADER.size, b"\0") + plain[1:], head)
+    list(_OPENING.take(head + sealed, is_sent=False).lines())
 
 
 def _items(plain: bytes) -> None:
@@ -127,6 +132,8 @@ def _items(plain: bytes) -> None:
     head = TRAIN_HEADER.pack(64, 0, 0x10, 0, len(plain) + TAG_BYTES, INDEX, 1, OWN.address, PEER.address)
     _frame(bytes((DATA,)) + head + _sealed(1, plain, head[AAD_START:]))
 
+
+_OPENING: Final = _with_keys()  # of whole frames, which leave it as it was
 
 # Ends that wait. Each input is handed to a copy, which completes where it does and leaves the original as it was.
 _DIALLING: Final = initiator()
