@@ -174,9 +174,9 @@ VERIFICATIONS_AT_ONCE: Final = 8_192
 VERIFICATIONS_OF_ALL: Final = SharedRate(
     2_500, at_once=2 * VERIFICATIONS_AT_ONCE, little_per_second=8, little_at_once=64
 )
-# announcements of known nodes that one neighbour brings, beyond which the operator is told; a node makes one an hour
+# announcements of nodes that one neighbour has told of before, beyond which the operator is told; a node makes one an hour
 RENEWALS_PER_SECOND: Final = 100
-RENEWALS_AT_ONCE: Final = 8_192  # of those in a row: a neighbour that is back has news of all nodes
+RENEWALS_AT_ONCE: Final = 8_192  # of those in a row: where a mesh is whole again there is news of all nodes
 STARTS_PER_SECOND: Final = 0.2  # control streams of one neighbour, each of which voids all that it has advertised
 STARTS_AT_ONCE: Final = 6  # of those in a row, as when a cable is moved or a host starts again and again
 DUMPS_PER_SECOND: Final = 0.2  # of the whole table that one neighbour requests

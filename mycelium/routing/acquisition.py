@@ -23,7 +23,7 @@ from mycelium.routing.source import ForgottenSource, ForgottenSources
 from mycelium.routing.table import RouteTable
 from mycelium.wire.announcement import EPOCH_SHIFT, Announcement
 from mycelium.wire.control import Item, RouteRequest, Update
-from mycelium.wire.distance import INFINITY, METRIC_MASK, RETRACTED, SEQUENCE_MASK, sequence_of
+from mycelium.wire.distance import INFINITY, METRIC_MASK, RETRACTED, SEQUENCE_MASK, UNKNOWN, sequence_of
 
 
 class Acquisition:
@@ -126,7 +126,7 @@ class Acquisition:
         if row.selected == OURSELVES:
             self._hear_of_ourselves(neighbour, update, now=now)
             return row
-        if update.announcement is not None:
+        if update.announcement is not None and row.routes[neighbour.slot] != UNKNOWN:  # what it tells first is no news
             self._checker.renewed(neighbour, now=now)
         if not self._is_signed(neighbour, update, row, now=now):
             self._selection.retract(row, neighbour.slot, now=now)

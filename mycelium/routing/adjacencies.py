@@ -86,6 +86,7 @@ class Adjacencies:
 
         Returns False for one that has started too many streams lately: it is heard after a while.
         """
+        self._judge_start(neighbour, now=now)
         if neighbour in self._table.by_address:
             self._resumption.restart(self._table.by_address[neighbour])
             self._remove(self._table.by_address[neighbour], None, now=now)
@@ -93,7 +94,6 @@ class Adjacencies:
             return False
         if not self._table.budgets.of(node_of(neighbour), now=now).starts.take(now=now):
             self._counters.starts_postponed += 1
-            self._excesses.note(node_of(neighbour), STARTS, now=now)
             self._postponed.postpone(neighbour, cost, now=now)
             self._arm(now=now)
             return False
@@ -148,6 +148,8 @@ class Adjacencies:
 
         Feasible alternates take over at once, without updates; destinations without one are retracted.
         """
+        if suspected:
+            self._table.budgets.of(node_of(neighbour), now=now).has_failed = True
         peer = self._table.by_address.get(neighbour)
         if peer is None:
             if (start := self._postponed.by_address.get(neighbour)) is not None:
@@ -198,6 +200,20 @@ class Adjacencies:
             if peer.damped_until <= now:
                 self._apply_cost(peer, "damping over", now=now)
         self._arm(now=now)
+
+    def _judge_start(self, neighbour: bytes, *, now: float) -> None:
+        """Names a neighbour that starts streams again and again while its link works.
+
+        Where it fails both ends start one each, which this end notices one after the other: a link that flaps is no neighbour's
+        fault.
+        """
+        budgets = self._table.budgets.of(node_of(neighbour), now=now)
+        if neighbour not in self._table.by_address and neighbour not in self._postponed.by_address:
+            budgets.has_failed = True  # it comes up
+        elif budgets.has_failed:
+            budgets.has_failed = False
+        elif not budgets.restarts.take(now=now):
+            self._excesses.note(node_of(neighbour), STARTS, now=now)
 
     def _add(self, neighbour: bytes, cost: int, *, now: float) -> None:
         parameters = self._parameters

@@ -22,10 +22,23 @@ from mycelium.timing import LastUsed, TokenBucket
 class Budgets:
     """The budgets of one neighbour."""
 
-    __slots__ = ("changes", "digests", "dumps", "questions", "renewals", "requests", "starts", "verifications")
+    __slots__ = (
+        "changes",
+        "digests",
+        "dumps",
+        "has_failed",
+        "questions",
+        "renewals",
+        "requests",
+        "restarts",
+        "starts",
+        "verifications",
+    )
 
     def __init__(self, *, now: float) -> None:
         self.starts = TokenBucket(STARTS_PER_SECOND, burst=STARTS_AT_ONCE, now=now)
+        self.restarts = TokenBucket(STARTS_PER_SECOND, burst=STARTS_AT_ONCE, now=now)  # that no failure accounts for
+        self.has_failed = False  # its link has, since the last of its starts that a failure accounts for
         self.digests = TokenBucket(DIGESTS_PER_SECOND, burst=DIGESTS_AT_ONCE, now=now)
         self.dumps = TokenBucket(DUMPS_PER_SECOND, burst=DUMPS_AT_ONCE, now=now)
         self.verifications = TokenBucket(VERIFICATIONS_PER_SECOND, burst=VERIFICATIONS_AT_ONCE, now=now)

@@ -52,6 +52,18 @@ def test_who_announces_the_same_nodes_again_and_again_is_named() -> None:
     assert lab.engine.excesses.take() == [(address(1), RENEWALS)]
 
 
+def test_who_is_back_again_and_again_may_tell_of_all_nodes_each_time() -> None:
+    lab = RoutingLab()
+    lab.up(1, 2)
+    names = range(10, 10 + RENEWALS_AT_ONCE // 2)
+    lab.says(2, *(update(name, 5) for name in names))
+    for _ in range(4):
+        lab.says(1, *(update(name, 5) for name in names))
+        lab.down(1)
+        lab.up(1)
+    assert lab.engine.excesses.take() == []
+
+
 def test_a_new_neighbour_may_bring_a_whole_mesh_at_once() -> None:
     lab = RoutingLab()
     lab.up(1)

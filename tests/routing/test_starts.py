@@ -3,6 +3,7 @@
 import pytest
 
 from mycelium.limits import STARTS_AT_ONCE
+from mycelium.routing.excess import STARTS
 from mycelium.routing.starts import POSTPONED_S, PostponedStarts
 from mycelium.wire.control import ANY_NODE, RouteRequest
 from mycelium.wire.distance import INFINITY
@@ -77,3 +78,38 @@ def test_a_neighbour_that_starts_seldom_is_never_postponed() -> None:
     for _ in range(50):
         assert lab.engine.neighbour_up(address(1), 10, now=lab.now)
         lab.wait(POSTPONED_S)
+
+
+def flap(lab: RoutingLab, *, is_noticed: bool) -> None:
+    """Has the link to node 1 fail, at one of its ends alone unless `is_noticed`, and both ends start streams."""
+    lab.engine.neighbour_suspect(address(1), True, now=lab.now)
+    lab.wait(1.0)
+    if is_noticed:
+        lab.down(1)
+        lab.up(1)
+    else:
+        lab.engine.neighbour_suspect(address(1), False, now=lab.now)
+    lab.wait(0.1)
+    lab.up(1)  # the other end's stream arrives
+    lab.wait(1.0)
+
+
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_a_link_that_flaps_is_no_fault_of_the_neighbours(is_noticed: bool) -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    for _ in range(5 * STARTS_AT_ONCE):
+        flap(lab, is_noticed=is_noticed)
+    assert lab.count("starts_postponed") > 0
+    assert lab.engine.excesses.take() == []
+
+
+def test_who_starts_again_and_again_is_named_also_while_it_is_not_heard_and_its_link_has_failed() -> None:
+    lab = RoutingLab()
+    lab.up(1)
+    for _ in range(STARTS_AT_ONCE):
+        flap(lab, is_noticed=True)
+    for _ in range(STARTS_AT_ONCE + 1):
+        assert lab.engine.excesses.take() == []
+        lab.engine.neighbour_up(address(1), 10, now=lab.now)
+    assert lab.engine.excesses.take() == [(address(1), STARTS)]
