@@ -317,8 +317,10 @@ class Reachability:
     # -- nodes to be probed -----------------------------------------------------------------------------------------------
 
     def _ask(self, node: bytes, neighbour: bytes, *, now: float) -> None:
-        """Finds out whether a node answers over a neighbour; a session with it is made first if need be."""
-        if node not in self._asked and len(self._asked) < ASKED:
+        """Finds out whether a node answers over a neighbour, unless that is being done; makes a session with it if need be."""
+        search = self._searches.get(node)
+        is_searched = search is not None and search.route == neighbour
+        if not is_searched and node not in self._asked and len(self._asked) < ASKED:
             self._asked[node] = neighbour, now + ASKED_S
             self._follow(node, now=now)
 

@@ -44,7 +44,10 @@ class Distrusted(NamedTuple):
 
 
 class Suspects:
-    """The neighbours that are tried. `ask` finds out whether a node (first) answers over a neighbour; `note` is told of it."""
+    """The neighbours that are tried.
+
+    `ask` finds out whether a node (first) answers over a neighbour, of which `note` is told; it may be too busy for that.
+    """
 
     def __init__(
         self,
@@ -98,6 +101,8 @@ class Suspects:
         """Distrusts neighbours, also after a link that was down, and trusts others again."""
         self._send_hints(now=now)
         for neighbour, trial in list(self._trials.items()):
+            for node in trial.unknown:  # also where it could not be asked at first
+                self._ask(node, neighbour, now=now)
             self._routes.distrust(neighbour, trial.is_damning, now=now)
             if not trial.silent and now > trial.chosen_at + TRIAL_EVERY_S:
                 del self._trials[neighbour]

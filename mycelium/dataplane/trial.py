@@ -24,6 +24,11 @@ class NeighbourTrial:
         """How many of the nodes beyond the neighbour are known not to answer over it."""
         return list(self._answers.values()).count(False)
 
+    @property
+    def unknown(self) -> list[bytes]:
+        """The nodes of which it is not known yet whether they answer over the neighbour."""
+        return [node for node, answers in self._answers.items() if answers is None]
+
     def note(self, node: bytes, *, answers: bool) -> bool:
         """Notes whether a node answers, and judges; returns whether the neighbour has just been found to drop what it is sent.
 

@@ -8,7 +8,7 @@ from mycelium.dataplane.exploration import Exploration
 from mycelium.dataplane.reachability import ASKED_S, FIRST_AVOIDED_S, REST_S, Reachability
 from mycelium.dataplane.receiving import Receiving
 from mycelium.dataplane.trial import LEAST_SILENT
-from mycelium.limits import FAILED_WAYS_PER_NEIGHBOUR, HINTS_AT_ONCE, LINKS, PROBES_ANSWERED_PER_SECOND
+from mycelium.limits import ASKED, FAILED_WAYS_PER_NEIGHBOUR, HINTS_AT_ONCE, LINKS, PROBES_ANSWERED_PER_SECOND
 from mycelium.link.link import Link
 from mycelium.node.event_kind import EventKind
 from mycelium.routing.excess import PROBES
@@ -282,6 +282,38 @@ def test_nodes_without_a_session_that_were_asked_at_one_time_are_each_given_up()
         reachability._ask(node, over, now=net.now)
     net.run(ASKED_S + 1.0)
     assert list(reachability._failures[over]) == unknown
+
+
+def test_a_liar_is_distrusted_also_where_those_beyond_it_can_not_be_asked_at_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net = NodeNet()
+    for name in "albcdef":
+        net.add(name)
+    for one, other in ("al", "lb", "lc", "ld", "le", "af"):
+        net.join(one, other)
+    net.run(10, until=lambda: is_whole(net))
+    net.run(1)
+    node, over, now = net.hosts["a"].node, net.hosts["l"].address, net.now
+    lie(net)
+    reachability = node.reachability
+    reachability._asked = {b"p%15d" % number: (over, now + ASKED_S) for number in range(ASKED)}
+    reachability._suspects.suspect(over, net.hosts["b"].address, now=now)
+    assert net.hosts["b"].address not in reachability._asked
+    net.run(3 * ASKED_S)
+    assert reachability.distrusted == [over]
+
+
+def test_a_node_that_is_searched_over_a_neighbour_is_not_asked_for_over_it_besides() -> None:
+    net = diamond()
+    deliver(net, "a", "b")
+    reachability = net.hosts["a"].node.reachability
+    b, c, over = (net.hosts[name].address for name in "bcl")
+    reachability._search(b, is_urgent=False, now=net.now)
+    reachability._ask(b, over, now=net.now)
+    assert b not in reachability._asked
+    reachability._ask(b, c, now=net.now)
+    assert reachability._asked[b][0] == c
 
 
 def test_a_search_that_is_due_has_no_others_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,15 +73,29 @@ def test_the_nearest_and_some_others_are_probed_and_distrust_needs_all_of_them_s
     assert len(asked) == 5, "not again so soon"
     made.look(now=2.5)
     assert not routes.distrusted[b"n"]
-    for node in asked[:-1]:
+    for node in asked[:4]:
         made.note(node, b"n", answers=False)
     made.look(now=3.0)
     assert not routes.distrusted[b"n"]
-    made.note(asked[-1], b"n", answers=False)
+    made.note(asked[4], b"n", answers=False)
     made.look(now=4.0)
     assert routes.distrusted[b"n"]
     assert news == [Distrusted(b"n", 5)]
     assert made.tries(asked[0], b"n")
+
+
+def test_those_of_whom_nothing_becomes_known_are_asked_again() -> None:
+    made, _, asked, news = suspects()
+    made.suspect(b"n", BEYOND[5], now=1.0)
+    chosen = asked.copy()
+    for node in chosen[:3]:
+        made.note(node, b"n", answers=False)
+    made.look(now=2.0)
+    assert asked == chosen + chosen[3:]
+    for node in chosen[3:]:
+        made.note(node, b"n", answers=False)
+    made.look(now=3.0)
+    assert (asked[7:], news) == ([], [Distrusted(b"n", 5)])
 
 
 def test_one_that_answers_clears_the_neighbour_which_is_tried_again_later() -> None:
