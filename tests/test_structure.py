@@ -7,7 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted([*ROOT.glob("mycelium/**/*.py"), *ROOT.glob("sim/**/*.py")])
-SUPPORT = sorted(path for path in ROOT.glob("tests/**/*.py") if not path.name.startswith("test_"))
+TESTS = sorted(ROOT.glob("tests/**/*.py"))
+SUPPORT = [path for path in TESTS if not path.name.startswith("test_")]
 FILE_LINES = 400
 FUNCTION_LINES = 50
 
@@ -56,6 +57,16 @@ def classes() -> dict[str, list[str]]:
     return found
 
 
+def fixed_examples(source: str) -> list[int]:
+    """Returns the lines that give a number of examples that no profile changes."""
+    keywords = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.keyword)]
+    return [
+        keyword.value.lineno
+        for keyword in keywords
+        if keyword.arg == "max_examples" and not ast.unparse(keyword.value).startswith("examples(")
+    ]
+
+
 def test_the_time_is_always_a_keyword() -> None:
     assert [name_of(path) for path in MODULES if has_time_by_position(path)] == []
 
@@ -72,3 +83,9 @@ def test_each_module_has_a_test_of_its_name() -> None:
 
 def test_no_class_name_means_two_things() -> None:
     assert {name: places for name, places in classes().items() if len(places) > 1} == {}
+
+
+def test_numbers_of_examples_grow_with_the_profile() -> None:
+    sources = {name_of(path): path.read_text() for path in TESTS if path != ROOT / "tests" / "conftest.py"}
+    found = {name: fixed_examples(source) for name, source in sources.items() if "max_examples" in source}
+    assert {name: lines for name, lines in found.items() if lines} == {}

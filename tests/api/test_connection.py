@@ -15,6 +15,7 @@ from mycelium.api import connection
 from mycelium.limits import API_BODY_BYTES, API_HEAD_BYTES
 from tests.api.support import LOOPBACK, FakeNode, serving, unix
 from tests.lab.waiting import PATIENCE_S
+from tests.support.examples import examples
 
 GET = b"GET /api/v1/admin HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /api/v1/admin/peers HTTP/1.1\r\nHost: localhost\r\n"
@@ -157,7 +158,7 @@ def test_a_caller_that_waits_for_leave_to_send_its_body_is_given_it(tmp_path: Pa
 
 
 @given(st.lists(st.binary(max_size=80), max_size=4))
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_bytes_are_answered_or_refused(tmp_path: Path, parts: list[bytes]) -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"\r\n".join([GET.rstrip(), *parts]))

@@ -20,6 +20,7 @@ from mycelium.api.operations import operations
 from mycelium.api.stream import Streams
 from tests.api.fake_diagnosis import FAR
 from tests.api.support import ADDRESS, FIRST_PEER, KEY, LOOPBACK, FakeNode, serving, unix
+from tests.support.examples import examples
 
 JSON: Final = "application/json"
 _KINDS: Final[dict[str, Any]] = {
@@ -136,7 +137,7 @@ def test_each_call_is_answered_as_the_document_says(method: str, path: str) -> N
             elif "content" not in found:
                 assert text == ""
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=examples(15), deadline=None)
     @given(arguments(method, path))
     def each(call: Call) -> None:
         loop.run_until_complete(answered(call))

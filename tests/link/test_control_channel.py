@@ -18,6 +18,7 @@ from mycelium.link.control_channel import CONTROL_SEGMENT_BYTES, ControlChannel
 from mycelium.wire.control import Update, encode_item
 from mycelium.wire.distance import distance
 from mycelium.wire.frame import CONTROL_HEADER
+from tests.support.examples import examples
 
 ROOM = CONTROL_HEADER.size + CONTROL_SEGMENT_BYTES
 RTO = 0.1
@@ -307,7 +308,7 @@ def test_garbage_is_a_decode_error_or_ignored(body: bytes) -> None:
     drain(channel)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     lengths=st.lists(st.integers(1, CONTROL_SEGMENT_BYTES), max_size=120),
     loss=st.sampled_from([0.0, 0.05, 0.3, 0.6]),

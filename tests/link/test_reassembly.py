@@ -12,6 +12,7 @@ from mycelium.link.counters import LinkCounters
 from mycelium.link.fold import FOLDED_CEILING, ROW, UNFOLDED, Folding, Shape, folded_bytes, shape_of
 from mycelium.link.reassembly import PartialBudget, Reassembly
 from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_WORD, FRAME_HEAD, FRAME_WORD
+from tests.support.examples import examples
 
 RECEIVER = 0xA1B2C3D4
 SEGMENT = 1_464
@@ -200,7 +201,7 @@ def test_partial_frame_is_gone_at_the_second_sweep() -> None:
     assert (inbox.held_bytes, budget.held_bytes, inbox.counters.frames_incomplete) == (0, 0, 1)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     lengths=st.lists(st.integers(1, 20_000), min_size=1, max_size=3),
     sizes=st.lists(st.sampled_from([1_000, 1_212, 1_432, 3_000, 65_000]), min_size=1, max_size=3),

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from bench.datapath import tcp
 from mycelium.channel.frame_size import LONGEST_WAIT_S
 from mycelium.packet.batch import PARTIAL_CHECKSUM, SUPER_TCP
+from tests.support.examples import examples
 from tests.support.small_meshes import link_of, ready_pair
 
 DELAY_S: Final = 0.000_3
@@ -148,5 +149,5 @@ class AnyHistory(RuleBasedStateMachine):
         check(self.pair, "a", 0.01)
 
 
-AnyHistory.TestCase.settings = settings(max_examples=5, stateful_step_count=6, deadline=None)
+AnyHistory.TestCase.settings = settings(max_examples=examples(5), stateful_step_count=6, deadline=None)
 TestAnyHistory = AnyHistory.TestCase

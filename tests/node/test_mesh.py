@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from mycelium.identity import Identity
 from sim.net.network import url_of
 from sim.net.node_net import NodeNet
+from tests.support.examples import examples
 from tests.support.small_meshes import (
     counter,
     data_of,
@@ -302,7 +303,7 @@ class AnyMesh(RuleBasedStateMachine):
             host.delivered.clear()
 
 
-AnyMesh.TestCase.settings = settings(max_examples=settings().max_examples // 3, stateful_step_count=20)
+AnyMesh.TestCase.settings = settings(max_examples=examples(16), stateful_step_count=20)
 TestAnyMesh = AnyMesh.TestCase
 
 

@@ -18,6 +18,7 @@ from mycelium.policy.base import DefaultPolicy
 from mycelium.session.session import Session
 from mycelium.wire.signal import Signal, SignalKind, decode_signal, encode_signal
 from sim.net.node_net import NodeNet
+from tests.support.examples import examples
 from tests.support.small_meshes import deliver, link_of, ready_line
 from tests.wire.test_signal import SIGNALS
 
@@ -261,7 +262,7 @@ def test_signals_that_nobody_waits_for_do_nothing() -> None:
     assert bench.shortcuts.counters.signals_refused == 1
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(st.tuples(st.integers(0, 3), SIGNALS, st.floats(0, 3)), max_size=12))
 def test_any_signals_of_any_peers_leave_the_bounds_in_place(told: list[tuple[int, Signal, float]]) -> None:
     bench = Bench()

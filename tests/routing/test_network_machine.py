@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.routing.checked_mesh import CheckedMesh
+from tests.support.examples import examples
 
 NAMES = range(6)
 NODES = st.sampled_from(NAMES)
@@ -80,5 +81,5 @@ class NetworkMachine(RuleBasedStateMachine):
         self.settle()
 
 
-NetworkMachine.TestCase.settings = settings(settings.get_profile("ci"), max_examples=150, stateful_step_count=40)
+NetworkMachine.TestCase.settings = settings(max_examples=examples(150), stateful_step_count=40)
 TestNetworkMachine = NetworkMachine.TestCase

@@ -13,6 +13,7 @@ from mycelium.outbox import Transmit
 from mycelium.transport.set import TransportSet
 from mycelium.transport.udp import UdpTransport
 from tests.lab.waiting import PATIENCE_S
+from tests.support.examples import examples
 
 CE = 3
 KINDS = st.sampled_from([0, 0, 0, 2, CE])
@@ -39,7 +40,7 @@ def batches(draw: st.DrawFn) -> Batch:
 @pytest.mark.parametrize("receives", [True, False], ids=["GRO", "no GRO"])
 @pytest.mark.parametrize("sends", [True, False], ids=["GSO", "no GSO"])
 @given(st.lists(batches(), min_size=1, max_size=12), st.sampled_from(["127.0.0.1", "::1"]))
-@settings(deadline=None, max_examples=30, phases=[Phase.generate])  # shrinking would wait for what is lost
+@settings(deadline=None, max_examples=examples(30), phases=[Phase.generate])  # shrinking would wait for what is lost
 def test_datagrams_arrive_as_they_were_sent_with_their_marks(
     sends: bool, receives: bool, made: list[Batch], host: str
 ) -> None:

@@ -15,6 +15,7 @@ from mycelium.transport.streams.socks5 import Socks5
 from mycelium.transport.streams.stack import AcceptedStack, Stack
 from mycelium.transport.streams.tls import TlsLayer, client_context
 from mycelium.transport.streams.websocket import WebSocketClient
+from tests.support.examples import examples
 from tests.transport.streams.support import StreamEnd, accepted, pump
 
 HTTP_ANSWER = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -78,7 +79,7 @@ def typed(datagrams: list[bytes]) -> list[bytes]:
 
 
 @pytest.mark.parametrize("name", PEERS)
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 @given(st.lists(st.integers(1, 400), max_size=60), st.lists(st.binary(max_size=40_000), min_size=1, max_size=4))
 def test_datagrams_cross_every_stack_however_its_stream_is_cut(
     name: str, cuts: list[int], datagrams: list[bytes]
@@ -156,7 +157,7 @@ def test_a_web_client_gets_a_page_and_the_end(layers: list[Callable[[], StreamLa
     assert one.received.startswith(b"HTTP/1.1 404 Not Found\r\n")
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.binary(min_size=1, max_size=100), st.sampled_from([b"", b"\x16\x03\x01", b"GET ", b"\x00\x05\x10"]))
 def test_any_first_bytes_raise_nothing_else(rubbish: bytes, start: bytes) -> None:
     listener = accepted()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mycelium.errors import DecodeError, OpeningRefused
 from mycelium.transport.streams.tls import RECORD_BYTES, TlsLayer, client_context
+from tests.support.examples import examples
 from tests.transport.streams.support import StreamEnd, certificate, joined, pump
 
 
@@ -37,7 +38,7 @@ def test_bytes_cross_as_they_were(size: int) -> None:
     assert one.received == data[::-1]
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(20))
 @given(st.lists(st.integers(1, 700), max_size=60), st.lists(st.binary(max_size=40_000), max_size=4))
 def test_any_cutting_of_the_stream_gives_the_same_bytes(cuts: list[int], messages: list[bytes]) -> None:
     one, other = StreamEnd(client()), StreamEnd(server())
@@ -96,7 +97,7 @@ def test_a_server_that_refuses_is_named_to_the_operator() -> None:
         client().receive(b"\x15\x03\x03\0\x02\x02\x28")
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.binary(min_size=1, max_size=2_000), st.integers(0, 1_500))
 def test_any_bytes_open_nothing_and_raise_nothing_else(rubbish: bytes, start: int) -> None:
     hello = bytearray(client().take_answers())

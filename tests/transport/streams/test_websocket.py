@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mycelium.errors import DecodeError, OpeningRefused
 from mycelium.limits import WEBSOCKET_FRAME_BYTES
 from mycelium.transport.streams.websocket import WebSocketClient, WebSocketServer
+from tests.support.examples import examples
 from tests.transport.streams.support import (
     BINARY,
     CLOSE,
@@ -42,7 +43,7 @@ def opened() -> WebSocketServer:
     return server
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.lists(st.integers(1, 300), max_size=60), st.lists(st.binary(max_size=70_000), max_size=4))
 def test_any_cutting_of_the_stream_gives_the_same_bytes(cuts: list[int], messages: list[bytes]) -> None:
     one, other = StreamEnd(client()), StreamEnd(WebSocketServer())
@@ -184,7 +185,7 @@ def test_a_frame_against_the_rules_ends_the_stream(hostile: bytes) -> None:
         opened().receive(hostile)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary(min_size=1, max_size=300), st.booleans())
 def test_any_bytes_raise_nothing_else(rubbish: bytes, is_open: bool) -> None:
     for receive in (_receiver_of_server(is_open), client().receive):
