@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 ROOT: Final = Path(__file__).resolve().parent.parent
 BENCHMARKS: Final = sorted(path.stem for path in (ROOT / "bench").glob("[a-z]*.py"))
 
@@ -106,6 +108,32 @@ def test_what_runs_beside_other_things_is_shown_where_its_result_is_asked_for(tm
     done = run_stages(tmp_path, stages)
     shown = ["first", "it is well", "it is not", "ok first", "ok truth", "FAILED falsehood", "2 passed, 1 failed"]
     assert [" ".join(line.split()) for line in done.stdout.splitlines()] == shown
+
+
+def test_bytecode_is_kept_where_the_environment_forbids_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "imported.py").touch()
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.delenv("PYTHONPYCACHEPREFIX", raising=False)
+    done = run_stages(tmp_path, f'cd {tmp_path} && check importing "$venv/bin/python" -c "import imported"')
+    assert done.returncode == 0
+    assert list(tmp_path.glob("__pycache__/imported.*.pyc"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [("Would make no changes", 0), ("Would install 1 package\n + rich==99.0", 1), (None, 1)],
+    ids=["none are newer", "one is newer", "no uv"],
+)
+def test_newest_versions_are_installed_unless_uv_says_that_they_are_there(
+    tmp_path: Path, answer: str | None, status: int
+) -> None:
+    (tmp_path / "bin").mkdir()
+    if answer is not None:
+        uv = tmp_path / "bin" / "uv"
+        uv.write_text(f"#!/bin/sh\necho '{answer}' >&2\n")
+        uv.chmod(0o755)
+    done = run_stages(tmp_path, f"venv={tmp_path}; check newest are_newest")
+    assert done.returncode == status
 
 
 def test_namespace_tests_that_lack_a_tool_are_a_failure(tmp_path: Path) -> None:
