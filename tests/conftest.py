@@ -16,11 +16,8 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the namespace tests last, and those of a file in one xdist group: they may share daemons."""
+    """Puts the namespace tests last."""
     for item in items:
-        if item.get_closest_marker("netns") is None:
-            continue
-        item.add_marker(pytest.mark.xdist_group(f"netns-{item.path.stem}"))
-        if os.geteuid() != 0:
+        if item.get_closest_marker("netns") is not None and os.geteuid() != 0:
             item.add_marker(pytest.mark.skip(reason="network namespaces need root"))
     items.sort(key=lambda item: item.get_closest_marker("netns") is not None)

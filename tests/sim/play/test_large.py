@@ -14,7 +14,7 @@ import pytest
 
 from sim.play.run import NODE, ROUTING
 
-pytestmark = [pytest.mark.deep, pytest.mark.timeout(1_800), pytest.mark.xdist_group("large")]
+pytestmark = [pytest.mark.deep, pytest.mark.timeout(1_800)]
 
 SLOW: Final = 2.5  # machines that test may be so much slower than one whose core has nothing else to do
 HASH_SEEDS: Final = ("1", "2")
