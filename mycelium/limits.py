@@ -52,7 +52,8 @@ HELD_BYTES_PER_LINK: Final = 8 << 20  # opened frames that wait for an earlier o
 SENT_BYTES_PER_LINK: Final = 8 << 20  # sealed frames kept to be sent again
 # bytes of frames kept to be sent again, and bytes of held frames, of all links together
 REPAIR_BYTES_PER_NODE: Final = 32 << 20
-KEY_PROOFS_OF_ALL: Final = SharedRate(20, 128, 0.1, 4)  # own proofs of ML-DSA keys made for neighbours, 0.3 ms each
+# own proofs of ML-DSA keys made for neighbours, 0.3 ms each: members want them as often as links are made
+KEY_PROOFS_OF_ALL: Final = SharedRate(200, 1_024, 0.1, 4)
 REPLAY_WINDOW: Final = 8_192  # counters that a frame or train may be behind the newest one opened
 HANDSHAKES_REMEMBERED: Final = 32  # of links and of sessions that are over, whose last messages may still come
 HALF_OPEN_HANDSHAKES: Final = 256  # handshakes that wait for message 3; a new one evicts the oldest
@@ -340,18 +341,19 @@ INVITATION_USES: Final = 1_000  # of one invitation; each node that used it is n
 INVITATION_BYTES: Final = 16 << 20  # of the file of a member's invitations: 67 for each node that used one
 JOIN_REQUESTS_PER_SECOND: Final = 2  # opened, of those who have a token, after JOIN_REQUESTS_AT_ONCE
 JOIN_REQUESTS_AT_ONCE: Final = 50  # of those in a row: a class that joins by one QR code
-JOIN_REQUESTS_REMEMBERED: Final = 64  # requests that may come again, with their replies of 300 bytes
-JOIN_REPLIES: Final = 10  # copies of one reply, each for one copy of its request
+JOIN_REQUESTS_REMEMBERED: Final = 64  # requests that may come again, with their answers of up to 11 KB
+JOIN_REPLIES: Final = 10  # for each part of one answer, each reply for one copy of its request
 
 # -- members of a network ----------------------------------------------------------------------------------------------
 # for which a certificate may be valid; a node that is removed and was not admitted here stays on the list as long
 MEMBER_DAYS: Final = 3_650
-REMOVED_PER_PART: Final = 112  # removed members, until their certificates expire: what one control message holds
-REMOVAL_PARTS: Final = 64  # 7,168 removed members; 62 KiB that a neighbour is told when its link comes up
-# certificates and parts of removals that are verified for one neighbour, 0.1 to 0.2 ms each
+REMOVED_PER_PART: Final = 512  # removed members, until their certificates expire: as long as the longest certificates
+REMOVAL_PARTS: Final = 14  # 7,168 removed members; 103 KiB that a neighbour is told when its link comes up
+# certificates and parts of removals that are verified for one neighbour, 0.3 ms each, or 0.5 of two signatures
 MEMBER_CHECKS_PER_SECOND: Final = 10
-# of those in a row: all parts, and all again that have changed meanwhile
-MEMBER_CHECKS_AT_ONCE: Final = 2 * REMOVAL_PARTS
+MEMBER_CHECKS_AT_ONCE: Final = 64  # of those in a row: all parts, and all again that have changed meanwhile
+# of all neighbours together: a twentieth of a slow core; at once, those of LINKS twice, as after a restart of all
+MEMBER_CHECKS_OF_ALL: Final = SharedRate(100, at_once=2 * LINKS, little_per_second=0.1, little_at_once=4)
 
 # -- the TUN device ----------------------------------------------------------------------------------------------------
 # repairs without a wait, each a process of 0.2 s; an operator who tries things needs some

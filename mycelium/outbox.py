@@ -60,6 +60,7 @@ class JoinAsked(Struct, frozen=True):
     request: bytes  # names the request
     key: bytes  # X25519, of the node that asks
     signing_key: bytes  # Ed25519
+    fingerprint: bytes | None  # of its ML-DSA key, None where it has none
     endpoint: Endpoint
 
 

@@ -120,16 +120,24 @@ def pin_text(key: bytes, fingerprint: bytes | None) -> str:
     return key.hex() if fingerprint is None else f"{key.hex()}.{fingerprint.hex()}"
 
 
+def read_pin(text: str) -> tuple[bytes, bytes | None] | None:
+    """Returns the public key and the fingerprint, if there is one, that `pin_text` has written; None for another text."""
+    parts = _PIN.fullmatch(text)
+    if parts is None:
+        return None
+    return bytes.fromhex(parts[1]), None if parts[2] is None else bytes.fromhex(parts[2])
+
+
 def _pinned(text: str, pin: str) -> tuple[bytes, bytes | None]:
     """Returns the key and the fingerprint, if there is one, of what is written behind '#'."""
-    parts = _PIN.fullmatch(pin)
-    if parts is None:
+    found = read_pin(pin)
+    if found is None:
         raise _error(
             text,
             f"the public key after '#' must be {2 * PUBLIC_KEY_BYTES} hex digits, "
             f"with or without '.' and a fingerprint of {2 * FINGERPRINT_BYTES}",
         )
-    return bytes.fromhex(parts[1]), None if parts[2] is None else bytes.fromhex(parts[2])
+    return found
 
 
 def _site(text: str, scheme: str, written: str) -> str:

@@ -53,7 +53,7 @@ from mycelium.wire.control import (
 from mycelium.wire.distance import distance
 from mycelium.wire.knock import KnockWanted
 from mycelium.wire.lease import LeaseAnswer, LeaseRequest, LeaseState
-from mycelium.wire.membership import MemberProof, Removals
+from mycelium.wire.membership import MEMBER_PROOF, REMOVALS, MemberPiece
 from mycelium.wire.underlay_address import UnderlayAddress
 
 DOCUMENT: Final = (Path(__file__).parents[1] / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -207,8 +207,8 @@ def test_control_messages_have_the_types_said() -> None:
         "peers wanted": PeersWanted(),
         "known peers": PeersKnown(()),
         "pin": Pin(ANY_NODE, ANY_NODE, is_pinned=True),
-        "member proof": MemberProof(()),
-        "removals": Removals(0, 0, ()),
+        "member proof": MemberPiece(MEMBER_PROOF, 0, 1, b"x"),
+        "removals": MemberPiece(REMOVALS, 0, 1, b"x"),
         "knock wanted": KnockWanted(bytes(16)),
         "resume": Resume(Digest(bytes(16), 0)),
         "resumed": Resumed(),

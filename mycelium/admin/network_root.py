@@ -1,23 +1,27 @@
 """The root of a network with members, in a file that is best kept offline: its key, whom it has admitted and removed.
 
-Whoever has this file decides who is a member. The daemon never reads it.
+Whoever has this file decides who is a member. The daemon never reads it. The Ed25519 and the ML-DSA half of the key come of one
+seed, as those of nodes do.
 """
 
 import os
 from collections import Counter
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from mycelium.admin.network_file import NetworkFile
 from mycelium.admin.private_file import create_private, read_private, replace_private
+from mycelium.crypto.hybrid import hybrid_key, hybrid_sign
+from mycelium.crypto.key_proof import KeyProver
+from mycelium.crypto.primitives import RealPrimitives
 from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import SEED_BYTES, Identity, address_of_signing_key, subnet_of
 from mycelium.limits import MEMBER_DAYS, REMOVAL_PARTS, REMOVED_PER_PART
-from mycelium.membership.certificates import AGO_S, issue, sign_removals
-from mycelium.wire.membership import Removals
+from mycelium.membership.certificates import AGO_S, Holder, issue, sign_removals
+from mycelium.wire.membership import Chain, Credentials, Removals
 
 DAY_S: Final = 86_400
 _BYTES: Final = 16 << 20  # of the file: 200 for each member
@@ -41,7 +45,7 @@ class RemovedNode(Struct, kw_only=True):
 
     subnet: bytes
     until: int  # Unix seconds: its certificate has expired by then
-    part: int  # of those removed, in which it is told
+    part: Annotated[int, Meta(ge=0, lt=REMOVAL_PARTS)]  # of those removed, in which it is told
 
 
 class NetworkRoot(Struct, kw_only=True):
@@ -55,22 +59,28 @@ class NetworkRoot(Struct, kw_only=True):
     removed: list[RemovedNode] = []
 
     @property
-    def identity(self) -> Identity:
+    def signer(self) -> KeyProver:
         """Who signs."""
-        return Identity(self.seed)
+        return KeyProver(Identity(self.seed), RealPrimitives())
 
-    def admit(self, key: bytes, *, at: float, days: int, may_invite: bool) -> NetworkFile:
-        """Returns what a new member gets, the holder of a signing key."""
-        root, until = self.identity, int(at) + days * DAY_S
+    def admit(self, holder: Holder, *, at: float, days: int, may_invite: bool) -> Credentials:
+        """Returns what a new member gets, the holder of keys; raises LocalError for one that can't be a member."""
+        key, signer, until = holder.key, self.signer, int(at) + days * DAY_S
+        if may_invite and holder.fingerprint is None:
+            raise LocalError(
+                "this node has no ML-DSA key, since its key was imported, so it can't sign the certificates of others: "
+                "a new key ('mycelium generate-keys') can"
+            )
         if any(one.subnet == subnet_of(address_of_signing_key(key)) for one in self.removed):
             raise LocalError(
                 "this node was removed: it needs a new key ('mycelium generate-keys') to be a member again"
             )
         self.members = [one for one in self.members if one.key != key]
         self.members.append(AdmittedMember(key=key, until=until, may_invite=may_invite))
-        begin, public = int(at) - AGO_S, root.signing_public_key
-        certificate = issue(key, public, root.sign, not_before=begin, not_after=until, may_issue=may_invite)
-        return NetworkFile(self.key, public, (certificate,))
+        root, sign, begin = hybrid_key(signer), partial(hybrid_sign, signer), int(at) - AGO_S
+        return Credentials(
+            root, Chain(issue(holder, root, sign, not_before=begin, not_after=until, may_issue=may_invite))
+        )
 
     def remove(self, member: bytes, *, at: float) -> list[Removals]:
         """Removes the node that has an address, and so all that it has invited; returns all parts to tell members."""
@@ -98,7 +108,7 @@ class NetworkRoot(Struct, kw_only=True):
         found: list[list[bytes]] = [[] for _ in self.parts]
         for one in self.removed:
             found[one.part].append(one.subnet)
-        sign = self.identity.sign
+        sign = partial(hybrid_sign, self.signer)
         return [
             sign_removals(Removals(part, sequence, tuple(subnets)), sign)
             for part, (sequence, subnets) in enumerate(zip(self.parts, found, strict=True))

@@ -2,16 +2,15 @@
 
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mycelium.errors import ConfigError, DecodeError
 from mycelium.identity import SIGNATURE_BYTES
-from mycelium.limits import CONTROL_MESSAGE_BYTES, REMOVAL_PARTS
-from mycelium.wire.membership import Removals, decode_removals, encode_removals
+from mycelium.limits import REMOVAL_PARTS
+from mycelium.wire.membership import REMOVALS_BYTES, Removals, decode_removals, encode_removals
 
-REMOVALS_FILE_BYTES: Final = REMOVAL_PARTS * 3 * CONTROL_MESSAGE_BYTES // 2  # more than base64 and ends of lines take
-_PARTS_AT_ONCE: Final = 8  # 11 KB, of the 16 that a request to the API may have
+REMOVALS_FILE_BYTES: Final = REMOVAL_PARTS * 3 * REMOVALS_BYTES // 2  # more than base64 and ends of lines take
 
 
 def removals_text(parts: Iterable[Removals]) -> str:
@@ -35,12 +34,15 @@ def _read_line(line: str, name: str) -> Removals:
     try:
         return decode_removals(data)
     except DecodeError as error:
-        has_room = len(data) > SIGNATURE_BYTES
-        reason = f"is of another version of mycelium ({error}): use that version" if has_room else "is too short"
-        raise ConfigError(f"{name} {reason}") from None
+        if len(data) <= SIGNATURE_BYTES:
+            raise ConfigError(f"{name} is too short") from None
+        raise ConfigError(
+            f"{name} is of another version of mycelium ({error}): 'mycelium network remove' of this version, with the address "
+            "of a node that was removed, writes the file anew"
+        ) from None
 
 
-def told_at_once(parts: Sequence[Removals]) -> Iterator[str]:
-    """Yields parts as texts that the API takes."""
-    for first in range(0, len(parts), _PARTS_AT_ONCE):
-        yield removals_text(parts[first : first + _PARTS_AT_ONCE])
+def told_at_once(parts: Iterable[Removals]) -> Iterator[str]:
+    """Yields parts as texts that the API takes: one has up to 10 KB, of the 16 that a request may have."""
+    for one in parts:
+        yield removals_text((one,))

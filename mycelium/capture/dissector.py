@@ -36,7 +36,7 @@ from mycelium.wire.join import JOIN_REPLY, JOIN_REPLY_HEAD, JOIN_REQUEST, JOIN_R
 from mycelium.wire.key_proof import ProofAccepted, ProofPart, ProofWanted, decode_key_proof
 from mycelium.wire.knock import KNOCK, KNOCK_DATAGRAM, KnockWanted
 from mycelium.wire.lease import LEASE_BIND, LEASE_CHALLENGE, LeaseAnswer, LeaseRequest, decode_bind
-from mycelium.wire.membership import MemberProof, Removals
+from mycelium.wire.membership import REMOVALS, MemberPiece
 
 TITLES: Final = {
     wire.HANDSHAKE_1: "handshake 1",
@@ -73,8 +73,7 @@ _MESSAGES: Final[dict[type[Item], str]] = {
     PeersWanted: "peers wanted",
     PeersKnown: "known peers",
     Pin: "pin",
-    MemberProof: "member proof",
-    Removals: "removals",
+    MemberPiece: "member proof",
     KnockWanted: "knock wanted",
     Resume: "resume",
     Resumed: "resumed",
@@ -226,7 +225,8 @@ def _control(part: DatagramPart, body: memoryview) -> None:
 
 
 def _message(item: Item) -> DatagramPart:
-    part = part_of(_MESSAGES[type(item)], item)
+    is_removals = isinstance(item, MemberPiece) and item.kind == REMOVALS
+    part = part_of("removals" if is_removals else _MESSAGES[type(item)], item)
     if isinstance(item, Update):
         packed = part.fields.pop("distance")
         metric = metric_of(packed)
@@ -264,12 +264,13 @@ def _bind(part: DatagramPart, data: bytes) -> None:
 
 
 def _join_request(part: DatagramPart, data: bytes) -> None:
-    _, version, hint = JOIN_REQUEST_HEAD.unpack_from(data)
-    part.fields |= {"version": version, "hint": hint.hex()}
+    _, version, number, hint = JOIN_REQUEST_HEAD.unpack_from(data)
+    part.fields |= {"version": version, "part": number, "hint": hint.hex()}
 
 
 def _join_reply(part: DatagramPart, data: bytes) -> None:
-    part.fields["version"] = JOIN_REPLY_HEAD.unpack_from(data)[1]
+    _, version, number = JOIN_REPLY_HEAD.unpack_from(data)
+    part.fields |= {"version": version, "part": number}
 
 
 def _knock(part: DatagramPart, data: bytes) -> None:

@@ -159,19 +159,25 @@ def _needs_hosts_file(places: _Places) -> bool:
 
 def _keep_network(path: Path, answer: "JoinAnswer") -> None:
     """Writes the key of the network, and what makes this host a member, in place of what an earlier attempt has written."""
-    from mycelium.admin.network_file import NetworkFile, decode_membership, write_member
+    from mycelium.admin.network_file import write_member
     from mycelium.admin.private_file import create_network_key, read_network_key
-    from mycelium.errors import DecodeError
+    from mycelium.crypto.primitives import RealPrimitives
+    from mycelium.errors import DecodeError, NotAMember
+    from mycelium.membership.certificates import check_signatures
+    from mycelium.wire.membership import decode_credentials
 
     if not answer.membership:
         if not os.path.lexists(path) or read_network_key(path) != answer.network_key:
             create_network_key(path, answer.network_key)
         return
     try:
-        root, chain = decode_membership(answer.membership)
-    except DecodeError as error:
-        raise LocalError(f"the member's answer makes no sense: {error}") from None
-    write_member(path, NetworkFile(answer.network_key, root, chain))
+        credentials = decode_credentials(answer.membership)
+        check_signatures(credentials.chain, credentials.root, RealPrimitives())
+    except (DecodeError, NotAMember) as error:
+        raise LocalError(
+            f"the member's answer makes no sense ({error}): is it of another version of mycelium? If not, try again"
+        ) from None
+    write_member(path, answer.network_key, credentials)
 
 
 def _give_to_service(places: _Places) -> None:

@@ -3,16 +3,19 @@
 import time
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from mycelium.cli import options
 from mycelium.cli.connection import connect
-from mycelium.cli.keys import HEX_DIGITS, HEX_KEY, own_identity
+from mycelium.cli.keys import own_identity
 from mycelium.cli.output import print_json
 from mycelium.errors import ConfigError, LocalError
 from mycelium.limits import MEMBER_DAYS
+
+if TYPE_CHECKING:
+    from mycelium.membership.certificates import Holder
 
 _DAYS: Final = 365
 _root = click.argument("root", metavar="ROOT", type=click.Path(path_type=Path))
@@ -48,7 +51,7 @@ def create(root: Path) -> None:
 @click.option("--may-invite", is_flag=True, help="The member may invite others, by 'mycelium invite'.")
 @click.pass_context
 def admit(context: click.Context, root: Path, file: Path, key: str | None, days: int, may_invite: bool) -> None:
-    """Make a member of this host, or of another one. KEY is the signing key that 'mycelium network key' prints there.
+    """Make a member of this host, or of another one. KEY is what 'mycelium network key' prints there.
 
     FILE is what that host names by --network-key-file. A member whose certificate expires is admitted again; 'systemctl
     reload mycelium' has the daemon read the file again.
@@ -56,22 +59,28 @@ def admit(context: click.Context, root: Path, file: Path, key: str | None, days:
     from mycelium.admin.network_file import write_member
     from mycelium.admin.network_root import read_root, write_root
 
-    if key is not None and not HEX_KEY.fullmatch(key):
-        raise click.UsageError(f"{key[:80]!r} is not a signing key, which has {HEX_DIGITS} hex digits", context)
-    holder = own_identity(context).signing_public_key if key is None else bytes.fromhex(key)
+    holder = _own_holder(context) if key is None else _holder(key, context)
     known = read_root(root)
     made = known.admit(holder, at=time.time(), days=days, may_invite=may_invite)
-    write_member(file, made)
+    write_member(file, known.key, made)
     write_root(root, known)
     click.echo(f"{file}: a member for {days} days; the daemon takes it by --network-key-file")
+    if holder.fingerprint is None:
+        click.echo("it has no ML-DSA key, so whoever breaks X25519 can pose as it")
 
 
 @network.command
 @options.together(options.key_file, options.config_file)
 @click.pass_context
 def key(context: click.Context) -> None:
-    """Print this host's signing key. By it another host admits this one."""
-    click.echo(own_identity(context).signing_public_key.hex())
+    """Print this host's signing keys. By them another host admits this one.
+
+    They are an Ed25519 key and the fingerprint of an ML-DSA key. A key that was imported has none.
+    """
+    from mycelium.peer_url import pin_text
+
+    own = _own_holder(context)
+    click.echo(pin_text(own.key, own.fingerprint))
 
 
 @network.command
@@ -139,6 +148,25 @@ def tell(context: click.Context, file: Path) -> None:
     parts, client = read_removals(text, str(file)), connect(context)
     is_newer = any([client.tell_removals(some).newer for some in told_at_once(parts)])
     click.echo("told: it spreads by itself" if is_newer else "known already")
+
+
+def _own_holder(context: click.Context) -> "Holder":
+    from mycelium.crypto.key_proof import KeyProver
+    from mycelium.crypto.primitives import RealPrimitives
+    from mycelium.membership.certificates import Holder
+
+    identity = own_identity(context)
+    return Holder(identity.signing_public_key, KeyProver(identity, RealPrimitives()).fingerprint)
+
+
+def _holder(key: str, context: click.Context) -> "Holder":
+    from mycelium.membership.certificates import Holder
+    from mycelium.peer_url import read_pin
+
+    pinned = read_pin(key)
+    if pinned is None:
+        raise click.UsageError(f"{key[:120]!r} is not what 'mycelium network key' prints", context)
+    return Holder(*pinned)
 
 
 def _day(at: int) -> str:

@@ -3,6 +3,9 @@
     -> psk, e, es, s, ss
     <- e, ee, se
 
+The second message is the first part of the answer. For each further one the same request is sent with the number of the part in
+its head, which only the mac covers, and answered by another second message.
+
 All keys follow from the token of the invitation, which both ends have: a hint by which the member finds it, the key of the mac
 over the request, and the pre-shared key. Who does not have the token gets no answer, and before the mac agrees no public-key
 operation is made. The pre-shared key, which no wire carries, protects the answer from quantum computers too. The
@@ -17,10 +20,9 @@ from msgspec import Struct
 from mycelium.crypto.noise import Entropy, SymmetricState, new_ephemeral
 from mycelium.crypto.primitives import EXCHANGE_BYTES, Primitives
 from mycelium.errors import DecodeError, HandshakeError
-from mycelium.identity import PUBLIC_KEY_BYTES, Identity, blake2b
+from mycelium.identity import FINGERPRINT_BYTES, PUBLIC_KEY_BYTES, Identity, blake2b
 from mycelium.wire.datagram import PROTOCOL_VERSION, TAG_BYTES
 from mycelium.wire.join import (
-    ANSWER_BYTES,
     HINT_BYTES,
     JOIN_BYTES,
     JOIN_MAC_BYTES,
@@ -29,8 +31,8 @@ from mycelium.wire.join import (
     JOIN_REQUEST,
     JOIN_REQUEST_HEAD,
     JoinAnswer,
+    answer_parts,
     decode_answer,
-    encode_answer,
 )
 
 PROTOCOL_NAME: Final = b"Noise_IKpsk0_25519_ChaChaPoly_BLAKE2b"
@@ -48,7 +50,9 @@ _E_END: Final = JOIN_REQUEST_HEAD.size + EXCHANGE_BYTES
 _S_END: Final = _E_END + PUBLIC_KEY_BYTES + TAG_BYTES
 _MAC_AT: Final = JOIN_BYTES - JOIN_MAC_BYTES
 _REPLY_E_END: Final = JOIN_REPLY_HEAD.size + EXCHANGE_BYTES
-_PADDING: Final = bytes(_MAC_AT - _S_END - TAG_BYTES)
+_PAYLOAD_BYTES: Final = _MAC_AT - _S_END - TAG_BYTES
+_PART_AT: Final = 2  # number of the part in both heads
+_FINGERPRINT: Final = slice(0, FINGERPRINT_BYTES)  # in the payload of a request
 
 
 def secret_of(token: bytes) -> bytes:
@@ -67,27 +71,52 @@ def hint_in(request: bytes) -> bytes:
     return request[_HINT] if is_request else b""
 
 
+def part_in(datagram: bytes) -> int:
+    """Returns the number of the part that a request is for."""
+    return datagram[_PART_AT]
+
+
 class JoinInitiator:
-    """Asks the member with the X25519 key `pin`: send `request`, feed what comes back."""
+    """Asks the member with the X25519 key `pin`: send `requests`, and feed what comes back, until there is an answer.
+
+    `fingerprint` is that of the ML-DSA key of who asks, None if it has none.
+    """
 
     def __init__(
-        self, identity: Identity, token: bytes, *, pin: bytes, entropy: Entropy, primitives: Primitives
+        self,
+        identity: Identity,
+        fingerprint: bytes | None,
+        token: bytes,
+        *,
+        pin: bytes,
+        entropy: Entropy,
+        primitives: Primitives,
     ) -> None:
-        secret = secret_of(token)
+        secret = self._secret = secret_of(token)
         self._identity = identity
         self._ephemeral = new_ephemeral(primitives, entropy)
-        head = JOIN_REQUEST_HEAD.pack(JOIN_REQUEST, PROTOCOL_VERSION, hint_of(secret))
+        self._parts: dict[int, bytes] = {}
+        head = JOIN_REQUEST_HEAD.pack(JOIN_REQUEST, PROTOCOL_VERSION, 0, hint_of(secret))
         state = self._state = _initial_state(head, secret, pin, primitives)
         state.mix_ephemeral(self._ephemeral.public)
         state.mix_exchange(self._ephemeral.secret, pin)
         static = state.encrypt_and_hash(identity.signing_public_key)
         state.mix_exchange(identity.exchange_secret, pin)
-        unsealed = head + self._ephemeral.public + static + state.encrypt_and_hash(_PADDING)
-        self.request = unsealed + _mac(unsealed, secret)
+        payload = (fingerprint or b"").ljust(_PAYLOAD_BYTES, b"\0")
+        self._unsealed = head + self._ephemeral.public + static + state.encrypt_and_hash(payload)
 
-    def receive_reply(self, datagram: bytes) -> JoinAnswer:
-        """Returns the member's answer; raises HandshakeError, and then still waits for the genuine one."""
-        if len(datagram) != JOIN_BYTES or datagram[:2] != bytes((JOIN_REPLY, PROTOCOL_VERSION)):
+    def requests(self) -> list[bytes]:
+        """Returns the datagrams that ask for the parts that have not come; nothing but the first tells how many there are."""
+        count = answer_parts(self._parts[0]) if 0 in self._parts else 1
+        return [self._request(part) for part in range(count) if part not in self._parts]
+
+    def _request(self, part: int) -> bytes:
+        unsealed = self._unsealed[:_PART_AT] + bytes((part,)) + self._unsealed[_PART_AT + 1 :]
+        return unsealed + _mac(unsealed, self._secret)
+
+    def receive_reply(self, datagram: bytes) -> JoinAnswer | None:
+        """Returns the member's answer once it is whole; raises HandshakeError, and then still waits for the genuine one."""
+        if len(datagram) != JOIN_BYTES or datagram[:_PART_AT] != bytes((JOIN_REPLY, PROTOCOL_VERSION)):
             raise HandshakeError("not a reply to a join request")
         state = self._state.copy()
         remote_ephemeral = datagram[JOIN_REPLY_HEAD.size : _REPLY_E_END]
@@ -95,10 +124,22 @@ class JoinInitiator:
         state.mix_ephemeral(remote_ephemeral)
         state.mix_exchange(self._ephemeral.secret, remote_ephemeral)
         state.mix_exchange(self._identity.exchange_secret, remote_ephemeral)
+        data = state.decrypt_and_hash(datagram[_REPLY_E_END:])
         try:
-            return decode_answer(state.decrypt_and_hash(datagram[_REPLY_E_END:]))
+            return self._take(datagram[_PART_AT], data)
         except DecodeError as error:
             raise HandshakeError(str(error)) from error
+
+    def _take(self, part: int, data: bytes) -> JoinAnswer | None:
+        if part and 0 not in self._parts:
+            raise HandshakeError("a part that was not asked for")
+        count = answer_parts(self._parts.get(0, data))
+        if part >= count:
+            raise HandshakeError("a part of an answer that has fewer")
+        self._parts.setdefault(part, data)
+        if len(self._parts) < count:
+            return None
+        return decode_answer(b"".join(self._parts[number] for number in range(count)))
 
 
 class JoinRequest(Struct, frozen=True):
@@ -108,16 +149,17 @@ class JoinRequest(Struct, frozen=True):
     ephemeral: bytes
     signing_key: bytes
     exchange_key: bytes
+    fingerprint: bytes | None
 
-    def reply(self, answer: JoinAnswer, *, entropy: Entropy, primitives: Primitives) -> bytes:
-        """Returns the datagram with an answer, for nobody but the node that made the request."""
+    def reply(self, part: int, data: bytes, *, entropy: Entropy, primitives: Primitives) -> bytes:
+        """Returns the datagram with a part of an answer, for nobody but the node that made the request."""
         state, ephemeral = self.state.copy(), new_ephemeral(primitives, entropy)
-        head = JOIN_REPLY_HEAD.pack(JOIN_REPLY, PROTOCOL_VERSION)
+        head = JOIN_REPLY_HEAD.pack(JOIN_REPLY, PROTOCOL_VERSION, part)
         state.mix_hash(head)
         state.mix_ephemeral(ephemeral.public)
         state.mix_exchange(ephemeral.secret, self.ephemeral)
         state.mix_exchange(ephemeral.secret, self.exchange_key)
-        return head + ephemeral.public + state.encrypt_and_hash(encode_answer(answer).ljust(ANSWER_BYTES, b"\0"))
+        return head + ephemeral.public + state.encrypt_and_hash(data)
 
 
 def has_mac(request: bytes, secret: bytes) -> bool:
@@ -126,15 +168,15 @@ def has_mac(request: bytes, secret: bytes) -> bool:
 
 
 def read_request(identity: Identity, secret: bytes, datagram: bytes, primitives: Primitives) -> JoinRequest:
-    """Opens a request that has the mac; raises HandshakeError."""
+    """Opens a request for the first part that has the mac; raises HandshakeError."""
     ephemeral = datagram[JOIN_REQUEST_HEAD.size : _E_END]
     state = _initial_state(datagram[: JOIN_REQUEST_HEAD.size], secret, identity.exchange_public_key, primitives)
     state.mix_ephemeral(ephemeral)
     state.mix_exchange(identity.exchange_secret, ephemeral)
     peer = state.read_static(datagram[_E_END:_S_END], identity)
     state.mix_exchange(identity.exchange_secret, peer.exchange_key)
-    state.decrypt_and_hash(datagram[_S_END:_MAC_AT])
-    return JoinRequest(state, ephemeral, peer.signing_key, peer.exchange_key)
+    fingerprint = state.decrypt_and_hash(datagram[_S_END:_MAC_AT])[_FINGERPRINT]
+    return JoinRequest(state, ephemeral, peer.signing_key, peer.exchange_key, fingerprint if any(fingerprint) else None)
 
 
 def _initial_state(head: bytes, secret: bytes, responder: bytes, primitives: Primitives) -> SymmetricState:

@@ -25,18 +25,26 @@ class KeyProver:
         self._public = b""
 
     @property
-    def fingerprint(self) -> bytes | None:
-        """That of its own key; None for a node that has none, since its X25519 secret came first."""
+    def public_key(self) -> bytes:
+        """Its own ML-DSA key; empty for a node that has none, since its X25519 secret came first."""
         seed = self.identity.proof_seed
-        if seed is None:
-            return None
-        if not self._public:
+        if seed is not None and not self._public:
             self._private, self._public = self._primitives.dsa_keypair(seed)
-        return fingerprint_of(self._public)
+        return self._public
+
+    @property
+    def fingerprint(self) -> bytes | None:
+        """That of its own key; None for a node that has none."""
+        return fingerprint_of(self.public_key) if self.public_key else None
+
+    def sign(self, message: bytes) -> bytes:
+        """Returns the ML-DSA signature of a node that has such a key."""
+        assert self.public_key, "a node without an ML-DSA key signs nothing"
+        return self._primitives.dsa_sign(self._private, message)
 
     def prove(self, transcript: bytes, *, is_initiator: bool) -> bytes:
-        """Returns the proof for a handshake, of a node that has a fingerprint."""
-        return self._public + self._primitives.dsa_sign(self._private, _signed(transcript, is_initiator=is_initiator))
+        """Returns the proof for a handshake, of a node that has an ML-DSA key."""
+        return self.public_key + self.sign(_signed(transcript, is_initiator=is_initiator))
 
     def proves(self, proof: bytes, fingerprint: bytes, transcript: bytes, *, is_initiator: bool) -> bool:
         """Tells whether a proof is of the key with a fingerprint, and by this end of this handshake."""

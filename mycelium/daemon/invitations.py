@@ -27,6 +27,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import ConfigError, DiskError, LocalError
 from mycelium.identity import address_of_exchange_key
 from mycelium.limits import INVITATION_BYTES, INVITATION_USES, INVITATIONS
+from mycelium.membership.certificates import Holder
 from mycelium.node.event_kind import EventKind
 from mycelium.node.node import Node
 from mycelium.outbox import JoinAsked
@@ -85,14 +86,14 @@ class Inviter:
         network: NetworkSecrets,
         key_file: Path,
         *,
-        admit: Callable[[bytes], bytes] = lambda _: b"",
+        admit: Callable[[Holder], bytes] = lambda _: b"",
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._node = node
         self._act = act
         self._network = network
         self._key_file = key_file
-        self._admit = admit  # returns what makes the holder of a signing key a member
+        self._admit = admit  # returns what makes the holder of keys a member
         self._clock = clock
         self._writing = asyncio.Lock()
         self._by_secret = {one.secret: one for one in read_invitations(invitations_path(key_file))}
@@ -106,7 +107,9 @@ class Inviter:
             raise ConfigError(f"an invitation is valid for 1 second to {LONGEST_S / 86_400:g} days")
         name = node_name(wish.name) if wish.name else ""
         named = [PeerUrl.parse(url) for url in wish.at[:PEERS_PER_URI]]
-        self._admit(self._node.identity.signing_public_key)  # raises LocalError for a member that may not invite
+        self._admit(
+            Holder(self._node.identity.signing_public_key)
+        )  # raises LocalError for a member that may not invite
         peers = self._pinned(named or self._own_addresses(listening))
         token = os.urandom(TOKEN_BYTES)
         uri = str(JoinUri(peers, self._network.name, token))
@@ -156,7 +159,7 @@ class Inviter:
                 log.error("nobody can join: cannot write %s: %s", invitations_path(self._key_file), error.strerror)
         answer = JoinAnswer(status)
         if status is JoinStatus.GRANTED:
-            made = self._admit(asked.signing_key)
+            made = self._admit(Holder(asked.signing_key, asked.fingerprint))
             answer = JoinAnswer(status, self._network.key, self._network.name, one.name, made)
         self._act(lambda now: self._answer(asked, answer, now=now))
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from mycelium.admin.join_uri import JoinUri
 from mycelium.crypto.join_handshake import JoinInitiator
+from mycelium.crypto.key_proof import KeyProver
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.daemon.listeners import ANY_ADDRESS, open_transports
 from mycelium.daemon.resolver import resolve
@@ -34,7 +35,9 @@ async def ask_to_join(uri: JoinUri, identity: Identity) -> JoinAnswer:
     endpoints, trouble = await _endpoints(uri)
     pin = uri.peers[0].pin
     assert pin is not None
-    asking = JoinInitiator(identity, uri.token, pin=pin, entropy=os.urandom, primitives=RealPrimitives())
+    primitives = RealPrimitives()
+    fingerprint = KeyProver(identity, primitives).fingerprint
+    asking = JoinInitiator(identity, fingerprint, uri.token, pin=pin, entropy=os.urandom, primitives=primitives)
     with ExitStack() as stack:
         transports = open_transports([PeerUrl("udp", ANY_ADDRESS, 0)])
         stack.callback(transports.close)
@@ -73,12 +76,13 @@ def _no_answer(uri: JoinUri, trouble: str) -> str:
 
 
 class _Asking:
-    """One request, sent to all endpoints until the reply comes."""
+    """One request, sent to all endpoints until a reply comes, and from there on to where that came from."""
 
     def __init__(self, asking: JoinInitiator, transports: TransportSet, endpoints: list[Endpoint]) -> None:
         self._asking = asking
         self._transports = transports
         self._endpoints = endpoints
+        self._has_reply = False
         self.trouble = ""  # why what was sent does not arrive
 
     async def answer(self) -> JoinAnswer:
@@ -98,8 +102,8 @@ class _Asking:
                 loop.remove_reader(transport.fileno())
 
     def _send(self) -> None:
-        request = memoryview(self._asking.request)
-        self._transports.send([(endpoint, [request], len(request), False, 0) for endpoint in self._endpoints])
+        requests = [memoryview(one) for one in self._asking.requests()]
+        self._transports.send([(there, [one], len(one), False, 0) for there in self._endpoints for one in requests])
         self._transports.handle_timeout(lambda: self._endpoints, now=monotonic())
         for cause in (self._transports.take_unreachable() | self._transports.take_refused()).values():
             self.trouble = cause or self.trouble
@@ -109,11 +113,14 @@ class _Asking:
             received = transport.receive()
             if received is None:
                 return
-            data, size, _ = received
+            data, size, endpoint = received
             for start in range(0, len(data), size):
                 try:
                     answer = self._asking.receive_reply(bytes(data[start : start + size]))
                 except HandshakeError:  # a datagram of somebody else, or a forged one
                     continue
-                if not answered.done():
+                if answer is not None and not answered.done():
                     answered.set_result(answer)
+                elif not self._has_reply:
+                    self._has_reply, self._endpoints = True, [endpoint]
+                    self._send()

@@ -5,26 +5,29 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Final
 
 from mycelium.admin.config import Settings
-from mycelium.admin.network_file import NetworkFile, encode_membership
+from mycelium.admin.network_file import NetworkFile
 from mycelium.admin.private_file import read_state, replace_private
 from mycelium.admin.removals_file import REMOVALS_FILE_BYTES, read_removals, removals_text
+from mycelium.crypto.hybrid import hybrid_sign
+from mycelium.crypto.primitives import RealPrimitives
 from mycelium.daemon.node_settings import network_of
 from mycelium.daemon.peers import Act
 from mycelium.daemon.threads import in_thread
 from mycelium.errors import ConfigError, LocalError, NotAMember
 from mycelium.identity import address_text
-from mycelium.membership.certificates import AGO_S, check_chain, issue
+from mycelium.membership.certificates import AGO_S, Holder, check_claims, check_signatures, issue
 from mycelium.membership.membership import Membership
 from mycelium.node.event_kind import EventKind
 from mycelium.node.member_gate import MemberGate
 from mycelium.node.node import Node
 from mycelium.policy.node_policy import NodePolicy
-from mycelium.wire.membership import Removals
+from mycelium.wire.membership import Chain, Credentials, Removals, encode_credentials
 
 log = logging.getLogger("mycelium")
 
@@ -55,9 +58,9 @@ class Members:
         self._saved: frozenset[Removals] = frozenset()
         self._warned = False
         self._gate: MemberGate | None = None
-        if network.root:
-            self._require_own(network)
-            membership = Membership(network.root, network.chain, offset_s=self._offset_s())
+        if network.credentials is not None:
+            self._require_own(network.credentials)
+            membership = Membership(network.credentials, RealPrimitives(), offset_s=self._offset_s())
             self._gate = MemberGate(
                 membership,
                 node.neighbours,
@@ -67,6 +70,7 @@ class Members:
                 on_refused=self._refused,
             )
             node.neighbours.sift = self._gate.sift
+            node.neighbours.peering.certified = self._gate.certified
             policy.bars = self._gate.bars
             node.metrics.add(self._gate.counters)
             self._read(self._gate)
@@ -77,23 +81,22 @@ class Members:
             return None
         until = time.strftime("%Y-%m-%d", time.gmtime(self._until(self._gate)))
         removed = len(self._gate.membership.removed)
-        return f"until {until}{', may invite' if self._gate.membership.chain[0].may_issue else ''}; {removed} removed"
+        return f"until {until}{', may invite' if self._gate.membership.chain.own.may_issue else ''}; {removed} removed"
 
-    def admit(self, key: bytes) -> bytes:
-        """Returns what makes the holder of a signing key a member, nothing where there are none; raises LocalError."""
+    def admit(self, holder: Holder) -> bytes:
+        """Returns what makes the holder of keys a member, nothing where there are none; raises LocalError."""
         if self._gate is None:
             return b""
-        member = self._gate.membership
-        own = member.chain[0]
+        member, prover = self._gate.membership, self._node.prover
+        own = member.chain.own
         if not own.may_issue:
             raise LocalError(
                 "this member may not invite others: one may that was admitted by 'mycelium network admit --may-invite'"
             )
         at = int(self._clock())
         until = min(at + INVITED_S, own.not_after)
-        identity = self._node.identity
-        leaf = issue(key, member.root, identity.sign, not_before=at - AGO_S, not_after=until)
-        return encode_membership(NetworkFile(b"", member.root, (leaf, own)))
+        leaf = issue(holder, member.root, partial(hybrid_sign, prover), not_before=at - AGO_S, not_after=until)
+        return encode_credentials(Credentials(member.root, Chain(leaf, own, prover.public_key)))
 
     async def reload(self, settings: Settings) -> list[str]:
         """Reads the certificates again, shows other ones from now on, and returns what to tell of it."""
@@ -101,14 +104,16 @@ class Members:
         if gate is None:
             return []
         try:
-            network = await in_thread(lambda: network_of(settings))
-            if network.chain == gate.membership.chain:
+            credentials = (await in_thread(lambda: network_of(settings))).credentials
+            if credentials is None:
+                raise ConfigError(f"{settings.network_key_file} has no certificate")
+            if credentials.chain == gate.membership.chain:
                 return []
-            self._require_own(network)
+            self._require_own(credentials)
         except LocalError as error:
             log.warning("this node goes on with the certificate that it has: %s", error)
             return []
-        gate.membership.chain = network.chain
+        gate.membership.chain = credentials.chain
         self._warned = False
         self._act(lambda now: gate.show_again(now=now))
         return [f"member {self.summary()}"]
@@ -138,17 +143,20 @@ class Members:
     def _refused(self, node: bytes, reason: str, *, now: float) -> None:
         self._node.journal.note(EventKind.MEMBER_REFUSED, node=node, cause=reason, now=now)
 
-    def _require_own(self, network: NetworkFile) -> None:
+    def _require_own(self, credentials: Credentials) -> None:
         """Raises ConfigError for certificates that do not make this node a member."""
         try:
-            addresses, _ = check_chain(network.chain, network.root, at=self._clock())
+            claims = check_claims(credentials.chain, at=self._clock())
+            check_signatures(credentials.chain, credentials.root, RealPrimitives())
         except NotAMember as reason:
             raise ConfigError(f"this node is no member: {reason}") from None
-        if addresses[0] != self._node.identity.address:
-            raise ConfigError(f"the network's file is that of {address_text(addresses[0])}, another node")
+        if claims.addresses[0] != self._node.identity.address:
+            raise ConfigError(f"the network's file is that of {address_text(claims.addresses[0])}, another node")
+        if claims.fingerprint not in (None, self._node.prover.fingerprint):
+            raise ConfigError("this node's certificate names another ML-DSA key: have it admitted again")
 
     def _until(self, gate: MemberGate) -> int:
-        return min(one.not_after for one in gate.membership.chain)
+        return min(one.not_after for one in gate.membership.chain.certificates)
 
     def _offset_s(self) -> float:
         return self._clock() - monotonic()

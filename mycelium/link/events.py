@@ -63,6 +63,10 @@ class KeysRenewed(LinkEvent, frozen=True):
     """Another handshake was completed while the link was up."""
 
 
+class KeyProved(LinkEvent, frozen=True):
+    """The neighbour has proved its ML-DSA key under a keypair; the link was up before that was wanted, or is not up yet."""
+
+
 class ItemsReceived(LinkEvent, frozen=True):
     """Control messages of the neighbour, in the order it sent them."""
 

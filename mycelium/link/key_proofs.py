@@ -1,8 +1,9 @@
 """Proof of the neighbour's ML-DSA key on a link, for who does not trust X25519 and Ed25519 for good.
 
-Who knows the fingerprint of the neighbour's key beforehand asks for the proof of it under each keypair anew, and the proof is
-bound to the handshake of that. Before it has come nothing else that arrives under the keypair has an effect: a new link does
-not come up, and one that is renewed goes on under the keypair before. A node that is not asked shows nothing, and pays nothing.
+Who knows the fingerprint of the neighbour's key, from a pin or a certificate, asks for the proof of it under each keypair
+anew, and the proof is bound to the handshake of that. Before it has come nothing else that arrives under the keypair has an
+effect: a new link does not come up, and one that is renewed goes on under the keypair before. A node that is not asked shows
+nothing, and pays nothing.
 
 The asking end asks again until all parts have come. The other end seals under a new keypair only once its proof is accepted.
 """
@@ -61,14 +62,22 @@ class KeyProofs:
         self.is_asked = False  # the neighbour, this process of it, has wanted this node's proof
         self.begin(frames.keypairs.sending, now=now)
 
+    def has_proved(self, fingerprint: bytes) -> bool:
+        """Tells whether the neighbour has proved the key of a fingerprint."""
+        return self.wanted == fingerprint and self._frames.keypairs.sending.awaited is None
+
     def begin(self, keypair: LinkKeypair, *, now: float) -> None:
         """Takes a new keypair: asks for the proof that is wanted, and waits until its own is accepted where one was wanted."""
         if self.is_asked:
             keypair.accepted_by = now + PROVED_WITHIN_S
+        self._await(keypair, now=now)
+        self._arm()
+
+    def _await(self, keypair: LinkKeypair, *, now: float) -> None:
+        keypair.awaited = None
         if self.wanted is not None:
             keypair.awaited = AwaitedProof(until=now + PROVED_WITHIN_S)
             self._ask(keypair, self.wanted, now=now)
-        self._arm()
 
     def want(self, fingerprint: bytes | None, *, now: float) -> None:
         """Wants the proof of another key from now on, or with None of none."""
@@ -76,11 +85,12 @@ class KeyProofs:
             return
         self.wanted, self.failure = fingerprint, None
         for keypair in self._frames.keypairs.by_index.values():
-            keypair.awaited = None
-            self.begin(keypair, now=now)
+            self._await(keypair, now=now)
+        self._arm()
 
-    def take(self, keypair: LinkKeypair, body: memoryview, *, now: float) -> None:
-        """Takes the body of a frame about proofs; raises DecodeError."""
+    def take(self, keypair: LinkKeypair, body: memoryview, *, now: float) -> bool:
+        """Takes the body of a frame about proofs; tells whether the neighbour's is complete with it. Raises DecodeError."""
+        was_awaited = keypair.awaited is not None
         match decode_key_proof(bytes(body)):
             case ProofWanted() as wish:
                 self._show(keypair, wish, now=now)
@@ -90,6 +100,7 @@ class KeyProofs:
                 keypair.accepted_by = -inf
                 self._passes(keypair, now=now)
         self._arm()
+        return was_awaited and keypair.awaited is None
 
     def _show(self, keypair: LinkKeypair, wish: ProofWanted, *, now: float) -> None:
         if wish.fingerprint != self._prover.fingerprint or now < keypair.shown_at + SHOWN_AGAIN_S:

@@ -24,6 +24,7 @@ from mycelium.link.counters import LinkCounters
 from mycelium.link.events import (
     CostChanged,
     ItemsReceived,
+    KeyProved,
     KeysRenewed,
     LinkDown,
     LinkEvent,
@@ -234,7 +235,8 @@ class Link:
             elif kind == REPAIR:
                 self._take_repair_request(body, now=now)
             elif kind == PROOF:
-                self.proofs.take(keypair, body, now=now)
+                if self.proofs.take(keypair, body, now=now):
+                    self._events.append(KeyProved(self.name))
             elif kind == RATE:
                 self.frames.budget.slow(read_rate(body), now=now)
             elif kind == CLOSE:  # a late one under an old keypair says nothing of a neighbour that has a newer one
@@ -264,8 +266,7 @@ class Link:
         if self.cost is None:
             budget.start_over(now=now)
         has_changed = self.costing.sample(self.paths.active.rtt, budget.datagram_loss, now=now)
-        if has_changed and self.state is not LinkState.DOWN:
-            assert self.cost is not None
+        if has_changed and self.state is not LinkState.DOWN and self.cost is not None:
             self._events.append(CostChanged(self.name, self.cost))
 
     def _take_repair_request(self, body: memoryview, *, now: float) -> None:

@@ -3,10 +3,14 @@
 from collections.abc import Callable
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
+from mycelium.crypto.hybrid import verify_hybrid
+from mycelium.crypto.primitives import Primitives
 from mycelium.errors import IdentityError, NotAMember
-from mycelium.identity import address_of_signing_key, verify_signature
+from mycelium.identity import FINGERPRINT_BYTES, address_of_signing_key, fingerprint_of
+from mycelium.wire.hybrid import HybridKey
 from mycelium.wire.membership import (
     MAY_ISSUE,
     Certificate,
@@ -22,11 +26,27 @@ AGO_S: Final = 3_600  # certificates begin that long ago, for clocks that are be
 Sign = Callable[[bytes], bytes]
 
 
+class Holder(Struct, frozen=True):
+    """Whom a certificate is for: an Ed25519 key, and the fingerprint of the ML-DSA key that it must prove besides."""
+
+    key: bytes
+    fingerprint: bytes | None = None  # None for one that has no such key
+
+
+class Claims(Struct, frozen=True):
+    """What a chain says, true or not."""
+
+    addresses: tuple[bytes, ...]  # of the member, and of who issued its certificate unless the root key did
+    fingerprint: bytes | None  # of the member's ML-DSA key
+    until: int  # when it is one no more
+
+
 def issue(
-    key: bytes, root: bytes, sign: Sign, *, not_before: int, not_after: int, may_issue: bool = False
+    holder: Holder, root: HybridKey, sign: Sign, *, not_before: int, not_after: int, may_issue: bool = False
 ) -> Certificate:
-    """Returns a certificate for the holder of a signing key, in the network of a root key, signed by the issuer."""
-    unsigned = Certificate(MAY_ISSUE if may_issue else 0, not_before, not_after, key)
+    """Returns a certificate in the network of a root key, signed by the issuer."""
+    fingerprint = holder.fingerprint or bytes(FINGERPRINT_BYTES)
+    unsigned = Certificate(MAY_ISSUE if may_issue else 0, not_before, not_after, holder.key, fingerprint)
     return replace(unsigned, signature=sign(certificate_signed_bytes(unsigned, root)))
 
 
@@ -35,26 +55,40 @@ def sign_removals(removals: Removals, sign: Sign) -> Removals:
     return replace(removals, signature=sign(removals_signed_bytes(removals)))
 
 
-def are_signed(removals: Removals, root: bytes) -> bool:
+def are_signed(removals: Removals, root: HybridKey, primitives: Primitives) -> bool:
     """Tells whether the root key of a network has signed a part of the removed members."""
-    return verify_signature(root, removals_signed_bytes(removals), removals.signature)
+    return verify_hybrid(primitives, root, removals_signed_bytes(removals), removals.signature)
 
 
-def check_chain(chain: Chain, root: bytes, *, at: float) -> tuple[list[bytes], int]:
-    """Returns the addresses of a member and of who issued its certificate, and until when it is one; raises NotAMember."""
-    issuer = root
-    for certificate in reversed(chain):
-        if issuer is not root and not chain[-1].may_issue:
+def check_claims(chain: Chain, *, at: float) -> Claims:
+    """Returns what a chain says, if that could make a member of its holder; raises NotAMember. No signature is verified."""
+    own, issuer = chain.own, chain.issuer
+    if issuer is not None:
+        if not issuer.may_issue:
             raise NotAMember("its certificate was issued by a member who may not issue any")
-        if not verify_signature(issuer, certificate_signed_bytes(certificate, root), certificate.signature):
-            raise NotAMember("its certificate is not of this network, or forged")
+        if fingerprint_of(chain.issuer_proof_key) != issuer.fingerprint:
+            raise NotAMember("its certificate was issued by another ML-DSA key than that of the member who may")
+    for certificate in chain.certificates:
         if at < certificate.not_before - SKEW_S:
             raise NotAMember("its certificate is not valid yet: is a clock wrong?")
         if at > certificate.not_after + SKEW_S:
             raise NotAMember("its certificate has expired")
-        issuer = certificate.key
     try:
-        addresses = [address_of_signing_key(certificate.key) for certificate in chain]
+        addresses = tuple(address_of_signing_key(one.key) for one in chain.certificates)
     except IdentityError:
         raise NotAMember("its certificate is for a key that is none") from None
-    return addresses, min(certificate.not_after for certificate in chain) + SKEW_S
+    return Claims(addresses, own.fingerprint, min(one.not_after for one in chain.certificates) + SKEW_S)
+
+
+def check_signatures(chain: Chain, root: HybridKey, primitives: Primitives) -> None:
+    """Raises NotAMember unless the root key has signed a chain, or its issuer and that one the member's certificate."""
+    signer = root
+    if chain.issuer is not None:
+        _verify(chain.issuer, root, root, primitives)
+        signer = HybridKey(chain.issuer.key, chain.issuer_proof_key)
+    _verify(chain.own, signer, root, primitives)
+
+
+def _verify(certificate: Certificate, signer: HybridKey, root: HybridKey, primitives: Primitives) -> None:
+    if not verify_hybrid(primitives, signer, certificate_signed_bytes(certificate, root), certificate.signature):
+        raise NotAMember("its certificate is not of this network, or forged")

@@ -29,7 +29,7 @@ class LinkMaker:
         self.events: list[LinkEvent] = []  # of all links, to be handled
         self.counters = LinkCounters()
         self._prover = peering.prover
-        self._wanted_proof = peering.peers.fingerprint_of
+        self._wanted_proof = peering.proof_wanted
         self._outbox = outbox
         self._deadlines = deadlines
         self._entropy = entropy

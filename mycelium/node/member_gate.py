@@ -1,22 +1,24 @@
 """The gate of a network with members: routing and all else hear of a neighbour once it has shown a certificate.
 
-Neighbours show theirs as soon as their link is up, and tell each other who was removed. What a link reports before that
-waits, as far as it still holds then, and messages are dropped. A link without a certificate ends after some seconds.
+Neighbours show theirs as soon as their link is up, and tell each other who was removed. A certificate that names an ML-DSA key
+has the link prove it (`link/key_proofs.py`) before it counts. What a link reports before that waits, as far as it still holds
+then, and messages are dropped. A link without all of it ends after some seconds.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from msgspec.structs import replace
 
 from mycelium.counters import counter, drops
-from mycelium.errors import NotAMember
-from mycelium.identity import ADDRESS_BYTES
-from mycelium.limits import LINKS, MEMBER_CHECKS_AT_ONCE, MEMBER_CHECKS_PER_SECOND
+from mycelium.errors import DecodeError, NotAMember
+from mycelium.identity import ADDRESS_BYTES, address_of_exchange_key, blake2b
+from mycelium.limits import LINKS, MEMBER_CHECKS_AT_ONCE, MEMBER_CHECKS_OF_ALL, MEMBER_CHECKS_PER_SECOND
 from mycelium.link.events import (
     CostChanged,
     ItemsReceived,
+    KeyProved,
     LinkDown,
     LinkEvent,
     LinkMoved,
@@ -26,19 +28,24 @@ from mycelium.link.events import (
     NeighbourReset,
 )
 from mycelium.link.link import LinkState
+from mycelium.membership.assembly import Assembly
+from mycelium.membership.certificates import Claims
 from mycelium.membership.membership import Membership
 from mycelium.node.neighbours import Neighbours
 from mycelium.node.policing import end_forbidden
 from mycelium.policy.base import Policy
 from mycelium.routing.excess import MEMBERSHIP, Excesses
 from mycelium.session.table import Sessions
-from mycelium.timing import TokenBuckets
+from mycelium.timing import SharedBucket, TokenBuckets
 from mycelium.wire.control import Item
-from mycelium.wire.membership import MemberProof, Removals
+from mycelium.wire.membership import Chain, MemberPiece, Removals, decode_statement, encode_chain, pieces_of
 
 PROOF_WITHIN_S: Final = 5.0  # of its link coming up
+_DIGEST_BYTES: Final = 16
 BARRED_S: Final = 60.0  # for which a node that has shown none gets no other link
 NO_PROOF: Final = "it shows no certificate of this network"
+NO_KEY: Final = "it does not prove the ML-DSA key that its certificate names"
+OTHER_KEY: Final = "its certificate names another ML-DSA key than it is pinned to"
 EXPIRED: Final = "its certificate has expired"
 REMOVED: Final = "it was removed from this network"
 
@@ -47,10 +54,13 @@ REMOVED: Final = "it was removed from this network"
 class MemberCounters:
     """Totals since the node started."""
 
-    members_shown: int = counter("Valid certificates that neighbours have shown.")
+    members_shown: int = counter("Valid certificates that neighbours have shown, those that were known included.")
     members_refused: int = drops("Certificates of neighbours refused: of another network or node, expired, or removed.")
     removals_taken: int = counter("Newer parts of the removed members taken.")
     removals_refused: int = drops("Parts of the removed members refused: forged.")
+    member_pieces_lost: int = drops(
+        "Certificates and parts of the removed members dropped: unreadable, or without their beginning."
+    )
     member_checks_over_budget: int = drops(
         "Certificates and parts of the removed members dropped: too many of one neighbour."
     )
@@ -64,6 +74,8 @@ class _Untold:
     up: LinkUp | NeighbourReset
     since: float
     suspected: LinkSuspected | None = None
+    items: list[Item] = field(default_factory=list)  # that came with the certificate, before the key was proved
+    is_down: bool = False  # since then: it comes up once the key is proved
 
     def take(self, event: LinkEvent) -> None:
         """Follows an event of the link."""
@@ -78,6 +90,15 @@ class _Untold:
                 self.suspected = event
             case LinkTrusted():
                 self.suspected = None
+
+
+@dataclass(slots=True)
+class _Known:
+    """A certificate that is valid."""
+
+    digest: bytes  # of it and its issuer's
+    fingerprint: bytes | None  # of the ML-DSA key that it names
+    until: float
 
 
 class MemberGate:
@@ -100,8 +121,10 @@ class MemberGate:
         self._policy = policy
         self._excesses = excesses
         self._checks = TokenBuckets[bytes](MEMBER_CHECKS_PER_SECOND, keys=LINKS, burst=MEMBER_CHECKS_AT_ONCE)
+        self._checks_of_all = SharedBucket[bytes](MEMBER_CHECKS_OF_ALL, keys=2 * LINKS, now=0.0)
         self._on_refused = on_refused
-        self._until: dict[bytes, float] = {}  # by address: until when a neighbour is known as a member
+        self._known: dict[bytes, _Known] = {}  # by address
+        self._assemblies: dict[bytes, Assembly] = {}  # by name of the link
         self._held: dict[bytes, _Untold] = {}  # by name of the link
         self._barred: dict[bytes, tuple[float, str]] = {}  # by address: until when, and why
         self._has_news = False  # of somebody who gets neither link nor session any more
@@ -112,72 +135,147 @@ class MemberGate:
             return REMOVED
         return self._barred[node][1] if node in self._barred else None
 
+    def certified(self, exchange_key: bytes) -> bytes | None:
+        """Returns the fingerprint of the ML-DSA key that the certificate of an X25519 key's holder names, if it is known."""
+        known = self._known.get(address_of_exchange_key(exchange_key))
+        return None if known is None else known.fingerprint
+
     # -- events of links -----------------------------------------------------------------------------------------------
 
     def sift(self, events: Iterable[LinkEvent], *, now: float) -> Iterator[LinkEvent]:
         """Yields the events that neighbours with certificates are the cause of, and ends of links."""
         for event in events:
+            name = event.neighbour
             if isinstance(event, LinkUp | NeighbourReset):
-                self._show(event.neighbour, now=now)
+                self._show(name, now=now)
             if isinstance(event, ItemsReceived):
                 yield from self._take_items(event, now=now)
+            elif isinstance(event, KeyProved):
+                yield from self._release(name)
             elif isinstance(event, LinkDown):
-                self._held.pop(event.neighbour, None)
+                yield from self._take_down(event)
+            elif isinstance(event, LinkUp | NeighbourReset) and self._passes(name):
+                self._held.pop(name, None)
                 yield event
-            elif event.neighbour[:ADDRESS_BYTES] in self._until:
-                yield event
-            elif event.neighbour in self._held:
-                self._held[event.neighbour].take(event)
+            elif name in self._held:
+                self._held[name].take(event)
             elif isinstance(event, LinkUp | NeighbourReset):
-                self._held[event.neighbour] = _Untold(event, now)
+                self._held[name] = _Untold(event, now)
+            elif name[:ADDRESS_BYTES] in self._known:
+                yield event
+
+    def _passes(self, name: bytes) -> bool:
+        """Tells whether a link is with a member: it has shown a certificate, and proved the key that this names."""
+        known, link = self._known.get(name[:ADDRESS_BYTES]), self._neighbours.links.get(name)
+        if known is None or known.fingerprint is None:
+            return known is not None
+        return link is not None and link.proofs.has_proved(known.fingerprint)
+
+    def _take_down(self, event: LinkDown) -> Iterator[LinkEvent]:
+        """Yields the end of a link, unless it only waits for a proof: before that has come nothing counts as a sign of life."""
+        name = event.neighbour
+        self._assemblies.pop(name, None)
+        if name in self._held and name[:ADDRESS_BYTES] in self._known:
+            self._held[name].is_down = True
+            return
+        self._held.pop(name, None)
+        yield event
+
+    def _release(self, name: bytes) -> Iterator[LinkEvent]:
+        """Yields what was held of a link, if it is with a member and still up."""
+        if name not in self._held or not self._passes(name) or self._held[name].is_down:
+            return
+        held = self._held.pop(name)
+        yield held.up
+        if held.suspected is not None:
+            yield held.suspected
+        if held.items:
+            yield ItemsReceived(name, held.items)
 
     def _take_items(self, event: ItemsReceived, *, now: float) -> Iterator[LinkEvent]:
-        name, address = event.neighbour, event.neighbour[:ADDRESS_BYTES]
+        name = event.neighbour
         others: list[Item] = []
         for item in event.items:
-            if isinstance(item, MemberProof):
-                self._take_proof(address, item, now=now)
-            elif isinstance(item, Removals):
-                self.take_removals(item, source=name, now=now)
+            if isinstance(item, MemberPiece):
+                self._take_piece(name, item, now=now)
             else:
                 others.append(item)
-        if address not in self._until:
-            self.counters.items_before_proof += len(others)
+        yield from self._release(name)
+        if not others:
             return
-        held = self._held.pop(name, None)
-        if held is not None:
-            yield held.up
-            if held.suspected is not None:
-                yield held.suspected
-        if others:
+        if self._passes(name):
             yield ItemsReceived(name, others)
+        elif name in self._held and name[:ADDRESS_BYTES] in self._known:
+            self._held[name].items += others
+        else:
+            self.counters.items_before_proof += len(others)
 
-    def _may_check(self, address: bytes, *, now: float) -> bool:
-        """Tells whether one more signature is verified for a neighbour."""
-        is_within = self._checks.take(address, now=now)
-        if not is_within:
-            self.counters.member_checks_over_budget += 1
-            self._excesses.note(address, MEMBERSHIP, now=now)
-        return is_within
-
-    def _take_proof(self, address: bytes, proof: MemberProof, *, now: float) -> None:
-        if not self._may_check(address, now=now):
+    def _take_piece(self, name: bytes, piece: MemberPiece, *, now: float) -> None:
+        assembly = self._assemblies.setdefault(name, Assembly())
+        whole = assembly.add(piece)
+        if assembly.is_empty:
+            del self._assemblies[name]
+        if whole is None:
+            self.counters.member_pieces_lost += assembly.is_empty
             return
         try:
-            until = self.membership.check(proof.chain, address, now=now)
-        except NotAMember as reason:
-            self.counters.members_refused += 1
-            self._until.pop(address, None)
-            self._bar(address, str(reason), now=now)
+            statement = decode_statement(piece.kind, whole)
+        except DecodeError:
+            self.counters.member_pieces_lost += 1
             return
+        if isinstance(statement, Removals):
+            self.take_removals(statement, source=name, now=now)
+        else:
+            self._take_chain(name, statement, now=now)
+
+    def _may_check(self, address: bytes, *, now: float) -> bool:
+        """Tells whether signatures are verified once more for a neighbour."""
+        is_modest = self._checks.take(address, now=now)
+        if is_modest and self._checks_of_all.take(address, now=now):
+            return True
+        self.counters.member_checks_over_budget += 1
+        if not (is_modest and self._checks_of_all.takes_little(address, now=now)):
+            self._excesses.note(address, MEMBERSHIP, now=now)
+        return False
+
+    def _take_chain(self, name: bytes, chain: Chain, *, now: float) -> None:
+        address, digest = name[:ADDRESS_BYTES], blake2b(encode_chain(chain), size=_DIGEST_BYTES)
+        known = self._known.get(address)
+        if known is None or known.digest != digest:
+            if not self._may_check(address, now=now):
+                return
+            try:
+                claims = self._checked(name, chain, now=now)
+            except NotAMember as reason:
+                self.counters.members_refused += 1
+                self._known.pop(address, None)
+                self._bar(address, str(reason), now=now)
+                return
+            self._known[address] = _Known(digest, claims.fingerprint, claims.until - self.membership.offset_s)
         self.counters.members_shown += 1
-        self._until[address] = until
+        for link in self._neighbours.links.values():
+            if link.address == address:
+                link.proofs.want(self._neighbours.peering.proof_wanted(link.exchange_key), now=now)
+
+    def _checked(self, name: bytes, chain: Chain, *, now: float) -> Claims:
+        """Returns what a neighbour's certificates say, if it is true; raises NotAMember."""
+        claims, link = (
+            self.membership.check_claims(chain, name[:ADDRESS_BYTES], now=now),
+            self._neighbours.links.get(name),
+        )
+        pinned = None if link is None else self._neighbours.peering.peers.fingerprint_of(link.exchange_key)
+        if claims.fingerprint is not None and pinned not in (None, claims.fingerprint):
+            raise NotAMember(OTHER_KEY)
+        self.membership.check_signatures(chain)
+        return claims
 
     def _show(self, name: bytes, *, now: float) -> None:
         """Shows a neighbour this node's certificate, and who was removed."""
         link = self._neighbours.links.get(name)
         if link is not None and link.state is not LinkState.DOWN:
-            link.send_items((MemberProof(self.membership.chain), *self.membership.removals.values()), now=now)
+            link.send_items(pieces_of(self.membership.chain), now=now)
+            for removals in self.membership.removals.values():
+                link.send_items(pieces_of(removals), now=now)
 
     # -- removals ------------------------------------------------------------------------------------------------------
 
@@ -192,9 +290,9 @@ class MemberGate:
         self._has_news = True
         for name, link in self._neighbours.links.items():
             if name != source and link.state is not LinkState.DOWN:
-                link.send_items((removals,), now=now)
-        for address in [one for one in self._until if self.membership.has_removed(one)]:
-            del self._until[address]
+                link.send_items(pieces_of(removals), now=now)
+        for address in [one for one in self._known if self.membership.has_removed(one)]:
+            del self._known[address]
         return True
 
     # -- time ----------------------------------------------------------------------------------------------------------
@@ -208,17 +306,18 @@ class MemberGate:
         """Ends what has no certificate, or none any more; to be called every second."""
         for address in [one for one, (until, _) in self._barred.items() if until <= now]:
             del self._barred[address]
-        for address in [one for one, until in self._until.items() if until <= now]:
-            del self._until[address]
+        for address in [one for one, known in self._known.items() if known.until <= now]:
+            del self._known[address]
             self._bar(address, EXPIRED, now=now)
         for name in [one for one, held in self._held.items() if held.since + PROOF_WITHIN_S <= now]:
             del self._held[name]
-            self._bar(name[:ADDRESS_BYTES], NO_PROOF, now=now)
+            address = name[:ADDRESS_BYTES]
+            self._bar(address, NO_KEY if address in self._known else NO_PROOF, now=now)
         if self._has_news:
             self._has_news = False
             end_forbidden(self._neighbours, self._sessions, self._policy, now=now)
-        if len(self._until) > LINKS:
-            self._until = {one: until for one, until in self._until.items() if one in self._neighbours.links}
+        if len(self._known) > LINKS:
+            self._known = {one: known for one, known in self._known.items() if one in self._neighbours.links}
 
     def _bar(self, address: bytes, reason: str, *, now: float) -> None:
         if len(self._barred) >= LINKS and address not in self._barred:

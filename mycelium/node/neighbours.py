@@ -76,7 +76,7 @@ class Neighbours:
         self.link_counters = self._maker.counters
         self._counters = counters
         self._leasing = leasing
-        self._peering = peering
+        self.peering = peering
         self._peers = peering.peers
         self._discovery = peering.discovery
         self._exchange = peering.exchange
@@ -192,7 +192,7 @@ class Neighbours:
         """Takes what routing leaves to others. Updates, of which a table has thousands, are not among the items."""
         if not items:
             return
-        self._peering.receive(neighbour, items, now=now)
+        self.peering.receive(neighbour, items, now=now)
         if about_leases := [item for item in items if isinstance(item, LeaseRequest | LeaseAnswer)]:
             self._leasing.take(neighbour, about_leases, now=now)
 
@@ -320,7 +320,7 @@ class Neighbours:
         """Removes long dead links, has keys renewed, gives way to another host with its key; to be called every second."""
         self._react(self.duplicates.react([link.address for link in self.links.values()], now=now), now=now)
         self._keep_auto_peers(now=now)
-        self._admission.tell_crowds(self._peering.handshakes.crowds, now=now)
+        self._admission.tell_crowds(self.peering.handshakes.crowds, now=now)
         for link in list(self.links.values()):
             link.sweep(now=now)
             if link.proofs.failure is not None:

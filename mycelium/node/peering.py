@@ -29,6 +29,7 @@ class Peering:
     ) -> None:
         self.links: dict[bytes, Link] = {}  # by neighbour
         self.peers = PeerList(rng)
+        self.certified: Callable[[bytes], bytes | None] = lambda exchange_key: None  # what a certificate binds a key to
         self.prover = KeyProver(handshakes.identity, handshakes.primitives)
         self.outside = Outside()
         self.handshakes = Handshakes(handshakes, rng=rng, outbox=outbox, new_index=new_index)
@@ -55,17 +56,22 @@ class Peering:
     def add_peer(self, url: str, pin: bytes | None, fingerprint: bytes | None, *, now: float) -> None:
         """Adds a peer, and has a link with it that there is already prove what it is pinned to; raises LocalError."""
         self.peers.add(url, pin, fingerprint, now=now)
-        self._want_proofs(now=now)
+        self.want_proofs(now=now)
 
     def remove_peer(self, url: str, *, now: float) -> ConfiguredPeer:
         """Removes a peer, and what it is pinned to; raises LocalError."""
         removed = self.peers.remove(url)
-        self._want_proofs(now=now)
+        self.want_proofs(now=now)
         return removed
 
-    def _want_proofs(self, *, now: float) -> None:
+    def want_proofs(self, *, now: float) -> None:
+        """Has neighbours prove what they must, on each link."""
         for link in self.links.values():
-            link.proofs.want(self.peers.fingerprint_of(link.exchange_key), now=now)
+            link.proofs.want(self.proof_wanted(link.exchange_key), now=now)
+
+    def proof_wanted(self, exchange_key: bytes) -> bytes | None:
+        """Returns the fingerprint of the ML-DSA key that the holder of an X25519 key must prove, by pin or certificate."""
+        return self.peers.fingerprint_of(exchange_key) or self.certified(exchange_key)
 
     def receive(self, neighbour: bytes, items: Sequence[Item], *, now: float) -> None:
         """Takes where a neighbour sees this node, what it asks or tells of peers, and whether it wants a knock."""

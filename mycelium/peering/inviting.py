@@ -1,7 +1,8 @@
 """What a member does with join requests: it hears those of its invitations, and of nobody else.
 
 A genuine request becomes the event `JoinAsked`. Whoever keeps the invitations decides, notes that one is used, and then
-calls `answer`. A request that comes again, as its reply may be lost, gets the same reply at the same address, a few times.
+calls `answer`. A request that comes again, as its reply may be lost or for another part of the answer, gets a reply at the
+same address, a few times.
 """
 
 from collections.abc import Iterable
@@ -10,13 +11,13 @@ from typing import Final
 
 from mycelium.counters import counter, drops
 from mycelium.crypto.handshake import HandshakeConfig
-from mycelium.crypto.join_handshake import JoinRequest, has_mac, hint_in, hint_of, read_request
+from mycelium.crypto.join_handshake import JoinRequest, has_mac, hint_in, hint_of, part_in, read_request
 from mycelium.endpoint import Endpoint
 from mycelium.errors import HandshakeError
 from mycelium.limits import JOIN_REPLIES, JOIN_REQUESTS_AT_ONCE, JOIN_REQUESTS_PER_SECOND, JOIN_REQUESTS_REMEMBERED
 from mycelium.outbox import JoinAsked, Outbox
 from mycelium.timing import TokenBucket
-from mycelium.wire.join import JOIN_REQUEST, JoinAnswer
+from mycelium.wire.join import JOIN_REQUEST, JoinAnswer, encode_answer
 
 _EPHEMERAL: Final = slice(12, 44)
 
@@ -30,15 +31,15 @@ class JoinCounters:
 
 
 class _Asked:
-    """A genuine request, and the reply once there is one."""
+    """A genuine request, and the parts of its answer once there is one."""
 
-    __slots__ = ("endpoint", "replies", "reply", "request")
+    __slots__ = ("endpoint", "parts", "replies", "request")
 
     def __init__(self, request: JoinRequest, endpoint: Endpoint) -> None:
         self.request = request
         self.endpoint = endpoint
-        self.reply = b""
-        self.replies = 0
+        self.parts: list[bytes] = []
+        self.replies = 0  # sent, to all requests for any part
 
 
 class Inviting:
@@ -70,8 +71,8 @@ class Inviting:
             return
         known = self._asked.get(datagram[_EPHEMERAL])
         if known is not None:
-            self._answer_again(known, endpoint)
-        elif self._rate.take(now=now):
+            self._answer_again(known, part_in(datagram), endpoint)
+        elif part_in(datagram) == 0 and self._rate.take(now=now):
             self._ask(secret, datagram, endpoint)
         else:
             self.counters.joins_refused += 1
@@ -87,22 +88,29 @@ class Inviting:
             del self._asked[next(iter(self._asked))]
         self._asked[request.ephemeral] = _Asked(request, endpoint)
         self._outbox.events.append(
-            JoinAsked(secret, request.ephemeral, request.exchange_key, request.signing_key, endpoint)
+            JoinAsked(
+                secret, request.ephemeral, request.exchange_key, request.signing_key, request.fingerprint, endpoint
+            )
         )
 
     def answer(self, asked: JoinAsked, answer: JoinAnswer) -> None:
-        """Sends the reply to a request, unless that was forgotten."""
+        """Sends the first part of the answer to a request, unless that was forgotten."""
         known = self._asked.get(asked.request)
         if known is not None:
-            known.reply = known.request.reply(answer, entropy=self._config.entropy, primitives=self._config.primitives)
-            self._send(known)
+            known.parts = encode_answer(answer)
+            self._send(known, 0)
 
-    def _answer_again(self, known: _Asked, endpoint: Endpoint) -> None:
-        if endpoint.remote != known.endpoint.remote or known.replies >= JOIN_REPLIES:  # replayed, from somewhere else
+    def _answer_again(self, known: _Asked, part: int, endpoint: Endpoint) -> None:
+        if not known.parts:
+            return
+        is_elsewhere = endpoint.remote != known.endpoint.remote  # replayed
+        if is_elsewhere or part >= len(known.parts) or known.replies >= JOIN_REPLIES * len(known.parts):
             self.counters.joins_refused += 1
-        elif known.reply:
-            self._send(known)
+        else:
+            self._send(known, part)
 
-    def _send(self, known: _Asked) -> None:
+    def _send(self, known: _Asked, part: int) -> None:
         known.replies += 1
-        self._outbox.transmits.append((known.endpoint, [memoryview(known.reply)], len(known.reply), False, 0))
+        entropy, primitives = self._config.entropy, self._config.primitives
+        reply = known.request.reply(part, known.parts[part], entropy=entropy, primitives=primitives)
+        self._outbox.transmits.append((known.endpoint, [memoryview(reply)], len(reply), False, 0))

@@ -17,8 +17,8 @@
     9 known peers       where nodes can be dialled (`known_peer.py`), one after the other
     10 pin              node (16), home (16), whether the sender's way to the home leads over the receiver (1), home record
                         (`home_record.py`) of the node or nothing
-    11 member proof     certificates of the sender (`membership.py`)
-    12 removals         who is no member any more (`membership.py`)
+    11 member proof     a piece of the sender's certificates (`membership.py`)
+    12 removals         a piece of who is no member any more (`membership.py`)
     13 knock wanted     nonce (16) of the datagram that the receiver is to send (`knock.py`)
     14 resume           digest (16) and number (4) of the routes that the sender has kept of a receiver that was lost
     15 resumed          nothing
@@ -49,7 +49,7 @@ from mycelium.wire.lease import (
     encode_lease_answer,
     encode_lease_request,
 )
-from mycelium.wire.membership import MEMBER_DECODERS, MemberProof, Removals, encode_member_item
+from mycelium.wire.membership import MEMBER_DECODERS, MemberPiece, encode_piece
 from mycelium.wire.underlay_address import UnderlayAddress, underlay_address
 
 ANY_NODE: Final = bytes(16)
@@ -150,8 +150,7 @@ _NotOfRoutes = (
     | PeersWanted
     | PeersKnown
     | Pin
-    | MemberProof
-    | Removals
+    | MemberPiece
     | KnockWanted
     | Resume
     | Resumed
@@ -203,7 +202,7 @@ def _encode_other(item: _NotOfRoutes) -> tuple[int, bytes]:
             return 14, _DIGEST.pack(item.kept.digest, item.kept.routes)
         case Resumed():
             return 15, b""
-    return encode_member_item(item)
+    return encode_piece(item)
 
 
 class ItemEncoder:

@@ -78,7 +78,8 @@ def test_each_control_message_has_a_title() -> None:
     made = ready_line("ab")
     made.capture = []
     control = link_of(made, "a", "b")._control
-    control._channel.send(b"".join(map(encode_item, items())))
+    for item in items():
+        control._channel.send(encode_item(item))
     control.flush(now=made.now)
     made.drain("a")
     made.run(0.1)

@@ -13,7 +13,7 @@ import pytest
 from mycelium.admin import config
 from mycelium.admin.join_uri import JoinUri
 from mycelium.admin.keyfile import load_identity
-from mycelium.admin.network_file import NetworkFile, encode_membership, read_network
+from mycelium.admin.network_file import NetworkFile, read_network
 from mycelium.admin.private_file import read_network_key
 from mycelium.admin.service_unit import STATE_FOLDER
 from mycelium.api.client import ApiClient
@@ -23,7 +23,8 @@ from mycelium.errors import LocalError, NoDaemon
 from mycelium.identity import Identity
 from mycelium.peer_url import PeerUrl
 from mycelium.wire.join import JoinAnswer, JoinStatus
-from tests.support.members import ROOT, certificate
+from mycelium.wire.membership import Chain, Credentials, encode_credentials
+from tests.support.members import OTHER_ROOT, ROOT_KEY, certificate
 
 Capture = pytest.CaptureFixture[str]
 
@@ -225,17 +226,29 @@ def test_roots_files_are_those_of_the_service(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_in_a_network_of_members_this_host_is_made_one(member: Answers, home: Path) -> None:
-    own = certificate(Identity(b"b" * 32))
-    made = encode_membership(NetworkFile(b"", ROOT.signing_public_key, (own,)))
+    credentials = Credentials(ROOT_KEY, Chain(certificate(Identity(b"b" * 32))))
+    made = encode_credentials(credentials)
     member.answer = JoinAnswer(JoinStatus.GRANTED, NETWORK_KEY, "corp", "laptop", made)
     assert main(["join", URI]) == 0
     file = config.load({}).network_key_file
     assert file is not None
-    assert read_network(file) == NetworkFile(NETWORK_KEY, ROOT.signing_public_key, (own,))
+    assert read_network(file) == NetworkFile(NETWORK_KEY, credentials)
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_an_answer_that_makes_no_member_is_refused(member: Answers, capsys: Capture) -> None:
-    member.answer = JoinAnswer(JoinStatus.GRANTED, NETWORK_KEY, "corp", "laptop", b"?" * 40)
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        (b"?" * 137, "certificates of a wrong length"),  # what a member of an earlier version answers
+        (encode_credentials(Credentials(ROOT_KEY, Chain(certificate(Identity(b"b" * 32), OTHER_ROOT)))), "forged"),
+    ],
+)
+def test_an_answer_that_makes_no_member_is_refused(
+    member: Answers, home: Path, capsys: Capture, made: bytes, reason: str
+) -> None:
+    member.answer = JoinAnswer(JoinStatus.GRANTED, NETWORK_KEY, "corp", "laptop", made)
     assert main(["join", URI]) == 1
-    assert "the member's answer makes no sense" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "the member's answer makes no sense" in told
+    assert reason in told
+    assert not (home / ".config/mycelium/mycelium.toml").exists()

@@ -11,11 +11,29 @@ from mycelium.admin.network_root import read_root
 from mycelium.admin.removals_file import read_removals
 from mycelium.cli.main import main
 from mycelium.identity import Identity
+from mycelium.peer_url import pin_text
+from mycelium.wire.membership import Certificate
 from tests.api.support import LOOPBACK, FakeNode
 from tests.cli.support import served
+from tests.support.members import holder_of
 
 Capture = pytest.CaptureFixture[str]
 OTHER = Identity(b"x" * 32)
+
+
+def text_of(identity: Identity) -> str:
+    """Returns what `mycelium network key` prints for a node."""
+    holder = holder_of(identity)
+    return pin_text(holder.key, holder.fingerprint)
+
+
+OTHER_KEY = text_of(OTHER)
+
+
+def own_certificate(file: Path) -> Certificate:
+    credentials = read_network(file).credentials
+    assert credentials is not None
+    return credentials.chain.own
 
 
 @pytest.fixture
@@ -31,20 +49,34 @@ def test_this_host_is_admitted_and_another_one_by_its_key(root: str, home: Path,
     assert "no key yet" in capsys.readouterr().err
     assert main(["generate-keys"]) == 0
     assert main(["network", "admit", root, str(own), "--may-invite", "--days", "7"]) == 0
-    assert main(["network", "admit", root, str(other), OTHER.signing_public_key.hex()]) == 0
+    capsys.readouterr()
+    assert main(["network", "admit", root, str(other), OTHER_KEY]) == 0
+    assert "no ML-DSA key" not in capsys.readouterr().out
     me = load_identity(home / ".local/share/mycelium/priv_key.bin")
-    mine, theirs = read_network(own).chain[0], read_network(other).chain[0]
-    assert (mine.key, mine.may_issue) == (me.signing_public_key, True)
-    assert (theirs.key, theirs.may_issue) == (OTHER.signing_public_key, False)
+    mine, theirs = own_certificate(own), own_certificate(other)
+    assert (mine.key, mine.fingerprint, mine.may_issue) == (me.signing_public_key, holder_of(me).fingerprint, True)
+    assert (theirs.key, theirs.fingerprint) == (OTHER.signing_public_key, holder_of(OTHER).fingerprint)
+    assert not theirs.may_issue
     assert read_network(own).key == read_network(other).key
     assert own.stat().st_mode & 0o777 == 0o600
     capsys.readouterr()
     assert main(["network", "key"]) == 0
-    assert capsys.readouterr().out == f"{me.signing_public_key.hex()}\n"
+    assert capsys.readouterr().out == f"{text_of(me)}\n"
+
+
+def test_a_host_with_an_imported_key_is_admitted_without_an_mldsa_key_and_may_not_invite(
+    root: str, home: Path, capsys: Capture
+) -> None:
+    key = OTHER.signing_public_key.hex()
+    assert main(["network", "admit", root, str(home / "file"), key]) == 0
+    assert "it has no ML-DSA key, so whoever breaks X25519 can pose as it" in capsys.readouterr().out
+    assert own_certificate(home / "file").fingerprint is None
+    assert main(["network", "admit", root, str(home / "file"), key, "--may-invite"]) == 1
+    assert "can't sign the certificates of others" in capsys.readouterr().err
 
 
 def test_members_are_listed(root: str, home: Path, capsys: Capture) -> None:
-    assert main(["network", "admit", root, str(home / "a"), OTHER.signing_public_key.hex(), "--may-invite"]) == 0
+    assert main(["network", "admit", root, str(home / "a"), OTHER_KEY, "--may-invite"]) == 0
     assert main(["network", "remove", root, "4ab:1:2:3::1"]) == 0
     capsys.readouterr()
     assert main(["network", "members", root]) == 0
@@ -72,9 +104,9 @@ def test_a_daemon_is_told_who_was_removed(root: str, home: Path, capsys: Capture
     ("arguments", "status", "reason"),
     [
         (["create", "{root}"], 1, "exists already"),
-        (["admit", "{root}", "file", "abc"], 2, "'abc' is not a signing key, which has 64 hex digits"),
+        (["admit", "{root}", "file", "abc"], 2, "'abc' is not what 'mycelium network key' prints"),
         (["admit", "missing", "file", "ab" * 32], 2, "cannot read the root file missing"),
-        (["admit", "{root}", "none/file", OTHER.signing_public_key.hex()], 1, "cannot write none/file"),
+        (["admit", "{root}", "none/file", OTHER_KEY], 1, "cannot write none/file"),
         (["remove", "{root}", "berlin"], 2, "'berlin' is not the address of a node"),
         (["tell", "missing"], 1, "cannot read missing"),
         (["tell", "{text}"], 2, "is not what 'mycelium network remove' writes"),

@@ -17,6 +17,7 @@ from mycelium.endpoint import Endpoint
 from mycelium.errors import ConfigError, DiskError, LocalError
 from mycelium.identity import Identity
 from mycelium.limits import INVITATION_USES, INVITATIONS
+from mycelium.membership.certificates import Holder
 from mycelium.node.event_kind import EventKind
 from mycelium.outbox import JoinAsked
 from mycelium.wire.join import JoinAnswer, JoinStatus
@@ -52,11 +53,11 @@ class Member:
             clock=lambda: self.clock,
         )
 
-    def admit(self, key: bytes) -> bytes:
+    def admit(self, holder: Holder) -> bytes:
         """Returns what makes a node a member: nothing, in a network without members."""
         if self.refusal:
             raise LocalError(self.refusal)
-        return self.label + key if self.label else b""
+        return self.label + holder.key + (holder.fingerprint or b"") if self.label else b""
 
     def invite(self, **wish: Any) -> JoinUri:
         made = asyncio.run(self.inviter.grant(InvitationWish(**{"at": HUB} | wish), []))
@@ -68,8 +69,11 @@ class Member:
         pin = uri.peers[0].pin
         assert pin is not None
         entropy = entropy_of(next(self.seeds))
-        one = JoinInitiator(Identity(name * 32), uri.token, pin=pin, entropy=entropy, primitives=RealPrimitives())
-        self.node.receive(HERE, memoryview(one.request), len(one.request), now=1_000.0)
+        one = JoinInitiator(
+            Identity(name * 32), name * 16, uri.token, pin=pin, entropy=entropy, primitives=RealPrimitives()
+        )
+        [request] = one.requests()
+        self.node.receive(HERE, memoryview(request), len(request), now=1_000.0)
         events = [event for event in self.node.outbox.events if isinstance(event, JoinAsked)]
         for event in events:
             asyncio.run(self.inviter.serve(event))
@@ -201,7 +205,7 @@ def test_an_invitation_to_a_network_of_members_makes_one_of_the_node_that_asks(m
     member.label = b"member "
     answer = member.ask(member.invite(), b"b")
     assert answer is not None
-    assert answer.membership == b"member " + Identity(b"b" * 32).signing_public_key
+    assert answer.membership == b"member " + Identity(b"b" * 32).signing_public_key + b"b" * 16
 
 
 def test_a_member_that_may_not_invite_makes_no_invitation(member: Member) -> None:

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 import pytest
 
 from mycelium.admin.join_uri import JoinUri
-from mycelium.crypto.join_handshake import read_request, secret_of
+from mycelium.crypto.join_handshake import JoinRequest, part_in, read_request, secret_of
 from mycelium.crypto.primitives import RealPrimitives
 from mycelium.daemon import joining
 from mycelium.daemon.joining import ask_to_join
 from mycelium.errors import LocalError
 from mycelium.peer_url import PeerUrl
-from mycelium.wire.join import JOIN_BYTES, JoinAnswer, JoinStatus
+from mycelium.wire.join import JOIN_BYTES, JoinAnswer, JoinStatus, encode_answer
 from tests.crypto.support import ALICE, BOB, entropy_of
 
 TOKEN = bytes(range(16))
@@ -26,11 +26,16 @@ GRANTED = JoinAnswer(JoinStatus.GRANTED, b"k" * 32, "corp", "laptop")
 def member(*answers: JoinAnswer | bytes, scheme: str = "udp") -> Iterator[PeerUrl]:
     """A member that answers the first request with each of these in turn."""
 
+    opened: list[JoinRequest] = []
+
     def reply_to(request: bytes, answer: JoinAnswer | bytes) -> bytes:
         if isinstance(answer, bytes):
             return answer
-        opened = read_request(BOB, secret_of(TOKEN), request, RealPrimitives())
-        return opened.reply(answer, entropy=entropy_of(3), primitives=RealPrimitives())
+        part = part_in(request)
+        if not part:
+            opened.append(read_request(BOB, secret_of(TOKEN), request, RealPrimitives()))
+        parts = encode_answer(answer)
+        return opened[0].reply(part, parts[part], entropy=entropy_of(3 + part), primitives=RealPrimitives())
 
     def serve() -> None:
         if scheme == "tcp":
@@ -45,6 +50,9 @@ def member(*answers: JoinAnswer | bytes, scheme: str = "udp") -> Iterator[PeerUr
         request, source = listener.recvfrom(2_000)
         for answer in answers:
             listener.sendto(reply_to(request, answer), source)
+        for _ in encode_answer(answers[-1])[1:] if isinstance(answers[-1], JoinAnswer) else ():
+            request, source = listener.recvfrom(2_000)
+            listener.sendto(reply_to(request, answers[-1]), source)
 
     kind = socket.SOCK_STREAM if scheme == "tcp" else socket.SOCK_DGRAM
     with socket.socket(socket.AF_INET, kind) as listener:
@@ -63,6 +71,12 @@ def ask(*peers: PeerUrl) -> JoinAnswer:
 def test_what_the_member_grants_comes_back(scheme: str) -> None:
     with member(GRANTED, scheme=scheme) as url:
         assert ask(url) == GRANTED
+
+
+def test_a_long_answer_is_asked_for_in_parts() -> None:
+    long = JoinAnswer(JoinStatus.GRANTED, b"k" * 32, "corp", "laptop", bytes(range(256)) * 40)
+    with member(long) as url:
+        assert ask(url) == long
 
 
 def test_forged_replies_are_passed_over() -> None:

@@ -10,20 +10,30 @@ from time import monotonic
 import pytest
 
 from mycelium.admin.config import Settings
-from mycelium.admin.network_file import NetworkFile, decode_membership, encode_member
-from mycelium.admin.private_file import replace_private
+from mycelium.admin.network_file import NetworkFile, write_member
+from mycelium.admin.private_file import create_network_key, replace_private
 from mycelium.admin.removals_file import removals_text
 from mycelium.daemon.members import INVITED_S, Members, removals_path
 from mycelium.errors import ConfigError, LocalError
 from mycelium.identity import Identity
-from mycelium.membership.certificates import check_chain
+from mycelium.membership.certificates import check_claims, check_signatures
 from mycelium.node.node import Node
 from mycelium.policy.node_policy import NodePolicy
 from mycelium.policy.settings import parse_policy
-from mycelium.wire.membership import Chain
+from mycelium.wire.membership import Chain, Credentials, decode_credentials
 from sim.net.node_net import NodeNet
 from tests.lab.waiting import PATIENCE_S
-from tests.support.members import DAY_S, OTHER_ROOT, PSK, ROOT, START, certificate, removals
+from tests.support.members import (
+    DAY_S,
+    OTHER_ROOT,
+    PRIMITIVES,
+    PSK,
+    ROOT_KEY,
+    START,
+    certificate,
+    holder_of,
+    removals,
+)
 
 OTHER = Identity(b"x" * 32)
 
@@ -35,19 +45,19 @@ class Running:
         self, folder: Path, chain: Chain | None = None, *, end: int = START + DAY_S, may_issue: bool = False
     ) -> None:
         self.policy = NodePolicy(parse_policy("open"), is_private=True)
-        self.node: Node = NodeNet().add("a", psk=PSK, policy=self.policy).node
+        self.node: Node = NodeNet(primitives=PRIMITIVES).add("a", psk=PSK, policy=self.policy).node
         own = certificate(self.node.identity, end=end, may_issue=may_issue)
         self.file = folder / "corp"
         self.settings = Settings(key_file=folder / "key", network_key_file=self.file)
-        self.network = NetworkFile(PSK, ROOT.signing_public_key, (own,) if chain is None else chain)
+        self.network = NetworkFile(PSK, Credentials(ROOT_KEY, Chain(own) if chain is None else chain))
         self.clock = float(START)
-        self.write(self.network)
+        self.write(Chain(own))
         self.members = Members(
             self.node, self.policy, self.network, self.settings.key_file, self.act, clock=lambda: self.clock
         )
 
-    def write(self, network: NetworkFile) -> None:
-        replace_private(self.file, encode_member(network))
+    def write(self, chain: Chain) -> None:
+        write_member(self.file, PSK, Credentials(ROOT_KEY, chain))
 
     def act(self, action: Callable[[float], None]) -> None:
         action(monotonic())
@@ -77,7 +87,7 @@ def test_a_network_without_members_has_nothing_of_it(tmp_path: Path) -> None:
     policy = NodePolicy(parse_policy("open"), is_private=False)
     members = Members(node, policy, NetworkFile(bytes(32)), tmp_path / "key", lambda action: action(0.0))
     asyncio.run(members.run())
-    assert (members.summary(), members.admit(OTHER.signing_public_key)) == (None, b"")
+    assert (members.summary(), members.admit(holder_of(OTHER))) == (None, b"")
     assert asyncio.run(members.reload(Settings(key_file=tmp_path / "key"))) == []
     with pytest.raises(LocalError, match="has no members"):
         members.tell([removals(1)])
@@ -85,39 +95,42 @@ def test_a_network_without_members_has_nothing_of_it(tmp_path: Path) -> None:
 
 def test_a_file_that_makes_this_node_no_member_is_refused_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"the network's file is that of .*, another node"):
-        Running(tmp_path, (certificate(OTHER),))
+        Running(tmp_path, Chain(certificate(OTHER)))
     with pytest.raises(ConfigError, match="this node is no member: its certificate has expired"):
         Running(tmp_path, end=START - DAY_S)
     with pytest.raises(ConfigError, match="not of this network, or forged"):
-        Running(tmp_path, (certificate(OTHER, OTHER_ROOT),))
+        Running(tmp_path, Chain(certificate(OTHER, OTHER_ROOT)))
 
 
 def test_a_member_that_may_invite_makes_members_for_a_year_at_most(tmp_path: Path) -> None:
     one = Running(tmp_path, may_issue=True, end=START + 9 * 365 * DAY_S)
-    root, chain = decode_membership(one.members.admit(OTHER.signing_public_key))
-    addresses, _ = check_chain(chain, root, at=START)
-    assert addresses == [OTHER.address, one.node.identity.address]
-    assert (chain[0].not_after, chain[0].may_issue) == (START + INVITED_S, False)
+    made = decode_credentials(one.members.admit(holder_of(OTHER)))
+    check_signatures(made.chain, ROOT_KEY, PRIMITIVES)
+    claims = check_claims(made.chain, at=START)
+    assert claims.addresses == (OTHER.address, one.node.identity.address)
+    assert (made.root, claims.fingerprint) == (ROOT_KEY, holder_of(OTHER).fingerprint)
+    assert (made.chain.own.not_after, made.chain.own.may_issue) == (START + INVITED_S, False)
     short = Running(tmp_path, may_issue=True)
-    assert decode_membership(short.members.admit(OTHER.signing_public_key))[1][0].not_after == START + DAY_S
+    assert decode_credentials(short.members.admit(holder_of(OTHER))).chain.own.not_after == START + DAY_S
     with pytest.raises(LocalError, match="may not invite others"):
-        Running(tmp_path).members.admit(OTHER.signing_public_key)
+        Running(tmp_path).members.admit(holder_of(OTHER))
 
 
 def test_who_was_removed_is_told_kept_and_read_again(tmp_path: Path) -> None:
     one = Running(tmp_path)
-    assert one.members.tell([removals(1, OTHER)])
-    assert not one.members.tell([removals(1, OTHER)])
+    told = removals(1, OTHER)
+    assert one.members.tell([told])
+    assert not one.members.tell([told])
     assert one.policy.bars(OTHER.address)
     one.run()
-    assert removals_path(one.settings.key_file).read_text() == removals_text([removals(1, OTHER)])
+    assert removals_path(one.settings.key_file).read_text() == removals_text([told])
     again = Running(tmp_path)
     assert again.policy.bars(OTHER.address)
     assert again.members.summary() == "until 2027-01-16; 1 removed"
     for stale in (removals(0), removals(5, root=OTHER_ROOT)):
         with pytest.raises(LocalError, match="are older than those known here, or of another network"):
             again.members.tell([stale])
-    assert again.members.tell([removals(1, OTHER), removals(2, Identity(b"c" * 32), part=1)])
+    assert again.members.tell([told, removals(2, Identity(b"c" * 32), part=1)])
     assert again.members.summary() == "until 2027-01-16; 2 removed"
 
 
@@ -132,12 +145,16 @@ def test_another_certificate_is_read_and_one_that_is_no_good_is_not(
 ) -> None:
     one = Running(tmp_path)
     assert asyncio.run(one.members.reload(one.settings)) == []
-    root, own = ROOT.signing_public_key, one.node.identity
-    one.write(NetworkFile(PSK, root, (certificate(own, end=START + 2 * DAY_S, may_issue=True),)))
+    own = one.node.identity
+    one.write(Chain(certificate(own, end=START + 2 * DAY_S, may_issue=True)))
     assert asyncio.run(one.members.reload(one.settings)) == ["member until 2027-01-17, may invite; 0 removed"]
-    one.write(NetworkFile(PSK, root, (certificate(OTHER),)))
+    one.write(Chain(certificate(OTHER)))
     assert asyncio.run(one.members.reload(one.settings)) == []
     assert "this node goes on with the certificate that it has" in caplog.text
+    one.file.unlink()
+    create_network_key(one.file, PSK)
+    assert asyncio.run(one.members.reload(one.settings)) == []
+    assert "has no certificate" in caplog.text
     assert one.members.summary() == "until 2027-01-17, may invite; 0 removed"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from mycelium.errors import ConfigError, DecodeError, HandshakeError, MappingRefused, OpeningRefused
@@ -31,7 +32,13 @@ from mycelium.wire.knock import decode_knock
 from mycelium.wire.known_peer import decode_known_peers
 from mycelium.wire.lease import decode_bind, decode_lease_answer, decode_lease_request
 from mycelium.wire.meeting import decode_meeting
-from mycelium.wire.membership import decode_chain, decode_removals
+from mycelium.wire.membership import (
+    MEMBER_PROOF,
+    decode_chain,
+    decode_credentials,
+    decode_removals,
+    decode_statement,
+)
 from mycelium.wire.reachability import decode_reach
 from mycelium.wire.signal import decode_signal
 from mycelium.wire.speed import decode_speed, read_arrivals
@@ -60,6 +67,12 @@ def _headers(data: bytes) -> None:
     packet = memoryview(data)
     for is_quoted in (True, False):
         read_headers(packet, is_quoted=is_quoted)
+
+
+def _of_members(data: bytes) -> None:
+    for decode in (decode_chain, decode_credentials, partial(decode_statement, MEMBER_PROOF)):
+        with suppress(DecodeError):
+            decode(data)
 
 
 def _dns(data: bytes) -> None:
@@ -94,7 +107,7 @@ DECODERS: Final[dict[str, Target]] = {
     "signal": decode_signal,
     "speed": decode_speed,
     "arrivals": read_arrivals,
-    "certificates": decode_chain,
+    "certificates": _of_members,
     "removals": decode_removals,
     "IPv6": _upper_layer,
     "headers": _headers,

@@ -18,7 +18,7 @@ from mycelium.crypto.session_handshake import SessionInitiator, answer_request
 from mycelium.identity import SEED_BYTES, Identity
 from mycelium.wire.datagram import FRAME_HEAD, FRAME_WORD, SUITE_AES_256_GCM, TAG_BYTES
 from mycelium.wire.frame import DATA, FRAME_HEADER
-from mycelium.wire.join import JoinAnswer
+from mycelium.wire.join import JoinAnswer, encode_answer
 from mycelium.wire.train import AAD_START, TRAIN_HEADER
 from sim.net.null_crypto import NullPrimitives
 
@@ -85,12 +85,13 @@ def _join_request(data: bytes) -> None:
 
 
 def join_initiator(identity: Identity = OWN, peer: Identity = PEER) -> JoinInitiator:
-    return JoinInitiator(identity, TOKEN, pin=peer.exchange_public_key, entropy=bytes, primitives=PRIMITIVES)
+    return JoinInitiator(identity, None, TOKEN, pin=peer.exchange_public_key, entropy=bytes, primitives=PRIMITIVES)
 
 
 def join_reply(request: bytes) -> bytes:
     read = read_request(PEER, secret_of(TOKEN), request, PRIMITIVES)
-    return read.reply(JoinAnswer(0, network_name="net", name="n"), entropy=bytes, primitives=PRIMITIVES)
+    [part] = encode_answer(JoinAnswer(0, network_name="net", name="n"))
+    return read.reply(0, part, entropy=bytes, primitives=PRIMITIVES)
 
 
 def _gate(data: bytes) -> None:

@@ -50,7 +50,7 @@ from mycelium.wire.knock import KNOCK_NONCE_BYTES, KnockWanted, encode_knock
 from mycelium.wire.known_peer import KnownPeer, encode_known_peers
 from mycelium.wire.lease import LeaseAnswer, LeaseRequest
 from mycelium.wire.meeting import Meeting, MeetingKind, encode_meeting, tail_of
-from mycelium.wire.membership import MemberProof, encode_chain, encode_removals
+from mycelium.wire.membership import Chain, Credentials, encode_chain, encode_credentials, encode_removals, pieces_of
 from mycelium.wire.reachability import ProbeKind, Reach, encode_reach
 from mycelium.wire.signal import Signal, SignalKind, encode_signal
 from mycelium.wire.speed import SpeedHead, SpeedKind, encode_speed
@@ -80,17 +80,20 @@ from mycelium.wire.train import (
     TRAIN_HEADER,
 )
 from mycelium.wire.underlay_address import UnderlayAddress
+from sim.net.repeatable_crypto import RepeatablePrimitives
 from tests.fuzz import handshakes
 from tests.fuzz.decoders import DECODERS, picking
 from tests.fuzz.neighbour import FuzzAct, act
 from tests.hostile.attacker import SETTINGS
 from tests.packet.packets import tcp_packet
-from tests.support.members import certificate, removals
+from tests.support.members import ROOT_KEY, certificate, removals
 
 HERE: Final = UnderlayAddress("192.0.2.1", 9651)
 SEQUENCE: Final = 1 << EPOCH_SHIFT
 IDENTITY: Final = Identity(bytes(SEED_BYTES))
-CERTIFICATE: Final = certificate(IDENTITY)
+PRIMITIVES: Final = RepeatablePrimitives()
+CHAIN: Final = Chain(certificate(IDENTITY, primitives=PRIMITIVES))
+REMOVALS: Final = removals(1, primitives=PRIMITIVES)
 HOME_RECORD: Final = HomeRecord(IDENTITY.signing_public_key, SEQUENCE, 1, bytes(8), IDENTITY.address)
 LOOKUP_BODY: Final = lookup.encode_lookup(IDENTITY.address[:SUBNET_BYTES], bytes(lookup.NONCE_BYTES))
 ANSWER_BODY: Final = lookup.encode_answer(bytes(lookup.NONCE_BYTES), (HOME_RECORD,))
@@ -122,8 +125,8 @@ def items() -> list[Item]:
         LeaseAnswer(node, bytes(4), 2, 9651, bytes(16)),
         Pin(node, node, is_pinned=True),
         Pin(node, node, is_pinned=True, record=HOME_RECORD),
-        MemberProof((CERTIFICATE,)),
-        removals(1),
+        *pieces_of(CHAIN),
+        *pieces_of(REMOVALS),
     ]
 
 
@@ -179,8 +182,8 @@ def of_decoders() -> list[bytes]:
         "reach": encode_reach(Reach(ProbeKind.ANSWER, bytes(8))),
         "IPv6": tcp_packet(bytes(64)),
         "super-packet": bytes((SUPER_TCP | PARTIAL_CHECKSUM, 0, 100)) + tcp_packet(bytes(400)),
-        "certificates": encode_chain((CERTIFICATE,)),
-        "removals": encode_removals(removals(1)),
+        "certificates": encode_chain(CHAIN),
+        "removals": encode_removals(REMOVALS),
         "home record": encode_home_record(HOME_RECORD),
         "lookup": LOOKUP_BODY,
         "lookup answer": ANSWER_BODY,
@@ -211,8 +214,8 @@ def of_handshakes() -> dict[str, bytes]:
         "message 3": third,
         "session request": request,
         "session reply": reply,
-        "join request": handshakes.join_initiator(peer, own).request,
-        "join reply": handshakes.join_reply(handshakes.join_initiator().request),
+        "join request": handshakes.join_initiator(peer, own).requests()[0],
+        "join reply": handshakes.join_reply(handshakes.join_initiator().requests()[0]),
         "captured datagram": first,
         "captured frame": bytes((CONTROL,)) + CONTROL_HEADER.pack(1, 1, 0, 0, 0) + b"".join(map(encode_item, items())),
         "captured items": b"".join(contents()),
@@ -223,8 +226,8 @@ def of_texts() -> dict[str, bytes]:
     """Returns what operators write, and files."""
     url = b"udp://192.0.2.1:9651#" + b"ab" * 32
     return {
-        "certificates in an answer": bytes(32) + encode_chain((CERTIFICATE,)),
-        "member file": b"mycelium-member\n" + bytes(64) + encode_chain((CERTIFICATE,)),
+        "certificates in an answer": encode_credentials(Credentials(ROOT_KEY, CHAIN)),
+        "member file": b"mycelium-member-2\n" + bytes(32) + encode_credentials(Credentials(ROOT_KEY, CHAIN)),
         "network key": encode_secret(SecretKind.NETWORK_KEY, bytes(range(32))),
         "secret": encode_secret(SecretKind.SEED, bytes(range(32))),
         "policy": json.dumps(POLICY).encode(),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from mycelium.admin.join_uri import JoinUri
-from mycelium.admin.network_file import decode_membership, parse_member
+from mycelium.admin.network_file import parse_member
 from mycelium.admin.private_file import parse_network_key
 from mycelium.admin.proxy_url import ProxyUrl
 from mycelium.admin.secret_format import decode_secret, explain
@@ -15,6 +15,7 @@ from mycelium.capture.pcapng import CaptureReader
 from mycelium.peer_list_url import PeerListUrl, parse_lines
 from mycelium.peer_url import PeerUrl
 from mycelium.policy.settings import parse_policy
+from mycelium.wire.membership import decode_credentials
 
 
 def _of_text(parse: Callable[[str], object]) -> Callable[[bytes], object]:
@@ -36,7 +37,7 @@ def _secret(data: bytes) -> None:
 
 
 TEXTS: Final[dict[str, Callable[[bytes], object]]] = {
-    "certificates in an answer": decode_membership,
+    "certificates in an answer": decode_credentials,
     "member file": lambda data: parse_member(data, name="x"),
     "network key": lambda data: parse_network_key(data, Path("x")),
     "secret": _secret,

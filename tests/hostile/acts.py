@@ -35,7 +35,7 @@ class Act(NamedTuple):
     prepare: Callable[[Attacker], Callable[[], None]]
     per_second: float
     things: str
-    each: int = 1
+    each: float = 1
     seconds: float = 5.0
     over_ipv6: bool = False
     of_member: bool = False  # in a network of members, of which the attacker is one
@@ -56,7 +56,7 @@ ACTS: Final = {
     "send digests": Act(send_digests, 1_000, "digests", 40),
     "request leases": Act(request_leases, 10_000, "requests", 40),
     "request knocks": Act(request_knocks, 10_000, "requests", 40),
-    "show certificates": Act(show_certificates, 2_000, "certificates and removals", 5, of_member=True),
+    "show certificates": Act(show_certificates, 500, "certificates and removals", 0.25, of_member=True),
     "request sessions": Act(request_sessions, 300, "requests"),
     "request broken sessions": Act(request_broken_sessions, 300, "requests"),
     "send junk": Act(send_junk, 5_000, "frames"),

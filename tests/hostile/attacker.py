@@ -31,7 +31,7 @@ from mycelium.wire.control import Item, Update, encode_item
 from mycelium.wire.datagram import SUITE_AES_256_GCM, SUITE_CHACHA20_POLY1305
 from mycelium.wire.distance import distance
 from mycelium.wire.frame import CONTROL, CONTROL_HEADER
-from mycelium.wire.membership import MemberProof
+from mycelium.wire.membership import pieces_of
 from tests.lab.waiting import wait_until
 
 SETTINGS: Final = NodeSettings(suites=SUITE_AES_256_GCM | SUITE_CHACHA20_POLY1305, shortcuts=False)
@@ -58,7 +58,7 @@ class Attacker:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
         self.socket.bind((here, 0))
         self.identity = Identity(seed or os.urandom(SEED_BYTES))
-        self.chain = network.chain
+        self.credentials = network.credentials
         self._shown_to: Link | None = None
         self.node = Node(
             self.identity,
@@ -99,9 +99,9 @@ class Attacker:
 
     def _show_certificates(self) -> None:
         up = [one for one in self.node.links.values() if one.state is LinkState.UP]
-        if self.chain and up and self._shown_to is not up[0]:
+        if self.credentials is not None and up and self._shown_to is not up[0]:
             self._shown_to = up[0]
-            up[0].send_items((MemberProof(self.chain),), now=time.monotonic())
+            up[0].send_items(pieces_of(self.credentials.chain), now=time.monotonic())
 
     def behave(self, seconds: float) -> None:
         """Does what any node does, for a while."""

@@ -11,9 +11,10 @@ from typing import Final
 from mycelium.limits import REMOVAL_PARTS
 from mycelium.wire.control import ANY_NODE, Digest, Item, RouteRequest, SeqnoRequest, Update
 from mycelium.wire.distance import INFINITY, distance
+from mycelium.wire.hybrid import HYBRID_SIGNATURE_BYTES
 from mycelium.wire.knock import KNOCK_NONCE_BYTES, KnockWanted
 from mycelium.wire.lease import LeaseRequest
-from mycelium.wire.membership import MemberProof, Removals
+from mycelium.wire.membership import Chain, Removals, pieces_of
 from tests.hostile.attacker import SEQUENCE, Attacker, forged, introduction, made_up, segments_of
 
 FORGERIES: Final = 512
@@ -118,12 +119,13 @@ def request_knocks(attacker: Attacker) -> Act:
 
 
 def show_certificates(attacker: Attacker) -> Act:
-    """A member's own certificate again and again, and newer removals that the root key has not signed; 5 a frame."""
-    proof = MemberProof(attacker.chain)
-    removals = [
-        Removals(number % REMOVAL_PARTS, 1 << 20, (os.urandom(8),), os.urandom(64)) for number in range(FORGERIES)
-    ]
-    return _saying(attacker, [item for one in removals for item in (proof, one)])
+    """A member's own certificate again and again, and newer removals that the root key has not signed; four frames each."""
+    assert attacker.credentials is not None
+    statements: list[Chain | Removals] = []
+    for number in range(FORGERIES):
+        made_up = os.urandom(HYBRID_SIGNATURE_BYTES)
+        statements += attacker.credentials.chain, Removals(number % REMOVAL_PARTS, 1 << 20, (os.urandom(8),), made_up)
+    return _saying(attacker, [piece for one in statements for piece in pieces_of(one)])
 
 
 def _saying(attacker: Attacker, items: Sequence[Item]) -> Act:

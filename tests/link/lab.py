@@ -30,6 +30,7 @@ from mycelium.link.counters import LinkCounters
 from mycelium.link.events import (
     CostChanged,
     ItemsReceived,
+    KeyProved,
     KeysRenewed,
     LinkDown,
     LinkEvent,
@@ -58,6 +59,7 @@ _WORDS: Final[dict[type[LinkEvent], str]] = {
     LinkTrusted: "trusted",
     CostChanged: "cost",
     NeighbourReset: "reset",
+    KeyProved: "proved",
     KeysRenewed: "keys",
     ItemsReceived: "items",
 }

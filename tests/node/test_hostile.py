@@ -46,7 +46,7 @@ from mycelium.wire.frame import (
 )
 from mycelium.wire.knock import KnockWanted
 from mycelium.wire.lease import LeaseAnswer, LeaseRequest
-from mycelium.wire.membership import MemberProof, Removals
+from mycelium.wire.membership import MemberPiece
 from mycelium.wire.train import TRAIN_HEADER
 from sim.net.network import PORT, url_of
 from sim.net.node_net import NamedHost, NodeNet
@@ -455,7 +455,7 @@ def _with_node(item: Item, node: bytes) -> Item:
             return item
         case Pin():
             return Pin(node, item.home, item.is_pinned, item.record)
-        case Digest() | Observed() | PeersWanted() | PeersKnown() | MemberProof() | Removals() | KnockWanted():
+        case Digest() | Observed() | PeersWanted() | PeersKnown() | MemberPiece() | KnockWanted():
             return item
 
 

@@ -1,12 +1,11 @@
 """Members let in members: by certificates alone, until they expire or somebody is removed."""
 
-from itertools import pairwise
-
 import pytest
+from msgspec.structs import replace
 
 from mycelium.endpoint import Endpoint
-from mycelium.identity import Identity
-from mycelium.limits import MEMBER_CHECKS_AT_ONCE
+from mycelium.identity import SIGNATURE_BYTES, Identity
+from mycelium.limits import LINKS, MEMBER_CHECKS_AT_ONCE, MEMBER_CHECKS_OF_ALL, REMOVAL_PARTS
 from mycelium.link.events import (
     CostChanged,
     ItemsReceived,
@@ -20,19 +19,11 @@ from mycelium.node import member_gate as member_gate_module
 from mycelium.node.event_kind import EventKind
 from mycelium.node.member_gate import EXPIRED, NO_PROOF, REMOVED
 from mycelium.routing.excess import MEMBERSHIP
-from mycelium.wire.membership import Chain, MemberProof
-from tests.support.members import DAY_S, OTHER_ROOT, START, MemberNet, certificate, removals
+from mycelium.wire.membership import MEMBER_PROOF, Certificate, Chain, MemberPiece, pieces_of
+from tests.support.members import DAY_S, OTHER_ROOT, START, certificate, invited, joined, key_of, removals, shown
 from tests.support.small_meshes import deliver, ping, reaches, received
 
-
-def joined(*names: str) -> MemberNet:
-    """Returns a line of members, not run."""
-    mesh = MemberNet()
-    for name in names:
-        mesh.add(name)
-    for one, other in pairwise(names):
-        mesh.net.join(one, other)
-    return mesh
+IMPORTED = Identity.of_exchange_secret(b"i" * 32)  # which has no ML-DSA key
 
 
 def test_members_reach_each_other_over_members() -> None:
@@ -59,23 +50,36 @@ def test_who_has_the_key_and_no_certificate_learns_nothing_and_goes() -> None:
     deliver(mesh.net, "a", "b")
 
 
+def half_forged(first: Certificate, second: Certificate) -> Certificate:
+    """Returns a certificate with the Ed25519 half of the signature of one and the ML-DSA half of that of another."""
+    return replace(first, signature=first.signature[:SIGNATURE_BYTES] + second.signature[SIGNATURE_BYTES:])
+
+
 def bad_chains(identity: Identity) -> list[tuple[Chain, str]]:
     """Returns chains that make nobody a member, and what is said of each."""
     delegate, plain = Identity(b"d" * 32), Identity(b"p" * 32)
-    may, may_not = certificate(delegate, may_issue=True), certificate(plain)
+    may = certificate(delegate, may_issue=True)
     return [
-        ((certificate(identity, OTHER_ROOT),), "not of this network, or forged"),
-        ((certificate(identity, OTHER_ROOT, root=OTHER_ROOT),), "not of this network, or forged"),
-        ((certificate(identity, end=START - DAY_S),), "has expired"),
-        ((certificate(identity, begin=START + DAY_S, end=START + 2 * DAY_S),), "is a clock wrong?"),
-        ((certificate(delegate),), "another node's"),
-        ((certificate(identity, plain), may_not), "may not issue any"),
-        ((certificate(identity, plain), may), "not of this network, or forged"),
-        ((certificate(identity, delegate), certificate(delegate, may_issue=True, end=START - DAY_S)), "has expired"),
+        (Chain(certificate(identity, OTHER_ROOT)), "not of this network, or forged"),
+        (Chain(certificate(identity, OTHER_ROOT, root=OTHER_ROOT)), "not of this network, or forged"),
+        (Chain(certificate(identity, end=START - DAY_S)), "has expired"),
+        (Chain(certificate(identity, begin=START + DAY_S, end=START + 2 * DAY_S)), "is a clock wrong?"),
+        (Chain(certificate(delegate)), "another node's"),
+        (invited(identity, plain, certificate(plain)), "may not issue any"),
+        (Chain(certificate(identity, plain), may, key_of(delegate).proof_key), "not of this network, or forged"),
+        (invited(identity, delegate, certificate(delegate, may_issue=True, end=START - DAY_S)), "has expired"),
+        (
+            Chain(half_forged(certificate(identity), certificate(identity, OTHER_ROOT))),
+            "not of this network, or forged",
+        ),
+        (
+            Chain(half_forged(certificate(identity, OTHER_ROOT), certificate(identity))),
+            "not of this network, or forged",
+        ),
     ]
 
 
-@pytest.mark.parametrize("number", range(8))
+@pytest.mark.parametrize("number", range(10))
 def test_a_bad_certificate_is_refused_and_told(number: int) -> None:
     mesh = joined("a")
     x = mesh.add("x")
@@ -91,37 +95,36 @@ def test_a_bad_certificate_is_refused_and_told(number: int) -> None:
 
 def test_what_happens_to_a_link_before_the_certificate_comes_is_told_as_one_that_is_up() -> None:
     mesh = joined("a")
-    b = mesh.add("b")
+    b = IMPORTED
     gate, where = mesh.gates["a"], Endpoint("udp", "192.0.2.1", 1)
     events = [LinkUp(b.address, where, 10), CostChanged(b.address, 20), NeighbourReset(b.address, 30)]
     assert list(gate.sift([CostChanged(b.address, 5), *events], now=1.0)) == []
-    shown = ItemsReceived(b.address, [MemberProof((certificate(b),))])
-    assert list(gate.sift([shown], now=2.0)) == [LinkUp(b.address, where, 30)]
-    assert list(gate.sift([shown], now=3.0)) == []
+    proof = shown(b.address, Chain(certificate(b)))
+    assert list(gate.sift([proof], now=2.0)) == [LinkUp(b.address, where, 30)]
+    assert list(gate.sift([proof], now=3.0)) == []
 
 
 def test_a_suspicion_before_the_certificate_comes_is_told_if_it_holds_and_the_newest_address() -> None:
     mesh = joined("a")
-    b = mesh.add("b")
+    b = IMPORTED
     gate, where, moved = mesh.gates["a"], Endpoint("udp", "192.0.2.1", 1), Endpoint("udp", "192.0.2.2", 1)
     suspected, trusted = LinkSuspected(b.address, "silent", 0.2), LinkTrusted(b.address)
-    shown = ItemsReceived(b.address, [MemberProof((certificate(b),))])
+    proof = shown(b.address, Chain(certificate(b)))
     before = [LinkUp(b.address, where, 10), suspected, trusted, suspected, LinkMoved(b.address, where, moved)]
     for events, told in ((before, [LinkUp(b.address, moved, 10), suspected]), (before[:3], [before[0]])):
-        gate._until.clear()
+        gate._known.clear()
         assert list(gate.sift([suspected, trusted, *events], now=1.0)) == []
-        assert list(gate.sift([shown], now=2.0)) == told
-    gate._until.clear()
+        assert list(gate.sift([proof], now=2.0)) == told
+    gate._known.clear()
     reset = NeighbourReset(b.address, 30)
     assert list(gate.sift([reset, before[-1], suspected], now=3.0)) == []
-    assert list(gate.sift([shown], now=4.0)) == [reset, suspected]
+    assert list(gate.sift([proof], now=4.0)) == [reset, suspected]
 
 
 def test_a_member_that_may_invite_makes_members() -> None:
     mesh = joined("a")
     b, c = mesh.add("b"), mesh.add("c")
-    mesh.gates["b"].membership.chain = (own := certificate(b, may_issue=True),)
-    mesh.gates["c"].membership.chain = (certificate(c, b), own)
+    mesh.gates["c"].membership.chain = invited(c, b)
     mesh.net.join("a", "c")
     mesh.run(4)
     deliver(mesh.net, "a", "c")
@@ -130,8 +133,7 @@ def test_a_member_that_may_invite_makes_members() -> None:
 def test_a_removed_member_is_out_everywhere_and_what_it_has_invited_too() -> None:
     mesh = joined("a", "b")
     d, e = mesh.add("d"), mesh.add("e")
-    mesh.gates["d"].membership.chain = (own := certificate(d, may_issue=True),)
-    mesh.gates["e"].membership.chain = (certificate(e, d), own)
+    mesh.gates["e"].membership.chain = invited(e, d)
     mesh.net.join("d", "b")
     mesh.net.join("e", "b")
     mesh.run(5)
@@ -166,16 +168,16 @@ def test_parts_told_while_the_mesh_was_cut_in_two_are_known_to_all_once_it_is_me
     mesh.run(4)
     mesh.net.cut("b", "c")
     mesh.run(5)
-    gone = [Identity(bytes([number]) * 32) for number in range(60)]
+    gone = [Identity(bytes([number]) * 32) for number in range(REMOVAL_PARTS)]
     parts = [removals(1 + number, one, part=number) for number, one in enumerate(gone)]
     for number, part in enumerate(parts):
         mesh.gates["ad"[number % 2]].take_removals(part, now=mesh.net.now)
     for name in "ad":
         mesh.net.drain(name)
     mesh.run(3)
-    assert [len(mesh.gates[name].membership.removed) for name in "abcd"] == [30] * 4
+    assert [len(mesh.gates[name].membership.removed) for name in "abcd"] == [REMOVAL_PARTS // 2] * 4
     mesh.net.mend("b", "c")
-    mesh.net.run(20, until=lambda: all(len(gate.membership.removed) == 60 for gate in mesh.gates.values()))
+    mesh.net.run(20, until=lambda: all(len(gate.membership.removed) == REMOVAL_PARTS for gate in mesh.gates.values()))
     for gate in mesh.gates.values():
         assert gate.membership.removals == dict(enumerate(parts))
         assert gate.counters.member_checks_over_budget == 0
@@ -186,7 +188,7 @@ def test_a_member_that_makes_others_check_signatures_without_end_is_checked_less
     mesh.run(4)
     gate, b = mesh.gates["a"], mesh.net.hosts["b"].address
     forged = [removals(9, root=OTHER_ROOT)] * (MEMBER_CHECKS_AT_ONCE + 5)
-    list(gate.sift([ItemsReceived(b, [*forged])], now=mesh.net.now))
+    list(gate.sift([shown(b, *forged)], now=mesh.net.now))
     assert gate.counters.removals_refused <= MEMBER_CHECKS_AT_ONCE
     assert gate.counters.member_checks_over_budget >= 5
     mesh.run(1)
@@ -198,7 +200,7 @@ def test_a_member_that_makes_others_check_signatures_without_end_is_checked_less
 def test_who_shows_no_valid_certificate_again_and_again_is_told_of_once() -> None:
     mesh = joined("a")
     b = mesh.add("b")
-    bad = ItemsReceived(b.address, [MemberProof((certificate(b, OTHER_ROOT),))])
+    bad = shown(b.address, Chain(certificate(b, OTHER_ROOT)))
     list(mesh.gates["a"].sift([bad] * 9, now=1.0))
     assert mesh.gates["a"].counters.members_refused == 9
     assert len(mesh.refused) == 1
@@ -225,7 +227,7 @@ def test_a_certificate_that_expires_ends_the_link_and_another_keeps_it() -> None
     mesh.net.join("c", "a")
     mesh.run(4)
     deliver(mesh.net, "a", "b")
-    mesh.gates["c"].membership.chain = (certificate(c),)
+    mesh.gates["c"].membership.chain = Chain(certificate(c))
     mesh.gates["c"].show_again(now=mesh.net.now)
     mesh.net.drain("c")
     mesh.run(10)
@@ -237,12 +239,12 @@ def test_a_certificate_that_expires_ends_the_link_and_another_keeps_it() -> None
 def test_who_is_barred_may_try_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(member_gate_module, "BARRED_S", 5.0)
     mesh = joined("a")
-    b = mesh.add("b", ())
-    mesh.gates["b"].membership.chain = (certificate(b, OTHER_ROOT),)
+    b = mesh.add("b")
+    mesh.gates["b"].membership.chain = Chain(certificate(b, OTHER_ROOT))
     mesh.net.join("b", "a")
     mesh.run(3)
     assert mesh.gates["a"].bars(b.address)
-    mesh.gates["b"].membership.chain = (certificate(b),)
+    mesh.gates["b"].membership.chain = Chain(certificate(b))
     mesh.run(40)
     assert reaches(mesh.net, "a", "b")
 
@@ -256,3 +258,52 @@ def test_a_neighbour_that_comes_back_is_known_at_once() -> None:
     mesh.net.mend("a", "b")
     mesh.net.run(20, until=lambda: reaches(mesh.net, "a", "b"))
     assert mesh.refused == []
+
+
+def test_the_same_certificate_again_costs_no_signature_and_another_one_does() -> None:
+    mesh = joined("a", "b")
+    mesh.run(4)
+    gate, b = mesh.gates["a"], mesh.net.hosts["b"]
+    again = shown(b.address, mesh.gates["b"].membership.chain)
+    list(gate.sift([again] * 3 * MEMBER_CHECKS_AT_ONCE, now=mesh.net.now))
+    assert gate.counters.member_checks_over_budget == 0
+    own = mesh.gates["b"].membership.chain.own
+    forged = shown(b.address, Chain(half_forged(own, certificate(b.identity, OTHER_ROOT))))
+    list(gate.sift([forged] * (MEMBER_CHECKS_AT_ONCE + 5), now=mesh.net.now))
+    assert gate.counters.members_refused <= MEMBER_CHECKS_AT_ONCE
+    assert gate.counters.member_checks_over_budget >= 5
+
+
+def test_many_neighbours_together_have_a_bounded_number_of_signatures_checked() -> None:
+    mesh = joined("a")
+    gate = mesh.gates["a"]
+    taken = sum(
+        gate._may_check(number.to_bytes(16, "big"), now=1.0)
+        for number in range(LINKS)
+        for _ in range(MEMBER_CHECKS_AT_ONCE)
+    )
+    assert taken == MEMBER_CHECKS_OF_ALL.at_once
+    assert not gate._may_check(b"n" * 16, now=1.0)
+    assert gate._may_check(b"n" * 16, now=2.0)
+
+
+def test_pieces_without_a_beginning_and_what_makes_no_sense_are_dropped_and_counted() -> None:
+    mesh = joined("a", "b")
+    gate, b = mesh.gates["a"], mesh.net.hosts["b"].address
+    _, *rest = pieces_of(mesh.gates["b"].membership.chain)
+    list(gate.sift([ItemsReceived(b, [*rest, MemberPiece(MEMBER_PROOF, 0, 5, b"hello")])], now=1.0))
+    assert gate.counters.member_pieces_lost == len(rest) + 1
+    assert gate.counters.members_shown == 0
+    assert gate._assemblies == {}
+
+
+def test_a_link_that_goes_leaves_no_beginning_of_a_statement() -> None:
+    mesh = joined("a", "b")
+    mesh.run(4)
+    gate, b = mesh.gates["a"], mesh.net.hosts["b"].address
+    first, *_ = pieces_of(removals(1))
+    list(gate.sift([ItemsReceived(b, [first])], now=mesh.net.now))
+    assert list(gate._assemblies) == [b]
+    mesh.net.cut("a", "b")
+    mesh.run(5)
+    assert gate._assemblies == {}

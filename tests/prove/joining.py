@@ -18,7 +18,7 @@ from mycelium.errors import HandshakeError
 from mycelium.identity import PUBLIC_KEY_BYTES, SEED_BYTES, Identity
 from mycelium.wire.datagram import PROTOCOL_VERSION, TAG_BYTES
 from mycelium.wire.join import (
-    ANSWER_BYTES,
+    ANSWER_PART_BYTES,
     JOIN_BYTES,
     JOIN_MAC_BYTES,
     JOIN_REPLY,
@@ -27,6 +27,7 @@ from mycelium.wire.join import (
     JOIN_REQUEST_HEAD,
     JoinAnswer,
     JoinStatus,
+    encode_answer,
 )
 from tests.prove.attacker import Broken, DolevYao, Searched, WireState, search
 from tests.prove.handshakes import ALICE, BOB, WHOLE, Variant, left_out
@@ -48,16 +49,16 @@ class JoiningNode(HandshakeRun):
         self.is_initiator = True
         pin = member.identity.exchange_public_key
         self._initiator = JoinInitiator(
-            self.owner.identity, token, pin=pin, entropy=self.primitives.entropy, primitives=self.primitives
+            self.owner.identity, None, token, pin=pin, entropy=self.primitives.entropy, primitives=self.primitives
         )
-        self._send(self._initiator.request)
+        self._send(self._initiator.requests()[0])
         self.answer: JoinAnswer | None = None
 
     def fields(self) -> tuple[Field, ...]:
         if self.answer is not None:
             return ()
         head, key = Field("join reply head", JOIN_REPLY_HEAD.size), Field("exchange key", EXCHANGE_BYTES)
-        return head, key, Field("answer", ANSWER_BYTES, is_sealed=True)
+        return head, key, Field("answer", ANSWER_PART_BYTES, is_sealed=True)
 
     def _take(self, message: bytes) -> None:
         self.answer = self._initiator.receive_reply(message)
@@ -98,7 +99,8 @@ class InvitingMember(HandshakeRun):
             self.granted = (*self.granted, request.exchange_key)
         answer = JoinAnswer(status, self._network_key if status is JoinStatus.GRANTED else bytes(32))
         own = SymbolicPrimitives(self.primitives.symbols, f"{self.name}/{count}")  # keys of its own for each reply
-        self.sent = (*self.sent, request.reply(answer, entropy=own.entropy, primitives=own))
+        [part] = encode_answer(answer)
+        self.sent = (*self.sent, request.reply(0, part, entropy=own.entropy, primitives=own))
 
 
 class JoinAttacker(DolevYao):
@@ -113,13 +115,13 @@ class JoinAttacker(DolevYao):
                 keys = [one[JOIN_REPLY_HEAD.size : JOIN_REPLY_HEAD.size + EXCHANGE_BYTES] for one in member.sent]
                 return [*keys, *super().plain(field, wire, run, begun, known)]
             case "join reply head":
-                return [JOIN_REPLY_HEAD.pack(JOIN_REPLY, PROTOCOL_VERSION)]
+                return [JOIN_REPLY_HEAD.pack(JOIN_REPLY, PROTOCOL_VERSION, 0)]
             case "join request head":
-                return [JOIN_REQUEST_HEAD.pack(JOIN_REQUEST, PROTOCOL_VERSION, hint_of(secret))]
+                return [JOIN_REQUEST_HEAD.pack(JOIN_REQUEST, PROTOCOL_VERSION, 0, hint_of(secret))]
             case "padding":
                 return [bytes(PADDING_BYTES)]
             case "answer":
-                return [bytes(ANSWER_BYTES)]
+                return [bytes(ANSWER_PART_BYTES)]
             case "mac":
                 made = [join_handshake._mac(begun, secret)] if known.has(secret) else []
                 return [*made, *(one.sent[0][-JOIN_MAC_BYTES:] for one in nodes)]

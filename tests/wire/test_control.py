@@ -25,11 +25,10 @@ from mycelium.wire.control import (
 )
 from mycelium.wire.distance import INFINITY, distance
 from mycelium.wire.knock import KnockWanted
-from mycelium.wire.membership import MemberProof
+from mycelium.wire.membership import PIECE_BYTES, STATEMENT_BYTES, MemberPiece
 from tests.wire.test_announcement import ANNOUNCEMENTS
 from tests.wire.test_known_peer import KNOWN_PEERS
 from tests.wire.test_lease import LEASE_ITEMS
-from tests.wire.test_membership import CERTIFICATES, REMOVALS
 from tests.wire.test_underlay_address import UNDERLAY_ADDRESSES
 
 NODES = st.binary(min_size=16, max_size=16)
@@ -43,8 +42,13 @@ ITEMS: st.SearchStrategy[Item] = st.one_of(
     st.builds(Observed, UNDERLAY_ADDRESSES),
     st.builds(PeersWanted),
     st.builds(Pin, NODES, NODES, st.booleans()),
-    st.builds(MemberProof, st.lists(CERTIFICATES, min_size=1, max_size=2).map(tuple)),
-    REMOVALS,
+    st.builds(
+        MemberPiece,
+        st.sampled_from((11, 12)),
+        st.integers(0, STATEMENT_BYTES - PIECE_BYTES),
+        st.just(STATEMENT_BYTES),
+        st.binary(min_size=1, max_size=PIECE_BYTES),
+    ),
     st.builds(PeersKnown, st.lists(KNOWN_PEERS, max_size=PEERS_PER_MESSAGE).map(tuple)),
     LEASE_ITEMS,
     st.builds(KnockWanted, NODES),
