@@ -1,10 +1,11 @@
 """What the commands tell: of the way from one to another of nine relays, none with a TUN device, and of broken hosts."""
 
+import contextlib
 import json
 import socket
 import stat
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -46,10 +47,18 @@ def status_of(daemon: LabDaemon, *arguments: str) -> int:
     return daemon.host.run(PROGRAM, "--api-addr", f"unix:{daemon.api_socket}", *arguments, check=False).returncode
 
 
+def tried(ask: Callable[[], Any]) -> Any:
+    """Returns an answer, None where there is no route: a node that has no turn for a while is taken for lost."""
+    with contextlib.suppress(AssertionError):
+        return ask()
+    return None
+
+
 def is_traced_along_next_hops(mesh: DaemonMesh, one: str, other: str) -> bool:
     """Tells whether a trace names the nodes that next hops lead through; they may have changed meanwhile."""
-    found = mesh[one].get(f"admin/trace/{mesh[other].address}")
-    return [hop["node"] for hop in found["hops"]] == [mesh[name].address for name in mesh.path(one, other)[1:]]
+    found = tried(lambda: mesh[one].get(f"admin/trace/{mesh[other].address}"))
+    way = [mesh[name].address for name in mesh.path(one, other)[1:]]
+    return found is not None and [hop["node"] for hop in found["hops"]] == way
 
 
 def test_a_trace_is_the_chain_of_next_hops(mesh: DaemonMesh) -> None:
@@ -65,7 +74,8 @@ def test_the_commands_agree_on_the_way_to_a_far_node(mesh: DaemonMesh) -> None:
     near, far = mesh[NORTH], mesh[SOUTH]
 
     def answers() -> bool:
-        return any(one["rttMs"] for one in near.cli("ping", "-c", "1", "-w", "5", far.address)["answers"])
+        found = tried(lambda: near.cli("ping", "-c", "1", "-w", "5", far.address))
+        return found is not None and any(one["rttMs"] for one in found["answers"])
 
     wait_until(answers, PATIENT_S, "the far node answers")
     wait_until(lambda: do_ping_and_explain_agree(mesh), PATIENT_S, "ping and explain tell the way that there is")
@@ -86,9 +96,11 @@ def do_ping_and_explain_agree(mesh: DaemonMesh) -> bool:
     """Tells whether they name the way that next hops lead; it may change while they are asked, where jitter has it so."""
     near, far = mesh[NORTH], mesh[SOUTH]
     way = mesh.path(NORTH, SOUTH)
-    pinged = near.get(f"admin/ping/{far.public_key}?wait=5")
+    pinged = tried(lambda: near.get(f"admin/ping/{far.public_key}?wait=5"))
+    explained = tried(lambda: near.cli("explain", far.address))
+    if pinged is None or explained is None:
+        return False
     assert (pinged["node"], pinged["direct"]) == (far.address, False)
-    explained = near.cli("explain", far.address)
     candidates = {one["nextHop"] for one in explained["candidates"]}
     assert candidates <= {mesh["r0c1"].address, mesh["r1c0"].address}
     is_as_long: bool = pinged["hops"] == len(way) - 1
@@ -101,8 +113,8 @@ def test_a_speed_test_measures_both_directions_across_relays(mesh: DaemonMesh) -
     def measured() -> Any:
         """Returns a result, unless a busy host kept one end waiting for the other for too long."""
         command = (PROGRAM, "--api-addr", f"unix:{near.api_socket}", "speedtest", "--json", "-s", "0.5", far.address)
-        found = json.loads(near.host.run(*command, check=False).stdout)
-        return found if found["sent"] and found["received"] else None
+        found = json.loads(near.host.run(*command, check=False).stdout or "null")  # nothing is printed without a route
+        return found if found and found["sent"] and found["received"] else None
 
     found = wait_until(measured, PATIENT_S, "a speed test is done")
     assert (found["phase"], found["direct"], len(found["hops"]) >= 4) == ("over", False, True)
@@ -139,7 +151,8 @@ def test_a_node_that_is_gone_is_told_by_status_and_reason(mesh: DaemonMesh) -> N
     gone.stop()
     wait_until(lambda: gone.subnet not in near.reachable_subnets(), PATIENT_S, "its loss is noticed")
     for command in (["ping", "-c", "1"], ["trace"], ["explain"]):
-        assert status_of(near, *command, gone.address) == 4, command
+        is_told = partial(lambda *words: status_of(near, *words, gone.address) == 4, *command)
+        wait_until(is_told, PATIENT_S, f"{command[0]} tells that it is gone")
     assert status_of(near, "ping", "berlin") == 1
 
 
@@ -199,7 +212,10 @@ def test_the_doctor_names_what_keeps_a_daemon_from_its_peers(make_mesh: MakeMesh
     def is_told() -> bool:
         found = findings(daemon.host, *address)
         level, text = found["peer"]
-        levels = [level, *(found[name][0] for name in ("mtu", "route", "device"))]
+        levels = [
+            level,
+            *(found[name][0] for name in ("mtu", "route", "device") if name in found),
+        ]  # no MTU without a link
         return "pinned" in text and "10.255.255.1" in text and levels == ["warn", "warn", "ok", "ok"]
 
     wait_until(is_told, PATIENT_S, lambda: f"peers and MTU are told: {findings(daemon.host, *address)}")
