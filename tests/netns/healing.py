@@ -6,7 +6,7 @@ from typing import Any, Final
 from tests.lab.daemon import LabDaemon
 from tests.lab.mesh import DaemonMesh
 from tests.lab.outage import ANSWERED_IN_A_ROW, watch
-from tests.lab.ping import answers
+from tests.lab.ping import PingResult, answers
 from tests.lab.waiting import wait_until
 
 # more than daemons need that wait for a busy processor, less than a link that is dialled anew after its peer's last wait
@@ -71,6 +71,25 @@ def wait_told(daemon: LabDaemon, kind: str, since: int, seconds: float = BACK_SE
         return [event for event in told if all(event.get(key) == value for key, value in fields.items())]
 
     return wait_until(found, seconds, lambda: f"{kind} {fields} at {daemon.name}, only {daemon.events(since)}")[0]
+
+
+class Losses:
+    """Packets that get lost from now on, while nothing that the test does is a reason for it.
+
+    A daemon that has no turn for a fifth of a second is taken for lost, and what has no other way is dropped. The journals tell
+    of it; where they do, an outage is bounded as one that heals.
+    """
+
+    def __init__(self, *daemons: LabDaemon) -> None:
+        self._since = {daemon: daemon.newest_event() for daemon in daemons}
+
+    def assert_none(self, result: PingResult) -> None:
+        """Sees that all pings were answered; the last one may be under way."""
+        running = {daemon: since for daemon, since in self._since.items() if daemon.is_running}
+        if any(daemon.events(since, "link-suspect") for daemon, since in running.items()):
+            assert result.outage_s < HEALED_SECONDS, result
+        else:
+            assert result.sent - result.received <= 1, result
 
 
 def links_lost(mesh: DaemonMesh) -> list[dict[str, Any]]:
