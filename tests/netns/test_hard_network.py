@@ -61,8 +61,8 @@ def test_links_stay_up_under_load(mesh: DaemonMesh) -> None:
 
 def test_a_silent_cut_heals(mesh: DaemonMesh) -> None:
     one, other = mesh["a"], mesh["b"]
-    pings = Pings(one.host, other.address, interval=0.05)
-    ping(one.host, other.address, count=10, interval=0.1)
-    mesh.cable("a", "b").cut()
-    wait_until(lambda: ping(one.host, other.address, count=5, interval=0.1, wait=1).received >= 4, 20, "it heals")
-    assert pings.finish().outage_s < HEALED_SECONDS
+    with Pings(one.host, other.address, interval=0.05) as pings:
+        ping(one.host, other.address, count=10, interval=0.1)
+        mesh.cable("a", "b").cut()
+        wait_until(lambda: ping(one.host, other.address, count=5, interval=0.1, wait=1).received >= 4, 20, "it heals")
+        assert pings.finish().outage_s < HEALED_SECONDS

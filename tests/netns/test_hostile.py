@@ -123,10 +123,9 @@ def test_a_daemon_keeps_serving(
     one, target = mesh["a"], mesh["b"]
     counted, dropped, memory = counted_by(target), socket_memory(target, "d"), target.rss_bytes()
     downs = target.log().count("link down")
-    pings = Pings(one.host, target.address, interval=0.05)
-    with forger_of(mesh, source) as forger:
+    with Pings(one.host, target.address, interval=0.05) as pings, forger_of(mesh, source) as forger:
         flood(forger, kind(captured, random.Random(source)), target)
-    result = pings.finish()
+        result = pings.finish()
     assert result.received >= ANSWERED * result.sent
     assert target.log().count("link down") == downs
     assert target.rss_bytes() - memory < GROWTH_BYTES
