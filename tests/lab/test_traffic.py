@@ -1,6 +1,7 @@
 """Traffic is checked byte by byte and counted."""
 
 import os
+import threading
 
 import pytest
 
@@ -13,6 +14,14 @@ pytestmark = pytest.mark.netns
 def test_tcp_both_ways_is_checked(pair: Pair) -> None:
     one, two, cable = pair
     assert exchange_tcp(one, two, cable.end(two).ipv6, 3_000_000, seconds=10) < 10
+
+
+def test_a_connection_waits_for_a_way(pair: Pair) -> None:
+    one, two, cable = pair
+    there = cable.end(two).ipv6
+    one.ip(f"route add unreachable {there}")
+    threading.Timer(0.3, one.ip, [f"route del unreachable {there}"]).start()
+    assert exchange_tcp(one, two, there, 1_000, seconds=10) < 10
 
 
 def test_a_stream_goes_on_for_its_time_and_is_checked(pair: Pair) -> None:

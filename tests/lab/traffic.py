@@ -4,6 +4,7 @@ The sockets are made inside the namespaces and then used from here: no helper pr
 """
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import json
@@ -25,6 +26,7 @@ BLOCK_BYTES: Final = 1 << 18
 STREAM_PATIENCE_SECONDS: Final = 60.0
 FLOWING_BYTES: Final = 20_000_000  # more than the kernels and daemons on the way hold
 PING_AGAIN_SECONDS: Final = 0.5
+NO_WAY: Final = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 ICMPV6_ECHO_REQUEST: Final = 128
 ICMPV6_ECHO_REPLY: Final = 129
 ECHO_REQUEST: Final = struct.Struct("!BBHHH")  # type, code, checksum (the kernel's), identifier, sequence
@@ -36,7 +38,7 @@ _ports = itertools.count(20_000)
 def _connection(
     client: LabHost, server: LabHost, address: str, *, patience: float
 ) -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Connects two hosts; an end that stands still for `patience` seconds raises TimeoutError."""
+    """Connects two hosts, once there is a way; an end that stands still for `patience` seconds raises TimeoutError."""
     with client.entered():
         one = socket.socket(socket.AF_INET6)
     with server.entered():
@@ -44,11 +46,22 @@ def _connection(
     with one, listener:
         for end in (one, listener):
             end.settimeout(patience)
-        one.connect(listener.getsockname())
+        wait_until(lambda: _is_connected(one, listener.getsockname()), patience, f"there is a way to {address}")
         two, _ = listener.accept()
         with two:
             two.settimeout(patience)
             yield one, two
+
+
+def _is_connected(end: socket.socket, address: Any) -> bool:
+    """Connects an end; returns False while there is no route, as where a daemon that has no turn is taken for lost."""
+    try:
+        end.connect(address)
+    except OSError as error:
+        if error.errno not in NO_WAY:
+            raise
+        return False
+    return True
 
 
 def exchange_tcp(client: LabHost, server: LabHost, address: str, size: int, *, seconds: float) -> float:

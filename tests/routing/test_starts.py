@@ -87,10 +87,8 @@ def flap(lab: RoutingLab, *, is_noticed: bool) -> None:
     if is_noticed:
         lab.down(1)
         lab.up(1)
-    else:
-        lab.engine.neighbour_suspect(address(1), False, now=lab.now)
-    lab.wait(0.1)
     lab.up(1)  # the other end's stream arrives
+    lab.engine.neighbour_suspect(address(1), False, now=lab.now)
     lab.wait(1.0)
 
 
