@@ -58,10 +58,10 @@ class ApiClient:
         return self._get("/admin/peers", list[PeerInfo])
 
     def add_peer(self, url: str) -> None:
-        self._call("POST", "/admin/peers", msgspec.json.encode({"endpoint": url}))
+        self._do("POST", "/admin/peers", msgspec.json.encode({"endpoint": url}))
 
     def remove_peer(self, url: str) -> None:
-        self._call("DELETE", f"/admin/peers/{quote(url, safe='')}")
+        self._do("DELETE", f"/admin/peers/{quote(url, safe='')}")
 
     def reload(self) -> ReloadInfo:
         return self._post("/admin/reload", None, ReloadInfo)
@@ -142,6 +142,12 @@ class ApiClient:
         """Returns the events with a greater sequence; if there are none, waits for one. `wait_s` must be below the timeout."""
         return self._get(f"/admin/events?after={after}&wait={wait_s:g}", list[EventInfo])
 
+    def _do(self, method: str, path: str, body: bytes | None = None) -> None:
+        """Makes a call whose answer has no body."""
+        answer, server = self._call(method, path, body)
+        if answer and not server.startswith(SERVER):
+            raise self._not_of_this_api(server)
+
     def _get(self, path: str, answer: type[_Answer]) -> _Answer:
         return self._decoded(self._call("GET", path), answer)
 
@@ -155,7 +161,7 @@ class ApiClient:
             return msgspec.json.decode(body, type=answer)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             if not server.startswith(SERVER):
-                raise self._stranger(f"its answer is not of this API, server {server or 'unnamed'}") from None
+                raise self._not_of_this_api(server) from None
             raise ApiError(f"the daemon at {self._address} has another API, as of another version: {error}") from None
 
     def _call(self, method: str, path: str, body: bytes | None = None) -> tuple[bytes, str]:
@@ -215,6 +221,9 @@ class ApiClient:
             case http.client.BadStatusLine():
                 return self._stranger(f"it says {str(error).strip()}")
         return self._stranger(f"{type(error).__name__} {error}")
+
+    def _not_of_this_api(self, server: str) -> NoDaemon:
+        return self._stranger(f"its answer is not of this API, server {server or 'unnamed'}")
 
     def _stranger(self, sign: str) -> NoDaemon:
         shown = "".join(character if character.isprintable() else "?" for character in sign[:_SIGN_CHARACTERS])

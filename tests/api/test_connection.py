@@ -51,6 +51,26 @@ def test_requests_that_are_sent_at_once_are_answered_one_after_the_other(tmp_pat
     talking(tmp_path, talk)
 
 
+def test_an_answer_is_handed_to_the_system_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[bytes] = []
+    write = asyncio.StreamWriter.write
+
+    def watched(writer: asyncio.StreamWriter, data: bytes) -> None:
+        written.append(bytes(data))
+        write(writer, data)
+
+    monkeypatch.setattr(asyncio.StreamWriter, "write", watched)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(GET + b"\r\n")
+        body = (await answer(reader))[1]
+        assert body
+        _, answered = written
+        assert answered.endswith(b"\r\n\r\n" + body)
+
+    talking(tmp_path, talk)
+
+
 @pytest.mark.parametrize(
     "request_bytes", [GET + b"Connection: close\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n", b"nonsense\r\n\r\n"]
 )

@@ -59,7 +59,9 @@ def test_without_a_daemon_the_user_is_asked_whether_it_runs(tmp_path: Path, caps
     ],
     ids=["404", "redirect", "page", "ssh", "tls", "closes"],
 )
-@pytest.mark.parametrize("command", ["status", "peers", "routes", "events", "peers add udp://a udp://b"])
+@pytest.mark.parametrize(
+    "command", ["status", "peers", "routes", "events", "peers add udp://a", "peers remove udp://a"]
+)
 def test_whatever_else_answers_is_no_mycelium(capsys: Capture, answer: bytes, command: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]

@@ -33,23 +33,28 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_a_run_gives_all_plots_and_a_page(tmp_path: Path) -> None:
-    written = write_folder(collect(fake_records()), tmp_path / "new" / "folder")
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The files of one run."""
+    return write_folder(collect(fake_records()), tmp_path_factory.mktemp("report") / "new" / "folder")
+
+
+def test_a_run_gives_all_plots_and_a_page(written: list[Path]) -> None:
     names = [path.name for path in written]
     assert names == ["convergence.png", "outages.png", "bytes.png", "stretch.png", "map.png", "report.html"]
     assert all(path.read_bytes().startswith(PNG) for path in written[:-1])
 
 
-def test_the_page_refers_to_nothing_but_itself(tmp_path: Path) -> None:
-    page = Page(write_folder(collect(fake_records()), tmp_path)[-1].read_text())
+def test_the_page_refers_to_nothing_but_itself(written: list[Path]) -> None:
+    page = Page(written[-1].read_text())
     assert page.open == []
     assert len(page.references) == 8
     assert all(reference.startswith("data:image/png;base64,") for reference in page.references)
 
 
-def test_the_same_run_gives_the_same_files(tmp_path: Path) -> None:
-    first, second = (write_folder(collect(fake_records()), tmp_path / name) for name in ("first", "second"))
-    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+def test_the_same_run_gives_the_same_files(written: list[Path], tmp_path: Path) -> None:
+    again = write_folder(collect(fake_records()), tmp_path)
+    assert [path.read_bytes() for path in again] == [path.read_bytes() for path in written]
 
 
 def test_the_page_shows_what_it_is_told_as_text(tmp_path: Path) -> None:
@@ -83,8 +88,8 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         write_folder(collect(fake_records()), tmp_path / "file")
 
 
-def test_the_verdict_is_first_then_the_figures_that_matter_then_plots_then_the_rest(tmp_path: Path) -> None:
-    text = write_folder(collect(fake_records()), tmp_path)[-1].read_text()
+def test_the_verdict_is_first_then_the_figures_that_matter_then_plots_then_the_rest(written: list[Path]) -> None:
+    text = written[-1].read_text()
     order = [
         "<h1>",
         'class="verdict">All 40 interrupted',
