@@ -252,7 +252,7 @@ class Frames:
     def _request_repair(self, keypair: LinkKeypair, released: list[memoryview], *, now: float) -> None:
         if keypair.gaps.due_at <= now:
             path = self.paths.active
-            room = path.mtu.size - HEAD_BYTES - TAG_BYTES
+            room = path.mtu.least - HEAD_BYTES - TAG_BYTES  # long requests would not arrive where long frames do not
             plain = self.repair.request(keypair, srtt=path.repair_rtt(now=now), room=room, released=released, now=now)
             if plain is not None:
                 self.send(REPAIR, plain, wants_ack=False, now=now)

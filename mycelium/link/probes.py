@@ -72,7 +72,8 @@ class Probes:
             path.mtu.put_off(path.liveness.deadline, now=now)
         size = path.mtu.probe_to_send(now=now) if path.can_probe_size else None
         if size is not None:
-            self.ask_size(path, size, now=now)
+            for further in (size, *path.mtu.sizes_behind()):
+                self.ask_size(path, further, now=now)
 
     def receive(self, path: Path, body: memoryview, *, is_up: bool, now: float) -> bool:
         """Takes the body of a probe: its report and its question or reply; tells whether it has measured the path.
@@ -80,7 +81,8 @@ class Probes:
         Raises DecodeError.
         """
         fields = read_probe(body)
-        if self.take_report(fields, now=now):  # perhaps only the long datagrams are lost
+        is_of_size = path.probes.get(fields.token, (0.0, 0))[1] > 0  # out of turn, so its report is of few frames
+        if not is_of_size and self.take_report(fields, now=now):  # perhaps only the long datagrams are lost
             active = self._frames.paths.active
             active.mtu.verify(pto_s=active.rtt.pto, now=now)
         if fields.wants_reply:

@@ -4,9 +4,11 @@ A size is used as soon as a probe of it was answered, and given up after TRIES u
 the usual sizes first; what is not between the largest confirmed and the smallest failed size is skipped.
 
 A size that passed once may stop passing while small datagrams still do, and no error tells of it: a black hole (RFC 8899,
-section 4.3). So `verify` has it proved again where frames are lost, beside the search; VERIFY_TRIES unanswered probes end its
-use. Ordinary loss asks for that all the time, so there are more tries than of a search: on a path that loses a tenth each way,
-all of them are lost once in an hour.
+section 4.3). So `verify` has it proved again where frames are lost, beside the search. TCP doubles its wait when what it sends
+again is lost too, so shorter datagrams are used soon, until the proof: behind the first probes shorter ones are sent, and where
+these are answered alone, the longest of them is the size. VERIFY_TRIES unanswered probes give the doubted size up. Ordinary
+loss asks for proofs all the time, so there are more tries than of a search: on a path that loses a tenth each way, all of them
+are lost once in a day. What may have been such an accident is tried again soon.
 
 DATAGRAM_FLOOR passes nearly everywhere, so a path is taken to carry it. Over IPv4 it need not: there a path falls back to
 NARROW_DATAGRAM, and starts with it where the handshake came in parts.
@@ -34,10 +36,14 @@ TRIES: Final = 3
 _NONE_FAILED: Final = DATAGRAM_CEILING + 1  # bytes: longer than whatever is tried
 _CANDIDATES: Final = (DATAGRAM_FLOOR, *SEARCH_ORDER, *NARROW_SIZES)
 PROBE_TIMEOUT_S: Final = 0.5  # a later answer counts all the same
-VERIFY_TRIES: Final = 5
+VERIFY_TRIES: Final = 7
 VERIFY_TIMEOUT_S: Final = 0.12  # the least: all tries together outlast a process that gets no processor for a moment
+EARLY_TRIES: Final = 2  # tries of a verification that shorter probes go with
+OVERTAKEN_SHARE: Final = 8  # of a try's timeout, the part that a long probe may arrive later than a short one behind it
 VERIFY_INTERVAL_S: Final = 1.0  # least time from a proof to the next verification
+URGENT_INTERVAL_S: Final = 0.1  # the same where a burst has vanished, which waits for it
 SEARCH_AGAIN_S: Final = 600.0
+SEARCH_SOON_S: Final = 2.0  # the same after a size was given up; then twice as long each time
 
 
 def least_size(endpoint: Endpoint) -> int:
@@ -54,10 +60,12 @@ class PathMtu:
     """
 
     __slots__ = (
+        "_again_s",
+        "_carried",
+        "_doubted",
         "_failed",
         "_fixed_size",
         "_is_verifying",
-        "_least",
         "_probed",
         "_search_at",
         "_tries",
@@ -65,6 +73,7 @@ class PathMtu:
         "_verify_timeout_s",
         "_verify_tries",
         "deadline",
+        "least",
         "size",
     )
 
@@ -77,11 +86,14 @@ class PathMtu:
         now: float,
     ) -> None:
         self._fixed_size = fixed_size
-        self._least = least
+        self.least = least
         self.size = least if is_narrow else DATAGRAM_FLOOR
         self._failed: int  # the smallest size that failed
         self._probed: int | None  # the size that is tried; None between searches
-        self._is_verifying: bool
+        self._is_verifying = False
+        self._doubted = self.size  # the size that is being proved again
+        self._carried = 0  # the longest of the shorter probes that were answered meanwhile
+        self._again_s = SEARCH_AGAIN_S
         self._verify_tries = 0
         self._verify_timeout_s = VERIFY_TIMEOUT_S
         self.reset(now=now)
@@ -100,12 +112,15 @@ class PathMtu:
         if now < self.deadline:
             return None
         if self._is_verifying and self._verify_tries < VERIFY_TRIES:
+            self.size = self._carried or self.size
             self._verify_tries += 1
             self.deadline = now + self._verify_timeout_s
-            return self.size
+            return self._doubted
         if self._is_verifying:
-            self._give_up(self.size, now=now)
+            self._again_s = SEARCH_SOON_S
+            self._give_up(self._doubted, now=now)
         elif self._probed is None:
+            self._again_s = min(2 * self._again_s, SEARCH_AGAIN_S)
             self._search(_NONE_FAILED, now=now)
         elif self._tries == TRIES:
             self._give_up(self._probed, now=now)
@@ -114,6 +129,12 @@ class PathMtu:
             self._search_at = self.deadline = now + PROBE_TIMEOUT_S
         return self._probed
 
+    def sizes_behind(self) -> tuple[int, ...]:
+        """Returns the sizes of further probes that are to follow the one that `probe_to_send` has just asked for."""
+        if not self._is_verifying or self._verify_tries > EARLY_TRIES:
+            return ()
+        return tuple(size for size in dict.fromkeys((DATAGRAM_FLOOR, self.least)) if size < self._doubted)
+
     def put_off(self, until: float, *, now: float) -> None:
         """Puts off what is due: short probes are not answered either, so the loss of a long one would tell nothing."""
         if now >= self.deadline:
@@ -121,7 +142,11 @@ class PathMtu:
 
     def acknowledged(self, size: int, *, now: float) -> None:
         """Takes the answer to a probe of `size`, however late."""
-        if size >= self.size:
+        if self._is_verifying and size < self._doubted:
+            self._carried = max(self._carried, size)
+            if self._verify_tries <= EARLY_TRIES:
+                self.deadline = min(self.deadline, now + self._verify_timeout_s / OVERTAKEN_SHARE)
+        elif size >= self.size:
             self.size, self._verified_at = size, now
             self._is_verifying = False
             self.deadline = self._search_at
@@ -132,22 +157,24 @@ class PathMtu:
 
     def refused(self, size: int, *, now: float) -> None:
         """Takes the kernel's word that `size` is too long to leave this host (EMSGSIZE)."""
-        if size > self._least and self._fixed_size is None:
+        if size > self.least and self._fixed_size is None:
             self._give_up(size, now=now)
 
-    def verify(self, *, pto_s: float, now: float) -> None:
+    def verify(self, *, pto_s: float, is_urgent: bool = False, now: float) -> None:
         """Has the size proved again: frames are lost, perhaps all of the long ones. `pto_s` is the path's probe timeout."""
-        if self.size == self._least or self._fixed_size is not None or self._is_verifying:
+        if self.size == self.least or self._fixed_size is not None or self._is_verifying:
             return
-        if now >= self._verified_at + VERIFY_INTERVAL_S:
+        due = self._verified_at + (URGENT_INTERVAL_S if is_urgent else VERIFY_INTERVAL_S)
+        if is_urgent or now >= due:
             self._is_verifying = True
+            self._doubted, self._carried = self.size, 0
             self._verify_tries = 0
             self._verify_timeout_s = max(VERIFY_TIMEOUT_S, pto_s)
-            self.deadline = now
+            self.deadline = max(now, due)
 
     def _give_up(self, size: int, *, now: float) -> None:
         if size <= self.size:
-            self.size = self._least
+            self.size = self.least
         self._search(min(self._failed, size), now=now)
 
     def _search(self, failed: int, *, now: float) -> None:
@@ -155,4 +182,4 @@ class PathMtu:
         self._is_verifying = False
         self._tries = 0
         self._probed = next((size for size in _CANDIDATES if self.size < size < failed), None)
-        self._search_at = self.deadline = now + SEARCH_AGAIN_S if self._probed is None else now
+        self._search_at = self.deadline = now + self._again_s if self._probed is None else now

@@ -3,7 +3,7 @@
 opened frames -> gaps -> a request (`wire.frame`, repair) -> sealed frames that were kept -> the same datagrams again
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from mycelium.channel.byte_budget import ByteBudget
@@ -13,13 +13,15 @@ from mycelium.link.fold import ROW, place_of, unfolded_shape
 from mycelium.link.keypair import LinkKeypair
 from mycelium.link.path.path import Path
 from mycelium.link.repair.flow_order import FlowOrder
+from mycelium.link.repair.gaps import Range
 from mycelium.link.repair.sent_frames import Piece, SentFrames
 from mycelium.outbox import Outbox
 from mycelium.wire.datagram import CHUNK_HEAD, CHUNK_TAG_SHIFT, CHUNK_WORD, FRAME_HEAD, FRAME_WORD
-from mycelium.wire.frame import FRAME_HEADER, REPAIR_HEAD, REPAIR_RANGE
+from mycelium.wire.frame import FRAME_HEADER, REPAIR_HEAD, REPAIR_RANGE, WHOLE_FRAME
 
 _DATAGRAMS_PER_TRANSMIT: Final = 40  # one UDP_SEGMENT call carries them
 _HEAD_BYTES: Final = FRAME_HEAD.size
+VANISHED: Final = 3  # datagrams in a row, or whole frames: more than ordinary loss takes at once
 
 
 class RepairBudgets:
@@ -73,10 +75,13 @@ class Repair:
         if REPAIR_HEAD.unpack_from(body)[0] != receiver:  # of a keypair that is no longer in use
             return 0
         newest = keypair.sealing.counter - 1
+        wanted = list(REPAIR_RANGE.iter_unpack(ranges))
+        if has_vanished(wanted, path.mtu.size):
+            path.mtu.verify(pto_s=path.rtt.pto, is_urgent=True, now=now)
         self._unasked = min(self._unasked + REPAIRS_PER_FRAME * (newest - self._newest), REPAIRS_AT_ONCE)
-        self._unasked -= len({counter for counter, _, _ in REPAIR_RANGE.iter_unpack(ranges)})
+        self._unasked -= len({counter for counter, _, _ in wanted})
         self._newest = newest
-        pieces = self.sent.answer(REPAIR_RANGE.iter_unpack(ranges), newest=newest, now=now)
+        pieces = self.sent.answer(wanted, newest=newest, now=now)
         groups = grouped(pieces, receiver, path.mtu.size, keypair.sent_tags.of)
         for datagrams in groups:
             self._outbox.transmits.append((path.endpoint, datagrams, len(datagrams[0]), True, 0))
@@ -93,6 +98,14 @@ class Repair:
         """Returns how many frames without data the neighbour has asked for since the last call."""
         excused, self.sent.excused = self.sent.excused, 0
         return excused
+
+
+def has_vanished(ranges: Sequence[Range], size: int) -> bool:
+    """Tells whether perhaps all datagrams of `size` bytes are lost. The last one of a frame may be short, and has arrived."""
+    whole = sum(end == WHOLE_FRAME for _, _, end in ranges)
+    return whole >= VANISHED or any(
+        end - start > (VANISHED - 1) * size and end != WHOLE_FRAME for _, start, end in ranges
+    )
 
 
 def grouped(

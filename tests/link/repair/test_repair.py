@@ -9,8 +9,8 @@ import pytest
 from mycelium.limits import DATAGRAM_FLOOR, REPAIRS_AT_ONCE
 from mycelium.link.fold import ROW, Folding, folded_bytes
 from mycelium.link.frames import SEALED_OVERHEAD
-from mycelium.link.repair.gaps import ASKS, BETWEEN_REQUESTS_S, LEAST_PATIENCE_S
-from mycelium.link.repair.repair import grouped
+from mycelium.link.repair.gaps import ASKS, BETWEEN_REQUESTS_S, LEAST_PATIENCE_S, Range
+from mycelium.link.repair.repair import grouped, has_vanished
 from mycelium.link.repair.sent_frames import KEEPING_S, Piece
 from mycelium.routing.excess import REPAIRS
 from mycelium.wire.datagram import CHUNK, CHUNK_HEAD, FRAME, FRAME_HEAD, TAG_BYTES
@@ -335,6 +335,20 @@ def test_a_frame_that_fits_one_datagram_is_resent_in_one_and_the_others_in_chunk
     assert sizes_of((1, bytes(fits), None, 0, fits)) == [(FRAME, 520)]
     assert sizes_of((1, bytes(fits + 8), None, 0, fits + 8)) == [(CHUNK, 520), (CHUNK, 24 + 32)], "in whole rows"
     assert sizes_of((1, bytes(528), (480, 240, 0), 0, 480)) == [(CHUNK, 264)] * 2, "it was folded"
+
+
+@pytest.mark.parametrize(
+    ("ranges", "is_vanished"),
+    [
+        ([(number, 0, WHOLE_FRAME) for number in (7, 8, 9)], True),
+        ([(7, 0, WHOLE_FRAME), (8, 0, WHOLE_FRAME), (9, 0, 1_472)], False),
+        ([(7, 0, 2 * 1_472 + 8)], True),
+        ([(7, 1_472, 3 * 1_472)], False),
+        ([(7, 1_472, WHOLE_FRAME)], False),
+    ],
+)
+def test_datagrams_in_a_row_or_several_frames_have_vanished(ranges: list[Range], is_vanished: bool) -> None:
+    assert has_vanished(ranges, 1_472) is is_vanished
 
 
 # -- requests and answers ----------------------------------------------------------------------------------------------
